@@ -1,0 +1,32 @@
+/**
+ * The file system as the node sees it; the simulator brings its own, with faults. Paths are
+ * relative to the node's data directory, with `/` between names. Everything but `sync` is
+ * synchronous; every error is thrown, or handed to `sync`'s callback, as an `Error`.
+ */
+export interface Disk {
+  /** Names in a directory, sorted; an empty list when it does not exist. */
+  list(directory: string): readonly string[];
+  makeDirectory(directory: string): void;
+  /** The whole file, or `null` when there is none. */
+  read(path: string): Uint8Array | null;
+  /** Opens for reading and appending. `create` refuses a file that exists. */
+  open(path: string, mode: "create" | "existing"): DiskFile;
+  rename(from: string, to: string): void;
+  remove(path: string): void;
+  /** Makes creations, renames and removals in the directory durable. Blocks; used at start only and when a segment begins. */
+  syncDirectory(directory: string): void;
+}
+
+export interface DiskFile {
+  sizeBytes(): number;
+  /** Fills all of `into` from `offset`, or throws: a short read is an error. */
+  read(into: Uint8Array, offset: number): void;
+  /** Writes all of `bytes` at `offset`, or throws: a short write is continued, never ignored. */
+  write(bytes: Uint8Array, offset: number): void;
+  truncate(sizeBytes: number): void;
+  /** Makes all earlier writes durable; the loop goes on meanwhile, and so may further writes. */
+  sync(done: (error: Error | null) => void): void;
+  /** The same, but blocks until done. */
+  syncNow(): void;
+  close(): void;
+}

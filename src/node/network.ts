@@ -1,0 +1,35 @@
+/** Byte streams between nodes, as the peer transport sees them; the simulator brings its own. */
+export interface Network {
+  /** Starts to listen; `onConnection` gets each accepted stream. */
+  listen(address: Address, onConnection: (stream: Stream) => void): Promise<Listener>;
+  /** Begins to connect; the handlers tell how it went. */
+  connect(address: Address, handlers: StreamHandlers): Stream;
+}
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface Listener {
+  readonly address: Address;
+  close(): void;
+}
+
+export interface StreamHandlers {
+  onOpen(): void;
+  onData(bytes: Uint8Array): void;
+  /** Once, whatever ended it; nothing else is called afterwards. */
+  onClose(reason: string): void;
+}
+
+export interface Stream {
+  /** Of the other side, for log lines. */
+  readonly remote: string;
+  /** Bytes written and not yet taken by the operating system. */
+  pendingBytes(): number;
+  write(bytes: Uint8Array): void;
+  /** Sets who is told of data and the end; for accepted streams, in `onConnection`. */
+  handle(handlers: StreamHandlers): void;
+  close(): void;
+}

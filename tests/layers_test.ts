@@ -1,0 +1,137 @@
+import { assertEquals } from "@std/assert";
+import ts from "typescript";
+import { readSources, type Source } from "./support/sources.ts";
+
+/** DESIGN: a folder imports what stands below it, never beside or above. Top first. */
+const LAYERS = [
+  "cli",
+  "web",
+  "http",
+  "proxy",
+  "server",
+  "files",
+  "node",
+  "commands",
+  "store",
+  "raft",
+  "ring",
+  "resp",
+  "base",
+];
+
+/** Below `node` the same inputs give the same outputs. */
+const PURE = LAYERS.slice(LAYERS.indexOf("node") + 1);
+
+/** Built-in modules that only compute. */
+const PURE_MODULES = ["node:buffer", "node:zlib"];
+
+const IMPURE_NAMES = new Set([
+  "Deno",
+  "Date",
+  "performance",
+  "process",
+  "fetch",
+  "crypto",
+  "setTimeout",
+  "setInterval",
+  "setImmediate",
+  "queueMicrotask",
+  "Promise",
+  "WebSocket",
+  "Worker",
+]);
+
+function layerOf(path: string): string | null {
+  return /^src\/([^/]+)\//.exec(path)?.[1] ?? null;
+}
+
+function importsOf(source: Source): string[] {
+  return ts.preProcessFile(source.text, true, true).importedFiles.map((file) => file.fileName);
+}
+
+function resolve(from: string, specifier: string): string {
+  return new URL(specifier, `file:///${from}`).pathname.slice(1);
+}
+
+/** What breaks the rule of one direction, as readable lines. */
+function upwardImports(source: Source): string[] {
+  const layer = layerOf(source.path);
+  if (layer === null) return [];
+  const rank = LAYERS.indexOf(layer);
+  if (rank < 0) return [`${source.path}: the folder src/${layer} is not among the layers`];
+  return importsOf(source)
+    .filter((specifier) => specifier.startsWith("."))
+    .map((specifier) => resolve(source.path, specifier))
+    .filter((target) => target !== "deno.json")
+    .filter((target) => {
+      const targetLayer = layerOf(target);
+      return targetLayer === null || LAYERS.indexOf(targetLayer) < rank;
+    })
+    .map((target) => `${source.path} imports ${target}`);
+}
+
+function impurities(source: Source): string[] {
+  const found: string[] = [];
+  for (const specifier of importsOf(source)) {
+    if (!specifier.startsWith(".") && !PURE_MODULES.includes(specifier)) {
+      found.push(`${source.path} imports ${specifier}`);
+    }
+  }
+  const tree = ts.createSourceFile(source.path, source.text, ts.ScriptTarget.Latest, true);
+  const report = (node: ts.Node, what: string) => {
+    const line = tree.getLineAndCharacterOfPosition(node.getStart()).line + 1;
+    found.push(`${source.path}:${line} uses ${what}`);
+  };
+  const visit = (node: ts.Node): void => {
+    if (node.kind === ts.SyntaxKind.AsyncKeyword) report(node, "async");
+    if (ts.isAwaitExpression(node)) report(node, "await");
+    if (ts.isIdentifier(node) && isFreeName(node)) {
+      if (IMPURE_NAMES.has(node.text)) report(node, node.text);
+      if (node.text === "Math" && /^Math\s*\.\s*random\b/.test(node.parent.getText())) {
+        report(node, "Math.random");
+      }
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(tree);
+  return found;
+}
+
+/** Not a property, a key or the name of a declaration's member. */
+function isFreeName(node: ts.Identifier): boolean {
+  const parent = node.parent;
+  if (ts.isPropertyAccessExpression(parent)) return parent.expression === node;
+  if (ts.isPropertyAssignment(parent)) return parent.initializer === node;
+  return !ts.isPropertySignature(parent) && !ts.isPropertyDeclaration(parent) &&
+    !ts.isMethodDeclaration(parent);
+}
+
+const isTest = (source: Source) => source.path.endsWith("_test.ts");
+
+Deno.test("imports point down only", () => {
+  const sources = readSources("src").filter((source) => !isTest(source));
+  assertEquals(sources.flatMap(upwardImports), []);
+});
+
+Deno.test("the folders below node are pure", () => {
+  const sources = readSources("src").filter((source) =>
+    !isTest(source) && PURE.includes(layerOf(source.path) ?? "")
+  );
+  assertEquals(sources.flatMap(impurities), []);
+});
+
+Deno.test("the check itself sees what it must see", () => {
+  const upward = { path: "src/raft/x.ts", text: `import { a } from "../node/a.ts";` };
+  assertEquals(upwardImports(upward), ["src/raft/x.ts imports src/node/a.ts"]);
+  const impure = {
+    path: "src/raft/x.ts",
+    text: `import "node:net";\nconst a = Math.random();\nconst f = async () => await Date.now();`,
+  };
+  assertEquals(impurities(impure), [
+    "src/raft/x.ts imports node:net",
+    "src/raft/x.ts:2 uses Math.random",
+    "src/raft/x.ts:3 uses async",
+    "src/raft/x.ts:3 uses await",
+    "src/raft/x.ts:3 uses Date",
+  ]);
+});
