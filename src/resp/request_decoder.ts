@@ -1,0 +1,223 @@
+import { latin1 } from "../base/latin1.ts";
+import { ByteTail } from "./byte_tail.ts";
+import { splitInline } from "./inline.ts";
+import { parseLength } from "./length.ts";
+
+/** Bounds on what a client may send; beyond them a request is invalid. */
+export interface RequestLimits {
+  /** One argument. @default 512 MiB */
+  readonly bulkBytesMax?: number;
+  /** Arguments of one request, the name included. @default 1,048,576 */
+  readonly argumentsMax?: number;
+  /** A command typed by hand, or the line that announces a length. @default 64 KiB */
+  readonly inlineBytesMax?: number;
+  /** All arguments of one request together. @default 512 MiB */
+  readonly requestBytesMax?: number;
+}
+
+/**
+ * - `complete`: a whole request, at least one argument
+ * - `incomplete`: the bytes so far are the beginning of one, or none are left
+ * - `invalid`: no more can be read from this client; `error` is the text of the error reply, in
+ *   Redis's words. `crossProtocol`: it is an HTTP client, to be disconnected without an answer, as
+ *   Redis does against forged requests from browsers.
+ */
+export type DecodedRequest =
+  | { readonly kind: "complete"; readonly args: string[] }
+  | { readonly kind: "incomplete" }
+  | { readonly kind: "invalid"; readonly error: string; readonly crossProtocol: boolean };
+
+const INCOMPLETE: DecodedRequest = { kind: "incomplete" };
+const CR = 0x0d;
+const LF = 0x0a;
+const DOLLAR = 0x24;
+const STAR = 0x2a;
+const NO_BULK = -1;
+
+/**
+ * Reads requests from the bytes of one client, split anywhere: arrays of bulk strings, and inline
+ * commands. Time is linear in the number of bytes, however they are cut.
+ *
+ * @example
+ * ```ts
+ * decoder.push(bytes);
+ * for (let request = decoder.next(); request.kind === "complete"; request = decoder.next()) {
+ *   execute(request.args);
+ * }
+ * ```
+ */
+export class RequestDecoder {
+  readonly #bulkBytesMax: number;
+  readonly #argumentsMax: number;
+  readonly #inlineBytesMax: number;
+  readonly #requestBytesMax: number;
+  /** Chunks that came before the earlier ones were used up. */
+  #waiting: Uint8Array[] = [];
+  #chunk: Uint8Array = new Uint8Array(0);
+  #position = 0;
+  /** The beginning of a line or a bulk that goes on in the next chunk. */
+  readonly #tail = new ByteTail();
+  #args: string[] = [];
+  #argumentsMissing = 0;
+  #bulkLength = NO_BULK;
+  #requestBytes = 0;
+  #invalid: DecodedRequest | null = null;
+
+  constructor(limits: RequestLimits = {}) {
+    this.#bulkBytesMax = limits.bulkBytesMax ?? 512 * 1024 * 1024;
+    this.#argumentsMax = limits.argumentsMax ?? 1024 * 1024;
+    this.#inlineBytesMax = limits.inlineBytesMax ?? 64 * 1024;
+    this.#requestBytesMax = limits.requestBytesMax ?? 512 * 1024 * 1024;
+  }
+
+  /** Takes the next bytes. They must not change until `next()` has answered `incomplete`. */
+  push(chunk: Uint8Array): void {
+    if (this.#position < this.#chunk.length || this.#waiting.length > 0) {
+      this.#waiting.push(chunk);
+      return;
+    }
+    this.#chunk = chunk;
+    this.#position = 0;
+  }
+
+  /** The next request; after `incomplete`, push more; after `invalid`, the answer stays so. */
+  next(): DecodedRequest {
+    if (this.#invalid !== null) return this.#invalid;
+    let decoded = this.#decode();
+    while (decoded.kind === "incomplete" && this.#waiting.length > 0) {
+      this.#chunk = this.#nextWaiting();
+      this.#position = 0;
+      decoded = this.#decode();
+    }
+    if (decoded.kind === "invalid") this.#fail(decoded);
+    return decoded;
+  }
+
+  #nextWaiting(): Uint8Array {
+    if (this.#waiting.length === 1) return this.#waiting.pop() ?? this.#chunk;
+    // Many chunks are joined into one: taking them off the front one by one could be quadratic.
+    const joined = new ByteTail();
+    for (const chunk of this.#waiting) joined.append(chunk, 0, chunk.length);
+    this.#waiting = [];
+    return joined.bytes.subarray(0, joined.length);
+  }
+
+  #decode(): DecodedRequest {
+    for (;;) {
+      const result = this.#bulkLength === NO_BULK ? this.#readLine() : this.#readBulk();
+      if (result !== null) return result;
+    }
+  }
+
+  /** `null`: go on reading. */
+  #readLine(): DecodedRequest | null {
+    const chunk = this.#chunk;
+    const start = this.#position;
+    let end = start;
+    while (end < chunk.length && chunk[end] !== LF) end++;
+    if (this.#tail.length === 0 && end < chunk.length) {
+      this.#position = end + 1;
+      return this.#takeLine(chunk, start, end);
+    }
+    const whole = end < chunk.length;
+    this.#tail.append(chunk, start, end);
+    this.#position = whole ? end + 1 : end;
+    const { bytes, length } = this.#tail;
+    if (whole) {
+      const result = this.#takeLine(bytes, 0, length);
+      this.#tail.clear();
+      return result;
+    }
+    return length > this.#inlineBytesMax ? this.#lineTooBig(bytes[0]) : INCOMPLETE;
+  }
+
+  #lineTooBig(type: number | undefined): DecodedRequest {
+    if (this.#argumentsMissing > 0) return invalid("too big bulk count string");
+    return invalid(type === STAR ? "too big mbulk count string" : "too big inline request");
+  }
+
+  /** A line in `bytes[from … end - 1]`, the LF taken off. */
+  #takeLine(bytes: Uint8Array, from: number, end: number): DecodedRequest | null {
+    if (end - from > this.#inlineBytesMax) return this.#lineTooBig(bytes[from]);
+    const hasCr = end > from && bytes[end - 1] === CR;
+    if (this.#argumentsMissing === 0 && bytes[from] !== STAR) {
+      return takeInline(latin1(bytes, from, hasCr ? end - 1 : end));
+    }
+    const length = hasCr ? parseLength(bytes, from + 1, end - 1) : NaN;
+    if (this.#argumentsMissing === 0) return this.#takeArrayHeader(length);
+    if (end > from && bytes[from] === DOLLAR) return this.#takeBulkHeader(length);
+    return invalid(`expected '$', got '${end > from ? latin1(bytes, from, from + 1) : "\n"}'`);
+  }
+
+  #takeArrayHeader(count: number): DecodedRequest | null {
+    if (!(count <= this.#argumentsMax)) return invalid("invalid multibulk length");
+    if (count > 0) this.#argumentsMissing = count;
+    return null;
+  }
+
+  #takeBulkHeader(length: number): DecodedRequest | null {
+    if (!(length >= 0 && length <= this.#bulkBytesMax)) return invalid("invalid bulk length");
+    this.#requestBytes += length;
+    if (this.#requestBytes > this.#requestBytesMax) {
+      return invalid(`too big request, more than ${this.#requestBytesMax} bytes`);
+    }
+    this.#bulkLength = length;
+    return null;
+  }
+
+  /** A bulk's bytes and the CR LF behind them. */
+  #readBulk(): DecodedRequest | null {
+    const { length: tailLength } = this.#tail;
+    const chunk = this.#chunk;
+    const start = this.#position;
+    const wholeLength = this.#bulkLength + 2;
+    const end = start + wholeLength - tailLength;
+    if (end > chunk.length) {
+      this.#tail.append(chunk, start, chunk.length, wholeLength);
+      this.#position = chunk.length;
+      return INCOMPLETE;
+    }
+    this.#position = end;
+    if (tailLength === 0) return this.#takeBulk(chunk, start, end - 2);
+    this.#tail.append(chunk, start, end, wholeLength);
+    const result = this.#takeBulk(this.#tail.bytes, 0, wholeLength - 2);
+    this.#tail.clear();
+    return result;
+  }
+
+  #takeBulk(bytes: Uint8Array, from: number, end: number): DecodedRequest | null {
+    if (bytes[end] !== CR || bytes[end + 1] !== LF) return invalid("invalid bulk length");
+    this.#bulkLength = NO_BULK;
+    this.#args.push(latin1(bytes, from, end));
+    this.#argumentsMissing--;
+    if (this.#argumentsMissing > 0) return null;
+    const args = this.#args;
+    this.#args = [];
+    this.#requestBytes = 0;
+    return { kind: "complete", args };
+  }
+
+  #fail(decoded: DecodedRequest): void {
+    this.#invalid = decoded;
+    this.#args = [];
+    this.#waiting = [];
+    this.#tail.clear();
+    this.#chunk = new Uint8Array(0);
+    this.#position = 0;
+  }
+}
+
+function takeInline(line: string): DecodedRequest | null {
+  const args = splitInline(line);
+  if (args === null) return invalid("unbalanced quotes in request");
+  const name = args[0]?.toLowerCase();
+  if (name === undefined) return null;
+  if (name === "post" || name === "host:") {
+    return { ...invalid("HTTP request on the RESP port"), crossProtocol: true };
+  }
+  return { kind: "complete", args };
+}
+
+function invalid(reason: string): DecodedRequest & { readonly kind: "invalid" } {
+  return { kind: "invalid", error: `ERR Protocol error: ${reason}`, crossProtocol: false };
+}

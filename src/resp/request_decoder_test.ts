@@ -1,0 +1,194 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { latin1Bytes } from "../base/latin1.ts";
+import { type Random, randomInteger, seededRandom } from "../base/random.ts";
+import { encodeRequest } from "./encode.ts";
+import { RequestDecoder, type RequestLimits } from "./request_decoder.ts";
+
+interface Outcome {
+  readonly requests: readonly string[][];
+  readonly error: string | null;
+  readonly crossProtocol: boolean;
+}
+
+/** Decodes the text cut at the given positions, reading all there is after each piece. */
+function decode(text: string, cuts: readonly number[], limits: RequestLimits = {}): Outcome {
+  const decoder = new RequestDecoder(limits);
+  const bytes = latin1Bytes(text);
+  const requests: string[][] = [];
+  const edges = [0, ...cuts, bytes.length];
+  for (let i = 1; i < edges.length; i++) {
+    // A copy that is wiped afterwards proves that nothing of a used-up chunk is looked at again.
+    const chunk = new Uint8Array(bytes.subarray(edges[i - 1], edges[i]));
+    decoder.push(chunk);
+    let decoded = decoder.next();
+    for (; decoded.kind === "complete"; decoded = decoder.next()) requests.push(decoded.args);
+    if (decoded.kind === "invalid") {
+      assertEquals(decoder.next(), decoded);
+      return { requests, error: decoded.error, crossProtocol: decoded.crossProtocol };
+    }
+    chunk.fill(0x58);
+  }
+  return { requests, error: null, crossProtocol: false };
+}
+
+function assertInvalid(text: string, reason: string, limits: RequestLimits = {}): void {
+  const whole = decode(text, [], limits);
+  assertEquals(whole.error, `ERR Protocol error: ${reason}`, JSON.stringify(text.slice(0, 60)));
+  const step = Math.max(1, Math.floor(text.length / 50));
+  for (let cut = 1; cut < text.length; cut += step) {
+    assertEquals(decode(text, [cut], limits), whole);
+  }
+}
+
+function everyPosition(text: string): number[] {
+  return Array.from({ length: text.length - 1 }, (_, i) => i + 1);
+}
+
+const corpus: readonly (readonly [string, readonly string[][]])[] = [
+  [encodeRequest(["SET", "k", "v"]), [["SET", "k", "v"]]],
+  [encodeRequest(["SET", "", ""]), [["SET", "", ""]]],
+  [encodeRequest(["SET", "a\r\nb", "\x00\xff*$\r\n"]), [["SET", "a\r\nb", "\x00\xff*$\r\n"]]],
+  [encodeRequest(["__proto__", "constructor"]), [["__proto__", "constructor"]]],
+  ["*0\r\n*-1\r\n*-5\r\n\r\n   \r\n\n" + encodeRequest(["PING"]), [["PING"]]],
+  ["PING\r\nGET k\nset  a \t b \r\n", [["PING"], ["GET", "k"], ["set", "a", "b"]]],
+  [`SET "a b" 'c\\'d' x"y"\r\n`, [["SET", "a b", "c'd", "xy"]]],
+  [`ECHO "\\x00\\xfF\\n\\r\\t\\b\\a\\q\\"\\xZ" ""\r\n`, [[
+    "ECHO",
+    '\x00\xff\n\r\t\b\x07q"xZ',
+    "",
+  ]]],
+  ["ECHO a\0 b\r\nPING\r\n", [["ECHO", "a"], ["PING"]]],
+  ["ping\r\n" + encodeRequest(["ECHO", "x"]) + "get a\r\n", [["ping"], ["ECHO", "x"], [
+    "get",
+    "a",
+  ]]],
+];
+
+Deno.test("a corpus is read the same at every split, byte by byte, and in one packet", () => {
+  for (const [text, requests] of corpus) {
+    assertEquals(decode(text, []).requests, requests);
+    assertEquals(decode(text, everyPosition(text)).requests, requests);
+    for (let cut = 1; cut < text.length; cut++) {
+      assertEquals(decode(text, [cut]), { requests, error: null, crossProtocol: false });
+    }
+  }
+  const everything = corpus.map(([text]) => text).join("");
+  assertEquals(decode(everything, []).requests, corpus.flatMap(([, requests]) => requests));
+});
+
+Deno.test("wrong lengths are invalid, in Redis's words", () => {
+  const lengths = ["", "x", "1x", "+1", "01", "1 ", " 1", "-0", "1.5", "99999999999999999999"];
+  for (const length of lengths) {
+    assertInvalid(`*${length}\r\n`, "invalid multibulk length");
+    assertInvalid(`*1\r\n$${length}\r\n`, "invalid bulk length");
+  }
+  assertInvalid("*1048577\r\n", "invalid multibulk length");
+  assertInvalid("*1\n$4\nPING\n", "invalid multibulk length");
+  assertInvalid("*1\r\n$-1\r\n", "invalid bulk length");
+  assertInvalid("*1\r\n$536870913\r\n", "invalid bulk length");
+  assertInvalid("*1\r\n$4\r\nPINGxx*1\r\n", "invalid bulk length");
+  assertInvalid("*2\r\n$4\r\nPING\r\n:1\r\n", "expected '$', got ':'");
+  assertInvalid("*2\r\n$4\r\nPING\r\n\n", "expected '$', got '\n'");
+  assertInvalid("*1\r\n*1\r\n", "expected '$', got '*'");
+  assertInvalid(`SET "a\r\n`, "unbalanced quotes in request");
+  assertInvalid(`SET "a"b\r\n`, "unbalanced quotes in request");
+  assertInvalid(`SET 'a\\'\r\n`, "unbalanced quotes in request");
+});
+
+Deno.test("what came before an invalid request is still answered", () => {
+  const outcome = decode(encodeRequest(["PING"]) + "*x\r\n" + encodeRequest(["PING"]), []);
+  assertEquals(outcome.requests, [["PING"]]);
+  assertStringIncludes(outcome.error ?? "", "invalid multibulk length");
+});
+
+Deno.test("every length is bounded, finished or not", () => {
+  const limits = { inlineBytesMax: 100, argumentsMax: 3, bulkBytesMax: 10, requestBytesMax: 15 };
+  assertInvalid("x".repeat(101), "too big inline request", limits);
+  assertInvalid("x".repeat(101) + "\r\n", "too big inline request", limits);
+  assertInvalid("*" + "1".repeat(100), "too big mbulk count string", limits);
+  assertInvalid("*1\r\n$" + "1".repeat(100), "too big bulk count string", limits);
+  assertInvalid("*4\r\n", "invalid multibulk length", limits);
+  assertInvalid("*1\r\n$11\r\n", "invalid bulk length", limits);
+  assertInvalid(
+    encodeRequest(["x".repeat(8), "y".repeat(8)]),
+    "too big request, more than 15 bytes",
+    limits,
+  );
+  const twice = encodeRequest(["x".repeat(8), "y".repeat(7)]).repeat(2);
+  assertEquals(decode(twice, [], limits).requests.length, 2);
+});
+
+Deno.test("an HTTP client is recognised", () => {
+  const form = decode("POST / HTTP/1.1\r\nHost: x\r\n\r\nSET a b\r\n", []);
+  assertEquals([form.requests, form.crossProtocol], [[], true]);
+  const page = decode("GET / HTTP/1.1\r\nHost: x\r\n\r\n", []);
+  assertEquals([page.requests, page.crossProtocol], [[["GET", "/", "HTTP/1.1"]], true]);
+  assertEquals(decode("poster\r\n", []).crossProtocol, false);
+});
+
+Deno.test("chunks that arrive before earlier ones are used up keep their order", () => {
+  const decoder = new RequestDecoder();
+  const bytes = latin1Bytes(encodeRequest(["ECHO", "a"]).repeat(3));
+  for (let i = 0; i < bytes.length; i += 5) {
+    decoder.push(bytes.subarray(i, i + 5));
+    if (i === 25) assertEquals(decoder.next().kind, "complete");
+  }
+  assertEquals(decoder.next().kind, "complete");
+  assertEquals(decoder.next().kind, "complete");
+  assertEquals(decoder.next().kind, "incomplete");
+  decoder.push(latin1Bytes("a\r\n"));
+  decoder.push(latin1Bytes("b\r\n"));
+  decoder.push(latin1Bytes("c\r\n"));
+  const names = [1, 2, 3].map(() => decoder.next()).map((r) => r.kind === "complete" && r.args[0]);
+  assertEquals(names, ["a", "b", "c"]);
+});
+
+Deno.test("any bytes, cut anywhere: never a throw, always the same", () => {
+  const random = seededRandom(20261121);
+  for (let round = 0; round < 3000; round++) {
+    const text = randomText(random);
+    const limits = { bulkBytesMax: 40, argumentsMax: 5, inlineBytesMax: 30, requestBytesMax: 60 };
+    const whole = decode(text, [], limits);
+    const cuts = Array.from({ length: 5 }, () => randomInteger(random, text.length + 1));
+    assertEquals(decode(text, cuts.sort((a, b) => a - b), limits), whole, JSON.stringify(text));
+    assertEquals(decode(text, everyPosition(text + "x"), limits), whole, JSON.stringify(text));
+  }
+});
+
+function randomText(random: Random): string {
+  const parts = [
+    "*1\r\n",
+    "*2\r\n",
+    "$3\r\n",
+    "$0\r\n",
+    "abc",
+    "\r\n",
+    '"',
+    "'",
+    "\n",
+    "-1",
+    "9",
+    "x y",
+  ];
+  let text = "";
+  for (let i = randomInteger(random, 14); i > 0; i--) {
+    const kind = randomInteger(random, 5);
+    if (kind === 0) text += String.fromCharCode(randomInteger(random, 256));
+    else if (kind === 1) text += encodeRequest(["abc", "x".repeat(randomInteger(random, 9))]);
+    else text += parts[randomInteger(random, parts.length)];
+  }
+  return text;
+}
+
+Deno.test("a bulk in tiny pieces and thousands of requests in one packet take linear time", () => {
+  const big = latin1Bytes(encodeRequest(["SET", "k", "v".repeat(8 << 20)]));
+  const decoder = new RequestDecoder();
+  for (let i = 0; i < big.length; i += 16) {
+    decoder.push(big.subarray(i, i + 16));
+    assertEquals(decoder.next().kind, i + 16 >= big.length ? "complete" : "incomplete");
+  }
+  const many = decode(encodeRequest(["SET", "key", "value"]).repeat(50_000), []);
+  assertEquals(many.requests.length, 50_000);
+  const wide = decode(encodeRequest(Array.from({ length: 50_000 }, () => "a")), []);
+  assert(wide.requests[0]?.length === 50_000);
+});
