@@ -1,0 +1,226 @@
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { latin1Bytes } from "../base/latin1.ts";
+import { type Random, randomInteger, seededRandom } from "../base/random.ts";
+import { decodeReply, ReplyFormatError } from "./decode_reply.ts";
+import { encodeReply } from "./encode.ts";
+import {
+  DoubleReply,
+  ErrorReply,
+  MapReply,
+  OK,
+  PushReply,
+  type Reply,
+  SimpleString,
+  VerbatimReply,
+} from "./reply.ts";
+import { type ReplyLimits, ReplyScanner } from "./reply_scanner.ts";
+
+interface Outcome {
+  readonly replies: readonly string[];
+  readonly error: string | null;
+}
+
+function scan(text: string, cuts: readonly number[], limits: ReplyLimits = {}): Outcome {
+  const scanner = new ReplyScanner(limits);
+  const bytes = latin1Bytes(text);
+  const replies: string[] = [];
+  const edges = [0, ...cuts, bytes.length];
+  for (let i = 1; i < edges.length; i++) {
+    const chunk = new Uint8Array(bytes.subarray(edges[i - 1], edges[i]));
+    scanner.push(chunk);
+    let scanned = scanner.next();
+    for (; scanned.kind === "complete"; scanned = scanner.next()) replies.push(scanned.text);
+    if (scanned.kind === "invalid") {
+      assertEquals(scanner.next(), scanned);
+      return { replies, error: scanned.error };
+    }
+    chunk.fill(0x58);
+  }
+  return { replies, error: null };
+}
+
+function everyPosition(text: string): number[] {
+  return Array.from({ length: Math.max(0, text.length - 1) }, (_, i) => i + 1);
+}
+
+const corpus: readonly (readonly [string, Reply])[] = [
+  ["+OK\r\n", OK],
+  ["+\r\n", new SimpleString("")],
+  ["-MOVED 1 h:2\r\n", new ErrorReply("MOVED 1 h:2")],
+  [":-12\r\n", -12],
+  [":9223372036854775807\r\n", 9223372036854775807n],
+  ["$0\r\n\r\n", ""],
+  ["$-1\r\n", null],
+  ["*-1\r\n", null],
+  ["_\r\n", null],
+  ["$9\r\n__proto__\r\n", "__proto__"],
+  ["$6\r\n+a\r\n\x00\xff\r\n", "+a\r\n\x00\xff"],
+  ["*0\r\n", []],
+  ["*2\r\n*0\r\n*1\r\n*0\r\n", [[], [[]]]],
+  ["*3\r\n:1\r\n$1\r\na\r\n*2\r\n_\r\n+x\r\n", [1, "a", [null, new SimpleString("x")]]],
+  [
+    "%2\r\n+k\r\n:1\r\n$1\r\nm\r\n%0\r\n",
+    new MapReply([
+      [new SimpleString("k"), 1],
+      ["m", new MapReply([])],
+    ]),
+  ],
+  ["~1\r\n#t\r\n", [1]],
+  ["#f\r\n", 0],
+  [",3.25\r\n", new DoubleReply(3.25)],
+  [",-inf\r\n", new DoubleReply(-Infinity)],
+  ["(12345678901234567890\r\n", 12345678901234567890n],
+  ["!7\r\nERR a\r\n\r\n", new ErrorReply("ERR a\r\n")],
+  ["=6\r\ntxt:hi\r\n", new VerbatimReply("hi")],
+  [">2\r\n+p\r\n:1\r\n", new PushReply([new SimpleString("p"), 1])],
+  ["|1\r\n+ttl\r\n:5\r\n$1\r\nv\r\n", "v"],
+  ["*1\r\n|1\r\n+a\r\n*1\r\n:1\r\n:7\r\n", [7]],
+];
+
+Deno.test("a corpus is cut into the same replies at every split, and read", () => {
+  for (const [text, value] of corpus) {
+    const outcome = { replies: [text], error: null };
+    assertEquals(scan(text, []), outcome);
+    assertEquals(scan(text, everyPosition(text)), outcome);
+    for (let cut = 1; cut < text.length; cut++) assertEquals(scan(text, [cut]), outcome);
+    assertEquals(decodeReply(text), value);
+  }
+  const texts = corpus.map(([text]) => text);
+  const all = texts.join("");
+  assertEquals(scan(all, []).replies, texts);
+  assertEquals(scan(all, everyPosition(all)).replies, texts);
+  for (let cut = 1; cut < all.length; cut++) assertEquals(scan(all, [cut]).replies, texts);
+});
+
+Deno.test("what is no RESP, or beyond a limit, is invalid and not incomplete", () => {
+  const wrong = [
+    "x\r\n",
+    "\r\n",
+    "\n",
+    "+OK\n",
+    "$x\r\n",
+    "$-2\r\n",
+    "$1\r\nabc",
+    "$01\r\n",
+    "*-2\r\n",
+  ];
+  wrong.push(
+    "%-1\r\n",
+    "$?\r\n",
+    "*99999999999999999999\r\n",
+    "$99999999999999\r\n",
+    "*1\r\n$-\r\n",
+  );
+  wrong.push("$0\r\n\n\r", "HTTP/1.1 400\r\n");
+  for (const text of wrong) {
+    const whole = scan(text, []);
+    assert(whole.error !== null, JSON.stringify(text));
+    assertEquals(scan(text, everyPosition(text)), whole);
+  }
+  assertStringIncludes(scan("*1\r\n".repeat(129), []).error ?? "", "deep");
+  assertEquals(scan("*1\r\n".repeat(128), []).error, null);
+  assertStringIncludes(scan("+" + "x".repeat(70000), []).error ?? "", "line");
+  assertStringIncludes(scan("$101\r\n", [], { replyBytesMax: 100 }).error ?? "", "100 bytes");
+  const array = "*20\r\n" + "$3\r\nabc\r\n".repeat(20);
+  assertStringIncludes(scan(array, [], { replyBytesMax: 100 }).error ?? "", "100 bytes");
+  assertStringIncludes(scan(array, [150], { replyBytesMax: 100 }).error ?? "", "100 bytes");
+});
+
+Deno.test("decodeReply refuses what is not exactly one reply", () => {
+  const wrong = [
+    "",
+    "+OK",
+    "+OK\r\nx",
+    "$2\r\na\r\n",
+    "*2\r\n:1\r\n",
+    ":x\r\n",
+    ",x\r\n",
+    "#x\r\n",
+  ];
+  wrong.push("*999999999999\r\n", "*1\r\n".repeat(300) + ":1\r\n", "?\r\n", "$x\r\n");
+  for (const text of wrong) assertThrows(() => decodeReply(text), ReplyFormatError, "Cannot read");
+});
+
+Deno.test("encoded replies, cut anywhere, come back as they were", () => {
+  const random = seededRandom(7);
+  for (let round = 0; round < 1000; round++) {
+    const replies = Array.from({ length: 5 }, () => randomReply(random, 4));
+    const texts = replies.map((reply) => encodeReply(reply, 3));
+    const all = texts.join("");
+    const cuts = Array.from({ length: 6 }, () => randomInteger(random, all.length + 1));
+    assertEquals(scan(all, cuts.sort((a, b) => a - b)), { replies: texts, error: null });
+    assertEquals(texts.map(decodeReply), replies);
+  }
+});
+
+function randomReply(random: Random, depth: number): Reply {
+  const children = (): Reply[] =>
+    Array.from({ length: randomInteger(random, 4) }, () => randomReply(random, depth - 1));
+  switch (randomInteger(random, depth > 0 ? 11 : 8)) {
+    case 0:
+      return OK;
+    case 1:
+      return new ErrorReply("ERR x");
+    case 2:
+      return randomInteger(random, 1e9) - 5e8;
+    case 3:
+      return null;
+    case 4:
+      return new DoubleReply(random() * 1e6);
+    case 5:
+      return new VerbatimReply("a\r\nb");
+    case 6:
+      return 2n ** 63n - 1n;
+    case 7:
+      return String.fromCharCode(randomInteger(random, 256)).repeat(randomInteger(random, 30));
+    case 8:
+      return children();
+    case 9:
+      return new PushReply(children());
+    default:
+      return new MapReply(children().map((value) => ["k\r\n", value]));
+  }
+}
+
+Deno.test("any bytes, cut anywhere: never a throw, always the same", () => {
+  const random = seededRandom(20261121);
+  const parts = [
+    "*2\r\n",
+    "%1\r\n",
+    "|1\r\n",
+    "$3\r\nabc\r\n",
+    "$-1\r\n",
+    "+OK\r\n",
+    ":1\r\n",
+    "\r\n",
+  ];
+  parts.push("*0\r\n", ">1\r\n", "_\r\n", "$0\r\n\r\n", "abc");
+  for (let round = 0; round < 3000; round++) {
+    let text = "";
+    for (let i = randomInteger(random, 16); i > 0; i--) {
+      text += randomInteger(random, 12) === 0
+        ? String.fromCharCode(randomInteger(random, 256))
+        : parts[randomInteger(random, parts.length)];
+    }
+    const limits = { replyBytesMax: 60, lineBytesMax: 20, depthMax: 4 };
+    const whole = scan(text, [], limits);
+    const cuts = Array.from({ length: 5 }, () => randomInteger(random, text.length + 1));
+    assertEquals(scan(text, cuts.sort((a, b) => a - b), limits), whole, JSON.stringify(text));
+    assertEquals(scan(text, everyPosition(text), limits), whole, JSON.stringify(text));
+  }
+});
+
+Deno.test("a long reply in tiny pieces takes linear time", () => {
+  const bulks = "*100000\r\n" + "$10\r\n0123456789\r\n".repeat(100_000);
+  const text = bulks + `$${4 << 20}\r\n${"x".repeat(4 << 20)}\r\n`;
+  const scanner = new ReplyScanner();
+  const bytes = latin1Bytes(text);
+  const lengths: number[] = [];
+  for (let i = 0; i < bytes.length; i += 16) {
+    scanner.push(bytes.subarray(i, i + 16));
+    for (let r = scanner.next(); r.kind === "complete"; r = scanner.next()) {
+      lengths.push(r.text.length);
+    }
+  }
+  assertEquals(lengths, [bulks.length, text.length - bulks.length]);
+});
