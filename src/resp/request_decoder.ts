@@ -18,7 +18,7 @@ export interface RequestLimits {
 /**
  * - `complete`: a whole request, at least one argument
  * - `incomplete`: the bytes so far are the beginning of one, or none are left
- * - `invalid`: no more can be read from this client; `error` is the text of the error reply, in
+ * - `invalid`: no more can be read from this client; `error` is what to reply, without the code `ERR`, in
  *   Redis's words. `crossProtocol`: it is an HTTP client, to be disconnected without an answer, as
  *   Redis does against forged requests from browsers.
  */
@@ -219,5 +219,5 @@ function takeInline(line: string): DecodedRequest | null {
 }
 
 function invalid(reason: string): DecodedRequest & { readonly kind: "invalid" } {
-  return { kind: "invalid", error: `ERR Protocol error: ${reason}`, crossProtocol: false };
+  return { kind: "invalid", error: `Protocol error: ${reason}`, crossProtocol: false };
 }

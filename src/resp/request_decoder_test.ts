@@ -33,7 +33,7 @@ function decode(text: string, cuts: readonly number[], limits: RequestLimits = {
 
 function assertInvalid(text: string, reason: string, limits: RequestLimits = {}): void {
   const whole = decode(text, [], limits);
-  assertEquals(whole.error, `ERR Protocol error: ${reason}`, JSON.stringify(text.slice(0, 60)));
+  assertEquals(whole.error, `Protocol error: ${reason}`, JSON.stringify(text.slice(0, 60)));
   const step = Math.max(1, Math.floor(text.length / 50));
   for (let cut = 1; cut < text.length; cut += step) {
     assertEquals(decode(text, [cut], limits), whole);
