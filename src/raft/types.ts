@@ -126,6 +126,8 @@ export interface Ready<T> {
   /** Each committed entry once, in order. The core counts them as applied when it hands them out. */
   readonly committed: readonly Entry<T>[];
   readonly reads: readonly ReadState[];
+  /** Reads that will get no index: the leader changed or never answered. Ask again, not before the next tick. */
+  readonly refusedReads: readonly number[];
 }
 
 /**

@@ -1,0 +1,209 @@
+import { assert } from "../base/assert.ts";
+import { ForwardedReads } from "./forwarded_reads.ts";
+import { RaftLog } from "./log.ts";
+import { completeOptions, drawElectionTimeout, type RaftOptions } from "./options.ts";
+import { Progress } from "./progress.ts";
+import { majority } from "./quorum.ts";
+import { ReadRounds } from "./read_rounds.ts";
+import type { HardState, Message, NodeId, ReadState, Role } from "./types.ts";
+
+/** What only a leader has; a new one for each time that a node leads. */
+export interface Leadership {
+  readonly progress: ReadonlyMap<NodeId, Progress>;
+  readonly reads: ReadRounds;
+  heartbeatElapsed: number;
+}
+
+/**
+ * The state behind `Raft`: the functions of the roles work on it. Term, vote and role change only
+ * in the `become…` methods and in `voteFor`.
+ */
+export class Core<T> {
+  readonly options: Required<RaftOptions<T>>;
+  readonly id: NodeId;
+  /** The other voters. */
+  readonly peers: readonly NodeId[];
+  readonly quorum: number;
+  readonly log: RaftLog<T>;
+  readonly forwarded: ForwardedReads;
+
+  /** Since the start. */
+  ticks = 0;
+  /** Since a leader, or a candidate with our vote, was heard, or this node stood itself. */
+  electionElapsed = 0;
+  /** What the members answered this (pre-)candidate, itself included. */
+  readonly votes = new Map<NodeId, boolean>();
+  /** The log equals that of this term's leader up to here. */
+  verifiedIndex: number;
+  /** The highest commit index heard from this term's leader. */
+  leaderCommit = 0;
+
+  /** What the next Ready will bring. */
+  messages: Message<T>[] = [];
+  messagesAfterPersist: Message<T>[] = [];
+  reads: ReadState[] = [];
+  refusedReads: number[] = [];
+
+  #role: Role = "follower";
+  #term: number;
+  #vote: NodeId | null;
+  #leaderId: NodeId | null = null;
+  #leadership: Leadership | null = null;
+  #electionTimeout = 0;
+  #durableHardState: HardState;
+
+  constructor(options: RaftOptions<T>) {
+    this.options = completeOptions(options);
+    this.id = options.id;
+    this.peers = options.voters.filter((voter) => voter !== options.id);
+    this.quorum = majority(options.voters.length);
+    this.log = new RaftLog(options.log, this.options.cacheBytesMax);
+    this.forwarded = new ForwardedReads(options.random);
+    this.#term = options.hardState.term;
+    this.#vote = options.hardState.vote;
+    this.#durableHardState = options.hardState;
+    this.verifiedIndex = this.log.commitIndex();
+    assert(this.#term >= this.log.lastTerm(), "the durable term is never behind the log's");
+    this.#restartElectionClock();
+  }
+
+  get role(): Role {
+    return this.#role;
+  }
+
+  get term(): number {
+    return this.#term;
+  }
+
+  get vote(): NodeId | null {
+    return this.#vote;
+  }
+
+  get leaderId(): NodeId | null {
+    return this.#leaderId;
+  }
+
+  get leadership(): Leadership | null {
+    return this.#leadership;
+  }
+
+  get electionTimeout(): number {
+    return this.#electionTimeout;
+  }
+
+  hardState(): HardState {
+    return { term: this.#term, vote: this.#vote };
+  }
+
+  /** Whether term and vote, as they are now, survive a crash. */
+  isHardStateDurable(): boolean {
+    const durable = this.#durableHardState;
+    return durable.term === this.#term && durable.vote === this.#vote;
+  }
+
+  hardStatePersisted(hardState: HardState): void {
+    assert(hardState.term <= this.#term, "nothing is durable that never was");
+    this.#durableHardState = hardState;
+  }
+
+  /** Thesis §6.2, §9.6: a member of a cluster with a working leader takes no part in elections. */
+  isLeaderAlive(): boolean {
+    if (this.#role === "leader") return true;
+    return this.#leaderId !== null && this.electionElapsed < this.options.electionTicks;
+  }
+
+  becomeFollower(term: number, leaderId: NodeId | null): void {
+    assert(term >= this.#term, `cannot go back from term ${this.#term} to ${term}`);
+    this.#leaveRole();
+    if (term > this.#term) {
+      this.#term = term;
+      this.#vote = null;
+    }
+    this.#role = "follower";
+    this.#leaderId = leaderId;
+  }
+
+  /** Asks whether an election could be won, without a new term (thesis §9.6). */
+  becomePreCandidate(): void {
+    assert(this.#role !== "leader", "a leader does not stand");
+    this.#leaveRole();
+    this.#role = "preCandidate";
+  }
+
+  becomeCandidate(): void {
+    assert(this.#role === "preCandidate", "a node stands only when it has a chance");
+    this.#leaveRole();
+    this.#role = "candidate";
+    this.#term++;
+    this.#vote = this.id;
+  }
+
+  becomeLeader(): void {
+    assert(this.#role === "candidate", "a leader was elected");
+    assert(this.#vote === this.id && this.isHardStateDurable(), "a leader's own vote is durable");
+    this.#leaveRole();
+    this.#role = "leader";
+    this.#leaderId = this.id;
+    const next = this.log.lastIndex() + 1;
+    this.#leadership = {
+      progress: new Map(
+        this.peers.map((peer) => [peer, new Progress(this.options, next, this.ticks)]),
+      ),
+      reads: new ReadRounds(),
+      heartbeatElapsed: 0,
+    };
+  }
+
+  /** The one vote of this term. */
+  voteFor(candidate: NodeId): void {
+    assert(this.#vote === null || this.#vote === candidate, "one vote in a term");
+    assert(this.#role === "follower", "only a follower votes for another");
+    this.#vote = candidate;
+    this.electionElapsed = 0;
+  }
+
+  /**
+   * Queues a message: for the time after the next write when it depends on something that is not
+   * durable, at once otherwise. Every message depends on the sender's term and vote, but for the
+   * pre-vote, which binds nobody.
+   *
+   * @param dependsOnIndex the message says that the log is durable up to here
+   */
+  send(message: Message<T>, dependsOnIndex = 0): void {
+    const isFree = message.type === "preVote" || message.type === "preVoteReply" ||
+      (this.isHardStateDurable() && dependsOnIndex <= this.log.durableIndex());
+    (isFree ? this.messages : this.messagesAfterPersist).push(message);
+  }
+
+  /** A driver of this node may answer the read, or its asker may. */
+  answerRead(from: NodeId, readId: number, index: number | null): void {
+    if (from !== this.id) {
+      const { id, term } = this;
+      this.send({ type: "readIndexReply", from: id, to: from, term, readId, index });
+    } else if (index === null) {
+      this.refusedReads.push(readId);
+    } else {
+      this.reads.push({ readId, index });
+    }
+  }
+
+  /** Everything that belongs to the role and the leader so far ends; term and vote stay. */
+  #leaveRole(): void {
+    for (const read of this.#leadership?.reads.abandon() ?? []) {
+      this.answerRead(read.from, read.readId, null);
+    }
+    for (const readId of this.forwarded.giveUp()) this.refusedReads.push(readId);
+    this.#leadership = null;
+    this.#leaderId = null;
+    this.votes.clear();
+    this.verifiedIndex = this.log.commitIndex();
+    this.leaderCommit = 0;
+    this.#restartElectionClock();
+  }
+
+  #restartElectionClock(): void {
+    const { electionTicks, standing, random } = this.options;
+    this.electionElapsed = 0;
+    this.#electionTimeout = drawElectionTimeout(electionTicks, standing, random);
+  }
+}

@@ -1,0 +1,73 @@
+import { assert } from "../base/assert.ts";
+import type { Core, Leadership } from "./core.ts";
+import { reachedByMajority } from "./quorum.ts";
+
+/** What the leader's functions work on: `leadershipOf` proves that this node leads. */
+export function leadershipOf<T>(core: Core<T>): Leadership {
+  assert(core.leadership !== null, `node ${core.id} is no leader, but ${core.role}`);
+  return core.leadership;
+}
+
+/** Takes up leadership and opens the term with the no-op (Raft paper §8; thesis §6.4). */
+export function startLeading<T>(core: Core<T>): void {
+  core.becomeLeader();
+  const index = core.log.lastIndex() + 1;
+  core.log.append({ index, term: core.term, data: null, sizeBytes: 0 });
+}
+
+/** Appends proposals to the leader's log; the result is the index of the first. */
+export function appendProposals<T>(core: Core<T>, proposals: readonly T[]): number {
+  assert(core.role === "leader", "only a leader appends proposals");
+  const first = core.log.lastIndex() + 1;
+  for (const [offset, data] of proposals.entries()) {
+    const sizeBytes = core.options.sizeOf(data);
+    core.log.append({ index: first + offset, term: core.term, data, sizeBytes });
+  }
+  return first;
+}
+
+/**
+ * Commits what a majority has durably, this node's own disk included, if the last of it is of the
+ * current term: older entries are committed only along with it (Raft paper §5.3, §5.4.2).
+ */
+export function advanceCommit<T>(core: Core<T>): void {
+  const { progress, reads } = leadershipOf(core);
+  const matches = [core.log.durableIndex()];
+  for (const peer of progress.values()) matches.push(peer.match);
+  const index = reachedByMajority(matches);
+  if (index <= core.log.commitIndex() || core.log.term(index) !== core.term) return;
+  core.log.commitTo(index);
+  reads.opened(index);
+}
+
+/** Before this is so, the leader may not know all that is committed (Raft paper §8). */
+export function hasCommittedInTerm<T>(core: Core<T>): boolean {
+  return core.log.term(core.log.commitIndex()) === core.term;
+}
+
+/** Answers the reads whose round a majority has answered, this node included. */
+export function confirmReads<T>(core: Core<T>): void {
+  const { progress, reads } = leadershipOf(core);
+  const rounds = [reads.round];
+  for (const peer of progress.values()) rounds.push(peer.ackedRound);
+  for (const read of reads.confirm(reachedByMajority(rounds))) {
+    core.answerRead(read.from, read.readId, read.index);
+  }
+}
+
+/** Heartbeats, news of the commit index, and the check that a majority still answers. */
+export function tickLeader<T>(core: Core<T>): void {
+  const leadership = leadershipOf(core);
+  const { electionTicks, heartbeatTicks } = core.options;
+  leadership.heartbeatElapsed++;
+  const isHeartbeatTime = leadership.heartbeatElapsed >= heartbeatTicks;
+  if (isHeartbeatTime) leadership.heartbeatElapsed = 0;
+  let activeCount = 1;
+  for (const peer of leadership.progress.values()) {
+    if (core.ticks - peer.heardTick < electionTicks) activeCount++;
+    // Under load the next append tells the commit index for free; an idle peer hears of it now.
+    const isBehind = peer.commitTold < Math.min(peer.match, core.log.commitIndex());
+    if (isHeartbeatTime || isBehind) peer.heartbeatDue = true;
+  }
+  if (activeCount < core.quorum) core.becomeFollower(core.term, null);
+}

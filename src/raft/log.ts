@@ -1,0 +1,206 @@
+import { assert } from "../base/assert.ts";
+import type { Entry, LogReader } from "./types.ts";
+
+/** A Ready whose write is under way. */
+interface PendingPersist {
+  readonly sequence: number;
+  /** How far the current log is durable once this write is; a later truncation lowers it. */
+  lastIndex: number;
+}
+
+/**
+ * The log as the core sees it: what the driver's `LogReader` holds, and in memory a tail with
+ * everything that is not durable yet and, up to `cacheBytesMax`, what was appended lately.
+ *
+ * Invariants: `appliedIndex <= commitIndex <= lastIndex`, `durableIndex <= handedIndex <=
+ * lastIndex`, and the tail begins at or before `durableIndex + 1`, so that the reader is only ever
+ * asked for what it surely has.
+ */
+export class RaftLog<T> {
+  readonly #reader: LogReader<T>;
+  readonly #cacheBytesMax: number;
+  readonly #tail = new Map<number, Entry<T>>();
+  readonly #pending: PendingPersist[] = [];
+  #tailFirst: number;
+  #tailBytes = 0;
+  #lastIndex: number;
+  #handedIndex: number;
+  #durableIndex: number;
+  #commitIndex: number;
+  #appliedIndex: number;
+
+  /** What the reader holds at the start counts as durable; what it no longer holds, as applied. */
+  constructor(reader: LogReader<T>, cacheBytesMax: number) {
+    this.#reader = reader;
+    this.#cacheBytesMax = cacheBytesMax;
+    this.#lastIndex = reader.lastIndex();
+    this.#tailFirst = this.#lastIndex + 1;
+    this.#handedIndex = this.#lastIndex;
+    this.#durableIndex = this.#lastIndex;
+    this.#commitIndex = reader.firstIndex() - 1;
+    this.#appliedIndex = this.#commitIndex;
+    assert(this.#commitIndex >= 0, "a log begins at index 1 or later");
+    assert(this.#commitIndex <= this.#lastIndex, "a log ends where it begins, or later");
+  }
+
+  firstIndex(): number {
+    return this.#reader.firstIndex();
+  }
+
+  lastIndex(): number {
+    return this.#lastIndex;
+  }
+
+  lastTerm(): number {
+    return this.term(this.#lastIndex);
+  }
+
+  commitIndex(): number {
+    return this.#commitIndex;
+  }
+
+  appliedIndex(): number {
+    return this.#appliedIndex;
+  }
+
+  /** The last index up to which the log, as it stands now, survives a crash. */
+  durableIndex(): number {
+    return this.#durableIndex;
+  }
+
+  /** The term of the entry at `index`, which is in `firstIndex() - 1 … lastIndex()`. */
+  term(index: number): number {
+    assert(index <= this.#lastIndex, `no entry ${index} in a log that ends at ${this.#lastIndex}`);
+    if (index >= this.#tailFirst) return this.#tailEntry(index).term;
+    assert(index >= this.firstIndex() - 1, `the log no longer knows the term of entry ${index}`);
+    return this.#reader.term(index);
+  }
+
+  /** Whether this log has an entry of that index and term. */
+  matches(index: number, term: number): boolean {
+    return index <= this.#lastIndex && index >= this.firstIndex() - 1 && this.term(index) === term;
+  }
+
+  /** Raft paper §5.4.1: whether a log that ends so is at least as up to date as this one. */
+  isUpToDate(lastIndex: number, lastTerm: number): boolean {
+    const ownTerm = this.lastTerm();
+    return lastTerm > ownTerm || (lastTerm === ownTerm && lastIndex >= this.#lastIndex);
+  }
+
+  /**
+   * The last index at or before `index` whose term is at most `term`: no entry between the two can
+   * be in a log that has `term` at `index` (Raft paper §5.3, the optimization for conflicts).
+   *
+   * @param floor an index up to which the two logs surely agree; the search ends there
+   */
+  lastIndexOfTermAtMost(index: number, term: number, floor: number): number {
+    const end = Math.max(floor, this.firstIndex() - 1);
+    let candidate = Math.min(index, this.#lastIndex);
+    while (candidate > end && this.term(candidate) > term) candidate--;
+    return candidate;
+  }
+
+  /** As many entries of `from … to` as fit into `bytesMax`, but at least one. */
+  entries(from: number, to: number, bytesMax: number): readonly Entry<T>[] {
+    assert(from >= this.firstIndex(), `entry ${from} was compacted`);
+    assert(from <= to && to <= this.#lastIndex, `cannot read entries ${from} to ${to}`);
+    if (from < this.#tailFirst) {
+      return this.#reader.entries(from, Math.min(to, this.#tailFirst - 1), bytesMax);
+    }
+    const result: Entry<T>[] = [];
+    let sizeBytes = 0;
+    for (let index = from; index <= to; index++) {
+      const entry = this.#tailEntry(index);
+      sizeBytes += entry.sizeBytes;
+      if (sizeBytes > bytesMax && result.length > 0) break;
+      result.push(entry);
+    }
+    return result;
+  }
+
+  append(entry: Entry<T>): void {
+    assert(entry.index === this.#lastIndex + 1, "the log has no gaps");
+    assert(entry.term >= this.lastTerm(), "terms in the log never go back");
+    this.#tail.set(entry.index, entry);
+    this.#tailBytes += entry.sizeBytes;
+    this.#lastIndex = entry.index;
+  }
+
+  /** Cuts off everything from `index` on: a newer leader has other entries there. */
+  truncateFrom(index: number): void {
+    assert(index > this.#commitIndex, `entry ${index} is committed and cannot be cut off`);
+    for (let last = this.#lastIndex; last >= Math.max(index, this.#tailFirst); last--) {
+      this.#tailBytes -= this.#tailEntry(last).sizeBytes;
+      this.#tail.delete(last);
+    }
+    this.#lastIndex = index - 1;
+    this.#tailFirst = Math.min(this.#tailFirst, index);
+    this.#handedIndex = Math.min(this.#handedIndex, index - 1);
+    this.#durableIndex = Math.min(this.#durableIndex, index - 1);
+    // Their writes will still end, but then say nothing about what now stands at these indexes.
+    for (const pending of this.#pending) {
+      pending.lastIndex = Math.min(pending.lastIndex, index - 1);
+    }
+  }
+
+  hasUnhanded(): boolean {
+    return this.#handedIndex < this.#lastIndex;
+  }
+
+  /** The entries that no Ready has handed out yet, now the business of Ready `sequence`. */
+  handOut(sequence: number): readonly Entry<T>[] {
+    const entries: Entry<T>[] = [];
+    for (let index = this.#handedIndex + 1; index <= this.#lastIndex; index++) {
+      entries.push(this.#tailEntry(index));
+    }
+    this.#handedIndex = this.#lastIndex;
+    this.#pending.push({ sequence, lastIndex: this.#lastIndex });
+    return entries;
+  }
+
+  /** The write of Ready `sequence`, the oldest under way, is durable. */
+  persisted(sequence: number): void {
+    const pending = this.#pending.shift();
+    assert(
+      pending?.sequence === sequence,
+      `Ready ${sequence} is advanced where ${pending?.sequence ?? "none"} is due`,
+    );
+    this.#durableIndex = Math.max(this.#durableIndex, pending.lastIndex);
+    this.#trimCache();
+  }
+
+  /** Raises the commit index; a lower one than now changes nothing. */
+  commitTo(index: number): boolean {
+    if (index <= this.#commitIndex) return false;
+    assert(index <= this.#lastIndex, `cannot commit ${index}: the log ends at ${this.#lastIndex}`);
+    this.#commitIndex = index;
+    return true;
+  }
+
+  hasUnapplied(): boolean {
+    return this.#appliedIndex < this.#commitIndex;
+  }
+
+  /** The next committed entries, each once; about `bytesMax` at a time, at least one. */
+  takeCommitted(bytesMax: number): readonly Entry<T>[] {
+    if (!this.hasUnapplied()) return [];
+    const entries = this.entries(this.#appliedIndex + 1, this.#commitIndex, bytesMax);
+    this.#appliedIndex += entries.length;
+    assert(this.#appliedIndex <= this.#commitIndex, "only what is committed is applied");
+    return entries;
+  }
+
+  #tailEntry(index: number): Entry<T> {
+    const entry = this.#tail.get(index);
+    assert(entry !== undefined, `entry ${index} is missing in memory`);
+    return entry;
+  }
+
+  #trimCache(): void {
+    while (this.#tailBytes > this.#cacheBytesMax && this.#tailFirst <= this.#durableIndex) {
+      this.#tailBytes -= this.#tailEntry(this.#tailFirst).sizeBytes;
+      this.#tail.delete(this.#tailFirst);
+      this.#tailFirst++;
+    }
+  }
+}

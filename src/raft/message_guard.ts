@@ -1,0 +1,56 @@
+import type { AppendRequest, Message } from "./types.ts";
+
+/** Far above any term or index that a cluster can reach, and still exact when counted on. */
+const NUMBER_MAX = 2 ** 52;
+
+/**
+ * Whether a message means something: a correct node of the protocol could have sent it at some
+ * time. Its shape (fields and their types) is the transport's to check.
+ */
+export function isPossible<T>(message: Message<T>): boolean {
+  if (!isCount(message.term)) return false;
+  switch (message.type) {
+    case "preVote":
+    case "vote":
+      return isPosition(message.lastIndex, message.lastTerm) && message.lastTerm < message.term;
+    case "append":
+      return isPossibleAppend(message);
+    case "appendReply":
+      return isCount(message.index) && isCount(message.hintIndex) && isCount(message.hintTerm);
+    case "heartbeat":
+      return isCount(message.commit) && isCount(message.round);
+    case "heartbeatReply":
+      return isCount(message.round);
+    case "readIndex":
+      return Number.isSafeInteger(message.readId);
+    case "readIndexReply":
+      return Number.isSafeInteger(message.readId) &&
+        (message.index === null || isCount(message.index));
+    case "preVoteReply":
+    case "voteReply":
+      return true;
+    default: // a type of another version
+      return false;
+  }
+}
+
+function isPossibleAppend<T>(message: AppendRequest<T>): boolean {
+  if (!isPosition(message.prevIndex, message.prevTerm) || !isCount(message.commit)) return false;
+  let { prevIndex: index, prevTerm: term } = message;
+  for (const entry of message.entries) {
+    const isNext = entry.index === index + 1 && isCount(entry.term) && isCount(entry.sizeBytes);
+    if (!isNext || entry.term < Math.max(term, 1)) return false;
+    index = entry.index;
+    term = entry.term;
+  }
+  return term <= message.term;
+}
+
+/** An index with its term, where index 0 has term 0 and no other has. */
+function isPosition(index: number, term: number): boolean {
+  return isCount(index) && isCount(term) && (index === 0) === (term === 0);
+}
+
+function isCount(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0 && value < NUMBER_MAX;
+}

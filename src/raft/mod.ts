@@ -1,0 +1,46 @@
+/**
+ * The consensus core: Raft (Ongaro and Ousterhout, "In Search of an Understandable Consensus
+ * Algorithm", 2014: "the paper"; Ongaro's dissertation of the same year: "the thesis") as a pure
+ * state machine. It has no clock, disk or network; a driver owns those, and this is their contract.
+ *
+ * In:
+ * - `tick()` at even intervals. `electionTicks` and `heartbeatTicks` count these calls.
+ * - `step(message)` for each message from a peer, in whatever order the network brings them.
+ * - `propose`, `readIndex` and `campaign` for what users want; `unreachable` when a connection ends.
+ *
+ * Out: after any of these calls, while `hasReady()`, take a `ready()` and do what it says in the
+ * order that `Ready` tells: send `messages`; append `entries` and `hardState` as one write; apply
+ * `committed`; answer `reads`; and when the write is durable call `advance(ready)` and send
+ * `messagesAfterPersist`. Collect all input of one turn of the event loop before taking a Ready:
+ * proposals then share their append requests, reads their round of heartbeats, and all of it one
+ * write.
+ *
+ * Writes may overlap: further Readys may be taken while earlier ones are being written, as long as
+ * the log keeps their order and `advance` is called in it. Between `ready()` and the append to the
+ * log nothing else may take a Ready. A write that fails ends the node: the core is not to be called
+ * any more.
+ *
+ * A proposal is done when an entry with its index and the term of the proposal is among
+ * `committed`; an entry of another term at that index says that it was lost. A leader steps down
+ * without a word: compare `status()` before and after. `committed` may hold entries that this node
+ * has not yet made durable itself, since a majority of others has.
+ *
+ * A read is linearizable once the index that `reads` gives for it is applied. One in `refusedReads`
+ * will get none and may be asked for again, but not before the next tick; no read waits longer than
+ * about `electionTicks` for either, except at a leader that cannot commit the first entry of its
+ * term.
+ *
+ * The same inputs give the same outputs. A message can never make a call throw; what throws is an
+ * `AssertionFailure`, a bug in the core or in its driver.
+ *
+ * The files: `raft.ts` has the calls and settles terms, then `step_leader.ts`, `step_follower.ts`
+ * and `step_candidate.ts` act for the role, on the state in `core.ts`, which alone changes roles.
+ * `log.ts` knows what is where: in memory, handed out, durable, committed.
+ *
+ * @module
+ */
+export { Raft } from "./raft.ts";
+export type { RaftOptions, Standing } from "./options.ts";
+export type { ProgressState } from "./progress.ts";
+export type { PeerStatus, RaftStatus } from "./status.ts";
+export type * from "./types.ts";

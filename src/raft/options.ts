@@ -1,0 +1,117 @@
+import type { Random } from "../base/random.ts";
+import type { HardState, LogReader, NodeId } from "./types.ts";
+
+/** What a core needs to start, be it for the first time or after a restart. */
+export interface RaftOptions<T> {
+  readonly id: NodeId;
+  /** All members that vote, this node among them; the same on every node. */
+  readonly voters: readonly NodeId[];
+  /** As it was last made durable; term 0 without a vote on a new node. */
+  readonly hardState: HardState;
+  /** Holds what is durable; the core trusts all of it. */
+  readonly log: LogReader<T>;
+  /** For election timeouts and for the ids of reads; must differ from one life of a node to the next. */
+  readonly random: Random;
+  /** The shortest time without a leader after which a node stands; also how long a leader may lack its majority. */
+  readonly electionTicks: number;
+  readonly heartbeatTicks: number;
+  /**
+   * How soon the node stands when there is no leader, drawn anew for each term:
+   * `eager` 1–1.25 times `electionTicks`, `normal` 1–2 times, `reluctant` 2–3 times.
+   *
+   * @default {"normal"}
+   */
+  readonly standing?: Standing;
+  /** About how many bytes a proposal takes on the wire. */
+  readonly sizeOf: (data: T) => number;
+  /**
+   * Of the entries in one append request, which has at least one all the same.
+   *
+   * @default {1 MiB}
+   */
+  readonly appendBytesMax?: number;
+  /**
+   * Append requests under way to one peer.
+   *
+   * @default {256}
+   */
+  readonly inflightMax?: number;
+  /**
+   * Bytes under way to one peer: no further append request is sent at or above it.
+   *
+   * @default {8 MiB}
+   */
+  readonly inflightBytesMax?: number;
+  /**
+   * Durable entries that stay in memory for peers and the state machine.
+   *
+   * @default {16 MiB}
+   */
+  readonly cacheBytesMax?: number;
+  /**
+   * Committed entries in one Ready, which has at least one all the same.
+   *
+   * @default {4 MiB}
+   */
+  readonly committedBytesMax?: number;
+}
+
+export type Standing = "eager" | "normal" | "reluctant";
+
+const MIB = 1024 * 1024;
+
+/**
+ * The options with their defaults.
+ *
+ * @throws {RangeError} when a value makes no sense
+ */
+export function completeOptions<T>(options: RaftOptions<T>): Required<RaftOptions<T>> {
+  const complete = {
+    standing: "normal" as const,
+    appendBytesMax: MIB,
+    inflightMax: 256,
+    inflightBytesMax: 8 * MIB,
+    cacheBytesMax: 16 * MIB,
+    committedBytesMax: 4 * MIB,
+    ...options,
+  };
+  for (
+    const name of [
+      "electionTicks",
+      "heartbeatTicks",
+      "appendBytesMax",
+      "inflightMax",
+      "inflightBytesMax",
+      "committedBytesMax",
+    ] as const
+  ) {
+    if (!Number.isSafeInteger(complete[name]) || complete[name] < 1) {
+      throw new RangeError(`Cannot use ${name}: current value is ${complete[name]}`);
+    }
+  }
+  if (complete.heartbeatTicks >= complete.electionTicks) {
+    throw new RangeError(
+      `Cannot use heartbeatTicks, which must be below electionTicks ${complete.electionTicks}: ` +
+        `current value is ${complete.heartbeatTicks}`,
+    );
+  }
+  if (!complete.voters.includes(complete.id)) {
+    throw new RangeError(
+      `Cannot use voters without the node ${complete.id} itself: current value is ${complete.voters}`,
+    );
+  }
+  return complete;
+}
+
+/** An election timeout in ticks, drawn from the range of `standing`. */
+export function drawElectionTimeout(
+  electionTicks: number,
+  standing: Standing,
+  random: Random,
+): number {
+  const [from, width] = { eager: [1, 0.25], normal: [1, 1], reluctant: [2, 1] }[standing] as [
+    number,
+    number,
+  ];
+  return Math.floor(electionTicks * (from + width * random()));
+}

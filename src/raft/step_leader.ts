@@ -1,0 +1,47 @@
+import type { Core } from "./core.ts";
+import { advanceCommit, confirmReads, hasCommittedInTerm, leadershipOf } from "./leader.ts";
+import type { AppendReply, HeartbeatReply, Message, ReadIndexRequest } from "./types.ts";
+
+/** A leader's answer to a message of its own term. */
+export function stepLeader<T>(core: Core<T>, message: Message<T>): void {
+  switch (message.type) {
+    case "appendReply":
+      return handleAppendReply(core, message);
+    case "heartbeatReply":
+      return handleHeartbeatReply(core, message);
+    case "readIndex":
+      return addRead(core, message);
+    default: // late votes; and a second leader of one term, which cannot be
+      return;
+  }
+}
+
+/** Asks for a read index, on behalf of this node or of a follower. */
+export function addRead<T>(core: Core<T>, read: Pick<ReadIndexRequest, "from" | "readId">): void {
+  const index = hasCommittedInTerm(core) ? core.log.commitIndex() : null;
+  leadershipOf(core).reads.add({ from: read.from, readId: read.readId }, index);
+}
+
+function handleAppendReply<T>(core: Core<T>, reply: AppendReply): void {
+  const peer = leadershipOf(core).progress.get(reply.from);
+  if (peer === undefined) return;
+  peer.heardTick = core.ticks;
+  if (!reply.accepted) {
+    const hint = core.log.lastIndexOfTermAtMost(reply.hintIndex, reply.hintTerm, peer.match);
+    peer.refused(reply.index, hint);
+    return;
+  }
+  if (reply.index > core.log.lastIndex()) return; // nobody can match what was never sent
+  if (peer.accepted(reply.index)) advanceCommit(core);
+}
+
+function handleHeartbeatReply<T>(core: Core<T>, reply: HeartbeatReply): void {
+  const { progress, reads } = leadershipOf(core);
+  const peer = progress.get(reply.from);
+  if (peer === undefined || reply.round > reads.round) return;
+  peer.heardTick = core.ticks;
+  peer.alive(core.ticks, core.options.heartbeatTicks);
+  if (reply.round <= peer.ackedRound) return;
+  peer.ackedRound = reply.round;
+  confirmReads(core);
+}
