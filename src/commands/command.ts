@@ -29,6 +29,8 @@ export interface CommandContext {
   readonly nowMs: number;
   /** For `RANDOMKEY`. A write must not use it. */
   readonly random: Random;
+  /** The longest string that a command may make. */
+  readonly stringBytesMax: number;
 }
 
 /** A row of the command table: the one source for routing, `COMMAND` and documentation. */
@@ -43,6 +45,13 @@ export interface Command {
   readonly keys: KeyPositions | null;
   /** Redis's command group, such as `string`. */
   readonly group: string;
+  /**
+   * Redis's access-control categories (`COMMAND`), without those that follow from `kind` and
+   * `flags`: `read`, `write`, `fast`, `slow`.
+   */
+  readonly categories: readonly string[];
+  /** The version of Redis that brought it. */
+  readonly since: string;
   /** One sentence for help. */
   readonly summary: string;
   /**

@@ -1,0 +1,122 @@
+import { ErrorReply, type Reply } from "../resp/reply.ts";
+import type { Slot } from "../store/slot.ts";
+import { argument, NOT_AN_INTEGER, stringOf } from "./arguments.ts";
+import type { Command, CommandContext } from "./command.ts";
+import { addIntegers, INT64_MIN, type Integer, normalize, parseInteger } from "./integer.ts";
+import { addLongDoubles, formatLongDouble, parseLongDouble } from "./long_double.ts";
+import { FIRST_KEY, rowsOf } from "./rows.ts";
+
+const OVERFLOW = new ErrorReply("ERR increment or decrement would overflow");
+const DECREMENT_OVERFLOW = new ErrorReply("ERR decrement would overflow");
+const NOT_A_FLOAT = new ErrorReply("ERR value is not a valid float");
+const NOT_FINITE = new ErrorReply("ERR increment would produce NaN or Infinity");
+
+function incr(context: CommandContext, args: readonly string[]): Reply {
+  return add(context, argument(args, 1), 1);
+}
+
+function decr(context: CommandContext, args: readonly string[]): Reply {
+  return add(context, argument(args, 1), -1);
+}
+
+function incrby(context: CommandContext, args: readonly string[]): Reply {
+  const increment = parseInteger(argument(args, 2));
+  return increment === null ? NOT_AN_INTEGER : add(context, argument(args, 1), increment);
+}
+
+function decrby(context: CommandContext, args: readonly string[]): Reply {
+  const decrement = parseInteger(argument(args, 2));
+  if (decrement === null) return NOT_AN_INTEGER;
+  if (decrement === INT64_MIN) return DECREMENT_OVERFLOW;
+  return add(context, argument(args, 1), negate(decrement));
+}
+
+function negate(value: Integer): Integer {
+  return typeof value === "number" ? 0 - value : normalize(-value);
+}
+
+function add(context: CommandContext, key: string, increment: Integer): Reply {
+  const slot = context.keyspace.find(key);
+  const text = slot === undefined ? "0" : stringOf(slot);
+  if (text instanceof ErrorReply) return text;
+  const value = parseInteger(text);
+  if (value === null) return NOT_AN_INTEGER;
+  const sum = addIntegers(value, increment);
+  if (sum === null) return OVERFLOW;
+  save(context, key, slot, String(sum));
+  return sum;
+}
+
+function save(context: CommandContext, key: string, slot: Slot | undefined, value: string): void {
+  if (slot === undefined) context.keyspace.set(key, value);
+  else context.keyspace.update(slot, value);
+}
+
+function incrbyfloat(context: CommandContext, args: readonly string[]): Reply {
+  const key = argument(args, 1);
+  const slot = context.keyspace.find(key);
+  const text = slot === undefined ? "0" : stringOf(slot);
+  if (text instanceof ErrorReply) return text;
+  const value = parseLongDouble(text);
+  const increment = parseLongDouble(argument(args, 2));
+  if (value === null || increment === null) return NOT_A_FLOAT;
+  const sum = addLongDoubles(value, increment);
+  if (sum === null) return NOT_FINITE;
+  const result = formatLongDouble(sum);
+  save(context, key, slot, result);
+  return result;
+}
+
+/** Commands that take a string for a number. */
+export const counterRows: readonly Command[] = rowsOf("string", ["string"], [
+  {
+    name: "incr",
+    arity: 2,
+    kind: "write",
+    flags: ["denyoom", "fast"],
+    keys: FIRST_KEY,
+    since: "1.0.0",
+    summary: "Adds one to the integer in a key",
+    run: incr,
+  },
+  {
+    name: "decr",
+    arity: 2,
+    kind: "write",
+    flags: ["denyoom", "fast"],
+    keys: FIRST_KEY,
+    since: "1.0.0",
+    summary: "Subtracts one from the integer in a key",
+    run: decr,
+  },
+  {
+    name: "incrby",
+    arity: 3,
+    kind: "write",
+    flags: ["denyoom", "fast"],
+    keys: FIRST_KEY,
+    since: "1.0.0",
+    summary: "Adds to the integer in a key",
+    run: incrby,
+  },
+  {
+    name: "decrby",
+    arity: 3,
+    kind: "write",
+    flags: ["denyoom", "fast"],
+    keys: FIRST_KEY,
+    since: "1.0.0",
+    summary: "Subtracts from the integer in a key",
+    run: decrby,
+  },
+  {
+    name: "incrbyfloat",
+    arity: 3,
+    kind: "write",
+    flags: ["denyoom", "fast"],
+    keys: FIRST_KEY,
+    since: "2.6.0",
+    summary: "Adds to the floating-point number in a key",
+    run: incrbyfloat,
+  },
+]);

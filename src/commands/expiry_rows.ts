@@ -1,0 +1,162 @@
+import { ErrorReply, type Reply } from "../resp/reply.ts";
+import type { DeadlineMs } from "../store/slot.ts";
+import { argument, errorQuoting, NOT_AN_INTEGER, quoted } from "./arguments.ts";
+import type { Command, CommandContext } from "./command.ts";
+import { deadlineOf, type DeadlineUnit, invalidExpireTime } from "./deadline.ts";
+import { normalize, parseInteger } from "./integer.ts";
+import { FIRST_KEY, type Row, rowsOf } from "./rows.ts";
+
+const NX_WITH_OTHERS = new ErrorReply(
+  "ERR NX and XX, GT or LT options at the same time are not compatible",
+);
+const GT_WITH_LT = new ErrorReply("ERR GT and LT options at the same time are not compatible");
+/** `TTL` and its like answer so for a key that does not exist, or has no deadline. */
+const NO_KEY = -2;
+const NO_DEADLINE = -1;
+
+/** Redis repeats the whole option; but lines of replies must stay within what clients accept. */
+const OPTION_QUOTED_MAX = 16 * 1024;
+
+interface Conditions {
+  nx: boolean;
+  xx: boolean;
+  gt: boolean;
+  lt: boolean;
+}
+
+function expireRun(unit: DeadlineUnit, name: string) {
+  return (context: CommandContext, args: readonly string[]): Reply => {
+    const conditions = args.length > 3 ? parseConditions(args) : null;
+    if (conditions instanceof ErrorReply) return conditions;
+    const amount = parseInteger(argument(args, 2));
+    if (amount === null) return NOT_AN_INTEGER;
+    const deadlineMs = deadlineOf(amount, unit, context.nowMs);
+    if (deadlineMs === null) return invalidExpireTime(name);
+    const slot = context.keyspace.find(argument(args, 1));
+    if (slot === undefined) return 0;
+    if (conditions !== null && !isAllowed(conditions, slot.deadlineMs, deadlineMs)) return 0;
+    context.keyspace.setDeadline(slot, deadlineMs);
+    return 1;
+  };
+}
+
+function parseConditions(args: readonly string[]): Conditions | ErrorReply {
+  const conditions: Conditions = { nx: false, xx: false, gt: false, lt: false };
+  for (let index = 3; index < args.length; index++) {
+    const word = argument(args, index).toUpperCase();
+    if (word === "NX") conditions.nx = true;
+    else if (word === "XX") conditions.xx = true;
+    else if (word === "GT") conditions.gt = true;
+    else if (word === "LT") conditions.lt = true;
+    else return unsupportedOption(argument(args, index));
+  }
+  const { nx, xx, gt, lt } = conditions;
+  if (nx && (xx || gt || lt)) return NX_WITH_OTHERS;
+  return gt && lt ? GT_WITH_LT : conditions;
+}
+
+function unsupportedOption(option: string): ErrorReply {
+  return errorQuoting(`ERR Unsupported option ${quoted(option, OPTION_QUOTED_MAX)}`);
+}
+
+/** A key without a deadline counts as one that never ends. */
+function isAllowed(
+  { nx, xx, gt, lt }: Conditions,
+  current: DeadlineMs | null,
+  wanted: DeadlineMs,
+): boolean {
+  if (current === null) return !xx && !gt;
+  return !nx && !(gt && wanted <= current) && !(lt && wanted >= current);
+}
+
+function persist({ keyspace }: CommandContext, args: readonly string[]): Reply {
+  const slot = keyspace.find(argument(args, 1));
+  if (slot === undefined || slot.deadlineMs === null) return 0;
+  keyspace.clearDeadline(slot);
+  return 1;
+}
+
+function ttl(context: CommandContext, args: readonly string[]): Reply {
+  return toSeconds(remainingMs(context, args));
+}
+
+function pttl(context: CommandContext, args: readonly string[]): Reply {
+  return remainingMs(context, args);
+}
+
+function expiretime(context: CommandContext, args: readonly string[]): Reply {
+  return toSeconds(deadline(context, args));
+}
+
+function pexpiretime(context: CommandContext, args: readonly string[]): Reply {
+  return deadline(context, args);
+}
+
+function remainingMs(context: CommandContext, args: readonly string[]): DeadlineMs {
+  const deadlineMs = deadline(context, args);
+  if (deadlineMs < 0) return deadlineMs;
+  if (typeof deadlineMs === "number") return Math.max(0, deadlineMs - context.nowMs);
+  return normalize(deadlineMs - BigInt(context.nowMs));
+}
+
+function deadline({ keyspace }: CommandContext, args: readonly string[]): DeadlineMs {
+  const slot = keyspace.find(argument(args, 1));
+  return slot === undefined ? NO_KEY : slot.deadlineMs ?? NO_DEADLINE;
+}
+
+/** To the nearest second, halves upwards. */
+function toSeconds(timeMs: DeadlineMs): DeadlineMs {
+  if (timeMs < 0) return timeMs;
+  return typeof timeMs === "number"
+    ? Math.floor((timeMs + 500) / 1000)
+    : normalize((timeMs + 500n) / 1000n);
+}
+
+function expireRow(name: string, unit: DeadlineUnit, since: string, summary: string): Row {
+  return {
+    name,
+    arity: -3,
+    kind: "write",
+    flags: ["fast"],
+    keys: FIRST_KEY,
+    since,
+    summary,
+    run: expireRun(unit, name),
+  };
+}
+
+function timeRow(
+  name: string,
+  since: string,
+  summary: string,
+  run: NonNullable<Command["run"]>,
+): Row {
+  return { name, arity: 2, kind: "read", flags: ["fast"], keys: FIRST_KEY, since, summary, run };
+}
+
+/** Commands for the ends of keys. */
+export const expiryRows: readonly Command[] = rowsOf("generic", ["keyspace"], [
+  expireRow("expire", "EX", "1.0.0", "Sets a key's time to live in seconds"),
+  expireRow("pexpire", "PX", "2.6.0", "Sets a key's time to live in milliseconds"),
+  expireRow("expireat", "EXAT", "1.2.0", "Sets a key's end as a Unix time in seconds"),
+  expireRow("pexpireat", "PXAT", "2.6.0", "Sets a key's end as a Unix time in milliseconds"),
+  timeRow("ttl", "1.0.0", "Returns a key's time to live in seconds", ttl),
+  timeRow("pttl", "2.6.0", "Returns a key's time to live in milliseconds", pttl),
+  timeRow("expiretime", "7.0.0", "Returns a key's end as a Unix time in seconds", expiretime),
+  timeRow(
+    "pexpiretime",
+    "7.0.0",
+    "Returns a key's end as a Unix time in milliseconds",
+    pexpiretime,
+  ),
+  {
+    name: "persist",
+    arity: 2,
+    kind: "write",
+    flags: ["fast"],
+    keys: FIRST_KEY,
+    since: "2.2.0",
+    summary: "Removes a key's deadline",
+    run: persist,
+  },
+]);

@@ -1,0 +1,61 @@
+import { ErrorReply } from "../resp/reply.ts";
+import { argument } from "./arguments.ts";
+import type { Command } from "./command.ts";
+import { connectionRows } from "./connection_rows.ts";
+import { counterRows } from "./counter_rows.ts";
+import { expiryRows } from "./expiry_rows.ts";
+import { getRows } from "./get_rows.ts";
+import { keyRows } from "./key_rows.ts";
+import { keyspaceRows } from "./keyspace_rows.ts";
+import { unknownCommand, wrongNumberOfArguments } from "./request_errors.ts";
+import { serverRows } from "./server_rows.ts";
+import { setRows } from "./set_rows.ts";
+import { stringPartRows } from "./string_part_rows.ts";
+
+/** All commands, in alphabetical order. */
+export const COMMANDS: readonly Command[] = [
+  ...getRows,
+  ...setRows,
+  ...stringPartRows,
+  ...counterRows,
+  ...keyRows,
+  ...keyspaceRows,
+  ...expiryRows,
+  ...connectionRows,
+  ...serverRows,
+].sort((a, b) => a.name < b.name ? -1 : 1);
+
+/** Under both spellings that clients use; any other costs a conversion. */
+const BY_NAME: ReadonlyMap<string, Command> = new Map(
+  COMMANDS.flatMap((command) => [[command.name, command], [command.name.toUpperCase(), command]]),
+);
+const NAME_LENGTH_MAX = Math.max(...COMMANDS.map(({ name }) => name.length));
+
+/** The command of that name, written in any case. */
+export function lookup(name: string): Command | undefined {
+  const command = BY_NAME.get(name);
+  if (command !== undefined || name.length > NAME_LENGTH_MAX) return command;
+  return BY_NAME.get(name.toLowerCase());
+}
+
+/** The command of a request, if it exists and the number of arguments is right; else the error. */
+export function checkRequest(args: readonly string[]): Command | ErrorReply {
+  const command = lookup(argument(args, 0));
+  if (command === undefined) return unknownCommand(args);
+  return hasRightArity(command, args.length) ? command : wrongNumberOfArguments(command.name);
+}
+
+/** @param length the number of arguments, the name included */
+export function hasRightArity({ arity }: Command, length: number): boolean {
+  return arity >= 0 ? length === arity : length >= -arity;
+}
+
+/** The keys among the arguments, in order; repeated as they are. */
+export function keysOf(command: Command, args: readonly string[]): string[] {
+  const found: string[] = [];
+  if (command.keys === null) return found;
+  const { first, last, step } = command.keys;
+  const end = last < 0 ? args.length + last : Math.min(last, args.length - 1);
+  for (let index = first; index <= end; index += step) found.push(argument(args, index));
+  return found;
+}

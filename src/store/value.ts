@@ -1,0 +1,15 @@
+/** What a key holds: today a byte string, one character (0–255) for each byte. */
+export type Value = string;
+
+/** The name of a value's type, as `TYPE` and `SCAN … TYPE` tell it. */
+export type ValueType = "string";
+
+/** The type of a value. */
+export function typeOf(_value: Value): ValueType {
+  return "string";
+}
+
+/** About how many bytes a value takes, without what its key costs. */
+export function valueBytes(value: Value): number {
+  return value.length;
+}
