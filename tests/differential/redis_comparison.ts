@@ -1,0 +1,86 @@
+import { type Random, seededRandom } from "../../src/base/random.ts";
+import { StateMachine } from "../../src/commands/state_machine.ts";
+import { checkRequest } from "../../src/commands/table.ts";
+import { encodeReply, type Protocol } from "../../src/resp/encode.ts";
+import { ErrorReply } from "../../src/resp/reply.ts";
+import type { RawRespClient } from "../support/raw_resp_client.ts";
+import { agree, elements } from "./agreement.ts";
+import { CommandGenerator, type GeneratedRequest } from "./command_generator.ts";
+
+const BATCH = 250;
+
+/** A request that Redis and Regent answer differently. */
+export interface Difference {
+  readonly args: readonly string[];
+  readonly expected: string;
+  readonly actual: string;
+}
+
+/** Sends the same requests to a real Redis and to a state machine, and compares the replies. */
+export class RedisComparison {
+  readonly #redis: RawRespClient;
+  readonly #protocol: Protocol;
+  readonly #machine = new StateMachine();
+  readonly #random: Random;
+  readonly #generator: CommandGenerator;
+
+  constructor(redis: RawRespClient, protocol: Protocol, seed: number) {
+    this.#redis = redis;
+    this.#protocol = protocol;
+    this.#random = seededRandom(seed ^ 0x5eed);
+    this.#generator = new CommandGenerator(seededRandom(seed));
+  }
+
+  /** Generates and compares `count` requests and the state they lead to; the first difference. */
+  async run(count: number): Promise<Difference | null> {
+    await this.#redis.send(["HELLO", String(this.#protocol)], ["FLUSHALL"]);
+    for (let done = 0; done < count; done += BATCH) {
+      const batch = Array.from({ length: Math.min(BATCH, count - done) }, () => this.#next())
+        .flat();
+      const difference = await this.compare(batch) ?? await this.#compareState();
+      if (difference) return difference;
+    }
+    return null;
+  }
+
+  async compare(requests: readonly GeneratedRequest[]): Promise<Difference | null> {
+    // Both clocks are read at about the same time; the machine's stands still for the batch.
+    this.#machine.advanceTime(Date.now());
+    const replies = await this.#redis.send(...requests.map(({ args }) => args));
+    for (const [index, { args, agreement }] of requests.entries()) {
+      const expected = replies[index] ?? "";
+      const actual = this.#execute(args);
+      const exists = (key: string) => this.#machine.keyspace.find(key) !== undefined;
+      if (!agree(agreement, expected, actual, exists)) return { args, expected, actual };
+    }
+    return null;
+  }
+
+  #next(): GeneratedRequest[] {
+    const request = this.#generator.next();
+    // Redis counts keys that are due until it removes them, which a whole scan makes it do.
+    return request.args[0]?.toLowerCase() === "dbsize"
+      ? [{ args: ["SCAN", "0", "COUNT", "1000000"], agreement: "scan" }, request]
+      : [request];
+  }
+
+  async #compareState(): Promise<Difference | null> {
+    const keys: GeneratedRequest = { args: ["KEYS", "*"], agreement: "set" };
+    const found = elements(this.#execute(keys.args));
+    return await this.compare([
+      keys,
+      ...found.flatMap((key): GeneratedRequest[] => [
+        { args: ["GET", key], agreement: "bytes" },
+        { args: ["PEXPIRETIME", key], agreement: "deadlineMilliseconds" },
+      ]),
+    ]);
+  }
+
+  #execute(args: readonly string[]): string {
+    const command = checkRequest(args);
+    const reply = command instanceof ErrorReply
+      ? command
+      : this.#machine.execute(command, args, this.#machine.timeMs, this.#random);
+    return encodeReply(reply, this.#protocol);
+  }
+}

@@ -1,0 +1,72 @@
+/** A real `redis-server` for comparison. */
+export interface RedisServer {
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+/** Whether `redis-server` is on the PATH and may be run. */
+export async function hasRedisServer(): Promise<boolean> {
+  try {
+    const { success } = await new Deno.Command("redis-server", {
+      args: ["--version"],
+      stdout: "null",
+      stderr: "null",
+    }).output();
+    return success;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** Starts one on a free port, with one database and nothing on disk, and waits until it serves. */
+export async function startRedisServer(): Promise<RedisServer> {
+  for (let attempt = 1;; attempt++) {
+    const port = freePort();
+    const child = new Deno.Command("redis-server", {
+      // deno-fmt-ignore
+      args: [
+        "--port", String(port), "--bind", "127.0.0.1", "--databases", "1",
+        "--save", "", "--appendonly", "no", "--enable-debug-command", "no",
+      ],
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    const log = child.stdout.getReader();
+    if (await waitFor(log, "Ready to accept connections")) {
+      const drained = drain(log);
+      return {
+        port,
+        async stop() {
+          child.kill("SIGKILL");
+          await child.status;
+          await drained;
+        },
+      };
+    }
+    await child.status;
+    if (attempt === 5) throw new Error("Cannot start redis-server: it ended by itself five times");
+  }
+}
+
+function freePort(): number {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  return port;
+}
+
+async function waitFor(log: ReadableStreamDefaultReader<Uint8Array>, text: string) {
+  const decoder = new TextDecoder();
+  let seen = "";
+  while (!seen.includes(text)) {
+    const { value, done } = await log.read();
+    if (done) return false;
+    seen += decoder.decode(value, { stream: true });
+  }
+  return true;
+}
+
+async function drain(log: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+  while (!(await log.read()).done);
+}
