@@ -1,0 +1,163 @@
+import { assert } from "../../base/assert.ts";
+import { type Logger, silentLogger } from "../../base/logger.ts";
+import type { HardState } from "../../raft/types.ts";
+import type { Disk, DiskFile } from "../disk.ts";
+import type { LogEntry } from "../entry.ts";
+import type { LogStore } from "../log_store.ts";
+import { assertAppendable } from "./appendable.ts";
+import { encodeEntry } from "./entry_codec.ts";
+import { GroupCommit } from "./group_commit.ts";
+import { LOG_DIRECTORY } from "./log_files.ts";
+import type { LogIndex } from "./log_index.ts";
+import { LOG_FORMAT } from "./log_record.ts";
+import type { LogOwner } from "./log_replay.ts";
+import { LogWriter } from "./log_writer.ts";
+import { RECORD_HEADER_BYTES } from "./record.ts";
+import { createLog, type RecoveredLog, recoverLog } from "./recovery.ts";
+import type { Segment } from "./segment.ts";
+import { lastThatFits, readEntries } from "./segment_reader.ts";
+
+export interface DiskLogOptions extends LogOwner {
+  /** Begin a log where there is none; otherwise a missing one is refused. */
+  readonly create: boolean;
+  /** A write or sync failed and the log is dead. May be called from within `append`. */
+  readonly onFailure: (error: Error) => void;
+  /** @default 64 MiB */
+  readonly segmentBytesMax?: number;
+  readonly logger?: Logger;
+}
+
+/**
+ * The log in files of records, which are only ever appended. An entry whose index is not above the
+ * last one's cuts the log off from there: told by its index when the log is read, not by shortening
+ * the file. So nothing that was synced is touched again, writes and syncs may overlap freely, and a
+ * crash in the middle leaves the old tail or the new one. A segment holds no entry below its first
+ * index: a cut that goes further back begins a new segment.
+ */
+export class DiskLog implements LogStore {
+  readonly #disk: Disk;
+  readonly #owner: LogOwner;
+  readonly #commit: GroupCommit;
+  readonly #writer: LogWriter;
+  readonly #index: LogIndex;
+  #hardState: HardState;
+  /** An older segment's file, open for reading. */
+  #older: { readonly segment: Segment; readonly file: DiskFile } | null = null;
+
+  /** @throws {UserError} when the log is damaged, is not whole, or belongs to another node */
+  static open(disk: Disk, options: DiskLogOptions): DiskLog {
+    const { segmentBytesMax = 64 * 1024 * 1024 } = options;
+    if (!(segmentBytesMax > 0 && segmentBytesMax <= 2 ** 31)) {
+      throw new RangeError(`Cannot open log: segmentBytesMax is ${segmentBytesMax}`);
+    }
+    if (options.create) createLog(disk, options);
+    const recovered = recoverLog(disk, options, options.logger ?? silentLogger);
+    return new DiskLog(disk, recovered, { ...options, segmentBytesMax });
+  }
+
+  private constructor(
+    disk: Disk,
+    recovered: RecoveredLog,
+    options: DiskLogOptions & { readonly segmentBytesMax: number },
+  ) {
+    this.#disk = disk;
+    this.#owner = options;
+    this.#writer = new LogWriter(disk, recovered, options.segmentBytesMax);
+    this.#commit = new GroupCommit((done) => this.#writer.sync(done), options.onFailure);
+    this.#index = recovered.replay.index;
+    this.#hardState = recovered.replay.hardState;
+  }
+
+  hardState(): HardState {
+    return this.#hardState;
+  }
+
+  firstIndex(): number {
+    return this.#index.firstIndex;
+  }
+
+  lastIndex(): number {
+    return this.#index.lastIndex;
+  }
+
+  term(index: number): number {
+    return this.#index.termAt(index);
+  }
+
+  entries(from: number, to: number, bytesMax: number): readonly LogEntry[] {
+    assert(
+      from >= this.firstIndex() && from <= to && to <= this.lastIndex(),
+      `Cannot read entries ${from} to ${to}: the log holds ${this.firstIndex()} to ${this.lastIndex()}`,
+    );
+    let entries: LogEntry[] = [];
+    let bytesLeft = bytesMax;
+    for (let next = from; next <= to;) {
+      const segment = this.#index.segmentOf(next);
+      const wanted = Math.min(to, segment.last);
+      const fitting = lastThatFits(segment, next, wanted, bytesLeft);
+      const last = next === from ? Math.max(fitting, from) : fitting;
+      const read = readEntries(this.#disk, this.#fileOf(segment), segment, next, last);
+      entries = entries.length === 0 ? read : [...entries, ...read];
+      if (last < wanted) break;
+      for (const entry of read) bytesLeft -= entry.sizeBytes;
+      next = last + 1;
+    }
+    return entries;
+  }
+
+  append(hardState: HardState | null, entries: readonly LogEntry[], done: () => void): void {
+    if (this.#commit.isStopped) return;
+    assertAppendable(this, hardState, entries);
+    this.#hardState = hardState ?? this.#hardState;
+    try {
+      this.#write(hardState, entries);
+    } catch (error) {
+      // Half a record may stand there now. Nothing must ever be written behind it.
+      this.#writer.stop();
+      this.#commit.fail(error instanceof Error ? error : new Error(String(error)));
+      return;
+    }
+    this.#commit.add(done);
+  }
+
+  close(): void {
+    this.#commit.stop();
+    this.#writer.close();
+    this.#older?.file.close();
+    this.#older = null;
+  }
+
+  #write(hardState: HardState | null, entries: readonly LogEntry[]): void {
+    const first = entries[0]?.index ?? this.lastIndex() + 1;
+    if (first < this.#writer.segment.first || this.#writer.isFullFor(entries)) this.#roll(first);
+    let offset = this.#writer.write(hardState, entries);
+    for (const entry of entries) {
+      const payloadBytes = encodeEntry(entry).length;
+      this.#index.add(entry.index, entry.term, offset, payloadBytes);
+      offset += RECORD_HEADER_BYTES + payloadBytes;
+    }
+  }
+
+  #roll(first: number): void {
+    const { term, vote } = this.#hardState;
+    this.#index.begin(this.#writer.roll({
+      format: LOG_FORMAT,
+      cluster: this.#owner.clusterId,
+      node: this.#owner.nodeId,
+      first,
+      previousTerm: this.term(first - 1),
+      term,
+      vote,
+    }));
+  }
+
+  #fileOf(segment: Segment): DiskFile {
+    if (segment === this.#writer.segment) return this.#writer.file;
+    if (this.#older?.segment === segment) return this.#older.file;
+    this.#older?.file.close();
+    this.#older = null;
+    const file = this.#disk.open(`${LOG_DIRECTORY}/${segment.fileName}`, "existing");
+    this.#older = { segment, file };
+    return file;
+  }
+}

@@ -1,0 +1,65 @@
+import { assert } from "../../base/assert.ts";
+import type { Segment } from "./segment.ts";
+import { TermRuns } from "./term_runs.ts";
+
+/** Which entries a log on disk holds, their terms, and where they stand. */
+export class LogIndex {
+  /** Those whose entries still count; their first indexes ascend. */
+  readonly #segments: Segment[] = [];
+  readonly #terms = new TermRuns(0, 0);
+  #lastIndex = 0;
+
+  get firstIndex(): number {
+    return this.#segments[0]?.first ?? 1;
+  }
+
+  get lastIndex(): number {
+    return this.#lastIndex;
+  }
+
+  /** The one that is written to. */
+  get newest(): Segment {
+    const segment = this.#segments.at(-1);
+    assert(segment !== undefined, "A log has no segment");
+    return segment;
+  }
+
+  /** `index` is in `firstIndex - 1 … lastIndex`. */
+  termAt(index: number): number {
+    assert(
+      index >= this.firstIndex - 1 && index <= this.#lastIndex,
+      `Cannot tell the term of entry ${index}: the log holds ${this.firstIndex} to ${this.#lastIndex}`,
+    );
+    return this.#terms.termAt(index);
+  }
+
+  /** The segment that holds the entry at `index`. */
+  segmentOf(index: number): Segment {
+    let low = 0;
+    let high = this.#segments.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if ((this.#segments[middle]?.first ?? 0) <= index) low = middle;
+      else high = middle - 1;
+    }
+    const segment = this.#segments[low];
+    assert(segment !== undefined && index >= segment.first, `No segment holds entry ${index}`);
+    return segment;
+  }
+
+  /** A new segment begins; its first index cuts off what stands there and after it. */
+  begin(segment: Segment): void {
+    while ((this.#segments.at(-1)?.first ?? 0) >= segment.first) this.#segments.pop();
+    this.#segments.at(-1)?.cutFrom(segment.first);
+    this.#segments.push(segment);
+    this.#terms.cutFrom(segment.first);
+    this.#lastIndex = segment.first - 1;
+  }
+
+  /** An entry was written to the newest segment; it cuts off what stands at its index and after. */
+  add(index: number, term: number, offset: number, payloadBytes: number): void {
+    this.newest.add(index, offset, payloadBytes);
+    this.#terms.set(index, term);
+    this.#lastIndex = index;
+  }
+}

@@ -1,0 +1,178 @@
+import { UserError } from "../../base/errors.ts";
+import type { HardState } from "../../raft/types.ts";
+import type { Disk } from "../disk.ts";
+import { damagedLog, unusableLog } from "./log_files.ts";
+import { LogIndex } from "./log_index.ts";
+import { LOG_FORMAT, parseLogRecord, type SegmentHeader } from "./log_record.ts";
+import { findRecord, isZeroFrom, payloadAt, RECORD_HEADER_BYTES, scanRecords } from "./record.ts";
+import { Segment, type SegmentName } from "./segment.ts";
+
+/** Whose log it must be. */
+export interface LogOwner {
+  readonly clusterId: string;
+  readonly nodeId: string;
+}
+
+/**
+ * Rebuilds the state of a log from its segments, in the order they were written. Only what is
+ * surely a write that was never finished is passed over; everything else that is wrong is refused.
+ */
+export class LogReplay {
+  readonly #disk: Disk;
+  readonly #owner: LogOwner;
+  readonly index = new LogIndex();
+  hardState: HardState = { term: 0, vote: null };
+  /** Up to here the newest segment is known to be durable. */
+  syncedBytes = 0;
+  #sequence = 0;
+  #previousBytes = 0;
+
+  constructor(disk: Disk, owner: LogOwner) {
+    this.#disk = disk;
+    this.#owner = owner;
+  }
+
+  /** A segment that is followed by another: it was made durable before that one began. */
+  replayOlder(name: SegmentName, bytes: Uint8Array): void {
+    const segment = this.#replay(name, bytes);
+    const end = segment.endBytes;
+    if (!isZeroFrom(bytes, end)) {
+      throw damagedLog(this.#disk, segment.fileName, end, "is a damaged record");
+    }
+  }
+
+  /**
+   * The newest segment. It ends at its first damaged record if that one was certainly not durable.
+   *
+   * Sound records behind a damaged one prove nothing by themselves: when the power fails, the disk
+   * may have kept a later write and lost an earlier one of the same sync. What proves that the
+   * damaged one was durable is the mark of the last sync, or a later record that says so.
+   *
+   * @param syncedBytes up to here the segment was synced for certain
+   * @returns whether there is something behind the end to be cut off
+   */
+  replayNewest(name: SegmentName, bytes: Uint8Array, syncedBytes: number): boolean {
+    const segment = this.#replay(name, bytes);
+    const end = segment.endBytes;
+    const isTorn = !isZeroFrom(bytes, end);
+    this.syncedBytes = Math.max(this.syncedBytes, syncedBytes, claimedAfter(bytes, end));
+    if (this.syncedBytes > end) {
+      const what = isTorn ? "is a damaged record" : "the records end";
+      const bound = `although the log was synced up to byte ${this.syncedBytes}`;
+      throw damagedLog(this.#disk, segment.fileName, end, `${what}, ${bound}`);
+    }
+    return isTorn;
+  }
+
+  #replay(name: SegmentName, bytes: Uint8Array): Segment {
+    const segment = new Segment(name);
+    this.syncedBytes = 0;
+    segment.endBytes = scanRecords(bytes, (payload, offset) => {
+      if (offset === 0) this.#begin(segment, payload);
+      else this.#apply(segment, payload, offset);
+    });
+    if (segment.endBytes === 0) {
+      throw damagedLog(this.#disk, segment.fileName, 0, "the segment's header is damaged");
+    }
+    this.#previousBytes = segment.endBytes;
+    return segment;
+  }
+
+  #begin(segment: Segment, payload: Uint8Array): void {
+    const record = parseLogRecord(payload);
+    if (record?.kind === "otherFormat") {
+      throw new UserError(
+        `Cannot read ${this.#disk.root}/log/${segment.fileName}: its format is ${
+          JSON.stringify(record.format)
+        } and this version reads ${LOG_FORMAT}; use the version of Regent that wrote it`,
+      );
+    }
+    if (record?.kind !== "header") {
+      throw damagedLog(this.#disk, segment.fileName, 0, "there is no segment header");
+    }
+    const { header } = record;
+    this.#checkOwner(segment, header);
+    this.#checkPlace(segment, header);
+    this.index.begin(segment);
+    this.hardState = { term: header.term, vote: header.vote };
+    segment.headerBytes = RECORD_HEADER_BYTES + payload.length;
+    this.syncedBytes = segment.headerBytes;
+    this.#sequence = header.segment;
+  }
+
+  #checkOwner(segment: Segment, { cluster, node }: SegmentHeader): void {
+    const { clusterId, nodeId } = this.#owner;
+    if (cluster === clusterId && node === nodeId) return;
+    throw new UserError(
+      `Cannot use ${this.#disk.root}/log/${segment.fileName}: it was written by node ${node} of ` +
+        `cluster ${cluster}, and this is node ${nodeId} of cluster ${clusterId}; ` +
+        `start with that node's own directory`,
+    );
+  }
+
+  #checkPlace(segment: Segment, header: SegmentHeader): void {
+    const refuse = (what: string) => damagedLog(this.#disk, segment.fileName, 0, what);
+    const { sequence, first } = segment;
+    if (header.segment !== sequence || header.first !== first) {
+      throw refuse("the header does not fit the file's name");
+    }
+    if (sequence !== this.#sequence + 1) {
+      throw unusableLog(this.#disk, `segment ${this.#sequence + 1} is missing`);
+    }
+    if (header.previousBytes !== this.#previousBytes) {
+      throw refuse(
+        `the segment before is said to have ${header.previousBytes} bytes and has ` +
+          `${this.#previousBytes}`,
+      );
+    }
+    if (first < 1 || first > this.index.lastIndex + 1) {
+      throw refuse(`entry ${first} is to follow, and the last one is ${this.index.lastIndex}`);
+    }
+    if (header.previousTerm !== this.index.termAt(first - 1)) {
+      throw refuse(`the entry before is said to be of term ${header.previousTerm}`);
+    }
+    if (header.term < this.hardState.term) throw refuse(`the term goes back to ${header.term}`);
+  }
+
+  #apply(segment: Segment, payload: Uint8Array, offset: number): void {
+    const refuse = (what: string) => damagedLog(this.#disk, segment.fileName, offset, what);
+    const record = parseLogRecord(payload);
+    switch (record?.kind) {
+      case "entry": {
+        const { index, term } = record;
+        if (index < segment.first || index > this.index.lastIndex + 1) {
+          throw refuse(`entry ${index} follows entry ${this.index.lastIndex}`);
+        }
+        if (term < this.index.termAt(index - 1)) throw refuse(`the term goes back to ${term}`);
+        this.index.add(index, term, offset, payload.length);
+        break;
+      }
+      case "hardState":
+        if (record.hardState.term < this.hardState.term) {
+          throw refuse(`the term goes back to ${record.hardState.term}`);
+        }
+        this.hardState = record.hardState;
+        break;
+      case "synced":
+        if (record.offset > offset) throw refuse("is a record that tells of the future");
+        this.syncedBytes = Math.max(this.syncedBytes, record.offset);
+        break;
+      default:
+        throw refuse("is a record of a kind that this version does not know");
+    }
+  }
+}
+
+/** The furthest offset that sound records behind `end` tell to have been durable; 0: none. */
+function claimedAfter(bytes: Uint8Array, end: number): number {
+  let claimed = 0;
+  for (let at = findRecord(bytes, end); at !== -1;) {
+    const payload = payloadAt(bytes, at) ?? new Uint8Array(0);
+    const record = parseLogRecord(payload);
+    if (record?.kind === "synced" && record.offset <= at) {
+      claimed = Math.max(claimed, record.offset);
+    }
+    at = findRecord(bytes, at + RECORD_HEADER_BYTES + payload.length);
+  }
+  return claimed;
+}

@@ -1,0 +1,229 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { FaultDisk } from "../../../tests/support/fault_disk.ts";
+import {
+  contentOf,
+  describeEntry,
+  entriesOf,
+  entryOf,
+} from "../../../tests/support/log_entries.ts";
+import { AssertionFailure } from "../../base/assert.ts";
+import { randomInteger, seededRandom } from "../../base/random.ts";
+import type { LogStore } from "../log_store.ts";
+import { DiskLog } from "./disk_log.ts";
+import { MemoryLog } from "./memory_log.ts";
+
+/** A log whose syncs end when the test says so. */
+interface Fixture {
+  readonly log: LogStore;
+  readonly failures: Error[];
+  /** Syncs begun so far. */
+  syncCount(): number;
+  finishSync(): void;
+  failNextSync(): void;
+}
+
+function memoryFixture(): Fixture {
+  const running: (() => void)[] = [];
+  const failures: Error[] = [];
+  let syncCount = 0;
+  let error: Error | null = null;
+  const log = new MemoryLog({
+    sync: (done) => {
+      syncCount++;
+      running.push(() => done(error));
+    },
+    onFailure: (failure) => failures.push(failure),
+  });
+  return {
+    log,
+    failures,
+    syncCount: () => syncCount,
+    finishSync: () => running.shift()?.(),
+    failNextSync: () => error = new Error("disk on fire"),
+  };
+}
+
+function diskFixture(segmentBytesMax: number): Fixture {
+  const running: (() => void)[] = [];
+  const failures: Error[] = [];
+  let syncCount = 0;
+  let error: Error | null = null;
+  const disk = new FaultDisk({
+    schedule: (run) => running.push(run),
+    fault: ({ kind }) => {
+      if (kind !== "sync") return null;
+      syncCount++;
+      return error === null ? null : { kind: "error", error };
+    },
+  });
+  const log = DiskLog.open(disk, {
+    clusterId: "c1",
+    nodeId: "n1",
+    create: true,
+    segmentBytesMax,
+    onFailure: (failure) => failures.push(failure),
+  });
+  return {
+    log,
+    failures,
+    syncCount: () => syncCount,
+    finishSync: () => running.shift()?.(),
+    failNextSync: () => error = new Error("disk on fire"),
+  };
+}
+
+const STORES: [string, () => Fixture][] = [
+  ["memory", memoryFixture],
+  ["disk", () => diskFixture(1 << 26)],
+  ["disk, tiny segments", () => diskFixture(400)],
+];
+
+function testEach(name: string, run: (fixture: Fixture) => void): void {
+  for (const [store, open] of STORES) Deno.test(`${name} (${store})`, () => run(open()));
+}
+
+const ignore = () => {};
+
+testEach("a new log is empty", ({ log }) => {
+  assertEquals([log.firstIndex(), log.lastIndex(), log.term(0)], [1, 0, 0]);
+  assertEquals(log.hardState(), { term: 0, vote: null });
+});
+
+testEach("what is appended is visible at once, before it is durable", ({ log }) => {
+  log.append({ term: 2, vote: "n3" }, entriesOf(1, 4, 2), ignore);
+  log.append(null, [{ index: 5, term: 3, data: null, sizeBytes: 64 }], ignore);
+  assertEquals([log.firstIndex(), log.lastIndex()], [1, 5]);
+  assertEquals([0, 1, 4, 5].map((index) => log.term(index)), [0, 2, 2, 3]);
+  assertEquals(log.hardState(), { term: 2, vote: "n3" });
+  assertEquals(log.entries(2, 3, 1e6).map(describeEntry), entriesOf(2, 3, 2).map(describeEntry));
+  assertEquals(log.entries(5, 5, 1e6)[0]?.data, null);
+});
+
+testEach("entries are as many as fit, but at least one", ({ log }) => {
+  log.append(null, entriesOf(1, 20, 1, 1000), ignore);
+  const read = (from: number, to: number, bytesMax: number) =>
+    log.entries(from, to, bytesMax).map(({ index }) => index);
+  assertEquals(read(7, 20, 0), [7]);
+  assertEquals(read(7, 20, 3500), [7, 8, 9]);
+  assertEquals(read(7, 8, 1e9), [7, 8]);
+  assertEquals(read(1, 20, 1e9), entriesOf(1, 20, 1).map(({ index }) => index));
+});
+
+testEach("an entry at an index that is taken cuts off the rest", ({ log }) => {
+  log.append({ term: 1, vote: "n1" }, entriesOf(1, 30, 1), ignore);
+  log.append({ term: 2, vote: null }, entriesOf(29, 29, 2), ignore);
+  assertEquals([log.lastIndex(), log.term(28), log.term(29)], [29, 1, 2]);
+  log.append({ term: 4, vote: null }, entriesOf(3, 5, 4), ignore);
+  assertEquals([log.lastIndex(), log.term(2), log.term(3)], [5, 1, 4]);
+  log.append({ term: 5, vote: null }, entriesOf(1, 40, 5), ignore);
+  assertEquals(contentOf(log).entries, entriesOf(1, 40, 5).map(describeEntry));
+});
+
+testEach("one sync covers everything that waits, in order", (fixture) => {
+  const { log } = fixture;
+  const done: number[] = [];
+  for (let i = 1; i <= 10; i++) log.append(null, [entryOf(i, 1, 1)], () => done.push(i));
+  assertEquals([fixture.syncCount(), done], [1, []]);
+  fixture.finishSync();
+  assertEquals([fixture.syncCount(), done], [2, [1]]);
+  log.append({ term: 1, vote: null }, [], () => done.push(11));
+  fixture.finishSync();
+  assertEquals([fixture.syncCount(), done.length], [3, 10]);
+  fixture.finishSync();
+  assertEquals([fixture.syncCount(), done], [3, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]]);
+});
+
+testEach("an append from within a done waits for a sync of its own", (fixture) => {
+  const done: number[] = [];
+  fixture.log.append(null, [entryOf(1, 1)], () => {
+    fixture.log.append(null, [entryOf(2, 1)], () => done.push(2));
+    done.push(1);
+  });
+  fixture.finishSync();
+  assertEquals([fixture.syncCount(), done], [2, [1]]);
+  fixture.finishSync();
+  assertEquals(done, [1, 2]);
+});
+
+testEach("a failed sync is final", (fixture) => {
+  const done: number[] = [];
+  fixture.log.append(null, [entryOf(1, 1)], () => done.push(1));
+  fixture.finishSync();
+  fixture.failNextSync();
+  for (let i = 2; i <= 4; i++) fixture.log.append(null, [entryOf(i, 1)], () => done.push(i));
+  fixture.finishSync();
+  fixture.log.append(null, [entryOf(5, 1)], () => done.push(5));
+  fixture.finishSync();
+  assertEquals(done, [1]);
+  assertEquals(fixture.failures.map(({ message }) => message), ["disk on fire"]);
+  assertEquals(fixture.syncCount(), 2);
+});
+
+testEach("nothing is called after close", (fixture) => {
+  fixture.log.append(null, [entryOf(1, 1)], () => {
+    throw new Error("done was called");
+  });
+  fixture.log.close();
+  fixture.finishSync();
+  fixture.log.append(null, [entryOf(2, 1)], ignore);
+  assertEquals([fixture.syncCount(), fixture.failures], [1, []]);
+});
+
+testEach("what Raft never does is a bug", ({ log }) => {
+  log.append({ term: 3, vote: "n1" }, entriesOf(1, 3, 3), ignore);
+  const fails = (run: () => void) => assertThrows(run, AssertionFailure);
+  fails(() => log.append({ term: 2, vote: null }, [], ignore));
+  fails(() => log.append({ term: 3, vote: "n2" }, [], ignore));
+  fails(() => log.append({ term: 3, vote: null }, [], ignore));
+  fails(() => log.append(null, [entryOf(5, 3)], ignore));
+  fails(() => log.append(null, [entryOf(4, 2)], ignore));
+  fails(() => log.append(null, [entryOf(4, 3), entryOf(6, 3)], ignore));
+  fails(() => log.entries(2, 4, 1000));
+  fails(() => log.entries(3, 2, 1000));
+  fails(() => log.term(4));
+});
+
+Deno.test("both logs agree on any history, restarts included", () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const random = seededRandom(seed);
+    const memory = new MemoryLog();
+    const disk = new FaultDisk();
+    const open = () =>
+      DiskLog.open(disk, {
+        clusterId: "c1",
+        nodeId: "n1",
+        create: true,
+        segmentBytesMax: 200 + randomInteger(random, 4000),
+        onFailure: (error) => {
+          throw error;
+        },
+      });
+    let log = open();
+    for (let step = 0; step < 60; step++) {
+      const term = memory.hardState().term + randomInteger(random, 2);
+      const isNew = term > memory.hardState().term;
+      const hardState = isNew ? { term, vote: randomInteger(random, 2) ? "n1" : null } : null;
+      const cut = isNew && randomInteger(random, 3) === 0
+        ? randomInteger(random, Math.min(12, memory.lastIndex() + 1))
+        : 0;
+      const first = memory.lastIndex() + 1 - cut;
+      const entries = term === 0
+        ? []
+        : entriesOf(first, first + randomInteger(random, 6) - 1, term, randomInteger(random, 300));
+      for (const each of [memory, log]) each.append(hardState, entries, ignore);
+      if (randomInteger(random, 6) === 0) {
+        log.close();
+        log = open();
+      }
+      const from = 1 + randomInteger(random, Math.max(1, memory.lastIndex()));
+      if (from <= memory.lastIndex()) {
+        assertEquals(
+          log.entries(from, memory.lastIndex(), Infinity).map(describeEntry),
+          memory.entries(from, memory.lastIndex(), Infinity).map(describeEntry),
+        );
+      }
+      for (let i = 0; i <= memory.lastIndex(); i++) assertEquals(log.term(i), memory.term(i));
+    }
+    assertEquals(contentOf(log), contentOf(memory), `seed ${seed}`);
+  }
+});

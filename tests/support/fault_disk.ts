@@ -1,0 +1,274 @@
+import { type Random, randomInteger } from "../../src/base/random.ts";
+import type { Disk, DiskFile } from "../../src/node/disk.ts";
+import { FaultFile } from "./fault_file.ts";
+
+/** A call that changes something, or makes it durable. */
+export interface DiskOperation {
+  /** From 1, over the life of this disk. */
+  readonly number: number;
+  readonly kind:
+    | "makeDirectory"
+    | "create"
+    | "write"
+    | "truncate"
+    | "sync"
+    | "syncNow"
+    | "rename"
+    | "remove"
+    | "syncDirectory";
+  readonly path: string;
+  /** Of a write. */
+  readonly sizeBytes: number;
+}
+
+export type DiskFault =
+  /** The process dies before the operation, or when so many bytes of a write are done. */
+  | { readonly kind: "crash"; readonly bytesWritten?: number }
+  /** The operation fails; a write after so many bytes; a sync forgets what it should have written. */
+  | { readonly kind: "error"; readonly error: Error; readonly bytesWritten?: number };
+
+export interface FaultDiskOptions {
+  /** @default data/n1 */
+  readonly root?: string;
+  /** Asked before each operation; `null`: it succeeds. */
+  readonly fault?: (operation: DiskOperation) => DiskFault | null;
+  /** Runs the end of each asynchronous sync later. @default as a microtask */
+  readonly schedule?: (run: () => void) => void;
+}
+
+/** Thrown by the operation that the process dies in, and by every later one. */
+export class DiskCrash extends Error {
+  override name = "DiskCrash";
+}
+
+/**
+ * A disk in memory that knows what of it is durable. `afterCrash` gives the disk that the next
+ * process finds: everything, if only the process died; after a loss of power what was synced, and
+ * of the rest whatever a generator chooses: each write kept, lost or done in part, and the first
+ * few of the changes of names.
+ */
+export class FaultDisk implements Disk {
+  readonly root: string;
+  readonly #options: FaultDiskOptions;
+  #seen = new Names();
+  #durable = new Names();
+  /** Not durable yet, oldest first. */
+  #pending: NameChange[] = [];
+  #operationCount = 0;
+  #isDead = false;
+
+  constructor(options: FaultDiskOptions = {}) {
+    this.root = options.root ?? "data/n1";
+    this.#options = options;
+  }
+
+  get operationCount(): number {
+    return this.#operationCount;
+  }
+
+  list(directory: string): readonly string[] {
+    this.#assertAlive();
+    const prefix = directory === "" ? "" : `${directory}/`;
+    return [...this.#seen.files.keys(), ...this.#seen.directories]
+      .filter((path) => path.startsWith(prefix) && path !== "")
+      .map((path) => path.slice(prefix.length))
+      .filter((name) => !name.includes("/"))
+      .sort();
+  }
+
+  makeDirectory(directory: string): void {
+    if (this.#seen.directories.has(directory)) return;
+    this.#operate("makeDirectory", directory);
+    this.#change({ parent: parentOf(directory), madeDirectory: directory });
+  }
+
+  read(path: string): Uint8Array | null {
+    this.#assertAlive();
+    return this.#seen.files.get(path)?.content() ?? null;
+  }
+
+  open(path: string, mode: "create" | "existing"): DiskFile {
+    this.#assertAlive();
+    if (mode === "existing") return this.#handle(path, this.#existing(path));
+    this.#operate("create", path);
+    if (this.#seen.files.has(path)) throw new Error(`Cannot create ${path}: it exists`);
+    if (!this.#seen.directories.has(parentOf(path))) {
+      throw new Error(`Cannot create ${path}: there is no such directory`);
+    }
+    const file = new FaultFile(new Uint8Array(0));
+    this.#change({ parent: parentOf(path), added: { path, file } });
+    return this.#handle(path, file);
+  }
+
+  rename(from: string, to: string): void {
+    this.#operate("rename", from);
+    const file = this.#existing(from);
+    this.#change({ parent: parentOf(to), removed: from, added: { path: to, file } });
+  }
+
+  remove(path: string): void {
+    this.#operate("remove", path);
+    this.#existing(path);
+    this.#change({ parent: parentOf(path), removed: path });
+  }
+
+  syncDirectory(directory: string): void {
+    this.#operate("syncDirectory", directory);
+    for (const change of this.#pending) {
+      if (change.parent === directory) this.#durable.apply(change);
+    }
+    this.#pending = this.#pending.filter((change) => change.parent !== directory);
+  }
+
+  /** Puts a file there, durably; no operation, so that a test can prepare or damage the disk. */
+  plant(path: string, content: Uint8Array): void {
+    const change = { parent: "", added: { path, file: new FaultFile(content) } };
+    this.#seen.apply(change);
+    this.#durable.apply(change);
+  }
+
+  /** The disk as the next process finds it. @param powerLoss decides; `null`: the power stayed on */
+  afterCrash(powerLoss: Random | null, options: FaultDiskOptions = {}): FaultDisk {
+    const next = new FaultDisk({ root: this.root, ...options });
+    const copies = new Map<FaultFile, FaultFile>();
+    const copyOf = (file: FaultFile): FaultFile => {
+      const copy = copies.get(file) ?? file.afterCrash(powerLoss);
+      copies.set(file, copy);
+      return copy;
+    };
+    next.#durable = this.#durable.copy(copyOf);
+    if (powerLoss === null) {
+      next.#seen = this.#seen.copy(copyOf);
+      next.#pending = this.#pending.map((change) => copyChange(change, copyOf));
+      return next;
+    }
+    const keptCount = randomInteger(powerLoss, this.#pending.length + 1);
+    for (const change of this.#pending.slice(0, keptCount)) {
+      next.#durable.apply(copyChange(change, copyOf));
+    }
+    next.#durable.dropUnreachable();
+    next.#seen = next.#durable.copy((file) => file);
+    return next;
+  }
+
+  #handle(path: string, file: FaultFile): DiskFile {
+    const syncFault = (kind: "sync" | "syncNow"): Error | null => {
+      const fault = this.#operate(kind, path);
+      if (fault === null) return null;
+      file.dropPending();
+      return fault.error;
+    };
+    return {
+      sizeBytes: () => file.sizeBytes,
+      read: (into, offset) => {
+        this.#assertAlive();
+        file.read(into, offset);
+      },
+      write: (bytes, offset) => {
+        this.#operate("write", path, bytes.length, (bytesWritten) => {
+          file.write(bytes.subarray(0, bytesWritten), offset);
+        });
+        file.write(bytes, offset);
+      },
+      truncate: (sizeBytes) => {
+        this.#operate("truncate", path);
+        file.truncate(sizeBytes);
+      },
+      sync: (done) => {
+        const error = syncFault("sync");
+        const finish = file.beginSync();
+        const schedule = this.#options.schedule ?? queueMicrotask;
+        schedule(() => {
+          if (this.#isDead) return;
+          if (error === null) finish();
+          done(error);
+        });
+      },
+      syncNow: () => {
+        const error = syncFault("syncNow");
+        if (error !== null) throw error;
+        file.beginSync()();
+      },
+      close: () => {},
+    };
+  }
+
+  /** Lets the plan of faults have its way; returns the error of a sync, throws all others. */
+  #operate(
+    kind: DiskOperation["kind"],
+    path: string,
+    sizeBytes = 0,
+    writePart: (bytesWritten: number) => void = () => {},
+  ): Extract<DiskFault, { kind: "error" }> | null {
+    this.#assertAlive();
+    const number = ++this.#operationCount;
+    const fault = this.#options.fault?.({ number, kind, path, sizeBytes }) ?? null;
+    if (fault === null) return null;
+    if (fault.bytesWritten !== undefined) writePart(fault.bytesWritten);
+    if (fault.kind === "crash") {
+      this.#isDead = true;
+      throw new DiskCrash(`The process died in ${kind} ${path}`);
+    }
+    if (kind === "sync" || kind === "syncNow") return fault;
+    throw fault.error;
+  }
+
+  #assertAlive(): void {
+    if (this.#isDead) throw new DiskCrash("The process is dead");
+  }
+
+  #existing(path: string): FaultFile {
+    const file = this.#seen.files.get(path);
+    if (file === undefined) throw new Error(`Cannot open ${path}: there is no such file`);
+    return file;
+  }
+
+  #change(change: NameChange): void {
+    this.#seen.apply(change);
+    this.#pending.push(change);
+  }
+}
+
+interface NameChange {
+  /** The directory whose sync makes it durable. */
+  readonly parent: string;
+  readonly removed?: string;
+  readonly added?: { readonly path: string; readonly file: FaultFile };
+  readonly madeDirectory?: string;
+}
+
+function copyChange(change: NameChange, copyOf: (file: FaultFile) => FaultFile): NameChange {
+  const { added } = change;
+  return added === undefined
+    ? change
+    : { ...change, added: { path: added.path, file: copyOf(added.file) } };
+}
+
+class Names {
+  files = new Map<string, FaultFile>();
+  directories = new Set([""]);
+
+  apply({ removed, added, madeDirectory }: NameChange): void {
+    if (removed !== undefined) this.files.delete(removed);
+    if (added !== undefined) this.files.set(added.path, added.file);
+    if (madeDirectory !== undefined) this.directories.add(madeDirectory);
+  }
+
+  copy(copyOf: (file: FaultFile) => FaultFile): Names {
+    const copy = new Names();
+    for (const [path, file] of this.files) copy.files.set(path, copyOf(file));
+    copy.directories = new Set(this.directories);
+    return copy;
+  }
+
+  /** Files of a directory that was itself lost. */
+  dropUnreachable(): void {
+    for (const path of this.files.keys()) {
+      if (!this.directories.has(parentOf(path))) this.files.delete(path);
+    }
+  }
+}
+
+function parentOf(path: string): string {
+  return path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : "";
+}

@@ -1,0 +1,141 @@
+import { type Random, randomInteger } from "../../src/base/random.ts";
+
+const SECTOR_BYTES = 512;
+
+type Change =
+  | { readonly kind: "write"; readonly offset: number; readonly bytes: Uint8Array }
+  | { readonly kind: "truncate"; readonly sizeBytes: number };
+
+/** A file of `FaultDisk`: what a reader sees, what is durable, and what lies between the two. */
+export class FaultFile {
+  #content: GrowingBytes;
+  #durable: GrowingBytes;
+  /** Not durable yet, oldest first. */
+  #pending: Change[] = [];
+
+  /** @param content durable from the beginning */
+  constructor(content: Uint8Array) {
+    this.#content = new GrowingBytes(content);
+    this.#durable = new GrowingBytes(content);
+  }
+
+  get sizeBytes(): number {
+    return this.#content.length;
+  }
+
+  /** A copy of all that a reader sees. */
+  content(): Uint8Array {
+    return this.#content.copy();
+  }
+
+  read(into: Uint8Array, offset: number): void {
+    this.#content.read(into, offset);
+  }
+
+  write(bytes: Uint8Array, offset: number): void {
+    this.#change({ kind: "write", offset, bytes: bytes.slice() });
+  }
+
+  truncate(sizeBytes: number): void {
+    this.#change({ kind: "truncate", sizeBytes });
+  }
+
+  /** Starts a sync of all that was written so far; the result ends it. */
+  beginSync(): () => void {
+    const covered = new Set(this.#pending);
+    return () => {
+      for (const change of this.#pending) {
+        if (covered.has(change)) apply(this.#durable, change);
+      }
+      this.#pending = this.#pending.filter((change) => !covered.has(change));
+    };
+  }
+
+  /** A failed sync: readers go on to see what no later sync will write. */
+  dropPending(): void {
+    this.#pending = [];
+  }
+
+  /** @param powerLoss decides what is left of what was not synced; `null`: the power stayed on */
+  afterCrash(powerLoss: Random | null): FaultFile {
+    const next = new FaultFile(this.#durable.copy());
+    if (powerLoss === null) {
+      next.#content = new GrowingBytes(this.#content.copy());
+      next.#pending = [...this.#pending];
+      return next;
+    }
+    for (const change of this.#pending) {
+      for (const part of survivors(change, powerLoss)) apply(next.#durable, part);
+    }
+    next.#content = new GrowingBytes(next.#durable.copy());
+    return next;
+  }
+
+  #change(change: Change): void {
+    apply(this.#content, change);
+    this.#pending.push(change);
+  }
+}
+
+function apply(bytes: GrowingBytes, change: Change): void {
+  if (change.kind === "write") bytes.write(change.bytes, change.offset);
+  else bytes.resize(change.sizeBytes);
+}
+
+/** What a loss of power leaves of a change: all, nothing, a beginning, or some of its sectors. */
+function survivors(change: Change, random: Random): Change[] {
+  const fate = randomInteger(random, 4);
+  if (fate === 0) return [];
+  if (fate === 1 || change.kind === "truncate") return [change];
+  const { kind, offset, bytes } = change;
+  if (fate === 2) {
+    return [{ kind, offset, bytes: bytes.subarray(0, randomInteger(random, bytes.length + 1)) }];
+  }
+  const sectors: Change[] = [];
+  for (let at = 0; at < bytes.length;) {
+    const end = Math.min(bytes.length, at + SECTOR_BYTES - (offset + at) % SECTOR_BYTES);
+    if (randomInteger(random, 2) === 0) {
+      sectors.push({ kind, offset: offset + at, bytes: bytes.subarray(at, end) });
+    }
+    at = end;
+  }
+  return sectors;
+}
+
+/** Bytes that grow at their end without being copied each time. */
+class GrowingBytes {
+  #bytes: Uint8Array;
+  length: number;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes.slice();
+    this.length = bytes.length;
+  }
+
+  copy(): Uint8Array {
+    return this.#bytes.slice(0, this.length);
+  }
+
+  read(into: Uint8Array, offset: number): void {
+    if (offset + into.length > this.length) {
+      throw new Error(`Cannot read ${into.length} bytes at ${offset}: the file has ${this.length}`);
+    }
+    into.set(this.#bytes.subarray(offset, offset + into.length));
+  }
+
+  write(bytes: Uint8Array, offset: number): void {
+    if (offset + bytes.length > this.length) this.resize(offset + bytes.length);
+    this.#bytes.set(bytes, offset);
+  }
+
+  resize(length: number): void {
+    if (length > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(length, 2 * this.#bytes.length));
+      grown.set(this.#bytes.subarray(0, this.length));
+      this.#bytes = grown;
+    } else if (length < this.length) {
+      this.#bytes.fill(0, length, this.length);
+    }
+    this.length = length;
+  }
+}

@@ -1,0 +1,33 @@
+import { Batch, type LogEntry } from "../../src/node/entry.ts";
+import { sizeOfBatch } from "../../src/node/log/entry_codec.ts";
+import type { LogStore } from "../../src/node/log_store.ts";
+import type { HardState } from "../../src/raft/types.ts";
+
+/** An entry with one SET of so many bytes; the content tells index and term. */
+export function entryOf(index: number, term: number, valueBytes = 8): LogEntry {
+  const value = `${index}.${term}.`.padEnd(valueBytes, "x");
+  const data = new Batch(1_700_000_000_000 + index, [["SET", `key${index}`, value]]);
+  return { index, term, data, sizeBytes: sizeOfBatch(data) };
+}
+
+/** Consecutive entries of one term. */
+export function entriesOf(from: number, to: number, term: number, valueBytes = 8): LogEntry[] {
+  return Array.from({ length: to - from + 1 }, (_, i) => entryOf(from + i, term, valueBytes));
+}
+
+/** All that a log holds, in a form that can be compared. */
+export interface LogContent {
+  readonly hardState: HardState;
+  readonly entries: readonly string[];
+}
+
+export function contentOf(log: LogStore): LogContent {
+  const entries = log.lastIndex() < log.firstIndex()
+    ? []
+    : log.entries(log.firstIndex(), log.lastIndex(), Infinity);
+  return { hardState: log.hardState(), entries: entries.map(describeEntry) };
+}
+
+export function describeEntry({ index, term, data }: LogEntry): string {
+  return JSON.stringify([index, term, data?.timeMs ?? null, data?.commands ?? null]);
+}
