@@ -1,0 +1,217 @@
+import { messageOf, UserError } from "../../base/errors.ts";
+import type { Disk, DiskFile } from "../../node/disk.ts";
+
+const LOCK_NAME = "lock";
+const LOCK_WAIT_MS = 1_000;
+const LOCK_RETRY_MS = 50;
+
+/** The machine's own file system, in one data directory. */
+export class DenoDisk implements Disk {
+  readonly root: string;
+  readonly #lock: Deno.FsFile | null;
+
+  private constructor(root: string, lock: Deno.FsFile | null) {
+    this.root = root;
+    this.#lock = lock;
+  }
+
+  /**
+   * Creates the directory if need be and locks it against other processes for as long as this one
+   * lives, or until `close`.
+   *
+   * @throws {UserError} when another process has it open, or it cannot be written
+   */
+  static async open(root: string): Promise<DenoDisk> {
+    let lock: Deno.FsFile;
+    try {
+      createDurably(root);
+      lock = Deno.openSync(`${root}/${LOCK_NAME}`, { read: true, write: true, create: true });
+    } catch (error) {
+      throw new UserError(`Cannot use ${root}: ${messageOf(error)}`);
+    }
+    if (!await tryLock(lock)) {
+      lock.close();
+      const holder = Deno.readTextFileSync(`${root}/${LOCK_NAME}`).trim();
+      throw new UserError(
+        `Cannot use ${root}: another process (pid ${holder || "unknown"}) has it open`,
+      );
+    }
+    lock.truncateSync(0);
+    lock.writeSync(new TextEncoder().encode(`${Deno.pid}\n`));
+    return new DenoDisk(root, lock);
+  }
+
+  /**
+   * Without the lock: for looking into a directory, also while a node runs on it.
+   *
+   * @throws {UserError} when there is no such directory
+   */
+  static openForReading(root: string): DenoDisk {
+    try {
+      if (Deno.statSync(root).isDirectory) return new DenoDisk(root, null);
+    } catch (error) {
+      throw new UserError(`Cannot read ${root}: ${messageOf(error)}`);
+    }
+    throw new UserError(`Cannot read ${root}: it is no directory`);
+  }
+
+  /** Gives up the lock. */
+  close(): void {
+    this.#lock?.close();
+  }
+
+  list(directory: string): readonly string[] {
+    return orIfMissing(
+      [],
+      () => [...Deno.readDirSync(this.#path(directory))].map(({ name }) => name).sort(),
+    );
+  }
+
+  makeDirectory(directory: string): void {
+    Deno.mkdirSync(this.#path(directory), { recursive: true });
+  }
+
+  read(path: string): Uint8Array | null {
+    return orIfMissing(null, () => Deno.readFileSync(this.#path(path)));
+  }
+
+  open(path: string, mode: "create" | "existing"): DiskFile {
+    const createNew = mode === "create";
+    return new DenoFile(
+      path,
+      Deno.openSync(this.#path(path), { read: true, write: true, createNew }),
+    );
+  }
+
+  rename(from: string, to: string): void {
+    Deno.renameSync(this.#path(from), this.#path(to));
+  }
+
+  remove(path: string): void {
+    Deno.removeSync(this.#path(path));
+  }
+
+  syncDirectory(directory: string): void {
+    syncDirectory(this.#path(directory));
+  }
+
+  #path(path: string): string {
+    return path === "" ? this.root : `${this.root}/${path}`;
+  }
+}
+
+class DenoFile implements DiskFile {
+  readonly #path: string;
+  readonly #file: Deno.FsFile;
+
+  constructor(path: string, file: Deno.FsFile) {
+    this.#path = path;
+    this.#file = file;
+  }
+
+  sizeBytes(): number {
+    return this.#file.statSync().size;
+  }
+
+  read(into: Uint8Array, offset: number): void {
+    this.#file.seekSync(offset, Deno.SeekMode.Start);
+    for (let filled = 0; filled < into.length;) {
+      const count = this.#file.readSync(into.subarray(filled));
+      if (count === null || count === 0) {
+        throw new Error(
+          `Cannot read ${into.length} bytes of ${this.#path} at ${offset}: ` +
+            `the file ends after ${filled}`,
+        );
+      }
+      filled += count;
+    }
+  }
+
+  write(bytes: Uint8Array, offset: number): void {
+    this.#file.seekSync(offset, Deno.SeekMode.Start);
+    for (let written = 0; written < bytes.length;) {
+      const count = this.#file.writeSync(bytes.subarray(written));
+      if (count === 0) throw new Error(`Cannot write to ${this.#path}: nothing was taken`);
+      written += count;
+    }
+  }
+
+  truncate(sizeBytes: number): void {
+    this.#file.truncateSync(sizeBytes);
+  }
+
+  sync(done: (error: Error | null) => void): void {
+    this.#file.syncData().then(
+      () => done(null),
+      (error) => done(error instanceof Error ? error : new Error(String(error))),
+    );
+  }
+
+  syncNow(): void {
+    this.#file.syncSync();
+  }
+
+  close(): void {
+    this.#file.close();
+  }
+}
+
+function orIfMissing<T>(missing: T, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return missing;
+    throw error;
+  }
+}
+
+/** Creates a directory with all above it; a loss of power takes none of them back. */
+function createDurably(path: string): void {
+  const exists = orIfMissing(false, () => Deno.statSync(path).isDirectory);
+  if (exists) return;
+  const trimmed = path.replace(/\/+$/, "");
+  const slash = trimmed.lastIndexOf("/");
+  const parent = slash < 0 ? "." : trimmed.slice(0, slash) || "/";
+  createDurably(parent);
+  // Nodes of one cluster that start at the same time may share parents.
+  Deno.mkdirSync(path, { recursive: true });
+  syncDirectory(parent);
+}
+
+function syncDirectory(path: string): void {
+  const directory = Deno.openSync(path, { read: true });
+  try {
+    directory.syncSync();
+  } finally {
+    directory.close();
+  }
+}
+
+/** Waits a moment, so that a process that has just been killed may finish dying. */
+async function tryLock(file: Deno.FsFile): Promise<boolean> {
+  if (!("tryLock" in file)) return await lockInTime(file);
+  for (let waitedMs = 0; !await file.tryLock(true); waitedMs += LOCK_RETRY_MS) {
+    if (waitedMs >= LOCK_WAIT_MS) return false;
+    await delay(LOCK_RETRY_MS);
+  }
+  return true;
+}
+
+/**
+ * For Deno before 2.7, which can only wait for a lock. After `false` a thread waits on, and the
+ * process must be ended by `Deno.exit`.
+ */
+async function lockInTime(file: Pick<Deno.FsFile, "lock">): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const timeout = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), LOCK_WAIT_MS);
+  });
+  const locked = file.lock(true).then(() => true);
+  const isLocked = await Promise.race([locked, timeout]);
+  clearTimeout(timer);
+  return isLocked;
+}
+
+function delay(delayMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, delayMs));
+}

@@ -1,0 +1,108 @@
+import { messageOf, UserError } from "../../base/errors.ts";
+import type { Disk } from "../disk.ts";
+import type { LogEntry } from "../entry.ts";
+import { decodeEntry } from "./entry_codec.ts";
+import { LOG_DIRECTORY } from "./log_files.ts";
+import { type LogRecord, parseLogRecord } from "./log_record.ts";
+import { isZeroFrom, payloadAt, RECORD_HEADER_BYTES } from "./record.ts";
+import { parseSegmentFileName } from "./segment.ts";
+
+export interface DumpLogOptions {
+  /** Show values whole. @default false */
+  readonly full?: boolean;
+}
+
+const ARGUMENT_CHARACTERS_MAX = 64;
+
+/**
+ * A log as text, in the order of writing: one line for each entry, each change of term or vote, and
+ * each segment. Changes nothing and needs no lock. What cannot be read gets a line that begins with
+ * `error:`, and the next segment follows.
+ *
+ * @throws {UserError} when there is no log
+ */
+export function* dumpLog(disk: Disk, options: DumpLogOptions = {}): Generator<string> {
+  const names = disk.list(LOG_DIRECTORY).filter((name) => parseSegmentFileName(name) !== null);
+  if (names.length === 0) throw new UserError(`Cannot read ${disk.root}: there is no log`);
+  let lastIndex = 0;
+  for (const name of names) {
+    const bytes = disk.read(`${LOG_DIRECTORY}/${name}`) ?? new Uint8Array(0);
+    let offset = 0;
+    for (let payload = payloadAt(bytes, 0); payload !== null; payload = payloadAt(bytes, offset)) {
+      const record = parseLogRecord(payload);
+      const isEntry = record?.kind === "entry";
+      const line = isEntry
+        ? entryLine(payload, lastIndex, options.full ?? false)
+        : recordLine(name, record);
+      if (isEntry) lastIndex = record.index;
+      if (record?.kind === "header") lastIndex = Math.min(lastIndex, record.header.first - 1);
+      if (line !== null) yield line.replace(/^error:/, `error: ${name} at byte ${offset}:`);
+      offset += RECORD_HEADER_BYTES + payload.length;
+    }
+    if (!isZeroFrom(bytes, offset)) {
+      yield `error: ${name} at byte ${offset}: a damaged or unfinished record`;
+    }
+  }
+}
+
+function recordLine(name: string, record: LogRecord | null): string | null {
+  switch (record?.kind) {
+    case "header": {
+      const { cluster, node, first, term, vote } = record.header;
+      return `segment ${name} of node ${node} in cluster ${cluster}, from entry ${first}, ` +
+        `term ${term}, vote ${vote ?? "none"}`;
+    }
+    case "hardState":
+      return `term ${record.hardState.term}, vote ${record.hardState.vote ?? "none"}`;
+    case "synced":
+      return null;
+    case "otherFormat":
+      return `error: format ${JSON.stringify(record.format)}, written by another version`;
+    default:
+      return "error: a record of a kind that this version does not know";
+  }
+}
+
+function entryLine(payload: Uint8Array, lastIndex: number, full: boolean): string {
+  let entry: LogEntry;
+  try {
+    entry = decodeEntry(payload);
+  } catch (error) {
+    return `error: ${messageOf(error)}`;
+  }
+  const { index, term, data } = entry;
+  const cut = index <= lastIndex ? ` (in place of ${index} to ${lastIndex})` : "";
+  const head = `entry ${index} term ${term}${cut}`;
+  if (data === null) return `${head} no-op`;
+  const commands = data.commands.map((command) =>
+    command.map((argument) => quote(argument, full)).join(" ")
+  );
+  return `${head} ${timeText(data.timeMs)} ${commands.join("; ") || "time only"}`;
+}
+
+function timeText(timeMs: number): string {
+  const TIME_MS_MAX = 8.64e15;
+  return timeMs <= TIME_MS_MAX ? new Date(timeMs).toISOString() : `${timeMs} ms`;
+}
+
+const ESCAPES: ReadonlyMap<string, string> = new Map([
+  ["\\", "\\\\"],
+  ['"', '\\"'],
+  ["\n", "\\n"],
+  ["\r", "\\r"],
+  ["\t", "\\t"],
+  ["\x07", "\\a"],
+  ["\b", "\\b"],
+]);
+
+/** As `redis-cli` shows strings. */
+function quote(argument: string, full: boolean): string {
+  const isLong = !full && argument.length > ARGUMENT_CHARACTERS_MAX;
+  const shown = isLong ? argument.slice(0, ARGUMENT_CHARACTERS_MAX) : argument;
+  const escaped = shown.replace(
+    /[^ !#-[\]-~]/g,
+    (character) =>
+      ESCAPES.get(character) ?? `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
+  return isLong ? `"${escaped}"... (${argument.length} bytes)` : `"${escaped}"`;
+}

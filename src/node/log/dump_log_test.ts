@@ -1,0 +1,101 @@
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { FaultDisk } from "../../../tests/support/fault_disk.ts";
+import { entriesOf } from "../../../tests/support/log_entries.ts";
+import { UserError } from "../../base/errors.ts";
+import { Batch } from "../entry.ts";
+import { DiskLog } from "./disk_log.ts";
+import { dumpLog } from "./dump_log.ts";
+import { RecordWriter } from "./record.ts";
+
+const SEGMENT = "00000001-00000000000000000001.log";
+
+function diskWithLog(segmentBytesMax: number): FaultDisk {
+  const disk = new FaultDisk();
+  const log = DiskLog.open(disk, {
+    clusterId: "c1",
+    nodeId: "n1",
+    create: true,
+    segmentBytesMax,
+    onFailure: (error) => {
+      throw error;
+    },
+  });
+  const timeMs = Date.UTC(2026, 10, 21, 10);
+  const append = (index: number, term: number, commands: string[][] | null) => {
+    const data = commands === null ? null : new Batch(timeMs, commands);
+    log.append(null, [{ index, term, data, sizeBytes: 0 }], () => {});
+  };
+  log.append({ term: 1, vote: "n1" }, [], () => {});
+  append(1, 1, null);
+  append(2, 1, [["SET", 'a"b\\', "\r\n\t\x07\b\x00\x7f\xff é"], ["DEL", ""]]);
+  append(3, 1, []);
+  log.append({ term: 2, vote: null }, [], () => {});
+  append(2, 2, [["SET", "k", "v".repeat(1000)]]);
+  return disk;
+}
+
+Deno.test("a log is readable, one line for each entry", () => {
+  assertEquals([...dumpLog(diskWithLog(1 << 20))], [
+    `segment ${SEGMENT} of node n1 in cluster c1, from entry 1, term 0, vote none`,
+    "term 1, vote n1",
+    "entry 1 term 1 no-op",
+    String
+      .raw`entry 2 term 1 2026-11-21T10:00:00.000Z "SET" "a\"b\\" "\r\n\t\a\b\x00\x7f\xff \xe9"; "DEL" ""`,
+    "entry 3 term 1 2026-11-21T10:00:00.000Z time only",
+    "term 2, vote none",
+    `entry 2 term 2 (in place of 2 to 3) 2026-11-21T10:00:00.000Z "SET" "k" "${
+      "v".repeat(64)
+    }"... (1000 bytes)`,
+  ]);
+});
+
+Deno.test("values are shown whole when asked for", () => {
+  const lines = [...dumpLog(diskWithLog(1 << 20), { full: true })];
+  assertStringIncludes(lines.at(-1) ?? "", `"${"v".repeat(1000)}"`);
+});
+
+Deno.test("what can be read of a damaged log is shown, then the error", () => {
+  const disk = diskWithLog(800);
+  const bytes = disk.read(`log/${SEGMENT}`) ?? new Uint8Array(0);
+  bytes[250] = 0x7e;
+  disk.plant(`log/${SEGMENT}`, bytes);
+  const lines = [...dumpLog(disk)];
+  const errorAt = lines.findIndex((line) => line.startsWith("error:"));
+  assertEquals(lines[errorAt - 1], "entry 1 term 1 no-op");
+  assertStringIncludes(lines[errorAt] ?? "", `error: ${SEGMENT} at byte`);
+  assertStringIncludes(lines[errorAt + 1] ?? "", "segment 00000002-");
+  assertStringIncludes(lines.at(-1) ?? "", "entry 2 term 2");
+});
+
+Deno.test("records of another kind or version are named, not passed over", () => {
+  const lineFor = (payload: string) => {
+    const record = new RecordWriter();
+    record.add(new TextEncoder().encode(payload));
+    const disk = new FaultDisk();
+    disk.plant(`log/${SEGMENT}`, record.bytes().slice());
+    disk.makeDirectory("log");
+    return [...dumpLog(disk)].join("\n");
+  };
+  assertEquals(
+    lineFor("{}"),
+    `error: ${SEGMENT} at byte 0: a record of a kind that this version does not know`,
+  );
+  assertStringIncludes(lineFor('{"format":7}'), "at byte 0: format 7, written by another version");
+  assertStringIncludes(lineFor('{"index":1,"term":1,"x":2}'), "at byte 0: Cannot decode entry");
+});
+
+Deno.test("the log of a node that goes on writing can be dumped", () => {
+  const disk = new FaultDisk();
+  const options = { clusterId: "c1", nodeId: "n1", create: true, onFailure: () => {} };
+  const log = DiskLog.open(disk, options);
+  log.append(null, entriesOf(1, 2, 1), () => {});
+  const lines = dumpLog(disk);
+  lines.next();
+  log.append(null, entriesOf(3, 9, 1), () => {});
+  assertStringIncludes(lines.next().value ?? "", "entry 1 term 1");
+  assertEquals([...dumpLog(disk)].length, 10);
+});
+
+Deno.test("no log is an error", () => {
+  assertThrows(() => [...dumpLog(new FaultDisk())], UserError, "there is no log");
+});
