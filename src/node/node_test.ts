@@ -1,0 +1,197 @@
+import { assert, assertEquals } from "@std/assert";
+import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
+import type { StateReport } from "./state_report.ts";
+import { MemoryClient, MemoryCluster } from "./testing/memory_cluster.ts";
+
+/** Runs a test on a cluster that serves, and ends it. */
+async function withCluster(size: number, test: (cluster: MemoryCluster) => void): Promise<void> {
+  const cluster = await MemoryCluster.start(size);
+  try {
+    cluster.untilServing();
+    test(cluster);
+  } finally {
+    cluster.stop();
+  }
+}
+
+function errorCode(reply: Reply | undefined): string | undefined {
+  return reply instanceof ErrorReply ? reply.text.split(" ")[0] : undefined;
+}
+
+type Answer = { reply: Reply | undefined };
+const isAnswered = (answer: Answer) => answer.reply !== undefined;
+
+Deno.test("a write is answered by the leader and read at every node", () =>
+  withCluster(3, (cluster) => {
+    const written = new MemoryClient(cluster.leader).send("SET", "k", "v");
+    cluster.until(() => isAnswered(written));
+    assertEquals(written.reply, OK);
+    const reads = cluster.nodes.map((node) => new MemoryClient(node).send("GET", "k"));
+    cluster.until(() => reads.every(isAnswered));
+    assertEquals(reads.map(({ reply }) => reply), ["v", "v", "v"]);
+  }));
+
+Deno.test("requests of one connection take effect in their order", () =>
+  withCluster(3, (cluster) => {
+    const client = new MemoryClient(cluster.leader);
+    const inOneTurn = [
+      client.send("GET", "k"),
+      client.send("SET", "k", "1"),
+      client.send("GET", "k"),
+      client.send("SET", "k", "2"),
+      client.send("GET", "k"),
+    ];
+    cluster.clock.settle();
+    const afterIt = [
+      client.send("GET", "k"),
+      client.send("SET", "k", "3"),
+      client.send("GET", "k"),
+    ];
+    cluster.until(() => [...inOneTurn, ...afterIt].every(isAnswered));
+    assertEquals([...inOneTurn, ...afterIt].map(({ reply }) => reply), [
+      null,
+      OK,
+      "1",
+      OK,
+      "2",
+      "2",
+      OK,
+      "3",
+    ]);
+  }));
+
+Deno.test("a read does not see a later write of its connection, however slow its confirmation", () =>
+  withCluster(3, (cluster) => {
+    const client = new MemoryClient(cluster.leader);
+    const answers: Answer[] = [];
+    for (let turn = 0; turn < 20; turn++) {
+      answers.push(client.send("INCR", "n"));
+      cluster.clock.settle();
+      answers.push(client.send("GET", "n"));
+      cluster.clock.settle();
+    }
+    cluster.until(() => answers.every(isAnswered));
+    const expected = Array.from({ length: 20 }, (_, at) => [at + 1, String(at + 1)]).flat();
+    assertEquals(answers.map(({ reply }) => reply), expected);
+  }));
+
+Deno.test("all that arrives in one turn becomes one entry", () =>
+  withCluster(3, (cluster) => {
+    const before = cluster.leader.report().lastIndex;
+    const clients = Array.from({ length: 10 }, () => new MemoryClient(cluster.leader));
+    const answers = clients.map((client, at) => client.send("SET", `k${at}`, "v"));
+    cluster.until(() => answers.every(isAnswered));
+    assertEquals(cluster.leader.report().lastIndex, before + 1);
+  }));
+
+Deno.test("a follower refuses writes and says where the leader is", () =>
+  withCluster(3, (cluster) => {
+    const [follower] = cluster.followers;
+    assert(follower !== undefined);
+    const refused = new MemoryClient(follower).send("SET", "foo", "v");
+    const { leaderAddress } = follower.report();
+    assertEquals(refused.reply, new ErrorReply(`MOVED 12182 memory:${leaderAddress?.port}`));
+  }));
+
+Deno.test("without a majority writes are refused at once and reads after a while", () =>
+  withCluster(3, (cluster) => {
+    const { leader } = cluster;
+    for (const follower of cluster.followers) cluster.isolate(follower);
+    cluster.until(() => leader.report().role !== "leader");
+    const client = new MemoryClient(leader);
+    assertEquals(errorCode(client.send("SET", "k", "v").reply), "CLUSTERDOWN");
+    const read = client.send("GET", "k");
+    assertEquals(read.reply, undefined);
+    cluster.until(() => isAnswered(read));
+    assertEquals(errorCode(read.reply), "CLUSTERDOWN");
+  }));
+
+Deno.test("a cut-off leader serves nothing stale and acknowledges nothing", () =>
+  withCluster(3, (cluster) => {
+    const old = cluster.leader;
+    const first = new MemoryClient(old).send("SET", "k", "old");
+    cluster.until(() => isAnswered(first));
+    cluster.isolate(old);
+    const staleRead = new MemoryClient(old).send("GET", "k");
+    const lostWrite = new MemoryClient(old).send("SET", "k", "lost");
+    const isNewLeader = ({ role, isServing }: StateReport) => role === "leader" && isServing;
+    cluster.until(() => cluster.nodes.some((node) => node !== old && isNewLeader(node.report())));
+    const second = new MemoryClient(cluster.leader).send("SET", "k", "new");
+    cluster.until(() => isAnswered(second));
+    assertEquals([staleRead.reply, lostWrite.reply], [undefined, undefined]);
+    cluster.network.heal();
+    cluster.until(() => isAnswered(staleRead) && isAnswered(lostWrite));
+    assertEquals(staleRead.reply, "new");
+    assertEquals(errorCode(lostWrite.reply), "TRYAGAIN");
+    assertEquals(old.report().role, "follower");
+  }));
+
+Deno.test("a write whose outcome nobody can tell is answered UNKNOWN after a bounded wait", () =>
+  withCluster(3, (cluster) => {
+    const old = cluster.leader;
+    cluster.isolate(old);
+    const write = new MemoryClient(old).send("SET", "k", "v");
+    const sinceMs = cluster.clock.monotonicMs();
+    cluster.until(() => isAnswered(write));
+    assertEquals(errorCode(write.reply), "UNKNOWN");
+    assert(cluster.clock.monotonicMs() - sinceMs < 6_000);
+  }));
+
+Deno.test("a slow disk of the leader does not hold up the majority", () =>
+  withCluster(3, (cluster) => {
+    cluster.stallDisk(cluster.leader);
+    const write = new MemoryClient(cluster.leader).send("SET", "k", "v");
+    cluster.until(() => isAnswered(write));
+    assertEquals(write.reply, OK);
+  }));
+
+Deno.test("a cluster of one acknowledges only what its own disk holds", () =>
+  withCluster(1, (cluster) => {
+    cluster.stallDisk(cluster.leader);
+    const write = new MemoryClient(cluster.leader).send("SET", "k", "v");
+    cluster.clock.advance(1_000);
+    assertEquals(write.reply, undefined);
+    cluster.healDisk(cluster.leader);
+    cluster.until(() => isAnswered(write));
+    assertEquals(write.reply, OK);
+  }));
+
+Deno.test("keys expire on an idle cluster, at every node", () =>
+  withCluster(3, (cluster) => {
+    const write = new MemoryClient(cluster.leader).send("SET", "k", "v", "PX", "100");
+    cluster.until(() => isAnswered(write));
+    const left = new MemoryClient(cluster.leader).send("PTTL", "k");
+    cluster.until(() => isAnswered(left));
+    assert(typeof left.reply === "number" && left.reply > 0 && left.reply <= 100);
+    cluster.clock.advance(150);
+    const reads = cluster.nodes.map((node) => new MemoryClient(node).send("GET", "k"));
+    cluster.until(() => reads.every(isAnswered));
+    assertEquals(reads.map(({ reply }) => reply), [null, null, null]);
+  }));
+
+Deno.test("a read at the leader never sees a key past its deadline", () =>
+  withCluster(3, (cluster) => {
+    const client = new MemoryClient(cluster.leader);
+    const write = client.send("SET", "k", "v", "PX", "100");
+    cluster.until(() => isAnswered(write));
+    // The wall clock alone moves, so that no tick has had a chance to let the log's time pass.
+    cluster.clock.wallOffsetMs += 101;
+    const read = client.send("GET", "k");
+    cluster.until(() => isAnswered(read));
+    assertEquals(read.reply, null);
+  }));
+
+Deno.test("whoever waits for replicas is told how many hold the log", () =>
+  withCluster(3, (cluster) => {
+    const counts: number[] = [];
+    new MemoryClient(cluster.leader).send("SET", "k", "v");
+    cluster.leader.whenReplicated(2, 0, (count) => counts.push(count));
+    cluster.until(() => counts.length === 1);
+    const [follower] = cluster.followers;
+    assert(follower !== undefined);
+    cluster.isolate(follower);
+    new MemoryClient(cluster.leader).send("SET", "k", "v");
+    cluster.leader.whenReplicated(2, 300, (count) => counts.push(count));
+    cluster.until(() => counts.length === 2);
+    assertEquals(counts, [2, 1]);
+  }));

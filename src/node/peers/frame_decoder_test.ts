@@ -1,0 +1,60 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { FrameDecoder, ProtocolError } from "./frame_decoder.ts";
+import { FrameWriter } from "./frame_writer.ts";
+
+const decoder = () => new FrameDecoder({ frameBytesMax: 1000 });
+
+function drain(frames: FrameDecoder): string[] {
+  const texts: string[] = [];
+  for (let frame = frames.next(); frame !== null; frame = frames.next()) {
+    texts.push(new TextDecoder().decode(frame));
+  }
+  return texts;
+}
+
+function bytesOf(...texts: string[]): Uint8Array {
+  const writer = new FrameWriter();
+  for (const text of texts) writer.addText(text);
+  return writer.take();
+}
+
+Deno.test("frames come out as they went in, split at any byte", () => {
+  const bytes = bytesOf("one", "", "three and more", "ü");
+  for (let first = 0; first <= bytes.length; first++) {
+    for (let second = first; second <= bytes.length; second += 3) {
+      const frames = decoder();
+      const texts: string[] = [];
+      for (const part of [[0, first], [first, second], [second, bytes.length]] as const) {
+        frames.push(bytes.subarray(...part));
+        texts.push(...drain(frames));
+      }
+      assertEquals(texts, ["one", "", "three and more", "ü"]);
+    }
+  }
+});
+
+Deno.test("thousands of frames in one piece", () => {
+  const frames = decoder();
+  frames.push(bytesOf(...Array.from({ length: 5_000 }, (_, at) => `frame ${at}`)));
+  assertEquals(drain(frames).length, 5_000);
+});
+
+Deno.test("a frame over the limit is refused as soon as its length is known", () => {
+  const frames = decoder();
+  frames.push(new Uint8Array([0, 0, 3, 0xe9]));
+  assertThrows(() => frames.next(), ProtocolError, "a frame of 1001 bytes is over the limit");
+  const huge = decoder();
+  huge.push(new Uint8Array([0xff, 0xff, 0xff, 0xff]));
+  assertThrows(() => huge.next(), ProtocolError, "4294967295");
+});
+
+Deno.test("a frame in many pieces costs linear time", () => {
+  const frames = new FrameDecoder({ frameBytesMax: 1 << 24 });
+  frames.push(new Uint8Array([0, 0x20, 0, 0]));
+  const piece = new Uint8Array(16);
+  for (let sent = 0; sent < 0x200000; sent += piece.length) {
+    frames.push(piece);
+    if (sent % 4096 === 0 && sent + piece.length < 0x200000) assertEquals(frames.next(), null);
+  }
+  assertEquals(frames.next()?.length, 0x200000);
+});

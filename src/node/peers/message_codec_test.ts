@@ -1,0 +1,121 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import type { Message } from "../../raft/types.ts";
+
+import { Batch, type LogEntry } from "../entry.ts";
+import { ProtocolError } from "./frame_decoder.ts";
+import {
+  type AppendHeader,
+  decodeHeader,
+  decodeHello,
+  encodeHeader,
+  type Header,
+  joinAppend,
+} from "./message_codec.ts";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+const envelope = { from: "n1", to: "n2", term: 3 };
+
+const MESSAGES: readonly Header[] = [
+  { ...envelope, type: "preVote", lastIndex: 5, lastTerm: 2 },
+  { ...envelope, type: "vote", lastIndex: 5, lastTerm: 2 },
+  { ...envelope, type: "preVoteReply", granted: true },
+  { ...envelope, type: "voteReply", granted: false },
+  { ...envelope, type: "appendReply", accepted: false, index: 9, hintIndex: 4, hintTerm: 1 },
+  { ...envelope, type: "heartbeat", commit: 7, round: 2 },
+  { ...envelope, type: "heartbeatReply", round: 2 },
+  { ...envelope, type: "readIndex", readId: 11 },
+  { ...envelope, type: "readIndexReply", readId: 11, index: null },
+];
+
+Deno.test("every message survives the wire", () => {
+  for (const message of MESSAGES) {
+    assertEquals(decodeHeader(bytes(encodeHeader(message as Message<Batch>)), "n1", "n2"), message);
+  }
+});
+
+Deno.test("sender and receiver follow from the connection, whatever a frame says", () => {
+  const text = '{"type":"heartbeatReply","term":1,"round":0,"from":"n3","to":"n9"}';
+  const message = decodeHeader(bytes(text), "n1", "n2");
+  assertEquals([message.from, message.to], ["n1", "n2"]);
+});
+
+Deno.test("what is no message of ours is refused", () => {
+  for (
+    const [text, why] of [
+      ["", "not JSON"],
+      ["{", "not JSON"],
+      ["[]", "no JSON object"],
+      ["null", "no JSON object"],
+      ["{}", "unknown type"],
+      ['{"type":"snapshot"}', "unknown type"],
+      ['{"type":"__proto__"}', "unknown type"],
+      ['{"type":"heartbeat","term":-1,"commit":0,"round":0}', "wrong term"],
+      ['{"type":"heartbeat","term":1.5,"commit":0,"round":0}', "wrong term"],
+      ['{"type":"heartbeat","term":9007199254740992,"commit":0,"round":0}', "wrong term"],
+      ['{"type":"heartbeat","term":1,"round":0}', "wrong commit"],
+      ['{"type":"heartbeat","term":1,"commit":"0","round":0}', "wrong commit"],
+      ['{"type":"voteReply","term":1,"granted":1}', "wrong granted"],
+      [
+        '{"type":"append","term":1,"prevIndex":0,"prevTerm":0,"commit":0,"entries":65537}',
+        "entries",
+      ],
+      ['{"type":"heartbeat","__proto__":{"term":1,"commit":0,"round":0}}', "wrong term"],
+    ] as const
+  ) {
+    assertThrows(() => decodeHeader(bytes(text), "n1", "n2"), ProtocolError, why);
+  }
+  assertThrows(() => decodeHeader(new Uint8Array([0x22, 0xff, 0x22]), "n1", "n2"), ProtocolError);
+});
+
+const header: AppendHeader = {
+  ...envelope,
+  type: "append",
+  prevIndex: 4,
+  prevTerm: 2,
+  commit: 4,
+  entries: 2,
+};
+
+function entry(index: number, term: number, ...commands: string[][]): LogEntry {
+  return { index, term, data: new Batch(1, commands), sizeBytes: 10 };
+}
+
+Deno.test("entries of an append follow each other", () => {
+  const entries = [entry(5, 2, ["SET", "a", "b"]), entry(6, 3)];
+  assertEquals(joinAppend(header, entries), { ...header, entries });
+  for (
+    const wrong of [
+      [entry(5, 2), entry(7, 2)],
+      [entry(4, 2), entry(5, 2)],
+      [entry(5, 1), entry(6, 2)],
+      [entry(5, 2), entry(6, 4)],
+    ]
+  ) {
+    assertThrows(() => joinAppend(header, wrong), ProtocolError, "out of order");
+  }
+});
+
+Deno.test("entries hold nothing but writes", () => {
+  for (const command of [["GET", "k"], ["PING"], ["NOSUCH"], ["SET", "k"], ["__proto__"]]) {
+    const entries = [entry(5, 2, ["SET", "a", "b"]), entry(6, 2, command)];
+    assertThrows(() => joinAppend(header, entries), ProtocolError, "entry 6");
+  }
+});
+
+Deno.test("a hello of another version or form is refused", () => {
+  const hello = { regent: 1, cluster: "c", from: "n1", to: "n2", host: "h", port: 7001 };
+  assertEquals(decodeHello(bytes(JSON.stringify(hello))), hello);
+  for (
+    const change of [
+      { regent: 2 },
+      { regent: undefined },
+      { cluster: 5 },
+      { from: "x".repeat(256) },
+      { to: null },
+      { port: "7001" },
+    ]
+  ) {
+    const text = JSON.stringify({ ...hello, ...change });
+    assertThrows(() => decodeHello(bytes(text)), ProtocolError);
+  }
+});

@@ -1,0 +1,135 @@
+import { messageOf } from "../../base/errors.ts";
+import type { Logger } from "../../base/logger.ts";
+import type { Message, NodeId } from "../../raft/types.ts";
+import type { Clock } from "../clock.ts";
+import type { Batch, LogEntry } from "../entry.ts";
+import { decodeEntry } from "../log/entry_codec.ts";
+import type { Stream } from "../network.ts";
+import { FrameDecoder, ProtocolError } from "./frame_decoder.ts";
+import { FrameWriter } from "./frame_writer.ts";
+import {
+  type AppendHeader,
+  decodeHeader,
+  decodeHello,
+  type Hello,
+  joinAppend,
+} from "./message_codec.ts";
+
+/** How often a sender is shown that somebody listens. */
+const ALIVE_INTERVAL_MS = 100;
+const ALIVE_FRAME = '{"type":"alive"}';
+
+export interface PeerInboxOptions {
+  readonly self: NodeId;
+  readonly frameBytesMax: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Says whether this peer may speak to us. @throws {ProtocolError} when not */
+  readonly onHello: (hello: Hello) => void;
+  readonly onMessage: (message: Message<Batch>) => void;
+  readonly onClose: (inbox: PeerInbox) => void;
+}
+
+/** One accepted connection of a peer: a hello, then its messages. Any fault closes it. */
+export class PeerInbox {
+  readonly #stream: Stream;
+  readonly #options: PeerInboxOptions;
+  readonly #frames: FrameDecoder;
+  #peer: NodeId | null = null;
+  #append: AppendHeader | null = null;
+  #entries: LogEntry[] = [];
+  #entryBytes = 0;
+  #aliveSentMs = -Infinity;
+  #isClosed = false;
+
+  constructor(stream: Stream, options: PeerInboxOptions) {
+    this.#stream = stream;
+    this.#options = options;
+    this.#frames = new FrameDecoder(options);
+    stream.handle({
+      onOpen: () => {},
+      onData: (bytes) => this.#received(bytes),
+      onClose: () => this.#closed(),
+    });
+  }
+
+  /** Who speaks here; `null` before the hello. */
+  get peer(): NodeId | null {
+    return this.#peer;
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#stream.close();
+    this.#closed();
+  }
+
+  #received(bytes: Uint8Array): void {
+    try {
+      this.#frames.push(bytes);
+      for (;;) {
+        const payload = this.#isClosed ? null : this.#frames.next();
+        if (payload === null) break;
+        this.#frame(payload);
+      }
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      const who = this.#peer ?? "an unknown node";
+      this.#options.logger.warn(
+        `closed the connection of ${who} at ${this.#stream.remote}: ${messageOf(error)}`,
+      );
+      this.close();
+      return;
+    }
+    this.#showLife();
+  }
+
+  #frame(payload: Uint8Array): void {
+    if (this.#peer === null) {
+      const hello = decodeHello(payload);
+      this.#options.onHello(hello);
+      this.#peer = hello.from;
+    } else if (this.#append !== null) {
+      this.#entry(this.#append, payload);
+    } else {
+      const header = decodeHeader(payload, this.#peer, this.#options.self);
+      if (header.type !== "append") this.#options.onMessage(header);
+      else if (header.entries === 0) this.#options.onMessage(joinAppend(header, []));
+      else this.#append = header;
+    }
+  }
+
+  #entry(header: AppendHeader, payload: Uint8Array): void {
+    this.#entryBytes += payload.length;
+    if (this.#entryBytes > 2 * this.#options.frameBytesMax) {
+      throw new ProtocolError("an append over the limit");
+    }
+    try {
+      this.#entries.push(decodeEntry(payload));
+    } catch (error) {
+      throw new ProtocolError(messageOf(error));
+    }
+    if (this.#entries.length < header.entries) return;
+    const message = joinAppend(header, this.#entries);
+    this.#append = null;
+    this.#entries = [];
+    this.#entryBytes = 0;
+    this.#options.onMessage(message);
+  }
+
+  #showLife(): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    if (this.#isClosed || this.#peer === null) return;
+    if (nowMs - this.#aliveSentMs < ALIVE_INTERVAL_MS) return;
+    this.#aliveSentMs = nowMs;
+    const alive = new FrameWriter();
+    alive.addText(ALIVE_FRAME);
+    this.#stream.write(alive.take());
+  }
+
+  #closed(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#options.onClose(this);
+  }
+}

@@ -1,0 +1,118 @@
+import { type Random, randomInteger } from "../../base/random.ts";
+import type { Message, NodeId } from "../../raft/types.ts";
+import type { Cancel, Clock } from "../clock.ts";
+import type { Batch } from "../entry.ts";
+import { encodeEntry } from "../log/entry_codec.ts";
+import type { Address, Network, Stream } from "../network.ts";
+import { FrameWriter } from "./frame_writer.ts";
+import { encodeHeader } from "./message_codec.ts";
+
+const RETRY_MS_MIN = 20;
+const RETRY_MS_MAX = 500;
+/** Bytes that the network has not taken, above which messages are dropped: Raft repeats them. */
+const PENDING_BYTES_MAX = 64 * 1024 * 1024;
+/** A peer that shows no sign of life for so long after a message is dialled anew. */
+const SILENCE_MS_MAX = 1_000;
+
+export interface PeerLinkOptions {
+  readonly peer: NodeId;
+  /** The text of the hello that opens each connection. */
+  readonly hello: string;
+  readonly network: Network;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** What was sent may be lost. */
+  readonly onLost: (peer: NodeId) => void;
+}
+
+/** The connection that carries this node's messages to one peer; dials again whenever it breaks. */
+export class PeerLink {
+  #address: Address;
+  readonly #options: PeerLinkOptions;
+  readonly #frames = new FrameWriter();
+  #stream: Stream | null = null;
+  #isOpen = false;
+  #isStopped = false;
+  #retryMs = RETRY_MS_MIN;
+  #cancelRetry: Cancel | null = null;
+  /** When the oldest message was sent after which nothing was heard; `null`: none. */
+  #unansweredSinceMs: number | null = null;
+
+  constructor(address: Address, options: PeerLinkOptions) {
+    this.#address = address;
+    this.#options = options;
+    this.#dial();
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  get address(): Address {
+    return this.#address;
+  }
+
+  /** Takes a message for the next `flush`; without a connection it is lost. */
+  send(message: Message<Batch>): void {
+    if (!this.#isOpen) return;
+    this.#frames.addText(encodeHeader(message));
+    if (message.type !== "append") return;
+    for (const entry of message.entries) this.#frames.addPayload(encodeEntry(entry));
+  }
+
+  /** Sends what was collected in this turn. */
+  flush(): void {
+    if (this.#frames.isEmpty) return;
+    const bytes = this.#frames.take();
+    if (!this.#isOpen || this.#stream === null) return;
+    const nowMs = this.#options.clock.monotonicMs();
+    this.#unansweredSinceMs ??= nowMs;
+    if (nowMs - this.#unansweredSinceMs > SILENCE_MS_MAX) return this.#reconnect();
+    if (this.#stream.pendingBytes() > PENDING_BYTES_MAX) {
+      return this.#options.onLost(this.#options.peer);
+    }
+    this.#stream.write(bytes);
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#isOpen = false;
+    this.#cancelRetry?.();
+    this.#stream?.close();
+  }
+
+  #dial(): void {
+    this.#cancelRetry = null;
+    const stream = this.#options.network.connect(this.#address, {
+      onOpen: () => this.#opened(stream),
+      onData: () => this.#unansweredSinceMs = null,
+      onClose: () => this.#closed(),
+    });
+    this.#stream = stream;
+  }
+
+  #opened(stream: Stream): void {
+    this.#isOpen = true;
+    this.#unansweredSinceMs = null;
+    this.#retryMs = RETRY_MS_MIN;
+    const hello = new FrameWriter();
+    hello.addText(this.#options.hello);
+    stream.write(hello.take());
+  }
+
+  #reconnect(): void {
+    this.#stream?.close();
+    this.#closed();
+  }
+
+  #closed(): void {
+    const wasOpen = this.#isOpen;
+    this.#isOpen = false;
+    this.#stream = null;
+    if (this.#isStopped) return;
+    const jitterMs = randomInteger(this.#options.random, this.#retryMs);
+    this.#cancelRetry = this.#options.clock.after(this.#retryMs + jitterMs, () => this.#dial());
+    this.#retryMs = Math.min(RETRY_MS_MAX, this.#retryMs * 2);
+    if (wasOpen) this.#options.onLost(this.#options.peer);
+  }
+}

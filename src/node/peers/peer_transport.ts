@@ -1,0 +1,124 @@
+import type { Logger } from "../../base/logger.ts";
+import type { Random } from "../../base/random.ts";
+import type { Message, NodeId } from "../../raft/types.ts";
+import type { Clock } from "../clock.ts";
+import type { Batch } from "../entry.ts";
+import type { Address, Listener, Network } from "../network.ts";
+import { ProtocolError } from "./frame_decoder.ts";
+import { type Hello, PROTOCOL_VERSION } from "./message_codec.ts";
+import { PeerInbox } from "./peer_inbox.ts";
+import { PeerLink } from "./peer_link.ts";
+
+export interface PeerTransportOptions {
+  readonly id: NodeId;
+  readonly clusterId: string;
+  /** Where this node listens for its peers. */
+  readonly listen: Address;
+  /** Where clients reach this node, as it tells its peers. */
+  readonly clientAddress: Address;
+  /** The Raft addresses of the other members. */
+  readonly peers: ReadonlyMap<NodeId, Address>;
+  /** Bytes of one frame. */
+  readonly frameBytesMax: number;
+  readonly network: Network;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** Who is told what the peers say. */
+export interface PeerHandler {
+  message(message: Message<Batch>): void;
+  /** What was sent to the peer lately may be lost. */
+  unreachable(peer: NodeId): void;
+  /** A peer told where clients reach it. */
+  announced(peer: NodeId, clientAddress: Address): void;
+}
+
+/** The node's connections with the other members: one to each for sending, one from each. */
+export class PeerTransport {
+  readonly #options: PeerTransportOptions;
+  readonly #handler: PeerHandler;
+  readonly #links = new Map<NodeId, PeerLink>();
+  readonly #inboxes = new Set<PeerInbox>();
+  #listener: Listener | null = null;
+
+  constructor(options: PeerTransportOptions, handler: PeerHandler) {
+    this.#options = options;
+    this.#handler = handler;
+  }
+
+  /** Listens, and begins to dial. @throws when the address cannot be listened on */
+  async start(): Promise<void> {
+    const { listen, network, peers } = this.#options;
+    this.#listener = await network.listen(listen, (stream) => {
+      this.#inboxes.add(
+        new PeerInbox(stream, {
+          self: this.#options.id,
+          frameBytesMax: this.#options.frameBytesMax,
+          clock: this.#options.clock,
+          logger: this.#options.logger,
+          onHello: (hello) => this.#greeted(hello),
+          onMessage: (message) => this.#handler.message(message),
+          onClose: (inbox) => this.#inboxes.delete(inbox),
+        }),
+      );
+    });
+    for (const [peer, address] of peers) this.#links.set(peer, this.#link(peer, address));
+  }
+
+  stop(): void {
+    this.#listener?.close();
+    for (const link of this.#links.values()) link.stop();
+    for (const inbox of [...this.#inboxes]) inbox.close();
+    this.#links.clear();
+  }
+
+  /** Takes a message for the next `flush`. */
+  send(message: Message<Batch>): void {
+    this.#links.get(message.to)?.send(message);
+  }
+
+  /** Sends what was collected in this turn, in one write for each peer. */
+  flush(): void {
+    for (const link of this.#links.values()) link.flush();
+  }
+
+  isConnected(peer: NodeId): boolean {
+    return this.#links.get(peer)?.isOpen ?? false;
+  }
+
+  #link(peer: NodeId, address: Address): PeerLink {
+    const { id, clusterId, clientAddress, network, clock, random } = this.#options;
+    const hello: Hello = {
+      regent: PROTOCOL_VERSION,
+      cluster: clusterId,
+      from: id,
+      to: peer,
+      host: clientAddress.host,
+      port: clientAddress.port,
+    };
+    return new PeerLink(address, {
+      peer,
+      hello: JSON.stringify(hello),
+      network,
+      clock,
+      random,
+      onLost: () => this.#handler.unreachable(peer),
+    });
+  }
+
+  #greeted(hello: Hello): void {
+    const { id, clusterId, peers } = this.#options;
+    if (hello.cluster !== clusterId) {
+      throw new ProtocolError(`node ${hello.from} belongs to another cluster, ${hello.cluster}`);
+    }
+    if (hello.to !== id) {
+      throw new ProtocolError(`node ${hello.from} looks for ${hello.to}, but this is ${id}`);
+    }
+    if (!peers.has(hello.from)) {
+      throw new ProtocolError(`${hello.from} is no member of the cluster`);
+    }
+    this.#handler.announced(hello.from, { host: hello.host, port: hello.port });
+  }
+}

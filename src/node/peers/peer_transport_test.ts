@@ -1,0 +1,148 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import { seededRandom } from "../../base/random.ts";
+import type { Message, NodeId } from "../../raft/types.ts";
+import { Batch } from "../entry.ts";
+import type { Address, Stream } from "../network.ts";
+import { ManualClock } from "../testing/manual_clock.ts";
+import { MemoryNetwork } from "../testing/memory_network.ts";
+import { FrameWriter } from "./frame_writer.ts";
+import { PeerTransport } from "./peer_transport.ts";
+
+const ADDRESSES: ReadonlyMap<NodeId, Address> = new Map([
+  ["n1", { host: "memory", port: 17001 }],
+  ["n2", { host: "memory", port: 17002 }],
+]);
+
+/** One member with nothing above its transport but a record of what it is told. */
+class Member {
+  readonly messages: Message<Batch>[] = [];
+  readonly lost: NodeId[] = [];
+  readonly announced: [NodeId, Address][] = [];
+  readonly logged: string[] = [];
+  readonly transport: PeerTransport;
+
+  constructor(id: NodeId, clock: ManualClock, network: MemoryNetwork, clusterId = "c1") {
+    const listen = ADDRESSES.get(id) ?? { host: "memory", port: 0 };
+    const log = (line: string) => this.logged.push(line);
+    this.transport = new PeerTransport({
+      id,
+      clusterId,
+      listen,
+      clientAddress: { host: "memory", port: listen.port - 10_000 },
+      peers: new Map([...ADDRESSES].filter(([peer]) => peer !== id)),
+      frameBytesMax: 10_000,
+      network: network.of(listen.port),
+      clock,
+      random: seededRandom(1),
+      logger: { info: log, warn: log, error: log },
+    }, {
+      message: (message) => this.messages.push(message),
+      unreachable: (peer) => this.lost.push(peer),
+      announced: (peer, address) => this.announced.push([peer, address]),
+    });
+  }
+}
+
+function heartbeat(round: number): Message<Batch> {
+  return { type: "heartbeat", from: "n1", to: "n2", term: 1, commit: 0, round };
+}
+
+async function pair(clusterOfSecond = "c1") {
+  const clock = new ManualClock();
+  const network = new MemoryNetwork(clock);
+  const first = new Member("n1", clock, network);
+  const second = new Member("n2", clock, network, clusterOfSecond);
+  await first.transport.start();
+  await second.transport.start();
+  clock.advance(100);
+  return { clock, network, first, second };
+}
+
+Deno.test("messages and entries arrive in order, and addresses are announced", async () => {
+  const { clock, first, second } = await pair();
+  const entries = [1, 2].map((index) => ({
+    index,
+    term: 1,
+    data: new Batch(5, [["SET", "k", `\x00\xff${index}`]]),
+    sizeBytes: 10,
+  }));
+  first.transport.send(heartbeat(1));
+  first.transport.send({
+    ...{ type: "append", from: "n1", to: "n2", term: 1 },
+    ...{ prevIndex: 0, prevTerm: 0, commit: 0, entries },
+  });
+  first.transport.send(heartbeat(2));
+  first.transport.flush();
+  clock.advance(10);
+  assertEquals(second.messages.map(({ type }) => type), ["heartbeat", "append", "heartbeat"]);
+  const [, append] = second.messages;
+  const commands = append?.type === "append" ? append.entries.map((one) => one.data?.commands) : [];
+  assertEquals(commands, [[["SET", "k", "\x00\xff1"]], [["SET", "k", "\x00\xff2"]]]);
+  assertEquals(second.announced, [["n1", { host: "memory", port: 7001 }]]);
+});
+
+Deno.test("another cluster's node is turned away with one line", async () => {
+  const { first, second } = await pair("c2");
+  first.transport.send(heartbeat(1));
+  first.transport.flush();
+  assertEquals(second.messages, []);
+  assertMatch(second.logged[0] ?? "", /node n1 belongs to another cluster, c1/);
+});
+
+Deno.test("nonsense closes the connection with one line, and nothing else happens", async () => {
+  const { clock, network, second } = await pair();
+  const send = (feed: (stream: Stream) => void) => {
+    let closed = false;
+    const stream = network.connect({ host: "memory", port: 17002 }, {
+      onOpen: () => feed(stream),
+      onData() {},
+      onClose: () => closed = true,
+    });
+    const before = second.logged.length;
+    clock.advance(20);
+    assertEquals([closed, second.logged.length - before], [true, 1]);
+  };
+  const frames = (...texts: string[]) => {
+    const writer = new FrameWriter();
+    texts.forEach((text) => writer.addText(text));
+    return writer.take();
+  };
+  const hello = JSON.stringify({
+    ...{ regent: 1, cluster: "c1", from: "n1", to: "n2", host: "h", port: 1 },
+  });
+  send((stream) => stream.write(new TextEncoder().encode("GET / HTTP/1.1\r\n\r\n")));
+  send((stream) => stream.write(frames('{"type":"heartbeat","term":1,"commit":0,"round":0}')));
+  send((stream) => stream.write(frames(hello.replace('"n2"', '"n3"'))));
+  send((stream) => stream.write(frames(hello.replace('"n1"', '"n9"'))));
+  send((stream) => stream.write(frames(hello, "not json")));
+  send((stream) => stream.write(frames(hello, '{"type":"vote","term":"x"}')));
+  const append = '{"type":"append","term":1,"prevIndex":0,"prevTerm":0,"commit":0,"entries":1}';
+  send((stream) => stream.write(frames(hello, append, '{"index":2,"term":1}')));
+  assertEquals(second.messages, []);
+});
+
+Deno.test("a broken connection is dialled again, and the loss is told", async () => {
+  const { clock, network, first, second } = await pair();
+  second.transport.stop();
+  clock.advance(1_000);
+  assertEquals(first.lost, ["n2"]);
+  assertEquals(first.transport.isConnected("n2"), false);
+  const returned = new Member("n2", clock, network);
+  await returned.transport.start();
+  clock.advance(2_000);
+  first.transport.send(heartbeat(1));
+  first.transport.flush();
+  clock.advance(10);
+  assertEquals(returned.messages.length, 1);
+});
+
+Deno.test("a peer that shows no sign of life is dialled anew", async () => {
+  const { clock, network, first } = await pair();
+  network.isolate(17002);
+  for (let round = 0; round < 30; round++) {
+    first.transport.send(heartbeat(round));
+    first.transport.flush();
+    clock.advance(50);
+  }
+  assertEquals(first.lost, ["n2"]);
+});

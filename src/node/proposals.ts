@@ -1,0 +1,185 @@
+import { assert } from "../base/assert.ts";
+import { Batch, type LogEntry } from "./entry.ts";
+import { LEADER_CHANGED, OUTCOME_UNKNOWN } from "./refusals.ts";
+import type { Request } from "./request.ts";
+
+/** Bytes of writes above which a turn's batch is cut into several entries. */
+const ENTRY_BYTES_MAX = 1024 * 1024;
+const BYTES_PER_ARGUMENT = 4;
+
+/** A log entry that this node proposed, and the requests that wait for it. */
+export interface Proposal {
+  /** Grows from proposal to proposal in this node's life; indexes may come again, this does not. */
+  readonly sequence: number;
+  readonly index: number;
+  readonly term: number;
+  /** Writes, and reads that ride along at their place among them. */
+  readonly requests: readonly Request[];
+  readonly bytes: number;
+  readonly sinceMs: number;
+}
+
+/** Requests that are to become one entry. */
+export interface OpenBatch {
+  readonly batch: Batch;
+  readonly requests: readonly Request[];
+  readonly bytes: number;
+}
+
+/**
+ * The writes of this node's clients: first open (collected until the turn ends), then proposed (in
+ * the log, outcome awaited). A read behind an open write of its own connection rides along: it is
+ * answered at its place when the entry is applied, which confirms it as well as a ReadIndex round
+ * would, because the entry was proposed after the read came in.
+ */
+export class Proposals {
+  #open: Request[] = [];
+  #openWriteCount = 0;
+  #proposed: Proposal[] = [];
+  #head = 0;
+  /** Of all that is open or proposed. */
+  #bytes = 0;
+  #lastSequence = 0;
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get lastSequence(): number {
+    return this.#lastSequence;
+  }
+
+  get openWriteCount(): number {
+    return this.#openWriteCount;
+  }
+
+  get proposedCount(): number {
+    return this.#proposed.length - this.#head;
+  }
+
+  addWrite(request: Request): void {
+    request.client.openWrites++;
+    this.#openWriteCount++;
+    this.#bytes += bytesOf(request);
+    this.#open.push(request);
+  }
+
+  addRider(request: Request): void {
+    this.#open.push(request);
+  }
+
+  /** Takes what is open when no write is among it: reads that have nothing to ride on. */
+  takeRidersOnly(): Request[] {
+    return this.#openWriteCount === 0 ? this.takeOpen() : [];
+  }
+
+  /** Takes all that is open, unproposed. */
+  takeOpen(): Request[] {
+    const open = this.#open;
+    this.#open = [];
+    this.#openWriteCount = 0;
+    for (const request of open) if (request.isWrite) this.#bytes -= bytesOf(request);
+    return open;
+  }
+
+  /** Cuts what is open into batches for the log. The next call must be `proposed`. */
+  sealOpen(timeMs: number): OpenBatch[] {
+    const sealed: OpenBatch[] = [];
+    let requests: Request[] = [];
+    let commands: (readonly string[])[] = [];
+    let bytes = 0;
+    const seal = () => {
+      sealed.push({ batch: new Batch(timeMs, commands), requests, bytes });
+      requests = [];
+      commands = [];
+      bytes = 0;
+    };
+    for (const request of this.#open) {
+      requests.push(request);
+      if (!request.isWrite) continue;
+      commands.push(request.args);
+      bytes += bytesOf(request);
+      if (bytes >= ENTRY_BYTES_MAX) seal();
+    }
+    if (commands.length > 0) seal();
+    else if (requests.length > 0) appendTo(sealed, requests);
+    this.#open = [];
+    this.#openWriteCount = 0;
+    return sealed;
+  }
+
+  proposed(firstIndex: number, term: number, sealed: readonly OpenBatch[], nowMs: number): void {
+    sealed.forEach(({ requests, bytes }, offset) => {
+      const sequence = ++this.#lastSequence;
+      const index = firstIndex + offset;
+      this.#proposed.push({ sequence, index, term, requests, bytes, sinceMs: nowMs });
+    });
+  }
+
+  /** The index of the last proposal of this term that is still undecided; 0 when there is none. */
+  lastIndexIn(term: number): number {
+    const last = this.#proposed.at(-1);
+    return last?.term === term ? last.index : 0;
+  }
+
+  /**
+   * The proposal that this committed entry is, if any.
+   *
+   * Terms never go down along a log, so an entry of a newer term also shows that the older proposals
+   * at or after its place are lost: they are answered here as not executed.
+   */
+  decidedBy(entry: LogEntry): Proposal | null {
+    for (;;) {
+      const proposal = this.#proposed[this.#head];
+      if (proposal === undefined) return null;
+      if (proposal.index >= entry.index && proposal.term < entry.term) {
+        this.#dropHead();
+        for (const request of proposal.requests) request.settle(LEADER_CHANGED);
+      } else if (proposal.index === entry.index) {
+        assert(proposal.term === entry.term, `entry ${entry.index} has a term of the past`);
+        this.#dropHead();
+        return proposal;
+      } else {
+        assert(proposal.index > entry.index, `proposal ${proposal.index} was passed over`);
+        return null;
+      }
+    }
+  }
+
+  /** Gives up on proposals older than the bound: nobody can say what became of them. */
+  giveUp(olderThanMs: number): void {
+    for (;;) {
+      const proposal = this.#proposed[this.#head];
+      if (proposal === undefined || proposal.sinceMs > olderThanMs) return;
+      this.#dropHead();
+      for (const request of proposal.requests) {
+        request.settle(request.isWrite ? OUTCOME_UNKNOWN : LEADER_CHANGED);
+      }
+    }
+  }
+
+  #dropHead(): void {
+    this.#bytes -= this.#proposed[this.#head]?.bytes ?? 0;
+    this.#head++;
+    if (this.#head === this.#proposed.length) {
+      this.#proposed = [];
+      this.#head = 0;
+    } else if (this.#head >= 1024) {
+      this.#proposed = this.#proposed.slice(this.#head);
+      this.#head = 0;
+    }
+  }
+}
+
+/** Reads at the very end ride with the last entry. */
+function appendTo(sealed: OpenBatch[], requests: readonly Request[]): void {
+  const last = sealed.pop();
+  assert(last !== undefined, "only riders were sealed");
+  sealed.push({ ...last, requests: [...last.requests, ...requests] });
+}
+
+function bytesOf(request: Request): number {
+  let bytes = 0;
+  for (const argument of request.args) bytes += argument.length + BYTES_PER_ARGUMENT;
+  return bytes;
+}

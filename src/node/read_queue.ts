@@ -1,0 +1,106 @@
+import type { ReadState } from "../raft/types.ts";
+import type { Request } from "./request.ts";
+
+interface ReadBatch {
+  readonly readId: number;
+  readonly requests: readonly Request[];
+  /** What must be applied whatever the leader says: the writes that these reads come after. */
+  indexMin: number;
+  /** The newest of this node's own proposals when the reads were taken: later ones come after them. */
+  readonly afterProposal: number;
+  readonly sinceMs: number;
+  /** What must be applied before the reads may be answered; `null` until a quorum confirmed it. */
+  index: number | null;
+}
+
+/** Reads that wait: for a quorum to confirm that nothing newer exists, then for the state to be there. */
+export class ReadQueue {
+  #open: Request[] = [];
+  #batches: ReadBatch[] = [];
+
+  get openCount(): number {
+    return this.#open.length;
+  }
+
+  get unconfirmedCount(): number {
+    let count = 0;
+    for (const batch of this.#batches) if (batch.index === null) count++;
+    return count;
+  }
+
+  get isEmpty(): boolean {
+    return this.#batches.length === 0 && this.#open.length === 0;
+  }
+
+  add(request: Request): void {
+    this.#open.push(request);
+  }
+
+  takeOpen(): Request[] {
+    const open = this.#open;
+    this.#open = [];
+    return open;
+  }
+
+  wait(batch: Omit<ReadBatch, "index">): void {
+    this.#batches.push({ ...batch, index: null });
+  }
+
+  /** A quorum confirmed this round, and with it all that were asked earlier. */
+  confirm({ readId, index }: ReadState): void {
+    for (const batch of this.#batches) {
+      if (batch.readId <= readId && batch.index === null) {
+        batch.index = Math.max(index, batch.indexMin);
+      }
+    }
+  }
+
+  /** The leader is another one now: it must say anew how far the state has to be. */
+  forgetConfirmations(): void {
+    for (const batch of this.#batches) {
+      batch.index = null;
+      batch.indexMin = 0;
+    }
+  }
+
+  /** Takes the reads that may be answered from the state as of `appliedIndex`, in order. */
+  takeReady(appliedIndex: number): Request[] {
+    return this.#take((batch) => batch.index !== null && batch.index <= appliedIndex);
+  }
+
+  /**
+   * Takes the reads that must be answered before this node's own committed proposal is applied: its
+   * commit confirms them, and its writes come after them.
+   */
+  takeBefore(proposalSequence: number): Request[] {
+    return this.#take((batch) => batch.afterProposal < proposalSequence);
+  }
+
+  takeOlderThan(sinceMs: number): Request[] {
+    return this.#take((batch) => batch.sinceMs <= sinceMs);
+  }
+
+  /** Takes the single reads that fit, out of their batches, and leaves the others waiting. */
+  takeWhere(fits: (request: Request) => boolean): Request[] {
+    const taken: Request[] = [];
+    this.#batches = this.#batches.flatMap((batch) => {
+      const left = batch.requests.filter((request) => !fits(request));
+      if (left.length === batch.requests.length) return [batch];
+      taken.push(...batch.requests.filter(fits));
+      return left.length === 0 ? [] : [{ ...batch, requests: left }];
+    });
+    return taken;
+  }
+
+  #take(fits: (batch: ReadBatch) => boolean): Request[] {
+    if (!this.#batches.some(fits)) return [];
+    const taken: Request[] = [];
+    const left: ReadBatch[] = [];
+    for (const batch of this.#batches) {
+      if (fits(batch)) { for (const request of batch.requests) taken.push(request); }
+      else left.push(batch);
+    }
+    this.#batches = left;
+    return taken;
+  }
+}

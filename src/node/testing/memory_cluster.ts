@@ -1,0 +1,131 @@
+import { seededRandom } from "../../base/random.ts";
+import { silentLogger } from "../../base/logger.ts";
+import { StateMachine } from "../../commands/state_machine.ts";
+import { lookup } from "../../commands/table.ts";
+import type { Reply } from "../../resp/reply.ts";
+import { MemoryLog } from "../log/memory_log.ts";
+import type { Address } from "../network.ts";
+import { Node } from "../node.ts";
+import { PeerTransport } from "../peers/peer_transport.ts";
+import { ClientOrder, Request } from "../request.ts";
+import { ManualClock } from "./manual_clock.ts";
+import { MemoryNetwork } from "./memory_network.ts";
+
+/** A whole cluster in one process, on a clock and a network that a test controls. */
+export class MemoryCluster {
+  readonly clock = new ManualClock();
+  readonly network = new MemoryNetwork(this.clock);
+  readonly nodes: Node[] = [];
+  readonly #transports: PeerTransport[] = [];
+  readonly #syncs: ((error: null) => void)[][] = [];
+  /** Nodes whose disk does not finish its syncs. */
+  readonly #stalled = new Set<number>();
+
+  static async start(size: number): Promise<MemoryCluster> {
+    const cluster = new MemoryCluster();
+    const ids = Array.from({ length: size }, (_, at) => `n${at + 1}`);
+    const members = new Map<string, Address>(
+      ids.map((id, at) => [id, { host: "memory", port: 17001 + at }]),
+    );
+    for (const [at, id] of ids.entries()) await cluster.#add(id, at, members);
+    return cluster;
+  }
+
+  async #add(id: string, at: number, members: ReadonlyMap<string, Address>): Promise<void> {
+    const { clock } = this;
+    const syncs: ((error: null) => void)[] = [];
+    this.#syncs.push(syncs);
+    const sync = (done: (error: null) => void) => {
+      clock.after(1, () => this.#stalled.has(at) ? syncs.push(done) : done(null));
+    };
+    const common = {
+      id,
+      clientAddress: { host: "memory", port: 7001 + at },
+      clock,
+      random: seededRandom(at + 1),
+      logger: silentLogger,
+    };
+    const node = new Node({
+      ...common,
+      members,
+      log: new MemoryLog({ sync }),
+      machine: new StateMachine(),
+    });
+    const transport = new PeerTransport({
+      ...common,
+      clusterId: "memory",
+      listen: { host: "memory", port: 17001 + at },
+      peers: new Map([...members].filter(([member]) => member !== id)),
+      frameBytesMax: 1024 * 1024,
+      network: this.network.of(17001 + at),
+    }, node);
+    await transport.start();
+    node.start(transport);
+    this.nodes.push(node);
+    this.#transports.push(transport);
+  }
+
+  get leader(): Node {
+    const leaders = this.nodes.filter((node) => node.report().role === "leader");
+    leaders.sort((a, b) => b.report().term - a.report().term);
+    const [leader] = leaders;
+    if (leader === undefined) throw new Error("no leader");
+    return leader;
+  }
+
+  get followers(): Node[] {
+    return this.nodes.filter((node) => node !== this.leader);
+  }
+
+  /** Lets time pass until the condition holds. @throws after 20 s of the cluster's time */
+  until(holds: () => boolean): void {
+    for (let step = 0; step < 10_000; step++) {
+      if (holds()) return;
+      this.clock.advance(2);
+    }
+    throw new Error("the condition never held");
+  }
+
+  untilServing(): void {
+    this.until(() => this.nodes.every((node) => node.report().isServing));
+  }
+
+  stallDisk(node: Node): void {
+    this.#stalled.add(this.nodes.indexOf(node));
+  }
+
+  healDisk(node: Node): void {
+    const at = this.nodes.indexOf(node);
+    this.#stalled.delete(at);
+    for (const done of this.#syncs[at]?.splice(0) ?? []) done(null);
+  }
+
+  isolate(node: Node): void {
+    this.network.isolate(17001 + this.nodes.indexOf(node));
+  }
+
+  stop(): void {
+    for (const node of this.nodes) node.stop();
+    for (const transport of this.#transports) transport.stop();
+  }
+}
+
+/** A client's connection to one node. */
+export class MemoryClient {
+  readonly #node: Node;
+  readonly #order = new ClientOrder();
+
+  constructor(node: Node) {
+    this.#node = node;
+  }
+
+  /** Sends a request; the answer appears in what is returned. */
+  send(...args: string[]): { reply: Reply | undefined } {
+    const command = lookup(args[0] ?? "");
+    if (command === undefined) throw new Error(`unknown command ${args[0]}`);
+    const answer: { reply: Reply | undefined } = { reply: undefined };
+    const sink = { settle: (reply: Reply) => answer.reply = reply };
+    this.#node.submit(new Request(command, args, this.#order, sink));
+    return answer;
+  }
+}
