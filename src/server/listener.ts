@@ -1,0 +1,105 @@
+import net from "node:net";
+import type { Logger } from "../base/logger.ts";
+import { UserError } from "../base/errors.ts";
+import { encodeReply } from "../resp/encode.ts";
+import { ErrorReply } from "../resp/reply.ts";
+import type { Clock } from "../node/clock.ts";
+import type { Address } from "../node/network.ts";
+import { Connection, type ConnectionOwner } from "./connection.ts";
+import type { ClientLimits } from "./limits.ts";
+import type { PendingReply } from "./pending_reply.ts";
+
+/** Who answers the requests: the node's or the proxy's sessions. */
+export interface RequestHandler {
+  handle(connection: Connection, args: string[], reply: PendingReply): void;
+  closed(connection: Connection): void;
+}
+
+export interface ListenOptions {
+  readonly address: Address;
+  readonly handler: RequestHandler;
+  readonly limits: ClientLimits;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Starts to accept clients. @throws {UserError} when the address cannot be listened on */
+export function listen(options: ListenOptions): Promise<RespListener> {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer({ noDelay: true, allowHalfOpen: true });
+    const { host, port } = options.address;
+    server.once("error", (error: Error & { code?: string }) => {
+      const reason = error.code === "EADDRINUSE" ? "the port is in use" : error.message;
+      reject(new UserError(`Cannot listen on ${host}:${port}: ${reason}`));
+    });
+    server.listen({ host, port, backlog: 1024 }, () => {
+      server.removeAllListeners("error");
+      server.on("error", (error) => options.logger.warn(`accepting a client: ${error.message}`));
+      resolve(new RespListener(server, options));
+    });
+  });
+}
+
+/** The RESP port of a node or a proxy, with all its clients. */
+export class RespListener implements ConnectionOwner {
+  readonly address: Address;
+  readonly limits: ClientLimits;
+  readonly connections = new Map<number, Connection>();
+  /** Clients ever accepted and requests ever read, for `INFO`. */
+  readonly totals = { connections: 0, requests: 0, rejected: 0 };
+
+  readonly #server: net.Server;
+  readonly #options: ListenOptions;
+  readonly #dirty: Connection[] = [];
+  readonly #flushAll = () => this.#flush();
+
+  constructor(server: net.Server, options: ListenOptions) {
+    const bound = server.address() as net.AddressInfo;
+    this.address = { host: options.address.host, port: bound.port };
+    this.limits = options.limits;
+    this.#server = server;
+    this.#options = options;
+    server.on("connection", (socket) => this.#accept(socket));
+  }
+
+  /** Stops accepting and cuts all clients off. */
+  close(): void {
+    this.#server.close();
+    for (const connection of [...this.connections.values()]) connection.destroy();
+  }
+
+  request(connection: Connection, args: string[], reply: PendingReply): void {
+    this.totals.requests++;
+    this.#options.handler.handle(connection, args, reply);
+  }
+
+  dirty(connection: Connection): void {
+    if (this.#dirty.push(connection) === 1) this.#options.clock.soon(this.#flushAll);
+  }
+
+  protocolError(connection: Connection, reason: string): void {
+    this.#options.logger.warn(`client ${connection.remote}: ${reason}`);
+  }
+
+  closed(connection: Connection): void {
+    this.connections.delete(connection.id);
+    this.#options.handler.closed(connection);
+  }
+
+  #accept(socket: net.Socket): void {
+    if (this.connections.size >= this.limits.clientsMax) {
+      this.totals.rejected++;
+      socket.on("error", () => {});
+      const refusal = new ErrorReply("ERR max number of clients reached");
+      socket.end(encodeReply(refusal, 2), () => socket.destroy());
+      return;
+    }
+    const id = ++this.totals.connections;
+    this.connections.set(id, new Connection(id, socket, this, this.#options.clock.nowMs()));
+  }
+
+  #flush(): void {
+    const dirty = this.#dirty.splice(0);
+    for (const connection of dirty) connection.flush();
+  }
+}

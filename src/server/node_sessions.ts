@@ -1,0 +1,96 @@
+import { checkRequest } from "../commands/table.ts";
+import type { Clock } from "../node/clock.ts";
+import type { Node } from "../node/node.ts";
+import { LEADER_CHANGED, slotOf } from "../node/refusals.ts";
+import { ClientOrder, Request } from "../node/request.ts";
+import { ErrorReply, type Reply } from "../resp/reply.ts";
+import { ClusterCommands } from "./cluster_commands.ts";
+import type { Connection } from "./connection.ts";
+import type { RequestHandler } from "./listener.ts";
+import { type ProcessCommands, runLocal } from "./local_commands.ts";
+import { nodeInfo, type NodeInfoSources, redisRole } from "./node_info.ts";
+import type { PendingReply } from "./pending_reply.ts";
+
+/** What the node keeps of one client beyond its connection. */
+export class Session {
+  readonly order = new ClientOrder();
+  /** Set by `CLUSTER FENCE`: data commands are taken only while this node leads in that term. */
+  fenceTerm: number | null = null;
+}
+
+export interface NodeSessionsOptions extends Omit<NodeInfoSources, "node"> {
+  readonly node: Node;
+  readonly clock: Clock;
+  readonly config: ReadonlyMap<string, string>;
+}
+
+/** Answers the clients of a node: local commands here, reads and writes by the node. */
+export class NodeSessions implements RequestHandler, ProcessCommands {
+  readonly clock: Clock;
+  readonly config: ReadonlyMap<string, string>;
+  readonly #node: Node;
+  readonly #options: NodeSessionsOptions;
+  readonly #sessions = new WeakMap<Connection, Session>();
+  readonly #cluster: ClusterCommands;
+
+  constructor(options: NodeSessionsOptions) {
+    this.clock = options.clock;
+    this.config = options.config;
+    this.#node = options.node;
+    this.#options = options;
+    this.#cluster = new ClusterCommands(options.node, options.clock);
+  }
+
+  get connections(): ReadonlyMap<number, Connection> {
+    return this.#options.listener().connections;
+  }
+
+  handle(connection: Connection, args: string[], reply: PendingReply): void {
+    const command = checkRequest(args);
+    if (command instanceof ErrorReply) return reply.settle(command);
+    connection.lastCommand = command.name;
+    connection.lastRequestMs = this.clock.nowMs();
+    if (command.kind === "local") return runLocal(this, command.name, args, reply);
+    const session = this.#session(connection);
+    if (session.fenceTerm !== null && !this.#node.leadsIn(session.fenceTerm)) {
+      return reply.settle(this.#node.refusal(slotOf({ command, args })) ?? LEADER_CHANGED);
+    }
+    this.#node.submit(new Request(command, args, session.order, reply));
+  }
+
+  closed(connection: Connection): void {
+    this.#cluster.unwatch(connection);
+  }
+
+  hello(): { mode: string; role: string } {
+    const { role } = this.#node.report();
+    return { mode: "cluster", role: role === "leader" ? "master" : "replica" };
+  }
+
+  info(sections: readonly string[]): string {
+    return nodeInfo(this.#options, sections);
+  }
+
+  role(): Reply {
+    return redisRole(this.#node.report());
+  }
+
+  cluster(connection: Connection, args: readonly string[], reply: PendingReply): Reply | null {
+    return this.#cluster.run(connection, this.#session(connection), args, reply);
+  }
+
+  wait(_connection: Connection, replicas: number, timeoutMs: number, reply: PendingReply): void {
+    const refusal = this.#node.refusal(0);
+    if (refusal !== null) return reply.settle(refusal);
+    this.#node.whenReplicated(replicas, timeoutMs, (count) => reply.settle(count));
+  }
+
+  #session(connection: Connection): Session {
+    let session = this.#sessions.get(connection);
+    if (session === undefined) {
+      session = new Session();
+      this.#sessions.set(connection, session);
+    }
+    return session;
+  }
+}
