@@ -1,0 +1,201 @@
+import { UserError } from "../base/errors.ts";
+import { ChildProcess } from "./cluster/child_process.ts";
+import { ClusterView } from "./cluster/cluster_view.ts";
+import { NodeObserver } from "./cluster/node_observer.ts";
+import { integer, port as portFlag, text, toggle } from "./flags.ts";
+import { endingSignal } from "./platform/signals.ts";
+import { subcommand } from "./subcommand.ts";
+import { table } from "./table.ts";
+
+const HOST = "127.0.0.1";
+const START_SECONDS_MAX = 60;
+const RESTART_DELAY_MS = 500;
+
+export const clusterSubcommand = subcommand({
+  name: "cluster",
+  summary: "a whole local cluster: N nodes and a proxy, each its own process",
+  description:
+    "Starts N nodes and a proxy on this machine, each as a process of its own, and tells of\n" +
+    "elections and deaths as they happen. Started again on the same directory it is the same\n" +
+    "cluster. Ctrl-C stops all of it.",
+  flags: {
+    nodes: integer("N", { help: "How many nodes", fallback: 3, min: 1, max: 9 }),
+    port: portFlag({ help: "The proxy's port; the nodes take the next ones", fallback: 7000 }),
+    dir: text("DIR", { help: "Where the nodes keep their data", fallback: "data" }),
+    restart: toggle({ help: "Start a process that died again" }),
+  },
+  examples: ["regent cluster", "regent cluster --nodes 5 --port 7100 --dir /tmp/five"],
+  async run(values) {
+    const cluster = new LocalCluster(values);
+    const ending = endingSignal();
+    await cluster.start(ending);
+    await ending;
+    await cluster.stop();
+    return 0;
+  },
+});
+
+interface LocalClusterOptions {
+  readonly nodes: number;
+  readonly port: number;
+  readonly dir: string;
+  readonly restart: boolean;
+}
+
+interface Member {
+  readonly name: string;
+  readonly port: number;
+  readonly directory: string | null;
+  readonly args: readonly string[];
+  readonly permissions: readonly string[];
+}
+
+class LocalCluster {
+  readonly #options: LocalClusterOptions;
+  readonly #members: readonly Member[];
+  readonly #children = new Map<string, ChildProcess>();
+  readonly #observers: NodeObserver[] = [];
+  readonly #view = new ClusterView((line) => tell(line), () => performance.now());
+  #isStarted = false;
+  #isStopping = false;
+  #failed: (reason: UserError) => void = () => {};
+
+  constructor(options: LocalClusterOptions) {
+    this.#options = options;
+    const lastRaftPort = options.port + options.nodes + 10_000;
+    if (lastRaftPort > 65_535) {
+      throw new UserError(`Cannot use --port: the Raft port ${lastRaftPort} would be over 65535`);
+    }
+    this.#members = [...nodeMembers(options), proxyMember(options)];
+  }
+
+  /** Resolves when the cluster serves, or when it is told to end before. */
+  async start(ending: Promise<unknown>): Promise<void> {
+    const { nodes, dir } = this.#options;
+    Deno.mkdirSync(`${dir}/logs`, { recursive: true });
+    console.log(`Starting ${nodes} nodes and a proxy…`);
+    const failed = new Promise<never>((_resolve, reject) => this.#failed = reject);
+    const timer = setTimeout(
+      () => this.#failed(new UserError(`Cannot start: not serving after ${START_SECONDS_MAX} s`)),
+      START_SECONDS_MAX * 1000,
+    );
+    for (const member of this.#members) this.#spawn(member);
+    for (const { name, port, directory } of this.#members) {
+      if (directory === null) continue;
+      this.#observers.push(new NodeObserver(name, { host: HOST, port }, this.#view));
+    }
+    const serving = this.#view.whenServing(nodes);
+    try {
+      await Promise.race([serving, failed, ending]);
+    } catch (error) {
+      await this.stop();
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+    if (this.#isStopping) return;
+    this.#isStarted = true;
+    this.#show();
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    for (const observer of this.#observers) observer.stop();
+    for (const child of this.#children.values()) child.stop();
+    await Promise.all([...this.#children.values()].map(({ exited }) => exited));
+    if (this.#isStarted) console.log("Stopped. The same command starts the same cluster again.");
+  }
+
+  #spawn(member: Member): void {
+    const child = new ChildProcess({
+      ...member,
+      logFile: `${this.#options.dir}/logs/${member.name}.log`,
+      onExit: (child, { how, lastLine }) => {
+        if (this.#children.get(member.name) === child) this.#children.delete(member.name);
+        this.#died(member, `${member.name} (pid ${child.processId}) died, ${how}`, lastLine);
+      },
+    });
+    this.#children.set(member.name, child);
+  }
+
+  #died(member: Member, what: string, lastLine: string): void {
+    if (this.#isStopping) return;
+    const reason = lastLine.replace(/^regent: /, "");
+    if (!this.#isStarted) return this.#failed(new UserError(`Cannot start: ${what}: ${reason}`));
+    tell(what + (what.includes("killed") || reason === "" ? "" : `: ${reason}`));
+    if (!this.#options.restart) return;
+    setTimeout(() => {
+      if (this.#isStopping) return;
+      this.#spawn(member);
+      tell(`${member.name} is started again`);
+    }, RESTART_DELAY_MS);
+  }
+
+  #show(): void {
+    const { port } = this.#options;
+    const rows = this.#members.map(({ name, port, directory }) => [
+      name,
+      directory === null ? "proxy" : this.#view.roleOf(name),
+      `${HOST}:${port}`,
+      String(this.#children.get(name)?.processId ?? "-"),
+      directory ?? "-",
+    ]);
+    const leader = this.#members.find(({ name }) => name === this.#view.leaderId);
+    const leaderId = leader === undefined ? "PID" : this.#children.get(leader.name)?.processId;
+    console.log([
+      "",
+      table([["name", "role", "address", "pid", "data"], ...rows]),
+      "",
+      `Serving: ${leader?.name} leads in term ${this.#view.term}. Type in another terminal:`,
+      `  redis-cli -p ${port} set greeting hello`,
+      `  redis-cli -p ${port} get greeting`,
+      `  kill -9 ${leaderId}        the leader dies, another takes over, nothing is lost`,
+      `  ${programName()} ${leader?.args.slice(0, 7).join(" ")}        brings it back`,
+      `  ${programName()} status --nodes ${HOST}:${port}`,
+      "",
+    ].join("\n"));
+  }
+}
+
+function nodeMembers({ nodes, port, dir }: LocalClusterOptions): Member[] {
+  const names = Array.from({ length: nodes }, (_, at) => `n${at + 1}`);
+  const peers = names.map((name, at) => `${name}=${HOST}:${port + at + 1 + 10_000}`).join(",");
+  return names.map((name, at) => {
+    const directory = `${dir}/${name}`;
+    return {
+      name,
+      port: port + at + 1,
+      directory,
+      args: [
+        ...["node", "--id", name, "--port", String(port + at + 1), "--dir", directory],
+        ...["--peers", peers, "--stop-with-stdin"],
+      ],
+      permissions: [
+        "--allow-net",
+        "--allow-env",
+        `--allow-read=${dir}`,
+        `--allow-write=${dir}`,
+      ],
+    };
+  });
+}
+
+function proxyMember({ nodes, port }: LocalClusterOptions): Member {
+  const addresses = Array.from({ length: nodes }, (_, at) => `${HOST}:${port + at + 1}`).join(",");
+  return {
+    name: "proxy",
+    port,
+    directory: null,
+    args: ["proxy", "--port", String(port), "--nodes", addresses, "--stop-with-stdin"],
+    permissions: ["--allow-net", "--allow-env"],
+  };
+}
+
+/** What a user types before a subcommand. */
+function programName(): string {
+  return Deno.build.standalone ? Deno.execPath() : "npx -y deno@2.9.6 task";
+}
+
+function tell(line: string): void {
+  console.log(`${new Date().toLocaleTimeString("en-GB")}  ${line}`);
+}

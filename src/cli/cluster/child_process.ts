@@ -1,0 +1,69 @@
+import { endOfLines } from "./end_of_lines.ts";
+
+export interface ChildOptions {
+  readonly name: string;
+  /** What follows `regent`. */
+  readonly args: readonly string[];
+  /** What the child may touch, when it runs from source; the compiled program carries its own. */
+  readonly permissions: readonly string[];
+  /** Gets all that the child says. */
+  readonly logFile: string;
+  readonly onExit: (child: ChildProcess, exit: ChildExit) => void;
+}
+
+export interface ChildExit {
+  /** `killed by SIGKILL`, `exit code 1`. */
+  readonly how: string;
+  /** The last line it said; empty when it said nothing. */
+  readonly lastLine: string;
+}
+
+/** One process of a local cluster: a node or the proxy. */
+export class ChildProcess {
+  readonly name: string;
+  readonly #process: Deno.ChildProcess;
+  readonly exited: Promise<void>;
+
+  constructor(options: ChildOptions) {
+    this.name = options.name;
+    const { file, args } = programCommand(options.args, options.permissions);
+    this.#process = new Deno.Command(file, {
+      args,
+      stdin: "piped", // its end tells the child that we are gone
+      stdout: "null",
+      stderr: "piped",
+    }).spawn();
+    this.exited = this.#watch(options);
+  }
+
+  get processId(): number {
+    return this.#process.pid;
+  }
+
+  /** Asks it to stop. */
+  stop(): void {
+    try {
+      this.#process.kill("SIGTERM");
+    } catch {
+      // It has ended already.
+    }
+  }
+
+  async #watch({ logFile, onExit }: ChildOptions): Promise<void> {
+    const lastLine = await endOfLines(this.#process.stderr, logFile);
+    const status = await this.#process.status;
+    const how = status.signal === null ? `exit code ${status.code}` : `killed by ${status.signal}`;
+    onExit(this, { how, lastLine });
+  }
+}
+
+/** How this very program is started again, compiled or from source. */
+function programCommand(
+  args: readonly string[],
+  permissions: readonly string[],
+): { file: string; args: string[] } {
+  const file = Deno.execPath();
+  if (Deno.build.standalone) return { file, args: [...args] };
+  const main = new URL("../../../main.ts", import.meta.url).pathname;
+  return { file, args: ["run", "--quiet", "--no-prompt", ...permissions, main, ...args] };
+}

@@ -1,0 +1,73 @@
+import type { ObservedState, ObserverEvents } from "./node_observer.ts";
+
+/** What happened in the cluster, as lines for people; knows who leads. */
+export class ClusterView implements ObserverEvents {
+  readonly #tell: (line: string) => void;
+  readonly #nowMs: () => number;
+  readonly #states = new Map<string, ObservedState>();
+  readonly #leaderChanged: (() => void)[] = [];
+  #leader: { readonly id: string; readonly term: number } | null = null;
+  #lastHeardLeaderMs = 0;
+
+  constructor(tell: (line: string) => void, nowMs: () => number) {
+    this.#tell = tell;
+    this.#nowMs = nowMs;
+  }
+
+  get leaderId(): string | null {
+    return this.#leader?.id ?? null;
+  }
+
+  get term(): number {
+    return this.#leader?.term ?? 0;
+  }
+
+  roleOf(id: string): string {
+    return this.#states.get(id)?.role ?? "-";
+  }
+
+  /** Resolves when a leader serves and so many nodes follow it or lead. */
+  whenServing(count: number): Promise<void> {
+    return new Promise((resolve) => {
+      const check = () => {
+        const serving = [...this.#states.values()].filter((state) => state.isServing);
+        if (this.#leader !== null && serving.length >= count) resolve();
+      };
+      this.#leaderChanged.push(check);
+      check();
+    });
+  }
+
+  said(id: string, state: ObservedState): void {
+    const before = this.#states.get(id);
+    this.#states.set(id, state);
+    const nowMs = this.#nowMs();
+    if (before === undefined && this.#leader !== null) {
+      this.#tell(`${id} answers, as ${state.role} of term ${state.term}`);
+    }
+    if (state.role === "leader" && state.isServing && state.term >= this.term) {
+      if (this.#leader?.id !== id || this.#leader.term !== state.term) {
+        this.#lead(id, state.term, nowMs);
+      }
+      this.#lastHeardLeaderMs = nowMs;
+    } else if (before?.role === "leader" && state.role !== "leader") {
+      this.#tell(`${id} leads no longer, it follows in term ${state.term}`);
+    }
+    for (const check of this.#leaderChanged) check();
+  }
+
+  fellSilent(id: string): void {
+    this.#states.delete(id);
+    this.#tell(`${id} does not answer`);
+  }
+
+  #lead(id: string, term: number, nowMs: number): void {
+    if (this.#leader !== null) {
+      const gapSeconds = ((nowMs - this.#lastHeardLeaderMs) / 1000).toFixed(2);
+      this.#tell(
+        `${id} leads in term ${term}, ${gapSeconds} s after ${this.#leader.id} was last heard`,
+      );
+    }
+    this.#leader = { id, term };
+  }
+}

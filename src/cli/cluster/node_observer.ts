@@ -1,0 +1,89 @@
+import type { Address } from "../../node/network.ts";
+import type { PushReply } from "../../resp/reply.ts";
+import { ConnectionLost, fieldsOf, RespClient } from "../resp_client.ts";
+
+const WATCH_INTERVAL_MS = 200;
+/** Without a word for so long, a node counts as not answering. */
+const SILENCE_MS = 1_000;
+const RETRY_MS = 200;
+
+/** What a node says of itself. */
+export interface ObservedState {
+  readonly role: string;
+  readonly term: number;
+  readonly leaderId: string;
+  readonly isServing: boolean;
+}
+
+export interface ObserverEvents {
+  said(id: string, state: ObservedState): void;
+  /** It said nothing for a while, though its process may live. */
+  fellSilent(id: string): void;
+}
+
+/** Follows one node's state until told to stop, over as many connections as it takes. */
+export class NodeObserver {
+  readonly #id: string;
+  readonly #address: Address;
+  readonly #events: ObserverEvents;
+  #client: RespClient | null = null;
+  #isStopped = false;
+  #isSilent = true;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(id: string, address: Address, events: ObserverEvents) {
+    this.#id = id;
+    this.#address = address;
+    this.#events = events;
+    this.#connect();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+    this.#client?.close();
+  }
+
+  async #connect(): Promise<void> {
+    try {
+      const onPush = (push: PushReply) => this.#pushed(push);
+      this.#client = await RespClient.connect(this.#address, { onPush });
+      if (this.#isStopped) return this.#client.close();
+      await this.#client.request(["HELLO", "3"]);
+      await this.#client.request(["CLUSTER", "WATCH", String(WATCH_INTERVAL_MS)]);
+      this.#expectWord();
+      await this.#client.ended;
+    } catch (error) {
+      if (!(error instanceof ConnectionLost)) throw error;
+    }
+    this.#silent();
+    if (!this.#isStopped) this.#timer = setTimeout(() => this.#connect(), RETRY_MS);
+  }
+
+  #pushed(push: PushReply): void {
+    if (this.#isStopped) return;
+    const [kind, report] = push.items;
+    if (kind !== "regent-state" || report === undefined) return;
+    this.#isSilent = false;
+    this.#expectWord();
+    const fields = fieldsOf(report);
+    this.#events.said(this.#id, {
+      role: String(fields.get("role")),
+      term: Number(fields.get("term")),
+      leaderId: String(fields.get("leader-id")),
+      isServing: fields.get("serving") === 1,
+    });
+  }
+
+  #expectWord(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#silent(), SILENCE_MS);
+  }
+
+  #silent(): void {
+    clearTimeout(this.#timer);
+    if (this.#isSilent || this.#isStopped) return;
+    this.#isSilent = true;
+    this.#events.fellSilent(this.#id);
+  }
+}

@@ -1,0 +1,247 @@
+import { parseArgs } from "node:util";
+import { UserError } from "../base/errors.ts";
+import type { Address } from "../node/network.ts";
+
+/** One flag of a subcommand. Its name is the key it has in its `Flags`, in kebab case. */
+export interface Flag<T> {
+  /** What stands for the value in help; `null` for a switch. */
+  readonly placeholder: string | null;
+  readonly help: string;
+  /** What holds when the flag is not given; `undefined` with `isRequired` false: may be absent. */
+  readonly fallback: T;
+  readonly isRequired: boolean;
+  /** @throws {UserError} with what is expected instead */
+  readonly parse: (text: string) => T;
+}
+
+// deno-lint-ignore no-explicit-any -- the type of each flag's value stays known in `Values`
+export type Flags = Readonly<Record<string, Flag<any>>>;
+
+export type Values<F extends Flags> = {
+  readonly [Name in keyof F]: F[Name] extends Flag<infer T> ? T : never;
+};
+
+/** The variables that stand in for flags: `--raft-port` is `REGENT_RAFT_PORT`. */
+export type Environment = (name: string) => string | undefined;
+
+export function flagName(key: string): string {
+  return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+export function environmentName(key: string): string {
+  return `REGENT_${flagName(key).replaceAll("-", "_").toUpperCase()}`;
+}
+
+/**
+ * Reads the flags of a subcommand from its arguments and, where one is missing, from the environment.
+ *
+ * @throws {UserError} for an unknown flag, a wrong value, a missing one, or anything left over
+ */
+export function parseFlags<F extends Flags>(
+  flags: F,
+  args: readonly string[],
+  environment: Environment,
+): Values<F> {
+  const options = Object.fromEntries(
+    Object.entries(flags).map(([key, flag]) => [
+      flagName(key),
+      { type: flag.placeholder === null ? "boolean" as const : "string" as const },
+    ]),
+  );
+  const given = readArguments(options, args);
+  const values: Record<string, unknown> = {};
+  for (const [key, flag] of Object.entries(flags)) {
+    const value = given[flagName(key)];
+    const fromEnvironment = environment(environmentName(key));
+    if (value !== undefined) {
+      values[key] = flag.placeholder === null
+        ? true
+        : parse(flag, `--${flagName(key)}`, String(value));
+    } else if (fromEnvironment !== undefined && fromEnvironment !== "") {
+      values[key] = parse(flag, environmentName(key), fromEnvironment);
+    } else if (flag.isRequired) {
+      throw new UserError(
+        `Cannot start without --${flagName(key)} ${flag.placeholder ?? ""}`.trim(),
+      );
+    } else values[key] = flag.fallback;
+  }
+  return values as Values<F>;
+}
+
+type GivenFlags = Readonly<Record<string, string | boolean | undefined>>;
+
+function readArguments(
+  options: Record<string, { type: "boolean" | "string" }>,
+  args: readonly string[],
+): GivenFlags {
+  let parsed;
+  try {
+    parsed = parseArgs({
+      args: [...args],
+      options,
+      strict: false,
+      allowPositionals: true,
+      tokens: true,
+    });
+  } catch (error) {
+    throw new UserError(error instanceof Error ? error.message : String(error));
+  }
+  for (const token of parsed.tokens) {
+    if (token.kind === "positional") {
+      throw new UserError(`Cannot understand argument: ${token.value}`);
+    }
+    if (token.kind !== "option") continue;
+    const option = Object.hasOwn(options, token.name) ? options[token.name] : undefined;
+    if (option === undefined || token.rawName !== `--${token.name}`) {
+      throw new UserError(`Cannot understand flag: ${token.rawName}`);
+    }
+    const isMissing = token.value === undefined || token.value.startsWith("--");
+    if (option.type === "string" && isMissing) {
+      throw new UserError(`Cannot use ${token.rawName} without a value`);
+    }
+    if (option.type === "boolean" && token.value !== undefined) {
+      throw new UserError(`Cannot use ${token.rawName} with a value: it is a switch`);
+    }
+  }
+  return parsed.values as GivenFlags;
+}
+
+function parse<T>(flag: Flag<T>, name: string, text: string): T {
+  try {
+    return flag.parse(text);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw new UserError(`Cannot use ${name}: ${error.message}: current value is ${text}`);
+  }
+}
+
+interface Common {
+  readonly help: string;
+}
+
+/** A flag that may be left out. */
+export function optional<T>(flag: Flag<T>): Flag<T | undefined> {
+  return { ...flag, fallback: undefined, isRequired: false };
+}
+
+export function text(
+  placeholder: string,
+  { help, fallback }: Common & { readonly fallback?: string },
+): Flag<string> {
+  return {
+    placeholder,
+    help,
+    fallback: fallback ?? "",
+    isRequired: fallback === undefined,
+    parse: (value) => value,
+  };
+}
+
+export function toggle({ help }: Common): Flag<boolean> {
+  return {
+    placeholder: null,
+    help,
+    fallback: false,
+    isRequired: false,
+    parse(value) {
+      if (/^(1|true|yes|on)$/i.test(value)) return true;
+      if (/^(0|false|no|off)$/i.test(value)) return false;
+      throw new UserError("expected true or false");
+    },
+  };
+}
+
+export function integer(
+  placeholder: string,
+  { help, fallback, min, max }: Common & {
+    readonly fallback?: number;
+    readonly min: number;
+    readonly max: number;
+  },
+): Flag<number> {
+  return {
+    placeholder,
+    help,
+    fallback: fallback ?? 0,
+    isRequired: fallback === undefined,
+    parse(value) {
+      const number = Number(value);
+      if (!/^[0-9]+$/.test(value) || number < min || number > max) {
+        throw new UserError(`expected a whole number from ${min} to ${max}`);
+      }
+      return number;
+    },
+  };
+}
+
+export function port(common: Common & { readonly fallback?: number }): Flag<number> {
+  return integer("PORT", { ...common, min: 1, max: 65_535 });
+}
+
+const UNITS: Readonly<Record<string, number>> = { "": 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
+
+/** A size: `1048576`, `512k`, `64m`, `1g`. */
+export function bytes(
+  { help, fallback, min, max }: Common & {
+    readonly fallback: number;
+    readonly min: number;
+    readonly max: number;
+  },
+): Flag<number> {
+  return {
+    placeholder: "BYTES",
+    help,
+    fallback,
+    isRequired: false,
+    parse(value) {
+      const match = /^([0-9]+)([kmg]?)b?$/i.exec(value);
+      const number = Number(match?.[1]) * (UNITS[match?.[2]?.toLowerCase() ?? ""] ?? NaN);
+      if (!(number >= min && number <= max)) {
+        throw new UserError(`expected a size from ${min} to ${max}, such as 64m`);
+      }
+      return number;
+    },
+  };
+}
+
+export function choice<T extends string>(
+  values: readonly T[],
+  { help, fallback }: Common & { readonly fallback: T },
+): Flag<T> {
+  return {
+    placeholder: values.join("|"),
+    help,
+    fallback,
+    isRequired: false,
+    parse(value) {
+      const found = values.find((one) => one === value);
+      if (found === undefined) throw new UserError(`expected ${values.join(" or ")}`);
+      return found;
+    },
+  };
+}
+
+/** `HOST:PORT`; an IPv6 host stands in brackets. @throws {UserError} */
+export function parseAddress(value: string): Address {
+  const match = /^(?:\[([0-9a-f:.]+)\]|([^\s:[\]]+)):([0-9]{1,5})$/i.exec(value);
+  const port = Number(match?.[3]);
+  if (match === null || port < 1 || port > 65_535) {
+    throw new UserError("expected HOST:PORT");
+  }
+  return { host: match[1] ?? match[2] ?? "", port };
+}
+
+/** What `parseAddress` reads. */
+export function formatAddress({ host, port }: Address): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+export function addressList(common: Common): Flag<readonly Address[]> {
+  return {
+    placeholder: "HOST:PORT,…",
+    help: common.help,
+    fallback: [],
+    isRequired: true,
+    parse: (value) => value.split(",").map((part) => parseAddress(part.trim())),
+  };
+}

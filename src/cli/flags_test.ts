@@ -1,0 +1,99 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { UserError } from "../base/errors.ts";
+import {
+  addressList,
+  bytes,
+  choice,
+  type Environment,
+  integer,
+  optional,
+  parseFlags,
+  port,
+  text,
+  toggle,
+} from "./flags.ts";
+
+const flags = {
+  id: text("ID", { help: "name" }),
+  raftPort: optional(port({ help: "port" })),
+  waitMs: integer("MS", { help: "time", fallback: 100, min: 10, max: 1_000 }),
+  bulkBytesMax: bytes({ help: "size", fallback: 1024, min: 10, max: 1024 ** 3 }),
+  role: choice(["leader", "follower"], { help: "role", fallback: "follower" }),
+  restart: toggle({ help: "switch" }),
+  nodes: { ...addressList({ help: "addresses" }), fallback: [], isRequired: false },
+};
+
+const nothing: Environment = () => undefined;
+const parse = (line: string, environment = nothing) =>
+  parseFlags(flags, line.split(" ").filter((word) => word !== ""), environment);
+
+Deno.test("what is not given has its default", () => {
+  assertEquals(parse("--id n1"), {
+    id: "n1",
+    raftPort: undefined,
+    waitMs: 100,
+    bulkBytesMax: 1024,
+    role: "follower",
+    restart: false,
+    nodes: [],
+  });
+});
+
+Deno.test("values are read with a space or an equals sign", () => {
+  const values = parse(
+    "--id=n1 --raft-port 17001 --wait-ms=20 --bulk-bytes-max 64m --role leader --restart " +
+      "--nodes a:1,[::1]:65535",
+  );
+  assertEquals(values, {
+    id: "n1",
+    raftPort: 17001,
+    waitMs: 20,
+    bulkBytesMax: 64 * 1024 * 1024,
+    role: "leader",
+    restart: true,
+    nodes: [{ host: "a", port: 1 }, { host: "::1", port: 65535 }],
+  });
+});
+
+Deno.test("the environment stands in for flags, which win", () => {
+  const environment: Environment = (name) =>
+    ({ REGENT_ID: "env", REGENT_RAFT_PORT: "5", REGENT_RESTART: "yes", REGENT_ROLE: "" })[name];
+  const { id, raftPort, restart, role } = parse("--raft-port 6", environment);
+  assertEquals({ id, raftPort, restart, role }, {
+    id: "env",
+    raftPort: 6,
+    restart: true,
+    role: "follower",
+  });
+});
+
+Deno.test("a wrong command line is told in one clear sentence", () => {
+  for (
+    const [line, message] of [
+      ["", "Cannot start without --id ID"],
+      ["--id", "Cannot use --id without a value"],
+      ["--id --restart", "Cannot use --id without a value"],
+      ["--id n1 --nonsense 5", "Cannot understand flag: --nonsense"],
+      ["--id n1 --nonsense", "Cannot understand flag: --nonsense"],
+      ["--id n1 -x", "Cannot understand flag: -x"],
+      ["--id n1 --__proto__ 1", "Cannot understand flag: --__proto__"],
+      ["--id n1 stray", "Cannot understand argument: stray"],
+      ["--id n1 --restart=yes", "Cannot use --restart with a value: it is a switch"],
+      [
+        "--id n1 --raft-port 0",
+        "Cannot use --raft-port: expected a whole number from 1 to 65535: current value is 0",
+      ],
+      ["--id n1 --raft-port 70000", "from 1 to 65535"],
+      ["--id n1 --raft-port 1e3", "from 1 to 65535"],
+      ["--id n1 --wait-ms -5", "expected a whole number"],
+      ["--id n1 --bulk-bytes-max 5t", "expected a size"],
+      ["--id n1 --role king", "expected leader or follower: current value is king"],
+      ["--id n1 --nodes localhost", "expected HOST:PORT: current value is localhost"],
+      ["--id n1 --nodes a:1,", "expected HOST:PORT"],
+    ] as const
+  ) {
+    assertThrows(() => parse(line), UserError, message, line);
+  }
+  const environment: Environment = (name) => name === "REGENT_WAIT_MS" ? "soon" : undefined;
+  assertThrows(() => parse("--id n1", environment), UserError, "Cannot use REGENT_WAIT_MS");
+});

@@ -1,0 +1,30 @@
+import { dumpLog } from "../node/log/dump_log.ts";
+import { text, toggle } from "./flags.ts";
+import { DenoDisk } from "./platform/deno_disk.ts";
+import { subcommand } from "./subcommand.ts";
+
+export const logSubcommand = subcommand({
+  name: "log",
+  summary: "a node's log file as readable text",
+  description:
+    "Prints the log of a node: one line for each entry, each change of term or vote and each\n" +
+    "segment. Changes nothing; the node may run meanwhile. Exits with 1 when a part is unreadable.",
+  flags: {
+    dir: text("DIR", { help: "The node's data directory" }),
+    full: toggle({ help: "Show long values whole" }),
+  },
+  examples: ["regent log --dir data/n1"],
+  run({ dir, full }) {
+    const disk = DenoDisk.openForReading(dir);
+    let isWhole = true;
+    try {
+      for (const line of dumpLog(disk, { full })) {
+        if (line.startsWith("error:")) isWhole = false;
+        console.log(line);
+      }
+    } finally {
+      disk.close();
+    }
+    return Promise.resolve(isWhole ? 0 : 1);
+  },
+});

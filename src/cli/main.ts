@@ -1,0 +1,62 @@
+import { messageOf, UserError } from "../base/errors.ts";
+import { REGENT_VERSION } from "../server/version.ts";
+import { clusterSubcommand } from "./cluster.ts";
+import { type Environment, parseFlags } from "./flags.ts";
+import { logSubcommand } from "./log.ts";
+import { nodeSubcommand } from "./node.ts";
+import { proxySubcommand } from "./proxy.ts";
+import { statusSubcommand } from "./status.ts";
+import { programHelp, type Subcommand, subcommandHelp } from "./subcommand.ts";
+
+const SUBCOMMANDS: readonly Subcommand[] = [
+  nodeSubcommand,
+  proxySubcommand,
+  clusterSubcommand,
+  statusSubcommand,
+  logSubcommand,
+];
+
+const HELP_WORDS = ["--help", "-h", "help"];
+
+/**
+ * The command line.
+ *
+ * @returns the exit code: 0 fine, 1 the work failed, 2 the command line is wrong
+ */
+export async function main(args: readonly string[], environment: Environment): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined || HELP_WORDS.includes(name)) {
+    console.log(programHelp(SUBCOMMANDS));
+    return name === undefined ? 2 : 0;
+  }
+  if (name === "--version" || name === "version") {
+    console.log(`regent ${REGENT_VERSION}`);
+    return 0;
+  }
+  const subcommand = SUBCOMMANDS.find((one) => one.name === name);
+  if (subcommand === undefined) {
+    return fail(`Unknown command: ${name}. \`regent --help\` lists them`, 2);
+  }
+  if (rest.some((argument) => argument === "--help" || argument === "-h")) {
+    console.log(subcommandHelp(subcommand));
+    return 0;
+  }
+  let values;
+  try {
+    values = parseFlags(subcommand.flags, rest, environment);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return fail(`${error.message}. \`regent ${name} --help\` tells the flags`, 2);
+  }
+  try {
+    return await subcommand.run(values);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return fail(messageOf(error), 1);
+  }
+}
+
+function fail(message: string, code: number): number {
+  console.error(`regent: ${message}`);
+  return code;
+}

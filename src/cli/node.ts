@@ -1,0 +1,294 @@
+import { createHash, randomUUID } from "node:crypto";
+import { UserError } from "../base/errors.ts";
+import { StateMachine } from "../commands/state_machine.ts";
+import { type Identity, openDataDirectory, readIdentity } from "../node/data_directory.ts";
+import type { Address } from "../node/network.ts";
+import { Node } from "../node/node.ts";
+import { PeerTransport } from "../node/peers/peer_transport.ts";
+import { listen, type RespListener } from "../server/listener.ts";
+import { NodeSessions } from "../server/node_sessions.ts";
+import { clientFlags, clientLimits } from "./client_flags.ts";
+import {
+  choice,
+  type Flags,
+  formatAddress,
+  integer,
+  optional,
+  parseAddress,
+  port as portFlag,
+  text,
+  toggle,
+  type Values,
+} from "./flags.ts";
+import { DenoDisk } from "./platform/deno_disk.ts";
+import { processFacts } from "./platform/process_facts.ts";
+import { stderrLogger } from "./platform/stderr_logger.ts";
+import { systemClock } from "./platform/system_clock.ts";
+import { tcpNetwork } from "./platform/tcp_network.ts";
+import { endOfService } from "./running.ts";
+import { subcommand } from "./subcommand.ts";
+
+/** A frame holds one entry: a request, in which JSON may take six bytes for one. */
+const FRAME_BYTES_MAX = 512 * 1024 * 1024;
+/** The longest value; the same on every node, since it decides what writes do. */
+const VALUE_BYTES_MAX = 64 * 1024 * 1024;
+/** By Redis Cluster's convention. */
+const RAFT_PORT_OFFSET = 10_000;
+
+const flags = {
+  id: text("ID", { help: "The node's name, for life" }),
+  port: portFlag({ help: "Where clients connect" }),
+  raftPort: optional(
+    portFlag({ help: "Where the other nodes connect; by default the port + 10000" }),
+  ),
+  host: text("HOST", { help: "The address to listen on", fallback: "127.0.0.1" }),
+  advertise: text("HOST", {
+    help: "The address that others reach this node by; by default --host",
+    fallback: "",
+  }),
+  dir: text("DIR", { help: "Where the data lives; by default data/ID", fallback: "" }),
+  role: optional(choice(["leader", "follower"], {
+    help: "leader: with an empty directory found a cluster and stand for election at once, else " +
+      "prefer to lead; follower: do not stand before another node had its chance",
+    fallback: "follower",
+  })),
+  peers: {
+    ...text("ID=HOST:PORT,…", {
+      help: "All members of a new cluster by their Raft addresses, the same on every node; later " +
+        "their new addresses, if these changed",
+      fallback: "",
+    }),
+    parse: parsePeers,
+    fallback: new Map<string, Address>(),
+  },
+  electionMs: integer("MS", {
+    help: "The shortest election timeout; the longest is twice that",
+    fallback: 150,
+    min: 20,
+    max: 60_000,
+  }),
+  heartbeatMs: integer("MS", {
+    help: "How often a leader is heard of; below --election-ms",
+    fallback: 50,
+    min: 10,
+    max: 30_000,
+  }),
+  waitMs: integer("MS", {
+    help:
+      "How long a read waits for a leader, and a write for its outcome after a change of leader",
+    fallback: 5_000,
+    min: 100,
+    max: 600_000,
+  }),
+  ...clientFlags,
+  stopWithStdin: toggle({ help: "Stop when standard input ends, for supervisors" }),
+} satisfies Flags;
+
+export const nodeSubcommand = subcommand({
+  name: "node",
+  summary: "one node, leader or follower",
+  description:
+    "Runs one member of a cluster: keeps the log and the data, answers clients on --port, agrees\n" +
+    "with the other members on --raft-port. Who leads is always decided by election.",
+  flags,
+  examples: [
+    "regent node --id n1 --port 7001 --role leader          a cluster of one",
+    "regent node --id n1 --port 7001 --peers n1=10.0.0.1:17001,n2=10.0.0.2:17001,n3=10.0.0.3:17001 \\",
+    "    --host 10.0.0.1 --dir /var/lib/regent              the same --peers on all three",
+    "regent node --id n1 --port 7001                        again, on the directory it has",
+  ],
+  async run(values) {
+    const node = await startNode(values);
+    await endOfService(values.stopWithStdin, node.failed);
+    await node.stop();
+    return 0;
+  },
+});
+
+type NodeValues = Values<typeof flags>;
+
+interface RunningNode {
+  /** Rejects when the node cannot go on. */
+  readonly failed: Promise<never>;
+  stop(): Promise<void>;
+}
+
+/** Builds the parts from the bottom up and starts them; `stop` goes the other way. */
+async function startNode(values: NodeValues): Promise<RunningNode> {
+  const { id, host, port, role } = values;
+  const logger = stderrLogger(id);
+  const { raftPort, advertise } = addresses(values);
+  if (values.heartbeatMs >= values.electionMs) {
+    throw new UserError(
+      `Cannot use --heartbeat-ms: it must be below --election-ms: current value is ${values.heartbeatMs}`,
+    );
+  }
+  const failure = Promise.withResolvers<never>();
+  failure.promise.catch(() => {}); // whoever runs the node awaits it later
+
+  const directory = values.dir || `data/${id}`;
+  const disk = await DenoDisk.open(directory);
+  const stored = readIdentity(disk);
+  const { clusterId, members: first } = stored ?? foundCluster(values, raftPort, advertise);
+  const { identity, log } = openDataDirectory(disk, {
+    nodeId: id,
+    clusterId,
+    members: first,
+    logger,
+    onFailure: (error) => {
+      failure.reject(
+        new UserError(`Cannot go on, the log in ${directory} failed: ${error.message}`),
+      );
+    },
+  });
+  const members = currentMembers(identity, values.peers);
+  const isNew = log.lastIndex() === 0;
+
+  const machine = new StateMachine({ stringBytesMax: VALUE_BYTES_MAX });
+  const clientAddress = { host: advertise, port };
+  const node = new Node({
+    id,
+    members,
+    clientAddress,
+    log,
+    machine,
+    clock: systemClock,
+    random: Math.random,
+    logger,
+    standing: role === "leader" ? "eager" : role === "follower" ? "reluctant" : "normal",
+    electionMs: values.electionMs,
+    heartbeatMs: values.heartbeatMs,
+    waitMs: values.waitMs,
+  });
+  const transport = new PeerTransport({
+    id,
+    clusterId: identity.clusterId,
+    listen: { host, port: raftPort },
+    clientAddress,
+    peers: new Map([...members].filter(([member]) => member !== id)),
+    frameBytesMax: FRAME_BYTES_MAX,
+    network: tcpNetwork,
+    clock: systemClock,
+    random: Math.random,
+    logger,
+  }, node);
+  await transport.start();
+  node.start(transport);
+  if (role === "leader" && isNew) node.campaign();
+
+  const sessions: NodeSessions = new NodeSessions({
+    node,
+    machine,
+    clock: systemClock,
+    facts: processFacts(),
+    config: redisConfig(values),
+    listener: () => listener,
+  });
+  const listener: RespListener = await listen({
+    address: { host, port },
+    handler: sessions,
+    limits: clientLimits(values),
+    clock: systemClock,
+    logger,
+  });
+  logger.info(
+    `serves clients on ${host}:${port}, members on ${host}:${raftPort}, data in ${directory}`,
+  );
+
+  return {
+    failed: failure.promise,
+    stop() {
+      node.stop();
+      listener.close();
+      transport.stop();
+      log.close();
+      disk.close();
+      return Promise.resolve();
+    },
+  };
+}
+
+function addresses({ port, raftPort, host, advertise }: NodeValues) {
+  const raft = raftPort ?? port + RAFT_PORT_OFFSET;
+  if (raft > 65_535) {
+    throw new UserError(`Cannot derive the Raft port from --port ${port}: give --raft-port`);
+  }
+  if (advertise === "" && (host === "0.0.0.0" || host === "::")) {
+    throw new UserError(`Cannot tell others to reach this node at ${host}: give --advertise HOST`);
+  }
+  return { raftPort: raft, advertise: advertise || host };
+}
+
+/** Who the members of a new cluster are, and its id: the same on all that were told the same. */
+function foundCluster(
+  { id, role, peers }: NodeValues,
+  raftPort: number,
+  advertise: string,
+): Pick<Identity, "clusterId" | "members"> {
+  if (peers.size === 0) {
+    if (role !== "leader") {
+      throw new UserError(
+        "Cannot start on an empty directory without --peers (a new cluster of these members) " +
+          "or --role leader (a new cluster of this node)",
+      );
+    }
+    return {
+      clusterId: randomUUID().replaceAll("-", ""),
+      members: new Map([[id, `${advertise}:${raftPort}`]]),
+    };
+  }
+  if (!peers.has(id)) {
+    throw new UserError(`Cannot be ${id}: --peers names only ${[...peers.keys()].join(", ")}`);
+  }
+  const members = new Map([...peers].map(([peer, address]) => [peer, formatAddress(address)]));
+  const list = [...members].map(([peer, address]) => `${peer}=${address}`).sort();
+  const clusterId = createHash("sha256").update(list.join()).digest("hex").slice(0, 32);
+  return { clusterId, members };
+}
+
+/** The members as the directory knows them, at the addresses they have now. */
+function currentMembers(
+  { nodeId, members }: Identity,
+  peers: ReadonlyMap<string, Address>,
+): ReadonlyMap<string, Address> {
+  if (peers.size === 0) {
+    return new Map([...members].map(([member, address]) => [member, parseAddress(address)]));
+  }
+  const known = [...members.keys()].sort().join(", ");
+  const given = [...peers.keys()].sort().join(", ");
+  if (known !== given) {
+    throw new UserError(
+      `Cannot change the members of ${nodeId}'s cluster by --peers: it has ${known}, given are ${given}`,
+    );
+  }
+  return peers;
+}
+
+function parsePeers(value: string): Map<string, Address> {
+  const peers = new Map<string, Address>();
+  for (const part of value.split(",")) {
+    const [, id, address] = /^([A-Za-z0-9_.-]{1,64})=(.+)$/.exec(part.trim()) ?? [];
+    if (id === undefined || address === undefined || peers.has(id)) {
+      throw new UserError("expected ID=HOST:PORT,… with each id once");
+    }
+    peers.set(id, parseAddress(address));
+  }
+  return peers;
+}
+
+/** Settings under the names that Redis's clients ask for. */
+function redisConfig({ port, clientsMax, bulkBytesMax, host, dir, id }: NodeValues) {
+  return new Map([
+    ["appendfsync", "always"],
+    ["appendonly", "yes"],
+    ["bind", host],
+    ["databases", "1"],
+    ["dir", dir || `data/${id}`],
+    ["maxclients", String(clientsMax)],
+    ["maxmemory", "0"],
+    ["maxmemory-policy", "noeviction"],
+    ["port", String(port)],
+    ["proto-max-bulk-len", String(bulkBytesMax)],
+    ["save", ""],
+  ]);
+}

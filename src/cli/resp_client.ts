@@ -1,0 +1,128 @@
+import net from "node:net";
+import { messageOf } from "../base/errors.ts";
+import type { Address } from "../node/network.ts";
+import { decodeReply } from "../resp/decode_reply.ts";
+import { encodeRequest } from "../resp/encode.ts";
+import { ErrorReply, PushReply, type Reply } from "../resp/reply.ts";
+import { ReplyScanner } from "../resp/reply_scanner.ts";
+
+interface Waiting {
+  resolve(reply: Reply): void;
+  reject(error: Error): void;
+}
+
+/** The other side answers no more. */
+export class ConnectionLost extends Error {
+  override name = "ConnectionLost";
+}
+
+/** A client of one node or proxy, for the command line's own questions. */
+export class RespClient {
+  readonly #socket: net.Socket;
+  readonly #scanner = new ReplyScanner();
+  readonly #waiting: Waiting[] = [];
+  readonly #onPush: (push: PushReply) => void;
+  #lost: ConnectionLost | null = null;
+  /** Resolves when the connection has ended. */
+  readonly ended: Promise<void>;
+
+  private constructor(socket: net.Socket, onPush: (push: PushReply) => void) {
+    this.#socket = socket;
+    this.#onPush = onPush;
+    socket.on("data", (chunk: Uint8Array) => this.#received(chunk));
+    socket.on("error", (error) => this.#fail(messageOf(error)));
+    this.ended = new Promise((resolve) =>
+      socket.once("close", () => {
+        this.#fail("the connection was closed");
+        resolve();
+      })
+    );
+  }
+
+  /** @throws {ConnectionLost} when nobody answers in time */
+  static connect(
+    address: Address,
+    options: { readonly timeoutMs?: number; readonly onPush?: (push: PushReply) => void } = {},
+  ): Promise<RespClient> {
+    const { timeoutMs = 1_000, onPush = () => {} } = options;
+    return new Promise((resolve, reject) => {
+      const socket = net.connect({ host: address.host, port: address.port, noDelay: true });
+      const fail = (reason: string) => {
+        socket.destroy();
+        reject(new ConnectionLost(reason));
+      };
+      const timer = setTimeout(() => fail("no answer in time"), timeoutMs);
+      socket.once("error", (error) => {
+        clearTimeout(timer);
+        fail(messageOf(error));
+      });
+      socket.once("connect", () => {
+        clearTimeout(timer);
+        resolve(new RespClient(socket, onPush));
+      });
+    });
+  }
+
+  /**
+   * Sends a request; errors of the server are returned, not thrown.
+   *
+   * @throws {ConnectionLost} when the answer does not come
+   */
+  request(args: readonly string[], timeoutMs = 2_000): Promise<Reply> {
+    if (this.#lost !== null) return Promise.reject(this.#lost);
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        reject(new ConnectionLost("no answer in time"));
+        this.close();
+      }, timeoutMs);
+      this.#waiting.push({
+        resolve: (reply) => {
+          clearTimeout(timer);
+          resolve(reply);
+        },
+        reject: (error) => {
+          clearTimeout(timer);
+          reject(error);
+        },
+      });
+      this.#socket.write(encodeRequest(args), "latin1");
+    });
+  }
+
+  close(): void {
+    this.#socket.destroy();
+    this.#fail("closed");
+  }
+
+  #received(chunk: Uint8Array): void {
+    this.#scanner.push(chunk);
+    for (;;) {
+      const scanned = this.#scanner.next();
+      if (scanned.kind === "incomplete") return;
+      if (scanned.kind === "invalid") {
+        this.#socket.destroy(new Error(scanned.error));
+        return;
+      }
+      const reply = decodeReply(scanned.text);
+      if (reply instanceof PushReply) this.#onPush(reply);
+      else this.#waiting.shift()?.resolve(reply);
+    }
+  }
+
+  #fail(reason: string): void {
+    this.#lost ??= new ConnectionLost(reason);
+    for (const waiting of this.#waiting.splice(0)) waiting.reject(this.#lost);
+  }
+}
+
+/** The pairs of a map, or of an array of names and values, as the server sent it. */
+export function fieldsOf(reply: Reply): Map<string, Reply> {
+  if (reply instanceof ErrorReply) throw new ConnectionLost(reply.text);
+  const fields = new Map<string, Reply>();
+  if (typeof reply === "object" && reply !== null && "pairs" in reply) {
+    for (const [name, value] of reply.pairs) fields.set(String(name), value);
+  } else if (Array.isArray(reply)) {
+    for (let at = 0; at + 1 < reply.length; at += 2) fields.set(String(reply[at]), reply[at + 1]);
+  }
+  return fields;
+}

@@ -1,0 +1,18 @@
+import { endingSignal } from "./platform/signals.ts";
+
+/** Resolves when standard input ends: whoever started this process is gone. */
+async function endOfStandardInput(): Promise<void> {
+  const buffer = new Uint8Array(1024);
+  while (await Deno.stdin.read(buffer) !== null);
+}
+
+/**
+ * Resolves when a long-running subcommand is to end in good order, rejects when it cannot go on.
+ *
+ * @param stopWithStdin whether the end of standard input counts as well
+ */
+export async function endOfService(stopWithStdin: boolean, failed: Promise<never>): Promise<void> {
+  const ends: Promise<unknown>[] = [endingSignal(), failed];
+  if (stopWithStdin) ends.push(endOfStandardInput());
+  await Promise.race(ends);
+}

@@ -1,0 +1,198 @@
+import { ConnectionLost, fieldsOf, RespClient } from "../../src/cli/resp_client.ts";
+import type { Reply } from "../../src/resp/reply.ts";
+import { RegentProcess } from "./regent_process.ts";
+import { until } from "./until.ts";
+
+const HOST = "127.0.0.1";
+
+export interface LocalClusterOptions {
+  /** @default 3 */
+  readonly nodes?: number;
+  /** @default 1 */
+  readonly proxies?: number;
+  /** @default a temporary directory, removed at the end */
+  readonly dir?: string;
+  readonly nodeFlags?: readonly string[];
+  readonly proxyFlags?: readonly string[];
+}
+
+/** One member or proxy: what it is, and the process that is it at the moment. */
+export interface Member {
+  readonly name: string;
+  readonly port: number;
+  readonly args: readonly string[];
+  readonly dir: string;
+  process: RegentProcess;
+}
+
+export interface RoleReport {
+  readonly id: string;
+  readonly role: string;
+  readonly term: number;
+  readonly leaderId: string;
+  readonly commitIndex: number;
+  readonly appliedIndex: number;
+}
+
+/** A cluster of real processes on free ports, for tests and measurements. */
+export class LocalCluster {
+  readonly nodes: Member[] = [];
+  readonly proxies: Member[] = [];
+  readonly dir: string;
+  readonly #isTemporary: boolean;
+
+  private constructor(dir: string, isTemporary: boolean) {
+    this.dir = dir;
+    this.#isTemporary = isTemporary;
+  }
+
+  /** Starts the processes and waits until they serve. */
+  static async start(options: LocalClusterOptions = {}): Promise<LocalCluster> {
+    const { nodes = 3, proxies = 1, dir, nodeFlags = [], proxyFlags = [] } = options;
+    const cluster = new LocalCluster(dir ?? Deno.makeTempDirSync(), dir === undefined);
+    const ports = freePorts(2 * nodes + proxies);
+    const raftPort = (at: number) => ports[nodes + at] ?? 0;
+    const peers = Array.from({ length: nodes }, (_, at) => `n${at + 1}=${HOST}:${raftPort(at)}`);
+    for (let at = 0; at < nodes; at++) {
+      const name = `n${at + 1}`;
+      const nodeDir = `${cluster.dir}/${name}`;
+      const args = [
+        ...["node", "--id", name, "--port", String(ports[at]), "--raft-port", String(raftPort(at))],
+        ...["--dir", nodeDir, "--peers", peers.join(","), ...nodeFlags],
+      ];
+      cluster.nodes.push(startMember(name, ports[at] ?? 0, args, nodeDir));
+    }
+    const addresses = cluster.nodes.map(({ port }) => `${HOST}:${port}`).join(",");
+    for (let at = 0; at < proxies; at++) {
+      const port = ports[2 * nodes + at] ?? 0;
+      const args = ["proxy", "--port", String(port), "--nodes", addresses, ...proxyFlags];
+      cluster.proxies.push(startMember(`p${at + 1}`, port, args, cluster.dir));
+    }
+    try {
+      await cluster.untilServing();
+    } catch (error) {
+      await cluster.stop();
+      throw error;
+    }
+    return cluster;
+  }
+
+  get proxy(): Member {
+    const [proxy] = this.proxies;
+    if (proxy === undefined) throw new Error("this cluster has no proxy");
+    return proxy;
+  }
+
+  /** Waits until all running nodes agree on a leader and all running proxies serve a write. */
+  async untilServing(): Promise<void> {
+    await until("all nodes follow one leader", async () => {
+      const running = this.nodes.filter(({ process }) => process.isRunning);
+      const reports = await Promise.all(running.map(roleOf));
+      const leaders = new Set(reports.map((report) => report?.leaderId));
+      return leaders.size === 1 && ![...leaders].some((id) => id === undefined || id === "") &&
+        reports.some((report) => report?.role === "leader");
+    }, { describe: () => this.said() });
+    for (const proxy of this.proxies.filter(({ process }) => process.isRunning)) {
+      await until(`${proxy.name} serves`, async () => {
+        const reply = await ask(proxy, ["DEL", "a key that nobody uses"]);
+        return typeof reply === "number";
+      }, { describe: () => this.said() });
+    }
+  }
+
+  /** The node that leads now, in the highest term. */
+  async leader(): Promise<Member> {
+    let leader: Member | undefined;
+    await until("somebody leads", async () => {
+      let term = -1;
+      for (const node of this.nodes) {
+        const report = node.process.isRunning ? await roleOf(node) : null;
+        if (report?.role === "leader" && report.term > term) {
+          leader = node;
+          term = report.term;
+        }
+      }
+      return leader !== undefined;
+    }, { describe: () => this.said() });
+    return leader as Member;
+  }
+
+  async followers(): Promise<Member[]> {
+    const leader = await this.leader();
+    return this.nodes.filter((node) => node !== leader);
+  }
+
+  /** Starts a member's process again, with the same arguments. */
+  restart(member: Member): void {
+    member.process = new RegentProcess(member.args);
+  }
+
+  /** What the processes said; for the message of a failed test. */
+  said(): string {
+    return [...this.nodes, ...this.proxies]
+      .map(({ name, process }) => `--- ${name}\n${process.said}`)
+      .join("\n");
+  }
+
+  async stop(): Promise<void> {
+    const members = [...this.nodes, ...this.proxies];
+    await Promise.all(members.map(async ({ process }) => {
+      await process.signal("SIGKILL");
+      await process.ended();
+    }));
+    if (this.#isTemporary) Deno.removeSync(this.dir, { recursive: true });
+  }
+}
+
+function startMember(name: string, port: number, args: readonly string[], dir: string): Member {
+  return { name, port, args, dir, process: new RegentProcess(args) };
+}
+
+/** One request on a connection of its own; `null` when no answer came. */
+export async function ask(
+  { port }: { readonly port: number },
+  args: readonly string[],
+  timeoutMs = 500,
+): Promise<Reply | null> {
+  try {
+    const client = await RespClient.connect({ host: HOST, port }, { timeoutMs });
+    try {
+      return await client.request(args, timeoutMs);
+    } finally {
+      client.close();
+    }
+  } catch (error) {
+    if (error instanceof ConnectionLost) return null;
+    throw error;
+  }
+}
+
+export async function roleOf(member: { readonly port: number }): Promise<RoleReport | null> {
+  const reply = await ask(member, ["CLUSTER", "ROLE"]);
+  if (reply === null) return null;
+  const fields = fieldsOf(reply);
+  return {
+    id: String(fields.get("id")),
+    role: String(fields.get("role")),
+    term: Number(fields.get("term")),
+    leaderId: String(fields.get("leader-id")),
+    commitIndex: Number(fields.get("commit-index")),
+    appliedIndex: Number(fields.get("applied-index")),
+  };
+}
+
+/** Ports that nobody listens on, below those that the system hands out to clients. */
+export function freePorts(count: number): number[] {
+  const ports: number[] = [];
+  while (ports.length < count) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000);
+    if (ports.includes(port)) continue;
+    try {
+      Deno.listen({ hostname: HOST, port }).close();
+      ports.push(port);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+  }
+  return ports;
+}

@@ -1,0 +1,80 @@
+/** The program under test: the binary that `REGENT_BINARY` names, or else the source. */
+const BINARY = Deno.env.get("REGENT_BINARY");
+const MAIN = new URL("../../main.ts", import.meta.url).pathname;
+const SOURCE_ARGS = ["run", "--quiet", "--no-prompt", "--allow-all", MAIN];
+
+/** `regent` with these arguments, not started yet. */
+export function regentCommand(
+  args: readonly string[],
+  options: Deno.CommandOptions = {},
+): Deno.Command {
+  return BINARY === undefined
+    ? new Deno.Command(Deno.execPath(), { ...options, args: [...SOURCE_ARGS, ...args] })
+    : new Deno.Command(BINARY, { ...options, args: [...args] });
+}
+
+/** Runs `regent` to its end. */
+export async function runRegent(
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const { code, stdout, stderr } = await regentCommand(args, { env, stdin: "null" }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code, stdout: text(stdout), stderr: text(stderr) };
+}
+
+/** A running node or proxy; ends with the process that started it, at the latest. */
+export class RegentProcess {
+  readonly #process: Deno.ChildProcess;
+  readonly status: Promise<Deno.CommandStatus>;
+  readonly #drained: Promise<void>;
+  #said = "";
+  #hasEnded = false;
+
+  constructor(args: readonly string[]) {
+    this.#process = regentCommand([...args, "--stop-with-stdin"], {
+      stdin: "piped",
+      stdout: "null",
+      stderr: "piped",
+    }).spawn();
+    this.#drained = this.#drain();
+    this.status = this.#process.status.then((status) => {
+      this.#hasEnded = true;
+      return status;
+    });
+  }
+
+  get processId(): number {
+    return this.#process.pid;
+  }
+
+  get isRunning(): boolean {
+    return !this.#hasEnded;
+  }
+
+  /** What it wrote to standard error so far. */
+  get said(): string {
+    return this.#said;
+  }
+
+  /** Sends a signal and, if that ends the process, waits until it is gone. */
+  async signal(signal: "SIGKILL" | "SIGTERM" | "SIGSTOP" | "SIGCONT"): Promise<void> {
+    if (this.#hasEnded) return;
+    this.#process.kill(signal);
+    if (signal === "SIGKILL" || signal === "SIGTERM") await this.ended();
+  }
+
+  async ended(): Promise<Deno.CommandStatus> {
+    const status = await this.status;
+    await this.#drained;
+    await this.#process.stdin.close().catch(() => {});
+    return status;
+  }
+
+  async #drain(): Promise<void> {
+    const decoder = new TextDecoder();
+    for await (const chunk of this.#process.stderr) {
+      this.#said += decoder.decode(chunk, { stream: true });
+    }
+  }
+}
