@@ -16,6 +16,7 @@ export type TestEntry = Entry<string>;
 /** What a node does, as seen from outside. */
 export interface TestNodeEvents {
   send(message: TestMessage): void;
+  write?(node: TestNode, entries: readonly TestEntry[]): void;
   apply?(node: TestNode, entry: TestEntry): void;
   /** `index` is `null` when the read was refused. */
   read?(node: TestNode, readId: number, index: number | null): void;
@@ -73,6 +74,7 @@ export class TestNode {
   write(ready: Ready<string>): void {
     for (const message of ready.messages) this.#events.send(message);
     this.log.write(ready);
+    this.#events.write?.(this, ready.entries);
     this.#underWay.push(ready);
     for (const entry of ready.committed) this.#events.apply?.(this, entry);
     for (const { readId, index } of ready.reads) this.#events.read?.(this, readId, index);

@@ -1,0 +1,28 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { completeOptions } from "./options.ts";
+import { TestLog } from "./testing/test_log.ts";
+
+const options = {
+  id: "a",
+  voters: ["a", "b"],
+  hardState: { term: 0, vote: null },
+  log: new TestLog(),
+  random: () => 0,
+  electionTicks: 10,
+  heartbeatTicks: 2,
+  sizeOf: (data: string) => data.length,
+};
+
+Deno.test("completeOptions() fills in what is not given", () => {
+  const { standing, appendBytesMax, inflightMax } = completeOptions({ ...options, inflightMax: 7 });
+  assertEquals([standing, appendBytesMax, inflightMax], ["normal", 1024 * 1024, 7]);
+});
+
+Deno.test("completeOptions() refuses values that make no sense", () => {
+  const refused = (change: Record<string, unknown>, message: string) =>
+    assertThrows(() => completeOptions({ ...options, ...change }), RangeError, message);
+  refused({ electionTicks: 0 }, "Cannot use electionTicks: current value is 0");
+  refused({ inflightMax: 1.5 }, "Cannot use inflightMax: current value is 1.5");
+  refused({ heartbeatTicks: 10 }, "current value is 10");
+  refused({ voters: ["b", "c"] }, "current value is b,c");
+});

@@ -1,0 +1,81 @@
+import { TestLog } from "./test_log.ts";
+import { type TestEntry, type TestMessage, TestNode, type TestOptions } from "./test_node.ts";
+
+/** Entries 1, 2, … of the given terms. */
+export function entriesOf(terms: readonly number[], first = 1): TestEntry[] {
+  return terms.map((term, i) => ({ index: first + i, term, data: `t${term}`, sizeBytes: 2 }));
+}
+
+interface LoneNodeState {
+  /** The terms of the entries in its log. */
+  readonly terms?: readonly number[];
+  readonly term?: number;
+  readonly vote?: string | null;
+  readonly voters?: readonly string[];
+  readonly options?: TestOptions;
+}
+
+/** Node `1` of a cluster whose other members are played by the test. */
+export class LoneNode {
+  readonly node: TestNode;
+  readonly applied: number[] = [];
+  readonly reads: { readId: number; index: number | null }[] = [];
+  #sent: TestMessage[] = [];
+
+  constructor({ terms = [], term, vote = null, voters = ["1", "2", "3"], options }: LoneNodeState) {
+    const hardState = { term: term ?? terms.at(-1) ?? 0, vote };
+    const events = {
+      send: (message: TestMessage) => void this.#sent.push(message),
+      apply: (_node: TestNode, entry: TestEntry) => void this.applied.push(entry.index),
+      read: (_node: TestNode, readId: number, index: number | null) =>
+        void this.reads.push({ readId, index }),
+    };
+    this.node = new TestNode(
+      "1",
+      voters,
+      events,
+      options,
+      new TestLog(hardState, entriesOf(terms)),
+    );
+  }
+
+  status() {
+    return this.node.raft.status();
+  }
+
+  /** Steps the message with envelope defaults, does all work, and returns what was sent. */
+  step(message: Record<string, unknown>): TestMessage[] {
+    this.node.raft.step({ from: "2", to: "1", ...message } as TestMessage);
+    return this.settle();
+  }
+
+  /** Does all work, the disk's too, and returns what was sent since the last time. */
+  settle(): TestMessage[] {
+    this.node.settle();
+    return this.takeSent();
+  }
+
+  takeSent(): TestMessage[] {
+    const sent = this.#sent;
+    this.#sent = [];
+    return sent;
+  }
+
+  tick(count: number): TestMessage[] {
+    for (let i = 0; i < count; i++) {
+      this.node.raft.tick();
+      this.node.settle();
+    }
+    return this.takeSent();
+  }
+
+  /** Wins an election with the votes of all others. */
+  lead(): TestMessage[] {
+    this.node.raft.campaign();
+    this.settle();
+    const term = this.status().term + 1;
+    const granted = true;
+    for (const from of ["2", "3"]) this.step({ type: "preVoteReply", from, term, granted });
+    return this.step({ type: "voteReply", term, granted });
+  }
+}
