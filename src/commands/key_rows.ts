@@ -52,7 +52,6 @@ function renamenx(context: CommandContext, args: readonly string[]): Reply {
 }
 
 function move({ keyspace }: CommandContext, source: Slot, key: string): void {
-  if (source.key === key) return;
   const { value, deadlineMs } = source;
   keyspace.delete(source.key);
   const target = keyspace.set(key, value);

@@ -24,7 +24,7 @@ export interface StateMachineOptions {
   /**
    * With about so many bytes of keys and values stored, commands that may need memory are refused.
    *
-   * @default {3221225472}
+   * @default {2147483648}
    */
   readonly memoryBytesMax?: number;
 }
@@ -33,8 +33,11 @@ export interface StateMachineOptions {
 const STRING_BYTES_MAX = 2 ** 29 - 24;
 /** A `Map` holds 2^24 keys; this leaves room for what one request can bring. */
 const KEYS_MAX = 2 ** 24 - 2 ** 20;
-/** V8's heap ends at 4 GiB by default. */
-const MEMORY_BYTES_MAX = 3 * 2 ** 30;
+/**
+ * V8's heap ends at 4 GiB by default. Above this come one more string of the longest, and the copies
+ * that changing such strings leaves until they are collected.
+ */
+const MEMORY_BYTES_MAX = 2 * 2 ** 30;
 
 /** The replicated state machine: executes what the log brings, and reads, on the keyspace. */
 export class StateMachine {

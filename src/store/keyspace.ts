@@ -5,8 +5,10 @@ import { type Value, valueBytes } from "./value.ts";
 /** How many due keys one step of time removes at most, so that a storm of them stalls nobody. */
 export const EXPIRED_PER_STEP_MAX = 1000;
 
-/** What a key costs beside its own bytes and its value's: measured on V8, in bytes. */
+/** What a key costs beside its own bytes and its value's: at most so much was measured on V8. */
 export const KEY_OVERHEAD_BYTES = 160;
+/** What a deadline costs. */
+export const DEADLINE_BYTES = 80;
 
 /**
  * The keys and values of the replicated state machine.
@@ -51,9 +53,9 @@ export class Keyspace {
     return this.#expiries.size;
   }
 
-  /** About how much memory keys and values take. */
+  /** About how much memory keys, values and deadlines take. */
   get usedBytes(): number {
-    return this.#usedBytes;
+    return this.#usedBytes + this.#expiries.size * DEADLINE_BYTES;
   }
 
   /** How many keys have been removed because their time had come. */

@@ -1,10 +1,18 @@
 import { assertEquals } from "@std/assert";
+import { seededRandom } from "../../src/base/random.ts";
+import { commandReply } from "../../src/commands/command_reply.ts";
+import { COMMANDS } from "../../src/commands/table.ts";
+import { encodeReply, type Protocol } from "../../src/resp/encode.ts";
 import { RawRespClient } from "../support/raw_resp_client.ts";
 import { hasRedisServer, startRedisServer } from "../support/redis_server.ts";
-import { RedisComparison } from "./redis_comparison.ts";
+import type { GeneratedRequest } from "./command_generator.ts";
+import { NastyValues } from "./nasty_values.ts";
+import { type Difference, RedisComparison } from "./redis_comparison.ts";
 
-const COUNT_DEFAULT = 10_000;
 const hasRedis = await hasRedisServer();
+const seed = await setting("REGENT_SEED") ?? Math.floor(Math.random() * 2 ** 31);
+/** For each version of the protocol. */
+const count = await setting("REGENT_COUNT") ?? 10_000;
 
 /** A number from the environment, if it is set and may be read. */
 async function setting(variable: string): Promise<number | null> {
@@ -13,24 +21,77 @@ async function setting(variable: string): Promise<number | null> {
   return text === undefined ? null : Number(text);
 }
 
-for (const protocol of [2, 3] as const) {
+function testWithRedis(name: string, run: (redis: RawRespClient) => Promise<void>): void {
   Deno.test({
-    name: `generated commands get the replies of redis-server in RESP${protocol}` +
-      (hasRedis ? "" : " (there is no redis-server on the PATH)"),
+    name: name + (hasRedis ? "" : " (there is no redis-server on the PATH)"),
     ignore: !hasRedis,
     async fn() {
-      const seed = await setting("REGENT_SEED") ?? Math.floor(Math.random() * 2 ** 31);
-      const count = await setting("REGENT_COUNT") ?? COUNT_DEFAULT;
       const server = await startRedisServer();
-      const client = await RawRespClient.connect(server.port);
+      const redis = await RawRespClient.connect(server.port);
       try {
-        const difference = await new RedisComparison(client, protocol, seed).run(count);
-        const { args, expected, actual } = difference ?? { args: [], expected: "", actual: "" };
-        assertEquals(actual, expected, `REGENT_SEED=${seed} ${JSON.stringify(args)}`);
+        await run(redis);
       } finally {
-        client.close();
+        redis.close();
         await server.stop();
       }
     },
   });
 }
+
+function assertSame(difference: Difference | null): void {
+  if (difference === null) return;
+  const { args, expected, actual } = difference;
+  assertEquals(actual, expected, `REGENT_SEED=${seed} ${JSON.stringify(args)}`);
+  throw new Error(`Cannot tell what differs: current value is ${JSON.stringify(difference)}`);
+}
+
+for (const protocol of [2, 3] satisfies Protocol[]) {
+  testWithRedis(`generated commands get the replies of Redis in RESP${protocol}`, async (redis) => {
+    assertSame(await new RedisComparison(redis, protocol, seed).run(count));
+  });
+}
+
+testWithRedis("INCRBYFLOAT reckons as Redis does", async (redis) => {
+  const values = new NastyValues(seededRandom(seed));
+  const requests = Array.from({ length: count / 5 }, (): GeneratedRequest[] => [
+    { args: ["SET", "k", values.float()], agreement: "bytes" },
+    { args: ["INCRBYFLOAT", "k", values.float()], agreement: "bytes" },
+    { args: ["INCRBYFLOAT", "k", values.float()], agreement: "bytes" },
+  ]);
+  assertSame(await new RedisComparison(redis, 2, seed).compare(requests.flat()));
+});
+
+testWithRedis("integers are read and reckoned as Redis does", async (redis) => {
+  const values = new NastyValues(seededRandom(seed));
+  const requests = Array.from({ length: count / 5 }, (): GeneratedRequest[] => [
+    { args: ["SET", "k", values.integer()], agreement: "bytes" },
+    { args: [values.oneOf(["INCRBY", "DECRBY"]), "k", values.integer()], agreement: "bytes" },
+    { args: [values.oneOf(["INCR", "DECR"]), "k"], agreement: "bytes" },
+  ]);
+  assertSame(await new RedisComparison(redis, 2, seed).compare(requests.flat()));
+});
+
+testWithRedis("patterns match what they match in Redis", async (redis) => {
+  const values = new NastyValues(seededRandom(seed));
+  const keys = Array.from({ length: 100 }, () => values.pattern());
+  const requests = Array.from({ length: count / 5 }, (): GeneratedRequest => (
+    { args: ["KEYS", values.pattern()], agreement: "set" }
+  ));
+  const filling: GeneratedRequest = {
+    args: ["MSET", ...keys.flatMap((key) => [key, ""])],
+    agreement: "bytes",
+  };
+  assertSame(await new RedisComparison(redis, 2, seed).compare([filling, ...requests]));
+});
+
+testWithRedis("COMMAND INFO tells of each command what Redis tells", async (redis) => {
+  for (const { name } of COMMANDS) {
+    const [reply = ""] = await redis.send(["COMMAND", "INFO", name]);
+    // Behind the categories come tips, key specifications and subcommands, which may be left out.
+    const ours = encodeReply(commandReply(["COMMAND", "INFO", name]), 2);
+    const untilTips = ours.slice(0, -"*0\r\n*0\r\n*0\r\n".length);
+    assertEquals(reply.slice(0, untilTips.length), untilTips);
+  }
+  const [missing = ""] = await redis.send(["COMMAND", "INFO", "nosuch"]);
+  assertEquals(encodeReply(commandReply(["COMMAND", "INFO", "nosuch"]), 2), missing);
+});

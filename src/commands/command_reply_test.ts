@@ -1,0 +1,67 @@
+import { assert, assertEquals, assertInstanceOf } from "@std/assert";
+import { encodeReply } from "../resp/encode.ts";
+import { ErrorReply, MapReply, type Reply } from "../resp/reply.ts";
+import { commandReply } from "./command_reply.ts";
+import { COMMANDS } from "./table.ts";
+
+function command(...args: string[]): Reply {
+  return commandReply(["COMMAND", ...args]);
+}
+
+function errorOf(...args: string[]): string {
+  const reply = command(...args);
+  assertInstanceOf(reply, ErrorReply);
+  return reply.text;
+}
+
+Deno.test("COMMAND INFO tells what the table holds, in Redis's shape", () => {
+  assertEquals(
+    encodeReply(command("INFO", "GET", "nosuch"), 2),
+    "*2\r\n*10\r\n$3\r\nget\r\n:2\r\n*2\r\n+readonly\r\n+fast\r\n:1\r\n:1\r\n:1\r\n" +
+      "*3\r\n+@read\r\n+@string\r\n+@fast\r\n*0\r\n*0\r\n*0\r\n" + "$-1\r\n",
+  );
+});
+
+Deno.test("COMMAND, COMMAND INFO, COUNT and LIST tell of all commands", () => {
+  for (const reply of [command(), command("info"), command("LIST")]) {
+    assert(Array.isArray(reply));
+    assertEquals(reply.length, COMMANDS.length);
+  }
+  assertEquals(command("count"), COMMANDS.length);
+});
+
+Deno.test("COMMAND LIST filters", () => {
+  assertEquals(command("LIST", "FILTERBY", "PATTERN", "S*nX"), ["setnx"]);
+  assertEquals(command("list", "filterby", "aclcat", "Dangerous"), [
+    "flushall",
+    "flushdb",
+    "info",
+    "keys",
+    "role",
+  ]);
+  assertEquals(command("LIST", "FILTERBY", "MODULE", "x"), []);
+  assertEquals(errorOf("LIST", "FILTERBY", "NOPE", "x"), "ERR syntax error");
+  assertEquals(errorOf("LIST", "x"), "ERR syntax error");
+});
+
+Deno.test("COMMAND DOCS documents the commands that it knows", () => {
+  const reply = command("DOCS", "nosuch", "set");
+  assertInstanceOf(reply, MapReply);
+  assertEquals(reply.pairs.map(([name]) => name), ["set"]);
+});
+
+Deno.test("COMMAND GETKEYS finds the keys of a request", () => {
+  assertEquals(command("GETKEYS", "MSET", "a", "1", "b", "2"), ["a", "b"]);
+  assertEquals(errorOf("GETKEYS", "nosuch", "a"), "ERR Invalid command specified");
+  assertEquals(errorOf("GETKEYS", "ping", "a"), "ERR The command has no key arguments");
+  assertEquals(
+    errorOf("GETKEYS", "get", "a", "b"),
+    "ERR Invalid number of arguments specified for command",
+  );
+  assertEquals(errorOf("GETKEYS"), "ERR wrong number of arguments for 'command|getkeys' command");
+});
+
+Deno.test("COMMAND refuses what it does not know", () => {
+  assertEquals(errorOf("nope"), "ERR unknown subcommand 'nope'. Try COMMAND HELP.");
+  assertEquals(errorOf("COUNT", "x"), "ERR wrong number of arguments for 'command|count' command");
+});

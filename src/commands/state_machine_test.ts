@@ -1,0 +1,110 @@
+import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
+import { AssertionFailure } from "../base/assert.ts";
+import { seededRandom } from "../base/random.ts";
+import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
+import { StateMachine } from "./state_machine.ts";
+import { lookup } from "./table.ts";
+
+const START_MS = 1_700_000_000_000;
+
+function execute(machine: StateMachine, request: string, nowMs = machine.timeMs): Reply {
+  const args = request.split(" ");
+  const command = lookup(args[0] ?? "");
+  assert(command !== undefined);
+  return machine.execute(command, args, nowMs, seededRandom(1));
+}
+
+function textOf(reply: Reply): string {
+  assertInstanceOf(reply, ErrorReply);
+  return reply.text;
+}
+
+function machineAt(timeMs: number): StateMachine {
+  const machine = new StateMachine();
+  machine.advanceTime(timeMs);
+  return machine;
+}
+
+Deno.test("deadlines are reckoned from the log's time, and judged by it alone", () => {
+  const machine = machineAt(START_MS);
+  execute(machine, "SET k v EX 10");
+  assertEquals(machine.nextDeadlineMs(), START_MS + 10_000);
+  assertEquals(execute(machine, "GET k", START_MS + 60_000), "v");
+  assertEquals(execute(machine, "PTTL k", START_MS + 60_000), 0);
+  machine.advanceTime(START_MS + 10_000);
+  assertEquals(execute(machine, "GET k"), null);
+  assertEquals(execute(machine, "PTTL k"), -2);
+});
+
+Deno.test("the remaining time is reckoned from the reader's clock, but never from before the log's", () => {
+  const machine = machineAt(START_MS);
+  execute(machine, "SET k v PX 10499");
+  assertEquals(execute(machine, "PTTL k", START_MS + 4000), 6499);
+  assertEquals(execute(machine, "TTL k", START_MS + 4000), 6);
+  assertEquals(execute(machine, "TTL k", START_MS + 3999), 7);
+  assertEquals(execute(machine, "PTTL k", START_MS - 99_999), 10_499);
+});
+
+Deno.test("a command executes the same on every machine, however late it is applied", () => {
+  const [one, other] = [machineAt(START_MS), machineAt(START_MS)];
+  for (const machine of [one, other]) {
+    execute(machine, "SET k v EX 100");
+    execute(machine, "EXPIRE k 50 LT");
+  }
+  assertEquals(execute(one, "PEXPIRETIME k", START_MS + 5), execute(other, "PEXPIRETIME k"));
+});
+
+Deno.test("chance is for reads: a write that used it would part the nodes", () => {
+  const machine = machineAt(START_MS);
+  execute(machine, "SET only v");
+  assertEquals(execute(machine, "RANDOMKEY"), "only");
+  const randomkey = lookup("randomkey");
+  assert(randomkey !== undefined);
+  assertThrows(() => machine.execute(randomkey, ["RANDOMKEY"], 0), AssertionFailure);
+});
+
+Deno.test("local commands are not for the state machine", () => {
+  assertThrows(() => execute(new StateMachine(), "PING"), AssertionFailure);
+});
+
+Deno.test("strings do not grow past the limit, however large the offset", () => {
+  const machine = new StateMachine({ stringBytesMax: 10 });
+  const tooLong = "ERR string exceeds maximum allowed size (proto-max-bulk-len)";
+  execute(machine, "SET k 12345678");
+  assertEquals(execute(machine, "APPEND k 90"), 10);
+  assertEquals(textOf(execute(machine, "APPEND k x")), tooLong);
+  assertEquals(textOf(execute(machine, "SETRANGE k 10 x")), tooLong);
+  assertEquals(textOf(execute(machine, "SETRANGE new 9223372036854775807 x")), tooLong);
+  assertEquals(textOf(execute(new StateMachine(), "SETRANGE new 536870888 x")), tooLong);
+  assertEquals(execute(machine, "GET k"), "1234567890");
+  assertEquals(execute(machine, "EXISTS new"), 0);
+});
+
+Deno.test("a full keyspace refuses what may need memory, and nothing else", () => {
+  for (
+    const machine of [new StateMachine({ keysMax: 2 }), new StateMachine({ memoryBytesMax: 300 })]
+  ) {
+    assertEquals(execute(machine, "SET a 1"), OK);
+    assertEquals(execute(machine, "SET b 1"), OK);
+    assert(textOf(execute(machine, "SET c 1")).startsWith("OOM "));
+    assert(textOf(execute(machine, "APPEND a 1")).startsWith("OOM "));
+    assertEquals(execute(machine, "GET a"), "1");
+    assertEquals(execute(machine, "DEL a"), 1);
+    assertEquals(execute(machine, "SET c 1"), OK);
+  }
+});
+
+Deno.test("a key's deadline moves and is copied with it", () => {
+  const machine = machineAt(START_MS);
+  const deadlineMs = START_MS + 5000;
+  execute(machine, `SET a v PXAT ${deadlineMs}`);
+  execute(machine, "COPY a b");
+  execute(machine, "RENAME a c");
+  for (const key of ["b", "c"]) assertEquals(execute(machine, `PEXPIRETIME ${key}`), deadlineMs);
+  execute(machine, "SET d v");
+  execute(machine, "RENAME d c");
+  assertEquals(execute(machine, "TTL c"), -1);
+  assertEquals(execute(machine, "RENAMENX c c"), 0);
+  assertEquals(execute(machine, "RENAME c c"), OK);
+  assertEquals(execute(machine, "GET c"), "v");
+});

@@ -1,0 +1,71 @@
+import { assert, assertEquals, assertInstanceOf } from "@std/assert";
+import { ErrorReply } from "../resp/reply.ts";
+import { unknownSubcommand } from "./request_errors.ts";
+import { checkRequest, COMMANDS, keysOf, lookup } from "./table.ts";
+
+function errorOf(...args: string[]): string {
+  const result = checkRequest(args);
+  assertInstanceOf(result, ErrorReply);
+  return result.text;
+}
+
+function keys(...args: string[]): string[] {
+  const command = lookup(args[0] ?? "");
+  assert(command !== undefined);
+  return keysOf(command, args);
+}
+
+Deno.test("commands are found in any case, and nothing else is", () => {
+  for (const name of ["get", "GET", "gEt"]) assertEquals(lookup(name)?.name, "get");
+  for (const name of ["", "gett", "__proto__", "constructor", "get\0", "x".repeat(1e6)]) {
+    assertEquals(lookup(name), undefined);
+  }
+});
+
+Deno.test("every row is whole: lower-case and unique names, handlers where they belong", () => {
+  const names = COMMANDS.map(({ name }) => name);
+  assertEquals(names, [...new Set(names)].sort());
+  for (const { name, kind, run, arity, keys, summary } of COMMANDS) {
+    assertEquals(name, name.toLowerCase());
+    assertEquals(run === undefined, kind === "local", name);
+    assert(arity !== 0 && !summary.endsWith("."), name);
+    assert(keys === null || keys.first < Math.abs(arity), name);
+  }
+});
+
+Deno.test("keys are found by their positions", () => {
+  assertEquals(keys("GET", "a"), ["a"]);
+  assertEquals(keys("DEL", "a", "b", "a"), ["a", "b", "a"]);
+  assertEquals(keys("MSET", "a", "1", "b", "2"), ["a", "b"]);
+  assertEquals(keys("COPY", "a", "b", "REPLACE"), ["a", "b"]);
+  assertEquals(keys("SET", "a", "1", "EX", "5"), ["a"]);
+  assertEquals(keys("PING"), []);
+});
+
+Deno.test("a wrong number of arguments is refused in Redis's words", () => {
+  assertEquals(errorOf("GET"), "ERR wrong number of arguments for 'get' command");
+  assertEquals(errorOf("gEt", "a", "b"), "ERR wrong number of arguments for 'get' command");
+  assertEquals(errorOf("SET", "a"), "ERR wrong number of arguments for 'set' command");
+  assertEquals(checkRequest(["SET", "a", "1", "NX"]), lookup("set"));
+});
+
+Deno.test("an unknown command is refused in Redis's words, cut to size and without line breaks", () => {
+  const beginning = "with args beginning with: ";
+  assertEquals(errorOf("foo"), `ERR unknown command 'foo', ${beginning}`);
+  assertEquals(errorOf("foo", "a", "b c"), `ERR unknown command 'foo', ${beginning}'a' 'b c' `);
+  assertEquals(errorOf("a\r\nb", "c\n"), `ERR unknown command 'a  b', ${beginning}'c ' `);
+  assertEquals(errorOf("a\0b", "c\0d"), `ERR unknown command 'a', ${beginning}'c' `);
+  assertEquals(
+    errorOf("x".repeat(200), "y".repeat(100), "z".repeat(100), "never"),
+    `ERR unknown command '${"x".repeat(128)}', ${beginning}'${"y".repeat(100)}' '${
+      "z".repeat(25)
+    }' `,
+  );
+});
+
+Deno.test("an unknown subcommand is refused in Redis's words", () => {
+  assertEquals(
+    unknownSubcommand(["cluster", "nope"]).text,
+    "ERR unknown subcommand 'nope'. Try CLUSTER HELP.",
+  );
+});

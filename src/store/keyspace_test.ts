@@ -1,0 +1,236 @@
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import { type Random, randomInteger, seededRandom } from "../base/random.ts";
+import { EXPIRED_PER_STEP_MAX, Keyspace } from "./keyspace.ts";
+
+/** All that a keyspace is: its keys in order of position. */
+function stateOf(keyspace: Keyspace) {
+  const { slots } = keyspace.scan(0, keyspace.storedSize);
+  return slots.map(({ key, value, deadlineMs, position }) => ({
+    key,
+    value,
+    deadlineMs,
+    position,
+  }));
+}
+
+function keysOf(keyspace: Keyspace): string[] {
+  return stateOf(keyspace).map(({ key }) => key);
+}
+
+/** One random change. */
+function change(keyspace: Keyspace, random: Random): void {
+  const key = `k${randomInteger(random, 50)}`;
+  const slot = keyspace.find(key);
+  const choice = randomInteger(random, 10);
+  if (choice < 4) keyspace.set(key, `v${randomInteger(random, 1000)}`);
+  else if (choice < 6) keyspace.delete(key);
+  else if (choice === 6) keyspace.advanceTime(keyspace.timeMs + randomInteger(random, 20));
+  else if (slot !== undefined && choice === 7) keyspace.clearDeadline(slot);
+  else if (slot !== undefined) {
+    keyspace.setDeadline(slot, keyspace.timeMs + randomInteger(random, 200) - 10);
+  }
+}
+
+Deno.test("a keyspace behaves like a map with deadlines", () => {
+  const random = seededRandom(1);
+  const keyspace = new Keyspace();
+  const model = new Map<string, { value: string; deadlineMs: number | null }>();
+  for (let step = 0; step < 20_000; step++) {
+    const key = `k${randomInteger(random, 50)}`;
+    const slot = keyspace.find(key);
+    const expected = model.get(key);
+    assertEquals(slot?.value, expected?.value);
+    assertEquals(slot?.deadlineMs, expected?.deadlineMs);
+    switch (randomInteger(random, 5)) {
+      case 0:
+        keyspace.set(key, String(step));
+        model.set(key, { value: String(step), deadlineMs: null });
+        break;
+      case 1:
+        if (slot === undefined || expected === undefined) break;
+        keyspace.update(slot, String(step));
+        expected.value = String(step);
+        break;
+      case 2: {
+        if (slot === undefined || expected === undefined) break;
+        const deadlineMs = keyspace.timeMs + randomInteger(random, 100) - 5;
+        keyspace.setDeadline(slot, deadlineMs);
+        expected.deadlineMs = deadlineMs;
+        break;
+      }
+      case 3:
+        assertEquals(keyspace.delete(key), model.delete(key));
+        break;
+      case 4:
+        keyspace.advanceTime(keyspace.timeMs + randomInteger(random, 3));
+    }
+    for (const [modelKey, { deadlineMs }] of model) {
+      if (deadlineMs !== null && deadlineMs <= keyspace.timeMs) model.delete(modelKey);
+    }
+    assertEquals(keyspace.size, model.size);
+  }
+  assertEquals(keysOf(keyspace).sort(), [...model.keys()].sort());
+});
+
+Deno.test("equal calls give equal states, positions included", () => {
+  const [one, other] = [new Keyspace(), new Keyspace()];
+  const [random, sameRandom] = [seededRandom(2), seededRandom(2)];
+  for (let step = 0; step < 5000; step++) {
+    change(one, random);
+    change(other, sameRandom);
+  }
+  assertEquals(stateOf(one), stateOf(other));
+});
+
+Deno.test("reads change nothing", () => {
+  const [read, untouched] = [new Keyspace(), new Keyspace()];
+  const [random, sameRandom] = [seededRandom(3), seededRandom(3)];
+  for (let step = 0; step < 3000; step++) {
+    change(read, random);
+    change(untouched, sameRandom);
+    read.find(`k${step % 50}`);
+    read.scan(step % 7, 3);
+    read.keyNear(step);
+  }
+  assertEquals(stateOf(read), stateOf(untouched));
+});
+
+Deno.test("positions have no gaps", () => {
+  const random = seededRandom(4);
+  const keyspace = new Keyspace();
+  for (let step = 0; step < 5000; step++) change(keyspace, random);
+  const positions = stateOf(keyspace).map(({ position }) => position);
+  assertEquals(
+    positions,
+    Array.from({ length: keyspace.storedSize }, (_, index) => index).reverse(),
+  );
+});
+
+Deno.test("a scan meets every key that exists all the while", () => {
+  for (let seed = 0; seed < 200; seed++) {
+    const random = seededRandom(seed);
+    const keyspace = new Keyspace();
+    for (let key = 0; key < 60; key++) keyspace.set(`old${key}`, "");
+    const met = new Set<string>();
+    let cursor = 0;
+    do {
+      const step = keyspace.scan(cursor, 1 + randomInteger(random, 7));
+      for (const { key } of step.slots) met.add(key);
+      cursor = step.cursor;
+      for (let left = randomInteger(random, 4); left > 0; left--) {
+        keyspace.delete(`old${randomInteger(random, 40)}`);
+        keyspace.set(`new${randomInteger(random, 20)}`, "");
+        keyspace.delete(`new${randomInteger(random, 20)}`);
+      }
+    } while (cursor !== 0);
+    for (let key = 40; key < 60; key++) assert(met.has(`old${key}`), `seed ${seed}: old${key}`);
+  }
+});
+
+Deno.test("a scan looks at as many keys as it is told", () => {
+  const keyspace = new Keyspace();
+  for (let key = 0; key < 10; key++) keyspace.set(`k${key}`, "");
+  const first = keyspace.scan(0, 4);
+  assertEquals(first.slots.map(({ key }) => key), ["k9", "k8", "k7", "k6"]);
+  assertEquals(first.cursor, 6);
+  assertEquals(keyspace.scan(6, 6).cursor, 0);
+  assertEquals(keyspace.scan(99, 1).slots.map(({ key }) => key), ["k9"]);
+});
+
+Deno.test("a key ends when the log's time reaches its deadline, and not before", () => {
+  const keyspace = new Keyspace();
+  keyspace.advanceTime(1000);
+  keyspace.setDeadline(keyspace.set("k", "v"), 1500);
+  assertEquals(keyspace.nextDeadlineMs(), 1500);
+  keyspace.advanceTime(1499);
+  assertEquals(keyspace.find("k")?.value, "v");
+  keyspace.advanceTime(1500);
+  assertEquals(keyspace.find("k"), undefined);
+  assertEquals(keyspace.expiredCount, 1);
+  assertEquals(keyspace.nextDeadlineMs(), null);
+});
+
+Deno.test("time never goes back", () => {
+  const keyspace = new Keyspace();
+  keyspace.advanceTime(1000);
+  keyspace.advanceTime(10);
+  assertEquals(keyspace.timeMs, 1000);
+});
+
+Deno.test("a deadline that has come removes the key at once", () => {
+  const keyspace = new Keyspace();
+  keyspace.advanceTime(1000);
+  keyspace.setDeadline(keyspace.set("k", "v"), 1000);
+  assertEquals(keyspace.storedSize, 0);
+});
+
+Deno.test("of a storm of due keys each step removes a part, and the rest counts as absent", () => {
+  const keyspace = new Keyspace();
+  const count = 2 * EXPIRED_PER_STEP_MAX + 5;
+  for (let key = 0; key < count; key++) keyspace.setDeadline(keyspace.set(`k${key}`, ""), 10);
+  keyspace.set("stays", "");
+  keyspace.advanceTime(10);
+  assertEquals(keyspace.storedSize, count + 1 - EXPIRED_PER_STEP_MAX);
+  assertEquals(keyspace.size, 1);
+  assertEquals(keyspace.nextDeadlineMs(), 10);
+  assertEquals(keysOf(keyspace), ["stays"]);
+  for (let key = 0; key < count; key++) assertEquals(keyspace.find(`k${key}`), undefined);
+  for (let position = 0; position < 20; position++) {
+    assertEquals(keyspace.keyNear(position * 97), "stays");
+  }
+
+  const due = keyspace.volatileSize;
+  const [left] = Array.from({ length: count }, (_, key) => `k${key}`).sort().slice(-1);
+  assertEquals(keyspace.delete(left ?? ""), false, "a due key did not exist");
+  assertEquals(keyspace.volatileSize, due - 1, "but it is gone now");
+  keyspace.advanceTime(10);
+  keyspace.advanceTime(10);
+  assertEquals(keyspace.storedSize, 1);
+});
+
+Deno.test("setting a due key gives it a new life without a deadline", () => {
+  const keyspace = new Keyspace();
+  for (let key = 0; key <= EXPIRED_PER_STEP_MAX; key++) {
+    keyspace.setDeadline(keyspace.set(`k${String(key).padStart(5, "0")}`, ""), 10);
+  }
+  keyspace.advanceTime(10);
+  const last = `k${String(EXPIRED_PER_STEP_MAX).padStart(5, "0")}`;
+  assertEquals(keyspace.find(last), undefined);
+  keyspace.set(last, "new");
+  keyspace.advanceTime(20);
+  assertEquals(keyspace.find(last)?.value, "new");
+});
+
+Deno.test("a deadline that is set again and again leaves nothing behind", () => {
+  const keyspace = new Keyspace();
+  const slot = keyspace.set("k", "");
+  for (let deadlineMs = 1; deadlineMs < 1000; deadlineMs++) keyspace.setDeadline(slot, deadlineMs);
+  assertEquals(keyspace.volatileSize, 1);
+  keyspace.set("k", "");
+  assertEquals(keyspace.volatileSize, 0);
+});
+
+Deno.test("setting keeps the slot, and names such as __proto__ are keys like any other", () => {
+  const keyspace = new Keyspace();
+  for (const key of ["__proto__", "constructor", "toString", ""]) {
+    assertEquals(keyspace.find(key), undefined);
+    const slot = keyspace.set(key, "1");
+    assertStrictEquals(keyspace.set(key, "2"), slot);
+    assertEquals(keyspace.find(key)?.value, "2");
+    assert(keyspace.delete(key));
+    assertEquals(keyspace.find(key), undefined);
+  }
+});
+
+Deno.test("what is used goes back to nothing when everything is gone", () => {
+  const keyspace = new Keyspace();
+  const random = seededRandom(5);
+  for (let step = 0; step < 2000; step++) change(keyspace, random);
+  assert(keyspace.usedBytes > 0);
+  for (let key = 0; key < 50; key++) keyspace.delete(`k${key}`);
+  assertEquals(keyspace.usedBytes, 0);
+  keyspace.setDeadline(keyspace.set("k", "v"), 10 ** 15);
+  keyspace.clear();
+  assertEquals([keyspace.usedBytes, keyspace.size, keyspace.volatileSize], [0, 0, 0]);
+  assertEquals(keyspace.keyNear(0), null);
+});
