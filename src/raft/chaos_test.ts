@@ -2,7 +2,7 @@ import { Chaos } from "./testing/chaos.ts";
 
 const SEED_COUNT = 300;
 /** These meet with rare events: a late answer to an older read round, a longer log of an older term. */
-const KEPT_SEEDS = [451, 656];
+const KEPT_SEEDS = [396, 683];
 const STEP_COUNT = 4000;
 
 // One failing seed by itself: deno test --allow-read src/raft/chaos_test.ts -- --seed=N

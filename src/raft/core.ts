@@ -158,8 +158,8 @@ export class Core<T> {
   voteFor(candidate: NodeId): void {
     assert(this.#vote === null || this.#vote === candidate, "one vote in a term");
     assert(this.#role === "follower", "only a follower votes for another");
+    if (this.#vote === null) this.electionElapsed = 0; // a repeated request does not win time
     this.#vote = candidate;
-    this.electionElapsed = 0;
   }
 
   /**

@@ -10,6 +10,16 @@ export function campaign<T>(core: Core<T>): void {
   countVote(core, core.id, true);
 }
 
+/**
+ * Asks those again who have not answered (Raft paper §5.5): the request may be lost, or was ignored
+ * by a member that has only now given up the old leader.
+ */
+export function repeatVoteRequests<T>(core: Core<T>): void {
+  const type = core.role === "preCandidate" ? "preVote" : "vote";
+  const term = core.role === "preCandidate" ? core.term + 1 : core.term;
+  if (core.votes.has(core.id)) requestVotes(core, type, term);
+}
+
 /** Counts a member's first answer to this (pre-)candidate, and acts when a majority has spoken. */
 export function countVote<T>(core: Core<T>, from: NodeId, granted: boolean): void {
   if (!core.votes.has(from)) core.votes.set(from, granted);
@@ -57,6 +67,7 @@ function requestVotes<T>(core: Core<T>, type: VoteRequest["type"], term: number)
   const lastIndex = core.log.lastIndex();
   const lastTerm = core.log.lastTerm();
   for (const to of core.peers) {
+    if (core.votes.has(to)) continue;
     core.send({ type, from: core.id, to, term, lastIndex, lastTerm });
   }
 }

@@ -103,7 +103,11 @@ export function completeOptions<T>(options: RaftOptions<T>): Required<RaftOption
   return complete;
 }
 
-/** An election timeout in ticks, drawn from the range of `standing`. */
+/**
+ * An election timeout in ticks, drawn from the range of `standing`. One tick more than the range
+ * says: when the first node stands, the ticks of the others, which may lag by one, must have ended
+ * their patience too, or they ignore it.
+ */
 export function drawElectionTimeout(
   electionTicks: number,
   standing: Standing,
@@ -113,5 +117,5 @@ export function drawElectionTimeout(
     number,
     number,
   ];
-  return Math.floor(electionTicks * (from + width * random()));
+  return Math.floor(electionTicks * (from + width * random())) + 1;
 }

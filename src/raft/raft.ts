@@ -1,6 +1,12 @@
 import { assert } from "../base/assert.ts";
 import { Core } from "./core.ts";
-import { answerVoteRequest, campaign, countOwnVote, refuseVote } from "./election.ts";
+import {
+  answerVoteRequest,
+  campaign,
+  countOwnVote,
+  refuseVote,
+  repeatVoteRequests,
+} from "./election.ts";
 import { advanceCommit, appendProposals, hasCommittedInTerm, tickLeader } from "./leader.ts";
 import { isPossible } from "./message_guard.ts";
 import type { RaftOptions } from "./options.ts";
@@ -36,7 +42,13 @@ export class Raft<T> {
       core.refusedReads.push(readId);
     }
     core.electionElapsed++;
-    if (core.electionElapsed >= core.electionTimeout) campaign(core);
+    if (core.electionElapsed >= core.electionTimeout) {
+      campaign(core);
+    } else if (
+      core.role !== "follower" && core.electionElapsed % core.options.heartbeatTicks === 0
+    ) {
+      repeatVoteRequests(core);
+    }
   }
 
   /**

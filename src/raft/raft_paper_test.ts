@@ -41,7 +41,7 @@ Deno.test("paper 5.1: messages of an older term change nothing, and requests are
 });
 
 Deno.test("paper 5.2: one vote in a term, for the first who asks", () => {
-  const node = new LoneNode({ term: 1 });
+  const node = new LoneNode({ term: 2 });
   const granted = (from: string) => {
     const [reply] = node.step({ ...vote, term: 2, from });
     return reply?.type === "voteReply" && reply.granted;
@@ -92,20 +92,40 @@ Deno.test("paper 5.2: election timeouts are spread over the range of the standin
     const drawn = Array.from({ length: 1000 }, () => drawElectionTimeout(100, standing, random));
     return [Math.min(...drawn), Math.max(...drawn)];
   };
-  assertEquals(range("eager"), [100, 124]);
-  assertEquals(range("normal"), [100, 199]);
-  assertEquals(range("reluctant"), [200, 299]);
+  assertEquals(range("eager"), [101, 125]);
+  assertEquals(range("normal"), [101, 200]);
+  assertEquals(range("reluctant"), [201, 300]);
 });
 
 Deno.test("paper 5.2: a new timeout is drawn each time, so that split votes do not repeat", () => {
   const node = new LoneNode({ term: 1, options: { electionTicks: 100 } });
   const stands: number[] = [];
   for (let tick = 1; tick < 2000; tick++) {
-    if (node.tick(1).some((message) => message.type === "preVote")) stands.push(tick);
+    if (!node.tick(1).some((message) => message.type === "preVote")) continue;
+    stands.push(tick);
+    for (const from of ["2", "3"]) {
+      node.step({ type: "preVoteReply", from, term: 1, granted: false });
+    }
   }
   const gaps = stands.map((tick, i) => tick - (stands[i - 1] ?? 0));
   assert(new Set(gaps).size > gaps.length / 2, `gaps ${gaps}`);
-  assert(gaps.every((gap) => gap >= 100 && gap < 200), `gaps ${gaps}`);
+  assert(gaps.every((gap) => gap > 100 && gap <= 200), `gaps ${gaps}`);
+});
+
+Deno.test("paper 5.5: requests for votes that stay unanswered are repeated", () => {
+  const node = new LoneNode({ term: 1 });
+  const asked = (messages: readonly { type: string; to: string }[]) =>
+    messages.map(({ type, to }) => `${type} ${to}`);
+  node.node.raft.campaign();
+  assertEquals(asked(node.settle()), ["preVote 2", "preVote 3"]);
+  assertEquals(asked(node.tick(2)), ["preVote 2", "preVote 3"]);
+  assertEquals(asked(node.step({ type: "preVoteReply", term: 2, granted: true })), [
+    "vote 2",
+    "vote 3",
+  ]);
+  node.step({ type: "voteReply", term: 2, granted: false });
+  assertEquals(asked(node.tick(1)), []);
+  assertEquals(asked(node.tick(1)), ["vote 3"]);
 });
 
 Deno.test("paper 5.3: an append is refused where the entry before it does not match", () => {
@@ -133,6 +153,7 @@ Deno.test("paper 5.3: entries that conflict are cut off, with all that follow; o
     assert(reply?.type === "appendReply" && reply.accepted);
     assertEquals(reply.index, prevIndex + sent.length);
     assertEquals(node.node.log.durableEntries.map((entry) => entry.term), result);
+    assertEquals(node.status().lastIndex, result.length);
   }
 });
 

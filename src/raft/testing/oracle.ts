@@ -36,9 +36,11 @@ export class Oracle {
     if (message.type === "preVote" || message.type === "preVoteReply") return;
     const { log } = this.#node(message.from);
     if (log.hardState.term < message.term) fail("term not durable", message);
-    if (message.type === "vote") this.#voted(message.term, message.from, message.from);
-    if (message.type === "voteReply" && message.granted) {
-      this.#voted(message.term, message.from, message.to);
+    const candidate = candidateOf(message);
+    if (candidate !== null) {
+      this.#voted(message.term, message.from, candidate);
+      const { term, vote } = log.hardState;
+      if (term === message.term && vote !== candidate) fail("vote not durable", message);
     }
     if (message.type === "appendReply" && message.accepted) {
       if (message.index > log.durableEntries.length) fail("entries not durable", message);
@@ -157,6 +159,12 @@ export class Oracle {
     assert(node !== undefined, `no node ${id}`);
     return node;
   }
+}
+
+/** For whom the sender votes with this message, if it does. */
+function candidateOf(message: TestMessage): NodeId | null {
+  if (message.type === "vote") return message.from;
+  return message.type === "voteReply" && message.granted ? message.to : null;
 }
 
 function fail(what: string, message: TestMessage): never {
