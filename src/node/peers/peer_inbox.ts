@@ -1,5 +1,4 @@
 import { messageOf } from "../../base/errors.ts";
-import type { Logger } from "../../base/logger.ts";
 import type { Message, NodeId } from "../../raft/types.ts";
 import type { Clock } from "../clock.ts";
 import type { Batch, LogEntry } from "../entry.ts";
@@ -23,7 +22,8 @@ export interface PeerInboxOptions {
   readonly self: NodeId;
   readonly frameBytesMax: number;
   readonly clock: Clock;
-  readonly logger: Logger;
+  /** The connection is being closed for this reason. */
+  readonly onRefusal: (who: string, remote: string, reason: string) => void;
   /** Says whether this peer may speak to us. @throws {ProtocolError} when not */
   readonly onHello: (hello: Hello) => void;
   readonly onMessage: (message: Message<Batch>) => void;
@@ -75,9 +75,7 @@ export class PeerInbox {
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       const who = this.#peer ?? "an unknown node";
-      this.#options.logger.warn(
-        `closed the connection of ${who} at ${this.#stream.remote}: ${messageOf(error)}`,
-      );
+      this.#options.onRefusal(who, this.#stream.remote, error.message);
       this.close();
       return;
     }

@@ -26,6 +26,10 @@ export interface PeerTransportOptions {
   readonly logger: Logger;
 }
 
+/** How long the same refusal is not logged again. */
+const SAME_REFUSAL_MS = 60_000;
+const REFUSALS_MAX = 1_000;
+
 /** Who is told what the peers say. */
 export interface PeerHandler {
   message(message: Message<Batch>): void;
@@ -41,6 +45,8 @@ export class PeerTransport {
   readonly #handler: PeerHandler;
   readonly #links = new Map<NodeId, PeerLink>();
   readonly #inboxes = new Set<PeerInbox>();
+  /** When each refusal was last logged. */
+  readonly #refusals = new Map<string, number>();
   #listener: Listener | null = null;
 
   constructor(options: PeerTransportOptions, handler: PeerHandler) {
@@ -57,7 +63,7 @@ export class PeerTransport {
           self: this.#options.id,
           frameBytesMax: this.#options.frameBytesMax,
           clock: this.#options.clock,
-          logger: this.#options.logger,
+          onRefusal: (who, remote, reason) => this.#refused(who, remote, reason),
           onHello: (hello) => this.#greeted(hello),
           onMessage: (message) => this.#handler.message(message),
           onClose: (inbox) => this.#inboxes.delete(inbox),
@@ -106,6 +112,17 @@ export class PeerTransport {
       random,
       onLost: () => this.#handler.unreachable(peer),
     });
+  }
+
+  /** One line, but not again and again: whoever is refused keeps dialling. */
+  #refused(who: string, remote: string, reason: string): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    const refusal = `${who}: ${reason}`;
+    const lastMs = this.#refusals.get(refusal) ?? -Infinity;
+    if (nowMs - lastMs < SAME_REFUSAL_MS) return;
+    if (this.#refusals.size >= REFUSALS_MAX) this.#refusals.clear();
+    this.#refusals.set(refusal, nowMs);
+    this.#options.logger.warn(`closed the connection of ${who} at ${remote}: ${reason}`);
   }
 
   #greeted(hello: Hello): void {

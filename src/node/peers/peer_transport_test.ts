@@ -82,10 +82,12 @@ Deno.test("messages and entries arrive in order, and addresses are announced", a
 });
 
 Deno.test("another cluster's node is turned away with one line", async () => {
-  const { first, second } = await pair("c2");
+  const { clock, first, second } = await pair("c2");
+  clock.advance(10_000); // it dials again and again
   first.transport.send(heartbeat(1));
   first.transport.flush();
   assertEquals(second.messages, []);
+  assertEquals(second.logged.length, 1);
   assertMatch(second.logged[0] ?? "", /node n1 belongs to another cluster, c1/);
 });
 
