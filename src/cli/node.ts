@@ -136,6 +136,7 @@ async function startNode(values: NodeValues): Promise<RunningNode> {
     members: first,
     logger,
     onFailure: (error) => {
+      node.stop(); // nothing is acknowledged any more
       failure.reject(
         new UserError(`Cannot go on, the log in ${directory} failed: ${error.message}`),
       );
@@ -146,7 +147,7 @@ async function startNode(values: NodeValues): Promise<RunningNode> {
 
   const machine = new StateMachine({ stringBytesMax: VALUE_BYTES_MAX });
   const clientAddress = { host: advertise, port };
-  const node = new Node({
+  const node: Node = new Node({
     id,
     members,
     clientAddress,

@@ -90,6 +90,7 @@ export class Node implements PeerHandler {
   #peers: Peers | null = null;
   #role: Role = "follower";
   #term = 0;
+  #leaderId: NodeId | null = null;
   #reported = "";
   #isScheduled = false;
   #isStopped = false;
@@ -172,7 +173,8 @@ export class Node implements PeerHandler {
 
   /** Whether this node leads in exactly this term. */
   leadsIn(term: number): boolean {
-    return this.#isLeader && this.#raft.status().term === term;
+    const status = this.#raft.status();
+    return status.role === "leader" && status.term === term;
   }
 
   /** How a request for this slot is refused here and now; `null` when this node leads. */
@@ -318,6 +320,7 @@ export class Node implements PeerHandler {
   #carryOut(ready: Ready<Batch>): void {
     for (const message of ready.messages) this.#peers?.send(message);
     this.#persist(ready);
+    if (this.#isStopped) return; // the log failed
     for (const entry of ready.committed) this.#apply(entry);
     for (const read of ready.reads) this.#reads.confirm(read);
     if (ready.refusedReads.length > 0) this.#askedMs = -Infinity; // asked again at the next tick
@@ -341,13 +344,16 @@ export class Node implements PeerHandler {
   }
 
   #noteRole(): void {
-    const { role, term } = this.#raft.status();
-    const wasLeader = this.#isLeader;
-    const isSame = role === this.#role && term === this.#term;
+    const { role, term, leaderId } = this.#raft.status();
+    const isSame = role === this.#role && term === this.#term && leaderId === this.#leaderId;
+    if (isSame) return;
+    const hasSteppedDown = this.#isLeader && (role !== "leader" || term !== this.#term);
     this.#role = role;
     this.#term = term;
-    if (isSame) return;
-    if (wasLeader) this.#steppedDown();
+    this.#leaderId = leaderId;
+    if (hasSteppedDown) this.#steppedDown();
+    const hasReadsToAsk = leaderId !== null && this.#reads.unconfirmedCount > 0;
+    if (hasReadsToAsk) this.#askForReadIndex(this.#clock.monotonicMs());
   }
 
   /** Nothing taken from clients may be lost in silence when leadership ends. */
