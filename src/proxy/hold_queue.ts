@@ -1,0 +1,120 @@
+import { ClientList } from "./client_list.ts";
+import type { ClientQueue, WaitingTotals } from "./client_queue.ts";
+import type { ProxyLimits } from "./limits.ts";
+import { heldTooLong, holdIsFull, type ProxyRequest } from "./proxy_request.ts";
+
+/** How often and how long requests were held, for `INFO`. */
+export interface HoldStatistics {
+  readonly heldNow: number;
+  /** Times in which at least one request was held, the present one included. */
+  readonly count: number;
+  readonly totalMs: number;
+  readonly longestMs: number;
+  /** Requests answered with an error because a limit of holding was reached. */
+  readonly refused: number;
+}
+
+/** The clients whose next request nobody can take at present, in order. */
+export class HoldQueue {
+  /** What waits at all clients, held or in their own order. */
+  readonly totals: WaitingTotals = { requests: 0, bytes: 0 };
+  readonly #limits: ProxyLimits;
+  readonly #clients = new ClientList();
+  #sinceMs: number | null = null;
+  #count = 0;
+  #totalMs = 0;
+  #longestMs = 0;
+  #refused = 0;
+
+  constructor(limits: ProxyLimits) {
+    this.#limits = limits;
+  }
+
+  get isEmpty(): boolean {
+    return this.#clients.size === 0;
+  }
+
+  holds(client: ClientQueue): boolean {
+    return client.listedOn === this.#clients;
+  }
+
+  hold(client: ClientQueue, nowMs: number): void {
+    this.#clients.push(client);
+    client.heldSinceMs = nowMs;
+    if (this.#sinceMs !== null) return;
+    this.#sinceMs = nowMs;
+    this.#count++;
+  }
+
+  /** Lets every client try again; those who cannot come back to their places. */
+  retry(nowMs: number, dispatch: (client: ClientQueue) => void): void {
+    for (let left = this.#clients.size; left > 0; left--) {
+      const client = this.#clients.shift();
+      if (client === null) break;
+      const { first, heldSinceMs } = client;
+      dispatch(client);
+      if (this.holds(client) && client.first === first) client.heldSinceMs = heldSinceMs;
+    }
+    if (this.isEmpty) this.#ended(nowMs);
+  }
+
+  /**
+   * Answers those who were held for too long.
+   *
+   * @param leaderlessSinceMs since when no leader is known; `Infinity` while one is
+   */
+  expire(nowMs: number, leaderlessSinceMs: number): void {
+    for (const client of this.#clients) {
+      const sinceMs = Math.min(client.heldSinceMs, leaderlessSinceMs);
+      for (let request = client.first; request !== null; request = client.first) {
+        const heldMs = nowMs - this.#heldFrom(request, sinceMs);
+        if (heldMs <= this.#limits.holdMsMax) break;
+        client.dropFirst().settle(heldTooLong(heldMs));
+        this.#refused++;
+      }
+    }
+  }
+
+  /** The error for one request more of so many bytes; `null` while there is room. */
+  refusal(bytes: number): string | null {
+    const { holdRequestsMax, holdBytesMax } = this.#limits;
+    const { totals } = this;
+    if (totals.requests >= holdRequestsMax) {
+      return holdIsFull(`${holdRequestsMax} requests`, "--hold-requests-max");
+    }
+    if (totals.bytes + bytes > holdBytesMax) {
+      return holdIsFull(`${holdBytesMax} bytes`, "--hold-bytes-max");
+    }
+    return null;
+  }
+
+  /** A request was refused at once. */
+  countRefusal(): void {
+    this.#refused++;
+  }
+
+  statistics(nowMs: number): HoldStatistics {
+    let heldNow = 0;
+    for (const client of this.#clients) heldNow += client.waitingCount;
+    const presentMs = this.#sinceMs === null ? 0 : nowMs - this.#sinceMs;
+    return {
+      heldNow,
+      count: this.#count,
+      totalMs: this.#totalMs + presentMs,
+      longestMs: Math.max(this.#longestMs, presentMs),
+      refused: this.#refused,
+    };
+  }
+
+  #heldFrom(request: ProxyRequest, sinceMs: number): number {
+    return request.wasRepeated ? request.arrivedMs : Math.max(request.arrivedMs, sinceMs);
+  }
+
+  #ended(nowMs: number): void {
+    if (this.#sinceMs === null) return;
+    const heldMs = nowMs - this.#sinceMs;
+    this.#sinceMs = null;
+    this.#totalMs += heldMs;
+    this.#longestMs = Math.max(this.#longestMs, heldMs);
+  }
+}

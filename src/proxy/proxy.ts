@@ -1,0 +1,149 @@
+import type { Logger } from "../base/logger.ts";
+import type { Random } from "../base/random.ts";
+import type { Cancel, Clock } from "../node/clock.ts";
+import type { Address, Network } from "../node/network.ts";
+import type { ClientLimits } from "../server/limits.ts";
+import { listen, type RespListener } from "../server/listener.ts";
+import type { ProcessFacts } from "../server/node_info.ts";
+import { DEFAULT_PROXY_LIMITS, type ProxyLimits } from "./limits.ts";
+import { ProxySessions } from "./proxy_sessions.ts";
+import { type ProxyStatus, proxyStatus } from "./proxy_view.ts";
+import { Router } from "./router.ts";
+import { Topology } from "./topology.ts";
+import { Watchers } from "./watchers.ts";
+
+const TICK_MS = 20;
+
+export interface ProxyCoreOptions {
+  /** Nodes to begin with; one is enough to find the others. */
+  readonly seeds: readonly Address[];
+  readonly network: Network;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** @default DEFAULT_PROXY_LIMITS */
+  readonly limits?: Partial<ProxyLimits>;
+}
+
+/** The proxy without its clients' sockets: watches the nodes and routes requests. */
+export class ProxyCore {
+  readonly topology: Topology;
+  readonly router: Router;
+  readonly #options: ProxyCoreOptions;
+  readonly #watchers: Watchers;
+  #cancelTick: Cancel | null = null;
+  #tickedMs = 0;
+  #announced = "";
+
+  constructor(options: ProxyCoreOptions) {
+    const limits = { ...DEFAULT_PROXY_LIMITS, ...options.limits };
+    this.#options = options;
+    this.topology = new Topology(limits.silenceMsMax);
+    this.router = new Router({ ...options, limits, topology: this.topology });
+    this.#watchers = new Watchers({
+      ...options,
+      topology: this.topology,
+      intervalMs: limits.watchIntervalMs,
+      changed: () => this.#changed(),
+    });
+  }
+
+  start(): void {
+    this.#tickedMs = this.#options.clock.monotonicMs();
+    this.#watchers.start();
+    this.#scheduleTick();
+  }
+
+  stop(): void {
+    this.#cancelTick?.();
+    this.#watchers.stop();
+    this.router.stop();
+  }
+
+  status(): ProxyStatus {
+    return proxyStatus(this.topology, this.router, this.#options.clock);
+  }
+
+  #changed(): void {
+    const { leader } = this.topology;
+    const text = leader === null ? "" : `${leader.label} leads in term ${leader.state?.term}`;
+    if (text !== this.#announced) {
+      this.#announced = text;
+      if (text === "") this.#options.logger.warn("no leader, requests are held");
+      else this.#options.logger.info(text);
+    }
+    this.router.topologyChanged();
+  }
+
+  #scheduleTick(): void {
+    this.#cancelTick = this.#options.clock.after(TICK_MS, () => {
+      this.#tick();
+      this.#scheduleTick();
+    });
+  }
+
+  #tick(): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    const elapsedMs = nowMs - this.#tickedMs;
+    this.#tickedMs = nowMs;
+    // When this process itself was late, what the nodes sent meanwhile has not been read yet.
+    const awakeMs = Math.min(elapsedMs, 2 * TICK_MS);
+    const silent = this.topology.pass(awakeMs);
+    for (const node of silent) this.#options.logger.warn(`node ${node.label} does not answer`);
+    if (silent.length > 0) this.#changed();
+    this.#watchers.tick(nowMs, awakeMs);
+    this.router.tick(elapsedMs);
+  }
+}
+
+export interface ProxyOptions extends ProxyCoreOptions {
+  /** Where to listen for clients. */
+  readonly address: Address;
+  readonly clientLimits: ClientLimits;
+  readonly facts: ProcessFacts;
+  /** What `CONFIG GET` shows. */
+  readonly config: ReadonlyMap<string, string>;
+}
+
+/** A RESP router in front of the nodes. Keeps nothing on disk; as many may run as one likes. */
+export class Proxy {
+  readonly core: ProxyCore;
+  readonly listener: RespListener;
+
+  private constructor(core: ProxyCore, listener: RespListener) {
+    this.core = core;
+    this.listener = listener;
+  }
+
+  /** @throws {UserError} when the address cannot be listened on */
+  static async start(options: ProxyOptions): Promise<Proxy> {
+    const { address, clientLimits, clock, logger, random, facts, config } = options;
+    const core = new ProxyCore(options);
+    let listener: RespListener | null = null;
+    const sessions = new ProxySessions({
+      router: core.router,
+      status: () => core.status(),
+      listener: () => {
+        if (listener === null) throw new Error("Cannot look at clients: nobody listens yet");
+        return listener;
+      },
+      clock,
+      random,
+      facts,
+      config,
+    });
+    listener = await listen({ address, handler: sessions, limits: clientLimits, clock, logger });
+    core.start();
+    return new Proxy(core, listener);
+  }
+
+  status(): ProxyStatus {
+    return this.core.status();
+  }
+
+  /** Cuts all clients off and leaves the nodes. */
+  stop(): void {
+    this.listener.close();
+    this.core.stop();
+  }
+}

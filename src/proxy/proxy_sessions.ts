@@ -1,0 +1,103 @@
+import { checkRequest, lookup } from "../commands/table.ts";
+import { assert } from "../base/assert.ts";
+import { randomInteger } from "../base/random.ts";
+import type { Clock } from "../node/clock.ts";
+import { ErrorReply, type Reply } from "../resp/reply.ts";
+import type { Connection } from "../server/connection.ts";
+import type { RequestHandler, RespListener } from "../server/listener.ts";
+import { type ProcessCommands, runLocal } from "../server/local_commands.ts";
+import type { ProcessFacts } from "../server/node_info.ts";
+import type { PendingReply } from "../server/pending_reply.ts";
+import type { Random } from "../base/random.ts";
+import type { ClientQueue } from "./client_queue.ts";
+import { proxyCluster } from "./proxy_cluster.ts";
+import { proxyInfo } from "./proxy_info.ts";
+import type { ProxyStatus } from "./proxy_view.ts";
+import type { Router } from "./router.ts";
+
+export interface ProxySessionsOptions {
+  readonly router: Router;
+  readonly status: () => ProxyStatus;
+  /** Available as soon as there is a client. */
+  readonly listener: () => RespListener;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly facts: ProcessFacts;
+  readonly config: ReadonlyMap<string, string>;
+}
+
+/** Answers the clients of a proxy: local commands here, reads and writes by way of the router. */
+export class ProxySessions implements RequestHandler, ProcessCommands {
+  readonly clock: Clock;
+  readonly config: ReadonlyMap<string, string>;
+  readonly #options: ProxySessionsOptions;
+  readonly #clients = new Map<Connection, ClientQueue>();
+  readonly #id: string;
+
+  constructor(options: ProxySessionsOptions) {
+    this.clock = options.clock;
+    this.config = options.config;
+    this.#options = options;
+    const digits = Array.from({ length: 40 }, () => randomInteger(options.random, 16).toString(16));
+    this.#id = digits.join("");
+  }
+
+  get connections(): ReadonlyMap<number, Connection> {
+    return this.#options.listener().connections;
+  }
+
+  handle(connection: Connection, args: string[], reply: PendingReply): void {
+    const command = checkRequest(args);
+    if (command instanceof ErrorReply) return reply.settle(command);
+    connection.lastCommand = command.name;
+    connection.lastRequestMs = this.clock.nowMs();
+    if (command.kind !== "local") {
+      return this.#options.router.submit(this.#client(connection), command, args, reply);
+    }
+    runLocal(this, command.name, args, reply);
+    this.#options.router.expect(connection.protocol);
+  }
+
+  closed(connection: Connection): void {
+    const client = this.#clients.get(connection);
+    if (client === undefined) return;
+    this.#clients.delete(connection);
+    this.#options.router.closeClient(client);
+  }
+
+  hello(): { mode: string; role: string } {
+    return { mode: "cluster", role: "master" };
+  }
+
+  info(sections: readonly string[]): string {
+    const { status, listener, facts, clock } = this.#options;
+    const sources = { status: status(), listener: listener(), facts, nowMs: clock.nowMs() };
+    return proxyInfo(sources, sections);
+  }
+
+  role(): Reply {
+    return ["master", this.#options.status().leader?.commitIndex ?? 0, []];
+  }
+
+  cluster(connection: Connection, args: readonly string[], _reply: PendingReply): Reply {
+    const sources = { status: this.#options.status(), id: this.#id, local: connection.local };
+    return proxyCluster(sources, args);
+  }
+
+  /** Asked of the leader over a connection of its own: it may take long, and others share theirs. */
+  wait(connection: Connection, replicas: number, timeoutMs: number, reply: PendingReply): void {
+    const command = lookup("wait");
+    assert(command !== undefined, "WAIT is not in the command table");
+    const args = ["WAIT", String(replicas), String(timeoutMs)];
+    this.#options.router.submit(this.#client(connection), command, args, reply);
+  }
+
+  #client(connection: Connection): ClientQueue {
+    let client = this.#clients.get(connection);
+    if (client === undefined) {
+      client = this.#options.router.openClient();
+      this.#clients.set(connection, client);
+    }
+    return client;
+  }
+}

@@ -1,0 +1,229 @@
+import type { Logger } from "../base/logger.ts";
+import type { Random } from "../base/random.ts";
+import type { Command } from "../commands/command.ts";
+import type { Clock } from "../node/clock.ts";
+import type { Network } from "../node/network.ts";
+import type { Protocol } from "../resp/encode.ts";
+import { ClientQueue } from "./client_queue.ts";
+import { HoldQueue } from "./hold_queue.ts";
+import type { ProxyLimits } from "./limits.ts";
+import { ProxyRequest, refusalOf, type ReplySink } from "./proxy_request.ts";
+import type { Topology } from "./topology.ts";
+import type { Upstream } from "./upstream.ts";
+import { UpstreamPool, type UpstreamPoolEvents } from "./upstream_pool.ts";
+
+/** How many requests one client sends in a row when others wait for the same connection. */
+const BURST = 64;
+
+export interface RouterOptions {
+  readonly topology: Topology;
+  readonly network: Network;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly limits: ProxyLimits;
+}
+
+/**
+ * Decides which request goes where and when. Writes go to the leader, over connections fenced to its
+ * term; reads to whoever answers soonest. A client's requests that are under way are all on one
+ * connection. What nobody can take is held, and tried again whenever something changes.
+ */
+export class Router implements UpstreamPoolEvents {
+  readonly hold: HoldQueue;
+  readonly pool: UpstreamPool;
+  readonly #options: RouterOptions;
+  #leaderlessSinceMs: number;
+  #isStopped = false;
+
+  constructor(options: RouterOptions) {
+    this.#options = options;
+    this.hold = new HoldQueue(options.limits);
+    this.pool = new UpstreamPool({ ...options, events: this });
+    this.#leaderlessSinceMs = options.clock.monotonicMs();
+  }
+
+  openClient(): ClientQueue {
+    return new ClientQueue(this.hold.totals);
+  }
+
+  closeClient(client: ClientQueue): void {
+    client.close();
+    if (client.upstream?.isDedicated) client.upstream.destroy("the client is gone");
+  }
+
+  /** A client speaks this version: connections for it are opened in good time. */
+  expect(protocol: Protocol): void {
+    this.pool.expect(protocol);
+  }
+
+  /** Takes a read, a write or a `WAIT`; the sink gets the answer, perhaps before this returns. */
+  submit(
+    client: ClientQueue,
+    command: Command,
+    args: readonly string[],
+    sink: ReplySink,
+  ): void {
+    const nowMs = this.#nowMs();
+    const request = new ProxyRequest(client, command, args, sink, nowMs);
+    this.expect(request.protocol);
+    const refusal = this.hold.refusal(request.bytes);
+    if (refusal !== null && !this.#couldSend(client, request, nowMs)) {
+      this.hold.countRefusal();
+      return request.settle(refusal);
+    }
+    client.add(request);
+    this.#dispatch(client, nowMs);
+  }
+
+  /** Nodes have come, gone, or changed their roles. */
+  topologyChanged(): void {
+    if (this.#isStopped) return;
+    const nowMs = this.#nowMs();
+    const isLeaderless = this.#options.topology.leader === null;
+    this.#leaderlessSinceMs = isLeaderless ? Math.min(this.#leaderlessSinceMs, nowMs) : Infinity;
+    this.pool.update();
+    this.#retryHeld();
+  }
+
+  /** To be called every 20 ms or so. @param elapsedMs since the last time */
+  tick(elapsedMs: number): void {
+    const nowMs = this.#nowMs();
+    this.pool.tick(nowMs, elapsedMs);
+    this.hold.expire(nowMs, this.#leaderlessSinceMs);
+    this.#retryHeld();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.pool.stop();
+  }
+
+  // What the connections tell.
+
+  ready(upstream: Upstream): void {
+    if (this.#isStopped) return;
+    upstream.links.opened(upstream);
+    this.pool.update();
+    this.#retryHeld();
+  }
+
+  answered(upstream: Upstream, request: ProxyRequest, text: string): void {
+    const refusal = refusalOf(text);
+    if (refusal !== null) this.#refused(upstream, refusal);
+    const { client } = request;
+    client.answered(request, text);
+    if (client.hasMore && client.isIdle) this.#continue(client);
+    if (upstream.isDedicated) upstream.destroy("its request is answered");
+  }
+
+  settled(upstream: Upstream): void {
+    const nowMs = this.#nowMs();
+    upstream.links.settled(upstream, nowMs);
+    while (upstream.waiters.first !== null) {
+      const request = upstream.waiters.first.first;
+      if (request !== null && upstream.isAccepting && upstream.isFullFor(request.bytes)) return;
+      const client = upstream.waiters.shift();
+      if (client !== null) this.#dispatch(client, nowMs, BURST);
+    }
+    if (!upstream.isAccepting && upstream.underWay === 0) upstream.destroy("its term is over");
+  }
+
+  closed(upstream: Upstream, reason: string): void {
+    this.pool.closed(upstream, this.#nowMs());
+    if (reason.startsWith("sent ")) {
+      this.#options.logger.warn(`node ${upstream.links.node.label} ${reason}`);
+    }
+    const clients = new Set<ClientQueue>();
+    for (const { request, wasWritten } of upstream.takeLost()) {
+      request.client.lost(request, wasWritten && !upstream.isOver ? "maybe" : "no");
+      clients.add(request.client);
+    }
+    if (upstream.isDedicated && clients.size > 0) upstream.links.pause(this.#nowMs());
+    for (const client of clients) this.#continue(client);
+    this.retired(upstream);
+  }
+
+  takenBack(requests: readonly ProxyRequest[]): void {
+    const clients = new Set<ClientQueue>();
+    for (const request of requests) {
+      request.client.lost(request, "no");
+      clients.add(request.client);
+    }
+    for (const client of clients) this.#continue(client);
+  }
+
+  retired(upstream: Upstream): void {
+    const nowMs = this.#nowMs();
+    for (let left = upstream.waiters.size; left > 0; left--) {
+      const client = upstream.waiters.shift();
+      if (client !== null) this.#dispatch(client, nowMs);
+    }
+  }
+
+  // Where requests go.
+
+  #nowMs(): number {
+    return this.#options.clock.monotonicMs();
+  }
+
+  /** Sends what the client may send now. */
+  #dispatch(client: ClientQueue, nowMs: number, burstMax = Infinity): void {
+    if (client.listedOn !== null || this.#isStopped) return;
+    for (let sent = 0;; sent++) {
+      const request = client.first;
+      if (request === null) return;
+      const upstream = this.#route(client, request, nowMs);
+      if (upstream === "later") return;
+      if (upstream === null) return this.hold.hold(client, nowMs);
+      if (sent >= burstMax || upstream.isFullFor(request.bytes)) {
+        return upstream.waiters.push(client);
+      }
+      client.send(upstream);
+      request.sentMs = nowMs;
+      upstream.send(request);
+    }
+  }
+
+  /** Where the request goes; `later`: after what is under way; `null`: nobody can take it now. */
+  #route(client: ClientQueue, request: ProxyRequest, nowMs: number): Upstream | "later" | null {
+    if (!client.mayPipeline) return "later";
+    const current = client.upstream;
+    if (current !== null) {
+      const suits = current.isAccepting && current.protocol === request.protocol &&
+        !current.isDedicated && request.kind !== "wait" &&
+        (current.fenceTerm !== null || !request.isWrite);
+      return suits ? current : "later";
+    }
+    if (request.kind === "read") return this.pool.reader(request.protocol, nowMs);
+    if (request.kind === "write") return this.pool.writer(request.protocol);
+    return this.pool.dedicated(request.protocol, nowMs);
+  }
+
+  /** Whether a request would not have to be held. */
+  #couldSend(client: ClientQueue, request: ProxyRequest, nowMs: number): boolean {
+    if (this.hold.isEmpty && this.#options.topology.leader !== null) return true;
+    if (client.listedOn !== null || client.first !== null || request.kind === "wait") return false;
+    const upstream = this.#route(client, request, nowMs);
+    return upstream !== null && upstream !== "later";
+  }
+
+  /** Something of the client's has come to an end: goes on with what is left. */
+  #continue(client: ClientQueue): void {
+    const nowMs = this.#nowMs();
+    client.settleRepeating(nowMs, this.#options.limits.holdMsMax);
+    this.#dispatch(client, nowMs);
+  }
+
+  #retryHeld(): void {
+    const nowMs = this.#nowMs();
+    this.hold.retry(nowMs, (client) => this.#dispatch(client, nowMs, BURST));
+  }
+
+  #refused(upstream: Upstream, refusal: "moved" | "down" | "again"): void {
+    if (upstream.fenceTerm === null) return upstream.links.pause(this.#nowMs());
+    upstream.isSpent = true;
+    upstream.isAccepting = false;
+    if (refusal !== "again") upstream.isOver = true;
+  }
+}

@@ -1,0 +1,479 @@
+import { assert, assertEquals, assertGreater, assertLess, assertStringIncludes } from "@std/assert";
+import type { FakeNode } from "./testing/fake_node.ts";
+import { ProxyBench } from "./testing/proxy_bench.ts";
+
+function namesReceived(node: FakeNode): string[] {
+  return node.received.map(({ args }) => args.join(" "));
+}
+
+Deno.test("a pipeline of writes and reads is answered in program order", () => {
+  const bench = ProxyBench.ready();
+  const client = bench.client();
+  client.send("SET k 1", "GET k", "SET k 2", "GET k");
+  bench.advance(20);
+  assertEquals(client.replies, ["OK", "1", "OK", "2"]);
+  // Reads behind a write of the same client go to the leader, on the same connection.
+  const leader = bench.cluster.node(0);
+  assertEquals(namesReceived(leader), ["SET k 1", "GET k", "SET k 2", "GET k"]);
+  assertEquals(new Set(leader.received.map(({ connection }) => connection)).size, 1);
+});
+
+Deno.test("writes go to the leader, fenced to its term; reads to followers, unfenced", () => {
+  const bench = ProxyBench.ready();
+  const client = bench.client();
+  client.send("SET k 1");
+  bench.advance(20);
+  for (let i = 0; i < 10; i++) {
+    client.send("GET k");
+    bench.advance(20);
+  }
+  const [leader, ...followers] = bench.cluster.nodes;
+  assertEquals(leader?.received.map(({ args, connection }) => [args[0], connection.fenceTerm]), [
+    ["SET", 1],
+  ]);
+  const reads = followers.flatMap(({ received }) => received);
+  assertEquals(reads.length, 10);
+  assert(reads.every(({ args, connection }) => args[0] === "GET" && connection.fenceTerm === null));
+});
+
+Deno.test("a write behind reads that a follower has not answered waits for them", () => {
+  const bench = ProxyBench.ready();
+  for (const node of bench.cluster.nodes) node.isHolding = true;
+  const client = bench.client();
+  client.send("GET k", "GET k", "SET k 1", "GET k");
+  bench.advance(20);
+  const holder = bench.cluster.nodes.find(({ held }) => held.length > 0);
+  assertEquals(holder?.held.length, 2); // both on one connection
+  assertEquals(bench.cluster.node(0).received.length, 0);
+  holder?.release();
+  bench.advance(20);
+  assertEquals(namesReceived(bench.cluster.node(0)), ["SET k 1", "GET k"]);
+  bench.cluster.node(0).release();
+  bench.advance(20);
+  assertEquals(client.replies, ["nil", "nil", "OK", "1"]);
+});
+
+Deno.test("all that many clients send in one turn leaves in one write, and each gets its own", () => {
+  const bench = ProxyBench.ready();
+  const clients = Array.from({ length: 50 }, () => bench.client());
+  clients.forEach((client, i) => client.send(`SET k${i} ${i}`, `GET k${i}`));
+  bench.advance(20);
+  clients.forEach((client, i) => assertEquals(client.replies, ["OK", String(i)]));
+  const connection = bench.cluster.node(0).received[0]?.connection;
+  assertEquals(connection?.chunks.length, 2); // the fence, and everything else
+});
+
+Deno.test("clients of RESP3 get RESP3, over connections of their own", () => {
+  const bench = ProxyBench.ready();
+  const [second, third] = [bench.client(2), bench.client(3)];
+  second.send("GET nothing");
+  third.send("GET nothing");
+  bench.advance(20);
+  assertEquals([...second.texts, ...third.texts], ["$-1\r\n", "_\r\n"]);
+  third.send("SET k 1");
+  third.protocol = 2;
+  third.send("GET nothing");
+  bench.advance(20);
+  assertEquals(third.texts.slice(1), ["+OK\r\n", "$-1\r\n"]);
+});
+
+Deno.test("a leader dies: what it was sent is UNKNOWN, what it was not is held and then flows", () => {
+  const bench = ProxyBench.ready();
+  const client = bench.client();
+  bench.cluster.node(0).isHolding = true;
+  client.send("SET a 1", "SET a 2");
+  bench.advance(5);
+  bench.cluster.node(0).kill();
+  bench.advance(5);
+  assertEquals(client.replies, ["UNKNOWN", "UNKNOWN"]);
+  const other = bench.client();
+  other.send("SET b 1", "GET b", "SET b 2");
+  client.send("SET a 3");
+  bench.advance(300);
+  assertEquals([other.openCount, client.openCount], [3, 1]);
+  assertEquals(bench.core.status().holds.heldNow, 4);
+  bench.cluster.elect(1, 2);
+  bench.advance(20);
+  assertEquals(other.replies, ["OK", "1", "OK"]);
+  assertEquals(client.replies[2], "OK");
+  assertEquals(bench.cluster.executed, ["SET b 1", "SET b 2", "SET a 3"]);
+  const { count, heldNow, longestMs } = bench.core.status().holds;
+  assertEquals([count, heldNow], [1, 0]);
+  assertGreater(longestMs, 290);
+});
+
+Deno.test("a leader stops: writes wait for its answer until another leads, then are UNKNOWN", () => {
+  const bench = ProxyBench.ready();
+  const [writer, late] = [bench.client(), bench.client()];
+  const [old] = bench.cluster.nodes;
+  old?.stop();
+  writer.send("SET a 1");
+  bench.advance(260);
+  assertEquals(bench.core.topology.leader, null);
+  late.send("SET b 1");
+  bench.advance(500);
+  assertEquals([writer.replies, late.replies], [["…"], ["…"]]);
+  bench.cluster.elect(1, 2);
+  bench.advance(20);
+  assertEquals([writer.replies, late.replies], [["UNKNOWN"], ["OK"]]);
+  // It comes back and executes what it had: refused by its fence once it knows, and never answered.
+  old?.become({ role: "follower", term: 2, leaderId: "n2", isServing: true });
+  old?.resume();
+  bench.advance(100);
+  assertEquals(bench.cluster.executed, ["SET b 1"]);
+  assertEquals(writer.replies, ["UNKNOWN"]);
+});
+
+Deno.test("a stopped leader that comes back in time has its answers counted", () => {
+  const bench = ProxyBench.ready();
+  const client = bench.client();
+  bench.cluster.node(0).stop();
+  client.send("SET a 1");
+  bench.advance(400);
+  client.send("SET a 2");
+  bench.cluster.node(0).resume();
+  bench.advance(50);
+  assertEquals(client.replies, ["OK", "OK"]);
+  assertEquals(bench.cluster.executed, ["SET a 1", "SET a 2"]);
+});
+
+Deno.test("a stopped leader without a successor: its writes are UNKNOWN after the bound of holding", () => {
+  const bench = ProxyBench.ready();
+  const client = bench.client();
+  bench.cluster.nodes.forEach((node) => node.stop());
+  client.send("SET a 1", "SET a 2");
+  bench.advance(4_900);
+  assertEquals(client.openCount, 2);
+  bench.advance(300);
+  assertEquals(client.replies, ["UNKNOWN", "UNKNOWN"]);
+});
+
+Deno.test("a follower stops: its reads are asked elsewhere, and it gets no more", () => {
+  const bench = ProxyBench.ready();
+  const client = bench.client();
+  const followers = bench.cluster.nodes.slice(1);
+  followers.forEach((node) => node.isHolding = true);
+  client.send("GET k", "GET k");
+  bench.advance(5);
+  const stopped = followers.find(({ held }) => held.length === 2);
+  assert(stopped !== undefined);
+  stopped.stop();
+  followers.forEach((node) => node.isHolding = false);
+  bench.advance(300);
+  assertEquals(client.replies, ["nil", "nil"]);
+  const before = stopped.received.length;
+  for (let i = 0; i < 20; i++) client.send("GET k");
+  bench.advance(20);
+  assertEquals([client.openCount, stopped.received.length], [0, before]);
+  stopped.release();
+  stopped.resume();
+  bench.advance(50);
+  assertEquals(client.openCount, 0);
+});
+
+Deno.test("a leader stops: reads whose write is answered are asked elsewhere, and its answers stay in step", () => {
+  const bench = ProxyBench.ready();
+  const [reader, writer] = [bench.client(), bench.client()];
+  const leader = bench.cluster.node(0);
+  leader.isHolding = true;
+  reader.send("SET a 1", "GET a");
+  writer.send("SET b 1", "GET b");
+  bench.advance(5);
+  leader.release(1);
+  leader.stop();
+  bench.advance(300);
+  assertEquals([reader.replies, writer.replies], [["OK", "1"], ["…", "…"]]);
+  leader.resume();
+  leader.release();
+  bench.advance(20);
+  assertEquals(writer.replies, ["OK", "1"]);
+});
+
+Deno.test("reads behind a write of their client, lost with the leader, are asked of the next", () => {
+  const bench = ProxyBench.ready();
+  const client = bench.client();
+  bench.cluster.data.set("a", "old");
+  bench.cluster.node(0).isHolding = true;
+  // The read of `a` must not see the later write to `a`, which may have happened.
+  client.send("SET x 1", "GET b", "GET a", "SET a 2", "GET a");
+  bench.advance(5);
+  bench.cluster.node(0).kill();
+  bench.cluster.elect(1, 2);
+  bench.advance(30);
+  assertEquals(client.replies, ["UNKNOWN", "nil", "TRYAGAIN", "UNKNOWN", "old"]);
+});
+
+Deno.test("what a node refuses as not executed goes to the next leader, in order", () => {
+  const bench = ProxyBench.ready();
+  const client = bench.client();
+  bench.cluster.node(0).isHolding = true;
+  client.send("SET a 1", "GET a", "SET a 2", "GET a");
+  bench.advance(5);
+  bench.cluster.elect(2, 2);
+  bench.cluster.node(0).release();
+  bench.advance(50);
+  assertEquals(client.replies, ["OK", "1", "OK", "2"]);
+  assertEquals(bench.cluster.executed, ["SET a 1", "SET a 2"]);
+});
+
+Deno.test("a refused write is not repeated after a later one was executed", () => {
+  const bench = ProxyBench.ready();
+  const client = bench.client();
+  const leader = bench.cluster.node(0);
+  leader.isHolding = true;
+  client.send("SET a 1", "SET a 2", "GET b");
+  bench.advance(5);
+  leader.state = { ...leader.state, term: 2 }; // the fence refuses
+  leader.release(1);
+  leader.state = { ...leader.state, term: 1 }; // as if it refused only for want of room
+  leader.release();
+  bench.advance(50);
+  assertEquals(client.replies, ["TRYAGAIN", "OK", "nil"]);
+  assertEquals(bench.cluster.executed, ["SET a 2"]);
+  leader.isHolding = false;
+  client.send("SET a 3"); // over a new connection: the old one is spent
+  bench.advance(50);
+  assertEquals(client.replies[3], "OK");
+});
+
+Deno.test("a leader that loses and regains leadership executes nothing out of order", () => {
+  const bench = ProxyBench.ready();
+  const client = bench.client();
+  const leader = bench.cluster.node(0);
+  leader.isHolding = true;
+  client.send("SET a 1", "SET a 2");
+  bench.advance(5);
+  leader.become({ role: "leader", term: 3, leaderId: "n1", isServing: true });
+  leader.isHolding = false;
+  client.send("SET a 3");
+  bench.advance(5);
+  const other = bench.client();
+  other.send("SET b 1");
+  bench.advance(10);
+  assertEquals([client.openCount, other.openCount], [3, 0]); // nobody waits for the old term
+  leader.release();
+  bench.advance(100);
+  assertEquals(client.replies, ["OK", "OK", "OK"]);
+  assertEquals(bench.cluster.executed, ["SET b 1", "SET a 1", "SET a 2", "SET a 3"]);
+});
+
+Deno.test("holding is bounded in time, and the error tells how long it was", () => {
+  const bench = ProxyBench.ready({ limits: { holdMsMax: 1_000 } });
+  bench.cluster.nodes.forEach((node) => node.kill());
+  bench.advance(10);
+  const client = bench.client();
+  client.send("SET a 1", "GET a");
+  bench.advance(500);
+  client.send("SET a 2");
+  bench.advance(480);
+  assertEquals(client.openCount, 3);
+  bench.advance(60);
+  assertEquals(client.replies, ["CLUSTERDOWN", "CLUSTERDOWN", "…"]);
+  const heldMs = Number(
+    /^-CLUSTERDOWN no leader, held (\d+) ms\r\n$/.exec(client.texts[0] ?? "")?.[1],
+  );
+  assertGreater(heldMs, 999);
+  assertLess(heldMs, 1_050);
+});
+
+Deno.test("holding is bounded in count and bytes, and the error names the limit", () => {
+  const bench = ProxyBench.ready({ limits: { holdRequestsMax: 3, holdBytesMax: 200 } });
+  bench.cluster.nodes.forEach((node) => node.kill());
+  bench.advance(10);
+  const [first, second] = [bench.client(), bench.client()];
+  first.send("SET a 1", "SET a 2", "SET a 3", "SET a 4");
+  second.send("GET a");
+  assertEquals(first.replies, ["…", "…", "…", "CLUSTERDOWN"]);
+  assertStringIncludes(first.texts[3] ?? "", "3 requests are held already (--hold-requests-max)");
+  assertEquals(second.replies, ["CLUSTERDOWN"]);
+  first.close();
+  second.send(`SET a ${"x".repeat(300)}`);
+  assertStringIncludes(second.texts[1] ?? "", "200 bytes are held already (--hold-bytes-max)");
+  assertEquals(bench.core.status().holds.refused, 3);
+});
+
+Deno.test("a healthy cluster never refuses, however much waits for its turn", () => {
+  const bench = ProxyBench.ready({ limits: { holdRequestsMax: 10, windowRequestsMax: 4 } });
+  const client = bench.client();
+  for (let i = 0; i < 100; i++) client.send(`SET k ${i}`, "GET k");
+  bench.advance(1_000);
+  assertEquals(client.replies.filter((word) => word === "OK").length, 100);
+});
+
+Deno.test("after an election no more than a window is sent at once, to each client its share", () => {
+  const bench = ProxyBench.ready({ limits: { windowRequestsMax: 100 } });
+  bench.cluster.node(0).kill();
+  bench.advance(10);
+  const clients = Array.from({ length: 10 }, () => bench.client());
+  for (const client of clients) {
+    for (let i = 0; i < 300; i++) client.send(`SET k ${i}`);
+  }
+  const next = bench.cluster.node(1);
+  next.isHolding = true;
+  bench.cluster.elect(1, 2);
+  bench.advance(20);
+  assertEquals(next.held.length, 100);
+  for (let window = 0; window < 8; window++) {
+    next.release();
+    bench.advance(10);
+    assertEquals(next.held.length, 100);
+  }
+  assert(clients.every((client) => client.openCount < 300));
+  next.isHolding = false;
+  next.release();
+  bench.advance(200);
+  assert(clients.every(({ openCount }) => openCount === 0));
+});
+
+Deno.test("the window counts bytes under way, and they come back with the answers", () => {
+  const bench = ProxyBench.ready({ limits: { windowBytesMax: 1_000 } });
+  const leader = bench.cluster.node(0);
+  leader.isHolding = true;
+  const client = bench.client();
+  for (let i = 0; i < 60; i++) client.send(`SET k ${"x".repeat(70)}`);
+  for (let window = 0; window < 6; window++) {
+    bench.advance(10);
+    assertEquals(leader.held.length, 10);
+    leader.release();
+  }
+  bench.advance(10);
+  assertEquals(client.openCount, 0);
+});
+
+Deno.test("a leader that lets nobody in counts as none: what waits for it expires", () => {
+  const bench = new ProxyBench({ limits: { holdMsMax: 1_000 } });
+  bench.cluster.node(0).refusesFence = true;
+  bench.advance(100);
+  const client = bench.client();
+  client.send("SET a 1");
+  bench.advance(900);
+  assertEquals(client.replies, ["…"]);
+  bench.advance(200);
+  assertEquals(client.replies, ["CLUSTERDOWN"]);
+});
+
+Deno.test("a request larger than the window goes when nothing else is under way", () => {
+  const bench = ProxyBench.ready({ limits: { windowBytesMax: 1_000 } });
+  const client = bench.client();
+  client.send("SET a 1", `SET b ${"x".repeat(5_000)}`, "SET c 1");
+  bench.advance(50);
+  assertEquals(client.replies, ["OK", "OK", "OK"]);
+});
+
+Deno.test("a client that goes away leaves its place, and nobody gets its replies", () => {
+  const bench = ProxyBench.ready();
+  const [leaving, staying] = [bench.client(), bench.client()];
+  bench.cluster.node(0).isHolding = true;
+  leaving.send("SET a 1", "SET a 2");
+  staying.send("SET b 1", "GET a");
+  leaving.send("SET a 3");
+  bench.advance(5);
+  leaving.close();
+  bench.cluster.node(0).release();
+  bench.advance(10);
+  assertEquals(staying.replies, ["OK", "2"]);
+  assertEquals(leaving.replies, ["…", "…", "…"]);
+  assertEquals(bench.core.status().inFlight, 0);
+});
+
+Deno.test("a reply that nobody asked for ends the connection; nothing is shifted", () => {
+  const bench = ProxyBench.ready();
+  const client = bench.client();
+  const leader = bench.cluster.node(0);
+  client.send("SET a 1");
+  bench.advance(10);
+  leader.isHolding = true;
+  client.send("SET a 2", "SET a 3");
+  bench.advance(5);
+  leader.held[0]?.connection.reply(["surplus"]);
+  leader.release();
+  leader.isHolding = false;
+  bench.advance(100);
+  // The surplus reply is taken for the first, as it must; the third then has no owner.
+  assertEquals(client.replies.length, 3);
+  assertEquals(client.openCount, 0);
+  client.send("SET a 4", "GET a");
+  bench.advance(50);
+  assertEquals(client.replies.slice(3), ["OK", "4"]);
+});
+
+Deno.test("WAIT has a connection of its own, after what came before and before what comes behind", () => {
+  const bench = ProxyBench.ready();
+  const client = bench.client();
+  const leader = bench.cluster.node(0);
+  leader.isHolding = true;
+  client.send("SET a 1", "WAIT 1 0", "SET a 2");
+  bench.advance(10);
+  assertEquals(namesReceived(leader), ["SET a 1"]);
+  leader.release();
+  bench.advance(10);
+  assertEquals(namesReceived(leader), ["SET a 1", "WAIT 1 0"]);
+  const other = bench.client();
+  other.send("SET b 1");
+  bench.advance(10);
+  assertEquals(leader.held.map(({ args }) => args[0]), ["WAIT", "SET"]);
+  const [wait, set] = leader.held;
+  assert(wait?.connection !== set?.connection);
+  leader.release();
+  bench.advance(10);
+  leader.release();
+  bench.advance(10);
+  assertEquals([client.replies, other.replies], [["OK", "2", "OK"], ["OK"]]);
+  assertEquals(leader.connections.has(wait?.connection as never), false);
+});
+
+Deno.test("WAIT is asked again of the next leader, and ends with its client", () => {
+  const bench = ProxyBench.ready();
+  const [staying, leaving] = [bench.client(), bench.client()];
+  bench.cluster.node(0).isHolding = true;
+  staying.send("WAIT 1 0");
+  bench.advance(10);
+  bench.cluster.node(0).kill();
+  bench.cluster.elect(1, 2);
+  bench.advance(50);
+  assertEquals(staying.replies, ["2"]);
+  const leader = bench.cluster.node(1);
+  leader.isHolding = true;
+  leaving.send("WAIT 2 0");
+  bench.advance(10);
+  const connection = leader.held[0]?.connection;
+  assert(connection !== undefined && leader.connections.has(connection));
+  leaving.close();
+  bench.advance(10);
+  assertEquals(leader.connections.has(connection), false);
+});
+
+Deno.test("reads spread by the work under way; a slow node gets few, the leader helps", () => {
+  const bench = ProxyBench.ready();
+  const [leader, fast, slow] = bench.cluster.nodes;
+  assert(leader && fast && slow);
+  slow.delayMs = 40;
+  const clients = Array.from({ length: 20 }, () => bench.client());
+  for (let round = 0; round < 100; round++) {
+    for (const client of clients) if (client.openCount === 0) client.send("GET k");
+    bench.advance(3);
+  }
+  assertGreater(fast.received.length, 10 * slow.received.length);
+  assertGreater(slow.received.length, 0);
+  slow.delayMs = fast.delayMs = 40;
+  for (let round = 0; round < 100; round++) {
+    for (const client of clients) if (client.openCount === 0) client.send("GET k");
+    bench.advance(3);
+  }
+  assertGreater(leader.received.length, 20);
+});
+
+Deno.test("a node that takes too long for one answer is given up, without reading too much into it", () => {
+  const bench = ProxyBench.ready({ limits: { replyMsMax: 2_000 } });
+  const client = bench.client();
+  bench.cluster.node(0).isHolding = true;
+  client.send("SET a 1");
+  bench.advance(1_900);
+  assertEquals(client.replies, ["…"]);
+  bench.cluster.node(0).isHolding = false;
+  bench.advance(200);
+  assertEquals(client.replies, ["UNKNOWN"]);
+  client.send("SET a 2");
+  bench.advance(50);
+  assertEquals(client.replies, ["UNKNOWN", "OK"]);
+});

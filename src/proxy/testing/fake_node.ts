@@ -1,0 +1,290 @@
+import { latin1Bytes } from "../../base/latin1.ts";
+import type { Clock } from "../../node/clock.ts";
+import type { Network, Stream } from "../../node/network.ts";
+import { encodeReply, type Protocol } from "../../resp/encode.ts";
+import { ErrorReply, MapReply, OK, PushReply, type Reply } from "../../resp/reply.ts";
+import { RequestDecoder } from "../../resp/request_decoder.ts";
+
+/** What all fake nodes of a cluster share: the data, as if agreed upon, and who is where. */
+export class FakeCluster {
+  readonly data = new Map<string, string>();
+  readonly nodes: FakeNode[] = [];
+  /** Executed writes in order, as `SET key value`. */
+  readonly executed: string[] = [];
+  /** The newest term: who leads in an older one finds out as soon as it has to agree with others. */
+  term = 0;
+  leader: FakeNode | null = null;
+
+  constructor(readonly network: Network, readonly clock: Clock) {}
+
+  /** Nodes n1, n2… at 10.0.0.1:7001, …; n1 leads in term 1. */
+  start(count: number): void {
+    for (let number = 1; number <= count; number++) {
+      this.nodes.push(new FakeNode(this, `n${number}`, `10.0.0.${number}`, 7000 + number));
+    }
+    this.elect(0, 1);
+  }
+
+  node(index: number): FakeNode {
+    const node = this.nodes[index];
+    if (node === undefined) throw new Error(`Cannot find node: current value is ${index}`);
+    return node;
+  }
+
+  /** Makes a node leader; those that live and are not stopped learn of it. */
+  elect(index: number, term: number): void {
+    const leader = this.node(index);
+    this.term = term;
+    this.leader = leader;
+    for (const node of this.nodes) if (!node.isDown && !node.isStopped) node.catchUp();
+  }
+}
+
+export interface FakeState {
+  readonly role: "leader" | "follower" | "candidate";
+  readonly term: number;
+  readonly leaderId: string | null;
+  readonly isServing: boolean;
+}
+
+export interface FakeRequest {
+  readonly args: readonly string[];
+  readonly connection: FakeConnection;
+  /** The answer, if it was executed already. */
+  readonly answer?: Reply;
+}
+
+/** Speaks just enough of a node's RESP to be put in front of a proxy, and misbehaves on demand. */
+export class FakeNode {
+  state: FakeState = { role: "follower", term: 0, leaderId: null, isServing: false };
+  isStopped = false;
+  isDown = false;
+  /** Data commands are not answered until `release`. */
+  isHolding = false;
+  /** `CLUSTER FENCE` is refused in every term. */
+  refusesFence = false;
+  /** Data commands are executed at once, but their answers wait for `release`. */
+  isMute = false;
+  /** How long a data command takes. */
+  delayMs = 0;
+  /** Where the others are told to find this node. */
+  host: string;
+  port: number;
+  /** Data commands in the order of their arrival. */
+  readonly received: FakeRequest[] = [];
+  readonly held: FakeRequest[] = [];
+  readonly connections = new Set<FakeConnection>();
+  #close: () => void = () => {};
+
+  constructor(readonly cluster: FakeCluster, readonly id: string, host: string, port: number) {
+    this.host = host;
+    this.port = port;
+    this.listen();
+  }
+
+  get address(): string {
+    return `${this.host}:${this.port}`;
+  }
+
+  listen(): void {
+    this.isDown = false;
+    const address = { host: this.host, port: this.port };
+    this.cluster.network.listen(address, (stream) => this.accept(stream))
+      .then((listener) => this.#close = () => listener.close());
+  }
+
+  /** Hears of the newest term. */
+  catchUp(): void {
+    const { term, leader } = this.cluster;
+    const role = this === leader ? "leader" : "follower";
+    this.become({ role, term, leaderId: leader?.id ?? null, isServing: leader !== null });
+  }
+
+  accept(stream: Stream): void {
+    this.connections.add(new FakeConnection(this, stream));
+  }
+
+  become(state: FakeState): void {
+    this.state = state;
+    for (const connection of this.connections) connection.pushState();
+  }
+
+  /** As `kill -9`. */
+  kill(): void {
+    this.isDown = true;
+    this.isStopped = false;
+    this.#close();
+    for (const connection of this.connections) connection.stream.close();
+    this.connections.clear();
+    this.held.length = 0;
+  }
+
+  /** As `kill -STOP`: connections stand, nothing is answered. */
+  stop(): void {
+    this.isStopped = true;
+  }
+
+  /** As `kill -CONT`. */
+  resume(): void {
+    this.isStopped = false;
+    for (const connection of this.connections) connection.resume();
+  }
+
+  /** Answers the held data commands, or the first few of them. */
+  release(count = Infinity): void {
+    for (const request of this.held.splice(0, Math.min(count, this.held.length))) {
+      request.connection.reply(
+        request.answer === undefined ? this.execute(request) : request.answer,
+      );
+    }
+  }
+
+  take(request: FakeRequest): void {
+    this.received.push(request);
+    const isMute = this.isMute && this.held.every(({ answer }) => answer !== undefined);
+    if (isMute) this.held.push({ ...request, answer: this.execute(request) });
+    else if (this.isHolding || this.isMute || this.#holdsOn(request.connection)) {
+      this.held.push(request);
+    } else this.#executeInTime(request);
+  }
+
+  /** Answers of one connection keep their order. */
+  #holdsOn(connection: FakeConnection): boolean {
+    return this.held.some((request) => request.connection === connection);
+  }
+
+  #executeInTime(request: FakeRequest): void {
+    const { clock } = this.cluster;
+    const { connection } = request;
+    const atMs = Math.max(connection.busyUntilMs, clock.monotonicMs() + this.delayMs);
+    connection.busyUntilMs = atMs;
+    const execute = () => {
+      if (!this.isDown) connection.reply(this.execute(request));
+    };
+    if (atMs > clock.monotonicMs()) clock.after(atMs - clock.monotonicMs(), execute);
+    else execute();
+  }
+
+  execute({ args, connection }: FakeRequest): Reply {
+    if (this.state.term < this.cluster.term) this.catchUp();
+    const [name = "", key = "", value = ""] = args;
+    const { role, term, isServing } = this.state;
+    const fence = connection.fenceTerm;
+    if (fence !== null && !(role === "leader" && term === fence)) return this.#refusal();
+    const { data, executed } = this.cluster;
+    switch (name.toUpperCase()) {
+      case "SET":
+        if (role !== "leader") return this.#refusal();
+        data.set(key, value);
+        executed.push(args.join(" "));
+        return OK;
+      case "GET":
+        return isServing ? data.get(key) ?? null : new ErrorReply("CLUSTERDOWN no leader");
+      case "WAIT":
+        return role === "leader" ? 2 : this.#refusal();
+      default:
+        return new ErrorReply("ERR unknown command");
+    }
+  }
+
+  #refusal(): ErrorReply {
+    const { role, leaderId } = this.state;
+    if (role === "leader") return new ErrorReply("TRYAGAIN The leader changed");
+    return leaderId === null || leaderId === this.id
+      ? new ErrorReply("CLUSTERDOWN no leader")
+      : new ErrorReply(`MOVED 1 ${this.cluster.nodes.find(({ id }) => id === leaderId)?.address}`);
+  }
+}
+
+/** One accepted connection of a fake node. */
+export class FakeConnection {
+  fenceTerm: number | null = null;
+  protocol: Protocol = 2;
+  /** When the last answer is due that takes its time. */
+  busyUntilMs = 0;
+  /** Chunks of bytes that arrived, to see what left in one write. */
+  readonly chunks: number[] = [];
+  readonly #decoder = new RequestDecoder();
+  #isWatching = false;
+  #unread: Uint8Array[] = [];
+
+  constructor(readonly node: FakeNode, readonly stream: Stream) {
+    stream.handle({
+      onOpen() {},
+      onData: (bytes) => this.#received(bytes),
+      onClose: () => node.connections.delete(this),
+    });
+  }
+
+  reply(reply: Reply): void {
+    this.stream.write(latin1Bytes(encodeReply(reply, this.protocol)));
+  }
+
+  resume(): void {
+    for (const bytes of this.#unread.splice(0)) this.#received(bytes);
+    this.pushState();
+  }
+
+  pushState(): void {
+    if (!this.#isWatching || this.node.isStopped || this.node.isDown) return;
+    const { id, state, cluster } = this.node;
+    const leader = cluster.nodes.find((node) => node.id === state.leaderId);
+    this.reply(
+      new PushReply([
+        "regent-state",
+        new MapReply([
+          ["id", id],
+          ["role", state.role],
+          ["term", state.term],
+          ["leader-id", state.leaderId ?? ""],
+          ["leader-address", leader?.address ?? ""],
+          ["commit-index", 1],
+          ["applied-index", 1],
+          ["serving", state.isServing ? 1 : 0],
+          ["queue", 0],
+          ["nodes", cluster.nodes.map((node) => [node.id, node.address])],
+        ]),
+      ]),
+    );
+  }
+
+  #received(bytes: Uint8Array): void {
+    if (this.node.isStopped) {
+      this.#unread.push(bytes);
+      return;
+    }
+    this.chunks.push(bytes.length);
+    this.#decoder.push(bytes);
+    for (let next = this.#decoder.next(); next.kind === "complete"; next = this.#decoder.next()) {
+      this.#handle(next.args);
+    }
+  }
+
+  #handle(args: string[]): void {
+    const command = args.slice(0, 2).join(" ");
+    if (command === "HELLO 3") {
+      this.protocol = 3;
+      this.reply(new MapReply([["proto", 3]]));
+    } else if (command === "CLUSTER WATCH") this.#watch(Number(args[2]));
+    else if (command === "CLUSTER FENCE") this.#fence(Number(args[2]));
+    else this.node.take({ args, connection: this });
+  }
+
+  #watch(intervalMs: number): void {
+    this.#isWatching = true;
+    this.reply(OK);
+    const beat = () => {
+      if (!this.node.connections.has(this)) return;
+      this.pushState();
+      this.node.cluster.clock.after(intervalMs, beat);
+    };
+    beat();
+  }
+
+  #fence(term: number): void {
+    this.fenceTerm = term;
+    const { role, term: current } = this.node.state;
+    const leads = role === "leader" && current === term && !this.node.refusesFence;
+    this.reply(leads ? OK : new ErrorReply("TRYAGAIN The leader changed"));
+  }
+}

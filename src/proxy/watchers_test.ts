@@ -1,0 +1,134 @@
+import { assertEquals } from "@std/assert";
+import type { Logger } from "../base/logger.ts";
+import { ErrorReply, MapReply, PushReply } from "../resp/reply.ts";
+import { parseNodeState } from "./node_state.ts";
+import { ProxyBench } from "./testing/proxy_bench.ts";
+
+function known(bench: ProxyBench): string[] {
+  return bench.core.status().nodes
+    .filter(({ isResponsive }) => isResponsive)
+    .map(({ id, address }) => `${id}@${address}`);
+}
+
+function recorder(): Logger & { readonly lines: string[] } {
+  const lines: string[] = [];
+  const record = (line: string) => void lines.push(line);
+  return { lines, info: record, warn: record, error: record };
+}
+
+Deno.test("one address is enough to find all nodes and the leader, a follower's too", () => {
+  const bench = ProxyBench.ready({ nodes: 5, seeds: ["10.0.0.4:7004"] });
+  assertEquals(known(bench), [1, 2, 3, 4, 5].map((n) => `n${n}@10.0.0.${n}:700${n}`));
+  assertEquals(bench.core.status().leader?.id, "n1");
+});
+
+Deno.test("a node that moves is followed", () => {
+  const bench = ProxyBench.ready();
+  const moved = bench.cluster.node(2);
+  moved.kill();
+  bench.advance(50);
+  moved.port = 7333;
+  moved.listen();
+  bench.cluster.elect(0, 1); // the others hear of its address
+  bench.advance(300);
+  assertEquals(known(bench), ["n1@10.0.0.1:7001", "n2@10.0.0.2:7002", "n3@10.0.0.3:7333"]);
+});
+
+Deno.test("all nodes gone and come back elsewhere: a seed brings the proxy back", () => {
+  const bench = ProxyBench.ready({ seeds: ["10.0.0.1:7001"] });
+  bench.cluster.nodes.forEach((node) => node.kill());
+  bench.advance(1_000);
+  assertEquals(known(bench), []);
+  const [first, second, third] = bench.cluster.nodes;
+  if (second) second.port = 7222;
+  if (third) third.port = 7333;
+  [first, second, third].forEach((node) => node?.listen());
+  bench.cluster.elect(1, 2);
+  bench.advance(600);
+  assertEquals(known(bench), ["n1@10.0.0.1:7001", "n2@10.0.0.2:7222", "n3@10.0.0.3:7333"]);
+  assertEquals(bench.core.status().leader?.id, "n2");
+});
+
+Deno.test("a seed that is another name of a member is left once the member answers", () => {
+  const bench = new ProxyBench({ seeds: ["alias:1"] });
+  const alias = { host: "alias", port: 1 };
+  // The alias leads to the first node itself.
+  void bench.network.listen(alias, (stream) => bench.cluster.node(0).accept(stream));
+  const client = bench.client();
+  client.send("SET a 1");
+  bench.cluster.node(0).delayMs = 20;
+  bench.advance(200);
+  assertEquals(known(bench), ["n1@10.0.0.1:7001", "n2@10.0.0.2:7002", "n3@10.0.0.3:7003"]);
+  assertEquals(client.replies, ["OK"]); // sent under the old name, answered all the same
+  client.send("SET a 2");
+  bench.advance(50);
+  assertEquals(client.replies, ["OK", "OK"]);
+});
+
+Deno.test("a member whose told address cannot be reached is used where it answers", () => {
+  const bench = new ProxyBench({ seeds: ["alias:1"], nodes: 1 });
+  const node = bench.cluster.node(0);
+  void bench.network.listen({ host: "alias", port: 1 }, (stream) => node.accept(stream));
+  bench.network.isolate(node.port);
+  const client = bench.client();
+  client.send("SET a 1", "GET a");
+  bench.advance(300);
+  assertEquals(client.replies, ["OK", "1"]);
+});
+
+Deno.test("a late event loop is not taken for silence of the nodes", () => {
+  const bench = ProxyBench.ready();
+  bench.stall(5_000);
+  bench.advance(21);
+  assertEquals(known(bench).length, 3);
+});
+
+Deno.test("changes are logged once, attempts to connect are not", () => {
+  const logger = recorder();
+  const bench = ProxyBench.ready({ logger });
+  assertEquals(logger.lines, [
+    "node n1 (10.0.0.1:7001) answers",
+    "n1 (10.0.0.1:7001) leads in term 1",
+    "node n2 (10.0.0.2:7002) answers",
+    "node n3 (10.0.0.3:7003) answers",
+  ]);
+  bench.cluster.node(0).kill();
+  bench.advance(3_000);
+  bench.cluster.elect(1, 2);
+  bench.cluster.node(2).stop();
+  bench.advance(3_000);
+  assertEquals(logger.lines.slice(4), [
+    "node n1 (10.0.0.1:7001) is gone",
+    "no leader, requests are held",
+    "n2 (10.0.0.2:7002) leads in term 2",
+    "node n3 (10.0.0.3:7003) does not answer",
+  ]);
+});
+
+Deno.test("a state is read whole or not at all", () => {
+  const fields: [string, string | number | string[][]][] = [
+    ["id", "n1"],
+    ["role", "follower"],
+    ["term", 3],
+    ["leader-id", ""],
+    ["commit-index", 5],
+    ["applied-index", 4],
+    ["serving", 1],
+    ["queue", 2],
+    ["nodes", [["n1", "h:1"], ["__proto__", "h:2"], ["n3", ""]]],
+    ["something-new", "x"],
+  ];
+  const push = (pairs: typeof fields) => new PushReply(["regent-state", new MapReply(pairs)]);
+  const state = parseNodeState(push(fields));
+  assertEquals([state?.id, state?.term, state?.leaderId, state?.isServing], ["n1", 3, null, true]);
+  assertEquals([...state?.addresses ?? []], [["n1", "h:1"], ["__proto__", "h:2"]]);
+  for (const name of ["id", "role", "term", "commit-index", "applied-index", "queue", "nodes"]) {
+    assertEquals(parseNodeState(push(fields.filter(([field]) => field !== name))), null, name);
+  }
+  const wrong: typeof fields = fields.map((
+    [name, value],
+  ) => [name, name === "role" ? "king" : value]);
+  assertEquals(parseNodeState(push(wrong)), null);
+  assertEquals(parseNodeState(new ErrorReply("ERR x")), null);
+  assertEquals(parseNodeState(new PushReply(["other", new MapReply(fields)])), null);
+});
