@@ -113,11 +113,11 @@ Deno.test("a crash at any moment of the first start leaves a directory that star
       const after = disk.afterCrash(seed === 0 ? null : seededRandom(seed));
       const { identity, log } = openDataDirectory(after, OPTIONS);
       assertEquals([identity.clusterId, log.lastIndex(), log.hardState().term], ["c1", 0, 0]);
-      const again = openDataDirectory(after.afterCrash(seededRandom(seed)), {
-        ...OPTIONS,
-        clusterId: null,
-      });
+      const later = after.afterCrash(seededRandom(seed));
+      const again = openDataDirectory(later, { ...OPTIONS, clusterId: null });
       assertEquals(again.identity, identity);
+      for (const name of later.list("log")) later.remove(`log/${name}`);
+      assertStringIncludes(refusal(later), "the log files are missing");
     }
   }
 });

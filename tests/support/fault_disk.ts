@@ -44,8 +44,8 @@ export class DiskCrash extends Error {
 /**
  * A disk in memory that knows what of it is durable. `afterCrash` gives the disk that the next
  * process finds: everything, if only the process died; after a loss of power what was synced, and
- * of the rest whatever a generator chooses: each write kept, lost or done in part, and the first
- * few of the changes of names.
+ * of the rest whatever a generator chooses: each write kept, lost or done in part, and some of the
+ * changes of names.
  */
 export class FaultDisk implements Disk {
   readonly root: string;
@@ -142,9 +142,12 @@ export class FaultDisk implements Disk {
       next.#pending = this.#pending.map((change) => copyChange(change, copyOf));
       return next;
     }
+    // A journal keeps the order of such changes; not every file system has one.
+    const isOrdered = randomInteger(powerLoss, 2) === 0;
     const keptCount = randomInteger(powerLoss, this.#pending.length + 1);
-    for (const change of this.#pending.slice(0, keptCount)) {
-      next.#durable.apply(copyChange(change, copyOf));
+    for (const [position, change] of this.#pending.entries()) {
+      const isKept = isOrdered ? position < keptCount : randomInteger(powerLoss, 2) === 0;
+      if (isKept) next.#durable.apply(copyChange(change, copyOf));
     }
     next.#durable.dropUnreachable();
     next.#seen = next.#durable.copy((file) => file);

@@ -99,7 +99,8 @@ Deno.test("a missing or exchanged file is refused", () => {
   for (const path of paths) {
     const copy = disk.afterCrash(null);
     copy.remove(path);
-    assert(openOrRefuse(copy, content, `without ${path}`) !== null, path);
+    const refusal = openOrRefuse(copy, content, `without ${path}`) ?? "";
+    assertStringIncludes(refusal, "is missing");
     if (!path.endsWith(".log")) continue;
     for (const other of paths.filter((other) => other.endsWith(".log") && other !== path)) {
       const exchanged = disk.afterCrash(null);
@@ -158,6 +159,17 @@ Deno.test("a torn tail is cut off, and what is appended after it is read", () =>
   // Zeros cannot be told from nothing: a record torn in the first bytes of its length is no news.
   assert(lines.length <= used - syncedBytes && lines.length > 100, `${lines.length} lines`);
   assertStringIncludes(lines[0] ?? "", `cut data/n1/${SEGMENT_1} at byte ${syncedBytes}`);
+});
+
+Deno.test("what a start has shown to be there counts as synced", () => {
+  const { disk } = unsynced();
+  const log = DiskLog.open(disk, OPTIONS);
+  assertEquals(log.lastIndex(), 4);
+  log.close();
+  const bytes = fileOf(disk, SEGMENT_1);
+  bytes[usedBytes(bytes) - 1] = 0;
+  disk.plant(SEGMENT_1, bytes);
+  assertThrows(() => DiskLog.open(disk, OPTIONS), UserError, "although the log was synced");
 });
 
 Deno.test("a later record that tells of a sync proves what stands before it", () => {

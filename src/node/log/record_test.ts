@@ -1,0 +1,67 @@
+import { assert, assertEquals } from "@std/assert";
+import { crc32 } from "../../base/crc32.ts";
+import { findRecord, isZeroFrom, payloadAt, RecordWriter, scanRecords } from "./record.ts";
+
+const bytesOf = (text: string) => new TextEncoder().encode(text);
+const textOf = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+
+function recordsOf(...payloads: string[]): Uint8Array {
+  const writer = new RecordWriter();
+  for (const payload of payloads) writer.add(bytesOf(payload));
+  return writer.bytes().slice();
+}
+
+Deno.test("a record is its length, a checksum of length and payload, and the payload", () => {
+  const payload = bytesOf('{"term":3,"vote":"n1"}');
+  const record = recordsOf(textOf(payload));
+  const view = new DataView(record.buffer);
+  assertEquals(view.getUint32(0), payload.length);
+  assertEquals(view.getUint32(4), crc32(payload, payload.length));
+  assertEquals(record.slice(8), payload);
+  view.setUint32(4, crc32(payload));
+  assertEquals(payloadAt(record, 0), null);
+});
+
+Deno.test("records are read in order, up to the first that is not sound", () => {
+  const records = recordsOf('{"a":1}', '{"b":22}', `{"c":"${"x".repeat(100_000)}"}`);
+  const seen: [string, number][] = [];
+  const end = scanRecords(records, (payload, offset) => seen.push([textOf(payload), offset]));
+  assertEquals([end, seen.length], [records.length, 3]);
+  assertEquals(seen.slice(0, 2), [['{"a":1}', 0], ['{"b":22}', 15]]);
+  records[20] = 0xff;
+  assertEquals(scanRecords(records, () => {}), 15);
+});
+
+Deno.test("zeros are the end, not a record", () => {
+  const zeros = new Uint8Array(100);
+  assertEquals([payloadAt(zeros, 0), findRecord(zeros, 0)], [null, -1]);
+  assert(isZeroFrom(zeros, 3));
+  zeros[99] = 1;
+  assert(!isZeroFrom(zeros, 3));
+});
+
+Deno.test("the next sound record is found behind anything", () => {
+  const record = recordsOf('{"term":3,"vote":null}');
+  for (
+    const before of [
+      "",
+      "{",
+      "{{{{{{{{{{",
+      "\0\0\0\x05",
+      '{"term":3,"vote":null}',
+      "\xff".repeat(50),
+    ]
+  ) {
+    const start = bytesOf(before);
+    const bytes = new Uint8Array([...start, ...record]);
+    assertEquals(findRecord(bytes, 0), start.length);
+    assertEquals(findRecord(bytes, start.length + 1), -1);
+  }
+});
+
+Deno.test("no client can make up a record inside another", () => {
+  const inner = recordsOf('{"synced":999}');
+  const value = Array.from(inner, (byte) => String.fromCharCode(byte)).join("");
+  const outer = recordsOf(JSON.stringify({ value }));
+  assertEquals(findRecord(outer, 1), -1);
+});
