@@ -3,7 +3,6 @@ import type { Disk, DiskFile } from "../../node/disk.ts";
 
 const LOCK_NAME = "lock";
 const LOCK_WAIT_MS = 1_000;
-const LOCK_RETRY_MS = 50;
 
 /** The machine's own file system, in one data directory. */
 export class DenoDisk implements Disk {
@@ -29,7 +28,7 @@ export class DenoDisk implements Disk {
     } catch (error) {
       throw new UserError(`Cannot use ${root}: ${messageOf(error)}`);
     }
-    if (!await tryLock(lock)) {
+    if (!await lockInTime(lock)) {
       lock.close();
       const holder = Deno.readTextFileSync(`${root}/${LOCK_NAME}`).trim();
       throw new UserError(
@@ -187,21 +186,12 @@ function syncDirectory(path: string): void {
   }
 }
 
-/** Waits a moment, so that a process that has just been killed may finish dying. */
-async function tryLock(file: Deno.FsFile): Promise<boolean> {
-  if (!("tryLock" in file)) return await lockInTime(file);
-  for (let waitedMs = 0; !await file.tryLock(true); waitedMs += LOCK_RETRY_MS) {
-    if (waitedMs >= LOCK_WAIT_MS) return false;
-    await delay(LOCK_RETRY_MS);
-  }
-  return true;
-}
-
 /**
- * For Deno before 2.7, which can only wait for a lock. After `false` a thread waits on, and the
- * process must be ended by `Deno.exit`.
+ * Waits a moment, so that a process that has just been killed may finish dying. By the blocking
+ * `lock`, since Deno before 2.7 has no other: after `false` a thread waits on, and the process must
+ * be ended by `Deno.exit`.
  */
-async function lockInTime(file: Pick<Deno.FsFile, "lock">): Promise<boolean> {
+async function lockInTime(file: Deno.FsFile): Promise<boolean> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const timeout = new Promise<boolean>((resolve) => {
     timer = setTimeout(() => resolve(false), LOCK_WAIT_MS);
@@ -210,8 +200,4 @@ async function lockInTime(file: Pick<Deno.FsFile, "lock">): Promise<boolean> {
   const isLocked = await Promise.race([locked, timeout]);
   clearTimeout(timer);
   return isLocked;
-}
-
-function delay(delayMs: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, delayMs));
 }
