@@ -55,7 +55,10 @@ class LocalCluster {
   readonly #members: readonly Member[];
   readonly #children = new Map<string, ChildProcess>();
   readonly #observers: NodeObserver[] = [];
-  readonly #view = new ClusterView((line) => tell(line), () => performance.now());
+  readonly #view = new ClusterView(
+    (line) => this.#isStarted && tell(line),
+    () => performance.now(),
+  );
   #isStarted = false;
   #isStopping = false;
   #failed: (reason: UserError) => void = () => {};
