@@ -102,6 +102,8 @@ export class DenoDisk implements Disk {
 class DenoFile implements DiskFile {
   readonly #path: string;
   readonly #file: Deno.FsFile;
+  /** Where the next byte would go; NaN: unknown. A log mostly goes on where it was: no seek. */
+  #position = 0;
 
   constructor(path: string, file: Deno.FsFile) {
     this.#path = path;
@@ -113,7 +115,7 @@ class DenoFile implements DiskFile {
   }
 
   read(into: Uint8Array, offset: number): void {
-    this.#file.seekSync(offset, Deno.SeekMode.Start);
+    this.#seek(offset);
     for (let filled = 0; filled < into.length;) {
       const count = this.#file.readSync(into.subarray(filled));
       if (count === null || count === 0) {
@@ -124,15 +126,17 @@ class DenoFile implements DiskFile {
       }
       filled += count;
     }
+    this.#position = offset + into.length;
   }
 
   write(bytes: Uint8Array, offset: number): void {
-    this.#file.seekSync(offset, Deno.SeekMode.Start);
+    this.#seek(offset);
     for (let written = 0; written < bytes.length;) {
       const count = this.#file.writeSync(bytes.subarray(written));
       if (count === 0) throw new Error(`Cannot write to ${this.#path}: nothing was taken`);
       written += count;
     }
+    this.#position = offset + bytes.length;
   }
 
   truncate(sizeBytes: number): void {
@@ -152,6 +156,11 @@ class DenoFile implements DiskFile {
 
   close(): void {
     this.#file.close();
+  }
+
+  #seek(offset: number): void {
+    if (offset !== this.#position) this.#file.seekSync(offset, Deno.SeekMode.Start);
+    this.#position = NaN;
   }
 }
 

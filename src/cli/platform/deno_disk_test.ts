@@ -37,6 +37,12 @@ Deno.test("files and directories", () =>
     file.read(into, 4);
     assertEquals(into, bytes("ello"));
     assertThrows(() => file.read(into, 5), Error, "the file ends after 3");
+    file.write(bytes("lo"), 6);
+    file.write(bytes("!?"), 8);
+    file.read(into, 6);
+    assertEquals(into, bytes("lo!?"));
+    file.write(bytes("lo!"), 6);
+    assertEquals(disk.read("log/x"), bytes("\0\0\0hello!?"));
     file.truncate(5);
     assertEquals(file.sizeBytes(), 5);
     file.syncNow();
