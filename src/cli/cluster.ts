@@ -10,6 +10,7 @@ import { table } from "./table.ts";
 const HOST = "127.0.0.1";
 const START_SECONDS_MAX = 60;
 const RESTART_DELAY_MS = 500;
+const TELL_DELAY_MS = 100;
 
 export const clusterSubcommand = subcommand({
   name: "cluster",
@@ -56,7 +57,7 @@ class LocalCluster {
   readonly #children = new Map<string, ChildProcess>();
   readonly #observers: NodeObserver[] = [];
   readonly #view = new ClusterView(
-    (line) => this.#isStarted && tell(line),
+    (line) => this.#tell(line),
     () => performance.now(),
   );
   #isStarted = false;
@@ -125,13 +126,22 @@ class LocalCluster {
     if (this.#isStopping) return;
     const reason = lastLine.replace(/^regent: /, "");
     if (!this.#isStarted) return this.#failed(new UserError(`Cannot start: ${what}: ${reason}`));
-    tell(what + (what.includes("killed") || reason === "" ? "" : `: ${reason}`));
+    this.#tell(what + (what.includes("killed") || reason === "" ? "" : `: ${reason}`));
     if (!this.#options.restart) return;
     setTimeout(() => {
       if (this.#isStopping) return;
       this.#spawn(member);
-      tell(`${member.name} is started again`);
+      this.#tell(`${member.name} is started again`);
     }, RESTART_DELAY_MS);
+  }
+
+  /** A moment late, so that a Ctrl-C, which the nodes get as well, is not told as their death. */
+  #tell(line: string): void {
+    if (!this.#isStarted) return;
+    const stamped = `${new Date().toLocaleTimeString("en-GB")}  ${line}`;
+    setTimeout(() => {
+      if (!this.#isStopping) console.log(stamped);
+    }, TELL_DELAY_MS);
   }
 
   #show(): void {
@@ -197,8 +207,4 @@ function proxyMember({ nodes, port }: LocalClusterOptions): Member {
 /** What a user types before a subcommand. */
 function programName(): string {
   return Deno.build.standalone ? Deno.execPath() : "npx -y deno@2.9.6 task";
-}
-
-function tell(line: string): void {
-  console.log(`${new Date().toLocaleTimeString("en-GB")}  ${line}`);
 }
