@@ -4,7 +4,7 @@ import type { Cancel, Clock } from "../node/clock.ts";
 import type { Address, Network } from "../node/network.ts";
 import type { ClientLimits } from "../server/limits.ts";
 import { listen, type RespListener } from "../server/listener.ts";
-import type { ProcessFacts } from "../server/node_info.ts";
+import type { ProcessFacts } from "../server/process_info.ts";
 import { DEFAULT_PROXY_LIMITS, type ProxyLimits } from "./limits.ts";
 import { ProxySessions } from "./proxy_sessions.ts";
 import { type ProxyStatus, proxyStatus } from "./proxy_view.ts";

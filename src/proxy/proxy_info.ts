@@ -1,7 +1,6 @@
 import { infoText } from "../server/info_text.ts";
 import type { RespListener } from "../server/listener.ts";
-import type { ProcessFacts } from "../server/node_info.ts";
-import { REDIS_VERSION, REGENT_VERSION } from "../server/version.ts";
+import { type ProcessFacts, processSections } from "../server/process_info.ts";
 import type { NodeStatus, ProxyStatus } from "./proxy_view.ts";
 
 export interface ProxyInfoSources {
@@ -16,39 +15,9 @@ type Fields = readonly (readonly [string, string | number])[];
 /** `INFO` of a proxy: Redis's sections where they fit, then the proxy's view of the cluster. */
 export function proxyInfo(sources: ProxyInfoSources, wanted: readonly string[]): string {
   const { status, facts, nowMs, listener } = sources;
-  const upSeconds = Math.floor((nowMs - facts.startedMs) / 1000);
-  const memory = facts.memoryBytes();
   return infoText([
-    {
-      name: "server",
-      fields: [
-        ["redis_version", REDIS_VERSION],
-        ["regent_version", REGENT_VERSION],
-        ["redis_mode", "cluster"],
-        ["process_id", facts.processId],
-        ["tcp_port", listener.address.port],
-        ["uptime_in_seconds", upSeconds],
-        ["uptime_in_days", Math.floor(upSeconds / 86_400)],
-      ],
-    },
-    {
-      name: "clients",
-      fields: [
-        ["connected_clients", listener.connections.size],
-        ["maxclients", listener.limits.clientsMax],
-      ],
-    },
-    { name: "memory", fields: [["used_memory", memory.heapUsed], ["used_memory_rss", memory.rss]] },
-    {
-      name: "stats",
-      fields: [
-        ["total_connections_received", listener.totals.connections],
-        ["total_commands_processed", listener.totals.requests],
-        ["rejected_connections", listener.totals.rejected],
-      ],
-    },
+    ...processSections(facts, listener, nowMs),
     { name: "replication", fields: replicationFields(status) },
-    { name: "cluster", fields: [["cluster_enabled", 1]] },
     { name: "proxy", fields: proxyFields(status) },
     { name: "nodes", fields: status.nodes.map(nodeField) },
   ], wanted);

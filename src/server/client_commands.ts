@@ -1,7 +1,7 @@
 import { unknownSubcommand, wrongNumberOfArguments } from "../commands/request_errors.ts";
 import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
 import type { Connection } from "./connection.ts";
-import type { ProcessCommands } from "./local_commands.ts";
+import type { ProcessCommands } from "./process_commands.ts";
 
 /** Redis's rule: printable ASCII without spaces; empty takes the name away. */
 export function isClientName(name: string): boolean {

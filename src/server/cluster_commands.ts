@@ -6,7 +6,7 @@ import { LEADER_CHANGED } from "../node/refusals.ts";
 import type { MemberReport, StateReport } from "../node/state_report.ts";
 import { ErrorReply, MapReply, OK, type Reply, SimpleString } from "../resp/reply.ts";
 import type { Connection } from "./connection.ts";
-import type { Session } from "./node_sessions.ts";
+import type { Session } from "./session.ts";
 import type { PendingReply } from "./pending_reply.ts";
 import { clientAddressText, StateWatchers } from "./state_watchers.ts";
 

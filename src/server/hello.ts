@@ -1,7 +1,7 @@
 import { ErrorReply, MapReply, type Reply } from "../resp/reply.ts";
 import { isClientName } from "./client_commands.ts";
 import type { Connection } from "./connection.ts";
-import type { ProcessCommands } from "./local_commands.ts";
+import type { ProcessCommands } from "./process_commands.ts";
 import type { PendingReply } from "./pending_reply.ts";
 import { REDIS_VERSION } from "./version.ts";
 

@@ -1,4 +1,3 @@
-import type { Clock } from "../node/clock.ts";
 import { commandReply } from "../commands/command_reply.ts";
 import { unknownSubcommand, wrongNumberOfArguments } from "../commands/request_errors.ts";
 import { matchesGlob } from "../commands/glob.ts";
@@ -15,22 +14,7 @@ import { clientCommand } from "./client_commands.ts";
 import type { Connection } from "./connection.ts";
 import { hello } from "./hello.ts";
 import type { PendingReply } from "./pending_reply.ts";
-
-/** What node and proxy each answer in their own way. */
-export interface ProcessCommands {
-  /** `mode` and `role` as `HELLO` tells them. */
-  hello(): { readonly mode: string; readonly role: string };
-  info(sections: readonly string[]): string;
-  role(): Reply;
-  /** `null`: the reply will be settled later. */
-  cluster(connection: Connection, args: readonly string[], reply: PendingReply): Reply | null;
-  /** Has been given two whole numbers that are not negative; settles the reply itself. */
-  wait(connection: Connection, replicas: number, timeoutMs: number, reply: PendingReply): void;
-  /** What `CONFIG GET` knows: Redis's names where the meaning is Redis's. */
-  readonly config: ReadonlyMap<string, string>;
-  readonly connections: ReadonlyMap<number, Connection>;
-  readonly clock: Clock;
-}
+import type { ProcessCommands } from "./process_commands.ts";
 
 type LocalHandler = (
   process: ProcessCommands,

@@ -4,15 +4,8 @@ import type { StateReport } from "../node/state_report.ts";
 import type { Reply } from "../resp/reply.ts";
 import { infoText } from "./info_text.ts";
 import type { RespListener } from "./listener.ts";
+import { type ProcessFacts, processSections } from "./process_info.ts";
 import { clientAddressText } from "./state_watchers.ts";
-import { REDIS_VERSION, REGENT_VERSION } from "./version.ts";
-
-/** What the process tells about itself. */
-export interface ProcessFacts {
-  readonly processId: number;
-  readonly startedMs: number;
-  memoryBytes(): { readonly rss: number; readonly heapUsed: number };
-}
 
 export interface NodeInfoSources {
   readonly node: Node;
@@ -26,43 +19,11 @@ export interface NodeInfoSources {
 /** `INFO` of a node, in Redis's sections and names where they fit, and a section of its own. */
 export function nodeInfo(sources: NodeInfoSources, wanted: readonly string[]): string {
   const report = sources.node.report();
-  const { facts, machine } = sources;
-  const listener = sources.listener();
-  const upSeconds = Math.floor((sources.clock.nowMs() - facts.startedMs) / 1000);
-  const memory = facts.memoryBytes();
   return infoText([
-    {
-      name: "server",
-      fields: [
-        ["redis_version", REDIS_VERSION],
-        ["regent_version", REGENT_VERSION],
-        ["redis_mode", "cluster"],
-        ["process_id", facts.processId],
-        ["tcp_port", listener.address.port],
-        ["uptime_in_seconds", upSeconds],
-        ["uptime_in_days", Math.floor(upSeconds / 86_400)],
-      ],
-    },
-    {
-      name: "clients",
-      fields: [
-        ["connected_clients", listener.connections.size],
-        ["maxclients", listener.limits.clientsMax],
-      ],
-    },
-    { name: "memory", fields: [["used_memory", memory.heapUsed], ["used_memory_rss", memory.rss]] },
-    {
-      name: "stats",
-      fields: [
-        ["total_connections_received", listener.totals.connections],
-        ["total_commands_processed", listener.totals.requests],
-        ["rejected_connections", listener.totals.rejected],
-      ],
-    },
+    ...processSections(sources.facts, sources.listener(), sources.clock.nowMs()),
     { name: "replication", fields: replicationFields(report) },
     { name: "raft", fields: raftFields(report) },
-    { name: "cluster", fields: [["cluster_enabled", 1]] },
-    { name: "keyspace", fields: keyspaceFields(machine) },
+    { name: "keyspace", fields: keyspaceFields(sources.machine) },
   ], wanted);
 }
 

@@ -2,21 +2,16 @@ import { checkRequest } from "../commands/table.ts";
 import type { Clock } from "../node/clock.ts";
 import type { Node } from "../node/node.ts";
 import { LEADER_CHANGED, slotOf } from "../node/refusals.ts";
-import { ClientOrder, Request } from "../node/request.ts";
+import { Request } from "../node/request.ts";
 import { ErrorReply, type Reply } from "../resp/reply.ts";
 import { ClusterCommands } from "./cluster_commands.ts";
 import type { Connection } from "./connection.ts";
 import type { RequestHandler } from "./listener.ts";
-import { type ProcessCommands, runLocal } from "./local_commands.ts";
+import { runLocal } from "./local_commands.ts";
+import type { ProcessCommands } from "./process_commands.ts";
 import { nodeInfo, type NodeInfoSources, redisRole } from "./node_info.ts";
 import type { PendingReply } from "./pending_reply.ts";
-
-/** What the node keeps of one client beyond its connection. */
-export class Session {
-  readonly order = new ClientOrder();
-  /** Set by `CLUSTER FENCE`: data commands are taken only while this node leads in that term. */
-  fenceTerm: number | null = null;
-}
+import { Session } from "./session.ts";
 
 export interface NodeSessionsOptions extends Omit<NodeInfoSources, "node"> {
   readonly node: Node;

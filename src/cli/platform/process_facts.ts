@@ -1,4 +1,4 @@
-import type { ProcessFacts } from "../../server/node_info.ts";
+import type { ProcessFacts } from "../../server/process_info.ts";
 
 /** This process as the operating system sees it. */
 export function processFacts(): ProcessFacts {
