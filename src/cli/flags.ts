@@ -2,6 +2,11 @@ import { parseArgs } from "node:util";
 import { UserError } from "../base/errors.ts";
 import type { Address } from "../node/network.ts";
 
+/** The command line is wrong: exit code 2, and a pointer to the help. */
+export class UsageError extends UserError {
+  override name = "UsageError";
+}
+
 /** One flag of a subcommand. Its name is the key it has in its `Flags`, in kebab case. */
 export interface Flag<T> {
   /** What stands for the value in help; `null` for a switch. */
@@ -9,6 +14,8 @@ export interface Flag<T> {
   readonly help: string;
   /** What holds when the flag is not given; `undefined` with `isRequired` false: may be absent. */
   readonly fallback: T;
+  /** The fallback as help shows it. @default the fallback itself, when it is a word or a number */
+  readonly fallbackText?: string;
   readonly isRequired: boolean;
   /** @throws {UserError} with what is expected instead */
   readonly parse: (text: string) => T;
@@ -35,7 +42,7 @@ export function environmentName(key: string): string {
 /**
  * Reads the flags of a subcommand from its arguments and, where one is missing, from the environment.
  *
- * @throws {UserError} for an unknown flag, a wrong value, a missing one, or anything left over
+ * @throws {UsageError} for an unknown flag, a wrong value, a missing one, or anything left over
  */
 export function parseFlags<F extends Flags>(
   flags: F,
@@ -60,7 +67,7 @@ export function parseFlags<F extends Flags>(
     } else if (fromEnvironment !== undefined && fromEnvironment !== "") {
       values[key] = parse(flag, environmentName(key), fromEnvironment);
     } else if (flag.isRequired) {
-      throw new UserError(
+      throw new UsageError(
         `Cannot start without --${flagName(key)} ${flag.placeholder ?? ""}`.trim(),
       );
     } else values[key] = flag.fallback;
@@ -84,23 +91,23 @@ function readArguments(
       tokens: true,
     });
   } catch (error) {
-    throw new UserError(error instanceof Error ? error.message : String(error));
+    throw new UsageError(error instanceof Error ? error.message : String(error));
   }
   for (const token of parsed.tokens) {
     if (token.kind === "positional") {
-      throw new UserError(`Cannot understand argument: ${token.value}`);
+      throw new UsageError(`Cannot understand argument: ${token.value}`);
     }
     if (token.kind !== "option") continue;
     const option = Object.hasOwn(options, token.name) ? options[token.name] : undefined;
     if (option === undefined || token.rawName !== `--${token.name}`) {
-      throw new UserError(`Cannot understand flag: ${token.rawName}`);
+      throw new UsageError(`Cannot understand flag: ${token.rawName}`);
     }
     const isMissing = token.value === undefined || token.value.startsWith("--");
     if (option.type === "string" && isMissing) {
-      throw new UserError(`Cannot use ${token.rawName} without a value`);
+      throw new UsageError(`Cannot use ${token.rawName} without a value`);
     }
     if (option.type === "boolean" && token.value !== undefined) {
-      throw new UserError(`Cannot use ${token.rawName} with a value: it is a switch`);
+      throw new UsageError(`Cannot use ${token.rawName} with a value: it is a switch`);
     }
   }
   return parsed.values as GivenFlags;
@@ -111,7 +118,7 @@ function parse<T>(flag: Flag<T>, name: string, text: string): T {
     return flag.parse(text);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    throw new UserError(`Cannot use ${name}: ${error.message}: current value is ${text}`);
+    throw new UsageError(`Cannot use ${name}: ${error.message}: current value is ${text}`);
   }
 }
 
@@ -192,6 +199,7 @@ export function bytes(
     placeholder: "BYTES",
     help,
     fallback,
+    fallbackText: sizeText(fallback),
     isRequired: false,
     parse(value) {
       const match = /^([0-9]+)([kmg]?)b?$/i.exec(value);
@@ -202,6 +210,14 @@ export function bytes(
       return number;
     },
   };
+}
+
+/** A size as `bytes` reads it, in the largest unit without a rest. */
+function sizeText(sizeBytes: number): string {
+  const unit = ["g", "m", "k"].find((unit) =>
+    sizeBytes % (UNITS[unit] ?? 1) === 0 && sizeBytes > 0
+  );
+  return unit === undefined ? String(sizeBytes) : `${sizeBytes / (UNITS[unit] ?? 1)}${unit}`;
 }
 
 export function choice<T extends string>(
@@ -236,12 +252,15 @@ export function formatAddress({ host, port }: Address): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-export function addressList(common: Common): Flag<readonly Address[]> {
+export function addressList(
+  { help, fallback }: Common & { readonly fallback?: readonly Address[] },
+): Flag<readonly Address[]> {
   return {
     placeholder: "HOST:PORT,…",
-    help: common.help,
-    fallback: [],
-    isRequired: true,
+    help,
+    fallback: fallback ?? [],
+    fallbackText: (fallback ?? []).map(formatAddress).join(","),
+    isRequired: fallback === undefined,
     parse: (value) => value.split(",").map((part) => parseAddress(part.trim())),
   };
 }

@@ -1,7 +1,7 @@
 import { messageOf, UserError } from "../base/errors.ts";
 import { REGENT_VERSION } from "../server/version.ts";
 import { clusterSubcommand } from "./cluster.ts";
-import { type Environment, parseFlags } from "./flags.ts";
+import { type Environment, parseFlags, UsageError } from "./flags.ts";
 import { logSubcommand } from "./log.ts";
 import { nodeSubcommand } from "./node.ts";
 import { proxySubcommand } from "./proxy.ts";
@@ -24,7 +24,7 @@ const HELP_WORDS = ["--help", "-h", "help"];
  * @returns the exit code: 0 fine, 1 the work failed, 2 the command line is wrong
  */
 export async function main(args: readonly string[], environment: Environment): Promise<number> {
-  const [name, ...rest] = args;
+  const [name, ...rest] = args[0] === "help" && args.length > 1 ? [args[1], "--help"] : args;
   if (name === undefined || HELP_WORDS.includes(name)) {
     console.log(programHelp(SUBCOMMANDS));
     return name === undefined ? 2 : 0;
@@ -41,16 +41,12 @@ export async function main(args: readonly string[], environment: Environment): P
     console.log(subcommandHelp(subcommand));
     return 0;
   }
-  let values;
   try {
-    values = parseFlags(subcommand.flags, rest, environment);
+    return await subcommand.run(parseFlags(subcommand.flags, rest, environment));
   } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    return fail(`${error.message}. \`regent ${name} --help\` tells the flags`, 2);
-  }
-  try {
-    return await subcommand.run(values);
-  } catch (error) {
+    if (error instanceof UsageError) {
+      return fail(`${error.message}. \`regent ${name} --help\` tells the flags`, 2);
+    }
     if (!(error instanceof UserError)) throw error;
     return fail(messageOf(error), 1);
   }

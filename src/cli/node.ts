@@ -18,6 +18,7 @@ import {
   port as portFlag,
   text,
   toggle,
+  UsageError,
   type Values,
 } from "./flags.ts";
 import { DenoDisk } from "./platform/deno_disk.ts";
@@ -36,7 +37,7 @@ const VALUE_BYTES_MAX = 64 * 1024 * 1024;
 const RAFT_PORT_OFFSET = 10_000;
 
 const flags = {
-  id: text("ID", { help: "The node's name, for life" }),
+  id: { ...text("ID", { help: "The node's name, for life" }), parse: parseId },
   port: portFlag({ help: "Where clients connect" }),
   raftPort: optional(
     portFlag({ help: "Where the other nodes connect; by default the port + 10000" }),
@@ -119,7 +120,7 @@ async function startNode(values: NodeValues): Promise<RunningNode> {
   const logger = stderrLogger(id);
   const { raftPort, advertise } = addresses(values);
   if (values.heartbeatMs >= values.electionMs) {
-    throw new UserError(
+    throw new UsageError(
       `Cannot use --heartbeat-ms: it must be below --election-ms: current value is ${values.heartbeatMs}`,
     );
   }
@@ -212,10 +213,10 @@ async function startNode(values: NodeValues): Promise<RunningNode> {
 function addresses({ port, raftPort, host, advertise }: NodeValues) {
   const raft = raftPort ?? port + RAFT_PORT_OFFSET;
   if (raft > 65_535) {
-    throw new UserError(`Cannot derive the Raft port from --port ${port}: give --raft-port`);
+    throw new UsageError(`Cannot derive the Raft port from --port ${port}: give --raft-port`);
   }
   if (advertise === "" && (host === "0.0.0.0" || host === "::")) {
-    throw new UserError(`Cannot tell others to reach this node at ${host}: give --advertise HOST`);
+    throw new UsageError(`Cannot tell others to reach this node at ${host}: give --advertise HOST`);
   }
   return { raftPort: raft, advertise: advertise || host };
 }
@@ -228,7 +229,7 @@ function foundCluster(
 ): Pick<Identity, "clusterId" | "members"> {
   if (peers.size === 0) {
     if (role !== "leader") {
-      throw new UserError(
+      throw new UsageError(
         "Cannot start on an empty directory without --peers (a new cluster of these members) " +
           "or --role leader (a new cluster of this node)",
       );
@@ -239,7 +240,7 @@ function foundCluster(
     };
   }
   if (!peers.has(id)) {
-    throw new UserError(`Cannot be ${id}: --peers names only ${[...peers.keys()].join(", ")}`);
+    throw new UsageError(`Cannot be ${id}: --peers names only ${[...peers.keys()].join(", ")}`);
   }
   const members = new Map([...peers].map(([peer, address]) => [peer, formatAddress(address)]));
   const list = [...members].map(([peer, address]) => `${peer}=${address}`).sort();
@@ -265,14 +266,22 @@ function currentMembers(
   return peers;
 }
 
+/** Ids stand in files, in `CLUSTER NODES` and in tables: no spaces, no signs that mean something there. */
+function parseId(value: string): string {
+  if (!/^[A-Za-z0-9_.-]{1,64}$/.test(value)) {
+    throw new UserError("expected up to 64 letters, digits, dots, dashes and underscores");
+  }
+  return value;
+}
+
 function parsePeers(value: string): Map<string, Address> {
   const peers = new Map<string, Address>();
   for (const part of value.split(",")) {
-    const [, id, address] = /^([A-Za-z0-9_.-]{1,64})=(.+)$/.exec(part.trim()) ?? [];
+    const [, id, address] = /^([^=]+)=(.+)$/.exec(part.trim()) ?? [];
     if (id === undefined || address === undefined || peers.has(id)) {
       throw new UserError("expected ID=HOST:PORT,… with each id once");
     }
-    peers.set(id, parseAddress(address));
+    peers.set(parseId(id), parseAddress(address));
   }
   return peers;
 }

@@ -13,11 +13,10 @@ export const statusSubcommand = subcommand({
     "Asks the members of a cluster for their state and shows it as a table. Any node's or\n" +
     "proxy's address will do; it exits with 1 when no leader serves.",
   flags: {
-    nodes: {
-      ...addressList({ help: "Nodes or proxies to ask; each tells of the others" }),
+    nodes: addressList({
+      help: "Nodes or proxies to ask; each tells of the others",
       fallback: [{ host: "127.0.0.1", port: 7000 }],
-      isRequired: false,
-    },
+    }),
   },
   examples: ["regent status", "regent status --nodes 127.0.0.1:7001"],
   async run({ nodes }) {

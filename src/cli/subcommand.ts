@@ -1,5 +1,8 @@
 import { environmentName, flagName, type Flags, type Values } from "./flags.ts";
 
+const HELP_COLUMNS = 90;
+const HELP_INDENT = " ".repeat(6);
+
 /** One word after `regent`. */
 export interface Subcommand<F extends Flags = Flags> {
   readonly name: string;
@@ -8,7 +11,11 @@ export interface Subcommand<F extends Flags = Flags> {
   readonly description: string;
   readonly flags: F;
   readonly examples: readonly string[];
-  /** @returns the exit code. @throws {UserError} for what the user can mend */
+  /**
+   * @returns the exit code
+   * @throws {UsageError} when flags do not fit together
+   * @throws {UserError} for what else the user can mend
+   */
   run(values: Values<F>): Promise<number>;
 }
 
@@ -23,17 +30,32 @@ export function subcommandHelp({ name, description, flags, examples }: Subcomman
   for (const [key, flag] of Object.entries(flags)) {
     const left = `  --${flagName(key)}${flag.placeholder === null ? "" : ` ${flag.placeholder}`}`;
     const fallback = defaultText(flag);
-    lines.push(left, `      ${flag.help}${fallback}  [${environmentName(key)}]`);
+    lines.push(left, ...wrap(`${flag.help}${fallback}  [${environmentName(key)}]`));
   }
   lines.push("  --help", "      Show this text", "", "Examples:");
   for (const example of examples) lines.push(`  ${example}`);
   return lines.join("\n");
 }
 
-function defaultText({ isRequired, fallback }: Flags[string]): string {
+/** Lines of words, indented, as a terminal shows them whole. */
+function wrap(text: string): string[] {
+  const lines: string[] = [];
+  let line = HELP_INDENT;
+  for (const word of text.split(/(?<! ) /)) {
+    if (line !== HELP_INDENT && line.length + 1 + word.length > HELP_COLUMNS) {
+      lines.push(line);
+      line = HELP_INDENT;
+    }
+    line += line === HELP_INDENT ? word.trimStart() : ` ${word}`;
+  }
+  return [...lines, line];
+}
+
+function defaultText({ isRequired, fallback, fallbackText }: Flags[string]): string {
   if (isRequired) return " (required)";
-  if (fallback === undefined || fallback === false || fallback === "") return "";
-  return ` (default ${fallback})`;
+  const isPlain = typeof fallback === "string" || typeof fallback === "number";
+  const text = fallbackText ?? (isPlain ? String(fallback) : "");
+  return text === "" ? "" : ` (default ${text})`;
 }
 
 /** The text of `regent --help`. */
