@@ -1,6 +1,6 @@
 import net from "node:net";
 import type { Logger } from "../base/logger.ts";
-import { UserError } from "../base/errors.ts";
+import { cannotListen } from "../base/errors.ts";
 import { encodeReply } from "../resp/encode.ts";
 import { ErrorReply } from "../resp/reply.ts";
 import type { Clock } from "../node/clock.ts";
@@ -28,10 +28,7 @@ export function listen(options: ListenOptions): Promise<RespListener> {
   return new Promise((resolve, reject) => {
     const server = net.createServer({ noDelay: true, allowHalfOpen: true });
     const { host, port } = options.address;
-    server.once("error", (error: Error & { code?: string }) => {
-      const reason = error.code === "EADDRINUSE" ? "the port is in use" : error.message;
-      reject(new UserError(`Cannot listen on ${host}:${port}: ${reason}`));
-    });
+    server.once("error", (error: Error) => reject(cannotListen(options.address, error)));
     server.listen({ host, port, backlog: 1024 }, () => {
       server.removeAllListeners("error");
       server.on("error", (error) => options.logger.warn(`accepting a client: ${error.message}`));

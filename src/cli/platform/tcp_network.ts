@@ -1,6 +1,6 @@
 import net from "node:net";
 import type { Listener, Network, Stream, StreamHandlers } from "../../node/network.ts";
-import { messageOf } from "../../base/errors.ts";
+import { cannotListen, messageOf } from "../../base/errors.ts";
 
 /** TCP by `node:net`, which is faster here than `Deno.listen` and `Deno.connect`. */
 export const tcpNetwork: Network = {
@@ -13,9 +13,10 @@ export const tcpNetwork: Network = {
         socket.once("close", () => sockets.delete(socket));
         onConnection(new TcpStream(socket, remoteOf(socket)));
       });
-      server.once("error", reject);
+      const fail = (error: Error) => reject(cannotListen(address, error));
+      server.once("error", fail);
       server.listen({ host: address.host, port: address.port }, () => {
-        server.off("error", reject);
+        server.off("error", fail);
         server.on("error", () => {});
         const bound = server.address() as net.AddressInfo;
         resolve({
