@@ -1,13 +1,19 @@
-import { UserError } from "../base/errors.ts";
+import { messageOf, UserError } from "../base/errors.ts";
 import { ChildProcess } from "./cluster/child_process.ts";
 import { ClusterView } from "./cluster/cluster_view.ts";
 import { NodeObserver } from "./cluster/node_observer.ts";
-import { integer, port as portFlag, text, toggle } from "./flags.ts";
+import { untilPortsFree } from "./cluster/ports.ts";
+import { proxyServing } from "./cluster/proxy_probe.ts";
+import { integer, port as portFlag, text, toggle, UsageError } from "./flags.ts";
 import { endingSignal } from "./platform/signals.ts";
 import { subcommand } from "./subcommand.ts";
 import { table } from "./table.ts";
 
 const HOST = "127.0.0.1";
+const RAFT_PORT_OFFSET = 10_000;
+const STOP_WITH_STDIN = "--stop-with-stdin";
+/** Said even where it is the default: the environment that we pass on must not change it. */
+const ON_THIS_HOST = ["--host", HOST, "--advertise", HOST, STOP_WITH_STDIN];
 const START_SECONDS_MAX = 60;
 const RESTART_DELAY_MS = 500;
 const TELL_DELAY_MS = 100;
@@ -46,6 +52,8 @@ interface LocalClusterOptions {
 interface Member {
   readonly name: string;
   readonly port: number;
+  /** All that it listens on. */
+  readonly ports: readonly number[];
   readonly directory: string | null;
   readonly args: readonly string[];
   readonly permissions: readonly string[];
@@ -66,17 +74,18 @@ class LocalCluster {
 
   constructor(options: LocalClusterOptions) {
     this.#options = options;
-    const lastRaftPort = options.port + options.nodes + 10_000;
+    const lastRaftPort = options.port + options.nodes + RAFT_PORT_OFFSET;
     if (lastRaftPort > 65_535) {
-      throw new UserError(`Cannot use --port: the Raft port ${lastRaftPort} would be over 65535`);
+      throw new UsageError(`Cannot use --port: the Raft port ${lastRaftPort} would be over 65535`);
     }
     this.#members = [...nodeMembers(options), proxyMember(options)];
   }
 
   /** Resolves when the cluster serves, or when it is told to end before. */
   async start(ending: Promise<unknown>): Promise<void> {
-    const { nodes, dir } = this.#options;
-    Deno.mkdirSync(`${dir}/logs`, { recursive: true });
+    const { nodes, dir, port } = this.#options;
+    makeDirectory(`${dir}/logs`);
+    await untilPortsFree(HOST, this.#members.flatMap(({ ports }) => ports));
     console.log(`Starting ${nodes} nodes and a proxy…`);
     const failed = new Promise<never>((_resolve, reject) => this.#failed = reject);
     const timer = setTimeout(
@@ -88,16 +97,20 @@ class LocalCluster {
       if (directory === null) continue;
       this.#observers.push(new NodeObserver(name, { host: HOST, port }, this.#view));
     }
-    const serving = this.#view.whenServing(nodes);
+    let isOver = false;
+    const serving = this.#view.whenServing(nodes)
+      .then(() => proxyServing({ host: HOST, port }, () => isOver))
+      .then(() => true);
     try {
-      await Promise.race([serving, failed, ending]);
+      const isServing = await Promise.race([serving, failed, ending.then(() => false)]);
+      if (!isServing) return;
     } catch (error) {
       await this.stop();
       throw error;
     } finally {
       clearTimeout(timer);
+      isOver = true;
     }
-    if (this.#isStopping) return;
     this.#isStarted = true;
     this.#show();
   }
@@ -172,16 +185,18 @@ class LocalCluster {
 
 function nodeMembers({ nodes, port, dir }: LocalClusterOptions): Member[] {
   const names = Array.from({ length: nodes }, (_, at) => `n${at + 1}`);
-  const peers = names.map((name, at) => `${name}=${HOST}:${port + at + 1 + 10_000}`).join(",");
+  const raftPort = (at: number) => port + at + 1 + RAFT_PORT_OFFSET;
+  const peers = names.map((name, at) => `${name}=${HOST}:${raftPort(at)}`).join(",");
   return names.map((name, at) => {
     const directory = `${dir}/${name}`;
     return {
       name,
       port: port + at + 1,
+      ports: [port + at + 1, raftPort(at)],
       directory,
       args: [
         ...["node", "--id", name, "--port", String(port + at + 1), "--dir", directory],
-        ...["--peers", peers, "--stop-with-stdin"],
+        ...["--peers", peers, "--raft-port", String(raftPort(at)), ...ON_THIS_HOST],
       ],
       permissions: [
         "--allow-net",
@@ -198,10 +213,19 @@ function proxyMember({ nodes, port }: LocalClusterOptions): Member {
   return {
     name: "proxy",
     port,
+    ports: [port],
     directory: null,
-    args: ["proxy", "--port", String(port), "--nodes", addresses, "--stop-with-stdin"],
+    args: ["proxy", "--port", String(port), "--nodes", addresses, "--host", HOST, STOP_WITH_STDIN],
     permissions: ["--allow-net", "--allow-env"],
   };
+}
+
+function makeDirectory(path: string): void {
+  try {
+    Deno.mkdirSync(path, { recursive: true });
+  } catch (error) {
+    throw new UserError(`Cannot use --dir: ${messageOf(error)}`);
+  }
 }
 
 /** What a user types before a subcommand. */

@@ -1,5 +1,7 @@
 import { endOfLines } from "./end_of_lines.ts";
 
+const STOP_MS_MAX = 3_000;
+
 export interface ChildOptions {
   readonly name: string;
   /** What follows `regent`. */
@@ -22,6 +24,7 @@ export interface ChildExit {
 export class ChildProcess {
   readonly name: string;
   readonly #process: Deno.ChildProcess;
+  #timer: ReturnType<typeof setTimeout> | undefined;
   readonly exited: Promise<void>;
 
   constructor(options: ChildOptions) {
@@ -40,10 +43,15 @@ export class ChildProcess {
     return this.#process.pid;
   }
 
-  /** Asks it to stop. */
+  /** Asks it to stop, and ends it when it does not: it may be stopped by a `kill -STOP`. */
   stop(): void {
+    this.#signal("SIGTERM");
+    this.#timer ??= setTimeout(() => this.#signal("SIGKILL"), STOP_MS_MAX);
+  }
+
+  #signal(signal: Deno.Signal): void {
     try {
-      this.#process.kill("SIGTERM");
+      this.#process.kill(signal);
     } catch {
       // It has ended already.
     }
@@ -52,6 +60,7 @@ export class ChildProcess {
   async #watch({ logFile, onExit }: ChildOptions): Promise<void> {
     const lastLine = await endOfLines(this.#process.stderr, logFile);
     const status = await this.#process.status;
+    clearTimeout(this.#timer);
     const how = status.signal === null ? `exit code ${status.code}` : `killed by ${status.signal}`;
     onExit(this, { how, lastLine });
   }
