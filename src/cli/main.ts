@@ -24,7 +24,8 @@ const HELP_WORDS = ["--help", "-h", "help"];
  * @returns the exit code: 0 fine, 1 the work failed, 2 the command line is wrong
  */
 export async function main(args: readonly string[], environment: Environment): Promise<number> {
-  const [name, ...rest] = args[0] === "help" && args.length > 1 ? [args[1], "--help"] : args;
+  const [name, ...rest] = args;
+  if (name === "help" && rest[0] !== undefined) return await main([rest[0], "--help"], environment);
   if (name === undefined || HELP_WORDS.includes(name)) {
     console.log(programHelp(SUBCOMMANDS));
     return name === undefined ? 2 : 0;
