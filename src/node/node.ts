@@ -348,6 +348,7 @@ export class Node implements PeerHandler {
     const isSame = role === this.#role && term === this.#term && leaderId === this.#leaderId;
     if (isSame) return;
     const hasSteppedDown = this.#isLeader && (role !== "leader" || term !== this.#term);
+    this.#options.logger.info(describeRole(role, term, leaderId));
     this.#role = role;
     this.#term = term;
     this.#leaderId = leaderId;
@@ -483,4 +484,12 @@ export class Node implements PeerHandler {
     this.#reported = state;
     for (const changed of this.#watchers) changed();
   }
+}
+
+function describeRole(role: Role, term: number, leaderId: NodeId | null): string {
+  if (role === "leader") return `leads in term ${term}`;
+  if (leaderId !== null) return `follows ${leaderId} in term ${term}`;
+  return role === "follower"
+    ? `knows no leader in term ${term}`
+    : `stands for election, term ${term}`;
 }
