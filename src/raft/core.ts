@@ -112,6 +112,11 @@ export class Core<T> {
     return this.#leaderId !== null && this.electionElapsed < this.options.electionTicks;
   }
 
+  /** For a leader: whether the peer still counts towards the majority that it must have. */
+  isActive(peer: Progress): boolean {
+    return this.ticks - peer.heardTick < 2 * this.options.electionTicks;
+  }
+
   becomeFollower(term: number, leaderId: NodeId | null): void {
     assert(term >= this.#term, `cannot go back from term ${this.#term} to ${term}`);
     this.#leaveRole();

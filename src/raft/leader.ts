@@ -58,13 +58,13 @@ export function confirmReads<T>(core: Core<T>): void {
 /** Heartbeats, news of the commit index, and the check that a majority still answers. */
 export function tickLeader<T>(core: Core<T>): void {
   const leadership = leadershipOf(core);
-  const { electionTicks, heartbeatTicks } = core.options;
+  const { heartbeatTicks } = core.options;
   leadership.heartbeatElapsed++;
   const isHeartbeatTime = leadership.heartbeatElapsed >= heartbeatTicks;
   if (isHeartbeatTime) leadership.heartbeatElapsed = 0;
   let activeCount = 1;
   for (const peer of leadership.progress.values()) {
-    if (core.ticks - peer.heardTick < electionTicks) activeCount++;
+    if (core.isActive(peer)) activeCount++;
     // Under load the next append tells the commit index for free; an idle peer hears of it now.
     const isBehind = peer.commitTold < Math.min(peer.match, core.log.commitIndex());
     if (isHeartbeatTime || isBehind) peer.heartbeatDue = true;

@@ -12,7 +12,11 @@ export interface RaftOptions<T> {
   readonly log: LogReader<T>;
   /** For election timeouts and for the ids of reads; must differ from one life of a node to the next. */
   readonly random: Random;
-  /** The shortest time without a leader after which a node stands; also how long a leader may lack its majority. */
+  /**
+   * The shortest time without a leader after which a node stands. A leader may lack its majority for
+   * twice as long: stepping down early helps nobody, since reads are confirmed and writes committed
+   * by a majority anyway, and on a busy machine answers are late.
+   */
   readonly electionTicks: number;
   readonly heartbeatTicks: number;
   /**

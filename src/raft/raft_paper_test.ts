@@ -289,7 +289,7 @@ Deno.test("thesis 6.2: a leader ignores elections, and steps down without a majo
   node.tick(9);
   assertEquals(node.step({ ...vote, term: 9, lastTerm: 8 }), []);
   node.step({ type: "heartbeatReply", term: 1, round: 0 });
-  node.tick(9);
+  node.tick(19);
   assertEquals(node.status().role, "leader");
   node.tick(1);
   assertEquals(node.status().role, "follower");

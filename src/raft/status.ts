@@ -26,16 +26,16 @@ export interface PeerStatus {
   readonly match: number;
   readonly next: number;
   readonly state: ProgressState;
-  /** It answered within the shortest election timeout. */
+  /** It answered within the longest election timeout. */
   readonly recentlyActive: boolean;
 }
 
 /** The status of a core. */
 export function raftStatus<T>(core: Core<T>, hasCommittedInTerm: boolean): RaftStatus {
   const peers: PeerStatus[] = [];
-  for (const [id, { match, next, state, heardTick }] of core.leadership?.progress ?? []) {
-    const recentlyActive = core.ticks - heardTick < core.options.electionTicks;
-    peers.push({ id, match, next, state, recentlyActive });
+  for (const [id, peer] of core.leadership?.progress ?? []) {
+    const { match, next, state } = peer;
+    peers.push({ id, match, next, state, recentlyActive: core.isActive(peer) });
   }
   return {
     id: core.id,
