@@ -90,7 +90,10 @@ export class ProxyCore {
     const awakeMs = Math.min(elapsedMs, 2 * TICK_MS);
     const silent = this.topology.pass(awakeMs);
     for (const node of silent) this.#options.logger.warn(`node ${node.label} does not answer`);
-    if (silent.length > 0) this.#changed();
+    if (silent.length > 0) {
+      this.#watchers.refresh();
+      this.#changed();
+    }
     this.#watchers.tick(nowMs, awakeMs);
     this.router.tick(elapsedMs);
   }

@@ -154,7 +154,6 @@ export class UpstreamPool {
    */
   #retire(upstream: Upstream): void {
     const { links: { node }, fenceTerm } = upstream;
-    if (upstream.isDedicated) return upstream.destroy("the leader has changed");
     if (!node.isResponsive) {
       this.#takeReadsBack(upstream);
       const isSuperseded = fenceTerm !== null && this.#options.topology.highestLedTerm > fenceTerm;

@@ -27,6 +27,8 @@ export class Watchers {
   readonly #watchers = new Map<string, Watcher>();
   /** The members' addresses by id, as last told by anyone. */
   #members: ReadonlyMap<string, string> = new Map();
+  /** Who answered at each address last, to know a seed again that is another name of a member. */
+  readonly #ids = new Map<string, string>();
 
   constructor(options: WatchersOptions) {
     this.#options = options;
@@ -34,7 +36,7 @@ export class Watchers {
   }
 
   start(): void {
-    this.#refresh();
+    this.refresh();
   }
 
   /** @param awakeMs how long this process was awake since the last time */
@@ -49,11 +51,12 @@ export class Watchers {
 
   #reported(address: string, state: NodeState): void {
     const { topology, logger, changed } = this.#options;
+    this.#ids.set(address, state.id);
     const node = topology.node(address);
     const wasResponsive = node?.isResponsive ?? false;
     if (!topology.reported(address, state)) return;
     if (!wasResponsive) logger.info(`node ${node?.label ?? address} answers`);
-    this.#refresh();
+    this.refresh();
     changed();
   }
 
@@ -61,12 +64,12 @@ export class Watchers {
     const { topology, logger, changed } = this.#options;
     if (!topology.disconnected(address)) return;
     logger.warn(`node ${topology.node(address)?.label ?? address} is gone`);
-    this.#refresh();
+    this.refresh();
     changed();
   }
 
-  /** Begins and ends watching, so that all are watched that should be. */
-  #refresh(): void {
+  /** Begins and ends watching, so that all are watched that should be, by what the topology says now. */
+  refresh(): void {
     const { topology } = this.#options;
     const told = topology.memberAddresses();
     if (told.size > 0) this.#members = told;
@@ -84,7 +87,7 @@ export class Watchers {
     const { topology } = this.#options;
     const answers = (other: string | undefined) =>
       other !== undefined && (topology.node(other)?.isResponsive ?? false);
-    const id = topology.node(address)?.state?.id;
+    const id = this.#ids.get(address);
     // The same node answers where the others say it is.
     if (id !== undefined && answers(this.#members.get(id))) return false;
     return this.#seeds.includes(address) || answers(address);
@@ -108,5 +111,6 @@ export class Watchers {
     this.#watchers.get(address)?.close();
     this.#watchers.delete(address);
     this.#options.topology.remove(address);
+    if (!this.#seeds.includes(address)) this.#ids.delete(address);
   }
 }

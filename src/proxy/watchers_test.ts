@@ -49,6 +49,16 @@ Deno.test("all nodes gone and come back elsewhere: a seed brings the proxy back"
   assertEquals(bench.core.status().leader?.id, "n2");
 });
 
+Deno.test("all nodes gone, and only those come back that were no seeds", () => {
+  const bench = ProxyBench.ready({ seeds: ["10.0.0.1:7001"] });
+  bench.cluster.nodes.forEach((node) => node.kill());
+  bench.advance(1_000);
+  bench.cluster.nodes.slice(1).forEach((node) => node.listen());
+  bench.cluster.elect(1, 2);
+  bench.advance(600);
+  assertEquals(known(bench), ["n2@10.0.0.2:7002", "n3@10.0.0.3:7003"]);
+});
+
 Deno.test("a seed that is another name of a member is left once the member answers", () => {
   const bench = new ProxyBench({ seeds: ["alias:1"] });
   const alias = { host: "alias", port: 1 };
@@ -63,6 +73,8 @@ Deno.test("a seed that is another name of a member is left once the member answe
   client.send("SET a 2");
   bench.advance(50);
   assertEquals(client.replies, ["OK", "OK"]);
+  // One to watch, one to read, one to write: those under the other name are closed.
+  assertEquals(bench.cluster.node(0).connections.size, 3);
 });
 
 Deno.test("a member whose told address cannot be reached is used where it answers", () => {
@@ -74,6 +86,23 @@ Deno.test("a member whose told address cannot be reached is used where it answer
   client.send("SET a 1", "GET a");
   bench.advance(300);
   assertEquals(client.replies, ["OK", "1"]);
+});
+
+Deno.test("a machine that lost power without a word is found again", () => {
+  const bench = ProxyBench.ready();
+  const client = bench.client();
+  bench.cluster.node(0).vanish();
+  client.send("SET a 1", "GET a");
+  bench.advance(300);
+  bench.cluster.elect(1, 2);
+  bench.advance(100);
+  assertEquals(client.replies, ["UNKNOWN", "nil"]);
+  bench.advance(1_500);
+  assertEquals(known(bench).length, 3);
+  bench.cluster.elect(0, 3);
+  client.send("SET a 2", "GET a");
+  bench.advance(100);
+  assertEquals(client.replies.slice(2), ["OK", "2"]);
 });
 
 Deno.test("a late event loop is not taken for silence of the nodes", () => {

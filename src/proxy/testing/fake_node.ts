@@ -17,10 +17,17 @@ export class FakeCluster {
 
   constructor(readonly network: Network, readonly clock: Clock) {}
 
-  /** Nodes n1, n2… at 10.0.0.1:7001, …; n1 leads in term 1. */
-  start(count: number): void {
+  /**
+   * Nodes n1, n2… at 10.0.0.1:7001, …; n1 leads in term 1.
+   *
+   * @param host instead, with ports that the network chooses
+   */
+  start(count: number, host?: string): void {
     for (let number = 1; number <= count; number++) {
-      this.nodes.push(new FakeNode(this, `n${number}`, `10.0.0.${number}`, 7000 + number));
+      const node = host === undefined
+        ? new FakeNode(this, `n${number}`, `10.0.0.${number}`, 7000 + number)
+        : new FakeNode(this, `n${number}`, host, 0);
+      this.nodes.push(node);
     }
     this.elect(0, 1);
   }
@@ -90,7 +97,10 @@ export class FakeNode {
     this.isDown = false;
     const address = { host: this.host, port: this.port };
     this.cluster.network.listen(address, (stream) => this.accept(stream))
-      .then((listener) => this.#close = () => listener.close());
+      .then((listener) => {
+        this.port = listener.address.port;
+        this.#close = () => listener.close();
+      });
   }
 
   /** Hears of the newest term. */
@@ -101,6 +111,7 @@ export class FakeNode {
   }
 
   accept(stream: Stream): void {
+    if (this.isDown) return stream.close();
     this.connections.add(new FakeConnection(this, stream));
   }
 
@@ -115,6 +126,13 @@ export class FakeNode {
     this.isStopped = false;
     this.#close();
     for (const connection of this.connections) connection.stream.close();
+    this.connections.clear();
+    this.held.length = 0;
+  }
+
+  /** The machine loses power and is back: its old connections are dead, and nobody was told. */
+  vanish(): void {
+    for (const connection of this.connections) connection.isDead = true;
     this.connections.clear();
     this.held.length = 0;
   }
@@ -199,6 +217,7 @@ export class FakeNode {
 /** One accepted connection of a fake node. */
 export class FakeConnection {
   fenceTerm: number | null = null;
+  isDead = false;
   protocol: Protocol = 2;
   /** When the last answer is due that takes its time. */
   busyUntilMs = 0;
@@ -249,6 +268,7 @@ export class FakeConnection {
   }
 
   #received(bytes: Uint8Array): void {
+    if (this.isDead) return;
     if (this.node.isStopped) {
       this.#unread.push(bytes);
       return;

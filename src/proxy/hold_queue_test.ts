@@ -1,0 +1,106 @@
+import { assert, assertEquals, assertGreater, assertLess, assertStringIncludes } from "@std/assert";
+import { ProxyBench } from "./testing/proxy_bench.ts";
+
+Deno.test("holding is bounded in time, and the error tells how long it was", () => {
+  const bench = ProxyBench.ready({ limits: { holdMsMax: 1_000 } });
+  bench.cluster.nodes.forEach((node) => node.kill());
+  bench.advance(10);
+  const client = bench.client();
+  client.send("SET a 1", "GET a");
+  bench.advance(500);
+  client.send("SET a 2");
+  bench.advance(480);
+  assertEquals(client.openCount, 3);
+  bench.advance(60);
+  assertEquals(client.replies, ["CLUSTERDOWN", "CLUSTERDOWN", "…"]);
+  const heldMs = Number(
+    /^-CLUSTERDOWN no leader, held (\d+) ms\r\n$/.exec(client.texts[0] ?? "")?.[1],
+  );
+  assertGreater(heldMs, 999);
+  assertLess(heldMs, 1_050);
+});
+
+Deno.test("holding is bounded in count and bytes, and the error names the limit", () => {
+  const bench = ProxyBench.ready({ limits: { holdRequestsMax: 3, holdBytesMax: 200 } });
+  bench.cluster.nodes.forEach((node) => node.kill());
+  bench.advance(10);
+  const [first, second] = [bench.client(), bench.client()];
+  first.send("SET a 1", "SET a 2", "SET a 3", "SET a 4");
+  second.send("GET a");
+  assertEquals(first.replies, ["…", "…", "…", "CLUSTERDOWN"]);
+  assertStringIncludes(first.texts[3] ?? "", "3 requests are held already (--hold-requests-max)");
+  assertEquals(second.replies, ["CLUSTERDOWN"]);
+  first.close();
+  second.send(`SET a ${"x".repeat(300)}`);
+  assertStringIncludes(second.texts[1] ?? "", "200 bytes are held already (--hold-bytes-max)");
+  assertEquals(bench.core.status().holds.refused, 3);
+});
+
+Deno.test("a healthy cluster never refuses, however much waits for its turn", () => {
+  const bench = ProxyBench.ready({ limits: { holdRequestsMax: 10, windowRequestsMax: 4 } });
+  const client = bench.client();
+  for (let i = 0; i < 100; i++) client.send(`SET k ${i}`, "GET k");
+  bench.advance(1_000);
+  assertEquals(client.replies.filter((word) => word === "OK").length, 100);
+});
+
+Deno.test("after an election no more than a window is sent at once, to each client its share", () => {
+  const bench = ProxyBench.ready({ limits: { windowRequestsMax: 100 } });
+  bench.cluster.node(0).kill();
+  bench.advance(10);
+  const clients = Array.from({ length: 10 }, () => bench.client());
+  clients.forEach((client, key) => {
+    for (let i = 0; i < 300; i++) client.send(`SET k${key} ${i}`);
+  });
+  const next = bench.cluster.node(1);
+  next.isHolding = true;
+  bench.cluster.elect(1, 2);
+  bench.advance(20);
+  assertEquals(next.held.length, 100);
+  assertEquals(new Set(next.held.map(({ args }) => args[1])).size, 2);
+  for (let window = 0; window < 8; window++) {
+    next.release();
+    bench.advance(10);
+    assertEquals(next.held.length, 100);
+  }
+  assert(clients.every((client) => client.openCount < 300));
+  next.isHolding = false;
+  next.release();
+  bench.advance(200);
+  assert(clients.every(({ openCount }) => openCount === 0));
+});
+
+Deno.test("the window counts bytes under way, and they come back with the answers", () => {
+  const bench = ProxyBench.ready({ limits: { windowBytesMax: 1_000 } });
+  const leader = bench.cluster.node(0);
+  leader.isHolding = true;
+  const client = bench.client();
+  for (let i = 0; i < 60; i++) client.send(`SET k ${"x".repeat(70)}`);
+  for (let window = 0; window < 6; window++) {
+    bench.advance(10);
+    assertEquals(leader.held.length, 10);
+    leader.release();
+  }
+  bench.advance(10);
+  assertEquals(client.openCount, 0);
+});
+
+Deno.test("a leader that lets nobody in counts as none: what waits for it expires", () => {
+  const bench = new ProxyBench({ limits: { holdMsMax: 1_000 } });
+  bench.cluster.node(0).refusesFence = true;
+  bench.advance(100);
+  const client = bench.client();
+  client.send("SET a 1");
+  bench.advance(900);
+  assertEquals(client.replies, ["…"]);
+  bench.advance(200);
+  assertEquals(client.replies, ["CLUSTERDOWN"]);
+});
+
+Deno.test("a request larger than the window goes when nothing else is under way", () => {
+  const bench = ProxyBench.ready({ limits: { windowBytesMax: 1_000 } });
+  const client = bench.client();
+  client.send("SET a 1", `SET b ${"x".repeat(5_000)}`, "SET c 1");
+  bench.advance(50);
+  assertEquals(client.replies, ["OK", "OK", "OK"]);
+});

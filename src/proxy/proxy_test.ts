@@ -1,0 +1,204 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import net from "node:net";
+import { until } from "../../tests/support/until.ts";
+import { latin1, latin1Bytes } from "../base/latin1.ts";
+import { silentLogger } from "../base/logger.ts";
+import { seededRandom } from "../base/random.ts";
+import { systemClock } from "../cli/platform/system_clock.ts";
+import { tcpNetwork } from "../cli/platform/tcp_network.ts";
+import { encodeRequest } from "../resp/encode.ts";
+import { DEFAULT_CLIENT_LIMITS } from "../server/limits.ts";
+import { Proxy } from "./proxy.ts";
+import { FakeCluster } from "./testing/fake_node.ts";
+
+const facts = { processId: 1, startedMs: 0, memoryBytes: () => ({ rss: 1, heapUsed: 1 }) };
+
+/** A proxy on a real socket in front of three fake nodes on real sockets. */
+async function withProxy(
+  test: (proxy: Proxy, cluster: FakeCluster) => Promise<void>,
+): Promise<void> {
+  const cluster = new FakeCluster(tcpNetwork, systemClock);
+  cluster.start(3, "127.0.0.1");
+  await until("the nodes listen", () => cluster.nodes.every(({ port }) => port > 0));
+  const proxy = await Proxy.start({
+    address: { host: "127.0.0.1", port: 0 },
+    seeds: [{ host: "127.0.0.1", port: cluster.node(1).port }],
+    network: tcpNetwork,
+    clock: systemClock,
+    random: seededRandom(3),
+    logger: silentLogger,
+    limits: { watchIntervalMs: 200, silenceMsMax: 5_000 },
+    clientLimits: DEFAULT_CLIENT_LIMITS,
+    facts,
+    config: new Map([["save", ""]]),
+  });
+  try {
+    await test(proxy, cluster);
+  } finally {
+    proxy.stop();
+    cluster.nodes.forEach((node) => node.kill());
+    await until("all connections are closed", () => proxy.listener.connections.size === 0);
+  }
+}
+
+/** A raw client that keeps all it was sent. */
+class RawClient {
+  readonly socket: net.Socket;
+  text = "";
+  isClosed = false;
+
+  constructor({ listener }: Proxy) {
+    this.socket = net.connect({ ...listener.address, allowHalfOpen: true });
+    this.socket.on("data", (chunk: Uint8Array) => this.text += latin1(chunk, 0, chunk.length));
+    this.socket.on("close", () => this.isClosed = true);
+  }
+
+  write(text: string): void {
+    this.socket.write(latin1Bytes(text));
+  }
+
+  /** Sends, and waits until as much has come back as is expected. */
+  async ask(text: string, expected: string): Promise<void> {
+    const before = this.text.length;
+    this.write(text);
+    const answer = () => this.text.slice(before);
+    await until("the answer", () => answer().length >= expected.length, { describe: answer });
+    assertEquals(answer(), expected);
+  }
+}
+
+const request = (text: string) => encodeRequest(text.split(" "));
+
+Deno.test("one packet with writes and reads, and one that is cut everywhere", async () => {
+  await withProxy(async (proxy) => {
+    const client = new RawClient(proxy);
+    const packet = ["SET k 1", "GET k", "SET k 2", "GET k", "PING"].map(request).join("");
+    const answers = "+OK\r\n$1\r\n1\r\n+OK\r\n$1\r\n2\r\n+PONG\r\n";
+    await client.ask(packet, answers);
+    for (const char of packet.slice(0, -1)) client.write(char);
+    await client.ask(packet.slice(-1), answers);
+    client.socket.destroy();
+  });
+});
+
+Deno.test("bytes are bytes, all the way and back", async () => {
+  await withProxy(async (proxy) => {
+    const client = new RawClient(proxy);
+    const bytes = Array.from({ length: 256 }, (_, byte) => String.fromCharCode(byte)).join("");
+    const value = bytes.repeat(1_000);
+    const set = encodeRequest(["SET", bytes, value]);
+    await client.ask(
+      set + encodeRequest(["GET", bytes]),
+      `+OK\r\n$${value.length}\r\n${value}\r\n`,
+    );
+    client.socket.destroy();
+  });
+});
+
+Deno.test("many clients come and go in the middle of anything; the others get their own", async () => {
+  await withProxy(async (proxy, cluster) => {
+    const clients = Array.from({ length: 30 }, () => new RawClient(proxy));
+    clients.forEach((client, i) => {
+      for (let n = 0; n < 50; n++) {
+        client.write(request(`SET k${i} ${i}:${n}`) + request(`GET k${i}`));
+      }
+    });
+    await until("something is under way", () => cluster.executed.length > 0);
+    clients.forEach((client, i) => i % 3 === 0 && client.socket.destroy());
+    const answers = (i: number) =>
+      Array.from({ length: 50 }, (_, n) => `+OK\r\n$${`${i}:${n}`.length}\r\n${i}:${n}\r\n`).join(
+        "",
+      );
+    await until(
+      "all answers",
+      () => clients.every(({ text }, i) => i % 3 === 0 || text.length >= answers(i).length),
+    );
+    clients.forEach(({ text }, i) => i % 3 === 0 || assertEquals(text, answers(i)));
+    clients.forEach(({ socket }) => socket.destroy());
+    await until("nothing is left", () => proxy.status().inFlight === 0);
+    assertEquals(proxy.status().waiting, { requests: 0, bytes: 0 });
+  });
+});
+
+Deno.test("a client that sends and ends gets its answers first", async () => {
+  await withProxy(async (proxy) => {
+    const client = new RawClient(proxy);
+    client.socket.end(latin1Bytes("SET a 1\r\nGET a\r\n"));
+    await until("it is closed", () => client.isClosed);
+    assertEquals(client.text, "+OK\r\n$1\r\n1\r\n");
+  });
+});
+
+Deno.test("the leader dies under a client: UNKNOWN, then held, then served by the next", async () => {
+  await withProxy(async (proxy, cluster) => {
+    const client = new RawClient(proxy);
+    await client.ask(request("SET a 1"), "+OK\r\n");
+    cluster.node(0).isHolding = true;
+    client.write(request("SET a 2"));
+    await until("it is under way", () => cluster.node(0).held.length === 1);
+    cluster.node(0).kill();
+    await until("it is lost", () => client.text.includes("-UNKNOWN "));
+    const before = client.text.length;
+    client.write(request("SET a 3") + request("GET a"));
+    await until("it is held", () => proxy.status().holds.heldNow > 0);
+    cluster.elect(2, 2);
+    await until("it is served", () => client.text.length > before);
+    await client.ask("", "");
+    await until("all of it", () => client.text.endsWith("+OK\r\n$1\r\n3\r\n"));
+    client.socket.destroy();
+  });
+});
+
+Deno.test("to a client of Redis Cluster the proxy is the master of all slots", async () => {
+  await withProxy(async (proxy, cluster) => {
+    const client = new RawClient(proxy);
+    const { port } = proxy.listener.address;
+    client.write(request("CLUSTER SLOTS"));
+    await until(
+      "the slots",
+      () => client.text.includes(`:16383\r\n*4\r\n$9\r\n127.0.0.1\r\n:${port}\r\n`),
+    );
+    client.text = "";
+    client.write(request("CLUSTER NODES"));
+    await until("the nodes", () => client.text.includes("0-16383"));
+    assertMatch(
+      client.text,
+      new RegExp(`[0-9a-f]{40} 127.0.0.1:${port}@\\d+ myself,master - 0 0 0`),
+    );
+    client.text = "";
+    client.write(request("CLUSTER MEMBERS"));
+    await until("the members", () => client.text.includes(cluster.node(2).address));
+    await client.ask(
+      request("CLUSTER FENCE 1"),
+      "-ERR CLUSTER FENCE is for nodes, this is a proxy\r\n",
+    );
+    await client.ask(request("CLUSTER KEYSLOT a"), ":15495\r\n");
+    await client.ask(request("ROLE"), "*3\r\n$6\r\nmaster\r\n:1\r\n*0\r\n");
+    client.socket.destroy();
+  });
+});
+
+Deno.test("the proxy tells its view, and speaks RESP3", async () => {
+  await withProxy(async (proxy, cluster) => {
+    const client = new RawClient(proxy);
+    await client.ask(request("GET a"), "$-1\r\n");
+    client.write(request("HELLO 3"));
+    await until("the greeting", () => client.text.includes("modules"));
+    await client.ask(request("GET a"), "_\r\n");
+    await client.ask(request("WAIT 1 100"), ":2\r\n");
+    client.text = "";
+    client.write(request("CLUSTER ROLE") + request("PING"));
+    await until("the roles", () => client.text.endsWith("+PONG\r\n"));
+    assertStringIncludes(client.text, "%5\r\n$4\r\nrole\r\n$5\r\nproxy\r\n");
+    assertStringIncludes(client.text, `$2\r\nn1\r\n$7\r\naddress\r\n`);
+    assertStringIncludes(client.text, cluster.node(2).address);
+    client.text = "";
+    client.write(request("INFO") + request("PING"));
+    await until("the information", () => client.text.endsWith("+PONG\r\n"));
+    for (const field of ["leader_id:n1", "requests_held:0", "holds_total:", "node2:id=n3,"]) {
+      assertStringIncludes(client.text, field);
+    }
+    assert(client.text.startsWith("="));
+    client.socket.destroy();
+  });
+});
