@@ -42,8 +42,9 @@ export function decodeEntry(bytes: Uint8Array): LogEntry {
   const { index, term, time, commands, fieldCount } = parse(text);
   if (!isCounter(index, 1)) throw wrong("index", index);
   if (!isCounter(term, 1)) throw wrong("term", term);
-  // The log finds index and term at this place without parsing the rest.
-  if (!text.startsWith(entryHead(index, term))) {
+  // The log finds index and term at this place without parsing the rest: both must read the same.
+  const head = entryHead(index, term);
+  if (!text.startsWith(head) || !",}".includes(text.charAt(head.length))) {
     throw new EntryFormatError("Cannot decode entry: it does not begin with index and term");
   }
   const isNoOp = fieldCount === 2;

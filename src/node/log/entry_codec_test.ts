@@ -74,6 +74,10 @@ Deno.test("anything that is no entry is refused", () => {
     '{"index":7,"term":0}',
     '{"index":7,"term":null}',
     '{"index":7,"term":2,"index":8}',
+    // Read by its digits alone, the term would be 20.
+    '{"index":7,"term":20e-1}',
+    '{"index":7,"term":20,"term":2}',
+    '{"index":7,"term":2.0}',
     '{"index":7,"term":2,"time":3}',
     '{"index":7,"term":2,"commands":[]}',
     '{"index":7,"term":2,"time":-1,"commands":[]}',

@@ -60,12 +60,8 @@ export function encodeSynced(offset: number): Uint8Array {
 export function parseLogRecord(payload: Uint8Array): LogRecord | null {
   // Entries are by far the most, and their commands are of no interest here: no JSON is parsed.
   if (startsWith(payload, INDEX, 0)) return parseEntryPlace(payload);
-  let fields: Record<string, unknown>;
-  try {
-    fields = JSON.parse(decoder.decode(payload));
-  } catch {
-    return null;
-  }
+  const fields = parseFields(payload);
+  if (fields === null) return null;
   const { term, vote, synced } = fields;
   const { format } = fields;
   if (format !== undefined) {
@@ -74,6 +70,17 @@ export function parseLogRecord(payload: Uint8Array): LogRecord | null {
   }
   if (isCount(term) && isVote(vote)) return { kind: "hardState", hardState: { term, vote } };
   return isCount(synced) ? { kind: "synced", offset: synced } : null;
+}
+
+/** The fields of a payload that is a JSON object; `null` when it is none. */
+export function parseFields(payload: Uint8Array): Record<string, unknown> | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(decoder.decode(payload));
+  } catch {
+    return null;
+  }
+  return typeof value === "object" ? value as Record<string, unknown> | null : null;
 }
 
 const INDEX = encoder.encode('{"index":');
@@ -108,7 +115,7 @@ function digitsEnd(bytes: Uint8Array, from: number): number {
 
 function readDigits(bytes: Uint8Array, from: number, to: number): number {
   let value = 0;
-  for (let at = from; at < to; at++) value = value * 10 + (bytes[at] ?? 0) - DIGIT_0;
+  for (let at = from; at < to; at++) value = value * 10 + ((bytes[at] ?? 0) - DIGIT_0);
   return value;
 }
 
@@ -119,7 +126,8 @@ function isSegmentHeader(fields: object): fields is SegmentHeader {
     typeof cluster === "string" && typeof node === "string" && isVote(vote);
 }
 
-function isCount(value: unknown): value is number {
+/** Whether a field is a whole number that can count something. */
+export function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 

@@ -1,8 +1,8 @@
 import type { Disk, DiskFile } from "../disk.ts";
+import { isCount, parseFields } from "./log_record.ts";
 import { payloadAt, RecordWriter } from "./record.ts";
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
 
 export const SYNCED_MARK_PATH = "log/synced";
 /** Two places, written in turn, each in a disk sector of its own: one of them is always whole. */
@@ -75,9 +75,7 @@ function readSlots(bytes: Uint8Array): (SyncedPosition | null)[] {
   return [0, SLOT_BYTES].map((at) => {
     const payload = payloadAt(bytes, at);
     if (payload === null) return null;
-    const { segment, synced } = JSON.parse(decoder.decode(payload));
-    return Number.isSafeInteger(segment) && Number.isSafeInteger(synced)
-      ? { segment, offset: synced }
-      : null;
+    const { segment, synced } = parseFields(payload) ?? {};
+    return isCount(segment) && isCount(synced) ? { segment, offset: synced } : null;
   });
 }

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { FaultDisk } from "../../../tests/support/fault_disk.ts";
+import { RecordWriter } from "./record.ts";
 import { readSyncedPosition, SYNCED_MARK_PATH, SyncedMark } from "./synced_mark.ts";
 
 function newDisk(): FaultDisk {
@@ -50,4 +51,9 @@ Deno.test("a torn write of the mark leaves the position before", () => {
 Deno.test("bytes that are no mark tell nothing", () => {
   assertEquals(readSyncedPosition(new Uint8Array(0)), null);
   assertEquals(readSyncedPosition(new Uint8Array(2000).fill(0x7b)), null);
+  for (const payload of ["null", "{", "[1]", '{"segment":-1,"synced":1}', '{"segment":1}']) {
+    const record = new RecordWriter();
+    record.add(new TextEncoder().encode(payload));
+    assertEquals(readSyncedPosition(record.bytes()), null, payload);
+  }
 });
