@@ -1,3 +1,4 @@
+import { crc32 } from "../base/crc32.ts";
 import { messageOf, UserError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { NodeId } from "../raft/types.ts";
@@ -145,6 +146,9 @@ function parseIdentity(disk: Disk, bytes: Uint8Array): StoredIdentity {
     typeof clusterId === "string" && typeof hasLog === "boolean" &&
     typeof members === "object" && members !== null;
   if (!isWhole) throw refuse("a field is missing or wrong");
+  if (fields["checksum"] !== checksumOf({ format, nodeId, clusterId, members, hasLog })) {
+    throw refuse("its checksum does not fit: a field was changed or damaged");
+  }
   const addresses = Object.entries(members);
   if (!addresses.every(([, address]) => typeof address === "string")) {
     throw refuse("a member's address is wrong");
@@ -152,14 +156,23 @@ function parseIdentity(disk: Disk, bytes: Uint8Array): StoredIdentity {
   return { nodeId, clusterId, members: new Map(addresses), hasLog };
 }
 
+/** A member whose id or address rots must not become another: the text is for people, this is not. */
+function checksumOf(fields: object): string {
+  const bytes = new TextEncoder().encode(JSON.stringify(fields));
+  return crc32(bytes).toString(16).padStart(8, "0");
+}
+
 /** In one step, as far as a crash can tell. */
 function writeIdentity(disk: Disk, identity: StoredIdentity): void {
   const { nodeId, clusterId, members, hasLog } = identity;
-  const text = JSON.stringify(
-    { format: IDENTITY_FORMAT, nodeId, clusterId, members: Object.fromEntries(members), hasLog },
-    null,
-    2,
-  );
+  const fields = {
+    format: IDENTITY_FORMAT,
+    nodeId,
+    clusterId,
+    members: Object.fromEntries(members),
+    hasLog,
+  };
+  const text = JSON.stringify({ ...fields, checksum: checksumOf(fields) }, null, 2);
   if (disk.list("").includes(NEW_IDENTITY_PATH)) disk.remove(NEW_IDENTITY_PATH);
   const file = disk.open(NEW_IDENTITY_PATH, "create");
   file.write(new TextEncoder().encode(`${text}\n`), 0);

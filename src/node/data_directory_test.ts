@@ -83,12 +83,37 @@ Deno.test("a lost log or identity is refused, not begun anew", () => {
   assertStringIncludes(refusal(withoutLog), "the log files are missing");
 });
 
-Deno.test("a damaged identity is refused", () => {
+/** What the directory says, or `null` when it is refused in words. */
+function identityOrRefusal(disk: FaultDisk) {
+  try {
+    const { nodeId, clusterId, members } = readIdentity(disk) ?? overlooked();
+    return { nodeId, clusterId, members };
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return null;
+  }
+}
+
+function overlooked(): never {
+  throw new Error("an identity file was overlooked");
+}
+
+Deno.test("a damaged identity is refused or says what it said", () => {
   const whole = used().read("identity.json") ?? text("");
   for (let length = 0; length < whole.length - 2; length++) {
     const disk = used();
     disk.plant("identity.json", whole.slice(0, length));
     assertStringIncludes(refusal(disk), "Cannot read data/n1/identity.json");
+  }
+  for (let at = 0; at < whole.length; at++) {
+    for (let bit = 0; bit < 8; bit++) {
+      const disk = used();
+      const flipped = whole.slice();
+      flipped[at] = (flipped[at] ?? 0) ^ (1 << bit);
+      disk.plant("identity.json", flipped);
+      const read = identityOrRefusal(disk);
+      if (read !== null) assertEquals(read, { nodeId: "n1", clusterId: "c1", members: MEMBERS });
+    }
   }
   const wrong = ["null", "7", '{"format":1}', '{"format":"1"}'];
   wrong.push('{"format":1,"nodeId":"n1","clusterId":"c1","members":{"n1":7},"hasLog":true}');
