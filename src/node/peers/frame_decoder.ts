@@ -43,12 +43,13 @@ export class FrameDecoder {
    * The next whole frame's payload, or `null` when more must arrive. The bytes may share memory with
    * a pushed chunk.
    *
+   * @param frameBytesMax the limit for this one, if it is lower
    * @throws {ProtocolError} when a frame announces more than the limit
    */
-  next(): Uint8Array | null {
+  next(frameBytesMax = this.#frameBytesMax): Uint8Array | null {
     if (!this.#has(HEADER_BYTES)) return null;
     const length = this.#peekLength();
-    if (length > this.#frameBytesMax) {
+    if (length > Math.min(frameBytesMax, this.#frameBytesMax)) {
       throw new ProtocolError(`a frame of ${length} bytes is over the limit`);
     }
     if (!this.#has(HEADER_BYTES + length)) return null;

@@ -43,6 +43,9 @@ Deno.test("a frame over the limit is refused as soon as its length is known", ()
   const frames = decoder();
   frames.push(new Uint8Array([0, 0, 3, 0xe9]));
   assertThrows(() => frames.next(), ProtocolError, "a frame of 1001 bytes is over the limit");
+  const small = decoder();
+  small.push(new Uint8Array([0, 0, 0, 5]));
+  assertThrows(() => small.next(4), ProtocolError, "a frame of 5 bytes is over the limit");
   const huge = decoder();
   huge.push(new Uint8Array([0xff, 0xff, 0xff, 0xff]));
   assertThrows(() => huge.next(), ProtocolError, "4294967295");

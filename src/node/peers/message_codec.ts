@@ -119,10 +119,20 @@ export function decodeHello(payload: Uint8Array): Hello {
     throw new ProtocolError(`a hello of protocol version ${JSON.stringify(regent)?.slice(0, 40)}`);
   }
   const texts = [cluster, from, to, host];
-  if (!texts.every((text) => typeof text === "string" && text.length <= 255) || !isIndex(port)) {
+  const areTexts = texts.every((text) => typeof text === "string" && text.length <= 255);
+  if (!areTexts || !isHost(host) || !isPort(port)) {
     throw new ProtocolError("a hello with a wrong field");
   }
   return { regent, cluster, from, to, host, port } as Hello;
+}
+
+/** The address goes on to clients, in `-MOVED` and in the lines of `CLUSTER NODES`. */
+function isHost(value: unknown): boolean {
+  return typeof value === "string" && /^[A-Za-z0-9_.:%-]+$/.test(value);
+}
+
+function isPort(value: unknown): boolean {
+  return isIndex(value) && (value as number) <= 65_535;
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });

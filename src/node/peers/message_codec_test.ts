@@ -113,6 +113,10 @@ Deno.test("a hello of another version or form is refused", () => {
       { from: "x".repeat(256) },
       { to: null },
       { port: "7001" },
+      { port: 65_536 },
+      { host: "" },
+      { host: "h\r\n+OK" },
+      { host: "h 7001" },
     ]
   ) {
     const text = JSON.stringify({ ...hello, ...change });

@@ -16,6 +16,11 @@ import {
 
 /** How often a sender is shown that somebody listens. */
 const ALIVE_INTERVAL_MS = 100;
+/**
+ * A hello or a message's header. Only entries are large, and only members send them: whoever has not
+ * said who he is cannot make a node keep more than this.
+ */
+const HEADER_BYTES_MAX = 4096;
 const ALIVE_FRAME = '{"type":"alive"}';
 
 export interface PeerInboxOptions {
@@ -68,7 +73,7 @@ export class PeerInbox {
     try {
       this.#frames.push(bytes);
       for (;;) {
-        const payload = this.#isClosed ? null : this.#frames.next();
+        const payload = this.#isClosed ? null : this.#nextFrame();
         if (payload === null) break;
         this.#frame(payload);
       }
@@ -80,6 +85,10 @@ export class PeerInbox {
       return;
     }
     this.#showLife();
+  }
+
+  #nextFrame(): Uint8Array | null {
+    return this.#append === null ? this.#frames.next(HEADER_BYTES_MAX) : this.#frames.next();
   }
 
   #frame(payload: Uint8Array): void {

@@ -117,6 +117,9 @@ Deno.test("nonsense closes the connection with one line, and nothing else happen
   send((stream) => stream.write(frames(hello.replace('"n2"', '"n3"'))));
   send((stream) => stream.write(frames(hello.replace('"n1"', '"n9"'))));
   send((stream) => stream.write(frames(hello, "not json")));
+  // Only a member may make a node keep much, and only for entries.
+  send((stream) => stream.write(new Uint8Array([0, 0, 0x20, 0])));
+  send((stream) => stream.write(frames(hello, " ".repeat(5000))));
   send((stream) => stream.write(frames(hello, '{"type":"vote","term":"x"}')));
   const append = '{"type":"append","term":1,"prevIndex":0,"prevTerm":0,"commit":0,"entries":1}';
   send((stream) => stream.write(frames(hello, append, '{"index":2,"term":1}')));
