@@ -159,8 +159,10 @@ export class FakeNode {
 
   take(request: FakeRequest): void {
     this.received.push(request);
+    const isBusy = request.connection.busyUntilMs > this.cluster.clock.monotonicMs();
     const isMute = this.isMute && this.held.every(({ answer }) => answer !== undefined);
-    if (isMute) this.held.push({ ...request, answer: this.execute(request) });
+    if (isBusy) this.#executeInTime(request); // what came earlier is executed earlier
+    else if (isMute) this.held.push({ ...request, answer: this.execute(request) });
     else if (this.isHolding || this.isMute || this.#holdsOn(request.connection)) {
       this.held.push(request);
     } else this.#executeInTime(request);
