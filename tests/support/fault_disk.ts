@@ -56,6 +56,8 @@ export class FaultDisk implements Disk {
   #pending: NameChange[] = [];
   #operationCount = 0;
   #isDead = false;
+  /** Grows whenever the durable names have changed. */
+  durableNamesVersion = 0;
 
   constructor(options: FaultDiskOptions = {}) {
     this.root = options.root ?? "data/n1";
@@ -118,6 +120,17 @@ export class FaultDisk implements Disk {
       if (change.parent === directory) this.#durable.apply(change);
     }
     this.#pending = this.#pending.filter((change) => change.parent !== directory);
+    this.durableNamesVersion++;
+  }
+
+  /** The files whose names would survive a loss of power now. */
+  durablePaths(): string[] {
+    return [...this.#durable.files.keys()];
+  }
+
+  /** A file whose name would survive; `null`: none. */
+  durableFile(path: string): FaultFile | null {
+    return this.#durable.files.get(path) ?? null;
   }
 
   /** Puts a file there, durably; no operation, so that a test can prepare or damage the disk. */

@@ -12,6 +12,8 @@ export class FaultFile {
   #durable: GrowingBytes;
   /** Not durable yet, oldest first. */
   #pending: Change[] = [];
+  /** Grows whenever more has become durable. */
+  durableVersion = 0;
 
   /** @param content durable from the beginning */
   constructor(content: Uint8Array) {
@@ -21,6 +23,11 @@ export class FaultFile {
 
   get sizeBytes(): number {
     return this.#content.length;
+  }
+
+  /** What would survive a loss of power now; to be read at once, not kept. */
+  durableBytes(): Uint8Array {
+    return this.#durable.view();
   }
 
   /** A copy of all that a reader sees. */
@@ -48,6 +55,7 @@ export class FaultFile {
         if (covered.has(change)) apply(this.#durable, change);
       }
       this.#pending = this.#pending.filter((change) => !covered.has(change));
+      this.durableVersion++;
     };
   }
 
@@ -114,6 +122,10 @@ class GrowingBytes {
 
   copy(): Uint8Array {
     return this.#bytes.slice(0, this.length);
+  }
+
+  view(): Uint8Array {
+    return this.#bytes.subarray(0, this.length);
   }
 
   read(into: Uint8Array, offset: number): void {

@@ -1,0 +1,52 @@
+/**
+ * Lives through whole clusters in one process, on simulated clocks, networks and disks, one for each
+ * seed, and judges what became of them. See tests/README.md.
+ *
+ * deno task sim [--seed N] [--seeds N] [--seconds N] [--nodes 3|5]
+ */
+import { choice, type Flags, integer, optional, parseFlags } from "../src/cli/flags.ts";
+import { failureText, runSeeds } from "../tests/simulation/run_seeds.ts";
+
+const PROGRESS_EVERY = 100;
+
+const flags = {
+  seed: optional(
+    integer("N", {
+      help: "The first seed; by default from the clock",
+      fallback: 0,
+      min: 0,
+      max: 2 ** 32,
+    }),
+  ),
+  seeds: optional(
+    integer("N", { help: "How many seeds; 1 when --seed is given", fallback: 0, min: 1, max: 1e9 }),
+  ),
+  seconds: optional(
+    integer("N", { help: "For how long to begin further seeds", fallback: 0, min: 1, max: 1e6 }),
+  ),
+  nodes: optional(
+    choice(["3", "5"], { help: "How many nodes; by default the seed chooses", fallback: "3" }),
+  ),
+} satisfies Flags;
+
+async function main(): Promise<number> {
+  const { seed, seeds, seconds, nodes } = parseFlags(flags, Deno.args, () => undefined);
+  const nodeCount = nodes === undefined ? null : Number(nodes);
+  const firstSeed = seed ?? Date.now() % 1_000_000_000;
+  const seedsMax = seeds ?? (seconds !== undefined ? Infinity : seed !== undefined ? 1 : 100);
+  console.log(`seeds from ${firstSeed}`);
+  const totals = await runSeeds({
+    firstSeed,
+    seedsMax,
+    untilMs: seconds === undefined ? Infinity : seconds * 1000,
+    nodeCount,
+    onFailure: (result) => console.log(failureText(result, nodeCount)),
+    onProgress: (totals) => {
+      if (totals.seeds % PROGRESS_EVERY === 0) console.log(String(totals));
+    },
+  });
+  console.log(String(totals));
+  return totals.failures === 0 ? 0 : 1;
+}
+
+Deno.exit(await main());

@@ -1,0 +1,131 @@
+import { type Random, randomInteger } from "../../src/base/random.ts";
+
+/** How often each fault strikes and how long it lasts: drawn by the seed, many of them never. */
+export interface FaultPlan {
+  readonly nodeCount: number;
+  readonly proxyCount: number;
+  readonly clientCount: number;
+  /** The raft messages go over byte streams by the real transport, or singly, worse than TCP. */
+  readonly peers: "transport" | "messages";
+  readonly faultsMs: number;
+  /** One way, without faults. */
+  readonly delayMs: number;
+  readonly jitterMs: number;
+  /** 0 … 1 for each message: */
+  readonly loss: number;
+  readonly repeat: number;
+  /** Takes much longer, so that it is overtaken. */
+  readonly straggle: number;
+  readonly straggleMsMax: number;
+  readonly split: number;
+  /** Milliseconds on average from one to the next; `null`: never. */
+  readonly every: Readonly<Record<FaultKind, number | null>>;
+  readonly crashLosesPower: number;
+  readonly restartMsMax: number;
+  readonly pauseMsMax: number;
+  readonly partitionMsMax: number;
+  readonly clockRateMax: number;
+  readonly clockJumpMsMax: number;
+  readonly laziness: number;
+  readonly syncMs: number;
+  readonly syncSpike: number;
+  readonly syncSpikeMsMax: number;
+  readonly segmentBytesMax: number;
+  readonly electionMs: number;
+  readonly heartbeatMs: number;
+  readonly waitMs: number;
+  /** What becomes of the nodes outside the chosen majority when the faults end there. */
+  readonly minority: "healed" | "down" | "faulty";
+}
+
+export const FAULT_KINDS = [
+  "crash",
+  "crashInDisk",
+  "crashAll",
+  "pause",
+  "partitionOne",
+  "partitionHalves",
+  "partitionOneWay",
+  "partitionLeader",
+  "reset",
+  "diskError",
+  "diskFull",
+  "slowDisk",
+  "flip",
+  "clockJump",
+  "proxyCrash",
+  "proxyPause",
+] as const;
+
+export type FaultKind = (typeof FAULT_KINDS)[number];
+
+/** A third of the seeds is calm, a third middling, a third brutal. */
+export function drawFaultPlan(random: Random, nodeCount: number | null): FaultPlan {
+  const between = (from: number, to: number) => from + random() * (to - from);
+  const often = (share: number) => random() < share;
+  const pick = <T>(...values: readonly T[]) => values[randomInteger(random, values.length)] as T;
+  const severity = pick(0.15, 0.5, 1);
+  const seldom = (most: number) => often(0.35 + severity * 0.3) ? random() * most * severity : 0;
+  const heartbeatMs = pick(50, 50, 20, 30);
+  const every = (meanMs: number) =>
+    often(0.15 + 0.45 * severity) ? Math.round(meanMs * between(0.4, 2) / severity) : null;
+  return {
+    nodeCount: nodeCount ?? pick(3, 3, 3, 5),
+    proxyCount: pick(1, 1, 2),
+    clientCount: pick(3, 4, 5, 6),
+    peers: pick("messages", "transport"),
+    faultsMs: Math.round(between(3_000, 9_000)),
+    delayMs: pick(0.1, 0.5, 2, 8),
+    jitterMs: pick(0.1, 1, 5, 20),
+    loss: seldom(0.25),
+    repeat: seldom(0.2),
+    straggle: seldom(0.1),
+    straggleMsMax: pick(50, 400, 2_000),
+    split: seldom(0.5),
+    every: {
+      crash: every(900),
+      crashInDisk: every(1_500),
+      crashAll: every(4_000),
+      pause: every(1_200),
+      partitionOne: every(1_500),
+      partitionHalves: every(2_000),
+      partitionOneWay: every(1_500),
+      partitionLeader: every(1_200),
+      reset: every(500),
+      diskError: every(4_000),
+      diskFull: every(5_000),
+      slowDisk: every(2_000),
+      flip: every(3_000),
+      clockJump: every(1_000),
+      proxyCrash: every(2_500),
+      proxyPause: every(2_500),
+    },
+    crashLosesPower: pick(0, 0.5, 1),
+    restartMsMax: pick(20, 300, 1_500),
+    pauseMsMax: pick(100, 500, 2_000),
+    partitionMsMax: pick(200, 800, 2_500),
+    clockRateMax: pick(0, 0.001, 0.05),
+    clockJumpMsMax: pick(50, 1_000, 3_600_000),
+    laziness: often(0.3) ? between(0, 0.5) : 0,
+    syncMs: pick(0.1, 0.5, 3, 10),
+    syncSpike: seldom(0.05),
+    syncSpikeMsMax: pick(50, 300, 1_500),
+    segmentBytesMax: pick(2_000, 10_000, 60_000, 1_000_000),
+    electionMs: pick(150, 150, 100, 300),
+    heartbeatMs,
+    waitMs: pick(300, 1_000, 5_000),
+    minority: pick("healed", "down", "faulty"),
+  };
+}
+
+/** For the report of a failing seed. */
+export function describePlan(plan: FaultPlan): string[] {
+  const { every, ...rest } = plan;
+  const faults = FAULT_KINDS.flatMap((kind) =>
+    every[kind] === null ? [] : [`${kind} every ${every[kind]} ms`]
+  );
+  const settings = Object.entries(rest).map(([name, value]) =>
+    `${name}=${typeof value === "number" ? Number(value.toFixed(4)) : value}`
+  );
+  return [settings.join(" "), faults.length === 0 ? "no faults" : faults.join(", ")];
+}

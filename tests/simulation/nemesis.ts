@@ -1,0 +1,265 @@
+import { type Random, randomInteger } from "../../src/base/random.ts";
+import { FAULT_KINDS, type FaultKind, type FaultPlan } from "./fault_plan.ts";
+import type { SimNode } from "./sim_node.ts";
+import type { SimProxy } from "./sim_proxy.ts";
+import type { World } from "./world.ts";
+
+/** What goes on at the others when the faults have ended at a majority. */
+const FAULTS_OF_FEW: ReadonlySet<FaultKind> = new Set<FaultKind>([
+  "crash",
+  "crashInDisk",
+  "pause",
+  "partitionOne",
+  "partitionOneWay",
+  "clockJump",
+  "slowDisk",
+]);
+
+/** Lets the faults of the plan happen, and ends them. */
+export class Nemesis {
+  readonly counts = new Map<FaultKind, number>();
+  readonly #world: World;
+  readonly #random: Random;
+  readonly #plan: FaultPlan;
+  readonly #nodes: readonly SimNode[];
+  readonly #proxies: readonly SimProxy[];
+  /** All machines that talk with nodes, clients among them. */
+  readonly #hosts: readonly string[];
+  /** Those that faults may still strike. */
+  #targets: readonly SimNode[];
+  #isLimited = false;
+  /** Those that stay down when they are down. */
+  #leftDown: readonly SimNode[] = [];
+
+  constructor(
+    world: World,
+    proxies: readonly SimProxy[],
+    clientNames: readonly string[],
+  ) {
+    this.#world = world;
+    this.#random = world.random;
+    this.#plan = world.plan;
+    this.#nodes = [...world.nodes.values()];
+    this.#targets = this.#nodes;
+    this.#proxies = proxies;
+    this.#hosts = [
+      ...this.#nodes.map(({ id }) => id),
+      ...proxies.map(({ name }) => name),
+      ...clientNames,
+    ];
+    world.nodeEnded = (node) => this.#restartLater(node);
+  }
+
+  start(): void {
+    for (const kind of FAULT_KINDS) {
+      const everyMs = this.#plan.every[kind];
+      if (everyMs !== null) this.#scheduleNext(kind, everyMs);
+    }
+  }
+
+  /** Ends all faults, or all but those that strike the few. */
+  endExcept(few: readonly SimNode[]): void {
+    this.#isLimited = true;
+    this.#targets = few;
+    const { network } = this.#world;
+    network.mendAll();
+    network.isFaulty = false;
+    for (const { id } of few) network.keepBad(id);
+    for (const proxy of this.#proxies) {
+      proxy.resume();
+      proxy.start();
+    }
+    for (const node of this.#nodes) {
+      if (!few.includes(node)) this.#heal(node);
+    }
+  }
+
+  leaveDown(nodes: readonly SimNode[]): void {
+    this.#leftDown = nodes;
+  }
+
+  #heal(node: SimNode): void {
+    node.disk.armed = null;
+    node.disk.isFull = false;
+    node.disk.isFaulty = false;
+    node.disk.slowness = 1;
+    node.resume();
+    this.#startIfDown(node);
+  }
+
+  #isTarget(node: SimNode): boolean {
+    return this.#targets.includes(node);
+  }
+
+  #scheduleNext(kind: FaultKind, everyMs: number): void {
+    const waitMs = -Math.log(1 - this.#random()) * everyMs;
+    this.#world.scheduler.after(waitMs, () => {
+      if (this.#isLimited && (this.#targets.length === 0 || !FAULTS_OF_FEW.has(kind))) return;
+      this.#strike(kind);
+      this.#scheduleNext(kind, everyMs);
+    });
+  }
+
+  #strike(kind: FaultKind): void {
+    this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
+    const node = this.#pick(this.#targets);
+    switch (kind) {
+      case "crash":
+        return this.#crash(node);
+      case "crashAll":
+        return this.#nodes.forEach((one) => this.#crash(one));
+      case "crashInDisk":
+        node.disk.armed = "crash";
+        return;
+      case "diskError":
+        node.disk.armed = "error";
+        return this.#note(node.id, "disk error ahead");
+      case "diskFull":
+        node.disk.isFull = true;
+        return this.#note(node.id, "disk full");
+      case "slowDisk":
+        return this.#slowDown(node);
+      case "pause":
+        return this.#pause(node);
+      case "flip":
+        return this.#flip(node);
+      case "clockJump":
+        return this.#jump(node);
+      case "reset":
+        return this.#reset();
+      case "proxyCrash":
+      case "proxyPause":
+        return this.#strikeProxy(kind, this.#pick(this.#proxies));
+      default:
+        return this.#partition(kind, node);
+    }
+  }
+
+  #crash(node: SimNode): void {
+    if (this.#random() < 0.15) return node.stop();
+    node.crash(this.#random() < this.#plan.crashLosesPower, "at any time");
+  }
+
+  #restartLater(node: SimNode): void {
+    this.#world.scheduler.after(this.#random() * this.#plan.restartMsMax, () => {
+      // The operator may have made room, or only hopes so.
+      if (node.disk.isFull && this.#random() < 0.5) {
+        node.disk.isFull = false;
+        this.#note(node.id, "disk has room again");
+      }
+      this.#startIfDown(node);
+    });
+  }
+
+  /** Only what was not started again by somebody else, and can be. */
+  #startIfDown(node: SimNode): void {
+    if (node.isUp || node.hasRefused || this.#leftDown.includes(node)) return;
+    node.start();
+  }
+
+  #slowDown(node: SimNode): void {
+    node.disk.slowness = 1 + this.#random() * 30;
+    this.#note(node.id, "slow disk");
+    this.#endLater(node, this.#plan.pauseMsMax * 2, () => node.disk.slowness = 1);
+  }
+
+  #pause(node: SimNode): void {
+    if (!node.isUp || node.isPaused) return;
+    this.#note(node.id, "paused");
+    node.pause();
+    this.#endLater(node, this.#plan.pauseMsMax, () => {
+      this.#note(node.id, "goes on");
+      node.resume();
+    });
+  }
+
+  /** A minority of the disks at most: there must be a good copy of everything. */
+  #flip(node: SimNode): void {
+    const damaged = this.#nodes.filter(({ isDamaged }) => isDamaged).length;
+    if (node.isDamaged || damaged >= Math.floor((this.#nodes.length - 1) / 2)) return;
+    const losesPower = this.#random() < this.#plan.crashLosesPower;
+    node.crash(losesPower, "to be damaged");
+    if (node.isUp) return;
+    const place = node.disk.flip(losesPower);
+    if (place === null) return;
+    node.isDamaged = true;
+    this.#note(node.id, "flipped a bit of", place);
+  }
+
+  #jump(node: SimNode): void {
+    const byMs = (this.#random() * 2 - 1) * this.#plan.clockJumpMsMax;
+    this.#note(node.id, "clock jumps by", Math.round(byMs));
+    node.hostClock.wallOffsetMs += byMs;
+  }
+
+  #reset(): void {
+    const stream = this.#world.network.resetOne();
+    if (stream !== null) this.#note("net", "reset", stream);
+    const [from, to] = [this.#pick(this.#nodes), this.#pick(this.#nodes)];
+    if (this.#plan.peers === "messages" && from !== to) from.unreachable(to.id);
+  }
+
+  #strikeProxy(kind: "proxyCrash" | "proxyPause", proxy: SimProxy): void {
+    if (kind === "proxyCrash") {
+      proxy.crash();
+      this.#later(this.#plan.restartMsMax, () => proxy.start());
+    } else {
+      this.#note(proxy.name, "paused");
+      proxy.pause();
+      this.#later(this.#plan.pauseMsMax, () => proxy.resume());
+    }
+  }
+
+  #partition(kind: FaultKind, node: SimNode): void {
+    const side = new Set([node.id]);
+    if (kind === "partitionLeader") {
+      const leader = this.#nodes.find((one) => one.report()?.role === "leader");
+      if (leader !== undefined) {
+        side.clear();
+        side.add(leader.id);
+      }
+    } else if (kind === "partitionHalves") {
+      for (const host of this.#hosts) if (this.#random() < 0.4) side.add(host);
+    }
+    // Clients and proxies often still reach a node that its peers do not.
+    const isAmongNodes = this.#random() < 0.5;
+    const hosts = isAmongNodes ? this.#nodes.map(({ id }) => id) : this.#hosts;
+    const direction = kind === "partitionOneWay" ? randomInteger(this.#random, 2) : 2;
+    const cuts: [string, string][] = [];
+    for (const inside of side) {
+      for (const outside of hosts) {
+        if (side.has(outside)) continue;
+        if (direction !== 0) cuts.push([inside, outside]);
+        if (direction !== 1) cuts.push([outside, inside]);
+      }
+    }
+    const { network } = this.#world;
+    const way = ["towards", "away from", "around"][direction] ?? "";
+    this.#note("net", `cut ${way}`, [...side].join(), isAmongNodes ? "among nodes" : "for all");
+    for (const [from, to] of cuts) network.cut(from, to);
+    const isLimited = this.#isLimited;
+    this.#later(this.#plan.partitionMsMax, () => {
+      if (isLimited !== this.#isLimited) return; // all was mended since
+      this.#note("net", `mended ${way}`, [...side].join());
+      for (const [from, to] of cuts) network.mend(from, to);
+    });
+  }
+
+  #endLater(node: SimNode, mostMs: number, end: () => void): void {
+    this.#later(mostMs, () => {
+      if (this.#isTarget(node)) end();
+    });
+  }
+
+  #later(mostMs: number, run: () => void): void {
+    this.#world.scheduler.after(this.#random() * mostMs, run);
+  }
+
+  #pick<T>(from: readonly T[]): T {
+    return from[randomInteger(this.#random, from.length)] as T;
+  }
+
+  #note(who: string, what: string, ...facts: (string | number)[]): void {
+    this.#world.note(who, `*** ${what}`, ...facts);
+  }
+}

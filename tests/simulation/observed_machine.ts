@@ -1,0 +1,82 @@
+import type { Random } from "../../src/base/random.ts";
+import type { Command } from "../../src/commands/command.ts";
+import { StateMachine } from "../../src/commands/state_machine.ts";
+import type { LogEntry } from "../../src/node/entry.ts";
+import { encodeReply } from "../../src/resp/encode.ts";
+import type { Reply } from "../../src/resp/reply.ts";
+import { hashText } from "./trace.ts";
+
+export interface MachineEvents {
+  /** The node's log, by which the machine finds out which entry it is given. */
+  log(): readonly LogEntry[];
+  /** Before the entry is executed. */
+  applying(index: number): void;
+  /** @param stateHash of all that was executed so far, with the replies */
+  applied(index: number, stateHash: number): void;
+  fail(what: string): never;
+}
+
+/** A state machine that checks that it is given what the log holds, each entry once and in order. */
+export class ObservedMachine extends StateMachine {
+  readonly #events: MachineEvents;
+  #index = 0;
+  #hash = 0;
+  #entry: LogEntry | null = null;
+  #executed = 0;
+
+  constructor(events: MachineEvents) {
+    super();
+    this.#events = events;
+  }
+
+  override advanceTime(timeMs: number): void {
+    this.finish();
+    const log = this.#events.log();
+    let next = log[this.#index];
+    while (next !== undefined && next.data === null) next = log[++this.#index];
+    this.#index++;
+    if (next?.data?.timeMs !== timeMs) {
+      this.#events.fail(`time ${timeMs} is applied where entry ${this.#index} is due`);
+    }
+    this.#entry = next;
+    this.#executed = 0;
+    this.#events.applying(this.#index);
+    this.#hash = hashText(this.#hash, `@${timeMs}`);
+    super.advanceTime(timeMs);
+  }
+
+  override execute(
+    command: Command,
+    args: readonly string[],
+    nowMs: number,
+    random?: Random,
+  ): Reply {
+    const reply = super.execute(command, args, nowMs, random);
+    if (command.kind !== "write") return reply;
+    const due = this.#entry?.data?.commands[this.#executed++];
+    if (due === undefined || due.join("\0") !== args.join("\0")) {
+      this.#events.fail(`${args.join(" ")} is executed where ${due?.join(" ")} is due`);
+    }
+    this.#hash = hashText(this.#hash, `${args.join(" ")}>${encodeReply(reply, 3)}`);
+    return reply;
+  }
+
+  /** All of the entry must have been executed by now. */
+  finish(): void {
+    const entry = this.#entry;
+    if (entry === null) return;
+    this.#entry = null;
+    const due = entry.data?.commands.length ?? 0;
+    if (this.#executed !== due) {
+      this.#events.fail(`entry ${entry.index}: ${this.#executed} of ${due} commands were executed`);
+    }
+    this.#events.applied(entry.index, this.#hash);
+  }
+
+  /** The whole keyspace as text, in the order of its positions. */
+  dump(): string {
+    const { slots } = this.keyspace.scan(0, Infinity);
+    const lines = slots.map(({ key, value, deadlineMs }) => `${key}=${value} until ${deadlineMs}`);
+    return `time ${this.timeMs}\n${lines.join("\n")}`;
+  }
+}

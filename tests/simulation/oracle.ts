@@ -1,0 +1,245 @@
+import { AssertionFailure } from "../../src/base/assert.ts";
+import type { LogEntry } from "../../src/node/entry.ts";
+import type { Batch } from "../../src/node/entry.ts";
+import type { StateReport } from "../../src/node/state_report.ts";
+import type { HardState, Message, NodeId } from "../../src/raft/types.ts";
+import type { DurableLog } from "./durable_log.ts";
+import { hashText } from "./trace.ts";
+
+/** What the oracle looks at of one node. */
+export interface Witness {
+  readonly id: NodeId;
+  /** As the node sees it; of a node that is down, as it last saw it. */
+  readonly entries: readonly LogEntry[];
+  readonly durable: DurableLog;
+  /** `null` while the node is down. */
+  report(): StateReport | null;
+}
+
+interface Committed {
+  readonly term: number;
+  /** It was committed in this term or an earlier one. */
+  readonly byTerm: number;
+}
+
+/**
+ * Sees what the nodes send, write, and apply, and asserts what Raft promises of it (Raft paper,
+ * figure 3), that nothing is said or acknowledged before it is durable, and that equal logs give
+ * equal states.
+ */
+export class Oracle {
+  readonly #witnesses: ReadonlyMap<NodeId, Witness>;
+  readonly #majority: number;
+  readonly #leaders = new Map<number, NodeId>();
+  readonly #votes = new Map<string, NodeId>();
+  /** Of each entry ever written, by index and term: a hash of it and the term before it. */
+  readonly #written = new Map<string, number>();
+  readonly #committed: Committed[] = [];
+  readonly #commitIndexes = new Map<NodeId, number>();
+  readonly #states = new Map<number, number>();
+  /** The first thing that was wrong. */
+  failure: string | null = null;
+
+  constructor(witnesses: ReadonlyMap<NodeId, Witness>, nodeCount: number) {
+    this.#witnesses = witnesses;
+    this.#majority = Math.floor(nodeCount / 2) + 1;
+  }
+
+  get commitMax(): number {
+    return this.#committed.length;
+  }
+
+  get termsLed(): number {
+    return this.#leaders.size;
+  }
+
+  fail(what: string): never {
+    this.failure ??= what;
+    throw new AssertionFailure(what);
+  }
+
+  /** The message leaves: what it says must be durable. */
+  sent(message: Message<Batch>): void {
+    const { type, from, to, term } = message;
+    if (type === "preVote" || type === "preVoteReply") return;
+    const { durable, entries } = this.#witness(from);
+    const { hardState } = durable;
+    const what = `${type} ${from}->${to} of term ${term}`;
+    if (hardState.term < term) this.fail(`${what} leaves, durable is term ${hardState.term}`);
+    const candidate = type === "vote" ? from : type === "voteReply" && message.granted ? to : null;
+    if (candidate !== null) {
+      this.#voted(term, from, candidate);
+      if (hardState.term === term && hardState.vote !== candidate) {
+        this.fail(`${what} leaves, durable is the vote for ${hardState.vote}`);
+      }
+    }
+    if (type !== "appendReply" || !message.accepted || message.index === 0) return;
+    const { index } = message;
+    if (durable.termAt(index) !== entries[index - 1]?.term) {
+      this.fail(`${what} accepts ${index}, durable is an entry of term ${durable.termAt(index)}`);
+    }
+  }
+
+  /** Log matching, and that a leader only appends. */
+  appending(id: NodeId, entries: readonly LogEntry[]): void {
+    const [first] = entries;
+    if (first === undefined) return;
+    const witness = this.#witness(id);
+    const { entries: log } = witness;
+    if (first.index <= log.length) {
+      if (witness.report()?.role === "leader") {
+        this.fail(`leader ${id} cuts its log at ${first.index}`);
+      }
+      if (first.index <= (this.#commitIndexes.get(id) ?? 0)) {
+        this.fail(`${id} cuts off the committed entry ${first.index}`);
+      }
+    }
+    let previousTerm = log[first.index - 2]?.term ?? 0;
+    for (const entry of entries) {
+      this.#writes(id, entry, previousTerm);
+      previousTerm = entry.term;
+    }
+  }
+
+  /** The log says that this is durable. */
+  persisted(id: NodeId, hardState: HardState | null, entries: readonly LogEntry[]): void {
+    const { durable, entries: log } = this.#witness(id);
+    const isKept = hardState === null || durable.hardState.term > hardState.term ||
+      (durable.hardState.term === hardState.term &&
+        (hardState.vote === null || hardState.vote === durable.hardState.vote));
+    if (!isKept) this.fail(`${id} takes term ${hardState?.term} for durable, and it is not`);
+    for (const { index, term } of entries) {
+      const isReplaced = log[index - 1]?.term !== term;
+      if (!isReplaced && durable.termAt(index) !== term) {
+        this.fail(`${id} takes entry ${index}/${term} for durable, and it is not`);
+      }
+    }
+  }
+
+  /** The node is about to execute this entry: it is committed, and may be acknowledged. */
+  applying(id: NodeId, index: number): void {
+    this.#learnCommitted(id, index, this.#witness(id).report()?.term ?? 0);
+  }
+
+  /** State machine safety. */
+  applied(id: NodeId, index: number, stateHash: number): void {
+    const known = this.#states.get(index) ?? stateHash;
+    if (known !== stateHash) this.fail(`the state of ${id} at entry ${index} is not the others'`);
+    this.#states.set(index, known);
+  }
+
+  /** After each turn of a node. */
+  turnEnded(id: NodeId): void {
+    const report = this.#witness(id).report();
+    if (report === null) return;
+    const before = this.#commitIndexes.get(id) ?? 0;
+    if (report.commitIndex < before) this.fail(`the commit index of ${id} went back`);
+    if (report.appliedIndex > report.commitIndex) this.fail(`${id} applied what is not committed`);
+    if (report.role === "leader") this.#leads(id, report.term);
+    if (report.commitIndex > before) this.#learnCommitted(id, report.commitIndex, report.term);
+  }
+
+  /** A node comes back with this log, having had at least the durable one before. */
+  restarted(id: NodeId, before: DurableLog, hardState: HardState): void {
+    const { entries } = this.#witness(id);
+    this.#commitIndexes.delete(id);
+    const { term, vote } = before.hardState;
+    const isKept = hardState.term > term ||
+      (hardState.term === term && (vote === null || hardState.vote === vote));
+    if (!isKept) this.fail(`${id} forgot term ${term} and its vote for ${vote}`);
+    let previousTerm = 0;
+    for (const entry of entries) {
+      const key = `${entry.index}/${entry.term}`;
+      if (!this.#written.has(key)) this.fail(`${id} found entry ${key}, which nobody wrote`);
+      this.#writes(id, entry, previousTerm);
+      previousTerm = entry.term;
+    }
+    // An entry may have been cut off by one that was written and not synced.
+    for (let index = 1; index <= before.lastIndex; index++) {
+      const [found, known] = [entries[index - 1]?.term ?? 0, before.termAt(index)];
+      if (found === known) continue;
+      const isCommitted = this.#committed[index - 1]?.term === known;
+      if (found > known && !isCommitted) return;
+      this.fail(
+        `${id} forgot the ${isCommitted ? "committed" : "durable"} entry ${index}/${known}`,
+      );
+    }
+  }
+
+  /** All that was ever committed is still durable on a majority. */
+  checkNothingLost(): void {
+    const last = this.#committed.length;
+    if (last > 0) this.#assertOnMajority(last, this.#committed[last - 1]?.term ?? 0);
+  }
+
+  #writes(id: NodeId, entry: LogEntry, previousTerm: number): void {
+    const key = `${entry.index}/${entry.term}`;
+    const hash = hashOfEntry(entry, previousTerm);
+    const known = this.#written.get(key) ?? hash;
+    if (known !== hash) this.fail(`${id} writes another entry ${key} than was written before`);
+    this.#written.set(key, known);
+  }
+
+  #learnCommitted(id: NodeId, upTo: number, byTerm: number): void {
+    const { entries } = this.#witness(id);
+    const from = (this.#commitIndexes.get(id) ?? 0) + 1;
+    let isNew = false;
+    for (let index = from; index <= upTo; index++) {
+      const term = entries[index - 1]?.term;
+      if (term === undefined) this.fail(`${id} commits entry ${index}, which it does not have`);
+      const known = this.#committed[index - 1];
+      if (known === undefined) {
+        this.#committed.push({ term, byTerm });
+        isNew = true;
+      } else if (known.term !== term) {
+        this.fail(`${id} commits ${index}/${term}, but ${index}/${known.term} was committed`);
+      }
+    }
+    this.#commitIndexes.set(id, Math.max(from - 1, upTo));
+    if (isNew) this.#assertOnMajority(upTo, entries[upTo - 1]?.term ?? 0);
+  }
+
+  /** Election safety and leader completeness. */
+  #leads(id: NodeId, term: number): void {
+    const known = this.#leaders.get(term);
+    if (known === id) return;
+    if (known !== undefined) this.fail(`${known} and ${id} lead term ${term}`);
+    this.#leaders.set(term, id);
+    const { entries } = this.#witness(id);
+    this.#committed.forEach((committed, at) => {
+      if (committed.byTerm < term && entries[at]?.term !== committed.term) {
+        this.fail(`leader ${id} of term ${term} lacks the entry ${at + 1}/${committed.term}`);
+      }
+    });
+  }
+
+  #voted(term: number, voter: NodeId, candidate: NodeId): void {
+    const key = `${term}/${voter}`;
+    const known = this.#votes.get(key) ?? candidate;
+    if (known !== candidate) {
+      this.fail(`${voter} votes for ${known} and ${candidate} in term ${term}`);
+    }
+    this.#votes.set(key, candidate);
+  }
+
+  #assertOnMajority(index: number, term: number): void {
+    const holders = [...this.#witnesses.values()]
+      .filter(({ durable }) => durable.termAt(index) === term)
+      .map(({ id }) => id);
+    if (holders.length >= this.#majority) return;
+    this.fail(`entry ${index}/${term} is committed, but durable on [${holders}] alone`);
+  }
+
+  #witness(id: NodeId): Witness {
+    const witness = this.#witnesses.get(id);
+    return witness ?? this.fail(`there is no node ${id}`);
+  }
+}
+
+function hashOfEntry({ data }: LogEntry, previousTerm: number): number {
+  let hash = hashText(previousTerm, data === null ? "no-op" : String(data.timeMs));
+  for (const command of data?.commands ?? []) {
+    for (const argument of command) hash = hashText(hash, argument);
+  }
+  return hash;
+}

@@ -1,0 +1,74 @@
+import type { Address } from "../../src/node/network.ts";
+import { ClientConnection } from "./sim_client.ts";
+import type { SimHistory } from "./sim_history.ts";
+import { HostClock, type SimProcess } from "./sim_process.ts";
+import type { World } from "./world.ts";
+
+const PATIENCE_MS = 1_000;
+const KEYS_AT_ONCE = 20;
+
+/** A client that insists: on one write, or on reading keys. */
+export class Prober {
+  readonly name: string;
+  hasSucceeded = false;
+  readonly #world: World;
+  readonly #targets: readonly Address[];
+  readonly #history: SimHistory;
+  readonly #process: SimProcess;
+  /** Still to be read; `null`: it writes. */
+  #keys: string[] | null;
+  #tries = 0;
+  #asked = 0;
+  #succeeded = 0;
+  #target: Address | undefined;
+
+  constructor(
+    world: World,
+    name: string,
+    targets: readonly Address[],
+    history: SimHistory,
+    keys: readonly string[] | null = null,
+  ) {
+    this.#world = world;
+    this.name = name;
+    this.#targets = targets;
+    this.#history = history;
+    this.#keys = keys === null ? null : [...keys];
+    this.#process = world.process(name, new HostClock(0, 1));
+  }
+
+  start(): void {
+    const target = this.#target ?? this.#targets[this.#tries % this.#targets.length];
+    if (target === undefined) return;
+    this.#target = undefined;
+    this.#tries++;
+    this.#asked = 0;
+    const connection: ClientConnection = new ClientConnection(this.#world, this.#process, target, {
+      name: this.name,
+      history: this.#history,
+      patienceMs: PATIENCE_MS,
+      ready: () => this.#goOn(connection),
+      answered: (ending) => {
+        if (ending === "ok") this.#succeeded++;
+      },
+      moved: (address) => this.#target = address,
+      closed: () => {
+        if (!this.hasSucceeded) this.#process.clock.after(20, () => this.start());
+      },
+    });
+  }
+
+  /** The connection is open, or what was asked is answered. */
+  #goOn(connection: ClientConnection): void {
+    const isAnswered = this.#asked > 0 && this.#succeeded === this.#asked;
+    if (isAnswered) this.#keys?.splice(0, this.#asked);
+    this.hasSucceeded = this.#keys === null ? isAnswered : this.#keys.length === 0;
+    if (this.hasSucceeded || (this.#asked > 0 && !isAnswered)) return connection.close();
+    const requests = this.#keys === null
+      ? [["SET", "r1", `${this.name}.${this.#tries}`]]
+      : this.#keys.slice(0, KEYS_AT_ONCE).map((key) => ["GET", key]);
+    this.#asked = requests.length;
+    this.#succeeded = 0;
+    connection.send(requests);
+  }
+}

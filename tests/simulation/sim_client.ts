@@ -1,0 +1,246 @@
+import { randomInteger } from "../../src/base/random.ts";
+import { latin1Bytes } from "../../src/base/latin1.ts";
+import type { Address, Stream } from "../../src/node/network.ts";
+import { encodeRequest } from "../../src/resp/encode.ts";
+import { ReplyScanner } from "../../src/resp/reply_scanner.ts";
+import type { Call, Ending, SimHistory } from "./sim_history.ts";
+import { HostClock, type SimProcess } from "./sim_process.ts";
+import type { World } from "./world.ts";
+
+const PIPELINE_MAX = 8;
+
+export interface SimClientOptions {
+  readonly name: string;
+  readonly history: SimHistory;
+  /** Where it may connect; it goes to another one when it is disappointed. */
+  readonly targets: readonly Address[];
+  /** Keys that it shares with others; the first letter tells what they are for. */
+  readonly keys: readonly string[];
+}
+
+/** A client that sends reads and writes with unique values, some of them pipelined, and notes all. */
+export class SimClient {
+  readonly name: string;
+  readonly #world: World;
+  readonly #options: SimClientOptions;
+  readonly #process: SimProcess;
+  readonly #pipelineMax: number;
+  readonly #thinkMsMax: number;
+  readonly #patienceMs: number;
+  #target: Address;
+  #connection: ClientConnection | null = null;
+  #connections = 0;
+  #serial = 0;
+  #isStopped = false;
+
+  constructor(world: World, options: SimClientOptions) {
+    const { random } = world;
+    this.#world = world;
+    this.#options = options;
+    this.name = options.name;
+    this.#process = world.process(options.name, new HostClock(0, 1));
+    this.#pipelineMax = randomInteger(random, 2) === 0
+      ? 1
+      : 1 + randomInteger(random, PIPELINE_MAX);
+    this.#thinkMsMax = [2, 20, 100][randomInteger(random, 3)] ?? 20;
+    this.#patienceMs = [400, 1_500, 6_000][randomInteger(random, 3)] ?? 1_500;
+    this.#target = this.#pickTarget();
+  }
+
+  /** It waits for answers. */
+  get isBusy(): boolean {
+    return (this.#connection?.calls.length ?? 0) > 0;
+  }
+
+  start(): void {
+    this.#later(() => this.#go(), 20);
+  }
+
+  /** Asks nothing more. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  /** Gives up what is still unanswered. */
+  abandon(): void {
+    this.#connection?.close();
+  }
+
+  #later(run: () => void, mostMs: number): void {
+    this.#process.clock.after(this.#world.random() * mostMs, run);
+  }
+
+  #go(): void {
+    if (this.#isStopped) return;
+    if (this.#connection === null) return this.#connect();
+    const count = 1 + randomInteger(this.#world.random, this.#pipelineMax);
+    const ownKey = `own:${this.name}:${this.#connections}`;
+    const requests = Array.from({ length: count }, () => this.#request(ownKey));
+    this.#connection.send(requests);
+  }
+
+  #connect(): void {
+    this.#connections++;
+    this.#connection = new ClientConnection(this.#world, this.#process, this.#target, {
+      name: this.name,
+      history: this.#options.history,
+      patienceMs: this.#patienceMs,
+      ready: () => this.#later(() => this.#go(), this.#thinkMsMax),
+      moved: (address) => {
+        this.#target = address;
+        if (this.#world.random() < 0.8) this.#connection?.close();
+      },
+      closed: () => {
+        this.#connection = null;
+        if (this.#world.random() < 0.5) this.#target = this.#pickTarget();
+        this.#later(() => this.#go(), 50);
+      },
+    });
+  }
+
+  #pickTarget(): Address {
+    const { targets } = this.#options;
+    const target = targets[randomInteger(this.#world.random, targets.length)];
+    if (target === undefined) throw new RangeError("Cannot connect: there are no targets");
+    return target;
+  }
+
+  #request(ownKey: string): string[] {
+    const { random } = this.#world;
+    const { keys } = this.#options;
+    if (random() < 0.3) return ownRequest(ownKey, random(), () => this.#value());
+    const key = keys[randomInteger(random, keys.length)] ?? "r0";
+    const chance = random();
+    if (key.startsWith("c")) return counterRequest(key, chance);
+    if (key.startsWith("t")) {
+      const forMs = String(20 + randomInteger(random, 1_500));
+      return chance < 0.4 ? ["SET", key, this.#value(), "PX", forMs] : ["GET", key];
+    }
+    return registerRequest(key, chance, () => this.#value());
+  }
+
+  /** Never the same twice. */
+  #value(): string {
+    return `${this.name}.${++this.#serial}`;
+  }
+}
+
+function counterRequest(key: string, chance: number): string[] {
+  if (chance < 0.55) return ["INCR", key];
+  return chance < 0.96 ? ["GET", key] : ["DEL", key];
+}
+
+function registerRequest(key: string, chance: number, value: () => string): string[] {
+  if (chance < 0.45) return ["GET", key];
+  if (chance < 0.7) return ["SET", key, value()];
+  if (chance < 0.78) return ["SET", key, value(), "NX"];
+  if (chance < 0.86) return ["SET", key, value(), "XX"];
+  return chance < 0.93 ? ["DEL", key] : ["APPEND", key, `,${value()}`];
+}
+
+/** On a key that nobody else writes: order is everything. */
+function ownRequest(key: string, chance: number, value: () => string): string[] {
+  if (chance < 0.35) return ["GET", key];
+  if (chance < 0.65) return ["APPEND", key, `,${value()}`];
+  return chance < 0.95 ? ["SET", key, value()] : ["DEL", key];
+}
+
+export interface ClientConnectionOptions {
+  readonly name: string;
+  readonly history: SimHistory;
+  readonly patienceMs: number;
+  /** The connection is open, or everything was answered. */
+  readonly ready: () => void;
+  /** A node says that the leader is elsewhere. */
+  readonly moved: (address: Address) => void;
+  readonly closed: () => void;
+  readonly answered?: (ending: Ending) => void;
+}
+
+/** One connection of a client: requests out, replies in, in order. */
+export class ClientConnection {
+  /** Unanswered, oldest first. */
+  readonly calls: Call[] = [];
+  readonly #world: World;
+  readonly #process: SimProcess;
+  readonly #options: ClientConnectionOptions;
+  readonly #stream: Stream;
+  readonly #scanner = new ReplyScanner({ replyBytesMax: 1 << 24 });
+  #isClosed = false;
+  #isOpen = false;
+  #round = 0;
+
+  constructor(
+    world: World,
+    process: SimProcess,
+    target: Address,
+    options: ClientConnectionOptions,
+  ) {
+    this.#world = world;
+    this.#process = process;
+    this.#options = options;
+    this.#stream = world.network.of(process).connect(target, {
+      onOpen: () => {
+        this.#isOpen = true;
+        options.ready();
+      },
+      onData: (bytes) => this.#received(bytes),
+      onClose: () => this.close(),
+    });
+    process.clock.after(options.patienceMs, () => {
+      if (!this.#isOpen) this.close();
+    });
+  }
+
+  /** @param requests each with its name first and its key second */
+  send(requests: readonly (readonly string[])[]): void {
+    if (this.#isClosed) return;
+    const { name, history, patienceMs } = this.#options;
+    const nowMs = this.#world.scheduler.nowMs;
+    for (const [command = "", key = "", ...rest] of requests) {
+      this.calls.push(history.call(name, key, [command, ...rest], nowMs));
+      this.#world.note(name, command, key, ...rest);
+    }
+    this.#stream.write(latin1Bytes(requests.map(encodeRequest).join("")));
+    const round = ++this.#round;
+    this.#process.clock.after(patienceMs, () => {
+      if (round === this.#round && this.calls.length > 0) this.close();
+    });
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#stream.close();
+    if (this.calls.length > 0) this.#world.note(this.#options.name, "lost", this.calls.length);
+    for (const call of this.calls.splice(0)) this.#options.history.lost(call);
+    this.#options.closed();
+  }
+
+  #received(bytes: Uint8Array): void {
+    this.#scanner.push(bytes);
+    for (;;) {
+      const scanned = this.#scanner.next();
+      if (scanned.kind === "incomplete" || this.#isClosed) return;
+      if (scanned.kind === "invalid") this.#fail(`got what is no RESP: ${scanned.error}`);
+      else this.#answered(scanned.text);
+    }
+  }
+
+  #answered(text: string): void {
+    const { name, history } = this.#options;
+    const call = this.calls.shift();
+    if (call === undefined) return this.#fail(`got a reply that it did not ask for: ${text}`);
+    const ending = history.answered(call, text, this.#world.scheduler.nowMs);
+    this.#world.note(name, "=", call.args[0] ?? "", call.key, text.replaceAll("\r\n", " "));
+    if (typeof ending === "object") return this.#fail(ending.wrong);
+    this.#options.answered?.(ending);
+    const [, host, port] = /^-MOVED \d+ (.*):(\d+)\r\n$/.exec(text) ?? [];
+    if (host !== undefined) this.#options.moved({ host, port: Number(port) });
+    if (this.calls.length === 0 && !this.#isClosed) this.#options.ready();
+  }
+
+  #fail(what: string): void {
+    this.#world.oracle.fail(`${this.#options.name} ${what}`);
+  }
+}

@@ -1,0 +1,126 @@
+import { type Random, randomInteger } from "../../src/base/random.ts";
+import type { Disk } from "../../src/node/disk.ts";
+import { parseSegmentFileName } from "../../src/node/log/segment.ts";
+import { RECORD_HEADER_BYTES, scanRecords } from "../../src/node/log/record.ts";
+import { readSyncedPosition, SYNCED_MARK_PATH } from "../../src/node/log/synced_mark.ts";
+import { type DiskFault, type DiskOperation, FaultDisk } from "../support/fault_disk.ts";
+import { DurableLog } from "./durable_log.ts";
+import type { FaultPlan } from "./fault_plan.ts";
+import type { Scheduler } from "./scheduler.ts";
+import type { SimProcess } from "./sim_process.ts";
+
+/** An error that the plan of faults put in: a node may die of it. */
+export class InjectedDiskError extends Error {
+  override name = "InjectedDiskError";
+}
+
+export interface SimDiskOptions {
+  readonly root: string;
+  readonly scheduler: Scheduler;
+  readonly random: Random;
+  readonly plan: FaultPlan;
+  /** The machine's process is to die here and now. */
+  readonly onCrash: () => void;
+}
+
+/** The disk of one machine over the lives of its processes. */
+export class SimDisk {
+  /** The next call fails or is the last, once. */
+  armed: "error" | "crash" | null = null;
+  isFull = false;
+  /** How much slower than usual. */
+  slowness = 1;
+  /** When false, nothing goes wrong that was not asked for. */
+  isFaulty = true;
+  readonly #options: SimDiskOptions;
+  #process: SimProcess | null = null;
+  #disk: FaultDisk;
+  #durable: DurableLog;
+
+  constructor(options: SimDiskOptions) {
+    this.#options = options;
+    this.#disk = new FaultDisk({ root: options.root, ...this.#hooks() });
+    this.#durable = new DurableLog(this.#disk);
+  }
+
+  /** What would survive a loss of power. */
+  get durable(): DurableLog {
+    this.#durable.refresh();
+    return this.#durable;
+  }
+
+  /** The disk as the next process finds it. */
+  restart(process: SimProcess, losesPower: boolean): Disk {
+    this.#process = process;
+    const { root, random } = this.#options;
+    this.#disk = this.#disk.afterCrash(losesPower ? random : null, { root, ...this.#hooks() });
+    this.#durable = new DurableLog(this.#disk);
+    return this.#disk;
+  }
+
+  /**
+   * Flips a bit of what was certainly synced, after what a loss of power takes was taken.
+   *
+   * @returns where, or `null` when nothing is certain
+   */
+  flip(losesPower: boolean): string | null {
+    const { root, random } = this.#options;
+    const frozen = this.#durable;
+    frozen.refresh();
+    this.#disk = this.#disk.afterCrash(losesPower ? random : null, { root, ...this.#hooks() });
+    const paths = this.#disk.list("log").map((name) => `log/${name}`)
+      .filter((path) => parseSegmentFileName(path.slice(4)) !== null);
+    const newest = paths.at(-1);
+    const path = paths[randomInteger(random, paths.length)];
+    if (path === undefined || newest === undefined) return null;
+    const bytes = this.#disk.read(path) ?? new Uint8Array(0);
+    const end = path === newest ? this.#markedEnd(path) : scanRecords(bytes, () => {});
+    if (end < RECORD_HEADER_BYTES || end > bytes.length) return null;
+    const at = randomInteger(random, end);
+    bytes[at] = (bytes[at] ?? 0) ^ (1 << randomInteger(random, 8));
+    this.#disk.plant(path, bytes);
+    return `${path} byte ${at}`;
+  }
+
+  #markedEnd(path: string): number {
+    const mark = this.#disk.read(SYNCED_MARK_PATH);
+    const position = mark === null ? null : readSyncedPosition(mark);
+    const name = parseSegmentFileName(path.slice(4));
+    return position !== null && position.segment === name?.sequence ? position.offset : 0;
+  }
+
+  #hooks() {
+    return {
+      fault: (operation: DiskOperation) => this.#fault(operation),
+      schedule: (run: () => void) => this.#finishSync(run),
+    };
+  }
+
+  #finishSync(run: () => void): void {
+    const { scheduler, random, plan } = this.#options;
+    const process = this.#process;
+    const isSpike = this.isFaulty && random() < plan.syncSpike;
+    const extraMs = isSpike ? random() * plan.syncSpikeMsMax : 0;
+    const delayMs = plan.syncMs * (0.5 + random()) * this.slowness + extraMs;
+    scheduler.after(delayMs, () => process?.run(run));
+  }
+
+  #fault({ kind, sizeBytes }: DiskOperation): DiskFault | null {
+    const { random } = this.#options;
+    const bytesWritten = randomInteger(random, sizeBytes + 1);
+    const grows = kind === "write" || kind === "create" || kind === "makeDirectory";
+    if (this.isFull && grows && (kind !== "write" || random() < 0.8)) {
+      const error = new InjectedDiskError("ENOSPC: no space left on device");
+      return { kind: "error", error, ...(kind === "write" ? { bytesWritten } : {}) };
+    }
+    if (this.armed === null) return null;
+    const fault = this.armed;
+    this.armed = null;
+    const part = kind === "write" ? { bytesWritten } : {};
+    if (fault === "error") {
+      return { kind: "error", error: new InjectedDiskError("EIO: input/output error"), ...part };
+    }
+    this.#options.onCrash();
+    return { kind: "crash", ...part };
+  }
+}

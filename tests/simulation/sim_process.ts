@@ -1,0 +1,140 @@
+import type { Random } from "../../src/base/random.ts";
+import type { Cancel, Clock } from "../../src/node/clock.ts";
+import type { Scheduler } from "./scheduler.ts";
+
+/** The clocks of one machine; they outlive its processes. */
+export class HostClock {
+  /** What the wall clock shows beyond simulated time. May jump. */
+  wallOffsetMs: number;
+  /** How fast both clocks run; 1 is right. */
+  readonly rate: number;
+
+  constructor(wallOffsetMs: number, rate: number) {
+    this.wallOffsetMs = wallOffsetMs;
+    this.rate = rate;
+  }
+}
+
+export interface SimProcessOptions {
+  readonly name: string;
+  readonly scheduler: Scheduler;
+  readonly random: Random;
+  readonly hostClock: HostClock;
+  /** How often what is asked for `soon` waits for further events, 0 … 1; in reality it never does. */
+  readonly laziness: number;
+  /** An exception that the process would have died of. */
+  readonly onException: (error: unknown) => void;
+}
+
+/**
+ * One life of a simulated process: everything that happens to it goes through `run`, which a dead
+ * process ignores and one that stands still puts off.
+ */
+export class SimProcess {
+  readonly name: string;
+  readonly clock: Clock;
+  readonly #options: SimProcessOptions;
+  readonly #backlog: (() => void)[] = [];
+  #soon: (() => void)[] = [];
+  #isPaused = false;
+  #isAlive = true;
+  #isRunning = false;
+  readonly #ends: (() => void)[] = [];
+
+  constructor(options: SimProcessOptions) {
+    this.#options = options;
+    this.name = options.name;
+    this.clock = this.#makeClock();
+  }
+
+  get isAlive(): boolean {
+    return this.#isAlive;
+  }
+
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
+  /** Lets something happen in the process, now or when it goes on. */
+  run(work: () => void): void {
+    if (!this.#isAlive) return;
+    if (this.#isPaused || this.#isRunning) {
+      this.#backlog.push(work);
+      return;
+    }
+    this.#isRunning = true;
+    this.#try(work);
+    const { random, laziness, scheduler } = this.#options;
+    if (laziness > 0 && this.#soon.length > 0 && random() < laziness) {
+      scheduler.after(random() * 2, () => this.run(() => {}));
+    } else this.#settle();
+    this.#isRunning = false;
+    if (this.#backlog.length > 0 && !this.#isPaused) this.#catchUp();
+  }
+
+  /** Nothing is handled from now on, and time passes. */
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.#catchUp();
+  }
+
+  kill(): void {
+    if (!this.#isAlive) return;
+    this.#isAlive = false;
+    this.#backlog.length = 0;
+    this.#soon = [];
+    for (const end of this.#ends) end();
+  }
+
+  /** Calls back when the process is killed. */
+  onEnd(end: () => void): void {
+    this.#ends.push(end);
+  }
+
+  #catchUp(): void {
+    for (const work of this.#backlog.splice(0)) this.run(work);
+  }
+
+  #settle(): void {
+    while (this.#soon.length > 0 && this.#isAlive) {
+      const due = this.#soon;
+      this.#soon = [];
+      for (const work of due) this.#try(work);
+    }
+  }
+
+  #try(work: () => void): void {
+    if (!this.#isAlive) return;
+    try {
+      work();
+    } catch (error) {
+      if (this.#isAlive) this.#options.onException(error);
+    }
+  }
+
+  #makeClock(): Clock {
+    const { scheduler, random, hostClock } = this.#options;
+    const startMs = scheduler.nowMs;
+    return {
+      nowMs: () => Math.floor(hostClock.wallOffsetMs + scheduler.nowMs * hostClock.rate),
+      monotonicMs: () => (scheduler.nowMs - startMs) * hostClock.rate,
+      after: (delayMs, run): Cancel => {
+        let isCancelled = false;
+        const lateMs = random() * 0.5;
+        scheduler.after(Math.max(0, delayMs) / hostClock.rate + lateMs, () => {
+          if (isCancelled) return;
+          this.run(() => {
+            if (!isCancelled) run();
+          });
+        });
+        return () => isCancelled = true;
+      },
+      soon: (run) => this.#soon.push(run),
+    };
+  }
+}

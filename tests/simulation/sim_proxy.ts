@@ -1,0 +1,99 @@
+import { silentLogger } from "../../src/base/logger.ts";
+import type { Address } from "../../src/node/network.ts";
+import { ProxyCore } from "../../src/proxy/proxy.ts";
+import type { ProxyLimits } from "../../src/proxy/limits.ts";
+import { ProxySessions } from "../../src/proxy/proxy_sessions.ts";
+import { DEFAULT_CLIENT_LIMITS } from "../../src/server/limits.ts";
+import { RespListener } from "../../src/server/listener.ts";
+import { PROCESS_FACTS } from "./sim_node.ts";
+import { HostClock, type SimProcess } from "./sim_process.ts";
+import { SimServer } from "./sim_socket.ts";
+import type { World } from "./world.ts";
+
+/** A machine with a proxy; it keeps nothing over a restart. */
+export class SimProxy {
+  readonly name: string;
+  readonly hostClock: HostClock;
+  readonly #world: World;
+  readonly #seeds: readonly Address[];
+  readonly #limits: Partial<ProxyLimits>;
+  #process: SimProcess | null = null;
+
+  constructor(world: World, name: string, seeds: readonly Address[]) {
+    const { random, plan } = world;
+    this.#world = world;
+    this.name = name;
+    this.#seeds = seeds;
+    this.hostClock = new HostClock(1_700_000_000_000, 1 + (random() * 2 - 1) * plan.clockRateMax);
+    const pick = (...values: number[]) => values[Math.floor(random() * values.length)] ?? 0;
+    this.#limits = {
+      holdMsMax: pick(500, 2_000, 5_000),
+      replyMsMax: pick(300, 1_000, 5_000, 30_000),
+      windowRequestsMax: pick(1, 8, 4_096),
+      holdRequestsMax: pick(5, 100, 100_000),
+    };
+  }
+
+  get address(): Address {
+    return { host: this.name, port: 7000 };
+  }
+
+  get isUp(): boolean {
+    return this.#process !== null;
+  }
+
+  start(): void {
+    if (this.#process !== null) return;
+    this.#world.note(this.name, "start");
+    const process = this.#world.process(this.name, this.hostClock);
+    this.#process = process;
+    process.run(() => this.#open(process));
+  }
+
+  crash(): void {
+    if (this.#process === null) return;
+    this.#world.note(this.name, "is killed");
+    this.#process.kill();
+    this.#process = null;
+  }
+
+  pause(): void {
+    this.#process?.pause();
+  }
+
+  resume(): void {
+    this.#process?.resume();
+  }
+
+  #open(process: SimProcess): void {
+    const { network, random } = this.#world;
+    const { clock } = process;
+    const core = new ProxyCore({
+      seeds: this.#seeds,
+      network: network.of(process),
+      clock,
+      random,
+      logger: silentLogger,
+      limits: this.#limits,
+    });
+    const server = new SimServer(this.address, clock);
+    const sessions: ProxySessions = new ProxySessions({
+      router: core.router,
+      status: () => core.status(),
+      listener: () => listener,
+      clock,
+      random,
+      facts: PROCESS_FACTS,
+      config: new Map(),
+    });
+    const listener: RespListener = new RespListener(server.asServer, {
+      address: this.address,
+      handler: sessions,
+      limits: DEFAULT_CLIENT_LIMITS,
+      clock,
+      logger: silentLogger,
+    });
+    core.start();
+    network.listen(process, this.address, (stream) => server.accept(stream));
+  }
+}

@@ -1,0 +1,147 @@
+import type net from "node:net";
+import { latin1Bytes } from "../../src/base/latin1.ts";
+import type { Address, Stream } from "../../src/node/network.ts";
+import type { Clock } from "../../src/node/clock.ts";
+
+type Callback = (...args: unknown[]) => void;
+
+class Emitter {
+  readonly #callbacks = new Map<string, Callback[]>();
+
+  on(event: string, callback: Callback): this {
+    const callbacks = this.#callbacks.get(event);
+    if (callbacks === undefined) this.#callbacks.set(event, [callback]);
+    else callbacks.push(callback);
+    return this;
+  }
+
+  once(event: string, callback: Callback): this {
+    return this.on(event, callback);
+  }
+
+  emit(event: string, ...args: unknown[]): void {
+    for (const callback of this.#callbacks.get(event) ?? []) callback(...args);
+  }
+}
+
+/** As much of a `net.Socket` as a client's `Connection` uses, over a simulated stream. */
+class SimSocket extends Emitter {
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+  readonly #stream: Stream;
+  readonly #clock: Clock;
+  readonly #held: Uint8Array[] = [];
+  #isPaused = false;
+  #isDestroyed = false;
+  #hasEnded = false;
+
+  constructor(stream: Stream, local: Address, clock: Clock) {
+    super();
+    const colon = stream.remote.lastIndexOf(":");
+    this.remoteAddress = stream.remote.slice(0, colon);
+    this.remotePort = Number(stream.remote.slice(colon + 1));
+    this.localAddress = local.host;
+    this.localPort = local.port;
+    this.#stream = stream;
+    this.#clock = clock;
+    stream.handle({
+      onOpen() {},
+      onData: (bytes) => this.#received(bytes),
+      onClose: () => this.#closed(),
+    });
+  }
+
+  get writableLength(): number {
+    return this.#stream.pendingBytes();
+  }
+
+  write(text: string, _encoding: string): boolean {
+    if (!this.#isDestroyed) this.#stream.write(latin1Bytes(text));
+    return true;
+  }
+
+  pause(): this {
+    this.#isPaused = true;
+    return this;
+  }
+
+  resume(): this {
+    this.#isPaused = false;
+    this.#clock.after(0, () => this.#deliver());
+    return this;
+  }
+
+  setTimeout(timeoutMs: number, callback: () => void): this {
+    this.#clock.after(timeoutMs, callback);
+    return this;
+  }
+
+  end(callback: () => void): this {
+    this.#stream.close();
+    callback();
+    return this;
+  }
+
+  destroy(): this {
+    if (this.#isDestroyed) return this;
+    this.#isDestroyed = true;
+    this.#stream.close();
+    this.#clock.after(0, () => this.emit("close"));
+    return this;
+  }
+
+  #received(bytes: Uint8Array): void {
+    this.#held.push(bytes);
+    this.#deliver();
+  }
+
+  #deliver(): void {
+    while (!this.#isPaused && !this.#isDestroyed) {
+      const bytes = this.#held.shift();
+      if (bytes === undefined) break;
+      this.emit("data", bytes);
+    }
+    if (this.#hasEnded && !this.#isDestroyed && this.#held.length === 0) this.#endNow();
+  }
+
+  #closed(): void {
+    this.#hasEnded = true;
+    // A closed socket is noticed even by one who does not read.
+    if (this.#isPaused) this.#endNow();
+    else this.#deliver();
+  }
+
+  #endNow(): void {
+    if (this.#isDestroyed) return;
+    this.emit("end");
+    this.destroy();
+  }
+}
+
+/** As much of a `net.Server` as `RespListener` uses. */
+export class SimServer extends Emitter {
+  readonly #address: Address;
+  readonly #clock: Clock;
+
+  constructor(address: Address, clock: Clock) {
+    super();
+    this.#address = address;
+    this.#clock = clock;
+  }
+
+  get asServer(): net.Server {
+    return this as unknown as net.Server;
+  }
+
+  address(): { address: string; port: number } {
+    return { address: this.#address.host, port: this.#address.port };
+  }
+
+  accept(stream: Stream): void {
+    this.emit("connection", new SimSocket(stream, this.#address, this.#clock));
+  }
+
+  close(): void {}
+}

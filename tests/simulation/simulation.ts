@@ -1,0 +1,227 @@
+import { randomInteger, seededRandom } from "../../src/base/random.ts";
+import { checkHistory } from "../linearizability/check_history.ts";
+import { describePlan, drawFaultPlan, type FaultPlan } from "./fault_plan.ts";
+import { Nemesis } from "./nemesis.ts";
+import { Prober } from "./prober.ts";
+import { SimClient } from "./sim_client.ts";
+import { SimHistory } from "./sim_history.ts";
+import { SimNode } from "./sim_node.ts";
+import { SimProxy } from "./sim_proxy.ts";
+import { World } from "./world.ts";
+
+/** Within so much simulated time after the faults a write must succeed. */
+const PROGRESS_MS_MAX = 10_000;
+/** And the nodes must agree, once nobody writes any more. */
+const AGREEMENT_MS_MAX = 10_000;
+const CHECK_MS_MAX = 20_000;
+const LINES = 150;
+
+export interface SimulationOptions {
+  /** `null`: the seed chooses. */
+  readonly nodeCount: number | null;
+}
+
+export interface SimulationResult {
+  readonly seed: number;
+  /** `null`: all was as promised. */
+  readonly failure: string | null;
+  /** The plan of faults and the last events, for people. */
+  readonly report: readonly string[];
+  /** The same for the same run. */
+  readonly traceHash: string;
+  readonly simulatedMs: number;
+  readonly operations: number;
+  readonly faults: number;
+  readonly entries: number;
+  readonly elections: number;
+}
+
+/** Lives through one seed: faults and load, the end of the faults, and the judgement. */
+export async function simulate(
+  seed: number,
+  { nodeCount }: SimulationOptions,
+): Promise<SimulationResult> {
+  const random = seededRandom(seed);
+  const plan = drawFaultPlan(random, nodeCount);
+  const simulation = new Simulation(new World(random, plan));
+  let failure: string | null;
+  try {
+    failure = await simulation.run();
+  } catch (error) {
+    failure = simulation.world.failure ?? (error instanceof Error ? error.stack ?? "" : "");
+  }
+  return { seed, failure, ...simulation.summary(failure !== null) };
+}
+
+class Simulation {
+  readonly world: World;
+  readonly #plan: FaultPlan;
+  readonly #history = new SimHistory();
+  readonly #nodes: readonly SimNode[];
+  readonly #proxies: readonly SimProxy[];
+  readonly #clients: readonly SimClient[];
+  readonly #nemesis: Nemesis;
+
+  constructor(world: World) {
+    this.world = world;
+    this.#plan = world.plan;
+    const { nodeCount, proxyCount, clientCount } = world.plan;
+    const ids = Array.from({ length: nodeCount }, (_, at) => `n${at + 1}`);
+    for (const id of ids) world.nodes.set(id, new SimNode(world, id, ids));
+    this.#nodes = [...world.nodes.values()];
+    const seeds = this.#nodes.map(({ address }) => address);
+    // So many that one of them is among those that are well at the end.
+    const fewSeeds = seeds.slice(0, Math.floor(nodeCount / 2) + 1);
+    this.#proxies = Array.from(
+      { length: proxyCount },
+      (_, at) => new SimProxy(world, `p${at + 1}`, at === 0 ? seeds : fewSeeds),
+    );
+    this.#clients = this.#makeClients(clientCount);
+    this.#nemesis = new Nemesis(world, this.#proxies, this.#clients.map(({ name }) => name));
+  }
+
+  /** @returns what is wrong, if anything */
+  async run(): Promise<string | null> {
+    const { world } = this;
+    for (const node of this.#nodes) {
+      world.scheduler.after(world.random() * 100, () => {
+        if (!node.isUp) node.start();
+      });
+    }
+    for (const proxy of this.#proxies) proxy.start();
+    for (const client of this.#clients) client.start();
+    this.#nemesis.start();
+    await world.run(this.#plan.faultsMs);
+    if (world.failure !== null) return world.failure;
+    const majority = this.#endFaults();
+    return await this.#demandProgress(majority) ?? await this.#demandAgreement(majority) ??
+      this.#judge();
+  }
+
+  summary(withReport: boolean): Omit<SimulationResult, "seed" | "failure"> {
+    const { trace, scheduler, oracle } = this.world;
+    const { ok, refused, unknown } = this.#history.counts;
+    const counts = [...this.#nemesis.counts.values()];
+    return {
+      report: withReport ? [...describePlan(this.#plan), ...trace.last(LINES)] : [],
+      traceHash: trace.hash,
+      simulatedMs: scheduler.nowMs,
+      operations: ok + refused + unknown,
+      faults: counts.reduce((sum, count) => sum + count, 0),
+      entries: oracle.commitMax,
+      elections: oracle.termsLed,
+    };
+  }
+
+  #makeClients(count: number): SimClient[] {
+    const proxies = this.#proxies.map(({ address }) => address);
+    const nodes = this.#nodes.map(({ address }) => address);
+    return Array.from({ length: count }, (_, at) =>
+      new SimClient(this.world, {
+        name: `c${at + 1}`,
+        history: this.#history,
+        targets: at % 2 === 0 ? proxies : nodes,
+        keys: ["r1", "r2", "c1", "c2", "t1"],
+      }));
+  }
+
+  /** @returns the nodes at which all is well from now on */
+  #endFaults(): SimNode[] {
+    const { random } = this.world;
+    const sound = this.#nodes.filter(({ isDamaged }) => !isDamaged);
+    const size = Math.floor(this.#nodes.length / 2) + 1;
+    const few = [...this.#nodes];
+    const majority: SimNode[] = [];
+    const isHealed = this.#plan.minority === "healed";
+    while (sound.length > 0 && (majority.length < size || isHealed)) {
+      const [node] = sound.splice(randomInteger(random, sound.length), 1);
+      if (node === undefined) break;
+      majority.push(node);
+      few.splice(few.indexOf(node), 1);
+    }
+    this.world.note("***", "faults end at", majority.map(({ id }) => id).join());
+    this.#nemesis.endExcept(this.#plan.minority === "faulty" ? few : []);
+    if (this.#plan.minority === "down") {
+      for (const node of few) node.crash(false, "for good");
+      this.#nemesis.leaveDown(few);
+    }
+    return majority;
+  }
+
+  async #demandProgress(majority: readonly SimNode[]): Promise<string | null> {
+    const { world } = this;
+    const untilMs = world.scheduler.nowMs + PROGRESS_MS_MAX;
+    const probers = [
+      ...this.#proxies.map(({ address }) => [address]),
+      majority.map(({ address }) => address),
+    ].map((targets, at) => new Prober(world, `w${at + 1}`, targets, this.#history));
+    for (const prober of probers) prober.start();
+    const isDone = await world.run(untilMs, () => probers.every((prober) => prober.hasSucceeded));
+    if (world.failure !== null) return world.failure;
+    if (isDone) return null;
+    const names = probers.filter(({ hasSucceeded }) => !hasSucceeded).map(({ name }) => name);
+    return `no progress: ${names} wrote nothing within ${PROGRESS_MS_MAX} ms; ${this.#states()}`;
+  }
+
+  async #demandAgreement(majority: readonly SimNode[]): Promise<string | null> {
+    const { world } = this;
+    for (const client of this.#clients) client.stop();
+    await world.run(world.scheduler.nowMs + 6_500, () => this.#clients.every((one) => !one.isBusy));
+    for (const client of this.#clients) client.abandon();
+    const untilMs = world.scheduler.nowMs + AGREEMENT_MS_MAX;
+    const isDone = await world.run(untilMs, () => agree(majority));
+    if (world.failure !== null) return world.failure;
+    if (!isDone) return `no agreement within ${AGREEMENT_MS_MAX} ms: ${this.#states()}`;
+    const [first, ...others] = majority;
+    for (const node of others) {
+      if (node.machine?.dump() !== first?.machine?.dump()) {
+        return `the states of ${first?.id} and ${node.id} differ:\n` +
+          `${first?.machine?.dump()}\n--\n${node.machine?.dump()}`;
+      }
+    }
+    world.oracle.checkNothingLost();
+    return world.failure ?? await this.#readAll(majority);
+  }
+
+  /** Every key, at every node. */
+  async #readAll(majority: readonly SimNode[]): Promise<string | null> {
+    const { world } = this;
+    const keys = [...new Set(this.#history.operations.map(({ key }) => key))];
+    const readers = majority.map(({ id, address }) =>
+      new Prober(world, `r${id}`, [address], this.#history, keys)
+    );
+    for (const reader of readers) reader.start();
+    const isDone = await world.run(
+      world.scheduler.nowMs + PROGRESS_MS_MAX,
+      () => readers.every((reader) => reader.hasSucceeded),
+    );
+    if (world.failure !== null) return world.failure;
+    return isDone ? null : `reading is not possible: ${this.#states()}`;
+  }
+
+  #judge(): string | null {
+    const { operations } = this.#history;
+    const { verdict, key, explanation } = checkHistory(operations, { timeoutMs: CHECK_MS_MAX });
+    if (verdict === "linearizable") return null;
+    return [`the history is ${verdict}, key ${key}`, ...explanation ?? []].join("\n");
+  }
+
+  #states(): string {
+    return this.#nodes.map((node) => {
+      const report = node.report();
+      if (report === null) return `${node.id} down`;
+      const { role, term, commitIndex, appliedIndex, lastIndex } = report;
+      return `${node.id} ${role} t${term} ${appliedIndex}/${commitIndex}/${lastIndex}`;
+    }).join(", ");
+  }
+}
+
+/** All have applied the same, to the end. */
+function agree(nodes: readonly SimNode[]): boolean {
+  const reports = nodes.map((node) => node.report());
+  const first = reports[0];
+  return reports.every((report) =>
+    report !== null && first !== null && first !== undefined &&
+    report.appliedIndex === report.lastIndex && report.appliedIndex === first.appliedIndex
+  );
+}

@@ -1,0 +1,118 @@
+import type { Random } from "../../src/base/random.ts";
+import type { Batch } from "../../src/node/entry.ts";
+import type { Message, NodeId } from "../../src/raft/types.ts";
+import type { FaultPlan } from "./fault_plan.ts";
+import { Oracle } from "./oracle.ts";
+import { Scheduler } from "./scheduler.ts";
+import { SimNetwork } from "./sim_network.ts";
+import type { SimNode } from "./sim_node.ts";
+import { type HostClock, SimProcess } from "./sim_process.ts";
+import { Trace } from "./trace.ts";
+
+/** What all machines of one simulation share. */
+export class World {
+  readonly random: Random;
+  readonly plan: FaultPlan;
+  readonly scheduler = new Scheduler();
+  readonly network: SimNetwork;
+  readonly oracle: Oracle;
+  readonly trace = new Trace();
+  readonly nodes = new Map<NodeId, SimNode>();
+  /** Told when a node's process has ended, for whatever reason. */
+  nodeEnded: (node: SimNode) => void = () => {};
+  readonly #waiting: Promise<void>[] = [];
+
+  constructor(random: Random, plan: FaultPlan) {
+    this.random = random;
+    this.plan = plan;
+    this.network = new SimNetwork(this.scheduler, random, plan);
+    this.oracle = new Oracle(this.nodes, plan.nodeCount);
+  }
+
+  get failure(): string | null {
+    return this.oracle.failure;
+  }
+
+  process(name: string, hostClock: HostClock): SimProcess {
+    return new SimProcess({
+      name,
+      scheduler: this.scheduler,
+      random: this.random,
+      hostClock,
+      laziness: this.plan.laziness,
+      onException: (error) => {
+        const text = error instanceof Error ? error.stack ?? error.message : String(error);
+        this.oracle.failure ??= `${name} died of ${text}`;
+      },
+    });
+  }
+
+  note(who: string, what: string, ...facts: readonly (string | number | boolean | null)[]): void {
+    this.trace.note(this.scheduler.nowMs, who, what, ...facts);
+  }
+
+  /** A raft message is handled. */
+  noteMessage(message: Message<Batch>): void {
+    const { type, from, to, term } = message;
+    switch (type) {
+      case "append":
+        return this.note(
+          to,
+          "< append",
+          from,
+          `t${term}`,
+          `${message.prevIndex}/${message.prevTerm}`,
+          `+${message.entries.length}`,
+          `c${message.commit}`,
+        );
+      case "appendReply":
+        return this.note(to, "< appendReply", from, `t${term}`, message.accepted, message.index);
+      case "vote":
+      case "preVote":
+        return this.note(
+          to,
+          `< ${type}`,
+          from,
+          `t${term}`,
+          `${message.lastIndex}/${message.lastTerm}`,
+        );
+      case "voteReply":
+      case "preVoteReply":
+        return this.note(to, `< ${type}`, from, `t${term}`, message.granted);
+      case "readIndexReply":
+        return this.note(to, "< readIndexReply", from, `t${term}`, message.readId, message.index);
+      case "readIndex":
+        return this.note(to, "< readIndex", from, `t${term}`, message.readId);
+      default:
+        return this.note(to, `< ${type}`, from, `t${term}`, `r${message.round}`);
+    }
+  }
+
+  deliver(to: NodeId, message: Message<Batch>): void {
+    this.nodes.get(to)?.deliver(message);
+  }
+
+  /** What the hello of the transport does, where there is none. */
+  introduce(id: NodeId): void {
+    for (const other of this.nodes.values()) {
+      const node = this.nodes.get(id);
+      if (other.id === id || node === undefined) continue;
+      this.scheduler.after(1, () => other.announced(id, node.address));
+      this.scheduler.after(1, () => node.announced(other.id, other.address));
+    }
+  }
+
+  /** Something that ends as a promise, which it does without waiting for any real thing. */
+  wait(work: Promise<void>): void {
+    this.#waiting.push(work);
+  }
+
+  /** Lets simulated time pass until then, or until something is wrong or `isDone`. */
+  async run(untilMs: number, isDone: () => boolean = () => false): Promise<boolean> {
+    while (this.failure === null && !isDone()) {
+      if (this.#waiting.length > 0) await Promise.all(this.#waiting.splice(0));
+      if (!this.scheduler.runNext(untilMs)) return isDone();
+    }
+    return this.failure === null;
+  }
+}
