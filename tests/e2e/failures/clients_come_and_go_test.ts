@@ -1,0 +1,44 @@
+import { assertEquals, assertGreater } from "@std/assert";
+import { ask } from "../../support/local_cluster.ts";
+import { replyText } from "../../support/reply_text.ts";
+import { RudeClients } from "../../support/rude_clients.ts";
+import { until } from "../../support/until.ts";
+import { assertHistoryIn, assertOnlyUnknown, underLoad } from "../../support/verify.ts";
+import { withCluster } from "../../support/with_cluster.ts";
+
+Deno.test("clients that leave in the middle of anything disturb nobody", async () => {
+  await withCluster({}, async (cluster) => {
+    const { proxy } = cluster;
+    const load = await underLoad({ ports: [proxy.port] }, async (load) => {
+      const rude = RudeClients.start(proxy.port);
+      try {
+        await rude.untilMore(100);
+        const leader = await cluster.leader();
+        await leader.process.signal("SIGKILL");
+        await load.untilMore(30);
+        await rude.untilMore(100);
+        cluster.restart(leader);
+        await load.untilMore(30);
+        await rude.untilMore(100);
+      } finally {
+        await rude.stop();
+      }
+      assertGreater(rude.replies, 0);
+      assertEquals(rude.violations, []);
+    });
+    console.log(load.describe());
+    assertOnlyUnknown(load);
+    await assertHistoryIn(cluster, load);
+    let info = "";
+    await until("the proxy has forgotten all clients and their requests", async () => {
+      info = replyText(await ask(proxy, ["INFO"])) ?? "";
+      return ["connected_clients:1", "requests_in_flight:0", "requests_waiting:0"]
+        .every((line) => info.includes(`${line}\r\n`));
+    }, { describe: () => info });
+    // Whoever wrote to a key of the rude clients wrote a value of that key.
+    for (const key of RudeClients.KEYS) {
+      const value = replyText(await ask(proxy, ["GETRANGE", key, "0", "20"], 5_000));
+      assertEquals((value ?? "").startsWith(key) || value === "", true, `${key} holds ${value}`);
+    }
+  });
+});

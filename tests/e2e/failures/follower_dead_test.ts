@@ -1,0 +1,48 @@
+import { assertEquals, assertLess } from "@std/assert";
+import { type Load } from "../../support/load.ts";
+import { assertHistoryIn, assertNoErrors, underLoad, untilCaughtUp } from "../../support/verify.ts";
+import { withCluster } from "../../support/with_cluster.ts";
+
+/** Clients notice nothing; but the test machine may be slow for all. */
+const GAP_MS_MAX = 2_000;
+
+Deno.test("clients do not notice that a follower is killed and comes back", async () => {
+  await withCluster({}, async (cluster) => {
+    const load = await underLoad({ ports: [cluster.proxy.port] }, async (load) => {
+      for (let round = 0; round < 2; round++) {
+        const [follower] = await cluster.followers();
+        if (follower === undefined) throw new Error("there is no follower");
+        await follower.process.signal("SIGKILL");
+        await load.untilMore(50);
+        cluster.restart(follower);
+        await untilCaughtUp(cluster, follower);
+        await load.untilMore(20);
+      }
+    });
+    assertUnnoticed(load);
+    await assertHistoryIn(cluster, load);
+  });
+});
+
+Deno.test("clients do not notice that a follower stops for a while", async () => {
+  await withCluster({}, async (cluster) => {
+    const load = await underLoad({ ports: [cluster.proxy.port] }, async (load) => {
+      for (const follower of await cluster.followers()) {
+        await follower.process.signal("SIGSTOP");
+        await load.untilMore(50);
+        await follower.process.signal("SIGCONT");
+        await untilCaughtUp(cluster, follower);
+        await load.untilMore(20);
+      }
+    });
+    assertUnnoticed(load);
+    assertEquals(cluster.nodes.every(({ process }) => process.isRunning), true);
+    await assertHistoryIn(cluster, load);
+  });
+});
+
+function assertUnnoticed(load: Load): void {
+  console.log(load.describe());
+  assertNoErrors(load);
+  assertLess(load.longestGapMs, GAP_MS_MAX);
+}

@@ -1,0 +1,85 @@
+import {
+  assertEquals,
+  assertExists,
+  assertGreaterOrEqual,
+  assertLess,
+  assertMatch,
+} from "@std/assert";
+import { ask, type LocalCluster, type Member } from "../../support/local_cluster.ts";
+import { replyText } from "../../support/reply_text.ts";
+import { until } from "../../support/until.ts";
+import { assertHistoryIn, underLoad } from "../../support/verify.ts";
+import { withCluster } from "../../support/with_cluster.ts";
+
+const HOLD_MS = 1_000;
+const WAIT_MS = 500;
+/** For an answer that should come at once, on a machine that may be slow. */
+const PATIENCE_MS = 10_000;
+const HELD_TOO_LONG = /^CLUSTERDOWN no leader, held \d+ ms$/;
+const FLAGS = {
+  nodeFlags: ["--wait-ms", String(WAIT_MS)],
+  proxyFlags: ["--hold-ms-max", String(HOLD_MS)],
+};
+
+Deno.test("a follower alone neither writes nor reads until the others are back", async () => {
+  await withCluster(FLAGS, async (cluster) => {
+    const [survivor] = await cluster.followers();
+    await assertNothingServedBy(survivor, cluster);
+  });
+});
+
+Deno.test("a leader alone neither writes nor reads until the others are back", async () => {
+  await withCluster(FLAGS, async (cluster) => {
+    await assertNothingServedBy(await cluster.leader(), cluster);
+  });
+});
+
+async function assertNothingServedBy(
+  survivor: Member | undefined,
+  cluster: LocalCluster,
+): Promise<void> {
+  assertExists(survivor);
+  const load = await underLoad({ ports: [cluster.proxy.port] }, async (load) => {
+    const killed = cluster.nodes.filter((node) => node !== survivor);
+    await Promise.all(killed.map(({ process }) => process.signal("SIGKILL")));
+    const isDown = (error: string) => error.startsWith("CLUSTERDOWN ");
+    await until(
+      "clients are refused writes and reads",
+      () => load.writeErrors.some(isDown) && load.readErrors.some(isDown),
+    );
+    await assertRefused(cluster.proxy, survivor);
+    for (const node of killed) cluster.restart(node);
+    await load.untilMore(20);
+  });
+  console.log(load.describe());
+  assertEquals(load.violations, []);
+  // Reads are never lost, they are only held too long; writes may have been under way.
+  assertEquals(load.readErrors.filter((error) => !HELD_TOO_LONG.test(error)), []);
+  assertEquals(load.writeErrors.filter((error) => !isExpected(error)), []);
+  await assertHistoryIn(cluster, load);
+  assertEquals(await ask(cluster.proxy, ["EXISTS", "refused"], PATIENCE_MS), 0);
+}
+
+function isExpected(writeError: string): boolean {
+  return /^CLUSTERDOWN no leader, held \d+ ms/.test(writeError) ||
+    writeError.startsWith("UNKNOWN ");
+}
+
+async function assertRefused(proxy: Member, survivor: Member): Promise<void> {
+  const textOf = async (member: Member, ...args: string[]) =>
+    replyText(await ask(member, args, PATIENCE_MS)) ?? "no error";
+  const [write, read, writtenDirectly, readDirectly] = await Promise.all([
+    textOf(proxy, "SET", "refused", "x"),
+    textOf(proxy, "GET", "refused"),
+    textOf(survivor, "SET", "refused", "x"),
+    textOf(survivor, "GET", "refused"),
+  ]);
+  for (const text of [write, read]) {
+    assertMatch(text, HELD_TOO_LONG);
+    const heldMs = Number(/\d+/.exec(text)?.[0]);
+    assertGreaterOrEqual(heldMs, HOLD_MS);
+    assertLess(heldMs, HOLD_MS + PATIENCE_MS);
+  }
+  assertMatch(writtenDirectly, /^CLUSTERDOWN .*not executed$/);
+  assertMatch(readDirectly, new RegExp(`^CLUSTERDOWN .* within ${WAIT_MS} ms$`));
+}

@@ -1,0 +1,115 @@
+/** How a write ended, as far as the client knows. */
+export type Outcome = "done" | "refused" | "unknown";
+
+/** Errors that promise: not executed. */
+const REFUSALS = /^(MOVED|CLUSTERDOWN|TRYAGAIN) /;
+
+/** What an error tells of the write that it answers. */
+export function outcomeOf(error: string): Outcome {
+  return REFUSALS.test(error) ? "refused" : "unknown";
+}
+
+/**
+ * A number that one writer counts up, one write after the other, and that anybody reads. No read may
+ * return less than what was acknowledged, or seen by another read, before it was sent; nor more than
+ * what was attempted before it returned.
+ */
+export class Register {
+  readonly key: string;
+  #attempted = 0;
+  #floor = 0;
+
+  constructor(key: string) {
+    this.key = key;
+  }
+
+  /** What a read that is sent now must return at least. */
+  get floor(): number {
+    return this.#floor;
+  }
+
+  nextAttempt(): number {
+    return ++this.#attempted;
+  }
+
+  acknowledged(value: number): void {
+    this.#floor = Math.max(this.#floor, value);
+  }
+
+  /**
+   * @param floor `floor` as it was when the read was sent
+   * @returns what is wrong with this answer; `null` when it is right
+   */
+  violationOf(reply: string | null, floor: number): string | null {
+    const value = Number(reply ?? "0");
+    if (!(value >= floor && value <= this.#attempted)) {
+      return `a read of ${this.key} returned ${reply}, but ${floor} was there before it was sent ` +
+        `and ${this.#attempted} was attempted last`;
+    }
+    this.#floor = Math.max(this.#floor, value);
+    return null;
+  }
+}
+
+/** Single writes to keys of their own, and how each ended. */
+export class UniqueWrites {
+  readonly #outcomes = new Map<string, Outcome>();
+
+  /** The value that belongs to a key: nothing else may ever be found there. */
+  static valueOf(key: string): string {
+    return `value of ${key}`;
+  }
+
+  ended(key: string, outcome: Outcome): void {
+    this.#outcomes.set(key, outcome);
+  }
+
+  get keys(): string[] {
+    return [...this.#outcomes.keys()];
+  }
+
+  count(outcome: Outcome): number {
+    let count = 0;
+    for (const ended of this.#outcomes.values()) if (ended === outcome) count++;
+    return count;
+  }
+
+  /** @returns what is wrong with this value, read after all writes ended; `null` when it is right */
+  violationOf(key: string, value: string | null): string | null {
+    const outcome = this.#outcomes.get(key);
+    if (value !== null && value !== UniqueWrites.valueOf(key)) return `${key} holds ${value}`;
+    if (outcome === "done" && value === null) return `${key} was acknowledged and is lost`;
+    if (outcome === "refused" && value !== null) return `${key} was refused and is there`;
+    return null;
+  }
+}
+
+/**
+ * The values that a key may have after what its only client did to it: several, as long as it is
+ * unknown whether a write was executed.
+ */
+export class PossibleValues {
+  #values: Set<string | null>;
+
+  constructor(...values: readonly (string | null)[]) {
+    this.#values = new Set(values);
+  }
+
+  /** @param after the value that the write leaves behind, by the value that it finds */
+  wrote(outcome: Outcome, after: (before: string | null) => string): void {
+    if (outcome === "refused") return;
+    const written = [...this.#values].map(after);
+    this.#values = new Set(outcome === "done" ? written : [...this.#values, ...written]);
+  }
+
+  /** @returns whether the key can have had this value; from now on it had no other */
+  sees(value: string | null): boolean {
+    if (!this.#values.has(value)) return false;
+    this.#values = new Set([value]);
+    return true;
+  }
+
+  toString(): string {
+    return [...this.#values].join(" or ");
+  }
+}

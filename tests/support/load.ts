@@ -1,0 +1,106 @@
+import { Register, UniqueWrites } from "./history.ts";
+import { LoadClient, type LoadHistory } from "./load_client.ts";
+import { until } from "./until.ts";
+
+export interface LoadOptions {
+  /** Where the clients connect, in turns. */
+  readonly ports: readonly number[];
+  /** @default 6 */
+  readonly clients?: number;
+  /** Part of the keys, for loads at the same time. @default "load" */
+  readonly name?: string;
+}
+
+/**
+ * Clients that write and read all the time, and keep the history of it: each writes keys that are
+ * used once and counts up a register of its own, reads both back, and reads the others' registers.
+ */
+export class Load implements LoadHistory {
+  readonly writes = new UniqueWrites();
+  readonly writeErrors: string[] = [];
+  readonly readErrors: string[] = [];
+  readonly violations: string[] = [];
+  readonly registers: readonly Register[];
+  readonly #clients: LoadClient[];
+  #running: Promise<unknown> = Promise.resolve();
+
+  private constructor({ ports, clients = 6, name = "load" }: LoadOptions) {
+    this.registers = Array.from(
+      { length: clients },
+      (_, id) => new Register(`${name}:register:${id}`),
+    );
+    this.#clients = this.registers.map((register, id) => {
+      const port = ports[id % ports.length] ?? 0;
+      return new LoadClient(this, { id, port, name, register });
+    });
+  }
+
+  /** Starts all clients and waits until each has written. */
+  static async start(options: LoadOptions): Promise<Load> {
+    const load = new Load(options);
+    load.#running = Promise.all(load.#clients.map((client) => client.run()));
+    try {
+      await load.untilMore(10);
+    } catch (error) {
+      await load.abort();
+      throw error;
+    }
+    return load;
+  }
+
+  get errors(): string[] {
+    return [...this.writeErrors, ...this.readErrors];
+  }
+
+  /** The longest time in which nobody had a success, up to now. */
+  get longestGapMs(): number {
+    return Math.max(longestGap(this.#successes("writes")), longestGap(this.#successes("reads")));
+  }
+
+  /** Waits until every client has written and read so many times more. */
+  async untilMore(count: number, timeoutMs = 20_000): Promise<void> {
+    const before = this.#clients.map(({ writes, reads }) => [writes.length, reads.length] as const);
+    await until(
+      `each client succeeds ${count} times more`,
+      () =>
+        this.#clients.every(({ writes, reads }, at) => {
+          const [writesBefore, readsBefore] = before[at] ?? [0, 0];
+          return writes.length >= writesBefore + count && reads.length >= readsBefore + count;
+        }),
+      { timeoutMs, describe: () => this.describe() },
+    );
+  }
+
+  /** Lets all clients finish what they began, and disconnects them. */
+  async stop(): Promise<void> {
+    for (const client of this.#clients) client.isStopping = true;
+    await this.#running;
+  }
+
+  /** Ends at once. What is under way is answered with errors of the client library. */
+  async abort(): Promise<void> {
+    for (const client of this.#clients) client.abort();
+    await this.#running;
+  }
+
+  describe(): string {
+    const { writes, errors, violations } = this;
+    const counts = new Map<string, number>();
+    for (const error of errors) counts.set(error, (counts.get(error) ?? 0) + 1);
+    return `${writes.count("done")} keys written, ${writes.count("unknown")} unknown, ` +
+      `${writes.count("refused")} refused, longest gap ${Math.round(this.longestGapMs)} ms, ` +
+      `errors: ${JSON.stringify([...counts])}, violations: ${JSON.stringify(violations)}`;
+  }
+
+  #successes(kind: "writes" | "reads"): number[] {
+    return this.#clients.flatMap((client) => client[kind]).sort((a, b) => a - b);
+  }
+}
+
+function longestGap(times: readonly number[]): number {
+  let longest = 0;
+  times.forEach((time, at) => {
+    if (at > 0) longest = Math.max(longest, time - (times[at - 1] ?? time));
+  });
+  return longest;
+}
