@@ -14,6 +14,13 @@ export interface LocalClusterOptions {
   readonly dir?: string;
   readonly nodeFlags?: readonly string[];
   readonly proxyFlags?: readonly string[];
+  /**
+   * Puts something between a node's Raft port and its peers.
+   *
+   * @default nothing
+   * @returns the port by which the peers reach the node
+   */
+  readonly raftRelay?: (name: string, raftPort: number) => number;
 }
 
 /** One member or proxy: what it is, and the process that is it at the moment. */
@@ -49,10 +56,14 @@ export class LocalCluster {
   /** Starts the processes and waits until they serve. */
   static async start(options: LocalClusterOptions = {}): Promise<LocalCluster> {
     const { nodes = 3, proxies = 1, dir, nodeFlags = [], proxyFlags = [] } = options;
+    const { raftRelay = (_, port) => port } = options;
     const cluster = new LocalCluster(dir ?? Deno.makeTempDirSync(), dir === undefined);
     const ports = freePorts(2 * nodes + proxies);
     const raftPort = (at: number) => ports[nodes + at] ?? 0;
-    const peers = Array.from({ length: nodes }, (_, at) => `n${at + 1}=${HOST}:${raftPort(at)}`);
+    const peers = Array.from({ length: nodes }, (_, at) => {
+      const name = `n${at + 1}`;
+      return `${name}=${HOST}:${raftRelay(name, raftPort(at))}`;
+    });
     for (let at = 0; at < nodes; at++) {
       const name = `n${at + 1}`;
       const nodeDir = `${cluster.dir}/${name}`;

@@ -1,0 +1,76 @@
+import { RespClient } from "../../src/cli/resp_client.ts";
+import { ErrorReply, type Reply } from "../../src/resp/reply.ts";
+import type { Member } from "../support/local_cluster.ts";
+import { replyText } from "../support/reply_text.ts";
+import { until } from "../support/until.ts";
+
+const READS_AT_ONCE = 200;
+
+/** What one node holds. */
+export interface NodeState {
+  readonly name: string;
+  /** The value of each key that was asked for; `null`: it is not there. */
+  readonly values: ReadonlyMap<string, string | null>;
+  /** How many keys it holds in all. */
+  readonly size: number;
+}
+
+/** Reads these keys, and how many there are, at one node. */
+export async function readState(node: Member, keys: readonly string[]): Promise<NodeState> {
+  let state: NodeState | undefined;
+  let failure: unknown;
+  await until(`${node.name} tells what it holds`, async () => {
+    try {
+      state = await readOnce(node, keys);
+    } catch (error) {
+      failure = error;
+    }
+    return state !== undefined;
+  }, { describe: () => String(failure) });
+  return state as NodeState;
+}
+
+async function readOnce(node: Member, keys: readonly string[]): Promise<NodeState> {
+  const client = await RespClient.connect({ host: "127.0.0.1", port: node.port });
+  try {
+    const values = new Map<string, string | null>();
+    for (let at = 0; at < keys.length; at += READS_AT_ONCE) {
+      const some = keys.slice(at, at + READS_AT_ONCE);
+      const replies = await Promise.all(
+        some.map((key) => client.request(["GET", key], 10_000).then(checked)),
+      );
+      some.forEach((key, index) => values.set(key, replyText(replies[index] ?? null)));
+    }
+    const size = Number(checked(await client.request(["DBSIZE"], 10_000)));
+    return { name: node.name, values, size };
+  } finally {
+    client.close();
+  }
+}
+
+function checked(reply: Reply): Reply {
+  if (reply instanceof ErrorReply) throw new Error(reply.text);
+  return reply;
+}
+
+/** What differs between nodes, as lines; none when they hold the same. */
+export function differences(states: readonly NodeState[]): string[] {
+  const [first, ...others] = states;
+  if (first === undefined) return [];
+  const lines: string[] = [];
+  const present = [...first.values.values()].filter((value) => value !== null).length;
+  if (first.size !== present) {
+    lines.push(`${first.name} holds ${first.size} keys, but ${present} can be read`);
+  }
+  for (const other of others) {
+    if (other.size !== first.size) {
+      lines.push(`${first.name} holds ${first.size} keys, ${other.name} ${other.size}`);
+    }
+    for (const [key, value] of first.values) {
+      const theirs = other.values.get(key) ?? null;
+      if (theirs === value) continue;
+      lines.push(`${key} is ${value} at ${first.name} and ${theirs} at ${other.name}`);
+    }
+  }
+  return lines;
+}

@@ -1,0 +1,146 @@
+import { ConnectionLost, RespClient } from "../../src/cli/resp_client.ts";
+import { type Random, randomInteger } from "../../src/base/random.ts";
+import { ErrorReply, type Reply, SimpleString } from "../../src/resp/reply.ts";
+import type { Operation, Outcome, PlainReply } from "../linearizability/operation.ts";
+import type { History } from "./history.ts";
+import { type Request, wireRequest, type Workload } from "./workload.ts";
+
+const HOST = "127.0.0.1";
+/** These say: not executed. */
+const REFUSAL = /^(MOVED|CLUSTERDOWN|TRYAGAIN) /;
+const PAUSE_MS_MAX = 12;
+
+export interface HistoryClientOptions {
+  readonly name: string;
+  /** Where to connect: the next one when one does not answer. */
+  readonly ports: readonly number[];
+  readonly workload: Workload;
+  readonly history: History;
+  readonly random: Random;
+  /** Requests that are sent without waiting for the replies before them. */
+  readonly pipeline: number;
+  /** How long a reply is waited for; then the connection is given up. */
+  readonly patienceMs: number;
+}
+
+/** A client that sends requests all the time and writes down what it sees. */
+export class HistoryClient {
+  readonly #options: HistoryClientOptions;
+  #port: number;
+  #connection: RespClient | null = null;
+  #isStopping = false;
+
+  constructor(options: HistoryClientOptions) {
+    this.#options = options;
+    this.#port = options.ports[randomInteger(options.random, options.ports.length)] ?? 0;
+  }
+
+  /** Runs until `stop` is called, and then finishes what it began. */
+  async run(): Promise<void> {
+    const { random, workload, pipeline } = this.#options;
+    while (!this.#isStopping) {
+      await pause(randomInteger(random, PAUSE_MS_MAX));
+      const connection = await this.#connected();
+      if (connection === null) continue;
+      if (pipeline === 1) await this.#send(connection, workload.next());
+      else {
+        const length = 2 + randomInteger(random, pipeline - 1);
+        const requests = Array.from({ length }, () => workload.next());
+        await this.#sendInOrder(connection, requests);
+      }
+    }
+    this.#connection?.close();
+  }
+
+  stop(): void {
+    this.#isStopping = true;
+  }
+
+  async #connected(): Promise<RespClient | null> {
+    if (this.#connection !== null) return this.#connection;
+    try {
+      this.#connection = await RespClient.connect({ host: HOST, port: this.#port }, {
+        timeoutMs: 500,
+      });
+    } catch (error) {
+      if (!(error instanceof ConnectionLost)) throw error;
+      this.#goElsewhere();
+    }
+    return this.#connection;
+  }
+
+  #goElsewhere(port?: number): void {
+    const { ports, random } = this.#options;
+    this.#connection?.close();
+    this.#connection = null;
+    this.#port = port ?? ports[randomInteger(random, ports.length)] ?? this.#port;
+  }
+
+  async #send(connection: RespClient, request: Request): Promise<void> {
+    const port = this.#port;
+    const invokedMs = performance.now();
+    const outcome = await this.#outcome(connection, request);
+    this.#note(request, port, { invokedMs, completedMs: performance.now() }, outcome);
+  }
+
+  /**
+   * Sends requests on keys that nobody else uses without waiting in between. On one connection
+   * effects come in the order sent, so each counts as begun when the one before it had ended; the
+   * times are those of this client's own.
+   */
+  async #sendInOrder(connection: RespClient, requests: readonly Request[]): Promise<void> {
+    const port = this.#port;
+    const beginMs = performance.now();
+    const outcomes = await Promise.all(requests.map((one) => this.#outcome(connection, one)));
+    requests.forEach((request, at) => {
+      const invokedMs = beginMs + (2 * at) / 1e6;
+      const times = { invokedMs, completedMs: invokedMs + 1 / 1e6 };
+      this.#note(request, port, times, outcomes[at] ?? null);
+    });
+  }
+
+  /** @returns `null` when the request was not executed */
+  async #outcome(connection: RespClient, request: Request): Promise<Outcome | null> {
+    const { history, patienceMs, name } = this.#options;
+    try {
+      const reply = await connection.request(wireRequest(request), patienceMs);
+      if (!(reply instanceof ErrorReply)) return { kind: "ok", reply: plain(reply) };
+      const isRefused = REFUSAL.test(reply.text);
+      history.told(reply.text);
+      const [, port] = /^MOVED \d+ .*:(\d+)$/.exec(reply.text) ?? [];
+      if (port !== undefined) this.#goElsewhere(Number(port));
+      if (!isRefused && !reply.text.startsWith("UNKNOWN ")) {
+        history.violated(`${name} was told on ${wireRequest(request).join(" ")}: ${reply.text}`);
+      }
+      return isRefused ? null : { kind: "unknown" };
+    } catch (error) {
+      if (!(error instanceof ConnectionLost)) throw error;
+      history.told(error.message);
+      if (this.#connection === connection) this.#goElsewhere();
+      return { kind: "unknown" };
+    }
+  }
+
+  #note(
+    { key, args }: Request,
+    port: number,
+    times: Pick<Operation, "invokedMs" | "completedMs">,
+    outcome: Outcome | null,
+  ): void {
+    const { name, history } = this.#options;
+    if (outcome === null) history.refused++;
+    else history.add({ client: `${name}@${port}`, key, args, ...times, outcome });
+    if (outcome?.kind === "ok") history.succeeded(performance.now());
+  }
+}
+
+/** @throws {TypeError} for a reply that no command of the workload gives */
+function plain(reply: Reply): PlainReply {
+  if (reply instanceof SimpleString) return reply.text;
+  if (reply === null || typeof reply === "string" || typeof reply === "number") return reply;
+  throw new TypeError(`Cannot record reply: current value is ${JSON.stringify(reply)}`);
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

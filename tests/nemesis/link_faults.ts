@@ -1,0 +1,56 @@
+/**
+ * What happens to the bytes that one node sends to another:
+ * - `hold`: kept back and delivered when the fault ends, as packets that TCP sends again and again
+ * - `swallow`: read and thrown away; the connection is reset when the fault ends
+ * - `refuse`: connections are reset, and new ones too
+ * - `delay`: delivered in order, so much later
+ */
+export type LinkMode =
+  | { readonly kind: "open" }
+  | { readonly kind: "hold" }
+  | { readonly kind: "swallow" }
+  | { readonly kind: "refuse" }
+  | { readonly kind: "delay"; readonly delayMs: number };
+
+/** Which links a fault is on. */
+export type LinkMatch = (from: string, to: string) => boolean;
+
+interface LinkFault {
+  readonly matches: LinkMatch;
+  readonly mode: LinkMode;
+}
+
+const OPEN: LinkMode = { kind: "open" };
+
+/** The faults that are on the links between nodes now. Of several on one link the latest holds. */
+export class LinkFaults {
+  #faults: readonly LinkFault[] = [];
+  #changed = Promise.withResolvers<void>();
+
+  /** @returns ends this fault */
+  begin(matches: LinkMatch, mode: LinkMode): () => void {
+    const fault = { matches, mode };
+    this.#set([...this.#faults, fault]);
+    return () => this.#set(this.#faults.filter((other) => other !== fault));
+  }
+
+  endAll(): void {
+    this.#set([]);
+  }
+
+  modeOf(from: string, to: string): LinkMode {
+    return this.#faults.findLast(({ matches }) => matches(from, to))?.mode ?? OPEN;
+  }
+
+  /** Resolves when a fault begins or ends. */
+  get changed(): Promise<void> {
+    return this.#changed.promise;
+  }
+
+  #set(faults: readonly LinkFault[]): void {
+    this.#faults = faults;
+    const changed = this.#changed;
+    this.#changed = Promise.withResolvers();
+    changed.resolve();
+  }
+}

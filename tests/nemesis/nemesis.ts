@@ -1,0 +1,207 @@
+import { randomInteger, seededRandom } from "../../src/base/random.ts";
+import { type Member, roleOf } from "../support/local_cluster.ts";
+import type { LinkFaults, LinkMatch, LinkMode } from "./link_faults.ts";
+import type { FaultKind, PlannedFault } from "./plan.ts";
+import type { Processes } from "./processes.ts";
+import { slowSyncs } from "./slow_syncs.ts";
+import type { SmallDisk } from "./small_disk.ts";
+
+/** A node notices a full disk only when the log has used up what it filled with zeros ahead. */
+const FULL_DISK_MS_MAX = 10_000;
+
+export interface NemesisOptions {
+  readonly processes: Processes;
+  readonly links: LinkFaults;
+  /** The disk of one node. */
+  readonly smallDisk: { readonly disk: SmallDisk; readonly member: Member } | null;
+  readonly log: (line: string) => void;
+}
+
+/** What a fault was done to; empty: it could not be done. */
+type Victims = readonly string[];
+type Fault = (fault: PlannedFault) => Promise<Victims>;
+
+/** Carries out the planned faults on a running cluster, and ends each of them. */
+export class Nemesis {
+  readonly #options: NemesisOptions;
+  /** How often each kind was done. */
+  readonly counts = new Map<FaultKind, number>();
+
+  constructor(options: NemesisOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves when the last fault has ended. */
+  async run(plan: readonly PlannedFault[]): Promise<void> {
+    const beginMs = performance.now();
+    await Promise.all(plan.map(async (fault) => {
+      await sleep(beginMs + fault.atMs - performance.now());
+      const nowMs = Math.round(performance.now() - beginMs);
+      const victims = await this.#faults[fault.kind](fault);
+      const done = victims.length === 0 ? "left out: others are at it" : victims.join(", ");
+      this.#options.log(`${nowMs} ms, for ${fault.forMs} ms: ${fault.kind} (${done})`);
+      if (victims.length === 0) return;
+      this.counts.set(fault.kind, (this.counts.get(fault.kind) ?? 0) + 1);
+    }));
+  }
+
+  readonly #faults: Readonly<Record<FaultKind, Fault>> = {
+    "kill a node": (fault) => this.#kill([this.#node(fault)], fault.forMs),
+    "kill the leader": async (fault) => this.#kill([await this.#leader(fault)], fault.forMs),
+    "kill all nodes": (fault) => this.#kill(this.#nodes, fault.forMs / 4),
+    "end a node": (fault) => this.#kill([this.#node(fault)], fault.forMs, "SIGTERM"),
+    "stop a node": (fault) => this.#stop([this.#node(fault)], fault.forMs),
+    "stop the leader": async (fault) => this.#stop([await this.#leader(fault)], fault.forMs),
+    "stop most nodes": (fault) =>
+      this.#stop(this.#nodes.filter((node) => node !== this.#node(fault)), fault.forMs),
+    "stutter": (fault) => this.#stutter(fault),
+    "kill the proxy": (fault) => this.#kill([this.#proxy(fault)], fault.forMs),
+    "stop the proxy": (fault) => this.#stop([this.#proxy(fault)], fault.forMs),
+    "hold all of a node": (fault) =>
+      this.#onLinks(fault, touching(this.#node(fault)), { kind: "hold" }),
+    "hold all of the leader": async (fault) =>
+      this.#onLinks(fault, touching(await this.#leader(fault)), { kind: "hold" }),
+    "hold what a node sends": (fault) =>
+      this.#onLinks(fault, sentBy(this.#node(fault)), { kind: "hold" }),
+    "hold what a node gets": (fault) =>
+      this.#onLinks(fault, sentTo(this.#node(fault)), { kind: "hold" }),
+    "cut two nodes apart": (fault) => this.#cutApart(fault),
+    "swallow all of a node": (fault) =>
+      this.#onLinks(fault, touching(this.#node(fault)), { kind: "swallow" }),
+    "swallow what the leader sends": async (fault) =>
+      this.#onLinks(fault, sentBy(await this.#leader(fault)), { kind: "swallow" }),
+    "refuse a node": (fault) =>
+      this.#onLinks(fault, touching(this.#node(fault)), { kind: "refuse" }),
+    "break all connections": (fault) =>
+      this.#onLinks({ ...fault, forMs: 20 }, everywhere, { kind: "refuse" }),
+    "delay all": (fault) => {
+      const delayMs = 5 + randomInteger(seededRandom(fault.seed), 150);
+      return this.#onLinks(fault, everywhere, { kind: "delay", delayMs });
+    },
+    "fill the disk": (fault) => this.#fillDisk(fault),
+    "slow the syncs": async (fault) => {
+      const end = slowSyncs(this.#options.processes.cluster.dir);
+      await sleep(fault.forMs);
+      await end();
+      return ["all nodes"];
+    },
+  };
+
+  get #nodes(): readonly Member[] {
+    return this.#options.processes.cluster.nodes;
+  }
+
+  #node({ node }: PlannedFault): Member {
+    return at(this.#nodes, node);
+  }
+
+  #proxy({ node }: PlannedFault): Member {
+    return at(this.#options.processes.cluster.proxies, node);
+  }
+
+  /** Who leads in the highest term; if nobody does, some node. */
+  async #leader(fault: PlannedFault): Promise<Member> {
+    const reports = await Promise.all(this.#nodes.map(roleOf));
+    const terms = reports.map((report) => report?.role === "leader" ? report.term : -1);
+    const term = Math.max(...terms);
+    return term < 0 ? this.#node(fault) : at(this.#nodes, terms.indexOf(term));
+  }
+
+  #kill(
+    members: readonly Member[],
+    forMs: number,
+    signal: "SIGKILL" | "SIGTERM" = "SIGKILL",
+  ): Promise<Victims> {
+    const { processes } = this.#options;
+    return processes.withHeld(members, async (held) => {
+      await Promise.all(held.map(({ process }) => process.signal(signal)));
+      await sleep(forMs);
+      for (const member of held) processes.restart(member);
+    });
+  }
+
+  #stop(members: readonly Member[], forMs: number): Promise<Victims> {
+    return this.#options.processes.withHeld(members, async (held) => {
+      for (const { process } of held) await process.signal("SIGSTOP");
+      await sleep(forMs);
+      for (const { process } of held) await process.signal("SIGCONT");
+    });
+  }
+
+  /** A node that stands still again and again, as one does whose disk or machine is overloaded. */
+  #stutter(fault: PlannedFault): Promise<Victims> {
+    const random = seededRandom(fault.seed);
+    return this.#options.processes.withHeld([this.#node(fault)], async ([member]) => {
+      const endMs = performance.now() + fault.forMs;
+      while (member !== undefined && performance.now() < endMs) {
+        await member.process.signal("SIGSTOP");
+        await sleep(randomInteger(random, 200));
+        await member.process.signal("SIGCONT");
+        await sleep(randomInteger(random, 100));
+      }
+    });
+  }
+
+  #cutApart(fault: PlannedFault): Promise<Victims> {
+    const one = this.#node(fault);
+    const other = at(this.#nodes, fault.node + 1);
+    const between: LinkMatch = (from, to) => touching(one)(from, to) && touching(other)(from, to);
+    return this.#onLinks(fault, between, { kind: "hold" });
+  }
+
+  async #onLinks(fault: PlannedFault, matches: LinkMatch, mode: LinkMode): Promise<Victims> {
+    const end = this.#options.links.begin(matches, mode);
+    await sleep(fault.forMs);
+    end();
+    const names = this.#nodes.map(({ name }) => name);
+    return names.flatMap((from) =>
+      names.filter((to) => from !== to && matches(from, to)).map((to) => `${from}→${to}`)
+    );
+  }
+
+  /** The node has to end by itself when its log cannot be written; with room again it starts. */
+  async #fillDisk(fault: PlannedFault): Promise<Victims> {
+    const { processes, smallDisk } = this.#options;
+    if (smallDisk === null) return [];
+    const { disk } = smallDisk;
+    let hasEnded = false;
+    const held = await processes.withHeld([smallDisk.member], async ([member]) => {
+      if (member === undefined) return;
+      await disk.fill();
+      await Promise.race([member.process.status, sleep(FULL_DISK_MS_MAX)]);
+      hasEnded = !member.process.isRunning;
+      if (hasEnded && fault.seed % 2 === 0) {
+        processes.restart(member); // it may start or refuse to, but must not harm the data
+        await Promise.race([member.process.status, sleep(fault.forMs)]);
+      }
+      await member.process.signal("SIGKILL");
+      await disk.empty();
+      processes.restart(member);
+    });
+    return held.map((name) => hasEnded ? `${name} ended` : `${name} had nothing to write`);
+  }
+}
+
+const everywhere: LinkMatch = () => true;
+
+function sentBy({ name }: Member): LinkMatch {
+  return (from) => from === name;
+}
+
+function sentTo({ name }: Member): LinkMatch {
+  return (_, to) => to === name;
+}
+
+function touching({ name }: Member): LinkMatch {
+  return (from, to) => from === name || to === name;
+}
+
+function at(members: readonly Member[], index: number): Member {
+  const member = members[index % members.length];
+  if (member === undefined) throw new Error("a cluster without members has no faults");
+  return member;
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));
+}

@@ -1,0 +1,78 @@
+import { type Random, randomInteger } from "../../src/base/random.ts";
+
+/** What the nemesis can do, and how much of it there is in a run. */
+const WEIGHTS = {
+  "kill a node": 4,
+  "kill the leader": 4,
+  "kill all nodes": 2,
+  "end a node": 1,
+  "stop a node": 2,
+  "stop the leader": 3,
+  "stop most nodes": 1,
+  "stutter": 2,
+  "kill the proxy": 1,
+  "stop the proxy": 1,
+  "hold all of a node": 3,
+  "hold all of the leader": 3,
+  "hold what a node sends": 3,
+  "hold what a node gets": 3,
+  "cut two nodes apart": 3,
+  "swallow all of a node": 2,
+  "swallow what the leader sends": 2,
+  "refuse a node": 2,
+  "break all connections": 2,
+  "delay all": 2,
+  "fill the disk": 3,
+  "slow the syncs": 2,
+} as const;
+
+export type FaultKind = keyof typeof WEIGHTS;
+
+export interface PlannedFault {
+  readonly kind: FaultKind;
+  /** From the beginning of the faults. */
+  readonly atMs: number;
+  readonly forMs: number;
+  /** The number of the node it is for, where it is for one and not for the leader of that time. */
+  readonly node: number;
+  /** For whatever else the fault has to decide. */
+  readonly seed: number;
+}
+
+export interface PlanOptions {
+  readonly random: Random;
+  readonly durationMs: number;
+  readonly nodes: number;
+  /** Whether one node has a disk that can be filled. */
+  readonly hasSmallDisk: boolean;
+}
+
+const PAUSE_MS_MAX = 1_200;
+const FAULT_MS_MIN = 200;
+const FAULT_MS_MAX = 2_800;
+/** How often one fault comes on top of another. */
+const OVERLAP_SHARE = 0.4;
+
+/** The faults of a run, in order: the same for the same random numbers. */
+export function planFaults(options: PlanOptions): PlannedFault[] {
+  const { random, durationMs, nodes, hasSmallDisk } = options;
+  const bag = (Object.keys(WEIGHTS) as FaultKind[])
+    .filter((kind) => hasSmallDisk || kind !== "fill the disk")
+    .flatMap((kind) => Array.from({ length: WEIGHTS[kind] }, () => kind));
+  const plan: PlannedFault[] = [];
+  for (let atMs = 0;;) {
+    const forMs = FAULT_MS_MIN + randomInteger(random, FAULT_MS_MAX - FAULT_MS_MIN);
+    if (atMs + forMs > durationMs) return plan;
+    plan.push({
+      kind: bag[randomInteger(random, bag.length)] ?? "kill a node",
+      atMs,
+      forMs,
+      node: randomInteger(random, nodes),
+      seed: randomInteger(random, 2 ** 32),
+    });
+    const overlaps = random() < OVERLAP_SHARE;
+    atMs += overlaps
+      ? randomInteger(random, forMs)
+      : forMs + 100 + randomInteger(random, PAUSE_MS_MAX);
+  }
+}

@@ -1,0 +1,46 @@
+import { statfs } from "node:fs/promises";
+
+const ROOMY = "1g";
+/** What a full disk still takes: less than what the log fills with zeros ahead. */
+const REST_BYTES = 16 * 1024;
+
+/** A file system of its own for one node's data, whose size can be changed while it is in use. */
+export class SmallDisk {
+  readonly #path: string;
+
+  private constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** @returns `null` where mounting is not allowed */
+  static async mount(path: string): Promise<SmallDisk | null> {
+    if (Deno.uid() !== 0) return null;
+    Deno.mkdirSync(path, { recursive: true });
+    const isMounted = await succeeds("mount", "-t", "tmpfs", "-o", `size=${ROOMY}`, "tmpfs", path);
+    return isMounted ? new SmallDisk(path) : null;
+  }
+
+  /** From now on there is hardly any room. */
+  async fill(): Promise<boolean> {
+    const { blocks, bsize, bfree } = await statfs(this.#path);
+    const usedBytes = (blocks - bfree) * bsize;
+    return await this.#resize(String(usedBytes + REST_BYTES));
+  }
+
+  async empty(): Promise<boolean> {
+    return await this.#resize(ROOMY);
+  }
+
+  async unmount(): Promise<void> {
+    await succeeds("umount", "-l", this.#path);
+  }
+
+  #resize(size: string): Promise<boolean> {
+    return succeeds("mount", "-o", `remount,size=${size}`, this.#path);
+  }
+}
+
+async function succeeds(command: string, ...args: string[]): Promise<boolean> {
+  const quiet = { stdout: "null", stderr: "null" } as const;
+  return (await new Deno.Command(command, { args, ...quiet }).output()).success;
+}

@@ -1,0 +1,79 @@
+import { type Random, randomInteger } from "../../src/base/random.ts";
+
+/** One request: its key, and what stands before and after it. */
+export interface Request {
+  readonly key: string;
+  /** The request without its key, as the checker takes it. */
+  readonly args: readonly string[];
+}
+
+/** How many requests a key gets before another takes its place: long values and histories are slow. */
+const REQUESTS_PER_KEY = 300;
+
+const SHAPES: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  register: [
+    ["GET"],
+    ["GET"],
+    ["GET"],
+    ["SET", "#"],
+    ["SET", "#"],
+    ["SET", "#", "GET"],
+    ["SET", "#", "NX"],
+    ["SET", "#", "XX"],
+    ["DEL"],
+    ["EXISTS"],
+  ],
+  plain: [["GET"], ["GET"], ["SET", "#"]],
+  counter: [["INCR"], ["INCR"], ["INCR"], ["GET"], ["INCRBY", "10"]],
+  list: [["APPEND", "#"], ["APPEND", "#"], ["GET"]],
+  flag: [["SET", "#", "NX"], ["SET", "#", "NX"], ["GET"], ["DEL"]],
+};
+
+/** Draws requests on a few keys that many clients share, with values that are used once. */
+export class Workload {
+  readonly #random: Random;
+  readonly #prefix: string;
+  readonly #families: readonly { readonly name: string; requests: number }[];
+  readonly #keys = new Set<string>();
+  #values = 0;
+
+  /**
+   * @param prefix of all keys
+   * @param copies keys of each kind that are in use at one time
+   */
+  constructor(random: Random, prefix: string, copies: number) {
+    this.#random = random;
+    this.#prefix = prefix;
+    this.#families = Array.from(
+      { length: copies },
+      (_, at) => Object.keys(SHAPES).map((shape) => ({ name: `${shape}:${at}`, requests: 0 })),
+    ).flat();
+  }
+
+  /** All keys that were drawn so far. */
+  get keys(): readonly string[] {
+    return [...this.#keys];
+  }
+
+  next(): Request {
+    const family = this.#families[randomInteger(this.#random, this.#families.length)];
+    if (family === undefined) throw new Error("a workload needs keys");
+    const [shape = ""] = family.name.split(":");
+    const shapes = SHAPES[shape] ?? [];
+    const args = shapes[randomInteger(this.#random, shapes.length)] ?? ["GET"];
+    const generation = Math.floor(family.requests++ / REQUESTS_PER_KEY);
+    const key = `${this.#prefix}:${family.name}:${generation}`;
+    this.#keys.add(key);
+    return { key, args: args.map((arg) => arg === "#" ? this.#newValue() : arg) };
+  }
+
+  #newValue(): string {
+    return `${this.#prefix}${++this.#values}.`;
+  }
+}
+
+/** The request as it goes to a server. */
+export function wireRequest({ key, args }: Request): string[] {
+  const [name = "", ...rest] = args;
+  return [name, key, ...rest];
+}
