@@ -31,18 +31,19 @@ export class Nemesis {
     this.#options = options;
   }
 
-  /** Resolves when the last fault has ended. */
+  /** Resolves when the last fault has ended. @throws what went wrong with one of them */
   async run(plan: readonly PlannedFault[]): Promise<void> {
     const beginMs = performance.now();
-    await Promise.all(plan.map(async (fault) => {
+    const done = await Promise.allSettled(plan.map(async (fault) => {
       await sleep(beginMs + fault.atMs - performance.now());
       const nowMs = Math.round(performance.now() - beginMs);
       const victims = await this.#faults[fault.kind](fault);
-      const done = victims.length === 0 ? "left out: others are at it" : victims.join(", ");
-      this.#options.log(`${nowMs} ms, for ${fault.forMs} ms: ${fault.kind} (${done})`);
+      const whom = victims.length === 0 ? "left out: others are at it" : victims.join(", ");
+      this.#options.log(`${nowMs} ms, for ${fault.forMs} ms: ${fault.kind} (${whom})`);
       if (victims.length === 0) return;
       this.counts.set(fault.kind, (this.counts.get(fault.kind) ?? 0) + 1);
     }));
+    for (const result of done) if (result.status === "rejected") throw result.reason;
   }
 
   readonly #faults: Readonly<Record<FaultKind, Fault>> = {

@@ -92,7 +92,7 @@ export async function runNemesis(options: RunOptions): Promise<RunReport> {
   if (isWell) {
     await disk?.unmount();
     Deno.removeSync(dir, { recursive: true });
-  }
+  } else await disk?.keepFiles();
   return {
     operations: history.operations.length + history.refused,
     unknown: history.operations.filter(({ outcome }) => outcome.kind === "unknown").length,

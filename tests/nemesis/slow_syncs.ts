@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+
 const WRITERS = 3;
 const BLOCK = "bs=64k";
 
@@ -22,7 +24,7 @@ export function slowSyncs(dir: string): () => Promise<void> {
         if (!(error instanceof TypeError)) throw error; // it has ended
       }
       await process.status;
-      Deno.removeSync(path);
+      if (existsSync(path)) Deno.removeSync(path); // it may have been killed before it began
     }
   };
 }

@@ -31,6 +31,15 @@ export class SmallDisk {
     return await this.#resize(ROOMY);
   }
 
+  /** Leaves the files, on the disk below, when the file system is gone. */
+  async keepFiles(): Promise<void> {
+    const copy = `${this.#path}.copy`;
+    await succeeds("cp", "-a", this.#path, copy);
+    await this.unmount();
+    Deno.removeSync(this.#path);
+    Deno.renameSync(copy, this.#path);
+  }
+
   async unmount(): Promise<void> {
     await succeeds("umount", "-l", this.#path);
   }
