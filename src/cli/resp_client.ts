@@ -103,9 +103,20 @@ export class RespClient {
         this.#socket.destroy(new Error(scanned.error));
         return;
       }
-      const reply = decodeReply(scanned.text);
+      const reply = this.#decode(scanned.text);
+      if (reply === undefined) return;
       if (reply instanceof PushReply) this.#onPush(reply);
       else this.#waiting.shift()?.resolve(reply);
+    }
+  }
+
+  /** `undefined`: the other side speaks something else, and is left. */
+  #decode(text: string): Reply | undefined {
+    try {
+      return decodeReply(text);
+    } catch (error) {
+      this.#socket.destroy(new Error(messageOf(error)));
+      return undefined;
     }
   }
 
