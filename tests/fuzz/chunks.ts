@@ -1,0 +1,22 @@
+import { latin1Bytes } from "../../src/base/latin1.ts";
+import { type Random, randomInteger } from "../../src/base/random.ts";
+
+/**
+ * The input cut as a network may cut it: single bytes, a few pieces, or all at once.
+ *
+ * @param countMax about how many chunks there are at most
+ */
+export function chunksOf(input: string, random: Random, countMax = 4096): Uint8Array[] {
+  const bytes = latin1Bytes(input);
+  const chunkBytesMax = [1, 3, 16, 500, Infinity][randomInteger(random, 5)] ?? Infinity;
+  if (2 * bytes.length / chunkBytesMax > countMax) return [bytes];
+  const chunks: Uint8Array[] = [];
+  for (let at = 0; at < bytes.length;) {
+    const length = chunkBytesMax === Infinity
+      ? bytes.length
+      : 1 + randomInteger(random, chunkBytesMax);
+    chunks.push(bytes.subarray(at, at + length));
+    at += length;
+  }
+  return chunks;
+}

@@ -1,0 +1,49 @@
+/** An input that once broke a promise. */
+export interface KeptCase {
+  readonly target: string;
+  readonly input: string;
+  /** What was wrong. */
+  readonly was: string;
+}
+
+/** Run with every test. Append what `deno task fuzz` finds, as it prints it. */
+export const CORPUS: readonly KeptCase[] = [
+  {
+    target: "entries",
+    input: '{"index":11,"term":10e-1,"time":1700000847100,"commands":[["DEL","c"]]}',
+    was: "of term 1 for the network and of term 10 for the log",
+  },
+  {
+    target: "entries",
+    input: '{"index":1,"term":12,"term":1}',
+    was: "of term 1 for the network and of term 12 for the log",
+  },
+  {
+    target: "entries",
+    input: '{"index":58,"term":9007199254740991}',
+    was: "an entry for the network and none for the log",
+  },
+  { target: "records", input: "null", was: "an exception instead of no record" },
+  {
+    target: "records",
+    input: '{"segme\xeetsynced":12',
+    was: "an exception in the mark of the last sync",
+  },
+  {
+    target: "log-files",
+    input: 'synced\n\x00\x00\x00\x15\xe2\xbfBr{"segme\xeetsynced":12{}',
+    was: "a node that did not start, with a stack instead of a message",
+  },
+  {
+    target: "identity",
+    input: '{"format":1,"nodeId":"n1","clusterId":"c1","members":{"n1":"127.0.0.1:17001",' +
+      '"n2":"127.0.0.1:17002","n2":"127.0.0.1:17003"},"hasLog":true}',
+    was: "believed, with two members of three",
+  },
+  {
+    target: "node",
+    input: '\x00\x00\x00P{"regent":1,"cluster":"c1","from":"n3","to":"n1","host":"127&0.0.1",' +
+      '"port":7003}',
+    was: "an address that clients were sent to",
+  },
+];

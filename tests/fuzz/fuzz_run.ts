@@ -1,0 +1,69 @@
+import { targetNamed } from "./all_targets.ts";
+import { escaped, inputOf } from "./fuzz_case.ts";
+import type { FuzzOrder, FuzzOutcome } from "./fuzz_worker.ts";
+
+/** A worker that does not get on with one case for so long hangs. */
+const HANG_MS = 20_000;
+
+/** How much of a target to run. */
+export interface FuzzPart {
+  readonly target: string;
+  /** The first case's; each further one's is one higher. */
+  readonly seed: number;
+  /** @default Infinity */
+  readonly cases?: number;
+  /** @default Infinity */
+  readonly seconds?: number;
+}
+
+/** How it went. */
+export interface FuzzResult {
+  readonly target: string;
+  readonly cases: number;
+  readonly tookMs: number;
+  /** Seed, bytes and error of the first case that failed. */
+  readonly failure: string | null;
+}
+
+/** Runs cases in a thread of its own, so that one that never ends is told. */
+export class FuzzRun {
+  readonly #worker = new Worker(new URL("./fuzz_worker.ts", import.meta.url), { type: "module" });
+
+  /** Runs cases of one target, one call after the other, up to the first that fails. */
+  async target({ target, seed, cases, seconds }: FuzzPart): Promise<FuzzResult> {
+    const { failure, ...outcome } = await this.#carryOut({
+      target,
+      firstSeed: seed,
+      casesMax: cases ?? Infinity,
+      secondsMax: seconds ?? Infinity,
+      progress: new Int32Array(new SharedArrayBuffer(4)),
+    });
+    return { target, ...outcome, failure: failure && `seed ${failure.seed}: ${failure.message}` };
+  }
+
+  stop(): void {
+    this.#worker.terminate();
+  }
+
+  #carryOut(order: FuzzOrder): Promise<FuzzOutcome> {
+    const { promise, resolve, reject } = Promise.withResolvers<FuzzOutcome>();
+    const seen = { cases: 0, sinceMs: Date.now() };
+    const watch = setInterval(() => {
+      const cases = Atomics.load(order.progress, 0);
+      if (cases !== seen.cases) Object.assign(seen, { cases, sinceMs: Date.now() });
+      const tookMs = Date.now() - seen.sinceMs;
+      if (tookMs < HANG_MS) return;
+      const seed = order.firstSeed + cases;
+      const input = escaped(inputOf(targetNamed(order.target), seed));
+      const message = `Target ${order.target} never ends on ${input}`;
+      resolve({ cases, tookMs, failure: { seed, message } });
+    }, 500);
+    this.#worker.onmessage = ({ data }: MessageEvent<FuzzOutcome>) => resolve(data);
+    this.#worker.onerror = (event) => {
+      event.preventDefault();
+      reject(new Error(`Cannot run the worker: ${event.message}`));
+    };
+    this.#worker.postMessage(order);
+    return promise.finally(() => clearInterval(watch));
+  }
+}

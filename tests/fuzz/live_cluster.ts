@@ -1,0 +1,216 @@
+import { latin1Bytes } from "../../src/base/latin1.ts";
+import { type Random, randomInteger, seededRandom } from "../../src/base/random.ts";
+import { isPossible } from "../../src/raft/message_guard.ts";
+import { type Reply, SimpleString } from "../../src/resp/reply.ts";
+import { ask, LocalCluster, type Member, roleOf } from "../support/local_cluster.ts";
+import { until } from "../support/until.ts";
+import { chunksOf } from "./chunks.ts";
+import { escaped, inputOf } from "./fuzz_case.ts";
+import { FRAME_WORDS, framed, messagePayloads, receive } from "./targets/frames.ts";
+import { proxy } from "./targets/proxy.ts";
+import { requests } from "./targets/requests.ts";
+import { sessions } from "./targets/sessions.ts";
+import { mutate } from "./mutate.ts";
+
+const RSS_MIB_MAX = 600;
+/** How long a process may keep another client waiting while it is fed with nonsense. */
+const SERVED_MS_MAX = 5_000;
+/** Connections that stay open with something unfinished, each of them. */
+const UNFINISHED = [
+  "*1\r\n$33554432\r\nhalf of it",
+  "*1048576\r\n$0\r\n\r\n",
+  "*2\r\n$3\r\nGET\r\n$100",
+  "SET key ",
+];
+
+export interface LiveFuzzOptions {
+  readonly seed: number;
+  readonly seconds: number;
+  /** @default 3 */
+  readonly nodes?: number;
+  /** @default 1 */
+  readonly proxies?: number;
+}
+
+export interface LiveFuzzResult {
+  readonly connections: number;
+  readonly rssMibMax: number;
+}
+
+/**
+ * Feeds the ports of real processes with nonsense: they live on, serve others meanwhile, keep their
+ * memory, and what they refuse changes neither terms nor data.
+ *
+ * @throws when one of them does not; the message tells the seed and what was sent last
+ */
+export async function fuzzCluster(options: LiveFuzzOptions): Promise<LiveFuzzResult> {
+  const { nodes = 3, proxies = 1 } = options;
+  // Elections of their own, on a machine that is busy with this, must not look like ours.
+  const nodeFlags = ["--election-ms", "3000", "--heartbeat-ms", "200"];
+  const cluster = await LocalCluster.start({ nodes, proxies, nodeFlags });
+  const fuzzed = new FuzzedCluster(cluster, options.seed);
+  try {
+    return await fuzzed.run(Date.now() + 1000 * options.seconds);
+  } catch (error) {
+    const what = error instanceof Error ? error.message : String(error);
+    throw new Error(
+      `seed ${options.seed}: ${what}\nsent last: ${fuzzed.sent}\n${lastLines(cluster.said())}`,
+    );
+  } finally {
+    await cluster.stop();
+  }
+}
+
+class FuzzedCluster {
+  readonly #cluster: LocalCluster;
+  readonly #random: Random;
+  readonly #seed: number;
+  readonly #held: Deno.Conn[] = [];
+  readonly #lastSent: string[] = [];
+  #connections = 0;
+  #rssMibMax = 0;
+
+  constructor(cluster: LocalCluster, seed: number) {
+    this.#cluster = cluster;
+    this.#seed = seed;
+    this.#random = seededRandom(seed);
+  }
+
+  /** The last few inputs, for the message of a failure. */
+  get sent(): string {
+    return this.#lastSent.map((input) => escaped(input.slice(0, 2_000))).join("\n");
+  }
+
+  async run(endMs: number): Promise<LiveFuzzResult> {
+    const { nodes } = this.#cluster;
+    const before = await Promise.all(nodes.map(roleOf));
+    while (Date.now() < endMs) {
+      await Promise.all(Array.from({ length: 8 }, () => this.#attack()));
+      await this.#assertServing();
+    }
+    for (const connection of this.#held) connection.close();
+    await this.#assertServing();
+    const after = await Promise.all(nodes.map(roleOf));
+    for (const [at, report] of after.entries()) {
+      if (report?.term === before[at]?.term) continue;
+      throw new Error(`the term went from ${before[at]?.term} to ${report?.term}`);
+    }
+    await this.#assertEqualData();
+    return { connections: this.#connections, rssMibMax: this.#rssMibMax };
+  }
+
+  async #attack(): Promise<void> {
+    const { nodes, proxies } = this.#cluster;
+    const isRaft = this.#random() < 0.5;
+    const members = isRaft ? nodes : [...nodes, ...proxies];
+    const member = members[randomInteger(this.#random, members.length)];
+    if (member === undefined) return;
+    const input = isRaft ? this.#refusedFrames(member) : this.#requests();
+    if (this.#lastSent.push(input) > 8) this.#lastSent.shift();
+    this.#connections++;
+    const connection = await Deno.connect({ port: isRaft ? raftPortOf(member) : member.port });
+    try {
+      for (const chunk of chunksOf(input, this.#random, 30)) await connection.write(chunk);
+    } catch {
+      // Refused before it had all of it.
+    }
+    if (this.#held.length < 200 && this.#random() < 0.05) this.#held.push(connection);
+    else await readAWhile(connection);
+  }
+
+  #requests(): string {
+    const at = randomInteger(this.#random, UNFINISHED.length + 8);
+    const target = [requests, sessions, proxy][at % 3] ?? requests;
+    const unfinished = UNFINISHED[at];
+    return unfinished ?? inputOf(target, this.#seed + 1000 * this.#connections);
+  }
+
+  /** What a node must refuse, or what no member could have sent: told by the decoder itself. */
+  #refusedFrames(member: Member): string {
+    const random = this.#random;
+    for (;;) {
+      const payloads = messagePayloads(random);
+      const another = () => messagePayloads(random).join("");
+      const at = randomInteger(random, payloads.length);
+      payloads[at] = mutate(payloads[at] ?? "", { random, words: FRAME_WORDS, another });
+      const frames = framed(payloads);
+      const known = framed([JSON.stringify({ ...HELLO, from: "n3", to: "n1" })]) + frames;
+      const { messages } = receive([latin1Bytes(known)], Infinity);
+      if (messages.some(isPossible)) continue;
+      return random() < 0.9 ? framed([this.#hello(member)]) + frames : frames;
+    }
+  }
+
+  /** As another member of this very cluster, or as a stranger. */
+  #hello(member: Member): string {
+    const { nodes } = this.#cluster;
+    const other = nodes.find((node) => node !== member) ?? member;
+    const text = Deno.readTextFileSync(`${member.dir}/identity.json`);
+    const cluster: unknown = this.#random() < 0.8 ? JSON.parse(text).clusterId : "another";
+    return JSON.stringify({
+      ...HELLO,
+      cluster,
+      from: other.name,
+      to: member.name,
+      port: other.port,
+    });
+  }
+
+  async #assertServing(): Promise<void> {
+    const { nodes, proxies } = this.#cluster;
+    for (const member of [...nodes, ...proxies]) {
+      if (!member.process.isRunning) throw new Error(`${member.name} has died`);
+      const pong = await ask(member, ["PING"], SERVED_MS_MAX);
+      if (!(pong instanceof SimpleString)) {
+        throw new Error(`${member.name} answers ${String(pong)}`);
+      }
+      const rssMib = rssMibIn(await ask(member, ["INFO", "memory"], SERVED_MS_MAX));
+      this.#rssMibMax = Math.max(this.#rssMibMax, rssMib);
+      if (!(rssMib < RSS_MIB_MAX)) throw new Error(`${member.name} uses ${rssMib} MiB`);
+    }
+    const door = proxies[0] ?? nodes[0];
+    const reply = door && await ask(door, ["SET", "fuzz:served", "yes"], SERVED_MS_MAX);
+    if (!(reply instanceof SimpleString)) throw new Error(`a write is answered ${String(reply)}`);
+  }
+
+  /** All nodes hold the same keys; values are compared by the tests of the state machine. */
+  async #assertEqualData(): Promise<void> {
+    const { nodes } = this.#cluster;
+    await until("all nodes hold the same keys", async () => {
+      const all = await Promise.all(nodes.map((node) => ask(node, ["KEYS", "*"], SERVED_MS_MAX)));
+      const texts = all.map((keys) =>
+        JSON.stringify(Array.isArray(keys) ? [...keys].sort() : keys)
+      );
+      return new Set(texts).size === 1;
+    });
+  }
+}
+
+/** Of each process. */
+function lastLines(said: string): string {
+  return said.split(/(?=--- )/).map((one) => one.split("\n").slice(-8).join("\n")).join("\n");
+}
+
+const HELLO = { regent: 1, cluster: "c1", from: "", to: "", host: "127.0.0.1", port: 7001 };
+
+function raftPortOf({ args }: Member): number {
+  return Number(args[args.indexOf("--raft-port") + 1]);
+}
+
+function rssMibIn(info: Reply | null): number {
+  const text = typeof info === "string" ? info : String((info as { text?: string } | null)?.text);
+  return Math.round(Number(/used_memory_rss:(\d+)/.exec(text)?.[1]) / 2 ** 20);
+}
+
+/** Takes what comes within a moment, and leaves. */
+async function readAWhile(connection: Deno.Conn): Promise<void> {
+  const timer = setTimeout(() => connection.close(), 20);
+  const buffer = new Uint8Array(64 * 1024);
+  try {
+    while (await connection.read(buffer) !== null);
+    clearTimeout(timer);
+    connection.close();
+  } catch {
+    clearTimeout(timer); // closed by us or reset by the other side
+  }
+}

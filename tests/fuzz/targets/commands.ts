@@ -1,0 +1,74 @@
+import { assertEquals } from "@std/assert";
+import { latin1Bytes } from "../../../src/base/latin1.ts";
+import { randomInteger, seededRandom } from "../../../src/base/random.ts";
+import { StateMachine } from "../../../src/commands/state_machine.ts";
+import { checkRequest } from "../../../src/commands/table.ts";
+import { decodeReply } from "../../../src/resp/decode_reply.ts";
+import { encodeReply } from "../../../src/resp/encode.ts";
+import { ErrorReply } from "../../../src/resp/reply.ts";
+import { DEADLINE_BYTES, KEY_OVERHEAD_BYTES } from "../../../src/store/keyspace.ts";
+import type { Slot } from "../../../src/store/slot.ts";
+import { choiceSeed, type FuzzTarget } from "../fuzz_target.ts";
+import { decodeAll, requestText } from "./requests.ts";
+
+const LIMITS = { stringBytesMax: 4096, keysMax: 64, memoryBytesMax: 64 * 1024 };
+const START_MS = 1_700_000_000_000;
+
+/** All that a keyspace holds, in order of position. */
+export function describeKeyspace({ keyspace }: StateMachine): string[] {
+  const slots: readonly Slot[] = keyspace.scan(0, keyspace.storedSize).slots.reverse();
+  return slots.map(({ key, value, deadlineMs }) => `${key}\0${value}\0${deadlineMs}`);
+}
+
+/**
+ * The handlers, fed with any requests of the right number of arguments: they never throw, two
+ * machines stay equal, reads change nothing, and the memory in use is counted right.
+ */
+export const commands: FuzzTarget = {
+  name: "commands",
+  words: ["NX", "XX", "GET", "EX", "PXAT", "KEEPTTL", "COUNT", "MATCH", "TYPE", "*", "\r\n", "-1"],
+  sample: (random) => Array.from({ length: 3 }, () => requestText(random)).join(""),
+  run(input) {
+    const seed = choiceSeed(input);
+    const random = seededRandom(seed);
+    const machines = [new StateMachine(LIMITS), new StateMachine(LIMITS)] as const;
+    let nowMs = START_MS;
+    for (const args of decodeAll([latin1Bytes(input)]).requests) {
+      nowMs += randomInteger(random, 3) * randomInteger(random, 2000);
+      for (const machine of machines) machine.advanceTime(nowMs);
+      executeOnBoth(machines, args, nowMs, seed);
+    }
+    const [first, second] = machines;
+    assertEquals(describeKeyspace(second), describeKeyspace(first), "equal logs, other states");
+    assertEquals(first.keyspace.usedBytes, countedBytes(first), "memory is counted wrong");
+  },
+};
+
+function executeOnBoth(
+  machines: readonly [StateMachine, StateMachine],
+  args: readonly string[],
+  nowMs: number,
+  seed: number,
+): void {
+  const command = checkRequest(args);
+  if (command instanceof ErrorReply || command.run === undefined) return;
+  const isRead = command.kind === "read";
+  const before = isRead ? describeKeyspace(machines[0]) : [];
+  const [first, second] = machines.map((machine) =>
+    encodeReply(machine.execute(command, args, nowMs, isRead ? seededRandom(seed) : undefined), 3)
+  );
+  assertEquals(second, first, "equal states, other replies");
+  decodeReply(first ?? "");
+  if (isRead) {
+    assertEquals(describeKeyspace(machines[0]), before, `${command.name} changed a state`);
+  }
+}
+
+function countedBytes({ keyspace }: StateMachine): number {
+  let bytes = 0;
+  for (const { key, value, deadlineMs } of keyspace.scan(0, keyspace.storedSize).slots) {
+    bytes += KEY_OVERHEAD_BYTES + key.length + value.length;
+    if (deadlineMs !== null) bytes += DEADLINE_BYTES;
+  }
+  return bytes;
+}

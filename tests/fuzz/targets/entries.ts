@@ -1,0 +1,64 @@
+import { assert, assertEquals } from "@std/assert";
+import { latin1, latin1Bytes } from "../../../src/base/latin1.ts";
+import { type Random, randomInteger } from "../../../src/base/random.ts";
+import { Batch, type LogEntry } from "../../../src/node/entry.ts";
+import { decodeEntry, encodeEntry, EntryFormatError } from "../../../src/node/log/entry_codec.ts";
+import { parseLogRecord } from "../../../src/node/log/log_record.ts";
+import { CommandGenerator } from "../../differential/command_generator.ts";
+import type { FuzzTarget } from "../fuzz_target.ts";
+
+/** An entry's bytes, one character for each. */
+export function entryText(entry: LogEntry): string {
+  const bytes = encodeEntry(entry);
+  return latin1(bytes, 0, bytes.length);
+}
+
+/** An entry as a leader makes them. */
+export function randomEntry(random: Random, index: number, term: number): LogEntry {
+  if (random() < 0.1) return { index, term, data: null, sizeBytes: 64 };
+  const commands = new CommandGenerator(random);
+  const count = randomInteger(random, 4);
+  const timeMs = 1_700_000_000_000 + randomInteger(random, 1_000_000);
+  const data = new Batch(timeMs, Array.from({ length: count }, () => commands.next().args));
+  return { index, term, data, sizeBytes: 64 };
+}
+
+/** The decoder of entries, from the log's files and from other nodes. */
+export const entries: FuzzTarget = {
+  name: "entries",
+  words: [
+    ...['{"index":1,"term":1', ',"term":2', ',"index":2', ',"time":0', ',"commands":[["SET"]]'],
+    ...[',"__proto__":{}', "\\u0100", "\\ud800", "\\u0000", "\xef\xbb\xbf", "[]", "{}", "null"],
+    ...["1e0", "10e-1", " ", "\n"],
+  ],
+  sample: (random) =>
+    entryText(randomEntry(random, 1 + randomInteger(random, 200), 1 + randomInteger(random, 20))),
+  run(input) {
+    const bytes = latin1Bytes(input);
+    let entry: LogEntry;
+    try {
+      entry = decodeEntry(bytes);
+    } catch (error) {
+      assert(error instanceof EntryFormatError, `${error}`);
+      assert(error.message.length < 300, "an error repeats too much of what came");
+      return;
+    }
+    const { index, term, data } = entry;
+    // The same bytes go into the log, where index and term are read without parsing the rest.
+    assertEquals(parseLogRecord(bytes), { kind: "entry", index, term });
+    assertEquals(new Uint8Array(encodeEntry(entry)), new Uint8Array(bytesKept(entry, bytes)));
+    const copy = { ...entry, data: data && new Batch(data.timeMs, data.commands) };
+    const again = decodeEntry(encodeEntry(copy));
+    assertEquals([again.index, again.term, again.data?.timeMs, again.data?.commands], [
+      index,
+      term,
+      data?.timeMs,
+      data?.commands,
+    ]);
+  },
+};
+
+/** A no-op has nothing that could keep its bytes. */
+function bytesKept(entry: LogEntry, bytes: Uint8Array): Uint8Array {
+  return entry.data === null ? encodeEntry(entry) : bytes;
+}

@@ -1,0 +1,167 @@
+import { assert, assertEquals } from "@std/assert";
+import { silentLogger } from "../../../src/base/logger.ts";
+import { latin1Bytes } from "../../../src/base/latin1.ts";
+import { type Random, seededRandom } from "../../../src/base/random.ts";
+import { StateMachine } from "../../../src/commands/state_machine.ts";
+import type { Batch } from "../../../src/node/entry.ts";
+import { MemoryLog } from "../../../src/node/log/memory_log.ts";
+import type { Stream } from "../../../src/node/network.ts";
+import { Node } from "../../../src/node/node.ts";
+import { type PeerHandler, PeerTransport } from "../../../src/node/peers/peer_transport.ts";
+import { encodeHeader } from "../../../src/node/peers/message_codec.ts";
+import { ManualClock } from "../../../src/node/testing/manual_clock.ts";
+import { MemoryNetwork } from "../../../src/node/testing/memory_network.ts";
+import { isPossible } from "../../../src/raft/message_guard.ts";
+import type { Message } from "../../../src/raft/types.ts";
+import { contentOf, entriesOf } from "../../support/log_entries.ts";
+import { chunksOf } from "../chunks.ts";
+import { choiceSeed, type FuzzTarget } from "../fuzz_target.ts";
+import { describeKeyspace } from "./commands.ts";
+import { connectionText, FRAME_WORDS, framed, helloText } from "./frames.ts";
+
+const ADDRESS = { host: "memory", port: 17001 };
+const COMMITTED = 5;
+
+/**
+ * A whole follower in term 3 with six entries, five of them committed, to which somebody who calls
+ * himself its member n3 sends the input. It never fails; what was refused changes nothing; what was
+ * taken never undoes what is committed or a vote; and the leader is still heard.
+ */
+export const node: FuzzTarget = {
+  name: "node",
+  words: FRAME_WORDS,
+  sample: (random: Random) => connectionText(random),
+  run(input) {
+    const follower = new FuzzedFollower();
+    const before = follower.state();
+    const stranger = follower.connect();
+    for (const chunk of chunksOf(input, seededRandom(choiceSeed(input)), 40)) stranger.write(chunk);
+    follower.clock.advance(5);
+    const after = follower.state();
+    const { taken } = follower;
+    if (!taken.some(isPossible)) assertEquals(after, before, "what was refused changed the state");
+    assertNothingUndone(before, after);
+    follower.hearLeader();
+    follower.stop();
+  },
+};
+
+interface State {
+  readonly term: number;
+  readonly vote: string | null;
+  readonly commitIndex: number;
+  readonly entries: readonly string[];
+  readonly keyspace: readonly string[];
+}
+
+function assertNothingUndone(before: State, after: State): void {
+  assert(after.term >= before.term, "the term went back");
+  if (after.term === before.term && before.vote !== null) assertEquals(after.vote, before.vote);
+  assert(after.commitIndex >= before.commitIndex, "the commit index went back");
+  const committed = before.entries.slice(0, before.commitIndex);
+  assertEquals(after.entries.slice(0, before.commitIndex), committed, "a committed entry changed");
+}
+
+/** One node and the two connections to it. */
+class FuzzedFollower implements PeerHandler {
+  readonly clock = new ManualClock();
+  readonly taken: Message<Batch>[] = [];
+  readonly #network = new MemoryNetwork(this.clock);
+  readonly #log = new MemoryLog();
+  readonly #machine = new StateMachine();
+  readonly #node: Node;
+  readonly #leader: Stream;
+  #leaderHeard = 0;
+  /** Only the leader's connection carries anything. */
+  #isLeaderSpeaking = false;
+
+  constructor() {
+    this.#log.append({ term: 3, vote: "n2" }, entriesOf(1, 6, 3), () => {});
+    const common = {
+      id: "n1",
+      clientAddress: { host: "memory", port: 7001 },
+      clock: this.clock,
+      random: seededRandom(1),
+      logger: silentLogger,
+    };
+    const peers = new Map([["n2", { host: "memory", port: 17002 }], [
+      "n3",
+      { host: "memory", port: 17003 },
+    ]]);
+    this.#node = new Node({
+      ...common,
+      members: new Map([["n1", ADDRESS], ...peers]),
+      log: this.#log,
+      machine: this.#machine,
+    });
+    const transport = new PeerTransport({
+      ...common,
+      clusterId: "c1",
+      listen: ADDRESS,
+      peers,
+      frameBytesMax: 4096,
+      network: this.#network,
+    }, this);
+    transport.start(); // it listens at once; nothing here waits for what it dials
+    this.#node.start({ send() {}, flush() {}, isConnected: () => true });
+    this.#leader = this.connect();
+    this.#leader.write(latin1Bytes(framed([helloText(() => 0, { from: "n2" })])));
+    this.hearLeader();
+    assertEquals([this.state().commitIndex, this.#leaderHeard], [COMMITTED, 1]);
+  }
+
+  connect(): Stream {
+    const ignored = { onOpen() {}, onData() {}, onClose() {} };
+    const stream = this.#network.connect(ADDRESS, ignored);
+    this.clock.advance(2);
+    return stream;
+  }
+
+  /** The leader of term 3 sends its heartbeat, which must arrive. */
+  hearLeader(): void {
+    const heard = this.#leaderHeard;
+    const fields = { from: "n2", to: "n1", term: 3, commit: COMMITTED, round: 1 } as const;
+    const entry = encodeHeader({
+      type: "append",
+      ...fields,
+      prevIndex: 6,
+      prevTerm: 3,
+      entries: [],
+    });
+    this.#isLeaderSpeaking = true;
+    this.#leader.write(latin1Bytes(framed([entry])));
+    this.clock.advance(3);
+    this.#isLeaderSpeaking = false;
+    assertEquals(this.#leaderHeard, heard + 1, "the leader is not heard any more");
+  }
+
+  state(): State {
+    const { term, commitIndex, members } = this.#node.report();
+    assertEquals(members.length, 3);
+    const { hardState, entries } = contentOf(this.#log);
+    assertEquals(hardState.term, term, "a term that is not durable is shown");
+    const keyspace = describeKeyspace(this.#machine);
+    return { term, vote: hardState.vote, commitIndex, entries, keyspace };
+  }
+
+  stop(): void {
+    this.#node.stop();
+  }
+
+  // From the transport.
+
+  message(message: Message<Batch>): void {
+    if (this.#isLeaderSpeaking) this.#leaderHeard++;
+    else this.taken.push(message);
+    this.#node.message(message);
+  }
+
+  unreachable(peer: string): void {
+    this.#node.unreachable(peer);
+  }
+
+  announced(peer: string, address: { host: string; port: number }): void {
+    assert(/^[\w.:-]+$/.test(address.host) && address.port <= 65_535, "no address of a member");
+    this.#node.announced(peer, address);
+  }
+}

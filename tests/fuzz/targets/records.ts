@@ -1,0 +1,72 @@
+import { assert, assertEquals } from "@std/assert";
+import { latin1, latin1Bytes } from "../../../src/base/latin1.ts";
+import { type Random, randomInteger } from "../../../src/base/random.ts";
+import {
+  encodeHardState,
+  encodeSegmentHeader,
+  encodeSynced,
+  LOG_FORMAT,
+  parseLogRecord,
+} from "../../../src/node/log/log_record.ts";
+import { findRecord, RecordWriter, scanRecords } from "../../../src/node/log/record.ts";
+import { readSyncedPosition } from "../../../src/node/log/synced_mark.ts";
+import type { FuzzTarget } from "../fuzz_target.ts";
+import { entryText, randomEntry } from "./entries.ts";
+
+/** The payload of a record, of any kind. */
+export function payloadText(random: Random): string {
+  const text = (bytes: Uint8Array) => latin1(bytes, 0, bytes.length);
+  const count = () => randomInteger(random, 20);
+  switch (randomInteger(random, 5)) {
+    case 0:
+      return text(encodeSegmentHeader({
+        format: LOG_FORMAT,
+        cluster: "c1",
+        node: "n1",
+        segment: 1,
+        first: 1,
+        previousTerm: 0,
+        previousBytes: 0,
+        term: count(),
+        vote: null,
+      }));
+    case 1:
+      return text(encodeHardState({ term: count(), vote: random() < 0.5 ? null : "n2" }));
+    case 2:
+      return text(encodeSynced(count()));
+    case 3:
+      return `{"segment":${count()},"synced":${count()}}`;
+    default:
+      return entryText(randomEntry(random, 1 + count(), 1 + count()));
+  }
+}
+
+/** Records with right checksums around these payloads. */
+export function sealed(payloads: readonly string[]): string {
+  const writer = new RecordWriter();
+  for (const payload of payloads) if (payload !== "") writer.add(latin1Bytes(payload));
+  const bytes = writer.bytes();
+  return latin1(bytes, 0, bytes.length);
+}
+
+/** What a record says, taken for sound; what looks like a record among bytes; the mark of the last sync. */
+export const records: FuzzTarget = {
+  name: "records",
+  words: ["null", "true", "[]", "{}", '"term":', '"vote":', '"format":2', '"synced":', "{", "}"],
+  sample: payloadText,
+  run(input) {
+    const bytes = latin1Bytes(input);
+    const record = parseLogRecord(bytes);
+    if (record?.kind === "entry") assert(record.index > 0 && record.term > 0);
+    const found = findRecord(bytes, 0);
+    assert(found === -1 || found < bytes.length);
+    scanRecords(bytes, () => {});
+    readSyncedPosition(bytes);
+    if (input === "") return;
+    const written = latin1Bytes(sealed([input, input]));
+    const payloads: string[] = [];
+    scanRecords(written, (payload) => payloads.push(latin1(payload, 0, payload.length)));
+    assertEquals(payloads, [input, input]);
+    readSyncedPosition(written);
+  },
+};

@@ -1,0 +1,193 @@
+import { assert, assertEquals } from "@std/assert";
+import { EventEmitter } from "node:events";
+import type net from "node:net";
+import { silentLogger } from "../../../src/base/logger.ts";
+import { latin1Bytes } from "../../../src/base/latin1.ts";
+import { type Random, randomInteger, seededRandom } from "../../../src/base/random.ts";
+import { StateMachine } from "../../../src/commands/state_machine.ts";
+import { COMMANDS } from "../../../src/commands/table.ts";
+import { MemoryLog } from "../../../src/node/log/memory_log.ts";
+import { Node } from "../../../src/node/node.ts";
+import { ManualClock } from "../../../src/node/testing/manual_clock.ts";
+import { encodeRequest } from "../../../src/resp/encode.ts";
+import { ReplyScanner } from "../../../src/resp/reply_scanner.ts";
+import { DEFAULT_CLIENT_LIMITS } from "../../../src/server/limits.ts";
+import { RespListener } from "../../../src/server/listener.ts";
+import { NodeSessions } from "../../../src/server/node_sessions.ts";
+import { chunksOf } from "../chunks.ts";
+import { choiceSeed, type FuzzTarget } from "../fuzz_target.ts";
+import { decodeAll, LIMITS, requestText } from "./requests.ts";
+
+const LOCAL_NAMES = COMMANDS.filter(({ kind }) => kind === "local").map(({ name }) => name);
+const LOCAL_WORDS = [
+  ..."id info list getname setname setinfo lib-name lib-ver kill no-evict reply on off skip".split(
+    " ",
+  ),
+  ..."role nodes slots shards info myid watch fence keyslot countkeysinslot count docs".split(" "),
+  ..."getkeys list filterby pattern aclcat get set appendonly help 0 1 2 3 4 100 -1 auth".split(
+    " ",
+  ),
+  ..."default everything server clients memory stats replication a b".split(" "),
+  "127.0.0.1:1",
+  "\r\n+OK\r\n",
+  "9".repeat(30),
+  "",
+];
+
+function localRequest(random: Random): string {
+  const args = Array.from(
+    { length: randomInteger(random, 5) },
+    () => LOCAL_WORDS[randomInteger(random, LOCAL_WORDS.length)] ?? "",
+  );
+  return encodeRequest([LOCAL_NAMES[randomInteger(random, LOCAL_NAMES.length)] ?? "", ...args]);
+}
+
+/**
+ * A client of a whole node, all but the socket: each request gets one whole reply, in a form that
+ * can be read, and another client is served as before.
+ */
+export const sessions: FuzzTarget = {
+  name: "sessions",
+  words: ["\r\n", "*1\r\n", "PING\r\n", "HELLO 3\r\n", "CLUSTER WATCH 50\r\n", ...LOCAL_WORDS],
+  sample(random) {
+    let text = "";
+    for (let left = 1 + randomInteger(random, 5); left > 0; left--) {
+      text += random() < 0.7 ? localRequest(random) : requestText(random);
+    }
+    return text;
+  },
+  run(input) {
+    const served = new ServedNode();
+    const stranger = served.connect();
+    for (const chunk of chunksOf(input, seededRandom(choiceSeed(input)), 40)) stranger.send(chunk);
+    served.clock.advance(30);
+    assertReplies(input, stranger);
+    const other = served.connect();
+    other.send(latin1Bytes("PING\r\nSET k v\r\nGET k\r\n"));
+    served.clock.advance(30);
+    assertEquals(other.received, "+PONG\r\n+OK\r\n$1\r\nv\r\n", "another client is not served");
+    served.stop();
+  },
+};
+
+/** What keeps later replies waiting, or ends the connection on request. */
+const WAITS_OR_ENDS = new Set(["wait", "quit", "client", "shutdown", "reset"]);
+
+function assertReplies(input: string, { received, isEnded }: FakeSocket): void {
+  const scanner = new ReplyScanner();
+  scanner.push(latin1Bytes(received));
+  let count = 0;
+  let scanned = scanner.next();
+  for (; scanned.kind === "complete"; scanned = scanner.next()) {
+    if (!scanned.text.startsWith(">")) count++;
+  }
+  assertEquals(scanned.kind, "incomplete", `replies that cannot be read: ${received}`);
+  const { requests, end } = decodeAll([latin1Bytes(input)]);
+  const isRefused = end.kind === "invalid" && !end.crossProtocol;
+  const expected = requests.length + (isRefused ? 1 : 0);
+  assert(count <= expected, `${count} replies to ${expected} requests`);
+  if (end.kind === "invalid") {
+    assert(isEnded || count < expected, "a refused client stays connected");
+  }
+  if (end.kind === "invalid" && end.crossProtocol) return;
+  const mayWait = requests.some(([name = ""]) => WAITS_OR_ENDS.has(name.toLowerCase()));
+  if (!mayWait) assertEquals(count, expected, `replies are missing: ${received}`);
+}
+
+/** A cluster of one with its clients' port, on a clock that is moved by hand. */
+class ServedNode {
+  readonly clock = new ManualClock();
+  readonly #server = Object.assign(new EventEmitter(), {
+    address: () => ({ address: "127.0.0.1", family: "IPv4", port: 7001 }),
+    close() {},
+  });
+  readonly #node: Node;
+
+  constructor() {
+    const machine = new StateMachine({ stringBytesMax: 4096, keysMax: 1000 });
+    const clientAddress = { host: "127.0.0.1", port: 7001 };
+    this.#node = new Node({
+      id: "n1",
+      members: new Map([["n1", { host: "127.0.0.1", port: 17001 }]]),
+      clientAddress,
+      log: new MemoryLog(),
+      machine,
+      clock: this.clock,
+      random: seededRandom(1),
+      logger: silentLogger,
+    });
+    this.#node.start({ send() {}, flush() {}, isConnected: () => false });
+    this.#node.campaign();
+    const handler = new NodeSessions({
+      node: this.#node,
+      machine,
+      clock: this.clock,
+      facts: { processId: 1, startedMs: 0, memoryBytes: () => ({ rss: 1, heapUsed: 1 }) },
+      config: new Map([["appendonly", "yes"]]),
+      listener: (): RespListener => listener,
+    });
+    const listener = new RespListener(this.#server as unknown as net.Server, {
+      address: clientAddress,
+      handler,
+      limits: { ...DEFAULT_CLIENT_LIMITS, ...LIMITS },
+      clock: this.clock,
+      logger: silentLogger,
+    });
+    this.clock.advance(5);
+  }
+
+  connect(): FakeSocket {
+    const socket = new FakeSocket();
+    this.#server.emit("connection", socket);
+    return socket;
+  }
+
+  stop(): void {
+    this.#node.stop();
+  }
+}
+
+/** As much of a socket as a connection uses; what is written arrives at once. */
+class FakeSocket extends EventEmitter {
+  readonly remoteAddress = "127.0.0.1";
+  readonly remotePort = 50_000;
+  readonly localAddress = "127.0.0.1";
+  readonly localPort = 7001;
+  readonly writableLength = 0;
+  received = "";
+  isEnded = false;
+  #isPaused = false;
+  #waiting: Uint8Array[] = [];
+
+  send(bytes: Uint8Array): void {
+    if (this.isEnded) return;
+    if (this.#isPaused) this.#waiting.push(bytes);
+    else this.emit("data", bytes);
+  }
+
+  write(text: string): boolean {
+    this.received += text;
+    return true;
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    for (const bytes of this.#waiting.splice(0)) this.send(bytes);
+  }
+
+  setTimeout(): void {}
+
+  end(): void {
+    this.destroy();
+  }
+
+  destroy(): void {
+    if (this.isEnded) return;
+    this.isEnded = true;
+    this.emit("close");
+  }
+}
