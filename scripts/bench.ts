@@ -7,7 +7,7 @@
  */
 import { integer, parseFlags } from "../src/cli/flags.ts";
 import { LocalCluster } from "../tests/support/local_cluster.ts";
-import { freePorts } from "../tests/support/local_cluster.ts";
+import { freePorts } from "../tests/support/free_ports.ts";
 import { until } from "../tests/support/until.ts";
 import { measureFailover } from "./bench/failover.ts";
 import { redisBenchmark } from "./bench/redis_benchmark.ts";

@@ -1,5 +1,6 @@
 import { ConnectionLost, fieldsOf, RespClient } from "../../src/cli/resp_client.ts";
 import type { Reply } from "../../src/resp/reply.ts";
+import { freePorts } from "./free_ports.ts";
 import { RegentProcess } from "./regent_process.ts";
 import { until } from "./until.ts";
 
@@ -190,20 +191,4 @@ export async function roleOf(member: { readonly port: number }): Promise<RoleRep
     commitIndex: Number(fields.get("commit-index")),
     appliedIndex: Number(fields.get("applied-index")),
   };
-}
-
-/** Ports that nobody listens on, below those that the system hands out to clients. */
-export function freePorts(count: number): number[] {
-  const ports: number[] = [];
-  while (ports.length < count) {
-    const port = 10_000 + Math.floor(Math.random() * 20_000);
-    if (ports.includes(port)) continue;
-    try {
-      Deno.listen({ hostname: HOST, port }).close();
-      ports.push(port);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
-    }
-  }
-  return ports;
 }
