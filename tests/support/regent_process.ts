@@ -1,3 +1,5 @@
+import { until } from "./until.ts";
+
 /** The program under test: the binary that `REGENT_BINARY` names, or else the source. */
 const BINARY = Deno.env.get("REGENT_BINARY");
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
@@ -57,11 +59,12 @@ export class RegentProcess {
     return this.#said;
   }
 
-  /** Sends a signal and, if that ends the process, waits until it is gone. */
+  /** Sends a signal and, if that ends or stops the process, waits until it is so. */
   async signal(signal: "SIGKILL" | "SIGTERM" | "SIGSTOP" | "SIGCONT"): Promise<void> {
     if (this.#hasEnded) return;
     this.#process.kill(signal);
     if (signal === "SIGKILL" || signal === "SIGTERM") await this.ended();
+    if (signal === "SIGSTOP") await until("the process stands still", () => this.#isStopped());
   }
 
   async ended(): Promise<Deno.CommandStatus> {
@@ -69,6 +72,19 @@ export class RegentProcess {
     await this.#drained;
     await this.#process.stdin.close().catch(() => {});
     return status;
+  }
+
+  /** Whether no thread of it runs; where `/proc` does not tell, the signal has to be trusted. */
+  #isStopped(): boolean {
+    try {
+      const tasks = `/proc/${this.processId}/task`;
+      return [...Deno.readDirSync(tasks)].every(({ name }) =>
+        Deno.readTextFileSync(`${tasks}/${name}/stat`).includes(") T ")
+      );
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return Deno.build.os !== "linux";
+      throw error;
+    }
   }
 
   async #drain(): Promise<void> {

@@ -61,8 +61,7 @@ async function assertNothingServedBy(
 }
 
 function isExpected(writeError: string): boolean {
-  return /^CLUSTERDOWN no leader, held \d+ ms/.test(writeError) ||
-    writeError.startsWith("UNKNOWN ");
+  return HELD_TOO_LONG.test(writeError) || writeError.startsWith("UNKNOWN ");
 }
 
 async function assertRefused(proxy: Member, survivor: Member): Promise<void> {
