@@ -3,9 +3,9 @@
  * promise was broken; data and logs are kept then. The seed decides faults and requests; the timing
  * of real processes is never the same twice.
  *
- * deno task nemesis [--minutes N] [--seed N] [--nodes 3|5]
+ * deno task nemesis [--minutes N] [--seed N] [--nodes 3|5] [--keep]
  */
-import { integer, parseFlags } from "../src/cli/flags.ts";
+import { integer, parseFlags, toggle } from "../src/cli/flags.ts";
 import { runNemesis, type RunReport } from "../tests/nemesis/run_nemesis.ts";
 
 const flags = {
@@ -17,20 +17,21 @@ const flags = {
     max: 2 ** 32 - 1,
   }),
   nodes: integer("N", { help: "Nodes of the cluster", fallback: 3, min: 3, max: 9 }),
+  keep: toggle({ help: "Keep data and logs when all was well, too" }),
 };
 
 /** A cluster of its own for each: a history that is judged in one piece must not grow for ever. */
 const MINUTES_OF_A_RUN = 2;
 
 async function main(): Promise<number> {
-  const { minutes, seed, nodes } = parseFlags(flags, Deno.args, () => undefined);
+  const { minutes, seed, nodes, keep } = parseFlags(flags, Deno.args, () => undefined);
   let hasFailed = false;
   for (let done = 0; done < minutes && !hasFailed; done += MINUTES_OF_A_RUN) {
     const runMinutes = Math.min(MINUTES_OF_A_RUN, minutes - done);
     const runSeed = (seed + done) % 2 ** 32;
     console.log(`seed ${runSeed}, ${runMinutes} minutes, ${nodes} nodes`);
     const durationMs = runMinutes * 60_000;
-    const report = await runNemesis({ seed: runSeed, durationMs, nodes, log: console.log });
+    const report = await runNemesis({ seed: runSeed, durationMs, nodes, keep, log: console.log });
     tell(runSeed, report);
     hasFailed = report.violations.length > 0;
   }
@@ -53,10 +54,11 @@ function tell(seed: number, report: RunReport): void {
     `longest time without service: ${Math.round(forMs)} ms, from ${Math.round(atMs)} ms on`,
   );
   for (const violation of violations) console.log(violation);
+  if (dir !== null) console.log(`data and logs are in ${dir}`);
   console.log(
     violations.length === 0
       ? "verdict: linearizable, all nodes equal"
-      : `verdict: BROKEN with seed ${seed}; data and logs are in ${dir}`,
+      : `verdict: BROKEN with seed ${seed}`,
   );
 }
 

@@ -20,6 +20,8 @@ export interface RunOptions {
   readonly durationMs: number;
   /** @default 3 */
   readonly nodes?: number;
+  /** Whether data and logs are kept when all was well, too. @default false */
+  readonly keep?: boolean;
   /** Told what happens, line by line. */
   readonly log?: (line: string) => void;
 }
@@ -36,7 +38,7 @@ export interface RunReport {
   readonly longestGap: { readonly atMs: number; readonly forMs: number };
   /** What broke a promise; empty when all was well. */
   readonly violations: readonly string[];
-  /** Where data and logs are kept; `null` when all was well. */
+  /** Where data and logs are kept; `null`: nowhere. */
   readonly dir: string | null;
 }
 
@@ -47,7 +49,7 @@ const CALM_MS = 1_000;
 
 /** Starts a cluster and clients, lets the faults loose, heals everything and judges what was seen. */
 export async function runNemesis(options: RunOptions): Promise<RunReport> {
-  const { seed, durationMs, nodes = 3, log = () => {} } = options;
+  const { seed, durationMs, nodes = 3, keep = false, log = () => {} } = options;
   const random = seededRandom(seed);
   const dir = Deno.makeTempDirSync({ prefix: "regent-nemesis-" });
   const lines: string[] = [];
@@ -71,6 +73,7 @@ export async function runNemesis(options: RunOptions): Promise<RunReport> {
   const nemesis = new Nemesis({ processes, links, smallDisk, log: note });
   const plan = planFaults({ random, durationMs, nodes, hasSmallDisk: disk !== null });
   const { clients, workloads } = makeClients(cluster, history, random);
+  note(`the faults begin at ${new Date().toISOString()}`);
   const running = Promise.all(clients.map((client) => client.run()));
   try {
     await nemesis.run(plan);
@@ -85,14 +88,15 @@ export async function runNemesis(options: RunOptions): Promise<RunReport> {
   await compareNodes(cluster, history, workloads.flatMap(({ keys }) => keys));
   judge(history);
   processes.over();
-  const isWell = history.violations.length === 0;
-  if (!isWell) keepLogs(dir, processes, [...lines, ...history.violations]);
+  const isKept = keep || history.violations.length > 0;
+  if (isKept) keepLogs(dir, processes, [...lines, ...history.violations]);
   await cluster.stop();
   for (const relay of relays) relay.stop();
-  if (isWell) {
+  if (isKept) await disk?.keepFiles();
+  else {
     await disk?.unmount();
     Deno.removeSync(dir, { recursive: true });
-  } else await disk?.keepFiles();
+  }
   return {
     operations: history.operations.length + history.refused,
     unknown: history.operations.filter(({ outcome }) => outcome.kind === "unknown").length,
@@ -102,7 +106,7 @@ export async function runNemesis(options: RunOptions): Promise<RunReport> {
     hadSmallDisk: disk !== null,
     longestGap: history.longestGap,
     violations: history.violations,
-    dir: isWell ? null : dir,
+    dir: isKept ? dir : null,
   };
 }
 
