@@ -1,0 +1,145 @@
+import { type Killer, Killers, reasonOf, simulation, testFile } from "./killer.ts";
+import type { Mutant } from "./mutant.ts";
+import { checkTypes } from "./type_check.ts";
+import { Workspace } from "./workspace.ts";
+
+const WORKER_COUNT = 2;
+
+export interface HuntOptions {
+  readonly root: string;
+  readonly mutants: readonly Mutant[];
+  /** How many seeds the simulation tries on each mutant of the core. */
+  readonly seedCount: number;
+  readonly say: (line: string) => void;
+}
+
+/** What became of a mutant. */
+export interface Verdict {
+  readonly mutant: Mutant;
+  /** Who noticed the bug, with what it said and how long it took; in the order of trying. */
+  readonly kills: readonly {
+    readonly by: string;
+    readonly reason: string;
+    readonly seconds: number;
+  }[];
+  /** Who should have noticed and did not, if anyone. */
+  readonly survived: string | null;
+}
+
+/**
+ * Shows that the code without mutants passes all that may kill one, and then puts in one mutant after
+ * the other.
+ *
+ * @returns the verdicts in the order of the mutants; `null` when the code without mutants fails
+ */
+export async function hunt(options: HuntOptions): Promise<readonly Verdict[] | null> {
+  const origin = Workspace.create(options.root);
+  const workspaces = [origin];
+  try {
+    while (workspaces.length < WORKER_COUNT) workspaces.push(Workspace.create(origin.path));
+    return await new Hunt(options, workspaces).run();
+  } finally {
+    for (const workspace of workspaces) workspace.remove();
+  }
+}
+
+class Hunt {
+  readonly #options: HuntOptions;
+  readonly #workspaces: readonly Workspace[];
+  readonly #killers = new Killers();
+  readonly #simulation: Killer;
+
+  constructor(options: HuntOptions, workspaces: readonly Workspace[]) {
+    this.#options = options;
+    this.#workspaces = workspaces;
+    this.#simulation = simulation(options.seedCount);
+  }
+
+  async run(): Promise<readonly Verdict[] | null> {
+    const { mutants } = this.#options;
+    if (!await this.#checkTypes() || !await this.#calibrate()) return null;
+    return await this.#share(mutants, (mutant, workspace) => this.#judge(mutant, workspace));
+  }
+
+  async #checkTypes(): Promise<boolean> {
+    const { mutants, say } = this.#options;
+    const [workspace] = this.#workspaces;
+    if (workspace === undefined) throw new RangeError("Cannot hunt: there is no workspace");
+    const complaint = await checkTypes(mutants, workspace);
+    if (complaint !== null) say(`a mutant is no valid TypeScript:\n${complaint}`);
+    return complaint === null;
+  }
+
+  async #calibrate(): Promise<boolean> {
+    const { mutants, say } = this.#options;
+    const paths = new Set(mutants.flatMap(({ killers }) => killers));
+    const killers = [...paths].map(testFile);
+    if (mutants.some((mutant) => mutant.simulation)) killers.unshift(this.#simulation);
+    say(`without a mutant, ${killers.length} ways to kill one:`);
+    const results = await this.#share(killers, async (killer, workspace) => {
+      const { ending, seconds, output } = await this.#killers.calibrate(killer, workspace);
+      say(`  ${ending} ${killer.name}, ${seconds.toFixed(1)} s`);
+      if (ending !== "passed") say(output);
+      return ending === "passed";
+    });
+    return results.every((isPassed) => isPassed);
+  }
+
+  async #judge(mutant: Mutant, workspace: Workspace): Promise<Verdict> {
+    const { killers, simulation: isForSimulation = false } = mutant;
+    const verdict = await workspace.with([mutant], async () => {
+      const kills = [];
+      if (isForSimulation) kills.push(await this.#try([this.#simulation], workspace));
+      if (killers.length > 0) kills.push(await this.#try(killers.map(testFile), workspace));
+      const isSurvivor = kills.some((kill) => kill === null) || kills.length === 0;
+      const who = isForSimulation && kills[0] === null ? "the simulation" : "the tests";
+      return {
+        mutant,
+        kills: kills.filter((kill) => kill !== null),
+        survived: isSurvivor ? who : null,
+      };
+    });
+    this.#tell(verdict);
+    return verdict;
+  }
+
+  /** Tries one after the other until one notices. */
+  async #try(
+    killers: readonly Killer[],
+    workspace: Workspace,
+  ): Promise<Verdict["kills"][number] | null> {
+    let seconds = 0;
+    for (const killer of killers) {
+      const result = await this.#killers.run(killer, workspace);
+      seconds += result.seconds;
+      if (result.ending !== "passed") {
+        return { by: killer.name, reason: reasonOf(result), seconds };
+      }
+    }
+    return null;
+  }
+
+  #tell({ mutant, kills, survived }: Verdict): void {
+    const { say } = this.#options;
+    for (const { by, reason, seconds } of kills) {
+      say(`killed ${mutant.name} by ${by}, ${seconds.toFixed(1)} s: ${reason}`);
+    }
+    if (survived !== null) say(`SURVIVED ${survived}: ${mutant.name}`);
+  }
+
+  /** Does the work for each item, one at a time in each workspace. */
+  async #share<T, R>(
+    items: readonly T[],
+    work: (item: T, workspace: Workspace) => Promise<R>,
+  ): Promise<R[]> {
+    const results: R[] = [];
+    let next = 0;
+    await Promise.all(this.#workspaces.map(async (workspace) => {
+      while (next < items.length) {
+        const at = next++;
+        results[at] = await work(items[at] as T, workspace);
+      }
+    }));
+    return results;
+  }
+}

@@ -1,0 +1,56 @@
+import { runDeno, type RunResult } from "./run_deno.ts";
+import type { Workspace } from "./workspace.ts";
+
+/** So much more time than without a bug, before a run counts as hung. */
+const PATIENCE = 6;
+const SECONDS_MIN = 20;
+const FIRST_SECONDS_MAX = 180;
+
+/** A way to notice a bug: a test file, or the simulation. */
+export interface Killer {
+  readonly name: string;
+  /** Of `deno`. Types are not checked each time: that is done once for all mutants. */
+  readonly args: readonly string[];
+}
+
+/** A mutant may well eat memory for ever. */
+const LIMITS = "--v8-flags=--max-old-space-size=1500";
+
+export function testFile(path: string): Killer {
+  return { name: path, args: ["test", "--no-check", "--quiet", "--allow-all", LIMITS, path] };
+}
+
+/** The first seeds, always the same, so that a verdict does not depend on luck. */
+export function simulation(seedCount: number): Killer {
+  const flags = ["--seed", "1", "--seeds", String(seedCount)];
+  const args = ["run", "--no-check", "--quiet", "--allow-all", LIMITS, "scripts/sim.ts", ...flags];
+  return { name: "simulation", args };
+}
+
+/** Runs killers, and knows how long each takes when there is no bug. */
+export class Killers {
+  readonly #seconds = new Map<string, number>();
+
+  /** Without a bug, for the first time. */
+  async calibrate(killer: Killer, workspace: Workspace): Promise<RunResult> {
+    const result = await runDeno(workspace.path, killer.args, FIRST_SECONDS_MAX);
+    this.#seconds.set(killer.name, result.seconds);
+    return result;
+  }
+
+  /** With a bug. It is noticed when this fails, or takes far longer than without. */
+  run(killer: Killer, workspace: Workspace): Promise<RunResult> {
+    const seconds = this.#seconds.get(killer.name);
+    if (seconds === undefined) throw new RangeError(`Cannot run ${killer.name}: it is unknown`);
+    return runDeno(workspace.path, killer.args, Math.max(SECONDS_MIN, PATIENCE * seconds));
+  }
+}
+
+/** The line of a failed run's output that tells best what was noticed. */
+export function reasonOf({ ending, output }: RunResult): string {
+  if (ending === "hung") return "hangs";
+  const lines = output.split("\n").map((line) => line.trim());
+  const told = lines.find((line) => /^(caused by: |error: )/i.test(line)) ??
+    lines.find((line) => /error|failed/i.test(line)) ?? "";
+  return told.replace(/^error: /, "").slice(0, 120);
+}

@@ -1,0 +1,94 @@
+import type { Mutant } from "../mutant.ts";
+
+const KEYSPACE = "src/store/keyspace_test.ts";
+const HEAP = "src/store/expiry_heap_test.ts";
+
+/** The replicated state machine: keys, deadlines, values. */
+export const commandMutants: readonly Mutant[] = [
+  {
+    name: "time-goes-back",
+    bug: "the log's time goes back with the clock of the next leader, and expired keys are alive",
+    file: "src/store/keyspace.ts",
+    find: "if (timeMs > this.#timeMs) this.#timeMs = timeMs;",
+    replace: "this.#timeMs = timeMs;",
+    killers: [KEYSPACE],
+    simulation: true,
+  },
+  {
+    name: "due-key-found",
+    bug: "a key that is due but not removed yet is found",
+    file: "src/store/keyspace.ts",
+    find: "return slot.expiry !== null && this.#isDue(slot.expiry) ? undefined : slot;",
+    replace: "return slot;",
+    killers: [KEYSPACE],
+  },
+  {
+    name: "deadline-survives-set",
+    bug: "SET keeps the deadline of the value before",
+    file: "src/store/keyspace.ts",
+    find: "if (slot.expiry !== null) this.clearDeadline(slot);",
+    replace: "if (slot.expiry !== null && this.#isDue(slot.expiry)) this.clearDeadline(slot);",
+    killers: [KEYSPACE],
+  },
+  {
+    name: "heap-loses-its-order",
+    bug: "removing a deadline leaves a later one before an earlier",
+    file: "src/store/expiry_heap.ts",
+    find: "this.moved(last);",
+    replace: "this.#up(last, index);",
+    killers: [HEAP, KEYSPACE],
+  },
+  {
+    name: "scan-misses-a-moved-key",
+    bug: "a key that took a removed one's place is not found there",
+    file: "src/store/keyspace.ts",
+    find: "last.position = slot.position;",
+    replace: "",
+    killers: [KEYSPACE],
+  },
+  {
+    name: "expired-in-a-storm",
+    bug: "a storm of keys that end at the same time stalls everybody",
+    file: "src/store/keyspace.ts",
+    find: "removed < EXPIRED_PER_STEP_MAX; removed++",
+    replace: "removed < EXPIRED_PER_STEP_MAX * 1e9; removed++",
+    killers: [KEYSPACE],
+  },
+  {
+    name: "integer-above-2-53",
+    bug: "integers above 2^53 are rounded",
+    file: "src/commands/integer.ts",
+    find: `const sum = a + b;
+    if (Number.isSafeInteger(sum)) return sum;`,
+    replace: `const sum = a + b;
+    if (Number.isFinite(sum)) return sum;`,
+    killers: ["src/commands/integer_test.ts", "src/commands/counter_rows_test.ts"],
+  },
+  {
+    name: "glob-exponential",
+    bug: "a glob pattern takes exponential time",
+    file: "src/commands/glob.ts",
+    find: "retryAt = ++at;",
+    replace: `for (let from = index; from < text.length; from++) {
+        if (matchesGlob(pattern.slice(at + 1), text.slice(from))) return true;
+      }
+      retryAt = ++at;`,
+    killers: ["src/commands/glob_test.ts"],
+  },
+  {
+    name: "chance-in-a-write",
+    bug: "a write reads the clock of whoever executes it: the leader's and the followers' differ",
+    file: "src/commands/state_machine.ts",
+    find: "context.nowMs = Math.max(nowMs, this.keyspace.timeMs);",
+    replace: "context.nowMs = nowMs;",
+    killers: ["src/commands/state_machine_test.ts", "src/commands/expiry_rows_test.ts"],
+  },
+  {
+    name: "memory-without-a-bound",
+    bug: "writes fill the memory until the process is killed",
+    file: "src/commands/state_machine.ts",
+    find: "usedBytes >= this.#memoryBytesMax",
+    replace: "usedBytes >= this.#memoryBytesMax * 1e9",
+    killers: ["src/commands/state_machine_test.ts"],
+  },
+];

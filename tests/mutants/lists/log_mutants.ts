@@ -1,0 +1,146 @@
+import type { Mutant } from "../mutant.ts";
+
+const CHAOS = "src/raft/chaos_test.ts";
+const PAPER = "src/raft/raft_paper_test.ts";
+const PROGRESS = "src/raft/progress_test.ts";
+const CLUSTER = "src/node/node_test.ts";
+
+/** Replication and commitment in the core. */
+export const logMutants: readonly Mutant[] = [
+  {
+    name: "commit-beyond-verified",
+    bug: "the commit index advances past what was verified to match",
+    file: "src/raft/step_follower.ts",
+    find: "core.log.commitTo(Math.min(core.leaderCommit, core.verifiedIndex));",
+    replace: "core.log.commitTo(Math.min(core.leaderCommit, core.log.lastIndex()));",
+    killers: [PAPER, CHAOS],
+    simulation: true,
+  },
+  {
+    name: "heartbeat-commits-unmatched",
+    bug: "a heartbeat tells a follower to commit what it was never shown to have",
+    file: "src/raft/replication.ts",
+    find: "const commit = Math.min(peer.match, core.log.commitIndex());",
+    replace: "const commit = core.log.commitIndex();",
+    killers: [PAPER, CHAOS],
+    simulation: true,
+  },
+  {
+    name: "older-term-committed-by-counting",
+    bug: "an entry of an older term is committed by counting replicas (Raft paper §5.4.2)",
+    file: "src/raft/leader.ts",
+    find: "if (index <= core.log.commitIndex() || core.log.term(index) !== core.term) return;",
+    replace: "if (index <= core.log.commitIndex()) return;",
+    killers: [PAPER, CHAOS],
+    simulation: true,
+  },
+  {
+    name: "old-append-truncates",
+    bug: "an old AppendEntries, delayed by the network, truncates a newer log",
+    file: "src/raft/step_follower.ts",
+    find: "if (log.matches(entry.index, entry.term)) continue;",
+    replace: `if (log.matches(entry.index, entry.term)) {
+      const isLast = entry === request.entries.at(-1) && entry.index < log.lastIndex();
+      if (isLast && entry.index >= log.commitIndex()) log.truncateFrom(entry.index + 1);
+      continue;
+    }`,
+    killers: [PAPER, CHAOS],
+    simulation: true,
+  },
+  {
+    name: "conflicting-tail-kept",
+    bug: "a conflicting tail is not truncated",
+    file: "src/raft/step_follower.ts",
+    find: "if (entry.index <= log.lastIndex()) log.truncateFrom(entry.index);",
+    replace: "if (entry.index <= log.lastIndex()) continue;",
+    killers: [PAPER, CHAOS],
+    simulation: true,
+  },
+  {
+    name: "previous-entry-not-compared",
+    bug: "entries are appended behind a previous entry of another term",
+    file: "src/raft/step_follower.ts",
+    find: "if (skipped === 0 && !log.matches(request.prevIndex, request.prevTerm)) {",
+    replace: "if (skipped === 0 && request.prevIndex > log.lastIndex()) {",
+    killers: [PAPER, CHAOS],
+    simulation: true,
+  },
+  {
+    name: "confirmed-before-sync",
+    bug: "a follower confirms what its disk does not hold yet",
+    file: "src/raft/step_follower.ts",
+    find: "core.send(reply, matchIndex);",
+    replace: "core.send(reply);",
+    killers: [PAPER, CHAOS],
+    simulation: true,
+  },
+  {
+    name: "leader-counts-itself-before-sync",
+    bug: "a cluster of one acknowledges before its own sync",
+    file: "src/raft/leader.ts",
+    find: "const matches = [core.log.durableIndex()];",
+    replace: "const matches = [core.log.lastIndex()];",
+    killers: [CLUSTER, PAPER, CHAOS],
+    simulation: true,
+  },
+  {
+    name: "late-write-speaks-for-truncated-log",
+    bug:
+      "append and truncate are reordered by asynchronous storage: the end of an old write counts " +
+      "for the entries that replaced what it wrote",
+    file: "src/raft/log.ts",
+    find: "pending.lastIndex = Math.min(pending.lastIndex, index - 1);",
+    replace: "pending.lastIndex = Math.max(pending.lastIndex, index - 1);",
+    killers: ["src/raft/log_test.ts", CHAOS],
+    simulation: true,
+  },
+  {
+    name: "confirmation-carried-into-a-new-term",
+    bug: "what was confirmed to a leader of an older term is confirmed to the next one unseen",
+    file: "src/raft/step_follower.ts",
+    find: "last.to === to && last.term === term) {",
+    replace: "last.to === to) {",
+    killers: [CHAOS],
+  },
+  {
+    name: "not-durable-read-from-disk",
+    bug: "entries are read back from the disk before they are surely there",
+    file: "src/raft/log.ts",
+    find: "return this.#reader.entries(from, Math.min(to, this.#tailFirst - 1), bytesMax);",
+    replace: "return this.#reader.entries(from, to, bytesMax);",
+    killers: ["src/raft/log_test.ts", CHAOS],
+  },
+  {
+    name: "match-goes-back",
+    bug: "a late reply corrupts the progress of a peer",
+    file: "src/raft/progress.ts",
+    find: "if (isNews) this.match = index;",
+    replace: "this.match = index;",
+    killers: [PROGRESS, CHAOS],
+  },
+  {
+    name: "late-refusal-believed",
+    bug: "a late refusal sends the leader back to before what the peer has confirmed",
+    file: "src/raft/progress.ts",
+    find: "if (index <= this.match || index >= this.next) return;",
+    replace: "if (index >= this.next) return;",
+    killers: [PROGRESS, CHAOS],
+  },
+  {
+    name: "lost-probe-not-repeated",
+    bug: "replication to a peer stops for ever when one append is lost",
+    file: "src/raft/progress.ts",
+    find:
+      "if (this.#probeTick !== null && tick - this.#probeTick >= patience) this.#probeTick = null;",
+    replace: "if (this.#probeTick !== null && tick < this.#probeTick) this.#probeTick = null;",
+    killers: [PROGRESS, CHAOS],
+  },
+  {
+    name: "impossible-confirmation-believed",
+    bug: "a peer's confirmation of what it was never sent takes the leader's core apart",
+    file: "src/raft/step_leader.ts",
+    find: "if (reply.index > core.log.lastIndex()) return;",
+    replace: "if (reply.index < 0) return;",
+    killers: ["src/raft/hostile_messages_test.ts"],
+  },
+];

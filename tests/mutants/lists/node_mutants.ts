@@ -1,0 +1,148 @@
+import type { Mutant } from "../mutant.ts";
+
+const CLUSTER = "src/node/node_test.ts";
+
+/** The driver: how requests become entries, and entries replies. */
+export const nodeMutants: readonly Mutant[] = [
+  {
+    name: "sent-before-persisted",
+    bug: "messages that depend on a write leave before it is durable",
+    file: "src/node/node.ts",
+    find: "for (const message of ready.messages) this.#peers?.send(message);",
+    replace: `for (const message of [...ready.messages, ...ready.messagesAfterPersist]) {
+      this.#peers?.send(message);
+    }`,
+    killers: [CLUSTER],
+    simulation: true,
+  },
+  {
+    name: "unknown-told-as-not-executed",
+    bug: "a write that committed is answered as not executed, and the client does it again",
+    file: "src/node/proposals.ts",
+    find: "request.settle(request.isWrite ? OUTCOME_UNKNOWN : LEADER_CHANGED);",
+    replace:
+      "request.settle(request.isWrite && proposal.bytes < 0 ? OUTCOME_UNKNOWN : LEADER_CHANGED);",
+    killers: [CLUSTER],
+    simulation: true,
+  },
+  {
+    name: "lost-proposal-takes-another-entry",
+    bug: "a reply goes to the wrong client: the entry of the next leader at the same index decides",
+    file: "src/node/proposals.ts",
+    find: "if (proposal.index >= entry.index && proposal.term < entry.term) {",
+    replace: `if (proposal.index === entry.index) {
+        this.#dropHead();
+        return proposal;
+      } else if (proposal.index > entry.index && proposal.term < entry.term) {`,
+    killers: [CLUSTER],
+    simulation: true,
+  },
+  {
+    name: "read-overtakes-own-write",
+    bug: "program order: a read is asked before the write that was sent before it",
+    file: "src/node/node.ts",
+    find: "if (this.#isLeader && request.client.openWrites > 0) this.#proposals.addRider(request);",
+    replace:
+      "if (this.#isLeader && request.client.openWrites > 1) this.#proposals.addRider(request);",
+    killers: [CLUSTER],
+    simulation: true,
+  },
+  {
+    name: "rider-does-not-wait-for-its-write",
+    bug:
+      "program order: a read behind a proposed write waits only for what was committed before it",
+    file: "src/node/node.ts",
+    find: "this.#await(riders, this.#proposals.lastIndexIn(term));",
+    replace: "this.#await(riders, this.#proposals.lastIndexIn(-1));",
+    killers: [CLUSTER],
+  },
+  {
+    name: "read-sees-later-write",
+    bug:
+      "program order: a read that waits for its confirmation sees a later write of its connection",
+    file: "src/node/node.ts",
+    find: "this.#reads.takeBefore(proposal.sequence)",
+    replace: "this.#reads.takeBefore(proposal.sequence - 1)",
+    killers: [CLUSTER],
+    simulation: true,
+  },
+  {
+    name: "read-answered-before-what-it-follows",
+    bug: "a read that came after a proposal is answered from the state before it",
+    file: "src/node/read_queue.ts",
+    find: "batch.afterProposal < proposalSequence",
+    replace: "batch.afterProposal <= proposalSequence",
+    killers: [CLUSTER],
+    simulation: true,
+  },
+  {
+    name: "read-from-an-old-state",
+    bug: "a follower answers a confirmed read before it has applied what the leader told it",
+    file: "src/node/read_queue.ts",
+    find: "batch.index !== null && batch.index <= appliedIndex",
+    replace: "batch.index !== null && appliedIndex > 0",
+    killers: [CLUSTER],
+    simulation: true,
+  },
+  {
+    name: "later-read-confirmed-by-earlier-round",
+    bug: "the confirmation of one round of reads counts for those that came after it began",
+    file: "src/node/read_queue.ts",
+    find: "if (batch.readId <= readId && batch.index === null) {",
+    replace: "if (batch.readId <= readId + 1_000 && batch.index === null) {",
+    killers: [CLUSTER],
+    simulation: true,
+  },
+  {
+    name: "write-judged-by-the-leaders-clock",
+    bug:
+      "a key is expired on one node and alive on another: the leader takes deadlines from its own " +
+      "clock when it applies",
+    file: "src/node/node.ts",
+    find: "const nowMs = request.isWrite\n",
+    replace: "const nowMs = request.isWrite && request.args.length === 0\n",
+    killers: [CLUSTER],
+    simulation: true,
+  },
+  {
+    name: "keys-live-on-in-an-idle-cluster",
+    bug: "keys do not expire while nothing is written",
+    file: "src/node/node.ts",
+    find: "this.#proposeTimeIfDue(isBusy ? Infinity : 0);",
+    replace: "this.#proposeTimeIfDue(isBusy ? Infinity : Infinity);",
+    killers: [CLUSTER],
+  },
+  {
+    name: "follower-skips-the-time",
+    bug: "a key is expired on one node and alive on another: only writes move a follower's time",
+    file: "src/node/node.ts",
+    find: "this.#machine.advanceTime(batch.timeMs);",
+    replace: "if (batch.commands.length > 0) this.#machine.advanceTime(batch.timeMs);",
+    killers: [CLUSTER],
+  },
+  {
+    name: "writes-left-in-silence",
+    bug: "a write collected when leadership ended is never answered",
+    file: "src/node/node.ts",
+    find: "if (hasSteppedDown) this.#steppedDown();",
+    replace: "if (hasSteppedDown && term === 0) this.#steppedDown();",
+    killers: [CLUSTER],
+  },
+  {
+    name: "in-flight-without-a-bound",
+    bug: "writes that wait for a majority take memory without a bound",
+    file: "src/node/node.ts",
+    find: "this.#proposals.bytes > this.#options.inFlightBytesMax",
+    replace: "this.#proposals.bytes > this.#options.inFlightBytesMax * 1e9",
+    killers: [CLUSTER],
+  },
+  {
+    name: "lost-read-question-not-repeated",
+    bug:
+      "a spurious no-leader answer in a healthy cluster: the lost answer to one question is waited for",
+    file: "src/node/node.ts",
+    find: "nowMs - this.#askedMs > 2 * heartbeatMs",
+    replace: "nowMs - this.#askedMs > 2e9 * heartbeatMs",
+    killers: [CLUSTER],
+  },
+];

@@ -1,0 +1,74 @@
+import type { Mutant } from "../mutant.ts";
+
+const CHAOS = "src/raft/chaos_test.ts";
+const PAPER = "src/raft/raft_paper_test.ts";
+const CLUSTER = "src/node/node_test.ts";
+
+/** Reads in the core. */
+export const readMutants: readonly Mutant[] = [
+  {
+    name: "read-without-quorum",
+    bug: "a cut-off leader serves stale reads: one answer to a round of heartbeats is enough",
+    file: "src/raft/leader.ts",
+    find: "reads.confirm(reachedByMajority(rounds))",
+    replace: "reads.confirm(Math.max(...rounds))",
+    killers: [CLUSTER, PAPER, CHAOS],
+    simulation: true,
+  },
+  {
+    name: "read-before-no-op",
+    bug: "reads are served before the new leader's no-op is committed",
+    file: "src/raft/leader.ts",
+    find: "return core.log.term(core.log.commitIndex()) === core.term;",
+    replace: "return core.log.term(core.log.commitIndex()) <= core.term;",
+    killers: [PAPER, CHAOS],
+    simulation: true,
+  },
+  {
+    name: "read-by-lease",
+    bug: "lease reads: a leader answers by itself for as long as it has not stepped down",
+    file: "src/raft/step_leader.ts",
+    find: "leadershipOf(core).reads.add({ from: read.from, readId: read.readId }, index);",
+    replace: `if (index !== null) return core.answerRead(read.from, read.readId, index);
+  leadershipOf(core).reads.add({ from: read.from, readId: read.readId }, index);`,
+    killers: [CLUSTER, PAPER, CHAOS],
+    simulation: true,
+  },
+  {
+    name: "read-joins-a-round-under-way",
+    bug: "a read is confirmed by heartbeats that were sent before it came",
+    file: "src/raft/read_rounds.ts",
+    find: "else this.#fresh.push({ ...read, index: commitIndex });",
+    replace: `else if (this.#rounds.length > 0) {
+      this.#rounds.push({ round: this.#round, reads: [{ ...read, index: commitIndex }] });
+    } else this.#fresh.push({ ...read, index: commitIndex });`,
+    killers: [PAPER, CHAOS],
+    simulation: true,
+  },
+  {
+    name: "late-read-answer-after-restart",
+    bug: "the answer to a read from before a restart passes for the answer to a newer one",
+    file: "src/raft/forwarded_reads.ts",
+    find: "randomInteger(random, 2 ** 32) * 2 ** 20",
+    replace: "randomInteger(random, 1)",
+    killers: [CHAOS],
+  },
+  {
+    name: "read-outlives-its-leader",
+    bug:
+      "a ReadIndex answer outlives a change of leader: questions are not given up with the old one",
+    file: "src/raft/core.ts",
+    find: "for (const readId of this.forwarded.giveUp()) this.refusedReads.push(readId);",
+    replace: "for (const readId of this.forwarded.giveUp(-1)) this.refusedReads.push(readId);",
+    killers: [PAPER, CHAOS],
+  },
+  {
+    name: "old-round-answer-confirms",
+    bug: "any answer to a heartbeat confirms all reads, also one to an older round",
+    file: "src/raft/step_leader.ts",
+    find: "peer.ackedRound = reply.round;",
+    replace: "peer.ackedRound = reads.round;",
+    killers: [PAPER, CHAOS],
+    simulation: true,
+  },
+];

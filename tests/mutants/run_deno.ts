@@ -1,0 +1,47 @@
+const OUTPUT_KEPT = 64 * 1024;
+
+/** What became of a run of Deno. */
+export interface RunResult {
+  readonly ending: "passed" | "failed" | "hung";
+  readonly seconds: number;
+  /** The last that it said, standard error behind standard output. */
+  readonly output: string;
+}
+
+/** Runs `deno` in a directory, and ends it when it takes longer than it may. */
+export async function runDeno(
+  directory: string,
+  args: readonly string[],
+  secondsMax: number,
+): Promise<RunResult> {
+  const sinceMs = performance.now();
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [...args],
+    cwd: directory,
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  let isHung = false;
+  const timer = setTimeout(() => {
+    isHung = true;
+    child.kill("SIGKILL");
+  }, secondsMax * 1_000);
+  const outputs = Promise.all([lastOf(child.stdout), lastOf(child.stderr)]);
+  const { success } = await child.status;
+  clearTimeout(timer);
+  // A child of a child may outlive it and hold the pipes.
+  const output = isHung ? "" : (await outputs).join("");
+  const seconds = (performance.now() - sinceMs) / 1_000;
+  return { ending: isHung ? "hung" : success ? "passed" : "failed", seconds, output };
+}
+
+async function lastOf(stream: ReadableStream<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder();
+  let kept = "";
+  for await (const chunk of stream) {
+    kept = (kept + decoder.decode(chunk, { stream: true })).slice(-OUTPUT_KEPT);
+  }
+  return kept;
+}
