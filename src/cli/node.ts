@@ -150,6 +150,7 @@ async function startNode(values: NodeValues): Promise<RunningNode> {
   const clientAddress = { host: advertise, port };
   const node: Node = new Node({
     id,
+    clusterId: identity.clusterId,
     members,
     clientAddress,
     log,

@@ -45,6 +45,8 @@ export interface Peers {
 
 export interface NodeOptions {
   readonly id: NodeId;
+  /** Which cluster it belongs to; proxies keep clusters apart by it. @default "", not told */
+  readonly clusterId?: string;
   /** The Raft addresses of all voting members, this node's too. */
   readonly members: ReadonlyMap<NodeId, Address>;
   /** Where clients reach this node. */
@@ -106,6 +108,7 @@ export class Node implements PeerHandler {
 
   constructor(options: NodeOptions) {
     this.#options = {
+      clusterId: "",
       standing: "normal",
       tickMs: 10,
       electionMs: 150,
@@ -197,11 +200,12 @@ export class Node implements PeerHandler {
 
   report(): StateReport {
     const status = this.#raft.status();
-    const { id, members } = this.#options;
+    const { id, clusterId, members } = this.#options;
     const match = new Map(status.peers.map((peer) => [peer.id, peer.match]));
     match.set(id, status.durableIndex);
     return {
       id,
+      clusterId,
       role: status.role === "preCandidate" ? "candidate" : status.role,
       term: status.term,
       leaderId: status.leaderId,

@@ -3,6 +3,7 @@ import type { Address } from "./network.ts";
 
 /** What a node tells others about itself: `CLUSTER ROLE`, `INFO`, the proxies' watchers. */
 export interface StateReport {
+  readonly clusterId: string;
   readonly id: NodeId;
   readonly role: "leader" | "follower" | "candidate" | "learner";
   readonly term: number;

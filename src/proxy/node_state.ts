@@ -4,6 +4,8 @@ import { MapReply, PushReply, type Reply } from "../resp/reply.ts";
 /** What a node says of itself and of the others (`CLUSTER WATCH`). */
 export interface NodeState {
   readonly id: NodeId;
+  /** Empty when the node does not tell. */
+  readonly clusterId: string;
   readonly role: "leader" | "follower" | "candidate" | "learner";
   readonly term: number;
   readonly leaderId: NodeId | null;
@@ -38,8 +40,10 @@ export function parseNodeState(message: Reply): NodeState | null {
     return null;
   }
   const leader = fields.get("leader-id");
+  const clusterId = fields.get("cluster-id");
   return {
     id,
+    clusterId: typeof clusterId === "string" ? clusterId : "",
     role,
     term,
     leaderId: typeof leader === "string" && leader !== "" ? leader : null,

@@ -5,6 +5,7 @@ import { Topology } from "./topology.ts";
 function state(id: string, fields: Partial<NodeState>): NodeState {
   return {
     id,
+    clusterId: "",
     role: "follower",
     term: 1,
     leaderId: null,

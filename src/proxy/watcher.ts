@@ -23,6 +23,8 @@ export interface WatcherOptions {
 }
 
 export interface WatcherEvents {
+  /** Why a node that reports this is none of ours; `null` when it is. */
+  objection(state: NodeState): string | null;
   reported(state: NodeState): void;
   disconnected(): void;
   /** The other side is not what it should be; told once for each reason. */
@@ -88,6 +90,8 @@ export class Watcher {
       if (!scanned.text.startsWith(">")) continue;
       const state = stateIn(scanned.text);
       if (state === null) return this.#refuse("sent a state that cannot be read");
+      const objection = this.#options.events.objection(state);
+      if (objection !== null) return this.#refuse(objection);
       this.#backoff.succeeded();
       this.#refusal = "";
       this.#options.events.reported(state);

@@ -30,6 +30,9 @@ export class Watchers {
   /** Who answered at each address last, to know a seed again that is another name of a member. */
   readonly #ids = new Map<string, string>();
 
+  /** The cluster of the node that answered first; empty before that. */
+  #clusterId = "";
+
   constructor(options: WatchersOptions) {
     this.#options = options;
     this.#seeds = options.seeds.map(addressText);
@@ -47,6 +50,13 @@ export class Watchers {
   stop(): void {
     for (const watcher of this.#watchers.values()) watcher.close();
     this.#watchers.clear();
+  }
+
+  /** A dead node's address may be another cluster's next: nothing may be read or written there. */
+  #objection({ clusterId }: NodeState): string | null {
+    if (this.#clusterId === "") this.#clusterId = clusterId;
+    if (clusterId === "" || clusterId === this.#clusterId) return null;
+    return `belongs to cluster ${clusterId}, not to ${this.#clusterId}`;
   }
 
   #reported(address: string, state: NodeState): void {
@@ -99,9 +109,10 @@ export class Watchers {
     const { topology, intervalMs, network, clock, random, logger } = this.#options;
     topology.add(text);
     const events = {
+      objection: (state: NodeState) => this.#objection(state),
       reported: (state: NodeState) => this.#reported(text, state),
       disconnected: () => this.#disconnected(text),
-      refused: (reason: string) => logger.warn(`${text} does not tell its state: ${reason}`),
+      refused: (reason: string) => logger.warn(`${text} cannot be used: ${reason}`),
     };
     const options = { address, intervalMs, network, clock, random, events };
     this.#watchers.set(text, new Watcher(options));

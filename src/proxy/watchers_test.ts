@@ -105,6 +105,28 @@ Deno.test("a machine that lost power without a word is found again", () => {
   assertEquals(client.replies.slice(2), ["OK", "2"]);
 });
 
+Deno.test("another cluster at the address of a dead node is not used, and told of once", () => {
+  const logger = recorder();
+  const bench = ProxyBench.ready({ logger });
+  const node = bench.cluster.node(2);
+  node.kill();
+  bench.advance(50);
+  node.clusterId = "another";
+  node.listen();
+  node.become({ role: "leader", term: 99, leaderId: node.id, isServing: true });
+  bench.advance(2_000);
+  assertEquals(known(bench), ["n1@10.0.0.1:7001", "n2@10.0.0.2:7002"]);
+  const client = bench.client();
+  client.send("SET a 1", "GET a");
+  bench.advance(100);
+  assertEquals(client.replies, ["OK", "1"]);
+  assertEquals(node.received, []);
+  const complaints = logger.lines.filter((line) => line.startsWith(node.address));
+  assertEquals(complaints, [
+    "10.0.0.3:7003 cannot be used: belongs to cluster another, not to this",
+  ]);
+});
+
 Deno.test("a late event loop is not taken for silence of the nodes", () => {
   const bench = ProxyBench.ready();
   bench.stall(5_000);

@@ -58,6 +58,7 @@ function statePush(report: StateReport): PushReply {
     "regent-state",
     new MapReply([
       ["id", report.id],
+      ["cluster-id", report.clusterId],
       ["role", report.role],
       ["term", report.term],
       ["leader-id", report.leaderId ?? ""],

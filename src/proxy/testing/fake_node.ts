@@ -72,6 +72,7 @@ export class FakeNode {
   refusesFence = false;
   /** Data commands are executed at once, but their answers wait for `release`. */
   isMute = false;
+  clusterId = "this";
   /** How long a data command takes. */
   delayMs = 0;
   /** Where the others are told to find this node. */
@@ -248,13 +249,14 @@ export class FakeConnection {
 
   pushState(): void {
     if (!this.#isWatching || this.node.isStopped || this.node.isDown) return;
-    const { id, state, cluster } = this.node;
+    const { id, clusterId, state, cluster } = this.node;
     const leader = cluster.nodes.find((node) => node.id === state.leaderId);
     this.reply(
       new PushReply([
         "regent-state",
         new MapReply([
           ["id", id],
+          ["cluster-id", clusterId],
           ["role", state.role],
           ["term", state.term],
           ["leader-id", state.leaderId ?? ""],
