@@ -30,7 +30,9 @@ export const clientFlags = {
     max: 1_000_000,
   }),
   outputBytesMax: bytes({
-    help: "Replies held for a client that does not read them; beyond it the client is cut off",
+    help:
+      "Replies held for a client; beyond it a client that takes nothing for 5 s is cut off, and " +
+      "beyond four times it any client",
     fallback: DEFAULT_CLIENT_LIMITS.outputBytesMax,
     min: MIB,
     max: 1024 * MIB,

@@ -2,12 +2,15 @@ import type net from "node:net";
 import { encodeReply, type Protocol } from "../resp/encode.ts";
 import { RequestDecoder } from "../resp/request_decoder.ts";
 import { ErrorReply, type PushReply } from "../resp/reply.ts";
+import type { Cancel, Clock } from "../node/clock.ts";
 import type { ClientLimits } from "./limits.ts";
 import { PendingReply } from "./pending_reply.ts";
+import { ReplyOutput } from "./reply_output.ts";
 
 /** What a connection needs of the listener that accepted it. */
 export interface ConnectionOwner {
   readonly limits: ClientLimits;
+  readonly clock: Clock;
   /** A whole request arrived: `reply` is to be settled, now or later. */
   request(connection: Connection, args: string[], reply: PendingReply): void;
   /** Something is ready to be sent; `flush` is wanted at the end of the turn. */
@@ -16,11 +19,16 @@ export interface ConnectionOwner {
   closed(connection: Connection): void;
 }
 
-/** Output that the socket has not taken yet, above which a connection's requests are not read. */
-const OUTPUT_SOFT_BYTES = 1024 * 1024;
+/** What the replies to all requests that are read at once are to take, judged by the last ones. */
+const REPLIES_BYTES = 64 * 1024 * 1024;
+/** A reply's size before one is known. */
+const REPLY_BYTES_FIRST = 256 * 1024;
+const WINDOW_MIN = 16;
 
-/** Replies are joined to one write up to this size. */
-const WRITE_BYTES_MAX = 16 * 1024 * 1024;
+/** A client that has too much to read and takes nothing for so long is cut off. */
+const STALL_MS = 5_000;
+/** With so many times too much, a client is cut off even while it reads. */
+const HARD_FACTOR = 4;
 
 /** How long a closing connection may take to read its last replies. */
 const LINGER_MS = 10_000;
@@ -47,7 +55,14 @@ export class Connection {
   #head: PendingReply | null = null;
   #tail: PendingReply | null = null;
   #outstanding = 0;
-  #output = "";
+  readonly #output: ReplyOutput;
+  /** Of replies that are settled and not handed to the output yet. */
+  #settledBytes = 0;
+  /** How large replies have been of late: at once as large as the last, more slowly as small. */
+  #replyBytes = REPLY_BYTES_FIRST;
+  /** How often the client has taken all that its socket held. */
+  #drains = 0;
+  #cancelWatch: Cancel | null = null;
   #isDirty = false;
   #isPaused = false;
   #isEnding = false;
@@ -62,8 +77,9 @@ export class Connection {
     this.openedMs = nowMs;
     this.lastRequestMs = nowMs;
     this.#decoder = new RequestDecoder(owner.limits);
+    this.#output = new ReplyOutput(socket);
     socket.on("data", (chunk: Uint8Array) => this.#received(chunk));
-    socket.on("drain", () => this.#resumeWhenRelieved());
+    socket.on("drain", () => this.#drained());
     socket.on("end", () => this.closeAfterReplies()); // its last requests still get their answers
     socket.on("error", () => {}); // "close" follows and tells all that matters
     socket.once("close", () => this.#closed());
@@ -81,7 +97,7 @@ export class Connection {
   /** Sends a message that answers no request, at once and before replies still open. */
   push(message: PushReply): void {
     if (this.#isClosed || this.#isEnding) return;
-    this.#output += encodeReply(message, this.protocol);
+    this.#output.add(encodeReply(message, this.protocol));
     this.#markDirty();
   }
 
@@ -100,7 +116,10 @@ export class Connection {
 
   /** A reply has its text; called by `PendingReply`. */
   settled(reply: PendingReply): void {
-    if (reply === this.#head && !this.#isClosed) this.#markDirty();
+    if (this.#isClosed) return;
+    this.#settledBytes += reply.text?.length ?? 0;
+    if (reply === this.#head) this.#markDirty();
+    else if (this.#settledBytes > this.#owner.limits.outputBytesMax) this.#checkReader();
   }
 
   /** Sends all that is ready, in one write. */
@@ -108,22 +127,12 @@ export class Connection {
     this.#isDirty = false;
     if (this.#isClosed) return;
     this.#collectReplies();
-    if (this.#output !== "") {
-      this.#writeOutput();
-      if (this.#socket.writableLength > this.#owner.limits.outputBytesMax) {
-        this.#owner.protocolError(this, "reads its replies too slowly (--output-bytes-max)");
-        this.destroy();
-        return;
-      }
-    }
-    if (this.#isEnding && this.#head === null) this.#end();
+    this.#output.send();
+    this.#checkReader();
+    if (this.#isClosed) return;
+    const isAnswered = this.#head === null && this.#output.isHandedOver;
+    if (this.#isEnding && isAnswered) this.#end();
     else this.#resumeWhenRelieved();
-  }
-
-  #writeOutput(): void {
-    const output = this.#output;
-    this.#output = "";
-    if (output !== "") this.#socket.write(output, "latin1");
   }
 
   #end(): void {
@@ -133,14 +142,54 @@ export class Connection {
 
   #collectReplies(): void {
     let reply = this.#head;
-    while (reply !== null && reply.text !== null) {
-      if (this.#output.length + reply.text.length > WRITE_BYTES_MAX) this.#writeOutput();
-      this.#output += reply.text;
+    let { room } = this.#output;
+    while (reply !== null && reply.text !== null && room > 0) {
+      const bytes = reply.text.length;
+      this.#output.add(reply.text);
+      room -= bytes;
+      this.#settledBytes -= bytes;
+      this.#replyBytes += (bytes - this.#replyBytes) / (bytes > this.#replyBytes ? 1 : 8);
       this.#outstanding--;
       reply = reply.next;
     }
     this.#head = reply;
     if (reply === null) this.#tail = null;
+  }
+
+  #drained(): void {
+    this.#drains++;
+    this.flush();
+  }
+
+  /** Bounds what a client can make us hold by not reading. */
+  #checkReader(): void {
+    const { outputBytesMax } = this.#owner.limits;
+    if (this.#waitingBytes > HARD_FACTOR * outputBytesMax) this.#cutOff();
+    else if (this.#isBehind && this.#cancelWatch === null) this.#watchReader();
+  }
+
+  #watchReader(): void {
+    const drains = this.#drains;
+    this.#cancelWatch = this.#owner.clock.after(STALL_MS, () => {
+      this.#cancelWatch = null;
+      if (!this.#isBehind) return;
+      if (this.#drains === drains) this.#cutOff();
+      else this.#watchReader();
+    });
+  }
+
+  get #waitingBytes(): number {
+    return this.#settledBytes + this.#output.waitingBytes;
+  }
+
+  get #isBehind(): boolean {
+    const limit = this.#isEnding ? 0 : this.#owner.limits.outputBytesMax;
+    return this.#waitingBytes > limit;
+  }
+
+  #cutOff(): void {
+    this.#owner.protocolError(this, "does not read its replies (--output-bytes-max)");
+    this.destroy();
   }
 
   #markDirty(): void {
@@ -180,8 +229,13 @@ export class Connection {
   }
 
   #isOverloaded(): boolean {
-    return this.#outstanding >= this.#owner.limits.pipelineMax ||
-      this.#socket.writableLength > OUTPUT_SOFT_BYTES;
+    return this.#outstanding >= this.#window || this.#output.room <= 0;
+  }
+
+  /** How many requests may wait for their answers, or their answers to be read. */
+  get #window(): number {
+    const fitting = Math.floor(REPLIES_BYTES / this.#replyBytes);
+    return Math.min(this.#owner.limits.pipelineMax, Math.max(WINDOW_MIN, fitting));
   }
 
   #pause(): void {
@@ -191,9 +245,7 @@ export class Connection {
 
   #resumeWhenRelieved(): void {
     if (!this.#isPaused || this.#isEnding || this.#isClosed) return;
-    const isRelieved = this.#outstanding <= this.#owner.limits.pipelineMax / 2 &&
-      this.#socket.writableLength <= OUTPUT_SOFT_BYTES / 2;
-    if (!isRelieved) return;
+    if (this.#outstanding > this.#window / 2 || this.#output.room <= 0) return;
     this.#isPaused = false;
     this.#decode();
     if (!this.#isPaused) this.#socket.resume();
@@ -203,7 +255,8 @@ export class Connection {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#head = this.#tail = null;
-    this.#output = "";
+    this.#output.clear();
+    this.#cancelWatch?.();
     this.#owner.closed(this);
   }
 }

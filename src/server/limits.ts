@@ -8,9 +8,15 @@ export interface ClientLimits {
   readonly requestBytesMax: number;
   /** Arguments of one request. @default 1048576, as in Redis */
   readonly argumentsMax: number;
-  /** Requests of one connection that wait for an answer; past it the socket is not read. @default 10000 */
+  /**
+   * Requests of one connection that wait for an answer; past it the socket is not read. Fewer where
+   * replies are large. @default 10000
+   */
   readonly pipelineMax: number;
-  /** Reply bytes held for a client that does not read; past it the connection is closed. @default 256 MiB */
+  /**
+   * Reply bytes held for a client; past it the connection is closed when nothing of them is taken for
+   * 5 s, and past four times it at once. @default 256 MiB
+   */
   readonly outputBytesMax: number;
 }
 

@@ -41,6 +41,7 @@ export function listen(options: ListenOptions): Promise<RespListener> {
 export class RespListener implements ConnectionOwner {
   readonly address: Address;
   readonly limits: ClientLimits;
+  readonly clock: Clock;
   readonly connections = new Map<number, Connection>();
   /** Clients ever accepted and requests ever read, for `INFO`. */
   readonly totals = { connections: 0, requests: 0, rejected: 0 };
@@ -54,6 +55,7 @@ export class RespListener implements ConnectionOwner {
     const bound = server.address() as net.AddressInfo;
     this.address = { host: options.address.host, port: bound.port };
     this.limits = options.limits;
+    this.clock = options.clock;
     this.#server = server;
     this.#options = options;
     server.on("connection", (socket) => this.#accept(socket));

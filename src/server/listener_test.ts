@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { silentLogger } from "../base/logger.ts";
 import { UserError } from "../base/errors.ts";
+import type { Clock } from "../node/clock.ts";
 import { systemClock } from "../cli/platform/system_clock.ts";
 import { latin1, latin1Bytes } from "../base/latin1.ts";
 import { PushReply } from "../resp/reply.ts";
@@ -70,6 +71,7 @@ async function withListener(
     recorder: Recorder,
     connect: () => Promise<Client>,
   ) => Promise<void>,
+  clock: Clock = systemClock,
 ): Promise<void> {
   const recorder = new Recorder();
   const listener = await listen({
@@ -79,7 +81,7 @@ async function withListener(
       closed: (connection) => recorder.closedOne(connection),
     },
     limits: { ...DEFAULT_CLIENT_LIMITS, ...limits },
-    clock: systemClock,
+    clock,
     logger: silentLogger,
   });
   const clients: Client[] = [];
@@ -234,6 +236,73 @@ Deno.test(
       reply.settle("x".repeat(32 * 2 ** 20));
       await recorder.until(() => recorder.closed.length === 1);
       assert(connection.isClosed);
+    }),
+);
+
+Deno.test(
+  "a client that reads gets far more at once than is held for one that does not",
+  net,
+  () =>
+    withListener({ outputBytesMax: 2 ** 20 }, async (_listener, recorder, connect) => {
+      const client = await connect();
+      await client.send("A\r\n".repeat(64));
+      await recorder.until(() => recorder.pending.length === 64);
+      const value = "x".repeat(2 ** 16 - 10);
+      for (const { reply } of recorder.pending) reply.settle(value);
+      assertEquals((await client.read(2 ** 22)).length, 2 ** 22);
+      assertEquals(recorder.closed.length, 0);
+    }),
+);
+
+Deno.test(
+  "with too much to read, a client is cut off when it takes nothing for a while",
+  net,
+  async () => {
+    const timers: (() => void)[] = [];
+    const clock: Clock = {
+      ...systemClock,
+      after(_delayMs, run) {
+        timers.push(run);
+        return () => {};
+      },
+    };
+    await withListener({ outputBytesMax: 2 ** 23 }, async (_listener, recorder, connect) => {
+      const client = await connect();
+      await client.send("A\r\n".repeat(24));
+      await recorder.until(() => recorder.pending.length === 24);
+      for (const { reply } of recorder.pending) reply.settle("x".repeat(2 ** 20));
+      assertEquals(timers.length, 1);
+      await client.read(2 ** 22);
+      timers.shift()?.();
+      assertEquals([timers.length, recorder.closed.length], [1, 0]); // it read: a new chance
+      while (recorder.closed.length === 0) {
+        await new Promise((resolve) => setTimeout(resolve));
+        timers.shift()?.();
+      }
+    }, clock);
+  },
+);
+
+Deno.test(
+  "after a large reply fewer requests are read at once",
+  net,
+  () =>
+    withListener({}, async (listener, recorder, connect) => {
+      const client = await connect();
+      const reply = "x".repeat(2 ** 22 - 12);
+      await client.send(`ECHO first\r\nA\r\n`);
+      await recorder.until(() => recorder.pending.length === 1);
+      recorder.pending.splice(0)[0]?.reply.settle(reply);
+      assertEquals((await client.read(11 + 2 ** 22)).length, 11 + 2 ** 22);
+      await client.send("A\r\n".repeat(40));
+      await recorder.until(() => recorder.pending.length >= 16);
+      const [connection] = listener.connections.values();
+      assertEquals(connection?.outstanding, 16);
+      for (let answered = 0; answered < 40; answered++) {
+        await recorder.until(() => recorder.pending.length > answered);
+        recorder.pending[answered]?.reply.settle(1);
+      }
+      assertEquals(await client.read(160), ":1\r\n".repeat(40));
     }),
 );
 
