@@ -77,7 +77,11 @@ export async function runNemesis(options: RunOptions): Promise<RunReport> {
   const running = Promise.all(clients.map((client) => client.run()));
   try {
     await nemesis.run(plan);
-    links.endAll();
+  } catch (error) {
+    history.violated(`a fault could not be done: ${messageOf(error)}`);
+  }
+  links.endAll();
+  try {
     await cluster.untilServing();
     await new Promise((resolve) => setTimeout(resolve, CALM_MS));
   } catch (error) {
