@@ -20,6 +20,23 @@ Deno.test("holding is bounded in time, and the error tells how long it was", () 
   assertLess(heldMs, 1_050);
 });
 
+Deno.test("a read that a node holds without a leader is held no longer than one held here", () => {
+  const bench = ProxyBench.ready({ limits: { holdMsMax: 1_000 } });
+  const [leader, ...followers] = bench.cluster.nodes;
+  for (const node of followers) node.isHolding = true;
+  const client = bench.client();
+  client.send("GET a");
+  bench.advance(5);
+  leader?.kill();
+  for (const node of followers) {
+    node.become({ role: "follower", term: 1, leaderId: null, isServing: false });
+  }
+  bench.advance(900);
+  assertEquals(client.replies, ["…"]);
+  bench.advance(150);
+  assertEquals(client.replies, ["CLUSTERDOWN"]);
+});
+
 Deno.test("holding is bounded in count and bytes, and the error names the limit", () => {
   const bench = ProxyBench.ready({ limits: { holdRequestsMax: 3, holdBytesMax: 200 } });
   bench.cluster.nodes.forEach((node) => node.kill());

@@ -180,9 +180,11 @@ export class UpstreamPool {
       return;
     }
     if (upstream.isDedicated) return;
-    const waitedMs = nowMs - upstream.oldestSentMs;
-    const isSilent = !upstream.links.node.isResponsive;
-    if (waitedMs <= (isSilent ? Math.min(holdMsMax, replyMsMax) : replyMsMax)) return;
+    const { links: { node }, fenceTerm, oldestSentMs } = upstream;
+    const waitedMs = nowMs - oldestSentMs;
+    // A node without a leader holds reads as the proxy would, but for as long as it likes.
+    const isHeld = !node.isResponsive || (fenceTerm === null && !node.isReadable);
+    if (waitedMs <= (isHeld ? Math.min(holdMsMax, replyMsMax) : replyMsMax)) return;
     upstream.destroy(`sent no answer for ${Math.round(waitedMs)} ms`);
   }
 }
