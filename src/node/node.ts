@@ -1,6 +1,4 @@
 import { assert } from "../base/assert.ts";
-import type { Logger } from "../base/logger.ts";
-import type { Random } from "../base/random.ts";
 import type { StateMachine } from "../commands/state_machine.ts";
 import { lookup } from "../commands/table.ts";
 import { Raft } from "../raft/mod.ts";
@@ -11,6 +9,7 @@ import { Batch, type LogEntry } from "./entry.ts";
 import { sizeOfBatch } from "./log/entry_codec.ts";
 import type { LogStore } from "./log_store.ts";
 import type { Address } from "./network.ts";
+import { NODE_DEFAULTS, type NodeOptions } from "./node_options.ts";
 import type { PeerHandler } from "./peers/peer_transport.ts";
 import { Proposals } from "./proposals.ts";
 import { ReadQueue } from "./read_queue.ts";
@@ -41,33 +40,6 @@ export interface Peers {
   send(message: Message<Batch>): void;
   flush(): void;
   isConnected(peer: NodeId): boolean;
-}
-
-export interface NodeOptions {
-  readonly id: NodeId;
-  /** Which cluster it belongs to; proxies keep clusters apart by it. @default "", not told */
-  readonly clusterId?: string;
-  /** The Raft addresses of all voting members, this node's too. */
-  readonly members: ReadonlyMap<NodeId, Address>;
-  /** Where clients reach this node. */
-  readonly clientAddress: Address;
-  readonly log: LogStore;
-  readonly machine: StateMachine;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-  /** @default "normal" */
-  readonly standing?: "eager" | "normal" | "reluctant";
-  /** @default 10 */
-  readonly tickMs?: number;
-  /** The shortest election timeout; the longest is twice that. @default 150 */
-  readonly electionMs?: number;
-  /** @default 50 */
-  readonly heartbeatMs?: number;
-  /** How long a read waits for a leader, and a write for its outcome after a change of leader. @default 5000 */
-  readonly waitMs?: number;
-  /** Bytes of writes taken and not decided, above which more are refused. @default 256 MiB */
-  readonly inFlightBytesMax?: number;
 }
 
 /**
@@ -107,16 +79,7 @@ export class Node implements PeerHandler {
   #timeIndex = 0;
 
   constructor(options: NodeOptions) {
-    this.#options = {
-      clusterId: "",
-      standing: "normal",
-      tickMs: 10,
-      electionMs: 150,
-      heartbeatMs: 50,
-      waitMs: 5_000,
-      inFlightBytesMax: 256 * 1024 * 1024,
-      ...options,
-    };
+    this.#options = { ...NODE_DEFAULTS, ...options };
     const { tickMs, electionMs, heartbeatMs } = this.#options;
     this.#log = options.log;
     this.#machine = options.machine;
@@ -454,7 +417,8 @@ export class Node implements PeerHandler {
     this.#tickedMs += due * tickMs;
     for (let tick = 0; tick < Math.min(due, LATE_TICKS_MAX); tick++) this.#raft.tick();
     if (this.#isLeader) {
-      const isBusy = this.#proposals.proposedCount > 0;
+      const isTimeProposed = this.#timeIndex > this.#raft.status().appliedIndex;
+      const isBusy = this.#proposals.proposedCount > 0 || isTimeProposed;
       this.#proposeTimeIfDue(isBusy ? Infinity : 0);
     } else this.#proposals.giveUp(nowMs - waitMs);
     this.#sweepReads(nowMs);

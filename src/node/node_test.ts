@@ -169,6 +169,18 @@ Deno.test("keys expire on an idle cluster, at every node", () =>
     assertEquals(reads.map(({ reply }) => reply), [null, null, null]);
   }));
 
+Deno.test("one deadline takes one entry, however slow the disk", () =>
+  withCluster(1, (cluster) => {
+    const write = new MemoryClient(cluster.leader).send("SET", "k", "v", "PX", "100");
+    cluster.until(() => isAnswered(write));
+    const { lastIndex } = cluster.leader.report();
+    cluster.stallDisk(cluster.leader);
+    cluster.clock.advance(1_000);
+    cluster.healDisk(cluster.leader);
+    cluster.clock.advance(100);
+    assertEquals(cluster.leader.report().lastIndex, lastIndex + 1);
+  }));
+
 Deno.test("a read at the leader never sees a key past its deadline", () =>
   withCluster(3, (cluster) => {
     const client = new MemoryClient(cluster.leader);
