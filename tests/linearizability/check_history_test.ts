@@ -152,6 +152,17 @@ Deno.test("keys are judged apart, and the one at fault is shown", () => {
   ]);
 });
 
+Deno.test("what is of unknown outcome and does not help is shown too", () => {
+  const operations = history([[1, 2], "INCR", NO_REPLY], [[3, 4], "INCR", 3]);
+  assertEquals(checkHistory(operations, { timeoutMs: 5_000 }).explanation, [
+    'key "k": no order explains its 2 operations',
+    "the key holds nothing; one of these has to come next, and none can:",
+    "  [3, 4] c1: INCR → 3, but would be answered 1",
+    "even with what is of unknown outcome and was begun before:",
+    "  [1, …] c0: INCR → unknown",
+  ]);
+});
+
 Deno.test("a search without time is no pass", () => {
   const writes = Array.from({ length: 18 }, (_, at) => [[1, 2], `SET ${at}`, "OK"] as const);
   const hard = history(...writes, [[3, 4], "GET", "nobody wrote this"]);

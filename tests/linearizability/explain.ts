@@ -5,7 +5,11 @@ import type { DeadEnd } from "./search.ts";
 const TEXT_MAX = 200;
 
 /** A dead end of the search, in lines for people. */
-export function explain(key: string, count: number, { order, state, stuck }: DeadEnd): string[] {
+export function explain(
+  key: string,
+  count: number,
+  { order, state, stuck, unused }: DeadEnd,
+): string[] {
   const lines = [`key ${quote(key)}: no order explains its ${count} operations`];
   if (order.length > 0) lines.push("the longest order found ends with (what the key then holds):");
   for (const { operation, after } of order) {
@@ -16,6 +20,8 @@ export function explain(key: string, count: number, { order, state, stuck }: Dea
     const { reply } = transitionOf(operation.args)(state);
     lines.push(`  ${describe(operation)}, but would be answered ${quote(reply)}`);
   }
+  if (unused.length > 0) lines.push("even with what is of unknown outcome and was begun before:");
+  for (const operation of unused) lines.push(`  ${describe(operation)}`);
   return lines;
 }
 

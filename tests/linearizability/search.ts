@@ -9,6 +9,8 @@ export interface DeadEnd {
   readonly state: State;
   /** One of these had to come next, and none can. */
   readonly stuck: readonly Operation[];
+  /** The latest of unknown outcome that had begun and are not in the order. */
+  readonly unused: readonly Operation[];
 }
 
 export type SearchResult =
@@ -52,7 +54,7 @@ export class Search {
   #remaining: number;
   #known: Event | null = null;
   #unknownAt = 0;
-  #deadEnd: DeadEnd = { order: [], state: null, stuck: [] };
+  #deadEnd: DeadEnd = { order: [], state: null, stuck: [], unused: [] };
   #deadEndKnown = -1;
 
   /** @param deadlineMs by `performance.now()` */
@@ -205,7 +207,17 @@ export class Search {
       stuck.push(event.call.operation);
       event = event.next;
     }
-    this.#deadEnd = { order: this.#choices.slice(-LINES_MAX), state: this.#state, stuck };
+    const order = this.#choices.slice(-LINES_MAX);
+    this.#deadEnd = { order, state: this.#state, stuck, unused: this.#unused() };
+  }
+
+  #unused(): readonly Operation[] {
+    const { unknown, head } = this.#history;
+    const limit = firstReturn(head);
+    const unused = unknown.flatMap(({ operations, positions }, at) =>
+      operations.filter((_, use) => use >= (this.#used[at] ?? 0) && (positions[use] ?? 0) < limit)
+    );
+    return unused.sort((a, b) => a.invokedMs - b.invokedMs).slice(-LINES_MAX);
   }
 }
 

@@ -3,7 +3,7 @@ import { type Random, randomInteger } from "../../src/base/random.ts";
 import { ErrorReply, type Reply, SimpleString } from "../../src/resp/reply.ts";
 import type { Operation, Outcome, PlainReply } from "../linearizability/operation.ts";
 import type { History } from "./history.ts";
-import { type Request, wireRequest, type Workload } from "./workload.ts";
+import { type Request, wireRequest } from "./workload.ts";
 
 const HOST = "127.0.0.1";
 /** These say: not executed. */
@@ -14,7 +14,7 @@ export interface HistoryClientOptions {
   readonly name: string;
   /** Where to connect: the next one when one does not answer. */
   readonly ports: readonly number[];
-  readonly workload: Workload;
+  readonly next: () => Request;
   readonly history: History;
   readonly random: Random;
   /** Requests that are sent without waiting for the replies before them. */
@@ -37,15 +37,15 @@ export class HistoryClient {
 
   /** Runs until `stop` is called, and then finishes what it began. */
   async run(): Promise<void> {
-    const { random, workload, pipeline } = this.#options;
+    const { random, next, pipeline } = this.#options;
     while (!this.#isStopping) {
       await pause(randomInteger(random, PAUSE_MS_MAX));
       const connection = await this.#connected();
       if (connection === null) continue;
-      if (pipeline === 1) await this.#send(connection, workload.next());
+      if (pipeline === 1) await this.#send(connection, next());
       else {
         const length = 2 + randomInteger(random, pipeline - 1);
-        const requests = Array.from({ length }, () => workload.next());
+        const requests = Array.from({ length }, next);
         await this.#sendInOrder(connection, requests);
       }
     }

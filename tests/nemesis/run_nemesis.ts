@@ -114,26 +114,39 @@ export async function runNemesis(options: RunOptions): Promise<RunReport> {
   };
 }
 
-/** Clients at the proxies and at the nodes; those that pipeline have keys of their own. */
+/**
+ * Clients at the proxies and at the nodes. Those that pipeline have keys of their own; a reader stays
+ * with one node, to catch it when it has been left behind.
+ */
 function makeClients(cluster: LocalCluster, history: History, random: Random) {
   const nodes = cluster.nodes.map(({ port }) => port);
   const proxies = cluster.proxies.map(({ port }) => port);
   const shared = new Workload(random, "s", 3);
-  const kinds = [
-    { count: 6, name: "proxied", ports: proxies, pipeline: 1, patienceMs: 8_000 },
-    { count: 2, name: "hasty", ports: proxies, pipeline: 1, patienceMs: 300 },
-    { count: 4, name: "direct", ports: nodes, pipeline: 1, patienceMs: 1_500 },
-    { count: 2, name: "pipelined", ports: proxies, pipeline: 8, patienceMs: 6_000 },
-    { count: 2, name: "direct-pipelined", ports: nodes, pipeline: 8, patienceMs: 1_500 },
-  ];
   const workloads = [shared];
-  const clients = kinds.flatMap(({ count, name, ...kind }) =>
-    Array.from({ length: count }, (_, at) => {
-      const own = kind.pipeline === 1 ? shared : new Workload(random, `${name}${at}`, 1);
-      if (own !== shared) workloads.push(own);
-      return new HistoryClient({ ...kind, name: `${name} ${at}`, workload: own, history, random });
-    })
+  const pipelining = (name: string, ports: readonly number[], patienceMs: number) => {
+    const own = new Workload(random, name, 1);
+    workloads.push(own);
+    return { name, ports, pipeline: 8, patienceMs, next: () => own.next() };
+  };
+  const kinds = [
+    { count: 5, name: "proxied", ports: proxies, patienceMs: 8_000 },
+    { count: 2, name: "hasty", ports: proxies, patienceMs: 300 },
+    { count: 3, name: "direct", ports: nodes, patienceMs: 1_500 },
+  ];
+  const plain = kinds.flatMap(({ count, name, ...kind }) =>
+    Array.from({ length: count }, (_, at) => ({
+      ...{ ...kind, name: `${name}-${at}`, pipeline: 1, next: () => shared.next() },
+    }))
   );
+  const readers = nodes.map((port, at) => ({
+    ...{ name: `reader-${at}`, ports: [port], pipeline: 1, patienceMs: 1_500 },
+    next: () => shared.nextRead(),
+  }));
+  const all = [
+    ...[...plain, ...readers, pipelining("piped-0", proxies, 6_000)],
+    ...[pipelining("piped-1", proxies, 6_000), pipelining("piped-2", nodes, 1_500)],
+  ];
+  const clients = all.map((options) => new HistoryClient({ ...options, history, random }));
   return { clients, workloads };
 }
 

@@ -29,11 +29,17 @@ const SHAPES: Readonly<Record<string, readonly (readonly string[])[]>> = {
   flag: [["SET", "#", "NX"], ["SET", "#", "NX"], ["GET"], ["DEL"]],
 };
 
+/** Keys that follow each other. */
+interface Family {
+  readonly name: string;
+  requests: number;
+}
+
 /** Draws requests on a few keys that many clients share, with values that are used once. */
 export class Workload {
   readonly #random: Random;
   readonly #prefix: string;
-  readonly #families: readonly { readonly name: string; requests: number }[];
+  readonly #families: readonly Family[];
   readonly #keys = new Set<string>();
   #values = 0;
 
@@ -56,15 +62,30 @@ export class Workload {
   }
 
   next(): Request {
-    const family = this.#families[randomInteger(this.#random, this.#families.length)];
-    if (family === undefined) throw new Error("a workload needs keys");
+    const family = this.#anyFamily();
     const [shape = ""] = family.name.split(":");
     const shapes = SHAPES[shape] ?? [];
     const args = shapes[randomInteger(this.#random, shapes.length)] ?? ["GET"];
-    const generation = Math.floor(family.requests++ / REQUESTS_PER_KEY);
-    const key = `${this.#prefix}:${family.name}:${generation}`;
-    this.#keys.add(key);
+    const key = this.#keyOf(family);
+    family.requests++;
     return { key, args: args.map((arg) => arg === "#" ? this.#newValue() : arg) };
+  }
+
+  /** A read of a key that is in use now. */
+  nextRead(): Request {
+    return { key: this.#keyOf(this.#anyFamily()), args: ["GET"] };
+  }
+
+  #anyFamily(): Family {
+    const family = this.#families[randomInteger(this.#random, this.#families.length)];
+    if (family === undefined) throw new Error("a workload needs keys");
+    return family;
+  }
+
+  #keyOf({ name, requests }: Family): string {
+    const key = `${this.#prefix}:${name}:${Math.floor(requests / REQUESTS_PER_KEY)}`;
+    this.#keys.add(key);
+    return key;
   }
 
   #newValue(): string {
