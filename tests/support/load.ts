@@ -11,6 +11,9 @@ export interface LoadOptions {
   readonly name?: string;
 }
 
+/** Generous, for machines that are slow. */
+const PATIENCE_MS = 60_000;
+
 /**
  * Clients that write and read all the time, and keep the history of it: each writes keys that are
  * used once and counts up a register of its own, reads both back, and reads the others' registers.
@@ -58,7 +61,7 @@ export class Load implements LoadHistory {
   }
 
   /** Waits until every client has written and read so many times more. */
-  async untilMore(count: number, timeoutMs = 20_000): Promise<void> {
+  async untilMore(count: number): Promise<void> {
     const before = this.#clients.map(({ writes, reads }) => [writes.length, reads.length] as const);
     await until(
       `each client succeeds ${count} times more`,
@@ -67,7 +70,7 @@ export class Load implements LoadHistory {
           const [writesBefore, readsBefore] = before[at] ?? [0, 0];
           return writes.length >= writesBefore + count && reads.length >= readsBefore + count;
         }),
-      { timeoutMs, describe: () => this.describe() },
+      { timeoutMs: PATIENCE_MS, describe: () => this.describe() },
     );
   }
 

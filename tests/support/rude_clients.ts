@@ -1,9 +1,13 @@
 import { messageOf } from "../../src/base/errors.ts";
 import { until } from "./until.ts";
 
-const CLIENTS = 8;
-const PACKET_REQUESTS = 50;
-const BIG_VALUE_BYTES = 20_000;
+const CLIENTS = 4;
+const PACKET_REQUESTS = 30;
+const BIG_VALUE_BYTES = 10_000;
+/** The pause of a client after each visit: the cores are for the cluster. */
+const PAUSE_MS = 5;
+/** Generous, for machines that are slow. */
+const PATIENCE_MS = 60_000;
 
 /**
  * Clients that connect, send something and leave: after half a request, without reading replies, or
@@ -36,7 +40,9 @@ export class RudeClients {
 
   async untilMore(visits: number): Promise<void> {
     const before = this.visits;
-    await until(`${visits} more visits`, () => this.visits >= before + visits);
+    await until(`${visits} more visits`, () => this.visits >= before + visits, {
+      timeoutMs: PATIENCE_MS,
+    });
   }
 
   async stop(): Promise<void> {
@@ -59,6 +65,7 @@ export class RudeClients {
         return;
       }
       this.visits++;
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }
   }
 
