@@ -1,11 +1,19 @@
 import { assert, assertEquals } from "@std/assert";
 import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
 import type { StateReport } from "./state_report.ts";
-import { MemoryClient, MemoryCluster } from "./testing/memory_cluster.ts";
+import {
+  MemoryClient,
+  MemoryCluster,
+  type MemoryClusterOptions,
+} from "./testing/memory_cluster.ts";
 
 /** Runs a test on a cluster that serves, and ends it. */
-async function withCluster(size: number, test: (cluster: MemoryCluster) => void): Promise<void> {
-  const cluster = await MemoryCluster.start(size);
+async function withCluster(
+  size: number,
+  test: (cluster: MemoryCluster) => void,
+  options: MemoryClusterOptions = {},
+): Promise<void> {
+  const cluster = await MemoryCluster.start(size, options);
   try {
     cluster.untilServing();
     test(cluster);
@@ -206,4 +214,76 @@ Deno.test("whoever waits for replicas is told how many hold the log", () =>
     cluster.leader.whenReplicated(2, 300, (count) => counts.push(count));
     cluster.until(() => counts.length === 2);
     assertEquals(counts, [2, 1]);
+  }));
+
+Deno.test("a follower confirms nothing before its disk holds it", () =>
+  withCluster(3, (cluster) => {
+    const { followers } = cluster;
+    for (const follower of followers) cluster.stallDisk(follower);
+    const write = new MemoryClient(cluster.leader).send("SET", "k", "v");
+    cluster.clock.advance(1_000);
+    assertEquals(write.reply, undefined);
+    for (const follower of followers) cluster.healDisk(follower);
+    cluster.until(() => isAnswered(write));
+    assertEquals(write.reply, OK);
+  }));
+
+Deno.test("a deadline is the same at every node, however late each applies it", () =>
+  withCluster(3, (cluster) => {
+    const write = new MemoryClient(cluster.leader).send("SET", "k", "v", "PX", "100000");
+    cluster.until(() => isAnswered(write));
+    const reads = cluster.nodes.map((node) => new MemoryClient(node).send("PEXPIRETIME", "k"));
+    cluster.until(() => reads.every(isAnswered));
+    assert(typeof reads[0]?.reply === "number");
+    assertEquals(new Set(reads.map(({ reply }) => reply)).size, 1);
+  }));
+
+Deno.test("writes that wait for their turn when leadership ends are refused as not executed", () =>
+  withCluster(3, (cluster) => {
+    const old = cluster.leader;
+    cluster.isolate(old);
+    const writes = Array.from({ length: 8 }, () => {
+      const write = new MemoryClient(old).send("INCR", "n");
+      cluster.clock.settle();
+      return write;
+    });
+    cluster.until(() => old.report().role !== "leader");
+    cluster.clock.settle();
+    const answered = writes.filter(isAnswered).map(({ reply }) => errorCode(reply));
+    assertEquals(answered, Array(4).fill("CLUSTERDOWN"));
+    cluster.until(() => writes.every(isAnswered));
+    assertEquals(writes.slice(0, 4).map(({ reply }) => errorCode(reply)), Array(4).fill("UNKNOWN"));
+  }));
+
+Deno.test("a read whose question was lost is asked again", () =>
+  withCluster(3, (cluster) => {
+    const [follower] = cluster.followers;
+    assert(follower !== undefined);
+    cluster.isolate(follower);
+    const read = new MemoryClient(follower).send("GET", "k");
+    cluster.clock.advance(20);
+    cluster.network.heal();
+    cluster.until(() => isAnswered(read));
+    assertEquals(read.reply, null);
+  }));
+
+Deno.test("writes in flight are bounded, and the refusal says so", () =>
+  withCluster(3, (cluster) => {
+    const { leader } = cluster;
+    for (const follower of cluster.followers) cluster.isolate(follower);
+    const client = new MemoryClient(leader);
+    const writes = Array.from({ length: 3 }, () => client.send("SET", "k", "x".repeat(600)));
+    assertEquals(writes.map(isAnswered), [false, false, true]);
+    assertEquals(errorCode(writes[2]?.reply), "TRYAGAIN");
+  }, { inFlightBytesMax: 1_000 }));
+
+Deno.test("leading again is not leading still", () =>
+  withCluster(1, (cluster) => {
+    const { leader } = cluster;
+    const { term } = leader.report();
+    assertEquals([term - 1, term, term + 1].map((one) => leader.leadsIn(one)), [
+      false,
+      true,
+      false,
+    ]);
   }));

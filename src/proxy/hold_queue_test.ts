@@ -53,6 +53,20 @@ Deno.test("holding is bounded in count and bytes, and the error names the limit"
   assertEquals(bench.core.status().holds.refused, 3);
 });
 
+Deno.test("the bytes of all that is held count together, and no longer than it is held", () => {
+  const bench = ProxyBench.ready({ limits: { holdBytesMax: 400 } });
+  bench.cluster.nodes.forEach((node) => node.kill());
+  bench.advance(10);
+  const [first, second] = [bench.client(), bench.client()];
+  const large = `SET a ${"x".repeat(150)}`;
+  first.send(large, large);
+  second.send(large);
+  assertEquals([...first.replies, ...second.replies], ["…", "…", "CLUSTERDOWN"]);
+  first.close();
+  second.send(large);
+  assertEquals(second.replies, ["CLUSTERDOWN", "…"]);
+});
+
 Deno.test("a healthy cluster never refuses, however much waits for its turn", () => {
   const bench = ProxyBench.ready({ limits: { holdRequestsMax: 10, windowRequestsMax: 4 } });
   const client = bench.client();

@@ -1,4 +1,7 @@
 import { assert, assertEquals, assertGreater } from "@std/assert";
+import { latin1Bytes } from "../base/latin1.ts";
+import { encodeReply } from "../resp/encode.ts";
+import { ErrorReply, PushReply } from "../resp/reply.ts";
 import type { FakeNode } from "./testing/fake_node.ts";
 import { ProxyBench } from "./testing/proxy_bench.ts";
 
@@ -310,6 +313,47 @@ Deno.test("a reply that nobody asked for ends the connection; nothing is shifted
   bench.advance(50);
   assertEquals(client.replies.slice(3), ["OK", "4"]);
   assert(leader.received.at(-1)?.connection !== leader.received[0]?.connection);
+});
+
+Deno.test("a push on a connection for requests is no reply: it ends the connection", () => {
+  const bench = ProxyBench.ready();
+  const client = bench.client();
+  const leader = bench.cluster.node(0);
+  leader.isHolding = true;
+  client.send("SET a 1");
+  bench.advance(5);
+  const [held] = leader.held.splice(0);
+  held?.connection.stream.write(latin1Bytes(encodeReply(new PushReply(["surplus"]), 3)));
+  bench.advance(5);
+  assertEquals(client.replies, ["UNKNOWN"]);
+});
+
+Deno.test("what a node does not know the client is told, and nothing is sent again", () => {
+  const bench = ProxyBench.ready();
+  const client = bench.client();
+  const leader = bench.cluster.node(0);
+  leader.isHolding = true;
+  client.send("SET a 1");
+  bench.advance(5);
+  leader.held[0]?.connection.reply(new ErrorReply("UNKNOWN The leader changed"));
+  leader.held.length = 0;
+  bench.advance(100);
+  assertEquals(client.replies, ["UNKNOWN"]);
+  assertEquals(namesReceived(leader), ["SET a 1"]);
+});
+
+Deno.test("a node without a leader is passed by, and the client does not see it", () => {
+  const bench = ProxyBench.ready();
+  const client = bench.client();
+  for (const node of bench.cluster.nodes) node.isHolding = true;
+  client.send("GET a");
+  bench.advance(5);
+  const asked = bench.cluster.nodes.find(({ held }) => held.length > 0);
+  asked?.held[0]?.connection.reply(new ErrorReply("CLUSTERDOWN No leader confirmed the read"));
+  for (const node of bench.cluster.nodes) node.held.length = 0;
+  for (const node of bench.cluster.nodes) node.isHolding = false;
+  bench.advance(100);
+  assertEquals(client.replies, ["nil"]);
 });
 
 Deno.test("WAIT has a connection of its own, after what came before and before what comes behind", () => {

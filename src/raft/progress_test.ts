@@ -72,3 +72,12 @@ Deno.test("Progress asks after an append that stays unanswered, once in a while"
   progress.accepted(2);
   assertEquals(isChecked(30), false);
 });
+
+Deno.test("Progress loses nothing by answers that come late", () => {
+  const progress = replicating(6);
+  progress.sent(9, 1, 0);
+  assertEquals(progress.accepted(3), false);
+  assertEquals(stateOf(progress), ["replicate", 6, 10]);
+  progress.refused(4, 2);
+  assertEquals(stateOf(progress), ["replicate", 6, 10]);
+});

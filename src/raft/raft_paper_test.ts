@@ -166,6 +166,15 @@ Deno.test("paper 5.3: an append that comes late does not cut off what came after
   assertEquals(node.status().durableIndex, 4);
 });
 
+Deno.test("paper 5.3: what was taken in an older term is not confirmed in a newer one", () => {
+  const node = new LoneNode({ terms: [1] });
+  const from1 = { ...append, from: "2", to: "1", prevIndex: 1, prevTerm: 1 } as const;
+  node.node.raft.step({ ...from1, type: "append", term: 2, entries: entriesOf([2, 2, 2], 2) });
+  node.node.raft.step({ ...from1, type: "append", term: 4, entries: entriesOf([4], 2) });
+  const confirmed = node.settle().filter(({ term }) => term === 4);
+  assertEquals(confirmed.map((reply) => "index" in reply && reply.index), [2]);
+});
+
 Deno.test("paper 5.3: a follower commits up to the last entry that it knows to match", () => {
   const cases = [
     { prevIndex: 1, sent: 1, commit: 9, result: 2 },
@@ -251,6 +260,22 @@ Deno.test("thesis 6.4: an answer counts only in the term, and in the life, in wh
   assertEquals(node.reads.length, 1);
   node.step({ ...answer, term: 2, readId: third, from: "3" });
   assertEquals(node.reads.at(-1), { readId: 3, index: 2 });
+});
+
+Deno.test("thesis 6.4: a read is confirmed by answers to what was sent after it came, no others", () => {
+  const node = new LoneNode({ terms: [1] });
+  node.lead();
+  const { term } = node.status();
+  node.step({ type: "appendReply", term, accepted: true, index: 2, hintIndex: 0, hintTerm: 0 });
+  const readIds = () => node.reads.map(({ readId }) => readId);
+  for (const readId of [1, 2]) {
+    node.node.raft.readIndex(readId);
+    node.settle();
+  }
+  node.step({ type: "heartbeatReply", term, round: 1 });
+  assertEquals(readIds(), [1]);
+  node.step({ type: "heartbeatReply", term, round: 2, from: "3" });
+  assertEquals(readIds(), [1, 2]);
 });
 
 Deno.test("thesis 9.6: a pre-vote changes neither term nor vote, and is free to all who ask", () => {

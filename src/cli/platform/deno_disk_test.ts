@@ -21,6 +21,30 @@ async function withDirectory(run: (root: string) => Promise<void>): Promise<void
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
+Deno.test("what the system takes or gives in pieces is taken and given whole", () =>
+  withDirectory(async (root) => {
+    const { writeSync, readSync } = Deno.FsFile.prototype;
+    const disk = await DenoDisk.open(root);
+    try {
+      Deno.FsFile.prototype.writeSync = function (bytes) {
+        return writeSync.call(this, bytes.subarray(0, 3));
+      };
+      Deno.FsFile.prototype.readSync = function (into) {
+        return readSync.call(this, into.subarray(0, 2));
+      };
+      const file = disk.open("x", "create");
+      file.write(bytes("hello world"), 0);
+      const into = new Uint8Array(9);
+      file.read(into, 1);
+      assertEquals(into, bytes("ello worl"));
+      file.close();
+    } finally {
+      Object.assign(Deno.FsFile.prototype, { writeSync, readSync });
+    }
+    assertEquals(disk.read("x"), bytes("hello world"));
+    disk.close();
+  }));
+
 Deno.test("files and directories", () =>
   withDirectory(async (root) => {
     const disk = await DenoDisk.open(`${root}/a/b`);

@@ -11,18 +11,27 @@ import { ClientOrder, Request } from "../request.ts";
 import { ManualClock } from "./manual_clock.ts";
 import { MemoryNetwork } from "./memory_network.ts";
 
+export type MemoryClusterOptions = Partial<
+  Pick<ConstructorParameters<typeof Node>[0], "inFlightBytesMax">
+>;
+
 /** A whole cluster in one process, on a clock and a network that a test controls. */
 export class MemoryCluster {
   readonly clock = new ManualClock();
   readonly network = new MemoryNetwork(this.clock);
   readonly nodes: Node[] = [];
+  readonly #options: MemoryClusterOptions;
   readonly #transports: PeerTransport[] = [];
   readonly #syncs: ((error: null) => void)[][] = [];
   /** Nodes whose disk does not finish its syncs. */
   readonly #stalled = new Set<number>();
 
-  static async start(size: number): Promise<MemoryCluster> {
-    const cluster = new MemoryCluster();
+  private constructor(options: MemoryClusterOptions) {
+    this.#options = options;
+  }
+
+  static async start(size: number, options: MemoryClusterOptions = {}): Promise<MemoryCluster> {
+    const cluster = new MemoryCluster(options);
     const ids = Array.from({ length: size }, (_, at) => `n${at + 1}`);
     const members = new Map<string, Address>(
       ids.map((id, at) => [id, { host: "memory", port: 17001 + at }]),
@@ -46,6 +55,7 @@ export class MemoryCluster {
       logger: silentLogger,
     };
     const node = new Node({
+      ...this.#options,
       ...common,
       members,
       log: new MemoryLog({ sync }),
