@@ -35,6 +35,9 @@ export interface FaultPlan {
   readonly heartbeatMs: number;
   readonly waitMs: number;
   /** What becomes of the nodes outside the chosen majority when the faults end there. */
+  /** How often a value is much longer than others, and how long. */
+  readonly fat: number;
+  readonly fatBytesMax: number;
   readonly minority: "healed" | "down" | "faulty";
 }
 
@@ -47,6 +50,7 @@ export const FAULT_KINDS = [
   "partitionHalves",
   "partitionOneWay",
   "partitionLeader",
+  "leaderAsleep",
   "reset",
   "diskError",
   "diskFull",
@@ -59,12 +63,12 @@ export const FAULT_KINDS = [
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
-/** A third of the seeds is calm, a third middling, a third brutal. */
+/** A quarter of the seeds is calm, a quarter middling, half of them brutal. */
 export function drawFaultPlan(random: Random, nodeCount: number | null): FaultPlan {
   const between = (from: number, to: number) => from + random() * (to - from);
   const often = (share: number) => random() < share;
   const pick = <T>(...values: readonly T[]) => values[randomInteger(random, values.length)] as T;
-  const severity = pick(0.15, 0.5, 1);
+  const severity = pick(0.15, 0.5, 1, 1);
   const seldom = (most: number) => often(0.35 + severity * 0.3) ? random() * most * severity : 0;
   const heartbeatMs = pick(50, 50, 20, 30);
   const every = (meanMs: number) =>
@@ -74,7 +78,7 @@ export function drawFaultPlan(random: Random, nodeCount: number | null): FaultPl
     proxyCount: pick(1, 1, 2),
     clientCount: pick(3, 4, 5, 6),
     peers: pick("messages", "transport"),
-    faultsMs: Math.round(between(3_000, 9_000)),
+    faultsMs: Math.round(between(2_000, 7_000)),
     delayMs: pick(0.1, 0.5, 2, 8),
     jitterMs: pick(0.1, 1, 5, 20),
     loss: seldom(0.25),
@@ -91,8 +95,9 @@ export function drawFaultPlan(random: Random, nodeCount: number | null): FaultPl
       partitionHalves: every(2_000),
       partitionOneWay: every(1_500),
       partitionLeader: every(1_200),
+      leaderAsleep: every(1_500),
       reset: every(500),
-      diskError: every(4_000),
+      diskError: every(2_500),
       diskFull: every(5_000),
       slowDisk: every(2_000),
       flip: every(3_000),
@@ -114,6 +119,8 @@ export function drawFaultPlan(random: Random, nodeCount: number | null): FaultPl
     electionMs: pick(150, 150, 100, 300),
     heartbeatMs,
     waitMs: pick(300, 1_000, 5_000),
+    fat: often(0.2) ? random() * 0.1 : 0,
+    fatBytesMax: pick(2_000, 100_000),
     minority: pick("healed", "down", "faulty"),
   };
 }

@@ -112,8 +112,8 @@ export class Nemesis {
         node.disk.armed = "crash";
         return;
       case "diskError":
-        node.disk.armed = "error";
-        return this.#note(node.id, "disk error ahead");
+        node.disk.armed = this.#random() < 0.5 ? "write error" : "sync error";
+        return this.#note(node.id, `${node.disk.armed} ahead`);
       case "diskFull":
         node.disk.isFull = true;
         return this.#note(node.id, "disk full");
@@ -121,6 +121,8 @@ export class Nemesis {
         return this.#slowDown(node);
       case "pause":
         return this.#pause(node);
+      case "leaderAsleep":
+        return this.#putToSleep(this.#leader() ?? node);
       case "flip":
         return this.#flip(node);
       case "clockJump":
@@ -213,11 +215,8 @@ export class Nemesis {
   #partition(kind: FaultKind, node: SimNode): void {
     const side = new Set([node.id]);
     if (kind === "partitionLeader") {
-      const leader = this.#nodes.find((one) => one.report()?.role === "leader");
-      if (leader !== undefined) {
-        side.clear();
-        side.add(leader.id);
-      }
+      side.clear();
+      side.add((this.#leader() ?? node).id);
     } else if (kind === "partitionHalves") {
       for (const host of this.#hosts) if (this.#random() < 0.4) side.add(host);
     }
@@ -233,16 +232,42 @@ export class Nemesis {
         if (direction !== 1) cuts.push([outside, inside]);
       }
     }
-    const { network } = this.#world;
     const way = ["towards", "away from", "around"][direction] ?? "";
-    this.#note("net", `cut ${way}`, [...side].join(), isAmongNodes ? "among nodes" : "for all");
+    const among = isAmongNodes ? "among nodes" : "for all";
+    this.#cut(
+      cuts,
+      `${way} ${[...side].join()} ${among}`,
+      this.#random() * this.#plan.partitionMsMax,
+    );
+  }
+
+  /** It wakes up in the belief that it leads, hears nothing from its peers, and clients ask it. */
+  #putToSleep(node: SimNode): void {
+    if (!node.isUp || node.isPaused) return;
+    const asleepMs = this.#plan.electionMs * (2 + this.#random() * 2);
+    const cuts = this.#nodes.flatMap(({ id }): [string, string][] =>
+      id === node.id ? [] : [[id, node.id], [node.id, id]]
+    );
+    this.#cut(cuts, `around ${node.id}, which sleeps`, asleepMs + this.#random() * 500);
+    node.pause();
+    this.#world.scheduler.after(asleepMs, () => node.resume());
+  }
+
+  #cut(cuts: readonly (readonly [string, string])[], where: string, forMs: number): void {
+    const { network, scheduler } = this.#world;
+    this.#note("net", "cut", where);
     for (const [from, to] of cuts) network.cut(from, to);
     const isLimited = this.#isLimited;
-    this.#later(this.#plan.partitionMsMax, () => {
+    scheduler.after(forMs, () => {
       if (isLimited !== this.#isLimited) return; // all was mended since
-      this.#note("net", `mended ${way}`, [...side].join());
+      this.#note("net", "mended", where);
       for (const [from, to] of cuts) network.mend(from, to);
     });
+  }
+
+  #leader(): SimNode | undefined {
+    const leaders = this.#nodes.filter((node) => node.report()?.role === "leader");
+    return leaders.length === 0 ? undefined : this.#pick(leaders);
   }
 
   #endLater(node: SimNode, mostMs: number, end: () => void): void {

@@ -37,6 +37,8 @@ export class Oracle {
   readonly #committed: Committed[] = [];
   readonly #commitIndexes = new Map<NodeId, number>();
   readonly #states = new Map<number, number>();
+  /** In which term each node led at the end of its last turn; 0: in none. */
+  readonly #leadTerms = new Map<NodeId, number>();
   /** The first thing that was wrong. */
   failure: string | null = null;
 
@@ -135,7 +137,15 @@ export class Oracle {
     const before = this.#commitIndexes.get(id) ?? 0;
     if (report.commitIndex < before) this.fail(`the commit index of ${id} went back`);
     if (report.appliedIndex > report.commitIndex) this.fail(`${id} applied what is not committed`);
+    const ledTerm = this.#leadTerms.get(id) ?? 0;
+    this.#leadTerms.set(id, report.role === "leader" ? report.term : 0);
     if (report.role === "leader") this.#leads(id, report.term);
+    // A leader commits entries of older terms only along with one of its own (§5.4.2).
+    const lastTerm = this.#witness(id).entries[report.commitIndex - 1]?.term;
+    const commits = report.commitIndex > before && report.commitIndex > this.#committed.length;
+    if (commits && report.role === "leader" && ledTerm === report.term && lastTerm !== ledTerm) {
+      this.fail(`leader ${id} of term ${ledTerm} commits ${report.commitIndex}/${lastTerm}`);
+    }
     if (report.commitIndex > before) this.#learnCommitted(id, report.commitIndex, report.term);
   }
 
@@ -143,6 +153,7 @@ export class Oracle {
   restarted(id: NodeId, before: DurableLog, hardState: HardState): void {
     const { entries } = this.#witness(id);
     this.#commitIndexes.delete(id);
+    this.#leadTerms.delete(id);
     const { term, vote } = before.hardState;
     const isKept = hardState.term > term ||
       (hardState.term === term && (vote === null || hardState.vote === vote));

@@ -47,7 +47,8 @@ export class Prober {
       name: this.name,
       history: this.#history,
       patienceMs: PATIENCE_MS,
-      ready: () => this.#goOn(connection),
+      opened: () => this.#goOn(connection),
+      answeredAll: () => this.#goOn(connection),
       answered: (ending) => {
         if (ending === "ok") this.#succeeded++;
       },

@@ -8,6 +8,8 @@ import { HostClock, type SimProcess } from "./sim_process.ts";
 import type { World } from "./world.ts";
 
 const PIPELINE_MAX = 8;
+/** Unanswered requests of one that does not wait for answers. */
+const UNANSWERED_MAX = 12;
 
 export interface SimClientOptions {
   readonly name: string;
@@ -27,6 +29,8 @@ export class SimClient {
   readonly #pipelineMax: number;
   readonly #thinkMsMax: number;
   readonly #patienceMs: number;
+  /** Sends on while it waits for answers. */
+  readonly #isHasty: boolean;
   #target: Address;
   #connection: ClientConnection | null = null;
   #connections = 0;
@@ -44,6 +48,7 @@ export class SimClient {
       : 1 + randomInteger(random, PIPELINE_MAX);
     this.#thinkMsMax = [2, 20, 100][randomInteger(random, 3)] ?? 20;
     this.#patienceMs = [400, 1_500, 6_000][randomInteger(random, 3)] ?? 1_500;
+    this.#isHasty = randomInteger(random, 3) === 0;
     this.#target = this.#pickTarget();
   }
 
@@ -72,11 +77,20 @@ export class SimClient {
 
   #go(): void {
     if (this.#isStopped) return;
-    if (this.#connection === null) return this.#connect();
+    const connection = this.#connection;
+    if (connection === null) return this.#connect();
+    if (this.#isHasty) this.#goOnWith(connection);
+    if (connection.calls.length > UNANSWERED_MAX) return;
     const count = 1 + randomInteger(this.#world.random, this.#pipelineMax);
     const ownKey = `own:${this.name}:${this.#connections}`;
     const requests = Array.from({ length: count }, () => this.#request(ownKey));
-    this.#connection.send(requests);
+    connection.send(requests);
+  }
+
+  #goOnWith(connection: ClientConnection): void {
+    this.#later(() => {
+      if (this.#connection === connection) this.#go();
+    }, 2 * this.#thinkMsMax);
   }
 
   #connect(): void {
@@ -85,7 +99,10 @@ export class SimClient {
       name: this.name,
       history: this.#options.history,
       patienceMs: this.#patienceMs,
-      ready: () => this.#later(() => this.#go(), this.#thinkMsMax),
+      opened: () => this.#later(() => this.#go(), this.#thinkMsMax),
+      answeredAll: () => {
+        if (!this.#isHasty) this.#later(() => this.#go(), this.#thinkMsMax);
+      },
       moved: (address) => {
         this.#target = address;
         if (this.#world.random() < 0.8) this.#connection?.close();
@@ -108,7 +125,9 @@ export class SimClient {
   #request(ownKey: string): string[] {
     const { random } = this.#world;
     const { keys } = this.#options;
-    if (random() < 0.3) return ownRequest(ownKey, random(), () => this.#value());
+    if (random() < (this.#isHasty ? 0.9 : 0.3)) {
+      return ownRequest(ownKey, random(), () => this.#value());
+    }
     const key = keys[randomInteger(random, keys.length)] ?? "r0";
     const chance = random();
     if (key.startsWith("c")) return counterRequest(key, chance);
@@ -121,7 +140,10 @@ export class SimClient {
 
   /** Never the same twice. */
   #value(): string {
-    return `${this.name}.${++this.#serial}`;
+    const value = `${this.name}.${++this.#serial}`;
+    const { random, plan } = this.#world;
+    if (plan.fat === 0 || random() >= plan.fat) return value;
+    return `${value}:${"x".repeat(randomInteger(random, plan.fatBytesMax))}`;
   }
 }
 
@@ -149,8 +171,9 @@ export interface ClientConnectionOptions {
   readonly name: string;
   readonly history: SimHistory;
   readonly patienceMs: number;
-  /** The connection is open, or everything was answered. */
-  readonly ready: () => void;
+  readonly opened: () => void;
+  /** Nothing is unanswered any more. */
+  readonly answeredAll: () => void;
   /** A node says that the leader is elsewhere. */
   readonly moved: (address: Address) => void;
   readonly closed: () => void;
@@ -168,7 +191,6 @@ export class ClientConnection {
   readonly #scanner = new ReplyScanner({ replyBytesMax: 1 << 24 });
   #isClosed = false;
   #isOpen = false;
-  #round = 0;
 
   constructor(
     world: World,
@@ -182,7 +204,7 @@ export class ClientConnection {
     this.#stream = world.network.of(process).connect(target, {
       onOpen: () => {
         this.#isOpen = true;
-        options.ready();
+        options.opened();
       },
       onData: (bytes) => this.#received(bytes),
       onClose: () => this.close(),
@@ -199,12 +221,12 @@ export class ClientConnection {
     const nowMs = this.#world.scheduler.nowMs;
     for (const [command = "", key = "", ...rest] of requests) {
       this.calls.push(history.call(name, key, [command, ...rest], nowMs));
-      this.#world.note(name, command, key, ...rest);
+      this.#world.note(name, command, key, ...rest.map(clip));
     }
     this.#stream.write(latin1Bytes(requests.map(encodeRequest).join("")));
-    const round = ++this.#round;
+    const last = this.calls.at(-1);
     this.#process.clock.after(patienceMs, () => {
-      if (round === this.#round && this.calls.length > 0) this.close();
+      if (last !== undefined && this.calls.includes(last)) this.close();
     });
   }
 
@@ -232,15 +254,19 @@ export class ClientConnection {
     const call = this.calls.shift();
     if (call === undefined) return this.#fail(`got a reply that it did not ask for: ${text}`);
     const ending = history.answered(call, text, this.#world.scheduler.nowMs);
-    this.#world.note(name, "=", call.args[0] ?? "", call.key, text.replaceAll("\r\n", " "));
+    this.#world.note(name, "=", call.args[0] ?? "", call.key, clip(text.replaceAll("\r\n", " ")));
     if (typeof ending === "object") return this.#fail(ending.wrong);
     this.#options.answered?.(ending);
     const [, host, port] = /^-MOVED \d+ (.*):(\d+)\r\n$/.exec(text) ?? [];
     if (host !== undefined) this.#options.moved({ host, port: Number(port) });
-    if (this.calls.length === 0 && !this.#isClosed) this.#options.ready();
+    if (this.calls.length === 0 && !this.#isClosed) this.#options.answeredAll();
   }
 
   #fail(what: string): void {
     this.#world.oracle.fail(`${this.#options.name} ${what}`);
   }
+}
+
+function clip(text: string): string {
+  return text.length <= 60 ? text : `${text.slice(0, 30)}…${text.slice(-20)}`;
 }

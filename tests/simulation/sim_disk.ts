@@ -14,6 +14,9 @@ export class InjectedDiskError extends Error {
   override name = "InjectedDiskError";
 }
 
+/** A crash strikes whatever comes next, an error the next call of its kind. */
+export type ArmedFault = "crash" | "write error" | "sync error";
+
 export interface SimDiskOptions {
   readonly root: string;
   readonly scheduler: Scheduler;
@@ -26,7 +29,7 @@ export interface SimDiskOptions {
 /** The disk of one machine over the lives of its processes. */
 export class SimDisk {
   /** The next call fails or is the last, once. */
-  armed: "error" | "crash" | null = null;
+  armed: ArmedFault | null = null;
   isFull = false;
   /** How much slower than usual. */
   slowness = 1;
@@ -36,6 +39,8 @@ export class SimDisk {
   #process: SimProcess | null = null;
   #disk: FaultDisk;
   #durable: DurableLog;
+  /** A bit was flipped: what was durable before counts as lost to the node, but not as never written. */
+  #isDamaged = false;
 
   constructor(options: SimDiskOptions) {
     this.#options = options;
@@ -45,7 +50,7 @@ export class SimDisk {
 
   /** What would survive a loss of power. */
   get durable(): DurableLog {
-    this.#durable.refresh();
+    if (!this.#isDamaged) this.#durable.refresh();
     return this.#durable;
   }
 
@@ -54,7 +59,7 @@ export class SimDisk {
     this.#process = process;
     const { root, random } = this.#options;
     this.#disk = this.#disk.afterCrash(losesPower ? random : null, { root, ...this.#hooks() });
-    this.#durable = new DurableLog(this.#disk);
+    if (!this.#isDamaged) this.#durable = new DurableLog(this.#disk);
     return this.#disk;
   }
 
@@ -65,8 +70,7 @@ export class SimDisk {
    */
   flip(losesPower: boolean): string | null {
     const { root, random } = this.#options;
-    const frozen = this.#durable;
-    frozen.refresh();
+    this.#durable.refresh();
     this.#disk = this.#disk.afterCrash(losesPower ? random : null, { root, ...this.#hooks() });
     const paths = this.#disk.list("log").map((name) => `log/${name}`)
       .filter((path) => parseSegmentFileName(path.slice(4)) !== null);
@@ -79,6 +83,7 @@ export class SimDisk {
     const at = randomInteger(random, end);
     bytes[at] = (bytes[at] ?? 0) ^ (1 << randomInteger(random, 8));
     this.#disk.plant(path, bytes);
+    this.#isDamaged = true;
     return `${path} byte ${at}`;
   }
 
@@ -113,11 +118,14 @@ export class SimDisk {
       const error = new InjectedDiskError("ENOSPC: no space left on device");
       return { kind: "error", error, ...(kind === "write" ? { bytesWritten } : {}) };
     }
-    if (this.armed === null) return null;
+    const isSync = kind === "sync" || kind === "syncNow" || kind === "syncDirectory";
+    const isMissed = this.armed === "sync error" && !isSync ||
+      this.armed === "write error" && isSync;
+    if (this.armed === null || isMissed) return null;
     const fault = this.armed;
     this.armed = null;
     const part = kind === "write" ? { bytesWritten } : {};
-    if (fault === "error") {
+    if (fault !== "crash") {
       return { kind: "error", error: new InjectedDiskError("EIO: input/output error"), ...part };
     }
     this.#options.onCrash();

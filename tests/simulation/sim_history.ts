@@ -25,7 +25,10 @@ const READS = new Set(["GET", "EXISTS", "STRLEN"]);
  * answers must follow.
  */
 export class SimHistory {
+  /** On keys that clients share. */
   readonly operations: Operation[] = [];
+  /** On keys that belong to one connection, each with its place in the order of sending. */
+  readonly #own = new Map<string, { readonly position: number; readonly operation: Operation }[]>();
   readonly counts = { ok: 0, refused: 0, unknown: 0 };
   #position = 0;
 
@@ -60,14 +63,28 @@ export class SimHistory {
     if (!READS.has(call.args[0] ?? "")) this.#add(call, { kind: "unknown" }, null);
   }
 
+  /** Every key that anything is known of. */
+  get keys(): string[] {
+    return [...new Set(this.operations.map(({ key }) => key)), ...this.#own.keys()];
+  }
+
+  /** Keys that belong to one connection: what was done to each, in the order of sending. */
+  *ownHistories(): Iterable<readonly Operation[]> {
+    for (const own of this.#own.values()) {
+      own.sort((left, right) => left.position - right.position);
+      yield own.map(({ operation }) => operation);
+    }
+  }
+
   #add(call: Call, outcome: Operation["outcome"], completedMs: number | null): void {
     const { client, key } = call;
-    const isPrivate = isPrivateKey(key);
-    // A connection's own keys: time is the order of sending.
-    const invokedMs = isPrivate ? 2 * call.position : call.invokedMs;
-    const endMs = isPrivate && completedMs !== null ? 2 * call.position + 1 : completedMs;
+    const { invokedMs } = call;
     const args = call.expires ? call.args.slice(0, -2) : call.args;
-    this.operations.push({ client, key, args, invokedMs, completedMs: endMs, outcome });
+    const operation = { client, key, args, invokedMs, completedMs, outcome };
+    const own = this.#own.get(key);
+    if (own !== undefined) own.push({ position: call.position, operation });
+    else if (isOwnKey(key)) this.#own.set(key, [{ position: call.position, operation }]);
+    else this.operations.push(operation);
     if (!call.expires) return;
     // What a deadline does is a deletion that nobody sent, at any time.
     this.operations.push({
@@ -81,7 +98,7 @@ export class SimHistory {
   }
 }
 
-export function isPrivateKey(key: string): boolean {
+function isOwnKey(key: string): boolean {
   return key.startsWith("own:");
 }
 

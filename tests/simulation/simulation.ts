@@ -3,6 +3,7 @@ import { checkHistory } from "../linearizability/check_history.ts";
 import { describePlan, drawFaultPlan, type FaultPlan } from "./fault_plan.ts";
 import { Nemesis } from "./nemesis.ts";
 import { Prober } from "./prober.ts";
+import { checkProgramOrder } from "./program_order.ts";
 import { SimClient } from "./sim_client.ts";
 import { SimHistory } from "./sim_history.ts";
 import { SimNode } from "./sim_node.ts";
@@ -186,7 +187,7 @@ class Simulation {
   /** Every key, at every node. */
   async #readAll(majority: readonly SimNode[]): Promise<string | null> {
     const { world } = this;
-    const keys = [...new Set(this.#history.operations.map(({ key }) => key))];
+    const { keys } = this.#history;
     const readers = majority.map(({ id, address }) =>
       new Prober(world, `r${id}`, [address], this.#history, keys)
     );
@@ -200,6 +201,10 @@ class Simulation {
   }
 
   #judge(): string | null {
+    for (const own of this.#history.ownHistories()) {
+      const wrong = checkProgramOrder(own);
+      if (wrong !== null) return wrong;
+    }
     const { operations } = this.#history;
     const { verdict, key, explanation } = checkHistory(operations, { timeoutMs: CHECK_MS_MAX });
     if (verdict === "linearizable") return null;

@@ -1,0 +1,55 @@
+import { type Transition, transitionOf } from "../linearizability/register_model.ts";
+import type { Operation } from "../linearizability/operation.ts";
+
+/** With more possible states than this, so much is unknown that nothing can be said of the rest. */
+const STATES_MAX = 5_000;
+
+type State = string | null;
+
+/**
+ * Judges a key that one connection alone writes: effects and answers must come in the order of
+ * sending. An operation without a known outcome happens at its place in that order, or later (it may
+ * wait in the log of a leader that is cut off), or never.
+ *
+ * @param operations of one key, in the order of sending
+ * @returns what is wrong; `null` when nothing is
+ */
+export function checkProgramOrder(operations: readonly Operation[]): string | null {
+  let states = new Set<State>([null]);
+  const late: Transition[] = [];
+  for (const [at, { key, args, outcome }] of operations.entries()) {
+    const transition = transitionOf(args);
+    if (outcome.kind === "unknown") {
+      late.push(transition);
+      continue;
+    }
+    const possible = afterSome(late, states);
+    if (possible.size > STATES_MAX) return null;
+    const next = new Set<State>();
+    for (const state of possible) {
+      const step = transition(state);
+      if (step.reply === outcome.reply) next.add(step.state);
+    }
+    if (next.size === 0) {
+      const before = operations.slice(Math.max(0, at - 20), at + 1).map(describe);
+      return `on ${key} order is lost:\n  ${before.join("\n  ")}\n` +
+        `but before that it held ${[...states].slice(0, 5).join(" or ")}`;
+    }
+    states = next;
+  }
+  return null;
+}
+
+/** The states that any of these may have led to, one after the other. */
+function afterSome(late: readonly Transition[], states: ReadonlySet<State>): Set<State> {
+  const possible = new Set(states);
+  for (const transition of late) {
+    for (const state of [...possible]) possible.add(transition(state).state);
+    if (possible.size > STATES_MAX) break;
+  }
+  return possible;
+}
+
+function describe({ client, args, outcome }: Operation): string {
+  return `${client}: ${args.join(" ")} → ${outcome.kind === "ok" ? outcome.reply : "unknown"}`;
+}

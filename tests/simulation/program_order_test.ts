@@ -1,0 +1,30 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import type { Operation, PlainReply } from "../linearizability/operation.ts";
+import { checkProgramOrder } from "./program_order.ts";
+
+/** Requests in the order of sending, each with its reply; `undefined`: never answered. */
+function history(...calls: readonly (readonly [string, PlainReply | undefined])[]): Operation[] {
+  return calls.map(([text, reply], at) => ({
+    key: "k",
+    args: text.split(" "),
+    invokedMs: at,
+    completedMs: reply === undefined ? null : at,
+    outcome: reply === undefined ? { kind: "unknown" } : { kind: "ok", reply },
+  }));
+}
+
+Deno.test("order: what was sent first happens first", () => {
+  const good = history(["SET a", "OK"], ["APPEND b", 2], ["GET", "ab"], ["DEL", 1], ["GET", null]);
+  assertEquals(checkProgramOrder(good), null);
+  const swapped = history(["SET a", "OK"], ["SET b", "OK"], ["GET", "a"]);
+  assertStringIncludes(checkProgramOrder(swapped) ?? "", "order is lost");
+});
+
+Deno.test("order: what is unknown happens at its place, or later, or never", () => {
+  const either = [["SET a", "OK"], ["SET b", undefined]] as const;
+  assertEquals(checkProgramOrder(history(...either, ["GET", "a"])), null);
+  assertEquals(checkProgramOrder(history(...either, ["GET", "b"])), null);
+  assertEquals(checkProgramOrder(history(...either, ["SET c", "OK"], ["GET", "b"])), null);
+  const undone = history(...either, ["GET", "b"], ["GET", "a"]);
+  assertStringIncludes(checkProgramOrder(undone) ?? "", "order is lost");
+});
