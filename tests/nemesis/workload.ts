@@ -10,6 +10,10 @@ export interface Request {
 /** How many requests a key gets before another takes its place: long values and histories are slow. */
 const REQUESTS_PER_KEY = 300;
 
+/** A long value, so that logs grow: a full disk shows only when the log needs more of it. */
+const LONG = "-".repeat(4096);
+
+/** The requests on each kind of key; `#` stands for a new value, `##` for a long one. */
 const SHAPES: Readonly<Record<string, readonly (readonly string[])[]>> = {
   register: [
     ["GET"],
@@ -23,7 +27,7 @@ const SHAPES: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ["DEL"],
     ["EXISTS"],
   ],
-  plain: [["GET"], ["GET"], ["SET", "#"]],
+  plain: [["GET"], ["GET"], ["SET", "#"], ["SET", "##"]],
   counter: [["INCR"], ["INCR"], ["INCR"], ["GET"], ["INCRBY", "10"]],
   list: [["APPEND", "#"], ["APPEND", "#"], ["GET"]],
   flag: [["SET", "#", "NX"], ["SET", "#", "NX"], ["GET"], ["DEL"]],
@@ -68,7 +72,7 @@ export class Workload {
     const args = shapes[randomInteger(this.#random, shapes.length)] ?? ["GET"];
     const key = this.#keyOf(family);
     family.requests++;
-    return { key, args: args.map((arg) => arg === "#" ? this.#newValue() : arg) };
+    return { key, args: args.map((arg) => this.#filledIn(arg)) };
   }
 
   /** A read of a key that is in use now. */
@@ -88,8 +92,9 @@ export class Workload {
     return key;
   }
 
-  #newValue(): string {
-    return `${this.#prefix}${++this.#values}.`;
+  #filledIn(arg: string): string {
+    if (!arg.startsWith("#")) return arg;
+    return `${arg === "##" ? LONG : ""}${this.#prefix}${++this.#values}.`;
   }
 }
 
