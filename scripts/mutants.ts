@@ -11,7 +11,12 @@ import { survivorsOf, verdictTable } from "../tests/mutants/verdict_table.ts";
 
 const flags = {
   only: text("NAME", { help: "Mutants whose name contains this", fallback: "" }),
-  seeds: integer("N", { help: "Seeds of the simulation", fallback: 40, min: 1, max: 100_000 }),
+  seeds: integer("N", {
+    help: "Seeds of the simulation, at most, for each mutant of the core",
+    fallback: 300,
+    min: 1,
+    max: 100_000,
+  }),
 };
 
 async function main(): Promise<void> {

@@ -4,7 +4,7 @@ import type { Workspace } from "./workspace.ts";
 /** So much more time than without a bug, before a run counts as hung. */
 const PATIENCE = 6;
 const SECONDS_MIN = 20;
-const FIRST_SECONDS_MAX = 180;
+const FIRST_SECONDS_MAX = 600;
 
 /** A way to notice a bug: a test file, or the simulation. */
 export interface Killer {
@@ -22,8 +22,8 @@ export function testFile(path: string): Killer {
 
 /** The first seeds, always the same, so that a verdict does not depend on luck. */
 export function simulation(seedCount: number): Killer {
-  const flags = ["--seed", "1", "--seeds", String(seedCount)];
-  const args = ["run", "--no-check", "--quiet", "--allow-all", LIMITS, "scripts/sim.ts", ...flags];
+  const script = "tests/mutants/simulate_until_failure.ts";
+  const args = ["run", "--no-check", "--quiet", "--allow-env", LIMITS, script, String(seedCount)];
   return { name: "simulation", args };
 }
 
@@ -46,11 +46,12 @@ export class Killers {
   }
 }
 
-/** The line of a failed run's output that tells best what was noticed. */
+/** What a failed run's output tells of what was noticed: a seed, or the name of a test. */
 export function reasonOf({ ending, output }: RunResult): string {
   if (ending === "hung") return "hangs";
-  const lines = output.split("\n").map((line) => line.trim());
-  const told = lines.find((line) => /^(caused by: |error: )/i.test(line)) ??
-    lines.find((line) => /error|failed/i.test(line)) ?? "";
-  return told.replace(/^error: /, "").slice(0, 120);
+  const lines = output.split("\n");
+  const told = lines.find((line) => /^seed \d+: /.test(line)) ??
+    lines.find((line) => line.includes(" => ./"))?.replace(/ => .*/, "") ??
+    lines.find((line) => /error/i.test(line)) ?? "";
+  return told.slice(0, 120);
 }

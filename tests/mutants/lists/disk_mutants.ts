@@ -129,9 +129,9 @@ export const diskMutants: readonly Mutant[] = [
   {
     name: "cut-tail-comes-back",
     bug: "a conflicting tail is cut off in memory and is there again after a restart",
-    file: "src/node/log/segment.ts",
-    find: "this.#count = at + 1;",
-    replace: "this.#count = Math.max(this.#count, at + 1);",
+    file: "src/node/log/log_index.ts",
+    find: "this.#lastIndex = index;",
+    replace: "this.#lastIndex = Math.max(this.#lastIndex, index);",
     killers: [STORE, CRASH],
   },
   {
@@ -158,8 +158,6 @@ export const diskMutants: readonly Mutant[] = [
     find: "if (sequence !== this.#sequence + 1) {",
     replace: "if (sequence <= this.#sequence) {",
     killers: [DAMAGE],
-    harmless:
-      "the segment after it tells the length of the one before, and that is compared as well",
   },
   {
     name: "short-write-taken-for-whole",

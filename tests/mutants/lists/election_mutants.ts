@@ -55,14 +55,6 @@ export const electionMutants: readonly Mutant[] = [
     simulation: true,
   },
   {
-    name: "own-vote-counted-too-early",
-    bug: "a candidate counts its own vote before it is durable, and leads in a term it may forget",
-    file: "src/raft/election.ts",
-    find: "core.votes.has(core.id) || !core.isHardStateDurable()) return;",
-    replace: "core.votes.has(core.id)) return;",
-    killers: [PAPER, CHAOS],
-  },
-  {
     name: "minority-elects",
     bug: "half of the members count as a majority",
     file: "src/raft/quorum.ts",

@@ -100,7 +100,7 @@ export const logMutants: readonly Mutant[] = [
     file: "src/raft/step_follower.ts",
     find: "last.to === to && last.term === term) {",
     replace: "last.to === to) {",
-    killers: [CHAOS],
+    killers: [PAPER],
   },
   {
     name: "not-durable-read-from-disk",

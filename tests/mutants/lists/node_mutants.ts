@@ -1,6 +1,7 @@
 import type { Mutant } from "../mutant.ts";
 
 const CLUSTER = "src/node/node_test.ts";
+const READS = "src/node/read_queue_test.ts";
 
 /** The driver: how requests become entries, and entries replies. */
 export const nodeMutants: readonly Mutant[] = [
@@ -72,7 +73,7 @@ export const nodeMutants: readonly Mutant[] = [
     file: "src/node/read_queue.ts",
     find: "batch.afterProposal < proposalSequence",
     replace: "batch.afterProposal <= proposalSequence",
-    killers: [CLUSTER],
+    killers: [READS, CLUSTER],
     simulation: true,
   },
   {
@@ -81,7 +82,7 @@ export const nodeMutants: readonly Mutant[] = [
     file: "src/node/read_queue.ts",
     find: "batch.index !== null && batch.index <= appliedIndex",
     replace: "batch.index !== null && appliedIndex > 0",
-    killers: [CLUSTER],
+    killers: [READS, CLUSTER],
     simulation: true,
   },
   {
@@ -90,7 +91,7 @@ export const nodeMutants: readonly Mutant[] = [
     file: "src/node/read_queue.ts",
     find: "if (batch.readId <= readId && batch.index === null) {",
     replace: "if (batch.readId <= readId + 1_000 && batch.index === null) {",
-    killers: [CLUSTER],
+    killers: [READS, CLUSTER],
     simulation: true,
   },
   {
@@ -141,8 +142,8 @@ export const nodeMutants: readonly Mutant[] = [
     bug:
       "a spurious no-leader answer in a healthy cluster: the lost answer to one question is waited for",
     file: "src/node/node.ts",
-    find: "nowMs - this.#askedMs > 2 * heartbeatMs",
-    replace: "nowMs - this.#askedMs > 2e9 * heartbeatMs",
+    find: "this.#reads.unconfirmedCount > 0 && nowMs",
+    replace: "this.#reads.unconfirmedCount > 1e9 && nowMs",
     killers: [CLUSTER],
   },
 ];

@@ -53,7 +53,7 @@ export const peerMutants: readonly Mutant[] = [
     file: "src/node/peers/peer_link.ts",
     find: "this.#stream.pendingBytes() > PENDING_BYTES_MAX",
     replace: "this.#stream.pendingBytes() > PENDING_BYTES_MAX * 1e9",
-    killers: [TRANSPORT],
+    killers: ["src/node/peers/peer_link_test.ts"],
   },
   {
     name: "foreign-write-replicated",

@@ -61,14 +61,6 @@ export const proxyMutants: readonly Mutant[] = [
     killers: [ROUTER, FAULTS],
   },
   {
-    name: "new-request-before-the-repeated",
-    bug: "program order: a new request is sent before the one that has to be repeated",
-    file: "src/proxy/router.ts",
-    find: `if (!client.mayPipeline) return "later";`,
-    replace: `if (!client.mayPipeline && client.isClosed) return "later";`,
-    killers: [ROUTER, FAULTS],
-  },
-  {
     name: "write-without-a-fence",
     bug: "program order: a write follows its client's reads on a connection that is not fenced",
     file: "src/proxy/router.ts",

@@ -51,7 +51,7 @@ export const readMutants: readonly Mutant[] = [
     file: "src/raft/forwarded_reads.ts",
     find: "randomInteger(random, 2 ** 32) * 2 ** 20",
     replace: "randomInteger(random, 1)",
-    killers: [CHAOS],
+    killers: [PAPER],
   },
   {
     name: "read-outlives-its-leader",
