@@ -27,8 +27,8 @@
  *
  * A read is linearizable once the index that `reads` gives for it is applied. One in `refusedReads`
  * will get none and may be asked for again, but not before the next tick; no read waits longer than
- * about `electionTicks` for either, except at a leader that cannot commit the first entry of its
- * term.
+ * about ten times `electionTicks` for either, except at a leader that cannot commit the first entry
+ * of its term. A message may be lost: whoever wants to know sooner asks again under another id.
  *
  * The same inputs give the same outputs. A message can never make a call throw; what throws is an
  * `AssertionFailure`, a bug in the core or in its driver.

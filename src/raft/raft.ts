@@ -18,6 +18,13 @@ import { addRead, stepLeader } from "./step_leader.ts";
 import type { HardState, Message, NodeId, Ready } from "./types.ts";
 
 /**
+ * How many election timeouts a leader may take to answer a read. On a slow or lossy network heartbeats
+ * can be frequent enough for a leader to stay while no question is answered within one timeout; the
+ * driver asks again meanwhile, and the first answer, however late, is as good as the last.
+ */
+const FORWARDED_READ_ELECTIONS = 10;
+
+/**
  * One member's part in the consensus: a state machine without clock, disk or network. The contract
  * stands at the head of `mod.ts`, that of `Ready` at its type.
  */
@@ -37,7 +44,7 @@ export class Raft<T> {
     const core = this.#core;
     core.ticks++;
     if (core.role === "leader") return tickLeader(core);
-    const patience = core.options.electionTicks;
+    const patience = FORWARDED_READ_ELECTIONS * core.options.electionTicks;
     for (const readId of core.forwarded.giveUp(core.ticks - patience)) {
       core.refusedReads.push(readId);
     }

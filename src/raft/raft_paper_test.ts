@@ -262,6 +262,20 @@ Deno.test("thesis 6.4: an answer counts only in the term, and in the life, in wh
   assertEquals(node.reads.at(-1), { readId: 3, index: 2 });
 });
 
+Deno.test("thesis 6.4: an answer counts however late, while the leader is heard of", () => {
+  const node = new LoneNode({ terms: [1, 1] });
+  node.step({ ...heartbeat, term: 1 });
+  node.node.raft.readIndex(1);
+  const [request] = node.settle();
+  assert(request?.type === "readIndex");
+  for (let beat = 0; beat < 10; beat++) {
+    node.tick(5);
+    node.step({ ...heartbeat, term: 1 });
+  }
+  node.step({ type: "readIndexReply", term: 1, readId: request.readId, index: 2 });
+  assertEquals(node.reads, [{ readId: 1, index: 2 }]);
+});
+
 Deno.test("thesis 6.4: a read is confirmed by answers to what was sent after it came, no others", () => {
   const node = new LoneNode({ terms: [1] });
   node.lead();
