@@ -29,8 +29,14 @@ export class ObservedMachine extends StateMachine {
     this.#events = events;
   }
 
+  /** Everything up to this entry is executed, or being executed; no-ops at the end do not count. */
+  get index(): number {
+    return this.#index;
+  }
+
   override advanceTime(timeMs: number): void {
     this.finish();
+    const before = this.timeMs;
     const log = this.#events.log();
     let next = log[this.#index];
     while (next !== undefined && next.data === null) next = log[++this.#index];
@@ -43,6 +49,7 @@ export class ObservedMachine extends StateMachine {
     this.#events.applying(this.#index);
     this.#hash = hashText(this.#hash, `@${timeMs}`);
     super.advanceTime(timeMs);
+    if (this.timeMs < before) this.#events.fail(`the time goes back from ${before}`);
   }
 
   override execute(

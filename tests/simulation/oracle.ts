@@ -35,6 +35,10 @@ export class Oracle {
   /** Of each entry ever written, by index and term: a hash of it and the term before it. */
   readonly #written = new Map<string, number>();
   readonly #committed: Committed[] = [];
+  /** The last committed entry that changes anything. */
+  #lastCommand = 0;
+  /** What each node's log has called durable. */
+  readonly #promised = new Map<NodeId, HardState>();
   readonly #commitIndexes = new Map<NodeId, number>();
   readonly #states = new Map<number, number>();
   /** In which term each node led at the end of its last turn; 0: in none. */
@@ -110,12 +114,25 @@ export class Oracle {
       (durable.hardState.term === hardState.term &&
         (hardState.vote === null || hardState.vote === durable.hardState.vote));
     if (!isKept) this.fail(`${id} takes term ${hardState?.term} for durable, and it is not`);
+    if (hardState !== null) this.#promised.set(id, hardState);
     for (const { index, term } of entries) {
       const isReplaced = log[index - 1]?.term !== term;
       if (!isReplaced && durable.termAt(index) !== term) {
         this.fail(`${id} takes entry ${index}/${term} for durable, and it is not`);
       }
     }
+  }
+
+  /**
+   * A read comes in at a node: it must see all that was committed anywhere by now.
+   *
+   * @returns to be called with the node's state when it is answered from it
+   */
+  asked(id: NodeId): (index: number) => void {
+    const needed = this.#lastCommand;
+    return (index) => {
+      if (index < needed) this.fail(`${id} reads at entry ${index} and misses entry ${needed}`);
+    };
   }
 
   /** The node is about to execute this entry: it is committed, and may be acknowledged. */
@@ -154,10 +171,11 @@ export class Oracle {
     const { entries } = this.#witness(id);
     this.#commitIndexes.delete(id);
     this.#leadTerms.delete(id);
-    const { term, vote } = before.hardState;
-    const isKept = hardState.term > term ||
-      (hardState.term === term && (vote === null || hardState.vote === vote));
-    if (!isKept) this.fail(`${id} forgot term ${term} and its vote for ${vote}`);
+    for (const { term, vote } of [before.hardState, this.#promised.get(id) ?? before.hardState]) {
+      const isKept = hardState.term > term ||
+        (hardState.term === term && (vote === null || hardState.vote === vote));
+      if (!isKept) this.fail(`${id} forgot term ${term} and its vote for ${vote}`);
+    }
     let previousTerm = 0;
     for (const entry of entries) {
       const key = `${entry.index}/${entry.term}`;
@@ -201,6 +219,7 @@ export class Oracle {
       const known = this.#committed[index - 1];
       if (known === undefined) {
         this.#committed.push({ term, byTerm });
+        if (entries[index - 1]?.data !== null) this.#lastCommand = index;
         isNew = true;
       } else if (known.term !== term) {
         this.fail(`${id} commits ${index}/${term}, but ${index}/${known.term} was committed`);

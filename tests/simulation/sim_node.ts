@@ -5,7 +5,7 @@ import { openDataDirectory } from "../../src/node/data_directory.ts";
 import type { Disk } from "../../src/node/disk.ts";
 import type { Batch, LogEntry } from "../../src/node/entry.ts";
 import type { Address } from "../../src/node/network.ts";
-import { Node, type Peers } from "../../src/node/node.ts";
+import type { Node, Peers } from "../../src/node/node.ts";
 import { PeerTransport } from "../../src/node/peers/peer_transport.ts";
 import type { StateReport } from "../../src/node/state_report.ts";
 import type { Message, NodeId } from "../../src/raft/types.ts";
@@ -16,6 +16,7 @@ import type { DurableLog } from "./durable_log.ts";
 import { MessagePeers } from "./message_network.ts";
 import { ObservedLog } from "./observed_log.ts";
 import { ObservedMachine } from "./observed_machine.ts";
+import { ObservedNode } from "./observed_node.ts";
 import type { Witness } from "./oracle.ts";
 import { InjectedDiskError, SimDisk } from "./sim_disk.ts";
 import { HostClock, type SimProcess } from "./sim_process.ts";
@@ -220,8 +221,8 @@ export class SimNode implements Witness {
   }
 
   #makeNode(process: SimProcess, log: ObservedLog, machine: ObservedMachine): Node {
-    const { plan, random } = this.#world;
-    return new Node({
+    const { oracle, plan, random } = this.#world;
+    return new ObservedNode({
       id: this.id,
       members: new Map(this.#ids.map((id) => [id, { host: id, port: RAFT_PORT }])),
       clientAddress: this.address,
@@ -233,6 +234,11 @@ export class SimNode implements Witness {
       electionMs: plan.electionMs,
       heartbeatMs: plan.heartbeatMs,
       waitMs: plan.waitMs,
+    }, {
+      asked: () => {
+        const answered = oracle.asked(this.id);
+        return () => answered(machine.index);
+      },
     });
   }
 
