@@ -3,6 +3,7 @@ import { encodeReply, type Protocol } from "../resp/encode.ts";
 import { RequestDecoder } from "../resp/request_decoder.ts";
 import { ErrorReply, type PushReply } from "../resp/reply.ts";
 import type { Cancel, Clock } from "../node/clock.ts";
+import { readFairly } from "./fair_reading.ts";
 import type { ClientLimits } from "./limits.ts";
 import { PendingReply } from "./pending_reply.ts";
 import { ReplyOutput } from "./reply_output.ts";
@@ -78,7 +79,11 @@ export class Connection {
     this.lastRequestMs = nowMs;
     this.#decoder = new RequestDecoder(owner.limits);
     this.#output = new ReplyOutput(socket);
-    socket.on("data", (chunk: Uint8Array) => this.#received(chunk));
+    readFairly(
+      socket,
+      (chunk) => this.#received(chunk),
+      () => !this.#isPaused && !this.#isEnding && !this.#isClosed,
+    );
     socket.on("drain", () => this.#drained());
     socket.on("end", () => this.closeAfterReplies()); // its last requests still get their answers
     socket.on("error", () => {}); // "close" follows and tells all that matters

@@ -1,5 +1,6 @@
 import net from "node:net";
 import type { Listener, Network, Stream, StreamHandlers } from "../../node/network.ts";
+import { readFairly } from "../../server/fair_reading.ts";
 import { cannotListen, messageOf } from "../../base/errors.ts";
 
 /** TCP by `node:net`, which is faster here than `Deno.listen` and `Deno.connect`. */
@@ -52,7 +53,7 @@ class TcpStream implements Stream {
   }
 
   handle(handlers: StreamHandlers): void {
-    this.#socket.on("data", (chunk: Uint8Array) => {
+    readFairly(this.#socket, (chunk) => {
       if (!this.#ended) handlers.onData(chunk);
     });
     this.#socket.once("close", () => {
