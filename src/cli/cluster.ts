@@ -63,7 +63,7 @@ class LocalCluster {
   readonly #options: LocalClusterOptions;
   readonly #members: readonly Member[];
   readonly #children = new Map<string, ChildProcess>();
-  readonly #observers: NodeObserver[] = [];
+  readonly #observers = new Map<string, NodeObserver>();
   readonly #view = new ClusterView(
     (line) => this.#tell(line),
     () => performance.now(),
@@ -86,7 +86,7 @@ class LocalCluster {
     const { nodes, dir, port } = this.#options;
     makeDirectory(`${dir}/logs`);
     await untilPortsFree(HOST, this.#members.flatMap(({ ports }) => ports));
-    console.log(`Starting ${nodes} nodes and a proxy…`);
+    console.log(`Starting ${nodes} ${nodes === 1 ? "node" : "nodes"} and a proxy…`);
     const failed = new Promise<never>((_resolve, reject) => this.#failed = reject);
     const timer = setTimeout(
       () => this.#failed(new UserError(`Cannot start: not serving after ${START_SECONDS_MAX} s`)),
@@ -95,7 +95,7 @@ class LocalCluster {
     for (const member of this.#members) this.#spawn(member);
     for (const { name, port, directory } of this.#members) {
       if (directory === null) continue;
-      this.#observers.push(new NodeObserver(name, { host: HOST, port }, this.#view));
+      this.#observers.set(name, new NodeObserver(name, { host: HOST, port }, this.#view));
     }
     let isOver = false;
     const serving = this.#view.whenServing(nodes)
@@ -117,7 +117,7 @@ class LocalCluster {
 
   async stop(): Promise<void> {
     this.#isStopping = true;
-    for (const observer of this.#observers) observer.stop();
+    for (const observer of this.#observers.values()) observer.stop();
     for (const child of this.#children.values()) child.stop();
     await Promise.all([...this.#children.values()].map(({ exited }) => exited));
     if (this.#isStarted) console.log("Stopped. The same command starts the same cluster again.");
@@ -137,6 +137,8 @@ class LocalCluster {
 
   #died(member: Member, what: string, lastLine: string): void {
     if (this.#isStopping) return;
+    this.#observers.get(member.name)?.died();
+    this.#view.died(member.name);
     const reason = lastLine.replace(/^regent: /, "");
     if (!this.#isStarted) return this.#failed(new UserError(`Cannot start: ${what}: ${reason}`));
     this.#tell(what + (what.includes("killed") || reason === "" ? "" : `: ${reason}`));

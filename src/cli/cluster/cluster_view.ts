@@ -56,6 +56,10 @@ export class ClusterView implements ObserverEvents {
     for (const check of this.#leaderChanged) check();
   }
 
+  died(id: string): void {
+    this.#states.delete(id);
+  }
+
   fellSilent(id: string): void {
     this.#states.delete(id);
     this.#tell(`${id} does not answer`);

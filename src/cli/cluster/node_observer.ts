@@ -29,7 +29,8 @@ export class NodeObserver {
   #client: RespClient | null = null;
   #isStopped = false;
   #isSilent = true;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #retryTimer: ReturnType<typeof setTimeout> | undefined;
+  #silenceTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(id: string, address: Address, events: ObserverEvents) {
     this.#id = id;
@@ -40,8 +41,16 @@ export class NodeObserver {
 
   stop(): void {
     this.#isStopped = true;
-    clearTimeout(this.#timer);
+    clearTimeout(this.#retryTimer);
+    clearTimeout(this.#silenceTimer);
     this.#client?.close();
+  }
+
+  /** Its process has died, so that its silence is no news; it may still come back. */
+  died(): void {
+    clearTimeout(this.#silenceTimer);
+    this.#isSilent = true;
+    this.#client?.close(); // what it may still have said is no sign of life
   }
 
   async #connect(): Promise<void> {
@@ -56,8 +65,8 @@ export class NodeObserver {
     } catch (error) {
       if (!(error instanceof ConnectionLost)) throw error;
     }
-    this.#silent();
-    if (!this.#isStopped) this.#timer = setTimeout(() => this.#connect(), RETRY_MS);
+    // The end of a connection is not told: it is made anew, or its process has died and others say so.
+    if (!this.#isStopped) this.#retryTimer = setTimeout(() => this.#connect(), RETRY_MS);
   }
 
   #pushed(push: PushReply): void {
@@ -76,12 +85,11 @@ export class NodeObserver {
   }
 
   #expectWord(): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#silent(), SILENCE_MS);
+    clearTimeout(this.#silenceTimer);
+    this.#silenceTimer = setTimeout(() => this.#silent(), SILENCE_MS);
   }
 
   #silent(): void {
-    clearTimeout(this.#timer);
     if (this.#isSilent || this.#isStopped) return;
     this.#isSilent = true;
     this.#events.fellSilent(this.#id);

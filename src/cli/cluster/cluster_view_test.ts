@@ -1,0 +1,52 @@
+import { assertEquals } from "@std/assert";
+import { ClusterView } from "./cluster_view.ts";
+
+interface Scene {
+  readonly view: ClusterView;
+  readonly lines: string[];
+  nowMs: number;
+}
+
+function scene(): Scene {
+  const lines: string[] = [];
+  const view = new ClusterView((line) => lines.push(line), () => stage.nowMs);
+  const stage: Scene = { view, lines, nowMs: 0 };
+  return stage;
+}
+
+const state = (role: string, term: number, leaderId: string) => ({
+  role,
+  term,
+  leaderId,
+  isServing: true,
+});
+
+Deno.test("the first leader is no news, a successor is one line with the gap", async () => {
+  const stage = scene();
+  const { view, lines } = stage;
+  const serving = view.whenServing(2);
+  view.said("n1", state("leader", 1, "n1"));
+  view.said("n2", state("follower", 1, "n1"));
+  await serving;
+  assertEquals([view.leaderId, view.term, view.roleOf("n2")], ["n1", 1, "follower"]);
+  assertEquals(lines, ["n2 answers, as follower of term 1"]);
+  view.died("n1");
+  assertEquals(view.roleOf("n1"), "-");
+  stage.nowMs = 310;
+  view.said("n2", state("leader", 2, "n2"));
+  assertEquals(lines.slice(1), ["n2 leads in term 2, 0.31 s after n1 was last heard"]);
+});
+
+Deno.test("silence, return and the end of a leadership are one line each", () => {
+  const { view, lines } = scene();
+  view.said("n1", state("leader", 1, "n1"));
+  view.fellSilent("n1");
+  view.said("n1", state("leader", 1, "n1"));
+  view.said("n1", state("follower", 2, "n2"));
+  view.said("n1", state("follower", 2, "n2"));
+  assertEquals(lines, [
+    "n1 does not answer",
+    "n1 answers, as leader of term 1",
+    "n1 leads no longer, it follows in term 2",
+  ]);
+});
