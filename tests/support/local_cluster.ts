@@ -14,6 +14,8 @@ export interface LocalClusterOptions {
   /** @default a temporary directory, removed at the end */
   readonly dir?: string;
   readonly nodeFlags?: readonly string[];
+  /** Of one node, by its name, beside those of all. */
+  readonly flagsOf?: Readonly<Record<string, readonly string[]>>;
   readonly proxyFlags?: readonly string[];
   /**
    * Puts something between a node's Raft port and its peers.
@@ -56,7 +58,7 @@ export class LocalCluster {
 
   /** Starts the processes and waits until they serve. */
   static async start(options: LocalClusterOptions = {}): Promise<LocalCluster> {
-    const { nodes = 3, proxies = 1, dir, nodeFlags = [], proxyFlags = [] } = options;
+    const { nodes = 3, proxies = 1, dir, nodeFlags = [], proxyFlags = [], flagsOf = {} } = options;
     const { raftRelay = (_, port) => port } = options;
     const cluster = new LocalCluster(dir ?? Deno.makeTempDirSync(), dir === undefined);
     const ports = freePorts(2 * nodes + proxies);
@@ -71,6 +73,7 @@ export class LocalCluster {
       const args = [
         ...["node", "--id", name, "--port", String(ports[at]), "--raft-port", String(raftPort(at))],
         ...["--dir", nodeDir, "--peers", peers.join(","), ...nodeFlags],
+        ...(flagsOf[name] ?? []),
       ];
       cluster.nodes.push(startMember(name, ports[at] ?? 0, args, nodeDir));
     }

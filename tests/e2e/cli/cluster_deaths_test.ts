@@ -1,0 +1,107 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import { ask, roleOf } from "../../support/local_cluster.ts";
+import {
+  type ShownCluster,
+  untilAllDead,
+  withClusterCommand,
+} from "../../support/cluster_command.ts";
+import { runRegent } from "../../support/regent_process.ts";
+import { replyText } from "../../support/reply_text.ts";
+import { withCommand } from "../../support/running_command.ts";
+import { withTemporaryDirectory } from "../../support/temporary_directory.ts";
+import { until } from "../../support/until.ts";
+
+const CLOCK = "[0-9]{2}:[0-9]{2}:[0-9]{2}";
+
+Deno.test("regent cluster tells of deaths and elections", async (t) => {
+  await withTemporaryDirectory(async (dir) => {
+    await withClusterCommand({ dir }, async (cluster) => {
+      await t.step(
+        "the leader killed: one line for its death, one for its successor",
+        () => leaderKilled(cluster),
+      );
+      await t.step("it is brought back by the command that was shown", () => broughtBack(cluster));
+      await t.step("the proxy killed: one line", () => proxyKilled(cluster));
+      await t.step(
+        "a node that is stopped: one line, and it cannot hold up the end",
+        () => stopped(cluster),
+      );
+    });
+  });
+});
+
+Deno.test("regent cluster --restart starts the dead again", async () => {
+  await withTemporaryDirectory(async (dir) => {
+    await withClusterCommand(
+      { dir, flags: ["--restart"] },
+      async ({ command, rows, port, leader }) => {
+        assertEquals(replyText(await ask({ port }, ["SET", "k", "v"])), "OK");
+        const follower = rows.find(({ role }) => role === "follower") ?? leader;
+        const proxy = rows.find(({ name }) => name === "proxy") ?? leader;
+        for (const dead of [leader, follower, proxy]) {
+          Deno.kill(dead.processId, "SIGKILL");
+          await command.line(new RegExp(`^${CLOCK}  ${dead.name} is started again$`));
+          if (dead !== proxy) {
+            await command.line(new RegExp(`^${CLOCK}  ${dead.name} answers, as [a-z]+ of term`));
+          }
+          await until("it serves", async () => await ask({ port }, ["GET", "k"], 5_000) === "v");
+        }
+        assertEquals(command.linesLike(/ died, killed by SIGKILL$/).length, 3);
+        command.signal("SIGTERM");
+        assertEquals(await command.ended(), 0);
+        await untilAllDead(rows);
+      },
+    );
+  });
+});
+
+async function leaderKilled({ command, leader, port }: ShownCluster): Promise<void> {
+  assertEquals(replyText(await ask({ port }, ["SET", "k", "v"])), "OK");
+  Deno.kill(leader.processId, "SIGKILL");
+  const election = await command.line(new RegExp(`^${CLOCK}  n[123] leads in term`));
+  assertMatch(
+    election,
+    new RegExp(
+      `^${CLOCK}  n[123] leads in term [2-9], [0-9]+\\.[0-9]{2} s after ${leader.name} was last heard$`,
+    ),
+  );
+  const { name, processId } = leader;
+  const death = await command.line(/ died/);
+  assertMatch(
+    death,
+    new RegExp(`^${CLOCK}  ${name} \\(pid ${processId}\\) died, killed by SIGKILL$`),
+  );
+  assertEquals(await ask({ port }, ["GET", "k"], 5_000), "v");
+  assertEquals(command.linesLike(new RegExp(`^${CLOCK}  ${name} `)), [death]);
+}
+
+async function broughtBack({ command, leader, port }: ShownCluster): Promise<void> {
+  const line = await command.line(/brings it back$/);
+  const words = /( node --id .*) {8}brings it back$/.exec(line)?.[1]?.trim().split(" ") ?? [];
+  await withCommand(words, async () => {
+    const answers = await command.line(new RegExp(`^${CLOCK}  ${leader.name} answers, as `));
+    assertMatch(answers, / answers, as (follower|candidate) of term [0-9]+$/);
+    await until("it follows", async () => (await roleOf(leader))?.leaderId !== "");
+    const { code, stdout } = await runRegent(["status", "--nodes", `127.0.0.1:${port}`]);
+    assertEquals([code, stdout.match(/ yes$/gm)?.length], [0, 3]);
+    assertEquals(await ask(leader, ["GET", "k"], 5_000), "v");
+    assertEquals(command.linesLike(/ does not answer$/), []);
+  });
+  await command.line(new RegExp(`^${CLOCK}  ${leader.name} does not answer$`));
+}
+
+async function proxyKilled({ command, rows }: ShownCluster): Promise<void> {
+  const proxy = rows.find(({ name }) => name === "proxy");
+  Deno.kill(proxy?.processId ?? 0, "SIGKILL");
+  await command.line(new RegExp(`^${CLOCK}  proxy \\(pid [0-9]+\\) died, killed by SIGKILL$`));
+}
+
+async function stopped({ command, rows, leader }: ShownCluster): Promise<void> {
+  const node = rows.find(({ name, role }) => role === "follower" && name !== leader.name) ?? leader;
+  Deno.kill(node.processId, "SIGSTOP");
+  await command.line(new RegExp(`^${CLOCK}  ${node.name} does not answer$`));
+  command.signal("SIGTERM");
+  assertEquals(await command.ended(), 0);
+  assertEquals(command.stderr, "");
+  await untilAllDead(rows);
+}
