@@ -3,7 +3,7 @@ import { encodeReply, type Protocol } from "../resp/encode.ts";
 import { RequestDecoder } from "../resp/request_decoder.ts";
 import { ErrorReply, type PushReply } from "../resp/reply.ts";
 import type { Cancel, Clock } from "../node/clock.ts";
-import { readFairly } from "./fair_reading.ts";
+import { type FairReading, readFairly } from "./fair_reading.ts";
 import type { ClientLimits } from "./limits.ts";
 import { PendingReply } from "./pending_reply.ts";
 import { ReplyOutput } from "./reply_output.ts";
@@ -12,6 +12,7 @@ import { ReplyOutput } from "./reply_output.ts";
 export interface ConnectionOwner {
   readonly limits: ClientLimits;
   readonly clock: Clock;
+  readonly fairness: FairReading;
   /** A whole request arrived: `reply` is to be settled, now or later. */
   request(connection: Connection, args: string[], reply: PendingReply): void;
   /** Something is ready to be sent; `flush` is wanted at the end of the turn. */
@@ -83,6 +84,7 @@ export class Connection {
       socket,
       (chunk) => this.#received(chunk),
       () => !this.#isPaused && !this.#isEnding && !this.#isClosed,
+      owner.fairness,
     );
     socket.on("drain", () => this.#drained());
     socket.on("end", () => this.closeAfterReplies()); // its last requests still get their answers

@@ -61,21 +61,23 @@ export class FairReading {
 }
 
 /** All sockets of a process share one event loop. */
-const ofThisProcess = new FairReading((run) => setTimeout(run, 0));
+export const fairReading: FairReading = new FairReading((run) => setTimeout(run, 0));
 
 /**
  * Hands over what a socket receives, as `socket.on("data")` does, and lets the other sockets have
  * their turn.
  *
  * @param isWanted false while the owner itself has paused the socket
+ * @param fairness among which sockets; all of the process by default
  */
 export function readFairly(
   socket: net.Socket,
   received: (chunk: Uint8Array) => void,
   isWanted: () => boolean = () => true,
+  fairness: FairReading = fairReading,
 ): void {
   socket.on("data", (chunk: Uint8Array) => {
     received(chunk);
-    ofThisProcess.received(chunk.length, socket, isWanted);
+    fairness.received(chunk.length, socket, isWanted);
   });
 }

@@ -6,6 +6,7 @@ import { ErrorReply } from "../resp/reply.ts";
 import type { Clock } from "../node/clock.ts";
 import type { Address } from "../node/network.ts";
 import { Connection, type ConnectionOwner } from "./connection.ts";
+import { type FairReading, fairReading } from "./fair_reading.ts";
 import type { ClientLimits } from "./limits.ts";
 import type { PendingReply } from "./pending_reply.ts";
 
@@ -21,6 +22,8 @@ export interface ListenOptions {
   readonly limits: ClientLimits;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Between which sockets reading is shared out. @default those of this process */
+  readonly fairness?: FairReading;
 }
 
 /** Starts to accept clients. @throws {UserError} when the address cannot be listened on */
@@ -42,6 +45,7 @@ export class RespListener implements ConnectionOwner {
   readonly address: Address;
   readonly limits: ClientLimits;
   readonly clock: Clock;
+  readonly fairness: FairReading;
   readonly connections = new Map<number, Connection>();
   /** Clients ever accepted and requests ever read, for `INFO`. */
   readonly totals = { connections: 0, requests: 0, rejected: 0 };
@@ -56,6 +60,7 @@ export class RespListener implements ConnectionOwner {
     this.address = { host: options.address.host, port: bound.port };
     this.limits = options.limits;
     this.clock = options.clock;
+    this.fairness = options.fairness ?? fairReading;
     this.#server = server;
     this.#options = options;
     server.on("connection", (socket) => this.#accept(socket));
