@@ -108,7 +108,7 @@ export function drawFaultPlan(random: Random, nodeCount: number | null): FaultPl
     crashLosesPower: pick(0, 0.5, 1),
     restartMsMax: pick(20, 300, 1_500),
     pauseMsMax: pick(100, 500, 2_000),
-    partitionMsMax: pick(200, 800, 2_500),
+    partitionMsMax: pick(200, 800, 2_500, 20_000),
     clockRateMax: pick(0, 0.001, 0.05),
     clockJumpMsMax: pick(50, 1_000, 3_600_000),
     laziness: often(0.3) ? between(0, 0.5) : 0,

@@ -6,7 +6,7 @@ import type { SimProcess } from "./sim_process.ts";
 import { SimStream } from "./sim_stream.ts";
 
 /** When the kernel tries again to open a connection that nobody answers: Linux's first tries. */
-const CONNECT_TRIES_MS = [0, 1_000, 3_000, 7_000, 15_000];
+const CONNECT_TRIES_MS = [0, 1_000, 3_000, 7_000, 15_000, 31_000, 63_000];
 
 interface ListeningProcess {
   readonly process: SimProcess;

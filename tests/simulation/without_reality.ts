@@ -1,0 +1,34 @@
+/** What would let the real world into a simulation, and how it is reached. */
+const ESCAPES: readonly (readonly [object, string])[] = [
+  [globalThis, "setTimeout"],
+  [globalThis, "setInterval"],
+  [globalThis, "queueMicrotask"],
+  [Date, "now"],
+  [Math, "random"],
+  [performance, "now"],
+  [crypto, "getRandomValues"],
+  [crypto, "randomUUID"],
+];
+
+/**
+ * Runs something that must not know what time it is, nor draw lots: whoever asks gets an error. It
+ * may wait for promises, but for nothing that really takes time.
+ */
+export async function withoutReality<T>(run: () => Promise<T>): Promise<T> {
+  const before = ESCAPES.map(([owner, name]) => Object.getOwnPropertyDescriptor(owner, name));
+  for (const [owner, name] of ESCAPES) {
+    const value = () => {
+      throw new Error(`Cannot use ${name} in a simulation: it would not be the same again`);
+    };
+    Object.defineProperty(owner, name, { value, configurable: true, writable: true });
+  }
+  try {
+    return await run();
+  } finally {
+    ESCAPES.forEach(([owner, name], at) => {
+      const descriptor = before[at];
+      if (descriptor === undefined) delete (owner as Record<string, unknown>)[name];
+      else Object.defineProperty(owner, name, descriptor);
+    });
+  }
+}
