@@ -7,7 +7,7 @@ import { withCluster } from "../../support/with_cluster.ts";
 const LEADER = ["--role", "leader"];
 const FOLLOWER = ["--role", "follower"];
 /** So long that whoever does not stand at once has no chance before the one who does. */
-const PATIENT = ["--election-ms", "2000"];
+const PATIENT = ["--election-ms", "1500"];
 
 /** Who leads, as every node says. */
 async function leaders(cluster: LocalCluster): Promise<(string | undefined)[]> {
@@ -32,7 +32,7 @@ Deno.test("two told to lead yield one leader, and stay with it", async () => {
 });
 
 Deno.test("those told to follow let others lead, and step in when nobody does", async () => {
-  const flagsOf = { n1: FOLLOWER, n2: FOLLOWER };
+  const flagsOf = { n1: FOLLOWER, n2: FOLLOWER, n3: LEADER };
   await withCluster(
     { proxies: 0, nodeFlags: ["--election-ms", "700"], flagsOf },
     async (cluster) => {
@@ -47,9 +47,9 @@ Deno.test("those told to follow let others lead, and step in when nobody does", 
   );
 });
 
-Deno.test("after a restart of all, the one told to lead is preferred", async () => {
+Deno.test("after a restart of all, the one told to lead stands before those told to follow", async () => {
   await withTemporaryDirectory(async (dir) => {
-    const flagsOf = { n3: LEADER };
+    const flagsOf = { n1: FOLLOWER, n2: FOLLOWER, n3: LEADER };
     const cluster = await LocalCluster.start({ dir, proxies: 0, nodeFlags: PATIENT, flagsOf });
     try {
       await ask(await cluster.leader(), ["SET", "k", "v"]);
