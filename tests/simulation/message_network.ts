@@ -25,7 +25,7 @@ export class MessagePeers implements Peers {
   send(message: Message<Batch>): void {
     const { random, plan } = this.#network;
     const isFaulty = this.#network.isLinkFaulty(message.from, message.to);
-    if (isFaulty && random() < plan.loss) return;
+    if (random() < this.#network.loss(message.from, message.to)) return;
     this.#carry(message);
     if (isFaulty && random() < plan.repeat) this.#carry(message);
   }

@@ -80,6 +80,8 @@ export class Oracle {
       }
     }
     if (type !== "appendReply" || !message.accepted || message.index === 0) return;
+    // One of an older term was true before a newer leader's log took its place, in the same sync.
+    if (hardState.term > term) return;
     const { index } = message;
     if (durable.termAt(index) !== entries[index - 1]?.term) {
       this.fail(`${what} accepts ${index}, durable is an entry of term ${durable.termAt(index)}`);

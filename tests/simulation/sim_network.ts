@@ -8,6 +8,9 @@ import { SimStream } from "./sim_stream.ts";
 /** When the kernel tries again to open a connection that nobody answers: Linux's first tries. */
 const CONNECT_TRIES_MS = [0, 1_000, 3_000, 7_000, 15_000, 31_000, 63_000];
 
+/** What a leader may lose that stays in office all the while, and the cluster must bear. */
+const BAD_LINK_LOSS_MAX = 0.03;
+
 interface ListeningProcess {
   readonly process: SimProcess;
   readonly onConnection: (stream: Stream) => void;
@@ -90,6 +93,12 @@ export class SimNetwork {
     return this.isFaulty || this.#bad.has(from) || this.#bad.has(to);
   }
 
+  /** How likely something is lost on this link, 0 … 1. */
+  loss(from: string, to: string): number {
+    if (this.isFaulty) return this.plan.loss;
+    return this.isLinkFaulty(from, to) ? Math.min(this.plan.loss, BAD_LINK_LOSS_MAX) : 0;
+  }
+
   /** How long something takes over this link, loss not counted. */
   delayMs(from: string, to: string): number {
     const { delayMs, jitterMs, straggle, straggleMsMax } = this.plan;
@@ -131,7 +140,7 @@ export class SimNetwork {
     const delayMs = waitMs + this.delayMs(name, address.host);
     this.scheduler.after(delayMs, () => {
       if (!near.isOpening) return;
-      const isLost = this.isLinkFaulty(name, address.host) && this.random() < this.plan.loss;
+      const isLost = this.random() < this.loss(name, address.host);
       const isUnheard = isLost || this.isCut(name, address.host) ||
         this.isCut(address.host, name) || this.isDark(address.host);
       if (isUnheard) return this.#connect(near, address, tries + 1);

@@ -29,7 +29,7 @@ export class SimProxy {
     const pick = (...values: number[]) => values[Math.floor(random() * values.length)] ?? 0;
     this.#limits = {
       holdMsMax: pick(500, 2_000, 5_000),
-      replyMsMax: pick(300, 1_000, 5_000, 30_000),
+      replyMsMax: pick(1_000, 5_000, 30_000),
       windowRequestsMax: pick(1, 8, 4_096),
       holdRequestsMax: pick(5, 100, 100_000),
     };

@@ -137,9 +137,9 @@ export class SimStream implements Stream {
   }
 
   #arrivalMs(): number {
-    const { scheduler, random, plan } = this.#network;
+    const { scheduler, random } = this.#network;
     const [from, to] = [this.process.name, this.#remoteHost];
-    const isLost = this.#network.isLinkFaulty(from, to) && random() < plan.loss;
+    const isLost = random() < this.#network.loss(from, to);
     return scheduler.nowMs + this.#network.delayMs(from, to) + (isLost ? RETRANSMIT_MS : 0);
   }
 
