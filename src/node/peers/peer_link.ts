@@ -11,6 +11,11 @@ const RETRY_MS_MIN = 20;
 const RETRY_MS_MAX = 500;
 /** Bytes that the network has not taken, above which messages are dropped: Raft repeats them. */
 const PENDING_BYTES_MAX = 64 * 1024 * 1024;
+/**
+ * How long a connection may take to open. The kernel waits longer and longer before it tries again, up
+ * to a minute: after a network that swallowed everything is well, so long nothing would be sent.
+ */
+const DIAL_MS_MAX = 1_000;
 /** A peer that shows no sign of life for so long after a message is dialled anew. */
 const SILENCE_MS_MAX = 1_000;
 
@@ -34,6 +39,7 @@ export class PeerLink {
   #isOpen = false;
   #isStopped = false;
   #retryMs = RETRY_MS_MIN;
+  /** Of the timer that dials next: after a failure, or when this attempt takes too long. */
   #cancelRetry: Cancel | null = null;
   /** When the oldest message was sent after which nothing was heard; `null`: none. */
   #unansweredSinceMs: number | null = null;
@@ -82,7 +88,7 @@ export class PeerLink {
   }
 
   #dial(): void {
-    this.#cancelRetry = null;
+    this.#cancelRetry = this.#options.clock.after(DIAL_MS_MAX, () => this.#reconnect());
     const stream = this.#options.network.connect(this.#address, {
       onOpen: () => this.#opened(stream),
       onData: () => this.#unansweredSinceMs = null,
@@ -92,6 +98,7 @@ export class PeerLink {
   }
 
   #opened(stream: Stream): void {
+    this.#cancelRetry?.();
     this.#isOpen = true;
     this.#unansweredSinceMs = null;
     this.#retryMs = RETRY_MS_MIN;
@@ -109,6 +116,7 @@ export class PeerLink {
     const wasOpen = this.#isOpen;
     this.#isOpen = false;
     this.#stream = null;
+    this.#cancelRetry?.();
     if (this.#isStopped) return;
     const jitterMs = randomInteger(this.#options.random, this.#retryMs);
     this.#cancelRetry = this.#options.clock.after(this.#retryMs + jitterMs, () => this.#dial());

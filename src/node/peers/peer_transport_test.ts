@@ -1,8 +1,8 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertGreater, assertMatch } from "@std/assert";
 import { seededRandom } from "../../base/random.ts";
 import type { Message, NodeId } from "../../raft/types.ts";
 import { Batch } from "../entry.ts";
-import type { Address, Stream } from "../network.ts";
+import type { Address, Network, Stream } from "../network.ts";
 import { ManualClock } from "../testing/manual_clock.ts";
 import { MemoryNetwork } from "../testing/memory_network.ts";
 import { FrameWriter } from "./frame_writer.ts";
@@ -21,7 +21,13 @@ class Member {
   readonly logged: string[] = [];
   readonly transport: PeerTransport;
 
-  constructor(id: NodeId, clock: ManualClock, network: MemoryNetwork, clusterId = "c1") {
+  constructor(
+    id: NodeId,
+    clock: ManualClock,
+    network: MemoryNetwork,
+    clusterId = "c1",
+    own?: Network,
+  ) {
     const listen = ADDRESSES.get(id) ?? { host: "memory", port: 0 };
     const log = (line: string) => this.logged.push(line);
     this.transport = new PeerTransport({
@@ -31,7 +37,7 @@ class Member {
       clientAddress: { host: "memory", port: listen.port - 10_000 },
       peers: new Map([...ADDRESSES].filter(([peer]) => peer !== id)),
       frameBytesMax: 10_000,
-      network: network.of(listen.port),
+      network: own ?? network.of(listen.port),
       clock,
       random: seededRandom(1),
       logger: { info: log, warn: log, error: log },
@@ -139,6 +145,36 @@ Deno.test("a broken connection is dialled again, and the loss is told", async ()
   first.transport.flush();
   clock.advance(10);
   assertEquals(returned.messages.length, 1);
+});
+
+Deno.test("a connection that does not open is given up and dialled anew", async () => {
+  const clock = new ManualClock();
+  const network = new MemoryNetwork(clock);
+  const closed: number[] = [];
+  let dials = 0;
+  let isSwallowing = true;
+  const first = new Member("n1", clock, network, "c1", {
+    listen: (address, accept) => network.listen(address, accept),
+    connect(address, handlers) {
+      dials++;
+      if (!isSwallowing) return network.connect(address, handlers);
+      const dial = dials;
+      const close = () => closed.push(dial);
+      return { remote: "n2", pendingBytes: () => 0, write() {}, handle() {}, close };
+    },
+  });
+  const second = new Member("n2", clock, network);
+  await first.transport.start();
+  await second.transport.start();
+  clock.advance(10_000);
+  assertGreater(dials, 5);
+  assertEquals(closed.length, dials - 1);
+  isSwallowing = false;
+  clock.advance(2_000);
+  assertEquals(first.transport.isConnected("n2"), true);
+  const atLast = dials;
+  clock.advance(10_000);
+  assertEquals(dials, atLast);
 });
 
 Deno.test("a peer that shows no sign of life is dialled anew", async () => {
