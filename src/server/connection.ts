@@ -83,8 +83,8 @@ export class Connection {
     readFairly(
       socket,
       (chunk) => this.#received(chunk),
-      () => !this.#isPaused && !this.#isEnding && !this.#isClosed,
       owner.fairness,
+      () => !this.#isPaused && !this.#isEnding && !this.#isClosed,
     );
     socket.on("drain", () => this.#drained());
     socket.on("end", () => this.closeAfterReplies()); // its last requests still get their answers

@@ -18,13 +18,13 @@ export interface PausableSocket {
  * delivers more pauses until the event loop has looked at all sockets.
  */
 export class FairReading {
-  readonly #later: (run: () => void) => void;
+  readonly #later: (run: () => void) => unknown;
   readonly #paused = new Map<PausableSocket, () => boolean>();
   #bytes = 0;
   #isWatched = false;
 
   /** @param later runs a function in the next turn of the event loop */
-  constructor(later: (run: () => void) => void) {
+  constructor(later: (run: () => void) => unknown) {
     this.#later = later;
   }
 
@@ -60,21 +60,18 @@ export class FairReading {
   }
 }
 
-/** All sockets of a process share one event loop. */
-export const fairReading: FairReading = new FairReading((run) => setTimeout(run, 0));
-
 /**
  * Hands over what a socket receives, as `socket.on("data")` does, and lets the other sockets have
  * their turn.
  *
+ * @param fairness among which sockets
  * @param isWanted false while the owner itself has paused the socket
- * @param fairness among which sockets; all of the process by default
  */
 export function readFairly(
   socket: net.Socket,
   received: (chunk: Uint8Array) => void,
+  fairness: FairReading,
   isWanted: () => boolean = () => true,
-  fairness: FairReading = fairReading,
 ): void {
   socket.on("data", (chunk: Uint8Array) => {
     received(chunk);

@@ -6,7 +6,7 @@ import { ErrorReply } from "../resp/reply.ts";
 import type { Clock } from "../node/clock.ts";
 import type { Address } from "../node/network.ts";
 import { Connection, type ConnectionOwner } from "./connection.ts";
-import { type FairReading, fairReading } from "./fair_reading.ts";
+import { FairReading } from "./fair_reading.ts";
 import type { ClientLimits } from "./limits.ts";
 import type { PendingReply } from "./pending_reply.ts";
 
@@ -22,8 +22,6 @@ export interface ListenOptions {
   readonly limits: ClientLimits;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Between which sockets reading is shared out. @default those of this process */
-  readonly fairness?: FairReading;
 }
 
 /** Starts to accept clients. @throws {UserError} when the address cannot be listened on */
@@ -60,7 +58,7 @@ export class RespListener implements ConnectionOwner {
     this.address = { host: options.address.host, port: bound.port };
     this.limits = options.limits;
     this.clock = options.clock;
-    this.fairness = options.fairness ?? fairReading;
+    this.fairness = new FairReading((run) => options.clock.after(0, run));
     this.#server = server;
     this.#options = options;
     server.on("connection", (socket) => this.#accept(socket));

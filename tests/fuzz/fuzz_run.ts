@@ -4,6 +4,7 @@ import type { FuzzOrder, FuzzOutcome } from "./fuzz_worker.ts";
 
 /** A worker that does not get on with one case for so long hangs. */
 const HANG_MS = 20_000;
+const LOAD_MS = 120_000;
 
 /** How much of a target to run. */
 export interface FuzzPart {
@@ -52,7 +53,8 @@ export class FuzzRun {
       const cases = Atomics.load(order.progress, 0);
       if (cases !== seen.cases) Object.assign(seen, { cases, sinceMs: Date.now() });
       const tookMs = Date.now() - seen.sinceMs;
-      if (tookMs < HANG_MS) return;
+      // Before its first case the thread loads the program, which takes long on a busy machine.
+      if (tookMs < (cases === 0 ? LOAD_MS : HANG_MS)) return;
       const seed = order.firstSeed + cases;
       const input = escaped(inputOf(targetNamed(order.target), seed));
       const message = `Target ${order.target} never ends on ${input}`;

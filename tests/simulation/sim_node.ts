@@ -10,7 +10,6 @@ import { PeerTransport } from "../../src/node/peers/peer_transport.ts";
 import type { StateReport } from "../../src/node/state_report.ts";
 import type { Message, NodeId } from "../../src/raft/types.ts";
 import { DEFAULT_CLIENT_LIMITS } from "../../src/server/limits.ts";
-import { FairReading } from "../../src/server/fair_reading.ts";
 import { RespListener } from "../../src/server/listener.ts";
 import { NodeSessions } from "../../src/server/node_sessions.ts";
 import type { DurableLog } from "./durable_log.ts";
@@ -318,7 +317,6 @@ export class SimNode implements Witness {
       limits: DEFAULT_CLIENT_LIMITS,
       clock: process.clock,
       logger: silentLogger,
-      fairness: new FairReading((run) => process.clock.after(0, run)),
     });
     this.#world.network.listen(process, this.address, (stream) => server.accept(stream));
   }

@@ -4,7 +4,6 @@ import { ProxyCore } from "../../src/proxy/proxy.ts";
 import type { ProxyLimits } from "../../src/proxy/limits.ts";
 import { ProxySessions } from "../../src/proxy/proxy_sessions.ts";
 import { DEFAULT_CLIENT_LIMITS } from "../../src/server/limits.ts";
-import { FairReading } from "../../src/server/fair_reading.ts";
 import { RespListener } from "../../src/server/listener.ts";
 import { PROCESS_FACTS } from "./sim_node.ts";
 import { HostClock, type SimProcess } from "./sim_process.ts";
@@ -93,7 +92,6 @@ export class SimProxy {
       limits: DEFAULT_CLIENT_LIMITS,
       clock,
       logger: silentLogger,
-      fairness: new FairReading((run) => clock.after(0, run)),
     });
     core.start();
     network.listen(process, this.address, (stream) => server.accept(stream));

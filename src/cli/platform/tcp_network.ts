@@ -1,7 +1,10 @@
 import net from "node:net";
 import type { Listener, Network, Stream, StreamHandlers } from "../../node/network.ts";
-import { readFairly } from "../../server/fair_reading.ts";
+import { FairReading, readFairly } from "../../server/fair_reading.ts";
 import { cannotListen, messageOf } from "../../base/errors.ts";
+
+/** The connections between nodes, and from a proxy to them, have their turns among themselves. */
+const fairness = new FairReading((run) => setTimeout(run, 0));
 
 /** TCP by `node:net`, which is faster here than `Deno.listen` and `Deno.connect`. */
 export const tcpNetwork: Network = {
@@ -53,9 +56,10 @@ class TcpStream implements Stream {
   }
 
   handle(handlers: StreamHandlers): void {
-    readFairly(this.#socket, (chunk) => {
+    const received = (chunk: Uint8Array) => {
       if (!this.#ended) handlers.onData(chunk);
-    });
+    };
+    readFairly(this.#socket, received, fairness);
     this.#socket.once("close", () => {
       if (this.#ended) return;
       this.#ended = true;
