@@ -4,6 +4,7 @@
  *
  * deno task sim [--seed N] [--seeds N] [--seconds N] [--nodes 3|5]
  */
+import { UserError } from "../src/base/errors.ts";
 import { choice, type Flags, integer, optional, parseFlags } from "../src/cli/flags.ts";
 import { failureText, runSeeds } from "../tests/simulation/run_seeds.ts";
 
@@ -49,4 +50,10 @@ async function main(): Promise<number> {
   return totals.failures === 0 ? 0 : 1;
 }
 
-Deno.exit(await main());
+try {
+  Deno.exit(await main());
+} catch (error) {
+  if (!(error instanceof UserError)) throw error;
+  console.error(error.message);
+  Deno.exit(2);
+}

@@ -78,7 +78,7 @@ export function drawFaultPlan(random: Random, nodeCount: number | null): FaultPl
     proxyCount: pick(1, 1, 2),
     clientCount: pick(3, 4, 5, 6),
     peers: pick("messages", "transport"),
-    faultsMs: Math.round(between(2_000, 7_000)),
+    faultsMs: Math.round(often(0.06) ? between(7_000, 20_000) : between(2_000, 6_000)),
     delayMs: pick(0.1, 0.5, 2, 8),
     jitterMs: pick(0.1, 1, 5, 20),
     loss: seldom(0.25),
