@@ -68,7 +68,7 @@ async function redirects({ followers: [follower], leaderAddress }: Connections):
 }
 
 async function linearizableReads({ leader, followers, proxy }: Connections): Promise<void> {
-  for (let i = 0; i < 300; i++) {
+  for (let i = 0; i < 100; i++) {
     const writer = i % 3 === 0 ? proxy : leader;
     assertEquals(replyText(await writer.request(["SET", "fresh", String(i)])), "OK");
     const readers = i % 2 === 0 ? [...followers, proxy] : [proxy, ...followers];
@@ -84,7 +84,7 @@ async function monotonicReads({ leader, followers, proxy }: Connections): Promis
   })();
   try {
     let last = 0;
-    for (let i = 0; i < 300; i++) {
+    for (let i = 0; i < 100; i++) {
       for (const reader of [...followers, proxy]) {
         const value = Number(await reader.request(["GET", "growing"]));
         assertGreaterOrEqual(value, last);

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertLess } from "@std/assert";
 import { seededRandom } from "../../../src/base/random.ts";
-import { CALM_FLAGS } from "../../support/calm.ts";
+import { CALM } from "../../support/calm.ts";
 import { ask, type Member } from "../../support/local_cluster.ts";
 import { type RawConnection, withRawConnection } from "../../support/raw_connection.ts";
 import { replyText } from "../../support/reply_text.ts";
@@ -13,8 +13,8 @@ const VALUE_BYTES = 64 * 1024;
 const OUTPUT_LIMIT = ["--output-bytes-max", "32m"];
 
 Deno.test("hostile input on the ports for clients", async (t) => {
-  const nodeFlags = [...CALM_FLAGS, ...OUTPUT_LIMIT];
-  await withCluster({ nodeFlags, proxyFlags: OUTPUT_LIMIT }, async (cluster) => {
+  const nodeFlags = [...CALM.nodeFlags, ...OUTPUT_LIMIT];
+  await withCluster({ ...CALM, nodeFlags, proxyFlags: OUTPUT_LIMIT }, async (cluster) => {
     const leader = await cluster.leader();
     await ask(leader, ["SET", "large", "x".repeat(VALUE_BYTES)], 5_000);
     for (const member of [leader, cluster.proxy]) {
