@@ -80,6 +80,13 @@ export class PeerLink {
     this.#stream.write(bytes);
   }
 
+  /** The peer is known to be up: does not wait any longer to dial it. */
+  dialNow(): void {
+    if (this.#stream !== null || this.#isStopped) return;
+    this.#cancelRetry?.();
+    this.#dial();
+  }
+
   stop(): void {
     this.#isStopped = true;
     this.#isOpen = false;

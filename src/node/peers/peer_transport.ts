@@ -136,6 +136,7 @@ export class PeerTransport {
     if (!peers.has(hello.from)) {
       throw new ProtocolError(`${hello.from} is no member of the cluster`);
     }
+    this.#links.get(hello.from)?.dialNow();
     this.#handler.announced(hello.from, { host: hello.host, port: hello.port });
   }
 }

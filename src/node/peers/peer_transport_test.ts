@@ -177,6 +177,19 @@ Deno.test("a connection that does not open is given up and dialled anew", async 
   assertEquals(dials, atLast);
 });
 
+Deno.test("a peer that comes back and dials is dialled at once, whatever the back-off", async () => {
+  const { clock, network, first, second } = await pair();
+  second.transport.stop();
+  clock.advance(10_000);
+  const returned = new Member("n2", clock, network);
+  await returned.transport.start();
+  clock.advance(10);
+  first.transport.send(heartbeat(1));
+  first.transport.flush();
+  clock.advance(10);
+  assertEquals(returned.messages.length, 1);
+});
+
 Deno.test("a peer that shows no sign of life is dialled anew", async () => {
   const { clock, network, first } = await pair();
   network.isolate(17002);
