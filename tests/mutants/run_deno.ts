@@ -29,8 +29,12 @@ export async function runDeno(
     child.kill("SIGKILL");
   }, secondsMax * 1_000);
   const outputs = Promise.all([lastOf(child.stdout), lastOf(child.stderr)]);
-  const { success } = await child.status;
+  const { success, signal } = await child.status;
   clearTimeout(timer);
+  // Deno itself ends by a number, also when memory runs out; a signal is somebody else's doing.
+  if (!isHung && (signal === "SIGKILL" || signal === "SIGTERM")) {
+    throw new Error(`Cannot judge deno ${args.join(" ")}: it was ended from outside by ${signal}`);
+  }
   // A child of a child may outlive it and hold the pipes.
   const output = isHung ? "" : (await outputs).join("");
   const seconds = (performance.now() - sinceMs) / 1_000;
