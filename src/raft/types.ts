@@ -21,6 +21,12 @@ export interface HardState {
   readonly vote: NodeId | null;
 }
 
+/** Who takes part. A learner gets the log and has no vote (thesis §4.2.1). */
+export interface Configuration {
+  readonly voters: readonly NodeId[];
+  readonly learners: readonly NodeId[];
+}
+
 interface Envelope {
   readonly from: NodeId;
   readonly to: NodeId;
