@@ -87,7 +87,11 @@ export class Node implements PeerHandler {
     this.#clientAddresses.set(options.id, options.clientAddress);
     this.#raft = new Raft<Batch>({
       id: options.id,
-      voters: [...options.members.keys()],
+      configurations: [{
+        index: 0,
+        configuration: { voters: [...options.members.keys()], learners: [] },
+      }],
+      configurationOf: () => null,
       hardState: options.log.hardState(),
       log: options.log,
       random: options.random,

@@ -1,16 +1,32 @@
 import { assert } from "../base/assert.ts";
+import { ConfigurationLog } from "./configuration_log.ts";
 import { ForwardedReads } from "./forwarded_reads.ts";
 import { RaftLog } from "./log.ts";
 import { completeOptions, drawElectionTimeout, type RaftOptions } from "./options.ts";
-import { Progress } from "./progress.ts";
+import type { Progress } from "./progress.ts";
 import { majority } from "./quorum.ts";
 import { ReadRounds } from "./read_rounds.ts";
-import type { HardState, Message, NodeId, ReadState, Role } from "./types.ts";
+import type { Leaving } from "./membership.ts";
+import type { Transfer } from "./transfer.ts";
+import type {
+  Configuration,
+  Entry,
+  HardState,
+  Message,
+  NodeId,
+  ReadState,
+  Role,
+  SnapshotAt,
+} from "./types.ts";
 
 /** What only a leader has; a new one for each time that a node leads. */
 export interface Leadership {
-  readonly progress: ReadonlyMap<NodeId, Progress>;
+  /** Of all other members, and of those in `leaving`. */
+  readonly progress: Map<NodeId, Progress>;
+  /** Who is no member any more and shall still hear of it. */
+  readonly leaving: Map<NodeId, Leaving>;
   readonly reads: ReadRounds;
+  transfer: Transfer | null;
   heartbeatElapsed: number;
 }
 
@@ -21,10 +37,8 @@ export interface Leadership {
 export class Core<T> {
   readonly options: Required<RaftOptions<T>>;
   readonly id: NodeId;
-  /** The other voters. */
-  readonly peers: readonly NodeId[];
-  readonly quorum: number;
   readonly log: RaftLog<T>;
+  readonly configurations: ConfigurationLog;
   readonly forwarded: ForwardedReads;
 
   /** Since the start. */
@@ -33,6 +47,8 @@ export class Core<T> {
   electionElapsed = 0;
   /** What the members answered this (pre-)candidate, itself included. */
   readonly votes = new Map<NodeId, boolean>();
+  /** This candidate stands because its leader asked it to (thesis §3.10). */
+  isTransfer = false;
   /** The log equals that of this term's leader up to here. */
   verifiedIndex: number;
   /** The highest commit index heard from this term's leader. */
@@ -43,6 +59,7 @@ export class Core<T> {
   messagesAfterPersist: Message<T>[] = [];
   reads: ReadState[] = [];
   refusedReads: number[] = [];
+  snapshot: SnapshotAt | null = null;
 
   #role: Role = "follower";
   #term: number;
@@ -55,9 +72,8 @@ export class Core<T> {
   constructor(options: RaftOptions<T>) {
     this.options = completeOptions(options);
     this.id = options.id;
-    this.peers = options.voters.filter((voter) => voter !== options.id);
-    this.quorum = majority(options.voters.length);
-    this.log = new RaftLog(options.log, this.options.cacheBytesMax);
+    this.log = new RaftLog(options.log, this.options.cacheBytesMax, this.options.appliedIndex);
+    this.configurations = new ConfigurationLog(options.configurations);
     this.forwarded = new ForwardedReads(options.random);
     this.#term = options.hardState.term;
     this.#vote = options.hardState.vote;
@@ -89,6 +105,24 @@ export class Core<T> {
 
   get electionTimeout(): number {
     return this.#electionTimeout;
+  }
+
+  /** The newest in the log, which holds whether it is committed or not (thesis §4.1). */
+  get configuration(): Configuration {
+    return this.configurations.newest.configuration;
+  }
+
+  get isConfigurationCommitted(): boolean {
+    return this.configurations.newest.index <= this.log.commitIndex();
+  }
+
+  /** How many voters decide. */
+  get quorum(): number {
+    return majority(this.configuration.voters.length);
+  }
+
+  isVoter(id: NodeId): boolean {
+    return this.configuration.voters.includes(id);
   }
 
   hardState(): HardState {
@@ -149,14 +183,35 @@ export class Core<T> {
     this.#leaveRole();
     this.#role = "leader";
     this.#leaderId = this.id;
-    const next = this.log.lastIndex() + 1;
     this.#leadership = {
-      progress: new Map(
-        this.peers.map((peer) => [peer, new Progress(this.options, next, this.ticks)]),
-      ),
+      progress: new Map(),
+      leaving: new Map(),
       reads: new ReadRounds(),
+      transfer: null,
       heartbeatElapsed: 0,
     };
+  }
+
+  /** Appends to the log; a configuration among the entries holds from now on. */
+  append(entry: Entry<T>): void {
+    this.log.append(entry);
+    if (entry.data === null) return;
+    const configuration = this.options.configurationOf(entry.data);
+    if (configuration !== null) this.configurations.appended(entry.index, configuration);
+  }
+
+  /** Cuts the log off from `index` on, with the configurations there. */
+  truncateFrom(index: number): void {
+    this.log.truncateFrom(index);
+    this.configurations.truncatedFrom(index);
+  }
+
+  /** Puts a snapshot in the place of the log; the next Ready brings it to the driver. */
+  restore(snapshot: SnapshotAt): void {
+    assert(this.#role === "follower", "only a follower takes a snapshot");
+    this.log.restore(snapshot.index, snapshot.term);
+    this.configurations.restored(snapshot.index, snapshot.configuration);
+    this.snapshot = snapshot;
   }
 
   /** The one vote of this term. */
@@ -201,6 +256,7 @@ export class Core<T> {
     this.#leadership = null;
     this.#leaderId = null;
     this.votes.clear();
+    this.isTransfer = false;
     this.verifiedIndex = this.log.commitIndex();
     this.leaderCommit = 0;
     this.#restartElectionClock();

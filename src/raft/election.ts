@@ -2,12 +2,35 @@ import type { Core } from "./core.ts";
 import { startLeading } from "./leader.ts";
 import type { NodeId, VoteRequest } from "./types.ts";
 
+/**
+ * Whether this node may stand. One that an uncommitted change removes still may: the change may be
+ * known to it alone, and whoever lacks it cannot win the votes of those who have it (thesis §4.2.2).
+ */
+export function isElectable<T>(core: Core<T>): boolean {
+  if (core.isVoter(core.id)) return true;
+  const committed = core.configurations.at(core.log.commitIndex());
+  return committed.configuration.voters.includes(core.id);
+}
+
 /** Stands for election, beginning with the pre-vote; a leader has no reason to. */
 export function campaign<T>(core: Core<T>): void {
-  if (core.role === "leader") return;
+  if (core.role === "leader" || !isElectable(core)) return;
   core.becomePreCandidate();
   requestVotes(core, "preVote", core.term + 1);
   countVote(core, core.id, true);
+}
+
+/** Stands at once because the leader asks for it: nobody's refusal could help (thesis §3.10). */
+export function campaignForTransfer<T>(core: Core<T>): void {
+  if (core.role === "leader" || !core.isVoter(core.id)) return;
+  core.becomePreCandidate();
+  startElection(core, true);
+}
+
+/** No leader was heard for long: whoever may not stand knows none at least. */
+export function electionTimedOut<T>(core: Core<T>): void {
+  if (isElectable(core)) campaign(core);
+  else core.becomeFollower(core.term, null);
 }
 
 /**
@@ -24,11 +47,16 @@ export function repeatVoteRequests<T>(core: Core<T>): void {
 export function countVote<T>(core: Core<T>, from: NodeId, granted: boolean): void {
   if (!core.votes.has(from)) core.votes.set(from, granted);
   let grantedCount = 0;
-  for (const answer of core.votes.values()) if (answer) grantedCount++;
+  let refusedCount = 0;
+  for (const voter of core.configuration.voters) {
+    const answer = core.votes.get(voter);
+    if (answer === true) grantedCount++;
+    if (answer === false) refusedCount++;
+  }
   if (grantedCount >= core.quorum) {
-    if (core.role === "preCandidate") startElection(core);
+    if (core.role === "preCandidate") startElection(core, false);
     else startLeading(core);
-  } else if (core.votes.size - grantedCount >= core.quorum) {
+  } else if (refusedCount >= core.quorum) {
     core.becomeFollower(core.term, null);
   }
 }
@@ -58,17 +86,19 @@ export function refuseVote<T>(core: Core<T>, request: VoteRequest): void {
   replyToVoteRequest(core, request, false);
 }
 
-function startElection<T>(core: Core<T>): void {
+function startElection<T>(core: Core<T>, isTransfer: boolean): void {
   core.becomeCandidate();
+  core.isTransfer = isTransfer;
   requestVotes(core, "vote", core.term);
 }
 
 function requestVotes<T>(core: Core<T>, type: VoteRequest["type"], term: number): void {
   const lastIndex = core.log.lastIndex();
   const lastTerm = core.log.lastTerm();
-  for (const to of core.peers) {
-    if (core.votes.has(to)) continue;
-    core.send({ type, from: core.id, to, term, lastIndex, lastTerm });
+  const { id: from, isTransfer } = core;
+  for (const to of core.configuration.voters) {
+    if (to === from || core.votes.has(to)) continue;
+    core.send({ type, from, to, term, lastIndex, lastTerm, isTransfer });
   }
 }
 

@@ -7,10 +7,9 @@ const append = { type: "append", prevIndex: 0, prevTerm: 0, commit: 0, entries: 
 const heartbeat = { type: "heartbeat", commit: 0, round: 0 };
 
 const IMPOSSIBLE: Record<string, Record<string, unknown>> = {
-  "from a stranger": { ...heartbeat, term: 9, from: "9" },
   "from itself": { ...heartbeat, term: 9, from: "1" },
   "to another": { ...heartbeat, term: 9, to: "2" },
-  "of an unknown type": { type: "snapshot", term: 9 },
+  "of an unknown type": { type: "handshake", term: 9 },
   "of a negative term": { ...heartbeat, term: -1 },
   "of half a term": { ...heartbeat, term: 9.5 },
   "of an inexact term": { ...heartbeat, term: 2 ** 60 },

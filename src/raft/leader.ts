@@ -1,6 +1,9 @@
 import { assert } from "../base/assert.ts";
 import type { Core, Leadership } from "./core.ts";
+import { adoptConfiguration, retireIfRemoved, tickLeaving } from "./membership.ts";
+import type { Progress } from "./progress.ts";
 import { reachedByMajority } from "./quorum.ts";
+import { tickTransfer } from "./transfer.ts";
 
 /** What the leader's functions work on: `leadershipOf` proves that this node leads. */
 export function leadershipOf<T>(core: Core<T>): Leadership {
@@ -12,7 +15,8 @@ export function leadershipOf<T>(core: Core<T>): Leadership {
 export function startLeading<T>(core: Core<T>): void {
   core.becomeLeader();
   const index = core.log.lastIndex() + 1;
-  core.log.append({ index, term: core.term, data: null, sizeBytes: 0 });
+  adoptConfiguration(core, index);
+  core.append({ index, term: core.term, data: null, sizeBytes: 0 });
 }
 
 /** Appends proposals to the leader's log; the result is the index of the first. */
@@ -21,8 +25,10 @@ export function appendProposals<T>(core: Core<T>, proposals: readonly T[]): numb
   const first = core.log.lastIndex() + 1;
   for (const [offset, data] of proposals.entries()) {
     const sizeBytes = core.options.sizeOf(data);
-    core.log.append({ index: first + offset, term: core.term, data, sizeBytes });
+    core.append({ index: first + offset, term: core.term, data, sizeBytes });
   }
+  const { index } = core.configurations.newest;
+  if (index >= first) adoptConfiguration(core, index);
   return first;
 }
 
@@ -31,13 +37,12 @@ export function appendProposals<T>(core: Core<T>, proposals: readonly T[]): numb
  * current term: older entries are committed only along with it (Raft paper §5.3, §5.4.2).
  */
 export function advanceCommit<T>(core: Core<T>): void {
-  const { progress, reads } = leadershipOf(core);
-  const matches = [core.log.durableIndex()];
-  for (const peer of progress.values()) matches.push(peer.match);
-  const index = reachedByMajority(matches);
+  const { reads } = leadershipOf(core);
+  const index = reachedByVoters(core, core.log.durableIndex(), (peer) => peer.match);
   if (index <= core.log.commitIndex() || core.log.term(index) !== core.term) return;
   core.log.commitTo(index);
   reads.opened(index);
+  retireIfRemoved(core);
 }
 
 /** Before this is so, the leader may not know all that is committed (Raft paper §8). */
@@ -47,12 +52,24 @@ export function hasCommittedInTerm<T>(core: Core<T>): boolean {
 
 /** Answers the reads whose round a majority has answered, this node included. */
 export function confirmReads<T>(core: Core<T>): void {
-  const { progress, reads } = leadershipOf(core);
-  const rounds = [reads.round];
-  for (const peer of progress.values()) rounds.push(peer.ackedRound);
-  for (const read of reads.confirm(reachedByMajority(rounds))) {
-    core.answerRead(read.from, read.readId, read.index);
-  }
+  const { reads } = leadershipOf(core);
+  const round = reachedByVoters(core, reads.round, (peer) => peer.ackedRound);
+  for (const read of reads.confirm(round)) core.answerRead(read.from, read.readId, read.index);
+}
+
+/** What a majority of the voters has reached: this node, if it is one, `own`. Learners do not count. */
+function reachedByVoters<T>(
+  core: Core<T>,
+  own: number,
+  reachedBy: (peer: Progress) => number,
+): number {
+  const { progress } = leadershipOf(core);
+  return reachedByMajority(core.configuration.voters.map((voter) => {
+    if (voter === core.id) return own;
+    const peer = progress.get(voter);
+    assert(peer !== undefined, `the leader knows nothing of voter ${voter}`);
+    return reachedBy(peer);
+  }));
 }
 
 /** Heartbeats, news of the commit index, and the check that a majority still answers. */
@@ -62,12 +79,16 @@ export function tickLeader<T>(core: Core<T>): void {
   leadership.heartbeatElapsed++;
   const isHeartbeatTime = leadership.heartbeatElapsed >= heartbeatTicks;
   if (isHeartbeatTime) leadership.heartbeatElapsed = 0;
-  let activeCount = 1;
   for (const peer of leadership.progress.values()) {
-    if (core.isActive(peer)) activeCount++;
     // Under load the next append tells the commit index for free; an idle peer hears of it now.
     const isBehind = peer.commitTold < Math.min(peer.match, core.log.commitIndex());
     if (isHeartbeatTime || isBehind) peer.heartbeatDue = true;
   }
-  if (activeCount < core.quorum) core.becomeFollower(core.term, null);
+  tickLeaving(core);
+  tickTransfer(core, isHeartbeatTime);
+  if (core.role === "leader" && !hasActiveMajority(core)) core.becomeFollower(core.term, null);
+}
+
+function hasActiveMajority<T>(core: Core<T>): boolean {
+  return reachedByVoters(core, 1, (peer) => core.isActive(peer) ? 1 : 0) === 1;
 }

@@ -4,6 +4,8 @@ import type { Entry, LogReader } from "./types.ts";
 /** A Ready whose write is under way. */
 interface PendingPersist {
   readonly sequence: number;
+  /** Up to here the state machine has the state of a snapshot once the write is done. */
+  readonly restoredIndex: number;
   /** How far the current log is durable once this write is; a later truncation lowers it. */
   lastIndex: number;
 }
@@ -13,8 +15,8 @@ interface PendingPersist {
  * everything that is not durable yet and, up to `cacheBytesMax`, what was appended lately.
  *
  * Invariants: `appliedIndex <= commitIndex <= lastIndex`, `durableIndex <= handedIndex <=
- * lastIndex`, and the tail begins at or before `durableIndex + 1`, so that the reader is only ever
- * asked for what it surely has.
+ * lastIndex`, and the tail begins at or before `durableIndex + 1`, or right behind a snapshot that
+ * is not durable yet, so that the reader is only ever asked for what it surely has.
  */
 export class RaftLog<T> {
   readonly #reader: LogReader<T>;
@@ -28,23 +30,34 @@ export class RaftLog<T> {
   #durableIndex: number;
   #commitIndex: number;
   #appliedIndex: number;
+  /** The end of the last snapshot that took the log's place; the reader may not know of it yet. */
+  #base = { index: 0, term: 0 };
 
-  /** What the reader holds at the start counts as durable; what it no longer holds, as applied. */
-  constructor(reader: LogReader<T>, cacheBytesMax: number) {
+  /**
+   * What the reader holds at the start counts as durable.
+   *
+   * @param appliedIndex what the state machine has at the start, committed therefore
+   */
+  constructor(
+    reader: LogReader<T>,
+    cacheBytesMax: number,
+    appliedIndex: number = reader.firstIndex() - 1,
+  ) {
     this.#reader = reader;
     this.#cacheBytesMax = cacheBytesMax;
     this.#lastIndex = reader.lastIndex();
     this.#tailFirst = this.#lastIndex + 1;
     this.#handedIndex = this.#lastIndex;
     this.#durableIndex = this.#lastIndex;
-    this.#commitIndex = reader.firstIndex() - 1;
-    this.#appliedIndex = this.#commitIndex;
-    assert(this.#commitIndex >= 0, "a log begins at index 1 or later");
-    assert(this.#commitIndex <= this.#lastIndex, "a log ends where it begins, or later");
+    this.#commitIndex = appliedIndex;
+    this.#appliedIndex = appliedIndex;
+    assert(reader.firstIndex() >= 1, "a log begins at index 1 or later");
+    assert(appliedIndex >= reader.firstIndex() - 1, "what is not applied is in the log");
+    assert(appliedIndex <= this.#lastIndex, "what is applied is not behind the log's end");
   }
 
   firstIndex(): number {
-    return this.#reader.firstIndex();
+    return Math.max(this.#reader.firstIndex(), this.#base.index + 1);
   }
 
   lastIndex(): number {
@@ -73,6 +86,7 @@ export class RaftLog<T> {
     assert(index <= this.#lastIndex, `no entry ${index} in a log that ends at ${this.#lastIndex}`);
     if (index >= this.#tailFirst) return this.#tailEntry(index).term;
     assert(index >= this.firstIndex() - 1, `the log no longer knows the term of entry ${index}`);
+    if (index === this.#base.index) return this.#base.term;
     return this.#reader.term(index);
   }
 
@@ -143,6 +157,24 @@ export class RaftLog<T> {
     }
   }
 
+  /**
+   * A snapshot takes the place of everything: the log now ends at it, and begins behind it. What was
+   * committed here before is in it, so that this much stays durable while it is being written.
+   */
+  restore(index: number, term: number): void {
+    assert(index > this.#commitIndex, `a snapshot of ${index} brings nothing new`);
+    const kept = this.#commitIndex;
+    this.#tail.clear();
+    this.#tailBytes = 0;
+    this.#base = { index, term };
+    this.#tailFirst = index + 1;
+    this.#lastIndex = index;
+    this.#handedIndex = index;
+    this.#commitIndex = index;
+    this.#durableIndex = Math.min(this.#durableIndex, kept);
+    for (const pending of this.#pending) pending.lastIndex = Math.min(pending.lastIndex, kept);
+  }
+
   hasUnhanded(): boolean {
     return this.#handedIndex < this.#lastIndex;
   }
@@ -154,7 +186,8 @@ export class RaftLog<T> {
       entries.push(this.#tailEntry(index));
     }
     this.#handedIndex = this.#lastIndex;
-    this.#pending.push({ sequence, lastIndex: this.#lastIndex });
+    const restoredIndex = this.#base.index;
+    this.#pending.push({ sequence, restoredIndex, lastIndex: this.#lastIndex });
     return entries;
   }
 
@@ -166,6 +199,7 @@ export class RaftLog<T> {
       `Ready ${sequence} is advanced where ${pending?.sequence ?? "none"} is due`,
     );
     this.#durableIndex = Math.max(this.#durableIndex, pending.lastIndex);
+    this.#appliedIndex = Math.max(this.#appliedIndex, pending.restoredIndex);
     this.#trimCache();
   }
 
@@ -177,8 +211,9 @@ export class RaftLog<T> {
     return true;
   }
 
+  /** Not while a snapshot is being brought to the state machine. */
   hasUnapplied(): boolean {
-    return this.#appliedIndex < this.#commitIndex;
+    return this.#appliedIndex < this.#commitIndex && this.#appliedIndex >= this.#base.index;
   }
 
   /** The next committed entries, each once; about `bytesMax` at a time, at least one. */

@@ -1,4 +1,5 @@
-import type { AppendRequest, Message } from "./types.ts";
+import { isWellFormed } from "./membership.ts";
+import type { AppendRequest, Message, SnapshotRequest } from "./types.ts";
 
 /** Far above any term or index that a cluster can reach, and still exact when counted on. */
 const NUMBER_MAX = 2 ** 52;
@@ -26,8 +27,11 @@ export function isPossible<T>(message: Message<T>): boolean {
     case "readIndexReply":
       return Number.isSafeInteger(message.readId) &&
         (message.index === null || isCount(message.index));
+    case "snapshot":
+      return isPossibleSnapshot(message);
     case "preVoteReply":
     case "voteReply":
+    case "timeoutNow":
       return true;
     default: // a type of another version
       return false;
@@ -44,6 +48,13 @@ function isPossibleAppend<T>(message: AppendRequest<T>): boolean {
     term = entry.term;
   }
   return term <= message.term;
+}
+
+function isPossibleSnapshot(
+  { term, lastIndex, lastTerm, configuration }: SnapshotRequest,
+): boolean {
+  return isPosition(lastIndex, lastTerm) && lastIndex > 0 && lastTerm <= term &&
+    isWellFormed(configuration);
 }
 
 /** An index with its term, where index 0 has term 0 and no other has. */

@@ -41,6 +41,7 @@
  */
 export { Raft } from "./raft.ts";
 export type { RaftOptions, Standing } from "./options.ts";
+export type { ConfigurationRefusal } from "./membership.ts";
 export type { ProgressState } from "./progress.ts";
 export type { PeerStatus, RaftStatus } from "./status.ts";
 export type * from "./types.ts";

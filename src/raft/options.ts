@@ -1,11 +1,23 @@
 import type { Random } from "../base/random.ts";
-import type { HardState, LogReader, NodeId } from "./types.ts";
+import type { Configuration, ConfigurationAt, HardState, LogReader, NodeId } from "./types.ts";
 
 /** What a core needs to start, be it for the first time or after a restart. */
 export interface RaftOptions<T> {
   readonly id: NodeId;
-  /** All members that vote, this node among them; the same on every node. */
-  readonly voters: readonly NodeId[];
+  /**
+   * In ascending order. First what held at `appliedIndex` or before it: the newest snapshot's, or
+   * the founding one at index 0, the same on every founder; it is empty, without voters, on a node
+   * that is to join and knows nothing. Then those of later entries in the log.
+   */
+  readonly configurations: readonly ConfigurationAt[];
+  /** The configuration that a proposal holds; `null` for all others. */
+  readonly configurationOf: (data: T) => Configuration | null;
+  /**
+   * What the state machine holds at the start: that of the newest snapshot.
+   *
+   * @default {firstIndex() - 1 of the log}
+   */
+  readonly appliedIndex?: number;
   /** As it was last made durable; term 0 without a vote on a new node. */
   readonly hardState: HardState;
   /** Holds what is durable; the core trusts all of it. */
@@ -77,6 +89,7 @@ export function completeOptions<T>(options: RaftOptions<T>): Required<RaftOption
     inflightBytesMax: 8 * MIB,
     cacheBytesMax: 16 * MIB,
     committedBytesMax: 4 * MIB,
+    appliedIndex: options.log.firstIndex() - 1,
     ...options,
   };
   for (
@@ -99,12 +112,29 @@ export function completeOptions<T>(options: RaftOptions<T>): Required<RaftOption
         `current value is ${complete.heartbeatTicks}`,
     );
   }
-  if (!complete.voters.includes(complete.id)) {
+  checkPlaces(complete);
+  return complete;
+}
+
+/** Where the state machine and the configurations stand must be in, or right before, the log. */
+function checkPlaces<T>(options: Required<RaftOptions<T>>): void {
+  const { appliedIndex, log, configurations } = options;
+  if (!(appliedIndex >= log.firstIndex() - 1 && appliedIndex <= log.lastIndex())) {
     throw new RangeError(
-      `Cannot use voters without the node ${complete.id} itself: current value is ${complete.voters}`,
+      `Cannot use appliedIndex outside the log's ${log.firstIndex() - 1} to ${log.lastIndex()}: ` +
+        `current value is ${appliedIndex}`,
     );
   }
-  return complete;
+  const indexes = configurations.map(({ index }) => index);
+  const isAscending = indexes.every((index, i) => i === 0 || index > (indexes[i - 1] ?? index));
+  const isInPlace = (indexes[0] ?? Infinity) <= appliedIndex &&
+    (indexes.at(-1) ?? Infinity) <= log.lastIndex();
+  if (!isAscending || !isInPlace) {
+    throw new RangeError(
+      `Cannot use configurations that do not ascend from ${appliedIndex} or below to ` +
+        `${log.lastIndex()} or below: current value is ${indexes}`,
+    );
+  }
 }
 
 /**

@@ -4,7 +4,8 @@ import { TestLog } from "./testing/test_log.ts";
 
 const options = {
   id: "a",
-  voters: ["a", "b"],
+  configurations: [{ index: 0, configuration: { voters: ["a", "b"], learners: [] } }],
+  configurationOf: () => null,
   hardState: { term: 0, vote: null },
   log: new TestLog(),
   random: () => 0,
@@ -24,5 +25,10 @@ Deno.test("completeOptions() refuses values that make no sense", () => {
   refused({ electionTicks: 0 }, "Cannot use electionTicks: current value is 0");
   refused({ inflightMax: 1.5 }, "Cannot use inflightMax: current value is 1.5");
   refused({ heartbeatTicks: 10 }, "current value is 10");
-  refused({ voters: ["b", "c"] }, "current value is b,c");
+  refused({ appliedIndex: 1 }, "outside the log's 0 to 0: current value is 1");
+  const at = (index: number) => ({ index, configuration: { voters: ["a"], learners: [] } });
+  refused({ configurations: [] }, "Cannot use configurations");
+  refused({ configurations: [at(1)] }, "current value is 1");
+  refused({ configurations: [at(0), at(1)] }, "current value is 0,1");
+  refused({ configurations: [at(0), at(0)] }, "current value is 0,0");
 });

@@ -1,6 +1,6 @@
 import { assert } from "../base/assert.ts";
 
-export type ProgressState = "probe" | "replicate";
+export type ProgressState = "probe" | "replicate" | "snapshot";
 
 /** Limits of what may be under way to one peer. */
 export interface ProgressLimits {
@@ -18,7 +18,8 @@ interface Inflight {
  * What the leader knows of one peer's log, and what it has under way to it.
  *
  * `probe`: where the logs part is not known; one append at a time. `replicate`: the logs match up
- * to what was sent; appends follow each other without waiting for replies.
+ * to what was sent; appends follow each other without waiting for replies. `snapshot`: it needs what
+ * the leader's log no longer has; nothing is sent but a snapshot.
  *
  * Invariant: `0 <= match < next`.
  */
@@ -44,6 +45,9 @@ export class Progress {
   /** When the append that awaits its answer in `probe` went out; `null` when none did. */
   #probeTick: number | null = null;
   #checkTick = 0;
+  #snapshotIndex = 0;
+  /** When the driver was asked for a snapshot; `null` when it is to be asked again. */
+  #snapshotTick: number | null = null;
 
   /** @param next the first guess of where the peer's log ends (Raft paper §5.3: behind the leader's last entry) */
   constructor(limits: ProgressLimits, next: number, tick: number) {
@@ -54,10 +58,23 @@ export class Progress {
 
   /** Whether entries may be sent now to a peer of a leader whose log ends at `lastIndex`. */
   canSend(lastIndex: number): boolean {
-    if (this.next > lastIndex) return false;
+    if (this.next > lastIndex || this.state === "snapshot") return false;
     if (this.state === "probe") return this.#probeTick === null;
     return this.#inflights.length < this.#limits.inflightMax &&
       this.#inflightBytes < this.#limits.inflightBytesMax;
+  }
+
+  /** Whether a snapshot is to be sent now by a leader whose log begins at `firstIndex`. */
+  needsSnapshot(firstIndex: number): boolean {
+    return this.state === "snapshot" ? this.#snapshotTick === null : this.next < firstIndex;
+  }
+
+  /** A snapshot up to `index`, or a newer one, is on its way. */
+  snapshotSent(index: number, tick: number): void {
+    this.state = "snapshot";
+    this.#forgetInflights();
+    this.#snapshotIndex = index;
+    this.#snapshotTick = tick;
   }
 
   /** Entries from `next` to `lastIndex` were sent. */
@@ -79,6 +96,7 @@ export class Progress {
     this.next = Math.max(this.next, index + 1);
     this.#freeTo(index);
     if (this.state === "probe" && index >= this.match) this.#replicate();
+    if (this.state === "snapshot" && index >= this.#snapshotIndex) this.#replicate();
     this.#check();
     return isNews;
   }
@@ -88,6 +106,7 @@ export class Progress {
    * there, unless the answer is an old one.
    */
   refused(index: number, hint: number): void {
+    if (this.state === "snapshot") return;
     if (index <= this.match || index >= this.next) return;
     if (this.state === "probe" && index !== this.next - 1) return;
     this.#probe(Math.max(this.match, Math.min(index - 1, hint)) + 1);
@@ -96,13 +115,20 @@ export class Progress {
   /** What is in flight may be lost with the connection. */
   unreachable(): void {
     if (this.state === "replicate") this.#probe(this.match + 1);
+    this.#snapshotTick = this.#snapshotTick === null ? null : -Infinity; // asked for when it is back
   }
 
   /**
    * The peer has just shown that it is alive: an append that has gone unanswered for `patience`
-   * ticks may be lost, and is sent again (probe) or asked after (replicate).
+   * ticks may be lost, and is sent again (probe) or asked after (replicate); a snapshot likewise
+   * after `snapshotPatience`.
    */
-  alive(tick: number, patience: number): void {
+  alive(tick: number, patience: number, snapshotPatience: number): void {
+    if (this.state === "snapshot") {
+      const isOverdue = tick - (this.#snapshotTick ?? tick) >= snapshotPatience;
+      if (isOverdue) this.#snapshotTick = null;
+      return;
+    }
     if (this.state === "probe") {
       if (this.#probeTick !== null && tick - this.#probeTick >= patience) this.#probeTick = null;
       return;

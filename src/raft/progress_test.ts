@@ -63,7 +63,7 @@ Deno.test("Progress asks after an append that stays unanswered, once in a while"
   const progress = replicating(1);
   const isChecked = (tick: number) => {
     progress.checkDue = false;
-    progress.alive(tick, 5);
+    progress.alive(tick, 5, 20);
     return progress.checkDue;
   };
   assertEquals(isChecked(9), false, "nothing is in flight");

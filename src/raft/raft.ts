@@ -4,10 +4,12 @@ import {
   answerVoteRequest,
   campaign,
   countOwnVote,
+  electionTimedOut,
   refuseVote,
   repeatVoteRequests,
 } from "./election.ts";
 import { advanceCommit, appendProposals, hasCommittedInTerm, tickLeader } from "./leader.ts";
+import { type ConfigurationRefusal, configurationRefusal } from "./membership.ts";
 import { isPossible } from "./message_guard.ts";
 import type { RaftOptions } from "./options.ts";
 import { flushLeader, hasLeaderWork } from "./replication.ts";
@@ -15,7 +17,8 @@ import { type RaftStatus, raftStatus } from "./status.ts";
 import { stepCandidate } from "./step_candidate.ts";
 import { stepFollower } from "./step_follower.ts";
 import { addRead, stepLeader } from "./step_leader.ts";
-import type { HardState, Message, NodeId, Ready } from "./types.ts";
+import { startTransfer } from "./transfer.ts";
+import type { Configuration, HardState, Message, NodeId, Ready } from "./types.ts";
 
 /**
  * How many election timeouts a leader may take to answer a read. On a slow or lossy network heartbeats
@@ -50,7 +53,7 @@ export class Raft<T> {
     }
     core.electionElapsed++;
     if (core.electionElapsed >= core.electionTimeout) {
-      campaign(core);
+      electionTimedOut(core);
     } else if (
       core.role !== "follower" && core.electionElapsed % core.options.heartbeatTicks === 0
     ) {
@@ -59,12 +62,13 @@ export class Raft<T> {
   }
 
   /**
-   * Takes a message from a peer. It may be late, repeated or out of order; one that is not from a
-   * voter to this node, or that cannot mean anything, is ignored.
+   * Takes a message from a peer. It may be late, repeated or out of order; one that is not from
+   * another to this node, or that cannot mean anything, is ignored. Whether the sender is a member
+   * does not matter: it may be one that this node has not heard of (thesis §4.2.2).
    */
   step(message: Message<T>): void {
     const core = this.#core;
-    if (message.to !== core.id || !core.peers.includes(message.from)) return;
+    if (message.to !== core.id || message.from === core.id) return;
     if (!isPossible(message) || !settleTerm(core, message)) return;
     if (message.type === "vote" || message.type === "preVote") {
       answerVoteRequest(core, message);
@@ -83,14 +87,39 @@ export class Raft<T> {
   }
 
   /**
-   * Appends to the log, one entry for each of `data`, of which there is at least one.
+   * Appends to the log, one entry for each of `data`, of which there is at least one. A
+   * configuration comes by itself, and holds at once.
    *
-   * @returns the index of the first, or `null` on a node that does not lead: nothing has happened
+   * @returns the index of the first, or `null` where nothing has happened: on a node that does not
+   *   lead or is handing leadership over, and where `configurationRefusal` would say why
    */
   propose(data: readonly T[]): number | null {
     assert(data.length > 0, "a proposal is of something");
-    if (this.#core.role !== "leader") return null;
-    return appendProposals(this.#core, data);
+    const core = this.#core;
+    if (core.role !== "leader" || core.leadership?.transfer !== null) return null;
+    const configuration = data.map(core.options.configurationOf).find((found) => found !== null);
+    if (configuration !== undefined) {
+      assert(data.length === 1, "a configuration is proposed by itself");
+      if (configurationRefusal(core, configuration) !== null) return null;
+    }
+    return appendProposals(core, data);
+  }
+
+  /** Why this configuration cannot be proposed now; `null` when it can. */
+  configurationRefusal(configuration: Configuration): ConfigurationRefusal | null {
+    return configurationRefusal(this.#core, configuration);
+  }
+
+  /**
+   * Makes another voter lead: no proposals are taken from now on, and when the peer has everything
+   * it is asked to stand. If it does not lead within an election timeout, all is as before.
+   * `status().transferringTo` tells whether it is under way.
+   *
+   * @returns false where it cannot begin: this node does not lead, the other has no vote, or a
+   *   transfer to another is under way
+   */
+  transfer(to: NodeId): boolean {
+    return startTransfer(this.#core, to);
   }
 
   /**
@@ -122,7 +151,7 @@ export class Raft<T> {
     const core = this.#core;
     return core.messages.length > 0 || core.messagesAfterPersist.length > 0 ||
       core.log.hasUnhanded() || core.log.hasUnapplied() || this.#changedHardState() !== null ||
-      core.reads.length > 0 || core.refusedReads.length > 0 ||
+      core.snapshot !== null || core.reads.length > 0 || core.refusedReads.length > 0 ||
       (core.role === "leader" && hasLeaderWork(core));
   }
 
@@ -136,6 +165,7 @@ export class Raft<T> {
     const ready: Ready<T> = {
       sequence: this.#sequence,
       hardState,
+      snapshot: core.snapshot,
       entries: core.log.handOut(this.#sequence),
       messages: core.messages,
       messagesAfterPersist: core.messagesAfterPersist,
@@ -144,6 +174,7 @@ export class Raft<T> {
       refusedReads: core.refusedReads,
     };
     core.messages = [];
+    core.snapshot = null;
     core.messagesAfterPersist = [];
     core.reads = [];
     core.refusedReads = [];
@@ -182,12 +213,11 @@ function settleTerm<T>(core: Core<T>, message: Message<T>): boolean {
     return false;
   }
   if (message.type === "vote" || message.type === "preVote") {
-    if (core.isLeaderAlive()) return false;
+    if (core.isLeaderAlive() && !message.isTransfer) return false;
     if (message.type === "preVote") return true;
   }
   if (message.type === "preVoteReply" && message.granted) return true;
-  const isFromLeader = message.type === "append" || message.type === "heartbeat";
-  core.becomeFollower(message.term, isFromLeader ? message.from : null);
+  core.becomeFollower(message.term, isFromLeader(message) ? message.from : null);
   return true;
 }
 
@@ -198,7 +228,7 @@ function settleTerm<T>(core: Core<T>, message: Message<T>): boolean {
  */
 function answerStale<T>(core: Core<T>, message: Message<T>): void {
   if (message.type === "vote" || message.type === "preVote") return refuseVote(core, message);
-  if (message.type !== "append" && message.type !== "heartbeat") return;
+  if (!isFromLeader(message)) return;
   core.send({
     type: "appendReply",
     from: core.id,
@@ -209,4 +239,8 @@ function answerStale<T>(core: Core<T>, message: Message<T>): void {
     hintIndex: 0,
     hintTerm: 0,
   });
+}
+
+function isFromLeader<T>({ type }: Message<T>): boolean {
+  return type === "append" || type === "heartbeat" || type === "snapshot" || type === "timeoutNow";
 }

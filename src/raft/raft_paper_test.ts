@@ -8,7 +8,7 @@ import { entriesOf, LoneNode } from "./testing/lone_node.ts";
 
 const heartbeat = { type: "heartbeat", commit: 0, round: 0 };
 const append = { type: "append", prevIndex: 0, prevTerm: 0, commit: 0, entries: [] };
-const vote = { type: "vote", lastIndex: 9, lastTerm: 1 };
+const vote = { type: "vote", lastIndex: 9, lastTerm: 1, isTransfer: false };
 
 Deno.test("paper 5.1: a higher term makes a follower of every role", () => {
   const follower = new LoneNode({ term: 1 });

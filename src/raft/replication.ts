@@ -2,6 +2,8 @@ import { assert } from "../base/assert.ts";
 import type { Core } from "./core.ts";
 import { confirmReads, leadershipOf } from "./leader.ts";
 import type { Progress } from "./progress.ts";
+import { sendSnapshot } from "./snapshot.ts";
+import { flushTransfer, hasTransferWork } from "./transfer.ts";
 import type { Entry, NodeId } from "./types.ts";
 
 /** A probe may be refused, or repeat what the peer has: it does not carry much. */
@@ -10,9 +12,10 @@ const PROBE_BYTES_MAX = 64 * 1024;
 /** Whether `flushLeader` would send anything. */
 export function hasLeaderWork<T>(core: Core<T>): boolean {
   const { progress, reads } = leadershipOf(core);
-  if (reads.hasFresh()) return true;
+  if (reads.hasFresh() || hasTransferWork(core)) return true;
   for (const peer of progress.values()) {
     if (peer.heartbeatDue || peer.checkDue || peer.canSend(core.log.lastIndex())) return true;
+    if (peer.needsSnapshot(core.log.firstIndex())) return true;
   }
   return false;
 }
@@ -30,10 +33,12 @@ export function flushLeader<T>(core: Core<T>): void {
     if (hasNewRound || peer.heartbeatDue) sendHeartbeat(core, to, peer, reads.round);
   }
   if (hasNewRound) confirmReads(core); // a cluster of one waits for nobody
+  flushTransfer(core); // last: this may end the leadership
 }
 
 function sendAppends<T>(core: Core<T>, to: NodeId, peer: Progress): void {
   const lastIndex = core.log.lastIndex();
+  if (peer.needsSnapshot(core.log.firstIndex())) sendSnapshot(core, to);
   if (peer.checkDue && !peer.canSend(lastIndex)) sendAppend(core, to, peer, []);
   peer.checkDue = false;
   while (peer.canSend(lastIndex)) {

@@ -1,10 +1,11 @@
 import type { Core } from "./core.ts";
 import type { ProgressState } from "./progress.ts";
-import type { NodeId, Role } from "./types.ts";
+import type { Configuration, NodeId, Role } from "./types.ts";
 
 /** A picture of one node's consensus state. */
 export interface RaftStatus {
   readonly id: NodeId;
+  /** `learner` for whoever would follow and has no vote in the newest configuration. */
   readonly role: Role;
   readonly term: number;
   readonly leaderId: NodeId | null;
@@ -14,7 +15,12 @@ export interface RaftStatus {
   readonly appliedIndex: number;
   readonly lastIndex: number;
   readonly durableIndex: number;
-  /** The leader's knowledge of the others; empty elsewhere. */
+  /** The newest in the log, which holds. */
+  readonly configuration: Configuration;
+  readonly isConfigurationCommitted: boolean;
+  /** Leader: whom it is handing leadership to; it takes no proposals meanwhile. */
+  readonly transferringTo: NodeId | null;
+  /** The leader's knowledge of the other members; empty elsewhere. */
   readonly peers: readonly PeerStatus[];
   /** Leader: an entry of its term is committed. Follower: a leader is known. */
   readonly servesReads: boolean;
@@ -23,6 +29,7 @@ export interface RaftStatus {
 /** What the leader knows of a peer. */
 export interface PeerStatus {
   readonly id: NodeId;
+  readonly isLearner: boolean;
   readonly match: number;
   readonly next: number;
   readonly state: ProgressState;
@@ -34,12 +41,14 @@ export interface PeerStatus {
 export function raftStatus<T>(core: Core<T>, hasCommittedInTerm: boolean): RaftStatus {
   const peers: PeerStatus[] = [];
   for (const [id, peer] of core.leadership?.progress ?? []) {
+    if (core.leadership?.leaving.has(id)) continue;
     const { match, next, state } = peer;
-    peers.push({ id, match, next, state, recentlyActive: core.isActive(peer) });
+    const isLearner = !core.isVoter(id);
+    peers.push({ id, isLearner, match, next, state, recentlyActive: core.isActive(peer) });
   }
   return {
     id: core.id,
-    role: core.role,
+    role: core.role === "follower" && !core.isVoter(core.id) ? "learner" : core.role,
     term: core.term,
     leaderId: core.leaderId,
     vote: core.vote,
@@ -47,6 +56,9 @@ export function raftStatus<T>(core: Core<T>, hasCommittedInTerm: boolean): RaftS
     appliedIndex: core.log.appliedIndex(),
     lastIndex: core.log.lastIndex(),
     durableIndex: core.log.durableIndex(),
+    configuration: core.configuration,
+    isConfigurationCommitted: core.isConfigurationCommitted,
+    transferringTo: core.leadership?.transfer?.to ?? null,
     peers,
     servesReads: core.role === "leader" ? hasCommittedInTerm : core.leaderId !== null,
   };

@@ -15,6 +15,8 @@ export function stepCandidate<T>(core: Core<T>, message: Message<T>): void {
       if (core.role !== "candidate" || !core.votes.has(core.id)) return;
       return countVote(core, message.from, message.granted);
     case "append":
+    case "snapshot":
+    case "timeoutNow":
     case "heartbeat": // another has won this term, or still leads it
       core.becomeFollower(core.term, message.from);
       return stepFollower(core, message);

@@ -1,5 +1,8 @@
 import type { Core } from "./core.ts";
-import type { AppendReply, AppendRequest, Heartbeat, Message, ReadIndexReply } from "./types.ts";
+import { campaignForTransfer } from "./election.ts";
+import { acknowledge, verified } from "./following.ts";
+import { handleSnapshot } from "./snapshot.ts";
+import type { AppendRequest, Heartbeat, Message, ReadIndexReply } from "./types.ts";
 
 /** A follower's answer to a message of its own term. */
 export function stepFollower<T>(core: Core<T>, message: Message<T>): void {
@@ -9,6 +12,12 @@ export function stepFollower<T>(core: Core<T>, message: Message<T>): void {
       return;
     case "heartbeat":
       if (follow(core, message.from)) handleHeartbeat(core, message);
+      return;
+    case "snapshot":
+      if (follow(core, message.from)) handleSnapshot(core, message);
+      return;
+    case "timeoutNow":
+      if (follow(core, message.from)) campaignForTransfer(core);
       return;
     case "readIndex":
       return core.answerRead(message.from, message.readId, null);
@@ -40,8 +49,8 @@ function handleAppend<T>(core: Core<T>, request: AppendRequest<T>): void {
   for (const entry of skipped > 0 ? request.entries.slice(skipped) : request.entries) {
     if (log.matches(entry.index, entry.term)) continue;
     if (entry.index <= core.verifiedIndex) return; // a leader never changes its own log
-    if (entry.index <= log.lastIndex()) log.truncateFrom(entry.index);
-    log.append(entry);
+    if (entry.index <= log.lastIndex()) core.truncateFrom(entry.index);
+    core.append(entry);
   }
   const matchIndex = Math.max(request.prevIndex + request.entries.length, log.commitIndex());
   verified(core, matchIndex, request.commit);
@@ -58,28 +67,6 @@ function refuseAppend<T>(core: Core<T>, request: AppendRequest<T>): void {
   core.send({ type: "appendReply", from: id, to, term, accepted, index, hintIndex, hintTerm });
 }
 
-/** Confirms the log up to `index`; confirmations that wait for the same write become one. */
-function acknowledge<T>(core: Core<T>, to: string, index: number): void {
-  const { id, term, messagesAfterPersist } = core;
-  const last = messagesAfterPersist.at(-1);
-  let matchIndex = index;
-  if (last?.type === "appendReply" && last.accepted && last.to === to && last.term === term) {
-    messagesAfterPersist.pop();
-    matchIndex = Math.max(index, last.index);
-  }
-  const reply: AppendReply = {
-    type: "appendReply",
-    from: id,
-    to,
-    term,
-    accepted: true,
-    index: matchIndex,
-    hintIndex: 0,
-    hintTerm: 0,
-  };
-  core.send(reply, matchIndex);
-}
-
 function handleHeartbeat<T>(core: Core<T>, heartbeat: Heartbeat): void {
   // The leader counts only what this node has confirmed in this term, perhaps before a restart.
   verified(core, Math.min(heartbeat.commit, core.log.lastIndex()), heartbeat.commit);
@@ -94,11 +81,4 @@ function handleReadIndexReply<T>(core: Core<T>, reply: ReadIndexReply): void {
   // The index is a commit index of the leader: learning it here spares the read a heartbeat.
   if (reply.index !== null) verified(core, core.verifiedIndex, reply.index);
   core.answerRead(core.id, readId, reply.index);
-}
-
-/** The log equals the leader's up to `index`, and the leader has committed up to `commit`. */
-function verified<T>(core: Core<T>, index: number, commit: number): void {
-  core.verifiedIndex = Math.max(core.verifiedIndex, index);
-  core.leaderCommit = Math.max(core.leaderCommit, commit);
-  core.log.commitTo(Math.min(core.leaderCommit, core.verifiedIndex));
 }

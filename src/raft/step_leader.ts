@@ -40,7 +40,7 @@ function handleHeartbeatReply<T>(core: Core<T>, reply: HeartbeatReply): void {
   const peer = progress.get(reply.from);
   if (peer === undefined || reply.round > reads.round) return;
   peer.heardTick = core.ticks;
-  peer.alive(core.ticks, core.options.heartbeatTicks);
+  peer.alive(core.ticks, core.options.heartbeatTicks, core.options.electionTicks);
   if (reply.round <= peer.ackedRound) return;
   peer.ackedRound = reply.round;
   confirmReads(core);

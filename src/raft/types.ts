@@ -27,6 +27,21 @@ export interface Configuration {
   readonly learners: readonly NodeId[];
 }
 
+/** A configuration and the place in the log from which on it holds. */
+export interface ConfigurationAt {
+  /** Of its entry, or of the snapshot that has it; 0 for the founding one. */
+  readonly index: number;
+  readonly configuration: Configuration;
+}
+
+/** What takes the place of all entries up to `index` (thesis §5). */
+export interface SnapshotAt {
+  readonly index: number;
+  readonly term: number;
+  /** As it was when `index` had been applied. */
+  readonly configuration: Configuration;
+}
+
 interface Envelope {
   readonly from: NodeId;
   readonly to: NodeId;
@@ -39,6 +54,8 @@ export interface VoteRequest extends Envelope {
   readonly type: "preVote" | "vote";
   readonly lastIndex: number;
   readonly lastTerm: number;
+  /** The leader itself wants this election (thesis §3.10): that it is alive is no reason to refuse. */
+  readonly isTransfer: boolean;
 }
 
 export interface VoteReply extends Envelope {
@@ -93,7 +110,27 @@ export interface ReadIndexReply extends Envelope {
   readonly index: number | null;
 }
 
+/**
+ * The receiver needs what the leader's log no longer has (thesis §5, InstallSnapshot). The sending
+ * driver does not send this message as it stands, but streams its newest snapshot, which covers at
+ * least `lastIndex`; the receiving driver, when it has all of it, steps this message with that
+ * snapshot's own index, term and configuration.
+ */
+export interface SnapshotRequest extends Envelope {
+  readonly type: "snapshot";
+  readonly lastIndex: number;
+  readonly lastTerm: number;
+  readonly configuration: Configuration;
+}
+
+/** The leader asks the receiver to stand for election at once (thesis §3.10). */
+export interface TimeoutNow extends Envelope {
+  readonly type: "timeoutNow";
+}
+
 export type Message<T> =
+  | SnapshotRequest
+  | TimeoutNow
   | VoteRequest
   | VoteReply
   | AppendRequest<T>
@@ -112,20 +149,23 @@ export interface ReadState {
 /**
  * What the core wants done. The driver, in this order:
  * 1. sends `messages` (they depend on nothing that is not durable yet);
- * 2. appends `entries` to the log, cutting off what stands at or after the first one's index, and
- *    writes `hardState`, both in one durable write; writes of successive Readys keep their order;
+ * 2. puts `snapshot`, if there is one, in the place of the whole log and of the state; appends
+ *    `entries` to the log, cutting off what stands at or after the first one's index; and writes
+ *    `hardState`, all in one durable write; writes of successive Readys keep their order;
  * 3. applies `committed` in order, and answers `reads` whose index is applied;
- * 4. when the write of step 2 is durable: calls `advance(ready)`, then sends
- *    `messagesAfterPersist`.
+ * 4. when the write of step 2 is durable, and the state machine has the state of `snapshot`: calls
+ *    `advance(ready)`, then sends `messagesAfterPersist`.
  *
  * Steps 1 and 3 need not wait for step 4, and further Readys may be taken while it is under way.
- * A Ready with neither `hardState` nor `entries` may be advanced at once, but never before an
- * earlier one.
+ * A Ready with no `snapshot`, `hardState` or `entries` may be advanced at once, but never before an
+ * earlier one. From a Ready with a snapshot until it is advanced, no Ready has anything to apply.
  */
 export interface Ready<T> {
   /** Grows by one from Ready to Ready. */
   readonly sequence: number;
   readonly hardState: HardState | null;
+  /** The log now begins behind it: what the driver stepped last with this index and term. */
+  readonly snapshot: SnapshotAt | null;
   readonly entries: readonly Entry<T>[];
   readonly messages: readonly Message<T>[];
   readonly messagesAfterPersist: readonly Message<T>[];
@@ -139,6 +179,9 @@ export interface Ready<T> {
 /**
  * The durable log as the core reads it: everything that Readys so far have handed out to be
  * persisted is visible here as soon as the driver has appended it, synced or not. Synchronous.
+ *
+ * The driver may compact it at any time, never above the core's `appliedIndex` or `durableIndex`:
+ * then `firstIndex()` moves up, and `term(firstIndex() - 1)` stays known.
  */
 export interface LogReader<T> {
   /** Index of the first entry kept; `lastIndex() + 1` when empty. */

@@ -83,8 +83,13 @@ export class World {
         return this.note(to, "< readIndexReply", from, `t${term}`, message.readId, message.index);
       case "readIndex":
         return this.note(to, "< readIndex", from, `t${term}`, message.readId);
-      default:
+      case "heartbeat":
+      case "heartbeatReply":
         return this.note(to, `< ${type}`, from, `t${term}`, `r${message.round}`);
+      case "snapshot":
+        return this.note(to, "< snapshot", from, `t${term}`, message.lastIndex);
+      default:
+        return this.note(to, `< ${type}`, from, `t${term}`);
     }
   }
 

@@ -37,7 +37,12 @@ const isEntryCount = (value: unknown): boolean =>
 
 type Shape = Readonly<Record<string, (value: unknown) => boolean>>;
 
-const voteRequest: Shape = { term: isIndex, lastIndex: isIndex, lastTerm: isIndex };
+const voteRequest: Shape = {
+  term: isIndex,
+  lastIndex: isIndex,
+  lastTerm: isIndex,
+  isTransfer: isBoolean,
+};
 const voteReply: Shape = { term: isIndex, granted: isBoolean };
 
 /** The fields of each message on the wire; sender and receiver follow from the connection. */
@@ -62,6 +67,7 @@ const SHAPES: ReadonlyMap<unknown, Shape> = new Map<Message<Batch>["type"], Shap
   }],
   ["heartbeat", { term: isIndex, commit: isIndex, round: isIndex }],
   ["heartbeatReply", { term: isIndex, round: isIndex }],
+  ["timeoutNow", { term: isIndex }],
   ["readIndex", { term: isIndex, readId: isIndex }],
   ["readIndexReply", { term: isIndex, readId: isIndex, index: isIndexOrNull }],
 ]);

@@ -16,8 +16,8 @@ const bytes = (text: string) => new TextEncoder().encode(text);
 const envelope = { from: "n1", to: "n2", term: 3 };
 
 const MESSAGES: readonly Header[] = [
-  { ...envelope, type: "preVote", lastIndex: 5, lastTerm: 2 },
-  { ...envelope, type: "vote", lastIndex: 5, lastTerm: 2 },
+  { ...envelope, type: "preVote", lastIndex: 5, lastTerm: 2, isTransfer: false },
+  { ...envelope, type: "vote", lastIndex: 5, lastTerm: 2, isTransfer: true },
   { ...envelope, type: "preVoteReply", granted: true },
   { ...envelope, type: "voteReply", granted: false },
   { ...envelope, type: "appendReply", accepted: false, index: 9, hintIndex: 4, hintTerm: 1 },

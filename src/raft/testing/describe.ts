@@ -47,6 +47,9 @@ function fields(message: TestMessage): string {
       return `commit=${message.commit} round=${message.round}`;
     case "heartbeatReply":
       return `round=${message.round}`;
+    case "snapshot":
+      return `last=${message.lastIndex}/${message.lastTerm}`;
+    case "timeoutNow":
     case "readIndex":
       return "";
     case "readIndexReply":

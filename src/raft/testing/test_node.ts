@@ -22,7 +22,9 @@ export interface TestNodeEvents {
   read?(node: TestNode, readId: number, index: number | null): void;
 }
 
-export type TestOptions = Partial<Omit<RaftOptions<string>, "id" | "voters" | "hardState" | "log">>;
+export type TestOptions = Partial<
+  Omit<RaftOptions<string>, "id" | "configurations" | "hardState" | "log" | "appliedIndex">
+>;
 
 /** A core with the simplest driver that keeps the contract of `Ready`. */
 export class TestNode {
@@ -52,7 +54,8 @@ export class TestNode {
         sizeOf: (data) => data.length,
         ...options,
         id,
-        voters,
+        configurations: [{ index: 0, configuration: { voters, learners: [] } }],
+        configurationOf: () => null,
         log,
         hardState: log.hardState,
         random,

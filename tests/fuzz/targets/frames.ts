@@ -54,8 +54,8 @@ export function messagePayloads(random: Random): string[] {
     (_, at) => randomEntry(random, prevIndex + 1 + at, Math.max(1, Math.min(term, 3))),
   );
   const messages: readonly Message<Batch>[] = [
-    { type: "preVote", lastIndex: near(6), lastTerm: near(3) },
-    { type: "vote", lastIndex: near(6), lastTerm: near(3) },
+    { type: "preVote", lastIndex: near(6), lastTerm: near(3), isTransfer: isTrue },
+    { type: "vote", lastIndex: near(6), lastTerm: near(3), isTransfer: isTrue },
     { type: "preVoteReply", granted: isTrue },
     { type: "voteReply", granted: isTrue },
     { type: "append", prevIndex, prevTerm: 3, commit: near(6), entries },
