@@ -3,6 +3,9 @@ import { silentLogger } from "../../base/logger.ts";
 import { StateMachine } from "../../commands/state_machine.ts";
 import { lookup } from "../../commands/table.ts";
 import type { Reply } from "../../resp/reply.ts";
+import { Faults } from "../faults/faults.ts";
+import { FaultyNetwork } from "../faults/faulty_network.ts";
+import { FaultyHandler, FaultyPeers } from "../faults/faulty_peers.ts";
 import { MemoryLog } from "../log/memory_log.ts";
 import type { Address } from "../network.ts";
 import { Node } from "../node.ts";
@@ -20,6 +23,8 @@ export class MemoryCluster {
   readonly clock = new ManualClock();
   readonly network = new MemoryNetwork(this.clock);
   readonly nodes: Node[] = [];
+  /** The failures on purpose of each node, in the order of `nodes`. */
+  readonly faults: Faults[] = [];
   readonly #options: MemoryClusterOptions;
   readonly #transports: PeerTransport[] = [];
   readonly #syncs: ((error: null) => void)[][] = [];
@@ -61,17 +66,19 @@ export class MemoryCluster {
       log: new MemoryLog({ sync }),
       machine: new StateMachine(),
     });
+    const faults = new Faults(clock, silentLogger);
     const transport = new PeerTransport({
       ...common,
       clusterId: "memory",
       listen: { host: "memory", port: 17001 + at },
       peers: new Map([...members].filter(([member]) => member !== id)),
       frameBytesMax: 1024 * 1024,
-      network: this.network.of(17001 + at),
-    }, node);
+      network: new FaultyNetwork(this.network.of(17001 + at), faults),
+    }, new FaultyHandler(node, faults, clock, common.random));
     await transport.start();
-    node.start(transport);
+    node.start(new FaultyPeers(transport, faults, clock, common.random));
     this.nodes.push(node);
+    this.faults.push(faults);
     this.#transports.push(transport);
   }
 
