@@ -180,6 +180,7 @@ class LocalCluster {
       `  kill -9 ${leaderId}        the leader dies, another takes over, nothing is lost`,
       `  ${programName()} ${leader?.args.slice(0, 7).join(" ")}        brings it back`,
       `  ${programName()} status --nodes ${HOST}:${port}`,
+      `  ${programName()} fault --port ${leader?.port} isolate 5000        cuts the leader off for 5 s`,
       "",
     ].join("\n"));
   }
@@ -199,6 +200,7 @@ function nodeMembers({ nodes, port, dir }: LocalClusterOptions): Member[] {
       args: [
         ...["node", "--id", name, "--port", String(port + at + 1), "--dir", directory],
         ...["--peers", peers, "--raft-port", String(raftPort(at)), ...ON_THIS_HOST],
+        "--allow-faults",
       ],
       permissions: [
         "--allow-net",

@@ -42,12 +42,14 @@ export function environmentName(key: string): string {
 /**
  * Reads the flags of a subcommand from its arguments and, where one is missing, from the environment.
  *
+ * @param words gets the arguments that are no flags; `null`: there may be none
  * @throws {UsageError} for an unknown flag, a wrong value, a missing one, or anything left over
  */
 export function parseFlags<F extends Flags>(
   flags: F,
   args: readonly string[],
   environment: Environment,
+  words: string[] | null = null,
 ): Values<F> {
   const options = Object.fromEntries(
     Object.entries(flags).map(([key, flag]) => [
@@ -55,7 +57,7 @@ export function parseFlags<F extends Flags>(
       { type: flag.placeholder === null ? "boolean" as const : "string" as const },
     ]),
   );
-  const given = readArguments(options, args);
+  const given = readArguments(options, args, words);
   const values: Record<string, unknown> = {};
   for (const [key, flag] of Object.entries(flags)) {
     const value = given[flagName(key)];
@@ -80,6 +82,7 @@ type GivenFlags = Readonly<Record<string, string | boolean | undefined>>;
 function readArguments(
   options: Record<string, { type: "boolean" | "string" }>,
   args: readonly string[],
+  words: string[] | null,
 ): GivenFlags {
   let parsed;
   try {
@@ -95,7 +98,8 @@ function readArguments(
   }
   for (const token of parsed.tokens) {
     if (token.kind === "positional") {
-      throw new UsageError(`Cannot understand argument: ${token.value}`);
+      if (words === null) throw new UsageError(`Cannot understand argument: ${token.value}`);
+      words.push(token.value);
     }
     if (token.kind !== "option") continue;
     const option = Object.hasOwn(options, token.name) ? options[token.name] : undefined;

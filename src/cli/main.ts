@@ -1,6 +1,7 @@
 import { messageOf, UserError } from "../base/errors.ts";
 import { REGENT_VERSION } from "../server/version.ts";
 import { clusterSubcommand } from "./cluster.ts";
+import { faultSubcommand } from "./fault.ts";
 import { type Environment, parseFlags, UsageError } from "./flags.ts";
 import { logSubcommand } from "./log.ts";
 import { nodeSubcommand } from "./node.ts";
@@ -14,6 +15,7 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   clusterSubcommand,
   statusSubcommand,
   logSubcommand,
+  faultSubcommand,
 ];
 
 const HELP_WORDS = ["--help", "-h", "help"];
@@ -43,7 +45,9 @@ export async function main(args: readonly string[], environment: Environment): P
     return 0;
   }
   try {
-    return await subcommand.run(parseFlags(subcommand.flags, rest, environment));
+    const words: string[] | null = subcommand.words === undefined ? null : [];
+    const values = parseFlags(subcommand.flags, rest, environment, words);
+    return await subcommand.run(values, words ?? []);
   } catch (error) {
     if (error instanceof UsageError) {
       return fail(`${error.message}. \`regent ${name} --help\` tells the flags`, 2);

@@ -21,6 +21,7 @@ import {
   UsageError,
   type Values,
 } from "./flags.ts";
+import { NodeFaults } from "./node_faults.ts";
 import { DenoDisk } from "./platform/deno_disk.ts";
 import { processFacts } from "./platform/process_facts.ts";
 import { stderrLogger } from "./platform/stderr_logger.ts";
@@ -82,6 +83,10 @@ const flags = {
     max: 600_000,
   }),
   ...clientFlags,
+  allowFaults: toggle({
+    help:
+      "Obey FAULT, by which any client can let this node fail; for demonstrations and game days",
+  }),
   stopWithStdin: toggle({ help: "Stop when standard input ends, for supervisors" }),
 } satisfies Flags;
 
@@ -128,7 +133,9 @@ async function startNode(values: NodeValues): Promise<RunningNode> {
   failure.promise.catch(() => {}); // whoever runs the node awaits it later
 
   const directory = values.dir || `data/${id}`;
-  const disk = await DenoDisk.open(directory);
+  const ownDisk = await DenoDisk.open(directory);
+  const faults = values.allowFaults ? new NodeFaults(logger) : null;
+  const disk = faults?.disk(ownDisk) ?? ownDisk;
   const stored = readIdentity(disk);
   const { clusterId, members: first } = stored ?? foundCluster(values, raftPort, advertise);
   const { identity, log } = openDataDirectory(disk, {
@@ -170,13 +177,13 @@ async function startNode(values: NodeValues): Promise<RunningNode> {
     clientAddress,
     peers: new Map([...members].filter(([member]) => member !== id)),
     frameBytesMax: FRAME_BYTES_MAX,
-    network: tcpNetwork,
+    network: faults?.network(tcpNetwork) ?? tcpNetwork,
     clock: systemClock,
     random: Math.random,
     logger,
-  }, node);
+  }, faults?.handler(node) ?? node);
   await transport.start();
-  node.start(transport);
+  node.start(faults?.peers(transport) ?? transport);
   if (role === "leader" && isNew) node.campaign();
 
   const sessions: NodeSessions = new NodeSessions({
@@ -186,10 +193,11 @@ async function startNode(values: NodeValues): Promise<RunningNode> {
     facts: processFacts(),
     config: redisConfig(values),
     listener: () => listener,
+    ...(faults === null ? {} : { faultTools: faults.tools }),
   });
   const listener: RespListener = await listen({
     address: { host, port },
-    handler: sessions,
+    handler: faults?.sessions(sessions, () => listener) ?? sessions,
     limits: clientLimits(values),
     clock: systemClock,
     logger,
@@ -201,11 +209,12 @@ async function startNode(values: NodeValues): Promise<RunningNode> {
   return {
     failed: failure.promise,
     stop() {
+      faults?.stop();
       node.stop();
       listener.close();
       transport.stop();
       log.close();
-      disk.close();
+      ownDisk.close();
       return Promise.resolve();
     },
   };

@@ -11,7 +11,8 @@ export const statusSubcommand = subcommand({
   summary: "one table: id, role, term, address, commit, applied, lag, alive",
   description:
     "Asks the members of a cluster for their state and shows it as a table. Any node's or\n" +
-    "proxy's address will do; it exits with 1 when no leader serves.",
+    "proxy's address will do; it exits with 1 when no leader serves. Failures on purpose\n" +
+    "(`regent fault`) are shown too, where there are any.",
   flags: {
     nodes: addressList({
       help: "Nodes or proxies to ask; each tells of the others",
@@ -35,6 +36,8 @@ export interface MemberState {
   readonly term: number;
   readonly commitIndex: number | null;
   readonly appliedIndex: number | null;
+  /** Its failures on purpose that are on. */
+  readonly faults: readonly string[];
 }
 
 interface Member {
@@ -72,9 +75,13 @@ function parseMembers(reply: Reply): Member[] {
 
 /** Asks a member for its state; one that does not answer is `dead`. */
 export async function askState({ id, address }: Member): Promise<MemberState> {
+  let faults: readonly string[] = [];
+  const dead = () => ({ id, address, role: "-", term: 0, commitIndex: null, appliedIndex: null });
   try {
     const client = await RespClient.connect(address);
     try {
+      faults = await askFaults(client);
+      if (faults.some(isPause)) return { ...dead(), faults }; // it answers nothing else
       const fields = fieldsOf(await client.request(["CLUSTER", "ROLE"]));
       return {
         id,
@@ -83,19 +90,31 @@ export async function askState({ id, address }: Member): Promise<MemberState> {
         term: Number(fields.get("term")),
         commitIndex: Number(fields.get("commit-index")),
         appliedIndex: Number(fields.get("applied-index")),
+        faults,
       };
     } finally {
       client.close();
     }
   } catch (error) {
     if (!(error instanceof ConnectionLost)) throw error;
-    return { id, address, role: "-", term: 0, commitIndex: null, appliedIndex: null };
+    return { ...dead(), faults };
   }
+}
+
+/** None where they are not allowed, or not known. */
+async function askFaults(client: RespClient): Promise<string[]> {
+  const reply = await client.request(["FAULT", "LIST"]);
+  return Array.isArray(reply) ? reply.map(String) : [];
+}
+
+function isPause(fault: string): boolean {
+  return /^pause\b/.test(fault);
 }
 
 /** Lag is how many committed entries a member has not applied yet. */
 export function statusTable(states: readonly MemberState[]): string {
   const newest = Math.max(0, ...states.map(({ commitIndex }) => commitIndex ?? 0));
+  const hasFaults = states.some(({ faults }) => faults.length > 0);
   const rows = states.map((state) => {
     const isAlive = state.commitIndex !== null;
     return [
@@ -107,7 +126,9 @@ export function statusTable(states: readonly MemberState[]): string {
       String(state.appliedIndex ?? "-"),
       isAlive ? String(newest - (state.appliedIndex ?? 0)) : "-",
       isAlive ? "yes" : "no",
+      ...(hasFaults ? [state.faults.join("; ") || "-"] : []),
     ];
   });
-  return table([["id", "role", "term", "address", "commit", "applied", "lag", "alive"], ...rows]);
+  const heading = ["id", "role", "term", "address", "commit", "applied", "lag", "alive"];
+  return table([[...heading, ...(hasFaults ? ["faults"] : [])], ...rows]);
 }

@@ -10,13 +10,16 @@ export interface Subcommand<F extends Flags = Flags> {
   /** More about it, as paragraphs. */
   readonly description: string;
   readonly flags: F;
+  /** What follows the flags, as help shows it. @default nothing may follow */
+  readonly words?: string;
   readonly examples: readonly string[];
   /**
+   * @param words what follows the flags
    * @returns the exit code
    * @throws {UsageError} when flags do not fit together
    * @throws {UserError} for what else the user can mend
    */
-  run(values: Values<F>): Promise<number>;
+  run(values: Values<F>, words: readonly string[]): Promise<number>;
 }
 
 /** Lets the compiler see that `run` gets the values of its own flags, then forgets them. */
@@ -25,8 +28,10 @@ export function subcommand<F extends Flags>(definition: Subcommand<F>): Subcomma
 }
 
 /** The text of `regent NAME --help`. */
-export function subcommandHelp({ name, description, flags, examples }: Subcommand): string {
-  const lines = [`Usage: regent ${name} [flags]`, "", description, "", "Flags:"];
+export function subcommandHelp(subcommand: Subcommand): string {
+  const { name, description, flags, examples, words } = subcommand;
+  const usage = `Usage: regent ${name} [flags]${words === undefined ? "" : ` ${words}`}`;
+  const lines = [usage, "", description, "", "Flags:"];
   for (const [key, flag] of Object.entries(flags)) {
     const left = `  --${flagName(key)}${flag.placeholder === null ? "" : ` ${flag.placeholder}`}`;
     const fallback = defaultText(flag);

@@ -33,6 +33,7 @@ Deno.test("COMMAND, COMMAND INFO, COUNT and LIST tell of all commands", () => {
 Deno.test("COMMAND LIST filters", () => {
   assertEquals(command("LIST", "FILTERBY", "PATTERN", "S*nX"), ["setnx"]);
   assertEquals(command("list", "filterby", "aclcat", "Dangerous"), [
+    "fault",
     "flushall",
     "flushdb",
     "info",

@@ -19,6 +19,14 @@ export const serverRows: readonly Command[] = [
   ...rowsOf("server", [], [
     local("command", -1, PASSIVE, ["connection"], "2.8.13", "Tells about the commands"),
     local("config", -2, [], [], "2.0.0", "Tells the settings"),
+    local(
+      "fault",
+      -2,
+      ["admin", "noscript", ...PASSIVE],
+      ["admin", "dangerous"],
+      "7.0.0",
+      "Lets a node fail on purpose, if it was started with --allow-faults",
+    ),
     local("info", -1, PASSIVE, ["dangerous"], "1.0.0", "Tells the state of the server"),
     local(
       "role",

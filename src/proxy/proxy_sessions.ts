@@ -85,6 +85,10 @@ export class ProxySessions implements RequestHandler, ProcessCommands {
     return proxyCluster(sources, args);
   }
 
+  fault(_args: readonly string[]): Reply {
+    return new ErrorReply("ERR FAULT is for nodes, this is a proxy");
+  }
+
   /** Asked of the leader over a connection of its own: it may take long, and others share theirs. */
   wait(connection: Connection, replicas: number, timeoutMs: number, reply: PendingReply): void {
     const command = lookup("wait");

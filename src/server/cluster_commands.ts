@@ -1,6 +1,7 @@
 import { keySlot, SLOTS } from "../commands/key_slot.ts";
 import { unknownSubcommand, wrongNumberOfArguments } from "../commands/request_errors.ts";
 import type { Clock } from "../node/clock.ts";
+import type { Faults } from "../node/faults/faults.ts";
 import type { Node } from "../node/node.ts";
 import { LEADER_CHANGED } from "../node/refusals.ts";
 import type { MemberReport, StateReport } from "../node/state_report.ts";
@@ -33,10 +34,13 @@ const HELP = [
 /** `CLUSTER …` on a node: Redis Cluster's view of the members, and Regent's own. */
 export class ClusterCommands {
   readonly #node: Node;
+  readonly #faults: Faults | null;
   readonly #watchers: StateWatchers;
 
-  constructor(node: Node, clock: Clock) {
+  /** @param faults `null`: failures on purpose are not allowed */
+  constructor(node: Node, clock: Clock, faults: Faults | null) {
     this.#node = node;
+    this.#faults = faults;
     this.#watchers = new StateWatchers(node, clock);
   }
 
@@ -52,7 +56,7 @@ export class ClusterCommands {
     if (arity !== args.length) return wrongNumberOfArguments(`cluster|${subcommand.toLowerCase()}`);
     switch (subcommand) {
       case "ROLE":
-        return roleReply(this.#node.report());
+        return roleReply(this.#node.report(), this.#faults);
       case "MYID":
         return this.#node.report().id;
       case "MEMBERS":
@@ -115,7 +119,7 @@ const ARITIES: ReadonlyMap<string, number> = new Map([
   ["HELP", 2],
 ]);
 
-function roleReply(report: StateReport): Reply {
+function roleReply(report: StateReport, faults: Faults | null): Reply {
   return new MapReply([
     ["id", report.id],
     ["role", report.role],
@@ -124,6 +128,7 @@ function roleReply(report: StateReport): Reply {
     ["leader-address", clientAddressText(report.leaderAddress)],
     ["commit-index", report.commitIndex],
     ["applied-index", report.appliedIndex],
+    ...(faults === null ? [] : [["faults", faults.texts()] as const]),
   ]);
 }
 

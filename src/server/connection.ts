@@ -13,6 +13,8 @@ export interface ConnectionOwner {
   readonly limits: ClientLimits;
   readonly clock: Clock;
   readonly fairness: FairReading;
+  /** Nothing may be sent now, but to a connection that is spared. */
+  readonly isSilent: boolean;
   /** A whole request arrived: `reply` is to be settled, now or later. */
   request(connection: Connection, args: string[], reply: PendingReply): void;
   /** Something is ready to be sent; `flush` is wanted at the end of the turn. */
@@ -50,6 +52,8 @@ export class Connection {
   libraryVersion = "";
   lastCommand = "NULL";
   lastRequestMs: number;
+  /** Gets its replies even from a listener that is silent. */
+  isSpared = false;
 
   readonly #socket: net.Socket;
   readonly #owner: ConnectionOwner;
@@ -103,7 +107,7 @@ export class Connection {
 
   /** Sends a message that answers no request, at once and before replies still open. */
   push(message: PushReply): void {
-    if (this.#isClosed || this.#isEnding) return;
+    if (this.#isClosed || this.#isEnding || this.#isSilent) return;
     this.#output.add(encodeReply(message, this.protocol));
     this.#markDirty();
   }
@@ -112,6 +116,11 @@ export class Connection {
   closeAfterReplies(): void {
     this.#isEnding = true;
     this.#socket.pause();
+    this.#markDirty();
+  }
+
+  /** Sends what became ready while the listener was silent. */
+  wake(): void {
     this.#markDirty();
   }
 
@@ -132,7 +141,7 @@ export class Connection {
   /** Sends all that is ready, in one write. */
   flush(): void {
     this.#isDirty = false;
-    if (this.#isClosed) return;
+    if (this.#isClosed || this.#isSilent) return;
     this.#collectReplies();
     this.#output.send();
     this.#checkReader();
@@ -183,6 +192,10 @@ export class Connection {
       if (this.#drains === drains) this.#cutOff();
       else this.#watchReader();
     });
+  }
+
+  get #isSilent(): boolean {
+    return this.#owner.isSilent && !this.isSpared;
   }
 
   get #waitingBytes(): number {

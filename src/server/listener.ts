@@ -48,6 +48,8 @@ export class RespListener implements ConnectionOwner {
   /** Clients ever accepted and requests ever read, for `INFO`. */
   readonly totals = { connections: 0, requests: 0, rejected: 0 };
 
+  isSilent = false;
+
   readonly #server: net.Server;
   readonly #options: ListenOptions;
   readonly #dirty: Connection[] = [];
@@ -68,6 +70,13 @@ export class RespListener implements ConnectionOwner {
   close(): void {
     this.#server.close();
     for (const connection of [...this.connections.values()]) connection.destroy();
+  }
+
+  /** Says nothing to any client, and accepts new ones all the same, until told otherwise. */
+  silence(isSilent: boolean): void {
+    this.isSilent = isSilent;
+    if (isSilent) return;
+    for (const connection of this.connections.values()) connection.wake();
   }
 
   request(connection: Connection, args: string[], reply: PendingReply): void {

@@ -57,6 +57,7 @@ const HANDLERS: ReadonlyMap<string, LocalHandler> = new Map<string, LocalHandler
   ["role", (process) => process.role()],
   ["cluster", (process, connection, args, reply) => process.cluster(connection, args, reply)],
   ["wait", wait],
+  ["fault", (process, _connection, args) => process.fault(args)],
 ]);
 
 /** Executes a command of kind `local`; its arity has been checked. */

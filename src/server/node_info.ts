@@ -2,7 +2,8 @@ import type { StateMachine } from "../commands/state_machine.ts";
 import type { Node } from "../node/node.ts";
 import type { StateReport } from "../node/state_report.ts";
 import type { Reply } from "../resp/reply.ts";
-import { infoText } from "./info_text.ts";
+import type { FaultTools } from "./fault_commands.ts";
+import { type InfoSection, infoText } from "./info_text.ts";
 import type { RespListener } from "./listener.ts";
 import { type ProcessFacts, processSections } from "./process_info.ts";
 import { clientAddressText } from "./state_watchers.ts";
@@ -12,6 +13,8 @@ export interface NodeInfoSources {
   readonly machine: StateMachine;
   readonly facts: ProcessFacts;
   readonly clock: { nowMs(): number };
+  /** @default failures on purpose are not allowed */
+  readonly faultTools?: FaultTools;
   /** The listener is there once the first client is. */
   readonly listener: () => RespListener;
 }
@@ -23,6 +26,7 @@ export function nodeInfo(sources: NodeInfoSources, wanted: readonly string[]): s
     ...processSections(sources.facts, sources.listener(), sources.clock.nowMs()),
     { name: "replication", fields: replicationFields(report) },
     { name: "raft", fields: raftFields(report) },
+    ...faultSections(sources.faultTools ?? null),
     { name: "keyspace", fields: keyspaceFields(sources.machine) },
   ], wanted);
 }
@@ -65,6 +69,13 @@ function raftFields(report: StateReport): [string, string | number][] {
     ["serving", report.isServing ? 1 : 0],
     ["members", report.members.map(({ id }) => id).join(",")],
   ];
+}
+
+function faultSections(tools: FaultTools | null): InfoSection[] {
+  if (tools === null) return [];
+  const texts = tools.faults.texts();
+  const fields = texts.map((text, number): [string, string] => [`fault${number}`, text]);
+  return [{ name: "faults", fields: [["faults", texts.length], ...fields] }];
 }
 
 function keyspaceFields(machine: StateMachine): [string, string][] {

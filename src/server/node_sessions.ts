@@ -7,6 +7,7 @@ import { ErrorReply, type Reply } from "../resp/reply.ts";
 import { ClusterCommands } from "./cluster_commands.ts";
 import type { Connection } from "./connection.ts";
 import type { RequestHandler } from "./listener.ts";
+import { faultCommand } from "./fault_commands.ts";
 import { runLocal } from "./local_commands.ts";
 import type { ProcessCommands } from "./process_commands.ts";
 import { nodeInfo, type NodeInfoSources, redisRole } from "./node_info.ts";
@@ -33,7 +34,8 @@ export class NodeSessions implements RequestHandler, ProcessCommands {
     this.config = options.config;
     this.#node = options.node;
     this.#options = options;
-    this.#cluster = new ClusterCommands(options.node, options.clock);
+    const faults = options.faultTools?.faults ?? null;
+    this.#cluster = new ClusterCommands(options.node, options.clock, faults);
   }
 
   get connections(): ReadonlyMap<number, Connection> {
@@ -72,6 +74,10 @@ export class NodeSessions implements RequestHandler, ProcessCommands {
 
   cluster(connection: Connection, args: readonly string[], reply: PendingReply): Reply | null {
     return this.#cluster.run(connection, this.#session(connection), args, reply);
+  }
+
+  fault(args: readonly string[]): Reply {
+    return faultCommand(this.#options.faultTools ?? null, this.#node, args);
   }
 
   wait(_connection: Connection, replicas: number, timeoutMs: number, reply: PendingReply): void {

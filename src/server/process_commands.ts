@@ -11,6 +11,8 @@ export interface ProcessCommands {
   role(): Reply;
   /** `null`: the reply will be settled later. */
   cluster(connection: Connection, args: readonly string[], reply: PendingReply): Reply | null;
+  /** Failures on purpose, where they are allowed. */
+  fault(args: readonly string[]): Reply;
   /** Has been given two whole numbers that are not negative; settles the reply itself. */
   wait(connection: Connection, replicas: number, timeoutMs: number, reply: PendingReply): void;
   /** What `CONFIG GET` knows: Redis's names where the meaning is Redis's. */

@@ -1,0 +1,57 @@
+import type { Logger } from "../base/logger.ts";
+import type { Disk } from "../node/disk.ts";
+import { Faults } from "../node/faults/faults.ts";
+import { FaultyDisk } from "../node/faults/faulty_disk.ts";
+import { FaultyNetwork } from "../node/faults/faulty_network.ts";
+import { FaultyHandler, FaultyPeers } from "../node/faults/faulty_peers.ts";
+import type { Network } from "../node/network.ts";
+import type { Peers } from "../node/node.ts";
+import type { PeerHandler } from "../node/peers/peer_transport.ts";
+import type { FaultTools } from "../server/fault_commands.ts";
+import type { RequestHandler } from "../server/listener.ts";
+import { PausableSessions, type SilentListener } from "../server/pausable_sessions.ts";
+import { systemClock } from "./platform/system_clock.ts";
+
+/** As the shell tells the end of a process that got SIGKILL. */
+const KILLED_EXIT_CODE = 137;
+
+/** Puts what `FAULT` can break between the parts of a node; a node without it has none of this. */
+export class NodeFaults {
+  readonly tools: FaultTools;
+  readonly #faults: Faults;
+
+  constructor(logger: Logger) {
+    this.#faults = new Faults(systemClock, logger);
+    this.tools = { faults: this.#faults, crash: () => crash(logger) };
+    logger.warn("obeys FAULT (--allow-faults): any client can let this node fail");
+  }
+
+  disk(disk: Disk): Disk {
+    return new FaultyDisk(disk, this.#faults, systemClock);
+  }
+
+  network(network: Network): Network {
+    return new FaultyNetwork(network, this.#faults);
+  }
+
+  handler(node: PeerHandler): PeerHandler {
+    return new FaultyHandler(node, this.#faults, systemClock, Math.random);
+  }
+
+  peers(transport: Peers): Peers {
+    return new FaultyPeers(transport, this.#faults, systemClock, Math.random);
+  }
+
+  sessions(sessions: RequestHandler, listener: () => SilentListener): RequestHandler {
+    return new PausableSessions(sessions, this.#faults, listener);
+  }
+
+  stop(): void {
+    this.#faults.stop();
+  }
+}
+
+function crash(logger: Logger): void {
+  logger.warn("fault: crash");
+  Deno.exit(KILLED_EXIT_CODE);
+}

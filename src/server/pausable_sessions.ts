@@ -1,0 +1,69 @@
+import type { Faults } from "../node/faults/faults.ts";
+import type { Connection } from "./connection.ts";
+import type { RequestHandler } from "./listener.ts";
+import type { PendingReply } from "./pending_reply.ts";
+
+interface HeldRequest {
+  readonly args: string[];
+  readonly reply: PendingReply;
+}
+
+/** The listener, as far as it can be told to say nothing. */
+export interface SilentListener {
+  silence(isSilent: boolean): void;
+}
+
+/**
+ * Stands before the sessions of a node that may play dead (`FAULT PAUSE`): meanwhile requests are
+ * held, as the kernel holds them for a process that is stopped, and nothing is said. `FAULT` itself
+ * is carried out and answered.
+ */
+export class PausableSessions implements RequestHandler {
+  readonly #sessions: RequestHandler;
+  readonly #faults: Faults;
+  readonly #listener: () => SilentListener;
+  #held = new Map<Connection, HeldRequest[]>();
+  #isPaused = false;
+
+  /** @param listener is asked once there is a fault, so that it may be made later */
+  constructor(sessions: RequestHandler, faults: Faults, listener: () => SilentListener) {
+    this.#sessions = sessions;
+    this.#faults = faults;
+    this.#listener = listener;
+    faults.watch(() => this.#check());
+  }
+
+  handle(connection: Connection, args: string[], reply: PendingReply): void {
+    const isFault = args[0]?.toLowerCase() === "fault";
+    if (isFault) connection.isSpared = true;
+    if (this.#isPaused && !isFault) this.#hold(connection, { args, reply });
+    else this.#sessions.handle(connection, args, reply);
+  }
+
+  /** Nobody waits any more for what this client asked: it is not carried out. */
+  closed(connection: Connection): void {
+    this.#held.delete(connection);
+    this.#sessions.closed(connection);
+  }
+
+  #hold(connection: Connection, request: HeldRequest): void {
+    const held = this.#held.get(connection);
+    if (held === undefined) this.#held.set(connection, [request]);
+    else held.push(request);
+  }
+
+  #check(): void {
+    if (this.#isPaused === this.#faults.isPaused) return;
+    this.#isPaused = this.#faults.isPaused;
+    this.#listener().silence(this.#isPaused);
+    if (this.#isPaused) return;
+    const held = this.#held;
+    this.#held = new Map();
+    for (const [connection, requests] of held) {
+      for (const { args, reply } of requests) {
+        reply.protocol = connection.protocol; // a request before it may have been HELLO
+        this.#sessions.handle(connection, args, reply);
+      }
+    }
+  }
+}
