@@ -1,6 +1,7 @@
 import type { Random } from "../base/random.ts";
 import type { Reply } from "../resp/reply.ts";
 import type { Keyspace } from "../store/keyspace.ts";
+import type { Sessions } from "../store/sessions.ts";
 
 /**
  * Who executes a command:
@@ -21,6 +22,7 @@ export interface KeyPositions {
 /** What a handler may look at: nothing else, so that all nodes compute the same. */
 export interface CommandContext {
   readonly keyspace: Keyspace;
+  readonly sessions: Sessions;
   /**
    * The time, in milliseconds of the Unix epoch, from which relative deadlines and remaining times
    * are reckoned. In a write it is the log entry's time. In a read it is the answering node's clock
@@ -31,6 +33,8 @@ export interface CommandContext {
   readonly random: Random;
   /** The longest string that a command may make. */
   readonly stringBytesMax: number;
+  /** Executes the request that another one brings; an error when it may not be brought. */
+  readonly executeInner: (args: readonly string[]) => Reply;
 }
 
 /** A row of the command table: the one source for routing, `COMMAND` and documentation. */
@@ -43,14 +47,16 @@ export interface Command {
   /** Redis's command flags, such as `fast` or `denyoom`; `write` and `readonly` follow from kind. */
   readonly flags: readonly string[];
   readonly keys: KeyPositions | null;
-  /** Redis's command group, such as `string`. */
+  /** The argument at which a whole other request begins, to the end (`ONCE`): its keys count. */
+  readonly inner?: number;
+  /** Redis's command group, such as `string`; `session` is Regent's own. */
   readonly group: string;
   /**
    * Redis's access-control categories (`COMMAND`), without those that follow from `kind` and
    * `flags`: `read`, `write`, `fast`, `slow`.
    */
   readonly categories: readonly string[];
-  /** The version of Redis that brought it. */
+  /** The version of Redis that brought it; of Regent in the group `session`. */
   readonly since: string;
   /** One sentence for help. */
   readonly summary: string;

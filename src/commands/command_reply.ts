@@ -106,7 +106,7 @@ function docs(names: readonly string[]): Reply {
 function getKeys(request: readonly string[]): Reply {
   const command = lookup(argument(request, 0));
   if (command === undefined) return INVALID_COMMAND;
-  if (command.keys === null) return NO_KEYS;
+  if (command.keys === null && command.inner === undefined) return NO_KEYS;
   return hasRightArity(command, request.length) ? keysOf(command, request) : INVALID_ARITY;
 }
 

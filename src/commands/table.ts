@@ -9,6 +9,7 @@ import { keyRows } from "./key_rows.ts";
 import { keyspaceRows } from "./keyspace_rows.ts";
 import { unknownCommand, wrongNumberOfArguments } from "./request_errors.ts";
 import { serverRows } from "./server_rows.ts";
+import { SESSION_GROUP, sessionRows } from "./session_rows.ts";
 import { setRows } from "./set_rows.ts";
 import { stringPartRows } from "./string_part_rows.ts";
 
@@ -23,6 +24,7 @@ export const COMMANDS: readonly Command[] = [
   ...expiryRows,
   ...connectionRows,
   ...serverRows,
+  ...sessionRows,
 ].sort((a, b) => a.name < b.name ? -1 : 1);
 
 /** Under both spellings that clients use; any other costs a conversion. */
@@ -38,8 +40,26 @@ export function lookup(name: string): Command | undefined {
   return BY_NAME.get(name.toLowerCase());
 }
 
-/** The command of a request, if it exists and the number of arguments is right; else the error. */
+/**
+ * The command of a request, if it exists and the number of arguments is right; else the error. The
+ * request that another one brings is checked, too.
+ */
 export function checkRequest(args: readonly string[]): Command | ErrorReply {
+  const command = checkOuter(args);
+  if (command instanceof ErrorReply || command.inner === undefined) return command;
+  const inner = checkInner(args.slice(command.inner));
+  return inner instanceof ErrorReply ? inner : command;
+}
+
+/** The command of a request that another one brings: a write, but none that is about sessions. */
+export function checkInner(args: readonly string[]): Command | ErrorReply {
+  const command = checkOuter(args);
+  if (command instanceof ErrorReply) return command;
+  if (command.kind === "write" && command.group !== SESSION_GROUP) return command;
+  return new ErrorReply(`ERR ONCE takes writes only, and '${command.name}' is not one it takes`);
+}
+
+function checkOuter(args: readonly string[]): Command | ErrorReply {
   const command = lookup(argument(args, 0));
   if (command === undefined) return unknownCommand(args);
   return hasRightArity(command, args.length) ? command : wrongNumberOfArguments(command.name);
@@ -53,6 +73,11 @@ export function hasRightArity({ arity }: Command, length: number): boolean {
 /** The keys among the arguments, in order; repeated as they are. */
 export function keysOf(command: Command, args: readonly string[]): string[] {
   const found: string[] = [];
+  if (command.inner !== undefined) {
+    const inner = args.slice(command.inner);
+    const innerCommand = checkInner(inner);
+    return innerCommand instanceof ErrorReply ? found : keysOf(innerCommand, inner);
+  }
   if (command.keys === null) return found;
   const { first, last, step } = command.keys;
   const end = last < 0 ? args.length + last : Math.min(last, args.length - 1);

@@ -1,33 +1,33 @@
-import type { Expiry } from "./slot.ts";
+import type { Expiry, Slot } from "./slot.ts";
 
 /**
  * A binary heap of deadlines, the earliest first. Each entry knows its index, so that a deadline
  * that changes or goes away leaves nothing behind. Equal deadlines are ordered by key: what comes
  * out depends on what is in, never on the order in which it came.
  */
-export class ExpiryHeap {
-  #entries: Expiry[] = [];
+export class ExpiryHeap<T extends { readonly key: string } = Slot> {
+  #entries: Expiry<T>[] = [];
 
   get size(): number {
     return this.#entries.length;
   }
 
-  earliest(): Expiry | undefined {
+  earliest(): Expiry<T> | undefined {
     return this.#entries[0];
   }
 
-  add(expiry: Expiry): void {
+  add(expiry: Expiry<T>): void {
     this.#entries.push(expiry);
     this.#up(expiry, this.#entries.length - 1);
   }
 
   /** Puts an entry whose deadline was changed into its new place. */
-  moved(expiry: Expiry): void {
+  moved(expiry: Expiry<T>): void {
     this.#up(expiry, expiry.heapIndex);
     this.#down(expiry, expiry.heapIndex);
   }
 
-  remove(expiry: Expiry): void {
+  remove(expiry: Expiry<T>): void {
     const index = expiry.heapIndex;
     const last = this.#entries.pop();
     expiry.heapIndex = -1;
@@ -47,7 +47,7 @@ export class ExpiryHeap {
     this.#entries = [];
   }
 
-  #up(expiry: Expiry, from: number): void {
+  #up(expiry: Expiry<T>, from: number): void {
     let index = from;
     while (index > 0) {
       const parentIndex = (index - 1) >> 1;
@@ -59,7 +59,7 @@ export class ExpiryHeap {
     this.#put(expiry, index);
   }
 
-  #down(expiry: Expiry, from: number): void {
+  #down(expiry: Expiry<T>, from: number): void {
     let index = from;
     while (true) {
       let childIndex = 2 * index + 1;
@@ -77,13 +77,13 @@ export class ExpiryHeap {
     this.#put(expiry, index);
   }
 
-  #put(expiry: Expiry, index: number): void {
+  #put(expiry: Expiry<T>, index: number): void {
     this.#entries[index] = expiry;
     expiry.heapIndex = index;
   }
 }
 
-function isBefore(a: Expiry, b: Expiry): boolean {
+function isBefore<T extends { readonly key: string }>(a: Expiry<T>, b: Expiry<T>): boolean {
   if (a.deadlineMs === b.deadlineMs) return a.slot.key < b.slot.key;
   return a.deadlineMs < b.deadlineMs;
 }

@@ -1,4 +1,6 @@
+import { assert } from "../base/assert.ts";
 import { ExpiryHeap } from "./expiry_heap.ts";
+import { KeyspaceView } from "./keyspace_view.ts";
 import { type DeadlineMs, type Expiry, Slot } from "./slot.ts";
 import { type Value, valueBytes } from "./value.ts";
 
@@ -32,6 +34,7 @@ export class Keyspace {
   #timeMs = 0;
   #usedBytes = 0;
   #expiredCount = 0;
+  #view: KeyspaceView | null = null;
 
   /** The log's time: milliseconds of the Unix epoch, never going back. */
   get timeMs(): number {
@@ -100,6 +103,7 @@ export class Keyspace {
 
   /** Changes the value and keeps the deadline. */
   update(slot: Slot, value: Value): void {
+    this.#view?.keep(slot);
     this.#usedBytes += valueBytes(value) - valueBytes(slot.value);
     slot.value = value;
   }
@@ -110,6 +114,7 @@ export class Keyspace {
       this.#remove(slot);
       return;
     }
+    this.#view?.keep(slot);
     if (slot.expiry === null) {
       slot.expiry = { slot, deadlineMs, heapIndex: -1 };
       this.#expiries.add(slot.expiry);
@@ -121,6 +126,7 @@ export class Keyspace {
 
   clearDeadline(slot: Slot): void {
     if (slot.expiry === null) return;
+    this.#view?.keep(slot);
     this.#expiries.remove(slot.expiry);
     slot.expiry = null;
   }
@@ -140,6 +146,37 @@ export class Keyspace {
     this.#slots = [];
     this.#expiries.clear();
     this.#usedBytes = 0;
+    // A view goes on with the slots of before, which nobody changes any more.
+    this.#view = null;
+  }
+
+  /** A view of all keys as they are now; one at a time. It costs nothing until keys change. */
+  beginView(): KeyspaceView {
+    assert(this.#view === null, "Cannot begin a view: current one has not ended");
+    this.#view = new KeyspaceView(this.#slots);
+    return this.#view;
+  }
+
+  endView(view: KeyspaceView): void {
+    if (this.#view === view) this.#view = null;
+  }
+
+  /** Puts back what a snapshot holds of all keys together, before the keys themselves. */
+  restore(timeMs: number, expiredCount: number): void {
+    this.#timeMs = timeMs;
+    this.#expiredCount = expiredCount;
+  }
+
+  /**
+   * Puts a key back at the next position, even if it is due; tells whether it was new, as it must be.
+   */
+  restoreKey(key: string, value: Value, deadlineMs: DeadlineMs | null): boolean {
+    if (this.#slotOf.has(key)) return false;
+    const slot = this.#insert(key, value);
+    if (deadlineMs === null) return true;
+    slot.expiry = { slot, deadlineMs, heapIndex: -1 };
+    this.#expiries.add(slot.expiry);
+    return true;
   }
 
   /**
@@ -177,10 +214,12 @@ export class Keyspace {
   }
 
   #remove(slot: Slot): void {
+    this.#view?.keep(slot);
     this.clearDeadline(slot);
     this.#slotOf.delete(slot.key);
     const last = this.#slots.pop();
     if (last !== undefined && last !== slot) {
+      this.#view?.keep(last);
       this.#slots[slot.position] = last;
       last.position = slot.position;
     }

@@ -27,9 +27,9 @@ export class Slot {
   }
 }
 
-/** A deadline and its place in the heap of deadlines. */
-export interface Expiry {
-  readonly slot: Slot;
+/** A deadline, whose it is, and its place in the heap of deadlines. */
+export interface Expiry<T extends { readonly key: string } = Slot> {
+  readonly slot: T;
   deadlineMs: DeadlineMs;
   heapIndex: number;
 }

@@ -1,6 +1,9 @@
 /** What a key holds: today a byte string, one character (0–255) for each byte. */
 export type Value = string;
 
+/** The longest string that V8 can make: 2^29 - 24 characters. */
+export const STRING_LENGTH_MAX = 2 ** 29 - 24;
+
 /** The name of a value's type, as `TYPE` and `SCAN … TYPE` tell it. */
 export type ValueType = "string";
 

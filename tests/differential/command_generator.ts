@@ -1,6 +1,15 @@
 import type { Random } from "../../src/base/random.ts";
+import type { Command } from "../../src/commands/command.ts";
 import { COMMANDS } from "../../src/commands/table.ts";
 import { NastyValues } from "./nasty_values.ts";
+
+/** Commands that Redis does not know. */
+const OWN_NAMES = ["fault", "once", "session"];
+
+/** All commands that Redis has, too. */
+export const REDIS_COMMANDS: readonly Command[] = COMMANDS.filter(({ name }) =>
+  !OWN_NAMES.includes(name)
+);
 
 /**
  * How the two replies to a request must agree:
@@ -56,7 +65,7 @@ const OPTION_WORDS = "NX XX GET KEEPTTL PERSIST EX PX EXAT PXAT GT LT REPLACE DB
 /** Makes requests for all commands that read or write, most of them right, many a little wrong. */
 export class CommandGenerator {
   readonly #values: NastyValues;
-  readonly #names = COMMANDS.filter(({ kind }) => kind !== "local").map(({ name }) => name);
+  readonly #names = REDIS_COMMANDS.filter(({ kind }) => kind !== "local").map(({ name }) => name);
 
   constructor(random: Random) {
     this.#values = new NastyValues(random);

@@ -1,11 +1,10 @@
 import { assertEquals } from "@std/assert";
 import { seededRandom } from "../../src/base/random.ts";
 import { commandReply } from "../../src/commands/command_reply.ts";
-import { COMMANDS } from "../../src/commands/table.ts";
 import { encodeReply, type Protocol } from "../../src/resp/encode.ts";
 import { RawRespClient } from "../support/raw_resp_client.ts";
 import { hasRedisServer, startRedisServer } from "../support/redis_server.ts";
-import type { GeneratedRequest } from "./command_generator.ts";
+import { type GeneratedRequest, REDIS_COMMANDS } from "./command_generator.ts";
 import { NastyValues } from "./nasty_values.ts";
 import { type Difference, RedisComparison } from "./redis_comparison.ts";
 
@@ -85,7 +84,7 @@ testWithRedis("patterns match what they match in Redis", async (redis) => {
 });
 
 testWithRedis("COMMAND INFO tells of each command what Redis tells", async (redis) => {
-  for (const { name } of COMMANDS) {
+  for (const { name } of REDIS_COMMANDS) {
     const [reply = ""] = await redis.send(["COMMAND", "INFO", name]);
     // Behind the categories come tips, key specifications and subcommands, which may be left out.
     const ours = encodeReply(commandReply(["COMMAND", "INFO", name]), 2);

@@ -1,0 +1,49 @@
+import type { Reply } from "../resp/reply.ts";
+import type { Expiry } from "./slot.ts";
+
+/** One client's session: which of its serials have been executed, and what they were answered. */
+export class Session {
+  /** `counter-time`: the number of the session, and the log's time at which it was opened. */
+  readonly key: string;
+  readonly ttlMs: number;
+  readonly expiry: Expiry<Session>;
+  /** Serials up to this one are forgotten. */
+  floor = 0;
+  /** The highest serial seen; 0 before the first. */
+  highest = 0;
+  /** What was answered, by serial, in order of execution. */
+  readonly replies = new Map<number, Reply>();
+  /** About what the replies cost. */
+  repliesBytes = 0;
+  /** The last view that needs nothing of it any more. */
+  viewId = 0;
+
+  constructor(key: string, ttlMs: number, deadlineMs: number) {
+    this.key = key;
+    this.ttlMs = ttlMs;
+    this.expiry = { slot: this, deadlineMs, heapIndex: -1 };
+  }
+}
+
+/** A session as it was at a point in time. */
+export interface SessionImage {
+  readonly key: string;
+  readonly ttlMs: number;
+  readonly deadlineMs: number;
+  readonly floor: number;
+  readonly highest: number;
+  readonly replies: readonly (readonly [number, Reply])[];
+}
+
+/** Takes time in proportion to the number of replies, a few thousand at most. */
+export function imageOf(session: Session): SessionImage {
+  const { key, ttlMs, expiry, floor, highest, replies } = session;
+  return {
+    key,
+    ttlMs,
+    deadlineMs: Number(expiry.deadlineMs),
+    floor,
+    highest,
+    replies: [...replies],
+  };
+}

@@ -1,0 +1,208 @@
+import { assert } from "../base/assert.ts";
+import { decodeReply, ReplyFormatError } from "../resp/decode_reply.ts";
+import type { Reply } from "../resp/reply.ts";
+import { Keyspace } from "./keyspace.ts";
+import { LongStrings } from "./long_strings.ts";
+import type { Session } from "./session.ts";
+import { SERIAL_WINDOW, SESSION_TTL_MS_MAX, Sessions } from "./sessions.ts";
+import { SNAPSHOT_FORMAT, SnapshotFormatError } from "./snapshot_format.ts";
+import {
+  deadlineField,
+  integerField,
+  lengthOf,
+  parseChunk,
+  sessionNumber,
+  type SnapshotItem,
+  wrongItem,
+} from "./snapshot_items.ts";
+
+/** What a loader has built, for the state machine alone. */
+export interface LoadedState {
+  readonly keyspace: Keyspace;
+  readonly sessions: Sessions;
+}
+
+/** Counts that the first item has announced. */
+interface Announced {
+  readonly timeMs: number;
+  readonly keys: number;
+  readonly sessions: number;
+  readonly openedSessions: number;
+}
+
+/** A session whose replies are being told. */
+interface OpenSession {
+  readonly session: Session;
+  readonly replies: number;
+}
+
+/**
+ * Builds a state from the chunks of a snapshot, in order, apart from any other state. The first
+ * chunk that is wrong ends it: nothing can be had from it any more.
+ */
+export class StateLoader {
+  readonly #keyspace = new Keyspace();
+  readonly #sessions = new Sessions();
+  readonly #longs = new LongStrings();
+  #announced: Announced | null = null;
+  #session: OpenSession | null = null;
+  #sessionNumber = 0;
+  #state: "loading" | "complete" | "failed" | "taken" = "loading";
+
+  /** Number of keys that have been loaded. */
+  get keys(): number {
+    return this.#keyspace.storedSize;
+  }
+
+  /** Whether the last chunk has been taken. */
+  get isComplete(): boolean {
+    return this.#state === "complete";
+  }
+
+  /**
+   * Takes the next chunk, whose bytes are copied.
+   *
+   * @throws {SnapshotFormatError} when it is not the chunk that is due, and from then on always
+   */
+  push(chunk: Uint8Array): void {
+    if (this.#state !== "loading") {
+      throw new SnapshotFormatError(`Cannot load a chunk: current state is ${this.#state}`);
+    }
+    // Until all of it turns out to be right.
+    this.#state = "failed";
+    let isEnd = false;
+    for (const item of parseChunk(chunk)) {
+      if (isEnd) throw wrongItem(item, "it stands after the end");
+      isEnd = this.#take(item);
+    }
+    this.#state = isEnd ? "complete" : "loading";
+  }
+
+  /**
+   * Hands over what was built, once.
+   *
+   * @throws {SnapshotFormatError} when the last chunk has not been taken
+   */
+  take(): LoadedState {
+    if (this.#state !== "complete") {
+      throw new SnapshotFormatError(`Cannot restore a snapshot: current state is ${this.#state}`);
+    }
+    this.#state = "taken";
+    return { keyspace: this.#keyspace, sessions: this.#sessions };
+  }
+
+  /** Tells whether it was the end. */
+  #take(item: SnapshotItem): boolean {
+    const [kind] = item;
+    if (this.#announced === null) {
+      if (kind !== "state") throw wrongItem(item, "the first must be a state");
+      this.#announced = this.#takeState(item);
+      return false;
+    }
+    switch (kind) {
+      case "piece":
+        this.#longs.add(item);
+        return false;
+      case "long":
+        this.#longs.finish(item);
+        return false;
+      case "key":
+        this.#takeKey(item, this.#announced);
+        break;
+      case "session":
+        this.#takeSession(item, this.#announced);
+        break;
+      case "reply":
+        this.#takeReply(item);
+        break;
+      case "end":
+        this.#takeEnd(item, this.#announced);
+        break;
+      default:
+        throw wrongItem(item, "its kind is not due");
+    }
+    if (!this.#longs.isEmpty) throw wrongItem(item, "it leaves a long string behind");
+    return kind === "end";
+  }
+
+  #takeState(item: SnapshotItem): Announced {
+    lengthOf(item, 7, 7);
+    const format = integerField(item, 1, 1);
+    if (format !== SNAPSHOT_FORMAT) throw wrongItem(item, "its format is not known");
+    const announced = {
+      timeMs: integerField(item, 2, 0),
+      keys: integerField(item, 3, 0),
+      sessions: integerField(item, 5, 0),
+      openedSessions: integerField(item, 6, 0),
+    };
+    this.#keyspace.restore(announced.timeMs, integerField(item, 4, 0));
+    this.#sessions.restore(announced.timeMs, announced.openedSessions);
+    return announced;
+  }
+
+  #takeKey(item: SnapshotItem, { keys }: Announced): void {
+    lengthOf(item, 3, 4);
+    if (this.#keyspace.storedSize >= keys) throw wrongItem(item, "there are too many");
+    const key = this.#longs.textField(item, 1);
+    const value = this.#longs.textField(item, 2);
+    const deadlineMs = item.length === 3 ? null : deadlineField(item, 3);
+    if (!this.#keyspace.restoreKey(key, value, deadlineMs)) {
+      throw wrongItem(item, "the key is there already");
+    }
+  }
+
+  #takeSession(item: SnapshotItem, { timeMs, keys, sessions, openedSessions }: Announced): void {
+    lengthOf(item, 7, 7);
+    if (this.#keyspace.storedSize !== keys) throw wrongItem(item, "keys are missing");
+    if (this.#sessions.storedSize >= sessions) throw wrongItem(item, "there are too many");
+    this.#closeSession(item);
+    const { key, number } = sessionNumber(item, 1);
+    if (number <= this.#sessionNumber || number > openedSessions) {
+      throw wrongItem(item, "its number is out of order");
+    }
+    const ttlMs = integerField(item, 2, 1, SESSION_TTL_MS_MAX);
+    const deadlineMs = integerField(item, 3, 1, timeMs + ttlMs);
+    const floor = integerField(item, 4, 0);
+    const highest = integerField(item, 5, floor, floor + SERIAL_WINDOW + 1);
+    const replies = integerField(item, 6, 0, highest - floor);
+    const session = this.#sessions.restoreSession({ key, ttlMs, deadlineMs, floor, highest });
+    this.#session = { session, replies };
+    this.#sessionNumber = number;
+  }
+
+  #takeReply(item: SnapshotItem): void {
+    lengthOf(item, 3, 3);
+    const open = this.#session;
+    if (open === null || open.session.replies.size >= open.replies) {
+      throw wrongItem(item, "there are too many");
+    }
+    const { session } = open;
+    const serial = integerField(item, 1, session.floor + 1, session.highest);
+    if (session.replies.has(serial)) throw wrongItem(item, "the serial is there already");
+    const reply = replyOf(this.#longs.textField(item, 2), item);
+    this.#sessions.restoreReply(session, serial, reply);
+  }
+
+  #takeEnd(item: SnapshotItem, { keys, sessions }: Announced): void {
+    lengthOf(item, 1, 1);
+    this.#closeSession(item);
+    if (this.#keyspace.storedSize !== keys) throw wrongItem(item, "keys are missing");
+    if (this.#sessions.storedSize !== sessions) throw wrongItem(item, "sessions are missing");
+  }
+
+  #closeSession(item: SnapshotItem): void {
+    const open = this.#session;
+    if (open !== null && open.session.replies.size !== open.replies) {
+      throw wrongItem(item, "replies are missing");
+    }
+  }
+}
+
+function replyOf(text: string, item: SnapshotItem): Reply {
+  try {
+    return decodeReply(text);
+  } catch (error) {
+    assert(error instanceof ReplyFormatError, `Cannot decode a reply: ${error}`);
+    throw wrongItem(item, error.message);
+  }
+}

@@ -1,0 +1,109 @@
+import { Buffer } from "node:buffer";
+import { encodeReply } from "../resp/encode.ts";
+import type { Keyspace } from "./keyspace.ts";
+import type { KeyImage, KeyspaceView } from "./keyspace_view.ts";
+import type { SessionImage } from "./session.ts";
+import type { Sessions } from "./sessions.ts";
+import type { SessionsView } from "./sessions_view.ts";
+import { PIECE_LENGTH_MAX, SNAPSHOT_FORMAT } from "./snapshot_format.ts";
+
+/**
+ * The state as it was when this was made, handed out in chunks while the state goes on changing. The
+ * same state gives the same chunks.
+ */
+export class StateSnapshot {
+  /** Number of keys, due ones among them. */
+  readonly keys: number;
+  readonly #keyspace: Keyspace;
+  readonly #sessions: Sessions;
+  readonly #keyspaceView: KeyspaceView;
+  readonly #sessionsView: SessionsView;
+  readonly #items: Generator<string, void>;
+  /** An item that did not fit into the last chunk. */
+  #item: string | null = null;
+
+  constructor(keyspace: Keyspace, sessions: Sessions) {
+    this.#keyspace = keyspace;
+    this.#sessions = sessions;
+    this.#keyspaceView = keyspace.beginView();
+    this.#sessionsView = sessions.beginView();
+    this.keys = this.#keyspaceView.size;
+    const { timeMs, expiredCount } = keyspace;
+    const state = [timeMs, this.keys, expiredCount, this.#sessionsView.size, sessions.openedCount];
+    this.#items = this.#tell(state);
+  }
+
+  /**
+   * The next chunk, of about `bytesMax` bytes at most (a single item of up to 50 KB may be larger);
+   * `null` when there is no more.
+   */
+  next(bytesMax: number): Uint8Array | null {
+    const items: string[] = [];
+    // Two brackets; each item brings a comma or the last bracket.
+    for (let bytes = 1;;) {
+      const item = this.#item ?? this.#items.next().value ?? null;
+      this.#item = item;
+      if (item === null) break;
+      bytes += Buffer.byteLength(item) + 1;
+      if (bytes > bytesMax && items.length > 0) break;
+      items.push(item);
+      this.#item = null;
+    }
+    if (items.length > 0) return Buffer.from(`[${items.join(",")}]`);
+    this.end();
+    return null;
+  }
+
+  /** Lets go of the state; there are no more chunks. May be called at any time, and twice. */
+  end(): void {
+    this.#item = null;
+    this.#items.return();
+    this.#keyspace.endView(this.#keyspaceView);
+    this.#sessions.endView(this.#sessionsView);
+  }
+
+  *#tell(state: readonly number[]): Generator<string, void> {
+    yield JSON.stringify(["state", SNAPSHOT_FORMAT, ...state]);
+    for (let key = this.#keyspaceView.read(); key !== null; key = this.#keyspaceView.read()) {
+      if (key.key.length > PIECE_LENGTH_MAX) yield* tellLong(key.key);
+      if (key.value.length > PIECE_LENGTH_MAX) yield* tellLong(key.value);
+      yield keyItem(key);
+    }
+    for (
+      let session = this.#sessionsView.read();
+      session !== null;
+      session = this.#sessionsView.read()
+    ) {
+      yield* tellSession(session);
+    }
+    yield '["end"]';
+  }
+}
+
+function keyItem({ key, value, deadlineMs }: KeyImage): string {
+  const item = `["key",${textField(key)},${textField(value)}`;
+  if (deadlineMs === null) return item + "]";
+  return item + (typeof deadlineMs === "number" ? `,${deadlineMs}]` : `,"${deadlineMs}"]`);
+}
+
+function* tellSession(session: SessionImage): Generator<string, void> {
+  const { key, ttlMs, deadlineMs, floor, highest, replies } = session;
+  yield JSON.stringify(["session", key, ttlMs, deadlineMs, floor, highest, replies.length]);
+  for (const [serial, reply] of replies) {
+    const text = encodeReply(reply, 3);
+    if (text.length > PIECE_LENGTH_MAX) yield* tellLong(text);
+    yield `["reply",${serial},${textField(text)}]`;
+  }
+}
+
+/** A string, or 0 for one that is too long and was told already. */
+function textField(text: string): string {
+  return text.length > PIECE_LENGTH_MAX ? "0" : JSON.stringify(text);
+}
+
+function* tellLong(text: string): Generator<string, void> {
+  for (let from = 0; from < text.length; from += PIECE_LENGTH_MAX) {
+    yield `["piece",${JSON.stringify(text.slice(from, from + PIECE_LENGTH_MAX))}]`;
+  }
+  yield `["long",${text.length}]`;
+}
