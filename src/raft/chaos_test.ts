@@ -1,6 +1,6 @@
 import { Chaos } from "./testing/chaos.ts";
 
-const SEED_COUNT = 300;
+const SEED_COUNT = 600;
 /** These meet with rare events: a late answer to an older read round, a longer log of an older term. */
 const KEPT_SEEDS = [396, 683];
 const STEP_COUNT = 4000;

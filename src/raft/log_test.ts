@@ -72,7 +72,7 @@ Deno.test("RaftLog does not ask the reader for what it may not have", () => {
 Deno.test("RaftLog keeps durable entries in memory up to its bound", () => {
   const { log, reader } = logOf([], 5);
   append(log, [1, 1, 1, 1]); // of 2 bytes each
-  reader.write({ hardState: null, entries: log.handOut(1) });
+  reader.write({ hardState: null, snapshot: null, entries: log.handOut(1) });
   assertEquals(indexesOf(log.entries(1, 4, 100)), [1, 2, 3, 4], "all, while none is durable");
   log.persisted(1);
   assertEquals(indexesOf(log.entries(1, 4, 100)), [1, 2], "from the reader");
@@ -82,7 +82,7 @@ Deno.test("RaftLog keeps durable entries in memory up to its bound", () => {
 Deno.test("RaftLog keeps in memory what is not durable, beyond any bound", () => {
   const { log, reader } = logOf([], 0);
   append(log, [1, 1]);
-  reader.write({ hardState: null, entries: log.handOut(1) });
+  reader.write({ hardState: null, snapshot: null, entries: log.handOut(1) });
   append(log, [1, 1]);
   log.persisted(1);
   assertEquals(indexesOf(log.entries(3, 4, 100)), [3, 4]);

@@ -1,9 +1,10 @@
 import { assert } from "../../base/assert.ts";
 import { type Random, randomInteger, seededRandom } from "../../base/random.ts";
-import type { NodeId } from "../mod.ts";
+import type { Configuration, NodeId } from "../mod.ts";
+import { configurationText } from "./configuration_text.ts";
 import { describeMessage, describeStatus } from "./describe.ts";
-import { Oracle } from "./oracle.ts";
-import { type TestMessage, TestNode } from "./test_node.ts";
+import { Oracle, type Tally } from "./oracle.ts";
+import { NO_CONFIGURATION, type TestMessage, TestNode, type TestOptions } from "./test_node.ts";
 
 /** How often, out of all steps, each thing happens; drawn by the seed. */
 interface Weights {
@@ -21,21 +22,28 @@ interface Weights {
   readonly pause: number;
   readonly unreachable: number;
   readonly campaign: number;
+  readonly configure: number;
+  readonly compact: number;
+  readonly transfer: number;
 }
 
 const NETWORK_MAX = 300;
 const TRACE_MAX = 60;
+/** How many nodes may join. */
+const JOINERS_MAX = 4;
 
 /**
  * A cluster in bad circumstances: messages are lost, repeated and reordered, links cut one way,
- * nodes stand still and go on, or crash at any moment with part of their writes done, disks are slow. After each step the
+ * nodes stand still and go on, or crash at any moment with part of their writes done, disks are
+ * slow; members come and go, logs are compacted, leadership is handed over. After each step the
  * oracle looks on.
  */
 export class Chaos {
   readonly #random: Random;
   readonly #weights: Weights;
   readonly #nodes = new Map<NodeId, TestNode>();
-  readonly #ids: readonly NodeId[];
+  readonly #options: TestOptions;
+  readonly #memberMax: number;
   readonly #oracle: Oracle;
   readonly #cut = new Set<string>();
   readonly #trace: (string | TestMessage)[] = [];
@@ -48,9 +56,11 @@ export class Chaos {
   constructor(seed: number, nodeCount: number) {
     this.#random = seededRandom(seed);
     this.#weights = this.#drawWeights();
-    this.#ids = Array.from({ length: nodeCount }, (_, i) => String(i + 1));
-    this.#oracle = new Oracle(this.#nodes);
-    const options = {
+    const voters = Array.from({ length: nodeCount }, (_, i) => String(i + 1));
+    const founding = { voters, learners: [] };
+    this.#memberMax = nodeCount + JOINERS_MAX;
+    this.#oracle = new Oracle(this.#nodes, founding);
+    this.#options = {
       random: this.#random,
       electionTicks: 4 + this.#below(7),
       heartbeatTicks: 1 + this.#below(2),
@@ -60,8 +70,8 @@ export class Chaos {
       cacheBytesMax: this.#below(2) * 60,
       committedBytesMax: 1 + this.#below(60),
     };
-    for (const id of this.#ids) {
-      this.#nodes.set(id, new TestNode(id, this.#ids, this.#events, options));
+    for (const id of voters) {
+      this.#nodes.set(id, new TestNode(id, founding, this.#events, this.#options));
     }
   }
 
@@ -72,8 +82,9 @@ export class Chaos {
     );
   }
 
-  get commitMax(): number {
-    return this.#oracle.commitMax;
+  /** How often something happened that a run is to meet with. */
+  get tally(): Tally {
+    return this.#oracle.tally;
   }
 
   /** Lets random things happen until there were `count`. */
@@ -93,16 +104,58 @@ export class Chaos {
     this.#paused.clear();
     for (const node of this.#nodes.values()) if (!node.isUp) node.restart();
     const goal = this.#oracle.commitMax + 1;
+    this.#tickUntil("progress", (tick) => {
+      if (tick % 20 === 0) { for (const node of this.#leaders()) this.#propose(node); }
+      return tick > 100 && this.#isRecovered(goal);
+    });
+    this.#handOver();
+    this.#replaceLeader();
+  }
+
+  /** Another leads when the leader is told so, with all that was proposed before. */
+  #handOver(): void {
+    const [leader] = this.#leaders();
+    assert(leader !== undefined, "there is a leader");
+    const to = leader.raft.status().configuration.voters.find((id) => id !== leader.id);
+    if (to === undefined) return;
+    this.#note(`hand over from ${leader.id} to ${to}`);
+    this.#propose(leader);
+    const goal = leader.raft.status().lastIndex;
+    assert(leader.raft.transfer(to), "a leader hands over to a voter");
+    assert(leader.raft.propose(["x"]) === null, "no proposal is taken during a transfer");
+    this.#finishWork();
+    const { role, commitIndex } = this.#node(to).raft.status();
+    assert(role === "leader" && commitIndex > goal, `${to} got all and leads: it is ${role}`);
+  }
+
+  /** A leader that removes itself is followed by another, and learns that it is out. */
+  #replaceLeader(): void {
+    const [leader] = this.#leaders();
+    assert(leader !== undefined, "there is a leader");
+    const { voters, learners } = leader.raft.status().configuration;
+    if (voters.length === 1) return;
+    const configuration = { voters: voters.filter((id) => id !== leader.id), learners };
+    this.#note(`replace ${leader.id}`);
+    assert(leader.raft.configurationRefusal(configuration) === null, "members can be changed");
+    leader.raft.propose([configurationText(configuration)]);
+    const goal = leader.raft.status().lastIndex + 1; // the successor's no-op
+    this.#finishWork();
+    assert(leader.raft.status().role === "learner", "a removed leader goes at once");
+    this.#tickUntil("successor", () => this.#isRecovered(goal));
+  }
+
+  #tickUntil(what: string, isDone: (tick: number) => boolean): void {
     for (let tick = 0; tick < 300; tick++) {
-      for (const node of this.#nodes.values()) {
-        node.raft.tick();
-        if (node.raft.status().role === "leader" && tick % 20 === 0) this.#propose(node);
-      }
+      for (const node of this.#nodes.values()) node.raft.tick();
       this.#finishWork();
-      if (tick > 100 && this.#isRecovered(goal)) return;
+      if (isDone(tick)) return;
     }
     const states = [...this.#nodes.values()].map(describeStatus);
-    assert(false, `no progress after the faults:\n${states.join("\n")}`);
+    assert(false, `no ${what} after the faults:\n${states.join("\n")}`);
+  }
+
+  #leaders(): TestNode[] {
+    return [...this.#nodes.values()].filter(({ raft }) => raft.status().role === "leader");
   }
 
   /** Until nothing is under way, on the network or to a disk. */
@@ -114,10 +167,14 @@ export class Chaos {
   }
 
   #isRecovered(goal: number): boolean {
-    const all = [...this.#nodes.values()].map((node) => node.raft.status());
-    return all.every((status) =>
-      status.commitIndex >= goal && status.appliedIndex === all[0]?.lastIndex &&
-      status.lastIndex === all[0].lastIndex
+    const leaders = this.#leaders();
+    const leader = leaders[0]?.raft.status();
+    if (leader === undefined || leaders.length > 1) return false;
+    const { configuration: { voters, learners }, lastIndex } = leader;
+    const members = [...voters, ...learners].map((id) => this.#node(id).raft.status());
+    return members.every((status) =>
+      status.commitIndex >= goal && status.appliedIndex === lastIndex &&
+      status.lastIndex === lastIndex
     );
   }
 
@@ -165,6 +222,15 @@ export class Chaos {
       case "campaign":
         raft.campaign();
         break;
+      case "configure":
+        this.#configure(node);
+        break;
+      case "compact":
+        node.compact(this.#below(2) === 0 ? Infinity : this.#below(raft.status().appliedIndex + 1));
+        break;
+      case "transfer":
+        raft.transfer(this.#pick().id);
+        break;
       case "crash":
         node.crash(this.#below(node.underWayCount + 1));
         return this.#oracle.crashed(node);
@@ -179,6 +245,31 @@ export class Chaos {
     node.raft.propose(
       Array.from({ length: count }, () => "x".repeat(this.#below(20)) + this.#serial++),
     );
+  }
+
+  /** Proposes some configuration, lawful at this time or not. */
+  #configure(node: TestNode): void {
+    const { role, configuration: { voters, learners } } = node.raft.status();
+    if (role !== "leader") return;
+    const id = this.#pickMember();
+    const rest = (ids: readonly NodeId[]) => ids.filter((one) => one !== id);
+    const isMember = voters.includes(id) || learners.includes(id);
+    const wanted = this.#below(isMember ? 3 : 2);
+    const next: Configuration = {
+      voters: wanted === 0 ? [...rest(voters), id] : rest(voters),
+      learners: wanted === 1 ? [...rest(learners), id] : rest(learners),
+    };
+    const text = configurationText(next);
+    if (node.raft.propose([text]) !== null) this.#note(`${node.id} proposes ${text}`);
+  }
+
+  /** Some node, perhaps a new one. */
+  #pickMember(): NodeId {
+    const id = String(1 + this.#below(this.#memberMax));
+    if (!this.#nodes.has(id)) {
+      this.#nodes.set(id, new TestNode(id, NO_CONFIGURATION, this.#events, this.#options));
+    }
+    return id;
   }
 
   /** Half of the time the oldest message, otherwise any. */
@@ -196,7 +287,7 @@ export class Chaos {
     this.#note(message);
     const isBetween = this.#below(8) === 0 && node.raft.hasReady();
     const ready = isBetween ? node.raft.ready() : null;
-    node.raft.step(message); // the driver has taken a Ready, but not yet written it
+    node.step(message); // the driver has taken a Ready, but not yet written it
     if (ready !== null) node.write(ready);
     this.#work(node, this.#below(4) === 0 ? 1 : 0);
   }
@@ -221,8 +312,8 @@ export class Chaos {
   #partition(): void {
     const isOneWay = this.#below(2) === 0;
     const side = new Set([this.#pick().id, this.#pick().id]);
-    for (const from of this.#ids) {
-      for (const to of this.#ids) {
+    for (const from of this.#nodes.keys()) {
+      for (const to of this.#nodes.keys()) {
         const isAcross = side.has(from) && !side.has(to);
         if (isAcross) this.#cut.add(`${from}->${to}`);
         if (isAcross && !isOneWay) this.#cut.add(`${to}->${from}`);
@@ -247,8 +338,10 @@ export class Chaos {
         this.#network.splice(this.#below(NETWORK_MAX), 1);
       }
     },
-    write: (node: TestNode, entries: Parameters<Oracle["wrote"]>[1]) =>
-      this.#oracle.wrote(node, entries),
+    write: (node: TestNode, ready: Parameters<Oracle["writes"]>[1]) =>
+      this.#oracle.writes(node, ready),
+    restore: (node: TestNode, snapshot: Parameters<Oracle["restored"]>[1]) =>
+      this.#oracle.restored(node, snapshot),
     apply: (node: TestNode, entry: Parameters<Oracle["applied"]>[1]) =>
       this.#oracle.applied(node, entry),
     read: (node: TestNode, readId: number, index: number | null) =>
@@ -271,13 +364,21 @@ export class Chaos {
       heal: 0.3,
       pause: seldom(0.6),
       unreachable: seldom(0.5),
-      campaign: seldom(0.5),
+      campaign: seldom(1),
+      configure: seldom(8),
+      compact: seldom(2),
+      transfer: seldom(1),
     };
   }
 
   #pick(): TestNode {
-    const node = this.#nodes.get(this.#ids[this.#below(this.#ids.length)] ?? "");
-    assert(node !== undefined, "there are nodes");
+    const ids = [...this.#nodes.keys()];
+    return this.#node(ids[this.#below(ids.length)] ?? "");
+  }
+
+  #node(id: NodeId): TestNode {
+    const node = this.#nodes.get(id);
+    assert(node !== undefined, `no node ${id}`);
     return node;
   }
 

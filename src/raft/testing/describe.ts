@@ -1,4 +1,5 @@
 import { assertNever } from "../../base/assert.ts";
+import { configurationText } from "./configuration_text.ts";
 import type { TestEntry, TestMessage, TestNode } from "./test_node.ts";
 
 /** An entry as `index/term data`. */
@@ -17,7 +18,9 @@ export function describeStatus(node: TestNode): string {
   if (!node.isUp) return `${node.id}: down`;
   const status = node.raft.status();
   const peers = status.peers.map((peer) =>
-    `${peer.id}:${peer.state} match=${peer.match} next=${peer.next}` +
+    `${peer.id}:${
+      peer.isLearner ? "learner " : ""
+    }${peer.state} match=${peer.match} next=${peer.next}` +
     (peer.recentlyActive ? "" : " silent")
   );
   return `${node.id}: ${status.role} term=${status.term} vote=${status.vote ?? "-"} ` +
@@ -25,6 +28,7 @@ export function describeStatus(node: TestNode): string {
       status.leaderId ?? "-"
     } commit=${status.commitIndex} applied=${status.appliedIndex} ` +
     `last=${status.lastIndex} durable=${status.durableIndex}` +
+    (status.transferringTo === null ? "" : ` transferring to ${status.transferringTo}`) +
     (peers.length > 0 ? ` [${peers.join(", ")}]` : "");
 }
 
@@ -32,7 +36,8 @@ function fields(message: TestMessage): string {
   switch (message.type) {
     case "preVote":
     case "vote":
-      return `last=${message.lastIndex}/${message.lastTerm}`;
+      return `last=${message.lastIndex}/${message.lastTerm}` +
+        (message.isTransfer ? " transfer" : "");
     case "preVoteReply":
     case "voteReply":
       return message.granted ? "granted" : "refused";
@@ -48,7 +53,8 @@ function fields(message: TestMessage): string {
     case "heartbeatReply":
       return `round=${message.round}`;
     case "snapshot":
-      return `last=${message.lastIndex}/${message.lastTerm}`;
+      return `last=${message.lastIndex}/${message.lastTerm} ` +
+        configurationText(message.configuration);
     case "timeoutNow":
     case "readIndex":
       return "";

@@ -12,6 +12,9 @@ interface LoneNodeState {
   readonly term?: number;
   readonly vote?: string | null;
   readonly voters?: readonly string[];
+  readonly learners?: readonly string[];
+  /** The log begins after this entry. */
+  readonly before?: { readonly index: number; readonly term: number };
   readonly options?: TestOptions;
 }
 
@@ -22,21 +25,18 @@ export class LoneNode {
   readonly reads: { readId: number; index: number | null }[] = [];
   #sent: TestMessage[] = [];
 
-  constructor({ terms = [], term, vote = null, voters = ["1", "2", "3"], options }: LoneNodeState) {
-    const hardState = { term: term ?? terms.at(-1) ?? 0, vote };
+  constructor(state: LoneNodeState) {
+    const { terms = [], vote = null, before = { index: 0, term: 0 }, options } = state;
+    const { voters = ["1", "2", "3"], learners = [] } = state;
+    const hardState = { term: state.term ?? terms.at(-1) ?? before.term, vote };
     const events = {
       send: (message: TestMessage) => void this.#sent.push(message),
       apply: (_node: TestNode, entry: TestEntry) => void this.applied.push(entry.index),
       read: (_node: TestNode, readId: number, index: number | null) =>
         void this.reads.push({ readId, index }),
     };
-    this.node = new TestNode(
-      "1",
-      voters,
-      events,
-      options,
-      new TestLog(hardState, entriesOf(terms)),
-    );
+    const log = new TestLog(hardState, entriesOf(terms, before.index + 1), before);
+    this.node = new TestNode("1", { voters, learners }, events, options, log);
   }
 
   status() {
@@ -45,7 +45,7 @@ export class LoneNode {
 
   /** Steps the message with envelope defaults, does all work, and returns what was sent. */
   step(message: Record<string, unknown>): TestMessage[] {
-    this.node.raft.step({ from: "2", to: "1", ...message } as TestMessage);
+    this.node.step({ from: "2", to: "1", ...message } as TestMessage);
     return this.settle();
   }
 

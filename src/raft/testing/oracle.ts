@@ -1,21 +1,41 @@
 import { assert, AssertionFailure } from "../../base/assert.ts";
-import type { NodeId } from "../mod.ts";
+import type { Configuration, NodeId, Ready } from "../mod.ts";
 import { majority } from "../quorum.ts";
+import { configurationText, parseConfiguration } from "./configuration_text.ts";
 import { describeEntry, describeMessage } from "./describe.ts";
-import type { TestEntry, TestMessage, TestNode } from "./test_node.ts";
+import type { TestSnapshot } from "./test_log.ts";
+import { nextState, type TestEntry, type TestMessage, type TestNode } from "./test_node.ts";
 
 interface Committed {
   readonly entry: TestEntry;
   /** The entry was committed in this term or an earlier one. */
   readonly byTerm: number;
+  /** What every state machine has come to when it has applied the entry. */
+  readonly state: number;
+  readonly configuration: Configuration;
+}
+
+/** How often something happened. */
+export interface Tally {
+  committed: number;
+  /** Configurations committed. */
+  changes: number;
+  /** Snapshots that took the place of a state. */
+  restored: number;
+  /** Elections won. */
+  leaders: number;
+  /** How often a leader asked another to stand. */
+  transfers: number;
 }
 
 /**
  * Sees everything that the nodes of a cluster do, and asserts what Raft promises of it (Raft paper,
- * figure 3) and that nothing is said before it is durable.
+ * figure 3; thesis §4.1), that nothing is said before it is durable, and that a snapshot is worth
+ * the entries that it stands for.
  */
 export class Oracle {
   readonly #nodes: ReadonlyMap<NodeId, TestNode>;
+  readonly #founding: Configuration;
   readonly #leaders = new Map<number, NodeId>();
   readonly #votes = new Map<string, NodeId>();
   /** Of each entry that was ever written, by index and term: what it is and what stands before it. */
@@ -24,11 +44,13 @@ export class Oracle {
   readonly #applied = new Map<NodeId, number>();
   readonly #commitIndexes = new Map<NodeId, number>();
   readonly #reads = new Map<string, number>();
+  readonly tally: Tally = { committed: 0, changes: 0, restored: 0, leaders: 0, transfers: 0 };
   /** The highest commit index that any node ever had: what may have been acknowledged. */
   commitMax = 0;
 
-  constructor(nodes: ReadonlyMap<NodeId, TestNode>) {
+  constructor(nodes: ReadonlyMap<NodeId, TestNode>, founding: Configuration) {
     this.#nodes = nodes;
+    this.#founding = founding;
   }
 
   /** The message leaves now: what it says must be durable now. */
@@ -43,23 +65,34 @@ export class Oracle {
       if (term === message.term && vote !== candidate) fail("vote not durable", message);
     }
     if (message.type === "appendReply" && message.accepted) {
-      if (message.index > log.durableEntries.length) fail("entries not durable", message);
+      if (message.index > log.durableLastIndex) fail("entries not durable", message);
     }
+    if (message.type === "timeoutNow") this.tally.transfers++;
     if (message.type === "heartbeat") {
       const known = this.#node(message.from).raft.status().commitIndex;
       if (message.commit > known) fail("commit index made up", message);
     }
   }
 
-  /** Log matching: an entry of one index and term is one entry, and stands behind the same one. */
-  wrote(node: TestNode, entries: readonly TestEntry[]): void {
+  /** Right before a node writes: the log keeps what is committed, and changes by one voter. */
+  writes(node: TestNode, { snapshot, entries }: Ready<string>): void {
+    const first = snapshot !== null ? snapshot.index + 1 : entries[0]?.index;
+    if (first === undefined) return;
+    this.#assertKept(node, first, entries);
+    let before = snapshot?.term ?? node.log.term(first - 1);
+    let configuration: Configuration | null = snapshot?.configuration ?? null;
     for (const entry of entries) {
-      const before = node.log.term(entry.index - 1);
       const key = `${entry.index}/${entry.term}`;
       const text = `${entry.data} behind ${before}`;
       const known = this.#written.get(key) ?? text;
       assert(known === text, `two entries ${key}: ${known}, and at ${node.id} ${text}`);
       this.#written.set(key, text);
+      before = entry.term;
+      const next = entry.data === null ? null : parseConfiguration(entry.data);
+      if (next === null) continue;
+      configuration ??= node.configurationAt(first - 1);
+      if (configuration.voters.length > 0) assertSingleChange(configuration, next);
+      configuration = next;
     }
   }
 
@@ -68,14 +101,25 @@ export class Oracle {
     const next = (this.#applied.get(node.id) ?? 0) + 1;
     assert(entry.index === next, `${node.id} applies ${describeEntry(entry)} instead of ${next}`);
     this.#applied.set(node.id, next);
-    const known = this.#committed[entry.index - 1];
-    if (known === undefined) {
-      this.#committed.push({ entry, byTerm: node.raft.status().term });
-      this.#assertOnMajority(entry);
-      return;
-    }
+    const known = this.#committed[entry.index - 1] ??
+      this.#commit(entry, node.raft.status().term);
     const isSame = known.entry.term === entry.term && known.entry.data === entry.data;
     assert(isSame, `${node.id} applies ${describeEntry(entry)}, not ${describeEntry(known.entry)}`);
+    assert(node.state === known.state, `${node.id} has another state at ${entry.index}`);
+  }
+
+  /** A snapshot has taken the place of a node's state: it must be that of the entries. */
+  restored(node: TestNode, snapshot: TestSnapshot): void {
+    const { index, term } = snapshot;
+    const known = this.#committed[index - 1];
+    assert(known?.entry.term === term, `${node.id} restores ${index}/${term}, not committed`);
+    assert(known.state === snapshot.state, `${node.id} restores a wrong state at ${index}`);
+    const [given, held] = [snapshot, known].map((at) => configurationText(at.configuration));
+    assert(given === held, `${node.id} restores ${given} where ${held} held`);
+    const before = this.#applied.get(node.id) ?? 0;
+    assert(index > before, `${node.id} restores ${index}, but had applied ${before}`);
+    this.#applied.set(node.id, index);
+    this.tally.restored++;
   }
 
   readAsked(node: TestNode, readId: number): void {
@@ -92,7 +136,7 @@ export class Oracle {
   }
 
   crashed(node: TestNode): void {
-    this.#applied.delete(node.id);
+    this.#applied.set(node.id, node.log.snapshot?.index ?? 0);
     this.#commitIndexes.delete(node.id);
     for (const key of this.#reads.keys()) {
       if (key.startsWith(`${node.id}/`)) this.#reads.delete(key);
@@ -107,22 +151,39 @@ export class Oracle {
     this.#commitIndexes.set(node.id, status.commitIndex);
     this.commitMax = Math.max(this.commitMax, status.commitIndex);
     assert(status.appliedIndex <= status.commitIndex, `${node.id} applied what is not committed`);
-    if (status.role === "leader") this.#checkLeader(node, status.term);
-    const last = this.#committed.at(-1);
-    if (last !== undefined) this.#assertOnMajority(last.entry);
+    if (status.role === "leader") {
+      this.#checkLeader(node, status.term);
+      if (status.commitIndex > commitBefore) this.#assertOnMajority(node);
+    }
+    const changes = node.log.entriesAfter(this.commitMax).filter(({ data }) => isChange(data));
+    assert(changes.length <= 1, `${node.id} has changes ${changes.map(describeEntry)}`);
   }
 
   /** Where nothing is under way: the core knows exactly what is durable. */
   checkDurable(node: TestNode): void {
     const { durableIndex, lastIndex } = node.raft.status();
-    const durable = node.log.durableEntries;
-    assert(durableIndex <= durable.length, `${node.id} takes too much for durable`);
-    if (durableIndex > 0 && durableIndex <= node.log.lastIndex()) {
-      const isSame = durable[durableIndex - 1]?.term === node.log.term(durableIndex);
+    const { log } = node;
+    assert(durableIndex <= log.durableLastIndex, `${node.id} takes too much for durable`);
+    const durableTerm = log.durableTerm(durableIndex);
+    if (
+      durableTerm !== null && durableIndex >= log.firstIndex() && durableIndex <= log.lastIndex()
+    ) {
+      const isSame = durableTerm === log.term(durableIndex);
       assert(isSame, `${node.id} takes another entry ${durableIndex} for durable`);
     }
     const isIdle = node.underWayCount === 0 && !node.raft.hasReady();
     if (isIdle) assert(durableIndex === lastIndex, `${node.id} takes too little for durable`);
+  }
+
+  #commit(entry: TestEntry, byTerm: number): Committed {
+    const last = this.#committed.at(-1);
+    const configuration = (entry.data === null ? null : parseConfiguration(entry.data)) ??
+      last?.configuration ?? this.#founding;
+    const committed = { entry, byTerm, state: nextState(last?.state ?? 0, entry), configuration };
+    this.#committed.push(committed);
+    this.tally.committed++;
+    if (isChange(entry.data)) this.tally.changes++;
+    return committed;
   }
 
   /** Election safety and leader completeness. */
@@ -131,9 +192,12 @@ export class Oracle {
     assert(known === undefined || known === node.id, `${known} and ${node.id} lead term ${term}`);
     if (known !== undefined) return;
     this.#leaders.set(term, node.id);
+    this.tally.leaders++;
+    const { log } = node;
     for (const { entry, byTerm } of this.#committed) {
       if (byTerm >= term) break;
-      const has = entry.index <= node.log.lastIndex() && node.log.term(entry.index) === entry.term;
+      if (entry.index < log.firstIndex() - 1) continue;
+      const has = entry.index <= log.lastIndex() && log.term(entry.index) === entry.term;
       assert(has, `leader ${node.id} of term ${term} lacks ${describeEntry(entry)}`);
     }
   }
@@ -145,13 +209,26 @@ export class Oracle {
     this.#votes.set(key, candidate);
   }
 
-  #assertOnMajority(entry: TestEntry): void {
-    let count = 0;
-    for (const { log } of this.#nodes.values()) {
-      if (log.durableEntries[entry.index - 1]?.term === entry.term) count++;
+  /** What a leader has just committed is durable on a majority of the voters that it counts. */
+  #assertOnMajority(leader: TestNode): void {
+    const { commitIndex, configuration: { voters } } = leader.raft.status();
+    const term = leader.log.term(commitIndex);
+    const count = voters.filter((id) => this.#node(id).log.hasDurable(commitIndex, term)).length;
+    if (count >= majority(voters.length)) return;
+    throw new AssertionFailure(
+      `${commitIndex}/${term} is committed, but durable on ${count} of ${voters}`,
+    );
+  }
+
+  /** A committed entry that a node has once written is not replaced by another, or cut off. */
+  #assertKept(node: TestNode, first: number, entries: readonly TestEntry[]): void {
+    const last = Math.min(node.log.lastIndex(), this.#committed.length);
+    for (let index = Math.max(first, node.log.firstIndex()); index <= last; index++) {
+      const committed = this.#committed[index - 1]?.entry.term;
+      if (node.log.term(index) !== committed) continue;
+      const isKept = entries[index - first]?.term === committed;
+      assert(isKept, `${node.id} cuts off the committed entry ${index}/${committed}`);
     }
-    if (count >= majority(this.#nodes.size)) return;
-    throw new AssertionFailure(`${describeEntry(entry)} is committed, but durable on ${count}`);
   }
 
   #node(id: NodeId): TestNode {
@@ -159,6 +236,16 @@ export class Oracle {
     assert(node !== undefined, `no node ${id}`);
     return node;
   }
+}
+
+function assertSingleChange(before: Configuration, after: Configuration): void {
+  const difference = new Set(before.voters).symmetricDifference(new Set(after.voters));
+  const [from, to] = [before, after].map(configurationText);
+  assert(difference.size <= 1, `${from} and ${to} differ by ${[...difference]}`);
+}
+
+function isChange(data: string | null): boolean {
+  return data !== null && parseConfiguration(data) !== null;
 }
 
 /** For whom the sender votes with this message, if it does. */

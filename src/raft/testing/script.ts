@@ -1,14 +1,19 @@
 import { assert } from "../../base/assert.ts";
 import type { NodeId } from "../mod.ts";
+import { configurationText, parseConfiguration } from "./configuration_text.ts";
 import { describeEntry, describeMessage, describeStatus } from "./describe.ts";
-import { TestLog } from "./test_log.ts";
-import { type TestMessage, TestNode, type TestOptions } from "./test_node.ts";
+import { TestLog, type TestSnapshot } from "./test_log.ts";
+import { NO_CONFIGURATION, type TestMessage, TestNode, type TestOptions } from "./test_node.ts";
 
 /**
  * Runs scripts of a small language over a cluster of cores, and writes down what happens:
  *
  * - `nodes N [name=value …]`: a new cluster of nodes 1 … N, with options of `RaftOptions`
  * - `log N terms=1,1,2 [vote=M] [term=T]`: a node that starts with such a durable log
+ * - `join N`: a new node that knows no configuration
+ * - `configure N voters[+learners]`: proposes a configuration, such as `1,2,3+4`
+ * - `compact N [index]`: takes a snapshot, and drops the log up to it or to `index`
+ * - `transfer N to`: hands leadership over
  * - `campaign N`, `propose N data …` (each word one proposal, before one Ready), `read N id …`,
  *   `tick N count` (or `tick all count`), `unreachable N peer`
  * - `deliver [A->B]`: what is on the way now arrives, once; `stabilize [N …]`: until nothing is left
@@ -17,7 +22,7 @@ import { type TestMessage, TestNode, type TestOptions } from "./test_node.ts";
  * - `repeat A->B`: what is on the way there will arrive twice; `reverse A->B`: in reverse order
  * - `hold N`: its writes do not become durable; `persist N [count]`; `release N`
  * - `crash N`, `restart N`
- * - `status [N]`, `entries N`, `underway`: tell
+ * - `status [N]`, `configuration [N]`, `entries N`, `underway`: tell
  */
 export class Script {
   #nodes = new Map<NodeId, TestNode>();
@@ -54,6 +59,16 @@ export class Script {
         return this.#tick(first, Number(rest[0] ?? 1));
       case "unreachable":
         return this.#node(first).raft.unreachable(rest[0] ?? "");
+      case "join":
+        return this.#join(first);
+      case "configure":
+        return this.#configure(this.#node(first), rest[0] ?? "");
+      case "transfer":
+        return this.#transfer(this.#node(first), rest[0] ?? "");
+      case "compact":
+        return this.#compact(this.#node(first), Number(rest[0] ?? Infinity));
+      case "configuration":
+        return this.#tell(first, describeConfiguration);
       case "status":
         return this.#tell(first, (node) => [describeStatus(node)]);
       case "entries":
@@ -104,8 +119,9 @@ export class Script {
       const [name = "", value = ""] = setting.split("=");
       return [name, /^\d+$/.test(value) ? Number(value) : value];
     }));
+    const founding = { voters: ids, learners: [] };
     this.#nodes = new Map(
-      ids.map((id) => [id, new TestNode(id, ids, this.#events, this.#options)]),
+      ids.map((id) => [id, new TestNode(id, founding, this.#events, this.#options)]),
     );
   }
 
@@ -116,6 +132,10 @@ export class Script {
     },
     apply: (node: TestNode, entry: Parameters<typeof describeEntry>[0]) =>
       void this.#output.push(`${node.id} applies ${describeEntry(entry)}`),
+    restore: (node: TestNode, { index, term, configuration }: TestSnapshot) =>
+      void this.#output.push(
+        `${node.id} restores ${index}/${term} ${configurationText(configuration)}`,
+      ),
     read: (node: TestNode, readId: number, index: number | null) =>
       void this.#output.push(
         `${node.id} read ${readId} ${index === null ? "refused" : `at ${index}`}`,
@@ -136,8 +156,30 @@ export class Script {
       vote: values.get("vote") ?? null,
     };
     const log = new TestLog(hardState, entries);
-    const ids = [...this.#nodes.keys()];
-    this.#nodes.set(id, new TestNode(id, ids, this.#events, this.#options, log));
+    const founding = { voters: [...this.#nodes.keys()], learners: [] };
+    this.#nodes.set(id, new TestNode(id, founding, this.#events, this.#options, log));
+  }
+
+  #join(id: string): void {
+    this.#nodes.set(id, new TestNode(id, NO_CONFIGURATION, this.#events, this.#options));
+    this.#roles.set(id, "learner");
+  }
+
+  #configure(node: TestNode, text: string): void {
+    const data = `C:${text}`;
+    const refusal = node.raft.configurationRefusal(parseConfiguration(data) ?? NO_CONFIGURATION);
+    const index = node.raft.propose([data]);
+    assert((index === null) === (refusal !== null), "a refusal has a reason");
+    this.#output.push(index === null ? `${data} refused: ${refusal}` : `${data} at ${index}`);
+  }
+
+  #transfer(node: TestNode, to: string): void {
+    if (!node.raft.transfer(to)) this.#output.push(`no transfer to ${to}`);
+  }
+
+  #compact(node: TestNode, index: number): void {
+    const snapshot = node.compact(index);
+    this.#output.push(snapshot === null ? "nothing new" : `snapshot of ${snapshot.index}`);
   }
 
   #propose(id: string, data: string[]): void {
@@ -181,7 +223,7 @@ export class Script {
     for (const message of this.#takeUnderWay(isWanted)) {
       const node = this.#node(message.to);
       this.#output.push(describeMessage(message) + (node.isUp ? "" : " (lost)"));
-      if (node.isUp) node.raft.step(message);
+      if (node.isUp) node.step(message);
       this.#work();
     }
   }
@@ -219,6 +261,12 @@ export class Script {
     assert(node !== undefined, `no node ${id}`);
     return node;
   }
+}
+
+function describeConfiguration(node: TestNode): string[] {
+  const { configuration, isConfigurationCommitted } = node.raft.status();
+  const text = configurationText(configuration);
+  return [`${node.id}: ${text} ${isConfigurationCommitted ? "committed" : "not committed"}`];
 }
 
 function linkOf(message: TestMessage): string {

@@ -1,30 +1,41 @@
 import { assert } from "../../base/assert.ts";
-import type { Entry, HardState, LogReader, Ready } from "../types.ts";
+import type { Entry, HardState, LogReader, Ready, SnapshotAt } from "../types.ts";
+
+/** A snapshot with what the state machine had come to. */
+export interface TestSnapshot extends SnapshotAt {
+  readonly state: number;
+}
 
 /** What a write of one Ready puts on the disk. */
-type Write = Pick<Ready<string>, "hardState" | "entries">;
+interface Write extends Pick<Ready<string>, "hardState" | "entries"> {
+  readonly snapshot: TestSnapshot | null;
+}
+
+/** A log that begins after some entry, as after a compaction. */
+interface Kept {
+  readonly before: { readonly index: number; readonly term: number };
+  readonly entries: readonly Entry<string>[];
+}
 
 /**
  * A log with a disk that is slower than memory: writes are visible at once and durable one by one
  * when the test says so. Refuses questions that `LogReader` does not allow.
  */
 export class TestLog implements LogReader<string> {
-  #visible: Entry<string>[];
-  #durable: Entry<string>[];
+  #visible: Kept;
+  #durable: Kept;
   #hardState: HardState;
+  #snapshot: TestSnapshot | null = null;
   readonly #writes: Write[] = [];
-  /** The log begins after this entry, as after a compaction. */
-  readonly #before: { readonly index: number; readonly term: number };
 
   constructor(
     hardState: HardState = { term: 0, vote: null },
     entries: readonly Entry<string>[] = [],
     before = { index: 0, term: 0 },
   ) {
-    this.#visible = [...entries];
-    this.#durable = [...entries];
+    this.#visible = { before, entries };
+    this.#durable = this.#visible;
     this.#hardState = hardState;
-    this.#before = before;
   }
 
   /** As a restarted node would find it. */
@@ -33,7 +44,17 @@ export class TestLog implements LogReader<string> {
   }
 
   get durableEntries(): readonly Entry<string>[] {
-    return this.#durable;
+    return this.#durable.entries;
+  }
+
+  /** As after a restart: of the last entry. */
+  get durableLastIndex(): number {
+    return lastIndexOf(this.#durable);
+  }
+
+  /** The newest that is durable. */
+  get snapshot(): TestSnapshot | null {
+    return this.#snapshot;
   }
 
   get writeCount(): number {
@@ -41,15 +62,25 @@ export class TestLog implements LogReader<string> {
   }
 
   firstIndex(): number {
-    return this.#before.index + 1;
+    return this.#visible.before.index + 1;
   }
 
   lastIndex(): number {
-    return this.#before.index + this.#visible.length;
+    return lastIndexOf(this.#visible);
   }
 
   term(index: number): number {
-    return index === this.#before.index ? this.#before.term : this.#at(index).term;
+    return termIn(this.#visible, index) ?? assert(false, `the log has no entry ${index}`) ?? 0;
+  }
+
+  /** Whether the entry, or a snapshot with it, would survive a crash. */
+  hasDurable(index: number, term: number): boolean {
+    return index <= this.#durable.before.index || termIn(this.#durable, index) === term;
+  }
+
+  /** The term of the entry that would survive a crash, where the log has it. */
+  durableTerm(index: number): number | null {
+    return termIn(this.#durable, index);
   }
 
   entries(from: number, to: number, bytesMax: number): readonly Entry<string>[] {
@@ -64,8 +95,13 @@ export class TestLog implements LogReader<string> {
     return result;
   }
 
+  /** All that is visible after `index`. */
+  entriesAfter(index: number): readonly Entry<string>[] {
+    return this.#visible.entries.slice(Math.max(0, index - this.#visible.before.index));
+  }
+
   write(write: Write): void {
-    this.#visible = this.#withEntries(this.#visible, write.entries);
+    this.#visible = written(this.#visible, write);
     this.#writes.push(write);
   }
 
@@ -73,26 +109,53 @@ export class TestLog implements LogReader<string> {
   persistNext(): void {
     const write = this.#writes.shift();
     assert(write !== undefined, "no write is under way");
-    this.#durable = this.#withEntries(this.#durable, write.entries);
+    this.#durable = written(this.#durable, write);
     this.#hardState = write.hardState ?? this.#hardState;
+    this.#snapshot = write.snapshot ?? this.#snapshot;
+  }
+
+  /** Keeps a snapshot of what is durable here, and of the entries only those after `index`. */
+  compact(snapshot: TestSnapshot, index: number): void {
+    assert(snapshot.index >= (this.#snapshot?.index ?? 0), "snapshots only get newer");
+    assert(index <= snapshot.index && snapshot.index <= this.durableLastIndex, "nothing gets lost");
+    this.#snapshot = snapshot;
+    this.#visible = compacted(this.#visible, index);
+    this.#durable = compacted(this.#durable, index);
   }
 
   /** Loses what is not durable. */
   crash(): void {
     this.#writes.length = 0;
-    this.#visible = [...this.#durable];
+    this.#visible = this.#durable;
   }
 
   #at(index: number): Entry<string> {
-    const entry = this.#visible[index - this.firstIndex()];
+    const entry = this.#visible.entries[index - this.firstIndex()];
     assert(entry !== undefined, `the log has no entry ${index}`);
     return entry;
   }
+}
 
-  #withEntries(log: Entry<string>[], added: readonly Entry<string>[]): Entry<string>[] {
-    if (added[0] === undefined) return log;
-    const kept = added[0].index - this.firstIndex();
-    assert(kept >= 0 && kept <= log.length, `a write at ${added[0].index} leaves a gap`);
-    return [...log.slice(0, kept), ...added];
-  }
+function lastIndexOf({ before, entries }: Kept): number {
+  return before.index + entries.length;
+}
+
+function termIn({ before, entries }: Kept, index: number): number | null {
+  if (index === before.index) return before.term;
+  return entries[index - before.index - 1]?.term ?? null;
+}
+
+function written(log: Kept, { snapshot, entries: added }: Write): Kept {
+  const { before, entries } = snapshot === null ? log : { before: snapshot, entries: [] };
+  if (added[0] === undefined) return { before, entries };
+  const kept = added[0].index - before.index - 1;
+  assert(kept >= 0 && kept <= entries.length, `a write at ${added[0].index} leaves a gap`);
+  return { before, entries: [...entries.slice(0, kept), ...added] };
+}
+
+function compacted(log: Kept, index: number): Kept {
+  if (index <= log.before.index) return log;
+  const term = termIn(log, index);
+  assert(term !== null, `the log has no entry ${index}`);
+  return { before: { index, term }, entries: log.entries.slice(index - log.before.index) };
 }
