@@ -1,16 +1,29 @@
+import { assert } from "../base/assert.ts";
 import type { Entry } from "../raft/types.ts";
+import type { ClusterConfiguration } from "./configuration.ts";
 
-/** What one log entry carries: the writes of one turn of the leader's event loop. */
+/**
+ * What one log entry carries: the writes of one turn of the leader's event loop, or a change of the
+ * cluster's members.
+ */
 export class Batch {
   /** The leader's clock at the proposal, never before the previous entry's: ms of the Unix epoch. */
   readonly timeMs: number;
   /** Each command with its arguments, one character (0–255) for each byte. May be empty: only time passes. */
   readonly commands: readonly (readonly string[])[];
+  /** Who belongs to the cluster from this entry on; `commands` is empty then. */
+  readonly configuration: ClusterConfiguration | null;
   #encoded: EncodedEntry | null = null;
 
-  constructor(timeMs: number, commands: readonly (readonly string[])[]) {
+  constructor(
+    timeMs: number,
+    commands: readonly (readonly string[])[],
+    configuration: ClusterConfiguration | null = null,
+  ) {
+    assert(configuration === null || commands.length === 0, "A change of members has commands");
     this.timeMs = timeMs;
     this.commands = commands;
+    this.configuration = configuration;
   }
 
   /**

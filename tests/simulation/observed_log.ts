@@ -1,6 +1,6 @@
 import type { HardState } from "../../src/raft/types.ts";
 import type { LogEntry } from "../../src/node/entry.ts";
-import type { LogStore } from "../../src/node/log_store.ts";
+import type { LogStore, StoredConfiguration } from "../../src/node/log_store.ts";
 
 export interface LogEvents {
   /** Before the log takes it. */
@@ -31,6 +31,10 @@ export class ObservedLog implements LogStore {
     return this.#inner.hardState();
   }
 
+  configurations(): readonly StoredConfiguration[] {
+    return this.#inner.configurations();
+  }
+
   firstIndex(): number {
     return this.#inner.firstIndex();
   }
@@ -58,6 +62,14 @@ export class ObservedLog implements LogStore {
       this.#events.persisted(hardState, entries);
       done();
     });
+  }
+
+  compact(index: number): void {
+    this.#inner.compact(index);
+  }
+
+  reset(index: number, term: number, hardState: HardState | null, done: () => void): void {
+    this.#inner.reset(index, term, hardState, done);
   }
 
   close(): void {

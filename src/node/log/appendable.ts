@@ -9,14 +9,7 @@ export function assertAppendable(
   hardState: HardState | null,
   entries: readonly LogEntry[],
 ): void {
-  if (hardState !== null) {
-    const { term, vote } = log.hardState();
-    assert(
-      hardState.term > term ||
-        (hardState.term === term && (vote === null || vote === hardState.vote)),
-      `Cannot write term ${hardState.term} vote ${hardState.vote}: current is term ${term} vote ${vote}`,
-    );
-  }
+  assertNextHardState(log, hardState);
   const first = entries[0];
   if (first === undefined) return;
   assert(
@@ -33,4 +26,31 @@ export function assertAppendable(
     index = entry.index;
     term = entry.term;
   }
+}
+
+/** States what every log demands of a compaction. */
+export function assertCompactable(log: LogStore, index: number): void {
+  assert(
+    index <= log.lastIndex(),
+    `Cannot compact up to entry ${index}: the log holds ${log.firstIndex()} to ${log.lastIndex()}`,
+  );
+}
+
+/** States what every log demands of a snapshot that takes its place. */
+export function assertResettable(log: LogStore, index: number, hardState: HardState | null): void {
+  assertNextHardState(log, hardState);
+  assert(
+    index >= log.firstIndex(),
+    `Cannot begin behind entry ${index}: the log begins with entry ${log.firstIndex()} already`,
+  );
+}
+
+function assertNextHardState(log: LogStore, hardState: HardState | null): void {
+  if (hardState === null) return;
+  const { term, vote } = log.hardState();
+  assert(
+    hardState.term > term ||
+      (hardState.term === term && (vote === null || vote === hardState.vote)),
+    `Cannot write term ${hardState.term} vote ${hardState.vote}: current is term ${term} vote ${vote}`,
+  );
 }

@@ -3,17 +3,17 @@ import { type Logger, silentLogger } from "../../base/logger.ts";
 import type { HardState } from "../../raft/types.ts";
 import type { Disk, DiskFile } from "../disk.ts";
 import type { LogEntry } from "../entry.ts";
-import type { LogStore } from "../log_store.ts";
-import { assertAppendable } from "./appendable.ts";
+import type { LogStore, StoredConfiguration } from "../log_store.ts";
+import { assertAppendable, assertCompactable, assertResettable } from "./appendable.ts";
 import { encodeEntry } from "./entry_codec.ts";
 import { GroupCommit } from "./group_commit.ts";
-import { LOG_DIRECTORY } from "./log_files.ts";
+import { LOG_DIRECTORY, removeSegmentsBefore } from "./log_files.ts";
 import type { LogIndex } from "./log_index.ts";
-import { LOG_FORMAT } from "./log_record.ts";
+import { LOG_FORMAT, type SegmentHeader } from "./log_record.ts";
 import type { LogOwner } from "./log_replay.ts";
 import { LogWriter } from "./log_writer.ts";
 import { RECORD_HEADER_BYTES } from "./record.ts";
-import { createLog, type RecoveredLog, recoverLog } from "./recovery.ts";
+import { createLog, type RecoveredLog, recoverLog, type SnapshotPlace } from "./recovery.ts";
 import type { Segment } from "./segment.ts";
 import { lastThatFits, readEntries } from "./segment_reader.ts";
 
@@ -22,6 +22,8 @@ export interface DiskLogOptions extends LogOwner {
   readonly create: boolean;
   /** A write or sync failed and the log is dead. May be called from within `append`. */
   readonly onFailure: (error: Error) => void;
+  /** The newest sound snapshot: what it covers may be missing. @default null */
+  readonly snapshot?: SnapshotPlace | null;
   /** @default 64 MiB */
   readonly segmentBytesMax?: number;
   readonly logger?: Logger;
@@ -32,7 +34,8 @@ export interface DiskLogOptions extends LogOwner {
  * last one's cuts the log off from there: told by its index when the log is read, not by shortening
  * the file. So nothing that was synced is touched again, writes and syncs may overlap freely, and a
  * crash in the middle leaves the old tail or the new one. A segment holds no entry below its first
- * index: a cut that goes further back begins a new segment.
+ * index: a cut that goes further back begins a new segment. A snapshot in the place of the log begins
+ * one as well, whose header says so; what it covers goes away as whole files.
  */
 export class DiskLog implements LogStore {
   readonly #disk: Disk;
@@ -72,6 +75,10 @@ export class DiskLog implements LogStore {
     return this.#hardState;
   }
 
+  configurations(): readonly StoredConfiguration[] {
+    return [...this.#index.configurations];
+  }
+
   firstIndex(): number {
     return this.#index.firstIndex;
   }
@@ -108,23 +115,43 @@ export class DiskLog implements LogStore {
   append(hardState: HardState | null, entries: readonly LogEntry[], done: () => void): void {
     if (this.#commit.isStopped) return;
     assertAppendable(this, hardState, entries);
+    this.#change(hardState, () => this.#write(hardState, entries), done);
+  }
+
+  compact(index: number): void {
+    if (this.#commit.isStopped) return;
+    assertCompactable(this, index);
+    this.#change(null, () => this.#removeBefore(this.#index.forgetUpTo(index)));
+  }
+
+  reset(index: number, term: number, hardState: HardState | null, done: () => void): void {
+    if (this.#commit.isStopped) return;
+    assertResettable(this, index, hardState);
+    this.#change(hardState, () => {
+      const place = { first: index + 1, afterSnapshot: true, previousTerm: term };
+      const segment = this.#writer.roll(this.#headerOf(place));
+      this.#index.beginAnew(segment, term);
+      this.#removeBefore(segment);
+    }, done);
+  }
+
+  close(): void {
+    this.#commit.stop();
+    this.#writer.close();
+    this.#closeOlder();
+  }
+
+  #change(hardState: HardState | null, write: () => void, done: (() => void) | null = null): void {
     this.#hardState = hardState ?? this.#hardState;
     try {
-      this.#write(hardState, entries);
+      write();
     } catch (error) {
       // Half a record may stand there now. Nothing must ever be written behind it.
       this.#writer.stop();
       this.#commit.fail(error instanceof Error ? error : new Error(String(error)));
       return;
     }
-    this.#commit.add(done);
-  }
-
-  close(): void {
-    this.#commit.stop();
-    this.#writer.close();
-    this.#older?.file.close();
-    this.#older = null;
+    if (done !== null) this.#commit.add(done);
   }
 
   #write(hardState: HardState | null, entries: readonly LogEntry[]): void {
@@ -133,29 +160,40 @@ export class DiskLog implements LogStore {
     let offset = this.#writer.write(hardState, entries);
     for (const entry of entries) {
       const payloadBytes = encodeEntry(entry).length;
-      this.#index.add(entry.index, entry.term, offset, payloadBytes);
+      const { index, term, data } = entry;
+      this.#index.add(index, term, { offset, payloadBytes }, data?.configuration ?? null);
       offset += RECORD_HEADER_BYTES + payloadBytes;
     }
   }
 
   #roll(first: number): void {
+    const place = { first, afterSnapshot: false, previousTerm: this.term(first - 1) };
+    this.#index.begin(this.#writer.roll(this.#headerOf(place)));
+  }
+
+  #headerOf(
+    place: Pick<SegmentHeader, "first" | "afterSnapshot" | "previousTerm">,
+  ): Omit<SegmentHeader, "segment" | "previousBytes"> {
+    const { clusterId: cluster, nodeId: node } = this.#owner;
     const { term, vote } = this.#hardState;
-    this.#index.begin(this.#writer.roll({
-      format: LOG_FORMAT,
-      cluster: this.#owner.clusterId,
-      node: this.#owner.nodeId,
-      first,
-      previousTerm: this.term(first - 1),
-      term,
-      vote,
-    }));
+    return { format: LOG_FORMAT, cluster, node, ...place, term, vote };
+  }
+
+  /** A loss of power may bring the files back: nothing waits for the directory. */
+  #removeBefore({ sequence }: Segment): void {
+    if ((this.#older?.segment.sequence ?? sequence) < sequence) this.#closeOlder();
+    removeSegmentsBefore(this.#disk, sequence);
+  }
+
+  #closeOlder(): void {
+    this.#older?.file.close();
+    this.#older = null;
   }
 
   #fileOf(segment: Segment): DiskFile {
     if (segment === this.#writer.segment) return this.#writer.file;
     if (this.#older?.segment === segment) return this.#older.file;
-    this.#older?.file.close();
-    this.#older = null;
+    this.#closeOlder();
     const file = this.#disk.open(`${LOG_DIRECTORY}/${segment.fileName}`, "existing");
     this.#older = { segment, file };
     return file;

@@ -1,4 +1,6 @@
 import { assert } from "../../base/assert.ts";
+import type { ClusterConfiguration } from "../configuration.ts";
+import { configurationFields, parseConfiguration } from "../configuration_codec.ts";
 import { Batch, type LogEntry } from "../entry.ts";
 
 /** A no-op's size, and what a batch takes beside its commands. */
@@ -15,7 +17,8 @@ let scratch = new Uint8Array(1 << 14);
 /**
  * An entry as UTF-8 JSON, the same in the log file and on the network:
  * `{"index":7,"term":2,"time":1700000000000,"commands":[["SET","k","v"]]}`, and without time and
- * commands for a no-op. A command's bytes are the code points 0–255 of its strings.
+ * commands for a no-op; a change of members has `configuration` in the place of `commands`. A
+ * command's bytes are the code points 0–255 of its strings.
  *
  * Encoded at the first call and kept in the batch; the result must not be changed.
  */
@@ -25,9 +28,9 @@ export function encodeEntry(entry: LogEntry): Uint8Array {
   if (data === null) return encoder.encode(head + "}");
   const kept = data.encodedAs(index, term);
   if (kept !== null) return kept;
-  const bytes = encodeText(
-    `${head},"time":${data.timeMs},"commands":${JSON.stringify(data.commands)}}`,
-  );
+  const bytes = data.configuration === null
+    ? encodeText(`${head},"time":${data.timeMs},"commands":${JSON.stringify(data.commands)}}`)
+    : encoder.encode(configurationHead(head, data.timeMs) + configurationText(data.configuration));
   data.keepEncoded(index, term, bytes);
   return bytes;
 }
@@ -39,7 +42,7 @@ export function encodeEntry(entry: LogEntry): Uint8Array {
  */
 export function decodeEntry(bytes: Uint8Array): LogEntry {
   const text = decoder.decode(bytes);
-  const { index, term, time, commands, fieldCount } = parse(text);
+  const { index, term, time, commands, configuration, fieldCount } = parse(text);
   if (!isCounter(index, 1)) throw wrong("index", index);
   if (!isCounter(term, 1)) throw wrong("term", term);
   // The log finds index and term at this place without parsing the rest: both must read the same.
@@ -53,7 +56,9 @@ export function decodeEntry(bytes: Uint8Array): LogEntry {
     throw new EntryFormatError(`Cannot decode entry: it has ${fieldCount} fields`);
   }
   if (!isCounter(time, 0)) throw wrong("time", time);
-  const batch = new Batch(time, checkCommands(commands, text));
+  const batch = configuration === undefined
+    ? new Batch(time, checkCommands(commands, text))
+    : new Batch(time, [], checkConfiguration(configuration, text, configurationHead(head, time)));
   batch.keepEncoded(index, term, bytes.slice());
   return { index, term, data: batch, sizeBytes: bytes.length };
 }
@@ -62,6 +67,7 @@ export function decodeEntry(bytes: Uint8Array): LogEntry {
 export function sizeOfBatch(batch: Batch | null): number {
   let size = ENTRY_OVERHEAD_BYTES;
   if (batch === null) return size;
+  if (batch.configuration !== null) return size + configurationText(batch.configuration).length;
   for (const command of batch.commands) {
     size += ARGUMENT_OVERHEAD_BYTES;
     for (const argument of command) size += argument.length + ARGUMENT_OVERHEAD_BYTES;
@@ -78,6 +84,29 @@ function entryHead(index: number, term: number): string {
   return `{"index":${index},"term":${term}`;
 }
 
+/** By this beginning the log knows a change of members without decoding each entry. */
+function configurationHead(head: string, timeMs: number): string {
+  return `${head},"time":${timeMs},"configuration":`;
+}
+
+function configurationText(configuration: ClusterConfiguration): string {
+  const fields = configurationFields(configuration);
+  assert(
+    parseConfiguration(fields) !== null,
+    "Cannot encode entry: the configuration is malformed",
+  );
+  return `${JSON.stringify(fields)}}`;
+}
+
+function checkConfiguration(value: unknown, text: string, head: string): ClusterConfiguration {
+  const configuration = parseConfiguration(value);
+  if (configuration === null) throw wrong("configuration", value);
+  if (!text.startsWith(head)) {
+    throw new EntryFormatError("Cannot decode entry: a configuration is at the wrong place");
+  }
+  return configuration;
+}
+
 function encodeText(text: string): Uint8Array {
   if (text.length > SCRATCH_CHARACTERS_MAX) return encoder.encode(text);
   if (scratch.length < 2 * text.length) scratch = new Uint8Array(4 * text.length);
@@ -91,6 +120,7 @@ interface Fields {
   readonly term: unknown;
   readonly time: unknown;
   readonly commands: unknown;
+  readonly configuration: unknown;
   readonly fieldCount: number;
 }
 
@@ -112,6 +142,7 @@ function parse(text: string): Fields {
     term: own("term"),
     time: own("time"),
     commands: own("commands"),
+    configuration: own("configuration"),
     fieldCount: Object.keys(value).length,
   };
 }

@@ -67,6 +67,13 @@ export function createSegment(
   return { file, segment };
 }
 
+/** From the oldest on, so that what is left has no gap if the process dies. */
+export function removeSegmentsBefore(disk: Disk, sequence: number): void {
+  for (const name of listSegments(disk)) {
+    if (name.sequence < sequence) disk.remove(`${LOG_DIRECTORY}/${segmentFileName(name)}`);
+  }
+}
+
 export function removeUnfinishedSegment(disk: Disk): void {
   if (disk.list(LOG_DIRECTORY).some((name) => `${LOG_DIRECTORY}/${name}` === NEW_SEGMENT_PATH)) {
     disk.remove(NEW_SEGMENT_PATH);

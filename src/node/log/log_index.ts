@@ -1,4 +1,6 @@
 import { assert } from "../../base/assert.ts";
+import type { ClusterConfiguration } from "../configuration.ts";
+import type { StoredConfiguration } from "../log_store.ts";
 import type { Segment } from "./segment.ts";
 import { TermRuns } from "./term_runs.ts";
 
@@ -6,7 +8,8 @@ import { TermRuns } from "./term_runs.ts";
 export class LogIndex {
   /** Those whose entries still count; their first indexes ascend. */
   readonly #segments: Segment[] = [];
-  readonly #terms = new TermRuns(0, 0);
+  #terms = new TermRuns(0, 0);
+  #configurations: StoredConfiguration[] = [];
   #lastIndex = 0;
 
   get firstIndex(): number {
@@ -15,6 +18,11 @@ export class LogIndex {
 
   get lastIndex(): number {
     return this.#lastIndex;
+  }
+
+  /** Of the entries that are there, ascending. */
+  get configurations(): readonly StoredConfiguration[] {
+    return this.#configurations;
   }
 
   /** The one that is written to. */
@@ -53,13 +61,47 @@ export class LogIndex {
     this.#segments.at(-1)?.cutFrom(segment.first);
     this.#segments.push(segment);
     this.#terms.cutFrom(segment.first);
+    this.#cutConfigurationsFrom(segment.first);
     this.#lastIndex = segment.first - 1;
   }
 
+  /** The log begins with this segment: nothing of what was there counts any more. */
+  beginAnew(segment: Segment, previousTerm: number): void {
+    this.#segments.length = 0;
+    this.#segments.push(segment);
+    this.#lastIndex = segment.first - 1;
+    this.#terms = new TermRuns(this.#lastIndex, previousTerm);
+    this.#configurations = [];
+  }
+
   /** An entry was written to the newest segment; it cuts off what stands at its index and after. */
-  add(index: number, term: number, offset: number, payloadBytes: number): void {
-    this.newest.add(index, offset, payloadBytes);
+  add(
+    index: number,
+    term: number,
+    place: { readonly offset: number; readonly payloadBytes: number },
+    configuration: ClusterConfiguration | null,
+  ): void {
+    this.newest.add(index, place.offset, place.payloadBytes);
     this.#terms.set(index, term);
+    this.#cutConfigurationsFrom(index);
+    if (configuration !== null) this.#configurations.push({ index, configuration });
     this.#lastIndex = index;
+  }
+
+  /**
+   * Forgets the segments that hold nothing above `index`, but never the newest.
+   *
+   * @returns the oldest that is left
+   */
+  forgetUpTo(index: number): Segment {
+    const kept = this.#segments.findIndex((segment) => segment.last > index);
+    this.#segments.splice(0, kept === -1 ? this.#segments.length - 1 : kept);
+    this.#terms.forgetBefore(this.firstIndex - 1);
+    this.#configurations = this.#configurations.filter((one) => one.index >= this.firstIndex);
+    return this.#segments[0] ?? this.newest;
+  }
+
+  #cutConfigurationsFrom(index: number): void {
+    while ((this.#configurations.at(-1)?.index ?? 0) >= index) this.#configurations.pop();
   }
 }

@@ -12,9 +12,11 @@ export interface SegmentHeader {
   readonly segment: number;
   /** Every entry of the segment has this index or a higher one; earlier ones end before it. */
   readonly first: number;
+  /** A snapshot up to the entry before `first` took the place of all that was in the log before. */
+  readonly afterSnapshot: boolean;
   /** The term of the entry before `first`; 0 for the beginning of the log. */
   readonly previousTerm: number;
-  /** How long the segment before was, without the zeros at its end; 0 for the first. */
+  /** How long the segment before was, without the zeros at its end; 0 for the first of all. */
   readonly previousBytes: number;
   /** The hard state when the segment began, so that older segments are not needed for it. */
   readonly term: number;
@@ -25,7 +27,12 @@ export interface SegmentHeader {
 export type LogRecord =
   | { readonly kind: "header"; readonly header: SegmentHeader }
   | { readonly kind: "otherFormat"; readonly format: unknown }
-  | { readonly kind: "entry"; readonly index: number; readonly term: number }
+  | {
+    readonly kind: "entry";
+    readonly index: number;
+    readonly term: number;
+    readonly isConfiguration: boolean;
+  }
   | { readonly kind: "hardState"; readonly hardState: HardState }
   /** Everything of the segment before this offset was durable when the record was written. */
   | { readonly kind: "synced"; readonly offset: number };
@@ -34,13 +41,16 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
-  const { format, cluster, node, segment, first, previousTerm, previousBytes, term, vote } = header;
+  const { format, cluster, node, segment, first, afterSnapshot } = header;
+  const { previousTerm, previousBytes, term, vote } = header;
   return encoder.encode(JSON.stringify({
     format,
     cluster,
     node,
     segment,
     first,
+    // Most segments have no such field, as none had before there were snapshots.
+    afterSnapshot: afterSnapshot || undefined,
     previousTerm,
     previousBytes,
     term,
@@ -66,7 +76,8 @@ export function parseLogRecord(payload: Uint8Array): LogRecord | null {
   const { format } = fields;
   if (format !== undefined) {
     if (format !== LOG_FORMAT) return { kind: "otherFormat", format };
-    return isSegmentHeader(fields) ? { kind: "header", header: fields } : null;
+    const header = { afterSnapshot: false, ...fields };
+    return isSegmentHeader(header) ? { kind: "header", header } : null;
   }
   if (isCount(term) && isVote(vote)) return { kind: "hardState", hardState: { term, vote } };
   return isCount(synced) ? { kind: "synced", offset: synced } : null;
@@ -85,6 +96,8 @@ export function parseFields(payload: Uint8Array): Record<string, unknown> | null
 
 const INDEX = encoder.encode('{"index":');
 const TERM = encoder.encode(',"term":');
+const TIME = encoder.encode(',"time":');
+const CONFIGURATION = encoder.encode(',"configuration":');
 const DIGIT_0 = 0x30;
 const DIGIT_9 = 0x39;
 
@@ -95,7 +108,12 @@ function parseEntryPlace(payload: Uint8Array): LogRecord | null {
   const index = readDigits(payload, INDEX.length, indexEnd);
   const term = readDigits(payload, indexEnd + TERM.length, termEnd);
   if (index === 0 || term === 0 || !isCount(index) || !isCount(term)) return null;
-  return { kind: "entry", index, term };
+  return { kind: "entry", index, term, isConfiguration: hasConfiguration(payload, termEnd) };
+}
+
+function hasConfiguration(payload: Uint8Array, termEnd: number): boolean {
+  return startsWith(payload, TIME, termEnd) &&
+    startsWith(payload, CONFIGURATION, digitsEnd(payload, termEnd + TIME.length));
 }
 
 function startsWith(bytes: Uint8Array, start: Uint8Array, at: number): boolean {
@@ -120,10 +138,11 @@ function readDigits(bytes: Uint8Array, from: number, to: number): number {
 }
 
 function isSegmentHeader(fields: object): fields is SegmentHeader {
-  const { cluster, node, segment, first, previousTerm, previousBytes, term, vote } =
+  const { cluster, node, segment, first, afterSnapshot, previousTerm, previousBytes, term, vote } =
     fields as Record<string, unknown>;
   return [segment, first, previousTerm, previousBytes, term].every(isCount) &&
-    typeof cluster === "string" && typeof node === "string" && isVote(vote);
+    typeof cluster === "string" && typeof node === "string" && isVote(vote) &&
+    typeof afterSnapshot === "boolean";
 }
 
 /** Whether a field is a whole number that can count something. */

@@ -12,5 +12,5 @@ Deno.test("a payload that is no object of ours is no record", () => {
 Deno.test("the largest index and term are read exactly", () => {
   const text = `{"index":${Number.MAX_SAFE_INTEGER},"term":${Number.MAX_SAFE_INTEGER}}`;
   const { index, term } = decodeEntry(new TextEncoder().encode(text));
-  assertEquals(parse(text), { kind: "entry", index, term });
+  assertEquals(parse(text), { kind: "entry", index, term, isConfiguration: false });
 });

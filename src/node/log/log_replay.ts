@@ -1,7 +1,9 @@
-import { UserError } from "../../base/errors.ts";
+import { messageOf, UserError } from "../../base/errors.ts";
 import type { HardState } from "../../raft/types.ts";
 import type { Disk } from "../disk.ts";
-import { damagedLog, unusableLog } from "./log_files.ts";
+import type { ClusterConfiguration } from "../configuration.ts";
+import { decodeEntry } from "./entry_codec.ts";
+import { damagedLog } from "./log_files.ts";
 import { LogIndex } from "./log_index.ts";
 import { LOG_FORMAT, parseLogRecord, type SegmentHeader } from "./log_record.ts";
 import { findRecord, isZeroFrom, payloadAt, RECORD_HEADER_BYTES, scanRecords } from "./record.ts";
@@ -14,8 +16,9 @@ export interface LogOwner {
 }
 
 /**
- * Rebuilds the state of a log from its segments, in the order they were written. Only what is
- * surely a write that was never finished is passed over; everything else that is wrong is refused.
+ * Rebuilds the state of a log from its segments, in the order they were written and without gaps.
+ * The first may be any of them, since older ones are removed once a snapshot covers them. Only what
+ * is surely a write that was never finished is passed over; everything else that is wrong is refused.
  */
 export class LogReplay {
   readonly #disk: Disk;
@@ -24,8 +27,8 @@ export class LogReplay {
   hardState: HardState = { term: 0, vote: null };
   /** Up to here the newest segment is known to be durable. */
   syncedBytes = 0;
-  #sequence = 0;
-  #previousBytes = 0;
+  /** Size of the segment before; `null`: it is not there, and neither is any other. */
+  #previousBytes: number | null = null;
 
   constructor(disk: Disk, owner: LogOwner) {
     this.#disk = disk;
@@ -93,11 +96,16 @@ export class LogReplay {
     const { header } = record;
     this.#checkOwner(segment, header);
     this.#checkPlace(segment, header);
-    this.index.begin(segment);
+    // Segment 1 follows the beginning of all logs.
+    const isFirstLeft = this.#previousBytes === null && segment.sequence > 1;
+    if (isFirstLeft || header.afterSnapshot) this.index.beginAnew(segment, header.previousTerm);
+    else {
+      this.#checkContinuation(segment, header);
+      this.index.begin(segment);
+    }
     this.hardState = { term: header.term, vote: header.vote };
     segment.headerBytes = RECORD_HEADER_BYTES + payload.length;
     this.syncedBytes = segment.headerBytes;
-    this.#sequence = header.segment;
   }
 
   #checkOwner(segment: Segment, { cluster, node }: SegmentHeader): void {
@@ -116,22 +124,25 @@ export class LogReplay {
     if (header.segment !== sequence || header.first !== first) {
       throw refuse("the header does not fit the file's name");
     }
-    if (sequence !== this.#sequence + 1) {
-      throw unusableLog(this.#disk, `segment ${this.#sequence + 1} is missing`);
-    }
-    if (header.previousBytes !== this.#previousBytes) {
+    if (header.previousBytes !== (this.#previousBytes ?? header.previousBytes)) {
       throw refuse(
         `the segment before is said to have ${header.previousBytes} bytes and has ` +
           `${this.#previousBytes}`,
       );
     }
-    if (first < 1 || first > this.index.lastIndex + 1) {
-      throw refuse(`entry ${first} is to follow, and the last one is ${this.index.lastIndex}`);
-    }
-    if (header.previousTerm !== this.index.termAt(first - 1)) {
-      throw refuse(`the entry before is said to be of term ${header.previousTerm}`);
-    }
+    if (first < 1) throw refuse(`entry ${first} is to follow`);
     if (header.term < this.hardState.term) throw refuse(`the term goes back to ${header.term}`);
+  }
+
+  #checkContinuation({ fileName, first }: Segment, { previousTerm }: SegmentHeader): void {
+    const refuse = (what: string) => damagedLog(this.#disk, fileName, 0, what);
+    const { firstIndex, lastIndex } = this.index;
+    if (first < firstIndex || first > lastIndex + 1) {
+      throw refuse(`entry ${first} is to follow, and the last one is ${lastIndex}`);
+    }
+    if (previousTerm !== this.index.termAt(first - 1)) {
+      throw refuse(`the entry before is said to be of term ${previousTerm}`);
+    }
   }
 
   #apply(segment: Segment, payload: Uint8Array, offset: number): void {
@@ -144,7 +155,11 @@ export class LogReplay {
           throw refuse(`entry ${index} follows entry ${this.index.lastIndex}`);
         }
         if (term < this.index.termAt(index - 1)) throw refuse(`the term goes back to ${term}`);
-        this.index.add(index, term, offset, payload.length);
+        const place = { offset, payloadBytes: payload.length };
+        const configuration = record.isConfiguration
+          ? this.#configurationOf(segment, offset, payload)
+          : null;
+        this.index.add(index, term, place, configuration);
         break;
       }
       case "hardState":
@@ -159,6 +174,19 @@ export class LogReplay {
         break;
       default:
         throw refuse("is a record of a kind that this version does not know");
+    }
+  }
+
+  #configurationOf(
+    segment: Segment,
+    offset: number,
+    payload: Uint8Array,
+  ): ClusterConfiguration | null {
+    try {
+      return decodeEntry(payload).data?.configuration ?? null;
+    } catch (error) {
+      const what = `is no entry (${messageOf(error)})`;
+      throw damagedLog(this.#disk, segment.fileName, offset, what);
     }
   }
 }

@@ -1,8 +1,8 @@
 import { assert } from "../../base/assert.ts";
 import type { HardState } from "../../raft/types.ts";
 import type { LogEntry } from "../entry.ts";
-import type { LogStore } from "../log_store.ts";
-import { assertAppendable } from "./appendable.ts";
+import type { LogStore, StoredConfiguration } from "../log_store.ts";
+import { assertAppendable, assertCompactable, assertResettable } from "./appendable.ts";
 import { GroupCommit, type Sync } from "./group_commit.ts";
 
 export interface MemoryLogOptions {
@@ -14,7 +14,9 @@ export interface MemoryLogOptions {
 /** A log that dies with the process, for tests. */
 export class MemoryLog implements LogStore {
   readonly #commit: GroupCommit;
-  readonly #entries: LogEntry[] = [];
+  #entries: LogEntry[] = [];
+  /** Of the entry before the first. */
+  #before = { index: 0, term: 0 };
   #hardState: HardState = { term: 0, vote: null };
 
   constructor({ sync = (done) => done(null), onFailure = () => {} }: MemoryLogOptions = {}) {
@@ -25,35 +27,42 @@ export class MemoryLog implements LogStore {
     return this.#hardState;
   }
 
+  configurations(): readonly StoredConfiguration[] {
+    return this.#entries.flatMap(({ index, data }) => {
+      const configuration = data?.configuration ?? null;
+      return configuration === null ? [] : [{ index, configuration }];
+    });
+  }
+
   firstIndex(): number {
-    return 1;
+    return this.#before.index + 1;
   }
 
   lastIndex(): number {
-    return this.#entries.length;
+    return this.#before.index + this.#entries.length;
   }
 
   term(index: number): number {
     assert(
-      index >= 0 && index <= this.lastIndex(),
-      `Cannot tell the term of entry ${index}: the log holds 1 to ${this.lastIndex()}`,
+      index >= this.#before.index && index <= this.lastIndex(),
+      `Cannot tell the term of entry ${index}: the log holds ${this.#range()}`,
     );
-    return this.#entries[index - 1]?.term ?? 0;
+    return this.#at(index)?.term ?? this.#before.term;
   }
 
   entries(from: number, to: number, bytesMax: number): readonly LogEntry[] {
     assert(
-      from >= 1 && from <= to && to <= this.lastIndex(),
-      `Cannot read entries ${from} to ${to}: the log holds 1 to ${this.lastIndex()}`,
+      from >= this.firstIndex() && from <= to && to <= this.lastIndex(),
+      `Cannot read entries ${from} to ${to}: the log holds ${this.#range()}`,
     );
     let bytesLeft = bytesMax;
     let last = from - 1;
     while (last < to) {
-      bytesLeft -= this.#entries[last]?.sizeBytes ?? 0;
+      bytesLeft -= this.#at(last + 1)?.sizeBytes ?? 0;
       if (bytesLeft < 0 && last >= from) break;
       last++;
     }
-    return this.#entries.slice(from - 1, last);
+    return this.#entries.slice(from - this.firstIndex(), last + 1 - this.firstIndex());
   }
 
   append(hardState: HardState | null, entries: readonly LogEntry[], done: () => void): void {
@@ -62,13 +71,39 @@ export class MemoryLog implements LogStore {
     this.#hardState = hardState ?? this.#hardState;
     const first = entries[0];
     if (first !== undefined) {
-      this.#entries.length = first.index - 1;
+      this.#entries.length = first.index - this.firstIndex();
       for (const entry of entries) this.#entries.push(entry);
     }
     this.#commit.add(done);
   }
 
+  compact(index: number): void {
+    if (this.#commit.isStopped) return;
+    assertCompactable(this, index);
+    if (index < this.firstIndex()) return;
+    const term = this.term(index);
+    this.#entries = this.#entries.slice(index + 1 - this.firstIndex());
+    this.#before = { index, term };
+  }
+
+  reset(index: number, term: number, hardState: HardState | null, done: () => void): void {
+    if (this.#commit.isStopped) return;
+    assertResettable(this, index, hardState);
+    this.#hardState = hardState ?? this.#hardState;
+    this.#entries = [];
+    this.#before = { index, term };
+    this.#commit.add(done);
+  }
+
   close(): void {
     this.#commit.stop();
+  }
+
+  #at(index: number): LogEntry | undefined {
+    return this.#entries[index - this.firstIndex()];
+  }
+
+  #range(): string {
+    return `${this.firstIndex()} to ${this.lastIndex()}`;
   }
 }

@@ -1,18 +1,26 @@
 import type { Logger } from "../../base/logger.ts";
 import type { Disk, DiskFile } from "../disk.ts";
+import type { LogIndex } from "./log_index.ts";
 import {
   createSegment,
   damagedLog,
   listSegments,
   LOG_DIRECTORY,
+  removeSegmentsBefore,
   removeUnfinishedSegment,
   unusableLog,
   writeAgain,
 } from "./log_files.ts";
 import { LOG_FORMAT } from "./log_record.ts";
 import { type LogOwner, LogReplay } from "./log_replay.ts";
-import { segmentFileName } from "./segment.ts";
+import { segmentFileName, type SegmentName } from "./segment.ts";
 import { readSyncedPosition, SYNCED_MARK_PATH, SyncedMark } from "./synced_mark.ts";
+
+/** The last entry that a durable snapshot covers. */
+export interface SnapshotPlace {
+  readonly index: number;
+  readonly term: number;
+}
 
 export interface RecoveredLog {
   readonly replay: LogReplay;
@@ -35,6 +43,7 @@ export function createLog(disk: Disk, owner: LogOwner): void {
     node: owner.nodeId,
     segment: 1,
     first: 1,
+    afterSnapshot: false,
     previousTerm: 0,
     previousBytes: 0,
     term: 0,
@@ -46,12 +55,23 @@ export function createLog(disk: Disk, owner: LogOwner): void {
 /**
  * Reads the log, cuts off what was never finished, and makes the rest durable.
  *
+ * Segments are removed from the oldest on when a snapshot covers them, but a loss of power may bring
+ * any of them back. So what counts are the newest ones without a gap, and they must go back to the
+ * snapshot.
+ *
  * @throws {UserError} when the log is damaged, is not whole, or belongs to another node
  */
-export function recoverLog(disk: Disk, owner: LogOwner, logger: Logger): RecoveredLog {
-  const names = listSegments(disk);
+export function recoverLog(
+  disk: Disk,
+  owner: LogOwner & { readonly snapshot?: SnapshotPlace | null },
+  logger: Logger,
+): RecoveredLog {
+  const names = newestWithoutGap(listSegments(disk));
+  const oldest = names[0];
   const newest = names.pop();
-  if (newest === undefined) throw unusableLog(disk, "the log files are missing");
+  if (oldest === undefined || newest === undefined) {
+    throw unusableLog(disk, "the log files are missing");
+  }
   const markBytes = disk.read(SYNCED_MARK_PATH);
   if (markBytes === null) throw unusableLog(disk, `the file "synced" is missing`);
   const position = readSyncedPosition(markBytes);
@@ -65,6 +85,7 @@ export function recoverLog(disk: Disk, owner: LogOwner, logger: Logger): Recover
   const bytes = readSegment(disk, segmentFileName(newest));
   const markedBytes = position?.segment === newest.sequence ? position.offset : 0;
   const isTorn = replay.replayNewest(newest, bytes, markedBytes);
+  checkWhole(disk, oldest, replay.index, owner.snapshot ?? null);
   const segment = replay.index.newest;
   if (isTorn) {
     logger.info(
@@ -72,6 +93,7 @@ export function recoverLog(disk: Disk, owner: LogOwner, logger: Logger): Recover
         `what stood there was never finished nor acknowledged`,
     );
   }
+  removeSegmentsBefore(disk, oldest.sequence);
   removeUnfinishedSegment(disk);
   disk.syncDirectory(LOG_DIRECTORY);
   const file = disk.open(`${LOG_DIRECTORY}/${segment.fileName}`, "existing");
@@ -80,6 +102,44 @@ export function recoverLog(disk: Disk, owner: LogOwner, logger: Logger): Recover
   const mark = SyncedMark.open(disk);
   mark.write({ segment: segment.sequence, offset: segment.endBytes });
   return { replay, file, mark };
+}
+
+function newestWithoutGap(names: readonly SegmentName[]): SegmentName[] {
+  const gap = names.findLastIndex(({ sequence }, at) =>
+    at > 0 && names[at - 1]?.sequence !== sequence - 1
+  );
+  return names.slice(Math.max(0, gap));
+}
+
+function checkWhole(
+  disk: Disk,
+  oldest: SegmentName,
+  log: LogIndex,
+  snapshot: SnapshotPlace | null,
+): void {
+  const before = log.firstIndex - 1;
+  if (snapshot === null) {
+    if (before === 0) return;
+    const missing = oldest.sequence > 1
+      ? `segment ${oldest.sequence - 1} is missing, and there is no snapshot in its place`
+      : `the snapshot up to entry ${before} is missing`;
+    throw unusableLog(disk, missing);
+  }
+  const { index, term } = snapshot;
+  if (index < before) {
+    throw unusableLog(
+      disk,
+      `entries ${index + 1} to ${before} are missing: the snapshot ends before them, ` +
+        `and the log begins behind them`,
+    );
+  }
+  if (index === before && term !== log.termAt(before)) {
+    throw unusableLog(
+      disk,
+      `it follows an entry ${index} of term ${log.termAt(before)}, ` +
+        `and the snapshot ends with one of term ${term}`,
+    );
+  }
 }
 
 function readSegment(disk: Disk, fileName: string): Uint8Array {

@@ -36,6 +36,15 @@ export class TermRuns {
     this.#terms.push(term);
   }
 
+  /** Forgets the terms of the entries before the one at `index`, which is known. */
+  forgetBefore(index: number): void {
+    const term = this.termAt(index);
+    const next = this.#starts.findIndex((start) => start > index);
+    const kept = next === -1 ? this.#starts.length : next;
+    this.#starts.splice(0, kept, index);
+    this.#terms.splice(0, kept, term);
+  }
+
   cutFrom(index: number): void {
     while ((this.#starts.at(-1) ?? 0) >= index && this.#starts.length > 1) {
       this.#starts.pop();

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { latin1, latin1Bytes } from "../../../src/base/latin1.ts";
 import { type Random, randomInteger } from "../../../src/base/random.ts";
+import type { ClusterConfiguration } from "../../../src/node/configuration.ts";
 import { Batch, type LogEntry } from "../../../src/node/entry.ts";
 import { decodeEntry, encodeEntry, EntryFormatError } from "../../../src/node/log/entry_codec.ts";
 import { parseLogRecord } from "../../../src/node/log/log_record.ts";
@@ -19,8 +20,19 @@ export function randomEntry(random: Random, index: number, term: number): LogEnt
   const commands = new CommandGenerator(random);
   const count = randomInteger(random, 4);
   const timeMs = 1_700_000_000_000 + randomInteger(random, 1_000_000);
+  if (random() < 0.1) {
+    const data = new Batch(timeMs, [], randomConfiguration(random));
+    return { index, term, data, sizeBytes: 64 };
+  }
   const data = new Batch(timeMs, Array.from({ length: count }, () => commands.next().args));
   return { index, term, data, sizeBytes: 64 };
+}
+
+function randomConfiguration(random: Random): ClusterConfiguration {
+  const ids = Array.from({ length: randomInteger(random, 5) }, (_, at) => `n${at}`);
+  const raftAddress = { host: "127.0.0.1", port: 17001 };
+  const members = ids.map((id) => ({ id, raftAddress, isLearner: random() < 0.3 }));
+  return { members, removed: random() < 0.5 ? [] : ["gone"] };
 }
 
 /** The decoder of entries, from the log's files and from other nodes. */
@@ -29,7 +41,7 @@ export const entries: FuzzTarget = {
   words: [
     ...['{"index":1,"term":1', ',"term":2', ',"index":2', ',"time":0', ',"commands":[["SET"]]'],
     ...[',"__proto__":{}', "\\u0100", "\\ud800", "\\u0000", "\xef\xbb\xbf", "[]", "{}", "null"],
-    ...["1e0", "10e-1", " ", "\n"],
+    ...[',"configuration":', '{"members":[],"removed":[]}', "true", "1e0", "10e-1", " ", "\n"],
   ],
   sample: (random) =>
     entryText(randomEntry(random, 1 + randomInteger(random, 200), 1 + randomInteger(random, 20))),
@@ -45,16 +57,23 @@ export const entries: FuzzTarget = {
     }
     const { index, term, data } = entry;
     // The same bytes go into the log, where index and term are read without parsing the rest.
-    assertEquals(parseLogRecord(bytes), { kind: "entry", index, term });
-    assertEquals(new Uint8Array(encodeEntry(entry)), new Uint8Array(bytesKept(entry, bytes)));
-    const copy = { ...entry, data: data && new Batch(data.timeMs, data.commands) };
-    const again = decodeEntry(encodeEntry(copy));
-    assertEquals([again.index, again.term, again.data?.timeMs, again.data?.commands], [
+    assertEquals(parseLogRecord(bytes), {
+      kind: "entry",
       index,
       term,
-      data?.timeMs,
-      data?.commands,
-    ]);
+      isConfiguration: (data?.configuration ?? null) !== null,
+    });
+    assertEquals(new Uint8Array(encodeEntry(entry)), new Uint8Array(bytesKept(entry, bytes)));
+    const copy = {
+      ...entry,
+      data: data && new Batch(data.timeMs, data.commands, data.configuration),
+    };
+    const again = decodeEntry(encodeEntry(copy));
+    const { timeMs, commands, configuration } = again.data ?? {};
+    assertEquals(
+      [again.index, again.term, timeMs, commands, configuration],
+      [index, term, data?.timeMs, data?.commands, data?.configuration],
+    );
   },
 };
 

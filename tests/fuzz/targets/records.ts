@@ -25,6 +25,7 @@ export function payloadText(random: Random): string {
         node: "n1",
         segment: 1,
         first: 1,
+        afterSnapshot: random() < 0.5,
         previousTerm: 0,
         previousBytes: 0,
         term: count(),

@@ -154,9 +154,9 @@ export const diskMutants: readonly Mutant[] = [
   {
     name: "segment-missing-overlooked",
     bug: "a missing file in the middle of the log is passed over",
-    file: "src/node/log/log_replay.ts",
-    find: "if (sequence !== this.#sequence + 1) {",
-    replace: "if (sequence <= this.#sequence) {",
+    file: "src/node/log/recovery.ts",
+    find: "if (before === 0) return;",
+    replace: "return;",
     killers: [DAMAGE],
   },
   {
