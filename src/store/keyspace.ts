@@ -1,5 +1,6 @@
 import { assert } from "../base/assert.ts";
 import { ExpiryHeap } from "./expiry_heap.ts";
+import { KeyMap } from "./key_map.ts";
 import { KeyspaceView } from "./keyspace_view.ts";
 import { type DeadlineMs, type Expiry, Slot } from "./slot.ts";
 import { type Value, valueBytes } from "./value.ts";
@@ -28,7 +29,7 @@ export const DEADLINE_BYTES = 80;
  * keep alive with them.
  */
 export class Keyspace {
-  #slotOf = new Map<string, Slot>();
+  #slotOf = new KeyMap<Slot>();
   #slots: Slot[] = [];
   readonly #expiries = new ExpiryHeap();
   #timeMs = 0;
@@ -142,7 +143,7 @@ export class Keyspace {
 
   /** Removes all keys. */
   clear(): void {
-    this.#slotOf = new Map();
+    this.#slotOf = new KeyMap();
     this.#slots = [];
     this.#expiries.clear();
     this.#usedBytes = 0;
