@@ -11,6 +11,8 @@ export class UsageError extends UserError {
 export interface Flag<T> {
   /** What stands for the value in help; `null` for a switch. */
   readonly placeholder: string | null;
+  /** A letter that stands for the name: `-p` for `--port`. @default none */
+  readonly short?: string;
   readonly help: string;
   /** What holds when the flag is not given; `undefined` with `isRequired` false: may be absent. */
   readonly fallback: T;
@@ -52,9 +54,12 @@ export function parseFlags<F extends Flags>(
   words: string[] | null = null,
 ): Values<F> {
   const options = Object.fromEntries(
-    Object.entries(flags).map(([key, flag]) => [
+    Object.entries(flags).map(([key, { placeholder, short }]) => [
       flagName(key),
-      { type: flag.placeholder === null ? "boolean" as const : "string" as const },
+      {
+        type: placeholder === null ? "boolean" as const : "string" as const,
+        ...(short === undefined ? {} : { short }),
+      },
     ]),
   );
   const given = readArguments(options, args, words);
@@ -77,10 +82,29 @@ export function parseFlags<F extends Flags>(
   return values as Values<F>;
 }
 
+/**
+ * Parts arguments before the first word that is neither a flag nor the value of one, so that what
+ * follows it may look like flags.
+ */
+export function splitAtFirstWord(
+  flags: Flags,
+  args: readonly string[],
+): [flags: readonly string[], words: readonly string[]] {
+  const taking = Object.entries(flags).filter(([, { placeholder }]) => placeholder !== null);
+  const names = taking.flatMap(([key, { short }]) => {
+    return short === undefined ? [`--${flagName(key)}`] : [`--${flagName(key)}`, `-${short}`];
+  });
+  let at = 0;
+  while (/^-./.test(args[at] ?? "") && args[at] !== "--") {
+    at += names.includes(args[at] ?? "") ? 2 : 1;
+  }
+  return [args.slice(0, at), args.slice(args[at] === "--" ? at + 1 : at)];
+}
+
 type GivenFlags = Readonly<Record<string, string | boolean | undefined>>;
 
 function readArguments(
-  options: Record<string, { type: "boolean" | "string" }>,
+  options: Record<string, { type: "boolean" | "string"; short?: string }>,
   args: readonly string[],
   words: string[] | null,
 ): GivenFlags {
@@ -103,7 +127,8 @@ function readArguments(
     }
     if (token.kind !== "option") continue;
     const option = Object.hasOwn(options, token.name) ? options[token.name] : undefined;
-    if (option === undefined || token.rawName !== `--${token.name}`) {
+    const names = [`--${token.name}`, `-${option?.short}`];
+    if (option === undefined || !names.includes(token.rawName)) {
       throw new UsageError(`Cannot understand flag: ${token.rawName}`);
     }
     const isMissing = token.value === undefined || token.value.startsWith("--");
@@ -128,6 +153,11 @@ function parse<T>(flag: Flag<T>, name: string, text: string): T {
 
 interface Common {
   readonly help: string;
+}
+
+/** A flag that may also be given by a letter. */
+export function withShort<T>(short: string, flag: Flag<T>): Flag<T> {
+  return { ...flag, short };
 }
 
 /** A flag that may be left out. */

@@ -9,8 +9,10 @@ import {
   optional,
   parseFlags,
   port,
+  splitAtFirstWord,
   text,
   toggle,
+  withShort,
 } from "./flags.ts";
 
 const flags = {
@@ -96,4 +98,32 @@ Deno.test("a wrong command line is told in one clear sentence", () => {
   }
   const environment: Environment = (name) => name === "REGENT_WAIT_MS" ? "soon" : undefined;
   assertThrows(() => parse("--id n1", environment), UserError, "Cannot use REGENT_WAIT_MS");
+});
+
+Deno.test("a letter may stand for a name", () => {
+  const short = {
+    port: withShort("p", port({ help: "port", fallback: 1 })),
+    resp3: withShort("3", toggle({ help: "switch" })),
+    raw: toggle({ help: "switch" }),
+  };
+  const parseShort = (...args: string[]) => parseFlags(short, args, nothing);
+  assertEquals(parseShort("-p", "7", "-3"), { port: 7, resp3: true, raw: false });
+  assertEquals(parseShort("-p7", "--raw"), { port: 7, resp3: false, raw: true });
+  for (const wrong of [["-r"], ["-p"], ["-p", "0"], ["-undefined"]]) {
+    assertThrows(() => parseShort(...wrong), UserError);
+  }
+});
+
+Deno.test("what follows the first word may look like a flag", () => {
+  const short = {
+    port: withShort("p", port({ help: "port", fallback: 1 })),
+    raw: toggle({ help: "switch" }),
+  };
+  const split = (line: string) =>
+    splitAtFirstWord(short, line.split(" ")).map((words) => words.join(" "));
+  assertEquals(split("-p 7 --raw incrby n -5 --raw"), ["-p 7 --raw", "incrby n -5 --raw"]);
+  assertEquals(split("--port=7 get"), ["--port=7", "get"]);
+  assertEquals(split("--raw -- --port 7"), ["--raw", "--port 7"]);
+  assertEquals(split("--raw --port"), ["--raw --port", ""]);
+  assertEquals(split("get"), ["", "get"]);
 });

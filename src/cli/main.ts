@@ -1,8 +1,9 @@
 import { messageOf, UserError } from "../base/errors.ts";
 import { REGENT_VERSION } from "../server/version.ts";
+import { cliSubcommand } from "./cli.ts";
 import { clusterSubcommand } from "./cluster.ts";
 import { faultSubcommand } from "./fault.ts";
-import { type Environment, parseFlags, UsageError } from "./flags.ts";
+import { type Environment, parseFlags, splitAtFirstWord, UsageError } from "./flags.ts";
 import { logSubcommand } from "./log.ts";
 import { nodeSubcommand } from "./node.ts";
 import { proxySubcommand } from "./proxy.ts";
@@ -15,6 +16,7 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   clusterSubcommand,
   statusSubcommand,
   logSubcommand,
+  cliSubcommand,
   faultSubcommand,
 ];
 
@@ -40,14 +42,17 @@ export async function main(args: readonly string[], environment: Environment): P
   if (subcommand === undefined) {
     return fail(`Unknown command: ${name}. \`regent --help\` lists them`, 2);
   }
-  if (rest.some((argument) => argument === "--help" || argument === "-h")) {
+  const { flags, isFreeAfterFirstWord = false } = subcommand;
+  const [given, free] = isFreeAfterFirstWord ? splitAtFirstWord(flags, rest) : [rest, []];
+  const isTaken = Object.values(flags).some(({ short }) => short === "h");
+  if (given.some((argument) => argument === "--help" || (argument === "-h" && !isTaken))) {
     console.log(subcommandHelp(subcommand));
     return 0;
   }
   try {
     const words: string[] | null = subcommand.words === undefined ? null : [];
-    const values = parseFlags(subcommand.flags, rest, environment, words);
-    return await subcommand.run(values, words ?? []);
+    const values = parseFlags(flags, given, environment, words);
+    return await subcommand.run(values, [...words ?? [], ...free]);
   } catch (error) {
     if (error instanceof UsageError) {
       return fail(`${error.message}. \`regent ${name} --help\` tells the flags`, 2);

@@ -4,7 +4,15 @@ import type { Address } from "../node/network.ts";
 import { decodeReply } from "../resp/decode_reply.ts";
 import { encodeRequest } from "../resp/encode.ts";
 import { ErrorReply, PushReply, type Reply } from "../resp/reply.ts";
-import { ReplyScanner } from "../resp/reply_scanner.ts";
+import { type ReplyLimits, ReplyScanner } from "../resp/reply_scanner.ts";
+
+export interface RespClientOptions {
+  /** Of connecting. @default 1000 */
+  readonly timeoutMs?: number;
+  /** @default pushes are left out */
+  readonly onPush?: (push: PushReply) => void;
+  readonly limits?: ReplyLimits;
+}
 
 interface Waiting {
   resolve(reply: Reply): void;
@@ -19,16 +27,17 @@ export class ConnectionLost extends Error {
 /** A client of one node or proxy, for the command line's own questions. */
 export class RespClient {
   readonly #socket: net.Socket;
-  readonly #scanner = new ReplyScanner();
+  readonly #scanner: ReplyScanner;
   readonly #waiting: Waiting[] = [];
   readonly #onPush: (push: PushReply) => void;
   #lost: ConnectionLost | null = null;
   /** Resolves when the connection has ended. */
   readonly ended: Promise<void>;
 
-  private constructor(socket: net.Socket, onPush: (push: PushReply) => void) {
+  private constructor(socket: net.Socket, options: RespClientOptions) {
     this.#socket = socket;
-    this.#onPush = onPush;
+    this.#scanner = new ReplyScanner(options.limits);
+    this.#onPush = options.onPush ?? (() => {});
     socket.on("data", (chunk: Uint8Array) => this.#received(chunk));
     socket.on("error", (error) => this.#fail(messageOf(error)));
     this.ended = new Promise((resolve) =>
@@ -40,11 +49,8 @@ export class RespClient {
   }
 
   /** @throws {ConnectionLost} when nobody answers in time */
-  static connect(
-    address: Address,
-    options: { readonly timeoutMs?: number; readonly onPush?: (push: PushReply) => void } = {},
-  ): Promise<RespClient> {
-    const { timeoutMs = 1_000, onPush = () => {} } = options;
+  static connect(address: Address, options: RespClientOptions = {}): Promise<RespClient> {
+    const { timeoutMs = 1_000 } = options;
     return new Promise((resolve, reject) => {
       const socket = net.connect({ host: address.host, port: address.port, noDelay: true });
       const fail = (reason: string) => {
@@ -58,20 +64,25 @@ export class RespClient {
       });
       socket.once("connect", () => {
         clearTimeout(timer);
-        resolve(new RespClient(socket, onPush));
+        resolve(new RespClient(socket, options));
       });
     });
+  }
+
+  get isConnected(): boolean {
+    return this.#lost === null;
   }
 
   /**
    * Sends a request; errors of the server are returned, not thrown.
    *
+   * @param timeoutMs `Infinity`: as long as it takes
    * @throws {ConnectionLost} when the answer does not come
    */
   request(args: readonly string[], timeoutMs = 2_000): Promise<Reply> {
     if (this.#lost !== null) return Promise.reject(this.#lost);
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
+      const timer = timeoutMs === Infinity ? undefined : setTimeout(() => {
         reject(new ConnectionLost("no answer in time"));
         this.close();
       }, timeoutMs);
@@ -89,9 +100,10 @@ export class RespClient {
     });
   }
 
-  close(): void {
+  /** @param reason what requests still waiting are told */
+  close(reason = "closed"): void {
     this.#socket.destroy();
-    this.#fail("closed");
+    this.#fail(reason);
   }
 
   #received(chunk: Uint8Array): void {
@@ -100,7 +112,7 @@ export class RespClient {
       const scanned = this.#scanner.next();
       if (scanned.kind === "incomplete") return;
       if (scanned.kind === "invalid") {
-        this.#socket.destroy(new Error(scanned.error));
+        this.#leave(scanned.error);
         return;
       }
       const reply = this.#decode(scanned.text);
@@ -115,9 +127,14 @@ export class RespClient {
     try {
       return decodeReply(text);
     } catch (error) {
-      this.#socket.destroy(new Error(messageOf(error)));
+      this.#leave(messageOf(error));
       return undefined;
     }
+  }
+
+  #leave(reason: string): void {
+    this.#fail(`the answer is not in the Redis protocol: ${reason}`);
+    this.#socket.destroy();
   }
 
   #fail(reason: string): void {

@@ -12,6 +12,8 @@ export interface Subcommand<F extends Flags = Flags> {
   readonly flags: F;
   /** What follows the flags, as help shows it. @default nothing may follow */
   readonly words?: string;
+  /** Whether the first word ends the flags, so that what follows may look like them. @default false */
+  readonly isFreeAfterFirstWord?: boolean;
   readonly examples: readonly string[];
   /**
    * @param words what follows the flags
@@ -33,7 +35,9 @@ export function subcommandHelp(subcommand: Subcommand): string {
   const usage = `Usage: regent ${name} [flags]${words === undefined ? "" : ` ${words}`}`;
   const lines = [usage, "", description, "", "Flags:"];
   for (const [key, flag] of Object.entries(flags)) {
-    const left = `  --${flagName(key)}${flag.placeholder === null ? "" : ` ${flag.placeholder}`}`;
+    const short = flag.short === undefined ? "" : `-${flag.short}, `;
+    const value = flag.placeholder === null ? "" : ` ${flag.placeholder}`;
+    const left = `  ${short}--${flagName(key)}${value}`;
     const fallback = defaultText(flag);
     lines.push(left, ...wrap(`${flag.help}${fallback}  [${environmentName(key)}]`));
   }

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { runRegent } from "../../support/regent_process.ts";
 
-const COMMANDS = ["node", "proxy", "cluster", "status", "log"];
+const COMMANDS = ["node", "proxy", "cluster", "status", "log", "cli"];
 
 Deno.test("help lists the commands, and each command's help its flags and their twins", async () => {
   const [general, ...each] = await Promise.all([
@@ -15,7 +15,9 @@ Deno.test("help lists the commands, and each command's help its flags and their 
     assertEquals([code, stderr], [0, ""]);
     assertStringIncludes(stdout, `Usage: regent ${command} [flags]`);
     assert(!/object|undefined|NaN/.test(stdout), stdout);
-    const flags = [...stdout.matchAll(/^ {2}--([a-z-]+)/gm)].map(([, flag]) => flag ?? "");
+    const flags = [...stdout.matchAll(/^ {2}(?:-[a-z0-9], )?--([a-z0-9-]+)/gm)].map(([, flag]) =>
+      flag ?? ""
+    );
     assert(flags.length >= 2, stdout);
     for (const flag of flags.filter((name) => name !== "help")) {
       const twin = `[REGENT_${flag.replaceAll("-", "_").toUpperCase()}]`;
@@ -69,6 +71,11 @@ const WRONG: [args: string[], message: string][] = [
   [["cluster", "--port", "60000"], "Cannot use --port: the Raft port 70003 would be over 65535."],
   [["status", "--nodes", "here"], "Cannot use --nodes: expected HOST:PORT"],
   [["log"], "Cannot start without --dir DIR."],
+  [["cli", "-x"], "Cannot understand flag: -x."],
+  [["cli", "-p"], "Cannot use -p without a value."],
+  [["cli", "-p", "0", "get", "k"], "Cannot use --port: expected a whole number from 1"],
+  [["cli", "--raw", "--no-raw"], "Cannot use --raw with --no-raw."],
+  [["cli", "--pipe", "get", "k"], "Cannot use --pipe with a command."],
 ];
 
 Deno.test("a wrong command line gets one clear line and exit code 2", async () => {

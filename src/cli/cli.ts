@@ -1,0 +1,125 @@
+import process from "node:process";
+import { UserError } from "../base/errors.ts";
+import { ErrorReply, type PushReply } from "../resp/reply.ts";
+import type { Address } from "../node/network.ts";
+import { ClientConnection } from "./client/client_connection.ts";
+import { standardOutput, writePieces } from "./client/client_output.ts";
+import { CommandHistory } from "./client/command_history.ts";
+import { standardInput } from "./client/input_lines.ts";
+import { InteractiveSession } from "./client/interactive_session.ts";
+import { pipeRequests } from "./client/pipe_requests.ts";
+import { runScript } from "./client/run_script.ts";
+import { type ReplyStyle, styledReply } from "./client/styled_reply.ts";
+import { bytesOfText, textOfBytes } from "./client/typed_line.ts";
+import { integer, port as portFlag, text, toggle, UsageError, withShort } from "./flags.ts";
+import { subcommand } from "./subcommand.ts";
+
+const ERRORS_SHOWN_MAX = 10;
+
+export const cliSubcommand = subcommand({
+  name: "cli",
+  summary: "a client: a prompt, single commands, and commands from a file",
+  description:
+    "Sends commands to a node or proxy. With COMMAND it executes that one, and exits with 1 when\n" +
+    "the reply is an error. Without, it reads commands line by line: from a terminal with a prompt,\n" +
+    "history (~/.regentcli_history, never with passwords) and completion; from anything else one\n" +
+    "after the other, exiting with 1 when a reply was an error.\n" +
+    "\n" +
+    "On a terminal replies are shown with their types, otherwise raw.",
+  flags: {
+    host: withShort("h", text("HOST", { help: "Where it listens", fallback: "127.0.0.1" })),
+    port: withShort("p", portFlag({ help: "The node's or proxy's port", fallback: 7000 })),
+    resp3: withShort("3", toggle({ help: "Speak RESP3: maps and pushes are shown as such" })),
+    raw: toggle({ help: "Show replies raw, on a terminal too" }),
+    noRaw: toggle({ help: "Show replies with their types, wherever they go" }),
+    pipe: toggle({
+      help: "Send standard input, inline commands or RESP of any size, without waiting for each " +
+        "reply, and tell how many replies and errors there were; exits with 1 after errors",
+    }),
+    pipeTimeout: integer("SECONDS", {
+      help: "With --pipe, how long the server may stand still; 0 waits for ever",
+      fallback: 30,
+      min: 0,
+      max: 86_400,
+    }),
+  },
+  words: "[COMMAND [ARGUMENT…]]",
+  isFreeAfterFirstWord: true,
+  examples: [
+    "regent cli",
+    "regent cli -p 7001 SET greeting hello",
+    "regent cli --pipe < commands.txt",
+  ],
+  async run({ host, port, resp3, raw, noRaw, pipe, pipeTimeout }, words) {
+    if (raw && noRaw) throw new UsageError("Cannot use --raw with --no-raw");
+    const address = { host, port };
+    if (pipe) {
+      if (words.length > 0) throw new UsageError("Cannot use --pipe with a command");
+      return await runPipe(address, pipeTimeout * 1000);
+    }
+    const isReadable = noRaw || (!raw && Deno.stdout.isTerminal());
+    const style: ReplyStyle = isReadable ? "readable" : "raw";
+    if (words.length === 0 && Deno.stdin.isTerminal()) {
+      return await runInteractive(address, resp3, style);
+    }
+    const connection = new ClientConnection(address, { isResp3: resp3 });
+    try {
+      if (words.length > 0) return await runOne(connection, words.map(bytesOfText), style);
+      return await runScript(standardInput(), connection, standardOutput, style) ? 0 : 1;
+    } finally {
+      connection.close();
+    }
+  },
+});
+
+/** Errors go to standard error, so that nobody takes one for a value. */
+async function runOne(
+  connection: ClientConnection,
+  args: readonly string[],
+  style: ReplyStyle,
+): Promise<number> {
+  const reply = await connection.request(args);
+  if (reply instanceof ErrorReply) {
+    console.error(textOfBytes([...styledReply(reply, args, style)].join("").trimEnd()));
+    return 1;
+  }
+  await writePieces(standardOutput, styledReply(reply, args, style));
+  return 0;
+}
+
+async function runInteractive(
+  address: Address,
+  isResp3: boolean,
+  style: ReplyStyle,
+): Promise<number> {
+  const connection = new ClientConnection(address, {
+    isResp3,
+    onPush: (push: PushReply) => session.showPush(push),
+  });
+  const session: InteractiveSession = new InteractiveSession({
+    connection,
+    history: new CommandHistory(Deno.env.get("HOME")),
+    style,
+    input: process.stdin,
+    output: process.stdout,
+  });
+  await session.run();
+  return 0;
+}
+
+async function runPipe(address: Address, timeoutMs: number): Promise<number> {
+  let shown = 0;
+  const { errors, replies, failure } = await pipeRequests(standardInput(), address, {
+    timeoutMs,
+    onError(error) {
+      if (shown++ < ERRORS_SHOWN_MAX) console.error(textOfBytes(error));
+    },
+  });
+  if (shown > ERRORS_SHOWN_MAX) console.error(`… and ${shown - ERRORS_SHOWN_MAX} more errors`);
+  await standardOutput.write(`errors: ${errors}, replies: ${replies}\n`);
+  if (failure === null) return errors === 0 ? 0 : 1;
+  throw new UserError(
+    `Cannot tell what became of the rest: after ${replies} replies of ` +
+      `${address.host}:${address.port}: ${failure}`,
+  );
+}

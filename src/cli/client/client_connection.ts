@@ -1,0 +1,88 @@
+import { messageOf, UserError } from "../../base/errors.ts";
+import type { Address } from "../../node/network.ts";
+import { ErrorReply, type PushReply, type Reply } from "../../resp/reply.ts";
+import { formatAddress } from "../flags.ts";
+import { ConnectionLost, RespClient } from "../resp_client.ts";
+
+const CONNECT_TIMEOUT_MS = 5_000;
+const REPLY_BYTES_MAX = 256 * 1024 * 1024;
+
+/** Why a host cannot be reached, for people. @param message of the system's error */
+export function reachReason(message: string): string {
+  if (message.includes("ECONNREFUSED")) return "nobody listens there";
+  if (message.includes("ENOTFOUND")) return "no such host is known";
+  return message === "" ? "nobody answers" : message;
+}
+
+export interface ClientConnectionOptions {
+  /** Says `HELLO 3` on each new connection. @default false */
+  readonly isResp3?: boolean;
+  /** @default pushes are left out */
+  readonly onPush?: (push: PushReply) => void;
+}
+
+/** A connection that is made when there is something to send, and made again after it was lost. */
+export class ClientConnection {
+  /** `HOST:PORT` */
+  readonly name: string;
+  readonly #address: Address;
+  readonly #isResp3: boolean;
+  readonly #onPush: (push: PushReply) => void;
+  #client: RespClient | null = null;
+
+  constructor(address: Address, { isResp3 = false, onPush = () => {} }: ClientConnectionOptions) {
+    this.name = formatAddress(address);
+    this.#address = address;
+    this.#isResp3 = isResp3;
+    this.#onPush = onPush;
+  }
+
+  get isConnected(): boolean {
+    return this.#client?.isConnected ?? false;
+  }
+
+  /** @throws {UserError} when nobody answers */
+  async connect(): Promise<void> {
+    if (this.isConnected) return;
+    try {
+      this.#client = await RespClient.connect(this.#address, {
+        timeoutMs: CONNECT_TIMEOUT_MS,
+        onPush: this.#onPush,
+        limits: { replyBytesMax: REPLY_BYTES_MAX },
+      });
+      if (!this.#isResp3) return;
+      const answer = await this.#client.request(["HELLO", "3"], CONNECT_TIMEOUT_MS);
+      if (answer instanceof ErrorReply) throw new ConnectionLost(answer.text);
+    } catch (error) {
+      this.close();
+      const reason = reachReason(messageOf(error));
+      throw new UserError(`Cannot connect to ${this.name}: ${reason}`, { cause: error });
+    }
+  }
+
+  /**
+   * Sends a request, connecting first where needed, and waits as long as it takes. What was sent is
+   * never sent again: it may have been executed.
+   *
+   * @throws {UserError} when nobody answers, or the answer is lost
+   */
+  async request(args: readonly string[]): Promise<Reply> {
+    await this.connect();
+    try {
+      return await (this.#client as RespClient).request(args, Infinity);
+    } catch (error) {
+      if (!(error instanceof ConnectionLost)) throw error;
+      throw new UserError(
+        `Cannot tell whether it was executed: the connection to ${this.name} was lost ` +
+          `before the answer: ${error.message}`,
+        { cause: error },
+      );
+    }
+  }
+
+  /** @param reason what a request still waiting is told */
+  close(reason?: string): void {
+    this.#client?.close(reason);
+    this.#client = null;
+  }
+}

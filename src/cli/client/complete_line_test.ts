@@ -1,0 +1,35 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { COMMANDS } from "../../commands/table.ts";
+import { completeLine } from "./complete_line.ts";
+import { helpText } from "./help_text.ts";
+
+Deno.test("names of commands are completed in the case that was typed", () => {
+  assertEquals(completeLine("getr"), [["getrange "], "getr"]);
+  assertEquals(completeLine("GETR"), [["GETRANGE "], "GETR"]);
+  assertEquals(completeLine("Getr"), [["getrange "], "Getr"]);
+  assertEquals(completeLine("qu"), [["quit "], "qu"]);
+  assertEquals(completeLine("nothing-like-it"), [[], "nothing-like-it"]);
+  assertEquals(completeLine(""), [[], ""]);
+  for (const { name } of COMMANDS) assertEquals(completeLine(name)[0].includes(`${name} `), true);
+});
+
+Deno.test("so are subcommands, and what help can tell of", () => {
+  assertEquals(completeLine("cluster no"), [["nodes "], "no"]);
+  assertEquals(completeLine("CLUSTER NO"), [["NODES "], "NO"]);
+  assertEquals(completeLine("CONFIG "), [["GET ", "RESETSTAT "], ""]);
+  assertEquals(completeLine("help getr"), [["getrange "], "getr"]);
+  assertEquals(completeLine("get k"), [[], "k"]);
+  assertEquals(completeLine("cluster nodes i"), [[], "i"]);
+});
+
+Deno.test("help tells of the client, of groups, and of each command", () => {
+  const general = helpText(undefined);
+  for (const { name, group, summary } of COMMANDS) {
+    assertStringIncludes(general, ` ${name.toUpperCase()}`);
+    assertStringIncludes(helpText(name.toUpperCase()), summary);
+    assertStringIncludes(helpText(`@${group}`), summary);
+  }
+  assertStringIncludes(helpText("cluster"), "NODES");
+  assertStringIncludes(helpText("bogus"), "No command is named bogus");
+  assertStringIncludes(helpText("@bogus"), "No group is named bogus");
+});

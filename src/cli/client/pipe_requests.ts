@@ -1,0 +1,151 @@
+import net from "node:net";
+import { latin1Bytes } from "../../base/latin1.ts";
+import type { Address } from "../../node/network.ts";
+import { encodeReply, encodeRequest } from "../../resp/encode.ts";
+import { reachReason } from "./client_connection.ts";
+import { ReplyScanner } from "../../resp/reply_scanner.ts";
+
+const LF = 0x0a;
+const ERROR_TYPES = ["-", "!"];
+const PUSH_TYPE = ">";
+const REPLY_BYTES_MAX = 256 * 1024 * 1024;
+
+export interface PipeResult {
+  readonly errors: number;
+  readonly replies: number;
+  /** Why not all was answered; `null` when it was. */
+  readonly failure: string | null;
+}
+
+export interface PipeOptions {
+  /** Without any progress of the server for so long it is given up; 0: never. */
+  readonly timeoutMs: number;
+  /** Hears of each error reply, without its type. */
+  readonly onError: (text: string) => void;
+}
+
+/**
+ * Sends an input of requests, inline or RESP, as it comes, without waiting for replies, and counts
+ * these. Memory is bounded whatever the size: the input is read no faster than the server takes it.
+ */
+export function pipeRequests(
+  input: AsyncIterable<Uint8Array>,
+  address: Address,
+  options: PipeOptions,
+): Promise<PipeResult> {
+  return new RequestPipe(address, options).run(input);
+}
+
+class RequestPipe {
+  readonly #socket: net.Socket;
+  readonly #scanner = new ReplyScanner({ replyBytesMax: REPLY_BYTES_MAX });
+  readonly #options: PipeOptions;
+  /** Sent last: when it comes back, all before it has been answered. */
+  readonly #end = crypto.randomUUID();
+  readonly #ended: Promise<string | null>;
+  #resolveEnded: (failure: string | null) => void = () => {};
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #isWaitingForServer = true;
+  #isAllSent = false;
+  #hasEnded = false;
+  #errors = 0;
+  #replies = 0;
+
+  constructor({ host, port }: Address, options: PipeOptions) {
+    this.#options = options;
+    this.#ended = new Promise((resolve) => this.#resolveEnded = resolve);
+    this.#socket = net.connect({ host, port, noDelay: true });
+    this.#socket.on("error", (error) => this.#finish(reachReason(error.message)));
+    this.#socket.on("close", () => this.#finish("the connection was closed"));
+    this.#socket.on("data", (chunk: Uint8Array) => this.#received(chunk));
+  }
+
+  async run(input: AsyncIterable<Uint8Array>): Promise<PipeResult> {
+    this.#watch(true);
+    const sent = this.#send(input);
+    try {
+      const failure = await Promise.race([this.#ended, sent.then(() => this.#ended)]);
+      return { errors: this.#errors, replies: this.#replies, failure };
+    } finally {
+      this.#finish("it was given up");
+    }
+  }
+
+  async #send(input: AsyncIterable<Uint8Array>): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#socket.once("connect", () => resolve());
+      void this.#ended.then(() => resolve());
+    });
+    this.#watch(false);
+    let last: number | undefined = LF;
+    for await (const chunk of input) {
+      if (this.#hasEnded) return;
+      last = chunk.at(-1) ?? last;
+      await this.#write(chunk);
+    }
+    if (this.#hasEnded) return;
+    this.#isAllSent = true;
+    const lineEnd = last === LF ? "" : "\r\n";
+    await this.#write(latin1Bytes(lineEnd + encodeRequest(["ECHO", this.#end])));
+    this.#watch(true);
+  }
+
+  /** Resolves when the server has room again, or will never have. */
+  async #write(bytes: Uint8Array): Promise<void> {
+    if (this.#socket.write(bytes) || this.#hasEnded) return;
+    this.#watch(true);
+    await new Promise<void>((resolve) => {
+      const goOn = () => {
+        this.#socket.off("drain", goOn);
+        this.#socket.off("close", goOn);
+        resolve();
+      };
+      this.#socket.on("drain", goOn);
+      this.#socket.on("close", goOn);
+    });
+    this.#watch(false);
+  }
+
+  #received(chunk: Uint8Array): void {
+    this.#watch(this.#isWaitingForServer);
+    this.#scanner.push(chunk);
+    for (;;) {
+      const scanned = this.#scanner.next();
+      if (scanned.kind === "incomplete") return;
+      if (scanned.kind === "invalid") {
+        return this.#finish(`the answer is not in the Redis protocol: ${scanned.error}`);
+      }
+      this.#take(scanned.text);
+    }
+  }
+
+  #take(reply: string): void {
+    const type = reply.charAt(0);
+    if (type === PUSH_TYPE) return;
+    if (this.#isAllSent && reply === encodeReply(this.#end, 2)) return this.#finish(null);
+    this.#replies++;
+    if (!ERROR_TYPES.includes(type)) return;
+    this.#errors++;
+    this.#options.onError(type === "-" ? reply.slice(1, -2) : reply.split("\r\n")[1] ?? "");
+  }
+
+  /** Begins to wait anew for the server, or waits for the input, which may take its time. */
+  #watch(isWaitingForServer: boolean): void {
+    this.#isWaitingForServer = isWaitingForServer;
+    clearTimeout(this.#timer);
+    const { timeoutMs } = this.#options;
+    if (!isWaitingForServer || timeoutMs === 0 || this.#hasEnded) return;
+    this.#timer = setTimeout(
+      () => this.#finish(`no answer for ${timeoutMs / 1000} s; the last request may be incomplete`),
+      timeoutMs,
+    );
+  }
+
+  #finish(failure: string | null): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    clearTimeout(this.#timer);
+    this.#socket.destroy();
+    this.#resolveEnded(failure);
+  }
+}
