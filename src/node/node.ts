@@ -10,6 +10,7 @@ import { sizeOfBatch } from "./log/entry_codec.ts";
 import type { LogStore } from "./log_store.ts";
 import type { Address } from "./network.ts";
 import { NODE_DEFAULTS, type NodeOptions } from "./node_options.ts";
+import { isSnapshotMessage, type PeerMessage } from "./peers/peer_message.ts";
 import type { PeerHandler } from "./peers/peer_transport.ts";
 import { Proposals } from "./proposals.ts";
 import { ReadQueue } from "./read_queue.ts";
@@ -37,7 +38,7 @@ const TURN_MS_MAX = 20;
 
 /** The transport as the node uses it. */
 export interface Peers {
-  send(message: Message<Batch>): void;
+  send(message: PeerMessage): void;
   flush(): void;
   isConnected(peer: NodeId): boolean;
 }
@@ -194,8 +195,9 @@ export class Node implements PeerHandler {
 
   // From the transport.
 
-  message(message: Message<Batch>): void {
+  message(message: PeerMessage): void {
     if (this.#isStopped) return;
+    if (isSnapshotMessage(message)) return;
     this.#raft.step(message);
     this.#schedule();
   }
@@ -289,7 +291,7 @@ export class Node implements PeerHandler {
   }
 
   #carryOut(ready: Ready<Batch>): void {
-    for (const message of ready.messages) this.#peers?.send(message);
+    for (const message of ready.messages) this.#send(message);
     this.#persist(ready);
     if (this.#isStopped) return; // the log failed
     for (const entry of ready.committed) this.#apply(entry);
@@ -311,7 +313,11 @@ export class Node implements PeerHandler {
 
   #persisted(ready: Ready<Batch>): void {
     this.#raft.advance(ready);
-    for (const message of ready.messagesAfterPersist) this.#peers?.send(message);
+    for (const message of ready.messagesAfterPersist) this.#send(message);
+  }
+
+  #send(message: Message<Batch>): void {
+    if (message.type !== "snapshot") this.#peers?.send(message);
   }
 
   #noteRole(): void {

@@ -1,11 +1,11 @@
-import type { Batch } from "../../src/node/entry.ts";
 import type { Peers } from "../../src/node/node.ts";
-import type { Message, NodeId } from "../../src/raft/types.ts";
+import type { PeerMessage } from "../../src/node/peers/peer_message.ts";
+import type { NodeId } from "../../src/raft/types.ts";
 import type { SimNetwork } from "./sim_network.ts";
 import type { SimProcess } from "./sim_process.ts";
 
 /** Gives a message to whoever runs on a machine now; perhaps nobody. */
-export type Deliver = (to: NodeId, message: Message<Batch>) => void;
+export type Deliver = (to: NodeId, message: PeerMessage) => void;
 
 /**
  * Carries each raft message for itself: any may be lost, repeated, or overtaken by others, and reach
@@ -22,7 +22,7 @@ export class MessagePeers implements Peers {
     this.#deliver = deliver;
   }
 
-  send(message: Message<Batch>): void {
+  send(message: PeerMessage): void {
     const { random, plan } = this.#network;
     const isFaulty = this.#network.isLinkFaulty(message.from, message.to);
     if (random() < this.#network.loss(message.from, message.to)) return;
@@ -36,7 +36,7 @@ export class MessagePeers implements Peers {
     return !this.#network.isCut(this.#process.name, peer);
   }
 
-  #carry(message: Message<Batch>): void {
+  #carry(message: PeerMessage): void {
     const { from, to } = message;
     if (this.#network.isCut(from, to)) return;
     const delayMs = this.#network.delayMs(from, to);

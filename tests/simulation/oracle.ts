@@ -1,8 +1,8 @@
 import { AssertionFailure } from "../../src/base/assert.ts";
 import type { LogEntry } from "../../src/node/entry.ts";
-import type { Batch } from "../../src/node/entry.ts";
 import type { StateReport } from "../../src/node/state_report.ts";
-import type { HardState, Message, NodeId } from "../../src/raft/types.ts";
+import type { PeerMessage } from "../../src/node/peers/peer_message.ts";
+import type { HardState, NodeId } from "../../src/raft/types.ts";
 import type { DurableLog } from "./durable_log.ts";
 import { hashText } from "./trace.ts";
 
@@ -65,7 +65,7 @@ export class Oracle {
   }
 
   /** The message leaves: what it says must be durable. */
-  sent(message: Message<Batch>): void {
+  sent(message: PeerMessage): void {
     const { type, from, to, term } = message;
     if (type === "preVote" || type === "preVoteReply") return;
     const { durable, entries } = this.#witness(from);

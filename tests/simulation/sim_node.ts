@@ -3,12 +3,13 @@ import { messageOf, UserError } from "../../src/base/errors.ts";
 import { silentLogger } from "../../src/base/logger.ts";
 import { openDataDirectory } from "../../src/node/data_directory.ts";
 import type { Disk } from "../../src/node/disk.ts";
-import type { Batch, LogEntry } from "../../src/node/entry.ts";
+import type { LogEntry } from "../../src/node/entry.ts";
 import type { Address } from "../../src/node/network.ts";
 import type { Node, Peers } from "../../src/node/node.ts";
 import { PeerTransport } from "../../src/node/peers/peer_transport.ts";
 import type { StateReport } from "../../src/node/state_report.ts";
-import type { Message, NodeId } from "../../src/raft/types.ts";
+import type { PeerMessage } from "../../src/node/peers/peer_message.ts";
+import type { NodeId } from "../../src/raft/types.ts";
 import { DEFAULT_CLIENT_LIMITS } from "../../src/server/limits.ts";
 import { RespListener } from "../../src/server/listener.ts";
 import { NodeSessions } from "../../src/server/node_sessions.ts";
@@ -152,7 +153,7 @@ export class SimNode implements Witness {
   }
 
   /** Something arrives, for whichever life of the node is there. */
-  deliver(message: Message<Batch>): void {
+  deliver(message: PeerMessage): void {
     const life = this.#life;
     life?.process.run(() => {
       this.#world.noteMessage(message);
@@ -246,7 +247,7 @@ export class SimNode implements Witness {
     const { network, plan } = this.#world;
     const { process, node } = life;
     if (plan.peers === "messages") {
-      const deliver = (to: NodeId, message: Message<Batch>) => this.#world.deliver(to, message);
+      const deliver = (to: NodeId, message: PeerMessage) => this.#world.deliver(to, message);
       node.start(this.#observed(life, new MessagePeers(network, process, deliver)));
       this.#world.introduce(this.id);
       return;

@@ -1,6 +1,6 @@
 import type { Random } from "../../src/base/random.ts";
-import type { Batch } from "../../src/node/entry.ts";
-import type { Message, NodeId } from "../../src/raft/types.ts";
+import type { PeerMessage } from "../../src/node/peers/peer_message.ts";
+import type { NodeId } from "../../src/raft/types.ts";
 import type { FaultPlan } from "./fault_plan.ts";
 import { Oracle } from "./oracle.ts";
 import { Scheduler } from "./scheduler.ts";
@@ -52,7 +52,7 @@ export class World {
   }
 
   /** A raft message is handled. */
-  noteMessage(message: Message<Batch>): void {
+  noteMessage(message: PeerMessage): void {
     const { type, from, to, term } = message;
     switch (type) {
       case "append":
@@ -86,14 +86,17 @@ export class World {
       case "heartbeat":
       case "heartbeatReply":
         return this.note(to, `< ${type}`, from, `t${term}`, `r${message.round}`);
-      case "snapshot":
-        return this.note(to, "< snapshot", from, `t${term}`, message.lastIndex);
+      case "snapshotOffer":
+        return this.note(to, "< snapshotOffer", from, `t${term}`, message.snapshot.index);
+      case "snapshotChunk":
+      case "snapshotReply":
+        return this.note(to, `< ${type}`, from, `t${term}`, message.index, message.offset);
       default:
         return this.note(to, `< ${type}`, from, `t${term}`);
     }
   }
 
-  deliver(to: NodeId, message: Message<Batch>): void {
+  deliver(to: NodeId, message: PeerMessage): void {
     this.nodes.get(to)?.deliver(message);
   }
 

@@ -1,9 +1,9 @@
 import type { Random } from "../../base/random.ts";
-import type { Message, NodeId } from "../../raft/types.ts";
+import type { NodeId } from "../../raft/types.ts";
 import type { Clock } from "../clock.ts";
-import type { Batch } from "../entry.ts";
 import type { Address } from "../network.ts";
 import type { Peers } from "../node.ts";
+import type { PeerMessage } from "../peers/peer_message.ts";
 import type { PeerHandler } from "../peers/peer_transport.ts";
 import type { Faults } from "./faults.ts";
 import { FaultyLines } from "./faulty_lines.ts";
@@ -20,7 +20,7 @@ export class FaultyPeers implements Peers {
     this.#lines = new FaultyLines(faults, clock, random, "out");
   }
 
-  send(message: Message<Batch>): void {
+  send(message: PeerMessage): void {
     this.#lines.carry(message.to, (isLate) => {
       this.#peers.send(message);
       if (isLate) this.#peers.flush();
@@ -48,7 +48,7 @@ export class FaultyHandler implements PeerHandler {
     this.#lines = new FaultyLines(faults, clock, random, "in");
   }
 
-  message(message: Message<Batch>): void {
+  message(message: PeerMessage): void {
     this.#lines.carry(message.from, () => this.#handler.message(message));
   }
 

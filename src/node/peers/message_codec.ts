@@ -1,8 +1,17 @@
+import { Buffer } from "node:buffer";
+import { latin1, latin1Bytes } from "../../base/latin1.ts";
 import { checkRequest } from "../../commands/table.ts";
-import type { Message, NodeId } from "../../raft/types.ts";
+import type { NodeId } from "../../raft/types.ts";
 import { ErrorReply } from "../../resp/reply.ts";
-import type { Batch, LogEntry } from "../entry.ts";
+import { configurationFields, parseConfiguration } from "../configuration_codec.ts";
+import type { LogEntry } from "../entry.ts";
 import { ProtocolError } from "./frame_decoder.ts";
+import {
+  type PeerMessage,
+  SNAPSHOT_CHUNK_BYTES_MAX,
+  type SnapshotChunk,
+  type SnapshotOffer,
+} from "./peer_message.ts";
 
 /** Version of what nodes say to each other; nodes of different versions refuse each other. */
 export const PROTOCOL_VERSION = 1;
@@ -18,12 +27,28 @@ export interface Hello {
   readonly port: number;
 }
 
-/** A message as its header frame tells it; the entries of an append follow in frames of their own. */
-export type Header = Exclude<Message<Batch>, { type: "append" }> | AppendHeader;
+/**
+ * A message as its header frame tells it; the entries of an append follow in frames of their own, as
+ * do the bytes of a chunk and the description of an offered snapshot.
+ */
+export type Header =
+  | Exclude<PeerMessage, AppendMessage | SnapshotOffer | SnapshotChunk>
+  | AppendHeader
+  | OfferHeader
+  | ChunkHeader;
 
-export type AppendHeader = Omit<Extract<Message<Batch>, { type: "append" }>, "entries"> & {
+type AppendMessage = Extract<PeerMessage, { type: "append" }>;
+
+export type AppendHeader = Omit<AppendMessage, "entries"> & {
   /** How many entry frames follow. */
   readonly entries: number;
+};
+
+export type OfferHeader = Omit<SnapshotOffer, "snapshot">;
+
+export type ChunkHeader = Omit<SnapshotChunk, "bytes"> & {
+  /** How many bytes the frame that follows tells. */
+  readonly bytes: number;
 };
 
 /** The most entries that one append may announce. */
@@ -34,6 +59,8 @@ const isIndexOrNull = (value: unknown): boolean => value === null || isIndex(val
 const isBoolean = (value: unknown): boolean => typeof value === "boolean";
 const isEntryCount = (value: unknown): boolean =>
   isIndex(value) && (value as number) <= APPEND_ENTRIES_MAX;
+const isChunkLength = (value: unknown): boolean =>
+  isIndex(value) && value !== 0 && (value as number) <= SNAPSHOT_CHUNK_BYTES_MAX;
 
 type Shape = Readonly<Record<string, (value: unknown) => boolean>>;
 
@@ -44,9 +71,10 @@ const voteRequest: Shape = {
   isTransfer: isBoolean,
 };
 const voteReply: Shape = { term: isIndex, granted: isBoolean };
+const snapshotPart: Shape = { term: isIndex, index: isIndex, checksum: isIndex, offset: isIndex };
 
 /** The fields of each message on the wire; sender and receiver follow from the connection. */
-const SHAPES: ReadonlyMap<unknown, Shape> = new Map<Message<Batch>["type"], Shape>([
+const SHAPES: ReadonlyMap<unknown, Shape> = new Map<PeerMessage["type"], Shape>([
   ["preVote", voteRequest],
   ["vote", voteRequest],
   ["preVoteReply", voteReply],
@@ -70,13 +98,22 @@ const SHAPES: ReadonlyMap<unknown, Shape> = new Map<Message<Batch>["type"], Shap
   ["timeoutNow", { term: isIndex }],
   ["readIndex", { term: isIndex, readId: isIndex }],
   ["readIndexReply", { term: isIndex, readId: isIndex, index: isIndexOrNull }],
+  ["snapshotOffer", { term: isIndex }],
+  ["snapshotChunk", { ...snapshotPart, bytes: isChunkLength }],
+  ["snapshotReply", { ...snapshotPart, isToOffer: isBoolean }],
 ]);
 
 /** Readable text of a frame's payload. */
-export function encodeHeader(message: Message<Batch>): string {
+export function encodeHeader(message: PeerMessage): string {
   const { from: _from, to: _to, ...fields } = message;
   if (fields.type === "append") {
     return JSON.stringify({ ...fields, entries: fields.entries.length });
+  }
+  if (fields.type === "snapshotOffer") {
+    return JSON.stringify({ type: fields.type, term: fields.term });
+  }
+  if (fields.type === "snapshotChunk") {
+    return JSON.stringify({ ...fields, bytes: fields.bytes.length });
   }
   return JSON.stringify(fields);
 }
@@ -98,7 +135,7 @@ export function decodeHeader(payload: Uint8Array, from: NodeId, to: NodeId): Hea
 }
 
 /** @throws {ProtocolError} when the entries do not follow each other as the header says */
-export function joinAppend(header: AppendHeader, entries: readonly LogEntry[]): Message<Batch> {
+export function joinAppend(header: AppendHeader, entries: readonly LogEntry[]): AppendMessage {
   let index = header.prevIndex;
   let term = header.prevTerm;
   for (const entry of entries) {
@@ -111,6 +148,46 @@ export function joinAppend(header: AppendHeader, entries: readonly LogEntry[]): 
     }
   }
   return { ...header, entries };
+}
+
+/** The frame behind a header that announces one; `null` for all others. */
+export function encodeBody(message: PeerMessage): Uint8Array | null {
+  if (message.type === "snapshotOffer") {
+    const { index, term, timeMs, sizeBytes, checksum } = message.snapshot;
+    const configuration = configurationFields(message.snapshot.configuration);
+    const fields = { index, term, timeMs, sizeBytes, checksum, configuration };
+    return Buffer.from(JSON.stringify(fields));
+  }
+  // One JSON string, whose code points 0–255 are the bytes.
+  if (message.type === "snapshotChunk") {
+    return Buffer.from(JSON.stringify(latin1(message.bytes, 0, message.bytes.length)));
+  }
+  return null;
+}
+
+/** JSON takes six bytes for some of a chunk's. */
+export const CHUNK_FRAME_BYTES_MAX = 6 * SNAPSHOT_CHUNK_BYTES_MAX + 2;
+
+/** @throws {ProtocolError} when the payload describes no snapshot */
+export function joinOffer(header: OfferHeader, payload: Uint8Array): SnapshotOffer {
+  const { index, term, timeMs, sizeBytes, checksum, configuration } = parseObject(payload);
+  const members = parseConfiguration(configuration);
+  const numbers = [index, term, timeMs, sizeBytes, checksum];
+  if (members === null || !numbers.every(isIndex) || index === 0 || sizeBytes === 0) {
+    throw new ProtocolError("an offer of what is no snapshot");
+  }
+  const snapshot = { index, term, timeMs, sizeBytes, checksum, configuration: members };
+  return { ...header, snapshot } as SnapshotOffer;
+}
+
+/** @throws {ProtocolError} when the payload is not the bytes that the header announced */
+export function joinChunk(header: ChunkHeader, payload: Uint8Array): SnapshotChunk {
+  const text = parseJson(payload);
+  // deno-lint-ignore no-control-regex -- all bytes are meant
+  if (typeof text !== "string" || !/^[\0-\xff]*$/.test(text) || text.length !== header.bytes) {
+    throw new ProtocolError("a chunk that is not what its header says");
+  }
+  return { ...header, bytes: latin1Bytes(text) };
 }
 
 function isReplicable(args: readonly string[]): boolean {
@@ -143,13 +220,16 @@ function isPort(value: unknown): boolean {
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
-function parseObject(payload: Uint8Array): Record<string, unknown> {
-  let value: unknown;
+function parseJson(payload: Uint8Array): unknown {
   try {
-    value = JSON.parse(utf8.decode(payload));
+    return JSON.parse(utf8.decode(payload));
   } catch {
     throw new ProtocolError("a frame that is not JSON");
   }
+}
+
+function parseObject(payload: Uint8Array): Record<string, unknown> {
+  const value = parseJson(payload);
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new ProtocolError("a frame that is no JSON object");
   }

@@ -1,16 +1,21 @@
-import { assertEquals, assertThrows } from "@std/assert";
-import type { Message } from "../../raft/types.ts";
-
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Batch, type LogEntry } from "../entry.ts";
+import type { StoredSnapshot } from "../snapshots/snapshot.ts";
 import { ProtocolError } from "./frame_decoder.ts";
 import {
   type AppendHeader,
+  type ChunkHeader,
   decodeHeader,
   decodeHello,
+  encodeBody,
   encodeHeader,
   type Header,
   joinAppend,
+  joinChunk,
+  joinOffer,
+  type OfferHeader,
 } from "./message_codec.ts";
+import type { PeerMessage, SnapshotChunk, SnapshotOffer } from "./peer_message.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const envelope = { from: "n1", to: "n2", term: 3 };
@@ -25,11 +30,85 @@ const MESSAGES: readonly Header[] = [
   { ...envelope, type: "heartbeatReply", round: 2 },
   { ...envelope, type: "readIndex", readId: 11 },
   { ...envelope, type: "readIndexReply", readId: 11, index: null },
+  {
+    ...envelope,
+    type: "snapshotReply",
+    index: 8,
+    checksum: 4294967295,
+    offset: 0,
+    isToOffer: true,
+  },
 ];
+
+const SNAPSHOT: StoredSnapshot = {
+  index: 8,
+  term: 2,
+  timeMs: 1_700_000_000_000,
+  configuration: {
+    members: [{ id: "n1", raftAddress: { host: "h", port: 17001 }, isLearner: false }],
+    removed: ["n9"],
+  },
+  sizeBytes: 300,
+  checksum: 77,
+};
+
+/** Through the codec, as inbox and link do it. */
+function carried(message: SnapshotOffer | SnapshotChunk): SnapshotOffer | SnapshotChunk {
+  const header = decodeHeader(bytes(encodeHeader(message)), "n1", "n2");
+  const body = encodeBody(message);
+  assert(body !== null);
+  if (header.type === "snapshotOffer") return joinOffer(header, body);
+  assert(header.type === "snapshotChunk");
+  return joinChunk(header, body);
+}
+
+Deno.test("an offer and a chunk of every byte survive the wire", () => {
+  const offer: SnapshotOffer = { ...envelope, type: "snapshotOffer", snapshot: SNAPSHOT };
+  assertEquals(carried(offer), offer);
+  const all = Uint8Array.from({ length: 256 }, (_, byte) => byte);
+  const chunk: SnapshotChunk = {
+    ...envelope,
+    type: "snapshotChunk",
+    index: 8,
+    checksum: 77,
+    offset: 20,
+    bytes: all,
+  };
+  const { bytes: got, ...rest } = carried(chunk) as SnapshotChunk;
+  assertEquals({ ...rest, bytes: new Uint8Array(got) }, chunk);
+});
+
+Deno.test("a chunk and an offer that are not what they say are refused", () => {
+  const chunk: ChunkHeader = {
+    ...envelope,
+    type: "snapshotChunk",
+    index: 8,
+    checksum: 77,
+    offset: 0,
+    bytes: 2,
+  };
+  for (const text of ['"a"', '"abc"', '"a\\u0100"', "12", '["a"]', '"ab']) {
+    assertThrows(() => joinChunk(chunk, bytes(text)), ProtocolError);
+  }
+  const offer: OfferHeader = { ...envelope, type: "snapshotOffer" };
+  const { configuration } = SNAPSHOT;
+  for (
+    const wrong of [
+      { ...SNAPSHOT, index: 0 },
+      { ...SNAPSHOT, sizeBytes: -1 },
+      { ...SNAPSHOT, checksum: "77" },
+      { ...SNAPSHOT, configuration: null },
+      { ...SNAPSHOT, configuration: { ...configuration, removed: ["n1"] } },
+      [],
+    ]
+  ) {
+    assertThrows(() => joinOffer(offer, bytes(JSON.stringify(wrong))), ProtocolError);
+  }
+});
 
 Deno.test("every message survives the wire", () => {
   for (const message of MESSAGES) {
-    assertEquals(decodeHeader(bytes(encodeHeader(message as Message<Batch>)), "n1", "n2"), message);
+    assertEquals(decodeHeader(bytes(encodeHeader(message as PeerMessage)), "n1", "n2"), message);
   }
 });
 
@@ -48,6 +127,12 @@ Deno.test("what is no message of ours is refused", () => {
       ["null", "no JSON object"],
       ["{}", "unknown type"],
       ['{"type":"snapshot"}', "unknown type"],
+      ['{"type":"snapshotChunk","term":1,"index":1,"checksum":1,"offset":0,"bytes":0}', "bytes"],
+      [
+        '{"type":"snapshotChunk","term":1,"index":1,"checksum":1,"offset":0,"bytes":131073}',
+        "bytes",
+      ],
+      ['{"type":"snapshotReply","term":1,"index":1,"checksum":1,"offset":-1}', "wrong offset"],
       ['{"type":"__proto__"}', "unknown type"],
       ['{"type":"heartbeat","term":-1,"commit":0,"round":0}', "wrong term"],
       ['{"type":"heartbeat","term":1.5,"commit":0,"round":0}', "wrong term"],

@@ -1,18 +1,24 @@
 import { messageOf } from "../../base/errors.ts";
-import type { Message, NodeId } from "../../raft/types.ts";
+import type { NodeId } from "../../raft/types.ts";
 import type { Clock } from "../clock.ts";
-import type { Batch, LogEntry } from "../entry.ts";
+import type { LogEntry } from "../entry.ts";
 import { decodeEntry } from "../log/entry_codec.ts";
 import type { Stream } from "../network.ts";
 import { FrameDecoder, ProtocolError } from "./frame_decoder.ts";
 import { FrameWriter } from "./frame_writer.ts";
 import {
   type AppendHeader,
+  CHUNK_FRAME_BYTES_MAX,
+  type ChunkHeader,
   decodeHeader,
   decodeHello,
   type Hello,
   joinAppend,
+  joinChunk,
+  joinOffer,
+  type OfferHeader,
 } from "./message_codec.ts";
+import type { PeerMessage } from "./peer_message.ts";
 
 /** How often a sender is shown that somebody listens. */
 const ALIVE_INTERVAL_MS = 100;
@@ -31,7 +37,7 @@ export interface PeerInboxOptions {
   readonly onRefusal: (who: string, remote: string, reason: string) => void;
   /** Says whether this peer may speak to us. @throws {ProtocolError} when not */
   readonly onHello: (hello: Hello) => void;
-  readonly onMessage: (message: Message<Batch>) => void;
+  readonly onMessage: (message: PeerMessage) => void;
   readonly onClose: (inbox: PeerInbox) => void;
 }
 
@@ -42,6 +48,8 @@ export class PeerInbox {
   readonly #frames: FrameDecoder;
   #peer: NodeId | null = null;
   #append: AppendHeader | null = null;
+  /** What the next frame belongs to. */
+  #snapshotHeader: OfferHeader | ChunkHeader | null = null;
   #entries: LogEntry[] = [];
   #entryBytes = 0;
   #aliveSentMs = -Infinity;
@@ -88,7 +96,9 @@ export class PeerInbox {
   }
 
   #nextFrame(): Uint8Array | null {
-    return this.#append === null ? this.#frames.next(HEADER_BYTES_MAX) : this.#frames.next();
+    if (this.#append !== null) return this.#frames.next();
+    const isHeader = this.#snapshotHeader === null;
+    return this.#frames.next(isHeader ? HEADER_BYTES_MAX : CHUNK_FRAME_BYTES_MAX);
   }
 
   #frame(payload: Uint8Array): void {
@@ -98,11 +108,26 @@ export class PeerInbox {
       this.#peer = hello.from;
     } else if (this.#append !== null) {
       this.#entry(this.#append, payload);
+    } else if (this.#snapshotHeader !== null) {
+      const header = this.#snapshotHeader;
+      this.#snapshotHeader = null;
+      const isChunk = header.type === "snapshotChunk";
+      this.#options.onMessage(isChunk ? joinChunk(header, payload) : joinOffer(header, payload));
     } else {
-      const header = decodeHeader(payload, this.#peer, this.#options.self);
-      if (header.type !== "append") this.#options.onMessage(header);
-      else if (header.entries === 0) this.#options.onMessage(joinAppend(header, []));
+      this.#header(this.#peer, payload);
+    }
+  }
+
+  #header(peer: NodeId, payload: Uint8Array): void {
+    const { self, onMessage } = this.#options;
+    const header = decodeHeader(payload, peer, self);
+    if (header.type === "append") {
+      if (header.entries === 0) onMessage(joinAppend(header, []));
       else this.#append = header;
+    } else if (header.type === "snapshotOffer" || header.type === "snapshotChunk") {
+      this.#snapshotHeader = header;
+    } else {
+      onMessage(header);
     }
   }
 

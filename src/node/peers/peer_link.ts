@@ -1,11 +1,11 @@
 import { type Random, randomInteger } from "../../base/random.ts";
-import type { Message, NodeId } from "../../raft/types.ts";
+import type { NodeId } from "../../raft/types.ts";
 import type { Cancel, Clock } from "../clock.ts";
-import type { Batch } from "../entry.ts";
 import { encodeEntry } from "../log/entry_codec.ts";
 import type { Address, Network, Stream } from "../network.ts";
 import { FrameWriter } from "./frame_writer.ts";
-import { encodeHeader } from "./message_codec.ts";
+import { encodeBody, encodeHeader } from "./message_codec.ts";
+import type { PeerMessage } from "./peer_message.ts";
 
 const RETRY_MS_MIN = 20;
 const RETRY_MS_MAX = 500;
@@ -59,11 +59,15 @@ export class PeerLink {
   }
 
   /** Takes a message for the next `flush`; without a connection it is lost. */
-  send(message: Message<Batch>): void {
+  send(message: PeerMessage): void {
     if (!this.#isOpen) return;
     this.#frames.addText(encodeHeader(message));
-    if (message.type !== "append") return;
-    for (const entry of message.entries) this.#frames.addPayload(encodeEntry(entry));
+    if (message.type === "append") {
+      for (const entry of message.entries) this.#frames.addPayload(encodeEntry(entry));
+      return;
+    }
+    const body = encodeBody(message);
+    if (body !== null) this.#frames.addPayload(body);
   }
 
   /** Sends what was collected in this turn. */

@@ -1,13 +1,13 @@
 import type { Logger } from "../../base/logger.ts";
 import type { Random } from "../../base/random.ts";
-import type { Message, NodeId } from "../../raft/types.ts";
+import type { NodeId } from "../../raft/types.ts";
 import type { Clock } from "../clock.ts";
-import type { Batch } from "../entry.ts";
 import type { Address, Listener, Network } from "../network.ts";
 import { ProtocolError } from "./frame_decoder.ts";
 import { type Hello, PROTOCOL_VERSION } from "./message_codec.ts";
 import { PeerInbox } from "./peer_inbox.ts";
 import { PeerLink } from "./peer_link.ts";
+import type { PeerMessage } from "./peer_message.ts";
 
 export interface PeerTransportOptions {
   readonly id: NodeId;
@@ -32,7 +32,7 @@ const REFUSALS_MAX = 1_000;
 
 /** Who is told what the peers say. */
 export interface PeerHandler {
-  message(message: Message<Batch>): void;
+  message(message: PeerMessage): void;
   /** What was sent to the peer lately may be lost. */
   unreachable(peer: NodeId): void;
   /** A peer told where clients reach it. */
@@ -81,7 +81,7 @@ export class PeerTransport {
   }
 
   /** Takes a message for the next `flush`. */
-  send(message: Message<Batch>): void {
+  send(message: PeerMessage): void {
     this.#links.get(message.to)?.send(message);
   }
 

@@ -1,6 +1,7 @@
 import { assertEquals, assertGreater, assertMatch } from "@std/assert";
 import { seededRandom } from "../../base/random.ts";
-import type { Message, NodeId } from "../../raft/types.ts";
+import type { PeerMessage } from "./peer_message.ts";
+import type { NodeId } from "../../raft/types.ts";
 import { Batch } from "../entry.ts";
 import type { Address, Network, Stream } from "../network.ts";
 import { ManualClock } from "../testing/manual_clock.ts";
@@ -15,7 +16,7 @@ const ADDRESSES: ReadonlyMap<NodeId, Address> = new Map([
 
 /** One member with nothing above its transport but a record of what it is told. */
 class Member {
-  readonly messages: Message<Batch>[] = [];
+  readonly messages: PeerMessage[] = [];
   readonly lost: NodeId[] = [];
   readonly announced: [NodeId, Address][] = [];
   readonly logged: string[] = [];
@@ -49,7 +50,7 @@ class Member {
   }
 }
 
-function heartbeat(round: number): Message<Batch> {
+function heartbeat(round: number): PeerMessage {
   return { type: "heartbeat", from: "n1", to: "n2", term: 1, commit: 0, round };
 }
 

@@ -2,13 +2,12 @@ import { assert, assertEquals } from "@std/assert";
 import { latin1, latin1Bytes } from "../../../src/base/latin1.ts";
 import { type Random, randomInteger, seededRandom } from "../../../src/base/random.ts";
 import type { Clock } from "../../../src/node/clock.ts";
-import type { Batch } from "../../../src/node/entry.ts";
 import type { Stream, StreamHandlers } from "../../../src/node/network.ts";
 import { ProtocolError } from "../../../src/node/peers/frame_decoder.ts";
 import { FrameWriter } from "../../../src/node/peers/frame_writer.ts";
 import { encodeHeader, type Hello } from "../../../src/node/peers/message_codec.ts";
 import { PeerInbox } from "../../../src/node/peers/peer_inbox.ts";
-import type { Message } from "../../../src/raft/types.ts";
+import type { PeerMessage } from "../../../src/node/peers/peer_message.ts";
 import { chunksOf } from "../chunks.ts";
 import { choiceSeed, type FuzzTarget } from "../fuzz_target.ts";
 import { mutate } from "../mutate.ts";
@@ -53,7 +52,7 @@ export function messagePayloads(random: Random): string[] {
     { length: randomInteger(random, 4) },
     (_, at) => randomEntry(random, prevIndex + 1 + at, Math.max(1, Math.min(term, 3))),
   );
-  const messages: readonly Message<Batch>[] = [
+  const messages: readonly PeerMessage[] = [
     { type: "preVote", lastIndex: near(6), lastTerm: near(3), isTransfer: isTrue },
     { type: "vote", lastIndex: near(6), lastTerm: near(3), isTransfer: isTrue },
     { type: "preVoteReply", granted: isTrue },
@@ -72,7 +71,14 @@ export function messagePayloads(random: Random): string[] {
     { type: "heartbeatReply", round: near(3) },
     { type: "readIndex", readId: near(3) },
     { type: "readIndexReply", readId: near(3), index: isTrue ? null : near(6) },
-  ].map((fields) => ({ from: "n3", to: "n1", term, ...fields }) as Message<Batch>);
+    {
+      type: "snapshotReply",
+      index: near(6),
+      checksum: near(3),
+      offset: near(9),
+      isToOffer: isTrue,
+    },
+  ].map((fields) => ({ from: "n3", to: "n1", term, ...fields }) as PeerMessage);
   const message = messages[randomInteger(random, messages.length)];
   if (message === undefined) return [];
   const header = encodeHeader(message);
@@ -108,7 +114,7 @@ export const frames: FuzzTarget = {
 };
 
 interface Received {
-  readonly messages: Message<Batch>[];
+  readonly messages: PeerMessage[];
   readonly refusals: string[];
   closedCount: number;
 }
