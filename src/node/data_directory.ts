@@ -1,9 +1,12 @@
 import { crc32 } from "../base/crc32.ts";
 import { messageOf, UserError } from "../base/errors.ts";
-import type { Logger } from "../base/logger.ts";
+import { type Logger, silentLogger } from "../base/logger.ts";
 import type { NodeId } from "../raft/types.ts";
 import type { Disk } from "./disk.ts";
 import { DiskLog } from "./log/disk_log.ts";
+import { DiskSnapshots } from "./snapshots/disk_snapshots.ts";
+import type { SnapshotMeta } from "./snapshots/snapshot.ts";
+import { SNAPSHOT_DIRECTORY } from "./snapshots/snapshot_files.ts";
 
 const IDENTITY_FORMAT = 1;
 const IDENTITY_PATH = "identity.json";
@@ -14,6 +17,7 @@ const OUR_NAMES: readonly string[] = [
   IDENTITY_PATH,
   NEW_IDENTITY_PATH,
   "log",
+  SNAPSHOT_DIRECTORY,
   "lost+found",
 ];
 
@@ -40,6 +44,8 @@ export interface DataDirectoryOptions {
 export interface DataDirectory {
   readonly identity: Identity;
   readonly log: DiskLog;
+  /** The newest one, if any, is there for all that the log does not hold. */
+  readonly snapshots: DiskSnapshots;
 }
 
 interface StoredIdentity extends Identity {
@@ -76,14 +82,52 @@ export function openDataDirectory(disk: Disk, options: DataDirectoryOptions): Da
   // The identity goes first: a crash before the log is there leaves a directory that is known to
   // be this node's and known to be unused.
   if (stored === null) writeIdentity(disk, identity);
-  const log = DiskLog.open(disk, {
-    ...options,
-    clusterId: identity.clusterId,
-    create: !identity.hasLog,
-  });
+  const snapshots = DiskSnapshots.open(disk, { ...options, clusterId: identity.clusterId });
+  const log = openLog(disk, options, identity, snapshots);
   if (!identity.hasLog) writeIdentity(disk, { ...identity, hasLog: true });
   const { members } = identity;
-  return { identity: { nodeId, clusterId: identity.clusterId, members }, log };
+  return { identity: { nodeId, clusterId: identity.clusterId, members }, log, snapshots };
+}
+
+/** Opens the log and lets the snapshot take its place, if a crash came in between. */
+function openLog(
+  disk: Disk,
+  options: DataDirectoryOptions,
+  { clusterId, hasLog }: StoredIdentity,
+  snapshots: DiskSnapshots,
+): DiskLog {
+  const snapshot = snapshots.newest();
+  let isOpen = false;
+  const onFailure = (error: Error) => {
+    if (!isOpen) throw error;
+    options.onFailure(error);
+  };
+  let log: DiskLog;
+  try {
+    log = DiskLog.open(disk, { ...options, clusterId, create: !hasLog, snapshot, onFailure });
+  } catch (error) {
+    if (!(error instanceof UserError) || snapshots.damage.length === 0) throw error;
+    throw new UserError(`${snapshots.damage.join(". ")}. ${error.message}`, { cause: error });
+  }
+  if (snapshot !== null) putInPlace(log, snapshot, options.logger);
+  isOpen = true;
+  return log;
+}
+
+/**
+ * A snapshot that another node sent becomes durable first, and takes the place of the log then. One
+ * that this node took may be ahead of the log too, if the majority that committed its last entries
+ * were others.
+ */
+function putInPlace(log: DiskLog, { index, term }: SnapshotMeta, logger = silentLogger): void {
+  if (index <= log.lastIndex() && log.term(index) === term) return;
+  logger.info(
+    `the snapshot of entry ${index} takes the place of the log, which ends with entry ` +
+      `${log.lastIndex()}`,
+  );
+  // A node that has taken part in a later term has that term in its log.
+  const hardState = log.hardState().term < term ? { term, vote: null } : null;
+  log.reset(index, term, hardState, () => {});
 }
 
 function readStored(disk: Disk): StoredIdentity | null {
@@ -97,9 +141,12 @@ function readStored(disk: Disk): StoredIdentity | null {
   }
   const bytes = disk.read(IDENTITY_PATH);
   if (bytes !== null) return parseIdentity(disk, bytes);
-  if (names.includes("log")) {
+  const remains = ["log", SNAPSHOT_DIRECTORY].find((name) => names.includes(name));
+  if (remains !== undefined) {
     throw new UserError(
-      `Cannot use ${disk.root}: it holds a log but no ${IDENTITY_PATH}; ` +
+      `Cannot use ${disk.root}: it holds ${
+        remains === "log" ? "a log" : remains
+      } but no ${IDENTITY_PATH}; ` +
         `restore that file from a copy of this very node, or choose an empty directory`,
     );
   }

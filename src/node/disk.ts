@@ -18,7 +18,7 @@ export interface Disk {
   /** Replaces `to` if it exists. */
   rename(from: string, to: string): void;
   remove(path: string): void;
-  /** Makes creations, renames and removals in the directory durable. Blocks; used at start only and when a segment begins. */
+  /** Makes creations, renames and removals in the directory durable. Blocks; used at start, and when a segment begins or a snapshot ends. */
   syncDirectory(directory: string): void;
 }
 

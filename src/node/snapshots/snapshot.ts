@@ -31,7 +31,10 @@ export interface SnapshotWriter {
    * @returns `false` when the snapshot is abandoned
    */
   write(chunk: Uint8Array): boolean;
-  /** Calls `done` with the snapshot once it is durable and the newest one; with `null` if it was abandoned. */
+  /**
+   * Calls `done` with the snapshot once it is durable and the newest one; with `null` if it was
+   * abandoned, or one that is as new has come from elsewhere meanwhile. Once.
+   */
   finish(done: (snapshot: StoredSnapshot | null) => void): void;
   /** Leaves nothing behind. */
   abandon(): void;
@@ -54,8 +57,8 @@ export interface IncomingSnapshot {
   write(bytes: Uint8Array, offset: number): boolean;
   /**
    * To be called once `offset` is the whole size. Calls `done` with the snapshot once it is durable
-   * and the newest one; with `null` if it was abandoned: it is damaged, the disk failed, or a newer
-   * one is here.
+   * and the newest one; with `null` if it was abandoned: it is damaged, the disk failed, or one
+   * that is as new is here. Once.
    */
   finish(done: (snapshot: StoredSnapshot | null) => void): void;
   abandon(): void;
