@@ -12,6 +12,7 @@ import { runScript } from "./client/run_script.ts";
 import { type ReplyStyle, styledReply } from "./client/styled_reply.ts";
 import { bytesOfText, textOfBytes } from "./client/typed_line.ts";
 import { integer, port as portFlag, text, toggle, UsageError, withShort } from "./flags.ts";
+import { endingSignal } from "./platform/signals.ts";
 import { subcommand } from "./subcommand.ts";
 
 const ERRORS_SHOWN_MAX = 10;
@@ -103,6 +104,7 @@ async function runInteractive(
     input: process.stdin,
     output: process.stdout,
   });
+  void endingSignal().then(() => session.close()); // leaves the terminal as it was
   await session.run();
   return 0;
 }

@@ -18,6 +18,10 @@ const SPECIAL = new Map([
   ["\x07", "\\a"],
   ["\b", "\\b"],
 ]);
+const ESCAPES = Array.from({ length: 256 }, (_, byte) => {
+  const char = String.fromCharCode(byte);
+  return SPECIAL.get(char) ?? hex(char);
+});
 /** Commands whose bulk reply is text for people; RESP2 cannot say so. */
 const TEXT_COMMANDS = ["info", "client list", "client info", "cluster nodes", "cluster info"];
 
@@ -105,7 +109,7 @@ function isArray(reply: Reply): reply is readonly Reply[] {
 
 function escaped(text: string): string {
   // deno-lint-ignore no-control-regex -- control characters are what must not reach a terminal
-  return text.replace(/[\x00-\x1f"\\\x7f-\xff]/g, (char) => SPECIAL.get(char) ?? hex(char));
+  return text.replace(/[\x00-\x1f"\\\x7f-\xff]/g, (char) => ESCAPES[char.charCodeAt(0)] ?? char);
 }
 
 /** Text of the server's own, without what could command the terminal. */
