@@ -75,6 +75,7 @@ export function keysOf(command: Command, args: readonly string[]): string[] {
   const found: string[] = [];
   if (command.inner !== undefined) {
     const inner = args.slice(command.inner);
+    if (inner.length === 0) return found;
     const innerCommand = checkInner(inner);
     return innerCommand instanceof ErrorReply ? found : keysOf(innerCommand, inner);
   }

@@ -42,6 +42,34 @@ Deno.test("keys are found by their positions", () => {
   assertEquals(keys("PING"), []);
 });
 
+Deno.test("the keys of a request that another one brings are that one's keys", () => {
+  assertEquals(keys("ONCE", "s", "1", "mset", "a", "1", "b", "2"), ["a", "b"]);
+  assertEquals(keys("ONCE", "s", "1", "FLUSHALL"), []);
+  // Whatever comes, also what was not checked.
+  for (
+    const rest of [[], ["nosuch", "a"], ["INCR"], ["GET", "a"], ["ONCE", "s", "1", "INCR", "a"]]
+  ) {
+    assertEquals(keys("ONCE", "s", "1", ...rest), []);
+  }
+  assertEquals(keys("ONCE"), []);
+});
+
+Deno.test("a request that another one brings is checked, and must be a write", () => {
+  const notTaken = (name: string) =>
+    `ERR ONCE takes writes only, and '${name}' is not one it takes`;
+  assertEquals(checkRequest(["ONCE", "s", "1", "incr", "n"]), lookup("once"));
+  assertEquals(errorOf("ONCE", "s", "1"), "ERR wrong number of arguments for 'once' command");
+  assertEquals(
+    errorOf("ONCE", "s", "1", "INCR"),
+    "ERR wrong number of arguments for 'incr' command",
+  );
+  assertEquals(errorOf("ONCE", "s", "1", "GET", "a"), notTaken("get"));
+  assertEquals(errorOf("ONCE", "s", "1", "SESSION", "OPEN"), notTaken("session"));
+  const nested = Array.from({ length: 300_000 }, (_, at) => ["ONCE", "s", "1"][at % 3] ?? "");
+  assertEquals(checkRequest(nested), new ErrorReply(notTaken("once")));
+  assert(errorOf("ONCE", "s", "1", "nosuch", "a").startsWith("ERR unknown command 'nosuch'"));
+});
+
 Deno.test("a wrong number of arguments is refused in Redis's words", () => {
   assertEquals(errorOf("GET"), "ERR wrong number of arguments for 'get' command");
   assertEquals(errorOf("gEt", "a", "b"), "ERR wrong number of arguments for 'get' command");

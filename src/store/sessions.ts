@@ -219,7 +219,7 @@ export class Sessions {
   }
 
   #remove(session: Session): void {
-    this.#view?.keep(session);
+    // A view may read it later: a removed session does not change any more.
     this.#expiries.remove(session.expiry);
     this.#sessions.delete(session.key);
     this.#repliesBytes -= session.repliesBytes;

@@ -20,7 +20,7 @@ export class SessionsView {
     return this.#sessions.length;
   }
 
-  /** To be called before a session changes or is removed. */
+  /** To be called before a session changes. */
   keep(session: Session): void {
     if (session.viewId === this.#id) return;
     session.viewId = this.#id;

@@ -1,0 +1,175 @@
+import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "@std/assert";
+import { assertTranscript } from "../../tests/support/transcript.ts";
+import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
+import { StateMachine } from "./state_machine.ts";
+import { lookup } from "./table.ts";
+
+function execute(machine: StateMachine, request: string): Reply {
+  const args = request.split(" ");
+  const command = lookup(args[0] ?? "");
+  assert(command !== undefined);
+  return machine.execute(command, args, machine.timeMs);
+}
+
+function textOf(reply: Reply): string {
+  assertInstanceOf(reply, ErrorReply);
+  return reply.text;
+}
+
+const ID = "1-1700000000000";
+
+Deno.test("a serial is executed once, in whatever order serials come", () => {
+  assertTranscript(`
+    SESSION OPEN → $15 ${ID}
+    ONCE ${ID} 5 INCR n → :1
+    ONCE ${ID} 3 INCR n → :2
+    ONCE ${ID} 5 INCR n → :1
+    ONCE ${ID} 4 APPEND text abc → :3
+    ONCE ${ID} 4 APPEND text abc → :3
+    once ${ID} 3 incr n → :2
+    GET n → $1 2
+    GET text → $3 abc
+  `);
+});
+
+Deno.test("a serial is answered as at first, whatever comes with it later, errors too", () => {
+  assertTranscript(`
+    SESSION OPEN 5000 → $15 ${ID}
+    SET text abc → +OK
+    ONCE ${ID} 1 INCR text → -ERR value is not an integer or out of range
+    SET text 1 → +OK
+    ONCE ${ID} 1 INCR text → -ERR value is not an integer or out of range
+    ONCE ${ID} 2 GETDEL text → $1 1
+    ONCE ${ID} 2 GETDEL text → $1 1
+    ONCE ${ID} 3 GETDEL text → $-1
+    SET text 2 → +OK
+    ONCE ${ID} 3 DEL text → $-1
+    ONCE ${ID} 4 MSET a 1 b → -ERR wrong number of arguments for 'mset' command
+    ONCE ${ID} 5 FLUSHALL → +OK
+    SET a 1 → +OK
+    ONCE ${ID} 5 FLUSHALL → +OK
+    DBSIZE → :1
+  `);
+});
+
+Deno.test("a serial that is acknowledged, or too old, is forgotten, and executed no more", () => {
+  const forgotten = (serial: number, floor: number) =>
+    `-STALE Serial ${serial} is forgotten, as all up to ${floor} are: nothing was executed now`;
+  assertTranscript(`
+    SESSION OPEN → $15 ${ID}
+    ONCE ${ID} 1 INCR n → :1
+    ONCE ${ID} 2/1 INCR n → :2
+    ONCE ${ID} 1 INCR n → ${forgotten(1, 1)}
+    ONCE ${ID} 2/1 INCR n → :2
+    ONCE ${ID} 2 INCR n → :2
+    ONCE ${ID} 10/8 INCR n → :3
+    ONCE ${ID} 8 INCR n → ${forgotten(8, 8)}
+    ONCE ${ID} 9 INCR n → :4
+    ONCE ${ID} 5000/0 INCR n → :5
+    ONCE ${ID} 904 INCR n → :6
+    ONCE ${ID} 903 INCR n → ${forgotten(903, 903)}
+    ONCE ${ID} 9007199254740991 INCR n → :7
+    ONCE ${ID} 9007199254740991 INCR n → :7
+    ONCE ${ID} 5000 INCR n → ${forgotten(5000, 9007199254736894)}
+    GET n → $1 7
+  `);
+});
+
+Deno.test("an unknown or closed session executes nothing", () => {
+  const unknown = "it is unknown or expired, nothing was executed now";
+  assertTranscript(`
+    ONCE __proto__ 1 INCR n → -NOSESSION No session '__proto__': ${unknown}
+    SESSION OPEN → $15 ${ID}
+    SESSION CLOSE ${ID} → :1
+    SESSION CLOSE ${ID} → :0
+    ONCE ${ID} 1 INCR n → -NOSESSION No session '${ID}': ${unknown}
+    SESSION open → $15 2-1700000000000
+    EXISTS n → :0
+  `);
+});
+
+Deno.test("what makes no sense is refused, and takes no serial", () => {
+  const serial = "-ERR invalid serial, it must be an integer from 1 to 9007199254740991, " +
+    "with /acked if wanted, an integer from 0 to below the serial";
+  const ttl = "-ERR invalid ttl-ms, it must be from 1 to 86400000";
+  const words = [
+    "0",
+    "-1",
+    "1.5",
+    "x",
+    "",
+    "01",
+    "9007199254740992",
+    "1/1",
+    "1/-1",
+    "2/",
+    "/1",
+    "5/1/1",
+  ];
+  assertTranscript(`
+    SESSION OPEN 86400000 → $15 ${ID}
+    ${words.map((word) => `ONCE ${ID} ${word} INCR n → ${serial}`).join("\n")}
+    ONCE ${ID} 1 GET n → -ERR ONCE takes writes only, and 'get' is not one it takes
+    ONCE ${ID} 1 PING → -ERR ONCE takes writes only, and 'ping' is not one it takes
+    ONCE ${ID} 1 ONCE ${ID} 2 INCR n → -ERR ONCE takes writes only, and 'once' is not one it takes
+    ONCE ${ID} 1 SESSION OPEN → -ERR ONCE takes writes only, and 'session' is not one it takes
+    ONCE ${ID} 1 INCR → -ERR wrong number of arguments for 'incr' command
+    ONCE ${ID} 1 → -ERR wrong number of arguments for 'once' command
+    ONCE ${ID} 1 INCR n → :1
+    SESSION OPEN 0 → ${ttl}
+    SESSION OPEN 86400001 → ${ttl}
+    SESSION OPEN 9223372036854775807 → ${ttl}
+    SESSION OPEN x → -ERR value is not an integer or out of range
+    SESSION OPEN 1 2 → -ERR wrong number of arguments for 'session|open' command
+    SESSION CLOSE → -ERR wrong number of arguments for 'session|close' command
+    SESSION → -ERR wrong number of arguments for 'session' command
+    SESSION LIST → -ERR unknown subcommand 'LIST'. Try SESSION HELP.
+  `);
+});
+
+Deno.test("a session expires by the log's time, each use of it counts, and it is not revived", () => {
+  const machine = new StateMachine();
+  machine.advanceTime(1000);
+  assertEquals(execute(machine, "SESSION OPEN 100"), "1-1000");
+  machine.advanceTime(1099);
+  assertEquals(execute(machine, "ONCE 1-1000 1 INCR n"), 1);
+  assertEquals(machine.nextDeadlineMs(), 1199);
+  machine.advanceTime(1198);
+  assertEquals(execute(machine, "ONCE 1-1000 1 INCR n"), 1);
+  machine.advanceTime(1298);
+  assert(textOf(execute(machine, "ONCE 1-1000 1 INCR n")).startsWith("NOSESSION "));
+  assertEquals(execute(machine, "GET n"), "1");
+  assertEquals(machine.nextDeadlineMs(), null);
+});
+
+Deno.test("a write that found no room has found none when it is repeated, either", () => {
+  const machine = new StateMachine({ keysMax: 1 });
+  const id = String(execute(machine, "SESSION OPEN"));
+  assertEquals(execute(machine, `ONCE ${id} 1 SET a 1`), OK);
+  const refusal = execute(machine, `ONCE ${id} 2 SET b 1`);
+  assert(textOf(refusal).startsWith("OOM "));
+  assertEquals(execute(machine, `ONCE ${id} 3 DEL a`), 1);
+  assertStrictEquals(execute(machine, `ONCE ${id} 2 SET b 1`), refusal);
+  assertEquals(execute(machine, "EXISTS b"), 0);
+  assertEquals(execute(machine, `ONCE ${id} 4 SET b 1`), OK);
+});
+
+Deno.test("kept replies take room until they are acknowledged", () => {
+  const machine = new StateMachine({ memoryBytesMax: 2000 });
+  const id = String(execute(machine, "SESSION OPEN"));
+  execute(machine, `SET k ${"x".repeat(1800)}`);
+  assertEquals(execute(machine, `ONCE ${id} 1 GETDEL k`), "x".repeat(1800));
+  assert(textOf(execute(machine, "SET k 1")).startsWith("OOM "));
+  assertEquals(execute(machine, `ONCE ${id} 2/1 DEL k`), 0);
+  assertEquals(execute(machine, "SET k 1"), OK);
+});
+
+Deno.test("there are so many sessions and no more, and the error names the limit", () => {
+  const machine = new StateMachine({ sessionsMax: 2 });
+  execute(machine, "SESSION OPEN");
+  const id = String(execute(machine, "SESSION OPEN"));
+  const text = "ERR too many sessions: 2 are open (sessionsMax)";
+  assertEquals(textOf(execute(machine, "SESSION OPEN")), text);
+  execute(machine, `SESSION CLOSE ${id}`);
+  assertEquals(execute(machine, "SESSION OPEN"), "3-0");
+});

@@ -1,0 +1,121 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { AssertionFailure } from "../base/assert.ts";
+import { randomInteger, seededRandom } from "../base/random.ts";
+import { EXPIRED_PER_STEP_MAX } from "./keyspace.ts";
+import type { Session } from "./session.ts";
+import { SERIAL_WINDOW, Sessions } from "./sessions.ts";
+
+function opened(sessions: Sessions, ttlMs = 1000): Session {
+  const session = sessions.open(ttlMs);
+  assert(session !== null);
+  return session;
+}
+
+Deno.test("ids are never used twice, also after their session is gone", () => {
+  const sessions = new Sessions();
+  sessions.advanceTime(5);
+  const ids = Array.from({ length: 10 }, () => {
+    const { key } = opened(sessions);
+    sessions.close(key);
+    return key;
+  });
+  assertEquals(new Set(ids).size, 10);
+  assertEquals([ids[0], ids[9]], ["1-5", "10-5"]);
+  assertEquals([sessions.storedSize, sessions.usedBytes], [0, 0]);
+});
+
+Deno.test("a session ends when it was not used for its time, by the log's time alone", () => {
+  const sessions = new Sessions();
+  const session = opened(sessions, 100);
+  sessions.advanceTime(60);
+  sessions.use(session, 0);
+  assertEquals(sessions.nextDeadlineMs(), 160);
+  sessions.advanceTime(159);
+  assertEquals(sessions.find(session.key), session);
+  sessions.advanceTime(160);
+  assertEquals(sessions.find(session.key), undefined);
+  assertEquals([sessions.storedSize, sessions.nextDeadlineMs()], [0, null]);
+  assertEquals(sessions.close(session.key), false);
+});
+
+Deno.test("of many sessions that are due each step removes a part, and the rest counts as absent", () => {
+  const sessions = new Sessions({ sessionsMax: 2500, repliesBytesMax: 1000 });
+  const all = Array.from({ length: 2500 }, () => opened(sessions, 10));
+  assertEquals(sessions.open(10), null);
+  sessions.advanceTime(10);
+  assertEquals([sessions.storedSize, sessions.size], [2500 - EXPIRED_PER_STEP_MAX, 0]);
+  for (const { key } of all) assertEquals(sessions.find(key), undefined);
+  assertEquals(all.filter(({ key }) => sessions.close(key)).length, 0);
+  assertEquals(sessions.storedSize, 0);
+});
+
+Deno.test("a session that is due makes room for another one", () => {
+  const sessions = new Sessions({ sessionsMax: 1500, repliesBytesMax: 1000 });
+  for (let count = 0; count < 1500; count++) opened(sessions, 10);
+  sessions.advanceTime(10);
+  for (let count = 0; count < 1500; count++) opened(sessions, 20);
+  assertEquals([sessions.open(10), sessions.size], [null, 1500]);
+});
+
+Deno.test("what is kept agrees with a naive model, in any order of serials", () => {
+  for (let seed = 0; seed < 20; seed++) {
+    const random = seededRandom(seed);
+    const sessions = new Sessions();
+    const session = opened(sessions);
+    const executed = new Map<number, string>();
+    let ackedMax = 0;
+    for (let step = 0; step < 3000; step++) {
+      const around = session.highest + randomInteger(random, random() < 0.02 ? 9000 : 20);
+      const serial = Math.max(1, around - randomInteger(random, random() < 0.1 ? 9000 : 30));
+      const acked = random() < 0.1 ? randomInteger(random, serial) : 0;
+      sessions.use(session, acked);
+      ackedMax = Math.max(ackedMax, acked);
+      const highest = Math.max(0, ...executed.keys());
+      const isForgotten = serial <= ackedMax || highest - serial > SERIAL_WINDOW;
+      assertEquals(serial <= session.floor, isForgotten, `seed ${seed}`);
+      if (isForgotten) continue;
+      assertEquals(session.replies.get(serial), executed.get(serial));
+      if (executed.has(serial)) continue;
+      sessions.keep(session, serial, `reply ${step}`);
+      executed.set(serial, `reply ${step}`);
+    }
+    assert(session.replies.size <= SERIAL_WINDOW + 1);
+  }
+});
+
+Deno.test("what replies take is counted, and all of it is given back", () => {
+  const sessions = new Sessions();
+  const session = opened(sessions);
+  const before = sessions.usedBytes;
+  sessions.keep(session, 1, "x".repeat(1000));
+  assert(sessions.usedBytes > before + 1000);
+  sessions.use(session, 1);
+  assertEquals(sessions.usedBytes, before);
+  for (let serial = 2; serial < 100; serial++) sessions.keep(session, serial, null);
+  sessions.keep(session, 10_000, null);
+  assertEquals(session.replies.size, 1);
+  sessions.use(session, 9_999_999);
+  assertEquals(sessions.usedBytes, before);
+  sessions.close(session.key);
+  assertEquals(sessions.usedBytes, 0);
+});
+
+Deno.test("when replies take too much, the session that goes on forgets its oldest", () => {
+  const sessions = new Sessions({ sessionsMax: 10, repliesBytesMax: 10_000 });
+  const [other, session] = [opened(sessions), opened(sessions)];
+  sessions.keep(other, 1, "x".repeat(5000));
+  for (let serial = 1; serial <= 5; serial++) sessions.keep(session, serial, "x".repeat(1500));
+  assertEquals([...session.replies.keys()], [3, 4, 5]);
+  assertEquals([session.floor, other.floor], [2, 0]);
+  sessions.keep(session, 6, "x".repeat(9000));
+  assertEquals([session.replies.size, session.floor], [0, 6]);
+});
+
+Deno.test("a serial gets one reply and no other", () => {
+  const sessions = new Sessions();
+  const session = opened(sessions);
+  sessions.keep(session, 5, null);
+  assertThrows(() => sessions.keep(session, 5, null), AssertionFailure);
+  sessions.use(session, 4);
+  assertThrows(() => sessions.keep(session, 4, null), AssertionFailure);
+});

@@ -1,0 +1,177 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { randomInteger, seededRandom } from "../base/random.ts";
+import { DoubleReply, ErrorReply, MapReply, OK, type Reply, VerbatimReply } from "../resp/reply.ts";
+import { Keyspace } from "./keyspace.ts";
+import { Sessions } from "./sessions.ts";
+import { SnapshotFormatError } from "./snapshot_format.ts";
+import { StateLoader } from "./state_loader.ts";
+import { StateSnapshot } from "./state_snapshot.ts";
+
+type Item = readonly unknown[];
+
+const REPLIES: readonly Reply[] = [
+  "text",
+  7,
+  2n ** 60n,
+  null,
+  OK,
+  new ErrorReply("WRONGTYPE x"),
+  new DoubleReply(-0),
+  new VerbatimReply("text"),
+  ["a", [1, null]],
+  new MapReply([["k", 1]]),
+  "y".repeat(20_000),
+];
+
+/** A state with one of everything. */
+function someItems(): Item[] {
+  const [keyspace, sessions] = [new Keyspace(), new Sessions()];
+  for (const one of [keyspace, sessions]) one.advanceTime(1000);
+  keyspace.set("a\xff\0", "1");
+  keyspace.setDeadline(keyspace.set("__proto__", ""), 5000);
+  keyspace.setDeadline(keyspace.set("far", "3"), 2n ** 60n);
+  keyspace.set("k".repeat(9000), "v".repeat(17_000));
+  keyspace.set("last", "x");
+  sessions.close(sessions.open(5)?.key ?? "");
+  for (let count = 0; count < 2; count++) {
+    const session = sessions.open(1000);
+    assert(session !== null);
+    sessions.use(session, 2);
+    for (const [index, reply] of REPLIES.entries()) sessions.keep(session, 20 - index, reply);
+  }
+  const snapshot = new StateSnapshot(keyspace, sessions);
+  const items: Item[] = [];
+  for (let chunk = snapshot.next(1); chunk !== null; chunk = snapshot.next(1)) {
+    const [item, ...others] = JSON.parse(new TextDecoder().decode(chunk));
+    assertEquals(others, []);
+    items.push(item);
+  }
+  return items;
+}
+
+function chunkOf(items: unknown): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(items));
+}
+
+/** Loads each item as a chunk of its own, and then takes what was built. */
+function load(items: readonly unknown[]): void {
+  const loader = new StateLoader();
+  for (const item of items) loader.push(chunkOf([item]));
+  loader.take();
+}
+
+Deno.test("replies of every kind come through", () => {
+  const items = someItems();
+  const loader = new StateLoader();
+  loader.push(chunkOf(items));
+  const { sessions } = loader.take();
+  assertEquals([...(sessions.find("3-1000")?.replies.values() ?? [])], [...REPLIES]);
+});
+
+Deno.test("each field of each item is refused with a value that it cannot have", () => {
+  const items = someItems();
+  const never = [null, true, [], {}, 1.5, -1, 1e300, "\u0100", "\ud800", { __proto__: 1 }];
+  let refused = 0;
+  for (const [at, item] of items.entries()) {
+    for (let field = 0; field < item.length; field++) {
+      const [kind] = item;
+      const isText = typeof item[field] === "string" && field > 0;
+      const isDeadline = kind === "key" && field === 3;
+      const others = isText && !isDeadline ? [7] : ["__proto__", "1", 2 ** 53];
+      for (const value of [...never, ...others]) {
+        const broken = item.map((old, index) => index === field ? value : old);
+        const all = items.map((old, index) => index === at ? broken : old);
+        assertThrows(() => load(all), SnapshotFormatError, "", JSON.stringify(broken).slice(0, 99));
+        refused++;
+      }
+    }
+  }
+  assert(refused > 1000, `${refused}`);
+});
+
+Deno.test("counts that are not true are refused, however huge", () => {
+  const items = someItems();
+  const [state = []] = items;
+  // Format, keys, sessions, and how many sessions were ever opened.
+  for (const field of [1, 3, 5, 6]) {
+    for (const value of [0, Number(state[field]) - 1, Number(state[field]) + 1, 2 ** 53 - 1]) {
+      const isHarmless = field === 6 && value > 2;
+      if (isHarmless) continue;
+      const broken = state.map((old, index) => index === field ? value : old);
+      assertThrows(() => load([broken, ...items.slice(1)]), SnapshotFormatError);
+    }
+  }
+});
+
+Deno.test("items that are missing, doubled, too long, too short or out of order are refused", () => {
+  const items = someItems();
+  load(items);
+  for (const [at, item] of items.entries()) {
+    const [before, after] = [items.slice(0, at), items.slice(at + 1)];
+    for (
+      const broken of [
+        [...before, ...after],
+        [...before, item, item, ...after],
+        [...before, [...item, null], ...after],
+        [...before, item.slice(0, 1), ...(item.length === 1 ? [] : after)].slice(0, at + 1),
+        [...before, [], ...after],
+        [...before, [item], ...after],
+        [...before, ["nosuch", 1], item, ...after],
+        [...before, ["piece", "x"], item, ...after],
+        [item, ...before.slice(0, at), ...after],
+      ]
+    ) {
+      if (JSON.stringify(broken) === JSON.stringify(items)) continue;
+      assertThrows(() => load(broken), SnapshotFormatError, "", `${at}: ${item[0]}`);
+    }
+  }
+});
+
+Deno.test("what is no array of arrays in JSON is refused", () => {
+  const texts = [
+    "",
+    "[",
+    "{}",
+    "null",
+    "[]",
+    "[1]",
+    "[{}]",
+    '["state"]',
+    "[[]]",
+    "[[]",
+    "\ufeff[[]]",
+  ];
+  const chunks = texts.map((text) => new TextEncoder().encode(text));
+  chunks.push(new Uint8Array([0x5b, 0xff, 0x5d]), new TextEncoder().encode("[".repeat(1e6)));
+  for (const chunk of chunks) {
+    assertThrows(() => new StateLoader().push(chunk), SnapshotFormatError);
+  }
+});
+
+Deno.test("after a chunk that was wrong there is nothing to be had", () => {
+  const items = someItems();
+  const loader = new StateLoader();
+  loader.push(chunkOf(items.slice(0, 2)));
+  assertThrows(() => loader.push(chunkOf([["nosuch"]])), SnapshotFormatError);
+  assertThrows(() => loader.push(chunkOf(items.slice(2))), SnapshotFormatError, "failed");
+  assertThrows(() => loader.take(), SnapshotFormatError, "failed");
+});
+
+Deno.test("a chunk that is cut, or has a changed byte, is refused or means something", () => {
+  const random = seededRandom(1);
+  const whole = chunkOf(someItems());
+  for (let run = 0; run < 2000; run++) {
+    const length = run < 500 ? randomInteger(random, whole.length) : whole.length;
+    const bytes = whole.slice(0, length);
+    const at = randomInteger(random, Math.min(length, 400));
+    if (run >= 500) bytes[at] = randomInteger(random, 256);
+    try {
+      const loader = new StateLoader();
+      loader.push(bytes);
+      assertEquals(run >= 500 && loader.isComplete, true);
+    } catch (error) {
+      assert(error instanceof SnapshotFormatError, `${error}`);
+      assert(error.message.length < 300);
+    }
+  }
+});
