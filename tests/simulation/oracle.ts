@@ -83,7 +83,11 @@ export class Oracle {
     // One of an older term was true before a newer leader's log took its place, in the same sync.
     if (hardState.term > term) return;
     const { index } = message;
-    if (durable.termAt(index) !== entries[index - 1]?.term) {
+    const isReplaced = (this.#witness(from).report()?.term ?? 0) > term;
+    const isKept = isReplaced
+      ? durable.lastIndex >= index
+      : durable.termAt(index) === entries[index - 1]?.term;
+    if (!isKept) {
       this.fail(`${what} accepts ${index}, durable is an entry of term ${durable.termAt(index)}`);
     }
   }

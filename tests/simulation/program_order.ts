@@ -9,12 +9,25 @@ type State = string | null;
 /**
  * Judges a key that one connection alone writes: effects and answers must come in the order of
  * sending. An operation without a known outcome happens at its place in that order, or later (it may
- * wait in the log of a leader that is cut off), or never.
+ * wait in the log of a leader that is cut off), or never. The others that read the key at the end do
+ * so at the same time, while the last of these may still happen: each is judged for itself.
  *
- * @param operations of one key, in the order of sending
+ * @param operations of one key, in the order of sending; the first is its owner's
  * @returns what is wrong; `null` when nothing is
  */
 export function checkProgramOrder(operations: readonly Operation[]): string | null {
+  const owner = operations[0]?.client;
+  const readers = new Set(operations.map(({ client }) => client));
+  readers.delete(owner);
+  if (readers.size === 0) return check(operations);
+  for (const reader of readers) {
+    const wrong = check(operations.filter(({ client }) => client === owner || client === reader));
+    if (wrong !== null) return wrong;
+  }
+  return null;
+}
+
+function check(operations: readonly Operation[]): string | null {
   let states = new Set<State>([null]);
   const late: Transition[] = [];
   for (const [at, { key, args, outcome }] of operations.entries()) {
