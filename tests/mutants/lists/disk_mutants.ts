@@ -85,7 +85,16 @@ export const diskMutants: readonly Mutant[] = [
     name: "identity-directory-not-synced",
     bug: "a file is renamed, its directory not synced: the identity",
     file: "src/node/data_directory.ts",
-    find: `disk.syncDirectory("");`,
+    find: `disk.rename(NEW_IDENTITY_PATH, IDENTITY_PATH);
+  disk.syncDirectory("");`,
+    replace: "disk.rename(NEW_IDENTITY_PATH, IDENTITY_PATH);",
+    killers: [DIRECTORY],
+  },
+  {
+    name: "found-identity-taken-for-durable",
+    bug: "what a dead process renamed and did not sync is built upon, and a loss of power takes it",
+    file: "src/node/data_directory.ts",
+    find: `else disk.syncDirectory("");`,
     replace: "",
     killers: [DIRECTORY],
   },
