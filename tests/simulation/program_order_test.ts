@@ -37,3 +37,10 @@ Deno.test("order: those that read at the same time may see a late write or not",
   const one = readers.map((operation) => ({ ...operation, client: "reader" }));
   assertStringIncludes(checkProgramOrder([...written, ...one]) ?? "", "order is lost");
 });
+
+Deno.test("order: a late write may come even after later ones of unknown outcome", () => {
+  const unknown = [["APPEND a", undefined], ["APPEND b", undefined]] as const;
+  assertEquals(checkProgramOrder(history(...unknown, ["GET", "ba"])), null);
+  const executed = history(["APPEND a", 1], ["APPEND b", undefined], ["GET", "ba"]);
+  assertStringIncludes(checkProgramOrder(executed) ?? "", "order is lost");
+});
