@@ -120,10 +120,11 @@ export class LogReplay {
       throw unusableLog(this.#disk, `segment ${this.#sequence + 1} is missing`);
     }
     if (header.previousBytes !== this.#previousBytes) {
-      throw refuse(
-        `the segment before is said to have ${header.previousBytes} bytes and has ` +
-          `${this.#previousBytes}`,
-      );
+      // This header is sound, so it is the file before that lacks something.
+      const { fileName } = sequence === 1 ? segment : this.index.newest;
+      const what = `the records end, and segment ${sequence} says that they end at byte ` +
+        `${header.previousBytes}`;
+      throw damagedLog(this.#disk, fileName, this.#previousBytes, what);
     }
     if (first < 1 || first > this.index.lastIndex + 1) {
       throw refuse(`entry ${first} is to follow, and the last one is ${this.index.lastIndex}`);
