@@ -68,6 +68,7 @@ export class World {
   /** A node is about to handle a raft message. */
   handling(message: Message<Batch>): void {
     this.#noteMessage(message);
+    this.oracle.handling(message);
     const report = this.nodes.get(message.to)?.report();
     if (report) this.leaderWatch.handling(message, report);
   }
