@@ -152,7 +152,6 @@ export const diskMutants: readonly Mutant[] = [
     find: "    this.cutFrom(index);\n",
     replace: "",
     killers: [STORE, CRASH],
-    simulation: true,
   },
   {
     name: "gap-in-the-log-accepted",
