@@ -5,12 +5,13 @@
  *
  * deno task bench [--rounds N] [--requests N] [--failovers N]
  */
-import { integer, parseFlags } from "../src/cli/flags.ts";
+import { integer, type Values } from "../src/cli/flags.ts";
 import { LocalCluster } from "../tests/support/local_cluster.ts";
 import { freePorts } from "../tests/support/free_ports.ts";
 import { until } from "../tests/support/until.ts";
 import { measureFailover } from "./bench/failover.ts";
 import { redisBenchmark } from "./bench/redis_benchmark.ts";
+import { runTask } from "./run_task.ts";
 
 const flags = {
   rounds: integer("N", { help: "Runs of each load", fallback: 3, min: 1, max: 100 }),
@@ -20,8 +21,7 @@ const flags = {
 
 const LOADS = [1, 16].flatMap((pipeline) => ["set", "get"].map((test) => ({ test, pipeline })));
 
-async function main(): Promise<void> {
-  const { rounds, requests, failovers } = parseFlags(flags, Deno.args, () => undefined);
+async function run({ rounds, requests, failovers }: Values<typeof flags>): Promise<number> {
   const redis = await RedisPeer.start();
   const cluster = await LocalCluster.start();
   try {
@@ -32,6 +32,7 @@ async function main(): Promise<void> {
     await redis.stop();
     await cluster.stop();
   }
+  return 0;
 }
 
 async function measureThroughput(
@@ -133,4 +134,9 @@ function thousands(rate: number): string {
   return (rate / 1000).toFixed(1);
 }
 
-await main();
+await runTask({
+  name: "bench",
+  about: "Measures Regent beside a Redis that syncs every write, and how long failovers take.",
+  flags,
+  run,
+});

@@ -1,48 +1,51 @@
 /** `deno task fuzz`: nonsense and near-sense against every decoder, a node, a proxy, and a cluster. */
-import { targetNamed, TARGETS } from "../tests/fuzz/all_targets.ts";
+import { TARGETS } from "../tests/fuzz/all_targets.ts";
 import { type FuzzResult, FuzzRun } from "../tests/fuzz/fuzz_run.ts";
 import { fuzzCluster } from "../tests/fuzz/live_cluster.ts";
-import { type Flags, integer, parseFlags, text } from "../src/cli/flags.ts";
+import { choice, type Flags, integer, optional, type Values } from "../src/cli/flags.ts";
+import { runTask } from "./run_task.ts";
 
 const LIVE = "cluster";
-const NO_SEED = -1;
+const ALL = [...TARGETS.map(({ name }) => name), LIVE];
 
 const flags = {
-  seed: integer("N", {
-    help: "The first case's seed; by default the time",
-    fallback: NO_SEED,
-    min: NO_SEED,
-    max: 2 ** 32,
-  }),
+  seed: optional(
+    integer("N", {
+      help: "The first case's seed; by default from the clock",
+      fallback: 0,
+      min: 0,
+      max: 2 ** 32,
+    }),
+  ),
   seconds: integer("N", { help: "For all targets together", fallback: 60, min: 1, max: 10 ** 6 }),
   cases: integer("N", { help: "Of each target, at most", fallback: 10 ** 9, min: 1, max: 10 ** 9 }),
-  target: text("NAME", { help: "One target alone", fallback: "" }),
+  target: optional(choice(ALL, { help: "One target alone", fallback: LIVE })),
 } satisfies Flags;
 
-const values = parseFlags(flags, Deno.args, (name) => Deno.env.get(name));
-const seed = values.seed === NO_SEED ? Date.now() % 2 ** 31 : values.seed;
-if (values.target !== "" && values.target !== LIVE) targetNamed(values.target);
-const names = [...TARGETS.map(({ name }) => name), LIVE]
-  .filter((name) => values.target === "" || name === values.target);
-const seconds = values.seconds / names.length;
-
-console.log(`seed ${seed}`);
-const run = new FuzzRun();
-let total = 0;
-let failures = 0;
-for (const name of names) {
-  const result = name === LIVE
-    ? await liveResult()
-    : await run.target({ target: name, seed, seconds, cases: values.cases });
-  report(result);
-  total += result.cases;
-  if (result.failure !== null) failures++;
+async function fuzz(
+  { seed: given, seconds, cases, target }: Values<typeof flags>,
+): Promise<number> {
+  const seed = given ?? Date.now() % 2 ** 31;
+  const names = target === undefined ? ALL : [target];
+  const secondsEach = seconds / names.length;
+  console.log(`seed ${seed}`);
+  const run = new FuzzRun();
+  let total = 0;
+  let failures = 0;
+  for (const name of names) {
+    const result = name === LIVE
+      ? await liveResult(seed, secondsEach)
+      : await run.target({ target: name, seed, seconds: secondsEach, cases });
+    report(result, seed);
+    total += result.cases;
+    if (result.failure !== null) failures++;
+  }
+  run.stop();
+  console.log(`${total} cases, ${failures} failures`);
+  return failures === 0 ? 0 : 1;
 }
-run.stop();
-console.log(`${total} cases, ${failures} failures`);
-if (failures > 0) Deno.exit(1);
 
-async function liveResult(): Promise<FuzzResult> {
+async function liveResult(seed: number, seconds: number): Promise<FuzzResult> {
   const startMs = Date.now();
   try {
     const { connections, rssMibMax } = await fuzzCluster({ seed, seconds });
@@ -54,14 +57,23 @@ async function liveResult(): Promise<FuzzResult> {
   }
 }
 
-function report({ target, cases, tookMs, failure }: FuzzResult): void {
+function report({ target, cases, tookMs, failure }: FuzzResult, seed: number): void {
   const rate = Math.round(1000 * cases / Math.max(1, tookMs));
   console.log(`${target.padEnd(12)} ${String(cases).padStart(9)} cases, ${rate} a second`);
   if (failure === null) return;
   console.log(`FAILED ${failure}`);
-  console.log(`Again: deno task fuzz --target ${target} --cases 1 --seed ${failedSeed(failure)}`);
+  console.log(
+    `Again: deno task fuzz --target ${target} --cases 1 --seed ${failedSeed(failure) ?? seed}`,
+  );
 }
 
-function failedSeed(failure: string): string {
-  return /^seed (\d+)/.exec(failure)?.[1] ?? String(seed);
+function failedSeed(failure: string): string | undefined {
+  return /^seed (\d+)/.exec(failure)?.[1];
 }
+
+await runTask({
+  name: "fuzz",
+  about: "Nonsense and near-sense against every decoder, a node, a proxy, and a cluster.",
+  flags,
+  run: fuzz,
+});

@@ -4,10 +4,12 @@
  *
  * deno task mutants [--only NAME] [--seeds N]
  */
-import { integer, parseFlags, text } from "../src/cli/flags.ts";
+import { UserError } from "../src/base/errors.ts";
+import { integer, text, type Values } from "../src/cli/flags.ts";
 import { allMutants } from "../tests/mutants/all_mutants.ts";
 import { hunt } from "../tests/mutants/hunt.ts";
 import { survivorsOf, verdictTable } from "../tests/mutants/verdict_table.ts";
+import { runTask } from "./run_task.ts";
 
 const flags = {
   only: text("NAME", { help: "Mutants whose name contains this", fallback: "" }),
@@ -19,17 +21,21 @@ const flags = {
   }),
 };
 
-async function main(): Promise<void> {
-  const { only, seeds } = parseFlags(flags, Deno.args, () => undefined);
+async function run({ only, seeds }: Values<typeof flags>): Promise<number> {
   const mutants = allMutants.filter(({ name }) => name.includes(only));
-  if (mutants.length === 0) throw new RangeError(`Cannot find a mutant: current value is ${only}`);
+  if (mutants.length === 0) throw new UserError(`Cannot find a mutant: current value is ${only}`);
   const sinceMs = performance.now();
   const root = new URL("..", import.meta.url).pathname;
   const verdicts = await hunt({ root, mutants, seedCount: seeds, say: console.log });
-  if (verdicts === null) Deno.exit(1);
+  if (verdicts === null) return 1;
   console.log(`\n${verdictTable(verdicts)}`);
   console.log(`${((performance.now() - sinceMs) / 60_000).toFixed(1)} minutes`);
-  if (survivorsOf(verdicts).length > 0) Deno.exitCode = 1;
+  return survivorsOf(verdicts).length > 0 ? 1 : 0;
 }
 
-await main();
+await runTask({
+  name: "mutants",
+  about: "Puts known bugs into a copy of the code, and shows who notices.",
+  flags,
+  run,
+});

@@ -5,8 +5,9 @@
  *
  * deno task nemesis [--minutes N] [--seed N] [--nodes 3|5] [--keep]
  */
-import { integer, parseFlags, toggle } from "../src/cli/flags.ts";
+import { integer, toggle, type Values } from "../src/cli/flags.ts";
 import { runNemesis, type RunReport } from "../tests/nemesis/run_nemesis.ts";
+import { runTask } from "./run_task.ts";
 
 const flags = {
   minutes: integer("N", { help: "How long", fallback: 1, min: 1, max: 10_000 }),
@@ -23,8 +24,7 @@ const flags = {
 /** A cluster of its own for each: a history that is judged in one piece must not grow for ever. */
 const MINUTES_OF_A_RUN = 2;
 
-async function main(): Promise<number> {
-  const { minutes, seed, nodes, keep } = parseFlags(flags, Deno.args, () => undefined);
+async function run({ minutes, seed, nodes, keep }: Values<typeof flags>): Promise<number> {
   let hasFailed = false;
   for (let done = 0; done < minutes && !hasFailed; done += MINUTES_OF_A_RUN) {
     const runMinutes = Math.min(MINUTES_OF_A_RUN, minutes - done);
@@ -62,4 +62,9 @@ function tell(seed: number, report: RunReport): void {
   );
 }
 
-Deno.exit(await main());
+await runTask({
+  name: "nemesis",
+  about: "Runs real nodes and proxies under faults, and judges what their clients saw.",
+  flags,
+  run,
+});

@@ -4,9 +4,9 @@
  *
  * deno task sim [--seed N] [--seeds N] [--seconds N] [--nodes 3|5]
  */
-import { UserError } from "../src/base/errors.ts";
-import { choice, type Flags, integer, optional, parseFlags } from "../src/cli/flags.ts";
+import { choice, type Flags, integer, optional, type Values } from "../src/cli/flags.ts";
 import { failureText, runSeeds } from "../tests/simulation/run_seeds.ts";
+import { runTask } from "./run_task.ts";
 
 const PROGRESS_EVERY = 100;
 
@@ -30,8 +30,7 @@ const flags = {
   ),
 } satisfies Flags;
 
-async function main(): Promise<number> {
-  const { seed, seeds, seconds, nodes } = parseFlags(flags, Deno.args, () => undefined);
+async function run({ seed, seeds, seconds, nodes }: Values<typeof flags>): Promise<number> {
   const nodeCount = nodes === undefined ? null : Number(nodes);
   const firstSeed = seed ?? Date.now() % 1_000_000_000;
   const seedsMax = seeds ?? (seconds !== undefined ? Infinity : seed !== undefined ? 1 : 100);
@@ -50,10 +49,9 @@ async function main(): Promise<number> {
   return totals.failures === 0 ? 0 : 1;
 }
 
-try {
-  Deno.exit(await main());
-} catch (error) {
-  if (!(error instanceof UserError)) throw error;
-  console.error(error.message);
-  Deno.exit(2);
-}
+await runTask({
+  name: "sim",
+  about: "Lives through whole clusters on simulated clocks, networks and disks, and judges them.",
+  flags,
+  run,
+});

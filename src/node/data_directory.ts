@@ -82,6 +82,9 @@ export function openDataDirectory(disk: Disk, options: DataDirectoryOptions): Da
   // The identity goes first: a crash before the log is there leaves a directory that is known to
   // be this node's and known to be unused.
   if (stored === null) writeIdentity(disk, identity);
+  // The process that wrote it may have died before the name was durable: a loss of power could
+  // take it back and leave a log that belongs to nobody.
+  else disk.syncDirectory("");
   const snapshots = DiskSnapshots.open(disk, { ...options, clusterId: identity.clusterId });
   const log = openLog(disk, options, identity, snapshots);
   if (!identity.hasLog) writeIdentity(disk, { ...identity, hasLog: true });

@@ -1,6 +1,12 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { DiskCrash, FaultDisk } from "../../tests/support/fault_disk.ts";
+import {
+  DiskCrash,
+  type DiskFault,
+  type DiskOperation,
+  FaultDisk,
+} from "../../tests/support/fault_disk.ts";
 import { contentOf, entriesOf } from "../../tests/support/log_entries.ts";
+import type { PowerLoss } from "../../tests/support/power_loss.ts";
 import { UserError } from "../base/errors.ts";
 import { seededRandom } from "../base/random.ts";
 import { type DataDirectoryOptions, openDataDirectory, readIdentity } from "./data_directory.ts";
@@ -143,6 +149,27 @@ Deno.test("a crash at any moment of the first start leaves a directory that star
       assertEquals(again.identity, identity);
       for (const name of later.list("log")) later.remove(`log/${name}`);
       assertStringIncludes(refusal(later), "the log files are missing");
+    }
+  }
+});
+
+Deno.test("what a dead process has renamed is made durable before it is built upon", () => {
+  const onlyTheLatestName: PowerLoss = {
+    survivors: ({ unsynced }) => unsynced,
+    names: (count) => (position) => position === count - 1,
+  };
+  const dieIn = (number: number) => ({
+    fault: (operation: DiskOperation): DiskFault | null =>
+      operation.number === number ? { kind: "crash" } : null,
+  });
+  for (let first = 1; first <= 5; first++) {
+    for (let second = 1; second <= 5; second++) {
+      const disk = new FaultDisk(dieIn(first));
+      assertThrows(() => openDataDirectory(disk, OPTIONS), DiskCrash);
+      const restarted = disk.afterCrash(null, dieIn(second));
+      assertThrows(() => openDataDirectory(restarted, OPTIONS), DiskCrash);
+      const { identity } = openDataDirectory(restarted.afterCrash(onlyTheLatestName), OPTIONS);
+      assertEquals(identity.nodeId, "n1", `died in operation ${first}, then in ${second}`);
     }
   }
 });

@@ -255,6 +255,25 @@ Deno.test("writes that wait for their turn when leadership ends are refused as n
     assertEquals(writes.slice(0, 4).map(({ reply }) => errorCode(reply)), Array(4).fill("UNKNOWN"));
   }));
 
+Deno.test("a read does not wait for what was lost with its node's leadership", () =>
+  withCluster(3, (cluster) => {
+    const old = cluster.leader;
+    const passing = new MemoryClient(old).send("SET", "k", "v", "PX", "50");
+    cluster.until(() => isAnswered(passing));
+    cluster.isolate(old);
+    for (let count = 0; count < 3; count++) {
+      new MemoryClient(old).send("INCR", "n");
+      cluster.clock.settle();
+    }
+    // The read lets time pass, by an entry behind those that nobody else will ever see.
+    cluster.clock.wallOffsetMs += 51;
+    const read = new MemoryClient(old).send("GET", "k");
+    cluster.until(() => old.report().role !== "leader");
+    cluster.network.heal();
+    cluster.until(() => isAnswered(read));
+    assertEquals(read.reply, null);
+  }));
+
 Deno.test("a read whose question was lost is asked again", () =>
   withCluster(3, (cluster) => {
     const [follower] = cluster.followers;

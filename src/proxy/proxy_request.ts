@@ -72,8 +72,8 @@ export class ProxyRequest {
 }
 
 /**
- * A node's answer that promises: not executed. `moved` and `down` also say that the node does not
- * lead, so that nothing behind it on a fenced connection is executed either.
+ * A node's answer that promises: not executed. `moved`, and `down` to a write, also say that the node
+ * does not lead, so that nothing behind it on a fenced connection is executed either.
  */
 export function refusalOf(text: string): "moved" | "down" | "again" | null {
   if (text.charCodeAt(0) !== 0x2d) return null;

@@ -110,7 +110,7 @@ export class Router implements UpstreamPoolEvents {
 
   answered(upstream: Upstream, request: ProxyRequest, text: string): void {
     const refusal = refusalOf(text);
-    if (refusal !== null) this.#refused(upstream, refusal);
+    if (refusal !== null) this.#refused(upstream, request, refusal);
     const { client } = request;
     client.answered(request, text);
     if (client.hasMore && client.isIdle) this.#continue(client);
@@ -220,10 +220,15 @@ export class Router implements UpstreamPoolEvents {
     this.hold.retry(nowMs, (client) => this.#dispatch(client, nowMs, BURST));
   }
 
-  #refused(upstream: Upstream, refusal: "moved" | "down" | "again"): void {
+  #refused(
+    upstream: Upstream,
+    request: ProxyRequest,
+    refusal: "moved" | "down" | "again",
+  ): void {
     if (upstream.fenceTerm === null) return upstream.links.pause(this.#nowMs());
     upstream.isSpent = true;
     upstream.isAccepting = false;
-    if (refusal !== "again") upstream.isOver = true;
+    // A leader that could not confirm a read in time may lead on, and execute what stands behind it.
+    if (refusal === "moved" || (refusal === "down" && request.isWrite)) upstream.isOver = true;
   }
 }

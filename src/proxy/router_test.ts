@@ -236,6 +236,23 @@ Deno.test("what stands behind a refusal on a lost connection was not executed ei
   assertEquals(bench.cluster.executed, ["SET a 1", "SET a 2"]);
 });
 
+Deno.test("behind a read that no majority confirmed in time a write may be executed all the same", () => {
+  const bench = ProxyBench.ready();
+  const client = bench.client();
+  const leader = bench.cluster.node(0);
+  leader.isHolding = true;
+  client.send("SET a 1", "GET a", "SET b 1");
+  bench.advance(5);
+  leader.release(1);
+  leader.held.shift()?.connection.reply(new ErrorReply("CLUSTERDOWN No leader confirmed the read"));
+  bench.advance(5);
+  leader.kill();
+  bench.cluster.elect(1, 2);
+  bench.advance(50);
+  assertEquals(client.replies, ["OK", "1", "UNKNOWN"]);
+  assertEquals(bench.cluster.executed, ["SET a 1"]);
+});
+
 Deno.test("a refused write is not repeated after a later one was executed", () => {
   const bench = ProxyBench.ready();
   const client = bench.client();

@@ -1,5 +1,12 @@
 import { type Random, randomInteger } from "../../src/base/random.ts";
 
+/** All chance of a simulation. */
+export interface RandomStreams {
+  readonly random: Random;
+  /** For faults that were added later: seeds that are kept for what they showed must go on as before. */
+  readonly laterRandom: Random;
+}
+
 /** How often each fault strikes and how long it lasts: drawn by the seed, many of them never. */
 export interface FaultPlan {
   readonly nodeCount: number;
@@ -59,12 +66,16 @@ export const FAULT_KINDS = [
   "clockJump",
   "proxyCrash",
   "proxyPause",
+  "partitionAll",
 ] as const;
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
 /** A quarter of the seeds is calm, a quarter middling, half of them brutal. */
-export function drawFaultPlan(random: Random, nodeCount: number | null): FaultPlan {
+export function drawFaultPlan(
+  { random, laterRandom }: RandomStreams,
+  nodeCount: number | null,
+): FaultPlan {
   const between = (from: number, to: number) => from + random() * (to - from);
   const often = (share: number) => random() < share;
   const pick = <T>(...values: readonly T[]) => values[randomInteger(random, values.length)] as T;
@@ -104,6 +115,7 @@ export function drawFaultPlan(random: Random, nodeCount: number | null): FaultPl
       clockJump: every(1_000),
       proxyCrash: every(2_500),
       proxyPause: every(2_500),
+      partitionAll: laterRandom() < 0.25 ? Math.round(1_000 + laterRandom() * 2_000) : null,
     },
     crashLosesPower: pick(0, 0.5, 1),
     restartMsMax: pick(20, 300, 1_500),

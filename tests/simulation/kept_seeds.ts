@@ -19,4 +19,19 @@ export const KEPT_SEEDS: readonly KeptSeed[] = [
     showed: "a write of unknown outcome is executed after later reads",
   },
   { seed: 7411, nodeCount: null, showed: "one sync covers entries and those that replace them" },
+  {
+    seed: 474,
+    nodeCount: null,
+    showed: "a write of unknown outcome is executed after later requests",
+  },
+  {
+    seed: 700015,
+    nodeCount: null,
+    showed: "writes behind a read that could not be confirmed are executed twice",
+  },
+  {
+    seed: 100147,
+    nodeCount: null,
+    showed: "a write of unknown outcome is executed after later ones of unknown outcome",
+  },
 ];

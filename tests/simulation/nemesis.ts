@@ -92,7 +92,8 @@ export class Nemesis {
   }
 
   #scheduleNext(kind: FaultKind, everyMs: number): void {
-    const waitMs = -Math.log(1 - this.#random()) * everyMs;
+    const random = kind === "partitionAll" ? this.#world.laterRandom : this.#random;
+    const waitMs = -Math.log(1 - random()) * everyMs;
     this.#world.scheduler.after(waitMs, () => {
       if (this.#isLimited && (this.#targets.length === 0 || !FAULTS_OF_FEW.has(kind))) return;
       this.#strike(kind);
@@ -102,6 +103,7 @@ export class Nemesis {
 
   #strike(kind: FaultKind): void {
     this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
+    if (kind === "partitionAll") return this.#cutAll();
     const node = this.#pick(this.#targets);
     switch (kind) {
       case "crash":
@@ -251,6 +253,15 @@ export class Nemesis {
     this.#cut(cuts, `around ${node.id}, which sleeps`, asleepMs + this.#random() * 500);
     node.pause();
     this.#world.scheduler.after(asleepMs, () => node.resume());
+  }
+
+  /** No node hears any other: the leader gives up, and may well be elected again. */
+  #cutAll(): void {
+    const cuts = this.#nodes.flatMap((from) =>
+      this.#nodes.filter((to) => to !== from).map((to): [string, string] => [from.id, to.id])
+    );
+    const forMs = this.#plan.electionMs * (2 + this.#world.laterRandom() * 2);
+    this.#cut(cuts, "between all nodes", forMs);
   }
 
   #cut(cuts: readonly (readonly [string, string])[], where: string, forMs: number): void {

@@ -4,6 +4,7 @@ import { StateMachine } from "../../src/commands/state_machine.ts";
 import type { LogEntry } from "../../src/node/entry.ts";
 import { encodeReply } from "../../src/resp/encode.ts";
 import type { Reply } from "../../src/resp/reply.ts";
+import { DeadlineModel } from "./deadline_model.ts";
 import { hashText } from "./trace.ts";
 
 export interface MachineEvents {
@@ -11,7 +12,7 @@ export interface MachineEvents {
   log(): readonly LogEntry[];
   /** Before the entry is executed. */
   applying(index: number): void;
-  /** @param stateHash of all that was executed so far, with the replies */
+  /** @param stateHash of all that was executed so far, with the replies, and of what is stored now */
   applied(index: number, stateHash: number): void;
   fail(what: string): never;
 }
@@ -23,6 +24,9 @@ export class ObservedMachine extends StateMachine {
   #hash = 0;
   #entry: LogEntry | null = null;
   #executed = 0;
+  /** The log's time as the entries tell it, whatever the keyspace takes it for. */
+  #entryTimeMs = 0;
+  readonly #deadlines = new DeadlineModel();
 
   constructor(events: MachineEvents) {
     super();
@@ -48,6 +52,7 @@ export class ObservedMachine extends StateMachine {
     this.#executed = 0;
     this.#events.applying(this.#index);
     this.#hash = hashText(this.#hash, `@${timeMs}`);
+    this.#entryTimeMs = Math.max(this.#entryTimeMs, timeMs);
     super.advanceTime(timeMs);
     if (this.timeMs < before) this.#events.fail(`the time goes back from ${before}`);
   }
@@ -59,6 +64,8 @@ export class ObservedMachine extends StateMachine {
     random?: Random,
   ): Reply {
     const reply = super.execute(command, args, nowMs, random);
+    const wrong = this.#deadlines.executed(args, reply, this.#entryTimeMs);
+    if (wrong !== null) this.#events.fail(wrong);
     if (command.kind !== "write") return reply;
     const due = this.#entry?.data?.commands[this.#executed++];
     if (due === undefined || due.join("\0") !== args.join("\0")) {
@@ -77,7 +84,13 @@ export class ObservedMachine extends StateMachine {
     if (this.#executed !== due) {
       this.#events.fail(`entry ${entry.index}: ${this.#executed} of ${due} commands were executed`);
     }
-    this.#events.applied(entry.index, this.#hash);
+    this.#events.applied(entry.index, hashText(this.#hash, this.#storedText()));
+  }
+
+  /** What the keyspace holds, in a few numbers: to compare all of it each time would take too long. */
+  #storedText(): string {
+    const { storedSize, volatileSize, usedBytes } = this.keyspace;
+    return `${storedSize} ${volatileSize} ${usedBytes} ${this.nextDeadlineMs()}`;
   }
 
   /** The whole keyspace as text, in the order of its positions. */

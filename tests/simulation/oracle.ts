@@ -43,6 +43,8 @@ export class Oracle {
   readonly #states = new Map<number, number>();
   /** In which term each node led at the end of its last turn; 0: in none. */
   readonly #leadTerms = new Map<NodeId, number>();
+  /** Up to where the newest leader that a node has heard may have compared its log with the node's. */
+  readonly #shown = new Map<NodeId, { readonly term: number; readonly upTo: number }>();
   /** The first thing that was wrong. */
   failure: string | null = null;
 
@@ -64,6 +66,13 @@ export class Oracle {
     throw new AssertionFailure(what);
   }
 
+  /** A node is about to handle a message. */
+  handling(message: PeerMessage): void {
+    if (message.type === "append") {
+      this.#show(message.to, message.term, message.prevIndex + message.entries.length);
+    } else if (message.type === "heartbeat") this.#show(message.to, message.term, message.commit);
+  }
+
   /** The message leaves: what it says must be durable. */
   sent(message: PeerMessage): void {
     const { type, from, to, term } = message;
@@ -83,7 +92,11 @@ export class Oracle {
     // One of an older term was true before a newer leader's log took its place, in the same sync.
     if (hardState.term > term) return;
     const { index } = message;
-    if (durable.termAt(index) !== entries[index - 1]?.term) {
+    const isReplaced = (this.#witness(from).report()?.term ?? 0) > term;
+    const isKept = isReplaced
+      ? durable.lastIndex >= index
+      : durable.termAt(index) === entries[index - 1]?.term;
+    if (!isKept) {
       this.fail(`${what} accepts ${index}, durable is an entry of term ${durable.termAt(index)}`);
     }
   }
@@ -165,6 +178,11 @@ export class Oracle {
     if (commits && report.role === "leader" && ledTerm === report.term && lastTerm !== ledTerm) {
       this.fail(`leader ${id} of term ${ledTerm} commits ${report.commitIndex}/${lastTerm}`);
     }
+    const shown = this.#shown.get(id);
+    const follows = report.role === "follower" && ledTerm === 0 && shown?.term === report.term;
+    if (follows && report.commitIndex > Math.max(before, shown.upTo)) {
+      this.fail(`${id} commits ${report.commitIndex}, its leader has shown ${shown.upTo} entries`);
+    }
     if (report.commitIndex > before) this.#learnCommitted(id, report.commitIndex, report.term);
   }
 
@@ -173,6 +191,7 @@ export class Oracle {
     const { entries } = this.#witness(id);
     this.#commitIndexes.delete(id);
     this.#leadTerms.delete(id);
+    this.#shown.delete(id);
     for (const { term, vote } of [before.hardState, this.#promised.get(id) ?? before.hardState]) {
       const isKept = hardState.term > term ||
         (hardState.term === term && (vote === null || hardState.vote === vote));
@@ -237,6 +256,11 @@ export class Oracle {
     if (known === id) return;
     if (known !== undefined) this.fail(`${known} and ${id} lead term ${term}`);
     this.#leaders.set(term, id);
+    const voters = [...this.#witnesses.keys()]
+      .filter((voter) => this.#votes.get(`${term}/${voter}`) === id);
+    if (voters.length < this.#majority) {
+      this.fail(`${id} leads term ${term}, elected by [${voters}]`);
+    }
     const { entries } = this.#witness(id);
     this.#committed.forEach((committed, at) => {
       if (committed.byTerm < term && entries[at]?.term !== committed.term) {
@@ -252,6 +276,13 @@ export class Oracle {
       this.fail(`${voter} votes for ${known} and ${candidate} in term ${term}`);
     }
     this.#votes.set(key, candidate);
+  }
+
+  #show(id: NodeId, term: number, upTo: number): void {
+    const known = this.#shown.get(id);
+    if (known !== undefined && known.term > term) return;
+    const knownUpTo = known?.term === term ? known.upTo : 0;
+    this.#shown.set(id, { term, upTo: Math.max(knownUpTo, upTo) });
   }
 
   #assertOnMajority(index: number, term: number): void {

@@ -6,8 +6,10 @@ import type { World } from "./world.ts";
 
 const PATIENCE_MS = 1_000;
 const KEYS_AT_ONCE = 20;
+/** How long what it writes to a key that passes lasts. */
+const PASSING_MS = "300";
 
-/** A client that insists: on one write, or on reading keys. */
+/** A client that insists: on writing, or on reading keys. */
 export class Prober {
   readonly name: string;
   hasSucceeded = false;
@@ -66,10 +68,15 @@ export class Prober {
     this.hasSucceeded = this.#keys === null ? isAnswered : this.#keys.length === 0;
     if (this.hasSucceeded || (this.#asked > 0 && !isAnswered)) return connection.close();
     const requests = this.#keys === null
-      ? [["SET", "r1", `${this.name}.${this.#tries}`]]
+      ? this.#writes()
       : this.#keys.slice(0, KEYS_AT_ONCE).map((key) => ["GET", key]);
     this.#asked = requests.length;
     this.#succeeded = 0;
     connection.send(requests);
+  }
+
+  #writes(): string[][] {
+    const value = `${this.name}.${this.#tries}`;
+    return [["SET", "r1", value], ["SET", "t1", value, "PX", PASSING_MS]];
   }
 }

@@ -28,3 +28,19 @@ Deno.test("order: what is unknown happens at its place, or later, or never", () 
   const undone = history(...either, ["GET", "b"], ["GET", "a"]);
   assertStringIncludes(checkProgramOrder(undone) ?? "", "order is lost");
 });
+
+Deno.test("order: those that read at the same time may see a late write or not", () => {
+  const written = history(["SET a", "OK"], ["SET b", undefined]);
+  const readers = history(["GET", "b"], ["GET", "a"]);
+  const read = readers.map((operation, at) => ({ ...operation, client: `reader ${at}` }));
+  assertEquals(checkProgramOrder([...written, ...read]), null);
+  const one = readers.map((operation) => ({ ...operation, client: "reader" }));
+  assertStringIncludes(checkProgramOrder([...written, ...one]) ?? "", "order is lost");
+});
+
+Deno.test("order: a late write may come even after later ones of unknown outcome", () => {
+  const unknown = [["APPEND a", undefined], ["APPEND b", undefined]] as const;
+  assertEquals(checkProgramOrder(history(...unknown, ["GET", "ba"])), null);
+  const executed = history(["APPEND a", 1], ["APPEND b", undefined], ["GET", "ba"]);
+  assertStringIncludes(checkProgramOrder(executed) ?? "", "order is lost");
+});

@@ -133,7 +133,7 @@ export class SimClient {
     if (key.startsWith("c")) return counterRequest(key, chance);
     if (key.startsWith("t")) {
       const forMs = String(20 + randomInteger(random, 1_500));
-      return chance < 0.4 ? ["SET", key, this.#value(), "PX", forMs] : ["GET", key];
+      return passingRequest(key, chance, forMs, () => this.#value());
     }
     return registerRequest(key, chance, () => this.#value());
   }
@@ -158,6 +158,18 @@ function registerRequest(key: string, chance: number, value: () => string): stri
   if (chance < 0.78) return ["SET", key, value(), "NX"];
   if (chance < 0.86) return ["SET", key, value(), "XX"];
   return chance < 0.93 ? ["DEL", key] : ["APPEND", key, `,${value()}`];
+}
+
+/** On a key that does not last: what comes of a request depends on whether its time is over. */
+function passingRequest(
+  key: string,
+  chance: number,
+  forMs: string,
+  value: () => string,
+): string[] {
+  if (chance < 0.2) return ["SET", key, value(), "PX", forMs];
+  if (chance < 0.3) return ["SET", key, value(), "NX", "PX", forMs];
+  return chance < 0.4 ? ["SET", key, value(), "XX", "PX", forMs] : ["GET", key];
 }
 
 /** On a key that nobody else writes: order is everything. */

@@ -12,12 +12,13 @@ import type { PeerMessage } from "../../src/node/peers/peer_message.ts";
 import type { NodeId } from "../../src/raft/types.ts";
 import { DEFAULT_CLIENT_LIMITS } from "../../src/server/limits.ts";
 import { RespListener } from "../../src/server/listener.ts";
-import { NodeSessions } from "../../src/server/node_sessions.ts";
+import type { NodeSessions } from "../../src/server/node_sessions.ts";
 import type { DurableLog } from "./durable_log.ts";
 import { MessagePeers } from "./message_network.ts";
 import { ObservedLog } from "./observed_log.ts";
 import { ObservedMachine } from "./observed_machine.ts";
 import { ObservedNode } from "./observed_node.ts";
+import { ObservedSessions } from "./observed_sessions.ts";
 import type { Witness } from "./oracle.ts";
 import { InjectedDiskError, SimDisk } from "./sim_disk.ts";
 import { HostClock, type SimProcess } from "./sim_process.ts";
@@ -149,6 +150,7 @@ export class SimNode implements Witness {
   }
 
   resume(): void {
+    this.#world.leaderWatch.resumed(this.id);
     this.#process?.resume();
   }
 
@@ -156,7 +158,7 @@ export class SimNode implements Witness {
   deliver(message: PeerMessage): void {
     const life = this.#life;
     life?.process.run(() => {
-      this.#world.noteMessage(message);
+      this.#world.handling(message);
       life.node.message(message);
     });
   }
@@ -217,6 +219,7 @@ export class SimNode implements Witness {
     node = this.#makeNode(process, log, machine);
     this.#life = { process, node, log, machine };
     oracle.restarted(this.id, before, log.hardState());
+    this.#world.leaderWatch.started(this.id);
     this.#connect(this.#life);
     this.#listen(this.#life);
   }
@@ -254,7 +257,7 @@ export class SimNode implements Witness {
     }
     const handler: ConstructorParameters<typeof PeerTransport>[1] = {
       message: (message) => {
-        this.#world.noteMessage(message);
+        this.#world.handling(message);
         node.message(message);
       },
       unreachable: (peer) => node.unreachable(peer),
@@ -286,16 +289,18 @@ export class SimNode implements Witness {
   }
 
   /** Everything that leaves the node passes the oracle. */
-  #observed({ machine }: Life, peers: Peers): Peers {
-    const { oracle } = this.#world;
+  #observed({ machine, node }: Life, peers: Peers): Peers {
+    const { oracle, leaderWatch } = this.#world;
     return {
       send: (message) => {
         oracle.sent(message);
+        leaderWatch.sent(message);
         peers.send(message);
       },
       flush: () => {
         machine.finish();
         oracle.turnEnded(this.id);
+        leaderWatch.turnEnded(node.report());
         peers.flush();
       },
       isConnected: (peer) => peers.isConnected(peer),
@@ -304,13 +309,16 @@ export class SimNode implements Witness {
 
   #listen({ process, node, machine }: Life): void {
     const server = new SimServer(this.address, process.clock);
-    const sessions: NodeSessions = new NodeSessions({
+    const sessions: NodeSessions = new ObservedSessions({
       node,
       machine,
       clock: process.clock,
       facts: PROCESS_FACTS,
       config: new Map(),
       listener: () => listener,
+    }, {
+      isProxy: (host) => this.#world.isProxy(host),
+      fail: (what) => this.#world.oracle.fail(`${this.id}: ${what}`),
     });
     const listener: RespListener = new RespListener(server.asServer, {
       address: this.address,

@@ -13,6 +13,11 @@ export class HostClock {
     this.wallOffsetMs = wallOffsetMs;
     this.rate = rate;
   }
+
+  /** What the wall clock shows, with fractions. @param nowMs simulated time */
+  wallMs(nowMs: number): number {
+    return this.wallOffsetMs + nowMs * this.rate;
+  }
 }
 
 export interface SimProcessOptions {
@@ -121,7 +126,7 @@ export class SimProcess {
     const { scheduler, random, hostClock } = this.#options;
     const startMs = scheduler.nowMs;
     return {
-      nowMs: () => Math.floor(hostClock.wallOffsetMs + scheduler.nowMs * hostClock.rate),
+      nowMs: () => Math.floor(hostClock.wallMs(scheduler.nowMs)),
       monotonicMs: () => (scheduler.nowMs - startMs) * hostClock.rate,
       after: (delayMs, run): Cancel => {
         let isCancelled = false;

@@ -1,5 +1,6 @@
 import { randomInteger, seededRandom } from "../../src/base/random.ts";
 import { checkHistory } from "../linearizability/check_history.ts";
+import { CalmPhase, isCalm } from "./calm_phase.ts";
 import { describePlan, drawFaultPlan, type FaultPlan } from "./fault_plan.ts";
 import { Nemesis } from "./nemesis.ts";
 import { Prober } from "./prober.ts";
@@ -43,9 +44,9 @@ export async function simulate(
   seed: number,
   { nodeCount }: SimulationOptions,
 ): Promise<SimulationResult> {
-  const random = seededRandom(seed);
-  const plan = drawFaultPlan(random, nodeCount);
-  const simulation = new Simulation(new World(random, plan));
+  const streams = { random: seededRandom(seed), laterRandom: seededRandom(~seed) };
+  const plan = drawFaultPlan(streams, nodeCount);
+  const simulation = new Simulation(new World(streams, plan));
   let failure: string | null;
   try {
     failure = await withoutReality(() => simulation.run()) ?? simulation.judge();
@@ -197,7 +198,8 @@ class Simulation {
       () => readers.every((reader) => reader.hasSucceeded),
     );
     if (world.failure !== null) return world.failure;
-    return isDone ? null : `reading is not possible: ${this.#states()}`;
+    if (!isDone) return `reading is not possible: ${this.#states()}`;
+    return isCalm(this.#plan) ? await new CalmPhase(world, majority, this.#history).run() : null;
   }
 
   /** @returns what is wrong with what the clients saw, if anything */

@@ -1,7 +1,8 @@
 import type { Random } from "../../src/base/random.ts";
 import type { PeerMessage } from "../../src/node/peers/peer_message.ts";
 import type { NodeId } from "../../src/raft/types.ts";
-import type { FaultPlan } from "./fault_plan.ts";
+import type { FaultPlan, RandomStreams } from "./fault_plan.ts";
+import { LeaderWatch } from "./leader_watch.ts";
 import { Oracle } from "./oracle.ts";
 import { Scheduler } from "./scheduler.ts";
 import { SimNetwork } from "./sim_network.ts";
@@ -12,21 +13,34 @@ import { Trace } from "./trace.ts";
 /** What all machines of one simulation share. */
 export class World {
   readonly random: Random;
+  readonly laterRandom: Random;
   readonly plan: FaultPlan;
   readonly scheduler = new Scheduler();
   readonly network: SimNetwork;
   readonly oracle: Oracle;
+  readonly leaderWatch: LeaderWatch;
   readonly trace = new Trace();
   readonly nodes = new Map<NodeId, SimNode>();
   /** Told when a node's process has ended, for whatever reason. */
   nodeEnded: (node: SimNode) => void = () => {};
   readonly #waiting: Promise<void>[] = [];
 
-  constructor(random: Random, plan: FaultPlan) {
+  constructor({ random, laterRandom }: RandomStreams, plan: FaultPlan) {
     this.random = random;
+    this.laterRandom = laterRandom;
     this.plan = plan;
     this.network = new SimNetwork(this.scheduler, random, plan);
     this.oracle = new Oracle(this.nodes, plan.nodeCount);
+    this.leaderWatch = new LeaderWatch({
+      plan,
+      nowMs: () => this.scheduler.nowMs,
+      fail: (what) => this.oracle.fail(what),
+    });
+  }
+
+  /** Whether the machine of this name is a proxy's. */
+  isProxy(name: string): boolean {
+    return name.startsWith("p");
   }
 
   get failure(): string | null {
@@ -51,8 +65,15 @@ export class World {
     this.trace.note(this.scheduler.nowMs, who, what, ...facts);
   }
 
-  /** A raft message is handled. */
-  noteMessage(message: PeerMessage): void {
+  /** A node is about to handle a message of a peer. */
+  handling(message: PeerMessage): void {
+    this.#noteMessage(message);
+    this.oracle.handling(message);
+    const report = this.nodes.get(message.to)?.report();
+    if (report) this.leaderWatch.handling(message, report);
+  }
+
+  #noteMessage(message: PeerMessage): void {
     const { type, from, to, term } = message;
     switch (type) {
       case "append":

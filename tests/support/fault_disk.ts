@@ -1,6 +1,7 @@
-import { type Random, randomInteger } from "../../src/base/random.ts";
+import type { Random } from "../../src/base/random.ts";
 import type { Disk, DiskFile } from "../../src/node/disk.ts";
 import { FaultFile } from "./fault_file.ts";
+import { type PowerLoss, randomPowerLoss } from "./power_loss.ts";
 
 /** A call that changes something, or makes it durable. */
 export interface DiskOperation {
@@ -44,8 +45,7 @@ export class DiskCrash extends Error {
 /**
  * A disk in memory that knows what of it is durable. `afterCrash` gives the disk that the next
  * process finds: everything, if only the process died; after a loss of power what was synced, and
- * of the rest whatever a generator chooses: each write kept, lost or done in part, and some of the
- * changes of names.
+ * of the rest what `PowerLoss` leaves.
  */
 export class FaultDisk implements Disk {
   readonly root: string;
@@ -123,6 +123,12 @@ export class FaultDisk implements Disk {
     this.durableNamesVersion++;
   }
 
+  /** Every name that a reader sees, directories too, and what the files hold; not to be kept. */
+  *everything(): Generator<readonly [path: string, content: Uint8Array | null]> {
+    for (const directory of this.#seen.directories) yield [directory, null];
+    for (const [path, file] of this.#seen.files) yield [path, file.view()];
+  }
+
   /** The files whose names would survive a loss of power now. */
   durablePaths(): string[] {
     return [...this.#durable.files.keys()];
@@ -140,8 +146,24 @@ export class FaultDisk implements Disk {
     this.#durable.apply(change);
   }
 
-  /** The disk as the next process finds it. @param powerLoss decides; `null`: the power stayed on */
-  afterCrash(powerLoss: Random | null, options: FaultDiskOptions = {}): FaultDisk {
+  /** What a loss of power would have a choice about. */
+  unsynced(): { readonly nameCount: number; readonly files: ReadonlyMap<FaultFile, string> } {
+    const files = new Map<FaultFile, string>();
+    const note = (path: string, file: FaultFile) => {
+      if (file.unsynced.length > 0) files.set(file, path);
+    };
+    for (const [path, file] of this.#durable.files) note(path, file);
+    for (const { added } of this.#pending) if (added !== undefined) note(added.path, added.file);
+    return { nameCount: this.#pending.length, files };
+  }
+
+  /**
+   * The disk as the next process finds it.
+   *
+   * @param loss decides what is left, a generator by chance; `null`: the power stayed on
+   */
+  afterCrash(loss: Random | PowerLoss | null, options: FaultDiskOptions = {}): FaultDisk {
+    const powerLoss = typeof loss === "function" ? randomPowerLoss(loss) : loss;
     const next = new FaultDisk({ root: this.root, ...options });
     const copies = new Map<FaultFile, FaultFile>();
     const copyOf = (file: FaultFile): FaultFile => {
@@ -155,12 +177,9 @@ export class FaultDisk implements Disk {
       next.#pending = this.#pending.map((change) => copyChange(change, copyOf));
       return next;
     }
-    // A journal keeps the order of such changes; not every file system has one.
-    const isOrdered = randomInteger(powerLoss, 2) === 0;
-    const keptCount = randomInteger(powerLoss, this.#pending.length + 1);
+    const isKept = powerLoss.names(this.#pending.length);
     for (const [position, change] of this.#pending.entries()) {
-      const isKept = isOrdered ? position < keptCount : randomInteger(powerLoss, 2) === 0;
-      if (isKept) next.#durable.apply(copyChange(change, copyOf));
+      if (isKept(position)) next.#durable.apply(copyChange(change, copyOf));
     }
     next.#durable.dropUnreachable();
     next.#seen = next.#durable.copy((file) => file);

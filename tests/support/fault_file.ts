@@ -1,17 +1,11 @@
-import { type Random, randomInteger } from "../../src/base/random.ts";
-
-const SECTOR_BYTES = 512;
-
-type Change =
-  | { readonly kind: "write"; readonly offset: number; readonly bytes: Uint8Array }
-  | { readonly kind: "truncate"; readonly sizeBytes: number };
+import type { FileChange, PowerLoss } from "./power_loss.ts";
 
 /** A file of `FaultDisk`: what a reader sees, what is durable, and what lies between the two. */
 export class FaultFile {
   #content: GrowingBytes;
   #durable: GrowingBytes;
   /** Not durable yet, oldest first. */
-  #pending: Change[] = [];
+  #pending: FileChange[] = [];
   /** Grows whenever more has become durable. */
   durableVersion = 0;
 
@@ -25,9 +19,19 @@ export class FaultFile {
     return this.#content.length;
   }
 
+  /** What no sync has covered, oldest first. */
+  get unsynced(): readonly FileChange[] {
+    return this.#pending;
+  }
+
   /** What would survive a loss of power now; to be read at once, not kept. */
   durableBytes(): Uint8Array {
     return this.#durable.view();
+  }
+
+  /** All that a reader sees; to be read at once, not kept. */
+  view(): Uint8Array {
+    return this.#content.view();
   }
 
   /** A copy of all that a reader sees. */
@@ -65,49 +69,29 @@ export class FaultFile {
   }
 
   /** @param powerLoss decides what is left of what was not synced; `null`: the power stayed on */
-  afterCrash(powerLoss: Random | null): FaultFile {
+  afterCrash(powerLoss: PowerLoss | null): FaultFile {
     const next = new FaultFile(this.#durable.copy());
     if (powerLoss === null) {
       next.#content = new GrowingBytes(this.#content.copy());
       next.#pending = [...this.#pending];
       return next;
     }
-    for (const change of this.#pending) {
-      for (const part of survivors(change, powerLoss)) apply(next.#durable, part);
-    }
+    for (const part of powerLoss.survivors(this)) apply(next.#durable, part);
     next.#content = new GrowingBytes(next.#durable.copy());
     return next;
   }
 
-  #change(change: Change): void {
+  #change(change: FileChange): void {
     apply(this.#content, change);
     this.#pending.push(change);
   }
 }
 
-function apply(bytes: GrowingBytes, change: Change): void {
+function apply(bytes: GrowingBytes, change: FileChange): void {
   if (change.kind === "write") bytes.write(change.bytes, change.offset);
-  else bytes.resize(change.sizeBytes);
-}
-
-/** What a loss of power leaves of a change: all, nothing, a beginning, or some of its sectors. */
-function survivors(change: Change, random: Random): Change[] {
-  const fate = randomInteger(random, 4);
-  if (fate === 0) return [];
-  if (fate === 1 || change.kind === "truncate") return [change];
-  const { kind, offset, bytes } = change;
-  if (fate === 2) {
-    return [{ kind, offset, bytes: bytes.subarray(0, randomInteger(random, bytes.length + 1)) }];
+  else if (change.kind === "truncate" || change.sizeBytes > bytes.length) {
+    bytes.resize(change.sizeBytes);
   }
-  const sectors: Change[] = [];
-  for (let at = 0; at < bytes.length;) {
-    const end = Math.min(bytes.length, at + SECTOR_BYTES - (offset + at) % SECTOR_BYTES);
-    if (randomInteger(random, 2) === 0) {
-      sectors.push({ kind, offset: offset + at, bytes: bytes.subarray(at, end) });
-    }
-    at = end;
-  }
-  return sectors;
 }
 
 /** Bytes that grow at their end without being copied each time. */

@@ -173,13 +173,25 @@ function orIfMissing<T>(missing: T, run: () => T): T {
   }
 }
 
-/** Creates a directory with all above it; a loss of power takes none of them back. */
+/**
+ * Creates a directory with all above it; a loss of power takes none of them back. One that is there
+ * may have been made a moment ago by somebody who died before it was durable.
+ */
 function createDurably(path: string): void {
-  const exists = orIfMissing(false, () => Deno.statSync(path).isDirectory);
-  if (exists) return;
-  const trimmed = path.replace(/\/+$/, "");
+  const trimmed = path.replace(/(?<=.)\/+$/, "");
+  if (trimmed === "." || trimmed === "/") return;
   const slash = trimmed.lastIndexOf("/");
   const parent = slash < 0 ? "." : trimmed.slice(0, slash) || "/";
+  if (orIfMissing(false, () => Deno.statSync(path).isDirectory)) {
+    try {
+      syncDirectory(parent);
+    } catch (error) {
+      // Whoever may not look at the directory above has not made this one either.
+      const { NotCapable, PermissionDenied } = Deno.errors;
+      if (!(error instanceof NotCapable || error instanceof PermissionDenied)) throw error;
+    }
+    return;
+  }
   createDurably(parent);
   // Nodes of one cluster that start at the same time may share parents.
   Deno.mkdirSync(path, { recursive: true });

@@ -4,21 +4,16 @@ import {
   type DiskOperation,
   FaultDisk,
 } from "../../../tests/support/fault_disk.ts";
-import { contentOf, describeEntry, entriesOf } from "../../../tests/support/log_entries.ts";
+import { contentOf, entriesOf } from "../../../tests/support/log_entries.ts";
+import { type Append, statesOf } from "../../../tests/support/log_states.ts";
 import { type Random, randomInteger, seededRandom } from "../../base/random.ts";
 import type { HardState } from "../../raft/types.ts";
-import type { LogEntry } from "../entry.ts";
 import { DiskLog } from "./disk_log.ts";
-
-interface Step {
-  readonly hardState: HardState | null;
-  readonly entries: readonly LogEntry[];
-}
 
 const at = (term: number, vote: string | null = null): HardState => ({ term, vote });
 
 /** Elections, batches, conflicts within a segment and across segments, and many segments. */
-const HISTORY: readonly Step[] = [
+const HISTORY: readonly Append[] = [
   { hardState: at(1, "n1"), entries: [] },
   { hardState: null, entries: entriesOf(1, 3, 1) },
   { hardState: null, entries: entriesOf(4, 4, 1, 700) },
@@ -33,31 +28,8 @@ const HISTORY: readonly Step[] = [
   { hardState: at(7), entries: entriesOf(11, 12, 7) },
 ];
 
-/** Every state that a crash may leave, in order, and where among them each step is complete. */
-function statesOf(history: readonly Step[]): { states: string[]; complete: number[] } {
-  const states = [JSON.stringify({ hardState: at(0), entries: [] })];
-  const complete: number[] = [];
-  let hardState = at(0);
-  let entries: string[] = [];
-  const note = () => states.push(JSON.stringify({ hardState, entries }));
-  for (const step of history) {
-    if (step.hardState !== null) {
-      hardState = step.hardState;
-      note();
-    }
-    for (const [position, entry] of step.entries.entries()) {
-      entries = entries.slice(0, entry.index - 1);
-      // A cut may become durable before what follows it, with the segment that it begins.
-      if (position === 0) note();
-      entries = [...entries, describeEntry(entry)];
-      note();
-    }
-    complete.push(states.length - 1);
-  }
-  return { states, complete };
-}
-
-const { states: STATES, complete: COMPLETE } = statesOf(HISTORY);
+const { states, complete: COMPLETE } = statesOf(HISTORY);
+const STATES = states.map((state) => JSON.stringify(state));
 
 function open(disk: FaultDisk, onFailure: (error: Error) => void): DiskLog {
   const options = { clusterId: "c1", nodeId: "n1", create: true, segmentBytesMax: 1500 };
@@ -95,9 +67,8 @@ function assertRecovers(disk: FaultDisk, acknowledged: number, begun: number, hi
     throw error;
   });
   const state = JSON.stringify(contentOf(log));
-  const from = acknowledged === 0 ? 0 : COMPLETE[acknowledged - 1] ?? 0;
-  const to = begun === 0 ? 0 : COMPLETE[begun - 1] ?? 0;
-  assert(STATES.slice(from, to + 1).includes(state), `${hint}: ${state}`);
+  const possible = STATES.slice(COMPLETE[acknowledged], (COMPLETE[begun] ?? 0) + 1);
+  assert(possible.includes(state), `${hint}: ${state}`);
 
   // What is written behind the place of the crash must stay readable, and so must the rest.
   const term = log.hardState().term + 1;

@@ -124,11 +124,12 @@ export class LogReplay {
     if (header.segment !== sequence || header.first !== first) {
       throw refuse("the header does not fit the file's name");
     }
-    if (header.previousBytes !== (this.#previousBytes ?? header.previousBytes)) {
-      throw refuse(
-        `the segment before is said to have ${header.previousBytes} bytes and has ` +
-          `${this.#previousBytes}`,
-      );
+    if (this.#previousBytes !== null && header.previousBytes !== this.#previousBytes) {
+      // This header is sound, so it is the file before that lacks something.
+      const { fileName } = this.index.newest;
+      const what = `the records end, and segment ${sequence} says that they end at byte ` +
+        `${header.previousBytes}`;
+      throw damagedLog(this.#disk, fileName, this.#previousBytes, what);
     }
     if (first < 1) throw refuse(`entry ${first} is to follow`);
     if (header.term < this.hardState.term) throw refuse(`the term goes back to ${header.term}`);

@@ -10,6 +10,8 @@ const PARTS = ["a", "b", "*", "**", "?", "[ab]", "[^a]", "[a-c]", "\\*", "[", "]
 const LENGTH_MAX = 4096;
 /** At 20 million steps a second on a busy machine, a step being one character against another. */
 const MS_PER_STEP = 1 / 20_000;
+/** A try may be slow because others use the machine; all of them are only when the matcher is. */
+const TRIES = 5;
 
 function repeated(random: Random, parts: readonly string[], countMax: number): string {
   const count = randomInteger(random, countMax);
@@ -26,12 +28,15 @@ export const glob: FuzzTarget = {
     const at = input.indexOf(SEPARATOR);
     const pattern = input.slice(0, Math.min(at < 0 ? input.length : at, LENGTH_MAX));
     const text = at < 0 ? "" : input.slice(at + 1).slice(0, LENGTH_MAX);
-    const startMs = performance.now();
-    const matches = matchesGlob(pattern, text);
-    const tookMs = performance.now() - startMs;
     const allowedMs = 200 + (pattern.length + 1) * (text.length + 1) * MS_PER_STEP;
+    const matches = matchesGlob(pattern, text);
+    let tookMs = Infinity;
+    for (let tries = 0; tries < TRIES && tookMs >= allowedMs; tries++) {
+      const startMs = performance.now();
+      assertEquals(matchesGlob(pattern, text), matches);
+      tookMs = performance.now() - startMs;
+    }
     assert(tookMs < allowedMs, `${tookMs} ms for ${pattern.length} against ${text.length} bytes`);
-    assertEquals(matchesGlob(pattern, text), matches);
     // Stars next to each other mean one.
     if (!/[[\\]/.test(pattern)) {
       assertEquals(matchesGlob(pattern.replace(/\*+/g, "*"), text), matches);

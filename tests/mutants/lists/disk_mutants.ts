@@ -4,6 +4,8 @@ const CRASH = "src/node/log/disk_log_crash_test.ts";
 const DAMAGE = "src/node/log/disk_log_damage_test.ts";
 const STORE = "src/node/log/log_store_test.ts";
 const DIRECTORY = "src/node/data_directory_test.ts";
+const DIRECTORY_CRASH = "src/node/data_directory_crash_test.ts";
+const DIRECTORY_DAMAGE = "src/node/data_directory_damage_test.ts";
 const RECORD = "src/node/log/record_test.ts";
 
 /** The log's files. */
@@ -85,9 +87,18 @@ export const diskMutants: readonly Mutant[] = [
     name: "identity-directory-not-synced",
     bug: "a file is renamed, its directory not synced: the identity",
     file: "src/node/data_directory.ts",
-    find: `disk.syncDirectory("");`,
-    replace: "",
+    find: `disk.rename(NEW_IDENTITY_PATH, IDENTITY_PATH);
+  disk.syncDirectory("");`,
+    replace: "disk.rename(NEW_IDENTITY_PATH, IDENTITY_PATH);",
     killers: [DIRECTORY],
+  },
+  {
+    name: "found-identity-taken-for-durable",
+    bug: "what a dead process renamed and did not sync is built upon, and a loss of power takes it",
+    file: "src/node/data_directory.ts",
+    find: `else disk.syncDirectory("");`,
+    replace: "",
+    killers: [DIRECTORY, DIRECTORY_CRASH],
   },
   {
     name: "disk-full-overlooked",
@@ -141,7 +152,6 @@ export const diskMutants: readonly Mutant[] = [
     find: "    this.cutFrom(index);\n",
     replace: "",
     killers: [STORE, CRASH],
-    simulation: true,
   },
   {
     name: "gap-in-the-log-accepted",
@@ -158,6 +168,109 @@ export const diskMutants: readonly Mutant[] = [
     find: "if (before === 0) return;",
     replace: "return;",
     killers: [DAMAGE],
+  },
+  {
+    name: "marked-before-the-sync",
+    bug: "the log is marked as synced when the sync begins; after a loss of power nothing starts",
+    file: "src/node/log/log_writer.ts",
+    find: "    this.#syncing = file;\n",
+    replace: "    this.#syncing = file;\n    this.#trySetSynced(position);\n",
+    killers: [CRASH, DIRECTORY_CRASH],
+  },
+  {
+    name: "full-segment-not-synced",
+    bug: "a full segment is followed by the next one before it is durable",
+    file: "src/node/log/log_writer.ts",
+    find: "writeAgain(old, from, this.#segment.endBytes);",
+    replace: "if (from < 0) writeAgain(old, from, this.#segment.endBytes);",
+    killers: [CRASH, DIRECTORY_CRASH],
+  },
+  {
+    name: "segment-renamed-unsynced",
+    bug: "a segment gets its name before its header is durable",
+    file: "src/node/log/log_files.ts",
+    find: "file.syncNow();\n  disk.rename",
+    replace: "disk.rename",
+    killers: [CRASH, DIRECTORY_CRASH],
+  },
+  {
+    name: "segments-in-the-order-of-entries",
+    bug: "segments are read in the order of their first entries, not in that of writing",
+    file: "src/node/log/log_files.ts",
+    find: "left.sequence - right.sequence",
+    replace: "left.first - right.first",
+    killers: [CRASH, DIRECTORY_CRASH],
+  },
+  {
+    name: "unfinished-segment-in-the-way",
+    bug: "what a crash left of a new segment keeps the next one from being begun",
+    file: "src/node/log/log_files.ts",
+    find: "  removeUnfinishedSegment(disk);\n  const file",
+    replace: "  const file",
+    killers: [CRASH, DIRECTORY_CRASH],
+  },
+  {
+    name: "entries-before-the-hard-state",
+    bug: "of one write the entries are kept and the term that they came with is torn off",
+    file: "src/node/log/log_writer.ts",
+    find: `    if (hardState !== null) records.add(encodeHardState(hardState));
+    const entriesFrom = this.#segment.endBytes + records.length;
+    for (const entry of entries) records.add(encodeEntry(entry));`,
+    replace: `    const entriesFrom = this.#segment.endBytes + records.length;
+    for (const entry of entries) records.add(encodeEntry(entry));
+    if (hardState !== null) records.add(encodeHardState(hardState));`,
+    killers: [CRASH, DIRECTORY_CRASH],
+  },
+  {
+    name: "found-segment-taken-for-durable",
+    bug: "a segment that a dead process renamed is written to before its name is durable",
+    file: "src/node/log/recovery.ts",
+    find: "  disk.syncDirectory(LOG_DIRECTORY);\n  const file",
+    replace: "  const file",
+    killers: [DIRECTORY, CRASH, DIRECTORY_CRASH],
+  },
+  {
+    name: "mark-created-after-the-segment",
+    bug: "a loss of power in the first start keeps the segment and loses the mark",
+    file: "src/node/log/recovery.ts",
+    find: `  // Where there is a segment there is thus a mark as well.
+  disk.syncDirectory(LOG_DIRECTORY);
+`,
+    replace: "",
+    killers: [DIRECTORY, CRASH, DIRECTORY_CRASH],
+  },
+  {
+    name: "claim-ahead-of-the-sync",
+    bug: "a record says that all before it is synced; only what the last sync covered is",
+    file: "src/node/log/log_writer.ts",
+    find: "records.add(encodeSynced(offset));",
+    replace: "records.add(encodeSynced(this.#segment.endBytes));",
+    killers: [DIRECTORY_CRASH],
+  },
+  {
+    name: "innocent-segment-named",
+    bug: "a segment that was cut at a record's end is blamed on the next one",
+    file: "src/node/log/log_replay.ts",
+    find: "const { fileName } = sequence === 1 ? segment : this.index.newest;",
+    replace: "const { fileName } = segment;",
+    killers: [DIRECTORY_DAMAGE],
+  },
+  {
+    name: "half-begun-log-refused",
+    bug: "a crash in the first start leaves a directory that never starts",
+    file: "src/node/data_directory.ts",
+    find: "if (stored === null) writeIdentity(disk, identity);",
+    replace: "if (stored === null) writeIdentity(disk, { ...identity, hasLog: true });",
+    killers: [DIRECTORY, DIRECTORY_CRASH],
+  },
+  {
+    name: "identity-removed-before-it-is-replaced",
+    bug: "a crash between removing the old identity and renaming the new one leaves none",
+    file: "src/node/data_directory.ts",
+    find: `  const file = disk.open(NEW_IDENTITY_PATH, "create");`,
+    replace: `  if (disk.read(IDENTITY_PATH) !== null) disk.remove(IDENTITY_PATH);
+  const file = disk.open(NEW_IDENTITY_PATH, "create");`,
+    killers: [DIRECTORY, DIRECTORY_CRASH],
   },
   {
     name: "short-write-taken-for-whole",

@@ -70,7 +70,6 @@ export const electionMutants: readonly Mutant[] = [
     find: "lastTerm > ownTerm || (lastTerm === ownTerm && lastIndex >= this.#lastIndex)",
     replace: "lastTerm > ownTerm || lastIndex >= this.#lastIndex",
     killers: ["src/raft/log_test.ts", PAPER, CHAOS],
-    simulation: true,
   },
   {
     name: "returning-node-deposes-leader",
@@ -80,6 +79,7 @@ export const electionMutants: readonly Mutant[] = [
     find: "if (core.isLeaderAlive()) return false;",
     replace: `if (message.type === "vote" && core.isLeaderAlive()) return false;`,
     killers: [PAPER, SCRIPT, CHAOS],
+    simulation: true,
   },
   {
     name: "leader-without-majority-stays",
@@ -88,6 +88,7 @@ export const electionMutants: readonly Mutant[] = [
     find: "if (activeCount < core.quorum) core.becomeFollower(core.term, null);",
     replace: "if (activeCount < 1) core.becomeFollower(core.term, null);",
     killers: [PAPER, SCRIPT, CLUSTER],
+    simulation: true,
   },
   {
     name: "higher-term-unable-to-return",

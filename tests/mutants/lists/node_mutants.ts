@@ -56,6 +56,7 @@ export const nodeMutants: readonly Mutant[] = [
     find: "this.#await(riders, this.#proposals.lastIndexIn(term));",
     replace: "this.#await(riders, this.#proposals.lastIndexIn(-1));",
     killers: [CLUSTER],
+    simulation: true,
   },
   {
     name: "read-sees-later-write",
@@ -106,12 +107,25 @@ export const nodeMutants: readonly Mutant[] = [
     simulation: true,
   },
   {
+    name: "key-ends-by-a-nodes-own-clock",
+    bug: "a key is expired on one node and alive on another: a read removes what is over by the " +
+      "clock of the node that answers it",
+    file: "src/node/node.ts",
+    find: "const { command, args } = request;\n",
+    replace: `const { command, args } = request;
+    this.#machine.keyspace.advanceTime(nowMs);
+`,
+    killers: [CLUSTER],
+    simulation: true,
+  },
+  {
     name: "keys-live-on-in-an-idle-cluster",
     bug: "keys do not expire while nothing is written",
     file: "src/node/node.ts",
     find: "this.#proposeTimeIfDue(isBusy ? Infinity : 0);",
     replace: "this.#proposeTimeIfDue(isBusy ? Infinity : Infinity);",
     killers: [CLUSTER],
+    simulation: true,
   },
   {
     name: "follower-skips-the-time",
@@ -120,6 +134,7 @@ export const nodeMutants: readonly Mutant[] = [
     find: "this.#machine.advanceTime(batch.timeMs);",
     replace: "if (batch.commands.length > 0) this.#machine.advanceTime(batch.timeMs);",
     killers: [CLUSTER],
+    simulation: true,
   },
   {
     name: "writes-left-in-silence",
@@ -144,6 +159,14 @@ export const nodeMutants: readonly Mutant[] = [
     file: "src/node/node.ts",
     find: "this.#reads.unconfirmedCount > 0 && nowMs",
     replace: "this.#reads.unconfirmedCount > 1e9 && nowMs",
+    killers: [CLUSTER],
+  },
+  {
+    name: "read-waits-for-what-was-lost",
+    bug: "a read waits for an entry that was lost with its node's leadership, until it is refused",
+    file: "src/node/node.ts",
+    find: "this.#reads.forgetConfirmations();",
+    replace: "if (this.#isLeader) this.#reads.forgetConfirmations();",
     killers: [CLUSTER],
   },
 ];

@@ -15,7 +15,6 @@ export const proxyMutants: readonly Mutant[] = [
     find: "if (request === null) return;",
     replace: "if (request === null) return this.#answered(text);",
     killers: [ROUTER, FAULTS],
-    simulation: true,
   },
   {
     name: "push-taken-for-a-reply",
@@ -45,6 +44,18 @@ export const proxyMutants: readonly Mutant[] = [
     simulation: true,
   },
   {
+    name: "refused-read-taken-for-the-end",
+    bug:
+      "a non-idempotent write is resent after an ambiguous failure: a read before it could not " +
+      "be confirmed in time, though the leader led on and executed the write",
+    file: "src/proxy/router.ts",
+    find:
+      `if (refusal === "moved" || (refusal === "down" && request.isWrite)) upstream.isOver = true;`,
+    replace:
+      `if (refusal === "moved" || (refusal === "down" && request.bytes > 0)) upstream.isOver = true;`,
+    killers: [ROUTER],
+  },
+  {
     name: "refusal-shown-to-the-client",
     bug: "a spurious no-leader answer in a healthy cluster",
     file: "src/proxy/proxy_request.ts",
@@ -67,6 +78,7 @@ export const proxyMutants: readonly Mutant[] = [
     find: "(current.fenceTerm !== null || !request.isWrite);",
     replace: "(current.fenceTerm !== null || request.bytes > 0);",
     killers: [ROUTER, FAULTS],
+    simulation: true,
   },
   {
     name: "fence-not-asked-for",
@@ -75,6 +87,27 @@ export const proxyMutants: readonly Mutant[] = [
     find: "if (fenceTerm !== null) greetings.push(",
     replace: "if (fenceTerm === 0) greetings.push(",
     killers: [ROUTER, FAULTS],
+    simulation: true,
+  },
+  {
+    name: "fence-ignored",
+    bug: "pipelined writes behind a refused one are executed: the node forgets the fence",
+    file: "src/server/cluster_commands.ts",
+    find: "session.fenceTerm = term;",
+    replace: "session.fenceTerm = null;",
+    killers: ["src/server/node_sessions_test.ts"],
+    simulation: true,
+  },
+  {
+    name: "sent-behind-what-is-to-be-repeated",
+    bug: "a request follows others of its client while an earlier one of them has to be repeated",
+    file: "src/proxy/client_queue.ts",
+    find: "return this.#repeating.size === 0;",
+    replace: "return this.#repeating.size >= 0;",
+    killers: [ROUTER, FAULTS],
+    harmless:
+      "a refusal also closes a fenced connection to further requests; a read that follows " +
+      "on another is put behind the one to be repeated, and both are asked anew",
   },
   {
     name: "read-torn-from-behind-its-write",

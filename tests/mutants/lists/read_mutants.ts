@@ -43,7 +43,6 @@ export const readMutants: readonly Mutant[] = [
       this.#rounds.push({ round: this.#round, reads: [{ ...read, index: commitIndex }] });
     } else this.#fresh.push({ ...read, index: commitIndex });`,
     killers: [PAPER, CHAOS],
-    simulation: true,
   },
   {
     name: "late-read-answer-after-restart",
@@ -52,6 +51,17 @@ export const readMutants: readonly Mutant[] = [
     find: "randomInteger(random, 2 ** 32) * 2 ** 20",
     replace: "randomInteger(random, 1)",
     killers: [PAPER],
+  },
+  {
+    name: "late-read-answer-of-an-older-term",
+    bug: "a ReadIndex answer outlives a change of leader: one of an older term is taken",
+    file: "src/raft/raft.ts",
+    find: "if (message.term === core.term) return true;",
+    replace: `if (message.term === core.term) return true;
+  if (message.type === "readIndexReply" && message.term < core.term) return true;`,
+    killers: [PAPER],
+    harmless: "every question is forgotten when its leader's term ends; and an index that a " +
+      "confirmed leader gave after a read came in is right for that read for ever",
   },
   {
     name: "read-outlives-its-leader",

@@ -1,0 +1,125 @@
+import type { StateReport } from "../../src/node/state_report.ts";
+import { majority } from "../../src/raft/quorum.ts";
+import type { NodeId } from "../../src/raft/types.ts";
+import type { FaultPlan } from "./fault_plan.ts";
+
+/** By how much the driver's ticks may be ahead of or behind a node's clock: what it makes up for at once. */
+const TICKS_SLACK_MS = 50;
+
+/** As much of a Raft message as it takes. */
+interface Heard {
+  readonly type: string;
+  readonly from: NodeId;
+  readonly to: NodeId;
+  readonly term: number;
+  readonly granted?: boolean;
+}
+
+interface Leading {
+  readonly term: number;
+  readonly sinceMs: number;
+  /** When each peer's last answer was handled. */
+  readonly answeredMs: Map<NodeId, number>;
+}
+
+export interface LeaderWatchOptions {
+  readonly plan: FaultPlan;
+  readonly nowMs: () => number;
+  readonly fail: (what: string) => never;
+}
+
+/**
+ * What keeps a leader in its place, and what takes it from there (thesis §6.2, §9.6): nobody helps to
+ * elect another while it hears its leader, and a leader that does not hear a majority gives up. Both
+ * are judged by what each node has heard, so they hold whatever the faults do.
+ */
+export class LeaderWatch {
+  readonly #options: LeaderWatchOptions;
+  readonly #quorum: number;
+  /** So long after a word from its leader a node is certain to be loyal, by any clock of the plan. */
+  readonly #loyalMs: number;
+  /** So long a leader may stay without a majority, by any clock of the plan. */
+  readonly #aloneMsMax: number;
+  /** The last word of a leader to each node, in this life of it. */
+  readonly #heard = new Map<NodeId, { readonly term: number; readonly atMs: number }>();
+  /** Requests for votes that may be granted, as `type/voter/candidate/term`. */
+  readonly #grantable = new Set<string>();
+  readonly #leading = new Map<NodeId, Leading>();
+  /** Since when each node has been running without standing still. */
+  readonly #awakeSinceMs = new Map<NodeId, number>();
+
+  constructor(options: LeaderWatchOptions) {
+    const { electionMs, clockRateMax, nodeCount } = options.plan;
+    this.#options = options;
+    this.#quorum = majority(nodeCount);
+    this.#loyalMs = (electionMs - TICKS_SLACK_MS) / (1 + clockRateMax);
+    this.#aloneMsMax = (2 * electionMs + TICKS_SLACK_MS) / (1 - clockRateMax);
+  }
+
+  /** A new life of the node begins. */
+  started(id: NodeId): void {
+    this.#heard.delete(id);
+    this.#leading.delete(id);
+    this.resumed(id);
+  }
+
+  /** The node goes on: time in which it stood still does not count. */
+  resumed(id: NodeId): void {
+    this.#awakeSinceMs.set(id, this.#options.nowMs());
+  }
+
+  /** A node is about to handle a message. @param report of that node, as it is now */
+  handling({ type, from, to, term }: Heard, report: StateReport): void {
+    const nowMs = this.#options.nowMs();
+    const isLeader = report.role === "leader";
+    switch (type) {
+      case "append":
+      case "heartbeat":
+        if (term >= report.term && !isLeader) this.#heard.set(to, { term, atMs: nowMs });
+        return;
+      case "appendReply":
+      case "heartbeatReply":
+        if (isLeader && term === report.term) {
+          this.#leadershipOf(report).answeredMs.set(from, nowMs);
+        }
+        return;
+      case "preVote":
+      case "vote": {
+        const heard = this.#heard.get(to);
+        const isLoyal = isLeader ||
+          (heard?.term === report.term && nowMs - heard.atMs < this.#loyalMs);
+        if (term <= report.term || !isLoyal) this.#grantable.add(`${type}/${to}/${from}/${term}`);
+      }
+    }
+  }
+
+  sent({ type, from, to, term, granted }: Heard): void {
+    if ((type !== "preVoteReply" && type !== "voteReply") || granted !== true) return;
+    const asked = type.slice(0, -"Reply".length);
+    if (this.#grantable.has(`${asked}/${from}/${to}/${term}`)) return;
+    this.#options.fail(`${from} grants ${to} a ${asked} of term ${term} while its leader is alive`);
+  }
+
+  turnEnded(report: StateReport): void {
+    const { id, role } = report;
+    if (role !== "leader") {
+      this.#leading.delete(id);
+      return;
+    }
+    const { sinceMs, answeredMs, term } = this.#leadershipOf(report);
+    const fromMs = this.#options.nowMs() - this.#aloneMsMax;
+    if (fromMs < Math.max(sinceMs, this.#awakeSinceMs.get(id) ?? 0)) return;
+    let count = 1;
+    for (const atMs of answeredMs.values()) if (atMs >= fromMs) count++;
+    if (count >= this.#quorum) return;
+    this.#options.fail(`${id} still leads term ${term}, with ${count} of its members alive`);
+  }
+
+  #leadershipOf({ id, term }: StateReport): Leading {
+    const known = this.#leading.get(id);
+    if (known?.term === term) return known;
+    const leading = { term, sinceMs: this.#options.nowMs(), answeredMs: new Map() };
+    this.#leading.set(id, leading);
+    return leading;
+  }
+}

@@ -1,0 +1,49 @@
+import { checkRequest } from "../../src/commands/table.ts";
+import { ErrorReply } from "../../src/resp/reply.ts";
+import type { Connection } from "../../src/server/connection.ts";
+import { NodeSessions } from "../../src/server/node_sessions.ts";
+import type { PendingReply } from "../../src/server/pending_reply.ts";
+
+export interface SessionEvents {
+  readonly isProxy: (host: string) => boolean;
+  readonly fail: (what: string) => never;
+}
+
+/**
+ * Sees that fences hold: a proxy writes over fenced connections alone, and a node takes nothing from
+ * one outside the term of its fence. What proxies conclude from a refusal depends on both.
+ */
+export class ObservedSessions extends NodeSessions {
+  readonly #events: SessionEvents;
+  readonly #leads: (term: number) => boolean;
+  readonly #fences = new WeakMap<Connection, number>();
+
+  constructor(options: ConstructorParameters<typeof NodeSessions>[0], events: SessionEvents) {
+    super(options);
+    this.#events = events;
+    this.#leads = (term) => {
+      const report = options.node.report();
+      return report.role === "leader" && report.term === term;
+    };
+  }
+
+  override handle(connection: Connection, args: string[], reply: PendingReply): void {
+    const command = checkRequest(args);
+    const fence = this.#fences.get(connection);
+    const isData = !(command instanceof ErrorReply) && command.kind !== "local";
+    const isOver = fence !== undefined && !this.#leads(fence);
+    super.handle(connection, args, reply);
+    if (args[0] === "CLUSTER" && args[1] === "FENCE") {
+      this.#fences.set(connection, Number(args[2]));
+    }
+    if (!isData) return;
+    const { isProxy, fail } = this.#events;
+    if (isOver && !(reply.text ?? "").startsWith("-")) {
+      fail(`${args.join(" ")} passes the fence of term ${fence}, which is over`);
+    }
+    const host = connection.remote.slice(0, connection.remote.lastIndexOf(":"));
+    if (command.kind === "write" && fence === undefined && isProxy(host)) {
+      fail(`${host} sends ${args.join(" ")} over a connection without a fence`);
+    }
+  }
+}

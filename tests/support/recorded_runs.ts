@@ -1,0 +1,88 @@
+import { entriesOf } from "./log_entries.ts";
+import { append, RecordedRun } from "./recorded_run.ts";
+
+const at = (term: number, vote: string | null = null) => ({ term, vote });
+
+/** Lives of a node, each so short that every outcome of a loss of power at any point can be tried. */
+export const RECORDED_RUNS: Readonly<Record<string, RecordedRun>> = {
+  "first starts": new RecordedRun(["restart", "restart", append(at(1, "n1")), "syncEnds"], 2000),
+  "elections": new RecordedRun([
+    append(at(1, "n1")),
+    "syncEnds",
+    append(at(2)),
+    append(at(2, "n3")),
+    "syncEnds",
+    append(at(3, "n2")),
+    "syncEnds",
+    "restart",
+    append(at(4, "n1")),
+    "syncEnds",
+  ], 2000),
+  "syncs that overlap with writes": new RecordedRun([
+    append(at(1, "n1"), entriesOf(1, 1, 1)),
+    append(null, entriesOf(2, 3, 1)),
+    "syncEnds",
+    append(null, entriesOf(4, 4, 1)),
+    "syncEnds",
+    append(null, entriesOf(5, 5, 1)),
+    append(at(2), entriesOf(6, 6, 2)),
+    "syncEnds",
+    "syncEnds",
+  ], 4000),
+  "segments that are full": new RecordedRun([
+    append(at(1, "n1"), entriesOf(1, 2, 1, 20)),
+    "syncEnds",
+    append(null, entriesOf(3, 4, 1, 20)),
+    append(null, entriesOf(5, 5, 1, 20)),
+    append(at(2, "n1"), entriesOf(6, 6, 2, 30)),
+    "syncEnds",
+    "syncEnds",
+  ], 760),
+  "a segment that is full while it is synced": new RecordedRun([
+    append(at(1), entriesOf(1, 1, 1)),
+    append(null, entriesOf(2, 3, 1, 40)),
+    append(at(3, "n2"), entriesOf(4, 4, 3, 40)),
+    "syncEnds",
+    append(null, entriesOf(5, 5, 3)),
+    "syncEnds",
+  ], 760),
+  "a conflict within a segment": new RecordedRun([
+    append(at(1), entriesOf(1, 4, 1)),
+    "syncEnds",
+    append(at(2), entriesOf(3, 3, 2)),
+    append(null, entriesOf(4, 5, 2)),
+    "syncEnds",
+    append(at(5, "n1"), entriesOf(2, 2, 5)),
+    "syncEnds",
+  ], 4000),
+  "conflicts across segments": new RecordedRun([
+    append(at(1), entriesOf(1, 2, 1, 30)),
+    append(null, entriesOf(3, 4, 1, 30)),
+    append(null, entriesOf(5, 5, 1, 30)),
+    append(at(2), entriesOf(2, 3, 2)),
+    "syncEnds",
+    append(at(4, "n2"), entriesOf(1, 1, 4)),
+    "syncEnds",
+    "syncEnds",
+  ], 760),
+  "restart after restart": new RecordedRun([
+    append(at(1, "n1"), entriesOf(1, 2, 1)),
+    "restart",
+    append(null, entriesOf(3, 3, 1)),
+    "restart",
+    "restart",
+    append(at(2), entriesOf(3, 4, 2)),
+    "syncEnds",
+    append(null, entriesOf(5, 5, 2)),
+    "restart",
+  ], 4000),
+  "a restart, then a full segment or a conflict": new RecordedRun([
+    append(at(1, "n1"), entriesOf(1, 3, 1, 20)),
+    "restart",
+    append(at(2), entriesOf(4, 4, 2, 30)),
+    "restart",
+    append(at(3, "n3"), entriesOf(2, 2, 3)),
+    append(null, entriesOf(3, 3, 3)),
+    "syncEnds",
+  ], 760),
+};
