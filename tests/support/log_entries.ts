@@ -1,3 +1,4 @@
+import type { ClusterConfiguration } from "../../src/node/configuration.ts";
 import { Batch, type LogEntry } from "../../src/node/entry.ts";
 import { sizeOfBatch } from "../../src/node/log/entry_codec.ts";
 import type { LogStore } from "../../src/node/log_store.ts";
@@ -8,6 +9,21 @@ export function entryOf(index: number, term: number, valueBytes = 8): LogEntry {
   const value = `${index}.${term}.`.padEnd(valueBytes, "x");
   const data = new Batch(1_700_000_000_000 + index, [["SET", `key${index}`, value]]);
   return { index, term, data, sizeBytes: sizeOfBatch(data) };
+}
+
+/** An entry that makes so many members of the cluster; the number tells it from others. */
+export function configurationEntryOf(index: number, term: number, memberCount: number): LogEntry {
+  const data = new Batch(1_700_000_000_000 + index, [], configurationOf(memberCount));
+  return { index, term, data, sizeBytes: sizeOfBatch(data) };
+}
+
+export function configurationOf(memberCount: number): ClusterConfiguration {
+  const members = Array.from({ length: memberCount }, (_, at) => ({
+    id: `n${at + 1}`,
+    raftAddress: { host: "127.0.0.1", port: 17001 + at },
+    isLearner: at > 2,
+  }));
+  return { members, removed: [] };
 }
 
 /** Consecutive entries of one term. */
@@ -29,5 +45,11 @@ export function contentOf(log: LogStore): LogContent {
 }
 
 export function describeEntry({ index, term, data }: LogEntry): string {
-  return JSON.stringify([index, term, data?.timeMs ?? null, data?.commands ?? null]);
+  return JSON.stringify([
+    index,
+    term,
+    data?.timeMs ?? null,
+    data?.commands ?? null,
+    data?.configuration ?? null,
+  ]);
 }

@@ -1,86 +1,20 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { FaultDisk } from "../../../tests/support/fault_disk.ts";
 import {
+  configurationEntryOf,
   contentOf,
   describeEntry,
   entriesOf,
   entryOf,
 } from "../../../tests/support/log_entries.ts";
+import { testEachLog as testEach } from "../../../tests/support/log_fixtures.ts";
 import { AssertionFailure } from "../../base/assert.ts";
-import { randomInteger, seededRandom } from "../../base/random.ts";
+import { type Random, randomInteger, seededRandom } from "../../base/random.ts";
+import type { HardState } from "../../raft/types.ts";
+import type { LogEntry } from "../entry.ts";
 import type { LogStore } from "../log_store.ts";
 import { DiskLog } from "./disk_log.ts";
 import { MemoryLog } from "./memory_log.ts";
-
-/** A log whose syncs end when the test says so. */
-interface Fixture {
-  readonly log: LogStore;
-  readonly failures: Error[];
-  /** Syncs begun so far. */
-  syncCount(): number;
-  finishSync(): void;
-  failNextSync(): void;
-}
-
-function memoryFixture(): Fixture {
-  const running: (() => void)[] = [];
-  const failures: Error[] = [];
-  let syncCount = 0;
-  let error: Error | null = null;
-  const log = new MemoryLog({
-    sync: (done) => {
-      syncCount++;
-      running.push(() => done(error));
-    },
-    onFailure: (failure) => failures.push(failure),
-  });
-  return {
-    log,
-    failures,
-    syncCount: () => syncCount,
-    finishSync: () => running.shift()?.(),
-    failNextSync: () => error = new Error("disk on fire"),
-  };
-}
-
-function diskFixture(segmentBytesMax: number): Fixture {
-  const running: (() => void)[] = [];
-  const failures: Error[] = [];
-  let syncCount = 0;
-  let error: Error | null = null;
-  const disk = new FaultDisk({
-    schedule: (run) => running.push(run),
-    fault: ({ kind }) => {
-      if (kind !== "sync") return null;
-      syncCount++;
-      return error === null ? null : { kind: "error", error };
-    },
-  });
-  const log = DiskLog.open(disk, {
-    clusterId: "c1",
-    nodeId: "n1",
-    create: true,
-    segmentBytesMax,
-    onFailure: (failure) => failures.push(failure),
-  });
-  return {
-    log,
-    failures,
-    syncCount: () => syncCount,
-    finishSync: () => running.shift()?.(),
-    failNextSync: () => error = new Error("disk on fire"),
-  };
-}
-
-const STORES: [string, () => Fixture][] = [
-  ["memory", memoryFixture],
-  ["disk", () => diskFixture(1 << 26)],
-  ["disk, tiny segments", () => diskFixture(400)],
-];
-
-function testEach(name: string, run: (fixture: Fixture) => void): void {
-  for (const [store, open] of STORES) Deno.test(`${name} (${store})`, () => run(open()));
-}
 
 const ignore = () => {};
 
@@ -183,47 +117,84 @@ testEach("what Raft never does is a bug", ({ log }) => {
   fails(() => log.term(4));
 });
 
-Deno.test("both logs agree on any history, restarts included", () => {
-  for (let seed = 1; seed <= 20; seed++) {
+interface Change {
+  readonly hardState: HardState | null;
+  readonly entries: readonly LogEntry[];
+}
+
+function randomChange(log: LogStore, random: Random): Change {
+  const term = log.hardState().term + randomInteger(random, 2);
+  const isNew = term > log.hardState().term;
+  const hardState = isNew ? { term, vote: randomInteger(random, 2) ? "n1" : null } : null;
+  const length = log.lastIndex() + 1 - log.firstIndex();
+  const cut = isNew && randomInteger(random, 3) === 0
+    ? randomInteger(random, Math.min(12, length + 1))
+    : 0;
+  const first = log.lastIndex() + 1 - cut;
+  if (term === 0) return { hardState, entries: [] };
+  if (randomInteger(random, 4) === 0) {
+    return { hardState, entries: [configurationEntryOf(first, term, randomInteger(random, 6))] };
+  }
+  const last = first + randomInteger(random, 6) - 1;
+  return { hardState, entries: entriesOf(first, last, term, randomInteger(random, 300)) };
+}
+
+/** The log on disk may know more of what was compacted away. */
+function assertAgree(disk: LogStore, memory: LogStore, hint: string): void {
+  assert(disk.firstIndex() <= memory.firstIndex(), hint);
+  assertEquals(
+    [disk.lastIndex(), disk.hardState()],
+    [memory.lastIndex(), memory.hardState()],
+    hint,
+  );
+  for (let i = memory.firstIndex() - 1; i <= memory.lastIndex(); i++) {
+    assertEquals(disk.term(i), memory.term(i), `${hint}: term of ${i}`);
+  }
+  const known = disk.configurations().filter(({ index }) => index >= memory.firstIndex());
+  assertEquals(known, memory.configurations(), hint);
+  if (memory.lastIndex() < memory.firstIndex()) return;
+  const read = (log: LogStore) => log.entries(memory.firstIndex(), memory.lastIndex(), Infinity);
+  assertEquals(read(disk).map(describeEntry), read(memory).map(describeEntry), hint);
+}
+
+Deno.test("both logs agree on any history, snapshots and restarts included", () => {
+  for (let seed = 1; seed <= 60; seed++) {
     const random = seededRandom(seed);
     const memory = new MemoryLog();
     const disk = new FaultDisk();
+    let snapshot: { index: number; term: number } | null = null;
     const open = () =>
       DiskLog.open(disk, {
         clusterId: "c1",
         nodeId: "n1",
         create: true,
         segmentBytesMax: 200 + randomInteger(random, 4000),
+        snapshot,
         onFailure: (error) => {
           throw error;
         },
       });
     let log = open();
     for (let step = 0; step < 60; step++) {
-      const term = memory.hardState().term + randomInteger(random, 2);
-      const isNew = term > memory.hardState().term;
-      const hardState = isNew ? { term, vote: randomInteger(random, 2) ? "n1" : null } : null;
-      const cut = isNew && randomInteger(random, 3) === 0
-        ? randomInteger(random, Math.min(12, memory.lastIndex() + 1))
-        : 0;
-      const first = memory.lastIndex() + 1 - cut;
-      const entries = term === 0
-        ? []
-        : entriesOf(first, first + randomInteger(random, 6) - 1, term, randomInteger(random, 300));
+      const { hardState, entries } = randomChange(memory, random);
       for (const each of [memory, log]) each.append(hardState, entries, ignore);
+      const last = memory.lastIndex();
+      const first = memory.firstIndex();
+      // A third of the histories has no snapshots.
+      if (seed % 3 !== 0 && last >= first && randomInteger(random, 8) === 0) {
+        const index = first + randomInteger(random, last + 1 - first);
+        snapshot = { index, term: memory.term(index) };
+        for (const each of [memory, log]) each.compact(index);
+      } else if (seed % 3 !== 0 && randomInteger(random, 15) === 0) {
+        snapshot = { index: first + randomInteger(random, 20), term: memory.hardState().term };
+        const { index, term } = snapshot;
+        for (const each of [memory, log]) each.reset(index, term, null, ignore);
+      }
       if (randomInteger(random, 6) === 0) {
         log.close();
         log = open();
       }
-      const from = 1 + randomInteger(random, Math.max(1, memory.lastIndex()));
-      if (from <= memory.lastIndex()) {
-        assertEquals(
-          log.entries(from, memory.lastIndex(), Infinity).map(describeEntry),
-          memory.entries(from, memory.lastIndex(), Infinity).map(describeEntry),
-        );
-      }
-      for (let i = 0; i <= memory.lastIndex(); i++) assertEquals(log.term(i), memory.term(i));
+      assertAgree(log, memory, `seed ${seed}, step ${step}`);
     }
-    assertEquals(contentOf(log), contentOf(memory), `seed ${seed}`);
   }
 });
