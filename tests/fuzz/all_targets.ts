@@ -11,6 +11,7 @@ import { records } from "./targets/records.ts";
 import { replies } from "./targets/replies.ts";
 import { requests } from "./targets/requests.ts";
 import { sessions } from "./targets/sessions.ts";
+import { snapshots } from "./targets/snapshots.ts";
 
 /** What is fuzzed within one process, by layers from the wire to whole parts. */
 export const TARGETS: readonly FuzzTarget[] = [
@@ -21,6 +22,7 @@ export const TARGETS: readonly FuzzTarget[] = [
   records,
   glob,
   commands,
+  snapshots,
   identity,
   logFiles,
   sessions,

@@ -1,8 +1,8 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, fail } from "@std/assert";
 import { latin1Bytes } from "../../../src/base/latin1.ts";
 import { randomInteger, seededRandom } from "../../../src/base/random.ts";
 import { StateMachine } from "../../../src/commands/state_machine.ts";
-import { checkRequest } from "../../../src/commands/table.ts";
+import { checkRequest, keysOf, lookup } from "../../../src/commands/table.ts";
 import { decodeReply } from "../../../src/resp/decode_reply.ts";
 import { encodeReply } from "../../../src/resp/encode.ts";
 import { ErrorReply } from "../../../src/resp/reply.ts";
@@ -22,21 +22,45 @@ export function describeKeyspace({ keyspace }: StateMachine): string[] {
 
 /**
  * The handlers, fed with any requests of the right number of arguments: they never throw, two
- * machines stay equal, reads change nothing, and the memory in use is counted right.
+ * machines stay equal, reads and repeated serials change nothing, and the memory in use is counted right.
  */
 export const commands: FuzzTarget = {
   name: "commands",
-  words: ["NX", "XX", "GET", "EX", "PXAT", "KEEPTTL", "COUNT", "MATCH", "TYPE", "*", "\r\n", "-1"],
+  words: [
+    "NX",
+    "XX",
+    "GET",
+    "EX",
+    "PXAT",
+    "KEEPTTL",
+    "COUNT",
+    "MATCH",
+    "TYPE",
+    "*",
+    "ONCE",
+    "SESSION",
+    "OPEN",
+    "\r\n",
+    "-1",
+  ],
   sample: (random) => Array.from({ length: 3 }, () => requestText(random)).join(""),
   run(input) {
     const seed = choiceSeed(input);
     const random = seededRandom(seed);
     const machines = [new StateMachine(LIMITS), new StateMachine(LIMITS)] as const;
     let nowMs = START_MS;
+    let serial = 0;
+    for (const machine of machines) machine.advanceTime(nowMs);
+    const [id] = machines.map((machine) => machine.sessions.open(1000)?.key);
     for (const args of decodeAll([latin1Bytes(input)]).requests) {
       nowMs += randomInteger(random, 3) * randomInteger(random, 2000);
       for (const machine of machines) machine.advanceTime(nowMs);
       executeOnBoth(machines, args, nowMs, seed);
+      const once = ["ONCE", String(id), String(++serial), ...args];
+      executeOnBoth(machines, once, nowMs, seed);
+      const after = describeKeyspace(machines[0]);
+      executeOnBoth(machines, once, nowMs, seed);
+      assertEquals(describeKeyspace(machines[0]), after, "a serial is executed twice");
     }
     const [first, second] = machines;
     assertEquals(describeKeyspace(second), describeKeyspace(first), "equal logs, other states");
@@ -51,6 +75,7 @@ function executeOnBoth(
   seed: number,
 ): void {
   const command = checkRequest(args);
+  keysOf(lookup("ONCE") ?? fail(), args);
   if (command instanceof ErrorReply || command.run === undefined) return;
   const isRead = command.kind === "read";
   const before = isRead ? describeKeyspace(machines[0]) : [];

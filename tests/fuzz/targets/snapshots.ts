@@ -1,0 +1,61 @@
+import { assert, assertEquals } from "@std/assert";
+import { latin1, latin1Bytes } from "../../../src/base/latin1.ts";
+import { randomInteger } from "../../../src/base/random.ts";
+import { StateMachine } from "../../../src/commands/state_machine.ts";
+import { RandomHistory } from "../../../src/commands/testing/random_history.ts";
+import { SnapshotFormatError } from "../../../src/store/snapshot_format.ts";
+import { StateLoader } from "../../../src/store/state_loader.ts";
+import type { FuzzTarget } from "../fuzz_target.ts";
+
+/** The chunks of a machine's state, a line for each; JSON knows no line breaks. */
+function textOf(machine: StateMachine): string {
+  const snapshot = machine.beginSnapshot();
+  const lines: string[] = [];
+  for (let chunk = snapshot.next(2000); chunk !== null; chunk = snapshot.next(2000)) {
+    lines.push(latin1(chunk, 0, chunk.length));
+  }
+  return lines.join("\n");
+}
+
+function load(text: string): StateMachine {
+  const loader = new StateLoader();
+  for (const line of text.split("\n")) loader.push(latin1Bytes(line));
+  const machine = new StateMachine();
+  machine.restore(loader);
+  return machine;
+}
+
+/** The loader of snapshots, from files and from other nodes: what it takes, it can tell again. */
+export const snapshots: FuzzTarget = {
+  name: "snapshots",
+  words: [
+    ...['["end"]', '["piece","x"]', '["long",1]', '["key","a","b"],', '["reply",1,"_\\r\\n"],'],
+    ...[
+      '["session","1-1",1,1,0,0,0],',
+      '["state",1,0,0,0,0,0]',
+      '["__proto__"]',
+      '{"__proto__":1}',
+    ],
+    ...["\\u0100", "\\ud800", '"9007199254740993"', "null", "[]", ",", "]\n["],
+  ],
+  sample(random) {
+    const machine = new StateMachine();
+    const history = new RandomHistory(random);
+    for (let left = randomInteger(random, 60); left > 0; left--) history.step([machine]);
+    return textOf(machine);
+  },
+  run(input) {
+    let machine: StateMachine;
+    try {
+      machine = load(input);
+    } catch (error) {
+      assert(error instanceof SnapshotFormatError, `${error}`);
+      assert(error.message.length < 400, "an error repeats too much of what came");
+      return;
+    }
+    const text = textOf(machine);
+    const again = load(text);
+    assertEquals(textOf(again), text, "a snapshot does not come through as it is");
+    assertEquals(again.usedBytes, machine.usedBytes, "memory is counted wrong");
+  },
+};
