@@ -1,217 +1,349 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
-import { DiskCrash, type DiskOperation, type FaultDisk } from "../../tests/support/fault_disk.ts";
-import { EVERYTHING_KEPT, EVERYTHING_LOST } from "../../tests/support/power_loss.ts";
+import { assert, assertEquals } from "@std/assert";
+import { type DiskFault, type DiskOperation, FaultDisk } from "../../tests/support/fault_disk.ts";
+import { configurationEntryOf, describeEntry, entryOf } from "../../tests/support/log_entries.ts";
 import {
-  combinationsOf,
-  imageOf,
-  type Outcome,
-  outcomesOf,
-} from "../../tests/support/power_loss_outcomes.ts";
-import {
-  type Fault,
-  type Played,
-  type RecordedRun,
-  SYNCS_AT_ONCE,
-} from "../../tests/support/recorded_run.ts";
-import { RECORDED_RUNS } from "../../tests/support/recorded_runs.ts";
+  contentOfNewest,
+  expectedContent,
+  snapshotElsewhere,
+  takeSnapshot,
+} from "../../tests/support/snapshots.ts";
+import { type Random, randomInteger, seededRandom } from "../base/random.ts";
+import type { HardState } from "../raft/types.ts";
+import { type DataDirectory, openDataDirectory } from "./data_directory.ts";
+import type { LogEntry } from "./entry.ts";
 
-const RUNS = Object.entries(RECORDED_RUNS);
+/** What a node does to its directory in its life. */
+type Step =
+  | {
+    readonly kind: "append";
+    readonly hardState: HardState | null;
+    readonly entries: readonly LogEntry[];
+  }
+  /** A snapshot of its own, after which what it covers is removed. */
+  | { readonly kind: "snapshot"; readonly index: number; readonly term: number }
+  /** One from another node takes the place of the log; of what terms its entries would be. */
+  | { readonly kind: "install"; readonly terms: readonly number[] };
 
-/** All operations of a run in which nothing fails. */
-function operationsOf(run: RecordedRun): DiskOperation[] {
-  const operations: DiskOperation[] = [];
-  const { failure } = run.play((operation) => {
-    operations.push(operation);
+const at = (term: number, vote: string | null = null): HardState => ({ term, vote });
+
+const entryAt = (index: number, term: number): LogEntry =>
+  index % 7 === 0 ? configurationEntryOf(index, term, 3) : entryOf(index, term, index * 97 % 500);
+
+function append(hardState: HardState | null, from: number, to: number, term = 0): Step {
+  const entries = Array.from({ length: to - from + 1 }, (_, i) => entryAt(from + i, term));
+  return { kind: "append", hardState, entries };
+}
+
+const snapshot = (index: number, term: number): Step => ({ kind: "snapshot", index, term });
+
+/** Terms of entries 1, 2, …: pairs of a term and how many entries it has. */
+const terms = (...runs: readonly (readonly [number, number])[]) =>
+  runs.flatMap(([term, count]) => Array.from({ length: count }, () => term));
+
+const LIFE: readonly Step[] = [
+  append(at(1, "n1"), 1, 6, 1),
+  append(null, 7, 10, 1),
+  snapshot(8, 1),
+  append(at(2), 11, 14, 2),
+  snapshot(13, 2),
+  append(null, 15, 16, 2),
+  // A tail that is cut off, and a snapshot of what takes its place, perhaps before that is synced.
+  append(at(3), 16, 18, 3),
+  snapshot(17, 3),
+  append(at(5), 1, 0),
+  { kind: "install", terms: terms([1, 10], [2, 5], [3, 3], [5, 12]) },
+  append(null, 31, 33, 5),
+  append(at(6, "n1"), 34, 40, 6),
+  append(at(7), 1, 0),
+  { kind: "install", terms: terms([1, 10], [2, 5], [3, 3], [5, 15], [7, 3]) },
+  append(null, 37, 39, 7),
+  snapshot(37, 7),
+  snapshot(39, 7),
+  append(at(8, "n2"), 40, 46, 8),
+];
+
+/** A log, with what a snapshot covers as well. */
+interface State {
+  readonly hardState: HardState;
+  /** Of entries 1, 2, … */
+  readonly terms: readonly number[];
+}
+
+/** Every state that a crash may leave, in order, and where among them each step is complete. */
+function statesOf(life: readonly Step[]): { states: State[]; complete: number[] } {
+  let state: State = { hardState: at(0), terms: [] };
+  const states = [state];
+  const complete: number[] = [];
+  const note = (change: Partial<State>) => states.push(state = { ...state, ...change });
+  for (const step of life) {
+    if (step.kind === "append") {
+      if (step.hardState !== null) note({ hardState: step.hardState });
+      for (const { index, term } of step.entries) {
+        note({ terms: state.terms.slice(0, index - 1) });
+        note({ terms: [...state.terms, term] });
+      }
+    } else if (step.kind === "install") note({ terms: step.terms });
+    complete.push(states.length - 1);
+  }
+  return { states, complete };
+}
+
+const { states: STATES, complete: COMPLETE } = statesOf(LIFE);
+
+function open(disk: FaultDisk, onFailure: (error: Error) => void): DataDirectory {
+  return openDataDirectory(disk, {
+    nodeId: "n1",
+    clusterId: "c1",
+    members: new Map([["n1", "127.0.0.1:17001"]]),
+    segmentBytesMax: 1200,
+    onFailure,
+  });
+}
+
+interface Life {
+  readonly disk: FaultDisk;
+  /** How many steps are certainly durable. */
+  acknowledged: number;
+  begun: number;
+  failure: Error | null;
+  /** Snapshots that the disk did not take. */
+  lostSnapshots: number;
+}
+
+/** Lives until the end, or until the disk fails. Syncs end late. */
+function live(fault: (operation: DiskOperation) => DiskFault | null): Life {
+  const running: (() => void)[] = [];
+  const disk = new FaultDisk({ fault, schedule: (run) => running.push(run) });
+  const life: Life = { disk, acknowledged: 0, begun: 0, failure: null, lostSnapshots: 0 };
+  const drain = () => {
+    for (let run = running.shift(); run !== undefined; run = running.shift()) run();
+  };
+  try {
+    const directory = open(disk, (error) => life.failure ??= error);
+    for (const [number, step] of LIFE.entries()) {
+      life.begun = number + 1;
+      const acknowledge = () => life.acknowledged = number + 1;
+      while (!take(directory, step, acknowledge, life, drain)) life.lostSnapshots++;
+      // Snapshots swallow every error: is the process dead?
+      disk.list("");
+      if (life.failure !== null) break;
+      if (number % 3 === 1) drain();
+      else running.shift()?.();
+    }
+    drain();
+    disk.list("");
+  } catch (error) {
+    life.failure ??= error as Error;
+  }
+  return life;
+}
+
+/** @returns `false` when the disk did not take an incoming snapshot, which the node cannot do without */
+function take(
+  { log, snapshots }: DataDirectory,
+  step: Step,
+  acknowledge: () => void,
+  life: Life,
+  drain: () => void,
+): boolean {
+  if (step.kind === "append") log.append(step.hardState, step.entries, acknowledge);
+  else if (step.kind === "snapshot") {
+    const { index, term } = step;
+    takeSnapshot(snapshots, index, term, (stored) => {
+      if (stored === null) life.lostSnapshots++;
+      else {
+        snapshots.prune();
+        log.compact(index);
+      }
+    });
+  } else {
+    const index = step.terms.length;
+    const term = step.terms.at(-1) ?? 0;
+    const { snapshot, bytes } = snapshotElsewhere(index, term);
+    let isInstalled = false;
+    for (let offset = 0; offset < bytes.length; offset += 100) {
+      snapshots.receive(snapshot)?.write(bytes.subarray(offset, offset + 100), offset);
+    }
+    const incoming = snapshots.receive(snapshot);
+    if (incoming?.offset === bytes.length) {
+      incoming.finish((stored) => {
+        if (stored === null) return;
+        isInstalled = true;
+        log.reset(index, term, null, acknowledge);
+        snapshots.prune();
+      });
+    }
+    drain();
+    life.disk.list("");
+    return isInstalled;
+  }
+  return true;
+}
+
+function isState(directory: DataDirectory, { hardState, terms }: State): boolean {
+  const { log, snapshots } = directory;
+  const covered = snapshots.newest();
+  const own = log.hardState();
+  if (own.term !== hardState.term || own.vote !== hardState.vote) return false;
+  if (log.lastIndex() !== terms.length) return false;
+  for (let index = log.firstIndex() - 1; index <= log.lastIndex(); index++) {
+    if (log.term(index) !== (terms[index - 1] ?? 0)) return false;
+  }
+  return covered === null ||
+    (covered.index <= terms.length && covered.term === terms[covered.index - 1]);
+}
+
+/** All that the node would read: it must be whole and what was written. */
+function assertReadable({ log, snapshots }: DataDirectory, hint: string): void {
+  const covered = snapshots.newest();
+  assert(log.firstIndex() - 1 <= (covered?.index ?? 0), `${hint}: a gap behind the snapshot`);
+  if (covered !== null) {
+    assertEquals(contentOfNewest(snapshots), expectedContent(covered.index, covered.term), hint);
+  }
+  if (log.lastIndex() < log.firstIndex()) return;
+  const entries = log.entries(log.firstIndex(), log.lastIndex(), Infinity);
+  const expected = entries.map(({ index, term }) => entryAt(index, term));
+  assertEquals(entries.map(describeEntry), expected.map(describeEntry), hint);
+  const configured = entries.filter(({ data }) => (data?.configuration ?? null) !== null);
+  assertEquals(
+    log.configurations().map(({ index }) => index),
+    configured.map((e) => e.index),
+    hint,
+  );
+}
+
+/** Opens the directory and checks that all is there that was acknowledged, and nothing else. */
+function assertRecovers(disk: FaultDisk, { acknowledged, begun }: Life, hint: string): void {
+  const directory = open(disk, fail);
+  const { log, snapshots } = directory;
+  const from = acknowledged === 0 ? 0 : COMPLETE[acknowledged - 1] ?? 0;
+  const to = begun === 0 ? 0 : COMPLETE[begun - 1] ?? 0;
+  const isLegal = STATES.slice(from, to + 1).some((state) => isState(directory, state));
+  assert(isLegal, `${hint}: ${log.firstIndex()} to ${log.lastIndex()} ${describe(directory)}`);
+  assertReadable(directory, hint);
+
+  // Life goes on: what the crash brought back is removed, and the next start finds the same.
+  const term = log.hardState().term + 1;
+  const next = log.lastIndex() + 1;
+  log.append(at(term), [entryAt(next, term), entryAt(next + 1, term)], () => {});
+  const covered = snapshots.newest();
+  if (covered !== null) {
+    snapshots.prune();
+    log.compact(covered.index);
+    assertEquals(disk.list("snapshots").length, 1, hint);
+  }
+  const grown = describe(directory);
+  log.close();
+  snapshots.close();
+  const again = open(disk.afterCrash(null), fail);
+  assertEquals(describe(again), grown, hint);
+  assertReadable(again, hint);
+}
+
+function describe({ log, snapshots }: DataDirectory): string {
+  const terms = [];
+  for (let i = log.firstIndex() - 1; i <= log.lastIndex(); i++) terms.push(log.term(i));
+  const covered = snapshots.newest();
+  return JSON.stringify([log.hardState(), log.firstIndex(), terms, covered?.index, covered?.term]);
+}
+
+function fail(error: Error): never {
+  throw error;
+}
+
+const WHOLE = live(() => null);
+const OPERATION_COUNT = WHOLE.disk.operationCount;
+
+function crashAt(number: number, bytesWritten: number): Life {
+  return live((operation) =>
+    operation.number === number
+      ? { kind: "crash", bytesWritten: Math.min(bytesWritten, operation.sizeBytes) }
+      : null
+  );
+}
+
+const powerLossOrNot = (random: Random) => randomInteger(random, 2) === 0 ? null : random;
+
+Deno.test("a life goes through every step and kind of operation", () => {
+  const kinds = new Set<string>();
+  const { acknowledged, failure, lostSnapshots, disk } = live(({ kind, path }) => {
+    kinds.add(`${kind} ${path.replace(/[-\d]+/, "").replace(/[-\d]+/, "")}`);
     return null;
   });
-  assertEquals(failure, null);
-  return operations;
-}
-
-/** The run up to where its process dies: before an operation, or when so much of it is done. */
-const dieIn = (run: RecordedRun, number: number, bytesWritten = 0): Played =>
-  run.play((operation) => operation.number === number ? { kind: "crash", bytesWritten } : null);
-
-/** Each point at which the process may die between two operations, the end of the run included. */
-function* pointsOf(run: RecordedRun): Generator<{ played: Played; hint: string }> {
-  for (const { number, kind, path } of operationsOf(run)) {
-    yield { played: dieIn(run, number), hint: `before operation ${number}, ${kind} ${path}` };
+  assertEquals([acknowledged, failure, lostSnapshots], [LIFE.length, null, 0]);
+  for (const kind of ["remove log/.log", "remove snapshots/.snapshot", "rename snapshots/new"]) {
+    assert(kinds.has(kind), `${kind} is none of ${[...kinds].join(", ")}`);
   }
-  yield { played: run.play(() => null), hint: "at the end" };
-}
-
-/** Disks that were judged already, for each run. */
-const seenByRun = new Map<RecordedRun, Set<string>>();
-
-function seenOf(run: RecordedRun): Set<string> {
-  const seen = seenByRun.get(run) ?? new Set();
-  seenByRun.set(run, seen);
-  return seen;
-}
-
-/** Those disks of all outcomes that were not seen before, with as much acknowledged and begun. */
-function* newDisks(
-  played: Played,
-  outcomes: Iterable<Outcome>,
-  seen: Set<string>,
-): Generator<{ disk: FaultDisk; name: string }> {
-  const { acknowledged, begun } = played;
-  for (const { name, loss } of outcomes) {
-    const disk = played.disk.afterCrash(loss, SYNCS_AT_ONCE);
-    const image = `${acknowledged} ${begun} ${imageOf(disk)}`;
-    if (seen.has(image)) continue;
-    seen.add(image);
-    yield { disk, name };
-  }
-}
-
-Deno.test("the runs go through every kind of operation", () => {
-  const kinds = new Set<string>();
-  let segments = 0;
-  for (const [, run] of RUNS) {
-    for (const { kind, path } of operationsOf(run)) {
-      kinds.add(kind);
-      if (kind === "rename" && path === "log/new") segments++;
-    }
-  }
-  const expected = ["create", "makeDirectory", "rename", "sync", "syncDirectory", "syncNow"];
-  assertEquals([...kinds].filter((kind) => kind !== "remove").sort(), [...expected, "write"]);
-  assert(segments >= 20, `${segments} segments`);
+  assert(kinds.has("rename snapshots/incoming") && kinds.has("syncDirectory snapshots"));
+  assertEquals(disk.list("snapshots").length, 1);
+  const directory = open(disk, fail);
+  assertEquals(directory.snapshots.newest()?.index, 39);
+  assert(directory.log.firstIndex() > 30);
 });
 
-for (const [title, run] of RUNS) {
-  Deno.test(`every outcome of a loss of power at every point: ${title}`, () => {
-    const seen = seenOf(run);
-    for (const { played, hint } of pointsOf(run)) {
-      for (const { disk, name } of newDisks(played, outcomesOf(played.disk), seen)) {
-        run.assertRecovers(disk, played, () => `power lost ${hint}: ${name}`);
-      }
-    }
-    assert(seen.size > 500, `${seen.size} different disks`);
-  });
-}
-
-/** Writes up to this size are cut at each byte, longer ones at telling places. */
-const EACH_BYTE_MAX = 250;
-
-/** So much of a write may be done when it fails or the process dies. */
-function partsOf({ kind, sizeBytes }: DiskOperation, isEach: boolean): number[] {
-  if (kind !== "write") return [0];
-  if (isEach && sizeBytes <= EACH_BYTE_MAX) {
-    return Array.from({ length: sizeBytes + 1 }, (_, part) => part);
-  }
-  const parts = [0, 1, 4, 7, 8, 9, sizeBytes >> 1, sizeBytes - 1, sizeBytes];
-  return [...new Set(parts)].filter((part) => part >= 0 && part <= sizeBytes);
-}
-
-Deno.test("a process that dies at any byte of any write loses nothing acknowledged", () => {
-  let count = 0;
-  for (const [title, run] of RUNS) {
-    for (const operation of operationsOf(run)) {
-      for (const part of partsOf(operation, true)) {
-        const played = dieIn(run, operation.number, part);
-        const disk = played.disk.afterCrash(null, SYNCS_AT_ONCE);
-        const { number, kind, path } = operation;
-        const hint = () => `${title}: died in operation ${number}, ${kind} ${path}, byte ${part}`;
-        run.assertRecovers(disk, played, hint);
-        count++;
-      }
-    }
-  }
-  assert(count > 5000, `${count} deaths`);
-});
-
-Deno.test("an operation that fails ends the run, and a restart finds all acknowledged", () => {
-  const error = new Error("input/output error");
-  let count = 0;
-  for (const [title, run] of RUNS) {
-    for (const operation of operationsOf(run)) {
-      for (const bytesWritten of partsOf(operation, false)) {
-        const { number, kind, path } = operation;
-        const played = run.play((operation) =>
-          operation.number === number ? { kind: "error", error, bytesWritten } : null
-        );
-        const hint = () => `${title}: operation ${number}, ${kind} ${path}, failed`;
-        // A failed sync whose end the run does not wait for is not known yet.
-        assert(played.failure === error || kind === "sync", hint());
-        run.assertRecovers(played.disk.afterCrash(null, SYNCS_AT_ONCE), played, hint);
-        const lost = played.disk.afterCrash(EVERYTHING_LOST, SYNCS_AT_ONCE);
-        run.assertRecovers(lost, played, () => `${hint()}, then the power`);
-        count++;
-      }
-    }
-  }
-  assert(count > 1000, `${count} failures`);
-});
-
-Deno.test("a disk that is full at any write is refused by starts until there is room", () => {
-  const error = new Error("no space left on device");
-  const needsRoom = ["write", "create", "makeDirectory"];
-  for (const [title, run] of RUNS) {
-    for (const first of operationsOf(run)) {
-      if (!needsRoom.includes(first.kind)) continue;
-      for (const part of partsOf(first, false)) {
-        const full: Fault = ({ number, kind }) =>
-          number < first.number || !needsRoom.includes(kind)
-            ? null
-            : { kind: "error", error, bytesWritten: number === first.number ? part : 0 };
-        const played = run.play(full);
-        const hint = () => `${title}: full at operation ${first.number}, byte ${part}`;
-        assert(played.failure === error, hint());
-        let { disk } = played;
-        for (let start = 0; start < 2; start++) {
-          disk = disk.afterCrash(null, {
-            ...SYNCS_AT_ONCE,
-            fault: ({ kind }) => needsRoom.includes(kind) ? { kind: "error", error } : null,
-          });
-          const refusal = assertThrows(() => run.openAndClose(disk), Error, "", hint());
-          assertEquals(refusal, error, hint());
-        }
-        run.assertRecovers(disk.afterCrash(null, SYNCS_AT_ONCE), played, hint);
-        const lost = disk.afterCrash(EVERYTHING_LOST, SYNCS_AT_ONCE);
-        run.assertRecovers(lost, played, () => `${hint()}, then the power`);
-      }
+Deno.test("a process that dies in any operation starts again with all that was acknowledged", () => {
+  const random = seededRandom(1);
+  for (let number = 1; number <= OPERATION_COUNT; number++) {
+    for (const bytesWritten of [0, 1, randomInteger(random, 300), 1e6]) {
+      const life = crashAt(number, bytesWritten);
+      const hint = `died in operation ${number} after ${bytesWritten} bytes`;
+      assertRecovers(life.disk.afterCrash(null), life, hint);
     }
   }
 });
 
-/** The disks that a crash in each operation of a start may leave, `found` being what it starts on. */
-function* crashesOfStart(run: RecordedRun, found: (fault: Fault) => FaultDisk, played: Played) {
-  const operations: DiskOperation[] = [];
-  run.openAndClose(found((operation) => (operations.push(operation), null)));
-  for (const { number, kind, path, sizeBytes } of operations) {
-    for (const bytesWritten of new Set([0, sizeBytes >> 1])) {
-      const name =
-        `died in operation ${number} of the start, ${kind} ${path}, byte ${bytesWritten}`;
-      const disk = found((operation) =>
-        operation.number === number ? { kind: "crash", bytesWritten } : null
-      );
-      assertThrows(() => run.openAndClose(disk), DiskCrash);
-      yield { name, disk: disk.afterCrash(null, SYNCS_AT_ONCE) };
-      if (bytesWritten > 0) continue;
-      const isNew = newDisks({ ...played, disk }, combinationsOf(disk), seenOf(run));
-      for (const { name: outcome, disk } of isNew) yield { name: `${name}, ${outcome}`, disk };
+Deno.test("a loss of power in any operation takes nothing that was acknowledged", () => {
+  for (let number = 1; number <= OPERATION_COUNT; number++) {
+    const life = crashAt(number, number * 131 % 300);
+    for (let seed = 1; seed <= 12; seed++) {
+      const hint = `lost power in operation ${number}, seed ${seed}`;
+      assertRecovers(life.disk.afterCrash(seededRandom(number * 1000 + seed)), life, hint);
     }
   }
-}
+});
 
-Deno.test("every outcome of a second crash, in the start after the first", () => {
-  let count = 0;
-  for (const [title, run] of RUNS) {
-    for (const { number, kind, path, sizeBytes } of operationsOf(run)) {
-      for (const part of new Set([0, sizeBytes >> 1])) {
-        const played = dieIn(run, number, part);
-        const losses = part === 0 ? [null, EVERYTHING_LOST, EVERYTHING_KEPT] : [EVERYTHING_KEPT];
-        for (const loss of losses) {
-          const found = (fault: Fault) => played.disk.afterCrash(loss, { ...SYNCS_AT_ONCE, fault });
-          for (const { name, disk } of crashesOfStart(run, found, played)) {
-            const hint = () => `${title}: died in operation ${number}, ${kind} ${path}; ${name}`;
-            run.assertRecovers(disk, played, hint);
-            count++;
-          }
-        }
+Deno.test("crash after crash, at the start too, takes nothing that was acknowledged", () => {
+  for (let seed = 1; seed <= 400; seed++) {
+    const random = seededRandom(seed);
+    const life = crashAt(1 + randomInteger(random, OPERATION_COUNT), randomInteger(random, 300));
+    let { disk } = life;
+    for (let crash = 0; crash < 3; crash++) {
+      const number = 1 + randomInteger(random, 14);
+      disk = disk.afterCrash(powerLossOrNot(random), {
+        fault: (operation) =>
+          operation.number === number ? { kind: "crash", bytesWritten: 0 } : null,
+      });
+      try {
+        const { log, snapshots } = open(disk, fail);
+        const covered = snapshots.newest();
+        snapshots.prune();
+        if (covered !== null) log.compact(covered.index);
+      } catch (error) {
+        assertEquals((error as Error).name, "DiskCrash", `seed ${seed}: ${error}`);
       }
     }
+    assertRecovers(disk.afterCrash(powerLossOrNot(random)), life, `seed ${seed}`);
   }
-  assert(count > 10_000, `${count} second crashes`);
+});
+
+Deno.test("a disk that fails in a snapshot costs the snapshot, in the log the node", () => {
+  for (let number = 1; number <= OPERATION_COUNT; number++) {
+    let failed: DiskOperation | null = null;
+    const life = live((operation) => {
+      if (operation.number !== number) return null;
+      failed = operation;
+      const error = new Error("no space left on device");
+      return { kind: "error", error, bytesWritten: Math.floor(operation.sizeBytes / 2) };
+    });
+    const { path = "", kind = "" } = (failed ?? {}) as Partial<DiskOperation>;
+    const hint = `${kind} ${path} (operation ${number}) failed`;
+    const isOfSnapshot = path.startsWith("snapshots") && life.begun > 0;
+    if (!isOfSnapshot) assert(life.failure?.message.includes("no space"), hint);
+    else {
+      assertEquals([life.failure, life.acknowledged], [null, LIFE.length], hint);
+      assert(life.lostSnapshots === (kind === "remove" ? 0 : 1), `${hint}: ${life.lostSnapshots}`);
+    }
+    assertRecovers(life.disk.afterCrash(null), life, hint);
+    assertRecovers(life.disk.afterCrash(seededRandom(number)), life, `${hint}, then the power`);
+  }
 });
