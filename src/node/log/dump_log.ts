@@ -1,5 +1,6 @@
 import { messageOf, UserError } from "../../base/errors.ts";
 import type { Disk } from "../disk.ts";
+import type { ClusterConfiguration } from "../configuration.ts";
 import type { LogEntry } from "../entry.ts";
 import { decodeEntry } from "./entry_codec.ts";
 import { LOG_DIRECTORY } from "./log_files.ts";
@@ -35,7 +36,10 @@ export function* dumpLog(disk: Disk, options: DumpLogOptions = {}): Generator<st
         ? entryLine(payload, lastIndex, options.full ?? false)
         : recordLine(name, record);
       if (isEntry) lastIndex = record.index;
-      if (record?.kind === "header") lastIndex = Math.min(lastIndex, record.header.first - 1);
+      if (record?.kind === "header") {
+        const before = record.header.first - 1;
+        lastIndex = record.header.afterSnapshot ? before : Math.min(lastIndex, before);
+      }
       if (line !== null) yield line.replace(/^error:/, `error: ${name} at byte ${offset}:`);
       offset += RECORD_HEADER_BYTES + payload.length;
     }
@@ -48,8 +52,11 @@ export function* dumpLog(disk: Disk, options: DumpLogOptions = {}): Generator<st
 function recordLine(name: string, record: LogRecord | null): string | null {
   switch (record?.kind) {
     case "header": {
-      const { cluster, node, first, term, vote } = record.header;
-      return `segment ${name} of node ${node} in cluster ${cluster}, from entry ${first}, ` +
+      const { cluster, node, first, afterSnapshot, previousTerm, term, vote } = record.header;
+      const origin = afterSnapshot
+        ? ` (a snapshot up to entry ${first - 1} of term ${previousTerm} took the place of the log)`
+        : "";
+      return `segment ${name} of node ${node} in cluster ${cluster}, from entry ${first}${origin}, ` +
         `term ${term}, vote ${vote ?? "none"}`;
     }
     case "hardState":
@@ -74,10 +81,27 @@ function entryLine(payload: Uint8Array, lastIndex: number, full: boolean): strin
   const cut = index <= lastIndex ? ` (in place of ${index} to ${lastIndex})` : "";
   const head = `entry ${index} term ${term}${cut}`;
   if (data === null) return `${head} no-op`;
+  if (data.configuration !== null) {
+    return `${head} ${timeText(data.timeMs)} ${configurationText(data.configuration)}`;
+  }
   const commands = data.commands.map((command) =>
     command.map((argument) => quote(argument, full)).join(" ")
   );
   return `${head} ${timeText(data.timeMs)} ${commands.join("; ") || "time only"}`;
+}
+
+function configurationText({ members, removed }: ClusterConfiguration): string {
+  const texts = members.map(({ id, raftAddress: { host, port }, isLearner }) =>
+    `${id}=${host}:${port}${isLearner ? " (learner)" : ""}`
+  );
+  const gone = removed.length === 0 ? "" : `; removed: ${removed.join(", ")}`;
+  return oneLine(`members: ${texts.join(", ") || "none"}${gone}`);
+}
+
+/** Other nodes wrote it: whatever it holds, a line stays a line. */
+function oneLine(text: string): string {
+  // deno-lint-ignore no-control-regex
+  return text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]/g, "?");
 }
 
 function timeText(timeMs: number): string {

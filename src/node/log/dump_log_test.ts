@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { FaultDisk } from "../../../tests/support/fault_disk.ts";
-import { entriesOf } from "../../../tests/support/log_entries.ts";
+import { configurationEntryOf, entriesOf } from "../../../tests/support/log_entries.ts";
 import { UserError } from "../../base/errors.ts";
 import { Batch } from "../entry.ts";
 import { DiskLog } from "./disk_log.ts";
@@ -47,6 +47,31 @@ Deno.test("a log is readable, one line for each entry", () => {
       "v".repeat(64)
     }"... (1000 bytes)`,
   ]);
+});
+
+Deno.test("changes of members and snapshots in the place of the log are told", () => {
+  const disk = diskWithLog(1 << 20);
+  const snapshot = { index: 40, term: 3 };
+  const options = { clusterId: "c1", nodeId: "n1", create: false, onFailure: () => {} };
+  const log = DiskLog.open(disk, options);
+  log.reset(40, 3, { term: 4, vote: "n2" }, () => {});
+  const { data } = configurationEntryOf(41, 4, 4);
+  const removed = { members: [], removed: ["n5", "a\nb"] };
+  log.append(null, [
+    { index: 41, term: 4, data, sizeBytes: 0 },
+    { index: 42, term: 4, data: new Batch(0, [], removed), sizeBytes: 0 },
+  ], () => {});
+  const head = "segment 00000002-00000000000000000041.log of node n1 in cluster c1, from entry 41";
+  const expected = [
+    `${head} (a snapshot up to entry 40 of term 3 took the place of the log), term 4, vote n2`,
+    "entry 41 term 4 2023-11-14T22:13:20.041Z members: n1=127.0.0.1:17001, n2=127.0.0.1:17002, " +
+    "n3=127.0.0.1:17003, n4=127.0.0.1:17004 (learner)",
+    "entry 42 term 4 1970-01-01T00:00:00.000Z members: none; removed: n5, a?b",
+  ];
+  assertEquals([...dumpLog(disk)].slice(-3), expected);
+  log.close();
+  DiskLog.open(disk, { ...options, snapshot }).close();
+  assertEquals([...dumpLog(disk)], expected);
 });
 
 Deno.test("values are shown whole when asked for", () => {

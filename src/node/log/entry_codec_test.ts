@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
+import { AssertionFailure } from "../../base/assert.ts";
 import { Batch, type LogEntry } from "../entry.ts";
 import { decodeEntry, encodeEntry, EntryFormatError, sizeOfBatch } from "./entry_codec.ts";
+import { parseLogRecord } from "./log_record.ts";
 
 const ALL_BYTES = Array.from({ length: 256 }, (_, byte) => String.fromCharCode(byte)).join("");
 
@@ -34,6 +36,79 @@ Deno.test("what is encoded is decoded, every byte and none at all included", () 
     assertEquals([decoded.index, decoded.term, decoded.sizeBytes], [9, 3, bytes.length]);
     assertEquals(decoded.data?.commands, commands ?? undefined);
     assertEquals(decoded.data?.timeMs, commands === null ? undefined : 1_700_000_000_000);
+  }
+});
+
+Deno.test("a change of members is readable JSON, and found without decoding every entry", () => {
+  const raftAddress = { host: "h", port: 17001 };
+  const members = [
+    { id: "n1", raftAddress, isLearner: false },
+    { id: "nö2", raftAddress, isLearner: true },
+  ];
+  const configuration = { members, removed: ["n0"] };
+  const bytes = encodeEntry({
+    index: 7,
+    term: 2,
+    data: new Batch(5, [], configuration),
+    sizeBytes: 0,
+  });
+  assertEquals(
+    textOf(bytes),
+    '{"index":7,"term":2,"time":5,"configuration":{"members":[' +
+      '{"id":"n1","raftAddress":{"host":"h","port":17001},"isLearner":false},' +
+      '{"id":"nö2","raftAddress":{"host":"h","port":17001},"isLearner":true}],"removed":["n0"]}}',
+  );
+  const decoded = decodeEntry(bytes);
+  assertEquals(decoded.data?.configuration, configuration);
+  assertEquals([decoded.data?.timeMs, decoded.data?.commands], [5, []]);
+  assertEquals(parseLogRecord(bytes), { kind: "entry", index: 7, term: 2, isConfiguration: true });
+  const commands = encodeEntry(entry(7, 2, [["SET", '"configuration":', ',"configuration":']]));
+  const { isConfiguration } = { isConfiguration: true, ...parseLogRecord(commands) };
+  assertEquals(isConfiguration, false);
+  assertThrows(() => new Batch(5, [["SET"]], configuration), AssertionFailure);
+});
+
+Deno.test("a change of members that is not whole, or in another place, is refused", () => {
+  const head = '{"index":7,"term":2,';
+  const member = '{"id":"n1","raftAddress":{"host":"h","port":1},"isLearner":false}';
+  const whole = `{"members":[${member}],"removed":[]}`;
+  assertEquals(
+    decodeEntry(bytesOf(`${head}"time":5,"configuration":${whole}}`)).data?.configuration?.members
+      .length,
+    1,
+  );
+  const wrong = [
+    `"configuration":${whole},"time":5`,
+    `"time":5e0,"configuration":${whole}`,
+    `"time": 5,"configuration":${whole}`,
+    `"time":5,"configuration":${whole},"commands":[]`,
+    `"time":5,"configuration":${whole},"time":6`,
+    `"time":5,"\\u0063onfiguration":${whole}`,
+    `"time":-1,"configuration":${whole}`,
+    ...[
+      "null",
+      "7",
+      "[]",
+      "{}",
+      '{"members":[]}',
+      '{"removed":[]}',
+      `{"members":[${member},${member}],"removed":[]}`,
+      `{"members":[${member}],"removed":["n1"]}`,
+      `{"members":[${member}],"removed":[7]}`,
+      `{"members":[${member}],"removed":[""]}`,
+      `{"members":[${member},null],"removed":[]}`,
+      `{"members":{},"removed":[]}`,
+      whole.replace('"n1"', "1"),
+      whole.replace('"n1"', '""'),
+      whole.replace('"h"', '""'),
+      whole.replace(":1}", ":65536}"),
+      whole.replace(":1}", ":1.5}"),
+      whole.replace(":1}", ':"1"}'),
+      whole.replace("false", "0"),
+    ].map((configuration) => `"time":5,"configuration":${configuration}`),
+  ];
+  for (const rest of wrong) {
+    assertThrows(() => decodeEntry(bytesOf(`${head}${rest}}`)), EntryFormatError, "", rest);
   }
 });
 

@@ -1,0 +1,126 @@
+import type { Logger } from "../../base/logger.ts";
+import type { StateMachine } from "../../commands/state_machine.ts";
+import type { RaftStatus } from "../../raft/status.ts";
+import type { NodeId, SnapshotAt, SnapshotRequest } from "../../raft/types.ts";
+import { StateLoader } from "../../store/state_loader.ts";
+import type { Clock } from "../clock.ts";
+import type { LogEntry } from "../entry.ts";
+import type { LogStore } from "../log_store.ts";
+import type { SnapshotMessage } from "../peers/peer_message.ts";
+import type { SnapshotMeta, SnapshotStore } from "./snapshot.ts";
+import { type Received, SnapshotReceiver } from "./snapshot_receiver.ts";
+import { SnapshotSender } from "./snapshot_sender.ts";
+import { SnapshotTaker, type SnapshotTakerReport } from "./snapshot_taker.ts";
+
+export interface NodeSnapshotsOptions {
+  readonly id: NodeId;
+  readonly machine: StateMachine;
+  readonly log: LogStore;
+  readonly store: SnapshotStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** See `SnapshotTakerOptions`. */
+  readonly logBytesMax: number;
+  /** What the machine holds now. */
+  readonly meta: () => SnapshotMeta;
+  readonly status: () => RaftStatus;
+  /** To be sent in this turn or the next. */
+  readonly send: (message: SnapshotMessage) => void;
+  readonly step: (request: SnapshotRequest) => void;
+}
+
+/** What a node tells about its snapshots. */
+export interface SnapshotReport extends SnapshotTakerReport {
+  /** The last entry that the newest one covers; 0: there is none. */
+  readonly index: number;
+  /** Of its file. */
+  readonly sizeBytes: number;
+}
+
+/** All that a node does with snapshots: takes, sends, receives them and installs what it received. */
+export class NodeSnapshots {
+  readonly #store: SnapshotStore;
+  readonly #taker: SnapshotTaker;
+  readonly #sender: SnapshotSender;
+  readonly #receiver: SnapshotReceiver;
+  readonly #status: () => RaftStatus;
+
+  constructor(options: NodeSnapshotsOptions) {
+    this.#store = options.store;
+    this.#status = options.status;
+    this.#sender = new SnapshotSender(options);
+    this.#receiver = new SnapshotReceiver(options);
+    const sentIndexMin = () => this.#sender.indexMin;
+    this.#taker = new SnapshotTaker({ ...options, sentIndexMin });
+  }
+
+  report(): SnapshotReport {
+    const newest = this.#store.newest();
+    const { index, sizeBytes } = newest ?? { index: 0, sizeBytes: 0 };
+    return { ...this.#taker.report(), index, sizeBytes };
+  }
+
+  /** Begins to take one; false when one is being taken already. */
+  take(): boolean {
+    return this.#taker.take();
+  }
+
+  /** The core wants a peer to have the newest one. */
+  request(request: SnapshotRequest): void {
+    this.#sender.request(request);
+  }
+
+  message(message: SnapshotMessage): void {
+    switch (message.type) {
+      case "snapshotOffer":
+        return this.#receiver.offered(message);
+      case "snapshotChunk":
+        return this.#receiver.chunk(message);
+      case "snapshotReply":
+        return this.#sender.replied(message);
+    }
+  }
+
+  unreachable(peer: NodeId): void {
+    this.#sender.unreachable(peer);
+  }
+
+  applied({ index, sizeBytes }: LogEntry): void {
+    this.#taker.applied(index, sizeBytes);
+  }
+
+  tick(): void {
+    this.#sender.tick(this.#status());
+    this.#receiver.tick();
+    this.#taker.tick();
+  }
+
+  /** The received snapshot that the core puts in the place of log and state. */
+  install(at: SnapshotAt): Received {
+    this.#taker.abandon();
+    return this.#receiver.take(at);
+  }
+
+  /** It is installed: older ones are of no use any more. */
+  installed(): void {
+    this.#store.prune();
+  }
+
+  stop(): void {
+    this.#taker.abandon();
+    this.#sender.stop();
+    this.#receiver.stop();
+  }
+}
+
+/**
+ * Brings the newest snapshot's state into a new state machine: a million keys take some seconds.
+ *
+ * @throws {UserError} when the file is damaged
+ */
+export function restoreNewest(store: SnapshotStore, machine: StateMachine): void {
+  if (store.newest() === null) return;
+  const loader = new StateLoader();
+  for (const chunk of store.load()) loader.push(chunk);
+  machine.restore(loader);
+}

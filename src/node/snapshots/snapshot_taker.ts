@@ -1,0 +1,221 @@
+import type { Logger } from "../../base/logger.ts";
+import type { StateMachine } from "../../commands/state_machine.ts";
+import type { RaftStatus } from "../../raft/status.ts";
+import type { StateSnapshot } from "../../store/state_snapshot.ts";
+import type { Cancel, Clock } from "../clock.ts";
+import type { LogStore } from "../log_store.ts";
+import { LogBytes } from "./log_bytes.ts";
+import type { SnapshotMeta, SnapshotStore, SnapshotWriter, StoredSnapshot } from "./snapshot.ts";
+
+const CHUNK_BYTES = 64 * 1024;
+/** One slice of work; the event loop has as much time to itself before the next. */
+const SLICE_MS = 4;
+const SLICE_CHUNKS_MAX = 8;
+/** Bytes written and not synced, above which the next slice waits. */
+const UNSYNCED_BYTES_MAX = 16 * 1024 * 1024;
+/** After an attempt that failed: the disk is full, most likely. */
+const RETRY_MS = 30_000;
+/** How often it is looked whether peers need less of the log by now. */
+const COMPACT_MS = 1_000;
+
+export interface SnapshotTakerOptions {
+  readonly machine: StateMachine;
+  readonly log: LogStore;
+  readonly store: SnapshotStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** One is taken when the log behind the last one has so many bytes, or as many as that one. */
+  readonly logBytesMax: number;
+  /** What the machine holds now. */
+  readonly meta: () => SnapshotMeta;
+  readonly status: () => RaftStatus;
+  /** The lowest index of a snapshot that is on its way to a peer; `null`: there is none. */
+  readonly sentIndexMin: () => number | null;
+}
+
+interface Attempt {
+  readonly meta: SnapshotMeta;
+  readonly view: StateSnapshot;
+  readonly writer: SnapshotWriter;
+  readonly startedMs: number;
+}
+
+/** What `INFO` tells. */
+export interface SnapshotTakerReport {
+  readonly isTaking: boolean;
+  /** When the last one was finished by this process: milliseconds of the Unix epoch. */
+  readonly lastMs: number | null;
+  readonly lastDurationMs: number | null;
+  readonly hasLastFailed: boolean;
+  readonly count: number;
+  /** Behind the newest snapshot. */
+  readonly logBytes: number;
+}
+
+/** Takes snapshots of the state when the log has grown, beside all other work, and trims the log. */
+export class SnapshotTaker {
+  readonly #options: SnapshotTakerOptions;
+  readonly #logBytes: LogBytes;
+  #attempt: Attempt | null = null;
+  #cancelSlice: Cancel | null = null;
+  #isWanted = false;
+  #retryAtMs = -Infinity;
+  #compactAtMs = -Infinity;
+  #compactedTo = 0;
+  #last: { readonly atMs: number; readonly durationMs: number } | null = null;
+  #hasFailed = false;
+  #count = 0;
+
+  constructor(options: SnapshotTakerOptions) {
+    this.#options = options;
+    this.#logBytes = new LogBytes(options.meta().index, options.logBytesMax / 64);
+  }
+
+  report(): SnapshotTakerReport {
+    return {
+      isTaking: this.#attempt !== null || this.#isWanted,
+      lastMs: this.#last?.atMs ?? null,
+      lastDurationMs: this.#last?.durationMs ?? null,
+      hasLastFailed: this.#hasFailed,
+      count: this.#count,
+      logBytes: this.#logBytes.since(this.#newestIndex),
+    };
+  }
+
+  applied(index: number, bytes: number): void {
+    this.#logBytes.applied(index, bytes);
+  }
+
+  /** Takes one as soon as possible; false when one is being taken. */
+  take(): boolean {
+    if (this.#attempt !== null || this.#isWanted) return false;
+    this.#isWanted = true;
+    this.tick();
+    return true;
+  }
+
+  /** Begins one when it is time. */
+  tick(): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    if (this.#attempt === null && (this.#isWanted || this.#isDue(nowMs))) this.#begin(nowMs);
+    if (nowMs >= this.#compactAtMs) {
+      this.#compactAtMs = nowMs + COMPACT_MS;
+      this.#compact();
+    }
+  }
+
+  /** Another snapshot has taken the place of the state. */
+  abandon(): void {
+    this.#cancelSlice?.();
+    this.#attempt?.view.end();
+    this.#attempt?.writer.abandon();
+    this.#attempt = null;
+  }
+
+  get #newestIndex(): number {
+    return this.#options.store.newest()?.index ?? 0;
+  }
+
+  get #logBytesMax(): number {
+    return Math.max(this.#options.logBytesMax, this.#options.store.newest()?.sizeBytes ?? 0);
+  }
+
+  #isDue(nowMs: number): boolean {
+    return nowMs >= this.#retryAtMs && this.#logBytes.since(this.#newestIndex) > this.#logBytesMax;
+  }
+
+  #begin(nowMs: number): void {
+    const { machine, store, status } = this.#options;
+    const meta = this.#options.meta();
+    if (meta.index === this.#newestIndex) {
+      this.#isWanted = false; // it is there already
+      this.#last ??= { atMs: this.#options.clock.nowMs(), durationMs: 0 };
+      return;
+    }
+    // What others have committed may not be durable here.
+    if (meta.index > status().durableIndex) return;
+    this.#isWanted = false;
+    const writer = store.begin(meta);
+    if (writer === null) return this.#failed();
+    this.#attempt = { meta, view: machine.beginSnapshot(), writer, startedMs: nowMs };
+    this.#scheduleSlice(0);
+  }
+
+  #scheduleSlice(delayMs: number): void {
+    this.#cancelSlice = this.#options.clock.after(delayMs, () => this.#slice());
+  }
+
+  #slice(): void {
+    const attempt = this.#attempt;
+    if (attempt === null) return;
+    const { view, writer } = attempt;
+    if (writer.unsyncedBytes > UNSYNCED_BYTES_MAX) return this.#scheduleSlice(SLICE_MS);
+    const { clock } = this.#options;
+    const startMs = clock.monotonicMs();
+    for (let count = 0; count < SLICE_CHUNKS_MAX; count++) {
+      const chunk = view.next(CHUNK_BYTES);
+      if (chunk === null) return this.#finish(attempt);
+      if (!writer.write(chunk)) return this.#failed();
+      if (clock.monotonicMs() - startMs >= SLICE_MS) break;
+    }
+    this.#scheduleSlice(SLICE_MS);
+  }
+
+  #finish(attempt: Attempt): void {
+    attempt.writer.finish((snapshot) => {
+      if (this.#attempt !== attempt) return;
+      if (snapshot === null) return this.#failed();
+      this.#attempt = null;
+      this.#taken(snapshot, attempt.startedMs);
+    });
+  }
+
+  #taken({ index, sizeBytes }: StoredSnapshot, startedMs: number): void {
+    const { clock, store, logger } = this.#options;
+    const durationMs = Math.round(clock.monotonicMs() - startedMs);
+    this.#last = { atMs: clock.nowMs(), durationMs };
+    this.#hasFailed = false;
+    this.#count++;
+    logger.info(`took a snapshot of entry ${index}: ${sizeBytes} bytes in ${durationMs} ms`);
+    store.prune();
+    this.#compact();
+  }
+
+  /** The store has said why. */
+  #failed(): void {
+    this.abandon();
+    this.#hasFailed = true;
+    this.#retryAtMs = this.#options.clock.monotonicMs() + RETRY_MS;
+  }
+
+  /**
+   * Lets the log go that a snapshot covers, but for some that peers who are a little behind may ask
+   * for, so that they need not get a whole snapshot.
+   */
+  #compact(): void {
+    const { log } = this.#options;
+    // One that was received may not have been brought to log and state yet.
+    const { appliedIndex, durableIndex } = this.#options.status();
+    const newest = Math.min(this.#newestIndex, appliedIndex, durableIndex);
+    if (newest < log.firstIndex()) return;
+    const isTooLong = this.#logBytes.since(log.firstIndex() - 1) > 4 * this.#logBytesMax;
+    const index = isTooLong ? newest : Math.min(newest, this.#neededFrom(newest));
+    if (index <= this.#compactedTo) return;
+    this.#compactedTo = index;
+    log.compact(index);
+    this.#logBytes.forgetBefore(log.firstIndex() - 1);
+  }
+
+  /** Up to where no live peer needs the log, as far as it can be known. */
+  #neededFrom(newest: number): number {
+    const { status, logBytesMax, sentIndexMin } = this.#options;
+    let index = Math.min(
+      this.#logBytes.before(newest, logBytesMax / 4),
+      sentIndexMin() ?? Infinity,
+    );
+    for (const { match, state, recentlyActive } of status().peers) {
+      if (recentlyActive && state !== "snapshot") index = Math.min(index, match);
+    }
+    return index;
+  }
+}
