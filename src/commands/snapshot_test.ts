@@ -7,7 +7,7 @@ import { SnapshotFormatError } from "../store/snapshot_format.ts";
 import { StateLoader } from "../store/state_loader.ts";
 import { StateMachine } from "./state_machine.ts";
 import { lookup } from "./table.ts";
-import { RandomHistory } from "./testing/random_history.ts";
+import { RandomHistory } from "../../tests/support/random_history.ts";
 
 /** All that a state machine is, told without the help of its snapshots. */
 function describe(machine: StateMachine): string[] {

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { latin1, latin1Bytes } from "../../../src/base/latin1.ts";
 import { randomInteger } from "../../../src/base/random.ts";
 import { StateMachine } from "../../../src/commands/state_machine.ts";
-import { RandomHistory } from "../../../src/commands/testing/random_history.ts";
+import { RandomHistory } from "../../support/random_history.ts";
 import { SnapshotFormatError } from "../../../src/store/snapshot_format.ts";
 import { StateLoader } from "../../../src/store/state_loader.ts";
 import type { FuzzTarget } from "../fuzz_target.ts";
