@@ -152,9 +152,17 @@ export class Proposals {
       const proposal = this.#proposed[this.#head];
       if (proposal === undefined || proposal.sinceMs > olderThanMs) return;
       this.#dropHead();
-      for (const request of proposal.requests) {
-        request.settle(request.isWrite ? OUTCOME_UNKNOWN : LEADER_CHANGED);
-      }
+      settleUnknown(proposal);
+    }
+  }
+
+  /** A snapshot has decided all proposals up to `index`, and does not say how. */
+  passOver(index: number): void {
+    for (;;) {
+      const proposal = this.#proposed[this.#head];
+      if (proposal === undefined || proposal.index > index) return;
+      this.#dropHead();
+      settleUnknown(proposal);
     }
   }
 
@@ -168,6 +176,12 @@ export class Proposals {
       this.#proposed = this.#proposed.slice(this.#head);
       this.#head = 0;
     }
+  }
+}
+
+function settleUnknown({ requests }: Proposal): void {
+  for (const request of requests) {
+    request.settle(request.isWrite ? OUTCOME_UNKNOWN : LEADER_CHANGED);
   }
 }
 

@@ -35,6 +35,8 @@ export interface SnapshotReport extends SnapshotTakerReport {
   readonly index: number;
   /** Of its file. */
   readonly sizeBytes: number;
+  /** The log's time in it. */
+  readonly timeMs: number;
 }
 
 /** All that a node does with snapshots: takes, sends, receives them and installs what it received. */
@@ -56,8 +58,8 @@ export class NodeSnapshots {
 
   report(): SnapshotReport {
     const newest = this.#store.newest();
-    const { index, sizeBytes } = newest ?? { index: 0, sizeBytes: 0 };
-    return { ...this.#taker.report(), index, sizeBytes };
+    const { index, sizeBytes, timeMs } = newest ?? { index: 0, sizeBytes: 0, timeMs: 0 };
+    return { ...this.#taker.report(), index, sizeBytes, timeMs };
   }
 
   /** Begins to take one; false when one is being taken already. */

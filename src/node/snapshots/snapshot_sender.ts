@@ -16,6 +16,8 @@ const WINDOW_MAX = 4;
 const FAST_MS = 50;
 /** Without an answer for so long, chunks may be lost: the peer is asked what it has. */
 const SILENCE_MS_MAX = 500;
+/** A peer that says nothing for so long gets the newest snapshot when it is back. */
+const GONE_MS = 60_000;
 /** How long a peer waits for a snapshot that the disk did not give. */
 const RETRY_MS = 5_000;
 
@@ -39,7 +41,9 @@ interface Transfer {
   window: number;
   /** Nothing is sent until the peer has said what it has. */
   isOffered: boolean;
-  /** When the peer was last offered the snapshot, or answered. */
+  /** When the peer last answered, or the transfer began. */
+  answeredMs: number;
+  /** The same, or when the snapshot was last offered. */
   heardMs: number;
 }
 
@@ -67,7 +71,7 @@ export class SnapshotSender {
   request(request: SnapshotRequest): void {
     const { to, term } = request;
     const transfer = this.#transfers.get(to);
-    if (transfer === undefined || transfer.request.term !== term) {
+    if (transfer === undefined || transfer.request.term !== term || this.#isOutdated(transfer)) {
       this.#end(to);
       this.#begin(request);
     } else if (this.#now - transfer.heardMs > SILENCE_MS_MAX) {
@@ -81,7 +85,11 @@ export class SnapshotSender {
     const { index, checksum, sizeBytes } = transfer.source.snapshot;
     if (reply.index !== index || reply.checksum !== checksum || reply.offset > sizeBytes) return;
     transfer.heardMs = this.#now;
+    transfer.answeredMs = this.#now;
     if (reply.isToOffer) {
+      if (transfer.ackedBytes === 0) {
+        this.#options.logger.info(`sends ${reply.from} the snapshot of entry ${index}`);
+      }
       transfer.isOffered = false;
       transfer.ackedBytes = reply.offset;
       transfer.sentBytes = reply.offset;
@@ -100,9 +108,10 @@ export class SnapshotSender {
 
   /** Ends what nobody needs any more. */
   tick({ role, term, peers }: RaftStatus): void {
-    for (const [to, { request }] of this.#transfers) {
+    for (const [to, { request, answeredMs }] of this.#transfers) {
       const needsIt = peers.some(({ id, state }) => id === to && state === "snapshot");
-      if (role !== "leader" || request.term !== term || !needsIt) this.#end(to);
+      const isGone = this.#now - answeredMs > GONE_MS;
+      if (role !== "leader" || request.term !== term || !needsIt || isGone) this.#end(to);
     }
   }
 
@@ -112,6 +121,12 @@ export class SnapshotSender {
 
   get #now(): number {
     return this.#options.clock.monotonicMs();
+  }
+
+  /** Nothing of it has arrived, and there is a newer one by now. */
+  #isOutdated({ source, ackedBytes }: Transfer): boolean {
+    const newest = this.#options.store.newest()?.index ?? 0;
+    return ackedBytes === 0 && source.snapshot.index < newest;
   }
 
   #begin(request: SnapshotRequest): void {
@@ -124,8 +139,6 @@ export class SnapshotSender {
       this.#failed(to, messageOf(error));
     }
     if (source === null) return;
-    const { index, sizeBytes } = source.snapshot;
-    this.#options.logger.info(`sends ${to} the snapshot of entry ${index}, ${sizeBytes} bytes`);
     const transfer: Transfer = {
       request,
       source,
@@ -134,6 +147,7 @@ export class SnapshotSender {
       underWay: [],
       window: 1,
       isOffered: false,
+      answeredMs: this.#now,
       heardMs: this.#now,
     };
     this.#transfers.set(to, transfer);
@@ -190,7 +204,10 @@ export class SnapshotSender {
   }
 
   #end(to: NodeId): void {
-    this.#transfers.get(to)?.source.close();
+    const transfer = this.#transfers.get(to);
+    if (transfer === undefined) return;
     this.#transfers.delete(to);
+    transfer.source.close();
+    this.#options.store.prune();
   }
 }
