@@ -23,7 +23,10 @@ export interface StoredSnapshot extends SnapshotMeta {
 export interface SnapshotWriter {
   /** Whether nothing will come of it: by `abandon`, or because the disk failed, which was logged. */
   readonly isAbandoned: boolean;
-  /** Written and not known to be durable. A caller that writes no more above some MiB spares the log's syncs. */
+  /**
+   * Given to `write` and not known to be durable, some of it held in memory while a sync is under
+   * way. A caller that writes no more above some MiB bounds that, and spares the log's own syncs.
+   */
   readonly unsyncedBytes: number;
   /**
    * Adds a chunk, which is a JSON text.

@@ -123,6 +123,8 @@ Deno.test("segments that a loss of power brought back do not count, whatever of 
       if ((choice >>> (at % 6)) % 2 === 0) disk.remove(`log/${name}`);
     }
     const { log, snapshots } = open(disk);
+    const sequences = disk.list("log").slice(0, -1).map((name) => parseInt(name));
+    assertEquals(sequences.at(-1), (sequences[0] ?? 0) + sequences.length - 1, "there is no gap");
     assert(log.firstIndex() <= 21 && log.lastIndex() === 30);
     log.compact(snapshots.newest()?.index ?? 0);
     assertEquals([log.firstIndex(), disk.list("log").length], [21, 11]);

@@ -14,7 +14,10 @@ export class UnfinishedFile {
   readonly #path: string;
   readonly #onFailure: (message: string) => void;
   #file: DiskFile | null = null;
+  /** A write during a sync may block for as long as that takes: it waits here instead. */
+  #waiting: Uint8Array[] = [];
   #sizeBytes = 0;
+  #writtenBytes = 0;
   #syncedBytes = 0;
   #isSyncing = false;
   #isAbandoned = false;
@@ -45,12 +48,13 @@ export class UnfinishedFile {
     return this.#sizeBytes - this.#syncedBytes;
   }
 
-  /** Appends. @returns whether it was written */
+  /** Appends; the caller may use `bytes` again. @returns `false` when the file is abandoned */
   write(bytes: Uint8Array): boolean {
     assert(this.#onSynced === null, "A file is written to after its end");
-    this.#try(() => this.#file?.write(bytes, this.#sizeBytes));
     if (this.#isAbandoned) return false;
     this.#sizeBytes += bytes.length;
+    if (this.#isSyncing) this.#waiting.push(bytes.slice());
+    else this.#put(bytes);
     if (this.unsyncedBytes >= SYNC_BYTES) this.#sync();
     return !this.#isAbandoned;
   }
@@ -82,9 +86,14 @@ export class UnfinishedFile {
     }
   }
 
+  #put(bytes: Uint8Array): void {
+    this.#try(() => this.#file?.write(bytes, this.#writtenBytes));
+    this.#writtenBytes += bytes.length;
+  }
+
   #sync(): void {
     if (this.#isSyncing) return;
-    const coveredBytes = this.#sizeBytes;
+    const coveredBytes = this.#writtenBytes;
     this.#isSyncing = true;
     try {
       this.#file?.sync((error) => this.#synced(coveredBytes, error));
@@ -98,6 +107,7 @@ export class UnfinishedFile {
     if (this.#isAbandoned) this.#close();
     else if (error !== null) this.#fail(error);
     else this.#syncedBytes = coveredBytes;
+    for (const bytes of this.#waiting.splice(0)) this.#put(bytes);
     if (this.#isAbandoned || this.unsyncedBytes === 0) this.#onSynced?.();
     else if (this.#onSynced !== null || this.unsyncedBytes >= SYNC_BYTES) this.#sync();
   }
