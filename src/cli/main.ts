@@ -7,6 +7,7 @@ import { type Environment, parseFlags, splitAtFirstWord, UsageError } from "./fl
 import { logSubcommand } from "./log.ts";
 import { nodeSubcommand } from "./node.ts";
 import { proxySubcommand } from "./proxy.ts";
+import { removeSubcommand, transferSubcommand } from "./remove.ts";
 import { statusSubcommand } from "./status.ts";
 import { programHelp, type Subcommand, subcommandHelp } from "./subcommand.ts";
 
@@ -15,6 +16,8 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   proxySubcommand,
   clusterSubcommand,
   statusSubcommand,
+  removeSubcommand,
+  transferSubcommand,
   logSubcommand,
   cliSubcommand,
   faultSubcommand,

@@ -5,10 +5,12 @@ import { type Identity, openDataDirectory, readIdentity } from "../node/data_dir
 import type { Address } from "../node/network.ts";
 import { Node } from "../node/node.ts";
 import { PeerTransport } from "../node/peers/peer_transport.ts";
+import { restoreNewest } from "../node/snapshots/node_snapshots.ts";
 import { listen, type RespListener } from "../server/listener.ts";
 import { NodeSessions } from "../server/node_sessions.ts";
 import { clientFlags, clientLimits } from "./client_flags.ts";
 import {
+  bytes,
   choice,
   type Flags,
   formatAddress,
@@ -21,6 +23,7 @@ import {
   UsageError,
   type Values,
 } from "./flags.ts";
+import { joinCluster } from "./join.ts";
 import { NodeFaults } from "./node_faults.ts";
 import { DenoDisk } from "./platform/deno_disk.ts";
 import { processFacts } from "./platform/process_facts.ts";
@@ -34,6 +37,7 @@ import { subcommand } from "./subcommand.ts";
 const FRAME_BYTES_MAX = 512 * 1024 * 1024;
 /** The longest value; the same on every node, since it decides what writes do. */
 const VALUE_BYTES_MAX = 64 * 1024 * 1024;
+const MIB = 1024 * 1024;
 /** By Redis Cluster's convention. */
 const RAFT_PORT_OFFSET = 10_000;
 
@@ -63,6 +67,15 @@ const flags = {
     parse: parsePeers,
     fallback: new Map<string, Address>(),
   },
+  join: optional({
+    ...text("HOST:PORT", {
+      help: "With an empty directory: enter the running cluster that this node or proxy belongs " +
+        "to; the address is the one for clients",
+      fallback: "",
+    }),
+    parse: parseAddress,
+    fallback: { host: "", port: 0 },
+  }),
   electionMs: integer("MS", {
     help: "The shortest election timeout; the longest is twice that",
     fallback: 150,
@@ -81,6 +94,13 @@ const flags = {
     fallback: 5_000,
     min: 100,
     max: 600_000,
+  }),
+  snapshotLogBytes: bytes({
+    help: "A snapshot is taken, and the log trimmed, when the log behind the last one has more " +
+      "bytes than this and than that one",
+    fallback: 64 * MIB,
+    min: MIB,
+    max: 64 * 1024 * MIB,
   }),
   ...clientFlags,
   allowFaults: toggle({
@@ -102,10 +122,11 @@ export const nodeSubcommand = subcommand({
     "regent node --id n1 --port 7001 --peers n1=10.0.0.1:17001,n2=10.0.0.2:17001,n3=10.0.0.3:17001 \\",
     "    --host 10.0.0.1 --dir /var/lib/regent              the same --peers on all three",
     "regent node --id n1 --port 7001                        again, on the directory it has",
+    "regent node --id n4 --port 7004 --join 127.0.0.1:7001  a new member of a running cluster",
   ],
   async run(values) {
     const node = await startNode(values);
-    await endOfService(values.stopWithStdin, node.failed);
+    await Promise.race([endOfService(values.stopWithStdin, node.failed), node.removed]);
     await node.stop();
     return 0;
   },
@@ -116,6 +137,8 @@ type NodeValues = Values<typeof flags>;
 interface RunningNode {
   /** Rejects when the node cannot go on. */
   readonly failed: Promise<never>;
+  /** Resolves when the cluster has removed the node. */
+  readonly removed: Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -124,12 +147,18 @@ async function startNode(values: NodeValues): Promise<RunningNode> {
   const { id, host, port, role } = values;
   const logger = stderrLogger(id);
   const { raftPort, advertise } = addresses(values);
+  if (values.join !== undefined && values.peers.size > 0) {
+    throw new UsageError(
+      "Cannot use --join with --peers: the one enters a cluster, the other founds one",
+    );
+  }
   if (values.heartbeatMs >= values.electionMs) {
     throw new UsageError(
       `Cannot use --heartbeat-ms: it must be below --election-ms: current value is ${values.heartbeatMs}`,
     );
   }
   const failure = Promise.withResolvers<never>();
+  const removal = Promise.withResolvers<void>();
   failure.promise.catch(() => {}); // whoever runs the node awaits it later
 
   const directory = values.dir || `data/${id}`;
@@ -137,11 +166,16 @@ async function startNode(values: NodeValues): Promise<RunningNode> {
   const faults = values.allowFaults ? new NodeFaults(logger) : null;
   const disk = faults?.disk(ownDisk) ?? ownDisk;
   const stored = readIdentity(disk);
-  const { clusterId, members: first } = stored ?? foundCluster(values, raftPort, advertise);
-  const { identity, log } = openDataDirectory(disk, {
+  const raftAddress = values.peers.get(id) ?? { host: advertise, port: raftPort };
+  const { clusterId, members: first } = stored ??
+    (values.join === undefined
+      ? foundCluster(values, raftPort, advertise)
+      : await joinCluster(id, raftAddress, values.join, logger));
+  const { identity, log, snapshots } = openDataDirectory(disk, {
     nodeId: id,
     clusterId,
     members: first,
+    segmentBytesMax: Math.min(64 * MIB, values.snapshotLogBytes / 2),
     logger,
     onFailure: (error) => {
       node.stop(); // nothing is acknowledged any more
@@ -154,13 +188,19 @@ async function startNode(values: NodeValues): Promise<RunningNode> {
   const isNew = log.lastIndex() === 0;
 
   const machine = new StateMachine({ stringBytesMax: VALUE_BYTES_MAX });
+  restoreNewest(snapshots, machine);
   const clientAddress = { host: advertise, port };
   const node: Node = new Node({
     id,
     clusterId: identity.clusterId,
     members,
+    raftAddress,
     clientAddress,
+    moved: movedMembers(identity, values.peers),
+    onRemoved: () => removal.resolve(),
     log,
+    snapshots,
+    snapshotLogBytes: values.snapshotLogBytes,
     machine,
     clock: systemClock,
     random: Math.random,
@@ -175,7 +215,7 @@ async function startNode(values: NodeValues): Promise<RunningNode> {
     clusterId: identity.clusterId,
     listen: { host, port: raftPort },
     clientAddress,
-    peers: new Map([...members].filter(([member]) => member !== id)),
+    raftAddress,
     frameBytesMax: FRAME_BYTES_MAX,
     network: faults?.network(tcpNetwork) ?? tcpNetwork,
     clock: systemClock,
@@ -208,12 +248,14 @@ async function startNode(values: NodeValues): Promise<RunningNode> {
 
   return {
     failed: failure.promise,
+    removed: removal.promise,
     stop() {
       faults?.stop();
       node.stop();
       listener.close();
       transport.stop();
       log.close();
+      snapshots.close();
       ownDisk.close();
       return Promise.resolve();
     },
@@ -240,8 +282,8 @@ function foundCluster(
   if (peers.size === 0) {
     if (role !== "leader") {
       throw new UsageError(
-        "Cannot start on an empty directory without --peers (a new cluster of these members) " +
-          "or --role leader (a new cluster of this node)",
+        "Cannot start on an empty directory without --peers (a new cluster of these members), " +
+          "--role leader (a new cluster of this node), or --join (a running cluster)",
       );
     }
     return {
@@ -274,6 +316,14 @@ function currentMembers(
     );
   }
   return peers;
+}
+
+/** Members that are elsewhere than where the cluster was founded, as the operator says. */
+function movedMembers(
+  { members }: Identity,
+  peers: ReadonlyMap<string, Address>,
+): ReadonlyMap<string, Address> {
+  return new Map([...peers].filter(([id, address]) => members.get(id) !== formatAddress(address)));
 }
 
 /** Ids stand in files, in `CLUSTER NODES` and in tables: no spaces, no signs that mean something there. */

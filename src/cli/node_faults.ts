@@ -5,7 +5,7 @@ import { FaultyDisk } from "../node/faults/faulty_disk.ts";
 import { FaultyNetwork } from "../node/faults/faulty_network.ts";
 import { FaultyHandler, FaultyPeers } from "../node/faults/faulty_peers.ts";
 import type { Network } from "../node/network.ts";
-import type { Peers } from "../node/node.ts";
+import type { Peers } from "../node/peers/peers.ts";
 import type { PeerHandler } from "../node/peers/peer_transport.ts";
 import type { FaultTools } from "../server/fault_commands.ts";
 import type { RequestHandler } from "../server/listener.ts";

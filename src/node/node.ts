@@ -1,31 +1,39 @@
 import { assert } from "../base/assert.ts";
 import type { StateMachine } from "../commands/state_machine.ts";
-import { lookup } from "../commands/table.ts";
-import { Raft } from "../raft/mod.ts";
+import type { Raft } from "../raft/mod.ts";
 import type { Message, NodeId, Ready, Role } from "../raft/types.ts";
 import type { ErrorReply } from "../resp/reply.ts";
+import { Applier } from "./applier.ts";
 import type { Cancel, Clock } from "./clock.ts";
-import { Batch, type LogEntry } from "./entry.ts";
-import { sizeOfBatch } from "./log/entry_codec.ts";
+import type { Batch } from "./entry.ts";
+import { Handover } from "./handover.ts";
 import type { LogStore } from "./log_store.ts";
+import { LogTime } from "./log_time.ts";
+import { firstConfiguration, Members } from "./members.ts";
+import { Membership } from "./membership.ts";
 import type { Address } from "./network.ts";
-import { NODE_DEFAULTS, type NodeOptions } from "./node_options.ts";
+import { describeRole, nodeReport } from "./node_report.ts";
+import { type CompleteNodeOptions, NODE_DEFAULTS, type NodeOptions } from "./node_options.ts";
+import { makeRaft } from "./node_raft.ts";
 import { isSnapshotMessage, type PeerMessage } from "./peers/peer_message.ts";
 import type { PeerHandler } from "./peers/peer_transport.ts";
+import type { Peers } from "./peers/peers.ts";
 import { Proposals } from "./proposals.ts";
 import { ReadQueue } from "./read_queue.ts";
 import {
   LEADER_CHANGED,
-  moved,
-  NO_LEADER,
   readNotConfirmed,
   slotOf,
   STOPPING,
   TOO_MUCH_IN_FLIGHT,
 } from "./refusals.ts";
+import { ReadyWriter } from "./ready_writer.ts";
 import type { Request } from "./request.ts";
 import { ReplicationWaiters } from "./replication_waiters.ts";
+import { NodeSnapshots } from "./snapshots/node_snapshots.ts";
 import type { StateReport } from "./state_report.ts";
+import { StateWatch } from "./state_watch.ts";
+import { Whereabouts } from "./whereabouts.ts";
 
 /** Entries proposed and not applied yet, above which the next batch goes on collecting. */
 const PROPOSALS_IN_FLIGHT_MAX = 4;
@@ -35,13 +43,8 @@ const READ_ROUNDS_MAX = 2;
 const LATE_TICKS_MAX = 3;
 /** How long one turn may work before the event loop gets a chance. */
 const TURN_MS_MAX = 20;
-
-/** The transport as the node uses it. */
-export interface Peers {
-  send(message: PeerMessage): void;
-  flush(): void;
-  isConnected(peer: NodeId): boolean;
-}
+/** A removed node goes on sending its clients elsewhere for so long before it ends. */
+const REMOVED_MS = 1_000;
 
 /**
  * Drives the Raft core: collects what arrives in one turn of the event loop into one entry, moves
@@ -50,62 +53,118 @@ export interface Peers {
  * One turn: seal the open reads and writes, then carry out Readys until none is left, then send.
  */
 export class Node implements PeerHandler {
-  readonly #options: Required<NodeOptions>;
+  readonly #options: CompleteNodeOptions;
   readonly #raft: Raft<Batch>;
   readonly #log: LogStore;
   readonly #machine: StateMachine;
   readonly #clock: Clock;
   readonly #proposals = new Proposals();
   readonly #reads = new ReadQueue();
-  readonly #clientAddresses = new Map<NodeId, Address>();
-  readonly #watchers = new Set<() => void>();
+  readonly #members: Members;
+  readonly #membership: Membership;
+  readonly #handover = new Handover();
+  readonly #time: LogTime;
+  readonly #whereabouts: Whereabouts;
+  readonly #watch = new StateWatch();
   readonly #waiters = new ReplicationWaiters();
+  readonly #applier: Applier;
+  readonly #snapshots: NodeSnapshots | null;
+  readonly #writer: ReadyWriter;
   readonly #runTurn = () => this.#turn();
 
   #peers: Peers | null = null;
   #role: Role = "follower";
   #term = 0;
   #leaderId: NodeId | null = null;
-  #reported = "";
+  #isTransferring = false;
+  #isRemoved = false;
   #isScheduled = false;
   #isStopped = false;
   #cancelTick: Cancel | null = null;
   #tickedMs = 0;
-  #persistsUnderWay = 0;
   #nextReadId = 1;
   #askedMs = -Infinity;
-  /** The time of the newest entry that this node proposed. */
-  #lastTimeMs = 0;
-  /** The newest entry that only let time pass: reads see what it did to keys. */
-  #timeIndex = 0;
 
   constructor(options: NodeOptions) {
     this.#options = { ...NODE_DEFAULTS, ...options };
-    const { tickMs, electionMs, heartbeatMs } = this.#options;
     this.#log = options.log;
     this.#machine = options.machine;
     this.#clock = options.clock;
-    this.#clientAddresses.set(options.id, options.clientAddress);
-    this.#raft = new Raft<Batch>({
-      id: options.id,
-      configurations: [{
-        index: 0,
-        configuration: { voters: [...options.members.keys()], learners: [] },
-      }],
-      configurationOf: () => null,
-      hardState: options.log.hardState(),
-      log: options.log,
-      random: options.random,
-      electionTicks: Math.max(1, Math.round(electionMs / tickMs)),
-      heartbeatTicks: Math.max(1, Math.round(heartbeatMs / tickMs)),
-      standing: this.#options.standing,
-      sizeOf: sizeOfBatch,
+    const { id, members, log } = options;
+    const newest = options.snapshots?.newest() ?? null;
+    const founding = { index: 0, configuration: firstConfiguration(id, members) };
+    const base = newest ?? options.base ?? founding;
+    this.#members = new Members(base, log.configurations());
+    const { index, term } = newest ?? { index: log.firstIndex() - 1, term: 0 };
+    this.#raft = makeRaft(this.#options, this.#members, index);
+    this.#time = new LogTime(this.#raft, options.machine, options.clock);
+    const state = { machine: this.#machine, proposals: this.#proposals, reads: this.#reads };
+    this.#applier = new Applier({ ...this.#options, ...state, start: { index, term } });
+    this.#snapshots = this.#makeSnapshots();
+    this.#writer = new ReadyWriter({
+      raft: this.#raft,
+      log,
+      members: this.#members,
+      applier: this.#applier,
+      snapshots: this.#snapshots,
+      advanced: ({ messagesAfterPersist }) => {
+        for (const message of messagesAfterPersist) this.#send(message);
+      },
+      schedule: () => this.#schedule(),
     });
+    const consensus = { raft: this.#raft, members: this.#members };
+    const { raftAddress = members.get(id) } = options;
+    const own = { ...this.#options, ...consensus, contacts: members, raftAddress };
+    this.#whereabouts = new Whereabouts(own);
+    this.#membership = new Membership({
+      ...this.#options,
+      ...consensus,
+      isConnected: (peer) => this.#peers?.isConnected(peer) ?? false,
+      announced: (member) => this.#whereabouts.forPeers(member),
+      logTime: () => this.#time.next(),
+      redirect: () => this.#redirect(0),
+      schedule: () => this.#schedule(),
+    });
+  }
+
+  #makeSnapshots(): NodeSnapshots | null {
+    const { snapshots: store, snapshotLogBytes: logBytesMax } = this.#options;
+    if (store === null) return null;
+    return new NodeSnapshots({
+      ...this.#options,
+      store,
+      logBytesMax,
+      meta: () => {
+        const { index, term } = this.#applier.last;
+        const { configuration } = this.#members.at(index);
+        return { index, term, timeMs: this.#machine.timeMs, configuration };
+      },
+      status: () => this.#raft.status(),
+      send: (message) => {
+        this.#peers?.send(message);
+        this.#schedule();
+      },
+      step: (request) => {
+        this.#raft.step(request);
+        this.#schedule();
+      },
+    });
+  }
+
+  /** Its snapshots; `null` where the log stays whole. */
+  get snapshots(): NodeSnapshots | null {
+    return this.#snapshots;
+  }
+
+  /** Who belongs to the cluster, and changes of that. */
+  get membership(): Membership {
+    return this.#membership;
   }
 
   /** Begins to take part. `peers` must be ready to send. */
   start(peers: Peers): void {
     this.#peers = peers;
+    this.#followMembers();
     this.#tickedMs = this.#clock.monotonicMs();
     this.#scheduleTick();
   }
@@ -120,7 +179,11 @@ export class Node implements PeerHandler {
   stop(): void {
     this.#isStopped = true;
     this.#cancelTick?.();
+    this.#writer.stop();
+    this.#snapshots?.stop();
     this.#proposals.giveUp(Infinity);
+    this.#membership.stop(STOPPING);
+    for (const request of this.#handover.takeAll()) request.settle(STOPPING);
     for (const request of this.#proposals.takeOpen()) request.settle(STOPPING);
     for (const request of this.#reads.takeOpen()) request.settle(STOPPING);
     for (const request of this.#reads.takeOlderThan(Infinity)) request.settle(STOPPING);
@@ -129,7 +192,14 @@ export class Node implements PeerHandler {
   /** Takes a read or a write; its sink gets the answer, perhaps before this returns. */
   submit(request: Request): void {
     if (this.#isStopped) return request.sink.settle(STOPPING);
-    if (!request.isWrite) {
+    const mayWait = request.isWrite ? !this.#isLeader : this.#isRemoved && !this.#isLeader;
+    if (
+      mayWait && this.#leaderId === null && this.#handover.isUnderWay(this.#clock.monotonicMs())
+    ) {
+      this.#handover.add(request);
+    } else if (this.#isRemoved && !this.#isLeader) {
+      return request.sink.settle(this.#redirect(slotOf(request)));
+    } else if (!request.isWrite) {
       if (this.#isLeader && request.client.openWrites > 0) this.#proposals.addRider(request);
       else this.#reads.add(request);
     } else if (!this.#isLeader) {
@@ -162,54 +232,52 @@ export class Node implements PeerHandler {
 
   /** Calls back whenever role, term, leader, addresses or readiness changed. */
   watch(changed: () => void): Cancel {
-    this.#watchers.add(changed);
-    return () => this.#watchers.delete(changed);
+    return this.#watch.add(changed);
   }
 
   report(): StateReport {
-    const status = this.#raft.status();
-    const { id, clusterId, members } = this.#options;
-    const match = new Map(status.peers.map((peer) => [peer.id, peer.match]));
-    match.set(id, status.durableIndex);
-    return {
-      id,
-      clusterId,
-      role: status.role === "preCandidate" ? "candidate" : status.role,
-      term: status.term,
-      leaderId: status.leaderId,
-      leaderAddress: this.#leaderAddress(),
-      commitIndex: status.commitIndex,
-      appliedIndex: status.appliedIndex,
-      lastIndex: status.lastIndex,
-      isServing: status.servesReads,
+    return nodeReport({
+      clusterId: this.#options.clusterId,
+      status: this.#raft.status(),
+      configuration: this.#members.newest.configuration,
+      isRemoved: this.#isRemoved,
       queued: this.#proposals.proposedCount + this.#reads.openCount,
-      members: [...members].map(([member, raftAddress]) => ({
-        id: member,
-        raftAddress,
-        clientAddress: this.#clientAddresses.get(member) ?? null,
-        isConnected: member === id || (this.#peers?.isConnected(member) ?? false),
-        matchIndex: this.#isLeader ? match.get(member) ?? 0 : null,
-      })),
-    };
+      leaderAddress: this.#whereabouts.leader(),
+      clientAddress: (member) => this.#whereabouts.forClients(member),
+      isConnected: (member) => this.#peers?.isConnected(member) ?? false,
+    });
   }
 
   // From the transport.
 
   message(message: PeerMessage): void {
     if (this.#isStopped) return;
-    if (isSnapshotMessage(message)) return;
-    this.#raft.step(message);
+    if (isSnapshotMessage(message)) this.#snapshots?.message(message);
+    else this.#raft.step(message);
     this.#schedule();
   }
 
   unreachable(peer: NodeId): void {
     if (this.#isStopped) return;
     this.#raft.unreachable(peer);
+    this.#snapshots?.unreachable(peer);
     this.#schedule();
   }
 
-  announced(peer: NodeId, clientAddress: Address): void {
-    this.#clientAddresses.set(peer, clientAddress);
+  announced(peer: NodeId, clientAddress: Address, raftAddress: Address | null): void {
+    this.#whereabouts.announced(peer, clientAddress, raftAddress);
+    this.#schedule();
+  }
+
+  removed(): void {
+    if (this.#isRemoved || this.#isStopped) return;
+    this.#isRemoved = true;
+    const { id, logger, onRemoved, electionMs } = this.#options;
+    logger.warn(`${id} was removed from the cluster for good: this node ends`);
+    this.#handover.begin([], this.#clock.monotonicMs() + electionMs);
+    const reads = [...this.#reads.takeOpen(), ...this.#reads.takeOlderThan(Infinity)];
+    for (const request of reads) request.settle(this.#redirect(slotOf(request)));
+    this.#clock.after(Math.max(REMOVED_MS, 2 * electionMs), () => onRemoved?.());
     this.#schedule();
   }
 
@@ -241,13 +309,16 @@ export class Node implements PeerHandler {
     }
     this.#answerReads();
     this.#checkWaiters();
+    this.#followMembers();
     this.#peers?.flush();
-    this.#notify();
+    this.#watch.check(() => this.#describe());
   }
 
   /** Hands what was collected to the core, as far as it fits into the pipeline. */
   #seal(): void {
     this.#noteRole();
+    this.#endHandover();
+    this.#membership.turn();
     if (this.#isLeader) this.#sealWrites();
     this.#sealReads();
   }
@@ -258,9 +329,10 @@ export class Node implements PeerHandler {
     if (riders.length > 0) this.#await(riders, this.#proposals.lastIndexIn(term));
     if (this.#proposals.openWriteCount === 0) return;
     if (this.#proposals.proposedCount >= PROPOSALS_IN_FLIGHT_MAX) return;
+    if (this.#membership.holdsWrites) return;
     // Reads that came before these writes must be known as such before the proposal.
     this.#sealReads();
-    const sealed = this.#proposals.sealOpen(this.#logTime());
+    const sealed = this.#proposals.sealOpen(this.#time.next());
     const firstIndex = this.#raft.propose(sealed.map(({ batch }) => batch));
     assert(firstIndex !== null, "the leader's core refused a proposal");
     this.#proposals.proposed(firstIndex, term, sealed, this.#clock.monotonicMs());
@@ -272,8 +344,8 @@ export class Node implements PeerHandler {
       // The newest batch still collects; but reads may not wait behind their client's later writes.
       if (this.#proposals.openWriteCount === 0) return;
     }
-    if (this.#isLeader) this.#proposeTimeIfDue(this.#lastTimeMs);
-    this.#await(this.#reads.takeOpen(), this.#timeIndex);
+    if (this.#isLeader) this.#time.passBeforeRead();
+    this.#await(this.#reads.takeOpen(), this.#time.index);
   }
 
   #await(requests: readonly Request[], indexMin: number): void {
@@ -292,36 +364,26 @@ export class Node implements PeerHandler {
 
   #carryOut(ready: Ready<Batch>): void {
     for (const message of ready.messages) this.#send(message);
-    this.#persist(ready);
+    this.#writer.write(ready);
     if (this.#isStopped) return; // the log failed
-    for (const entry of ready.committed) this.#apply(entry);
+    for (const entry of ready.committed) {
+      this.#applier.apply(entry);
+      this.#snapshots?.applied(entry);
+    }
     for (const read of ready.reads) this.#reads.confirm(read);
     if (ready.refusedReads.length > 0) this.#askedMs = -Infinity; // asked again at the next tick
   }
 
-  #persist(ready: Ready<Batch>): void {
-    const isNothing = ready.hardState === null && ready.entries.length === 0;
-    if (isNothing && this.#persistsUnderWay === 0) return this.#persisted(ready);
-    this.#persistsUnderWay++;
-    this.#log.append(ready.hardState, ready.entries, () => {
-      this.#persistsUnderWay--;
-      if (this.#isStopped) return;
-      this.#persisted(ready);
-      this.#schedule();
-    });
-  }
-
-  #persisted(ready: Ready<Batch>): void {
-    this.#raft.advance(ready);
-    for (const message of ready.messagesAfterPersist) this.#send(message);
-  }
-
   #send(message: Message<Batch>): void {
-    if (message.type !== "snapshot") this.#peers?.send(message);
+    if (message.type === "snapshot") this.#snapshots?.request(message);
+    else this.#peers?.send(message);
   }
 
   #noteRole(): void {
-    const { role, term, leaderId } = this.#raft.status();
+    const { role, term, leaderId, transferringTo } = this.#raft.status();
+    const isHandingOver = this.#isTransferring;
+    this.#isTransferring = transferringTo !== null;
+    this.#whereabouts.noteLeader(leaderId, transferringTo);
     const isSame = role === this.#role && term === this.#term && leaderId === this.#leaderId;
     if (isSame) return;
     const hasSteppedDown = this.#isLeader && (role !== "leader" || term !== this.#term);
@@ -329,89 +391,65 @@ export class Node implements PeerHandler {
     this.#role = role;
     this.#term = term;
     this.#leaderId = leaderId;
-    if (hasSteppedDown) this.#steppedDown();
+    if (hasSteppedDown) this.#steppedDown(isHandingOver);
     const hasReadsToAsk = leaderId !== null && this.#reads.unconfirmedCount > 0;
     if (hasReadsToAsk) this.#askForReadIndex(this.#clock.monotonicMs());
   }
 
   /** Nothing taken from clients may be lost in silence when leadership ends. */
-  #steppedDown(): void {
-    for (const request of this.#proposals.takeOpen()) {
+  #steppedDown(isHandingOver: boolean): void {
+    const open = this.#proposals.takeOpen();
+    if (isHandingOver) {
+      const untilMs = this.#clock.monotonicMs() + 2 * this.#options.electionMs;
+      this.#handover.begin(open.filter(({ isWrite }) => isWrite), untilMs);
+    }
+    for (const request of open) {
+      if (request.isWrite && isHandingOver) continue;
       request.settle(request.isWrite ? this.#redirect(slotOf(request)) : LEADER_CHANGED);
     }
     // The other reads are asked again of the next leader, but these have their place between writes.
     const hasWrites = ({ client }: Request) => client.openWrites > 0;
     for (const request of this.#reads.takeWhere(hasWrites)) request.settle(LEADER_CHANGED);
     this.#reads.forgetConfirmations();
-    this.#timeIndex = 0;
+    this.#time.forget();
+  }
+
+  /** Sends those who waited for the next leader there; it has no time without end to appear. */
+  #endHandover(): void {
+    if (this.#handover.isEmpty) return;
+    if (
+      this.#whereabouts.leader() === null && this.#handover.isUnderWay(this.#clock.monotonicMs())
+    ) {
+      return;
+    }
+    for (const request of this.#handover.takeAll()) {
+      request.settle(this.#isLeader ? LEADER_CHANGED : this.#redirect(slotOf(request)));
+    }
+  }
+
+  /** Connects with the members as they are by now; ends where this node is none of them any more. */
+  #followMembers(): void {
+    const plan = this.#whereabouts.newPlan();
+    if (plan !== null) this.#peers?.follow(plan);
+    if (!this.#isLeader && this.#membership.isRemoved) this.removed();
   }
 
   // Applying and answering.
 
-  #apply(entry: LogEntry): void {
-    const proposal = this.#proposals.decidedBy(entry);
-    const batch = entry.data;
-    if (proposal !== null) {
-      for (const request of this.#reads.takeBefore(proposal.sequence)) this.#answer(request);
-    }
-    if (batch === null) return;
-    this.#machine.advanceTime(batch.timeMs);
-    if (proposal !== null) {
-      for (const request of proposal.requests) this.#answer(request);
-      return;
-    }
-    for (const args of batch.commands) {
-      const command = lookup(args[0] ?? "");
-      assert(command !== undefined, `entry ${entry.index} holds an unknown command ${args[0]}`);
-      this.#machine.execute(command, args, this.#machine.timeMs);
-    }
-  }
-
-  #answer(request: Request): void {
-    const nowMs = request.isWrite
-      ? this.#machine.timeMs
-      : Math.max(this.#machine.timeMs, this.#clock.nowMs());
-    const { command, args } = request;
-    request.settle(this.#machine.execute(command, args, nowMs, this.#options.random));
-  }
-
   #answerReads(): void {
     if (this.#reads.isEmpty) return;
     const { appliedIndex } = this.#raft.status();
-    for (const request of this.#reads.takeReady(appliedIndex)) this.#answer(request);
+    for (const request of this.#reads.takeReady(appliedIndex)) this.#applier.answer(request);
     if (this.#reads.openCount > 0 && this.#reads.unconfirmedCount < READ_ROUNDS_MAX) {
       this.#schedule();
     }
   }
 
   #redirect(slot: number): ErrorReply {
-    const leader = this.#leaderAddress();
-    return leader === null ? NO_LEADER : moved(slot, leader);
-  }
-
-  #leaderAddress(): Address | null {
-    const { leaderId } = this.#raft.status();
-    return leaderId === null ? null : this.#clientAddresses.get(leaderId) ?? null;
+    return this.#whereabouts.redirect(slot, this.#isRemoved);
   }
 
   // Time.
-
-  #logTime(): number {
-    this.#lastTimeMs = Math.max(this.#lastTimeMs, this.#machine.timeMs, this.#clock.nowMs());
-    return this.#lastTimeMs;
-  }
-
-  /**
-   * Lets the log's time pass when a key's deadline has come and nothing else is being written.
-   *
-   * @param proposedMs the time up to which deadlines are being taken care of already
-   */
-  #proposeTimeIfDue(proposedMs: number): void {
-    const deadlineMs = this.#machine.nextDeadlineMs();
-    if (deadlineMs === null || deadlineMs <= proposedMs) return;
-    if (deadlineMs > this.#clock.nowMs()) return;
-    this.#timeIndex = this.#raft.propose([new Batch(this.#logTime(), [])]) ?? 0;
-  }
 
   #scheduleTick(): void {
     this.#cancelTick = this.#clock.after(this.#options.tickMs, () => {
@@ -426,12 +464,12 @@ export class Node implements PeerHandler {
     const due = Math.floor((nowMs - this.#tickedMs) / tickMs);
     this.#tickedMs += due * tickMs;
     for (let tick = 0; tick < Math.min(due, LATE_TICKS_MAX); tick++) this.#raft.tick();
-    if (this.#isLeader) {
-      const isTimeProposed = this.#timeIndex > this.#raft.status().appliedIndex;
-      const isBusy = this.#proposals.proposedCount > 0 || isTimeProposed;
-      this.#proposeTimeIfDue(isBusy ? Infinity : 0);
-    } else this.#proposals.giveUp(nowMs - waitMs);
+    if (this.#isLeader) this.#time.tick(this.#proposals.proposedCount > 0);
+    else this.#proposals.giveUp(nowMs - waitMs);
     this.#sweepReads(nowMs);
+    this.#snapshots?.tick();
+    this.#members.compactedTo(this.#log.firstIndex() - 1);
+    this.#membership.tick();
     this.#schedule();
   }
 
@@ -453,21 +491,8 @@ export class Node implements PeerHandler {
     this.#waiters.check(peers, this.#isLeader, this.#clock.monotonicMs());
   }
 
-  #notify(): void {
-    if (this.#watchers.size === 0) return;
+  #describe(): string {
     const { role, term, leaderId, servesReads } = this.#raft.status();
-    const addresses = [...this.#clientAddresses.values()];
-    const state = JSON.stringify([role, term, leaderId, servesReads, addresses]);
-    if (state === this.#reported) return;
-    this.#reported = state;
-    for (const changed of this.#watchers) changed();
+    return JSON.stringify([role, term, leaderId, servesReads, this.#whereabouts.describe()]);
   }
-}
-
-function describeRole(role: Role, term: number, leaderId: NodeId | null): string {
-  if (role === "leader") return `leads in term ${term}`;
-  if (leaderId !== null) return `follows ${leaderId} in term ${term}`;
-  return role === "follower"
-    ? `knows no leader in term ${term}`
-    : `stands for election, term ${term}`;
 }

@@ -26,6 +26,8 @@ export interface MemberReport {
   readonly raftAddress: Address;
   /** Where clients reach it; `null` until it was heard of. */
   readonly clientAddress: Address | null;
+  /** It gets the log and has no vote yet. */
+  readonly isLearner: boolean;
   readonly isConnected: boolean;
   /** On the leader: the last index known to be durable there; otherwise `null`. */
   readonly matchIndex: number | null;

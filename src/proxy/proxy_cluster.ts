@@ -2,6 +2,7 @@ import { keySlot, SLOTS } from "../commands/key_slot.ts";
 import { unknownSubcommand, wrongNumberOfArguments } from "../commands/request_errors.ts";
 import type { Address } from "../node/network.ts";
 import { DoubleReply, ErrorReply, MapReply, type Reply, SimpleString } from "../resp/reply.ts";
+import { MEMBER_HELP } from "../server/member_commands.ts";
 import { parseAddressText } from "./address_text.ts";
 import type { NodeStatus, ProxyStatus } from "./proxy_view.ts";
 
@@ -17,6 +18,7 @@ const HELP = [
   "    Return the proxy's id.",
   "KEYSLOT <key>",
   "    Return the hash slot for <key>.",
+  ...MEMBER_HELP,
   "HELP",
   "    Print this help.",
 ].map((line) => new SimpleString(line));

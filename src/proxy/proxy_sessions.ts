@@ -6,6 +6,7 @@ import { ErrorReply, type Reply } from "../resp/reply.ts";
 import type { Connection } from "../server/connection.ts";
 import type { RequestHandler, RespListener } from "../server/listener.ts";
 import { runLocal } from "../server/local_commands.ts";
+import { MEMBER_SUBCOMMANDS } from "../server/member_commands.ts";
 import type { ProcessCommands } from "../server/process_commands.ts";
 import type { ProcessFacts } from "../server/process_info.ts";
 import type { PendingReply } from "../server/pending_reply.ts";
@@ -31,6 +32,7 @@ export interface ProxySessionsOptions {
 export class ProxySessions implements RequestHandler, ProcessCommands {
   readonly clock: Clock;
   readonly config: ReadonlyMap<string, string>;
+  readonly snapshots = null;
   readonly #options: ProxySessionsOptions;
   readonly #clients = new Map<Connection, ClientQueue>();
   readonly #id: string;
@@ -80,7 +82,11 @@ export class ProxySessions implements RequestHandler, ProcessCommands {
     return ["master", this.#options.status().leader?.commitIndex ?? 0, []];
   }
 
-  cluster(connection: Connection, args: readonly string[], _reply: PendingReply): Reply {
+  cluster(connection: Connection, args: readonly string[], reply: PendingReply): Reply | null {
+    if (MEMBER_SUBCOMMANDS.includes(args[1]?.toUpperCase() ?? "")) {
+      this.#askLeader("cluster", connection, args, reply);
+      return null;
+    }
     const sources = { status: this.#options.status(), id: this.#id, local: connection.local };
     return proxyCluster(sources, args);
   }
@@ -89,11 +95,19 @@ export class ProxySessions implements RequestHandler, ProcessCommands {
     return new ErrorReply("ERR FAULT is for nodes, this is a proxy");
   }
 
-  /** Asked of the leader over a connection of its own: it may take long, and others share theirs. */
   wait(connection: Connection, replicas: number, timeoutMs: number, reply: PendingReply): void {
-    const command = lookup("wait");
-    assert(command !== undefined, "WAIT is not in the command table");
-    const args = ["WAIT", String(replicas), String(timeoutMs)];
+    this.#askLeader("wait", connection, ["WAIT", String(replicas), String(timeoutMs)], reply);
+  }
+
+  /** Over a connection of its own: it may take long, and others share theirs. */
+  #askLeader(
+    name: string,
+    connection: Connection,
+    args: readonly string[],
+    reply: PendingReply,
+  ): void {
+    const command = lookup(name);
+    assert(command !== undefined, `${name} is not in the command table`);
     this.#options.router.submit(this.#client(connection), command, args, reply);
   }
 

@@ -7,6 +7,7 @@ import { LEADER_CHANGED } from "../node/refusals.ts";
 import type { MemberReport, StateReport } from "../node/state_report.ts";
 import { ErrorReply, MapReply, OK, type Reply, SimpleString } from "../resp/reply.ts";
 import type { Connection } from "./connection.ts";
+import { MEMBER_HELP, MEMBER_SUBCOMMANDS, memberCommand } from "./member_commands.ts";
 import type { Session } from "./session.ts";
 import type { PendingReply } from "./pending_reply.ts";
 import { clientAddressText, StateWatchers } from "./state_watchers.ts";
@@ -27,6 +28,7 @@ const HELP = [
   "    Push this node's state at every change and at least that often (RESP3).",
   "FENCE <term>",
   "    Take data commands on this connection only while this node leads in <term>.",
+  ...MEMBER_HELP,
   "HELP",
   "    Print this help.",
 ];
@@ -48,9 +50,13 @@ export class ClusterCommands {
     connection: Connection,
     session: Session,
     args: readonly string[],
-    _reply: PendingReply,
+    reply: PendingReply,
   ): Reply | null {
     const subcommand = args[1]?.toUpperCase() ?? "";
+    if (MEMBER_SUBCOMMANDS.includes(subcommand)) {
+      memberCommand(this.#node, args, (answer) => reply.settle(answer));
+      return null;
+    }
     const arity = ARITIES.get(subcommand);
     if (arity === undefined) return unknownSubcommand(args);
     if (arity !== args.length) return wrongNumberOfArguments(`cluster|${subcommand.toLowerCase()}`);

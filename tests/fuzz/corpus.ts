@@ -42,8 +42,8 @@ export const CORPUS: readonly KeptCase[] = [
   },
   {
     target: "node",
-    input: '\x00\x00\x00P{"regent":1,"cluster":"c1","from":"n3","to":"n1","host":"127&0.0.1",' +
-      '"port":7003}',
+    input: '\x00\x00\x00\x8a{"regent":1,"cluster":"c1","from":"n3","to":"n1","host":"127&0.0.1",' +
+      '"port":7003,"raftHost":"127.0.0.1","raftPort":17003,"configuration":0}',
     was: "an address that clients were sent to",
   },
 ];

@@ -192,7 +192,10 @@ function lastLines(said: string): string {
   return said.split(/(?=--- )/).map((one) => one.split("\n").slice(-8).join("\n")).join("\n");
 }
 
-const HELLO = { regent: 1, cluster: "c1", from: "", to: "", host: "127.0.0.1", port: 7001 };
+const HELLO = {
+  ...{ regent: 1, cluster: "c1", from: "", to: "" },
+  ...{ host: "127.0.0.1", port: 7001, raftHost: "127.0.0.1", raftPort: 17001, configuration: 0 },
+};
 
 function raftPortOf({ args }: Member): number {
   return Number(args[args.indexOf("--raft-port") + 1]);

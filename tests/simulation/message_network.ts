@@ -1,4 +1,4 @@
-import type { Peers } from "../../src/node/node.ts";
+import type { Peers } from "../../src/node/peers/peers.ts";
 import type { PeerMessage } from "../../src/node/peers/peer_message.ts";
 import type { NodeId } from "../../src/raft/types.ts";
 import type { SimNetwork } from "./sim_network.ts";
@@ -31,6 +31,8 @@ export class MessagePeers implements Peers {
   }
 
   flush(): void {}
+
+  follow(): void {}
 
   isConnected(peer: NodeId): boolean {
     return !this.#network.isCut(this.#process.name, peer);

@@ -5,7 +5,8 @@ import { openDataDirectory } from "../../src/node/data_directory.ts";
 import type { Disk } from "../../src/node/disk.ts";
 import type { LogEntry } from "../../src/node/entry.ts";
 import type { Address } from "../../src/node/network.ts";
-import type { Node, Peers } from "../../src/node/node.ts";
+import type { Node } from "../../src/node/node.ts";
+import type { Peers } from "../../src/node/peers/peers.ts";
 import { PeerTransport } from "../../src/node/peers/peer_transport.ts";
 import type { StateReport } from "../../src/node/state_report.ts";
 import type { PeerMessage } from "../../src/node/peers/peer_message.ts";
@@ -261,16 +262,14 @@ export class SimNode implements Witness {
         node.message(message);
       },
       unreachable: (peer) => node.unreachable(peer),
-      announced: (peer, address) => node.announced(peer, address),
+      announced: (peer, client, raft) => node.announced(peer, client, raft),
+      removed: () => node.removed(),
     };
     const transport = new PeerTransport({
       id: this.id,
       clusterId: "simulated",
       listen: { host: this.id, port: RAFT_PORT },
       clientAddress: this.address,
-      peers: new Map(
-        this.#ids.filter((id) => id !== this.id).map((id) => [id, { host: id, port: RAFT_PORT }]),
-      ),
       frameBytesMax: FRAME_BYTES_MAX,
       network: network.of(process),
       clock: process.clock,
@@ -285,7 +284,7 @@ export class SimNode implements Witness {
   /** A peer, new or restarted, told where its clients reach it. */
   announced(peer: NodeId, address: Address): void {
     const life = this.#life;
-    life?.process.run(() => life.node.announced(peer, address));
+    life?.process.run(() => life.node.announced(peer, address, null));
   }
 
   /** Everything that leaves the node passes the oracle. */
@@ -304,6 +303,7 @@ export class SimNode implements Witness {
         peers.flush();
       },
       isConnected: (peer) => peers.isConnected(peer),
+      follow: (plan) => peers.follow(plan),
     };
   }
 

@@ -2,8 +2,9 @@ import type { Random } from "../../base/random.ts";
 import type { NodeId } from "../../raft/types.ts";
 import type { Clock } from "../clock.ts";
 import type { Address } from "../network.ts";
-import type { Peers } from "../node.ts";
+import type { Peers } from "../peers/peers.ts";
 import type { PeerMessage } from "../peers/peer_message.ts";
+import type { PeerPlan } from "../peers/peer_plan.ts";
 import type { PeerHandler } from "../peers/peer_transport.ts";
 import type { Faults } from "./faults.ts";
 import { FaultyLines } from "./faulty_lines.ts";
@@ -29,6 +30,10 @@ export class FaultyPeers implements Peers {
 
   flush(): void {
     this.#peers.flush();
+  }
+
+  follow(plan: PeerPlan): void {
+    this.#peers.follow(plan);
   }
 
   /** A line that is cut, even one way, carries no connection. */
@@ -57,7 +62,11 @@ export class FaultyHandler implements PeerHandler {
   }
 
   /** Said once for each connection, so that it would be missed for good: it is never lost. */
-  announced(peer: NodeId, clientAddress: Address): void {
-    this.#handler.announced(peer, clientAddress);
+  announced(peer: NodeId, clientAddress: Address, raftAddress: Address): void {
+    this.#handler.announced(peer, clientAddress, raftAddress);
+  }
+
+  removed(): void {
+    this.#handler.removed();
   }
 }

@@ -25,6 +25,19 @@ export interface Hello {
   /** Where clients reach the sender. */
   readonly host: string;
   readonly port: number;
+  /** Where its peers reach it. */
+  readonly raftHost: string;
+  readonly raftPort: number;
+  /** The index of the newest configuration that it knows. */
+  readonly configuration: number;
+}
+
+/** What a removed node is told in the place of an answer, before the connection is closed. */
+export interface RemovedNotice {
+  readonly type: "removed";
+  readonly cluster: string;
+  /** Who is meant. */
+  readonly to: NodeId;
 }
 
 /**
@@ -183,7 +196,6 @@ export function joinOffer(header: OfferHeader, payload: Uint8Array): SnapshotOff
 /** @throws {ProtocolError} when the payload is not the bytes that the header announced */
 export function joinChunk(header: ChunkHeader, payload: Uint8Array): SnapshotChunk {
   const text = parseJson(payload);
-  // deno-lint-ignore no-control-regex -- all bytes are meant
   if (typeof text !== "string" || !/^[\0-\xff]*$/.test(text) || text.length !== header.bytes) {
     throw new ProtocolError("a chunk that is not what its header says");
   }
@@ -197,16 +209,25 @@ function isReplicable(args: readonly string[]): boolean {
 
 /** @throws {ProtocolError} when it is no hello of ours */
 export function decodeHello(payload: Uint8Array): Hello {
-  const { regent, cluster, from, to, host, port } = parseObject(payload);
+  const fields = parseObject(payload);
+  const { regent, cluster, from, to, host, port, raftHost, raftPort, configuration } = fields;
   if (regent !== PROTOCOL_VERSION) {
     throw new ProtocolError(`a hello of protocol version ${JSON.stringify(regent)?.slice(0, 40)}`);
   }
-  const texts = [cluster, from, to, host];
+  const texts = [cluster, from, to, host, raftHost];
   const areTexts = texts.every((text) => typeof text === "string" && text.length <= 255);
-  if (!areTexts || !isHost(host) || !isPort(port)) {
+  const areAddresses = [host, raftHost].every(isHost) && [port, raftPort].every(isPort);
+  if (!areTexts || !areAddresses || !isIndex(configuration)) {
     throw new ProtocolError("a hello with a wrong field");
   }
-  return { regent, cluster, from, to, host, port } as Hello;
+  return { regent, cluster, from, to, host, port, raftHost, raftPort, configuration } as Hello;
+}
+
+/** What a peer says back on a link; `null` for signs of life and all else. */
+export function decodeNotice(payload: Uint8Array): RemovedNotice | null {
+  const { type, cluster, to } = parseObject(payload);
+  if (type !== "removed" || typeof cluster !== "string" || typeof to !== "string") return null;
+  return { type, cluster, to };
 }
 
 /** The address goes on to clients, in `-MOVED` and in the lines of `CLUSTER NODES`. */

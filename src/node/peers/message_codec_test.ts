@@ -188,7 +188,10 @@ Deno.test("entries hold nothing but writes", () => {
 });
 
 Deno.test("a hello of another version or form is refused", () => {
-  const hello = { regent: 1, cluster: "c", from: "n1", to: "n2", host: "h", port: 7001 };
+  const hello = {
+    ...{ regent: 1, cluster: "c", from: "n1", to: "n2", host: "h", port: 7001 },
+    ...{ raftHost: "h", raftPort: 17001, configuration: 3 },
+  };
   assertEquals(decodeHello(bytes(JSON.stringify(hello))), hello);
   for (
     const change of [

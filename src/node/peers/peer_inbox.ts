@@ -17,6 +17,7 @@ import {
   joinChunk,
   joinOffer,
   type OfferHeader,
+  type RemovedNotice,
 } from "./message_codec.ts";
 import type { PeerMessage } from "./peer_message.ts";
 
@@ -35,8 +36,13 @@ export interface PeerInboxOptions {
   readonly clock: Clock;
   /** The connection is being closed for this reason. */
   readonly onRefusal: (who: string, remote: string, reason: string) => void;
-  /** Says whether this peer may speak to us. @throws {ProtocolError} when not */
-  readonly onHello: (hello: Hello) => void;
+  /**
+   * Says whether this peer may speak to us.
+   *
+   * @returns what it is told before the connection is closed; `null`: it is welcome
+   * @throws {ProtocolError} when not
+   */
+  readonly onHello: (hello: Hello) => RemovedNotice | null;
   readonly onMessage: (message: PeerMessage) => void;
   readonly onClose: (inbox: PeerInbox) => void;
 }
@@ -103,9 +109,7 @@ export class PeerInbox {
 
   #frame(payload: Uint8Array): void {
     if (this.#peer === null) {
-      const hello = decodeHello(payload);
-      this.#options.onHello(hello);
-      this.#peer = hello.from;
+      this.#hello(decodeHello(payload));
     } else if (this.#append !== null) {
       this.#entry(this.#append, payload);
     } else if (this.#snapshotHeader !== null) {
@@ -116,6 +120,17 @@ export class PeerInbox {
     } else {
       this.#header(this.#peer, payload);
     }
+  }
+
+  #hello(hello: Hello): void {
+    const notice = this.#options.onHello(hello);
+    if (notice !== null) {
+      const frames = new FrameWriter();
+      frames.addText(JSON.stringify(notice));
+      this.#stream.write(frames.take());
+      throw new ProtocolError(`${hello.from} was removed from the cluster`);
+    }
+    this.#peer = hello.from;
   }
 
   #header(peer: NodeId, payload: Uint8Array): void {

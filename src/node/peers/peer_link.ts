@@ -2,9 +2,11 @@ import { type Random, randomInteger } from "../../base/random.ts";
 import type { NodeId } from "../../raft/types.ts";
 import type { Cancel, Clock } from "../clock.ts";
 import { encodeEntry } from "../log/entry_codec.ts";
+import { isSame } from "../member_changes.ts";
 import type { Address, Network, Stream } from "../network.ts";
 import { FrameWriter } from "./frame_writer.ts";
-import { encodeBody, encodeHeader } from "./message_codec.ts";
+import { FrameDecoder, ProtocolError } from "./frame_decoder.ts";
+import { decodeNotice, encodeBody, encodeHeader, type RemovedNotice } from "./message_codec.ts";
 import type { PeerMessage } from "./peer_message.ts";
 
 const RETRY_MS_MIN = 20;
@@ -18,25 +20,33 @@ const PENDING_BYTES_MAX = 64 * 1024 * 1024;
 const DIAL_MS_MAX = 1_000;
 /** A peer that shows no sign of life for so long after a message is dialled anew. */
 const SILENCE_MS_MAX = 1_000;
+/** Of what a peer says on a link that is not its own: signs of life, hardly more. */
+const NOTICE_BYTES_MAX = 1_024;
 
 export interface PeerLinkOptions {
   readonly peer: NodeId;
-  /** The text of the hello that opens each connection. */
-  readonly hello: string;
+  /** The text of the hello that opens a connection. */
+  readonly hello: () => string;
   readonly network: Network;
   readonly clock: Clock;
   readonly random: Random;
   /** What was sent may be lost. */
   readonly onLost: (peer: NodeId) => void;
+  /** The peer says that somebody has been removed. */
+  readonly onRemoved: (notice: RemovedNotice) => void;
 }
 
 /** The connection that carries this node's messages to one peer; dials again whenever it breaks. */
 export class PeerLink {
   #address: Address;
+  /** Where the peer was before, or may be instead: tried when nobody answers. */
+  #otherAddress: Address | null = null;
   readonly #options: PeerLinkOptions;
   readonly #frames = new FrameWriter();
   #stream: Stream | null = null;
   #isOpen = false;
+  /** The peer said something on this connection. */
+  #isAnswered = false;
   #isStopped = false;
   #retryMs = RETRY_MS_MIN;
   /** Of the timer that dials next: after a failure, or when this attempt takes too long. */
@@ -84,6 +94,17 @@ export class PeerLink {
     this.#stream.write(bytes);
   }
 
+  /** The peer is to be found elsewhere from now on. */
+  moveTo(address: Address): void {
+    if (isSame(address, this.#address)) return;
+    this.#otherAddress = this.#address;
+    this.#address = address;
+    this.#retryMs = RETRY_MS_MIN;
+    this.#isAnswered = true; // the other address is not to be tried before this one
+    if (this.#stream !== null) return this.#reconnect();
+    this.dialNow();
+  }
+
   /** The peer is known to be up: does not wait any longer to dial it. */
   dialNow(): void {
     if (this.#stream !== null || this.#isStopped) return;
@@ -100,12 +121,14 @@ export class PeerLink {
 
   #dial(): void {
     this.#cancelRetry = this.#options.clock.after(DIAL_MS_MAX, () => this.#reconnect());
+    const answers = new FrameDecoder({ frameBytesMax: NOTICE_BYTES_MAX });
     const stream = this.#options.network.connect(this.#address, {
       onOpen: () => this.#opened(stream),
-      onData: () => this.#unansweredSinceMs = null,
+      onData: (bytes) => this.#heard(answers, bytes),
       onClose: () => this.#closed(),
     });
     this.#stream = stream;
+    this.#isAnswered = false;
   }
 
   #opened(stream: Stream): void {
@@ -114,8 +137,23 @@ export class PeerLink {
     this.#unansweredSinceMs = null;
     this.#retryMs = RETRY_MS_MIN;
     const hello = new FrameWriter();
-    hello.addText(this.#options.hello);
+    hello.addText(this.#options.hello());
     stream.write(hello.take());
+  }
+
+  #heard(answers: FrameDecoder, bytes: Uint8Array): void {
+    this.#unansweredSinceMs = null;
+    this.#isAnswered = true;
+    try {
+      answers.push(bytes);
+      for (let frame = answers.next(); frame !== null; frame = answers.next()) {
+        const notice = decodeNotice(frame);
+        if (notice !== null) this.#options.onRemoved(notice);
+      }
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#reconnect();
+    }
   }
 
   #reconnect(): void {
@@ -125,6 +163,9 @@ export class PeerLink {
 
   #closed(): void {
     const wasOpen = this.#isOpen;
+    if (!this.#isAnswered && this.#otherAddress !== null) {
+      [this.#address, this.#otherAddress] = [this.#otherAddress, this.#address];
+    }
     this.#isOpen = false;
     this.#stream = null;
     this.#cancelRetry?.();

@@ -11,7 +11,8 @@ Deno.test("a peer that does not read gets no more, and the loss is told", () => 
   const lost: string[] = [];
   const link = new PeerLink({ host: "memory", port: 17002 }, {
     peer: "n2",
-    hello: "{}",
+    hello: () => "{}",
+    onRemoved: () => {},
     network: {
       listen: () => Promise.reject(new Error("nobody listens here")),
       connect: (_address, given) => {

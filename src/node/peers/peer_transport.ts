@@ -1,12 +1,14 @@
 import type { Logger } from "../../base/logger.ts";
 import type { Random } from "../../base/random.ts";
 import type { NodeId } from "../../raft/types.ts";
-import type { Clock } from "../clock.ts";
+import type { Cancel, Clock } from "../clock.ts";
+import { isSame } from "../member_changes.ts";
 import type { Address, Listener, Network } from "../network.ts";
 import { ProtocolError } from "./frame_decoder.ts";
-import { type Hello, PROTOCOL_VERSION } from "./message_codec.ts";
+import { type Hello, PROTOCOL_VERSION, type RemovedNotice } from "./message_codec.ts";
 import { PeerInbox } from "./peer_inbox.ts";
 import { PeerLink } from "./peer_link.ts";
+import type { PeerPlan } from "./peer_plan.ts";
 import type { PeerMessage } from "./peer_message.ts";
 
 export interface PeerTransportOptions {
@@ -16,8 +18,8 @@ export interface PeerTransportOptions {
   readonly listen: Address;
   /** Where clients reach this node, as it tells its peers. */
   readonly clientAddress: Address;
-  /** The Raft addresses of the other members. */
-  readonly peers: ReadonlyMap<NodeId, Address>;
+  /** Where peers reach this node, as it tells them. @default `listen` */
+  readonly raftAddress?: Address;
   /** Bytes of one frame. */
   readonly frameBytesMax: number;
   readonly network: Network;
@@ -29,14 +31,18 @@ export interface PeerTransportOptions {
 /** How long the same refusal is not logged again. */
 const SAME_REFUSAL_MS = 60_000;
 const REFUSALS_MAX = 1_000;
+/** Whom the plan no longer names is kept for so long: it shall still hear that it is removed. */
+const LEAVING_MS = 3_000;
 
 /** Who is told what the peers say. */
 export interface PeerHandler {
   message(message: PeerMessage): void;
   /** What was sent to the peer lately may be lost. */
   unreachable(peer: NodeId): void;
-  /** A peer told where clients reach it. */
-  announced(peer: NodeId, clientAddress: Address): void;
+  /** A peer told where clients reach it, and where its peers do. */
+  announced(peer: NodeId, clientAddress: Address, raftAddress: Address): void;
+  /** A peer says that this node has been removed from the cluster for good. */
+  removed(): void;
 }
 
 /** The node's connections with the other members: one to each for sending, one from each. */
@@ -45,6 +51,9 @@ export class PeerTransport {
   readonly #handler: PeerHandler;
   readonly #links = new Map<NodeId, PeerLink>();
   readonly #inboxes = new Set<PeerInbox>();
+  /** The links that end soon. */
+  readonly #leaving = new Map<NodeId, Cancel>();
+  #plan: PeerPlan = { index: 0, addresses: new Map(), removed: [] };
   /** When each refusal was last logged. */
   readonly #refusals = new Map<string, number>();
   #listener: Listener | null = null;
@@ -54,9 +63,9 @@ export class PeerTransport {
     this.#handler = handler;
   }
 
-  /** Listens, and begins to dial. @throws when the address cannot be listened on */
+  /** Listens. @throws when the address cannot be listened on */
   async start(): Promise<void> {
-    const { listen, network, peers } = this.#options;
+    const { listen, network } = this.#options;
     this.#listener = await network.listen(listen, (stream) => {
       this.#inboxes.add(
         new PeerInbox(stream, {
@@ -70,13 +79,31 @@ export class PeerTransport {
         }),
       );
     });
-    for (const [peer, address] of peers) this.#links.set(peer, this.#link(peer, address));
+  }
+
+  /** Dials whom the plan names, and leaves those whom it names no more. */
+  follow(plan: PeerPlan): void {
+    const before = this.#plan.addresses;
+    this.#plan = plan;
+    for (const [peer, address] of plan.addresses) {
+      this.#stay(peer);
+      const link = this.#links.get(peer);
+      const known = before.get(peer);
+      if (link === undefined) this.#links.set(peer, this.#link(peer, address));
+      // What the peer itself has said counts more than a plan that is no news.
+      else if (known === undefined || !isSame(known, address)) link.moveTo(address);
+    }
+    for (const peer of this.#links.keys()) {
+      if (plan.addresses.has(peer) || this.#leaving.has(peer)) continue;
+      this.#leaving.set(peer, this.#options.clock.after(LEAVING_MS, () => this.#leave(peer)));
+    }
   }
 
   stop(): void {
     this.#listener?.close();
     for (const link of this.#links.values()) link.stop();
     for (const inbox of [...this.#inboxes]) inbox.close();
+    for (const cancel of this.#leaving.values()) cancel();
     this.#links.clear();
   }
 
@@ -95,23 +122,46 @@ export class PeerTransport {
   }
 
   #link(peer: NodeId, address: Address): PeerLink {
-    const { id, clusterId, clientAddress, network, clock, random } = this.#options;
-    const hello: Hello = {
-      regent: PROTOCOL_VERSION,
-      cluster: clusterId,
-      from: id,
-      to: peer,
-      host: clientAddress.host,
-      port: clientAddress.port,
-    };
+    const { network, clock, random } = this.#options;
     return new PeerLink(address, {
       peer,
-      hello: JSON.stringify(hello),
+      hello: () => JSON.stringify(this.#hello(peer)),
       network,
       clock,
       random,
       onLost: () => this.#handler.unreachable(peer),
+      onRemoved: ({ cluster, to }) => {
+        if (cluster === this.#options.clusterId && to === this.#options.id) this.#handler.removed();
+      },
     });
+  }
+
+  #hello(to: NodeId): Hello {
+    const { id, clusterId, clientAddress, listen, raftAddress = listen } = this.#options;
+    return {
+      regent: PROTOCOL_VERSION,
+      cluster: clusterId,
+      from: id,
+      to,
+      host: clientAddress.host,
+      port: clientAddress.port,
+      raftHost: raftAddress.host,
+      raftPort: raftAddress.port,
+      configuration: this.#plan.index,
+    };
+  }
+
+  /** Whoever was to be left is a member again, or is one that we did not know yet. */
+  #stay(peer: NodeId): void {
+    this.#leaving.get(peer)?.();
+    this.#leaving.delete(peer);
+  }
+
+  #leave(peer: NodeId): void {
+    this.#leaving.delete(peer);
+    this.#links.get(peer)?.stop();
+    this.#links.delete(peer);
+    for (const inbox of [...this.#inboxes]) if (inbox.peer === peer) inbox.close();
   }
 
   /** One line, but not again and again: whoever is refused keeps dialling. */
@@ -125,18 +175,37 @@ export class PeerTransport {
     this.#options.logger.warn(`closed the connection of ${who} at ${remote}: ${reason}`);
   }
 
-  #greeted(hello: Hello): void {
-    const { id, clusterId, peers } = this.#options;
+  /**
+   * Whether the sender may take part. One that we do not know may: it says that it knows a newer
+   * configuration, and may be the leader from whom we are to learn it.
+   */
+  #greeted(hello: Hello): RemovedNotice | null {
+    const { id, clusterId } = this.#options;
     if (hello.cluster !== clusterId) {
       throw new ProtocolError(`node ${hello.from} belongs to another cluster, ${hello.cluster}`);
     }
     if (hello.to !== id) {
       throw new ProtocolError(`node ${hello.from} looks for ${hello.to}, but this is ${id}`);
     }
-    if (!peers.has(hello.from)) {
+    const { removed, addresses, index } = this.#plan;
+    if (removed.includes(hello.from)) {
+      return { type: "removed", cluster: clusterId, to: hello.from };
+    }
+    const isKnown = addresses.has(hello.from) || this.#leaving.has(hello.from);
+    if (!isKnown && hello.configuration <= index) {
       throw new ProtocolError(`${hello.from} is no member of the cluster`);
     }
-    this.#links.get(hello.from)?.dialNow();
-    this.#handler.announced(hello.from, { host: hello.host, port: hello.port });
+    this.#welcome(hello);
+    return null;
+  }
+
+  /** Whoever speaks to us is answered, where it says it is. */
+  #welcome({ from, host, port, raftHost, raftPort }: Hello): void {
+    const raftAddress = { host: raftHost, port: raftPort };
+    const link = this.#links.get(from) ?? this.#link(from, raftAddress);
+    this.#links.set(from, link);
+    link.moveTo(raftAddress);
+    link.dialNow();
+    this.#handler.announced(from, { host, port }, raftAddress);
   }
 }

@@ -7,6 +7,7 @@ import type { Address, Network, Stream } from "../network.ts";
 import { ManualClock } from "../testing/manual_clock.ts";
 import { MemoryNetwork } from "../testing/memory_network.ts";
 import { FrameWriter } from "./frame_writer.ts";
+import type { PeerPlan } from "./peer_plan.ts";
 import { PeerTransport } from "./peer_transport.ts";
 
 const ADDRESSES: ReadonlyMap<NodeId, Address> = new Map([
@@ -21,6 +22,8 @@ class Member {
   readonly announced: [NodeId, Address][] = [];
   readonly logged: string[] = [];
   readonly transport: PeerTransport;
+  readonly #plan: PeerPlan;
+  removedCount = 0;
 
   constructor(
     id: NodeId,
@@ -36,7 +39,6 @@ class Member {
       clusterId,
       listen,
       clientAddress: { host: "memory", port: listen.port - 10_000 },
-      peers: new Map([...ADDRESSES].filter(([peer]) => peer !== id)),
       frameBytesMax: 10_000,
       network: own ?? network.of(listen.port),
       clock,
@@ -46,7 +48,18 @@ class Member {
       message: (message) => this.messages.push(message),
       unreachable: (peer) => this.lost.push(peer),
       announced: (peer, address) => this.announced.push([peer, address]),
+      removed: () => this.removedCount++,
     });
+    this.#plan = {
+      index: 1,
+      addresses: new Map([...ADDRESSES].filter(([peer]) => peer !== id)),
+      removed: [],
+    };
+  }
+
+  async start(): Promise<void> {
+    await this.transport.start();
+    this.transport.follow(this.#plan);
   }
 }
 
@@ -59,8 +72,8 @@ async function pair(clusterOfSecond = "c1") {
   const network = new MemoryNetwork(clock);
   const first = new Member("n1", clock, network);
   const second = new Member("n2", clock, network, clusterOfSecond);
-  await first.transport.start();
-  await second.transport.start();
+  await first.start();
+  await second.start();
   clock.advance(100);
   return { clock, network, first, second };
 }
@@ -118,6 +131,7 @@ Deno.test("nonsense closes the connection with one line, and nothing else happen
   };
   const hello = JSON.stringify({
     ...{ regent: 1, cluster: "c1", from: "n1", to: "n2", host: "h", port: 1 },
+    ...{ raftHost: "h", raftPort: 2, configuration: 0 },
   });
   send((stream) => stream.write(new TextEncoder().encode("GET / HTTP/1.1\r\n\r\n")));
   send((stream) => stream.write(frames('{"type":"heartbeat","term":1,"commit":0,"round":0}')));
@@ -140,7 +154,7 @@ Deno.test("a broken connection is dialled again, and the loss is told", async ()
   assertEquals(first.lost, ["n2"]);
   assertEquals(first.transport.isConnected("n2"), false);
   const returned = new Member("n2", clock, network);
-  await returned.transport.start();
+  await returned.start();
   clock.advance(2_000);
   first.transport.send(heartbeat(1));
   first.transport.flush();
@@ -165,8 +179,8 @@ Deno.test("a connection that does not open is given up and dialled anew", async 
     },
   });
   const second = new Member("n2", clock, network);
-  await first.transport.start();
-  await second.transport.start();
+  await first.start();
+  await second.start();
   clock.advance(10_000);
   assertGreater(dials, 5);
   assertEquals(closed.length, dials - 1);
@@ -183,7 +197,7 @@ Deno.test("a peer that comes back and dials is dialled at once, whatever the bac
   second.transport.stop();
   clock.advance(10_000);
   const returned = new Member("n2", clock, network);
-  await returned.transport.start();
+  await returned.start();
   clock.advance(10);
   first.transport.send(heartbeat(1));
   first.transport.flush();

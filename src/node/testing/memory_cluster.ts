@@ -2,7 +2,7 @@ import { seededRandom } from "../../base/random.ts";
 import { silentLogger } from "../../base/logger.ts";
 import { StateMachine } from "../../commands/state_machine.ts";
 import { lookup } from "../../commands/table.ts";
-import type { Reply } from "../../resp/reply.ts";
+import { OK, type Reply } from "../../resp/reply.ts";
 import { Faults } from "../faults/faults.ts";
 import { FaultyNetwork } from "../faults/faulty_network.ts";
 import { FaultyHandler, FaultyPeers } from "../faults/faulty_peers.ts";
@@ -26,7 +26,11 @@ export class MemoryCluster {
   /** The failures on purpose of each node, in the order of `nodes`. */
   readonly faults: Faults[] = [];
   readonly #options: MemoryClusterOptions;
+  /** The ids of nodes that ended because they were removed. */
+  readonly ended: string[] = [];
   readonly #transports: PeerTransport[] = [];
+  /** What a restart begins with. */
+  readonly #lives: { members: ReadonlyMap<string, Address>; log: MemoryLog }[] = [];
   readonly #syncs: ((error: null) => void)[][] = [];
   /** Nodes whose disk does not finish its syncs. */
   readonly #stalled = new Set<number>();
@@ -45,10 +49,45 @@ export class MemoryCluster {
     return cluster;
   }
 
-  async #add(id: string, at: number, members: ReadonlyMap<string, Address>): Promise<void> {
+  /** Asks the leader to enter a new node, and starts it when the leader has agreed. */
+  async join(): Promise<Node> {
+    const at = this.nodes.length;
+    const id = `n${at + 1}`;
+    const { leader } = this;
+    let answer: Reply | undefined;
+    const raftAddress = { host: "memory", port: 17001 + at };
+    leader.membership.join(id, raftAddress, (reply) => answer = reply);
+    this.until(() => answer !== undefined);
+    if (answer !== OK) throw new Error(`not let in: ${JSON.stringify(answer)}`);
+    const known = leader.report().members.filter((member) => member.id !== id);
+    return await this.#add(id, at, new Map(known.map((one) => [one.id, one.raftAddress])));
+  }
+
+  /** Ends a node's process; its log stays. */
+  kill(node: Node): void {
+    const at = this.nodes.indexOf(node);
+    node.stop();
+    this.#transports[at]?.stop();
+  }
+
+  /** Starts a killed node again, perhaps where its peers do not know it. */
+  async restart(node: Node, port?: number): Promise<Node> {
+    const at = this.nodes.indexOf(node);
+    const life = this.#lives[at];
+    if (life === undefined) throw new Error("no node of this cluster");
+    return await this.#add(node.report().id, at, life.members, life.log, port);
+  }
+
+  async #add(
+    id: string,
+    at: number,
+    members: ReadonlyMap<string, Address>,
+    oldLog: MemoryLog | null = null,
+    port = 17001 + at,
+  ): Promise<Node> {
     const { clock } = this;
     const syncs: ((error: null) => void)[] = [];
-    this.#syncs.push(syncs);
+    this.#syncs[at] = syncs;
     const sync = (done: (error: null) => void) => {
       clock.after(1, () => this.#stalled.has(at) ? syncs.push(done) : done(null));
     };
@@ -59,27 +98,33 @@ export class MemoryCluster {
       random: seededRandom(at + 1),
       logger: silentLogger,
     };
+    const log = oldLog ?? new MemoryLog({ sync });
+    const raftAddress = { host: "memory", port };
     const node = new Node({
       ...this.#options,
       ...common,
+      clusterId: "memory",
       members,
-      log: new MemoryLog({ sync }),
+      raftAddress,
+      log,
       machine: new StateMachine(),
+      onRemoved: () => this.ended.push(id),
     });
     const faults = new Faults(clock, silentLogger);
     const transport = new PeerTransport({
       ...common,
       clusterId: "memory",
-      listen: { host: "memory", port: 17001 + at },
-      peers: new Map([...members].filter(([member]) => member !== id)),
+      listen: raftAddress,
       frameBytesMax: 1024 * 1024,
-      network: new FaultyNetwork(this.network.of(17001 + at), faults),
+      network: new FaultyNetwork(this.network.of(port), faults),
     }, new FaultyHandler(node, faults, clock, common.random));
     await transport.start();
     node.start(new FaultyPeers(transport, faults, clock, common.random));
-    this.nodes.push(node);
-    this.faults.push(faults);
-    this.#transports.push(transport);
+    this.nodes[at] = node;
+    this.faults[at] = faults;
+    this.#transports[at] = transport;
+    this.#lives[at] = { members, log };
+    return node;
   }
 
   get leader(): Node {

@@ -44,7 +44,9 @@ function hostileFirstFrames(
   const { clusterId } = JSON.parse(Deno.readTextFileSync(`${member.dir}/identity.json`));
   const { name: other, port } = cluster.nodes.find((node) => node !== member) ?? member;
   const to = member.name;
-  const hello = { regent: 1, cluster: clusterId, from: other, to, host: "127.0.0.1", port };
+  const host = "127.0.0.1";
+  const raft = { raftHost: host, raftPort: 1, configuration: 0 };
+  const hello = { regent: 1, cluster: clusterId, from: other, to, host, port, ...raft };
   const helloWith = (fields: object) => frame(JSON.stringify({ ...hello, ...fields }));
   const random = seededRandom(11);
   const garbage = Array.from({ length: 5_000 }, () => String.fromCharCode(random() * 256)).join("");

@@ -38,6 +38,9 @@ export function helloText(random: Random, change: Partial<Hello> = {}): string {
     to: "n1",
     host: "127.0.0.1",
     port: 7003,
+    raftHost: "127.0.0.1",
+    raftPort: 17003,
+    configuration: random() < 0.9 ? 0 : 5,
   };
   return JSON.stringify({ ...hello, ...change });
 }
@@ -140,6 +143,7 @@ export function receive(
     onRefusal: (_who, _remote, reason) => received.refusals.push(reason),
     onHello: (hello) => {
       if (hello.from !== "n3") throw new ProtocolError("no member");
+      return null;
     },
     onMessage: (message) => {
       assert(received.refusals.length === 0, "a message after the refusal");

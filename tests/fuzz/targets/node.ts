@@ -4,7 +4,7 @@ import { latin1Bytes } from "../../../src/base/latin1.ts";
 import { type Random, seededRandom } from "../../../src/base/random.ts";
 import { StateMachine } from "../../../src/commands/state_machine.ts";
 import { MemoryLog } from "../../../src/node/log/memory_log.ts";
-import type { Stream } from "../../../src/node/network.ts";
+import type { Address, Stream } from "../../../src/node/network.ts";
 import { Node } from "../../../src/node/node.ts";
 import { type PeerHandler, PeerTransport } from "../../../src/node/peers/peer_transport.ts";
 import { encodeHeader } from "../../../src/node/peers/message_codec.ts";
@@ -99,12 +99,16 @@ class FuzzedFollower implements PeerHandler {
       ...common,
       clusterId: "c1",
       listen: ADDRESS,
-      peers,
       frameBytesMax: 4096,
       network: this.#network,
     }, this);
     transport.start(); // it listens at once; nothing here waits for what it dials
-    this.#node.start({ send() {}, flush() {}, isConnected: () => true });
+    this.#node.start({
+      send() {},
+      flush() {},
+      isConnected: () => true,
+      follow: (plan) => transport.follow(plan),
+    });
     this.#leader = this.connect();
     this.#leader.write(latin1Bytes(framed([helloText(() => 0, { from: "n2" })])));
     this.hearLeader();
@@ -161,8 +165,14 @@ class FuzzedFollower implements PeerHandler {
     this.#node.unreachable(peer);
   }
 
-  announced(peer: string, address: { host: string; port: number }): void {
-    assert(/^[\w.:-]+$/.test(address.host) && address.port <= 65_535, "no address of a member");
-    this.#node.announced(peer, address);
+  announced(peer: string, client: Address, raft: Address): void {
+    for (const { host, port } of [client, raft]) {
+      assert(/^[\w.:-]+$/.test(host) && port <= 65_535, "no address of a member");
+    }
+    this.#node.announced(peer, client, raft);
+  }
+
+  removed(): void {
+    this.#node.removed();
   }
 }

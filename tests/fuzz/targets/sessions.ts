@@ -116,7 +116,7 @@ class ServedNode {
       random: seededRandom(1),
       logger: silentLogger,
     });
-    this.#node.start({ send() {}, flush() {}, isConnected: () => false });
+    this.#node.start({ send() {}, flush() {}, isConnected: () => false, follow() {} });
     this.#node.campaign();
     const handler = new NodeSessions({
       node: this.#node,

@@ -1,0 +1,79 @@
+import { UserError } from "../base/errors.ts";
+import { addressList, toggle, UsageError } from "./flags.ts";
+import { requestOfLeader } from "./leader_request.ts";
+import { subcommand } from "./subcommand.ts";
+
+/** How long to look for the leader. */
+const PATIENCE_MS = 10_000;
+
+/** Where `remove` and `transfer` begin. */
+const fromFlag = addressList({
+  help: "Nodes or proxies to ask; each knows who leads",
+  fallback: [{ host: "127.0.0.1", port: 7000 }],
+});
+
+export const removeSubcommand = subcommand({
+  name: "remove",
+  summary: "takes a member out of the cluster for good",
+  description:
+    "Removes the member ID, the leader too, and returns when that is agreed on; the node then ends\n" +
+    "by itself, and its id is never used again. Refused while another change is under way, and\n" +
+    "where too few of the voting members left would answer.",
+  flags: {
+    from: fromFlag,
+    force: toggle({
+      help: "Even if too few members that answer are left: nothing can be written then before " +
+        "enough of them are back",
+    }),
+  },
+  words: "ID",
+  examples: [
+    "regent remove n2",
+    "regent remove n2 --from 127.0.0.1:7001",
+    "regent remove n2 --force",
+  ],
+  async run({ from, force }, words) {
+    const id = onlyId(words);
+    const args = ["CLUSTER", "FORGET", id, ...(force ? ["FORCE"] : [])];
+    await changeMembers(`remove ${id}`, { addresses: from, args });
+    console.log(`${id} is removed`);
+    return 0;
+  },
+});
+
+export const transferSubcommand = subcommand({
+  name: "transfer",
+  summary: "hands leadership over to a member",
+  description:
+    "Makes the voting member ID lead, and returns when it does. Requests of clients wait for that\n" +
+    "moment; none fails.",
+  flags: { from: fromFlag },
+  words: "ID",
+  examples: ["regent transfer n2", "regent transfer n2 --from 127.0.0.1:7001"],
+  async run({ from }, words) {
+    const id = onlyId(words);
+    await changeMembers(`let ${id} lead`, { addresses: from, args: ["CLUSTER", "TRANSFER", id] });
+    console.log(`${id} leads`);
+    return 0;
+  },
+});
+
+async function changeMembers(
+  what: string,
+  request: Pick<Parameters<typeof requestOfLeader>[0], "addresses" | "args">,
+): Promise<void> {
+  try {
+    await requestOfLeader({ ...request, patienceMs: PATIENCE_MS });
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw new UserError(`Cannot ${what}: ${error.message}`, { cause: error });
+  }
+}
+
+function onlyId(words: readonly string[]): string {
+  const [id] = words;
+  if (id === undefined || words.length > 1) {
+    throw new UsageError("Cannot start without the ID of one member");
+  }
+  return id;
+}

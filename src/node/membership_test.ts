@@ -1,0 +1,292 @@
+import { assert, assertEquals } from "@std/assert";
+import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
+import type { Node } from "./node.ts";
+import { MemoryClient, MemoryCluster } from "./testing/memory_cluster.ts";
+
+async function withCluster(
+  size: number,
+  test: (cluster: MemoryCluster) => Promise<void>,
+): Promise<void> {
+  const cluster = await MemoryCluster.start(size);
+  try {
+    cluster.untilServing();
+    await test(cluster);
+  } finally {
+    cluster.stop();
+  }
+}
+
+/** What the leader answers to a change of members. */
+function ask(
+  cluster: MemoryCluster,
+  change: (node: Node, done: (reply: Reply) => void) => void,
+  node = cluster.leader,
+): Reply {
+  let answer: Reply | undefined;
+  change(node, (reply) => answer = reply);
+  cluster.until(() => answer !== undefined);
+  return answer as Reply;
+}
+
+function forget(cluster: MemoryCluster, id: string, isForced = false): Reply {
+  return ask(cluster, (node, done) => node.membership.forget(id, isForced, done));
+}
+
+function transfer(cluster: MemoryCluster, id: string): Reply {
+  return ask(cluster, (node, done) => node.membership.transfer.start(id, done));
+}
+
+function refusal(reply: Reply): string {
+  assert(reply instanceof ErrorReply, `not refused: ${JSON.stringify(reply)}`);
+  return reply.text;
+}
+
+function idsOf(node: Node, isWanted: (isLearner: boolean) => boolean = () => true): string[] {
+  const { members } = node.report();
+  return members.filter(({ isLearner }) => isWanted(isLearner)).map(({ id }) => id);
+}
+
+const votersOf = (node: Node) => idsOf(node, (isLearner) => !isLearner);
+
+function nodeOf(cluster: MemoryCluster, id: string): Node {
+  const node = cluster.nodes.find((one) => one.report().id === id);
+  assert(node !== undefined, `no node ${id}`);
+  return node;
+}
+
+/** A client that always has a write under way, and goes where it is sent. */
+class Writer {
+  readonly errors: string[] = [];
+  acknowledged = 0;
+  #node: Node;
+  #client: MemoryClient;
+  #answer: { reply: Reply | undefined };
+  readonly #cluster: MemoryCluster;
+
+  constructor(cluster: MemoryCluster) {
+    this.#cluster = cluster;
+    this.#node = cluster.leader;
+    this.#client = new MemoryClient(this.#node);
+    this.#answer = this.#client.send("INCR", "count");
+  }
+
+  step(): void {
+    const { reply } = this.#answer;
+    if (reply === undefined) return;
+    if (typeof reply === "number") {
+      this.acknowledged++;
+    } else {
+      const text = refusal(reply);
+      const port = /^MOVED \d+ memory:(\d+)$/.exec(text)?.[1];
+      const next = port === undefined ? undefined : this.#cluster.nodes[Number(port) - 7001];
+      if (next === undefined) this.errors.push(text);
+      else this.#node = next;
+      this.#client = new MemoryClient(this.#node);
+    }
+    this.#answer = this.#client.send("INCR", "count");
+  }
+
+  until(holds: () => boolean): void {
+    this.#cluster.until(() => {
+      this.step();
+      return holds();
+    });
+  }
+
+  untilMore(count: number): void {
+    const wanted = this.acknowledged + count;
+    this.until(() => this.acknowledged >= wanted);
+  }
+}
+
+Deno.test("from one node to five and back to three under load, without an error", () =>
+  withCluster(1, async (cluster) => {
+    const writer = new Writer(cluster);
+    writer.untilMore(50);
+    for (const id of ["n2", "n3", "n4", "n5"]) {
+      await cluster.join();
+      writer.until(() => votersOf(cluster.leader).includes(id));
+      writer.untilMore(10);
+    }
+    assertEquals(
+      cluster.nodes.map(votersOf),
+      cluster.nodes.map(() => ["n1", "n2", "n3", "n4", "n5"]),
+    );
+    for (let round = 0; round < 2; round++) {
+      const { leader } = cluster;
+      const { id } = leader.report();
+      let answer: Reply | undefined;
+      leader.membership.forget(id, false, (reply) => answer = reply);
+      writer.until(() => answer !== undefined);
+      assertEquals(answer, OK);
+      writer.until(() => cluster.ended.includes(id));
+      cluster.kill(leader);
+      writer.untilMore(20);
+    }
+    assertEquals(writer.errors, []);
+    assertEquals(votersOf(cluster.leader).length, 3);
+    const count = new MemoryClient(cluster.leader).send("GET", "count");
+    writer.until(() => count.reply !== undefined);
+    assert(
+      Number(count.reply) >= writer.acknowledged - 1 &&
+        Number(count.reply) <= writer.acknowledged + 1,
+    );
+  }));
+
+Deno.test("leadership goes where it is asked to go, and no write fails", () =>
+  withCluster(3, (cluster) => {
+    const writer = new Writer(cluster);
+    for (const id of ["n1", "n2", "n3", "n2"]) {
+      writer.untilMore(5);
+      let answer: Reply | undefined;
+      cluster.leader.membership.transfer.start(id, (reply) => answer = reply);
+      writer.until(() => answer !== undefined);
+      assertEquals([answer, cluster.leader.report().id], [OK, id]);
+      writer.untilMore(5);
+    }
+    assertEquals(writer.errors, []);
+    return Promise.resolve();
+  }));
+
+Deno.test("a transfer that cannot succeed ends with a reason, and its leader goes on", () =>
+  withCluster(3, async (cluster) => {
+    const { leader } = cluster;
+    const writer = new Writer(cluster);
+    const [quiet] = cluster.followers;
+    assert(quiet !== undefined, "there are followers");
+    const { id } = quiet.report();
+    assertEquals(
+      refusal(transfer(cluster, "n9")),
+      "ERR n9 is no member of this cluster: it has n1, n2, n3",
+    );
+    cluster.stallDisk(quiet); // it answers, and never gets what it lacks
+    let answer: Reply | undefined;
+    leader.membership.transfer.start(id, (reply) => answer = reply);
+    writer.until(() => answer !== undefined);
+    const { id: leaderId } = leader.report();
+    assertEquals(
+      refusal(answer as Reply),
+      `ERR ${id} did not take over in time, ${leaderId} leads on`,
+    );
+    cluster.healDisk(quiet);
+    writer.untilMore(5);
+    assertEquals(writer.errors, []);
+    cluster.isolate(quiet);
+    cluster.until(() => /does not answer/.test(refusal(transfer(cluster, id))));
+    const learner = await cluster.join();
+    const { id: learnerId } = learner.report();
+    cluster.until(() => votersOf(cluster.leader).includes(learnerId));
+    assertEquals(transfer(cluster, learnerId), OK);
+  }));
+
+Deno.test("a learner that lags is asked in vain to lead, and gets no vote", () =>
+  withCluster(1, async (cluster) => {
+    const learner = await cluster.join();
+    cluster.stallDisk(learner);
+    const writer = new Writer(cluster);
+    writer.untilMore(100);
+    assertEquals(idsOf(cluster.leader, (isLearner) => isLearner), ["n2"]);
+    assertEquals(
+      refusal(transfer(cluster, "n2")),
+      "ERR n2 is a learner, and only a voting member can lead",
+    );
+    assertEquals(learner.report().role, "learner");
+    cluster.healDisk(learner);
+    writer.until(() => votersOf(cluster.leader).includes("n2"));
+    assertEquals(writer.errors, []);
+  }));
+
+Deno.test("what would harm the cluster is refused, and says why", () =>
+  withCluster(3, (cluster) => {
+    const { leader } = cluster;
+    const join = (id: string) =>
+      ask(cluster, (node, done) => {
+        node.membership.join(id, { host: "memory", port: 17099 }, done);
+      });
+    const [dead, other] = cluster.followers.map((node) => node.report().id);
+    assert(dead !== undefined && other !== undefined, "there are two followers");
+    assertEquals(
+      refusal(join(other)),
+      `ERR ${other} is a voting member already, and its data would be forgotten: ` +
+        `remove it first and join under a new id`,
+    );
+    cluster.kill(nodeOf(cluster, dead));
+    cluster.until(() => leader.report().members.some(({ isConnected }) => !isConnected));
+    assertEquals(
+      refusal(forget(cluster, other)),
+      `ERR Removing ${other} would leave 1 of 2 voting members that answer, and 2 are needed: ` +
+        `${dead} does not answer; start it again, or use FORCE`,
+    );
+    assertEquals(
+      refusal(forget(cluster, "n9")),
+      "ERR n9 is no member of this cluster: it has n1, n2, n3",
+    );
+    assertEquals(forget(cluster, dead), OK);
+    assertEquals(forget(cluster, dead), OK); // said again after a lost answer
+    assertEquals(
+      refusal(join(dead)),
+      `ERR ${dead} was removed from this cluster, and a removed id is never used again: ` +
+        `choose another`,
+    );
+    assertEquals(forget(cluster, other), OK);
+    const last = leader.report().id;
+    assertEquals(
+      refusal(forget(cluster, last)),
+      `ERR ${last} is the only voting member, and a cluster needs one`,
+    );
+    return Promise.resolve();
+  }));
+
+Deno.test("a member that was away hears of its removal when it comes back", () =>
+  withCluster(3, async (cluster) => {
+    const [away] = cluster.followers;
+    assert(away !== undefined, "there are followers");
+    const { id } = away.report();
+    cluster.kill(away);
+    cluster.until(() => forget(cluster, id) === OK);
+    cluster.clock.advance(5_000);
+    const back = await cluster.restart(away);
+    cluster.until(() => cluster.ended.includes(id));
+    assertEquals(back.report().isServing, false);
+    assertEquals(votersOf(cluster.leader).length, 2);
+  }));
+
+Deno.test("a member that comes back elsewhere is found, and the log says where", () =>
+  withCluster(3, async (cluster) => {
+    const [away] = cluster.followers;
+    assert(away !== undefined, "there are followers");
+    const { id } = away.report();
+    cluster.kill(away);
+    const back = await cluster.restart(away, 17050);
+    const addressAt = (node: Node) =>
+      node.report().members.find((member) => member.id === id)?.raftAddress.port;
+    cluster.until(() => cluster.nodes.every((node) => addressAt(node) === 17050));
+    const written = new MemoryClient(cluster.leader).send("SET", "k", "v");
+    const read = new MemoryClient(back).send("GET", "k");
+    cluster.until(() => written.reply !== undefined && read.reply !== undefined);
+    assertEquals(cluster.ended, []);
+  }));
+
+Deno.test("changes asked for at once are made one after the other", () =>
+  withCluster(1, (cluster) => {
+    const { leader } = cluster;
+    const answers: Reply[] = [];
+    for (let number = 2; number <= 6; number++) {
+      const address = { host: "memory", port: 17000 + number };
+      leader.membership.join(`n${number}`, address, (reply) => answers.push(reply));
+    }
+    leader.membership.forget("n3", false, (reply) => answers.push(reply));
+    cluster.until(() => answers.length === 6);
+    assertEquals(answers, answers.map(() => OK));
+    assertEquals(idsOf(leader), ["n1", "n2", "n4", "n5", "n6"]);
+    return Promise.resolve();
+  }));
+
+Deno.test("a follower says where the leader is, who makes changes", () =>
+  withCluster(3, (cluster) => {
+    const [follower] = cluster.followers;
+    const reply = ask(cluster, (node, done) => node.membership.forget("n9", false, done), follower);
+    const port = Number(cluster.leader.report().id.slice(1)) + 7000;
+    assertEquals(refusal(reply), `MOVED 0 memory:${port}`);
+    return Promise.resolve();
+  }));
