@@ -33,11 +33,13 @@ Deno.test("COMMAND, COMMAND INFO, COUNT and LIST tell of all commands", () => {
 Deno.test("COMMAND LIST filters", () => {
   assertEquals(command("LIST", "FILTERBY", "PATTERN", "S*nX"), ["setnx"]);
   assertEquals(command("list", "filterby", "aclcat", "Dangerous"), [
+    "bgsave",
     "fault",
     "flushall",
     "flushdb",
     "info",
     "keys",
+    "lastsave",
     "role",
   ]);
   assertEquals(command("LIST", "FILTERBY", "MODULE", "x"), []);

@@ -17,6 +17,14 @@ function local(
 /** Commands about the process and the cluster; node and proxy each answer for themselves. */
 export const serverRows: readonly Command[] = [
   ...rowsOf("server", [], [
+    local(
+      "bgsave",
+      -1,
+      ["admin", "noscript", "no_async_loading"],
+      ["admin", "dangerous"],
+      "1.0.0",
+      "Takes a snapshot of the state, beside all other work",
+    ),
     local("command", -1, PASSIVE, ["connection"], "2.8.13", "Tells about the commands"),
     local("config", -2, [], [], "2.0.0", "Tells the settings"),
     local(
@@ -28,6 +36,14 @@ export const serverRows: readonly Command[] = [
       "Lets a node fail on purpose, if it was started with --allow-faults",
     ),
     local("info", -1, PASSIVE, ["dangerous"], "1.0.0", "Tells the state of the server"),
+    local(
+      "lastsave",
+      1,
+      [...PASSIVE, "fast"],
+      ["admin", "dangerous"],
+      "1.0.0",
+      "Tells when the last snapshot was taken",
+    ),
     local(
       "role",
       1,

@@ -15,6 +15,7 @@ import type { Connection } from "./connection.ts";
 import { hello } from "./hello.ts";
 import type { PendingReply } from "./pending_reply.ts";
 import type { ProcessCommands } from "./process_commands.ts";
+import { bgsave, lastsave } from "./save_commands.ts";
 
 type LocalHandler = (
   process: ProcessCommands,
@@ -57,6 +58,8 @@ const HANDLERS: ReadonlyMap<string, LocalHandler> = new Map<string, LocalHandler
   ["role", (process) => process.role()],
   ["cluster", (process, connection, args, reply) => process.cluster(connection, args, reply)],
   ["wait", wait],
+  ["bgsave", ({ snapshots }, _connection, args) => bgsave(snapshots, args)],
+  ["lastsave", ({ snapshots }) => lastsave(snapshots)],
   ["fault", (process, _connection, args) => process.fault(args)],
 ]);
 

@@ -6,6 +6,7 @@ import type { FaultTools } from "./fault_commands.ts";
 import { type InfoSection, infoText } from "./info_text.ts";
 import type { RespListener } from "./listener.ts";
 import { type ProcessFacts, processSections } from "./process_info.ts";
+import { persistenceFields } from "./save_commands.ts";
 import { clientAddressText } from "./state_watchers.ts";
 
 export interface NodeInfoSources {
@@ -24,11 +25,17 @@ export function nodeInfo(sources: NodeInfoSources, wanted: readonly string[]): s
   const report = sources.node.report();
   return infoText([
     ...processSections(sources.facts, sources.listener(), sources.clock.nowMs()),
+    ...persistenceSections(sources.node),
     { name: "replication", fields: replicationFields(report) },
     { name: "raft", fields: raftFields(report) },
     ...faultSections(sources.faultTools ?? null),
     { name: "keyspace", fields: keyspaceFields(sources.machine) },
   ], wanted);
+}
+
+function persistenceSections({ snapshots }: Node): InfoSection[] {
+  if (snapshots === null) return [];
+  return [{ name: "persistence", fields: persistenceFields(snapshots.report()) }];
 }
 
 function replicationFields(report: StateReport): [string, string | number][] {

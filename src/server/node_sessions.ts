@@ -3,6 +3,7 @@ import type { Clock } from "../node/clock.ts";
 import type { Node } from "../node/node.ts";
 import { LEADER_CHANGED, slotOf } from "../node/refusals.ts";
 import { Request } from "../node/request.ts";
+import type { NodeSnapshots } from "../node/snapshots/node_snapshots.ts";
 import { ErrorReply, type Reply } from "../resp/reply.ts";
 import { ClusterCommands } from "./cluster_commands.ts";
 import type { Connection } from "./connection.ts";
@@ -74,6 +75,10 @@ export class NodeSessions implements RequestHandler, ProcessCommands {
 
   cluster(connection: Connection, args: readonly string[], reply: PendingReply): Reply | null {
     return this.#cluster.run(connection, this.#session(connection), args, reply);
+  }
+
+  get snapshots(): NodeSnapshots | null {
+    return this.#node.snapshots;
   }
 
   fault(args: readonly string[]): Reply {

@@ -1,4 +1,5 @@
 import type { Clock } from "../node/clock.ts";
+import type { NodeSnapshots } from "../node/snapshots/node_snapshots.ts";
 import type { Reply } from "../resp/reply.ts";
 import type { Connection } from "./connection.ts";
 import type { PendingReply } from "./pending_reply.ts";
@@ -11,6 +12,8 @@ export interface ProcessCommands {
   role(): Reply;
   /** `null`: the reply will be settled later. */
   cluster(connection: Connection, args: readonly string[], reply: PendingReply): Reply | null;
+  /** What takes snapshots; `null` where there is nothing to take one of. */
+  readonly snapshots: NodeSnapshots | null;
   /** Failures on purpose, where they are allowed. */
   fault(args: readonly string[]): Reply;
   /** Has been given two whole numbers that are not negative; settles the reply itself. */

@@ -1,0 +1,65 @@
+/** Pauses are told from this length on. */
+const PAUSE_MS_MIN = 5;
+
+/**
+ * Watches the event loop of this process and prints a line for each pause, `pause MS`. A timer that is
+ * due each millisecond and comes late by so much was kept waiting by something.
+ */
+export function watchPauses(): void {
+  let lastMs = performance.now();
+  setInterval(() => {
+    const nowMs = performance.now();
+    const pauseMs = nowMs - lastMs - 1;
+    lastMs = nowMs;
+    if (pauseMs >= PAUSE_MS_MIN) console.log(`pause ${pauseMs.toFixed(1)}`);
+  }, 1);
+}
+
+/** A process that prints its pauses. */
+export class Watched {
+  readonly #process: Deno.ChildProcess;
+  #pausesMs: number[] = [];
+  said = "";
+
+  /** @param script of `scripts/bench/` */
+  constructor(script: string, args: readonly string[]) {
+    const path = new URL(script, import.meta.url).pathname;
+    this.#process = new Deno.Command(Deno.execPath(), {
+      args: ["run", "--quiet", "--no-prompt", "--allow-all", path, ...args],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    void this.#read(this.#process.stdout, (line) => {
+      const [, pause] = /^pause (.*)$/.exec(line) ?? [];
+      if (pause !== undefined) this.#pausesMs.push(Number(pause));
+    });
+    void this.#read(this.#process.stderr, (line) => void (this.said += `${line}\n`));
+  }
+
+  get pid(): number {
+    return this.#process.pid;
+  }
+
+  /** The pauses since the last call, the longest first. */
+  takePauses(): number[] {
+    const pausesMs = this.#pausesMs.sort((a, b) => b - a);
+    this.#pausesMs = [];
+    return pausesMs;
+  }
+
+  async stop(): Promise<void> {
+    this.#process.kill("SIGTERM");
+    await this.#process.status;
+    await this.#process.stdin.close().catch(() => {});
+  }
+
+  async #read(stream: ReadableStream<Uint8Array>, take: (line: string) => void): Promise<void> {
+    let rest = "";
+    for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop() ?? "";
+      lines.forEach(take);
+    }
+  }
+}

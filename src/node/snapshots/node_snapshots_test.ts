@@ -1,0 +1,202 @@
+import { assert, assertEquals } from "@std/assert";
+import { DiskCluster } from "../../../tests/support/disk_cluster.ts";
+import { ErrorReply } from "../../resp/reply.ts";
+import type { SnapshotChunk } from "../peers/peer_message.ts";
+import { MemoryClient } from "../testing/memory_cluster.ts";
+
+/** Overwrites `keys` keys with values of `bytes` bytes, and waits until all is answered. */
+function write(cluster: DiskCluster, count: number, keys: number, bytes: number, tag = ""): void {
+  const client = new MemoryClient(cluster.life(cluster.leader).node);
+  for (let at = 0; at < count; at++) {
+    const value = `${tag}${at}`.padEnd(bytes, "x");
+    const answer = client.send("SET", `key${at % keys}`, value);
+    cluster.until(() => answer.reply !== undefined);
+    assertEquals(String((answer.reply as { text?: string }).text ?? answer.reply), "OK");
+  }
+}
+
+const chunksTo = (cluster: DiskCluster, id: string) =>
+  cluster.sent.filter((one): one is SnapshotChunk => one.type === "snapshotChunk" && one.to === id);
+
+/** Until the first follower, cut off, needs what the leader's log no longer has. */
+async function withOneFarBehind(
+  run: (cluster: DiskCluster, behind: string) => void | Promise<void>,
+  { bytes = 4_000, keys = 200 } = {},
+): Promise<void> {
+  const cluster = new DiskCluster(3);
+  await cluster.startAll();
+  cluster.untilServing();
+  const [behind] = cluster.followers;
+  assert(behind !== undefined);
+  write(cluster, 3, keys, bytes, "early");
+  cluster.kill(behind);
+  write(cluster, 2 * keys, keys, bytes, "late");
+  const { log, node } = cluster.life(cluster.leader);
+  cluster.until(() => log.firstIndex() > 10 && !(node.snapshots?.report().isTaking ?? true));
+  try {
+    await run(cluster, behind);
+  } finally {
+    cluster.stop();
+  }
+}
+
+function untilEven(cluster: DiskCluster): void {
+  cluster.until(() => cluster.isEven());
+  const states = new Set([...cluster.lives.keys()].map((id) => cluster.stateOf(id)));
+  assertEquals(states.size, 1);
+}
+
+Deno.test("the data directory stays within a small multiple of the live data", async () => {
+  const cluster = new DiskCluster(3);
+  await cluster.startAll();
+  cluster.untilServing();
+  for (let round = 0; round < 10; round++) write(cluster, 100, 40, 1_000);
+  cluster.until(() => cluster.isEven());
+  for (const id of cluster.lives.keys()) {
+    assert(cluster.sizeBytes(id) < 6 * 40_000, `${id} keeps ${cluster.sizeBytes(id)} bytes`);
+    const report = cluster.life(id).node.snapshots?.report();
+    assert((report?.count ?? 0) >= 5, `${id} took ${report?.count}`);
+  }
+  cluster.stop();
+});
+
+Deno.test("a node restarts from its snapshot and the log behind it", async () => {
+  const cluster = new DiskCluster(3);
+  await cluster.startAll();
+  cluster.untilServing();
+  write(cluster, 100, 30, 1_000);
+  cluster.until(() => cluster.isEven());
+  const before = cluster.stateOf("n1");
+  for (const id of ["n1", "n2", "n3"]) cluster.kill(id);
+  await cluster.startAll();
+  cluster.untilServing();
+  untilEven(cluster);
+  assertEquals(cluster.stateOf("n2"), before);
+  assert(cluster.life("n1").log.firstIndex() > 1);
+  cluster.stop();
+});
+
+Deno.test("a follower far behind gets a snapshot while writes go on", () =>
+  withOneFarBehind(async (cluster, behind) => {
+    await cluster.start(behind);
+    write(cluster, 60, 200, 500, "meanwhile");
+    untilEven(cluster);
+    assert(chunksTo(cluster, behind).length > 3);
+    assert(cluster.life(behind).log.firstIndex() > 10);
+  }));
+
+Deno.test("a stream goes on where its connection ended", () =>
+  withOneFarBehind(async (cluster, behind) => {
+    await cluster.start(behind);
+    cluster.until(() => chunksTo(cluster, behind).length >= 2);
+    cluster.network.isolate(cluster.portOf(behind));
+    cluster.clock.advance(5_000);
+    const before = chunksTo(cluster, behind).length;
+    cluster.network.heal();
+    untilEven(cluster);
+    const offsets = chunksTo(cluster, behind).slice(before).map(({ offset }) => offset);
+    assert(Math.min(...offsets) > 0, `sent again from ${offsets[0]}`);
+  }));
+
+Deno.test("a stream survives the end of its leader, and of its receiver", () =>
+  withOneFarBehind(async (cluster, behind) => {
+    await cluster.start(behind);
+    cluster.until(() => chunksTo(cluster, behind).length >= 2);
+    const { leader } = cluster;
+    cluster.kill(leader);
+    cluster.untilServing();
+    cluster.until(() => chunksTo(cluster, behind).some(({ from }) => from !== leader));
+    cluster.kill(behind);
+    await cluster.start(leader);
+    cluster.untilServing();
+    await cluster.start(behind);
+    untilEven(cluster);
+    write(cluster, 5, 200, 100, "after");
+    untilEven(cluster);
+  }));
+
+Deno.test("a newer snapshot does not disturb one that is under way", () =>
+  withOneFarBehind(async (cluster, behind) => {
+    await cluster.start(behind);
+    const { node, snapshots } = cluster.life(cluster.leader);
+    const old = snapshots.newest()?.index ?? 0;
+    cluster.until(() => chunksTo(cluster, behind).length >= 1);
+    assert(node.snapshots?.take());
+    cluster.until(() => (snapshots.newest()?.index ?? 0) > old);
+    untilEven(cluster);
+    assertEquals([...new Set(chunksTo(cluster, behind).map(({ index }) => index))], [old]);
+    const { disk } = cluster.life(cluster.leader);
+    cluster.until(() => disk.list("snapshots").length === 1);
+  }));
+
+Deno.test("what a snapshot decides is unknown to those who asked for it", () =>
+  withOneFarBehind(async (cluster, behind) => {
+    await cluster.start(behind);
+    untilEven(cluster);
+    const { leader } = cluster;
+    const { node } = cluster.life(leader);
+    const asked = new MemoryClient(node);
+    cluster.network.isolate(cluster.portOf(leader));
+    const answer = asked.send("SET", "lost", "1");
+    cluster.until(() => cluster.leader !== leader);
+    const { log } = cluster.life(cluster.leader);
+    const last = node.report().lastIndex;
+    const writer = new MemoryClient(cluster.life(cluster.leader).node);
+    for (let at = 0; log.firstIndex() <= last + 1; at++) {
+      writer.send("SET", `key${at % 20}`, "y".repeat(4_000));
+      cluster.clock.advance(4);
+    }
+    assertEquals(answer.reply, undefined);
+    cluster.network.heal();
+    const streams = () =>
+      cluster.sent.filter(({ type, to }) => type === "snapshotOffer" && to === leader);
+    cluster.until(() => answer.reply !== undefined);
+    assert(streams().length > 0);
+    assert(answer.reply instanceof ErrorReply && answer.reply.text.startsWith("UNKNOWN"));
+    untilEven(cluster);
+    const read = new MemoryClient(cluster.life(leader).node).send("GET", "lost");
+    cluster.until(() => read.reply !== undefined);
+    assertEquals(read.reply, null);
+  }));
+
+Deno.test("two snapshots close together", async () => {
+  const cluster = new DiskCluster(1);
+  await cluster.startAll();
+  cluster.untilServing();
+  const { node, snapshots } = cluster.life("n1");
+  for (let round = 0; round < 5; round++) {
+    write(cluster, 3, 10, 200, `round${round}`);
+    assert(node.snapshots?.take());
+    assert(!node.snapshots?.take(), "one at a time");
+    cluster.until(() => !(node.snapshots?.report().isTaking ?? true));
+    assertEquals(snapshots.newest()?.index, node.report().appliedIndex);
+  }
+  const state = cluster.stateOf("n1");
+  cluster.kill("n1");
+  await cluster.start("n1");
+  cluster.untilServing();
+  assertEquals(cluster.stateOf("n1"), state);
+  cluster.stop();
+});
+
+Deno.test("a full disk costs a snapshot, and nothing else", async () => {
+  const cluster = new DiskCluster(1);
+  const full = new Error("no space left");
+  cluster.faults.set(
+    "n1",
+    ({ kind, path }) =>
+      path.startsWith("snapshots/") && kind === "write" ? { kind: "error", error: full } : null,
+  );
+  await cluster.startAll();
+  cluster.untilServing();
+  write(cluster, 60, 10, 1_000);
+  const { node, snapshots } = cluster.life("n1");
+  assertEquals(snapshots.newest(), null);
+  assert(node.snapshots?.report().hasLastFailed);
+  const isComplaint = (line: string) => line.includes("no space left");
+  assertEquals(cluster.logLines.filter(isComplaint).length, 1, "not at every turn");
+  cluster.faults.clear();
+  cluster.clock.advance(31_000);
+  cluster.until(() => snapshots.newest() !== null);
+  cluster.stop();
+});

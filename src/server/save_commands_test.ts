@@ -1,0 +1,48 @@
+import { assert, assertEquals } from "@std/assert";
+import type { NodeSnapshots, SnapshotReport } from "../node/snapshots/node_snapshots.ts";
+import { ErrorReply, SimpleString } from "../resp/reply.ts";
+import { bgsave, lastsave, persistenceFields } from "./save_commands.ts";
+
+const REPORT: SnapshotReport = {
+  isTaking: false,
+  lastMs: null,
+  lastDurationMs: null,
+  hasLastFailed: false,
+  count: 0,
+  logBytes: 12,
+  index: 7,
+  sizeBytes: 900,
+  timeMs: 1_700_000_000_999,
+};
+
+/** Takes a snapshot that never ends. */
+function snapshots(): NodeSnapshots {
+  let isTaking = false;
+  return {
+    report: () => ({ ...REPORT, isTaking }),
+    take: () => {
+      const couldBegin = !isTaking;
+      isTaking = true;
+      return couldBegin;
+    },
+  } as unknown as NodeSnapshots;
+}
+
+Deno.test("BGSAVE begins one at a time, and says so as Redis does", () => {
+  const one = snapshots();
+  assert(bgsave(one, ["BGSAVE", "NOW"]) instanceof ErrorReply);
+  assertEquals(bgsave(one, ["BGSAVE"]), new SimpleString("Background saving started"));
+  assertEquals(
+    bgsave(one, ["bgsave", "schedule"]),
+    new ErrorReply("ERR Background save already in progress"),
+  );
+  assert(bgsave(null, ["BGSAVE"]) instanceof ErrorReply);
+});
+
+Deno.test("LASTSAVE and INFO tell of the newest snapshot, older than this process or not", () => {
+  assertEquals(lastsave(snapshots()), 1_700_000_000);
+  assert(lastsave(null) instanceof ErrorReply);
+  const fields = new Map(persistenceFields({ ...REPORT, lastMs: 1_800_000_000_500, count: 2 }));
+  assertEquals(fields.get("rdb_last_save_time"), 1_800_000_000);
+  assertEquals([fields.get("rdb_saves"), fields.get("snapshot_index")], [2, 7]);
+});
