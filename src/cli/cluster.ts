@@ -142,7 +142,8 @@ class LocalCluster {
     const reason = lastLine.replace(/^regent: /, "");
     if (!this.#isStarted) return this.#failed(new UserError(`Cannot start: ${what}: ${reason}`));
     this.#tell(what + (what.includes("killed") || reason === "" ? "" : `: ${reason}`));
-    if (!this.#options.restart) return;
+    // Whoever ends in good order was told to, or is no member any more.
+    if (!this.#options.restart || what.endsWith("exit code 0")) return;
     setTimeout(() => {
       if (this.#isStopping) return;
       this.#spawn(member);

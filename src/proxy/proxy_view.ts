@@ -34,7 +34,10 @@ export interface ProxyStatus {
 }
 
 export function proxyStatus(topology: Topology, router: Router, clock: Clock): ProxyStatus {
-  const views = [...topology.nodes].sort((a, b) => nameOf(a) < nameOf(b) ? -1 : 1);
+  const members = topology.memberAddresses();
+  const views = [...topology.nodes]
+    .filter((view) => isOfInterest(view, members))
+    .sort((a, b) => nameOf(a) < nameOf(b) ? -1 : 1);
   const nodes = views.map((view) => nodeStatus(view, router));
   const leaderAt = topology.leader === null ? -1 : views.indexOf(topology.leader);
   return {
@@ -45,6 +48,14 @@ export function proxyStatus(topology: Topology, router: Router, clock: Clock): P
     waiting: { ...router.hold.totals },
     holds: router.hold.statistics(clock.monotonicMs()),
   };
+}
+
+/** The proxy goes on looking at where it began, but a node that was removed is none any more. */
+function isOfInterest(
+  { state, isResponsive }: NodeView,
+  members: ReadonlyMap<string, string>,
+): boolean {
+  return isResponsive || state === null || members.size === 0 || members.has(state.id);
 }
 
 function nameOf(view: NodeView): string {

@@ -115,6 +115,19 @@ export class LocalCluster {
     }
   }
 
+  /** Starts a node that enters the running cluster by way of this address. */
+  join(name: string, via: { readonly port: number }, flags: readonly string[] = []): Member {
+    const [port = 0, raftPort = 0] = freePorts(2);
+    const dir = `${this.dir}/${name}`;
+    const args = [
+      ...["node", "--id", name, "--port", String(port), "--raft-port", String(raftPort)],
+      ...["--dir", dir, "--join", `${HOST}:${via.port}`, ...flags],
+    ];
+    const member = startMember(name, port, args, dir);
+    this.nodes.push(member);
+    return member;
+  }
+
   /** The node that leads now, in the highest term. */
   async leader(): Promise<Member> {
     let leader: Member | undefined;

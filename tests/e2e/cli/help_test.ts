@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { runRegent } from "../../support/regent_process.ts";
 
-const COMMANDS = ["node", "proxy", "cluster", "status", "log", "cli"];
+const COMMANDS = ["node", "proxy", "cluster", "status", "remove", "transfer", "log", "cli"];
 
 Deno.test("help lists the commands, and each command's help its flags and their twins", async () => {
   const [general, ...each] = await Promise.all([
@@ -70,6 +70,11 @@ const WRONG: [args: string[], message: string][] = [
   [["cluster", "--restart=x"], "Cannot use --restart with a value: it is a switch."],
   [["cluster", "--port", "60000"], "Cannot use --port: the Raft port 70003 would be over 65535."],
   [["status", "--nodes", "here"], "Cannot use --nodes: expected HOST:PORT"],
+  [[...node, "--join", "here"], "Cannot use --join: expected HOST:PORT"],
+  [[...node, "--join", "h:1", "--peers", "n1=h:2"], "Cannot use --join with --peers"],
+  [["remove"], "Cannot start without the ID of one member."],
+  [["remove", "n1", "n2"], "Cannot start without the ID of one member."],
+  [["transfer", "--from", "here", "n1"], "Cannot use --from: expected HOST:PORT"],
   [["log"], "Cannot start without --dir DIR."],
   [["cli", "-x"], "Cannot understand flag: -x."],
   [["cli", "-p"], "Cannot use -p without a value."],

@@ -121,9 +121,9 @@ export const nodeMutants: readonly Mutant[] = [
   {
     name: "keys-live-on-in-an-idle-cluster",
     bug: "keys do not expire while nothing is written",
-    file: "src/node/node.ts",
-    find: "this.#proposeTimeIfDue(isBusy ? Infinity : 0);",
-    replace: "this.#proposeTimeIfDue(isBusy ? Infinity : Infinity);",
+    file: "src/node/log_time.ts",
+    find: "this.#passIfDue(0);",
+    replace: "this.#passIfDue(Infinity);",
     killers: [CLUSTER],
     simulation: true,
   },
@@ -140,8 +140,8 @@ export const nodeMutants: readonly Mutant[] = [
     name: "writes-left-in-silence",
     bug: "a write collected when leadership ended is never answered",
     file: "src/node/node.ts",
-    find: "if (hasSteppedDown) this.#steppedDown();",
-    replace: "if (hasSteppedDown && term === 0) this.#steppedDown();",
+    find: "if (hasSteppedDown) this.#steppedDown(isHandingOver);",
+    replace: "if (hasSteppedDown && term === 0) this.#steppedDown(isHandingOver);",
     killers: [CLUSTER],
   },
   {
