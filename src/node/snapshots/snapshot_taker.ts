@@ -7,10 +7,10 @@ import type { LogStore } from "../log_store.ts";
 import { LogBytes } from "./log_bytes.ts";
 import type { SnapshotMeta, SnapshotStore, SnapshotWriter, StoredSnapshot } from "./snapshot.ts";
 
-const CHUNK_BYTES = 64 * 1024;
+const CHUNK_BYTES = 32 * 1024;
 /** One slice of work; the event loop has as much time to itself before the next. */
 const SLICE_MS = 4;
-const SLICE_CHUNKS_MAX = 8;
+const SLICE_CHUNKS_MAX = 16;
 /** Bytes written and not synced, above which the next slice waits. */
 const UNSYNCED_BYTES_MAX = 16 * 1024 * 1024;
 /** After an attempt that failed: the disk is full, most likely. */
