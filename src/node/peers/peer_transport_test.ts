@@ -1,4 +1,4 @@
-import { assertEquals, assertGreater, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertGreater, assertMatch } from "@std/assert";
 import { seededRandom } from "../../base/random.ts";
 import type { PeerMessage } from "./peer_message.ts";
 import type { NodeId } from "../../raft/types.ts";
@@ -31,8 +31,9 @@ class Member {
     network: MemoryNetwork,
     clusterId = "c1",
     own?: Network,
+    port = ADDRESSES.get(id)?.port ?? 17009,
   ) {
-    const listen = ADDRESSES.get(id) ?? { host: "memory", port: 0 };
+    const listen = { host: "memory", port };
     const log = (line: string) => this.logged.push(line);
     this.transport = new PeerTransport({
       id,
@@ -214,4 +215,59 @@ Deno.test("a peer that shows no sign of life is dialled anew", async () => {
     clock.advance(50);
   }
   assertEquals(first.lost, ["n2"]);
+});
+
+Deno.test("whoever is not known may speak if it knows a newer configuration", async () => {
+  const { clock, network, second } = await pair();
+  const stranger = new Member("n9", clock, network);
+  await stranger.start();
+  clock.advance(1_000);
+  assertMatch(second.logged.join(), /n9 is no member of the cluster/);
+  const [, told] = ADDRESSES;
+  assert(told !== undefined, "there are two addresses");
+  stranger.transport.follow({ index: 2, addresses: new Map([told]), removed: [] });
+  clock.advance(2_000);
+  assertEquals(second.announced.at(-1)?.[0], "n9");
+  // And it is answered, though no plan says where it is.
+  second.transport.send({ ...heartbeat(7), from: "n2", to: "n9" });
+  second.transport.flush();
+  clock.advance(10);
+  assertEquals(stranger.messages.length, 1);
+});
+
+Deno.test("a removed peer is told so, and heard no more", async () => {
+  const { clock, first, second } = await pair();
+  second.transport.follow({ index: 3, addresses: new Map(), removed: ["n1"] });
+  first.transport.send(heartbeat(1));
+  first.transport.flush();
+  clock.advance(10);
+  assertEquals(second.messages.length, 1, "the last words of who leaves are heard");
+  clock.advance(5_000);
+  assertGreater(first.removedCount, 0);
+  assertEquals([second.removedCount, second.transport.isConnected("n1")], [0, false]);
+  first.transport.send(heartbeat(2));
+  first.transport.flush();
+  clock.advance(10);
+  assertEquals(second.messages.length, 1);
+});
+
+Deno.test("another cluster's word that somebody is removed counts for nothing", async () => {
+  const { clock, first, second } = await pair("c2");
+  second.transport.follow({ index: 3, addresses: new Map(), removed: ["n1"] });
+  clock.advance(5_000);
+  assertEquals(first.removedCount, 0);
+});
+
+Deno.test("a peer that has moved is dialled where it says it is, and where it was", async () => {
+  const { clock, network, first, second } = await pair();
+  second.transport.stop();
+  const moved = new Member("n2", clock, network, "c1", network.of(17055), 17055);
+  await moved.start();
+  clock.advance(2_000);
+  assertEquals(first.transport.isConnected("n2"), true);
+  moved.transport.stop();
+  const back = new Member("n2", clock, network);
+  await back.transport.start(); // it dials nobody: it has to be found
+  clock.advance(5_000);
+  assertEquals(first.transport.isConnected("n2"), true);
 });

@@ -1,0 +1,60 @@
+import { assertEquals, assertInstanceOf } from "@std/assert";
+import { MemoryCluster } from "../node/testing/memory_cluster.ts";
+import { ErrorReply, MapReply, OK, type Reply } from "../resp/reply.ts";
+import { memberCommand } from "./member_commands.ts";
+
+async function withLeader(test: (run: (...args: string[]) => Reply) => void): Promise<void> {
+  const cluster = await MemoryCluster.start(1);
+  try {
+    cluster.untilServing();
+    test((...args) => {
+      let answer: Reply | undefined;
+      memberCommand(cluster.leader, ["CLUSTER", ...args], (reply) => answer = reply);
+      cluster.until(() => answer !== undefined);
+      return answer as Reply;
+    });
+  } finally {
+    cluster.stop();
+  }
+}
+
+function errorOf(reply: Reply): string {
+  assertInstanceOf(reply, ErrorReply);
+  return reply.text;
+}
+
+Deno.test("a new node learns which cluster it is in, and whom to ask", () =>
+  withLeader((run) => {
+    const wanted = new MapReply([
+      ["cluster-id", "memory"],
+      ["members", new MapReply([["n1", "memory:17001"], ["n2", "::1:17002"]])],
+    ]);
+    assertEquals(run("join", "n2", "::1:17002"), wanted);
+    assertEquals(run("JOIN", "n2", "::1:17002"), wanted);
+    assertEquals(run("forget", "n2", "force"), OK);
+    assertEquals(run("TRANSFER", "n1"), OK);
+  }));
+
+Deno.test("what is no change of members is refused", () =>
+  withLeader((run) => {
+    const wrongCount = (name: string) =>
+      `ERR wrong number of arguments for 'cluster|${name}' command`;
+    assertEquals(errorOf(run("join", "n2")), wrongCount("join"));
+    assertEquals(errorOf(run("forget")), wrongCount("forget"));
+    assertEquals(errorOf(run("forget", "n2", "force", "x")), wrongCount("forget"));
+    assertEquals(errorOf(run("transfer", "n2", "x")), wrongCount("transfer"));
+    assertEquals(errorOf(run("forget", "n2", "now")), "ERR syntax error");
+    for (const id of ["", "n 2", "n2\r\n", "n".repeat(65), "__proto__\x00"]) {
+      assertEquals(errorOf(run("forget", id)), "ERR the id is not one that a node can have");
+    }
+    for (const address of ["", "h", "h:", ":1", "h:0", "h:65536", "h:1e3", "a b:1", "h:1\r\n"]) {
+      assertEquals(
+        errorOf(run("join", "n2", address)),
+        "ERR the address is not <host>:<raft-port>",
+      );
+    }
+    assertEquals(
+      errorOf(run("forget", "__proto__")),
+      "ERR __proto__ is no member of this cluster: it has n1",
+    );
+  }));
