@@ -29,6 +29,11 @@ export function withLearner(
       `choose another`;
   }
   const present = members.find((member) => member.id === id);
+  const host = members.find((one) => one.id !== id && isSame(one.raftAddress, raftAddress));
+  if (host !== undefined) {
+    return `${raftAddress.host}:${raftAddress.port} is the address of ${host.id}: ` +
+      `remove that one first, or choose another port`;
+  }
   if (present === undefined) {
     return { members: [...members, { id, raftAddress, isLearner: true }], removed };
   }

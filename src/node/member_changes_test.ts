@@ -49,6 +49,10 @@ Deno.test("who must not enter is told why", () => {
   );
   assertMatch(refusal("n3"), /has joined already and has data/);
   assertMatch(refusal("n4"), /a removed id is never used again/);
+  assertEquals(
+    withLearner(members, "n5", address(2), ALL),
+    "h:2 is the address of n2: remove that one first, or choose another port",
+  );
 });
 
 Deno.test("a removal leaves a majority that answers, or is forced", () => {

@@ -89,7 +89,7 @@ export class Whereabouts {
     this.#followed = [newest, committed];
     const isNews = newestBefore !== undefined && newestBefore !== newest;
     if (isNews) logger.info(describeMembers(newest.configuration));
-    return peerPlan(id, newest, committed.configuration, contacts, this.#rafts);
+    return peerPlan(id, newest, committed, contacts, this.#rafts);
   }
 
   /** For telling whether anything has changed. */

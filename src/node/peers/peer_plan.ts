@@ -1,12 +1,13 @@
 import type { NodeId } from "../../raft/types.ts";
-import type { ClusterConfiguration } from "../configuration.ts";
 import type { StoredConfiguration } from "../log_store.ts";
 import type { Address } from "../network.ts";
 
 /** With whom a node is to be connected. */
 export interface PeerPlan {
-  /** Of the configuration that says so: whoever knows a newer one may know better. */
+  /** Of the newest configuration that this node knows. */
   readonly index: number;
+  /** Of the newest that is committed: whoever knows a newer one may know better who takes part. */
+  readonly committedIndex: number;
   /** The other members, and where they are said to be. */
   readonly addresses: ReadonlyMap<NodeId, Address>;
   /** Who must not take part any more, for certain. */
@@ -21,7 +22,7 @@ export interface PeerPlan {
 export function peerPlan(
   self: NodeId,
   newest: StoredConfiguration,
-  committed: ClusterConfiguration,
+  committed: StoredConfiguration,
   contacts: ReadonlyMap<NodeId, Address>,
   told: ReadonlyMap<NodeId, Address>,
 ): PeerPlan {
@@ -31,7 +32,8 @@ export function peerPlan(
     : members.map(({ id, raftAddress }) => [id, told.get(id) ?? raftAddress] as const);
   return {
     index,
+    committedIndex: committed.index,
     addresses: new Map(known.filter(([id]) => id !== self)),
-    removed: committed.removed,
+    removed: committed.configuration.removed,
   };
 }
