@@ -41,6 +41,7 @@ Deno.test("COMMAND LIST filters", () => {
     "keys",
     "lastsave",
     "role",
+    "snapshot",
   ]);
   assertEquals(command("LIST", "FILTERBY", "MODULE", "x"), []);
   assertEquals(errorOf("LIST", "FILTERBY", "NOPE", "x"), "ERR syntax error");

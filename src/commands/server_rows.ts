@@ -52,6 +52,14 @@ export const serverRows: readonly Command[] = [
       "2.8.12",
       "Tells the role in replication",
     ),
+    local(
+      "snapshot",
+      -2,
+      ["admin", "noscript"],
+      ["admin", "dangerous"],
+      "7.0.0",
+      "Reads a snapshot of the whole state, for a backup",
+    ),
     local("time", 1, [...PASSIVE, "fast"], [], "2.6.0", "Tells the server's clock"),
   ]),
   ...rowsOf("cluster", [], [

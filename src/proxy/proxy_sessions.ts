@@ -91,6 +91,12 @@ export class ProxySessions implements RequestHandler, ProcessCommands {
     return proxyCluster(sources, args);
   }
 
+  snapshot(_args: readonly string[], _reply: PendingReply): Reply {
+    return new ErrorReply(
+      "ERR SNAPSHOT is for nodes, this is a proxy; CLUSTER MEMBERS tells of them",
+    );
+  }
+
   fault(_args: readonly string[]): Reply {
     return new ErrorReply("ERR FAULT is for nodes, this is a proxy");
   }

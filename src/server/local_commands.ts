@@ -60,6 +60,7 @@ const HANDLERS: ReadonlyMap<string, LocalHandler> = new Map<string, LocalHandler
   ["wait", wait],
   ["bgsave", ({ snapshots }, _connection, args) => bgsave(snapshots, args)],
   ["lastsave", ({ snapshots }) => lastsave(snapshots)],
+  ["snapshot", (process, _connection, args, reply) => process.snapshot(args, reply)],
   ["fault", (process, _connection, args) => process.fault(args)],
 ]);
 

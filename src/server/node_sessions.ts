@@ -14,6 +14,7 @@ import type { ProcessCommands } from "./process_commands.ts";
 import { nodeInfo, type NodeInfoSources, redisRole } from "./node_info.ts";
 import type { PendingReply } from "./pending_reply.ts";
 import { Session } from "./session.ts";
+import { SnapshotCommands } from "./snapshot_commands.ts";
 
 export interface NodeSessionsOptions extends Omit<NodeInfoSources, "node"> {
   readonly node: Node;
@@ -29,12 +30,14 @@ export class NodeSessions implements RequestHandler, ProcessCommands {
   readonly #options: NodeSessionsOptions;
   readonly #sessions = new WeakMap<Connection, Session>();
   readonly #cluster: ClusterCommands;
+  readonly #snapshots: SnapshotCommands;
 
   constructor(options: NodeSessionsOptions) {
     this.clock = options.clock;
     this.config = options.config;
     this.#node = options.node;
     this.#options = options;
+    this.#snapshots = new SnapshotCommands(options.node);
     const faults = options.faultTools?.faults ?? null;
     this.#cluster = new ClusterCommands(options.node, options.clock, faults);
   }
@@ -58,6 +61,7 @@ export class NodeSessions implements RequestHandler, ProcessCommands {
 
   closed(connection: Connection): void {
     this.#cluster.unwatch(connection);
+    this.#snapshots.closed(connection);
   }
 
   hello(): { mode: string; role: string } {
@@ -79,6 +83,10 @@ export class NodeSessions implements RequestHandler, ProcessCommands {
 
   get snapshots(): NodeSnapshots | null {
     return this.#node.snapshots;
+  }
+
+  snapshot(args: readonly string[], reply: PendingReply): Reply | null {
+    return this.#snapshots.run(this.#session(reply.connection).order, args, reply);
   }
 
   fault(args: readonly string[]): Reply {

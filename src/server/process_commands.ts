@@ -14,6 +14,8 @@ export interface ProcessCommands {
   cluster(connection: Connection, args: readonly string[], reply: PendingReply): Reply | null;
   /** What takes snapshots; `null` where there is nothing to take one of. */
   readonly snapshots: NodeSnapshots | null;
+  /** The whole state, for a backup. `null`: the reply will be settled later. */
+  snapshot(args: readonly string[], reply: PendingReply): Reply | null;
   /** Failures on purpose, where they are allowed. */
   fault(args: readonly string[]): Reply;
   /** Has been given two whole numbers that are not negative; settles the reply itself. */

@@ -4,7 +4,7 @@ import { COMMANDS } from "../../src/commands/table.ts";
 import { NastyValues } from "./nasty_values.ts";
 
 /** Commands that Redis does not know. */
-const OWN_NAMES = ["fault", "once", "session"];
+const OWN_NAMES = ["fault", "once", "session", "snapshot"];
 
 /** All commands that Redis has, too. */
 export const REDIS_COMMANDS: readonly Command[] = COMMANDS.filter(({ name }) =>

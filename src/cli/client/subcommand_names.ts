@@ -22,6 +22,7 @@ const NAMES: ReadonlyMap<string, readonly string[]> = new Map([
   ],
   ["command", ["count", "docs", "getkeys", "help", "info", "list"]],
   ["config", ["get", "resetstat"]],
+  ["snapshot", ["begin", "end", "help", "read"]],
 ]);
 
 /** The subcommands of a command, in lower case and in order; none for one that has none. */

@@ -8,6 +8,7 @@ import type { LogEntry } from "../entry.ts";
 import type { LogStore } from "../log_store.ts";
 import type { SnapshotMessage } from "../peers/peer_message.ts";
 import type { SnapshotMeta, SnapshotStore } from "./snapshot.ts";
+import { SnapshotExports } from "./snapshot_exports.ts";
 import { type Received, SnapshotReceiver } from "./snapshot_receiver.ts";
 import { SnapshotSender } from "./snapshot_sender.ts";
 import { SnapshotTaker, type SnapshotTakerReport } from "./snapshot_taker.ts";
@@ -42,6 +43,8 @@ export interface SnapshotReport extends SnapshotTakerReport {
 /** All that a node does with snapshots: takes, sends, receives them and installs what it received. */
 export class NodeSnapshots {
   readonly #store: SnapshotStore;
+  /** For clients that make a backup. */
+  readonly exports: SnapshotExports;
   readonly #taker: SnapshotTaker;
   readonly #sender: SnapshotSender;
   readonly #receiver: SnapshotReceiver;
@@ -54,6 +57,8 @@ export class NodeSnapshots {
     this.#receiver = new SnapshotReceiver(options);
     const sentIndexMin = () => this.#sender.indexMin;
     this.#taker = new SnapshotTaker({ ...options, sentIndexMin });
+    const appliedIndex = () => options.meta().index;
+    this.exports = new SnapshotExports({ ...options, appliedIndex }, this.#taker);
   }
 
   report(): SnapshotReport {
@@ -95,6 +100,7 @@ export class NodeSnapshots {
     this.#sender.tick(this.#status());
     this.#receiver.tick();
     this.#taker.tick();
+    this.exports.tick();
   }
 
   /** The received snapshot that the core puts in the place of log and state. */
@@ -109,6 +115,7 @@ export class NodeSnapshots {
   }
 
   stop(): void {
+    this.exports.stop();
     this.#taker.abandon();
     this.#sender.stop();
     this.#receiver.stop();
