@@ -134,6 +134,8 @@ export class SnapshotTaker {
     }
     // What others have committed may not be durable here.
     if (meta.index > status().durableIndex) return;
+    // A node that joins does not know who the members were so early in the log.
+    if (meta.configuration.members.length === 0) return;
     this.#isWanted = false;
     const writer = store.begin(meta);
     if (writer === null) return this.#failed();

@@ -1,5 +1,6 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { type LocalCluster, type Member, roleOf } from "../../support/local_cluster.ts";
+import { OK } from "../../../src/resp/reply.ts";
+import { ask, type LocalCluster, type Member, roleOf } from "../../support/local_cluster.ts";
 import { runRegent } from "../../support/regent_process.ts";
 import { until } from "../../support/until.ts";
 import { assertHistoryIn, underLoad } from "../../support/verify.ts";
@@ -87,5 +88,30 @@ Deno.test("a new node waits for its cluster, and a removed one stays removed", a
       absent.stderr,
       /^regent: Cannot remove n7: n7 is no member of this cluster: it has .*\n$/,
     );
+  });
+});
+
+Deno.test("a new node gets the state, though the log that made it is gone", async () => {
+  const flags = ["--snapshot-log-bytes", "1m"];
+  await withCluster({ nodes: 1, proxies: 0, nodeFlags: flags }, async (cluster) => {
+    const leader = await cluster.leader();
+    const isLogWhole = () =>
+      [...Deno.readDirSync(`${leader.dir}/log`)].some(({ name }) => name.startsWith("00000001-"));
+    assertEquals(isLogWhole(), true);
+    let written = 0;
+    await until("the log has been trimmed", async () => {
+      for (let end = written + 50; written < end; written++) {
+        assertEquals(await ask(leader, ["SET", `k${written % 7}`, "x".repeat(60_000)]), OK);
+      }
+      return !isLogWhole();
+    }, describeBy(cluster));
+    const member = cluster.join("n2", leader, flags);
+    await untilVoter(cluster, member);
+    assertEquals(await ask(member, ["DBSIZE"], 5_000), 7);
+    await regent("transfer", "n2", "--from", `127.0.0.1:${leader.port}`);
+    await regent("remove", "n1", "--from", `127.0.0.1:${leader.port}`);
+    assertEquals((await leader.process.ended()).code, 0);
+    assertEquals(await ask(member, ["DBSIZE"], 5_000), 7);
+    assertEquals(await ask(member, ["SET", "k0", "again"], 5_000), OK);
   });
 });
