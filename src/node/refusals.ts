@@ -38,6 +38,11 @@ export const TOO_MUCH_IN_FLIGHT = new ErrorReply(
   "TRYAGAIN Too many bytes of writes are in flight, the write was not executed",
 );
 
+/** So that whoever sends on learns that no later write was executed without an earlier one. */
+export const REFUSED_BEFORE = new ErrorReply(
+  "TRYAGAIN An earlier request of this connection was refused, this one was not executed",
+);
+
 export const OUTCOME_UNKNOWN = new ErrorReply(
   "UNKNOWN The leader changed before the write was confirmed, it may or may not be executed",
 );

@@ -1,8 +1,7 @@
 import { assert } from "../base/assert.ts";
 import {
-  heldTooLong,
+  doubtOf,
   type ProxyRequest,
-  READ_OVERTAKEN,
   refusalOf,
   WRITE_LOST,
   WRITE_OVERTAKEN,
@@ -20,9 +19,24 @@ export interface WaitingTotals {
  * The order of one client's requests. All that are under way are on one connection to one node,
  * which answers in order; so program order holds without waiting for each answer.
  *
- * What a node refused or lost is repeated, but only when nothing of this client is under way any
- * more, and only what nothing later has overtaken: a write is never repeated after a later write of
- * the same client may have been executed, nor a read after a later write to one of its keys.
+ * What a node refused or lost is repeated, in order, once nothing of this client is under way any
+ * more. Why that keeps the order and executes nothing twice:
+ *
+ * 1. Writes go over fenced connections. A node that refuses a write on one refuses all that stands
+ *    behind it, and what it takes it executes in order. So of the writes on one connection a
+ *    beginning is executed, and no more.
+ * 2. Each connection gets the client's writes in order, from the oldest that is not answered on. By 1,
+ *    when a write is executed for the first time, all before it have been, there or on an earlier
+ *    connection, or were answered.
+ * 3. A write with a stamp is executed once, however many copies of it are on their way: copies that
+ *    nobody waits for may arrive late, and change nothing.
+ *
+ * A write whose session is gone may be refused alone, against 1. It is not repeated when a later one
+ * may have been executed; and when it may have been executed itself, nobody can say. The same holds
+ * for a write without a stamp whose answer is lost.
+ *
+ * A read may be repeated only as long as no later write to its keys can have been executed. So such a
+ * write is not sent before the read is answered (`mustWait`).
  */
 export class ClientQueue {
   readonly #totals: WaitingTotals;
@@ -35,6 +49,7 @@ export class ClientQueue {
   /** The connection that everything under way is on. */
   upstream: Upstream | null = null;
   writesUnderWay = 0;
+  readonly #reads = new ReadsUnderWay();
   isClosed = false;
   /** The list of clients that this one stands on, if any; and its place there. */
   listedOn: object | null = null;
@@ -68,6 +83,11 @@ export class ClientQueue {
     return this.#repeating.size === 0;
   }
 
+  /** Whether the request must not be sent before what is under way is answered. */
+  mustWait(request: ProxyRequest): boolean {
+    return request.isWrite && this.#reads.touch(request);
+  }
+
   add(request: ProxyRequest): void {
     this.#waiting.push(request);
     this.#count(request, 1);
@@ -80,6 +100,7 @@ export class ClientQueue {
     this.#underWay.push(request);
     this.upstream = upstream;
     if (request.isWrite) this.writesUnderWay++;
+    else if (upstream.fenceTerm !== null) this.#reads.sent(request);
     return request;
   }
 
@@ -95,17 +116,18 @@ export class ClientQueue {
   answered(request: ProxyRequest, text: string): void {
     this.#takeUnderWay(request);
     if (refusalOf(text) !== null) this.#repeat(request, text);
+    else if (request.isRepeatable && doubtOf(text) !== null) this.#doubted(request, text);
     else if (this.#repeating.size === 0) request.settle(text);
     else if (request.isWrite) this.#settleAndMark(request, text);
-    else this.#repeat(request, text);
+    else this.#repeat(request, null);
   }
 
   /** The oldest request under way was lost with its connection. */
   lost(request: ProxyRequest, isExecuted: "maybe" | "no"): void {
     this.#takeUnderWay(request);
     if (!request.isWrite || isExecuted === "no") this.#repeat(request, null);
-    else if (this.#repeating.size === 0) request.settle(WRITE_LOST);
-    else this.#settleAndMark(request, WRITE_LOST);
+    else if (request.isRepeatable) this.#repeatUncertain(request);
+    else this.#settleInPlace(request, WRITE_LOST);
   }
 
   /**
@@ -117,32 +139,36 @@ export class ClientQueue {
     assert(this.isIdle, "requests are repeated while others are under way");
     if (this.#repeating.size === 0) return;
     const repeated = this.#repeating.drain();
-    const overtaking = new WritesBehind();
+    let isOvertaken = false;
     for (const request of repeated.reverse()) {
-      if (request.isSettled) overtaking.add(request);
-      else if (overtaking.overtakes(request)) {
-        request.settle(request.kept ?? (request.isWrite ? WRITE_OVERTAKEN : READ_OVERTAKEN));
-      } else if (nowMs - request.arrivedMs > holdMsMax) {
-        request.settle(heldTooLong(nowMs - request.arrivedMs));
+      if (request.isSettled) isOvertaken = true;
+      else if (isOvertaken && request.isWrite && !request.isUncertain) {
+        request.settle(request.kept ?? WRITE_OVERTAKEN);
+      } else if (nowMs - request.firstSentMs > holdMsMax) {
+        request.giveUp(nowMs - request.firstSentMs);
       } else {
         request.kept = null;
-        request.wasRepeated = true;
         this.#waiting.unshift(request);
         this.#count(request, 1);
       }
+      if (request.isUncertain) isOvertaken = true;
     }
   }
 
   /** The client is gone. What is under way keeps its place on the connection; the rest is dropped. */
   close(): void {
     this.isClosed = true;
-    for (const request of this.#waiting.drain()) this.#count(request, -1);
-    this.#repeating.drain();
+    for (const request of this.#waiting.drain()) {
+      this.#count(request, -1);
+      request.drop();
+    }
+    for (const request of this.#repeating.drain()) request.drop();
   }
 
   #takeUnderWay(request: ProxyRequest): void {
     assert(this.#underWay.shift() === request, "a reply is not the oldest request's");
     if (request.isWrite) this.writesUnderWay--;
+    else if (this.upstream?.fenceTerm !== null) this.#reads.ended(request);
     if (this.isIdle) this.upstream = null;
   }
 
@@ -151,10 +177,31 @@ export class ClientQueue {
     this.#totals.bytes += sign * request.bytes;
   }
 
+  #doubted(request: ProxyRequest, text: string): void {
+    if (doubtOf(text) === "unknown") return this.#repeatUncertain(request);
+    if (request.isUncertain) return this.#settleInPlace(request, WRITE_LOST);
+    // The client's own session: it is for the client to know.
+    if (request.session === null) return this.#settleInPlace(request, text);
+    request.unstamp();
+    this.#repeat(request, null);
+  }
+
+  #repeatUncertain(request: ProxyRequest): void {
+    request.isUncertain = true;
+    this.#repeat(request, null);
+  }
+
   #repeat(request: ProxyRequest, kept: string | null): void {
-    if (this.isClosed) return;
+    if (this.isClosed) return request.drop();
+    if (!request.wasRepeated) request.firstSentMs = request.sentMs;
+    request.wasRepeated = true;
     request.kept = kept;
     this.#repeating.push(request);
+  }
+
+  #settleInPlace(request: ProxyRequest, text: string): void {
+    if (this.#repeating.size === 0) request.settle(text);
+    else this.#settleAndMark(request, text);
   }
 
   #settleAndMark(request: ProxyRequest, text: string): void {
@@ -163,22 +210,36 @@ export class ClientQueue {
   }
 }
 
-/** Writes that were or may have been executed, seen from what stands before them. */
-class WritesBehind {
-  readonly #keys = new Set<string>();
-  #touchesAll = false;
-  #isEmpty = true;
+/** What the reads touch that a client has under way among its writes. */
+class ReadsUnderWay {
+  /** How many reads each key has. */
+  readonly #keys = new Map<string, number>();
+  #count = 0;
+  /** Of those that read more than keys that they name. */
+  #wideCount = 0;
 
-  add(write: ProxyRequest): void {
-    this.#isEmpty = false;
-    const keys = write.keys();
-    if (keys.length === 0) this.#touchesAll = true;
-    for (const key of keys) this.#keys.add(key);
+  sent(read: ProxyRequest): void {
+    this.#add(read, 1);
   }
 
-  overtakes(request: ProxyRequest): boolean {
-    if (this.#isEmpty || request.isWrite) return !this.#isEmpty;
-    const keys = request.keys();
-    return this.#touchesAll || keys.length === 0 || keys.some((key) => this.#keys.has(key));
+  ended(read: ProxyRequest): void {
+    this.#add(read, -1);
+  }
+
+  touch(write: ProxyRequest): boolean {
+    if (this.#count === 0) return false;
+    const keys = write.keys();
+    return this.#wideCount > 0 || keys.length === 0 || keys.some((key) => this.#keys.has(key));
+  }
+
+  #add(read: ProxyRequest, sign: 1 | -1): void {
+    const keys = read.keys();
+    this.#count += sign;
+    if (keys.length === 0) this.#wideCount += sign;
+    for (const key of keys) {
+      const count = (this.#keys.get(key) ?? 0) + sign;
+      if (count === 0) this.#keys.delete(key);
+      else this.#keys.set(key, count);
+    }
   }
 }

@@ -1,7 +1,7 @@
 import { ClientList } from "./client_list.ts";
 import type { ClientQueue, WaitingTotals } from "./client_queue.ts";
 import type { ProxyLimits } from "./limits.ts";
-import { heldTooLong, holdIsFull, type ProxyRequest } from "./proxy_request.ts";
+import { holdIsFull, type ProxyRequest } from "./proxy_request.ts";
 
 /** How often and how long requests were held, for `INFO`. */
 export interface HoldStatistics {
@@ -69,7 +69,7 @@ export class HoldQueue {
       for (let request = client.first; request !== null; request = client.first) {
         const heldMs = nowMs - this.#heldFrom(request, sinceMs);
         if (heldMs <= this.#limits.holdMsMax) break;
-        client.dropFirst().settle(heldTooLong(heldMs));
+        client.dropFirst().giveUp(heldMs);
         this.#refused++;
       }
     }
@@ -107,7 +107,7 @@ export class HoldQueue {
   }
 
   #heldFrom(request: ProxyRequest, sinceMs: number): number {
-    return request.wasRepeated ? request.arrivedMs : Math.max(request.arrivedMs, sinceMs);
+    return request.wasRepeated ? request.firstSentMs : Math.max(request.arrivedMs, sinceMs);
   }
 
   #ended(nowMs: number): void {

@@ -1,8 +1,16 @@
 import type { Command } from "../commands/command.ts";
 import { keysOf } from "../commands/table.ts";
-import { encodeReply, encodeRequest, type Protocol } from "../resp/encode.ts";
+import { SESSION_GROUP } from "../commands/session_rows.ts";
+import { encodeArguments, encodeCount, encodeReply, type Protocol } from "../resp/encode.ts";
 import { ErrorReply } from "../resp/reply.ts";
 import type { ClientQueue } from "./client_queue.ts";
+import type { LeasedSession } from "./leased_session.ts";
+import type { WriteSessions } from "./write_sessions.ts";
+
+/** `ONCE`, the session and the serial come before a stamped request's own arguments. */
+const STAMP_ARGUMENTS = 3;
+/** A node takes 2^20 arguments by default: a request that would go beyond is not stamped. */
+const STAMPED_ARGUMENTS_MAX = 2 ** 20 - STAMP_ARGUMENTS;
 
 /** Where the answer goes, at its place among the client's replies. */
 export interface ReplySink {
@@ -22,15 +30,25 @@ export class ProxyRequest {
   readonly kind: RouteKind;
   readonly sink: ReplySink;
   readonly arrivedMs: number;
+  /** On the wire, without its stamp. */
+  readonly bytes: number;
   /** As it goes over the wire. */
-  readonly text: string;
+  text: string;
   sentMs = 0;
-  /** An answer or refusal that was kept back, because something before it has to be repeated. */
+  /** When it was sent first; meaningful when it was repeated. */
+  firstSentMs = 0;
+  /** A refusal that was kept back, because something before it has to be repeated. */
   kept: string | null = null;
   /** Was refused by a node, or lost with it, at least once. */
   wasRepeated = false;
+  /** A write that may have been executed, as far as the answers so far tell. */
+  isUncertain = false;
   isSettled = false;
   next: ProxyRequest | null = null;
+  readonly #argumentsText: string;
+  #sessions: WriteSessions | null = null;
+  #session: LeasedSession | null = null;
+  #serial = 0;
 
   constructor(
     client: ClientQueue,
@@ -45,20 +63,56 @@ export class ProxyRequest {
     this.kind = command.kind === "local" ? "wait" : command.kind;
     this.sink = sink;
     this.arrivedMs = arrivedMs;
-    this.text = encodeRequest(args);
+    this.#argumentsText = encodeArguments(args);
+    this.text = encodeCount(args.length) + this.#argumentsText;
+    this.bytes = this.text.length;
   }
 
   get protocol(): Protocol {
     return this.sink.protocol;
   }
 
-  /** Bytes on the wire. */
-  get bytes(): number {
-    return this.text.length;
-  }
-
   get isWrite(): boolean {
     return this.kind === "write";
+  }
+
+  /** It is to be stamped before it is sent. */
+  get wantsStamp(): boolean {
+    return this.kind === "write" && this.#session === null &&
+      this.command.group !== SESSION_GROUP && this.args.length <= STAMPED_ARGUMENTS_MAX;
+  }
+
+  /** However often it is sent, it is executed once: stamped by the proxy, or by the client itself. */
+  get isRepeatable(): boolean {
+    return this.#session !== null || this.command.name === "once";
+  }
+
+  /** The session that it is stamped with. */
+  get session(): LeasedSession | null {
+    return this.#session;
+  }
+
+  /** Gives it a serial of the session, under which it is sent from now on. */
+  stamp(sessions: WriteSessions, session: LeasedSession, nowMs: number): void {
+    this.#sessions = sessions;
+    this.#session = session;
+    this.#serial = session.give(nowMs);
+    const serials = encodeArguments([`${this.#serial}/${session.acked}`]);
+    this.text = encodeCount(this.args.length + STAMP_ARGUMENTS) + session.prefix + serials +
+      this.#argumentsText;
+  }
+
+  /** It was not executed under its stamp, and is to get another one. */
+  unstamp(): void {
+    this.drop();
+    this.text = encodeCount(this.args.length) + this.#argumentsText;
+  }
+
+  /** It will not be sent again. */
+  drop(): void {
+    if (this.#session === null) return;
+    this.#sessions?.release(this.#session, this.#serial);
+    this.#session = null;
   }
 
   keys(): string[] {
@@ -67,19 +121,35 @@ export class ProxyRequest {
 
   settle(text: string): void {
     this.isSettled = true;
+    this.drop();
     if (!this.client.isClosed) this.sink.settleEncoded(text);
+  }
+
+  /** It has waited for too long. */
+  giveUp(waitedMs: number): void {
+    this.settle(this.isUncertain ? WRITE_LOST : heldTooLong(waitedMs));
   }
 }
 
 /**
- * A node's answer that promises: not executed. `moved`, and `down` to a write, also say that the node
- * does not lead, so that nothing behind it on a fenced connection is executed either.
+ * A node's answer that promises: not executed. To a write on a fenced connection it also promises
+ * that nothing behind it was executed, and `moved` does so to a read.
  */
 export function refusalOf(text: string): "moved" | "down" | "again" | null {
   if (text.charCodeAt(0) !== 0x2d) return null;
   if (text.startsWith("-MOVED ")) return "moved";
   if (text.startsWith("-CLUSTERDOWN ")) return "down";
   return text.startsWith("-TRYAGAIN ") ? "again" : null;
+}
+
+/**
+ * A node's answer to a write that may have been executed nevertheless: `unknown` says so itself;
+ * `forgotten` says that the session, or the serial, was not found this time.
+ */
+export function doubtOf(text: string): "unknown" | "forgotten" | null {
+  if (text.charCodeAt(0) !== 0x2d) return null;
+  if (text.startsWith("-UNKNOWN ")) return "unknown";
+  return text.startsWith("-NOSESSION ") || text.startsWith("-STALE ") ? "forgotten" : null;
 }
 
 function errorText(text: string): string {
@@ -92,10 +162,6 @@ export const WRITE_LOST = errorText(
 
 export const WRITE_OVERTAKEN = errorText(
   "TRYAGAIN A later write of this connection may be executed already, this one was not executed",
-);
-
-export const READ_OVERTAKEN = errorText(
-  "TRYAGAIN The read was lost, and a later write to the same key may be executed already",
 );
 
 export function heldTooLong(heldMs: number): string {

@@ -1,16 +1,20 @@
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
+import { assert } from "../base/assert.ts";
 import type { Command } from "../commands/command.ts";
+import { checkRequest } from "../commands/table.ts";
 import type { Clock } from "../node/clock.ts";
 import type { Network } from "../node/network.ts";
 import type { Protocol } from "../resp/encode.ts";
+import { ErrorReply } from "../resp/reply.ts";
 import { ClientQueue } from "./client_queue.ts";
 import { HoldQueue } from "./hold_queue.ts";
 import type { ProxyLimits } from "./limits.ts";
-import { ProxyRequest, refusalOf, type ReplySink } from "./proxy_request.ts";
+import { doubtOf, ProxyRequest, refusalOf, type ReplySink } from "./proxy_request.ts";
 import type { Topology } from "./topology.ts";
 import type { Upstream } from "./upstream.ts";
 import { UpstreamPool, type UpstreamPoolEvents } from "./upstream_pool.ts";
+import { type SessionLink, WriteSessions } from "./write_sessions.ts";
 
 /** How many requests one client sends in a row when others wait for the same connection. */
 const BURST = 64;
@@ -26,13 +30,16 @@ export interface RouterOptions {
 
 /**
  * Decides which request goes where and when. Writes go to the leader, over connections fenced to its
- * term; reads to whoever answers soonest. A client's requests that are under way are all on one
+ * term and stamped, so that they can be sent again; reads to whoever answers soonest. A client's requests that are under way are all on one
  * connection. What nobody can take is held, and tried again whenever something changes.
  */
-export class Router implements UpstreamPoolEvents {
+export class Router implements UpstreamPoolEvents, SessionLink {
   readonly hold: HoldQueue;
   readonly pool: UpstreamPool;
   readonly #options: RouterOptions;
+  readonly #sessions: WriteSessions;
+  /** For what the proxy itself asks. */
+  readonly #own: ClientQueue;
   #leaderlessSinceMs: number;
   #isStopped = false;
 
@@ -40,6 +47,12 @@ export class Router implements UpstreamPoolEvents {
     this.#options = options;
     this.hold = new HoldQueue(options.limits);
     this.pool = new UpstreamPool({ ...options, events: this });
+    this.#own = this.openClient();
+    this.#sessions = new WriteSessions({
+      link: this,
+      logger: options.logger,
+      opened: () => this.#retryHeld(),
+    });
     this.#leaderlessSinceMs = options.clock.monotonicMs();
   }
 
@@ -83,6 +96,7 @@ export class Router implements UpstreamPoolEvents {
     const isLeaderless = this.#options.topology.leader === null;
     this.#leaderlessSinceMs = isLeaderless ? Math.min(this.#leaderlessSinceMs, nowMs) : Infinity;
     this.pool.update();
+    this.#sessions.maintain(nowMs);
     this.#retryHeld();
   }
 
@@ -90,6 +104,7 @@ export class Router implements UpstreamPoolEvents {
   tick(elapsedMs: number): void {
     const nowMs = this.#nowMs();
     this.pool.tick(nowMs, elapsedMs);
+    this.#sessions.maintain(nowMs);
     this.hold.expire(nowMs, this.#leaderlessSinceMs);
     this.#retryHeld();
   }
@@ -99,18 +114,32 @@ export class Router implements UpstreamPoolEvents {
     this.pool.stop();
   }
 
+  // What the sessions ask for.
+
+  get isOpen(): boolean {
+    return !this.#isStopped && this.pool.writer(2) !== null;
+  }
+
+  ask(args: readonly string[], answered: (text: string) => void): void {
+    const command = checkRequest(args);
+    assert(!(command instanceof ErrorReply), "the proxy asks for what does not exist");
+    this.submit(this.#own, command, args, { protocol: 2, settleEncoded: answered });
+  }
+
   // What the connections tell.
 
   ready(upstream: Upstream): void {
     if (this.#isStopped) return;
     upstream.links.opened(upstream);
     this.pool.update();
+    this.#sessions.maintain(this.#nowMs());
     this.#retryHeld();
   }
 
   answered(upstream: Upstream, request: ProxyRequest, text: string): void {
     const refusal = refusalOf(text);
     if (refusal !== null) this.#refused(upstream, request, refusal);
+    else if (request.isRepeatable && doubtOf(text) !== null) this.#doubted(upstream, request, text);
     const { client } = request;
     client.answered(request, text);
     if (client.hasMore && client.isIdle) this.#continue(client);
@@ -179,6 +208,7 @@ export class Router implements UpstreamPoolEvents {
       if (sent >= burstMax || upstream.isFullFor(request.bytes)) {
         return upstream.waiters.push(client);
       }
+      if (request.wantsStamp) this.#stamp(request, nowMs);
       client.send(upstream);
       request.sentMs = nowMs;
       upstream.send(request);
@@ -193,11 +223,23 @@ export class Router implements UpstreamPoolEvents {
       const suits = current.isAccepting && current.protocol === request.protocol &&
         !current.isDedicated && request.kind !== "wait" &&
         (current.fenceTerm !== null || !request.isWrite);
-      return suits ? current : "later";
+      return suits && this.#isStampable(request, nowMs) && !client.mustWait(request)
+        ? current
+        : "later";
     }
     if (request.kind === "read") return this.pool.reader(request.protocol, nowMs);
-    if (request.kind === "write") return this.pool.writer(request.protocol);
-    return this.pool.dedicated(request.protocol, nowMs);
+    if (request.kind === "wait") return this.pool.dedicated(request.protocol, nowMs);
+    return this.#isStampable(request, nowMs) ? this.pool.writer(request.protocol) : null;
+  }
+
+  /** Whether a session is there for a write that needs one. */
+  #isStampable(request: ProxyRequest, nowMs: number): boolean {
+    return !request.wantsStamp || this.#sessions.isWithout || this.#sessions.take(nowMs) !== null;
+  }
+
+  #stamp(request: ProxyRequest, nowMs: number): void {
+    const session = this.#sessions.take(nowMs);
+    if (session !== null) request.stamp(this.#sessions, session, nowMs);
   }
 
   /** Whether a request would not have to be held. */
@@ -229,6 +271,16 @@ export class Router implements UpstreamPoolEvents {
     upstream.isSpent = true;
     upstream.isAccepting = false;
     // A leader that could not confirm a read in time may lead on, and execute what stands behind it.
-    if (refusal === "moved" || (refusal === "down" && request.isWrite)) upstream.isOver = true;
+    if (refusal === "moved" || request.isWrite) upstream.isOver = true;
+  }
+
+  /** A write may have been executed, or its session is gone. */
+  #doubted(upstream: Upstream, { session }: ProxyRequest, text: string): void {
+    if (text.startsWith("-NOSESSION ") && session !== null) {
+      this.#sessions.lost(session, this.#nowMs());
+    }
+    if (doubtOf(text) !== "unknown") return;
+    upstream.isSpent = true;
+    upstream.isAccepting = false;
   }
 }

@@ -12,6 +12,8 @@ import type { Upstream, UpstreamEvents } from "./upstream.ts";
 
 /** How long a connection may take to open and be greeted. */
 const OPENING_MS_MAX = 1_000;
+/** How long a leader that was superseded may take to say what became of its last writes. */
+const SUPERSEDED_MS_MAX = 250;
 
 export interface UpstreamPoolEvents extends UpstreamEvents {
   /** Reads that a silent node was asked; others are to be asked. In the order they were sent. */
@@ -156,8 +158,7 @@ export class UpstreamPool {
     const { links: { node }, fenceTerm } = upstream;
     if (!node.isResponsive) {
       this.#takeReadsBack(upstream);
-      const isSuperseded = fenceTerm !== null && this.#options.topology.highestLedTerm > fenceTerm;
-      if (isSuperseded) return upstream.destroy("another leader was elected");
+      if (this.#isSuperseded(upstream)) return upstream.destroy("another leader was elected");
     }
     // Readers outlast an election: the node will serve again.
     const isKept = fenceTerm === null && node.isResponsive && this.#isMember(node);
@@ -173,6 +174,10 @@ export class UpstreamPool {
     events.takenBack(upstream.takeBack(({ client }) => client.writesUnderWay === 0));
   }
 
+  #isSuperseded({ fenceTerm }: Upstream): boolean {
+    return fenceTerm !== null && this.#options.topology.highestLedTerm > fenceTerm;
+  }
+
   #destroyOverdue(upstream: Upstream, nowMs: number): void {
     const { replyMsMax, holdMsMax } = this.#options.limits;
     if (!upstream.isReady) {
@@ -182,6 +187,10 @@ export class UpstreamPool {
     if (upstream.isDedicated) return;
     const { links: { node }, fenceTerm, oldestSentMs } = upstream;
     const waitedMs = nowMs - oldestSentMs;
+    // One that is cut off from the others answers its clients, but not what they asked.
+    if (waitedMs > SUPERSEDED_MS_MAX && this.#isSuperseded(upstream)) {
+      return upstream.destroy("another leader was elected");
+    }
     // A node without a leader holds reads as the proxy would, but for as long as it likes.
     const isHeld = !node.isResponsive || (fenceTerm === null && !node.isReadable);
     if (waitedMs <= (isHeld ? Math.min(holdMsMax, replyMsMax) : replyMsMax)) return;

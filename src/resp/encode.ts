@@ -46,7 +46,17 @@ export function encodeReply(reply: Reply, protocol: Protocol): string {
 
 /** A request as clients send it: an array of bulk strings. */
 export function encodeRequest(args: readonly string[]): string {
-  let text = `*${args.length}\r\n`;
+  return encodeCount(args.length) + encodeArguments(args);
+}
+
+/** How a request of so many arguments begins; they follow. */
+export function encodeCount(count: number): string {
+  return `*${count}\r\n`;
+}
+
+/** Arguments of a request, without their number. */
+export function encodeArguments(args: readonly string[]): string {
+  let text = "";
   for (const arg of args) text += encodeBulk(arg);
   return text;
 }

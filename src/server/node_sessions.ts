@@ -1,7 +1,7 @@
 import { checkRequest } from "../commands/table.ts";
 import type { Clock } from "../node/clock.ts";
 import type { Node } from "../node/node.ts";
-import { LEADER_CHANGED, slotOf } from "../node/refusals.ts";
+import { LEADER_CHANGED, REFUSED_BEFORE, slotOf } from "../node/refusals.ts";
 import { Request } from "../node/request.ts";
 import type { NodeSnapshots } from "../node/snapshots/node_snapshots.ts";
 import { ErrorReply, type Reply } from "../resp/reply.ts";
@@ -56,7 +56,10 @@ export class NodeSessions implements RequestHandler, ProcessCommands {
     if (session.fenceTerm !== null && !this.#node.leadsIn(session.fenceTerm)) {
       return reply.settle(this.#node.refusal(slotOf({ command, args })) ?? LEADER_CHANGED);
     }
+    if (session.hasRefused) return reply.settle(REFUSED_BEFORE);
     this.#node.submit(new Request(command, args, session.order, reply));
+    // It does nothing before the turn's end: what is answered by now was refused.
+    if (session.fenceTerm !== null && reply.text !== null) session.hasRefused = true;
   }
 
   closed(connection: Connection): void {

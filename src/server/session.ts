@@ -3,6 +3,17 @@ import { ClientOrder } from "../node/request.ts";
 /** What the node keeps of one client beyond its connection. */
 export class Session {
   readonly order = new ClientOrder();
+  /** A request was refused behind the fence: nothing that follows it may be executed. */
+  hasRefused = false;
+  #fenceTerm: number | null = null;
+
   /** Set by `CLUSTER FENCE`: data commands are taken only while this node leads in that term. */
-  fenceTerm: number | null = null;
+  get fenceTerm(): number | null {
+    return this.#fenceTerm;
+  }
+
+  set fenceTerm(term: number | null) {
+    this.#fenceTerm = term;
+    this.hasRefused = false;
+  }
 }

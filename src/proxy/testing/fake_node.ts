@@ -11,6 +11,11 @@ export class FakeCluster {
   readonly nodes: FakeNode[] = [];
   /** Executed writes in order, as `SET key value`. */
   readonly executed: string[] = [];
+  /** Open sessions, with the replies to the serials that were executed. */
+  readonly sessions = new Map<string, FakeSession>();
+  /** How many sessions can be open. */
+  sessionsMax = Infinity;
+  openedCount = 0;
   /** The newest term: who leads in an older one finds out as soon as it has to agree with others. */
   term = 0;
   leader: FakeNode | null = null;
@@ -54,8 +59,22 @@ export interface FakeState {
   readonly isServing: boolean;
 }
 
+export interface FakeSession {
+  floor: number;
+  readonly replies: Map<number, Reply>;
+}
+
+/** What a request brought in front of itself by `ONCE`. */
+export interface FakeStamp {
+  readonly session: string;
+  readonly serial: number;
+  readonly acked: number;
+}
+
 export interface FakeRequest {
+  /** Without the stamp. */
   readonly args: readonly string[];
+  readonly stamp: FakeStamp | null;
   readonly connection: FakeConnection;
   /** The answer, if it was executed already. */
   readonly answer?: Reply;
@@ -70,6 +89,8 @@ export class FakeNode {
   isHolding = false;
   /** `CLUSTER FENCE` is refused in every term. */
   refusesFence = false;
+  /** The next `SET` is refused, as for want of room. */
+  refusesNextWrite = false;
   /** Data commands are executed at once, but their answers wait for `release`. */
   isMute = false;
   clusterId = "this";
@@ -78,7 +99,7 @@ export class FakeNode {
   /** Where the others are told to find this node. */
   host: string;
   port: number;
-  /** Data commands in the order of their arrival. */
+  /** Data commands in the order of their arrival, without those about sessions. */
   readonly received: FakeRequest[] = [];
   readonly held: FakeRequest[] = [];
   readonly connections = new Set<FakeConnection>();
@@ -159,7 +180,7 @@ export class FakeNode {
   }
 
   take(request: FakeRequest): void {
-    this.received.push(request);
+    if (request.args[0] !== "SESSION") this.received.push(request);
     const isBusy = request.connection.busyUntilMs > this.cluster.clock.monotonicMs();
     const isMute = this.isMute && this.held.every(({ answer }) => answer !== undefined);
     if (isBusy) this.#executeInTime(request); // what came earlier is executed earlier
@@ -186,12 +207,37 @@ export class FakeNode {
     else execute();
   }
 
-  execute({ args, connection }: FakeRequest): Reply {
+  execute(request: FakeRequest): Reply {
+    const { connection } = request;
     if (this.state.term < this.cluster.term) this.catchUp();
-    const [name = "", key = "", value = ""] = args;
-    const { role, term, isServing } = this.state;
+    const { role, term } = this.state;
     const fence = connection.fenceTerm;
     if (fence !== null && !(role === "leader" && term === fence)) return this.#refusal();
+    if (connection.hasRefused) return new ErrorReply("TRYAGAIN An earlier write was refused");
+    if (this.refusesNextWrite && request.args[0] === "SET") {
+      this.refusesNextWrite = false;
+      connection.hasRefused = fence !== null;
+      return new ErrorReply("TRYAGAIN Too many bytes of writes are in flight");
+    }
+    return request.stamp === null ? this.#run(request.args) : this.#once(request.stamp, request);
+  }
+
+  #once({ session: id, serial, acked }: FakeStamp, { args }: FakeRequest): Reply {
+    if (this.state.role !== "leader") return this.#refusal();
+    const session = this.cluster.sessions.get(id);
+    if (session === undefined) return new ErrorReply(`NOSESSION No session '${id}'`);
+    session.floor = Math.max(session.floor, acked);
+    if (serial <= session.floor) return new ErrorReply(`STALE Serial ${serial} is forgotten`);
+    const kept = session.replies.get(serial);
+    if (kept !== undefined) return kept;
+    const reply = this.#run(args);
+    session.replies.set(serial, reply);
+    return reply;
+  }
+
+  #run(args: readonly string[]): Reply {
+    const [name = "", key = "", value = ""] = args;
+    const { role, isServing } = this.state;
     const { data, executed } = this.cluster;
     switch (name.toUpperCase()) {
       case "SET":
@@ -203,9 +249,22 @@ export class FakeNode {
         return isServing ? data.get(key) ?? null : new ErrorReply("CLUSTERDOWN no leader");
       case "WAIT":
         return role === "leader" ? 2 : this.#refusal();
+      case "SESSION":
+        return role === "leader" ? this.#session(key, value) : this.#refusal();
       default:
         return new ErrorReply("ERR unknown command");
     }
+  }
+
+  #session(subcommand: string, id: string): Reply {
+    const { cluster } = this;
+    if (subcommand === "CLOSE") return cluster.sessions.delete(id) ? 1 : 0;
+    if (cluster.sessions.size >= cluster.sessionsMax) {
+      return new ErrorReply("ERR too many sessions");
+    }
+    const opened = `s${++cluster.openedCount}`;
+    cluster.sessions.set(opened, { floor: 0, replies: new Map() });
+    return opened;
   }
 
   #refusal(): ErrorReply {
@@ -220,6 +279,8 @@ export class FakeNode {
 /** One accepted connection of a fake node. */
 export class FakeConnection {
   fenceTerm: number | null = null;
+  /** It refused a write behind the fence. */
+  hasRefused = false;
   isDead = false;
   protocol: Protocol = 2;
   /** When the last answer is due that takes its time. */
@@ -291,7 +352,7 @@ export class FakeConnection {
       this.reply(new MapReply([["proto", 3]]));
     } else if (command === "CLUSTER WATCH") this.#watch(Number(args[2]));
     else if (command === "CLUSTER FENCE") this.#fence(Number(args[2]));
-    else this.node.take({ args, connection: this });
+    else this.node.take({ ...unwrapped(args), connection: this });
   }
 
   #watch(intervalMs: number): void {
@@ -311,4 +372,11 @@ export class FakeConnection {
     const leads = role === "leader" && current === term && !this.node.refusesFence;
     this.reply(leads ? OK : new ErrorReply("TRYAGAIN The leader changed"));
   }
+}
+
+function unwrapped(args: readonly string[]): Pick<FakeRequest, "args" | "stamp"> {
+  const [name, session = "", serials = ""] = args;
+  if (name !== "ONCE") return { args, stamp: null };
+  const [serial, acked] = serials.split("/").map(Number);
+  return { args: args.slice(3), stamp: { session, serial: serial ?? 0, acked: acked ?? 0 } };
 }

@@ -4,6 +4,7 @@ const ROUTER = "src/proxy/router_test.ts";
 const HOLD = "src/proxy/hold_queue_test.ts";
 const TOPOLOGY = "src/proxy/topology_test.ts";
 const FAULTS = "src/proxy/faults_test.ts";
+const ONCE = "src/proxy/exactly_once_test.ts";
 const WATCHERS = "src/proxy/watchers_test.ts";
 
 /** The proxy: who gets which request, and whose is which reply. */
@@ -26,21 +27,21 @@ export const proxyMutants: readonly Mutant[] = [
   },
   {
     name: "ambiguous-write-resent",
-    bug: "a non-idempotent write is resent after an ambiguous failure",
+    bug: "a write without a stamp is resent after an ambiguous failure",
     file: "src/proxy/router.ts",
     find: `wasWritten && !upstream.isOver ? "maybe" : "no"`,
     replace: `wasWritten && upstream.isDedicated ? "maybe" : "no"`,
-    killers: [ROUTER, FAULTS],
+    killers: [ROUTER, ONCE],
     simulation: true,
   },
   {
     name: "unknown-outcome-resent",
-    bug: "a write whose outcome the node does not know is sent again",
+    bug: "a write whose outcome the node does not know is taken for one that was not executed",
     file: "src/proxy/proxy_request.ts",
     find: `return text.startsWith("-TRYAGAIN ") ? "again" : null;`,
     replace:
       `return text.startsWith("-TRYAGAIN ") || text.startsWith("-UNKNOWN ") ? "again" : null;`,
-    killers: [ROUTER, FAULTS],
+    killers: [ONCE],
     simulation: true,
   },
   {
@@ -49,10 +50,8 @@ export const proxyMutants: readonly Mutant[] = [
       "a non-idempotent write is resent after an ambiguous failure: a read before it could not " +
       "be confirmed in time, though the leader led on and executed the write",
     file: "src/proxy/router.ts",
-    find:
-      `if (refusal === "moved" || (refusal === "down" && request.isWrite)) upstream.isOver = true;`,
-    replace:
-      `if (refusal === "moved" || (refusal === "down" && request.bytes > 0)) upstream.isOver = true;`,
+    find: `if (refusal === "moved" || request.isWrite) upstream.isOver = true;`,
+    replace: `if (refusal === "moved" || request.bytes > 0) upstream.isOver = true;`,
     killers: [ROUTER],
   },
   {
@@ -65,11 +64,61 @@ export const proxyMutants: readonly Mutant[] = [
   },
   {
     name: "overtaken-write-repeated",
-    bug: "program order: a refused write is repeated after a later one was executed",
+    bug: "program order: a write that was refused alone is repeated after a later one was executed",
     file: "src/proxy/client_queue.ts",
-    find: "else if (overtaking.overtakes(request)) {",
-    replace: "else if (overtaking.overtakes(request) && !request.isWrite) {",
+    find: "if (request.isSettled) isOvertaken = true;",
+    replace: "if (request.isSettled) isOvertaken = false;",
+    killers: [ONCE],
+  },
+  {
+    name: "write-behind-a-read-of-its-key",
+    bug: "program order: a read that is asked again sees a later write of its own client",
+    file: "src/proxy/client_queue.ts",
+    find: "return request.isWrite && this.#reads.touch(request);",
+    replace: "return request.isWrite && this.#reads === null;",
     killers: [ROUTER, FAULTS],
+    simulation: true,
+  },
+  {
+    name: "repeated-under-another-stamp",
+    bug: "a write that may have been executed is sent again as if it were another",
+    file: "src/proxy/client_queue.ts",
+    find: "    request.isUncertain = true;",
+    replace: "    request.isUncertain = true;\n    request.unstamp();",
+    killers: [ONCE, FAULTS],
+    simulation: true,
+  },
+  {
+    name: "forgotten-write-executed-anew",
+    bug: "a write that may have been executed gets another session when its own is gone",
+    file: "src/proxy/client_queue.ts",
+    find: "if (request.isUncertain) return this.#settleInPlace(request, WRITE_LOST);",
+    replace: "if (request.isSettled) return this.#settleInPlace(request, WRITE_LOST);",
+    killers: [ONCE],
+  },
+  {
+    name: "acknowledged-too-far",
+    bug: "the reply of a write that is still open is given up: sent again, it is refused",
+    file: "src/proxy/leased_session.ts",
+    find: "for (let next = this.#acked + 1; this.#isOver[next % PLACES] === 1; next++) {",
+    replace: "for (let next = this.#acked + 1; next <= serial; next++) {",
+    killers: ["src/proxy/leased_session_test.ts", FAULTS],
+  },
+  {
+    name: "session-never-left",
+    bug: "one write that stays open for long lets the window of its session run over",
+    file: "src/proxy/write_sessions.ts",
+    find: "else if (current !== null && (current.span < SPAN_MAX || this.#next === null)) return;",
+    replace: "else if (current !== null) return;",
+    killers: [ONCE],
+  },
+  {
+    name: "executed-behind-a-refusal",
+    bug: "a write behind a refused one of its connection is executed without it",
+    file: "src/server/node_sessions.ts",
+    find: "if (session.hasRefused) return reply.settle(REFUSED_BEFORE);",
+    replace: "if (session.fenceTerm === -1) return reply.settle(REFUSED_BEFORE);",
+    killers: ["src/server/node_sessions_test.ts"],
   },
   {
     name: "write-without-a-fence",
@@ -131,7 +180,7 @@ export const proxyMutants: readonly Mutant[] = [
     file: "src/proxy/upstream_pool.ts",
     find: "this.#options.topology.highestLedTerm > fenceTerm;",
     replace: "this.#options.topology.highestLedTerm > fenceTerm * 1e9;",
-    killers: [ROUTER, FAULTS],
+    killers: [ROUTER, ONCE],
   },
   {
     name: "superseded-leader-routed-to",
@@ -170,8 +219,8 @@ export const proxyMutants: readonly Mutant[] = [
     bug:
       "clients that go away leave their place in the hold queue, until it is full in a healthy cluster",
     file: "src/proxy/client_queue.ts",
-    find: "for (const request of this.#waiting.drain()) this.#count(request, -1);",
-    replace: "this.#waiting.drain();",
+    find: "      this.#count(request, -1);\n      request.drop();",
+    replace: "      request.drop();",
     killers: [HOLD, ROUTER],
   },
   {

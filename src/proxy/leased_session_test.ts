@@ -1,0 +1,26 @@
+import { assertEquals } from "@std/assert";
+import { randomInteger, seededRandom } from "../base/random.ts";
+import { SERIAL_WINDOW } from "../store/sessions.ts";
+import { LeasedSession } from "./leased_session.ts";
+
+Deno.test("all up to the first open serial are over, in whatever order they end", () => {
+  const random = seededRandom(1);
+  const session = new LeasedSession("s", 0);
+  const open: number[] = [];
+  for (let step = 0; step < 50_000; step++) {
+    if (session.span < SERIAL_WINDOW && random() < 0.5) open.push(session.give(step));
+    else if (open.length > 0) {
+      const [serial] = open.splice(randomInteger(random, Math.min(open.length, 500)), 1);
+      session.release(serial ?? 0);
+    }
+    const oldest = open.length === 0 ? null : Math.min(...open);
+    if (oldest !== null) assertEquals(session.acked, oldest - 1);
+    else assertEquals(session.isDrained, true);
+  }
+});
+
+Deno.test("serials grow by one from 1, and tell when they were last asked for", () => {
+  const session = new LeasedSession("7-1", 5);
+  assertEquals([session.give(10), session.give(20), session.usedMs], [1, 2, 20]);
+  assertEquals(session.prefix, "$4\r\nONCE\r\n$3\r\n7-1\r\n");
+});

@@ -1,0 +1,145 @@
+import type { Logger } from "../base/logger.ts";
+import { SERIAL_WINDOW } from "../store/sessions.ts";
+import { LeasedSession } from "./leased_session.ts";
+
+/** How long a session lasts in the state machine when it is not used. */
+const TTL_MS = 10 * 60 * 1000;
+/** Clocks differ, and the log's time may be ahead: a session is not trusted for longer. */
+const UNUSED_MS_MAX = TTL_MS / 2;
+/** With such a span the next session is opened, so that it is there in time. */
+const SPAN_OPENING = SERIAL_WINDOW / 4;
+/** With such a span new writes go to the next session. */
+const SPAN_MAX = SERIAL_WINDOW / 2;
+const RETRY_MS = 20;
+/** How long writes go without sessions before the nodes are asked again. */
+const WITHOUT_MS = 5_000;
+
+/** Lets the leader execute a command about sessions. */
+export interface SessionLink {
+  /** Whether there is a leader to ask right now. */
+  readonly isOpen: boolean;
+  /** @param answered gets the reply as RESP2, perhaps before this returns */
+  ask(args: readonly string[], answered: (text: string) => void): void;
+}
+
+export interface WriteSessionsOptions {
+  readonly link: SessionLink;
+  readonly logger: Logger;
+  /** Writes that waited for a session can be sent. */
+  readonly opened: () => void;
+}
+
+/**
+ * The sessions under which this proxy sends its clients' writes, so that a write whose answer was
+ * lost can be sent again. One is in use at a time. When its oldest open serial falls far behind, as
+ * with writes that wait for a new leader while others go on, the next session takes over, and the
+ * old one is closed once its writes are over.
+ */
+export class WriteSessions {
+  readonly #options: WriteSessionsOptions;
+  #current: LeasedSession | null = null;
+  #next: LeasedSession | null = null;
+  /** No new serials, and some that are open. */
+  readonly #draining = new Set<LeasedSession>();
+  #isOpening = false;
+  #retryAtMs = -Infinity;
+  /** The nodes can give no session for now: writes go without. */
+  #isWithout = false;
+
+  constructor(options: WriteSessionsOptions) {
+    this.#options = options;
+  }
+
+  /** Whether there is none to be had, so that writes have to go without one. */
+  get isWithout(): boolean {
+    return this.#isWithout && this.#current === null;
+  }
+
+  /** The session for one serial more; `null` while there is none. */
+  take(nowMs: number): LeasedSession | null {
+    this.#rotate(nowMs);
+    const current = this.#current;
+    if (current === null || current.span >= SERIAL_WINDOW) return null;
+    if (current.span >= SPAN_OPENING) this.maintain(nowMs);
+    return current;
+  }
+
+  /** The state machine does not know the session: it must have expired. */
+  lost(session: LeasedSession, nowMs: number): void {
+    session.isLost = true;
+    this.#draining.delete(session);
+    if (this.#next === session) this.#next = null;
+    if (this.#current === session) this.#current = null;
+    this.maintain(nowMs);
+  }
+
+  /** A write is over. */
+  release(session: LeasedSession, serial: number): void {
+    session.release(serial);
+    if (this.#draining.has(session) && session.isDrained) this.#close(session);
+  }
+
+  /** To be called regularly, and when a leader has been reached: opens the session wanted next. */
+  maintain(nowMs: number): void {
+    this.#rotate(nowMs);
+    const { link } = this.#options;
+    if (this.#isOpening || this.#next !== null || !this.#isNextWanted(nowMs)) return;
+    if (nowMs < this.#retryAtMs || !link.isOpen) return;
+    this.#isOpening = true;
+    link.ask(["SESSION", "OPEN", String(TTL_MS)], (text) => this.#answered(text, nowMs));
+  }
+
+  #isNextWanted(nowMs: number): boolean {
+    const current = this.#current;
+    return current === null || current.span >= SPAN_OPENING || isOld(current, nowMs);
+  }
+
+  #answered(text: string, askedMs: number): void {
+    this.#isOpening = false;
+    const id = /^\$\d+\r\n(.+)\r\n$/.exec(text)?.[1];
+    if (id === undefined) return this.#failed(text, askedMs);
+    if (this.#isWithout) this.#options.logger.info("writes have a session again");
+    this.#isWithout = false;
+    this.#next = new LeasedSession(id, askedMs);
+    this.#rotate(askedMs);
+    this.#options.opened();
+  }
+
+  #failed(text: string, askedMs: number): void {
+    const isPassing = /^-(MOVED|CLUSTERDOWN|TRYAGAIN|UNKNOWN) /.test(text);
+    this.#retryAtMs = askedMs + (isPassing ? RETRY_MS : WITHOUT_MS);
+    if (isPassing) return;
+    if (!this.#isWithout) {
+      const reason = text.slice(1).trimEnd();
+      this.#options.logger.warn(`writes go without a session, some may end in UNKNOWN: ${reason}`);
+    }
+    this.#isWithout = true;
+    this.#options.opened();
+  }
+
+  #rotate(nowMs: number): void {
+    const current = this.#current;
+    if (current !== null && isOld(current, nowMs)) this.#retire(current);
+    else if (current !== null && (current.span < SPAN_MAX || this.#next === null)) return;
+    else if (current !== null) this.#retire(current);
+    this.#current = this.#next;
+    this.#next = null;
+  }
+
+  #retire(session: LeasedSession): void {
+    this.#current = null;
+    if (session.isDrained) this.#close(session);
+    else this.#draining.add(session);
+  }
+
+  #close(session: LeasedSession): void {
+    this.#draining.delete(session);
+    // Without a leader it is left to expire.
+    const { link } = this.#options;
+    if (link.isOpen) link.ask(["SESSION", "CLOSE", session.id], () => {});
+  }
+}
+
+function isOld(session: LeasedSession, nowMs: number): boolean {
+  return nowMs - session.usedMs > UNUSED_MS_MAX;
+}
