@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
 import type { Node } from "./node.ts";
 import { MemoryClient, MemoryCluster } from "./testing/memory_cluster.ts";
@@ -288,5 +288,35 @@ Deno.test("a follower says where the leader is, who makes changes", () =>
     const reply = ask(cluster, (node, done) => node.membership.forget("n9", false, done), follower);
     const port = Number(cluster.leader.report().id.slice(1)) + 7000;
     assertEquals(refusal(reply), `MOVED 0 memory:${port}`);
+    return Promise.resolve();
+  }));
+
+Deno.test("a learner gets its vote when it has almost all that is committed", () =>
+  withCluster(1, async (cluster) => {
+    const { leader } = cluster;
+    const client = new MemoryClient(leader);
+    for (let entry = 0; entry < 100; entry++) {
+      const written = client.send("SET", `k${entry}`, "x".repeat(60_000));
+      cluster.until(() => written.reply !== undefined);
+    }
+    await cluster.join();
+    let matchAtVote = 0;
+    cluster.until(() => {
+      const { members } = leader.report();
+      matchAtVote = members.find(({ id }) => id === "n2")?.matchIndex ?? 0;
+      return votersOf(leader).includes("n2");
+    });
+    assert(matchAtVote > 60, `it had no more than ${matchAtVote} of 100 entries`);
+  }));
+
+Deno.test("a change that is not agreed on is not told as done", () =>
+  withCluster(3, (cluster) => {
+    const { leader } = cluster;
+    const ids = cluster.followers.map((follower) => follower.report().id);
+    for (const follower of cluster.followers) cluster.isolate(follower);
+    const reply = ask(cluster, (node, done) => {
+      node.membership.forget(ids[0] ?? "", true, done);
+    }, leader);
+    assertMatch(refusal(reply), /^UNKNOWN /);
     return Promise.resolve();
   }));

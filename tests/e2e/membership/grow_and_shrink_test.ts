@@ -100,7 +100,7 @@ Deno.test("a new node gets the state, though the log that made it is gone", asyn
     assertEquals(isLogWhole(), true);
     let written = 0;
     await until("the log has been trimmed", async () => {
-      for (let end = written + 50; written < end; written++) {
+      for (let round = 0; round < 50; round++, written++) {
         assertEquals(await ask(leader, ["SET", `k${written % 7}`, "x".repeat(60_000)]), OK);
       }
       return !isLogWhole();
