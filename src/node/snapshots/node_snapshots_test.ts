@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { DiskCluster } from "../../../tests/support/disk_cluster.ts";
-import { ErrorReply } from "../../resp/reply.ts";
+import { ErrorReply, OK, type Reply } from "../../resp/reply.ts";
 import type { SnapshotChunk } from "../peers/peer_message.ts";
 import { MemoryClient } from "../testing/memory_cluster.ts";
 
@@ -29,6 +29,8 @@ async function withOneFarBehind(
   const [behind] = cluster.followers;
   assert(behind !== undefined);
   write(cluster, 3, keys, bytes, "early");
+  assert(cluster.life(behind).node.snapshots?.take());
+  cluster.until(() => cluster.life(behind).snapshots.newest() !== null);
   cluster.kill(behind);
   write(cluster, 2 * keys, keys, bytes, "late");
   const { log, node } = cluster.life(cluster.leader);
@@ -82,7 +84,9 @@ Deno.test("a follower far behind gets a snapshot while writes go on", () =>
     write(cluster, 60, 200, 500, "meanwhile");
     untilEven(cluster);
     assert(chunksTo(cluster, behind).length > 3);
-    assert(cluster.life(behind).log.firstIndex() > 10);
+    const { log, disk } = cluster.life(behind);
+    assert(log.firstIndex() > 10);
+    cluster.until(() => disk.list("snapshots").length === 1);
   }));
 
 Deno.test("a stream goes on where its connection ended", () =>
@@ -128,6 +132,57 @@ Deno.test("a newer snapshot does not disturb one that is under way", () =>
     const { disk } = cluster.life(cluster.leader);
     cluster.until(() => disk.list("snapshots").length === 1);
   }));
+
+Deno.test("a follower a little behind needs no snapshot", async () => {
+  const cluster = new DiskCluster(3);
+  await cluster.startAll();
+  cluster.untilServing();
+  write(cluster, 60, 20, 500);
+  const [behind] = cluster.followers;
+  assert(behind !== undefined);
+  cluster.kill(behind);
+  write(cluster, 3, 20, 500);
+  const { node, snapshots } = cluster.life(cluster.leader);
+  const { appliedIndex } = node.report();
+  assert(node.snapshots?.take());
+  cluster.until(() => snapshots.newest()?.index === appliedIndex);
+  cluster.clock.advance(5_000);
+  await cluster.start(behind);
+  untilEven(cluster);
+  assert(cluster.life(cluster.leader).log.firstIndex() > 1);
+  assertEquals(cluster.sent.filter(({ type }) => type === "snapshotOffer"), []);
+  cluster.stop();
+});
+
+Deno.test("a snapshot brings the members along, from restart to restart", async () => {
+  const cluster = new DiskCluster(4);
+  await cluster.startAll();
+  cluster.untilServing();
+  const [behind, gone] = cluster.followers;
+  assert(behind !== undefined && gone !== undefined);
+  const { leader } = cluster;
+  cluster.kill(behind);
+  let reply: Reply | undefined;
+  cluster.life(leader).node.membership.forget(gone, true, (one) => reply = one);
+  cluster.until(() => reply !== undefined);
+  assertEquals(reply, OK);
+  cluster.kill(gone);
+  for (let round = 0; round < 2; round++) {
+    write(cluster, 50, 10, 1_000);
+    await cluster.start(behind);
+    untilEven(cluster);
+    const members = () => cluster.life(behind).node.report().members.map(({ id }) => id);
+    assert(!members().includes(gone));
+    assert(cluster.life(behind).node.snapshots?.take());
+    cluster.until(() => !(cluster.life(behind).node.snapshots?.report().isTaking ?? true));
+    cluster.kill(behind);
+    await cluster.start(behind);
+    assert(!members().includes(gone), "it is in the snapshot");
+    cluster.kill(behind);
+  }
+  assert(cluster.sent.some(({ type }) => type === "snapshotOffer"));
+  cluster.stop();
+});
 
 Deno.test("what a snapshot decides is unknown to those who asked for it", () =>
   withOneFarBehind(async (cluster, behind) => {
