@@ -68,6 +68,8 @@ class LocalCluster {
     (line) => this.#tell(line),
     () => performance.now(),
   );
+  /** Nodes that ended in good order: told to, or because they are no members any more. */
+  #endedCount = 0;
   #isStarted = false;
   #isStopping = false;
   #failed: (reason: UserError) => void = () => {};
@@ -98,7 +100,7 @@ class LocalCluster {
       this.#observers.set(name, new NodeObserver(name, { host: HOST, port }, this.#view));
     }
     let isOver = false;
-    const serving = this.#view.whenServing(nodes)
+    const serving = this.#view.whenServing(() => nodes - this.#endedCount)
       .then(() => proxyServing({ host: HOST, port }, () => isOver))
       .then(() => true);
     try {
@@ -137,13 +139,15 @@ class LocalCluster {
 
   #died(member: Member, what: string, lastLine: string): void {
     if (this.#isStopping) return;
+    const hasEnded = what.endsWith("exit code 0") && member.directory !== null;
+    if (hasEnded) this.#endedCount++;
     this.#observers.get(member.name)?.died();
     this.#view.died(member.name);
     const reason = lastLine.replace(/^regent: /, "");
+    if (hasEnded && !this.#isStarted) return console.log(`${member.name} ended: ${reason}`);
     if (!this.#isStarted) return this.#failed(new UserError(`Cannot start: ${what}: ${reason}`));
     this.#tell(what + (what.includes("killed") || reason === "" ? "" : `: ${reason}`));
-    // Whoever ends in good order was told to, or is no member any more.
-    if (!this.#options.restart || what.endsWith("exit code 0")) return;
+    if (!this.#options.restart || hasEnded) return;
     setTimeout(() => {
       if (this.#isStopping) return;
       this.#spawn(member);

@@ -27,11 +27,11 @@ export class ClusterView implements ObserverEvents {
   }
 
   /** Resolves when a leader serves and so many nodes follow it or lead. */
-  whenServing(count: number): Promise<void> {
+  whenServing(count: () => number): Promise<void> {
     return new Promise((resolve) => {
       const check = () => {
         const serving = [...this.#states.values()].filter((state) => state.isServing);
-        if (this.#leader !== null && serving.length >= count) resolve();
+        if (this.#leader !== null && serving.length >= count()) resolve();
       };
       this.#leaderChanged.push(check);
       check();
@@ -58,6 +58,7 @@ export class ClusterView implements ObserverEvents {
 
   died(id: string): void {
     this.#states.delete(id);
+    for (const check of this.#leaderChanged) check();
   }
 
   fellSilent(id: string): void {

@@ -24,7 +24,7 @@ const state = (role: string, term: number, leaderId: string) => ({
 Deno.test("the first leader is no news, a successor is one line with the gap", async () => {
   const stage = scene();
   const { view, lines } = stage;
-  const serving = view.whenServing(2);
+  const serving = view.whenServing(() => 2);
   view.said("n1", state("leader", 1, "n1"));
   view.said("n2", state("follower", 1, "n1"));
   await serving;
