@@ -30,6 +30,7 @@ import { processFacts } from "./platform/process_facts.ts";
 import { stderrLogger } from "./platform/stderr_logger.ts";
 import { systemClock } from "./platform/system_clock.ts";
 import { tcpNetwork } from "./platform/tcp_network.ts";
+import { proxyFlags, startProxy } from "./proxy_service.ts";
 import { endOfService } from "./running.ts";
 import { subcommand } from "./subcommand.ts";
 
@@ -102,6 +103,10 @@ const flags = {
     min: MIB,
     max: 64 * 1024 * MIB,
   }),
+  proxyPort: optional(
+    portFlag({ help: "Be a proxy as well, for clients on this port; by default it is none" }),
+  ),
+  ...proxyFlags,
   ...clientFlags,
   allowFaults: toggle({
     help:
@@ -123,6 +128,7 @@ export const nodeSubcommand = subcommand({
     "    --host 10.0.0.1 --dir /var/lib/regent              the same --peers on all three",
     "regent node --id n1 --port 7001                        again, on the directory it has",
     "regent node --id n4 --port 7004 --join 127.0.0.1:7001  a new member of a running cluster",
+    "regent node --id n1 --port 7001 --proxy-port 7000      a node and a proxy in one process",
   ],
   async run(values) {
     const node = await startNode(values);
@@ -245,11 +251,17 @@ async function startNode(values: NodeValues): Promise<RunningNode> {
   logger.info(
     `serves clients on ${host}:${port}, members on ${host}:${raftPort}, data in ${directory}`,
   );
+  const proxy = values.proxyPort === undefined ? null : await startProxy(values, {
+    address: { host, port: values.proxyPort },
+    seeds: [clientAddress],
+    logger: stderrLogger(`${id} proxy`),
+  });
 
   return {
     failed: failure.promise,
     removed: removal.promise,
     stop() {
+      proxy?.stop();
       faults?.stop();
       node.stop();
       listener.close();

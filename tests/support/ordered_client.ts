@@ -108,17 +108,7 @@ export class OrderedClient {
     const { kind, args } = steps[at] as Step;
     if (kind === "set") this.#value.wrote(outcomeOf(error), () => args[2] ?? "");
     else if (kind === "incr") this.#counter.wrote(outcomeOf(error), increment);
-    if (this.#mayFail(kind, error)) return;
     this.violations.push(`client ${this.#id}: ${args.join(" ")} failed: ${error}`);
-  }
-
-  /**
-   * The outcome of a write in flight may be unknown. Then what a read between such writes to its key
-   * would have returned cannot be known either.
-   */
-  #mayFail(kind: Step["kind"], error: string): boolean {
-    if (kind === "set" || kind === "incr") return error.startsWith("UNKNOWN ");
-    return kind === "get" && error.startsWith("TRYAGAIN The read was lost");
   }
 }
 

@@ -21,13 +21,6 @@ export async function underLoad(
   return load;
 }
 
-/** Clients may be told that the outcome of a write in flight is unknown, and nothing else. */
-export function assertOnlyUnknown(load: Load): void {
-  assertEquals(load.writeErrors.filter((error) => !error.startsWith("UNKNOWN ")), []);
-  assertEquals(load.readErrors, []);
-  assertEquals(load.violations, []);
-}
-
 export function assertNoErrors(load: Load): void {
   assertEquals(load.errors, []);
   assertEquals(load.violations, []);

@@ -3,7 +3,7 @@ import { ask } from "../../support/local_cluster.ts";
 import { replyText } from "../../support/reply_text.ts";
 import { RudeClients } from "../../support/rude_clients.ts";
 import { until } from "../../support/until.ts";
-import { assertHistoryIn, assertOnlyUnknown, underLoad } from "../../support/verify.ts";
+import { assertHistoryIn, assertNoErrors, underLoad } from "../../support/verify.ts";
 import { withCluster } from "../../support/with_cluster.ts";
 
 Deno.test("clients that leave in the middle of anything disturb nobody", async () => {
@@ -27,7 +27,7 @@ Deno.test("clients that leave in the middle of anything disturb nobody", async (
       assertEquals(rude.violations, []);
     });
     console.log(load.describe());
-    assertOnlyUnknown(load);
+    assertNoErrors(load);
     await assertHistoryIn(cluster, load);
     let info = "";
     await until("the proxy has forgotten all clients and their requests", async () => {
