@@ -63,8 +63,9 @@ export class ObservedMachine extends StateMachine {
     nowMs: number,
     random?: Random,
   ): Reply {
+    const request = this.#isRepeated(command, args) ? [] : args.slice(command.inner ?? 0);
     const reply = super.execute(command, args, nowMs, random);
-    const wrong = this.#deadlines.executed(args, reply, this.#entryTimeMs);
+    const wrong = this.#deadlines.executed(request, reply, this.#entryTimeMs);
     if (wrong !== null) this.#events.fail(wrong);
     if (command.kind !== "write") return reply;
     const due = this.#entry?.data?.commands[this.#executed++];
@@ -73,6 +74,14 @@ export class ObservedMachine extends StateMachine {
     }
     this.#hash = hashText(this.#hash, `${args.join(" ")}>${encodeReply(reply, 3)}`);
     return reply;
+  }
+
+  /** Whether nothing is executed for it: a copy of a request that has been executed already. */
+  #isRepeated({ name }: Command, [, id = "", serial = ""]: readonly string[]): boolean {
+    if (name !== "once") return false;
+    const session = this.sessions.find(id);
+    const number = parseInt(serial);
+    return session === undefined || number <= session.floor || session.replies.has(number);
   }
 
   /** All of the entry must have been executed by now. */
