@@ -3,16 +3,29 @@ const PAUSE_MS_MIN = 5;
 
 /**
  * Watches the event loop of this process and prints a line for each pause, `pause MS`. A timer that is
- * due each millisecond and comes late by so much was kept waiting by something.
+ * due each millisecond and comes late by so much was kept waiting by something; the time in which the
+ * process was ready to run and others had the processors is not counted, where the system tells it.
  */
 export function watchPauses(): void {
   let lastMs = performance.now();
+  let lastWaitedMs = waitedMs();
   setInterval(() => {
     const nowMs = performance.now();
-    const pauseMs = nowMs - lastMs - 1;
+    const nowWaitedMs = waitedMs();
+    const pauseMs = nowMs - lastMs - 1 - (nowWaitedMs - lastWaitedMs);
     lastMs = nowMs;
+    lastWaitedMs = nowWaitedMs;
     if (pauseMs >= PAUSE_MS_MIN) console.log(`pause ${pauseMs.toFixed(1)}`);
   }, 1);
+}
+
+/** How long the main thread has waited for a processor, since the process began. */
+function waitedMs(): number {
+  try {
+    return Number(Deno.readTextFileSync("/proc/self/schedstat").split(" ")[1]) / 1e6;
+  } catch {
+    return 0;
+  }
 }
 
 /** A process that prints its pauses. */

@@ -1,7 +1,9 @@
+import { UserError } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { StateMachine } from "../../commands/state_machine.ts";
 import type { RaftStatus } from "../../raft/status.ts";
 import type { NodeId, SnapshotAt, SnapshotRequest } from "../../raft/types.ts";
+import { SnapshotFormatError } from "../../store/snapshot_format.ts";
 import { StateLoader } from "../../store/state_loader.ts";
 import type { Clock } from "../clock.ts";
 import type { LogEntry } from "../entry.ts";
@@ -125,11 +127,19 @@ export class NodeSnapshots {
 /**
  * Brings the newest snapshot's state into a new state machine: a million keys take some seconds.
  *
- * @throws {UserError} when the file is damaged
+ * @throws {UserError} when the file is damaged, or holds no state of ours
  */
 export function restoreNewest(store: SnapshotStore, machine: StateMachine): void {
-  if (store.newest() === null) return;
+  const newest = store.newest();
+  if (newest === null) return;
   const loader = new StateLoader();
-  for (const chunk of store.load()) loader.push(chunk);
-  machine.restore(loader);
+  try {
+    for (const chunk of store.load()) loader.push(chunk);
+    machine.restore(loader);
+  } catch (error) {
+    if (!(error instanceof SnapshotFormatError)) throw error;
+    throw new UserError(`Cannot use the snapshot of entry ${newest.index}: ${error.message}`, {
+      cause: error,
+    });
+  }
 }

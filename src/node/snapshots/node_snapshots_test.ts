@@ -1,8 +1,13 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { DiskCluster } from "../../../tests/support/disk_cluster.ts";
+import { FaultDisk } from "../../../tests/support/fault_disk.ts";
+import { openSnapshots, takeSnapshot } from "../../../tests/support/snapshots.ts";
+import { UserError } from "../../base/errors.ts";
+import { StateMachine } from "../../commands/state_machine.ts";
 import { ErrorReply, OK, type Reply } from "../../resp/reply.ts";
 import type { SnapshotChunk } from "../peers/peer_message.ts";
 import { MemoryClient } from "../testing/memory_cluster.ts";
+import { restoreNewest } from "./node_snapshots.ts";
 
 /** Overwrites `keys` keys with values of `bytes` bytes, and waits until all is answered. */
 function write(cluster: DiskCluster, count: number, keys: number, bytes: number, tag = ""): void {
@@ -168,7 +173,10 @@ Deno.test("a snapshot brings the members along, from restart to restart", async 
   assertEquals(reply, OK);
   cluster.kill(gone);
   for (let round = 0; round < 2; round++) {
-    write(cluster, 50, 10, 1_000);
+    const { log, node } = cluster.life(leader);
+    const last = node.report().lastIndex;
+    write(cluster, 60, 10, 1_000);
+    cluster.until(() => log.firstIndex() > last + 1);
     await cluster.start(behind);
     untilEven(cluster);
     const members = () => cluster.life(behind).node.report().members.map(({ id }) => id);
@@ -254,4 +262,12 @@ Deno.test("a full disk costs a snapshot, and nothing else", async () => {
   cluster.clock.advance(31_000);
   cluster.until(() => snapshots.newest() !== null);
   cluster.stop();
+});
+
+Deno.test("a sound file that holds no state of ours is told in one line", () => {
+  const store = openSnapshots(new FaultDisk({ schedule: (run) => run() }));
+  restoreNewest(store, new StateMachine());
+  takeSnapshot(store, 9, 2, () => {});
+  const error = assertThrows(() => restoreNewest(store, new StateMachine()), UserError);
+  assert(error.message.startsWith("Cannot use the snapshot of entry 9: "), error.message);
 });
