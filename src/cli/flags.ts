@@ -19,6 +19,8 @@ export interface Flag<T> {
   /** The fallback as help shows it. @default the fallback itself, when it is a word or a number */
   readonly fallbackText?: string;
   readonly isRequired: boolean;
+  /** `T` is a list, and what is given several times adds to it. @default only the last one counts */
+  readonly isRepeatable?: boolean;
   /** @throws {UserError} with what is expected instead */
   readonly parse: (text: string) => T;
 }
@@ -54,10 +56,11 @@ export function parseFlags<F extends Flags>(
   words: string[] | null = null,
 ): Values<F> {
   const options = Object.fromEntries(
-    Object.entries(flags).map(([key, { placeholder, short }]) => [
+    Object.entries(flags).map(([key, { placeholder, short, isRepeatable = false }]) => [
       flagName(key),
       {
         type: placeholder === null ? "boolean" as const : "string" as const,
+        multiple: isRepeatable,
         ...(short === undefined ? {} : { short }),
       },
     ]),
@@ -68,9 +71,7 @@ export function parseFlags<F extends Flags>(
     const value = given[flagName(key)];
     const fromEnvironment = environment(environmentName(key));
     if (value !== undefined) {
-      values[key] = flag.placeholder === null
-        ? true
-        : parse(flag, `--${flagName(key)}`, String(value));
+      values[key] = valueOf(flag, `--${flagName(key)}`, value);
     } else if (fromEnvironment !== undefined && fromEnvironment !== "") {
       values[key] = parse(flag, environmentName(key), fromEnvironment);
     } else if (flag.isRequired) {
@@ -101,10 +102,11 @@ export function splitAtFirstWord(
   return [args.slice(0, at), args.slice(args[at] === "--" ? at + 1 : at)];
 }
 
-type GivenFlags = Readonly<Record<string, string | boolean | undefined>>;
+type GivenFlag = string | boolean | readonly (string | boolean)[];
+type GivenFlags = Readonly<Record<string, GivenFlag | undefined>>;
 
 function readArguments(
-  options: Record<string, { type: "boolean" | "string"; short?: string }>,
+  options: Record<string, { type: "boolean" | "string"; multiple: boolean; short?: string }>,
   args: readonly string[],
   words: string[] | null,
 ): GivenFlags {
@@ -142,6 +144,12 @@ function readArguments(
   return parsed.values as GivenFlags;
 }
 
+function valueOf(flag: Flags[string], name: string, given: GivenFlag): unknown {
+  if (flag.placeholder === null) return true;
+  if (typeof given !== "object") return parse(flag, name, String(given));
+  return given.flatMap((one) => parse(flag, name, String(one)));
+}
+
 function parse<T>(flag: Flag<T>, name: string, text: string): T {
   try {
     return flag.parse(text);
@@ -158,6 +166,16 @@ interface Common {
 /** A flag that may also be given by a letter. */
 export function withShort<T>(short: string, flag: Flag<T>): Flag<T> {
   return { ...flag, short };
+}
+
+/** A flag that may be given several times. */
+export function several<T>(flag: Flag<T>): Flag<readonly T[]> {
+  return {
+    ...flag,
+    fallback: [],
+    isRepeatable: true,
+    parse: (value) => [flag.parse(value)],
+  };
 }
 
 /** A flag that may be left out. */

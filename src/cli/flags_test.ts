@@ -9,6 +9,7 @@ import {
   optional,
   parseFlags,
   port,
+  several,
   splitAtFirstWord,
   text,
   toggle,
@@ -126,4 +127,14 @@ Deno.test("what follows the first word may look like a flag", () => {
   assertEquals(split("--raw -- --port 7"), ["--raw", "--port 7"]);
   assertEquals(split("--raw --port"), ["--raw --port", ""]);
   assertEquals(split("get"), ["", "get"]);
+});
+
+Deno.test("a flag that may be given several times collects its values, in order", () => {
+  const repeated = { dir: several(text("DIR", { help: "directories" })) };
+  const parseDirs = (args: readonly string[], environment = nothing) =>
+    parseFlags(repeated, args, environment).dir;
+  assertEquals(parseDirs(["--dir", "b", "--dir=a,c"]), ["b", "a,c"]);
+  assertEquals(parseDirs(["--dir", "b"]), ["b"]);
+  assertEquals(parseDirs([], (name) => name === "REGENT_DIR" ? "d" : undefined), ["d"]);
+  assertThrows(() => parseDirs([]), UserError, "Cannot start without --dir DIR");
 });

@@ -1,5 +1,6 @@
 import { messageOf, UserError } from "../base/errors.ts";
 import { REGENT_VERSION } from "../server/version.ts";
+import { backupSubcommand } from "./backup.ts";
 import { cliSubcommand } from "./cli.ts";
 import { clusterSubcommand } from "./cluster.ts";
 import { faultSubcommand } from "./fault.ts";
@@ -8,6 +9,7 @@ import { logSubcommand } from "./log.ts";
 import { nodeSubcommand } from "./node.ts";
 import { proxySubcommand } from "./proxy.ts";
 import { removeSubcommand, transferSubcommand } from "./remove.ts";
+import { restoreSubcommand } from "./restore.ts";
 import { statusSubcommand } from "./status.ts";
 import { programHelp, type Subcommand, subcommandHelp } from "./subcommand.ts";
 
@@ -18,6 +20,8 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   statusSubcommand,
   removeSubcommand,
   transferSubcommand,
+  backupSubcommand,
+  restoreSubcommand,
   logSubcommand,
   cliSubcommand,
   faultSubcommand,

@@ -1,4 +1,3 @@
-import { createHash, randomUUID } from "node:crypto";
 import { UserError } from "../base/errors.ts";
 import { StateMachine } from "../commands/state_machine.ts";
 import { type Identity, openDataDirectory, readIdentity } from "../node/data_directory.ts";
@@ -23,6 +22,7 @@ import {
   UsageError,
   type Values,
 } from "./flags.ts";
+import { clusterIdOf, newClusterId, parseId, parsePeers, VALUE_BYTES_MAX } from "./founding.ts";
 import { joinCluster } from "./join.ts";
 import { NodeFaults } from "./node_faults.ts";
 import { DenoDisk } from "./platform/deno_disk.ts";
@@ -36,8 +36,6 @@ import { subcommand } from "./subcommand.ts";
 
 /** A frame holds one entry: a request, in which JSON may take six bytes for one. */
 const FRAME_BYTES_MAX = 512 * 1024 * 1024;
-/** The longest value; the same on every node, since it decides what writes do. */
-const VALUE_BYTES_MAX = 64 * 1024 * 1024;
 const MIB = 1024 * 1024;
 /** By Redis Cluster's convention. */
 const RAFT_PORT_OFFSET = 10_000;
@@ -299,7 +297,7 @@ function foundCluster(
       );
     }
     return {
-      clusterId: randomUUID().replaceAll("-", ""),
+      clusterId: newClusterId(),
       members: new Map([[id, `${advertise}:${raftPort}`]]),
     };
   }
@@ -307,9 +305,7 @@ function foundCluster(
     throw new UsageError(`Cannot be ${id}: --peers names only ${[...peers.keys()].join(", ")}`);
   }
   const members = new Map([...peers].map(([peer, address]) => [peer, formatAddress(address)]));
-  const list = [...members].map(([peer, address]) => `${peer}=${address}`).sort();
-  const clusterId = createHash("sha256").update(list.join()).digest("hex").slice(0, 32);
-  return { clusterId, members };
+  return { clusterId: clusterIdOf(members), members };
 }
 
 /** The members as the directory knows them, at the addresses they have now. */
@@ -336,26 +332,6 @@ function movedMembers(
   peers: ReadonlyMap<string, Address>,
 ): ReadonlyMap<string, Address> {
   return new Map([...peers].filter(([id, address]) => members.get(id) !== formatAddress(address)));
-}
-
-/** Ids stand in files, in `CLUSTER NODES` and in tables: no spaces, no signs that mean something there. */
-function parseId(value: string): string {
-  if (!/^[A-Za-z0-9_.-]{1,64}$/.test(value)) {
-    throw new UserError("expected up to 64 letters, digits, dots, dashes and underscores");
-  }
-  return value;
-}
-
-function parsePeers(value: string): Map<string, Address> {
-  const peers = new Map<string, Address>();
-  for (const part of value.split(",")) {
-    const [, id, address] = /^([^=]+)=(.+)$/.exec(part.trim()) ?? [];
-    if (id === undefined || address === undefined || peers.has(id)) {
-      throw new UserError("expected ID=HOST:PORT,… with each id once");
-    }
-    peers.set(parseId(id), parseAddress(address));
-  }
-  return peers;
 }
 
 /** Settings under the names that Redis's clients ask for. */

@@ -54,6 +54,11 @@ export class StateLoader {
     return this.#keyspace.storedSize;
   }
 
+  /** Number of keys that the first chunk has announced; `null` before it. */
+  get keysAnnounced(): number | null {
+    return this.#announced?.keys ?? null;
+  }
+
   /** Whether the last chunk has been taken. */
   get isComplete(): boolean {
     return this.#state === "complete";

@@ -1,0 +1,233 @@
+import { dirname } from "node:path";
+import { latin1Bytes } from "../base/latin1.ts";
+import { messageOf, UserError } from "../base/errors.ts";
+import type { Address } from "../node/network.ts";
+import { StateLoader } from "../store/state_loader.ts";
+import { ErrorReply, type Reply } from "../resp/reply.ts";
+import { formatAddress, parseAddress, text, toggle, UsageError } from "./flags.ts";
+import { Progress } from "./offline/progress.ts";
+import { type CheckedSnapshot, readSnapshotFile } from "./offline/snapshot_file.ts";
+import { isThere } from "./offline/staged_directory.ts";
+import { DenoDisk } from "./platform/deno_disk.ts";
+import { ConnectionLost, fieldsOf, RespClient } from "./resp_client.ts";
+import { subcommand } from "./subcommand.ts";
+
+/** A node that holds a million keys takes some seconds for a snapshot. */
+const BEGIN_MS_MAX = 10 * 60_000;
+const READ_MS_MAX = 30_000;
+const READ_BYTES = 256 * 1024;
+/** Reads on their way at once. */
+const READS_MAX = 4;
+
+export const backupSubcommand = subcommand({
+  name: "backup",
+  summary: "writes the state of a running cluster into a file",
+  description:
+    "Asks a node for a snapshot that holds everything acknowledged before, while the cluster goes\n" +
+    "on, and writes it to FILE, which appears only when it is whole and checked. A proxy names its\n" +
+    "nodes, of which a follower is asked. `regent restore` makes a new cluster of the file.",
+  flags: {
+    from: {
+      ...text("HOST:PORT", { help: "A node or proxy, at its address for clients" }),
+      parse: parseAddress,
+      fallback: { host: "127.0.0.1", port: 7000 },
+      fallbackText: "127.0.0.1:7000",
+      isRequired: false,
+    },
+    force: toggle({ help: "Replace FILE if it exists" }),
+  },
+  words: "FILE",
+  examples: [
+    "regent backup monday.backup",
+    "regent backup --from 10.0.0.2:7001 --force /backups/newest.backup",
+  ],
+  async run({ from, force }, words) {
+    const path = onlyFile(words);
+    refuseExisting(path, force);
+    const startMs = performance.now();
+    const { address, client, held } = await begin(from);
+    const partial = `${path}.partial`;
+    try {
+      await download(client, held, partial);
+    } catch (error) {
+      removeIfThere(partial);
+      if (!(error instanceof ConnectionLost)) throw error;
+      throw new UserError(`Cannot go on, ${formatAddress(address)} is lost: ${error.message}`);
+    } finally {
+      client.close();
+    }
+    const { keys } = publish(partial, path, held, force);
+    const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
+    console.log(
+      `${path}: everything up to entry ${held.index}, ${keys} keys, ${held.sizeBytes} bytes ` +
+        `from ${formatAddress(address)} in ${seconds} s`,
+    );
+    return 0;
+  },
+});
+
+/** A snapshot that a node holds for us. */
+interface Held {
+  readonly id: string;
+  readonly index: number;
+  readonly sizeBytes: number;
+  readonly checksum: number;
+}
+
+interface Begun {
+  readonly address: Address;
+  readonly client: RespClient;
+  readonly held: Held;
+}
+
+function onlyFile(words: readonly string[]): string {
+  const [file] = words;
+  if (file === undefined || words.length > 1) {
+    throw new UsageError("Cannot start without the FILE to write");
+  }
+  return file;
+}
+
+function refuseExisting(path: string, isForced: boolean): void {
+  if (!isForced && isThere(path)) {
+    throw new UserError(`Cannot write ${path}: it exists; give --force to replace it`);
+  }
+}
+
+/** Asks the node, or one of the proxy's after the other. @throws {UserError} when none gives a snapshot */
+async function begin(from: Address): Promise<Begun> {
+  const reasons: string[] = [];
+  let addresses = [from];
+  try {
+    addresses = await nodesAt(from);
+  } catch (error) {
+    if (!(error instanceof ConnectionLost)) throw error;
+    throw new UserError(`Cannot reach ${formatAddress(from)}: ${error.message}`);
+  }
+  for (const address of addresses) {
+    try {
+      return await beginAt(address);
+    } catch (error) {
+      if (!(error instanceof ConnectionLost)) throw error;
+      reasons.push(`${formatAddress(address)}: ${error.message}`);
+    }
+  }
+  throw new UserError(`Cannot get a snapshot: ${reasons.join("; ") || "the proxy knows no node"}`);
+}
+
+/** The node itself; of a proxy its nodes, those first that have the least to do. */
+async function nodesAt(from: Address): Promise<Address[]> {
+  const client = await RespClient.connect(from);
+  try {
+    const role = fieldsOf(await client.request(["CLUSTER", "ROLE"]));
+    const nodes = role.get("nodes");
+    if (role.get("role") !== "proxy" || !Array.isArray(nodes)) return [from];
+    const known = nodes.map((node) => fieldsOf(node as Reply))
+      .filter((node) => node.get("responsive") === 1);
+    const rank = (node: Map<string, Reply>) => node.get("role") === "leader" ? 1 : 0;
+    return known.sort((left, right) => rank(left) - rank(right))
+      .map((node) => parseAddress(String(node.get("address"))));
+  } finally {
+    client.close();
+  }
+}
+
+async function beginAt(address: Address): Promise<Begun> {
+  const client = await RespClient.connect(address);
+  try {
+    const fields = fieldsOf(await client.request(["SNAPSHOT", "BEGIN"], BEGIN_MS_MAX));
+    const number = (name: string) => Number(fields.get(name));
+    const held = {
+      id: String(fields.get("id")),
+      index: number("index"),
+      sizeBytes: number("size-bytes"),
+      checksum: number("checksum"),
+    };
+    return { address, client, held };
+  } catch (error) {
+    client.close();
+    throw error;
+  }
+}
+
+/** Several reads are on their way, so that neither side waits for the other. */
+async function download(client: RespClient, held: Held, partial: string): Promise<void> {
+  const { id, sizeBytes } = held;
+  const file = openPartial(partial);
+  const progress = new Progress(sizeBytes);
+  const reads: Promise<Reply>[] = [];
+  try {
+    let asked = 0;
+    for (let written = 0; written < sizeBytes;) {
+      for (; reads.length < READS_MAX && asked < sizeBytes; asked += READ_BYTES) {
+        const args = ["SNAPSHOT", "READ", id, String(asked), String(READ_BYTES)];
+        const read = client.request(args, READ_MS_MAX);
+        read.catch(() => {}); // awaited in its turn, unless one before it fails
+        reads.push(read);
+      }
+      const reply = await reads.shift();
+      if (reply instanceof ErrorReply) throw new ConnectionLost(reply.text);
+      const bytes = latin1Bytes(String(reply));
+      const wantedBytes = Math.min(READ_BYTES, sizeBytes - written);
+      if (bytes.length !== wantedBytes) throw new ConnectionLost("it sent too little");
+      writeAll(file, bytes, partial);
+      written += bytes.length;
+      progress.show(written);
+    }
+    file.syncSync();
+  } finally {
+    progress.end();
+    file.close();
+  }
+}
+
+/** Gives the file its name, once it is checked as it stands on the disk. */
+function publish(
+  partial: string,
+  path: string,
+  held: Held,
+  isForced: boolean,
+): { readonly keys: number } {
+  try {
+    const { checked, keys } = check(partial);
+    if (checked.checksum !== held.checksum || checked.sizeBytes !== held.sizeBytes) {
+      throw new UserError(`Cannot use ${partial}: it is not what the node sent`);
+    }
+    refuseExisting(path, isForced);
+    Deno.renameSync(partial, path);
+    DenoDisk.openForReading(dirname(path)).syncDirectory("");
+    return { keys };
+  } catch (error) {
+    removeIfThere(partial);
+    throw error;
+  }
+}
+
+function check(path: string): { readonly checked: CheckedSnapshot; readonly keys: number } {
+  const loader = new StateLoader();
+  const chunks = readSnapshotFile(path);
+  let next = chunks.next();
+  if (next.done !== true) loader.push(next.value);
+  while (next.done !== true) next = chunks.next();
+  return { checked: next.value, keys: loader.keysAnnounced ?? 0 };
+}
+
+function openPartial(path: string): Deno.FsFile {
+  try {
+    return Deno.openSync(path, { write: true, create: true, truncate: true, mode: 0o600 });
+  } catch (error) {
+    throw new UserError(`Cannot write ${path}: ${messageOf(error)}`);
+  }
+}
+
+function writeAll(file: Deno.FsFile, bytes: Uint8Array, path: string): void {
+  try {
+    for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
+  } catch (error) {
+    throw new UserError(`Cannot write ${path}: ${messageOf(error)}`);
+  }
+}
+
+function removeIfThere(path: string): void {
+  if (isThere(path)) Deno.removeSync(path);
+}

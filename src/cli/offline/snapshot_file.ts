@@ -1,0 +1,61 @@
+import { createHash } from "node:crypto";
+import { messageOf, UserError } from "../../base/errors.ts";
+import { SnapshotFileError, type SnapshotHeader } from "../../node/snapshots/snapshot_format.ts";
+import { SnapshotScanner } from "../../node/snapshots/snapshot_scanner.ts";
+
+const READ_BYTES = 1 << 20;
+
+/** What is known of a snapshot file that was read to its end and is sound. */
+export interface CheckedSnapshot {
+  readonly header: SnapshotHeader;
+  /** As nodes tell it. */
+  readonly checksum: number;
+  readonly sizeBytes: number;
+  /** SHA-256 of the whole file, in hexadecimal digits. */
+  readonly digest: string;
+}
+
+/**
+ * Reads a snapshot file, one that a node keeps or a backup, and hands out its chunks, each checked;
+ * that none is missing is known at the end.
+ *
+ * @throws {UserError} while iterating, when it is damaged, cut short, or cannot be read
+ */
+export function* readSnapshotFile(path: string): Generator<Uint8Array, CheckedSnapshot> {
+  const file = openFile(path);
+  try {
+    const sizeBytes = file.statSync().size;
+    const hash = createHash("sha256");
+    const chunks: Uint8Array[] = [];
+    const scanner = new SnapshotScanner(sizeBytes, (chunk) => chunks.push(chunk));
+    const buffer = new Uint8Array(READ_BYTES);
+    for (let count = file.readSync(buffer); count !== null; count = file.readSync(buffer)) {
+      const bytes = buffer.subarray(0, count);
+      hash.update(bytes);
+      scanner.push(bytes);
+      yield* chunks.splice(0);
+    }
+    return { ...scanner.finish(), sizeBytes, digest: hash.digest("hex") };
+  } catch (error) {
+    throw explained(path, error);
+  } finally {
+    file.close();
+  }
+}
+
+function openFile(path: string): Deno.FsFile {
+  try {
+    return Deno.openSync(path, { read: true });
+  } catch (error) {
+    throw new UserError(`Cannot read ${path}: ${messageOf(error)}`);
+  }
+}
+
+function explained(path: string, error: unknown): unknown {
+  if (!(error instanceof SnapshotFileError)) return error;
+  return new UserError(
+    error.isOtherFormat
+      ? `Cannot read ${path}: ${error.message}; use the version of Regent that wrote it`
+      : `Cannot use ${path}: ${error.message}; it is damaged, or no backup`,
+  );
+}

@@ -1,0 +1,161 @@
+import { resolve } from "node:path";
+import { UserError } from "../base/errors.ts";
+import type { ClusterConfiguration } from "../node/configuration.ts";
+import type { Address } from "../node/network.ts";
+import { SnapshotFormatError } from "../store/snapshot_format.ts";
+import { StateLoader } from "../store/state_loader.ts";
+import { formatAddress, text, UsageError } from "./flags.ts";
+import { clusterIdOf, newClusterId, parseId, parsePeers } from "./founding.ts";
+import { type CheckedSnapshot, readSnapshotFile } from "./offline/snapshot_file.ts";
+import {
+  isThere,
+  moveDirectory,
+  removeDirectory,
+  stageDirectory,
+} from "./offline/staged_directory.ts";
+import { DenoDisk } from "./platform/deno_disk.ts";
+import { subcommand } from "./subcommand.ts";
+
+/** Of a cluster of one, which says by itself where it is once it runs. */
+const ANY_RAFT_ADDRESS: Address = { host: "127.0.0.1", port: 17_001 };
+
+export const restoreSubcommand = subcommand({
+  name: "restore",
+  summary: "makes a node of a new cluster from a backup",
+  description:
+    "Turns an empty or missing directory into that of a node whose data is the backup's. The node\n" +
+    "belongs to a NEW cluster: of itself alone, or of all --peers, on each of which the same file is\n" +
+    "to be restored with the same --peers. Then `regent node` starts it. Changes nothing when the\n" +
+    "file is damaged or the directory is in use.",
+  flags: {
+    dir: text("DIR", { help: "The directory to make: missing, or empty" }),
+    id: { ...text("ID", { help: "The node's name, for life" }), parse: parseId },
+    peers: {
+      ...text("ID=HOST:PORT,…", {
+        help:
+          "All members of the new cluster by their Raft addresses, the same on every node; by " +
+          "default this node alone",
+        fallback: "",
+      }),
+      parse: parsePeers,
+      fallback: new Map<string, Address>(),
+    },
+  },
+  words: "FILE",
+  examples: [
+    "regent restore monday.backup --dir data/n1 --id n1      a cluster of one",
+    "regent node --id n1 --port 7001 --dir data/n1           starts it; others may --join",
+    "regent restore monday.backup --dir data/n1 --id n1 \\",
+    "    --peers n1=10.0.0.1:17001,n2=10.0.0.2:17001,n3=10.0.0.3:17001   on n2 and n3 as well",
+  ],
+  async run({ dir, id, peers }, words) {
+    const file = onlyFile(words);
+    if (peers.size > 0 && !peers.has(id)) {
+      throw new UsageError(`Cannot be ${id}: --peers names only ${[...peers.keys()].join(", ")}`);
+    }
+    const place = await Place.take(dir);
+    try {
+      const { checked, keys } = checkFile(file);
+      const { header, digest } = checked;
+      const configuration = membersOf(header.configuration, id, peers);
+      const addresses = new Map([...peers].map(([peer, one]) => [peer, formatAddress(one)]));
+      const clusterId = peers.size === 0 ? newClusterId() : clusterIdOf(addresses, digest);
+      await stageDirectory(place.staging, {
+        nodeId: id,
+        clusterId,
+        snapshot: { ...header, configuration },
+        chunks: readSnapshotFile(file),
+      });
+      place.fill();
+      console.log(
+        `${dir}: node ${id} of the new cluster ${clusterId}, entry ${header.index}, ${keys} keys`,
+      );
+      console.log(`Start it: regent node --id ${id} --port PORT --dir ${dir}`);
+    } finally {
+      place.leave();
+    }
+    return 0;
+  },
+});
+
+function onlyFile(words: readonly string[]): string {
+  const [file] = words;
+  if (file === undefined || words.length > 1) {
+    throw new UsageError("Cannot start without the FILE of one backup");
+  }
+  return file;
+}
+
+/** Reads the whole file as a node would: what is restored must load. */
+function checkFile(path: string): { readonly checked: CheckedSnapshot; readonly keys: number } {
+  const loader = new StateLoader();
+  const chunks = readSnapshotFile(path);
+  try {
+    let next = chunks.next();
+    for (; next.done !== true; next = chunks.next()) loader.push(next.value);
+    const { keyspace } = loader.take();
+    return { checked: next.value, keys: keyspace.storedSize };
+  } catch (error) {
+    if (!(error instanceof SnapshotFormatError)) throw error;
+    const what = `${error.message}; it is damaged, or no backup`;
+    throw new UserError(`Cannot use ${path}: ${what}`, { cause: error });
+  }
+}
+
+function membersOf(
+  { removed }: ClusterConfiguration,
+  id: string,
+  peers: ReadonlyMap<string, Address>,
+): ClusterConfiguration {
+  const members = peers.size === 0 ? new Map([[id, ANY_RAFT_ADDRESS]]) : peers;
+  return {
+    members: [...members].map(([id, raftAddress]) => ({ id, raftAddress, isLearner: false })),
+    removed: removed.filter((one) => !members.has(one)),
+  };
+}
+
+/** A directory that is to be filled: nobody else may use it meanwhile. */
+class Place {
+  /** Where the content is made, beside it. */
+  readonly staging: string;
+  readonly #path: string;
+  readonly #lock: DenoDisk | null;
+
+  private constructor(path: string, lock: DenoDisk | null) {
+    this.#path = path;
+    this.#lock = lock;
+    this.staging = `${path}.restoring`;
+  }
+
+  /** @throws {UserError} when the directory holds something, or is in use */
+  static async take(dir: string): Promise<Place> {
+    const path = resolve(dir);
+    if (!isThere(path)) return new Place(path, null);
+    const real = Deno.realPathSync(path);
+    const content = DenoDisk.openForReading(real).list("");
+    const held = content.find((name) => name !== "lock");
+    if (held !== undefined) {
+      throw new UserError(
+        `Cannot restore into ${dir}: it holds ${JSON.stringify(held)}; ` +
+          `choose a directory that is empty or missing`,
+      );
+    }
+    // A node that was refused for want of --peers has left a lock behind; one may be starting.
+    return new Place(real, content.length === 0 ? null : await DenoDisk.open(real));
+  }
+
+  /** Puts the content in its place, in one step. */
+  fill(): void {
+    try {
+      if (this.#lock !== null) Deno.removeSync(`${this.#path}/lock`);
+      moveDirectory(this.staging, this.#path);
+    } catch (error) {
+      removeDirectory(this.staging);
+      throw error;
+    }
+  }
+
+  leave(): void {
+    this.#lock?.close();
+  }
+}

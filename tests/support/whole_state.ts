@@ -1,0 +1,18 @@
+import { RespClient } from "../../src/cli/resp_client.ts";
+import type { Reply } from "../../src/resp/reply.ts";
+
+/** All keys of a node or proxy with values and deadlines, sorted, to be compared. */
+export async function wholeState({ port }: { readonly port: number }): Promise<string[]> {
+  const client = await RespClient.connect({ host: "127.0.0.1", port });
+  try {
+    const keys = await client.request(["KEYS", "*"]) as string[];
+    const tell = async (key: string) => {
+      const ask = (command: string): Promise<Reply> => client.request([command, key]);
+      const [value, deadline] = await Promise.all([ask("GET"), ask("PEXPIRETIME")]);
+      return JSON.stringify([key, value, deadline]);
+    };
+    return (await Promise.all(keys.map(tell))).sort();
+  } finally {
+    client.close();
+  }
+}
