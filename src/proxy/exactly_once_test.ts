@@ -208,3 +208,28 @@ Deno.test("the writes of a client that went away leave their session", () => {
   bench.advance(10);
   assertEquals(stamps(bench.cluster.node(1)), ["s1 3/2"]);
 });
+
+Deno.test("a client's own ONCE is sent again as it is, and is UNKNOWN when its session is gone", () => {
+  const bench = ProxyBench.ready();
+  const { cluster } = bench;
+  const client = bench.client();
+  cluster.sessions.set("mine", { floor: 0, replies: new Map() });
+  cluster.node(0).isMute = true;
+  client.send("ONCE mine 1 SET a 1");
+  bench.advance(5);
+  cluster.node(0).kill();
+  cluster.elect(1, 2);
+  bench.advance(50);
+  assertEquals([client.replies, cluster.executed], [["OK"], ["SET a 1"]]);
+  cluster.node(1).isMute = true;
+  client.send("ONCE mine 2 SET a 2");
+  bench.advance(5);
+  cluster.node(1).kill();
+  cluster.sessions.delete("mine");
+  cluster.elect(2, 3);
+  bench.advance(50);
+  client.send("ONCE mine 3 SET a 3");
+  bench.advance(10);
+  assertEquals(client.replies, ["OK", "UNKNOWN", "NOSESSION"]);
+  assertEquals(cluster.executed, ["SET a 1", "SET a 2"]);
+});

@@ -42,7 +42,6 @@ export const proxyMutants: readonly Mutant[] = [
     replace:
       `return text.startsWith("-TRYAGAIN ") || text.startsWith("-UNKNOWN ") ? "again" : null;`,
     killers: [ONCE],
-    simulation: true,
   },
   {
     name: "refused-read-taken-for-the-end",
@@ -77,7 +76,6 @@ export const proxyMutants: readonly Mutant[] = [
     find: "return request.isWrite && this.#reads.touch(request);",
     replace: "return request.isWrite && this.#reads === null;",
     killers: [ROUTER, FAULTS],
-    simulation: true,
   },
   {
     name: "repeated-under-another-stamp",
@@ -109,7 +107,8 @@ export const proxyMutants: readonly Mutant[] = [
     bug: "one write that stays open for long lets the window of its session run over",
     file: "src/proxy/write_sessions.ts",
     find: "else if (current !== null && (current.span < SPAN_MAX || this.#next === null)) return;",
-    replace: "else if (current !== null) return;",
+    replace:
+      "else if (current !== null && (current.span < SPAN_MAX * 1e9 || this.#next === null)) return;",
     killers: [ONCE],
   },
   {
