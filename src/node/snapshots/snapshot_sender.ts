@@ -108,8 +108,11 @@ export class SnapshotSender {
 
   /** Ends what nobody needs any more. */
   tick({ role, term, peers }: RaftStatus): void {
-    for (const [to, { request, answeredMs }] of this.#transfers) {
-      const needsIt = peers.some(({ id, state }) => id === to && state === "snapshot");
+    for (const [to, { request, source, answeredMs }] of this.#transfers) {
+      // A peer that has it may still need a newer one: the log may have been compacted meanwhile.
+      const needsIt = peers.some(({ id, state, match }) =>
+        id === to && state === "snapshot" && match < source.snapshot.index
+      );
       const isGone = this.#now - answeredMs > GONE_MS;
       if (role !== "leader" || request.term !== term || !needsIt || isGone) this.#end(to);
     }
