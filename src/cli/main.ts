@@ -8,6 +8,7 @@ import { type Environment, parseFlags, splitAtFirstWord, UsageError } from "./fl
 import { logSubcommand } from "./log.ts";
 import { nodeSubcommand } from "./node.ts";
 import { proxySubcommand } from "./proxy.ts";
+import { recoverSubcommand } from "./recover.ts";
 import { removeSubcommand, transferSubcommand } from "./remove.ts";
 import { restoreSubcommand } from "./restore.ts";
 import { statusSubcommand } from "./status.ts";
@@ -22,6 +23,7 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   transferSubcommand,
   backupSubcommand,
   restoreSubcommand,
+  recoverSubcommand,
   logSubcommand,
   cliSubcommand,
   faultSubcommand,

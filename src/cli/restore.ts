@@ -1,4 +1,3 @@
-import { resolve } from "node:path";
 import { UserError } from "../base/errors.ts";
 import type { ClusterConfiguration } from "../node/configuration.ts";
 import type { Address } from "../node/network.ts";
@@ -6,14 +5,9 @@ import { SnapshotFormatError } from "../store/snapshot_format.ts";
 import { StateLoader } from "../store/state_loader.ts";
 import { formatAddress, text, UsageError } from "./flags.ts";
 import { clusterIdOf, newClusterId, parseId, parsePeers } from "./founding.ts";
+import { EmptyPlace } from "./offline/empty_place.ts";
 import { type CheckedSnapshot, readSnapshotFile } from "./offline/snapshot_file.ts";
-import {
-  isThere,
-  moveDirectory,
-  removeDirectory,
-  stageDirectory,
-} from "./offline/staged_directory.ts";
-import { DenoDisk } from "./platform/deno_disk.ts";
+import { removeDirectory, stageDirectory } from "./offline/staged_directory.ts";
 import { subcommand } from "./subcommand.ts";
 
 /** Of a cluster of one, which says by itself where it is once it runs. */
@@ -53,20 +47,26 @@ export const restoreSubcommand = subcommand({
     if (peers.size > 0 && !peers.has(id)) {
       throw new UsageError(`Cannot be ${id}: --peers names only ${[...peers.keys()].join(", ")}`);
     }
-    const place = await Place.take(dir);
+    const place = await EmptyPlace.take(dir, "restore into");
+    const staging = `${place.path}.restoring`;
     try {
       const { checked, keys } = checkFile(file);
       const { header, digest } = checked;
       const configuration = membersOf(header.configuration, id, peers);
       const addresses = new Map([...peers].map(([peer, one]) => [peer, formatAddress(one)]));
       const clusterId = peers.size === 0 ? newClusterId() : clusterIdOf(addresses, digest);
-      await stageDirectory(place.staging, {
+      await stageDirectory(staging, {
         nodeId: id,
         clusterId,
         snapshot: { ...header, configuration },
         chunks: readSnapshotFile(file),
       });
-      place.fill();
+      try {
+        place.fill(staging);
+      } catch (error) {
+        removeDirectory(staging);
+        throw error;
+      }
       console.log(
         `${dir}: node ${id} of the new cluster ${clusterId}, entry ${header.index}, ${keys} keys`,
       );
@@ -112,50 +112,4 @@ function membersOf(
     members: [...members].map(([id, raftAddress]) => ({ id, raftAddress, isLearner: false })),
     removed: removed.filter((one) => !members.has(one)),
   };
-}
-
-/** A directory that is to be filled: nobody else may use it meanwhile. */
-class Place {
-  /** Where the content is made, beside it. */
-  readonly staging: string;
-  readonly #path: string;
-  readonly #lock: DenoDisk | null;
-
-  private constructor(path: string, lock: DenoDisk | null) {
-    this.#path = path;
-    this.#lock = lock;
-    this.staging = `${path}.restoring`;
-  }
-
-  /** @throws {UserError} when the directory holds something, or is in use */
-  static async take(dir: string): Promise<Place> {
-    const path = resolve(dir);
-    if (!isThere(path)) return new Place(path, null);
-    const real = Deno.realPathSync(path);
-    const content = DenoDisk.openForReading(real).list("");
-    const held = content.find((name) => name !== "lock");
-    if (held !== undefined) {
-      throw new UserError(
-        `Cannot restore into ${dir}: it holds ${JSON.stringify(held)}; ` +
-          `choose a directory that is empty or missing`,
-      );
-    }
-    // A node that was refused for want of --peers has left a lock behind; one may be starting.
-    return new Place(real, content.length === 0 ? null : await DenoDisk.open(real));
-  }
-
-  /** Puts the content in its place, in one step. */
-  fill(): void {
-    try {
-      if (this.#lock !== null) Deno.removeSync(`${this.#path}/lock`);
-      moveDirectory(this.staging, this.#path);
-    } catch (error) {
-      removeDirectory(this.staging);
-      throw error;
-    }
-  }
-
-  leave(): void {
-    this.#lock?.close();
-  }
 }

@@ -49,16 +49,9 @@ export class Applier {
       for (const request of reads.takeBefore(proposal.sequence)) this.answer(request);
     }
     if (batch === null) return;
+    if (proposal === null) return applyTo(machine, entry);
     machine.advanceTime(batch.timeMs);
-    if (proposal !== null) {
-      for (const request of proposal.requests) this.answer(request);
-      return;
-    }
-    for (const args of batch.commands) {
-      const command = lookup(args[0] ?? "");
-      assert(command !== undefined, `entry ${entry.index} holds an unknown command ${args[0]}`);
-      machine.execute(command, args, machine.timeMs);
-    }
+    for (const request of proposal.requests) this.answer(request);
   }
 
   /** Puts a snapshot's state in the place of all that was applied. */
@@ -73,5 +66,16 @@ export class Applier {
     const nowMs = request.isWrite ? machine.timeMs : Math.max(machine.timeMs, clock.nowMs());
     const { command, args } = request;
     request.settle(machine.execute(command, args, nowMs, random));
+  }
+}
+
+/** Carries out an entry that nobody waits for. */
+export function applyTo(machine: StateMachine, { index, data }: LogEntry): void {
+  if (data === null) return;
+  machine.advanceTime(data.timeMs);
+  for (const args of data.commands) {
+    const command = lookup(args[0] ?? "");
+    assert(command !== undefined, `entry ${index} holds an unknown command ${args[0]}`);
+    machine.execute(command, args, machine.timeMs);
   }
 }

@@ -1,9 +1,4 @@
-import {
-  assert,
-  assertEquals,
-  assertMatch,
-  assertStringIncludes,
-} from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { runRegent } from "../../support/regent_process.ts";
 
 const COMMANDS = [
@@ -28,15 +23,13 @@ Deno.test("help lists the commands, and each command's help its flags and their 
   assertEquals([general?.code, general?.stderr], [0, ""]);
   each.forEach(({ code, stdout, stderr }, at) => {
     const command = COMMANDS[at] ?? "";
-    assertMatch(
-      general?.stdout ?? "",
-      new RegExp(`^  ${command} +\\S.*$`, "m"),
-    );
+    assertMatch(general?.stdout ?? "", new RegExp(`^  ${command} +\\S.*$`, "m"));
     assertEquals([code, stderr], [0, ""]);
     assertStringIncludes(stdout, `Usage: regent ${command} [flags]`);
     assert(!/object|undefined|NaN/.test(stdout), stdout);
-    const flags = [...stdout.matchAll(/^ {2}(?:-[a-z0-9], )?--([a-z0-9-]+)/gm)]
-      .map(([, flag]) => flag ?? "");
+    const flags = [...stdout.matchAll(/^ {2}(?:-[a-z0-9], )?--([a-z0-9-]+)/gm)].map(([, flag]) =>
+      flag ?? ""
+    );
     assert(flags.length >= 2, stdout);
     for (const flag of flags.filter((name) => name !== "help")) {
       const twin = `[REGENT_${flag.replaceAll("-", "_").toUpperCase()}]`;
@@ -65,97 +58,47 @@ const node = ["node", "--id", "n1", "--port", "7001"];
 const WRONG: [args: string[], message: string][] = [
   [["bogus"], "Unknown command: bogus. `regent --help` lists them"],
   [["help", "bogus"], "Unknown command: bogus. `regent --help` lists them"],
-  [
-    ["node", "--bogus", "1"],
-    "Cannot understand flag: --bogus. `regent node --help` tells",
-  ],
+  [["node", "--bogus", "1"], "Cannot understand flag: --bogus. `regent node --help` tells"],
   [["node", "-p", "1"], "Cannot understand flag: -p."],
   [["node", "extra"], "Cannot understand argument: extra."],
   [["node"], "Cannot start without --id ID."],
   [["node", "--id", "n1"], "Cannot start without --port PORT."],
   [["node", "--id"], "Cannot use --id without a value."],
   [["node", "--id", "--port", "1"], "Cannot use --id without a value."],
-  [
-    ["node", "--id", "n 1", "--port", "1"],
-    "Cannot use --id: expected up to 64 letters",
-  ],
-  [
-    ["node", "--id", "n1", "--port", "x"],
-    "Cannot use --port: expected a whole number from 1",
-  ],
-  [
-    ["node", "--id", "n1", "--port", "65536"],
-    "from 1 to 65535: current value is 65536.",
-  ],
-  [
-    [...node, "--role", "boss"],
-    "Cannot use --role: expected leader or follower",
-  ],
-  [
-    [...node, "--peers", "n1"],
-    "Cannot use --peers: expected ID=HOST:PORT,… with each id once",
-  ],
+  [["node", "--id", "n 1", "--port", "1"], "Cannot use --id: expected up to 64 letters"],
+  [["node", "--id", "n1", "--port", "x"], "Cannot use --port: expected a whole number from 1"],
+  [["node", "--id", "n1", "--port", "65536"], "from 1 to 65535: current value is 65536."],
+  [[...node, "--role", "boss"], "Cannot use --role: expected leader or follower"],
+  [[...node, "--peers", "n1"], "Cannot use --peers: expected ID=HOST:PORT,… with each id once"],
   [[...node, "--peers", "n1=h:1,n1=h:2"], "with each id once"],
   [[...node, "--peers", "n1=host"], "Cannot use --peers: expected HOST:PORT"],
-  [
-    [...node, "--bulk-bytes-max", "1t"],
-    "Cannot use --bulk-bytes-max: expected a size from",
-  ],
-  [
-    [...node, "--heartbeat-ms", "150"],
-    "Cannot use --heartbeat-ms: it must be below --election-ms",
-  ],
-  [
-    ["node", "--id", "n1", "--port", "60000"],
-    "Cannot derive the Raft port from --port 60000",
-  ],
+  [[...node, "--bulk-bytes-max", "1t"], "Cannot use --bulk-bytes-max: expected a size from"],
+  [[...node, "--heartbeat-ms", "150"], "Cannot use --heartbeat-ms: it must be below --election-ms"],
+  [["node", "--id", "n1", "--port", "60000"], "Cannot derive the Raft port from --port 60000"],
   [[...node, "--host", "0.0.0.0"], "give --advertise HOST."],
   [["proxy", "--port", "7000"], "Cannot start without --nodes HOST:PORT,…."],
-  [
-    ["proxy", "--port", "7000", "--nodes", "a:0"],
-    "Cannot use --nodes: expected HOST:PORT",
-  ],
-  [
-    ["cluster", "--nodes", "0"],
-    "Cannot use --nodes: expected a whole number from 1 to 9",
-  ],
-  [
-    ["cluster", "--restart=x"],
-    "Cannot use --restart with a value: it is a switch.",
-  ],
-  [
-    ["cluster", "--port", "60000"],
-    "Cannot use --port: the Raft port 70003 would be over 65535.",
-  ],
+  [["proxy", "--port", "7000", "--nodes", "a:0"], "Cannot use --nodes: expected HOST:PORT"],
+  [["cluster", "--nodes", "0"], "Cannot use --nodes: expected a whole number from 1 to 9"],
+  [["cluster", "--restart=x"], "Cannot use --restart with a value: it is a switch."],
+  [["cluster", "--port", "60000"], "Cannot use --port: the Raft port 70003 would be over 65535."],
   [["status", "--nodes", "here"], "Cannot use --nodes: expected HOST:PORT"],
   [[...node, "--join", "here"], "Cannot use --join: expected HOST:PORT"],
-  [
-    [...node, "--join", "h:1", "--peers", "n1=h:2"],
-    "Cannot use --join with --peers",
-  ],
+  [[...node, "--join", "h:1", "--peers", "n1=h:2"], "Cannot use --join with --peers"],
   [["remove"], "Cannot start without the ID of one member."],
   [["remove", "n1", "n2"], "Cannot start without the ID of one member."],
-  [
-    ["transfer", "--from", "here", "n1"],
-    "Cannot use --from: expected HOST:PORT",
-  ],
+  [["transfer", "--from", "here", "n1"], "Cannot use --from: expected HOST:PORT"],
   [["log"], "Cannot start without --dir DIR."],
   [["backup"], "Cannot start without the FILE to write."],
   [["backup", "--from", "here", "f"], "Cannot use --from: expected HOST:PORT"],
-  [
-    ["restore", "--dir", "d", "--id", "n1"],
-    "Cannot start without the FILE of one backup.",
-  ],
+  [["restore", "--dir", "d", "--id", "n1"], "Cannot start without the FILE of one backup."],
   [
     ["restore", "--dir", "d", "--id", "n1", "--peers", "n2=h:1", "f"],
     "Cannot be n1: --peers names",
   ],
+  [["recover"], "Cannot start without --dir DIR."],
   [["cli", "-x"], "Cannot understand flag: -x."],
   [["cli", "-p"], "Cannot use -p without a value."],
-  [
-    ["cli", "-p", "0", "get", "k"],
-    "Cannot use --port: expected a whole number from 1",
-  ],
+  [["cli", "-p", "0", "get", "k"], "Cannot use --port: expected a whole number from 1"],
   [["cli", "--raw", "--no-raw"], "Cannot use --raw with --no-raw."],
   [["cli", "--pipe", "get", "k"], "Cannot use --pipe with a command."],
 ];
@@ -172,30 +115,13 @@ Deno.test("a wrong command line gets one clear line and exit code 2", async () =
 Deno.test("variables of the environment stand in for flags", async () => {
   const [wrong, beaten, empty, toggle] = await Promise.all([
     runRegent(["node"], { REGENT_ID: "n1", REGENT_PORT: "many" }),
-    runRegent(["node", "--port", "0"], {
-      REGENT_ID: "n1",
-      REGENT_PORT: "many",
-    }),
+    runRegent(["node", "--port", "0"], { REGENT_ID: "n1", REGENT_PORT: "many" }),
     runRegent(["node"], { REGENT_ID: "", REGENT_PORT: "7001" }),
     runRegent(["cluster"], { REGENT_RESTART: "maybe" }),
   ]);
-  assertEquals([wrong, beaten, empty, toggle].map(({ code }) => code), [
-    2,
-    2,
-    2,
-    2,
-  ]);
-  assertStringIncludes(
-    wrong.stderr,
-    "Cannot use REGENT_PORT: expected a whole number",
-  );
-  assertStringIncludes(
-    beaten.stderr,
-    "Cannot use --port: expected a whole number",
-  );
+  assertEquals([wrong, beaten, empty, toggle].map(({ code }) => code), [2, 2, 2, 2]);
+  assertStringIncludes(wrong.stderr, "Cannot use REGENT_PORT: expected a whole number");
+  assertStringIncludes(beaten.stderr, "Cannot use --port: expected a whole number");
   assertStringIncludes(empty.stderr, "Cannot start without --id ID");
-  assertStringIncludes(
-    toggle.stderr,
-    "Cannot use REGENT_RESTART: expected true or false",
-  );
+  assertStringIncludes(toggle.stderr, "Cannot use REGENT_RESTART: expected true or false");
 });
