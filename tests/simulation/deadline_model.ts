@@ -6,7 +6,15 @@ import type { Reply } from "../../src/resp/reply.ts";
  */
 export class DeadlineModel {
   /** The log's time at which each key ends. */
-  readonly #deadlines = new Map<string, number>();
+  readonly #deadlines: Map<string, number>;
+
+  constructor(deadlines: ReadonlyMap<string, number> = new Map()) {
+    this.#deadlines = new Map(deadlines);
+  }
+
+  copy(): DeadlineModel {
+    return new DeadlineModel(this.#deadlines);
+  }
 
   /**
    * @param timeMs the log's time

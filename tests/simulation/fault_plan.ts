@@ -38,6 +38,8 @@ export interface FaultPlan {
   readonly syncSpike: number;
   readonly syncSpikeMsMax: number;
   readonly segmentBytesMax: number;
+  /** How much the log grows before a snapshot is taken. */
+  readonly snapshotLogBytes: number;
   readonly electionMs: number;
   readonly heartbeatMs: number;
   readonly waitMs: number;
@@ -84,6 +86,10 @@ export function drawFaultPlan(
   const heartbeatMs = pick(50, 50, 20, 30);
   const every = (meanMs: number) =>
     often(0.15 + 0.45 * severity) ? Math.round(meanMs * between(0.4, 2) / severity) : null;
+  const snapshotLogBytes = [500, 2_000, 8_000, 30_000][randomInteger(laterRandom, 4)] ?? 500;
+  // As a node of the command line has it, or as it may be found after an upgrade.
+  const areSegmentsSmall = laterRandom() < 0.8;
+  const segmentBytesMax = pick(2_000, 10_000, 60_000, 1_000_000);
   return {
     nodeCount: nodeCount ?? pick(3, 3, 3, 5),
     proxyCount: pick(1, 1, 2),
@@ -127,13 +133,16 @@ export function drawFaultPlan(
     syncMs: pick(0.1, 0.5, 3, 10),
     syncSpike: seldom(0.05),
     syncSpikeMsMax: pick(50, 300, 1_500),
-    segmentBytesMax: pick(2_000, 10_000, 60_000, 1_000_000),
+    segmentBytesMax: areSegmentsSmall
+      ? Math.min(segmentBytesMax, snapshotLogBytes / 2)
+      : segmentBytesMax,
     electionMs: pick(150, 150, 100, 300),
     heartbeatMs,
     waitMs: pick(300, 1_000, 5_000),
     fat: often(0.2) ? random() * 0.1 : 0,
     fatBytesMax: pick(2_000, 100_000),
     minority: pick("healed", "down", "faulty"),
+    snapshotLogBytes,
   };
 }
 

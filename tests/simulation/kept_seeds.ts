@@ -34,4 +34,9 @@ export const KEPT_SEEDS: readonly KeptSeed[] = [
     nodeCount: null,
     showed: "a write of unknown outcome is executed after later ones of unknown outcome",
   },
+  {
+    seed: 20016,
+    nodeCount: null,
+    showed: "a follower is offered the snapshot that it has, and needs a newer one",
+  },
 ];

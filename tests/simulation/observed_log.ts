@@ -1,30 +1,39 @@
 import type { HardState } from "../../src/raft/types.ts";
 import type { LogEntry } from "../../src/node/entry.ts";
 import type { LogStore, StoredConfiguration } from "../../src/node/log_store.ts";
+import { SeenLog } from "./seen_log.ts";
 
 export interface LogEvents {
   /** Before the log takes it. */
   appending(hardState: HardState | null, entries: readonly LogEntry[]): void;
   /** The log says that it is durable, and nobody was told yet. */
   persisted(hardState: HardState | null, entries: readonly LogEntry[]): void;
+  /** Before a snapshot takes the place of the log. */
+  resetting(index: number, term: number): void;
+  /** Before entries up to this one are forgotten. */
+  compacting(index: number): void;
 }
 
-/** Stands between node and log, and knows all that is in the log. */
+/** Stands between node and log, and knows all that has been in the log in this life of the node. */
 export class ObservedLog implements LogStore {
   readonly #inner: LogStore;
   readonly #events: LogEvents;
-  readonly #entries: LogEntry[];
+  readonly seen = new SeenLog();
+  /** Snapshots that took the log's place, and the state's not yet. */
+  readonly #resets: number[] = [];
 
   constructor(inner: LogStore, events: LogEvents) {
     this.#inner = inner;
     this.#events = events;
+    const first = inner.firstIndex();
     const last = inner.lastIndex();
-    this.#entries = last === 0 ? [] : [...inner.entries(1, last, Infinity)];
+    this.seen.reset(first - 1, inner.term(first - 1));
+    if (last >= first) this.seen.append(inner.entries(first, last, Infinity));
   }
 
-  /** As the node sees the log. */
-  get all(): readonly LogEntry[] {
-    return this.#entries;
+  /** The snapshot whose state comes next; `undefined`: none does. */
+  takeReset(): number | undefined {
+    return this.#resets.shift();
   }
 
   hardState(): HardState {
@@ -53,11 +62,7 @@ export class ObservedLog implements LogStore {
 
   append(hardState: HardState | null, entries: readonly LogEntry[], done: () => void): void {
     this.#events.appending(hardState, entries);
-    const [first] = entries;
-    if (first !== undefined) {
-      this.#entries.length = first.index - 1;
-      for (const entry of entries) this.#entries.push(entry);
-    }
+    this.seen.append(entries);
     this.#inner.append(hardState, entries, () => {
       this.#events.persisted(hardState, entries);
       done();
@@ -65,11 +70,18 @@ export class ObservedLog implements LogStore {
   }
 
   compact(index: number): void {
+    this.#events.compacting(index);
     this.#inner.compact(index);
   }
 
   reset(index: number, term: number, hardState: HardState | null, done: () => void): void {
-    this.#inner.reset(index, term, hardState, done);
+    this.#events.resetting(index, term);
+    this.seen.reset(index, term);
+    this.#resets.push(index);
+    this.#inner.reset(index, term, hardState, () => {
+      this.#events.persisted(hardState, []);
+      done();
+    });
   }
 
   close(): void {

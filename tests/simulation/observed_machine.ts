@@ -4,16 +4,34 @@ import { StateMachine } from "../../src/commands/state_machine.ts";
 import type { LogEntry } from "../../src/node/entry.ts";
 import { encodeReply } from "../../src/resp/encode.ts";
 import type { Reply } from "../../src/resp/reply.ts";
+import type { StateLoader } from "../../src/store/state_loader.ts";
+import type { StateSnapshot } from "../../src/store/state_snapshot.ts";
 import { DeadlineModel } from "./deadline_model.ts";
+import { OnceModel } from "./once_model.ts";
+import type { SeenLog } from "./seen_log.ts";
 import { hashText } from "./trace.ts";
+
+/** All that is known of a state: what it holds, and what led to it. Never changes. */
+export interface KnownState {
+  /** The last entry in it; no-ops may follow. */
+  readonly index: number;
+  readonly hash: number;
+  readonly timeMs: number;
+  readonly deadlines: DeadlineModel;
+  readonly once: OnceModel;
+  /** Of everything, as a snapshot tells it. */
+  readonly text: string;
+}
 
 export interface MachineEvents {
   /** The node's log, by which the machine finds out which entry it is given. */
-  log(): readonly LogEntry[];
+  log(): SeenLog;
   /** Before the entry is executed. */
   applying(index: number): void;
   /** @param stateHash of all that was executed so far, with the replies, and of what is stored now */
   applied(index: number, stateHash: number): void;
+  /** A snapshot takes the state's place. @returns what the state was when it was taken */
+  restored(): KnownState;
   fail(what: string): never;
 }
 
@@ -26,7 +44,9 @@ export class ObservedMachine extends StateMachine {
   #executed = 0;
   /** The log's time as the entries tell it, whatever the keyspace takes it for. */
   #entryTimeMs = 0;
-  readonly #deadlines = new DeadlineModel();
+  #deadlines = new DeadlineModel();
+  #once = new OnceModel();
+  #isViewed = false;
 
   constructor(events: MachineEvents) {
     super();
@@ -38,12 +58,17 @@ export class ObservedMachine extends StateMachine {
     return this.#index;
   }
 
+  /** A snapshot is being taken: the state cannot be told now. */
+  get isViewed(): boolean {
+    return this.#isViewed;
+  }
+
   override advanceTime(timeMs: number): void {
     this.finish();
     const before = this.timeMs;
     const log = this.#events.log();
-    let next = log[this.#index];
-    while (next !== undefined && next.data === null) next = log[++this.#index];
+    let next = log.at(this.#index + 1);
+    while (next !== undefined && next.data === null) next = log.at(++this.#index + 1);
     this.#index++;
     if (next?.data?.timeMs !== timeMs) {
       this.#events.fail(`time ${timeMs} is applied where entry ${this.#index} is due`);
@@ -63,25 +88,64 @@ export class ObservedMachine extends StateMachine {
     nowMs: number,
     random?: Random,
   ): Reply {
-    const request = this.#isRepeated(command, args) ? [] : args.slice(command.inner ?? 0);
     const reply = super.execute(command, args, nowMs, random);
-    const wrong = this.#deadlines.executed(request, reply, this.#entryTimeMs);
-    if (wrong !== null) this.#events.fail(wrong);
-    if (command.kind !== "write") return reply;
+    if (command.kind !== "write") {
+      this.#judge(this.#deadlines.executed(args, reply, this.#entryTimeMs));
+      return reply;
+    }
     const due = this.#entry?.data?.commands[this.#executed++];
     if (due === undefined || due.join("\0") !== args.join("\0")) {
       this.#events.fail(`${args.join(" ")} is executed where ${due?.join(" ")} is due`);
     }
-    this.#hash = hashText(this.#hash, `${args.join(" ")}>${encodeReply(reply, 3)}`);
+    const text = encodeReply(reply, 3);
+    this.#hash = hashText(this.#hash, `${args.join(" ")}>${text}`);
+    const answered = this.#once.answered(args, text);
+    if ("wrong" in answered) this.#events.fail(answered.wrong);
+    const { executed } = answered;
+    if (executed !== null) {
+      this.#judge(this.#deadlines.executed(executed, reply, this.#entryTimeMs));
+    }
     return reply;
   }
 
-  /** Whether nothing is executed for it: a copy of a request that has been executed already. */
-  #isRepeated({ name }: Command, [, id = "", serial = ""]: readonly string[]): boolean {
-    if (name !== "once") return false;
-    const session = this.sessions.find(id);
-    const number = parseInt(serial);
-    return session === undefined || number <= session.floor || session.replies.has(number);
+  override beginSnapshot(): StateSnapshot {
+    this.#isViewed = true;
+    const view = super.beginSnapshot();
+    const end = view.end.bind(view);
+    view.end = () => {
+      this.#isViewed = false;
+      end();
+    };
+    return view;
+  }
+
+  override restore(loader: StateLoader): void {
+    this.finish();
+    super.restore(loader);
+    const known = this.#events.restored();
+    this.#index = known.index;
+    this.#hash = known.hash;
+    this.#entryTimeMs = known.timeMs;
+    this.#deadlines = known.deadlines.copy();
+    this.#once = known.once.copy();
+    if (this.dump() !== known.text) {
+      this.#events.fail(
+        `the snapshot gives another state than it was taken of:\n${this.dump()}\n--\n${known.text}`,
+      );
+    }
+  }
+
+  /** What is known of the state as it is now. */
+  known(): KnownState {
+    this.finish();
+    return {
+      index: this.#index,
+      hash: this.#hash,
+      timeMs: this.#entryTimeMs,
+      deadlines: this.#deadlines.copy(),
+      once: this.#once.copy(),
+      text: this.dump(),
+    };
   }
 
   /** All of the entry must have been executed by now. */
@@ -96,16 +160,26 @@ export class ObservedMachine extends StateMachine {
     this.#events.applied(entry.index, hashText(this.#hash, this.#storedText()));
   }
 
-  /** What the keyspace holds, in a few numbers: to compare all of it each time would take too long. */
-  #storedText(): string {
-    const { storedSize, volatileSize, usedBytes } = this.keyspace;
-    return `${storedSize} ${volatileSize} ${usedBytes} ${this.nextDeadlineMs()}`;
+  #judge(wrong: string | null): void {
+    if (wrong !== null) this.#events.fail(wrong);
   }
 
-  /** The whole keyspace as text, in the order of its positions. */
+  /** What is stored, in a few numbers: to compare all of it each time would take too long. */
+  #storedText(): string {
+    const { storedSize, volatileSize } = this.keyspace;
+    const { openedCount, size } = this.sessions;
+    return `${storedSize} ${volatileSize} ${openedCount} ${size} ${this.usedBytes} ` +
+      `${this.nextDeadlineMs()}`;
+  }
+
+  /** The whole state as text, in the order of positions; not while a snapshot is being taken. */
   dump(): string {
-    const { slots } = this.keyspace.scan(0, Infinity);
-    const lines = slots.map(({ key, value, deadlineMs }) => `${key}=${value} until ${deadlineMs}`);
-    return `time ${this.timeMs}\n${lines.join("\n")}`;
+    const view = super.beginSnapshot();
+    const chunks: string[] = [];
+    const decoder = new TextDecoder();
+    for (let chunk = view.next(1 << 16); chunk !== null; chunk = view.next(1 << 16)) {
+      chunks.push(decoder.decode(chunk));
+    }
+    return chunks.join("\n");
   }
 }

@@ -3,14 +3,17 @@ import type { LogEntry } from "../../src/node/entry.ts";
 import type { StateReport } from "../../src/node/state_report.ts";
 import type { PeerMessage } from "../../src/node/peers/peer_message.ts";
 import type { HardState, NodeId } from "../../src/raft/types.ts";
+import type { SnapshotMeta } from "../../src/node/snapshots/snapshot.ts";
 import type { DurableLog } from "./durable_log.ts";
+import type { KnownState } from "./observed_machine.ts";
+import type { SeenLog } from "./seen_log.ts";
 import { hashText } from "./trace.ts";
 
 /** What the oracle looks at of one node. */
 export interface Witness {
   readonly id: NodeId;
   /** As the node sees it; of a node that is down, as it last saw it. */
-  readonly entries: readonly LogEntry[];
+  readonly log: SeenLog;
   readonly durable: DurableLog;
   /** `null` while the node is down. */
   report(): StateReport | null;
@@ -41,10 +44,14 @@ export class Oracle {
   readonly #promised = new Map<NodeId, HardState>();
   readonly #commitIndexes = new Map<NodeId, number>();
   readonly #states = new Map<number, number>();
+  /** What was known of the state that each snapshot was taken of, by its index. */
+  readonly #snapshots = new Map<number, KnownState>();
   /** In which term each node led at the end of its last turn; 0: in none. */
   readonly #leadTerms = new Map<NodeId, number>();
   /** Up to where the newest leader that a node has heard may have compared its log with the node's. */
   readonly #shown = new Map<NodeId, { readonly term: number; readonly upTo: number }>();
+  /** How many snapshots were begun, and took a log's place. */
+  readonly snapshotCounts = { begun: 0, installed: 0 };
   /** The first thing that was wrong. */
   failure: string | null = null;
 
@@ -77,7 +84,8 @@ export class Oracle {
   sent(message: PeerMessage): void {
     const { type, from, to, term } = message;
     if (type === "preVote" || type === "preVoteReply") return;
-    const { durable, entries } = this.#witness(from);
+    if (type === "snapshotReply") return; // tells of bytes, and promises nothing
+    const { durable, log } = this.#witness(from);
     const { hardState } = durable;
     const what = `${type} ${from}->${to} of term ${term}`;
     if (hardState.term < term) this.fail(`${what} leaves, durable is term ${hardState.term}`);
@@ -95,8 +103,8 @@ export class Oracle {
     const isReplaced = (this.#witness(from).report()?.term ?? 0) > term;
     const isKept = isReplaced
       ? durable.lastIndex >= index
-      : durable.termAt(index) === entries[index - 1]?.term;
-    if (!isKept) {
+      : durable.termAt(index) === log.termAt(index);
+    if (!isKept && durable.snapshotIndex < index) {
       this.fail(`${what} accepts ${index}, durable is an entry of term ${durable.termAt(index)}`);
     }
   }
@@ -106,8 +114,8 @@ export class Oracle {
     const [first] = entries;
     if (first === undefined) return;
     const witness = this.#witness(id);
-    const { entries: log } = witness;
-    if (first.index <= log.length) {
+    const { log } = witness;
+    if (first.index <= log.lastIndex) {
       if (witness.report()?.role === "leader") {
         this.fail(`leader ${id} cuts its log at ${first.index}`);
       }
@@ -115,23 +123,63 @@ export class Oracle {
         this.fail(`${id} cuts off the committed entry ${first.index}`);
       }
     }
-    let previousTerm = log[first.index - 2]?.term ?? 0;
-    for (const entry of entries) {
-      this.#writes(id, entry, previousTerm);
-      previousTerm = entry.term;
+    if (first.index <= log.base.index) this.fail(`${id} cuts off what a snapshot covers`);
+    this.#writeAll(id, entries, log.termAt(first.index - 1));
+  }
+
+  /** A snapshot takes the place of the log: it must be of committed entries. */
+  resetting(id: NodeId, index: number, term: number): void {
+    this.#checkCommitted(id, "installs a snapshot of", index, term);
+    if (index <= (this.#commitIndexes.get(id) ?? 0)) {
+      this.fail(`${id} goes back to entry ${index} by a snapshot`);
     }
+    this.#commitIndexes.set(id, index);
+    this.snapshotCounts.installed++;
+  }
+
+  /** Only what a durable snapshot covers may be forgotten. */
+  compacting(id: NodeId, index: number): void {
+    const { snapshotIndex } = this.#witness(id).durable;
+    if (index > snapshotIndex) {
+      this.fail(
+        `${id} forgets entries up to ${index}, its durable snapshot ends at ${snapshotIndex}`,
+      );
+    }
+  }
+
+  /** A node begins to take a snapshot of this state. */
+  snapshotBegun(id: NodeId, { index, term }: SnapshotMeta, state: KnownState): void {
+    this.#checkCommitted(id, "takes a snapshot of", index, term);
+    this.snapshotCounts.begun++;
+    const { log } = this.#witness(id);
+    for (let later = state.index + 1; later <= index; later++) {
+      if (log.at(later)?.data !== null) {
+        this.fail(`${id} takes a snapshot of ${index} without ${later}`);
+      }
+    }
+    const known = this.#snapshots.get(index) ?? { ...state, index };
+    if (known.text !== state.text || known.hash !== state.hash || state.index > index) {
+      this.fail(`${id} takes another snapshot of entry ${index} than was taken before`);
+    }
+    this.#snapshots.set(index, known);
+  }
+
+  /** A node's state is that of a snapshot now. @returns what it was when it was taken */
+  restored(id: NodeId, index: number): KnownState {
+    return this.#snapshots.get(index) ??
+      this.fail(`${id} has a snapshot of ${index}, nobody took it`);
   }
 
   /** The log says that this is durable. */
   persisted(id: NodeId, hardState: HardState | null, entries: readonly LogEntry[]): void {
-    const { durable, entries: log } = this.#witness(id);
+    const { durable, log } = this.#witness(id);
     const isKept = hardState === null || durable.hardState.term > hardState.term ||
       (durable.hardState.term === hardState.term &&
         (hardState.vote === null || hardState.vote === durable.hardState.vote));
     if (!isKept) this.fail(`${id} takes term ${hardState?.term} for durable, and it is not`);
     if (hardState !== null) this.#promised.set(id, hardState);
     for (const { index, term } of entries) {
-      const isReplaced = log[index - 1]?.term !== term;
+      const isReplaced = log.termAt(index) !== term;
       if (!isReplaced && durable.termAt(index) !== term) {
         this.fail(`${id} takes entry ${index}/${term} for durable, and it is not`);
       }
@@ -173,14 +221,16 @@ export class Oracle {
     this.#leadTerms.set(id, report.role === "leader" ? report.term : 0);
     if (report.role === "leader") this.#leads(id, report.term);
     // A leader commits entries of older terms only along with one of its own (§5.4.2).
-    const lastTerm = this.#witness(id).entries[report.commitIndex - 1]?.term;
+    const { log, durable } = this.#witness(id);
+    const lastTerm = log.termAt(report.commitIndex);
     const commits = report.commitIndex > before && report.commitIndex > this.#committed.length;
     if (commits && report.role === "leader" && ledTerm === report.term && lastTerm !== ledTerm) {
       this.fail(`leader ${id} of term ${ledTerm} commits ${report.commitIndex}/${lastTerm}`);
     }
     const shown = this.#shown.get(id);
     const follows = report.role === "follower" && ledTerm === 0 && shown?.term === report.term;
-    if (follows && report.commitIndex > Math.max(before, shown.upTo)) {
+    const known = follows ? Math.max(before, shown.upTo, durable.snapshotIndex) : Infinity;
+    if (follows && report.commitIndex > known) {
       this.fail(`${id} commits ${report.commitIndex}, its leader has shown ${shown.upTo} entries`);
     }
     if (report.commitIndex > before) this.#learnCommitted(id, report.commitIndex, report.term);
@@ -188,7 +238,7 @@ export class Oracle {
 
   /** A node comes back with this log, having had at least the durable one before. */
   restarted(id: NodeId, before: DurableLog, hardState: HardState): void {
-    const { entries } = this.#witness(id);
+    const { log } = this.#witness(id);
     this.#commitIndexes.delete(id);
     this.#leadTerms.delete(id);
     this.#shown.delete(id);
@@ -197,22 +247,34 @@ export class Oracle {
         (hardState.term === term && (vote === null || hardState.vote === vote));
       if (!isKept) this.fail(`${id} forgot term ${term} and its vote for ${vote}`);
     }
-    let previousTerm = 0;
-    for (const entry of entries) {
-      const key = `${entry.index}/${entry.term}`;
+    const { base } = log;
+    if (base.index > 0) this.#checkCommitted(id, "begins behind", base.index, base.term);
+    for (const { index, term } of log.entries) {
+      const key = `${index}/${term}`;
       if (!this.#written.has(key)) this.fail(`${id} found entry ${key}, which nobody wrote`);
-      this.#writes(id, entry, previousTerm);
-      previousTerm = entry.term;
     }
-    // An entry may have been cut off by one that was written and not synced.
-    for (let index = 1; index <= before.lastIndex; index++) {
-      const [found, known] = [entries[index - 1]?.term ?? 0, before.termAt(index)];
-      if (found === known) continue;
+    this.#writeAll(id, log.entries, base.term);
+    this.#checkKept(id, before);
+  }
+
+  /** What was durable is found again, or covered by a snapshot, or cut off by other entries. */
+  #checkKept(id: NodeId, before: DurableLog): void {
+    const { log, durable } = this.#witness(id);
+    const { base } = log;
+    if (durable.snapshotIndex < base.index) this.fail(`${id} lacks what its log begins behind`);
+    const isOfSnapshot = base.index > 0 && before.termAt(base.index) !== base.term;
+    for (let index = base.index + 1; index <= before.lastIndex; index++) {
+      const [found, known] = [log.termAt(index), before.termAt(index)];
+      if (found === known || known === 0) continue;
       const isCommitted = this.#committed[index - 1]?.term === known;
-      if (found > known && !isCommitted) return;
+      if ((found > known || isOfSnapshot) && !isCommitted) return;
+      // An entry may have been cut off by one that was written and not synced.
       this.fail(
         `${id} forgot the ${isCommitted ? "committed" : "durable"} entry ${index}/${known}`,
       );
+    }
+    if (before.snapshotIndex > Math.max(durable.snapshotIndex, log.lastIndex)) {
+      this.fail(`${id} forgot the snapshot of entry ${before.snapshotIndex}`);
     }
   }
 
@@ -220,6 +282,20 @@ export class Oracle {
   checkNothingLost(): void {
     const last = this.#committed.length;
     if (last > 0) this.#assertOnMajority(last, this.#committed[last - 1]?.term ?? 0);
+  }
+
+  #writeAll(id: NodeId, entries: readonly LogEntry[], before: number): void {
+    let previousTerm = before;
+    for (const entry of entries) {
+      this.#writes(id, entry, previousTerm);
+      previousTerm = entry.term;
+    }
+  }
+
+  #checkCommitted(id: NodeId, does: string, index: number, term: number): void {
+    const committed = this.#committed[index - 1]?.term;
+    if (committed === term) return;
+    this.fail(`${id} ${does} ${index}/${term}, committed is one of term ${committed}`);
   }
 
   #writes(id: NodeId, entry: LogEntry, previousTerm: number): void {
@@ -231,23 +307,23 @@ export class Oracle {
   }
 
   #learnCommitted(id: NodeId, upTo: number, byTerm: number): void {
-    const { entries } = this.#witness(id);
-    const from = (this.#commitIndexes.get(id) ?? 0) + 1;
+    const { log } = this.#witness(id);
+    const from = Math.max(this.#commitIndexes.get(id) ?? 0, log.base.index) + 1;
     let isNew = false;
     for (let index = from; index <= upTo; index++) {
-      const term = entries[index - 1]?.term;
-      if (term === undefined) this.fail(`${id} commits entry ${index}, which it does not have`);
+      const term = log.termAt(index);
+      if (term === 0) this.fail(`${id} commits entry ${index}, which it does not have`);
       const known = this.#committed[index - 1];
       if (known === undefined) {
         this.#committed.push({ term, byTerm });
-        if (entries[index - 1]?.data !== null) this.#lastCommand = index;
+        if (log.at(index)?.data !== null) this.#lastCommand = index;
         isNew = true;
       } else if (known.term !== term) {
         this.fail(`${id} commits ${index}/${term}, but ${index}/${known.term} was committed`);
       }
     }
     this.#commitIndexes.set(id, Math.max(from - 1, upTo));
-    if (isNew) this.#assertOnMajority(upTo, entries[upTo - 1]?.term ?? 0);
+    if (isNew) this.#assertOnMajority(upTo, log.termAt(upTo));
   }
 
   /** Election safety and leader completeness. */
@@ -261,9 +337,10 @@ export class Oracle {
     if (voters.length < this.#majority) {
       this.fail(`${id} leads term ${term}, elected by [${voters}]`);
     }
-    const { entries } = this.#witness(id);
+    const { log } = this.#witness(id);
     this.#committed.forEach((committed, at) => {
-      if (committed.byTerm < term && entries[at]?.term !== committed.term) {
+      if (at + 1 < log.base.index) return; // a snapshot covers it
+      if (committed.byTerm < term && log.termAt(at + 1) !== committed.term) {
         this.fail(`leader ${id} of term ${term} lacks the entry ${at + 1}/${committed.term}`);
       }
     });
@@ -287,7 +364,7 @@ export class Oracle {
 
   #assertOnMajority(index: number, term: number): void {
     const holders = [...this.#witnesses.values()]
-      .filter(({ durable }) => durable.termAt(index) === term)
+      .filter(({ durable }) => durable.holds(index, term))
       .map(({ id }) => id);
     if (holders.length >= this.#majority) return;
     this.fail(`entry ${index}/${term} is committed, but durable on [${holders}] alone`);
@@ -301,6 +378,9 @@ export class Oracle {
 
 function hashOfEntry({ data }: LogEntry, previousTerm: number): number {
   let hash = hashText(previousTerm, data === null ? "no-op" : String(data.timeMs));
+  if (data !== null && data.configuration !== null) {
+    hash = hashText(hash, JSON.stringify(data.configuration));
+  }
   for (const command of data?.commands ?? []) {
     for (const argument of command) hash = hashText(hash, argument);
   }

@@ -24,6 +24,8 @@ export class Totals {
   faults = 0;
   entries = 0;
   elections = 0;
+  snapshots = 0;
+  installs = 0;
 
   add(result: SimulationResult): void {
     this.seeds++;
@@ -33,6 +35,8 @@ export class Totals {
     this.faults += result.faults;
     this.entries += result.entries;
     this.elections += result.elections;
+    this.snapshots += result.snapshots;
+    this.installs += result.installs;
   }
 
   /** One line for people. */
@@ -42,7 +46,8 @@ export class Totals {
     const simulatedS = this.simulatedMs / 1000;
     return `${this.seeds} seeds, ${this.failures} failed, ${this.repeated} run twice; ` +
       `${Math.round(simulatedS)} s simulated, ${this.operations} operations, ` +
-      `${this.entries} entries, ${this.elections} terms led, ${this.faults} faults; ` +
+      `${this.entries} entries, ${this.elections} terms led, ${this.faults} faults, ` +
+      `${this.snapshots} snapshots taken, ${this.installs} installed; ` +
       `${rate(this.seeds)} seeds and ${rate(simulatedS)} simulated s a minute`;
   }
 }

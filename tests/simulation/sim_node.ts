@@ -3,11 +3,13 @@ import { messageOf, UserError } from "../../src/base/errors.ts";
 import { silentLogger } from "../../src/base/logger.ts";
 import { openDataDirectory } from "../../src/node/data_directory.ts";
 import type { Disk } from "../../src/node/disk.ts";
-import type { LogEntry } from "../../src/node/entry.ts";
 import type { Address } from "../../src/node/network.ts";
 import type { Node } from "../../src/node/node.ts";
 import type { Peers } from "../../src/node/peers/peers.ts";
 import { PeerTransport } from "../../src/node/peers/peer_transport.ts";
+import type { DiskSnapshots } from "../../src/node/snapshots/disk_snapshots.ts";
+import { restoreNewest } from "../../src/node/snapshots/node_snapshots.ts";
+import type { SnapshotStore } from "../../src/node/snapshots/snapshot.ts";
 import type { StateReport } from "../../src/node/state_report.ts";
 import type { PeerMessage } from "../../src/node/peers/peer_message.ts";
 import type { NodeId } from "../../src/raft/types.ts";
@@ -20,7 +22,9 @@ import { ObservedLog } from "./observed_log.ts";
 import { ObservedMachine } from "./observed_machine.ts";
 import { ObservedNode } from "./observed_node.ts";
 import { ObservedSessions } from "./observed_sessions.ts";
+import { ObservedSnapshots } from "./observed_snapshots.ts";
 import type { Witness } from "./oracle.ts";
+import { SeenLog } from "./seen_log.ts";
 import { InjectedDiskError, SimDisk } from "./sim_disk.ts";
 import { HostClock, type SimProcess } from "./sim_process.ts";
 import { SimServer } from "./sim_socket.ts";
@@ -42,6 +46,7 @@ interface Life {
   readonly node: Node;
   readonly log: ObservedLog;
   readonly machine: ObservedMachine;
+  readonly snapshots: DiskSnapshots;
 }
 
 /** One machine of the cluster: its disk and clocks stay, its processes come and go. */
@@ -58,7 +63,7 @@ export class SimNode implements Witness {
   #process: SimProcess | null = null;
   #life: Life | null = null;
   #losesPower = false;
-  #entries: readonly LogEntry[] = [];
+  #log = new SeenLog();
 
   constructor(world: World, id: NodeId, ids: readonly NodeId[]) {
     const { plan, random, scheduler } = world;
@@ -88,8 +93,8 @@ export class SimNode implements Witness {
     return this.#process?.isPaused ?? false;
   }
 
-  get entries(): readonly LogEntry[] {
-    return this.#life?.log.all ?? this.#entries;
+  get log(): SeenLog {
+    return this.#life?.log.seen ?? this.#log;
   }
 
   get durable(): DurableLog {
@@ -140,6 +145,7 @@ export class SimNode implements Witness {
     life.process.run(() => {
       life.node.stop();
       life.log.close();
+      life.snapshots.close();
     });
     this.#world.scheduler.after(1, () => {
       if (this.#process === life.process) this.#end();
@@ -171,7 +177,7 @@ export class SimNode implements Witness {
 
   #end(): void {
     const process = this.#process;
-    this.#entries = this.entries;
+    this.#log = this.log;
     this.#life = null;
     this.#process = null;
     process?.kill();
@@ -190,7 +196,7 @@ export class SimNode implements Witness {
     const { oracle, plan } = this.#world;
     const members = new Map(this.#ids.map((id) => [id, `${id}:${RAFT_PORT}`]));
     let node: Node | null = null;
-    const { log: diskLog } = openDataDirectory(disk, {
+    const { log: diskLog, snapshots } = openDataDirectory(disk, {
       nodeId: this.id,
       clusterId: "simulated",
       members,
@@ -210,22 +216,39 @@ export class SimNode implements Witness {
     const log = new ObservedLog(diskLog, {
       appending: (_hardState, entries) => oracle.appending(this.id, entries),
       persisted: (hardState, entries) => oracle.persisted(this.id, hardState, entries),
+      resetting: (index, term) => oracle.resetting(this.id, index, term),
+      compacting: (index) => oracle.compacting(this.id, index),
     });
     const machine = new ObservedMachine({
-      log: () => log.all,
+      log: () => log.seen,
       applying: (index) => oracle.applying(this.id, index),
       applied: (index, stateHash) => oracle.applied(this.id, index, stateHash),
+      restored: () => {
+        const index = log.takeReset() ?? snapshots.newest()?.index ?? 0;
+        this.#world.note(this.id, "takes the state of entry", index);
+        return oracle.restored(this.id, index);
+      },
       fail: (what) => oracle.fail(`${this.id}: ${what}`),
     });
-    node = this.#makeNode(process, log, machine);
-    this.#life = { process, node, log, machine };
+    const observed = new ObservedSnapshots(snapshots, (meta) => {
+      this.#world.note(this.id, "takes a snapshot of", meta.index);
+      oracle.snapshotBegun(this.id, meta, machine.known());
+    });
+    restoreNewest(observed, machine);
+    node = this.#makeNode(process, log, machine, observed);
+    this.#life = { process, node, log, machine, snapshots };
     oracle.restarted(this.id, before, log.hardState());
     this.#world.leaderWatch.started(this.id);
     this.#connect(this.#life);
     this.#listen(this.#life);
   }
 
-  #makeNode(process: SimProcess, log: ObservedLog, machine: ObservedMachine): Node {
+  #makeNode(
+    process: SimProcess,
+    log: ObservedLog,
+    machine: ObservedMachine,
+    snapshots: SnapshotStore,
+  ): Node {
     const { oracle, plan, random } = this.#world;
     return new ObservedNode({
       id: this.id,
@@ -233,6 +256,8 @@ export class SimNode implements Witness {
       clientAddress: this.address,
       log,
       machine,
+      snapshots,
+      snapshotLogBytes: plan.snapshotLogBytes,
       clock: process.clock,
       random,
       logger: silentLogger,

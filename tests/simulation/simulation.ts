@@ -37,6 +37,10 @@ export interface SimulationResult {
   readonly faults: number;
   readonly entries: number;
   readonly elections: number;
+  /** Begun by nodes of their own state. */
+  readonly snapshots: number;
+  /** Sent by others. */
+  readonly installs: number;
 }
 
 /** Lives through one seed: faults and load, the end of the faults, and the judgement. */
@@ -112,6 +116,8 @@ class Simulation {
       faults: counts.reduce((sum, count) => sum + count, 0),
       entries: oracle.commitMax,
       elections: oracle.termsLed,
+      snapshots: oracle.snapshotCounts.begun,
+      installs: oracle.snapshotCounts.installed,
     };
   }
 
@@ -171,7 +177,10 @@ class Simulation {
     await world.run(world.scheduler.nowMs + 6_500, () => this.#clients.every((one) => !one.isBusy));
     for (const client of this.#clients) client.abandon();
     const untilMs = world.scheduler.nowMs + AGREEMENT_MS_MAX;
-    const isDone = await world.run(untilMs, () => agree(majority));
+    const isDone = await world.run(
+      untilMs,
+      () => agree(majority) && majority.every(({ machine }) => machine?.isViewed === false),
+    );
     if (world.failure !== null) return world.failure;
     if (!isDone) return `no agreement within ${AGREEMENT_MS_MAX} ms: ${this.#states()}`;
     const [first, ...others] = majority;

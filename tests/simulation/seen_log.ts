@@ -1,0 +1,44 @@
+import type { LogEntry } from "../../src/node/entry.ts";
+
+/** A log as its node sees it: behind a base, which is the beginning of all logs or a snapshot. */
+export class SeenLog {
+  #base = { index: 0, term: 0 };
+  #entries: LogEntry[] = [];
+
+  /** The entry before the first that is here. */
+  get base(): { readonly index: number; readonly term: number } {
+    return this.#base;
+  }
+
+  get lastIndex(): number {
+    return this.#base.index + this.#entries.length;
+  }
+
+  /** Those that are here, ascending. */
+  get entries(): readonly LogEntry[] {
+    return this.#entries;
+  }
+
+  at(index: number): LogEntry | undefined {
+    return this.#entries[index - this.#base.index - 1];
+  }
+
+  /** 0 when it is not known. */
+  termAt(index: number): number {
+    return index === this.#base.index ? this.#base.term : this.at(index)?.term ?? 0;
+  }
+
+  /** Begins behind this entry, without any. */
+  reset(index: number, term: number): void {
+    this.#base = { index, term };
+    this.#entries = [];
+  }
+
+  /** Cuts off what stands at the first one's index and behind it. */
+  append(entries: readonly LogEntry[]): void {
+    const [first] = entries;
+    if (first === undefined) return;
+    this.#entries.length = first.index - this.#base.index - 1;
+    for (const entry of entries) this.#entries.push(entry);
+  }
+}
