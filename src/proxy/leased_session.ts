@@ -1,8 +1,13 @@
-import { encodeArguments } from "../resp/encode.ts";
+import { encodeArguments, encodeCount } from "../resp/encode.ts";
 import { SERIAL_WINDOW } from "../store/sessions.ts";
 
 /** More than the window, so that each serial that is open has a place of its own. */
 const PLACES = 2 * SERIAL_WINDOW;
+/** So many serials more have to be over before the state machine is told. */
+const ACKED_STEP = 16;
+const HEADS_MAX = 64;
+/** `ONCE`, the session and the serial come before a request's own arguments. */
+export const STAMP_ARGUMENTS = 3;
 
 /**
  * A session of the replicated state machine that this proxy opened: gives out serials in order, and
@@ -10,8 +15,6 @@ const PLACES = 2 * SERIAL_WINDOW;
  */
 export class LeasedSession {
   readonly id: string;
-  /** How each stamped request begins, behind the number of its arguments. */
-  readonly prefix: string;
   /** When it was last used, by the proxy's clock. */
   usedMs: number;
   /** The state machine does not know it any more. */
@@ -20,12 +23,15 @@ export class LeasedSession {
   #highest = 0;
   /** All serials up to this one are over. */
   #acked = 0;
+  /** The last one that the state machine was told. */
+  #told = 0;
+  /** How stamped requests begin, by the number of their own arguments. */
+  readonly #heads: string[] = [];
   /** Which of the serials above are over. */
   readonly #isOver = new Uint8Array(PLACES);
 
   constructor(id: string, nowMs: number) {
     this.id = id;
-    this.prefix = encodeArguments(["ONCE", id]);
     this.usedMs = nowMs;
   }
 
@@ -47,6 +53,24 @@ export class LeasedSession {
     this.usedMs = nowMs;
     this.#highest++;
     return this.#highest;
+  }
+
+  /** What comes before the arguments of a request, so many, under this serial, just given. */
+  stampText(serial: number, count: number): string {
+    let serials = String(serial);
+    if (this.#acked - this.#told >= ACKED_STEP) {
+      this.#told = this.#acked;
+      serials += `/${this.#acked}`;
+    }
+    return this.#head(count) + encodeArguments([serials]);
+  }
+
+  #head(count: number): string {
+    const known = this.#heads[count];
+    if (known !== undefined) return known;
+    const head = encodeCount(count + STAMP_ARGUMENTS) + encodeArguments(["ONCE", this.id]);
+    if (count < HEADS_MAX) this.#heads[count] = head;
+    return head;
   }
 
   /** The request with this serial has been answered, or will not be sent again; once for each. */

@@ -22,5 +22,19 @@ Deno.test("all up to the first open serial are over, in whatever order they end"
 Deno.test("serials grow by one from 1, and tell when they were last asked for", () => {
   const session = new LeasedSession("7-1", 5);
   assertEquals([session.give(10), session.give(20), session.usedMs], [1, 2, 20]);
-  assertEquals(session.prefix, "$4\r\nONCE\r\n$3\r\n7-1\r\n");
+});
+
+Deno.test("a stamp tells the session, the serial, and now and then up to which all are over", () => {
+  const session = new LeasedSession("7-1", 0);
+  const texts: string[] = [];
+  for (let i = 0; i < 40; i++) {
+    const serial = session.give(0);
+    texts.push(session.stampText(serial, 3));
+    session.release(serial);
+  }
+  assertEquals(texts[0], "*6\r\n$4\r\nONCE\r\n$3\r\n7-1\r\n$1\r\n1\r\n");
+  const telling = texts.map((text) => /\d+\/\d+/.exec(text)?.[0]).filter((told) =>
+    told !== undefined
+  );
+  assertEquals(telling, ["17/16", "33/32"]);
 });

@@ -4,11 +4,9 @@ import { SESSION_GROUP } from "../commands/session_rows.ts";
 import { encodeArguments, encodeCount, encodeReply, type Protocol } from "../resp/encode.ts";
 import { ErrorReply } from "../resp/reply.ts";
 import type { ClientQueue } from "./client_queue.ts";
-import type { LeasedSession } from "./leased_session.ts";
+import { type LeasedSession, STAMP_ARGUMENTS } from "./leased_session.ts";
 import type { WriteSessions } from "./write_sessions.ts";
 
-/** `ONCE`, the session and the serial come before a stamped request's own arguments. */
-const STAMP_ARGUMENTS = 3;
 /** A node takes 2^20 arguments by default: a request that would go beyond is not stamped. */
 const STAMPED_ARGUMENTS_MAX = 2 ** 20 - STAMP_ARGUMENTS;
 
@@ -32,8 +30,6 @@ export class ProxyRequest {
   readonly arrivedMs: number;
   /** On the wire, without its stamp. */
   readonly bytes: number;
-  /** As it goes over the wire. */
-  text: string;
   sentMs = 0;
   /** When it was sent first; meaningful when it was repeated. */
   firstSentMs = 0;
@@ -46,6 +42,8 @@ export class ProxyRequest {
   isSettled = false;
   next: ProxyRequest | null = null;
   readonly #argumentsText: string;
+  /** What comes before it: their number, or the stamp. */
+  #head: string;
   #sessions: WriteSessions | null = null;
   #session: LeasedSession | null = null;
   #serial = 0;
@@ -64,12 +62,17 @@ export class ProxyRequest {
     this.sink = sink;
     this.arrivedMs = arrivedMs;
     this.#argumentsText = encodeArguments(args);
-    this.text = encodeCount(args.length) + this.#argumentsText;
-    this.bytes = this.text.length;
+    this.#head = encodeCount(args.length);
+    this.bytes = this.#head.length + this.#argumentsText.length;
   }
 
   get protocol(): Protocol {
     return this.sink.protocol;
+  }
+
+  /** As it goes over the wire. */
+  get text(): string {
+    return this.#head + this.#argumentsText;
   }
 
   get isWrite(): boolean {
@@ -97,15 +100,13 @@ export class ProxyRequest {
     this.#sessions = sessions;
     this.#session = session;
     this.#serial = session.give(nowMs);
-    const serials = encodeArguments([`${this.#serial}/${session.acked}`]);
-    this.text = encodeCount(this.args.length + STAMP_ARGUMENTS) + session.prefix + serials +
-      this.#argumentsText;
+    this.#head = session.stampText(this.#serial, this.args.length);
   }
 
   /** It was not executed under its stamp, and is to get another one. */
   unstamp(): void {
     this.drop();
-    this.text = encodeCount(this.args.length) + this.#argumentsText;
+    this.#head = encodeCount(this.args.length);
   }
 
   /** It will not be sent again. */

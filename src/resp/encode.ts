@@ -14,6 +14,7 @@ export type Protocol = 2 | 3;
 
 const OK_TEXT = "+OK\r\n";
 const BULK_HEADERS = Array.from({ length: 1024 }, (_, length) => `$${length}\r\n`);
+const COUNTS = Array.from({ length: 64 }, (_, count) => `*${count}\r\n`);
 const INTEGERS = Array.from({ length: 1024 }, (_, value) => `:${value}\r\n`);
 
 /**
@@ -51,7 +52,7 @@ export function encodeRequest(args: readonly string[]): string {
 
 /** How a request of so many arguments begins; they follow. */
 export function encodeCount(count: number): string {
-  return `*${count}\r\n`;
+  return COUNTS[count] ?? `*${count}\r\n`;
 }
 
 /** Arguments of a request, without their number. */
