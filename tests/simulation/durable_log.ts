@@ -144,8 +144,8 @@ export class DurableLog {
   }
 }
 
-/** Older ones may be back after a loss of power, some of them. */
-function newestWithoutGap(paths: readonly string[]): ReadSegment[] {
+/** The segments that count: older ones may be back after a loss of power, some of them. */
+export function newestWithoutGap(paths: readonly string[]): ReadSegment[] {
   const segments: ReadSegment[] = [];
   for (const path of paths) {
     if (!path.startsWith(LOG_PREFIX)) continue;

@@ -4,7 +4,7 @@ import { parseSegmentFileName } from "../../src/node/log/segment.ts";
 import { RECORD_HEADER_BYTES, scanRecords } from "../../src/node/log/record.ts";
 import { readSyncedPosition, SYNCED_MARK_PATH } from "../../src/node/log/synced_mark.ts";
 import { type DiskFault, type DiskOperation, FaultDisk } from "../support/fault_disk.ts";
-import { DurableLog } from "./durable_log.ts";
+import { DurableLog, newestWithoutGap } from "./durable_log.ts";
 import type { FaultPlan } from "./fault_plan.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { SimProcess } from "./sim_process.ts";
@@ -72,8 +72,8 @@ export class SimDisk {
     const { root, random } = this.#options;
     this.#durable.refresh();
     this.#disk = this.#disk.afterCrash(losesPower ? random : null, { root, ...this.#hooks() });
-    const paths = this.#disk.list("log").map((name) => `log/${name}`)
-      .filter((path) => parseSegmentFileName(path.slice(4)) !== null);
+    const paths = newestWithoutGap(this.#disk.list("log").map((name) => `log/${name}`))
+      .map(({ path }) => path);
     const newest = paths.at(-1);
     const path = paths[randomInteger(random, paths.length)];
     if (path === undefined || newest === undefined) return null;
