@@ -58,11 +58,9 @@ function losses(newest: SurvivorReport, survivors: readonly SurvivorReport[]): s
   const committed = Math.max(...survivors.map(({ snapshotIndex }) => snapshotIndex));
   const lines = [];
   if (2 * here.length > voters.length) {
-    const all = names(voters);
+    const [present, all] = [names(here), names(voters)];
     lines.push(
-      `WARNING: as far as these know, ${
-        names(here)
-      } are a majority of the voting members (${all}).`,
+      `WARNING: as far as these know, a majority of the voting members (${all}) is here: ${present}.`,
       "Then nothing is lost and no recovery is needed: start these nodes as they are, they elect a",
       "leader, and then `regent remove` the others.",
     );

@@ -121,7 +121,8 @@ class Export implements SnapshotExport {
   read(offset: number, bytesMax: number): Uint8Array {
     if (this.source === null) throw new Error("Cannot read the snapshot: it is not held any more");
     this.usedMs = this.#clock.monotonicMs();
-    return this.source.read(offset, bytesMax);
+    const isBehindEnd = offset >= this.source.snapshot.sizeBytes;
+    return isBehindEnd ? new Uint8Array(0) : this.source.read(offset, bytesMax);
   }
 
   end(): void {

@@ -1,0 +1,136 @@
+import { assert, assertEquals, assertInstanceOf, assertMatch } from "@std/assert";
+import { DiskCluster } from "../../tests/support/disk_cluster.ts";
+import type { Node } from "../node/node.ts";
+import { ClientOrder } from "../node/request.ts";
+import { EXPORTS_MAX } from "../node/snapshots/snapshot_exports.ts";
+import { MemoryClient } from "../node/testing/memory_cluster.ts";
+import { decodeReply } from "../resp/decode_reply.ts";
+import { ErrorReply, MapReply, type Reply } from "../resp/reply.ts";
+import type { Connection } from "./connection.ts";
+import { PendingReply } from "./pending_reply.ts";
+import { READ_BYTES_MAX, SnapshotCommands } from "./snapshot_commands.ts";
+
+/** A client of one node's snapshots. */
+class SnapshotClient {
+  readonly connection = { isClosed: false, settled() {} } as unknown as Connection;
+  readonly #cluster: DiskCluster;
+  readonly #commands: SnapshotCommands;
+
+  constructor(cluster: DiskCluster, commands: SnapshotCommands) {
+    this.#cluster = cluster;
+    this.#commands = commands;
+  }
+
+  sent(...args: string[]): PendingReply {
+    const reply = new PendingReply(this.connection, 3);
+    const answer = this.#commands.run(new ClientOrder(), ["SNAPSHOT", ...args], reply);
+    if (answer !== null) reply.settle(answer);
+    return reply;
+  }
+
+  ask(...args: string[]): Reply {
+    const reply = this.sent(...args);
+    this.#cluster.until(() => reply.text !== null);
+    return decodeReply(reply.text ?? "");
+  }
+
+  begin(): Map<string, Reply> {
+    const reply = this.ask("BEGIN");
+    assertInstanceOf(reply, MapReply);
+    return new Map(reply.pairs.map(([name, value]) => [String(name), value]));
+  }
+
+  error(...args: string[]): string {
+    const reply = this.ask(...args);
+    assertInstanceOf(reply, ErrorReply);
+    return reply.text;
+  }
+}
+
+async function withCluster(size: number, run: (cluster: DiskCluster) => void): Promise<void> {
+  const cluster = new DiskCluster(size);
+  await cluster.startAll();
+  try {
+    cluster.untilServing();
+    run(cluster);
+  } finally {
+    cluster.stop();
+  }
+}
+
+function write(cluster: DiskCluster, node: Node, key: string): void {
+  const answer = new MemoryClient(node).send("SET", key, "value");
+  cluster.until(() => answer.reply !== undefined);
+}
+
+Deno.test("a follower's snapshot holds what was acknowledged before, however far behind it was", async () => {
+  await withCluster(3, (cluster) => {
+    const [behind = ""] = cluster.followers;
+    const { node: leader } = cluster.life(cluster.leader);
+    const { node } = cluster.life(behind);
+    write(cluster, leader, "early");
+    cluster.until(() => cluster.isEven());
+    cluster.network.isolate(cluster.portOf(behind));
+    for (let at = 0; at < 5; at++) write(cluster, leader, `k${at}`);
+    const acknowledged = leader.report().appliedIndex;
+    assert(node.report().appliedIndex < acknowledged);
+    const client = new SnapshotClient(cluster, new SnapshotCommands(node));
+    const begun = client.sent("BEGIN");
+    cluster.clock.advance(1_000);
+    assertEquals(begun.text, null);
+    cluster.network.heal();
+    cluster.until(() => begun.text !== null);
+    const reply = decodeReply(begun.text ?? "");
+    assertInstanceOf(reply, MapReply);
+    const index = reply.pairs.find(([name]) => name === "index")?.[1];
+    assert(Number(index) >= acknowledged, `${index} is before ${acknowledged}`);
+  });
+});
+
+Deno.test("a snapshot is read in pieces, by the connection that began it", async () => {
+  await withCluster(1, (cluster) => {
+    const { node } = cluster.life("n1");
+    write(cluster, node, "k");
+    const commands = new SnapshotCommands(node);
+    const [client, other] = [1, 2].map(() => new SnapshotClient(cluster, commands));
+    assert(client !== undefined && other !== undefined);
+    const fields = client.begin();
+    const [id, size] = [String(fields.get("id")), Number(fields.get("size-bytes"))];
+    const whole = client.ask("READ", id, "0", String(READ_BYTES_MAX));
+    assertEquals(String(whole).length, size);
+    const parts = [["0", "10"], ["10", String(size)]].map((part) =>
+      client.ask("READ", id, ...part)
+    );
+    assertEquals(parts.join(""), whole);
+    assertEquals(client.ask("READ", id, String(size + 5), "10"), "");
+    assertMatch(other.error("READ", id, "0", "1"), /holds no snapshot of that id/);
+    assertMatch(other.error("END", id), /holds no snapshot of that id/);
+    client.ask("END", id);
+    assertMatch(client.error("READ", id, "0", "1"), /holds no snapshot of that id/);
+  });
+});
+
+Deno.test("what a connection holds goes with it; one too many is refused", async () => {
+  await withCluster(1, (cluster) => {
+    const commands = new SnapshotCommands(cluster.life("n1").node);
+    const client = new SnapshotClient(cluster, commands);
+    for (let at = 0; at < EXPORTS_MAX; at++) client.begin();
+    const other = new SnapshotClient(cluster, commands);
+    assertMatch(other.error("BEGIN"), /^TRYAGAIN /);
+    commands.closed(client.connection);
+    other.begin();
+  });
+});
+
+Deno.test("what makes no sense is refused", async () => {
+  await withCluster(1, (cluster) => {
+    const client = new SnapshotClient(cluster, new SnapshotCommands(cluster.life("n1").node));
+    const id = String(client.begin().get("id"));
+    assertMatch(client.error("NOPE"), /^ERR unknown subcommand/i);
+    assertMatch(client.error("BEGIN", "now"), /wrong number of arguments/);
+    for (const [offset, bytes] of [["-1", "1"], ["0", "x"], ["0", String(READ_BYTES_MAX + 1)]]) {
+      assertMatch(client.error("READ", id, offset ?? "", bytes ?? ""), /whole numbers/);
+    }
+    assert(Array.isArray(client.ask("HELP")));
+  });
+});
