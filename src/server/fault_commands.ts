@@ -1,7 +1,6 @@
 import { wrongNumberOfArguments } from "../commands/request_errors.ts";
-import type { Faults } from "../node/faults/faults.ts";
-import { FAULTS_MAX } from "../node/faults/faults.ts";
-import type { Node } from "../node/node.ts";
+import { type Faults, FAULTS_MAX } from "../node/faults/faults.ts";
+import type { NodeId } from "../raft/types.ts";
 import { ErrorReply, OK, type Reply, SimpleString } from "../resp/reply.ts";
 import { faultKind, parseFault, unknownFault } from "./fault_request.ts";
 
@@ -40,10 +39,15 @@ export interface FaultTools {
   crash(): void;
 }
 
+/** The node, as far as it tells who its peers are. */
+export interface PeerList {
+  report(): { readonly id: NodeId; readonly members: readonly { readonly id: NodeId }[] };
+}
+
 /** Answers `FAULT …`. @param tools `null`: faults are not allowed */
 export function faultCommand(
   tools: FaultTools | null,
-  node: Node,
+  node: PeerList,
   args: readonly string[],
 ): Reply {
   const subcommand = args[1]?.toLowerCase() ?? "";
@@ -71,7 +75,7 @@ function heal(faults: Faults, args: readonly string[]): Reply {
   return kind === null ? unknownFault(args[2]) : faults.heal(kind);
 }
 
-function begin(faults: Faults, node: Node, args: readonly string[]): Reply {
+function begin(faults: Faults, node: PeerList, args: readonly string[]): Reply {
   const { id, members } = node.report();
   const others = members.map((member) => member.id).filter((member) => member !== id);
   const request = parseFault(args, others);

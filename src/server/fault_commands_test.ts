@@ -1,0 +1,66 @@
+import { assertEquals, assertInstanceOf } from "@std/assert";
+import { silentLogger } from "../base/logger.ts";
+import { Faults } from "../node/faults/faults.ts";
+import { ManualClock } from "../node/testing/manual_clock.ts";
+import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
+import { faultCommand } from "./fault_commands.ts";
+
+const NODE = {
+  report: () => ({ id: "n1", members: ["n1", "n2", "n3"].map((id) => ({ id })) }),
+};
+
+function start() {
+  const clock = new ManualClock();
+  const faults = new Faults(clock, silentLogger);
+  let crashes = 0;
+  const tools = { faults, crash: () => crashes++ };
+  const run = (...args: string[]) => faultCommand(tools, NODE, ["FAULT", ...args]);
+  return { clock, faults, run, crashes: () => crashes };
+}
+
+function errorOf(reply: Reply): string {
+  assertInstanceOf(reply, ErrorReply);
+  return reply.text;
+}
+
+Deno.test("FAULT begins, lists and heals", () => {
+  const { clock, run } = start();
+  assertEquals(run("ISOLATE", "FROM", "n2", "IN", "5000"), OK);
+  assertEquals(run("slow-disk", "20"), OK);
+  clock.advance(1_000);
+  assertEquals(run("LIST"), ["isolate in from n2, 4000 ms left", "slow-disk 20 ms"]);
+  assertEquals(run("HEAL", "Isolate"), 1);
+  assertEquals(run("heal"), 1);
+  assertEquals([run("heal"), run("list")], [0, []]);
+});
+
+Deno.test("FAULT CRASH ends the process; with anything behind it, it does not", () => {
+  const { run, crashes } = start();
+  assertEquals(errorOf(run("crash", "now")), wrongNumber("crash"));
+  assertEquals(crashes(), 0);
+  run("crash");
+  assertEquals(crashes(), 1);
+});
+
+Deno.test("what is no fault changes nothing", () => {
+  const { run } = start();
+  assertEquals(errorOf(run("list", "all")), wrongNumber("list"));
+  assertEquals(errorOf(run("heal", "pause", "drop")), wrongNumber("heal"));
+  errorOf(run("heal", "crash"));
+  errorOf(run("isolate", "from", "n1"));
+  errorOf(run(""));
+  assertEquals(run("list"), []);
+});
+
+Deno.test("a node that was not started with --allow-faults obeys nothing but HELP", () => {
+  const refused = ["pause", "isolate", "crash", "heal", "list", "bogus"].map((what) =>
+    errorOf(faultCommand(null, NODE, ["FAULT", what]))
+  );
+  const off = "ERR FAULT is off: this node was not started with --allow-faults";
+  assertEquals(new Set(refused), new Set([off]));
+  assertEquals(Array.isArray(faultCommand(null, NODE, ["FAULT", "HELP"])), true);
+});
+
+function wrongNumber(subcommand: string): string {
+  return `ERR wrong number of arguments for 'fault|${subcommand}' command`;
+}
