@@ -80,12 +80,17 @@ export function recoverLog(
     throw unusableLog(disk, `segment ${position.segment} is missing`);
   }
 
+  // Before anything is read: what is left may look as if a later segment were damaged.
+  if (!owner.snapshot && oldest.sequence > 1 && oldest.first > 1) {
+    const missing = `segment ${oldest.sequence - 1} is missing`;
+    throw unusableLog(disk, `${missing}, and there is no snapshot in its place`);
+  }
   const replay = new LogReplay(disk, owner);
   for (const name of names) replay.replayOlder(name, readSegment(disk, segmentFileName(name)));
   const bytes = readSegment(disk, segmentFileName(newest));
   const markedBytes = position?.segment === newest.sequence ? position.offset : 0;
   const isTorn = replay.replayNewest(newest, bytes, markedBytes);
-  checkWhole(disk, oldest, replay.index, owner.snapshot ?? null);
+  checkWhole(disk, replay.index, owner.snapshot ?? null);
   const segment = replay.index.newest;
   if (isTorn) {
     logger.info(
@@ -113,17 +118,13 @@ function newestWithoutGap(names: readonly SegmentName[]): SegmentName[] {
 
 function checkWhole(
   disk: Disk,
-  oldest: SegmentName,
   log: LogIndex,
   snapshot: SnapshotPlace | null,
 ): void {
   const before = log.firstIndex - 1;
   if (snapshot === null) {
     if (before === 0) return;
-    const missing = oldest.sequence > 1
-      ? `segment ${oldest.sequence - 1} is missing, and there is no snapshot in its place`
-      : `the snapshot up to entry ${before} is missing`;
-    throw unusableLog(disk, missing);
+    throw unusableLog(disk, `the snapshot up to entry ${before} is missing`);
   }
   const { index, term } = snapshot;
   if (index < before) {
