@@ -46,6 +46,12 @@ function tell(seed: number, report: RunReport): void {
   console.log(`${operations} operations: ${unknown} of unknown outcome, ${refused} refused`);
   console.log(`clients were told: ${listed(report.errors)}`);
   console.log(`${total} faults: ${listed(faults)}`);
+  const { added, removed, transferred } = report.changes;
+  console.log(
+    `${added} members added, ${removed} removed, leadership handed over ${transferred} times`,
+  );
+  const { taken, installed } = report.snapshots;
+  console.log(`${taken} snapshots taken, ${installed} installed`);
   if (!report.hadSmallDisk) {
     console.log("no disk was filled: that needs root, to mount a small one");
   }

@@ -1,6 +1,8 @@
 import { randomInteger, seededRandom } from "../../src/base/random.ts";
-import { type Member, roleOf } from "../support/local_cluster.ts";
+import { ErrorReply } from "../../src/resp/reply.ts";
+import { ask, type Member } from "../support/local_cluster.ts";
 import type { LinkFaults, LinkMatch, LinkMode } from "./link_faults.ts";
+import type { MemberChanges } from "./member_changes.ts";
 import type { FaultKind, PlannedFault } from "./plan.ts";
 import type { Processes } from "./processes.ts";
 import { slowSyncs } from "./slow_syncs.ts";
@@ -12,6 +14,7 @@ const FULL_DISK_MS_MAX = 10_000;
 export interface NemesisOptions {
   readonly processes: Processes;
   readonly links: LinkFaults;
+  readonly changes: MemberChanges;
   /** The disk of one node. */
   readonly smallDisk: { readonly disk: SmallDisk; readonly member: Member } | null;
   readonly log: (line: string) => void;
@@ -86,6 +89,22 @@ export class Nemesis {
       await end();
       return ["all nodes"];
     },
+    "lose messages": (fault) =>
+      this.#fromInside(fault, ["drop", String(1 + randomInteger(seededRandom(fault.seed), 60))]),
+    "isolate from inside": (fault) =>
+      this.#fromInside(fault, ["isolate", at(["in", "out", "both"], fault.seed)]),
+    "play dead": (fault) => this.#fromInside(fault, ["pause"]),
+    "slow a disk": (fault) =>
+      this.#fromInside(fault, [
+        "slow-disk",
+        String(5 + randomInteger(seededRandom(fault.seed), 200)),
+      ]),
+    "add a node": () => Promise.resolve(this.#options.changes.add()),
+    "remove a node": (fault) =>
+      this.#options.changes.remove(() => Promise.resolve(this.#node(fault))),
+    "remove the leader": (fault) => this.#options.changes.remove(() => this.#leader(fault)),
+    "hand leadership over": (fault) => this.#options.changes.transfer(this.#node(fault)),
+    "take snapshots": () => this.#takeSnapshots(),
   };
 
   get #nodes(): readonly Member[] {
@@ -102,10 +121,7 @@ export class Nemesis {
 
   /** Who leads in the highest term; if nobody does, some node. */
   async #leader(fault: PlannedFault): Promise<Member> {
-    const reports = await Promise.all(this.#nodes.map(roleOf));
-    const terms = reports.map((report) => report?.role === "leader" ? report.term : -1);
-    const term = Math.max(...terms);
-    return term < 0 ? this.#node(fault) : at(this.#nodes, terms.indexOf(term));
+    return await this.#options.changes.leader() ?? this.#node(fault);
   }
 
   #kill(
@@ -160,10 +176,27 @@ export class Nemesis {
     );
   }
 
+  /** A fault that the node itself is asked for, and that ends by itself. */
+  async #fromInside(fault: PlannedFault, what: readonly string[]): Promise<Victims> {
+    const node = this.#node(fault);
+    const reply = await ask(node, ["FAULT", ...what, String(Math.round(fault.forMs))]);
+    if (reply === null) return []; // it is down, or stands still
+    if (reply instanceof ErrorReply) throw new Error(reply.text);
+    await sleep(fault.forMs);
+    return [`${node.name}: ${what.join(" ")}`];
+  }
+
+  async #takeSnapshots(): Promise<Victims> {
+    const taken = await Promise.all(
+      this.#nodes.map(async (node) => await ask(node, ["BGSAVE"]) === null ? [] : [node.name]),
+    );
+    return taken.flat();
+  }
+
   /** The node has to end by itself when its log cannot be written; with room again it starts. */
   async #fillDisk(fault: PlannedFault): Promise<Victims> {
     const { processes, smallDisk } = this.#options;
-    if (smallDisk === null) return [];
+    if (smallDisk === null || !this.#nodes.includes(smallDisk.member)) return [];
     const { disk } = smallDisk;
     let hasEnded = false;
     const held = await processes.withHeld([smallDisk.member], async ([member]) => {
@@ -197,7 +230,7 @@ function touching({ name }: Member): LinkMatch {
   return (from, to) => from === name || to === name;
 }
 
-function at(members: readonly Member[], index: number): Member {
+function at<Item>(members: readonly Item[], index: number): Item {
   const member = members[index % members.length];
   if (member === undefined) throw new Error("a cluster without members has no faults");
   return member;

@@ -24,6 +24,15 @@ const WEIGHTS = {
   "delay all": 2,
   "fill the disk": 3,
   "slow the syncs": 2,
+  "lose messages": 2,
+  "isolate from inside": 2,
+  "play dead": 2,
+  "slow a disk": 2,
+  "add a node": 7,
+  "remove a node": 5,
+  "remove the leader": 4,
+  "hand leadership over": 5,
+  "take snapshots": 4,
 } as const;
 
 export type FaultKind = keyof typeof WEIGHTS;
@@ -33,7 +42,7 @@ export interface PlannedFault {
   /** From the beginning of the faults. */
   readonly atMs: number;
   readonly forMs: number;
-  /** The number of the node it is for, where it is for one and not for the leader of that time. */
+  /** Which node it is for, by counting in circles, where it is for one and not for the leader. */
   readonly node: number;
   /** For whatever else the fault has to decide. */
   readonly seed: number;
@@ -42,11 +51,12 @@ export interface PlannedFault {
 export interface PlanOptions {
   readonly random: Random;
   readonly durationMs: number;
-  readonly nodes: number;
   /** Whether one node has a disk that can be filled. */
   readonly hasSmallDisk: boolean;
 }
 
+/** Of which all numbers of nodes that there may be are nearly equal shares. */
+const NODE_NUMBERS = 1_000;
 const PAUSE_MS_MAX = 1_200;
 const FAULT_MS_MIN = 200;
 const FAULT_MS_MAX = 2_800;
@@ -55,7 +65,7 @@ const OVERLAP_SHARE = 0.4;
 
 /** The faults of a run, in order: the same for the same random numbers. */
 export function planFaults(options: PlanOptions): PlannedFault[] {
-  const { random, durationMs, nodes, hasSmallDisk } = options;
+  const { random, durationMs, hasSmallDisk } = options;
   const bag = (Object.keys(WEIGHTS) as FaultKind[])
     .filter((kind) => hasSmallDisk || kind !== "fill the disk")
     .flatMap((kind) => Array.from({ length: WEIGHTS[kind] }, () => kind));
@@ -67,7 +77,7 @@ export function planFaults(options: PlanOptions): PlannedFault[] {
       kind: bag[randomInteger(random, bag.length)] ?? "kill a node",
       atMs,
       forMs,
-      node: randomInteger(random, nodes),
+      node: randomInteger(random, NODE_NUMBERS),
       seed: randomInteger(random, 2 ** 32),
     });
     const overlaps = random() < OVERLAP_SHARE;

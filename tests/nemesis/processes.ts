@@ -9,6 +9,8 @@ export class Processes {
   /** Members in the hands of a fault. */
   readonly #held = new Set<Member>();
   readonly #said = new Map<string, string>();
+  /** Members that were removed for good. */
+  readonly #former: Member[] = [];
   #isOver = false;
 
   /** @param onUnexpectedEnd a process ended that no fault had touched */
@@ -45,6 +47,26 @@ export class Processes {
     this.#watch(member);
   }
 
+  /** A node has been started that enters the cluster. */
+  joined(member: Member): void {
+    this.#watch(member);
+    this.#tellProxies();
+  }
+
+  /** A node has been removed from the cluster, and its process has ended. */
+  left(member: Member): void {
+    const { nodes } = this.cluster;
+    nodes.splice(nodes.indexOf(member), 1);
+    this.#former.push(member);
+    this.#tellProxies();
+  }
+
+  /** All that there ever were. */
+  get everybody(): readonly Member[] {
+    const { nodes, proxies } = this.cluster;
+    return [...this.#former, ...nodes, ...proxies];
+  }
+
   /** From now on processes may end. */
   over(): void {
     this.#isOver = true;
@@ -53,6 +75,19 @@ export class Processes {
   /** All that a member ever said. */
   saidBy(member: Member): string {
     return (this.#said.get(member.name) ?? "") + member.process.said;
+  }
+
+  /** A proxy that is started again must find somebody who is still there. */
+  #tellProxies(): void {
+    const addresses = this.cluster.nodes.map(({ port }) => `127.0.0.1:${port}`).join(",");
+    for (const proxy of this.cluster.proxies) {
+      proxy.args = proxy.args.map((arg, at, args) => args[at - 1] === "--nodes" ? addresses : arg);
+    }
+  }
+
+  /** How often all of them together said so. */
+  timesSaid(words: string): number {
+    return this.everybody.reduce((sum, one) => sum + this.saidBy(one).split(words).length - 1, 0);
   }
 
   #keepWords(member: Member): void {

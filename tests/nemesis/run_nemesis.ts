@@ -4,8 +4,9 @@ import { checkHistory } from "../linearizability/check_history.ts";
 import { LocalCluster } from "../support/local_cluster.ts";
 import { differences, readState } from "./equal_state.ts";
 import { History } from "./history.ts";
-import { HistoryClient } from "./history_client.ts";
+import { HistoryClient, type HistoryClientOptions } from "./history_client.ts";
 import { LinkFaults } from "./link_faults.ts";
+import { MemberChanges } from "./member_changes.ts";
 import { Nemesis } from "./nemesis.ts";
 import { type FaultKind, planFaults } from "./plan.ts";
 import { Processes } from "./processes.ts";
@@ -32,6 +33,9 @@ export interface RunReport {
   readonly refused: number;
   readonly errors: ReadonlyMap<string, number>;
   readonly faults: ReadonlyMap<FaultKind, number>;
+  readonly changes: MemberChanges["counts"];
+  /** Of all nodes together. */
+  readonly snapshots: { readonly taken: number; readonly installed: number };
   /** Whether one node had a disk that could be filled. */
   readonly hadSmallDisk: boolean;
   /** The longest time in which no client got an answer; `atMs` from the beginning. */
@@ -43,9 +47,15 @@ export interface RunReport {
 }
 
 const PROXIES = 2;
+/** How long a proxy holds a request. */
+const HOLD_MS = 5_000;
+/** With so small logs there are snapshots all the time. */
+const NODE_FLAGS = ["--snapshot-log-bytes", "1m", "--allow-faults"];
 const CHECK_MS_MAX = 120_000;
 /** How long the clients go on when the last fault has ended. */
 const CALM_MS = 1_000;
+
+type Where = "ports" | "holdMs" | "patienceMs";
 
 /** Starts a cluster and clients, lets the faults loose, heals everything and judges what was seen. */
 export async function runNemesis(options: RunOptions): Promise<RunReport> {
@@ -65,13 +75,17 @@ export async function runNemesis(options: RunOptions): Promise<RunReport> {
     relays.push(relay);
     return relay.port;
   };
-  const cluster = await LocalCluster.start({ nodes, proxies: PROXIES, dir, raftRelay });
+  const nodeFlags = NODE_FLAGS;
+  const proxyFlags = ["--hold-ms-max", String(HOLD_MS)];
+  const shape = { nodes, nodeFlags, proxies: PROXIES, proxyFlags };
+  const cluster = await LocalCluster.start({ ...shape, dir, raftRelay });
   const history = new History(performance.now());
   const processes = new Processes(cluster, (what) => history.violated(what));
   const member = cluster.nodes.at(-1);
   const smallDisk = disk === null || member === undefined ? null : { disk, member };
-  const nemesis = new Nemesis({ processes, links, smallDisk, log: note });
-  const plan = planFaults({ random, durationMs, nodes, hasSmallDisk: disk !== null });
+  const changes = new MemberChanges(processes, NODE_FLAGS);
+  const nemesis = new Nemesis({ processes, links, changes, smallDisk, log: note });
+  const plan = planFaults({ random, durationMs, hasSmallDisk: disk !== null });
   const { clients, workloads } = makeClients(cluster, history, random);
   note(`the faults begin at ${new Date().toISOString()}`);
   const running = Promise.all(clients.map((client) => client.run()));
@@ -107,6 +121,11 @@ export async function runNemesis(options: RunOptions): Promise<RunReport> {
     refused: history.refused,
     errors: history.errors,
     faults: nemesis.counts,
+    changes: changes.counts,
+    snapshots: {
+      taken: processes.timesSaid(" took a snapshot of entry "),
+      installed: processes.timesSaid(" installs the snapshot of entry "),
+    },
     hadSmallDisk: disk !== null,
     longestGap: history.longestGap,
     violations: history.violations,
@@ -116,21 +135,22 @@ export async function runNemesis(options: RunOptions): Promise<RunReport> {
 
 /**
  * Clients at the proxies and at the nodes. Those that pipeline have keys of their own; a reader stays
- * with one node, to catch it when it has been left behind.
+ * with one node while that is a member, to catch it when it has been left behind.
  */
 function makeClients(cluster: LocalCluster, history: History, random: Random) {
-  const nodes = cluster.nodes.map(({ port }) => port);
-  const proxies = cluster.proxies.map(({ port }) => port);
+  const nodes = () => cluster.nodes.map(({ port }) => port);
+  const proxies = () => cluster.proxies.map(({ port }) => port);
   const shared = new Workload(random, "s", 3);
   const workloads = [shared];
-  const pipelining = (name: string, ports: readonly number[], patienceMs: number) => {
+  const pipelining = (name: string, kind: Pick<HistoryClientOptions, Where>) => {
     const own = new Workload(random, name, 1);
     workloads.push(own);
-    return { name, ports, pipeline: 8, patienceMs, next: () => own.next() };
+    return { name, pipeline: 8, next: () => own.next(), ...kind };
   };
+  const proxied = { ports: proxies, holdMs: HOLD_MS };
   const kinds = [
-    { count: 5, name: "proxied", ports: proxies, patienceMs: 8_000 },
-    { count: 2, name: "hasty", ports: proxies, patienceMs: 300 },
+    { count: 5, name: "proxied", ...proxied, patienceMs: 8_000 },
+    { count: 2, name: "hasty", ...proxied, patienceMs: 300 },
     { count: 3, name: "direct", ports: nodes, patienceMs: 1_500 },
   ];
   const plain = kinds.flatMap(({ count, name, ...kind }) =>
@@ -138,13 +158,14 @@ function makeClients(cluster: LocalCluster, history: History, random: Random) {
       ...{ ...kind, name: `${name}-${at}`, pipeline: 1, next: () => shared.next() },
     }))
   );
-  const readers = nodes.map((port, at) => ({
-    ...{ name: `reader-${at}`, ports: [port], pipeline: 1, patienceMs: 1_500 },
+  const readers = cluster.nodes.map((_, at) => ({
+    ...{ name: `reader-${at}`, ports: () => [nodes()[at] ?? 0], pipeline: 1, patienceMs: 1_500 },
     next: () => shared.nextRead(),
   }));
   const all = [
-    ...[...plain, ...readers, pipelining("piped-0", proxies, 6_000)],
-    ...[pipelining("piped-1", proxies, 6_000), pipelining("piped-2", nodes, 1_500)],
+    ...[...plain, ...readers, pipelining("piped-0", { ...proxied, patienceMs: 6_000 })],
+    pipelining("piped-1", { ...proxied, patienceMs: 6_000 }),
+    pipelining("piped-2", { ports: nodes, patienceMs: 1_500 }),
   ];
   const clients = all.map((options) => new HistoryClient({ ...options, history, random }));
   return { clients, workloads };
@@ -181,8 +202,7 @@ function judge(history: History): void {
 }
 
 function keepLogs(dir: string, processes: Processes, lines: readonly string[]): void {
-  const { nodes, proxies } = processes.cluster;
-  for (const member of [...nodes, ...proxies]) {
+  for (const member of processes.everybody) {
     Deno.writeTextFileSync(`${dir}/${member.name}.log`, processes.saidBy(member));
   }
   Deno.writeTextFileSync(`${dir}/nemesis.log`, `${lines.join("\n")}\n`);

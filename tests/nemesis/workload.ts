@@ -10,8 +10,8 @@ export interface Request {
 /** How many requests a key gets before another takes its place: long values and histories are slow. */
 const REQUESTS_PER_KEY = 300;
 
-/** A long value, so that logs grow: a full disk shows only when the log needs more of it. */
-const LONG = "-".repeat(4096);
+/** A long value, so that logs grow: snapshots are due, and a full disk shows. */
+const LONG = "-".repeat(32 * 1024);
 
 /** The requests on each kind of key; `#` stands for a new value, `##` for a long one. */
 const SHAPES: Readonly<Record<string, readonly (readonly string[])[]>> = {

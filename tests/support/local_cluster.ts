@@ -30,7 +30,7 @@ export interface LocalClusterOptions {
 export interface Member {
   readonly name: string;
   readonly port: number;
-  readonly args: readonly string[];
+  args: readonly string[];
   readonly dir: string;
   process: RegentProcess;
 }

@@ -104,6 +104,7 @@ export class SnapshotReceiver {
       throw new Error(`Cannot install the snapshot of entry ${index}: it is not here`);
     }
     this.#arrival = null;
+    this.#options.logger.info(`installs the snapshot of entry ${index}`);
     return { snapshot, loader: arrival.loader };
   }
 

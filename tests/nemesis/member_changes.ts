@@ -1,0 +1,124 @@
+import { ErrorReply, OK } from "../../src/resp/reply.ts";
+import { ask, type Member, roleOf, type RoleReport } from "../support/local_cluster.ts";
+import type { Processes } from "./processes.ts";
+
+/** More would only slow each other down. */
+const MEMBERS_MAX = 5;
+/** With fewer no member is taken away. */
+const VOTERS_MIN = 3;
+/** How long a change may stay without an answer that says what became of it. */
+const ANSWER_MS_MAX = 60_000;
+/** How long a removed node may go on: those who know of it may be down or cut off meanwhile. */
+const END_MS_MAX = 20_000;
+const RETRY_MS = 100;
+/** Longer than a node takes to say that it does not know. */
+const PATIENCE_MS = 7_000;
+
+/** Lets members come and go, one at a time, while other faults are about. */
+export class MemberChanges {
+  readonly #processes: Processes;
+  readonly #flags: readonly string[];
+  /** How often it was done. */
+  readonly counts = { added: 0, removed: 0, transferred: 0 };
+  #lastNumber: number;
+  #isUnderWay = false;
+
+  /** @param flags of the nodes that come */
+  constructor(processes: Processes, flags: readonly string[]) {
+    this.#processes = processes;
+    this.#flags = flags;
+    this.#lastNumber = processes.cluster.nodes.length;
+  }
+
+  /** Starts a node with an empty directory; it gets in, and its vote, when the faults let it. */
+  add(): string[] {
+    const { cluster } = this.#processes;
+    if (cluster.nodes.length >= MEMBERS_MAX || this.#isUnderWay) return [];
+    const name = `n${++this.#lastNumber}`;
+    this.#processes.joined(cluster.join(name, cluster.proxy, this.#flags));
+    this.counts.added++;
+    return [name];
+  }
+
+  /**
+   * Takes a member out for good: it has to end by itself.
+   *
+   * @returns whom, or whom not and why
+   * @throws when nobody says what became of it, or the member goes on
+   */
+  async remove(choose: () => Promise<Member>): Promise<string[]> {
+    if (this.#isUnderWay) return [];
+    this.#isUnderWay = true;
+    try {
+      if (await this.#voterCount() < VOTERS_MIN) return [];
+      const member = await choose();
+      let outcome = "";
+      const held = await this.#processes.withHeld([member], async () => {
+        outcome = await this.#request(["CLUSTER", "FORGET", member.name]);
+        if (outcome === "OK") await this.#untilEnded(member);
+      });
+      return held.map((name) => outcome === "OK" ? name : `not ${name}: ${outcome}`);
+    } finally {
+      this.#isUnderWay = false;
+    }
+  }
+
+  /** @returns whom leadership went to, or whom not and why */
+  async transfer({ name }: Member): Promise<string[]> {
+    const outcome = await this.#request(["CLUSTER", "TRANSFER", name]);
+    if (outcome === "OK") this.counts.transferred++;
+    return [outcome === "OK" ? name : `not to ${name}: ${outcome}`];
+  }
+
+  /** Whoever leads in the highest term. */
+  async leader(): Promise<Member | null> {
+    const { nodes } = this.#processes.cluster;
+    const reports = await this.#reports();
+    const terms = reports.map((report) => report?.role === "leader" ? report.term : -1);
+    const term = Math.max(...terms);
+    return term < 0 ? null : nodes[terms.indexOf(term)] ?? null;
+  }
+
+  /** How many say of themselves that they vote. */
+  async #voterCount(): Promise<number> {
+    const reports = await this.#reports();
+    return reports.filter((report) => report !== null && report.role !== "learner").length;
+  }
+
+  #reports(): Promise<(RoleReport | null)[]> {
+    const { nodes } = this.#processes.cluster;
+    return Promise.all(
+      nodes.map((node) => node.process.isRunning ? roleOf(node) : null),
+    );
+  }
+
+  /** Asks whoever leads, until it says yes or no: all these requests may be repeated. */
+  async #request(args: readonly string[]): Promise<string> {
+    const deadlineMs = performance.now() + ANSWER_MS_MAX;
+    for (let last = "nobody leads"; performance.now() < deadlineMs; await sleep(RETRY_MS)) {
+      const leader = await this.leader();
+      const reply = leader === null ? null : await ask(leader, args, PATIENCE_MS);
+      if (reply === OK) return "OK";
+      if (!(reply instanceof ErrorReply)) continue;
+      last = reply.text;
+      if (!/^(MOVED|CLUSTERDOWN|TRYAGAIN|UNKNOWN) /.test(last)) return last;
+    }
+    throw new Error(`${args.join(" ")} was not answered in ${ANSWER_MS_MAX} ms`);
+  }
+
+  async #untilEnded(member: Member): Promise<void> {
+    const { process } = member;
+    await Promise.race([process.status, sleep(END_MS_MAX)]);
+    const hasEnded = !process.isRunning;
+    await process.signal("SIGKILL");
+    const { code } = await process.ended();
+    this.#processes.left(member);
+    this.counts.removed++;
+    if (!hasEnded) throw new Error(`${member.name} was removed and did not end`);
+    if (code !== 0) throw new Error(`${member.name} was removed and ended with code ${code}`);
+  }
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
