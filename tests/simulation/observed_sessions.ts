@@ -11,7 +11,7 @@ export interface SessionEvents {
 
 /**
  * Sees that fences hold: a proxy writes over fenced connections alone, and a node takes nothing from
- * one outside the term of its fence. What proxies conclude from a refusal depends on both.
+ * one outside the term of its fence; and each write of a proxy's clients has a stamp. What proxies conclude from a refusal depends on both.
  */
 export class ObservedSessions extends NodeSessions {
   readonly #events: SessionEvents;
@@ -44,6 +44,9 @@ export class ObservedSessions extends NodeSessions {
     const host = connection.remote.slice(0, connection.remote.lastIndexOf(":"));
     if (command.kind === "write" && fence === undefined && isProxy(host)) {
       fail(`${host} sends ${args.join(" ")} over a connection without a fence`);
+    }
+    if (command.kind === "write" && isProxy(host) && !/^(ONCE|SESSION)$/.test(args[0] ?? "")) {
+      fail(`${host} sends ${args.join(" ")} without a stamp`);
     }
   }
 }

@@ -30,6 +30,29 @@ export function checkProgramOrder(operations: readonly Operation[]): string | nu
   return null;
 }
 
+/**
+ * As `checkProgramOrder`, for a connection through a proxy, which sends each write under a serial: an
+ * operation of unknown outcome happens at its place in the order of sending, or after all that is
+ * known of it, or never, but not between later ones.
+ *
+ * @param operations of one key and one connection, in the order of sending
+ */
+export function checkStampedOrder(operations: readonly Operation[]): string | null {
+  let states = new Set<State>([null]);
+  for (const [at, { key, args, outcome }] of operations.entries()) {
+    const transition = transitionOf(args);
+    const next = new Set<State>(outcome.kind === "unknown" ? states : []);
+    for (const state of states) {
+      const step = transition(state);
+      if (outcome.kind === "unknown" || step.reply === outcome.reply) next.add(step.state);
+    }
+    if (next.size === 0) return lost(key, operations, at, states);
+    if (next.size > STATES_MAX) return null;
+    states = next;
+  }
+  return null;
+}
+
 function check(operations: readonly Operation[]): string | null {
   let wrong: string | null = null;
   for (let rounds = 1; rounds <= ROUNDS_MAX; rounds++) {
@@ -58,11 +81,7 @@ function checkWith(rounds: number, operations: readonly Operation[]): string | n
       const step = transition(state);
       if (step.reply === outcome.reply) next.add(step.state);
     }
-    if (next.size === 0) {
-      const before = operations.slice(Math.max(0, at - 20), at + 1).map(describe);
-      return `on ${key} order is lost:\n  ${before.join("\n  ")}\n` +
-        `but before that it held ${[...states].slice(0, 5).join(" or ")}`;
-    }
+    if (next.size === 0) return lost(key, operations, at, states);
     states = next;
   }
   return null;
@@ -76,6 +95,17 @@ function afterSome(late: readonly Transition[], states: ReadonlySet<State>): Set
     if (possible.size > STATES_MAX) break;
   }
   return possible;
+}
+
+function lost(
+  key: string,
+  operations: readonly Operation[],
+  at: number,
+  states: ReadonlySet<State>,
+): string {
+  const before = operations.slice(Math.max(0, at - 20), at + 1).map(describe);
+  return `on ${key} order is lost:\n  ${before.join("\n  ")}\n` +
+    `but before that it held ${[...states].slice(0, 5).join(" or ")}`;
 }
 
 function describe({ client, args, outcome }: Operation): string {

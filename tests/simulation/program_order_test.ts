@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { Operation, PlainReply } from "../linearizability/operation.ts";
-import { checkProgramOrder } from "./program_order.ts";
+import { checkProgramOrder, checkStampedOrder } from "./program_order.ts";
 
 /** Requests in the order of sending, each with its reply; `undefined`: never answered. */
 function history(...calls: readonly (readonly [string, PlainReply | undefined])[]): Operation[] {
@@ -43,4 +43,12 @@ Deno.test("order: a late write may come even after later ones of unknown outcome
   assertEquals(checkProgramOrder(history(...unknown, ["GET", "ba"])), null);
   const executed = history(["APPEND a", 1], ["APPEND b", undefined], ["GET", "ba"]);
   assertStringIncludes(checkProgramOrder(executed) ?? "", "order is lost");
+});
+
+Deno.test("with stamps, a write of unknown outcome is not executed behind a later one", () => {
+  const seen = (value: string) => history(["SET 1", undefined], ["SET 2", "OK"], ["GET", value]);
+  assertEquals(checkStampedOrder(seen("2")), null);
+  assertEquals(checkProgramOrder(seen("1")), null);
+  assertStringIncludes(checkStampedOrder(seen("1")) ?? "", "order is lost");
+  assertEquals(checkStampedOrder(history(["SET 1", undefined], ["GET", "1"])), null);
 });

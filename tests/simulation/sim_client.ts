@@ -5,9 +5,12 @@ import { encodeRequest } from "../../src/resp/encode.ts";
 import { ReplyScanner } from "../../src/resp/reply_scanner.ts";
 import type { Call, Ending, SimHistory } from "./sim_history.ts";
 import { HostClock, type SimProcess } from "./sim_process.ts";
+import type { SimProxy } from "./sim_proxy.ts";
 import type { World } from "./world.ts";
 
 const PIPELINE_MAX = 8;
+/** By jumps of clocks no longer than this, no session of a proxy expires. */
+const SESSION_MS = 60_000;
 /** Unanswered requests of one that does not wait for answers. */
 const UNANSWERED_MAX = 12;
 
@@ -83,6 +86,7 @@ export class SimClient {
     if (connection.calls.length > UNANSWERED_MAX) return;
     const count = 1 + randomInteger(this.#world.random, this.#pipelineMax);
     const ownKey = `own:${this.name}:${this.#connections}`;
+    if (connection.proxy !== null) this.#options.history.noteStamped(ownKey);
     const requests = Array.from({ length: count }, () => this.#request(ownKey));
     connection.send(requests);
   }
@@ -196,6 +200,8 @@ export interface ClientConnectionOptions {
 export class ClientConnection {
   /** Unanswered, oldest first. */
   readonly calls: Call[] = [];
+  /** What it talks to, unless that is a node. */
+  readonly proxy: SimProxy | null;
   readonly #world: World;
   readonly #process: SimProcess;
   readonly #options: ClientConnectionOptions;
@@ -213,6 +219,7 @@ export class ClientConnection {
     this.#world = world;
     this.#process = process;
     this.#options = options;
+    this.proxy = world.proxies.get(target.host) ?? null;
     this.#stream = world.network.of(process).connect(target, {
       onOpen: () => {
         this.#isOpen = true;
@@ -265,6 +272,7 @@ export class ClientConnection {
     const { name, history } = this.#options;
     const call = this.calls.shift();
     if (call === undefined) return this.#fail(`got a reply that it did not ask for: ${text}`);
+    if (text.startsWith("-UNKNOWN ")) this.#checkPatience(call);
     const ending = history.answered(call, text, this.#world.scheduler.nowMs);
     this.#world.note(name, "=", call.args[0] ?? "", call.key, clip(text.replaceAll("\r\n", " ")));
     if (typeof ending === "object") return this.#fail(ending.wrong);
@@ -272,6 +280,17 @@ export class ClientConnection {
     const [, host, port] = /^-MOVED \d+ (.*):(\d+)\r\n$/.exec(text) ?? [];
     if (host !== undefined) this.#options.moved({ host, port: Number(port) });
     if (this.calls.length === 0 && !this.#isClosed) this.#options.answeredAll();
+  }
+
+  /** A proxy says so only when it has tried for as long as it may. */
+  #checkPatience({ args, invokedMs }: Call): void {
+    const { plan, scheduler } = this.#world;
+    if (this.proxy === null || plan.clockJumpMsMax > SESSION_MS) return;
+    const triedMs = scheduler.nowMs - invokedMs;
+    const leastMs = this.proxy.holdMsMax * (1 - plan.clockRateMax) * 0.95;
+    if (triedMs < leastMs) {
+      this.#fail(`is told UNKNOWN of ${args.join(" ")} after ${triedMs} ms, ahead of ${leastMs}`);
+    }
   }
 
   #fail(what: string): void {

@@ -29,6 +29,8 @@ export class SimHistory {
   readonly operations: Operation[] = [];
   /** On keys that belong to one connection, each with its place in the order of sending. */
   readonly #own = new Map<string, { readonly position: number; readonly operation: Operation }[]>();
+  /** Those of them whose connection goes to a proxy. */
+  readonly #stamped = new Set<string>();
   readonly counts = { ok: 0, refused: 0, unknown: 0 };
   #position = 0;
 
@@ -74,6 +76,20 @@ export class SimHistory {
       own.sort((left, right) => left.position - right.position);
       yield own.map(({ operation }) => operation);
     }
+  }
+
+  /** Those of connections through proxies, without what others read at the end. */
+  *stampedHistories(): Iterable<readonly Operation[]> {
+    for (const own of this.ownHistories()) {
+      const owner = own[0];
+      if (owner === undefined || !this.#stamped.has(owner.key)) continue;
+      yield own.filter(({ client }) => client === owner.client);
+    }
+  }
+
+  /** All that is written to this key goes through a proxy. */
+  noteStamped(key: string): void {
+    this.#stamped.add(key);
   }
 
   #add(call: Call, outcome: Operation["outcome"], completedMs: number | null): void {

@@ -16,6 +16,8 @@ export class SimProxy {
   readonly hostClock: HostClock;
   readonly #world: World;
   readonly #seeds: readonly Address[];
+  /** How long it tries before it gives up. */
+  readonly holdMsMax: number;
   readonly #limits: Partial<ProxyLimits>;
   #process: SimProcess | null = null;
 
@@ -26,8 +28,9 @@ export class SimProxy {
     this.#seeds = seeds;
     this.hostClock = new HostClock(1_700_000_000_000, 1 + (random() * 2 - 1) * plan.clockRateMax);
     const pick = (...values: number[]) => values[Math.floor(random() * values.length)] ?? 0;
+    this.holdMsMax = pick(500, 2_000, 5_000);
     this.#limits = {
-      holdMsMax: pick(500, 2_000, 5_000),
+      holdMsMax: this.holdMsMax,
       replyMsMax: pick(1_000, 5_000, 30_000),
       windowRequestsMax: pick(1, 8, 4_096),
       holdRequestsMax: pick(5, 100, 100_000),

@@ -4,7 +4,7 @@ import { CalmPhase, isCalm } from "./calm_phase.ts";
 import { describePlan, drawFaultPlan, type FaultPlan } from "./fault_plan.ts";
 import { Nemesis } from "./nemesis.ts";
 import { Prober } from "./prober.ts";
-import { checkProgramOrder } from "./program_order.ts";
+import { checkProgramOrder, checkStampedOrder } from "./program_order.ts";
 import { SimClient } from "./sim_client.ts";
 import { SimHistory } from "./sim_history.ts";
 import { SimNode } from "./sim_node.ts";
@@ -83,6 +83,7 @@ class Simulation {
       { length: proxyCount },
       (_, at) => new SimProxy(world, `p${at + 1}`, at === 0 ? seeds : fewSeeds),
     );
+    for (const proxy of this.#proxies) world.proxies.set(proxy.name, proxy);
     this.#clients = this.#makeClients(clientCount);
     this.#nemesis = new Nemesis(world, this.#proxies, this.#clients.map(({ name }) => name));
   }
@@ -216,6 +217,10 @@ class Simulation {
     for (const own of this.#history.ownHistories()) {
       const wrong = checkProgramOrder(own);
       if (wrong !== null) return wrong;
+    }
+    for (const own of this.#history.stampedHistories()) {
+      const wrong = checkStampedOrder(own);
+      if (wrong !== null) return `through a proxy ${wrong}`;
     }
     const { operations } = this.#history;
     const { verdict, key, explanation } = checkHistory(operations, { timeoutMs: CHECK_MS_MAX });

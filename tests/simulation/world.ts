@@ -7,6 +7,7 @@ import { Oracle } from "./oracle.ts";
 import { Scheduler } from "./scheduler.ts";
 import { SimNetwork } from "./sim_network.ts";
 import type { SimNode } from "./sim_node.ts";
+import type { SimProxy } from "./sim_proxy.ts";
 import { type HostClock, SimProcess } from "./sim_process.ts";
 import { Trace } from "./trace.ts";
 
@@ -21,6 +22,8 @@ export class World {
   readonly leaderWatch: LeaderWatch;
   readonly trace = new Trace();
   readonly nodes = new Map<NodeId, SimNode>();
+  /** By the names of their machines. */
+  readonly proxies = new Map<string, SimProxy>();
   /** Told when a node's process has ended, for whatever reason. */
   nodeEnded: (node: SimNode) => void = () => {};
   readonly #waiting: Promise<void>[] = [];
