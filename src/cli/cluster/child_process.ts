@@ -20,6 +20,9 @@ export interface ChildExit {
   readonly lastLine: string;
 }
 
+/** What the environment may say to one node is no word for all of them; empty is unsaid. */
+const ONE_AT_A_TIME = { REGENT_JOIN: "", REGENT_PROXY_PORT: "" };
+
 /** One process of a local cluster: a node or the proxy. */
 export class ChildProcess {
   readonly name: string;
@@ -32,6 +35,7 @@ export class ChildProcess {
     const { file, args } = programCommand(options.args, options.permissions);
     this.#process = new Deno.Command(file, {
       args,
+      env: ONE_AT_A_TIME,
       stdin: "piped", // its end tells the child that we are gone
       stdout: "null",
       stderr: "piped",

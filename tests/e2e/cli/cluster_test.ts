@@ -52,7 +52,13 @@ Deno.test("regent cluster", async (t) => {
 
 Deno.test("regent cluster of one node, with flags of nodes in the environment", async () => {
   await withTemporaryDirectory(async (dir) => {
-    const env = { REGENT_RAFT_PORT: "1", REGENT_HOST: "192.0.2.1", REGENT_ADVERTISE: "nowhere" };
+    const env = {
+      REGENT_RAFT_PORT: "1",
+      REGENT_HOST: "192.0.2.1",
+      REGENT_ADVERTISE: "nowhere",
+      REGENT_JOIN: "nobody:1",
+      REGENT_PROXY_PORT: "1",
+    };
     await withClusterCommand({ dir, nodes: 1, env }, async ({ rows, port }) => {
       assertEquals(rows.map(({ name, role }) => [name, role]), [["n1", "leader"], [
         "proxy",
