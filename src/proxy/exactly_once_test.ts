@@ -141,6 +141,22 @@ Deno.test("no session to be had: writes go without, and are UNKNOWN when they ar
   assertEquals(stamps(bench.cluster.node(1)), ["s1 1/0"]);
 });
 
+Deno.test("a write without a session whose outcome the node does not know is not sent again", () => {
+  const bench = new ProxyBench();
+  bench.cluster.sessionsMax = 0;
+  bench.advance(100);
+  const client = bench.client();
+  const leader = bench.cluster.node(0);
+  leader.isHolding = true;
+  client.send("SET a 1");
+  bench.advance(5);
+  leader.held.shift()?.connection.reply(new ErrorReply("UNKNOWN The leader changed"));
+  leader.isHolding = false;
+  bench.advance(50);
+  assertEquals(client.replies, ["UNKNOWN"]);
+  assertEquals(bench.cluster.executed, []);
+});
+
 Deno.test("before the first session is there, writes wait for it", () => {
   const bench = new ProxyBench();
   const client = bench.client();

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { FaultDisk } from "../../../tests/support/fault_disk.ts";
 import {
   configurationEntryOf,
@@ -10,6 +10,7 @@ import {
 } from "../../../tests/support/log_entries.ts";
 import { testEachLog } from "../../../tests/support/log_fixtures.ts";
 import { AssertionFailure } from "../../base/assert.ts";
+import { UserError } from "../../base/errors.ts";
 import type { LogStore } from "../log_store.ts";
 import { DiskLog } from "./disk_log.ts";
 
@@ -135,4 +136,22 @@ Deno.test("a log on disk keeps the segments that it needs, and no more", () => {
     snapshot: { index: 300, term: 2 },
   });
   assertEquals([again.firstIndex(), again.lastIndex(), again.term(300)], [301, 300, 2]);
+});
+
+Deno.test("a log that begins behind what its snapshot covers is refused", () => {
+  const disk = new FaultDisk();
+  const options = { clusterId: "c1", nodeId: "n1", segmentBytesMax: 2000, onFailure: ignore };
+  const log = DiskLog.open(disk, { ...options, create: true });
+  for (let first = 1; first < 40; first += 5) {
+    log.append({ term: 1, vote: null }, entriesOf(first, first + 4, 1, 300), ignore);
+  }
+  log.compact(30);
+  const before = log.firstIndex() - 1;
+  assert(before > 5);
+  log.close();
+  const open = (index: number) =>
+    DiskLog.open(disk, { ...options, create: false, snapshot: { index, term: 1 } });
+  const { message } = assertThrows(() => open(before - 2), UserError);
+  assertStringIncludes(message, `entries ${before - 1} to ${before} are missing`);
+  open(before).close();
 });
