@@ -251,7 +251,7 @@ export const diskMutants: readonly Mutant[] = [
     name: "innocent-segment-named",
     bug: "a segment that was cut at a record's end is blamed on the next one",
     file: "src/node/log/log_replay.ts",
-    find: "const { fileName } = sequence === 1 ? segment : this.index.newest;",
+    find: "const { fileName } = this.index.newest;",
     replace: "const { fileName } = segment;",
     killers: [DIRECTORY_DAMAGE],
   },

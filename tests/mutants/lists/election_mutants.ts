@@ -76,8 +76,9 @@ export const electionMutants: readonly Mutant[] = [
     bug: "a node cut off for long comes back and deposes a healthy leader: pre-votes are granted " +
       "while the leader is alive",
     file: "src/raft/raft.ts",
-    find: "if (core.isLeaderAlive()) return false;",
-    replace: `if (message.type === "vote" && core.isLeaderAlive()) return false;`,
+    find: "if (core.isLeaderAlive() && !message.isTransfer) return false;",
+    replace:
+      `if (message.type === "vote" && core.isLeaderAlive() && !message.isTransfer) return false;`,
     killers: [PAPER, SCRIPT, CHAOS],
     simulation: true,
   },
@@ -85,8 +86,8 @@ export const electionMutants: readonly Mutant[] = [
     name: "leader-without-majority-stays",
     bug: "a cut-off leader never steps down",
     file: "src/raft/leader.ts",
-    find: "if (activeCount < core.quorum) core.becomeFollower(core.term, null);",
-    replace: "if (activeCount < 1) core.becomeFollower(core.term, null);",
+    find: `if (core.role === "leader" && !hasActiveMajority(core))`,
+    replace: `if (core.role === "leader" && core.quorum < 1 && !hasActiveMajority(core))`,
     killers: [PAPER, SCRIPT, CLUSTER],
     simulation: true,
   },
@@ -94,8 +95,8 @@ export const electionMutants: readonly Mutant[] = [
     name: "higher-term-unable-to-return",
     bug: "a node that has reached a higher term alone is never heard again",
     file: "src/raft/raft.ts",
-    find: `if (message.type !== "append" && message.type !== "heartbeat") return;`,
-    replace: `if (message.type !== "append" || message.entries.length >= 0) return;`,
+    find: "if (!isFromLeader(message)) return;",
+    replace: "if (!isFromLeader(message) || core.term > 0) return;",
     killers: [PAPER, SCRIPT, CHAOS],
   },
   {

@@ -9,9 +9,9 @@ export const nodeMutants: readonly Mutant[] = [
     name: "sent-before-persisted",
     bug: "messages that depend on a write leave before it is durable",
     file: "src/node/node.ts",
-    find: "for (const message of ready.messages) this.#peers?.send(message);",
+    find: "for (const message of ready.messages) this.#send(message);",
     replace: `for (const message of [...ready.messages, ...ready.messagesAfterPersist]) {
-      this.#peers?.send(message);
+      this.#send(message);
     }`,
     killers: [CLUSTER],
     simulation: true,
@@ -62,9 +62,9 @@ export const nodeMutants: readonly Mutant[] = [
     name: "read-sees-later-write",
     bug:
       "program order: a read that waits for its confirmation sees a later write of its connection",
-    file: "src/node/node.ts",
-    find: "this.#reads.takeBefore(proposal.sequence)",
-    replace: "this.#reads.takeBefore(proposal.sequence - 1)",
+    file: "src/node/applier.ts",
+    find: "reads.takeBefore(proposal.sequence)",
+    replace: "reads.takeBefore(proposal.sequence - 1)",
     killers: [CLUSTER],
     simulation: true,
   },
@@ -100,9 +100,9 @@ export const nodeMutants: readonly Mutant[] = [
     bug:
       "a key is expired on one node and alive on another: the leader takes deadlines from its own " +
       "clock when it applies",
-    file: "src/node/node.ts",
-    find: "const nowMs = request.isWrite\n",
-    replace: "const nowMs = request.isWrite && request.args.length === 0\n",
+    file: "src/node/applier.ts",
+    find: "const nowMs = request.isWrite ? machine.timeMs :",
+    replace: "const nowMs = request.isWrite && request.args.length === 0 ? machine.timeMs :",
     killers: [CLUSTER],
     simulation: true,
   },
@@ -110,10 +110,10 @@ export const nodeMutants: readonly Mutant[] = [
     name: "key-ends-by-a-nodes-own-clock",
     bug: "a key is expired on one node and alive on another: a read removes what is over by the " +
       "clock of the node that answers it",
-    file: "src/node/node.ts",
+    file: "src/node/applier.ts",
     find: "const { command, args } = request;\n",
     replace: `const { command, args } = request;
-    this.#machine.keyspace.advanceTime(nowMs);
+    machine.keyspace.advanceTime(nowMs);
 `,
     killers: [CLUSTER],
     simulation: true,
@@ -130,9 +130,9 @@ export const nodeMutants: readonly Mutant[] = [
   {
     name: "follower-skips-the-time",
     bug: "a key is expired on one node and alive on another: only writes move a follower's time",
-    file: "src/node/node.ts",
-    find: "this.#machine.advanceTime(batch.timeMs);",
-    replace: "if (batch.commands.length > 0) this.#machine.advanceTime(batch.timeMs);",
+    file: "src/node/applier.ts",
+    find: "machine.advanceTime(data.timeMs);",
+    replace: "if (data.commands.length > 0) machine.advanceTime(data.timeMs);",
     killers: [CLUSTER],
     simulation: true,
   },

@@ -10,8 +10,10 @@ export const readMutants: readonly Mutant[] = [
     name: "read-without-quorum",
     bug: "a cut-off leader serves stale reads: one answer to a round of heartbeats is enough",
     file: "src/raft/leader.ts",
-    find: "reads.confirm(reachedByMajority(rounds))",
-    replace: "reads.confirm(Math.max(...rounds))",
+    find: "const round = reachedByVoters(core, reads.round, (peer) => peer.ackedRound);",
+    replace:
+      `const acked = [...leadershipOf(core).progress.values()].map((peer) => peer.ackedRound);
+  const round = acked.length === 0 ? reads.round : Math.max(...acked);`,
     killers: [CLUSTER, PAPER, CHAOS],
     simulation: true,
   },

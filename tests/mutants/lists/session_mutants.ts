@@ -1,0 +1,135 @@
+import type { Mutant } from "../mutant.ts";
+
+const ROWS = "src/commands/session_rows_test.ts";
+const SESSIONS = "src/store/sessions_test.ts";
+const STATE = "src/commands/snapshot_test.ts";
+const LOADER = "src/store/state_loader_test.ts";
+const ONCE = "src/proxy/exactly_once_test.ts";
+const LEASED = "src/proxy/leased_session_test.ts";
+
+/** Exactly once: sessions in the state machine, and the proxy's stamps. */
+export const sessionMutants: readonly Mutant[] = [
+  {
+    name: "once-executed-twice",
+    bug: "a serial that is sent again is executed again",
+    file: "src/commands/session_rows.ts",
+    find: "if (kept !== undefined) return kept;",
+    replace: `if (kept !== undefined) {
+    context.executeInner(args.slice(INNER));
+    return kept;
+  }`,
+    killers: [ROWS],
+  },
+  {
+    name: "unknown-session-executed",
+    bug: "a request of a session that is gone is executed, perhaps for the second time",
+    file: "src/commands/session_rows.ts",
+    find: "if (session === undefined) return noSession(argument(args, 1));",
+    replace: `if (session === undefined) {
+    const reply = context.executeInner(args.slice(INNER));
+    return reply ?? noSession(argument(args, 1));
+  }`,
+    killers: [ROWS],
+  },
+  {
+    name: "forgotten-serial-executed",
+    bug: "a serial whose reply was forgotten is executed again",
+    file: "src/commands/session_rows.ts",
+    find: "if (serial <= session.floor) return stale(serial, session.floor);",
+    replace: `if (serial <= session.floor) {
+    const reply = context.executeInner(args.slice(INNER));
+    return reply ?? stale(serial, session.floor);
+  }`,
+    killers: [ROWS],
+  },
+  {
+    name: "reply-of-another-serial",
+    bug: "a request gets the reply of another serial",
+    file: "src/commands/session_rows.ts",
+    find: "const kept = session.replies.get(serial);",
+    replace: "const kept = session.replies.get(serial) ?? session.replies.get(serial + 1);",
+    killers: [ROWS],
+  },
+  {
+    name: "session-ends-by-a-local-clock",
+    bug: "a session is expired on one node and alive on another",
+    file: "src/store/sessions.ts",
+    find: "session.expiry.deadlineMs > this.#timeMs ? session",
+    replace: "session.expiry.deadlineMs > Date.now() ? session",
+    killers: [SESSIONS, ROWS],
+  },
+  {
+    name: "sessions-missing-in-the-snapshot",
+    bug: "a state that comes from a snapshot has no sessions, and executes again",
+    file: "src/commands/state_machine.ts",
+    find: "this.#context.sessions = sessions;",
+    replace: "this.#context.sessions = new Sessions(sessions.limits);",
+    killers: [STATE],
+  },
+  {
+    name: "session-counter-missing-in-the-snapshot",
+    bug: "after a snapshot two sessions get one id",
+    file: "src/store/sessions.ts",
+    find: "this.#openedCount = openedCount;",
+    replace: "this.#openedCount = openedCount * 0;",
+    killers: [LOADER, STATE],
+  },
+  {
+    name: "snapshot-sees-later-sessions",
+    bug: "a snapshot mixes the sessions of its moment with what came later",
+    file: "src/store/sessions.ts",
+    find: "this.#view?.keep(session);\n    session.expiry",
+    replace: "session.expiry",
+    killers: [STATE, SESSIONS],
+  },
+  {
+    name: "serials-kept-for-ever",
+    bug: "replies are kept without a bound",
+    file: "src/store/sessions.ts",
+    find: "this.#forget(session, session.highest - SERIAL_WINDOW - 1);",
+    replace: "this.#forget(session, session.highest - 1_000 * SERIAL_WINDOW);",
+    killers: [SESSIONS, ROWS],
+  },
+  {
+    name: "unknown-repeated-without-a-stamp",
+    bug: "a write without a stamp whose outcome is unknown is sent again",
+    file: "src/proxy/client_queue.ts",
+    find: "else if (request.isRepeatable && doubtOf(text) !== null) this",
+    replace: "else if (doubtOf(text) !== null) this",
+    killers: [ONCE],
+  },
+  {
+    name: "stamp-changed-on-repetition",
+    bug: "a lost write is sent again under another serial, and executed twice",
+    file: "src/proxy/proxy_request.ts",
+    find: `return this.kind === "write" && this.#session === null &&`,
+    replace: `return this.kind === "write" &&`,
+    killers: [ONCE],
+  },
+  {
+    name: "uncertain-write-under-another-session",
+    bug: "a write that may have been executed is sent again under a new session",
+    file: "src/proxy/client_queue.ts",
+    find: "if (request.isUncertain) return this.#settleInPlace(request, WRITE_LOST);",
+    replace: `if (request.isUncertain && request.session === null) {
+      return this.#settleInPlace(request, WRITE_LOST);
+    }`,
+    killers: [ONCE],
+  },
+  {
+    name: "repeated-out-of-order",
+    bug: "program order: lost writes are repeated in another order",
+    file: "src/proxy/client_queue.ts",
+    find: "this.#waiting.unshift(request);",
+    replace: "this.#waiting.push(request);",
+    killers: [ONCE],
+  },
+  {
+    name: "acked-before-answered",
+    bug: "the proxy lets the state machine forget serials that it may have to send again",
+    file: "src/proxy/leased_session.ts",
+    find: "get acked(): number {\n    return this.#acked;",
+    replace: "get acked(): number {\n    return Math.max(0, this.#highest - 1);",
+    killers: [LEASED, ONCE],
+  },
+];
