@@ -1,8 +1,11 @@
 import { Chaos } from "./testing/chaos.ts";
 
 const SEED_COUNT = 600;
-/** These meet with rare events: a late answer to an older read round, a longer log of an older term. */
-const KEPT_SEEDS = [396, 683];
+/**
+ * These meet with rare events: a late answer to an older read round, a longer log of an older term,
+ * entries cut off before the Ready that brings them, a snapshot under way among changes.
+ */
+const KEPT_SEEDS = [396, 683, 1047, 1761];
 const STEP_COUNT = 4000;
 
 // One failing seed by itself: deno test --allow-read src/raft/chaos_test.ts -- --seed=N

@@ -33,6 +33,7 @@ export function startRetiring<T>(core: Core<T>): void {
   }
   assert(best !== null, "a configuration has a voter");
   leadership.transfer = newTransfer(core, best.to, true);
+  for (const peer of leadership.progress.values()) peer.heartbeatDue = true; // they hear of it now
 }
 
 /** Whether the target has everything and is still to be asked. */

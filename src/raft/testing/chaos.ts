@@ -2,30 +2,10 @@ import { assert } from "../../base/assert.ts";
 import { type Random, randomInteger, seededRandom } from "../../base/random.ts";
 import type { Configuration, NodeId } from "../mod.ts";
 import { configurationText } from "./configuration_text.ts";
+import { drawWeights, type Weights } from "./chaos_weights.ts";
 import { describeMessage, describeStatus } from "./describe.ts";
 import { Oracle, type Tally } from "./oracle.ts";
 import { NO_CONFIGURATION, type TestMessage, TestNode, type TestOptions } from "./test_node.ts";
-
-/** How often, out of all steps, each thing happens; drawn by the seed. */
-interface Weights {
-  readonly deliver: number;
-  readonly persist: number;
-  readonly tick: number;
-  readonly propose: number;
-  readonly read: number;
-  readonly drop: number;
-  readonly repeat: number;
-  readonly crash: number;
-  readonly restart: number;
-  readonly partition: number;
-  readonly heal: number;
-  readonly pause: number;
-  readonly unreachable: number;
-  readonly campaign: number;
-  readonly configure: number;
-  readonly compact: number;
-  readonly transfer: number;
-}
 
 const NETWORK_MAX = 300;
 const TRACE_MAX = 60;
@@ -55,7 +35,7 @@ export class Chaos {
 
   constructor(seed: number, nodeCount: number) {
     this.#random = seededRandom(seed);
-    this.#weights = this.#drawWeights();
+    this.#weights = drawWeights(this.#random);
     const voters = Array.from({ length: nodeCount }, (_, i) => String(i + 1));
     const founding = { voters, learners: [] };
     this.#memberMax = nodeCount + JOINERS_MAX;
@@ -105,7 +85,7 @@ export class Chaos {
     for (const node of this.#nodes.values()) if (!node.isUp) node.restart();
     const goal = this.#oracle.commitMax + 1;
     this.#tickUntil("progress", (tick) => {
-      if (tick % 20 === 0) { for (const node of this.#leaders()) this.#propose(node); }
+      if (tick % 20 === 0) this.#leaders().forEach((node) => this.#propose(node));
       return tick > 100 && this.#isRecovered(goal);
     });
     this.#handOver();
@@ -347,29 +327,6 @@ export class Chaos {
     read: (node: TestNode, readId: number, index: number | null) =>
       this.#oracle.readAnswered(node, readId, index),
   };
-
-  #drawWeights(): Weights {
-    const seldom = (most: number) => this.#below(2) * this.#random() * most;
-    return {
-      deliver: 60,
-      persist: 4 + this.#random() * 20,
-      tick: 2 + this.#random() * 12,
-      propose: 1 + this.#random() * 8,
-      read: this.#random() * 4,
-      drop: seldom(6),
-      repeat: seldom(6),
-      crash: seldom(0.6),
-      restart: 0.6,
-      partition: seldom(0.4),
-      heal: 0.3,
-      pause: seldom(0.6),
-      unreachable: seldom(0.5),
-      campaign: seldom(1),
-      configure: seldom(8),
-      compact: seldom(2),
-      transfer: seldom(1),
-    };
-  }
 
   #pick(): TestNode {
     const ids = [...this.#nodes.keys()];

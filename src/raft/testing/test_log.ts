@@ -57,6 +57,11 @@ export class TestLog implements LogReader<string> {
     return this.#snapshot;
   }
 
+  /** The newest, durable or not: where the log begins, no earlier one counts. */
+  get visibleSnapshot(): TestSnapshot | null {
+    return this.#writes.findLast(({ snapshot }) => snapshot !== null)?.snapshot ?? this.#snapshot;
+  }
+
   get writeCount(): number {
     return this.#writes.length;
   }

@@ -194,7 +194,7 @@ export class TestNode {
   }
 
   #configurations(): ConfigurationAt[] {
-    const base = this.log.snapshot ?? { index: 0, configuration: this.#founding };
+    const base = this.log.visibleSnapshot ?? { index: 0, configuration: this.#founding };
     const result = [{ index: base.index, configuration: base.configuration }];
     for (const { index, data } of this.log.entriesAfter(base.index)) {
       const configuration = data === null ? null : parseConfiguration(data);
