@@ -115,7 +115,7 @@ export const nodeMutants: readonly Mutant[] = [
     replace: `const { command, args } = request;
     machine.keyspace.advanceTime(nowMs);
 `,
-    killers: [CLUSTER],
+    killers: ["src/node/applier_test.ts"],
     simulation: true,
   },
   {
