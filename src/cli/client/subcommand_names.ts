@@ -8,8 +8,10 @@ const NAMES: ReadonlyMap<string, readonly string[]> = new Map([
     "cluster",
     [
       "fence",
+      "forget",
       "help",
       "info",
+      "join",
       "keyslot",
       "members",
       "myid",
@@ -17,11 +19,17 @@ const NAMES: ReadonlyMap<string, readonly string[]> = new Map([
       "role",
       "shards",
       "slots",
+      "transfer",
       "watch",
     ],
   ],
   ["command", ["count", "docs", "getkeys", "help", "info", "list"]],
   ["config", ["get", "resetstat"]],
+  [
+    "fault",
+    ["crash", "delay", "drop", "heal", "help", "isolate", "list", "pause", "slow-disk"],
+  ],
+  ["session", ["close", "open"]],
   ["snapshot", ["begin", "end", "help", "read"]],
 ]);
 
