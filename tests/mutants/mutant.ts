@@ -11,7 +11,7 @@ export interface Mutant {
   /** Stands in the file exactly once; otherwise the mutant is stale. */
   readonly find: string;
   readonly replace: string;
-  /** Test files that may notice, the quickest first; one of them must. */
+  /** Test files that may notice, the quickest first; one of them must, if there are any. */
   readonly killers: readonly string[];
   /** The simulation must notice as well, all by itself. @default false */
   readonly simulation?: boolean;
