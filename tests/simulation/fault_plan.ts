@@ -38,6 +38,8 @@ export interface FaultPlan {
   readonly syncSpike: number;
   readonly syncSpikeMsMax: number;
   readonly segmentBytesMax: number;
+  /** Milliseconds on average from one change of the members to the next; `null`: never. */
+  readonly changeMembersMs: number | null;
   /** How much the log grows before a snapshot is taken. */
   readonly snapshotLogBytes: number;
   readonly electionMs: number;
@@ -90,6 +92,7 @@ export function drawFaultPlan(
   // As a node of the command line has it, or as it may be found after an upgrade.
   const areSegmentsSmall = laterRandom() < 0.8;
   const segmentBytesMax = pick(2_000, 10_000, 60_000, 1_000_000);
+  const changeMembersMs = laterRandom() < 0.3 ? Math.round(100 + laterRandom() * 900) : null;
   return {
     nodeCount: nodeCount ?? pick(3, 3, 3, 5),
     proxyCount: pick(1, 1, 2),
@@ -117,7 +120,8 @@ export function drawFaultPlan(
       diskError: every(2_500),
       diskFull: every(5_000),
       slowDisk: every(2_000),
-      flip: every(3_000),
+      // Who leaves takes a sound disk away.
+      flip: changeMembersMs === null ? every(3_000) : null,
       clockJump: every(1_000),
       proxyCrash: every(2_500),
       proxyPause: every(2_500),
@@ -141,8 +145,9 @@ export function drawFaultPlan(
     waitMs: pick(300, 1_000, 5_000),
     fat: often(0.2) ? random() * 0.1 : 0,
     fatBytesMax: pick(2_000, 100_000),
-    minority: pick("healed", "down", "faulty"),
+    minority: changeMembersMs === null ? pick("healed", "down", "faulty") : "healed",
     snapshotLogBytes,
+    changeMembersMs,
   };
 }
 

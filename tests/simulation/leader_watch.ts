@@ -13,6 +13,7 @@ interface Heard {
   readonly to: NodeId;
   readonly term: number;
   readonly granted?: boolean;
+  readonly isTransfer?: boolean;
 }
 
 interface Leading {
@@ -35,7 +36,6 @@ export interface LeaderWatchOptions {
  */
 export class LeaderWatch {
   readonly #options: LeaderWatchOptions;
-  readonly #quorum: number;
   /** So long after a word from its leader a node is certain to be loyal, by any clock of the plan. */
   readonly #loyalMs: number;
   /** So long a leader may stay without a majority, by any clock of the plan. */
@@ -49,9 +49,8 @@ export class LeaderWatch {
   readonly #awakeSinceMs = new Map<NodeId, number>();
 
   constructor(options: LeaderWatchOptions) {
-    const { electionMs, clockRateMax, nodeCount } = options.plan;
+    const { electionMs, clockRateMax } = options.plan;
     this.#options = options;
-    this.#quorum = majority(nodeCount);
     this.#loyalMs = (electionMs - TICKS_SLACK_MS) / (1 + clockRateMax);
     this.#aloneMsMax = (2 * electionMs + TICKS_SLACK_MS) / (1 - clockRateMax);
   }
@@ -69,7 +68,7 @@ export class LeaderWatch {
   }
 
   /** A node is about to handle a message. @param report of that node, as it is now */
-  handling({ type, from, to, term }: Heard, report: StateReport): void {
+  handling({ type, from, to, term, isTransfer }: Heard, report: StateReport): void {
     const nowMs = this.#options.nowMs();
     const isLeader = report.role === "leader";
     switch (type) {
@@ -88,7 +87,8 @@ export class LeaderWatch {
         const heard = this.#heard.get(to);
         const isLoyal = isLeader ||
           (heard?.term === report.term && nowMs - heard.atMs < this.#loyalMs);
-        if (term <= report.term || !isLoyal) this.#grantable.add(`${type}/${to}/${from}/${term}`);
+        const isAllowed = term <= report.term || !isLoyal || isTransfer === true;
+        if (isAllowed) this.#grantable.add(`${type}/${to}/${from}/${term}`);
       }
     }
   }
@@ -109,9 +109,10 @@ export class LeaderWatch {
     const { sinceMs, answeredMs, term } = this.#leadershipOf(report);
     const fromMs = this.#options.nowMs() - this.#aloneMsMax;
     if (fromMs < Math.max(sinceMs, this.#awakeSinceMs.get(id) ?? 0)) return;
-    let count = 1;
-    for (const atMs of answeredMs.values()) if (atMs >= fromMs) count++;
-    if (count >= this.#quorum) return;
+    const voters = report.members.filter(({ isLearner }) => !isLearner);
+    const isAlive = (member: NodeId) => member === id || (answeredMs.get(member) ?? -1) >= fromMs;
+    const count = voters.filter((voter) => isAlive(voter.id)).length;
+    if (count >= majority(voters.length)) return;
     this.#options.fail(`${id} still leads term ${term}, with ${count} of its members alive`);
   }
 

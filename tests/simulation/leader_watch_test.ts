@@ -45,7 +45,14 @@ function report(id: string, role: StateReport["role"], term: number): StateRepor
     lastIndex: 0,
     isServing: true,
     queued: 0,
-    members: [],
+    members: ["n1", "n2", "n3"].map((member) => ({
+      id: member,
+      raftAddress: { host: member, port: 17001 },
+      clientAddress: null,
+      isLearner: false,
+      isConnected: true,
+      matchIndex: null,
+    })),
   };
 }
 

@@ -157,7 +157,7 @@ export class Nemesis {
 
   /** Only what was not started again by somebody else, and can be. */
   #startIfDown(node: SimNode): void {
-    if (node.isUp || node.hasRefused || this.#leftDown.includes(node)) return;
+    if (node.isUp || !node.isEntered || node.hasRefused || this.#leftDown.includes(node)) return;
     node.start();
   }
 

@@ -1,7 +1,9 @@
 import { AssertionFailure } from "../../src/base/assert.ts";
+import type { ClusterConfiguration } from "../../src/node/configuration.ts";
 import type { LogEntry } from "../../src/node/entry.ts";
 import type { StateReport } from "../../src/node/state_report.ts";
 import type { PeerMessage } from "../../src/node/peers/peer_message.ts";
+import { majority } from "../../src/raft/quorum.ts";
 import type { HardState, NodeId } from "../../src/raft/types.ts";
 import type { SnapshotMeta } from "../../src/node/snapshots/snapshot.ts";
 import type { DurableLog } from "./durable_log.ts";
@@ -32,7 +34,15 @@ interface Committed {
  */
 export class Oracle {
   readonly #witnesses: ReadonlyMap<NodeId, Witness>;
-  readonly #majority: number;
+  /** Who the members were from each change on that was committed, ascending. */
+  readonly #configurations: {
+    readonly index: number;
+    readonly configuration: ClusterConfiguration;
+  }[];
+  /** Ids that were removed. */
+  readonly #removed = new Set<NodeId>();
+  /** Changes of the members that were committed. */
+  changes = 0;
   readonly #leaders = new Map<number, NodeId>();
   readonly #votes = new Map<string, NodeId>();
   /** Of each entry ever written, by index and term: a hash of it and the term before it. */
@@ -55,9 +65,14 @@ export class Oracle {
   /** The first thing that was wrong. */
   failure: string | null = null;
 
-  constructor(witnesses: ReadonlyMap<NodeId, Witness>, nodeCount: number) {
+  constructor(witnesses: ReadonlyMap<NodeId, Witness>, founders: ClusterConfiguration) {
     this.#witnesses = witnesses;
-    this.#majority = Math.floor(nodeCount / 2) + 1;
+    this.#configurations = [{ index: 0, configuration: founders }];
+  }
+
+  /** Who belongs to the cluster, as far as it is committed. */
+  get configuration(): ClusterConfiguration {
+    return this.#configurations.at(-1)?.configuration ?? { members: [], removed: [] };
   }
 
   get commitMax(): number {
@@ -123,8 +138,36 @@ export class Oracle {
         this.fail(`${id} cuts off the committed entry ${first.index}`);
       }
     }
+    for (const entry of entries) this.#checkChange(witness, entry);
     if (first.index <= log.base.index) this.fail(`${id} cuts off what a snapshot covers`);
     this.#writeAll(id, entries, log.termAt(first.index - 1));
+  }
+
+  /** One at a time, of one voter at most, and nobody comes back. */
+  #checkChange(witness: Witness, { index, data }: LogEntry): void {
+    const next = data?.configuration ?? null;
+    const { id, log } = witness;
+    const now = witness.report();
+    if (next === null || now?.role !== "leader") return;
+    const { commitIndex } = now;
+    const open = log.entries.find((one) => one.index > commitIndex && one.data?.configuration);
+    if (open !== undefined) this.fail(`${id} changes members at ${index}, ${open.index} is open`);
+    const before = votersOf(now.members);
+    const after = votersOf(next.members);
+    const changed = before.filter((voter) => !after.includes(voter)).length +
+      after.filter((voter) => !before.includes(voter)).length;
+    if (changed > 1) this.fail(`${id} changes the voters from ${before} to ${after} at ${index}`);
+  }
+
+  #changed(id: NodeId, index: number, configuration: ClusterConfiguration): void {
+    const { members, removed } = configuration;
+    for (const known of this.#removed) {
+      const isBack = members.some((member) => member.id === known) || !removed.includes(known);
+      if (isBack) this.fail(`${id} commits ${index}, by which ${known} is removed no more`);
+    }
+    for (const one of removed) this.#removed.add(one);
+    this.#configurations.push({ index, configuration });
+    this.changes++;
   }
 
   /** A snapshot takes the place of the log: it must be of committed entries. */
@@ -148,8 +191,13 @@ export class Oracle {
   }
 
   /** A node begins to take a snapshot of this state. */
-  snapshotBegun(id: NodeId, { index, term }: SnapshotMeta, state: KnownState): void {
+  snapshotBegun(id: NodeId, meta: SnapshotMeta, state: KnownState): void {
+    const { index, term } = meta;
     this.#checkCommitted(id, "takes a snapshot of", index, term);
+    const members = this.#configurations.findLast((one) => one.index <= index);
+    if (JSON.stringify(members?.configuration) !== JSON.stringify(meta.configuration)) {
+      this.fail(`${id} takes a snapshot of ${index} with other members than were committed there`);
+    }
     this.snapshotCounts.begun++;
     const { log } = this.#witness(id);
     for (let later = state.index + 1; later <= index; later++) {
@@ -281,7 +329,8 @@ export class Oracle {
   /** All that was ever committed is still durable on a majority. */
   checkNothingLost(): void {
     const last = this.#committed.length;
-    if (last > 0) this.#assertOnMajority(last, this.#committed[last - 1]?.term ?? 0);
+    const voters = votersOf(this.configuration.members);
+    if (last > 0) this.#assertOnMajority(last, this.#committed[last - 1]?.term ?? 0, voters);
   }
 
   #writeAll(id: NodeId, entries: readonly LogEntry[], before: number): void {
@@ -310,20 +359,30 @@ export class Oracle {
     const { log } = this.#witness(id);
     const from = Math.max(this.#commitIndexes.get(id) ?? 0, log.base.index) + 1;
     let isNew = false;
+    const before = votersOf(this.configuration.members);
     for (let index = from; index <= upTo; index++) {
       const term = log.termAt(index);
       if (term === 0) this.fail(`${id} commits entry ${index}, which it does not have`);
       const known = this.#committed[index - 1];
       if (known === undefined) {
         this.#committed.push({ term, byTerm });
-        if (log.at(index)?.data !== null) this.#lastCommand = index;
+        const { data } = log.at(index) ?? { data: null };
+        if (data !== null) this.#lastCommand = index;
+        if (data !== null && data.configuration !== null) {
+          this.#changed(id, index, data.configuration);
+        }
         isNew = true;
       } else if (known.term !== term) {
         this.fail(`${id} commits ${index}/${term}, but ${index}/${known.term} was committed`);
       }
     }
     this.#commitIndexes.set(id, Math.max(from - 1, upTo));
-    if (isNew) this.#assertOnMajority(upTo, log.termAt(upTo));
+    if (!isNew) return;
+    // A change may have been proposed in the very turn in which this was committed.
+    const newest = votersOf(this.#witness(id).report()?.members ?? []);
+    const term = log.termAt(upTo);
+    if (this.#isOnMajority(upTo, term, newest)) return;
+    this.#assertOnMajority(upTo, term, before);
   }
 
   /** Election safety and leader completeness. */
@@ -332,12 +391,14 @@ export class Oracle {
     if (known === id) return;
     if (known !== undefined) this.fail(`${known} and ${id} lead term ${term}`);
     this.#leaders.set(term, id);
-    const voters = [...this.#witnesses.keys()]
-      .filter((voter) => this.#votes.get(`${term}/${voter}`) === id);
-    if (voters.length < this.#majority) {
-      this.fail(`${id} leads term ${term}, elected by [${voters}]`);
+    const witness = this.#witness(id);
+    const { log } = witness;
+    const voters = votersOf(witness.report()?.members ?? []);
+    const votes = voters.filter((voter) => this.#votes.get(`${term}/${voter}`) === id);
+    if (votes.length < majority(voters.length)) {
+      this.fail(`${id} leads term ${term}, elected by [${votes}] of [${voters}]`);
     }
-    const { log } = this.#witness(id);
+
     this.#committed.forEach((committed, at) => {
       if (at + 1 < log.base.index) return; // a snapshot covers it
       if (committed.byTerm < term && log.termAt(at + 1) !== committed.term) {
@@ -362,12 +423,21 @@ export class Oracle {
     this.#shown.set(id, { term, upTo: Math.max(knownUpTo, upTo) });
   }
 
-  #assertOnMajority(index: number, term: number): void {
-    const holders = [...this.#witnesses.values()]
+  #assertOnMajority(index: number, term: number, voters: readonly NodeId[]): void {
+    if (this.#isOnMajority(index, term, voters)) return;
+    const holders = this.#holders(index, term);
+    this.fail(`entry ${index}/${term} is committed, but durable on [${holders}] of [${voters}]`);
+  }
+
+  #isOnMajority(index: number, term: number, voters: readonly NodeId[]): boolean {
+    const holders = this.#holders(index, term).filter((id) => voters.includes(id));
+    return holders.length >= majority(voters.length);
+  }
+
+  #holders(index: number, term: number): NodeId[] {
+    return [...this.#witnesses.values()]
       .filter(({ durable }) => durable.holds(index, term))
       .map(({ id }) => id);
-    if (holders.length >= this.#majority) return;
-    this.fail(`entry ${index}/${term} is committed, but durable on [${holders}] alone`);
   }
 
   #witness(id: NodeId): Witness {
@@ -385,4 +455,8 @@ function hashOfEntry({ data }: LogEntry, previousTerm: number): number {
     for (const argument of command) hash = hashText(hash, argument);
   }
   return hash;
+}
+
+function votersOf(members: readonly { readonly id: NodeId; readonly isLearner: boolean }[]) {
+  return members.filter(({ isLearner }) => !isLearner).map(({ id }) => id);
 }

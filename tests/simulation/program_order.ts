@@ -31,26 +31,51 @@ export function checkProgramOrder(operations: readonly Operation[]): string | nu
 }
 
 /**
- * As `checkProgramOrder`, for a connection through a proxy, which sends each write under a serial: an
- * operation of unknown outcome happens at its place in the order of sending, or after all that is
- * known of it, or never, but not between later ones.
+ * As `checkProgramOrder`, for a connection through a proxy, which sends each write under a serial: a
+ * write of unknown outcome happens once at most, and not after a later write was acknowledged.
  *
  * @param operations of one key and one connection, in the order of sending
  */
 export function checkStampedOrder(operations: readonly Operation[]): string | null {
-  let states = new Set<State>([null]);
+  let states: Stamped[] = [{ value: null, executed: 0 }];
+  let late: Transition[] = [];
   for (const [at, { key, args, outcome }] of operations.entries()) {
     const transition = transitionOf(args);
-    const next = new Set<State>(outcome.kind === "unknown" ? states : []);
-    for (const state of states) {
-      const step = transition(state);
-      if (outcome.kind === "unknown" || step.reply === outcome.reply) next.add(step.state);
+    if (outcome.kind === "unknown") {
+      late.push(transition);
+      continue;
     }
-    if (next.size === 0) return lost(key, operations, at, states);
+    const isRead = args[0] === "GET";
+    const next = new Map<string, Stamped>();
+    for (const { value, executed } of withLate(states, late)) {
+      const step = transition(value);
+      if (step.reply !== outcome.reply) continue;
+      const state = { value: step.state, executed: isRead ? executed : 0 };
+      next.set(JSON.stringify(state), state);
+    }
+    if (next.size === 0) return lost(key, operations, at, states.map(({ value }) => value));
     if (next.size > STATES_MAX) return null;
-    states = next;
+    states = [...next.values()];
+    if (!isRead) late = [];
   }
   return null;
+}
+
+/** A value, and how many of the late writes are executed or can be no more. */
+interface Stamped {
+  readonly value: State;
+  readonly executed: number;
+}
+
+/** Any of the late writes may have been executed by now, in the order of sending. */
+function withLate(states: readonly Stamped[], late: readonly Transition[]): Stamped[] {
+  const possible = [...states];
+  for (const [at, transition] of late.entries()) {
+    for (const { value, executed } of [...possible]) {
+      if (executed <= at) possible.push({ value: transition(value).state, executed: at + 1 });
+    }
+  }
+  return possible;
 }
 
 function check(operations: readonly Operation[]): string | null {
@@ -101,7 +126,7 @@ function lost(
   key: string,
   operations: readonly Operation[],
   at: number,
-  states: ReadonlySet<State>,
+  states: Iterable<State>,
 ): string {
   const before = operations.slice(Math.max(0, at - 20), at + 1).map(describe);
   return `on ${key} order is lost:\n  ${before.join("\n  ")}\n` +

@@ -26,6 +26,7 @@ export class Totals {
   elections = 0;
   snapshots = 0;
   installs = 0;
+  changes = 0;
 
   add(result: SimulationResult): void {
     this.seeds++;
@@ -37,6 +38,7 @@ export class Totals {
     this.elections += result.elections;
     this.snapshots += result.snapshots;
     this.installs += result.installs;
+    this.changes += result.changes;
   }
 
   /** One line for people. */
@@ -47,7 +49,8 @@ export class Totals {
     return `${this.seeds} seeds, ${this.failures} failed, ${this.repeated} run twice; ` +
       `${Math.round(simulatedS)} s simulated, ${this.operations} operations, ` +
       `${this.entries} entries, ${this.elections} terms led, ${this.faults} faults, ` +
-      `${this.snapshots} snapshots taken, ${this.installs} installed; ` +
+      `${this.snapshots} snapshots taken, ${this.installs} installed, ` +
+      `${this.changes} changes of members; ` +
       `${rate(this.seeds)} seeds and ${rate(simulatedS)} simulated s a minute`;
   }
 }

@@ -28,11 +28,10 @@ import { SeenLog } from "./seen_log.ts";
 import { InjectedDiskError, SimDisk } from "./sim_disk.ts";
 import { HostClock, type SimProcess } from "./sim_process.ts";
 import { SimServer } from "./sim_socket.ts";
-import type { World } from "./world.ts";
+import { RAFT_PORT, type World } from "./world.ts";
 
 const FRAME_BYTES_MAX = 16 * 1024 * 1024;
 export const RESP_PORT = 7001;
-const RAFT_PORT = 17001;
 
 export const PROCESS_FACTS = {
   processId: 1,
@@ -59,17 +58,21 @@ export class SimNode implements Witness {
   /** It has noticed that. */
   hasRefused = false;
   readonly #world: World;
-  readonly #ids: readonly NodeId[];
+  /** Whom it knows at its first start; `null` while it does not belong to the cluster. */
+  #contacts: readonly NodeId[] | null;
+  /** It was told that it is removed for good, and has ended. */
+  isRemoved = false;
   #process: SimProcess | null = null;
   #life: Life | null = null;
   #losesPower = false;
   #log = new SeenLog();
 
-  constructor(world: World, id: NodeId, ids: readonly NodeId[]) {
+  /** @param founders `null`: it is none of them, and is let in later */
+  constructor(world: World, id: NodeId, founders: readonly NodeId[] | null) {
     const { plan, random, scheduler } = world;
     this.#world = world;
     this.id = id;
-    this.#ids = ids;
+    this.#contacts = founders;
     const rate = 1 + (random() * 2 - 1) * plan.clockRateMax;
     this.hostClock = new HostClock(1_700_000_000_000 + random() * plan.clockJumpMsMax, rate);
     this.disk = new SimDisk({
@@ -83,6 +86,26 @@ export class SimNode implements Witness {
 
   get address(): Address {
     return { host: this.id, port: RESP_PORT };
+  }
+
+  get raftAddress(): Address {
+    return { host: this.id, port: RAFT_PORT };
+  }
+
+  /** Whether it may be started. */
+  get isEntered(): boolean {
+    return this.#contacts !== null && !this.isRemoved;
+  }
+
+  /** The cluster has let it in. @param members the others */
+  enter(members: readonly NodeId[]): void {
+    this.#contacts ??= members;
+  }
+
+  /** Lets something be done by the process that runs, if one does. */
+  ask(what: (node: Node) => void): void {
+    const life = this.#life;
+    life?.process.run(() => what(life.node));
   }
 
   get isUp(): boolean {
@@ -184,6 +207,13 @@ export class SimNode implements Witness {
     this.#world.nodeEnded(this);
   }
 
+  #removed(process: SimProcess): void {
+    if (this.#process !== process) return;
+    this.#world.note(this.id, "is removed for good");
+    this.isRemoved = true;
+    this.#end();
+  }
+
   #startFailed(process: SimProcess, error: unknown): void {
     if (!process.isAlive) return;
     this.hasRefused = this.isDamaged && error instanceof UserError;
@@ -194,7 +224,8 @@ export class SimNode implements Witness {
 
   #open(process: SimProcess, disk: Disk, before: DurableLog): void {
     const { oracle, plan } = this.#world;
-    const members = new Map(this.#ids.map((id) => [id, `${id}:${RAFT_PORT}`]));
+    const contacts = this.#contacts ?? [];
+    const members = new Map(contacts.map((id) => [id, `${id}:${RAFT_PORT}`]));
     let node: Node | null = null;
     const { log: diskLog, snapshots } = openDataDirectory(disk, {
       nodeId: this.id,
@@ -252,7 +283,9 @@ export class SimNode implements Witness {
     const { oracle, plan, random } = this.#world;
     return new ObservedNode({
       id: this.id,
-      members: new Map(this.#ids.map((id) => [id, { host: id, port: RAFT_PORT }])),
+      members: new Map((this.#contacts ?? []).map((id) => [id, { host: id, port: RAFT_PORT }])),
+      raftAddress: this.raftAddress,
+      onRemoved: () => this.#removed(process),
       clientAddress: this.address,
       log,
       machine,
@@ -295,6 +328,7 @@ export class SimNode implements Witness {
       clusterId: "simulated",
       listen: { host: this.id, port: RAFT_PORT },
       clientAddress: this.address,
+      raftAddress: this.raftAddress,
       frameBytesMax: FRAME_BYTES_MAX,
       network: network.of(process),
       clock: process.clock,

@@ -3,6 +3,7 @@ import { checkHistory } from "../linearizability/check_history.ts";
 import { CalmPhase, isCalm } from "./calm_phase.ts";
 import { describePlan, drawFaultPlan, type FaultPlan } from "./fault_plan.ts";
 import { Nemesis } from "./nemesis.ts";
+import { Operator } from "./operator.ts";
 import { Prober } from "./prober.ts";
 import { checkProgramOrder, checkStampedOrder } from "./program_order.ts";
 import { SimClient } from "./sim_client.ts";
@@ -18,6 +19,8 @@ const PROGRESS_MS_MAX = 6_000;
 const AGREEMENT_MS_MAX = 6_000;
 const CHECK_MS_MAX = 20_000;
 const LINES = 150;
+/** How many nodes may join. */
+const JOINERS = 3;
 
 export interface SimulationOptions {
   /** `null`: the seed chooses. */
@@ -41,6 +44,8 @@ export interface SimulationResult {
   readonly snapshots: number;
   /** Sent by others. */
   readonly installs: number;
+  /** Of the members. */
+  readonly changes: number;
 }
 
 /** Lives through one seed: faults and load, the end of the faults, and the judgement. */
@@ -68,6 +73,7 @@ class Simulation {
   readonly #proxies: readonly SimProxy[];
   readonly #clients: readonly SimClient[];
   readonly #nemesis: Nemesis;
+  readonly #operator: Operator;
 
   constructor(world: World) {
     this.world = world;
@@ -75,10 +81,17 @@ class Simulation {
     const { nodeCount, proxyCount, clientCount } = world.plan;
     const ids = Array.from({ length: nodeCount }, (_, at) => `n${at + 1}`);
     for (const id of ids) world.nodes.set(id, new SimNode(world, id, ids));
+    const founders = [...world.nodes.values()];
+    const joinerCount = world.plan.changeMembersMs === null ? 0 : JOINERS;
+    for (let at = 1; at <= joinerCount; at++) {
+      const id = `n${nodeCount + at}`;
+      world.nodes.set(id, new SimNode(world, id, null));
+    }
     this.#nodes = [...world.nodes.values()];
-    const seeds = this.#nodes.map(({ address }) => address);
+    this.#operator = new Operator(world, founders, this.#nodes.slice(nodeCount));
+    const seeds = founders.map(({ address }) => address);
     // So many that one of them is among those that are well at the end.
-    const fewSeeds = seeds.slice(0, Math.floor(nodeCount / 2) + 1);
+    const fewSeeds = joinerCount > 0 ? seeds : seeds.slice(0, Math.floor(nodeCount / 2) + 1);
     this.#proxies = Array.from(
       { length: proxyCount },
       (_, at) => new SimProxy(world, `p${at + 1}`, at === 0 ? seeds : fewSeeds),
@@ -93,14 +106,16 @@ class Simulation {
     const { world } = this;
     for (const node of this.#nodes) {
       world.scheduler.after(world.random() * 100, () => {
-        if (!node.isUp) node.start();
+        if (!node.isUp && node.isEntered) node.start();
       });
     }
     for (const proxy of this.#proxies) proxy.start();
     for (const client of this.#clients) client.start();
     this.#nemesis.start();
+    this.#operator.start();
     await world.run(this.#plan.faultsMs);
     if (world.failure !== null) return world.failure;
+    this.#operator.stop();
     const majority = this.#endFaults();
     return await this.#demandProgress(majority) ?? await this.#demandAgreement(majority);
   }
@@ -118,6 +133,7 @@ class Simulation {
       entries: oracle.commitMax,
       elections: oracle.termsLed,
       snapshots: oracle.snapshotCounts.begun,
+      changes: oracle.changes,
       installs: oracle.snapshotCounts.installed,
     };
   }
@@ -162,7 +178,7 @@ class Simulation {
     const untilMs = world.scheduler.nowMs + PROGRESS_MS_MAX;
     const probers = [
       ...this.#proxies.map(({ address }) => [address]),
-      majority.map(({ address }) => address),
+      this.#members(majority).map(({ address }) => address),
     ].map((targets, at) => new Prober(world, `w${at + 1}`, targets, this.#history));
     for (const prober of probers) prober.start();
     const isDone = await world.run(untilMs, () => probers.every((prober) => prober.hasSucceeded));
@@ -180,11 +196,14 @@ class Simulation {
     const untilMs = world.scheduler.nowMs + AGREEMENT_MS_MAX;
     const isDone = await world.run(
       untilMs,
-      () => agree(majority) && majority.every(({ machine }) => machine?.isViewed === false),
+      () =>
+        agree(this.#members(majority)) &&
+        this.#members(majority).every(({ machine }) => machine?.isViewed === false),
     );
     if (world.failure !== null) return world.failure;
     if (!isDone) return `no agreement within ${AGREEMENT_MS_MAX} ms: ${this.#states()}`;
-    const [first, ...others] = majority;
+    const members = this.#members(majority);
+    const [first, ...others] = members;
     for (const node of others) {
       if (node.machine?.dump() !== first?.machine?.dump()) {
         return `the states of ${first?.id} and ${node.id} differ:\n` +
@@ -192,7 +211,15 @@ class Simulation {
       }
     }
     world.oracle.checkNothingLost();
-    return world.failure ?? await this.#readAll(majority);
+    return world.failure ?? await this.#readAll(members);
+  }
+
+  /** Those of the nodes that belong to the cluster by now, and know it. */
+  #members(nodes: readonly SimNode[]): SimNode[] {
+    const { members } = this.world.oracle.configuration;
+    return nodes.filter(({ id, isEntered }) =>
+      isEntered && members.some((member) => member.id === id)
+    );
   }
 
   /** Every key, at every node. */
@@ -209,7 +236,10 @@ class Simulation {
     );
     if (world.failure !== null) return world.failure;
     if (!isDone) return `reading is not possible: ${this.#states()}`;
-    return isCalm(this.#plan) ? await new CalmPhase(world, majority, this.#history).run() : null;
+    const hasFounders = this.#plan.changeMembersMs === null;
+    return hasFounders && isCalm(this.#plan)
+      ? await new CalmPhase(world, majority, this.#history).run()
+      : null;
   }
 
   /** @returns what is wrong with what the clients saw, if anything */

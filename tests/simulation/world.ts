@@ -1,4 +1,5 @@
 import type { Random } from "../../src/base/random.ts";
+import type { ClusterConfiguration } from "../../src/node/configuration.ts";
 import type { PeerMessage } from "../../src/node/peers/peer_message.ts";
 import type { NodeId } from "../../src/raft/types.ts";
 import type { FaultPlan, RandomStreams } from "./fault_plan.ts";
@@ -10,6 +11,17 @@ import type { SimNode } from "./sim_node.ts";
 import type { SimProxy } from "./sim_proxy.ts";
 import { type HostClock, SimProcess } from "./sim_process.ts";
 import { Trace } from "./trace.ts";
+
+/** Where the peers of a node reach it. */
+export const RAFT_PORT = 17001;
+
+function foundersOf({ nodeCount }: FaultPlan): ClusterConfiguration {
+  const members = Array.from({ length: nodeCount }, (_, at) => {
+    const id = `n${at + 1}`;
+    return { id, raftAddress: { host: id, port: RAFT_PORT }, isLearner: false };
+  });
+  return { members, removed: [] };
+}
 
 /** What all machines of one simulation share. */
 export class World {
@@ -33,7 +45,7 @@ export class World {
     this.laterRandom = laterRandom;
     this.plan = plan;
     this.network = new SimNetwork(this.scheduler, random, plan);
-    this.oracle = new Oracle(this.nodes, plan.nodeCount);
+    this.oracle = new Oracle(this.nodes, foundersOf(plan));
     this.leaderWatch = new LeaderWatch({
       plan,
       nowMs: () => this.scheduler.nowMs,
@@ -128,7 +140,7 @@ export class World {
   introduce(id: NodeId): void {
     for (const other of this.nodes.values()) {
       const node = this.nodes.get(id);
-      if (other.id === id || node === undefined) continue;
+      if (other.id === id || !other.isEntered || node === undefined) continue;
       this.scheduler.after(1, () => other.announced(id, node.address));
       this.scheduler.after(1, () => node.announced(other.id, other.address));
     }

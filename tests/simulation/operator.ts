@@ -1,0 +1,100 @@
+import { randomInteger } from "../../src/base/random.ts";
+import type { Node } from "../../src/node/node.ts";
+import { OK, type Reply } from "../../src/resp/reply.ts";
+import type { SimNode } from "./sim_node.ts";
+import type { World } from "./world.ts";
+
+/** Fewer voters than these are not left behind by removals. */
+const VOTERS_MIN = 2;
+const VOTERS_MAX = 6;
+
+/** Somebody who lets nodes join and leave, and hands leadership over, while everything fails. */
+export class Operator {
+  readonly #world: World;
+  readonly #founders: readonly SimNode[];
+  /** Not let in yet. */
+  readonly #joiners: SimNode[];
+  #isStopped = false;
+
+  constructor(world: World, founders: readonly SimNode[], joiners: readonly SimNode[]) {
+    this.#world = world;
+    this.#founders = founders;
+    this.#joiners = [...joiners];
+  }
+
+  start(): void {
+    const { plan, laterRandom, scheduler } = this.#world;
+    if (plan.changeMembersMs === null) return;
+    scheduler.after(-Math.log(1 - laterRandom()) * plan.changeMembersMs, () => {
+      if (this.#isStopped) return;
+      this.#act();
+      this.start();
+    });
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  #act(): void {
+    const { laterRandom, nodes } = this.#world;
+    const leaders = [...nodes.values()].filter((node) => node.report()?.role === "leader");
+    const leader = leaders[randomInteger(laterRandom, Math.max(1, leaders.length))];
+    if (leader === undefined) return;
+    const chance = laterRandom();
+    const other = laterRandom();
+    leader.ask((node) => {
+      if (chance < 0.4) this.#letIn(node);
+      else if (chance < 0.75) this.#remove(leader, node, other);
+      else this.#handOver(leader, node, other);
+    });
+  }
+
+  #letIn(leader: Node): void {
+    const joiner = this.#joiners[0];
+    const { members } = leader.report();
+    if (joiner === undefined || members.length >= VOTERS_MAX) return;
+    this.#note(joiner.id, "asks to join");
+    leader.membership.join(joiner.id, joiner.raftAddress, (reply: Reply) => {
+      if (reply !== OK || this.#joiners[0] !== joiner) return;
+      this.#joiners.shift();
+      const { committed } = leader.membership;
+      joiner.enter(committed.members.map(({ id }) => id).filter((id) => id !== joiner.id));
+      this.#world.scheduler.after(1, () => {
+        if (!joiner.isUp) joiner.start();
+      });
+    });
+  }
+
+  #remove(leader: SimNode, node: Node, chance: number): void {
+    const members = node.report().members;
+    const voters = members.filter(({ isLearner }) => !isLearner);
+    const { id } = chance < 0.3 ? leader : members[Math.floor(chance * members.length)] ?? leader;
+    const founders = this.#founders.filter((one) => members.some((member) => member.id === one.id));
+    // Proxies know nobody else when they start.
+    const isLastFounder = founders.length === 1 && founders[0]?.id === id;
+    if (voters.length <= VOTERS_MIN || isLastFounder) return;
+    this.#note(id, "is to be removed");
+    node.membership.forget(id, false, (reply) => this.#note(id, "removal:", describe(reply)));
+  }
+
+  #handOver(leader: SimNode, node: Node, chance: number): void {
+    const others = node.report().members
+      .filter(({ id, isLearner }) => id !== leader.id && !isLearner);
+    const to = others[Math.floor(chance * others.length)];
+    if (to === undefined) return;
+    this.#note(to.id, "is to lead");
+    node.membership.transfer.start(
+      to.id,
+      (reply) => this.#note(to.id, "transfer:", describe(reply)),
+    );
+  }
+
+  #note(who: string, what: string, ...facts: readonly string[]): void {
+    this.#world.note(who, `+++ ${what}`, ...facts);
+  }
+}
+
+function describe(reply: Reply): string {
+  return reply === OK ? "OK" : JSON.stringify(reply);
+}
