@@ -19,6 +19,7 @@ export const sessionMutants: readonly Mutant[] = [
     return kept;
   }`,
     killers: [ROWS],
+    simulation: true,
   },
   {
     name: "unknown-session-executed",
@@ -57,6 +58,7 @@ export const sessionMutants: readonly Mutant[] = [
     find: "session.expiry.deadlineMs > this.#timeMs ? session",
     replace: "session.expiry.deadlineMs > Date.now() ? session",
     killers: [SESSIONS, ROWS],
+    simulation: true,
   },
   {
     name: "sessions-missing-in-the-snapshot",
@@ -65,6 +67,7 @@ export const sessionMutants: readonly Mutant[] = [
     find: "this.#context.sessions = sessions;",
     replace: "this.#context.sessions = new Sessions(sessions.limits);",
     killers: [STATE],
+    simulation: true,
   },
   {
     name: "session-counter-missing-in-the-snapshot",
@@ -73,6 +76,7 @@ export const sessionMutants: readonly Mutant[] = [
     find: "this.#openedCount = openedCount;",
     replace: "this.#openedCount = openedCount * 0;",
     killers: [LOADER, STATE],
+    simulation: true,
   },
   {
     name: "snapshot-sees-later-sessions",
@@ -105,6 +109,7 @@ export const sessionMutants: readonly Mutant[] = [
     find: `return this.kind === "write" && this.#session === null &&`,
     replace: `return this.kind === "write" &&`,
     killers: [ONCE],
+    simulation: true,
   },
   {
     name: "uncertain-write-under-another-session",
@@ -123,6 +128,7 @@ export const sessionMutants: readonly Mutant[] = [
     find: "this.#waiting.unshift(request);",
     replace: "this.#waiting.push(request);",
     killers: [ONCE],
+    simulation: true,
   },
   {
     name: "acked-before-answered",

@@ -22,6 +22,7 @@ export const snapshotMutants: readonly Mutant[] = [
     replace: "const isThere = request.prevIndex >= log.firstIndex() - 1;\n" +
       "  const skipped = isThere ? Math.max(0, log.commitIndex() - request.prevIndex) : 0;",
     killers: [CORE, CHAOS],
+    simulation: true,
   },
   {
     name: "off-by-one-behind-a-snapshot",
@@ -30,6 +31,7 @@ export const snapshotMutants: readonly Mutant[] = [
     find: "this.#base = { index, term };",
     replace: "this.#base = { index: index - 1, term };",
     killers: [RAFT_LOG, CHAOS],
+    simulation: true,
   },
   {
     name: "state-off-by-one-behind-a-snapshot",
@@ -38,6 +40,7 @@ export const snapshotMutants: readonly Mutant[] = [
     find: "this.#last = { index: snapshot.index, term: snapshot.term };",
     replace: "this.#last = { index: snapshot.index + 1, term: snapshot.term };",
     killers: [SNAPSHOTS],
+    simulation: true,
   },
   {
     name: "gap-behind-the-snapshot-accepted",
@@ -62,6 +65,7 @@ export const snapshotMutants: readonly Mutant[] = [
     find: "if (index <= log.lastIndex() && log.term(index) === term) return;",
     replace: "if (index === log.lastIndex() && log.term(index) === term) return;",
     killers: [DIRECTORY, DIRECTORY_CRASH],
+    simulation: true,
   },
   {
     name: "half-snapshot-accepted",
@@ -94,6 +98,7 @@ export const snapshotMutants: readonly Mutant[] = [
     find: `this.#disk.syncDirectory(path.slice(0, path.lastIndexOf("/")));`,
     replace: `this.#disk.list(path.slice(0, path.lastIndexOf("/")));`,
     killers: [FILES, DIRECTORY_CRASH],
+    simulation: true,
   },
   {
     name: "snapshot-renamed-before-sync",
@@ -111,6 +116,7 @@ export const snapshotMutants: readonly Mutant[] = [
     find: "const { index, term } = newest ?? { index: log.firstIndex() - 1, term: 0 };",
     replace: "const { index, term } = { index: log.firstIndex() - 1, term: newest?.term ?? 0 };",
     killers: [SNAPSHOTS, SNAPSHOTS_CHAOS],
+    simulation: true,
   },
   {
     name: "configuration-of-the-first-snapshot",
@@ -136,6 +142,7 @@ export const snapshotMutants: readonly Mutant[] = [
     find: "const newest = Math.min(this.#newestIndex, appliedIndex, durableIndex);",
     replace: "const newest = Math.min(appliedIndex, durableIndex);",
     killers: [SNAPSHOTS, SNAPSHOTS_CHAOS],
+    simulation: true,
   },
   {
     name: "own-proposals-left-behind-a-snapshot",
@@ -144,6 +151,7 @@ export const snapshotMutants: readonly Mutant[] = [
     find: "this.#options.proposals.passOver(snapshot.index);",
     replace: "this.#options.proposals.passOver(0);",
     killers: [SNAPSHOTS, SNAPSHOTS_CHAOS],
+    simulation: true,
   },
   {
     name: "log-not-begun-anew",
@@ -152,6 +160,7 @@ export const snapshotMutants: readonly Mutant[] = [
     find: "if (isFirstLeft || header.afterSnapshot) this",
     replace: "if (isFirstLeft) this",
     killers: [COMPACTION, DIRECTORY_CRASH],
+    simulation: true,
   },
   {
     name: "removed-segment-back-from-the-dead",
