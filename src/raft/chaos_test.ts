@@ -1,3 +1,4 @@
+import { assert } from "@std/assert";
 import { Chaos } from "./testing/chaos.ts";
 
 const SEED_COUNT = 600;
@@ -15,15 +16,24 @@ const seeds = argument === undefined
   : [Number(argument.slice("--seed=".length))];
 
 Deno.test("Raft paper, figure 3: the properties hold under random faults, then progress returns", () => {
+  const total: Record<string, number> = {};
   for (const seed of seeds) {
     const chaos = new Chaos(seed, seed % 3 === 0 ? 5 : 3);
     try {
       chaos.run(STEP_COUNT);
       chaos.recover();
+      for (const [name, count] of Object.entries(chaos.tally)) {
+        total[name] = (total[name] ?? 0) + count;
+      }
     } catch (error) {
       throw new Error(`Chaos of seed ${seed} found a fault after:\n${chaos.trace}`, {
         cause: error,
       });
     }
+  }
+  // What never happens proves nothing.
+  if (seeds.length === 1) return;
+  for (const name of ["changes", "restored", "transfers", "leaders"]) {
+    assert((total[name] ?? 0) > seeds.length / 2, `too few ${name} in ${JSON.stringify(total)}`);
   }
 });

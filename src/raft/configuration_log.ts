@@ -58,3 +58,9 @@ export class ConfigurationLog {
     return last;
   }
 }
+
+/** At least one voter, and nobody twice. */
+export function isWellFormed({ voters, learners }: Configuration): boolean {
+  const members = [...voters, ...learners];
+  return voters.length > 0 && new Set(members).size === members.length;
+}

@@ -1,3 +1,4 @@
+import { isWellFormed } from "./configuration_log.ts";
 import type { Core } from "./core.ts";
 import { hasCommittedInTerm, leadershipOf } from "./leader.ts";
 import { Progress } from "./progress.ts";
@@ -12,7 +13,7 @@ export interface Leaving {
   /** Of the configuration without it. */
   readonly index: number;
   readonly sinceTick: number;
-  /** When a message had told it that this is committed. */
+  /** The first tick after a message told it that this is committed. */
   toldTick: number | null;
 }
 
@@ -45,12 +46,6 @@ export function configurationRefusal<T>(
   const difference = new Set(core.configuration.voters)
     .symmetricDifference(new Set(configuration.voters));
   return difference.size > 1 ? "moreThanOneVoter" : null;
-}
-
-/** At least one voter, and nobody twice. */
-export function isWellFormed({ voters, learners }: Configuration): boolean {
-  const members = [...voters, ...learners];
-  return voters.length > 0 && new Set(members).size === members.length;
 }
 
 /**
@@ -95,5 +90,5 @@ export function retireIfRemoved<T>(core: Core<T>): void {
 }
 
 function hasHeard({ toldTick }: Leaving, peer: Progress): boolean {
-  return toldTick !== null && peer.heardTick > toldTick;
+  return toldTick !== null && peer.heardTick >= toldTick;
 }

@@ -1,4 +1,4 @@
-import { isWellFormed } from "./membership.ts";
+import { isWellFormed } from "./configuration_log.ts";
 import type { AppendRequest, Message, SnapshotRequest } from "./types.ts";
 
 /** Far above any term or index that a cluster can reach, and still exact when counted on. */
