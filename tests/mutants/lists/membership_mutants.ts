@@ -1,7 +1,7 @@
 import type { Mutant } from "../mutant.ts";
 
 const CHAOS = "src/raft/chaos_test.ts";
-const CORE = "src/raft/membership_test.ts";
+const CORE = "src/raft/lone_member_test.ts";
 const CHANGES = "src/node/member_changes_test.ts";
 const MEMBERSHIP = "src/node/membership_test.ts";
 

@@ -1,7 +1,7 @@
 import type { Mutant } from "../mutant.ts";
 
 const CHAOS = "src/raft/chaos_test.ts";
-const CORE = "src/raft/membership_test.ts";
+const CORE = "src/raft/lone_member_test.ts";
 const RAFT_LOG = "src/raft/log_test.ts";
 const SNAPSHOTS = "src/node/snapshots/node_snapshots_test.ts";
 const SNAPSHOTS_CHAOS = "src/node/snapshots/node_snapshots_chaos_test.ts";
