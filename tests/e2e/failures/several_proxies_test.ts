@@ -36,6 +36,7 @@ Deno.test("nodes are proxies too: one of them is killed, leader and proxy in one
       cluster.restart(leader);
       await untilMore(clients, 20);
     });
+    await untilProxying(ports); // the one that was started again, too
     await stopsWhole(cluster, ports);
   });
 });
