@@ -28,6 +28,8 @@ export interface MachineEvents {
   log(): SeenLog;
   /** Before the entry is executed. */
   applying(index: number): void;
+  /** This write was executed, and not merely answered again. */
+  executed(args: readonly string[]): void;
   /** @param stateHash of all that was executed so far, with the replies, and of what is stored now */
   applied(index: number, stateHash: number): void;
   /** A snapshot takes the state's place. @returns what the state was when it was taken */
@@ -103,6 +105,7 @@ export class ObservedMachine extends StateMachine {
     if ("wrong" in answered) this.#events.fail(answered.wrong);
     const { executed } = answered;
     if (executed !== null) {
+      this.#events.executed(executed);
       this.#judge(this.#deadlines.executed(executed, reply, this.#entryTimeMs));
     }
     return reply;

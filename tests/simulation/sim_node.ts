@@ -28,7 +28,7 @@ import { SeenLog } from "./seen_log.ts";
 import { InjectedDiskError, SimDisk } from "./sim_disk.ts";
 import { HostClock, type SimProcess } from "./sim_process.ts";
 import { SimServer } from "./sim_socket.ts";
-import { RAFT_PORT, type World } from "./world.ts";
+import { RAFT_PORT, whatItWrites, type World } from "./world.ts";
 
 const FRAME_BYTES_MAX = 16 * 1024 * 1024;
 export const RESP_PORT = 7001;
@@ -253,6 +253,7 @@ export class SimNode implements Witness {
     const machine = new ObservedMachine({
       log: () => log.seen,
       applying: (index) => oracle.applying(this.id, index),
+      executed: (args) => this.#world.executedWrites.add(whatItWrites(args)),
       applied: (index, stateHash) => oracle.applied(this.id, index, stateHash),
       restored: () => {
         const index = log.takeReset() ?? snapshots.newest()?.index ?? 0;

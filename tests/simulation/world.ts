@@ -23,6 +23,11 @@ function foundersOf({ nodeCount }: FaultPlan): ClusterConfiguration {
   return { members, removed: [] };
 }
 
+/** Command, key and value, by which a write is known; a deadline does not count. */
+export function whatItWrites([command = "", key = "", value = ""]: readonly string[]): string {
+  return `${command} ${key} ${value}`;
+}
+
 /** What all machines of one simulation share. */
 export class World {
   readonly random: Random;
@@ -33,6 +38,8 @@ export class World {
   readonly oracle: Oracle;
   readonly leaderWatch: LeaderWatch;
   readonly trace = new Trace();
+  /** `whatItWrites` of each write that any node has executed. */
+  readonly executedWrites = new Set<string>();
   readonly nodes = new Map<NodeId, SimNode>();
   /** By the names of their machines. */
   readonly proxies = new Map<string, SimProxy>();
