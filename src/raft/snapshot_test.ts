@@ -91,6 +91,15 @@ Deno.test("until a snapshot is durable nothing is confirmed or applied, whatever
   assertEquals(node.applied, []);
 });
 
+Deno.test("an append that begins before the compacted log is no conflict, and cuts nothing off", () => {
+  const node = new LoneNode({ before: { index: 5, term: 1 }, terms: [1, 1, 1] });
+  const entries = entriesOf([1, 1, 1, 1], 4);
+  const late = { ...append, term: 1, prevIndex: 3, prevTerm: 1, commit: 7, entries };
+  assertEquals(acceptedIndex(node, late), 7);
+  assertEquals([node.status().lastIndex, node.status().commitIndex], [8, 7]);
+  assertEquals(acceptedIndex(node, { ...append, term: 1 }), 7, "not even one from the beginning");
+});
+
 Deno.test("a node starts with what its snapshot has applied", () => {
   const node = new LoneNode({ before: { index: 4, term: 2 }, terms: [2, 2] });
   assertEquals([node.status().commitIndex, node.status().appliedIndex], [4, 4]);
@@ -103,22 +112,25 @@ function compactedLeader(): LoneNode {
   const node = new LoneNode({ before: { index: 5, term: 1 }, terms: [1] });
   node.lead();
   node.step({ ...accepted, from: "3", term: 2, index: 7 });
+  node.node.raft.propose(["C:1,2,3+4"]);
+  node.settle();
   const refused = { type: "appendReply", term: 2, accepted: false };
   const [sent] = node.step({ ...refused, index: 6, hintIndex: 2, hintTerm: 1 });
   assert(sent?.type === "snapshot");
   assertEquals([sent.lastIndex, sent.lastTerm], [5, 1]);
+  assertEquals(sent.configuration.learners, [], "as it was at 5");
   return node;
 }
 
 Deno.test("a peer that needs what was compacted gets a snapshot, and nothing else meanwhile", () => {
   const node = compactedLeader();
   node.node.raft.propose(["x"]);
-  assertEquals(node.settle().map(({ to }) => to), ["3"]);
+  assert(node.settle().every(({ to }) => to !== "2"));
   assertEquals(node.status().peers[0]?.state, "snapshot");
   const sent = node.step({ ...accepted, term: 2, index: 5 });
   assert(sent[0]?.type === "append" && sent[0].prevIndex === 5);
   const entries = sent.flatMap((message) => message.type === "append" ? message.entries : []);
-  assertEquals(entries.map(({ index }) => index), [6, 7, 8]);
+  assertEquals(entries.map(({ index }) => index), [6, 7, 8, 9]);
 });
 
 Deno.test("a snapshot is sent again while the peer is alive and has not taken it", () => {

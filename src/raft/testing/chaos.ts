@@ -1,6 +1,6 @@
 import { assert } from "../../base/assert.ts";
 import { type Random, randomInteger, seededRandom } from "../../base/random.ts";
-import type { Configuration, NodeId } from "../mod.ts";
+import type { NodeId } from "../mod.ts";
 import { configurationText } from "./configuration_text.ts";
 import { drawWeights, type Weights } from "./chaos_weights.ts";
 import { describeMessage, describeStatus } from "./describe.ts";
@@ -235,10 +235,11 @@ export class Chaos {
     const rest = (ids: readonly NodeId[]) => ids.filter((one) => one !== id);
     const isMember = voters.includes(id) || learners.includes(id);
     const wanted = this.#below(isMember ? 3 : 2);
-    const next: Configuration = {
+    const next = {
       voters: wanted === 0 ? [...rest(voters), id] : rest(voters),
       learners: wanted === 1 ? [...rest(learners), id] : rest(learners),
     };
+    if (this.#below(8) === 0) next.voters.pop(); // one too many, if it is another
     const text = configurationText(next);
     if (node.raft.propose([text]) !== null) this.#note(`${node.id} proposes ${text}`);
   }

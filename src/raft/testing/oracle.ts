@@ -55,6 +55,7 @@ export class Oracle {
 
   /** The message leaves now: what it says must be durable now. */
   sent(message: TestMessage): void {
+    if (message.type === "preVote") assertMayStand(this.#node(message.from));
     if (message.type === "preVote" || message.type === "preVoteReply") return;
     const { log } = this.#node(message.from);
     if (log.hardState.term < message.term) fail("term not durable", message);
@@ -93,6 +94,7 @@ export class Oracle {
       before = entry.term;
       const next = entry.data === null ? null : parseConfiguration(entry.data);
       if (next === null) continue;
+      assertMayChange(node, entry);
       configuration ??= node.configurationAt(first - 1);
       if (configuration.voters.length > 0) assertSingleChange(configuration, next);
       configuration = next;
@@ -245,6 +247,24 @@ function assertSingleChange(before: Configuration, after: Configuration): void {
   const difference = new Set(before.voters).symmetricDifference(new Set(after.voters));
   const [from, to] = [before, after].map(configurationText);
   assert(difference.size <= 1, `${from} and ${to} differ by ${[...difference]}`);
+}
+
+/** Thesis §4.1 as corrected: a leader changes nothing before an entry of its own term is committed. */
+function assertMayChange(node: TestNode, entry: TestEntry): void {
+  const { role, term, commitIndex } = node.raft.status();
+  if (role !== "leader" || entry.term !== term) return;
+  const isOpen = node.log.term(commitIndex) === term;
+  assert(isOpen, `${node.id} begins ${describeEntry(entry)} too early`);
+}
+
+/** Only a voter stands, by the newest configuration or by one that is known to be committed. */
+function assertMayStand(node: TestNode): void {
+  const { role, commitIndex, configuration } = node.raft.status();
+  if (role !== "preCandidate") return; // it stood before it learned more
+  const mayStand = [configuration, node.configurationAt(commitIndex)].some(({ voters }) =>
+    voters.includes(node.id)
+  );
+  assert(mayStand, `${node.id} stands without a vote`);
 }
 
 function isChange(data: string | null): boolean {
