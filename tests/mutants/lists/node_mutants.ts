@@ -22,7 +22,7 @@ export const nodeMutants: readonly Mutant[] = [
     file: "src/node/proposals.ts",
     find: "request.settle(request.isWrite ? OUTCOME_UNKNOWN : LEADER_CHANGED);",
     replace:
-      "request.settle(request.isWrite && proposal.bytes < 0 ? OUTCOME_UNKNOWN : LEADER_CHANGED);",
+      "request.settle(request.isWrite && requests.length < 0 ? OUTCOME_UNKNOWN : LEADER_CHANGED);",
     killers: [CLUSTER],
     simulation: true,
   },
