@@ -394,6 +394,9 @@ export class Oracle {
     const witness = this.#witness(id);
     const { log } = witness;
     const voters = votersOf(witness.report()?.members ?? []);
+    // Whoever is alone asks nobody, so no message has told of its own vote.
+    const { term: votedTerm, vote } = witness.durable.hardState;
+    if (votedTerm === term && vote === id) this.#voted(term, id, id);
     const votes = voters.filter((voter) => this.#votes.get(`${term}/${voter}`) === id);
     if (votes.length < majority(voters.length)) {
       this.fail(`${id} leads term ${term}, elected by [${votes}] of [${voters}]`);

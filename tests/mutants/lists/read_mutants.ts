@@ -15,7 +15,6 @@ export const readMutants: readonly Mutant[] = [
       `const acked = [...leadershipOf(core).progress.values()].map((peer) => peer.ackedRound);
   const round = acked.length === 0 ? reads.round : Math.max(...acked);`,
     killers: [CLUSTER, PAPER, CHAOS],
-    simulation: true,
   },
   {
     name: "read-before-no-op",
