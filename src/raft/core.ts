@@ -1,13 +1,12 @@
 import { assert } from "../base/assert.ts";
 import { ConfigurationLog } from "./configuration_log.ts";
 import { ForwardedReads } from "./forwarded_reads.ts";
+import type { Leadership } from "./leadership.ts";
 import { RaftLog } from "./log.ts";
 import { completeOptions, drawElectionTimeout, type RaftOptions } from "./options.ts";
 import type { Progress } from "./progress.ts";
 import { majority } from "./quorum.ts";
 import { ReadRounds } from "./read_rounds.ts";
-import type { Leaving } from "./membership.ts";
-import type { Transfer } from "./transfer.ts";
 import type {
   Configuration,
   Entry,
@@ -18,17 +17,6 @@ import type {
   Role,
   SnapshotAt,
 } from "./types.ts";
-
-/** What only a leader has; a new one for each time that a node leads. */
-export interface Leadership {
-  /** Of all other members, and of those in `leaving`. */
-  readonly progress: Map<NodeId, Progress>;
-  /** Who is no member any more and shall still hear of it. */
-  readonly leaving: Map<NodeId, Leaving>;
-  readonly reads: ReadRounds;
-  transfer: Transfer | null;
-  heartbeatElapsed: number;
-}
 
 /**
  * The state behind `Raft`: the functions of the roles work on it. Term, vote and role change only
@@ -267,4 +255,15 @@ export class Core<T> {
     this.electionElapsed = 0;
     this.#electionTimeout = drawElectionTimeout(electionTicks, standing, random);
   }
+}
+
+/** What the leader's functions work on: `leadershipOf` proves that this node leads. */
+export function leadershipOf<T>(core: Core<T>): Leadership {
+  assert(core.leadership !== null, `node ${core.id} is no leader, but ${core.role}`);
+  return core.leadership;
+}
+
+/** Before this is so, the leader may not know all that is committed (Raft paper §8). */
+export function hasCommittedInTerm<T>(core: Core<T>): boolean {
+  return core.log.term(core.log.commitIndex()) === core.term;
 }

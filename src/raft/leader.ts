@@ -1,15 +1,9 @@
 import { assert } from "../base/assert.ts";
-import type { Core, Leadership } from "./core.ts";
+import { type Core, leadershipOf } from "./core.ts";
 import { adoptConfiguration, retireIfRemoved, tickLeaving } from "./membership.ts";
 import type { Progress } from "./progress.ts";
 import { reachedByMajority } from "./quorum.ts";
 import { tickTransfer } from "./transfer.ts";
-
-/** What the leader's functions work on: `leadershipOf` proves that this node leads. */
-export function leadershipOf<T>(core: Core<T>): Leadership {
-  assert(core.leadership !== null, `node ${core.id} is no leader, but ${core.role}`);
-  return core.leadership;
-}
 
 /** Takes up leadership and opens the term with the no-op (Raft paper §8; thesis §6.4). */
 export function startLeading<T>(core: Core<T>): void {
@@ -43,11 +37,6 @@ export function advanceCommit<T>(core: Core<T>): void {
   core.log.commitTo(index);
   reads.opened(index);
   retireIfRemoved(core);
-}
-
-/** Before this is so, the leader may not know all that is committed (Raft paper §8). */
-export function hasCommittedInTerm<T>(core: Core<T>): boolean {
-  return core.log.term(core.log.commitIndex()) === core.term;
 }
 
 /** Answers the reads whose round a majority has answered, this node included. */

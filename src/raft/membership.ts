@@ -1,21 +1,12 @@
 import { isWellFormed } from "./configuration_log.ts";
-import type { Core } from "./core.ts";
-import { hasCommittedInTerm, leadershipOf } from "./leader.ts";
+import { type Core, hasCommittedInTerm, leadershipOf } from "./core.ts";
+import type { Leaving } from "./leadership.ts";
 import { Progress } from "./progress.ts";
 import { startRetiring } from "./transfer.ts";
 import type { Configuration } from "./types.ts";
 
 /** How many election timeouts a removed peer is told of its removal, if it does not answer. */
 const LEAVING_ELECTIONS = 4;
-
-/** A peer that the newest configuration no longer has. */
-export interface Leaving {
-  /** Of the configuration without it. */
-  readonly index: number;
-  readonly sinceTick: number;
-  /** The first tick after a message told it that this is committed. */
-  toldTick: number | null;
-}
 
 /** Why a configuration cannot be proposed here and now. */
 export type ConfigurationRefusal =

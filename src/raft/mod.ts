@@ -55,7 +55,7 @@
  *
  * The files: `raft.ts` has the calls and settles terms, then `step_leader.ts`, `step_follower.ts`
  * and `step_candidate.ts` act for the role, on the state in `core.ts`, which alone changes roles.
- * `membership.ts`, `transfer.ts` and `snapshot.ts` have what their names say.
+ * What a leader does without being asked is in `leader.ts`, upon `membership.ts` and `transfer.ts`.
  * `log.ts` knows what is where: in memory, handed out, durable, committed.
  *
  * @module

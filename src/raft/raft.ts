@@ -1,5 +1,5 @@
 import { assert } from "../base/assert.ts";
-import { Core } from "./core.ts";
+import { Core, hasCommittedInTerm } from "./core.ts";
 import {
   answerVoteRequest,
   campaign,
@@ -8,7 +8,7 @@ import {
   refuseVote,
   repeatVoteRequests,
 } from "./election.ts";
-import { advanceCommit, appendProposals, hasCommittedInTerm, tickLeader } from "./leader.ts";
+import { advanceCommit, appendProposals, tickLeader } from "./leader.ts";
 import { type ConfigurationRefusal, configurationRefusal } from "./membership.ts";
 import { isPossible } from "./message_guard.ts";
 import type { RaftOptions } from "./options.ts";

@@ -1,6 +1,6 @@
 import { assert } from "../base/assert.ts";
-import type { Core } from "./core.ts";
-import { confirmReads, leadershipOf } from "./leader.ts";
+import { type Core, leadershipOf } from "./core.ts";
+import { confirmReads } from "./leader.ts";
 import type { Progress } from "./progress.ts";
 import { sendSnapshot } from "./snapshot.ts";
 import { flushTransfer, hasTransferWork } from "./transfer.ts";

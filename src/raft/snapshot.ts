@@ -1,6 +1,5 @@
-import type { Core } from "./core.ts";
+import { type Core, leadershipOf } from "./core.ts";
 import { acknowledge, verified } from "./following.ts";
-import { leadershipOf } from "./leader.ts";
 import type { NodeId, SnapshotRequest } from "./types.ts";
 
 /**

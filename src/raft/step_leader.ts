@@ -1,5 +1,5 @@
-import type { Core } from "./core.ts";
-import { advanceCommit, confirmReads, hasCommittedInTerm, leadershipOf } from "./leader.ts";
+import { type Core, hasCommittedInTerm, leadershipOf } from "./core.ts";
+import { advanceCommit, confirmReads } from "./leader.ts";
 import type { AppendReply, HeartbeatReply, Message, ReadIndexRequest } from "./types.ts";
 
 /** A leader's answer to a message of its own term. */

@@ -1,17 +1,7 @@
 import { assert } from "../base/assert.ts";
-import type { Core } from "./core.ts";
-import { leadershipOf } from "./leader.ts";
+import { type Core, leadershipOf } from "./core.ts";
+import type { Transfer } from "./leadership.ts";
 import type { NodeId } from "./types.ts";
-
-/** A leader on its way to make another one lead (thesis §3.10). No proposals are taken meanwhile. */
-export interface Transfer {
-  readonly to: NodeId;
-  /** When the attempt ends. */
-  readonly endTick: number;
-  /** The leader is no member any more: it steps down however this ends (thesis §4.2.2). */
-  readonly isRetiring: boolean;
-  isAsked: boolean;
-}
 
 /** Begins to hand leadership over to a voter; false where that cannot be. */
 export function startTransfer<T>(core: Core<T>, to: NodeId): boolean {

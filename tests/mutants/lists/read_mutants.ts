@@ -19,7 +19,7 @@ export const readMutants: readonly Mutant[] = [
   {
     name: "read-before-no-op",
     bug: "reads are served before the new leader's no-op is committed",
-    file: "src/raft/leader.ts",
+    file: "src/raft/core.ts",
     find: "return core.log.term(core.log.commitIndex()) === core.term;",
     replace: "return core.log.term(core.log.commitIndex()) <= core.term;",
     killers: [PAPER, CHAOS],
