@@ -2,6 +2,8 @@ import { assert, assertEquals } from "@std/assert";
 import { messageOf } from "../../src/base/errors.ts";
 import { allMutants } from "./all_mutants.ts";
 import { placeOf } from "./mutant.ts";
+import { checkTypes } from "./type_check.ts";
+import { Workspace } from "./workspace.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const MUTANTS_MIN = 40;
@@ -20,4 +22,13 @@ Deno.test("no mutant is stale, and each has somebody to kill it", () => {
     }
   }
   assertEquals(complaints, []);
+});
+
+Deno.test("every mutant is valid TypeScript", async () => {
+  const workspace = Workspace.create(ROOT.pathname);
+  try {
+    assertEquals(await checkTypes(allMutants, workspace), null);
+  } finally {
+    workspace.remove();
+  }
 });
