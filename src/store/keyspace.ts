@@ -105,8 +105,10 @@ export class Keyspace {
   /** Changes the value and keeps the deadline. */
   update(slot: Slot, value: Value): void {
     this.#view?.keep(slot);
-    this.#usedBytes += valueBytes(value) - valueBytes(slot.value);
+    const bytes = valueBytes(value);
+    this.#usedBytes += bytes - slot.valueBytes;
     slot.value = value;
+    slot.valueBytes = bytes;
   }
 
   /** Sets the key's end; when that has come already, the key is removed. */
@@ -210,7 +212,7 @@ export class Keyspace {
     const slot = new Slot(key, value, this.#slots.length);
     this.#slotOf.set(key, slot);
     this.#slots.push(slot);
-    this.#usedBytes += KEY_OVERHEAD_BYTES + key.length + valueBytes(value);
+    this.#usedBytes += KEY_OVERHEAD_BYTES + key.length + slot.valueBytes;
     return slot;
   }
 
@@ -225,7 +227,7 @@ export class Keyspace {
       last.position = slot.position;
     }
     slot.position = -1;
-    this.#usedBytes -= KEY_OVERHEAD_BYTES + slot.key.length + valueBytes(slot.value);
+    this.#usedBytes -= KEY_OVERHEAD_BYTES + slot.key.length + slot.valueBytes;
   }
 
   #isAlive(slot: Slot): boolean {

@@ -120,8 +120,11 @@ export class Sessions {
    */
   use(session: Session, acked: number): void {
     this.#view?.keep(session);
-    session.expiry.deadlineMs = this.#timeMs + session.ttlMs;
-    this.#expiries.moved(session.expiry);
+    const deadlineMs = this.#timeMs + session.ttlMs;
+    if (session.expiry.deadlineMs !== deadlineMs) {
+      session.expiry.deadlineMs = deadlineMs;
+      this.#expiries.moved(session.expiry);
+    }
     this.#forget(session, acked);
   }
 

@@ -1,4 +1,4 @@
-import type { Value } from "./value.ts";
+import { type Value, valueBytes } from "./value.ts";
 
 /**
  * A point in time, in milliseconds of the Unix epoch: a number up to 2^53 - 1, a bigint from there
@@ -10,6 +10,8 @@ export type DeadlineMs = number | bigint;
 export class Slot {
   readonly key: string;
   value: Value;
+  /** What the value takes. To ask the value itself would cost a look at memory far away. */
+  valueBytes: number;
   /** Where it stands among all slots; -1 once it is removed. */
   position: number;
   /** An object of its own, so that the many keys without a deadline pay one word for it. */
@@ -18,6 +20,7 @@ export class Slot {
   constructor(key: string, value: Value, position: number) {
     this.key = key;
     this.value = value;
+    this.valueBytes = valueBytes(value);
     this.position = position;
   }
 
