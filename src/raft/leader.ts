@@ -4,6 +4,10 @@ import { adoptConfiguration, retireIfRemoved, tickLeaving } from "./membership.t
 import type { Progress } from "./progress.ts";
 import { reachedByMajority } from "./quorum.ts";
 import { tickTransfer } from "./transfer.ts";
+import type { NodeId } from "./types.ts";
+
+/** After so many whole ticks a round that was sent to a bare majority goes to the others as well. */
+const ROUND_TICKS = 1;
 
 /** Takes up leadership and opens the term with the no-op (Raft paper §8; thesis §6.4). */
 export function startLeading<T>(core: Core<T>): void {
@@ -46,6 +50,12 @@ export function confirmReads<T>(core: Core<T>): void {
   for (const read of reads.confirm(round)) core.answerRead(read.from, read.readId, read.index);
 }
 
+/** Whether this node and that one alone are a majority. */
+export function isMajorityWith<T>(core: Core<T>, id: NodeId): boolean {
+  const other = leadershipOf(core).progress.get(id);
+  return reachedByVoters(core, 1, (peer) => peer === other ? 1 : 0) === 1;
+}
+
 /** What a majority of the voters has reached: this node, if it is one, `own`. Learners do not count. */
 function reachedByVoters<T>(
   core: Core<T>,
@@ -65,13 +75,15 @@ function reachedByVoters<T>(
 export function tickLeader<T>(core: Core<T>): void {
   const leadership = leadershipOf(core);
   const { heartbeatTicks } = core.options;
+  const isRoundLate = core.ticks - leadership.reads.oldestTick > ROUND_TICKS;
   leadership.heartbeatElapsed++;
   const isHeartbeatTime = leadership.heartbeatElapsed >= heartbeatTicks;
   if (isHeartbeatTime) leadership.heartbeatElapsed = 0;
   for (const peer of leadership.progress.values()) {
     // Under load the next append tells the commit index for free; an idle peer hears of it now.
     const isBehind = peer.commitTold < Math.min(peer.match, core.log.commitIndex());
-    if (isHeartbeatTime || isBehind) peer.heartbeatDue = true;
+    const isAsked = isRoundLate && peer.askedRound < leadership.reads.round;
+    if (isHeartbeatTime || isBehind || isAsked) peer.heartbeatDue = true;
   }
   tickLeaving(core);
   tickTransfer(core, isHeartbeatTime);

@@ -33,6 +33,8 @@ export class Progress {
   heardTick: number;
   /** The newest round of leadership confirmation that the peer has answered. */
   ackedRound = 0;
+  /** The newest round that the peer was asked about. */
+  askedRound = 0;
   /** The highest commit index that some message has taken to the peer. */
   commitTold = 0;
   heartbeatDue = false;

@@ -15,13 +15,15 @@ export interface IndexedRead extends ReadRequest {
 interface Round {
   readonly round: number;
   readonly reads: readonly IndexedRead[];
+  readonly openedTick: number;
 }
 
 /**
  * The leader's reads on their way to an answer (thesis §6.4). A read gets the commit index of its
  * arrival, or, before the leader has committed an entry of its own term, of the moment when that
  * happens; then it joins the next round of heartbeats, and is answered when a majority has
- * answered that round or a later one, which proves that the leader still led after the read came.
+ * answered that round or a later one, which proves that the leader still led after the read came. A
+ * round is sent to no more voters than make a majority, and to the others if it takes long.
  */
 export class ReadRounds {
   #early: ReadRequest[] = [];
@@ -32,6 +34,11 @@ export class ReadRounds {
   /** The newest round opened; 0 before the first. */
   get round(): number {
     return this.#round;
+  }
+
+  /** When the oldest round that waits for its answers was opened; `Infinity`: none waits. */
+  get oldestTick(): number {
+    return this.#rounds[0]?.openedTick ?? Infinity;
   }
 
   hasFresh(): boolean {
@@ -51,10 +58,10 @@ export class ReadRounds {
   }
 
   /** Begins a round for all reads that came since the last one. */
-  openRound(): void {
+  openRound(tick: number): void {
     assert(this.hasFresh(), "a round serves at least one read");
     this.#round++;
-    this.#rounds.push({ round: this.#round, reads: this.#fresh });
+    this.#rounds.push({ round: this.#round, reads: this.#fresh, openedTick: tick });
     this.#fresh = [];
   }
 

@@ -27,13 +27,26 @@ export function hasLeaderWork<T>(core: Core<T>): boolean {
 export function flushLeader<T>(core: Core<T>): void {
   const { progress, reads } = leadershipOf(core);
   const hasNewRound = reads.hasFresh();
-  if (hasNewRound) reads.openRound();
+  if (hasNewRound) reads.openRound(core.ticks);
+  const asked = hasNewRound ? quickestMajority(core) : [];
   for (const [to, peer] of progress) {
     sendAppends(core, to, peer);
-    if (hasNewRound || peer.heartbeatDue) sendHeartbeat(core, to, peer, reads.round);
+    if (peer.heartbeatDue || asked.includes(peer)) sendHeartbeat(core, to, peer, reads.round);
   }
   if (hasNewRound) confirmReads(core); // a cluster of one waits for nobody
   flushTransfer(core); // last: this may end the leadership
+}
+
+/**
+ * Those whose answers, with this node's own, make a majority, and who answered last: a round costs no
+ * more messages than it must. If one of them stays away, the others are asked at the second tick.
+ */
+function quickestMajority<T>(core: Core<T>): readonly Progress[] {
+  const { progress } = leadershipOf(core);
+  const voters: Progress[] = [];
+  for (const [id, peer] of progress) if (core.isVoter(id)) voters.push(peer);
+  voters.sort((a, b) => b.ackedRound - a.ackedRound);
+  return voters.slice(0, core.quorum - (core.isVoter(core.id) ? 1 : 0));
 }
 
 function sendAppends<T>(core: Core<T>, to: NodeId, peer: Progress): void {
@@ -80,5 +93,6 @@ function sendHeartbeat<T>(core: Core<T>, to: NodeId, peer: Progress, round: numb
   const commit = Math.min(peer.match, core.log.commitIndex());
   core.send({ type: "heartbeat", from: core.id, to, term: core.term, commit, round });
   peer.commitTold = Math.max(peer.commitTold, commit);
+  peer.askedRound = round;
   peer.heartbeatDue = false;
 }

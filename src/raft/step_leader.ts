@@ -1,5 +1,5 @@
 import { type Core, hasCommittedInTerm, leadershipOf } from "./core.ts";
-import { advanceCommit, confirmReads } from "./leader.ts";
+import { advanceCommit, confirmReads, isMajorityWith } from "./leader.ts";
 import type { AppendReply, HeartbeatReply, Message, ReadIndexRequest } from "./types.ts";
 
 /** A leader's answer to a message of its own term. */
@@ -16,10 +16,16 @@ export function stepLeader<T>(core: Core<T>, message: Message<T>): void {
   }
 }
 
-/** Asks for a read index, on behalf of this node or of a follower. */
+/**
+ * Asks for a read index, on behalf of this node or of a follower. A follower that asks in this term
+ * had not voted in a later one when its read came: where this leader and the asker are a majority,
+ * nobody else could have been elected by then, and no round is needed to know it.
+ */
 export function addRead<T>(core: Core<T>, read: Pick<ReadIndexRequest, "from" | "readId">): void {
+  const { from, readId } = read;
   const index = hasCommittedInTerm(core) ? core.log.commitIndex() : null;
-  leadershipOf(core).reads.add({ from: read.from, readId: read.readId }, index);
+  if (index !== null && isMajorityWith(core, from)) core.answerRead(from, readId, index);
+  else leadershipOf(core).reads.add({ from, readId }, index);
 }
 
 function handleAppendReply<T>(core: Core<T>, reply: AppendReply): void {
