@@ -28,7 +28,8 @@ export interface Stream {
   readonly remote: string;
   /** Bytes written and not yet taken by the operating system. */
   pendingBytes(): number;
-  write(bytes: Uint8Array): void;
+  /** @param data bytes, or a text of one character (0–255) for each */
+  write(data: Uint8Array | string): void;
   /** Sets who is told of data and the end; for accepted streams, in `onConnection`. */
   handle(handlers: StreamHandlers): void;
   close(): void;

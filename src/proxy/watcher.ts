@@ -1,4 +1,3 @@
-import { latin1Bytes } from "../base/latin1.ts";
 import type { Random } from "../base/random.ts";
 import type { Clock } from "../node/clock.ts";
 import type { Address, Network, Stream } from "../node/network.ts";
@@ -76,7 +75,7 @@ export class Watcher {
 
   #greet(stream: Stream): void {
     const watch = ["CLUSTER", "WATCH", String(this.#options.intervalMs)];
-    stream.write(latin1Bytes(encodeRequest(["HELLO", "3"]) + encodeRequest(watch)));
+    stream.write(encodeRequest(["HELLO", "3"]) + encodeRequest(watch));
   }
 
   #received(scanner: ReplyScanner, bytes: Uint8Array): void {

@@ -1,3 +1,4 @@
+import { latin1Bytes } from "../../src/base/latin1.ts";
 import { randomInteger } from "../../src/base/random.ts";
 import type { Stream, StreamHandlers } from "../../src/node/network.ts";
 import type { SimNetwork } from "./sim_network.ts";
@@ -92,8 +93,9 @@ export class SimStream implements Stream {
     return this.#sentBytes;
   }
 
-  write(bytes: Uint8Array): void {
+  write(data: Uint8Array | string): void {
     if (this.#state === "closed" || !this.process.isAlive) return;
+    const bytes = typeof data === "string" ? latin1Bytes(data) : data;
     const { random, plan } = this.#network;
     const arrivesMs = this.#arrivalMs();
     for (let from = 0; from < bytes.length;) {

@@ -71,8 +71,8 @@ class TcpStream implements Stream {
     return this.#socket.writableLength;
   }
 
-  write(bytes: Uint8Array): void {
-    if (!this.#socket.destroyed) this.#socket.write(bytes);
+  write(data: Uint8Array | string): void {
+    if (!this.#socket.destroyed) this.#socket.write(data, "latin1");
   }
 
   close(): void {

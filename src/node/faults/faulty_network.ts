@@ -79,8 +79,8 @@ class FaultyStream implements Stream {
     return this.#inner?.pendingBytes() ?? 0;
   }
 
-  write(bytes: Uint8Array): void {
-    if (!this.#faults.isPaused) this.#inner?.write(bytes);
+  write(data: Uint8Array | string): void {
+    if (!this.#faults.isPaused) this.#inner?.write(data);
   }
 
   close(): void {

@@ -1,3 +1,4 @@
+import { latin1Bytes } from "../../base/latin1.ts";
 import type { Clock } from "../clock.ts";
 import type { Address, Listener, Network, Stream, StreamHandlers } from "../network.ts";
 
@@ -85,9 +86,9 @@ class MemoryStream implements Stream {
     return 0;
   }
 
-  write(bytes: Uint8Array): void {
+  write(data: Uint8Array | string): void {
     if (this.isClosed || this.#isCut()) return;
-    const copy = bytes.slice();
+    const copy = typeof data === "string" ? latin1Bytes(data) : data.slice();
     this.#clock.after(this.#delayMs, () => {
       const other = this.other;
       if (other !== null && !other.isClosed && !this.#isCut()) other.#handlers.onData(copy);
