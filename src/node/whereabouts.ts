@@ -4,6 +4,7 @@ import type { NodeId } from "../raft/types.ts";
 import type { ErrorReply } from "../resp/reply.ts";
 import type { Batch } from "./entry.ts";
 import type { StoredConfiguration } from "./log_store.ts";
+import { isSame } from "./member_changes.ts";
 import type { Members } from "./members.ts";
 import type { Address } from "./network.ts";
 import { describeMembers } from "./node_report.ts";
@@ -32,6 +33,8 @@ export class Whereabouts {
   #successor: NodeId | null = null;
   /** The configurations that the transport follows: the newest, and the committed one. */
   #followed: readonly StoredConfiguration[] = [];
+  #version = 0;
+  #versioned: StoredConfiguration | null = null;
 
   constructor(options: WhereaboutsOptions) {
     this.#options = options;
@@ -43,6 +46,8 @@ export class Whereabouts {
 
   /** A member has told where it is; `null`: not where its peers reach it. */
   announced(id: NodeId, clientAddress: Address, raftAddress: Address | null): void {
+    const known = this.#clients.get(id);
+    if (known === undefined || !isSame(known, clientAddress)) this.#version++;
     this.#clients.set(id, clientAddress);
     if (raftAddress !== null) this.#rafts.set(id, raftAddress);
   }
@@ -92,9 +97,11 @@ export class Whereabouts {
     return peerPlan(id, newest, committed, contacts, this.#rafts);
   }
 
-  /** For telling whether anything has changed. */
-  describe(): string {
-    const { members } = this.#options.members.newest.configuration;
-    return JSON.stringify([members.map(({ id }) => id), ...this.#clients.values()]);
+  /** Another one whenever the members, or where clients reach them, have changed. */
+  get version(): number {
+    const { newest } = this.#options.members;
+    if (newest !== this.#versioned) this.#version++;
+    this.#versioned = newest;
+    return this.#version;
   }
 }
