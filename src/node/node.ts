@@ -6,6 +6,7 @@ import type { ErrorReply } from "../resp/reply.ts";
 import { Applier } from "./applier.ts";
 import type { Cancel, Clock } from "./clock.ts";
 import type { Batch } from "./entry.ts";
+import { Gathering } from "./gathering.ts";
 import { Handover } from "./handover.ts";
 import type { LogStore } from "./log_store.ts";
 import { LogTime } from "./log_time.ts";
@@ -38,7 +39,7 @@ import { Whereabouts } from "./whereabouts.ts";
 /** Entries proposed and not applied yet, above which the next batch goes on collecting. */
 const PROPOSALS_IN_FLIGHT_MAX = 4;
 /** Rounds of leadership confirmation under way, above which reads go on collecting. */
-const READ_ROUNDS_MAX = 2;
+const READ_ROUNDS_MAX = 4;
 /** Ticks made up for at once when the event loop was late: a late loop must not start elections. */
 const LATE_TICKS_MAX = 3;
 /** How long one turn may work before the event loop gets a chance. */
@@ -68,6 +69,8 @@ export class Node implements PeerHandler {
   readonly #watch = new StateWatch();
   readonly #waiters = new ReplicationWaiters();
   readonly #applier: Applier;
+  readonly #writeGathering: Gathering;
+  readonly #readGathering: Gathering;
   readonly #snapshots: NodeSnapshots | null;
   readonly #writer: ReadyWriter;
   readonly #runTurn = () => this.#turn();
@@ -99,6 +102,9 @@ export class Node implements PeerHandler {
     this.#raft = makeRaft(this.#options, this.#members, index);
     this.#time = new LogTime(this.#raft, options.machine, options.clock);
     const state = { machine: this.#machine, proposals: this.#proposals, reads: this.#reads };
+    const schedule = () => this.#schedule();
+    this.#writeGathering = new Gathering(options.clock, PROPOSALS_IN_FLIGHT_MAX, schedule);
+    this.#readGathering = new Gathering(options.clock, READ_ROUNDS_MAX, schedule);
     this.#applier = new Applier({ ...this.#options, ...state, start: { index, term } });
     this.#snapshots = this.#makeSnapshots();
     this.#writer = new ReadyWriter({
@@ -201,15 +207,21 @@ export class Node implements PeerHandler {
       return request.sink.settle(this.#redirect(slotOf(request)));
     } else if (!request.isWrite) {
       if (this.#isLeader && request.client.openWrites > 0) this.#proposals.addRider(request);
-      else this.#reads.add(request);
+      else return this.#addRead(request);
     } else if (!this.#isLeader) {
       return request.sink.settle(this.#redirect(slotOf(request)));
     } else if (this.#proposals.bytes > this.#options.inFlightBytesMax) {
       return request.sink.settle(TOO_MUCH_IN_FLIGHT);
     } else {
       this.#proposals.addWrite(request);
+      if (!this.#writeGathering.mayBeDue(this.#proposals)) return;
     }
     this.#schedule();
+  }
+
+  #addRead(request: Request): void {
+    this.#reads.add(request);
+    if (this.#readGathering.mayBeDue(this.#reads)) this.#schedule();
   }
 
   /** Whether this node leads in exactly this term. */
@@ -241,7 +253,7 @@ export class Node implements PeerHandler {
       status: this.#raft.status(),
       configuration: this.#members.newest.configuration,
       isRemoved: this.#isRemoved,
-      queued: this.#proposals.proposedCount + this.#reads.openCount,
+      queued: this.#proposals.underWayCount + this.#reads.openCount,
       leaderAddress: this.#whereabouts.leader(),
       clientAddress: (member) => this.#whereabouts.forClients(member),
       isConnected: (member) => this.#peers?.isConnected(member) ?? false,
@@ -311,7 +323,7 @@ export class Node implements PeerHandler {
     this.#checkWaiters();
     this.#followMembers();
     this.#peers?.flush();
-    this.#watch.check(() => this.#describe());
+    this.#watch.check(this.#raft.status(), this.#whereabouts.version);
   }
 
   /** Hands what was collected to the core, as far as it fits into the pipeline. */
@@ -328,22 +340,19 @@ export class Node implements PeerHandler {
     const { term } = this.#raft.status();
     if (riders.length > 0) this.#await(riders, this.#proposals.lastIndexIn(term));
     if (this.#proposals.openWriteCount === 0) return;
-    if (this.#proposals.proposedCount >= PROPOSALS_IN_FLIGHT_MAX) return;
-    if (this.#membership.holdsWrites) return;
+    if (this.#membership.holdsWrites || !this.#writeGathering.isDue(this.#proposals)) return;
     // Reads that came before these writes must be known as such before the proposal.
-    this.#sealReads();
+    this.#sealReads(true);
     const sealed = this.#proposals.sealOpen(this.#time.next());
     const firstIndex = this.#raft.propose(sealed.map(({ batch }) => batch));
     assert(firstIndex !== null, "the leader's core refused a proposal");
     this.#proposals.proposed(firstIndex, term, sealed, this.#clock.monotonicMs());
   }
 
-  #sealReads(): void {
+  /** @param isForced reads may not wait behind their client's later writes */
+  #sealReads(isForced = false): void {
     if (this.#reads.openCount === 0) return;
-    if (this.#reads.unconfirmedCount >= READ_ROUNDS_MAX) {
-      // The newest batch still collects; but reads may not wait behind their client's later writes.
-      if (this.#proposals.openWriteCount === 0) return;
-    }
+    if (!isForced && !this.#readGathering.isDue(this.#reads)) return;
     if (this.#isLeader) this.#time.passBeforeRead();
     this.#await(this.#reads.takeOpen(), this.#time.index);
   }
@@ -366,10 +375,13 @@ export class Node implements PeerHandler {
     for (const message of ready.messages) this.#send(message);
     this.#writer.write(ready);
     if (this.#isStopped) return; // the log failed
+    const decidedBefore = this.#proposals.decidedCount;
     for (const entry of ready.committed) {
       this.#applier.apply(entry);
       this.#snapshots?.applied(entry);
     }
+    const decided = this.#proposals.decidedCount - decidedBefore;
+    if (decided > 0) this.#writeGathering.answered(decided, this.#proposals.openCount);
     for (const read of ready.reads) this.#reads.confirm(read);
     if (ready.refusedReads.length > 0) this.#askedMs = -Infinity; // asked again at the next tick
   }
@@ -392,7 +404,7 @@ export class Node implements PeerHandler {
     this.#term = term;
     this.#leaderId = leaderId;
     if (hasSteppedDown) this.#steppedDown(isHandingOver);
-    const hasReadsToAsk = leaderId !== null && this.#reads.unconfirmedCount > 0;
+    const hasReadsToAsk = leaderId !== null && this.#reads.underWayCount > 0;
     if (hasReadsToAsk) this.#askForReadIndex(this.#clock.monotonicMs());
   }
 
@@ -439,10 +451,12 @@ export class Node implements PeerHandler {
   #answerReads(): void {
     if (this.#reads.isEmpty) return;
     const { appliedIndex } = this.#raft.status();
-    for (const request of this.#reads.takeReady(appliedIndex)) this.#applier.answer(request);
-    if (this.#reads.openCount > 0 && this.#reads.unconfirmedCount < READ_ROUNDS_MAX) {
-      this.#schedule();
-    }
+    const ready = this.#reads.takeReady(appliedIndex);
+    for (const request of ready) this.#applier.answer(request);
+    const { openCount, underWayCount } = this.#reads;
+    if (ready.length === 0) return;
+    this.#readGathering.answered(ready.length, openCount);
+    if (openCount > 0 && underWayCount === 0) this.#schedule();
   }
 
   #redirect(slot: number): ErrorReply {
@@ -464,7 +478,7 @@ export class Node implements PeerHandler {
     const due = Math.floor((nowMs - this.#tickedMs) / tickMs);
     this.#tickedMs += due * tickMs;
     for (let tick = 0; tick < Math.min(due, LATE_TICKS_MAX); tick++) this.#raft.tick();
-    if (this.#isLeader) this.#time.tick(this.#proposals.proposedCount > 0);
+    if (this.#isLeader) this.#time.tick(this.#proposals.underWayCount > 0);
     else this.#proposals.giveUp(nowMs - waitMs);
     this.#sweepReads(nowMs);
     this.#snapshots?.tick();
@@ -479,7 +493,7 @@ export class Node implements PeerHandler {
       request.settle(readNotConfirmed(waitMs));
     }
     // An answer may be lost, or the leader that was asked; asking once more covers all that wait.
-    if (this.#reads.unconfirmedCount > 0 && nowMs - this.#askedMs > 2 * heartbeatMs) {
+    if (this.#reads.underWayCount > 0 && nowMs - this.#askedMs > 2 * heartbeatMs) {
       this.#askForReadIndex(nowMs);
     }
   }
@@ -489,10 +503,5 @@ export class Node implements PeerHandler {
     const { peers, lastIndex } = this.#raft.status();
     if (this.#proposals.openWriteCount === 0) this.#waiters.logged(lastIndex);
     this.#waiters.check(peers, this.#isLeader, this.#clock.monotonicMs());
-  }
-
-  #describe(): string {
-    const { role, term, leaderId, servesReads } = this.#raft.status();
-    return JSON.stringify([role, term, leaderId, servesReads, this.#whereabouts.describe()]);
   }
 }

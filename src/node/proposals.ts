@@ -35,11 +35,13 @@ export interface OpenBatch {
 export class Proposals {
   #open: Request[] = [];
   #openWriteCount = 0;
+  #openBytes = 0;
   #proposed: Proposal[] = [];
   #head = 0;
   /** Of all that is open or proposed. */
   #bytes = 0;
   #lastSequence = 0;
+  #decidedCount = 0;
 
   get bytes(): number {
     return this.#bytes;
@@ -49,18 +51,38 @@ export class Proposals {
     return this.#lastSequence;
   }
 
+  get openCount(): number {
+    return this.#open.length;
+  }
+
+  get openBytes(): number {
+    return this.#openBytes;
+  }
+
   get openWriteCount(): number {
     return this.#openWriteCount;
   }
 
-  get proposedCount(): number {
+  /** When the newest of those that are proposed was. */
+  get newestSinceMs(): number {
+    return this.#proposed.at(-1)?.sinceMs ?? -Infinity;
+  }
+
+  /** Writes and their riders that have ever been decided. */
+  get decidedCount(): number {
+    return this.#decidedCount;
+  }
+
+  get underWayCount(): number {
     return this.#proposed.length - this.#head;
   }
 
   addWrite(request: Request): void {
     request.client.openWrites++;
     this.#openWriteCount++;
-    this.#bytes += bytesOf(request);
+    const bytes = bytesOf(request);
+    this.#openBytes += bytes;
+    this.#bytes += bytes;
     this.#open.push(request);
   }
 
@@ -78,6 +100,7 @@ export class Proposals {
     const open = this.#open;
     this.#open = [];
     this.#openWriteCount = 0;
+    this.#openBytes = 0;
     for (const request of open) if (request.isWrite) this.#bytes -= bytesOf(request);
     return open;
   }
@@ -105,6 +128,7 @@ export class Proposals {
     else if (requests.length > 0) appendTo(sealed, requests);
     this.#open = [];
     this.#openWriteCount = 0;
+    this.#openBytes = 0;
     return sealed;
   }
 
@@ -138,6 +162,7 @@ export class Proposals {
       } else if (proposal.index === entry.index) {
         assert(proposal.term === entry.term, `entry ${entry.index} has a term of the past`);
         this.#dropHead();
+        this.#decidedCount += proposal.requests.length;
         return proposal;
       } else {
         assert(proposal.index > entry.index, `proposal ${proposal.index} was passed over`);

@@ -18,14 +18,21 @@ export class ReadQueue {
   #open: Request[] = [];
   #batches: ReadBatch[] = [];
 
+  readonly openBytes = 0;
+
   get openCount(): number {
     return this.#open.length;
   }
 
-  get unconfirmedCount(): number {
+  get underWayCount(): number {
     let count = 0;
     for (const batch of this.#batches) if (batch.index === null) count++;
     return count;
+  }
+
+  /** When the newest batch that waits was asked about. */
+  get newestSinceMs(): number {
+    return this.#batches.at(-1)?.sinceMs ?? -Infinity;
   }
 
   get isEmpty(): boolean {

@@ -25,7 +25,7 @@ const keysOf = (requests: readonly Request[]) => requests.map(({ args }) => args
 Deno.test("a confirmation counts for what was asked before it, and not for what came later", () => {
   const queue = queueOf(3);
   queue.confirm({ readId: 2, index: 7 });
-  assertEquals(queue.unconfirmedCount, 1);
+  assertEquals(queue.underWayCount, 1);
   assertEquals(keysOf(queue.takeReady(6)), []);
   assertEquals(keysOf(queue.takeReady(7)), ["a", "b"]);
   queue.confirm({ readId: 3, index: 5 });
@@ -48,5 +48,5 @@ Deno.test("reads are answered before the proposals that come after them, not bef
 Deno.test("reads that wait for too long are taken, the others stay", () => {
   const queue = queueOf(3);
   assertEquals(keysOf(queue.takeOlderThan(2)), ["a", "b"]);
-  assertEquals(queue.unconfirmedCount, 1);
+  assertEquals(queue.underWayCount, 1);
 });

@@ -1,5 +1,5 @@
-import { latin1Bytes } from "../base/latin1.ts";
 import type { Clock } from "../node/clock.ts";
+import { type Gathered, Gathering } from "../node/gathering.ts";
 import type { Address, Network, Stream } from "../node/network.ts";
 import { encodeRequest, type Protocol } from "../resp/encode.ts";
 import { ReplyScanner } from "../resp/reply_scanner.ts";
@@ -35,6 +35,9 @@ export interface UpstreamEvents {
   closed(upstream: Upstream, reason: string): void;
 }
 
+/** Batches under way when the way to the node is long. */
+const BATCHES_MAX = 16;
+
 /** A request that its connection took with it. */
 export interface LostRequest {
   readonly request: ProxyRequest;
@@ -44,7 +47,7 @@ export interface LostRequest {
 
 /**
  * One pipelined connection to a node, shared by clients. Answers are matched by their order alone;
- * whenever that is in doubt, the connection is destroyed. All requests of a turn leave in one write.
+ * whenever that is in doubt, the connection is destroyed. Requests of many clients leave in one write.
  */
 export class Upstream {
   readonly links: NodeLinks;
@@ -67,7 +70,12 @@ export class Upstream {
   readonly #scanner: ReplyScanner;
   /** `null` where the request has been taken back. */
   readonly #underWay = new Fifo<ProxyRequest | null>();
+  readonly #gathering: Gathering;
   readonly #flush = () => this.#write();
+  #isFlushing = false;
+  /** The batches under way, by how many of their requests are not answered yet. */
+  readonly #batches = new Fifo<number>();
+  #writtenMs = 0;
   #bytesUnderWay = 0;
   #greetingsMissing: number;
   #output = "";
@@ -82,6 +90,7 @@ export class Upstream {
     this.protocol = options.protocol;
     this.fenceTerm = options.fenceTerm;
     this.#scanner = new ReplyScanner({ replyBytesMax: options.limits.replyBytesMax });
+    this.#gathering = new Gathering(options.clock, BATCHES_MAX, this.#flush);
     const greetings = greetingsFor(options);
     this.#greetingsMissing = greetings.length;
     this.#stream = options.network.connect(options.address, {
@@ -125,7 +134,18 @@ export class Upstream {
     this.#bytesUnderWay += request.bytes;
     this.#output += request.text;
     this.#outputCount++;
-    if (this.#outputCount === 1) this.#options.clock.soon(this.#flush);
+    if (this.#isFlushing || !this.#gathering.mayBeDue(this.#gathered())) return;
+    this.#isFlushing = true;
+    this.#options.clock.soon(this.#flush);
+  }
+
+  #gathered(): Gathered {
+    return {
+      openCount: this.#outputCount,
+      openBytes: this.#output.length,
+      underWayCount: this.#batches.size,
+      newestSinceMs: this.#writtenMs,
+    };
   }
 
   /** Takes back the requests that `wants` picks; their answers, should they come, are dropped. */
@@ -160,7 +180,7 @@ export class Upstream {
   }
 
   #opened(greetings: readonly string[]): void {
-    if (greetings.length > 0) this.#stream.write(latin1Bytes(greetings.join("")));
+    if (greetings.length > 0) this.#stream.write(greetings.join(""));
     else this.#becomeReady();
   }
 
@@ -171,16 +191,21 @@ export class Upstream {
   }
 
   #write(): void {
+    this.#isFlushing = false;
     if (this.#state !== "ready" || this.#output === "") return;
-    const bytes = latin1Bytes(this.#output);
+    if (!this.#gathering.isDue(this.#gathered())) return;
+    const text = this.#output;
+    this.#batches.push(this.#outputCount);
+    this.#writtenMs = this.#options.clock.monotonicMs();
     this.#output = "";
     this.#outputCount = 0;
-    this.#stream.write(bytes);
+    this.#stream.write(text);
   }
 
   #received(bytes: Uint8Array): void {
     if (this.#state === "closed") return;
     this.#scanner.push(bytes);
+    const underWay = this.#underWay.size - this.#outputCount;
     let scanned = this.#scanner.next();
     for (; scanned.kind === "complete"; scanned = this.#scanner.next()) {
       if (this.#greetingsMissing > 0) this.#greeted(scanned.text);
@@ -189,6 +214,26 @@ export class Upstream {
     }
     if (scanned.kind === "invalid") return this.destroy(`sent what is no RESP: ${scanned.error}`);
     this.#options.events.settled(this);
+    this.#countAnswers(underWay - (this.#underWay.size - this.#outputCount));
+  }
+
+  /** So many answers more have come, in the order of the batches. */
+  #countAnswers(count: number): void {
+    let left = count;
+    let isOneOver = false;
+    for (
+      let open = this.#batches.at(0);
+      open !== undefined && left > 0;
+      open = this.#batches.at(0)
+    ) {
+      if (left < open) this.#batches.replace(0, open - left);
+      else this.#batches.shift();
+      isOneOver ||= left >= open;
+      left -= open;
+    }
+    if (!isOneOver) return;
+    this.#gathering.answered(count, this.#outputCount);
+    this.#write();
   }
 
   #greeted(text: string): void {

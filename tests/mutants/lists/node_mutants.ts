@@ -157,8 +157,8 @@ export const nodeMutants: readonly Mutant[] = [
     bug:
       "a spurious no-leader answer in a healthy cluster: the lost answer to one question is waited for",
     file: "src/node/node.ts",
-    find: "this.#reads.unconfirmedCount > 0 && nowMs",
-    replace: "this.#reads.unconfirmedCount > 1e9 && nowMs",
+    find: "this.#reads.underWayCount > 0 && nowMs",
+    replace: "this.#reads.underWayCount > 1e9 && nowMs",
     killers: [CLUSTER],
   },
   {

@@ -1,0 +1,103 @@
+import type { Clock } from "./clock.ts";
+
+/** Of those who were just answered, and those who wait already, so many are waited for. */
+const SHARE = 7 / 8;
+/** How long they are waited for. */
+const WAIT_MS = 2;
+/** After waits in vain, so many batches at most go without one. */
+const SKIPS_MAX = 64;
+/** A batch that has been under way for so long is not waited for: the way to a majority is long. */
+const LONG_WAY_MS = 4;
+
+/** So much goes without waiting for more, beside what is under way. */
+const FULL_BYTES = 256 * 1024;
+
+/** What is there of one kind of request. */
+export interface Gathered {
+  /** Requests that have been collected for the next batch. */
+  readonly openCount: number;
+  /** What they take; 0 where it is little anyway. */
+  readonly openBytes: number;
+  /** Batches under way. */
+  readonly underWayCount: number;
+  /** When the newest of these left; meaningful when there is one. */
+  readonly newestSinceMs: number;
+}
+
+/**
+ * Decides when a batch of requests has gathered. Every batch costs all nodes the same, however
+ * little is in it; and clients that wait for each answer ask again as soon as they have it. With a
+ * batch for whatever is there, they part into groups, each on its way while the others collect: many
+ * small batches instead of one. So one batch is under way at a time, unless it stays away for long,
+ * and the next one waits a moment for those whom the last one has answered. Where they do not come,
+ * the wait is given up for a while, longer and longer.
+ */
+export class Gathering {
+  readonly #clock: Clock;
+  readonly #wake: () => void;
+  readonly #underWayMax: number;
+  #expected = 0;
+  #untilMs = -Infinity;
+  #skips = 0;
+  #skipsLeft = 0;
+  #isWaking = false;
+
+  /** @param wake has `isDue` asked again */
+  constructor(clock: Clock, underWayMax: number, wake: () => void) {
+    this.#clock = clock;
+    this.#underWayMax = underWayMax;
+    this.#wake = wake;
+  }
+
+  /** A batch of so many requests was answered; so many others had been collected by then. */
+  answered(count: number, openCount: number): void {
+    this.#expected = 0;
+    if (this.#skipsLeft > 0) {
+      this.#skipsLeft--;
+      return;
+    }
+    this.#expected = Math.floor((count + openCount) * SHARE);
+    this.#untilMs = this.#clock.monotonicMs() + WAIT_MS;
+  }
+
+  /** Whether one request more may have made the batch due: if not, there is no need to ask. */
+  mayBeDue({ openCount, openBytes, underWayCount }: Gathered): boolean {
+    return !this.#isWaking || openBytes >= FULL_BYTES ||
+      (underWayCount === 0 && openCount >= this.#expected);
+  }
+
+  /** Whether the batch goes now. If not, `wake` is called when it is to be asked again. */
+  isDue({ openCount, openBytes, underWayCount, newestSinceMs }: Gathered): boolean {
+    if (openBytes >= FULL_BYTES) {
+      return underWayCount < this.#underWayMax;
+    }
+    if (underWayCount === 0 && openCount >= this.#expected) {
+      if (this.#expected > 0) this.#skips = 0;
+      this.#expected = 0;
+      return true;
+    }
+    const nowMs = this.#clock.monotonicMs();
+    const untilMs = underWayCount === 0 ? this.#untilMs : newestSinceMs + LONG_WAY_MS;
+    if (nowMs < untilMs) {
+      this.#wakeIn(untilMs - nowMs);
+      return false;
+    }
+    if (underWayCount === 0 && openCount < this.#expected / 2) this.#wasInVain();
+    if (underWayCount === 0) this.#expected = 0;
+    return underWayCount < this.#underWayMax;
+  }
+
+  #wasInVain(): void {
+    this.#skips = Math.min(SKIPS_MAX, Math.max(1, 2 * this.#skips));
+    this.#skipsLeft = this.#skips;
+  }
+
+  #wakeIn(delayMs: number): void {
+    if (this.#isWaking) return;
+    this.#isWaking = true;
+    this.#clock.after(delayMs, () => {
+      this.#isWaking = false;
+      this.#wake();
+    });
+  }
+}
