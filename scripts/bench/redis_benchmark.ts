@@ -11,13 +11,26 @@ export interface LoadOptions {
   readonly clients?: number;
   /** @default 64 */
   readonly valueBytes?: number;
+  /** Keys to choose from, by chance. @default 100000 */
+  readonly keys?: number;
 }
 
-/** Runs `redis-benchmark`. @throws when it reports no figures */
+/** A request was answered with an error, at which `redis-benchmark` gives up. */
+export class LoadRefused extends Error {
+  override name = "LoadRefused";
+}
+
+/**
+ * Runs `redis-benchmark`.
+ *
+ * @throws {LoadRefused} with the error that a request was answered with
+ * @throws when it reports no figures for another reason
+ */
 export async function redisBenchmark(options: LoadOptions): Promise<Throughput> {
-  const { port, tests, pipeline, requests, clients = 50, valueBytes = 64 } = options;
+  const { port, tests, pipeline, requests } = options;
+  const { clients = 50, valueBytes = 64, keys = 100_000 } = options;
   const args = [
-    ...["-p", String(port), "-c", String(clients), "-d", String(valueBytes), "-r", "100000"],
+    ...["-p", String(port), "-c", String(clients), "-d", String(valueBytes), "-r", String(keys)],
     ...["-n", String(requests), "-P", String(pipeline), "-t", tests.join(","), "--csv"],
   ];
   const output = await new Deno.Command("redis-benchmark", { args }).output();
@@ -27,7 +40,10 @@ export async function redisBenchmark(options: LoadOptions): Promise<Throughput> 
     figures.set(String(name).toLowerCase(), Number(rate));
   }
   if (figures.size < tests.length) {
-    throw new Error(`redis-benchmark failed: ${text}${new TextDecoder().decode(output.stderr)}`);
+    const said = `${text}${new TextDecoder().decode(output.stderr)}`;
+    const [, refusal] = /^Error from server: (.*)$/m.exec(said) ?? [];
+    if (refusal !== undefined) throw new LoadRefused(refusal);
+    throw new Error(`Cannot measure: redis-benchmark said ${said}`);
   }
   return figures;
 }

@@ -1,6 +1,7 @@
 /** A real `redis-server` for comparison. */
 export interface RedisServer {
   readonly port: number;
+  readonly processId: number;
   stop(): Promise<void>;
 }
 
@@ -19,15 +20,23 @@ export async function hasRedisServer(): Promise<boolean> {
   }
 }
 
-/** Starts one on a free port, with one database and nothing on disk, and waits until it serves. */
-export async function startRedisServer(): Promise<RedisServer> {
+export interface RedisServerOptions {
+  /** Where each write is synced before it is acknowledged. @default nothing is put on disk */
+  readonly dir?: string;
+}
+
+/** Starts one on a free port, with one database, and waits until it serves. */
+export async function startRedisServer({ dir }: RedisServerOptions = {}): Promise<RedisServer> {
+  const storage = dir === undefined
+    ? ["--appendonly", "no"]
+    : ["--dir", dir, "--appendonly", "yes", "--appendfsync", "always"];
   for (let attempt = 1;; attempt++) {
     const port = freePort();
     const child = new Deno.Command("redis-server", {
       // deno-fmt-ignore
       args: [
         "--port", String(port), "--bind", "127.0.0.1", "--databases", "1",
-        "--save", "", "--appendonly", "no", "--enable-debug-command", "no",
+        "--save", "", ...storage, "--enable-debug-command", "no",
       ],
       stdout: "piped",
       stderr: "null",
@@ -37,6 +46,7 @@ export async function startRedisServer(): Promise<RedisServer> {
       const drained = drain(log);
       return {
         port,
+        processId: child.pid,
         async stop() {
           child.kill("SIGKILL");
           await child.status;

@@ -1,0 +1,33 @@
+import { median } from "./median.ts";
+
+const MB = 1e6;
+
+/** `12.3 k` */
+export function thousands(count: number): string {
+  return `${(count / 1000).toFixed(1)} k`;
+}
+
+/** Three digits, however small the figure is. */
+export function precise(figure: number): string {
+  return figure >= 100 ? figure.toFixed(0) : figure.toPrecision(3);
+}
+
+export function megabytes(bytes: number): string {
+  return (bytes / MB).toFixed(0);
+}
+
+/** `1 KiB`, `100 KiB`, `1 MiB` */
+export function sizeName(bytes: number): string {
+  return bytes < 1024 * 1024 ? `${bytes / 1024} KiB` : `${bytes / 1024 / 1024} MiB`;
+}
+
+/** The median rate of a target and, in bold, its ratio to the median of another. */
+export function rateAndRatio(rates: readonly number[], others: readonly number[]): string {
+  const rate = median(rates);
+  return `${rateName(rate)}, **${(rate / median(others)).toFixed(2)}**`;
+}
+
+/** In thousands, unless it is small. */
+export function rateName(rate: number): string {
+  return rate >= 1000 ? thousands(rate) : precise(rate);
+}

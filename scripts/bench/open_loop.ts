@@ -1,0 +1,120 @@
+import { until } from "../../tests/support/until.ts";
+import { type LatencyCounts, LatencyHistogram } from "./latency_histogram.ts";
+import { LoadConnection } from "./load_connection.ts";
+import { LoadRequests, type LoadRequestsOptions } from "./load_requests.ts";
+import { Metronome } from "./metronome.ts";
+
+export interface OpenLoopOptions extends LoadRequestsOptions {
+  readonly port: number;
+  /** Requests a second over all connections, whether answers come or not. */
+  readonly rate: number;
+  readonly connections: number;
+  readonly seconds: number;
+  /** At the beginning, beside `seconds`; not counted. */
+  readonly warmupSeconds: number;
+}
+
+/** What came of a load, as JSON. */
+export interface OpenLoopReport {
+  /** From the moment at which a request was due to the answer. */
+  readonly latencies: LatencyCounts;
+  /** From the moment at which a request was due until it was sent: what the generator adds. */
+  readonly lateness: LatencyCounts;
+  /** Error replies and how many of each, and requests without an answer. */
+  readonly errors: readonly (readonly [error: string, count: number])[];
+}
+
+const MS_PER_SECOND = 1000;
+const PATIENCE_MS = 10_000;
+const ERROR_CODE = 0x2d;
+
+/**
+ * Sends requests at a fixed rate. Each is due at a tick of a millisecond, and its latency counts from
+ * there, however late it is sent and however many wait before it: a server that stands still delays
+ * all that was due meanwhile, and not just one request of each connection.
+ */
+export async function openLoop(options: OpenLoopOptions): Promise<OpenLoopReport> {
+  const loop = new OpenLoop(options);
+  await loop.connect();
+  await loop.run();
+  return loop.report();
+}
+
+class OpenLoop {
+  readonly #options: OpenLoopOptions;
+  readonly #requests: LoadRequests;
+  readonly #lanes: Lane[] = [];
+  readonly #latencies = new LatencyHistogram();
+  readonly #lateness = new LatencyHistogram();
+  readonly #errors = new Map<string, number>();
+  #countedFromMs = Infinity;
+  #sent = 0;
+
+  constructor(options: OpenLoopOptions) {
+    this.#options = options;
+    this.#requests = new LoadRequests(options);
+  }
+
+  async connect(): Promise<void> {
+    for (let at = 0; at < this.#options.connections; at++) {
+      const due: number[] = [];
+      const connection = await LoadConnection.connect({
+        port: this.#options.port,
+        onReply: (text) => this.#replied(due.shift() ?? NaN, text),
+      });
+      this.#lanes.push({ connection, due });
+    }
+  }
+
+  async run(): Promise<void> {
+    const { rate, seconds, warmupSeconds } = this.#options;
+    const metronome = await Metronome.start();
+    const ticks = (warmupSeconds + seconds) * MS_PER_SECOND;
+    let tick = 0;
+    await metronome.run(ticks, (dueMs) => {
+      if (tick === warmupSeconds * MS_PER_SECOND) this.#countedFromMs = dueMs;
+      tick++;
+      while (this.#sent < rate * tick / MS_PER_SECOND) this.#send(dueMs);
+    });
+    metronome.stop();
+    await this.#untilAnswered();
+  }
+
+  report(): OpenLoopReport {
+    return {
+      latencies: this.#latencies.toJSON(),
+      lateness: this.#lateness.toJSON(),
+      errors: [...this.#errors],
+    };
+  }
+
+  #send(dueMs: number): void {
+    const lane = this.#lanes[this.#sent++ % this.#lanes.length];
+    if (lane === undefined) return;
+    lane.due.push(dueMs);
+    lane.connection.send(this.#requests.random());
+    if (dueMs >= this.#countedFromMs) this.#lateness.record(performance.now() - dueMs);
+  }
+
+  #replied(dueMs: number, text: string): void {
+    if (text.charCodeAt(0) === ERROR_CODE) this.#failed(text.trim(), 1);
+    else if (dueMs >= this.#countedFromMs) this.#latencies.record(performance.now() - dueMs);
+  }
+
+  async #untilAnswered(): Promise<void> {
+    const unanswered = () => this.#lanes.reduce((sum, { due }) => sum + due.length, 0);
+    await until("all requests are answered", () => unanswered() === 0, { timeoutMs: PATIENCE_MS })
+      .catch(() => this.#failed("no answer", unanswered()));
+    for (const { connection } of this.#lanes) connection.close();
+  }
+
+  #failed(error: string, count: number): void {
+    this.#errors.set(error, (this.#errors.get(error) ?? 0) + count);
+  }
+}
+
+interface Lane {
+  readonly connection: LoadConnection;
+  /** When the requests that are not answered yet were due, oldest first. */
+  readonly due: number[];
+}

@@ -1,0 +1,82 @@
+import { UserError } from "../../src/base/errors.ts";
+import type { Flag } from "../../src/cli/flags.ts";
+import { measureBigAndSmall } from "./big_and_small.ts";
+import { measureConnections } from "./connections.ts";
+import { measureElections } from "./elections.ts";
+import { measureFailovers } from "./failovers.ts";
+import { measureLatency } from "./latency.ts";
+import { measureMemory } from "./memory.ts";
+import type { Resources } from "./resources.ts";
+import type { Settings } from "./settings.ts";
+import { measureThroughput } from "./throughput.ts";
+import { measureValues } from "./values.ts";
+
+/** A measurement that can be made alone, on processes of its own. */
+export interface Part {
+  readonly name: string;
+  readonly about: string;
+  /** The flag without which nothing is measured; its key. @default none */
+  readonly needs?: "failovers" | "electionSeconds";
+  readonly measure: (resources: Resources, settings: Settings) => Promise<void>;
+}
+
+/** All of them, in the order in which they run. */
+export const PARTS: readonly Part[] = [
+  {
+    name: "throughput",
+    about: "SET and GET of 64 bytes, plain and with -P 16, and their processor time",
+    measure: measureThroughput,
+  },
+  {
+    name: "values",
+    about: "SET and GET of 1 KiB, 100 KiB and 1 MiB",
+    measure: measureValues,
+  },
+  {
+    name: "big-and-small",
+    about: "Small requests while another client writes large values",
+    measure: measureBigAndSmall,
+  },
+  {
+    name: "connections",
+    about: "Throughput with many clients, and many idle ones",
+    measure: measureConnections,
+  },
+  {
+    name: "latency",
+    about: "How long requests take at a fixed rate",
+    measure: measureLatency,
+  },
+  {
+    name: "memory",
+    about: "Bytes for each key; with --minutes, growth under steady writes",
+    measure: measureMemory,
+  },
+  {
+    name: "failover",
+    about: "How long writes wait after kill -9 of the leader",
+    needs: "failovers",
+    measure: measureFailovers,
+  },
+  {
+    name: "elections",
+    about: "Elections without a cause, idle and fully loaded; with --election-seconds",
+    needs: "electionSeconds",
+    measure: measureElections,
+  },
+];
+
+/** Chooses parts by their names. */
+export const onlyFlag: Flag<readonly Part[] | undefined> = {
+  placeholder: "PART,…",
+  help: "These parts alone",
+  fallback: undefined,
+  isRequired: false,
+  parse(text) {
+    const names = text.split(",").map((name) => name.trim());
+    if (names.some((name) => PARTS.every((part) => part.name !== name))) {
+      throw new UserError(`expected parts of ${PARTS.map(({ name }) => name).join(", ")}`);
+    }
+    return PARTS.filter(({ name }) => names.includes(name));
+  },
+};
