@@ -344,9 +344,9 @@ export class Node implements PeerHandler {
     // Reads that came before these writes must be known as such before the proposal.
     this.#sealReads(true);
     const sealed = this.#proposals.sealOpen(this.#time.next());
-    const firstIndex = this.#raft.propose(sealed.map(({ batch }) => batch));
-    assert(firstIndex !== null, "the leader's core refused a proposal");
-    this.#proposals.proposed(firstIndex, term, sealed, this.#clock.monotonicMs());
+    const index = this.#raft.propose([sealed.batch]);
+    assert(index !== null, "the leader's core refused a proposal");
+    this.#proposals.proposed(index, term, sealed, this.#clock.monotonicMs());
   }
 
   /** @param isForced reads may not wait behind their client's later writes */

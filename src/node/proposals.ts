@@ -3,7 +3,7 @@ import { Batch, type LogEntry } from "./entry.ts";
 import { LEADER_CHANGED, OUTCOME_UNKNOWN } from "./refusals.ts";
 import type { Request } from "./request.ts";
 
-/** Bytes of writes above which a turn's batch is cut into several entries. */
+/** Bytes of writes above which an entry takes no more of them. */
 const ENTRY_BYTES_MAX = 1024 * 1024;
 const BYTES_PER_ARGUMENT = 4;
 
@@ -105,39 +105,33 @@ export class Proposals {
     return open;
   }
 
-  /** Cuts what is open into batches for the log. The next call must be `proposed`. */
-  sealOpen(timeMs: number): OpenBatch[] {
-    const sealed: OpenBatch[] = [];
-    let requests: Request[] = [];
-    let commands: (readonly string[])[] = [];
+  /**
+   * Takes a batch for the log from the front of what is open, with a write at least: all of it, or
+   * what makes an entry of a good size. The next call must be `proposed`.
+   */
+  sealOpen(timeMs: number): OpenBatch {
+    const commands: (readonly string[])[] = [];
     let bytes = 0;
-    const seal = () => {
-      sealed.push({ batch: new Batch(timeMs, commands), requests, bytes });
-      requests = [];
-      commands = [];
-      bytes = 0;
-    };
+    let count = 0;
     for (const request of this.#open) {
-      requests.push(request);
-      if (!request.isWrite) continue;
-      commands.push(request.args);
-      bytes += bytesOf(request);
-      if (bytes >= ENTRY_BYTES_MAX) seal();
+      if (request.isWrite) {
+        if (bytes >= ENTRY_BYTES_MAX) break;
+        commands.push(request.args);
+        bytes += bytesOf(request);
+      }
+      count++;
     }
-    if (commands.length > 0) seal();
-    else if (requests.length > 0) appendTo(sealed, requests);
-    this.#open = [];
-    this.#openWriteCount = 0;
-    this.#openBytes = 0;
-    return sealed;
+    assert(commands.length > 0, "only riders were sealed");
+    const requests = count === this.#open.length ? this.#open : this.#open.slice(0, count);
+    this.#open = count === this.#open.length ? [] : this.#open.slice(count);
+    this.#openWriteCount -= commands.length;
+    this.#openBytes -= bytes;
+    return { batch: new Batch(timeMs, commands), requests, bytes };
   }
 
-  proposed(firstIndex: number, term: number, sealed: readonly OpenBatch[], nowMs: number): void {
-    sealed.forEach(({ requests, bytes }, offset) => {
-      const sequence = ++this.#lastSequence;
-      const index = firstIndex + offset;
-      this.#proposed.push({ sequence, index, term, requests, bytes, sinceMs: nowMs });
-    });
+  proposed(index: number, term: number, { requests, bytes }: OpenBatch, nowMs: number): void {
+    const sequence = ++this.#lastSequence;
+    this.#proposed.push({ sequence, index, term, requests, bytes, sinceMs: nowMs });
   }
 
   /** The index of the last proposal of this term that is still undecided; 0 when there is none. */
@@ -208,13 +202,6 @@ function settleUnknown({ requests }: Proposal): void {
   for (const request of requests) {
     request.settle(request.isWrite ? OUTCOME_UNKNOWN : LEADER_CHANGED);
   }
-}
-
-/** Reads at the very end ride with the last entry. */
-function appendTo(sealed: OpenBatch[], requests: readonly Request[]): void {
-  const last = sealed.pop();
-  assert(last !== undefined, "only riders were sealed");
-  sealed.push({ ...last, requests: [...last.requests, ...requests] });
 }
 
 function bytesOf(request: Request): number {
