@@ -1,10 +1,11 @@
 import net from "node:net";
+import { setImmediate } from "node:timers";
 import type { Listener, Network, Stream, StreamHandlers } from "../../node/network.ts";
 import { FairReading, readFairly } from "../../server/fair_reading.ts";
 import { cannotListen, messageOf } from "../../base/errors.ts";
 
 /** The connections between nodes, and from a proxy to them, have their turns among themselves. */
-const fairness = new FairReading((run) => setTimeout(run, 0));
+const fairness = new FairReading((run) => setImmediate(run));
 
 /** TCP by `node:net`, which is faster here than `Deno.listen` and `Deno.connect`. */
 export const tcpNetwork: Network = {
