@@ -5,6 +5,7 @@ import { lookup } from "../commands/table.ts";
 import type { Reply } from "../resp/reply.ts";
 import { Applier } from "./applier.ts";
 import { Batch } from "./entry.ts";
+import { Gathering } from "./gathering.ts";
 import { Proposals } from "./proposals.ts";
 import { ReadQueue } from "./read_queue.ts";
 import { ClientOrder, Request } from "./request.ts";
@@ -21,7 +22,12 @@ function request(...args: string[]): { request: Request; replies: Reply[] } {
 Deno.test("keys end by the log's time, not by the clock of the node that answers a read", () => {
   const machine = new StateMachine();
   const clock = new ManualClock();
-  const parts = { proposals: new Proposals(), reads: new ReadQueue(), random: seededRandom(1) };
+  const gathering = new Gathering(clock, 1, () => {});
+  const parts = {
+    proposals: new Proposals(gathering),
+    reads: new ReadQueue(gathering),
+    random: seededRandom(1),
+  };
   const applier = new Applier({ machine, clock, ...parts, start: { index: 0, term: 0 } });
   const timeMs = clock.nowMs();
   const data = new Batch(timeMs, [["SET", "k", "v", "PX", "100"]]);

@@ -37,7 +37,7 @@ import { StateWatch } from "./state_watch.ts";
 import { Whereabouts } from "./whereabouts.ts";
 
 /** Entries proposed and not applied yet, above which the next batch goes on collecting. */
-const PROPOSALS_IN_FLIGHT_MAX = 4;
+const ENTRIES_UNDER_WAY_MAX = 4;
 /** Rounds of leadership confirmation under way, above which reads go on collecting. */
 const READ_ROUNDS_MAX = 4;
 /** Ticks made up for at once when the event loop was late: a late loop must not start elections. */
@@ -59,8 +59,8 @@ export class Node implements PeerHandler {
   readonly #log: LogStore;
   readonly #machine: StateMachine;
   readonly #clock: Clock;
-  readonly #proposals = new Proposals();
-  readonly #reads = new ReadQueue();
+  readonly #proposals: Proposals;
+  readonly #reads: ReadQueue;
   readonly #members: Members;
   readonly #membership: Membership;
   readonly #handover = new Handover();
@@ -69,8 +69,6 @@ export class Node implements PeerHandler {
   readonly #watch = new StateWatch();
   readonly #waiters = new ReplicationWaiters();
   readonly #applier: Applier;
-  readonly #writeGathering: Gathering;
-  readonly #readGathering: Gathering;
   readonly #snapshots: NodeSnapshots | null;
   readonly #writer: ReadyWriter;
   readonly #runTurn = () => this.#turn();
@@ -101,10 +99,10 @@ export class Node implements PeerHandler {
     const { index, term } = newest ?? { index: log.firstIndex() - 1, term: 0 };
     this.#raft = makeRaft(this.#options, this.#members, index);
     this.#time = new LogTime(this.#raft, options.machine, options.clock);
-    const state = { machine: this.#machine, proposals: this.#proposals, reads: this.#reads };
     const schedule = () => this.#schedule();
-    this.#writeGathering = new Gathering(options.clock, PROPOSALS_IN_FLIGHT_MAX, schedule);
-    this.#readGathering = new Gathering(options.clock, READ_ROUNDS_MAX, schedule);
+    this.#proposals = new Proposals(new Gathering(options.clock, ENTRIES_UNDER_WAY_MAX, schedule));
+    this.#reads = new ReadQueue(new Gathering(options.clock, READ_ROUNDS_MAX, schedule));
+    const state = { machine: this.#machine, proposals: this.#proposals, reads: this.#reads };
     this.#applier = new Applier({ ...this.#options, ...state, start: { index, term } });
     this.#snapshots = this.#makeSnapshots();
     this.#writer = new ReadyWriter({
@@ -116,7 +114,7 @@ export class Node implements PeerHandler {
       advanced: ({ messagesAfterPersist }) => {
         for (const message of messagesAfterPersist) this.#send(message);
       },
-      schedule: () => this.#schedule(),
+      schedule,
     });
     const consensus = { raft: this.#raft, members: this.#members };
     const { raftAddress = members.get(id) } = options;
@@ -129,7 +127,7 @@ export class Node implements PeerHandler {
       announced: (member) => this.#whereabouts.forPeers(member),
       logTime: () => this.#time.next(),
       redirect: () => this.#redirect(0),
-      schedule: () => this.#schedule(),
+      schedule,
     });
   }
 
@@ -214,14 +212,14 @@ export class Node implements PeerHandler {
       return request.sink.settle(TOO_MUCH_IN_FLIGHT);
     } else {
       this.#proposals.addWrite(request);
-      if (!this.#writeGathering.mayBeDue(this.#proposals)) return;
+      if (!this.#proposals.mayBeDue()) return;
     }
     this.#schedule();
   }
 
   #addRead(request: Request): void {
     this.#reads.add(request);
-    if (this.#readGathering.mayBeDue(this.#reads)) this.#schedule();
+    if (this.#reads.mayBeDue()) this.#schedule();
   }
 
   /** Whether this node leads in exactly this term. */
@@ -340,7 +338,7 @@ export class Node implements PeerHandler {
     const { term } = this.#raft.status();
     if (riders.length > 0) this.#await(riders, this.#proposals.lastIndexIn(term));
     if (this.#proposals.openWriteCount === 0) return;
-    if (this.#membership.holdsWrites || !this.#writeGathering.isDue(this.#proposals)) return;
+    if (this.#membership.holdsWrites || !this.#proposals.isDue()) return;
     // Reads that came before these writes must be known as such before the proposal.
     this.#sealReads(true);
     const sealed = this.#proposals.sealOpen(this.#time.next());
@@ -352,7 +350,7 @@ export class Node implements PeerHandler {
   /** @param isForced reads may not wait behind their client's later writes */
   #sealReads(isForced = false): void {
     if (this.#reads.openCount === 0) return;
-    if (!isForced && !this.#readGathering.isDue(this.#reads)) return;
+    if (!isForced && !this.#reads.isDue()) return;
     if (this.#isLeader) this.#time.passBeforeRead();
     this.#await(this.#reads.takeOpen(), this.#time.index);
   }
@@ -375,13 +373,10 @@ export class Node implements PeerHandler {
     for (const message of ready.messages) this.#send(message);
     this.#writer.write(ready);
     if (this.#isStopped) return; // the log failed
-    const decidedBefore = this.#proposals.decidedCount;
     for (const entry of ready.committed) {
       this.#applier.apply(entry);
       this.#snapshots?.applied(entry);
     }
-    const decided = this.#proposals.decidedCount - decidedBefore;
-    if (decided > 0) this.#writeGathering.answered(decided, this.#proposals.openCount);
     for (const read of ready.reads) this.#reads.confirm(read);
     if (ready.refusedReads.length > 0) this.#askedMs = -Infinity; // asked again at the next tick
   }
@@ -454,9 +449,7 @@ export class Node implements PeerHandler {
     const ready = this.#reads.takeReady(appliedIndex);
     for (const request of ready) this.#applier.answer(request);
     const { openCount, underWayCount } = this.#reads;
-    if (ready.length === 0) return;
-    this.#readGathering.answered(ready.length, openCount);
-    if (openCount > 0 && underWayCount === 0) this.#schedule();
+    if (ready.length > 0 && openCount > 0 && underWayCount === 0) this.#schedule();
   }
 
   #redirect(slot: number): ErrorReply {

@@ -1,5 +1,6 @@
 import { assert } from "../base/assert.ts";
 import { Batch, type LogEntry } from "./entry.ts";
+import type { Gathering } from "./gathering.ts";
 import { LEADER_CHANGED, OUTCOME_UNKNOWN } from "./refusals.ts";
 import type { Request } from "./request.ts";
 
@@ -33,6 +34,7 @@ export interface OpenBatch {
  * would, because the entry was proposed after the read came in.
  */
 export class Proposals {
+  readonly #gathering: Gathering;
   #open: Request[] = [];
   #openWriteCount = 0;
   #openBytes = 0;
@@ -41,7 +43,10 @@ export class Proposals {
   /** Of all that is open or proposed. */
   #bytes = 0;
   #lastSequence = 0;
-  #decidedCount = 0;
+
+  constructor(gathering: Gathering) {
+    this.#gathering = gathering;
+  }
 
   get bytes(): number {
     return this.#bytes;
@@ -68,13 +73,18 @@ export class Proposals {
     return this.#proposed.at(-1)?.sinceMs ?? -Infinity;
   }
 
-  /** Writes and their riders that have ever been decided. */
-  get decidedCount(): number {
-    return this.#decidedCount;
-  }
-
   get underWayCount(): number {
     return this.#proposed.length - this.#head;
+  }
+
+  /** Whether what is open goes into the log now. */
+  isDue(): boolean {
+    return this.#gathering.isDue(this);
+  }
+
+  /** Whether one write more may have made it so. */
+  mayBeDue(): boolean {
+    return this.#gathering.mayBeDue(this);
   }
 
   addWrite(request: Request): void {
@@ -156,7 +166,7 @@ export class Proposals {
       } else if (proposal.index === entry.index) {
         assert(proposal.term === entry.term, `entry ${entry.index} has a term of the past`);
         this.#dropHead();
-        this.#decidedCount += proposal.requests.length;
+        this.#gathering.answered(proposal.requests.length, this.#open.length);
         return proposal;
       } else {
         assert(proposal.index > entry.index, `proposal ${proposal.index} was passed over`);

@@ -1,4 +1,5 @@
 import type { ReadState } from "../raft/types.ts";
+import type { Gathering } from "./gathering.ts";
 import type { Request } from "./request.ts";
 
 interface ReadBatch {
@@ -15,10 +16,25 @@ interface ReadBatch {
 
 /** Reads that wait: for a quorum to confirm that nothing newer exists, then for the state to be there. */
 export class ReadQueue {
+  /** Requests to read are small. */
+  readonly openBytes = 0;
+  readonly #gathering: Gathering;
   #open: Request[] = [];
   #batches: ReadBatch[] = [];
 
-  readonly openBytes = 0;
+  constructor(gathering: Gathering) {
+    this.#gathering = gathering;
+  }
+
+  /** Whether a round of confirmation begins now for what is open. */
+  isDue(): boolean {
+    return this.#gathering.isDue(this);
+  }
+
+  /** Whether one read more may have made it so. */
+  mayBeDue(): boolean {
+    return this.#gathering.mayBeDue(this);
+  }
 
   get openCount(): number {
     return this.#open.length;
@@ -72,7 +88,9 @@ export class ReadQueue {
 
   /** Takes the reads that may be answered from the state as of `appliedIndex`, in order. */
   takeReady(appliedIndex: number): Request[] {
-    return this.#take((batch) => batch.index !== null && batch.index <= appliedIndex);
+    const ready = this.#take((batch) => batch.index !== null && batch.index <= appliedIndex);
+    if (ready.length > 0) this.#gathering.answered(ready.length, this.#open.length);
+    return ready;
   }
 
   /**

@@ -1,7 +1,9 @@
 import { assertEquals } from "@std/assert";
 import { lookup } from "../commands/table.ts";
+import { Gathering } from "./gathering.ts";
 import { ReadQueue } from "./read_queue.ts";
 import { ClientOrder, Request } from "./request.ts";
+import { ManualClock } from "./testing/manual_clock.ts";
 
 function read(key: string): Request {
   const command = lookup("GET");
@@ -11,7 +13,7 @@ function read(key: string): Request {
 
 /** A queue with batches of one read each, for keys `a`, `b` …, asked as 1, 2 … */
 function queueOf(count: number, batch: { indexMin?: number; afterProposal?: number } = {}) {
-  const queue = new ReadQueue();
+  const queue = new ReadQueue(new Gathering(new ManualClock(), 4, () => {}));
   for (let readId = 1; readId <= count; readId++) {
     const requests = [read(String.fromCharCode(0x60 + readId))];
     const { indexMin = 0, afterProposal = 0 } = batch;
