@@ -3,6 +3,7 @@ import type { Mutant } from "../mutant.ts";
 const CHAOS = "src/raft/chaos_test.ts";
 const PAPER = "src/raft/raft_paper_test.ts";
 const CLUSTER = "src/node/node_test.ts";
+const SCRIPT = "src/raft/script_test.ts";
 
 /** Reads in the core. */
 export const readMutants: readonly Mutant[] = [
@@ -29,11 +30,34 @@ export const readMutants: readonly Mutant[] = [
     name: "read-by-lease",
     bug: "lease reads: a leader answers by itself for as long as it has not stepped down",
     file: "src/raft/step_leader.ts",
-    find: "leadershipOf(core).reads.add({ from: read.from, readId: read.readId }, index);",
-    replace: `if (index !== null) return core.answerRead(read.from, read.readId, index);
-  leadershipOf(core).reads.add({ from: read.from, readId: read.readId }, index);`,
+    find: "if (index !== null && isMajorityWith(core, from)) core.answerRead(from, readId, index);",
+    replace: "if (index !== null) core.answerRead(from, readId, index);",
     killers: [CLUSTER, PAPER, CHAOS],
     simulation: true,
+  },
+  {
+    name: "asker-outvotes-the-majority",
+    bug: "a follower's question counts as a majority's answer in a cluster of any size",
+    file: "src/raft/leader.ts",
+    find: "return reachedByVoters(core, 1, (peer) => peer === other ? 1 : 0) === 1;",
+    replace: "return other !== undefined || core.quorum === 1;",
+    killers: [SCRIPT],
+  },
+  {
+    name: "round-asks-too-few",
+    bug: "a round of confirmation goes to fewer voters than can confirm it",
+    file: "src/raft/replication.ts",
+    find: "return voters.slice(0, core.quorum - (core.isVoter(core.id) ? 1 : 0));",
+    replace: "return voters.slice(0, core.quorum - 2);",
+    killers: [SCRIPT],
+  },
+  {
+    name: "late-round-goes-to-nobody-else",
+    bug: "a voter that stays away holds reads up until the next heartbeats",
+    file: "src/raft/leader.ts",
+    find: "const isAsked = isRoundLate && peer.askedRound < leadership.reads.round;",
+    replace: "const isAsked = isRoundLate && peer.askedRound > leadership.reads.round;",
+    killers: [SCRIPT],
   },
   {
     name: "read-joins-a-round-under-way",
