@@ -33,8 +33,11 @@ export interface CommandContext {
   readonly random: Random;
   /** The longest string that a command may make. */
   readonly stringBytesMax: number;
-  /** Executes the request that another one brings; an error when it may not be brought. */
-  readonly executeInner: (args: readonly string[]) => Reply;
+  /**
+   * Executes the request that another one brings, from its argument `from` on; an error when it may
+   * not be brought.
+   */
+  readonly executeInner: (args: readonly string[], from: number) => Reply;
 }
 
 /** A row of the command table: the one source for routing, `COMMAND` and documentation. */

@@ -8,6 +8,8 @@ export const INT64_MIN = -(2n ** 63n);
 const EXACT_DIGITS = 15;
 /** The longest form: `-9223372036854775808`. */
 const LENGTH_MAX = 20;
+/** As many digits as 2^53 - 1 has. */
+const COUNT_LENGTH_MAX = 16;
 const ZERO = 0x30;
 const NINE = 0x39;
 const MINUS = 0x2d;
@@ -33,6 +35,25 @@ export function parseInteger(text: string): Integer | null {
   if (length - start <= EXACT_DIGITS) return start === 1 ? -magnitude : magnitude;
   const value = BigInt(text);
   return value < INT64_MIN || value > INT64_MAX ? null : normalize(value);
+}
+
+/**
+ * Reads a part of a text, `from` up to before `to`, as an integer from 0 to 2^53 - 1 in its one
+ * decimal form; anything else is -1. Makes no garbage.
+ */
+export function parseCount(text: string, from: number, to: number): number {
+  const length = to - from;
+  if (length <= 0 || length > COUNT_LENGTH_MAX) return -1;
+  if (text.charCodeAt(from) === ZERO) return length === 1 ? 0 : -1;
+  let count = 0;
+  for (let index = from; index < to; index++) {
+    const code = text.charCodeAt(index);
+    // Past the end it is NaN.
+    if (!(code >= ZERO && code <= NINE)) return -1;
+    count = count * 10 + (code - ZERO);
+  }
+  // Rounded it may be by the last digit alone, and then stays beyond.
+  return count > Number.MAX_SAFE_INTEGER ? -1 : count;
 }
 
 /** The sum, or `null` when it does not fit into 64 bits. */

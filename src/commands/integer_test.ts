@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { addIntegers, multiplyIntegers, parseInteger } from "./integer.ts";
+import { addIntegers, multiplyIntegers, parseCount, parseInteger } from "./integer.ts";
 
 Deno.test("integers have one form each", () => {
   assertEquals(parseInteger("0"), 0);
@@ -30,6 +30,23 @@ Deno.test("whatever is no 64-bit integer in that form is refused", () => {
   ];
   const tooLarge = ["9223372036854775808", "-9223372036854775809", "99999999999999999999"];
   for (const text of [...wrong, ...tooLarge]) assertEquals(parseInteger(text), null, text);
+});
+
+Deno.test("a count within a text is what the integer there is, unless it is negative or a bigint", () => {
+  const texts = ["0", "7", "10", "9007199254740991", "9007199254740992", "9007199254740993"];
+  texts.push("9999999999999999", "10000000000000000", "9223372036854775808", "-1", "-0", "00");
+  texts.push("01", "", "-", "+1", " 1", "1 ", "1.0", "1e3", "1/", "/1", "a", ":", "1\0");
+  for (const text of texts) {
+    const integer = parseInteger(text);
+    const count = typeof integer === "number" && integer >= 0 ? integer : -1;
+    assertEquals(parseCount(text, 0, text.length), count, text);
+    assertEquals(parseCount(`12/${text}/3`, 3, 3 + text.length), count, text);
+  }
+  assertEquals([parseCount("12", 1, 3), parseCount("12", 2, 1), parseCount("12", 2, 3)], [
+    -1,
+    -1,
+    -1,
+  ]);
 });
 
 Deno.test("sums and products are exact, or null beyond 64 bits", () => {

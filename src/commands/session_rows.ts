@@ -2,7 +2,7 @@ import { ErrorReply, type Reply } from "../resp/reply.ts";
 import { SESSION_TTL_MS_MAX } from "../store/sessions.ts";
 import { argument, errorQuoting, NOT_AN_INTEGER, quoted } from "./arguments.ts";
 import type { Command, CommandContext } from "./command.ts";
-import { parseInteger } from "./integer.ts";
+import { parseCount, parseInteger } from "./integer.ts";
 import { unknownSubcommand, wrongNumberOfArguments } from "./request_errors.ts";
 import { rowsOf } from "./rows.ts";
 
@@ -46,9 +46,11 @@ function open({ sessions }: CommandContext, args: readonly string[]): Reply {
  * one and executed for the other.
  */
 function once(context: CommandContext, args: readonly string[]): Reply {
-  const serials = parseSerials(argument(args, 2));
-  if (serials === null) return INVALID_SERIAL;
-  const { serial, acked } = serials;
+  const text = argument(args, 2);
+  const slash = text.indexOf("/");
+  const serial = parseCount(text, 0, slash < 0 ? text.length : slash);
+  const acked = slash < 0 ? 0 : parseCount(text, slash + 1, text.length);
+  if (serial < 1 || acked < 0 || acked >= serial) return INVALID_SERIAL;
   const { sessions } = context;
   const session = sessions.find(argument(args, 1));
   if (session === undefined) return noSession(argument(args, 1));
@@ -56,19 +58,9 @@ function once(context: CommandContext, args: readonly string[]): Reply {
   if (serial <= session.floor) return stale(serial, session.floor);
   const kept = session.replies.get(serial);
   if (kept !== undefined) return kept;
-  const reply = context.executeInner(args.slice(INNER));
+  const reply = context.executeInner(args, INNER);
   sessions.keep(session, serial, reply);
   return reply;
-}
-
-/** Reads `serial` or `serial/acked`. */
-function parseSerials(text: string): { readonly serial: number; readonly acked: number } | null {
-  const slash = text.indexOf("/");
-  const serial = parseInteger(slash < 0 ? text : text.slice(0, slash));
-  const acked = slash < 0 ? 0 : parseInteger(text.slice(slash + 1));
-  // Beyond 2^53 - 1 they are bigints.
-  if (typeof serial !== "number" || typeof acked !== "number") return null;
-  return serial >= 1 && acked >= 0 && acked < serial ? { serial, acked } : null;
 }
 
 function noSession(id: string): ErrorReply {

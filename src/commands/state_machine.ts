@@ -80,7 +80,7 @@ export class StateMachine {
       nowMs: 0,
       random: noRandom,
       stringBytesMax: Math.min(stringBytesMax, STRING_LENGTH_MAX),
-      executeInner: (args) => this.#executeInner(args),
+      executeInner: (args, from) => this.#executeInner(args, from),
     };
   }
 
@@ -158,11 +158,12 @@ export class StateMachine {
   }
 
   /** Executes the command that another one brings, in that one's context. */
-  #executeInner(args: readonly string[]): Reply {
-    const command = checkInner(args);
+  #executeInner(args: readonly string[], from: number): Reply {
+    const command = checkInner(args, from);
     if (command instanceof ErrorReply) return command;
     assert(command.run !== undefined, `Cannot execute ${command.name}: current kind is local`);
-    return this.#isRefused(command) ? this.#outOfMemory() : command.run(this.#context, args);
+    if (this.#isRefused(command)) return this.#outOfMemory();
+    return command.run(this.#context, args.slice(from));
   }
 
   /** Whether there is no room for what a write may need. */

@@ -45,24 +45,28 @@ export function lookup(name: string): Command | undefined {
  * request that another one brings is checked, too.
  */
 export function checkRequest(args: readonly string[]): Command | ErrorReply {
-  const command = checkOuter(args);
+  const command = checkFrom(args, 0);
   if (command instanceof ErrorReply || command.inner === undefined) return command;
-  const inner = checkInner(args.slice(command.inner));
+  const inner = checkInner(args, command.inner);
   return inner instanceof ErrorReply ? inner : command;
 }
 
-/** The command of a request that another one brings: a write, but none that is about sessions. */
-export function checkInner(args: readonly string[]): Command | ErrorReply {
-  const command = checkOuter(args);
+/**
+ * The command of the request that another one brings, from the argument `from` on: a write, but none
+ * that is about sessions.
+ */
+export function checkInner(args: readonly string[], from: number): Command | ErrorReply {
+  const command = checkFrom(args, from);
   if (command instanceof ErrorReply) return command;
   if (command.kind === "write" && command.group !== SESSION_GROUP) return command;
   return new ErrorReply(`ERR ONCE takes writes only, and '${command.name}' is not one it takes`);
 }
 
-function checkOuter(args: readonly string[]): Command | ErrorReply {
-  const command = lookup(argument(args, 0));
-  if (command === undefined) return unknownCommand(args);
-  return hasRightArity(command, args.length) ? command : wrongNumberOfArguments(command.name);
+function checkFrom(args: readonly string[], from: number): Command | ErrorReply {
+  const command = lookup(argument(args, from));
+  if (command === undefined) return unknownCommand(args.slice(from));
+  if (hasRightArity(command, args.length - from)) return command;
+  return wrongNumberOfArguments(command.name);
 }
 
 /** @param length the number of arguments, the name included */
@@ -74,10 +78,9 @@ export function hasRightArity({ arity }: Command, length: number): boolean {
 export function keysOf(command: Command, args: readonly string[]): string[] {
   const found: string[] = [];
   if (command.inner !== undefined) {
-    const inner = args.slice(command.inner);
-    if (inner.length === 0) return found;
-    const innerCommand = checkInner(inner);
-    return innerCommand instanceof ErrorReply ? found : keysOf(innerCommand, inner);
+    if (args.length <= command.inner) return found;
+    const inner = checkInner(args, command.inner);
+    return inner instanceof ErrorReply ? found : keysOf(inner, args.slice(command.inner));
   }
   if (command.keys === null) return found;
   const { first, last, step } = command.keys;

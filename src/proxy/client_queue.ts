@@ -141,11 +141,12 @@ export class ClientQueue {
     const repeated = this.#repeating.drain();
     let isOvertaken = false;
     for (const request of repeated.reverse()) {
+      const repeatedMs = nowMs - (request.firstSentMs ?? nowMs);
       if (request.isSettled) isOvertaken = true;
       else if (isOvertaken && request.isWrite && !request.isUncertain) {
         request.settle(request.kept ?? WRITE_OVERTAKEN);
-      } else if (nowMs - request.firstSentMs > holdMsMax) {
-        request.giveUp(nowMs - request.firstSentMs);
+      } else if (repeatedMs > holdMsMax) {
+        request.giveUp(repeatedMs);
       } else {
         request.kept = null;
         this.#waiting.unshift(request);
@@ -193,8 +194,7 @@ export class ClientQueue {
 
   #repeat(request: ProxyRequest, kept: string | null): void {
     if (this.isClosed) return request.drop();
-    if (!request.wasRepeated) request.firstSentMs = request.sentMs;
-    request.wasRepeated = true;
+    request.firstSentMs ??= request.sentMs;
     request.kept = kept;
     this.#repeating.push(request);
   }
@@ -228,12 +228,12 @@ class ReadsUnderWay {
 
   touch(write: ProxyRequest): boolean {
     if (this.#count === 0) return false;
-    const keys = write.keys();
+    const { keys } = write;
     return this.#wideCount > 0 || keys.length === 0 || keys.some((key) => this.#keys.has(key));
   }
 
   #add(read: ProxyRequest, sign: 1 | -1): void {
-    const keys = read.keys();
+    const { keys } = read;
     this.#count += sign;
     if (keys.length === 0) this.#wideCount += sign;
     for (const key of keys) {

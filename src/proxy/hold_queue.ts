@@ -107,7 +107,7 @@ export class HoldQueue {
   }
 
   #heldFrom(request: ProxyRequest, sinceMs: number): number {
-    return request.wasRepeated ? request.firstSentMs : Math.max(request.arrivedMs, sinceMs);
+    return request.firstSentMs ?? Math.max(request.sentMs, sinceMs);
   }
 
   #ended(nowMs: number): void {

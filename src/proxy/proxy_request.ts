@@ -1,8 +1,9 @@
 import type { Command } from "../commands/command.ts";
 import { keysOf } from "../commands/table.ts";
 import { SESSION_GROUP } from "../commands/session_rows.ts";
-import { encodeArguments, encodeCount, encodeReply, type Protocol } from "../resp/encode.ts";
+import { encodeCount, encodeReply, type Protocol } from "../resp/encode.ts";
 import { ErrorReply } from "../resp/reply.ts";
+import type { RequestText } from "../resp/request_text.ts";
 import type { ClientQueue } from "./client_queue.ts";
 import { type LeasedSession, STAMP_ARGUMENTS } from "./leased_session.ts";
 import type { WriteSessions } from "./write_sessions.ts";
@@ -24,24 +25,22 @@ export type RouteKind = "read" | "write" | "wait";
 export class ProxyRequest {
   readonly client: ClientQueue;
   readonly command: Command;
-  readonly args: readonly string[];
   readonly kind: RouteKind;
   readonly sink: ReplySink;
-  readonly arrivedMs: number;
   /** On the wire, without its stamp. */
   readonly bytes: number;
-  sentMs = 0;
-  /** When it was sent first; meaningful when it was repeated. */
-  firstSentMs = 0;
+  /** When it was sent last; until it is sent, when it arrived. */
+  sentMs: number;
+  /** When it was sent first; `null` unless a node has refused it, or was lost with it. */
+  firstSentMs: number | null = null;
   /** A refusal that was kept back, because something before it has to be repeated. */
   kept: string | null = null;
-  /** Was refused by a node, or lost with it, at least once. */
-  wasRepeated = false;
   /** A write that may have been executed, as far as the answers so far tell. */
   isUncertain = false;
   isSettled = false;
   next: ProxyRequest | null = null;
-  readonly #argumentsText: string;
+  readonly #request: RequestText;
+  #keys: readonly string[] | null = null;
   /** What comes before it: their number, or the stamp. */
   #head: string;
   #sessions: WriteSessions | null = null;
@@ -51,19 +50,18 @@ export class ProxyRequest {
   constructor(
     client: ClientQueue,
     command: Command,
-    args: readonly string[],
+    request: RequestText,
     sink: ReplySink,
     arrivedMs: number,
   ) {
     this.client = client;
     this.command = command;
-    this.args = args;
     this.kind = command.kind === "local" ? "wait" : command.kind;
     this.sink = sink;
-    this.arrivedMs = arrivedMs;
-    this.#argumentsText = encodeArguments(args);
-    this.#head = encodeCount(args.length);
-    this.bytes = this.#head.length + this.#argumentsText.length;
+    this.sentMs = arrivedMs;
+    this.#request = request;
+    this.#head = encodeCount(request.count);
+    this.bytes = this.#head.length + request.text.length;
   }
 
   get protocol(): Protocol {
@@ -72,7 +70,7 @@ export class ProxyRequest {
 
   /** As it goes over the wire. */
   get text(): string {
-    return this.#head + this.#argumentsText;
+    return this.#head + this.#request.text;
   }
 
   get isWrite(): boolean {
@@ -82,7 +80,7 @@ export class ProxyRequest {
   /** It is to be stamped before it is sent. */
   get wantsStamp(): boolean {
     return this.kind === "write" && this.#session === null &&
-      this.command.group !== SESSION_GROUP && this.args.length <= STAMPED_ARGUMENTS_MAX;
+      this.command.group !== SESSION_GROUP && this.#request.count <= STAMPED_ARGUMENTS_MAX;
   }
 
   /** However often it is sent, it is executed once: stamped by the proxy, or by the client itself. */
@@ -100,13 +98,13 @@ export class ProxyRequest {
     this.#sessions = sessions;
     this.#session = session;
     this.#serial = session.give(nowMs);
-    this.#head = session.stampText(this.#serial, this.args.length);
+    this.#head = session.stampText(this.#serial, this.#request.count);
   }
 
   /** It was not executed under its stamp, and is to get another one. */
   unstamp(): void {
     this.drop();
-    this.#head = encodeCount(this.args.length);
+    this.#head = encodeCount(this.#request.count);
   }
 
   /** It will not be sent again. */
@@ -116,8 +114,9 @@ export class ProxyRequest {
     this.#session = null;
   }
 
-  keys(): string[] {
-    return keysOf(this.command, this.args);
+  get keys(): readonly string[] {
+    this.#keys ??= keysOf(this.command, this.#request.args());
+    return this.#keys;
   }
 
   settle(text: string): void {

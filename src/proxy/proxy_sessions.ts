@@ -1,10 +1,12 @@
-import { checkRequest, lookup } from "../commands/table.ts";
+import type { Command } from "../commands/command.ts";
+import { checkRequest, hasRightArity, lookup } from "../commands/table.ts";
 import { assert } from "../base/assert.ts";
 import { randomInteger } from "../base/random.ts";
 import type { Clock } from "../node/clock.ts";
 import { ErrorReply, type Reply } from "../resp/reply.ts";
+import { RequestText } from "../resp/request_text.ts";
 import type { Connection } from "../server/connection.ts";
-import type { RequestHandler, RespListener } from "../server/listener.ts";
+import type { ForwardingHandler, RespListener } from "../server/listener.ts";
 import { runLocal } from "../server/local_commands.ts";
 import { MEMBER_SUBCOMMANDS } from "../server/member_commands.ts";
 import type { ProcessCommands } from "../server/process_commands.ts";
@@ -16,6 +18,13 @@ import { proxyCluster } from "./proxy_cluster.ts";
 import { proxyInfo } from "./proxy_info.ts";
 import type { ProxyStatus } from "./proxy_view.ts";
 import type { Router } from "./router.ts";
+
+const NAMES_KEPT = 32;
+
+interface NamedCommand {
+  readonly name: string;
+  readonly command: Command | undefined;
+}
 
 export interface ProxySessionsOptions {
   readonly router: Router;
@@ -29,12 +38,17 @@ export interface ProxySessionsOptions {
 }
 
 /** Answers the clients of a proxy: local commands here, reads and writes by way of the router. */
-export class ProxySessions implements RequestHandler, ProcessCommands {
+export class ProxySessions implements ForwardingHandler, ProcessCommands {
   readonly clock: Clock;
   readonly config: ReadonlyMap<string, string>;
   readonly snapshots = null;
   readonly #options: ProxySessionsOptions;
   readonly #clients = new Map<Connection, ClientQueue>();
+  /** Requests of one client come many at a time: whose the last one was. */
+  #lastConnection: Connection | null = null;
+  #lastClient: ClientQueue | null = null;
+  /** What was asked for last under names that begin alike. */
+  readonly #commands: NamedCommand[] = new Array(NAMES_KEPT).fill({ name: "", command: undefined });
   readonly #id: string;
 
   constructor(options: ProxySessionsOptions) {
@@ -49,19 +63,17 @@ export class ProxySessions implements RequestHandler, ProcessCommands {
     return this.#options.listener().connections;
   }
 
-  handle(connection: Connection, args: string[], reply: PendingReply): void {
-    const command = checkRequest(args);
+  forward(connection: Connection, request: RequestText, reply: PendingReply): void {
+    const command = this.#commandOf(request);
     if (command instanceof ErrorReply) return reply.settle(command);
     connection.lastCommand = command.name;
-    connection.lastRequestMs = this.clock.nowMs();
-    if (command.kind !== "local") {
-      return this.#options.router.submit(this.#client(connection), command, args, reply);
-    }
-    runLocal(this, command.name, args, reply);
+    if (command.kind !== "local") return this.#submit(connection, command, request, reply);
+    runLocal(this, command.name, request.args(), reply);
     this.#options.router.expect(connection.protocol);
   }
 
   closed(connection: Connection): void {
+    if (connection === this.#lastConnection) this.#lastConnection = this.#lastClient = null;
     const client = this.#clients.get(connection);
     if (client === undefined) return;
     this.#clients.delete(connection);
@@ -114,15 +126,46 @@ export class ProxySessions implements RequestHandler, ProcessCommands {
   ): void {
     const command = lookup(name);
     assert(command !== undefined, `${name} is not in the command table`);
-    this.#options.router.submit(this.#client(connection), command, args, reply);
+    this.#submit(connection, command, RequestText.of(args), reply);
+  }
+
+  #submit(
+    connection: Connection,
+    command: Command,
+    request: RequestText,
+    reply: PendingReply,
+  ): void {
+    const client = this.#client(connection);
+    this.#options.router.submit(client, command, request, reply, connection.lastReadMs);
+  }
+
+  /** The arguments are looked at only where their number does not tell enough. */
+  #commandOf(request: RequestText): Command | ErrorReply {
+    const command = this.#lookup(request.name);
+    const isKnown = command !== undefined && command.inner === undefined &&
+      hasRightArity(command, request.count);
+    return isKnown ? command : checkRequest(request.args());
+  }
+
+  /** Comparing names is cheaper than looking for one, which has to be hashed each time it comes. */
+  #lookup(name: string): Command | undefined {
+    const place = name.charCodeAt(0) % NAMES_KEPT;
+    const kept = this.#commands[place];
+    if (kept?.name === name) return kept.command;
+    const command = lookup(name);
+    if (command !== undefined) this.#commands[place] = { name, command };
+    return command;
   }
 
   #client(connection: Connection): ClientQueue {
+    if (connection === this.#lastConnection && this.#lastClient !== null) return this.#lastClient;
     let client = this.#clients.get(connection);
     if (client === undefined) {
       client = this.#options.router.openClient();
       this.#clients.set(connection, client);
     }
+    this.#lastConnection = connection;
+    this.#lastClient = client;
     return client;
   }
 }

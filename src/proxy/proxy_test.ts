@@ -81,6 +81,26 @@ Deno.test("one packet with writes and reads, and one that is cut everywhere", as
   });
 });
 
+Deno.test("commands are told apart, however they are written and whatever came before", async () => {
+  await withProxy(async (proxy, cluster) => {
+    const client = new RawClient(proxy);
+    const arity = (name: string) => `-ERR wrong number of arguments for '${name}' command\r\n`;
+    await client.ask(
+      ["SET k 1", "set k 2", "SETNX k", "SETEX k 1", "SET k", "PING", "PTTL", "S", "sET k 3"]
+        .map(request).join("") +
+        encodeRequest([""]) + "SET k 4\r\n" +
+        request("ONCE s1 9 SET k") + request("CLIENT SETNAME somebody-with-a-name") +
+        request("CLIENT GETNAME"),
+      "+OK\r\n+OK\r\n" + arity("setnx") + arity("setex") + arity("set") + "+PONG\r\n" +
+        arity("pttl") + "-ERR unknown command 'S', with args beginning with: \r\n+OK\r\n" +
+        "-ERR unknown command '', with args beginning with: \r\n+OK\r\n" + arity("set") +
+        "+OK\r\n$20\r\nsomebody-with-a-name\r\n",
+    );
+    assertEquals(cluster.executed, ["SET k 1", "set k 2", "sET k 3", "SET k 4"]);
+    client.socket.destroy();
+  });
+});
+
 Deno.test("bytes are bytes, all the way and back", async () => {
   await withProxy(async (proxy) => {
     const client = new RawClient(proxy);

@@ -7,6 +7,7 @@ import type { Clock } from "../node/clock.ts";
 import type { Network } from "../node/network.ts";
 import type { Protocol } from "../resp/encode.ts";
 import { ErrorReply } from "../resp/reply.ts";
+import { RequestText } from "../resp/request_text.ts";
 import { ClientQueue } from "./client_queue.ts";
 import { HoldQueue } from "./hold_queue.ts";
 import type { ProxyLimits } from "./limits.ts";
@@ -70,15 +71,19 @@ export class Router implements UpstreamPoolEvents, SessionLink {
     this.pool.expect(protocol);
   }
 
-  /** Takes a read, a write or a `WAIT`; the sink gets the answer, perhaps before this returns. */
+  /**
+   * Takes a read, a write or a `WAIT`; the sink gets the answer, perhaps before this returns.
+   *
+   * @param nowMs when it was read: the clock is not asked for each request
+   */
   submit(
     client: ClientQueue,
     command: Command,
-    args: readonly string[],
+    text: RequestText,
     sink: ReplySink,
+    nowMs: number,
   ): void {
-    const nowMs = this.#nowMs();
-    const request = new ProxyRequest(client, command, args, sink, nowMs);
+    const request = new ProxyRequest(client, command, text, sink, nowMs);
     this.expect(request.protocol);
     const refusal = this.hold.refusal(request.bytes);
     if (refusal !== null && !this.#couldSend(client, request, nowMs)) {
@@ -123,7 +128,8 @@ export class Router implements UpstreamPoolEvents, SessionLink {
   ask(args: readonly string[], answered: (text: string) => void): void {
     const command = checkRequest(args);
     assert(!(command instanceof ErrorReply), "the proxy asks for what does not exist");
-    this.submit(this.#own, command, args, { protocol: 2, settleEncoded: answered });
+    const sink: ReplySink = { protocol: 2, settleEncoded: answered };
+    this.submit(this.#own, command, RequestText.of(args), sink, this.#nowMs());
   }
 
   // What the connections tell.

@@ -2,6 +2,7 @@ import { latin1 } from "../base/latin1.ts";
 import { ByteTail } from "./byte_tail.ts";
 import { splitInline } from "./inline.ts";
 import { parseLength } from "./length.ts";
+import { RequestText } from "./request_text.ts";
 
 /** Bounds on what a client may send; beyond them a request is invalid. */
 export interface RequestLimits {
@@ -18,21 +19,40 @@ export interface RequestLimits {
 /**
  * - `complete`: a whole request, at least one argument
  * - `incomplete`: the bytes so far are the beginning of one, or none are left
- * - `invalid`: no more can be read from this client; `error` is what to reply, without the code `ERR`, in
- *   Redis's words. `crossProtocol`: it is an HTTP client, to be disconnected without an answer, as
- *   Redis does against forged requests from browsers.
+ * - `invalid`: no more can be read from this client
  */
 export type DecodedRequest =
   | { readonly kind: "complete"; readonly args: string[] }
   | { readonly kind: "incomplete" }
-  | { readonly kind: "invalid"; readonly error: string; readonly crossProtocol: boolean };
+  | InvalidRequest;
 
-const INCOMPLETE: DecodedRequest = { kind: "incomplete" };
+/** What cannot be read, and nothing behind it. */
+export interface InvalidRequest {
+  readonly kind: "invalid";
+  /** What to reply, without the code `ERR`, in Redis's words. */
+  readonly error: string;
+  /**
+   * It is an HTTP client, to be disconnected without an answer, as Redis does against forged requests
+   * from browsers.
+   */
+  readonly crossProtocol: boolean;
+}
+
+/** As `DecodedRequest`, but the arguments stay together. */
+export type DecodedText = RequestText | { readonly kind: "incomplete" } | InvalidRequest;
+
+const INCOMPLETE = { kind: "incomplete" } as const;
 const CR = 0x0d;
 const LF = 0x0a;
 const DOLLAR = 0x24;
 const STAR = 0x2a;
+const ZERO = 0x30;
 const NO_BULK = -1;
+/** Larger lengths are read the long way. */
+const SHORT_LENGTH_DIGITS = 7;
+const NOT_SHORT = -1;
+/** So much may stay in memory for one request of a chunk when the others are gone. */
+const SHARED_BYTES_MAX = 2048;
 
 /**
  * Reads requests from the bytes of one client, split anywhere: arrays of bulk strings, and inline
@@ -55,6 +75,8 @@ export class RequestDecoder {
   #waiting: Uint8Array[] = [];
   #chunk: Uint8Array = new Uint8Array(0);
   #position = 0;
+  /** The chunk as a text, once it is wanted. */
+  #sharedText: string | null = null;
   /** The beginning of a line or a bulk that goes on in the next chunk. */
   readonly #tail = new ByteTail();
   #args: string[] = [];
@@ -76,8 +98,7 @@ export class RequestDecoder {
       this.#waiting.push(chunk);
       return;
     }
-    this.#chunk = chunk;
-    this.#position = 0;
+    this.#read(chunk);
   }
 
   /** The next request; after `incomplete`, push more; after `invalid`, the answer stays so. */
@@ -85,12 +106,63 @@ export class RequestDecoder {
     if (this.#invalid !== null) return this.#invalid;
     let decoded = this.#decode();
     while (decoded.kind === "incomplete" && this.#waiting.length > 0) {
-      this.#chunk = this.#nextWaiting();
-      this.#position = 0;
+      this.#read(this.#nextWaiting());
       decoded = this.#decode();
     }
     if (decoded.kind === "invalid") this.#fail(decoded);
     return decoded;
+  }
+
+  /** As `next`, for those who hand requests on. Each call may be of either. */
+  nextText(): DecodedText {
+    const whole = this.#takeWhole();
+    if (whole !== null) return whole;
+    const decoded = this.next();
+    return decoded.kind === "complete" ? RequestText.of(decoded.args) : decoded;
+  }
+
+  /**
+   * An array of bulk strings that is in the chunk from its first byte to its last, and against no
+   * limit; `null` when there is anything to be said about what comes.
+   */
+  #takeWhole(): RequestText | null {
+    const chunk = this.#chunk;
+    const start = this.#position;
+    if (this.#argumentsMissing > 0 || this.#tail.length > 0) return null;
+    if (start === chunk.length || chunk[start] !== STAR) return null;
+    const count = shortLengthAt(chunk, start + 1);
+    if (count < 1 || count > this.#argumentsMax) return null;
+    const from = start + 1 + lineBytes(count);
+    let at = from;
+    let requestBytes = 0;
+    for (let left = count; left > 0; left--) {
+      const length = chunk[at] === DOLLAR ? shortLengthAt(chunk, at + 1) : NOT_SHORT;
+      if (length === NOT_SHORT || length > this.#bulkBytesMax) return null;
+      requestBytes += length;
+      at += 1 + lineBytes(length) + length + 2;
+      if (chunk[at - 2] !== CR || chunk[at - 1] !== LF) return null;
+    }
+    if (requestBytes > this.#requestBytesMax) return null;
+    this.#position = at;
+    return new RequestText(count, this.#textOf(from, at));
+  }
+
+  /** The text of a part of the chunk. Requests of one small chunk share its text. */
+  #textOf(from: number, to: number): string {
+    const chunk = this.#chunk;
+    const isLast = to === chunk.length;
+    if (this.#sharedText === null && (isLast || chunk.length > SHARED_BYTES_MAX)) {
+      return latin1(chunk, from, to);
+    }
+    const shared = this.#sharedText ?? latin1(chunk, 0, chunk.length);
+    this.#sharedText = isLast ? null : shared;
+    return shared.slice(from, to);
+  }
+
+  #read(chunk: Uint8Array): void {
+    this.#chunk = chunk;
+    this.#position = 0;
+    this.#sharedText = null;
   }
 
   #nextWaiting(): Uint8Array {
@@ -202,9 +274,28 @@ export class RequestDecoder {
     this.#args = [];
     this.#waiting = [];
     this.#tail.clear();
-    this.#chunk = new Uint8Array(0);
-    this.#position = 0;
+    this.#read(new Uint8Array(0));
   }
+}
+
+/** The length in `bytes[at …]` up to CR LF; `NOT_SHORT` when it is none, is long, or does not end here. */
+function shortLengthAt(bytes: Uint8Array, at: number): number {
+  let value = 0;
+  let end = at;
+  for (; end < at + SHORT_LENGTH_DIGITS; end++) {
+    const digit = (bytes[end] ?? CR) - ZERO;
+    if (digit < 0 || digit > 9) break;
+    value = value * 10 + digit;
+  }
+  const isPlain = end === at + 1 || (end > at && bytes[at] !== ZERO);
+  return isPlain && bytes[end] === CR && bytes[end + 1] === LF ? value : NOT_SHORT;
+}
+
+/** A short length, as it must be written, with its CR LF. */
+function lineBytes(length: number): number {
+  let bytes = 3;
+  for (let limit = 10; length >= limit; limit *= 10) bytes++;
+  return bytes;
 }
 
 function takeInline(line: string): DecodedRequest | null {
@@ -218,6 +309,6 @@ function takeInline(line: string): DecodedRequest | null {
   return { kind: "complete", args };
 }
 
-function invalid(reason: string): DecodedRequest & { readonly kind: "invalid" } {
+function invalid(reason: string): InvalidRequest {
   return { kind: "invalid", error: `Protocol error: ${reason}`, crossProtocol: false };
 }

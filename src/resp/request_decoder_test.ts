@@ -1,8 +1,14 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { latin1Bytes } from "../base/latin1.ts";
 import { type Random, randomInteger, seededRandom } from "../base/random.ts";
-import { encodeRequest } from "./encode.ts";
-import { RequestDecoder, type RequestLimits } from "./request_decoder.ts";
+import { encodeArguments, encodeCount, encodeRequest } from "./encode.ts";
+import {
+  type DecodedRequest,
+  type DecodedText,
+  RequestDecoder,
+  type RequestLimits,
+} from "./request_decoder.ts";
+import { RequestText } from "./request_text.ts";
 
 interface Outcome {
   readonly requests: readonly string[][];
@@ -10,9 +16,32 @@ interface Outcome {
   readonly crossProtocol: boolean;
 }
 
-/** Decodes the text cut at the given positions, reading all there is after each piece. */
+/**
+ * Decodes the text cut at the given positions, reading all there is after each piece; in both ways,
+ * which must agree.
+ */
 function decode(text: string, cuts: readonly number[], limits: RequestLimits = {}): Outcome {
   const decoder = new RequestDecoder(limits);
+  const outcome = decodeWith(decoder, () => decoder.next(), text, cuts);
+  const forwarder = new RequestDecoder(limits);
+  const argsOf = (decoded: DecodedText): DecodedRequest => {
+    if (decoded.kind !== "complete") return decoded;
+    const args = decoded.args();
+    assertEquals([decoded.name, decoded.count], [args[0], args.length]);
+    assertEquals(decoded.text, encodeArguments(args));
+    return { kind: "complete", args };
+  };
+  const next = () => argsOf(forwarder.nextText());
+  assertEquals(decodeWith(forwarder, next, text, cuts), outcome, JSON.stringify(text.slice(0, 60)));
+  return outcome;
+}
+
+function decodeWith(
+  decoder: RequestDecoder,
+  next: () => DecodedRequest,
+  text: string,
+  cuts: readonly number[],
+): Outcome {
   const bytes = latin1Bytes(text);
   const requests: string[][] = [];
   const edges = [0, ...cuts, bytes.length];
@@ -20,10 +49,10 @@ function decode(text: string, cuts: readonly number[], limits: RequestLimits = {
     // A copy that is wiped afterwards proves that nothing of a used-up chunk is looked at again.
     const chunk = new Uint8Array(bytes.subarray(edges[i - 1], edges[i]));
     decoder.push(chunk);
-    let decoded = decoder.next();
-    for (; decoded.kind === "complete"; decoded = decoder.next()) requests.push(decoded.args);
+    let decoded = next();
+    for (; decoded.kind === "complete"; decoded = next()) requests.push(decoded.args);
     if (decoded.kind === "invalid") {
-      assertEquals(decoder.next(), decoded);
+      assertEquals(next(), decoded);
       return { requests, error: decoded.error, crossProtocol: decoded.crossProtocol };
     }
     chunk.fill(0x58);
@@ -76,6 +105,55 @@ Deno.test("a corpus is read the same at every split, byte by byte, and in one pa
   assertEquals(decode(everything, []).requests, corpus.flatMap(([, requests]) => requests));
 });
 
+Deno.test("what is handed on is what came, whatever its lengths, alone or in a small or large packet", () => {
+  const lengths = [
+    0,
+    1,
+    9,
+    10,
+    11,
+    99,
+    100,
+    999,
+    1000,
+    9_999,
+    10_000,
+    100_000,
+    9_999_999,
+    10_000_000,
+  ];
+  for (const length of lengths) {
+    const requests = [
+      ["SET", "k", "v".repeat(length)],
+      Array(1 + Math.min(length, 2000)).fill("a"),
+    ];
+    const text = requests.map(encodeRequest).join("");
+    const many = text + encodeRequest(["PING"]).repeat(300);
+    for (const together of length > 10_000 ? [text] : [text, many, "PING\r\n" + text]) {
+      const decoder = new RequestDecoder();
+      decoder.push(latin1Bytes(together));
+      let handedOn = "";
+      for (let next = decoder.nextText(); next.kind === "complete"; next = decoder.nextText()) {
+        handedOn += encodeCount(next.count) + next.text;
+      }
+      assert(handedOn === together.replace(/^PING\r\n/, encodeRequest(["PING"])), `of ${length}`);
+    }
+  }
+});
+
+Deno.test("requests are taken one way or the other, as one likes", () => {
+  const decoder = new RequestDecoder();
+  decoder.push(latin1Bytes(encodeRequest(["ECHO", "a"]).repeat(3)));
+  decoder.push(latin1Bytes(encodeRequest(["ECHO", "b"]) + "*2\r\n$4\r\nEC"));
+  const words = [decoder.nextText(), decoder.next(), decoder.nextText(), decoder.nextText()]
+    .map((one) => one.kind === "complete" && (Array.isArray(one.args) ? one.args : one.args())[1]);
+  assertEquals(words, ["a", "a", "a", "b"]);
+  assertEquals(decoder.nextText().kind, "incomplete");
+  decoder.push(latin1Bytes("HO\r\n$1\r\nc\r\nPING\r\n"));
+  assertEquals(decoder.next(), { kind: "complete", args: ["ECHO", "c"] });
+  assertEquals(decoder.nextText(), RequestText.of(["PING"]));
+});
+
 Deno.test("wrong lengths are invalid, in Redis's words", () => {
   const lengths = ["", "x", "1x", "+1", "01", "1 ", " 1", "-0", "1.5", "99999999999999999999"];
   for (const length of lengths) {
@@ -110,6 +188,8 @@ Deno.test("every length is bounded, finished or not", () => {
   assertInvalid("*1\r\n$" + "1".repeat(100), "too big bulk count string", limits);
   assertInvalid("*4\r\n", "invalid multibulk length", limits);
   assertInvalid("*1\r\n$11\r\n", "invalid bulk length", limits);
+  assertInvalid(encodeRequest(["x".repeat(11)]), "invalid bulk length", limits);
+  assertInvalid(encodeRequest(["a", "b", "c", "d"]), "invalid multibulk length", limits);
   assertInvalid(
     encodeRequest(["x".repeat(8), "y".repeat(8)]),
     "too big request, more than 15 bytes",

@@ -30,7 +30,7 @@ export function clientCommand(
         : wrongNumberOfArguments("client|setinfo");
     case "INFO":
       return args.length === 2
-        ? describe(connection, process.clock.nowMs())
+        ? describe(connection, process.clock.monotonicMs())
         : wrongNumberOfArguments("client|info");
     case "LIST":
       return list(process, args);
@@ -68,7 +68,7 @@ function setInfo(connection: Connection, attribute: string, value: string): Repl
 }
 
 function list(process: ProcessCommands, args: readonly string[]): Reply {
-  const nowMs = process.clock.nowMs();
+  const nowMs = process.clock.monotonicMs();
   const option = args[2]?.toUpperCase();
   let connections = [...process.connections.values()];
   if (option === "ID" && args.length > 3) {
@@ -122,7 +122,7 @@ function cutOff(victim: Connection, self: Connection): void {
 /** One line as in Redis's `CLIENT LIST`, with the fields that mean something here. */
 function describe(connection: Connection, nowMs: number): string {
   const ageSeconds = Math.floor((nowMs - connection.openedMs) / 1000);
-  const idleSeconds = Math.floor((nowMs - connection.lastRequestMs) / 1000);
+  const idleSeconds = Math.floor((nowMs - connection.lastReadMs) / 1000);
   return `id=${connection.id} addr=${connection.remote} laddr=${connection.local} ` +
     `name=${connection.name} age=${ageSeconds} idle=${idleSeconds} flags=N db=0 ` +
     `cmd=${connection.lastCommand} user=default lib-name=${connection.libraryName} ` +

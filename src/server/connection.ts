@@ -1,6 +1,7 @@
 import type net from "node:net";
 import { encodeReply, type Protocol } from "../resp/encode.ts";
-import { RequestDecoder } from "../resp/request_decoder.ts";
+import { type InvalidRequest, RequestDecoder } from "../resp/request_decoder.ts";
+import type { RequestText } from "../resp/request_text.ts";
 import { ErrorReply, type PushReply } from "../resp/reply.ts";
 import type { Cancel, Clock } from "../node/clock.ts";
 import { type FairReading, readFairly } from "./fair_reading.ts";
@@ -15,8 +16,12 @@ export interface ConnectionOwner {
   readonly fairness: FairReading;
   /** Nothing may be sent now, but to a connection that is spared. */
   readonly isSilent: boolean;
+  /** Requests are wanted as they came. */
+  readonly isForwarding: boolean;
   /** A whole request arrived: `reply` is to be settled, now or later. */
   request(connection: Connection, args: string[], reply: PendingReply): void;
+  /** The same, where `isForwarding`. */
+  forward(connection: Connection, request: RequestText, reply: PendingReply): void;
   /** Something is ready to be sent; `flush` is wanted at the end of the turn. */
   dirty(connection: Connection): void;
   protocolError(connection: Connection, reason: string): void;
@@ -44,6 +49,7 @@ export class Connection {
   readonly remote: string;
   /** `host:port` that the client connected to. */
   readonly local: string;
+  /** By the clock that never goes back, as all times here. */
   readonly openedMs: number;
   protocol: Protocol = 2;
   /** By `CLIENT SETNAME`. */
@@ -51,7 +57,8 @@ export class Connection {
   libraryName = "";
   libraryVersion = "";
   lastCommand = "NULL";
-  lastRequestMs: number;
+  /** When requests were last read; all that come together have one time. */
+  lastReadMs: number;
   /** Gets its replies even from a listener that is silent. */
   isSpared = false;
 
@@ -74,14 +81,14 @@ export class Connection {
   #isEnding = false;
   #isClosed = false;
 
-  constructor(id: number, socket: net.Socket, owner: ConnectionOwner, nowMs: number) {
+  constructor(id: number, socket: net.Socket, owner: ConnectionOwner) {
     this.id = id;
     this.#socket = socket;
     this.#owner = owner;
     this.remote = `${socket.remoteAddress ?? "?"}:${socket.remotePort ?? 0}`;
     this.local = `${socket.localAddress ?? "?"}:${socket.localPort ?? 0}`;
-    this.openedMs = nowMs;
-    this.lastRequestMs = nowMs;
+    this.openedMs = owner.clock.monotonicMs();
+    this.lastReadMs = this.openedMs;
     this.#decoder = new RequestDecoder(owner.limits);
     this.#output = new ReplyOutput(socket);
     readFairly(
@@ -225,18 +232,37 @@ export class Connection {
   }
 
   #decode(): void {
+    this.lastReadMs = this.#owner.clock.monotonicMs();
+    // Replies leave at the turn's end, so that the window and the room do not grow here.
+    const window = this.#output.room > 0 ? this.#window : 0;
     while (!this.#isEnding && !this.#isClosed) {
-      if (this.#isOverloaded()) return this.#pause();
-      const decoded = this.#decoder.next();
-      if (decoded.kind === "complete") {
-        this.#owner.request(this, decoded.args, this.#nextReply());
-      } else if (decoded.kind === "invalid") {
-        this.#owner.protocolError(this, decoded.error);
-        if (decoded.crossProtocol) return this.destroy();
-        this.#nextReply().settle(new ErrorReply(`ERR ${decoded.error}`));
-        return this.closeAfterReplies();
-      } else return;
+      if (this.#outstanding >= window) return this.#pause();
+      const goesOn = this.#owner.isForwarding ? this.#forwardNext() : this.#takeNext();
+      if (!goesOn) return;
     }
+  }
+
+  #takeNext(): boolean {
+    const decoded = this.#decoder.next();
+    if (decoded.kind === "invalid") this.#refuse(decoded);
+    if (decoded.kind !== "complete") return false;
+    this.#owner.request(this, decoded.args, this.#nextReply());
+    return true;
+  }
+
+  #forwardNext(): boolean {
+    const decoded = this.#decoder.nextText();
+    if (decoded.kind === "invalid") this.#refuse(decoded);
+    if (decoded.kind !== "complete") return false;
+    this.#owner.forward(this, decoded, this.#nextReply());
+    return true;
+  }
+
+  #refuse({ error, crossProtocol }: InvalidRequest): void {
+    this.#owner.protocolError(this, error);
+    if (crossProtocol) return this.destroy();
+    this.#nextReply().settle(new ErrorReply(`ERR ${error}`));
+    this.closeAfterReplies();
   }
 
   #nextReply(): PendingReply {
@@ -246,10 +272,6 @@ export class Connection {
     this.#tail = reply;
     this.#outstanding++;
     return reply;
-  }
-
-  #isOverloaded(): boolean {
-    return this.#outstanding >= this.#window || this.#output.room <= 0;
   }
 
   /** How many requests may wait for their answers, or their answers to be read. */

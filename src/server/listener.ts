@@ -3,6 +3,7 @@ import type { Logger } from "../base/logger.ts";
 import { cannotListen } from "../base/errors.ts";
 import { encodeReply } from "../resp/encode.ts";
 import { ErrorReply } from "../resp/reply.ts";
+import type { RequestText } from "../resp/request_text.ts";
 import type { Clock } from "../node/clock.ts";
 import type { Address } from "../node/network.ts";
 import { Connection, type ConnectionOwner } from "./connection.ts";
@@ -10,15 +11,21 @@ import { FairReading } from "./fair_reading.ts";
 import type { ClientLimits } from "./limits.ts";
 import type { PendingReply } from "./pending_reply.ts";
 
-/** Who answers the requests: the node's or the proxy's sessions. */
+/** Who answers the requests: the node's sessions. */
 export interface RequestHandler {
   handle(connection: Connection, args: string[], reply: PendingReply): void;
   closed(connection: Connection): void;
 }
 
+/** Who hands most requests on: the proxy's sessions. */
+export interface ForwardingHandler {
+  forward(connection: Connection, request: RequestText, reply: PendingReply): void;
+  closed(connection: Connection): void;
+}
+
 export interface ListenOptions {
   readonly address: Address;
-  readonly handler: RequestHandler;
+  readonly handler: RequestHandler | ForwardingHandler;
   readonly limits: ClientLimits;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -49,9 +56,13 @@ export class RespListener implements ConnectionOwner {
   readonly totals = { connections: 0, requests: 0, rejected: 0 };
 
   isSilent = false;
+  readonly isForwarding: boolean;
 
   readonly #server: net.Server;
   readonly #options: ListenOptions;
+  /** One of them is there. */
+  readonly #requests: RequestHandler | null;
+  readonly #forwards: ForwardingHandler | null;
   readonly #dirty: Connection[] = [];
   readonly #flushAll = () => this.#flush();
 
@@ -63,6 +74,10 @@ export class RespListener implements ConnectionOwner {
     this.fairness = new FairReading((run) => options.clock.after(0, run));
     this.#server = server;
     this.#options = options;
+    const { handler } = options;
+    this.#requests = "handle" in handler ? handler : null;
+    this.#forwards = "forward" in handler ? handler : null;
+    this.isForwarding = this.#forwards !== null;
     server.on("connection", (socket) => this.#accept(socket));
   }
 
@@ -81,7 +96,12 @@ export class RespListener implements ConnectionOwner {
 
   request(connection: Connection, args: string[], reply: PendingReply): void {
     this.totals.requests++;
-    this.#options.handler.handle(connection, args, reply);
+    this.#requests?.handle(connection, args, reply);
+  }
+
+  forward(connection: Connection, request: RequestText, reply: PendingReply): void {
+    this.totals.requests++;
+    this.#forwards?.forward(connection, request, reply);
   }
 
   dirty(connection: Connection): void {
@@ -106,7 +126,7 @@ export class RespListener implements ConnectionOwner {
       return;
     }
     const id = ++this.totals.connections;
-    this.connections.set(id, new Connection(id, socket, this, this.#options.clock.nowMs()));
+    this.connections.set(id, new Connection(id, socket, this));
   }
 
   #flush(): void {

@@ -50,7 +50,6 @@ export class NodeSessions implements RequestHandler, ProcessCommands {
     const command = checkRequest(args);
     if (command instanceof ErrorReply) return reply.settle(command);
     connection.lastCommand = command.name;
-    connection.lastRequestMs = this.clock.nowMs();
     if (command.kind === "local") return runLocal(this, command.name, args, reply);
     const session = this.#session(connection);
     if (session.fenceTerm !== null && !this.#node.leadsIn(session.fenceTerm)) {

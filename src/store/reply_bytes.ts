@@ -1,6 +1,7 @@
 import {
   ErrorReply,
   MapReply,
+  OK,
   PushReply,
   type Reply,
   SimpleString,
@@ -9,9 +10,11 @@ import {
 
 /** About what an element costs beside the bytes of its text. */
 const ELEMENT_BYTES = 16;
+const OK_BYTES = ELEMENT_BYTES + OK.text.length;
 
 /** About how many bytes a kept reply takes. */
 export function replyBytes(reply: Reply): number {
+  if (reply === OK) return OK_BYTES;
   if (typeof reply === "string") return ELEMENT_BYTES + reply.length;
   if (reply === null || typeof reply !== "object") return ELEMENT_BYTES;
   if (reply instanceof SimpleString || reply instanceof ErrorReply) {

@@ -1,4 +1,5 @@
 import type { Reply } from "../resp/reply.ts";
+import { KeptReplies } from "./kept_replies.ts";
 import type { Expiry } from "./slot.ts";
 
 /** One client's session: which of its serials have been executed, and what they were answered. */
@@ -11,8 +12,8 @@ export class Session {
   floor = 0;
   /** The highest serial seen; 0 before the first. */
   highest = 0;
-  /** What was answered, by serial, in order of execution. */
-  readonly replies = new Map<number, Reply>();
+  /** What was answered, by serial. */
+  readonly replies = new KeptReplies();
   /** About what the replies cost. */
   repliesBytes = 0;
   /** The last view that needs nothing of it any more. */
@@ -32,6 +33,7 @@ export interface SessionImage {
   readonly deadlineMs: number;
   readonly floor: number;
   readonly highest: number;
+  /** In the order of their serials. */
   readonly replies: readonly (readonly [number, Reply])[];
 }
 
@@ -44,6 +46,6 @@ export function imageOf(session: Session): SessionImage {
     deadlineMs: Number(expiry.deadlineMs),
     floor,
     highest,
-    replies: [...replies],
+    replies: replies.entries(),
   };
 }

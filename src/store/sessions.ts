@@ -44,6 +44,8 @@ export class Sessions {
   #timeMs = 0;
   #openedCount = 0;
   #repliesBytes = 0;
+  /** The session that was asked for last: most requests in a row are of the same one. */
+  #found: Session | null = null;
   #view: SessionsView | null = null;
   #lastViewId = 0;
 
@@ -101,7 +103,8 @@ export class Sessions {
 
   /** The session of that id, if it is there and its time has not come. */
   find(id: string): Session | undefined {
-    const session = this.#sessions.get(id);
+    // The hash of an id that has just been decoded is not known yet; comparing takes less.
+    const session = this.#found?.key === id ? this.#found : this.#lookUp(id);
     return session !== undefined && session.expiry.deadlineMs > this.#timeMs ? session : undefined;
   }
 
@@ -133,10 +136,7 @@ export class Sessions {
    * `use` has been called.
    */
   keep(session: Session, serial: number, reply: Reply): void {
-    assert(
-      serial > session.floor && !session.replies.has(serial),
-      `Cannot keep a reply: current value of the serial is ${serial}, which is not new`,
-    );
+    assert(serial > session.floor, "Cannot keep a reply: its serial is forgotten");
     this.#view?.keep(session);
     this.#store(session, serial, reply);
     if (serial > session.highest) session.highest = serial;
@@ -173,9 +173,15 @@ export class Sessions {
     return session;
   }
 
-  /** Puts a reply of a session back, in the order in which they were kept. */
+  /** Puts a reply of a session back. */
   restoreReply(session: Session, serial: number, reply: Reply): void {
     this.#store(session, serial, reply);
+  }
+
+  #lookUp(id: string): Session | undefined {
+    const session = this.#sessions.get(id);
+    if (session !== undefined) this.#found = session;
+    return session;
   }
 
   #add(session: Session): void {
@@ -184,7 +190,7 @@ export class Sessions {
   }
 
   #store(session: Session, serial: number, reply: Reply): void {
-    session.replies.set(serial, reply);
+    session.replies.add(serial, reply);
     this.#count(session, KEPT_REPLY_BYTES + replyBytes(reply));
   }
 
@@ -196,17 +202,15 @@ export class Sessions {
     if (floor - before <= session.replies.size) {
       for (let serial = before + 1; serial <= floor; serial++) this.#drop(session, serial);
     } else {
-      for (const serial of session.replies.keys()) {
+      for (const [serial] of session.replies.entries()) {
         if (serial <= floor) this.#drop(session, serial);
       }
     }
   }
 
   #drop(session: Session, serial: number): void {
-    const reply = session.replies.get(serial);
-    if (reply === undefined) return;
-    session.replies.delete(serial);
-    this.#count(session, -KEPT_REPLY_BYTES - replyBytes(reply));
+    const reply = session.replies.remove(serial);
+    if (reply !== undefined) this.#count(session, -KEPT_REPLY_BYTES - replyBytes(reply));
   }
 
   #count(session: Session, bytes: number): void {
@@ -225,6 +229,7 @@ export class Sessions {
     // A view may read it later: a removed session does not change any more.
     this.#expiries.remove(session.expiry);
     this.#sessions.delete(session.key);
+    if (this.#found === session) this.#found = null;
     this.#repliesBytes -= session.repliesBytes;
   }
 }

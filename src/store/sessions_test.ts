@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { AssertionFailure } from "../base/assert.ts";
 import { randomInteger, seededRandom } from "../base/random.ts";
 import { EXPIRED_PER_STEP_MAX } from "./keyspace.ts";
@@ -36,6 +36,20 @@ Deno.test("a session ends when it was not used for its time, by the log's time a
   assertEquals(sessions.find(session.key), undefined);
   assertEquals([sessions.storedSize, sessions.nextDeadlineMs()], [0, null]);
   assertEquals(sessions.close(session.key), false);
+});
+
+Deno.test("the session that was found last is found no more when it is closed or due", () => {
+  const sessions = new Sessions();
+  const [one, other] = [opened(sessions, 10), opened(sessions, 20)];
+  for (const session of [one, other, one, one]) {
+    assertStrictEquals(sessions.find(session.key), session);
+  }
+  assertEquals(sessions.find("3-0"), undefined);
+  sessions.close(one.key);
+  assertEquals([sessions.find(one.key), sessions.close(one.key)], [undefined, false]);
+  assertStrictEquals(sessions.find(other.key), other);
+  sessions.advanceTime(20);
+  assertEquals([sessions.find(other.key), sessions.storedSize], [undefined, 0]);
 });
 
 Deno.test("of many sessions that are due each step removes a part, and the rest counts as absent", () => {
@@ -105,7 +119,7 @@ Deno.test("when replies take too much, the session that goes on forgets its olde
   const [other, session] = [opened(sessions), opened(sessions)];
   sessions.keep(other, 1, "x".repeat(5000));
   for (let serial = 1; serial <= 5; serial++) sessions.keep(session, serial, "x".repeat(1500));
-  assertEquals([...session.replies.keys()], [3, 4, 5]);
+  assertEquals(session.replies.entries().map(([serial]) => serial), [3, 4, 5]);
   assertEquals([session.floor, other.floor], [2, 0]);
   sessions.keep(session, 6, "x".repeat(9000));
   assertEquals([session.replies.size, session.floor], [0, 6]);

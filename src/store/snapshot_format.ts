@@ -8,7 +8,7 @@
  *   beyond 2^53 - 1 is a string
  * - `["session", id, ttlMs, deadlineMs, floor, highest, replies]`: in the order of opening, each
  *   followed by so many of
- * - `["reply", serial, reply]`: in the order of execution; the reply is in RESP3
+ * - `["reply", serial, reply]`: in any order, written by serial; the reply is in RESP3
  * - `["end"]`: once, at the end
  *
  * A key, value or reply longer than `PIECE_LENGTH_MAX` is told beforehand, by any number of

@@ -65,7 +65,21 @@ Deno.test("replies of every kind come through", () => {
   const loader = new StateLoader();
   loader.push(chunkOf(items));
   const { sessions } = loader.take();
-  assertEquals([...(sessions.find("3-1000")?.replies.values() ?? [])], [...REPLIES]);
+  const kept = REPLIES.map((reply, index): [number, Reply] => [20 - index, reply]).reverse();
+  assertEquals(sessions.find("3-1000")?.replies.entries(), kept);
+});
+
+Deno.test("replies may come in any order, and are told in the order of their serials", () => {
+  const state = ["state", 1, 1000, 0, 0, 1, 1];
+  const session = ["session", "1-1000", 1000, 2000, 0, 4097, 3];
+  const reply = (serial: number) => ["reply", serial, `:${serial}\r\n`];
+  const loader = new StateLoader();
+  loader.push(chunkOf([state, session, ...[4097, 1, 17].map(reply), ["end"]]));
+  const { keyspace, sessions } = loader.take();
+  const chunk = new StateSnapshot(keyspace, sessions).next(1000);
+  assert(chunk !== null);
+  const items = JSON.parse(new TextDecoder().decode(chunk));
+  assertEquals(items, [state, session, ...[1, 17, 4097].map(reply), ["end"]]);
 });
 
 Deno.test("each field of each item is refused with a value that it cannot have", () => {

@@ -1,11 +1,13 @@
 import { type Logger, silentLogger } from "../../base/logger.ts";
 import { seededRandom } from "../../base/random.ts";
 import { checkRequest } from "../../commands/table.ts";
+import type { Clock } from "../../node/clock.ts";
 import { ManualClock } from "../../node/testing/manual_clock.ts";
 import { MemoryNetwork } from "../../node/testing/memory_network.ts";
 import { decodeReply } from "../../resp/decode_reply.ts";
 import type { Protocol } from "../../resp/encode.ts";
 import { ErrorReply, type Reply, SimpleString } from "../../resp/reply.ts";
+import { RequestText } from "../../resp/request_text.ts";
 import type { ClientQueue } from "../client_queue.ts";
 import type { ProxyLimits } from "../limits.ts";
 import { ProxyCore } from "../proxy.ts";
@@ -30,6 +32,12 @@ export class ProxyBench {
   readonly core: ProxyCore;
 
   #stalledMs = 0;
+  readonly #proxyClock: Clock = {
+    nowMs: () => this.clock.nowMs() + this.#stalledMs,
+    monotonicMs: () => this.clock.monotonicMs() + this.#stalledMs,
+    after: (delayMs, run) => this.clock.after(delayMs, run),
+    soon: (run) => this.clock.soon(run),
+  };
 
   constructor(options: ProxyBenchOptions = {}) {
     this.network = new MemoryNetwork(this.clock, { delayMs: options.delayMs ?? 1 });
@@ -39,12 +47,7 @@ export class ProxyBench {
     this.core = new ProxyCore({
       seeds: seeds.map((text) => parseAddressText(text) ?? { host: text, port: 0 }),
       network: this.network,
-      clock: {
-        nowMs: () => this.clock.nowMs() + this.#stalledMs,
-        monotonicMs: () => this.clock.monotonicMs() + this.#stalledMs,
-        after: (delayMs, run) => this.clock.after(delayMs, run),
-        soon: (run) => this.clock.soon(run),
-      },
+      clock: this.#proxyClock,
       random: seededRandom(1),
       logger: options.logger ?? silentLogger,
       limits: options.limits ?? {},
@@ -70,19 +73,21 @@ export class ProxyBench {
   }
 
   client(protocol: Protocol = 2): BenchClient {
-    return new BenchClient(this.core, protocol);
+    return new BenchClient(this.core, this.#proxyClock, protocol);
   }
 }
 
 /** A client's connection to the proxy, without a socket: replies stand in the order of requests. */
 export class BenchClient {
   readonly #core: ProxyCore;
+  readonly #clock: Clock;
   readonly #queue: ClientQueue;
   readonly #slots: BenchSlot[] = [];
   protocol: Protocol;
 
-  constructor(core: ProxyCore, protocol: Protocol) {
+  constructor(core: ProxyCore, clock: Clock, protocol: Protocol) {
     this.#core = core;
+    this.#clock = clock;
     this.#queue = core.router.openClient();
     this.protocol = protocol;
   }
@@ -95,7 +100,8 @@ export class BenchClient {
       if (command instanceof ErrorReply) throw new Error(command.text);
       const slot = new BenchSlot(this.protocol);
       this.#slots.push(slot);
-      this.#core.router.submit(this.#queue, command, args, slot);
+      const request = RequestText.of(args);
+      this.#core.router.submit(this.#queue, command, request, slot, this.#clock.monotonicMs());
     }
   }
 

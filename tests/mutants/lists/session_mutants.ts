@@ -1,6 +1,7 @@
 import type { Mutant } from "../mutant.ts";
 
 const ROWS = "src/commands/session_rows_test.ts";
+const REPLIES = "src/store/kept_replies_test.ts";
 const SESSIONS = "src/store/sessions_test.ts";
 const STATE = "src/commands/snapshot_test.ts";
 const LOADER = "src/store/state_loader_test.ts";
@@ -15,7 +16,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: "src/commands/session_rows.ts",
     find: "if (kept !== undefined) return kept;",
     replace: `if (kept !== undefined) {
-    context.executeInner(args.slice(INNER));
+    context.executeInner(args, INNER);
     return kept;
   }`,
     killers: [ROWS],
@@ -27,7 +28,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: "src/commands/session_rows.ts",
     find: "if (session === undefined) return noSession(argument(args, 1));",
     replace: `if (session === undefined) {
-    const reply = context.executeInner(args.slice(INNER));
+    const reply = context.executeInner(args, INNER);
     return reply ?? noSession(argument(args, 1));
   }`,
     killers: [ROWS],
@@ -38,7 +39,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: "src/commands/session_rows.ts",
     find: "if (serial <= session.floor) return stale(serial, session.floor);",
     replace: `if (serial <= session.floor) {
-    const reply = context.executeInner(args.slice(INNER));
+    const reply = context.executeInner(args, INNER);
     return reply ?? stale(serial, session.floor);
   }`,
     killers: [ROWS],
@@ -50,6 +51,22 @@ export const sessionMutants: readonly Mutant[] = [
     find: "const kept = session.replies.get(serial);",
     replace: "const kept = session.replies.get(serial) ?? session.replies.get(serial + 1);",
     killers: [ROWS],
+  },
+  {
+    name: "displaced-reply-lost",
+    bug: "of two serials whose places in the table are the same, one is executed again",
+    file: "src/store/kept_replies.ts",
+    find: "return this.#displaced?.get(serial);",
+    replace: "return undefined;",
+    killers: [REPLIES, SESSIONS],
+  },
+  {
+    name: "closed-session-found",
+    bug: "a session that is closed is found as the one that was used last",
+    file: "src/store/sessions.ts",
+    find: "if (this.#found === session) this.#found = null;",
+    replace: "",
+    killers: [SESSIONS, ROWS],
   },
   {
     name: "session-ends-by-a-local-clock",
@@ -82,8 +99,8 @@ export const sessionMutants: readonly Mutant[] = [
     name: "snapshot-sees-later-sessions",
     bug: "a snapshot mixes the sessions of its moment with what came later",
     file: "src/store/sessions.ts",
-    find: "this.#view?.keep(session);\n    session.expiry",
-    replace: "session.expiry",
+    find: "this.#view?.keep(session);\n    const deadlineMs",
+    replace: "const deadlineMs",
     killers: [STATE, SESSIONS],
   },
   {

@@ -31,6 +31,14 @@ export const wireMutants: readonly Mutant[] = [
     killers: [REQUESTS],
   },
   {
+    name: "forwarded-at-any-size",
+    bug: "a proxy hands on what is beyond the limit for a request",
+    file: "src/resp/request_decoder.ts",
+    find: "if (requestBytes > this.#requestBytesMax) return null;",
+    replace: "if (requestBytes > this.#requestBytesMax * 1e9) return null;",
+    killers: [REQUESTS],
+  },
+  {
     name: "http-request-answered",
     bug: "an HTTP request sent to the RESP port is executed line by line",
     file: "src/resp/request_decoder.ts",
@@ -70,8 +78,8 @@ export const wireMutants: readonly Mutant[] = [
     name: "pipeline-without-a-bound",
     bug: "requests are taken without a bound from a client that does not wait for answers",
     file: "src/server/connection.ts",
-    find: "this.#outstanding >= this.#window ||",
-    replace: "this.#outstanding >= this.#window * 1e9 ||",
+    find: "if (this.#outstanding >= window) return this.#pause();",
+    replace: "if (this.#outstanding >= window * 1e9) return this.#pause();",
     killers: [LISTENER],
   },
   {

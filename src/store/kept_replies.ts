@@ -1,0 +1,105 @@
+import { assert } from "../base/assert.ts";
+import type { Reply } from "../resp/reply.ts";
+
+/** So many places a table has at least, once it holds anything; a power of two, as all sizes. */
+const PLACES_MIN = 16;
+/** The mark of a free place; serials begin with 1. */
+const FREE = 0;
+
+/**
+ * Replies by serial. Serials come almost in order and go in order, a few thousand at a time: each
+ * has its place, the serial modulo the size of the table, and a place that is left is used again
+ * without any garbage. A serial whose place is taken goes into a map; so the table's size follows
+ * from the number of replies, however far their serials are apart.
+ *
+ * Serials are safe integers from 1 on.
+ */
+export class KeptReplies {
+  #serials = new Float64Array(0);
+  #replies: Reply[] = [];
+  #displaced: Map<number, Reply> | null = null;
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** How many places its table has. */
+  get places(): number {
+    return this.#serials.length;
+  }
+
+  get(serial: number): Reply | undefined {
+    const place = serial & (this.#serials.length - 1);
+    if (this.#serials[place] === serial) return this.#replies[place];
+    return this.#displaced?.get(serial);
+  }
+
+  has(serial: number): boolean {
+    return this.get(serial) !== undefined;
+  }
+
+  /** Adds a reply under a new serial. */
+  add(serial: number, reply: Reply): void {
+    assert(serial > FREE && !this.has(serial), "Cannot add a reply: its serial is not new");
+    const places = this.#serials.length;
+    if (4 * this.#size >= 3 * places) this.#resize(Math.max(PLACES_MIN, 2 * places));
+    this.#put(serial, reply);
+    this.#size++;
+  }
+
+  /** Removes a reply and returns it. */
+  remove(serial: number): Reply | undefined {
+    const place = serial & (this.#serials.length - 1);
+    let reply: Reply | undefined;
+    if (this.#serials[place] === serial) {
+      reply = this.#replies[place];
+      this.#serials[place] = FREE;
+      this.#replies[place] = null;
+    } else if (this.#displaced === null) {
+      return undefined;
+    } else {
+      reply = this.#displaced.get(serial);
+      if (reply === undefined) return undefined;
+      this.#displaced.delete(serial);
+      if (this.#displaced.size === 0) this.#displaced = null;
+    }
+    this.#size--;
+    const places = this.#serials.length;
+    if (8 * this.#size < places && places > PLACES_MIN) this.#resize(places / 2);
+    return reply;
+  }
+
+  /** All, in the order of their serials, whatever the order in which they came. */
+  entries(): (readonly [number, Reply])[] {
+    const entries: (readonly [number, Reply])[] = [...this.#displaced ?? []];
+    for (const [place, reply] of this.#replies.entries()) {
+      const serial = this.#serials[place];
+      if (serial !== undefined && serial !== FREE) entries.push([serial, reply]);
+    }
+    return entries.sort(([a], [b]) => a - b);
+  }
+
+  #put(serial: number, reply: Reply): void {
+    const place = serial & (this.#serials.length - 1);
+    if (this.#serials[place] === FREE) {
+      this.#serials[place] = serial;
+      this.#replies[place] = reply;
+    } else {
+      this.#displaced ??= new Map();
+      this.#displaced.set(serial, reply);
+    }
+  }
+
+  #resize(places: number): void {
+    const [serials, replies, displaced] = [this.#serials, this.#replies, this.#displaced];
+    this.#serials = new Float64Array(places);
+    this.#replies = new Array<Reply>(places).fill(null);
+    this.#displaced = null;
+    for (const [place, reply] of replies.entries()) {
+      const serial = serials[place];
+      if (serial !== undefined && serial !== FREE) this.#put(serial, reply);
+    }
+    for (const [serial, reply] of displaced ?? []) this.#put(serial, reply);
+  }
+}
