@@ -31,7 +31,8 @@ export const readMutants: readonly Mutant[] = [
     bug: "lease reads: a leader answers by itself for as long as it has not stepped down",
     file: "src/raft/step_leader.ts",
     find: "if (index !== null && isMajorityWith(core, from)) core.answerRead(from, readId, index);",
-    replace: "if (index !== null) core.answerRead(from, readId, index);",
+    replace:
+      "if (index !== null && (from === core.id || isMajorityWith(core, from))) core.answerRead(from, readId, index);",
     killers: [CLUSTER, PAPER, CHAOS],
     simulation: true,
   },
@@ -48,7 +49,7 @@ export const readMutants: readonly Mutant[] = [
     bug: "a round of confirmation goes to fewer voters than can confirm it",
     file: "src/raft/replication.ts",
     find: "return voters.slice(0, core.quorum - (core.isVoter(core.id) ? 1 : 0));",
-    replace: "return voters.slice(0, core.quorum - 2);",
+    replace: "return voters.slice(0, core.quorum - (core.isVoter(core.id) ? 2 : 1));",
     killers: [SCRIPT],
   },
   {
