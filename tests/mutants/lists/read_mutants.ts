@@ -66,7 +66,8 @@ export const readMutants: readonly Mutant[] = [
     file: "src/raft/read_rounds.ts",
     find: "else this.#fresh.push({ ...read, index: commitIndex });",
     replace: `else if (this.#rounds.length > 0) {
-      this.#rounds.push({ round: this.#round, reads: [{ ...read, index: commitIndex }] });
+      const reads = [{ ...read, index: commitIndex }];
+      this.#rounds.push({ round: this.#round, reads, openedTick: 0 });
     } else this.#fresh.push({ ...read, index: commitIndex });`,
     killers: [PAPER, CHAOS],
   },
