@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { latin1Bytes } from "../../../src/base/latin1.ts";
 import { type Random, randomInteger, seededRandom } from "../../../src/base/random.ts";
-import { encodeRequest } from "../../../src/resp/encode.ts";
+import { encodeArguments, encodeRequest } from "../../../src/resp/encode.ts";
 import { type DecodedRequest, RequestDecoder } from "../../../src/resp/request_decoder.ts";
 import { CommandGenerator } from "../../differential/command_generator.ts";
 import { chunksOf } from "../chunks.ts";
@@ -50,20 +50,31 @@ export const requests: FuzzTarget = {
     const whole = decodeAll([latin1Bytes(input)]);
     const cut = decodeAll(chunksOf(input, seededRandom(choiceSeed(input))));
     assertEquals(cut, whole, "how the bytes are cut changes what they say");
+    const forwarded = decodeAll(chunksOf(input, seededRandom(choiceSeed(input))), nextAsText);
+    assertEquals(forwarded, whole, "what is handed on is not what came");
     for (const args of whole.requests) assertSound(args);
   },
 };
 
+function nextAsText(decoder: RequestDecoder): DecodedRequest {
+  const decoded = decoder.nextText();
+  if (decoded.kind !== "complete") return decoded;
+  const args = decoded.args();
+  assertEquals(decoded.text, encodeArguments(args), "not in the form that others read");
+  return { kind: "complete", args };
+}
+
 /** Decodes requests of any form, as far as they can be read. */
 export function decodeAll(
   chunks: readonly Uint8Array[],
+  next = (decoder: RequestDecoder): DecodedRequest => decoder.next(),
 ): { requests: string[][]; end: DecodedRequest } {
   const decoder = new RequestDecoder(LIMITS);
   const requests: string[][] = [];
   let end: DecodedRequest = { kind: "incomplete" };
   for (const chunk of chunks) {
     decoder.push(chunk);
-    for (end = decoder.next(); end.kind === "complete"; end = decoder.next()) {
+    for (end = next(decoder); end.kind === "complete"; end = next(decoder)) {
       requests.push(end.args);
     }
     if (end.kind === "invalid") break;
