@@ -4,6 +4,7 @@ import { measureBigAndSmall } from "./big_and_small.ts";
 import { measureConnections } from "./connections.ts";
 import { measureElections } from "./elections.ts";
 import { measureFailovers } from "./failovers.ts";
+import { measureFloor } from "./floor.ts";
 import { measureLatency } from "./latency.ts";
 import { measureMemory } from "./memory.ts";
 import type { Resources } from "./resources.ts";
@@ -26,6 +27,11 @@ export const PARTS: readonly Part[] = [
     name: "throughput",
     about: "SET and GET of 64 bytes, plain and with -P 16, and their processor time",
     measure: measureThroughput,
+  },
+  {
+    name: "floor",
+    about: "The leader beside the simplest program that does the same I/O",
+    measure: measureFloor,
   },
   {
     name: "values",

@@ -1,0 +1,174 @@
+/**
+ * The least that replication costs on this runtime: sockets, files and syncs as a node of Regent has
+ * them, and nothing else. No request is looked into, nothing is stored, nobody is elected.
+ *
+ * - `follower PORT DIR`: writes and syncs what the leader sends, and says so
+ * - `leader PORT DIR PORT,PORT`: sends what clients write to two followers, writes and syncs it, and
+ *   answers when one follower has said so. What clients only read, one follower is asked about.
+ */
+import { Buffer } from "node:buffer";
+import net from "node:net";
+import { FrameDecoder } from "../../src/node/peers/frame_decoder.ts";
+import { FrameWriter } from "../../src/node/peers/frame_writer.ts";
+import { Gathering } from "../../src/node/gathering.ts";
+import { DenoDisk } from "../../src/cli/platform/deno_disk.ts";
+import { systemClock } from "../../src/cli/platform/system_clock.ts";
+import type { DiskFile } from "../../src/node/disk.ts";
+import { endWithStdin } from "./end_with_stdin.ts";
+
+const HOST = "127.0.0.1";
+const FRAME_BYTES_MAX = 64 * 1024 * 1024;
+const FILE_BYTES = 64 * 1024 * 1024;
+const STAR = 0x2a;
+const S = 0x53;
+const DIGITS_AND_NAME_AT = 8;
+const ASK = new Uint8Array([0]);
+const VALUE = `$64\r\n${"x".repeat(64)}\r\n`;
+
+/** A file that is written from its beginning again when it is full. */
+class Ring {
+  #offset = 0;
+
+  constructor(readonly file: DiskFile) {
+    const zeros = new Uint8Array(1 << 20);
+    for (let at = 0; at < FILE_BYTES; at += zeros.length) file.write(zeros, at);
+  }
+
+  async append(bytes: Uint8Array): Promise<void> {
+    if (this.#offset + bytes.length > FILE_BYTES) this.#offset = 0;
+    this.file.write(bytes, this.#offset);
+    this.#offset += bytes.length;
+    await new Promise<void>((done) => this.file.sync(() => done()));
+  }
+}
+
+function follow(port: number, ring: Ring): void {
+  net.createServer({ noDelay: true }, (socket) => {
+    const frames = new FrameDecoder({ frameBytesMax: FRAME_BYTES_MAX });
+    socket.on("error", () => {});
+    socket.on("data", (chunk) => {
+      frames.push(chunk);
+      for (let frame = frames.next(); frame !== null; frame = frames.next()) {
+        if (frame.length === ASK.length) socket.write(ASK);
+        else void ring.append(frame).then(() => socket.write(ASK));
+      }
+    });
+  }).listen(port, HOST);
+}
+
+/** A connection to a follower: how many messages went there, and how many came back. */
+class Follower {
+  sent = 0;
+  answered = 0;
+
+  constructor(readonly socket: net.Socket, onAnswer: () => void) {
+    socket.on("data", (chunk) => {
+      this.answered += chunk.length;
+      onAnswer();
+    });
+  }
+
+  send(bytes: Uint8Array): void {
+    this.sent++;
+    this.socket.write(bytes);
+  }
+}
+
+interface Waiting {
+  readonly socket: net.Socket;
+  readonly chunk: Uint8Array;
+  readonly count: number;
+  readonly isWrite: boolean;
+}
+
+/** Sends batches of what clients ask, one at a time. */
+class Leader {
+  readonly #gathering = new Gathering(systemClock, 1, () => this.#go());
+  readonly #followers: readonly Follower[];
+  readonly #ring: Ring;
+  #waiting: Waiting[] = [];
+  #openCount = 0;
+  #underWay: Waiting[] = [];
+  #asked: readonly { readonly follower: Follower; readonly upTo: number }[] = [];
+  #isScheduled = false;
+
+  constructor(followers: readonly net.Socket[], ring: Ring) {
+    this.#followers = followers.map((socket) => new Follower(socket, () => this.#answer()));
+    this.#ring = ring;
+  }
+
+  received(socket: net.Socket, chunk: Uint8Array): void {
+    let count = 0;
+    for (const byte of chunk) if (byte === STAR) count++;
+    const isWrite = chunk[DIGITS_AND_NAME_AT] === S;
+    this.#waiting.push({ socket, chunk, count, isWrite });
+    this.#openCount += count;
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    queueMicrotask(() => this.#go());
+  }
+
+  #go(): void {
+    this.#isScheduled = false;
+    const gathered = {
+      openCount: this.#openCount,
+      openBytes: 0,
+      underWayCount: this.#underWay.length > 0 ? 1 : 0,
+      newestSinceMs: Infinity,
+    };
+    if (this.#openCount === 0 || !this.#gathering.isDue(gathered)) return;
+    this.#underWay = this.#waiting;
+    this.#waiting = [];
+    this.#openCount = 0;
+    const writes = this.#underWay.filter(({ isWrite }) => isWrite);
+    if (writes.length === 0) {
+      this.#send(ASK, this.#followers.slice(0, 1));
+      return;
+    }
+    const batch = Buffer.concat(writes.map(({ chunk }) => chunk));
+    this.#send(batch, this.#followers);
+    void this.#ring.append(batch);
+  }
+
+  #send(payload: Uint8Array, followers: readonly Follower[]): void {
+    const frames = new FrameWriter();
+    frames.addPayload(payload);
+    const bytes = frames.take();
+    for (const follower of followers) follower.send(bytes);
+    this.#asked = followers.map((follower) => ({ follower, upTo: follower.sent }));
+  }
+
+  /** The first follower that has the batch decides. */
+  #answer(): void {
+    if (!this.#asked.some(({ follower, upTo }) => follower.answered >= upTo)) return;
+    this.#asked = [];
+    const answered = this.#underWay;
+    this.#underWay = [];
+    let count = 0;
+    for (const { socket, count: own, isWrite } of answered) {
+      socket.write((isWrite ? "+OK\r\n" : VALUE).repeat(own), "latin1");
+      count += own;
+    }
+    this.#gathering.answered(count, this.#openCount);
+    this.#go();
+  }
+}
+
+function lead(port: number, followers: readonly number[], ring: Ring): void {
+  const sockets = followers.map((follower) =>
+    net.connect({ port: follower, host: HOST, noDelay: true })
+  );
+  const leader = new Leader(sockets, ring);
+  net.createServer({ noDelay: true }, (socket) => {
+    socket.on("error", () => {});
+    socket.on("data", (chunk) => leader.received(socket, chunk));
+  }).listen(port, HOST);
+}
+
+const [role, port, dir = "", followers] = Deno.args;
+void endWithStdin();
+const disk = await DenoDisk.open(dir);
+const ring = new Ring(disk.open("floor", "create"));
+if (followers === undefined) follow(Number(port), ring);
+else lead(Number(port), followers.split(",").map(Number), ring);
+console.error(`${role} listens`);
