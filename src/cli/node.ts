@@ -7,6 +7,7 @@ import { PeerTransport } from "../node/peers/peer_transport.ts";
 import { restoreNewest } from "../node/snapshots/node_snapshots.ts";
 import { listen, type RespListener } from "../server/listener.ts";
 import { NodeSessions } from "../server/node_sessions.ts";
+import { HASH_SEED_WORDS } from "../store/key_hash.ts";
 import { clientFlags, clientLimits } from "./client_flags.ts";
 import {
   bytes,
@@ -191,7 +192,10 @@ async function startNode(values: NodeValues): Promise<RunningNode> {
   const members = currentMembers(identity, values.peers);
   const isNew = log.lastIndex() === 0;
 
-  const machine = new StateMachine({ stringBytesMax: VALUE_BYTES_MAX });
+  const machine = new StateMachine({
+    stringBytesMax: VALUE_BYTES_MAX,
+    hashSeed: crypto.getRandomValues(new Int32Array(HASH_SEED_WORDS)),
+  });
   restoreNewest(snapshots, machine);
   const clientAddress = { host: advertise, port };
   const node: Node = new Node({

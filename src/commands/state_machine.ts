@@ -1,9 +1,10 @@
 import { assert, AssertionFailure } from "../base/assert.ts";
 import type { Random } from "../base/random.ts";
 import { ErrorReply, type Reply } from "../resp/reply.ts";
+import { DEFAULT_HASH_SEED, type HashSeed } from "../store/key_hash.ts";
 import { Keyspace } from "../store/keyspace.ts";
 import { Sessions } from "../store/sessions.ts";
-import type { StateLoader } from "../store/state_loader.ts";
+import { StateLoader } from "../store/state_loader.ts";
 import { StateSnapshot } from "../store/state_snapshot.ts";
 import { STRING_LENGTH_MAX } from "../store/value.ts";
 import type { Command, CommandContext } from "./command.ts";
@@ -46,6 +47,13 @@ export interface StateMachineOptions {
    * @default {268435456}
    */
   readonly repliesBytesMax?: number;
+  /**
+   * Decides where keys are looked up, and nothing that can be seen: each node has its own, so that
+   * nobody can choose keys that collide.
+   *
+   * @default one that everybody can know
+   */
+  readonly hashSeed?: HashSeed;
 }
 
 /** A `Map` holds 2^24 keys; this leaves room for what one request can bring. */
@@ -63,6 +71,7 @@ export class StateMachine {
   readonly #context: Changeable<CommandContext>;
   readonly #keysMax: number;
   readonly #memoryBytesMax: number;
+  readonly #hashSeed: HashSeed;
 
   constructor(options: StateMachineOptions = {}) {
     const {
@@ -71,11 +80,13 @@ export class StateMachine {
       memoryBytesMax = MEMORY_BYTES_MAX,
       sessionsMax = SESSIONS_MAX,
       repliesBytesMax = REPLIES_BYTES_MAX,
+      hashSeed = DEFAULT_HASH_SEED,
     } = options;
     this.#keysMax = keysMax;
     this.#memoryBytesMax = memoryBytesMax;
+    this.#hashSeed = hashSeed;
     this.#context = {
-      keyspace: new Keyspace(),
+      keyspace: new Keyspace(hashSeed),
       sessions: new Sessions({ sessionsMax, repliesBytesMax }),
       nowMs: 0,
       random: noRandom,
@@ -121,6 +132,11 @@ export class StateMachine {
    */
   beginSnapshot(): StateSnapshot {
     return new StateSnapshot(this.keyspace, this.sessions);
+  }
+
+  /** An empty loader for the snapshot that is to be restored here. */
+  newLoader(): StateLoader {
+    return new StateLoader(this.#hashSeed);
   }
 
   /**

@@ -1,53 +1,42 @@
-/**
- * A power of two. A map that has doubled again and again copies all of itself at once: with a million
- * keys that takes longer than anything else may, with a part of them it is not felt.
- */
-const PARTS = 64;
+import { DEFAULT_HASH_SEED, HASHED_KEY_LENGTH_MAX, type HashSeed } from "./key_hash.ts";
+import type { Keyed } from "./key_segment.ts";
+import { KeyTable } from "./key_table.ts";
+import { PartedMap } from "./parted_map.ts";
 
-/** A map by key in many parts, so that it grows and shrinks without a pause. */
-export class KeyMap<T> {
-  readonly #parts: readonly Map<string, T>[] = Array.from({ length: PARTS }, () => new Map());
+/**
+ * Items by their keys: grows and shrinks without a pause, and looks up a key in half the time that a
+ * `Map` of V8 takes for one whose string is new. That is, for keys of usual length: V8 hashes long
+ * ones faster, and only once for each string.
+ */
+export class KeyMap<T extends Keyed> {
+  readonly #table: KeyTable<T>;
+  readonly #longKeys = new PartedMap<T>();
+
+  /** @param seed decides where items stand, which nobody can see */
+  constructor(seed: HashSeed = DEFAULT_HASH_SEED) {
+    this.#table = new KeyTable(seed);
+  }
 
   get(key: string): T | undefined {
-    return this.#partOf(key).get(key);
+    return isLong(key) ? this.#longKeys.get(key) : this.#table.get(key);
   }
 
   has(key: string): boolean {
-    return this.#partOf(key).has(key);
+    return this.get(key) !== undefined;
   }
 
-  set(key: string, value: T): void {
-    this.#partOf(key).set(key, value);
+  /** Adds an item whose key is not there. */
+  add(item: T): void {
+    if (isLong(item.key)) this.#longKeys.set(item.key, item);
+    else this.#table.add(item);
   }
 
+  /** Removes the item of that key; tells whether it was there. */
   delete(key: string): boolean {
-    return this.#partOf(key).delete(key);
-  }
-
-  #partOf(key: string): Map<string, T> {
-    // There is one for each number that comes out.
-    return this.#parts[partOf(key)] as Map<string, T>;
+    return isLong(key) ? this.#longKeys.delete(key) : this.#table.delete(key);
   }
 }
 
-/**
- * The part that a key belongs to. Looks at a few characters: at the last ones, where numbered keys
- * differ, and at some before. Keys that differ elsewhere only share a part, which is as slow as one
- * map, but not wrong.
- */
-export function partOf(key: string): number {
-  let hash = key.length;
-  const tailStart = Math.max(0, key.length - SAMPLES);
-  for (let at = tailStart; at < key.length; at++) {
-    hash = Math.imul(hash ^ key.charCodeAt(at), MULTIPLIER);
-  }
-  const step = Math.ceil(tailStart / SAMPLES);
-  for (let at = 0; at < tailStart; at += step) {
-    hash = Math.imul(hash ^ key.charCodeAt(at), MULTIPLIER);
-  }
-  return (hash ^ (hash >>> 15)) & (PARTS - 1);
+function isLong(key: string): boolean {
+  return key.length > HASHED_KEY_LENGTH_MAX;
 }
-
-/** At so many characters of the end, and of what is before. */
-const SAMPLES = 6;
-const MULTIPLIER = 0x01000193;

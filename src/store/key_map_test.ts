@@ -1,34 +1,46 @@
 import { assert, assertEquals } from "@std/assert";
 import { randomInteger, seededRandom } from "../base/random.ts";
-import { KeyMap, partOf } from "./key_map.ts";
+import { HASHED_KEY_LENGTH_MAX, type HashSeed, seedOf } from "./key_hash.ts";
+import { KeyMap } from "./key_map.ts";
+import type { Keyed } from "./key_segment.ts";
 
-Deno.test("a key map behaves like a map, for keys of any length and name", () => {
-  const random = seededRandom(1);
-  const map = new KeyMap<number>();
-  const model = new Map<string, number>();
+/** So that many keys have a hash in common: only bytes from this place on count. */
+function colliding(from: number): HashSeed {
+  return seedOf(2).map((word, at) => at >= from && at < HASHED_KEY_LENGTH_MAX ? word : 0);
+}
+
+Deno.test("a key map behaves like a map, for keys of any length and name, colliding or not", () => {
   const names = ["", "a", "__proto__", "constructor", "\0", "\xff".repeat(7)];
-  for (let step = 0; step < 20_000; step++) {
-    const number = randomInteger(random, 300);
-    const key = names[number] ?? "x".repeat(number % 13) + number;
-    assertEquals([map.get(key), map.has(key)], [model.get(key), model.has(key)]);
-    if (random() < 0.5) {
-      map.set(key, step);
-      model.set(key, step);
-    } else {
-      assertEquals(map.delete(key), model.delete(key));
-    }
+  for (let length = HASHED_KEY_LENGTH_MAX - 2; length <= HASHED_KEY_LENGTH_MAX + 2; length++) {
+    names.push("x".repeat(length), "x".repeat(length - 1) + "y");
   }
-});
-
-Deno.test("numbered keys spread over the parts", () => {
-  for (const nameOf of [String, (n: number) => `key:${n}`, (n: number) => `user:${n}:name`]) {
-    const counts = new Map<number, number>();
-    for (let number = 100_000; number < 164_000; number++) {
-      const part = partOf(nameOf(number));
-      counts.set(part, (counts.get(part) ?? 0) + 1);
+  for (
+    const [seed, keys] of [[seedOf(1), 20_000], [colliding(5), 400], [
+      colliding(3),
+      12_000,
+    ]] as const
+  ) {
+    const random = seededRandom(keys);
+    const map = new KeyMap<Keyed>(seed);
+    const model = new Map<string, Keyed>();
+    const numbered = (number: number) => names[number] ?? String(100_000 + number);
+    // Grows, shrinks and grows again.
+    for (const additions of [0.9, 0.1, 0.9, 0]) {
+      for (let step = 0; step < 2 * keys; step++) {
+        const key = numbered(randomInteger(random, keys));
+        assert(map.get(key) === model.get(key) && map.has(key) === model.has(key), key);
+        if (random() >= additions) {
+          assert(map.delete(key) === model.delete(key), key);
+        } else if (!model.has(key)) {
+          const item = { key };
+          map.add(item);
+          model.set(key, item);
+        }
+      }
+      for (let number = 0; number < keys; number++) {
+        assert(map.get(numbered(number)) === model.get(numbered(number)));
+      }
     }
-    assertEquals(counts.size, 64);
-    const largest = Math.max(...counts.values());
-    assert(largest < 3000, `${largest} of 64,000 keys share a part, for ${nameOf(1)}`);
+    for (const key of model.keys()) assertEquals(map.delete(key), true);
   }
 });

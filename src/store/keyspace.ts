@@ -1,5 +1,6 @@
 import { assert } from "../base/assert.ts";
 import { ExpiryHeap } from "./expiry_heap.ts";
+import { DEFAULT_HASH_SEED, type HashSeed } from "./key_hash.ts";
 import { KeyMap } from "./key_map.ts";
 import { KeyspaceView } from "./keyspace_view.ts";
 import { type DeadlineMs, type Expiry, Slot } from "./slot.ts";
@@ -29,13 +30,20 @@ export const DEADLINE_BYTES = 80;
  * keep alive with them.
  */
 export class Keyspace {
-  #slotOf = new KeyMap<Slot>();
+  readonly #hashSeed: HashSeed;
+  #slotOf: KeyMap<Slot>;
   #slots: Slot[] = [];
   readonly #expiries = new ExpiryHeap();
   #timeMs = 0;
   #usedBytes = 0;
   #expiredCount = 0;
   #view: KeyspaceView | null = null;
+
+  /** @param hashSeed of lookups, with no influence on anything that can be seen */
+  constructor(hashSeed: HashSeed = DEFAULT_HASH_SEED) {
+    this.#hashSeed = hashSeed;
+    this.#slotOf = new KeyMap(hashSeed);
+  }
 
   /** The log's time: milliseconds of the Unix epoch, never going back. */
   get timeMs(): number {
@@ -145,7 +153,7 @@ export class Keyspace {
 
   /** Removes all keys. */
   clear(): void {
-    this.#slotOf = new KeyMap();
+    this.#slotOf = new KeyMap(this.#hashSeed);
     this.#slots = [];
     this.#expiries.clear();
     this.#usedBytes = 0;
@@ -210,7 +218,7 @@ export class Keyspace {
 
   #insert(key: string, value: Value): Slot {
     const slot = new Slot(key, value, this.#slots.length);
-    this.#slotOf.set(key, slot);
+    this.#slotOf.add(slot);
     this.#slots.push(slot);
     this.#usedBytes += KEY_OVERHEAD_BYTES + key.length + slot.valueBytes;
     return slot;

@@ -1,6 +1,7 @@
 import { assert } from "../base/assert.ts";
 import { decodeReply, ReplyFormatError } from "../resp/decode_reply.ts";
 import type { Reply } from "../resp/reply.ts";
+import { DEFAULT_HASH_SEED, type HashSeed } from "./key_hash.ts";
 import { Keyspace } from "./keyspace.ts";
 import { LongStrings } from "./long_strings.ts";
 import type { Session } from "./session.ts";
@@ -41,13 +42,18 @@ interface OpenSession {
  * chunk that is wrong ends it: nothing can be had from it any more.
  */
 export class StateLoader {
-  readonly #keyspace = new Keyspace();
+  readonly #keyspace: Keyspace;
   readonly #sessions = new Sessions();
   readonly #longs = new LongStrings();
   #announced: Announced | null = null;
   #session: OpenSession | null = null;
   #sessionNumber = 0;
   #state: "loading" | "complete" | "failed" | "taken" = "loading";
+
+  /** @param hashSeed see `Keyspace` */
+  constructor(hashSeed: HashSeed = DEFAULT_HASH_SEED) {
+    this.#keyspace = new Keyspace(hashSeed);
+  }
 
   /** Number of keys that have been loaded. */
   get keys(): number {

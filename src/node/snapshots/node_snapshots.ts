@@ -4,7 +4,6 @@ import type { StateMachine } from "../../commands/state_machine.ts";
 import type { RaftStatus } from "../../raft/status.ts";
 import type { NodeId, SnapshotAt, SnapshotRequest } from "../../raft/types.ts";
 import { SnapshotFormatError } from "../../store/snapshot_format.ts";
-import { StateLoader } from "../../store/state_loader.ts";
 import type { Clock } from "../clock.ts";
 import type { LogEntry } from "../entry.ts";
 import type { LogStore } from "../log_store.ts";
@@ -132,7 +131,7 @@ export class NodeSnapshots {
 export function restoreNewest(store: SnapshotStore, machine: StateMachine): void {
   const newest = store.newest();
   if (newest === null) return;
-  const loader = new StateLoader();
+  const loader = machine.newLoader();
   try {
     for (const chunk of store.load()) loader.push(chunk);
     machine.restore(loader);

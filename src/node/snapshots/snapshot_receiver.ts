@@ -1,8 +1,9 @@
 import type { Logger } from "../../base/logger.ts";
+import type { StateMachine } from "../../commands/state_machine.ts";
 import type { RaftStatus } from "../../raft/status.ts";
 import type { NodeId, SnapshotAt, SnapshotRequest } from "../../raft/types.ts";
 import { SnapshotFormatError } from "../../store/snapshot_format.ts";
-import { StateLoader } from "../../store/state_loader.ts";
+import type { StateLoader } from "../../store/state_loader.ts";
 import type { Clock } from "../clock.ts";
 import { configurationOf } from "../configuration.ts";
 import type { SnapshotChunk, SnapshotMessage, SnapshotOffer } from "../peers/peer_message.ts";
@@ -18,6 +19,8 @@ const RETRY_MS = 10_000;
 
 export interface SnapshotReceiverOptions {
   readonly id: NodeId;
+  /** That states are built for. */
+  readonly machine: StateMachine;
   readonly store: SnapshotStore;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -138,7 +141,7 @@ export class SnapshotReceiver {
     this.#options.logger.info(
       `receives the snapshot of entry ${snapshot.index}, ${snapshot.sizeBytes} bytes`,
     );
-    const loader = new StateLoader();
+    const loader = this.#options.machine.newLoader();
     const scanner = new SnapshotScanner(snapshot.sizeBytes, (chunk) => loader.push(chunk));
     this.#arrival = { incoming, scanner, loader, state: "receiving" };
     return this.#arrival;

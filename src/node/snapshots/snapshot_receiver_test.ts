@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { FaultDisk } from "../../../tests/support/fault_disk.ts";
 import { openSnapshots, snapshotElsewhere } from "../../../tests/support/snapshots.ts";
+import { StateMachine } from "../../commands/state_machine.ts";
 import type { RaftStatus } from "../../raft/status.ts";
 import type { SnapshotMessage } from "../peers/peer_message.ts";
 import { ManualClock } from "../testing/manual_clock.ts";
@@ -19,6 +20,7 @@ function receiver() {
   const status = { leaderId: "n1", term: 3, commitIndex: 5, appliedIndex: 5 } as RaftStatus;
   const one = new SnapshotReceiver({
     id: "n2",
+    machine: new StateMachine(),
     store,
     clock,
     logger: { info: () => {}, warn: note, error: note },

@@ -1,0 +1,59 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { randomInteger, seededRandom } from "../base/random.ts";
+import { type Keyed, KeySegment } from "./key_segment.ts";
+
+Deno.test("a segment behaves like a map, whatever cells its keys want", () => {
+  for (const hashes of [1, 2, 5, 40]) {
+    const random = seededRandom(hashes);
+    const segment = new KeySegment<Keyed>(0, 16);
+    const model = new Map<string, Keyed>();
+    const places = Array.from({ length: 40 }, () => randomInteger(random, hashes) * 7 + 12);
+    for (let step = 0; step < 20_000; step++) {
+      const number = randomInteger(random, places.length);
+      const key = `k${number}`;
+      const hash = places[number] as number;
+      assert(segment.find(hash, key) === model.get(key));
+      if (random() < 0.5) {
+        assertEquals(segment.delete(hash, key), model.delete(key));
+      } else if (!model.has(key) && !segment.isFull) {
+        const item = { key };
+        segment.add(hash, item);
+        model.set(key, item);
+      }
+      // Nothing that was removed takes a cell, or this would stay so.
+      assertEquals(segment.isFull, model.size >= 13);
+    }
+  }
+});
+
+Deno.test("what was removed leaves cells empty, where a search ends", () => {
+  const segment = new KeySegment<Keyed>(0, 16);
+  for (let hash = 0; hash < 1000; hash++) {
+    segment.add(hash, { key: "k" });
+    assert(segment.delete(hash, "k"));
+  }
+  assertEquals(segment.find(5, "absent"), undefined);
+});
+
+Deno.test("a key is added once", () => {
+  const segment = new KeySegment<Keyed>(0, 16);
+  segment.add(3, { key: "k" });
+  assertThrows(() => segment.add(3, { key: "k" }), Error, "it is there already");
+});
+
+Deno.test("a segment splits into two that hold its items, however unevenly", () => {
+  for (const inSet of [0, 1, 6, 11, 12]) {
+    const segment = new KeySegment<Keyed>(3, 16);
+    for (let hash = 0; hash < 12; hash++) {
+      segment.add(hash + (hash < inSet ? 64 : 0), { key: `${hash}` });
+    }
+    const [clear, set] = segment.split(6, 12);
+    for (let hash = 0; hash < 12; hash++) {
+      const isSet = hash < inSet;
+      const found = [clear.find(hash, `${hash}`), set.find(hash + 64, `${hash}`)];
+      assertEquals(found.map((item) => item !== undefined), [!isSet, isSet]);
+    }
+    assertEquals([clear.size, set.size], [12 - inSet > 9 ? 16 : 12, inSet > 9 ? 16 : 12]);
+    assertEquals([clear.depth, set.depth], [4, 4]);
+  }
+});
