@@ -1,7 +1,7 @@
 import type { Clock } from "./clock.ts";
 
 /** Of those who were just answered, and those who wait already, so many are waited for. */
-const SHARE = 7 / 8;
+const SHARE = 15 / 16;
 /** How long they are waited for. */
 const WAIT_MS = 2;
 /** After waits in vain, so many batches at most go without one. */

@@ -3,7 +3,7 @@ import { until } from "./until.ts";
 /** The program under test: the binary that `REGENT_BINARY` names, or else the source. */
 const BINARY = Deno.env.get("REGENT_BINARY");
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
-const SOURCE_ARGS = ["run", "--quiet", "--no-prompt", "--allow-all", ...(Deno.env.get("RPROF")?.split(" ").filter(Boolean) ?? []), MAIN];
+const SOURCE_ARGS = ["run", "--quiet", "--no-prompt", "--allow-all", MAIN];
 
 /** `regent` with these arguments, not started yet. */
 export function regentCommand(
