@@ -371,7 +371,6 @@ export class Node implements PeerHandler {
 
   #carryOut(ready: Ready<Batch>): void {
     for (const message of ready.messages) this.#send(message);
-    if (ready.entries.length > 0) this.#peers?.flush(); // the peers' disks work while this one does
     this.#writer.write(ready);
     if (this.#isStopped) return; // the log failed
     for (const entry of ready.committed) {
