@@ -39,4 +39,9 @@ export const KEPT_SEEDS: readonly KeptSeed[] = [
     nodeCount: null,
     showed: "a follower is offered the snapshot that it has, and needs a newer one",
   },
+  {
+    seed: 252812906,
+    nodeCount: null,
+    showed: "a leader is turned away by a node whose log alone says that it was removed",
+  },
 ];

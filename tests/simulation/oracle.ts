@@ -359,7 +359,6 @@ export class Oracle {
     const { log } = this.#witness(id);
     const from = Math.max(this.#commitIndexes.get(id) ?? 0, log.base.index) + 1;
     let isNew = false;
-    const before = votersOf(this.configuration.members);
     for (let index = from; index <= upTo; index++) {
       const term = log.termAt(index);
       if (term === 0) this.fail(`${id} commits entry ${index}, which it does not have`);
@@ -378,11 +377,11 @@ export class Oracle {
     }
     this.#commitIndexes.set(id, Math.max(from - 1, upTo));
     if (!isNew) return;
-    // A change may have been proposed in the very turn in which this was committed.
-    const newest = votersOf(this.#witness(id).report()?.members ?? []);
     const term = log.termAt(upTo);
+    const newest = votersOf(this.#witness(id).report()?.members ?? []);
     if (this.#isOnMajority(upTo, term, newest)) return;
-    this.#assertOnMajority(upTo, term, before);
+    // Another change may have been proposed in the very turn in which this was committed.
+    this.#assertOnMajority(upTo, term, votersOf(this.configuration.members));
   }
 
   /** Election safety and leader completeness. */

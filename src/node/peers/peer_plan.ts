@@ -8,6 +8,8 @@ export interface PeerPlan {
   readonly index: number;
   /** Of the newest that is committed: whoever knows a newer one may know better who takes part. */
   readonly committedIndex: number;
+  /** Its members: they take part until a configuration without them is committed. */
+  readonly committedMembers: ReadonlySet<NodeId>;
   /** The other members, and where they are said to be. */
   readonly addresses: ReadonlyMap<NodeId, Address>;
   /** Who must not take part any more, for certain. */
@@ -33,6 +35,7 @@ export function peerPlan(
   return {
     index,
     committedIndex: committed.index,
+    committedMembers: new Set(committed.configuration.members.map(({ id }) => id)),
     addresses: new Map(known.filter(([id]) => id !== self)),
     removed: committed.configuration.removed,
   };

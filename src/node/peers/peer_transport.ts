@@ -53,7 +53,13 @@ export class PeerTransport {
   readonly #inboxes = new Set<PeerInbox>();
   /** The links that end soon. */
   readonly #leaving = new Map<NodeId, Cancel>();
-  #plan: PeerPlan = { index: 0, committedIndex: 0, addresses: new Map(), removed: [] };
+  #plan: PeerPlan = {
+    index: 0,
+    committedIndex: 0,
+    committedMembers: new Set(),
+    addresses: new Map(),
+    removed: [],
+  };
   /** When each refusal was last logged. */
   readonly #refusals = new Map<string, number>();
   #listener: Listener | null = null;
@@ -187,11 +193,12 @@ export class PeerTransport {
     if (hello.to !== id) {
       throw new ProtocolError(`node ${hello.from} looks for ${hello.to}, but this is ${id}`);
     }
-    const { removed, addresses, committedIndex } = this.#plan;
+    const { removed, addresses, committedIndex, committedMembers } = this.#plan;
     if (removed.includes(hello.from)) {
       return { type: "removed", cluster: clusterId, to: hello.from };
     }
-    const isKnown = addresses.has(hello.from) || this.#leaving.has(hello.from);
+    const isKnown = addresses.has(hello.from) || committedMembers.has(hello.from) ||
+      this.#leaving.has(hello.from);
     if (!isKnown && hello.configuration <= committedIndex) {
       throw new ProtocolError(`${hello.from} is no member of the cluster`);
     }

@@ -54,6 +54,7 @@ class Member {
     this.#plan = {
       index: 5,
       committedIndex: 1,
+      committedMembers: new Set(ADDRESSES.keys()),
       addresses: new Map([...ADDRESSES].filter(([peer]) => peer !== id)),
       removed: [],
     };
@@ -222,7 +223,8 @@ Deno.test("whoever is not known may speak if it knows a newer configuration", as
   const { clock, network, second } = await pair();
   const stranger = new Member("n9", clock, network);
   await stranger.transport.start();
-  const plan = { committedIndex: 0, addresses: new Map([...ADDRESSES].slice(1)), removed: [] };
+  const addresses = new Map([...ADDRESSES].slice(1));
+  const plan = { committedIndex: 0, committedMembers: new Set<string>(), addresses, removed: [] };
   stranger.transport.follow({ ...plan, index: 1 });
   clock.advance(1_000);
   assertMatch(second.logged.join(), /n9 is no member of the cluster/);
@@ -237,9 +239,32 @@ Deno.test("whoever is not known may speak if it knows a newer configuration", as
   assertEquals(stranger.messages.length, 1);
 });
 
+Deno.test("a member speaks until a configuration without it is committed", async () => {
+  const { clock, network, second } = await pair();
+  const leader = new Member("n9", clock, network);
+  await leader.transport.start();
+  const plan = { committedIndex: 0, committedMembers: new Set([...ADDRESSES.keys(), "n9"]) };
+  const [toFirst, toSecond] = [[...ADDRESSES].slice(0, 1), [...ADDRESSES].slice(1)];
+  leader.transport.follow({ ...plan, index: 0, addresses: new Map(toSecond), removed: [] });
+  // The newest configuration that the other has in its log is without it, and was never committed.
+  second.transport.follow({ ...plan, index: 4, addresses: new Map(toFirst), removed: [] });
+  clock.advance(1_000);
+  assertEquals(second.announced.at(-1)?.[0], "n9");
+  leader.transport.send({ ...heartbeat(7), from: "n9", to: "n2" });
+  leader.transport.flush();
+  clock.advance(10);
+  assertEquals(second.messages.length, 1);
+});
+
 Deno.test("a removed peer is told so, and heard no more", async () => {
   const { clock, first, second } = await pair();
-  second.transport.follow({ index: 3, committedIndex: 3, addresses: new Map(), removed: ["n1"] });
+  second.transport.follow({
+    index: 3,
+    committedIndex: 3,
+    committedMembers: new Set<string>(),
+    addresses: new Map(),
+    removed: ["n1"],
+  });
   first.transport.send(heartbeat(1));
   first.transport.flush();
   clock.advance(10);
@@ -255,7 +280,13 @@ Deno.test("a removed peer is told so, and heard no more", async () => {
 
 Deno.test("another cluster's word that somebody is removed counts for nothing", async () => {
   const { clock, first, second } = await pair("c2");
-  second.transport.follow({ index: 3, committedIndex: 3, addresses: new Map(), removed: ["n1"] });
+  second.transport.follow({
+    index: 3,
+    committedIndex: 3,
+    committedMembers: new Set<string>(),
+    addresses: new Map(),
+    removed: ["n1"],
+  });
   clock.advance(5_000);
   assertEquals(first.removedCount, 0);
 });
