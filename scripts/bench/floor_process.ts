@@ -10,7 +10,7 @@ import { Buffer } from "node:buffer";
 import net from "node:net";
 import { FrameDecoder } from "../../src/node/peers/frame_decoder.ts";
 import { FrameWriter } from "../../src/node/peers/frame_writer.ts";
-import { Gathering } from "../../src/node/gathering.ts";
+import { type Asker, Gathering } from "../../src/node/gathering.ts";
 import { DenoDisk } from "../../src/cli/platform/deno_disk.ts";
 import { systemClock } from "../../src/cli/platform/system_clock.ts";
 import type { DiskFile } from "../../src/node/disk.ts";
@@ -74,8 +74,14 @@ class Follower {
   }
 }
 
+class Client implements Asker {
+  answeredIn = 0;
+
+  constructor(readonly socket: net.Socket) {}
+}
+
 interface Waiting {
-  readonly socket: net.Socket;
+  readonly client: Client;
   readonly chunk: Uint8Array;
   readonly count: number;
   readonly isWrite: boolean;
@@ -97,11 +103,12 @@ class Leader {
     this.#ring = ring;
   }
 
-  received(socket: net.Socket, chunk: Uint8Array): void {
+  received(client: Client, chunk: Uint8Array): void {
     let count = 0;
     for (const byte of chunk) if (byte === STAR) count++;
     const isWrite = chunk[DIGITS_AND_NAME_AT] === S;
-    this.#waiting.push({ socket, chunk, count, isWrite });
+    this.#waiting.push({ client, chunk, count, isWrite });
+    this.#gathering.asked(client);
     this.#openCount += count;
     if (this.#isScheduled) return;
     this.#isScheduled = true;
@@ -111,7 +118,6 @@ class Leader {
   #go(): void {
     this.#isScheduled = false;
     const gathered = {
-      openCount: this.#openCount,
       openBytes: 0,
       underWayCount: this.#underWay.length > 0 ? 1 : 0,
       newestSinceMs: Infinity,
@@ -144,12 +150,10 @@ class Leader {
     this.#asked = [];
     const answered = this.#underWay;
     this.#underWay = [];
-    let count = 0;
-    for (const { socket, count: own, isWrite } of answered) {
-      socket.write((isWrite ? "+OK\r\n" : VALUE).repeat(own), "latin1");
-      count += own;
+    for (const { client, count, isWrite } of answered) {
+      client.socket.write((isWrite ? "+OK\r\n" : VALUE).repeat(count), "latin1");
     }
-    this.#gathering.answered(count, this.#openCount);
+    this.#gathering.answered(answered);
     this.#go();
   }
 }
@@ -161,7 +165,8 @@ function lead(port: number, followers: readonly number[], ring: Ring): void {
   const leader = new Leader(sockets, ring);
   net.createServer({ noDelay: true }, (socket) => {
     socket.on("error", () => {});
-    socket.on("data", (chunk) => leader.received(socket, chunk));
+    const client = new Client(socket);
+    socket.on("data", (chunk) => leader.received(client, chunk));
   }).listen(port, HOST);
 }
 

@@ -1,6 +1,6 @@
 import type { Clock } from "./clock.ts";
 
-/** Of those who were just answered, and those who wait already, so many are waited for. */
+/** Of the clients that were just answered, so many are waited for. */
 const SHARE = 15 / 16;
 /** How long they are waited for. */
 const WAIT_MS = 2;
@@ -8,15 +8,12 @@ const WAIT_MS = 2;
 const SKIPS_MAX = 64;
 /** A batch that has been under way for so long is not waited for: the way to a majority is long. */
 const LONG_WAY_MS = 4;
-
 /** So much goes without waiting for more, beside what is under way. */
 const FULL_BYTES = 256 * 1024;
 
 /** What is there of one kind of request. */
 export interface Gathered {
-  /** Requests that have been collected for the next batch. */
-  readonly openCount: number;
-  /** What they take; 0 where it is little anyway. */
+  /** What has been collected for the next batch takes so much; 0 where it is little anyway. */
   readonly openBytes: number;
   /** Batches under way. */
   readonly underWayCount: number;
@@ -24,19 +21,29 @@ export interface Gathered {
   readonly newestSinceMs: number;
 }
 
+/** Someone who asks and is answered. */
+export interface Asker {
+  /** For `Gathering` alone: the batch in which it was answered last; 0: it has asked again. */
+  answeredIn: number;
+}
+
 /**
  * Decides when a batch of requests has gathered. Every batch costs all nodes the same, however
  * little is in it; and clients that wait for each answer ask again as soon as they have it. With a
  * batch for whatever is there, they part into groups, each on its way while the others collect: many
  * small batches instead of one. So one batch is under way at a time, unless it stays away for long,
- * and the next one waits a moment for those whom the last one has answered. Where they do not come,
- * the wait is given up for a while, longer and longer.
+ * and the next one waits a moment for those whom the last one has answered. Where they do not come
+ * back so soon, since they ask at times of their own, the wait is given up for a while, longer and
+ * longer.
  */
 export class Gathering {
   readonly #clock: Clock;
   readonly #wake: () => void;
   readonly #underWayMax: number;
-  #expected = 0;
+  #batch = 0;
+  /** Clients that are waited for, at first and still. */
+  #wanted = 0;
+  #missing = 0;
   #untilMs = -Infinity;
   #skips = 0;
   #skipsLeft = 0;
@@ -49,31 +56,42 @@ export class Gathering {
     this.#wake = wake;
   }
 
-  /** A batch of so many requests was answered; so many others had been collected by then. */
-  answered(count: number, openCount: number): void {
-    this.#expected = 0;
+  /** These requests were answered. */
+  answered(requests: readonly { readonly client: Asker }[]): void {
+    this.#wanted = this.#missing = 0;
     if (this.#skipsLeft > 0) {
       this.#skipsLeft--;
       return;
     }
-    this.#expected = Math.floor((count + openCount) * SHARE);
+    this.#batch++;
+    let clients = 0;
+    for (const { client } of requests) {
+      if (client.answeredIn === this.#batch) continue;
+      client.answeredIn = this.#batch;
+      clients++;
+    }
+    this.#wanted = this.#missing = Math.floor(clients * SHARE);
     this.#untilMs = this.#clock.monotonicMs() + WAIT_MS;
   }
 
+  /** A client has asked for something. */
+  asked(client: Asker): void {
+    if (client.answeredIn === this.#batch && this.#missing > 0) this.#missing--;
+    client.answeredIn = 0;
+  }
+
   /** Whether one request more may have made the batch due: if not, there is no need to ask. */
-  mayBeDue({ openCount, openBytes, underWayCount }: Gathered): boolean {
+  mayBeDue({ openBytes, underWayCount }: Gathered): boolean {
     return !this.#isWaking || openBytes >= FULL_BYTES ||
-      (underWayCount === 0 && openCount >= this.#expected);
+      (underWayCount === 0 && this.#missing === 0);
   }
 
   /** Whether the batch goes now. If not, `wake` is called when it is to be asked again. */
-  isDue({ openCount, openBytes, underWayCount, newestSinceMs }: Gathered): boolean {
-    if (openBytes >= FULL_BYTES) {
-      return underWayCount < this.#underWayMax;
-    }
-    if (underWayCount === 0 && openCount >= this.#expected) {
-      if (this.#expected > 0) this.#skips = 0;
-      this.#expected = 0;
+  isDue({ openBytes, underWayCount, newestSinceMs }: Gathered): boolean {
+    if (openBytes >= FULL_BYTES) return underWayCount < this.#underWayMax;
+    if (underWayCount === 0 && this.#missing === 0) {
+      if (this.#wanted > 0) this.#skips = 0;
+      this.#wanted = 0;
       return true;
     }
     const nowMs = this.#clock.monotonicMs();
@@ -82,9 +100,10 @@ export class Gathering {
       this.#wakeIn(untilMs - nowMs);
       return false;
     }
-    if (underWayCount === 0 && openCount < this.#expected / 2) this.#wasInVain();
-    if (underWayCount === 0) this.#expected = 0;
-    return underWayCount < this.#underWayMax;
+    if (underWayCount > 0) return underWayCount < this.#underWayMax;
+    if (this.#missing > this.#wanted / 2) this.#wasInVain();
+    this.#wanted = this.#missing = 0;
+    return true;
   }
 
   #wasInVain(): void {

@@ -88,6 +88,7 @@ export class Proposals {
   }
 
   addWrite(request: Request): void {
+    this.#gathering.asked(request.client);
     request.client.openWrites++;
     this.#openWriteCount++;
     const bytes = bytesOf(request);
@@ -166,7 +167,7 @@ export class Proposals {
       } else if (proposal.index === entry.index) {
         assert(proposal.term === entry.term, `entry ${entry.index} has a term of the past`);
         this.#dropHead();
-        this.#gathering.answered(proposal.requests.length, this.#open.length);
+        this.#gathering.answered(proposal.requests);
         return proposal;
       } else {
         assert(proposal.index > entry.index, `proposal ${proposal.index} was passed over`);

@@ -56,6 +56,7 @@ export class ReadQueue {
   }
 
   add(request: Request): void {
+    this.#gathering.asked(request.client);
     this.#open.push(request);
   }
 
@@ -89,7 +90,7 @@ export class ReadQueue {
   /** Takes the reads that may be answered from the state as of `appliedIndex`, in order. */
   takeReady(appliedIndex: number): Request[] {
     const ready = this.#take((batch) => batch.index !== null && batch.index <= appliedIndex);
-    if (ready.length > 0) this.#gathering.answered(ready.length, this.#open.length);
+    if (ready.length > 0) this.#gathering.answered(ready);
     return ready;
   }
 

@@ -1,4 +1,5 @@
 import type { Command } from "../commands/command.ts";
+import type { Asker } from "./gathering.ts";
 import type { Reply } from "../resp/reply.ts";
 
 /** Where the answer goes. */
@@ -8,9 +9,10 @@ export interface ReplySink {
 }
 
 /** A client's connection as the node sees it: what the order of its requests depends on. */
-export class ClientOrder {
+export class ClientOrder implements Asker {
   /** Writes taken from this client whose outcome is still open. */
   openWrites = 0;
+  answeredIn = 0;
 }
 
 /** A read or write on its way through the node. */

@@ -1,4 +1,5 @@
 import { assert } from "../base/assert.ts";
+import type { Asker } from "../node/gathering.ts";
 import {
   doubtOf,
   type ProxyRequest,
@@ -38,7 +39,7 @@ export interface WaitingTotals {
  * A read may be repeated only as long as no later write to its keys can have been executed. So such a
  * write is not sent before the read is answered (`mustWait`).
  */
-export class ClientQueue {
+export class ClientQueue implements Asker {
   readonly #totals: WaitingTotals;
   /** Not sent yet. */
   readonly #waiting = new RequestList();
@@ -48,6 +49,7 @@ export class ClientQueue {
   readonly #repeating = new RequestList();
   /** The connection that everything under way is on. */
   upstream: Upstream | null = null;
+  answeredIn = 0;
   writesUnderWay = 0;
   readonly #reads = new ReadsUnderWay();
   isClosed = false;

@@ -75,6 +75,8 @@ export class Upstream {
   #isFlushing = false;
   /** The batches under way, by how many of their requests are not answered yet. */
   readonly #batches = new Fifo<number>();
+  /** Of batches that are not answered whole yet, or just so. */
+  #answeredRequests: ProxyRequest[] = [];
   #writtenMs = 0;
   #bytesUnderWay = 0;
   #greetingsMissing: number;
@@ -134,6 +136,7 @@ export class Upstream {
     this.#bytesUnderWay += request.bytes;
     this.#output += request.text;
     this.#outputCount++;
+    this.#gathering.asked(request.client);
     if (this.#isFlushing || !this.#gathering.mayBeDue(this.#gathered())) return;
     this.#isFlushing = true;
     this.#options.clock.soon(this.#flush);
@@ -141,7 +144,6 @@ export class Upstream {
 
   #gathered(): Gathered {
     return {
-      openCount: this.#outputCount,
       openBytes: this.#output.length,
       underWayCount: this.#batches.size,
       newestSinceMs: this.#writtenMs,
@@ -213,8 +215,8 @@ export class Upstream {
       if (this.isClosed) return;
     }
     if (scanned.kind === "invalid") return this.destroy(`sent what is no RESP: ${scanned.error}`);
-    this.#options.events.settled(this);
     this.#countAnswers(underWay - (this.#underWay.size - this.#outputCount));
+    this.#options.events.settled(this);
   }
 
   /** So many answers more have come, in the order of the batches. */
@@ -232,7 +234,8 @@ export class Upstream {
       left -= open;
     }
     if (!isOneOver) return;
-    this.#gathering.answered(count, this.#outputCount);
+    this.#gathering.answered(this.#answeredRequests);
+    this.#answeredRequests = [];
     this.#write();
   }
 
@@ -249,6 +252,7 @@ export class Upstream {
     if (request === null) return;
     this.#bytesUnderWay -= request.bytes;
     this.answeredSentMs = request.sentMs;
+    this.#answeredRequests.push(request);
     this.#options.events.answered(this, request, text);
   }
 

@@ -39,5 +39,7 @@ Deno.test("a sync of much is left to the other thread", () => {
   quick.written(200 * 1024);
   quick.written(100 * 1024);
   assertEquals(quick.begins(), false);
+  quick.written(Infinity);
+  assertEquals(quick.begins(), false);
   assertEquals(waitedFor(quick, 10, 0.3), 10);
 });
