@@ -18,12 +18,13 @@ export function configurationFields(
   };
 }
 
-/** The configuration of parsed JSON; `null` when it is none, or names a member twice. */
+/** The configuration of parsed JSON; `null` when it is none, nobody votes, or an id is there twice. */
 export function parseConfiguration(value: unknown): ClusterConfiguration | null {
   const { members, removed } = fieldsOf(value);
   if (!Array.isArray(members) || !Array.isArray(removed)) return null;
   const parsed = members.map(parseMember).filter((member) => member !== null);
   if (parsed.length !== members.length || !removed.every(isId)) return null;
+  if (!parsed.some(({ isLearner }) => !isLearner)) return null;
   const ids = [...parsed.map(({ id }) => id), ...removed];
   if (new Set(ids).size !== ids.length) return null;
   return { members: parsed, removed };

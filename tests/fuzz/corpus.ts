@@ -46,4 +46,13 @@ export const CORPUS: readonly KeptCase[] = [
       '"port":7003,"raftHost":"127.0.0.1","raftPort":17003,"configuration":0}',
     was: "an address that clients were sent to",
   },
+  {
+    target: "node",
+    input: '\x00\x00\x00\x8a{"regent":1,"cluster":"c1","from":"n3","to":"n1","host":"127.0.0.1",' +
+      '"port":7003,"raftHost":"127.0.0.1","raftPort":17003,"configuration":0}' +
+      '\x00\x00\x00L{"term":6,"type":"append","prevIndex":6,"prevTerm":3,"commit":7,"entries":1}' +
+      '\x00\x00\x00U{"index":7,"term":3,"time":1700000130163,' +
+      '"configuration":{"members":[],"removed":[]}}',
+    was: "believed, a cluster of nobody",
+  },
 ];

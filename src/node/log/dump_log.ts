@@ -95,7 +95,7 @@ function configurationText({ members, removed }: ClusterConfiguration): string {
     `${id}=${host}:${port}${isLearner ? " (learner)" : ""}`
   );
   const gone = removed.length === 0 ? "" : `; removed: ${removed.join(", ")}`;
-  return oneLine(`members: ${texts.join(", ") || "none"}${gone}`);
+  return oneLine(`members: ${texts.join(", ")}${gone}`);
 }
 
 /** Other nodes wrote it: whatever it holds, a line stays a line. */

@@ -56,7 +56,8 @@ Deno.test("changes of members and snapshots in the place of the log are told", (
   const log = DiskLog.open(disk, options);
   log.reset(40, 3, { term: 4, vote: "n2" }, () => {});
   const { data } = configurationEntryOf(41, 4, 4);
-  const removed = { members: [], removed: ["n5", "a\nb"] };
+  const n1 = { id: "n1", raftAddress: { host: "h", port: 1 }, isLearner: false };
+  const removed = { members: [n1], removed: ["n5", "a\nb"] };
   log.append(null, [
     { index: 41, term: 4, data, sizeBytes: 0 },
     { index: 42, term: 4, data: new Batch(0, [], removed), sizeBytes: 0 },
@@ -66,7 +67,7 @@ Deno.test("changes of members and snapshots in the place of the log are told", (
     `${head} (a snapshot up to entry 40 of term 3 took the place of the log), term 4, vote n2`,
     "entry 41 term 4 2023-11-14T22:13:20.041Z members: n1=127.0.0.1:17001, n2=127.0.0.1:17002, " +
     "n3=127.0.0.1:17003, n4=127.0.0.1:17004 (learner)",
-    "entry 42 term 4 1970-01-01T00:00:00.000Z members: none; removed: n5, a?b",
+    "entry 42 term 4 1970-01-01T00:00:00.000Z members: n1=h:1; removed: n5, a?b",
   ];
   assertEquals([...dumpLog(disk)].slice(-3), expected);
   log.close();

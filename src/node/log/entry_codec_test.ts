@@ -94,6 +94,8 @@ Deno.test("a change of members that is not whole, or in another place, is refuse
       '{"removed":[]}',
       `{"members":[${member},${member}],"removed":[]}`,
       `{"members":[${member}],"removed":["n1"]}`,
+      '{"members":[],"removed":[]}',
+      whole.replace("false", "true"),
       `{"members":[${member}],"removed":[7]}`,
       `{"members":[${member}],"removed":[""]}`,
       `{"members":[${member},null],"removed":[]}`,

@@ -133,7 +133,8 @@ function randomChange(log: LogStore, random: Random): Change {
   const first = log.lastIndex() + 1 - cut;
   if (term === 0) return { hardState, entries: [] };
   if (randomInteger(random, 4) === 0) {
-    return { hardState, entries: [configurationEntryOf(first, term, randomInteger(random, 6))] };
+    const memberCount = 1 + randomInteger(random, 5);
+    return { hardState, entries: [configurationEntryOf(first, term, memberCount)] };
   }
   const last = first + randomInteger(random, 6) - 1;
   return { hardState, entries: entriesOf(first, last, term, randomInteger(random, 300)) };

@@ -29,9 +29,12 @@ export function randomEntry(random: Random, index: number, term: number): LogEnt
 }
 
 function randomConfiguration(random: Random): ClusterConfiguration {
-  const ids = Array.from({ length: randomInteger(random, 5) }, (_, at) => `n${at}`);
+  const ids = Array.from({ length: 1 + randomInteger(random, 5) }, (_, at) => `n${at}`);
   const raftAddress = { host: "127.0.0.1", port: 17001 };
-  const members = ids.map((id) => ({ id, raftAddress, isLearner: random() < 0.3 }));
+  const voter = randomInteger(random, ids.length);
+  const members = ids.map((id, at) => (
+    { id, raftAddress, isLearner: at !== voter && random() < 0.3 }
+  ));
   return { members, removed: random() < 0.5 ? [] : ["gone"] };
 }
 
