@@ -4,7 +4,7 @@ import { measureBigAndSmall } from "./big_and_small.ts";
 import { measureConnections } from "./connections.ts";
 import { measureElections } from "./elections.ts";
 import { measureFailovers } from "./failovers.ts";
-import { measureFloor } from "./floor.ts";
+import { measureFloor } from "./floor/floor.ts";
 import { measureLatency } from "./latency.ts";
 import { measureMemory } from "./memory.ts";
 import type { Resources } from "./resources.ts";

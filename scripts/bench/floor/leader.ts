@@ -1,58 +1,25 @@
-/**
- * The least that replication costs on this runtime: sockets, files and syncs as a node of Regent has
- * them, and nothing else. No request is looked into, nothing is stored, nobody is elected.
- *
- * - `follower PORT DIR`: writes and syncs what the leader sends, and says so
- * - `leader PORT DIR PORT,PORT`: sends what clients write to two followers, writes and syncs it, and
- *   answers when one follower has said so. What clients only read, one follower is asked about.
- */
 import { Buffer } from "node:buffer";
 import net from "node:net";
-import { FrameDecoder } from "../../src/node/peers/frame_decoder.ts";
-import { FrameWriter } from "../../src/node/peers/frame_writer.ts";
-import { type Asker, Gathering } from "../../src/node/gathering.ts";
-import { DenoDisk } from "../../src/cli/platform/deno_disk.ts";
-import { systemClock } from "../../src/cli/platform/system_clock.ts";
-import type { DiskFile } from "../../src/node/disk.ts";
-import { endWithStdin } from "./end_with_stdin.ts";
+import { systemClock } from "../../../src/cli/platform/system_clock.ts";
+import { type Asker, Gathering } from "../../../src/node/gathering.ts";
+import { FrameWriter } from "../../../src/node/peers/frame_writer.ts";
+import { ASK, HOST } from "./protocol.ts";
+import type { Ring } from "./ring.ts";
 
-const HOST = "127.0.0.1";
-const FRAME_BYTES_MAX = 64 * 1024 * 1024;
-const FILE_BYTES = 64 * 1024 * 1024;
 const STAR = 0x2a;
 const S = 0x53;
 const DIGITS_AND_NAME_AT = 8;
-const ASK = new Uint8Array([0]);
 const VALUE = `$64\r\n${"x".repeat(64)}\r\n`;
 
-/** A file that is written from its beginning again when it is full. */
-class Ring {
-  #offset = 0;
-
-  constructor(readonly file: DiskFile) {
-    const zeros = new Uint8Array(1 << 20);
-    for (let at = 0; at < FILE_BYTES; at += zeros.length) file.write(zeros, at);
-  }
-
-  async append(bytes: Uint8Array): Promise<void> {
-    if (this.#offset + bytes.length > FILE_BYTES) this.#offset = 0;
-    this.file.write(bytes, this.#offset);
-    this.#offset += bytes.length;
-    await new Promise<void>((done) => this.file.sync(() => done()));
-  }
-}
-
-function follow(port: number, ring: Ring): void {
+export function lead(port: number, followers: readonly number[], ring: Ring): void {
+  const sockets = followers.map((follower) =>
+    net.connect({ port: follower, host: HOST, noDelay: true })
+  );
+  const leader = new Leader(sockets, ring);
   net.createServer({ noDelay: true }, (socket) => {
-    const frames = new FrameDecoder({ frameBytesMax: FRAME_BYTES_MAX });
     socket.on("error", () => {});
-    socket.on("data", (chunk) => {
-      frames.push(chunk);
-      for (let frame = frames.next(); frame !== null; frame = frames.next()) {
-        if (frame.length === ASK.length) socket.write(ASK);
-        else void ring.append(frame).then(() => socket.write(ASK));
-      }
-    });
+    const client = new Client(socket);
+    socket.on("data", (chunk) => leader.received(client, chunk));
   }).listen(port, HOST);
 }
 
@@ -75,7 +42,7 @@ class Follower {
 }
 
 class Client implements Asker {
-  answeredIn = 0;
+  answeredWith: Asker["answeredWith"] = null;
 
   constructor(readonly socket: net.Socket) {}
 }
@@ -157,23 +124,3 @@ class Leader {
     this.#go();
   }
 }
-
-function lead(port: number, followers: readonly number[], ring: Ring): void {
-  const sockets = followers.map((follower) =>
-    net.connect({ port: follower, host: HOST, noDelay: true })
-  );
-  const leader = new Leader(sockets, ring);
-  net.createServer({ noDelay: true }, (socket) => {
-    socket.on("error", () => {});
-    const client = new Client(socket);
-    socket.on("data", (chunk) => leader.received(client, chunk));
-  }).listen(port, HOST);
-}
-
-const [role, port, dir = "", followers] = Deno.args;
-void endWithStdin();
-const disk = await DenoDisk.open(dir);
-const ring = new Ring(disk.open("floor", "create"));
-if (followers === undefined) follow(Number(port), ring);
-else lead(Number(port), followers.split(",").map(Number), ring);
-console.error(`${role} listens`);

@@ -1,13 +1,13 @@
-import { freePorts } from "../../tests/support/free_ports.ts";
-import { until } from "../../tests/support/until.ts";
-import { alternate } from "./alternate.ts";
-import { rateAndRatio, rateName } from "./format.ts";
-import { MarkdownTable } from "./markdown_table.ts";
-import { median } from "./median.ts";
-import { Peers } from "./peers.ts";
-import { redisBenchmark } from "./redis_benchmark.ts";
-import type { Resources } from "./resources.ts";
-import type { Settings } from "./settings.ts";
+import { freePorts } from "../../../tests/support/free_ports.ts";
+import { until } from "../../../tests/support/until.ts";
+import { alternate } from "../alternate.ts";
+import { rateAndRatio, rateName } from "../format.ts";
+import { MarkdownTable } from "../markdown_table.ts";
+import { median } from "../median.ts";
+import { Peers } from "../peers.ts";
+import { redisBenchmark } from "../redis_benchmark.ts";
+import type { Resources } from "../resources.ts";
+import type { Settings } from "../settings.ts";
 
 const LOADS = [1, 16].flatMap((pipeline) => ["set", "get"].map((test) => ({ test, pipeline })));
 
