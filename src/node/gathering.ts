@@ -21,10 +21,16 @@ export interface Gathered {
   readonly newestSinceMs: number;
 }
 
-/** Someone who asks and is answered. */
+/** Someone who asks and is answered, of one `Gathering` or of several. */
 export interface Asker {
-  /** For `Gathering` alone: the batch in which it was answered last; 0: it has asked again. */
-  answeredIn: number;
+  /** For `Gathering` alone: those with whom it was answered last; `null` since it asked again. */
+  answeredWith: Answered | null;
+}
+
+/** The clients who were answered together. */
+interface Answered {
+  /** So many of them are still waited for. */
+  missing: number;
 }
 
 /**
@@ -40,10 +46,10 @@ export class Gathering {
   readonly #clock: Clock;
   readonly #wake: () => void;
   readonly #underWayMax: number;
-  #batch = 0;
-  /** Clients that are waited for, at first and still. */
+  /** Who was answered last. */
+  #answered: Answered = { missing: 0 };
+  /** So many of them were waited for at first. */
   #wanted = 0;
-  #missing = 0;
   #untilMs = -Infinity;
   #skips = 0;
   #skipsLeft = 0;
@@ -58,38 +64,39 @@ export class Gathering {
 
   /** These requests were answered. */
   answered(requests: readonly { readonly client: Asker }[]): void {
-    this.#wanted = this.#missing = 0;
+    this.#stopWaiting();
     if (this.#skipsLeft > 0) {
       this.#skipsLeft--;
       return;
     }
-    this.#batch++;
+    const answered = { missing: 0 };
     let clients = 0;
     for (const { client } of requests) {
-      if (client.answeredIn === this.#batch) continue;
-      client.answeredIn = this.#batch;
+      if (client.answeredWith === answered) continue;
+      arrived(client); // nobody else needs to wait for it
+      client.answeredWith = answered;
       clients++;
     }
-    this.#wanted = this.#missing = Math.floor(clients * SHARE);
+    this.#answered = answered;
+    this.#wanted = answered.missing = Math.floor(clients * SHARE);
     this.#untilMs = this.#clock.monotonicMs() + WAIT_MS;
   }
 
   /** A client has asked for something. */
   asked(client: Asker): void {
-    if (client.answeredIn === this.#batch && this.#missing > 0) this.#missing--;
-    client.answeredIn = 0;
+    arrived(client);
   }
 
   /** Whether one request more may have made the batch due: if not, there is no need to ask. */
   mayBeDue({ openBytes, underWayCount }: Gathered): boolean {
     return !this.#isWaking || openBytes >= FULL_BYTES ||
-      (underWayCount === 0 && this.#missing === 0);
+      (underWayCount === 0 && this.#answered.missing === 0);
   }
 
   /** Whether the batch goes now. If not, `wake` is called when it is to be asked again. */
   isDue({ openBytes, underWayCount, newestSinceMs }: Gathered): boolean {
     if (openBytes >= FULL_BYTES) return underWayCount < this.#underWayMax;
-    if (underWayCount === 0 && this.#missing === 0) {
+    if (underWayCount === 0 && this.#answered.missing === 0) {
       if (this.#wanted > 0) this.#skips = 0;
       this.#wanted = 0;
       return true;
@@ -101,9 +108,14 @@ export class Gathering {
       return false;
     }
     if (underWayCount > 0) return underWayCount < this.#underWayMax;
-    if (this.#missing > this.#wanted / 2) this.#wasInVain();
-    this.#wanted = this.#missing = 0;
+    if (this.#answered.missing > this.#wanted / 2) this.#wasInVain();
+    this.#stopWaiting();
     return true;
+  }
+
+  #stopWaiting(): void {
+    this.#answered.missing = 0;
+    this.#wanted = 0;
   }
 
   #wasInVain(): void {
@@ -119,4 +131,12 @@ export class Gathering {
       this.#wake();
     });
   }
+}
+
+/** The client does not keep those waiting with whom it was answered. */
+function arrived(client: Asker): void {
+  const { answeredWith } = client;
+  if (answeredWith === null) return;
+  if (answeredWith.missing > 0) answeredWith.missing--;
+  client.answeredWith = null;
 }

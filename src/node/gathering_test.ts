@@ -12,7 +12,7 @@ class Bench {
   readonly clients: Asker[];
 
   constructor(count: number) {
-    this.clients = Array.from({ length: count }, () => ({ answeredIn: 0 }));
+    this.clients = Array.from({ length: count }, () => ({ answeredWith: null }));
   }
 
   /** The first so many are answered. */
@@ -66,9 +66,28 @@ Deno.test("who asks twice, or was not answered, is not taken for another", () =>
 
 Deno.test("a client with many requests counts once", () => {
   const bench = new Bench(4);
-  const client = bench.clients[0] ?? { answeredIn: 0 };
+  const client = bench.clients[0] ?? { answeredWith: null };
   bench.gathering.answered(Array.from({ length: 100 }, () => ({ client })));
   assertEquals(bench.isDue(), true);
+});
+
+Deno.test("who asks for something of another kind meanwhile is not waited for", () => {
+  const writes = new Bench(32);
+  const reads = new Bench(0);
+  writes.answer(32);
+  for (const client of writes.clients.slice(0, 30)) reads.gathering.asked(client);
+  assertEquals(writes.isDue(), true);
+});
+
+Deno.test("who was answered in two batches is waited for with the last", () => {
+  const writes = new Bench(32);
+  const reads = new Bench(0);
+  const requests = writes.clients.map((client) => ({ client }));
+  writes.gathering.answered(requests);
+  reads.gathering.answered(requests);
+  assertEquals([writes.isDue(), reads.isDue()], [true, false]);
+  for (const { client } of requests) writes.gathering.asked(client);
+  assertEquals(reads.isDue(), true);
 });
 
 Deno.test("while it waits, only a batch that is complete needs to be looked at", () => {

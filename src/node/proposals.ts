@@ -56,10 +56,6 @@ export class Proposals {
     return this.#lastSequence;
   }
 
-  get openCount(): number {
-    return this.#open.length;
-  }
-
   get openBytes(): number {
     return this.#openBytes;
   }

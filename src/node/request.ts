@@ -12,7 +12,7 @@ export interface ReplySink {
 export class ClientOrder implements Asker {
   /** Writes taken from this client whose outcome is still open. */
   openWrites = 0;
-  answeredIn = 0;
+  answeredWith: Asker["answeredWith"] = null;
 }
 
 /** A read or write on its way through the node. */

@@ -49,7 +49,7 @@ export class ClientQueue implements Asker {
   readonly #repeating = new RequestList();
   /** The connection that everything under way is on. */
   upstream: Upstream | null = null;
-  answeredIn = 0;
+  answeredWith: Asker["answeredWith"] = null;
   writesUnderWay = 0;
   readonly #reads = new ReadsUnderWay();
   isClosed = false;
