@@ -108,7 +108,8 @@ function truncate(text: string, { random }: MutationOptions): string {
 function repeatPiece(text: string, { random }: MutationOptions): string {
   const { from, to } = pieceOf(text, random);
   const count = random() < 0.05 ? 2_000 : 1 + randomInteger(random, 8);
-  return text.slice(0, to) + text.slice(from, to).repeat(count) + text.slice(to);
+  const repeated = text.slice(from, to).repeat(Math.min(count, LENGTH_MAX / (to - from)));
+  return text.slice(0, to) + repeated + text.slice(to);
 }
 
 function movePiece(text: string, { random }: MutationOptions): string {
