@@ -17,6 +17,7 @@ export interface Disk {
   open(path: string, mode: "create" | "existing"): DiskFile;
   /** Replaces `to` if it exists. */
   rename(from: string, to: string): void;
+  /** The name is gone at once; the space, where there is much of it, a little later. */
   remove(path: string): void;
   /** Makes creations, renames and removals in the directory durable. Blocks; used at start, and when a segment begins or a snapshot ends. */
   syncDirectory(directory: string): void;

@@ -1,5 +1,6 @@
 import { messageOf, UserError } from "../../base/errors.ts";
 import type { Disk, DiskFile } from "../../node/disk.ts";
+import { GradualRemoval } from "./gradual_removal.ts";
 import { QuickSync } from "./quick_sync.ts";
 
 const LOCK_NAME = "lock";
@@ -9,6 +10,7 @@ const LOCK_WAIT_MS = 1_000;
 export class DenoDisk implements Disk {
   readonly root: string;
   readonly #lock: Deno.FsFile | null;
+  readonly #removal = new GradualRemoval();
 
   private constructor(root: string, lock: Deno.FsFile | null) {
     this.root = root;
@@ -57,6 +59,7 @@ export class DenoDisk implements Disk {
 
   /** Gives up the lock. */
   close(): void {
+    this.#removal.stop();
     this.#lock?.close();
   }
 
@@ -88,7 +91,7 @@ export class DenoDisk implements Disk {
   }
 
   remove(path: string): void {
-    Deno.removeSync(this.#path(path));
+    this.#removal.remove(this.#path(path));
   }
 
   syncDirectory(directory: string): void {

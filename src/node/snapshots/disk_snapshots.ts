@@ -2,7 +2,6 @@ import { assert } from "../../base/assert.ts";
 import { messageOf } from "../../base/errors.ts";
 import { type Logger, silentLogger } from "../../base/logger.ts";
 import type { Disk } from "../disk.ts";
-import { GradualRemoval } from "./gradual_removal.ts";
 import { IncomingFile } from "./incoming_file.ts";
 import type {
   IncomingSnapshot,
@@ -37,7 +36,6 @@ export class DiskSnapshots implements SnapshotStore {
   #newest: StoredSnapshot | null;
   #writer: WrittenFile | null = null;
   #incoming: IncomingFile | null = null;
-  readonly #removal: GradualRemoval;
   readonly #sources = new Set<OutgoingFile>();
 
   /** @throws {UserError} when the directory holds foreign files, or a snapshot of another cluster */
@@ -52,7 +50,6 @@ export class DiskSnapshots implements SnapshotStore {
     const { newest, damage } = findSnapshots(disk, options.clusterId, this.#logger);
     this.#newest = newest;
     this.damage = damage;
-    this.#removal = new GradualRemoval(disk, (message) => this.#warnOfRemoval(message));
   }
 
   newest(): StoredSnapshot | null {
@@ -110,26 +107,21 @@ export class DiskSnapshots implements SnapshotStore {
     const keptNames = kept.map(snapshotFileName);
     try {
       for (const name of listSnapshots(this.#disk)) {
-        if (!keptNames.includes(name)) this.#removal.remove(`${SNAPSHOT_DIRECTORY}/${name}`);
+        if (!keptNames.includes(name)) this.#disk.remove(`${SNAPSHOT_DIRECTORY}/${name}`);
       }
     } catch (error) {
-      this.#warnOfRemoval(messageOf(error));
+      this.#logger.warn(`cannot remove old snapshots: ${messageOf(error)}`);
     }
   }
 
   close(): void {
     this.#writer?.abandon();
     this.#incoming?.abandon();
-    this.#removal.stop();
     for (const source of this.#sources) source.close();
   }
 
   #isNew({ index }: SnapshotMeta): boolean {
     return index > (this.#newest?.index ?? 0);
-  }
-
-  #warnOfRemoval(message: string): void {
-    this.#logger.warn(`cannot remove old snapshots: ${message}`);
   }
 
   #warn(what: string, { index }: SnapshotMeta, message: string): void {
