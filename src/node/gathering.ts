@@ -7,14 +7,14 @@ const WAIT_MS = 2;
 /** After waits in vain, so many batches at most go without one. */
 const SKIPS_MAX = 64;
 /** A batch that has been under way for so long is not waited for: the way to a majority is long. */
-const LONG_WAY_MS = 4;
+export const LONG_WAY_MS = 4;
 /** So much goes without waiting for more, beside what is under way. */
-const FULL_BYTES = 256 * 1024;
+export const FULL_BATCH_BYTES = 256 * 1024;
 
 /** What is there of one kind of request. */
 export interface Gathered {
-  /** What has been collected for the next batch takes so much; 0 where it is little anyway. */
-  readonly openBytes: number;
+  /** What has been collected for the next batch is enough for one. */
+  readonly isFull: boolean;
   /** Batches under way. */
   readonly underWayCount: number;
   /** When the newest of these left; meaningful when there is one. */
@@ -88,14 +88,14 @@ export class Gathering {
   }
 
   /** Whether one request more may have made the batch due: if not, there is no need to ask. */
-  mayBeDue({ openBytes, underWayCount }: Gathered): boolean {
-    return !this.#isWaking || openBytes >= FULL_BYTES ||
+  mayBeDue({ isFull, underWayCount }: Gathered): boolean {
+    return !this.#isWaking || isFull ||
       (underWayCount === 0 && this.#answered.missing === 0);
   }
 
   /** Whether the batch goes now. If not, `wake` is called when it is to be asked again. */
-  isDue({ openBytes, underWayCount, newestSinceMs }: Gathered): boolean {
-    if (openBytes >= FULL_BYTES) return underWayCount < this.#underWayMax;
+  isDue({ isFull, underWayCount, newestSinceMs }: Gathered): boolean {
+    if (isFull) return underWayCount < this.#underWayMax;
     if (underWayCount === 0 && this.#answered.missing === 0) {
       if (this.#wanted > 0) this.#skips = 0;
       this.#wanted = 0;

@@ -2,8 +2,6 @@ import { assertEquals } from "@std/assert";
 import { type Asker, type Gathered, Gathering } from "./gathering.ts";
 import { ManualClock } from "./testing/manual_clock.ts";
 
-const KIB = 1024;
-
 /** So many clients, each with one request at a time. */
 class Bench {
   readonly clock = new ManualClock();
@@ -26,11 +24,11 @@ class Bench {
   }
 
   isDue(more: Partial<Gathered> = {}): boolean {
-    return this.gathering.isDue({ openBytes: 0, underWayCount: 0, newestSinceMs: 0, ...more });
+    return this.gathering.isDue({ isFull: false, underWayCount: 0, newestSinceMs: 0, ...more });
   }
 
   mayBeDue(more: Partial<Gathered> = {}): boolean {
-    return this.gathering.mayBeDue({ openBytes: 0, underWayCount: 0, newestSinceMs: 0, ...more });
+    return this.gathering.mayBeDue({ isFull: false, underWayCount: 0, newestSinceMs: 0, ...more });
   }
 }
 
@@ -146,10 +144,10 @@ Deno.test("nothing overtakes a batch under way, unless that stays away for long"
   assertEquals(bench.isDue({ ...underWay, underWayCount: 4 }), false, "four at most");
 });
 
-Deno.test("what is large does not wait for more", () => {
+Deno.test("what is enough does not wait for more", () => {
   const bench = new Bench(32);
   bench.answer(32);
-  const large = { openBytes: 256 * KIB, underWayCount: 1, newestSinceMs: 0 };
+  const large = { isFull: true, underWayCount: 1, newestSinceMs: 0 };
   assertEquals([bench.isDue(large), bench.mayBeDue(large)], [true, true]);
   assertEquals(bench.isDue({ ...large, underWayCount: 4 }), false);
 });

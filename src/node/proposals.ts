@@ -1,6 +1,6 @@
 import { assert } from "../base/assert.ts";
 import { Batch, type LogEntry } from "./entry.ts";
-import type { Gathering } from "./gathering.ts";
+import { FULL_BATCH_BYTES, type Gathering } from "./gathering.ts";
 import { LEADER_CHANGED, OUTCOME_UNKNOWN } from "./refusals.ts";
 import type { Request } from "./request.ts";
 
@@ -56,8 +56,14 @@ export class Proposals {
     return this.#lastSequence;
   }
 
+  /** Of the writes that are open. */
   get openBytes(): number {
     return this.#openBytes;
+  }
+
+  /** Whether they are enough for an entry. */
+  get isFull(): boolean {
+    return this.#openBytes >= FULL_BATCH_BYTES;
   }
 
   get openWriteCount(): number {

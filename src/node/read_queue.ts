@@ -16,8 +16,8 @@ interface ReadBatch {
 
 /** Reads that wait: for a quorum to confirm that nothing newer exists, then for the state to be there. */
 export class ReadQueue {
-  /** Requests to read are small. */
-  readonly openBytes = 0;
+  /** A round costs the same for any number of reads. */
+  readonly isFull = false;
   readonly #gathering: Gathering;
   #open: Request[] = [];
   #batches: ReadBatch[] = [];

@@ -8,8 +8,9 @@ const LEADER_FACTOR = 4;
 const LAG_PER_REQUEST = 1_000;
 
 /**
- * The connection to the node that will answer a read soonest: the least work under way, weighed by
- * how long the node has taken of late. `null` when no node can take reads.
+ * The connection on which other reads are about to leave; else the one to the node that will answer
+ * soonest: the least work under way, weighed by how long the node has taken of late. `null` when no
+ * node can take reads.
  *
  * @param commitIndex the leader's, as last heard
  */
@@ -27,6 +28,7 @@ export function chooseReader(
     if (links === leader) continue;
     const upstream = readerOf(links, protocol, nowMs);
     if (upstream === null) continue;
+    if (upstream.isGathering) return upstream;
     const lag = Math.max(0, commitIndex - (links.node.state?.appliedIndex ?? 0));
     const work = 1 + links.underWay + lag / LAG_PER_REQUEST;
     const score = scoreOf(upstream, work * links.latencyMs);
@@ -37,6 +39,7 @@ export function chooseReader(
   }
   const atLeader = leader === null ? null : readerOf(leader, protocol, nowMs);
   if (atLeader === null || best === null) return atLeader ?? best;
+  if (atLeader.isGathering) return atLeader;
   // Seldom asked to read, it may seem faster than it is.
   const latencyMs = Math.max(atLeader.links.latencyMs, latencyMsMin);
   const score = scoreOf(atLeader, (1 + atLeader.links.underWay) * latencyMs * LEADER_FACTOR);

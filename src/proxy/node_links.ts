@@ -2,6 +2,7 @@ import type { Random } from "../base/random.ts";
 import type { Clock } from "../node/clock.ts";
 import type { Address, Network } from "../node/network.ts";
 import type { Protocol } from "../resp/encode.ts";
+import { Batching } from "./batching.ts";
 import { Backoff } from "./backoff.ts";
 import type { ProxyLimits } from "./limits.ts";
 import type { NodeView } from "./topology.ts";
@@ -13,6 +14,8 @@ export interface LinkOptions {
   readonly random: Random;
   readonly limits: ProxyLimits;
   readonly events: UpstreamEvents;
+  /** When reads leave that any node can answer. */
+  readonly readBatching: (protocol: Protocol) => Batching;
 }
 
 /** A node that just refused reads is left alone so long. */
@@ -141,7 +144,8 @@ export class NodeLinks {
   }
 
   #upstream(protocol: Protocol, fenceTerm: number | null, isDedicated: boolean): Upstream {
-    const { network, clock, limits, events } = this.#options;
+    const { network, clock, limits, events, readBatching } = this.#options;
+    const isReader = fenceTerm === null && !isDedicated;
     const { address } = this;
     return new Upstream({
       links: this,
@@ -149,6 +153,7 @@ export class NodeLinks {
       protocol,
       fenceTerm,
       isDedicated,
+      batching: isReader ? readBatching(protocol) : new Batching(clock),
       network,
       clock,
       limits,

@@ -446,11 +446,30 @@ Deno.test("reads spread by the work under way; a slow node gets few, the leader 
   assertGreater(fast.received.length, 10 * slow.received.length);
   assertGreater(slow.received.length, 0);
   slow.delayMs = fast.delayMs = 40;
+  for (let more = 0; more < 600; more++) clients.push(bench.client());
   for (let round = 0; round < 100; round++) {
     for (const client of clients) if (client.openCount === 0) client.send("GET k");
     bench.advance(3);
   }
   assertGreater(leader.received.length, 20);
+});
+
+Deno.test("the reads of a moment go to one node, those of another moment to another", () => {
+  const bench = ProxyBench.ready();
+  const [leader, ...followers] = bench.cluster.nodes;
+  const clients = Array.from({ length: 20 }, () => bench.client());
+  const before = followers.map(({ received }) => received.length);
+  const waves = Array.from({ length: 50 }, () => {
+    for (const client of clients) client.send("GET k");
+    bench.advance(5);
+    return followers.map(({ received }, at) => {
+      const count = received.length - (before[at] ?? 0);
+      before[at] = received.length;
+      return count;
+    }).join();
+  });
+  assertEquals(new Set(waves), new Set(["20,0", "0,20"]));
+  assertEquals(leader?.received.filter(({ args }) => args[0] === "GET"), []);
 });
 
 Deno.test("a node that takes too long for one answer is asked anew, over another connection", () => {

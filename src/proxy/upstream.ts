@@ -1,8 +1,8 @@
 import type { Clock } from "../node/clock.ts";
-import { type Gathered, Gathering } from "../node/gathering.ts";
 import type { Address, Network, Stream } from "../node/network.ts";
 import { encodeRequest, type Protocol } from "../resp/encode.ts";
 import { ReplyScanner } from "../resp/reply_scanner.ts";
+import type { Batching, BatchSender } from "./batching.ts";
 import { ClientList } from "./client_list.ts";
 import { Fifo } from "./fifo.ts";
 import type { ProxyLimits } from "./limits.ts";
@@ -18,6 +18,8 @@ export interface UpstreamOptions {
   readonly fenceTerm: number | null;
   /** For one request alone. */
   readonly isDedicated: boolean;
+  /** When requests leave; shared with the connections that could take them as well. */
+  readonly batching: Batching;
   readonly network: Network;
   readonly clock: Clock;
   readonly limits: ProxyLimits;
@@ -35,9 +37,6 @@ export interface UpstreamEvents {
   closed(upstream: Upstream, reason: string): void;
 }
 
-/** Batches under way when the way to the node is long. */
-const BATCHES_MAX = 16;
-
 /** A request that its connection took with it. */
 export interface LostRequest {
   readonly request: ProxyRequest;
@@ -49,7 +48,7 @@ export interface LostRequest {
  * One pipelined connection to a node, shared by clients. Answers are matched by their order alone;
  * whenever that is in doubt, the connection is destroyed. Requests of many clients leave in one write.
  */
-export class Upstream {
+export class Upstream implements BatchSender {
   readonly links: NodeLinks;
   readonly isDedicated: boolean;
   readonly protocol: Protocol;
@@ -64,20 +63,23 @@ export class Upstream {
   isOver = false;
   /** When the request answered last was sent; `NaN` when that was looked at already. */
   answeredSentMs = NaN;
+  newestLeftMs = -Infinity;
   readonly createdMs: number;
   readonly #options: UpstreamOptions;
   readonly #stream: Stream;
   readonly #scanner: ReplyScanner;
   /** `null` where the request has been taken back. */
   readonly #underWay = new Fifo<ProxyRequest | null>();
-  readonly #gathering: Gathering;
-  readonly #flush = () => this.#write();
+  readonly #batching: Batching;
+  readonly #flush = () => {
+    this.#isFlushing = false;
+    this.#batching.flush();
+  };
   #isFlushing = false;
   /** The batches under way, by how many of their requests are not answered yet. */
   readonly #batches = new Fifo<number>();
   /** Of batches that are not answered whole yet, or just so. */
   #answeredRequests: ProxyRequest[] = [];
-  #writtenMs = 0;
   #bytesUnderWay = 0;
   #greetingsMissing: number;
   #output = "";
@@ -92,7 +94,7 @@ export class Upstream {
     this.protocol = options.protocol;
     this.fenceTerm = options.fenceTerm;
     this.#scanner = new ReplyScanner({ replyBytesMax: options.limits.replyBytesMax });
-    this.#gathering = new Gathering(options.clock, BATCHES_MAX, this.#flush);
+    this.#batching = options.batching;
     const greetings = greetingsFor(options);
     this.#greetingsMissing = greetings.length;
     this.#stream = options.network.connect(options.address, {
@@ -131,23 +133,40 @@ export class Upstream {
     return size >= windowRequestsMax || (size > 0 && this.#bytesUnderWay + bytes > windowBytesMax);
   }
 
+  get openCount(): number {
+    return this.#outputCount;
+  }
+
+  get openBytes(): number {
+    return this.#output.length;
+  }
+
+  get batchesUnderWay(): number {
+    return this.#batches.size;
+  }
+
+  /** Whether requests wait to leave that one more could leave with. */
+  get isGathering(): boolean {
+    return this.#outputCount > 0 && !this.#batching.isFull(this) && !this.isFullFor(0);
+  }
+
   send(request: ProxyRequest): void {
     this.#underWay.push(request);
     this.#bytesUnderWay += request.bytes;
     this.#output += request.text;
     this.#outputCount++;
-    this.#gathering.asked(request.client);
-    if (this.#isFlushing || !this.#gathering.mayBeDue(this.#gathered())) return;
+    if (!this.#batching.added(this, request.client) || this.#isFlushing) return;
     this.#isFlushing = true;
     this.#options.clock.soon(this.#flush);
   }
 
-  #gathered(): Gathered {
-    return {
-      openBytes: this.#output.length,
-      underWayCount: this.#batches.size,
-      newestSinceMs: this.#writtenMs,
-    };
+  sendOpen(): void {
+    const text = this.#output;
+    this.#batches.push(this.#outputCount);
+    this.newestLeftMs = this.#options.clock.monotonicMs();
+    this.#output = "";
+    this.#outputCount = 0;
+    this.#stream.write(text);
   }
 
   /** Takes back the requests that `wants` picks; their answers, should they come, are dropped. */
@@ -189,19 +208,7 @@ export class Upstream {
   #becomeReady(): void {
     this.#state = "ready";
     this.#options.events.ready(this);
-    this.#write();
-  }
-
-  #write(): void {
-    this.#isFlushing = false;
-    if (this.#state !== "ready" || this.#output === "") return;
-    if (!this.#gathering.isDue(this.#gathered())) return;
-    const text = this.#output;
-    this.#batches.push(this.#outputCount);
-    this.#writtenMs = this.#options.clock.monotonicMs();
-    this.#output = "";
-    this.#outputCount = 0;
-    this.#stream.write(text);
+    this.#batching.flush();
   }
 
   #received(bytes: Uint8Array): void {
@@ -234,9 +241,9 @@ export class Upstream {
       left -= open;
     }
     if (!isOneOver) return;
-    this.#gathering.answered(this.#answeredRequests);
+    const answered = this.#answeredRequests;
     this.#answeredRequests = [];
-    this.#write();
+    this.#batching.answered(answered);
   }
 
   #greeted(text: string): void {
@@ -260,6 +267,7 @@ export class Upstream {
     if (this.#state === "closed") return;
     this.#state = "closed";
     this.#output = "";
+    this.#batching.ended(this);
     this.#options.events.closed(this, reason);
   }
 }

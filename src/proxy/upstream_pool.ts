@@ -4,6 +4,7 @@ import type { Network } from "../node/network.ts";
 import type { Protocol } from "../resp/encode.ts";
 import { parseAddressText } from "./address_text.ts";
 import { chooseReader } from "./balancer.ts";
+import { Batching } from "./batching.ts";
 import type { ProxyLimits } from "./limits.ts";
 import { type LinkOptions, NodeLinks } from "./node_links.ts";
 import type { ProxyRequest } from "./proxy_request.ts";
@@ -14,6 +15,9 @@ import type { Upstream, UpstreamEvents } from "./upstream.ts";
 const OPENING_MS_MAX = 1_000;
 /** How long a leader that was superseded may take to say what became of its last writes. */
 const SUPERSEDED_MS_MAX = 250;
+
+/** So many reads are enough for one node, and the next go to another. */
+const READS_OF_ONE_NODE = 256;
 
 export interface UpstreamPoolEvents extends UpstreamEvents {
   /** Reads that a silent node was asked; others are to be asked. In the order they were sent. */
@@ -41,7 +45,8 @@ export class UpstreamPool {
 
   constructor(options: UpstreamPoolOptions) {
     this.#options = options;
-    this.#linkOptions = options;
+    const batchings = { 2: readBatching(options.clock), 3: readBatching(options.clock) };
+    this.#linkOptions = { ...options, readBatching: (protocol) => batchings[protocol] };
   }
 
   links(node: NodeView): NodeLinks | undefined {
@@ -196,4 +201,8 @@ export class UpstreamPool {
     if (waitedMs <= (isHeld ? Math.min(holdMsMax, replyMsMax) : replyMsMax)) return;
     upstream.destroy(`sent no answer for ${Math.round(waitedMs)} ms`);
   }
+}
+
+function readBatching(clock: Clock): Batching {
+  return new Batching(clock, READS_OF_ONE_NODE);
 }

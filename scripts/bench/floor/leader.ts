@@ -85,7 +85,7 @@ class Leader {
   #go(): void {
     this.#isScheduled = false;
     const gathered = {
-      openBytes: 0,
+      isFull: false,
       underWayCount: this.#underWay.length > 0 ? 1 : 0,
       newestSinceMs: Infinity,
     };

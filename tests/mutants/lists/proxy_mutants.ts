@@ -247,6 +247,14 @@ export const proxyMutants: readonly Mutant[] = [
     killers: [ROUTER],
   },
   {
+    name: "silent-node-holds-up-all-reads",
+    bug: "a node that hangs holds up the reads that others could answer",
+    file: "src/proxy/batching.ts",
+    find: "(one !== sender && one.newestLeftMs <= longAgoMs)",
+    replace: "one.newestLeftMs === Infinity",
+    killers: ["src/proxy/batching_test.ts"],
+  },
+  {
     name: "late-loop-taken-for-silence",
     bug:
       "a spurious no-leader answer in a healthy cluster: the proxy's own pause counts as silence",

@@ -1,0 +1,113 @@
+import { assertEquals } from "@std/assert";
+import type { Asker } from "../node/gathering.ts";
+import { ManualClock } from "../node/testing/manual_clock.ts";
+import { Batching, type BatchSender } from "./batching.ts";
+
+/** A connection that only counts. */
+class Sender implements BatchSender {
+  readonly #batching: Batching;
+  readonly #clock: ManualClock;
+  openCount = 0;
+  openBytes = 0;
+  isReady = true;
+  newestLeftMs = -Infinity;
+  /** The batches under way, each with its clients. */
+  readonly underWay: Asker[][] = [];
+  #open: Asker[] = [];
+
+  constructor(batching: Batching, clock: ManualClock) {
+    this.#batching = batching;
+    this.#clock = clock;
+  }
+
+  get batchesUnderWay(): number {
+    return this.underWay.length;
+  }
+
+  /** So many requests of these clients, one each; what may leave then leaves. */
+  ask(clients: readonly Asker[], bytes = 1): void {
+    for (const client of clients) {
+      this.openCount++;
+      this.openBytes += bytes;
+      this.#open.push(client);
+      this.#batching.added(this, client);
+    }
+    this.#batching.flush();
+  }
+
+  sendOpen(): void {
+    this.underWay.push(this.#open);
+    this.#open = [];
+    this.openCount = this.openBytes = 0;
+    this.newestLeftMs = this.#clock.monotonicMs();
+  }
+
+  answer(): void {
+    this.#batching.answered((this.underWay.shift() ?? []).map((client) => ({ client })));
+  }
+}
+
+function fixture(requestsMax?: number) {
+  const clock = new ManualClock();
+  const batching = new Batching(clock, requestsMax);
+  const clients = Array.from({ length: 50 }, (): Asker => ({ answeredWith: null }));
+  const [one, other] = [new Sender(batching, clock), new Sender(batching, clock)];
+  return { clock, batching, clients, one, other };
+}
+
+Deno.test("the same clients' requests leave for one node after the other, not for both at once", () => {
+  const { clients, one, other } = fixture();
+  one.ask(clients);
+  assertEquals(one.underWay.length, 1);
+  one.answer();
+  other.ask(clients.slice(0, 40));
+  assertEquals(other.underWay.length, 0, "those of the last batch are waited for");
+  other.ask(clients.slice(40));
+  assertEquals(other.underWay.map((batch) => batch.length), [50]);
+  one.ask(clients.slice(0, 1));
+  assertEquals(one.underWay.length, 0, "one batch at a time");
+  other.answer();
+  assertEquals([one.openCount, one.underWay.length], [1, 0]);
+});
+
+Deno.test("enough for a batch waits for nothing", () => {
+  const { clients, one, other } = fixture(20);
+  one.ask(clients.slice(0, 20));
+  other.ask(clients.slice(20, 40));
+  other.ask(clients.slice(40));
+  assertEquals([one.underWay.length, other.underWay.length, other.openCount], [1, 1, 10]);
+  one.ask(clients.slice(0, 1), 256 * 1024);
+  assertEquals(one.underWay.length, 2);
+});
+
+Deno.test("a node that keeps its answers to itself holds up its own connection alone", () => {
+  const { clock, clients, one, other } = fixture();
+  one.ask(clients.slice(0, 1));
+  other.ask(clients.slice(1, 2));
+  assertEquals(other.underWay.length, 0);
+  clock.advance(4);
+  assertEquals(other.underWay.length, 1, "it went by itself");
+  other.answer();
+  other.ask(clients.slice(1, 2));
+  assertEquals(other.underWay.length, 1);
+  for (let i = 0; i < 100; i++) {
+    one.ask(clients.slice(2, 3));
+    clock.advance(5);
+  }
+  assertEquals(one.underWay.length, 16);
+  other.answer();
+  other.ask(clients.slice(1, 2));
+  assertEquals(other.underWay.length, 1);
+});
+
+Deno.test("what waits for a connection goes when that has ended; one that is not ready waits", () => {
+  const { batching, clients, one, other } = fixture();
+  one.ask(clients.slice(0, 1));
+  other.isReady = false;
+  other.ask(clients.slice(1, 2));
+  batching.ended(one);
+  assertEquals(other.underWay.length, 0);
+  other.isReady = true;
+  batching.flush();
+  assertEquals(other.underWay.length, 1);
+});
