@@ -15,7 +15,7 @@ export const readMutants: readonly Mutant[] = [
     replace:
       `const acked = [...leadershipOf(core).progress.values()].map((peer) => peer.ackedRound);
   const round = acked.length === 0 ? reads.round : Math.max(...acked);`,
-    killers: [CLUSTER, PAPER, CHAOS],
+    killers: [SCRIPT],
   },
   {
     name: "read-before-no-op",
