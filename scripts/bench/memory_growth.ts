@@ -35,7 +35,10 @@ export async function measureGrowth(
   const writing = runOpenLoop({ ...load, port, seconds: 60 * minutes, warmupSeconds: 0 });
   const samples: number[][] = [];
   const rows: number[][] = [];
+  let dead: string | undefined;
   const timer = setInterval(() => {
+    dead ??= members.find(({ process }) => !process.isRunning)?.name;
+    if (dead !== undefined) return;
     samples.push(members.map(({ process }) => residentBytes(process.processId)));
     if (samples.length % SAMPLES_PER_MINUTE !== 0) return;
     const minute = samples.slice(-SAMPLES_PER_MINUTE);
@@ -44,6 +47,7 @@ export async function measureGrowth(
     table.row(rows.length, ...row.map(megabytes));
   }, SAMPLE_MS);
   figures.add(await writing.finally(() => clearInterval(timer)));
+  if (dead !== undefined) throw new Error(`${dead} ended meanwhile. ${cluster.said()}`);
   const middle = rows[Math.floor((rows.length - 1) / 2)] ?? [];
   const growth = (rows.at(-1) ?? []).map((bytes, at) => megabytes(bytes - (middle[at] ?? NaN)));
   table.row("middle to end", ...growth);
