@@ -248,7 +248,7 @@ export class Node implements PeerHandler {
   report(): StateReport {
     return nodeReport({
       clusterId: this.#options.clusterId,
-      status: this.#raft.status(),
+      status: { ...this.#raft.status(), appliedIndex: this.#applier.last.index },
       configuration: this.#members.newest.configuration,
       isRemoved: this.#isRemoved,
       queued: this.#proposals.underWayCount + this.#reads.openCount,
@@ -321,6 +321,7 @@ export class Node implements PeerHandler {
     this.#checkWaiters();
     this.#followMembers();
     this.#peers?.flush();
+    if (!this.#writer.isBusy) this.#writer.apply();
     this.#watch.check(this.#raft.status(), this.#whereabouts.version);
   }
 
@@ -371,12 +372,9 @@ export class Node implements PeerHandler {
 
   #carryOut(ready: Ready<Batch>): void {
     for (const message of ready.messages) this.#send(message);
-    this.#writer.write(ready);
+    if (this.#isLeader && ready.entries.length > 0) this.#peers?.flush(); // they write meanwhile
+    this.#writer.carryOut(ready, !this.#isLeader && this.#reads.isEmpty);
     if (this.#isStopped) return; // the log failed
-    for (const entry of ready.committed) {
-      this.#applier.apply(entry);
-      this.#snapshots?.applied(entry);
-    }
     for (const read of ready.reads) this.#reads.confirm(read);
     if (ready.refusedReads.length > 0) this.#askedMs = -Infinity; // asked again at the next tick
   }
@@ -393,6 +391,7 @@ export class Node implements PeerHandler {
     this.#whereabouts.noteLeader(leaderId, transferringTo);
     const isSame = role === this.#role && term === this.#term && leaderId === this.#leaderId;
     if (isSame) return;
+    this.#writer.apply(); // the log's time goes on from there
     const hasSteppedDown = this.#isLeader && (role !== "leader" || term !== this.#term);
     this.#options.logger.info(describeRole(role, term, leaderId));
     this.#role = role;
@@ -445,8 +444,7 @@ export class Node implements PeerHandler {
 
   #answerReads(): void {
     if (this.#reads.isEmpty) return;
-    const { appliedIndex } = this.#raft.status();
-    const ready = this.#reads.takeReady(appliedIndex);
+    const ready = this.#reads.takeReady(this.#applier.last.index);
     for (const request of ready) this.#applier.answer(request);
     const { openCount, underWayCount } = this.#reads;
     if (ready.length > 0 && openCount > 0 && underWayCount === 0) this.#schedule();

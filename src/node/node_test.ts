@@ -275,6 +275,22 @@ Deno.test("a read does not wait for what was lost with its node's leadership", (
     assertEquals(read.reply, null);
   }));
 
+Deno.test("a read at a follower sees what was acknowledged, while more comes in", () =>
+  withCluster(3, (cluster) => {
+    const writer = new MemoryClient(cluster.leader);
+    for (const follower of cluster.followers) {
+      for (let turn = 0; turn < 20; turn++) {
+        const value = `${follower.report().id} ${turn}`;
+        const write = writer.send("SET", "k", value);
+        cluster.until(() => isAnswered(write));
+        const read = new MemoryClient(follower).send("GET", "k");
+        const next = new MemoryClient(cluster.leader).send("SET", "other", value);
+        cluster.until(() => isAnswered(read) && isAnswered(next));
+        assertEquals(read.reply, value);
+      }
+    }
+  }));
+
 Deno.test("a read whose question was lost is asked again", () =>
   withCluster(3, (cluster) => {
     const [follower] = cluster.followers;

@@ -2,7 +2,7 @@ import { assert } from "../base/assert.ts";
 import type { Raft } from "../raft/mod.ts";
 import type { Ready, SnapshotAt } from "../raft/types.ts";
 import type { Applier } from "./applier.ts";
-import type { Batch } from "./entry.ts";
+import type { Batch, LogEntry } from "./entry.ts";
 import type { LogStore } from "./log_store.ts";
 import type { Members } from "./members.ts";
 import type { NodeSnapshots } from "./snapshots/node_snapshots.ts";
@@ -19,9 +19,14 @@ export interface ReadyWriterOptions {
   readonly schedule: () => void;
 }
 
-/** Makes durable what the core wants so, in its order, and tells the core when it is. */
+/**
+ * Makes durable what the core wants so, in its order, and tells the core when it is; brings the
+ * state machine what is committed.
+ */
 export class ReadyWriter {
   readonly #options: ReadyWriterOptions;
+  /** Committed, and not in the state yet. */
+  #unapplied: readonly LogEntry[] = [];
   #underWay = 0;
   #isStopped = false;
 
@@ -29,7 +34,36 @@ export class ReadyWriter {
     this.#options = options;
   }
 
-  write(ready: Ready<Batch>): void {
+  /** Whether something is being made durable. */
+  get isBusy(): boolean {
+    return this.#underWay > 0;
+  }
+
+  /**
+   * @param mayApplyLater nobody waits for the state: it has time until `apply`, or the next Ready,
+   * so that the leader hears sooner that its entries are held here
+   */
+  carryOut(ready: Ready<Batch>, mayApplyLater: boolean): void {
+    if (ready.snapshot !== null) this.apply();
+    this.#write(ready);
+    this.apply();
+    this.#unapplied = ready.committed;
+    if (!mayApplyLater || !this.isBusy) this.apply();
+  }
+
+  /** Brings the state up to what is committed. */
+  apply(): void {
+    if (this.#isStopped || this.#unapplied.length === 0) return;
+    const { applier, snapshots } = this.#options;
+    const entries = this.#unapplied;
+    this.#unapplied = [];
+    for (const entry of entries) {
+      applier.apply(entry);
+      snapshots?.applied(entry);
+    }
+  }
+
+  #write(ready: Ready<Batch>): void {
     const { log, members } = this.#options;
     const { hardState, snapshot, entries } = ready;
     const isNothing = hardState === null && entries.length === 0 && snapshot === null;

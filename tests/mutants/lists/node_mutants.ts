@@ -162,6 +162,16 @@ export const nodeMutants: readonly Mutant[] = [
     killers: [CLUSTER],
   },
   {
+    name: "put-off-and-forgotten",
+    bug: "committed entries that were to be applied later are replaced by those after them",
+    file: "src/node/ready_writer.ts",
+    find: `this.#write(ready);
+    this.apply();`,
+    replace: "this.#write(ready);",
+    killers: ["src/node/ready_writer_test.ts"],
+    simulation: true,
+  },
+  {
     name: "read-waits-for-what-was-lost",
     bug: "a read waits for an entry that was lost with its node's leadership, until it is refused",
     file: "src/node/node.ts",
