@@ -26,17 +26,25 @@ export function inputOf(target: FuzzTarget, seed: number): string {
   return mutate(sample, { random, words: target.words, another: () => target.sample(random) });
 }
 
-/** Runs one input. @throws {FuzzFailure} */
+/**
+ * Runs one input, and once more if it took long: the machine may have stood still.
+ *
+ * @throws {FuzzFailure}
+ */
 export function runInput(target: FuzzTarget, input: string): void {
+  const tookMs = timed(target, input);
+  if (tookMs <= CASE_MS_MAX || timed(target, input) <= CASE_MS_MAX) return;
+  throw new FuzzFailure(target.name, input, new Error(`it took ${Math.round(tookMs)} ms`));
+}
+
+function timed(target: FuzzTarget, input: string): number {
   const startMs = performance.now();
   try {
     target.run(input);
   } catch (error) {
     throw new FuzzFailure(target.name, input, error);
   }
-  const tookMs = performance.now() - startMs;
-  if (tookMs <= CASE_MS_MAX) return;
-  throw new FuzzFailure(target.name, input, new Error(`it took ${Math.round(tookMs)} ms`));
+  return performance.now() - startMs;
 }
 
 /** Bytes as a string literal that can be put into the corpus. */
