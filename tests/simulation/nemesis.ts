@@ -111,7 +111,8 @@ export class Nemesis {
       case "crashAll":
         return this.#nodes.forEach((one) => this.#crash(one));
       case "crashInDisk":
-        node.disk.armed = "crash";
+        // Power that goes while a damaged node starts takes what it knows the damage by.
+        if (!node.isDamaged) node.disk.armed = "crash";
         return;
       case "diskError":
         node.disk.armed = this.#random() < 0.5 ? "write error" : "sync error";
@@ -187,6 +188,7 @@ export class Nemesis {
     const place = node.disk.flip(losesPower);
     if (place === null) return;
     node.isDamaged = true;
+    node.disk.armed = null;
     this.#note(node.id, "flipped a bit of", place);
   }
 

@@ -16,8 +16,8 @@ import { whatItWrites, World } from "./world.ts";
 
 /** Within so much simulated time after the faults a write must succeed. */
 const PROGRESS_MS_MAX = 6_000;
-/** And the nodes must agree, once nobody writes any more. */
-const AGREEMENT_MS_MAX = 6_000;
+/** And the nodes must agree, once nobody writes: what a full disk refused comes again in 10 s. */
+const AGREEMENT_MS_MAX = 12_000;
 const CHECK_MS_MAX = 20_000;
 const LINES = 150;
 /** How many nodes may join. */
