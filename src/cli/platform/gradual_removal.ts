@@ -30,6 +30,8 @@ export class GradualRemoval {
       file.close();
       throw error;
     }
+    // Under another name, as in a copy made of links, it is somebody's still.
+    if (file.statSync().nlink !== 0) return file.close();
     this.#removed.push({ file, sizeBytes: size });
     this.#continue();
   }

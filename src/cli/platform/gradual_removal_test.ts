@@ -4,20 +4,22 @@ import { GradualRemoval } from "./gradual_removal.ts";
 
 const MIB = 1024 * 1024;
 
-/** Files in a directory of their own; what a removed file still takes is seen by its other name. */
+/** Files in a directory of their own; what a removed one still takes is seen by an open file. */
 async function withFiles(
   sizes: Readonly<Record<string, number>>,
   run: (path: (name: string) => string, bytesOf: (name: string) => number) => Promise<void> | void,
 ): Promise<void> {
   const root = Deno.makeTempDirSync();
   const path = (name: string) => `${root}/${name}`;
+  const files = new Map<string, Deno.FsFile>();
   try {
     for (const [name, bytes] of Object.entries(sizes)) {
       Deno.writeFileSync(path(name), new Uint8Array(bytes));
-      Deno.linkSync(path(name), path(`${name} again`));
+      files.set(name, Deno.openSync(path(name)));
     }
-    await run(path, (name) => Deno.statSync(path(`${name} again`)).size);
+    await run(path, (name) => files.get(name)?.statSync().size ?? NaN);
   } finally {
+    for (const file of files.values()) file.close();
     Deno.removeSync(root, { recursive: true });
   }
 }
@@ -30,7 +32,7 @@ Deno.test("a removed name is gone at once, and what many bytes take bit by bit",
   withFiles({ a: 13 * MIB, b: 9 * MIB, small: 10 }, async (path, bytesOf) => {
     const removal = new GradualRemoval();
     for (const name of ["a", "b", "small"]) removal.remove(path(name));
-    assertEquals(names(path("")), ["a again", "b again", "small again"]);
+    assertEquals(names(path("")), []);
     assertEquals([bytesOf("a"), bytesOf("b"), bytesOf("small")], [13 * MIB, 9 * MIB, 10]);
     const seen = new Set<number>();
     await until("both are small", () => {
@@ -39,6 +41,16 @@ Deno.test("a removed name is gone at once, and what many bytes take bit by bit",
     });
     assertEquals(bytesOf("a"), MIB);
     assert([...seen].every((bytes) => bytes % (4 * MIB) === MIB), `${[...seen]}`);
+    removal.stop();
+  }));
+
+Deno.test("what has another name keeps its content", () =>
+  withFiles({ a: 9 * MIB, b: 9 * MIB }, async (path, bytesOf) => {
+    const removal = new GradualRemoval();
+    Deno.linkSync(path("a"), path("a of a copy"));
+    for (const name of ["a", "b"]) removal.remove(path(name));
+    await until("what has none is small", () => bytesOf("b") === MIB);
+    assertEquals([names(path("")), bytesOf("a")], [["a of a copy"], 9 * MIB]);
     removal.stop();
   }));
 
