@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { assert } from "./assert.ts";
 
 /** Node's own method, which the type declarations leave out. */
 type Latin1Slice = (this: Uint8Array, from: number, to: number) => string;
@@ -32,4 +33,32 @@ export function latin1(bytes: Uint8Array, from: number, to: number): string {
 /** The bytes of a string of characters 0–255. */
 export function latin1Bytes(text: string): Buffer {
   return Buffer.from(text, "latin1");
+}
+
+const encoder = new TextEncoder();
+
+/**
+ * Writes the bytes of a string of characters 0–255 at `at`.
+ *
+ * @returns where the next thing goes
+ * @throws {RangeError} when they do not fit
+ */
+export function writeLatin1(bytes: Uint8Array, at: number, text: string): number {
+  const end = at + text.length;
+  if (end > bytes.length) throw new RangeError(`Cannot write text: it ends at ${end}`);
+  // UTF-8 has the same bytes as long as all are below 128, and its encoder is a native one. Any
+  // other text needs more room than there is, so that not all of it is read.
+  const { read } = encoder.encodeInto(text, bytes.subarray(at, end));
+  if (read < text.length) writeBytewise(bytes, at, text);
+  return end;
+}
+
+function writeBytewise(bytes: Uint8Array, at: number, text: string): void {
+  let all = 0;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    all |= code;
+    bytes[at + i] = code;
+  }
+  assert(all <= 0xff, "Cannot write text: a character is no byte");
 }

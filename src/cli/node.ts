@@ -180,6 +180,7 @@ async function startNode(values: NodeValues): Promise<RunningNode> {
     nodeId: id,
     clusterId,
     members: first,
+    nonce: crypto.randomUUID(),
     segmentBytesMax: Math.min(64 * MIB, values.snapshotLogBytes / 2),
     logger,
     onFailure: (error) => {

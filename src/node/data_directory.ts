@@ -35,6 +35,8 @@ export interface DataDirectoryOptions {
   readonly clusterId: string | null;
   /** Used when the directory is new. */
   readonly members: ReadonlyMap<NodeId, string>;
+  /** For a new log: see `DiskLogOptions`. */
+  readonly nonce: string;
   /** A write or sync failed: nothing is acknowledged any more, and the process should end. */
   readonly onFailure: (error: Error) => void;
   readonly segmentBytesMax?: number;

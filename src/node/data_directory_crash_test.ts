@@ -93,6 +93,7 @@ const { states: STATES, complete: COMPLETE } = statesOf(LIFE);
 function open(disk: FaultDisk, onFailure: (error: Error) => void): DataDirectory {
   return openDataDirectory(disk, {
     nodeId: "n1",
+    nonce: "nonce",
     clusterId: "c1",
     members: new Map([["n1", "127.0.0.1:17001"]]),
     segmentBytesMax: 1200,

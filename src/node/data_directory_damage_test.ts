@@ -7,6 +7,7 @@ import { type DataDirectoryOptions, openDataDirectory } from "./data_directory.t
 
 const OPTIONS: DataDirectoryOptions = {
   nodeId: "n1",
+  nonce: "nonce",
   clusterId: "c1",
   members: new Map([["n1", "127.0.0.1:17001"], ["n2", "127.0.0.1:17002"]]),
   segmentBytesMax: 1000,

@@ -15,6 +15,7 @@ const MEMBERS = new Map([["n1", "127.0.0.1:17001"], ["__proto__", "127.0.0.1:170
 
 const OPTIONS: DataDirectoryOptions = {
   nodeId: "n1",
+  nonce: "nonce",
   clusterId: "c1",
   members: MEMBERS,
   onFailure: (error) => {

@@ -10,18 +10,8 @@ export interface KeptCase {
 export const CORPUS: readonly KeptCase[] = [
   {
     target: "entries",
-    input: '{"index":11,"term":10e-1,"time":1700000847100,"commands":[["DEL","c"]]}',
-    was: "of term 1 for the network and of term 10 for the log",
-  },
-  {
-    target: "entries",
-    input: '{"index":1,"term":12,"term":1}',
-    was: "of term 1 for the network and of term 12 for the log",
-  },
-  {
-    target: "entries",
-    input: '{"index":58,"term":9007199254740991}',
-    was: "an entry for the network and none for the log",
+    input: "\x01\0\0\0\0\0\0\0\x3a\0\x20\0\0\0\0\0\0",
+    was: "of a term that is no safe integer: an entry for the network and none for the log",
   },
   { target: "records", input: "null", was: "an exception instead of no record" },
   {
@@ -42,17 +32,17 @@ export const CORPUS: readonly KeptCase[] = [
   },
   {
     target: "node",
-    input: '\x00\x00\x00\x8a{"regent":1,"cluster":"c1","from":"n3","to":"n1","host":"127&0.0.1",' +
+    input: '\x00\x00\x00\x8a{"regent":2,"cluster":"c1","from":"n3","to":"n1","host":"127&0.0.1",' +
       '"port":7003,"raftHost":"127.0.0.1","raftPort":17003,"configuration":0}',
     was: "an address that clients were sent to",
   },
   {
     target: "node",
-    input: '\x00\x00\x00\x8a{"regent":1,"cluster":"c1","from":"n3","to":"n1","host":"127.0.0.1",' +
+    input: '\x00\x00\x00\x8a{"regent":2,"cluster":"c1","from":"n3","to":"n1","host":"127.0.0.1",' +
       '"port":7003,"raftHost":"127.0.0.1","raftPort":17003,"configuration":0}' +
       '\x00\x00\x00L{"term":6,"type":"append","prevIndex":6,"prevTerm":3,"commit":7,"entries":1}' +
-      '\x00\x00\x00U{"index":7,"term":3,"time":1700000130163,' +
-      '"configuration":{"members":[],"removed":[]}}',
+      "\x00\x00\x004\x03\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0\x03\0\0\x01\x8b\xcf\xe7\x62\x33" +
+      '{"members":[],"removed":[]}',
     was: "believed, a cluster of nobody",
   },
 ];

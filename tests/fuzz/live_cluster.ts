@@ -193,7 +193,7 @@ function lastLines(said: string): string {
 }
 
 const HELLO = {
-  ...{ regent: 1, cluster: "c1", from: "", to: "" },
+  ...{ regent: 2, cluster: "c1", from: "", to: "" },
   ...{ host: "127.0.0.1", port: 7001, raftHost: "127.0.0.1", raftPort: 17001, configuration: 0 },
 };
 

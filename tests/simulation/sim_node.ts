@@ -229,6 +229,7 @@ export class SimNode implements Witness {
     let node: Node | null = null;
     const { log: diskLog, snapshots } = openDataDirectory(disk, {
       nodeId: this.id,
+      nonce: "nonce",
       clusterId: "simulated",
       members,
       segmentBytesMax: plan.segmentBytesMax,

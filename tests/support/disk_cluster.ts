@@ -63,6 +63,7 @@ export class DiskCluster {
     const members = this.#members;
     const { log, snapshots } = openDataDirectory(disk, {
       nodeId: id,
+      nonce: "nonce",
       clusterId: "c1",
       members: new Map([...members].map(([member, { host, port }]) => [member, `${host}:${port}`])),
       segmentBytesMax: this.#options.segmentBytesMax,

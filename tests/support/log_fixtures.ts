@@ -50,6 +50,7 @@ function diskFixture(segmentBytesMax: number): LogFixture {
   const log = DiskLog.open(disk, {
     clusterId: "c1",
     nodeId: "n1",
+    nonce: "nonce",
     create: true,
     segmentBytesMax,
     onFailure: (failure) => failures.push(failure),

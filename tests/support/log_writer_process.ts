@@ -11,6 +11,7 @@ const encoder = new TextEncoder();
 const disk = await DenoDisk.open(root);
 const { log } = openDataDirectory(disk, {
   nodeId: "n1",
+  nonce: "nonce",
   clusterId: "c1",
   members: new Map([["n1", "127.0.0.1:17001"]]),
   segmentBytesMax: 200_000,

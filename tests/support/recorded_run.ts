@@ -145,6 +145,7 @@ export class RecordedRun {
   #open(disk: FaultDisk, onFailure: (error: Error) => void): DataDirectory {
     return openDataDirectory(disk, {
       nodeId: "n1",
+      nonce: "nonce",
       clusterId: "c1",
       members: new Map([["n1", "127.0.0.1:7001"]]),
       segmentBytesMax: this.#segmentBytesMax,

@@ -85,6 +85,7 @@ function open(
     nodeId,
     clusterId,
     members: new Map(members.map(({ id, raftAddress }) => [id, formatAddress(raftAddress)])),
+    nonce: crypto.randomUUID(),
     logger,
     onFailure: (error) => {
       throw error;

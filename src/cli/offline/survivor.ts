@@ -59,6 +59,7 @@ export class Survivor {
       // What a start of the node would do, no more: a write that was never finished is cut off.
       this.#data = openDataDirectory(disk, {
         ...identity,
+        nonce: crypto.randomUUID(),
         onFailure: (error) => {
           throw error;
         },

@@ -25,7 +25,7 @@ async function makeDirectory(dir: string, following: readonly LogEntry[]): Promi
   });
   const disk = await DenoDisk.open(dir);
   const { log, snapshots } = openDataDirectory(disk, {
-    ...{ nodeId: "n2", clusterId: "c1", members: new Map() },
+    ...{ nodeId: "n2", clusterId: "c1", nonce: "nonce", members: new Map() },
     onFailure: (error) => {
       throw error;
     },

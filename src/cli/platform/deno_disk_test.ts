@@ -159,6 +159,7 @@ Deno.test("a process killed while it writes leaves all that it acknowledged", ()
     const disk = await DenoDisk.open(`${root}/n1`);
     const { log } = openDataDirectory(disk, {
       nodeId: "n1",
+      nonce: "nonce",
       clusterId: null,
       members: new Map(),
       onFailure: (error) => {

@@ -20,6 +20,8 @@ import { lastThatFits, readEntries } from "./segment_reader.ts";
 export interface DiskLogOptions extends LogOwner {
   /** Begin a log where there is none; otherwise a missing one is refused. */
   readonly create: boolean;
+  /** For a log that is begun: at most 64 ASCII characters that no client can guess. */
+  readonly nonce: string;
   /** A write or sync failed and the log is dead. May be called from within `append`. */
   readonly onFailure: (error: Error) => void;
   /** The newest sound snapshot: what it covers may be missing. @default null */
@@ -40,6 +42,7 @@ export interface DiskLogOptions extends LogOwner {
 export class DiskLog implements LogStore {
   readonly #disk: Disk;
   readonly #owner: LogOwner;
+  readonly #nonce: string;
   readonly #commit: GroupCommit;
   readonly #writer: LogWriter;
   readonly #index: LogIndex;
@@ -65,6 +68,7 @@ export class DiskLog implements LogStore {
   ) {
     this.#disk = disk;
     this.#owner = options;
+    this.#nonce = recovered.replay.nonce;
     this.#writer = new LogWriter(disk, recovered, options.segmentBytesMax);
     this.#commit = new GroupCommit((done) => this.#writer.sync(done), options.onFailure);
     this.#index = recovered.replay.index;
@@ -176,7 +180,7 @@ export class DiskLog implements LogStore {
   ): Omit<SegmentHeader, "segment" | "previousBytes"> {
     const { clusterId: cluster, nodeId: node } = this.#owner;
     const { term, vote } = this.#hardState;
-    return { format: LOG_FORMAT, cluster, node, ...place, term, vote };
+    return { format: LOG_FORMAT, cluster, node, nonce: this.#nonce, ...place, term, vote };
   }
 
   /** A loss of power may bring the files back: nothing waits for the directory. */

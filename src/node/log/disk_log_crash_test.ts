@@ -32,7 +32,13 @@ const { states, complete: COMPLETE } = statesOf(HISTORY);
 const STATES = states.map((state) => JSON.stringify(state));
 
 function open(disk: FaultDisk, onFailure: (error: Error) => void): DiskLog {
-  const options = { clusterId: "c1", nodeId: "n1", create: true, segmentBytesMax: 1500 };
+  const options = {
+    clusterId: "c1",
+    nodeId: "n1",
+    nonce: "nonce",
+    create: true,
+    segmentBytesMax: 1500,
+  };
   return DiskLog.open(disk, { ...options, onFailure });
 }
 

@@ -3,12 +3,16 @@ import { FaultDisk } from "../../../tests/support/fault_disk.ts";
 import { contentOf, entriesOf, type LogContent } from "../../../tests/support/log_entries.ts";
 import { UserError } from "../../base/errors.ts";
 import { seededRandom } from "../../base/random.ts";
+import { Batch, type LogEntry } from "../entry.ts";
 import { DiskLog, type DiskLogOptions } from "./disk_log.ts";
+import { encodeEntry } from "./entry_codec.ts";
+import { encodeSynced } from "./log_record.ts";
 import { RecordWriter } from "./record.ts";
 
 const OPTIONS: DiskLogOptions = {
   clusterId: "c1",
   nodeId: "n1",
+  nonce: "nonce",
   create: false,
   segmentBytesMax: 700,
   onFailure: (error) => {
@@ -31,6 +35,13 @@ function written(segmentBytesMax = 700): { disk: FaultDisk; content: LogContent 
   log.close();
   return { disk, content };
 }
+
+const noOp = (index: number, term: number): LogEntry => ({
+  index,
+  term,
+  data: null,
+  sizeBytes: 17,
+});
 
 function fileOf(disk: FaultDisk, path: string): Uint8Array {
   const bytes = disk.read(path);
@@ -183,6 +194,23 @@ Deno.test("a later record that tells of a sync proves what stands before it", ()
   assertThrows(() => DiskLog.open(disk, OPTIONS), UserError, "although the log was synced");
 });
 
+Deno.test("no client can make up a record that tells of a sync", () => {
+  const claimed = (nonce: string): string | null => {
+    const { disk, log, syncedBytes, content } = unsynced();
+    const forged = new RecordWriter();
+    forged.add(encodeSynced(syncedBytes + 1, nonce));
+    const value = String.fromCharCode(...forged.bytes());
+    const data = new Batch(1, [["SET", "k", `${value}${"{".repeat(100)}${value}`]]);
+    log.append(null, [{ index: 5, term: 1, data, sizeBytes: 0 }], () => {});
+    const bytes = fileOf(disk, SEGMENT_1);
+    bytes[syncedBytes + 20] = 0xff; // within entry 4, which was never synced either
+    disk.plant(SEGMENT_1, bytes);
+    return openOrRefuse(disk, content, nonce);
+  };
+  assertEquals(claimed("a guess"), null);
+  assertStringIncludes(claimed("nonce") ?? "", "although the log was synced");
+});
+
 Deno.test("a write lost before one that was kept is no damage when neither was synced", () => {
   const { disk, log, syncedBytes, content } = unsynced();
   const middle = usedBytes(fileOf(disk, SEGMENT_1));
@@ -211,16 +239,17 @@ Deno.test("foreign files and foreign logs are refused", () => {
   assertStringIncludes(refusal(plant("1-1.log")), '"1-1.log"');
   assertStringIncludes(refusal(() => {}, { nodeId: "n2" }), "written by node n1 of cluster c1");
   assertStringIncludes(refusal(() => {}, { clusterId: "c9" }), "this is node n1 of cluster c9");
-  const ofVersion2 = (disk: FaultDisk) => {
+  const ofVersion1 = (disk: FaultDisk) => {
     const header = new RecordWriter();
-    header.add(new TextEncoder().encode('{"format":2,"anything":true}'));
+    header.add(new TextEncoder().encode('{"format":1,"anything":true}'));
     disk.plant(SEGMENT_1, header.bytes().slice());
   };
-  assertStringIncludes(refusal(ofVersion2), "its format is 2 and this version reads 1");
+  assertStringIncludes(refusal(ofVersion1), "its format is 1 and this version reads 2");
 });
 
 Deno.test("an unknown kind of record is refused, not passed over", () => {
-  for (const payload of ["{}", "[1]", '{"index":10,"term":0}', '{"index":10}', '{"member":"n4"}']) {
+  const noEntry = String.fromCharCode(...encodeEntry(noOp(10, 1)).subarray(0, 16));
+  for (const payload of ["{}", "[1]", noEntry, '{"index":10,"term":1}', '{"member":"n4"}']) {
     const { disk } = written(1 << 20);
     const record = new RecordWriter();
     record.add(new TextEncoder().encode(payload));
@@ -231,14 +260,21 @@ Deno.test("an unknown kind of record is refused, not passed over", () => {
 });
 
 Deno.test("entries that leave a gap or go back in term are refused", () => {
-  const later = ['{"index":11,"term":2}', '{"index":10,"term":1}', '{"term":1,"vote":null}'];
+  const text = new TextEncoder();
+  const later = [
+    encodeEntry(noOp(11, 2)),
+    encodeEntry(noOp(10, 1)),
+    text.encode('{"term":1,"vote":null}'),
+    encodeSynced(20, "another nonce"),
+    encodeSynced(1 << 19, "nonce"),
+  ];
   for (const payload of later) {
     const { disk } = written(1 << 20);
     const record = new RecordWriter();
-    record.add(new TextEncoder().encode(payload));
+    record.add(payload);
     const file = disk.open(SEGMENT_1, "existing");
     file.write(record.bytes(), usedBytes(fileOf(disk, SEGMENT_1)));
-    assertThrows(() => DiskLog.open(disk, OPTIONS), UserError, "Cannot read", payload);
+    assertThrows(() => DiskLog.open(disk, OPTIONS), UserError, "Cannot read", `${payload}`);
   }
 });
 

@@ -5,6 +5,7 @@ import { UserError } from "../../base/errors.ts";
 import { Batch } from "../entry.ts";
 import { DiskLog } from "./disk_log.ts";
 import { dumpLog } from "./dump_log.ts";
+import { encodeEntry } from "./entry_codec.ts";
 import { RecordWriter } from "./record.ts";
 
 const SEGMENT = "00000001-00000000000000000001.log";
@@ -14,6 +15,7 @@ function diskWithLog(segmentBytesMax: number): FaultDisk {
   const log = DiskLog.open(disk, {
     clusterId: "c1",
     nodeId: "n1",
+    nonce: "nonce",
     create: true,
     segmentBytesMax,
     onFailure: (error) => {
@@ -52,7 +54,13 @@ Deno.test("a log is readable, one line for each entry", () => {
 Deno.test("changes of members and snapshots in the place of the log are told", () => {
   const disk = diskWithLog(1 << 20);
   const snapshot = { index: 40, term: 3 };
-  const options = { clusterId: "c1", nodeId: "n1", create: false, onFailure: () => {} };
+  const options = {
+    clusterId: "c1",
+    nodeId: "n1",
+    nonce: "nonce",
+    create: false,
+    onFailure: () => {},
+  };
   const log = DiskLog.open(disk, options);
   log.reset(40, 3, { term: 4, vote: "n2" }, () => {});
   const { data } = configurationEntryOf(41, 4, 4);
@@ -94,9 +102,9 @@ Deno.test("what can be read of a damaged log is shown, then the error", () => {
 });
 
 Deno.test("records of another kind or version are named, not passed over", () => {
-  const lineFor = (payload: string) => {
+  const lineFor = (payload: string | Uint8Array) => {
     const record = new RecordWriter();
-    record.add(new TextEncoder().encode(payload));
+    record.add(typeof payload === "string" ? new TextEncoder().encode(payload) : payload);
     const disk = new FaultDisk();
     disk.plant(`log/${SEGMENT}`, record.bytes().slice());
     disk.makeDirectory("log");
@@ -107,12 +115,23 @@ Deno.test("records of another kind or version are named, not passed over", () =>
     `error: ${SEGMENT} at byte 0: a record of a kind that this version does not know`,
   );
   assertStringIncludes(lineFor('{"format":7}'), "at byte 0: format 7, written by another version");
-  assertStringIncludes(lineFor('{"index":1,"term":1,"x":2}'), "at byte 0: Cannot decode entry");
+  const data = new Batch(1, [["SET", "k", "v"]]);
+  const cut = encodeEntry({ index: 1, term: 1, data, sizeBytes: 0 }).slice(0, -1);
+  assertStringIncludes(
+    lineFor(cut),
+    "at byte 0: Cannot decode entry 1: its commands are malformed",
+  );
 });
 
 Deno.test("the log of a node that goes on writing can be dumped", () => {
   const disk = new FaultDisk();
-  const options = { clusterId: "c1", nodeId: "n1", create: true, onFailure: () => {} };
+  const options = {
+    clusterId: "c1",
+    nodeId: "n1",
+    nonce: "nonce",
+    create: true,
+    onFailure: () => {},
+  };
   const log = DiskLog.open(disk, options);
   log.append(null, entriesOf(1, 2, 1), () => {});
   const lines = dumpLog(disk);

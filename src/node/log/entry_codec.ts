@@ -1,36 +1,52 @@
 import { assert } from "../../base/assert.ts";
+import { readUint53, UINT53_BYTES, writeUint53 } from "../../base/integers.ts";
 import type { ClusterConfiguration } from "../configuration.ts";
 import { configurationFields, parseConfiguration } from "../configuration_codec.ts";
 import { Batch, type LogEntry } from "../entry.ts";
+import { decodeCommands, encodeCommands } from "./commands_codec.ts";
 
-/** A no-op's size, and what a batch takes beside its commands. */
-const ENTRY_OVERHEAD_BYTES = 64;
-const ARGUMENT_OVERHEAD_BYTES = 3;
-/** Texts up to this many characters are encoded in one reused buffer. */
-const SCRATCH_CHARACTERS_MAX = 1 << 18;
+/** The first byte. Of the log's other records, which are JSON, none begins with one of these. */
+const NO_OP = 1;
+const COMMANDS = 2;
+const CONFIGURATION = 3;
+
+const INDEX_AT = 1;
+const TERM_AT = INDEX_AT + UINT53_BYTES;
+const TIME_AT = TERM_AT + UINT53_BYTES;
+/** A no-op ends where others have their time. */
+const NO_OP_BYTES = TIME_AT;
+const BODY_AT = TIME_AT + UINT53_BYTES;
+
+/** What the numbers of arguments and their lengths take, for each. */
+const COUNT_BYTES = 1;
 
 const encoder = new TextEncoder();
-// A byte order mark must not vanish: it is no JSON, and the log finds an entry by its first bytes.
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-let scratch = new Uint8Array(1 << 14);
+// A byte order mark must not vanish: it is no JSON.
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Where an entry stands in the log, and whether it changes the members. */
+export interface EntryPlace {
+  readonly index: number;
+  readonly term: number;
+  readonly isConfiguration: boolean;
+}
 
 /**
- * An entry as UTF-8 JSON, the same in the log file and on the network:
- * `{"index":7,"term":2,"time":1700000000000,"commands":[["SET","k","v"]]}`, and without time and
- * commands for a no-op; a change of members has `configuration` in the place of `commands`. A
- * command's bytes are the code points 0–255 of its strings.
+ * An entry as bytes, the same in the log file and on the network: a byte that says which kind it is,
+ * the index and the term, for all but a no-op the time, 8 bytes big-endian each, and the commands as
+ * `encodeCommands` writes them, or the configuration as UTF-8 JSON.
  *
  * Encoded at the first call and kept in the batch; the result must not be changed.
  */
 export function encodeEntry(entry: LogEntry): Uint8Array {
   const { index, term, data } = entry;
-  const head = entryHead(index, term);
-  if (data === null) return encoder.encode(head + "}");
+  if (data === null) return withPlace(new Uint8Array(NO_OP_BYTES), NO_OP, entry);
   const kept = data.encodedAs(index, term);
   if (kept !== null) return kept;
   const bytes = data.configuration === null
-    ? encodeText(`${head},"time":${data.timeMs},"commands":${JSON.stringify(data.commands)}}`)
-    : encoder.encode(configurationHead(head, data.timeMs) + configurationText(data.configuration));
+    ? withPlace(encodeCommands(data.commands, BODY_AT), COMMANDS, entry)
+    : withPlace(encodeConfiguration(data.configuration), CONFIGURATION, entry);
+  writeUint53(bytes, TIME_AT, data.timeMs);
   data.keepEncoded(index, term, bytes);
   return bytes;
 }
@@ -41,36 +57,43 @@ export function encodeEntry(entry: LogEntry): Uint8Array {
  * @throws {EntryFormatError} when the bytes are anything else
  */
 export function decodeEntry(bytes: Uint8Array): LogEntry {
-  const text = decoder.decode(bytes);
-  const { index, term, time, commands, configuration, fieldCount } = parse(text);
-  if (!isCounter(index, 1)) throw wrong("index", index);
-  if (!isCounter(term, 1)) throw wrong("term", term);
-  // The log finds index and term at this place without parsing the rest: both must read the same.
-  const head = entryHead(index, term);
-  if (!text.startsWith(head) || !",}".includes(text.charAt(head.length))) {
-    throw new EntryFormatError("Cannot decode entry: it does not begin with index and term");
+  const place = decodePlace(bytes);
+  if (place === null) throw new EntryFormatError("Cannot decode entry: it has no place in a log");
+  const { index, term, isConfiguration } = place;
+  const sizeBytes = bytes.length;
+  if (bytes[0] === NO_OP) return { index, term, data: null, sizeBytes };
+  const timeMs = readUint53(bytes, TIME_AT);
+  if (!Number.isSafeInteger(timeMs)) {
+    throw new EntryFormatError(`Cannot decode entry ${index}: its time is ${timeMs}`);
   }
-  const isNoOp = fieldCount === 2;
-  if (isNoOp) return { index, term, data: null, sizeBytes: bytes.length };
-  if (fieldCount !== 4) {
-    throw new EntryFormatError(`Cannot decode entry: it has ${fieldCount} fields`);
-  }
-  if (!isCounter(time, 0)) throw wrong("time", time);
-  const batch = configuration === undefined
-    ? new Batch(time, checkCommands(commands, text))
-    : new Batch(time, [], checkConfiguration(configuration, text, configurationHead(head, time)));
+  const batch = isConfiguration
+    ? new Batch(timeMs, [], decodeConfiguration(bytes, index))
+    : new Batch(timeMs, decodeBody(bytes, index));
   batch.keepEncoded(index, term, bytes.slice());
-  return { index, term, data: batch, sizeBytes: bytes.length };
+  return { index, term, data: batch, sizeBytes };
+}
+
+/** Where these bytes belong, without decoding the rest; `null` when no entry begins like that. */
+export function decodePlace(bytes: Uint8Array): EntryPlace | null {
+  const kind = bytes[0];
+  const isNoOp = kind === NO_OP && bytes.length === NO_OP_BYTES;
+  if (!isNoOp && !(kind === COMMANDS || kind === CONFIGURATION)) return null;
+  if (!isNoOp && bytes.length <= BODY_AT) return null;
+  const index = readUint53(bytes, INDEX_AT);
+  const term = readUint53(bytes, TERM_AT);
+  const isPlace = index > 0 && term > 0 && Number.isSafeInteger(index) &&
+    Number.isSafeInteger(term);
+  return isPlace ? { index, term, isConfiguration: kind === CONFIGURATION } : null;
 }
 
 /** About how many bytes the entry of this batch will take, without encoding it. */
 export function sizeOfBatch(batch: Batch | null): number {
-  let size = ENTRY_OVERHEAD_BYTES;
-  if (batch === null) return size;
-  if (batch.configuration !== null) return size + configurationText(batch.configuration).length;
+  if (batch === null) return NO_OP_BYTES;
+  if (batch.configuration !== null) return encodeConfiguration(batch.configuration).length;
+  let size = BODY_AT + COUNT_BYTES;
   for (const command of batch.commands) {
-    size += ARGUMENT_OVERHEAD_BYTES;
-    for (const argument of command) size += argument.length + ARGUMENT_OVERHEAD_BYTES;
+    size += COUNT_BYTES;
+    for (const argument of command) size += COUNT_BYTES + argument.length;
   }
   return size;
 }
@@ -80,95 +103,40 @@ export class EntryFormatError extends Error {
   override name = "EntryFormatError";
 }
 
-function entryHead(index: number, term: number): string {
-  return `{"index":${index},"term":${term}`;
+function withPlace(bytes: Uint8Array, kind: number, { index, term }: LogEntry): Uint8Array {
+  bytes[0] = kind;
+  writeUint53(bytes, INDEX_AT, index);
+  writeUint53(bytes, TERM_AT, term);
+  return bytes;
 }
 
-/** By this beginning the log knows a change of members without decoding each entry. */
-function configurationHead(head: string, timeMs: number): string {
-  return `${head},"time":${timeMs},"configuration":`;
+function decodeBody(bytes: Uint8Array, index: number): readonly (readonly string[])[] {
+  const commands = decodeCommands(bytes, BODY_AT);
+  if (commands !== null) return commands;
+  throw new EntryFormatError(`Cannot decode entry ${index}: its commands are malformed`);
 }
 
-function configurationText(configuration: ClusterConfiguration): string {
+function encodeConfiguration(configuration: ClusterConfiguration): Uint8Array {
   const fields = configurationFields(configuration);
   assert(
     parseConfiguration(fields) !== null,
     "Cannot encode entry: the configuration is malformed",
   );
-  return `${JSON.stringify(fields)}}`;
+  const text = encoder.encode(JSON.stringify(fields));
+  const bytes = new Uint8Array(BODY_AT + text.length);
+  bytes.set(text, BODY_AT);
+  return bytes;
 }
 
-function checkConfiguration(value: unknown, text: string, head: string): ClusterConfiguration {
-  const configuration = parseConfiguration(value);
-  if (configuration === null) throw wrong("configuration", value);
-  if (!text.startsWith(head)) {
-    throw new EntryFormatError("Cannot decode entry: a configuration is at the wrong place");
-  }
-  return configuration;
-}
-
-function encodeText(text: string): Uint8Array {
-  if (text.length > SCRATCH_CHARACTERS_MAX) return encoder.encode(text);
-  if (scratch.length < 2 * text.length) scratch = new Uint8Array(4 * text.length);
-  const { read, written } = encoder.encodeInto(text, scratch);
-  assert(read === text.length, `Cannot encode entry: ${read} of ${text.length} characters fit`);
-  return scratch.slice(0, written);
-}
-
-interface Fields {
-  readonly index: unknown;
-  readonly term: unknown;
-  readonly time: unknown;
-  readonly commands: unknown;
-  readonly configuration: unknown;
-  readonly fieldCount: number;
-}
-
-function parse(text: string): Fields {
-  let value: unknown;
+function decodeConfiguration(bytes: Uint8Array, index: number): ClusterConfiguration {
+  let configuration: ClusterConfiguration | null;
   try {
-    value = JSON.parse(text);
+    configuration = parseConfiguration(JSON.parse(decoder.decode(bytes.subarray(BODY_AT))));
   } catch (cause) {
-    throw new EntryFormatError("Cannot decode entry: it is not JSON", { cause });
+    throw new EntryFormatError(`Cannot decode entry ${index}: its configuration is no JSON`, {
+      cause,
+    });
   }
-  if (typeof value !== "object" || value === null) {
-    throw new EntryFormatError("Cannot decode entry: it is no JSON object");
-  }
-  // Only own properties count, so that a field named `__proto__` lends nothing.
-  const own = (name: string) =>
-    Object.hasOwn(value, name) ? value[name as keyof object] : undefined;
-  return {
-    index: own("index"),
-    term: own("term"),
-    time: own("time"),
-    commands: own("commands"),
-    configuration: own("configuration"),
-    fieldCount: Object.keys(value).length,
-  };
-}
-
-const ABOVE_255 = /[\u0100-\uffff]/;
-
-function checkCommands(commands: unknown, text: string): readonly (readonly string[])[] {
-  if (!Array.isArray(commands)) throw wrong("commands", commands);
-  // Characters of the text end up in the strings as they are, unless an escape makes others.
-  const mayHoldOthers = ABOVE_255.test(text) || text.includes("\\u");
-  for (const command of commands) {
-    if (!Array.isArray(command) || command.length === 0) throw wrong("command", command);
-    for (const argument of command) {
-      if (typeof argument !== "string" || (mayHoldOthers && ABOVE_255.test(argument))) {
-        throw wrong("argument", argument);
-      }
-    }
-  }
-  return commands;
-}
-
-function isCounter(value: unknown, least: number): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= least;
-}
-
-function wrong(name: string, value: unknown): EntryFormatError {
-  const shown = JSON.stringify(value)?.slice(0, 40);
-  return new EntryFormatError(`Cannot decode entry: ${name} is ${shown}`);
+  if (configuration !== null) return configuration;
+  throw new EntryFormatError(`Cannot decode entry ${index}: its configuration is malformed`);
 }

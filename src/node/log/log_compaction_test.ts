@@ -111,7 +111,13 @@ testEachLog("a stopped log is neither compacted nor reset", ({ log }) => {
 
 Deno.test("a log on disk keeps the segments that it needs, and no more", () => {
   const disk = new FaultDisk();
-  const options = { clusterId: "c1", nodeId: "n1", onFailure: ignore, segmentBytesMax: 1000 };
+  const options = {
+    clusterId: "c1",
+    nodeId: "n1",
+    nonce: "nonce",
+    onFailure: ignore,
+    segmentBytesMax: 1000,
+  };
   const log = DiskLog.open(disk, { ...options, create: true });
   for (let index = 1; index <= 200; index++) log.append(null, [entryOf(index, 1, 200)], ignore);
   const countBefore = disk.list("log").length;
@@ -140,7 +146,8 @@ Deno.test("a log on disk keeps the segments that it needs, and no more", () => {
 
 Deno.test("a log that begins behind what its snapshot covers is refused", () => {
   const disk = new FaultDisk();
-  const options = { clusterId: "c1", nodeId: "n1", segmentBytesMax: 2000, onFailure: ignore };
+  const owner = { clusterId: "c1", nodeId: "n1", nonce: "nonce" };
+  const options = { ...owner, segmentBytesMax: 2000, onFailure: ignore };
   const log = DiskLog.open(disk, { ...options, create: true });
   for (let first = 1; first < 40; first += 5) {
     log.append({ term: 1, vote: null }, entriesOf(first, first + 4, 1, 300), ignore);

@@ -1,16 +1,30 @@
 import { assertEquals } from "@std/assert";
-import { decodeEntry } from "./entry_codec.ts";
-import { parseLogRecord } from "./log_record.ts";
+import { encodeEntry } from "./entry_codec.ts";
+import { encodeSynced, parseLogRecord } from "./log_record.ts";
 
 const parse = (text: string) => parseLogRecord(new TextEncoder().encode(text));
 
 Deno.test("a payload that is no object of ours is no record", () => {
-  const wrong = ["", "null", "7", '"x"', "[]", "{}", "{", '{"term":-1,"vote":null}'];
+  const wrong = [
+    "",
+    "null",
+    "7",
+    '"x"',
+    "[]",
+    "{}",
+    "{",
+    '{"term":-1,"vote":null}',
+    '{"synced":7}',
+  ];
   for (const text of wrong) assertEquals(parse(text), null, text);
 });
 
-Deno.test("the largest index and term are read exactly", () => {
-  const text = `{"index":${Number.MAX_SAFE_INTEGER},"term":${Number.MAX_SAFE_INTEGER}}`;
-  const { index, term } = decodeEntry(new TextEncoder().encode(text));
-  assertEquals(parse(text), { kind: "entry", index, term, isConfiguration: false });
+Deno.test("an entry is known by its beginning", () => {
+  const bytes = encodeEntry({ index: 8, term: 3, data: null, sizeBytes: 0 });
+  assertEquals(parseLogRecord(bytes), { kind: "entry", index: 8, term: 3, isConfiguration: false });
+});
+
+Deno.test("a record that tells of a sync tells whose it is", () => {
+  const record = parseLogRecord(encodeSynced(77, 'a "nonce"'));
+  assertEquals(record, { kind: "synced", offset: 77, nonce: 'a "nonce"' });
 });

@@ -6,8 +6,11 @@ import { decodeEntry } from "./entry_codec.ts";
 import { damagedLog } from "./log_files.ts";
 import { LogIndex } from "./log_index.ts";
 import { LOG_FORMAT, parseLogRecord, type SegmentHeader } from "./log_record.ts";
-import { findRecord, isZeroFrom, payloadAt, RECORD_HEADER_BYTES, scanRecords } from "./record.ts";
+import { isZeroFrom, payloadAt, RECORD_HEADER_BYTES, scanRecords } from "./record.ts";
 import { Segment, type SegmentName } from "./segment.ts";
+
+/** No record that tells of a sync is longer. */
+const SYNCED_BYTES_MAX = 256;
 
 /** Whose log it must be. */
 export interface LogOwner {
@@ -27,6 +30,8 @@ export class LogReplay {
   hardState: HardState = { term: 0, vote: null };
   /** Up to here the newest segment is known to be durable. */
   syncedBytes = 0;
+  /** What the log's own records tell; empty before the first segment. */
+  nonce = "";
   /** Size of the segment before; `null`: it is not there, and neither is any other. */
   #previousBytes: number | null = null;
 
@@ -58,7 +63,11 @@ export class LogReplay {
     const segment = this.#replay(name, bytes);
     const end = segment.endBytes;
     const isTorn = !isZeroFrom(bytes, end);
-    this.syncedBytes = Math.max(this.syncedBytes, syncedBytes, claimedAfter(bytes, end));
+    this.syncedBytes = Math.max(
+      this.syncedBytes,
+      syncedBytes,
+      claimedAfter(bytes, end, this.nonce),
+    );
     if (this.syncedBytes > end) {
       const what = isTorn ? "is a damaged record" : "the records end";
       const bound = `although the log was synced up to byte ${this.syncedBytes}`;
@@ -104,6 +113,7 @@ export class LogReplay {
       this.index.begin(segment);
     }
     this.hardState = { term: header.term, vote: header.vote };
+    this.nonce = header.nonce;
     segment.headerBytes = RECORD_HEADER_BYTES + payload.length;
     this.syncedBytes = segment.headerBytes;
   }
@@ -130,6 +140,9 @@ export class LogReplay {
       const what = `the records end, and segment ${sequence} says that they end at byte ` +
         `${header.previousBytes}`;
       throw damagedLog(this.#disk, fileName, this.#previousBytes, what);
+    }
+    if (this.#previousBytes !== null && header.nonce !== this.nonce) {
+      throw refuse("the segment is of another log");
     }
     if (first < 1) throw refuse(`entry ${first} is to follow`);
     if (header.term < this.hardState.term) throw refuse(`the term goes back to ${header.term}`);
@@ -171,6 +184,7 @@ export class LogReplay {
         break;
       case "synced":
         if (record.offset > offset) throw refuse("is a record that tells of the future");
+        if (record.nonce !== this.nonce) throw refuse("is a record of another log");
         this.syncedBytes = Math.max(this.syncedBytes, record.offset);
         break;
       default:
@@ -192,16 +206,18 @@ export class LogReplay {
   }
 }
 
-/** The furthest offset that sound records behind `end` tell to have been durable; 0: none. */
-function claimedAfter(bytes: Uint8Array, end: number): number {
+/** The furthest offset that the log's own records behind `end` tell to have been durable; 0: none. */
+function claimedAfter(bytes: Uint8Array, end: number, nonce: string): number {
+  const OPENING_BRACE = 0x7b;
   let claimed = 0;
-  for (let at = findRecord(bytes, end); at !== -1;) {
-    const payload = payloadAt(bytes, at) ?? new Uint8Array(0);
-    const record = parseLogRecord(payload);
-    if (record?.kind === "synced" && record.offset <= at) {
+  let at = bytes.indexOf(OPENING_BRACE, end + RECORD_HEADER_BYTES);
+  for (; at !== -1; at = bytes.indexOf(OPENING_BRACE, at + 1)) {
+    const offset = at - RECORD_HEADER_BYTES;
+    const payload = payloadAt(bytes, offset, SYNCED_BYTES_MAX);
+    const record = payload === null ? null : parseLogRecord(payload);
+    if (record?.kind === "synced" && record.nonce === nonce && record.offset <= offset) {
       claimed = Math.max(claimed, record.offset);
     }
-    at = findRecord(bytes, at + RECORD_HEADER_BYTES + payload.length);
   }
   return claimed;
 }

@@ -168,6 +168,7 @@ Deno.test("both logs agree on any history, snapshots and restarts included", () 
       DiskLog.open(disk, {
         clusterId: "c1",
         nodeId: "n1",
+        nonce: "nonce",
         create: true,
         segmentBytesMax: 200 + randomInteger(random, 4000),
         snapshot,

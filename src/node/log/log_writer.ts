@@ -22,6 +22,7 @@ export class LogWriter {
   readonly #disk: Disk;
   readonly #segmentBytesMax: number;
   readonly #mark: SyncedMark;
+  readonly #nonce: string;
   readonly #records = new RecordWriter();
   #zeros: Uint8Array = new Uint8Array(0);
   #segment: Segment;
@@ -38,6 +39,7 @@ export class LogWriter {
     this.#disk = disk;
     this.#segmentBytesMax = segmentBytesMax;
     this.#mark = mark;
+    this.#nonce = replay.nonce;
     this.#segment = replay.index.newest;
     this.#file = file;
     this.#fileBytes = file.sizeBytes();
@@ -97,7 +99,7 @@ export class LogWriter {
     // A loss of power may take the mark; records that follow a sync tell of it as well.
     const { segment, offset } = this.#synced;
     if (segment === this.#segment.sequence && offset > this.#claimedBytes) {
-      records.add(encodeSynced(offset));
+      records.add(encodeSynced(offset, this.#nonce));
       this.#claimedBytes = offset;
     }
     // The hard state goes first: entries that are torn off leave a state that is still true.

@@ -1,12 +1,9 @@
 import { assert } from "../../base/assert.ts";
 import { crc32 } from "../../base/crc32.ts";
+import { readUint32, writeUint32 } from "../../base/integers.ts";
 
 /** What stands before each payload: its length and the checksum, 4 bytes each, big-endian. */
 export const RECORD_HEADER_BYTES = 8;
-/**
- * A length's first byte is thus below 0x20 and occurs in no payload, which is JSON without raw
- * control characters: whatever a client writes, no record can be made up inside another.
- */
 export const PAYLOAD_BYTES_MAX = 2 ** 29 - 1;
 
 const WRITER_BYTES_KEPT_MAX = 1 << 22;
@@ -19,29 +16,22 @@ function checksum(payload: Uint8Array): number {
   return crc32(payload, payload.length);
 }
 
-/** A record's payload, or `null` when no sound record stands at `offset`; zeros never are one. */
-export function payloadAt(bytes: Uint8Array, offset: number): Uint8Array | null {
+/**
+ * A record's payload, or `null` when no sound record of at most so many bytes stands at `offset`;
+ * zeros never are one. Payloads hold whatever clients write, records among it: what stands inside of
+ * one is none of ours.
+ */
+export function payloadAt(
+  bytes: Uint8Array,
+  offset: number,
+  payloadBytesMax = PAYLOAD_BYTES_MAX,
+): Uint8Array | null {
   const start = offset + RECORD_HEADER_BYTES;
   if (start >= bytes.length) return null;
   const length = readUint32(bytes, offset);
-  if (length === 0 || length > PAYLOAD_BYTES_MAX || length > bytes.length - start) return null;
+  if (length === 0 || length > payloadBytesMax || length > bytes.length - start) return null;
   const payload = bytes.subarray(start, start + length);
   return checksum(payload) === readUint32(bytes, offset + 4) ? payload : null;
-}
-
-/**
- * The offset of the next sound record at or after `from`, whatever stands between; -1: none.
- * Payloads are JSON objects, which spares most checksums.
- */
-export function findRecord(bytes: Uint8Array, from: number): number {
-  const OPENING_BRACE = 0x7b;
-  let brace = bytes.indexOf(OPENING_BRACE, from + RECORD_HEADER_BYTES);
-  while (brace !== -1) {
-    const offset = brace - RECORD_HEADER_BYTES;
-    if (payloadAt(bytes, offset) !== null) return offset;
-    brace = bytes.indexOf(OPENING_BRACE, brace + 1);
-  }
-  return -1;
 }
 
 /** Whether nothing but zeros stands from `offset` on. */
@@ -50,11 +40,6 @@ export function isZeroFrom(bytes: Uint8Array, offset: number): boolean {
     if (bytes[at] !== 0) return false;
   }
   return true;
-}
-
-function readUint32(bytes: Uint8Array, offset: number): number {
-  return (((bytes[offset] ?? 0) << 24) | ((bytes[offset + 1] ?? 0) << 16) |
-    ((bytes[offset + 2] ?? 0) << 8) | (bytes[offset + 3] ?? 0)) >>> 0;
 }
 
 /**
@@ -77,7 +62,6 @@ export function scanRecords(
 /** Collects records for one write. */
 export class RecordWriter {
   #bytes = new Uint8Array(1 << 14);
-  #view = new DataView(this.#bytes.buffer);
   #length = 0;
 
   get length(): number {
@@ -88,8 +72,8 @@ export class RecordWriter {
     assert(payload.length > 0 && payload.length <= PAYLOAD_BYTES_MAX, "A record has an odd size");
     const at = this.#length;
     this.#reserve(at + RECORD_HEADER_BYTES + payload.length);
-    this.#view.setUint32(at, payload.length);
-    this.#view.setUint32(at + 4, checksum(payload));
+    writeUint32(this.#bytes, at, payload.length);
+    writeUint32(this.#bytes, at + 4, checksum(payload));
     this.#bytes.set(payload, at + RECORD_HEADER_BYTES);
     this.#length = at + RECORD_HEADER_BYTES + payload.length;
   }
@@ -112,6 +96,5 @@ export class RecordWriter {
     const bytes = new Uint8Array(length);
     bytes.set(this.#bytes.subarray(0, this.#length));
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer);
   }
 }

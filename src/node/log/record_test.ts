@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { crc32 } from "../../base/crc32.ts";
-import { findRecord, isZeroFrom, payloadAt, RecordWriter, scanRecords } from "./record.ts";
+import { isZeroFrom, payloadAt, RecordWriter, scanRecords } from "./record.ts";
 
 const bytesOf = (text: string) => new TextEncoder().encode(text);
 const textOf = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -34,34 +34,14 @@ Deno.test("records are read in order, up to the first that is not sound", () => 
 
 Deno.test("zeros are the end, not a record", () => {
   const zeros = new Uint8Array(100);
-  assertEquals([payloadAt(zeros, 0), findRecord(zeros, 0)], [null, -1]);
+  assertEquals([payloadAt(zeros, 0), scanRecords(zeros, () => {})], [null, 0]);
   assert(isZeroFrom(zeros, 3));
   zeros[99] = 1;
   assert(!isZeroFrom(zeros, 3));
 });
 
-Deno.test("the next sound record is found behind anything", () => {
-  const record = recordsOf('{"term":3,"vote":null}');
-  for (
-    const before of [
-      "",
-      "{",
-      "{{{{{{{{{{",
-      "\0\0\0\x05",
-      '{"term":3,"vote":null}',
-      "\xff".repeat(50),
-    ]
-  ) {
-    const start = bytesOf(before);
-    const bytes = new Uint8Array([...start, ...record]);
-    assertEquals(findRecord(bytes, 0), start.length);
-    assertEquals(findRecord(bytes, start.length + 1), -1);
-  }
-});
-
-Deno.test("no client can make up a record inside another", () => {
-  const inner = recordsOf('{"synced":999}');
-  const value = Array.from(inner, (byte) => String.fromCharCode(byte)).join("");
-  const outer = recordsOf(JSON.stringify({ value }));
-  assertEquals(findRecord(outer, 1), -1);
+Deno.test("a record above the size that is asked for is none", () => {
+  const record = recordsOf('{"a":1}');
+  assertEquals(payloadAt(record, 0, 7)?.length, 7);
+  assertEquals(payloadAt(record, 0, 6), null);
 });

@@ -30,7 +30,7 @@ export interface RecoveredLog {
 }
 
 /** Begins a log, or goes on with a beginning that a crash cut short. */
-export function createLog(disk: Disk, owner: LogOwner): void {
+export function createLog(disk: Disk, owner: LogOwner & { readonly nonce: string }): void {
   if (listSegments(disk).length > 0) return;
   disk.makeDirectory(LOG_DIRECTORY);
   disk.syncDirectory("");
@@ -41,6 +41,7 @@ export function createLog(disk: Disk, owner: LogOwner): void {
     format: LOG_FORMAT,
     cluster: owner.clusterId,
     node: owner.nodeId,
+    nonce: owner.nonce,
     segment: 1,
     first: 1,
     afterSnapshot: false,

@@ -1,3 +1,5 @@
+import { readUint32, writeUint32 } from "../../base/integers.ts";
+
 const HEADER_BYTES = 4;
 const EMPTY = new Uint8Array(0);
 
@@ -9,7 +11,7 @@ export class ProtocolError extends Error {
 /** Puts a frame's length in front of its payload. */
 export function frameHeader(payloadBytes: number): Uint8Array {
   const header = new Uint8Array(HEADER_BYTES);
-  new DataView(header.buffer).setUint32(0, payloadBytes);
+  writeUint32(header, 0, payloadBytes);
   return header;
 }
 
@@ -48,7 +50,7 @@ export class FrameDecoder {
    */
   next(frameBytesMax = this.#frameBytesMax): Uint8Array | null {
     if (!this.#has(HEADER_BYTES)) return null;
-    const length = this.#peekLength();
+    const length = readUint32(this.#buffer, this.#offset);
     if (length > Math.min(frameBytesMax, this.#frameBytesMax)) {
       throw new ProtocolError(`a frame of ${length} bytes is over the limit`);
     }
@@ -56,13 +58,6 @@ export class FrameDecoder {
     const start = this.#offset + HEADER_BYTES;
     this.#offset = start + length;
     return this.#buffer.subarray(start, this.#offset);
-  }
-
-  #peekLength(): number {
-    const at = this.#offset;
-    const buffer = this.#buffer;
-    return ((buffer[at] ?? 0) * 0x1000000) +
-      (((buffer[at + 1] ?? 0) << 16) | ((buffer[at + 2] ?? 0) << 8) | (buffer[at + 3] ?? 0));
   }
 
   /** Whether so many bytes are there; joins the pieces when, and only when, that makes it so. */

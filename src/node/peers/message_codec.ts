@@ -1,5 +1,4 @@
 import { Buffer } from "node:buffer";
-import { latin1, latin1Bytes } from "../../base/latin1.ts";
 import { checkRequest } from "../../commands/table.ts";
 import type { NodeId } from "../../raft/types.ts";
 import { ErrorReply } from "../../resp/reply.ts";
@@ -14,7 +13,7 @@ import {
 } from "./peer_message.ts";
 
 /** Version of what nodes say to each other; nodes of different versions refuse each other. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 /** The first frame of each connection. */
 export interface Hello {
@@ -171,15 +170,8 @@ export function encodeBody(message: PeerMessage): Uint8Array | null {
     const fields = { index, term, timeMs, sizeBytes, checksum, configuration };
     return Buffer.from(JSON.stringify(fields));
   }
-  // One JSON string, whose code points 0–255 are the bytes.
-  if (message.type === "snapshotChunk") {
-    return Buffer.from(JSON.stringify(latin1(message.bytes, 0, message.bytes.length)));
-  }
-  return null;
+  return message.type === "snapshotChunk" ? message.bytes : null;
 }
-
-/** JSON takes six bytes for some of a chunk's. */
-export const CHUNK_FRAME_BYTES_MAX = 6 * SNAPSHOT_CHUNK_BYTES_MAX + 2;
 
 /** @throws {ProtocolError} when the payload describes no snapshot */
 export function joinOffer(header: OfferHeader, payload: Uint8Array): SnapshotOffer {
@@ -193,13 +185,16 @@ export function joinOffer(header: OfferHeader, payload: Uint8Array): SnapshotOff
   return { ...header, snapshot } as SnapshotOffer;
 }
 
-/** @throws {ProtocolError} when the payload is not the bytes that the header announced */
+/**
+ * Copies the payload.
+ *
+ * @throws {ProtocolError} when it is not as long as the header has announced
+ */
 export function joinChunk(header: ChunkHeader, payload: Uint8Array): SnapshotChunk {
-  const text = parseJson(payload);
-  if (typeof text !== "string" || !/^[\0-\xff]*$/.test(text) || text.length !== header.bytes) {
+  if (payload.length !== header.bytes) {
     throw new ProtocolError("a chunk that is not what its header says");
   }
-  return { ...header, bytes: latin1Bytes(text) };
+  return { ...header, bytes: payload.slice() };
 }
 
 function isReplicable(args: readonly string[]): boolean {
@@ -241,16 +236,13 @@ function isPort(value: unknown): boolean {
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
-function parseJson(payload: Uint8Array): unknown {
+function parseObject(payload: Uint8Array): Record<string, unknown> {
+  let value: unknown;
   try {
-    return JSON.parse(utf8.decode(payload));
+    value = JSON.parse(utf8.decode(payload));
   } catch {
     throw new ProtocolError("a frame that is not JSON");
   }
-}
-
-function parseObject(payload: Uint8Array): Record<string, unknown> {
-  const value = parseJson(payload);
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new ProtocolError("a frame that is no JSON object");
   }

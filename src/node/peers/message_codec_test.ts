@@ -74,8 +74,7 @@ Deno.test("an offer and a chunk of every byte survive the wire", () => {
     offset: 20,
     bytes: all,
   };
-  const { bytes: got, ...rest } = carried(chunk) as SnapshotChunk;
-  assertEquals({ ...rest, bytes: new Uint8Array(got) }, chunk);
+  assertEquals(carried(chunk), chunk);
 });
 
 Deno.test("a chunk and an offer that are not what they say are refused", () => {
@@ -87,9 +86,13 @@ Deno.test("a chunk and an offer that are not what they say are refused", () => {
     offset: 0,
     bytes: 2,
   };
-  for (const text of ['"a"', '"abc"', '"a\\u0100"', "12", '["a"]', '"ab']) {
+  for (const text of ["", "a", "abc"]) {
     assertThrows(() => joinChunk(chunk, bytes(text)), ProtocolError);
   }
+  const shared = bytes("ab");
+  const { bytes: kept } = joinChunk(chunk, shared);
+  shared.fill(0);
+  assertEquals(kept, bytes("ab"));
   const offer: OfferHeader = { ...envelope, type: "snapshotOffer" };
   const { configuration } = SNAPSHOT;
   for (
@@ -189,13 +192,13 @@ Deno.test("entries hold nothing but writes", () => {
 
 Deno.test("a hello of another version or form is refused", () => {
   const hello = {
-    ...{ regent: 1, cluster: "c", from: "n1", to: "n2", host: "h", port: 7001 },
+    ...{ regent: 2, cluster: "c", from: "n1", to: "n2", host: "h", port: 7001 },
     ...{ raftHost: "h", raftPort: 17001, configuration: 3 },
   };
   assertEquals(decodeHello(bytes(JSON.stringify(hello))), hello);
   for (
     const change of [
-      { regent: 2 },
+      { regent: 1 },
       { regent: undefined },
       { cluster: 5 },
       { from: "x".repeat(256) },

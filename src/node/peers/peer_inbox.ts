@@ -8,7 +8,6 @@ import { FrameDecoder, ProtocolError } from "./frame_decoder.ts";
 import { FrameWriter } from "./frame_writer.ts";
 import {
   type AppendHeader,
-  CHUNK_FRAME_BYTES_MAX,
   type ChunkHeader,
   decodeHeader,
   decodeHello,
@@ -19,7 +18,7 @@ import {
   type OfferHeader,
   type RemovedNotice,
 } from "./message_codec.ts";
-import type { PeerMessage } from "./peer_message.ts";
+import { type PeerMessage, SNAPSHOT_CHUNK_BYTES_MAX } from "./peer_message.ts";
 
 /** How often a sender is shown that somebody listens. */
 const ALIVE_INTERVAL_MS = 100;
@@ -104,7 +103,7 @@ export class PeerInbox {
   #nextFrame(): Uint8Array | null {
     if (this.#append !== null) return this.#frames.next();
     const isHeader = this.#snapshotHeader === null;
-    return this.#frames.next(isHeader ? HEADER_BYTES_MAX : CHUNK_FRAME_BYTES_MAX);
+    return this.#frames.next(isHeader ? HEADER_BYTES_MAX : SNAPSHOT_CHUNK_BYTES_MAX);
   }
 
   #frame(payload: Uint8Array): void {

@@ -1,8 +1,10 @@
 import { assertEquals, assertGreater, assertMatch } from "@std/assert";
+import { latin1 } from "../../base/latin1.ts";
 import { seededRandom } from "../../base/random.ts";
 import type { PeerMessage } from "./peer_message.ts";
 import type { NodeId } from "../../raft/types.ts";
 import { Batch } from "../entry.ts";
+import { encodeEntry } from "../log/entry_codec.ts";
 import type { Address, Network, Stream } from "../network.ts";
 import { ManualClock } from "../testing/manual_clock.ts";
 import { MemoryNetwork } from "../testing/memory_network.ts";
@@ -133,7 +135,7 @@ Deno.test("nonsense closes the connection with one line, and nothing else happen
     return writer.take();
   };
   const hello = JSON.stringify({
-    ...{ regent: 1, cluster: "c1", from: "n1", to: "n2", host: "h", port: 1 },
+    ...{ regent: 2, cluster: "c1", from: "n1", to: "n2", host: "h", port: 1 },
     ...{ raftHost: "h", raftPort: 2, configuration: 0 },
   });
   send((stream) => stream.write(new TextEncoder().encode("GET / HTTP/1.1\r\n\r\n")));
@@ -146,7 +148,9 @@ Deno.test("nonsense closes the connection with one line, and nothing else happen
   send((stream) => stream.write(frames(hello, " ".repeat(5000))));
   send((stream) => stream.write(frames(hello, '{"type":"vote","term":"x"}')));
   const append = '{"type":"append","term":1,"prevIndex":0,"prevTerm":0,"commit":0,"entries":1}';
-  send((stream) => stream.write(frames(hello, append, '{"index":2,"term":1}')));
+  const noOp = latin1(encodeEntry({ index: 2, term: 1, data: null, sizeBytes: 0 }), 0, 17);
+  send((stream) => stream.write(frames(hello, append, noOp)));
+  send((stream) => stream.write(frames(hello, append, noOp.slice(1))));
   assertEquals(second.messages, []);
 });
 

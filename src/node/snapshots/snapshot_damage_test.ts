@@ -32,6 +32,7 @@ function written(compactedTo: number): FaultDisk {
 function open(disk: FaultDisk) {
   return openDataDirectory(disk, {
     nodeId: "n1",
+    nonce: "nonce",
     clusterId: "c1",
     members: new Map([["n1", "127.0.0.1:17001"]]),
     // One entry in each segment.

@@ -109,11 +109,10 @@ async function isRefused(place: NodePlace, segment: string): Promise<void> {
 /** What a kill in the middle of a write may leave: the beginning of one more record. */
 async function unfinishedRecord(place: NodePlace): Promise<void> {
   const begin = (bytes: Uint8Array) => {
-    const from = indexOf(bytes, '{"index":2');
     const end = bytes.findLastIndex((byte) => byte !== 0) + 1;
     const result = new Uint8Array(Math.max(bytes.length, end + 32));
     result.set(bytes);
-    result.set(bytes.subarray(from, from + 32), end);
+    result.set(bytes.subarray(0, 32), end);
     return result;
   };
   await damaged(place, begin, async (segment) => {

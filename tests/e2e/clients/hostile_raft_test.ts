@@ -46,7 +46,7 @@ function hostileFirstFrames(
   const to = member.name;
   const host = "127.0.0.1";
   const raft = { raftHost: host, raftPort: 1, configuration: 0 };
-  const hello = { regent: 1, cluster: clusterId, from: other, to, host, port, ...raft };
+  const hello = { regent: 2, cluster: clusterId, from: other, to, host, port, ...raft };
   const helloWith = (fields: object) => frame(JSON.stringify({ ...hello, ...fields }));
   const random = seededRandom(11);
   const garbage = Array.from({ length: 5_000 }, () => String.fromCharCode(random() * 256)).join("");
@@ -59,7 +59,7 @@ function hostileFirstFrames(
     ["no JSON", frame("{".repeat(50))],
     ["no object", frame("[1]")],
     ["deep nesting", frame("[".repeat(10_000) + "]".repeat(10_000))],
-    ["no UTF-8", frame('{"regent":1,"cluster":"\xff\xfe"}')],
+    ["no UTF-8", frame('{"regent":2,"cluster":"\xff\xfe"}')],
     ["a hello of another version", helloWith({ regent: 99 })],
     ["a hello of another cluster", helloWith({ cluster: "0".repeat(32) })],
     ["a hello of a stranger", helloWith({ from: "n9" })],

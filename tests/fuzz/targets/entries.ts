@@ -42,9 +42,25 @@ function randomConfiguration(random: Random): ClusterConfiguration {
 export const entries: FuzzTarget = {
   name: "entries",
   words: [
-    ...['{"index":1,"term":1', ',"term":2', ',"index":2', ',"time":0', ',"commands":[["SET"]]'],
-    ...[',"__proto__":{}', "\\u0100", "\\ud800", "\\u0000", "\xef\xbb\xbf", "[]", "{}", "null"],
-    ...[',"configuration":', '{"members":[],"removed":[]}', "true", "1e0", "10e-1", " ", "\n"],
+    ...[
+      "\x01",
+      "\x02",
+      "\x03",
+      "\0\0\0\0\0\0\0\x01",
+      "\0\x1f\xff\xff\xff\xff\xff\xff",
+      "\0\x20\0\0\0\0\0\0",
+    ],
+    ...["\x80", "\x80\0", "\xff\xff\xff\x7f", "\x01\x01\x03DEL", "\xff".repeat(8), "\xef\xbb\xbf"],
+    ...[
+      '{"members":[],"removed":[]}',
+      ',"__proto__":{}',
+      "\\u0100",
+      "[]",
+      "{}",
+      "null",
+      "true",
+      " ",
+    ],
   ],
   sample: (random) =>
     entryText(randomEntry(random, 1 + randomInteger(random, 200), 1 + randomInteger(random, 20))),

@@ -5,7 +5,11 @@ import type { Clock } from "../../../src/node/clock.ts";
 import type { Stream, StreamHandlers } from "../../../src/node/network.ts";
 import { ProtocolError } from "../../../src/node/peers/frame_decoder.ts";
 import { FrameWriter } from "../../../src/node/peers/frame_writer.ts";
-import { encodeHeader, type Hello } from "../../../src/node/peers/message_codec.ts";
+import {
+  encodeHeader,
+  type Hello,
+  PROTOCOL_VERSION,
+} from "../../../src/node/peers/message_codec.ts";
 import { PeerInbox } from "../../../src/node/peers/peer_inbox.ts";
 import type { PeerMessage } from "../../../src/node/peers/peer_message.ts";
 import { chunksOf } from "../chunks.ts";
@@ -32,7 +36,7 @@ export function framed(payloads: readonly string[]): string {
 /** What a member may begin with. */
 export function helloText(random: Random, change: Partial<Hello> = {}): string {
   const hello: Hello = {
-    regent: 1,
+    regent: PROTOCOL_VERSION,
     cluster: "c1",
     from: random() < 0.9 ? "n3" : "n9",
     to: "n1",

@@ -7,6 +7,7 @@ import type { FuzzTarget } from "../fuzz_target.ts";
 
 const OPTIONS = {
   nodeId: "n1",
+  nonce: "nonce",
   clusterId: "c1",
   members: new Map([
     ["n1", "127.0.0.1:17001"],

@@ -14,6 +14,7 @@ import { payloadText, sealed } from "./records.ts";
 const OPTIONS: DiskLogOptions = {
   clusterId: "c1",
   nodeId: "n1",
+  nonce: "nonce",
   create: false,
   segmentBytesMax: 600,
   onFailure: (error) => {
@@ -69,7 +70,12 @@ function resealed(content: string, random: Random): string {
  */
 export const logFiles: FuzzTarget = {
   name: "log-files",
-  words: [...FILES.map(({ name }) => name), "\0".repeat(512), "{", '{"index":7,"term":3'],
+  words: [
+    ...FILES.map(({ name }) => name),
+    "\0".repeat(512),
+    "{",
+    '{"synced":300,"nonce":"nonce"}',
+  ],
   sample(random) {
     const { name, content } = FILES[randomInteger(random, FILES.length)] ??
       { name: "", content: "" };

@@ -6,6 +6,7 @@ const STORE = "src/node/log/log_store_test.ts";
 const DIRECTORY = "src/node/data_directory_test.ts";
 const DIRECTORY_CRASH = "src/node/data_directory_outcomes_test.ts";
 const DIRECTORY_DAMAGE = "src/node/data_directory_damage_test.ts";
+const COMMANDS = "src/node/log/commands_codec_test.ts";
 const RECORD = "src/node/log/record_test.ts";
 
 /** The log's files. */
@@ -244,9 +245,25 @@ export const diskMutants: readonly Mutant[] = [
     name: "claim-ahead-of-the-sync",
     bug: "a record says that all before it is synced; only what the last sync covered is",
     file: "src/node/log/log_writer.ts",
-    find: "records.add(encodeSynced(offset));",
-    replace: "records.add(encodeSynced(this.#segment.endBytes));",
+    find: "records.add(encodeSynced(offset, this.#nonce));",
+    replace: "records.add(encodeSynced(this.#segment.endBytes, this.#nonce));",
     killers: [DIRECTORY_CRASH],
+  },
+  {
+    name: "claim-of-a-client-believed",
+    bug: "a value that looks like a record of a sync keeps a node from starting after a torn write",
+    file: "src/node/log/log_replay.ts",
+    find: `record?.kind === "synced" && record.nonce === nonce &&`,
+    replace: `record?.kind === "synced" && (record.nonce === nonce || nonce !== "") &&`,
+    killers: [DAMAGE],
+  },
+  {
+    name: "claims-behind-damage-overlooked",
+    bug: "what the log's own records tell of a sync does not count behind damage",
+    file: "src/node/log/log_replay.ts",
+    find: "const SYNCED_BYTES_MAX = 256;",
+    replace: "const SYNCED_BYTES_MAX = 16;",
+    killers: [DAMAGE],
   },
   {
     name: "innocent-segment-named",
@@ -288,5 +305,37 @@ export const diskMutants: readonly Mutant[] = [
     find: "for (let filled = 0; filled < into.length;) {",
     replace: "for (let filled = 0; filled === 0;) {",
     killers: ["src/cli/platform/deno_disk_test.ts"],
+  },
+  {
+    name: "bytes-above-127-as-utf-8",
+    bug: "a value that is no ASCII is written as UTF-8",
+    file: "src/base/latin1.ts",
+    find: "if (read < text.length) writeBytewise(bytes, at, text);",
+    replace: 'if (read === 0 && text !== "") writeBytewise(bytes, at, text);',
+    killers: ["src/base/latin1_test.ts", COMMANDS],
+  },
+  {
+    name: "bytes-behind-the-commands-passed-over",
+    bug: "an entry that is longer than its commands is taken for whole",
+    file: "src/node/log/commands_codec.ts",
+    find: "return at === bytes.length ? commands : null;",
+    replace: "return commands;",
+    killers: [COMMANDS],
+  },
+  {
+    name: "arguments-behind-the-end",
+    bug: "an argument that is cut short is taken for whole",
+    file: "src/node/log/commands_codec.ts",
+    find: "if (length > bytes.length - at) return null;",
+    replace: "if (at > bytes.length) return null;",
+    killers: [COMMANDS],
+  },
+  {
+    name: "index-beyond-exact-numbers",
+    bug: "an entry's index that is no exact number is taken for its neighbour",
+    file: "src/node/log/entry_codec.ts",
+    find: "index > 0 && term > 0 && Number.isSafeInteger(index) &&",
+    replace: "index > 0 && term > 0 &&",
+    killers: ["src/node/log/entry_codec_test.ts"],
   },
 ];

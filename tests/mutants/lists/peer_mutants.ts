@@ -63,4 +63,12 @@ export const peerMutants: readonly Mutant[] = [
     replace: "return !(command instanceof ErrorReply);",
     killers: [CODEC],
   },
+  {
+    name: "chunk-shares-the-receive-buffer",
+    bug: "a snapshot's bytes change after they were handed on",
+    file: "src/node/peers/message_codec.ts",
+    find: "return { ...header, bytes: payload.slice() };",
+    replace: "return { ...header, bytes: payload };",
+    killers: [CODEC],
+  },
 ];

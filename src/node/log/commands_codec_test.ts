@@ -1,0 +1,56 @@
+import { assertEquals } from "@std/assert";
+import { decodeCommands, encodeCommands } from "./commands_codec.ts";
+
+const ALL_BYTES = Array.from({ length: 256 }, (_, byte) => String.fromCharCode(byte)).join("");
+
+Deno.test("commands are a table of lengths, and the bytes of their arguments", () => {
+  const text = Array.from("SETkvDEL\xff", (character) => character.charCodeAt(0));
+  const long = "x".repeat(200);
+  assertEquals(
+    [...encodeCommands([["SET", "k", "v"], ["DEL", "\xff"]], 2)],
+    [0, 0, 2, 3, 3, 1, 1, 2, 3, 1, ...text],
+  );
+  assertEquals([...encodeCommands([[long]], 0).subarray(0, 5)], [1, 1, 200, 1, 0x78]);
+  assertEquals([...encodeCommands([], 1)], [0, 0]);
+});
+
+Deno.test("what is encoded is decoded, every byte and none at all included", () => {
+  const cases: string[][][] = [
+    [],
+    [["SET", "k", ALL_BYTES], ["DEL", ""]],
+    [["__proto__", "constructor", "\u00ef\u00bb\u00bf"]],
+    [["x".repeat(300_000), "", ALL_BYTES.repeat(2_000), "y"]],
+    Array.from({ length: 1000 }, (_, i) => ["SET", `key:${i}`, "v".repeat(i % 300)]),
+    [Array.from({ length: 70_000 }, (_, i) => `${i}`)],
+  ];
+  for (const commands of cases) {
+    const bytes = encodeCommands(commands, 5);
+    assertEquals(decodeCommands(bytes, 5), commands);
+    assertEquals([...bytes.subarray(0, 5)], [0, 0, 0, 0, 0]);
+  }
+});
+
+Deno.test("what is cut short, goes on behind its end, or promises more than there is, is refused", () => {
+  const whole = encodeCommands([["SET", "k", "v"], ["DEL", "a"]], 0);
+  for (let length = 0; length < whole.length; length++) {
+    assertEquals(decodeCommands(whole.subarray(0, length), 0), null, `${length} bytes`);
+  }
+  const huge = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f];
+  const wrong = [
+    [...whole, 0],
+    [0, 0],
+    [1],
+    [1, 0],
+    [1, 1],
+    [1, 1, 2, 0x61],
+    [1, 2, 1, 0x61],
+    huge,
+    [1, ...huge],
+    [1, 1, ...huge],
+    // Not the shortest form of 1.
+    [0x81, 0x00, 1, 1, 0x61],
+  ];
+  for (const bytes of wrong) {
+    assertEquals(decodeCommands(Uint8Array.from(bytes), 0), null, `${bytes}`);
+  }
+});
