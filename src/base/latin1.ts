@@ -36,6 +36,8 @@ export function latin1Bytes(text: string): Buffer {
 }
 
 const encoder = new TextEncoder();
+/** A text that is no ASCII mostly shows it in so many characters. */
+const PROBE_CHARACTERS = 64;
 
 /**
  * Writes the bytes of a string of characters 0–255 at `at`.
@@ -46,11 +48,21 @@ const encoder = new TextEncoder();
 export function writeLatin1(bytes: Uint8Array, at: number, text: string): number {
   const end = at + text.length;
   if (end > bytes.length) throw new RangeError(`Cannot write text: it ends at ${end}`);
+  if (!beginsAsAscii(text)) {
+    writeBytewise(bytes, at, text);
+    return end;
+  }
   // UTF-8 has the same bytes as long as all are below 128, and its encoder is a native one. Any
   // other text needs more room than there is, so that not all of it is read.
   const { read } = encoder.encodeInto(text, bytes.subarray(at, end));
   if (read < text.length) writeBytewise(bytes, at, text);
   return end;
+}
+
+function beginsAsAscii(text: string): boolean {
+  const end = Math.min(text.length, PROBE_CHARACTERS);
+  for (let i = 0; i < end; i++) if (text.charCodeAt(i) > 0x7f) return false;
+  return true;
 }
 
 function writeBytewise(bytes: Uint8Array, at: number, text: string): void {

@@ -106,7 +106,7 @@ class Leader {
   #send(payload: Uint8Array, followers: readonly Follower[]): void {
     const frames = new FrameWriter();
     frames.addPayload(payload);
-    const bytes = frames.take();
+    const bytes = Buffer.concat(frames.take());
     for (const follower of followers) follower.send(bytes);
     this.#asked = followers.map((follower) => ({ follower, upTo: follower.sent }));
   }

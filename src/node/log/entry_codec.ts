@@ -52,11 +52,12 @@ export function encodeEntry(entry: LogEntry): Uint8Array {
 }
 
 /**
- * The entry of `encodeEntry`'s bytes, which are copied.
+ * The entry of `encodeEntry`'s bytes.
  *
+ * @param isKept nobody will change the bytes: they need not be copied
  * @throws {EntryFormatError} when the bytes are anything else
  */
-export function decodeEntry(bytes: Uint8Array): LogEntry {
+export function decodeEntry(bytes: Uint8Array, isKept = false): LogEntry {
   const place = decodePlace(bytes);
   if (place === null) throw new EntryFormatError("Cannot decode entry: it has no place in a log");
   const { index, term, isConfiguration } = place;
@@ -69,7 +70,7 @@ export function decodeEntry(bytes: Uint8Array): LogEntry {
   const batch = isConfiguration
     ? new Batch(timeMs, [], decodeConfiguration(bytes, index))
     : new Batch(timeMs, decodeBody(bytes, index));
-  batch.keepEncoded(index, term, bytes.slice());
+  batch.keepEncoded(index, term, isKept ? bytes : bytes.slice());
   return { index, term, data: batch, sizeBytes };
 }
 

@@ -106,7 +106,7 @@ export class LogWriter {
     if (hardState !== null) records.add(encodeHardState(hardState));
     const entriesFrom = this.#segment.endBytes + records.length;
     for (const entry of entries) records.add(encodeEntry(entry));
-    this.#fill(this.#segment.endBytes + records.length);
+    this.#fill(records.length);
     this.#file.write(records.bytes(), this.#segment.endBytes);
     this.#segment.endBytes += records.length;
     return entriesFrom;
@@ -138,9 +138,12 @@ export class LogWriter {
     this.#mark.close();
   }
 
-  #fill(endBytes: number): void {
+  /** For a write of so many bytes; for a large one it would cost more than it spares. */
+  #fill(bytes: number): void {
+    const endBytes = this.#segment.endBytes + bytes;
     if (endBytes <= this.#fileBytes) return;
     this.#fileBytes = endBytes;
+    if (bytes >= FILL_BYTES) return;
     const zeros = Math.min(FILL_BYTES, this.#segmentBytesMax - endBytes);
     if (zeros <= 0) return;
     if (this.#zeros.length < zeros) this.#zeros = new Uint8Array(zeros);

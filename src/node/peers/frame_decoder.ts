@@ -1,6 +1,8 @@
 import { readUint32, writeUint32 } from "../../base/integers.ts";
 
 const HEADER_BYTES = 4;
+/** From this size on a frame is worth memory of its own. */
+const LARGE_BYTES = 64 * 1024;
 const EMPTY = new Uint8Array(0);
 
 /** The other side broke the protocol; the connection is to be closed. */
@@ -23,6 +25,8 @@ export class FrameDecoder {
   readonly #frameBytesMax: number;
   #buffer: Uint8Array = EMPTY;
   #offset = 0;
+  /** Whether the buffer was made here, and not pushed. */
+  #isOwn = false;
   /** What arrived after `#buffer` and was not joined yet. */
   #later: Uint8Array[] = [];
   #laterBytes = 0;
@@ -34,6 +38,7 @@ export class FrameDecoder {
   push(chunk: Uint8Array): void {
     if (this.#offset === this.#buffer.length && this.#laterBytes === 0) {
       this.#buffer = chunk;
+      this.#isOwn = false;
       this.#offset = 0;
     } else {
       this.#later.push(chunk);
@@ -42,8 +47,8 @@ export class FrameDecoder {
   }
 
   /**
-   * The next whole frame's payload, or `null` when more must arrive. The bytes may share memory with
-   * a pushed chunk.
+   * The next whole frame's payload, or `null` when more must arrive. Its bytes may share memory with
+   * a pushed chunk, unless `isKept` says that nobody will change them.
    *
    * @param frameBytesMax the limit for this one, if it is lower
    * @throws {ProtocolError} when a frame announces more than the limit
@@ -60,6 +65,11 @@ export class FrameDecoder {
     return this.#buffer.subarray(start, this.#offset);
   }
 
+  /** Whether the bytes of the payload that came last stay as they are: large ones need no copy then. */
+  isKept(payload: Uint8Array): boolean {
+    return this.#isOwn && payload.length >= LARGE_BYTES;
+  }
+
   /** Whether so many bytes are there; joins the pieces when, and only when, that makes it so. */
   #has(bytes: number): boolean {
     const available = this.#buffer.length - this.#offset;
@@ -73,6 +83,7 @@ export class FrameDecoder {
       at += chunk.length;
     }
     this.#buffer = joined;
+    this.#isOwn = true;
     this.#offset = 0;
     this.#later = [];
     this.#laterBytes = 0;

@@ -1,32 +1,45 @@
 import { Buffer } from "node:buffer";
 import { frameHeader } from "./frame_decoder.ts";
 
-/** Collects the frames of one turn, to be written at once. */
+/** A payload of this size is sent as it is; smaller ones are joined with their neighbours. */
+const ALONE_BYTES_MIN = 64 * 1024;
+
+/** Collects the frames of one turn, to be written together. */
 export class FrameWriter {
-  #pieces: Uint8Array[] = [];
-  #bytes = 0;
+  /** Whole pieces, and after them what is to be joined. */
+  #whole: Uint8Array[] = [];
+  #joining: Uint8Array[] = [];
 
   get isEmpty(): boolean {
-    return this.#bytes === 0;
+    return this.#whole.length === 0 && this.#joining.length === 0;
   }
 
   addText(text: string): void {
     this.addPayload(Buffer.from(text, "utf8"));
   }
 
-  /** The payload is not copied before `take`, and must not change until then. */
+  /** The payload must not change until it is on its way: it may never be copied. */
   addPayload(payload: Uint8Array): void {
-    const header = frameHeader(payload.length);
-    this.#pieces.push(header, payload);
-    this.#bytes += header.length + payload.length;
+    this.#joining.push(frameHeader(payload.length));
+    if (payload.length < ALONE_BYTES_MIN) {
+      this.#joining.push(payload);
+      return;
+    }
+    this.#join();
+    this.#whole.push(payload);
   }
 
-  /** All frames so far as one piece; the writer is empty afterwards. */
-  take(): Uint8Array {
-    const pieces = this.#pieces;
-    const bytes = this.#bytes;
-    this.#pieces = [];
-    this.#bytes = 0;
-    return Buffer.concat(pieces, bytes);
+  /** All frames so far, in as few pieces as it takes; the writer is empty afterwards. */
+  take(): readonly Uint8Array[] {
+    this.#join();
+    const pieces = this.#whole;
+    this.#whole = [];
+    return pieces;
+  }
+
+  #join(): void {
+    if (this.#joining.length === 0) return;
+    this.#whole.push(Buffer.concat(this.#joining));
+    this.#joining = [];
   }
 }

@@ -126,7 +126,7 @@ export class PeerInbox {
     if (notice !== null) {
       const frames = new FrameWriter();
       frames.addText(JSON.stringify(notice));
-      this.#stream.write(frames.take());
+      this.#write(frames);
       throw new ProtocolError(`${hello.from} was removed from the cluster`);
     }
     this.#peer = hello.from;
@@ -151,7 +151,7 @@ export class PeerInbox {
       throw new ProtocolError("an append over the limit");
     }
     try {
-      this.#entries.push(decodeEntry(payload));
+      this.#entries.push(decodeEntry(payload, this.#frames.isKept(payload)));
     } catch (error) {
       throw new ProtocolError(messageOf(error));
     }
@@ -170,7 +170,11 @@ export class PeerInbox {
     this.#aliveSentMs = nowMs;
     const alive = new FrameWriter();
     alive.addText(ALIVE_FRAME);
-    this.#stream.write(alive.take());
+    this.#write(alive);
+  }
+
+  #write(frames: FrameWriter): void {
+    for (const piece of frames.take()) this.#stream.write(piece);
   }
 
   #closed(): void {

@@ -83,7 +83,7 @@ export class PeerLink {
   /** Sends what was collected in this turn. */
   flush(): void {
     if (this.#frames.isEmpty) return;
-    const bytes = this.#frames.take();
+    const pieces = this.#frames.take();
     if (!this.#isOpen || this.#stream === null) return;
     const nowMs = this.#options.clock.monotonicMs();
     this.#unansweredSinceMs ??= nowMs;
@@ -91,7 +91,7 @@ export class PeerLink {
     if (this.#stream.pendingBytes() > PENDING_BYTES_MAX) {
       return this.#options.onLost(this.#options.peer);
     }
-    this.#stream.write(bytes);
+    for (const piece of pieces) this.#stream.write(piece);
   }
 
   /** The peer is to be found elsewhere from now on. */
@@ -138,7 +138,7 @@ export class PeerLink {
     this.#retryMs = RETRY_MS_MIN;
     const hello = new FrameWriter();
     hello.addText(this.#options.hello());
-    stream.write(hello.take());
+    for (const piece of hello.take()) stream.write(piece);
   }
 
   #heard(answers: FrameDecoder, bytes: Uint8Array): void {

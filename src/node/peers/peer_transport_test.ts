@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { assertEquals, assertGreater, assertMatch } from "@std/assert";
 import { latin1 } from "../../base/latin1.ts";
 import { seededRandom } from "../../base/random.ts";
@@ -132,7 +133,7 @@ Deno.test("nonsense closes the connection with one line, and nothing else happen
   const frames = (...texts: string[]) => {
     const writer = new FrameWriter();
     texts.forEach((text) => writer.addText(text));
-    return writer.take();
+    return Buffer.concat(writer.take());
   };
   const hello = JSON.stringify({
     ...{ regent: 2, cluster: "c1", from: "n1", to: "n2", host: "h", port: 1 },

@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { assert, assertEquals } from "@std/assert";
 import { latin1, latin1Bytes } from "../../../src/base/latin1.ts";
 import { type Random, randomInteger, seededRandom } from "../../../src/base/random.ts";
@@ -29,7 +30,7 @@ export const FRAME_WORDS = [
 export function framed(payloads: readonly string[]): string {
   const frames = new FrameWriter();
   for (const payload of payloads) frames.addPayload(latin1Bytes(payload));
-  const bytes = frames.take();
+  const bytes = Buffer.concat(frames.take());
   return latin1(bytes, 0, bytes.length);
 }
 
