@@ -47,12 +47,10 @@ class Hunt {
   readonly #options: HuntOptions;
   readonly #workspaces: readonly Workspace[];
   readonly #killers = new Killers();
-  readonly #simulation: Killer;
 
   constructor(options: HuntOptions, workspaces: readonly Workspace[]) {
     this.#options = options;
     this.#workspaces = workspaces;
-    this.#simulation = simulation(options.seedCount);
   }
 
   async run(): Promise<readonly Verdict[] | null> {
@@ -74,7 +72,9 @@ class Hunt {
     const { mutants, say } = this.#options;
     const paths = new Set(mutants.flatMap(({ killers }) => killers));
     const killers = [...paths].map(testFile);
-    if (mutants.some((mutant) => mutant.simulation)) killers.unshift(this.#simulation);
+    if (mutants.some((mutant) => mutant.simulation)) {
+      killers.unshift(simulation(this.#options.seedCount));
+    }
     say(`without a mutant, ${killers.length} ways to kill one:`);
     const results = await this.#share(killers, async (killer, workspace) => {
       const { ending, seconds, output } = await this.#killers.calibrate(killer, workspace);
@@ -86,10 +86,13 @@ class Hunt {
   }
 
   async #judge(mutant: Mutant, workspace: Workspace): Promise<Verdict> {
-    const { killers, simulation: isForSimulation = false } = mutant;
+    const { killers, simulation: isForSimulation = false, firstSeed } = mutant;
     const verdict = await workspace.with([mutant], async () => {
       const kills = [];
-      if (isForSimulation) kills.push(await this.#try([this.#simulation], workspace));
+      if (isForSimulation) {
+        const histories = simulation(this.#options.seedCount, firstSeed);
+        kills.push(await this.#try([histories], workspace));
+      }
       if (killers.length > 0) kills.push(await this.#try(killers.map(testFile), workspace));
       const isSurvivor = kills.some((kill) => kill === null) || kills.length === 0;
       const who = isForSimulation && kills[0] === null ? "the simulation" : "the tests";

@@ -20,10 +20,11 @@ export function testFile(path: string): Killer {
   return { name: path, args: ["test", "--no-check", "--quiet", "--allow-all", LIMITS, path] };
 }
 
-/** The first seeds, always the same, so that a verdict does not depend on luck. */
-export function simulation(seedCount: number): Killer {
+/** So many seeds, always the same, so that a verdict does not depend on luck. */
+export function simulation(seedCount: number, firstSeed = 1): Killer {
   const script = "tests/mutants/simulate_until_failure.ts";
-  const args = ["run", "--no-check", "--quiet", "--allow-env", LIMITS, script, String(seedCount)];
+  const seeds = [String(firstSeed), String(seedCount)];
+  const args = ["run", "--no-check", "--quiet", "--allow-env", LIMITS, script, ...seeds];
   return { name: "simulation", args };
 }
 

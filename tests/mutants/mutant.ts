@@ -15,6 +15,8 @@ export interface Mutant {
   readonly killers: readonly string[];
   /** The simulation must notice as well, all by itself. @default false */
   readonly simulation?: boolean;
+  /** The seed that it begins with, where it takes a rare history. @default 1 */
+  readonly firstSeed?: number;
   /** Why nobody needs to notice. Such a mutant is shown, but may survive. */
   readonly harmless?: string;
 }

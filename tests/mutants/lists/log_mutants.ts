@@ -93,6 +93,7 @@ export const logMutants: readonly Mutant[] = [
     replace: "pending.lastIndex = Math.max(pending.lastIndex, index - 1);",
     killers: ["src/raft/log_test.ts", CHAOS],
     simulation: true,
+    firstSeed: 402,
   },
   {
     name: "confirmation-carried-into-a-new-term",
