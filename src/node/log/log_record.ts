@@ -48,8 +48,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
     nonce,
     segment,
     first,
-    // Most segments have no such field, as none had before there were snapshots.
-    afterSnapshot: afterSnapshot || undefined,
+    afterSnapshot,
     previousTerm,
     previousBytes,
     term,
@@ -75,12 +74,10 @@ export function parseLogRecord(payload: Uint8Array): LogRecord | null {
   if (place !== null) return { kind: "entry", ...place };
   const fields = parseFields(payload);
   if (fields === null) return null;
-  const { term, vote, synced, nonce } = fields;
-  const { format } = fields;
+  const { format, term, vote, synced, nonce } = fields;
   if (format !== undefined) {
     if (format !== LOG_FORMAT) return { kind: "otherFormat", format };
-    const header = { afterSnapshot: false, ...fields };
-    return isSegmentHeader(header) ? { kind: "header", header } : null;
+    return isSegmentHeader(fields) ? { kind: "header", header: fields } : null;
   }
   if (isCount(term) && isVote(vote)) return { kind: "hardState", hardState: { term, vote } };
   if (!isCount(synced) || typeof nonce !== "string") return null;
@@ -98,15 +95,13 @@ export function parseFields(payload: Uint8Array): Record<string, unknown> | null
   return typeof value === "object" ? value as Record<string, unknown> | null : null;
 }
 
-function isSegmentHeader(fields: object): fields is SegmentHeader {
-  const { cluster, node, nonce, segment, first, afterSnapshot, ...rest } = fields as Record<
-    string,
-    unknown
-  >;
-  const { previousTerm, previousBytes, term, vote } = rest;
+function isSegmentHeader(
+  fields: Record<string, unknown>,
+): fields is Record<string, unknown> & SegmentHeader {
+  const { cluster, node, nonce, segment, first, previousTerm, previousBytes, term } = fields;
   return [segment, first, previousTerm, previousBytes, term].every(isCount) &&
-    [cluster, node, nonce].every((text) => typeof text === "string") && isVote(vote) &&
-    typeof afterSnapshot === "boolean";
+    [cluster, node, nonce].every((text) => typeof text === "string") &&
+    isVote(fields["vote"]) && typeof fields["afterSnapshot"] === "boolean";
 }
 
 /** Whether a field is a whole number that can count something. */
