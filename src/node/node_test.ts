@@ -84,6 +84,20 @@ Deno.test("a read does not see a later write of its connection, however slow its
     }
   }));
 
+Deno.test("a read waits for the write before it, however slow the disks", () =>
+  withCluster(3, (cluster) => {
+    const client = new MemoryClient(cluster.leader);
+    for (const follower of cluster.followers) cluster.stallDisk(follower);
+    const write = client.send("SET", "k", "v");
+    cluster.clock.settle();
+    const read = client.send("GET", "k");
+    cluster.clock.advance(100); // long enough for a round that confirms the leader
+    assertEquals([write.reply, read.reply], [undefined, undefined]);
+    for (const follower of cluster.followers) cluster.healDisk(follower);
+    cluster.until(() => isAnswered(read));
+    assertEquals([write.reply, read.reply], [OK, "v"]);
+  }));
+
 Deno.test("all that arrives in one turn becomes one entry", () =>
   withCluster(3, (cluster) => {
     const before = cluster.leader.report().lastIndex;
