@@ -144,6 +144,28 @@ Deno.test("a log on disk keeps the segments that it needs, and no more", () => {
   assertEquals([again.firstIndex(), again.lastIndex(), again.term(300)], [301, 300, 2]);
 });
 
+Deno.test("a removed segment that comes back does not matter, even if what cut it off is there", () => {
+  const disk = new FaultDisk();
+  const options = { clusterId: "c1", nodeId: "n1", nonce: "nonce", onFailure: ignore };
+  const log = DiskLog.open(disk, { ...options, create: true, segmentBytesMax: 1000 });
+  for (let index = 1; index <= 30; index++) log.append(null, [entryOf(index, 1, 200)], ignore);
+  const names = disk.list("log").filter((name) => name.endsWith(".log"));
+  const cutOff = `log/${names.at(-1)}`;
+  const bytes = disk.read(cutOff);
+  assert(bytes !== null);
+  const first = Number(/-0*(\d+)\.log/.exec(cutOff)?.[1]);
+  log.append({ term: 2, vote: null }, [entryOf(first - 2, 2), entryOf(first - 1, 2)], ignore);
+  log.compact(first - 2);
+  assertEquals(log.firstIndex(), first - 2);
+  const kept = contentOf(log);
+  log.close();
+  disk.plant(cutOff, bytes);
+  const snapshot = { index: first - 2, term: 2 };
+  const again = DiskLog.open(disk, { ...options, create: false, snapshot });
+  assertEquals(contentOf(again), kept);
+  assertEquals(disk.list("log").length, 2);
+});
+
 Deno.test("a log that begins behind what its snapshot covers is refused", () => {
   const disk = new FaultDisk();
   const owner = { clusterId: "c1", nodeId: "n1", nonce: "nonce" };

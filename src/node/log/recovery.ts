@@ -57,8 +57,8 @@ export function createLog(disk: Disk, owner: LogOwner & { readonly nonce: string
  * Reads the log, cuts off what was never finished, and makes the rest durable.
  *
  * Segments are removed from the oldest on when a snapshot covers them, but a loss of power may bring
- * any of them back. So what counts are the newest ones without a gap, and they must go back to the
- * snapshot.
+ * any of them back. So what counts are the newest ones without a gap, from the one on that goes back
+ * furthest, and they must go back to the snapshot.
  *
  * @throws {UserError} when the log is damaged, is not whole, or belongs to another node
  */
@@ -67,7 +67,8 @@ export function recoverLog(
   owner: LogOwner & { readonly snapshot?: SnapshotPlace | null },
   logger: Logger,
 ): RecoveredLog {
-  const names = newestWithoutGap(listSegments(disk));
+  const present = newestWithoutGap(listSegments(disk));
+  const names = fromLowestFirst(present);
   const oldest = names[0];
   const newest = names.pop();
   if (oldest === undefined || newest === undefined) {
@@ -83,7 +84,7 @@ export function recoverLog(
 
   // Before anything is read: what is left may look as if a later segment were damaged.
   if (!owner.snapshot && oldest.sequence > 1 && oldest.first > 1) {
-    const missing = `segment ${oldest.sequence - 1} is missing`;
+    const missing = `segment ${(present[0]?.sequence ?? 1) - 1} is missing`;
     throw unusableLog(disk, `${missing}, and there is no snapshot in its place`);
   }
   const replay = new LogReplay(disk, owner);
@@ -115,6 +116,12 @@ function newestWithoutGap(names: readonly SegmentName[]): SegmentName[] {
     at > 0 && names[at - 1]?.sequence !== sequence - 1
   );
   return names.slice(Math.max(0, gap));
+}
+
+/** A segment that goes back further than those before it has cut off all that is in them. */
+function fromLowestFirst(names: readonly SegmentName[]): SegmentName[] {
+  const lowest = Math.min(...names.map(({ first }) => first));
+  return names.slice(names.findIndex(({ first }) => first === lowest));
 }
 
 function checkWhole(

@@ -51,6 +51,15 @@ export const snapshotMutants: readonly Mutant[] = [
     killers: [COMPACTION],
   },
   {
+    name: "removed-segment-begins-the-log",
+    bug:
+      "a whole log is refused as damaged when a loss of power brings a segment back that was cut off",
+    file: "src/node/log/recovery.ts",
+    find: "names.findIndex(({ first }) => first === lowest)",
+    replace: "names.findIndex(({ first }) => first >= lowest)",
+    killers: [COMPACTION],
+  },
+  {
     name: "snapshot-of-what-the-log-has",
     bug: "a snapshot older than the log takes its place, and confirmed entries are gone",
     file: "src/raft/snapshot.ts",
