@@ -21,7 +21,7 @@ import {
 import { type PeerMessage, SNAPSHOT_CHUNK_BYTES_MAX } from "./peer_message.ts";
 
 /** How often a sender is shown that somebody listens. */
-const ALIVE_INTERVAL_MS = 100;
+const ALIVE_INTERVAL_MS = 300;
 /**
  * A hello or a message's header. Only entries are large, and only members send them: whoever has not
  * said who he is cannot make a node keep more than this.
