@@ -38,6 +38,8 @@ export class LeaderWatch {
   readonly #options: LeaderWatchOptions;
   /** So long after a word from its leader a node is certain to be loyal, by any clock of the plan. */
   readonly #loyalMs: number;
+  /** After less than this without a majority a leader is certain to lead, by any clock of the plan. */
+  readonly #aloneMsMin: number;
   /** So long a leader may stay without a majority, by any clock of the plan. */
   readonly #aloneMsMax: number;
   /** The last word of a leader to each node, in this life of it. */
@@ -52,6 +54,7 @@ export class LeaderWatch {
     const { electionMs, clockRateMax } = options.plan;
     this.#options = options;
     this.#loyalMs = (electionMs - TICKS_SLACK_MS) / (1 + clockRateMax);
+    this.#aloneMsMin = (2 * electionMs - TICKS_SLACK_MS) / (1 + clockRateMax);
     this.#aloneMsMax = (2 * electionMs + TICKS_SLACK_MS) / (1 - clockRateMax);
   }
 
@@ -85,8 +88,10 @@ export class LeaderWatch {
       case "preVote":
       case "vote": {
         const heard = this.#heard.get(to);
-        const isLoyal = isLeader ||
-          (heard?.term === report.term && nowMs - heard.atMs < this.#loyalMs);
+        // A node counts its time when a message comes: a leader may step down before it looks at it.
+        const isLoyal = isLeader
+          ? !this.#isAloneSince(report, nowMs - this.#aloneMsMin)
+          : heard?.term === report.term && nowMs - heard.atMs < this.#loyalMs;
         const isAllowed = term <= report.term || !isLoyal || isTransfer === true;
         if (isAllowed) this.#grantable.add(`${type}/${to}/${from}/${term}`);
       }
@@ -106,14 +111,19 @@ export class LeaderWatch {
       this.#leading.delete(id);
       return;
     }
-    const { sinceMs, answeredMs, term } = this.#leadershipOf(report);
     const fromMs = this.#options.nowMs() - this.#aloneMsMax;
-    if (fromMs < Math.max(sinceMs, this.#awakeSinceMs.get(id) ?? 0)) return;
+    if (fromMs < (this.#awakeSinceMs.get(id) ?? 0) || !this.#isAloneSince(report, fromMs)) return;
+    this.#options.fail(`${id} still leads term ${report.term}, without a majority of its members`);
+  }
+
+  /** Whether this leader has led all the time since then, and heard no majority. */
+  #isAloneSince(report: StateReport, fromMs: number): boolean {
+    const { sinceMs, answeredMs } = this.#leadershipOf(report);
+    if (fromMs < sinceMs) return false;
     const voters = report.members.filter(({ isLearner }) => !isLearner);
-    const isAlive = (member: NodeId) => member === id || (answeredMs.get(member) ?? -1) >= fromMs;
-    const count = voters.filter((voter) => isAlive(voter.id)).length;
-    if (count >= majority(voters.length)) return;
-    this.#options.fail(`${id} still leads term ${term}, with ${count} of its members alive`);
+    const isAlive = ({ id }: { readonly id: NodeId }) =>
+      id === report.id || (answeredMs.get(id) ?? -1) >= fromMs;
+    return voters.filter(isAlive).length < majority(voters.length);
   }
 
   #leadershipOf({ id, term }: StateReport): Leading {

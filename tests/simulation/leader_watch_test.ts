@@ -77,6 +77,19 @@ Deno.test("leader watch: a vote in the leader's own term, or after a newer term,
   watched.grant("preVote", 2, follower);
 });
 
+Deno.test("leader watch: a leader grants nothing while it hears a majority", () => {
+  const watched = new Watched();
+  const leader = report("n2", "leader", 1);
+  watched.watch.turnEnded(leader);
+  watched.nowMs = 200;
+  assertThrows(() => watched.grant("preVote", 2, leader), Error, "while its leader is alive");
+  watched.watch.handling({ type: "heartbeatReply", from: "n1", to: "n2", term: 1 }, leader);
+  watched.nowMs = 400;
+  assertThrows(() => watched.grant("preVote", 2, leader), Error, "while its leader is alive");
+  watched.nowMs = 460;
+  watched.grant("preVote", 2, leader);
+});
+
 Deno.test("leader watch: a leader without a majority gives up in time, if it can", () => {
   const watched = new Watched();
   const leader = report("n1", "leader", 1);
