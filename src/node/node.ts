@@ -20,28 +20,24 @@ import { isSnapshotMessage, type PeerMessage } from "./peers/peer_message.ts";
 import type { PeerHandler } from "./peers/peer_transport.ts";
 import type { Peers } from "./peers/peers.ts";
 import { Proposals } from "./proposals.ts";
+import { ReadAsker } from "./read_asker.ts";
 import { ReadQueue } from "./read_queue.ts";
-import {
-  LEADER_CHANGED,
-  readNotConfirmed,
-  slotOf,
-  STOPPING,
-  TOO_MUCH_IN_FLIGHT,
-} from "./refusals.ts";
+import { LEADER_CHANGED, slotOf, STOPPING, TOO_MUCH_IN_FLIGHT } from "./refusals.ts";
 import { ReadyWriter } from "./ready_writer.ts";
 import type { Request } from "./request.ts";
 import { ReplicationWaiters } from "./replication_waiters.ts";
 import { NodeSnapshots } from "./snapshots/node_snapshots.ts";
 import type { StateReport } from "./state_report.ts";
 import { StateWatch } from "./state_watch.ts";
+import { LATE_TICKS_MAX, Ticker } from "./ticker.ts";
 import { Whereabouts } from "./whereabouts.ts";
 
 /** Entries proposed and not applied yet, above which the next batch goes on collecting. */
 const ENTRIES_UNDER_WAY_MAX = 4;
 /** Rounds of leadership confirmation under way, above which reads go on collecting. */
 const READ_ROUNDS_MAX = 4;
-/** Ticks made up for at once when the event loop was late: a late loop must not start elections. */
-const LATE_TICKS_MAX = 3;
+/** The longest sleep of a node that hears nothing. */
+const SLEEP_TICKS_MAX = 10;
 /** How long one turn may work before the event loop gets a chance. */
 const TURN_MS_MAX = 20;
 /** A removed node goes on sending its clients elsewhere for so long before it ends. */
@@ -61,6 +57,7 @@ export class Node implements PeerHandler {
   readonly #clock: Clock;
   readonly #proposals: Proposals;
   readonly #reads: ReadQueue;
+  readonly #asker: ReadAsker;
   readonly #members: Members;
   readonly #membership: Membership;
   readonly #handover = new Handover();
@@ -71,6 +68,7 @@ export class Node implements PeerHandler {
   readonly #applier: Applier;
   readonly #snapshots: NodeSnapshots | null;
   readonly #writer: ReadyWriter;
+  readonly #ticker: Ticker;
   readonly #runTurn = () => this.#turn();
 
   #peers: Peers | null = null;
@@ -81,10 +79,7 @@ export class Node implements PeerHandler {
   #isRemoved = false;
   #isScheduled = false;
   #isStopped = false;
-  #cancelTick: Cancel | null = null;
-  #tickedMs = 0;
-  #nextReadId = 1;
-  #askedMs = -Infinity;
+  #sweepAtMs = -Infinity;
 
   constructor(options: NodeOptions) {
     this.#options = { ...NODE_DEFAULTS, ...options };
@@ -102,6 +97,15 @@ export class Node implements PeerHandler {
     const schedule = () => this.#schedule();
     this.#proposals = new Proposals(new Gathering(options.clock, ENTRIES_UNDER_WAY_MAX, schedule));
     this.#reads = new ReadQueue(new Gathering(options.clock, READ_ROUNDS_MAX, schedule));
+    this.#asker = new ReadAsker({ ...this.#options, raft: this.#raft, reads: this.#reads });
+    this.#ticker = new Ticker({
+      ...this.#options,
+      tick: () => {
+        this.#raft.tick();
+        this.#asker.tick();
+      },
+      wake: schedule,
+    });
     const state = { machine: this.#machine, proposals: this.#proposals, reads: this.#reads };
     this.#applier = new Applier({ ...this.#options, ...state, start: { index, term } });
     this.#snapshots = this.#makeSnapshots();
@@ -169,8 +173,7 @@ export class Node implements PeerHandler {
   start(peers: Peers): void {
     this.#peers = peers;
     this.#followMembers();
-    this.#tickedMs = this.#clock.monotonicMs();
-    this.#scheduleTick();
+    this.#schedule();
   }
 
   /** Stands for election at once. */
@@ -182,7 +185,7 @@ export class Node implements PeerHandler {
   /** Takes part no longer; whoever still waits is told. */
   stop(): void {
     this.#isStopped = true;
-    this.#cancelTick?.();
+    this.#ticker.stop();
     this.#writer.stop();
     this.#snapshots?.stop();
     this.#proposals.giveUp(Infinity);
@@ -263,8 +266,14 @@ export class Node implements PeerHandler {
   message(message: PeerMessage): void {
     if (this.#isStopped) return;
     if (isSnapshotMessage(message)) this.#snapshots?.message(message);
-    else this.#raft.step(message);
+    else this.#step(message);
     this.#schedule();
+  }
+
+  /** What a message begins does so now, and not when time was last counted. */
+  #step(message: Message<Batch>): void {
+    this.#ticker.catchUp();
+    this.#raft.step(message);
   }
 
   unreachable(peer: NodeId): void {
@@ -307,6 +316,8 @@ export class Node implements PeerHandler {
     this.#isScheduled = false;
     if (this.#isStopped) return;
     const startMs = this.#clock.monotonicMs();
+    this.#ticker.catchUp();
+    if (startMs >= this.#sweepAtMs) this.#sweep(startMs);
     this.#seal();
     while (this.#raft.hasReady()) {
       this.#carryOut(this.#raft.ready());
@@ -323,6 +334,7 @@ export class Node implements PeerHandler {
     this.#peers?.flush();
     if (!this.#writer.isBusy) this.#writer.apply();
     this.#watch.check(this.#raft.status(), this.#whereabouts.version);
+    this.#ticker.sleep(this.#sleepTicks());
   }
 
   /** Hands what was collected to the core, as far as it fits into the pipeline. */
@@ -357,17 +369,7 @@ export class Node implements PeerHandler {
   }
 
   #await(requests: readonly Request[], indexMin: number): void {
-    const sinceMs = this.#clock.monotonicMs();
-    const readId = this.#askForReadIndex(sinceMs);
-    const afterProposal = this.#proposals.lastSequence;
-    this.#reads.wait({ readId, requests, indexMin, afterProposal, sinceMs });
-  }
-
-  #askForReadIndex(nowMs: number): number {
-    const readId = this.#nextReadId++;
-    this.#raft.readIndex(readId);
-    this.#askedMs = nowMs;
-    return readId;
+    this.#asker.ask(requests, { indexMin, proposal: this.#proposals.lastSequence });
   }
 
   #carryOut(ready: Ready<Batch>): void {
@@ -376,7 +378,7 @@ export class Node implements PeerHandler {
     this.#writer.carryOut(ready, !this.#isLeader && this.#reads.isEmpty);
     if (this.#isStopped) return; // the log failed
     for (const read of ready.reads) this.#reads.confirm(read);
-    if (ready.refusedReads.length > 0) this.#askedMs = -Infinity; // asked again at the next tick
+    if (ready.refusedReads.length > 0) this.#asker.refused();
   }
 
   #send(message: Message<Batch>): void {
@@ -398,8 +400,7 @@ export class Node implements PeerHandler {
     this.#term = term;
     this.#leaderId = leaderId;
     if (hasSteppedDown) this.#steppedDown(isHandingOver);
-    const hasReadsToAsk = leaderId !== null && this.#reads.underWayCount > 0;
-    if (hasReadsToAsk) this.#askForReadIndex(this.#clock.monotonicMs());
+    if (leaderId !== null) this.#asker.repeat();
   }
 
   /** Nothing taken from clients may be lost in silence when leadership ends. */
@@ -456,37 +457,27 @@ export class Node implements PeerHandler {
 
   // Time.
 
-  #scheduleTick(): void {
-    this.#cancelTick = this.#clock.after(this.#options.tickMs, () => {
-      this.#tick();
-      this.#scheduleTick();
-    });
+  /**
+   * For how long nothing is to be done unless something comes. An election is waited for awake: what
+   * the leader has sent may be here and unread.
+   */
+  #sleepTicks(): number {
+    const isUrgent = this.#asker.isRefused || !this.#waiters.isEmpty || !this.#handover.isEmpty;
+    if (isUrgent) return 1;
+    const ticks = this.#raft.ticksUntilDue() - (this.#isLeader ? 0 : LATE_TICKS_MAX);
+    return Math.min(Math.max(ticks, 1), SLEEP_TICKS_MAX);
   }
 
-  #tick(): void {
-    const nowMs = this.#clock.monotonicMs();
-    const { tickMs, waitMs } = this.#options;
-    const due = Math.floor((nowMs - this.#tickedMs) / tickMs);
-    this.#tickedMs += due * tickMs;
-    for (let tick = 0; tick < Math.min(due, LATE_TICKS_MAX); tick++) this.#raft.tick();
+  /** Looks after what need not be looked after in each turn. */
+  #sweep(nowMs: number): void {
+    const { heartbeatMs, waitMs } = this.#options;
+    this.#sweepAtMs = nowMs + heartbeatMs;
     if (this.#isLeader) this.#time.tick(this.#proposals.underWayCount > 0);
     else this.#proposals.giveUp(nowMs - waitMs);
-    this.#sweepReads(nowMs);
+    this.#asker.sweep(nowMs);
     this.#snapshots?.tick();
     this.#members.compactedTo(this.#log.firstIndex() - 1);
     this.#membership.tick();
-    this.#schedule();
-  }
-
-  #sweepReads(nowMs: number): void {
-    const { waitMs, heartbeatMs } = this.#options;
-    for (const request of this.#reads.takeOlderThan(nowMs - waitMs)) {
-      request.settle(readNotConfirmed(waitMs));
-    }
-    // An answer may be lost, or the leader that was asked; asking once more covers all that wait.
-    if (this.#reads.underWayCount > 0 && nowMs - this.#askedMs > 2 * heartbeatMs) {
-      this.#askForReadIndex(nowMs);
-    }
   }
 
   #checkWaiters(): void {

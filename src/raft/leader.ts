@@ -90,6 +90,19 @@ export function tickLeader<T>(core: Core<T>): void {
   if (core.role === "leader" && !hasActiveMajority(core)) core.becomeFollower(core.term, null);
 }
 
+/** See `Raft.ticksUntilDue`. */
+export function ticksUntilLeaderIsDue<T>(core: Core<T>): number {
+  const { heartbeatElapsed, progress, reads, transfer, leaving } = leadershipOf(core);
+  if (transfer !== null || leaving.size > 0) return 1;
+  const untilHeartbeat = core.options.heartbeatTicks - heartbeatElapsed;
+  const untilRoundIsLate = reads.oldestTick + ROUND_TICKS + 1 - core.ticks;
+  if (untilRoundIsLate >= untilHeartbeat) return untilHeartbeat;
+  for (const peer of progress.values()) {
+    if (peer.askedRound < reads.round) return Math.max(1, untilRoundIsLate);
+  }
+  return untilHeartbeat;
+}
+
 function hasActiveMajority<T>(core: Core<T>): boolean {
   return reachedByVoters(core, 1, (peer) => core.isActive(peer) ? 1 : 0) === 1;
 }

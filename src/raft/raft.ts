@@ -8,7 +8,7 @@ import {
   refuseVote,
   repeatVoteRequests,
 } from "./election.ts";
-import { advanceCommit, appendProposals, tickLeader } from "./leader.ts";
+import { advanceCommit, appendProposals, tickLeader, ticksUntilLeaderIsDue } from "./leader.ts";
 import { type ConfigurationRefusal, configurationRefusal } from "./membership.ts";
 import { isPossible } from "./message_guard.ts";
 import type { RaftOptions } from "./options.ts";
@@ -59,6 +59,20 @@ export class Raft<T> {
     ) {
       repeatVoteRequests(core);
     }
+  }
+
+  /**
+   * With which tick from now on this node does something by itself if no message comes: stands for
+   * election, repeats a request, sends its heartbeats. What a leader has to say to peers or to find
+   * out about them waits for these.
+   */
+  ticksUntilDue(): number {
+    const core = this.#core;
+    if (core.role === "leader") return ticksUntilLeaderIsDue(core);
+    const { electionElapsed, electionTimeout, options: { heartbeatTicks } } = core;
+    const untilElection = electionTimeout - electionElapsed;
+    if (core.role === "follower") return untilElection;
+    return Math.min(untilElection, heartbeatTicks - electionElapsed % heartbeatTicks);
   }
 
   /**

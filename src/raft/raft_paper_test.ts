@@ -8,6 +8,7 @@ import { entriesOf, LoneNode } from "./testing/lone_node.ts";
 
 const heartbeat = { type: "heartbeat", commit: 0, round: 0 };
 const append = { type: "append", prevIndex: 0, prevTerm: 0, commit: 0, entries: [] };
+const appendReply = { type: "appendReply", accepted: true, hintIndex: 0, hintTerm: 0 };
 const vote = { type: "vote", lastIndex: 9, lastTerm: 1, isTransfer: false };
 
 Deno.test("paper 5.1: a higher term makes a follower of every role", () => {
@@ -290,6 +291,35 @@ Deno.test("thesis 6.4: a read is confirmed by answers to what was sent after it 
   assertEquals(readIds(), [1]);
   node.step({ type: "heartbeatReply", term, round: 2, from: "3" });
   assertEquals(readIds(), [1, 2]);
+});
+
+Deno.test("until a tick is due nothing happens, whatever the role", () => {
+  const follower = new LoneNode({ term: 1, options: { random: seededRandom(7) } });
+  follower.step({ ...heartbeat, term: 1 });
+  follower.tick(3);
+  const candidate = new LoneNode({ options: { random: seededRandom(8) } });
+  candidate.node.raft.campaign();
+  candidate.settle();
+  const leader = new LoneNode({});
+  leader.lead();
+  for (const from of ["2", "3"]) {
+    leader.step({ ...appendReply, from, term: 1, index: 1 });
+  }
+  leader.tick(1);
+  const reader = new LoneNode({ options: { heartbeatTicks: 9 } });
+  reader.lead();
+  reader.step({ ...appendReply, from: "2", term: 1, index: 1 });
+  reader.tick(1); // who has not confirmed what is committed hears of it
+  reader.node.raft.readIndex(1);
+  reader.settle();
+  for (const node of [follower, candidate, leader, reader]) {
+    for (let round = 0; round < 3; round++) {
+      const ticks = node.node.raft.ticksUntilDue();
+      assert(ticks >= 1);
+      assertEquals(node.tick(ticks - 1), []);
+      assert(node.tick(1).length > 0, `${node.status().role}: tick ${ticks}`);
+    }
+  }
 });
 
 Deno.test("thesis 9.6: a pre-vote changes neither term nor vote, and is free to all who ask", () => {

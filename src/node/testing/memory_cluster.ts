@@ -15,7 +15,7 @@ import { ManualClock } from "./manual_clock.ts";
 import { MemoryNetwork } from "./memory_network.ts";
 
 export type MemoryClusterOptions = Partial<
-  Pick<ConstructorParameters<typeof Node>[0], "inFlightBytesMax">
+  Pick<ConstructorParameters<typeof Node>[0], "inFlightBytesMax" | "heartbeatMs">
 >;
 
 /** A whole cluster in one process, on a clock and a network that a test controls. */

@@ -17,6 +17,14 @@ export const electionMutants: readonly Mutant[] = [
     simulation: true,
   },
   {
+    name: "heartbeats-slept-through",
+    bug: "a leader that hears nothing wakes too late for its heartbeats",
+    file: "src/raft/leader.ts",
+    find: "const untilHeartbeat = core.options.heartbeatTicks - heartbeatElapsed;",
+    replace: "const untilHeartbeat = 2 * core.options.heartbeatTicks - heartbeatElapsed;",
+    killers: [PAPER],
+  },
+  {
     name: "vote-cleared-in-the-same-term",
     bug: "the vote is cleared when stepping down within the same term",
     file: "src/raft/core.ts",

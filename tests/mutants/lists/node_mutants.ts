@@ -156,9 +156,26 @@ export const nodeMutants: readonly Mutant[] = [
     name: "lost-read-question-not-repeated",
     bug:
       "a spurious no-leader answer in a healthy cluster: the lost answer to one question is waited for",
+    file: "src/node/read_asker.ts",
+    find: "nowMs - this.#askedMs > 2 * heartbeatMs",
+    replace: "nowMs - this.#askedMs > 1e9 * heartbeatMs",
+    killers: [CLUSTER],
+  },
+  {
+    name: "late-loop-counts-every-tick",
+    bug: "an event loop that was late starts an election before it has read what the leader sent",
+    file: "src/node/ticker.ts",
+    find: "Math.min(passed, Math.max(this.#expected, LATE_TICKS_MAX))",
+    replace: "Math.max(passed, Math.min(this.#expected, LATE_TICKS_MAX))",
+    killers: ["src/node/ticker_test.ts"],
+  },
+  {
+    name: "sleep-counted-after-message",
+    bug: "the time that a node slept before a heartbeat counts as silence after it",
     file: "src/node/node.ts",
-    find: "this.#reads.underWayCount > 0 && nowMs",
-    replace: "this.#reads.underWayCount > 1e9 && nowMs",
+    find: `    this.#ticker.catchUp();
+    this.#raft.step(message);`,
+    replace: `    this.#raft.step(message);`,
     killers: [CLUSTER],
   },
   {
