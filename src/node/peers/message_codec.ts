@@ -85,8 +85,10 @@ const voteRequest: Shape = {
 const voteReply: Shape = { term: isIndex, granted: isBoolean };
 const snapshotPart: Shape = { term: isIndex, index: isIndex, checksum: isIndex, offset: isIndex };
 
-/** The fields of each message on the wire; sender and receiver follow from the connection. */
-const SHAPES: ReadonlyMap<unknown, Shape> = new Map<PeerMessage["type"], Shape>([
+/** A shape's fields, in order. */
+type Fields = readonly (readonly [name: string, isValid: (value: unknown) => boolean])[];
+
+const shapes: readonly (readonly [PeerMessage["type"], Shape])[] = [
   ["preVote", voteRequest],
   ["vote", voteRequest],
   ["preVoteReply", voteReply],
@@ -113,7 +115,12 @@ const SHAPES: ReadonlyMap<unknown, Shape> = new Map<PeerMessage["type"], Shape>(
   ["snapshotOffer", { term: isIndex }],
   ["snapshotChunk", { ...snapshotPart, bytes: isChunkLength }],
   ["snapshotReply", { ...snapshotPart, isToOffer: isBoolean }],
-]);
+];
+
+/** The fields of each message on the wire; sender and receiver follow from the connection. */
+const FIELDS: ReadonlyMap<unknown, Fields> = new Map(
+  shapes.map(([type, shape]) => [type, Object.entries(shape)]),
+);
 
 /** Readable text of a frame's payload. */
 export function encodeHeader(message: PeerMessage): string {
@@ -132,15 +139,14 @@ export function encodeHeader(message: PeerMessage): string {
 
 /** @throws {ProtocolError} when it is no message of ours */
 export function decodeHeader(payload: Uint8Array, from: NodeId, to: NodeId): Header {
-  const fields = parseObject(payload);
-  const shape = SHAPES.get(fields["type"]);
-  if (shape === undefined) throw new ProtocolError("a message of an unknown type");
-  const header: Record<string, unknown> = { type: fields["type"], from, to };
-  for (const [name, isValid] of Object.entries(shape)) {
-    const value = Object.hasOwn(fields, name) ? fields[name] : undefined;
-    if (!isValid(value)) {
-      throw new ProtocolError(`a message of type ${fields["type"]} with a wrong ${name}`);
-    }
+  const parsed = parseObject(payload);
+  const { type } = parsed;
+  const fields = FIELDS.get(type);
+  if (fields === undefined) throw new ProtocolError("a message of an unknown type");
+  const header: Record<string, unknown> = { type, from, to };
+  for (const [name, isValid] of fields) {
+    const value = parsed[name];
+    if (!isValid(value)) throw new ProtocolError(`a message of type ${type} with a wrong ${name}`);
     header[name] = value;
   }
   return header as unknown as Header;

@@ -34,9 +34,8 @@ export const peerMutants: readonly Mutant[] = [
     name: "sender-from-the-frame",
     bug: "a message says by itself who sent it",
     file: "src/node/peers/message_codec.ts",
-    find: `const header: Record<string, unknown> = { type: fields["type"], from, to };`,
-    replace:
-      `const header: Record<string, unknown> = { type: fields["type"], from, to, ...fields };`,
+    find: "const header: Record<string, unknown> = { type, from, to };",
+    replace: "const header: Record<string, unknown> = { type, from, to, ...parsed };",
     killers: [CODEC],
   },
   {
