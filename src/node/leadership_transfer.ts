@@ -37,8 +37,7 @@ export class LeadershipTransfer {
   /** `done` gets OK when `to` leads, or a refusal. */
   start(to: NodeId, done: (reply: Reply) => void): void {
     const { id, raft, members, clock, waitMs, redirect, schedule } = this.#options;
-    const { role } = raft.status();
-    if (role !== "leader") return done(redirect());
+    if (raft.role !== "leader") return done(redirect());
     if (to === id) return done(OK);
     const { configuration } = members.newest;
     if (!isMember(configuration, to)) return done(refusal(noMember(configuration, to)));
@@ -47,8 +46,7 @@ export class LeadershipTransfer {
     }
     if (!this.#isLive(to)) return done(refusal(`${to} does not answer, and cannot lead`));
     if (!raft.transfer(to)) {
-      const { transferringTo } = raft.status();
-      return done(refusal(`leadership is on its way to ${transferringTo} already`));
+      return done(refusal(`leadership is on its way to ${raft.transferringTo} already`));
     }
     this.#underWay.push({ to, done, deadlineMs: clock.monotonicMs() + waitMs });
     schedule();
@@ -57,7 +55,7 @@ export class LeadershipTransfer {
   /** Tells those who wait, once it is decided. */
   turn(): void {
     if (this.#underWay.length === 0) return;
-    const { role, leaderId, transferringTo } = this.#options.raft.status();
+    const { role, leaderId, transferringTo } = this.#options.raft;
     this.#settle(({ to }) => {
       if (leaderId === to) return OK;
       if (role === "leader") {

@@ -71,12 +71,12 @@ export class Membership {
   /** Whether new writes must wait: leadership is about to go to another node. */
   get holdsWrites(): boolean {
     const { raft, members, id } = this.#options;
-    return raft.status().transferringTo !== null || !isVoter(members.newest.configuration, id);
+    return raft.transferringTo !== null || !isVoter(members.newest.configuration, id);
   }
 
   /** The configuration that is committed. */
   get committed(): ClusterConfiguration {
-    return this.#options.members.at(this.#options.raft.status().commitIndex).configuration;
+    return this.#options.members.at(this.#options.raft.commitIndex).configuration;
   }
 
   /** Whether this node has been removed for good: ids are not used again. */
@@ -109,7 +109,7 @@ export class Membership {
     const { raft, redirect } = this.#options;
     const { committed } = this;
     this.#settle((one) => one.isProposed && one.isDone(committed) ? OK : null);
-    if (raft.status().role !== "leader") this.#settle((one) => one.isProposed ? null : redirect());
+    if (raft.role !== "leader") this.#settle((one) => one.isProposed ? null : redirect());
     else this.#proposeNext();
   }
 

@@ -227,8 +227,7 @@ export class Node implements PeerHandler {
 
   /** Whether this node leads in exactly this term. */
   leadsIn(term: number): boolean {
-    const status = this.#raft.status();
-    return status.role === "leader" && status.term === term;
+    return this.#raft.role === "leader" && this.#raft.term === term;
   }
 
   /** How a request for this slot is refused here and now; `null` when this node leads. */
@@ -333,7 +332,7 @@ export class Node implements PeerHandler {
     this.#followMembers();
     this.#peers?.flush();
     if (!this.#writer.isBusy) this.#writer.apply();
-    this.#watch.check(this.#raft.status(), this.#whereabouts.version);
+    this.#watch.check(this.#raft, this.#whereabouts.version);
     this.#ticker.sleep(this.#sleepTicks());
   }
 
@@ -348,7 +347,7 @@ export class Node implements PeerHandler {
 
   #sealWrites(): void {
     const riders = this.#proposals.takeRidersOnly();
-    const { term } = this.#raft.status();
+    const { term } = this.#raft;
     if (riders.length > 0) this.#await(riders, this.#proposals.lastIndexIn(term));
     if (this.#proposals.openWriteCount === 0) return;
     if (this.#membership.holdsWrites || !this.#proposals.isDue()) return;
@@ -387,7 +386,7 @@ export class Node implements PeerHandler {
   }
 
   #noteRole(): void {
-    const { role, term, leaderId, transferringTo } = this.#raft.status();
+    const { role, term, leaderId, transferringTo } = this.#raft;
     const isHandingOver = this.#isTransferring;
     this.#isTransferring = transferringTo !== null;
     this.#whereabouts.noteLeader(leaderId, transferringTo);

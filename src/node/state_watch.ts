@@ -21,7 +21,8 @@ export class StateWatch {
     const told = this.#told;
     const isSame = told !== null && placesVersion === this.#toldVersion && isEqual(now, told);
     if (isSame) return;
-    this.#told = now;
+    const { role, term, leaderId, servesReads } = now;
+    this.#told = { role, term, leaderId, servesReads };
     this.#toldVersion = placesVersion;
     for (const changed of this.#watchers) changed();
   }

@@ -64,7 +64,7 @@ export class Whereabouts {
 
   /** Where clients reach the leader. */
   leader(): Address | null {
-    const { leaderId } = this.#options.raft.status();
+    const { leaderId } = this.#options.raft;
     return leaderId === null ? null : this.forClients(leaderId);
   }
 
@@ -88,7 +88,7 @@ export class Whereabouts {
   newPlan(): PeerPlan | null {
     const { id, members, raft, contacts, logger } = this.#options;
     const { newest } = members;
-    const committed = members.at(raft.status().commitIndex);
+    const committed = members.at(raft.commitIndex);
     const [newestBefore, committedBefore] = this.#followed;
     if (newestBefore === newest && committedBefore === committed) return null;
     this.#followed = [newest, committed];

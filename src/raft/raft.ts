@@ -1,5 +1,5 @@
 import { assert } from "../base/assert.ts";
-import { Core, hasCommittedInTerm } from "./core.ts";
+import { Core } from "./core.ts";
 import {
   answerVoteRequest,
   campaign,
@@ -13,12 +13,12 @@ import { type ConfigurationRefusal, configurationRefusal } from "./membership.ts
 import { isPossible } from "./message_guard.ts";
 import type { RaftOptions } from "./options.ts";
 import { flushLeader, hasLeaderWork } from "./replication.ts";
-import { type RaftStatus, raftStatus } from "./status.ts";
+import { type RaftStatus, raftStatus, roleOf, servesReads } from "./status.ts";
 import { stepCandidate } from "./step_candidate.ts";
 import { stepFollower } from "./step_follower.ts";
 import { addRead, stepLeader } from "./step_leader.ts";
 import { startTransfer } from "./transfer.ts";
-import type { Configuration, HardState, Message, NodeId, Ready } from "./types.ts";
+import type { Configuration, HardState, Message, NodeId, Ready, Role } from "./types.ts";
 
 /**
  * How many election timeouts a leader may take to answer a read. On a slow or lossy network heartbeats
@@ -206,7 +206,33 @@ export class Raft<T> {
 
   /** A picture of the present state, for operators, routing and tests. */
   status(): RaftStatus {
-    return raftStatus(this.#core, hasCommittedInTerm(this.#core));
+    return raftStatus(this.#core);
+  }
+
+  // The same of what a driver looks at again and again.
+
+  get role(): Role {
+    return roleOf(this.#core);
+  }
+
+  get term(): number {
+    return this.#core.term;
+  }
+
+  get leaderId(): NodeId | null {
+    return this.#core.leaderId;
+  }
+
+  get transferringTo(): NodeId | null {
+    return this.#core.leadership?.transfer?.to ?? null;
+  }
+
+  get commitIndex(): number {
+    return this.#core.log.commitIndex();
+  }
+
+  get servesReads(): boolean {
+    return servesReads(this.#core);
   }
 
   #changedHardState(): HardState | null {

@@ -1,4 +1,4 @@
-import type { Core } from "./core.ts";
+import { type Core, hasCommittedInTerm } from "./core.ts";
 import type { ProgressState } from "./progress.ts";
 import type { Configuration, NodeId, Role } from "./types.ts";
 
@@ -37,8 +37,18 @@ export interface PeerStatus {
   readonly recentlyActive: boolean;
 }
 
+/** See `RaftStatus.role`. */
+export function roleOf<T>(core: Core<T>): Role {
+  return core.role === "follower" && !core.isVoter(core.id) ? "learner" : core.role;
+}
+
+/** See `RaftStatus.servesReads`. */
+export function servesReads<T>(core: Core<T>): boolean {
+  return core.role === "leader" ? hasCommittedInTerm(core) : core.leaderId !== null;
+}
+
 /** The status of a core. */
-export function raftStatus<T>(core: Core<T>, hasCommittedInTerm: boolean): RaftStatus {
+export function raftStatus<T>(core: Core<T>): RaftStatus {
   const peers: PeerStatus[] = [];
   for (const [id, peer] of core.leadership?.progress ?? []) {
     if (core.leadership?.leaving.has(id)) continue;
@@ -48,7 +58,7 @@ export function raftStatus<T>(core: Core<T>, hasCommittedInTerm: boolean): RaftS
   }
   return {
     id: core.id,
-    role: core.role === "follower" && !core.isVoter(core.id) ? "learner" : core.role,
+    role: roleOf(core),
     term: core.term,
     leaderId: core.leaderId,
     vote: core.vote,
@@ -60,6 +70,6 @@ export function raftStatus<T>(core: Core<T>, hasCommittedInTerm: boolean): RaftS
     isConfigurationCommitted: core.isConfigurationCommitted,
     transferringTo: core.leadership?.transfer?.to ?? null,
     peers,
-    servesReads: core.role === "leader" ? hasCommittedInTerm : core.leaderId !== null,
+    servesReads: servesReads(core),
   };
 }

@@ -160,8 +160,8 @@ export const membershipMutants: readonly Mutant[] = [
     name: "writes-not-held-during-transfer",
     bug: "writes that come while leadership is handed over are proposed to a core that takes none",
     file: "src/node/membership.ts",
-    find: "return raft.status().transferringTo !== null ||",
-    replace: "return raft.status().transferringTo === id ||",
+    find: "return raft.transferringTo !== null ||",
+    replace: "return raft.transferringTo === id ||",
     killers: [MEMBERSHIP],
   },
   {

@@ -94,8 +94,8 @@ export const wireMutants: readonly Mutant[] = [
     name: "fence-without-a-term",
     bug: "what was meant for an earlier time of a leader is executed in a later one",
     file: "src/node/node.ts",
-    find: `return status.role === "leader" && status.term === term;`,
-    replace: `return status.role === "leader" && status.term >= term;`,
+    find: `return this.#raft.role === "leader" && this.#raft.term === term;`,
+    replace: `return this.#raft.role === "leader" && this.#raft.term >= term;`,
     killers: ["src/node/node_test.ts"],
   },
 ];
