@@ -1,6 +1,6 @@
 import { flatten } from "./rope.ts";
 import { STRING_LENGTH_MAX } from "./value.ts";
-import { PIECE_LENGTH_MAX } from "./snapshot_format.ts";
+import { PIECE_LENGTH_MAX, SHORT_LENGTH_MAX } from "./snapshot_format.ts";
 import {
   integerField,
   lengthOf,
@@ -24,17 +24,15 @@ export class LongStrings {
     return this.#open === "" && this.#waiting.length === 0;
   }
 
-  /** Takes `["piece", text]`. */
-  add(item: SnapshotItem): void {
-    lengthOf(item, 2, 2);
-    const piece = textField(item, 1);
+  /** Takes a piece. */
+  add(piece: string): void {
     if (piece === "" || piece.length > PIECE_LENGTH_MAX || this.#open.length % PIECE_LENGTH_MAX) {
-      throw wrongItem(item, "it has a wrong length");
+      throw wrongItem(["piece"], "it has a wrong length");
     }
     if (
       this.#waiting.length >= WAITING_MAX || this.#open.length + piece.length > STRING_LENGTH_MAX
     ) {
-      throw wrongItem(item, "there are too many");
+      throw wrongItem(["piece"], "there are too many");
     }
     this.#open += piece;
   }
@@ -43,7 +41,7 @@ export class LongStrings {
   finish(item: SnapshotItem): void {
     lengthOf(item, 2, 2);
     const { length } = this.#open;
-    if (length <= PIECE_LENGTH_MAX || integerField(item, 1, 0) !== length) {
+    if (length <= SHORT_LENGTH_MAX || integerField(item, 1, 0) !== length) {
       throw wrongItem(item, `its pieces have a length of ${length}`);
     }
     this.#waiting.push(length <= FLATTENED_LENGTH_MAX ? flatten(this.#open) : this.#open);
@@ -54,7 +52,7 @@ export class LongStrings {
   textField(item: SnapshotItem, index: number): string {
     if (item[index] !== 0) {
       const text = textField(item, index);
-      if (text.length > PIECE_LENGTH_MAX) throw wrongItem(item, `field ${index} is too long`);
+      if (text.length > SHORT_LENGTH_MAX) throw wrongItem(item, `field ${index} is too long`);
       return text;
     }
     const text = this.#waiting.shift();

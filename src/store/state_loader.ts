@@ -1,4 +1,5 @@
 import { assert } from "../base/assert.ts";
+import { latin1 } from "../base/latin1.ts";
 import { decodeReply, ReplyFormatError } from "../resp/decode_reply.ts";
 import type { Reply } from "../resp/reply.ts";
 import { DEFAULT_HASH_SEED, type HashSeed } from "./key_hash.ts";
@@ -6,7 +7,7 @@ import { Keyspace } from "./keyspace.ts";
 import { LongStrings } from "./long_strings.ts";
 import type { Session } from "./session.ts";
 import { SERIAL_WINDOW, SESSION_TTL_MS_MAX, Sessions } from "./sessions.ts";
-import { SNAPSHOT_FORMAT, SnapshotFormatError } from "./snapshot_format.ts";
+import { PIECE_MARK, SNAPSHOT_FORMAT, SnapshotFormatError } from "./snapshot_format.ts";
 import {
   deadlineField,
   integerField,
@@ -81,11 +82,7 @@ export class StateLoader {
     }
     // Until all of it turns out to be right.
     this.#state = "failed";
-    let isEnd = false;
-    for (const item of parseChunk(chunk)) {
-      if (isEnd) throw wrongItem(item, "it stands after the end");
-      isEnd = this.#take(item);
-    }
+    const isEnd = chunk[0] === PIECE_MARK ? this.#takePiece(chunk) : this.#takeAll(chunk);
     this.#state = isEnd ? "complete" : "loading";
   }
 
@@ -102,6 +99,22 @@ export class StateLoader {
     return { keyspace: this.#keyspace, sessions: this.#sessions };
   }
 
+  #takePiece(chunk: Uint8Array): false {
+    if (this.#announced === null) throw wrongItem(["piece"], "the first must be a state");
+    this.#longs.add(latin1(chunk, 1, chunk.length));
+    return false;
+  }
+
+  /** Tells whether the end was among them. */
+  #takeAll(chunk: Uint8Array): boolean {
+    let isEnd = false;
+    for (const item of parseChunk(chunk)) {
+      if (isEnd) throw wrongItem(item, "it stands after the end");
+      isEnd = this.#take(item);
+    }
+    return isEnd;
+  }
+
   /** Tells whether it was the end. */
   #take(item: SnapshotItem): boolean {
     const [kind] = item;
@@ -111,9 +124,6 @@ export class StateLoader {
       return false;
     }
     switch (kind) {
-      case "piece":
-        this.#longs.add(item);
-        return false;
       case "long":
         this.#longs.finish(item);
         return false;

@@ -1,15 +1,17 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { latin1, writeLatin1 } from "../base/latin1.ts";
 import { randomInteger, seededRandom } from "../base/random.ts";
 import { DoubleReply, ErrorReply, MapReply, OK, type Reply, VerbatimReply } from "../resp/reply.ts";
 import { Keyspace } from "./keyspace.ts";
 import { Sessions } from "./sessions.ts";
-import { SnapshotFormatError } from "./snapshot_format.ts";
+import { PIECE_MARK, SnapshotFormatError } from "./snapshot_format.ts";
 import { StateLoader } from "./state_loader.ts";
 import { StateSnapshot } from "./state_snapshot.ts";
 
+/** An item, or `["piece", text]` for a chunk that is one. */
 type Item = readonly unknown[];
 
-const REPLIES: readonly Reply[] = [
+const SHORT_REPLIES: readonly Reply[] = [
   "text",
   7,
   2n ** 60n,
@@ -20,28 +22,37 @@ const REPLIES: readonly Reply[] = [
   new VerbatimReply("text"),
   ["a", [1, null]],
   new MapReply([["k", 1]]),
-  "y".repeat(20_000),
 ];
 
+const REPLIES: readonly Reply[] = [...SHORT_REPLIES, "y".repeat(20_000)];
+
 /** A state with one of everything. */
-function someItems(): Item[] {
+function someItems(hasLongStrings = true): Item[] {
   const [keyspace, sessions] = [new Keyspace(), new Sessions()];
   for (const one of [keyspace, sessions]) one.advanceTime(1000);
   keyspace.set("a\xff\0", "1");
   keyspace.setDeadline(keyspace.set("__proto__", ""), 5000);
   keyspace.setDeadline(keyspace.set("far", "3"), 2n ** 60n);
-  keyspace.set("k".repeat(9000), "v".repeat(17_000));
+  if (hasLongStrings) {
+    keyspace.set("k".repeat(9000), "v".repeat(70_000));
+    keyspace.set("bytes", "\xff\0\n".repeat(30_000));
+  }
   keyspace.set("last", "x");
   sessions.close(sessions.open(5)?.key ?? "");
   for (let count = 0; count < 2; count++) {
     const session = sessions.open(1000);
     assert(session !== null);
     sessions.use(session, 2);
-    for (const [index, reply] of REPLIES.entries()) sessions.keep(session, 20 - index, reply);
+    const replies = hasLongStrings ? REPLIES : SHORT_REPLIES;
+    for (const [index, reply] of replies.entries()) sessions.keep(session, 20 - index, reply);
   }
   const snapshot = new StateSnapshot(keyspace, sessions);
   const items: Item[] = [];
   for (let chunk = snapshot.next(1); chunk !== null; chunk = snapshot.next(1)) {
+    if (chunk[0] === PIECE_MARK) {
+      items.push(["piece", latin1(chunk, 1, chunk.length)]);
+      continue;
+    }
     const [item, ...others] = JSON.parse(new TextDecoder().decode(chunk));
     assertEquals(others, []);
     items.push(item);
@@ -53,24 +64,38 @@ function chunkOf(items: unknown): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(items));
 }
 
-/** Loads each item as a chunk of its own, and then takes what was built. */
-function load(items: readonly unknown[]): void {
+/** Loads each item as a chunk of its own. */
+function loaded(items: readonly unknown[]): StateLoader {
   const loader = new StateLoader();
-  for (const item of items) loader.push(chunkOf([item]));
-  loader.take();
+  for (const item of items) loader.push(isPiece(item) ? pieceOf(item[1]) : chunkOf([item]));
+  return loader;
+}
+
+/** The same, and takes what was built. */
+function load(items: readonly unknown[]): void {
+  loaded(items).take();
+}
+
+function isPiece(item: unknown): item is readonly ["piece", string] {
+  return Array.isArray(item) && item.length === 2 && item[0] === "piece" &&
+    typeof item[1] === "string" && /^[\0-\xff]*$/.test(item[1]);
+}
+
+function pieceOf(text: string): Uint8Array {
+  const chunk = new Uint8Array(1 + text.length);
+  chunk[0] = PIECE_MARK;
+  writeLatin1(chunk, 1, text);
+  return chunk;
 }
 
 Deno.test("replies of every kind come through", () => {
-  const items = someItems();
-  const loader = new StateLoader();
-  loader.push(chunkOf(items));
-  const { sessions } = loader.take();
+  const { sessions } = loaded(someItems()).take();
   const kept = REPLIES.map((reply, index): [number, Reply] => [20 - index, reply]).reverse();
   assertEquals(sessions.find("3-1000")?.replies.entries(), kept);
 });
 
 Deno.test("replies may come in any order, and are told in the order of their serials", () => {
-  const state = ["state", 1, 1000, 0, 0, 1, 1];
+  const state = ["state", 2, 1000, 0, 0, 1, 1];
   const session = ["session", "1-1000", 1000, 2000, 0, 4097, 3];
   const reply = (serial: number) => ["reply", serial, `:${serial}\r\n`];
   const loader = new StateLoader();
@@ -173,7 +198,7 @@ Deno.test("after a chunk that was wrong there is nothing to be had", () => {
 
 Deno.test("a chunk that is cut, or has a changed byte, is refused or means something", () => {
   const random = seededRandom(1);
-  const whole = chunkOf(someItems());
+  const whole = chunkOf(someItems(false));
   for (let run = 0; run < 2000; run++) {
     const length = run < 500 ? randomInteger(random, whole.length) : whole.length;
     const bytes = whole.slice(0, length);

@@ -1,11 +1,20 @@
 import { Buffer } from "node:buffer";
+import { writeLatin1 } from "../base/latin1.ts";
 import { encodeReply } from "../resp/encode.ts";
 import type { Keyspace } from "./keyspace.ts";
 import type { KeyImage, KeyspaceView } from "./keyspace_view.ts";
 import type { SessionImage } from "./session.ts";
 import type { Sessions } from "./sessions.ts";
 import type { SessionsView } from "./sessions_view.ts";
-import { PIECE_LENGTH_MAX, SNAPSHOT_FORMAT } from "./snapshot_format.ts";
+import {
+  PIECE_LENGTH_MAX,
+  PIECE_MARK,
+  SHORT_LENGTH_MAX,
+  SNAPSHOT_FORMAT,
+} from "./snapshot_format.ts";
+
+/** JSON, or a chunk that is a piece of a long string. */
+type Item = string | Uint8Array;
 
 /**
  * The state as it was when this was made, handed out in chunks while the state goes on changing. The
@@ -18,9 +27,9 @@ export class StateSnapshot {
   readonly #sessions: Sessions;
   readonly #keyspaceView: KeyspaceView;
   readonly #sessionsView: SessionsView;
-  readonly #items: Generator<string, void>;
+  readonly #items: Generator<Item, void>;
   /** An item that did not fit into the last chunk. */
-  #item: string | null = null;
+  #item: Item | null = null;
 
   constructor(keyspace: Keyspace, sessions: Sessions) {
     this.#keyspace = keyspace;
@@ -44,6 +53,11 @@ export class StateSnapshot {
       const item = this.#item ?? this.#items.next().value ?? null;
       this.#item = item;
       if (item === null) break;
+      if (typeof item !== "string") {
+        if (items.length > 0) break;
+        this.#item = null;
+        return item;
+      }
       bytes += Buffer.byteLength(item) + 1;
       if (bytes > bytesMax && items.length > 0) break;
       items.push(item);
@@ -62,11 +76,11 @@ export class StateSnapshot {
     this.#sessions.endView(this.#sessionsView);
   }
 
-  *#tell(state: readonly number[]): Generator<string, void> {
+  *#tell(state: readonly number[]): Generator<Item, void> {
     yield JSON.stringify(["state", SNAPSHOT_FORMAT, ...state]);
     for (let key = this.#keyspaceView.read(); key !== null; key = this.#keyspaceView.read()) {
-      if (key.key.length > PIECE_LENGTH_MAX) yield* tellLong(key.key);
-      if (key.value.length > PIECE_LENGTH_MAX) yield* tellLong(key.value);
+      if (key.key.length > SHORT_LENGTH_MAX) yield* tellLong(key.key);
+      if (key.value.length > SHORT_LENGTH_MAX) yield* tellLong(key.value);
       yield keyItem(key);
     }
     for (
@@ -86,24 +100,28 @@ function keyItem({ key, value, deadlineMs }: KeyImage): string {
   return item + (typeof deadlineMs === "number" ? `,${deadlineMs}]` : `,"${deadlineMs}"]`);
 }
 
-function* tellSession(session: SessionImage): Generator<string, void> {
+function* tellSession(session: SessionImage): Generator<Item, void> {
   const { key, ttlMs, deadlineMs, floor, highest, replies } = session;
   yield JSON.stringify(["session", key, ttlMs, deadlineMs, floor, highest, replies.length]);
   for (const [serial, reply] of replies) {
     const text = encodeReply(reply, 3);
-    if (text.length > PIECE_LENGTH_MAX) yield* tellLong(text);
+    if (text.length > SHORT_LENGTH_MAX) yield* tellLong(text);
     yield `["reply",${serial},${textField(text)}]`;
   }
 }
 
 /** A string, or 0 for one that is too long and was told already. */
 function textField(text: string): string {
-  return text.length > PIECE_LENGTH_MAX ? "0" : JSON.stringify(text);
+  return text.length > SHORT_LENGTH_MAX ? "0" : JSON.stringify(text);
 }
 
-function* tellLong(text: string): Generator<string, void> {
+function* tellLong(text: string): Generator<Item, void> {
   for (let from = 0; from < text.length; from += PIECE_LENGTH_MAX) {
-    yield `["piece",${JSON.stringify(text.slice(from, from + PIECE_LENGTH_MAX))}]`;
+    const piece = text.slice(from, from + PIECE_LENGTH_MAX);
+    const chunk = new Uint8Array(1 + piece.length);
+    chunk[0] = PIECE_MARK;
+    writeLatin1(chunk, 1, piece);
+    yield chunk;
   }
   yield `["long",${text.length}]`;
 }

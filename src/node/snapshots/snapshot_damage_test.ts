@@ -154,10 +154,10 @@ Deno.test("a snapshot ahead of the log brings its term along", () => {
 Deno.test("a snapshot of another version is refused, not taken for damaged", () => {
   const disk = written(0);
   const record = new RecordWriter();
-  record.add(new TextEncoder().encode('{"format":2}'));
+  record.add(new TextEncoder().encode('{"format":1}'));
   record.add(encodeSnapshotEnd({ chunks: 0, bytes: 0, checksum: 0 }));
   disk.plant(NEWER, record.bytes());
-  assertStringIncludes(refusal(disk), "its format is 2 and this version reads 1; use the version");
+  assertStringIncludes(refusal(disk), "its format is 1 and this version reads 2; use the version");
 });
 
 Deno.test("a snapshot that is damaged after the start is noticed when it is loaded", () => {

@@ -4,7 +4,7 @@ import { isCount, parseFields } from "../log/log_record.ts";
 import type { SnapshotMeta } from "./snapshot.ts";
 
 /** Version of the files in `snapshots/`; a node refuses those of any other. */
-export const SNAPSHOT_FORMAT = 1;
+export const SNAPSHOT_FORMAT = 2;
 
 /** The first record of a snapshot file. */
 export interface SnapshotHeader extends SnapshotMeta {

@@ -7,19 +7,21 @@ import { SnapshotFormatError } from "../../../src/store/snapshot_format.ts";
 import { StateLoader } from "../../../src/store/state_loader.ts";
 import type { FuzzTarget } from "../fuzz_target.ts";
 
-/** The chunks of a machine's state, a line for each; JSON knows no line breaks. */
+const LINE_BREAK = "\0line break\0";
+
+/** The chunks of a machine's state, a line for each; there are line breaks in pieces alone. */
 function textOf(machine: StateMachine): string {
   const snapshot = machine.beginSnapshot();
   const lines: string[] = [];
   for (let chunk = snapshot.next(2000); chunk !== null; chunk = snapshot.next(2000)) {
-    lines.push(latin1(chunk, 0, chunk.length));
+    lines.push(latin1(chunk, 0, chunk.length).replaceAll("\n", LINE_BREAK));
   }
   return lines.join("\n");
 }
 
 function load(text: string): StateMachine {
   const loader = new StateLoader();
-  for (const line of text.split("\n")) loader.push(latin1Bytes(line));
+  for (const line of text.split("\n")) loader.push(latin1Bytes(line.replaceAll(LINE_BREAK, "\n")));
   const machine = new StateMachine();
   machine.restore(loader);
   return machine;
@@ -29,10 +31,10 @@ function load(text: string): StateMachine {
 export const snapshots: FuzzTarget = {
   name: "snapshots",
   words: [
-    ...['["end"]', '["piece","x"]', '["long",1]', '["key","a","b"],', '["reply",1,"_\\r\\n"],'],
+    ...['["end"]', "\n\0piece\n", '["long",1]', '["key","a","b"],', '["reply",1,"_\\r\\n"],'],
     ...[
       '["session","1-1",1,1,0,0,0],',
-      '["state",1,0,0,0,0,0]',
+      '["state",2,0,0,0,0,0]',
       '["__proto__"]',
       '{"__proto__":1}',
     ],
