@@ -29,15 +29,13 @@ import { ReplicationWaiters } from "./replication_waiters.ts";
 import { NodeSnapshots } from "./snapshots/node_snapshots.ts";
 import type { StateReport } from "./state_report.ts";
 import { StateWatch } from "./state_watch.ts";
-import { LATE_TICKS_MAX, Ticker } from "./ticker.ts";
+import { Ticker } from "./ticker.ts";
 import { Whereabouts } from "./whereabouts.ts";
 
 /** Entries proposed and not applied yet, above which the next batch goes on collecting. */
 const ENTRIES_UNDER_WAY_MAX = 4;
 /** Rounds of leadership confirmation under way, above which reads go on collecting. */
 const READ_ROUNDS_MAX = 4;
-/** The longest sleep of a node that hears nothing. */
-const SLEEP_TICKS_MAX = 10;
 /** How long one turn may work before the event loop gets a chance. */
 const TURN_MS_MAX = 20;
 /** A removed node goes on sending its clients elsewhere for so long before it ends. */
@@ -456,15 +454,10 @@ export class Node implements PeerHandler {
 
   // Time.
 
-  /**
-   * For how long nothing is to be done unless something comes. An election is waited for awake: what
-   * the leader has sent may be here and unread.
-   */
+  /** For how long nothing is to be done unless something comes. */
   #sleepTicks(): number {
     const isUrgent = this.#asker.isRefused || !this.#waiters.isEmpty || !this.#handover.isEmpty;
-    if (isUrgent) return 1;
-    const ticks = this.#raft.ticksUntilDue() - (this.#isLeader ? 0 : LATE_TICKS_MAX);
-    return Math.min(Math.max(ticks, 1), SLEEP_TICKS_MAX);
+    return isUrgent ? 1 : this.#raft.ticksUntilDue();
   }
 
   /** Looks after what need not be looked after in each turn. */

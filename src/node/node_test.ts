@@ -328,7 +328,7 @@ Deno.test("writes in flight are bounded, and the refusal says so", () =>
   }, { inFlightBytesMax: 1_000 }));
 
 Deno.test("a node that has slept takes none of it for silence when the leader speaks", () =>
-  withCluster(7, (cluster) => {
+  withCluster(13, (cluster) => {
     let changes = 0;
     for (const node of cluster.nodes) node.watch(() => changes++);
     cluster.clock.advance(10_000);

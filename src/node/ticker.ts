@@ -1,7 +1,11 @@
 import type { Cancel, Clock } from "./clock.ts";
 
-/** Ticks made up for at once when the event loop was late: a late loop must not start elections. */
-export const LATE_TICKS_MAX = 3;
+/**
+ * The longest sleep, and so many ticks are counted at once when the event loop was late, or the whole
+ * machine stood still: what others have sent meanwhile has yet to be read, or to be sent, and must
+ * not start elections.
+ */
+export const SLEEP_TICKS_MAX = 3;
 
 export interface TickerOptions {
   readonly clock: Clock;
@@ -13,16 +17,14 @@ export interface TickerOptions {
 }
 
 /**
- * Counts the time that has passed, in ticks, whenever it is asked to, and wakes its owner when so many
- * are over that the next one matters. A node that woke up for every tick would spend more on that
- * than on all else while nobody asks it anything.
+ * Counts the time that has passed, in ticks, whenever it is asked to, and wakes its owner when the next
+ * tick matters, or a few are over. A node that woke up for every tick would spend more on that than on
+ * all else while nobody asks it anything.
  */
 export class Ticker {
   readonly #options: TickerOptions;
   /** The ticks up to here are counted. */
   #countedMs: number;
-  /** So many more were to pass before anybody looks: to find that they did is no surprise. */
-  #expected = 0;
   /** When the timer is to go off; `Infinity`: none is set. */
   #timerMs = Infinity;
   #cancelTimer: Cancel | null = null;
@@ -32,26 +34,21 @@ export class Ticker {
     this.#countedMs = options.clock.monotonicMs();
   }
 
-  /**
-   * Counts what has passed. Of more than was expected, only a few: the loop was late, and what others
-   * have sent meanwhile has yet to be read.
-   */
+  /** Counts what has passed. */
   catchUp(): void {
     const { clock, tickMs, tick } = this.#options;
     const passed = Math.floor((clock.monotonicMs() - this.#countedMs) / tickMs);
     if (passed <= 0) return;
     this.#countedMs += passed * tickMs;
-    const counted = Math.min(passed, Math.max(this.#expected, LATE_TICKS_MAX));
-    this.#expected = Math.max(0, this.#expected - counted);
+    const counted = Math.min(passed, SLEEP_TICKS_MAX);
     for (let count = 0; count < counted; count++) tick();
   }
 
   /** Wakes the owner when so many more ticks have passed, or earlier. */
   sleep(ticks: number): void {
     const { clock, tickMs, wake } = this.#options;
-    const wakeMs = Math.min(this.#timerMs, this.#countedMs + ticks * tickMs);
-    this.#expected = Math.ceil((wakeMs - this.#countedMs) / tickMs);
-    if (wakeMs === this.#timerMs) return;
+    const wakeMs = this.#countedMs + Math.min(ticks, SLEEP_TICKS_MAX) * tickMs;
+    if (wakeMs >= this.#timerMs) return;
     this.#cancelTimer?.();
     this.#timerMs = wakeMs;
     const delayMs = Math.max(1, Math.ceil(wakeMs - clock.monotonicMs()));
