@@ -327,6 +327,7 @@ Deno.test("writes in flight are bounded, and the refusal says so", () =>
     assertEquals(errorCode(writes[2]?.reply), "TRYAGAIN");
   }, { inFlightBytesMax: 1_000 }));
 
+// So many nodes, for one that has drawn a timeout short enough for the sleep to make a difference.
 Deno.test("a node that has slept takes none of it for silence when the leader speaks", () =>
   withCluster(13, (cluster) => {
     let changes = 0;
