@@ -10,6 +10,7 @@ import { InteractiveSession } from "./client/interactive_session.ts";
 import { pipeRequests } from "./client/pipe_requests.ts";
 import { runScript } from "./client/run_script.ts";
 import { type ReplyStyle, styledReply } from "./client/styled_reply.ts";
+import { TerminalInput } from "./client/terminal_input.ts";
 import { bytesOfText, textOfBytes } from "./client/typed_line.ts";
 import { integer, port as portFlag, text, toggle, UsageError, withShort } from "./flags.ts";
 import { endingSignal } from "./platform/signals.ts";
@@ -101,7 +102,7 @@ async function runInteractive(
     connection,
     history: new CommandHistory(Deno.env.get("HOME")),
     style,
-    input: process.stdin,
+    input: new TerminalInput(),
     output: process.stdout,
   });
   void endingSignal().then(() => session.close()); // leaves the terminal as it was
