@@ -49,9 +49,13 @@ export class Applier {
       for (const request of reads.takeBefore(proposal.sequence)) this.answer(request);
     }
     if (batch === null) return;
-    if (proposal === null) return applyTo(machine, entry);
-    machine.advanceTime(batch.timeMs);
-    for (const request of proposal.requests) this.answer(request);
+    if (proposal === null) {
+      applyTo(machine, entry);
+    } else {
+      machine.advanceTime(batch.timeMs);
+      for (const request of proposal.requests) this.answer(request);
+    }
+    batch.forgetCommands();
   }
 
   /** Puts a snapshot's state in the place of all that was applied. */

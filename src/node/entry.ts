@@ -2,6 +2,9 @@ import { assert } from "../base/assert.ts";
 import type { Entry } from "../raft/types.ts";
 import type { ClusterConfiguration } from "./configuration.ts";
 
+/** Each command with its arguments, one character (0–255) for each byte. */
+export type Commands = readonly (readonly string[])[];
+
 /**
  * What one log entry carries: the writes of one turn of the leader's event loop, or a change of the
  * cluster's members.
@@ -9,21 +12,33 @@ import type { ClusterConfiguration } from "./configuration.ts";
 export class Batch {
   /** The leader's clock at the proposal, never before the previous entry's: ms of the Unix epoch. */
   readonly timeMs: number;
-  /** Each command with its arguments, one character (0–255) for each byte. May be empty: only time passes. */
-  readonly commands: readonly (readonly string[])[];
   /** Who belongs to the cluster from this entry on; `commands` is empty then. */
   readonly configuration: ClusterConfiguration | null;
+  #commands: Commands | null;
   #encoded: EncodedEntry | null = null;
 
   constructor(
     timeMs: number,
-    commands: readonly (readonly string[])[],
+    commands: Commands,
     configuration: ClusterConfiguration | null = null,
   ) {
     assert(configuration === null || commands.length === 0, "A change of members has commands");
     this.timeMs = timeMs;
-    this.commands = commands;
     this.configuration = configuration;
+    this.#commands = commands;
+  }
+
+  /** May be empty: only time passes. */
+  get commands(): Commands {
+    return this.#commands ?? this.#encoded?.decodeCommands() ?? [];
+  }
+
+  /**
+   * Keeps the commands as bytes only, if there are any: they have been carried out, and as strings
+   * they would be moved about by V8 for as long as the log has the batch in memory.
+   */
+  forgetCommands(): void {
+    if (this.#encoded !== null) this.#commands = null;
   }
 
   /**
@@ -35,16 +50,20 @@ export class Batch {
     return kept !== null && kept.index === index && kept.term === term ? kept.bytes : null;
   }
 
-  /** For the entry codec alone. `bytes` must not change any more. */
-  keepEncoded(index: number, term: number, bytes: Uint8Array): void {
-    this.#encoded = { index, term, bytes };
+  /** For the entry codec alone. */
+  keepEncoded(encoded: EncodedEntry): void {
+    this.#encoded = encoded;
   }
 }
 
-interface EncodedEntry {
+/** An entry as its codec wrote it. */
+export interface EncodedEntry {
   readonly index: number;
   readonly term: number;
+  /** Must not change any more. */
   readonly bytes: Uint8Array;
+  /** What the batch holds, made anew at each call. */
+  decodeCommands(): Commands;
 }
 
 export type LogEntry = Entry<Batch>;

@@ -1,10 +1,9 @@
 import { varintBytes, VarintReader, writeVarint } from "../../base/integers.ts";
 import { latin1, writeLatin1 } from "../../base/latin1.ts";
+import type { Commands } from "../entry.ts";
 
 /** Arguments shorter than this are written many at once: each write costs as much as copying a few hundred bytes. */
 const TOGETHER_MAX = 4096;
-
-type Commands = readonly (readonly string[])[];
 
 /**
  * Commands as bytes: a table, and after it the bytes of all arguments with nothing between them. The

@@ -2,7 +2,7 @@ import { assert } from "../../base/assert.ts";
 import { readUint53, UINT53_BYTES, writeUint53 } from "../../base/integers.ts";
 import type { ClusterConfiguration } from "../configuration.ts";
 import { configurationFields, parseConfiguration } from "../configuration_codec.ts";
-import { Batch, type LogEntry } from "../entry.ts";
+import { Batch, type Commands, type LogEntry } from "../entry.ts";
 import { decodeCommands, encodeCommands } from "./commands_codec.ts";
 
 /** The first byte. Of the log's other records, which are JSON, none begins with one of these. */
@@ -47,7 +47,7 @@ export function encodeEntry(entry: LogEntry): Uint8Array {
     ? withPlace(encodeCommands(data.commands, BODY_AT), COMMANDS, entry)
     : withPlace(encodeConfiguration(data.configuration), CONFIGURATION, entry);
   writeUint53(bytes, TIME_AT, data.timeMs);
-  data.keepEncoded(index, term, bytes);
+  keepEncoded(data, index, term, bytes);
   return bytes;
 }
 
@@ -70,7 +70,7 @@ export function decodeEntry(bytes: Uint8Array, isKept = false): LogEntry {
   const batch = isConfiguration
     ? new Batch(timeMs, [], decodeConfiguration(bytes, index))
     : new Batch(timeMs, decodeBody(bytes, index));
-  batch.keepEncoded(index, term, isKept ? bytes : bytes.slice());
+  keepEncoded(batch, index, term, isKept ? bytes : bytes.slice());
   return { index, term, data: batch, sizeBytes };
 }
 
@@ -111,7 +111,12 @@ function withPlace(bytes: Uint8Array, kind: number, { index, term }: LogEntry): 
   return bytes;
 }
 
-function decodeBody(bytes: Uint8Array, index: number): readonly (readonly string[])[] {
+function keepEncoded(batch: Batch, index: number, term: number, bytes: Uint8Array): void {
+  const decode = batch.configuration === null ? () => decodeBody(bytes, index) : () => [];
+  batch.keepEncoded({ index, term, bytes, decodeCommands: decode });
+}
+
+function decodeBody(bytes: Uint8Array, index: number): Commands {
   const commands = decodeCommands(bytes, BODY_AT);
   if (commands !== null) return commands;
   throw new EntryFormatError(`Cannot decode entry ${index}: its commands are malformed`);

@@ -120,6 +120,28 @@ Deno.test("a decoded entry keeps its bytes, whatever becomes of the buffer they 
   assertEquals(encodeEntry(decoded), original);
 });
 
+Deno.test("commands that were forgotten are told by the bytes, if there are any", () => {
+  const commands = [["SET", "k", "\xff\0"], ["DEL", "k"]];
+  const place = { index: 7, term: 2, sizeBytes: 0 };
+  const unwritten = new Batch(1, commands);
+  unwritten.forgetCommands();
+  assertStrictEquals(unwritten.commands, commands);
+  const written = encodeEntry({ ...place, data: unwritten });
+  const decoded = decodeEntry(written.slice()).data;
+  const member = { id: "n1", raftAddress: { host: "h", port: 1 }, isLearner: false };
+  const changed = new Batch(1, [], { members: [member], removed: [] });
+  encodeEntry({ ...place, data: changed });
+  for (const batch of [unwritten, decoded, changed]) {
+    assert(batch !== null);
+    const before = batch.commands;
+    batch.forgetCommands();
+    assertEquals(batch.commands, before);
+    assert(batch.commands !== before);
+  }
+  const elsewhere = encodeEntry({ ...place, index: 8, data: unwritten });
+  assertEquals(decodeEntry(elsewhere).data?.commands, commands);
+});
+
 Deno.test("anything that is no entry is refused", () => {
   const commands = [1, 1, 1, 0x61];
   const tooLarge = 2n ** 53n;

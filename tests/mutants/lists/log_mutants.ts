@@ -137,6 +137,14 @@ export const logMutants: readonly Mutant[] = [
     killers: [PROGRESS, CHAOS],
   },
   {
+    name: "unwritten-commands-forgotten",
+    bug: "the commands of a batch that was never encoded are gone once it is carried out",
+    file: "src/node/entry.ts",
+    find: "if (this.#encoded !== null) this.#commands = null;",
+    replace: "this.#commands = null;",
+    killers: ["src/node/log/entry_codec_test.ts", CLUSTER],
+  },
+  {
     name: "impossible-confirmation-believed",
     bug: "a peer's confirmation of what it was never sent takes the leader's core apart",
     file: "src/raft/step_leader.ts",
