@@ -36,6 +36,8 @@ export function latin1Bytes(text: string): Buffer {
 }
 
 const encoder = new TextEncoder();
+/** Shorter texts are written sooner by hand than by a native call. */
+const NATIVE_CHARACTERS_MIN = 80;
 /** A text that is no ASCII mostly shows it in so many characters. */
 const PROBE_CHARACTERS = 64;
 
@@ -48,7 +50,7 @@ const PROBE_CHARACTERS = 64;
 export function writeLatin1(bytes: Uint8Array, at: number, text: string): number {
   const end = at + text.length;
   if (end > bytes.length) throw new RangeError(`Cannot write text: it ends at ${end}`);
-  if (!beginsAsAscii(text)) {
+  if (text.length < NATIVE_CHARACTERS_MIN || !beginsAsAscii(text)) {
     writeBytewise(bytes, at, text);
     return end;
   }

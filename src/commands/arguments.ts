@@ -29,7 +29,8 @@ export function isOption(argument: string, option: string): boolean {
 
 /** The string in a slot; an error when it holds another type. */
 export function stringOf(slot: Slot): string | ErrorReply {
-  return typeOf(slot.value) === "string" ? slot.value : WRONG_TYPE;
+  const { value } = slot;
+  return typeOf(value) === "string" ? value : WRONG_TYPE;
 }
 
 /** The beginning of an argument as C prints it: it ends before the first zero byte. */

@@ -4,7 +4,7 @@ import { ExpiryHeap } from "./expiry_heap.ts";
 import { type DeadlineMs, type Expiry, Slot } from "./slot.ts";
 
 function expiry(key: string, deadlineMs: DeadlineMs): Expiry {
-  return { slot: new Slot(key, "", 0), deadlineMs, heapIndex: -1 };
+  return { slot: new Slot(key, 0), deadlineMs, heapIndex: -1 };
 }
 
 function takeAll(heap: ExpiryHeap): string[] {

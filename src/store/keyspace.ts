@@ -4,7 +4,8 @@ import { DEFAULT_HASH_SEED, type HashSeed } from "./key_hash.ts";
 import { KeyMap } from "./key_map.ts";
 import { KeyspaceView } from "./keyspace_view.ts";
 import { type DeadlineMs, type Expiry, Slot } from "./slot.ts";
-import { type Value, valueBytes } from "./value.ts";
+import type { Value } from "./value.ts";
+import { ValueArena } from "./value_arena.ts";
 
 /** How many due keys one step of time removes at most, so that a storm of them stalls nobody. */
 export const EXPIRED_PER_STEP_MAX = 1000;
@@ -26,13 +27,14 @@ export const DEADLINE_BYTES = 80;
  * equal states, positions included, and the state is no more than time, and (key, value, deadline)
  * in order of position.
  *
- * Strings are kept as they are handed in: they must not be slices of larger strings, which V8 would
- * keep alive with them.
+ * Keys and long values are kept as they are handed in: they must not be slices of larger strings,
+ * which V8 would keep alive with them. Short values are copied.
  */
 export class Keyspace {
   readonly #hashSeed: HashSeed;
   #slotOf: KeyMap<Slot>;
   #slots: Slot[] = [];
+  #arena = new ValueArena(this.#slots);
   readonly #expiries = new ExpiryHeap();
   #timeMs = 0;
   #usedBytes = 0;
@@ -68,6 +70,11 @@ export class Keyspace {
   /** About how much memory keys, values and deadlines take. */
   get usedBytes(): number {
     return this.#usedBytes + this.#expiries.size * DEADLINE_BYTES;
+  }
+
+  /** How much memory short values take, with the room between them; more than their bytes. */
+  get arenaBytes(): number {
+    return this.#arena.allocatedBytes;
   }
 
   /** How many keys have been removed because their time had come. */
@@ -113,10 +120,9 @@ export class Keyspace {
   /** Changes the value and keeps the deadline. */
   update(slot: Slot, value: Value): void {
     this.#view?.keep(slot);
-    const bytes = valueBytes(value);
-    this.#usedBytes += bytes - slot.valueBytes;
-    slot.value = value;
-    slot.valueBytes = bytes;
+    this.#usedBytes -= slot.valueBytes;
+    slot.hold(value, this.#arena);
+    this.#usedBytes += slot.valueBytes;
   }
 
   /** Sets the key's end; when that has come already, the key is removed. */
@@ -155,6 +161,7 @@ export class Keyspace {
   clear(): void {
     this.#slotOf = new KeyMap(this.#hashSeed);
     this.#slots = [];
+    this.#arena = new ValueArena(this.#slots);
     this.#expiries.clear();
     this.#usedBytes = 0;
     // A view goes on with the slots of before, which nobody changes any more.
@@ -217,7 +224,8 @@ export class Keyspace {
   }
 
   #insert(key: string, value: Value): Slot {
-    const slot = new Slot(key, value, this.#slots.length);
+    const slot = new Slot(key, this.#slots.length);
+    slot.hold(value, this.#arena);
     this.#slotOf.add(slot);
     this.#slots.push(slot);
     this.#usedBytes += KEY_OVERHEAD_BYTES + key.length + slot.valueBytes;
@@ -228,11 +236,13 @@ export class Keyspace {
     this.#view?.keep(slot);
     this.clearDeadline(slot);
     this.#slotOf.delete(slot.key);
+    slot.leave(this.#arena);
     const last = this.#slots.pop();
     if (last !== undefined && last !== slot) {
       this.#view?.keep(last);
       this.#slots[slot.position] = last;
       last.position = slot.position;
+      this.#arena.moved(last);
     }
     slot.position = -1;
     this.#usedBytes -= KEY_OVERHEAD_BYTES + slot.key.length + slot.valueBytes;

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { type Random, randomInteger, seededRandom } from "../base/random.ts";
 import { EXPIRED_PER_STEP_MAX, Keyspace } from "./keyspace.ts";
+import type { KeyspaceView } from "./keyspace_view.ts";
 
 /** All that a keyspace is: its keys in order of position. */
 function stateOf(keyspace: Keyspace) {
@@ -70,6 +71,55 @@ Deno.test("a keyspace behaves like a map with deadlines", () => {
     assertEquals(keyspace.size, model.size);
   }
   assertEquals(keysOf(keyspace).sort(), [...model.keys()].sort());
+});
+
+Deno.test("values of any length stay what they are, in a view as well", () => {
+  const random = seededRandom(2);
+  const keyspace = new Keyspace();
+  const model = new Map<string, string>();
+  let view: { readonly view: KeyspaceView; readonly expected: Map<string, string> } | null = null;
+  for (let step = 0; step < 40_000; step++) {
+    const key = `k${randomInteger(random, 300)}`;
+    const letter = String.fromCharCode(randomInteger(random, 256));
+    const choice = randomInteger(random, 10_000);
+    if (choice === 0) {
+      keyspace.clear();
+      model.clear();
+    } else if (choice < 3_000) {
+      assertEquals(keyspace.delete(key), model.delete(key));
+    } else {
+      const value = letter.repeat(randomInteger(random, choice < 5_000 ? 6_000 : 100));
+      keyspace.set(key, value);
+      model.set(key, value);
+    }
+    if (view === null) {
+      if (step % 50 === 0) view = { view: keyspace.beginView(), expected: new Map(model) };
+    } else {
+      const image = view.view.read();
+      if (image !== null) {
+        assertEquals(image.value, view.expected.get(image.key));
+        view.expected.delete(image.key);
+      } else {
+        assertEquals(view.expected.size, 0);
+        keyspace.endView(view.view);
+        view = null;
+      }
+    }
+    if (step % 500 === 0) {
+      assertEquals(new Map(stateOf(keyspace).map(({ key, value }) => [key, value])), model);
+    }
+  }
+});
+
+Deno.test("short values that come and go leave no room behind that is lost", () => {
+  const keyspace = new Keyspace();
+  for (let times = 0; times < 50; times++) {
+    for (let key = 0; key < 1_000; key++) keyspace.set(`${times} ${key}`, "v".repeat(key % 90));
+    for (let key = 0; key < 1_000; key++) keyspace.delete(`${times} ${key}`);
+  }
+  assert(keyspace.arenaBytes < 2 ** 19, `${keyspace.arenaBytes}`);
+  keyspace.clear();
+  assertEquals(keyspace.arenaBytes, 0);
 });
 
 Deno.test("equal calls give equal states, positions included", () => {

@@ -2,6 +2,7 @@ import type { Mutant } from "../mutant.ts";
 
 const KEYSPACE = "src/store/keyspace_test.ts";
 const HEAP = "src/store/expiry_heap_test.ts";
+const ARENA = "src/store/value_arena_test.ts";
 
 /** The replicated state machine: keys, deadlines, values. */
 export const commandMutants: readonly Mutant[] = [
@@ -90,5 +91,29 @@ export const commandMutants: readonly Mutant[] = [
     find: "usedBytes >= this.#memoryBytesMax",
     replace: "usedBytes >= this.#memoryBytesMax * 1e9",
     killers: ["src/commands/state_machine_test.ts"],
+  },
+  {
+    name: "moved-key-loses-its-value",
+    bug: "the value of a key that took a removed one's place is taken for dead, and written over",
+    file: "src/store/keyspace.ts",
+    find: "this.#arena.moved(last);",
+    replace: "",
+    killers: [KEYSPACE],
+  },
+  {
+    name: "dead-values-kept",
+    bug: "what values leave behind when they change their length is never won back",
+    file: "src/store/value_arena.ts",
+    find: "this.#deadUnits * DEAD_SHARE > this.#allocatedUnits",
+    replace: "this.#deadUnits > DEAD_SHARE * this.#allocatedUnits",
+    killers: [ARENA, KEYSPACE],
+  },
+  {
+    name: "removed-values-uncounted",
+    bug: "the room of values whose keys are removed is never won back",
+    file: "src/store/keyspace.ts",
+    find: "slot.leave(this.#arena);",
+    replace: "",
+    killers: [KEYSPACE],
   },
 ];
