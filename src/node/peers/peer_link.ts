@@ -36,7 +36,7 @@ export interface PeerLinkOptions {
   readonly onRemoved: (notice: RemovedNotice) => void;
 }
 
-/** The connection that carries this node's messages to one peer; dials again whenever it breaks. */
+/** A connection that carries messages of this node to one peer; dials again whenever it breaks. */
 export class PeerLink {
   #address: Address;
   /** Where the peer was before, or may be instead: tried when nobody answers. */
@@ -62,10 +62,6 @@ export class PeerLink {
 
   get isOpen(): boolean {
     return this.#isOpen;
-  }
-
-  get address(): Address {
-    return this.#address;
   }
 
   /** Takes a message for the next `flush`; without a connection it is lost. */
@@ -110,6 +106,11 @@ export class PeerLink {
     if (this.#stream !== null || this.#isStopped) return;
     this.#cancelRetry?.();
     this.#dial();
+  }
+
+  /** Closes the connection, if there is one, and dials again. */
+  renew(): void {
+    if (this.#isOpen) this.#reconnect();
   }
 
   stop(): void {

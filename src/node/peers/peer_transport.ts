@@ -7,7 +7,7 @@ import type { Address, Listener, Network } from "../network.ts";
 import { ProtocolError } from "./frame_decoder.ts";
 import { type Hello, PROTOCOL_VERSION, type RemovedNotice } from "./message_codec.ts";
 import { PeerInbox } from "./peer_inbox.ts";
-import { PeerLink } from "./peer_link.ts";
+import { PeerLanes } from "./peer_lanes.ts";
 import type { PeerPlan } from "./peer_plan.ts";
 import type { PeerMessage } from "./peer_message.ts";
 
@@ -45,11 +45,11 @@ export interface PeerHandler {
   removed(): void;
 }
 
-/** The node's connections with the other members: one to each for sending, one from each. */
+/** The node's connections with the other members: two to each for sending, two from each. */
 export class PeerTransport {
   readonly #options: PeerTransportOptions;
   readonly #handler: PeerHandler;
-  readonly #links = new Map<NodeId, PeerLink>();
+  readonly #links = new Map<NodeId, PeerLanes>();
   readonly #inboxes = new Set<PeerInbox>();
   /** The links that end soon. */
   readonly #leaving = new Map<NodeId, Cancel>();
@@ -127,9 +127,9 @@ export class PeerTransport {
     return this.#links.get(peer)?.isOpen ?? false;
   }
 
-  #link(peer: NodeId, address: Address): PeerLink {
+  #link(peer: NodeId, address: Address): PeerLanes {
     const { network, clock, random } = this.#options;
-    return new PeerLink(address, {
+    return new PeerLanes(address, {
       peer,
       hello: () => JSON.stringify(this.#hello(peer)),
       network,
