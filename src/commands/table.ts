@@ -33,11 +33,16 @@ const BY_NAME: ReadonlyMap<string, Command> = new Map(
 );
 const NAME_LENGTH_MAX = Math.max(...COMMANDS.map(({ name }) => name.length));
 
+/** What was looked up last: mostly it is the next one, too, and to compare is cheaper than to hash. */
+let recent: { readonly name: string; readonly command: Command } | null = null;
+
 /** The command of that name, written in any case. */
 export function lookup(name: string): Command | undefined {
-  const command = BY_NAME.get(name);
-  if (command !== undefined || name.length > NAME_LENGTH_MAX) return command;
-  return BY_NAME.get(name.toLowerCase());
+  if (recent !== null && recent.name === name) return recent.command;
+  if (name.length > NAME_LENGTH_MAX) return undefined;
+  const command = BY_NAME.get(name) ?? BY_NAME.get(name.toLowerCase());
+  if (command !== undefined) recent = { name, command };
+  return command;
 }
 
 /**
