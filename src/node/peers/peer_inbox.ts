@@ -1,6 +1,6 @@
 import { messageOf } from "../../base/errors.ts";
 import type { NodeId } from "../../raft/types.ts";
-import type { Clock } from "../clock.ts";
+import type { Cancel, Clock } from "../clock.ts";
 import type { LogEntry } from "../entry.ts";
 import { decodeEntry } from "../log/entry_codec.ts";
 import type { Stream } from "../network.ts";
@@ -20,7 +20,7 @@ import {
 } from "./message_codec.ts";
 import { type PeerMessage, SNAPSHOT_CHUNK_BYTES_MAX } from "./peer_message.ts";
 
-/** How often a sender is shown that somebody listens. */
+/** A sender is shown that somebody listens no more often than this, and no later after it spoke. */
 const ALIVE_INTERVAL_MS = 300;
 /**
  * A hello or a message's header. Only entries are large, and only members send them: whoever has not
@@ -58,6 +58,8 @@ export class PeerInbox {
   #entries: LogEntry[] = [];
   #entryBytes = 0;
   #aliveSentMs = -Infinity;
+  /** Of the sign of life that is due for what came since the last. */
+  #cancelAlive: Cancel | null = null;
   #isClosed = false;
 
   constructor(stream: Stream, options: PeerInboxOptions) {
@@ -164,10 +166,21 @@ export class PeerInbox {
   }
 
   #showLife(): void {
-    const nowMs = this.#options.clock.monotonicMs();
-    if (this.#isClosed || this.#peer === null) return;
-    if (nowMs - this.#aliveSentMs < ALIVE_INTERVAL_MS) return;
-    this.#aliveSentMs = nowMs;
+    if (this.#isClosed || this.#peer === null || this.#cancelAlive !== null) return;
+    const { clock } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const dueMs = this.#aliveSentMs + ALIVE_INTERVAL_MS;
+    if (nowMs < dueMs) {
+      // Whoever speaks seldom would take the silence until he speaks again for a broken connection.
+      this.#cancelAlive = clock.after(dueMs - nowMs, () => this.#sendAlive());
+      return;
+    }
+    this.#sendAlive();
+  }
+
+  #sendAlive(): void {
+    this.#cancelAlive = null;
+    this.#aliveSentMs = this.#options.clock.monotonicMs();
     const alive = new FrameWriter();
     alive.addText(ALIVE_FRAME);
     this.#write(alive);
@@ -180,6 +193,7 @@ export class PeerInbox {
   #closed(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#cancelAlive?.();
     this.#options.onClose(this);
   }
 }

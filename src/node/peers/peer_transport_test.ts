@@ -225,6 +225,22 @@ Deno.test("a peer that shows no sign of life is dialled anew", async () => {
   assertEquals(new Set(first.lost), new Set(["n2"]));
 });
 
+Deno.test("entries that come seldom find their connection alive", async () => {
+  const { clock, first, second } = await pair();
+  const append = () => {
+    first.transport.send({
+      ...{ type: "append", from: "n1", to: "n2", term: 1 },
+      ...{ prevIndex: 0, prevTerm: 0, commit: 0, entries: [] },
+    });
+    first.transport.flush();
+  };
+  for (const pauseMs of [100, 5_000, 100, 100, 60_000]) {
+    append();
+    clock.advance(pauseMs);
+  }
+  assertEquals([second.messages.length, first.lost], [5, []]);
+});
+
 Deno.test("whoever is not known may speak if it knows a newer configuration", async () => {
   const { clock, network, second } = await pair();
   const stranger = new Member("n9", clock, network);
