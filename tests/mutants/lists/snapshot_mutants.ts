@@ -170,7 +170,7 @@ export const snapshotMutants: readonly Mutant[] = [
     replace: "if (isFirstLeft) this",
     killers: [COMPACTION, DIRECTORY_CRASH],
     simulation: true,
-    firstSeed: 367,
+    firstSeed: 2316,
   },
   {
     name: "removed-segment-back-from-the-dead",
