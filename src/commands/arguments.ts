@@ -1,7 +1,6 @@
 import { assert } from "../base/assert.ts";
 import { ErrorReply } from "../resp/reply.ts";
-import type { Slot } from "../store/slot.ts";
-import { typeOf } from "../store/value.ts";
+import { typeOf, type Value } from "../store/value.ts";
 
 export const SYNTAX_ERROR: ErrorReply = new ErrorReply("ERR syntax error");
 export const NOT_AN_INTEGER: ErrorReply = new ErrorReply(
@@ -27,9 +26,8 @@ export function isOption(argument: string, option: string): boolean {
     (argument === option || argument.toUpperCase() === option);
 }
 
-/** The string in a slot; an error when it holds another type. */
-export function stringOf(slot: Slot): string | ErrorReply {
-  const { value } = slot;
+/** The string that a key holds; an error when it holds another type. */
+export function stringOf({ value }: { readonly value: Value }): string | ErrorReply {
   return typeOf(value) === "string" ? value : WRONG_TYPE;
 }
 

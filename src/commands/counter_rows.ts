@@ -1,5 +1,4 @@
 import { ErrorReply, type Reply } from "../resp/reply.ts";
-import type { Slot } from "../store/slot.ts";
 import { argument, NOT_AN_INTEGER, stringOf } from "./arguments.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { addIntegers, INT64_MIN, type Integer, normalize, parseInteger } from "./integer.ts";
@@ -36,26 +35,21 @@ function negate(value: Integer): Integer {
 }
 
 function add(context: CommandContext, key: string, increment: Integer): Reply {
-  const slot = context.keyspace.find(key);
-  const text = slot === undefined ? "0" : stringOf(slot);
+  const found = context.keyspace.find(key);
+  const text = found === undefined ? "0" : stringOf(found);
   if (text instanceof ErrorReply) return text;
   const value = parseInteger(text);
   if (value === null) return NOT_AN_INTEGER;
   const sum = addIntegers(value, increment);
   if (sum === null) return OVERFLOW;
-  save(context, key, slot, String(sum));
+  context.keyspace.update(key, String(sum));
   return sum;
-}
-
-function save(context: CommandContext, key: string, slot: Slot | undefined, value: string): void {
-  if (slot === undefined) context.keyspace.set(key, value);
-  else context.keyspace.update(slot, value);
 }
 
 function incrbyfloat(context: CommandContext, args: readonly string[]): Reply {
   const key = argument(args, 1);
-  const slot = context.keyspace.find(key);
-  const text = slot === undefined ? "0" : stringOf(slot);
+  const found = context.keyspace.find(key);
+  const text = found === undefined ? "0" : stringOf(found);
   if (text instanceof ErrorReply) return text;
   const value = parseLongDouble(text);
   const increment = parseLongDouble(argument(args, 2));
@@ -63,7 +57,7 @@ function incrbyfloat(context: CommandContext, args: readonly string[]): Reply {
   const sum = addLongDoubles(value, increment);
   if (sum === null) return NOT_FINITE;
   const result = formatLongDouble(sum);
-  save(context, key, slot, result);
+  context.keyspace.update(key, result);
   return result;
 }
 

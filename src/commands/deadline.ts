@@ -1,5 +1,5 @@
 import { ErrorReply } from "../resp/reply.ts";
-import type { DeadlineMs } from "../store/slot.ts";
+import type { DeadlineMs } from "../store/expiry_heap.ts";
 import { NOT_AN_INTEGER } from "./arguments.ts";
 import { addIntegers, type Integer, multiplyIntegers, parseInteger } from "./integer.ts";
 

@@ -1,5 +1,5 @@
 import { ErrorReply, type Reply } from "../resp/reply.ts";
-import type { DeadlineMs } from "../store/slot.ts";
+import type { DeadlineMs } from "../store/expiry_heap.ts";
 import { argument, errorQuoting, NOT_AN_INTEGER, quoted } from "./arguments.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { deadlineOf, type DeadlineUnit, invalidExpireTime } from "./deadline.ts";
@@ -32,10 +32,11 @@ function expireRun(unit: DeadlineUnit, name: string) {
     if (amount === null) return NOT_AN_INTEGER;
     const deadlineMs = deadlineOf(amount, unit, context.nowMs);
     if (deadlineMs === null) return invalidExpireTime(name);
-    const slot = context.keyspace.find(argument(args, 1));
-    if (slot === undefined) return 0;
-    if (conditions !== null && !isAllowed(conditions, slot.deadlineMs, deadlineMs)) return 0;
-    context.keyspace.setDeadline(slot, deadlineMs);
+    const key = argument(args, 1);
+    const found = context.keyspace.find(key);
+    if (found === undefined) return 0;
+    if (conditions !== null && !isAllowed(conditions, found.deadlineMs, deadlineMs)) return 0;
+    context.keyspace.setDeadline(key, deadlineMs);
     return 1;
   };
 }
@@ -70,9 +71,10 @@ function isAllowed(
 }
 
 function persist({ keyspace }: CommandContext, args: readonly string[]): Reply {
-  const slot = keyspace.find(argument(args, 1));
-  if (slot === undefined || slot.deadlineMs === null) return 0;
-  keyspace.clearDeadline(slot);
+  const key = argument(args, 1);
+  const found = keyspace.find(key);
+  if (found === undefined || found.deadlineMs === null) return 0;
+  keyspace.clearDeadline(key);
   return 1;
 }
 
@@ -100,8 +102,8 @@ function remainingMs(context: CommandContext, args: readonly string[]): Deadline
 }
 
 function deadline({ keyspace }: CommandContext, args: readonly string[]): DeadlineMs {
-  const slot = keyspace.find(argument(args, 1));
-  return slot === undefined ? NO_KEY : slot.deadlineMs ?? NO_DEADLINE;
+  const found = keyspace.find(argument(args, 1));
+  return found === undefined ? NO_KEY : found.deadlineMs ?? NO_DEADLINE;
 }
 
 /** To the nearest second, halves upwards. */

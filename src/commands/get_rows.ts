@@ -6,15 +6,15 @@ import { ALL_KEYS, FIRST_KEY, rowsOf } from "./rows.ts";
 import { parseStringOptions } from "./string_options.ts";
 
 function get({ keyspace }: CommandContext, args: readonly string[]): Reply {
-  const slot = keyspace.find(argument(args, 1));
-  return slot === undefined ? null : stringOf(slot);
+  const found = keyspace.find(argument(args, 1));
+  return found === undefined ? null : stringOf(found);
 }
 
 function mget({ keyspace }: CommandContext, args: readonly string[]): Reply {
   const values: (string | null)[] = [];
   for (let index = 1; index < args.length; index++) {
-    const slot = keyspace.find(argument(args, index));
-    const value = slot === undefined ? null : stringOf(slot);
+    const found = keyspace.find(argument(args, index));
+    const value = found === undefined ? null : stringOf(found);
     values.push(value instanceof ErrorReply ? null : value);
   }
   return values;
@@ -22,9 +22,9 @@ function mget({ keyspace }: CommandContext, args: readonly string[]): Reply {
 
 function getdel({ keyspace }: CommandContext, args: readonly string[]): Reply {
   const key = argument(args, 1);
-  const slot = keyspace.find(key);
-  if (slot === undefined) return null;
-  const value = stringOf(slot);
+  const found = keyspace.find(key);
+  if (found === undefined) return null;
+  const value = stringOf(found);
   if (!(value instanceof ErrorReply)) keyspace.delete(key);
   return value;
 }
@@ -32,18 +32,19 @@ function getdel({ keyspace }: CommandContext, args: readonly string[]): Reply {
 function getex({ keyspace, nowMs }: CommandContext, args: readonly string[]): Reply {
   const options = parseStringOptions(args, 2, "getex");
   if (options === null) return SYNTAX_ERROR;
-  const slot = keyspace.find(argument(args, 1));
-  if (slot === undefined) return null;
-  const value = stringOf(slot);
+  const key = argument(args, 1);
+  const found = keyspace.find(key);
+  if (found === undefined) return null;
+  const value = stringOf(found);
   if (value instanceof ErrorReply) return value;
 
   const { unit, amount, persist } = options;
   if (unit !== null) {
     const deadlineMs = readDeadline(amount, unit, nowMs, "getex");
     if (deadlineMs instanceof ErrorReply) return deadlineMs;
-    keyspace.setDeadline(slot, deadlineMs);
+    keyspace.setDeadline(key, deadlineMs);
   } else if (persist) {
-    keyspace.clearDeadline(slot);
+    keyspace.clearDeadline(key);
   }
   return value;
 }

@@ -1,5 +1,5 @@
 import { ErrorReply, OK, type Reply, SimpleString } from "../resp/reply.ts";
-import type { Slot } from "../store/slot.ts";
+import type { Found, Keyspace } from "../store/keyspace.ts";
 import { typeOf } from "../store/value.ts";
 import { argument, isOption, NOT_AN_INTEGER, SYNTAX_ERROR } from "./arguments.ts";
 import type { Command, CommandContext } from "./command.ts";
@@ -25,37 +25,41 @@ function del({ keyspace }: CommandContext, args: readonly string[]): Reply {
 function exists({ keyspace }: CommandContext, args: readonly string[]): Reply {
   let found = 0;
   for (let index = 1; index < args.length; index++) {
-    if (keyspace.find(argument(args, index)) !== undefined) found++;
+    if (keyspace.has(argument(args, index))) found++;
   }
   return found;
 }
 
 function type({ keyspace }: CommandContext, args: readonly string[]): Reply {
-  const slot = keyspace.find(argument(args, 1));
-  return slot === undefined ? NO_TYPE : new SimpleString(typeOf(slot.value));
+  const found = keyspace.find(argument(args, 1));
+  return found === undefined ? NO_TYPE : new SimpleString(typeOf(found.value));
 }
 
 function rename(context: CommandContext, args: readonly string[]): Reply {
-  const slot = context.keyspace.find(argument(args, 1));
-  if (slot === undefined) return NO_SUCH_KEY;
-  move(context, slot, argument(args, 2));
-  return OK;
+  return move(context, argument(args, 1), argument(args, 2)) ? OK : NO_SUCH_KEY;
 }
 
 function renamenx(context: CommandContext, args: readonly string[]): Reply {
-  const slot = context.keyspace.find(argument(args, 1));
-  if (slot === undefined) return NO_SUCH_KEY;
+  const { keyspace } = context;
+  if (!keyspace.has(argument(args, 1))) return NO_SUCH_KEY;
   // A key exists as its own destination, too.
-  if (context.keyspace.find(argument(args, 2)) !== undefined) return 0;
-  move(context, slot, argument(args, 2));
+  if (keyspace.has(argument(args, 2))) return 0;
+  move(context, argument(args, 1), argument(args, 2));
   return 1;
 }
 
-function move({ keyspace }: CommandContext, source: Slot, key: string): void {
-  const { value, deadlineMs } = source;
-  keyspace.delete(source.key);
-  const target = keyspace.set(key, value);
-  if (deadlineMs !== null) keyspace.setDeadline(target, deadlineMs);
+/** Tells whether there was something to move. */
+function move({ keyspace }: CommandContext, from: string, to: string): boolean {
+  const source = keyspace.find(from);
+  if (source === undefined) return false;
+  keyspace.delete(from);
+  store(keyspace, to, source);
+  return true;
+}
+
+function store(keyspace: Keyspace, key: string, { value, deadlineMs }: Found): void {
+  keyspace.set(key, value);
+  if (deadlineMs !== null) keyspace.setDeadline(key, deadlineMs);
 }
 
 function copy({ keyspace }: CommandContext, args: readonly string[]): Reply {
@@ -64,9 +68,8 @@ function copy({ keyspace }: CommandContext, args: readonly string[]): Reply {
   const key = argument(args, 2);
   if (argument(args, 1) === key) return SAME_KEY;
   const source = keyspace.find(argument(args, 1));
-  if (source === undefined || (!replace && keyspace.find(key) !== undefined)) return 0;
-  const target = keyspace.set(key, source.value);
-  if (source.deadlineMs !== null) keyspace.setDeadline(target, source.deadlineMs);
+  if (source === undefined || (!replace && keyspace.has(key))) return 0;
+  store(keyspace, key, source);
   return 1;
 }
 

@@ -5,12 +5,13 @@ import type { Command, CommandContext } from "./command.ts";
 import { matchesGlob } from "./glob.ts";
 import { rowsOf } from "./rows.ts";
 import { parseScan } from "./scan_options.ts";
+import type { Keyspace } from "../store/keyspace.ts";
 import { typeOf } from "../store/value.ts";
 
 function keys({ keyspace }: CommandContext, args: readonly string[]): Reply {
   const pattern = argument(args, 1);
   const found: string[] = [];
-  for (const { key } of keyspace.scan(0, keyspace.storedSize).slots) {
+  for (const key of keyspace.scan(0, keyspace.storedSize).keys) {
     if (pattern === "*" || matchesGlob(pattern, key)) found.push(key);
   }
   return found;
@@ -19,13 +20,18 @@ function keys({ keyspace }: CommandContext, args: readonly string[]): Reply {
 function scan({ keyspace }: CommandContext, args: readonly string[]): Reply {
   const options = parseScan(args);
   if (options instanceof ErrorReply) return options;
-  const { cursor, slots } = keyspace.scan(options.cursor, options.count);
-  const found: string[] = [];
-  for (const { key, value } of slots) {
-    if (options.type !== null && !isOption(options.type, typeOf(value).toUpperCase())) continue;
-    if (options.pattern === null || matchesGlob(options.pattern, key)) found.push(key);
-  }
+  const { type, pattern } = options;
+  const { cursor, keys } = keyspace.scan(options.cursor, options.count);
+  const found = keys.filter((key) =>
+    (pattern === null || matchesGlob(pattern, key)) &&
+    (type === null || isOfType(keyspace, key, type))
+  );
   return [String(cursor), found];
+}
+
+function isOfType(keyspace: Keyspace, key: string, type: string): boolean {
+  const found = keyspace.find(key);
+  return found !== undefined && isOption(type, typeOf(found.value).toUpperCase());
 }
 
 function randomkey({ keyspace, random }: CommandContext): Reply {

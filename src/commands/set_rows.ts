@@ -1,11 +1,10 @@
 import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
-import type { Slot } from "../store/slot.ts";
 import { argument, stringOf, SYNTAX_ERROR } from "./arguments.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { type DeadlineUnit, readDeadline } from "./deadline.ts";
 import { wrongNumberOfArguments } from "./request_errors.ts";
 import { ALL_PAIRS, FIRST_KEY, rowsOf } from "./rows.ts";
-import { parseStringOptions, type StringOptions } from "./string_options.ts";
+import { parseStringOptions } from "./string_options.ts";
 
 function set(context: CommandContext, args: readonly string[]): Reply {
   if (args.length > 3) return setWithOptions(context, args);
@@ -16,37 +15,25 @@ function set(context: CommandContext, args: readonly string[]): Reply {
 function setWithOptions(context: CommandContext, args: readonly string[]): Reply {
   const options = parseStringOptions(args, 3, "set");
   if (options === null) return SYNTAX_ERROR;
-  const { unit, amount, condition, get } = options;
+  const { unit, amount, condition, get, keepDeadline } = options;
   const deadlineMs = unit === null ? null : readDeadline(amount, unit, context.nowMs, "set");
   if (deadlineMs instanceof ErrorReply) return deadlineMs;
 
   const key = argument(args, 1);
-  const slot = context.keyspace.find(key);
-  const before = get && slot !== undefined ? stringOf(slot) : null;
+  const { keyspace } = context;
+  const found = get ? keyspace.find(key) : undefined;
+  const before = found === undefined ? null : stringOf(found);
   if (before instanceof ErrorReply) return before;
-  if (condition === "NX" ? slot !== undefined : condition === "XX" && slot === undefined) {
-    return before;
-  }
-  const after = store(context, key, argument(args, 2), slot, options);
-  if (deadlineMs !== null) context.keyspace.setDeadline(after, deadlineMs);
+  if (condition !== null && keyspace.has(key) !== (condition === "XX")) return before;
+  if (keepDeadline) keyspace.update(key, argument(args, 2));
+  else keyspace.set(key, argument(args, 2));
+  if (deadlineMs !== null) keyspace.setDeadline(key, deadlineMs);
   return get ? before : OK;
-}
-
-function store(
-  context: CommandContext,
-  key: string,
-  value: string,
-  slot: Slot | undefined,
-  options: StringOptions,
-): Slot {
-  if (slot === undefined || !options.keepDeadline) return context.keyspace.set(key, value);
-  context.keyspace.update(slot, value);
-  return slot;
 }
 
 function setnx({ keyspace }: CommandContext, args: readonly string[]): Reply {
   const key = argument(args, 1);
-  if (keyspace.find(key) !== undefined) return 0;
+  if (keyspace.has(key)) return 0;
   keyspace.set(key, argument(args, 2));
   return 1;
 }
@@ -67,14 +54,16 @@ function setWithDeadline(
 ): Reply {
   const deadlineMs = readDeadline(argument(args, 2), unit, nowMs, name);
   if (deadlineMs instanceof ErrorReply) return deadlineMs;
-  keyspace.setDeadline(keyspace.set(argument(args, 1), argument(args, 3)), deadlineMs);
+  const key = argument(args, 1);
+  keyspace.set(key, argument(args, 3));
+  keyspace.setDeadline(key, deadlineMs);
   return OK;
 }
 
 function getset({ keyspace }: CommandContext, args: readonly string[]): Reply {
   const key = argument(args, 1);
-  const slot = keyspace.find(key);
-  const before = slot === undefined ? null : stringOf(slot);
+  const found = keyspace.find(key);
+  const before = found === undefined ? null : stringOf(found);
   if (!(before instanceof ErrorReply)) keyspace.set(key, argument(args, 2));
   return before;
 }
@@ -90,7 +79,7 @@ function mset({ keyspace }: CommandContext, args: readonly string[]): Reply {
 function msetnx(context: CommandContext, args: readonly string[]): Reply {
   if (args.length % 2 === 0) return wrongNumberOfArguments("msetnx");
   for (let index = 1; index < args.length; index += 2) {
-    if (context.keyspace.find(argument(args, index)) !== undefined) return 0;
+    if (context.keyspace.has(argument(args, index))) return 0;
   }
   mset(context, args);
   return 1;

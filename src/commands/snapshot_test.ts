@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows, fail } from "@std/assert";
 import { latin1 } from "../base/latin1.ts";
 import { randomInteger, seededRandom } from "../base/random.ts";
 import { encodeReply } from "../resp/encode.ts";
@@ -17,8 +17,9 @@ function describe(machine: StateMachine): string[] {
     `keys ${keyspace.size} ${keyspace.volatileSize} ${keyspace.expiredCount}`,
     `sessions ${sessions.size} ${sessions.openedCount}`,
   ];
-  for (const { key, value, deadlineMs, position } of keyspace.scan(0, Infinity).slots) {
-    lines.push(`${position}: ${key}=${value} until ${deadlineMs} ${typeof deadlineMs}`);
+  for (const [index, key] of keyspace.scan(0, Infinity).keys.entries()) {
+    const { value, deadlineMs } = keyspace.find(key) ?? fail();
+    lines.push(`${index}: ${key}=${value} until ${deadlineMs} ${typeof deadlineMs}`);
   }
   const view = sessions.beginView();
   for (let session = view.read(); session !== null; session = view.read()) {

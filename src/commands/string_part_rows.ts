@@ -1,6 +1,5 @@
 import { ErrorReply, type Reply } from "../resp/reply.ts";
 import { append, flatten } from "../store/rope.ts";
-import type { Slot } from "../store/slot.ts";
 import { argument, NOT_AN_INTEGER, STRING_TOO_LONG, stringOf } from "./arguments.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { parseInteger } from "./integer.ts";
@@ -9,25 +8,25 @@ import { FIRST_KEY, rowsOf } from "./rows.ts";
 const NEGATIVE_OFFSET = new ErrorReply("ERR offset is out of range");
 
 function strlen({ keyspace }: CommandContext, args: readonly string[]): Reply {
-  const slot = keyspace.find(argument(args, 1));
-  if (slot === undefined) return 0;
-  const value = stringOf(slot);
+  const found = keyspace.find(argument(args, 1));
+  if (found === undefined) return 0;
+  const value = stringOf(found);
   return value instanceof ErrorReply ? value : value.length;
 }
 
 function appendTo(context: CommandContext, args: readonly string[]): Reply {
   const key = argument(args, 1);
   const piece = argument(args, 2);
-  const slot = context.keyspace.find(key);
-  if (slot === undefined) {
+  const found = context.keyspace.find(key);
+  if (found === undefined) {
     context.keyspace.set(key, piece);
     return piece.length;
   }
-  const value = stringOf(slot);
+  const value = stringOf(found);
   if (value instanceof ErrorReply) return value;
   const length = value.length + piece.length;
   if (length > context.stringBytesMax) return STRING_TOO_LONG;
-  context.keyspace.update(slot, append(value, piece));
+  context.keyspace.update(key, append(value, piece));
   return length;
 }
 
@@ -37,20 +36,15 @@ function setrange(context: CommandContext, args: readonly string[]): Reply {
   if (offset < 0) return NEGATIVE_OFFSET;
   const key = argument(args, 1);
   const piece = argument(args, 3);
-  const slot = context.keyspace.find(key);
-  const value = slot === undefined ? "" : stringOf(slot);
+  const found = context.keyspace.find(key);
+  const value = found === undefined ? "" : stringOf(found);
   if (value instanceof ErrorReply) return value;
   if (piece.length === 0) return value.length;
   const end = Number(offset) + piece.length;
   if (end > context.stringBytesMax) return STRING_TOO_LONG;
   const result = overwrite(value, Number(offset), piece);
-  save(context, key, slot, result);
+  context.keyspace.update(key, result);
   return result.length;
-}
-
-function save(context: CommandContext, key: string, slot: Slot | undefined, value: string): void {
-  if (slot === undefined) context.keyspace.set(key, value);
-  else context.keyspace.update(slot, value);
 }
 
 function overwrite(value: string, offset: number, piece: string): string {
@@ -67,9 +61,9 @@ function getrange({ keyspace }: CommandContext, args: readonly string[]): Reply 
   const start = parseInteger(argument(args, 2));
   const end = parseInteger(argument(args, 3));
   if (start === null || end === null) return NOT_AN_INTEGER;
-  const slot = keyspace.find(argument(args, 1));
-  if (slot === undefined) return "";
-  const value = stringOf(slot);
+  const found = keyspace.find(argument(args, 1));
+  if (found === undefined) return "";
+  const value = stringOf(found);
   if (value instanceof ErrorReply) return value;
   if (start < 0 && end < 0 && start > end) return "";
   const from = fromStart(Number(start), value.length);

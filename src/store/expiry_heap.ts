@@ -1,33 +1,45 @@
-import type { Expiry, Slot } from "./slot.ts";
+/**
+ * A point in time, in milliseconds of the Unix epoch: a number up to 2^53 - 1, a bigint from there
+ * up to 2^63 - 1. So each deadline has exactly one form.
+ */
+export type DeadlineMs = number | bigint;
+
+/** What ends at some time. */
+export interface Expiring {
+  readonly key: string;
+  deadlineMs: DeadlineMs;
+  /** Its place in the heap; -1: it is not in it. */
+  heapIndex: number;
+}
 
 /**
  * A binary heap of deadlines, the earliest first. Each entry knows its index, so that a deadline
  * that changes or goes away leaves nothing behind. Equal deadlines are ordered by key: what comes
  * out depends on what is in, never on the order in which it came.
  */
-export class ExpiryHeap<T extends { readonly key: string } = Slot> {
-  #entries: Expiry<T>[] = [];
+export class ExpiryHeap<T extends Expiring> {
+  #entries: T[] = [];
 
   get size(): number {
     return this.#entries.length;
   }
 
-  earliest(): Expiry<T> | undefined {
+  earliest(): T | undefined {
     return this.#entries[0];
   }
 
-  add(expiry: Expiry<T>): void {
+  add(expiry: T): void {
     this.#entries.push(expiry);
     this.#up(expiry, this.#entries.length - 1);
   }
 
   /** Puts an entry whose deadline was changed into its new place. */
-  moved(expiry: Expiry<T>): void {
+  moved(expiry: T): void {
     this.#up(expiry, expiry.heapIndex);
     this.#down(expiry, expiry.heapIndex);
   }
 
-  remove(expiry: Expiry<T>): void {
+  remove(expiry: T): void {
     const index = expiry.heapIndex;
     const last = this.#entries.pop();
     expiry.heapIndex = -1;
@@ -47,7 +59,7 @@ export class ExpiryHeap<T extends { readonly key: string } = Slot> {
     this.#entries = [];
   }
 
-  #up(expiry: Expiry<T>, from: number): void {
+  #up(expiry: T, from: number): void {
     let index = from;
     while (index > 0) {
       const parentIndex = (index - 1) >> 1;
@@ -59,7 +71,7 @@ export class ExpiryHeap<T extends { readonly key: string } = Slot> {
     this.#put(expiry, index);
   }
 
-  #down(expiry: Expiry<T>, from: number): void {
+  #down(expiry: T, from: number): void {
     let index = from;
     while (true) {
       let childIndex = 2 * index + 1;
@@ -77,13 +89,13 @@ export class ExpiryHeap<T extends { readonly key: string } = Slot> {
     this.#put(expiry, index);
   }
 
-  #put(expiry: Expiry<T>, index: number): void {
+  #put(expiry: T, index: number): void {
     this.#entries[index] = expiry;
     expiry.heapIndex = index;
   }
 }
 
-function isBefore<T extends { readonly key: string }>(a: Expiry<T>, b: Expiry<T>): boolean {
-  if (a.deadlineMs === b.deadlineMs) return a.slot.key < b.slot.key;
+function isBefore(a: Expiring, b: Expiring): boolean {
+  if (a.deadlineMs === b.deadlineMs) return a.key < b.key;
   return a.deadlineMs < b.deadlineMs;
 }

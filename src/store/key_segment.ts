@@ -1,8 +1,8 @@
 import { assert } from "../base/assert.ts";
 
-/** What knows the key that it is found by. */
-export interface Keyed {
-  readonly key: string;
+/** Knows the keys of items. */
+export interface KeyOwner<T> {
+  hasKey(item: T, key: string): boolean;
 }
 
 /** A segment does not shrink below this. */
@@ -12,18 +12,20 @@ export const SEGMENT_CELLS_MIN = 16;
 const PLACE_BITS = 16;
 
 /**
- * Items by hash and key, in open addressing: a key that is present mostly costs one look at the cells,
- * one at its item and one at the item's key. Removal closes the gap, so that it leaves no trace.
+ * Items by hash and key, in open addressing: a key that is present mostly costs one look at the cells
+ * and one at its item. Removal closes the gap, so that it leaves no trace.
  */
-export class KeySegment<T extends Keyed> {
+export class KeySegment<T extends number | object> {
   /** How many of the hash's upper bits all items have in common, at least. */
   readonly depth: number;
+  readonly #owner: KeyOwner<T>;
   /** Hash and item of one cell stand together, for one look; `null`, `null` is an empty cell. */
   #cells: (number | T | null)[];
   #count = 0;
 
   /** @param size number of cells */
-  constructor(depth: number, size: number) {
+  constructor(owner: KeyOwner<T>, depth: number, size: number) {
+    this.#owner = owner;
     this.depth = depth;
     this.#cells = emptyCells(size);
   }
@@ -49,25 +51,25 @@ export class KeySegment<T extends Keyed> {
     for (let at = homeOf(hash, length);; at = after(at, length)) {
       const item = cells[at + 1] as T | null;
       if (item === null) return undefined;
-      if (cells[at] === hash && item.key === key) return item;
+      if (cells[at] === hash && this.#owner.hasKey(item, key)) return item;
     }
   }
 
   /** Adds an item whose key is not there, to a segment that is not full. */
-  add(hash: number, item: T): void {
-    assert(this.#count < this.size, "Cannot add a key: every cell is taken");
+  add(hash: number, key: string, item: T): void {
+    assert(this.find(hash, key) === undefined, "Cannot add a key: it is there already");
+    this.#put(hash, item);
+  }
+
+  /** Puts an item in the place of another one, which is there. */
+  replace(hash: number, item: T, by: T): void {
     const cells = this.#cells;
     const { length } = cells;
     let at = homeOf(hash, length);
-    for (; cells[at + 1] !== null; at = after(at, length)) {
-      assert(
-        cells[at] !== hash || (cells[at + 1] as T).key !== item.key,
-        "Cannot add a key: it is there already",
-      );
+    for (; cells[at + 1] !== item || cells[at] !== hash; at = after(at, length)) {
+      assert(cells[at + 1] !== null, "Cannot replace an item: it is not there");
     }
-    cells[at] = hash;
-    cells[at + 1] = item;
-    this.#count++;
+    cells[at + 1] = by;
   }
 
   /** Removes the item of that key; tells whether it was there. */
@@ -78,7 +80,7 @@ export class KeySegment<T extends Keyed> {
     for (;; at = after(at, length)) {
       const item = cells[at + 1] as T | null;
       if (item === null) return false;
-      if (cells[at] === hash && item.key === key) break;
+      if (cells[at] === hash && this.#owner.hasKey(item, key)) break;
     }
     this.#empty(at);
     this.#count--;
@@ -92,7 +94,7 @@ export class KeySegment<T extends Keyed> {
     this.#count = 0;
     for (let at = 0; at < cells.length; at += 2) {
       const item = cells[at + 1] as T | null;
-      if (item !== null) this.add(cells[at] as number, item);
+      if (item !== null) this.#put(cells[at] as number, item);
     }
   }
 
@@ -105,15 +107,26 @@ export class KeySegment<T extends Keyed> {
     const cells = this.#cells;
     const setCount = this.#countSet(bit);
     const sizeFor = (count: number) => isFull(count, size) ? this.size : size;
-    const clear = new KeySegment<T>(this.depth + 1, sizeFor(this.#count - setCount));
-    const set = new KeySegment<T>(this.depth + 1, sizeFor(setCount));
+    const clear = new KeySegment<T>(this.#owner, this.depth + 1, sizeFor(this.#count - setCount));
+    const set = new KeySegment<T>(this.#owner, this.depth + 1, sizeFor(setCount));
     for (let at = 0; at < cells.length; at += 2) {
       const item = cells[at + 1] as T | null;
       if (item === null) continue;
       const hash = cells[at] as number;
-      (((hash >>> bit) & 1) === 0 ? clear : set).add(hash, item);
+      (((hash >>> bit) & 1) === 0 ? clear : set).#put(hash, item);
     }
     return [clear, set];
+  }
+
+  #put(hash: number, item: T): void {
+    assert(this.#count < this.size, "Cannot add a key: every cell is taken");
+    const cells = this.#cells;
+    const { length } = cells;
+    let at = homeOf(hash, length);
+    while (cells[at + 1] !== null) at = after(at, length);
+    cells[at] = hash;
+    cells[at + 1] = item;
+    this.#count++;
   }
 
   /** Number of items whose hash has that bit set. */

@@ -1,5 +1,5 @@
 import { HASH_BITS, hashOf, type HashSeed } from "./key_hash.ts";
-import { type Keyed, KeySegment, SEGMENT_CELLS_MIN } from "./key_segment.ts";
+import { type KeyOwner, KeySegment, SEGMENT_CELLS_MIN } from "./key_segment.ts";
 
 /** To rewrite so many cells takes a tenth of a millisecond. 3 * 2^n, as `largerSize` tells. */
 const SEGMENT_CELLS_MAX = 6144;
@@ -14,16 +14,17 @@ const DEPTH_MAX = 14;
  * so nothing ever moves all keys at once, which with a million of them takes longer than anything
  * else may.
  */
-export class KeyTable<T extends Keyed> {
+export class KeyTable<T extends number | object> {
   readonly #seed: HashSeed;
   /** 2^depth long; a segment of less depth stands in it several times, in a row. */
-  #directory: KeySegment<T>[] = [new KeySegment<T>(0, SEGMENT_CELLS_MIN)];
+  #directory: KeySegment<T>[];
   /** Leaves of a hash the index in the directory. */
   #shift = HASH_BITS;
   #steps = 0;
 
-  constructor(seed: HashSeed) {
+  constructor(seed: HashSeed, owner: KeyOwner<T>) {
     this.#seed = seed;
+    this.#directory = [new KeySegment<T>(owner, 0, SEGMENT_CELLS_MIN)];
   }
 
   /** How many cells and directory entries growing and shrinking have looked at or made so far. */
@@ -37,14 +38,20 @@ export class KeyTable<T extends Keyed> {
   }
 
   /** Adds an item whose key is not there. */
-  add(item: T): void {
-    const hash = hashOf(this.#seed, item.key);
+  add(key: string, item: T): void {
+    const hash = hashOf(this.#seed, key);
     let segment = this.#segmentOf(hash);
     while (segment.isFull) {
       this.#grow(segment, hash);
       segment = this.#segmentOf(hash);
     }
-    segment.add(hash, item);
+    segment.add(hash, key, item);
+  }
+
+  /** Puts an item in the place of another one of the same key. */
+  replace(key: string, item: T, by: T): void {
+    const hash = hashOf(this.#seed, key);
+    this.#segmentOf(hash).replace(hash, item, by);
   }
 
   delete(key: string): boolean {

@@ -1,13 +1,18 @@
 import { assert, assertEquals } from "@std/assert";
 import { DEFAULT_HASH_SEED, HASH_SEED_WORDS } from "./key_hash.ts";
 import { KeyTable } from "./key_table.ts";
+import { type Keyed, OWN_KEYS } from "./testing/keyed.ts";
 
 /** What one split of a segment of 6144 cells takes, with a directory of a thousand. */
 const STEPS_AT_ONCE_MAX = 2 * (6144 + 4096) + 4 * 1024;
 
+function addKey(table: KeyTable<Keyed>, key: string): void {
+  table.add(key, { key });
+}
+
 Deno.test("no operation moves more than a few thousand cells, and all together few for each", () => {
   const count = 300_000;
-  const table = new KeyTable(DEFAULT_HASH_SEED);
+  const table = new KeyTable<Keyed>(DEFAULT_HASH_SEED, OWN_KEYS);
   let before = 0;
   let most = 0;
   const note = () => {
@@ -15,7 +20,7 @@ Deno.test("no operation moves more than a few thousand cells, and all together f
     before = table.steps;
   };
   for (let number = 0; number < count; number++) {
-    table.add({ key: `key:${number}` });
+    addKey(table, `key:${number}`);
     note();
   }
   assert(most > 6144 && most <= STEPS_AT_ONCE_MAX, `one key took ${most} steps`);
@@ -32,19 +37,19 @@ Deno.test("no operation moves more than a few thousand cells, and all together f
 });
 
 Deno.test("keys that come and go in equal number cost no growth", () => {
-  const table = new KeyTable(DEFAULT_HASH_SEED);
-  for (let number = 0; number < 2000; number++) table.add({ key: `key:${number}` });
+  const table = new KeyTable<Keyed>(DEFAULT_HASH_SEED, OWN_KEYS);
+  for (let number = 0; number < 2000; number++) addKey(table, `key:${number}`);
   const { steps } = table;
   for (let number = 2000; number < 100_000; number++) {
-    table.add({ key: `key:${number}` });
+    addKey(table, `key:${number}`);
     assert(table.delete(`key:${number - 2000}`));
   }
   assertEquals(table.steps, steps);
 });
 
 Deno.test("more keys of one hash than a segment holds are found all the same", () => {
-  const table = new KeyTable(new Int32Array(HASH_SEED_WORDS));
-  for (let number = 0; number < 5000; number++) table.add({ key: `${number}` });
+  const table = new KeyTable<Keyed>(new Int32Array(HASH_SEED_WORDS), OWN_KEYS);
+  for (let number = 0; number < 5000; number++) addKey(table, `${number}`);
   assertEquals(table.get("0")?.key, "0");
   assertEquals(table.get("4999")?.key, "4999");
   assertEquals(table.get("5000"), undefined);

@@ -1,19 +1,23 @@
 import { assert } from "../base/assert.ts";
-import { ExpiryHeap } from "./expiry_heap.ts";
+import { Deadlines } from "./deadlines.ts";
+import type { DeadlineMs } from "./expiry_heap.ts";
+import { type Item, Items } from "./items.ts";
 import { DEFAULT_HASH_SEED, type HashSeed } from "./key_hash.ts";
-import { KeyMap } from "./key_map.ts";
-import { KeyspaceView } from "./keyspace_view.ts";
-import { type DeadlineMs, type Expiry, Slot } from "./slot.ts";
-import type { Value } from "./value.ts";
-import { ValueArena } from "./value_arena.ts";
+import { type KeyImage, KeyspaceView } from "./keyspace_view.ts";
+import { type Value, valueBytes } from "./value.ts";
 
 /** How many due keys one step of time removes at most, so that a storm of them stalls nobody. */
 export const EXPIRED_PER_STEP_MAX = 1000;
 
 /** What a key costs beside its own bytes and its value's: at most so much was measured on V8. */
 export const KEY_OVERHEAD_BYTES = 160;
-/** What a deadline costs. */
-export const DEADLINE_BYTES = 80;
+
+/** What a key has. */
+export interface Found {
+  readonly value: Value;
+  /** When the key ends; `null`: never. */
+  readonly deadlineMs: DeadlineMs | null;
+}
 
 /**
  * The keys and values of the replicated state machine.
@@ -27,16 +31,15 @@ export const DEADLINE_BYTES = 80;
  * equal states, positions included, and the state is no more than time, and (key, value, deadline)
  * in order of position.
  *
- * Keys and long values are kept as they are handed in: they must not be slices of larger strings,
- * which V8 would keep alive with them. Short values are copied.
+ * Keys and values that are handed in must not be slices of larger strings: V8 would keep those alive
+ * with what is not copied.
  */
 export class Keyspace {
   readonly #hashSeed: HashSeed;
-  #slotOf: KeyMap<Slot>;
-  #slots: Slot[] = [];
-  #arena = new ValueArena(this.#slots);
-  readonly #expiries = new ExpiryHeap();
+  #items: Items;
+  #deadlines = new Deadlines();
   #timeMs = 0;
+  /** Without the deadlines. */
   #usedBytes = 0;
   #expiredCount = 0;
   #view: KeyspaceView | null = null;
@@ -44,7 +47,7 @@ export class Keyspace {
   /** @param hashSeed of lookups, with no influence on anything that can be seen */
   constructor(hashSeed: HashSeed = DEFAULT_HASH_SEED) {
     this.#hashSeed = hashSeed;
-    this.#slotOf = new KeyMap(hashSeed);
+    this.#items = new Items(hashSeed);
   }
 
   /** The log's time: milliseconds of the Unix epoch, never going back. */
@@ -54,27 +57,27 @@ export class Keyspace {
 
   /** Number of keys, without those that are due. */
   get size(): number {
-    return this.#slots.length - this.#expiries.countDue(this.#timeMs);
+    return this.#items.count - this.#deadlines.countDue(this.#timeMs);
   }
 
   /** Number of keys in memory, due or not. */
   get storedSize(): number {
-    return this.#slots.length;
+    return this.#items.count;
   }
 
   /** Number of keys that have a deadline, due or not. */
   get volatileSize(): number {
-    return this.#expiries.size;
+    return this.#deadlines.size;
   }
 
   /** About how much memory keys, values and deadlines take. */
   get usedBytes(): number {
-    return this.#usedBytes + this.#expiries.size * DEADLINE_BYTES;
+    return this.#usedBytes + this.#deadlines.usedBytes;
   }
 
-  /** How much memory short values take, with the room between them; more than their bytes. */
+  /** How much memory short keys and values take, with the room between them. */
   get arenaBytes(): number {
-    return this.#arena.allocatedBytes;
+    return this.#items.arenaBytes;
   }
 
   /** How many keys have been removed because their time had come. */
@@ -86,92 +89,103 @@ export class Keyspace {
   advanceTime(timeMs: number): void {
     if (timeMs > this.#timeMs) this.#timeMs = timeMs;
     for (let removed = 0; removed < EXPIRED_PER_STEP_MAX; removed++) {
-      const earliest = this.#expiries.earliest();
-      if (earliest === undefined || !this.#isDue(earliest)) return;
-      this.#remove(earliest.slot);
+      const earliest = this.#deadlines.earliest();
+      if (earliest === undefined || earliest.deadlineMs > this.#timeMs) return;
+      this.#remove(this.#itemOf(earliest.key), earliest.key);
       this.#expiredCount++;
     }
   }
 
   /** The earliest deadline, to be met by the next step of time; `null` when there is none. */
   nextDeadlineMs(): number | null {
-    const earliest = this.#expiries.earliest();
+    const earliest = this.#deadlines.earliest();
     return earliest === undefined || typeof earliest.deadlineMs === "bigint"
       ? null
       : earliest.deadlineMs;
   }
 
-  /** The slot of a key that exists. */
-  find(key: string): Slot | undefined {
-    const slot = this.#slotOf.get(key);
-    if (slot === undefined) return undefined;
-    return slot.expiry !== null && this.#isDue(slot.expiry) ? undefined : slot;
+  /** What a key has that exists. */
+  find(key: string): Found | undefined {
+    const item = this.#items.find(key);
+    if (item === undefined) return undefined;
+    const deadlineMs = this.#deadlineOf(item, key);
+    if (deadlineMs !== null && deadlineMs <= this.#timeMs) return undefined;
+    return { value: this.#items.valueOf(item), deadlineMs };
+  }
+
+  /** Whether a key exists. */
+  has(key: string): boolean {
+    const item = this.#items.find(key);
+    return item !== undefined && !this.#isDue(item, key);
   }
 
   /** Gives the key this value and no deadline. */
-  set(key: string, value: Value): Slot {
-    const slot = this.#slotOf.get(key);
-    if (slot === undefined) return this.#insert(key, value);
-    this.update(slot, value);
-    if (slot.expiry !== null) this.clearDeadline(slot);
-    return slot;
-  }
-
-  /** Changes the value and keeps the deadline. */
-  update(slot: Slot, value: Value): void {
-    this.#view?.keep(slot);
-    this.#usedBytes -= slot.valueBytes;
-    slot.hold(value, this.#arena);
-    this.#usedBytes += slot.valueBytes;
-  }
-
-  /** Sets the key's end; when that has come already, the key is removed. */
-  setDeadline(slot: Slot, deadlineMs: DeadlineMs): void {
-    if (deadlineMs <= this.#timeMs) {
-      this.#remove(slot);
+  set(key: string, value: Value): void {
+    const item = this.#items.find(key);
+    if (item === undefined) {
+      this.#insert(key, value);
       return;
     }
-    this.#view?.keep(slot);
-    if (slot.expiry === null) {
-      slot.expiry = { slot, deadlineMs, heapIndex: -1 };
-      this.#expiries.add(slot.expiry);
-    } else {
-      slot.expiry.deadlineMs = deadlineMs;
-      this.#expiries.moved(slot.expiry);
-    }
+    const isVolatile = this.#items.isVolatile(item);
+    this.#change(item, key, value);
+    if (isVolatile) this.clearDeadline(key);
   }
 
-  clearDeadline(slot: Slot): void {
-    if (slot.expiry === null) return;
-    this.#view?.keep(slot);
-    this.#expiries.remove(slot.expiry);
-    slot.expiry = null;
+  /** Gives the key this value, and keeps its deadline if it exists and has one. */
+  update(key: string, value: Value): void {
+    const item = this.#items.find(key);
+    if (item === undefined || this.#isDue(item, key)) this.set(key, value);
+    else this.#change(item, key, value);
+  }
+
+  /** Sets the end of a key that exists; when that has come already, the key is removed. */
+  setDeadline(key: string, deadlineMs: DeadlineMs): void {
+    const item = this.#itemOf(key);
+    if (deadlineMs <= this.#timeMs) {
+      this.#remove(item, key);
+      return;
+    }
+    this.#view?.keep(this.#items.positionOf(item));
+    this.#deadlines.set(key, deadlineMs);
+    this.#items.setVolatile(item, true);
+  }
+
+  /** Takes the end of a key that exists away, if it has one. */
+  clearDeadline(key: string): void {
+    const item = this.#itemOf(key);
+    if (!this.#items.isVolatile(item)) return;
+    this.#view?.keep(this.#items.positionOf(item));
+    this.#deadlines.delete(key);
+    this.#items.setVolatile(item, false);
   }
 
   /** Removes the key; tells whether it existed. */
   delete(key: string): boolean {
-    const slot = this.#slotOf.get(key);
-    if (slot === undefined) return false;
-    const existed = slot.expiry === null || !this.#isDue(slot.expiry);
-    this.#remove(slot);
+    const item = this.#items.find(key);
+    if (item === undefined) return false;
+    const existed = !this.#isDue(item, key);
+    this.#remove(item, key);
     return existed;
   }
 
   /** Removes all keys. */
   clear(): void {
-    this.#slotOf = new KeyMap(this.#hashSeed);
-    this.#slots = [];
-    this.#arena = new ValueArena(this.#slots);
-    this.#expiries.clear();
+    // A view goes on with the items and deadlines of before, which nobody changes any more.
+    this.#items = new Items(this.#hashSeed);
+    this.#deadlines = new Deadlines();
     this.#usedBytes = 0;
-    // A view goes on with the slots of before, which nobody changes any more.
     this.#view = null;
   }
 
   /** A view of all keys as they are now; one at a time. It costs nothing until keys change. */
   beginView(): KeyspaceView {
     assert(this.#view === null, "Cannot begin a view: current one has not ended");
-    this.#view = new KeyspaceView(this.#slots);
+    const items = this.#items;
+    const deadlines = this.#deadlines;
+    this.#view = new KeyspaceView(
+      items.count,
+      (position) => imageAt(items, deadlines, position),
+    );
     return this.#view;
   }
 
@@ -188,12 +202,13 @@ export class Keyspace {
   /**
    * Puts a key back at the next position, even if it is due; tells whether it was new, as it must be.
    */
-  restoreKey(key: string, value: Value, deadlineMs: DeadlineMs | null): boolean {
-    if (this.#slotOf.has(key)) return false;
-    const slot = this.#insert(key, value);
-    if (deadlineMs === null) return true;
-    slot.expiry = { slot, deadlineMs, heapIndex: -1 };
-    this.#expiries.add(slot.expiry);
+  restoreKey({ key, value, deadlineMs }: KeyImage): boolean {
+    if (this.#items.find(key) !== undefined) return false;
+    this.#insert(key, value);
+    if (deadlineMs !== null) {
+      this.#deadlines.set(key, deadlineMs);
+      this.#items.setVolatile(this.#itemOf(key), true);
+    }
     return true;
   }
 
@@ -201,58 +216,73 @@ export class Keyspace {
    * Looks at the next `count` positions. A whole scan starts with cursor 0 and ends when 0 comes
    * back; it meets every key that exists all the while at least once.
    */
-  scan(cursor: number, count: number): { readonly cursor: number; readonly slots: Slot[] } {
-    const size = this.#slots.length;
+  scan(cursor: number, count: number): { readonly cursor: number; readonly keys: string[] } {
+    const size = this.#items.count;
     const from = cursor === 0 || cursor > size ? size : cursor;
     const to = Math.max(0, from - count);
-    const slots: Slot[] = [];
+    const keys: string[] = [];
     for (let position = from - 1; position >= to; position--) {
-      const slot = this.#slots[position];
-      if (slot !== undefined && this.#isAlive(slot)) slots.push(slot);
+      const key = this.#keyAt(position);
+      if (key !== null) keys.push(key);
     }
-    return { cursor: to, slots };
+    return { cursor: to, keys };
   }
 
   /** The first key that exists at or after a position, going round; `null` when there is none. */
   keyNear(position: number): string | null {
-    const size = this.#slots.length;
+    const size = this.#items.count;
     for (let step = 0; step < size; step++) {
-      const slot = this.#slots[(position + step) % size];
-      if (slot !== undefined && this.#isAlive(slot)) return slot.key;
+      const key = this.#keyAt((position + step) % size);
+      if (key !== null) return key;
     }
     return null;
   }
 
-  #insert(key: string, value: Value): Slot {
-    const slot = new Slot(key, this.#slots.length);
-    slot.hold(value, this.#arena);
-    this.#slotOf.add(slot);
-    this.#slots.push(slot);
-    this.#usedBytes += KEY_OVERHEAD_BYTES + key.length + slot.valueBytes;
-    return slot;
+  /** The key at a position, if it exists. */
+  #keyAt(position: number): string | null {
+    const item = this.#items.at(position);
+    const key = this.#items.keyOf(item);
+    return this.#isDue(item, key) ? null : key;
   }
 
-  #remove(slot: Slot): void {
-    this.#view?.keep(slot);
-    this.clearDeadline(slot);
-    this.#slotOf.delete(slot.key);
-    slot.leave(this.#arena);
-    const last = this.#slots.pop();
-    if (last !== undefined && last !== slot) {
-      this.#view?.keep(last);
-      this.#slots[slot.position] = last;
-      last.position = slot.position;
-      this.#arena.moved(last);
-    }
-    slot.position = -1;
-    this.#usedBytes -= KEY_OVERHEAD_BYTES + slot.key.length + slot.valueBytes;
+  #itemOf(key: string): Item {
+    const item = this.#items.find(key);
+    assert(item !== undefined, "Cannot change a key: it is not there");
+    return item;
   }
 
-  #isAlive(slot: Slot): boolean {
-    return slot.expiry === null || !this.#isDue(slot.expiry);
+  #insert(key: string, value: Value): void {
+    this.#items.add(key, value);
+    this.#usedBytes += KEY_OVERHEAD_BYTES + key.length + valueBytes(value);
   }
 
-  #isDue(expiry: Expiry): boolean {
-    return expiry.deadlineMs <= this.#timeMs;
+  #change(item: Item, key: string, value: Value): void {
+    this.#view?.keep(this.#items.positionOf(item));
+    this.#usedBytes += valueBytes(value) - this.#items.valueBytesOf(item);
+    this.#items.update(item, key, value);
   }
+
+  #remove(item: Item, key: string): void {
+    this.#view?.keep(this.#items.positionOf(item));
+    this.#view?.keep(this.#items.count - 1); // which takes its position
+    if (this.#items.isVolatile(item)) this.#deadlines.delete(key);
+    this.#usedBytes -= KEY_OVERHEAD_BYTES + key.length + this.#items.valueBytesOf(item);
+    this.#items.remove(item, key);
+  }
+
+  #deadlineOf(item: Item, key: string): DeadlineMs | null {
+    return this.#items.isVolatile(item) ? this.#deadlines.of(key) : null;
+  }
+
+  #isDue(item: Item, key: string): boolean {
+    const deadlineMs = this.#deadlineOf(item, key);
+    return deadlineMs !== null && deadlineMs <= this.#timeMs;
+  }
+}
+
+function imageAt(items: Items, deadlines: Deadlines, position: number): KeyImage {
+  const item = items.at(position);
+  const key = items.keyOf(item);
+  const deadlineMs = items.isVolatile(item) ? deadlines.of(key) : null;
+  return { key, value: items.valueOf(item), deadlineMs };
 }

@@ -1,62 +1,67 @@
-import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { type Random, randomInteger, seededRandom } from "../base/random.ts";
-import { EXPIRED_PER_STEP_MAX, Keyspace } from "./keyspace.ts";
-import type { KeyspaceView } from "./keyspace_view.ts";
+import { EXPIRED_PER_STEP_MAX, type Found, Keyspace } from "./keyspace.ts";
+import type { KeyImage, KeyspaceView } from "./keyspace_view.ts";
 
-/** All that a keyspace is: its keys in order of position. */
-function stateOf(keyspace: Keyspace) {
-  const { slots } = keyspace.scan(0, keyspace.storedSize);
-  return slots.map(({ key, value, deadlineMs, position }) => ({
-    key,
-    value,
-    deadlineMs,
-    position,
-  }));
+/** All that a keyspace is: its keys in order of position, due ones as well. */
+function stateOf(keyspace: Keyspace): KeyImage[] {
+  const view = keyspace.beginView();
+  const keys: KeyImage[] = [];
+  for (let key = view.read(); key !== null; key = view.read()) keys.push(key);
+  keyspace.endView(view);
+  return keys;
 }
 
+/** Those that are not due, the last position first. */
 function keysOf(keyspace: Keyspace): string[] {
-  return stateOf(keyspace).map(({ key }) => key);
+  return keyspace.scan(0, keyspace.storedSize).keys;
+}
+
+function setUntil(keyspace: Keyspace, key: string, deadlineMs: number, value = ""): void {
+  keyspace.set(key, value);
+  keyspace.setDeadline(key, deadlineMs);
 }
 
 /** One random change. */
 function change(keyspace: Keyspace, random: Random): void {
   const key = `k${randomInteger(random, 50)}`;
-  const slot = keyspace.find(key);
+  const exists = keyspace.has(key);
   const choice = randomInteger(random, 10);
   if (choice < 4) keyspace.set(key, `v${randomInteger(random, 1000)}`);
   else if (choice < 6) keyspace.delete(key);
   else if (choice === 6) keyspace.advanceTime(keyspace.timeMs + randomInteger(random, 20));
-  else if (slot !== undefined && choice === 7) keyspace.clearDeadline(slot);
-  else if (slot !== undefined) {
-    keyspace.setDeadline(slot, keyspace.timeMs + randomInteger(random, 200) - 10);
+  else if (exists && choice === 7) keyspace.clearDeadline(key);
+  else if (exists) {
+    keyspace.setDeadline(key, keyspace.timeMs + randomInteger(random, 200) - 10);
   }
 }
 
 Deno.test("a keyspace behaves like a map with deadlines", () => {
   const random = seededRandom(1);
   const keyspace = new Keyspace();
-  const model = new Map<string, { value: string; deadlineMs: number | null }>();
+  const model = new Map<string, Found>();
   for (let step = 0; step < 20_000; step++) {
-    const key = `k${randomInteger(random, 50)}`;
-    const slot = keyspace.find(key);
+    const number = randomInteger(random, 50);
+    const key = number < 5 ? String(number).repeat(300) : `k${number}`;
+    const value = String(step).padEnd([0, 0, 20, 90, 5000][randomInteger(random, 5)] ?? 0);
+    const found = keyspace.find(key);
     const expected = model.get(key);
-    assertEquals(slot?.value, expected?.value);
-    assertEquals(slot?.deadlineMs, expected?.deadlineMs);
+    assertEquals(found, expected);
+    assertEquals(keyspace.has(key), expected !== undefined);
     switch (randomInteger(random, 5)) {
       case 0:
-        keyspace.set(key, String(step));
-        model.set(key, { value: String(step), deadlineMs: null });
+        keyspace.set(key, value);
+        model.set(key, { value, deadlineMs: null });
         break;
       case 1:
-        if (slot === undefined || expected === undefined) break;
-        keyspace.update(slot, String(step));
-        expected.value = String(step);
+        keyspace.update(key, value);
+        model.set(key, { value, deadlineMs: expected?.deadlineMs ?? null });
         break;
       case 2: {
-        if (slot === undefined || expected === undefined) break;
+        if (expected === undefined) break;
         const deadlineMs = keyspace.timeMs + randomInteger(random, 100) - 5;
-        keyspace.setDeadline(slot, deadlineMs);
-        expected.deadlineMs = deadlineMs;
+        keyspace.setDeadline(key, deadlineMs);
+        model.set(key, { ...expected, deadlineMs });
         break;
       }
       case 3:
@@ -105,7 +110,7 @@ Deno.test("values of any length stay what they are, in a view as well", () => {
         view = null;
       }
     }
-    if (step % 500 === 0) {
+    if (view === null && step % 500 === 0) {
       assertEquals(new Map(stateOf(keyspace).map(({ key, value }) => [key, value])), model);
     }
   }
@@ -145,17 +150,6 @@ Deno.test("reads change nothing", () => {
   assertEquals(stateOf(read), stateOf(untouched));
 });
 
-Deno.test("positions have no gaps", () => {
-  const random = seededRandom(4);
-  const keyspace = new Keyspace();
-  for (let step = 0; step < 5000; step++) change(keyspace, random);
-  const positions = stateOf(keyspace).map(({ position }) => position);
-  assertEquals(
-    positions,
-    Array.from({ length: keyspace.storedSize }, (_, index) => index).reverse(),
-  );
-});
-
 Deno.test("a scan meets every key that exists all the while", () => {
   for (let seed = 0; seed < 200; seed++) {
     const random = seededRandom(seed);
@@ -165,7 +159,7 @@ Deno.test("a scan meets every key that exists all the while", () => {
     let cursor = 0;
     do {
       const step = keyspace.scan(cursor, 1 + randomInteger(random, 7));
-      for (const { key } of step.slots) met.add(key);
+      for (const key of step.keys) met.add(key);
       cursor = step.cursor;
       for (let left = randomInteger(random, 4); left > 0; left--) {
         keyspace.delete(`old${randomInteger(random, 40)}`);
@@ -181,16 +175,16 @@ Deno.test("a scan looks at as many keys as it is told", () => {
   const keyspace = new Keyspace();
   for (let key = 0; key < 10; key++) keyspace.set(`k${key}`, "");
   const first = keyspace.scan(0, 4);
-  assertEquals(first.slots.map(({ key }) => key), ["k9", "k8", "k7", "k6"]);
+  assertEquals(first.keys, ["k9", "k8", "k7", "k6"]);
   assertEquals(first.cursor, 6);
   assertEquals(keyspace.scan(6, 6).cursor, 0);
-  assertEquals(keyspace.scan(99, 1).slots.map(({ key }) => key), ["k9"]);
+  assertEquals(keyspace.scan(99, 1).keys, ["k9"]);
 });
 
 Deno.test("a key ends when the log's time reaches its deadline, and not before", () => {
   const keyspace = new Keyspace();
   keyspace.advanceTime(1000);
-  keyspace.setDeadline(keyspace.set("k", "v"), 1500);
+  setUntil(keyspace, "k", 1500, "v");
   assertEquals(keyspace.nextDeadlineMs(), 1500);
   keyspace.advanceTime(1499);
   assertEquals(keyspace.find("k")?.value, "v");
@@ -210,14 +204,14 @@ Deno.test("time never goes back", () => {
 Deno.test("a deadline that has come removes the key at once", () => {
   const keyspace = new Keyspace();
   keyspace.advanceTime(1000);
-  keyspace.setDeadline(keyspace.set("k", "v"), 1000);
+  setUntil(keyspace, "k", 1000, "v");
   assertEquals(keyspace.storedSize, 0);
 });
 
 Deno.test("of a storm of due keys each step removes a part, and the rest counts as absent", () => {
   const keyspace = new Keyspace();
   const count = 2 * EXPIRED_PER_STEP_MAX + 5;
-  for (let key = 0; key < count; key++) keyspace.setDeadline(keyspace.set(`k${key}`, ""), 10);
+  for (let key = 0; key < count; key++) setUntil(keyspace, `k${key}`, 10);
   keyspace.set("stays", "");
   keyspace.advanceTime(10);
   assertEquals(keyspace.storedSize, count + 1 - EXPIRED_PER_STEP_MAX);
@@ -241,7 +235,7 @@ Deno.test("of a storm of due keys each step removes a part, and the rest counts 
 Deno.test("setting a due key gives it a new life without a deadline", () => {
   const keyspace = new Keyspace();
   for (let key = 0; key <= EXPIRED_PER_STEP_MAX; key++) {
-    keyspace.setDeadline(keyspace.set(`k${String(key).padStart(5, "0")}`, ""), 10);
+    setUntil(keyspace, `k${String(key).padStart(5, "0")}`, 10);
   }
   keyspace.advanceTime(10);
   const last = `k${String(EXPIRED_PER_STEP_MAX).padStart(5, "0")}`;
@@ -253,23 +247,31 @@ Deno.test("setting a due key gives it a new life without a deadline", () => {
 
 Deno.test("a deadline that is set again and again leaves nothing behind", () => {
   const keyspace = new Keyspace();
-  const slot = keyspace.set("k", "");
-  for (let deadlineMs = 1; deadlineMs < 1000; deadlineMs++) keyspace.setDeadline(slot, deadlineMs);
+  keyspace.set("k", "");
+  for (let deadlineMs = 1; deadlineMs < 1000; deadlineMs++) keyspace.setDeadline("k", deadlineMs);
   assertEquals(keyspace.volatileSize, 1);
   keyspace.set("k", "");
   assertEquals(keyspace.volatileSize, 0);
 });
 
-Deno.test("setting keeps the slot, and names such as __proto__ are keys like any other", () => {
+Deno.test("names such as __proto__ are keys like any other", () => {
   const keyspace = new Keyspace();
   for (const key of ["__proto__", "constructor", "toString", ""]) {
     assertEquals(keyspace.find(key), undefined);
-    const slot = keyspace.set(key, "1");
-    assertStrictEquals(keyspace.set(key, "2"), slot);
-    assertEquals(keyspace.find(key)?.value, "2");
+    keyspace.set(key, "1");
+    keyspace.setDeadline(key, 10);
+    assertEquals(keyspace.find(key), { value: "1", deadlineMs: 10 });
+    keyspace.set(key, "2");
+    assertEquals(keyspace.find(key), { value: "2", deadlineMs: null });
     assert(keyspace.delete(key));
     assertEquals(keyspace.find(key), undefined);
   }
+});
+
+Deno.test("a key that is not there has no deadline to change", () => {
+  const keyspace = new Keyspace();
+  assertThrows(() => keyspace.setDeadline("k", 10), Error, "it is not there");
+  assertThrows(() => keyspace.clearDeadline("k"), Error, "it is not there");
 });
 
 Deno.test("what is used goes back to nothing when everything is gone", () => {
@@ -279,7 +281,7 @@ Deno.test("what is used goes back to nothing when everything is gone", () => {
   assert(keyspace.usedBytes > 0);
   for (let key = 0; key < 50; key++) keyspace.delete(`k${key}`);
   assertEquals(keyspace.usedBytes, 0);
-  keyspace.setDeadline(keyspace.set("k", "v"), 10 ** 15);
+  setUntil(keyspace, "k", 10 ** 15, "v");
   keyspace.clear();
   assertEquals([keyspace.usedBytes, keyspace.size, keyspace.volatileSize], [0, 0, 0]);
   assertEquals(keyspace.keyNear(0), null);

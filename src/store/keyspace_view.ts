@@ -1,5 +1,4 @@
-import { assert } from "../base/assert.ts";
-import type { DeadlineMs, Slot } from "./slot.ts";
+import type { DeadlineMs } from "./expiry_heap.ts";
 import type { Value } from "./value.ts";
 
 /** A key as it was at a point in time. */
@@ -13,27 +12,26 @@ export interface KeyImage {
 /**
  * All keys as they were when the view began, in order of position. What stands at a position that
  * was not read yet is copied before it changes, so that beginning costs nothing, whatever the number
- * of keys, and each write at most two copies. A value never changes: its slot gets another one.
+ * of keys, and each write at most two copies.
  */
 export class KeyspaceView {
   /** Number of keys. */
   readonly size: number;
-  /** The keyspace's own, which goes on changing. */
-  readonly #slots: readonly Slot[];
-  /** What stood at positions whose slots have changed. */
+  readonly #imageAt: (position: number) => KeyImage;
+  /** What stood at positions where something has changed. */
   readonly #images = new Map<number, KeyImage>();
   #next = 0;
 
-  constructor(slots: readonly Slot[]) {
-    this.#slots = slots;
-    this.size = slots.length;
+  /** @param imageAt what stands at a position now */
+  constructor(size: number, imageAt: (position: number) => KeyImage) {
+    this.size = size;
+    this.#imageAt = imageAt;
   }
 
-  /** To be called before a slot changes, and before it leaves its position. */
-  keep(slot: Slot): void {
-    const { position } = slot;
+  /** To be called before what stands at a position changes or leaves it. */
+  keep(position: number): void {
     if (position < this.#next || position >= this.size || this.#images.has(position)) return;
-    this.#images.set(position, imageOf(slot));
+    this.#images.set(position, this.#imageAt(position));
   }
 
   /** The next key; `null` after the last. */
@@ -42,16 +40,8 @@ export class KeyspaceView {
     if (position >= this.size) return null;
     this.#next++;
     const image = this.#images.get(position);
-    if (image === undefined) {
-      const slot = this.#slots[position];
-      assert(slot !== undefined, `Cannot read the view: position ${position} was not kept`);
-      return imageOf(slot);
-    }
+    if (image === undefined) return this.#imageAt(position);
     this.#images.delete(position);
     return image;
   }
-}
-
-function imageOf({ key, value, deadlineMs }: Slot): KeyImage {
-  return { key, value, deadlineMs };
 }

@@ -1,13 +1,14 @@
 import type { Reply } from "../resp/reply.ts";
+import type { Expiring } from "./expiry_heap.ts";
 import { KeptReplies } from "./kept_replies.ts";
-import type { Expiry } from "./slot.ts";
 
 /** One client's session: which of its serials have been executed, and what they were answered. */
-export class Session {
+export class Session implements Expiring {
   /** `counter-time`: the number of the session, and the log's time at which it was opened. */
   readonly key: string;
   readonly ttlMs: number;
-  readonly expiry: Expiry<Session>;
+  deadlineMs: number;
+  heapIndex = -1;
   /** Serials up to this one are forgotten. */
   floor = 0;
   /** The highest serial seen; 0 before the first. */
@@ -22,7 +23,7 @@ export class Session {
   constructor(key: string, ttlMs: number, deadlineMs: number) {
     this.key = key;
     this.ttlMs = ttlMs;
-    this.expiry = { slot: this, deadlineMs, heapIndex: -1 };
+    this.deadlineMs = deadlineMs;
   }
 }
 
@@ -39,13 +40,6 @@ export interface SessionImage {
 
 /** Takes time in proportion to the number of replies, a few thousand at most. */
 export function imageOf(session: Session): SessionImage {
-  const { key, ttlMs, expiry, floor, highest, replies } = session;
-  return {
-    key,
-    ttlMs,
-    deadlineMs: Number(expiry.deadlineMs),
-    floor,
-    highest,
-    replies: replies.entries(),
-  };
+  const { key, ttlMs, deadlineMs, floor, highest, replies } = session;
+  return { key, ttlMs, deadlineMs, floor, highest, replies: replies.entries() };
 }

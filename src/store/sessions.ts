@@ -84,7 +84,7 @@ export class Sessions {
   /** When the next session ends; `null` when there is none. */
   nextDeadlineMs(): number | null {
     const earliest = this.#expiries.earliest();
-    return earliest === undefined ? null : Number(earliest.deadlineMs);
+    return earliest?.deadlineMs ?? null;
   }
 
   /** Opens a session that ends when it is not used for so long; `null` when there are too many. */
@@ -105,14 +105,14 @@ export class Sessions {
   find(id: string): Session | undefined {
     // The hash of an id that has just been decoded is not known yet; comparing takes less.
     const session = this.#found?.key === id ? this.#found : this.#lookUp(id);
-    return session !== undefined && session.expiry.deadlineMs > this.#timeMs ? session : undefined;
+    return session !== undefined && session.deadlineMs > this.#timeMs ? session : undefined;
   }
 
   /** Ends the session; tells whether it was there. */
   close(id: string): boolean {
     const session = this.#sessions.get(id);
     if (session === undefined) return false;
-    const existed = session.expiry.deadlineMs > this.#timeMs;
+    const existed = session.deadlineMs > this.#timeMs;
     this.#remove(session);
     return existed;
   }
@@ -124,9 +124,9 @@ export class Sessions {
   use(session: Session, acked: number): void {
     this.#view?.keep(session);
     const deadlineMs = this.#timeMs + session.ttlMs;
-    if (session.expiry.deadlineMs !== deadlineMs) {
-      session.expiry.deadlineMs = deadlineMs;
-      this.#expiries.moved(session.expiry);
+    if (session.deadlineMs !== deadlineMs) {
+      session.deadlineMs = deadlineMs;
+      this.#expiries.moved(session);
     }
     this.#forget(session, acked);
   }
@@ -186,7 +186,7 @@ export class Sessions {
 
   #add(session: Session): void {
     this.#sessions.set(session.key, session);
-    this.#expiries.add(session.expiry);
+    this.#expiries.add(session);
   }
 
   #store(session: Session, serial: number, reply: Reply): void {
@@ -221,13 +221,13 @@ export class Sessions {
   #removeEarliestDue(): boolean {
     const earliest = this.#expiries.earliest();
     if (earliest === undefined || earliest.deadlineMs > this.#timeMs) return false;
-    this.#remove(earliest.slot);
+    this.#remove(earliest);
     return true;
   }
 
   #remove(session: Session): void {
     // A view may read it later: a removed session does not change any more.
-    this.#expiries.remove(session.expiry);
+    this.#expiries.remove(session);
     this.#sessions.delete(session.key);
     if (this.#found === session) this.#found = null;
     this.#repliesBytes -= session.repliesBytes;

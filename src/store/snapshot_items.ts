@@ -1,4 +1,4 @@
-import type { DeadlineMs } from "./slot.ts";
+import type { DeadlineMs } from "./expiry_heap.ts";
 import { SnapshotFormatError } from "./snapshot_format.ts";
 
 /** An item of a chunk, of which no more is known than that it is an array. */

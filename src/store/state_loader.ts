@@ -167,7 +167,7 @@ export class StateLoader {
     const key = this.#longs.textField(item, 1);
     const value = this.#longs.textField(item, 2);
     const deadlineMs = item.length === 3 ? null : deadlineField(item, 3);
-    if (!this.#keyspace.restoreKey(key, value, deadlineMs)) {
+    if (!this.#keyspace.restoreKey({ key, value, deadlineMs })) {
       throw wrongItem(item, "the key is there already");
     }
   }

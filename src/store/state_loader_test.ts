@@ -31,8 +31,10 @@ function someItems(hasLongStrings = true): Item[] {
   const [keyspace, sessions] = [new Keyspace(), new Sessions()];
   for (const one of [keyspace, sessions]) one.advanceTime(1000);
   keyspace.set("a\xff\0", "1");
-  keyspace.setDeadline(keyspace.set("__proto__", ""), 5000);
-  keyspace.setDeadline(keyspace.set("far", "3"), 2n ** 60n);
+  keyspace.set("__proto__", "");
+  keyspace.setDeadline("__proto__", 5000);
+  keyspace.set("far", "3");
+  keyspace.setDeadline("far", 2n ** 60n);
   if (hasLongStrings) {
     keyspace.set("k".repeat(9000), "v".repeat(70_000));
     keyspace.set("bytes", "\xff\0\n".repeat(30_000));

@@ -6,8 +6,8 @@ import { checkRequest, keysOf, lookup } from "../../../src/commands/table.ts";
 import { decodeReply } from "../../../src/resp/decode_reply.ts";
 import { encodeReply } from "../../../src/resp/encode.ts";
 import { ErrorReply } from "../../../src/resp/reply.ts";
-import { DEADLINE_BYTES, KEY_OVERHEAD_BYTES } from "../../../src/store/keyspace.ts";
-import type { Slot } from "../../../src/store/slot.ts";
+import { DEADLINE_BYTES } from "../../../src/store/deadlines.ts";
+import { KEY_OVERHEAD_BYTES } from "../../../src/store/keyspace.ts";
 import { choiceSeed, type FuzzTarget } from "../fuzz_target.ts";
 import { decodeAll, requestText } from "./requests.ts";
 
@@ -16,8 +16,10 @@ const START_MS = 1_700_000_000_000;
 
 /** All that a keyspace holds, in order of position. */
 export function describeKeyspace({ keyspace }: StateMachine): string[] {
-  const slots: readonly Slot[] = keyspace.scan(0, keyspace.storedSize).slots.reverse();
-  return slots.map(({ key, value, deadlineMs }) => `${key}\0${value}\0${deadlineMs}`);
+  return keyspace.scan(0, keyspace.storedSize).keys.reverse().map((key) => {
+    const { value, deadlineMs } = keyspace.find(key) ?? fail();
+    return `${key}\0${value}\0${deadlineMs}`;
+  });
 }
 
 /**
@@ -91,9 +93,10 @@ function executeOnBoth(
 
 function countedBytes({ keyspace }: StateMachine): number {
   let bytes = 0;
-  for (const { key, value, deadlineMs } of keyspace.scan(0, keyspace.storedSize).slots) {
+  for (const key of keyspace.scan(0, keyspace.storedSize).keys) {
+    const { value, deadlineMs } = keyspace.find(key) ?? fail();
     bytes += KEY_OVERHEAD_BYTES + key.length + value.length;
-    if (deadlineMs !== null) bytes += DEADLINE_BYTES;
+    if (deadlineMs !== null) bytes += DEADLINE_BYTES + key.length;
   }
   return bytes;
 }

@@ -2,7 +2,7 @@ import type { Mutant } from "../mutant.ts";
 
 const KEYSPACE = "src/store/keyspace_test.ts";
 const HEAP = "src/store/expiry_heap_test.ts";
-const ARENA = "src/store/value_arena_test.ts";
+const ARENA = "src/store/record_arena_test.ts";
 
 /** The replicated state machine: keys, deadlines, values. */
 export const commandMutants: readonly Mutant[] = [
@@ -19,16 +19,16 @@ export const commandMutants: readonly Mutant[] = [
     name: "due-key-found",
     bug: "a key that is due but not removed yet is found",
     file: "src/store/keyspace.ts",
-    find: "return slot.expiry !== null && this.#isDue(slot.expiry) ? undefined : slot;",
-    replace: "return slot;",
+    find: "if (deadlineMs !== null && deadlineMs <= this.#timeMs) return undefined;",
+    replace: "",
     killers: [KEYSPACE],
   },
   {
     name: "deadline-survives-set",
     bug: "SET keeps the deadline of the value before",
     file: "src/store/keyspace.ts",
-    find: "if (slot.expiry !== null) this.clearDeadline(slot);",
-    replace: "if (slot.expiry !== null && this.#isDue(slot.expiry)) this.clearDeadline(slot);",
+    find: "if (isVolatile) this.clearDeadline(key);",
+    replace: "if (isVolatile && this.#isDue(item, key)) this.clearDeadline(key);",
     killers: [KEYSPACE],
   },
   {
@@ -42,8 +42,8 @@ export const commandMutants: readonly Mutant[] = [
   {
     name: "scan-misses-a-moved-key",
     bug: "a key that took a removed one's place is not found there",
-    file: "src/store/keyspace.ts",
-    find: "last.position = slot.position;",
+    file: "src/store/items.ts",
+    find: "else last.position = position;",
     replace: "",
     killers: [KEYSPACE],
   },
@@ -93,26 +93,52 @@ export const commandMutants: readonly Mutant[] = [
     killers: ["src/commands/state_machine_test.ts"],
   },
   {
-    name: "moved-key-loses-its-value",
-    bug: "the value of a key that took a removed one's place is taken for dead, and written over",
-    file: "src/store/keyspace.ts",
-    find: "this.#arena.moved(last);",
-    replace: "",
+    name: "moved-record-loses-its-position",
+    bug: "a short key that took a removed one's place stands at another position for itself",
+    file: "src/store/items.ts",
+    find:
+      'if (typeof last === "number") this.#arena.setPositionAt(last, position);\n      else last',
+    replace: 'if (typeof last !== "number") last',
     killers: [KEYSPACE],
   },
   {
     name: "dead-values-kept",
     bug: "what values leave behind when they change their length is never won back",
-    file: "src/store/value_arena.ts",
+    file: "src/store/record_arena.ts",
     find: "this.#deadUnits * DEAD_SHARE > this.#allocatedUnits",
     replace: "this.#deadUnits > DEAD_SHARE * this.#allocatedUnits",
     killers: [ARENA, KEYSPACE],
   },
   {
-    name: "removed-values-uncounted",
-    bug: "the room of values whose keys are removed is never won back",
+    name: "removed-records-uncounted",
+    bug: "the room of keys that are removed is never won back",
+    file: "src/store/items.ts",
+    find:
+      'else last.position = position;\n    }\n    if (typeof item === "number") this.#arena.remove(item);',
+    replace: "else last.position = position;\n    }",
+    killers: [KEYSPACE],
+  },
+  {
+    name: "deadline-lost-with-a-longer-value",
+    bug: "a value that needs a new record takes its key's deadline away",
+    file: "src/store/items.ts",
+    find: "this.setVolatile(changed, this.isVolatile(item));",
+    replace: "",
+    killers: [KEYSPACE],
+  },
+  {
+    name: "moved-record-not-found",
+    bug: "a key whose record was moved to win room back is found where it was",
+    file: "src/store/items.ts",
+    find: "this.#index.replace(this.#arena.keyAt(to), from, to);",
+    replace: "if (from === to) this.#index.replace(this.#arena.keyAt(to), from, to);",
+    killers: [KEYSPACE],
+  },
+  {
+    name: "view-sees-who-moved-in",
+    bug: "a snapshot tells of the last key twice, as it has taken a removed one's place",
     file: "src/store/keyspace.ts",
-    find: "slot.leave(this.#arena);",
+    find: "this.#view?.keep(this.#items.count - 1); // which takes its position",
     replace: "",
     killers: [KEYSPACE],
   },

@@ -1,0 +1,145 @@
+import { assert } from "../base/assert.ts";
+import type { HashSeed } from "./key_hash.ts";
+import { KeyIndex } from "./key_index.ts";
+import { RECORD_KEY_BYTES_MAX, RECORD_VALUE_BYTES_MAX, RecordArena } from "./record_arena.ts";
+import { type Value, valueBytes } from "./value.ts";
+
+/** A key and its value, one of which is too long for the arena. */
+export class LongItem {
+  readonly key: string;
+  value: Value;
+  position: number;
+  isVolatile = false;
+
+  constructor(position: number, key: string, value: Value) {
+    this.position = position;
+    this.key = key;
+    this.value = value;
+  }
+}
+
+/**
+ * A key with its value: the place of its record in the arena, or an object for one that is long. It
+ * is good until any item changes or goes.
+ */
+export type Item = number | LongItem;
+
+/**
+ * Keys with their values, found by key and by position. Every key has a position, 0 … count - 1,
+ * without gaps: removing one moves the last key into its place.
+ *
+ * Long keys and values are kept as they are handed in: they must not be slices of larger strings,
+ * which V8 would keep alive with them. Short ones are copied.
+ */
+export class Items {
+  readonly #arena = new RecordArena((from, to) => this.#moved(from, to));
+  readonly #index: KeyIndex<Item>;
+  readonly #byPosition: Item[] = [];
+
+  /** @param hashSeed of lookups, with no influence on anything that can be seen */
+  constructor(hashSeed: HashSeed) {
+    this.#index = new KeyIndex(hashSeed, this);
+  }
+
+  get count(): number {
+    return this.#byPosition.length;
+  }
+
+  /** How much memory short keys and values take, with the room between them. */
+  get arenaBytes(): number {
+    return this.#arena.allocatedBytes;
+  }
+
+  find(key: string): Item | undefined {
+    return this.#index.get(key);
+  }
+
+  at(position: number): Item {
+    const item = this.#byPosition[position];
+    assert(item !== undefined, `Cannot find an item: position ${position} of ${this.count}`);
+    return item;
+  }
+
+  hasKey(item: Item, key: string): boolean {
+    return typeof item === "number" ? this.#arena.hasKey(item, key) : item.key === key;
+  }
+
+  keyOf(item: Item): string {
+    return typeof item === "number" ? this.#arena.keyAt(item) : item.key;
+  }
+
+  valueOf(item: Item): Value {
+    return typeof item === "number" ? this.#arena.valueAt(item) : item.value;
+  }
+
+  /** What the value takes. */
+  valueBytesOf(item: Item): number {
+    return typeof item === "number" ? this.#arena.valueLengthAt(item) : valueBytes(item.value);
+  }
+
+  positionOf(item: Item): number {
+    return typeof item === "number" ? this.#arena.positionAt(item) : item.position;
+  }
+
+  /** Whether the key has a deadline, as `setVolatile` was told; at first it has none. */
+  isVolatile(item: Item): boolean {
+    return typeof item === "number" ? this.#arena.isVolatileAt(item) : item.isVolatile;
+  }
+
+  setVolatile(item: Item, isVolatile: boolean): void {
+    if (typeof item === "number") this.#arena.setVolatileAt(item, isVolatile);
+    else item.isVolatile = isVolatile;
+  }
+
+  /** Adds a key that is not there, at the next position. */
+  add(key: string, value: Value): void {
+    const item = this.#make(this.#byPosition.length, key, value);
+    this.#index.add(key, item);
+    this.#byPosition.push(item);
+  }
+
+  /** Gives a key that is there, as this item, another value. */
+  update(item: Item, key: string, value: Value): void {
+    if (typeof item === "number") {
+      if (this.#arena.overwrite(item, value)) return;
+    } else if (!isShort(key, value)) {
+      item.value = value;
+      return;
+    }
+    const position = this.positionOf(item);
+    const changed = this.#make(position, key, value);
+    this.setVolatile(changed, this.isVolatile(item));
+    this.#index.replace(key, item, changed);
+    this.#byPosition[position] = changed;
+    if (typeof item === "number") this.#arena.remove(item);
+  }
+
+  /** Removes a key that is there, as this item. */
+  remove(item: Item, key: string): void {
+    this.#index.delete(key);
+    const position = this.positionOf(item);
+    const last = this.#byPosition.pop();
+    if (last !== undefined && last !== item) {
+      this.#byPosition[position] = last;
+      if (typeof last === "number") this.#arena.setPositionAt(last, position);
+      else last.position = position;
+    }
+    if (typeof item === "number") this.#arena.remove(item);
+  }
+
+  #make(position: number, key: string, value: Value): Item {
+    return isShort(key, value)
+      ? this.#arena.add(position, key, value)
+      : new LongItem(position, key, value);
+  }
+
+  /** The arena has moved a record. */
+  #moved(from: number, to: number): void {
+    this.#byPosition[this.#arena.positionAt(to)] = to;
+    this.#index.replace(this.#arena.keyAt(to), from, to);
+  }
+}
+
+function isShort(key: string, value: Value): boolean {
+  return key.length <= RECORD_KEY_BYTES_MAX && value.length <= RECORD_VALUE_BYTES_MAX;
+}

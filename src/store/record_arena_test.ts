@@ -1,0 +1,171 @@
+import { assert, assertEquals } from "@std/assert";
+import { type Random, randomInteger, seededRandom } from "../base/random.ts";
+import { RECORD_KEY_BYTES_MAX, RECORD_VALUE_BYTES_MAX, RecordArena } from "./record_arena.ts";
+
+/** What the arena should hold at a place. */
+interface Expected {
+  place: number;
+  position: number;
+  readonly key: string;
+  value: string;
+  isVolatile: boolean;
+}
+
+/** Records as their owner knows them, in order of position. */
+class Records {
+  readonly list: Expected[] = [];
+  readonly arena = new RecordArena((from, to) => this.#moved(from, to));
+  /** What they take, without what is dead. */
+  bytes = 0;
+
+  add(key: string, value: string): void {
+    const position = this.list.length;
+    const place = this.arena.add(position, key, value);
+    this.list.push({ place, position, key, value, isVolatile: false });
+    this.bytes += recordBytes(key, value);
+  }
+
+  change(position: number, value: string): void {
+    const record = this.at(position);
+    const { key, place } = record;
+    this.bytes += recordBytes(key, value) - recordBytes(key, record.value);
+    if (!this.arena.overwrite(place, value)) {
+      record.place = this.arena.add(position, key, value);
+      this.arena.setVolatileAt(record.place, record.isVolatile);
+      this.arena.remove(place);
+    }
+    record.value = value;
+  }
+
+  toggle(position: number): void {
+    const record = this.at(position);
+    record.isVolatile = !record.isVolatile;
+    this.arena.setVolatileAt(record.place, record.isVolatile);
+  }
+
+  /** Lets the last one take the place of one that goes. */
+  remove(position: number): void {
+    const record = this.at(position);
+    const last = this.list.pop();
+    if (last !== undefined && last !== record) {
+      this.list[position] = last;
+      last.position = position;
+      this.arena.setPositionAt(last.place, position);
+    }
+    this.bytes -= recordBytes(record.key, record.value);
+    this.arena.remove(record.place);
+  }
+
+  check(): void {
+    for (const { place, position, key, value, isVolatile } of this.list) {
+      assertEquals(this.arena.keyAt(place), key);
+      assertEquals(this.arena.valueAt(place), value);
+      assertEquals(this.arena.positionAt(place), position);
+      assertEquals(this.arena.isVolatileAt(place), isVolatile);
+      const lengths = [this.arena.keyLengthAt(place), this.arena.valueLengthAt(place)];
+      assertEquals(lengths, [key.length, value.length]);
+      assert(this.arena.hasKey(place, key));
+      assert(!this.arena.hasKey(place, key + "\0"));
+      assert(key === "" || !this.arena.hasKey(place, lastChanged(key)));
+    }
+  }
+
+  at(position: number): Expected {
+    const record = this.list[position];
+    assert(record !== undefined);
+    return record;
+  }
+
+  #moved(from: number, to: number): void {
+    const record = this.at(this.arena.positionAt(to));
+    assertEquals(record.place, from);
+    record.place = to;
+  }
+}
+
+/** What a record takes. */
+function recordBytes(key: string, value: string): number {
+  return 8 + Math.ceil((key.length + value.length) / 8) * 8;
+}
+
+function lastChanged(key: string): string {
+  return key.slice(0, -1) + String.fromCharCode(key.charCodeAt(key.length - 1) ^ 1);
+}
+
+/** A text of bytes by chance, of at most so many. */
+function randomText(random: Random, bytesMax: number): string {
+  const unit = String.fromCharCode(...Array.from({ length: 7 }, () => randomInteger(random, 256)));
+  const length = randomInteger(random, bytesMax + 1);
+  return unit.repeat(Math.ceil(length / unit.length)).slice(0, length);
+}
+
+Deno.test("an arena holds what it was given, whoever comes, changes and goes", () => {
+  for (const [seed, bytesMax] of [0, 3, 40, 900, RECORD_VALUE_BYTES_MAX].entries()) {
+    const random = seededRandom(seed);
+    const records = new Records();
+    const keyBytesMax = Math.min(bytesMax, RECORD_KEY_BYTES_MAX);
+    for (let step = 1; step <= 30_000; step++) {
+      const isGrowing = randomInteger(random, 30_000) > step;
+      const { length } = records.list;
+      const choice = randomInteger(random, 5);
+      if (choice === 0 || length === 0) {
+        records.add(randomText(random, keyBytesMax), randomText(random, bytesMax));
+      } else if (choice === 1 && !isGrowing) records.remove(randomInteger(random, length));
+      else if (choice === 2) records.toggle(randomInteger(random, length));
+      else records.change(randomInteger(random, length), randomText(random, bytesMax));
+      if (step % 1_000 === 0) records.check();
+    }
+  }
+});
+
+Deno.test("at most a quarter of an arena is dead, and the end of a segment", () => {
+  const random = seededRandom(7);
+  const records = new Records();
+  const bound = () => (records.bytes + 2 * 2 ** 18) / (1 - 1 / 4);
+  // One length after the other, as someone would who wants the room of each to be lost.
+  for (let bytesMax = 16; bytesMax <= RECORD_VALUE_BYTES_MAX; bytesMax *= 2) {
+    while (records.bytes < 2 ** 22) records.add("k", randomText(random, bytesMax));
+    assert(records.arena.allocatedBytes <= bound(), `${bytesMax}: ${records.arena.allocatedBytes}`);
+    for (let position = 0; position < records.list.length; position++) {
+      records.change(position, randomText(random, bytesMax));
+    }
+    assert(records.arena.allocatedBytes <= bound(), `${bytesMax}: ${records.arena.allocatedBytes}`);
+    while (records.bytes > 2 ** 16) records.remove(randomInteger(random, records.list.length));
+    assert(records.arena.allocatedBytes <= bound(), `${bytesMax}: ${records.arena.allocatedBytes}`);
+    records.check();
+  }
+  while (records.list.length > 0) records.remove(0);
+  assert(records.arena.allocatedBytes <= 2 ** 18 + 2 ** 15, `${records.arena.allocatedBytes}`);
+});
+
+Deno.test("an arena that nobody uses takes nothing, one with a record little", () => {
+  const records = new Records();
+  assertEquals(records.arena.allocatedBytes, 0);
+  records.add("k", "v");
+  assertEquals(records.arena.allocatedBytes, 2 ** 15);
+  for (let times = 0; times < 100_000; times++) records.change(0, "v".repeat(times % 100));
+  assert(records.arena.allocatedBytes <= 2 ** 18, `${records.arena.allocatedBytes}`);
+});
+
+Deno.test("a value that is written over takes its predecessor's room", () => {
+  const records = new Records();
+  for (let position = 0; position < 1_000; position++) records.add("k", "v".repeat(63));
+  const places = records.list.map(({ place }) => place);
+  for (let times = 0; times < 10; times++) {
+    for (let position = 0; position < 1_000; position++) {
+      records.change(position, String.fromCharCode(250 + times % 6).repeat(56 + times % 8));
+    }
+  }
+  assertEquals(records.list.map(({ place }) => place), places);
+  records.check();
+});
+
+Deno.test("the longest key and value fit into one record, and no longer value over another", () => {
+  const records = new Records();
+  records.add("k".repeat(RECORD_KEY_BYTES_MAX), "v".repeat(RECORD_VALUE_BYTES_MAX));
+  records.add("", "");
+  records.check();
+  const { place } = records.at(0);
+  assert(!records.arena.overwrite(place, "v".repeat(RECORD_VALUE_BYTES_MAX + 1)));
+  records.check();
+});
