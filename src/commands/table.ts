@@ -33,15 +33,28 @@ const BY_NAME: ReadonlyMap<string, Command> = new Map(
 );
 const NAME_LENGTH_MAX = Math.max(...COMMANDS.map(({ name }) => name.length));
 
-/** What was looked up last: mostly it is the next one, too, and to compare is cheaper than to hash. */
-let recent: { readonly name: string; readonly command: Command } | null = null;
+interface Lookup {
+  readonly name: string;
+  readonly command: Command;
+}
+
+/**
+ * The two names that were looked up last: mostly the next one is among them, and to compare is cheaper
+ * than to hash. Two, because `ONCE` brings another command.
+ */
+let recent: Lookup | null = null;
+let previous: Lookup | null = null;
 
 /** The command of that name, written in any case. */
 export function lookup(name: string): Command | undefined {
   if (recent !== null && recent.name === name) return recent.command;
+  if (previous !== null && previous.name === name) return previous.command;
   if (name.length > NAME_LENGTH_MAX) return undefined;
   const command = BY_NAME.get(name) ?? BY_NAME.get(name.toLowerCase());
-  if (command !== undefined) recent = { name, command };
+  if (command !== undefined) {
+    previous = recent;
+    recent = { name, command };
+  }
   return command;
 }
 
