@@ -39,8 +39,8 @@ interface Lookup {
 }
 
 /**
- * The two names that were looked up last: mostly the next one is among them, and to compare is cheaper
- * than to hash. Two, because `ONCE` brings another command.
+ * The last two names that had to be looked up: mostly the next one is among them, and to compare is
+ * cheaper than to hash. Two, because `ONCE` brings another command.
  */
 let recent: Lookup | null = null;
 let previous: Lookup | null = null;

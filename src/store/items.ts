@@ -9,7 +9,6 @@ export class LongItem {
   readonly key: string;
   value: Value;
   position: number;
-  isVolatile = false;
 
   constructor(position: number, key: string, value: Value) {
     this.position = position;
@@ -56,7 +55,7 @@ export class Items {
 
   at(position: number): Item {
     const item = this.#byPosition[position];
-    assert(item !== undefined, `Cannot find an item: position ${position} of ${this.count}`);
+    assert(item !== undefined, "Cannot find an item: no key has that position");
     return item;
   }
 
@@ -81,16 +80,6 @@ export class Items {
     return typeof item === "number" ? this.#arena.positionAt(item) : item.position;
   }
 
-  /** Whether the key has a deadline, as `setVolatile` was told; at first it has none. */
-  isVolatile(item: Item): boolean {
-    return typeof item === "number" ? this.#arena.isVolatileAt(item) : item.isVolatile;
-  }
-
-  setVolatile(item: Item, isVolatile: boolean): void {
-    if (typeof item === "number") this.#arena.setVolatileAt(item, isVolatile);
-    else item.isVolatile = isVolatile;
-  }
-
   /** Adds a key that is not there, at the next position. */
   add(key: string, value: Value): void {
     const item = this.#make(this.#byPosition.length, key, value);
@@ -108,7 +97,6 @@ export class Items {
     }
     const position = this.positionOf(item);
     const changed = this.#make(position, key, value);
-    this.setVolatile(changed, this.isVolatile(item));
     this.#index.replace(key, item, changed);
     this.#byPosition[position] = changed;
     if (typeof item === "number") this.#arena.remove(item);

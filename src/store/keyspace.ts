@@ -108,7 +108,7 @@ export class Keyspace {
   find(key: string): Found | undefined {
     const item = this.#items.find(key);
     if (item === undefined) return undefined;
-    const deadlineMs = this.#deadlineOf(item, key);
+    const deadlineMs = this.#deadlines.at(this.#items.positionOf(item));
     if (deadlineMs !== null && deadlineMs <= this.#timeMs) return undefined;
     return { value: this.#items.valueOf(item), deadlineMs };
   }
@@ -116,7 +116,7 @@ export class Keyspace {
   /** Whether a key exists. */
   has(key: string): boolean {
     const item = this.#items.find(key);
-    return item !== undefined && !this.#isDue(item, key);
+    return item !== undefined && !this.#isDue(this.#items.positionOf(item));
   }
 
   /** Gives the key this value and no deadline. */
@@ -126,15 +126,15 @@ export class Keyspace {
       this.#insert(key, value);
       return;
     }
-    const isVolatile = this.#items.isVolatile(item);
+    const position = this.#items.positionOf(item);
     this.#change(item, key, value);
-    if (isVolatile) this.clearDeadline(key);
+    if (this.#deadlines.at(position) !== null) this.#deadlines.delete(position);
   }
 
   /** Gives the key this value, and keeps its deadline if it exists and has one. */
   update(key: string, value: Value): void {
     const item = this.#items.find(key);
-    if (item === undefined || this.#isDue(item, key)) this.set(key, value);
+    if (item === undefined || this.#isDue(this.#items.positionOf(item))) this.set(key, value);
     else this.#change(item, key, value);
   }
 
@@ -145,25 +145,24 @@ export class Keyspace {
       this.#remove(item, key);
       return;
     }
-    this.#view?.keep(this.#items.positionOf(item));
-    this.#deadlines.set(key, deadlineMs);
-    this.#items.setVolatile(item, true);
+    const position = this.#items.positionOf(item);
+    this.#view?.keep(position);
+    this.#deadlines.set(position, key, deadlineMs);
   }
 
   /** Takes the end of a key that exists away, if it has one. */
   clearDeadline(key: string): void {
-    const item = this.#itemOf(key);
-    if (!this.#items.isVolatile(item)) return;
-    this.#view?.keep(this.#items.positionOf(item));
-    this.#deadlines.delete(key);
-    this.#items.setVolatile(item, false);
+    const position = this.#items.positionOf(this.#itemOf(key));
+    if (this.#deadlines.at(position) === null) return;
+    this.#view?.keep(position);
+    this.#deadlines.delete(position);
   }
 
   /** Removes the key; tells whether it existed. */
   delete(key: string): boolean {
     const item = this.#items.find(key);
     if (item === undefined) return false;
-    const existed = !this.#isDue(item, key);
+    const existed = !this.#isDue(this.#items.positionOf(item));
     this.#remove(item, key);
     return existed;
   }
@@ -204,11 +203,9 @@ export class Keyspace {
    */
   restoreKey({ key, value, deadlineMs }: KeyImage): boolean {
     if (this.#items.find(key) !== undefined) return false;
+    const position = this.#items.count;
     this.#insert(key, value);
-    if (deadlineMs !== null) {
-      this.#deadlines.set(key, deadlineMs);
-      this.#items.setVolatile(this.#itemOf(key), true);
-    }
+    if (deadlineMs !== null) this.#deadlines.set(position, key, deadlineMs);
     return true;
   }
 
@@ -240,9 +237,7 @@ export class Keyspace {
 
   /** The key at a position, if it exists. */
   #keyAt(position: number): string | null {
-    const item = this.#items.at(position);
-    const key = this.#items.keyOf(item);
-    return this.#isDue(item, key) ? null : key;
+    return this.#isDue(position) ? null : this.#items.keyOf(this.#items.at(position));
   }
 
   #itemOf(key: string): Item {
@@ -263,26 +258,27 @@ export class Keyspace {
   }
 
   #remove(item: Item, key: string): void {
-    this.#view?.keep(this.#items.positionOf(item));
-    this.#view?.keep(this.#items.count - 1); // which takes its position
-    if (this.#items.isVolatile(item)) this.#deadlines.delete(key);
+    const position = this.#items.positionOf(item);
+    const last = this.#items.count - 1; // which takes its position
+    this.#view?.keep(position);
+    this.#view?.keep(last);
+    this.#deadlines.delete(position);
+    this.#deadlines.moved(last, position);
     this.#usedBytes -= KEY_OVERHEAD_BYTES + key.length + this.#items.valueBytesOf(item);
     this.#items.remove(item, key);
   }
 
-  #deadlineOf(item: Item, key: string): DeadlineMs | null {
-    return this.#items.isVolatile(item) ? this.#deadlines.of(key) : null;
-  }
-
-  #isDue(item: Item, key: string): boolean {
-    const deadlineMs = this.#deadlineOf(item, key);
+  #isDue(position: number): boolean {
+    const deadlineMs = this.#deadlines.at(position);
     return deadlineMs !== null && deadlineMs <= this.#timeMs;
   }
 }
 
 function imageAt(items: Items, deadlines: Deadlines, position: number): KeyImage {
   const item = items.at(position);
-  const key = items.keyOf(item);
-  const deadlineMs = items.isVolatile(item) ? deadlines.of(key) : null;
-  return { key, value: items.valueOf(item), deadlineMs };
+  return {
+    key: items.keyOf(item),
+    value: items.valueOf(item),
+    deadlineMs: deadlines.at(position),
+  };
 }

@@ -4,7 +4,7 @@
  */
 const PARTS = 64;
 
-/** A map by string in many parts, so that it grows and shrinks without a pause. */
+/** A map by string in many parts, so that it grows and shrinks without a long pause. */
 export class PartedMap<T> {
   readonly #parts: readonly Map<string, T>[] = Array.from({ length: PARTS }, () => new Map());
 

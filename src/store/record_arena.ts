@@ -10,13 +10,12 @@ export const RECORD_VALUE_BYTES_MAX = 4096;
 const UNIT_BYTES = 8;
 const WORDS_PER_UNIT = 2;
 const HEADER_UNITS = 1;
-/** A record begins with its position; the next word holds the lengths and two flags. */
+/** A record begins with its position; the next word holds the lengths and a flag. */
 const STATE_WORD = 1;
 const VALUE_LENGTH_BITS = 13;
 const VALUE_LENGTH_MASK = 2 ** VALUE_LENGTH_BITS - 1;
 const KEY_LENGTH_MASK = 2 ** 9 - 1;
-const VOLATILE_FLAG = 2 ** 22;
-const DEAD_FLAG = 2 ** 23;
+const DEAD_FLAG = 2 ** 22;
 
 const SEGMENT_UNITS_BITS = 15;
 const SEGMENT_UNITS_MAX = 2 ** SEGMENT_UNITS_BITS;
@@ -76,7 +75,7 @@ export class RecordArena {
     return this.#allocatedUnits * UNIT_BYTES;
   }
 
-  /** Makes a record that is not volatile; tells where. Key and value are as short as they must be. */
+  /** Makes a record; tells where. Key and value are as short as they must be. */
   add(position: number, key: string, value: string): number {
     const units = unitsFor(key.length + value.length);
     const segment = this.#segmentWith(units);
@@ -129,15 +128,6 @@ export class RecordArena {
     this.#segmentOf(place).words[unitOf(place) * WORDS_PER_UNIT] = position;
   }
 
-  isVolatileAt(place: number): boolean {
-    return (this.#stateAt(place) & VOLATILE_FLAG) !== 0;
-  }
-
-  setVolatileAt(place: number, isVolatile: boolean): void {
-    const state = this.#stateAt(place);
-    this.#setStateAt(place, isVolatile ? state | VOLATILE_FLAG : state & ~VOLATILE_FLAG);
-  }
-
   /** Writes another value into a record, if it takes just as many units; tells whether it does. */
   overwrite(place: number, value: string): boolean {
     const segment = this.#segmentOf(place);
@@ -157,10 +147,12 @@ export class RecordArena {
 
   /** Takes a record away; others may move. */
   remove(place: number): void {
-    const state = this.#stateAt(place);
-    this.#setStateAt(place, state | DEAD_FLAG);
+    const segment = this.#segmentOf(place);
+    const stateWord = unitOf(place) * WORDS_PER_UNIT + STATE_WORD;
+    const state = segment.words[stateWord] as number;
+    segment.words[stateWord] = state | DEAD_FLAG;
     const units = unitsOf(state);
-    this.#segmentOf(place).deadUnits += units;
+    segment.deadUnits += units;
     this.#deadUnits += units;
     this.#winBack();
   }
@@ -177,10 +169,6 @@ export class RecordArena {
 
   #stateAt(place: number): number {
     return this.#segmentOf(place).words[unitOf(place) * WORDS_PER_UNIT + STATE_WORD] as number;
-  }
-
-  #setStateAt(place: number, state: number): void {
-    this.#segmentOf(place).words[unitOf(place) * WORDS_PER_UNIT + STATE_WORD] = state;
   }
 
   /** The newest segment, or a new one, with room for so many units at its end. */

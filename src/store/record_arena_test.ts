@@ -8,7 +8,6 @@ interface Expected {
   position: number;
   readonly key: string;
   value: string;
-  isVolatile: boolean;
 }
 
 /** Records as their owner knows them, in order of position. */
@@ -21,7 +20,7 @@ class Records {
   add(key: string, value: string): void {
     const position = this.list.length;
     const place = this.arena.add(position, key, value);
-    this.list.push({ place, position, key, value, isVolatile: false });
+    this.list.push({ place, position, key, value });
     this.bytes += recordBytes(key, value);
   }
 
@@ -31,16 +30,9 @@ class Records {
     this.bytes += recordBytes(key, value) - recordBytes(key, record.value);
     if (!this.arena.overwrite(place, value)) {
       record.place = this.arena.add(position, key, value);
-      this.arena.setVolatileAt(record.place, record.isVolatile);
       this.arena.remove(place);
     }
     record.value = value;
-  }
-
-  toggle(position: number): void {
-    const record = this.at(position);
-    record.isVolatile = !record.isVolatile;
-    this.arena.setVolatileAt(record.place, record.isVolatile);
   }
 
   /** Lets the last one take the place of one that goes. */
@@ -57,11 +49,10 @@ class Records {
   }
 
   check(): void {
-    for (const { place, position, key, value, isVolatile } of this.list) {
+    for (const { place, position, key, value } of this.list) {
       assertEquals(this.arena.keyAt(place), key);
       assertEquals(this.arena.valueAt(place), value);
       assertEquals(this.arena.positionAt(place), position);
-      assertEquals(this.arena.isVolatileAt(place), isVolatile);
       const lengths = [this.arena.keyLengthAt(place), this.arena.valueLengthAt(place)];
       assertEquals(lengths, [key.length, value.length]);
       assert(this.arena.hasKey(place, key));
@@ -107,11 +98,10 @@ Deno.test("an arena holds what it was given, whoever comes, changes and goes", (
     for (let step = 1; step <= 30_000; step++) {
       const isGrowing = randomInteger(random, 30_000) > step;
       const { length } = records.list;
-      const choice = randomInteger(random, 5);
+      const choice = randomInteger(random, 4);
       if (choice === 0 || length === 0) {
         records.add(randomText(random, keyBytesMax), randomText(random, bytesMax));
       } else if (choice === 1 && !isGrowing) records.remove(randomInteger(random, length));
-      else if (choice === 2) records.toggle(randomInteger(random, length));
       else records.change(randomInteger(random, length), randomText(random, bytesMax));
       if (step % 1_000 === 0) records.check();
     }
