@@ -1,11 +1,12 @@
 import { assert } from "../base/assert.ts";
 import type { HashSeed } from "./key_hash.ts";
 import { KeyIndex } from "./key_index.ts";
+import type { KeyOwner } from "./key_segment.ts";
 import { RECORD_KEY_BYTES_MAX, RECORD_VALUE_BYTES_MAX, RecordArena } from "./record_arena.ts";
 import { type Value, valueBytes } from "./value.ts";
 
 /** A key and its value, one of which is too long for the arena. */
-export class LongItem {
+class LongItem {
   readonly key: string;
   value: Value;
   position: number;
@@ -30,7 +31,7 @@ export type Item = number | LongItem;
  * Long keys and values are kept as they are handed in: they must not be slices of larger strings,
  * which V8 would keep alive with them. Short ones are copied.
  */
-export class Items {
+export class Items implements KeyOwner<Item> {
   readonly #arena = new RecordArena((from, to) => this.#moved(from, to));
   readonly #index: KeyIndex<Item>;
   readonly #byPosition: Item[] = [];

@@ -111,10 +111,6 @@ export class RecordArena {
     return latin1(this.#segmentOf(place).bytes, from, from + valueLengthOf(state));
   }
 
-  keyLengthAt(place: number): number {
-    return keyLengthOf(this.#stateAt(place));
-  }
-
   valueLengthAt(place: number): number {
     return valueLengthOf(this.#stateAt(place));
   }
