@@ -1,5 +1,6 @@
 import { messageOf, UserError } from "../src/base/errors.ts";
-import { flagName, type Flags, parseFlags, type Values } from "../src/cli/flags.ts";
+import { commandOf, isHelp, valuesOf } from "../src/cli/command_line.ts";
+import type { Flags, Values } from "../src/cli/flags.ts";
 
 export interface Task<F extends Flags> {
   /** `deno task NAME` */
@@ -14,27 +15,17 @@ export interface Task<F extends Flags> {
  * Runs a script of the project and ends the process: with 2 and one line when a flag is wrong, with
  * 1 when it cannot go on, otherwise with what `run` says. `--help` tells the flags.
  */
-export async function runTask<F extends Flags>(task: Task<F>): Promise<never> {
-  if (Deno.args.includes("--help")) {
-    console.log(help(task));
-    Deno.exit(0);
-  }
+export async function runTask<F extends Flags>(
+  { name, about, flags, run }: Task<F>,
+): Promise<never> {
+  const command = commandOf(`deno task ${name}`, { flags, hasTwins: false }).description(about);
   try {
-    Deno.exit(await task.run(parseFlags(task.flags, Deno.args, () => undefined)));
+    command.parse(Deno.args, { from: "user" });
+    Deno.exit(await run(valuesOf(command, flags, () => undefined)));
   } catch (error) {
+    if (isHelp(error)) Deno.exit(error.exitCode);
     if (!(error instanceof UserError)) throw error;
-    console.error(`${messageOf(error)}; \`deno task ${task.name} --help\` tells the flags`);
+    console.error(`${messageOf(error)}; \`deno task ${name} --help\` tells the flags`);
     Deno.exit(2);
   }
-}
-
-function help({ name, about, flags }: Task<Flags>): string {
-  const rows = Object.entries(flags).flatMap(([key, { placeholder, help, fallback }]) => {
-    const isPlain = typeof fallback === "number" || (typeof fallback === "string" && fallback);
-    return [
-      `  --${flagName(key)}${placeholder === null ? "" : ` ${placeholder}`}`,
-      `      ${help}${isPlain ? ` (default ${fallback})` : ""}`,
-    ];
-  });
-  return [about, "", `Usage: deno task ${name} [flags]`, "", ...rows].join("\n");
 }

@@ -7,7 +7,7 @@ import {
   writeUint32,
   writeUint53,
   writeVarint,
-} from "./integers.ts";
+} from "./bytes.ts";
 
 const POWERS = Array.from({ length: 54 }, (_, exponent) => 2 ** exponent);
 const SAFE = [0, ...POWERS.flatMap((power) => [power - 1, power, power + 1])]

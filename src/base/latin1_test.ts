@@ -1,6 +1,6 @@
-import { assertEquals, assertThrows } from "@std/assert";
-import { AssertionFailure } from "./assert.ts";
-import { latin1, latin1Bytes, writeLatin1 } from "./latin1.ts";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { AssertionFailure } from "./errors.ts";
+import { latin1, latin1ByBase64, latin1Bytes, writeByBase64, writeLatin1 } from "./bytes.ts";
 
 const everyByte = Uint8Array.from({ length: 256 }, (_, byte) => byte);
 
@@ -11,6 +11,13 @@ Deno.test("every byte becomes the character of the same number, at every length"
       assertEquals(text.length, to - from);
       for (let i = 0; i < text.length; i++) assertEquals(text.charCodeAt(i), from + i);
     }
+  }
+});
+
+Deno.test("the way around a slow runtime reads the same text", () => {
+  const bytes = Uint8Array.from({ length: 3_000 }, (_, at) => at * 7);
+  for (const [from, to] of [[0, 0], [0, 3_000], [1, 2_999], [5, 133], [77, 78]] as const) {
+    assertEquals(latin1ByBase64(bytes, from, to), latin1(bytes, from, to));
   }
 });
 
@@ -27,18 +34,29 @@ Deno.test("text is written into the middle of other bytes, which stay as they ar
     "\x80",
     latin1(everyByte, 0, 256),
     "a\xff".repeat(999),
+    "\xffa".repeat(3000),
+    // In pieces, each written in the way that suits it.
+    "a".repeat(200_000) + "\xfe\0" + "\xffb".repeat(100_000) + "\x80\xff",
   ];
   for (const text of texts) {
     const bytes = new Uint8Array(text.length + 4).fill(7);
     assertEquals(writeLatin1(bytes, 2, text), text.length + 2);
     const expected = [7, 7, ...Array.from(text, (character) => character.charCodeAt(0)), 7, 7];
-    assertEquals([...bytes], expected);
+    assert(expected.every((byte, at) => bytes[at] === byte), text.slice(0, 9));
   }
+});
+
+Deno.test("the way around a slow runtime writes the same bytes", () => {
+  const bytes = Uint8Array.from({ length: 5_000 }, (_, at) => at * 7);
+  const target = new Uint8Array(5_000);
+  assertEquals(writeByBase64(target, latin1(bytes, 0, 5_000)), true);
+  assertEquals(target, bytes);
+  assertEquals(writeByBase64(target, "\u0100".repeat(5_000)), false);
 });
 
 Deno.test("text that does not fit, or is no bytes, is a bug", () => {
   assertThrows(() => writeLatin1(new Uint8Array(4), 2, "abc"), RangeError);
-  for (const text of ["\u0100", "abc\u20ac", "\ud83c\udfb5"]) {
-    assertThrows(() => writeLatin1(new Uint8Array(100), 0, text), AssertionFailure);
+  for (const text of ["\u0100", "abc\u20ac", "\ud83c\udfb5", "\xff".repeat(5000) + "\u0100"]) {
+    assertThrows(() => writeLatin1(new Uint8Array(9999), 0, text), AssertionFailure);
   }
 });

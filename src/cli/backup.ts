@@ -1,14 +1,15 @@
+import { formatAddress } from "../base/address.ts";
 import { dirname } from "node:path";
-import { latin1Bytes } from "../base/latin1.ts";
+import { latin1Bytes } from "../base/bytes.ts";
 import { messageOf, UserError } from "../base/errors.ts";
-import type { Address } from "../node/network.ts";
+import type { Address } from "../platform/network.ts";
 import { StateLoader } from "../store/state_loader.ts";
 import { ErrorReply, type Reply } from "../resp/reply.ts";
-import { formatAddress, parseAddress, text, toggle, UsageError } from "./flags.ts";
+import { addressFlag, readAddress, toggle, typedOnly, UsageError } from "./flags.ts";
 import { Progress } from "./offline/progress.ts";
 import { type CheckedSnapshot, readSnapshotFile } from "./offline/snapshot_file.ts";
-import { isThere } from "./offline/staged_directory.ts";
-import { DenoDisk } from "./platform/deno_disk.ts";
+import { isThere } from "./offline/data_directories.ts";
+import { DenoDisk } from "../platform/deno_disk.ts";
 import { ConnectionLost, fieldsOf, RespClient } from "./resp_client.ts";
 import { subcommand } from "./subcommand.ts";
 
@@ -23,18 +24,17 @@ export const backupSubcommand = subcommand({
   name: "backup",
   summary: "writes the state of a running cluster into a file",
   description:
-    "Asks a node for a snapshot that holds everything acknowledged before, while the cluster goes\n" +
-    "on, and writes it to FILE, which appears only when it is whole and checked. A proxy names its\n" +
+    "Asks a node for a snapshot that holds everything acknowledged before, while the cluster goes " +
+    "on, and writes it to FILE, which appears only when it is whole and checked. A proxy names its " +
     "nodes, of which a follower is asked. `regent restore` makes a new cluster of the file.",
   flags: {
     from: {
-      ...text("HOST:PORT", { help: "A node or proxy, at its address for clients" }),
-      parse: parseAddress,
+      ...addressFlag({ help: "A node or proxy, at its address for clients" }),
       fallback: { host: "127.0.0.1", port: 7000 },
       fallbackText: "127.0.0.1:7000",
       isRequired: false,
     },
-    force: toggle({ help: "Replace FILE if it exists" }),
+    force: typedOnly(toggle({ help: "Replace FILE if it exists" })),
   },
   words: "FILE",
   examples: [
@@ -126,7 +126,7 @@ async function nodesAt(from: Address): Promise<Address[]> {
       .filter((node) => node.get("responsive") === 1);
     const rank = (node: Map<string, Reply>) => node.get("role") === "leader" ? 1 : 0;
     return known.sort((left, right) => rank(left) - rank(right))
-      .map((node) => parseAddress(String(node.get("address"))));
+      .map((node) => readAddress(String(node.get("address"))));
   } finally {
     client.close();
   }
@@ -195,7 +195,7 @@ function publish(
     }
     refuseExisting(path, isForced);
     Deno.renameSync(partial, path);
-    DenoDisk.openForReading(dirname(path)).syncDirectory("");
+    DenoDisk.openForReading(dirname(path)).syncDirectoryNow("");
     return { keys };
   } catch (error) {
     removeIfThere(partial);

@@ -1,19 +1,21 @@
+import { formatAddress } from "../base/address.ts";
 import process from "node:process";
 import { UserError } from "../base/errors.ts";
 import { ErrorReply, type PushReply } from "../resp/reply.ts";
-import type { Address } from "../node/network.ts";
-import { ClientConnection } from "./client/client_connection.ts";
-import { standardOutput, writePieces } from "./client/client_output.ts";
-import { CommandHistory } from "./client/command_history.ts";
-import { standardInput } from "./client/input_lines.ts";
+import type { Address } from "../platform/network.ts";
+import { ClientConnection, runScript } from "./client/client_connection.ts";
+import { type ReplyStyle, standardOutput, styledReply, writePieces } from "./client/replies.ts";
+import {
+  bytesOfText,
+  CommandHistory,
+  standardInput,
+  TerminalInput,
+  textOfBytes,
+} from "./client/typed_lines.ts";
 import { InteractiveSession } from "./client/interactive_session.ts";
 import { pipeRequests } from "./client/pipe_requests.ts";
-import { runScript } from "./client/run_script.ts";
-import { type ReplyStyle, styledReply } from "./client/styled_reply.ts";
-import { TerminalInput } from "./client/terminal_input.ts";
-import { bytesOfText, textOfBytes } from "./client/typed_line.ts";
-import { integer, port as portFlag, text, toggle, UsageError, withShort } from "./flags.ts";
-import { endingSignal } from "./platform/signals.ts";
+import { hostFlag, integer, port as portFlag, toggle, UsageError, withShort } from "./flags.ts";
+import { endingSignal } from "../platform/process.ts";
 import { subcommand } from "./subcommand.ts";
 
 const ERRORS_SHOWN_MAX = 10;
@@ -22,14 +24,14 @@ export const cliSubcommand = subcommand({
   name: "cli",
   summary: "a client: a prompt, single commands, and commands from a file",
   description:
-    "Sends commands to a node or proxy. With COMMAND it executes that one, and exits with 1 when\n" +
-    "the reply is an error. Without, it reads commands line by line: from a terminal with a prompt,\n" +
-    "history (~/.regentcli_history, never with passwords) and completion; from anything else one\n" +
+    "Sends commands to a node or proxy. With COMMAND it executes that one, and exits with 1 when " +
+    "the reply is an error. Without, it reads commands line by line: from a terminal with a prompt, " +
+    "history (~/.regentcli_history, never with passwords) and completion; from anything else one " +
     "after the other, exiting with 1 when a reply was an error.\n" +
     "\n" +
     "On a terminal replies are shown with their types, otherwise raw.",
   flags: {
-    host: withShort("h", text("HOST", { help: "Where it listens", fallback: "127.0.0.1" })),
+    host: withShort("h", hostFlag({ help: "Where it listens", fallback: "127.0.0.1" })),
     port: withShort("p", portFlag({ help: "The node's or proxy's port", fallback: 7000 })),
     resp3: withShort("3", toggle({ help: "Speak RESP3: maps and pushes are shown as such" })),
     raw: toggle({ help: "Show replies raw, on a terminal too" }),
@@ -123,6 +125,6 @@ async function runPipe(address: Address, timeoutMs: number): Promise<number> {
   if (failure === null) return errors === 0 ? 0 : 1;
   throw new UserError(
     `Cannot tell what became of the rest: after ${replies} replies of ` +
-      `${address.host}:${address.port}: ${failure}`,
+      `${formatAddress(address)}: ${failure}`,
   );
 }

@@ -1,11 +1,11 @@
 import { messageOf, UserError } from "../base/errors.ts";
-import { ChildProcess } from "./cluster/child_process.ts";
+import { type ChildExit, ChildProcess } from "./cluster/child_process.ts";
 import { ClusterView } from "./cluster/cluster_view.ts";
-import { NodeObserver } from "./cluster/node_observer.ts";
-import { untilPortsFree } from "./cluster/ports.ts";
-import { proxyServing } from "./cluster/proxy_probe.ts";
-import { integer, port as portFlag, text, toggle, UsageError } from "./flags.ts";
-import { endingSignal } from "./platform/signals.ts";
+import { NodeObserver, proxyServing } from "./cluster/node_observer.ts";
+import { portHolder, takenPorts } from "./cluster/ports.ts";
+import { directoryFlag, integer, port as portFlag, toggle, UsageError } from "./flags.ts";
+import { memoryFlag } from "./memory_bound.ts";
+import { endingSignal } from "../platform/process.ts";
 import { subcommand } from "./subcommand.ts";
 import { table } from "./table.ts";
 
@@ -16,24 +16,37 @@ const STOP_WITH_STDIN = "--stop-with-stdin";
 const ON_THIS_HOST = ["--host", HOST, "--advertise", HOST, STOP_WITH_STDIN];
 const START_SECONDS_MAX = 60;
 const RESTART_DELAY_MS = 500;
+/** A process that ends again and again is not started at once each time. */
+const RESTART_DELAY_MS_MAX = 16_000;
+/** A process that has lived for so long was not at fault when it started. */
+const SOUND_LIFE_MS = 10_000;
 const TELL_DELAY_MS = 100;
 
 export const clusterSubcommand = subcommand({
   name: "cluster",
   summary: "a whole local cluster: N nodes and a proxy, each its own process",
   description:
-    "Starts N nodes and a proxy on this machine, each as a process of its own, and tells of\n" +
-    "elections and deaths as they happen. Started again on the same directory it is the same\n" +
-    "cluster. Ctrl-C stops all of it.",
+    "Starts N nodes and a proxy on this machine, each as a process of its own, and tells of " +
+    "elections and deaths as they happen. Started again on the same directory it is the same " +
+    "cluster, with a node in it that was brought back by hand and still runs. Ctrl-C stops all that " +
+    "it has started.",
   flags: {
-    nodes: integer("N", { help: "How many nodes", fallback: 3, min: 1, max: 9 }),
+    // Elsewhere REGENT_NODES are addresses.
+    nodes: {
+      ...integer("N", { help: "How many nodes", fallback: 3, min: 1, max: 9 }),
+      environment: "REGENT_CLUSTER_NODES",
+    },
     port: portFlag({ help: "The proxy's port; the nodes take the next ones", fallback: 7000 }),
-    dir: text("DIR", { help: "Where the nodes keep their data", fallback: "data" }),
-    restart: toggle({ help: "Start a process that died again" }),
+    dir: directoryFlag({ help: "Where the nodes keep their data", fallback: "data" }),
+    memoryBytesMax: memoryFlag,
+    restart: toggle({
+      help: "Start a process again when it ends, however it does; a removed node stays away",
+    }),
   },
   examples: ["regent cluster", "regent cluster --nodes 5 --port 7100 --dir /tmp/five"],
   async run(values) {
-    const cluster = new LocalCluster(values);
+    const path = makeDirectory(values.dir);
+    const cluster = new LocalCluster({ ...values, path });
     const ending = endingSignal();
     await cluster.start(ending);
     await ending;
@@ -45,8 +58,12 @@ export const clusterSubcommand = subcommand({
 interface LocalClusterOptions {
   readonly nodes: number;
   readonly port: number;
+  /** As the user named it. */
   readonly dir: string;
+  /** The same, absolute and without symbolic links: what the children may touch. */
+  readonly path: string;
   readonly restart: boolean;
+  readonly memoryBytesMax: number | undefined;
 }
 
 interface Member {
@@ -54,6 +71,7 @@ interface Member {
   readonly port: number;
   /** All that it listens on. */
   readonly ports: readonly number[];
+  /** As the user would name it; `null` for the proxy. */
   readonly directory: string | null;
   readonly args: readonly string[];
   readonly permissions: readonly string[];
@@ -63,9 +81,12 @@ class LocalCluster {
   readonly #options: LocalClusterOptions;
   readonly #members: readonly Member[];
   readonly #children = new Map<string, ChildProcess>();
+  /** Nodes that ran already when the cluster was started, by name, with their process ids. */
+  readonly #adopted = new Map<string, number>();
+  readonly #restartDelaysMs = new Map<string, number>();
   readonly #observers = new Map<string, NodeObserver>();
   readonly #view = new ClusterView(
-    (line) => this.#tell(line),
+    (line) => this.#tell(() => line),
     () => performance.now(),
   );
   /** Nodes that ended in good order: told to, or because they are no members any more. */
@@ -85,16 +106,17 @@ class LocalCluster {
 
   /** Resolves when the cluster serves, or when it is told to end before. */
   async start(ending: Promise<unknown>): Promise<void> {
-    const { nodes, dir, port } = this.#options;
-    makeDirectory(`${dir}/logs`);
-    await untilPortsFree(HOST, this.#members.flatMap(({ ports }) => ports));
+    const { nodes, port } = this.#options;
+    await this.#adoptRunning();
     console.log(`Starting ${nodes} ${nodes === 1 ? "node" : "nodes"} and a proxy…`);
     const failed = new Promise<never>((_resolve, reject) => this.#failed = reject);
     const timer = setTimeout(
       () => this.#failed(new UserError(`Cannot start: not serving after ${START_SECONDS_MAX} s`)),
       START_SECONDS_MAX * 1000,
     );
-    for (const member of this.#members) this.#spawn(member);
+    for (const member of this.#members) {
+      if (!this.#adopted.has(member.name)) this.#spawn(member);
+    }
     for (const { name, port, directory } of this.#members) {
       if (directory === null) continue;
       this.#observers.set(name, new NodeObserver(name, { host: HOST, port }, this.#view));
@@ -122,59 +144,119 @@ class LocalCluster {
     for (const observer of this.#observers.values()) observer.stop();
     for (const child of this.#children.values()) child.stop();
     await Promise.all([...this.#children.values()].map(({ exited }) => exited));
+    for (const [name, processId] of this.#adopted) {
+      console.log(`${name} (pid ${processId}) goes on: it was not started by this command.`);
+    }
     if (this.#isStarted) console.log("Stopped. The same command starts the same cluster again.");
   }
 
+  /**
+   * A node that was brought back by hand still runs when the cluster's other processes are gone: it
+   * is taken in as it is.
+   *
+   * @throws {UserError} when a port is somebody else's
+   */
+  async #adoptRunning(): Promise<void> {
+    const taken = await takenPorts(HOST, this.#members.flatMap(({ ports }) => ports));
+    for (const { name, port, ports, directory } of this.#members) {
+      const takenPort = ports.find((one) => taken.includes(one));
+      if (takenPort === undefined) continue;
+      const holder = await portHolder({ host: HOST, port: takenPort });
+      const isOurs = takenPort === port && directory !== null && holder.nodeId === name &&
+        holder.processId === this.#userOf(name);
+      if (!isOurs || holder.processId === null) {
+        throw new UserError(
+          `Cannot listen on ${HOST}:${takenPort}: the port is in use by ${holder.description}; ` +
+            `end that, or choose other ports by --port`,
+        );
+      }
+      this.#adopted.set(name, holder.processId);
+      console.log(`${name} runs already (pid ${holder.processId}) and is taken in as it is`);
+    }
+  }
+
+  /** The process that has a node's directory open, or had it last. */
+  #userOf(name: string): number | null {
+    try {
+      return Number(Deno.readTextFileSync(`${this.#options.path}/${name}/lock`)) || null;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return null;
+      throw error;
+    }
+  }
+
   #spawn(member: Member): void {
+    const startMs = performance.now();
     const child = new ChildProcess({
       ...member,
-      logFile: `${this.#options.dir}/logs/${member.name}.log`,
-      onExit: (child, { how, lastLine }) => {
+      logFile: `${this.#options.path}/logs/${member.name}.log`,
+      onExit: (child, exit) => {
         if (this.#children.get(member.name) === child) this.#children.delete(member.name);
-        this.#died(member, `${member.name} (pid ${child.processId}) died, ${how}`, lastLine);
+        this.#ended(member, child.processId, exit, performance.now() - startMs);
       },
     });
     this.#children.set(member.name, child);
   }
 
-  #died(member: Member, what: string, lastLine: string): void {
+  #ended(member: Member, processId: number, exit: ChildExit, lifeMs: number): void {
     if (this.#isStopping) return;
-    const hasEnded = what.endsWith("exit code 0") && member.directory !== null;
-    if (hasEnded) this.#endedCount++;
-    this.#observers.get(member.name)?.died();
-    this.#view.died(member.name);
-    const reason = lastLine.replace(/^regent: /, "");
-    if (hasEnded && !this.#isStarted) return console.log(`${member.name} ended: ${reason}`);
-    if (!this.#isStarted) return this.#failed(new UserError(`Cannot start: ${what}: ${reason}`));
-    this.#tell(what + (what.includes("killed") || reason === "" ? "" : `: ${reason}`));
-    if (!this.#options.restart || hasEnded) return;
+    const { name, directory } = member;
+    const reason = exit.lastLine.replace(/^regent: /, "");
+    const death = `${name} (pid ${processId}) died, ${exit.how}`;
+    this.#observers.get(name)?.died();
+    if (exit.isInOrder && directory !== null) this.#endedCount++;
+    this.#view.died(name);
+    if (!this.#isStarted) {
+      if (!exit.isInOrder) this.#failed(new UserError(`Cannot start: ${death}: ${reason}`));
+      else console.log(`${name} ended: ${reason}`);
+      return;
+    }
+    this.#tell(() => {
+      if (this.#view.isRemoved(name)) {
+        return `${name} (pid ${processId}) ended, it is no member any more`;
+      }
+      if (exit.isInOrder) return `${name} (pid ${processId}) was stopped`;
+      return death + (exit.how.includes("killed") || reason === "" ? "" : `: ${reason}`);
+    });
+    if (this.#options.restart) this.#restartLater(member, lifeMs);
+  }
+
+  #restartLater(member: Member, lifeMs: number): void {
+    const { name } = member;
+    const before = this.#restartDelaysMs.get(name);
+    const delayMs = before === undefined || lifeMs > SOUND_LIFE_MS
+      ? RESTART_DELAY_MS
+      : Math.min(2 * before, RESTART_DELAY_MS_MAX);
+    this.#restartDelaysMs.set(name, delayMs);
     setTimeout(() => {
-      if (this.#isStopping) return;
+      if (this.#isStopping || this.#view.isRemoved(name)) return;
       this.#spawn(member);
-      this.#tell(`${member.name} is started again`);
-    }, RESTART_DELAY_MS);
+      this.#tell(() => `${name} is started again`);
+    }, delayMs);
   }
 
   /** A moment late, so that a Ctrl-C, which the nodes get as well, is not told as their death. */
-  #tell(line: string): void {
+  #tell(line: () => string): void {
     if (!this.#isStarted) return;
-    const stamped = `${new Date().toLocaleTimeString("en-GB")}  ${line}`;
+    const clock = new Date().toLocaleTimeString("en-GB");
     setTimeout(() => {
-      if (!this.#isStopping) console.log(stamped);
+      if (!this.#isStopping) console.log(`${clock}  ${line()}`);
     }, TELL_DELAY_MS);
   }
 
   #show(): void {
     const { port } = this.#options;
+    const processIdOf = (name: string) =>
+      this.#children.get(name)?.processId ?? this.#adopted.get(name);
     const rows = this.#members.map(({ name, port, directory }) => [
       name,
       directory === null ? "proxy" : this.#view.roleOf(name),
       `${HOST}:${port}`,
-      String(this.#children.get(name)?.processId ?? "-"),
+      String(processIdOf(name) ?? "-"),
       directory ?? "-",
     ]);
     const leader = this.#members.find(({ name }) => name === this.#view.leaderId);
-    const leaderId = leader === undefined ? "PID" : this.#children.get(leader.name)?.processId;
+    const leaderId = leader === undefined ? "PID" : processIdOf(leader.name);
     console.log([
       "",
       table([["name", "role", "address", "pid", "data"], ...rows]),
@@ -182,16 +264,16 @@ class LocalCluster {
       `Serving: ${leader?.name} leads in term ${this.#view.term}. Type in another terminal:`,
       `  redis-cli -p ${port} set greeting hello`,
       `  redis-cli -p ${port} get greeting`,
-      `  kill -9 ${leaderId}        the leader dies, another takes over, nothing is lost`,
-      `  ${programName()} ${leader?.args.slice(0, 7).join(" ")}        brings it back`,
+      `  kill -9 ${leaderId}    # the leader dies, another takes over, nothing is lost`,
+      `  ${programName()} ${bringsBack(leader)}    # brings it back`,
       `  ${programName()} status --nodes ${HOST}:${port}`,
-      `  ${programName()} fault --port ${leader?.port} isolate 5000        cuts the leader off for 5 s`,
+      `  ${programName()} fault --port ${leader?.port} isolate 5000    # cuts the leader off for 5 s`,
       "",
     ].join("\n"));
   }
 }
 
-function nodeMembers({ nodes, port, dir }: LocalClusterOptions): Member[] {
+function nodeMembers({ nodes, port, dir, path, memoryBytesMax }: LocalClusterOptions): Member[] {
   const names = Array.from({ length: nodes }, (_, at) => `n${at + 1}`);
   const raftPort = (at: number) => port + at + 1 + RAFT_PORT_OFFSET;
   const peers = names.map((name, at) => `${name}=${HOST}:${raftPort(at)}`).join(",");
@@ -203,15 +285,19 @@ function nodeMembers({ nodes, port, dir }: LocalClusterOptions): Member[] {
       ports: [port + at + 1, raftPort(at)],
       directory,
       args: [
-        ...["node", "--id", name, "--port", String(port + at + 1), "--dir", directory],
+        ...["node", "--id", name, "--port", String(port + at + 1)],
+        ...["--dir", `${path}/${name}`],
         ...["--peers", peers, "--raft-port", String(raftPort(at)), ...ON_THIS_HOST],
         "--allow-faults",
+        ...(memoryBytesMax === undefined ? [] : ["--memory-bytes-max", String(memoryBytesMax)]),
       ],
       permissions: [
         "--allow-net",
         "--allow-env",
-        `--allow-read=${dir}`,
-        `--allow-write=${dir}`,
+        // Deno takes a comma in the list for the end of a path, and has no way to escape it.
+        ...["--allow-read", "--allow-write"].map((allow) =>
+          path.includes(",") ? allow : `${allow}=${path}`
+        ),
       ],
     };
   });
@@ -229,12 +315,27 @@ function proxyMember({ nodes, port }: LocalClusterOptions): Member {
   };
 }
 
-function makeDirectory(path: string): void {
+/** @returns the path without symbolic links */
+function makeDirectory(dir: string): string {
   try {
-    Deno.mkdirSync(path, { recursive: true });
+    Deno.mkdirSync(`${dir}/logs`, { recursive: true });
+    return Deno.realPathSync(dir);
   } catch (error) {
     throw new UserError(`Cannot use --dir: ${messageOf(error)}`);
   }
+}
+
+/** The shortest command that starts a node again on its directory. */
+function bringsBack(member: Member | undefined): string {
+  if (member === undefined) return "node";
+  const { name, port, directory } = member;
+  const dir = shellWord(directory ?? "");
+  return `node --id ${name} --port ${port} --dir ${dir} --allow-faults`;
+}
+
+/** The word as a shell reads it. */
+function shellWord(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 /** What a user types before a subcommand. */

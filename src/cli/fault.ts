@@ -1,6 +1,7 @@
+import { type Address, formatAddress } from "../base/address.ts";
 import { UserError } from "../base/errors.ts";
 import { ErrorReply, type Reply, SimpleString } from "../resp/reply.ts";
-import { port as portFlag, text, UsageError } from "./flags.ts";
+import { hostFlag, port as portFlag, UsageError } from "./flags.ts";
 import { ConnectionLost, RespClient } from "./resp_client.ts";
 import { subcommand } from "./subcommand.ts";
 
@@ -8,21 +9,21 @@ export const faultSubcommand = subcommand({
   name: "fault",
   summary: "lets a node fail on purpose, and heals it",
   description:
-    "Sends FAULT to one node, which must have been started with --allow-faults; `regent cluster`\n" +
+    "Sends FAULT to one node, which must have been started with --allow-faults; `regent cluster` " +
     "starts its nodes so. Then tells which faults are on at that node. WHAT is one of:\n" +
     "\n" +
-    "  pause [MS]                                 play dead on the network\n" +
-    "  isolate [from ID,…] [in|out|both] [MS]     lose messages from and to peers, or one way\n" +
-    "  delay DELAY-MS [from ID,…] [MS]            let messages take so much longer\n" +
-    "  drop PERCENT [from ID,…] [MS]              lose so many of a hundred messages\n" +
-    "  slow-disk DELAY-MS [MS]                    let each sync take so much longer\n" +
-    "  crash                                      end the process at once, as if killed\n" +
-    "  heal [KIND]                                end all faults, or one kind of them\n" +
-    "  list                                       change nothing\n" +
+    "  pause [MS]                              play dead on the network\n" +
+    "  isolate [from ID,…] [in|out|both] [MS]  lose messages to and from peers\n" +
+    "  delay DELAY-MS [from ID,…] [MS]         delay messages by DELAY-MS\n" +
+    "  drop PERCENT [from ID,…] [MS]           lose PERCENT of the messages\n" +
+    "  slow-disk DELAY-MS [MS]                 delay each sync by DELAY-MS\n" +
+    "  crash                                   end the process as kill -9 does\n" +
+    "  heal [KIND]                             end all faults, or all of one KIND\n" +
+    "  list                                    change nothing\n" +
     "\n" +
     "Without MS, how long it lasts, a fault is on until it is healed or the process ends.",
   flags: {
-    host: text("HOST", { help: "Where the node is", fallback: "127.0.0.1" }),
+    host: hostFlag({ help: "Where the node is", fallback: "127.0.0.1" }),
     port: portFlag({ help: "The node's port for clients" }),
   },
   words: "WHAT",
@@ -40,10 +41,10 @@ export const faultSubcommand = subcommand({
 
 /** @returns what the node says. @throws {UserError} when it refuses or does not answer */
 async function fail(
-  address: { readonly host: string; readonly port: number },
+  address: Address,
   words: readonly string[],
 ): Promise<string[]> {
-  const name = `${address.host}:${address.port}`;
+  const name = formatAddress(address);
   const [what] = words.map((word) => word.toLowerCase());
   const isCrash = what === "crash" && words.length === 1;
   let isConnected = false;

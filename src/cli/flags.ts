@@ -1,6 +1,5 @@
-import { parseArgs } from "node:util";
+import { type Address, formatAddress, parseAddress, parseHost } from "../base/address.ts";
 import { UserError } from "../base/errors.ts";
-import type { Address } from "../node/network.ts";
 
 /** The command line is wrong: exit code 2, and a pointer to the help. */
 export class UsageError extends UserError {
@@ -21,6 +20,10 @@ export interface Flag<T> {
   readonly isRequired: boolean;
   /** `T` is a list, and what is given several times adds to it. @default only the last one counts */
   readonly isRepeatable?: boolean;
+  /** Must be typed each time: no variable stands in for it. @default false */
+  readonly isTypedOnly?: boolean;
+  /** The variable that stands in for it. @default `REGENT_` and the flag's name */
+  readonly environment?: string;
   /** @throws {UserError} with what is expected instead */
   readonly parse: (text: string) => T;
 }
@@ -39,124 +42,9 @@ export function flagName(key: string): string {
   return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-export function environmentName(key: string): string {
-  return `REGENT_${flagName(key).replaceAll("-", "_").toUpperCase()}`;
-}
-
-/**
- * Reads the flags of a subcommand from its arguments and, where one is missing, from the environment.
- *
- * @param words gets the arguments that are no flags; `null`: there may be none
- * @throws {UsageError} for an unknown flag, a wrong value, a missing one, or anything left over
- */
-export function parseFlags<F extends Flags>(
-  flags: F,
-  args: readonly string[],
-  environment: Environment,
-  words: string[] | null = null,
-): Values<F> {
-  const options = Object.fromEntries(
-    Object.entries(flags).map(([key, { placeholder, short, isRepeatable = false }]) => [
-      flagName(key),
-      {
-        type: placeholder === null ? "boolean" as const : "string" as const,
-        multiple: isRepeatable,
-        ...(short === undefined ? {} : { short }),
-      },
-    ]),
-  );
-  const given = readArguments(options, args, words);
-  const values: Record<string, unknown> = {};
-  for (const [key, flag] of Object.entries(flags)) {
-    const value = given[flagName(key)];
-    const fromEnvironment = environment(environmentName(key));
-    if (value !== undefined) {
-      values[key] = valueOf(flag, `--${flagName(key)}`, value);
-    } else if (fromEnvironment !== undefined && fromEnvironment !== "") {
-      values[key] = parse(flag, environmentName(key), fromEnvironment);
-    } else if (flag.isRequired) {
-      throw new UsageError(
-        `Cannot start without --${flagName(key)} ${flag.placeholder ?? ""}`.trim(),
-      );
-    } else values[key] = flag.fallback;
-  }
-  return values as Values<F>;
-}
-
-/**
- * Parts arguments before the first word that is neither a flag nor the value of one, so that what
- * follows it may look like flags.
- */
-export function splitAtFirstWord(
-  flags: Flags,
-  args: readonly string[],
-): [flags: readonly string[], words: readonly string[]] {
-  const taking = Object.entries(flags).filter(([, { placeholder }]) => placeholder !== null);
-  const names = taking.flatMap(([key, { short }]) => {
-    return short === undefined ? [`--${flagName(key)}`] : [`--${flagName(key)}`, `-${short}`];
-  });
-  let at = 0;
-  while (/^-./.test(args[at] ?? "") && args[at] !== "--") {
-    at += names.includes(args[at] ?? "") ? 2 : 1;
-  }
-  return [args.slice(0, at), args.slice(args[at] === "--" ? at + 1 : at)];
-}
-
-type GivenFlag = string | boolean | readonly (string | boolean)[];
-type GivenFlags = Readonly<Record<string, GivenFlag | undefined>>;
-
-function readArguments(
-  options: Record<string, { type: "boolean" | "string"; multiple: boolean; short?: string }>,
-  args: readonly string[],
-  words: string[] | null,
-): GivenFlags {
-  let parsed;
-  try {
-    parsed = parseArgs({
-      args: [...args],
-      options,
-      strict: false,
-      allowPositionals: true,
-      tokens: true,
-    });
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
-  }
-  for (const token of parsed.tokens) {
-    if (token.kind === "positional") {
-      if (words === null) throw new UsageError(`Cannot understand argument: ${token.value}`);
-      words.push(token.value);
-    }
-    if (token.kind !== "option") continue;
-    const option = Object.hasOwn(options, token.name) ? options[token.name] : undefined;
-    const names = [`--${token.name}`, `-${option?.short}`];
-    if (option === undefined || !names.includes(token.rawName)) {
-      throw new UsageError(`Cannot understand flag: ${token.rawName}`);
-    }
-    const isMissing = token.value === undefined || token.value.startsWith("--");
-    if (option.type === "string" && isMissing) {
-      throw new UsageError(`Cannot use ${token.rawName} without a value`);
-    }
-    if (option.type === "boolean" && token.value !== undefined) {
-      throw new UsageError(`Cannot use ${token.rawName} with a value: it is a switch`);
-    }
-  }
-  return parsed.values as GivenFlags;
-}
-
-function valueOf(flag: Flags[string], name: string, given: GivenFlag): unknown {
-  if (flag.placeholder === null) return true;
-  if (typeof given !== "object") return parse(flag, name, String(given));
-  return given.flatMap((one) => parse(flag, name, String(one)));
-}
-
-function parse<T>(flag: Flag<T>, name: string, text: string): T {
-  try {
-    return flag.parse(text);
-  } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    throw new UsageError(`Cannot use ${name}: ${error.message}: current value is ${text}`);
-  }
+/** The variable that stands in for a flag. */
+export function twinOf(key: string, { environment }: Flags[string]): string {
+  return environment ?? `REGENT_${flagName(key).replaceAll("-", "_").toUpperCase()}`;
 }
 
 interface Common {
@@ -176,6 +64,11 @@ export function several<T>(flag: Flag<T>): Flag<readonly T[]> {
     isRepeatable: true,
     parse: (value) => [flag.parse(value)],
   };
+}
+
+/** A flag that takes a safeguard away: it counts only where somebody has typed it. */
+export function typedOnly<T>(flag: Flag<T>): Flag<T> {
+  return { ...flag, isTypedOnly: true };
 }
 
 /** A flag that may be left out. */
@@ -289,19 +182,41 @@ export function choice<T extends string>(
   };
 }
 
-/** `HOST:PORT`; an IPv6 host stands in brackets. @throws {UserError} */
-export function parseAddress(value: string): Address {
-  const match = /^(?:\[([0-9a-f:.]+)\]|([^\s:[\]]+)):([0-9]{1,5})$/i.exec(value);
-  const port = Number(match?.[3]);
-  if (match === null || port < 1 || port > 65_535) {
-    throw new UserError("expected HOST:PORT");
-  }
-  return { host: match[1] ?? match[2] ?? "", port };
+/** A directory's path. */
+export function directoryFlag(
+  { help, fallback }: Common & { readonly fallback?: string },
+): Flag<string> {
+  return {
+    ...text("DIR", { help, ...(fallback === undefined ? {} : { fallback }) }),
+    parse(value) {
+      if (value === "") throw new UserError("expected a directory");
+      return value;
+    },
+  };
 }
 
-/** What `parseAddress` reads. */
-export function formatAddress({ host, port }: Address): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+/** A host to listen on, or to connect to. */
+export function hostFlag({ help, fallback }: Common & { readonly fallback: string }): Flag<string> {
+  return {
+    ...text("HOST", { help, fallback }),
+    parse(value) {
+      const parsed = parseHost(value);
+      if (parsed === null) throw new UserError("expected a name or an IP address");
+      return parsed;
+    },
+  };
+}
+
+/** `HOST:PORT`. */
+export function addressFlag({ help }: Common): Flag<Address> {
+  return { ...text("HOST:PORT", { help }), fallback: { host: "", port: 0 }, parse: readAddress };
+}
+
+/** @throws {UserError} when it is no address */
+export function readAddress(value: string): Address {
+  const parsed = parseAddress(value);
+  if (parsed === null) throw new UserError("expected HOST:PORT");
+  return parsed;
 }
 
 export function addressList(
@@ -313,6 +228,6 @@ export function addressList(
     fallback: fallback ?? [],
     fallbackText: (fallback ?? []).map(formatAddress).join(","),
     isRequired: fallback === undefined,
-    parse: (value) => value.split(",").map((part) => parseAddress(part.trim())),
+    parse: (value) => value.split(",").map((part) => readAddress(part.trim())),
   };
 }

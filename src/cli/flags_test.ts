@@ -1,5 +1,6 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { UserError } from "../base/errors.ts";
+import { parseFlags } from "./command_line.ts";
 import {
   addressList,
   bytes,
@@ -7,12 +8,11 @@ import {
   type Environment,
   integer,
   optional,
-  parseFlags,
   port,
   several,
-  splitAtFirstWord,
   text,
   toggle,
+  typedOnly,
   withShort,
 } from "./flags.ts";
 
@@ -78,6 +78,11 @@ Deno.test("a wrong command line is told in one clear sentence", () => {
       ["--id --restart", "Cannot use --id without a value"],
       ["--id n1 --nonsense 5", "Cannot understand flag: --nonsense"],
       ["--id n1 --nonsense", "Cannot understand flag: --nonsense"],
+      ["--id n1 --nonsense=5", "Cannot understand flag: --nonsense"],
+      ["--id n1 --raft-prot 5", "Cannot understand flag: --raft-prot (did you mean --raft-port?)"],
+      ["--id n1 --raft-prot=5", "Cannot understand flag: --raft-prot (did you mean --raft-port?)"],
+      ["--id n1 --mode x", "Cannot understand flag: --mode (did you mean one of --nodes, --role?)"],
+      ["--id n1 --hepl", "Cannot understand flag: --hepl (did you mean --help?)"],
       ["--id n1 -x", "Cannot understand flag: -x"],
       ["--id n1 --__proto__ 1", "Cannot understand flag: --__proto__"],
       ["--id n1 stray", "Cannot understand argument: stray"],
@@ -95,7 +100,8 @@ Deno.test("a wrong command line is told in one clear sentence", () => {
       ["--id n1 --nodes a:1,", "expected HOST:PORT"],
     ] as const
   ) {
-    assertThrows(() => parse(line), UserError, message, line);
+    const { message: said } = assertThrows(() => parse(line), UserError, message, line);
+    assert(!said.includes("\n"), said);
   }
   const environment: Environment = (name) => name === "REGENT_WAIT_MS" ? "soon" : undefined;
   assertThrows(() => parse("--id n1", environment), UserError, "Cannot use REGENT_WAIT_MS");
@@ -110,23 +116,10 @@ Deno.test("a letter may stand for a name", () => {
   const parseShort = (...args: string[]) => parseFlags(short, args, nothing);
   assertEquals(parseShort("-p", "7", "-3"), { port: 7, resp3: true, raw: false });
   assertEquals(parseShort("-p7", "--raw"), { port: 7, resp3: false, raw: true });
-  for (const wrong of [["-r"], ["-p"], ["-p", "0"], ["-undefined"]]) {
+  for (const wrong of [["-r"], ["-p", "0"], ["-undefined"]]) {
     assertThrows(() => parseShort(...wrong), UserError);
   }
-});
-
-Deno.test("what follows the first word may look like a flag", () => {
-  const short = {
-    port: withShort("p", port({ help: "port", fallback: 1 })),
-    raw: toggle({ help: "switch" }),
-  };
-  const split = (line: string) =>
-    splitAtFirstWord(short, line.split(" ")).map((words) => words.join(" "));
-  assertEquals(split("-p 7 --raw incrby n -5 --raw"), ["-p 7 --raw", "incrby n -5 --raw"]);
-  assertEquals(split("--port=7 get"), ["--port=7", "get"]);
-  assertEquals(split("--raw -- --port 7"), ["--raw", "--port 7"]);
-  assertEquals(split("--raw --port"), ["--raw --port", ""]);
-  assertEquals(split("get"), ["", "get"]);
+  assertThrows(() => parseShort("-p"), UserError, "Cannot use --port without a value");
 });
 
 Deno.test("a flag that may be given several times collects its values, in order", () => {
@@ -137,4 +130,20 @@ Deno.test("a flag that may be given several times collects its values, in order"
   assertEquals(parseDirs(["--dir", "b"]), ["b"]);
   assertEquals(parseDirs([], (name) => name === "REGENT_DIR" ? "d" : undefined), ["d"]);
   assertThrows(() => parseDirs([]), UserError, "Cannot start without --dir DIR");
+});
+
+Deno.test("what takes a safeguard away is not taken from the environment", () => {
+  const flags = { yes: typedOnly(toggle({ help: "x" })), loud: toggle({ help: "x" }) };
+  const environment = () => "true";
+  assertEquals(parseFlags(flags, [], environment), { yes: false, loud: true });
+  assertEquals(parseFlags(flags, ["--yes"], environment), { yes: true, loud: true });
+});
+
+Deno.test("what Kubernetes says of a service is no flag, and a flag may have a variable of its own", () => {
+  const service: Environment = (name) => ({ REGENT_WAIT_MS: "tcp://10.0.0.1:7001" })[name];
+  assertEquals(parse("--id n1", service).waitMs, 100);
+  const own = { nodes: { ...flags.waitMs, environment: "REGENT_CLUSTER_NODES" } };
+  const environment: Environment = (name) =>
+    ({ REGENT_NODES: "10.0.0.1:7001", REGENT_CLUSTER_NODES: "50" })[name];
+  assertEquals(parseFlags(own, [], environment).nodes, 50);
 });

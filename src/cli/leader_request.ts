@@ -1,7 +1,8 @@
+import { formatAddress } from "../base/address.ts";
 import { UserError } from "../base/errors.ts";
-import type { Address } from "../node/network.ts";
+import type { Address } from "../platform/network.ts";
 import { ErrorReply, type Reply } from "../resp/reply.ts";
-import { formatAddress, parseAddress } from "./flags.ts";
+import { readAddress } from "./flags.ts";
 import { ConnectionLost, RespClient } from "./resp_client.ts";
 
 const RETRY_MS = 200;
@@ -55,7 +56,7 @@ type Answer = { readonly reply: Reply; readonly reason?: undefined } | {
 async function follow(address: Address, args: readonly string[]): Promise<Answer> {
   const first = await ask(address, args);
   const moved = first.reason === undefined ? null : /^MOVED \S+ (\S+)$/.exec(first.reason);
-  return moved === null ? first : await ask(parseAddress(moved[1] ?? ""), args);
+  return moved === null ? first : await ask(readAddress(moved[1] ?? ""), args);
 }
 
 async function ask(address: Address, args: readonly string[]): Promise<Answer> {

@@ -1,16 +1,16 @@
 import { dumpLog } from "../node/log/dump_log.ts";
-import { text, toggle } from "./flags.ts";
-import { DenoDisk } from "./platform/deno_disk.ts";
+import { directoryFlag, toggle } from "./flags.ts";
+import { DenoDisk } from "../platform/deno_disk.ts";
 import { subcommand } from "./subcommand.ts";
 
 export const logSubcommand = subcommand({
   name: "log",
   summary: "a node's log file as readable text",
   description:
-    "Prints the log of a node: one line for each entry, each change of term or vote and each\n" +
+    "Prints the log of a node: one line for each entry, each change of term or vote and each " +
     "segment. Changes nothing; the node may run meanwhile. Exits with 1 when a part is unreadable.",
   flags: {
-    dir: text("DIR", { help: "The node's data directory" }),
+    dir: directoryFlag({ help: "The node's data directory" }),
     full: toggle({ help: "Show long values whole" }),
   },
   examples: ["regent log --dir data/n1"],

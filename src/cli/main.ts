@@ -1,10 +1,11 @@
 import { messageOf, UserError } from "../base/errors.ts";
-import { REGENT_VERSION } from "../server/version.ts";
+import { REGENT_VERSION } from "../server/limits.ts";
 import { backupSubcommand } from "./backup.ts";
 import { cliSubcommand } from "./cli.ts";
 import { clusterSubcommand } from "./cluster.ts";
+import { commandOf, isHelp } from "./command_line.ts";
 import { faultSubcommand } from "./fault.ts";
-import { type Environment, parseFlags, splitAtFirstWord, UsageError } from "./flags.ts";
+import { type Environment, UsageError } from "./flags.ts";
 import { logSubcommand } from "./log.ts";
 import { nodeSubcommand } from "./node.ts";
 import { proxySubcommand } from "./proxy.ts";
@@ -12,7 +13,10 @@ import { recoverSubcommand } from "./recover.ts";
 import { removeSubcommand, transferSubcommand } from "./remove.ts";
 import { restoreSubcommand } from "./restore.ts";
 import { statusSubcommand } from "./status.ts";
-import { programHelp, type Subcommand, subcommandHelp } from "./subcommand.ts";
+import { commandFor, type Subcommand } from "./subcommand.ts";
+
+const VERSION = `regent ${REGENT_VERSION}`;
+const USAGE_EXIT_CODE = 2;
 
 const SUBCOMMANDS: readonly Subcommand[] = [
   nodeSubcommand,
@@ -29,45 +33,50 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   faultSubcommand,
 ];
 
-const HELP_WORDS = ["--help", "-h", "help"];
+const TWINS = "`regent COMMAND --help` tells the flags of a command. A flag has a twin in the\n" +
+  "environment, REGENT_RAFT_PORT for --raft-port; --yes and --force have none.";
 
 /**
  * The command line.
  *
+ * @param subcommands those of this program, or of one that is built of them
  * @returns the exit code: 0 fine, 1 the work failed, 2 the command line is wrong
  */
-export async function main(args: readonly string[], environment: Environment): Promise<number> {
-  const [name, ...rest] = args;
-  if (name === "help" && rest[0] !== undefined) return await main([rest[0], "--help"], environment);
-  if (name === undefined || HELP_WORDS.includes(name)) {
-    console.log(programHelp(SUBCOMMANDS));
-    return name === undefined ? 2 : 0;
+export async function main(
+  args: readonly string[],
+  environment: Environment,
+  subcommands: readonly Subcommand[] = SUBCOMMANDS,
+): Promise<number> {
+  let exitCode = 0;
+  const version = commandOf("version")
+    .summary("the version of this program; --version too")
+    .action(() => console.log(VERSION));
+  const program = commandOf("regent")
+    .usage("COMMAND [flags]")
+    .description("Regent: a strongly consistent store that speaks the Redis protocol")
+    .version(VERSION, "--version", "Show the version of this program")
+    .helpCommand("help", "the flags of a command: `regent help COMMAND`")
+    .enablePositionalOptions() // what follows a command is for that command
+    .addHelpText("after", `\n${TWINS}`);
+  for (const one of subcommands) {
+    program.addCommand(commandFor(one, environment, (code) => exitCode = code));
   }
-  if (name === "--version" || name === "version") {
-    console.log(`regent ${REGENT_VERSION}`);
-    return 0;
-  }
-  const subcommand = SUBCOMMANDS.find((one) => one.name === name);
-  if (subcommand === undefined) {
-    return fail(`Unknown command: ${name}. \`regent --help\` lists them`, 2);
-  }
-  const { flags, isFreeAfterFirstWord = false } = subcommand;
-  const [given, free] = isFreeAfterFirstWord ? splitAtFirstWord(flags, rest) : [rest, []];
-  const isTaken = Object.values(flags).some(({ short }) => short === "h");
-  if (given.some((argument) => argument === "--help" || (argument === "-h" && !isTaken))) {
-    console.log(subcommandHelp(subcommand));
-    return 0;
-  }
+  program.addCommand(version);
+
+  const isHelpFor = args[0] === "help" && args.length > 1;
+  const [name = ""] = isHelpFor ? args.slice(1) : args;
+  const isKnown = program.commands.some((command) => command.name() === name);
+  // The library would show its help for an unknown command that has `help` or `--help` beside it.
+  const words = isKnown || args.length === 0 ? args : [name];
   try {
-    const words: string[] | null = subcommand.words === undefined ? null : [];
-    const values = parseFlags(flags, given, environment, words);
-    return await subcommand.run(values, [...words ?? [], ...free]);
+    await program.parseAsync([...words], { from: "user" });
+    return exitCode;
   } catch (error) {
-    if (error instanceof UsageError) {
-      return fail(`${error.message}. \`regent ${name} --help\` tells the flags`, 2);
-    }
+    if (isHelp(error)) return error.exitCode === 0 ? 0 : USAGE_EXIT_CODE;
     if (!(error instanceof UserError)) throw error;
-    return fail(messageOf(error), 1);
+    if (!(error instanceof UsageError)) return fail(messageOf(error), 1);
+    const more = isKnown ? `${name} --help\` tells the flags` : "--help` lists them";
+    return fail(`${error.message}. \`regent ${more}`, USAGE_EXIT_CODE);
   }
 }
 

@@ -1,45 +1,61 @@
+import { formatAddress } from "../base/address.ts";
 import { UserError } from "../base/errors.ts";
-import { StateMachine } from "../commands/state_machine.ts";
-import { type Identity, openDataDirectory, readIdentity } from "../node/data_directory.ts";
-import type { Address } from "../node/network.ts";
+import { maxmemoryRequest } from "../commands/config_set.ts";
+import { MACHINE_RULES, type MachineRules, StateMachine } from "../commands/state_machine.ts";
+import {
+  type DataDirectory,
+  type Identity,
+  openDataDirectory,
+  readIdentity,
+  saveIdentity,
+} from "../node/log/data_directory.ts";
+import type { Address } from "../platform/network.ts";
+import { isSame } from "../node/members/membership.ts";
 import { Node } from "../node/node.ts";
-import { PeerTransport } from "../node/peers/peer_transport.ts";
+import { PeerTransport } from "../node/peers/transport.ts";
+import { BUILD_VERSIONS, type BuildVersions } from "../node/members/versions.ts";
 import { restoreNewest } from "../node/snapshots/node_snapshots.ts";
 import { listen, type RespListener } from "../server/listener.ts";
 import { NodeSessions } from "../server/node_sessions.ts";
-import { HASH_SEED_WORDS } from "../store/key_hash.ts";
-import { clientFlags, clientLimits } from "./client_flags.ts";
+import { HASH_SEED_WORDS } from "../store/key_table.ts";
 import {
+  areDescriptorsOut,
+  clientsThatFit,
+  processFacts,
+  stderrLogger,
+} from "../platform/process.ts";
+import { clientFlags, clientLimits, redisSettings, withClientsThatFit } from "./client_flags.ts";
+import {
+  addressFlag,
   bytes,
   choice,
+  directoryFlag,
   type Flags,
-  formatAddress,
+  hostFlag,
   integer,
   optional,
-  parseAddress,
   port as portFlag,
+  readAddress,
   text,
   toggle,
   UsageError,
   type Values,
 } from "./flags.ts";
-import { clusterIdOf, newClusterId, parseId, parsePeers, VALUE_BYTES_MAX } from "./founding.ts";
-import { joinCluster } from "./join.ts";
+import { currentMembers, newIncarnation, parseId, parsePeers, takePart } from "./taking_part.ts";
 import { NodeFaults } from "./node_faults.ts";
-import { DenoDisk } from "./platform/deno_disk.ts";
-import { processFacts } from "./platform/process_facts.ts";
-import { stderrLogger } from "./platform/stderr_logger.ts";
-import { systemClock } from "./platform/system_clock.ts";
-import { tcpNetwork } from "./platform/tcp_network.ts";
-import { proxyFlags, startProxy } from "./proxy_service.ts";
+import { memoryFlag, warnOfOtherMemoryBound } from "./memory_bound.ts";
+import { DenoDisk } from "../platform/deno_disk.ts";
+import { systemClock } from "../platform/system_clock.ts";
+import { tcpNetwork } from "../platform/tcp_network.ts";
+import { proxyFlags, startProxy } from "./proxy.ts";
 import { endOfService } from "./running.ts";
-import { subcommand } from "./subcommand.ts";
+import { type Subcommand, subcommand } from "./subcommand.ts";
+import { checkReachable, nodePlace } from "./node_place.ts";
 
-/** A frame holds one entry: a request, in which JSON may take six bytes for one. */
-const FRAME_BYTES_MAX = 512 * 1024 * 1024;
+/** An entry holds a request at least, and no more than a record of the log does. */
+const ENTRY_BYTES_MAX = 512 * 1024 * 1024;
 const MIB = 1024 * 1024;
-/** By Redis Cluster's convention. */
-const RAFT_PORT_OFFSET = 10_000;
+const FAREWELL_MS = 50;
 
 const flags = {
   id: { ...text("ID", { help: "The node's name, for life" }), parse: parseId },
@@ -47,12 +63,21 @@ const flags = {
   raftPort: optional(
     portFlag({ help: "Where the other nodes connect; by default the port + 10000" }),
   ),
-  host: text("HOST", { help: "The address to listen on", fallback: "127.0.0.1" }),
-  advertise: text("HOST", {
-    help: "The address that others reach this node by; by default --host",
+  advertiseRaftPort: optional(
+    portFlag({
+      help: "The port that the other nodes reach this one by, if not --raft-port: behind a relay",
+    }),
+  ),
+  host: hostFlag({
+    help: "The address to listen on; by default that of the last start, or else 127.0.0.1",
     fallback: "",
   }),
-  dir: text("DIR", { help: "Where the data lives; by default data/ID", fallback: "" }),
+  advertise: hostFlag({
+    help: "The address that others reach this node by; by default that of the last start on " +
+      "this --host, or else --host",
+    fallback: "",
+  }),
+  dir: directoryFlag({ help: "Where the data lives; by default data/ID", fallback: "" }),
   role: optional(choice(["leader", "follower"], {
     help: "leader: with an empty directory found a cluster and stand for election at once, else " +
       "prefer to lead; follower: do not stand before another node had its chance",
@@ -67,15 +92,10 @@ const flags = {
     parse: parsePeers,
     fallback: new Map<string, Address>(),
   },
-  join: optional({
-    ...text("HOST:PORT", {
-      help: "With an empty directory: enter the running cluster that this node or proxy belongs " +
-        "to; the address is the one for clients",
-      fallback: "",
-    }),
-    parse: parseAddress,
-    fallback: { host: "", port: 0 },
-  }),
+  join: optional(addressFlag({
+    help: "With an empty directory: enter the running cluster that this node or proxy belongs " +
+      "to; the address is the one for clients",
+  })),
   electionMs: integer("MS", {
     help: "The shortest election timeout; the longest is twice that",
     fallback: 150,
@@ -95,6 +115,13 @@ const flags = {
     min: 100,
     max: 600_000,
   }),
+  clockOffsetMsMax: integer("MS", {
+    help: "How far the node's clock may be from the median of the members' clocks; with one that " +
+      "is farther off it does not lead",
+    fallback: 10_000,
+    min: 1_000,
+    max: 86_400_000,
+  }),
   snapshotLogBytes: bytes({
     help: "A snapshot is taken, and the log trimmed, when the log behind the last one has more " +
       "bytes than this and than that one",
@@ -107,6 +134,7 @@ const flags = {
   ),
   ...proxyFlags,
   ...clientFlags,
+  memoryBytesMax: memoryFlag,
   allowFaults: toggle({
     help:
       "Obey FAULT, by which any client can let this node fail; for demonstrations and game days",
@@ -114,28 +142,43 @@ const flags = {
   stopWithStdin: toggle({ help: "Stop when standard input ends, for supervisors" }),
 } satisfies Flags;
 
-export const nodeSubcommand = subcommand({
-  name: "node",
-  summary: "one node, leader or follower",
-  description:
-    "Runs one member of a cluster: keeps the log and the data, answers clients on --port, agrees\n" +
-    "with the other members on --raft-port. Who leads is always decided by election.",
-  flags,
-  examples: [
-    "regent node --id n1 --port 7001 --role leader          a cluster of one",
-    "regent node --id n1 --port 7001 --peers n1=10.0.0.1:17001,n2=10.0.0.2:17001,n3=10.0.0.3:17001 \\",
-    "    --host 10.0.0.1 --dir /var/lib/regent              the same --peers on all three",
-    "regent node --id n1 --port 7001                        again, on the directory it has",
-    "regent node --id n4 --port 7004 --join 127.0.0.1:7001  a new member of a running cluster",
-    "regent node --id n1 --port 7001 --proxy-port 7000      a node and a proxy in one process",
-  ],
-  async run(values) {
-    const node = await startNode(values);
-    await Promise.race([endOfService(values.stopWithStdin, node.failed), node.removed]);
-    await node.stop();
-    return 0;
-  },
-});
+/** What a build decides of a node. */
+export interface NodeBuild {
+  readonly versions: BuildVersions;
+  readonly rules: readonly MachineRules[];
+}
+
+const THIS_BUILD: NodeBuild = { versions: BUILD_VERSIONS, rules: MACHINE_RULES };
+
+export const nodeSubcommand = nodeSubcommandOf(THIS_BUILD);
+
+/** `regent node` of a build. */
+export function nodeSubcommandOf(build: NodeBuild): Subcommand {
+  return subcommand({
+    name: "node",
+    summary: "one node, leader or follower",
+    description:
+      "Runs one member of a cluster: keeps the log and the data, answers clients on --port, agrees " +
+      "with the other members on --raft-port. Who leads is always decided by election.",
+    flags,
+    examples: [
+      "regent node --id n1 --port 7001 --role leader          a cluster of one",
+      "regent node --id n1 --port 7001 --peers n1=10.0.0.1:17001,n2=10.0.0.2:17001,n3=10.0.0.3:17001 \\",
+      "    --host 10.0.0.1 --dir /var/lib/regent              the same --peers on all three",
+      "regent node --id n1 --port 7001                        again, on the directory it has",
+      "regent node --id n4 --port 7004 --join 127.0.0.1:7001  a new member of a running cluster",
+      "regent node --id n1 --port 7001 --proxy-port 7000      a node and a proxy in one process",
+    ],
+    async run(values) {
+      const ending = endOfService(values.stopWithStdin, new Promise<never>(() => {}));
+      const node = await startNode(values, build, ending);
+      if (node === null) return 0;
+      await Promise.race([ending, node.failed, node.removed]);
+      await node.stop();
+      return 0;
+    },
+  });
+}
 
 type NodeValues = Values<typeof flags>;
 
@@ -147,11 +190,19 @@ interface RunningNode {
   stop(): Promise<void>;
 }
 
-/** Builds the parts from the bottom up and starts them; `stop` goes the other way. */
-async function startNode(values: NodeValues): Promise<RunningNode> {
-  const { id, host, port, role } = values;
+/**
+ * Builds the parts from the bottom up and starts them; `stop` goes the other way.
+ *
+ * @param ending the process shall end, also while the node waits for others
+ * @returns `null` when that comes first
+ */
+async function startNode(
+  values: NodeValues,
+  build: NodeBuild,
+  ending: Promise<unknown>,
+): Promise<RunningNode | null> {
+  const { id, port, role } = values;
   const logger = stderrLogger(id);
-  const { raftPort, advertise } = addresses(values);
   if (values.join !== undefined && values.peers.size > 0) {
     throw new UsageError(
       "Cannot use --join with --peers: the one enters a cluster, the other founds one",
@@ -168,18 +219,41 @@ async function startNode(values: NodeValues): Promise<RunningNode> {
 
   const directory = values.dir || `data/${id}`;
   const ownDisk = await DenoDisk.open(directory);
+  const stored = readIdentity(ownDisk);
+  const remembered = stored?.nodeId === id ? stored.settings : {};
+  const at = nodePlace(values, remembered);
+  const { host, raftPort, clientAddress, raftAddress } = at;
   const faults = values.allowFaults ? new NodeFaults(logger) : null;
   const disk = faults?.disk(ownDisk) ?? ownDisk;
-  const stored = readIdentity(disk);
-  const raftAddress = values.peers.get(id) ?? { host: advertise, port: raftPort };
-  const { clusterId, members: first } = stored ??
-    (values.join === undefined
-      ? foundCluster(values, raftPort, advertise)
-      : await joinCluster(id, raftAddress, values.join, logger));
+  if (stored === null && values.join === undefined) checkFounding(values);
+  const others = new Map(values.peers);
+  if (values.join !== undefined) others.set("the cluster", values.join);
+  checkReachable(at, othersThan(id, others));
+  const place = {
+    listen: { host, port: raftPort },
+    clientAddress,
+    raftAddress,
+    entryBytesMax: ENTRY_BYTES_MAX,
+    network: faults?.network(tcpNetwork) ?? tcpNetwork,
+    clock: systemClock,
+    random: Math.random,
+    logger,
+  };
+  const life = crypto.randomUUID();
+  const { peers, join } = values;
+  // It counts when the cluster is founded, which may be at a later start.
+  const firstMemory = values.memoryBytesMax ?? remembered.memoryBytesMax;
+  const settings = {
+    ...at.settings,
+    ...(firstMemory === undefined ? {} : { memoryBytesMax: firstMemory }),
+  };
+  const part = await takePart({ ...place, id, disk, stored, settings, life, peers, join, ending });
+  if (part === null) return null;
   const { identity, log, snapshots } = openDataDirectory(disk, {
     nodeId: id,
-    clusterId,
-    members: first,
+    clusterId: part.clusterId,
+    members: part.members,
+    incarnation: newIncarnation(),
     nonce: crypto.randomUUID(),
     segmentBytesMax: Math.min(64 * MIB, values.snapshotLogBytes / 2),
     logger,
@@ -190,27 +264,40 @@ async function startNode(values: NodeValues): Promise<RunningNode> {
       );
     },
   });
+  if (JSON.stringify(settings) !== JSON.stringify(identity.settings)) {
+    saveIdentity(disk, { ...identity, settings });
+  }
   const members = currentMembers(identity, values.peers);
+  checkReachable(at, othersThan(id, knownMembers(members, { log, snapshots })));
   const isNew = log.lastIndex() === 0;
 
   const machine = new StateMachine({
-    stringBytesMax: VALUE_BYTES_MAX,
+    replyBytesMax: values.outputBytesMax,
+    version: 0,
+    versions: build.versions.machine,
+    rules: build.rules,
     hashSeed: crypto.getRandomValues(new Int32Array(HASH_SEED_WORDS)),
   });
   restoreNewest(snapshots, machine);
-  const clientAddress = { host: advertise, port };
+  const { incarnation, founders } = identity;
   const node: Node = new Node({
     id,
     clusterId: identity.clusterId,
+    incarnation,
+    founders,
     members,
     raftAddress,
     clientAddress,
     moved: movedMembers(identity, values.peers),
     onRemoved: () => removal.resolve(),
+    onRefused: (sentence) => failure.reject(new UserError(sentence)),
+    onFailure: (error) => failure.reject(error),
+    versions: build.versions,
     log,
     snapshots,
     snapshotLogBytes: values.snapshotLogBytes,
     machine,
+    firstWrites: firstMemory === undefined ? [] : [maxmemoryRequest(firstMemory)],
     clock: systemClock,
     random: Math.random,
     logger,
@@ -218,41 +305,46 @@ async function startNode(values: NodeValues): Promise<RunningNode> {
     electionMs: values.electionMs,
     heartbeatMs: values.heartbeatMs,
     waitMs: values.waitMs,
+    clockOffsetMsMax: values.clockOffsetMsMax,
   });
   const transport = new PeerTransport({
+    ...place,
     id,
     clusterId: identity.clusterId,
-    listen: { host, port: raftPort },
-    clientAddress,
-    raftAddress,
-    frameBytesMax: FRAME_BYTES_MAX,
-    network: faults?.network(tcpNetwork) ?? tcpNetwork,
-    clock: systemClock,
-    random: Math.random,
-    logger,
+    credentials: () => (
+      { incarnation, life, founders: Object.fromEntries(founders), isFounded: true }
+    ),
+    versions: build.versions,
   }, faults?.handler(node) ?? node);
   await transport.start();
   node.start(faults?.peers(transport) ?? transport);
   if (role === "leader" && isNew) node.campaign();
+  const wantedMemory = values.memoryBytesMax;
+  const stopLooking = wantedMemory === undefined
+    ? () => {}
+    : warnOfOtherMemoryBound({ wanted: wantedMemory, node, machine, clock: systemClock, logger });
 
+  const fitting = withClientsThatFit(values, clientsThatFit(), logger);
   const sessions: NodeSessions = new NodeSessions({
     node,
     machine,
     clock: systemClock,
     facts: processFacts(),
-    config: redisConfig(values),
+    config: new Map([...redisSettings({ host, port }, fitting), ["dir", directory]]),
     listener: () => listener,
     ...(faults === null ? {} : { faultTools: faults.tools }),
   });
   const listener: RespListener = await listen({
     address: { host, port },
     handler: faults?.sessions(sessions, () => listener) ?? sessions,
-    limits: clientLimits(values),
+    limits: clientLimits(fitting),
+    areDescriptorsOut,
     clock: systemClock,
     logger,
   });
   logger.info(
-    `serves clients on ${host}:${port}, members on ${host}:${raftPort}, data in ${directory}`,
+    `serves clients on ${formatAddress({ host, port })}, members on ` +
+      `${formatAddress({ host, port: raftPort })}, data in ${directory}`,
   );
   const proxy = values.proxyPort === undefined ? null : await startProxy(values, {
     address: { host, port: values.proxyPort },
@@ -263,7 +355,12 @@ async function startNode(values: NodeValues): Promise<RunningNode> {
   return {
     failed: failure.promise,
     removed: removal.promise,
-    stop() {
+    async stop() {
+      logger.info("is asked to stop");
+      await new Promise<void>((resolve) => node.handOver(resolve));
+      // Proxies and clients shall hear who leads now before their connections end.
+      await new Promise((resolve) => setTimeout(resolve, FAREWELL_MS));
+      stopLooking();
       proxy?.stop();
       faults?.stop();
       node.stop();
@@ -272,63 +369,39 @@ async function startNode(values: NodeValues): Promise<RunningNode> {
       log.close();
       snapshots.close();
       ownDisk.close();
-      return Promise.resolve();
+      logger.info("has stopped");
     },
   };
 }
 
-function addresses({ port, raftPort, host, advertise }: NodeValues) {
-  const raft = raftPort ?? port + RAFT_PORT_OFFSET;
-  if (raft > 65_535) {
-    throw new UsageError(`Cannot derive the Raft port from --port ${port}: give --raft-port`);
-  }
-  if (advertise === "" && (host === "0.0.0.0" || host === "::")) {
-    throw new UsageError(`Cannot tell others to reach this node at ${host}: give --advertise HOST`);
-  }
-  return { raftPort: raft, advertise: advertise || host };
-}
-
-/** Who the members of a new cluster are, and its id: the same on all that were told the same. */
-function foundCluster(
-  { id, role, peers }: NodeValues,
-  raftPort: number,
-  advertise: string,
-): Pick<Identity, "clusterId" | "members"> {
-  if (peers.size === 0) {
-    if (role !== "leader") {
-      throw new UsageError(
-        "Cannot start on an empty directory without --peers (a new cluster of these members), " +
-          "--role leader (a new cluster of this node), or --join (a running cluster)",
-      );
-    }
-    return {
-      clusterId: newClusterId(),
-      members: new Map([[id, `${advertise}:${raftPort}`]]),
-    };
-  }
-  if (!peers.has(id)) {
-    throw new UsageError(`Cannot be ${id}: --peers names only ${[...peers.keys()].join(", ")}`);
-  }
-  const members = new Map([...peers].map(([peer, address]) => [peer, formatAddress(address)]));
-  return { clusterId: clusterIdOf(members), members };
-}
-
-/** The members as the directory knows them, at the addresses they have now. */
-function currentMembers(
-  { nodeId, members }: Identity,
-  peers: ReadonlyMap<string, Address>,
+function othersThan(
+  id: string,
+  members: ReadonlyMap<string, Address>,
 ): ReadonlyMap<string, Address> {
-  if (peers.size === 0) {
-    return new Map([...members].map(([member, address]) => [member, parseAddress(address)]));
-  }
-  const known = [...members.keys()].sort().join(", ");
-  const given = [...peers.keys()].sort().join(", ");
-  if (known !== given) {
-    throw new UserError(
-      `Cannot change the members of ${nodeId}'s cluster by --peers: it has ${known}, given are ${given}`,
+  return new Map([...members].filter(([member]) => member !== id));
+}
+
+/** Where the members are, by the newest that the directory knows. */
+function knownMembers(
+  founders: ReadonlyMap<string, Address>,
+  { log, snapshots }: Pick<DataDirectory, "log" | "snapshots">,
+): ReadonlyMap<string, Address> {
+  const newest = log.configurations().at(-1) ?? snapshots.newest();
+  if (newest === undefined || newest === null) return founders;
+  return new Map(newest.configuration.members.map(({ id, raftAddress }) => [id, raftAddress]));
+}
+
+/** @throws {UsageError} when an empty directory is not told what its cluster is */
+function checkFounding({ id, role, peers }: NodeValues): void {
+  if (peers.size === 0 && role !== "leader") {
+    throw new UsageError(
+      "Cannot start on an empty directory without --peers (a new cluster of these members), " +
+        "--role leader (a new cluster of this node), or --join (a running cluster)",
     );
   }
-  return peers;
+  if (peers.size > 0 && !peers.has(id)) {
+    throw new UsageError(`Cannot be ${id}: --peers names only ${[...peers.keys()].join(", ")}`);
+  }
 }
 
 /** Members that are elsewhere than where the cluster was founded, as the operator says. */
@@ -336,22 +409,8 @@ function movedMembers(
   { members }: Identity,
   peers: ReadonlyMap<string, Address>,
 ): ReadonlyMap<string, Address> {
-  return new Map([...peers].filter(([id, address]) => members.get(id) !== formatAddress(address)));
-}
-
-/** Settings under the names that Redis's clients ask for. */
-function redisConfig({ port, clientsMax, bulkBytesMax, host, dir, id }: NodeValues) {
-  return new Map([
-    ["appendfsync", "always"],
-    ["appendonly", "yes"],
-    ["bind", host],
-    ["databases", "1"],
-    ["dir", dir || `data/${id}`],
-    ["maxclients", String(clientsMax)],
-    ["maxmemory", "0"],
-    ["maxmemory-policy", "noeviction"],
-    ["port", String(port)],
-    ["proto-max-bulk-len", String(bulkBytesMax)],
-    ["save", ""],
-  ]);
+  return new Map([...peers].filter(([id, address]) => {
+    const known = members.get(id);
+    return known === undefined || !isSame(readAddress(known), address);
+  }));
 }

@@ -1,16 +1,15 @@
 import type { Logger } from "../base/logger.ts";
-import type { Disk } from "../node/disk.ts";
-import { Faults } from "../node/faults/faults.ts";
-import { FaultyDisk } from "../node/faults/faulty_disk.ts";
-import { FaultyNetwork } from "../node/faults/faulty_network.ts";
-import { FaultyHandler, FaultyPeers } from "../node/faults/faulty_peers.ts";
-import type { Network } from "../node/network.ts";
-import type { Peers } from "../node/peers/peers.ts";
-import type { PeerHandler } from "../node/peers/peer_transport.ts";
+import type { Disk } from "../platform/disk.ts";
+import { Faults } from "../faults/faults.ts";
+import { FaultyDisk } from "../faults/faulty_disk.ts";
+import { FaultyNetwork } from "../faults/faulty_network.ts";
+import { FaultyHandler, FaultyPeers } from "../faults/faulty_peers.ts";
+import type { Network } from "../platform/network.ts";
+import type { PeerHandler, Peers } from "../node/peers/transport.ts";
 import type { FaultTools } from "../server/fault_commands.ts";
 import type { RequestHandler } from "../server/listener.ts";
 import { PausableSessions, type SilentListener } from "../server/pausable_sessions.ts";
-import { systemClock } from "./platform/system_clock.ts";
+import { systemClock } from "../platform/system_clock.ts";
 
 /** As the shell tells the end of a process that got SIGKILL. */
 const KILLED_EXIT_CODE = 137;
@@ -27,7 +26,7 @@ export class NodeFaults {
   }
 
   disk(disk: Disk): Disk {
-    return new FaultyDisk(disk, this.#faults, systemClock);
+    return new FaultyDisk(disk, this.#faults, systemClock, block);
   }
 
   network(network: Network): Network {
@@ -49,6 +48,11 @@ export class NodeFaults {
   stop(): void {
     this.#faults.stop();
   }
+}
+
+/** Lets the whole process stand still, as a system call that takes so long does. */
+function block(durationMs: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, durationMs);
 }
 
 function crash(logger: Logger): void {

@@ -1,13 +1,100 @@
-import { clientFlags } from "./client_flags.ts";
-import { addressList, type Flags, port as portFlag, text, toggle } from "./flags.ts";
-import { stderrLogger } from "./platform/stderr_logger.ts";
-import { proxyFlags, startProxy } from "./proxy_service.ts";
+import { formatAddress } from "../base/address.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Address } from "../platform/network.ts";
+import { DEFAULT_PROXY_LIMITS } from "../proxy/limits.ts";
+import { Proxy } from "../proxy/proxy.ts";
+import {
+  areDescriptorsOut,
+  clientsThatFit,
+  processFacts,
+  stderrLogger,
+} from "../platform/process.ts";
+import { clientFlags, clientLimits, redisSettings, withClientsThatFit } from "./client_flags.ts";
+import {
+  addressList,
+  bytes,
+  type Flags,
+  hostFlag,
+  integer,
+  port as portFlag,
+  toggle,
+  type Values,
+} from "./flags.ts";
+import { systemClock } from "../platform/system_clock.ts";
+import { tcpNetwork } from "../platform/tcp_network.ts";
 import { endOfService } from "./running.ts";
 import { subcommand } from "./subcommand.ts";
 
+/** Of the files that can be open: how many connections for one `WAIT` each may take. */
+const WAITS_SHARE_MAX = 0.1;
+const MIB = 1024 * 1024;
+
+/** The bounds of a proxy, alone or in the process of a node. */
+export const proxyFlags = {
+  holdRequestsMax: integer("N", {
+    help: "Requests held by the proxy while there is no leader",
+    fallback: DEFAULT_PROXY_LIMITS.holdRequestsMax,
+    min: 0,
+    max: 10_000_000,
+  }),
+  holdBytesMax: bytes({
+    help: "Bytes of requests that wait at the proxy, with a leader or without; beyond it clients " +
+      "with large requests are not read",
+    fallback: DEFAULT_PROXY_LIMITS.holdBytesMax,
+    min: 0,
+    max: 1024 * MIB,
+  }),
+  holdMsMax: integer("MS", {
+    help: "How long the proxy holds a request",
+    fallback: DEFAULT_PROXY_LIMITS.holdMsMax,
+    min: 0,
+    max: 600_000,
+  }),
+  waitsMax: integer("N", {
+    help: "Clients of the proxy whose WAIT may be under way; each takes a connection to the leader",
+    fallback: DEFAULT_PROXY_LIMITS.waitsMax,
+    min: 0,
+    max: 1_000_000,
+  }),
+} satisfies Flags;
+
+export interface ProxyService {
+  /** Where to listen. */
+  readonly address: Address;
+  /** Nodes to begin with. */
+  readonly seeds: readonly Address[];
+  readonly logger: Logger;
+}
+
+/** Starts a proxy in this process. */
+export async function startProxy(
+  values: Values<typeof proxyFlags & typeof clientFlags>,
+  { address, seeds, logger }: ProxyService,
+): Promise<Proxy> {
+  const { holdRequestsMax, holdBytesMax, holdMsMax } = values;
+  const clientsFitting = clientsThatFit();
+  const waitsMax = Math.min(values.waitsMax, Math.floor(clientsFitting * WAITS_SHARE_MAX));
+  const fitting = withClientsThatFit(values, clientsFitting - waitsMax, logger);
+  const proxy = await Proxy.start({
+    address,
+    seeds,
+    network: tcpNetwork,
+    clock: systemClock,
+    random: Math.random,
+    logger,
+    limits: { holdRequestsMax, holdBytesMax, holdMsMax, waitsMax },
+    clientLimits: clientLimits(fitting),
+    areDescriptorsOut,
+    facts: processFacts(),
+    config: new Map(redisSettings(address, fitting)),
+  });
+  logger.info(`serves clients on ${formatAddress(address)}`);
+  return proxy;
+}
+
 const flags = {
   port: portFlag({ help: "Where clients connect" }),
-  host: text("HOST", { help: "The address to listen on", fallback: "127.0.0.1" }),
+  host: hostFlag({ help: "The address to listen on", fallback: "127.0.0.1" }),
   nodes: addressList({ help: "Addresses of nodes; one is enough to find the rest" }),
   ...proxyFlags,
   ...clientFlags,
@@ -18,7 +105,7 @@ export const proxySubcommand = subcommand({
   name: "proxy",
   summary: "the RESP router in front of the nodes",
   description:
-    "Sends writes to the leader, spreads reads over the nodes, and holds requests while a new\n" +
+    "Sends writes to the leader, spreads reads over the nodes, and holds requests while a new " +
     "leader is elected. Keeps nothing on disk; run as many as you like.",
   flags,
   examples: ["regent proxy --port 7000 --nodes 127.0.0.1:7001,127.0.0.1:7002,127.0.0.1:7003"],

@@ -1,32 +1,24 @@
-import { basename, dirname, resolve } from "node:path";
 import { UserError } from "../base/errors.ts";
-import type { ClusterConfiguration } from "../node/configuration.ts";
-import { optional, several, text, toggle } from "./flags.ts";
-import { newClusterId, parseId } from "./founding.ts";
-import { chunksOf, finalState } from "./offline/final_state.ts";
-import { EmptyPlace } from "./offline/empty_place.ts";
+import type { ClusterConfiguration } from "../node/members/configuration.ts";
+import { directoryFlag, optional, several, text, toggle, typedOnly } from "./flags.ts";
+import { newClusterId, newIncarnation, parseId } from "./taking_part.ts";
+import { chunksOf, finalState, Survivor, type SurvivorReport } from "./offline/survivor.ts";
+import { Exchange, isThere, stageDirectory } from "./offline/data_directories.ts";
 import { newestOf, recoveryReport } from "./offline/recovery_report.ts";
-import {
-  isThere,
-  moveDirectory,
-  removeDirectory,
-  stageDirectory,
-} from "./offline/staged_directory.ts";
-import { Survivor, type SurvivorReport } from "./offline/survivor.ts";
-import { DenoDisk } from "./platform/deno_disk.ts";
+import { DenoDisk } from "../platform/deno_disk.ts";
 import { subcommand } from "./subcommand.ts";
 
 export const recoverSubcommand = subcommand({
   name: "recover",
   summary: "makes a new cluster of what is left when the majority is lost for good",
   description:
-    "For one case only: so many disks of a cluster are lost for good that the rest is no majority.\n" +
-    "Compares the directories of the survivors, whose nodes must not run, and tells which has the\n" +
-    "newest log and what may be lost. Only with --yes, or when that is typed, it makes a NEW cluster\n" +
-    "of that node alone, with everything that its log holds. Its old directory is kept beside it. All\n" +
+    "For one case only: so many disks of a cluster are lost for good that the rest is no majority. " +
+    "Compares the directories of the survivors, whose nodes must not run, and tells which has the " +
+    "newest log and what may be lost. Only with --yes, or when that is typed, it makes a NEW cluster " +
+    "of that node alone, with everything that its log holds. Its old content is kept in the directory. All " +
     "others enter with `regent node --join` and empty directories: old ones are refused.",
   flags: {
-    dir: several(text("DIR", { help: "A survivor's data directory; give it once for each" })),
+    dir: several(directoryFlag({ help: "A survivor's data directory; give it once for each" })),
     id: optional({
       ...text("ID", {
         help: "The id of the new cluster's node; by default that of the survivor",
@@ -34,17 +26,17 @@ export const recoverSubcommand = subcommand({
       }),
       parse: parseId,
     }),
-    yes: toggle({ help: "Do it without asking" }),
+    yes: typedOnly(toggle({ help: "Do it without asking" })),
   },
   examples: [
-    "regent recover --dir data/n2 --dir data/n3          compares, then asks",
-    "regent recover --dir data/n2 --dir data/n3 --yes",
+    "regent recover --dir data/n2                        one of three is left; asks first",
+    "regent recover --dir data/n2 --dir data/n3 --yes    two of five are left",
   ],
   async run({ dir: dirs, id, yes }) {
     for (const dir of dirs) await finishInterrupted(dir);
     const survivors: Survivor[] = [];
     try {
-      for (const dir of new Set(dirs)) survivors.push(await Survivor.open(dir));
+      for (const dir of distinct(dirs)) survivors.push(await Survivor.open(dir));
       const newest = compare(survivors);
       if (!yes && !isConfirmed()) {
         console.log("Nothing was changed. To make the new cluster, give --yes");
@@ -57,6 +49,11 @@ export const recoverSubcommand = subcommand({
     return 0;
   },
 });
+
+/** One directory may be given by several names. */
+function distinct(dirs: readonly string[]): Iterable<string> {
+  return new Map(dirs.map((dir) => [isThere(dir) ? Deno.realPathSync(dir) : dir, dir])).values();
+}
 
 interface Newest {
   readonly survivor: Survivor;
@@ -111,40 +108,36 @@ function isConfirmed(): boolean {
 }
 
 /**
- * The new directory is made whole beside the old one before that is moved away: whenever the process
- * dies, one of them, or both, are there.
+ * The new content is made whole inside the directory before the old one is set aside: whenever the
+ * process dies, one of them, or both, are there.
  */
 async function recover(survivor: Survivor, report: SurvivorReport, id: string): Promise<void> {
   const { nodeId, lastIndex, lastTerm } = report;
-  const path = Deno.realPathSync(survivor.dir);
-  const staging = stagingOf(path);
+  const exchange = new Exchange(Deno.realPathSync(survivor.dir));
   const clusterId = newClusterId();
+  const incarnation = newIncarnation();
   const machine = finalState(survivor.data);
-  await stageDirectory(staging, {
+  await stageDirectory(exchange.staging, {
     nodeId: id,
     clusterId,
+    incarnation,
+    isFounded: true,
     snapshot: {
       index: lastIndex,
       term: lastTerm,
       timeMs: machine.timeMs,
-      configuration: alone(report.configuration, nodeId, id),
+      machineVersion: machine.version,
+      configuration: alone(report.configuration, nodeId, id, incarnation),
     },
     chunks: chunksOf(machine),
   });
-  const time = new Date().toISOString().replaceAll(":", "-");
-  const kept = `${path}.before-recovery-${time}`;
-  try {
-    moveDirectory(path, kept);
-  } catch (error) {
-    removeDirectory(staging);
-    throw error;
-  }
-  moveDirectory(staging, path);
+  const kept = exchange.setAside();
+  exchange.install();
   const keys = machine.keyspace.storedSize;
   console.log(
     `${survivor.dir}: node ${id} of the new cluster ${clusterId}, entry ${lastIndex}, ${keys} keys`,
   );
-  console.log(`The old directory is kept as ${kept}`);
+  console.log(`The old content is kept in ${kept}`);
   console.log(`Start it: regent node --id ${id} --port PORT --dir ${survivor.dir}`);
   console.log(
     "Then each of the others, with an empty directory: " +
@@ -157,40 +150,29 @@ function alone(
   { members, removed }: ClusterConfiguration,
   nodeId: string,
   id: string,
+  incarnation: string,
 ): ClusterConfiguration {
   const raftAddress = members.find((member) => member.id === nodeId)?.raftAddress ??
     { host: "127.0.0.1", port: 17_001 };
   return {
-    members: [{ id, raftAddress, isLearner: false }],
+    members: [{ id, raftAddress, isLearner: false, incarnation }],
     removed: removed.filter((one) => one !== id),
   };
 }
 
-/**
- * An earlier recovery may have died between its two moves: then the new directory is whole, and only
- * its name is missing. A node that was started meanwhile may have left an empty directory there.
- */
+/** An earlier recovery may have died between its moves: then the new content is whole. */
 async function finishInterrupted(dir: string): Promise<void> {
-  const path = resolve(dir);
-  const staging = stagingOf(path);
-  if (isThere(`${path}/identity.json`) || !isThere(`${staging}/identity.json`)) return;
-  const prefix = `${basename(path)}.before-recovery-`;
-  const kept = DenoDisk.openForReading(dirname(path)).list("")
-    .findLast((name) => name.startsWith(prefix));
-  const staged = await Survivor.open(staging);
-  const isWhole = staged.damage === null && staged.report().snapshotIndex > 0;
-  staged.close();
-  if (kept === undefined || !isWhole) return;
-  const place = await EmptyPlace.take(path, "finish the recovery of");
-  place.fill(staging);
-  place.leave();
-  throw new UserError(
-    `Cannot recover from ${dir} again: an earlier recovery had been interrupted, and is finished ` +
-      `now; the new cluster is in ${dir}, the old directory is ${dirname(path)}/${kept}; ` +
-      `start it with regent node`,
-  );
-}
-
-function stagingOf(path: string): string {
-  return `${path}.recovering`;
+  if (!isThere(dir) || !new Exchange(dir).isInterrupted) return;
+  const disk = await DenoDisk.open(dir);
+  try {
+    const exchange = new Exchange(dir);
+    const kept = exchange.setAside();
+    exchange.install();
+    throw new UserError(
+      `Cannot recover from ${dir} again: an earlier recovery had been interrupted, and is finished ` +
+        `now; the new cluster is in ${dir}, the old content in ${kept}; start it with regent node`,
+    );
+  } finally {
+    disk.close();
+  }
 }

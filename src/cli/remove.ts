@@ -1,5 +1,5 @@
 import { UserError } from "../base/errors.ts";
-import { addressList, toggle, UsageError } from "./flags.ts";
+import { addressList, toggle, typedOnly, UsageError } from "./flags.ts";
 import { requestOfLeader } from "./leader_request.ts";
 import { subcommand } from "./subcommand.ts";
 
@@ -16,15 +16,15 @@ export const removeSubcommand = subcommand({
   name: "remove",
   summary: "takes a member out of the cluster for good",
   description:
-    "Removes the member ID, the leader too, and returns when that is agreed on; the node then ends\n" +
-    "by itself, and its id is never used again. Refused while another change is under way, and\n" +
+    "Removes the member ID, the leader too, and returns when that is agreed on; the node then ends " +
+    "by itself, and its id is never used again. Refused while another change is under way, and " +
     "where too few of the voting members left would answer.",
   flags: {
     from: fromFlag,
-    force: toggle({
+    force: typedOnly(toggle({
       help: "Even if too few members that answer are left: nothing can be written then before " +
         "enough of them are back",
-    }),
+    })),
   },
   words: "ID",
   examples: [
@@ -45,7 +45,7 @@ export const transferSubcommand = subcommand({
   name: "transfer",
   summary: "hands leadership over to a member",
   description:
-    "Makes the voting member ID lead, and returns when it does. Requests of clients wait for that\n" +
+    "Makes the voting member ID lead, and returns when it does. Requests of clients wait for that " +
     "moment; none fails.",
   flags: { from: fromFlag },
   words: "ID",

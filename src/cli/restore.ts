@@ -1,13 +1,13 @@
+import { formatAddress } from "../base/address.ts";
 import { UserError } from "../base/errors.ts";
-import type { ClusterConfiguration } from "../node/configuration.ts";
-import type { Address } from "../node/network.ts";
-import { SnapshotFormatError } from "../store/snapshot_format.ts";
+import type { ClusterConfiguration } from "../node/members/configuration.ts";
+import type { Address } from "../platform/network.ts";
+import { SnapshotFormatError } from "../store/state_snapshot.ts";
 import { StateLoader } from "../store/state_loader.ts";
-import { formatAddress, text, UsageError } from "./flags.ts";
-import { clusterIdOf, newClusterId, parseId, parsePeers } from "./founding.ts";
-import { EmptyPlace } from "./offline/empty_place.ts";
+import { directoryFlag, text, UsageError } from "./flags.ts";
+import { clusterIdOf, newClusterId, newIncarnation, parseId, parsePeers } from "./taking_part.ts";
+import { EmptyPlace, stageDirectory } from "./offline/data_directories.ts";
 import { type CheckedSnapshot, readSnapshotFile } from "./offline/snapshot_file.ts";
-import { removeDirectory, stageDirectory } from "./offline/staged_directory.ts";
 import { subcommand } from "./subcommand.ts";
 
 /** Of a cluster of one, which says by itself where it is once it runs. */
@@ -17,12 +17,12 @@ export const restoreSubcommand = subcommand({
   name: "restore",
   summary: "makes a node of a new cluster from a backup",
   description:
-    "Turns an empty or missing directory into that of a node whose data is the backup's. The node\n" +
-    "belongs to a NEW cluster: of itself alone, or of all --peers, on each of which the same file is\n" +
-    "to be restored with the same --peers. Then `regent node` starts it. Changes nothing when the\n" +
+    "Turns an empty or missing directory into that of a node whose data is the backup's. The node " +
+    "belongs to a NEW cluster: of itself alone, or of all --peers, on each of which the same file is " +
+    "to be restored with the same --peers. Then `regent node` starts it. Changes nothing when the " +
     "file is damaged or the directory is in use.",
   flags: {
-    dir: text("DIR", { help: "The directory to make: missing, or empty" }),
+    dir: directoryFlag({ help: "The directory to make: missing, or empty" }),
     id: { ...text("ID", { help: "The node's name, for life" }), parse: parseId },
     peers: {
       ...text("ID=HOST:PORT,…", {
@@ -47,26 +47,24 @@ export const restoreSubcommand = subcommand({
     if (peers.size > 0 && !peers.has(id)) {
       throw new UsageError(`Cannot be ${id}: --peers names only ${[...peers.keys()].join(", ")}`);
     }
-    const place = await EmptyPlace.take(dir, "restore into");
-    const staging = `${place.path}.restoring`;
+    const place = await EmptyPlace.take(dir);
     try {
       const { checked, keys } = checkFile(file);
       const { header, digest } = checked;
-      const configuration = membersOf(header.configuration, id, peers);
+      const incarnation = newIncarnation();
+      const configuration = membersOf(header.configuration, id, peers, incarnation);
       const addresses = new Map([...peers].map(([peer, one]) => [peer, formatAddress(one)]));
       const clusterId = peers.size === 0 ? newClusterId() : clusterIdOf(addresses, digest);
-      await stageDirectory(staging, {
-        nodeId: id,
-        clusterId,
-        snapshot: { ...header, configuration },
-        chunks: readSnapshotFile(file),
-      });
-      try {
-        place.fill(staging);
-      } catch (error) {
-        removeDirectory(staging);
-        throw error;
-      }
+      await place.fill((path) =>
+        stageDirectory(path, {
+          nodeId: id,
+          clusterId,
+          incarnation,
+          isFounded: peers.size === 0,
+          snapshot: { ...header, configuration },
+          chunks: readSnapshotFile(file),
+        })
+      );
       console.log(
         `${dir}: node ${id} of the new cluster ${clusterId}, entry ${header.index}, ${keys} keys`,
       );
@@ -106,10 +104,17 @@ function membersOf(
   { removed }: ClusterConfiguration,
   id: string,
   peers: ReadonlyMap<string, Address>,
+  incarnation: string,
 ): ClusterConfiguration {
-  const members = peers.size === 0 ? new Map([[id, ANY_RAFT_ADDRESS]]) : peers;
+  if (peers.size === 0) {
+    return {
+      members: [{ id, raftAddress: ANY_RAFT_ADDRESS, isLearner: false, incarnation }],
+      removed: removed.filter((one) => one !== id),
+    };
+  }
+  // The same file for all: they tell each other their incarnations when they are all up.
   return {
-    members: [...members].map(([id, raftAddress]) => ({ id, raftAddress, isLearner: false })),
-    removed: removed.filter((one) => !members.has(one)),
+    members: [...peers].map(([id, raftAddress]) => ({ id, raftAddress, isLearner: false })),
+    removed: removed.filter((one) => !peers.has(one)),
   };
 }

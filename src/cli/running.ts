@@ -1,4 +1,4 @@
-import { endingSignal } from "./platform/signals.ts";
+import { endingSignal } from "../platform/process.ts";
 
 /** Resolves when standard input ends: whoever started this process is gone. */
 async function endOfStandardInput(): Promise<void> {

@@ -1,18 +1,20 @@
+import { formatAddress } from "../base/address.ts";
 import { UserError } from "../base/errors.ts";
-import type { Address } from "../node/network.ts";
+import type { Address } from "../platform/network.ts";
 import type { Reply } from "../resp/reply.ts";
-import { addressList, parseAddress } from "./flags.ts";
+import { addressList, readAddress } from "./flags.ts";
 import { ConnectionLost, fieldsOf, RespClient } from "./resp_client.ts";
 import { subcommand } from "./subcommand.ts";
 import { table } from "./table.ts";
 
 export const statusSubcommand = subcommand({
   name: "status",
-  summary: "one table: id, role, term, address, commit, applied, lag, alive",
+  summary: "one table: id, role, term, address, commit, applied, lag, alive, clock",
   description:
-    "Asks the members of a cluster for their state and shows it as a table. Any node's or\n" +
-    "proxy's address will do; it exits with 1 when no leader serves. Failures on purpose\n" +
-    "(`regent fault`) are shown too, where there are any.",
+    "Asks the members of a cluster for their state and shows it as a table. Any node's or " +
+    "proxy's address will do; it exits with 1 when no leader serves. `clock` is how far a " +
+    "member's clock is ahead of (+) or behind (-) the median of the members' clocks. Failures on " +
+    "purpose (`regent fault`) are shown too, where there are any.",
   flags: {
     nodes: addressList({
       help: "Nodes or proxies to ask; each tells of the others",
@@ -36,8 +38,18 @@ export interface MemberState {
   readonly term: number;
   readonly commitIndex: number | null;
   readonly appliedIndex: number | null;
+  /** How far its clock is ahead of the median of the members'; `null`: it does not know. */
+  readonly clockOffsetMs: number | null;
+  /** Of what nodes say to each other, of the state machine as the log says, and as the build knows. */
+  readonly versions: MemberVersions | null;
   /** Its failures on purpose that are on. */
   readonly faults: readonly string[];
+}
+
+interface MemberVersions {
+  readonly protocol: number;
+  readonly machine: number;
+  readonly machineMax: number;
 }
 
 interface Member {
@@ -54,13 +66,13 @@ async function findMembers(addresses: readonly Address[]): Promise<Member[]> {
       try {
         const members = parseMembers(await client.request(["CLUSTER", "MEMBERS"]));
         if (members.length > 0) return members;
-        reasons.push(`${address.host}:${address.port}: knows no members`);
+        reasons.push(`${formatAddress(address)}: knows no members`);
       } finally {
         client.close();
       }
     } catch (error) {
       if (!(error instanceof ConnectionLost)) throw error;
-      reasons.push(`${address.host}:${address.port}: ${error.message}`);
+      reasons.push(`${formatAddress(address)}: ${error.message}`);
     }
   }
   throw new UserError(`Cannot reach the cluster: ${reasons.join("; ")}`);
@@ -70,13 +82,14 @@ async function findMembers(addresses: readonly Address[]): Promise<Member[]> {
 function parseMembers(reply: Reply): Member[] {
   return [...fieldsOf(reply)]
     .filter(([, address]) => address !== "")
-    .map(([id, address]) => ({ id, address: parseAddress(String(address)) }));
+    .map(([id, address]) => ({ id, address: readAddress(String(address)) }));
 }
 
 /** Asks a member for its state; one that does not answer is `dead`. */
 export async function askState({ id, address }: Member): Promise<MemberState> {
   let faults: readonly string[] = [];
-  const dead = () => ({ id, address, role: "-", term: 0, commitIndex: null, appliedIndex: null });
+  const unknown = { commitIndex: null, appliedIndex: null, clockOffsetMs: null, versions: null };
+  const dead = () => ({ id, address, role: "-", term: 0, ...unknown });
   try {
     const client = await RespClient.connect(address);
     try {
@@ -90,6 +103,12 @@ export async function askState({ id, address }: Member): Promise<MemberState> {
         term: Number(fields.get("term")),
         commitIndex: Number(fields.get("commit-index")),
         appliedIndex: Number(fields.get("applied-index")),
+        clockOffsetMs: numberOrNull(fields.get("clock-offset-ms")),
+        versions: {
+          protocol: Number(fields.get("protocol-version")),
+          machine: Number(fields.get("machine-version")),
+          machineMax: Number(fields.get("machine-version-max")),
+        },
         faults,
       };
     } finally {
@@ -111,6 +130,25 @@ function isPause(fault: string): boolean {
   return /^pause\b/.test(fault);
 }
 
+function numberOrNull(reply: Reply | undefined): number | null {
+  return typeof reply === "number" ? reply : null;
+}
+
+const SECOND_MS = 1_000;
+const HOUR_MS = 3_600 * SECOND_MS;
+const DAY_MS = 24 * HOUR_MS;
+
+/** An offset in a unit that suits it. */
+export function clockText(offsetMs: number | null): string {
+  if (offsetMs === null) return "-";
+  const sign = offsetMs < 0 ? "-" : "+";
+  const ms = Math.abs(offsetMs);
+  if (ms < 10 * SECOND_MS) return `${sign}${ms} ms`;
+  if (ms < HOUR_MS) return `${sign}${Math.round(ms / SECOND_MS)} s`;
+  if (ms < 2 * DAY_MS) return `${sign}${Math.round(ms / HOUR_MS)} h`;
+  return `${sign}${Math.round(ms / DAY_MS)} days`;
+}
+
 /** Lag is how many committed entries a member has not applied yet. */
 export function statusTable(states: readonly MemberState[]): string {
   const newest = Math.max(0, ...states.map(({ commitIndex }) => commitIndex ?? 0));
@@ -121,14 +159,27 @@ export function statusTable(states: readonly MemberState[]): string {
       state.id,
       state.role,
       isAlive ? String(state.term) : "-",
-      `${state.address.host}:${state.address.port}`,
+      formatAddress(state.address),
       String(state.commitIndex ?? "-"),
       String(state.appliedIndex ?? "-"),
       isAlive ? String(newest - (state.appliedIndex ?? 0)) : "-",
       isAlive ? "yes" : "no",
+      clockText(state.clockOffsetMs),
+      String(state.versions?.protocol ?? "-"),
+      machineText(state.versions),
       ...(hasFaults ? [state.faults.join("; ") || "-"] : []),
     ];
   });
-  const heading = ["id", "role", "term", "address", "commit", "applied", "lag", "alive"];
+  const heading = [
+    ...["id", "role", "term", "address", "commit", "applied", "lag", "alive"],
+    ...["clock", "protocol", "machine"],
+  ];
   return table([[...heading, ...(hasFaults ? ["faults"] : [])], ...rows]);
+}
+
+/** `1`, or `1 of 2` where the build knows a newer version than the log is at. */
+function machineText(versions: MemberVersions | null): string {
+  if (versions === null) return "-";
+  const { machine, machineMax } = versions;
+  return machine === machineMax ? String(machine) : `${machine} of ${machineMax}`;
 }

@@ -1,41 +1,45 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
-import { addressList, bytes, integer, optional, port, text, toggle } from "./flags.ts";
-import { subcommand, subcommandHelp } from "./subcommand.ts";
+import { assertEquals, assertRejects, assertStringIncludes, fail } from "@std/assert";
+import {
+  addressList,
+  bytes,
+  integer,
+  optional,
+  port,
+  text,
+  toggle,
+  typedOnly,
+  UsageError,
+  withShort,
+} from "./flags.ts";
+import { commandFor, type Subcommand, subcommand } from "./subcommand.ts";
 
 const HELP = `Usage: regent dance [flags]
 
 Moves.
 
 Flags:
-  --steps N
-      How many (default 3)  [REGENT_STEPS]
-  --with HOST:PORT,…
-      Whom (default 127.0.0.1:7000,[::1]:7001)  [REGENT_WITH]
-  --room HOST:PORT,…
-      Where (required)  [REGENT_ROOM]
-  --space-bytes BYTES
-      How much (default 64m)  [REGENT_SPACE_BYTES]
-  --odd-bytes BYTES
-      How much (default 1025)  [REGENT_ODD_BYTES]
-  --door PORT
-      Which  [REGENT_DOOR]
-  --tune DIR
-      What  [REGENT_TUNE]
-  --encore
-      Again  [REGENT_ENCORE]
-  --help
-      Show this text
+  -s, --steps N        How many (default 3) [REGENT_STEPS]
+  --with HOST:PORT,…   Whom (default 127.0.0.1:7000,[::1]:7001) [REGENT_WITH]
+  --room HOST:PORT,…   Where (required) [REGENT_ROOM]
+  --space-bytes BYTES  How much (default 64m) [REGENT_SPACE_BYTES]
+  --odd-bytes BYTES    How much (default 1025) [REGENT_ODD_BYTES]
+  --door PORT          Which [REGENT_DOOR]
+  --tune DIR           What [REGENT_TUNE]
+  --encore             Again [REGENT_ENCORE]
+  --yes                Without asking
+  -h, --help           Show this text
 
 Examples:
-  regent dance`;
+  regent dance
+`;
 
 Deno.test("help tells each flag, its default in words, and its variable", () => {
   const dance = subcommand({
-    name: "dance",
+    name: "regent dance",
     summary: "moves",
     description: "Moves.",
     flags: {
-      steps: integer("N", { help: "How many", fallback: 3, min: 1, max: 9 }),
+      steps: withShort("s", integer("N", { help: "How many", fallback: 3, min: 1, max: 9 })),
       with: addressList({
         help: "Whom",
         fallback: [{ host: "127.0.0.1", port: 7000 }, { host: "::1", port: 7001 }],
@@ -46,19 +50,84 @@ Deno.test("help tells each flag, its default in words, and its variable", () => 
       door: optional(port({ help: "Which" })),
       tune: { ...text("DIR", { help: "What", fallback: "" }), fallback: new Map() },
       encore: toggle({ help: "Again" }),
+      yes: typedOnly(toggle({ help: "Without asking" })),
     },
     examples: ["regent dance"],
     run: () => Promise.resolve(0),
   });
-  assertEquals(subcommandHelp(dance), HELP);
+  assertEquals(helpOf(dance), HELP);
 });
 
-Deno.test("long help is broken into lines", () => {
+Deno.test("long help is broken into lines, where the terminal ends", () => {
   const flags = { steps: integer("N", { help: "many words ".repeat(20).trim(), min: 1, max: 9 }) };
   const run = () => Promise.resolve(0);
-  const help = subcommandHelp(
-    subcommand({ name: "dance", summary: "", description: "", flags, examples: [], run }),
-  );
-  assertEquals(help.split("\n").filter((line) => line.length > 90), []);
-  assertStringIncludes(help.replace(/\n +/g, " "), "many words many words (required)");
+  const description = "more words ".repeat(20);
+  const dance = subcommand({ name: "dance", summary: "", description, flags, examples: [], run });
+  for (const columns of [50, 80, undefined]) {
+    const help = helpOf(dance, columns);
+    assertEquals(help.split("\n").filter((line) => line.length > (columns ?? 80)), []);
+    assertStringIncludes(help.replace(/\n +/g, " "), "many words many words (required)");
+  }
 });
+
+Deno.test("what follows the first word may look like a flag", async () => {
+  const flags = {
+    host: withShort("h", text("HOST", { help: "host", fallback: "" })),
+    port: withShort("p", port({ help: "port", fallback: 1 })),
+    noRaw: toggle({ help: "switch" }),
+  };
+  for (
+    const [line, expected] of [
+      ["-p 7 --no-raw incrby n -5 --no-raw", "7 true: incrby n -5 --no-raw"],
+      ["--port=7 get -- --help", "7 false: get -- --help"],
+      ["-h x get -h", "1 false: get -h"],
+      ["--no-raw -- --port 7", "1 true: --port 7"],
+      ["get", "1 false: get"],
+    ] as const
+  ) {
+    const seen: string[] = [];
+    const free = subcommand({
+      name: "free",
+      summary: "",
+      description: "",
+      flags,
+      words: "[WORD…]",
+      isFreeAfterFirstWord: true,
+      examples: [],
+      run({ port, noRaw }, words) {
+        seen.push(`${port} ${noRaw}: ${words.join(" ")}`);
+        return Promise.resolve(3);
+      },
+    });
+    const onEnd = (code: number) => seen.push(String(code));
+    await commandFor(free, () => undefined, onEnd).parseAsync(line.split(" "), { from: "user" });
+    assertEquals(seen, [expected, "3"], line);
+  }
+});
+
+Deno.test("a command whose flags are wrong does not run", async () => {
+  const dance = subcommand({
+    name: "dance",
+    summary: "",
+    description: "",
+    flags: { steps: integer("N", { help: "How many", fallback: 3, min: 1, max: 9 }) },
+    examples: [],
+    run: () => fail("it ran"),
+  });
+  for (const wrong of ["--=x", "-=x", "-5=x", "--step=4", "--steps=x", "-x=--", "-", "=", ""]) {
+    const command = commandFor(dance, () => undefined, () => fail("it ended"));
+    await assertRejects(() => command.parseAsync([wrong], { from: "user" }), UsageError);
+  }
+});
+
+function helpOf(subcommand: Subcommand, columns?: number): string {
+  let help = "";
+  const command = commandFor(subcommand, () => undefined, () => {});
+  command.configureOutput({
+    writeOut: (text) => help += text,
+    // deno-lint-ignore no-explicit-any -- undefined is what it says where there is no terminal
+    getOutHelpWidth: () => columns as any,
+  });
+  command.outputHelp();
+  return help;
+}

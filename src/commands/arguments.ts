@@ -1,6 +1,7 @@
-import { assert } from "../base/assert.ts";
+import { assert } from "../base/errors.ts";
 import { ErrorReply } from "../resp/reply.ts";
 import { typeOf, type Value } from "../store/value.ts";
+import type { DeadlineMs } from "../store/deadlines.ts";
 
 export const SYNTAX_ERROR: ErrorReply = new ErrorReply("ERR syntax error");
 export const NOT_AN_INTEGER: ErrorReply = new ErrorReply(
@@ -43,4 +44,242 @@ export function quoted(argument: string, lengthMax: number): string {
  */
 export function errorQuoting(text: string): ErrorReply {
   return new ErrorReply(text.replace(/^[\r\n]+|[\r\n]+$/g, "").replace(/[\r\n]/g, " "));
+}
+
+/** A signed 64-bit integer: a number where that is exact, a bigint beyond. */
+export type Integer = number | bigint;
+
+export const INT64_MAX = 2n ** 63n - 1n;
+export const INT64_MIN = -(2n ** 63n);
+
+/** Up to so many digits a number is exact. */
+const EXACT_DIGITS = 15;
+/** The longest form: `-9223372036854775808`. */
+const LENGTH_MAX = 20;
+/** As many digits as 2^53 - 1 has. */
+const COUNT_LENGTH_MAX = 16;
+const ZERO = 0x30;
+const NINE = 0x39;
+const MINUS = 0x2d;
+
+/**
+ * Reads a 64-bit integer in its one decimal form: no plus sign, no leading zeros, no spaces, no
+ * `-0`. Anything else is `null`.
+ */
+export function parseInteger(text: string): Integer | null {
+  const length = text.length;
+  if (length === 0 || length > LENGTH_MAX) return null;
+  const start = text.charCodeAt(0) === MINUS ? 1 : 0;
+  const first = text.charCodeAt(start);
+  // A leading zero is right only in "0" itself; past the end, `first` is NaN.
+  if (first === ZERO) return length === 1 ? 0 : null;
+  if (!(first > ZERO && first <= NINE)) return null;
+  let magnitude = first - ZERO;
+  for (let index = start + 1; index < length; index++) {
+    const code = text.charCodeAt(index);
+    if (code < ZERO || code > NINE) return null;
+    magnitude = magnitude * 10 + (code - ZERO);
+  }
+  if (length - start <= EXACT_DIGITS) return start === 1 ? -magnitude : magnitude;
+  const value = BigInt(text);
+  return value < INT64_MIN || value > INT64_MAX ? null : normalize(value);
+}
+
+/**
+ * Reads a part of a text, `from` up to before `to`, as an integer from 0 to 2^53 - 1 in its one
+ * decimal form; anything else is -1. Makes no garbage.
+ */
+export function parseCount(text: string, from: number, to: number): number {
+  const length = to - from;
+  if (length <= 0 || length > COUNT_LENGTH_MAX) return -1;
+  if (text.charCodeAt(from) === ZERO) return length === 1 ? 0 : -1;
+  let count = 0;
+  for (let index = from; index < to; index++) {
+    const code = text.charCodeAt(index);
+    // Past the end it is NaN.
+    if (!(code >= ZERO && code <= NINE)) return -1;
+    count = count * 10 + (code - ZERO);
+  }
+  // Rounded it may be by the last digit alone, and then stays beyond.
+  return count > Number.MAX_SAFE_INTEGER ? -1 : count;
+}
+
+/** The sum, or `null` when it does not fit into 64 bits. */
+export function addIntegers(a: Integer, b: Integer): Integer | null {
+  if (typeof a === "number" && typeof b === "number") {
+    const sum = a + b;
+    if (Number.isSafeInteger(sum)) return sum;
+  }
+  const sum = BigInt(a) + BigInt(b);
+  return sum < INT64_MIN || sum > INT64_MAX ? null : normalize(sum);
+}
+
+/** The product, or `null` when it does not fit into 64 bits. */
+export function multiplyIntegers(a: Integer, b: Integer): Integer | null {
+  if (typeof a === "number" && typeof b === "number") {
+    const product = a * b;
+    if (Number.isSafeInteger(product)) return product;
+  }
+  const product = BigInt(a) * BigInt(b);
+  return product < INT64_MIN || product > INT64_MAX ? null : normalize(product);
+}
+
+/** Gives the value its one form. */
+export function normalize(value: bigint): Integer {
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value;
+}
+
+/** How a deadline is given: in seconds or milliseconds, from now (`EX`, `PX`) or absolute. */
+export type DeadlineUnit = "EX" | "PX" | "EXAT" | "PXAT";
+
+/** The deadline for an amount of time, or `null` when it does not fit into 64 bits. */
+export function deadlineOf(amount: Integer, unit: DeadlineUnit, nowMs: number): Integer | null {
+  const inSeconds = unit === "EX" || unit === "EXAT";
+  const amountMs = inSeconds ? multiplyIntegers(amount, 1000) : amount;
+  if (amountMs === null || unit === "EXAT" || unit === "PXAT") return amountMs;
+  return addIntegers(amountMs, nowMs);
+}
+
+/** Reads the deadline of `SET`, `GETEX` and the like, which must be positive. */
+export function readDeadline(
+  amount: string,
+  unit: DeadlineUnit,
+  nowMs: number,
+  commandName: string,
+): DeadlineMs | ErrorReply {
+  const value = parseInteger(amount);
+  if (value === null) return NOT_AN_INTEGER;
+  if (value <= 0) return invalidExpireTime(commandName);
+  return deadlineOf(value, unit, nowMs) ?? invalidExpireTime(commandName);
+}
+
+export function invalidExpireTime(commandName: string): ErrorReply {
+  return new ErrorReply(`ERR invalid expire time in '${commandName}' command`);
+}
+
+const INVALID_CURSOR = new ErrorReply("ERR invalid cursor");
+const COUNT_DEFAULT = 10;
+
+export interface ScanOptions {
+  readonly cursor: number;
+  readonly count: number;
+  /** `null`: every key matches. */
+  readonly pattern: string | null;
+  readonly type: string | null;
+}
+
+/** Reads `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`. */
+export function parseScan(args: readonly string[]): ScanOptions | ErrorReply {
+  const cursor = parseCursor(argument(args, 1));
+  if (cursor === null) return INVALID_CURSOR;
+  let count = COUNT_DEFAULT;
+  let pattern: string | null = null;
+  let type: string | null = null;
+  for (let index = 2; index < args.length; index += 2) {
+    const word = argument(args, index);
+    const value = args[index + 1];
+    if (value === undefined) return SYNTAX_ERROR;
+    if (isOption(word, "COUNT")) {
+      const parsed = parseInteger(value);
+      if (parsed === null) return NOT_AN_INTEGER;
+      if (parsed < 1) return SYNTAX_ERROR;
+      count = Number(parsed);
+    } else if (isOption(word, "MATCH")) {
+      pattern = value === "*" ? null : value;
+    } else if (isOption(word, "TYPE")) {
+      type = value;
+    } else {
+      return SYNTAX_ERROR;
+    }
+  }
+  return { cursor, count, pattern, type };
+}
+
+/**
+ * Redis reads cursors with C's `strtoul`: a sign is allowed, an empty text is 0, and a negative
+ * number is a huge one. No scan hands out such cursors; they are taken for the start.
+ */
+function parseCursor(text: string): number | null {
+  const nul = text.indexOf("\0");
+  const digits = nul < 0 ? text : text.slice(0, nul);
+  if (digits === "") return 0;
+  if (!/^[+-]?[0-9]+$/.test(digits)) return null;
+  const magnitude = BigInt(digits.replace(/^[+-]/, ""));
+  if (magnitude >= 2n ** 64n) return null;
+  return digits.startsWith("-") ? 0 : Number(magnitude);
+}
+
+/** The options of `SET` and `GETEX`. */
+export interface StringOptions {
+  condition: "NX" | "XX" | null;
+  get: boolean;
+  keepDeadline: boolean;
+  persist: boolean;
+  unit: DeadlineUnit | null;
+  /** What follows `unit`. */
+  amount: string;
+}
+
+/**
+ * Reads the options from argument `from` on; `null` when they make no sense. An option may be
+ * repeated, and the last amount counts; different ones for the same thing exclude each other.
+ */
+export function parseStringOptions(
+  args: readonly string[],
+  from: number,
+  command: "set" | "getex",
+): StringOptions | null {
+  const options: StringOptions = {
+    condition: null,
+    get: false,
+    keepDeadline: false,
+    persist: false,
+    unit: null,
+    amount: "",
+  };
+  for (let index = from; index < args.length; index++) {
+    const word = argument(args, index).toUpperCase();
+    if (isUnit(word)) {
+      if (index + 1 === args.length || !takeUnit(options, word)) return null;
+      options.amount = argument(args, ++index);
+    } else if (!(command === "set" ? takeSetOption(options, word) : takePersist(options, word))) {
+      return null;
+    }
+  }
+  return options;
+}
+
+function isUnit(word: string): word is DeadlineUnit {
+  return word === "EX" || word === "PX" || word === "EXAT" || word === "PXAT";
+}
+
+function takeUnit(options: StringOptions, unit: DeadlineUnit): boolean {
+  if (options.keepDeadline || options.persist) return false;
+  if (options.unit !== null && options.unit !== unit) return false;
+  options.unit = unit;
+  return true;
+}
+
+function takeSetOption(options: StringOptions, word: string): boolean {
+  switch (word) {
+    case "NX":
+    case "XX":
+      if (options.condition !== null && options.condition !== word) return false;
+      options.condition = word;
+      return true;
+    case "GET":
+      options.get = true;
+      return true;
+    case "KEEPTTL":
+      options.keepDeadline = true;
+      return options.unit === null;
+    default:
+      return false;
+  }
+}
+
+function takePersist(options: StringOptions, word: string): boolean {
+  options.persist = true;
+  return word === "PERSIST" && options.unit === null;
 }

@@ -1,7 +1,10 @@
 import type { Random } from "../base/random.ts";
-import type { Reply } from "../resp/reply.ts";
+import { ErrorReply, type Reply } from "../resp/reply.ts";
 import type { Keyspace } from "../store/keyspace.ts";
-import type { Sessions } from "../store/sessions.ts";
+import type { Sessions } from "../store/once_sessions.ts";
+import type { Settings } from "../store/value.ts";
+import { Slices } from "./slices.ts";
+import { argument, errorQuoting, quoted } from "./arguments.ts";
 
 /**
  * Who executes a command:
@@ -19,10 +22,17 @@ export interface KeyPositions {
   readonly step: number;
 }
 
+/**
+ * How a command uses its keys: Redis's key specification flags, separated by spaces, such as
+ * `RW access update`. One text for all keys, or one for each position.
+ */
+export type KeyAccess = string | readonly string[];
+
 /** What a handler may look at: nothing else, so that all nodes compute the same. */
 export interface CommandContext {
   readonly keyspace: Keyspace;
   readonly sessions: Sessions;
+  readonly settings: Settings;
   /**
    * The time, in milliseconds of the Unix epoch, from which relative deadlines and remaining times
    * are reckoned. In a write it is the log entry's time. In a read it is the answering node's clock
@@ -33,16 +43,22 @@ export interface CommandContext {
   readonly random: Random;
   /** The longest string that a command may make. */
   readonly stringBytesMax: number;
+  /** The built-in bound of what the state may take, which a setting can only lower. */
+  readonly memoryBytesLimit: number;
+  /** The longest reply of a read; of a write, it must not be looked at. */
+  readonly replyBytesMax: number;
   /**
    * Executes the request that another one brings, from its argument `from` on; an error when it may
    * not be brought.
    */
   readonly executeInner: (args: readonly string[], from: number) => Reply;
+  /** The same, step by step where it takes long. */
+  readonly innerSteps: (args: readonly string[], from: number) => Generator<void, Reply>;
 }
 
 /** A row of the command table: the one source for routing, `COMMAND` and documentation. */
 export interface Command {
-  /** Lower case. */
+  /** Lower case; of a subcommand with its container's name before it, `client|kill`. */
   readonly name: string;
   /** Number of arguments with the name; negative: at least that many (Redis's convention). */
   readonly arity: number;
@@ -50,6 +66,12 @@ export interface Command {
   /** Redis's command flags, such as `fast` or `denyoom`; `write` and `readonly` follow from kind. */
   readonly flags: readonly string[];
   readonly keys: KeyPositions | null;
+  /** Given where there are `keys`. */
+  readonly access?: KeyAccess;
+  /** Redis's remark on the access. */
+  readonly accessNote?: string;
+  /** The access of this request, where it depends on the arguments (`variable_flags`). */
+  readonly accessOf?: (args: readonly string[]) => string;
   /** The argument at which a whole other request begins, to the end (`ONCE`): its keys count. */
   readonly inner?: number;
   /** Redis's command group, such as `string`; `session` is Regent's own. */
@@ -61,11 +83,186 @@ export interface Command {
   readonly categories: readonly string[];
   /** The version of Redis that brought it; of Regent in the group `session`. */
   readonly since: string;
+  /** Of a write: the version of the state machine that brought it. @default the first */
+  readonly machineSince?: number;
   /** One sentence for help. */
   readonly summary: string;
+  /** Redis's command tips, for clients that talk to several servers. @default none */
+  readonly tips?: readonly string[];
+  /** Of a container, such as `CLIENT`: the rows of its second words. */
+  readonly subcommands?: readonly Command[];
+  /** Of a subcommand: its lines in the container's `HELP`, the arguments first. */
+  readonly help?: readonly string[];
+  /** A node serves it, and a proxy has nothing of the kind. @default both serve it */
+  readonly isForNodes?: boolean;
   /**
    * Executes a read or a write. `args[0]` is the command's name as the client wrote it. Arity has
    * been checked. Refusals are returned as `ErrorReply`, never thrown.
    */
   readonly run?: (context: CommandContext, args: readonly string[]) => Reply;
+  /**
+   * The same as `run` with the same reply, for requests that may take long: with
+   * `SLICED_ARGUMENTS_MIN` arguments or more, or with any number (`isLong`). A command without it
+   * takes a time that does not depend on the number of keys or arguments.
+   */
+  readonly begin?: (context: CommandContext, args: readonly string[]) => Slices;
+  /** However few its arguments are, it may take long. */
+  readonly isLong?: boolean;
 }
+
+/** Redis repeats at most so many characters of a name, and about as many of all arguments. */
+const QUOTED_MAX = 128;
+
+/** @param name in lower case; of a subcommand `container|subcommand` */
+export function wrongNumberOfArguments(name: string): ErrorReply {
+  return new ErrorReply(`ERR wrong number of arguments for '${name}' command`);
+}
+
+/** The error for a request whose command is not in the table. */
+export function unknownCommand(args: readonly string[]): ErrorReply {
+  let beginning = "";
+  for (let index = 1; index < args.length && beginning.length < QUOTED_MAX; index++) {
+    beginning += `'${quoted(argument(args, index), QUOTED_MAX - beginning.length)}' `;
+  }
+  const name = quoted(argument(args, 0), QUOTED_MAX);
+  return errorQuoting(`ERR unknown command '${name}', with args beginning with: ${beginning}`);
+}
+
+/** The error for a container command, such as `CLIENT`, whose second word it does not know. */
+export function unknownSubcommand(args: readonly string[]): ErrorReply {
+  const container = argument(args, 0).toUpperCase();
+  const name = quoted(argument(args, 1), QUOTED_MAX);
+  return errorQuoting(`ERR unknown subcommand '${name}'. Try ${container} HELP.`);
+}
+
+/** What is answered instead of a reply that would be too long to be held for a client. */
+export function replyTooLarge(bytesMax: number): ErrorReply {
+  return new ErrorReply(
+    `ERR The reply is too large, more than ${bytesMax} bytes (--output-bytes-max)`,
+  );
+}
+
+/** Number of slots in Redis Cluster. */
+export const SLOTS = 16384;
+
+/**
+ * The Redis Cluster slot of a key: CRC-16 (XMODEM) modulo 16384 of what stands between the first
+ * `{` and the next `}`, if that is not empty, else of the whole key.
+ *
+ * Source: Redis Cluster specification, "Key distribution model" and "Hash tags".
+ */
+export function keySlot(key: string): number {
+  const open = key.indexOf("{");
+  if (open >= 0) {
+    const close = key.indexOf("}", open + 1);
+    if (close > open + 1) return crc16(key, open + 1, close) % SLOTS;
+  }
+  return crc16(key, 0, key.length) % SLOTS;
+}
+
+/** Four bytes at a time: a key may be as long as a value, and byte by byte each waits for the last. */
+function crc16(text: string, from: number, to: number): number {
+  let crc = 0;
+  let index = from;
+  for (const end = to - 3; index < end; index += 4) {
+    const first = (crc >> 8) ^ (text.charCodeAt(index) & 0xff);
+    const second = (crc & 0xff) ^ (text.charCodeAt(index + 1) & 0xff);
+    crc = (BEFORE_3[first] ?? 0) ^ (BEFORE_2[second] ?? 0) ^
+      (BEFORE_1[text.charCodeAt(index + 2) & 0xff] ?? 0) ^
+      (TABLE[text.charCodeAt(index + 3) & 0xff] ?? 0);
+  }
+  for (; index < to; index++) {
+    const byte = text.charCodeAt(index) & 0xff;
+    crc = ((crc << 8) & 0xffff) ^ (TABLE[(crc >> 8) ^ byte] ?? 0);
+  }
+  return crc;
+}
+
+const POLYNOMIAL = 0x1021;
+const TABLE = Uint16Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte << 8;
+  for (let bit = 0; bit < 8; bit++) {
+    crc = crc & 0x8000 ? (crc << 1) ^ POLYNOMIAL : crc << 1;
+  }
+  return crc;
+});
+
+/** The checksums of each byte with so many zeros behind it. */
+const BEFORE_1 = withZero(TABLE);
+const BEFORE_2 = withZero(BEFORE_1);
+const BEFORE_3 = withZero(BEFORE_2);
+
+function withZero(table: Uint16Array): Uint16Array {
+  return table.map((crc) => (crc << 8) ^ (TABLE[crc >> 8] ?? 0));
+}
+
+/** `GET key` */
+export const FIRST_KEY: KeyPositions = { first: 1, last: 1, step: 1 };
+/** `RENAME key key` */
+export const FIRST_TWO_KEYS: KeyPositions = { first: 1, last: 2, step: 1 };
+/** `DEL key key …` */
+export const ALL_KEYS: KeyPositions = { first: 1, last: -1, step: 1 };
+/** `MSET key value key value …` */
+export const ALL_PAIRS: KeyPositions = { first: 1, last: -1, step: 2 };
+
+/** A row without what all rows of its group have in common. */
+export type Row = Omit<Command, "group" | "categories"> & Partial<Pick<Command, "categories">>;
+
+type Steps = (context: CommandContext, args: readonly string[]) => Generator<void, Reply>;
+
+/** How a row carries out its requests when they are written as steps. */
+export function inSteps(steps: Steps): Required<Pick<Command, "run" | "begin">> {
+  return {
+    run: (context, args) => new Slices(steps(context, args)).finish(),
+    begin: (context, args) => new Slices(steps(context, args)),
+  };
+}
+
+/** Completes the rows of a group; a row's own categories count instead of the group's. */
+export function rowsOf(
+  group: string,
+  categories: readonly string[],
+  rows: readonly Row[],
+): readonly Command[] {
+  return rows.map((row) => ({ categories, ...row, group }));
+}
+
+/** What all subcommands of a container have in common, and may have otherwise. */
+export type SubcommandDefaults = Pick<Row, "flags" | "since"> & Pick<Command, "categories">;
+
+/** A row of a container; its arity counts the container's name. */
+export type SubcommandRow =
+  & Pick<Row, "name" | "arity" | "summary">
+  & Partial<Omit<Row, "name" | "arity" | "summary">>;
+
+const HELP_FLAGS = ["loading", "stale"];
+
+/**
+ * The rows of a container's subcommands, with `HELP` among them, which follows from the others.
+ *
+ * @param container in lower case
+ */
+export function subcommandsOf(
+  container: string,
+  defaults: SubcommandDefaults & Pick<Command, "group">,
+  rows: readonly SubcommandRow[],
+): readonly Command[] {
+  const help: SubcommandRow = {
+    name: "help",
+    arity: 2,
+    flags: HELP_FLAGS,
+    categories: defaults.categories.filter((category) => !ADMIN.includes(category)),
+    since: "5.0.0",
+    summary: "Tells about the subcommands",
+    help: ["HELP", "    Prints this help."],
+  };
+  return [...rows, help].map((row) => ({
+    kind: "local",
+    keys: null,
+    ...defaults,
+    ...row,
+    name: `${container}|${row.name}`,
+  }));
+}
+
+const ADMIN = ["admin", "dangerous"];

@@ -1,9 +1,8 @@
-import { ErrorReply, MapReply, type Reply, SimpleString } from "../resp/reply.ts";
+import { ErrorReply, MapReply, type Reply, SetReply, SimpleString } from "../resp/reply.ts";
 import { argument, isOption, SYNTAX_ERROR } from "./arguments.ts";
-import type { Command } from "./command.ts";
+import { type Command, unknownSubcommand } from "./command.ts";
 import { matchesGlob } from "./glob.ts";
-import { unknownSubcommand, wrongNumberOfArguments } from "./request_errors.ts";
-import { COMMANDS, hasRightArity, keysOf, lookup } from "./table.ts";
+import { checkInner, COMMANDS, hasRightArity, keysOf, lookup, lookupFullName } from "./table.ts";
 
 /** The order in which Redis names access-control categories. */
 const CATEGORIES = [
@@ -20,40 +19,27 @@ const CATEGORIES = [
 const INVALID_COMMAND = new ErrorReply("ERR Invalid command specified");
 const NO_KEYS = new ErrorReply("ERR The command has no key arguments");
 const INVALID_ARITY = new ErrorReply("ERR Invalid number of arguments specified for command");
-const HELP = [
-  "COMMAND <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-  "(no subcommand)",
-  "    Return details about all commands.",
-  "COUNT",
-  "    Return the number of commands.",
-  "DOCS [<command-name> ...]",
-  "    Return documentation about the given commands, or about all.",
-  "GETKEYS <full-command>",
-  "    Return the keys of a full command.",
-  "INFO [<command-name> ...]",
-  "    Return details about the given commands, or about all.",
-  "LIST [FILTERBY ACLCAT <category> | PATTERN <pattern> | MODULE <name>]",
-  "    Return the names of the commands.",
-  "HELP",
-  "    Print this help.",
-].map((line) => new SimpleString(line));
-
-/** Answers `COMMAND` and its subcommands from the command table, in the shapes of Redis 7. */
+/**
+ * Answers `COMMAND` and its subcommands, but for `HELP`, from the command table, in the shapes of
+ * Redis 7. The arity has been checked.
+ */
 export function commandReply(args: readonly string[]): Reply {
   const subcommand = args[1]?.toLowerCase();
   if (subcommand === undefined) return COMMANDS.map(infoOf);
   const names = args.slice(2);
   switch (subcommand) {
     case "count":
-      return names.length === 0 ? COMMANDS.length : wrongArity(subcommand);
+      return COMMANDS.length;
     case "docs":
       return docs(names);
     case "getkeys":
-      return names.length < 2 ? wrongArity(subcommand) : getKeys(names);
-    case "help":
-      return names.length === 0 ? HELP : wrongArity(subcommand);
+      return getKeys(names);
+    case "getkeysandflags":
+      return getKeysAndFlags(names);
     case "info":
-      return names.length === 0 ? COMMANDS.map(infoOf) : names.map((name) => infoOf(lookup(name)));
+      return names.length === 0
+        ? COMMANDS.map(infoOf)
+        : names.map((name) => infoOf(lookupFullName(name)));
     case "list":
       return list(names);
     default:
@@ -61,8 +47,21 @@ export function commandReply(args: readonly string[]): Reply {
   }
 }
 
-function wrongArity(subcommand: string): ErrorReply {
-  return wrongNumberOfArguments(`command|${subcommand}`);
+/**
+ * The lines of a container's `HELP`.
+ *
+ * @param name the container's, in lower case
+ * @param isNode whether what only nodes serve is told, too
+ */
+export function helpReply(name: string, isNode: boolean): Reply {
+  const lines = (lookup(name)?.subcommands ?? [])
+    .filter(({ isForNodes = false }) => isNode || !isForNodes)
+    .flatMap(({ help = [] }) => help);
+  const usage = `${name.toUpperCase()} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:`;
+  const bare = name === "command"
+    ? ["(no subcommand)", "    Return details about all commands."]
+    : [];
+  return [usage, ...bare, ...lines].map((line) => new SimpleString(line));
 }
 
 function infoOf(command: Command | undefined): Reply {
@@ -71,20 +70,50 @@ function infoOf(command: Command | undefined): Reply {
   return [
     command.name,
     command.arity,
-    flagsOf(command).map((flag) => new SimpleString(flag)),
+    statuses(flagsOf(command)),
     first,
     last,
     step,
-    categoriesOf(command).map((category) => new SimpleString(`@${category}`)),
-    // Tips, key specifications and subcommands: Redis allows to leave all of them out.
-    [],
-    [],
-    [],
+    statuses(categoriesOf(command).map((category) => `@${category}`)),
+    new SetReply(command.tips ?? []),
+    new SetReply(keySpecifications(command)),
+    new SetReply((command.subcommands ?? []).map(infoOf)),
   ];
 }
 
-function flagsOf({ kind, flags }: Command): readonly string[] {
-  if (kind === "local") return flags;
+function statuses(texts: readonly string[]): Reply {
+  return new SetReply(texts.map((text) => new SimpleString(text)));
+}
+
+/** Where the keys stand and how they are used, in the form of Redis's key specifications. */
+function keySpecifications({ keys, access = [], accessNote }: Command): Reply[] {
+  if (keys === null) return [];
+  const accesses = typeof access === "string" ? [access] : access;
+  return accesses.map((flags, at) => {
+    // One for all keys, or one for each of them.
+    const { first, last, step } = accesses.length === 1
+      ? keys
+      : { first: keys.first + at, last: keys.first + at, step: 1 };
+    const notes: [Reply, Reply][] = accessNote === undefined ? [] : [["notes", accessNote]];
+    const lastKey = last < 0 ? last : last - first;
+    return new MapReply([
+      ...notes,
+      ["flags", statuses(flags.split(" "))],
+      ["begin_search", searchReply("index", [["index", first]])],
+      [
+        "find_keys",
+        searchReply("range", [["lastkey", lastKey], ["keystep", step], ["limit", 0]]),
+      ],
+    ]);
+  });
+}
+
+function searchReply(type: string, fields: readonly (readonly [string, number])[]): Reply {
+  return new MapReply([["type", type], ["spec", new MapReply(fields)]]);
+}
+
+function flagsOf({ kind, flags, subcommands }: Command): readonly string[] {
+  if (kind === "local" || subcommands !== undefined) return flags;
   return [kind === "write" ? "write" : "readonly", ...flags];
 }
 
@@ -95,23 +124,48 @@ function categoriesOf({ kind, flags, categories }: Command): readonly string[] {
 }
 
 function docs(names: readonly string[]): Reply {
-  const commands = names.length === 0 ? COMMANDS : names.flatMap((name) => lookup(name) ?? []);
-  return new MapReply(commands.map((command) => {
-    const { name, summary, since, group } = command;
-    const pairs = Object.entries({ summary, since, group });
-    return [name, new MapReply(pairs)];
-  }));
+  const commands = names.length === 0
+    ? COMMANDS
+    : names.flatMap((name) => lookupFullName(name) ?? []);
+  return new MapReply(commands.map(docOf));
+}
+
+function docOf({ name, summary, since, group, subcommands }: Command): [Reply, Reply] {
+  const pairs: [Reply, Reply][] = Object.entries({ summary, since, group });
+  if (subcommands !== undefined) pairs.push(["subcommands", new MapReply(subcommands.map(docOf))]);
+  return [name, new MapReply(pairs)];
 }
 
 function getKeys(request: readonly string[]): Reply {
+  const command = commandWithKeys(request);
+  return command instanceof ErrorReply ? command : keysOf(command, request);
+}
+
+function getKeysAndFlags(request: readonly string[]): Reply {
+  const command = commandWithKeys(request);
+  if (command instanceof ErrorReply) return command;
+  const { inner } = command;
+  if (inner === undefined) return keysAndFlags(command, request);
+  const brought = checkInner(request, inner);
+  return brought instanceof ErrorReply ? [] : keysAndFlags(brought, request.slice(inner));
+}
+
+function keysAndFlags(command: Command, request: readonly string[]): Reply {
+  const { access = "", accessOf } = command;
+  const flagsAt = (at: number) =>
+    accessOf?.(request) ?? (Array.isArray(access) ? access[at] : access);
+  return keysOf(command, request).map((key, at) => [key, statuses(flagsAt(at).split(" "))]);
+}
+
+function commandWithKeys(request: readonly string[]): Command | ErrorReply {
   const command = lookup(argument(request, 0));
   if (command === undefined) return INVALID_COMMAND;
   if (command.keys === null && command.inner === undefined) return NO_KEYS;
-  return hasRightArity(command, request.length) ? keysOf(command, request) : INVALID_ARITY;
+  return hasRightArity(command, request.length) ? command : INVALID_ARITY;
 }
 
 function list(args: readonly string[]): Reply {
-  if (args.length === 0) return COMMANDS.map(({ name }) => name);
+  if (args.length === 0) return namesWhere(() => true);
   const [keyword = "", filter = "", wanted = ""] = args;
   if (args.length !== 3 || !isOption(keyword, "FILTERBY")) return SYNTAX_ERROR;
   if (isOption(filter, "MODULE")) return [];
@@ -124,6 +178,8 @@ function list(args: readonly string[]): Reply {
   return SYNTAX_ERROR;
 }
 
+/** Subcommands have places of their own behind their container. */
 function namesWhere(isWanted: (command: Command) => boolean): string[] {
-  return COMMANDS.filter(isWanted).map(({ name }) => name);
+  return COMMANDS.flatMap((command) => [command, ...command.subcommands ?? []])
+    .filter(isWanted).map(({ name }) => name);
 }

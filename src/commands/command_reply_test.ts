@@ -1,11 +1,13 @@
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { encodeReply } from "../resp/encode.ts";
-import { ErrorReply, MapReply, type Reply } from "../resp/reply.ts";
-import { commandReply } from "./command_reply.ts";
-import { COMMANDS } from "./table.ts";
+import { ErrorReply, MapReply, type Reply, type SimpleString } from "../resp/reply.ts";
+import { commandReply, helpReply } from "./command_reply.ts";
+import { checkRequest, COMMANDS } from "./table.ts";
 
 function command(...args: string[]): Reply {
-  return commandReply(["COMMAND", ...args]);
+  const request = ["COMMAND", ...args];
+  const row = checkRequest(request);
+  return row instanceof ErrorReply ? row : commandReply(request);
 }
 
 function errorOf(...args: string[]): string {
@@ -18,15 +20,25 @@ Deno.test("COMMAND INFO tells what the table holds, in Redis's shape", () => {
   assertEquals(
     encodeReply(command("INFO", "GET", "nosuch"), 2),
     "*2\r\n*10\r\n$3\r\nget\r\n:2\r\n*2\r\n+readonly\r\n+fast\r\n:1\r\n:1\r\n:1\r\n" +
-      "*3\r\n+@read\r\n+@string\r\n+@fast\r\n*0\r\n*0\r\n*0\r\n" + "$-1\r\n",
+      "*3\r\n+@read\r\n+@string\r\n+@fast\r\n*0\r\n" +
+      "*1\r\n*6\r\n$5\r\nflags\r\n*2\r\n+RO\r\n+access\r\n" +
+      "$12\r\nbegin_search\r\n*4\r\n$4\r\ntype\r\n$5\r\nindex\r\n" +
+      "$4\r\nspec\r\n*2\r\n$5\r\nindex\r\n:1\r\n" +
+      "$9\r\nfind_keys\r\n*4\r\n$4\r\ntype\r\n$5\r\nrange\r\n" +
+      "$4\r\nspec\r\n*6\r\n$7\r\nlastkey\r\n:0\r\n$7\r\nkeystep\r\n:1\r\n" +
+      "$5\r\nlimit\r\n:0\r\n*0\r\n" + "$-1\r\n",
   );
 });
 
 Deno.test("COMMAND, COMMAND INFO, COUNT and LIST tell of all commands", () => {
-  for (const reply of [command(), command("info"), command("LIST")]) {
+  for (const reply of [command(), command("info")]) {
     assert(Array.isArray(reply));
     assertEquals(reply.length, COMMANDS.length);
   }
+  const names = COMMANDS.flatMap((
+    { name, subcommands = [] },
+  ) => [name, ...subcommands.map((one) => one.name)]);
+  assertEquals(command("LIST"), names);
   assertEquals(command("count"), COMMANDS.length);
 });
 
@@ -34,7 +46,13 @@ Deno.test("COMMAND LIST filters", () => {
   assertEquals(command("LIST", "FILTERBY", "PATTERN", "S*nX"), ["setnx"]);
   assertEquals(command("list", "filterby", "aclcat", "Dangerous"), [
     "bgsave",
+    ...["kill", "list", "no-evict", "pause", "unpause"].map((name) => `client|${name}`),
+    ...["forget", "join", "transfer"].map((name) => `cluster|${name}`),
+    ...["get", "resetstat", "rewrite", "set"].map((name) => `config|${name}`),
     "fault",
+    ...["crash", "delay", "drop", "heal", "isolate", "list", "pause", "slow-disk"].map((name) => (
+      `fault|${name}`
+    )),
     "flushall",
     "flushdb",
     "info",
@@ -42,6 +60,7 @@ Deno.test("COMMAND LIST filters", () => {
     "lastsave",
     "role",
     "snapshot",
+    ...["begin", "end", "read"].map((name) => `snapshot|${name}`),
   ]);
   assertEquals(command("LIST", "FILTERBY", "MODULE", "x"), []);
   assertEquals(errorOf("LIST", "FILTERBY", "NOPE", "x"), "ERR syntax error");
@@ -63,6 +82,14 @@ Deno.test("COMMAND GETKEYS finds the keys of a request", () => {
     "ERR Invalid number of arguments specified for command",
   );
   assertEquals(errorOf("GETKEYS"), "ERR wrong number of arguments for 'command|getkeys' command");
+});
+
+Deno.test("HELP lists the subcommands, those of nodes at nodes alone", () => {
+  const lines = (isNode: boolean) =>
+    (helpReply("cluster", isNode) as SimpleString[])
+      .map(({ text }) => text);
+  assert(lines(true).includes("FENCE <term>") && lines(true).includes("    Prints this help."));
+  assert(!lines(false).includes("FENCE <term>") && lines(false).includes("NODES"));
 });
 
 Deno.test("COMMAND refuses what it does not know", () => {

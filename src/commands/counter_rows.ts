@@ -1,9 +1,16 @@
 import { ErrorReply, type Reply } from "../resp/reply.ts";
-import { argument, NOT_AN_INTEGER, stringOf } from "./arguments.ts";
-import type { Command, CommandContext } from "./command.ts";
-import { addIntegers, INT64_MIN, type Integer, normalize, parseInteger } from "./integer.ts";
+import {
+  addIntegers,
+  argument,
+  INT64_MIN,
+  type Integer,
+  normalize,
+  NOT_AN_INTEGER,
+  parseInteger,
+  stringOf,
+} from "./arguments.ts";
+import { type Command, type CommandContext, FIRST_KEY, rowsOf } from "./command.ts";
 import { addLongDoubles, formatLongDouble, parseLongDouble } from "./long_double.ts";
-import { FIRST_KEY, rowsOf } from "./rows.ts";
 
 const OVERFLOW = new ErrorReply("ERR increment or decrement would overflow");
 const DECREMENT_OVERFLOW = new ErrorReply("ERR decrement would overflow");
@@ -69,6 +76,7 @@ export const counterRows: readonly Command[] = rowsOf("string", ["string"], [
     kind: "write",
     flags: ["denyoom", "fast"],
     keys: FIRST_KEY,
+    access: "RW access update",
     since: "1.0.0",
     summary: "Adds one to the integer in a key",
     run: incr,
@@ -79,6 +87,7 @@ export const counterRows: readonly Command[] = rowsOf("string", ["string"], [
     kind: "write",
     flags: ["denyoom", "fast"],
     keys: FIRST_KEY,
+    access: "RW access update",
     since: "1.0.0",
     summary: "Subtracts one from the integer in a key",
     run: decr,
@@ -89,6 +98,7 @@ export const counterRows: readonly Command[] = rowsOf("string", ["string"], [
     kind: "write",
     flags: ["denyoom", "fast"],
     keys: FIRST_KEY,
+    access: "RW access update",
     since: "1.0.0",
     summary: "Adds to the integer in a key",
     run: incrby,
@@ -99,6 +109,7 @@ export const counterRows: readonly Command[] = rowsOf("string", ["string"], [
     kind: "write",
     flags: ["denyoom", "fast"],
     keys: FIRST_KEY,
+    access: "RW access update",
     since: "1.0.0",
     summary: "Subtracts from the integer in a key",
     run: decrby,
@@ -109,6 +120,7 @@ export const counterRows: readonly Command[] = rowsOf("string", ["string"], [
     kind: "write",
     flags: ["denyoom", "fast"],
     keys: FIRST_KEY,
+    access: "RW access update",
     since: "2.6.0",
     summary: "Adds to the floating-point number in a key",
     run: incrbyfloat,

@@ -1,10 +1,17 @@
 import { ErrorReply, type Reply } from "../resp/reply.ts";
-import type { DeadlineMs } from "../store/expiry_heap.ts";
-import { argument, errorQuoting, NOT_AN_INTEGER, quoted } from "./arguments.ts";
-import type { Command, CommandContext } from "./command.ts";
-import { deadlineOf, type DeadlineUnit, invalidExpireTime } from "./deadline.ts";
-import { normalize, parseInteger } from "./integer.ts";
-import { FIRST_KEY, type Row, rowsOf } from "./rows.ts";
+import type { DeadlineMs } from "../store/deadlines.ts";
+import {
+  argument,
+  deadlineOf,
+  type DeadlineUnit,
+  errorQuoting,
+  invalidExpireTime,
+  normalize,
+  NOT_AN_INTEGER,
+  parseInteger,
+  quoted,
+} from "./arguments.ts";
+import { type Command, type CommandContext, FIRST_KEY, type Row, rowsOf } from "./command.ts";
 
 const NX_WITH_OTHERS = new ErrorReply(
   "ERR NX and XX, GT or LT options at the same time are not compatible",
@@ -102,7 +109,7 @@ function remainingMs(context: CommandContext, args: readonly string[]): Deadline
 }
 
 function deadline({ keyspace }: CommandContext, args: readonly string[]): DeadlineMs {
-  const found = keyspace.find(argument(args, 1));
+  const found = keyspace.lookUp(argument(args, 1));
   return found === undefined ? NO_KEY : found.deadlineMs ?? NO_DEADLINE;
 }
 
@@ -121,6 +128,7 @@ function expireRow(name: string, unit: DeadlineUnit, since: string, summary: str
     kind: "write",
     flags: ["fast"],
     keys: FIRST_KEY,
+    access: "RW update",
     since,
     summary,
     run: expireRun(unit, name),
@@ -133,7 +141,17 @@ function timeRow(
   summary: string,
   run: NonNullable<Command["run"]>,
 ): Row {
-  return { name, arity: 2, kind: "read", flags: ["fast"], keys: FIRST_KEY, since, summary, run };
+  return {
+    name,
+    arity: 2,
+    kind: "read",
+    flags: ["fast"],
+    keys: FIRST_KEY,
+    access: "RO access",
+    since,
+    summary,
+    run,
+  };
 }
 
 /** Commands for the ends of keys. */
@@ -142,8 +160,14 @@ export const expiryRows: readonly Command[] = rowsOf("generic", ["keyspace"], [
   expireRow("pexpire", "PX", "2.6.0", "Sets a key's time to live in milliseconds"),
   expireRow("expireat", "EXAT", "1.2.0", "Sets a key's end as a Unix time in seconds"),
   expireRow("pexpireat", "PXAT", "2.6.0", "Sets a key's end as a Unix time in milliseconds"),
-  timeRow("ttl", "1.0.0", "Returns a key's time to live in seconds", ttl),
-  timeRow("pttl", "2.6.0", "Returns a key's time to live in milliseconds", pttl),
+  {
+    ...timeRow("ttl", "1.0.0", "Returns a key's time to live in seconds", ttl),
+    tips: ["nondeterministic_output"],
+  },
+  {
+    ...timeRow("pttl", "2.6.0", "Returns a key's time to live in milliseconds", pttl),
+    tips: ["nondeterministic_output"],
+  },
   timeRow("expiretime", "7.0.0", "Returns a key's end as a Unix time in seconds", expiretime),
   timeRow(
     "pexpiretime",
@@ -157,6 +181,7 @@ export const expiryRows: readonly Command[] = rowsOf("generic", ["keyspace"], [
     kind: "write",
     flags: ["fast"],
     keys: FIRST_KEY,
+    access: "RW update",
     since: "2.2.0",
     summary: "Removes a key's deadline",
     run: persist,

@@ -6,86 +6,155 @@ const BACKSLASH = 0x5c;
 const CARET = 0x5e;
 const DASH = 0x2d;
 
+const BYTES = 256;
+
+/** What one character of a text is compared with: all stars in a row are one. */
+type Part = typeof ANY_TEXT | typeof ANY_CHARACTER | number | CharacterClass;
+const ANY_TEXT = -1;
+const ANY_CHARACTER = -2;
+
+/** For each byte, whether it is in the class. */
+type CharacterClass = Uint8Array;
+
 /**
- * Whether the text matches a pattern as Redis understands it: `*`, `?`, `[abc]`, `[a-z]`, `[^a]`, and
- * `\` before a character that stands for itself.
- *
- * Only the last `*` is ever tried again at a later place: what an earlier one could match more of,
- * the last one matches as well. So the time is at most the product of the two lengths.
+ * A pattern as Redis understands it: `*`, `?`, `[abc]`, `[a-z]`, `[^a]`, and `\` before a character
+ * that stands for itself.
  *
  * Three things are Redis's own: no pattern but the empty one matches the empty text; a class that
  * is not closed ends with the pattern; and the ends of a range compare as signed bytes.
  */
+export class Glob {
+  readonly #parts: readonly Part[];
+
+  constructor(pattern: string) {
+    this.#parts = partsOf(pattern);
+  }
+
+  /** Whether the text matches. Takes as many steps as the product of the two lengths at most. */
+  matches(text: string): boolean {
+    return new GlobMatch(this.#parts, text).run(Infinity) ?? false;
+  }
+
+  /** Begins to match a text, for those who cannot wait until a long one is compared. */
+  begin(text: string): GlobMatch {
+    return new GlobMatch(this.#parts, text);
+  }
+}
+
+/**
+ * A text that is being matched. Only the last `*` is ever tried again at a later place: what an
+ * earlier one could match more of, the last one matches as well.
+ */
+export class GlobMatch {
+  readonly #parts: readonly Part[];
+  readonly #text: string;
+  #at = 0;
+  #index = 0;
+  #retryAt = -1;
+  #retryIndex = 0;
+  #steps = 0;
+
+  constructor(parts: readonly Part[], text: string) {
+    this.#parts = parts;
+    this.#text = text;
+  }
+
+  /** How many characters were compared so far. */
+  get steps(): number {
+    return this.#steps;
+  }
+
+  /** Goes on for so many steps: whether the text matches, or `null` when it is not known by then. */
+  run(steps: number): boolean | null {
+    const parts = this.#parts;
+    const text = this.#text;
+    if (text === "") return parts.length === 0;
+    const stepsMax = this.#steps + steps;
+    while (this.#index < text.length) {
+      if (this.#steps === stepsMax) return null;
+      this.#steps++;
+      const part = parts[this.#at];
+      if (part === ANY_TEXT) {
+        this.#at++;
+        if (this.#at === parts.length) return true;
+        this.#retryAt = this.#at;
+        this.#retryIndex = this.#index;
+      } else if (part !== undefined && isAt(part, text.charCodeAt(this.#index))) {
+        this.#at++;
+        this.#index++;
+      } else if (this.#retryAt >= 0) {
+        this.#at = this.#retryAt;
+        this.#index = ++this.#retryIndex;
+      } else {
+        return false;
+      }
+    }
+    return this.#at === parts.length ||
+      (this.#at === parts.length - 1 && parts[this.#at] === ANY_TEXT);
+  }
+}
+
+/** Whether the whole text matches the pattern; see `Glob`. */
 export function matchesGlob(pattern: string, text: string): boolean {
-  if (text === "") return pattern === "";
-  let at = 0;
-  let index = 0;
-  let retryAt = -1;
-  let retryIndex = 0;
-  while (index < text.length) {
-    if (pattern.charCodeAt(at) === STAR) {
-      retryAt = ++at;
-      retryIndex = index;
-      if (at === pattern.length) return true;
-      continue;
-    }
-    const next = matchOne(pattern, at, text.charCodeAt(index));
-    if (next > 0) {
-      at = next;
-      index++;
-    } else if (retryAt >= 0) {
-      at = retryAt;
-      index = ++retryIndex;
+  return new Glob(pattern).matches(text);
+}
+
+function isAt(part: Part, code: number): boolean {
+  if (typeof part !== "number") return part[code] === 1;
+  return part === code || part === ANY_CHARACTER;
+}
+
+function partsOf(pattern: string): readonly Part[] {
+  const parts: Part[] = [];
+  for (let at = 0; at < pattern.length; at++) {
+    const code = pattern.charCodeAt(at);
+    if (code === STAR) {
+      if (parts.at(-1) !== ANY_TEXT) parts.push(ANY_TEXT);
+    } else if (code === QUESTION) {
+      parts.push(ANY_CHARACTER);
+    } else if (code === OPEN) {
+      const { members, end } = classAt(pattern, at + 1);
+      parts.push(members);
+      at = end - 1;
+    } else if (code === BACKSLASH && at + 1 < pattern.length) {
+      parts.push(pattern.charCodeAt(++at));
     } else {
-      return false;
+      parts.push(code);
     }
   }
-  while (pattern.charCodeAt(at) === STAR) at++;
-  return at === pattern.length;
+  return parts;
 }
 
-/** Matches one character: where the pattern goes on, or 0 when it does not match. */
-function matchOne(pattern: string, at: number, code: number): number {
-  if (at >= pattern.length) return 0;
-  const first = pattern.charCodeAt(at);
-  switch (first) {
-    case QUESTION:
-      return at + 1;
-    case OPEN:
-      return matchClass(pattern, at + 1, code);
-    case BACKSLASH:
-      if (at + 1 < pattern.length) return pattern.charCodeAt(at + 1) === code ? at + 2 : 0;
-      return first === code ? at + 1 : 0;
-    default:
-      return first === code ? at + 1 : 0;
-  }
-}
-
-function matchClass(pattern: string, from: number, code: number): number {
+/** The class whose text begins there, and where the pattern goes on. */
+function classAt(pattern: string, from: number): { members: CharacterClass; end: number } {
   const length = pattern.length;
-  const negated = pattern.charCodeAt(from) === CARET;
-  let at = negated ? from + 1 : from;
-  let matched = false;
+  const isNegated = pattern.charCodeAt(from) === CARET;
+  const members = new Uint8Array(BYTES);
+  let at = isNegated ? from + 1 : from;
   while (at < length && pattern.charCodeAt(at) !== CLOSE) {
     if (pattern.charCodeAt(at) === BACKSLASH && at + 1 < length) {
       at++;
-      if (pattern.charCodeAt(at) === code) matched = true;
+      members[pattern.charCodeAt(at)] = 1;
     } else if (pattern.charCodeAt(at + 1) === DASH && at + 2 < length) {
-      if (isBetween(code, pattern.charCodeAt(at), pattern.charCodeAt(at + 2))) matched = true;
+      addRange(members, pattern.charCodeAt(at), pattern.charCodeAt(at + 2));
       at += 2;
-    } else if (pattern.charCodeAt(at) === code) {
-      matched = true;
+    } else {
+      members[pattern.charCodeAt(at)] = 1;
     }
     at++;
   }
-  return matched === negated ? 0 : Math.min(at + 1, length);
+  if (isNegated) {
+    for (let code = 0; code < BYTES; code++) {
+      members[code] = 1 - (members[code] ?? 0);
+    }
+  }
+  return { members, end: Math.min(at + 1, length) };
 }
 
-function isBetween(code: number, end: number, otherEnd: number): boolean {
-  const value = signed(code);
-  const a = signed(end);
-  const b = signed(otherEnd);
-  return a < b ? a <= value && value <= b : b <= value && value <= a;
+function addRange(members: CharacterClass, end: number, otherEnd: number): void {
+  const low = Math.min(signed(end), signed(otherEnd));
+  const high = Math.max(signed(end), signed(otherEnd));
+  for (let value = low; value <= high; value++) members[value & (BYTES - 1)] = 1;
 }
 
 function signed(byte: number): number {

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { seededRandom } from "../base/random.ts";
-import { DEFAULT_HASH_SEED, HASH_SEED_WORDS, seedOf } from "../store/key_hash.ts";
+import { DEFAULT_HASH_SEED, HASH_SEED_WORDS, seedOf } from "../store/key_table.ts";
 import { RandomHistory } from "../../tests/support/random_history.ts";
 import { StateMachine } from "./state_machine.ts";
 import { lookup } from "./table.ts";
@@ -45,7 +45,7 @@ Deno.test("a state is looked up with the machine's hash seed, restored or emptie
   assert(looksUp());
   const loader = machine.newLoader();
   for (const chunk of chunksOf(machine)) loader.push(chunk);
-  machine.restore(loader);
+  machine.restore(loader, 1);
   assert(looksUp(), "a restored state has another seed");
   machine.keyspace.clear();
   assert(looksUp(), "an emptied state has another seed");

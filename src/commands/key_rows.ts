@@ -1,10 +1,18 @@
 import { ErrorReply, OK, type Reply, SimpleString } from "../resp/reply.ts";
-import type { Found, Keyspace } from "../store/keyspace.ts";
-import { typeOf } from "../store/value.ts";
-import { argument, isOption, NOT_AN_INTEGER, SYNTAX_ERROR } from "./arguments.ts";
-import type { Command, CommandContext } from "./command.ts";
-import { parseInteger } from "./integer.ts";
-import { ALL_KEYS, FIRST_KEY, FIRST_TWO_KEYS, rowsOf } from "./rows.ts";
+import { type Found, KEY_OVERHEAD_BYTES, type Keyspace } from "../store/keyspace.ts";
+import { typeOf, valueBytes } from "../store/value.ts";
+import { argument, isOption, NOT_AN_INTEGER, parseInteger, SYNTAX_ERROR } from "./arguments.ts";
+import {
+  ALL_KEYS,
+  type Command,
+  type CommandContext,
+  FIRST_KEY,
+  FIRST_TWO_KEYS,
+  inSteps,
+  rowsOf,
+  subcommandsOf,
+} from "./command.ts";
+import { KEYS_PER_STEP } from "./slices.ts";
 
 const NO_TYPE = new SimpleString("none");
 const NO_SUCH_KEY = new ErrorReply("ERR no such key");
@@ -14,24 +22,32 @@ const NOT_32_BITS = new ErrorReply(
   "ERR value is out of range, value must between -2147483648 and 2147483647",
 );
 
-function del({ keyspace }: CommandContext, args: readonly string[]): Reply {
+function* del(
+  { keyspace }: CommandContext,
+  args: readonly string[],
+): Generator<void, Reply> {
   let deleted = 0;
   for (let index = 1; index < args.length; index++) {
     if (keyspace.delete(argument(args, index))) deleted++;
+    if (index % KEYS_PER_STEP === 0) yield;
   }
   return deleted;
 }
 
-function exists({ keyspace }: CommandContext, args: readonly string[]): Reply {
+function* exists(
+  { keyspace }: CommandContext,
+  args: readonly string[],
+): Generator<void, Reply> {
   let found = 0;
   for (let index = 1; index < args.length; index++) {
-    if (keyspace.has(argument(args, index))) found++;
+    if (keyspace.lookUp(argument(args, index)) !== undefined) found++;
+    if (index % KEYS_PER_STEP === 0) yield;
   }
   return found;
 }
 
 function type({ keyspace }: CommandContext, args: readonly string[]): Reply {
-  const found = keyspace.find(argument(args, 1));
+  const found = keyspace.lookUp(argument(args, 1));
   return found === undefined ? NO_TYPE : new SimpleString(typeOf(found.value));
 }
 
@@ -100,9 +116,11 @@ export const keyRows: readonly Command[] = rowsOf("generic", ["keyspace"], [
     kind: "write",
     flags: [],
     keys: ALL_KEYS,
+    access: "RM delete",
     since: "1.0.0",
     summary: "Deletes keys",
-    run: del,
+    tips: ["request_policy:multi_shard", "response_policy:agg_sum"],
+    ...inSteps(del),
   },
   {
     name: "unlink",
@@ -110,9 +128,11 @@ export const keyRows: readonly Command[] = rowsOf("generic", ["keyspace"], [
     kind: "write",
     flags: ["fast"],
     keys: ALL_KEYS,
+    access: "RM delete",
     since: "4.0.0",
     summary: "Deletes keys",
-    run: del,
+    tips: ["request_policy:multi_shard", "response_policy:agg_sum"],
+    ...inSteps(del),
   },
   {
     name: "exists",
@@ -120,9 +140,11 @@ export const keyRows: readonly Command[] = rowsOf("generic", ["keyspace"], [
     kind: "read",
     flags: ["fast"],
     keys: ALL_KEYS,
+    access: "RO",
     since: "1.0.0",
     summary: "Counts which of the keys exist",
-    run: exists,
+    tips: ["request_policy:multi_shard", "response_policy:agg_sum"],
+    ...inSteps(exists),
   },
   {
     name: "touch",
@@ -130,9 +152,11 @@ export const keyRows: readonly Command[] = rowsOf("generic", ["keyspace"], [
     kind: "read",
     flags: ["fast"],
     keys: ALL_KEYS,
+    access: "RO",
     since: "3.2.1",
     summary: "Counts which of the keys exist",
-    run: exists,
+    tips: ["request_policy:multi_shard", "response_policy:agg_sum"],
+    ...inSteps(exists),
   },
   {
     name: "type",
@@ -140,6 +164,7 @@ export const keyRows: readonly Command[] = rowsOf("generic", ["keyspace"], [
     kind: "read",
     flags: ["fast"],
     keys: FIRST_KEY,
+    access: "RO",
     since: "1.0.0",
     summary: "Returns the type of a key's value",
     run: type,
@@ -150,6 +175,7 @@ export const keyRows: readonly Command[] = rowsOf("generic", ["keyspace"], [
     kind: "write",
     flags: [],
     keys: FIRST_TWO_KEYS,
+    access: ["RW access delete", "OW update"],
     since: "1.0.0",
     summary: "Renames a key, with its deadline, over another if need be",
     run: rename,
@@ -160,6 +186,7 @@ export const keyRows: readonly Command[] = rowsOf("generic", ["keyspace"], [
     kind: "write",
     flags: ["fast"],
     keys: FIRST_TWO_KEYS,
+    access: ["RW access delete", "OW insert"],
     since: "1.0.0",
     summary: "Renames a key, with its deadline, if the new name is free",
     run: renamenx,
@@ -170,8 +197,138 @@ export const keyRows: readonly Command[] = rowsOf("generic", ["keyspace"], [
     kind: "write",
     flags: ["denyoom"],
     keys: FIRST_TWO_KEYS,
+    access: ["RO access", "OW update"],
     since: "6.2.0",
     summary: "Copies a key's value and deadline to another key",
     run: copy,
   },
 ]);
+
+/** `OBJECT ENCODING key`: of a subcommand, the first argument. */
+const KEY_OF_SUBCOMMAND = { first: 2, last: 2, step: 1 };
+/** Redis keeps strings up to this length in one piece with their heads. */
+const EMBEDDED_LENGTH_MAX = 44;
+/** Redis shares one object among all keys that hold the same integer below this. */
+const SHARED_INTEGERS = 10_000;
+/** What Redis counts for an object that is never freed. */
+const SHARED_REFERENCES = 2 ** 31 - 1;
+/** Redis says the same as long as no LFU policy is chosen; nothing is evicted here. */
+const NO_FREQUENCY = new ErrorReply(
+  "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that " +
+    "when switching between policies at runtime LRU and LFU data will take some time to adjust.",
+);
+
+/** `MEMORY USAGE key [SAMPLES count]`: what the key counts for where memory is bounded. */
+function usage({ keyspace }: CommandContext, args: readonly string[]): Reply {
+  for (let index = 3; index < args.length; index += 2) {
+    if (!isOption(argument(args, index), "SAMPLES") || index + 1 === args.length) {
+      return SYNTAX_ERROR;
+    }
+    const samples = parseInteger(argument(args, index + 1));
+    if (samples === null) return NOT_AN_INTEGER;
+    if (samples < 0) return SYNTAX_ERROR;
+  }
+  const key = argument(args, 2);
+  const found = keyspace.find(key);
+  return found === undefined ? null : key.length + valueBytes(found.value) + KEY_OVERHEAD_BYTES;
+}
+
+function encoding({ keyspace }: CommandContext, args: readonly string[]): Reply {
+  const found = keyspace.find(argument(args, 2));
+  if (found === undefined) return null;
+  const { value } = found;
+  if (parseInteger(value) !== null) return "int";
+  return value.length <= EMBEDDED_LENGTH_MAX ? "embstr" : "raw";
+}
+
+function frequency({ keyspace }: CommandContext, args: readonly string[]): Reply {
+  return keyspace.has(argument(args, 2)) ? NO_FREQUENCY : null;
+}
+
+function references({ keyspace }: CommandContext, args: readonly string[]): Reply {
+  const found = keyspace.find(argument(args, 2));
+  if (found === undefined) return null;
+  const number = parseInteger(found.value);
+  return number !== null && number >= 0 && number < SHARED_INTEGERS ? SHARED_REFERENCES : 1;
+}
+
+/** What keys cost and how Redis would keep them, for tools that look at many of them. */
+export const inspectionRows: readonly Command[] = [
+  ...rowsOf("server", [], [{
+    name: "memory",
+    arity: -2,
+    kind: "local",
+    flags: [],
+    keys: null,
+    since: "4.0.0",
+    summary: "Tells what keys cost",
+    subcommands: subcommandsOf("memory", {
+      group: "server",
+      flags: [],
+      categories: [],
+      since: "4.0.0",
+    }, [{
+      name: "usage",
+      arity: -3,
+      kind: "read",
+      keys: KEY_OF_SUBCOMMAND,
+      access: "RO",
+      summary: "Tells how many bytes a key counts for where memory is bounded",
+      help: [
+        "USAGE <key> [SAMPLES <count>]",
+        "    Return the bytes that <key> and its value count for.",
+      ],
+      run: usage,
+    }]),
+  }]),
+  ...rowsOf("generic", [], [{
+    name: "object",
+    arity: -2,
+    kind: "local",
+    flags: [],
+    keys: null,
+    since: "2.2.3",
+    summary: "Tells how a key's value is kept",
+    subcommands: subcommandsOf("object", {
+      group: "generic",
+      flags: [],
+      categories: ["keyspace"],
+      since: "2.2.3",
+    }, [
+      {
+        name: "encoding",
+        arity: 3,
+        kind: "read",
+        keys: KEY_OF_SUBCOMMAND,
+        access: "RO",
+        tips: ["nondeterministic_output"],
+        summary: "Tells how Redis would keep the value",
+        help: ["ENCODING <key>", "    Return how Redis would keep the value of <key>."],
+        run: encoding,
+      },
+      {
+        name: "freq",
+        arity: 3,
+        kind: "read",
+        keys: KEY_OF_SUBCOMMAND,
+        access: "RO",
+        since: "4.0.0",
+        tips: ["nondeterministic_output"],
+        summary: "Refused: how often keys are used is not counted",
+        help: ["FREQ <key>", "    Refused, as by a Redis that evicts nothing by frequency."],
+        run: frequency,
+      },
+      {
+        name: "refcount",
+        arity: 3,
+        kind: "read",
+        keys: KEY_OF_SUBCOMMAND,
+        access: "RO",
+        tips: ["nondeterministic_output"],
+        summary: "Tells how many references Redis would count",
+        help: ["REFCOUNT <key>", "    Return how many references Redis would count."],
+        run: references,
+      },
+    ]),
+  }]),
+];

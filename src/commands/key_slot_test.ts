@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { keySlot } from "./key_slot.ts";
+import { randomInteger, seededRandom } from "../base/random.ts";
+import { keySlot, SLOTS } from "./command.ts";
 
 Deno.test("slots are those of the Redis Cluster specification", () => {
   // The check value of CRC-16/XMODEM.
@@ -9,6 +10,26 @@ Deno.test("slots are those of the Redis Cluster specification", () => {
   assertEquals(keySlot("foo"), 12182);
   assertEquals(keySlot("somekey"), 11058);
   assertEquals(keySlot("\xff\0\x80"), 7915);
+});
+
+/** CRC-16/XMODEM bit by bit, as its definition says. */
+function crcByBits(key: string): number {
+  let crc = 0;
+  for (const character of key) {
+    crc ^= character.charCodeAt(0) << 8;
+    for (let bit = 0; bit < 8; bit++) crc = ((crc << 1) ^ (crc & 0x8000 ? 0x1021 : 0)) & 0xffff;
+  }
+  return crc;
+}
+
+Deno.test("keys of any length and of any bytes have the checksum of the definition", () => {
+  const random = seededRandom(20261129);
+  for (let length = 0; length < 300; length++) {
+    let key = "";
+    while (key.length < length) key += String.fromCharCode(randomInteger(random, 256));
+    key = key.replaceAll("{", "");
+    assertEquals(keySlot(key), crcByBits(key) % SLOTS, JSON.stringify(key));
+  }
 });
 
 Deno.test("of a key with a hash tag only the tag counts", () => {

@@ -1,32 +1,128 @@
 import { randomInteger } from "../base/random.ts";
-import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
-import { argument, isOption, SYNTAX_ERROR } from "./arguments.ts";
-import type { Command, CommandContext } from "./command.ts";
-import { matchesGlob } from "./glob.ts";
-import { rowsOf } from "./rows.ts";
-import { parseScan } from "./scan_options.ts";
-import type { Keyspace } from "../store/keyspace.ts";
+import { EncodedStringsBuilder, ErrorReply, OK, type Reply } from "../resp/reply.ts";
+import { argument, isOption, parseScan, SYNTAX_ERROR } from "./arguments.ts";
+import { type Command, type CommandContext, inSteps, replyTooLarge, rowsOf } from "./command.ts";
+import type { KeyName, Keyspace, KeyspaceView } from "../store/keyspace.ts";
 import { typeOf } from "../store/value.ts";
+import { Glob } from "./glob.ts";
+import { endingView, KEYS_PER_STEP, Slices } from "./slices.ts";
 
-function keys({ keyspace }: CommandContext, args: readonly string[]): Reply {
+const PATTERN_BYTES_MAX = 16 * 1024;
+/** `SCAN` looks at so many keys at most. */
+export const SCAN_KEYS_MAX = 10_000;
+/** It ends before the next key after so many comparisons of characters. */
+const SCAN_COMPARISONS_MAX = 2 ** 20;
+/** Of characters, in one step: half a millisecond at most. */
+const COMPARISONS_PER_STEP = 2 ** 15;
+/** Some seconds: a pattern that takes longer was made to do so. */
+const COMPARISONS_MAX = 2 ** 30;
+
+const PATTERN_TOO_LONG = new ErrorReply(
+  `ERR the pattern is too long, more than ${PATTERN_BYTES_MAX} bytes`,
+);
+const PATTERN_TOO_COSTLY = new ErrorReply(
+  "ERR the pattern takes too long to be compared with the keys",
+);
+
+/** Answers at once: the same keys as `beginKeys`, from the last to the first. */
+function keys({ keyspace, replyBytesMax }: CommandContext, args: readonly string[]): Reply {
   const pattern = argument(args, 1);
+  if (pattern.length > PATTERN_BYTES_MAX) return PATTERN_TOO_LONG;
+  const glob = pattern === "*" ? null : new Glob(pattern);
   const found: string[] = [];
+  let bytes = 0;
   for (const key of keyspace.scan(0, keyspace.storedSize).keys) {
-    if (pattern === "*" || matchesGlob(pattern, key)) found.push(key);
+    if (glob !== null && !glob.matches(key)) continue;
+    bytes += key.length;
+    if (bytes > replyBytesMax) return replyTooLarge(replyBytesMax);
+    found.push(key);
   }
   return found;
 }
 
-function scan({ keyspace }: CommandContext, args: readonly string[]): Reply {
+/**
+ * Answers from a view of the keys as they are now, while other requests change them. When there are
+ * too many such views, the others wait.
+ */
+function beginKeys({ keyspace, replyBytesMax }: CommandContext, args: readonly string[]): Slices {
+  const pattern = argument(args, 1);
+  const view = pattern.length > PATTERN_BYTES_MAX ? null : keyspace.beginKeyView();
+  const read = keysInSteps(keyspace, pattern, view, replyBytesMax);
+  if (view === null) return new Slices(read);
+  return new Slices(endingView(read, keyspace, view), true);
+}
+
+/** @param view `null`: the keys do not change meanwhile */
+function* keysInSteps(
+  keyspace: Keyspace,
+  pattern: string,
+  view: KeyspaceView<KeyName> | null,
+  replyBytesMax: number,
+): Generator<void, Reply> {
+  if (pattern.length > PATTERN_BYTES_MAX) return PATTERN_TOO_LONG;
+  const glob = pattern === "*" ? null : new Glob(pattern);
+  const size = view?.size ?? keyspace.storedSize;
+  const found = new EncodedStringsBuilder(replyBytesMax);
+  let comparisons = 0;
+  let isDue = 0;
+  for (let position = 0; position < size; position++) {
+    const key = view === null ? keyspace.keyAt(position) : view.read()?.key ?? null;
+    if (++isDue === KEYS_PER_STEP) {
+      isDue = 0;
+      found.flatten();
+      yield;
+    }
+    if (key === null) continue;
+    if (glob !== null) {
+      const match = glob.begin(key);
+      let matches = match.run(COMPARISONS_PER_STEP);
+      while (matches === null) {
+        yield;
+        if (comparisons + match.steps > COMPARISONS_MAX) return PATTERN_TOO_COSTLY;
+        matches = match.run(COMPARISONS_PER_STEP);
+      }
+      comparisons += match.steps;
+      if (!matches) continue;
+    }
+    if (!found.add(key)) return replyTooLarge(replyBytesMax);
+  }
+  return found.build();
+}
+
+/** Looks at a bounded number of keys, whatever `COUNT` says: the cursor tells where to go on. */
+function* scan(
+  { keyspace }: CommandContext,
+  args: readonly string[],
+): Generator<void, Reply> {
   const options = parseScan(args);
   if (options instanceof ErrorReply) return options;
   const { type, pattern } = options;
-  const { cursor, keys } = keyspace.scan(options.cursor, options.count);
-  const found = keys.filter((key) =>
-    (pattern === null || matchesGlob(pattern, key)) &&
-    (type === null || isOfType(keyspace, key, type))
-  );
-  return [String(cursor), found];
+  if (pattern !== null && pattern.length > PATTERN_BYTES_MAX) return PATTERN_TOO_LONG;
+  const glob = pattern === null ? null : new Glob(pattern);
+  const size = keyspace.storedSize;
+  const from = options.cursor === 0 || options.cursor > size ? size : options.cursor;
+  const to = Math.max(0, from - Math.min(options.count, SCAN_KEYS_MAX));
+  const found: string[] = [];
+  let comparisons = 0;
+  let position = from;
+  while (position > to && comparisons < SCAN_COMPARISONS_MAX) {
+    const key = keyspace.keyAt(--position);
+    if ((from - position) % KEYS_PER_STEP === 0) yield;
+    if (key === null) continue;
+    if (glob !== null) {
+      const match = glob.begin(key);
+      let matches = match.run(COMPARISONS_PER_STEP);
+      while (matches === null) {
+        yield;
+        if (match.steps > COMPARISONS_MAX) return PATTERN_TOO_COSTLY;
+        matches = match.run(COMPARISONS_PER_STEP);
+      }
+      comparisons += match.steps;
+      if (!matches) continue;
+    }
+    if (type === null || isOfType(keyspace, key, type)) found.push(key);
+  }
+  return [String(position), found];
 }
 
 function isOfType(keyspace: Keyspace, key: string, type: string): boolean {
@@ -34,12 +130,12 @@ function isOfType(keyspace: Keyspace, key: string, type: string): boolean {
   return found !== undefined && isOption(type, typeOf(found.value).toUpperCase());
 }
 
-function randomkey({ keyspace, random }: CommandContext): Reply {
-  return keyspace.keyNear(randomInteger(random, keyspace.storedSize));
+function randomkey({ keyspace, random }: CommandContext): Generator<void, Reply> {
+  return keyspace.keyNearInSteps(randomInteger(random, keyspace.storedSize));
 }
 
-function dbsize({ keyspace }: CommandContext): Reply {
-  return keyspace.size;
+function dbsize({ keyspace }: CommandContext): Generator<void, Reply> {
+  return keyspace.countInSteps();
 }
 
 function flush({ keyspace }: CommandContext, args: readonly string[]): Reply {
@@ -62,7 +158,10 @@ const genericRows = rowsOf("generic", ["keyspace"], [
     keys: null,
     since: "1.0.0",
     summary: "Returns all keys that match a pattern",
+    tips: ["request_policy:all_shards", "nondeterministic_output_order"],
     run: keys,
+    begin: beginKeys,
+    isLong: true,
   },
   {
     name: "scan",
@@ -72,7 +171,9 @@ const genericRows = rowsOf("generic", ["keyspace"], [
     keys: null,
     since: "2.8.0",
     summary: "Goes through all keys in steps",
-    run: scan,
+    tips: ["nondeterministic_output", "request_policy:special"],
+    ...inSteps(scan),
+    isLong: true,
   },
   {
     name: "randomkey",
@@ -82,7 +183,9 @@ const genericRows = rowsOf("generic", ["keyspace"], [
     keys: null,
     since: "1.0.0",
     summary: "Returns a random key",
-    run: randomkey,
+    tips: ["request_policy:all_shards", "nondeterministic_output"],
+    ...inSteps(randomkey),
+    isLong: true,
   },
 ]);
 
@@ -95,7 +198,9 @@ const serverRows = rowsOf("server", ["keyspace"], [
     keys: null,
     since: "1.0.0",
     summary: "Returns the number of keys",
-    run: dbsize,
+    tips: ["request_policy:all_shards", "response_policy:agg_sum"],
+    ...inSteps(dbsize),
+    isLong: true,
   },
   {
     name: "flushdb",
@@ -106,6 +211,7 @@ const serverRows = rowsOf("server", ["keyspace"], [
     keys: null,
     since: "1.0.0",
     summary: "Removes all keys",
+    tips: ["request_policy:all_shards", "response_policy:all_succeeded"],
     run: flush,
   },
   {
@@ -117,6 +223,7 @@ const serverRows = rowsOf("server", ["keyspace"], [
     keys: null,
     since: "1.0.0",
     summary: "Removes all keys",
+    tips: ["request_policy:all_shards", "response_policy:all_succeeded"],
     run: flush,
   },
 ]);

@@ -1,4 +1,8 @@
+import { assert, assertEquals } from "@std/assert";
 import { assertTranscript } from "../../tests/support/transcript.ts";
+import { SCAN_KEYS_MAX } from "./keyspace_rows.ts";
+import { StateMachine } from "./state_machine.ts";
+import { lookup } from "./table.ts";
 
 Deno.test("KEYS and SCAN find what matches", () => {
   assertTranscript(`
@@ -47,4 +51,24 @@ Deno.test("FLUSHALL and FLUSHDB remove all keys", () => {
     FLUSHDB → +OK
     DBSIZE → :0
   `);
+});
+
+Deno.test("SCAN looks at a bounded number of keys, and still meets each of them", () => {
+  const machine = new StateMachine();
+  const count = 2 * SCAN_KEYS_MAX + 17;
+  for (let key = 0; key < count; key++) machine.keyspace.set(`k${key}`, "v");
+  const scan = lookup("scan");
+  assert(scan !== undefined);
+  const met = new Set<string>();
+  let cursor = "0";
+  let calls = 0;
+  do {
+    const reply = machine.execute(scan, ["SCAN", cursor, "COUNT", "1000000000"], 0);
+    const [next, keys] = reply as [string, string[]];
+    assert(keys.length <= SCAN_KEYS_MAX, `${keys.length} keys`);
+    keys.forEach((key) => met.add(key));
+    cursor = next;
+    calls++;
+  } while (cursor !== "0");
+  assertEquals([met.size, calls], [count, 3]);
 });

@@ -1,13 +1,37 @@
 import { ErrorReply, type Reply } from "../resp/reply.ts";
-import { SESSION_TTL_MS_MAX } from "../store/sessions.ts";
-import { argument, errorQuoting, NOT_AN_INTEGER, quoted } from "./arguments.ts";
-import type { Command, CommandContext } from "./command.ts";
-import { parseCount, parseInteger } from "./integer.ts";
-import { unknownSubcommand, wrongNumberOfArguments } from "./request_errors.ts";
-import { rowsOf } from "./rows.ts";
+import {
+  NO_OWNER,
+  Session,
+  SESSION_TTL_MS_MAX,
+  type SessionOwner,
+} from "../store/once_sessions.ts";
+import {
+  argument,
+  errorQuoting,
+  NOT_AN_INTEGER,
+  parseCount,
+  parseInteger,
+  quoted,
+} from "./arguments.ts";
+import {
+  type Command,
+  type CommandContext,
+  rowsOf,
+  subcommandsOf,
+  wrongNumberOfArguments,
+} from "./command.ts";
+import { Slices } from "./slices.ts";
 
 /** The group of the commands below. */
 export const SESSION_GROUP = "session";
+
+/** The full name of the command that opens a session. */
+export const SESSION_OPEN = "session|open";
+
+/** Whose a session is: a proxy's own, or that of a client. */
+export const PROXY = "PROXY";
+const CLIENT = "CLIENT";
+const CLIENT_NAME_MAX = 32;
 
 const TTL_MS_DEFAULT = 10 * 60 * 1000;
 const ID_QUOTED_MAX = 64;
@@ -21,23 +45,68 @@ const INVALID_SERIAL = new ErrorReply(
     "with /acked if wanted, an integer from 0 to below the serial",
 );
 
-function session(context: CommandContext, args: readonly string[]): Reply {
-  const subcommand = argument(args, 1).toLowerCase();
-  if (subcommand === "open") return open(context, args);
-  if (subcommand !== "close") return unknownSubcommand(args);
-  if (args.length !== 3) return wrongNumberOfArguments("session|close");
-  return context.sessions.close(argument(args, 2)) ? 1 : 0;
+function close({ sessions }: CommandContext, args: readonly string[]): Reply {
+  return sessions.close(argument(args, 2)) ? 1 : 0;
 }
 
 function open({ sessions }: CommandContext, args: readonly string[]): Reply {
-  if (args.length > 3) return wrongNumberOfArguments("session|open");
+  const owner = ownerOf(args);
+  if (owner === null) return wrongNumberOfArguments(SESSION_OPEN);
   const ttlMs = args[2] === undefined ? TTL_MS_DEFAULT : parseInteger(args[2]);
   if (ttlMs === null) return NOT_AN_INTEGER;
   if (typeof ttlMs === "bigint" || ttlMs < 1 || ttlMs > SESSION_TTL_MS_MAX) return INVALID_TTL;
-  const opened = sessions.open(ttlMs);
-  if (opened !== null) return opened.key;
-  const { sessionsMax } = sessions.limits;
-  return new ErrorReply(`ERR too many sessions: ${sessionsMax} are open (sessionsMax)`);
+  const opened = sessions.open(ttlMs, owner);
+  if (opened instanceof Session) return opened.key;
+  const { clients, proxies, sessionsPerOwnerMax } = sessions.limits;
+  if (opened === "owner") {
+    return new ErrorReply(
+      `ERR too many sessions: this connection has opened ${sessionsPerOwnerMax} that have not ended`,
+    );
+  }
+  return new ErrorReply(
+    owner.isProxy
+      ? `ERR too many sessions: proxies have ${proxies.sessionsMax} open`
+      : `ERR too many sessions: clients have ${clients.sessionsMax} open`,
+  );
+}
+
+/** What follows the time in the log: `PROXY` or `CLIENT`, and the owner's name. */
+function ownerOf(args: readonly string[]): SessionOwner | null {
+  const [, , , kind, name] = args;
+  if (args.length <= 3) return NO_OWNER;
+  if (args.length !== 5 || name === undefined || name === "") return null;
+  if (kind !== PROXY && kind !== CLIENT) return null;
+  return { name, isProxy: kind === PROXY };
+}
+
+/**
+ * `SESSION OPEN` as it goes into the log. Only the node that a connection belongs to knows who asks,
+ * and only a proxy, over a connection that is fenced to a leadership, may say for whom it asks:
+ * `PROXY` for itself, or `CLIENT` and what it calls that client.
+ *
+ * @param connection a name that no other connection has
+ */
+export function ownedSessionOpen(
+  args: readonly string[],
+  connection: string,
+  isFenced: boolean,
+): readonly string[] | ErrorReply {
+  const [name = "", open = "", ttlMs = String(TTL_MS_DEFAULT), kind, client] = args;
+  if (args.length <= 3) return [name, open, ttlMs, CLIENT, connection];
+  const isProxy = args.length === 4 && kind === PROXY;
+  const isClient = args.length === 5 && kind === CLIENT && (client ?? "").length <= CLIENT_NAME_MAX;
+  if (!isFenced || !(isProxy || isClient)) return wrongNumberOfArguments(SESSION_OPEN);
+  return [name, open, ttlMs, kind, isProxy ? connection : `${connection}/${client}`];
+}
+
+/** `SESSION OPEN` as a proxy hands it on for one of its clients; an error if that says too much. */
+export function sessionOpenOf(
+  args: readonly string[],
+  client: number,
+): readonly string[] | ErrorReply {
+  const [name = "", open = "", ttlMs = String(TTL_MS_DEFAULT)] = args;
+  if (args.length > 3) return wrongNumberOfArguments(SESSION_OPEN);
+  return [name, open, ttlMs, CLIENT, String(client)];
 }
 
 /**
@@ -46,6 +115,32 @@ function open({ sessions }: CommandContext, args: readonly string[]): Reply {
  * one and executed for the other.
  */
 function once(context: CommandContext, args: readonly string[]): Reply {
+  const found = serialOf(context, args);
+  if (!(found instanceof NewSerial)) return found;
+  const reply = context.executeInner(args, INNER);
+  context.sessions.keep(found.session, found.serial, reply);
+  return reply;
+}
+
+function beginOnce(context: CommandContext, args: readonly string[]): Slices {
+  return new Slices(onceInSteps(context, args));
+}
+
+function* onceInSteps(context: CommandContext, args: readonly string[]): Generator<void, Reply> {
+  const found = serialOf(context, args);
+  if (!(found instanceof NewSerial)) return found;
+  const reply = yield* context.innerSteps(args, INNER);
+  context.sessions.keep(found.session, found.serial, reply);
+  return reply;
+}
+
+/** A serial that its session has not executed. */
+class NewSerial {
+  constructor(readonly session: Session, readonly serial: number) {}
+}
+
+/** Notes the request of `ONCE`. The answer when there is one already. */
+function serialOf(context: CommandContext, args: readonly string[]): NewSerial | Reply {
   const text = argument(args, 2);
   const slash = text.indexOf("/");
   const serial = parseCount(text, 0, slash < 0 ? text.length : slash);
@@ -57,10 +152,7 @@ function once(context: CommandContext, args: readonly string[]): Reply {
   sessions.use(session, acked);
   if (serial <= session.floor) return stale(serial, session.floor);
   const kept = session.replies.get(serial);
-  if (kept !== undefined) return kept;
-  const reply = context.executeInner(args, INNER);
-  sessions.keep(session, serial, reply);
-  return reply;
+  return kept === undefined ? new NewSerial(session, serial) : kept;
 }
 
 function noSession(id: string): ErrorReply {
@@ -81,12 +173,37 @@ export const sessionRows: readonly Command[] = rowsOf(SESSION_GROUP, ["connectio
   {
     name: "session",
     arity: -2,
-    kind: "write",
+    kind: "local",
     flags: ["fast"],
     keys: null,
     since: "0.1.0",
     summary: "Opens a session for ONCE, or closes it",
-    run: session,
+    subcommands: subcommandsOf(SESSION_GROUP, {
+      group: SESSION_GROUP,
+      flags: ["fast"],
+      categories: ["connection"],
+      since: "0.1.0",
+    }, [
+      {
+        name: "close",
+        arity: 3,
+        kind: "write",
+        summary: "Ends a session",
+        help: ["CLOSE <id>", "    End a session; return 1 if there was one, else 0."],
+        run: close,
+      },
+      {
+        name: "open",
+        arity: -2,
+        kind: "write",
+        summary: "Opens a session",
+        help: [
+          "OPEN [<ttl-ms>]",
+          "    Return the id of a new session; it ends when it is not used for that long.",
+        ],
+        run: open,
+      },
+    ]),
   },
   {
     name: "once",
@@ -98,5 +215,6 @@ export const sessionRows: readonly Command[] = rowsOf(SESSION_GROUP, ["connectio
     since: "0.1.0",
     summary: "Executes a write, or repeats its reply if the session has executed that serial",
     run: once,
+    begin: beginOnce,
   },
 ]);

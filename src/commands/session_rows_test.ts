@@ -1,12 +1,14 @@
 import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "@std/assert";
 import { assertTranscript } from "../../tests/support/transcript.ts";
 import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
+import { ownedSessionOpen, sessionOpenOf } from "./session_rows.ts";
+import { Slices } from "./slices.ts";
 import { StateMachine } from "./state_machine.ts";
-import { lookup } from "./table.ts";
+import { rowOf } from "./table.ts";
 
 function execute(machine: StateMachine, request: string): Reply {
   const args = request.split(" ");
-  const command = lookup(args[0] ?? "");
+  const command = rowOf(args);
   assert(command !== undefined);
   return machine.execute(command, args, machine.timeMs);
 }
@@ -112,7 +114,7 @@ Deno.test("what makes no sense is refused, and takes no serial", () => {
     ONCE ${ID} 1 GET n → -ERR ONCE takes writes only, and 'get' is not one it takes
     ONCE ${ID} 1 PING → -ERR ONCE takes writes only, and 'ping' is not one it takes
     ONCE ${ID} 1 ONCE ${ID} 2 INCR n → -ERR ONCE takes writes only, and 'once' is not one it takes
-    ONCE ${ID} 1 SESSION OPEN → -ERR ONCE takes writes only, and 'session' is not one it takes
+    ONCE ${ID} 1 SESSION OPEN → -ERR ONCE takes writes only, and 'session|open' is not one it takes
     ONCE ${ID} 1 INCR → -ERR wrong number of arguments for 'incr' command
     ONCE ${ID} 1 → -ERR wrong number of arguments for 'once' command
     ONCE ${ID} 1 INCR n → :1
@@ -164,12 +166,65 @@ Deno.test("kept replies take room until they are acknowledged", () => {
   assertEquals(execute(machine, "SET k 1"), OK);
 });
 
+/** With room for so many sessions of clients, and for one of a proxy. */
+function machineWith(clientSessions: number): StateMachine {
+  return new StateMachine({
+    sessionLimits: {
+      clients: { sessionsMax: clientSessions, repliesBytesMin: 1_000 },
+      proxies: { sessionsMax: 1, repliesBytesMin: 1_000 },
+      sessionsPerOwnerMax: 2,
+    },
+  });
+}
+
 Deno.test("there are so many sessions and no more, and the error names the limit", () => {
-  const machine = new StateMachine({ sessionsMax: 2 });
+  const machine = machineWith(3);
+  const open = (rest = "") => textOf(execute(machine, `SESSION OPEN 1000${rest}`));
   execute(machine, "SESSION OPEN");
-  const id = String(execute(machine, "SESSION OPEN"));
-  const text = "ERR too many sessions: 2 are open (sessionsMax)";
-  assertEquals(textOf(execute(machine, "SESSION OPEN")), text);
+  const id = String(execute(machine, "SESSION OPEN 1000 CLIENT a"));
+  execute(machine, "SESSION OPEN 1000 CLIENT a");
+  assertEquals(open(), "ERR too many sessions: clients have 3 open");
   execute(machine, `SESSION CLOSE ${id}`);
-  assertEquals(execute(machine, "SESSION OPEN"), "3-0");
+  execute(machine, "SESSION OPEN 1000 CLIENT a");
+  execute(machine, `SESSION CLOSE 1-0`);
+  const text = "ERR too many sessions: this connection has opened 2 that have not ended";
+  assertEquals(open(" CLIENT a"), text);
+  assertEquals(execute(machine, "SESSION OPEN 1000 PROXY p"), "5-0");
+  assertEquals(open(" PROXY p"), "ERR too many sessions: proxies have 1 open");
+  assertEquals(open(" OTHER p"), "ERR wrong number of arguments for 'session|open' command");
+});
+
+Deno.test("who opens a session is what its node says; who is fenced may say for whom", () => {
+  const owned = (text: string, isFenced: boolean) => {
+    const args = ownedSessionOpen(text.split(" "), "n1-7", isFenced);
+    return args instanceof ErrorReply ? args.text : args.slice(2).join(" ");
+  };
+  const wrong = "ERR wrong number of arguments for 'session|open' command";
+  assertEquals(owned("SESSION OPEN", false), "600000 CLIENT n1-7");
+  assertEquals(owned("SESSION OPEN 5", true), "5 CLIENT n1-7");
+  assertEquals(owned("SESSION OPEN 5 PROXY", true), "5 PROXY n1-7");
+  assertEquals(owned("SESSION OPEN 5 CLIENT 9", true), "5 CLIENT n1-7/9");
+  assertEquals(owned("SESSION OPEN 5 PROXY", false), wrong);
+  assertEquals(owned("SESSION OPEN 5 CLIENT 9", false), wrong);
+  assertEquals(owned("SESSION OPEN 5 PROXY other", true), wrong);
+  assertEquals(sessionOpenOf(["session", "open"], 9), ["session", "open", "600000", "CLIENT", "9"]);
+  assert(sessionOpenOf(["SESSION", "OPEN", "5", "PROXY"], 9) instanceof ErrorReply);
+});
+
+Deno.test("a serial that is executed step by step is answered as at first when it comes again", () => {
+  const machine = new StateMachine();
+  const id = String(execute(machine, "SESSION OPEN"));
+  const keys = Array.from({ length: 2_000 }, (_, number) => `k${number}`);
+  const setAll = () => execute(machine, `MSET ${keys.map((key) => `${key} v`).join(" ")}`);
+  const once = (): Reply => {
+    const args = ["ONCE", id, "1", "DEL", ...keys];
+    const command = rowOf(args);
+    assert(command !== undefined);
+    const begun = machine.begin(command, args, machine.timeMs);
+    return begun instanceof Slices ? begun.finish() : begun;
+  };
+  setAll();
+  assertEquals([once(), machine.keyspace.size], [2_000, 0]);
+  setAll();
+  assertEquals([once(), machine.keyspace.size], [2_000, 2_000]);
 });

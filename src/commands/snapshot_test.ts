@@ -1,9 +1,8 @@
 import { assert, assertEquals, assertThrows, fail } from "@std/assert";
-import { latin1 } from "../base/latin1.ts";
+import { latin1 } from "../base/bytes.ts";
 import { randomInteger, seededRandom } from "../base/random.ts";
 import { encodeReply } from "../resp/encode.ts";
-import type { StateSnapshot } from "../store/state_snapshot.ts";
-import { SnapshotFormatError } from "../store/snapshot_format.ts";
+import { SnapshotFormatError, type StateSnapshot } from "../store/state_snapshot.ts";
 import { StateLoader } from "../store/state_loader.ts";
 import { StateMachine } from "./state_machine.ts";
 import { lookup } from "./table.ts";
@@ -43,7 +42,7 @@ function restored(texts: readonly string[]): StateMachine {
   const loader = new StateLoader();
   for (const text of texts) loader.push(Uint8Array.from(text, (char) => char.charCodeAt(0)));
   const machine = new StateMachine();
-  machine.restore(loader);
+  machine.restore(loader, 1);
   return machine;
 }
 
@@ -137,7 +136,7 @@ Deno.test("a state that is put into the place of another does not disturb that o
   const snapshot = machine.beginSnapshot();
   const loader = new StateLoader();
   for (const text of texts) loader.push(Uint8Array.from(text, (char) => char.charCodeAt(0)));
-  machine.restore(loader);
+  machine.restore(loader, 1);
   for (let step = 0; step < 100; step++) history.step([machine]);
   assertEquals(textsOf(snapshot, 500), texts);
 });
@@ -150,11 +149,11 @@ Deno.test("half a snapshot is not restored, and none twice", () => {
   for (const text of texts.slice(0, -1)) {
     loader.push(Uint8Array.from(text, (char) => char.charCodeAt(0)));
   }
-  assertThrows(() => machine.restore(loader), SnapshotFormatError, "current state is loading");
+  assertThrows(() => machine.restore(loader, 1), SnapshotFormatError, "current state is loading");
   assertEquals(describe(machine), before);
   loader.push(Uint8Array.from(texts.at(-1) ?? "", (char) => char.charCodeAt(0)));
   assert(loader.isComplete);
-  machine.restore(loader);
+  machine.restore(loader, 1);
   assertEquals(describe(machine), before);
-  assertThrows(() => machine.restore(loader), SnapshotFormatError, "current state is taken");
+  assertThrows(() => machine.restore(loader, 1), SnapshotFormatError, "current state is taken");
 });

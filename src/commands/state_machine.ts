@@ -1,52 +1,83 @@
-import { assert, AssertionFailure } from "../base/assert.ts";
+import { includesVersion, type VersionRange } from "../base/version_range.ts";
+import { type SessionLimits, Sessions } from "../store/once_sessions.ts";
+import { assert, AssertionFailure } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import { ErrorReply, type Reply } from "../resp/reply.ts";
-import { DEFAULT_HASH_SEED, type HashSeed } from "../store/key_hash.ts";
+import { DEFAULT_HASH_SEED, type HashSeed } from "../store/key_table.ts";
 import { Keyspace } from "../store/keyspace.ts";
-import { Sessions } from "../store/sessions.ts";
+import { Settings, STRING_LENGTH_MAX } from "../store/value.ts";
 import { StateLoader } from "../store/state_loader.ts";
 import { StateSnapshot } from "../store/state_snapshot.ts";
-import { STRING_LENGTH_MAX } from "../store/value.ts";
-import type { Command, CommandContext } from "./command.ts";
+import { type Command, type CommandContext, replyTooLarge } from "./command.ts";
+import { SLICED_ARGUMENTS_MIN, type Slices } from "./slices.ts";
 import { checkInner } from "./table.ts";
 
 /**
- * Limits that decide what a write does: they must be the same on all members of a cluster, or their
- * states part.
+ * What decides the result of a write beside the state and the request. All members of a cluster must
+ * go by the same rules at the same entry, or their states part; so the log says by which: it carries
+ * the state machine's version, and a version has these rules for ever.
+ *
+ * Whoever changes a rule, how memory is counted (`usedBytes`), what a command does, or brings a new
+ * write, adds a version with its row to `MACHINE_RULES`.
  */
-export interface StateMachineOptions {
-  /**
-   * The longest string that `APPEND` and `SETRANGE` may make, in bytes.
-   *
-   * @default {536870888}
-   */
-  readonly stringBytesMax?: number;
-  /**
-   * With so many keys stored, commands that may need memory are refused.
-   *
-   * @default {15728640}
-   */
-  readonly keysMax?: number;
+export interface MachineRules {
+  /** The longest string that a command may make, in bytes. */
+  readonly stringBytesMax: number;
+  /** With so many keys stored, commands that may need memory are refused. */
+  readonly keysMax: number;
   /**
    * With about so many bytes of keys, values and kept replies stored, commands that may need memory
-   * are refused.
-   *
-   * @default {2147483648}
+   * are refused. `CONFIG SET maxmemory` can lower it.
    */
-  readonly memoryBytesMax?: number;
+  readonly memoryBytesMax: number;
+  /** How many sessions there can be, and what the replies that they keep may take. */
+  readonly sessionLimits: SessionLimits;
+}
+
+/** The rules of each version, the first being 1. */
+export const MACHINE_RULES: readonly MachineRules[] = [
+  {
+    stringBytesMax: 64 * 2 ** 20,
+    /** 2^24 less what one request can bring. */
+    keysMax: 2 ** 24 - 2 ** 20,
+    /**
+     * V8's heap ends at 4 GiB by default. Above this come one more string of the longest, and the
+     * copies that changing such strings leaves until they are collected.
+     */
+    memoryBytesMax: 2 * 2 ** 30,
+    /**
+     * A client's session may always keep some 160 small replies, a proxy's all that can be open
+     * (`SERIAL_WINDOW`): 256 MiB and 512 MiB if all of them do. A connection has no use for many
+     * sessions, and a proxy opens a few.
+     */
+    sessionLimits: {
+      clients: { sessionsMax: 16_384, repliesBytesMin: 16 * 1024 },
+      proxies: { sessionsMax: 1_024, repliesBytesMin: 512 * 1024 },
+      sessionsPerOwnerMax: 64,
+    },
+  },
+];
+
+/** What this build understands. */
+export const MACHINE_VERSIONS: VersionRange = { oldest: 1, newest: MACHINE_RULES.length };
+
+export interface StateMachineOptions extends Partial<MachineRules> {
   /**
-   * So many sessions can be open at once.
+   * The version that it begins with. A node's begins at 0, and the log says the rest.
    *
-   * @default {65536}
+   * @default the newest
    */
-  readonly sessionsMax?: number;
+  readonly version?: number;
+  /** The versions it understands, the last being that of the last rules. @default this build's */
+  readonly versions?: VersionRange;
+  /** The rules of each version, the first being 1. @default this build's */
+  readonly rules?: readonly MachineRules[];
   /**
-   * Of the replies that sessions keep, about so many bytes at most; beyond, a session forgets its
-   * oldest before their time.
+   * The longest reply of a read, in bytes. It may differ from member to member.
    *
    * @default {268435456}
    */
-  readonly repliesBytesMax?: number;
+  readonly replyBytesMax?: number;
   /**
    * Decides where keys are looked up, and nothing that can be seen: each node has its own, so that
    * nobody can choose keys that collide.
@@ -56,42 +87,40 @@ export interface StateMachineOptions {
   readonly hashSeed?: HashSeed;
 }
 
-/** A `Map` holds 2^24 keys; this leaves room for what one request can bring. */
-const KEYS_MAX = 2 ** 24 - 2 ** 20;
-/**
- * V8's heap ends at 4 GiB by default. Above this come one more string of the longest, and the copies
- * that changing such strings leaves until they are collected.
- */
-const MEMORY_BYTES_MAX = 2 * 2 ** 30;
-const SESSIONS_MAX = 65_536;
-const REPLIES_BYTES_MAX = 256 * 2 ** 20;
+const REPLY_BYTES_MAX = 256 * 2 ** 20;
 
 /** The replicated state machine: executes what the log brings, and reads, on the keyspace. */
 export class StateMachine {
+  /** What it understands. */
+  readonly versions: VersionRange;
   readonly #context: Changeable<CommandContext>;
-  readonly #keysMax: number;
-  readonly #memoryBytesMax: number;
+  readonly #options: StateMachineOptions;
   readonly #hashSeed: HashSeed;
+  #version: number;
+  #rules: MachineRules;
 
   constructor(options: StateMachineOptions = {}) {
     const {
-      stringBytesMax = STRING_LENGTH_MAX,
-      keysMax = KEYS_MAX,
-      memoryBytesMax = MEMORY_BYTES_MAX,
-      sessionsMax = SESSIONS_MAX,
-      repliesBytesMax = REPLIES_BYTES_MAX,
+      versions = MACHINE_VERSIONS,
       hashSeed = DEFAULT_HASH_SEED,
+      replyBytesMax = REPLY_BYTES_MAX,
     } = options;
-    this.#keysMax = keysMax;
-    this.#memoryBytesMax = memoryBytesMax;
+    this.versions = versions;
+    this.#options = options;
     this.#hashSeed = hashSeed;
+    this.#version = options.version ?? versions.newest;
+    this.#rules = this.#rulesOf(this.#version);
     this.#context = {
       keyspace: new Keyspace(hashSeed),
-      sessions: new Sessions({ sessionsMax, repliesBytesMax }),
+      sessions: new Sessions(this.#rules.sessionLimits),
+      settings: new Settings(),
       nowMs: 0,
       random: noRandom,
-      stringBytesMax: Math.min(stringBytesMax, STRING_LENGTH_MAX),
+      stringBytesMax: Math.min(this.#rules.stringBytesMax, STRING_LENGTH_MAX),
+      memoryBytesLimit: this.#rules.memoryBytesMax,
+      replyBytesMax,
       executeInner: (args, from) => this.#executeInner(args, from),
+      innerSteps: (args, from) => this.#innerSteps(args, from),
     };
   }
 
@@ -108,6 +137,18 @@ export class StateMachine {
     return this.keyspace.usedBytes + this.sessions.usedBytes;
   }
 
+  /** About how many bytes the state may take before commands that need memory are refused. */
+  get memoryBytesMax(): number {
+    const { memoryBytesMax } = this.#context.settings;
+    const limit = this.#rules.memoryBytesMax;
+    return memoryBytesMax === 0 ? limit : Math.min(memoryBytesMax, limit);
+  }
+
+  /** The bound that is built in, whatever the user has set. */
+  get memoryBytesLimit(): number {
+    return this.#rules.memoryBytesMax;
+  }
+
   /** The log's time: milliseconds of the Unix epoch. */
   get timeMs(): number {
     return this.keyspace.timeMs;
@@ -117,6 +158,33 @@ export class StateMachine {
   advanceTime(timeMs: number): void {
     this.keyspace.advanceTime(timeMs);
     this.sessions.advanceTime(timeMs);
+  }
+
+  /** By whose rules it decides; 0 before the log's first entry that says so. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Takes the version that a log entry or a snapshot carries; an older one than it has is no news. */
+  advanceVersion(version: number): void {
+    assert(includesVersion(this.versions, version), `Cannot be at version ${version}`);
+    if (version > this.#version) this.#setVersion(version);
+  }
+
+  #setVersion(version: number): void {
+    this.#version = version;
+    this.#rules = this.#rulesOf(version);
+    this.#context.stringBytesMax = Math.min(this.#rules.stringBytesMax, STRING_LENGTH_MAX);
+    this.#context.memoryBytesLimit = this.#rules.memoryBytesMax;
+    this.sessions.limits = this.#rules.sessionLimits;
+  }
+
+  /** Nothing that the first version's rules decide comes before them. */
+  #rulesOf(version: number): MachineRules {
+    const { rules = MACHINE_RULES } = this.#options;
+    const row = rules[Math.max(1, version) - 1];
+    assert(row !== undefined, `Cannot find the rules of version ${version}`);
+    return { ...row, ...this.#options };
   }
 
   /** When the log's time should move on even if nothing is written; `null`: nothing has a deadline. */
@@ -131,7 +199,7 @@ export class StateMachine {
    * it must be read to its end or `end` be called before the next one. Takes about no time.
    */
   beginSnapshot(): StateSnapshot {
-    return new StateSnapshot(this.keyspace, this.sessions);
+    return new StateSnapshot(this.keyspace, this.sessions, this.#context.settings);
   }
 
   /** An empty loader for the snapshot that is to be restored here. */
@@ -143,13 +211,16 @@ export class StateMachine {
    * Puts the state of a snapshot in the place of everything. A snapshot that is being taken goes on
    * with the state of before.
    *
+   * @param version the machine's when the snapshot was taken
    * @throws {SnapshotFormatError} when the loader has not been given the whole of it; nothing changes
    */
-  restore(loader: StateLoader): void {
-    const { keyspace, sessions } = loader.take();
-    sessions.limits = this.sessions.limits;
+  restore(loader: StateLoader, version: number): void {
+    assert(version === 0 || includesVersion(this.versions, version), `Unknown version ${version}`);
+    const { keyspace, sessions, settings } = loader.take();
     this.#context.keyspace = keyspace;
     this.#context.sessions = sessions;
+    this.#context.settings = settings;
+    this.#setVersion(version);
   }
 
   /**
@@ -167,32 +238,75 @@ export class StateMachine {
   ): Reply {
     assert(command.run !== undefined, `Cannot execute ${command.name}: current kind is local`);
     if (command.kind === "write" && this.#isRefused(command)) return this.#outOfMemory();
+    const context = this.#contextAt(nowMs, random);
+    const reply = command.run(context, args);
+    const isTooLarge = typeof reply === "string" && reply.length > context.replyBytesMax;
+    return isTooLarge && command.kind === "read" ? replyTooLarge(context.replyBytesMax) : reply;
+  }
+
+  /**
+   * As `execute`, but a request that may take long is only begun. Unless it `isBeside`, nothing else
+   * may be executed, and no time or snapshot be taken, until its last step.
+   */
+  begin(
+    command: Command,
+    args: readonly string[],
+    nowMs: number,
+    random: Random = noRandom,
+  ): Reply | Slices {
+    const isLong = command.isLong === true || args.length >= SLICED_ARGUMENTS_MIN;
+    if (!isLong || command.begin === undefined) return this.execute(command, args, nowMs, random);
+    if (command.kind === "write" && this.#isRefused(command)) return this.#outOfMemory();
+    const slices = command.begin(this.#contextAt(nowMs, random), args);
+    // A view of the state begins with the first step. Mostly it is the only one.
+    const reply = slices.next();
+    return reply === undefined ? slices : reply;
+  }
+
+  #contextAt(nowMs: number, random: Random): CommandContext {
     const context = this.#context;
     context.nowMs = Math.max(nowMs, this.keyspace.timeMs);
     context.random = random;
-    return command.run(context, args);
+    return context;
   }
 
   /** Executes the command that another one brings, in that one's context. */
   #executeInner(args: readonly string[], from: number): Reply {
-    const command = checkInner(args, from);
+    const command = this.#innerCommand(args, from);
     if (command instanceof ErrorReply) return command;
     assert(command.run !== undefined, `Cannot execute ${command.name}: current kind is local`);
-    if (this.#isRefused(command)) return this.#outOfMemory();
     return command.run(this.#context, args.slice(from));
+  }
+
+  /** The same, step by step. */
+  *#innerSteps(args: readonly string[], from: number): Generator<void, Reply> {
+    const command = this.#innerCommand(args, from);
+    if (command instanceof ErrorReply) return command;
+    if (command.begin !== undefined) {
+      return yield* command.begin(this.#context, args.slice(from)).steps();
+    }
+    assert(command.run !== undefined, `Cannot execute ${command.name}: current kind is local`);
+    return command.run(this.#context, args.slice(from));
+  }
+
+  /** The command that another one brings, unless it may not be brought or is refused. */
+  #innerCommand(args: readonly string[], from: number): Command | ErrorReply {
+    const command = checkInner(args, from);
+    if (command instanceof ErrorReply) return command;
+    return this.#isRefused(command) ? this.#outOfMemory() : command;
   }
 
   /** Whether there is no room for what a write may need. */
   #isRefused({ flags }: Command): boolean {
-    const isFull = this.keyspace.storedSize >= this.#keysMax ||
-      this.usedBytes >= this.#memoryBytesMax;
+    const isFull = this.keyspace.storedSize >= this.#rules.keysMax ||
+      this.usedBytes >= this.memoryBytesMax;
     return isFull && flags.includes("denyoom");
   }
 
   #outOfMemory(): ErrorReply {
     return new ErrorReply(
       "OOM command not allowed: the keyspace is full, with " +
-        `${this.keyspace.storedSize} of ${this.#keysMax} keys and ${this.usedBytes} of ${this.#memoryBytesMax} bytes`,
+        `${this.keyspace.storedSize} of ${this.#rules.keysMax} keys and ${this.usedBytes} of ${this.memoryBytesMax} bytes (maxmemory)`,
     );
   }
 }

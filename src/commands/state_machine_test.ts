@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
-import { AssertionFailure } from "../base/assert.ts";
+import { AssertionFailure } from "../base/errors.ts";
 import { seededRandom } from "../base/random.ts";
 import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
 import { StateMachine } from "./state_machine.ts";
@@ -34,6 +34,20 @@ Deno.test("deadlines are reckoned from the log's time, and judged by it alone", 
   machine.advanceTime(START_MS + 10_000);
   assertEquals(execute(machine, "GET k"), null);
   assertEquals(execute(machine, "PTTL k"), -2);
+});
+
+Deno.test("the next deadline is the earliest of keys and sessions, whichever comes first", () => {
+  const machine = machineAt(START_MS);
+  machine.sessions.open(5_000);
+  assertEquals(machine.nextDeadlineMs(), START_MS + 5_000);
+  execute(machine, "SET late v PX 7000");
+  assertEquals(machine.nextDeadlineMs(), START_MS + 5_000);
+  execute(machine, "SET early v PX 3000");
+  assertEquals(machine.nextDeadlineMs(), START_MS + 3_000);
+  machine.advanceTime(START_MS + 3_000);
+  assertEquals(machine.nextDeadlineMs(), START_MS + 5_000);
+  machine.advanceTime(START_MS + 5_000);
+  assertEquals(machine.nextDeadlineMs(), START_MS + 7_000);
 });
 
 Deno.test("the remaining time is reckoned from the reader's clock, but never from before the log's", () => {
@@ -107,4 +121,18 @@ Deno.test("a key's deadline moves and is copied with it", () => {
   assertEquals(execute(machine, "RENAMENX c c"), 0);
   assertEquals(execute(machine, "RENAME c c"), OK);
   assertEquals(execute(machine, "GET c"), "v");
+});
+
+Deno.test("a read whose reply would be too large is refused before it is built", () => {
+  const machine = new StateMachine({ replyBytesMax: 100 });
+  for (let i = 0; i < 12; i++) execute(machine, `SET key:number:${i} ${"v".repeat(60)}`);
+  execute(machine, `SET long ${"v".repeat(101)}`);
+  const refusal = "ERR The reply is too large, more than 100 bytes (--output-bytes-max)";
+  const refused = ["KEYS *", "MGET key:number:0 key:number:1", "GET long", "GETRANGE long 0 -1"];
+  for (const request of refused) assertEquals(textOf(execute(machine, request)), refusal, request);
+  assertEquals(execute(machine, "GETRANGE long 0 99"), "v".repeat(100));
+  assertEquals(execute(machine, "MGET key:number:0 nothing"), ["v".repeat(60), null]);
+  assertEquals(execute(machine, "KEYS key:number:?0"), ["key:number:10"]);
+  // A write has been executed: its reply is given, whatever its length.
+  assertEquals(execute(machine, "GETDEL long"), "v".repeat(101));
 });

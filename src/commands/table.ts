@@ -1,17 +1,20 @@
 import { ErrorReply } from "../resp/reply.ts";
 import { argument } from "./arguments.ts";
-import type { Command } from "./command.ts";
-import { connectionRows } from "./connection_rows.ts";
+import { clientRows, connectionRows } from "./connection_rows.ts";
+import { clusterRows } from "./cluster_rows.ts";
+import {
+  type Command,
+  unknownCommand,
+  unknownSubcommand,
+  wrongNumberOfArguments,
+} from "./command.ts";
 import { counterRows } from "./counter_rows.ts";
 import { expiryRows } from "./expiry_rows.ts";
-import { getRows } from "./get_rows.ts";
-import { keyRows } from "./key_rows.ts";
+import { getRows, setRows, stringPartRows } from "./string_rows.ts";
+import { inspectionRows, keyRows } from "./key_rows.ts";
 import { keyspaceRows } from "./keyspace_rows.ts";
-import { unknownCommand, wrongNumberOfArguments } from "./request_errors.ts";
 import { serverRows } from "./server_rows.ts";
 import { SESSION_GROUP, sessionRows } from "./session_rows.ts";
-import { setRows } from "./set_rows.ts";
-import { stringPartRows } from "./string_part_rows.ts";
 
 /** All commands, in alphabetical order. */
 export const COMMANDS: readonly Command[] = [
@@ -19,9 +22,12 @@ export const COMMANDS: readonly Command[] = [
   ...setRows,
   ...stringPartRows,
   ...counterRows,
+  ...inspectionRows,
   ...keyRows,
   ...keyspaceRows,
   ...expiryRows,
+  ...clientRows,
+  ...clusterRows,
   ...connectionRows,
   ...serverRows,
   ...sessionRows,
@@ -32,6 +38,11 @@ const BY_NAME: ReadonlyMap<string, Command> = new Map(
   COMMANDS.flatMap((command) => [[command.name, command], [command.name.toUpperCase(), command]]),
 );
 const NAME_LENGTH_MAX = Math.max(...COMMANDS.map(({ name }) => name.length));
+/** By their full names, `client|kill`. */
+const SUBCOMMANDS: ReadonlyMap<string, Command> = new Map(
+  COMMANDS.flatMap(({ subcommands = [] }) => subcommands.map((one) => [one.name, one])),
+);
+const SUBCOMMAND_LENGTH_MAX = Math.max(...[...SUBCOMMANDS.keys()].map((name) => name.length));
 
 interface Lookup {
   readonly name: string;
@@ -58,9 +69,23 @@ export function lookup(name: string): Command | undefined {
   return command;
 }
 
+/** The command or subcommand of that full name, such as `get` or `client|kill`, in any case. */
+export function lookupFullName(name: string): Command | undefined {
+  if (name.length > SUBCOMMAND_LENGTH_MAX) return undefined;
+  return lookup(name) ?? SUBCOMMANDS.get(name.toLowerCase());
+}
+
+/** The row of a request that was checked before, as those in the log were. */
+export function rowOf(args: readonly string[]): Command | undefined {
+  const command = lookup(args[0] ?? "");
+  return command?.subcommands === undefined || args[1] === undefined
+    ? command
+    : lookupFullName(`${command.name}|${args[1]}`);
+}
+
 /**
- * The command of a request, if it exists and the number of arguments is right; else the error. The
- * request that another one brings is checked, too.
+ * The command of a request, or its subcommand's row, if it exists and the number of arguments is
+ * right; else the error. The request that another one brings is checked, too.
  */
 export function checkRequest(args: readonly string[]): Command | ErrorReply {
   const command = checkFrom(args, 0);
@@ -83,8 +108,25 @@ export function checkInner(args: readonly string[], from: number): Command | Err
 function checkFrom(args: readonly string[], from: number): Command | ErrorReply {
   const command = lookup(argument(args, from));
   if (command === undefined) return unknownCommand(args.slice(from));
-  if (hasRightArity(command, args.length - from)) return command;
-  return wrongNumberOfArguments(command.name);
+  if (!hasRightArity(command, args.length - from)) return wrongNumberOfArguments(command.name);
+  return command.subcommands === undefined ? command : checkSubcommand(command, args, from);
+}
+
+/** The row of a container's second word; the container's own where there is none, as in `COMMAND`. */
+function checkSubcommand(
+  container: Command,
+  args: readonly string[],
+  from: number,
+): Command | ErrorReply {
+  const word = args[from + 1];
+  if (word === undefined) return container;
+  const command = word.length > SUBCOMMAND_LENGTH_MAX
+    ? undefined
+    : SUBCOMMANDS.get(`${container.name}|${word.toLowerCase()}`);
+  if (command === undefined) return unknownSubcommand(args.slice(from));
+  return hasRightArity(command, args.length - from)
+    ? command
+    : wrongNumberOfArguments(command.name);
 }
 
 /** @param length the number of arguments, the name included */

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { ErrorReply } from "../resp/reply.ts";
-import { unknownSubcommand } from "./request_errors.ts";
-import { checkRequest, COMMANDS, keysOf, lookup } from "./table.ts";
+import { unknownSubcommand } from "./command.ts";
+import { checkRequest, COMMANDS, keysOf, lookup, lookupFullName, rowOf } from "./table.ts";
 
 function errorOf(...args: string[]): string {
   const result = checkRequest(args);
@@ -25,11 +25,43 @@ Deno.test("commands are found in any case, and nothing else is", () => {
 Deno.test("every row is whole: lower-case and unique names, handlers where they belong", () => {
   const names = COMMANDS.map(({ name }) => name);
   assertEquals(names, [...new Set(names)].sort());
-  for (const { name, kind, run, arity, keys, summary } of COMMANDS) {
+  for (const command of COMMANDS) {
+    const { name, kind, run, arity, keys, access, accessOf, summary } = command;
     assertEquals(name, name.toLowerCase());
     assertEquals(run === undefined, kind === "local", name);
     assert(arity !== 0 && !summary.endsWith("."), name);
     assert(keys === null || keys.first < Math.abs(arity), name);
+    assertEquals(access === undefined, keys === null, name);
+    assertEquals(String(access).endsWith(" variable_flags"), accessOf !== undefined, name);
+  }
+});
+
+Deno.test("every subcommand's row is whole: help for people, a handler where one belongs", () => {
+  for (const { name: container, subcommands, kind } of COMMANDS) {
+    if (subcommands === undefined) continue;
+    assertEquals(kind, "local", "a container answers for itself only where it has no second word");
+    for (const { name, kind, run, arity, help = [], summary, subcommands: nested } of subcommands) {
+      assert(name.startsWith(`${container}|`) && name === name.toLowerCase(), name);
+      assertEquals(run === undefined, kind === "local", name);
+      assert(Math.abs(arity) >= 2 && !summary.endsWith("."), name);
+      assert(help[0]?.toLowerCase().startsWith(name.slice(container.length + 1)), name);
+      assert(help.length > 1 && nested === undefined, name);
+    }
+    assert(subcommands.some(({ name }) => name === `${container}|help`), container);
+  }
+});
+
+Deno.test("a container's request is checked by its second word, in any case", () => {
+  assertEquals(checkRequest(["cluster", "Nodes"]), lookupFullName("CLUSTER|nodes"));
+  assertEquals(checkRequest(["SESSION", "OPEN"]), rowOf(["session", "open"]));
+  assertEquals(checkRequest(["SESSION", "HELP"]), lookupFullName("session|help"));
+  assertEquals(checkRequest(["COMMAND"]), lookup("command"));
+  assertEquals(
+    errorOf("client", "kill"),
+    "ERR wrong number of arguments for 'client|kill' command",
+  );
+  for (const word of ["", "nope", "__proto__", "x".repeat(1e6)]) {
+    assertEquals(checkRequest(["CLIENT", word]), unknownSubcommand(["CLIENT", word]));
   }
 });
 
@@ -64,7 +96,7 @@ Deno.test("a request that another one brings is checked, and must be a write", (
     "ERR wrong number of arguments for 'incr' command",
   );
   assertEquals(errorOf("ONCE", "s", "1", "GET", "a"), notTaken("get"));
-  assertEquals(errorOf("ONCE", "s", "1", "SESSION", "OPEN"), notTaken("session"));
+  assertEquals(errorOf("ONCE", "s", "1", "SESSION", "OPEN"), notTaken("session|open"));
   const nested = Array.from({ length: 300_000 }, (_, at) => ["ONCE", "s", "1"][at % 3] ?? "");
   assertEquals(checkRequest(nested), new ErrorReply(notTaken("once")));
   assert(errorOf("ONCE", "s", "1", "nosuch", "a").startsWith("ERR unknown command 'nosuch'"));

@@ -3,7 +3,7 @@ import { FaultDisk } from "../../tests/support/fault_disk.ts";
 import { contentOf, entriesOf } from "../../tests/support/log_entries.ts";
 import { SYNCS_AT_ONCE } from "../../tests/support/recorded_run.ts";
 import { UserError } from "../base/errors.ts";
-import { type DataDirectoryOptions, openDataDirectory } from "./data_directory.ts";
+import { type DataDirectoryOptions, openDataDirectory } from "./log/data_directory.ts";
 
 const OPTIONS: DataDirectoryOptions = {
   nodeId: "n1",
@@ -45,8 +45,9 @@ function stateOf(disk: FaultDisk): string {
 
 const DISK = used();
 const STATE = stateOf(DISK.afterCrash(null, SYNCS_AT_ONCE));
+/** What was prepared for the next segment means nothing. */
 const FILES = [...DISK.everything()].flatMap(([path, content]) =>
-  content === null ? [] : [{ path, bytes: content.slice() }]
+  content === null || path === "log/new" ? [] : [{ path, bytes: content.slice() }]
 );
 
 /**
@@ -86,6 +87,15 @@ Deno.test("the directory has an identity, several segments and a mark", () => {
     "log/synced",
   ]);
   assert(FILES.filter(({ path }) => isSegment(path)).length >= 4);
+});
+
+Deno.test("what was prepared for the next segment means nothing, whatever is in it", () => {
+  const bytes = DISK.afterCrash(null).read("log/new");
+  assert(bytes !== null, "one was prepared");
+  const segment = FILES.find(({ path }) => isSegment(path))?.bytes ?? bytes;
+  for (const content of [null, bytes.slice(0, 1), new Uint8Array(0), segment]) {
+    assertEquals(openDamaged("log/new", content, () => `log/new: ${content?.length}`), null);
+  }
 });
 
 Deno.test("each flipped byte of each file is refused by its name, or changes nothing", () => {

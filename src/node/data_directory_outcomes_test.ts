@@ -132,8 +132,10 @@ Deno.test("an operation that fails ends the run, and a restart finds all acknowl
           operation.number === number ? { kind: "error", error, bytesWritten } : null
         );
         const hint = () => `${title}: operation ${number}, ${kind} ${path}, failed`;
-        // A failed sync whose end the run does not wait for is not known yet.
-        assert(played.failure === error || kind === "sync", hint());
+        // A failed sync whose end the run does not wait for is not known yet, and a segment that
+        // cannot be prepared ahead of time is made when it is needed.
+        const isSync = kind === "sync" || kind === "syncDirectory";
+        assert(played.failure === error || isSync || path === "log/new", hint());
         run.assertRecovers(played.disk.afterCrash(null, SYNCS_AT_ONCE), played, hint);
         const lost = played.disk.afterCrash(EVERYTHING_LOST, SYNCS_AT_ONCE);
         run.assertRecovers(lost, played, () => `${hint()}, then the power`);
@@ -157,7 +159,8 @@ Deno.test("a disk that is full at any write is refused by starts until there is 
             : { kind: "error", error, bytesWritten: number === first.number ? part : 0 };
         const played = run.play(full);
         const hint = () => `${title}: full at operation ${first.number}, byte ${part}`;
-        assert(played.failure === error, hint());
+        // As long as the segment has room, it does not matter that the next one was not prepared.
+        assert(played.failure === error || first.path === "log/new", hint());
         let { disk } = played;
         for (let start = 0; start < 2; start++) {
           disk = disk.afterCrash(null, {

@@ -7,9 +7,16 @@ import {
 } from "../../tests/support/fault_disk.ts";
 import { contentOf, entriesOf } from "../../tests/support/log_entries.ts";
 import type { PowerLoss } from "../../tests/support/power_loss.ts";
+import { crc32 } from "../base/bytes.ts";
 import { UserError } from "../base/errors.ts";
 import { seededRandom } from "../base/random.ts";
-import { type DataDirectoryOptions, openDataDirectory, readIdentity } from "./data_directory.ts";
+import {
+  type DataDirectoryOptions,
+  type Identity,
+  openDataDirectory,
+  readIdentity,
+  saveIdentity,
+} from "./log/data_directory.ts";
 
 const MEMBERS = new Map([["n1", "127.0.0.1:17001"], ["__proto__", "127.0.0.1:17002"]]);
 
@@ -42,11 +49,18 @@ Deno.test("a new directory gets an identity that stays", () => {
   const disk = new FaultDisk();
   assertEquals(readIdentity(disk), null);
   const first = openDataDirectory(disk, OPTIONS);
-  assertEquals(first.identity, { nodeId: "n1", clusterId: "c1", members: MEMBERS });
+  const { nodeId, clusterId, incarnation, members, isFounded } = first.identity;
+  assertEquals([nodeId, clusterId, incarnation, isFounded], ["n1", "c1", OPTIONS.nonce, true]);
+  assertEquals(members, MEMBERS);
   first.log.append({ term: 1, vote: "n1" }, entriesOf(1, 3, 1), () => {});
   const content = contentOf(first.log);
   first.log.close();
-  const options = { ...OPTIONS, clusterId: null, members: new Map([["n1", "10.0.0.1:1"]]) };
+  const options = {
+    ...OPTIONS,
+    clusterId: null,
+    members: new Map([["n1", "10.0.0.1:1"]]),
+    incarnation: "another",
+  };
   const second = openDataDirectory(disk, options);
   assertEquals(second.identity, first.identity);
   assertEquals(contentOf(second.log), content);
@@ -60,8 +74,38 @@ Deno.test("a directory of another node, cluster or version is refused", () => {
   );
   assertStringIncludes(refusal(used(), { clusterId: "c2" }), "belongs to cluster c1, not to c2");
   const later = used();
-  later.plant("identity.json", text('{"format":2}'));
-  assertStringIncludes(refusal(later), "its format is 2 and this version reads 1");
+  later.plant("identity.json", text('{"format":3}'));
+  assertStringIncludes(refusal(later), "its format is 3 and this version reads 1 and 2");
+});
+
+Deno.test("a directory of a version without incarnations gets one, once", () => {
+  const disk = used();
+  const fields = { format: 1, nodeId: "n1", clusterId: "c1", members: { n1: "h:1" }, hasLog: true };
+  const checksum = crc32(text(JSON.stringify(fields))).toString(16).padStart(8, "0");
+  disk.plant("identity.json", text(JSON.stringify({ ...fields, checksum })));
+  assertEquals(readIdentity(disk)?.incarnation, "");
+  const first = openDataDirectory(disk, { ...OPTIONS, incarnation: "i1" });
+  first.log.close();
+  assertEquals([first.identity.incarnation, first.identity.isFounded], ["i1", true]);
+  const second = openDataDirectory(disk, { ...OPTIONS, incarnation: "i2" });
+  assertEquals(second.identity, first.identity);
+});
+
+Deno.test("what is noted of the founders is kept, before there is a log and after", () => {
+  const disk = new FaultDisk();
+  const identity: Identity = {
+    ...{ nodeId: "n1", clusterId: "c1", incarnation: "i1", members: MEMBERS, isFounded: false },
+    founders: new Map([["n1", "i1"], ["n2", "i2"]]),
+    settings: { host: "10.0.0.1", raftPort: 17001 },
+  };
+  saveIdentity(disk, identity);
+  const kept = (readIdentity(disk.afterCrash(seededRandom(1))) ?? overlooked()) as Identity;
+  assertEquals([kept.founders, kept.isFounded], [identity.founders, false]);
+  openDataDirectory(disk, OPTIONS).log.close();
+  saveIdentity(disk, { ...identity, isFounded: true });
+  const { identity: last, log } = openDataDirectory(disk, OPTIONS);
+  assertEquals([last.isFounded, last.settings], [true, identity.settings]);
+  assertEquals(log.lastIndex(), 0);
 });
 
 Deno.test("a directory that is not ours is refused", () => {
@@ -71,7 +115,10 @@ Deno.test("a directory that is not ours is refused", () => {
   assertEquals(foreign.list(""), ["thesis.tex"]);
   const mixed = used();
   mixed.plant("notes", text(""));
-  assertStringIncludes(refusal(mixed), '"notes"');
+  const warnings: string[] = [];
+  const logger = { info() {}, error() {}, warn: (line: string) => warnings.push(line) };
+  openDataDirectory(mixed, { ...OPTIONS, logger });
+  assertEquals(warnings, ["ignores data/n1/notes, which is no file of Regent's"]);
   const mounted = new FaultDisk();
   mounted.makeDirectory("lost+found");
   assertEquals(openDataDirectory(mounted, OPTIONS).log.lastIndex(), 0);
@@ -88,6 +135,35 @@ Deno.test("a lost log or identity is refused, not begun anew", () => {
   const withoutLog = used();
   for (const name of withoutLog.list("log")) withoutLog.remove(`log/${name}`);
   assertStringIncludes(refusal(withoutLog), "the log files are missing");
+});
+
+Deno.test("a restore or recovery that was interrupted is told, not begun anew as an empty node", () => {
+  for (const name of ["staging", "installing"]) {
+    const disk = new FaultDisk();
+    disk.makeDirectory(name);
+    disk.plant(`${name}/identity.json`, used().read("identity.json") ?? text(""));
+    disk.plant("lock", text("123\n"));
+    const message = refusal(disk);
+    assertStringIncludes(message, `it holds "${name}", since a restore or a recovery was interru`);
+    assertEquals(disk.list(""), [name, "lock"].sort());
+    // Beside an identity it is what a recovery left that had come to its end, or nearly.
+    const whole = used();
+    whole.makeDirectory(name);
+    assertEquals(openDataDirectory(whole, OPTIONS).log.lastIndex(), 3);
+  }
+});
+
+Deno.test("an identity whose checksum fits, and whose members or founders are no texts, is refused", () => {
+  for (const wrong of [{ members: { n1: 7 } }, { founders: { n1: null } }]) {
+    const disk = used();
+    const { checksum: _, ...fields } = JSON.parse(
+      new TextDecoder().decode(disk.read("identity.json") ?? undefined),
+    );
+    const changed = { ...fields, ...wrong };
+    const checksum = crc32(text(JSON.stringify(changed))).toString(16).padStart(8, "0");
+    disk.plant("identity.json", text(JSON.stringify({ ...changed, checksum })));
+    assertStringIncludes(refusal(disk), "a member is wrong");
+  }
 });
 
 /** What the directory says, or `null` when it is refused in words. */

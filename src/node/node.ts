@@ -1,49 +1,46 @@
-import { assert } from "../base/assert.ts";
-import type { StateMachine } from "../commands/state_machine.ts";
+import { UserError } from "../base/errors.ts";
 import type { Raft } from "../raft/mod.ts";
 import type { Message, NodeId, Ready, Role } from "../raft/types.ts";
 import type { ErrorReply } from "../resp/reply.ts";
-import { Applier } from "./applier.ts";
-import type { Cancel, Clock } from "./clock.ts";
-import type { Batch } from "./entry.ts";
-import { Gathering } from "./gathering.ts";
-import { Handover } from "./handover.ts";
-import type { LogStore } from "./log_store.ts";
-import { LogTime } from "./log_time.ts";
-import { firstConfiguration, Members } from "./members.ts";
-import { Membership } from "./membership.ts";
-import type { Address } from "./network.ts";
-import { describeRole, nodeReport } from "./node_report.ts";
-import { type CompleteNodeOptions, NODE_DEFAULTS, type NodeOptions } from "./node_options.ts";
-import { makeRaft } from "./node_raft.ts";
-import { isSnapshotMessage, type PeerMessage } from "./peers/peer_message.ts";
-import type { PeerHandler } from "./peers/peer_transport.ts";
-import type { Peers } from "./peers/peers.ts";
-import { Proposals } from "./proposals.ts";
-import { ReadAsker } from "./read_asker.ts";
-import { ReadQueue } from "./read_queue.ts";
-import { LEADER_CHANGED, slotOf, STOPPING, TOO_MUCH_IN_FLIGHT } from "./refusals.ts";
-import { ReadyWriter } from "./ready_writer.ts";
-import type { Request } from "./request.ts";
-import { ReplicationWaiters } from "./replication_waiters.ts";
-import { NodeSnapshots } from "./snapshots/node_snapshots.ts";
-import type { StateReport } from "./state_report.ts";
-import { StateWatch } from "./state_watch.ts";
-import { Ticker } from "./ticker.ts";
-import { Whereabouts } from "./whereabouts.ts";
+import type { Applier } from "./clients/applier.ts";
+import type { CatchUp, MajorityWatch } from "./members/catch_up.ts";
+import type { ClientRequests } from "./clients/client_requests.ts";
+import type { Cancel, Clock } from "../platform/clock.ts";
+import type { Batch } from "./log/entry.ts";
+import type { LogStore } from "./log/log_store.ts";
+import type { LogTime } from "./time/log_time.ts";
+import type { BuildVersions, MachineUpgrade } from "./members/versions.ts";
+import type { Members } from "./members/members.ts";
+import type { Membership } from "./members/membership.ts";
+import type { Address } from "../platform/network.ts";
+import {
+  type CompleteNodeOptions,
+  makeParts,
+  NODE_DEFAULTS,
+  type NodeOptions,
+} from "./node_parts.ts";
+import { describeRole, nodeReport, type StateReport, StateWatch } from "./members/report.ts";
+import type { OwnDisk, ReadyWriter } from "./ready_runner.ts";
+import { isClockMessage, isSnapshotMessage, type PeerMessage } from "./peers/peer_message.ts";
+import type { PeerHandler, Peers } from "./peers/transport.ts";
+import { refusedSentence, type Request, STOPPING } from "./clients/request.ts";
+import type { NodeSnapshots } from "./snapshots/node_snapshots.ts";
+import type { Ticker, TurnBudget } from "./ticker.ts";
+import type { Timekeeping } from "./time/timekeeping.ts";
+import type { Whereabouts } from "./members/addresses.ts";
 
-/** Entries proposed and not applied yet, above which the next batch goes on collecting. */
-const ENTRIES_UNDER_WAY_MAX = 4;
-/** Rounds of leadership confirmation under way, above which reads go on collecting. */
-const READ_ROUNDS_MAX = 4;
 /** How long one turn may work before the event loop gets a chance. */
-const TURN_MS_MAX = 20;
+const TURN_MS_MAX = 12;
+/** How many of the shortest election timeouts a leader that is to stop waits for a successor. */
+const HAND_OVER_ELECTIONS = 4;
+/** It waits for at least this time, because the machines may be busy. */
+const HAND_OVER_MS_MIN = 1_000;
 /** A removed node goes on sending its clients elsewhere for so long before it ends. */
 const REMOVED_MS = 1_000;
 
 /**
- * Drives the Raft core: collects what arrives in one turn of the event loop into one entry, moves
- * what the core wants done to log, peers and state machine, and answers the clients.
+ * Drives the Raft core: has the clients' requests of one turn of the event loop become one entry, and
+ * moves what the core wants done to log, peers and state machine.
  *
  * One turn: seal the open reads and writes, then carry out Readys until none is left, then send.
  */
@@ -51,22 +48,23 @@ export class Node implements PeerHandler {
   readonly #options: CompleteNodeOptions;
   readonly #raft: Raft<Batch>;
   readonly #log: LogStore;
-  readonly #machine: StateMachine;
   readonly #clock: Clock;
-  readonly #proposals: Proposals;
-  readonly #reads: ReadQueue;
-  readonly #asker: ReadAsker;
+  readonly #requests: ClientRequests;
   readonly #members: Members;
   readonly #membership: Membership;
-  readonly #handover = new Handover();
+  readonly #upgrade: MachineUpgrade;
+  readonly #timekeeping: Timekeeping;
   readonly #time: LogTime;
   readonly #whereabouts: Whereabouts;
   readonly #watch = new StateWatch();
-  readonly #waiters = new ReplicationWaiters();
+  readonly #catchUp: CatchUp;
+  readonly #budget: TurnBudget;
   readonly #applier: Applier;
   readonly #snapshots: NodeSnapshots | null;
   readonly #writer: ReadyWriter;
+  readonly #ownDisk: OwnDisk;
   readonly #ticker: Ticker;
+  readonly #majority: MajorityWatch;
   readonly #runTurn = () => this.#turn();
 
   #peers: Peers | null = null;
@@ -82,79 +80,31 @@ export class Node implements PeerHandler {
   constructor(options: NodeOptions) {
     this.#options = { ...NODE_DEFAULTS, ...options };
     this.#log = options.log;
-    this.#machine = options.machine;
     this.#clock = options.clock;
-    const { id, members, log } = options;
-    const newest = options.snapshots?.newest() ?? null;
-    const founding = { index: 0, configuration: firstConfiguration(id, members) };
-    const base = newest ?? options.base ?? founding;
-    this.#members = new Members(base, log.configurations());
-    const { index, term } = newest ?? { index: log.firstIndex() - 1, term: 0 };
-    this.#raft = makeRaft(this.#options, this.#members, index);
-    this.#time = new LogTime(this.#raft, options.machine, options.clock);
-    const schedule = () => this.#schedule();
-    this.#proposals = new Proposals(new Gathering(options.clock, ENTRIES_UNDER_WAY_MAX, schedule));
-    this.#reads = new ReadQueue(new Gathering(options.clock, READ_ROUNDS_MAX, schedule));
-    this.#asker = new ReadAsker({ ...this.#options, raft: this.#raft, reads: this.#reads });
-    this.#ticker = new Ticker({
-      ...this.#options,
-      tick: () => {
-        this.#raft.tick();
-        this.#asker.tick();
-      },
-      wake: schedule,
-    });
-    const state = { machine: this.#machine, proposals: this.#proposals, reads: this.#reads };
-    this.#applier = new Applier({ ...this.#options, ...state, start: { index, term } });
-    this.#snapshots = this.#makeSnapshots();
-    this.#writer = new ReadyWriter({
-      raft: this.#raft,
-      log,
-      members: this.#members,
-      applier: this.#applier,
-      snapshots: this.#snapshots,
+    const parts = makeParts(this.#options, {
+      peers: () => this.#peers,
+      schedule: () => this.#schedule(),
       advanced: ({ messagesAfterPersist }) => {
         for (const message of messagesAfterPersist) this.#send(message);
       },
-      schedule,
+      fail: (why) => this.#fail(why),
     });
-    const consensus = { raft: this.#raft, members: this.#members };
-    const { raftAddress = members.get(id) } = options;
-    const own = { ...this.#options, ...consensus, contacts: members, raftAddress };
-    this.#whereabouts = new Whereabouts(own);
-    this.#membership = new Membership({
-      ...this.#options,
-      ...consensus,
-      isConnected: (peer) => this.#peers?.isConnected(peer) ?? false,
-      announced: (member) => this.#whereabouts.forPeers(member),
-      logTime: () => this.#time.next(),
-      redirect: () => this.#redirect(0),
-      schedule,
-    });
-  }
-
-  #makeSnapshots(): NodeSnapshots | null {
-    const { snapshots: store, snapshotLogBytes: logBytesMax } = this.#options;
-    if (store === null) return null;
-    return new NodeSnapshots({
-      ...this.#options,
-      store,
-      logBytesMax,
-      meta: () => {
-        const { index, term } = this.#applier.last;
-        const { configuration } = this.#members.at(index);
-        return { index, term, timeMs: this.#machine.timeMs, configuration };
-      },
-      status: () => this.#raft.status(),
-      send: (message) => {
-        this.#peers?.send(message);
-        this.#schedule();
-      },
-      step: (request) => {
-        this.#raft.step(request);
-        this.#schedule();
-      },
-    });
+    this.#raft = parts.raft;
+    this.#requests = parts.requests;
+    this.#members = parts.members;
+    this.#membership = parts.membership;
+    this.#upgrade = parts.upgrade;
+    this.#timekeeping = parts.timekeeping;
+    this.#time = parts.timekeeping.log;
+    this.#whereabouts = parts.whereabouts;
+    this.#catchUp = parts.catchUp;
+    this.#budget = parts.budget;
+    this.#applier = parts.applier;
+    this.#snapshots = parts.snapshots;
+    this.#writer = parts.writer;
+    this.#ownDisk = parts.ownDisk;
+    this.#ticker = parts.ticker;
+    this.#majority = parts.majority;
   }
 
   /** Its snapshots; `null` where the log stays whole. */
@@ -180,47 +130,74 @@ export class Node implements PeerHandler {
     this.#schedule();
   }
 
+  /**
+   * Stands for no election any more, and if this node leads, makes another one lead. Calls back when
+   * that is so, or when nobody has taken over in time.
+   */
+  handOver(done: () => void): void {
+    this.#timekeeping.retire();
+    if (!this.#isLeader) return done();
+    const waitMs = Math.max(HAND_OVER_MS_MIN, HAND_OVER_ELECTIONS * this.#options.electionMs);
+    this.#handOverUntil(this.#clock.monotonicMs() + waitMs, done);
+  }
+
+  /**
+   * A successor that is too slow for one attempt may take over in the next one. When it has ended this
+   * node's leadership and is not elected yet, this node's vote is still wanted.
+   */
+  #handOverUntil(deadlineMs: number, done: () => void): void {
+    const again = () => {
+      this.#clock.after(this.#options.heartbeatMs, () => this.#handOverUntil(deadlineMs, done));
+    };
+    const isLate = this.#clock.monotonicMs() >= deadlineMs;
+    if (this.#isStopped || isLate) return done();
+    if (!this.#isLeader) return this.#leaderId === null ? again() : done();
+    const to = this.#membership.transfer.successor();
+    if (to === null) return done();
+    let isOver = false;
+    const end = (next: () => void) => {
+      if (isOver) return;
+      isOver = true;
+      cancel();
+      next();
+    };
+    const cancel = this.#clock.after(deadlineMs - this.#clock.monotonicMs(), () => end(done));
+    this.#membership.transfer.start(to, () => end(again));
+  }
+
   /** Takes part no longer; whoever still waits is told. */
   stop(): void {
     this.#isStopped = true;
     this.#ticker.stop();
     this.#writer.stop();
     this.#snapshots?.stop();
-    this.#proposals.giveUp(Infinity);
+    this.#applier.giveUp();
     this.#membership.stop(STOPPING);
-    for (const request of this.#handover.takeAll()) request.settle(STOPPING);
-    for (const request of this.#proposals.takeOpen()) request.settle(STOPPING);
-    for (const request of this.#reads.takeOpen()) request.settle(STOPPING);
-    for (const request of this.#reads.takeOlderThan(Infinity)) request.settle(STOPPING);
+    this.#requests.stop();
+  }
+
+  /** This build cannot go on with the log. A member that was removed before need not. */
+  #fail(why: string): void {
+    if (this.#isStopped) return;
+    const { isRemoved } = this.#membership;
+    if (isRemoved) this.removed();
+    this.stop();
+    if (isRemoved) return;
+    this.#options.onFailure?.(new UserError(why));
   }
 
   /** Takes a read or a write; its sink gets the answer, perhaps before this returns. */
   submit(request: Request): void {
-    if (this.#isStopped) return request.sink.settle(STOPPING);
-    const mayWait = request.isWrite ? !this.#isLeader : this.#isRemoved && !this.#isLeader;
-    if (
-      mayWait && this.#leaderId === null && this.#handover.isUnderWay(this.#clock.monotonicMs())
-    ) {
-      this.#handover.add(request);
-    } else if (this.#isRemoved && !this.#isLeader) {
-      return request.sink.settle(this.#redirect(slotOf(request)));
-    } else if (!request.isWrite) {
-      if (this.#isLeader && request.client.openWrites > 0) this.#proposals.addRider(request);
-      else return this.#addRead(request);
-    } else if (!this.#isLeader) {
-      return request.sink.settle(this.#redirect(slotOf(request)));
-    } else if (this.#proposals.bytes > this.#options.inFlightBytesMax) {
-      return request.sink.settle(TOO_MUCH_IN_FLIGHT);
-    } else {
-      this.#proposals.addWrite(request);
-      if (!this.#proposals.mayBeDue()) return;
-    }
-    this.#schedule();
+    this.#requests.submit(request);
   }
 
-  #addRead(request: Request): void {
-    this.#reads.add(request);
-    if (this.#reads.mayBeDue()) this.#schedule();
+  /**
+   * The largest request that is about to be read, or is under way, has so many bytes; 0: none is
+   * large. It will keep the event loop busy, and no heartbeat leaves meanwhile.
+   */
+  largest(bytes: number): void {
+    this.#raft.busyMib = Math.floor(bytes / 2 ** 20);
+    this.#schedule();
   }
 
   /** Whether this node leads in exactly this term. */
@@ -230,14 +207,21 @@ export class Node implements PeerHandler {
 
   /** How a request for this slot is refused here and now; `null` when this node leads. */
   refusal(slot: number): ErrorReply | null {
-    return this.#isLeader ? null : this.#redirect(slot);
+    return this.#isLeader ? null : this.#requests.redirect(slot);
   }
 
-  /** Calls back when `count` other members hold all that was proposed so far, or time is up. */
-  whenReplicated(count: number, timeoutMs: number, done: (count: number) => void): void {
-    const deadlineMs = timeoutMs === 0 ? Infinity : this.#clock.monotonicMs() + timeoutMs;
-    this.#waiters.add(count, deadlineMs, done);
-    this.#schedule();
+  /**
+   * Calls back when `count` other members hold all that was proposed so far, or time is up.
+   *
+   * @returns what ends the waiting
+   */
+  whenReplicated(count: number, timeoutMs: number, done: (count: number) => void): Cancel {
+    return this.#requests.whenReplicated(count, timeoutMs, done);
+  }
+
+  /** How many callbacks of `whenReplicated` are open. */
+  get waitingCount(): number {
+    return this.#requests.waitingCount;
   }
 
   /** Calls back whenever role, term, leader, addresses or readiness changed. */
@@ -246,12 +230,19 @@ export class Node implements PeerHandler {
   }
 
   report(): StateReport {
+    const { clusterId, versions, machine } = this.#options;
     return nodeReport({
-      clusterId: this.#options.clusterId,
+      clusterId,
       status: { ...this.#raft.status(), appliedIndex: this.#applier.last.index },
       configuration: this.#members.newest.configuration,
       isRemoved: this.#isRemoved,
-      queued: this.#proposals.underWayCount + this.#reads.openCount,
+      protocolVersion: versions.protocol.newest,
+      machineVersion: machine.version,
+      machineVersionMax: machine.versions.newest,
+      isCatchingUp: this.#catchUp.isBehind,
+      time: this.#timekeeping.report(),
+      queued: this.#requests.queuedCount,
+      lastLeaderId: this.#whereabouts.lastLeaderId,
       leaderAddress: this.#whereabouts.leader(),
       clientAddress: (member) => this.#whereabouts.forClients(member),
       isConnected: (member) => this.#peers?.isConnected(member) ?? false,
@@ -263,6 +254,7 @@ export class Node implements PeerHandler {
   message(message: PeerMessage): void {
     if (this.#isStopped) return;
     if (isSnapshotMessage(message)) this.#snapshots?.message(message);
+    else if (isClockMessage(message)) this.#timekeeping.message(message);
     else this.#step(message);
     this.#schedule();
   }
@@ -275,14 +267,27 @@ export class Node implements PeerHandler {
 
   unreachable(peer: NodeId): void {
     if (this.#isStopped) return;
-    this.#raft.unreachable(peer);
+    this.#raft.reportUnreachable(peer);
     this.#snapshots?.unreachable(peer);
     this.#schedule();
   }
 
-  announced(peer: NodeId, clientAddress: Address, raftAddress: Address | null): void {
-    this.#whereabouts.announced(peer, clientAddress, raftAddress);
+  announced(
+    peer: NodeId,
+    clientAddress: Address,
+    raftAddress: Address | null,
+    incarnation: string,
+    versions: BuildVersions,
+  ): void {
+    this.#whereabouts.announced(peer, clientAddress, raftAddress, incarnation);
+    this.#upgrade.announced(peer, versions);
     this.#schedule();
+  }
+
+  refused(by: NodeId, why: "stranger" | "copy", at: Address | null): void {
+    if (this.#isRemoved || this.#isStopped) return;
+    const { id, onRefused } = this.#options;
+    onRefused?.(refusedSentence(id, by, why, at ?? this.#whereabouts.forClients(by)));
   }
 
   removed(): void {
@@ -290,9 +295,8 @@ export class Node implements PeerHandler {
     this.#isRemoved = true;
     const { id, logger, onRemoved, electionMs } = this.#options;
     logger.warn(`${id} was removed from the cluster for good: this node ends`);
-    this.#handover.begin([], this.#clock.monotonicMs() + electionMs);
-    const reads = [...this.#reads.takeOpen(), ...this.#reads.takeOlderThan(Infinity)];
-    for (const request of reads) request.settle(this.#redirect(slotOf(request)));
+    this.#timekeeping.retire();
+    this.#requests.removed();
     this.#clock.after(Math.max(REMOVED_MS, 2 * electionMs), () => onRemoved?.());
     this.#schedule();
   }
@@ -311,8 +315,10 @@ export class Node implements PeerHandler {
 
   #turn(): void {
     this.#isScheduled = false;
+    this.#requests.begin();
     if (this.#isStopped) return;
     const startMs = this.#clock.monotonicMs();
+    this.#budget.begin(startMs);
     this.#ticker.catchUp();
     if (startMs >= this.#sweepAtMs) this.#sweep(startMs);
     this.#seal();
@@ -325,57 +331,46 @@ export class Node implements PeerHandler {
       }
       this.#seal();
     }
-    this.#answerReads();
-    this.#checkWaiters();
+    this.#applier.goOn();
+    if (this.#isLeader || this.#requests.hasReads || !this.#writer.isBusy) this.#writer.apply();
+    this.#requests.answerReads();
+    this.#catchUp.note(startMs, {
+      isLeader: this.#isLeader,
+      appliedIndex: this.#applier.last.index,
+      leaderCommit: this.#raft.leaderCommit,
+      isReceiving: this.#snapshots?.isReceiving ?? false,
+    });
+    this.#requests.checkWaiters();
     this.#followMembers();
     this.#peers?.flush();
     if (!this.#writer.isBusy) this.#writer.apply();
-    this.#watch.check(this.#raft, this.#whereabouts.version);
+    if (!this.#budget.isResting) this.#applier.goOnBeside();
+    if (this.#applier.hasWork || !this.#budget.isLeft) this.#budget.rest();
+    const { memoryBytesMax } = this.#options.machine;
+    this.#watch.check(
+      this.#raft,
+      this.#catchUp.isBehind,
+      this.#whereabouts.version,
+      memoryBytesMax,
+    );
     this.#ticker.sleep(this.#sleepTicks());
   }
 
   /** Hands what was collected to the core, as far as it fits into the pipeline. */
   #seal(): void {
     this.#noteRole();
-    this.#endHandover();
+    this.#requests.endHandover();
     this.#membership.turn();
-    if (this.#isLeader) this.#sealWrites();
-    this.#sealReads();
-  }
-
-  #sealWrites(): void {
-    const riders = this.#proposals.takeRidersOnly();
-    const { term } = this.#raft;
-    if (riders.length > 0) this.#await(riders, this.#proposals.lastIndexIn(term));
-    if (this.#proposals.openWriteCount === 0) return;
-    if (this.#membership.holdsWrites || !this.#proposals.isDue()) return;
-    // Reads that came before these writes must be known as such before the proposal.
-    this.#sealReads(true);
-    const sealed = this.#proposals.sealOpen(this.#time.next());
-    const index = this.#raft.propose([sealed.batch]);
-    assert(index !== null, "the leader's core refused a proposal");
-    this.#proposals.proposed(index, term, sealed, this.#clock.monotonicMs());
-  }
-
-  /** @param isForced reads may not wait behind their client's later writes */
-  #sealReads(isForced = false): void {
-    if (this.#reads.openCount === 0) return;
-    if (!isForced && !this.#reads.isDue()) return;
-    if (this.#isLeader) this.#time.passBeforeRead();
-    this.#await(this.#reads.takeOpen(), this.#time.index);
-  }
-
-  #await(requests: readonly Request[], indexMin: number): void {
-    this.#asker.ask(requests, { indexMin, proposal: this.#proposals.lastSequence });
+    if (this.#isLeader) this.#upgrade.turn();
+    this.#requests.seal();
   }
 
   #carryOut(ready: Ready<Batch>): void {
     for (const message of ready.messages) this.#send(message);
     if (this.#isLeader && ready.entries.length > 0) this.#peers?.flush(); // they write meanwhile
-    this.#writer.carryOut(ready, !this.#isLeader && this.#reads.isEmpty);
+    this.#writer.carryOut(ready, !this.#isLeader && !this.#requests.hasReads);
     if (this.#isStopped) return; // the log failed
-    for (const read of ready.reads) this.#reads.confirm(read);
-    if (ready.refusedReads.length > 0) this.#asker.refused();
+    this.#requests.confirm(ready);
   }
 
   #send(message: Message<Batch>): void {
@@ -396,39 +391,15 @@ export class Node implements PeerHandler {
     this.#role = role;
     this.#term = term;
     this.#leaderId = leaderId;
+    this.#requests.noteRole(role === "leader", leaderId);
     if (hasSteppedDown) this.#steppedDown(isHandingOver);
-    if (leaderId !== null) this.#asker.repeat();
+    if (role === "leader") this.#time.lead(this.#log);
+    if (leaderId !== null) this.#requests.askAgain();
   }
 
-  /** Nothing taken from clients may be lost in silence when leadership ends. */
   #steppedDown(isHandingOver: boolean): void {
-    const open = this.#proposals.takeOpen();
-    if (isHandingOver) {
-      const untilMs = this.#clock.monotonicMs() + 2 * this.#options.electionMs;
-      this.#handover.begin(open.filter(({ isWrite }) => isWrite), untilMs);
-    }
-    for (const request of open) {
-      if (request.isWrite && isHandingOver) continue;
-      request.settle(request.isWrite ? this.#redirect(slotOf(request)) : LEADER_CHANGED);
-    }
-    // The other reads are asked again of the next leader, but these have their place between writes.
-    const hasWrites = ({ client }: Request) => client.openWrites > 0;
-    for (const request of this.#reads.takeWhere(hasWrites)) request.settle(LEADER_CHANGED);
-    this.#reads.forgetConfirmations();
+    this.#requests.steppedDown(isHandingOver);
     this.#time.forget();
-  }
-
-  /** Sends those who waited for the next leader there; it has no time without end to appear. */
-  #endHandover(): void {
-    if (this.#handover.isEmpty) return;
-    if (
-      this.#whereabouts.leader() === null && this.#handover.isUnderWay(this.#clock.monotonicMs())
-    ) {
-      return;
-    }
-    for (const request of this.#handover.takeAll()) {
-      request.settle(this.#isLeader ? LEADER_CHANGED : this.#redirect(slotOf(request)));
-    }
   }
 
   /** Connects with the members as they are by now; ends where this node is none of them any more. */
@@ -438,44 +409,22 @@ export class Node implements PeerHandler {
     if (!this.#isLeader && this.#membership.isRemoved) this.removed();
   }
 
-  // Applying and answering.
-
-  #answerReads(): void {
-    if (this.#reads.isEmpty) return;
-    const ready = this.#reads.takeReady(this.#applier.last.index);
-    for (const request of ready) this.#applier.answer(request);
-    const { openCount, underWayCount } = this.#reads;
-    if (ready.length > 0 && openCount > 0 && underWayCount === 0) this.#schedule();
-  }
-
-  #redirect(slot: number): ErrorReply {
-    return this.#whereabouts.redirect(slot, this.#isRemoved);
-  }
-
-  // Time.
-
   /** For how long nothing is to be done unless something comes. */
   #sleepTicks(): number {
-    const isUrgent = this.#asker.isRefused || !this.#waiters.isEmpty || !this.#handover.isEmpty;
-    return isUrgent ? 1 : this.#raft.ticksUntilDue();
+    return this.#requests.isUrgent ? 1 : this.#raft.ticksUntilDue();
   }
 
   /** Looks after what need not be looked after in each turn. */
   #sweep(nowMs: number): void {
-    const { heartbeatMs, waitMs } = this.#options;
-    this.#sweepAtMs = nowMs + heartbeatMs;
-    if (this.#isLeader) this.#time.tick(this.#proposals.underWayCount > 0);
-    else this.#proposals.giveUp(nowMs - waitMs);
-    this.#asker.sweep(nowMs);
+    this.#sweepAtMs = nowMs + this.#options.heartbeatMs;
+    this.#timekeeping.tick();
+    if (this.#isLeader) this.#time.tick(this.#requests.hasProposals);
+    this.#requests.sweep(nowMs);
     this.#snapshots?.tick();
     this.#members.compactedTo(this.#log.firstIndex() - 1);
     this.#membership.tick();
-  }
-
-  #checkWaiters(): void {
-    if (this.#waiters.isEmpty) return;
-    const { peers, lastIndex } = this.#raft.status();
-    if (this.#proposals.openWriteCount === 0) this.#waiters.logged(lastIndex);
-    this.#waiters.check(peers, this.#isLeader, this.#clock.monotonicMs());
+    this.#ownDisk.tick();
+    const { voters } = this.#raft.status().configuration;
+    this.#majority.check(nowMs, this.#leaderId !== null || this.#isRemoved, voters);
   }
 }

@@ -1,26 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
-import type { StateReport } from "./state_report.ts";
-import {
-  MemoryClient,
-  MemoryCluster,
-  type MemoryClusterOptions,
-} from "./testing/memory_cluster.ts";
-
-/** Runs a test on a cluster that serves, and ends it. */
-async function withCluster(
-  size: number,
-  test: (cluster: MemoryCluster) => void,
-  options: MemoryClusterOptions = {},
-): Promise<void> {
-  const cluster = await MemoryCluster.start(size, options);
-  try {
-    cluster.untilServing();
-    test(cluster);
-  } finally {
-    cluster.stop();
-  }
-}
+import type { StateReport } from "./members/report.ts";
+import { MemoryClient, withMemoryCluster } from "../../tests/support/node/memory_cluster.ts";
 
 function errorCode(reply: Reply | undefined): string | undefined {
   return reply instanceof ErrorReply ? reply.text.split(" ")[0] : undefined;
@@ -30,7 +11,7 @@ type Answer = { reply: Reply | undefined };
 const isAnswered = (answer: Answer) => answer.reply !== undefined;
 
 Deno.test("a write is answered by the leader and read at every node", () =>
-  withCluster(3, (cluster) => {
+  withMemoryCluster(3, (cluster) => {
     const written = new MemoryClient(cluster.leader).send("SET", "k", "v");
     cluster.until(() => isAnswered(written));
     assertEquals(written.reply, OK);
@@ -40,7 +21,7 @@ Deno.test("a write is answered by the leader and read at every node", () =>
   }));
 
 Deno.test("requests of one connection take effect in their order", () =>
-  withCluster(3, (cluster) => {
+  withMemoryCluster(3, (cluster) => {
     const client = new MemoryClient(cluster.leader);
     const inOneTurn = [
       client.send("GET", "k"),
@@ -69,7 +50,7 @@ Deno.test("requests of one connection take effect in their order", () =>
   }));
 
 Deno.test("a read does not see a later write of its connection, however slow its confirmation", () =>
-  withCluster(3, (cluster) => {
+  withMemoryCluster(3, (cluster) => {
     const client = new MemoryClient(cluster.leader);
     for (const before of [0, 1]) {
       for (const follower of cluster.followers) cluster.isolate(follower);
@@ -84,7 +65,7 @@ Deno.test("a read does not see a later write of its connection, however slow its
   }));
 
 Deno.test("a read waits for the write before it, however slow the disks", () =>
-  withCluster(3, (cluster) => {
+  withMemoryCluster(3, (cluster) => {
     const client = new MemoryClient(cluster.leader);
     for (const follower of cluster.followers) cluster.stallDisk(follower);
     const write = client.send("SET", "k", "v");
@@ -98,7 +79,7 @@ Deno.test("a read waits for the write before it, however slow the disks", () =>
   }));
 
 Deno.test("all that arrives in one turn becomes one entry", () =>
-  withCluster(3, (cluster) => {
+  withMemoryCluster(3, (cluster) => {
     const before = cluster.leader.report().lastIndex;
     const clients = Array.from({ length: 10 }, () => new MemoryClient(cluster.leader));
     const answers = clients.map((client, at) => client.send("SET", `k${at}`, "v"));
@@ -107,7 +88,7 @@ Deno.test("all that arrives in one turn becomes one entry", () =>
   }));
 
 Deno.test("a follower refuses writes and says where the leader is", () =>
-  withCluster(3, (cluster) => {
+  withMemoryCluster(3, (cluster) => {
     const [follower] = cluster.followers;
     assert(follower !== undefined);
     const refused = new MemoryClient(follower).send("SET", "foo", "v");
@@ -116,7 +97,7 @@ Deno.test("a follower refuses writes and says where the leader is", () =>
   }));
 
 Deno.test("without a majority writes are refused at once and reads after a while", () =>
-  withCluster(3, (cluster) => {
+  withMemoryCluster(3, (cluster) => {
     const { leader } = cluster;
     for (const follower of cluster.followers) cluster.isolate(follower);
     cluster.until(() => leader.report().role !== "leader");
@@ -129,7 +110,7 @@ Deno.test("without a majority writes are refused at once and reads after a while
   }));
 
 Deno.test("a cut-off leader serves nothing stale and acknowledges nothing", () =>
-  withCluster(3, (cluster) => {
+  withMemoryCluster(3, (cluster) => {
     const old = cluster.leader;
     const first = new MemoryClient(old).send("SET", "k", "old");
     cluster.until(() => isAnswered(first));
@@ -149,7 +130,7 @@ Deno.test("a cut-off leader serves nothing stale and acknowledges nothing", () =
   }));
 
 Deno.test("a write whose outcome nobody can tell is answered UNKNOWN after a bounded wait", () =>
-  withCluster(3, (cluster) => {
+  withMemoryCluster(3, (cluster) => {
     const old = cluster.leader;
     cluster.isolate(old);
     const write = new MemoryClient(old).send("SET", "k", "v");
@@ -160,7 +141,7 @@ Deno.test("a write whose outcome nobody can tell is answered UNKNOWN after a bou
   }));
 
 Deno.test("a slow disk of the leader does not hold up the majority", () =>
-  withCluster(3, (cluster) => {
+  withMemoryCluster(3, (cluster) => {
     cluster.stallDisk(cluster.leader);
     const write = new MemoryClient(cluster.leader).send("SET", "k", "v");
     cluster.until(() => isAnswered(write));
@@ -168,7 +149,7 @@ Deno.test("a slow disk of the leader does not hold up the majority", () =>
   }));
 
 Deno.test("a cluster of one acknowledges only what its own disk holds", () =>
-  withCluster(1, (cluster) => {
+  withMemoryCluster(1, (cluster) => {
     cluster.stallDisk(cluster.leader);
     const write = new MemoryClient(cluster.leader).send("SET", "k", "v");
     cluster.clock.advance(1_000);
@@ -179,7 +160,7 @@ Deno.test("a cluster of one acknowledges only what its own disk holds", () =>
   }));
 
 Deno.test("keys expire on an idle cluster, at every node", () =>
-  withCluster(3, (cluster) => {
+  withMemoryCluster(3, (cluster) => {
     const write = new MemoryClient(cluster.leader).send("SET", "k", "v", "PX", "100");
     cluster.until(() => isAnswered(write));
     const left = new MemoryClient(cluster.leader).send("PTTL", "k");
@@ -192,7 +173,7 @@ Deno.test("keys expire on an idle cluster, at every node", () =>
   }));
 
 Deno.test("one deadline takes one entry, however slow the disk", () =>
-  withCluster(1, (cluster) => {
+  withMemoryCluster(1, (cluster) => {
     const write = new MemoryClient(cluster.leader).send("SET", "k", "v", "PX", "100");
     cluster.until(() => isAnswered(write));
     const { lastIndex } = cluster.leader.report();
@@ -204,19 +185,21 @@ Deno.test("one deadline takes one entry, however slow the disk", () =>
   }));
 
 Deno.test("a read at the leader never sees a key past its deadline", () =>
-  withCluster(3, (cluster) => {
+  withMemoryCluster(3, (cluster) => {
     const client = new MemoryClient(cluster.leader);
-    const write = client.send("SET", "k", "v", "PX", "100");
-    cluster.until(() => isAnswered(write));
-    // The wall clock alone moves, so that no tick has had a chance to let the log's time pass.
-    cluster.clock.wallOffsetMs += 101;
-    const read = client.send("GET", "k");
-    cluster.until(() => isAnswered(read));
-    assertEquals(read.reply, null);
+    for (let phase = 0; phase < 10; phase++) {
+      const write = client.send("SET", "k", "v", "PX", "20");
+      cluster.until(() => isAnswered(write));
+      cluster.clock.leap(21); // hardly ever does the leader look for deadlines just then
+      const read = client.send("GET", "k");
+      cluster.until(() => isAnswered(read));
+      assertEquals(read.reply, null);
+      cluster.clock.advance(7);
+    }
   }));
 
 Deno.test("whoever waits for replicas is told how many hold the log", () =>
-  withCluster(3, (cluster) => {
+  withMemoryCluster(3, (cluster) => {
     const counts: number[] = [];
     new MemoryClient(cluster.leader).send("SET", "k", "v");
     cluster.leader.whenReplicated(2, 0, (count) => counts.push(count));
@@ -231,7 +214,7 @@ Deno.test("whoever waits for replicas is told how many hold the log", () =>
   }));
 
 Deno.test("a follower confirms nothing before its disk holds it", () =>
-  withCluster(3, (cluster) => {
+  withMemoryCluster(3, (cluster) => {
     const { followers } = cluster;
     for (const follower of followers) cluster.stallDisk(follower);
     const write = new MemoryClient(cluster.leader).send("SET", "k", "v");
@@ -243,7 +226,7 @@ Deno.test("a follower confirms nothing before its disk holds it", () =>
   }));
 
 Deno.test("a deadline is the same at every node, however late each applies it", () =>
-  withCluster(3, (cluster) => {
+  withMemoryCluster(3, (cluster) => {
     const write = new MemoryClient(cluster.leader).send("SET", "k", "v", "PX", "100000");
     cluster.until(() => isAnswered(write));
     const reads = cluster.nodes.map((node) => new MemoryClient(node).send("PEXPIRETIME", "k"));
@@ -253,7 +236,7 @@ Deno.test("a deadline is the same at every node, however late each applies it", 
   }));
 
 Deno.test("writes that wait for their turn when leadership ends are refused as not executed", () =>
-  withCluster(3, (cluster) => {
+  withMemoryCluster(3, (cluster) => {
     const old = cluster.leader;
     cluster.isolate(old);
     const writes = Array.from({ length: 8 }, () => {
@@ -270,7 +253,7 @@ Deno.test("writes that wait for their turn when leadership ends are refused as n
   }));
 
 Deno.test("a read does not wait for what was lost with its node's leadership", () =>
-  withCluster(3, (cluster) => {
+  withMemoryCluster(3, (cluster) => {
     const old = cluster.leader;
     const passing = new MemoryClient(old).send("SET", "k", "v", "PX", "50");
     cluster.until(() => isAnswered(passing));
@@ -280,8 +263,10 @@ Deno.test("a read does not wait for what was lost with its node's leadership", (
       cluster.clock.advance(5); // an entry each
     }
     // The read lets time pass, by an entry behind those that nobody else will ever see.
-    cluster.clock.wallOffsetMs += 51;
+    cluster.clock.advance(51);
+    const { lastIndex } = old.report();
     const read = new MemoryClient(old).send("GET", "k");
+    cluster.until(() => old.report().lastIndex > lastIndex);
     cluster.until(() => old.report().role !== "leader");
     cluster.network.heal();
     cluster.until(() => isAnswered(read));
@@ -289,7 +274,7 @@ Deno.test("a read does not wait for what was lost with its node's leadership", (
   }));
 
 Deno.test("a read at a follower sees what was acknowledged, while more comes in", () =>
-  withCluster(3, (cluster) => {
+  withMemoryCluster(3, (cluster) => {
     const writer = new MemoryClient(cluster.leader);
     for (const follower of cluster.followers) {
       for (let turn = 0; turn < 20; turn++) {
@@ -305,7 +290,7 @@ Deno.test("a read at a follower sees what was acknowledged, while more comes in"
   }));
 
 Deno.test("a read whose question was lost is asked again", () =>
-  withCluster(3, (cluster) => {
+  withMemoryCluster(3, (cluster) => {
     const [follower] = cluster.followers;
     assert(follower !== undefined);
     cluster.isolate(follower);
@@ -317,7 +302,7 @@ Deno.test("a read whose question was lost is asked again", () =>
   }));
 
 Deno.test("writes in flight are bounded, and the refusal says so", () =>
-  withCluster(3, (cluster) => {
+  withMemoryCluster(3, (cluster) => {
     const { leader } = cluster;
     for (const follower of cluster.followers) cluster.isolate(follower);
     const client = new MemoryClient(leader);
@@ -328,7 +313,7 @@ Deno.test("writes in flight are bounded, and the refusal says so", () =>
 
 // So many nodes, for one that has drawn a timeout short enough for the sleep to make a difference.
 Deno.test("a node that has slept takes none of it for silence when the leader speaks", () =>
-  withCluster(13, (cluster) => {
+  withMemoryCluster(13, (cluster) => {
     let changes = 0;
     for (const node of cluster.nodes) node.watch(() => changes++);
     cluster.clock.advance(10_000);
@@ -336,7 +321,7 @@ Deno.test("a node that has slept takes none of it for silence when the leader sp
   }, { heartbeatMs: 140 }));
 
 Deno.test("leading again is not leading still", () =>
-  withCluster(1, (cluster) => {
+  withMemoryCluster(1, (cluster) => {
     const { leader } = cluster;
     const { term } = leader.report();
     assertEquals([term - 1, term, term + 1].map((one) => leader.leadsIn(one)), [
@@ -345,3 +330,88 @@ Deno.test("leading again is not leading still", () =>
       false,
     ]);
   }));
+
+Deno.test("a read without a leader waits as long as it may from its arrival on, and no longer", () =>
+  withMemoryCluster(3, (cluster) => {
+    const { leader } = cluster;
+    for (const node of cluster.nodes) cluster.isolate(node);
+    cluster.until(() => leader.report().role !== "leader");
+    // More of them than there can be rounds of confirmation under way.
+    const reads = Array.from({ length: 20 }, (_, at) => {
+      const node = cluster.nodes[at % 3] ?? leader;
+      const sentMs = cluster.clock.monotonicMs();
+      const answer = new MemoryClient(node).send("GET", `k${at}`);
+      let waitedMs = 0;
+      cluster.clock.advance(37);
+      return {
+        answer,
+        sentMs,
+        note: () => {
+          if (waitedMs === 0 && isAnswered(answer)) waitedMs = cluster.clock.monotonicMs() - sentMs;
+          return waitedMs;
+        },
+      };
+    });
+    cluster.until(() => reads.map(({ note }) => note()).every((ms) => ms > 0));
+    // Nodes look for them when 50 ms have passed, and with nothing to do wake up every 30 ms; the test
+    // looks every 2 ms.
+    for (const { answer, note } of reads) {
+      assertEquals(errorCode(answer.reply), "CLUSTERDOWN");
+      assert(note() >= 960 && note() <= 1_082, `it waited for ${note()} ms`);
+    }
+  }, { waitMs: 1_000 }));
+
+Deno.test("a writer under a leader that cannot commit is answered in time", () =>
+  withMemoryCluster(3, (cluster) => {
+    const { leader, followers } = cluster;
+    for (const follower of followers) cluster.stallDisk(follower); // but they answer heartbeats
+    const sentMs = cluster.clock.monotonicMs();
+    const client = new MemoryClient(leader);
+    const writes = Array.from({ length: 9 }, (_, at) => {
+      const write = client.send("SET", `k${at}`, "v");
+      const read = client.send("GET", `k${at}`);
+      cluster.clock.advance(20);
+      return { write, read };
+    });
+    cluster.until(() => writes.every(({ write, read }) => isAnswered(write) && isAnswered(read)));
+    const waitedMs = cluster.clock.monotonicMs() - sentMs;
+    assert(waitedMs >= 1_000 && waitedMs <= 1_000 + 9 * 20 + 60, `${waitedMs} ms`);
+    assertEquals(leader.report().role, "leader");
+    const codes = writes.map(({ write }) => errorCode(write.reply));
+    assertEquals([codes[0], codes.at(-1)], ["UNKNOWN", "TRYAGAIN"]);
+    for (const node of followers) cluster.healDisk(node);
+    const values = writes.map((_, at) => new MemoryClient(leader).send("GET", `k${at}`));
+    const later = new MemoryClient(leader).send("INCR", "n");
+    cluster.until(() => isAnswered(later) && values.every(isAnswered));
+    assertEquals(later.reply, 1);
+    codes.forEach((code, at) => {
+      if (code === "TRYAGAIN") assertEquals(values[at]?.reply, null); // it said: not executed
+    });
+    assertEquals(leader.report().queued, 0);
+  }, { waitMs: 1_000 }));
+
+Deno.test("a write that waits for a successor is answered in time, though none is elected", () =>
+  withMemoryCluster(3, (cluster) => {
+    const { leader, followers: [successor, other] } = cluster;
+    assert(successor !== undefined && other !== undefined);
+    // Neither of the two can grant the successor its vote.
+    for (const node of [leader, other]) cluster.stallDisk(node);
+    leader.membership.transfer.start(successor.report().id, () => {});
+    const now = () => cluster.clock.monotonicMs();
+    const timed = () => {
+      const fromMs = now();
+      const answer = new MemoryClient(leader).send("SET", "k", "v");
+      let tookMs = 0;
+      return { answer, note: () => tookMs ||= isAnswered(answer) ? now() - fromMs : 0 };
+    };
+    const before = timed();
+    cluster.until(() => leader.report().role !== "leader");
+    const after = timed();
+    const open = [before, after];
+    cluster.until(() => open.map(({ note }) => note()).every((ms) => ms > 0));
+    for (const { answer, note } of open) {
+      assert(note() >= 100 && note() <= 190, `it waited for ${note()} ms`);
+      assertEquals(errorCode(answer.reply), "CLUSTERDOWN");
+    }
+    assertEquals(leader.report().leaderId, null);
+  }, { waitMs: 100 }));

@@ -1,82 +1,237 @@
-import { assertEquals } from "@std/assert";
-import { entriesOf } from "../../tests/support/log_entries.ts";
-import type { Raft } from "../raft/mod.ts";
+import { assert, assertEquals } from "@std/assert";
+import { configurationOf, contentOf, entriesOf } from "../../tests/support/log_entries.ts";
+import { metaOf } from "../../tests/support/snapshots.ts";
+import { seededRandom } from "../base/random.ts";
+import { StateMachine } from "../commands/state_machine.ts";
+import { lookup } from "../commands/table.ts";
 import type { Ready } from "../raft/types.ts";
-import type { Applier } from "./applier.ts";
-import type { Batch, LogEntry } from "./entry.ts";
-import type { LogStore } from "./log_store.ts";
-import type { Members } from "./members.ts";
-import { ReadyWriter } from "./ready_writer.ts";
+import { Applier } from "./clients/applier.ts";
+import { configurationOf as coreConfigurationOf } from "./members/configuration.ts";
+import { Batch } from "./log/entry.ts";
+import { Gathering } from "./clients/batch_pacer.ts";
+import { MemoryLog } from "../../tests/support/node/memory_log.ts";
+import { Members } from "./members/members.ts";
+import { Proposals } from "./clients/proposals.ts";
+import { ReadQueue } from "./clients/reads.ts";
+import { ReadyWriter } from "./ready_runner.ts";
+import { TurnBudget } from "./ticker.ts";
+import { ManualClock } from "../../tests/support/node/manual_clock.ts";
 
-const NO_ENTRIES: readonly LogEntry[] = [];
+/** A state that holds one key. */
+function stateWith(key: string): StateMachine {
+  const machine = new StateMachine();
+  const set = lookup("SET");
+  if (set === undefined) throw new Error("there is no SET");
+  machine.execute(set, ["SET", key, "value"], 0);
+  return machine;
+}
 
-/** A writer whose parts only say what they are asked to do. */
-function fixture() {
+/** The whole state of another machine, ready to take the place of this one's. */
+function loaderOf(machine: StateMachine, from: StateMachine) {
+  const loader = machine.newLoader();
+  const view = from.beginSnapshot();
+  for (let chunk = view.next(1 << 20); chunk !== null; chunk = view.next(1 << 20)) {
+    loader.push(chunk);
+  }
+  return loader;
+}
+
+/** A writer on a log that holds entries 1 and 2, durably, and whose syncs end when the test says so. */
+function fixture(stepsMax = Infinity) {
   const done: string[] = [];
-  const durable: (() => void)[] = [];
-  const indexes = (entries: readonly LogEntry[]) => entries.map(({ index }) => index).join();
-  const writer = new ReadyWriter({
-    raft: { advance: () => done.push("advance") } as unknown as Raft<Batch>,
-    log: {
-      append: (_state: null, entries: readonly LogEntry[], written: () => void) => {
-        done.push(`write ${indexes(entries)}`);
-        durable.push(written);
-      },
-    } as unknown as LogStore,
-    members: { appended: () => {} } as unknown as Members,
-    applier: { apply: ({ index }: LogEntry) => done.push(`apply ${index}`) } as unknown as Applier,
-    snapshots: null,
-    advanced: () => {},
-    schedule: () => done.push("schedule"),
+  const syncs: (() => void)[] = [];
+  const clock = new ManualClock();
+  const gathering = () => new Gathering(clock, 4, () => {});
+  const log = new MemoryLog({ sync: (ended) => syncs.push(() => ended(null)) });
+  log.append(null, entriesOf(1, 2, 1), () => {});
+  syncs.shift()?.();
+  const machine = new StateMachine();
+  const budget = new TurnBudget(clock, Infinity, stepsMax);
+  const applier = new Applier({
+    machine,
+    proposals: new Proposals(gathering()),
+    reads: new ReadQueue(gathering()),
+    nowMs: () => 0,
+    random: seededRandom(1),
+    start: { index: 0, term: 0 },
+    budget,
+    applied: ({ index }) => done.push(`apply ${index}`),
   });
+  const members = new Members({ index: 0, configuration: configurationOf(3) }, []);
+  const writer = new ReadyWriter({
+    raft: { advance: ({ sequence }) => done.push(`advance ${sequence}`) },
+    log,
+    members,
+    applier,
+    snapshots: {
+      install: ({ index, term }) => {
+        done.push(`install ${index}`);
+        const snapshot = { ...metaOf(index, term), sizeBytes: 100, checksum: 1 };
+        return { snapshot, loader: loaderOf(machine, stateWith("installed")) };
+      },
+      installed: () => done.push("installed"),
+    },
+    advanced: () => {},
+    schedule: () => {},
+    refused: (why) => done.push(`refused: ${why.slice(0, 20)}`),
+  });
+  let sequence = 0;
   return {
     writer,
-    durable,
+    log,
+    machine,
+    members,
+    applier,
+    budget,
+    syncs,
     done: () => done.splice(0),
-    carryOut(
-      { entries = NO_ENTRIES, committed = NO_ENTRIES }: Partial<Ready<Batch>>,
-      mayApplyLater: boolean,
-    ) {
-      const ready = { hardState: null, snapshot: null, entries, committed };
-      writer.carryOut(ready as unknown as Ready<Batch>, mayApplyLater);
+    endSync: () => syncs.shift()?.(),
+    carryOut(change: Partial<Ready<Batch>>, mayApplyLater: boolean) {
+      writer.carryOut({
+        sequence: ++sequence,
+        hardState: null,
+        snapshot: null,
+        entries: [],
+        messages: [],
+        messagesAfterPersist: [],
+        committed: [],
+        reads: [],
+        refusedReads: [],
+        ...change,
+      }, mayApplyLater);
     },
   };
 }
 
 Deno.test("where nobody waits, what is new is durable before what is committed is applied", () => {
-  const { writer, durable, done, carryOut } = fixture();
+  const { writer, log, done, carryOut, endSync } = fixture();
   carryOut({ entries: entriesOf(3, 4, 1), committed: entriesOf(1, 2, 1) }, true);
-  assertEquals([done(), writer.isBusy], [["write 3,4"], true]);
-  durable.shift()?.();
-  assertEquals([done(), writer.isBusy], [["advance", "schedule"], false]);
+  assertEquals([log.lastIndex(), done(), writer.isBusy], [4, [], true]);
+  endSync();
+  assertEquals([done(), writer.isBusy], [["advance 1"], false]);
   writer.apply();
   writer.apply();
   assertEquals(done(), ["apply 1", "apply 2"]);
 });
 
 Deno.test("where somebody waits, or nothing is written, it is applied at once", () => {
-  const { done, carryOut } = fixture();
+  const { log, done, carryOut } = fixture();
   carryOut({ committed: entriesOf(1, 1, 1) }, true);
-  assertEquals(done(), ["advance", "apply 1"]);
+  assertEquals(done(), ["advance 1", "apply 1"]);
   carryOut({ entries: entriesOf(3, 3, 1), committed: entriesOf(2, 2, 1) }, false);
-  assertEquals(done(), ["write 3", "apply 2"]);
+  assertEquals([log.lastIndex(), done()], [3, ["apply 2"]]);
 });
 
 Deno.test("on a slow disk no more waits than what came with one Ready", () => {
-  const { done, carryOut } = fixture();
+  const { log, done, carryOut } = fixture();
   carryOut({ entries: entriesOf(3, 3, 1), committed: entriesOf(1, 1, 1) }, true);
   carryOut({ entries: entriesOf(4, 4, 1), committed: entriesOf(2, 2, 1) }, true);
-  assertEquals(done(), ["write 3", "write 4", "apply 1"]);
+  assertEquals([log.lastIndex(), done()], [4, ["apply 1"]]);
   carryOut({ committed: entriesOf(3, 3, 1) }, true);
-  assertEquals(done(), ["write ", "apply 2"]);
+  assertEquals(done(), ["apply 2"]);
 });
 
-Deno.test("after the end nothing is applied or said to be durable", () => {
-  const { writer, durable, done, carryOut } = fixture();
-  carryOut({ entries: entriesOf(2, 2, 1), committed: entriesOf(1, 1, 1) }, true);
+Deno.test("a Ready with nothing to write is done with the write before it, without a sync", () => {
+  const { writer, syncs, done, carryOut, endSync } = fixture();
+  carryOut({ entries: entriesOf(3, 3, 1) }, true);
+  assert(writer.undurableBytes > 20);
+  carryOut({}, true);
+  carryOut({ entries: entriesOf(4, 4, 1) }, true);
+  carryOut({}, true);
+  carryOut({}, true);
+  assertEquals(done(), []);
+  endSync();
+  assertEquals(done(), ["advance 1", "advance 2"]);
+  endSync();
+  assertEquals([done(), syncs.length], [["advance 3", "advance 4", "advance 5"], 0]);
+  assertEquals(writer.undurableBytes, 0);
+  carryOut({}, true);
+  assertEquals(done(), ["advance 6"]);
+});
+
+Deno.test("a snapshot and the entries behind it are one durable write", () => {
+  const { writer, log, machine, members, applier, syncs, done, carryOut, endSync } = fixture();
+  carryOut({ committed: entriesOf(1, 1, 1) }, true);
+  carryOut({ entries: entriesOf(3, 3, 1), committed: entriesOf(2, 2, 1) }, true);
+  const configuration = coreConfigurationOf(configurationOf(3));
+  carryOut({
+    hardState: { term: 4, vote: null },
+    snapshot: { index: 20, term: 3, configuration },
+    entries: entriesOf(21, 22, 4),
+  }, true);
+  // What was committed before goes into the state that is about to be replaced, and not behind it.
+  assertEquals(done(), ["advance 1", "apply 1", "apply 2", "install 20"]);
+  assertEquals([log.firstIndex(), log.lastIndex(), log.hardState().term], [21, 22, 4]);
+  assertEquals(members.newest.index, 20);
+  endSync();
+  assertEquals([done(), applier.last.index, writer.isBusy], [["advance 2"], 2, true]);
+  while (syncs.length > 0) endSync();
+  assertEquals(done(), ["installed", "advance 3"]);
+  assertEquals([applier.last, writer.isBusy], [{ index: 20, term: 3 }, false]);
+  assertEquals([machine.keyspace.size, contentOf(log).entries.length], [1, 2]);
+  carryOut({ committed: entriesOf(21, 22, 4) }, true);
+  assertEquals([done(), machine.keyspace.size], [["advance 4", "apply 21", "apply 22"], 3]);
+});
+
+Deno.test("a snapshot is installed when the entries behind it are durable as well", () => {
+  const { done, carryOut, endSync } = fixture();
+  const configuration = coreConfigurationOf(configurationOf(3));
+  carryOut(
+    { snapshot: { index: 20, term: 3, configuration }, entries: entriesOf(21, 22, 4) },
+    true,
+  );
+  endSync(); // of the snapshot's place in the log
+  assertEquals(done(), ["install 20"]);
+  endSync();
+  assertEquals(done(), ["installed", "advance 1"]);
+});
+
+Deno.test("a change of the members that comes with a snapshot, behind it, is known", () => {
+  const { members, carryOut } = fixture();
+  const configuration = coreConfigurationOf(configurationOf(3));
+  const changed = { index: 21, term: 4, data: new Batch(1, [], configurationOf(4)), sizeBytes: 1 };
+  carryOut({ snapshot: { index: 20, term: 3, configuration }, entries: [changed] }, true);
+  assertEquals(members.newest, { index: 21, configuration: configurationOf(4) });
+});
+
+Deno.test("after the end nothing is applied, installed or said to be durable", () => {
+  const { writer, syncs, done, carryOut, endSync } = fixture();
+  carryOut({ entries: entriesOf(3, 3, 1), committed: entriesOf(1, 1, 1) }, true);
+  const configuration = coreConfigurationOf(configurationOf(3));
+  carryOut({ snapshot: { index: 20, term: 3, configuration } }, true);
   done();
   writer.stop();
-  durable.shift()?.();
+  while (syncs.length > 0) endSync();
   writer.apply();
   assertEquals(done(), []);
+});
+
+Deno.test("what this build cannot carry out is not, nor what follows it", () => {
+  const { writer, done, carryOut } = fixture();
+  const raise = { index: 2, term: 1, data: new Batch(1, [], null, 9), sizeBytes: 0 };
+  carryOut({ committed: [...entriesOf(1, 1, 1), raise, ...entriesOf(3, 3, 1)] }, false);
+  assertEquals(done(), ["advance 1", "apply 1", "refused: Cannot apply entry 2"]);
+  writer.apply();
+  assertEquals(done(), []);
+});
+
+Deno.test("what is committed while a long entry is applied is applied behind it, all of it and in order", () => {
+  const { writer, machine, applier, budget, done, carryOut } = fixture(1);
+  const [first] = entriesOf(1, 1, 1);
+  assert(first !== undefined);
+  const keys = Array.from({ length: 1_000 }, (_, number) => [`many${number}`, "v"]).flat();
+  carryOut({ committed: [{ ...first, data: new Batch(1, [["MSET", ...keys]]) }] }, false);
+  assertEquals([done(), applier.isBusy], [["advance 1"], true]);
+  carryOut({ committed: entriesOf(2, 3, 1) }, false);
+  carryOut({}, false);
+  carryOut({ committed: entriesOf(4, 4, 1) }, false);
+  assertEquals([done(), writer.hasUnapplied], [["advance 2", "advance 3", "advance 4"], true]);
+  for (let turns = 0; writer.hasUnapplied || applier.isBusy; turns++) {
+    assert(turns < 100, "it ends");
+    budget.begin(0);
+    applier.goOn();
+    writer.apply();
+  }
+  assertEquals(done(), ["apply 1", "apply 2", "apply 3", "apply 4"]);
+  assertEquals([machine.keyspace.size, applier.last.index], [1_003, 4]);
 });

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { ManualClock } from "./testing/manual_clock.ts";
+import { ManualClock } from "../../tests/support/node/manual_clock.ts";
 import { SLEEP_TICKS_MAX, Ticker } from "./ticker.ts";
 
 /** Ticks of 10 ms, counted only when the test asks for it. */

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
-import type { Asker } from "../node/gathering.ts";
-import { ManualClock } from "../node/testing/manual_clock.ts";
-import { Batching, type BatchSender } from "./batching.ts";
+import type { Asker } from "../node/clients/batch_pacer.ts";
+import { ManualClock } from "../../tests/support/node/manual_clock.ts";
+import { Batching, type BatchSender } from "./upstream.ts";
 
 /** A connection that only counts. */
 class Sender implements BatchSender {

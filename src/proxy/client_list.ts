@@ -1,4 +1,4 @@
-import { assert } from "../base/assert.ts";
+import { assert } from "../base/errors.ts";
 import type { ClientQueue } from "./client_queue.ts";
 
 /** Clients that wait for the same thing, in order. A client stands on one list at most. */

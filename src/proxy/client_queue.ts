@@ -1,14 +1,63 @@
-import { assert } from "../base/assert.ts";
-import type { Asker } from "../node/gathering.ts";
 import {
   doubtOf,
   type ProxyRequest,
+  READ_LOST,
   refusalOf,
   WRITE_LOST,
   WRITE_OVERTAKEN,
 } from "./proxy_request.ts";
-import { RequestList } from "./request_list.ts";
+import { assert } from "../base/errors.ts";
+import type { Asker } from "../node/clients/batch_pacer.ts";
 import type { Upstream } from "./upstream.ts";
+
+/** Requests of one client in order, chained through themselves: a request is on one list at most. */
+export class RequestList {
+  #first: ProxyRequest | null = null;
+  #last: ProxyRequest | null = null;
+  #size = 0;
+
+  get first(): ProxyRequest | null {
+    return this.#first;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  push(request: ProxyRequest): void {
+    request.next = null;
+    if (this.#last === null) this.#first = request;
+    else this.#last.next = request;
+    this.#last = request;
+    this.#size++;
+  }
+
+  shift(): ProxyRequest | null {
+    const request = this.#first;
+    if (request === null) return null;
+    this.#first = request.next;
+    if (request.next === null) this.#last = null;
+    request.next = null;
+    this.#size--;
+    return request;
+  }
+
+  unshift(request: ProxyRequest): void {
+    request.next = this.#first;
+    this.#first = request;
+    this.#last ??= request;
+    this.#size++;
+  }
+
+  /** Takes all of them. */
+  drain(): ProxyRequest[] {
+    const requests: ProxyRequest[] = [];
+    for (let request = this.shift(); request !== null; request = this.shift()) {
+      requests.push(request);
+    }
+    return requests;
+  }
+}
 
 /** What waits in all queues together. */
 export interface WaitingTotals {
@@ -127,8 +176,9 @@ export class ClientQueue implements Asker {
   /** The oldest request under way was lost with its connection. */
   lost(request: ProxyRequest, isExecuted: "maybe" | "no"): void {
     this.#takeUnderWay(request);
-    if (!request.isWrite || isExecuted === "no") this.#repeat(request, null);
-    else if (request.isRepeatable) this.#repeatUncertain(request);
+    if (!request.isWrite && request.isSuspect) request.settle(READ_LOST);
+    else if (!request.isWrite || isExecuted === "no") this.#repeat(request, null);
+    else if (request.isRepeatable && !request.isSuspect) this.#repeatUncertain(request);
     else this.#settleInPlace(request, WRITE_LOST);
   }
 
@@ -217,7 +267,7 @@ class ReadsUnderWay {
   /** How many reads each key has. */
   readonly #keys = new Map<string, number>();
   #count = 0;
-  /** Of those that read more than keys that they name. */
+  /** Of those that read more than keys that they name, or very many. */
   #wideCount = 0;
 
   sent(read: ProxyRequest): void {
@@ -230,15 +280,17 @@ class ReadsUnderWay {
 
   touch(write: ProxyRequest): boolean {
     if (this.#count === 0) return false;
-    const { keys } = write;
-    return this.#wideCount > 0 || keys.length === 0 || keys.some((key) => this.#keys.has(key));
+    if (this.#wideCount > 0 || write.isWide) return true;
+    return write.keys.some((key) => this.#keys.has(key));
   }
 
   #add(read: ProxyRequest, sign: 1 | -1): void {
-    const { keys } = read;
     this.#count += sign;
-    if (keys.length === 0) this.#wideCount += sign;
-    for (const key of keys) {
+    if (read.isWide) {
+      this.#wideCount += sign;
+      return;
+    }
+    for (const key of read.keys) {
       const count = (this.#keys.get(key) ?? 0) + sign;
       if (count === 0) this.#keys.delete(key);
       else this.#keys.set(key, count);

@@ -1,7 +1,11 @@
 import { assert, assertEquals, assertLess } from "@std/assert";
+import { lookup } from "../commands/table.ts";
 import { ErrorReply } from "../resp/reply.ts";
-import type { FakeNode } from "./testing/fake_node.ts";
-import { ProxyBench } from "./testing/proxy_bench.ts";
+import { RequestText } from "../resp/request_decoder.ts";
+import { ClientQueue } from "./client_queue.ts";
+import { ProxyRequest } from "./proxy_request.ts";
+import type { FakeNode } from "../../tests/support/proxy/fake_node.ts";
+import { ProxyBench } from "../../tests/support/proxy/proxy_bench.ts";
 
 function stamps(node: FakeNode): string[] {
   return node.received.map(({ stamp }) => {
@@ -227,6 +231,25 @@ Deno.test("the writes of a client that went away leave their session", () => {
   assertEquals(stamps(bench.cluster.node(1)).at(-1), "s1 22/21");
 });
 
+Deno.test("a client that goes away while its write is to be repeated leaves no serial open", () => {
+  const bench = ProxyBench.ready();
+  const [leaving, staying] = [bench.client(), bench.client()];
+  const leader = bench.cluster.node(0);
+  leader.isHolding = true;
+  leaving.send("SET a 1", "SET a 2");
+  bench.advance(5);
+  leader.held.shift()?.connection.reply(new ErrorReply("TRYAGAIN Not now"));
+  bench.advance(5);
+  leaving.close();
+  leader.isHolding = false;
+  leader.release();
+  bench.advance(50);
+  staying.send("SET b 1");
+  bench.advance(10);
+  assertEquals([leaving.replies, staying.replies], [["…", "…"], ["OK"]]);
+  assertEquals(stamps(leader).at(-1), "s1 3/2");
+});
+
 Deno.test("a client's own ONCE is sent again as it is, and is UNKNOWN when its session is gone", () => {
   const bench = ProxyBench.ready();
   const { cluster } = bench;
@@ -250,4 +273,16 @@ Deno.test("a client's own ONCE is sent again as it is, and is UNKNOWN when its s
   bench.advance(10);
   assertEquals(client.replies, ["OK", "UNKNOWN", "NOSESSION"]);
   assertEquals(cluster.executed, ["SET a 1", "SET a 2"]);
+});
+
+Deno.test("a write is stamped only if it has no more arguments with its stamp than a node takes", () => {
+  const client = new ClientQueue({ requests: 0, bytes: 0 });
+  const command = lookup("mset");
+  assert(command !== undefined);
+  const isStamped = (count: number) => {
+    const sink = { protocol: 2, settleEncoded() {} } as const;
+    return new ProxyRequest(client, command, new RequestText(count, ""), sink, 0).wantsStamp;
+  };
+  const nodeTakes = 131_072;
+  assertEquals([isStamped(nodeTakes - 3), isStamped(nodeTakes - 2)], [true, false]);
 });

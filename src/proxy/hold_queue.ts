@@ -34,6 +34,11 @@ export class HoldQueue {
     return this.#clients.size === 0;
   }
 
+  /** So many bytes wait that no more should be read. */
+  get isFull(): boolean {
+    return this.totals.bytes > 0 && this.totals.bytes >= this.#limits.holdBytesMax;
+  }
+
   holds(client: ClientQueue): boolean {
     return client.listedOn === this.#clients;
   }

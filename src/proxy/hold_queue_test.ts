@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertGreater, assertLess, assertStringIncludes } from "@std/assert";
-import { ProxyBench } from "./testing/proxy_bench.ts";
+import { ProxyBench } from "../../tests/support/proxy/proxy_bench.ts";
 
 Deno.test("holding is bounded in time, and the error tells how long it was", () => {
   const bench = ProxyBench.ready({ limits: { holdMsMax: 1_000 } });
@@ -134,4 +134,21 @@ Deno.test("a request larger than the window goes when nothing else is under way"
   client.send("SET a 1", `SET b ${"x".repeat(5_000)}`, "SET c 1");
   bench.advance(50);
   assertEquals(client.replies, ["OK", "OK", "OK"]);
+});
+
+Deno.test("what is refused again and again is held no longer than what nobody takes", () => {
+  const bench = ProxyBench.ready({ limits: { holdMsMax: 1_000 } });
+  const leader = bench.cluster.node(0);
+  const client = bench.client();
+  leader.isHolding = true;
+  client.send("SET a 1");
+  bench.advance(10);
+  bench.advance(600);
+  const candidate = { role: "candidate", term: 1, leaderId: null, isServing: false } as const;
+  for (const node of bench.cluster.nodes) node.become(candidate);
+  leader.release();
+  bench.advance(360);
+  assertEquals(client.replies, ["…"]);
+  bench.advance(80);
+  assertEquals(client.replies, ["CLUSTERDOWN"]);
 });

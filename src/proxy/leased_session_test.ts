@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { randomInteger, seededRandom } from "../base/random.ts";
-import { SERIAL_WINDOW } from "../store/sessions.ts";
-import { LeasedSession } from "./leased_session.ts";
+import { SERIAL_WINDOW } from "../store/once_sessions.ts";
+import { LeasedSession } from "./write_sessions.ts";
 
 Deno.test("all up to the first open serial are over, in whatever order they end", () => {
   const random = seededRandom(1);

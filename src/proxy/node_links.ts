@@ -1,12 +1,35 @@
 import type { Random } from "../base/random.ts";
-import type { Clock } from "../node/clock.ts";
-import type { Address, Network } from "../node/network.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { Address, Network } from "../platform/network.ts";
 import type { Protocol } from "../resp/encode.ts";
-import { Batching } from "./batching.ts";
-import { Backoff } from "./backoff.ts";
+import { Batching, Upstream, type UpstreamEvents } from "./upstream.ts";
 import type { ProxyLimits } from "./limits.ts";
 import type { NodeView } from "./topology.ts";
-import { Upstream, type UpstreamEvents } from "./upstream.ts";
+
+const FIRST_MS = 10;
+const LAST_MS = 250;
+
+/** How long to wait before the next attempt: doubling, with jitter so that many do not come at once. */
+export class Backoff {
+  readonly #random: Random;
+  #failures = 0;
+  /** Before this time, by the monotonic clock, there should be no attempt. */
+  notBeforeMs = -Infinity;
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  failed(nowMs: number): void {
+    const boundMs = Math.min(LAST_MS, FIRST_MS * 2 ** this.#failures++);
+    this.notBeforeMs = nowMs + boundMs * (0.5 + this.#random() / 2);
+  }
+
+  succeeded(): void {
+    this.#failures = 0;
+    this.notBeforeMs = -Infinity;
+  }
+}
 
 export interface LinkOptions {
   readonly network: Network;
@@ -20,11 +43,20 @@ export interface LinkOptions {
 
 /** A node that just refused reads is left alone so long. */
 const REFUSAL_PAUSE_MS = 20;
+/** After the proxy's own read was refused, the next one waits so long. */
+const PROBE_PAUSE_MS = 100;
+/** A latency that is older is measured anew before it counts. */
+const LATENCY_AGE_MS_MAX = 1_000;
 /** The weight of the newest measurement in the latency. */
 const LATENCY_WEIGHT = 0.2;
 const LATENCY_MS_MIN = 0.05;
 
-/** The proxy's connections to one node, at most two for each version of RESP. */
+/**
+ * The proxy's connections to one node, at most two for each version of RESP.
+ *
+ * Clients' reads go to a node only after it has answered two of the proxy's own, one after the other:
+ * the first shows that it has caught up with its leader, the second how long it takes.
+ */
 export class NodeLinks {
   readonly node: NodeView;
   readonly address: Address;
@@ -34,14 +66,18 @@ export class NodeLinks {
   readonly readers = new Map<Protocol, Upstream>();
   /** Before this time, reads go elsewhere: the node refused some. */
   pausedUntilMs = -Infinity;
-  /** Fenced to earlier terms, with requests that are still to be answered. */
+  /** What the proxy saw last: whether the node answers at all, and whether it can answer reads. */
+  #wasResponsive = false;
+  #wasReadable = false;
+  /** Replaced by others, or fenced to earlier terms; with requests that are still to be answered. */
   readonly #former = new Set<Upstream>();
   readonly #options: LinkOptions;
   readonly #writerBackoff: Backoff;
   readonly #readerBackoff: Backoff;
   #latencyMs = LATENCY_MS_MIN;
-  #isLatencyFresh = false;
-  #wasMeasured = false;
+  #measuredMs = -Infinity;
+  /** It does not fall below that without being measured. */
+  #latencyMsFloor = LATENCY_MS_MIN;
   #term = -1;
 
   constructor(node: NodeView, address: Address, options: LinkOptions) {
@@ -64,7 +100,7 @@ export class NodeLinks {
     return count;
   }
 
-  /** How long reads have taken of late; falls while nobody asks, so that a slow node is tried again. */
+  /** How long reads have taken of late. */
   get latencyMs(): number {
     return this.#latencyMs;
   }
@@ -84,13 +120,56 @@ export class NodeLinks {
     return this.#upstream(protocol, null, true);
   }
 
-  opened(upstream: Upstream): void {
-    this.#backoffOf(upstream).succeeded();
+  opened(upstream: Upstream, nowMs: number): void {
+    if (upstream.fenceTerm === null) this.#readerBackoff.succeeded();
+    if (this.node.isReadable) this.#probe(upstream, nowMs);
+  }
+
+  /** A leader did what it was asked, for the first time on this connection. */
+  proved(upstream: Upstream): void {
+    upstream.isProven = true;
+    this.#writerBackoff.succeeded();
+  }
+
+  /** Fits the connections to what the node has said by now. */
+  follow(nowMs: number): void {
+    const { isResponsive, isReadable } = this.node;
+    if (isResponsive && !this.#wasResponsive) this.#renew(nowMs);
+    if (isReadable !== this.#wasReadable) {
+      for (const upstream of this.readers.values()) {
+        upstream.isProven = upstream.isConfirmed = false;
+        if (isReadable) this.#probe(upstream, nowMs);
+      }
+    }
+    this.#wasResponsive = isResponsive;
+    this.#wasReadable = isReadable;
+  }
+
+  /**
+   * The proxy's own read was answered, or refused.
+   *
+   * @returns whether clients' reads can follow that could not before
+   */
+  probed(upstream: Upstream, isRefused: boolean, nowMs: number): boolean {
+    const { isProven, isConfirmed } = upstream;
+    upstream.isConfirmed = !isRefused;
+    if (isRefused || !this.node.isReadable) {
+      upstream.isProven = false;
+      upstream.probeNotBeforeMs = nowMs + PROBE_PAUSE_MS;
+      return false;
+    }
+    if (!isConfirmed) {
+      this.#probe(upstream, nowMs);
+      return false;
+    }
+    this.#measured(Math.max(LATENCY_MS_MIN, nowMs - upstream.probedMs), nowMs);
+    upstream.isProven = true;
+    return !isProven;
   }
 
   closed(upstream: Upstream, nowMs: number): void {
     this.#former.delete(upstream);
-    const upstreams = upstream.fenceTerm === null ? this.readers : this.writers;
+    const upstreams = this.#among(upstream);
     if (upstreams.get(upstream.protocol) !== upstream) return;
     upstreams.delete(upstream.protocol);
     this.#backoffOf(upstream).failed(nowMs);
@@ -107,19 +186,70 @@ export class NodeLinks {
     upstream.answeredSentMs = NaN;
     if (fenceTerm !== null || upstream.isDedicated || Number.isNaN(answeredSentMs)) return;
     const latencyMs = Math.max(LATENCY_MS_MIN, nowMs - answeredSentMs);
-    const weight = this.#isLatencyFresh ? LATENCY_WEIGHT : 1;
-    this.#latencyMs += weight * (latencyMs - this.#latencyMs);
-    this.#isLatencyFresh = true;
-    this.#wasMeasured = true;
+    const weight = nowMs - this.#measuredMs > LATENCY_AGE_MS_MAX ? 1 : LATENCY_WEIGHT;
+    this.#measured(this.#latencyMs + weight * (latencyMs - this.#latencyMs), nowMs);
   }
 
-  /** Called regularly; halves the latency in about a second without measurements. */
-  tick(elapsedMs: number): void {
-    if (!this.#wasMeasured) {
-      this.#latencyMs = Math.max(LATENCY_MS_MIN, this.#latencyMs * 0.5 ** (elapsedMs / 1000));
-      this.#isLatencyFresh = false;
+  #measured(latencyMs: number, nowMs: number): void {
+    this.#latencyMs = latencyMs;
+    this.#latencyMsFloor = latencyMs / 2;
+    this.#measuredMs = nowMs;
+  }
+
+  /**
+   * Called regularly: asks again what was refused, and measures again what nobody has asked of late,
+   * so that a slow node is not avoided for ever. Of nodes that are about as fast, one that was not
+   * asked is the next.
+   *
+   * @param areReadsAsked whether clients read at all
+   */
+  tick(nowMs: number, elapsedMs: number, areReadsAsked: boolean): void {
+    if (nowMs - this.#measuredMs >= elapsedMs) {
+      const fallenMs = this.#latencyMs * 0.5 ** (elapsedMs / 1000);
+      this.#latencyMs = Math.max(LATENCY_MS_MIN, this.#latencyMsFloor, fallenMs);
     }
-    this.#wasMeasured = false;
+    if (!this.node.isReadable) return;
+    const isOld = areReadsAsked && nowMs - this.#measuredMs > LATENCY_AGE_MS_MAX;
+    for (const upstream of this.readers.values()) {
+      if (!upstream.isProven || isOld) this.#probe(upstream, nowMs);
+    }
+  }
+
+  /** Reads have waited here for too long: others are to be asked until this one answers again. */
+  distrust(upstream: Upstream, nowMs: number): void {
+    upstream.isProven = upstream.isConfirmed = false;
+    this.#probe(upstream, nowMs);
+  }
+
+  #probe(upstream: Upstream, nowMs: number): void {
+    if (!this.#isReader(upstream) || !upstream.isReady || upstream.isProbing) return;
+    if (nowMs >= upstream.probeNotBeforeMs) upstream.probe(nowMs);
+  }
+
+  /**
+   * The node answers after it was silent. What is under way may be stuck, since the kernel waits longer
+   * and longer before it sends again what the network has swallowed: new requests get connections of
+   * their own, and the old ones some time to show that they work.
+   */
+  #renew(nowMs: number): void {
+    for (const upstream of this.upstreams) {
+      if (!upstream.isReady || upstream.underWay === 0) continue;
+      upstream.replacedMs ??= nowMs;
+      upstream.isSpent = true;
+      const upstreams = this.#among(upstream);
+      if (upstreams.get(upstream.protocol) !== upstream) continue;
+      upstreams.delete(upstream.protocol);
+      this.#former.add(upstream);
+      this.#backoffOf(upstream).succeeded();
+    }
+  }
+
+  #among(upstream: Upstream): Map<Protocol, Upstream> {
+    return upstream.fenceTerm === null ? this.readers : this.writers;
+  }
+
+  #isReader(upstream: Upstream): boolean {
+    return this.readers.get(upstream.protocol) === upstream;
   }
 
   #enterTerm(term: number): void {

@@ -1,16 +1,17 @@
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
-import type { Cancel, Clock } from "../node/clock.ts";
-import type { Address, Network } from "../node/network.ts";
+import type { Cancel, Clock } from "../platform/clock.ts";
+import { MajorityWatch } from "../node/members/catch_up.ts";
+import type { Address, Network } from "../platform/network.ts";
 import type { ClientLimits } from "../server/limits.ts";
 import { listen, type RespListener } from "../server/listener.ts";
-import type { ProcessFacts } from "../server/process_info.ts";
+import type { ProcessFacts } from "../platform/process.ts";
 import { DEFAULT_PROXY_LIMITS, type ProxyLimits } from "./limits.ts";
 import { ProxySessions } from "./proxy_sessions.ts";
 import { type ProxyStatus, proxyStatus } from "./proxy_view.ts";
 import { Router } from "./router.ts";
 import { Topology } from "./topology.ts";
-import { Watchers } from "./watchers.ts";
+import { Watchers } from "./watcher.ts";
 
 const TICK_MS = 20;
 
@@ -31,6 +32,7 @@ export class ProxyCore {
   readonly router: Router;
   readonly #options: ProxyCoreOptions;
   readonly #watchers: Watchers;
+  readonly #majority: MajorityWatch;
   #cancelTick: Cancel | null = null;
   #tickedMs = 0;
   #announced = "";
@@ -45,6 +47,10 @@ export class ProxyCore {
       topology: this.topology,
       intervalMs: limits.watchIntervalMs,
       changed: () => this.#changed(),
+    });
+    this.#majority = new MajorityWatch({
+      logger: options.logger,
+      problem: (member) => this.#watchers.problem(member),
     });
   }
 
@@ -95,6 +101,7 @@ export class ProxyCore {
       this.#changed();
     }
     this.#watchers.tick(nowMs, awakeMs);
+    this.#majority.check(nowMs, this.topology.leader !== null, this.#watchers.members);
     this.router.tick(elapsedMs);
   }
 }
@@ -103,6 +110,8 @@ export interface ProxyOptions extends ProxyCoreOptions {
   /** Where to listen for clients. */
   readonly address: Address;
   readonly clientLimits: ClientLimits;
+  /** Whether no file can be opened any more. @default never */
+  readonly areDescriptorsOut?: () => boolean;
   readonly facts: ProcessFacts;
   /** What `CONFIG GET` shows. */
   readonly config: ReadonlyMap<string, string>;
@@ -120,7 +129,7 @@ export class Proxy {
 
   /** @throws {UserError} when the address cannot be listened on */
   static async start(options: ProxyOptions): Promise<Proxy> {
-    const { address, clientLimits, clock, logger, random, facts, config } = options;
+    const { clientLimits, clock, random, facts, config } = options;
     const core = new ProxyCore(options);
     let listener: RespListener | null = null;
     const sessions = new ProxySessions({
@@ -135,7 +144,7 @@ export class Proxy {
       facts,
       config,
     });
-    listener = await listen({ address, handler: sessions, limits: clientLimits, clock, logger });
+    listener = await listen({ ...options, handler: sessions, limits: clientLimits });
     core.start();
     return new Proxy(core, listener);
   }

@@ -3,19 +3,35 @@ import { keysOf } from "../commands/table.ts";
 import { SESSION_GROUP } from "../commands/session_rows.ts";
 import { encodeCount, encodeReply, type Protocol } from "../resp/encode.ts";
 import { ErrorReply } from "../resp/reply.ts";
-import type { RequestText } from "../resp/request_text.ts";
+import type { RequestText } from "../resp/request_decoder.ts";
+import { DEFAULT_CLIENT_LIMITS } from "../server/limits.ts";
 import type { ClientQueue } from "./client_queue.ts";
-import { type LeasedSession, STAMP_ARGUMENTS } from "./leased_session.ts";
-import type { WriteSessions } from "./write_sessions.ts";
+import { type LeasedSession, STAMP_ARGUMENTS, type WriteSessions } from "./write_sessions.ts";
 
-/** A node takes 2^20 arguments by default: a request that would go beyond is not stamped. */
-const STAMPED_ARGUMENTS_MAX = 2 ** 20 - STAMP_ARGUMENTS;
+/** A read of more keys may take long, as one that names none. */
+const LIGHT_KEYS_MAX = 64;
+/** The keys of a request with more arguments are not looked for: that would take milliseconds. */
+const SEARCHED_ARGUMENTS_MAX = 512;
+/** A request that is longer may keep a node busy by itself. */
+const LIGHT_BYTES_MAX = 1024 * 1024;
+/** How many silent nodes may be left at work on a read that is not heavy, while another is asked. */
+const MOVES_MAX = 2;
+/** A request that this many nodes were lost with may be what ended them. */
+const LOSSES_MAX = 2;
+
+/** A request that would have more arguments than a node takes is not stamped. */
+const STAMPED_ARGUMENTS_MAX = DEFAULT_CLIENT_LIMITS.argumentsMax - STAMP_ARGUMENTS;
+
+const NO_REST: readonly string[] = [];
 
 /** Where the answer goes, at its place among the client's replies. */
 export interface ReplySink {
   readonly protocol: Protocol;
-  /** @param text one complete reply, as it goes over the wire */
-  settleEncoded(text: string): void;
+  /**
+   * @param text one complete reply, as it goes over the wire
+   * @param rest what comes behind the text, where the reply is long
+   */
+  settleEncoded(text: string, rest?: readonly string[]): void;
 }
 
 /** How a request is routed; `wait` stands alone on a connection of its own. */
@@ -38,6 +54,12 @@ export class ProxyRequest {
   /** A write that may have been executed, as far as the answers so far tell. */
   isUncertain = false;
   isSettled = false;
+  /** How often a silent node was left with it. */
+  moves = 0;
+  /** How many connections the nodes ended that it was under way on. */
+  losses = 0;
+  /** What comes behind the text of the answer that is just handed out. */
+  rest: readonly string[] = NO_REST;
   next: ProxyRequest | null = null;
   readonly #request: RequestText;
   #keys: readonly string[] | null = null;
@@ -114,20 +136,45 @@ export class ProxyRequest {
     this.#session = null;
   }
 
+  /** Which keys it touches is not known, or too much to go through. */
+  get isWide(): boolean {
+    return this.#request.count > SEARCHED_ARGUMENTS_MAX || this.keys.length === 0;
+  }
+
   get keys(): readonly string[] {
     this.#keys ??= keysOf(this.command, this.#request.args());
     return this.#keys;
   }
 
+  /** It may be what keeps a node busy: many nodes must not be given it. */
+  get isHeavy(): boolean {
+    if (this.kind === "wait") return false;
+    if (this.bytes > LIGHT_BYTES_MAX) return true;
+    return !this.isWrite && (this.isWide || this.keys.length > LIGHT_KEYS_MAX);
+  }
+
+  /** Whether another node may be asked while one that is silent may still be at it. */
+  get mayMove(): boolean {
+    return this.kind === "wait" || this.moves + this.losses < MOVES_MAX;
+  }
+
+  /** Whether so many nodes were lost with it that no other one is to be given it. */
+  get isSuspect(): boolean {
+    if (this.kind === "wait" || (this.isWrite && !this.isHeavy)) return false;
+    return this.losses >= LOSSES_MAX;
+  }
+
   settle(text: string): void {
     this.isSettled = true;
     this.drop();
-    if (!this.client.isClosed) this.sink.settleEncoded(text);
+    if (!this.client.isClosed) this.sink.settleEncoded(text, this.rest);
   }
 
   /** It has waited for too long. */
   giveUp(waitedMs: number): void {
-    this.settle(this.isUncertain ? WRITE_LOST : heldTooLong(waitedMs));
+    if (this.isUncertain) return this.settle(WRITE_LOST);
+    const isAsked = this.firstSentMs !== null && this.kind === "read";
+    this.settle(isAsked ? readNotAnswered(waitedMs) : heldTooLong(waitedMs));
   }
 }
 
@@ -160,12 +207,26 @@ export const WRITE_LOST = errorText(
   "UNKNOWN The connection to the leader was lost, the write may or may not be executed",
 );
 
+export const READ_LOST = errorText(
+  `ERR ${LOSSES_MAX} nodes were lost while they worked on this read, it is not given to another one`,
+);
+
 export const WRITE_OVERTAKEN = errorText(
   "TRYAGAIN A later write of this connection may be executed already, this one was not executed",
 );
 
+export function readNotAnswered(triedMs: number): string {
+  return errorText(
+    `CLUSTERDOWN no node has answered this read, tried for ${Math.round(triedMs)} ms`,
+  );
+}
+
 export function heldTooLong(heldMs: number): string {
   return errorText(`CLUSTERDOWN no leader, held ${Math.round(heldMs)} ms`);
+}
+
+export function tooManyWaits(waitsMax: number): string {
+  return errorText(`ERR ${waitsMax} clients of this proxy wait already (--waits-max)`);
 }
 
 export function holdIsFull(limit: string, flag: string): string {

@@ -1,22 +1,22 @@
 import type { Command } from "../commands/command.ts";
+import { MAXMEMORY } from "../commands/config_set.ts";
+import { SESSION_OPEN, sessionOpenOf } from "../commands/session_rows.ts";
 import { checkRequest, hasRightArity, lookup } from "../commands/table.ts";
-import { assert } from "../base/assert.ts";
-import { randomInteger } from "../base/random.ts";
-import type { Clock } from "../node/clock.ts";
+import { assert } from "../base/errors.ts";
+import { type Random, randomInteger } from "../base/random.ts";
+import type { Clock } from "../platform/clock.ts";
 import { ErrorReply, type Reply } from "../resp/reply.ts";
-import { RequestText } from "../resp/request_text.ts";
+import { RequestText } from "../resp/request_decoder.ts";
+import { ClientPause } from "../server/client_pause.ts";
 import type { Connection } from "../server/connection.ts";
 import type { ForwardingHandler, RespListener } from "../server/listener.ts";
-import { runLocal } from "../server/local_commands.ts";
-import { MEMBER_SUBCOMMANDS } from "../server/member_commands.ts";
+import { refuseTransaction, runLocal } from "../server/local_commands.ts";
+import { MEMBER_SUBCOMMANDS } from "../server/cluster_commands.ts";
 import type { ProcessCommands } from "../server/process_commands.ts";
-import type { ProcessFacts } from "../server/process_info.ts";
-import type { PendingReply } from "../server/pending_reply.ts";
-import type { Random } from "../base/random.ts";
+import type { ProcessFacts } from "../platform/process.ts";
+import { type Answer, type PendingReply, SETTLED_BY_HANDLER } from "../server/pending_reply.ts";
 import type { ClientQueue } from "./client_queue.ts";
-import { proxyCluster } from "./proxy_cluster.ts";
-import { proxyInfo } from "./proxy_info.ts";
-import type { ProxyStatus } from "./proxy_view.ts";
+import { proxyCluster, proxyInfo, type ProxyStatus } from "./proxy_view.ts";
 import type { Router } from "./router.ts";
 
 const NAMES_KEPT = 32;
@@ -34,14 +34,16 @@ export interface ProxySessionsOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly facts: ProcessFacts;
+  /** The flags that `CONFIG GET` shows. */
   readonly config: ReadonlyMap<string, string>;
 }
 
 /** Answers the clients of a proxy: local commands here, reads and writes by way of the router. */
 export class ProxySessions implements ForwardingHandler, ProcessCommands {
   readonly clock: Clock;
-  readonly config: ReadonlyMap<string, string>;
+  readonly pause: ClientPause;
   readonly snapshots = null;
+  readonly ofNode = null;
   readonly #options: ProxySessionsOptions;
   readonly #clients = new Map<Connection, ClientQueue>();
   /** Requests of one client come many at a time: whose the last one was. */
@@ -53,10 +55,16 @@ export class ProxySessions implements ForwardingHandler, ProcessCommands {
 
   constructor(options: ProxySessionsOptions) {
     this.clock = options.clock;
-    this.config = options.config;
+    this.pause = new ClientPause(options.clock);
     this.#options = options;
     const digits = Array.from({ length: 40 }, () => randomInteger(options.random, 16).toString(16));
     this.#id = digits.join("");
+  }
+
+  /** The bound of memory is what the nodes said a moment ago. */
+  get config(): ReadonlyMap<string, string> {
+    const { config, status } = this.#options;
+    return new Map([...config, [MAXMEMORY, String(status().memoryBytesMax)]]);
   }
 
   get connections(): ReadonlyMap<number, Connection> {
@@ -65,15 +73,44 @@ export class ProxySessions implements ForwardingHandler, ProcessCommands {
 
   forward(connection: Connection, request: RequestText, reply: PendingReply): void {
     const command = this.#commandOf(request);
-    if (command instanceof ErrorReply) return reply.settle(command);
+    const isWrongOrUnknown = command instanceof ErrorReply;
+    if (this.pause.isOn) {
+      const isWrite = !isWrongOrUnknown && command.kind === "write";
+      if (this.pause.holds(reply, isWrite, () => this.forward(connection, request, reply))) return;
+    }
+    if (connection.isInRefusedTransaction || isWrongOrUnknown) {
+      const refusal = refuseTransaction(connection, request.name);
+      if (refusal !== null) return reply.settle(refusal);
+    }
+    if (isWrongOrUnknown) return reply.settle(command);
     connection.lastCommand = command.name;
+    if (command.name === SESSION_OPEN) {
+      return this.#openSession(connection, command, request, reply);
+    }
     if (command.kind !== "local") return this.#submit(connection, command, request, reply);
-    runLocal(this, command.name, request.args(), reply);
+    runLocal(this, command, request.args(), reply);
     this.#options.router.expect(connection.protocol);
+  }
+
+  get isFull(): boolean {
+    return this.#options.router.hold.isFull;
+  }
+
+  /** A client's session counts against that client, not against this proxy. */
+  #openSession(
+    connection: Connection,
+    command: Command,
+    request: RequestText,
+    reply: PendingReply,
+  ): void {
+    const args = sessionOpenOf(request.args(), connection.id);
+    if (args instanceof ErrorReply) return reply.settle(args);
+    this.#submit(connection, command, RequestText.of(args), reply);
   }
 
   closed(connection: Connection): void {
     if (connection === this.#lastConnection) this.#lastConnection = this.#lastClient = null;
+    this.pause.closed(connection);
     const client = this.#clients.get(connection);
     if (client === undefined) return;
     this.#clients.delete(connection);
@@ -81,7 +118,7 @@ export class ProxySessions implements ForwardingHandler, ProcessCommands {
   }
 
   hello(): { mode: string; role: string } {
-    return { mode: "cluster", role: "master" };
+    return { mode: "standalone", role: "master" };
   }
 
   info(sections: readonly string[]): string {
@@ -94,24 +131,17 @@ export class ProxySessions implements ForwardingHandler, ProcessCommands {
     return ["master", this.#options.status().leader?.commitIndex ?? 0, []];
   }
 
-  cluster(connection: Connection, args: readonly string[], reply: PendingReply): Reply | null {
+  cluster(connection: Connection, args: readonly string[], reply: PendingReply): Answer {
     if (MEMBER_SUBCOMMANDS.includes(args[1]?.toUpperCase() ?? "")) {
       this.#askLeader("cluster", connection, args, reply);
-      return null;
+      return SETTLED_BY_HANDLER;
     }
     const sources = { status: this.#options.status(), id: this.#id, local: connection.local };
     return proxyCluster(sources, args);
   }
 
-  snapshot(_args: readonly string[], _reply: PendingReply): Reply {
-    return new ErrorReply(
-      "ERR SNAPSHOT is for nodes, this is a proxy; CLUSTER MEMBERS tells of them",
-    );
-  }
-
-  fault(_args: readonly string[]): Reply {
-    return new ErrorReply("ERR FAULT is for nodes, this is a proxy");
-  }
+  /** A proxy keeps nothing that a client could set up. */
+  reset(_connection: Connection): void {}
 
   wait(connection: Connection, replicas: number, timeoutMs: number, reply: PendingReply): void {
     this.#askLeader("wait", connection, ["WAIT", String(replicas), String(timeoutMs)], reply);
@@ -126,6 +156,7 @@ export class ProxySessions implements ForwardingHandler, ProcessCommands {
   ): void {
     const command = lookup(name);
     assert(command !== undefined, `${name} is not in the command table`);
+    reply.whenGone(() => {}); // `closed` ends the connection that it waits on
     this.#submit(connection, command, RequestText.of(args), reply);
   }
 
@@ -143,7 +174,7 @@ export class ProxySessions implements ForwardingHandler, ProcessCommands {
   #commandOf(request: RequestText): Command | ErrorReply {
     const command = this.#lookup(request.name);
     const isKnown = command !== undefined && command.inner === undefined &&
-      hasRightArity(command, request.count);
+      command.subcommands === undefined && hasRightArity(command, request.count);
     return isKnown ? command : checkRequest(request.args());
   }
 

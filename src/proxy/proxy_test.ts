@@ -1,17 +1,16 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import net from "node:net";
 import { until } from "../../tests/support/until.ts";
-import { latin1, latin1Bytes } from "../base/latin1.ts";
+import { latin1, latin1Bytes } from "../base/bytes.ts";
 import { silentLogger } from "../base/logger.ts";
 import { seededRandom } from "../base/random.ts";
-import { systemClock } from "../cli/platform/system_clock.ts";
-import { tcpNetwork } from "../cli/platform/tcp_network.ts";
+import { systemClock } from "../platform/system_clock.ts";
+import { tcpNetwork } from "../platform/tcp_network.ts";
 import { encodeRequest } from "../resp/encode.ts";
 import { DEFAULT_CLIENT_LIMITS } from "../server/limits.ts";
 import { Proxy } from "./proxy.ts";
-import { FakeCluster } from "./testing/fake_node.ts";
-
-const facts = { processId: 1, startedMs: 0, memoryBytes: () => ({ rss: 1, heapUsed: 1 }) };
+import { FakeCluster } from "../../tests/support/proxy/fake_node.ts";
+import { PROCESS_FACTS } from "../../tests/support/process_facts.ts";
 
 /** A proxy on a real socket in front of three fake nodes on real sockets. */
 async function withProxy(
@@ -29,7 +28,7 @@ async function withProxy(
     logger: silentLogger,
     limits: { watchIntervalMs: 200, silenceMsMax: 5_000 },
     clientLimits: DEFAULT_CLIENT_LIMITS,
-    facts,
+    facts: PROCESS_FACTS,
     config: new Map([["save", ""]]),
   });
   try {
@@ -89,12 +88,13 @@ Deno.test("commands are told apart, however they are written and whatever came b
       ["SET k 1", "set k 2", "SETNX k", "SETEX k 1", "SET k", "PING", "PTTL", "S", "sET k 3"]
         .map(request).join("") +
         encodeRequest([""]) + "SET k 4\r\n" +
-        request("ONCE s1 9 SET k") + request("CLIENT SETNAME somebody-with-a-name") +
+        request("ONCE s1 9 SET k") + request("CLIENT GETNAME") +
+        request("CLIENT SETNAME somebody-with-a-name") +
         request("CLIENT GETNAME"),
       "+OK\r\n+OK\r\n" + arity("setnx") + arity("setex") + arity("set") + "+PONG\r\n" +
         arity("pttl") + "-ERR unknown command 'S', with args beginning with: \r\n+OK\r\n" +
         "-ERR unknown command '', with args beginning with: \r\n+OK\r\n" + arity("set") +
-        "+OK\r\n$20\r\nsomebody-with-a-name\r\n",
+        "$-1\r\n+OK\r\n$20\r\nsomebody-with-a-name\r\n",
     );
     assertEquals(cluster.executed, ["SET k 1", "set k 2", "sET k 3", "SET k 4"]);
     client.socket.destroy();
@@ -146,6 +146,25 @@ Deno.test("a client that sends and ends gets its answers first", async () => {
     client.socket.end(latin1Bytes("SET a 1\r\nGET a\r\n"));
     await until("it is closed", () => client.isClosed);
     assertEquals(client.text, "+OK\r\n$1\r\n1\r\n");
+  });
+});
+
+Deno.test("a client that waits without a limit and ends is not waited for", async () => {
+  await withProxy(async (proxy, cluster) => {
+    const leader = cluster.node(0);
+    leader.isHolding = true;
+    const client = new RawClient(proxy);
+    client.write(encodeRequest(["WAIT", "99", "0"]));
+    const asked = () => leader.held.find(({ args }) => args[0] === "WAIT");
+    await until("the leader is asked", () => asked() !== undefined);
+    const connection = asked()?.connection;
+    client.socket.end();
+    await until("its connection ends", () => proxy.listener.connections.size === 0);
+    await until(
+      "the one to the leader ends",
+      () => connection !== undefined && !leader.connections.has(connection),
+    );
+    assertEquals(client.text, "");
   });
 });
 
@@ -216,6 +235,121 @@ Deno.test("the proxy tells its view, and speaks RESP3", async () => {
       assertStringIncludes(client.text, field);
     }
     assert(client.text.startsWith("="));
+    client.socket.destroy();
+  });
+});
+
+Deno.test("CLIENT PAUSE at a proxy holds all its clients' writes, in order, until it is ended", async () => {
+  await withProxy(async (proxy, cluster) => {
+    const [writer, reader, leaving] = [0, 1, 2].map(() => new RawClient(proxy));
+    assert(writer && reader && leaving);
+    await writer.ask(request("SET a 1"), "+OK\r\n");
+    await reader.ask(request("CLIENT PAUSE 3600000 WRITE"), "+OK\r\n");
+    writer.text = "";
+    writer.write(request("GET a") + request("SET a 2") + request("GET a") + request("PING"));
+    leaving.write(request("PING") + request("SET b 1") + request("GET b"));
+    await until("the read before the write", () => writer.text === "$1\r\n1\r\n");
+    await until("the other's have come too", () => leaving.text === "+PONG\r\n");
+    await reader.ask(request("GET a") + request("GET b"), "$1\r\n1\r\n$-1\r\n");
+    leaving.socket.resetAndDestroy();
+    await until("it is gone", () => proxy.listener.connections.size === 2);
+    assertEquals(writer.text, "$1\r\n1\r\n");
+    assertEquals(cluster.executed, ["SET a 1"]);
+    reader.text = "";
+    await reader.ask(request("CLIENT UNPAUSE"), "+OK\r\n");
+    const answers = "$1\r\n1\r\n+OK\r\n$1\r\n2\r\n+PONG\r\n";
+    await until("the answers", () => writer.text.length >= answers.length);
+    assertEquals(writer.text, answers);
+    await reader.ask(request("GET b"), "$-1\r\n");
+    assertEquals(cluster.executed, ["SET a 1", "SET a 2"], "who went away is not waited for");
+    for (const { socket } of [writer, reader]) socket.destroy();
+  });
+});
+
+Deno.test("CLIENT PAUSE of everything at a proxy ends by itself", async () => {
+  await withProxy(async (proxy) => {
+    const client = new RawClient(proxy);
+    await client.ask(request("CLIENT PAUSE 200"), "+OK\r\n");
+    const sinceMs = performance.now();
+    await client.ask(request("PING") + request("SET a 1") + request("NOSUCH"), PONG_OK_UNKNOWN);
+    assert(performance.now() - sinceMs > 100, "it was held");
+    client.socket.destroy();
+  });
+});
+
+const PONG_OK_UNKNOWN =
+  "+PONG\r\n+OK\r\n-ERR unknown command 'NOSUCH', with args beginning with: \r\n";
+
+Deno.test("a proxy executes nothing of a transaction, which clients send without waiting", async () => {
+  await withProxy(async (proxy, cluster) => {
+    const client = new RawClient(proxy);
+    client.write(["MULTI", "SET a 1", "PING", "NOSUCH", "EXEC", "SET a 2"].map(request).join(""));
+    await until("the answers", () => client.text.endsWith("+OK\r\n"));
+    const codes = client.text.trimEnd().split("\r\n").map((line) => line.split(":")[0]);
+    assertEquals(codes, [
+      "-ERR transactions are not supported",
+      "-ERR not executed",
+      "-ERR not executed",
+      "-ERR not executed",
+      "-EXECABORT Transaction discarded because of previous errors.",
+      "+OK",
+    ]);
+    assertEquals(cluster.executed, ["SET a 2"]);
+    client.socket.destroy();
+  });
+});
+
+Deno.test("a client's own session is opened by the leader, in that client's name", async () => {
+  await withProxy(async (proxy, cluster) => {
+    const client = new RawClient(proxy);
+    const opened: (readonly string[])[] = [];
+    const leader = cluster.node(0);
+    const take = leader.take.bind(leader);
+    leader.take = (one) => {
+      if (one.args[0] === "SESSION" && one.args[3] !== "PROXY") opened.push(one.args);
+      take(one);
+    };
+    client.write(request("SESSION OPEN 5000"));
+    await until("the session", () => /^\$\d+\r\ns\d+\r\n$/.test(client.text));
+    const [id] = [...proxy.listener.connections.keys()];
+    assertEquals(opened, [["SESSION", "OPEN", "5000", "CLIENT", String(id)]]);
+    client.text = "";
+    const wrong = "-ERR wrong number of arguments for 'session|open' command\r\n";
+    await client.ask(request("SESSION OPEN 5000 PROXY"), wrong);
+    assertEquals(opened.length, 1);
+    client.socket.destroy();
+  });
+});
+
+Deno.test("CLUSTER SHARDS and CLUSTER INFO of a proxy tell of one master, and whether there is a leader", async () => {
+  await withProxy(async (proxy, cluster) => {
+    const client = new RawClient(proxy);
+    const { port } = proxy.listener.address;
+    const askFor = async (text: string) => {
+      client.text = "";
+      client.write(request(text) + request("PING"));
+      await until("the answer", () => client.text.endsWith("+PONG\r\n"));
+      return client.text;
+    };
+    const shards = await askFor("CLUSTER SHARDS");
+    assertStringIncludes(shards, `$4\r\nport\r\n:${port}\r\n$2\r\nip\r\n$9\r\n127.0.0.1\r\n`);
+    assertStringIncludes(shards, "*2\r\n:0\r\n:16383\r\n");
+    assertStringIncludes(shards, "$4\r\nrole\r\n$6\r\nmaster\r\n");
+    const fields = async () =>
+      new Map(
+        (await askFor("CLUSTER INFO")).split("\r\n").map((line) => line.split(":")).map(
+          ([name = "", value = ""]) => [name, value] as const,
+        ),
+      );
+    const well = await fields();
+    assertEquals([well.get("cluster_state"), well.get("cluster_slots_ok")], ["ok", "16384"]);
+    for (const node of cluster.nodes) {
+      node.become({ role: "follower", term: 1, leaderId: null, isServing: false });
+    }
+    await until("no leader is known", () => proxy.status().leader === null);
+    const ill = await fields();
+    assertEquals([ill.get("cluster_state"), ill.get("cluster_slots_ok")], ["fail", "0"]);
+    assertEquals(ill.get("cluster_slots_fail"), "16384");
     client.socket.destroy();
   });
 });

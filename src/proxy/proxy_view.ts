@@ -1,7 +1,14 @@
-import type { Clock } from "../node/clock.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { NodeState, NodeView, Topology } from "./topology.ts";
 import type { HoldStatistics } from "./hold_queue.ts";
 import type { Router } from "./router.ts";
-import type { NodeView, Topology } from "./topology.ts";
+import { infoText, NO_COUNTS, processSections } from "../server/info.ts";
+import type { RespListener } from "../server/listener.ts";
+import type { ProcessFacts } from "../platform/process.ts";
+import { formatRedisAddress, parseAddress } from "../base/address.ts";
+import { keySlot, SLOTS, unknownSubcommand } from "../commands/command.ts";
+import type { Address } from "../platform/network.ts";
+import { DoubleReply, MapReply, type Reply } from "../resp/reply.ts";
 
 /** One node as the proxy sees it. */
 export interface NodeStatus {
@@ -15,6 +22,8 @@ export interface NodeStatus {
   readonly isServing: boolean;
   readonly commitIndex: number;
   readonly appliedIndex: number;
+  readonly keys: number;
+  readonly expires: number;
   /** Requests this proxy has sent there and that are not answered. */
   readonly inFlight: number;
   /** How long reads have taken there of late. */
@@ -31,6 +40,8 @@ export interface ProxyStatus {
   /** Requests not sent yet, held or waiting for their turn. */
   readonly waiting: { readonly requests: number; readonly bytes: number };
   readonly holds: HoldStatistics;
+  /** What the state may take, by the word of the node that has applied most; 0 while none answers. */
+  readonly memoryBytesMax: number;
 }
 
 export function proxyStatus(topology: Topology, router: Router, clock: Clock): ProxyStatus {
@@ -47,7 +58,16 @@ export function proxyStatus(topology: Topology, router: Router, clock: Clock): P
     inFlight: nodes.reduce((sum, { inFlight }) => sum + inFlight, 0),
     waiting: { ...router.hold.totals },
     holds: router.hold.statistics(clock.monotonicMs()),
+    memoryBytesMax: newestState(topology)?.memoryBytesMax ?? 0,
   };
+}
+
+function newestState({ nodes }: Topology): NodeState | null {
+  let newest: NodeState | null = null;
+  for (const { state } of nodes) {
+    if (state !== null && state.appliedIndex >= (newest?.appliedIndex ?? 0)) newest = state;
+  }
+  return newest;
 }
 
 /** The proxy goes on looking at where it began, but a node that was removed is none any more. */
@@ -73,8 +93,180 @@ function nodeStatus(view: NodeView, router: Router): NodeStatus {
     isResponsive,
     isServing: isResponsive && (state?.isServing ?? false),
     commitIndex: state?.commitIndex ?? 0,
+    keys: state?.keys ?? 0,
+    expires: state?.expires ?? 0,
     appliedIndex: state?.appliedIndex ?? 0,
     inFlight: links?.underWay ?? 0,
     latencyMs: links?.latencyMs ?? 0,
   };
+}
+
+export interface ProxyInfoSources {
+  readonly status: ProxyStatus;
+  readonly facts: ProcessFacts;
+  readonly nowMs: number;
+  readonly listener: RespListener;
+}
+
+type Fields = readonly (readonly [string, string | number])[];
+
+/** `INFO` of a proxy: Redis's sections where they fit, then the proxy's view of the cluster. */
+export function proxyInfo(sources: ProxyInfoSources, wanted: readonly string[]): string {
+  const { status, facts, nowMs, listener } = sources;
+  return infoText([
+    ...processSections(facts, listener, nowMs, NO_COUNTS, "standalone"),
+    { name: "replication", fields: replicationFields(status) },
+    { name: "proxy", fields: proxyFields(status) },
+    { name: "nodes", fields: status.nodes.map(nodeField) },
+    { name: "keyspace", fields: keyspaceFields(status) },
+  ], wanted);
+}
+
+/** To its clients the proxy is a master without replicas: it takes reads and writes alike. */
+function replicationFields({ leader }: ProxyStatus): Fields {
+  return [
+    ["role", "master"],
+    ["connected_slaves", 0],
+    ["master_repl_offset", leader?.commitIndex ?? 0],
+  ];
+}
+
+/** By the word of the node that knows most, a moment ago. */
+function keyspaceFields({ nodes }: ProxyStatus): Fields {
+  const [newest] = nodes.filter(({ isResponsive }) => isResponsive)
+    .sort((a, b) => b.appliedIndex - a.appliedIndex);
+  if (newest === undefined || newest.keys === 0) return [];
+  return [["db0", `keys=${newest.keys},expires=${newest.expires},avg_ttl=0`]];
+}
+
+function proxyFields({ leader, term, inFlight, waiting, holds, nodes }: ProxyStatus): Fields {
+  return [
+    ["leader_id", leader?.id ?? ""],
+    ["leader_address", leader?.address ?? ""],
+    ["term", term],
+    ["nodes_known", nodes.length],
+    ["nodes_answering", nodes.filter(({ isResponsive }) => isResponsive).length],
+    ["requests_in_flight", inFlight],
+    ["requests_waiting", waiting.requests],
+    ["bytes_waiting", waiting.bytes],
+    ["requests_held", holds.heldNow],
+    ["holds_total", holds.count],
+    ["holds_ms_total", Math.round(holds.totalMs)],
+    ["holds_ms_longest", Math.round(holds.longestMs)],
+    ["holds_refused_total", holds.refused],
+  ];
+}
+
+function nodeField(node: NodeStatus, number: number): readonly [string, string] {
+  const fields: Fields = [
+    ["id", node.id],
+    ["address", node.address],
+    ["role", node.role],
+    ["term", node.term],
+    ["answers", node.isResponsive ? 1 : 0],
+    ["serving", node.isServing ? 1 : 0],
+    ["commit_index", node.commitIndex],
+    ["applied_index", node.appliedIndex],
+    ["in_flight", node.inFlight],
+    ["latency_ms", node.latencyMs.toFixed(3)],
+  ];
+  return [`node${number}`, fields.map(([name, value]) => `${name}=${value}`).join(",")];
+}
+
+export interface ProxyClusterSources {
+  readonly status: ProxyStatus;
+  /** 40 hexadecimal digits, as Redis has them. */
+  readonly id: string;
+  /** `host:port` at which the client reached the proxy. */
+  readonly local: string;
+}
+
+/**
+ * `CLUSTER …` on a proxy. To clients of Redis Cluster the proxy is the single master of all slots, at
+ * the address at which they reached it; `ROLE` and `MEMBERS` tell of the nodes behind it.
+ */
+export function proxyCluster(sources: ProxyClusterSources, args: readonly string[]): Reply {
+  const { status, id } = sources;
+  const self = parseAddress(sources.local) ?? { host: "", port: 0 };
+  const answer = answers.get(args[1]?.toLowerCase() ?? "");
+  return answer === undefined ? unknownSubcommand(args) : answer(status, id, self, args[2] ?? "");
+}
+
+type Answer = (status: ProxyStatus, id: string, self: Address, argument: string) => Reply;
+
+const answers: ReadonlyMap<string, Answer> = new Map<string, Answer>([
+  ["role", (status) => roleReply(status)],
+  ["members", ({ nodes }) => membersReply(nodes)],
+  ["myid", (_status, id) => id],
+  ["keyslot", (_status, _id, _self, key) => keySlot(key)],
+  ["info", (status) => infoReply(status)],
+  [
+    "nodes",
+    (_status, id, self) =>
+      `${id} ${formatRedisAddress(self)}@${self.port} myself,master - 0 0 0 connected 0-${
+        SLOTS - 1
+      }\n`,
+  ],
+  ["slots", (_status, id, { host, port }) => [[0, SLOTS - 1, [host, port, id, []]]]],
+  ["shards", (_status, id, self) => [shardReply(id, self)]],
+]);
+
+function roleReply({ leader, term, nodes }: ProxyStatus): Reply {
+  return new MapReply([
+    ["role", "proxy"],
+    ["term", term],
+    ["leader-id", leader?.id ?? ""],
+    ["leader-address", leader?.address ?? ""],
+    ["nodes", nodes.map(nodeReply)],
+  ]);
+}
+
+function nodeReply(node: NodeStatus): Reply {
+  return new MapReply([
+    ["id", node.id],
+    ["address", node.address],
+    ["role", node.role],
+    ["term", node.term],
+    ["responsive", node.isResponsive ? 1 : 0],
+    ["in-flight", node.inFlight],
+    ["latency-ms", new DoubleReply(Math.round(node.latencyMs * 1000) / 1000)],
+    ["commit-index", node.commitIndex],
+    ["applied-index", node.appliedIndex],
+  ]);
+}
+
+function membersReply(nodes: readonly NodeStatus[]): Reply {
+  return new MapReply(
+    nodes.filter(({ id }) => id !== "").map(({ id, address }) => [id, address]),
+  );
+}
+
+function shardReply(id: string, { host, port }: Address): Reply {
+  const node = new MapReply([
+    ["id", id],
+    ["port", port],
+    ["ip", host],
+    ["endpoint", host],
+    ["role", "master"],
+    ["replication-offset", 0],
+    ["health", "online"],
+  ]);
+  return new MapReply([["slots", [0, SLOTS - 1]], ["nodes", [node]]]);
+}
+
+function infoReply({ leader, term }: ProxyStatus): string {
+  const slotsOk = leader === null ? 0 : SLOTS;
+  const fields: [string, string | number][] = [
+    ["cluster_enabled", 1],
+    ["cluster_state", leader === null ? "fail" : "ok"],
+    ["cluster_slots_assigned", SLOTS],
+    ["cluster_slots_ok", slotsOk],
+    ["cluster_slots_pfail", 0],
+    ["cluster_slots_fail", SLOTS - slotsOk],
+    ["cluster_known_nodes", 1],
+    ["cluster_size", 1],
+    ["cluster_current_epoch", term],
+    ["cluster_my_epoch", term],
+  ];
+  return fields.map(([name, value]) => `${name}:${value}\r\n`).join("");
 }

@@ -1,17 +1,17 @@
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
-import { assert } from "../base/assert.ts";
+import { assert } from "../base/errors.ts";
 import type { Command } from "../commands/command.ts";
 import { checkRequest } from "../commands/table.ts";
-import type { Clock } from "../node/clock.ts";
-import type { Network } from "../node/network.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { Network } from "../platform/network.ts";
 import type { Protocol } from "../resp/encode.ts";
 import { ErrorReply } from "../resp/reply.ts";
-import { RequestText } from "../resp/request_text.ts";
+import { RequestText } from "../resp/request_decoder.ts";
 import { ClientQueue } from "./client_queue.ts";
 import { HoldQueue } from "./hold_queue.ts";
 import type { ProxyLimits } from "./limits.ts";
-import { doubtOf, ProxyRequest, refusalOf, type ReplySink } from "./proxy_request.ts";
+import { doubtOf, ProxyRequest, refusalOf, type ReplySink, tooManyWaits } from "./proxy_request.ts";
 import type { Topology } from "./topology.ts";
 import type { Upstream } from "./upstream.ts";
 import { UpstreamPool, type UpstreamPoolEvents } from "./upstream_pool.ts";
@@ -136,7 +136,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
 
   ready(upstream: Upstream): void {
     if (this.#isStopped) return;
-    upstream.links.opened(upstream);
+    upstream.links.opened(upstream, this.#nowMs());
     this.pool.update();
     this.#sessions.maintain(this.#nowMs());
     this.#retryHeld();
@@ -145,11 +145,20 @@ export class Router implements UpstreamPoolEvents, SessionLink {
   answered(upstream: Upstream, request: ProxyRequest, text: string): void {
     const refusal = refusalOf(text);
     if (refusal !== null) this.#refused(upstream, request, refusal);
-    else if (request.isRepeatable && doubtOf(text) !== null) this.#doubted(upstream, request, text);
+    else {
+      if (!upstream.isProven && upstream.fenceTerm !== null) upstream.links.proved(upstream);
+      if (request.isRepeatable && doubtOf(text) !== null) this.#doubted(upstream, request, text);
+    }
     const { client } = request;
     client.answered(request, text);
     if (client.hasMore && client.isIdle) this.#continue(client);
     if (upstream.isDedicated) upstream.destroy("its request is answered");
+  }
+
+  probed(upstream: Upstream, text: string): void {
+    if (!upstream.links.probed(upstream, refusalOf(text) !== null, this.#nowMs())) return;
+    this.pool.update();
+    this.#retryHeld();
   }
 
   settled(upstream: Upstream): void {
@@ -159,7 +168,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
       const request = upstream.waiters.first.first;
       if (request !== null && upstream.isAccepting && upstream.isFullFor(request.bytes)) return;
       const client = upstream.waiters.shift();
-      if (client !== null) this.#dispatch(client, nowMs, BURST);
+      if (client !== null) this.#dispatch(client, nowMs, BURST, upstream);
     }
     if (!upstream.isAccepting && upstream.underWay === 0) upstream.destroy("its term is over");
   }
@@ -170,7 +179,10 @@ export class Router implements UpstreamPoolEvents, SessionLink {
       this.#options.logger.warn(`node ${upstream.links.node.label} ${reason}`);
     }
     const clients = new Set<ClientQueue>();
+    const isSuperseded = this.pool.isSuperseded(upstream);
     for (const { request, wasWritten } of upstream.takeLost()) {
+      const wasDropped = upstream.isBroken || (isSuperseded && request.isHeavy);
+      if (wasWritten && wasDropped) request.losses++;
       request.client.lost(request, wasWritten && !upstream.isOver ? "maybe" : "no");
       clients.add(request.client);
     }
@@ -203,15 +215,26 @@ export class Router implements UpstreamPoolEvents, SessionLink {
   }
 
   /** Sends what the client may send now. */
-  #dispatch(client: ClientQueue, nowMs: number, burstMax = Infinity): void {
+  #dispatch(
+    client: ClientQueue,
+    nowMs: number,
+    burstMax = Infinity,
+    turnOn: Upstream | null = null,
+  ): void {
     if (client.listedOn !== null || this.#isStopped) return;
     for (let sent = 0;; sent++) {
       const request = client.first;
       if (request === null) return;
       const upstream = this.#route(client, request, nowMs);
       if (upstream === "later") return;
-      if (upstream === null) return this.hold.hold(client, nowMs);
-      if (sent >= burstMax || upstream.isFullFor(request.bytes)) {
+      if (upstream === null) {
+        if (!this.#refusesToWait(request)) return this.hold.hold(client, nowMs);
+        client.dropFirst().settle(tooManyWaits(this.#options.limits.waitsMax));
+        continue;
+      }
+      // Who comes later stands behind those who wait for room, however little it asks for.
+      const isBehind = upstream !== turnOn && this.#hasToWait(upstream.waiters.first, upstream);
+      if (isBehind || sent >= burstMax || upstream.isFullFor(request.bytes)) {
         return upstream.waiters.push(client);
       }
       if (request.wantsStamp) this.#stamp(request, nowMs);
@@ -219,6 +242,11 @@ export class Router implements UpstreamPoolEvents, SessionLink {
       request.sentMs = nowMs;
       upstream.send(request);
     }
+  }
+
+  #hasToWait(client: ClientQueue | null, upstream: Upstream): boolean {
+    const request = client?.first ?? null;
+    return request !== null && upstream.isFullFor(request.bytes);
   }
 
   /** Where the request goes; `later`: after what is under way; `null`: nobody can take it now. */
@@ -234,8 +262,15 @@ export class Router implements UpstreamPoolEvents, SessionLink {
         : "later";
     }
     if (request.kind === "read") return this.pool.reader(request.protocol, nowMs);
-    if (request.kind === "wait") return this.pool.dedicated(request.protocol, nowMs);
+    if (request.kind === "wait") {
+      return this.#refusesToWait(request) ? null : this.pool.dedicated(request.protocol, nowMs);
+    }
     return this.#isStampable(request, nowMs) ? this.pool.writer(request.protocol) : null;
+  }
+
+  /** Whether the request needs a connection of its own, and there are too many of these. */
+  #refusesToWait({ kind, command }: ProxyRequest): boolean {
+    return kind === "wait" && this.pool.isOutOfDedicated(command.name === "wait");
   }
 
   /** Whether a session is there for a write that needs one. */
@@ -273,7 +308,11 @@ export class Router implements UpstreamPoolEvents, SessionLink {
     request: ProxyRequest,
     refusal: "moved" | "down" | "again",
   ): void {
-    if (upstream.fenceTerm === null) return upstream.links.pause(this.#nowMs());
+    const nowMs = this.#nowMs();
+    if (upstream.fenceTerm === null) {
+      upstream.links.pause(nowMs);
+      return upstream.links.distrust(upstream, nowMs);
+    }
     upstream.isSpent = true;
     upstream.isAccepting = false;
     // A leader that could not confirm a read in time may lead on, and execute what stands behind it.

@@ -1,9 +1,11 @@
 import { assert, assertEquals, assertGreater } from "@std/assert";
-import { latin1Bytes } from "../base/latin1.ts";
+import { latin1Bytes } from "../base/bytes.ts";
 import { encodeReply } from "../resp/encode.ts";
 import { ErrorReply, PushReply } from "../resp/reply.ts";
-import type { FakeNode } from "./testing/fake_node.ts";
-import { ProxyBench } from "./testing/proxy_bench.ts";
+import type { FakeNode } from "../../tests/support/proxy/fake_node.ts";
+import { ProxyBench } from "../../tests/support/proxy/proxy_bench.ts";
+
+const TOO_MANY_WAITS = "-ERR 2 clients of this proxy wait already (--waits-max)\r\n";
 
 function namesReceived(node: FakeNode): string[] {
   return node.received.map(({ args }) => args.join(" "));
@@ -105,93 +107,6 @@ Deno.test("a leader dies: what it was sent and what it was not is held and then 
   assertGreater(longestMs, 290);
   bench.advance(1_000);
   assertEquals(bench.core.status().holds.totalMs, longestMs); // it is over
-});
-
-Deno.test("a leader stops: writes wait for its answer until another leads, then are sent there", () => {
-  const bench = ProxyBench.ready();
-  const [writer, late] = [bench.client(), bench.client()];
-  const [old] = bench.cluster.nodes;
-  old?.stop();
-  writer.send("SET a 1");
-  bench.advance(260);
-  assertEquals(bench.core.topology.leader, null);
-  late.send("SET b 1");
-  bench.advance(500);
-  assertEquals([writer.replies, late.replies], [["…"], ["…"]]);
-  bench.cluster.elect(1, 2);
-  bench.advance(20);
-  assertEquals([writer.replies, late.replies], [["OK"], ["OK"]]);
-  // It comes back and executes what it had: refused by its fence once it knows, and never answered.
-  old?.become({ role: "follower", term: 2, leaderId: "n2", isServing: true });
-  old?.resume();
-  bench.advance(100);
-  assertEquals(bench.cluster.executed, ["SET b 1", "SET a 1"]);
-  assertEquals(writer.replies, ["OK"]);
-});
-
-Deno.test("a stopped leader that comes back in time has its answers counted", () => {
-  const bench = ProxyBench.ready();
-  const client = bench.client();
-  bench.cluster.node(0).stop();
-  client.send("SET a 1");
-  bench.advance(400);
-  client.send("SET a 2");
-  bench.cluster.node(0).resume();
-  bench.advance(50);
-  assertEquals(client.replies, ["OK", "OK"]);
-  assertEquals(bench.cluster.executed, ["SET a 1", "SET a 2"]);
-});
-
-Deno.test("a stopped leader without a successor: its writes are UNKNOWN after the bound of holding", () => {
-  const bench = ProxyBench.ready();
-  const client = bench.client();
-  bench.cluster.nodes.forEach((node) => node.stop());
-  client.send("SET a 1", "SET a 2");
-  bench.advance(4_900);
-  assertEquals(client.openCount, 2);
-  bench.advance(300);
-  assertEquals(client.replies, ["UNKNOWN", "UNKNOWN"]);
-});
-
-Deno.test("a follower stops: its reads are asked elsewhere, and it gets no more", () => {
-  const bench = ProxyBench.ready();
-  const client = bench.client();
-  const followers = bench.cluster.nodes.slice(1);
-  followers.forEach((node) => node.isHolding = true);
-  client.send("GET k", "GET k");
-  bench.advance(5);
-  const stopped = followers.find(({ held }) => held.length === 2);
-  assert(stopped !== undefined);
-  stopped.stop();
-  followers.forEach((node) => node.isHolding = false);
-  bench.advance(300);
-  assertEquals(client.replies, ["nil", "nil"]);
-  const before = stopped.received.length;
-  for (let i = 0; i < 20; i++) client.send("GET k");
-  bench.advance(20);
-  assertEquals([client.openCount, stopped.received.length], [0, before]);
-  stopped.release();
-  stopped.resume();
-  bench.advance(50);
-  assertEquals(client.openCount, 0);
-});
-
-Deno.test("a leader stops: reads whose write is answered are asked elsewhere, and its answers stay in step", () => {
-  const bench = ProxyBench.ready();
-  const [reader, writer] = [bench.client(), bench.client()];
-  const leader = bench.cluster.node(0);
-  leader.isHolding = true;
-  reader.send("SET a 1", "GET a");
-  writer.send("SET b 1", "GET b");
-  bench.advance(5);
-  leader.release(1);
-  leader.stop();
-  bench.advance(300);
-  assertEquals([reader.replies, writer.replies], [["OK", "1"], ["…", "…"]]);
-  leader.resume();
-  leader.release();
-  bench.advance(20);
-  assertEquals(writer.replies, ["OK", "1"]);
 });
 
 Deno.test("reads among writes of their client, lost with the leader, see what came before them", () => {
@@ -399,17 +314,55 @@ Deno.test("WAIT has a connection of its own, after what came before and before w
   assertEquals(leader.connections.has(wait?.connection as never), false);
 });
 
-Deno.test("WAIT at a leader that stops is asked again of the next", () => {
-  const bench = ProxyBench.ready();
-  const client = bench.client();
-  bench.cluster.node(0).isHolding = true;
-  client.send("WAIT 1 0", "SET a 1");
+Deno.test("more clients than --waits-max are refused when they WAIT, in order, and again taken later", () => {
+  const bench = ProxyBench.ready({ limits: { waitsMax: 2 } });
+  const leader = bench.cluster.node(0);
+  leader.isHolding = true;
+  const waiting = [bench.client(), bench.client()];
+  for (const client of waiting) client.send("WAIT 1 0");
   bench.advance(10);
-  bench.cluster.node(0).stop();
+  leader.isHolding = false;
+  const before = leader.connections.size;
+  const refused = bench.client();
+  refused.send("SET a 1", "WAIT 1 0", "GET a");
+  bench.advance(20);
+  assertEquals(refused.replies, ["OK", "ERR", "1"]);
+  assertEquals(refused.texts[1], TOO_MANY_WAITS);
+  assertEquals(leader.connections.size, before);
+  leader.release();
+  bench.advance(10);
+  assertEquals(waiting.map(({ replies }) => replies), [["2"], ["2"]]);
+  refused.send("WAIT 1 0");
+  bench.advance(10);
+  assertEquals(refused.replies.at(-1), "2");
+});
+
+Deno.test("WAITs that were held without a leader are no more than --waits-max with one either", () => {
+  const bench = ProxyBench.ready({ limits: { waitsMax: 2 } });
+  bench.cluster.node(0).kill();
   bench.advance(300);
-  bench.cluster.elect(1, 2);
+  const clients = Array.from({ length: 5 }, () => bench.client());
+  for (const client of clients) client.send("WAIT 1 0");
   bench.advance(50);
-  assertEquals(client.replies, ["2", "OK"]);
+  assertEquals(clients.flatMap(({ replies }) => replies), Array(5).fill("…"));
+  const leader = bench.cluster.node(1);
+  leader.isHolding = true;
+  bench.cluster.elect(1, 2);
+  bench.advance(100);
+  assertEquals(leader.held.length, 2);
+  const answers = clients.flatMap(({ texts }) => texts);
+  assertEquals(answers, [null, null, ...Array(3).fill(TOO_MANY_WAITS)]);
+});
+
+Deno.test("a change of members finds a connection where all WAITs are taken", () => {
+  const bench = ProxyBench.ready({ limits: { waitsMax: 1 } });
+  const leader = bench.cluster.node(0);
+  leader.isHolding = true;
+  const [waiting, operator] = [bench.client(), bench.client()];
+  waiting.send("WAIT 1 0");
+  operator.send("CLUSTER TRANSFER n2");
+  bench.advance(10);
+  assertEquals(leader.held.map(({ args }) => args[0]), ["WAIT", "CLUSTER"]);
 });
 
 Deno.test("WAIT is asked again of the next leader, and ends with its client", () => {
@@ -485,4 +438,36 @@ Deno.test("a node that takes too long for one answer is asked anew, over another
   bench.advance(50);
   assertEquals(client.replies, ["OK", "OK"]);
   assertEquals(bench.cluster.executed, ["SET a 1", "SET a 2"]);
+});
+
+Deno.test("a request larger than the window has its turn, however many small ones come later", () => {
+  const bench = ProxyBench.ready({ limits: { windowBytesMax: 1_000 } });
+  const leader = bench.cluster.node(0);
+  leader.isHolding = true;
+  const [first, large, ...others] = Array.from({ length: 6 }, () => bench.client());
+  first?.send("SET first 1");
+  bench.advance(5);
+  large?.send(`SET large ${"x".repeat(5_000)}`);
+  for (let i = 0; i < 50; i++) {
+    for (const other of others) other.send(`SET small ${i}`);
+    bench.advance(1);
+    if (i === 10) leader.release();
+    if (i === 20) leader.isHolding = false;
+  }
+  leader.release();
+  bench.advance(50);
+  const order = leader.received.map(({ args }) => args[1]);
+  assertEquals(order.slice(0, 3), ["first", "large", "small"]);
+  assertEquals(large?.replies, ["OK"]);
+  for (const other of others) assertEquals(other.replies.length, 50);
+});
+
+Deno.test("a read leaves at once when the one before it was answered, also after the proxy's own", () => {
+  const bench = ProxyBench.ready();
+  const client = bench.client();
+  for (const key of ["a", "b", "c", "d"]) {
+    client.send(`GET ${key}`);
+    bench.advance(2); // there and back
+  }
+  assertEquals(client.replies, ["nil", "nil", "nil", "nil"]);
 });

@@ -1,4 +1,84 @@
-import type { NodeState } from "./node_state.ts";
+import type { NodeId } from "../raft/types.ts";
+import { MapReply, PushReply, type Reply } from "../resp/reply.ts";
+
+/** What a node says of itself and of the others (`CLUSTER WATCH`). */
+export interface NodeState {
+  readonly id: NodeId;
+  /** Empty when the node does not tell. */
+  readonly clusterId: string;
+  readonly role: "leader" | "follower" | "candidate" | "learner";
+  readonly term: number;
+  readonly leaderId: NodeId | null;
+  readonly commitIndex: number;
+  readonly appliedIndex: number;
+  /** A leader whose first entry is committed, or a follower that hears a leader. */
+  readonly isServing: boolean;
+  /** Requests the node has taken and not answered. */
+  readonly queued: number;
+  /** How many keys it has, and how many of them end by themselves. */
+  readonly keys: number;
+  readonly expires: number;
+  /** What the state may take before writes are refused; 0: the node does not tell. */
+  readonly memoryBytesMax: number;
+  /** `host:port` for clients of each member that the node knows it of. */
+  readonly addresses: ReadonlyMap<NodeId, string>;
+}
+
+const ROLES = ["leader", "follower", "candidate", "learner"] as const;
+
+/** The state in a pushed message; `null` when it is none or malformed. Unknown fields are allowed. */
+export function parseNodeState(message: Reply): NodeState | null {
+  if (!(message instanceof PushReply) || message.items[0] !== "regent-state") return null;
+  const map = message.items[1];
+  if (!(map instanceof MapReply)) return null;
+  const fields = new Map(map.pairs.map(([name, value]) => [name, value]));
+  const id = fields.get("id");
+  const role = ROLES.find((known) => known === fields.get("role"));
+  const numbers = ["term", "commit-index", "applied-index", "queue"].map((name) =>
+    fields.get(name)
+  );
+  const [term, commitIndex, appliedIndex, queued] = numbers;
+  const addresses = parseAddresses(fields.get("nodes"));
+  const isWhole = (value: Reply | undefined): value is number => Number.isSafeInteger(value);
+  if (typeof id !== "string" || role === undefined || addresses === null) return null;
+  if (!isWhole(term) || !isWhole(commitIndex) || !isWhole(appliedIndex) || !isWhole(queued)) {
+    return null;
+  }
+  const leader = fields.get("leader-id");
+  const clusterId = fields.get("cluster-id");
+  return {
+    id,
+    clusterId: typeof clusterId === "string" ? clusterId : "",
+    role,
+    term,
+    leaderId: typeof leader === "string" && leader !== "" ? leader : null,
+    commitIndex,
+    appliedIndex,
+    isServing: fields.get("serving") === 1,
+    queued,
+    keys: numberIn(fields.get("keys")),
+    expires: numberIn(fields.get("expires")),
+    memoryBytesMax: numberIn(fields.get("memory-bytes-max")),
+    addresses,
+  };
+}
+
+/** 0 when a node of another version does not tell. */
+function numberIn(value: Reply | undefined): number {
+  return Number.isSafeInteger(value) ? value as number : 0;
+}
+
+function parseAddresses(nodes: Reply | undefined): Map<NodeId, string> | null {
+  if (!Array.isArray(nodes)) return null;
+  const addresses = new Map<NodeId, string>();
+  for (const node of nodes as readonly Reply[]) {
+    if (!Array.isArray(node)) return null;
+    const [id, address] = node as readonly Reply[];
+    if (typeof id !== "string" || typeof address !== "string") return null;
+    if (address !== "") addresses.set(id, address);
+  }
+  return addresses;
+}
 
 /** A node as the proxy sees it from afar, by the address at which it is watched. */
 export class NodeView {
@@ -8,6 +88,11 @@ export class NodeView {
   state: NodeState | null = null;
   /** It has said something within the bound of silence, and the connection stands. */
   isResponsive = false;
+  /**
+   * Its machine takes part in a connection to it. A node that is silent and can be reached is busy, or
+   * stopped; one that cannot be reached is dead, or cut off.
+   */
+  isReachable = false;
   /** How long it has been silent, in time that the proxy itself was awake. */
   silentMs = 0;
 
@@ -75,6 +160,7 @@ export class Topology {
     const wasResponsive = node.isResponsive;
     node.state = state;
     node.isResponsive = true;
+    node.isReachable = true;
     node.silentMs = 0;
     this.#elect();
     return !wasResponsive || before === null || isOther(before, state);
@@ -83,7 +169,8 @@ export class Topology {
   /** The connection over which a node reports has ended. @returns whether that is news */
   disconnected(address: string): boolean {
     const node = this.#nodes.get(address);
-    if (node === undefined || !node.isResponsive) return false;
+    if (node === undefined || !node.isReachable) return false;
+    node.isReachable = false;
     node.isResponsive = false;
     this.#elect();
     return true;

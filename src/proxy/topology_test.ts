@@ -1,6 +1,5 @@
 import { assertEquals } from "@std/assert";
-import type { NodeState } from "./node_state.ts";
-import { Topology } from "./topology.ts";
+import { type NodeState, Topology } from "./topology.ts";
 
 function state(id: string, fields: Partial<NodeState>): NodeState {
   return {
@@ -13,6 +12,9 @@ function state(id: string, fields: Partial<NodeState>): NodeState {
     appliedIndex: 0,
     isServing: true,
     queued: 0,
+    keys: 0,
+    expires: 0,
+    memoryBytesMax: 0,
     addresses: new Map(),
     ...fields,
   };

@@ -1,13 +1,108 @@
-import type { Clock } from "../node/clock.ts";
-import type { Address, Network, Stream } from "../node/network.ts";
-import { encodeRequest, type Protocol } from "../resp/encode.ts";
+import type { Clock } from "../platform/clock.ts";
+import {
+  type Asker,
+  FULL_BATCH_BYTES,
+  type Gathered,
+  Gathering,
+  LONG_WAY_MS,
+} from "../node/clients/batch_pacer.ts";
+import { messageOf } from "../base/errors.ts";
+import { replyTooLarge } from "../commands/command.ts";
+import type { Address, Network, Stream } from "../platform/network.ts";
+import { encodeReply, encodeRequest, type Protocol } from "../resp/encode.ts";
 import { ReplyScanner } from "../resp/reply_scanner.ts";
-import type { Batching, BatchSender } from "./batching.ts";
 import { ClientList } from "./client_list.ts";
 import { Fifo } from "./fifo.ts";
 import type { ProxyLimits } from "./limits.ts";
 import type { NodeLinks } from "./node_links.ts";
 import type { ProxyRequest } from "./proxy_request.ts";
+
+/** Batches under way on one connection when the way to the node is long. */
+const UNDER_WAY_MAX = 16;
+
+/** A connection whose requests leave in batches. */
+export interface BatchSender {
+  /** Requests that have not left, and their length. */
+  readonly openCount: number;
+  readonly openBytes: number;
+  /** It can send. */
+  readonly isReady: boolean;
+  /** Batches that are not answered whole. */
+  readonly batchesUnderWay: number;
+  /** When the newest of them left. */
+  readonly newestLeftMs: number;
+  /** Sends what is open, as one batch. */
+  sendOpen(): void;
+}
+
+/**
+ * Decides when the requests of a connection leave, or those of several to which the same clients'
+ * requests go. A batch costs a node the same however little is in it, so what three nodes could do
+ * goes to one of them, and what comes next to another, as long as it is not too much for one.
+ */
+export class Batching {
+  readonly #clock: Clock;
+  readonly #requestsMax: number;
+  readonly #gathering: Gathering;
+  readonly #senders = new Set<BatchSender>();
+
+  /** @param requestsMax so many are enough for a batch */
+  constructor(clock: Clock, requestsMax = Infinity) {
+    this.#clock = clock;
+    this.#requestsMax = requestsMax;
+    this.#gathering = new Gathering(clock, UNDER_WAY_MAX, () => this.flush());
+  }
+
+  /** @returns whether `flush` is to be called soon, a request of this client having been added */
+  added(sender: BatchSender, client: Asker): boolean {
+    this.#senders.add(sender);
+    this.#gathering.asked(client);
+    return this.#gathering.mayBeDue(this.#gathered(sender));
+  }
+
+  /** Whether a sender has enough for a batch. */
+  isFull({ openCount, openBytes }: BatchSender): boolean {
+    return openCount >= this.#requestsMax || openBytes >= FULL_BATCH_BYTES;
+  }
+
+  /** Sends what is to leave by now. */
+  flush(): void {
+    for (const sender of this.#senders) {
+      if (sender.openCount === 0 || !sender.isReady) continue;
+      if (this.#gathering.isDue(this.#gathered(sender))) sender.sendOpen();
+    }
+  }
+
+  /** A batch was answered, these requests with it. */
+  answered(requests: readonly { readonly client: Asker }[]): void {
+    this.#gathering.answered(requests);
+    this.flush();
+  }
+
+  /** The connection has ended. */
+  ended(sender: BatchSender): void {
+    this.#senders.delete(sender);
+    this.flush();
+  }
+
+  /** A node that keeps its answers to itself for long holds up its own connection alone. */
+  #gathered(sender: BatchSender): Gathered {
+    const isFull = this.isFull(sender);
+    if (isFull || this.#senders.size === 1) {
+      const { batchesUnderWay, newestLeftMs } = sender;
+      return { isFull, underWayCount: batchesUnderWay, newestSinceMs: newestLeftMs };
+    }
+    const longAgoMs = this.#clock.monotonicMs() - LONG_WAY_MS;
+    let underWayCount = 0;
+    let newestSinceMs = -Infinity;
+    for (const one of this.#senders) {
+      if (one.batchesUnderWay === 0 || (one !== sender && one.newestLeftMs <= longAgoMs)) continue;
+      underWayCount += one.batchesUnderWay;
+      newestSinceMs = Math.max(newestSinceMs, one.newestLeftMs);
+    }
+    return { isFull, underWayCount, newestSinceMs };
+  }
+}
 
 export interface UpstreamOptions {
   /** Whose connection it is. */
@@ -31,11 +126,17 @@ export interface UpstreamEvents {
   ready(upstream: Upstream): void;
   /** The oldest request under way got its answer. */
   answered(upstream: Upstream, request: ProxyRequest, text: string): void;
+  /** The proxy's own read was answered. */
+  probed(upstream: Upstream, text: string): void;
   /** All answers that had arrived are handed out. */
   settled(upstream: Upstream): void;
   /** Once. What was under way is to be taken with `takeLost`. */
   closed(upstream: Upstream, reason: string): void;
 }
+
+/** The proxy's own read: a node that answers it has caught up and hears a leader. */
+const PROBE = encodeRequest(["EXISTS", "regent:probe"]);
+const NO_REST: readonly string[] = [];
 
 /** A request that its connection took with it. */
 export interface LostRequest {
@@ -61,6 +162,22 @@ export class Upstream implements BatchSender {
   isSpent = false;
   /** The node said that it does not lead: behind that, nothing was executed on a fenced connection. */
   isOver = false;
+  /** The node ended it, or did not keep to the protocol, or never answered. */
+  isBroken = false;
+  /**
+   * For reads: the node has answered some of the proxy's own since it became able to, clients' may
+   * follow. Fenced: it has done something that it was asked.
+   */
+  isProven = false;
+  /** The first of them was answered. */
+  isConfirmed = false;
+  /** When the proxy's own read was sent last. */
+  probedMs = -Infinity;
+  probeNotBeforeMs = -Infinity;
+  /** Since when it is given up unless something comes: a new connection has taken its place. */
+  replacedMs: number | null = null;
+  /** When something came last. */
+  heardMs = -Infinity;
   /** When the request answered last was sent; `NaN` when that was looked at already. */
   answeredSentMs = NaN;
   newestLeftMs = -Infinity;
@@ -81,6 +198,8 @@ export class Upstream implements BatchSender {
   /** Of batches that are not answered whole yet, or just so. */
   #answeredRequests: ProxyRequest[] = [];
   #bytesUnderWay = 0;
+  /** How many answers come before that to the proxy's own read; negative while there is none. */
+  #beforeProbe = -1;
   #greetingsMissing: number;
   #output = "";
   #outputCount = 0;
@@ -93,14 +212,16 @@ export class Upstream implements BatchSender {
     this.createdMs = options.clock.monotonicMs();
     this.protocol = options.protocol;
     this.fenceTerm = options.fenceTerm;
-    this.#scanner = new ReplyScanner({ replyBytesMax: options.limits.replyBytesMax });
+    const { replyBytesMax } = options.limits;
+    const oversizedText = encodeReply(replyTooLarge(replyBytesMax), options.protocol);
+    this.#scanner = new ReplyScanner({ replyBytesMax, oversizedText });
     this.#batching = options.batching;
     const greetings = greetingsFor(options);
     this.#greetingsMissing = greetings.length;
     this.#stream = options.network.connect(options.address, {
       onOpen: () => this.#opened(greetings),
       onData: (bytes) => this.#received(bytes),
-      onClose: (reason) => this.#closed(reason),
+      onClose: (reason) => this.#closed(reason, true),
     });
   }
 
@@ -131,6 +252,11 @@ export class Upstream implements BatchSender {
     const { windowRequestsMax, windowBytesMax } = this.#options.limits;
     const size = this.#underWay.size;
     return size >= windowRequestsMax || (size > 0 && this.#bytesUnderWay + bytes > windowBytesMax);
+  }
+
+  /** Bytes of the requests that are not answered yet. */
+  get bytesUnderWay(): number {
+    return this.#bytesUnderWay;
   }
 
   get openCount(): number {
@@ -169,13 +295,36 @@ export class Upstream implements BatchSender {
     this.#stream.write(text);
   }
 
+  get isProbing(): boolean {
+    return this.#beforeProbe >= 0;
+  }
+
+  /** Asks the node something of the proxy's own. It must be ready, and not asked already. */
+  probe(nowMs: number): void {
+    this.probedMs = nowMs;
+    this.#beforeProbe = this.#underWay.size;
+    this.#underWay.push(null);
+    this.#output += PROBE;
+    this.#outputCount++;
+    this.sendOpen();
+  }
+
+  /** Requests under way, oldest first, without those taken back. */
+  *requests(): Iterable<ProxyRequest> {
+    for (let i = 0; i < this.#underWay.size; i++) {
+      const request = this.#underWay.at(i);
+      if (request) yield request;
+    }
+  }
+
   /** Takes back the requests that `wants` picks; their answers, should they come, are dropped. */
-  takeBack(wants: (request: ProxyRequest) => boolean): ProxyRequest[] {
-    const taken: ProxyRequest[] = [];
+  takeBack(wants: (request: ProxyRequest) => boolean): LostRequest[] {
+    const taken: LostRequest[] = [];
+    const writtenCount = this.#underWay.size - this.#outputCount;
     for (let i = 0; i < this.#underWay.size; i++) {
       const request = this.#underWay.at(i);
       if (!request || !wants(request)) continue;
-      taken.push(request);
+      taken.push({ request, wasWritten: i < writtenCount });
       this.#bytesUnderWay -= request.bytes;
       this.#underWay.replace(i, null);
     }
@@ -194,10 +343,11 @@ export class Upstream implements BatchSender {
     return lost;
   }
 
-  destroy(reason: string): void {
+  /** @param isNodesFault whether the node is to blame */
+  destroy(reason: string, isNodesFault = false): void {
     if (this.#state === "closed") return;
     this.#stream.close();
-    this.#closed(reason);
+    this.#closed(reason, isNodesFault);
   }
 
   #opened(greetings: readonly string[]): void {
@@ -213,16 +363,31 @@ export class Upstream implements BatchSender {
 
   #received(bytes: Uint8Array): void {
     if (this.#state === "closed") return;
+    this.heardMs = this.#options.clock.monotonicMs();
+    try {
+      this.#readReplies(bytes);
+    } catch (error) {
+      this.destroy(`sent what could not be handled: ${messageOf(error)}`, true);
+    }
+  }
+
+  #readReplies(bytes: Uint8Array): void {
     this.#scanner.push(bytes);
-    const underWay = this.#underWay.size - this.#outputCount;
+    let answers = 0;
     let scanned = this.#scanner.next();
     for (; scanned.kind === "complete"; scanned = this.#scanner.next()) {
-      if (this.#greetingsMissing > 0) this.#greeted(scanned.text);
-      else this.#answered(scanned.text);
+      if (this.#greetingsMissing > 0) {
+        this.#greeted(scanned.text);
+      } else {
+        this.#answered(scanned.text, scanned.rest ?? NO_REST);
+        answers++;
+      }
       if (this.isClosed) return;
     }
-    if (scanned.kind === "invalid") return this.destroy(`sent what is no RESP: ${scanned.error}`);
-    this.#countAnswers(underWay - (this.#underWay.size - this.#outputCount));
+    if (scanned.kind === "invalid") {
+      return this.destroy(`sent what is no RESP: ${scanned.error}`, true);
+    }
+    this.#countAnswers(answers);
     this.#options.events.settled(this);
   }
 
@@ -252,20 +417,25 @@ export class Upstream implements BatchSender {
     if (this.#greetingsMissing === 0) this.#becomeReady();
   }
 
-  #answered(text: string): void {
+  #answered(text: string, rest: readonly string[]): void {
     const isPush = text.charCodeAt(0) === 0x3e;
     const request = isPush ? undefined : this.#underWay.shift();
-    if (request === undefined) return this.destroy("sent a reply that nobody asked for");
+    if (request === undefined) return this.destroy("sent a reply that nobody asked for", true);
+    if (this.#beforeProbe >= 0 && this.#beforeProbe-- === 0) {
+      return this.#options.events.probed(this, text);
+    }
     if (request === null) return;
     this.#bytesUnderWay -= request.bytes;
     this.answeredSentMs = request.sentMs;
     this.#answeredRequests.push(request);
+    request.rest = rest;
     this.#options.events.answered(this, request, text);
   }
 
-  #closed(reason: string): void {
+  #closed(reason: string, isNodesFault: boolean): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
+    this.isBroken = isNodesFault;
     this.#output = "";
     this.#batching.ended(this);
     this.#options.events.closed(this, reason);

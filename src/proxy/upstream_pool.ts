@@ -1,20 +1,90 @@
-import type { Random } from "../base/random.ts";
-import type { Clock } from "../node/clock.ts";
-import type { Network } from "../node/network.ts";
 import type { Protocol } from "../resp/encode.ts";
-import { parseAddressText } from "./address_text.ts";
-import { chooseReader } from "./balancer.ts";
-import { Batching } from "./batching.ts";
-import type { ProxyLimits } from "./limits.ts";
 import { type LinkOptions, NodeLinks } from "./node_links.ts";
+import { Batching, type Upstream, type UpstreamEvents } from "./upstream.ts";
+import { parseAddress } from "../base/address.ts";
+import type { Random } from "../base/random.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { Network } from "../platform/network.ts";
+import type { ClientQueue } from "./client_queue.ts";
+import type { ProxyLimits } from "./limits.ts";
 import type { ProxyRequest } from "./proxy_request.ts";
 import type { NodeView, Topology } from "./topology.ts";
-import type { Upstream, UpstreamEvents } from "./upstream.ts";
+
+/** The leader has writes to do: it gets a read only when it is so much better than a follower. */
+const LEADER_FACTOR = 4;
+/** Entries behind the leader that count as much as one more request under way. */
+const LAG_PER_REQUEST = 1_000;
+
+/**
+ * The connection on which other reads are about to leave; else the one to the node that will answer
+ * soonest: the least work under way, weighed by how long the node has taken of late. `null` when no
+ * node can take reads.
+ *
+ * @param commitIndex the leader's, as last heard
+ */
+export function chooseReader(
+  candidates: Iterable<NodeLinks>,
+  protocol: Protocol,
+  leader: NodeLinks | null,
+  commitIndex: number,
+  nowMs: number,
+): Upstream | null {
+  let best: Upstream | null = null;
+  let bestScore = Infinity;
+  let latencyMsMin = Infinity;
+  for (const links of candidates) {
+    if (links === leader) continue;
+    const upstream = readerOf(links, protocol, nowMs);
+    if (upstream === null) continue;
+    if (upstream.isGathering) return upstream;
+    const lag = Math.max(0, commitIndex - (links.node.state?.appliedIndex ?? 0));
+    const work = 1 + links.underWay + lag / LAG_PER_REQUEST;
+    const score = scoreOf(upstream, work * links.latencyMs);
+    latencyMsMin = Math.min(latencyMsMin, links.latencyMs);
+    if (score >= bestScore && best !== null) continue;
+    best = upstream;
+    bestScore = score;
+  }
+  const atLeader = leader === null ? null : readerOf(leader, protocol, nowMs);
+  if (atLeader === null || best === null) return atLeader ?? best;
+  if (atLeader.isGathering) return atLeader;
+  // Seldom asked to read, it may seem faster than it is.
+  const latencyMs = Math.max(atLeader.links.latencyMs, latencyMsMin);
+  const score = scoreOf(atLeader, (1 + atLeader.links.underWay) * latencyMs * LEADER_FACTOR);
+  return score < bestScore ? atLeader : best;
+}
+
+function readerOf(links: NodeLinks, protocol: Protocol, nowMs: number): Upstream | null {
+  const upstream = links.readers.get(protocol);
+  if (upstream === undefined || !upstream.isReady || !upstream.isAccepting) return null;
+  if (!upstream.isProven) return null;
+  return nowMs < links.pausedUntilMs ? null : upstream;
+}
+
+/** A connection without room comes after all that have some. */
+function scoreOf(upstream: Upstream, score: number): number {
+  return upstream.isFullFor(0) ? Number.MAX_VALUE : score;
+}
 
 /** How long a connection may take to open and be greeted. */
 const OPENING_MS_MAX = 1_000;
 /** How long a leader that was superseded may take to say what became of its last writes. */
 const SUPERSEDED_MS_MAX = 250;
+
+/**
+ * How long a connection has that another has replaced until it must show a sign of life. It has
+ * longer by a second for each MiB under way on it: a node that was only busy with so much must not
+ * get it again, and be busy for longer still.
+ */
+const REPLACED_MS_MAX = 200;
+const REPLACED_MS_PER_MIB = 1_000;
+/** Since the last look at the connections: this process has stood still. */
+const STOOD_STILL_MS = 100;
+/** How long a node may say nothing to reads until others are asked. */
+const STUCK_MS = 1_000;
+
+/** What needs a connection of its own beside `WAIT`, such as a change of members, finds so many more. */
+const RESERVED_CONNECTIONS = 16;
 
 /** So many reads are enough for one node, and the next go to another. */
 const READS_OF_ONE_NODE = 256;
@@ -42,6 +112,10 @@ export class UpstreamPool {
   readonly #links = new Map<NodeView, NodeLinks>();
   readonly #dedicated = new Set<Upstream>();
   readonly #protocols = new Set<Protocol>([2]);
+  /** Clients have read of late. */
+  #areReadsAsked = false;
+  /** This process has stood still, and what has arrived meanwhile may not have been read. */
+  #isLate = false;
 
   constructor(options: UpstreamPoolOptions) {
     this.#options = options;
@@ -62,6 +136,7 @@ export class UpstreamPool {
 
   /** The connection to the node that answers a read soonest; `null` when none can. */
   reader(protocol: Protocol, nowMs: number): Upstream | null {
+    this.#areReadsAsked = true;
     const leader = this.#leaderLinks();
     const commitIndex = leader?.node.state?.commitIndex ?? 0;
     return chooseReader(this.#links.values(), protocol, leader, commitIndex, nowMs);
@@ -71,6 +146,12 @@ export class UpstreamPool {
   writer(protocol: Protocol): Upstream | null {
     const upstream = this.#leaderLinks()?.writers.get(protocol);
     return upstream !== undefined && upstream.isReady && upstream.isAccepting ? upstream : null;
+  }
+
+  /** Whether there are as many connections for one request each as there may be. */
+  isOutOfDedicated(isWait: boolean): boolean {
+    const { waitsMax } = this.#options.limits;
+    return this.#dedicated.size >= (isWait ? waitsMax : waitsMax + RESERVED_CONNECTIONS);
   }
 
   /** A connection to the leader for one request, which may be sent at once. */
@@ -84,6 +165,8 @@ export class UpstreamPool {
 
   /** Fits the connections to the topology. */
   update(): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const links of this.#links.values()) links.follow(nowMs);
     this.#open();
     const all = [...this.#upstreams()].filter(({ isClosed }) => !isClosed);
     for (const upstream of all) upstream.isAccepting = this.#mayAccept(upstream);
@@ -94,9 +177,15 @@ export class UpstreamPool {
 
   tick(nowMs: number, elapsedMs: number): void {
     this.#open();
-    for (const upstream of [...this.#upstreams()]) this.#destroyOverdue(upstream, nowMs);
+    this.#isLate = elapsedMs > STOOD_STILL_MS && !this.#isLate;
+    for (const upstream of this.#isLate ? [] : [...this.#upstreams()]) {
+      this.#destroyOverdue(upstream, nowMs);
+      if (upstream.isReady) this.#leaveStuck(upstream, nowMs);
+    }
+    const areReadsAsked = this.#areReadsAsked;
+    this.#areReadsAsked = false;
     for (const [node, links] of [...this.#links]) {
-      links.tick(elapsedMs);
+      links.tick(nowMs, elapsedMs, areReadsAsked);
       if (!this.#isMember(node) && links.upstreams.length === 0) this.#links.delete(node);
     }
   }
@@ -136,7 +225,7 @@ export class UpstreamPool {
   }
 
   #add(node: NodeView): NodeLinks | null {
-    const address = parseAddressText(node.address);
+    const address = parseAddress(node.address);
     if (address === null) return null;
     const links = new NodeLinks(node, address, this.#linkOptions);
     this.#links.set(node, links);
@@ -148,10 +237,10 @@ export class UpstreamPool {
   }
 
   #mayAccept({ links: { node }, fenceTerm, isDedicated, isSpent }: Upstream): boolean {
-    if (!this.#isMember(node)) return false;
+    if (!this.#isMember(node) || isSpent) return false;
     if (fenceTerm === null && !isDedicated) return node.isReadable;
     const isLeader = this.#options.topology.leader === node;
-    return isLeader && !isSpent && (isDedicated || node.state?.term === fenceTerm);
+    return isLeader && (isDedicated || node.state?.term === fenceTerm);
   }
 
   /**
@@ -160,27 +249,63 @@ export class UpstreamPool {
    * that waiting does not help.
    */
   #retire(upstream: Upstream): void {
-    const { links: { node }, fenceTerm } = upstream;
-    if (!node.isResponsive) {
-      this.#takeReadsBack(upstream);
-      if (this.#isSuperseded(upstream)) return upstream.destroy("another leader was elected");
+    const { links: { node }, fenceTerm, isSpent } = upstream;
+    if (!node.isReadable) this.#takeReadsBack(upstream);
+    if (!node.isResponsive && this.isSuperseded(upstream)) {
+      return upstream.destroy("another leader was elected");
     }
     // Readers outlast an election: the node will serve again.
-    const isKept = fenceTerm === null && node.isResponsive && this.#isMember(node);
+    const isKept = fenceTerm === null && !isSpent && node.isResponsive && this.#isMember(node);
     const isEmpty = upstream.oldestSentMs === Infinity;
     if (isEmpty && !isKept) upstream.destroy("nothing is under way any more");
     else this.#options.events.retired(upstream);
   }
 
-  /** If there is anyone else to ask. Reads behind a write of their client have to stay. */
+  /**
+   * If there is anyone else to ask. Reads behind a write of their client have to stay. A node that is
+   * silent may be at work on them, and a read that keeps it busy must not do so to one after the other.
+   */
   #takeReadsBack(upstream: Upstream): void {
     const { clock, events } = this.#options;
+    const { node } = upstream.links;
     if (this.reader(upstream.protocol, clock.monotonicMs()) === null) return;
-    events.takenBack(upstream.takeBack(({ client }) => client.writesUnderWay === 0));
+    // A node that says it has no leader has not begun with them.
+    const mayBeAtWork = node.isReachable && (!node.isResponsive || node.isReadable);
+    const staying = new Set<ClientQueue>();
+    for (const request of upstream.requests()) {
+      const { client } = request;
+      const isKept = mayBeAtWork && (request.isHeavy || !request.mayMove);
+      if (client.writesUnderWay > 0 || isKept) staying.add(client);
+    }
+    const taken = upstream.takeBack(({ client }) => !staying.has(client));
+    for (const { request, wasWritten } of taken) {
+      if (!wasWritten) continue;
+      if (!node.isReachable) request.losses++;
+      else if (mayBeAtWork) request.moves++;
+    }
+    events.takenBack(taken.map(({ request }) => request));
   }
 
-  #isSuperseded({ fenceTerm }: Upstream): boolean {
+  /** Reads to which a node has said nothing for long, though it is well: it may not get an answer itself. */
+  #leaveStuck(upstream: Upstream, nowMs: number): void {
+    const { fenceTerm, isDedicated, isProven, oldestSentMs } = upstream;
+    if (fenceTerm !== null || isDedicated || !isProven) return;
+    if (nowMs - Math.max(oldestSentMs, upstream.heardMs) <= STUCK_MS) return;
+    upstream.links.distrust(upstream, nowMs);
+    this.#takeReadsBack(upstream);
+  }
+
+  isSuperseded({ fenceTerm }: Upstream): boolean {
     return fenceTerm !== null && this.#options.topology.highestLedTerm > fenceTerm;
+  }
+
+  /** Another connection does its work, and it shows no sign of life; what it has can be asked again. */
+  #isStale(upstream: Upstream, nowMs: number): boolean {
+    const { replacedMs, heardMs, links: { node } } = upstream;
+    if (replacedMs === null || heardMs >= replacedMs || !node.isResponsive) return false;
+    const workMs = upstream.bytesUnderWay / 2 ** 20 * REPLACED_MS_PER_MIB;
+    if (nowMs - replacedMs <= REPLACED_MS_MAX + workMs) return false;
+    return ![...upstream.requests()].some(isOnlyOnce);
   }
 
   #destroyOverdue(upstream: Upstream, nowMs: number): void {
@@ -193,14 +318,20 @@ export class UpstreamPool {
     const { links: { node }, fenceTerm, oldestSentMs } = upstream;
     const waitedMs = nowMs - oldestSentMs;
     // One that is cut off from the others answers its clients, but not what they asked.
-    if (waitedMs > SUPERSEDED_MS_MAX && this.#isSuperseded(upstream)) {
+    if (waitedMs > SUPERSEDED_MS_MAX && this.isSuperseded(upstream)) {
       return upstream.destroy("another leader was elected");
     }
+    if (this.#isStale(upstream, nowMs)) return upstream.destroy("another connection replaced it");
     // A node without a leader holds reads as the proxy would, but for as long as it likes.
-    const isHeld = !node.isResponsive || (fenceTerm === null && !node.isReadable);
-    if (waitedMs <= (isHeld ? Math.min(holdMsMax, replyMsMax) : replyMsMax)) return;
-    upstream.destroy(`sent no answer for ${Math.round(waitedMs)} ms`);
+    const isHeld = fenceTerm === null && node.isResponsive && !node.isReadable;
+    const heldMs = isHeld ? waitedMs : node.isResponsive ? 0 : Math.min(waitedMs, node.silentMs);
+    if (waitedMs <= replyMsMax && heldMs <= holdMsMax) return;
+    upstream.destroy(`sent no answer for ${Math.round(waitedMs)} ms`, true);
   }
+}
+
+function isOnlyOnce(request: ProxyRequest): boolean {
+  return request.isWrite && !request.isRepeatable;
 }
 
 function readBatching(clock: Clock): Batching {

@@ -1,16 +1,26 @@
 import type { Random } from "../base/random.ts";
-import type { Clock } from "../node/clock.ts";
-import type { Address, Network, Stream } from "../node/network.ts";
-import { decodeReply } from "../resp/decode_reply.ts";
+import type { Clock } from "../platform/clock.ts";
+import { type Address, type Network, shortReason, type Stream } from "../platform/network.ts";
+import { decodeReply, ReplyScanner } from "../resp/reply_scanner.ts";
 import { encodeRequest } from "../resp/encode.ts";
-import { ReplyScanner } from "../resp/reply_scanner.ts";
-import { Backoff } from "./backoff.ts";
-import { type NodeState, parseNodeState } from "./node_state.ts";
+import { Backoff } from "./node_links.ts";
+import { type NodeState, parseNodeState, type Topology } from "./topology.ts";
+import { formatAddress, parseAddress } from "../base/address.ts";
+import type { Logger } from "../base/logger.ts";
 
-/** Silence after which a watching connection is replaced: the machine may have vanished. */
-const REPLACE_AFTER_MS = 1_000;
+/**
+ * Silence after which a second connection is tried beside the first: what was cut off may be back. By
+ * then the node counts as silent, so that its other connections are replaced as well.
+ */
+const CONTEND_AFTER_MS = 220;
+/** How often a new attempt is made: the kernel's own attempts are further and further apart. */
+const CONTEND_EVERY_MS = 250;
+/** Silence after which a watching connection is given up: the machine may have vanished. */
+const GIVE_UP_AFTER_MS = 1_000;
 /** A state is small; a node that sends more is no node. */
 const REPLY_BYTES_MAX = 1024 * 1024;
+/** What there is to say of a node whose connection stands, and that says nothing. */
+const SILENT = "does not answer";
 
 export interface WatcherOptions {
   readonly address: Address;
@@ -30,14 +40,30 @@ export interface WatcherEvents {
   refused(reason: string): void;
 }
 
-/** The connection over which one node tells of its state; opened again whenever it ends. */
+/** One connection to the node, or the attempt to open one. */
+interface Line {
+  readonly stream: Stream;
+  readonly scanner: ReplyScanner;
+  isOpen: boolean;
+}
+
+/**
+ * The connection over which one node tells of its state; opened again whenever it ends. When it falls
+ * silent, a second one is tried beside it. If that can be opened, the node is there, but busy or
+ * stopped. If the node talks on it first, it takes the place of the old one: after an interruption
+ * the kernel waits longer and longer before it sends on an old connection again.
+ */
 export class Watcher {
   readonly #options: WatcherOptions;
   readonly #backoff: Backoff;
-  #stream: Stream | null = null;
+  #line: Line | null = null;
+  #contender: Line | null = null;
   /** How long nothing came, in time that this process was awake. */
   #silentMs = 0;
+  #sinceContenderMs = 0;
   #refusal = "";
+  /** Why the last connection ended, or was none. */
+  #reason = "not reached yet";
 
   constructor(options: WatcherOptions) {
     this.#options = options;
@@ -52,25 +78,69 @@ export class Watcher {
    */
   tick(nowMs: number, awakeMs: number): void {
     this.#silentMs += awakeMs;
-    if (this.#stream !== null && this.#silentMs > REPLACE_AFTER_MS) this.#end();
-    if (this.#stream === null && nowMs >= this.#backoff.notBeforeMs) this.#open();
+    this.#sinceContenderMs += awakeMs;
+    if (this.#line === null) {
+      if (nowMs >= this.#backoff.notBeforeMs) this.#open();
+    } else if (this.#silentMs > GIVE_UP_AFTER_MS) {
+      this.#giveUp();
+    } else if (
+      this.#silentMs > CONTEND_AFTER_MS && this.#sinceContenderMs > CONTEND_EVERY_MS &&
+      !(this.#contender?.isOpen ?? false)
+    ) {
+      this.#contend();
+    }
+  }
+
+  /** Why nothing is heard of the node, if nothing is. */
+  get problem(): string {
+    return this.#reason;
   }
 
   close(): void {
-    this.#stream?.close();
-    this.#stream = null;
+    this.#line?.stream.close();
+    this.#contender?.stream.close();
+    this.#line = this.#contender = null;
   }
 
   #open(): void {
+    this.#silentMs = 0;
+    this.#line = this.#connect();
+  }
+
+  #contend(): void {
+    this.#sinceContenderMs = 0;
+    this.#contender?.stream.close();
+    this.#contender = this.#connect();
+  }
+
+  #giveUp(): void {
+    this.#reason = SILENT;
+    const contender = this.#contender;
+    if (!(contender?.isOpen ?? false)) return this.#end();
+    this.#line?.stream.close();
+    this.#promote();
+  }
+
+  /** The second connection takes the place of the first. */
+  #promote(): void {
+    this.#line = this.#contender;
+    this.#contender = null;
+    this.#silentMs = 0;
+  }
+
+  #connect(): Line {
     const { address, network } = this.#options;
     const scanner = new ReplyScanner({ replyBytesMax: REPLY_BYTES_MAX });
-    this.#silentMs = 0;
     const stream = network.connect(address, {
-      onOpen: () => this.#greet(stream),
-      onData: (bytes) => this.#received(scanner, bytes),
-      onClose: () => this.#end(),
+      onOpen: () => {
+        line.isOpen = true;
+        this.#greet(stream);
+      },
+      onData: (bytes) => this.#received(line, bytes),
+      onClose: (reason) => this.#closed(line, reason),
     });
-    this.#stream = stream;
+    const line: Line = { stream, scanner, isOpen: false };
+    return line;
   }
 
   #greet(stream: Stream): void {
@@ -78,11 +148,11 @@ export class Watcher {
     stream.write(encodeRequest(["HELLO", "3"]) + encodeRequest(watch));
   }
 
-  #received(scanner: ReplyScanner, bytes: Uint8Array): void {
-    this.#silentMs = 0;
-    scanner.push(bytes);
+  #received(line: Line, bytes: Uint8Array): void {
+    if (line !== this.#line && line !== this.#contender) return;
+    line.scanner.push(bytes);
     for (;;) {
-      const scanned = scanner.next();
+      const scanned = line.scanner.next();
       if (scanned.kind === "incomplete") return;
       if (scanned.kind === "invalid") return this.#refuse(`sent what is no RESP: ${scanned.error}`);
       if (scanned.text.startsWith("-")) return this.#refuse(scanned.text.slice(1).trimEnd());
@@ -93,20 +163,44 @@ export class Watcher {
       if (objection !== null) return this.#refuse(objection);
       this.#backoff.succeeded();
       this.#refusal = "";
+      this.#reason = SILENT;
+      this.#settleOn(line);
       this.#options.events.reported(state);
-      if (this.#stream === null) return;
+      if (this.#line === null) return;
+    }
+  }
+
+  /** The node talks on this connection: the other one is not needed. */
+  #settleOn(line: Line): void {
+    this.#silentMs = 0;
+    if (line === this.#contender) {
+      this.#line?.stream.close();
+      this.#promote();
+    } else if (this.#contender !== null) {
+      this.#contender.stream.close();
+      this.#contender = null;
     }
   }
 
   #refuse(reason: string): void {
     if (reason !== this.#refusal) this.#options.events.refused(reason);
     this.#refusal = reason;
+    this.#reason = reason;
+    this.#contender?.stream.close();
+    this.#contender = null;
     this.#end();
   }
 
+  #closed(line: Line, reason: string): void {
+    this.#reason = shortReason(reason);
+    if (line === this.#contender) this.#contender = null;
+    else if (line === this.#line) this.#end();
+  }
+
   #end(): void {
-    this.close();
-    this.#backoff.failed(this.#options.clock.monotonicMs());
+    this.#line?.stream.close();
+    this.#promote();
+    if (this.#line === null) this.#backoff.failed(this.#options.clock.monotonicMs());
     this.#options.events.disconnected();
   }
 }
@@ -116,5 +210,140 @@ function stateIn(text: string): NodeState | null {
     return parseNodeState(decodeReply(text));
   } catch {
     return null; // well-formed by its lengths, but not by what is in it
+  }
+}
+
+export interface WatchersOptions {
+  /** Where to begin, and to come back to. */
+  readonly seeds: readonly Address[];
+  readonly intervalMs: number;
+  readonly topology: Topology;
+  readonly network: Network;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Something that matters to routing has changed. */
+  readonly changed: () => void;
+}
+
+/** Watches every node there is: finds them from any one, follows them when they move. */
+export class Watchers {
+  readonly #options: WatchersOptions;
+  readonly #seeds: readonly string[];
+  readonly #watchers = new Map<string, Watcher>();
+  /** The members' addresses by id, as last told by anyone. */
+  #members: ReadonlyMap<string, string> = new Map();
+  /** Who answered at each address last, to know a seed again that is another name of a member. */
+  readonly #ids = new Map<string, string>();
+
+  /** The cluster of the node that answered first; empty before that. */
+  #clusterId = "";
+
+  constructor(options: WatchersOptions) {
+    this.#options = options;
+    this.#seeds = options.seeds.map(formatAddress);
+  }
+
+  start(): void {
+    this.refresh();
+  }
+
+  /** @param awakeMs how long this process was awake since the last time */
+  tick(nowMs: number, awakeMs: number): void {
+    for (const watcher of [...this.#watchers.values()]) watcher.tick(nowMs, awakeMs);
+  }
+
+  /** By their ids; by the addresses to begin with, while no node has told who the members are. */
+  get members(): readonly string[] {
+    return this.#members.size === 0 ? this.#seeds : [...this.#members.keys()];
+  }
+
+  /** Where one of the `members` is and why it is not heard; `null`: it is. */
+  problem(member: string): string | null {
+    const address = this.#members.get(member) ?? member;
+    for (const node of this.#options.topology.nodes) {
+      const isIt = node.address === address || node.state?.id === member;
+      if (isIt && node.isResponsive) return null;
+    }
+    const reason = this.#watchers.get(address)?.problem ?? "not watched";
+    return address === member ? reason : `${address}: ${reason}`;
+  }
+
+  stop(): void {
+    for (const watcher of this.#watchers.values()) watcher.close();
+    this.#watchers.clear();
+  }
+
+  /** A dead node's address may be another cluster's next: nothing may be read or written there. */
+  #objection({ clusterId }: NodeState): string | null {
+    if (this.#clusterId === "") this.#clusterId = clusterId;
+    if (clusterId === "" || clusterId === this.#clusterId) return null;
+    return `belongs to cluster ${clusterId}, not to ${this.#clusterId}`;
+  }
+
+  #reported(address: string, state: NodeState): void {
+    const { topology, logger, changed } = this.#options;
+    this.#ids.set(address, state.id);
+    const node = topology.node(address);
+    const wasResponsive = node?.isResponsive ?? false;
+    if (!topology.reported(address, state)) return;
+    if (!wasResponsive) logger.info(`node ${node?.label ?? address} answers`);
+    this.refresh();
+    changed();
+  }
+
+  #disconnected(address: string): void {
+    const { topology, logger, changed } = this.#options;
+    if (!topology.disconnected(address)) return;
+    logger.warn(`node ${topology.node(address)?.label ?? address} is gone`);
+    this.refresh();
+    changed();
+  }
+
+  /** Begins and ends watching, so that all are watched that should be, by what the topology says now. */
+  refresh(): void {
+    const { topology } = this.#options;
+    const told = topology.memberAddresses();
+    if (told.size > 0) this.#members = told;
+    const members = new Set(this.#members.values());
+    for (const address of [...this.#watchers.keys()]) {
+      if (!this.#isWanted(address, members)) this.#unwatch(address);
+    }
+    for (const address of [...members, ...this.#seeds]) {
+      if (!this.#watchers.has(address) && this.#isWanted(address, members)) this.#watch(address);
+    }
+  }
+
+  #isWanted(address: string, members: ReadonlySet<string>): boolean {
+    if (members.has(address)) return true;
+    const { topology } = this.#options;
+    const answers = (other: string | undefined) =>
+      other !== undefined && (topology.node(other)?.isResponsive ?? false);
+    const id = this.#ids.get(address);
+    // The same node answers where the others say it is.
+    if (id !== undefined && answers(this.#members.get(id))) return false;
+    return this.#seeds.includes(address) || answers(address);
+  }
+
+  #watch(text: string): void {
+    const address = parseAddress(text);
+    if (address === null) return;
+    const { topology, intervalMs, network, clock, random, logger } = this.#options;
+    topology.add(text);
+    const events = {
+      objection: (state: NodeState) => this.#objection(state),
+      reported: (state: NodeState) => this.#reported(text, state),
+      disconnected: () => this.#disconnected(text),
+      refused: (reason: string) => logger.warn(`${text} cannot be used: ${reason}`),
+    };
+    const options = { address, intervalMs, network, clock, random, events };
+    this.#watchers.set(text, new Watcher(options));
+  }
+
+  #unwatch(address: string): void {
+    this.#watchers.get(address)?.close();
+    this.#watchers.delete(address);
+    this.#options.topology.remove(address);
+    if (!this.#seeds.includes(address)) this.#ids.delete(address);
   }
 }

@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
 import type { Logger } from "../base/logger.ts";
 import { ErrorReply, MapReply, PushReply } from "../resp/reply.ts";
-import { parseNodeState } from "./node_state.ts";
-import { ProxyBench } from "./testing/proxy_bench.ts";
+import { parseNodeState } from "./topology.ts";
+import { ProxyBench } from "../../tests/support/proxy/proxy_bench.ts";
 
 function known(bench: ProxyBench): string[] {
   return bench.core.status().nodes
@@ -153,6 +153,36 @@ Deno.test("changes are logged once, attempts to connect are not", () => {
     "no leader, requests are held",
     "n2 (10.0.0.2:7002) leads in term 2",
     "node n3 (10.0.0.3:7003) does not answer",
+  ]);
+});
+
+Deno.test("whom a proxy without a leader does not reach is told with the reason, every few seconds", () => {
+  const logger = recorder();
+  const bench = ProxyBench.ready({ logger });
+  const told = () => logger.lines.filter((line) => line.startsWith("no leader without a majority"));
+  bench.cluster.node(0).kill();
+  bench.advance(10_000);
+  assertEquals(told(), []); // two of three can elect
+  bench.cluster.node(1).stop();
+  bench.cluster.node(2).become({ role: "candidate", term: 2, leaderId: "", isServing: false });
+  bench.advance(7_000);
+  const line = "no leader without a majority: 1 of 3 members reached; " +
+    "n1 10.0.0.1:7001: closed by the other side; n2 10.0.0.2:7002: does not answer";
+  assertEquals(told(), [line, line]);
+  bench.cluster.node(0).listen();
+  bench.cluster.elect(0, 3);
+  bench.advance(20_000);
+  assertEquals(told().length, 2);
+});
+
+Deno.test("a proxy that reaches none of its nodes tells why, by their addresses", () => {
+  const logger = recorder();
+  const bench = new ProxyBench({ logger, seeds: ["10.0.0.1:7001", "10.9.9.9:7009"] });
+  bench.cluster.nodes.forEach((node) => node.kill());
+  bench.advance(5_000);
+  assertEquals(logger.lines, [
+    "no leader without a majority: 0 of 2 members reached; " +
+    "10.0.0.1:7001 closed by the other side; 10.9.9.9:7009 connection refused",
   ]);
 });
 

@@ -1,10 +1,10 @@
 import { assert } from "@std/assert";
-import { Chaos } from "./testing/chaos.ts";
+import { Chaos } from "../../tests/support/raft/chaos.ts";
 
 const SEED_COUNT = 600;
 /**
  * These meet with rare events: a late answer to an older read round, a longer log of an older term,
- * entries cut off before the Ready that brings them, a snapshot under way among changes.
+ * entries truncated before the Ready that brings them, a snapshot in flight among changes.
  */
 const KEPT_SEEDS = [396, 683, 1047, 1761];
 const STEP_COUNT = 4000;

@@ -1,9 +1,9 @@
-import { assert } from "../base/assert.ts";
+import { assert } from "../base/errors.ts";
 import type { Configuration, ConfigurationAt } from "./types.ts";
 
 /**
- * The configurations in the log and the one that stood before it. The newest holds, committed or
- * not; cutting off its entry brings back the one before (thesis §4.1).
+ * The configurations in the log, and the one before them. The newest is in effect, committed or
+ * not. Truncating its entry brings back the previous one (thesis §4.1).
  */
 export class ConfigurationLog {
   #configurations: ConfigurationAt[];
@@ -18,37 +18,37 @@ export class ConfigurationLog {
     return this.#last();
   }
 
-  /** Nothing is known of what held before it. */
+  /** Nothing is known of earlier ones. */
   get oldest(): ConfigurationAt {
     return this.#configurations[0] ?? this.#last();
   }
 
-  /** What held at `index`, which is not before `oldest.index`. */
+  /** The configuration in effect at `index`, which is not before `oldest.index`. */
   at(index: number): ConfigurationAt {
     const found = this.#configurations.findLast((configuration) => configuration.index <= index);
     return found ?? this.oldest;
   }
 
-  appended(index: number, configuration: Configuration): void {
+  append(index: number, configuration: Configuration): void {
     assert(index > this.newest.index, "configurations come in the order of the log");
     this.#configurations.push({ index, configuration });
   }
 
-  /** The log has been cut off from `index` on. */
-  truncatedFrom(index: number): void {
+  /** The log has been truncated from `index` on. */
+  truncateFrom(index: number): void {
     while (this.newest.index >= index) {
       assert(this.#configurations.length > 1, "what is committed is never cut off");
       this.#configurations.pop();
     }
   }
 
-  /** Nobody will ask for what held before `index` any more. */
-  compactedTo(index: number): void {
+  /** Forgets what was in effect before `index`: nobody will ask for it any more. */
+  compactTo(index: number): void {
     while ((this.#configurations[1]?.index ?? Infinity) <= index) this.#configurations.shift();
   }
 
-  /** A snapshot has taken the place of the log. */
-  restored(index: number, configuration: Configuration): void {
+  /** A snapshot has replaced the log. */
+  restore(index: number, configuration: Configuration): void {
     this.#configurations = [{ index, configuration }];
   }
 
@@ -59,7 +59,7 @@ export class ConfigurationLog {
   }
 }
 
-/** At least one voter, and nobody twice. */
+/** Whether there is at least one voter, and no id twice. */
 export function isWellFormed({ voters, learners }: Configuration): boolean {
   const members = [...voters, ...learners];
   return voters.length > 0 && new Set(members).size === members.length;

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { AssertionFailure } from "../base/assert.ts";
+import { AssertionFailure } from "../base/errors.ts";
 import { ConfigurationLog } from "./configuration_log.ts";
 
 const of = (...voters: string[]) => ({ voters, learners: [] });
@@ -10,38 +10,38 @@ function logOf(...indexes: number[]): ConfigurationLog {
   );
 }
 
-Deno.test("ConfigurationLog: the newest holds, and cutting it off brings back the one before", () => {
+Deno.test("ConfigurationLog: the newest is in effect, and truncating it brings back the one before", () => {
   const log = logOf(0, 4);
-  log.appended(7, of("7"));
+  log.append(7, of("7"));
   assertEquals(log.newest, { index: 7, configuration: of("7") });
-  log.truncatedFrom(8);
+  log.truncateFrom(8);
   assertEquals(log.newest.index, 7);
-  log.truncatedFrom(7);
+  log.truncateFrom(7);
   assertEquals(log.newest.index, 4);
-  log.truncatedFrom(2);
+  log.truncateFrom(2);
   assertEquals(log.newest, { index: 0, configuration: of("0") });
-  assertThrows(() => log.truncatedFrom(0), AssertionFailure, "never cut off");
+  assertThrows(() => log.truncateFrom(0), AssertionFailure, "never cut off");
 });
 
-Deno.test("ConfigurationLog tells what held at an index", () => {
+Deno.test("ConfigurationLog finds what was in effect at an index", () => {
   const log = logOf(2, 4, 7);
   assertEquals([2, 3, 4, 6, 7, 99].map((index) => log.at(index).index), [2, 2, 4, 4, 7, 7]);
 });
 
-Deno.test("ConfigurationLog keeps through compaction what held at the end of what is gone", () => {
+Deno.test("ConfigurationLog keeps what was in effect at the end of the compacted entries", () => {
   const log = logOf(0, 4, 7);
-  log.compactedTo(6);
+  log.compactTo(6);
   assertEquals([log.oldest.index, log.at(6).index, log.newest.index], [4, 4, 7]);
-  log.compactedTo(7);
+  log.compactTo(7);
   assertEquals([log.oldest.index, log.newest.index], [7, 7]);
-  log.compactedTo(99);
+  log.compactTo(99);
   assertEquals(log.newest, { index: 7, configuration: of("7") });
 });
 
 Deno.test("ConfigurationLog begins anew with a snapshot", () => {
   const log = logOf(0, 4);
-  log.restored(9, of("9"));
+  log.restore(9, of("9"));
   assertEquals([log.oldest.index, log.newest.index], [9, 9]);
-  log.appended(10, of("10"));
-  assertThrows(() => log.appended(10, of("11")), AssertionFailure, "order");
+  log.append(10, of("10"));
+  assertThrows(() => log.append(10, of("11")), AssertionFailure, "order");
 });

@@ -1,114 +1,146 @@
-import type { Core } from "./core.ts";
+import type { RaftState } from "./state.ts";
 import { startLeading } from "./leader.ts";
-import type { NodeId, VoteRequest } from "./types.ts";
+import type { Message, NodeId, VoteRequest } from "./types.ts";
 
 /**
- * Whether this node may stand. One that an uncommitted change removes still may: the change may be
- * known to it alone, and whoever lacks it cannot win the votes of those who have it (thesis §4.2.2).
+ * Whether this node may stand. A voter that an uncommitted change removes still may: perhaps it
+ * alone knows of the change, and a node that lacks it cannot win the votes of those that have it
+ * (thesis §4.2.2).
  */
-export function isElectable<T>(core: Core<T>): boolean {
-  if (core.isVoter(core.id)) return true;
-  const committed = core.configurations.at(core.log.commitIndex());
-  return committed.configuration.voters.includes(core.id);
+export function isElectable<T>(state: RaftState<T>): boolean {
+  if (!state.mayLead) return false;
+  if (state.isVoter(state.id)) return true;
+  const committed = state.configurations.at(state.log.commitIndex());
+  return committed.configuration.voters.includes(state.id);
 }
 
-/** Stands for election, beginning with the pre-vote; a leader has no reason to. */
-export function campaign<T>(core: Core<T>): void {
-  if (core.role === "leader" || !isElectable(core)) return;
-  core.becomePreCandidate();
-  requestVotes(core, "preVote", core.term + 1);
-  countVote(core, core.id, true);
-}
-
-/** Stands at once because the leader asks for it: nobody's refusal could help (thesis §3.10). */
-export function campaignForTransfer<T>(core: Core<T>): void {
-  if (core.role === "leader" || !core.isVoter(core.id)) return;
-  core.becomePreCandidate();
-  startElection(core, true);
-}
-
-/** No leader was heard for long: whoever may not stand knows none at least. */
-export function electionTimedOut<T>(core: Core<T>): void {
-  if (isElectable(core)) campaign(core);
-  else core.becomeFollower(core.term, null);
+/** Stands for election, beginning with the pre-vote. A leader has no reason to. */
+export function campaign<T>(state: RaftState<T>): void {
+  if (state.role === "leader" || !isElectable(state)) return;
+  state.becomePreCandidate();
+  requestVotes(state, "preVote", state.term + 1);
+  countVote(state, state.id, true);
 }
 
 /**
- * Asks those again who have not answered (Raft paper §5.5): the request may be lost, or was ignored
- * by a member that has only now given up the old leader.
+ * Stands at once because the leader asks for it (thesis §3.10). A pre-vote would only cost time:
+ * the leader itself gives way.
  */
-export function repeatVoteRequests<T>(core: Core<T>): void {
-  const type = core.role === "preCandidate" ? "preVote" : "vote";
-  const term = core.role === "preCandidate" ? core.term + 1 : core.term;
-  if (core.votes.has(core.id)) requestVotes(core, type, term);
+export function campaignForTransfer<T>(state: RaftState<T>): void {
+  if (state.role === "leader" || !state.mayLead || !state.isVoter(state.id)) return;
+  state.becomePreCandidate();
+  startElection(state, true);
 }
 
-/** Counts a member's first answer to this (pre-)candidate, and acts when a majority has spoken. */
-export function countVote<T>(core: Core<T>, from: NodeId, granted: boolean): void {
-  if (!core.votes.has(from)) core.votes.set(from, granted);
+/**
+ * Acts on a leader's long silence: stands, or at least forgets the leader if this node may not
+ * stand.
+ */
+export function handleElectionTimeout<T>(state: RaftState<T>): void {
+  if (isElectable(state)) campaign(state);
+  else state.becomeFollower(state.term, null);
+}
+
+/**
+ * Asks the members again that have not answered (Raft paper §5.5). The request may be lost, or its
+ * receiver may only now have given up the old leader.
+ */
+export function repeatVoteRequests<T>(state: RaftState<T>): void {
+  const type = state.role === "preCandidate" ? "preVote" : "vote";
+  const term = state.role === "preCandidate" ? state.term + 1 : state.term;
+  if (state.votes.has(state.id)) requestVotes(state, type, term);
+}
+
+/**
+ * Counts a member's first answer to this candidate or pre-candidate, and acts once a majority
+ * agrees.
+ */
+export function countVote<T>(state: RaftState<T>, from: NodeId, granted: boolean): void {
+  if (!state.votes.has(from)) state.votes.set(from, granted);
   let grantedCount = 0;
   let refusedCount = 0;
-  for (const voter of core.configuration.voters) {
-    const answer = core.votes.get(voter);
+  for (const voter of state.configuration.voters) {
+    const answer = state.votes.get(voter);
     if (answer === true) grantedCount++;
     if (answer === false) refusedCount++;
   }
-  if (grantedCount >= core.quorum) {
-    if (core.role === "preCandidate") startElection(core, false);
-    else startLeading(core);
-  } else if (refusedCount >= core.quorum) {
-    core.becomeFollower(core.term, null);
+  if (grantedCount >= state.quorum) {
+    if (state.role === "preCandidate") startElection(state, false);
+    else startLeading(state);
+  } else if (refusedCount >= state.quorum) {
+    state.becomeFollower(state.term, null);
   }
 }
 
-/** A candidate's own vote counts from when it is durable, as everyone's does. */
-export function countOwnVote<T>(core: Core<T>): void {
-  if (core.role !== "candidate" || core.votes.has(core.id) || !core.isHardStateDurable()) return;
-  core.electionElapsed = 0; // the requests leave only now: a slow disk must not eat up their time
-  countVote(core, core.id, true);
+/** Counts a candidate's own vote once it is durable, as everyone's is. */
+export function countOwnVote<T>(state: RaftState<T>): void {
+  if (state.role !== "candidate" || state.votes.has(state.id) || !state.isHardStateDurable()) {
+    return;
+  }
+  // The requests leave only now: a slow disk must not shorten the wait for the answers.
+  state.electionElapsed = 0;
+  countVote(state, state.id, true);
+}
+
+/** Handles a message of this candidate's or pre-candidate's term, or a granted pre-vote. */
+export function stepCandidate<T>(state: RaftState<T>, message: Message<T>): void {
+  switch (message.type) {
+    case "preVoteReply":
+      if (state.role !== "preCandidate") return;
+      if (message.granted && message.term !== state.term + 1) return;
+      return countVote(state, message.from, message.granted);
+    case "voteReply":
+      // A candidate asks nobody before its own vote is durable.
+      if (state.role !== "candidate" || !state.votes.has(state.id)) return;
+      return countVote(state, message.from, message.granted);
+    case "readIndex":
+      return state.answerRead(message.from, message.readId, null);
+    default:
+      return;
+  }
 }
 
 /** Raft paper, figure 2 (RequestVote, receiver); thesis §9.6 for the pre-vote. */
-export function answerVoteRequest<T>(core: Core<T>, request: VoteRequest): void {
+export function answerVoteRequest<T>(state: RaftState<T>, request: VoteRequest): void {
   const isPreVote = request.type === "preVote";
-  const isFree = core.vote === request.from || (core.vote === null && core.leaderId === null) ||
-    (isPreVote && request.term > core.term);
-  const granted = isFree && core.log.isUpToDate(request.lastIndex, request.lastTerm);
+  const canVote = state.vote === request.from || (state.vote === null && state.leaderId === null) ||
+    (isPreVote && request.term > state.term);
+  const granted = canVote && state.log.isUpToDate(request.lastIndex, request.lastTerm);
   if (granted && !isPreVote) {
-    if (core.role !== "follower") core.becomeFollower(core.term, null);
-    core.voteFor(request.from);
+    if (state.role !== "follower") state.becomeFollower(state.term, null);
+    state.voteFor(request.from);
   }
-  replyToVoteRequest(core, request, granted);
+  replyToVoteRequest(state, request, granted);
 }
 
-/** The answer to a request of an older term: it tells the sender the present one. */
-export function refuseVote<T>(core: Core<T>, request: VoteRequest): void {
-  replyToVoteRequest(core, request, false);
+/** Answers a request of an older term. The refusal tells the sender the current term. */
+export function refuseVote<T>(state: RaftState<T>, request: VoteRequest): void {
+  replyToVoteRequest(state, request, false);
 }
 
-function startElection<T>(core: Core<T>, isTransfer: boolean): void {
-  core.becomeCandidate();
-  core.isTransfer = isTransfer;
-  requestVotes(core, "vote", core.term);
+function startElection<T>(state: RaftState<T>, isTransfer: boolean): void {
+  state.becomeCandidate();
+  state.isTransfer = isTransfer;
+  requestVotes(state, "vote", state.term);
 }
 
-function requestVotes<T>(core: Core<T>, type: VoteRequest["type"], term: number): void {
-  const lastIndex = core.log.lastIndex();
-  const lastTerm = core.log.lastTerm();
-  const { id: from, isTransfer } = core;
-  for (const to of core.configuration.voters) {
-    if (to === from || core.votes.has(to)) continue;
-    core.send({ type, from, to, term, lastIndex, lastTerm, isTransfer });
+function requestVotes<T>(state: RaftState<T>, type: VoteRequest["type"], term: number): void {
+  const lastIndex = state.log.lastIndex();
+  const lastTerm = state.log.lastTerm();
+  const { id: from, isTransfer } = state;
+  for (const to of state.configuration.voters) {
+    if (to === from || state.votes.has(to)) continue;
+    state.send({ type, from, to, term, lastIndex, lastTerm, isTransfer });
   }
 }
 
-function replyToVoteRequest<T>(core: Core<T>, request: VoteRequest, granted: boolean): void {
-  core.send({
+function replyToVoteRequest<T>(state: RaftState<T>, request: VoteRequest, granted: boolean): void {
+  state.send({
     type: request.type === "preVote" ? "preVoteReply" : "voteReply",
-    from: core.id,
+    from: state.id,
     to: request.from,
-    // A granted pre-vote belongs to the term asked about; a refusal tells of our own.
-    term: granted ? request.term : core.term,
+    // A granted pre-vote carries the term that was asked about; a refusal carries our own.
+    term: granted ? request.term : state.term,
     granted,
   });
 }

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
+import { entriesOf, LoneNode } from "../../tests/support/raft/lone_node.ts";
+import type { TestMessage } from "../../tests/support/raft/test_node.ts";
 import { type Random, randomInteger, seededRandom } from "../base/random.ts";
-import { entriesOf, LoneNode } from "./testing/lone_node.ts";
-import type { TestMessage } from "./testing/test_node.ts";
 
 const append = { type: "append", prevIndex: 0, prevTerm: 0, commit: 0, entries: [] };
 const heartbeat = { type: "heartbeat", commit: 0, round: 0 };
@@ -11,6 +11,7 @@ const IMPOSSIBLE: Record<string, Record<string, unknown>> = {
   "to another": { ...heartbeat, term: 9, to: "2" },
   "of an unknown type": { type: "handshake", term: 9 },
   "of a negative term": { ...heartbeat, term: -1 },
+  "of a leader that is busy with half a MiB": { ...heartbeat, term: 9, busyMib: 0.5 },
   "of half a term": { ...heartbeat, term: 9.5 },
   "of an inexact term": { ...heartbeat, term: 2 ** 60 },
   "with a negative index": { ...append, term: 9, prevIndex: -1 },
@@ -62,7 +63,7 @@ Deno.test("votes that nobody was asked for do not elect a candidate whose own is
   const node = new LoneNode({ terms: [1] });
   const { raft } = node.node;
   raft.step({ ...append, entries: entriesOf([1, 1]), term: 1, from: "2", to: "1" } as TestMessage);
-  node.node.pump(); // this write is under way when the node stands
+  node.node.pump(); // this write is in flight when the node stands
   raft.campaign();
   raft.step({ type: "preVoteReply", term: 2, granted: true, from: "2", to: "1" });
   node.node.pump();

@@ -1,22 +1,22 @@
-import { assert } from "../base/assert.ts";
+import { assert } from "../base/errors.ts";
 import type { Entry, LogReader } from "./types.ts";
 
-/** A Ready whose write is under way. */
+/** A Ready whose write is in flight. */
 interface PendingPersist {
   readonly sequence: number;
-  /** Up to here the state machine has the state of a snapshot once the write is done. */
+  /** The state machine has the state of a snapshot up to here once the write is durable. */
   readonly restoredIndex: number;
-  /** How far the current log is durable once this write is; a later truncation lowers it. */
+  /** The current log is durable up to here once the write is. A later truncation lowers it. */
   lastIndex: number;
 }
 
 /**
- * The log as the core sees it: what the driver's `LogReader` holds, and in memory a tail with
- * everything that is not durable yet and, up to `cacheBytesMax`, what was appended lately.
+ * The log as the core sees it: the driver's `LogReader`, and a tail in memory. The tail has
+ * everything that is not durable yet and, up to `cacheBytesMax`, what was appended last.
  *
- * Invariants: `appliedIndex <= commitIndex <= lastIndex`, `durableIndex <= handedIndex <=
- * lastIndex`, and the tail begins at or before `durableIndex + 1`, or right behind a snapshot that
- * is not durable yet, so that the reader is only ever asked for what it surely has.
+ * Invariants: `appliedIndex <= commitIndex <= lastIndex`, `durableIndex <= handedOutIndex <=
+ * lastIndex`, and the tail begins at or before `durableIndex + 1`, or right after a snapshot that
+ * is not durable yet. So the reader is asked only for entries that it has.
  */
 export class RaftLog<T> {
   readonly #reader: LogReader<T>;
@@ -26,17 +26,17 @@ export class RaftLog<T> {
   #tailFirst: number;
   #tailBytes = 0;
   #lastIndex: number;
-  #handedIndex: number;
+  #handedOutIndex: number;
   #durableIndex: number;
   #commitIndex: number;
   #appliedIndex: number;
-  /** The end of the last snapshot that took the log's place; the reader may not know of it yet. */
+  /** The end of the last snapshot that replaced the log. The reader may not know of it yet. */
   #base = { index: 0, term: 0 };
 
   /**
    * What the reader holds at the start counts as durable.
    *
-   * @param appliedIndex what the state machine has at the start, committed therefore
+   * @param appliedIndex what the state machine has at the start, which is committed
    */
   constructor(
     reader: LogReader<T>,
@@ -47,13 +47,13 @@ export class RaftLog<T> {
     this.#cacheBytesMax = cacheBytesMax;
     this.#lastIndex = reader.lastIndex();
     this.#tailFirst = this.#lastIndex + 1;
-    this.#handedIndex = this.#lastIndex;
+    this.#handedOutIndex = this.#lastIndex;
     this.#durableIndex = this.#lastIndex;
     this.#commitIndex = appliedIndex;
     this.#appliedIndex = appliedIndex;
     assert(reader.firstIndex() >= 1, "a log begins at index 1 or later");
     assert(appliedIndex >= reader.firstIndex() - 1, "what is not applied is in the log");
-    assert(appliedIndex <= this.#lastIndex, "what is applied is not behind the log's end");
+    assert(appliedIndex <= this.#lastIndex, "the log reaches what is applied");
   }
 
   firstIndex(): number {
@@ -76,7 +76,7 @@ export class RaftLog<T> {
     return this.#appliedIndex;
   }
 
-  /** The last index up to which the log, as it stands now, survives a crash. */
+  /** The log, as it is now, survives a crash up to this index. */
   durableIndex(): number {
     return this.#durableIndex;
   }
@@ -95,17 +95,17 @@ export class RaftLog<T> {
     return index <= this.#lastIndex && index >= this.firstIndex() - 1 && this.term(index) === term;
   }
 
-  /** Raft paper §5.4.1: whether a log that ends so is at least as up to date as this one. */
+  /** Raft paper §5.4.1: whether a log with this end is at least as up to date as this one. */
   isUpToDate(lastIndex: number, lastTerm: number): boolean {
     const ownTerm = this.lastTerm();
     return lastTerm > ownTerm || (lastTerm === ownTerm && lastIndex >= this.#lastIndex);
   }
 
   /**
-   * The last index at or before `index` whose term is at most `term`: no entry between the two can
+   * The last index at or before `index` whose term is at most `term`. No entry between the two can
    * be in a log that has `term` at `index` (Raft paper §5.3, the optimization for conflicts).
    *
-   * @param floor an index up to which the two logs surely agree; the search ends there
+   * @param floor an index up to which the two logs are known to match; the search ends there
    */
   lastIndexOfTermAtMost(index: number, term: number, floor: number): number {
     const end = Math.max(floor, this.firstIndex() - 1);
@@ -140,7 +140,7 @@ export class RaftLog<T> {
     this.#lastIndex = entry.index;
   }
 
-  /** Cuts off everything from `index` on: a newer leader has other entries there. */
+  /** Truncates the log from `index` on: a newer leader has other entries there. */
   truncateFrom(index: number): void {
     assert(index > this.#commitIndex, `entry ${index} is committed and cannot be cut off`);
     for (let last = this.#lastIndex; last >= Math.max(index, this.#tailFirst); last--) {
@@ -149,17 +149,18 @@ export class RaftLog<T> {
     }
     this.#lastIndex = index - 1;
     this.#tailFirst = Math.min(this.#tailFirst, index);
-    this.#handedIndex = Math.min(this.#handedIndex, index - 1);
+    this.#handedOutIndex = Math.min(this.#handedOutIndex, index - 1);
     this.#durableIndex = Math.min(this.#durableIndex, index - 1);
-    // Their writes will still end, but then say nothing about what now stands at these indexes.
+    // Earlier writes still end, but say nothing about what is at these indexes now.
     for (const pending of this.#pending) {
       pending.lastIndex = Math.min(pending.lastIndex, index - 1);
     }
   }
 
   /**
-   * A snapshot takes the place of everything: the log now ends at it, and begins behind it. What was
-   * committed here before is in it, so that this much stays durable while it is being written.
+   * Replaces the log by a snapshot: the log now ends at `index`, and begins right after it. The
+   * snapshot contains all that was committed before, so this much stays durable while it is being
+   * written.
    */
   restore(index: number, term: number): void {
     assert(index > this.#commitIndex, `a snapshot of ${index} brings nothing new`);
@@ -169,30 +170,31 @@ export class RaftLog<T> {
     this.#base = { index, term };
     this.#tailFirst = index + 1;
     this.#lastIndex = index;
-    this.#handedIndex = index;
+    this.#handedOutIndex = index;
     this.#commitIndex = index;
     this.#durableIndex = Math.min(this.#durableIndex, kept);
     for (const pending of this.#pending) pending.lastIndex = Math.min(pending.lastIndex, kept);
   }
 
-  hasUnhanded(): boolean {
-    return this.#handedIndex < this.#lastIndex;
+  /** Whether there are entries that no Ready has handed out yet. */
+  hasNewEntries(): boolean {
+    return this.#handedOutIndex < this.#lastIndex;
   }
 
-  /** The entries that no Ready has handed out yet, now the business of Ready `sequence`. */
+  /** Hands out the entries that no earlier Ready has. Ready `sequence` writes them. */
   handOut(sequence: number): readonly Entry<T>[] {
     const entries: Entry<T>[] = [];
-    for (let index = this.#handedIndex + 1; index <= this.#lastIndex; index++) {
+    for (let index = this.#handedOutIndex + 1; index <= this.#lastIndex; index++) {
       entries.push(this.#tailEntry(index));
     }
-    this.#handedIndex = this.#lastIndex;
+    this.#handedOutIndex = this.#lastIndex;
     const restoredIndex = this.#base.index;
     this.#pending.push({ sequence, restoredIndex, lastIndex: this.#lastIndex });
     return entries;
   }
 
-  /** The write of Ready `sequence`, the oldest under way, is durable. */
-  persisted(sequence: number): void {
+  /** The write of Ready `sequence`, the oldest in flight, is durable. */
+  markDurable(sequence: number): void {
     const pending = this.#pending.shift();
     assert(
       pending?.sequence === sequence,
@@ -203,7 +205,7 @@ export class RaftLog<T> {
     this.#trimCache();
   }
 
-  /** Raises the commit index; a lower one than now changes nothing. */
+  /** Raises the commit index, and never lowers it. Returns whether it has changed. */
   commitTo(index: number): boolean {
     if (index <= this.#commitIndex) return false;
     assert(index <= this.#lastIndex, `cannot commit ${index}: the log ends at ${this.#lastIndex}`);
@@ -211,7 +213,9 @@ export class RaftLog<T> {
     return true;
   }
 
-  /** Not while a snapshot is being brought to the state machine. */
+  /**
+   * Whether there are entries to apply. There are none while the state machine loads a snapshot.
+   */
   hasUnapplied(): boolean {
     return this.#appliedIndex < this.#commitIndex && this.#appliedIndex >= this.#base.index;
   }

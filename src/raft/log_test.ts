@@ -1,9 +1,9 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { AssertionFailure } from "../base/assert.ts";
+import { entriesOf } from "../../tests/support/raft/lone_node.ts";
+import { TestLog } from "../../tests/support/raft/test_log.ts";
+import type { TestEntry } from "../../tests/support/raft/test_node.ts";
+import { AssertionFailure } from "../base/errors.ts";
 import { RaftLog } from "./log.ts";
-import { entriesOf } from "./testing/lone_node.ts";
-import { TestLog } from "./testing/test_log.ts";
-import type { TestEntry } from "./testing/test_node.ts";
 
 function logOf(terms: number[], cacheBytesMax = 1000) {
   const reader = new TestLog({ term: 9, vote: null }, entriesOf(terms));
@@ -23,9 +23,9 @@ Deno.test("RaftLog is durable up to where the writes in their order have come", 
   append(log, [1]);
   assertEquals(indexesOf(log.handOut(2)), [4]);
   assertEquals(log.durableIndex(), 1);
-  log.persisted(1);
+  log.markDurable(1);
   assertEquals(log.durableIndex(), 3);
-  log.persisted(2);
+  log.markDurable(2);
   assertEquals(log.durableIndex(), 4);
 });
 
@@ -39,11 +39,11 @@ Deno.test("RaftLog takes no entry for durable because another at its index is", 
   log.truncateFrom(3);
   append(log, [4, 4]);
   log.handOut(3); // 3 and 4 of term 4
-  log.persisted(1);
+  log.markDurable(1);
   assertEquals(log.durableIndex(), 2);
-  log.persisted(2);
+  log.markDurable(2);
   assertEquals(log.durableIndex(), 2, "what is durable now at 3 was cut off since");
-  log.persisted(3);
+  log.markDurable(3);
   assertEquals(log.durableIndex(), 4);
   log.truncateFrom(2);
   assertEquals(log.durableIndex(), 1, "what is cut off is not durable");
@@ -53,7 +53,7 @@ Deno.test("RaftLog advances writes in their order only", () => {
   const { log } = logOf([]);
   log.handOut(1);
   log.handOut(2);
-  assertThrows(() => log.persisted(2), AssertionFailure, "Ready 2 is advanced where 1 is due");
+  assertThrows(() => log.markDurable(2), AssertionFailure, "Ready 2 is advanced where 1 is due");
 });
 
 Deno.test("RaftLog does not ask the reader for what it may not have", () => {
@@ -74,7 +74,7 @@ Deno.test("RaftLog keeps durable entries in memory up to its bound", () => {
   append(log, [1, 1, 1, 1]); // of 2 bytes each
   reader.write({ hardState: null, snapshot: null, entries: log.handOut(1) });
   assertEquals(indexesOf(log.entries(1, 4, 100)), [1, 2, 3, 4], "all, while none is durable");
-  log.persisted(1);
+  log.markDurable(1);
   assertEquals(indexesOf(log.entries(1, 4, 100)), [1, 2], "from the reader");
   assertEquals(indexesOf(log.entries(3, 4, 100)), [3, 4], "from memory");
 });
@@ -84,7 +84,7 @@ Deno.test("RaftLog keeps in memory what is not durable, beyond any bound", () =>
   append(log, [1, 1]);
   reader.write({ hardState: null, snapshot: null, entries: log.handOut(1) });
   append(log, [1, 1]);
-  log.persisted(1);
+  log.markDurable(1);
   assertEquals(indexesOf(log.entries(3, 4, 100)), [3, 4]);
   assertEquals(indexesOf(log.handOut(2)), [3, 4]);
 });

@@ -1,22 +1,17 @@
 import { assert, assertEquals } from "@std/assert";
-import { configurationText, parseConfiguration } from "./testing/configuration_text.ts";
-import { entriesOf, LoneNode } from "./testing/lone_node.ts";
+import {
+  configurationText,
+  parseConfiguration,
+} from "../../tests/support/raft/configuration_text.ts";
+import { entriesOf, leaderOf, LoneNode } from "../../tests/support/raft/lone_node.ts";
+import type { TestMessage } from "../../tests/support/raft/test_node.ts";
 
-// What the thesis demands of one node; testdata/membership.txt and transfer.txt show the cluster.
+// What the thesis demands of one node; testdata/membership.txt shows the cluster.
 
 const accepted = { type: "appendReply", accepted: true, hintIndex: 0, hintTerm: 0 };
-const heartbeat = { type: "heartbeat", commit: 0, round: 0 };
 
-/** A leader that has committed entry 1 of its term 1, among `voters`. */
-function leaderOf(voters: readonly string[], learners: readonly string[] = []): LoneNode {
-  const node = new LoneNode({ voters, learners });
-  node.node.raft.campaign();
-  node.settle();
-  for (const from of voters) node.step({ type: "preVoteReply", from, term: 1, granted: true });
-  for (const from of voters) node.step({ type: "voteReply", from, term: 1, granted: true });
-  for (const from of voters) node.step({ ...accepted, from, term: 1, index: 1 });
-  assertEquals([node.status().role, node.status().commitIndex], ["leader", 1]);
-  return node;
+function typesTo(to: string, messages: readonly TestMessage[]): string[] {
+  return messages.filter((message) => message.to === to).map(({ type }) => type);
 }
 
 function configure(node: LoneNode, text: string): number | null {
@@ -24,6 +19,30 @@ function configure(node: LoneNode, text: string): number | null {
   node.settle();
   return index;
 }
+
+Deno.test("thesis 4.1: no change before the leader has committed an entry of its term", () => {
+  const leader = new LoneNode({ term: 1 });
+  leader.lead();
+  const change = { voters: ["1", "2"], learners: [] };
+  assertEquals(leader.node.raft.configurationRefusal(change), "termNotOpened");
+  assertEquals(leader.node.raft.propose(["C:1,2"]), null);
+  leader.confirm("2");
+  assertEquals(leader.node.raft.configurationRefusal(change), null);
+});
+
+Deno.test("thesis 4.1: one voter at a time, each change after the one before is committed", () => {
+  const leader = leaderOf(["1", "2", "3"]);
+  const refusal = (...voters: string[]) =>
+    leader.node.raft.configurationRefusal({ voters, learners: [] });
+  assertEquals(refusal("1"), "moreThanOneVoter");
+  assertEquals(refusal("1", "2", "4"), "moreThanOneVoter");
+  assertEquals(leader.node.raft.propose(["C:1,2,4"]), null);
+  assertEquals(leader.node.raft.propose(["C:1,2,3,4"]), 2);
+  leader.settle();
+  assertEquals(refusal("1", "2", "3"), "changeUnderWay");
+  for (const from of ["2", "3"]) leader.confirm(from);
+  assertEquals(refusal("1", "2", "3"), null);
+});
 
 Deno.test("thesis 4.1: a change counts by the new configuration as soon as it is in the log", () => {
   // [before, after, who confirms the change, whether that commits it]; the leader is 1.
@@ -96,7 +115,7 @@ Deno.test("learners count neither for reads nor for the majority that a leader m
   assertEquals(node.status().role, "follower");
 });
 
-Deno.test("a removed peer is told of the commit, and forgotten when it has answered", () => {
+Deno.test("a removed peer learns of the commit, and is forgotten once it has answered", () => {
   const node = leaderOf(["1", "2", "3", "4"]);
   configure(node, "1,2,3");
   for (const from of ["2", "3", "4"]) node.step({ ...accepted, from, term: 1, index: 2 });
@@ -110,6 +129,23 @@ Deno.test("a removed peer is told of the commit, and forgotten when it has answe
   assertEquals(node.status().peers.map(({ id }) => id), ["2", "3"]);
 });
 
+Deno.test("a removed member learns that its removal is committed, and then gets nothing more", () => {
+  const leader = leaderOf(["1", "2", "3"]);
+  leader.node.raft.propose(["C:1,2"]);
+  leader.settle();
+  const told = [...leader.confirm("2"), ...leader.tick(3)];
+  const toRemoved = told.filter(({ to }) => to === "3");
+  assertEquals(toRemoved.some((message) => "commit" in message), true);
+  leader.confirm("3");
+  leader.tick(2);
+  const commits = leader.tick(2).filter(({ to }) => to === "3");
+  assertEquals(commits.every((message) => "commit" in message && message.commit === 2), true);
+  const { term } = leader.status();
+  leader.step({ type: "heartbeatReply", from: "3", term, round: 0 });
+  leader.tick(2);
+  assertEquals(typesTo("3", leader.tick(10)), []);
+});
+
 Deno.test("a removed peer that never answers is forgotten after some election timeouts", () => {
   const node = leaderOf(["1", "2", "3", "4"]);
   configure(node, "1,2,3");
@@ -118,10 +154,10 @@ Deno.test("a removed peer that never answers is forgotten after some election ti
     for (const from of ["2", "3"]) node.step({ type: "heartbeatReply", from, term: 1, round: 0 });
     if (node.tick(1).some(({ to }) => to === "4")) last = tick;
   }
-  assert(last >= 30 && last <= 40, `told until tick ${last}`);
+  assert(last >= 30 && last <= 40, `heard until tick ${last}`);
 });
 
-Deno.test("thesis 4.2.2: a node takes entries and grants votes whoever asks, member or not", () => {
+Deno.test("thesis 4.2.2: a node takes entries from strangers, and grants them votes", () => {
   const node = new LoneNode({ voters: [], learners: [] });
   assertEquals(node.status().role, "learner");
   const [vote] = node.step({
@@ -137,57 +173,40 @@ Deno.test("thesis 4.2.2: a node takes entries and grants votes whoever asks, mem
   assertEquals(node.status().role, "learner", "not even when it is asked to");
 });
 
-Deno.test("a removed leader waits for a voter that has everything, then names it, or just goes", () => {
-  const proposedBefore = leaderOf(["1", "2", "3"]);
-  configure(proposedBefore, "2,3");
-  proposedBefore.node.raft.propose(["x"]);
-  proposedBefore.settle();
-  for (const from of ["3", "2"]) proposedBefore.step({ ...accepted, from, term: 1, index: 2 });
-  assertEquals(proposedBefore.status().transferringTo, "2");
-  assertEquals(proposedBefore.node.raft.propose(["y"]), null);
-  const sent = proposedBefore.step({ ...accepted, from: "2", term: 1, index: 3 });
-  assertEquals(sent.at(-1), { type: "timeoutNow", from: "1", to: "2", term: 1 });
-  assertEquals(proposedBefore.status().role, "learner");
-
-  const unheard = leaderOf(["1", "2", "3"]);
-  configure(unheard, "2,3");
-  unheard.node.raft.propose(["x"]);
-  unheard.settle();
-  for (const from of ["3", "2"]) unheard.step({ ...accepted, from, term: 1, index: 2 });
-  unheard.tick(9);
-  assertEquals(unheard.status().role, "leader");
-  unheard.tick(1);
-  assertEquals(unheard.status().role, "learner");
-});
-
-Deno.test("thesis 3.10: an election that the leader wants is not held up by its being alive", () => {
-  const vote = { type: "vote", from: "3", term: 2, lastIndex: 9, lastTerm: 1 };
-  for (const isTransfer of [false, true]) {
-    const node = new LoneNode({ terms: [1] });
-    node.step({ ...heartbeat, term: 1 });
-    const replies = node.step({ ...vote, isTransfer });
-    assertEquals(replies.map(({ type }) => type), isTransfer ? ["voteReply"] : []);
-  }
-});
-
-Deno.test("thesis 3.10: a request to stand is obeyed at once, from the leader alone", () => {
-  const node = new LoneNode({ terms: [1] });
-  node.step({ ...heartbeat, term: 1 });
-  assertEquals(node.step({ type: "timeoutNow", from: "3", term: 1 }), []);
-  const sent = node.step({ type: "timeoutNow", term: 1 });
-  assertEquals(sent.map(({ type, to, term }) => [type, to, term]), [["vote", "2", 2], [
-    "vote",
-    "3",
-    2,
-  ]]);
-  assert(sent.every((message) => "isTransfer" in message && message.isTransfer));
-  assertEquals(node.step({ type: "timeoutNow", term: 1 }).map(({ type }) => type), ["appendReply"]);
-});
-
 Deno.test("configurations of the tests go to text and back", () => {
   for (const text of ["C:1", "C:1,2+3", "C:1+2,3"]) {
     const parsed = parseConfiguration(text);
     assert(parsed !== null);
     assertEquals(configurationText(parsed), text);
+  }
+});
+
+Deno.test("reads that wait are confirmed by the voters that a smaller configuration keeps", () => {
+  // [before, after, whether the reads of a leader that only 2 has answered are confirmed]
+  const cases: [string, string, boolean][] = [
+    ["1,2,3,4", "1,2,3", true],
+    ["1,2,3,4,5", "1,2,3,4", false],
+    ["1,2", "1", true],
+  ];
+  for (const [before, after, isConfirmed] of cases) {
+    const node = leaderOf(before.split(","));
+    node.node.raft.readIndex(7);
+    node.settle();
+    const answer = before === "1,2" ? [] : ["2"];
+    for (const from of answer) node.step({ type: "heartbeatReply", from, term: 1, round: 1 });
+    assertEquals(node.reads, [], before);
+    configure(node, after);
+    assertEquals(node.reads, isConfirmed ? [{ readId: 7, index: 1 }] : [], `${before} to ${after}`);
+  }
+});
+
+Deno.test("a learner does not stand, and one that is no member does not either", () => {
+  const learner = new LoneNode({ voters: ["2", "3"], learners: ["1"] });
+  const stranger = new LoneNode({ voters: ["2", "3"] });
+  for (const node of [learner, stranger]) {
+    assertEquals(node.tick(100), []);
+    node.node.raft.campaign();
+    assertEquals(node.settle(), []);
+    assertEquals(node.status().term, 0);
   }
 });

@@ -1,12 +1,15 @@
 import { isWellFormed } from "./configuration_log.ts";
 import type { AppendRequest, Message, SnapshotRequest } from "./types.ts";
 
-/** Far above any term or index that a cluster can reach, and still exact when counted on. */
+/**
+ * Upper bound of terms, indexes and counts: no cluster gets near it, and sums of two are still
+ * exact.
+ */
 const NUMBER_MAX = 2 ** 52;
 
 /**
- * Whether a message means something: a correct node of the protocol could have sent it at some
- * time. Its shape (fields and their types) is the transport's to check.
+ * Whether a correct node could have sent this message at some time. The transport checks the shape
+ * of messages (fields and their types).
  */
 export function isPossible<T>(message: Message<T>): boolean {
   if (!isCount(message.term)) return false;
@@ -19,7 +22,7 @@ export function isPossible<T>(message: Message<T>): boolean {
     case "appendReply":
       return isCount(message.index) && isCount(message.hintIndex) && isCount(message.hintTerm);
     case "heartbeat":
-      return isCount(message.commit) && isCount(message.round);
+      return isCount(message.commit) && isCount(message.round) && isCount(message.busyMib ?? 0);
     case "heartbeatReply":
       return isCount(message.round);
     case "readIndex":
@@ -57,7 +60,7 @@ function isPossibleSnapshot(
     isWellFormed(configuration);
 }
 
-/** An index with its term, where index 0 has term 0 and no other has. */
+/** Whether this is a position in a log: index 0 has term 0, and no other index has. */
 function isPosition(index: number, term: number): boolean {
   return isCount(index) && isCount(term) && (index === 0) === (term === 0);
 }

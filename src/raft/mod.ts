@@ -1,68 +1,77 @@
 /**
- * The consensus core: Raft (Ongaro and Ousterhout, "In Search of an Understandable Consensus
- * Algorithm", 2014: "the paper"; Ongaro's dissertation of the same year: "the thesis") as a pure
- * state machine. It has no clock, disk or network; a driver owns those, and this is their contract.
+ * The consensus core: Raft as a pure state machine. Comments cite Ongaro and Ousterhout, "In Search
+ * of an Understandable Consensus Algorithm", 2014, as "the paper" or "Raft paper", and Ongaro's
+ * dissertation of the same year as "the thesis". The core has no clock, disk or network. A driver
+ * owns those, and this is their contract.
  *
  * In:
  * - `tick()` at even intervals. `electionTicks` and `heartbeatTicks` count these calls.
  * - `step(message)` for each message from a peer, in whatever order the network brings them.
- * - `propose`, `readIndex`, `campaign` and `transfer` for what users want; `unreachable` when a
- *   connection ends.
+ * - `propose`, `readIndex`, `campaign` and `transfer` for what users want; `reportUnreachable` when
+ *   a connection ends; `mayLead` and `stepDown` when the driver knows a reason not to lead.
  *
  * Out: after any of these calls, while `hasReady()`, take a `ready()` and do what it says in the
- * order that `Ready` tells: send `messages`; write `snapshot`, `entries` and `hardState` as one; apply
- * `committed`; answer `reads`; and when the write is durable call `advance(ready)` and send
- * `messagesAfterPersist`. Collect all input of one turn of the event loop before taking a Ready:
- * proposals then share their append requests, reads their round of heartbeats, and all of it one
- * write.
+ * order that `Ready` states: send `messages`; write `snapshot`, `entries` and `hardState` in one
+ * write; apply `committed`; answer `reads`. When the write is durable, call `advance(ready)` and
+ * send `messagesAfterPersist`. Collect all input of one turn of the event loop before taking a
+ * Ready: then proposals share their append requests, reads share a round of heartbeats, and all of
+ * it shares one write.
  *
- * Writes may overlap: further Readys may be taken while earlier ones are being written, as long as
- * the log keeps their order and `advance` is called in it. Between `ready()` and the append to the
- * log nothing else may take a Ready. A write that fails ends the node: the core is not to be called
- * any more.
+ * Writes may overlap: the driver may take further Readys while earlier ones are being written, as
+ * long as the log keeps their order and `advance` is called in it. Between `ready()` and the append
+ * to the log nothing else may take a Ready. A write that fails ends the node: the core must not be
+ * called any more.
  *
  * A proposal is done when an entry with its index and the term of the proposal is among
- * `committed`; an entry of another term at that index says that it was lost. A leader steps down
- * without a word: compare `status()` before and after. `committed` may hold entries that this node
- * has not yet made durable itself, since a majority of others has.
+ * `committed`. An entry of another term at that index means that the proposal was lost. A leader
+ * steps down without notice: compare `status()` before and after a call. `committed` may hold
+ * entries that are not durable on this node yet, since they are durable on a majority of others.
  *
- * A read is linearizable once the index that `reads` gives for it is applied. One in `refusedReads`
- * will get none and may be asked for again, but not before the next tick; no read waits longer than
- * about ten times `electionTicks` for either, except at a leader that cannot commit the first entry
- * of its term. A message may be lost: whoever wants to know sooner asks again under another id.
+ * A read is linearizable once the index that `reads` gives for it is applied. A read in
+ * `refusedReads` gets no index, and may be asked again after the next tick. No read waits for
+ * either much longer than ten times `electionTicks`, except at a leader that cannot commit the
+ * first entry of its term. Messages may be lost: a driver that wants an answer sooner asks again
+ * under another id.
  *
- * Members: a configuration is data of an entry, which `configurationOf` tells from other data. It
- * holds as soon as it is in the log; `status()` tells the newest and whether it is committed. Changes
- * go one voter at a time, each after the last is committed: `configurationRefusal` says what is in
- * the way. Ids are for life: an id whose disk was lost must not come back, and the driver sees to
- * it. A node that joins starts without a configuration, and learns it from the log or a snapshot.
- * A leader that a committed change removes hands over and becomes a learner by itself, and refuses
- * proposals on its way, as during a `transfer`: ask `status().transferringTo` before proposing.
+ * Members: a configuration is the data of an entry; `configurationOf` recognises it. It takes
+ * effect as soon as it is in the log; `status()` shows the newest and whether it is committed. Each
+ * change adds or removes one voter at most, and begins after the previous one is committed;
+ * `configurationRefusal` says what is in the way. Ids are for life: an id whose disk was lost must
+ * not come back, and the driver sees to it. A node that joins starts without a configuration, and
+ * learns it from the log or a snapshot. A leader that a committed change removes hands over and
+ * becomes a learner by itself. It refuses proposals meanwhile, as during a `transfer`: look at
+ * `status().transferringTo` before proposing.
  *
  * Snapshots: the driver takes them of what is applied, and compacts the log as `LogReader` allows;
- * the core need not be told. A snapshot holds the configuration at its index, and none is to be
- * taken where none is known yet. For a peer that needs what is gone there is a `snapshot` message,
- * in whose place the driver streams its newest snapshot. The message comes again each election
- * timeout, until the peer has confirmed: a stream that is under way to it just goes on. The receiving
- * driver steps the message when it has the whole, with that snapshot's index, term and
- * configuration. The next Ready has it as `snapshot`, or it is not needed.
+ * the core need not be told. A snapshot holds the configuration at its index, and none may be taken
+ * before one is known. For a peer that needs compacted entries there is a `snapshot` message, in
+ * whose place the driver streams its newest snapshot. The core repeats the message after each
+ * election timeout until the peer has confirmed; a stream in flight to that peer just goes on. The
+ * receiving driver steps the message once it has the whole snapshot, with that snapshot's index,
+ * term and configuration. The next Ready has it as `snapshot`, unless it is not needed.
  *
  * At the start the driver gives the newest snapshot's index as `appliedIndex`. Its log must reach
- * that far: a log that ends, or that was cut off, before it is to be reset to the snapshot first.
+ * that far: the driver resets a log that ends before it to the snapshot first.
  *
- * The same inputs give the same outputs. A message can never make a call throw; what throws is an
+ * The same inputs give the same outputs. A message can never make a call throw: what throws is an
  * `AssertionFailure`, a bug in the core or in its driver.
  *
- * The files: `raft.ts` has the calls and settles terms, then `step_leader.ts`, `step_follower.ts`
- * and `step_candidate.ts` act for the role, on the state in `core.ts`, which alone changes roles.
- * What a leader does without being asked is in `leader.ts`, upon `membership.ts` and `transfer.ts`.
- * `log.ts` knows what is where: in memory, handed out, durable, committed.
+ * The files, each importing only files that this list names after it: `raft.ts` has the calls and
+ * settles terms; `message_guard.ts` keeps impossible messages out. Then there is one file a role,
+ * in the order in which a node goes through them: `follower.ts`, `election.ts` (candidates),
+ * `leader.ts`. A leader relies on `membership.ts` and `transfer.ts`. All of them work on
+ * `state.ts`, which alone changes roles. Its parts know nothing of roles: `progress.ts` (what a
+ * peer has, and what a majority has), `reads.ts`, `log.ts` (what is in memory, handed out, durable
+ * and committed), `configuration_log.ts` and `options.ts`. `types.ts` has what a driver sees.
+ *
+ * To follow one message: an append at a follower goes from `raft.ts` to `follower.ts`, `state.ts`
+ * and `log.ts`; the reply at the leader goes from `raft.ts` to `leader.ts`, `progress.ts` and
+ * `log.ts`.
  *
  * @module
  */
 export { Raft } from "./raft.ts";
 export type { RaftOptions, Standing } from "./options.ts";
 export type { ConfigurationRefusal } from "./membership.ts";
-export type { ProgressState } from "./progress.ts";
-export type { PeerStatus, RaftStatus } from "./status.ts";
+export { majority } from "./progress.ts";
 export type * from "./types.ts";

@@ -1,19 +1,20 @@
 import type { Random } from "../base/random.ts";
 import type { Configuration, ConfigurationAt, HardState, LogReader, NodeId } from "./types.ts";
 
-/** What a core needs to start, be it for the first time or after a restart. */
+/** What a core needs to start, for the first time or after a restart. */
 export interface RaftOptions<T> {
   readonly id: NodeId;
   /**
-   * In ascending order. First what held at `appliedIndex` or before it: the newest snapshot's, or
-   * the founding one at index 0, the same on every founder; it is empty, without voters, on a node
-   * that is to join and knows nothing. Then those of later entries in the log.
+   * In ascending order. The first is the one in effect at `appliedIndex`: that of the newest
+   * snapshot, or the founding one at index 0, which is the same on every founder. A node that is to
+   * join, and knows none yet, has an empty one without voters. Those of later entries in the log
+   * follow.
    */
   readonly configurations: readonly ConfigurationAt[];
-  /** The configuration that a proposal holds; `null` for all others. */
+  /** The configuration that a proposal holds; `null` for every other proposal. */
   readonly configurationOf: (data: T) => Configuration | null;
   /**
-   * What the state machine holds at the start: that of the newest snapshot.
+   * Index of the last entry that the state machine holds at the start: that of the newest snapshot.
    *
    * @default {firstIndex() - 1 of the log}
    */
@@ -22,18 +23,21 @@ export interface RaftOptions<T> {
   readonly hardState: HardState;
   /** Holds what is durable; the core trusts all of it. */
   readonly log: LogReader<T>;
-  /** For election timeouts and for the ids of reads; must differ from one life of a node to the next. */
+  /**
+   * For election timeouts and the ids of reads. Must differ from one life of a node to the next.
+   */
   readonly random: Random;
   /**
-   * The shortest time without a leader after which a node stands. A leader may lack its majority for
-   * twice as long: stepping down early helps nobody, since reads are confirmed and writes committed
-   * by a majority anyway, and on a busy machine answers are late.
+   * The shortest time in ticks without a leader after which a node stands. A leader may miss its
+   * majority for twice as long: to step down early helps nobody, since reads and writes need a
+   * majority anyway, and answers are late on a busy machine.
    */
   readonly electionTicks: number;
+  /** Ticks between the regular heartbeats of a leader. */
   readonly heartbeatTicks: number;
   /**
-   * How soon the node stands when there is no leader, drawn anew for each term:
-   * `eager` 1–1.25 times `electionTicks`, `normal` 1–2 times, `reluctant` 2–3 times.
+   * How soon the node stands when there is no leader. The election timeout is drawn anew for each
+   * term: `eager` 1–1.25 times `electionTicks`, `normal` 1–2 times, `reluctant` 2–3 times.
    *
    * @default {"normal"}
    */
@@ -41,31 +45,31 @@ export interface RaftOptions<T> {
   /** About how many bytes a proposal takes on the wire. */
   readonly sizeOf: (data: T) => number;
   /**
-   * Of the entries in one append request, which has at least one all the same.
+   * Maximum number of bytes of entries in one append request. A larger entry is sent alone.
    *
    * @default {1 MiB}
    */
   readonly appendBytesMax?: number;
   /**
-   * Append requests under way to one peer.
+   * Maximum number of append requests in flight to one peer.
    *
    * @default {256}
    */
   readonly inflightMax?: number;
   /**
-   * Bytes under way to one peer: no further append request is sent at or above it.
+   * Bytes in flight to one peer at or above which no further append request is sent to it.
    *
    * @default {8 MiB}
    */
   readonly inflightBytesMax?: number;
   /**
-   * Durable entries that stay in memory for peers and the state machine.
+   * Maximum number of bytes of durable entries in memory, for peers and the state machine.
    *
    * @default {16 MiB}
    */
   readonly cacheBytesMax?: number;
   /**
-   * Committed entries in one Ready, which has at least one all the same.
+   * Maximum number of bytes of committed entries in one Ready. A larger entry comes alone.
    *
    * @default {4 MiB}
    */
@@ -116,7 +120,7 @@ export function completeOptions<T>(options: RaftOptions<T>): Required<RaftOption
   return complete;
 }
 
-/** Where the state machine and the configurations stand must be in, or right before, the log. */
+/** The applied index and the configurations must be in the log, or right before it. */
 function checkPlaces<T>(options: Required<RaftOptions<T>>): void {
   const { appliedIndex, log, configurations } = options;
   if (!(appliedIndex >= log.firstIndex() - 1 && appliedIndex <= log.lastIndex())) {
@@ -138,9 +142,9 @@ function checkPlaces<T>(options: Required<RaftOptions<T>>): void {
 }
 
 /**
- * An election timeout in ticks, drawn from the range of `standing`. One tick more than the range
- * says: when the first node stands, the ticks of the others, which may lag by one, must have ended
- * their patience too, or they ignore it.
+ * An election timeout in ticks, drawn from the range of `standing`, and one tick more. When the
+ * first node stands, the others must have lost patience with the leader too, or they ignore it, and
+ * their ticks may lag by one.
  */
 export function drawElectionTimeout(
   electionTicks: number,

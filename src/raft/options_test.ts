@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
+import { TestLog } from "../../tests/support/raft/test_log.ts";
 import { completeOptions } from "./options.ts";
-import { TestLog } from "./testing/test_log.ts";
 
 const options = {
   id: "a",

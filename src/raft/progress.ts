@@ -1,10 +1,11 @@
-import { assert } from "../base/assert.ts";
+import { assert } from "../base/errors.ts";
+import type { ProgressState } from "./types.ts";
 
-export type ProgressState = "probe" | "replicate" | "snapshot";
-
-/** Limits of what may be under way to one peer. */
+/** Limits on what is in flight to one peer. */
 export interface ProgressLimits {
+  /** Number of append requests. */
   readonly inflightMax: number;
+  /** Bytes of their entries. */
   readonly inflightBytesMax: number;
 }
 
@@ -15,50 +16,60 @@ interface Inflight {
 }
 
 /**
- * What the leader knows of one peer's log, and what it has under way to it.
+ * What the leader knows of one peer's log, and what is in flight to it.
  *
- * `probe`: where the logs part is not known; one append at a time. `replicate`: the logs match up
- * to what was sent; appends follow each other without waiting for replies. `snapshot`: it needs what
- * the leader's log no longer has; nothing is sent but a snapshot.
+ * - `probe`: the leader does not know where the logs diverge, and sends one append at a time.
+ * - `replicate`: the logs match up to what was sent, and appends follow each other without waiting
+ *   for replies.
+ * - `snapshot`: the peer needs entries that the leader has compacted, and gets nothing but a
+ *   snapshot.
  *
  * Invariant: `0 <= match < next`.
  */
 export class Progress {
-  /** The peer's log is known to equal the leader's up to here, durably. */
+  /** The peer's log is known to match the leader's up to here, durably. */
   match = 0;
-  /** The next entry to send. */
+  /** Index of the next entry to send. */
   next: number;
   state: ProgressState = "probe";
-  /** When the peer last answered in this term. */
+  /** The tick at which the peer last answered in this term. */
   heardTick: number;
   /** The newest round of leadership confirmation that the peer has answered. */
   ackedRound = 0;
-  /** The newest round that the peer was asked about. */
+  /** The newest round that was sent to the peer. */
   askedRound = 0;
-  /** The highest commit index that some message has taken to the peer. */
-  commitTold = 0;
+  /** The highest commit index that a message has carried to the peer. */
+  commitSent = 0;
   heartbeatDue = false;
-  /** An empty append shall find out whether what is in flight got lost. */
+  /** An empty append is to find out whether what is in flight was lost. */
   checkDue = false;
 
   readonly #limits: ProgressLimits;
   readonly #inflights: Inflight[] = [];
   #inflightBytes = 0;
-  /** When the append that awaits its answer in `probe` went out; `null` when none did. */
+  /** The tick at which the unanswered probe was sent; `null` when no probe is in flight. */
   #probeTick: number | null = null;
   #checkTick = 0;
   #snapshotIndex = 0;
-  /** When the driver was asked for a snapshot; `null` when it is to be asked again. */
+  /** The tick at which the driver was asked for a snapshot; `null` when it is to be asked again. */
   #snapshotTick: number | null = null;
 
-  /** @param next the first guess of where the peer's log ends (Raft paper §5.3: behind the leader's last entry) */
+  /**
+   * @param next the first guess of the next entry that the peer needs: the one after the leader's
+   *   last (Raft paper §5.3)
+   */
   constructor(limits: ProgressLimits, next: number, tick: number) {
     this.#limits = limits;
     this.next = next;
     this.heardTick = tick;
   }
 
-  /** Whether entries may be sent now to a peer of a leader whose log ends at `lastIndex`. */
+  /** Bytes of the entries that were sent and not yet answered. */
+  get inflightBytes(): number {
+    return this.#inflightBytes;
+  }
+
+  /** Whether entries may be sent now, given the end of the leader's log. */
   canSend(lastIndex: number): boolean {
     if (this.next > lastIndex || this.state === "snapshot") return false;
     if (this.state === "probe") return this.#probeTick === null;
@@ -66,48 +77,48 @@ export class Progress {
       this.#inflightBytes < this.#limits.inflightBytesMax;
   }
 
-  /** Whether a snapshot is to be sent now by a leader whose log begins at `firstIndex`. */
+  /** Whether a snapshot is to be sent now, given the beginning of the leader's log. */
   needsSnapshot(firstIndex: number): boolean {
     return this.state === "snapshot" ? this.#snapshotTick === null : this.next < firstIndex;
   }
 
-  /** A snapshot up to `index`, or a newer one, is on its way. */
-  snapshotSent(index: number, tick: number): void {
+  /** A snapshot up to `index`, or a newer one, is in flight. */
+  noteSnapshotSent(index: number, tick: number): void {
     this.state = "snapshot";
     this.#forgetInflights();
     this.#snapshotIndex = index;
     this.#snapshotTick = tick;
   }
 
-  /** Entries from `next` to `lastIndex` were sent. */
-  sent(lastIndex: number, sizeBytes: number, tick: number): void {
-    assert(lastIndex >= this.next, "entries are sent once");
+  /** Entries from `next` to `lastIndex` were sent. A probe may have none. */
+  noteSent(lastIndex: number, sizeBytes: number, tick: number): void {
     if (this.state === "probe") {
       this.#probeTick = tick;
       return;
     }
+    assert(lastIndex >= this.next, "entries are sent once");
     this.next = lastIndex + 1;
     this.#inflights.push({ lastIndex, sizeBytes, sentTick: tick });
     this.#inflightBytes += sizeBytes;
   }
 
-  /** The peer has everything up to `index`. Tells whether that is news. */
-  accepted(index: number): boolean {
+  /** The peer has all entries up to `index`. Returns whether that is news. */
+  accept(index: number): boolean {
     const isNews = index > this.match;
     if (isNews) this.match = index;
     this.next = Math.max(this.next, index + 1);
     this.#freeTo(index);
     if (this.state === "probe" && index >= this.match) this.#replicate();
     if (this.state === "snapshot" && index >= this.#snapshotIndex) this.#replicate();
-    this.#check();
+    this.#assertInvariant();
     return isNews;
   }
 
   /**
-   * The peer does not have the leader's entry at `index`; it may match up to `hint`. Goes back
-   * there, unless the answer is an old one.
+   * The peer lacks the leader's entry at `index`, and may match up to `hint`. Backs up to there,
+   * unless the refusal is stale.
    */
-  refused(index: number, hint: number): void {
+  refuse(index: number, hint: number): void {
     if (this.state === "snapshot") return;
     if (index <= this.match || index >= this.next) return;
     if (this.state === "probe" && index !== this.next - 1) return;
@@ -115,28 +126,29 @@ export class Progress {
   }
 
   /** What is in flight may be lost with the connection. */
-  unreachable(): void {
+  noteUnreachable(): void {
     if (this.state === "replicate") this.#probe(this.match + 1);
-    this.#snapshotTick = this.#snapshotTick === null ? null : -Infinity; // asked for when it is back
+    // The driver is asked again once the peer answers.
+    this.#snapshotTick = this.#snapshotTick === null ? null : -Infinity;
   }
 
   /**
-   * The peer has just shown that it is alive: an append that has gone unanswered for `patience`
-   * ticks may be lost, and is sent again (probe) or asked after (replicate); a snapshot likewise
-   * after `snapshotPatience`.
+   * The peer has just shown that it is alive. An append without an answer for `retryTicks` may be
+   * lost: a probe is sent again, and a replicating peer is asked what it has. A snapshot is sent
+   * again after `snapshotRetryTicks`.
    */
-  alive(tick: number, patience: number, snapshotPatience: number): void {
+  noteAlive(tick: number, retryTicks: number, snapshotRetryTicks: number): void {
     if (this.state === "snapshot") {
-      const isOverdue = tick - (this.#snapshotTick ?? tick) >= snapshotPatience;
+      const isOverdue = tick - (this.#snapshotTick ?? tick) >= snapshotRetryTicks;
       if (isOverdue) this.#snapshotTick = null;
       return;
     }
     if (this.state === "probe") {
-      if (this.#probeTick !== null && tick - this.#probeTick >= patience) this.#probeTick = null;
+      if (this.#probeTick !== null && tick - this.#probeTick >= retryTicks) this.#probeTick = null;
       return;
     }
     const oldest = this.#inflights[0];
-    if (oldest === undefined || tick - Math.max(oldest.sentTick, this.#checkTick) < patience) {
+    if (oldest === undefined || tick - Math.max(oldest.sentTick, this.#checkTick) < retryTicks) {
       return;
     }
     this.#checkTick = tick;
@@ -153,7 +165,7 @@ export class Progress {
     this.state = "probe";
     this.next = next;
     this.#forgetInflights();
-    this.#check();
+    this.#assertInvariant();
   }
 
   #forgetInflights(): void {
@@ -173,7 +185,20 @@ export class Progress {
     this.#inflights.splice(0, freed);
   }
 
-  #check(): void {
+  #assertInvariant(): void {
     assert(0 <= this.match && this.match < this.next, "0 <= match < next");
   }
+}
+
+/** Number of voters that form a majority of `voterCount`. */
+export function majority(voterCount: number): number {
+  return Math.floor(voterCount / 2) + 1;
+}
+
+/** The highest value that a majority has reached, given those of all voters, which it sorts. */
+export function reachedByMajority(values: number[]): number {
+  values.sort((a, b) => b - a);
+  const value = values[majority(values.length) - 1];
+  assert(value !== undefined, "a cluster has at least one member");
+  return value;
 }

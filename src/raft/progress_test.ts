@@ -1,13 +1,14 @@
-import { assertEquals } from "@std/assert";
-import { Progress } from "./progress.ts";
+import { assertEquals, assertThrows } from "@std/assert";
+import { AssertionFailure } from "../base/errors.ts";
+import { majority, Progress, reachedByMajority } from "./progress.ts";
 
 const limits = { inflightMax: 2, inflightBytesMax: 100 };
 
 /** A peer that has everything up to `match`, in `replicate`. */
 function replicating(match: number): Progress {
   const progress = new Progress(limits, match, 0);
-  progress.sent(match, 1, 0);
-  progress.accepted(match);
+  progress.noteSent(match, 1, 0);
+  progress.accept(match);
   return progress;
 }
 
@@ -19,43 +20,43 @@ Deno.test("Progress probes with one append, and replicates from the first match"
   const progress = new Progress(limits, 5, 0);
   assertEquals(progress.canSend(4), false);
   assertEquals(progress.canSend(5), true);
-  progress.sent(5, 10, 0);
+  progress.noteSent(5, 10, 0);
   assertEquals(progress.canSend(9), false);
   assertEquals(stateOf(progress), ["probe", 0, 5]);
-  assertEquals(progress.accepted(5), true);
+  assertEquals(progress.accept(5), true);
   assertEquals(stateOf(progress), ["replicate", 5, 6]);
 });
 
 Deno.test("Progress backs up to the hint, always at least one, never to what matches", () => {
   const next = (refused: number, hint: number) => {
     const progress = new Progress(limits, 9, 0);
-    progress.refused(refused, hint);
+    progress.refuse(refused, hint);
     return progress.next;
   };
   assertEquals([next(8, 3), next(8, 99), next(8, 0), next(5, 3)], [4, 8, 1, 9]);
   const progress = replicating(6);
-  progress.sent(9, 1, 0);
-  progress.refused(9, 2);
+  progress.noteSent(9, 1, 0);
+  progress.refuse(9, 2);
   assertEquals(stateOf(progress), ["probe", 6, 7]);
-  progress.refused(6, 2);
+  progress.refuse(6, 2);
   assertEquals(stateOf(progress), ["probe", 6, 7], "what was accepted cannot be refused");
 });
 
 Deno.test("Progress bounds what is in flight, by count and by bytes", () => {
   const progress = replicating(1);
-  progress.sent(2, 10, 0);
-  progress.sent(3, 10, 0);
+  progress.noteSent(2, 10, 0);
+  progress.noteSent(3, 10, 0);
   assertEquals(progress.canSend(9), false);
-  progress.accepted(2);
+  progress.accept(2);
   assertEquals(progress.canSend(9), true);
-  progress.sent(4, 90, 0);
-  progress.accepted(3);
+  progress.noteSent(4, 90, 0);
+  progress.accept(3);
   assertEquals(progress.canSend(9), true);
-  progress.sent(5, 10, 0);
+  progress.noteSent(5, 10, 0);
   assertEquals(progress.canSend(9), false);
-  progress.accepted(4);
-  progress.sent(6, 100, 0);
-  progress.accepted(5);
+  progress.accept(4);
+  progress.noteSent(6, 100, 0);
+  progress.accept(5);
   assertEquals(progress.canSend(9), false, "one, but too large");
 });
 
@@ -63,21 +64,41 @@ Deno.test("Progress asks after an append that stays unanswered, once in a while"
   const progress = replicating(1);
   const isChecked = (tick: number) => {
     progress.checkDue = false;
-    progress.alive(tick, 5, 20);
+    progress.noteAlive(tick, 5, 20);
     return progress.checkDue;
   };
   assertEquals(isChecked(9), false, "nothing is in flight");
-  progress.sent(2, 1, 10);
+  progress.noteSent(2, 1, 10);
   assertEquals([14, 15, 16, 20].map(isChecked), [false, true, false, true]);
-  progress.accepted(2);
+  progress.accept(2);
   assertEquals(isChecked(30), false);
 });
 
 Deno.test("Progress loses nothing by answers that come late", () => {
   const progress = replicating(6);
-  progress.sent(9, 1, 0);
-  assertEquals(progress.accepted(3), false);
+  progress.noteSent(9, 1, 0);
+  assertEquals(progress.accept(3), false);
   assertEquals(stateOf(progress), ["replicate", 6, 10]);
-  progress.refused(4, 2);
+  progress.refuse(4, 2);
   assertEquals(stateOf(progress), ["replicate", 6, 10]);
+});
+
+Deno.test("majority() is more than half", () => {
+  assertEquals([1, 2, 3, 4, 5, 6, 7].map(majority), [1, 2, 2, 3, 3, 4, 4]);
+});
+
+Deno.test("majorities of configurations that differ by one voter have a voter in common", () => {
+  for (let count = 1; count <= 9; count++) {
+    // The two together cannot avoid each other within the larger of the two sets.
+    assertEquals(majority(count) + majority(count + 1) > count + 1, true);
+  }
+});
+
+Deno.test("reachedByMajority() is the highest value that more than half have reached", () => {
+  assertEquals(reachedByMajority([5]), 5);
+  assertEquals(reachedByMajority([5, 3]), 3);
+  assertEquals(reachedByMajority([1, 9, 5]), 5);
+  assertEquals(reachedByMajority([9, 9, 1, 2]), 2);
+  assertEquals(reachedByMajority([0, 7, 7, 7, 0]), 7);
+  assertThrows(() => reachedByMajority([]), AssertionFailure);
 });

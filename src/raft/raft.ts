@@ -1,279 +1,339 @@
-import { assert } from "../base/assert.ts";
-import { Core } from "./core.ts";
+import { assert } from "../base/errors.ts";
 import {
   answerVoteRequest,
   campaign,
   countOwnVote,
-  electionTimedOut,
+  handleElectionTimeout,
   refuseVote,
   repeatVoteRequests,
+  stepCandidate,
 } from "./election.ts";
-import { advanceCommit, appendProposals, tickLeader, ticksUntilLeaderIsDue } from "./leader.ts";
+import { stepFollower } from "./follower.ts";
+import {
+  addRead,
+  advanceCommit,
+  appendProposals,
+  flushLeader,
+  hasLeaderWork,
+  setBusy,
+  stepLeader,
+  tickLeader,
+  ticksUntilLeaderIsDue,
+} from "./leader.ts";
 import { type ConfigurationRefusal, configurationRefusal } from "./membership.ts";
 import { isPossible } from "./message_guard.ts";
 import type { RaftOptions } from "./options.ts";
-import { flushLeader, hasLeaderWork } from "./replication.ts";
-import { type RaftStatus, raftStatus, roleOf, servesReads } from "./status.ts";
-import { stepCandidate } from "./step_candidate.ts";
-import { stepFollower } from "./step_follower.ts";
-import { addRead, stepLeader } from "./step_leader.ts";
+import { hasCommittedInTerm, RaftState } from "./state.ts";
 import { startTransfer } from "./transfer.ts";
-import type { Configuration, HardState, Message, NodeId, Ready, Role } from "./types.ts";
+import type {
+  Configuration,
+  HardState,
+  Message,
+  NodeId,
+  PeerStatus,
+  RaftStatus,
+  Ready,
+  Role,
+} from "./types.ts";
 
 /**
- * How many election timeouts a leader may take to answer a read. On a slow or lossy network heartbeats
- * can be frequent enough for a leader to stay while no question is answered within one timeout; the
- * driver asks again meanwhile, and the first answer, however late, is as good as the last.
+ * Number of election timeouts for which a follower waits for the leader's answer to a read. On a
+ * slow or lossy network heartbeats can be frequent enough for a leader to stay while no question is
+ * answered within one election timeout. The driver asks again meanwhile, and the first answer is as
+ * good as the last, however late it is.
  */
-const FORWARDED_READ_ELECTIONS = 10;
+const FORWARDED_READ_ELECTION_TIMEOUTS = 10;
 
 /**
- * One member's part in the consensus: a state machine without clock, disk or network. The contract
- * stands at the head of `mod.ts`, that of `Ready` at its type.
+ * One member's part in the consensus: a state machine without clock, disk or network. The head of
+ * `mod.ts` has the contract; the type `Ready` has its own.
  */
 export class Raft<T> {
-  readonly #core: Core<T>;
+  readonly #state: RaftState<T>;
   #handedHardState: HardState;
   #sequence = 0;
 
   /** @throws {RangeError} when an option makes no sense */
   constructor(options: RaftOptions<T>) {
-    this.#core = new Core(options);
+    this.#state = new RaftState(options);
     this.#handedHardState = options.hardState;
   }
 
-  /** Lets time pass by one tick, the unit of `electionTicks` and `heartbeatTicks`. */
+  /** Lets one tick pass, the unit of `electionTicks` and `heartbeatTicks`. */
   tick(): void {
-    const core = this.#core;
-    core.ticks++;
-    if (core.role === "leader") return tickLeader(core);
-    const patience = FORWARDED_READ_ELECTIONS * core.options.electionTicks;
-    for (const readId of core.forwarded.giveUp(core.ticks - patience)) {
-      core.refusedReads.push(readId);
+    const state = this.#state;
+    state.ticks++;
+    if (state.role === "leader") return tickLeader(state);
+    const timeoutTicks = FORWARDED_READ_ELECTION_TIMEOUTS * state.options.electionTicks;
+    for (const readId of state.forwardedReads.giveUp(state.ticks - timeoutTicks)) {
+      state.refusedReads.push(readId);
     }
-    core.electionElapsed++;
-    if (core.electionElapsed >= core.electionTimeout) {
-      electionTimedOut(core);
+    state.electionElapsed++;
+    if (state.electionElapsed >= state.electionTimeout) {
+      handleElectionTimeout(state);
     } else if (
-      core.role !== "follower" && core.electionElapsed % core.options.heartbeatTicks === 0
+      state.role !== "follower" && state.electionElapsed % state.options.heartbeatTicks === 0
     ) {
-      repeatVoteRequests(core);
+      repeatVoteRequests(state);
     }
   }
 
   /**
-   * With which tick from now on this node does something by itself if no message comes: stands for
-   * election, repeats a request, sends its heartbeats. What a leader has to say to peers or to find
-   * out about them waits for these.
+   * Number of ticks until this node acts by itself, if no message arrives: it stands for election,
+   * repeats a request or sends its heartbeats. Whatever else a leader has to send or to check waits
+   * for these ticks.
    */
   ticksUntilDue(): number {
-    const core = this.#core;
-    if (core.role === "leader") return ticksUntilLeaderIsDue(core);
-    const { electionElapsed, electionTimeout, options: { heartbeatTicks } } = core;
+    const state = this.#state;
+    if (state.role === "leader") return ticksUntilLeaderIsDue(state);
+    const { electionElapsed, electionTimeout, options: { heartbeatTicks } } = state;
     const untilElection = electionTimeout - electionElapsed;
-    if (core.role === "follower") return untilElection;
+    if (state.role === "follower") return untilElection;
     return Math.min(untilElection, heartbeatTicks - electionElapsed % heartbeatTicks);
   }
 
   /**
-   * Takes a message from a peer. It may be late, repeated or out of order; one that is not from
-   * another to this node, or that cannot mean anything, is ignored. Whether the sender is a member
-   * does not matter: it may be one that this node has not heard of (thesis §4.2.2).
+   * Takes a message from a peer. It may be late, repeated or out of order. A message that is not
+   * from another node to this one, or that no correct node could have sent, is ignored. The sender
+   * need not be a member: it may be one that this node has not heard of yet (thesis §4.2.2).
    */
   step(message: Message<T>): void {
-    const core = this.#core;
-    if (message.to !== core.id || message.from === core.id) return;
-    if (!isPossible(message) || !settleTerm(core, message)) return;
+    const state = this.#state;
+    if (message.to !== state.id || message.from === state.id) return;
+    if (!isPossible(message) || !settleTerm(state, message)) return;
     if (message.type === "vote" || message.type === "preVote") {
-      answerVoteRequest(core, message);
-    } else if (core.role === "leader") {
-      stepLeader(core, message);
-    } else if (core.role === "follower") {
-      stepFollower(core, message);
-    } else {
-      stepCandidate(core, message);
+      return answerVoteRequest(state, message);
     }
-  }
-
-  /** Stands for election now instead of after the election timeout, with a pre-vote as always. */
-  campaign(): void {
-    campaign(this.#core);
+    const isCandidate = state.role === "candidate" || state.role === "preCandidate";
+    // Another has won this term, or still leads it (Raft paper §5.2).
+    if (isCandidate && isFromLeader(message)) state.becomeFollower(state.term, message.from);
+    if (state.role === "leader") stepLeader(state, message);
+    else if (state.role === "follower") stepFollower(state, message);
+    else stepCandidate(state, message);
   }
 
   /**
-   * Appends to the log, one entry for each of `data`, of which there is at least one. A
-   * configuration comes by itself, and holds at once.
+   * Stands for election now, not only after the election timeout, with a pre-vote as always. A node
+   * that may not lead yet stands as soon as it may, unless it knows a leader by then.
+   */
+  campaign(): void {
+    const state = this.#state;
+    state.isCampaignDue = !state.mayLead;
+    campaign(state);
+  }
+
+  /**
+   * Appends one entry for each of `data`, of which there is at least one. A configuration is
+   * proposed alone, and takes effect at once.
    *
-   * @returns the index of the first, or `null` where nothing has happened: on a node that does not
-   *   lead or is handing leadership over, and where `configurationRefusal` would say why
+   * @returns the index of the first entry; `null` if nothing has happened: this node does not lead,
+   *   it is handing leadership over, or `configurationRefusal` says why
    */
   propose(data: readonly T[]): number | null {
     assert(data.length > 0, "a proposal is of something");
-    const core = this.#core;
-    if (core.role !== "leader" || core.leadership?.transfer !== null) return null;
-    const configuration = data.map(core.options.configurationOf).find((found) => found !== null);
+    const state = this.#state;
+    if (state.role !== "leader" || state.leadership?.transfer !== null) return null;
+    const configuration = data.map(state.options.configurationOf).find((found) => found !== null);
     if (configuration !== undefined) {
       assert(data.length === 1, "a configuration is proposed by itself");
-      if (configurationRefusal(core, configuration) !== null) return null;
+      if (configurationRefusal(state, configuration) !== null) return null;
     }
-    return appendProposals(core, data);
+    return appendProposals(state, data);
   }
 
-  /** Why this configuration cannot be proposed now; `null` when it can. */
+  /** Why this configuration cannot be proposed now; `null` if it can. */
   configurationRefusal(configuration: Configuration): ConfigurationRefusal | null {
-    return configurationRefusal(this.#core, configuration);
+    return configurationRefusal(this.#state, configuration);
   }
 
   /**
-   * Makes another voter lead: no proposals are taken from now on, and when the peer has everything
-   * it is asked to stand. If it does not lead within an election timeout, all is as before.
-   * `status().transferringTo` tells whether it is under way.
+   * Makes another voter lead. From now on this node takes no proposals, and it asks the other to
+   * stand once that one has all entries. If the other does not lead within an election timeout,
+   * this node goes on as before. `status().transferringTo` shows whether a transfer is in progress.
    *
    * @returns false where it cannot begin: this node does not lead, the other has no vote, or a
-   *   transfer to another is under way
+   *   transfer to a third one is in progress
    */
   transfer(to: NodeId): boolean {
-    return startTransfer(this.#core, to);
+    return startTransfer(this.#state, to);
   }
 
   /**
-   * Asks from which applied index on a read that begins now is linearizable. The answer comes in
-   * `Ready.reads` or `Ready.refusedReads`, under the same `readId`.
+   * Whether this node may stand for election; at first it may. This does not stop a leader from
+   * leading, or a candidate from winning.
+   */
+  set mayLead(mayLead: boolean) {
+    const state = this.#state;
+    state.mayLead = mayLead;
+    if (!mayLead || !state.isCampaignDue) return;
+    state.isCampaignDue = false;
+    if (state.leaderId === null) campaign(state);
+  }
+
+  /**
+   * Size in MiB of the largest request that this node is about to read or carry out; 0 if none is
+   * large. A leader tells the others, which then allow it to be silent for longer.
+   */
+  set busyMib(mib: number) {
+    setBusy(this.#state, mib);
+  }
+
+  /** Stops leading, though the term has no other leader: the members have to elect one. */
+  stepDown(): void {
+    const state = this.#state;
+    if (state.role === "leader") state.becomeFollower(state.term, null);
+  }
+
+  /**
+   * Asks for the applied index from which on a read that begins now is linearizable. The answer
+   * comes in `Ready.reads` or `Ready.refusedReads`, under the same `readId`.
    *
-   * @returns false when no leader is known: no answer will come
+   * @returns false if no leader is known: no answer will come
    */
   readIndex(readId: number): boolean {
-    const core = this.#core;
-    const { id: from, leaderId: to, term } = core;
+    const state = this.#state;
+    const { id: from, leaderId: to, term } = state;
     if (to === null) return false;
     if (to === from) {
-      addRead(core, { from, readId });
+      addRead(state, { from, readId });
     } else {
-      const wireId = core.forwarded.ask(readId, core.ticks);
-      core.send({ type: "readIndex", from, to, term, readId: wireId });
+      const wireId = state.forwardedReads.ask(readId, state.ticks);
+      state.send({ type: "readIndex", from, to, term, readId: wireId });
     }
     return true;
   }
 
-  /** The connection to a peer was lost: what is under way to it may not arrive. */
-  unreachable(peer: NodeId): void {
-    this.#core.leadership?.progress.get(peer)?.unreachable();
+  /** The connection to a peer was lost: what is in flight to it may not arrive. */
+  reportUnreachable(peer: NodeId): void {
+    this.#state.leadership?.progress.get(peer)?.noteUnreachable();
   }
 
-  /** Whether `ready()` would have anything to say. */
+  /** Whether `ready()` would contain anything. */
   hasReady(): boolean {
-    const core = this.#core;
-    return core.messages.length > 0 || core.messagesAfterPersist.length > 0 ||
-      core.log.hasUnhanded() || core.log.hasUnapplied() || this.#changedHardState() !== null ||
-      core.snapshot !== null || core.reads.length > 0 || core.refusedReads.length > 0 ||
-      (core.role === "leader" && hasLeaderWork(core));
+    const state = this.#state;
+    return state.messages.length > 0 || state.messagesAfterPersist.length > 0 ||
+      state.log.hasNewEntries() || state.log.hasUnapplied() || this.#changedHardState() !== null ||
+      state.snapshot !== null || state.reads.length > 0 || state.refusedReads.length > 0 ||
+      (state.role === "leader" && hasLeaderWork(state));
   }
 
   /** Everything to be done since the last Ready; see `Ready` for the order in which to do it. */
   ready(): Ready<T> {
-    const core = this.#core;
-    if (core.role === "leader") flushLeader(core);
+    const state = this.#state;
+    if (state.role === "leader") flushLeader(state);
     const hardState = this.#changedHardState();
     if (hardState !== null) this.#handedHardState = hardState;
     this.#sequence++;
     const ready: Ready<T> = {
       sequence: this.#sequence,
       hardState,
-      snapshot: core.snapshot,
-      entries: core.log.handOut(this.#sequence),
-      messages: core.messages,
-      messagesAfterPersist: core.messagesAfterPersist,
-      committed: core.log.takeCommitted(core.options.committedBytesMax),
-      reads: core.reads,
-      refusedReads: core.refusedReads,
+      snapshot: state.snapshot,
+      entries: state.log.handOut(this.#sequence),
+      messages: state.messages,
+      messagesAfterPersist: state.messagesAfterPersist,
+      committed: state.log.takeCommitted(state.options.committedBytesMax),
+      reads: state.reads,
+      refusedReads: state.refusedReads,
     };
-    core.messages = [];
-    core.snapshot = null;
-    core.messagesAfterPersist = [];
-    core.reads = [];
-    core.refusedReads = [];
+    state.messages = [];
+    state.snapshot = null;
+    state.messagesAfterPersist = [];
+    state.reads = [];
+    state.refusedReads = [];
     return ready;
   }
 
-  /** What the Ready asked to persist is durable; Readys are advanced in their order, each once. */
+  /** What the Ready asked to persist is durable. Readys are advanced in their order, each once. */
   advance(ready: Ready<T>): void {
-    const core = this.#core;
-    core.log.persisted(ready.sequence);
-    if (ready.hardState !== null) core.hardStatePersisted(ready.hardState);
-    countOwnVote(core);
-    if (core.role === "leader") advanceCommit(core);
+    const state = this.#state;
+    state.log.markDurable(ready.sequence);
+    if (ready.hardState !== null) state.markHardStateDurable(ready.hardState);
+    countOwnVote(state);
+    if (state.role === "leader") advanceCommit(state);
   }
 
   /** A picture of the present state, for operators, routing and tests. */
   status(): RaftStatus {
-    return raftStatus(this.#core);
+    return raftStatus(this.#state);
   }
 
-  // The same of what a driver looks at again and again.
+  // Parts of the status that a driver reads often.
 
   get role(): Role {
-    return roleOf(this.#core);
+    return roleOf(this.#state);
   }
 
   get term(): number {
-    return this.#core.term;
+    return this.#state.term;
   }
 
   get leaderId(): NodeId | null {
-    return this.#core.leaderId;
+    return this.#state.leaderId;
   }
 
   get transferringTo(): NodeId | null {
-    return this.#core.leadership?.transfer?.to ?? null;
+    return this.#state.leadership?.transfer?.to ?? null;
   }
 
   get commitIndex(): number {
-    return this.#core.log.commitIndex();
+    return this.#state.log.commitIndex();
+  }
+
+  /** The last index up to which this node's own log survives a crash. */
+  get durableIndex(): number {
+    return this.#state.log.durableIndex();
+  }
+
+  /** The leader's commit index, as far as it has sent it in this term; 0 if it has not. */
+  get leaderCommit(): number {
+    const state = this.#state;
+    return state.role === "leader" ? state.log.commitIndex() : state.leaderCommit;
   }
 
   get servesReads(): boolean {
-    return servesReads(this.#core);
+    return servesReads(this.#state);
   }
 
   #changedHardState(): HardState | null {
-    const { term, vote } = this.#core;
+    const { term, vote } = this.#state;
     const isSame = term === this.#handedHardState.term && vote === this.#handedHardState.vote;
     return isSame ? null : { term, vote };
   }
 }
 
 /**
- * Brings this node and the message to one term (Raft paper §5.1). Tells whether there is anything
- * left to do: a granted pre-vote and requests for one keep the term they ask about.
+ * Brings this node and the message to one term (Raft paper §5.1). Returns whether the message is
+ * still to be handled. Requests for a pre-vote, and a granted one, keep the term that they ask
+ * about.
  */
-function settleTerm<T>(core: Core<T>, message: Message<T>): boolean {
-  if (message.term === core.term) return true;
-  if (message.term < core.term) {
-    answerStale(core, message);
+function settleTerm<T>(state: RaftState<T>, message: Message<T>): boolean {
+  if (message.term === state.term) return true;
+  if (message.term < state.term) {
+    answerStale(state, message);
     return false;
   }
   if (message.type === "vote" || message.type === "preVote") {
-    if (core.isLeaderAlive() && !message.isTransfer) return false;
+    if (state.isLeaderAlive() && !message.isTransfer) return false;
     if (message.type === "preVote") return true;
   }
   if (message.type === "preVoteReply" && message.granted) return true;
-  core.becomeFollower(message.term, isFromLeader(message) ? message.from : null);
+  state.becomeFollower(message.term, isFromLeader(message) ? message.from : null);
   return true;
 }
 
 /**
- * A leader or candidate of an older term learns of ours. Without this a node that has reached a
- * higher term, and is not heard because the leader is alive, could never come back (thesis §9.6):
- * its refusal makes the leader take up the term, and the next election includes it.
+ * Answers a leader or candidate of an older term, which so learns of ours. Otherwise a node that
+ * has reached a higher term, and is ignored because the leader is alive, could never come back
+ * (thesis §9.6): its refusal makes the leader take up the term, and the next election includes it.
  */
-function answerStale<T>(core: Core<T>, message: Message<T>): void {
-  if (message.type === "vote" || message.type === "preVote") return refuseVote(core, message);
+function answerStale<T>(state: RaftState<T>, message: Message<T>): void {
+  if (message.type === "vote" || message.type === "preVote") return refuseVote(state, message);
   if (!isFromLeader(message)) return;
-  core.send({
+  state.send({
     type: "appendReply",
-    from: core.id,
+    from: state.id,
     to: message.from,
-    term: core.term,
+    term: state.term,
     accepted: false,
     index: 0,
     hintIndex: 0,
@@ -283,4 +343,46 @@ function answerStale<T>(core: Core<T>, message: Message<T>): void {
 
 function isFromLeader<T>({ type }: Message<T>): boolean {
   return type === "append" || type === "heartbeat" || type === "snapshot" || type === "timeoutNow";
+}
+
+/** See `RaftStatus.role`. */
+function roleOf<T>(state: RaftState<T>): Role {
+  return state.role === "follower" && !state.isVoter(state.id) ? "learner" : state.role;
+}
+
+/** See `RaftStatus.servesReads`. */
+function servesReads<T>(state: RaftState<T>): boolean {
+  return state.role === "leader" ? hasCommittedInTerm(state) : state.leaderId !== null;
+}
+
+/** The status of a core. */
+function raftStatus<T>(state: RaftState<T>): RaftStatus {
+  const peers: PeerStatus[] = [];
+  for (const [id, peer] of state.leadership?.progress ?? []) {
+    if (state.leadership?.leaving.has(id)) continue;
+    peers.push({
+      id,
+      isLearner: !state.isVoter(id),
+      match: peer.match,
+      next: peer.next,
+      state: peer.state,
+      recentlyActive: state.isActive(peer),
+    });
+  }
+  return {
+    id: state.id,
+    role: roleOf(state),
+    term: state.term,
+    leaderId: state.leaderId,
+    vote: state.vote,
+    commitIndex: state.log.commitIndex(),
+    appliedIndex: state.log.appliedIndex(),
+    lastIndex: state.log.lastIndex(),
+    durableIndex: state.log.durableIndex(),
+    configuration: state.configuration,
+    isConfigurationCommitted: state.isConfigurationCommitted,
+    transferringTo: state.leadership?.transfer?.to ?? null,
+    peers,
+    servesReads: servesReads(state),
+  };
 }

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
+import { entriesOf, LoneNode } from "../../tests/support/raft/lone_node.ts";
 import { seededRandom } from "../base/random.ts";
 import { drawElectionTimeout } from "./options.ts";
-import { entriesOf, LoneNode } from "./testing/lone_node.ts";
 
 // What Raft promises, with the section of the paper (or of the thesis) that says so. The scripts in
 // testdata/ show the same things between several nodes.
@@ -29,7 +29,7 @@ Deno.test("paper 5.1: a higher term makes a follower of every role", () => {
   }
 });
 
-Deno.test("paper 5.1: messages of an older term change nothing, and requests are told the new one", () => {
+Deno.test("paper 5.1: messages of an older term change nothing, and replies carry the newer one", () => {
   const node = new LoneNode({ terms: [1, 2], term: 3 });
   const before = node.status();
   for (const stale of [{ ...append, entries: entriesOf([1, 1, 1]) }, heartbeat, vote]) {
@@ -309,7 +309,7 @@ Deno.test("until a tick is due nothing happens, whatever the role", () => {
   const reader = new LoneNode({ options: { heartbeatTicks: 9 } });
   reader.lead();
   reader.step({ ...appendReply, from: "2", term: 1, index: 1 });
-  reader.tick(1); // who has not confirmed what is committed hears of it
+  reader.tick(1); // a peer that has not confirmed what is committed gets the commit index
   reader.node.raft.readIndex(1);
   reader.settle();
   for (const node of [follower, candidate, leader, reader]) {

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { Script } from "./testing/script.ts";
+import { Script } from "../../tests/support/raft/script.ts";
 
 const folder = new URL("./testdata/", import.meta.url);
 const isUpdate = Deno.args.includes("--update");

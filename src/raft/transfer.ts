@@ -1,59 +1,67 @@
-import { assert } from "../base/assert.ts";
-import { type Core, leadershipOf } from "./core.ts";
-import type { Transfer } from "./leadership.ts";
+import { assert } from "../base/errors.ts";
+import { leadershipOf, type RaftState, type TransferAttempt } from "./state.ts";
 import type { NodeId } from "./types.ts";
 
-/** Begins to hand leadership over to a voter; false where that cannot be. */
-export function startTransfer<T>(core: Core<T>, to: NodeId): boolean {
-  if (core.role !== "leader" || to === core.id || !core.isVoter(to)) return false;
-  const leadership = leadershipOf(core);
+/** Begins to hand leadership over to a voter. Returns false where that cannot be. */
+export function startTransfer<T>(state: RaftState<T>, to: NodeId): boolean {
+  if (state.role !== "leader" || to === state.id || !state.isVoter(to)) return false;
+  const leadership = leadershipOf(state);
   if (leadership.transfer !== null) return leadership.transfer.to === to;
-  leadership.transfer = newTransfer(core, to, false);
+  leadership.transfer = newTransfer(state, to, false);
   return true;
 }
 
-/** The leader has been removed: it goes, and leaves the term to the voter that has most. */
-export function startRetiring<T>(core: Core<T>): void {
-  const leadership = leadershipOf(core);
+/** Makes a removed leader leave its term to the voter with the most entries. */
+export function startRetiring<T>(state: RaftState<T>): void {
+  const leadership = leadershipOf(state);
   if (leadership.transfer?.isRetiring) return;
   let best: { to: NodeId; match: number } | null = null;
-  for (const to of core.configuration.voters) {
+  for (const to of state.configuration.voters) {
     const match = leadership.progress.get(to)?.match ?? 0;
     if (best === null || match > best.match) best = { to, match };
   }
   assert(best !== null, "a configuration has a voter");
-  leadership.transfer = newTransfer(core, best.to, true);
-  for (const peer of leadership.progress.values()) peer.heartbeatDue = true; // they hear of it now
+  leadership.transfer = newTransfer(state, best.to, true);
+  // The peers learn at once that the removal is committed.
+  for (const peer of leadership.progress.values()) peer.heartbeatDue = true;
 }
 
-/** Whether the target has everything and is still to be asked. */
-export function hasTransferWork<T>(core: Core<T>): boolean {
-  const { transfer, progress } = leadershipOf(core);
-  if (transfer === null || transfer.isAsked) return false;
-  return progress.get(transfer.to)?.match === core.log.lastIndex();
+/** Whether the target has all entries and is still to be asked to stand. */
+export function hasTransferWork<T>(state: RaftState<T>): boolean {
+  const { transfer, progress } = leadershipOf(state);
+  if (transfer === null || transfer.isTimeoutNowSent) return false;
+  return progress.get(transfer.to)?.match === state.log.lastIndex();
 }
 
-/** Asks the target to stand once it has everything. Comes after all other messages of a Ready. */
-export function flushTransfer<T>(core: Core<T>): void {
-  if (!hasTransferWork(core)) return;
-  const { transfer } = leadershipOf(core);
+/** Asks the target to stand once it has all entries. Comes after all other messages of a Ready. */
+export function flushTransfer<T>(state: RaftState<T>): void {
+  if (!hasTransferWork(state)) return;
+  const { transfer } = leadershipOf(state);
   assert(transfer !== null, "there is a transfer");
-  transfer.isAsked = true;
-  core.send({ type: "timeoutNow", from: core.id, to: transfer.to, term: core.term });
-  if (transfer.isRetiring) core.becomeFollower(core.term, null);
+  transfer.isTimeoutNowSent = true;
+  state.send({ type: "timeoutNow", from: state.id, to: transfer.to, term: state.term });
+  if (transfer.isRetiring) state.becomeFollower(state.term, null);
 }
 
-/** Asks again with each heartbeat; ends an attempt that takes longer than an election. */
-export function tickTransfer<T>(core: Core<T>, isHeartbeatTime: boolean): void {
-  const leadership = leadershipOf(core);
+/**
+ * Repeats the request with each regular heartbeat, and ends an attempt that takes longer than an
+ * election timeout.
+ */
+export function tickTransfer<T>(state: RaftState<T>, isHeartbeatTime: boolean): void {
+  const leadership = leadershipOf(state);
   const { transfer } = leadership;
   if (transfer === null) return;
-  if (isHeartbeatTime) transfer.isAsked = false;
-  if (core.ticks < transfer.endTick) return;
-  if (transfer.isRetiring) core.becomeFollower(core.term, null);
+  if (isHeartbeatTime) transfer.isTimeoutNowSent = false;
+  if (state.ticks < transfer.endTick) return;
+  if (transfer.isRetiring) state.becomeFollower(state.term, null);
   else leadership.transfer = null;
 }
 
-function newTransfer<T>(core: Core<T>, to: NodeId, isRetiring: boolean): Transfer {
-  return { to, endTick: core.ticks + core.options.electionTicks, isRetiring, isAsked: false };
+function newTransfer<T>(state: RaftState<T>, to: NodeId, isRetiring: boolean): TransferAttempt {
+  return {
+    to,
+    endTick: state.ticks + state.options.electionTicks,
+    isRetiring,
+    isTimeoutNowSent: false,
+  };
 }

@@ -1,4 +1,4 @@
-/** The id of a cluster member: for life, chosen by the operator. */
+/** The id of a cluster member, for life. The operator chooses it. */
 export type NodeId = string;
 
 export type Role = "leader" | "follower" | "candidate" | "preCandidate" | "learner";
@@ -8,33 +8,36 @@ export interface Entry<T> {
   /** From 1, without gaps. */
   readonly index: number;
   readonly term: number;
-  /** What the state machine gets; `null` is the no-op that opens a leader's term. */
+  /** What the state machine gets; `null` for the no-op that opens a leader's term. */
   readonly data: T | null;
-  /** About how many bytes `data` takes on the wire; bounds batches and caches. */
+  /** About how many bytes `data` takes on the wire. Bounds batches and caches. */
   readonly sizeBytes: number;
 }
 
-/** What a node must never forget: durable, in one write, before any message that depends on it. */
+/**
+ * What a node must never forget. It is made durable in one write, before any message that depends
+ * on it.
+ */
 export interface HardState {
   readonly term: number;
-  /** Whom this node voted for in `term`. */
+  /** The candidate that this node voted for in `term`. */
   readonly vote: NodeId | null;
 }
 
-/** Who takes part. A learner gets the log and has no vote (thesis §4.2.1). */
+/** The members. A learner gets the log and has no vote (thesis §4.2.1). */
 export interface Configuration {
   readonly voters: readonly NodeId[];
   readonly learners: readonly NodeId[];
 }
 
-/** A configuration and the place in the log from which on it holds. */
+/** A configuration, and the index in the log from which on it is in effect. */
 export interface ConfigurationAt {
   /** Of its entry, or of the snapshot that has it; 0 for the founding one. */
   readonly index: number;
   readonly configuration: Configuration;
 }
 
-/** What takes the place of all entries up to `index` (thesis §5). */
+/** What replaces all entries up to `index` (thesis §5). */
 export interface SnapshotAt {
   readonly index: number;
   readonly term: number;
@@ -42,29 +45,32 @@ export interface SnapshotAt {
   readonly configuration: Configuration;
 }
 
-interface Envelope {
+/** What every message has. */
+interface MessageHeader {
   readonly from: NodeId;
   readonly to: NodeId;
-  /** The sender's term; in `preVote` the term it would stand for. */
+  /** The sender's term; in `preVote` the term that it would stand for. */
   readonly term: number;
 }
 
 /** Raft paper, figure 2 (RequestVote). A `preVote` changes no state at its receiver (thesis §9.6). */
-export interface VoteRequest extends Envelope {
+export interface VoteRequest extends MessageHeader {
   readonly type: "preVote" | "vote";
   readonly lastIndex: number;
   readonly lastTerm: number;
-  /** The leader itself wants this election (thesis §3.10): that it is alive is no reason to refuse. */
+  /**
+   * The leader itself wants this election (thesis §3.10): that it is alive is no reason to refuse.
+   */
   readonly isTransfer: boolean;
 }
 
-export interface VoteReply extends Envelope {
+export interface VoteReply extends MessageHeader {
   readonly type: "preVoteReply" | "voteReply";
   readonly granted: boolean;
 }
 
 /** Raft paper, figure 2 (AppendEntries). */
-export interface AppendRequest<T> extends Envelope {
+export interface AppendRequest<T> extends MessageHeader {
   readonly type: "append";
   readonly prevIndex: number;
   readonly prevTerm: number;
@@ -73,37 +79,42 @@ export interface AppendRequest<T> extends Envelope {
   readonly entries: readonly Entry<T>[];
 }
 
-export interface AppendReply extends Envelope {
+export interface AppendReply extends MessageHeader {
   readonly type: "appendReply";
   readonly accepted: boolean;
   /** Accepted: the log matches the leader's up to here, durably. Refused: the refused `prevIndex`. */
   readonly index: number;
-  /** Refused: where the follower's log may still match, for the leader's fast back-up. */
+  /** Refused: the follower's log may match up to here. Lets the leader back up fast. */
   readonly hintIndex: number;
   readonly hintTerm: number;
 }
 
-export interface Heartbeat extends Envelope {
+export interface Heartbeat extends MessageHeader {
   readonly type: "heartbeat";
-  /** Never beyond what is known to match at the receiver. */
+  /** Never above what is known to match at the receiver. */
   readonly commit: number;
-  /** The newest round of leadership confirmation (ReadIndex) that this heartbeat belongs to. */
+  /** The newest round of leadership confirmation (ReadIndex). */
   readonly round: number;
+  /**
+   * Size in MiB of the request that the leader is about to read or carry out. It keeps the leader
+   * busy, so that the leader may be silent for longer. Left out if there is none.
+   */
+  readonly busyMib?: number;
 }
 
-export interface HeartbeatReply extends Envelope {
+export interface HeartbeatReply extends MessageHeader {
   readonly type: "heartbeatReply";
   readonly round: number;
 }
 
 /** A follower asks the leader for a read index (thesis §6.4). */
-export interface ReadIndexRequest extends Envelope {
+export interface ReadIndexRequest extends MessageHeader {
   readonly type: "readIndex";
   /** Chosen by the follower, unique in its life. */
   readonly readId: number;
 }
 
-export interface ReadIndexReply extends Envelope {
+export interface ReadIndexReply extends MessageHeader {
   readonly type: "readIndexReply";
   readonly readId: number;
   /** The follower may answer once it has applied this index; `null`: refused, ask again. */
@@ -111,12 +122,12 @@ export interface ReadIndexReply extends Envelope {
 }
 
 /**
- * The receiver needs what the leader's log no longer has (thesis §5, InstallSnapshot). The sending
- * driver does not send this message as it stands, but streams its newest snapshot, which covers at
- * least `lastIndex`; the receiving driver, when it has all of it, steps this message with that
- * snapshot's own index, term and configuration.
+ * The receiver needs entries that the leader has compacted (thesis §5, InstallSnapshot). The
+ * sending driver does not send this message as it stands, but streams its newest snapshot, which
+ * covers `lastIndex` at least. The receiving driver steps this message once it has the whole, with
+ * that snapshot's own index, term and configuration.
  */
-export interface SnapshotRequest extends Envelope {
+export interface SnapshotRequest extends MessageHeader {
   readonly type: "snapshot";
   readonly lastIndex: number;
   readonly lastTerm: number;
@@ -124,7 +135,7 @@ export interface SnapshotRequest extends Envelope {
 }
 
 /** The leader asks the receiver to stand for election at once (thesis §3.10). */
-export interface TimeoutNow extends Envelope {
+export interface TimeoutNow extends MessageHeader {
   readonly type: "timeoutNow";
 }
 
@@ -140,7 +151,7 @@ export type Message<T> =
   | ReadIndexRequest
   | ReadIndexReply;
 
-/** A read may be answered from the state machine once `index` is applied. */
+/** A read that may be answered from the state machine once `index` is applied. */
 export interface ReadState {
   readonly readId: number;
   readonly index: number;
@@ -148,51 +159,98 @@ export interface ReadState {
 
 /**
  * What the core wants done. The driver, in this order:
- * 1. sends `messages` (they depend on nothing that is not durable yet);
- * 2. puts `snapshot`, if there is one, in the place of the whole log and of the state; appends
- *    `entries` to the log, cutting off what stands at or after the first one's index; and writes
- *    `hardState`, all in one durable write; writes of successive Readys keep their order;
+ * 1. sends `messages`, which depend on nothing that is not durable yet;
+ * 2. makes one durable write: it replaces the whole log and the state by `snapshot`, if there is
+ *    one; appends `entries`, after it has truncated the log from the first one's index on; and
+ *    stores `hardState`. Writes of successive Readys keep their order;
  * 3. applies `committed` in order, and answers `reads` whose index is applied;
- * 4. when the write of step 2 is durable, and the state machine has the state of `snapshot`: calls
- *    `advance(ready)`, then sends `messagesAfterPersist`.
+ * 4. calls `advance(ready)` when the write of step 2 is durable and the state machine has the state
+ *    of `snapshot`, then sends `messagesAfterPersist`.
  *
- * Steps 1 and 3 need not wait for step 4, and further Readys may be taken while it is under way.
- * A Ready with no `snapshot`, `hardState` or `entries` may be advanced at once, but never before an
- * earlier one. From a Ready with a snapshot until it is advanced, no Ready has anything to apply.
+ * Steps 1 and 3 need not wait for step 4, and the driver may take further Readys while it is in
+ * progress. A Ready without `snapshot`, `hardState` and `entries` may be advanced at once, but
+ * never before an earlier one. From a Ready with a snapshot until it is advanced, no Ready has
+ * anything to apply.
  */
 export interface Ready<T> {
   /** Grows by one from Ready to Ready. */
   readonly sequence: number;
   readonly hardState: HardState | null;
-  /** The log now begins behind it: what the driver stepped last with this index and term. */
+  /**
+   * The snapshot that the driver stepped last with this index and term. The log now begins after
+   * it.
+   */
   readonly snapshot: SnapshotAt | null;
   readonly entries: readonly Entry<T>[];
   readonly messages: readonly Message<T>[];
   readonly messagesAfterPersist: readonly Message<T>[];
-  /** Each committed entry once, in order. The core counts them as applied when it hands them out. */
+  /**
+   * Each committed entry once, in order. The core counts an entry as applied when it hands it out.
+   */
   readonly committed: readonly Entry<T>[];
   readonly reads: readonly ReadState[];
-  /** Reads that will get no index: the leader changed or never answered. Ask again, not before the next tick. */
+  /**
+   * Reads that get no index: the leader changed or never answered. They may be asked again after
+   * the next tick.
+   */
   readonly refusedReads: readonly number[];
 }
 
 /**
- * The durable log as the core reads it: everything that Readys so far have handed out to be
- * persisted is visible here as soon as the driver has appended it, synced or not. Synchronous.
+ * The durable log as the core reads it. It shows everything that Readys have handed out as soon as
+ * the driver has appended it, synced or not. All calls are synchronous.
  *
- * The driver may compact it at any time, never above the core's `appliedIndex` or `durableIndex`:
- * then `firstIndex()` moves up, and `term(firstIndex() - 1)` stays known.
+ * The driver may compact the log at any time, but never above the core's `appliedIndex` or
+ * `durableIndex`: then `firstIndex()` moves up, and `term(firstIndex() - 1)` stays known.
  */
 export interface LogReader<T> {
-  /** Index of the first entry kept; `lastIndex() + 1` when empty. */
+  /** Index of the first entry kept; `lastIndex() + 1` if there is none. */
   firstIndex(): number;
-  /** 0 when nothing was ever appended. */
+  /** 0 if nothing was ever appended. */
   lastIndex(): number;
   /** The term of the entry; 0 for index 0. `index` is in `firstIndex() - 1 … lastIndex()`. */
   term(index: number): number;
   /**
-   * Entries from `from` on, as many as fit into `bytesMax`, but at least one.
-   * `from` is in `firstIndex() … lastIndex()`; `to` is the last index wanted.
+   * Entries from `from` to `to`, as many as fit into `bytesMax`, but at least one. `from` is in
+   * `firstIndex() … lastIndex()`.
    */
   entries(from: number, to: number, bytesMax: number): readonly Entry<T>[];
+}
+
+/** One node's consensus state at this moment. */
+export interface RaftStatus {
+  readonly id: NodeId;
+  /** `learner` for a follower that has no vote in the newest configuration. */
+  readonly role: Role;
+  readonly term: number;
+  readonly leaderId: NodeId | null;
+  readonly vote: NodeId | null;
+  readonly commitIndex: number;
+  /** Index of the last entry that was handed out to be applied. */
+  readonly appliedIndex: number;
+  readonly lastIndex: number;
+  readonly durableIndex: number;
+  /** The newest in the log, which is in effect. */
+  readonly configuration: Configuration;
+  readonly isConfigurationCommitted: boolean;
+  /** Leader: the voter that it hands leadership to. It takes no proposals meanwhile. */
+  readonly transferringTo: NodeId | null;
+  /** Leader: what it knows of the other members. Empty elsewhere. */
+  readonly peers: readonly PeerStatus[];
+  /** Leader: an entry of its term is committed. Follower: a leader is known. */
+  readonly servesReads: boolean;
+}
+
+/** How the leader sends to a peer; see `Progress`. */
+export type ProgressState = "probe" | "replicate" | "snapshot";
+
+/** What the leader knows of a peer. */
+export interface PeerStatus {
+  readonly id: NodeId;
+  readonly isLearner: boolean;
+  readonly match: number;
+  readonly next: number;
+  readonly state: ProgressState;
+  /** It answered within the last two times `electionTicks`. */
+  readonly recentlyActive: boolean;
 }

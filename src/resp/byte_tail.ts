@@ -1,8 +1,61 @@
 import { Buffer } from "node:buffer";
 
+const DIGITS_MAX = 18;
+const ZERO = 0x30;
+const NINE = 0x39;
+const MINUS = 0x2d;
+
+/**
+ * The decimal integer in `bytes[from … to - 1]`, as strict as Redis: no sign but one minus, no
+ * leading zeros, no spaces, not empty. `NaN` when it is anything else or longer than 18 digits; beyond 2^53
+ * it may be rounded, which is far above every limit.
+ */
+export function parseLength(bytes: Uint8Array, from: number, to: number): number {
+  const first = bytes[from] === MINUS ? from + 1 : from;
+  if (first >= to || to - first > DIGITS_MAX) return NaN;
+  if (bytes[first] === ZERO && (to - first > 1 || first > from)) return NaN;
+  let value = 0;
+  for (let i = first; i < to; i++) {
+    const byte = bytes[i] ?? 0;
+    if (byte < ZERO || byte > NINE) return NaN;
+    value = value * 10 + (byte - ZERO);
+  }
+  return first > from ? -value : value;
+}
+
 const CAPACITY_BYTES_MIN = 256;
 const CAPACITY_BYTES_KEPT_MAX = 1024;
 const EMPTY = Buffer.alloc(0);
+
+/** Memory from this size on is used again; what is smaller V8 has collected before it adds up. */
+const SPARE_BYTES_MIN = 64 * 1024;
+/** Larger pieces are not kept. */
+const SPARE_BYTES_MAX = 2 * 1024 * 1024;
+const SPARES_MAX = 4;
+
+/**
+ * Memory that all tails of the process share: requests of a megabyte that come one after the other
+ * would leave two megabytes of garbage each, of which V8 lets hundreds of megabytes stand.
+ */
+const spares: Buffer[] = [];
+
+/** A piece of memory for so many bytes and more, if there is one. */
+function takeSpare(bytes: number): Buffer | null {
+  if (bytes < SPARE_BYTES_MIN) return null;
+  let best = -1;
+  spares.forEach((spare, at) => {
+    if (spare.length >= bytes && spare.length > (spares[best]?.length ?? 0)) best = at;
+  });
+  return best < 0 ? null : spares.splice(best, 1)[0] ?? null;
+}
+
+/** Nothing may look into these bytes any more. */
+function giveSpare(bytes: Buffer): void {
+  if (bytes.length < SPARE_BYTES_MIN || bytes.length > SPARE_BYTES_MAX) return;
+  if (spares.length < SPARES_MAX) return void spares.push(bytes);
+  const smallest = spares.reduce((least, spare) => spare.length < least.length ? spare : least);
+  if (smallest.length < bytes.length) spares[spares.indexOf(smallest)] = bytes;
+}
 
 /**
  * The beginning of something whose end has not arrived yet. Each byte is copied in once, whatever
@@ -39,14 +92,17 @@ export class ByteTail {
 
   clear(): void {
     this.#length = 0;
-    if (this.#bytes.length > CAPACITY_BYTES_KEPT_MAX) this.#bytes = EMPTY;
+    if (this.#bytes.length <= CAPACITY_BYTES_KEPT_MAX) return;
+    giveSpare(this.#bytes);
+    this.#bytes = EMPTY;
   }
 
   #grow(lengthNeeded: number, lengthExpected: number): void {
     const doubled = Math.max(CAPACITY_BYTES_MIN, this.#bytes.length * 2);
     const capacity = Math.max(lengthNeeded, Math.min(doubled, lengthExpected));
-    const grown = Buffer.allocUnsafe(capacity);
+    const grown = takeSpare(capacity) ?? Buffer.allocUnsafe(capacity);
     grown.set(this.#bytes.subarray(0, this.#length));
+    giveSpare(this.#bytes);
     this.#bytes = grown;
   }
 }

@@ -1,10 +1,12 @@
 import {
   DoubleReply,
+  EncodedStrings,
   ErrorReply,
   MapReply,
   OK,
   PushReply,
   type Reply,
+  SetReply,
   SimpleString,
   VerbatimReply,
 } from "./reply.ts";
@@ -38,9 +40,13 @@ export function encodeReply(reply: Reply, protocol: Protocol): string {
   if (reply instanceof ErrorReply) return `-${oneLine(reply.text)}\r\n`;
   if (reply instanceof DoubleReply) return encodeDouble(reply.value, protocol);
   if (reply instanceof MapReply) return encodeMap(reply, protocol);
+  if (reply instanceof EncodedStrings) return encodeCount(reply.count) + reply.text;
   if (reply instanceof VerbatimReply) return encodeVerbatim(reply.text, protocol);
   if (reply instanceof PushReply) {
     return encodeItems(protocol === 3 ? ">" : "*", reply.items, protocol);
+  }
+  if (reply instanceof SetReply) {
+    return encodeItems(protocol === 3 ? "~" : "*", reply.items, protocol);
   }
   return encodeItems("*", reply, protocol);
 }
@@ -60,6 +66,18 @@ export function encodeArguments(args: readonly string[]): string {
   let text = "";
   for (const arg of args) text += encodeBulk(arg);
   return text;
+}
+
+/**
+ * The same of many arguments: V8 puts the text together here, instead of later and all at once when
+ * somebody looks into it.
+ */
+export function joinArguments(args: readonly string[]): string {
+  const pieces: string[] = [];
+  for (const arg of args) {
+    pieces.push(BULK_HEADERS[arg.length] ?? `$${arg.length}\r\n`, arg, "\r\n");
+  }
+  return pieces.join("");
 }
 
 function encodeBulk(text: string): string {
@@ -100,4 +118,116 @@ function formatDouble(value: number): string {
 
 function oneLine(text: string): string {
   return /[\r\n]/.test(text) ? text.replace(/[\r\n]/g, " ") : text;
+}
+
+/** What stands around an element at most: its type, its length, and two line ends. */
+const FRAME_BYTES = 32;
+/** Shorter texts are joined, so that there are not too many pieces. */
+const PIECE_BYTES_MIN = 64 * 1024;
+
+/**
+ * About how many bytes a reply takes on the wire, never less; counted without building it.
+ *
+ * @param bytesMax beyond it the counting ends: the result is some number above it
+ */
+export function replyBytes(reply: Reply, bytesMax = Infinity): number {
+  if (typeof reply === "string") return reply.length + FRAME_BYTES;
+  if (typeof reply !== "object" || reply === null) return FRAME_BYTES;
+  if (reply instanceof MapReply) return pairsBytes(reply.pairs, bytesMax);
+  if (reply instanceof PushReply) return itemsBytes(reply.items, bytesMax);
+  if (Array.isArray(reply)) return itemsBytes(reply as readonly Reply[], bytesMax);
+  return FRAME_BYTES + ("text" in reply ? reply.text.length : 0);
+}
+
+/**
+ * A long reply as it goes over the wire, in pieces that are joined nowhere: each is about 64 KiB, or
+ * one string of the reply as it is.
+ */
+export function encodePieces(reply: Reply, protocol: Protocol): string[] {
+  const pieces = new Pieces();
+  addReply(pieces, reply, protocol);
+  return pieces.take();
+}
+
+function itemsBytes(items: readonly Reply[], bytesMax: number): number {
+  let bytes = FRAME_BYTES;
+  for (const item of items) {
+    bytes += replyBytes(item, bytesMax - bytes);
+    if (bytes > bytesMax) break;
+  }
+  return bytes;
+}
+
+function pairsBytes(pairs: MapReply["pairs"], bytesMax: number): number {
+  let bytes = FRAME_BYTES;
+  for (const [key, value] of pairs) {
+    bytes += replyBytes(key, bytesMax - bytes) + replyBytes(value, bytesMax - bytes);
+    if (bytes > bytesMax) break;
+  }
+  return bytes;
+}
+
+class Pieces {
+  readonly #pieces: string[] = [];
+  #open = "";
+
+  add(text: string): void {
+    if (text.length < PIECE_BYTES_MIN) {
+      this.#open += text;
+      if (this.#open.length >= PIECE_BYTES_MIN) this.#close();
+      return;
+    }
+    this.#close();
+    this.#pieces.push(text);
+  }
+
+  take(): string[] {
+    this.#close();
+    return this.#pieces;
+  }
+
+  #close(): void {
+    if (this.#open !== "") this.#pieces.push(this.#open);
+    this.#open = "";
+  }
+}
+
+function addReply(pieces: Pieces, reply: Reply, protocol: Protocol): void {
+  if (typeof reply === "string") return addBulk(pieces, `$${reply.length}\r\n`, reply);
+  if (typeof reply !== "object" || reply === null) return pieces.add(encodeReply(reply, protocol));
+  if (reply instanceof MapReply) {
+    const { pairs } = reply;
+    pieces.add(protocol === 3 ? `%${pairs.length}\r\n` : `*${pairs.length * 2}\r\n`);
+    for (const [key, value] of pairs) {
+      addReply(pieces, key, protocol);
+      addReply(pieces, value, protocol);
+    }
+  } else if (reply instanceof PushReply) {
+    addItems(pieces, protocol === 3 ? ">" : "*", reply.items, protocol);
+  } else if (reply instanceof VerbatimReply) {
+    const { text } = reply;
+    const head = protocol === 3 ? `=${text.length + 4}\r\ntxt:` : `$${text.length}\r\n`;
+    addBulk(pieces, head, text);
+  } else if (reply instanceof EncodedStrings) {
+    pieces.add(`*${reply.count}\r\n`);
+    pieces.add(reply.text);
+  } else if (Array.isArray(reply)) {
+    addItems(pieces, "*", reply as readonly Reply[], protocol);
+  } else pieces.add(encodeReply(reply, protocol));
+}
+
+function addBulk(pieces: Pieces, head: string, text: string): void {
+  pieces.add(head);
+  pieces.add(text);
+  pieces.add("\r\n");
+}
+
+function addItems(
+  pieces: Pieces,
+  type: string,
+  items: readonly Reply[],
+  protocol: Protocol,
+): void {
+  pieces.add(`${type}${items.length}\r\n`);
+  for (const item of items) addReply(pieces, item, protocol);
 }

@@ -1,7 +1,6 @@
-import { latin1, latin1Bytes } from "../base/latin1.ts";
+import { latin1, latin1Bytes } from "../base/bytes.ts";
 
 const SPACES = " \t\n\v\f\r";
-const WORD_ENDS = " \t\n\r";
 const ESCAPES: ReadonlyMap<string, string> = new Map([
   ["n", "\n"],
   ["r", "\r"],
@@ -9,6 +8,12 @@ const ESCAPES: ReadonlyMap<string, string> = new Map([
   ["b", "\b"],
   ["a", "\x07"],
 ]);
+
+// Each finds the next character that ends a run of plain ones: runs are copied as a whole, since a
+// line may be one word of many kilobytes.
+const PLAIN_END = /[ \t\n\r"']/g;
+const DOUBLE_QUOTED_END = /["\\]/g;
+const SINGLE_QUOTED_END = /'/g;
 
 /**
  * The words of a command typed by hand, without its line end. Redis's rules: words are split at
@@ -25,7 +30,7 @@ export function splitInline(line: string): string[] | null {
   while (at < text.length) {
     const word = readWord(text, at);
     if (word === null) return null;
-    words.push(flatten(word.text));
+    words.push(copyOf(word.text));
     at = skipSpaces(text, word.end);
   }
   return words;
@@ -36,53 +41,54 @@ interface Word {
   readonly end: number;
 }
 
+/** A word is plain up to its first quote, and ends with the quote that closes that one. */
 function readWord(line: string, start: number): Word | null {
-  let text = "";
-  let at = start;
-  while (at < line.length && !WORD_ENDS.includes(line.charAt(at))) {
-    const char = line.charAt(at);
-    if (char !== '"' && char !== "'") {
-      text += char;
-      at++;
-      continue;
-    }
-    const quoted = char === '"' ? readDouble(line, at + 1) : readSingle(line, at + 1);
-    if (quoted === null || (quoted.end < line.length && !isSpace(line.charAt(quoted.end)))) {
-      return null;
-    }
-    return { text: text + quoted.text, end: quoted.end };
+  const end = findFrom(PLAIN_END, line, start);
+  const plain = line.slice(start, end);
+  const quote = line.charAt(end);
+  if (quote !== '"' && quote !== "'") return { text: plain, end };
+  const quoted = quote === '"' ? readDouble(line, end + 1) : readSingle(line, end + 1);
+  if (quoted === null || (quoted.end < line.length && !isSpace(line.charAt(quoted.end)))) {
+    return null;
   }
-  return { text, end: at };
+  return { text: plain + quoted.text, end: quoted.end };
 }
 
 function readDouble(line: string, start: number): Word | null {
-  let text = "";
-  for (let at = start; at < line.length; at++) {
-    const char = line.charAt(at);
-    if (char === '"') return { text, end: at + 1 };
-    if (char !== "\\" || at + 1 >= line.length) {
-      text += char;
-      continue;
+  const runs: string[] = [];
+  for (let from = start;;) {
+    const at = findFrom(DOUBLE_QUOTED_END, line, from);
+    if (at === line.length) return null;
+    runs.push(line.slice(from, at));
+    if (line.charAt(at) === '"') return { text: runs.join(""), end: at + 1 };
+    const escaped = line.charAt(at + 1);
+    if (/^x[0-9a-fA-F]{2}/.test(line.slice(at + 1, at + 4))) {
+      runs.push(String.fromCharCode(parseInt(line.slice(at + 2, at + 4), 16)));
+      from = at + 4;
+    } else {
+      runs.push(ESCAPES.get(escaped) ?? escaped);
+      from = at + 2;
     }
-    const hex = /^x[0-9a-fA-F]{2}/.test(line.slice(at + 1, at + 4));
-    text += hex
-      ? String.fromCharCode(parseInt(line.slice(at + 2, at + 4), 16))
-      : ESCAPES.get(line.charAt(at + 1)) ?? line.charAt(at + 1);
-    at += hex ? 3 : 1;
   }
-  return null;
 }
 
 function readSingle(line: string, start: number): Word | null {
-  let text = "";
-  for (let at = start; at < line.length; at++) {
-    const char = line.charAt(at);
-    if (char === "'") return { text, end: at + 1 };
-    const escaped = char === "\\" && line.charAt(at + 1) === "'";
-    text += escaped ? "'" : char;
-    if (escaped) at++;
+  const runs: string[] = [];
+  for (let from = start;;) {
+    const at = findFrom(SINGLE_QUOTED_END, line, from);
+    if (at === line.length) return null;
+    const isEscaped = at > from && line.charAt(at - 1) === "\\";
+    runs.push(line.slice(from, isEscaped ? at - 1 : at));
+    if (!isEscaped) return { text: runs.join(""), end: at + 1 };
+    runs.push("'");
+    from = at + 1;
   }
-  return null;
+}
+
+/** Where the pattern matches next, or the line's end. */
+function findFrom(pattern: RegExp, line: string, from: number): number {
+  pattern.lastIndex = from;
+  return pattern.exec(line)?.index ?? line.length;
 }
 
 function skipSpaces(line: string, start: number): number {
@@ -95,8 +101,12 @@ function isSpace(char: string): boolean {
   return SPACES.includes(char);
 }
 
-/** A string built piece by piece holds on to its pieces; this one stands alone. */
-function flatten(word: string): string {
+/** V8 copies slices shorter than this; a longer one keeps the whole string in memory. */
+const SLICED_LENGTH_MIN = 13;
+
+/** A word that stands alone. */
+function copyOf(word: string): string {
+  if (word.length < SLICED_LENGTH_MIN) return word;
   const bytes = latin1Bytes(word);
   return latin1(bytes, 0, bytes.length);
 }

@@ -1,30 +1,51 @@
-import { latin1 } from "../base/latin1.ts";
-import { ByteTail } from "./byte_tail.ts";
-import { parseLength } from "./length.ts";
+import { latin1 } from "../base/bytes.ts";
+import { ByteTail, parseLength } from "./byte_tail.ts";
+import {
+  DoubleReply,
+  ErrorReply,
+  MapReply,
+  OK,
+  PushReply,
+  type Reply,
+  SetReply,
+  SimpleString,
+  VerbatimReply,
+} from "./reply.ts";
 
 /** Bounds on what a server may send; beyond them the stream is invalid. */
 export interface ReplyLimits {
-  /** One whole reply. @default 1 GiB */
+  /** One whole reply. @default what fits into one string */
   readonly replyBytesMax?: number;
   /** A line: a status, an error, a number, or the announcement of a length. @default 64 KiB */
   readonly lineBytesMax?: number;
   /** Aggregates within aggregates. @default 128 */
   readonly depthMax?: number;
+  /**
+   * For those who hand replies on: a long reply comes in pieces, so that it is never copied as a
+   * whole, and one beyond the limit is passed over, with this text in its place. @default a reply
+   * comes as one text, and one beyond the limit is invalid
+   */
+  readonly oversizedText?: string;
 }
 
 /**
- * - `complete`: `text` is one whole reply as it came, one character (0–255) for each byte; its first
- *   character is its type
+ * - `complete`: `text`, and behind it the texts of `rest` if there are any, are one whole reply as it
+ *   came, one character (0–255) for each byte; its first character is its type. A reply of one line is
+ *   in `text` alone
  * - `incomplete`: the bytes so far are the beginning of one, or none are left
  * - `invalid`: this is no RESP, or beyond a limit; nothing more can be read
  */
 export type ScannedReply =
-  | { readonly kind: "complete"; readonly text: string }
+  | { readonly kind: "complete"; readonly text: string; readonly rest?: readonly string[] }
   | { readonly kind: "incomplete" }
   | { readonly kind: "invalid"; readonly error: string };
 
 const INCOMPLETE: ScannedReply = { kind: "incomplete" };
-const OK: ScannedReply = { kind: "complete", text: "+OK\r\n" };
+const OK_LINE: ScannedReply = { kind: "complete", text: "+OK\r\n" };
+/** V8's longest string has 2^29 - 24 characters. */
+const REPLY_BYTES_MAX = 2 ** 29 - 64 * 1024;
+/** From so many bytes on, what came of a long reply becomes a piece of its text. */
+const PIECE_BYTES_MIN = 128 * 1024;
 const CR = 0x0d;
 const LF = 0x0a;
 const DOLLAR = 0x24;
@@ -46,10 +67,16 @@ export class ReplyScanner {
   readonly #replyBytesMax: number;
   readonly #lineBytesMax: number;
   readonly #depthMax: number;
+  readonly #oversizedText: string | null;
   #chunk: Uint8Array = NOTHING;
   #position = 0;
   /** What came in earlier chunks of the reply under way. */
   readonly #tail = new ByteTail();
+  /** What came before the tail, and its length. */
+  #pieces: string[] = [];
+  #piecesBytes = 0;
+  /** The reply under way is too long: it is passed over. */
+  #isOversized = false;
   /** Where in the chunk the reply under way begins. */
   #replyFrom = 0;
   /** Where in the tail a line begins that goes on in the next chunk. */
@@ -63,7 +90,11 @@ export class ReplyScanner {
   #invalid: ScannedReply | null = null;
 
   constructor(limits: ReplyLimits = {}) {
-    this.#replyBytesMax = limits.replyBytesMax ?? 1024 * 1024 * 1024;
+    this.#oversizedText = limits.oversizedText ?? null;
+    this.#replyBytesMax = Math.min(
+      limits.replyBytesMax ?? Infinity,
+      this.#oversizedText === null ? REPLY_BYTES_MAX : Infinity,
+    );
     this.#lineBytesMax = limits.lineBytesMax ?? 64 * 1024;
     this.#depthMax = limits.depthMax ?? 128;
   }
@@ -80,35 +111,77 @@ export class ReplyScanner {
   next(): ScannedReply {
     if (this.#invalid !== null) return this.#invalid;
     const start = this.#position;
-    if (this.#tail.length === 0 && this.#isOk(start)) {
+    if (this.#tail.length === 0 && !this.#isOversized && this.#isOk(start)) {
       this.#position = start + 5;
-      return OK;
+      return OK_LINE;
     }
     this.#replyFrom = start;
     const stopped = this.#scan();
     if (stopped !== null && stopped.kind === "invalid") return this.#fail(stopped);
-    const replyBytes = this.#tail.length + this.#position - start;
-    if (replyBytes > this.#replyBytesMax) return this.#fail(this.#tooLong());
+    const replyBytes = this.#piecesBytes + this.#tail.length + this.#position - start;
+    if (replyBytes > this.#replyBytesMax) {
+      if (this.#oversizedText === null) return this.#fail(this.#tooLong());
+      this.#isOversized = true;
+    }
+    if (this.#isOversized) return this.#passOver(stopped === null);
     return stopped === null ? this.#finish() : this.#keep();
   }
 
   #finish(): ScannedReply {
-    if (this.#tail.length === 0) {
+    if (this.#tail.length === 0 && this.#pieces.length === 0) {
       return { kind: "complete", text: latin1(this.#chunk, this.#replyFrom, this.#position) };
     }
     this.#keep();
-    const text = latin1(this.#tail.bytes, 0, this.#tail.length);
+    if (this.#tail.length > 0) this.#pieces.push(latin1(this.#tail.bytes, 0, this.#tail.length));
+    const [text = "", ...rest] = this.#pieces;
+    this.#forget();
+    return rest.length === 0 ? { kind: "complete", text } : { kind: "complete", text, rest };
+  }
+
+  /** Keeps nothing of what was read, but for a line that goes on in the next chunk, or one byte. */
+  #passOver(isOver: boolean): ScannedReply {
+    this.#keep();
+    const { bytes, length } = this.#tail;
+    // The last byte of a bulk is looked at again when its LF comes.
+    const from = this.#lineFrom === NO_LINE ? Math.max(0, length - 1) : this.#lineFrom;
+    const line = Uint8Array.from(bytes.subarray(from, length));
+    this.#forget();
+    if (isOver) return { kind: "complete", text: this.#oversizedText ?? "" };
+    if (this.#lineFrom !== NO_LINE) this.#lineFrom = 0;
+    this.#tail.append(line, 0, line.length);
+    this.#isOversized = true;
+    return INCOMPLETE;
+  }
+
+  #forget(): void {
     this.#tail.clear();
-    return { kind: "complete", text };
+    this.#pieces = [];
+    this.#piecesBytes = 0;
+    this.#isOversized = false;
   }
 
   #keep(): ScannedReply {
     const from = this.#replyFrom;
+    if (
+      this.#oversizedText !== null && this.#tail.length >= PIECE_BYTES_MIN && this.#position > from
+    ) {
+      this.#cutPiece();
+    }
     const expected = this.#open.length > 0
       ? Infinity
       : this.#tail.length + this.#position - from + this.#bulkMissing;
     this.#tail.append(this.#chunk, from, this.#position, expected);
     return INCOMPLETE;
+  }
+
+  /** What came in earlier chunks becomes a piece, unless a line began there that goes on. */
+  #cutPiece(): void {
+    const { length } = this.#tail;
+    if (this.#lineFrom !== NO_LINE && this.#lineFrom < length) return;
+    if (this.#lineFrom !== NO_LINE) this.#lineFrom -= length;
+    this.#pieces.push(latin1(this.#tail.bytes, 0, length));
+    this.#piecesBytes += length;
+    this.#tail.clear();
   }
 
   #fail(error: ScannedReply): ScannedReply {
@@ -206,7 +279,10 @@ export class ReplyScanner {
   }
 
   #openBulk(length: number): ScannedReply | null {
-    if (length > this.#replyBytesMax) return this.#tooLong();
+    if (length > this.#replyBytesMax) {
+      if (this.#oversizedText === null) return this.#tooLong();
+      this.#isOversized = true;
+    }
     this.#bulkMissing = length + 2;
     this.#lineEndsElement = false;
     return null;
@@ -229,4 +305,134 @@ function invalid(error: string): ScannedReply {
 
 function bytesOf(types: string): ReadonlySet<number> {
   return new Set(Array.from(types, (type) => type.charCodeAt(0)));
+}
+
+/** The text is no RESP, or not one whole reply. */
+export class ReplyFormatError extends Error {
+  override name = "ReplyFormatError";
+}
+
+const DEPTH_MAX = 256;
+
+/**
+ * The value of one whole reply in RESP2 or RESP3, as `ReplyScanner` hands it out. Integers beyond
+ * 2^53 and big numbers become `bigint`; booleans 1 and 0, as RESP2 has them;
+ * attributes are left out.
+ *
+ * @throws {ReplyFormatError} when it is not exactly one reply
+ */
+export function decodeReply(text: string): Reply {
+  const cursor = { text, at: 0 };
+  const reply = readReply(cursor, 0);
+  if (cursor.at !== text.length) throw wrong("text after the reply", cursor);
+  return reply;
+}
+
+interface Cursor {
+  readonly text: string;
+  at: number;
+}
+
+function readReply(cursor: Cursor, depth: number): Reply {
+  if (depth > DEPTH_MAX) throw wrong("nesting is too deep", cursor);
+  const line = readLine(cursor);
+  const rest = line.slice(1);
+  switch (line.charAt(0)) {
+    case "+":
+      return rest === OK.text ? OK : new SimpleString(rest);
+    case "-":
+      return new ErrorReply(rest);
+    case ":":
+    case "(":
+      return readInteger(rest, cursor);
+    case ",":
+      return new DoubleReply(readDouble(rest, cursor));
+    case "#":
+      if (rest !== "t" && rest !== "f") throw wrong(`a boolean is ${rest}`, cursor);
+      return rest === "t" ? 1 : 0;
+    case "_":
+      return null;
+    case "$":
+      return rest === "-1" ? null : readBulk(cursor, rest);
+    case "!":
+      return new ErrorReply(readBulk(cursor, rest));
+    case "=":
+      return new VerbatimReply(readBulk(cursor, rest).slice(4));
+    default:
+      return readAggregate(cursor, line.charAt(0), rest, depth);
+  }
+}
+
+function readAggregate(cursor: Cursor, type: string, count: string, depth: number): Reply {
+  switch (type) {
+    case "~":
+      return count === "-1"
+        ? null
+        : new SetReply(readItems(cursor, readLength(count, cursor), depth));
+    case "*":
+      return count === "-1" ? null : readItems(cursor, readLength(count, cursor), depth);
+    case ">":
+      return new PushReply(readItems(cursor, readLength(count, cursor), depth));
+    case "%":
+      return new MapReply(readPairs(cursor, readLength(count, cursor), depth));
+    case "|":
+      readPairs(cursor, readLength(count, cursor), depth);
+      return readReply(cursor, depth + 1);
+    default:
+      throw wrong(`a type is ${JSON.stringify(type)}`, cursor);
+  }
+}
+
+function readItems(cursor: Cursor, count: number, depth: number): Reply[] {
+  const items: Reply[] = [];
+  for (let i = 0; i < count; i++) items.push(readReply(cursor, depth + 1));
+  return items;
+}
+
+function readPairs(cursor: Cursor, count: number, depth: number): [Reply, Reply][] {
+  const pairs: [Reply, Reply][] = [];
+  for (let i = 0; i < count; i++) {
+    pairs.push([readReply(cursor, depth + 1), readReply(cursor, depth + 1)]);
+  }
+  return pairs;
+}
+
+function readBulk(cursor: Cursor, length: string): string {
+  const start = cursor.at;
+  const end = start + readLength(length, cursor);
+  if (cursor.text.slice(end, end + 2) !== "\r\n") throw wrong("a bulk has another length", cursor);
+  cursor.at = end + 2;
+  return cursor.text.slice(start, end);
+}
+
+function readLine(cursor: Cursor): string {
+  const end = cursor.text.indexOf("\r\n", cursor.at);
+  if (end < 0) throw wrong("a line has no end", cursor);
+  const line = cursor.text.slice(cursor.at, end);
+  cursor.at = end + 2;
+  return line;
+}
+
+function readLength(text: string, cursor: Cursor): number {
+  if (!/^(0|[1-9]\d{0,14})$/.test(text)) throw wrong(`a length is ${text}`, cursor);
+  return Number(text);
+}
+
+function readInteger(text: string, cursor: Cursor): number | bigint {
+  if (!/^[+-]?\d+$/.test(text)) throw wrong(`an integer is ${text}`, cursor);
+  const value = Number(text);
+  return Number.isSafeInteger(value) ? value : BigInt(text.replace(/^\+/, ""));
+}
+
+function readDouble(text: string, cursor: Cursor): number {
+  if (text === "inf") return Infinity;
+  if (text === "-inf") return -Infinity;
+  if (text === "nan") return NaN;
+  const value = text === "" ? NaN : Number(text);
+  if (Number.isNaN(value)) throw wrong(`a double is ${text}`, cursor);
+  return value;
+}
+
+function wrong(what: string, cursor: Cursor): ReplyFormatError {
+  return new ReplyFormatError(`Cannot read reply: ${what}, before offset ${cursor.at}`);
 }

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { latin1Bytes } from "../base/latin1.ts";
+import { latin1Bytes } from "../base/bytes.ts";
 import { type Random, randomInteger, seededRandom } from "../base/random.ts";
-import { decodeReply, ReplyFormatError } from "./decode_reply.ts";
+import { decodeReply, ReplyFormatError, type ReplyLimits, ReplyScanner } from "./reply_scanner.ts";
 import { encodeReply } from "./encode.ts";
 import {
   DoubleReply,
@@ -10,10 +10,10 @@ import {
   OK,
   PushReply,
   type Reply,
+  SetReply,
   SimpleString,
   VerbatimReply,
 } from "./reply.ts";
-import { type ReplyLimits, ReplyScanner } from "./reply_scanner.ts";
 
 interface Outcome {
   readonly replies: readonly string[];
@@ -65,7 +65,7 @@ const corpus: readonly (readonly [string, Reply])[] = [
       ["m", new MapReply([])],
     ]),
   ],
-  ["~1\r\n#t\r\n", [1]],
+  ["~1\r\n#t\r\n", new SetReply([1])],
   ["#f\r\n", 0],
   [",3.25\r\n", new DoubleReply(3.25)],
   [",-inf\r\n", new DoubleReply(-Infinity)],
@@ -223,4 +223,68 @@ Deno.test("a long reply in tiny pieces takes linear time", () => {
     }
   }
   assertEquals(lengths, [bulks.length, text.length - bulks.length]);
+});
+
+/** As `scan`, for who hands replies on: each reply as the pieces that it came in. */
+function scanPieces(text: string, cuts: readonly number[], replyBytesMax: number): string[][] {
+  const scanner = new ReplyScanner({ replyBytesMax, oversizedText: "-too large" });
+  const bytes = latin1Bytes(text);
+  const replies: string[][] = [];
+  const edges = [0, ...cuts, bytes.length];
+  for (let i = 1; i < edges.length; i++) {
+    scanner.push(bytes.subarray(edges[i - 1], edges[i]));
+    let scanned = scanner.next();
+    for (; scanned.kind === "complete"; scanned = scanner.next()) {
+      replies.push([scanned.text, ...(scanned.rest ?? [])]);
+    }
+    assertEquals(scanned.kind, "incomplete");
+  }
+  return replies;
+}
+
+Deno.test("a reply too long to be handed on is passed over, wherever it is cut", () => {
+  const long = [
+    "$29\r\n+OK\r\n+OK\r\n-\r\n0123456789abcdef\r\n",
+    "*3\r\n$9\r\n012345678\r\n:1\r\n*1\r\n+OK\r\n",
+  ];
+  for (const one of long) {
+    const text = `+first\r\n${one}+OK\r\n$2\r\nok\r\n`;
+    const expected = [["+first\r\n"], ["-too large"], ["+OK\r\n"], ["$2\r\nok\r\n"]];
+    assertEquals(scanPieces(text, [], 20), expected);
+    assertEquals(scanPieces(text, everyPosition(text), 20), expected);
+    for (let cut = 1; cut < text.length; cut++) {
+      assertEquals(scanPieces(text, [cut], 20), expected, `cut at ${cut}`);
+      for (let other = cut + 1; other < text.length; other++) {
+        assertEquals(scanPieces(text, [cut, other], 20), expected, `cut at ${cut} and ${other}`);
+      }
+    }
+  }
+});
+
+Deno.test("a long reply that is handed on comes in pieces, and they are all of it", () => {
+  const random = seededRandom(11);
+  const value = "0123456789abcdef".repeat(65_536);
+  const texts = [
+    `$${value.length}\r\n${value}\r\n`,
+    "*200000\r\n" + "$5\r\nabcde\r\n".repeat(200_000),
+    "*300000\r\n" + ":123456\r\n".repeat(300_000),
+    "+OK\r\n",
+  ];
+  const text = texts.join("");
+  for (const step of [1_000, 65_536, 300_000]) {
+    const cuts: number[] = [];
+    for (let at = 1 + randomInteger(random, step); at < text.length;) {
+      cuts.push(at);
+      at += 1 + randomInteger(random, step);
+    }
+    const replies = scanPieces(text, cuts, Infinity);
+    assertEquals(replies.map((pieces) => pieces.join("") === texts[replies.indexOf(pieces)]), [
+      true,
+      true,
+      true,
+      true,
+    ]);
+    const longest = Math.max(...replies.flat().map(({ length }) => length));
+    assert(longest <= 2 * 128 * 1024 + step, `a piece of ${longest} bytes`);
+  }
 });

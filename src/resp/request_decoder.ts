@@ -1,8 +1,63 @@
-import { latin1 } from "../base/latin1.ts";
-import { ByteTail } from "./byte_tail.ts";
+import { encodeArguments, joinArguments } from "./encode.ts";
+import { latin1 } from "../base/bytes.ts";
+import { ByteTail, parseLength } from "./byte_tail.ts";
 import { splitInline } from "./inline.ts";
-import { parseLength } from "./length.ts";
-import { RequestText } from "./request_text.ts";
+
+const CRLF = "\r\n";
+
+/**
+ * A request as it goes over the wire, to be handed on without being taken apart. It is written as
+ * `encodeRequest` writes it, so that whoever reads it finds the same arguments.
+ */
+export class RequestText {
+  readonly kind = "complete";
+  /** Of the arguments, the command's name included; at least 1. */
+  readonly count: number;
+  /** The arguments as bulk strings without their number, one character (0–255) for each byte. */
+  readonly text: string;
+  readonly #args: readonly string[] | null;
+
+  /** @param args what the text is made of, where it is at hand */
+  constructor(count: number, text: string, args: readonly string[] | null = null) {
+    this.count = count;
+    this.text = text;
+    this.#args = args;
+  }
+
+  static of(args: readonly string[]): RequestText {
+    return new RequestText(args.length, encodeArguments(args), args);
+  }
+
+  /** The first argument. */
+  get name(): string {
+    if (this.#args !== null) return this.#args[0] ?? "";
+    const { text } = this;
+    // Names have less than ten characters, nearly all: `$3`, CR LF, and the name.
+    if (text.charCodeAt(2) === CR) return text.slice(4, 4 + text.charCodeAt(1) - ZERO);
+    const from = text.indexOf(CRLF) + 2;
+    return text.slice(from, from + Number(text.slice(1, from - 2)));
+  }
+
+  /** The arguments, which share their memory with the text; a new array at each call. */
+  args(): string[] {
+    // To look into a text that was just put together, V8 would copy all of it.
+    if (this.#args !== null) return [...this.#args];
+    const { text, count } = this;
+    const args: string[] = [];
+    for (let at = 0; args.length < count;) {
+      let length = 0;
+      let lineEnd = at + 1;
+      for (let code = text.charCodeAt(lineEnd); code !== CR; code = text.charCodeAt(lineEnd)) {
+        length = length * 10 + (code - ZERO);
+        lineEnd++;
+      }
+      const from = lineEnd + 2;
+      args.push(text.slice(from, from + length));
+      at = from + length + 2;
+    }
+    return args;
+  }
+}
 
 /** Bounds on what a client may send; beyond them a request is invalid. */
 export interface RequestLimits {
@@ -51,6 +106,13 @@ const NO_BULK = -1;
 /** Larger lengths are read the long way. */
 const SHORT_LENGTH_DIGITS = 7;
 const NOT_SHORT = -1;
+/**
+ * From so many arguments on, those of a chunk that are to be handed on become text when the chunk has
+ * been read, so that the last chunk does not leave all of them to be done at once.
+ */
+const ENCODED_ARGUMENTS_MIN = 512;
+/** An argument ends soon when no more than this is missing of it. */
+const NEARLY_READ_BYTES = 1024 * 1024;
 /** So much may stay in memory for one request of a chunk when the others are gone. */
 const SHARED_BYTES_MAX = 2048;
 
@@ -80,6 +142,9 @@ export class RequestDecoder {
   /** The beginning of a line or a bulk that goes on in the next chunk. */
   readonly #tail = new ByteTail();
   #args: string[] = [];
+  /** The arguments before those, as text. */
+  #encoded: string[] = [];
+  #encodedCount = 0;
   #argumentsMissing = 0;
   #bulkLength = NO_BULK;
   #requestBytes = 0;
@@ -101,8 +166,32 @@ export class RequestDecoder {
     this.#read(chunk);
   }
 
+  /** Bytes that came and are not part of a request handed out yet. */
+  get pendingBytes(): number {
+    let bytes = this.#tail.length + this.#requestBytes + this.#chunk.length - this.#position;
+    for (const chunk of this.#waiting) bytes += chunk.length;
+    return bytes;
+  }
+
+  /**
+   * The size of a request whose argument is being read and ends soon, as far as it has announced its
+   * arguments; 0: there is none, or much of it has yet to come.
+   */
+  get bytesNearlyRead(): number {
+    if (this.#bulkLength === NO_BULK) return 0;
+    const missing = this.#bulkLength - this.#tail.length;
+    return missing <= NEARLY_READ_BYTES ? this.#requestBytes : 0;
+  }
+
   /** The next request; after `incomplete`, push more; after `invalid`, the answer stays so. */
   next(): DecodedRequest {
+    const decoded = this.#next();
+    if (decoded.kind !== "complete" || this.#encodedCount === 0) return decoded;
+    const args = this.#textWith(decoded.args).args();
+    return { kind: "complete", args };
+  }
+
+  #next(): DecodedRequest {
     if (this.#invalid !== null) return this.#invalid;
     let decoded = this.#decode();
     while (decoded.kind === "incomplete" && this.#waiting.length > 0) {
@@ -117,8 +206,27 @@ export class RequestDecoder {
   nextText(): DecodedText {
     const whole = this.#takeWhole();
     if (whole !== null) return whole;
-    const decoded = this.next();
-    return decoded.kind === "complete" ? RequestText.of(decoded.args) : decoded;
+    const decoded = this.#next();
+    if (decoded.kind === "complete") return this.#textWith(decoded.args);
+    if (this.#args.length >= ENCODED_ARGUMENTS_MIN) this.#encode(this.#args);
+    return decoded;
+  }
+
+  /** Keeps the arguments so far of the request under way as text. */
+  #encode(args: readonly string[]): void {
+    this.#encoded.push(joinArguments(args));
+    this.#encodedCount += args.length;
+    this.#args = [];
+  }
+
+  /** A request that ends with these arguments. */
+  #textWith(args: readonly string[]): RequestText {
+    if (this.#encodedCount === 0) return RequestText.of(args);
+    this.#encode(args);
+    const text = new RequestText(this.#encodedCount, this.#encoded.join(""));
+    this.#encoded = [];
+    this.#encodedCount = 0;
+    return text;
   }
 
   /**
@@ -272,6 +380,8 @@ export class RequestDecoder {
   #fail(decoded: DecodedRequest): void {
     this.#invalid = decoded;
     this.#args = [];
+    this.#encoded = [];
+    this.#encodedCount = 0;
     this.#waiting = [];
     this.#tail.clear();
     this.#read(new Uint8Array(0));

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { latin1Bytes } from "../base/latin1.ts";
+import { latin1Bytes } from "../base/bytes.ts";
 import { type Random, randomInteger, seededRandom } from "../base/random.ts";
 import { encodeArguments, encodeCount, encodeRequest } from "./encode.ts";
 import {
@@ -7,8 +7,8 @@ import {
   type DecodedText,
   RequestDecoder,
   type RequestLimits,
+  RequestText,
 } from "./request_decoder.ts";
-import { RequestText } from "./request_text.ts";
 
 interface Outcome {
   readonly requests: readonly string[][];
@@ -152,6 +152,57 @@ Deno.test("requests are taken one way or the other, as one likes", () => {
   decoder.push(latin1Bytes("HO\r\n$1\r\nc\r\nPING\r\n"));
   assertEquals(decoder.next(), { kind: "complete", args: ["ECHO", "c"] });
   assertEquals(decoder.nextText(), RequestText.of(["PING"]));
+});
+
+const MANY_ARGUMENTS = ["MGET", ...Array.from({ length: 100_000 }, (_, at) => `key:${at}`)];
+
+/** The chunks of a request with many arguments, as a socket delivers them. */
+function manyInChunks(): Uint8Array[] {
+  const bytes = latin1Bytes(encodeRequest(MANY_ARGUMENTS));
+  return Array.from(
+    { length: Math.ceil(bytes.length / 65_536) },
+    (_, at) => bytes.subarray(at * 65_536, (at + 1) * 65_536),
+  );
+}
+
+Deno.test("many arguments that are handed on are what came, whoever asks at each chunk", () => {
+  const chunks = manyInChunks();
+  for (
+    const takesText of [() => true, (at: number) => at % 2 === 0, (at: number) => at % 2 === 1]
+  ) {
+    const decoder = new RequestDecoder();
+    for (let round = 0; round < 2; round++) {
+      chunks.forEach((chunk, at) => {
+        decoder.push(chunk);
+        const decoded = takesText(at) ? decoder.nextText() : decoder.next();
+        assertEquals(decoded.kind, at === chunks.length - 1 ? "complete" : "incomplete");
+        if (decoded.kind !== "complete") return;
+        const isText = decoded instanceof RequestText;
+        assertEquals(isText, takesText(at));
+        assertEquals(isText ? decoded.args() : decoded.args, MANY_ARGUMENTS);
+        if (isText) assertEquals([decoded.count, decoded.name], [MANY_ARGUMENTS.length, "MGET"]);
+      });
+    }
+    decoder.push(latin1Bytes(encodeRequest(["PING"])));
+    const next = decoder.nextText();
+    assertEquals(next.kind === "complete" ? next.args() : next, ["PING"]);
+  }
+});
+
+Deno.test("of many arguments that are handed on, the last chunk leaves a small part to be done", () => {
+  const shares = Array.from({ length: 7 }, () => {
+    const decoder = new RequestDecoder();
+    const stepsMs = manyInChunks().map((chunk) => {
+      const startMs = performance.now();
+      decoder.push(chunk);
+      const decoded = decoder.nextText();
+      if (decoded.kind === "complete") assertEquals(decoded.name + decoded.text[5], "MGETG");
+      return performance.now() - startMs;
+    });
+    return (stepsMs.at(-1) ?? NaN) / stepsMs.reduce((sum, ms) => sum + ms, 0);
+  });
+  const median = shares.sort((a, b) => a - b)[3] ?? NaN;
+  assert(median < 0.15, `of all the time: ${shares.map((share) => share.toFixed(2))}`);
 });
 
 Deno.test("wrong lengths are invalid, in Redis's words", () => {

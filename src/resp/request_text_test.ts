@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { RequestText } from "./request_text.ts";
+import { encodeRequest, joinArguments } from "./encode.ts";
+import { RequestText } from "./request_decoder.ts";
 
 Deno.test("a text gives the arguments back that it is made of", () => {
   const requests = [
@@ -13,8 +14,15 @@ Deno.test("a text gives the arguments back that it is made of", () => {
     ["DEL", ...Array.from({ length: 1000 }, (_, i) => "k".repeat(i % 12))],
   ];
   for (const args of requests) {
-    const text = RequestText.of(args);
-    assertEquals(text.args(), args);
-    assertEquals([text.name, text.count], [args[0], args.length]);
+    const made = RequestText.of(args);
+    assertEquals(made.text, encodeRequest(args).slice(`*${args.length}\r\n`.length));
+    assertEquals(joinArguments(args), made.text);
+    const read = new RequestText(args.length, made.text);
+    for (const text of [made, read]) {
+      assertEquals(text.args(), args);
+      text.args().push("more");
+      assertEquals(text.args().length, args.length);
+      assertEquals([text.name, text.count], [args[0], args.length]);
+    }
   }
 });

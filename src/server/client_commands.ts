@@ -1,7 +1,10 @@
-import { unknownSubcommand, wrongNumberOfArguments } from "../commands/request_errors.ts";
-import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
+import { errorQuoting, parseInteger, quoted, SYNTAX_ERROR } from "../commands/arguments.ts";
+import { ErrorReply, MapReply, OK, type Reply, SetReply } from "../resp/reply.ts";
 import type { Connection } from "./connection.ts";
-import type { ProcessCommands } from "./process_commands.ts";
+import type { PendingReply } from "./pending_reply.ts";
+import type { LocalHandler, ProcessCommands } from "./process_commands.ts";
+
+const QUOTED_MAX = 128;
 
 /** Redis's rule: printable ASCII without spaces; empty takes the name away. */
 export function isClientName(name: string): boolean {
@@ -9,42 +12,34 @@ export function isClientName(name: string): boolean {
 }
 
 /** `CLIENT …`: what a client says and asks about connections. */
-export function clientCommand(
-  process: ProcessCommands,
-  connection: Connection,
-  args: readonly string[],
-): Reply {
-  const argument = args[2];
-  switch (args[1]?.toUpperCase()) {
-    case "ID":
-      return args.length === 2 ? connection.id : wrongNumberOfArguments("client|id");
-    case "GETNAME":
-      return args.length === 2 ? connection.name || null : wrongNumberOfArguments("client|getname");
-    case "SETNAME":
-      return args.length === 3
-        ? setName(connection, argument ?? "")
-        : wrongNumberOfArguments("client|setname");
-    case "SETINFO":
-      return args.length === 4
-        ? setInfo(connection, argument ?? "", args[3] ?? "")
-        : wrongNumberOfArguments("client|setinfo");
-    case "INFO":
-      return args.length === 2
-        ? describe(connection, process.clock.monotonicMs())
-        : wrongNumberOfArguments("client|info");
-    case "LIST":
-      return list(process, args);
-    case "KILL":
-      return kill(process, connection, args);
-    case "NO-EVICT":
-    case "NO-TOUCH":
-      return /^(on|off)$/i.test(argument ?? "") && args.length === 3
-        ? OK
-        : new ErrorReply("ERR syntax error");
-    default:
-      return unknownSubcommand(args);
-  }
-}
+export const CLIENT_HANDLERS: readonly (readonly [string, LocalHandler])[] = [
+  ["client|getname", (_process, connection) => connection.name || null],
+  // Nobody is told of changed keys: there is no client-side caching.
+  ["client|getredir", () => -1],
+  ["client|id", (_process, connection) => connection.id],
+  ["client|info", ({ clock }, connection) => describe(connection, clock.monotonicMs())],
+  ["client|kill", kill],
+  ["client|list", list],
+  ["client|no-evict", onOrOff],
+  ["client|no-touch", onOrOff],
+  ["client|pause", pause],
+  ["client|reply", setReplyMode],
+  ["client|setinfo", (_process, connection, [, , attribute = "", value = ""]) => {
+    return setInfo(connection, attribute, value);
+  }],
+  ["client|setname", (_process, connection, [, , name = ""]) => setName(connection, name)],
+  ["client|trackinginfo", () => TRACKING],
+  ["client|unpause", ({ pause }) => {
+    pause.end();
+    return OK;
+  }],
+];
+
+const TRACKING = new MapReply([
+  ["flags", new SetReply(["off"])],
+  ["redirect", -1],
+  ["prefixes", []],
+]);
 
 function setName(connection: Connection, name: string): Reply {
   if (!isClientName(name)) {
@@ -67,51 +62,149 @@ function setInfo(connection: Connection, attribute: string, value: string): Repl
   return OK;
 }
 
-function list(process: ProcessCommands, args: readonly string[]): Reply {
-  const nowMs = process.clock.monotonicMs();
-  const option = args[2]?.toUpperCase();
-  let connections = [...process.connections.values()];
-  if (option === "ID" && args.length > 3) {
-    const ids = new Set(args.slice(3).map(Number));
-    connections = connections.filter(({ id }) => ids.has(id));
-  } else if (option === "TYPE" && args.length === 4) {
-    if (args[3]?.toLowerCase() !== "normal") connections = [];
-  } else if (option !== undefined) return new ErrorReply("ERR syntax error");
-  return connections.map((connection) => describe(connection, nowMs)).join("");
+/** `CLIENT PAUSE ms [WRITE|ALL]`: of this process's clients. */
+function pause(
+  { pause }: ProcessCommands,
+  _connection: Connection,
+  args: readonly string[],
+): Reply {
+  const mode = args[3]?.toLowerCase() ?? "all";
+  if (args.length > 4) return SYNTAX_ERROR;
+  if (mode !== "all" && mode !== "write") {
+    return new ErrorReply("ERR CLIENT PAUSE mode must be WRITE or ALL");
+  }
+  const durationMs = parseInteger(args[2] ?? "");
+  if (durationMs === null) return new ErrorReply("ERR timeout is not an integer or out of range");
+  if (durationMs < 0) return new ErrorReply("ERR timeout is negative");
+  pause.begin(mode, Number(durationMs));
+  return OK;
 }
 
-/** `CLIENT KILL addr` or with the filters `ID`, `ADDR`, `LADDR` and `SKIPME`. */
+/** `CLIENT REPLY ON|OFF|SKIP`: only ON is answered. */
+function setReplyMode(
+  _process: ProcessCommands,
+  connection: Connection,
+  [, , mode = ""]: readonly string[],
+  reply: PendingReply,
+): Reply {
+  switch (mode.toLowerCase()) {
+    case "on":
+      connection.replyMode = "on";
+      reply.isMuted = false;
+      return OK;
+    case "off":
+      connection.replyMode = "off";
+      reply.isMuted = true;
+      return OK;
+    case "skip":
+      if (connection.replyMode === "on") connection.replyMode = "skip";
+      reply.isMuted = true;
+      return OK;
+    default:
+      return SYNTAX_ERROR;
+  }
+}
+
+function onOrOff(
+  _process: ProcessCommands,
+  _connection: Connection,
+  [, , mode = ""]: readonly string[],
+): Reply {
+  return /^(on|off)$/i.test(mode) ? OK : SYNTAX_ERROR;
+}
+
+/** `CLIENT LIST [TYPE type] [ID id …]` */
+function list(
+  process: ProcessCommands,
+  _connection: Connection,
+  args: readonly string[],
+): Reply {
+  const wanted = listed(process, args.slice(2));
+  if (wanted instanceof ErrorReply) return wanted;
+  const nowMs = process.clock.monotonicMs();
+  return wanted.map((connection) => describe(connection, nowMs)).join("");
+}
+
+function listed(process: ProcessCommands, args: readonly string[]): Connection[] | ErrorReply {
+  const all = [...process.connections.values()];
+  const option = args[0]?.toUpperCase();
+  if (option === undefined) return all;
+  if (option === "TYPE" && args.length === 2) {
+    const isOfType = ofType(args[1] ?? "");
+    return isOfType instanceof ErrorReply ? isOfType : all.filter(isOfType);
+  }
+  if (option !== "ID" || args.length === 1) return SYNTAX_ERROR;
+  const ids = args.slice(1).map((text) => parseInteger(text));
+  if (ids.includes(null)) return new ErrorReply("ERR Invalid client ID");
+  return all.filter(({ id }) => ids.includes(id));
+}
+
+type Filter = (connection: Connection) => boolean;
+
+/** `CLIENT KILL addr` or with filters; with one that is wrong, nobody is killed. */
 function kill(process: ProcessCommands, self: Connection, args: readonly string[]): Reply {
+  const connections = [...process.connections.values()];
   if (args.length === 3) {
-    const victims = [...process.connections.values()].filter(({ remote }) => remote === args[2]);
+    const victims = connections.filter(({ remote }) => remote === args[2]);
     victims.forEach((victim) => cutOff(victim, self));
     return victims.length > 0 ? OK : new ErrorReply("ERR No such client");
   }
-  if (args.length < 4 || args.length % 2 !== 0) return new ErrorReply("ERR syntax error");
-  let skipSelf = true;
-  let victims = [...process.connections.values()];
+  const filters: Filter[] = [];
+  let isSelfSkipped = true;
   for (let at = 2; at < args.length; at += 2) {
-    const value = args[at + 1] ?? "";
-    switch (args[at]?.toUpperCase()) {
-      case "ID":
-        victims = victims.filter(({ id }) => id === Number(value));
-        break;
-      case "ADDR":
-        victims = victims.filter(({ remote }) => remote === value);
-        break;
-      case "LADDR":
-        victims = victims.filter(({ local }) => local === value);
-        break;
-      case "SKIPME":
-        skipSelf = value.toLowerCase() !== "no";
-        break;
-      default:
-        return new ErrorReply("ERR syntax error");
+    const [option = "", value] = args.slice(at, at + 2);
+    if (value === undefined) return SYNTAX_ERROR;
+    if (option.toUpperCase() === "SKIPME") {
+      if (!/^(yes|no)$/i.test(value)) return SYNTAX_ERROR;
+      isSelfSkipped = value.toLowerCase() === "yes";
+      continue;
     }
+    const filter = killFilter(option, value, process.clock.monotonicMs());
+    if (filter instanceof ErrorReply) return filter;
+    filters.push(filter);
   }
-  if (skipSelf) victims = victims.filter((victim) => victim !== self);
+  if (isSelfSkipped) filters.push((connection) => connection !== self);
+  const victims = connections.filter((connection) => filters.every((filter) => filter(connection)));
   victims.forEach((victim) => cutOff(victim, self));
   return victims.length;
+}
+
+function killFilter(option: string, value: string, nowMs: number): Filter | ErrorReply {
+  switch (option.toUpperCase()) {
+    case "ID": {
+      const id = parseInteger(value);
+      if (id === null || id < 1) return new ErrorReply("ERR client-id should be greater than 0");
+      return (connection) => connection.id === id;
+    }
+    case "ADDR":
+      return ({ remote }) => remote === value;
+    case "LADDR":
+      return ({ local }) => local === value;
+    case "MAXAGE": {
+      const seconds = parseInteger(value);
+      if (seconds === null || seconds < 1) {
+        return new ErrorReply("ERR maxage should be greater than 0");
+      }
+      return ({ openedMs }) => nowMs - openedMs >= Number(seconds) * 1000;
+    }
+    case "TYPE":
+      return ofType(value);
+    case "USER":
+      return value === "default"
+        ? () => true
+        : errorQuoting(`ERR No such user '${quoted(value, QUOTED_MAX)}'`);
+    default:
+      return SYNTAX_ERROR;
+  }
+}
+
+/** All connections are of one type; Redis's others exist, and nobody is of them. */
+function ofType(type: string): Filter | ErrorReply {
+  const name = type.toLowerCase();
+  if (name === "normal") return () => true;
+  return ["master", "pubsub", "replica", "slave"].includes(name)
+    ? () => false
+    : errorQuoting(`ERR Unknown client type '${quoted(type, QUOTED_MAX)}'`);
 }
 
 function cutOff(victim: Connection, self: Connection): void {

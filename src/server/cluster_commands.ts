@@ -1,37 +1,143 @@
-import { keySlot, SLOTS } from "../commands/key_slot.ts";
-import { unknownSubcommand, wrongNumberOfArguments } from "../commands/request_errors.ts";
-import type { Clock } from "../node/clock.ts";
-import type { Faults } from "../node/faults/faults.ts";
+import { type Address, formatAddress, formatRedisAddress, parseAddress } from "../base/address.ts";
+import type { StateMachine } from "../commands/state_machine.ts";
+import type { Cancel, Clock } from "../platform/clock.ts";
 import type { Node } from "../node/node.ts";
-import { LEADER_CHANGED } from "../node/refusals.ts";
-import type { MemberReport, StateReport } from "../node/state_report.ts";
-import { ErrorReply, MapReply, OK, type Reply, SimpleString } from "../resp/reply.ts";
+import type { MemberReport, StateReport } from "../node/members/report.ts";
+import { ErrorReply, MapReply, OK, PushReply, type Reply } from "../resp/reply.ts";
 import type { Connection } from "./connection.ts";
-import { MEMBER_HELP, MEMBER_SUBCOMMANDS, memberCommand } from "./member_commands.ts";
+import { keySlot, SLOTS, unknownSubcommand, wrongNumberOfArguments } from "../commands/command.ts";
+import type { Faults } from "../faults/faults.ts";
+import { LEADER_CHANGED } from "../node/clients/request.ts";
 import type { Session } from "./session.ts";
-import type { PendingReply } from "./pending_reply.ts";
-import { clientAddressText, StateWatchers } from "./state_watchers.ts";
+import { type Answer, type PendingReply, SETTLED_BY_HANDLER } from "./pending_reply.ts";
 
-const HELP = [
-  "CLUSTER <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-  "ROLE",
-  "    Return id, role, term, leader and indexes of this node.",
-  "MEMBERS",
-  "    Return the members' ids and addresses.",
-  "NODES | SLOTS | SHARDS | INFO",
-  "    Return the members in the forms of Redis Cluster; the leader serves all slots.",
-  "MYID",
-  "    Return the node's id.",
-  "KEYSLOT <key>",
-  "    Return the hash slot for <key>.",
-  "WATCH <milliseconds>",
-  "    Push this node's state at every change and at least that often (RESP3).",
-  "FENCE <term>",
-  "    Take data commands on this connection only while this node leads in <term>.",
-  ...MEMBER_HELP,
-  "HELP",
-  "    Print this help.",
-];
+/** `host:port` with an IPv6 host in brackets, or nothing while it is unknown. */
+export function clientAddressText(address: Address | null): string {
+  return address === null ? "" : formatAddress(address);
+}
+
+/** The connections (proxies, mostly) that are told of the node's state as it changes. */
+export class StateWatchers {
+  readonly #node: Node;
+  readonly #machine: StateMachine;
+  readonly #clock: Clock;
+  readonly #timers = new Map<Connection, Cancel>();
+  #cancelWatch: Cancel | null = null;
+
+  constructor(node: Node, machine: StateMachine, clock: Clock) {
+    this.#node = node;
+    this.#machine = machine;
+    this.#clock = clock;
+  }
+
+  /** Pushes at once, at every change, and each `intervalMs`. */
+  add(connection: Connection, intervalMs: number): void {
+    this.#timers.get(connection)?.();
+    connection.isWatching = true;
+    this.#cancelWatch ??= this.#node.watch(() => this.#pushAll());
+    const beat = () => {
+      this.#push(connection);
+      if (!this.#timers.has(connection)) return;
+      this.#timers.set(connection, this.#clock.after(intervalMs, beat));
+    };
+    this.#timers.set(connection, this.#clock.after(0, beat));
+  }
+
+  remove(connection: Connection): void {
+    this.#timers.get(connection)?.();
+    this.#timers.delete(connection);
+    connection.isWatching = false;
+    if (this.#timers.size > 0) return;
+    this.#cancelWatch?.();
+    this.#cancelWatch = null;
+  }
+
+  #pushAll(): void {
+    for (const connection of this.#timers.keys()) this.#push(connection);
+  }
+
+  #push(connection: Connection): void {
+    if (connection.protocol !== 3) return this.remove(connection); // it has said HELLO 2
+    connection.push(statePush(this.#node.report(), this.#machine));
+  }
+}
+
+function statePush(report: StateReport, { keyspace, memoryBytesMax }: StateMachine): PushReply {
+  const nodes = report.members
+    .filter(({ clientAddress }) => clientAddress !== null)
+    .map(({ id, clientAddress }) => [id, clientAddressText(clientAddress)]);
+  return new PushReply([
+    "regent-state",
+    new MapReply([
+      ["id", report.id],
+      ["cluster-id", report.clusterId],
+      ["role", report.role],
+      ["term", report.term],
+      ["leader-id", report.leaderId ?? ""],
+      ["leader-address", clientAddressText(report.leaderAddress)],
+      ["commit-index", report.commitIndex],
+      ["applied-index", report.appliedIndex],
+      ["serving", report.isServing ? 1 : 0],
+      ["catching-up", report.isCatchingUp ? 1 : 0],
+      ["queue", report.queued],
+      ["nodes", nodes],
+      ["keys", keyspace.size],
+      ["expires", keyspace.volatileSize],
+      ["memory-bytes-max", memoryBytesMax],
+      ["members", report.members.map(({ id }) => id)],
+    ]),
+  ]);
+}
+
+/** What only the leader can do; others answer `-MOVED` to it, and a proxy asks it. */
+export const MEMBER_SUBCOMMANDS: readonly string[] = ["JOIN", "FORGET", "TRANSFER"];
+
+/** The same as for `--id`. */
+const ID = /^[A-Za-z0-9_.-]{1,64}$/;
+
+/**
+ * `CLUSTER JOIN`, `FORGET` and `TRANSFER`: answered when the change is committed or the other leads.
+ *
+ * @param args with `CLUSTER` and the subcommand
+ */
+export function memberCommand(
+  node: Node,
+  args: readonly string[],
+  settle: (reply: Reply) => void,
+): void {
+  const [, name = "", id = "", option, incarnation = ""] = args;
+  const subcommand = name.toUpperCase();
+  const counts = { JOIN: [5], FORGET: [3, 4], TRANSFER: [3] }[subcommand] ?? [];
+  if (!counts.includes(args.length)) {
+    return settle(wrongNumberOfArguments(`cluster|${subcommand.toLowerCase()}`));
+  }
+  if (!ID.test(id)) return settle(new ErrorReply("ERR the id is not one that a node can have"));
+  const { membership } = node;
+  if (subcommand === "TRANSFER") return membership.transfer.start(id, settle);
+  if (subcommand === "FORGET") {
+    if (option !== undefined && option.toUpperCase() !== "FORCE") {
+      return settle(new ErrorReply("ERR syntax error"));
+    }
+    return membership.forget(id, option !== undefined, settle);
+  }
+  const address = parseAddress(option ?? "");
+  if (address === null) return settle(new ErrorReply("ERR the address is not <host>:<raft-port>"));
+  if (!ID.test(incarnation)) return settle(new ErrorReply("ERR the incarnation is not one"));
+  membership.join(id, address, incarnation, (reply) => {
+    settle(reply === OK ? joinedReply(node.report()) : reply);
+  });
+}
+
+/** What a new node needs to begin: which cluster it is in, and whom it may ask for the rest. */
+function joinedReply({ clusterId, members }: StateReport): Reply {
+  return new MapReply([
+    ["cluster-id", clusterId],
+    [
+      "members",
+      new MapReply(members.map(({ id, raftAddress }) => [id, formatAddress(raftAddress)])),
+    ],
+  ]);
+}
 
 /** `CLUSTER …` on a node: Redis Cluster's view of the members, and Regent's own. */
 export class ClusterCommands {
@@ -40,10 +146,10 @@ export class ClusterCommands {
   readonly #watchers: StateWatchers;
 
   /** @param faults `null`: failures on purpose are not allowed */
-  constructor(node: Node, clock: Clock, faults: Faults | null) {
+  constructor(node: Node, machine: StateMachine, clock: Clock, faults: Faults | null) {
     this.#node = node;
     this.#faults = faults;
-    this.#watchers = new StateWatchers(node, clock);
+    this.#watchers = new StateWatchers(node, machine, clock);
   }
 
   run(
@@ -51,15 +157,12 @@ export class ClusterCommands {
     session: Session,
     args: readonly string[],
     reply: PendingReply,
-  ): Reply | null {
+  ): Answer {
     const subcommand = args[1]?.toUpperCase() ?? "";
     if (MEMBER_SUBCOMMANDS.includes(subcommand)) {
       memberCommand(this.#node, args, (answer) => reply.settle(answer));
-      return null;
+      return SETTLED_BY_HANDLER;
     }
-    const arity = ARITIES.get(subcommand);
-    if (arity === undefined) return unknownSubcommand(args);
-    if (arity !== args.length) return wrongNumberOfArguments(`cluster|${subcommand.toLowerCase()}`);
     switch (subcommand) {
       case "ROLE":
         return roleReply(this.#node.report(), this.#faults);
@@ -82,7 +185,7 @@ export class ClusterCommands {
       case "FENCE":
         return this.#fence(session, Number(args[2]));
       default:
-        return HELP.map((line) => new SimpleString(line));
+        return unknownSubcommand(args);
     }
   }
 
@@ -110,21 +213,6 @@ export class ClusterCommands {
   }
 }
 
-/** Arguments of each subcommand with `CLUSTER` and its name. */
-const ARITIES: ReadonlyMap<string, number> = new Map([
-  ["ROLE", 2],
-  ["MYID", 2],
-  ["MEMBERS", 2],
-  ["NODES", 2],
-  ["SLOTS", 2],
-  ["SHARDS", 2],
-  ["INFO", 2],
-  ["KEYSLOT", 3],
-  ["WATCH", 3],
-  ["FENCE", 3],
-  ["HELP", 2],
-]);
-
 function roleReply(report: StateReport, faults: Faults | null): Reply {
   return new MapReply([
     ["id", report.id],
@@ -134,6 +222,11 @@ function roleReply(report: StateReport, faults: Faults | null): Reply {
     ["leader-address", clientAddressText(report.leaderAddress)],
     ["commit-index", report.commitIndex],
     ["applied-index", report.appliedIndex],
+    ["catching-up", report.isCatchingUp ? 1 : 0],
+    ["clock-offset-ms", report.time.clockOffsetMs],
+    ["protocol-version", report.protocolVersion],
+    ["machine-version", report.machineVersion],
+    ["machine-version-max", report.machineVersionMax],
     ...(faults === null ? [] : [["faults", faults.texts()] as const]),
   ]);
 }
@@ -144,61 +237,65 @@ function membersReply({ members }: StateReport): Reply {
   );
 }
 
-/** Redis's line for each member; the leader is the master of all slots. */
+/** Redis's line for each member; the leader, or the last one known, is the master of all slots. */
 function nodesText(report: StateReport): string {
+  const masterId = masterOf(report)?.id ?? null;
   return report.members.map((member) => {
-    const { host, port } = member.clientAddress ?? { host: "", port: 0 };
-    const isLeader = member.id === report.leaderId;
+    const address = formatRedisAddress(member.clientAddress ?? { host: "", port: 0 });
+    const isMaster = member.id === masterId;
     const flags = [
       ...(member.id === report.id ? ["myself"] : []),
-      isLeader ? "master" : "slave",
+      isMaster ? "master" : "slave",
       ...(member.clientAddress === null ? ["noaddr"] : []),
     ];
-    const master = isLeader ? "-" : report.leaderId ?? "-";
+    const master = isMaster ? "-" : masterId ?? "-";
     const link = member.isConnected ? "connected" : "disconnected";
-    const slots = isLeader ? ` 0-${SLOTS - 1}` : "";
-    return `${member.id} ${host}:${port}@${member.raftAddress.port} ${flags.join(",")} ${master} ` +
+    const slots = isMaster ? ` 0-${SLOTS - 1}` : "";
+    return `${member.id} ${address}@${member.raftAddress.port} ${flags.join(",")} ${master} ` +
       `0 0 ${report.term} ${link}${slots}\n`;
   }).join("");
 }
 
-/** The leader first, then who else can be reached. */
-function reachable(report: StateReport): (MemberReport & { clientAddress: object })[] {
-  const isKnown = (member: MemberReport) => member.clientAddress !== null && member.isConnected;
-  const leader = report.members.filter((member) =>
-    member.id === report.leaderId && isKnown(member)
-  );
-  if (leader.length === 0) return [];
-  const others = report.members.filter((member) =>
-    member.id !== report.leaderId && isKnown(member)
-  );
-  return [...leader, ...others] as (MemberReport & { clientAddress: object })[];
+type KnownMember = MemberReport & { readonly clientAddress: Address };
+
+function isKnown(member: MemberReport): member is KnownMember {
+  return member.clientAddress !== null;
+}
+
+function masterOf(report: StateReport): MemberReport | undefined {
+  return report.members.find(({ id }) => id === report.lastLeaderId);
+}
+
+/**
+ * The leader, or the last one known, and then the others. Whether this node is connected with them
+ * does not matter: a client that finds nobody in the list forgets all that it knows, and one that
+ * finds a dead node asks another.
+ */
+function mastersFirst(report: StateReport): KnownMember[] {
+  const master = masterOf(report);
+  if (master === undefined || !isKnown(master)) return [];
+  return [master, ...report.members.filter(isKnown).filter((member) => member !== master)];
 }
 
 function slotsReply(report: StateReport): Reply {
-  const members = reachable(report);
+  const members = mastersFirst(report);
   if (members.length === 0) return [];
-  const nodes = members.map(({ id, clientAddress }): Reply => [
-    clientAddress?.host ?? "",
-    clientAddress?.port ?? 0,
-    id,
-    [],
-  ]);
+  const nodes = members.map(({ id, clientAddress: { host, port } }): Reply => [host, port, id, []]);
   return [[0, SLOTS - 1, ...nodes]];
 }
 
 function shardsReply(report: StateReport): Reply {
-  const members = reachable(report);
+  const members = mastersFirst(report);
   if (members.length === 0) return [];
-  const nodes = members.map(({ id, clientAddress, matchIndex }) =>
+  const nodes = members.map(({ id, clientAddress: { host, port }, matchIndex, isConnected }, i) =>
     new MapReply([
       ["id", id],
-      ["port", clientAddress?.port ?? 0],
-      ["ip", clientAddress?.host ?? ""],
-      ["endpoint", clientAddress?.host ?? ""],
-      ["role", id === report.leaderId ? "master" : "replica"],
+      ["port", port],
+      ["ip", host],
+      ["endpoint", host],
+      ["role", i === 0 ? "master" : "replica"],
       ["replication-offset", matchIndex ?? report.appliedIndex],
-      ["health", "online"],
+      ["health", isConnected ? "online" : "fail"],
     ])
   );
   return [new MapReply([["slots", [0, SLOTS - 1]], ["nodes", nodes]])];

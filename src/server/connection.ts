@@ -1,32 +1,14 @@
+import { formatAddress, plainHost } from "../base/address.ts";
 import type net from "node:net";
 import { encodeReply, type Protocol } from "../resp/encode.ts";
 import { type InvalidRequest, RequestDecoder } from "../resp/request_decoder.ts";
-import type { RequestText } from "../resp/request_text.ts";
 import { ErrorReply, type PushReply } from "../resp/reply.ts";
-import type { Cancel, Clock } from "../node/clock.ts";
-import { type FairReading, readFairly } from "./fair_reading.ts";
-import type { ClientLimits } from "./limits.ts";
+import type { Cancel } from "../platform/clock.ts";
+import type { LoadingClient } from "./client_load.ts";
+import type { ConnectionOwner } from "./connection_owner.ts";
+import { readFairly } from "../platform/acceptor.ts";
 import { PendingReply } from "./pending_reply.ts";
-import { ReplyOutput } from "./reply_output.ts";
-
-/** What a connection needs of the listener that accepted it. */
-export interface ConnectionOwner {
-  readonly limits: ClientLimits;
-  readonly clock: Clock;
-  readonly fairness: FairReading;
-  /** Nothing may be sent now, but to a connection that is spared. */
-  readonly isSilent: boolean;
-  /** Requests are wanted as they came. */
-  readonly isForwarding: boolean;
-  /** A whole request arrived: `reply` is to be settled, now or later. */
-  request(connection: Connection, args: string[], reply: PendingReply): void;
-  /** The same, where `isForwarding`. */
-  forward(connection: Connection, request: RequestText, reply: PendingReply): void;
-  /** Something is ready to be sent; `flush` is wanted at the end of the turn. */
-  dirty(connection: Connection): void;
-  protocolError(connection: Connection, reason: string): void;
-  closed(connection: Connection): void;
-}
+import { ReplyOutput, SlowReader } from "./reply_output.ts";
 
 /** What the replies to all requests that are read at once are to take, judged by the last ones. */
 const REPLIES_BYTES = 64 * 1024 * 1024;
@@ -34,16 +16,28 @@ const REPLIES_BYTES = 64 * 1024 * 1024;
 const REPLY_BYTES_FIRST = 256 * 1024;
 const WINDOW_MIN = 16;
 
-/** A client that has too much to read and takes nothing for so long is cut off. */
-const STALL_MS = 5_000;
-/** With so many times too much, a client is cut off even while it reads. */
-const HARD_FACTOR = 4;
+/** For so long at most, requests that came together are carried out before others have their turn. */
+const DECODE_MS_MAX = 5;
+/** The clock is looked at after so many. */
+const REQUESTS_PER_LOOK = 8;
+
+/** What is read at most of a client whose requests wait for their turn. */
+const RESTING_BYTES_MAX = 1024 * 1024;
+
+/** What is read at most, beyond what it may have under way, of a client that waits without a bound. */
+const PROBED_BYTES_MAX = 16 * 1024 * 1024;
+
+/** How long a request that may wait for ever does so for a client that has closed its side. */
+const ENDED_WAIT_MS = 1_000;
+
+/** How often a client that is not read is looked at while it waits without a bound. */
+const PROBE_MS = 5_000;
 
 /** How long a closing connection may take to read its last replies. */
 const LINGER_MS = 10_000;
 
 /** A client's connection: decodes requests, keeps replies in their order, bounds both sides. */
-export class Connection {
+export class Connection implements LoadingClient {
   readonly id: number;
   /** `host:port` of the client. */
   readonly remote: string;
@@ -57,8 +51,16 @@ export class Connection {
   libraryName = "";
   libraryVersion = "";
   lastCommand = "NULL";
+  /** By `CLIENT REPLY`; `skip`: the next reply is left out. */
+  replyMode: "on" | "off" | "skip" = "on";
+  /** Between a `MULTI` that was refused and its `EXEC` or `DISCARD`. */
+  isInRefusedTransaction = false;
   /** When requests were last read; all that come together have one time. */
   lastReadMs: number;
+  /** One of its requests may have waited without a bound. */
+  mayWait = false;
+  /** Pushes are sent to it, so that it may say nothing itself. */
+  isWatching = false;
   /** Gets its replies even from a listener that is silent. */
   isSpared = false;
 
@@ -68,16 +70,25 @@ export class Connection {
   #head: PendingReply | null = null;
   #tail: PendingReply | null = null;
   #outstanding = 0;
+  /** Of requests that are not answered. */
+  #requestBytes = 0;
+  /** What the load knows of: bytes that are not decoded, and those that the client has not taken. */
+  #knownPending = 0;
+  #knownOutput = 0;
   readonly #output: ReplyOutput;
   /** Of replies that are settled and not handed to the output yet. */
   #settledBytes = 0;
   /** How large replies have been of late: at once as large as the last, more slowly as small. */
   #replyBytes = REPLY_BYTES_FIRST;
-  /** How often the client has taken all that its socket held. */
-  #drains = 0;
-  #cancelWatch: Cancel | null = null;
+  readonly #slowReader: SlowReader;
+  #cancelEnd: Cancel | null = null;
+  #cancelProbe: Cancel | null = null;
+  #isProbing = false;
   #isDirty = false;
   #isPaused = false;
+  #isResting = false;
+  /** The client has closed its side, and requests that it sent before wait for their turn. */
+  #isEndDue = false;
   #isEnding = false;
   #isClosed = false;
 
@@ -85,12 +96,21 @@ export class Connection {
     this.id = id;
     this.#socket = socket;
     this.#owner = owner;
-    this.remote = `${socket.remoteAddress ?? "?"}:${socket.remotePort ?? 0}`;
-    this.local = `${socket.localAddress ?? "?"}:${socket.localPort ?? 0}`;
+    this.remote = endText(socket.remoteAddress, socket.remotePort);
+    this.local = endText(socket.localAddress, socket.localPort);
     this.openedMs = owner.clock.monotonicMs();
     this.lastReadMs = this.openedMs;
     this.#decoder = new RequestDecoder(owner.limits);
     this.#output = new ReplyOutput(socket);
+    this.#slowReader = new SlowReader({
+      clock: owner.clock,
+      outputBytesMax: owner.limits.outputBytesMax,
+      waitingBytes: () => this.waitingBytes,
+      waitingBytesMax: () => this.#isEnding ? 0 : owner.limits.outputBytesMax,
+      cutOff: () => this.cutOff(),
+    });
+    const { tcpKeepaliveS } = owner.limits;
+    if (tcpKeepaliveS > 0) socket.setKeepAlive(true, tcpKeepaliveS * 1_000);
     readFairly(
       socket,
       (chunk) => this.#received(chunk),
@@ -98,7 +118,7 @@ export class Connection {
       () => !this.#isPaused && !this.#isEnding && !this.#isClosed,
     );
     socket.on("drain", () => this.#drained());
-    socket.on("end", () => this.closeAfterReplies()); // its last requests still get their answers
+    socket.on("end", () => this.#guard(() => this.#ended()));
     socket.on("error", () => {}); // "close" follows and tells all that matters
     socket.once("close", () => this.#closed());
   }
@@ -108,15 +128,50 @@ export class Connection {
     return this.#outstanding;
   }
 
+  /** It waits for nothing, and nothing is pushed to it. */
+  get isIdle(): boolean {
+    return this.#head === null && !this.isWatching && this.#output.isHandedOver;
+  }
+
   get isClosed(): boolean {
     return this.#isClosed;
+  }
+
+  /** What is held for the client at most before it is looked at. */
+  get outputBytesMax(): number {
+    return this.#owner.limits.outputBytesMax;
   }
 
   /** Sends a message that answers no request, at once and before replies still open. */
   push(message: PushReply): void {
     if (this.#isClosed || this.#isEnding || this.#isSilent) return;
-    this.#output.add(encodeReply(message, this.protocol));
-    this.#markDirty();
+    this.#guard(() => {
+      this.#output.add(encodeReply(message, this.protocol));
+      this.#markDirty();
+    });
+  }
+
+  #guard(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  /** Something went wrong while this client was served. */
+  failed(error: unknown): void {
+    if (this.#isClosed) return;
+    this.#owner.failed(this, error);
+    this.destroy();
+  }
+
+  /** Takes back what the client has said about the connection, as if it had just come. */
+  reset(): void {
+    this.protocol = 2;
+    this.name = "";
+    this.replyMode = "on";
+    this.isInRefusedTransaction = false;
   }
 
   /** Takes no more requests, and closes once those so far are answered. */
@@ -124,6 +179,30 @@ export class Connection {
     this.#isEnding = true;
     this.#socket.pause();
     this.#markDirty();
+  }
+
+  /**
+   * The client has closed its side, and perhaps the other one too, which cannot be told. Its last
+   * requests still get their answers, unless they may wait for ever.
+   */
+  #ended(): void {
+    if (this.#isResting) {
+      this.#isEndDue = true;
+      return;
+    }
+    this.closeAfterReplies();
+    if (!this.#isWaiting) return;
+    this.#cancelEnd ??= this.#owner.clock.after(ENDED_WAIT_MS, () => {
+      if (this.#isWaiting) this.destroy();
+    });
+  }
+
+  get #isWaiting(): boolean {
+    if (!this.mayWait) return false;
+    for (let reply = this.#head; reply !== null; reply = reply.next) {
+      if (reply.isWaiting) return true;
+    }
+    return false;
   }
 
   /** Sends what became ready while the listener was silent. */
@@ -140,18 +219,37 @@ export class Connection {
   /** A reply has its text; called by `PendingReply`. */
   settled(reply: PendingReply): void {
     if (this.#isClosed) return;
-    this.#settledBytes += reply.text?.length ?? 0;
+    this.#requestBytes -= reply.requestBytes;
+    this.#owner.load.unansweredBytes -= reply.requestBytes;
+    this.#owner.largeRequests.note(reply, 0);
+    this.#settledBytes += reply.bytes;
     if (reply === this.#head) this.#markDirty();
-    else if (this.#settledBytes > this.#owner.limits.outputBytesMax) this.#checkReader();
+    else if (this.#settledBytes > this.#owner.limits.outputBytesMax) this.#slowReader.check();
+  }
+
+  /** Says whether the client wants this reply, which is of the request that is served next. */
+  prepare(reply: PendingReply): void {
+    reply.protocol = this.protocol; // a request before it may have been HELLO
+    reply.isMuted = this.replyMode !== "on";
+    if (this.replyMode === "skip") this.replyMode = "on";
   }
 
   /** Sends all that is ready, in one write. */
   flush(): void {
+    try {
+      this.#flush();
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  #flush(): void {
     this.#isDirty = false;
     if (this.#isClosed || this.#isSilent) return;
     this.#collectReplies();
     this.#output.send();
-    this.#checkReader();
+    this.#tellOutput();
+    this.#slowReader.check();
     if (this.#isClosed) return;
     const isAnswered = this.#head === null && this.#output.isHandedOver;
     if (this.#isEnding && isAnswered) this.#end();
@@ -167,8 +265,10 @@ export class Connection {
     let reply = this.#head;
     let { room } = this.#output;
     while (reply !== null && reply.text !== null && room > 0) {
-      const bytes = reply.text.length;
+      const { bytes } = reply;
+      this.#owner.totals.outputBytes += bytes;
       this.#output.add(reply.text);
+      for (const text of reply.rest) this.#output.add(text);
       room -= bytes;
       this.#settledBytes -= bytes;
       this.#replyBytes += (bytes - this.#replyBytes) / (bytes > this.#replyBytes ? 1 : 8);
@@ -180,42 +280,36 @@ export class Connection {
   }
 
   #drained(): void {
-    this.#drains++;
+    this.#slowReader.drained();
     this.flush();
-  }
-
-  /** Bounds what a client can make us hold by not reading. */
-  #checkReader(): void {
-    const { outputBytesMax } = this.#owner.limits;
-    if (this.#waitingBytes > HARD_FACTOR * outputBytesMax) this.#cutOff();
-    else if (this.#isBehind && this.#cancelWatch === null) this.#watchReader();
-  }
-
-  #watchReader(): void {
-    const drains = this.#drains;
-    this.#cancelWatch = this.#owner.clock.after(STALL_MS, () => {
-      this.#cancelWatch = null;
-      if (!this.#isBehind) return;
-      if (this.#drains === drains) this.#cutOff();
-      else this.#watchReader();
-    });
   }
 
   get #isSilent(): boolean {
     return this.#owner.isSilent && !this.isSpared;
   }
 
-  get #waitingBytes(): number {
+  /** Bytes of replies that the client has not taken. */
+  get waitingBytes(): number {
     return this.#settledBytes + this.#output.waitingBytes;
   }
 
-  get #isBehind(): boolean {
-    const limit = this.#isEnding ? 0 : this.#owner.limits.outputBytesMax;
-    return this.#waitingBytes > limit;
+  #tellOutput(): void {
+    const { load } = this.#owner;
+    const bytes = this.#isClosed ? 0 : this.waitingBytes;
+    load.outputBytes += bytes - this.#knownOutput;
+    this.#knownOutput = bytes;
   }
 
-  #cutOff(): void {
-    this.#owner.protocolError(this, "does not read its replies (--output-bytes-max)");
+  #tellPending(): void {
+    const bytes = this.#isClosed ? 0 : this.#decoder.pendingBytes;
+    this.#owner.load.partialBytes += bytes - this.#knownPending;
+    this.#knownPending = bytes;
+    this.#owner.largeRequests.note(this, this.#decoder.bytesNearlyRead);
+  }
+
+  cutOff(reason = "does not read its replies (--output-bytes-max)"): void {
+    if (this.#isClosed) return;
+    this.#owner.protocolError(this, reason);
     this.destroy();
   }
 
@@ -227,26 +321,47 @@ export class Connection {
 
   #received(chunk: Uint8Array): void {
     if (this.#isClosed || this.#isEnding) return;
-    this.#decoder.push(chunk);
-    this.#decode();
+    try {
+      this.#owner.totals.inputBytes += chunk.length;
+      this.#decoder.push(chunk);
+      if (this.#isProbing) this.#probed();
+      else if (!this.#isResting) this.#decode();
+      else if (this.#decoder.pendingBytes > RESTING_BYTES_MAX) this.#pause();
+      this.#tellPending();
+    } catch (error) {
+      this.failed(error);
+    }
   }
 
   #decode(): void {
     this.lastReadMs = this.#owner.clock.monotonicMs();
     // Replies leave at the turn's end, so that the window and the room do not grow here.
     const window = this.#output.room > 0 ? this.#window : 0;
-    while (!this.#isEnding && !this.#isClosed) {
+    for (let count = 1; !this.#isEnding && !this.#isClosed; count++) {
       if (this.#outstanding >= window) return this.#pause();
+      if (count % REQUESTS_PER_LOOK === 0 && this.#hasDecodedForLong()) return this.#rest();
+      if (this.#hasTooManyBytes()) return this.#pause();
       const goesOn = this.#owner.isForwarding ? this.#forwardNext() : this.#takeNext();
       if (!goesOn) return;
     }
+  }
+
+  /** A client that asked for nothing else is read until its request is whole, whatever its size. */
+  #hasTooManyBytes(): boolean {
+    const { load, limits } = this.#owner;
+    if (this.#requestBytes >= limits.pipelineBytesMax) return true;
+    if (!load.mustWait(this, this.#requestBytes + this.#decoder.pendingBytes)) return false;
+    load.wait(this);
+    return true;
   }
 
   #takeNext(): boolean {
     const decoded = this.#decoder.next();
     if (decoded.kind === "invalid") this.#refuse(decoded);
     if (decoded.kind !== "complete") return false;
-    this.#owner.request(this, decoded.args, this.#nextReply());
+    let bytes = 0;
+    for (const arg of decoded.args) bytes += arg.length;
+    this.#owner.request(this, decoded.args, this.#nextReply(bytes));
     return true;
   }
 
@@ -254,19 +369,26 @@ export class Connection {
     const decoded = this.#decoder.nextText();
     if (decoded.kind === "invalid") this.#refuse(decoded);
     if (decoded.kind !== "complete") return false;
-    this.#owner.forward(this, decoded, this.#nextReply());
+    this.#owner.forward(this, decoded, this.#nextReply(decoded.text.length));
     return true;
   }
 
   #refuse({ error, crossProtocol }: InvalidRequest): void {
     this.#owner.protocolError(this, error);
     if (crossProtocol) return this.destroy();
-    this.#nextReply().settle(new ErrorReply(`ERR ${error}`));
+    this.#nextReply(0).settle(new ErrorReply(`ERR ${error}`));
     this.closeAfterReplies();
   }
 
-  #nextReply(): PendingReply {
+  #nextReply(requestBytes: number): PendingReply {
     const reply = new PendingReply(this, this.protocol);
+    const { load } = this.#owner;
+    reply.requestBytes = requestBytes;
+    this.#requestBytes += requestBytes;
+    load.unansweredBytes += requestBytes;
+    this.#owner.largeRequests.note(reply, requestBytes);
+    load.finished(this);
+    if (this.replyMode !== "on") this.prepare(reply);
     if (this.#tail === null) this.#head = reply;
     else this.#tail.next = reply;
     this.#tail = reply;
@@ -280,25 +402,97 @@ export class Connection {
     return Math.min(this.#owner.limits.pipelineMax, Math.max(WINDOW_MIN, fitting));
   }
 
+  #hasDecodedForLong(): boolean {
+    return this.#owner.clock.monotonicMs() - this.lastReadMs > DECODE_MS_MAX;
+  }
+
+  /**
+   * Lets the event loop look after others; requests that are read already wait. It is too short to
+   * pause the socket for: Deno 2.6 mixes up what it reads when a socket goes on so soon.
+   */
+  #rest(): void {
+    this.#isResting = true;
+    this.#owner.clock.after(0, () => {
+      this.#isResting = false;
+      this.#guard(() => this.#goOnAfterRest());
+    });
+  }
+
+  #goOnAfterRest(): void {
+    if (this.#isEnding || this.#isClosed) return;
+    if (this.#isPaused) return this.#resumeWhenRelieved();
+    this.#decode();
+    this.#tellPending();
+    this.#endIfDue();
+  }
+
+  #endIfDue(): void {
+    if (!this.#isEndDue || this.#isResting) return;
+    if (!this.#isPaused || this.#isWaiting) this.#ended();
+  }
+
   #pause(): void {
     this.#isPaused = true;
     this.#socket.pause();
+    if (this.#cancelProbe === null && this.#isWaiting) this.#probeLater();
+  }
+
+  /** Whether a client is gone cannot be told but by reading on. */
+  #probeLater(): void {
+    this.#cancelProbe = this.#owner.clock.after(PROBE_MS, () => {
+      this.#cancelProbe = null;
+      if (!this.#isPaused || !this.#isWaiting || this.#isEnding || this.#isClosed) return;
+      this.#isProbing = true;
+      this.#socket.resume();
+      this.#probeLater();
+    });
+  }
+
+  #probed(): void {
+    this.#isProbing = false;
+    this.#socket.pause();
+    if (this.#decoder.pendingBytes <= PROBED_BYTES_MAX) return;
+    this.#owner.protocolError(this, "sends on and on while a request of its own waits without end");
+    this.destroy();
   }
 
   #resumeWhenRelieved(): void {
-    if (!this.#isPaused || this.#isEnding || this.#isClosed) return;
+    if (!this.#isPaused || this.#isResting || this.#isEnding || this.#isClosed) return;
     if (this.#outstanding > this.#window / 2 || this.#output.room <= 0) return;
-    this.#isPaused = false;
+    const { load, limits } = this.#owner;
+    if (this.#requestBytes > limits.pipelineBytesMax / 2 || load.isWaiting(this)) return;
+    this.#isPaused = this.#isProbing = false;
     this.#decode();
+    this.#tellPending();
     if (!this.#isPaused) this.#socket.resume();
+    this.#endIfDue();
+  }
+
+  /** There is room again for what all clients have under way, or it is this one's turn. */
+  goOn(): void {
+    this.#guard(() => this.#resumeWhenRelieved());
   }
 
   #closed(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#cancelEnd?.();
+    this.#cancelProbe?.();
+    let reply = this.#head;
     this.#head = this.#tail = null;
+    for (; reply !== null; reply = reply.next) reply.gone();
     this.#output.clear();
-    this.#cancelWatch?.();
+    this.#tellOutput();
+    this.#tellPending();
+    this.#owner.largeRequests.closed(this);
+    this.#owner.load.unansweredBytes -= this.#requestBytes;
+    this.#owner.load.closed(this);
+    this.#slowReader.stop();
     this.#owner.closed(this);
   }
+}
+
+/** One end of a socket, as Redis prints it; unknown when the client has gone already. */
+function endText(host = "?", port = 0): string {
+  return formatAddress({ host: plainHost(host), port });
 }

@@ -1,31 +1,153 @@
-import { wrongNumberOfArguments } from "../commands/request_errors.ts";
-import { type Faults, FAULTS_MAX } from "../node/faults/faults.ts";
+import { wrongNumberOfArguments } from "../commands/command.ts";
+import {
+  type Direction,
+  type Fault,
+  FAULT_KINDS,
+  type FaultKind,
+  type FaultPeers,
+  type Faults,
+  FAULTS_MAX,
+} from "../faults/faults.ts";
 import type { NodeId } from "../raft/types.ts";
-import { ErrorReply, OK, type Reply, SimpleString } from "../resp/reply.ts";
-import { faultKind, parseFault, unknownFault } from "./fault_request.ts";
+import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
 
-const HELP = [
-  "FAULT <subcommand> [<arg> ...]. Lets this node fail on purpose. Subcommands are:",
-  "PAUSE [<ms>]",
-  "    Play dead on the network: peers and clients get nothing, but FAULT is answered.",
-  "ISOLATE [FROM <id>[,<id> ...]] [IN|OUT|BOTH] [<ms>]",
-  "    Lose all messages from (IN) and to (OUT) these peers, or all.",
-  "DELAY <delay-ms> [FROM <id>[,<id> ...]] [<ms>]",
-  "    Let messages from and to these peers, or all, take so much longer.",
-  "DROP <percent> [FROM <id>[,<id> ...]] [<ms>]",
-  "    Lose so many of a hundred messages from and to these peers, or all.",
-  "SLOW-DISK <delay-ms> [<ms>]",
-  "    Let each sync of the disk take so much longer.",
-  "CRASH",
-  "    End the process at once, as if killed.",
-  "HEAL [<subcommand>]",
-  "    End all faults, or those of one kind; returns how many there were.",
-  "LIST",
-  "    Return the faults that are on.",
-  "HELP",
-  "    Print this help.",
-  "<ms> is how long it lasts; without, until it is healed.",
-].map((line) => new SimpleString(line));
+/** No fault outlasts a day: who wants more heals it himself. */
+export const FAULT_DURATION_MS_MAX = 24 * 60 * 60 * 1000;
+/** The longest delay of a message or a sync. */
+export const FAULT_DELAY_MS_MAX = 60_000;
+
+const DIRECTIONS: ReadonlyMap<string, Direction> = new Map<string, Direction>([
+  ["IN", "in"],
+  ["OUT", "out"],
+  ["BOTH", "both"],
+]);
+
+/** A fault that a client asks for. */
+export interface FaultRequest {
+  readonly fault: Fault;
+  /** `null`: until it is healed. */
+  readonly durationMs: number | null;
+}
+
+/**
+ * Reads `FAULT kind …`.
+ *
+ * @param args the whole request
+ * @param others the ids of this node's peers: no other can be named
+ */
+export function parseFault(
+  args: readonly string[],
+  others: readonly NodeId[],
+): FaultRequest | ErrorReply {
+  const kind = faultKind(args[1] ?? "");
+  if (kind === null) return unknownFault(args[1] ?? "");
+  const words = new Words(kind, args.slice(2), others);
+  const fault = words.fault();
+  const durationMs = words.duration();
+  const error = words.error ?? words.rest();
+  return error ?? { fault, durationMs };
+}
+
+/** The kind of that name, written in any case. */
+export function faultKind(name: string): FaultKind | null {
+  return FAULT_KINDS.find((kind) => kind === name.toLowerCase()) ?? null;
+}
+
+export function unknownFault(name: string): ErrorReply {
+  return new ErrorReply(
+    `ERR unknown fault '${printable(name)}': expected ${
+      FAULT_KINDS.join(", ")
+    }, crash, heal or list`,
+  );
+}
+
+/** Takes one word after the other; keeps the first error. */
+class Words {
+  readonly #kind: FaultKind;
+  readonly #words: string[];
+  readonly #others: readonly NodeId[];
+  error: ErrorReply | null = null;
+
+  constructor(kind: FaultKind, words: readonly string[], others: readonly NodeId[]) {
+    this.#kind = kind;
+    this.#words = [...words];
+    this.#others = others;
+  }
+
+  fault(): Fault {
+    const kind = this.#kind;
+    switch (kind) {
+      case "pause":
+        return { kind };
+      case "isolate":
+        return { kind, peers: this.#peers(), direction: this.#direction() };
+      case "delay":
+        return {
+          kind,
+          delayMs: this.#number("the delay", 1, FAULT_DELAY_MS_MAX),
+          peers: this.#peers(),
+        };
+      case "drop":
+        return { kind, percent: this.#number("the percentage", 1, 100), peers: this.#peers() };
+      case "slow-disk":
+        return { kind, delayMs: this.#number("the delay", 1, FAULT_DELAY_MS_MAX) };
+    }
+  }
+
+  duration(): number | null {
+    if (this.#words.length === 0) return null;
+    return this.#number("the duration", 1, FAULT_DURATION_MS_MAX);
+  }
+
+  /** What is left over, as an error. */
+  rest(): ErrorReply | null {
+    const [word] = this.#words;
+    return word === undefined
+      ? null
+      : new ErrorReply(`ERR FAULT ${this.#kind} does not understand '${printable(word)}'`);
+  }
+
+  #number(what: string, min: number, max: number): number {
+    const word = this.#words.shift();
+    if (word === undefined) {
+      this.error ??= wrongNumberOfArguments(`fault|${this.#kind}`);
+      return min;
+    }
+    const value = /^[0-9]{1,9}$/.test(word) ? Number(word) : NaN;
+    if (value >= min && value <= max) return value;
+    this.error ??= new ErrorReply(
+      `ERR ${what} is a whole number from ${min} to ${max}: current value is '${printable(word)}'`,
+    );
+    return min;
+  }
+
+  /** `FROM id,…`, if it is there. */
+  #peers(): FaultPeers {
+    if (this.#words[0]?.toUpperCase() !== "FROM") return null;
+    const [, list] = this.#words.splice(0, 2);
+    const ids = [...new Set((list ?? "").split(","))].sort();
+    const unknown = ids.find((id) => !this.#others.includes(id));
+    if (unknown !== undefined) {
+      this.error ??= new ErrorReply(
+        `ERR Cannot find peer '${printable(unknown)}': the peers are ${
+          this.#others.join(", ") || "none"
+        }`,
+      );
+    }
+    return ids;
+  }
+
+  #direction(): Direction {
+    const direction = DIRECTIONS.get(this.#words[0]?.toUpperCase() ?? "");
+    if (direction !== undefined) this.#words.shift();
+    return direction ?? "both";
+  }
+}
+
+/** The beginning of what a client sent, fit for an error. */
+function printable(word: string): string {
+  return word.slice(0, 64).replace(/[^\x20-\x7e]/g, "?");
+}
 
 const NOT_ALLOWED = new ErrorReply(
   "ERR FAULT is off: this node was not started with --allow-faults",
@@ -51,14 +173,12 @@ export function faultCommand(
   args: readonly string[],
 ): Reply {
   const subcommand = args[1]?.toLowerCase() ?? "";
-  if (subcommand === "help") return HELP;
   if (tools === null) return NOT_ALLOWED;
   const { faults } = tools;
   switch (subcommand) {
     case "list":
-      return args.length === 2 ? faults.texts() : wrongNumberOfArguments("fault|list");
+      return faults.texts();
     case "crash":
-      if (args.length !== 2) return wrongNumberOfArguments("fault|crash");
       tools.crash();
       return OK;
     case "heal":

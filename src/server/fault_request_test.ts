@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { ErrorReply } from "../resp/reply.ts";
-import { parseFault } from "./fault_request.ts";
+import { parseFault } from "./fault_commands.ts";
 
 const OTHERS = ["n2", "n3"];
 

@@ -1,19 +1,24 @@
-import net from "node:net";
+import type net from "node:net";
 import type { Logger } from "../base/logger.ts";
-import { cannotListen } from "../base/errors.ts";
+import { messageOf } from "../base/errors.ts";
 import { encodeReply } from "../resp/encode.ts";
 import { ErrorReply } from "../resp/reply.ts";
-import type { RequestText } from "../resp/request_text.ts";
-import type { Clock } from "../node/clock.ts";
-import type { Address } from "../node/network.ts";
-import { Connection, type ConnectionOwner } from "./connection.ts";
-import { FairReading } from "./fair_reading.ts";
+import type { RequestText } from "../resp/request_decoder.ts";
+import type { Cancel, Clock } from "../platform/clock.ts";
+import type { Address } from "../platform/network.ts";
+import { Acceptor, type ConnectionSource, FairReading } from "../platform/acceptor.ts";
+import { Connection } from "./connection.ts";
+import type { ConnectionOwner } from "./connection_owner.ts";
+import { ClientLoad, LargeRequests } from "./client_load.ts";
+import { Rates } from "./rates.ts";
 import type { ClientLimits } from "./limits.ts";
 import type { PendingReply } from "./pending_reply.ts";
 
 /** Who answers the requests: the node's sessions. */
 export interface RequestHandler {
   handle(connection: Connection, args: string[], reply: PendingReply): void;
+  /** The largest request that is nearly read, or not answered, has so many bytes; 0: none is large. */
+  largest?(bytes: number): void;
   closed(connection: Connection): void;
 }
 
@@ -21,6 +26,8 @@ export interface RequestHandler {
 export interface ForwardingHandler {
   forward(connection: Connection, request: RequestText, reply: PendingReply): void;
   closed(connection: Connection): void;
+  /** Too much waits already: clients with large requests are not read for now. @default false */
+  readonly isFull?: boolean;
 }
 
 export interface ListenOptions {
@@ -29,20 +36,23 @@ export interface ListenOptions {
   readonly limits: ClientLimits;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Whether no file can be opened any more. @default never */
+  readonly areDescriptorsOut?: () => boolean;
 }
 
+/** How often it is looked at who has been idle for too long. */
+const SWEEP_MS = 1_000;
+
 /** Starts to accept clients. @throws {UserError} when the address cannot be listened on */
-export function listen(options: ListenOptions): Promise<RespListener> {
-  return new Promise((resolve, reject) => {
-    const server = net.createServer({ noDelay: true, allowHalfOpen: true });
-    const { host, port } = options.address;
-    server.once("error", (error: Error) => reject(cannotListen(options.address, error)));
-    server.listen({ host, port, backlog: 1024 }, () => {
-      server.removeAllListeners("error");
-      server.on("error", (error) => options.logger.warn(`accepting a client: ${error.message}`));
-      resolve(new RespListener(server, options));
-    });
+export async function listen(options: ListenOptions): Promise<RespListener> {
+  const areDescriptorsOut = options.areDescriptorsOut ?? null;
+  const acceptor = await Acceptor.open({
+    ...options,
+    allowHalfOpen: true,
+    areDescriptorsOut,
+    looksEachTime: false, // who is refused tells
   });
+  return new RespListener(acceptor, options);
 }
 
 /** The RESP port of a node or a proxy, with all its clients. */
@@ -51,39 +61,64 @@ export class RespListener implements ConnectionOwner {
   readonly limits: ClientLimits;
   readonly clock: Clock;
   readonly fairness: FairReading;
+  readonly load: ClientLoad;
+  readonly largeRequests: LargeRequests;
   readonly connections = new Map<number, Connection>();
-  /** Clients ever accepted and requests ever read, for `INFO`. */
-  readonly totals = { connections: 0, requests: 0, rejected: 0 };
+  /** Clients ever accepted, requests and bytes ever read, and bytes ever sent, for `INFO`. */
+  readonly totals = { connections: 0, requests: 0, rejected: 0, inputBytes: 0, outputBytes: 0 };
+  /** The same by second. */
+  readonly rates: Rates;
 
   isSilent = false;
   readonly isForwarding: boolean;
 
-  readonly #server: net.Server;
+  readonly #source: ConnectionSource;
   readonly #options: ListenOptions;
   /** One of them is there. */
   readonly #requests: RequestHandler | null;
   readonly #forwards: ForwardingHandler | null;
   readonly #dirty: Connection[] = [];
+  #cancelSweep: Cancel | null = null;
   readonly #flushAll = () => this.#flush();
 
-  constructor(server: net.Server, options: ListenOptions) {
-    const bound = server.address() as net.AddressInfo;
-    this.address = { host: options.address.host, port: bound.port };
+  constructor(source: ConnectionSource, options: ListenOptions) {
+    this.address = { host: options.address.host, port: (source.address() as net.AddressInfo).port };
     this.limits = options.limits;
     this.clock = options.clock;
+    this.rates = new Rates(this.totals, options.clock.monotonicMs());
     this.fairness = new FairReading((run) => options.clock.after(0, run));
-    this.#server = server;
+    const { inFlightBytesMax, allOutputBytesMax } = options.limits;
+    this.load = new ClientLoad({
+      clock: options.clock,
+      requestBytesMax: inFlightBytesMax,
+      outputBytesMax: allOutputBytesMax,
+      isFull: () => "isFull" in options.handler && options.handler.isFull === true,
+    });
+    this.#source = source;
+    source.on("connection", (socket) => this.#accept(socket));
     this.#options = options;
     const { handler } = options;
     this.#requests = "handle" in handler ? handler : null;
     this.#forwards = "forward" in handler ? handler : null;
     this.isForwarding = this.#forwards !== null;
-    server.on("connection", (socket) => this.#accept(socket));
+    this.largeRequests = new LargeRequests((bytes) => this.#requests?.largest?.(bytes));
+    const { timeoutS } = options.limits;
+    if (timeoutS > 0) this.#sweepIdle(timeoutS * 1_000);
+  }
+
+  /** Cuts off who has asked for nothing for too long. */
+  #sweepIdle(timeoutMs: number): void {
+    this.#cancelSweep = this.clock.after(SWEEP_MS, () => this.#sweepIdle(timeoutMs));
+    const sinceMs = this.clock.monotonicMs() - timeoutMs;
+    for (const connection of [...this.connections.values()]) {
+      if (connection.lastReadMs <= sinceMs && connection.isIdle) connection.destroy();
+    }
   }
 
   /** Stops accepting and cuts all clients off. */
   close(): void {
-    this.#server.close();
+    this.#cancelSweep?.();
+    this.#source.close();
     for (const connection of [...this.connections.values()]) connection.destroy();
   }
 
@@ -112,25 +147,46 @@ export class RespListener implements ConnectionOwner {
     this.#options.logger.warn(`client ${connection.remote}: ${reason}`);
   }
 
+  failed(connection: Connection, error: unknown): void {
+    const where = error instanceof Error ? error.stack?.split("\n")[1]?.trim() : undefined;
+    this.#options.logger.error(
+      `client ${connection.remote}: the connection ends, since serving it failed: ` +
+        messageOf(error) + (where === undefined ? "" : ` (${where})`),
+    );
+  }
+
   closed(connection: Connection): void {
     this.connections.delete(connection.id);
-    this.#options.handler.closed(connection);
+    try {
+      this.#options.handler.closed(connection);
+    } catch (error) {
+      this.failed(connection, error);
+    }
   }
 
   #accept(socket: net.Socket): void {
     if (this.connections.size >= this.limits.clientsMax) {
       this.totals.rejected++;
+      this.#source.suspect?.();
       socket.on("error", () => {});
       const refusal = new ErrorReply("ERR max number of clients reached");
       socket.end(encodeReply(refusal, 2), () => socket.destroy());
       return;
     }
     const id = ++this.totals.connections;
-    this.connections.set(id, new Connection(id, socket, this));
+    try {
+      this.connections.set(id, new Connection(id, socket, this));
+    } catch (error) {
+      socket.destroy();
+      this.#options.logger.error(`accepting a client failed: ${messageOf(error)}`);
+    }
   }
 
   #flush(): void {
+    this.rates.sample(this.clock.monotonicMs());
     const dirty = this.#dirty.splice(0);
     for (const connection of dirty) connection.flush();
+    this.load.checkOutput(this.connections.values());
+    this.load.wakeLater();
   }
 }

@@ -1,109 +1,14 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
-import { silentLogger } from "../base/logger.ts";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { type Logger, silentLogger } from "../base/logger.ts";
 import { UserError } from "../base/errors.ts";
-import type { Clock } from "../node/clock.ts";
-import { systemClock } from "../cli/platform/system_clock.ts";
-import { latin1, latin1Bytes } from "../base/latin1.ts";
-import { PushReply } from "../resp/reply.ts";
-import type { Connection } from "./connection.ts";
-import { type ClientLimits, DEFAULT_CLIENT_LIMITS } from "./limits.ts";
-import { listen, type RespListener } from "./listener.ts";
+import type { Clock } from "../platform/clock.ts";
+import { systemClock } from "../platform/system_clock.ts";
+import { until } from "../../tests/support/until.ts";
+import { PushReply, type Reply } from "../resp/reply.ts";
+import { DEFAULT_CLIENT_LIMITS } from "./limits.ts";
+import { listen } from "./listener.ts";
 import type { PendingReply } from "./pending_reply.ts";
-
-/** Answers `ECHO x` at once; keeps everything else for the test to answer. */
-class Recorder {
-  readonly pending: { args: string[]; reply: PendingReply; connection: Connection }[] = [];
-  readonly closed: Connection[] = [];
-  #changed: () => void = () => {};
-
-  handle(connection: Connection, args: string[], reply: PendingReply): void {
-    if (args[0] === "ECHO") reply.settle(args[1] ?? null);
-    else this.pending.push({ connection, args, reply });
-    this.#changed();
-  }
-
-  closedOne(connection: Connection): void {
-    this.closed.push(connection);
-    this.#changed();
-  }
-
-  /** Resolves as soon as the condition holds. */
-  until(holds: () => boolean): Promise<void> {
-    return new Promise((resolve) => {
-      this.#changed = () => holds() && resolve();
-      this.#changed();
-    });
-  }
-}
-
-class Client {
-  constructor(readonly conn: Deno.TcpConn) {}
-
-  async send(text: string): Promise<void> {
-    const bytes = latin1Bytes(text);
-    for (let sent = 0; sent < bytes.length;) sent += await this.conn.write(bytes.subarray(sent));
-  }
-
-  /** Reads exactly so many bytes, or up to the end. */
-  async read(length: number): Promise<string> {
-    let text = "";
-    const buffer = new Uint8Array(64 * 1024);
-    while (text.length < length) {
-      const count = await this.conn.read(
-        buffer.subarray(0, Math.min(buffer.length, length - text.length)),
-      );
-      if (count === null) break;
-      text += latin1(buffer, 0, count);
-    }
-    return text;
-  }
-
-  /** Reads until the other side closes. */
-  readAll(): Promise<string> {
-    return this.read(Infinity).catch(() => "");
-  }
-}
-
-async function withListener(
-  limits: Partial<ClientLimits>,
-  test: (
-    listener: RespListener,
-    recorder: Recorder,
-    connect: () => Promise<Client>,
-  ) => Promise<void>,
-  clock: Clock = systemClock,
-): Promise<void> {
-  const recorder = new Recorder();
-  const listener = await listen({
-    address: { host: "127.0.0.1", port: 0 },
-    handler: {
-      handle: (connection, args, reply) => recorder.handle(connection, args, reply),
-      closed: (connection) => recorder.closedOne(connection),
-    },
-    limits: { ...DEFAULT_CLIENT_LIMITS, ...limits },
-    clock,
-    logger: silentLogger,
-  });
-  const clients: Client[] = [];
-  try {
-    await test(listener, recorder, async () => {
-      const client = new Client(await Deno.connect({ port: listener.address.port }));
-      clients.push(client);
-      return client;
-    });
-  } finally {
-    for (const { conn } of clients) {
-      try {
-        conn.close();
-      } catch {
-        // The test has closed it.
-      }
-    }
-    const open = [...listener.connections.values()];
-    listener.close();
-    await recorder.until(() => open.every((one) => recorder.closed.includes(one)));
-  }
-}
+import { clockWith, withListener } from "../../tests/support/listener_bench.ts";
 
 const net = { permissions: { net: true } };
 
@@ -303,6 +208,264 @@ Deno.test(
         recorder.pending[answered]?.reply.settle(1);
       }
       assertEquals(await client.read(160), ":1\r\n".repeat(40));
+    }),
+);
+
+/** A reply that cannot be encoded. */
+const BROKEN: readonly Reply[] = new Proxy([], {
+  get() {
+    throw new Error("thrown on purpose");
+  },
+});
+
+Deno.test(
+  "an exception while a connection is served ends it with a log line, and nothing else",
+  net,
+  async () => {
+    const lines: string[] = [];
+    const logger: Logger = { ...silentLogger, error: (line) => void lines.push(line) };
+    const cases: [string, (reply: PendingReply) => void][] = [
+      ["while it is read", () => {}],
+      ["in a reply", (reply) => reply.settle([BROKEN])],
+      ["in a push", ({ connection }) => connection.push(new PushReply([BROKEN]))],
+      ["in a callback", (reply) =>
+        reply.guard(() => {
+          throw new Error("thrown on purpose");
+        })],
+    ];
+    await withListener(
+      {},
+      async (listener, recorder, connect) => {
+        const other = await connect();
+        for (const [number, [what, run]] of cases.entries()) {
+          const client = await connect();
+          await client.send(number === 0 ? "THROW\r\n" : "A\r\n");
+          if (number > 0) {
+            await recorder.until(() => recorder.pending.length === 1);
+            const [pending] = recorder.pending.splice(0);
+            assert(pending !== undefined);
+            run(pending.reply);
+          }
+          assertEquals(await client.readAll(), "", what);
+          assertEquals(lines.length, number + 1, what);
+          assertMatch(lines[number] ?? "", /^client 127\.0\.0\.1:\d+: .*thrown on purpose/);
+          await other.send("ECHO ok\r\n");
+          assertEquals(await other.read(8), "$2\r\nok\r\n", what);
+        }
+        assertEquals(listener.connections.size, 1);
+      },
+      systemClock,
+      logger,
+    );
+  },
+);
+
+Deno.test(
+  "what may wait for ever ends with its client, also when only one side is closed",
+  net,
+  async () => {
+    const timers: (() => void)[] = [];
+    await withListener({}, async (listener, recorder, connect) => {
+      let ended = 0;
+      const waiting = await connect();
+      await waiting.send("ECHO a\r\nWAIT\r\nECHO b\r\n");
+      await recorder.until(() => recorder.pending.length === 1);
+      recorder.pending[0]?.reply.whenGone(() => ended++);
+      await waiting.conn.closeWrite();
+      assertEquals(await waiting.read(7), "$1\r\na\r\n");
+      const plain = await connect();
+      await plain.send("A\r\n");
+      await recorder.until(() => recorder.pending.length === 2);
+      await plain.conn.closeWrite();
+      await until("its time is over", () => {
+        for (const run of timers.splice(0)) run();
+        return ended === 1;
+      });
+      assertEquals(await waiting.readAll(), "");
+      assertEquals([ended, listener.connections.size], [1, 1]);
+      recorder.pending[1]?.reply.settle(1); // bounded by itself: it is answered
+      assertEquals(await plain.readAll(), ":1\r\n");
+    }, clockWith(timers));
+  },
+);
+
+Deno.test(
+  "a client that is gone is noticed while it is not read and waits without a bound",
+  net,
+  async () => {
+    const timers: (() => void)[] = [];
+    await withListener({ pipelineMax: 2 }, async (_listener, recorder, connect) => {
+      let ended = 0;
+      const client = await connect();
+      await client.send("WAIT\r\n");
+      await recorder.until(() => recorder.pending.length === 1);
+      recorder.pending[0]?.reply.whenGone(() => ended++);
+      await client.send("A\r\nB\r\nC\r\n");
+      await until("it is paused", () => timers.length === 1);
+      client.conn.close();
+      for (let i = 0; recorder.closed.length === 0; i++) {
+        assert(i < 1_000, "the connection stays");
+        timers.shift()?.();
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      assertEquals(ended, 1);
+    }, clockWith(timers));
+  },
+);
+
+Deno.test(
+  "a client that was looked at while it waited is read on once it is answered",
+  net,
+  async () => {
+    const timers: (() => void)[] = [];
+    await withListener({ pipelineMax: 2 }, async (_listener, recorder, connect) => {
+      const client = await connect();
+      await client.send("WAIT\r\n");
+      await recorder.until(() => recorder.pending.length === 1);
+      recorder.pending[0]?.reply.whenGone(() => {});
+      await client.send("A\r\nB\r\n");
+      await until("it is paused", () => timers.length === 1);
+      timers.shift()?.();
+      recorder.pending[0]?.reply.settle(1);
+      recorder.pending[1]?.reply.settle(2);
+      await recorder.until(() => recorder.pending.length === 3);
+      recorder.pending[2]?.reply.settle(3);
+      assertEquals(await client.read(12), ":1\r\n:2\r\n:3\r\n");
+      await client.send("ECHO d\r\n");
+      await client.send("ECHO e\r\n");
+      assertEquals(await client.read(14), "$1\r\nd\r\n$1\r\ne\r\n");
+    }, clockWith(timers));
+  },
+);
+
+Deno.test(
+  "a client that has asked for nothing for too long is cut off, unless it waits or is told things",
+  net,
+  async () => {
+    const timers: (() => void)[] = [];
+    let nowMs = 0;
+    const clock = { ...clockWith(timers), monotonicMs: () => nowMs };
+    await withListener({ timeoutS: 10 }, async (listener, recorder, connect) => {
+      const [idle, waits, watches] = [await connect(), await connect(), await connect()];
+      for (const client of [idle, watches]) {
+        await client.send("ECHO a\r\n");
+        await client.read(7);
+      }
+      await waits.send("A\r\n");
+      await recorder.until(() => recorder.pending.length === 1);
+      const last = [...listener.connections.values()].at(-1);
+      assert(last !== undefined);
+      last.isWatching = true;
+      nowMs = 9_999;
+      timers.shift()?.();
+      assertEquals(listener.connections.size, 3);
+      nowMs = 10_000;
+      timers.shift()?.();
+      assertEquals(await idle.readAll(), "");
+      assertEquals([listener.connections.size, recorder.closed.length], [2, 1]);
+    }, clock);
+  },
+);
+
+Deno.test(
+  "a reply that the client does not want leaves no bytes, and the next one does",
+  net,
+  () =>
+    withListener({}, async (_listener, recorder, connect) => {
+      const client = await connect();
+      await client.send("ECHO a\r\nHOLD\r\n");
+      await recorder.until(() => recorder.pending.length === 1);
+      const [held] = recorder.pending;
+      assert(held !== undefined);
+      held.connection.replyMode = "skip";
+      await client.send("ECHO skipped\r\nECHO b\r\nHOLD\r\n");
+      await recorder.until(() => recorder.pending.length === 2);
+      held.connection.replyMode = "off";
+      await client.send("ECHO off\r\nECHO off\r\nHOLD\r\n");
+      await recorder.until(() => recorder.pending.length === 3);
+      held.connection.replyMode = "on";
+      await client.send("ECHO c\r\n");
+      for (const { reply } of recorder.pending) reply.settle("held");
+      const expected = ["a", "held", "b", "held", "c"].map((text) =>
+        `$${text.length}\r\n${text}\r\n`
+      );
+      assertEquals(await client.read(expected.join("").length), expected.join(""));
+    }),
+);
+
+Deno.test(
+  "RESET takes back all that a client said about its connection",
+  net,
+  () =>
+    withListener({}, async (_listener, recorder, connect) => {
+      const client = await connect();
+      await client.send("HOLD\r\n");
+      await recorder.until(() => recorder.pending.length === 1);
+      const connection = recorder.pending[0]?.connection;
+      assert(connection !== undefined);
+      const said = () => {
+        const { protocol, name, replyMode, isInRefusedTransaction } = connection;
+        return { protocol, name, replyMode, isInRefusedTransaction };
+      };
+      const before = said();
+      connection.protocol = 3;
+      connection.name = "x";
+      connection.replyMode = "off";
+      connection.isInRefusedTransaction = true;
+      connection.reset();
+      assertEquals(said(), before);
+    }),
+);
+
+Deno.test(
+  "a request that was held comes in the protocol that its client speaks by now",
+  net,
+  () =>
+    withListener({}, async (_listener, recorder, connect) => {
+      const client = await connect();
+      await client.send("HOLD\r\n");
+      await recorder.until(() => recorder.pending.length === 1);
+      const [held] = recorder.pending;
+      assert(held !== undefined);
+      held.connection.protocol = 3;
+      held.connection.prepare(held.reply);
+      held.reply.settle(null);
+      assertEquals(await client.read(3), "_\r\n");
+    }),
+);
+
+Deno.test(
+  "a request that may wait without a bound does so until it is answered",
+  net,
+  () =>
+    withListener({}, async (_listener, recorder, connect) => {
+      const client = await connect();
+      await client.send("HOLD\r\n");
+      await recorder.until(() => recorder.pending.length === 1);
+      const reply = recorder.pending[0]?.reply;
+      assert(reply !== undefined);
+      assertEquals(reply.isWaiting, false);
+      reply.whenGone(() => {});
+      assertEquals(reply.isWaiting, true);
+      reply.settle("done"); // a client that has closed its side may take its time to read it
+      assertEquals(reply.isWaiting, false);
+    }),
+);
+
+Deno.test(
+  "a request that is answered after its client has gone weighs nothing",
+  net,
+  () =>
+    withListener({}, async (listener, recorder, connect) => {
+      const client = await connect();
+      await client.send("HOLD\r\n");
+      await recorder.until(() => recorder.pending.length === 1);
+      assert(listener.load.unansweredBytes > 0);
+      const [held] = recorder.pending;
+      held?.connection.destroy();
+      assertEquals(listener.load.unansweredBytes, 0);
+      held?.reply.settle("late");
+      assertEquals(listener.load.unansweredBytes, 0);
     }),
 );
 

@@ -1,6 +1,3 @@
-import { commandReply } from "../commands/command_reply.ts";
-import { unknownSubcommand, wrongNumberOfArguments } from "../commands/request_errors.ts";
-import { matchesGlob } from "../commands/glob.ts";
 import {
   ErrorReply,
   MapReply,
@@ -10,23 +7,116 @@ import {
   SimpleString,
   VerbatimReply,
 } from "../resp/reply.ts";
-import { clientCommand } from "./client_commands.ts";
+import { CLIENT_HANDLERS, isClientName } from "./client_commands.ts";
 import type { Connection } from "./connection.ts";
-import { hello } from "./hello.ts";
-import type { PendingReply } from "./pending_reply.ts";
-import type { ProcessCommands } from "./process_commands.ts";
-import { bgsave, lastsave } from "./save_commands.ts";
+import type { LocalHandler, ProcessCommands } from "./process_commands.ts";
+import { type Answer, type PendingReply, SETTLED_BY_HANDLER } from "./pending_reply.ts";
+import { REDIS_VERSION } from "./limits.ts";
+import { assert } from "../base/errors.ts";
+import { type Command, wrongNumberOfArguments } from "../commands/command.ts";
+import { commandReply, helpReply } from "../commands/command_reply.ts";
+import { matchesGlob } from "../commands/glob.ts";
+import { bgsave, lastsave } from "./snapshot_commands.ts";
 
-type LocalHandler = (
+export const WRONG_PASSWORD: ErrorReply = new ErrorReply(
+  "WRONGPASS invalid username-password pair or user is disabled.",
+);
+
+/** There is one user, and no password: whatever is given for it is right, as in Redis. */
+export function isKnownUser(name: string | undefined): boolean {
+  return name === "default";
+}
+
+/** `HELLO [protover [AUTH username password] [SETNAME clientname]]` */
+export function hello(
   process: ProcessCommands,
   connection: Connection,
   args: readonly string[],
   reply: PendingReply,
-) => Reply | null;
+): Reply {
+  const version = args[1];
+  if (version !== undefined && version !== "2" && version !== "3") {
+    return /^-?[0-9]+$/.test(version)
+      ? new ErrorReply("NOPROTO unsupported protocol version")
+      : new ErrorReply("ERR Protocol version is not an integer or out of range");
+  }
+  let name: string | null = null;
+  for (let at = 2; at < args.length;) {
+    const option = args[at]?.toUpperCase();
+    const left = args.length - at - 1;
+    if (option === "SETNAME" && left >= 1) {
+      name = args[at + 1] ?? "";
+      at += 2;
+    } else if (option === "AUTH" && left >= 2) {
+      if (!isKnownUser(args[at + 1])) return WRONG_PASSWORD;
+      at += 3;
+    } else return new ErrorReply(`ERR Syntax error in HELLO option '${args[at]}'`);
+  }
+  if (name !== null && !isClientName(name)) {
+    return new ErrorReply(
+      "ERR Client names cannot contain spaces, newlines or special characters.",
+    );
+  }
+  if (name !== null) connection.name = name;
+  if (version !== undefined) connection.protocol = version === "3" ? 3 : 2;
+  reply.protocol = connection.protocol; // the answer itself already speaks the new protocol
+  const { mode, role } = process.hello();
+  return new MapReply([
+    ["server", "redis"],
+    ["version", REDIS_VERSION],
+    ["proto", connection.protocol],
+    ["id", connection.id],
+    ["mode", mode],
+    ["role", role],
+    ["modules", []],
+  ]);
+}
+
+const MULTI_REFUSED = new ErrorReply(
+  "ERR transactions are not supported: nothing is executed until EXEC or DISCARD",
+);
+const NOT_EXECUTED = new ErrorReply(
+  "ERR not executed: the MULTI before it was refused; EXEC or DISCARD ends that",
+);
+const ABORTED = new ErrorReply("EXECABORT Transaction discarded because of previous errors.");
+
+/**
+ * Keeps the commands of a transaction that was refused from being executed one by one: clients send
+ * them behind `MULTI` without waiting for its answer, and report the whole as failed.
+ *
+ * @param name the command's, as the client wrote it
+ * @returns what the request is answered with; `null`: it is served as any other
+ */
+export function refuseTransaction(connection: Connection, name: string): Reply | null {
+  const word = name.length > LENGTH_MAX ? "" : name.toLowerCase();
+  if (!connection.isInRefusedTransaction) {
+    if (word !== "multi") return null;
+    connection.isInRefusedTransaction = true;
+    return MULTI_REFUSED;
+  }
+  switch (word) {
+    case "exec":
+      connection.isInRefusedTransaction = false;
+      return ABORTED;
+    case "discard":
+      connection.isInRefusedTransaction = false;
+      return OK;
+    case "quit":
+    case "reset":
+      return null;
+    default:
+      return NOT_EXECUTED;
+  }
+}
+
+/** `discard` is the longest. */
+const LENGTH_MAX = 7;
 
 const RESET = new SimpleString("RESET");
 
+/** By full names; a container's own handler serves its subcommands that have none. */
 const HANDLERS: ReadonlyMap<string, LocalHandler> = new Map<string, LocalHandler>([
+  ...CLIENT_HANDLERS,
   ["ping", (_process, _connection, args) => {
     if (args.length > 2) return wrongNumberOfArguments("ping");
     return args[1] ?? PONG;
@@ -36,9 +126,10 @@ const HANDLERS: ReadonlyMap<string, LocalHandler> = new Map<string, LocalHandler
     connection.closeAfterReplies();
     return OK;
   }],
-  ["reset", (_process, connection) => {
-    connection.protocol = 2;
-    connection.name = "";
+  ["reset", (process, connection, _args, reply) => {
+    reply.isMuted = false;
+    connection.reset();
+    process.reset(connection);
     return RESET;
   }],
   ["readonly", () => OK],
@@ -46,9 +137,10 @@ const HANDLERS: ReadonlyMap<string, LocalHandler> = new Map<string, LocalHandler
   ["hello", hello],
   ["auth", auth],
   ["select", select],
-  ["client", clientCommand],
   ["command", (_process, _connection, args) => commandReply(args)],
-  ["config", config],
+  ["config|get", configGet],
+  ["config|resetstat", () => OK],
+  ["config|rewrite", () => new ErrorReply("ERR The server is running without a config file")],
   ["info", (process, _connection, args) => new VerbatimReply(process.info(args.slice(1)))],
   ["time", (process) => {
     const nowMs = process.clock.nowMs();
@@ -60,29 +152,48 @@ const HANDLERS: ReadonlyMap<string, LocalHandler> = new Map<string, LocalHandler
   ["wait", wait],
   ["bgsave", ({ snapshots }, _connection, args) => bgsave(snapshots, args)],
   ["lastsave", ({ snapshots }) => lastsave(snapshots)],
-  ["snapshot", (process, _connection, args, reply) => process.snapshot(args, reply)],
-  ["fault", (process, _connection, args) => process.fault(args)],
+  [
+    "snapshot",
+    ({ ofNode }, _connection, args, reply) => ofNode?.snapshot(args, reply) ?? forNodes("snapshot"),
+  ],
+  ["fault", ({ ofNode }, _connection, args) => ofNode?.fault(args) ?? forNodes("fault")],
 ]);
 
 /** Executes a command of kind `local`; its arity has been checked. */
 export function runLocal(
   process: ProcessCommands,
-  name: string,
+  command: Command,
   args: readonly string[],
   reply: PendingReply,
 ): void {
-  const handler = HANDLERS.get(name);
-  const answer = handler === undefined
-    ? new ErrorReply(`ERR ${name} is not served here`)
-    : handler(process, reply.connection, args, reply);
-  if (answer !== null) reply.settle(answer);
+  const answer = answerOf(process, command, args, reply);
+  if (answer !== SETTLED_BY_HANDLER) reply.settle(answer);
+}
+
+function answerOf(
+  process: ProcessCommands,
+  { name, isForNodes = false }: Command,
+  args: readonly string[],
+  reply: PendingReply,
+): Answer {
+  const [container = name, subcommand] = name.split("|");
+  const isNode = process.ofNode !== null;
+  if (subcommand === "help") return helpReply(container, isNode);
+  if (isForNodes && !isNode) return forNodes(name);
+  const handler = HANDLERS.get(name) ?? HANDLERS.get(container);
+  assert(handler !== undefined, `the local command ${name} has no handler`);
+  return handler(process, reply.connection, args, reply);
+}
+
+function forNodes(name: string): ErrorReply {
+  return new ErrorReply(
+    `ERR ${name.replace("|", " ").toUpperCase()} is for nodes, this is a proxy`,
+  );
 }
 
 function auth(_process: ProcessCommands, _connection: Connection, args: readonly string[]): Reply {
   if (args.length > 3) return new ErrorReply("ERR syntax error");
-  if (args.length === 3) {
-    return new ErrorReply("WRONGPASS invalid username-password pair or user is disabled.");
-  }
+  if (args.length === 3) return isKnownUser(args[1]) ? OK : WRONG_PASSWORD;
   return new ErrorReply(
     "ERR AUTH <password> called without any password configured for the default user. " +
       "Are you sure your configuration is correct?",
@@ -100,24 +211,14 @@ function select(
   return args[1] === "0" ? OK : new ErrorReply("ERR DB index is out of range");
 }
 
-function config(process: ProcessCommands, _connection: Connection, args: readonly string[]): Reply {
-  switch (args[1]?.toUpperCase()) {
-    case "GET": {
-      if (args.length < 3) return wrongNumberOfArguments("config|get");
-      const patterns = args.slice(2).map((pattern) => pattern.toLowerCase());
-      const isWanted = (name: string) => patterns.some((pattern) => matchesGlob(pattern, name));
-      return new MapReply([...process.config].filter(([name]) => isWanted(name)));
-    }
-    case "RESETSTAT":
-      return OK;
-    case "SET":
-    case "REWRITE":
-      return new ErrorReply(
-        "ERR Settings are flags of the process and cannot be changed by a client",
-      );
-    default:
-      return unknownSubcommand(args);
-  }
+function configGet(
+  process: ProcessCommands,
+  _connection: Connection,
+  args: readonly string[],
+): Reply {
+  const patterns = args.slice(2).map((pattern) => pattern.toLowerCase());
+  const isWanted = (name: string) => patterns.some((pattern) => matchesGlob(pattern, name));
+  return new MapReply([...process.config].filter(([name]) => isWanted(name)));
 }
 
 function wait(
@@ -125,11 +226,11 @@ function wait(
   connection: Connection,
   args: readonly string[],
   reply: PendingReply,
-): Reply | null {
+): Answer {
   const isWhole = (text: string | undefined) => /^[+-]?[0-9]{1,15}$/.test(text ?? "");
   if (!isWhole(args[1])) return new ErrorReply("ERR value is not an integer or out of range");
   if (!isWhole(args[2])) return new ErrorReply("ERR timeout is not an integer or out of range");
   if (Number(args[2]) < 0) return new ErrorReply("ERR timeout is negative");
   process.wait(connection, Math.max(0, Number(args[1])), Number(args[2]), reply);
-  return null;
+  return SETTLED_BY_HANDLER;
 }

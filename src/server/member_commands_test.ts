@@ -1,13 +1,16 @@
 import { assertEquals, assertInstanceOf } from "@std/assert";
-import { MemoryCluster } from "../node/testing/memory_cluster.ts";
+import { checkRequest } from "../commands/table.ts";
+import { MemoryCluster } from "../../tests/support/node/memory_cluster.ts";
 import { ErrorReply, MapReply, OK, type Reply } from "../resp/reply.ts";
-import { memberCommand } from "./member_commands.ts";
+import { memberCommand } from "./cluster_commands.ts";
 
 async function withLeader(test: (run: (...args: string[]) => Reply) => void): Promise<void> {
   const cluster = await MemoryCluster.start(1);
   try {
     cluster.untilServing();
     test((...args) => {
+      const command = checkRequest(["CLUSTER", ...args]);
+      if (command instanceof ErrorReply) return command;
       let answer: Reply | undefined;
       memberCommand(cluster.leader, ["CLUSTER", ...args], (reply) => answer = reply);
       cluster.until(() => answer !== undefined);
@@ -27,10 +30,10 @@ Deno.test("a new node learns which cluster it is in, and whom to ask", () =>
   withLeader((run) => {
     const wanted = new MapReply([
       ["cluster-id", "memory"],
-      ["members", new MapReply([["n1", "memory:17001"], ["n2", "::1:17002"]])],
+      ["members", new MapReply([["n1", "memory:17001"], ["n2", "[::1]:17002"]])],
     ]);
-    assertEquals(run("join", "n2", "::1:17002"), wanted);
-    assertEquals(run("JOIN", "n2", "::1:17002"), wanted);
+    assertEquals(run("join", "n2", "[::1]:17002", "i2"), wanted);
+    assertEquals(run("JOIN", "n2", "[::1]:17002", "i2"), wanted);
     assertEquals(run("forget", "n2", "force"), OK);
     assertEquals(run("TRANSFER", "n1"), OK);
   }));
@@ -40,6 +43,8 @@ Deno.test("what is no change of members is refused", () =>
     const wrongCount = (name: string) =>
       `ERR wrong number of arguments for 'cluster|${name}' command`;
     assertEquals(errorOf(run("join", "n2")), wrongCount("join"));
+    assertEquals(errorOf(run("join", "n2", "h:1")), wrongCount("join"));
+    assertEquals(errorOf(run("join", "n2", "h:1", "a b")), "ERR the incarnation is not one");
     assertEquals(errorOf(run("forget")), wrongCount("forget"));
     assertEquals(errorOf(run("forget", "n2", "force", "x")), wrongCount("forget"));
     assertEquals(errorOf(run("transfer", "n2", "x")), wrongCount("transfer"));
@@ -49,7 +54,7 @@ Deno.test("what is no change of members is refused", () =>
     }
     for (const address of ["", "h", "h:", ":1", "h:0", "h:65536", "h:1e3", "a b:1", "h:1\r\n"]) {
       assertEquals(
-        errorOf(run("join", "n2", address)),
+        errorOf(run("join", "n2", address, "i2")),
         "ERR the address is not <host>:<raft-port>",
       );
     }

@@ -1,31 +1,34 @@
+import { MAXMEMORY } from "../commands/config_set.ts";
+import { ownedSessionOpen, SESSION_OPEN } from "../commands/session_rows.ts";
 import { checkRequest } from "../commands/table.ts";
-import type { Clock } from "../node/clock.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { Node } from "../node/node.ts";
-import { LEADER_CHANGED, REFUSED_BEFORE, slotOf } from "../node/refusals.ts";
-import { Request } from "../node/request.ts";
+import { LEADER_CHANGED, REFUSED_BEFORE, Request, slotOf } from "../node/clients/request.ts";
 import type { NodeSnapshots } from "../node/snapshots/node_snapshots.ts";
 import { ErrorReply, type Reply } from "../resp/reply.ts";
+import { ClientPause } from "./client_pause.ts";
 import { ClusterCommands } from "./cluster_commands.ts";
 import type { Connection } from "./connection.ts";
 import type { RequestHandler } from "./listener.ts";
 import { faultCommand } from "./fault_commands.ts";
-import { runLocal } from "./local_commands.ts";
-import type { ProcessCommands } from "./process_commands.ts";
-import { nodeInfo, type NodeInfoSources, redisRole } from "./node_info.ts";
-import type { PendingReply } from "./pending_reply.ts";
+import { refuseTransaction, runLocal } from "./local_commands.ts";
+import type { NodeOnlyCommands, ProcessCommands } from "./process_commands.ts";
+import { nodeInfo, type NodeInfoSources, redisRole } from "./info.ts";
+import type { Answer, PendingReply } from "./pending_reply.ts";
 import { Session } from "./session.ts";
 import { SnapshotCommands } from "./snapshot_commands.ts";
 
 export interface NodeSessionsOptions extends Omit<NodeInfoSources, "node"> {
   readonly node: Node;
   readonly clock: Clock;
+  /** The flags that `CONFIG GET` shows. */
   readonly config: ReadonlyMap<string, string>;
 }
 
 /** Answers the clients of a node: local commands here, reads and writes by the node. */
-export class NodeSessions implements RequestHandler, ProcessCommands {
+export class NodeSessions implements RequestHandler, ProcessCommands, NodeOnlyCommands {
   readonly clock: Clock;
-  readonly config: ReadonlyMap<string, string>;
+  readonly pause: ClientPause;
   readonly #node: Node;
   readonly #options: NodeSessionsOptions;
   readonly #sessions = new WeakMap<Connection, Session>();
@@ -34,12 +37,17 @@ export class NodeSessions implements RequestHandler, ProcessCommands {
 
   constructor(options: NodeSessionsOptions) {
     this.clock = options.clock;
-    this.config = options.config;
+    this.pause = new ClientPause(options.clock);
     this.#node = options.node;
     this.#options = options;
     this.#snapshots = new SnapshotCommands(options.node);
     const faults = options.faultTools?.faults ?? null;
-    this.#cluster = new ClusterCommands(options.node, options.clock, faults);
+    this.#cluster = new ClusterCommands(options.node, options.machine, options.clock, faults);
+  }
+
+  get config(): ReadonlyMap<string, string> {
+    const { config, machine } = this.#options;
+    return new Map([...config, [MAXMEMORY, String(machine.memoryBytesMax)]]);
   }
 
   get connections(): ReadonlyMap<number, Connection> {
@@ -48,22 +56,51 @@ export class NodeSessions implements RequestHandler, ProcessCommands {
 
   handle(connection: Connection, args: string[], reply: PendingReply): void {
     const command = checkRequest(args);
-    if (command instanceof ErrorReply) return reply.settle(command);
+    const isWrongOrUnknown = command instanceof ErrorReply;
+    if (this.pause.isOn) {
+      const isWrite = !isWrongOrUnknown && command.kind === "write";
+      if (this.pause.holds(reply, isWrite, () => this.handle(connection, args, reply))) return;
+    }
+    if (connection.isInRefusedTransaction || isWrongOrUnknown) {
+      const refusal = refuseTransaction(connection, args[0] ?? "");
+      if (refusal !== null) return reply.settle(refusal);
+    }
+    if (isWrongOrUnknown) return reply.settle(command);
     connection.lastCommand = command.name;
-    if (command.kind === "local") return runLocal(this, command.name, args, reply);
+    if (command.kind === "local") return runLocal(this, command, args, reply);
     const session = this.#session(connection);
     if (session.fenceTerm !== null && !this.#node.leadsIn(session.fenceTerm)) {
       return reply.settle(this.#node.refusal(slotOf({ command, args })) ?? LEADER_CHANGED);
     }
     if (session.hasRefused) return reply.settle(REFUSED_BEFORE);
-    this.#node.submit(new Request(command, args, session.order, reply));
+    const owned = command.name === SESSION_OPEN ? this.#owned(connection, session, args) : args;
+    if (owned instanceof ErrorReply) return reply.settle(owned);
+    this.#node.submit(new Request(command, owned, session.order, reply));
     // It does nothing before the turn's end: what is answered by now was refused.
     if (session.fenceTerm !== null && reply.text !== null) session.hasRefused = true;
   }
 
+  /** `SESSION OPEN` with the name of the connection: sessions count against the one that opens them. */
+  #owned(connection: Connection, session: Session, args: readonly string[]) {
+    const { id } = this.#node.report();
+    const name = `${id}-${this.#options.facts.runId.slice(0, 8)}-${connection.id}`;
+    return ownedSessionOpen(args, name, session.fenceTerm !== null);
+  }
+
+  largest(bytes: number): void {
+    this.#node.largest(bytes);
+  }
+
   closed(connection: Connection): void {
+    this.reset(connection);
+    this.pause.closed(connection);
+  }
+
+  /** What a client has set up ends here, whether it closes the connection or says `RESET`. */
+  reset(connection: Connection): void {
     this.#cluster.unwatch(connection);
     this.#snapshots.closed(connection);
+    this.#session(connection).reset();
   }
 
   hello(): { mode: string; role: string } {
@@ -79,7 +116,7 @@ export class NodeSessions implements RequestHandler, ProcessCommands {
     return redisRole(this.#node.report());
   }
 
-  cluster(connection: Connection, args: readonly string[], reply: PendingReply): Reply | null {
+  cluster(connection: Connection, args: readonly string[], reply: PendingReply): Answer {
     return this.#cluster.run(connection, this.#session(connection), args, reply);
   }
 
@@ -87,7 +124,7 @@ export class NodeSessions implements RequestHandler, ProcessCommands {
     return this.#node.snapshots;
   }
 
-  snapshot(args: readonly string[], reply: PendingReply): Reply | null {
+  snapshot(args: readonly string[], reply: PendingReply): Answer {
     return this.#snapshots.run(this.#session(reply.connection).order, args, reply);
   }
 
@@ -95,10 +132,14 @@ export class NodeSessions implements RequestHandler, ProcessCommands {
     return faultCommand(this.#options.faultTools ?? null, this.#node, args);
   }
 
+  get ofNode(): NodeOnlyCommands {
+    return this;
+  }
+
   wait(_connection: Connection, replicas: number, timeoutMs: number, reply: PendingReply): void {
     const refusal = this.#node.refusal(0);
     if (refusal !== null) return reply.settle(refusal);
-    this.#node.whenReplicated(replicas, timeoutMs, (count) => reply.settle(count));
+    reply.whenGone(this.#node.whenReplicated(replicas, timeoutMs, (count) => reply.settle(count)));
   }
 
   #session(connection: Connection): Session {

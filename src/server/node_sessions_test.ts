@@ -1,31 +1,45 @@
 import { assertEquals } from "@std/assert";
 import { StateMachine } from "../commands/state_machine.ts";
-import { MemoryCluster, type MemoryClusterOptions } from "../node/testing/memory_cluster.ts";
+import type { Node } from "../node/node.ts";
+import {
+  MemoryCluster,
+  type MemoryClusterOptions,
+} from "../../tests/support/node/memory_cluster.ts";
 import type { Connection } from "./connection.ts";
 import { NodeSessions } from "./node_sessions.ts";
 import { PendingReply } from "./pending_reply.ts";
+import { PROCESS_FACTS } from "../../tests/support/process_facts.ts";
 
 type Ask = (...args: string[]) => string;
 
 /** Sends requests over one connection to the leader; `sent` does not wait for the answer. */
 async function withLeader(
-  options: MemoryClusterOptions,
-  test: (cluster: MemoryCluster, ask: Ask, sent: (...args: string[]) => PendingReply) => void,
+  options: MemoryClusterOptions & { readonly size?: number },
+  test: (
+    cluster: MemoryCluster,
+    ask: Ask,
+    sent: (...args: string[]) => PendingReply,
+    reconnect: () => void,
+  ) => void,
+  askedNode: (cluster: MemoryCluster) => Node = ({ leader }) => leader,
 ): Promise<void> {
-  const cluster = await MemoryCluster.start(1, options);
+  const cluster = await MemoryCluster.start(options.size ?? 1, options);
   try {
     cluster.untilServing();
     const sessions = new NodeSessions({
-      node: cluster.leader,
+      node: askedNode(cluster),
       machine: new StateMachine(),
       clock: cluster.clock,
-      facts: { processId: 1, startedMs: 0, memoryBytes: () => ({ rss: 0, heapUsed: 0 }) },
+      facts: PROCESS_FACTS,
       config: new Map(),
       listener: () => {
         throw new Error("Cannot ask the listener: there is none");
       },
     });
-    const connection = { settled() {} } as unknown as Connection;
+    const connect = (id: number) => (
+      { id, settled() {}, prepare() {}, name: "", protocol: 2, reset() {} } as unknown as Connection
+    );
+    let connection = connect(1);
     const sent = (...args: string[]): PendingReply => {
       const reply = new PendingReply(connection, 2);
       sessions.handle(connection, args, reply);
@@ -36,7 +50,7 @@ async function withLeader(
       cluster.until(() => reply.text !== null);
       return reply.text ?? "";
     };
-    test(cluster, ask, sent);
+    test(cluster, ask, sent, () => connection = connect(connection.id + 1));
   } finally {
     cluster.stop();
   }
@@ -72,5 +86,136 @@ Deno.test("behind a refused request nothing is executed on a fenced connection",
     assertEquals(ask("GET", "c").slice(0, 10), "-TRYAGAIN ");
     assertEquals(ask("CLUSTER", "FENCE", term), "+OK\r\n");
     assertEquals(ask("GET", "c"), "$1\r\n1\r\n");
+  });
+});
+
+Deno.test("a reply that is null answers the request, as any other", async () => {
+  await withLeader({}, (_cluster, ask) => {
+    assertEquals(ask("CLIENT", "GETNAME"), "$-1\r\n");
+    assertEquals(ask("CLIENT", "SETNAME", "somebody"), "+OK\r\n");
+    assertEquals(ask("CLIENT", "GETNAME"), "$8\r\nsomebody\r\n");
+    assertEquals(ask("GET", "nothing"), "$-1\r\n");
+  });
+});
+
+Deno.test("while a leader is elected, clients of Redis Cluster find all members and the last leader", async () => {
+  const follower = ({ followers }: MemoryCluster): Node => followers[0] as Node;
+  await withLeader({ size: 3 }, (cluster, ask) => {
+    const node = follower(cluster);
+    const last = cluster.leader;
+    const known = (): string => {
+      const slots = ask("CLUSTER", "SLOTS").split("\r\n").filter((line) => /^n\d+$/.test(line));
+      const shards = ask("CLUSTER", "SHARDS").split("\r\n");
+      const nodes = ask("CLUSTER", "NODES");
+      const [master] = nodes.split("\n").filter((line) => / (myself,)?master /.test(line));
+      return [
+        slots[0],
+        slots.length,
+        shards.filter((line) => line === "role").length,
+        master?.slice(0, 2),
+      ]
+        .join(" ");
+    };
+    cluster.until(() => node.report().members.every(({ clientAddress }) => clientAddress !== null));
+    const before = known();
+    assertEquals(before, `${last.report().id} 3 3 ${last.report().id}`);
+    for (const other of [last, ...cluster.followers.filter((other) => other !== node)]) {
+      cluster.kill(other);
+    }
+    cluster.until(() => node.report().leaderId === null);
+    assertEquals(known(), before);
+  }, follower);
+});
+
+Deno.test("RESET takes the fence back", async () => {
+  await withLeader({}, (cluster, ask) => {
+    const { term } = cluster.leader.report();
+    assertEquals(ask("CLUSTER", "FENCE", String(term + 1)).slice(0, 10), "-TRYAGAIN ");
+    assertEquals(ask("SET", "k", "1").slice(0, 10), "-TRYAGAIN ");
+    assertEquals(ask("RESET"), "+RESET\r\n");
+    assertEquals(ask("SET", "k", "1"), "+OK\r\n");
+  });
+});
+
+Deno.test("a WAIT without end is answered when its client is gone, and nothing is left of it", async () => {
+  await withLeader({}, (cluster, _ask, sent) => {
+    const reply = sent("WAIT", "99", "0");
+    cluster.clock.advance(1_000);
+    assertEquals([reply.text, reply.isWaiting], [null, true]);
+    reply.gone();
+    cluster.until(() => reply.text !== null);
+    assertEquals([reply.text, reply.isWaiting], [":0\r\n", false]);
+  });
+});
+
+Deno.test("sessions are counted for each connection, not for all together", async () => {
+  await withLeader({}, (_cluster, ask, _sent, reconnect) => {
+    for (let i = 0; i < 64; i++) assertEquals(ask("SESSION", "OPEN").slice(0, 1), "$");
+    assertEquals(ask("SESSION", "OPEN").slice(0, 22), "-ERR too many sessions");
+    reconnect();
+    assertEquals(ask("SESSION", "OPEN").slice(0, 1), "$");
+  });
+});
+
+Deno.test("CLIENT PAUSE at a node holds writes, and what their clients send behind them", async () => {
+  await withLeader({}, (cluster, ask, sent, reconnect) => {
+    assertEquals(ask("SET", "k", "1"), "+OK\r\n");
+    assertEquals(ask("CLIENT", "PAUSE", "3600000", "WRITE"), "+OK\r\n");
+    const held = [sent("GET", "k"), sent("SET", "k", "2"), sent("GET", "k"), sent("NOSUCH")];
+    reconnect();
+    assertEquals(ask("GET", "k"), "$1\r\n1\r\n");
+    cluster.clock.advance(1_000);
+    assertEquals(held.map(({ text }) => text), ["$1\r\n1\r\n", null, null, null]);
+    assertEquals(ask("CLIENT", "UNPAUSE"), "+OK\r\n");
+    cluster.until(() => held.every(({ text }) => text !== null));
+    assertEquals(held.map(({ text }) => text).slice(1, 3), ["+OK\r\n", "$1\r\n2\r\n"]);
+    assertEquals(held[3]?.text?.slice(0, 20), "-ERR unknown command");
+  });
+});
+
+Deno.test("a node executes nothing of a transaction, which clients send without waiting", async () => {
+  await withLeader({}, (cluster, ask, sent) => {
+    const all = [["MULTI"], ["SET", "k", "1"], ["NOSUCH"], ["EXEC"]].map((args) => sent(...args));
+    cluster.until(() => all.every(({ text }) => text !== null));
+    assertEquals(all.map(({ text }) => text?.slice(0, 17)), [
+      "-ERR transactions",
+      "-ERR not executed",
+      "-ERR not executed",
+      "-EXECABORT Transa",
+    ]);
+    assertEquals(ask("GET", "k"), "$-1\r\n");
+  });
+});
+
+Deno.test("WAIT at a node that does not lead says who does", async () => {
+  await withLeader({ size: 3 }, (cluster, ask) => {
+    const { port } = cluster.leader.report().leaderAddress ?? { port: 0 };
+    assertEquals(ask("WAIT", "1", "0"), `-MOVED 0 memory:${port}\r\n`);
+    assertEquals(ask("WAIT", "x", "0"), "-ERR value is not an integer or out of range\r\n");
+    assertEquals(ask("WAIT", "1", "x"), "-ERR timeout is not an integer or out of range\r\n");
+    assertEquals(ask("WAIT", "1", "-1"), "-ERR timeout is negative\r\n");
+  }, ({ followers: [first], leader }) => first ?? leader);
+});
+
+Deno.test("SESSION OPEN for somebody else is refused on a connection without a fence", async () => {
+  await withLeader({}, (cluster, ask) => {
+    const wrong = "-ERR wrong number of arguments for 'session|open' command\r\n";
+    assertEquals(ask("SESSION", "OPEN", "1000", "CLIENT", "x"), wrong);
+    assertEquals(ask("SESSION", "OPEN", "1000", "PROXY"), wrong);
+    assertEquals(ask("CLUSTER", "FENCE", String(cluster.leader.report().term)), "+OK\r\n");
+    assertEquals(ask("SESSION", "OPEN", "1000", "CLIENT", "x").slice(0, 1), "$");
+  });
+});
+
+Deno.test("CLUSTER FENCE and CLUSTER WATCH refuse what they cannot do", async () => {
+  await withLeader({}, (_cluster, ask) => {
+    for (const term of ["x", "-1", "1.5"]) {
+      assertEquals(ask("CLUSTER", "FENCE", term), "-ERR the term is not an integer\r\n");
+    }
+    assertEquals(ask("SET", "k", "1"), "+OK\r\n", "there is no fence");
+    assertEquals(
+      ask("CLUSTER", "WATCH", "100"),
+      "-ERR CLUSTER WATCH needs RESP3, say HELLO 3 first\r\n",
+    );
   });
 });

@@ -1,4 +1,4 @@
-import type { Faults } from "../node/faults/faults.ts";
+import type { Faults } from "../faults/faults.ts";
 import type { Connection } from "./connection.ts";
 import type { RequestHandler } from "./listener.ts";
 import type { PendingReply } from "./pending_reply.ts";
@@ -40,6 +40,10 @@ export class PausableSessions implements RequestHandler {
     else this.#sessions.handle(connection, args, reply);
   }
 
+  largest(bytes: number): void {
+    this.#sessions.largest?.(bytes);
+  }
+
   /** Nobody waits any more for what this client asked: it is not carried out. */
   closed(connection: Connection): void {
     this.#held.delete(connection);
@@ -62,7 +66,7 @@ export class PausableSessions implements RequestHandler {
     for (const [connection, requests] of held) {
       for (const { args, reply } of requests) {
         reply.protocol = connection.protocol; // a request before it may have been HELLO
-        this.#sessions.handle(connection, args, reply);
+        reply.guard(() => this.#sessions.handle(connection, args, reply));
       }
     }
   }

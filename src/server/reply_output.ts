@@ -1,12 +1,85 @@
+import type { Cancel, Clock } from "../platform/clock.ts";
 import type net from "node:net";
+
+/** A client that has too much to read and takes nothing for so long is cut off. */
+const STALL_MS = 5_000;
+
+/** With so many times too much, a client is cut off even while it reads. */
+const HARD_FACTOR = 4;
+
+export interface SlowReaderOptions {
+  readonly clock: Clock;
+  readonly outputBytesMax: number;
+  /** Bytes of replies that the client has not taken. */
+  readonly waitingBytes: () => number;
+  /** So many of them may wait now. */
+  readonly waitingBytesMax: () => number;
+  readonly cutOff: () => void;
+}
+
+/**
+ * Bounds what a client can make us hold by not reading: tells one that reads slowly, and is waited
+ * for, from one that does not read at all.
+ */
+export class SlowReader {
+  readonly #options: SlowReaderOptions;
+  /** How often the client has taken all that its socket held. */
+  #drains = 0;
+  #cancel: Cancel | null = null;
+
+  constructor(options: SlowReaderOptions) {
+    this.#options = options;
+  }
+
+  /** The client has taken all that its socket held. */
+  drained(): void {
+    this.#drains++;
+  }
+
+  /** More waits for the client, or it has taken some. */
+  check(): void {
+    const { outputBytesMax, waitingBytes, cutOff } = this.#options;
+    if (waitingBytes() > HARD_FACTOR * outputBytesMax) cutOff();
+    else if (this.#cancel === null && this.#isBehind) this.#watch();
+  }
+
+  get #isBehind(): boolean {
+    const { waitingBytes, waitingBytesMax } = this.#options;
+    return waitingBytes() > waitingBytesMax();
+  }
+
+  /** Looks again and again for as long as the client is behind. */
+  #watch(): void {
+    const { clock, cutOff } = this.#options;
+    const drains = this.#drains;
+    this.#cancel = clock.after(STALL_MS, () => {
+      this.#cancel = null;
+      if (!this.#isBehind) return;
+      if (this.#drains === drains) cutOff();
+      else this.#watch();
+    });
+  }
+
+  stop(): void {
+    this.#cancel?.();
+  }
+}
 
 /** What the socket holds at most. The rest waits as text, which shares its memory with the values. */
 const SOCKET_BYTES_MAX = 1024 * 1024;
 
-/** Text on its way to one client, handed to the socket in pieces as the client takes them. */
+/**
+ * Text on its way to one client, handed to the socket in pieces as the client takes them. Long texts
+ * are never joined: together they may be longer than a string can be.
+ */
 export class ReplyOutput {
   readonly #socket: net.Socket;
-  #text = "";
+  /** What is handed over next begins at `#from` of the first one. */
+  #waiting: string[] = [];
+  #from = 0;
+  /** Comes behind all that waits. */
+  #last = "";
+  #bytes = 0;
 
   constructor(socket: net.Socket) {
     this.#socket = socket;
@@ -14,7 +87,7 @@ export class ReplyOutput {
 
   /** Bytes that the client has not taken yet. */
   get waitingBytes(): number {
-    return this.#text.length + this.#socket.writableLength;
+    return this.#bytes + this.#socket.writableLength;
   }
 
   /** Bytes that may be added for now; the socket's `drain` tells of new room. */
@@ -24,23 +97,50 @@ export class ReplyOutput {
 
   /** Everything is with the socket. */
   get isHandedOver(): boolean {
-    return this.#text === "";
+    return this.#bytes === 0;
   }
 
   add(text: string): void {
-    this.#text += text;
+    this.#bytes += text.length;
+    if (this.#last === "") this.#last = text;
+    else if (this.#last.length + text.length <= SOCKET_BYTES_MAX) this.#last += text;
+    else {
+      this.#waiting.push(this.#last);
+      this.#last = text;
+    }
   }
 
   /** Hands over as much as the socket is to hold, in as few writes as that takes. */
   send(): void {
-    while (this.#text !== "" && this.#socket.writableLength < SOCKET_BYTES_MAX) {
-      const text = this.#text;
-      this.#text = text.slice(SOCKET_BYTES_MAX);
-      this.#socket.write(this.#text === "" ? text : text.slice(0, SOCKET_BYTES_MAX), "latin1");
+    while (this.#bytes > 0 && this.#socket.writableLength < SOCKET_BYTES_MAX) {
+      const text = this.#next();
+      this.#bytes -= text.length;
+      this.#socket.write(text, "latin1");
     }
   }
 
   clear(): void {
-    this.#text = "";
+    this.#waiting = [];
+    this.#from = 0;
+    this.#last = "";
+    this.#bytes = 0;
+  }
+
+  #next(): string {
+    if (this.#waiting.length === 0) {
+      const last = this.#last;
+      this.#last = "";
+      if (last.length <= SOCKET_BYTES_MAX) return last;
+      this.#waiting.push(last);
+    }
+    const [first = ""] = this.#waiting;
+    const from = this.#from;
+    const to = from + SOCKET_BYTES_MAX;
+    if (to < first.length) this.#from = to;
+    else {
+      this.#waiting.shift();
+      this.#from = 0;
+    }
+    return from === 0 && to >= first.length ? first : first.slice(from, to);
   }
 }

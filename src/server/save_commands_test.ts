@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { NodeSnapshots, SnapshotReport } from "../node/snapshots/node_snapshots.ts";
 import { ErrorReply, SimpleString } from "../resp/reply.ts";
-import { bgsave, lastsave, persistenceFields } from "./save_commands.ts";
+import { bgsave, lastsave, persistenceFields } from "./snapshot_commands.ts";
 
 const REPORT: SnapshotReport = {
   isTaking: false,

@@ -1,4 +1,4 @@
-import { ClientOrder } from "../node/request.ts";
+import { ClientOrder } from "../node/clients/request.ts";
 
 /** What the node keeps of one client beyond its connection. */
 export class Session {
@@ -15,5 +15,10 @@ export class Session {
   set fenceTerm(term: number | null) {
     this.#fenceTerm = term;
     this.hasRefused = false;
+  }
+
+  /** As when the client came. Its requests under way keep their order. */
+  reset(): void {
+    this.fenceTerm = null;
   }
 }

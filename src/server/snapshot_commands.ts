@@ -1,37 +1,65 @@
-import { assert } from "../base/assert.ts";
-import { messageOf } from "../base/errors.ts";
-import { latin1 } from "../base/latin1.ts";
-import { unknownSubcommand, wrongNumberOfArguments } from "../commands/request_errors.ts";
+import type { NodeSnapshots, SnapshotReport } from "../node/snapshots/node_snapshots.ts";
+import { ErrorReply, MapReply, OK, type Reply, SimpleString } from "../resp/reply.ts";
+import { assert, messageOf } from "../base/errors.ts";
+import { latin1 } from "../base/bytes.ts";
+import { unknownSubcommand } from "../commands/command.ts";
 import { lookup } from "../commands/table.ts";
 import type { Node } from "../node/node.ts";
-import { type ClientOrder, Request } from "../node/request.ts";
+import { type ClientOrder, Request } from "../node/clients/request.ts";
 import { EXPORTS_MAX, type SnapshotExport } from "../node/snapshots/snapshot_exports.ts";
-import { ErrorReply, MapReply, OK, type Reply, SimpleString } from "../resp/reply.ts";
 import type { Connection } from "./connection.ts";
-import type { PendingReply } from "./pending_reply.ts";
+import { type Answer, type PendingReply, SETTLED_BY_HANDLER } from "./pending_reply.ts";
+
+const STARTED = new SimpleString("Background saving started");
+const UNDER_WAY = new ErrorReply("ERR Background save already in progress");
+const NODES_ONLY = new ErrorReply("ERR Snapshots are taken by nodes, ask one of them");
+
+/** `BGSAVE [SCHEDULE]`, as Redis answers it. @param snapshots `null`: none are taken here */
+export function bgsave(snapshots: NodeSnapshots | null, args: readonly string[]): Reply {
+  const isKnown = args.length === 1 || (args.length === 2 && args[1]?.toUpperCase() === "SCHEDULE");
+  if (!isKnown) return new ErrorReply("ERR syntax error");
+  if (snapshots === null) return NODES_ONLY;
+  return snapshots.take() ? STARTED : UNDER_WAY;
+}
+
+/** `LASTSAVE`: seconds of the Unix epoch; 0 when there is no snapshot yet. */
+export function lastsave(snapshots: NodeSnapshots | null): Reply {
+  return snapshots === null ? NODES_ONLY : secondsOf(snapshots.report());
+}
+
+/** The section of `INFO`: Redis's names where the meaning is Redis's. */
+export function persistenceFields(report: SnapshotReport): [string, string | number][] {
+  const { lastDurationMs } = report;
+  return [
+    ["loading", 0],
+    ["async_loading", 0],
+    ["rdb_bgsave_in_progress", report.isTaking ? 1 : 0],
+    ["rdb_last_save_time", secondsOf(report)],
+    ["rdb_last_bgsave_status", report.hasLastFailed ? "err" : "ok"],
+    ["rdb_last_bgsave_time_sec", lastDurationMs === null ? -1 : Math.round(lastDurationMs / 1000)],
+    ["rdb_current_bgsave_time_sec", -1],
+    ["rdb_saves", report.count],
+    ["aof_enabled", 1],
+    ["aof_rewrite_in_progress", 0],
+    ["aof_rewrite_scheduled", 0],
+    ["aof_last_rewrite_time_sec", -1],
+    ["aof_current_rewrite_time_sec", -1],
+    ["aof_last_bgrewrite_status", "ok"],
+    ["aof_last_write_status", "ok"],
+    ["snapshot_index", report.index],
+    ["snapshot_bytes", report.sizeBytes],
+    ["snapshot_duration_ms", lastDurationMs ?? -1],
+    ["aof_current_size", report.logBytes],
+    ["log_bytes_since_snapshot", report.logBytes],
+  ];
+}
+
+function secondsOf({ lastMs, timeMs }: SnapshotReport): number {
+  return Math.floor((lastMs ?? timeMs) / 1000);
+}
 
 /** In one answer of `SNAPSHOT READ`. */
 export const READ_BYTES_MAX = 1024 * 1024;
-
-const HELP = [
-  "SNAPSHOT <subcommand> [<arg> ...]. Subcommands are:",
-  "BEGIN",
-  "    Hold a snapshot of all that is committed; return its id, entry, term and size.",
-  "READ <id> <offset> <bytes>",
-  `    Return bytes of its file, up to ${READ_BYTES_MAX}; none are left when it returns fewer.`,
-  "END <id>",
-  "    Let it go, as the end of the connection does.",
-  "HELP",
-  "    Print this help.",
-].map((line) => new SimpleString(line));
-
-/** Arguments of each subcommand, with `SNAPSHOT` and its name. */
-const ARITIES: ReadonlyMap<string, number> = new Map([
-  ["BEGIN", 2],
-  ["READ", 5],
-  ["END", 3],
-  ["HELP", 2],
-]);
 
 const NO_SNAPSHOTS = new ErrorReply("ERR This node keeps no snapshots");
 const UNKNOWN_ID = new ErrorReply("ERR This connection holds no snapshot of that id");
@@ -50,24 +78,19 @@ export class SnapshotCommands {
   }
 
   /** @param order of the connection's requests: the snapshot holds what they wrote */
-  run(order: ClientOrder, args: readonly string[], reply: PendingReply): Reply | null {
+  run(order: ClientOrder, args: readonly string[], reply: PendingReply): Answer {
     const subcommand = args[1]?.toUpperCase() ?? "";
-    const arity = ARITIES.get(subcommand);
-    if (arity === undefined) return unknownSubcommand(args);
-    if (arity !== args.length) {
-      return wrongNumberOfArguments(`snapshot|${subcommand.toLowerCase()}`);
-    }
     const [, , id = "", offset = "", bytes = ""] = args;
     switch (subcommand) {
       case "BEGIN":
         this.#begin(order, reply);
-        return null;
+        return SETTLED_BY_HANDLER;
       case "READ":
-        return this.#read(reply.connection, id, offset, bytes);
+        return this.#read(reply, id, offset, bytes);
       case "END":
         return this.#end(reply.connection, id);
       default:
-        return HELP;
+        return unknownSubcommand(args);
     }
   }
 
@@ -83,7 +106,7 @@ export class SnapshotCommands {
     assert(command !== undefined, "DBSIZE is not in the command table");
     const settle = (answer: Reply) => {
       if (answer instanceof ErrorReply) reply.settle(answer);
-      else if (!reply.connection.isClosed) this.#hold(reply);
+      else if (!reply.connection.isClosed) reply.guard(() => this.#hold(reply));
     };
     this.#node.submit(new Request(command, ["DBSIZE"], order, { settle }));
   }
@@ -93,14 +116,17 @@ export class SnapshotCommands {
     if (snapshots === null) return reply.settle(NO_SNAPSHOTS);
     const id = String(++this.#lastId);
     const held = snapshots.exports.begin((refusal) => {
-      if (refusal !== null) this.#forget(reply.connection, id);
-      reply.settle(refusal === null ? heldReply(id, held) : refusedReply(refusal));
+      reply.guard(() => {
+        if (refusal !== null) this.#forget(reply.connection, id);
+        reply.settle(refusal === null ? heldReply(id, held) : refusedReply(refusal));
+      });
     });
     if (held === null) return reply.settle(TOO_MANY);
     this.#heldBy(reply.connection).set(id, held);
   }
 
-  #read(connection: Connection, id: string, offset: string, bytes: string): Reply {
+  #read(reply: PendingReply, id: string, offset: string, bytes: string): Answer {
+    const { connection } = reply;
     const held = this.#held.get(connection)?.get(id);
     if (held === undefined) return UNKNOWN_ID;
     if (!isWhole(offset) || !isWhole(bytes) || Number(bytes) > READ_BYTES_MAX) {
@@ -108,14 +134,13 @@ export class SnapshotCommands {
         `ERR offset and bytes are whole numbers, bytes up to ${READ_BYTES_MAX}`,
       );
     }
-    try {
-      const read = held.read(Number(offset), Number(bytes));
-      return latin1(read, 0, read.length);
-    } catch (error) {
+    held.read(Number(offset), Number(bytes), (read) => {
+      if (!(read instanceof Error)) return reply.settle(latin1(read, 0, read.length));
       this.#forget(connection, id);
       held.end();
-      return new ErrorReply(`ERR ${messageOf(error)}`);
-    }
+      reply.settle(new ErrorReply(`ERR ${messageOf(read)}`));
+    });
+    return SETTLED_BY_HANDLER;
   }
 
   #end(connection: Connection, id: string): Reply {

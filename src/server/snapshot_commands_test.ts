@@ -1,13 +1,14 @@
 import { assert, assertEquals, assertInstanceOf, assertMatch } from "@std/assert";
 import { DiskCluster } from "../../tests/support/disk_cluster.ts";
+import { checkRequest } from "../commands/table.ts";
 import type { Node } from "../node/node.ts";
-import { ClientOrder } from "../node/request.ts";
+import { ClientOrder } from "../node/clients/request.ts";
 import { EXPORTS_MAX } from "../node/snapshots/snapshot_exports.ts";
-import { MemoryClient } from "../node/testing/memory_cluster.ts";
-import { decodeReply } from "../resp/decode_reply.ts";
+import { MemoryClient } from "../../tests/support/node/memory_cluster.ts";
+import { decodeReply } from "../resp/reply_scanner.ts";
 import { ErrorReply, MapReply, type Reply } from "../resp/reply.ts";
 import type { Connection } from "./connection.ts";
-import { PendingReply } from "./pending_reply.ts";
+import { PendingReply, SETTLED_BY_HANDLER } from "./pending_reply.ts";
 import { READ_BYTES_MAX, SnapshotCommands } from "./snapshot_commands.ts";
 
 /** A client of one node's snapshots. */
@@ -23,8 +24,12 @@ class SnapshotClient {
 
   sent(...args: string[]): PendingReply {
     const reply = new PendingReply(this.connection, 3);
-    const answer = this.#commands.run(new ClientOrder(), ["SNAPSHOT", ...args], reply);
-    if (answer !== null) reply.settle(answer);
+    const request = ["SNAPSHOT", ...args];
+    const command = checkRequest(request);
+    const answer = command instanceof ErrorReply
+      ? command
+      : this.#commands.run(new ClientOrder(), request, reply);
+    if (answer !== SETTLED_BY_HANDLER) reply.settle(answer);
     return reply;
   }
 
@@ -131,6 +136,31 @@ Deno.test("what makes no sense is refused", async () => {
     for (const [offset, bytes] of [["-1", "1"], ["0", "x"], ["0", String(READ_BYTES_MAX + 1)]]) {
       assertMatch(client.error("READ", id, offset ?? "", bytes ?? ""), /whole numbers/);
     }
-    assert(Array.isArray(client.ask("HELP")));
+  });
+});
+
+Deno.test("a disk that takes no snapshot, or gives it back damaged, is told, and nothing is held", async () => {
+  await withCluster(1, (cluster) => {
+    const { node, disk, snapshots } = cluster.life("n1");
+    write(cluster, node, "k");
+    const client = new SnapshotClient(cluster, new SnapshotCommands(node));
+    const error = new Error("no space left");
+    cluster.faults.set(
+      "n1",
+      ({ path }) => path.startsWith("snapshots/") ? { kind: "error", error } : null,
+    );
+    const refusal = "ERR This node can give no snapshot: its disk does not take a snapshot";
+    for (let count = 0; count <= EXPORTS_MAX; count++) assertEquals(client.error("BEGIN"), refusal);
+    cluster.faults.clear();
+    const id = String(client.begin().get("id"));
+    const file = disk.open(`snapshots/${disk.list("snapshots")[0]}`, "existing");
+    file.write(new Uint8Array([0xff]), (snapshots.newest()?.sizeBytes ?? 0) >> 1);
+    const size = String(snapshots.newest()?.sizeBytes);
+    assertMatch(
+      client.error("READ", id, "0", size),
+      /^ERR The snapshot is damaged, .* a new one is/,
+    );
+    assertMatch(client.error("READ", id, "0", "1"), /holds no snapshot of that id/);
+    for (let count = 0; count < EXPORTS_MAX; count++) client.begin();
   });
 });

@@ -1,4 +1,116 @@
-import { type DeadlineMs, ExpiryHeap } from "./expiry_heap.ts";
+/**
+ * A point in time, in milliseconds of the Unix epoch: a number up to 2^53 - 1, a bigint from there
+ * up to 2^63 - 1. So each deadline has exactly one form.
+ */
+export type DeadlineMs = number | bigint;
+
+/** So many entries are looked at in one step. */
+const ENTRIES_PER_STEP = 1024;
+
+/** What ends at some time. */
+export interface Expiring {
+  readonly key: string;
+  deadlineMs: DeadlineMs;
+  /** Its place in the heap; -1: it is not in it. */
+  heapIndex: number;
+}
+
+/**
+ * A binary heap of deadlines, the earliest first. Each entry knows its index, so that a deadline
+ * that changes or goes away leaves nothing behind. Equal deadlines are ordered by key: what comes
+ * out depends on what is in, never on the order in which it came.
+ */
+export class ExpiryHeap<T extends Expiring> {
+  readonly #entries: T[] = [];
+
+  get size(): number {
+    return this.#entries.length;
+  }
+
+  earliest(): T | undefined {
+    return this.#entries[0];
+  }
+
+  add(expiry: T): void {
+    this.#entries.push(expiry);
+    this.#up(expiry, this.#entries.length - 1);
+  }
+
+  /** Puts an entry whose deadline was changed into its new place. */
+  moved(expiry: T): void {
+    this.#up(expiry, expiry.heapIndex);
+    this.#down(expiry, expiry.heapIndex);
+  }
+
+  remove(expiry: T): void {
+    const index = expiry.heapIndex;
+    const last = this.#entries.pop();
+    expiry.heapIndex = -1;
+    if (last === undefined || last === expiry) return;
+    last.heapIndex = index;
+    this.moved(last);
+  }
+
+  /** How many deadlines are at or before `timeMs`; takes as many steps. */
+  countDue(timeMs: number, index = 0): number {
+    const entry = this.#entries[index];
+    if (entry === undefined || entry.deadlineMs > timeMs) return 0;
+    return 1 + this.countDue(timeMs, 2 * index + 1) + this.countDue(timeMs, 2 * index + 2);
+  }
+
+  /** The same, in steps that are short. */
+  *countDueInSteps(timeMs: number): Generator<void, number> {
+    const unseen = [0];
+    let count = 0;
+    for (let index = unseen.pop(); index !== undefined; index = unseen.pop()) {
+      const entry = this.#entries[index];
+      if (entry === undefined || entry.deadlineMs > timeMs) continue;
+      unseen.push(2 * index + 1, 2 * index + 2);
+      if (++count % ENTRIES_PER_STEP === 0) yield;
+    }
+    return count;
+  }
+
+  #up(expiry: T, from: number): void {
+    let index = from;
+    while (index > 0) {
+      const parentIndex = (index - 1) >> 1;
+      const parent = this.#entries[parentIndex];
+      if (parent === undefined || !isBefore(expiry, parent)) break;
+      this.#put(parent, index);
+      index = parentIndex;
+    }
+    this.#put(expiry, index);
+  }
+
+  #down(expiry: T, from: number): void {
+    let index = from;
+    while (true) {
+      let childIndex = 2 * index + 1;
+      let child = this.#entries[childIndex];
+      const right = this.#entries[childIndex + 1];
+      if (child === undefined) break;
+      if (right !== undefined && isBefore(right, child)) {
+        child = right;
+        childIndex++;
+      }
+      if (!isBefore(child, expiry)) break;
+      this.#put(child, index);
+      index = childIndex;
+    }
+    this.#put(expiry, index);
+  }
+
+  #put(expiry: T, index: number): void {
+    this.#entries[index] = expiry;
+    expiry.heapIndex = index;
+  }
+}
+
+function isBefore(a: Expiring, b: Expiring): boolean {
+  if (a.deadlineMs === b.deadlineMs) return a.key < b.key;
+  return a.deadlineMs < b.deadlineMs;
+}
 
 /** What a deadline costs beside its key's bytes: at most so much was measured on V8. */
 export const DEADLINE_BYTES = 120;
@@ -75,6 +187,11 @@ export class Deadlines {
   /** How many are at or before `timeMs`; takes as many steps. */
   countDue(timeMs: number): number {
     return this.#heap.countDue(timeMs);
+  }
+
+  /** The same, in steps that are short. */
+  countDueInSteps(timeMs: number): Generator<void, number> {
+    return this.#heap.countDueInSteps(timeMs);
   }
 
   #find(position: number): KeyDeadline | null {

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { randomInteger, seededRandom } from "../base/random.ts";
-import { type DeadlineMs, type Expiring, ExpiryHeap } from "./expiry_heap.ts";
+import { type DeadlineMs, type Expiring, ExpiryHeap } from "./deadlines.ts";
 
 function expiring(key: string, deadlineMs: DeadlineMs): Expiring {
   return { key, deadlineMs, heapIndex: -1 };

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { AssertionFailure } from "../base/assert.ts";
+import { AssertionFailure } from "../base/errors.ts";
 import { randomInteger, seededRandom } from "../base/random.ts";
 import { KeptReplies } from "./kept_replies.ts";
 

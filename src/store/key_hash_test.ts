@@ -1,5 +1,11 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import { DEFAULT_HASH_SEED, HASH_BITS, HASHED_KEY_LENGTH_MAX, hashOf, seedOf } from "./key_hash.ts";
+import {
+  DEFAULT_HASH_SEED,
+  HASH_BITS,
+  HASHED_KEY_LENGTH_MAX,
+  hashOf,
+  seedOf,
+} from "./key_table.ts";
 
 const NAMINGS = [
   String,

@@ -1,5 +1,268 @@
-import { HASH_BITS, hashOf, type HashSeed } from "./key_hash.ts";
-import { type KeyOwner, KeySegment, SEGMENT_CELLS_MIN } from "./key_segment.ts";
+import { seededRandom } from "../base/random.ts";
+import { PartedMap } from "./parted_map.ts";
+import { assert } from "../base/errors.ts";
+
+/** Longer keys are not hashed here: a loop over each of their bytes would be felt. */
+export const HASHED_KEY_LENGTH_MAX = 256;
+
+/** A word for each byte of the longest key, and one for each length. */
+export const HASH_SEED_WORDS = 2 * HASHED_KEY_LENGTH_MAX + 1;
+
+/**
+ * `HASH_SEED_WORDS` random words. Who does not know them cannot choose keys that collide; each process
+ * draws its own.
+ */
+export type HashSeed = Int32Array<ArrayBuffer>;
+
+/** A seed that everybody can know, for states that no client reaches. */
+export const DEFAULT_HASH_SEED: HashSeed = seedOf(1);
+
+/**
+ * 30 bits that depend on each byte of a key of at most `HASHED_KEY_LENGTH_MAX` bytes, and on the seed.
+ *
+ * First the sum of the bytes, each times a random word of its place: whatever two keys are compared,
+ * the upper 25 bits of their sums differ as those of two random numbers would (Carter and Wegman,
+ * "Universal classes of hash functions", 1979). The products do not wait for each other, as the steps
+ * of a chained hash do. Then the bits are mixed one to one (MurmurHash3's last step), since like keys
+ * have like sums.
+ */
+export function hashOf(seed: HashSeed, key: string): number {
+  const { length } = key;
+  let sum = seed[HASHED_KEY_LENGTH_MAX + length] as number;
+  for (let at = 0; at < length; at++) {
+    sum = (sum + Math.imul(seed[at] as number, key.charCodeAt(at))) | 0;
+  }
+  sum = Math.imul(sum ^ (sum >>> 16), 0x85ebca6b);
+  sum = Math.imul(sum ^ (sum >>> 13), 0xc2b2ae35);
+  // V8 keeps a number of 30 bits in an array without an object for it, on every machine.
+  return (sum ^ (sum >>> 16)) >>> (32 - HASH_BITS);
+}
+
+/** How many bits `hashOf` gives. */
+export const HASH_BITS = 30;
+
+/** A seed out of a number, for tests. */
+export function seedOf(number: number): HashSeed {
+  const random = seededRandom(number);
+  return Int32Array.from({ length: HASH_SEED_WORDS }, () => random() * 2 ** 32 | 0);
+}
+
+/**
+ * Items by their keys, which somebody else knows: grows and shrinks without a pause, and looks up a
+ * key in half the time that a `Map` of V8 takes for one whose string is new. That is, for keys of
+ * usual length: V8 hashes long ones faster, and only once for each string.
+ */
+export class KeyIndex<T extends number | object> {
+  readonly #table: KeyTable<T>;
+  readonly #longKeys = new PartedMap<T>();
+
+  /** @param seed decides where items stand, which nobody can see */
+  constructor(seed: HashSeed, owner: KeyOwner<T>) {
+    this.#table = new KeyTable(seed, owner);
+  }
+
+  get(key: string): T | undefined {
+    return isLong(key) ? this.#longKeys.get(key) : this.#table.get(key);
+  }
+
+  /** Adds an item whose key is not there. */
+  add(key: string, item: T): void {
+    if (isLong(key)) this.#longKeys.set(key, item);
+    else this.#table.add(key, item);
+  }
+
+  /** Puts an item in the place of another one of the same key. */
+  replace(key: string, item: T, by: T): void {
+    if (isLong(key)) this.#longKeys.set(key, by);
+    else this.#table.replace(key, item, by);
+  }
+
+  /** Removes the item of that key; tells whether it was there. */
+  delete(key: string): boolean {
+    return isLong(key) ? this.#longKeys.delete(key) : this.#table.delete(key);
+  }
+}
+
+function isLong(key: string): boolean {
+  return key.length > HASHED_KEY_LENGTH_MAX;
+}
+
+/** Knows the keys of items. */
+export interface KeyOwner<T> {
+  hasKey(item: T, key: string): boolean;
+}
+
+/** A segment does not shrink below this. */
+export const SEGMENT_CELLS_MIN = 16;
+
+/** So many of the hash's lower bits decide where in its segment an item stands. */
+const PLACE_BITS = 16;
+
+/**
+ * Items by hash and key, in open addressing: a key that is present mostly costs one look at the cells
+ * and one at its item. Removal closes the gap, so that it leaves no trace.
+ */
+export class KeySegment<T extends number | object> {
+  /** How many of the hash's upper bits all items have in common, at least. */
+  readonly depth: number;
+  readonly #owner: KeyOwner<T>;
+  /** Hash and item of one cell stand together, for one look; `null`, `null` is an empty cell. */
+  #cells: (number | T | null)[];
+  #count = 0;
+
+  /** @param size number of cells */
+  constructor(owner: KeyOwner<T>, depth: number, size: number) {
+    this.#owner = owner;
+    this.depth = depth;
+    this.#cells = emptyCells(size);
+  }
+
+  /** Number of cells. */
+  get size(): number {
+    return this.#cells.length >>> 1;
+  }
+
+  /** Whether it must grow before an item is added. */
+  get isFull(): boolean {
+    return isFull(this.#count, this.size);
+  }
+
+  /** Whether half as many cells would be plenty. */
+  get isSparse(): boolean {
+    return this.#count * 8 < this.size && this.size >= 2 * SEGMENT_CELLS_MIN;
+  }
+
+  find(hash: number, key: string): T | undefined {
+    const cells = this.#cells;
+    const { length } = cells;
+    for (let at = homeOf(hash, length);; at = after(at, length)) {
+      const item = cells[at + 1] as T | null;
+      if (item === null) return undefined;
+      if (cells[at] === hash && this.#owner.hasKey(item, key)) return item;
+    }
+  }
+
+  /** Adds an item whose key is not there, to a segment that is not full. */
+  add(hash: number, key: string, item: T): void {
+    assert(this.find(hash, key) === undefined, "Cannot add a key: it is there already");
+    this.#put(hash, item);
+  }
+
+  /** Puts an item in the place of another one, which is there. */
+  replace(hash: number, item: T, by: T): void {
+    const cells = this.#cells;
+    const { length } = cells;
+    let at = homeOf(hash, length);
+    for (; cells[at + 1] !== item || cells[at] !== hash; at = after(at, length)) {
+      assert(cells[at + 1] !== null, "Cannot replace an item: it is not there");
+    }
+    cells[at + 1] = by;
+  }
+
+  /** Removes the item of that key; tells whether it was there. */
+  delete(hash: number, key: string): boolean {
+    const cells = this.#cells;
+    const { length } = cells;
+    let at = homeOf(hash, length);
+    for (;; at = after(at, length)) {
+      const item = cells[at + 1] as T | null;
+      if (item === null) return false;
+      if (cells[at] === hash && this.#owner.hasKey(item, key)) break;
+    }
+    this.#empty(at);
+    this.#count--;
+    return true;
+  }
+
+  /** Moves all items to another number of cells, which holds them. */
+  resize(size: number): void {
+    const cells = this.#cells;
+    this.#cells = emptyCells(size);
+    this.#count = 0;
+    for (let at = 0; at < cells.length; at += 2) {
+      const item = cells[at + 1] as T | null;
+      if (item !== null) this.#put(cells[at] as number, item);
+    }
+  }
+
+  /**
+   * Two segments with its items: those whose hash has that bit clear, and those that have it set.
+   *
+   * @param size their number of cells; one that gets too many items has as many cells as this one
+   */
+  split(bit: number, size: number): readonly [clear: KeySegment<T>, set: KeySegment<T>] {
+    const cells = this.#cells;
+    const setCount = this.#countSet(bit);
+    const sizeFor = (count: number) => isFull(count, size) ? this.size : size;
+    const clear = new KeySegment<T>(this.#owner, this.depth + 1, sizeFor(this.#count - setCount));
+    const set = new KeySegment<T>(this.#owner, this.depth + 1, sizeFor(setCount));
+    for (let at = 0; at < cells.length; at += 2) {
+      const item = cells[at + 1] as T | null;
+      if (item === null) continue;
+      const hash = cells[at] as number;
+      (((hash >>> bit) & 1) === 0 ? clear : set).#put(hash, item);
+    }
+    return [clear, set];
+  }
+
+  #put(hash: number, item: T): void {
+    assert(this.#count < this.size, "Cannot add a key: every cell is taken");
+    const cells = this.#cells;
+    const { length } = cells;
+    let at = homeOf(hash, length);
+    while (cells[at + 1] !== null) at = after(at, length);
+    cells[at] = hash;
+    cells[at + 1] = item;
+    this.#count++;
+  }
+
+  /** Number of items whose hash has that bit set. */
+  #countSet(bit: number): number {
+    const cells = this.#cells;
+    let count = 0;
+    for (let at = 0; at < cells.length; at += 2) {
+      if (cells[at + 1] !== null) count += ((cells[at] as number) >>> bit) & 1;
+    }
+    return count;
+  }
+
+  /** Empties a cell, and moves back what then would not be found any more. */
+  #empty(cell: number): void {
+    const cells = this.#cells;
+    const { length } = cells;
+    const distance = (from: number, to: number) => to < from ? to + length - from : to - from;
+    let gap = cell;
+    for (let at = after(gap, length); cells[at + 1] !== null; at = after(at, length)) {
+      const hash = cells[at] as number;
+      // It would stand before the cell where the search for it begins.
+      if (distance(homeOf(hash, length), at) < distance(gap, at)) continue;
+      cells[gap] = hash;
+      cells[gap + 1] = cells[at + 1] as T;
+      gap = at;
+    }
+    cells[gap] = null;
+    cells[gap + 1] = null;
+  }
+}
+
+/** Whether four of five cells are taken: beyond, a search for what is not there takes too long. */
+function isFull(count: number, size: number): boolean {
+  return count * 5 >= size * 4;
+}
+
+/** Where a search begins, in an array of that length: two for each cell. */
+function homeOf(hash: number, length: number): number {
+  const place = hash & (2 ** PLACE_BITS - 1);
+  return (place * (length >>> 1)) >>> PLACE_BITS << 1;
+}
+
+function after(at: number, length: number): number {
+  return at + 2 === length ? 0 : at + 2;
+}
+
+function emptyCells<T>(size: number): (T | null)[] {
+  return new Array<T | null>(2 * size).fill(null);
+}
 
 /** To rewrite so many cells takes a tenth of a millisecond. 3 * 2^n, as `largerSize` tells. */
 const SEGMENT_CELLS_MAX = 6144;

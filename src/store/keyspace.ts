@@ -1,13 +1,65 @@
-import { assert } from "../base/assert.ts";
-import { Deadlines } from "./deadlines.ts";
-import type { DeadlineMs } from "./expiry_heap.ts";
-import { type Item, Items } from "./items.ts";
-import { DEFAULT_HASH_SEED, type HashSeed } from "./key_hash.ts";
-import { type KeyImage, KeyspaceView } from "./keyspace_view.ts";
+import { type DeadlineMs, Deadlines } from "./deadlines.ts";
 import { type Value, valueBytes } from "./value.ts";
+import { assert } from "../base/errors.ts";
+import { type Item, Items } from "./items.ts";
+import { DEFAULT_HASH_SEED, type HashSeed } from "./key_table.ts";
+
+/** A key as it was at a point in time. */
+export interface KeyImage {
+  readonly key: string;
+  readonly value: Value;
+  /** `null`: it has no end. */
+  readonly deadlineMs: DeadlineMs | null;
+}
+
+/**
+ * All keys as they were when the view began, in order of position. What stands at a position that
+ * was not read yet is copied before it changes, so that beginning costs nothing, whatever the number
+ * of keys, and each write at most two copies.
+ *
+ * @typeParam T what the view tells of a key
+ */
+export class KeyspaceView<T = KeyImage> {
+  /** Number of positions. */
+  readonly size: number;
+  readonly #imageAt: (position: number) => T;
+  /** What stood at positions where something has changed. */
+  readonly #images = new Map<number, T>();
+  #next = 0;
+
+  /** @param imageAt what stands at a position now */
+  constructor(size: number, imageAt: (position: number) => T) {
+    this.size = size;
+    this.#imageAt = imageAt;
+  }
+
+  /** To be called before what stands at a position changes or leaves it. */
+  keep(position: number): void {
+    if (position < this.#next || position >= this.size || this.#images.has(position)) return;
+    this.#images.set(position, this.#imageAt(position));
+  }
+
+  /** What stood at the next position; `null` after the last. */
+  read(): T | null {
+    const position = this.#next;
+    if (position >= this.size) return null;
+    this.#next++;
+    if (this.#images.size === 0) return this.#imageAt(position);
+    const image = this.#images.get(position);
+    if (image === undefined) return this.#imageAt(position);
+    this.#images.delete(position);
+    return image;
+  }
+}
 
 /** How many due keys one step of time removes at most, so that a storm of them stalls nobody. */
 export const EXPIRED_PER_STEP_MAX = 1000;
+
+/** So many views of the keys alone can be open at once: each costs a copy at each write. */
+export const KEY_VIEWS_MAX = 4;
+
+/** So many positions are looked at in one step of what looks at many. */
+const POSITIONS_PER_STEP = 1024;
 
 /** What a key costs beside its own bytes and its value's: at most so much was measured on V8. */
 export const KEY_OVERHEAD_BYTES = 160;
@@ -42,7 +94,13 @@ export class Keyspace {
   /** Without the deadlines. */
   #usedBytes = 0;
   #expiredCount = 0;
-  #view: KeyspaceView | null = null;
+  /** Of this process alone: no part of the state. */
+  #hitCount = 0;
+  #missCount = 0;
+  #snapshotView: KeyspaceView | null = null;
+  #keyViews = 0;
+  /** All that are open, of either kind. */
+  #views: readonly KeyspaceView<unknown>[] = [];
 
   /** @param hashSeed of lookups, with no influence on anything that can be seen */
   constructor(hashSeed: HashSeed = DEFAULT_HASH_SEED) {
@@ -55,9 +113,14 @@ export class Keyspace {
     return this.#timeMs;
   }
 
-  /** Number of keys, without those that are due. */
+  /** Number of keys, without those that are due. Takes as many steps as there are due ones. */
   get size(): number {
     return this.#items.count - this.#deadlines.countDue(this.#timeMs);
+  }
+
+  /** The same, in steps that are short, however many are due. */
+  *countInSteps(): Generator<void, number> {
+    return this.#items.count - (yield* this.#deadlines.countDueInSteps(this.#timeMs));
   }
 
   /** Number of keys in memory, due or not. */
@@ -85,9 +148,15 @@ export class Keyspace {
     return this.#expiredCount;
   }
 
+  /** How many reads have found their key here, and how many have not. */
+  get lookUps(): { readonly hits: number; readonly misses: number } {
+    return { hits: this.#hitCount, misses: this.#missCount };
+  }
+
   /** Moves the log's time on, never back, and removes some of the keys that are due. */
   advanceTime(timeMs: number): void {
     if (timeMs > this.#timeMs) this.#timeMs = timeMs;
+    this.#items.tidy();
     for (let removed = 0; removed < EXPIRED_PER_STEP_MAX; removed++) {
       const earliest = this.#deadlines.earliest();
       if (earliest === undefined || earliest.deadlineMs > this.#timeMs) return;
@@ -111,6 +180,14 @@ export class Keyspace {
     const deadlineMs = this.#deadlines.at(this.#items.positionOf(item));
     if (deadlineMs !== null && deadlineMs <= this.#timeMs) return undefined;
     return { value: this.#items.valueOf(item), deadlineMs };
+  }
+
+  /** As `find`, for a read that a client asked for: it counts as a hit or a miss. */
+  lookUp(key: string): Found | undefined {
+    const found = this.find(key);
+    if (found === undefined) this.#missCount++;
+    else this.#hitCount++;
+    return found;
   }
 
   /** Whether a key exists. */
@@ -146,7 +223,7 @@ export class Keyspace {
       return;
     }
     const position = this.#items.positionOf(item);
-    this.#view?.keep(position);
+    this.#keep(position);
     this.#deadlines.set(position, key, deadlineMs);
   }
 
@@ -154,7 +231,7 @@ export class Keyspace {
   clearDeadline(key: string): void {
     const position = this.#items.positionOf(this.#itemOf(key));
     if (this.#deadlines.at(position) === null) return;
-    this.#view?.keep(position);
+    this.#keep(position);
     this.#deadlines.delete(position);
   }
 
@@ -173,23 +250,47 @@ export class Keyspace {
     this.#items = new Items(this.#hashSeed);
     this.#deadlines = new Deadlines();
     this.#usedBytes = 0;
-    this.#view = null;
+    this.#views = [];
+    this.#snapshotView = null;
+    this.#keyViews = 0;
   }
 
   /** A view of all keys as they are now; one at a time. It costs nothing until keys change. */
   beginView(): KeyspaceView {
-    assert(this.#view === null, "Cannot begin a view: current one has not ended");
+    assert(this.#snapshotView === null, "Cannot begin a view: current one has not ended");
     const items = this.#items;
     const deadlines = this.#deadlines;
-    this.#view = new KeyspaceView(
-      items.count,
-      (position) => imageAt(items, deadlines, position),
-    );
-    return this.#view;
+    const view = new KeyspaceView(items.count, (position) => imageAt(items, deadlines, position));
+    this.#snapshotView = view;
+    this.#views = [...this.#views, view];
+    return view;
   }
 
-  endView(view: KeyspaceView): void {
-    if (this.#view === view) this.#view = null;
+  /**
+   * A view of the keys that exist now, without their values. `null` when there are `KEY_VIEWS_MAX`
+   * already.
+   */
+  beginKeyView(): KeyspaceView<KeyName> | null {
+    if (this.#keyViews >= KEY_VIEWS_MAX) return null;
+    const items = this.#items;
+    const deadlines = this.#deadlines;
+    const timeMs = this.#timeMs;
+    const view = new KeyspaceView(items.count, (position): KeyName => {
+      const deadlineMs = deadlines.at(position);
+      const exists = deadlineMs === null || deadlineMs > timeMs;
+      return exists ? { key: items.keyOf(items.at(position)) } : DUE_KEY;
+    });
+    this.#keyViews++;
+    this.#views = [...this.#views, view];
+    return view;
+  }
+
+  endView(view: KeyspaceView<unknown>): void {
+    const views = this.#views.filter((one) => one !== view);
+    if (views.length === this.#views.length) return; // all keys were removed meanwhile
+    this.#views = views;
+    if (view === this.#snapshotView) this.#snapshotView = null;
+    else this.#keyViews--;
   }
 
   /** Puts back what a snapshot holds of all keys together, before the keys themselves. */
@@ -219,24 +320,28 @@ export class Keyspace {
     const to = Math.max(0, from - count);
     const keys: string[] = [];
     for (let position = from - 1; position >= to; position--) {
-      const key = this.#keyAt(position);
+      const key = this.keyAt(position);
       if (key !== null) keys.push(key);
     }
     return { cursor: to, keys };
   }
 
-  /** The first key that exists at or after a position, going round; `null` when there is none. */
-  keyNear(position: number): string | null {
+  /**
+   * The first key that exists at or after a position, going round; `null` when there is none. In
+   * steps that are short, however many keys are due.
+   */
+  *keyNearInSteps(position: number): Generator<void, string | null> {
     const size = this.#items.count;
     for (let step = 0; step < size; step++) {
-      const key = this.#keyAt((position + step) % size);
+      const key = this.keyAt((position + step) % size);
       if (key !== null) return key;
+      if ((step + 1) % POSITIONS_PER_STEP === 0) yield;
     }
     return null;
   }
 
   /** The key at a position, if it exists. */
-  #keyAt(position: number): string | null {
+  keyAt(position: number): string | null {
     return this.#isDue(position) ? null : this.#items.keyOf(this.#items.at(position));
   }
 
@@ -252,7 +357,7 @@ export class Keyspace {
   }
 
   #change(item: Item, key: string, value: Value): void {
-    this.#view?.keep(this.#items.positionOf(item));
+    if (this.#views.length > 0) this.#keep(this.#items.positionOf(item));
     this.#usedBytes += valueBytes(value) - this.#items.valueBytesOf(item);
     this.#items.update(item, key, value);
   }
@@ -260,12 +365,17 @@ export class Keyspace {
   #remove(item: Item, key: string): void {
     const position = this.#items.positionOf(item);
     const last = this.#items.count - 1; // which takes its position
-    this.#view?.keep(position);
-    this.#view?.keep(last);
+    this.#keep(position);
+    this.#keep(last);
     this.#deadlines.delete(position);
     this.#deadlines.moved(last, position);
     this.#usedBytes -= KEY_OVERHEAD_BYTES + key.length + this.#items.valueBytesOf(item);
     this.#items.remove(item, key);
+  }
+
+  /** To be called before what stands at a position changes or leaves it. */
+  #keep(position: number): void {
+    for (const view of this.#views) view.keep(position);
   }
 
   #isDue(position: number): boolean {
@@ -273,6 +383,14 @@ export class Keyspace {
     return deadlineMs !== null && deadlineMs <= this.#timeMs;
   }
 }
+
+/** A key as a view of the keys alone tells it. */
+export interface KeyName {
+  /** `null`: it does not exist. */
+  readonly key: string | null;
+}
+
+const DUE_KEY: KeyName = { key: null };
 
 function imageAt(items: Items, deadlines: Deadlines, position: number): KeyImage {
   const item = items.at(position);

@@ -1,7 +1,12 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { type Random, randomInteger, seededRandom } from "../base/random.ts";
-import { EXPIRED_PER_STEP_MAX, type Found, Keyspace } from "./keyspace.ts";
-import type { KeyImage, KeyspaceView } from "./keyspace_view.ts";
+import {
+  EXPIRED_PER_STEP_MAX,
+  type Found,
+  type KeyImage,
+  Keyspace,
+  type KeyspaceView,
+} from "./keyspace.ts";
 
 /** All that a keyspace is: its keys in order of position, due ones as well. */
 function stateOf(keyspace: Keyspace): KeyImage[] {
@@ -33,6 +38,14 @@ function change(keyspace: Keyspace, random: Random): void {
   else if (exists && choice === 7) keyspace.clearDeadline(key);
   else if (exists) {
     keyspace.setDeadline(key, keyspace.timeMs + randomInteger(random, 200) - 10);
+  }
+}
+
+/** What comes out of steps, all of them taken at once. */
+function wholeOf<T>(steps: Generator<void, T>): T {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done === true) return value;
   }
 }
 
@@ -145,7 +158,7 @@ Deno.test("reads change nothing", () => {
     change(untouched, sameRandom);
     read.find(`k${step % 50}`);
     read.scan(step % 7, 3);
-    read.keyNear(step);
+    wholeOf(read.keyNearInSteps(step));
   }
   assertEquals(stateOf(read), stateOf(untouched));
 });
@@ -216,11 +229,12 @@ Deno.test("of a storm of due keys each step removes a part, and the rest counts 
   keyspace.advanceTime(10);
   assertEquals(keyspace.storedSize, count + 1 - EXPIRED_PER_STEP_MAX);
   assertEquals(keyspace.size, 1);
+  assertEquals(wholeOf(keyspace.countInSteps()), 1);
   assertEquals(keyspace.nextDeadlineMs(), 10);
   assertEquals(keysOf(keyspace), ["stays"]);
   for (let key = 0; key < count; key++) assertEquals(keyspace.find(`k${key}`), undefined);
   for (let position = 0; position < 20; position++) {
-    assertEquals(keyspace.keyNear(position * 97), "stays");
+    assertEquals(wholeOf(keyspace.keyNearInSteps(position * 97)), "stays");
   }
 
   const due = keyspace.volatileSize;
@@ -284,5 +298,5 @@ Deno.test("what is used goes back to nothing when everything is gone", () => {
   setUntil(keyspace, "k", 10 ** 15, "v");
   keyspace.clear();
   assertEquals([keyspace.usedBytes, keyspace.size, keyspace.volatileSize], [0, 0, 0]);
-  assertEquals(keyspace.keyNear(0), null);
+  assertEquals(wholeOf(keyspace.keyNearInSteps(0)), null);
 });

@@ -1,6 +1,138 @@
-import { assert } from "../base/assert.ts";
-import { latin1, writeLatin1 } from "../base/latin1.ts";
-import { HASHED_KEY_LENGTH_MAX } from "./key_hash.ts";
+import { assert } from "../base/errors.ts";
+import { latin1, writeLatin1 } from "../base/bytes.ts";
+import { HASHED_KEY_LENGTH_MAX } from "./key_table.ts";
+
+/** Of a segment that is a part of a slab. */
+export const SEGMENT_BYTES = 2 ** 18;
+/**
+ * 40 MiB: the C library gives memory of more than 32 MiB back to the system as soon as it is free,
+ * while smaller pieces may stay with the process for good. Pages that were never written cost nothing.
+ */
+export const SLAB_SEGMENTS = 160;
+/** With so many free segments in all slabs together, one of them is emptied. */
+const FREE_SEGMENTS_MAX = SLAB_SEGMENTS * 5 / 4;
+
+/** A large piece of memory, of which each segment is a part. */
+class Slab {
+  readonly #buffer = new ArrayBuffer(SLAB_SEGMENTS * SEGMENT_BYTES);
+  readonly #free = Array.from({ length: SLAB_SEGMENTS }, (_, at) => SLAB_SEGMENTS - 1 - at);
+
+  get used(): number {
+    return SLAB_SEGMENTS - this.#free.length;
+  }
+
+  get isFull(): boolean {
+    return this.#free.length === 0;
+  }
+
+  take(): SegmentPlace {
+    const at = this.#free.pop();
+    assert(at !== undefined, "Cannot take a segment: the slab is full");
+    return new SegmentPlace(this, at, this.#buffer, at * SEGMENT_BYTES, SEGMENT_BYTES);
+  }
+
+  giveBack(at: number): void {
+    this.#free.push(at);
+  }
+
+  /** Gives the memory back at once, not when garbage is collected. */
+  release(): void {
+    this.#buffer.transfer(0);
+  }
+}
+
+/** The memory of one segment. */
+export class SegmentPlace {
+  /** `null`: it is a piece of memory of its own. */
+  readonly slab: Slab | null;
+  readonly at: number;
+  readonly bytes: Uint8Array;
+  readonly words: Uint32Array;
+
+  constructor(slab: Slab | null, at: number, buffer: ArrayBuffer, from: number, length: number) {
+    this.slab = slab;
+    this.at = at;
+    this.bytes = new Uint8Array(buffer, from, length);
+    this.words = new Uint32Array(buffer, from, length / Uint32Array.BYTES_PER_ELEMENT);
+  }
+}
+
+/**
+ * The memory for segments. Small states have pieces of their own, as large as they need; large ones
+ * take parts of slabs, the fullest first. A slab that is empty goes back to the system, and one that
+ * could be is pointed out (`isScarce`), so that its segments are emptied.
+ */
+export class SegmentMemory {
+  #slabs: Slab[] = [];
+  /** The slab that is being emptied: nothing more is taken from it. */
+  #scarce: Slab | null = null;
+  #usedSegments = 0;
+
+  /** How much memory the slabs take, used or not, pages that were never written among it. */
+  get slabBytes(): number {
+    return this.#slabs.length * SLAB_SEGMENTS * SEGMENT_BYTES;
+  }
+
+  /** Memory of its own, for a segment of any size. */
+  takeAlone(bytes: number): SegmentPlace {
+    return new SegmentPlace(null, 0, new ArrayBuffer(bytes), 0, bytes);
+  }
+
+  /** A part of a slab. */
+  take(): SegmentPlace {
+    let fullest: Slab | null = null;
+    for (const slab of this.#slabs) {
+      if (slab.isFull || slab === this.#scarce) continue;
+      if (fullest === null || slab.used > fullest.used) fullest = slab;
+    }
+    if (fullest === null) {
+      fullest = new Slab();
+      this.#slabs.push(fullest);
+    }
+    this.#usedSegments++;
+    return fullest.take();
+  }
+
+  giveBack({ slab, at, bytes }: SegmentPlace): void {
+    if (slab === null) {
+      const { buffer } = bytes;
+      if (buffer instanceof ArrayBuffer) buffer.transfer(0);
+      return;
+    }
+    slab.giveBack(at);
+    this.#usedSegments--;
+    if (slab.used > 0) return;
+    this.#slabs = this.#slabs.filter((one) => one !== slab);
+    if (slab === this.#scarce) this.#scarce = null;
+    slab.release();
+  }
+
+  /** Whether there is a slab that should be emptied. */
+  mayBeScarce(isSmall: boolean): boolean {
+    if (this.#slabs.length === 0) return false;
+    this.#scarce ??= this.#findScarce(isSmall);
+    return this.#scarce !== null;
+  }
+
+  /**
+   * Whether the segment is a part of a slab that should be emptied.
+   *
+   * @param isSmall the state needs no slab for what it holds
+   */
+  isScarce({ slab }: SegmentPlace, isSmall: boolean): boolean {
+    return slab !== null && this.mayBeScarce(isSmall) && slab === this.#scarce;
+  }
+
+  #findScarce(isSmall: boolean): Slab | null {
+    let emptiest: Slab | null = null;
+    for (const slab of this.#slabs) {
+      if (emptiest === null || slab.used < emptiest.used) emptiest = slab;
+    }
+    if (emptiest === null || isSmall) return emptiest;
+    const free = this.#slabs.length * SLAB_SEGMENTS - this.#usedSegments;
+    return free > FREE_SEGMENTS_MAX ? emptiest : null;
+  }
+}
 
 /** Longer keys and values are better off as strings of their own. */
 export const RECORD_KEY_BYTES_MAX = HASHED_KEY_LENGTH_MAX;
@@ -26,23 +158,41 @@ const SEGMENT_UNITS_MAX = 2 ** SEGMENT_UNITS_BITS;
 const SEGMENT_UNITS_MIN = 2 ** 12;
 /** When more than one unit of so many belongs to nobody any more, some are won back. */
 const DEAD_SHARE = 4;
+/** A state of so many units needs no slabs. */
+const SMALL_UNITS = 2 ** 20;
+
+/**
+ * What one change does at most to win memory back: to move a record costs its units and a few more.
+ * So it takes half a millisecond at most, and still keeps up with what a change leaves behind.
+ */
+const STEP_COST_MIN = 64;
+const STEP_COST_MAX = 4096;
+const STEP_COST_PER_UNIT = 10;
+const COST_PER_RECORD = 4;
 
 /** A stretch of memory that is filled from its beginning and emptied as a whole. */
 class Segment {
   readonly index: number;
-  readonly units: number;
+  readonly place: SegmentPlace;
   readonly bytes: Uint8Array;
   readonly words: Uint32Array;
+  readonly units: number;
   filledUnits = 0;
   deadUnits = 0;
 
-  constructor(index: number, units: number) {
+  constructor(index: number, place: SegmentPlace) {
     this.index = index;
-    this.units = units;
-    const buffer = new ArrayBuffer(units * UNIT_BYTES);
-    this.bytes = new Uint8Array(buffer);
-    this.words = new Uint32Array(buffer);
+    this.place = place;
+    this.units = place.bytes.length / UNIT_BYTES;
+    this.bytes = place.bytes;
+    this.words = place.words;
   }
+}
+
+/** A segment on its way out, whose records before `unit` have left. */
+interface Emptying {
+  readonly segment: Segment;
+  unit: number;
 }
 
 /**
@@ -53,8 +203,9 @@ class Segment {
  *
  * A record is known by its place, in units from the arena's beginning. A value of a length much like
  * its predecessor's is written over it. Any other needs a new record, at the end; what it leaves
- * behind is won back by moving all that is left of the segment with the most dead units. So at most
- * about a quarter is dead, whatever the lengths of values are and in which order they come.
+ * behind is won back by moving all that is left of the segment with the most dead units, a few records
+ * with each change. So about a quarter is dead at most, whatever the lengths of values are and in
+ * which order they come; and memory that is not needed goes back to the system.
  * Design: the log-structured memory of RAMCloud (Rumble et al., FAST '14).
  */
 export class RecordArena {
@@ -62,7 +213,10 @@ export class RecordArena {
   readonly #segments: (Segment | null)[] = [];
   readonly #freeIndexes: number[] = [];
   #head: Segment | null = null;
+  readonly #memory = new SegmentMemory();
+  #emptying: Emptying | null = null;
   #allocatedUnits = 0;
+  /** Without those of the segment that is being emptied. */
   #deadUnits = 0;
 
   /** @param moved is told of each record that stands at another place now, in the middle of `remove` */
@@ -73,6 +227,11 @@ export class RecordArena {
   /** How much memory it holds, dead or not. */
   get allocatedBytes(): number {
     return this.#allocatedUnits * UNIT_BYTES;
+  }
+
+  /** How much memory it has reserved in large pieces, pages that were never written among it. */
+  get slabBytes(): number {
+    return this.#memory.slabBytes;
   }
 
   /** Makes a record; tells where. Key and value are as short as they must be. */
@@ -149,8 +308,13 @@ export class RecordArena {
     segment.words[stateWord] = state | DEAD_FLAG;
     const units = unitsOf(state);
     segment.deadUnits += units;
-    this.#deadUnits += units;
-    this.#winBack();
+    if (segment !== this.#emptying?.segment) this.#deadUnits += units;
+    this.#winBack(Math.min(STEP_COST_MAX, STEP_COST_MIN + units * STEP_COST_PER_UNIT));
+  }
+
+  /** Wins back some memory where there is some to be won; others may move. */
+  tidy(): void {
+    this.#winBack(STEP_COST_MAX);
   }
 
   #segmentOf(place: number): Segment {
@@ -182,42 +346,66 @@ export class RecordArena {
       this.#deadUnits += left;
     }
     const index = this.#freeIndexes.pop() ?? this.#segments.length;
-    const units = Math.min(SEGMENT_UNITS_MAX, SEGMENT_UNITS_MIN + this.#allocatedUnits);
-    this.#head = new Segment(index, units);
+    this.#head = new Segment(index, this.#newPlace());
     this.#segments[index] = this.#head;
-    this.#allocatedUnits += units;
+    this.#allocatedUnits += this.#head.units;
     return this.#head;
   }
 
-  /** Empties segments, those with the most dead units first, until few enough are dead. */
-  #winBack(): void {
-    while (this.#deadUnits * DEAD_SHARE > this.#allocatedUnits) {
-      let worst: Segment | null = null;
-      for (const segment of this.#segments) {
-        if (segment === null) continue;
-        if (worst === null || segment.deadUnits > worst.deadUnits) worst = segment;
-      }
-      if (worst === null) return;
-      this.#empty(worst);
+  #newPlace(): SegmentPlace {
+    if (this.#allocatedUnits >= SMALL_UNITS) return this.#memory.take();
+    const units = Math.min(SEGMENT_UNITS_MAX, SEGMENT_UNITS_MIN + this.#allocatedUnits);
+    return this.#memory.takeAlone(units * UNIT_BYTES);
+  }
+
+  /** Goes on emptying segments as long as there is reason to, and for no more than this cost. */
+  #winBack(costMax: number): void {
+    let cost = 0;
+    while (cost < costMax) {
+      this.#emptying ??= this.#nextToEmpty();
+      if (this.#emptying === null) return;
+      cost += this.#moveOne(this.#emptying);
     }
   }
 
-  /** Moves what is alive in a segment to the end, and gives the segment back. */
-  #empty(segment: Segment): void {
-    if (segment === this.#head) this.#head = null;
-    const { words, filledUnits } = segment;
-    for (let unit = 0; unit < filledUnits;) {
-      const state = words[unit * WORDS_PER_UNIT + STATE_WORD] as number;
-      const units = unitsOf(state);
-      if ((state & DEAD_FLAG) === 0) {
-        this.#moved(placeOf(segment, unit), this.#copyToEnd(segment, unit, units));
-      }
-      unit += units;
+  /** The segment with the most dead units when too many are dead; or one whose slab is scarce. */
+  #nextToEmpty(): Emptying | null {
+    const isSmall = this.#allocatedUnits < SMALL_UNITS / 2;
+    const hasDead = this.#deadUnits * DEAD_SHARE > this.#allocatedUnits;
+    if (!hasDead && !this.#memory.mayBeScarce(isSmall)) return null;
+    let worst: Segment | null = null;
+    for (const segment of this.#segments) {
+      if (segment === null) continue;
+      if (!hasDead && !this.#memory.isScarce(segment.place, isSmall)) continue;
+      if (worst === null || segment.deadUnits > worst.deadUnits) worst = segment;
     }
+    if (worst === null) return null;
+    if (worst === this.#head) this.#head = null;
+    this.#deadUnits -= worst.deadUnits;
+    return { segment: worst, unit: 0 };
+  }
+
+  /** Moves the next record to the end; after the last gives the segment back. Tells what it cost. */
+  #moveOne(emptying: Emptying): number {
+    const { segment, unit } = emptying;
+    if (unit >= segment.filledUnits) {
+      this.#giveBack(segment);
+      return COST_PER_RECORD;
+    }
+    const state = segment.words[unit * WORDS_PER_UNIT + STATE_WORD] as number;
+    const units = unitsOf(state);
+    emptying.unit += units;
+    if ((state & DEAD_FLAG) !== 0) return 1;
+    this.#moved(placeOf(segment, unit), this.#copyToEnd(segment, unit, units));
+    return COST_PER_RECORD + units;
+  }
+
+  #giveBack(segment: Segment): void {
+    this.#emptying = null;
     this.#segments[segment.index] = null;
     this.#freeIndexes.push(segment.index);
     this.#allocatedUnits -= segment.units;
-    this.#deadUnits -= segment.deadUnits;
+    this.#memory.giveBack(segment.place);
   }
 
   #copyToEnd({ words }: Segment, from: number, units: number): number {

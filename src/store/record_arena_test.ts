@@ -16,6 +16,8 @@ class Records {
   readonly arena = new RecordArena((from, to) => this.#moved(from, to));
   /** What they take, without what is dead. */
   bytes = 0;
+  /** How many records have moved. */
+  moves = 0;
 
   add(key: string, value: string): void {
     const position = this.list.length;
@@ -70,6 +72,7 @@ class Records {
     const record = this.at(this.arena.positionAt(to));
     assertEquals(record.place, from);
     record.place = to;
+    this.moves++;
   }
 }
 
@@ -158,4 +161,51 @@ Deno.test("the longest key and value fit into one record, and no longer value ov
   records.check();
   for (const { place } of records.list) assert(!records.arena.overwrite(place, longest + "v"));
   records.check();
+});
+
+Deno.test("no change moves more records than a few for each unit it leaves, whoever goes", () => {
+  const random = seededRandom(3);
+  const records = new Records();
+  while (records.list.length < 200_000) records.add("key", "v".repeat(8));
+  let most = 0;
+  while (records.list.length > 2_000) {
+    const before = records.moves;
+    records.remove(randomInteger(random, records.list.length));
+    most = Math.max(most, records.moves - before);
+  }
+  assert(most > 0 && most <= 24, `${most} records were moved at once`);
+  // Long records that go between short ones leave much, and still the steps are small.
+  while (records.list.length < 100_000) {
+    records.add("key", records.list.length % 30 === 0 ? "v".repeat(4_000) : "v");
+  }
+  most = 0;
+  for (let position = 0; position < records.list.length; position++) {
+    if (records.at(position).value.length < 4_000) continue;
+    const before = records.moves;
+    records.change(position, "v");
+    most = Math.max(most, records.moves - before);
+  }
+  assert(most > 24 && most <= 1_024, `${most} records were moved at once`);
+  records.check();
+});
+
+Deno.test("the memory of a state that was large goes back to the system", () => {
+  const random = seededRandom(5);
+  const records = new Records();
+  const fill = (bytes: number) => {
+    while (records.bytes < bytes) records.add("k", "v".repeat(200));
+  };
+  fill(120_000_000);
+  assert(records.arena.slabBytes >= 100_000_000);
+  while (records.bytes > 50_000_000) records.remove(randomInteger(random, records.list.length));
+  for (let times = 0; times < 2_000; times++) records.arena.tidy();
+  assert(records.arena.slabBytes <= 3 * 42_000_000, `${records.arena.slabBytes} bytes`);
+  while (records.bytes > 1_000_000) records.remove(randomInteger(random, records.list.length));
+  for (let times = 0; times < 2_000; times++) records.arena.tidy();
+  assertEquals(records.arena.slabBytes, 0);
+  assert(records.arena.allocatedBytes <= 3_000_000, `${records.arena.allocatedBytes} bytes`);
+  fill(60_000_000);
+  while (records.list.length > 0) records.remove(records.list.length - 1);
+  for (let times = 0; times < 2_000; times++) records.arena.tidy();
+  assertEquals(records.arena.slabBytes, 0);
 });

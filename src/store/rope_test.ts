@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { usedHeapBytes } from "../../tests/support/used_heap.ts";
-import { latin1 } from "../base/latin1.ts";
-import { append, flatten } from "./rope.ts";
+import { latin1 } from "../base/bytes.ts";
+import { append, flatten } from "./long_strings.ts";
 
 Deno.test("appending pieces of any length gives the same as joining them", () => {
   const pieces = Array.from({ length: 3000 }, (_, index) => "ab".repeat(index % 7 * (index % 11)));

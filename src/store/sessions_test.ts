@@ -1,14 +1,26 @@
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
-import { AssertionFailure } from "../base/assert.ts";
+import { AssertionFailure } from "../base/errors.ts";
 import { randomInteger, seededRandom } from "../base/random.ts";
 import { EXPIRED_PER_STEP_MAX } from "./keyspace.ts";
-import type { Session } from "./session.ts";
-import { SERIAL_WINDOW, Sessions } from "./sessions.ts";
+import { NO_OWNER, SERIAL_WINDOW, Session, type SessionOwner, Sessions } from "./once_sessions.ts";
 
 function opened(sessions: Sessions, ttlMs = 1000): Session {
-  const session = sessions.open(ttlMs);
-  assert(session !== null);
+  return openedBy(sessions, NO_OWNER, ttlMs);
+}
+
+function openedBy(sessions: Sessions, owner: SessionOwner, ttlMs = 1000): Session {
+  const session = sessions.open(ttlMs, owner);
+  assert(session instanceof Session, `refused: ${session}`);
   return session;
+}
+
+/** So many sessions of clients and half as many of proxies, each with so many bytes of replies. */
+function limitsOf(sessionsMax: number, repliesBytesMin: number, sessionsPerOwnerMax = Infinity) {
+  return {
+    clients: { sessionsMax, repliesBytesMin },
+    proxies: { sessionsMax: sessionsMax / 2, repliesBytesMin },
+    sessionsPerOwnerMax,
+  };
 }
 
 Deno.test("ids are never used twice, also after their session is gone", () => {
@@ -53,9 +65,9 @@ Deno.test("the session that was found last is found no more when it is closed or
 });
 
 Deno.test("of many sessions that are due each step removes a part, and the rest counts as absent", () => {
-  const sessions = new Sessions({ sessionsMax: 2500, repliesBytesMax: 1000 });
+  const sessions = new Sessions(limitsOf(2500, 1000));
   const all = Array.from({ length: 2500 }, () => opened(sessions, 10));
-  assertEquals(sessions.open(10), null);
+  assertEquals(sessions.open(10), "all");
   sessions.advanceTime(10);
   assertEquals([sessions.storedSize, sessions.size], [2500 - EXPIRED_PER_STEP_MAX, 0]);
   for (const { key } of all) assertEquals(sessions.find(key), undefined);
@@ -64,11 +76,11 @@ Deno.test("of many sessions that are due each step removes a part, and the rest 
 });
 
 Deno.test("a session that is due makes room for another one", () => {
-  const sessions = new Sessions({ sessionsMax: 1500, repliesBytesMax: 1000 });
+  const sessions = new Sessions(limitsOf(1500, 1000));
   for (let count = 0; count < 1500; count++) opened(sessions, 10);
   sessions.advanceTime(10);
   for (let count = 0; count < 1500; count++) opened(sessions, 20);
-  assertEquals([sessions.open(10), sessions.size], [null, 1500]);
+  assertEquals([sessions.open(10), sessions.size], ["all", 1500]);
 });
 
 Deno.test("what is kept agrees with a naive model, in any order of serials", () => {
@@ -114,15 +126,54 @@ Deno.test("what replies take is counted, and all of it is given back", () => {
   assertEquals(sessions.usedBytes, 0);
 });
 
-Deno.test("when replies take too much, the session that goes on forgets its oldest", () => {
-  const sessions = new Sessions({ sessionsMax: 10, repliesBytesMax: 10_000 });
-  const [other, session] = [opened(sessions), opened(sessions)];
-  sessions.keep(other, 1, "x".repeat(5000));
-  for (let serial = 1; serial <= 5; serial++) sessions.keep(session, serial, "x".repeat(1500));
-  assertEquals(session.replies.entries().map(([serial]) => serial), [3, 4, 5]);
-  assertEquals([session.floor, other.floor], [2, 0]);
-  sessions.keep(session, 6, "x".repeat(9000));
-  assertEquals([session.replies.size, session.floor], [0, 6]);
+Deno.test("replies of one session never push out those of another, whoever fills the room", () => {
+  const sessions = new Sessions(limitsOf(10, 1_000));
+  const [quiet, ...greedy] = Array.from({ length: 10 }, () => opened(sessions));
+  const proxys = openedBy(sessions, { name: "p", isProxy: true });
+  assert(quiet !== undefined);
+  for (let serial = 1; serial <= 9; serial++) {
+    for (const session of [quiet, proxys]) sessions.keep(session, serial, null);
+    for (const session of greedy) sessions.keep(session, serial, "x".repeat(5_000));
+  }
+  const serials = ({ replies }: Session) => replies.entries().map(([serial]) => serial);
+  for (const session of [quiet, proxys]) {
+    assertEquals(serials(session), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    assertEquals(session.floor, 0);
+  }
+  // Those who keep too much have their newest, and what is forgotten is said to be.
+  for (const session of greedy) {
+    assertEquals([serials(session), session.floor], [[9], 8]);
+  }
+});
+
+Deno.test("what sessions kept that have ended is room for the others", () => {
+  const sessions = new Sessions(limitsOf(64, 1_000));
+  const many = Array.from({ length: 20 }, () => opened(sessions));
+  for (const session of many) sessions.keep(session, 1, "x".repeat(5_000));
+  for (const { key } of many) sessions.close(key);
+  const left = opened(sessions);
+  for (let serial = 1; serial <= 3; serial++) sessions.keep(left, serial, "x".repeat(1_000));
+  assertEquals([left.replies.size, left.floor], [3, 0]);
+});
+
+Deno.test("clients leave the sessions of proxies alone, and one connection those of the others", () => {
+  const sessions = new Sessions(limitsOf(20, 1_000, 8));
+  const client = (name: string) => ({ name, isProxy: false });
+  const proxy = { name: "proxy", isProxy: true };
+  for (let count = 0; count < 8; count++) openedBy(sessions, client("a"), 86_400_000);
+  assertEquals(sessions.open(10, client("a")), "owner");
+  const last = openedBy(sessions, client("b"));
+  for (let count = 0; count < 11; count++) openedBy(sessions, client(`c${count}`), 86_400_000);
+  assertEquals(sessions.open(10, client("new")), "all");
+  for (let count = 0; count < 8; count++) openedBy(sessions, proxy);
+  assertEquals(sessions.open(10, proxy), "owner");
+  for (let count = 0; count < 2; count++) openedBy(sessions, { ...proxy, name: "other" });
+  assertEquals(sessions.open(10, { ...proxy, name: "other" }), "all");
+  sessions.close(last.key);
+  assertEquals(sessions.open(10, client("a")), "owner");
+  openedBy(sessions, client("new"));
+  sessions.advanceTime(1_000);
+  openedBy(sessions, proxy);
 });
 
 Deno.test("a serial gets one reply and no other", () => {

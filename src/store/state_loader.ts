@@ -1,27 +1,31 @@
-import { assert } from "../base/assert.ts";
-import { latin1 } from "../base/latin1.ts";
-import { decodeReply, ReplyFormatError } from "../resp/decode_reply.ts";
+import { assert } from "../base/errors.ts";
+import { latin1 } from "../base/bytes.ts";
+import { decodeReply, ReplyFormatError } from "../resp/reply_scanner.ts";
 import type { Reply } from "../resp/reply.ts";
-import { DEFAULT_HASH_SEED, type HashSeed } from "./key_hash.ts";
+import { DEFAULT_HASH_SEED, type HashSeed } from "./key_table.ts";
 import { Keyspace } from "./keyspace.ts";
 import { LongStrings } from "./long_strings.ts";
-import type { Session } from "./session.ts";
-import { SERIAL_WINDOW, SESSION_TTL_MS_MAX, Sessions } from "./sessions.ts";
-import { PIECE_MARK, SNAPSHOT_FORMAT, SnapshotFormatError } from "./snapshot_format.ts";
+import { SERIAL_WINDOW, type Session, SESSION_TTL_MS_MAX, Sessions } from "./once_sessions.ts";
+import { Settings } from "./value.ts";
 import {
   deadlineField,
   integerField,
   lengthOf,
   parseChunk,
+  PIECE_MARK,
   sessionNumber,
+  SNAPSHOT_FORMAT,
+  SnapshotFormatError,
   type SnapshotItem,
+  textField,
   wrongItem,
-} from "./snapshot_items.ts";
+} from "./state_snapshot.ts";
 
 /** What a loader has built, for the state machine alone. */
 export interface LoadedState {
   readonly keyspace: Keyspace;
   readonly sessions: Sessions;
+  readonly settings: Settings;
 }
 
 /** Counts that the first item has announced. */
@@ -45,6 +49,7 @@ interface OpenSession {
 export class StateLoader {
   readonly #keyspace: Keyspace;
   readonly #sessions = new Sessions();
+  readonly #settings = new Settings();
   readonly #longs = new LongStrings();
   #announced: Announced | null = null;
   #session: OpenSession | null = null;
@@ -96,7 +101,7 @@ export class StateLoader {
       throw new SnapshotFormatError(`Cannot restore a snapshot: current state is ${this.#state}`);
     }
     this.#state = "taken";
-    return { keyspace: this.#keyspace, sessions: this.#sessions };
+    return { keyspace: this.#keyspace, sessions: this.#sessions, settings: this.#settings };
   }
 
   #takePiece(chunk: Uint8Array): false {
@@ -147,7 +152,7 @@ export class StateLoader {
   }
 
   #takeState(item: SnapshotItem): Announced {
-    lengthOf(item, 7, 7);
+    lengthOf(item, 7, 8);
     const format = integerField(item, 1, 1);
     if (format !== SNAPSHOT_FORMAT) throw wrongItem(item, "its format is not known");
     const announced = {
@@ -158,6 +163,7 @@ export class StateLoader {
     };
     this.#keyspace.restore(announced.timeMs, integerField(item, 4, 0));
     this.#sessions.restore(announced.timeMs, announced.openedSessions);
+    if (item.length === 8) this.#settings.memoryBytesMax = integerField(item, 7, 1);
     return announced;
   }
 
@@ -173,7 +179,8 @@ export class StateLoader {
   }
 
   #takeSession(item: SnapshotItem, { timeMs, keys, sessions, openedSessions }: Announced): void {
-    lengthOf(item, 7, 7);
+    lengthOf(item, 7, 9);
+    if (item.length === 8) throw wrongItem(item, "its owner is told by half");
     if (this.#keyspace.storedSize !== keys) throw wrongItem(item, "keys are missing");
     if (this.#sessions.storedSize >= sessions) throw wrongItem(item, "there are too many");
     this.#closeSession(item);
@@ -186,7 +193,17 @@ export class StateLoader {
     const floor = integerField(item, 4, 0);
     const highest = integerField(item, 5, floor, floor + SERIAL_WINDOW + 1);
     const replies = integerField(item, 6, 0, highest - floor);
-    const session = this.#sessions.restoreSession({ key, ttlMs, deadlineMs, floor, highest });
+    const name = item.length === 9 ? textField(item, 7) : "";
+    const isProxy = item.length === 9 && integerField(item, 8, 0, 1) === 1;
+    const owner = { name, isProxy };
+    const session = this.#sessions.restoreSession({
+      key,
+      ttlMs,
+      deadlineMs,
+      floor,
+      highest,
+      owner,
+    });
     this.#session = { session, replies };
     this.#sessionNumber = number;
   }

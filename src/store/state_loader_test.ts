@@ -1,12 +1,12 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
-import { latin1, writeLatin1 } from "../base/latin1.ts";
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { latin1, writeLatin1 } from "../base/bytes.ts";
 import { randomInteger, seededRandom } from "../base/random.ts";
 import { DoubleReply, ErrorReply, MapReply, OK, type Reply, VerbatimReply } from "../resp/reply.ts";
 import { Keyspace } from "./keyspace.ts";
-import { Sessions } from "./sessions.ts";
-import { PIECE_MARK, SnapshotFormatError } from "./snapshot_format.ts";
+import { NO_OWNER, Session, Sessions } from "./once_sessions.ts";
+import { Settings } from "./value.ts";
+import { PIECE_MARK, SnapshotFormatError, StateSnapshot } from "./state_snapshot.ts";
 import { StateLoader } from "./state_loader.ts";
-import { StateSnapshot } from "./state_snapshot.ts";
 
 /** An item, or `["piece", text]` for a chunk that is one. */
 type Item = readonly unknown[];
@@ -40,15 +40,18 @@ function someItems(hasLongStrings = true): Item[] {
     keyspace.set("bytes", "\xff\0\n".repeat(30_000));
   }
   keyspace.set("last", "x");
-  sessions.close(sessions.open(5)?.key ?? "");
+  const gone = sessions.open(5);
+  assert(gone instanceof Session);
+  sessions.close(gone.key);
   for (let count = 0; count < 2; count++) {
-    const session = sessions.open(1000);
-    assert(session !== null);
+    const owner = { name: `n1-${count}`, isProxy: count === 1 };
+    const session = sessions.open(1000, count === 0 && hasLongStrings ? NO_OWNER : owner);
+    assert(session instanceof Session);
     sessions.use(session, 2);
     const replies = hasLongStrings ? REPLIES : SHORT_REPLIES;
     for (const [index, reply] of replies.entries()) sessions.keep(session, 20 - index, reply);
   }
-  const snapshot = new StateSnapshot(keyspace, sessions);
+  const snapshot = new StateSnapshot(keyspace, sessions, new Settings());
   const items: Item[] = [];
   for (let chunk = snapshot.next(1); chunk !== null; chunk = snapshot.next(1)) {
     if (chunk[0] === PIECE_MARK) {
@@ -103,10 +106,25 @@ Deno.test("replies may come in any order, and are told in the order of their ser
   const loader = new StateLoader();
   loader.push(chunkOf([state, session, ...[4097, 1, 17].map(reply), ["end"]]));
   const { keyspace, sessions } = loader.take();
-  const chunk = new StateSnapshot(keyspace, sessions).next(1000);
+  const chunk = new StateSnapshot(keyspace, sessions, new Settings()).next(1000);
   assert(chunk !== null);
   const items = JSON.parse(new TextDecoder().decode(chunk));
   assertEquals(items, [state, session, ...[1, 17, 4097].map(reply), ["end"]]);
+});
+
+Deno.test("the user's bound of memory comes through, and where there is none, nothing is told", () => {
+  const state = ["state", 2, 1000, 0, 0, 0, 0];
+  for (const bound of [0, 1, 2 ** 40]) {
+    const items = [bound === 0 ? state : [...state, bound], ["end"]];
+    const { keyspace, sessions, settings } = loaded(items).take();
+    assertEquals(settings.memoryBytesMax, bound);
+    const chunk = new StateSnapshot(keyspace, sessions, settings).next(1000);
+    assert(chunk !== null);
+    assertEquals(JSON.parse(new TextDecoder().decode(chunk)), items);
+  }
+  for (const wrong of [[...state, 0], [...state, "5"], [...state, -1], [...state, 5, 5]]) {
+    assertThrows(() => load([wrong, ["end"]]), SnapshotFormatError);
+  }
 });
 
 Deno.test("each field of each item is refused with a value that it cannot have", () => {
@@ -215,4 +233,29 @@ Deno.test("a chunk that is cut, or has a changed byte, is refused or means somet
       assert(error.message.length < 300);
     }
   }
+});
+
+Deno.test("what the first item has announced must be there at the end, with sessions or without", () => {
+  const state = (keys: number, sessions: number) => ["state", 2, 1000, keys, 0, sessions, 1];
+  const key = (name: string) => ["key", name, "v"];
+  const session = ["session", "1-1000", 1000, 2000, 0, 0, 0];
+  load([state(2, 0), key("a"), key("b"), ["end"]]);
+  load([state(1, 1), key("a"), session, ["end"]]);
+  const refused = (...items: unknown[]) =>
+    assertThrows(() => load(items), SnapshotFormatError).message;
+  assertMatch(refused(state(2, 0), key("a"), ["end"]), /keys are missing/);
+  assertMatch(refused(state(1, 0), ["end"]), /keys are missing/);
+  assertMatch(refused(state(2, 1), key("a"), session, ["end"]), /keys are missing/);
+  assertMatch(refused(state(1, 1), key("a"), ["end"]), /sessions are missing/);
+  assertMatch(refused(state(2, 0), key("a"), key("b")), /current state is loading/);
+});
+
+Deno.test("nothing may stand behind the end of a state, in its chunk or in another", () => {
+  const state = ["state", 2, 1000, 1, 0, 0, 0];
+  const key = ["key", "a", "v"];
+  const loader = new StateLoader();
+  const chunk = chunkOf([state, key, ["end"], ["key", "b", "v"]]);
+  assertMatch(assertThrows(() => loader.push(chunk), SnapshotFormatError).message, /after the end/);
+  assertThrows(() => loader.take(), SnapshotFormatError);
+  assertThrows(() => load([state, key, ["end"], ["end"]]), SnapshotFormatError);
 });

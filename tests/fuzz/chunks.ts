@@ -1,4 +1,4 @@
-import { latin1Bytes } from "../../src/base/latin1.ts";
+import { latin1Bytes } from "../../src/base/bytes.ts";
 import { type Random, randomInteger } from "../../src/base/random.ts";
 
 /**

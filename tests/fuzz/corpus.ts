@@ -26,23 +26,25 @@ export const CORPUS: readonly KeptCase[] = [
   },
   {
     target: "identity",
-    input: '{"format":1,"nodeId":"n1","clusterId":"c1","members":{"n1":"127.0.0.1:17001",' +
-      '"n2":"127.0.0.1:17002","n2":"127.0.0.1:17003"},"hasLog":true}',
+    input: '{"format":2,"nodeId":"n1","clusterId":"c1","incarnation":"i","members":' +
+      '{"n1":"127.0.0.1:17001","n2":"127.0.0.1:17002","n2":"127.0.0.1:17003"},"founders":{},' +
+      '"isFounded":true,"settings":{},"hasLog":true}',
     was: "believed, with two members of three",
   },
   {
     target: "node",
-    input: '\x00\x00\x00\x8a{"regent":2,"cluster":"c1","from":"n3","to":"n1","host":"127&0.0.1",' +
-      '"port":7003,"raftHost":"127.0.0.1","raftPort":17003,"configuration":0}',
+    input: '\x00\x00\x00\xca{"regent":3,"cluster":"c1","from":"n3","to":"n1","host":"127&0.0.1",' +
+      '"port":7003,"raftHost":"127.0.0.1","raftPort":17003,"configuration":0,' +
+      '"incarnation":"of n3","life":"l","founders":{},"isFounded":true}',
     was: "an address that clients were sent to",
   },
   {
     target: "node",
-    input: '\x00\x00\x00\x8a{"regent":2,"cluster":"c1","from":"n3","to":"n1","host":"127.0.0.1",' +
-      '"port":7003,"raftHost":"127.0.0.1","raftPort":17003,"configuration":0}' +
-      '\x00\x00\x00L{"term":6,"type":"append","prevIndex":6,"prevTerm":3,"commit":7,"entries":1}' +
-      "\x00\x00\x004\x03\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0\x03\0\0\x01\x8b\xcf\xe7\x62\x33" +
-      '{"members":[],"removed":[]}',
+    input: '\x00\x00\x00\xca{"regent":3,"cluster":"c1","from":"n3","to":"n1","host":"127.0.0.1",' +
+      '"port":7003,"raftHost":"127.0.0.1","raftPort":17003,"configuration":0,' +
+      '"incarnation":"of n3","life":"l","founders":{},"isFounded":true}' +
+      '\x00\x00\x00\x97{"type":"append","term":6,"prevIndex":6,"prevTerm":3,"commit":7,' +
+      '"entries":["AwAAAAAAAAAHAAAAAAAAAAMAAAGLz+diM3sibWVtYmVycyI6W10sInJlbW92ZWQiOltdfQ=="]}',
     was: "believed, a cluster of nobody",
   },
 ];

@@ -1,6 +1,6 @@
-import { latin1Bytes } from "../../src/base/latin1.ts";
+import { latin1Bytes } from "../../src/base/bytes.ts";
 import { type Random, randomInteger, seededRandom } from "../../src/base/random.ts";
-import { isSnapshotMessage } from "../../src/node/peers/peer_message.ts";
+import { isOfCore } from "../../src/node/peers/peer_message.ts";
 import { isPossible } from "../../src/raft/message_guard.ts";
 import { type Reply, SimpleString } from "../../src/resp/reply.ts";
 import { ask, LocalCluster, type Member, roleOf } from "../support/local_cluster.ts";
@@ -12,14 +12,19 @@ import { proxy } from "./targets/proxy.ts";
 import { requests } from "./targets/requests.ts";
 import { sessions } from "./targets/sessions.ts";
 import { mutate } from "./mutate.ts";
+import { HELLO, identityOf, raftPortOf, UnfinishedPeers } from "./unfinished_peers.ts";
 
+/** Of an entry in parts, as a node has it. */
+const ENTRY_BYTES_MAX = 512 * 1024 * 1024;
 const RSS_MIB_MAX = 600;
+/** What a node keeps of peers that finish nothing: 64 each that say no hello and that nobody knows, and a few more. */
+const UNFINISHED_PEERS_MAX = 140;
 /** How long a process may keep another client waiting while it is fed with nonsense. */
 const SERVED_MS_MAX = 5_000;
 /** Connections that stay open with something unfinished, each of them. */
 const UNFINISHED = [
-  "*1\r\n$33554432\r\nhalf of it",
-  "*1048576\r\n$0\r\n\r\n",
+  "*1\r\n$16777216\r\nhalf of it",
+  "*131072\r\n$0\r\n\r\n",
   "*2\r\n$3\r\nGET\r\n$100",
   "SET key ",
 ];
@@ -67,12 +72,14 @@ class FuzzedCluster {
   readonly #random: Random;
   readonly #seed: number;
   readonly #held: Deno.Conn[] = [];
+  readonly #unfinishedPeers: UnfinishedPeers;
   readonly #lastSent: string[] = [];
   #connections = 0;
   #rssMibMax = 0;
 
   constructor(cluster: LocalCluster, seed: number) {
     this.#cluster = cluster;
+    this.#unfinishedPeers = new UnfinishedPeers(cluster.nodes);
     this.#seed = seed;
     this.#random = seededRandom(seed);
   }
@@ -83,12 +90,24 @@ class FuzzedCluster {
   }
 
   async run(endMs: number): Promise<LiveFuzzResult> {
+    try {
+      return await this.#run(endMs);
+    } finally {
+      this.#unfinishedPeers.stop();
+    }
+  }
+
+  async #run(endMs: number): Promise<LiveFuzzResult> {
     const { nodes } = this.#cluster;
     const before = await Promise.all(nodes.map(roleOf));
     while (Date.now() < endMs) {
       await Promise.all(Array.from({ length: 8 }, () => this.#attack()));
+      await this.#unfinishedPeers.addRound();
       await this.#assertServing();
     }
+    await until("the nodes keep a bounded number of peers that finish nothing", () => {
+      return this.#unfinishedPeers.openCount <= nodes.length * UNFINISHED_PEERS_MAX;
+    });
     for (const connection of this.#held) connection.close();
     await this.#assertServing();
     const after = await Promise.all(nodes.map(roleOf));
@@ -136,8 +155,8 @@ class FuzzedCluster {
       payloads[at] = mutate(payloads[at] ?? "", { random, words: FRAME_WORDS, another });
       const frames = framed(payloads);
       const known = framed([JSON.stringify({ ...HELLO, from: "n3", to: "n1" })]) + frames;
-      const { messages } = receive([latin1Bytes(known)], Infinity);
-      if (messages.some((message) => isSnapshotMessage(message) || isPossible(message))) continue;
+      const { messages } = receive([latin1Bytes(known)], ENTRY_BYTES_MAX);
+      if (messages.some((message) => !isOfCore(message) || isPossible(message))) continue;
       return random() < 0.9 ? framed([this.#hello(member)]) + frames : frames;
     }
   }
@@ -146,8 +165,7 @@ class FuzzedCluster {
   #hello(member: Member): string {
     const { nodes } = this.#cluster;
     const other = nodes.find((node) => node !== member) ?? member;
-    const text = Deno.readTextFileSync(`${member.dir}/identity.json`);
-    const cluster: unknown = this.#random() < 0.8 ? JSON.parse(text).clusterId : "another";
+    const cluster = this.#random() < 0.8 ? identityOf(member).clusterId : "another";
     return JSON.stringify({
       ...HELLO,
       cluster,
@@ -190,15 +208,6 @@ class FuzzedCluster {
 /** Of each process. */
 function lastLines(said: string): string {
   return said.split(/(?=--- )/).map((one) => one.split("\n").slice(-8).join("\n")).join("\n");
-}
-
-const HELLO = {
-  ...{ regent: 2, cluster: "c1", from: "", to: "" },
-  ...{ host: "127.0.0.1", port: 7001, raftHost: "127.0.0.1", raftPort: 17001, configuration: 0 },
-};
-
-function raftPortOf({ args }: Member): number {
-  return Number(args[args.indexOf("--raft-port") + 1]);
 }
 
 function rssMibIn(info: Reply | null): number {

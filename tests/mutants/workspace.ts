@@ -1,7 +1,7 @@
 import { type Mutant, mutate } from "./mutant.ts";
 
 /** What the tests need of the project. */
-const COPIED = ["src", "tests", "scripts", "main.ts", "deno.json", "deno.lock", "node_modules"];
+const COPIED = ["src", "tests", "scripts", "main.ts", "deno.json", "node_modules"];
 
 /** A copy of the project in a directory of its own: mutants never touch the work tree. */
 export class Workspace {

@@ -31,7 +31,8 @@ export async function readState(node: Member, keys: readonly string[]): Promise<
 }
 
 async function readOnce(node: Member, keys: readonly string[]): Promise<NodeState> {
-  const client = await RespClient.connect({ host: "127.0.0.1", port: node.port });
+  const { host = "127.0.0.1", port } = node;
+  const client = await RespClient.connect({ host, port });
   try {
     const values = new Map<string, string | null>();
     for (let at = 0; at < keys.length; at += READS_AT_ONCE) {

@@ -1,11 +1,14 @@
+import { parseAddress } from "../../src/base/address.ts";
 import { ConnectionLost, RespClient } from "../../src/cli/resp_client.ts";
 import { type Random, randomInteger } from "../../src/base/random.ts";
+import type { Address } from "../../src/platform/network.ts";
 import { ErrorReply, type Reply, SimpleString } from "../../src/resp/reply.ts";
 import type { Operation, Outcome, PlainReply } from "../linearizability/operation.ts";
 import type { History } from "./history.ts";
 import { type Request, wireRequest } from "./workload.ts";
 
-const HOST = "127.0.0.1";
+/** Where nobody answers: the node that was to be asked is no member any more. */
+const NOBODY: Address = { host: "127.0.0.1", port: 0 };
 /** These say: not executed. */
 const REFUSAL = /^(MOVED|CLUSTERDOWN|TRYAGAIN) /;
 const PAUSE_MS_MAX = 12;
@@ -15,7 +18,7 @@ const REQUEST_SHOWN = 80;
 export interface HistoryClientOptions {
   readonly name: string;
   /** Where to connect at this time: another one when one does not answer. */
-  readonly ports: () => readonly number[];
+  readonly addresses: () => readonly Address[];
   /** It talks to proxies, which answer as long as they have not held a request for so long. */
   readonly holdMs?: number;
   readonly next: () => Request;
@@ -25,25 +28,31 @@ export interface HistoryClientOptions {
   readonly pipeline: number;
   /** How long a reply is waited for; then the connection is given up. */
   readonly patienceMs: number;
+  /** It stays with its address when it is sent elsewhere. @default false */
+  readonly staysPut?: boolean;
+  /** How long it rests before each request, at most. @default 12 */
+  readonly pauseMsMax?: number;
+  /** Told of each request, with the error when there was no result. @default nobody is */
+  readonly onEnded?: (what: string, sentMs: number, endedMs: number, error: string | null) => void;
 }
 
 /** A client that sends requests all the time and writes down what it sees. */
 export class HistoryClient {
   readonly #options: HistoryClientOptions;
-  #port: number;
+  #address: Address;
   #connection: RespClient | null = null;
   #isStopping = false;
 
   constructor(options: HistoryClientOptions) {
     this.#options = options;
-    this.#port = this.#anyPort();
+    this.#address = this.#anyAddress();
   }
 
   /** Runs until `stop` is called, and then finishes what it began. */
   async run(): Promise<void> {
-    const { random, next, pipeline } = this.#options;
+    const { random, next, pipeline, pauseMsMax = PAUSE_MS_MAX } = this.#options;
     while (!this.#isStopping) {
-      await pause(randomInteger(random, PAUSE_MS_MAX));
+      await pause(randomInteger(random, pauseMsMax));
       const connection = await this.#connected();
       if (connection === null) continue;
       if (pipeline === 1) await this.#send(connection, next());
@@ -63,9 +72,7 @@ export class HistoryClient {
   async #connected(): Promise<RespClient | null> {
     if (this.#connection !== null) return this.#connection;
     try {
-      this.#connection = await RespClient.connect({ host: HOST, port: this.#port }, {
-        timeoutMs: 500,
-      });
+      this.#connection = await RespClient.connect(this.#address, { timeoutMs: 500 });
     } catch (error) {
       if (!(error instanceof ConnectionLost)) throw error;
       this.#goElsewhere();
@@ -73,20 +80,20 @@ export class HistoryClient {
     return this.#connection;
   }
 
-  #goElsewhere(port?: number): void {
+  #goElsewhere(address = this.#anyAddress()): void {
     this.#connection?.close();
     this.#connection = null;
-    this.#port = port ?? this.#anyPort();
+    this.#address = address;
   }
 
-  #anyPort(): number {
-    const { ports, random } = this.#options;
-    const now = ports();
-    return now[randomInteger(random, now.length)] ?? 0;
+  #anyAddress(): Address {
+    const { addresses, random } = this.#options;
+    const now = addresses();
+    return now[randomInteger(random, now.length)] ?? NOBODY;
   }
 
   async #send(connection: RespClient, request: Request): Promise<void> {
-    const port = this.#port;
+    const { port } = this.#address;
     const invokedMs = performance.now();
     const outcome = await this.#outcome(connection, request);
     this.#note(request, port, { invokedMs, completedMs: performance.now() }, outcome);
@@ -98,7 +105,7 @@ export class HistoryClient {
    * times are those of this client's own.
    */
   async #sendInOrder(connection: RespClient, requests: readonly Request[]): Promise<void> {
-    const port = this.#port;
+    const { port } = this.#address;
     const beginMs = performance.now();
     const outcomes = await Promise.all(requests.map((one) => this.#outcome(connection, one)));
     requests.forEach((request, at) => {
@@ -114,16 +121,22 @@ export class HistoryClient {
     const sentMs = performance.now();
     try {
       const reply = await connection.request(wireRequest(request), patienceMs);
-      if (!(reply instanceof ErrorReply)) return { kind: "ok", reply: plain(reply) };
+      if (!(reply instanceof ErrorReply)) {
+        this.#ended(request, sentMs, null);
+        return { kind: "ok", reply: plain(reply) };
+      }
+      this.#ended(request, sentMs, reply.text);
       const isRefused = REFUSAL.test(reply.text);
       history.told(reply.text);
-      const [, port] = /^MOVED \d+ .*:(\d+)$/.exec(reply.text) ?? [];
-      if (port !== undefined) this.#goElsewhere(Number(port));
+      const [, moved = ""] = /^MOVED \d+ (.*)$/.exec(reply.text) ?? [];
+      const address = parseAddress(moved);
+      if (address !== null && this.#options.staysPut !== true) this.#goElsewhere(address);
       this.#judgeError(request, reply.text, performance.now() - sentMs);
       return isRefused ? null : { kind: "unknown" };
     } catch (error) {
       if (!(error instanceof ConnectionLost)) throw error;
       history.told(error.message);
+      this.#ended(request, sentMs, error.message);
       if (this.#connection === connection) this.#goElsewhere();
       return { kind: "unknown" };
     }
@@ -136,8 +149,14 @@ export class HistoryClient {
       ? REFUSAL.test(text) || text.startsWith("UNKNOWN ")
       : /^(CLUSTERDOWN|TRYAGAIN|UNKNOWN) /.test(text) && afterMs >= holdMs;
     if (isAllowed) return;
-    const what = wireRequest(request).join(" ").slice(0, REQUEST_SHOWN);
+    const what = shown(request);
     history.violated(`${name} was told after ${Math.round(afterMs)} ms on ${what}: ${text}`);
+  }
+
+  #ended(request: Request, sentMs: number, error: string | null): void {
+    const { onEnded } = this.#options;
+    if (onEnded === undefined) return;
+    onEnded(shown(request), sentMs, performance.now(), error);
   }
 
   #note(
@@ -151,6 +170,10 @@ export class HistoryClient {
     else history.add({ client: `${name}@${port}`, key, args, ...times, outcome });
     if (outcome?.kind === "ok") history.succeeded(performance.now());
   }
+}
+
+function shown(request: Request): string {
+  return wireRequest(request).join(" ").slice(0, REQUEST_SHOWN);
 }
 
 /** @throws {TypeError} for a reply that no command of the workload gives */

@@ -1,4 +1,4 @@
-import { FrameDecoder } from "../../src/node/peers/frame_decoder.ts";
+import { FrameDecoder } from "../../src/node/peers/frames.ts";
 import type { LinkFaults } from "./link_faults.ts";
 
 const HOST = "127.0.0.1";

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { frameHeader } from "../../src/node/peers/frame_decoder.ts";
+import { frameHeader } from "../../src/node/peers/frames.ts";
 import { until } from "../support/until.ts";
 import { LinkFaults } from "./link_faults.ts";
 import { Relay } from "./relay.ts";

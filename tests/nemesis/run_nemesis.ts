@@ -1,7 +1,7 @@
 import { messageOf } from "../../src/base/errors.ts";
 import { type Random, seededRandom } from "../../src/base/random.ts";
 import { checkHistory } from "../linearizability/check_history.ts";
-import { LocalCluster } from "../support/local_cluster.ts";
+import { LocalCluster, type Member } from "../support/local_cluster.ts";
 import { differences, readState } from "./equal_state.ts";
 import { History } from "./history.ts";
 import { HistoryClient, type HistoryClientOptions } from "./history_client.ts";
@@ -55,7 +55,7 @@ const CHECK_MS_MAX = 120_000;
 /** How long the clients go on when the last fault has ended. */
 const CALM_MS = 1_000;
 
-type Where = "ports" | "holdMs" | "patienceMs";
+type Where = "addresses" | "holdMs" | "patienceMs";
 
 /** Starts a cluster and clients, lets the faults loose, heals everything and judges what was seen. */
 export async function runNemesis(options: RunOptions): Promise<RunReport> {
@@ -138,8 +138,9 @@ export async function runNemesis(options: RunOptions): Promise<RunReport> {
  * with one node while that is a member, to catch it when it has been left behind.
  */
 function makeClients(cluster: LocalCluster, history: History, random: Random) {
-  const nodes = () => cluster.nodes.map(({ port }) => port);
-  const proxies = () => cluster.proxies.map(({ port }) => port);
+  const local = ({ port }: Member) => ({ host: "127.0.0.1", port });
+  const nodes = () => cluster.nodes.map(local);
+  const proxies = () => cluster.proxies.map(local);
   const shared = new Workload(random, "s", 3);
   const workloads = [shared];
   const pipelining = (name: string, kind: Pick<HistoryClientOptions, Where>) => {
@@ -147,11 +148,11 @@ function makeClients(cluster: LocalCluster, history: History, random: Random) {
     workloads.push(own);
     return { name, pipeline: 8, next: () => own.next(), ...kind };
   };
-  const proxied = { ports: proxies, holdMs: HOLD_MS };
+  const proxied = { addresses: proxies, holdMs: HOLD_MS };
   const kinds = [
     { count: 5, name: "proxied", ...proxied, patienceMs: 8_000 },
     { count: 2, name: "hasty", ...proxied, patienceMs: 300 },
-    { count: 3, name: "direct", ports: nodes, patienceMs: 1_500 },
+    { count: 3, name: "direct", addresses: nodes, patienceMs: 1_500 },
   ];
   const plain = kinds.flatMap(({ count, name, ...kind }) =>
     Array.from({ length: count }, (_, at) => ({
@@ -159,13 +160,14 @@ function makeClients(cluster: LocalCluster, history: History, random: Random) {
     }))
   );
   const readers = cluster.nodes.map((_, at) => ({
-    ...{ name: `reader-${at}`, ports: () => [nodes()[at] ?? 0], pipeline: 1, patienceMs: 1_500 },
+    ...{ name: `reader-${at}`, pipeline: 1, patienceMs: 1_500 },
+    addresses: () => nodes().slice(at).slice(0, 1),
     next: () => shared.nextRead(),
   }));
   const all = [
     ...[...plain, ...readers, pipelining("piped-0", { ...proxied, patienceMs: 6_000 })],
     pipelining("piped-1", { ...proxied, patienceMs: 6_000 }),
-    pipelining("piped-2", { ports: nodes, patienceMs: 1_500 }),
+    pipelining("piped-2", { addresses: nodes, patienceMs: 1_500 }),
   ];
   const clients = all.map((options) => new HistoryClient({ ...options, history, random }));
   return { clients, workloads };

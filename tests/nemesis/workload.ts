@@ -31,7 +31,10 @@ const SHAPES: Readonly<Record<string, readonly (readonly string[])[]>> = {
   counter: [["INCR"], ["INCR"], ["INCR"], ["GET"], ["INCRBY", "10"]],
   list: [["APPEND", "#"], ["APPEND", "#"], ["GET"]],
   flag: [["SET", "#", "NX"], ["SET", "#", "NX"], ["GET"], ["DEL"]],
+  written: [["SET", "#"]],
 };
+
+const MIXED = Object.keys(SHAPES).filter((kind) => kind !== "written");
 
 /** Keys that follow each other. */
 interface Family {
@@ -50,13 +53,14 @@ export class Workload {
   /**
    * @param prefix of all keys
    * @param copies keys of each kind that are in use at one time
+   * @param kinds of keys; by default all, but for the one that is only written to
    */
-  constructor(random: Random, prefix: string, copies: number) {
+  constructor(random: Random, prefix: string, copies: number, kinds: readonly string[] = MIXED) {
     this.#random = random;
     this.#prefix = prefix;
     this.#families = Array.from(
       { length: copies },
-      (_, at) => Object.keys(SHAPES).map((shape) => ({ name: `${shape}:${at}`, requests: 0 })),
+      (_, at) => kinds.map((shape) => ({ name: `${shape}:${at}`, requests: 0 })),
     ).flat();
   }
 

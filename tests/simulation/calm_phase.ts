@@ -1,5 +1,6 @@
 import { randomInteger } from "../../src/base/random.ts";
-import { majority as majorityOf } from "../../src/raft/quorum.ts";
+import { majority as majorityOf } from "../../src/raft/mod.ts";
+import { DeadlineProbe } from "./deadline_probe.ts";
 import type { FaultPlan } from "./fault_plan.ts";
 import { Prober } from "./prober.ts";
 import type { SimHistory } from "./sim_history.ts";
@@ -9,8 +10,14 @@ import type { World } from "./world.ts";
 const WAIT_MS_MAX = 6_000;
 /** How long a node's timers and the clients' kernels may be late, and a heartbeat be delayed by it. */
 const LATENESS_MS_MAX = 20;
-/** From a deadline to the time when no node holds the key any more. */
-const EXPIRY_MS_MAX = 300;
+
+/**
+ * When the faults have ended, the kernel may still be silent on connections that were cut off before. A
+ * node gives them up after a second, and dials anew within another one.
+ */
+const LINKS_MS_MAX = 2_100;
+/** Clocks are measured to half of the way there and back, which is short now. */
+const MEASURED_MS_MAX = 100;
 
 /** Whether no follower can miss its leader for an election timeout when no fault strikes. */
 export function isCalm(plan: FaultPlan): boolean {
@@ -24,20 +31,35 @@ export class CalmPhase {
   readonly #world: World;
   readonly #nodes: readonly SimNode[];
   readonly #history: SimHistory;
+  readonly #wellSinceMs: number;
 
-  /** @param nodes a majority, at which all is well and that agrees; no others are up */
-  constructor(world: World, nodes: readonly SimNode[], history: SimHistory) {
+  /**
+   * @param nodes a majority, at which all is well and that agrees; no others are up
+   * @param wellSinceMs when the faults ended there
+   */
+  constructor(
+    world: World,
+    nodes: readonly SimNode[],
+    history: SimHistory,
+    wellSinceMs: number,
+  ) {
     this.#world = world;
     this.#nodes = nodes;
     this.#history = history;
+    this.#wellSinceMs = wellSinceMs;
   }
 
   /** @returns what is wrong, if anything */
   async run(): Promise<string | null> {
-    const { electionMs } = this.#world.plan;
-    await this.#runUntil(() => this.#leader() !== undefined);
+    const { electionMs, peers } = this.#world.plan;
+    if (peers === "transport") await this.#world.run(this.#wellSinceMs + LINKS_MS_MAX);
+    // Nodes compare their clocks once a second: a leader whose clock is wrong may not know it yet.
+    // And a leader whose disk took long, since before the faults ended, hands over.
+    await this.#runUntil(() => this.#areDisksCalm());
+    await this.#runUntil(() => this.#leader() !== undefined && !this.#leadsByWrongClock());
     const leader = this.#leader();
     if (leader === undefined) return "nobody leads, though all is calm";
+    if (this.#leadsByWrongClock()) return `${leader.id} leads on, and its clock is wrong by years`;
     const before = leader.report()?.term;
     const writer = new Prober(this.#world, "wcalm", [leader.address], this.#history);
     writer.start();
@@ -53,8 +75,10 @@ export class CalmPhase {
       this.#nodes.every((node) => node.report()?.appliedIndex === leader.report()?.lastIndex)
     );
     if (!areEqual) return "a node that was cut off for a moment does not catch up";
-    await this.#runUntil(() => this.#overdue(leader) === null);
-    return this.#world.failure ?? this.#overdue(leader);
+    // Where clocks are an hour apart, the log's time leaps as soon as the last of a majority is known.
+    await this.#runUntil(() => this.#timeHasCaughtUp(leader));
+    const wrong = await new DeadlineProbe(this.#world, this.#nodes, leader).run();
+    return this.#world.failure ?? wrong;
   }
 
   /** If the others are a majority without it. */
@@ -76,20 +100,27 @@ export class CalmPhase {
     });
   }
 
-  /** Keys that are there although their time is over by the leader's clock, which nothing holds up. */
-  #overdue(leader: SimNode): string | null {
-    const nowMs = leader.hostClock.wallMs(this.#world.scheduler.nowMs);
-    for (const { id, machine } of this.#nodes) {
-      const deadlineMs = machine?.nextDeadlineMs() ?? Infinity;
-      if (deadlineMs + EXPIRY_MS_MAX < nowMs) {
-        return `${id} holds a key of ${deadlineMs}, and at the leader it is ${nowMs}`;
-      }
-    }
-    return null;
-  }
-
   #leader(): SimNode | undefined {
     return this.#nodes.find((node) => node.report()?.role === "leader");
+  }
+
+  #areDisksCalm(): boolean {
+    return this.#nodes.every(({ disk }) => disk.isCalm);
+  }
+
+  /** Whether the log's time is where the clocks of a majority take it that knows all those that are up. */
+  #timeHasCaughtUp(leader: SimNode): boolean {
+    const { scheduler, nodes } = this.#world;
+    const times = this.#nodes.map(({ hostClock }) => hostClock.wallMs(scheduler.nowMs));
+    const majorityMs = times.sort((a, b) => b - a)[majorityOf(nodes.size) - 1] ?? -Infinity;
+    const logTimeMs = leader.report()?.time.logTimeMs ?? -Infinity;
+    return logTimeMs >= majorityMs - MEASURED_MS_MAX;
+  }
+
+  /** Where the clocks of most others are right, and all nodes are there to say so. */
+  #leadsByWrongClock(): boolean {
+    const isAllWell = this.#nodes.length === this.#world.nodes.size;
+    return isAllWell && this.#world.plan.areClocksRight && this.#leader()?.hasWrongClock === true;
   }
 
   #runFor(forMs: number): Promise<boolean> {

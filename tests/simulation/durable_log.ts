@@ -1,9 +1,12 @@
 import type { HardState } from "../../src/raft/types.ts";
-import { parseLogRecord, type SegmentHeader } from "../../src/node/log/log_record.ts";
-import { payloadAt, RECORD_HEADER_BYTES } from "../../src/node/log/record.ts";
+import {
+  parseLogRecord,
+  payloadAt,
+  RECORD_HEADER_BYTES,
+  type SegmentHeader,
+} from "../../src/node/log/record.ts";
 import { parseSegmentFileName } from "../../src/node/log/segment.ts";
-import { SnapshotFileError } from "../../src/node/snapshots/snapshot_format.ts";
-import { SnapshotScanner } from "../../src/node/snapshots/snapshot_scanner.ts";
+import { SnapshotFileError, SnapshotScanner } from "../../src/node/snapshots/snapshot_format.ts";
 import type { FaultDisk } from "../support/fault_disk.ts";
 
 const LOG_PREFIX = "log/";

@@ -32,6 +32,12 @@ export interface FaultPlan {
   readonly pauseMsMax: number;
   readonly partitionMsMax: number;
   readonly clockRateMax: number;
+  /** The clocks of a majority show the right time; otherwise all of them jump. */
+  readonly areClocksRight: boolean;
+  /** So many clocks are wrong by years, and jump by years, where the others are right. */
+  readonly wrongClocks: number;
+  /** All clocks are so far ahead, and are put right later. */
+  readonly clocksAheadMs: number;
   readonly clockJumpMsMax: number;
   readonly laziness: number;
   readonly syncMs: number;
@@ -40,11 +46,15 @@ export interface FaultPlan {
   readonly segmentBytesMax: number;
   /** Milliseconds on average from one change of the members to the next; `null`: never. */
   readonly changeMembersMs: number | null;
+  /** How many steps of work on the state a node does in one turn: few split entries and reads. */
+  readonly turnStepsMax: number;
   /** How much the log grows before a snapshot is taken. */
   readonly snapshotLogBytes: number;
   readonly electionMs: number;
   readonly heartbeatMs: number;
   readonly waitMs: number;
+  /** The nodes begin with an older version of Regent, and are upgraded one by one as they restart. */
+  readonly upgrades: boolean;
   /** What becomes of the nodes outside the chosen majority when the faults end there. */
   /** How often a value is much longer than others, and how long. */
   readonly fat: number;
@@ -71,9 +81,12 @@ export const FAULT_KINDS = [
   "proxyCrash",
   "proxyPause",
   "partitionAll",
+  "wipe",
 ] as const;
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
+
+const YEARS_MS = 3 * 365 * 24 * 3600 * 1000;
 
 /** A quarter of the seeds is calm, a quarter middling, half of them brutal. */
 export function drawFaultPlan(
@@ -93,8 +106,12 @@ export function drawFaultPlan(
   const areSegmentsSmall = laterRandom() < 0.8;
   const segmentBytesMax = pick(2_000, 10_000, 60_000, 1_000_000);
   const changeMembersMs = laterRandom() < 0.3 ? Math.round(100 + laterRandom() * 900) : null;
+  const areClocksRight = laterRandom() < 0.7;
+  const areSomeWrong = laterRandom() < 0.6 && areClocksRight && changeMembersMs === null;
+  const clocksAheadMs = laterRandom() < 0.25 && areClocksRight ? YEARS_MS : 0;
+  const count = nodeCount ?? pick(3, 3, 3, 5);
   return {
-    nodeCount: nodeCount ?? pick(3, 3, 3, 5),
+    nodeCount: count,
     proxyCount: pick(1, 1, 2),
     clientCount: pick(3, 4, 5, 6),
     peers: pick("messages", "transport"),
@@ -126,6 +143,9 @@ export function drawFaultPlan(
       proxyCrash: every(2_500),
       proxyPause: every(2_500),
       partitionAll: laterRandom() < 0.25 ? Math.round(1_000 + laterRandom() * 2_000) : null,
+      wipe: changeMembersMs === null && laterRandom() < 0.3
+        ? Math.round(100 + laterRandom() * 2_000)
+        : null,
     },
     crashLosesPower: pick(0, 0.5, 1),
     restartMsMax: pick(20, 300, 1_500),
@@ -133,6 +153,9 @@ export function drawFaultPlan(
     partitionMsMax: pick(200, 800, 2_500, 20_000),
     clockRateMax: pick(0, 0.001, 0.05),
     clockJumpMsMax: pick(50, 1_000, 3_600_000),
+    areClocksRight,
+    wrongClocks: areSomeWrong ? 1 + randomInteger(laterRandom, Math.floor((count - 1) / 2)) : 0,
+    clocksAheadMs,
     laziness: often(0.3) ? between(0, 0.5) : 0,
     syncMs: pick(0.1, 0.5, 3, 10),
     syncSpike: seldom(0.05),
@@ -146,8 +169,10 @@ export function drawFaultPlan(
     fat: often(0.2) ? random() * 0.1 : 0,
     fatBytesMax: pick(2_000, 100_000),
     minority: changeMembersMs === null ? pick("healed", "down", "faulty") : "healed",
+    upgrades: laterRandom() < 0.3,
     snapshotLogBytes,
     changeMembersMs,
+    turnStepsMax: laterRandom() < 0.4 ? 1 + randomInteger(laterRandom, 3) : 1e9,
   };
 }
 

@@ -1,5 +1,5 @@
-import type { StateReport } from "../../src/node/state_report.ts";
-import { majority } from "../../src/raft/quorum.ts";
+import type { StateReport } from "../../src/node/members/report.ts";
+import { majority } from "../../src/raft/mod.ts";
 import type { NodeId } from "../../src/raft/types.ts";
 import type { FaultPlan } from "./fault_plan.ts";
 
@@ -11,7 +11,8 @@ interface Heard {
   readonly type: string;
   readonly from: NodeId;
   readonly to: NodeId;
-  readonly term: number;
+  /** Those that compare clocks have none. */
+  readonly term?: number;
   readonly granted?: boolean;
   readonly isTransfer?: boolean;
 }
@@ -71,7 +72,7 @@ export class LeaderWatch {
   }
 
   /** A node is about to handle a message. @param report of that node, as it is now */
-  handling({ type, from, to, term, isTransfer }: Heard, report: StateReport): void {
+  handling({ type, from, to, term = 0, isTransfer }: Heard, report: StateReport): void {
     const nowMs = this.#options.nowMs();
     const isLeader = report.role === "leader";
     switch (type) {
@@ -98,7 +99,7 @@ export class LeaderWatch {
     }
   }
 
-  sent({ type, from, to, term, granted }: Heard): void {
+  sent({ type, from, to, term = 0, granted }: Heard): void {
     if ((type !== "preVoteReply" && type !== "voteReply") || granted !== true) return;
     const asked = type.slice(0, -"Reply".length);
     if (this.#grantable.has(`${asked}/${from}/${to}/${term}`)) return;

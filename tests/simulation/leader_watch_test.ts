@@ -1,6 +1,6 @@
 import { assertThrows } from "@std/assert";
 import { seededRandom } from "../../src/base/random.ts";
-import type { StateReport } from "../../src/node/state_report.ts";
+import type { StateReport } from "../../src/node/members/report.ts";
 import { drawFaultPlan } from "./fault_plan.ts";
 import { LeaderWatch } from "./leader_watch.ts";
 
@@ -39,12 +39,18 @@ function report(id: string, role: StateReport["role"], term: number): StateRepor
     role,
     term,
     leaderId: null,
+    lastLeaderId: null,
     leaderAddress: null,
     commitIndex: 0,
     appliedIndex: 0,
     lastIndex: 0,
     isServing: true,
+    isCatchingUp: false,
+    time: { clockOffsetMs: 0, logTimeMs: 0, logTimeAheadMs: 0 },
     queued: 0,
+    protocolVersion: 3,
+    machineVersion: 1,
+    machineVersionMax: 1,
     members: ["n1", "n2", "n3"].map((member) => ({
       id: member,
       raftAddress: { host: member, port: 17001 },

@@ -1,4 +1,4 @@
-import type { Peers } from "../../src/node/peers/peers.ts";
+import type { Peers } from "../../src/node/peers/transport.ts";
 import type { PeerMessage } from "../../src/node/peers/peer_message.ts";
 import type { NodeId } from "../../src/raft/types.ts";
 import type { SimNetwork } from "./sim_network.ts";
@@ -36,6 +36,10 @@ export class MessagePeers implements Peers {
 
   isConnected(peer: NodeId): boolean {
     return !this.#network.isCut(this.#process.name, peer);
+  }
+
+  problem(): null {
+    return null;
   }
 
   #carry(message: PeerMessage): void {

@@ -2,6 +2,7 @@ import { type Random, randomInteger } from "../../src/base/random.ts";
 import { FAULT_KINDS, type FaultKind, type FaultPlan } from "./fault_plan.ts";
 import type { SimNode } from "./sim_node.ts";
 import type { SimProxy } from "./sim_proxy.ts";
+import { setWrong } from "./time_oracle.ts";
 import type { World } from "./world.ts";
 
 /** What goes on at the others when the faults have ended at a majority. */
@@ -51,10 +52,31 @@ export class Nemesis {
   }
 
   start(): void {
+    this.#setClocks();
     for (const kind of FAULT_KINDS) {
       const everyMs = this.#plan.every[kind];
       if (everyMs !== null) this.#scheduleNext(kind, everyMs);
     }
+  }
+
+  #setClocks(): void {
+    const { laterRandom, scheduler } = this.#world;
+    const { wrongClocks, clocksAheadMs, faultsMs, nodeCount } = this.#plan;
+    const first = randomInteger(laterRandom, nodeCount);
+    for (let at = 0; at < wrongClocks; at++) {
+      const node = this.#nodes[(first + at) % nodeCount];
+      if (node === undefined) continue;
+      node.hasWrongClock = true;
+      setWrong(node.hostClock, laterRandom());
+      this.#note(node.id, "clock is wrong", Math.round(node.hostClock.wallOffsetMs));
+    }
+    if (clocksAheadMs === 0) return;
+    scheduler.after((0.2 + 0.6 * laterRandom()) * faultsMs, () => {
+      this.#note("***", "clocks are put right");
+      for (const { hostClock, hasWrongClock } of this.#nodes) {
+        if (!hasWrongClock) hostClock.wallOffsetMs -= clocksAheadMs;
+      }
+    });
   }
 
   /** Ends all faults, or all but those that strike the few. */
@@ -82,6 +104,7 @@ export class Nemesis {
     node.disk.armed = null;
     node.disk.isFull = false;
     node.disk.isFaulty = false;
+    node.disk.unhang();
     node.disk.slowness = 1;
     node.resume();
     this.#startIfDown(node);
@@ -92,7 +115,8 @@ export class Nemesis {
   }
 
   #scheduleNext(kind: FaultKind, everyMs: number): void {
-    const random = kind === "partitionAll" ? this.#world.laterRandom : this.#random;
+    const isLater = kind === "partitionAll" || kind === "wipe";
+    const random = isLater ? this.#world.laterRandom : this.#random;
     const waitMs = -Math.log(1 - random()) * everyMs;
     this.#world.scheduler.after(waitMs, () => {
       if (this.#isLimited && (this.#targets.length === 0 || !FAULTS_OF_FEW.has(kind))) return;
@@ -104,6 +128,7 @@ export class Nemesis {
   #strike(kind: FaultKind): void {
     this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
     if (kind === "partitionAll") return this.#cutAll();
+    if (kind === "wipe") return this.#wipe();
     const node = this.#pick(this.#targets);
     switch (kind) {
       case "crash":
@@ -163,6 +188,15 @@ export class Nemesis {
   }
 
   #slowDown(node: SimNode): void {
+    if (this.#world.laterRandom() < 0.25) {
+      this.#note(node.id, "disk hangs");
+      node.disk.hang();
+      // Long enough for a leader to notice.
+      this.#world.scheduler.after(
+        500 + this.#world.laterRandom() * 4_000,
+        () => node.disk.unhang(),
+      );
+    }
     node.disk.slowness = 1 + this.#random() * 30;
     this.#note(node.id, "slow disk");
     this.#endLater(node, this.#plan.pauseMsMax * 2, () => node.disk.slowness = 1);
@@ -179,9 +213,39 @@ export class Nemesis {
   }
 
   /** A minority of the disks at most: there must be a good copy of everything. */
+  #mayLose(node: SimNode): boolean {
+    const lost = this.#nodes.filter(({ mayBeLost }) => mayBeLost).length;
+    return !node.isLost && lost < Math.floor((this.#nodes.length - 1) / 2);
+  }
+
+  /** Between the first and the last founder's beginning a lost disk may leave the rest waiting. */
+  get #haveAllBegun(): boolean {
+    return this.#nodes.every(({ hasTakenPart }) => hasTakenPart);
+  }
+
+  /** Somebody starts a node as on the first day, on an empty disk; others are out of reach. */
+  #wipe(): void {
+    const { laterRandom } = this.#world;
+    const takingPart = this.#nodes.filter(({ hasTakenPart }) => hasTakenPart).length;
+    const node = this.#nodes[randomInteger(laterRandom, this.#nodes.length)];
+    const isClear = takingPart === 0 || this.#haveAllBegun;
+    if (node === undefined || !isClear || !this.#mayLose(node) || node.disk.armed !== null) return;
+    node.crash(true, "to lose its disk");
+    if (node.isUp) return;
+    node.wipe(takingPart > 0);
+    this.#note(node.id, "has an empty disk");
+    const others = this.#nodes.filter((one) => one !== node);
+    const away = others[randomInteger(laterRandom, others.length)];
+    if (away === undefined) return;
+    const cuts = this.#nodes.flatMap(({ id }): [string, string][] =>
+      id === away.id ? [] : [[id, away.id], [away.id, id]]
+    );
+    const forMs = laterRandom() * 10 * this.#plan.electionMs;
+    this.#cut(cuts, `around ${away.id}, which knows of the empty disk`, forMs);
+  }
+
   #flip(node: SimNode): void {
-    const damaged = this.#nodes.filter(({ isDamaged }) => isDamaged).length;
-    if (node.isDamaged || damaged >= Math.floor((this.#nodes.length - 1) / 2)) return;
+    if (!this.#haveAllBegun || !this.#mayLose(node)) return;
     const losesPower = this.#random() < this.#plan.crashLosesPower;
     node.crash(losesPower, "to be damaged");
     if (node.isUp) return;
@@ -193,9 +257,12 @@ export class Nemesis {
   }
 
   #jump(node: SimNode): void {
-    const byMs = (this.#random() * 2 - 1) * this.#plan.clockJumpMsMax;
-    this.#note(node.id, "clock jumps by", Math.round(byMs));
-    node.hostClock.wallOffsetMs += byMs;
+    const chance = this.#random();
+    if (node.hasWrongClock) setWrong(node.hostClock, chance);
+    else if (!this.#plan.areClocksRight) {
+      node.hostClock.wallOffsetMs += (chance * 2 - 1) * this.#plan.clockJumpMsMax;
+    }
+    this.#note(node.id, "clock jumps to", Math.round(node.hostClock.wallOffsetMs));
   }
 
   #reset(): void {

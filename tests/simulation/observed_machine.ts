@@ -1,7 +1,9 @@
 import type { Random } from "../../src/base/random.ts";
 import type { Command } from "../../src/commands/command.ts";
-import { StateMachine } from "../../src/commands/state_machine.ts";
-import type { LogEntry } from "../../src/node/entry.ts";
+import type { VersionRange } from "../../src/base/version_range.ts";
+import { MACHINE_RULES, StateMachine } from "../../src/commands/state_machine.ts";
+import { Slices } from "../../src/commands/slices.ts";
+import type { LogEntry } from "../../src/node/log/entry.ts";
 import { encodeReply } from "../../src/resp/encode.ts";
 import type { Reply } from "../../src/resp/reply.ts";
 import type { StateLoader } from "../../src/store/state_loader.ts";
@@ -22,6 +24,9 @@ export interface KnownState {
   /** Of everything, as a snapshot tells it. */
   readonly text: string;
 }
+
+/** Of two versions. */
+const RULES = [...MACHINE_RULES, ...MACHINE_RULES];
 
 export interface MachineEvents {
   /** The node's log, by which the machine finds out which entry it is given. */
@@ -50,8 +55,8 @@ export class ObservedMachine extends StateMachine {
   #once = new OnceModel();
   #isViewed = false;
 
-  constructor(events: MachineEvents) {
-    super();
+  constructor(versions: VersionRange, events: MachineEvents) {
+    super({ version: 0, versions, rules: RULES });
     this.#events = events;
   }
 
@@ -69,8 +74,8 @@ export class ObservedMachine extends StateMachine {
     this.finish();
     const before = this.timeMs;
     const log = this.#events.log();
-    let next = log.at(this.#index + 1);
-    while (next !== undefined && next.data === null) next = log.at(++this.#index + 1);
+    let next = log.known(this.#index + 1);
+    while (next !== undefined && next.data === null) next = log.known(++this.#index + 1);
     this.#index++;
     if (next?.data?.timeMs !== timeMs) {
       this.#events.fail(`time ${timeMs} is applied where entry ${this.#index} is due`);
@@ -84,6 +89,12 @@ export class ObservedMachine extends StateMachine {
     if (this.timeMs < before) this.#events.fail(`the time goes back from ${before}`);
   }
 
+  /** Which version an entry is carried out by must be the same on all nodes. */
+  override advanceVersion(version: number): void {
+    super.advanceVersion(version);
+    this.#hash = hashText(this.#hash, `version ${this.version}`);
+  }
+
   override execute(
     command: Command,
     args: readonly string[],
@@ -91,9 +102,30 @@ export class ObservedMachine extends StateMachine {
     random?: Random,
   ): Reply {
     const reply = super.execute(command, args, nowMs, random);
+    this.#noteExecuted(command, args, reply);
+    return reply;
+  }
+
+  override begin(
+    command: Command,
+    args: readonly string[],
+    nowMs: number,
+    random?: Random,
+  ): Reply | Slices {
+    const begun = super.begin(command, args, nowMs, random);
+    if (!(begun instanceof Slices) || command.kind !== "write") return begun;
+    return new Slices(this.#observed(command, args, begun));
+  }
+
+  *#observed(command: Command, args: readonly string[], slices: Slices): Generator<void, Reply> {
+    const reply = yield* slices.steps();
+    this.#noteExecuted(command, args, reply);
+    return reply;
+  }
+
+  #noteExecuted(command: Command, args: readonly string[], reply: Reply): void {
     if (command.kind !== "write") {
-      this.#judge(this.#deadlines.executed(args, reply, this.#entryTimeMs));
-      return reply;
+      return this.#judge(this.#deadlines.executed(args, reply, this.#entryTimeMs));
     }
     const due = this.#entry?.data?.commands[this.#executed++];
     if (due === undefined || due.join("\0") !== args.join("\0")) {
@@ -108,7 +140,6 @@ export class ObservedMachine extends StateMachine {
       this.#events.executed(executed);
       this.#judge(this.#deadlines.executed(executed, reply, this.#entryTimeMs));
     }
-    return reply;
   }
 
   override beginSnapshot(): StateSnapshot {
@@ -122,9 +153,10 @@ export class ObservedMachine extends StateMachine {
     return view;
   }
 
-  override restore(loader: StateLoader): void {
-    this.finish();
-    super.restore(loader);
+  override restore(loader: StateLoader, version: number): void {
+    this.noteTurn();
+    this.#entry = null; // a part of it may have been executed; nobody will see it
+    super.restore(loader, version);
     const known = this.#events.restored();
     this.#index = known.index;
     this.#hash = known.hash;
@@ -151,6 +183,11 @@ export class ObservedMachine extends StateMachine {
     };
   }
 
+  /** A turn ends, perhaps in the middle of an entry. */
+  noteTurn(): void {
+    if (this.#executed === (this.#entry?.data?.commands.length ?? 0)) this.finish();
+  }
+
   /** All of the entry must have been executed by now. */
   finish(): void {
     const entry = this.#entry;
@@ -172,7 +209,7 @@ export class ObservedMachine extends StateMachine {
     const { storedSize, volatileSize } = this.keyspace;
     const { openedCount, size } = this.sessions;
     return `${storedSize} ${volatileSize} ${openedCount} ${size} ${this.usedBytes} ` +
-      `${this.nextDeadlineMs()}`;
+      `${this.memoryBytesMax} ${this.nextDeadlineMs()}`;
   }
 
   /** The whole state as text, in the order of positions; not while a snapshot is being taken. */

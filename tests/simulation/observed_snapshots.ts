@@ -35,6 +35,14 @@ export class ObservedSnapshots implements SnapshotStore {
     return this.#inner.openNewest();
   }
 
+  noteDamaged(snapshot: StoredSnapshot): void {
+    this.#inner.noteDamaged(snapshot);
+  }
+
+  get isNewestDamaged(): boolean {
+    return this.#inner.isNewestDamaged;
+  }
+
   load(): Iterable<Uint8Array> {
     return this.#inner.load();
   }

@@ -1,5 +1,8 @@
 import { randomInteger } from "../../src/base/random.ts";
+import { maxmemoryRequest } from "../../src/commands/config_set.ts";
+import { rowOf } from "../../src/commands/table.ts";
 import type { Node } from "../../src/node/node.ts";
+import { ClientOrder, Request } from "../../src/node/clients/request.ts";
 import { OK, type Reply } from "../../src/resp/reply.ts";
 import type { SimNode } from "./sim_node.ts";
 import type { World } from "./world.ts";
@@ -8,7 +11,13 @@ import type { World } from "./world.ts";
 const VOTERS_MIN = 2;
 const VOTERS_MAX = 6;
 
-/** Somebody who lets nodes join and leave, and hands leadership over, while everything fails. */
+/** From here on the bound of memory is chosen, up to twice as much: no simulation fills it. */
+const MEMORY_BYTES_MIN = 2 ** 30;
+
+/**
+ * Somebody who lets nodes join and leave, hands leadership over, and bounds the memory, while
+ * everything fails.
+ */
 export class Operator {
   readonly #world: World;
   readonly #founders: readonly SimNode[];
@@ -46,7 +55,8 @@ export class Operator {
     leader.ask((node) => {
       if (chance < 0.4) this.#letIn(node);
       else if (chance < 0.75) this.#remove(leader, node, other);
-      else this.#handOver(leader, node, other);
+      else if (chance < 0.92) this.#handOver(leader, node, other);
+      else this.#boundMemory(node, other);
     });
   }
 
@@ -55,7 +65,7 @@ export class Operator {
     const { members } = leader.report();
     if (joiner === undefined || members.length >= VOTERS_MAX) return;
     this.#note(joiner.id, "asks to join");
-    leader.membership.join(joiner.id, joiner.raftAddress, (reply: Reply) => {
+    leader.membership.join(joiner.id, joiner.raftAddress, joiner.incarnation, (reply: Reply) => {
       if (reply !== OK || this.#joiners[0] !== joiner) return;
       this.#joiners.shift();
       const { committed } = leader.membership;
@@ -88,6 +98,15 @@ export class Operator {
       to.id,
       (reply) => this.#note(to.id, "transfer:", describe(reply)),
     );
+  }
+
+  #boundMemory(node: Node, chance: number): void {
+    const args = maxmemoryRequest(Math.floor(MEMORY_BYTES_MIN * (1 + chance)));
+    const command = rowOf(args);
+    if (command === undefined) throw new RangeError("Cannot bound memory: no such command");
+    const { id } = node.report();
+    const settle = (reply: Reply) => this.#note(id, args.join(" "), describe(reply));
+    node.submit(new Request(command, args, new ClientOrder(), { settle }));
   }
 
   #note(who: string, what: string, ...facts: readonly string[]): void {

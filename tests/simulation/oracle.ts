@@ -1,9 +1,9 @@
-import { AssertionFailure } from "../../src/base/assert.ts";
-import type { ClusterConfiguration } from "../../src/node/configuration.ts";
-import type { LogEntry } from "../../src/node/entry.ts";
-import type { StateReport } from "../../src/node/state_report.ts";
-import type { PeerMessage } from "../../src/node/peers/peer_message.ts";
-import { majority } from "../../src/raft/quorum.ts";
+import { AssertionFailure } from "../../src/base/errors.ts";
+import { type ClusterConfiguration, incarnationsOf } from "../../src/node/members/configuration.ts";
+import type { LogEntry } from "../../src/node/log/entry.ts";
+import type { StateReport } from "../../src/node/members/report.ts";
+import { isClockMessage, type PeerMessage } from "../../src/node/peers/peer_message.ts";
+import { majority } from "../../src/raft/mod.ts";
 import type { HardState, NodeId } from "../../src/raft/types.ts";
 import type { SnapshotMeta } from "../../src/node/snapshots/snapshot.ts";
 import type { DurableLog } from "./durable_log.ts";
@@ -17,6 +17,8 @@ export interface Witness {
   /** As the node sees it; of a node that is down, as it last saw it. */
   readonly log: SeenLog;
   readonly durable: DurableLog;
+  /** The same of a disk that was lost: what was on it counted, and is gone. */
+  readonly lost: DurableLog | null;
   /** `null` while the node is down. */
   report(): StateReport | null;
 }
@@ -83,6 +85,22 @@ export class Oracle {
     return this.#leaders.size;
   }
 
+  /** A founder takes part: all of them have begun with the same directories. */
+  founded(id: NodeId, founders: ReadonlyMap<NodeId, string>): void {
+    const [first] = this.#configurations;
+    if (first === undefined || founders.size === 0) return;
+    const incarnations = incarnationsOf(first.configuration);
+    const members = first.configuration.members.map((member) => ({
+      ...member,
+      incarnation: founders.get(member.id) ?? this.fail(`${id} begins without ${member.id}`),
+    }));
+    for (const [founder, incarnation] of founders) {
+      if ((incarnations.get(founder) ?? incarnation) === incarnation) continue;
+      this.fail(`${id} begins with ${incarnation}, others with ${incarnations.get(founder)}`);
+    }
+    this.#configurations.splice(0, 1, { index: 0, configuration: { members, removed: [] } });
+  }
+
   fail(what: string): never {
     this.failure ??= what;
     throw new AssertionFailure(what);
@@ -97,6 +115,7 @@ export class Oracle {
 
   /** The message leaves: what it says must be durable. */
   sent(message: PeerMessage): void {
+    if (isClockMessage(message)) return;
     const { type, from, to, term } = message;
     if (type === "preVote" || type === "preVoteReply") return;
     if (type === "snapshotReply") return; // tells of bytes, and promises nothing
@@ -193,6 +212,11 @@ export class Oracle {
   /** A node begins to take a snapshot of this state. */
   snapshotBegun(id: NodeId, meta: SnapshotMeta, state: KnownState): void {
     const { index, term } = meta;
+    // A no-op is applied without a word, and the turn in which it was committed goes on.
+    const report = this.#witness(id).report();
+    if (report !== null && index <= report.commitIndex) {
+      this.#learnCommitted(id, index, report.term);
+    }
     this.#checkCommitted(id, "takes a snapshot of", index, term);
     const members = this.#configurations.findLast((one) => one.index <= index);
     if (JSON.stringify(members?.configuration) !== JSON.stringify(meta.configuration)) {
@@ -330,7 +354,11 @@ export class Oracle {
   checkNothingLost(): void {
     const last = this.#committed.length;
     const voters = votersOf(this.configuration.members);
-    if (last > 0) this.#assertOnMajority(last, this.#committed[last - 1]?.term ?? 0, voters);
+    const term = this.#committed[last - 1]?.term ?? 0;
+    const holders = [...this.#witnesses.values()]
+      .filter(({ id, durable }) => voters.includes(id) && durable.holds(last, term));
+    if (last === 0 || holders.length >= majority(voters.length)) return;
+    this.fail(`entry ${last}/${term} was committed, and ${holders.length} of [${voters}] have it`);
   }
 
   #writeAll(id: NodeId, entries: readonly LogEntry[], before: number): void {
@@ -438,7 +466,7 @@ export class Oracle {
 
   #holders(index: number, term: number): NodeId[] {
     return [...this.#witnesses.values()]
-      .filter(({ durable }) => durable.holds(index, term))
+      .filter(({ durable, lost }) => durable.holds(index, term) || lost?.holds(index, term))
       .map(({ id }) => id);
   }
 

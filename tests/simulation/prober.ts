@@ -1,4 +1,4 @@
-import type { Address } from "../../src/node/network.ts";
+import type { Address } from "../../src/platform/network.ts";
 import { ClientConnection } from "./sim_client.ts";
 import type { SimHistory } from "./sim_history.ts";
 import { HostClock, type SimProcess } from "./sim_process.ts";

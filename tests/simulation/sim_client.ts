@@ -1,16 +1,20 @@
 import { randomInteger } from "../../src/base/random.ts";
-import { latin1Bytes } from "../../src/base/latin1.ts";
-import type { Address, Stream } from "../../src/node/network.ts";
+import { latin1Bytes } from "../../src/base/bytes.ts";
+import type { Address, Stream } from "../../src/platform/network.ts";
+import { decodeReply, ReplyScanner } from "../../src/resp/reply_scanner.ts";
 import { encodeRequest } from "../../src/resp/encode.ts";
-import { ReplyScanner } from "../../src/resp/reply_scanner.ts";
+import { type Reply, SimpleString } from "../../src/resp/reply.ts";
 import type { Call, Ending, SimHistory } from "./sim_history.ts";
 import { HostClock, type SimProcess } from "./sim_process.ts";
 import type { SimProxy } from "./sim_proxy.ts";
+import type { TimeOracle } from "./time_oracle.ts";
 import type { World } from "./world.ts";
 
 const PIPELINE_MAX = 8;
-/** By jumps of clocks no longer than this, no session of a proxy expires. */
-const SESSION_MS = 60_000;
+/** Passes as other keys whose names begin with `t`, but hardly while a simulation lasts. */
+export const LASTING_KEY = "t9";
+/** A session of a proxy that is not used for so long, by the log's time, expires. */
+const SESSION_MS = 600_000;
 /** Unanswered requests of one that does not wait for answers. */
 const UNANSWERED_MAX = 12;
 
@@ -136,7 +140,8 @@ export class SimClient {
     const chance = random();
     if (key.startsWith("c")) return counterRequest(key, chance);
     if (key.startsWith("t")) {
-      const forMs = String(20 + randomInteger(random, 1_500));
+      const longMs = key === LASTING_KEY ? 10_000 : 0;
+      const forMs = String(longMs + 20 + randomInteger(random, 1_500));
       return passingRequest(key, chance, forMs, () => this.#value());
     }
     return registerRequest(key, chance, () => this.#value());
@@ -200,6 +205,8 @@ export interface ClientConnectionOptions {
 export class ClientConnection {
   /** Unanswered, oldest first. */
   readonly calls: Call[] = [];
+  /** What the oracle of time makes of the answer to each of them. */
+  readonly #judgements: ReturnType<TimeOracle["asked"]>[] = [];
   /** What it talks to, unless that is a node. */
   readonly proxy: SimProxy | null;
   readonly #world: World;
@@ -238,8 +245,10 @@ export class ClientConnection {
     if (this.#isClosed) return;
     const { name, history, patienceMs } = this.#options;
     const nowMs = this.#world.scheduler.nowMs;
-    for (const [command = "", key = "", ...rest] of requests) {
+    for (const request of requests) {
+      const [command = "", key = "", ...rest] = request;
       this.calls.push(history.call(name, key, [command, ...rest], nowMs));
+      this.#judgements.push(this.#world.timeOracle.asked(request, nowMs));
       this.#world.note(name, command, key, ...rest.map(clip));
     }
     this.#stream.write(latin1Bytes(requests.map(encodeRequest).join("")));
@@ -271,11 +280,13 @@ export class ClientConnection {
   #answered(text: string): void {
     const { name, history } = this.#options;
     const call = this.calls.shift();
+    const judge = this.#judgements.shift();
     if (call === undefined) return this.#fail(`got a reply that it did not ask for: ${text}`);
     if (text.startsWith("-UNKNOWN ")) this.#checkPatience(call);
     const ending = history.answered(call, text, this.#world.scheduler.nowMs);
     this.#world.note(name, "=", call.args[0] ?? "", call.key, clip(text.replaceAll("\r\n", " ")));
     if (typeof ending === "object") return this.#fail(ending.wrong);
+    if (ending === "ok") judge?.(this.#world.scheduler.nowMs, textOf(decodeReply(text)));
     this.#options.answered?.(ending);
     const [, host, port] = /^-MOVED \d+ (.*):(\d+)\r\n$/.exec(text) ?? [];
     if (host !== undefined) this.#options.moved({ host, port: Number(port) });
@@ -284,8 +295,10 @@ export class ClientConnection {
 
   /** A proxy says so only when it has tried for as long as it may. */
   #checkPatience({ args, invokedMs }: Call): void {
-    const { plan, scheduler } = this.#world;
-    if (this.proxy === null || plan.clockJumpMsMax > SESSION_MS) return;
+    const { plan, scheduler, timeOracle } = this.#world;
+    // Where too few right clocks were known the log's time is made good later, all at once.
+    const mayHaveExpired = timeOracle.leaptMs + scheduler.nowMs >= SESSION_MS;
+    if (this.proxy === null || mayHaveExpired) return;
     const triedMs = scheduler.nowMs - invokedMs;
     const leastMs = this.proxy.holdMsMax * (1 - plan.clockRateMax) * 0.95;
     if (triedMs < leastMs) {
@@ -296,6 +309,11 @@ export class ClientConnection {
   #fail(what: string): void {
     this.#world.oracle.fail(`${this.#options.name} ${what}`);
   }
+}
+
+function textOf(reply: Reply): string | null {
+  if (reply instanceof SimpleString) return reply.text;
+  return typeof reply === "string" ? reply : null;
 }
 
 function clip(text: string): string {

@@ -1,5 +1,5 @@
 import { type Random, randomInteger } from "../../src/base/random.ts";
-import type { Disk } from "../../src/node/disk.ts";
+import type { Disk } from "../../src/platform/disk.ts";
 import { parseSegmentFileName } from "../../src/node/log/segment.ts";
 import { RECORD_HEADER_BYTES, scanRecords } from "../../src/node/log/record.ts";
 import { readSyncedPosition, SYNCED_MARK_PATH } from "../../src/node/log/synced_mark.ts";
@@ -33,6 +33,10 @@ export class SimDisk {
   isFull = false;
   /** How much slower than usual. */
   slowness = 1;
+  /** While true, no sync ends. */
+  #isHanging = false;
+  #held: (() => void)[] = [];
+  #spikesUntilMs = 0;
   /** When false, nothing goes wrong that was not asked for. */
   isFaulty = true;
   readonly #options: SimDiskOptions;
@@ -57,10 +61,18 @@ export class SimDisk {
   /** The disk as the next process finds it. */
   restart(process: SimProcess, losesPower: boolean): Disk {
     this.#process = process;
+    this.#held = [];
     const { root, random } = this.#options;
     this.#disk = this.#disk.afterCrash(losesPower ? random : null, { root, ...this.#hooks() });
     if (!this.#isDamaged) this.#durable = new DurableLog(this.#disk);
     return this.#disk;
+  }
+
+  /** Everything is gone, and nobody knows what was there. */
+  wipe(): void {
+    this.#disk = new FaultDisk({ root: this.#options.root, ...this.#hooks() });
+    this.#durable = new DurableLog(this.#disk);
+    this.armed = null;
   }
 
   /**
@@ -94,6 +106,21 @@ export class SimDisk {
     return position !== null && position.segment === name?.sequence ? position.offset : 0;
   }
 
+  /** Whether no sync takes long any more that did so by chance. */
+  get isCalm(): boolean {
+    return !this.#isHanging && this.#options.scheduler.nowMs >= this.#spikesUntilMs;
+  }
+
+  hang(): void {
+    this.#isHanging = true;
+  }
+
+  /** What was held ends now. */
+  unhang(): void {
+    this.#isHanging = false;
+    for (const run of this.#held.splice(0)) this.#finishSync(run);
+  }
+
   #hooks() {
     return {
       fault: (operation: DiskOperation) => this.#fault(operation),
@@ -104,9 +131,13 @@ export class SimDisk {
   #finishSync(run: () => void): void {
     const { scheduler, random, plan } = this.#options;
     const process = this.#process;
+    if (this.#isHanging) return void this.#held.push(run);
     const isSpike = this.isFaulty && random() < plan.syncSpike;
     const extraMs = isSpike ? random() * plan.syncSpikeMsMax : 0;
     const delayMs = plan.syncMs * (0.5 + random()) * this.slowness + extraMs;
+    if (isSpike) {
+      this.#spikesUntilMs = Math.max(this.#spikesUntilMs, scheduler.nowMs + delayMs);
+    }
     scheduler.after(delayMs, () => process?.run(run));
   }
 

@@ -1,6 +1,6 @@
 import type { Operation, PlainReply } from "../linearizability/operation.ts";
 import { ErrorReply, type Reply, SimpleString } from "../../src/resp/reply.ts";
-import { decodeReply } from "../../src/resp/decode_reply.ts";
+import { decodeReply } from "../../src/resp/reply_scanner.ts";
 
 /** A request whose answer is awaited. */
 export interface Call {
@@ -17,6 +17,8 @@ export interface Call {
 export type Ending = "ok" | "refused" | "unknown";
 
 const REFUSAL = /^-(MOVED|CLUSTERDOWN|TRYAGAIN) /;
+/** A proxy gives no third node a read that two nodes were lost with. */
+const READ_LOST = /^-ERR \d+ nodes were lost while they worked on this read/;
 const READS = new Set(["GET", "EXISTS", "STRLEN"]);
 
 /**
@@ -41,7 +43,8 @@ export class SimHistory {
 
   /** @returns how it ended, or what is wrong with the answer */
   answered(call: Call, text: string, completedMs: number): Ending | { readonly wrong: string } {
-    if (REFUSAL.test(text)) {
+    const isLostRead = READ_LOST.test(text) && READS.has(call.args[0] ?? "");
+    if (REFUSAL.test(text) || isLostRead) {
       this.counts.refused++;
       return "refused";
     }

@@ -1,5 +1,5 @@
 import { type Random, randomInteger } from "../../src/base/random.ts";
-import type { Address, Listener, Network, Stream } from "../../src/node/network.ts";
+import type { Address, Listener, Network, Stream } from "../../src/platform/network.ts";
 import type { FaultPlan } from "./fault_plan.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { SimProcess } from "./sim_process.ts";

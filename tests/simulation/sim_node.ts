@@ -1,71 +1,68 @@
-import { assert } from "../../src/base/assert.ts";
-import { messageOf, UserError } from "../../src/base/errors.ts";
+import { assert, messageOf, UserError } from "../../src/base/errors.ts";
+import type { BuildVersions } from "../../src/node/members/versions.ts";
 import { silentLogger } from "../../src/base/logger.ts";
-import { openDataDirectory } from "../../src/node/data_directory.ts";
-import type { Disk } from "../../src/node/disk.ts";
-import type { Address } from "../../src/node/network.ts";
+import { type Identity, readIdentity, saveIdentity } from "../../src/node/log/data_directory.ts";
+import type { Disk } from "../../src/platform/disk.ts";
+import { Founding } from "../../src/node/members/founding.ts";
+import type { Address } from "../../src/platform/network.ts";
 import type { Node } from "../../src/node/node.ts";
-import type { Peers } from "../../src/node/peers/peers.ts";
-import { PeerTransport } from "../../src/node/peers/peer_transport.ts";
-import type { DiskSnapshots } from "../../src/node/snapshots/disk_snapshots.ts";
-import { restoreNewest } from "../../src/node/snapshots/node_snapshots.ts";
-import type { SnapshotStore } from "../../src/node/snapshots/snapshot.ts";
-import type { StateReport } from "../../src/node/state_report.ts";
+import type { StateReport } from "../../src/node/members/report.ts";
 import type { PeerMessage } from "../../src/node/peers/peer_message.ts";
 import type { NodeId } from "../../src/raft/types.ts";
-import { DEFAULT_CLIENT_LIMITS } from "../../src/server/limits.ts";
-import { RespListener } from "../../src/server/listener.ts";
-import type { NodeSessions } from "../../src/server/node_sessions.ts";
 import type { DurableLog } from "./durable_log.ts";
-import { MessagePeers } from "./message_network.ts";
-import { ObservedLog } from "./observed_log.ts";
-import { ObservedMachine } from "./observed_machine.ts";
-import { ObservedNode } from "./observed_node.ts";
-import { ObservedSessions } from "./observed_sessions.ts";
-import { ObservedSnapshots } from "./observed_snapshots.ts";
+import type { ObservedMachine } from "./observed_machine.ts";
 import type { Witness } from "./oracle.ts";
 import { SeenLog } from "./seen_log.ts";
 import { InjectedDiskError, SimDisk } from "./sim_disk.ts";
+import { CLUSTER_ID, ENTRY_BYTES_MAX, SimLife } from "./sim_life.ts";
 import { HostClock, type SimProcess } from "./sim_process.ts";
-import { SimServer } from "./sim_socket.ts";
-import { RAFT_PORT, whatItWrites, type World } from "./world.ts";
+import { RIGHT_MS, TRUE_START_MS } from "./time_oracle.ts";
+import { RAFT_PORT, type World } from "./world.ts";
 
-const FRAME_BYTES_MAX = 16 * 1024 * 1024;
-export const RESP_PORT = 7001;
-
-export const PROCESS_FACTS = {
-  processId: 1,
-  startedMs: 0,
-  memoryBytes: () => ({ rss: 0, heapUsed: 0 }),
+const OLD_BUILD: BuildVersions = {
+  protocol: { oldest: 3, newest: 3 },
+  machine: { oldest: 1, newest: 1 },
 };
-
-/** What one life of a node consists of. */
-interface Life {
-  readonly process: SimProcess;
-  readonly node: Node;
-  readonly log: ObservedLog;
-  readonly machine: ObservedMachine;
-  readonly snapshots: DiskSnapshots;
-}
+/** Two versions further than today's, of which the older is that of the others. */
+const NEW_BUILD: BuildVersions = {
+  protocol: { oldest: 3, newest: 4 },
+  machine: { oldest: 1, newest: 2 },
+};
+const UPGRADE_SHARE = 0.4;
+const RESP_PORT = 7001;
 
 /** One machine of the cluster: its disk and clocks stay, its processes come and go. */
 export class SimNode implements Witness {
   readonly id: NodeId;
   readonly disk: SimDisk;
   readonly hostClock: HostClock;
+  /** Its clock is wrong by years, though those of most others are right. */
+  hasWrongClock = false;
   /** A bit of its log was flipped: it must never start again. */
   isDamaged = false;
-  /** It has noticed that. */
+  /** Its disk was emptied when there was a cluster already: it must take part no more. */
+  isWiped = false;
+  /** What was on the disk that was emptied. */
+  lost: DurableLog | null = null;
+  /** It has noticed that, or that it is damaged. */
   hasRefused = false;
+  /** It has been a founder's, or a member's, and has taken part. */
+  hasTakenPart = false;
   readonly #world: World;
   /** Whom it knows at its first start; `null` while it does not belong to the cluster. */
   #contacts: readonly NodeId[] | null;
   /** It was told that it is removed for good, and has ended. */
   isRemoved = false;
+  /** It has seen by which version the log began. */
+  #isFounded = false;
   #process: SimProcess | null = null;
-  #life: Life | null = null;
+  #life: SimLife | null = null;
   #losesPower = false;
+  /** Of which version of Regent it is. */
+  #build: BuildVersions;
   #log = new SeenLog();
+  #wipeCount = 0;
+  #startCount = 0;
 
   /** @param founders `null`: it is none of them, and is let in later */
   constructor(world: World, id: NodeId, founders: readonly NodeId[] | null) {
@@ -73,8 +70,10 @@ export class SimNode implements Witness {
     this.#world = world;
     this.id = id;
     this.#contacts = founders;
+    this.#build = plan.upgrades && founders !== null ? OLD_BUILD : NEW_BUILD;
     const rate = 1 + (random() * 2 - 1) * plan.clockRateMax;
-    this.hostClock = new HostClock(1_700_000_000_000 + random() * plan.clockJumpMsMax, rate);
+    const offMs = random() * (plan.areClocksRight ? RIGHT_MS : plan.clockJumpMsMax);
+    this.hostClock = new HostClock(TRUE_START_MS + plan.clocksAheadMs + offMs, rate);
     this.disk = new SimDisk({
       root: `data/${id}`,
       scheduler,
@@ -90,6 +89,11 @@ export class SimNode implements Witness {
 
   get raftAddress(): Address {
     return { host: this.id, port: RAFT_PORT };
+  }
+
+  /** Of the disk as it is now. */
+  get incarnation(): string {
+    return `${this.id} disk ${this.#wipeCount}`;
   }
 
   /** Whether it may be started. */
@@ -132,6 +136,11 @@ export class SimNode implements Witness {
     return this.#life?.node.report() ?? null;
   }
 
+  /** What its version of Regent understands. */
+  get versions(): BuildVersions {
+    return this.#build;
+  }
+
   /** Starts the node on what its disk holds. */
   start(): void {
     assert(this.#process === null, `${this.id} runs already`);
@@ -141,14 +150,37 @@ export class SimNode implements Witness {
     const before = this.disk.durable;
     const disk = this.disk.restart(process, this.#losesPower);
     this.#losesPower = false;
-    this.#world.note(this.id, "start");
+    const { plan, laterRandom } = this.#world;
+    if (plan.upgrades && this.#isFounded && laterRandom() < UPGRADE_SHARE) this.#build = NEW_BUILD;
+    this.#world.note(this.id, "start", this.#build.machine.newest);
     process.run(() => {
       try {
-        this.#open(process, disk, before);
+        this.#begin(process, disk, before);
       } catch (error) {
         this.#startFailed(process, error);
       }
     });
+  }
+
+  /** Whether it has been lost for good. */
+  get isLost(): boolean {
+    return this.isDamaged || this.isWiped;
+  }
+
+  /** Besides: its disk was emptied before it took part, and the others may know it by what it was. */
+  get mayBeLost(): boolean {
+    return this.isLost || (this.#wipeCount > 0 && !this.hasTakenPart);
+  }
+
+  /** Somebody gives the machine an empty disk, while its process does not run. */
+  wipe(isFounded: boolean): void {
+    assert(this.#process === null, `${this.id} runs`);
+    this.lost = this.disk.durable;
+    this.disk.wipe();
+    this.#wipeCount++;
+    this.#log = new SeenLog();
+    this.#losesPower = false;
+    this.isWiped ||= isFounded;
   }
 
   /** The process dies at once; without power also all that was not synced. */
@@ -165,11 +197,7 @@ export class SimNode implements Witness {
     const life = this.#life;
     if (life === null || this.isPaused) return;
     this.#world.note(this.id, "is stopped");
-    life.process.run(() => {
-      life.node.stop();
-      life.log.close();
-      life.snapshots.close();
-    });
+    life.stop();
     this.#world.scheduler.after(1, () => {
       if (this.#process === life.process) this.#end();
     });
@@ -186,20 +214,16 @@ export class SimNode implements Witness {
 
   /** Something arrives, for whichever life of the node is there. */
   deliver(message: PeerMessage): void {
-    const life = this.#life;
-    life?.process.run(() => {
-      this.#world.handling(message);
-      life.node.message(message);
-    });
+    this.#life?.deliver(message);
   }
 
   unreachable(peer: NodeId): void {
-    const life = this.#life;
-    life?.process.run(() => life.node.unreachable(peer));
+    this.#life?.unreachable(peer);
   }
 
   #end(): void {
     const process = this.#process;
+    this.#isFounded ||= (this.machine?.version ?? 0) > 0;
     this.#log = this.log;
     this.#life = null;
     this.#process = null;
@@ -210,184 +234,123 @@ export class SimNode implements Witness {
   #removed(process: SimProcess): void {
     if (this.#process !== process) return;
     this.#world.note(this.id, "is removed for good");
+    const { removed } = this.#world.oracle.configuration;
+    if (!removed.includes(this.id)) {
+      this.#world.oracle.failure ??= `${this.id} ends, though its removal is not committed`;
+    }
     this.isRemoved = true;
     this.#end();
   }
 
   #startFailed(process: SimProcess, error: unknown): void {
     if (!process.isAlive) return;
-    this.hasRefused = this.isDamaged && error instanceof UserError;
+    this.hasRefused = this.isLost && error instanceof UserError;
     if (!(error instanceof InjectedDiskError || this.hasRefused)) throw error;
     this.#world.note(this.id, "does not start:", messageOf(error));
     this.#end();
   }
 
-  #open(process: SimProcess, disk: Disk, before: DurableLog): void {
-    const { oracle, plan } = this.#world;
+  /** A founder takes part when all founders know each other's directories. */
+  #begin(process: SimProcess, disk: Disk, before: DurableLog): void {
+    this.#startCount++;
+    const stored = readIdentity(disk);
+    const isFounder = this.#contacts?.includes(this.id) === true;
+    if (stored?.isFounded === true || !isFounder) return this.#open(process, disk, before);
+    const identity = stored ?? this.#newIdentity();
+    if (stored === null) saveIdentity(disk, identity);
+    const { random, network } = this.#world;
+    const founding = new Founding({
+      identity,
+      members: this.#memberAddresses(),
+      life: this.#lifeName(),
+      listen: this.raftAddress,
+      clientAddress: this.address,
+      entryBytesMax: ENTRY_BYTES_MAX,
+      network: network.of(process),
+      clock: process.clock,
+      random,
+      logger: silentLogger,
+      save: (changed) => {
+        this.#world.note(this.id, changed.isFounded ? "is founded" : "notes the founders");
+        saveIdentity(disk, changed);
+      },
+      onFounded: () => {
+        if (!process.isAlive) return;
+        try {
+          this.#open(process, disk, before);
+        } catch (error) {
+          this.#startFailed(process, error);
+        }
+      },
+      onRefused: (sentence) => {
+        this.#world.note(this.id, "may not take part:", sentence);
+        // Emptied just before the others had founded the cluster with what it was.
+        if (this.#wipeCount > 0) this.isWiped = true;
+        if (!this.isWiped) this.#world.oracle.fail(`${this.id} is refused: ${sentence}`);
+        this.hasRefused = true;
+        this.#end();
+      },
+      onRemoved: () => this.#removed(process),
+      onFailed: (error) => this.#startFailed(process, error),
+    });
+    this.#world.wait(founding.start());
+  }
+
+  /** Of this process. */
+  #lifeName(): string {
+    return `${this.id} life ${this.#startCount}`;
+  }
+
+  #newIdentity(): Identity {
     const contacts = this.#contacts ?? [];
-    const members = new Map(contacts.map((id) => [id, `${id}:${RAFT_PORT}`]));
-    let node: Node | null = null;
-    const { log: diskLog, snapshots } = openDataDirectory(disk, {
+    return {
       nodeId: this.id,
-      nonce: "nonce",
-      clusterId: "simulated",
-      members,
-      segmentBytesMax: plan.segmentBytesMax,
-      onFailure: (error) => {
-        if (!process.isAlive) throw error; // it died in a disk operation and does nothing more
-        this.#world.note(this.id, "log failed:", error.message);
-        if (!(error instanceof InjectedDiskError)) throw error;
-        node?.stop();
+      clusterId: CLUSTER_ID,
+      incarnation: this.incarnation,
+      members: new Map(contacts.map((id) => [id, `${id}:${RAFT_PORT}`])),
+      founders: new Map(),
+      isFounded: false,
+      settings: {},
+    };
+  }
+
+  #memberAddresses(): Map<NodeId, Address> {
+    return new Map((this.#contacts ?? []).map((id) => [id, { host: id, port: RAFT_PORT }]));
+  }
+
+  #open(process: SimProcess, disk: Disk, before: DurableLog): void {
+    const { oracle, leaderWatch, scheduler, random } = this.#world;
+    this.hasTakenPart = true;
+    const life = new SimLife({
+      world: this.#world,
+      process,
+      disk,
+      id: this.id,
+      incarnation: this.incarnation,
+      lifeName: this.#lifeName(),
+      build: this.#build,
+      address: this.address,
+      raftAddress: this.raftAddress,
+      members: this.#memberAddresses(),
+      isWiped: () => this.isWiped,
+      isDamaged: this.isDamaged,
+      onRemoved: () => this.#removed(process),
+      onStopped: () => {
         // The process takes its time to end.
-        this.#world.scheduler.after(this.#world.random() * 5, () => {
+        scheduler.after(random() * 5, () => {
           if (this.#process === process) this.#end();
         });
       },
     });
-    if (this.isDamaged) oracle.fail(`${this.id} starts on a damaged log`);
-    const log = new ObservedLog(diskLog, {
-      appending: (_hardState, entries) => oracle.appending(this.id, entries),
-      persisted: (hardState, entries) => oracle.persisted(this.id, hardState, entries),
-      resetting: (index, term) => oracle.resetting(this.id, index, term),
-      compacting: (index) => oracle.compacting(this.id, index),
-    });
-    const machine = new ObservedMachine({
-      log: () => log.seen,
-      applying: (index) => oracle.applying(this.id, index),
-      executed: (args) => this.#world.executedWrites.add(whatItWrites(args)),
-      applied: (index, stateHash) => oracle.applied(this.id, index, stateHash),
-      restored: () => {
-        const index = log.takeReset() ?? snapshots.newest()?.index ?? 0;
-        this.#world.note(this.id, "takes the state of entry", index);
-        return oracle.restored(this.id, index);
-      },
-      fail: (what) => oracle.fail(`${this.id}: ${what}`),
-    });
-    const observed = new ObservedSnapshots(snapshots, (meta) => {
-      this.#world.note(this.id, "takes a snapshot of", meta.index);
-      oracle.snapshotBegun(this.id, meta, machine.known());
-    });
-    restoreNewest(observed, machine);
-    node = this.#makeNode(process, log, machine, observed);
-    this.#life = { process, node, log, machine, snapshots };
-    oracle.restarted(this.id, before, log.hardState());
-    this.#world.leaderWatch.started(this.id);
-    this.#connect(this.#life);
-    this.#listen(this.#life);
-  }
-
-  #makeNode(
-    process: SimProcess,
-    log: ObservedLog,
-    machine: ObservedMachine,
-    snapshots: SnapshotStore,
-  ): Node {
-    const { oracle, plan, random } = this.#world;
-    return new ObservedNode({
-      id: this.id,
-      members: new Map((this.#contacts ?? []).map((id) => [id, { host: id, port: RAFT_PORT }])),
-      raftAddress: this.raftAddress,
-      onRemoved: () => this.#removed(process),
-      clientAddress: this.address,
-      log,
-      machine,
-      snapshots,
-      snapshotLogBytes: plan.snapshotLogBytes,
-      clock: process.clock,
-      random,
-      logger: silentLogger,
-      electionMs: plan.electionMs,
-      heartbeatMs: plan.heartbeatMs,
-      waitMs: plan.waitMs,
-    }, {
-      asked: () => {
-        const answered = oracle.asked(this.id);
-        return () => answered(machine.index);
-      },
-    });
-  }
-
-  #connect(life: Life): void {
-    const { network, plan } = this.#world;
-    const { process, node } = life;
-    if (plan.peers === "messages") {
-      const deliver = (to: NodeId, message: PeerMessage) => this.#world.deliver(to, message);
-      node.start(this.#observed(life, new MessagePeers(network, process, deliver)));
-      this.#world.introduce(this.id);
-      return;
-    }
-    const handler: ConstructorParameters<typeof PeerTransport>[1] = {
-      message: (message) => {
-        this.#world.handling(message);
-        node.message(message);
-      },
-      unreachable: (peer) => node.unreachable(peer),
-      announced: (peer, client, raft) => node.announced(peer, client, raft),
-      removed: () => node.removed(),
-    };
-    const transport = new PeerTransport({
-      id: this.id,
-      clusterId: "simulated",
-      listen: { host: this.id, port: RAFT_PORT },
-      clientAddress: this.address,
-      raftAddress: this.raftAddress,
-      frameBytesMax: FRAME_BYTES_MAX,
-      network: network.of(process),
-      clock: process.clock,
-      random: this.#world.random,
-      logger: silentLogger,
-    }, handler);
-    this.#world.wait(
-      transport.start().then(() => process.run(() => node.start(this.#observed(life, transport)))),
-    );
+    this.#life = life;
+    oracle.restarted(this.id, before, life.log.hardState());
+    leaderWatch.started(this.id);
+    life.begin();
   }
 
   /** A peer, new or restarted, told where its clients reach it. */
-  announced(peer: NodeId, address: Address): void {
+  announced({ id, address, incarnation, versions }: SimNode): void {
     const life = this.#life;
-    life?.process.run(() => life.node.announced(peer, address, null));
-  }
-
-  /** Everything that leaves the node passes the oracle. */
-  #observed({ machine, node }: Life, peers: Peers): Peers {
-    const { oracle, leaderWatch } = this.#world;
-    return {
-      send: (message) => {
-        oracle.sent(message);
-        leaderWatch.sent(message);
-        peers.send(message);
-      },
-      flush: () => {
-        machine.finish();
-        oracle.turnEnded(this.id);
-        leaderWatch.turnEnded(node.report());
-        peers.flush();
-      },
-      isConnected: (peer) => peers.isConnected(peer),
-      follow: (plan) => peers.follow(plan),
-    };
-  }
-
-  #listen({ process, node, machine }: Life): void {
-    const server = new SimServer(this.address, process.clock);
-    const sessions: NodeSessions = new ObservedSessions({
-      node,
-      machine,
-      clock: process.clock,
-      facts: PROCESS_FACTS,
-      config: new Map(),
-      listener: () => listener,
-    }, {
-      isProxy: (host) => this.#world.isProxy(host),
-      fail: (what) => this.#world.oracle.fail(`${this.id}: ${what}`),
-    });
-    const listener: RespListener = new RespListener(server.asServer, {
-      address: this.address,
-      handler: sessions,
-      limits: DEFAULT_CLIENT_LIMITS,
-      clock: process.clock,
-      logger: silentLogger,
-    });
-    this.#world.network.listen(process, this.address, (stream) => server.accept(stream));
+    life?.process.run(() => life.node.announced(id, address, null, incarnation, versions));
   }
 }

@@ -1,5 +1,5 @@
 import type { Random } from "../../src/base/random.ts";
-import type { Cancel, Clock } from "../../src/node/clock.ts";
+import type { Cancel, Clock } from "../../src/platform/clock.ts";
 import type { Scheduler } from "./scheduler.ts";
 
 /** The clocks of one machine; they outlive its processes. */
@@ -45,10 +45,14 @@ export class SimProcess {
   #isAlive = true;
   #isRunning = false;
   readonly #ends: (() => void)[] = [];
+  readonly #startMs: number;
+  #pausedSinceMs = 0;
+  #pausedMs = 0;
 
   constructor(options: SimProcessOptions) {
     this.#options = options;
     this.name = options.name;
+    this.#startMs = options.scheduler.nowMs;
     this.clock = this.#makeClock();
   }
 
@@ -58,6 +62,13 @@ export class SimProcess {
 
   get isPaused(): boolean {
     return this.#isPaused;
+  }
+
+  /** How long it has run and not stood still, by its own clock. */
+  get ranMs(): number {
+    const { scheduler, hostClock } = this.#options;
+    const untilMs = this.#isPaused ? this.#pausedSinceMs : scheduler.nowMs;
+    return (untilMs - this.#startMs - this.#pausedMs) * hostClock.rate;
   }
 
   /** Lets something happen in the process, now or when it goes on. */
@@ -79,11 +90,14 @@ export class SimProcess {
 
   /** Nothing is handled from now on, and time passes. */
   pause(): void {
+    if (this.#isPaused) return;
     this.#isPaused = true;
+    this.#pausedSinceMs = this.#options.scheduler.nowMs;
   }
 
   resume(): void {
     if (!this.#isPaused) return;
+    this.#pausedMs += this.#options.scheduler.nowMs - this.#pausedSinceMs;
     this.#isPaused = false;
     this.#catchUp();
   }

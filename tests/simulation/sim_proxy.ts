@@ -1,14 +1,18 @@
 import { silentLogger } from "../../src/base/logger.ts";
-import type { Address } from "../../src/node/network.ts";
+import type { Address } from "../../src/platform/network.ts";
 import { ProxyCore } from "../../src/proxy/proxy.ts";
 import type { ProxyLimits } from "../../src/proxy/limits.ts";
 import { ProxySessions } from "../../src/proxy/proxy_sessions.ts";
 import { DEFAULT_CLIENT_LIMITS } from "../../src/server/limits.ts";
 import { RespListener } from "../../src/server/listener.ts";
-import { PROCESS_FACTS } from "./sim_node.ts";
+import { AnswerWatch } from "./answer_watch.ts";
 import { HostClock, type SimProcess } from "./sim_process.ts";
 import { SimServer } from "./sim_socket.ts";
 import type { World } from "./world.ts";
+import { PROCESS_FACTS } from "../support/process_facts.ts";
+
+/** The proxy looks at what it holds, and at its connections, every 20 ms. */
+const LATENESS_MS_MAX = 100;
 
 /** A machine with a proxy; it keeps nothing over a restart. */
 export class SimProxy {
@@ -18,22 +22,30 @@ export class SimProxy {
   readonly #seeds: readonly Address[];
   /** How long it tries before it gives up. */
   readonly holdMsMax: number;
-  readonly #limits: Partial<ProxyLimits>;
+  readonly #limits: Partial<ProxyLimits> & Pick<ProxyLimits, "holdMsMax" | "replyMsMax">;
   #process: SimProcess | null = null;
 
-  constructor(world: World, name: string, seeds: readonly Address[]) {
+  /** @param limits instead of what the seed draws */
+  constructor(
+    world: World,
+    name: string,
+    seeds: readonly Address[],
+    limits: Partial<ProxyLimits> = {},
+  ) {
     const { random, plan } = world;
     this.#world = world;
     this.name = name;
     this.#seeds = seeds;
     this.hostClock = new HostClock(1_700_000_000_000, 1 + (random() * 2 - 1) * plan.clockRateMax);
     const pick = (...values: number[]) => values[Math.floor(random() * values.length)] ?? 0;
-    this.holdMsMax = pick(500, 2_000, 5_000);
+    const drawnMs = pick(500, 2_000, 5_000);
+    this.holdMsMax = limits.holdMsMax ?? drawnMs;
     this.#limits = {
       holdMsMax: this.holdMsMax,
       replyMsMax: pick(1_000, 5_000, 30_000),
       windowRequestsMax: pick(1, 8, 4_096),
       holdRequestsMax: pick(5, 100, 100_000),
+      ...limits,
     };
   }
 
@@ -69,7 +81,7 @@ export class SimProxy {
   }
 
   #open(process: SimProcess): void {
-    const { network, random } = this.#world;
+    const { network, random, scheduler, oracle } = this.#world;
     const { clock } = process;
     const core = new ProxyCore({
       seeds: this.#seeds,
@@ -79,7 +91,16 @@ export class SimProxy {
       logger: silentLogger,
       limits: this.#limits,
     });
-    const server = new SimServer(this.address, clock);
+    const { holdMsMax, replyMsMax } = this.#limits;
+    const answers = new AnswerWatch({
+      who: this.name,
+      process,
+      scheduler,
+      withinMs: 2 * holdMsMax + replyMsMax + LATENESS_MS_MAX,
+      isByTurn: true,
+      fail: (what) => oracle.fail(what),
+    });
+    const server = new SimServer(this.address, clock, answers);
     const sessions: ProxySessions = new ProxySessions({
       router: core.router,
       status: () => core.status(),

@@ -1,7 +1,8 @@
 import type net from "node:net";
-import { latin1Bytes } from "../../src/base/latin1.ts";
-import type { Address, Stream } from "../../src/node/network.ts";
-import type { Clock } from "../../src/node/clock.ts";
+import { latin1Bytes } from "../../src/base/bytes.ts";
+import type { Address, Stream } from "../../src/platform/network.ts";
+import type { Clock } from "../../src/platform/clock.ts";
+import type { AnswerWatch, ConnectionWatch } from "./answer_watch.ts";
 
 type Callback = (...args: unknown[]) => void;
 
@@ -32,12 +33,13 @@ class SimSocket extends Emitter {
   readonly localPort: number;
   readonly #stream: Stream;
   readonly #clock: Clock;
+  readonly #watch: ConnectionWatch;
   readonly #held: Uint8Array[] = [];
   #isPaused = false;
   #isDestroyed = false;
   #hasEnded = false;
 
-  constructor(stream: Stream, local: Address, clock: Clock) {
+  constructor(stream: Stream, local: Address, clock: Clock, watch: ConnectionWatch) {
     super();
     const colon = stream.remote.lastIndexOf(":");
     this.remoteAddress = stream.remote.slice(0, colon);
@@ -46,6 +48,7 @@ class SimSocket extends Emitter {
     this.localPort = local.port;
     this.#stream = stream;
     this.#clock = clock;
+    this.#watch = watch;
     stream.handle({
       onOpen() {},
       onData: (bytes) => this.#received(bytes),
@@ -58,7 +61,9 @@ class SimSocket extends Emitter {
   }
 
   write(text: string, _encoding: string): boolean {
-    if (!this.#isDestroyed) this.#stream.write(latin1Bytes(text));
+    if (this.#isDestroyed) return true;
+    this.#stream.write(latin1Bytes(text));
+    this.#watch.sent(text);
     return true;
   }
 
@@ -73,12 +78,18 @@ class SimSocket extends Emitter {
     return this;
   }
 
+  /** The simulated kernel looks after nobody: what is idle stays. */
+  setKeepAlive(): this {
+    return this;
+  }
+
   setTimeout(timeoutMs: number, callback: () => void): this {
     this.#clock.after(timeoutMs, callback);
     return this;
   }
 
   end(callback: () => void): this {
+    this.#watch.ended();
     this.#stream.close();
     callback();
     return this;
@@ -87,12 +98,14 @@ class SimSocket extends Emitter {
   destroy(): this {
     if (this.#isDestroyed) return this;
     this.#isDestroyed = true;
+    this.#watch.ended();
     this.#stream.close();
     this.#clock.after(0, () => this.emit("close"));
     return this;
   }
 
   #received(bytes: Uint8Array): void {
+    this.#watch.received(bytes);
     this.#held.push(bytes);
     this.#deliver();
   }
@@ -108,6 +121,7 @@ class SimSocket extends Emitter {
 
   #closed(): void {
     this.#hasEnded = true;
+    this.#watch.ended();
     // A closed socket is noticed even by one who does not read.
     if (this.#isPaused) this.#endNow();
     else this.#deliver();
@@ -124,9 +138,11 @@ class SimSocket extends Emitter {
 export class SimServer extends Emitter {
   readonly #address: Address;
   readonly #clock: Clock;
+  readonly #answers: AnswerWatch;
 
-  constructor(address: Address, clock: Clock) {
+  constructor(address: Address, clock: Clock, answers: AnswerWatch) {
     super();
+    this.#answers = answers;
     this.#address = address;
     this.#clock = clock;
   }
@@ -140,7 +156,8 @@ export class SimServer extends Emitter {
   }
 
   accept(stream: Stream): void {
-    this.emit("connection", new SimSocket(stream, this.#address, this.#clock));
+    const watch = this.#answers.connected(stream.remote);
+    this.emit("connection", new SimSocket(stream, this.#address, this.#clock, watch));
   }
 
   close(): void {}

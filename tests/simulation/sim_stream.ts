@@ -1,6 +1,6 @@
-import { latin1Bytes } from "../../src/base/latin1.ts";
+import { latin1Bytes } from "../../src/base/bytes.ts";
 import { randomInteger } from "../../src/base/random.ts";
-import type { Stream, StreamHandlers } from "../../src/node/network.ts";
+import type { Stream, StreamHandlers } from "../../src/platform/network.ts";
 import type { SimNetwork } from "./sim_network.ts";
 import type { SimProcess } from "./sim_process.ts";
 

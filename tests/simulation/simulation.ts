@@ -7,7 +7,7 @@ import { Nemesis } from "./nemesis.ts";
 import { Operator } from "./operator.ts";
 import { Prober } from "./prober.ts";
 import { checkProgramOrder, checkStampedOrder } from "./program_order.ts";
-import { SimClient } from "./sim_client.ts";
+import { LASTING_KEY, SimClient } from "./sim_client.ts";
 import { SimHistory } from "./sim_history.ts";
 import { SimNode } from "./sim_node.ts";
 import { SimProxy } from "./sim_proxy.ts";
@@ -16,6 +16,8 @@ import { whatItWrites, World } from "./world.ts";
 
 /** Within so much simulated time after the faults a write must succeed. */
 const PROGRESS_MS_MAX = 6_000;
+/** For so long nodes go by the clocks of others that do not answer any more. */
+const CLOCKS_KNOWN_MS = 5_000;
 /** And the nodes must agree, once nobody writes: what a full disk refused comes again in 10 s. */
 const AGREEMENT_MS_MAX = 12_000;
 const CHECK_MS_MAX = 20_000;
@@ -75,6 +77,8 @@ class Simulation {
   readonly #clients: readonly SimClient[];
   readonly #nemesis: Nemesis;
   readonly #operator: Operator;
+  /** When the faults ended at a majority. */
+  #wellSinceMs = Infinity;
 
   constructor(world: World) {
     this.world = world;
@@ -147,27 +151,34 @@ class Simulation {
         name: `c${at + 1}`,
         history: this.#history,
         targets: at % 2 === 0 ? proxies : nodes,
-        keys: ["r1", "r2", "c1", "c2", "t1"],
+        keys: ["r1", "r2", "c1", "c2", "t1", LASTING_KEY],
       }));
   }
 
   /** @returns the nodes at which all is well from now on */
   #endFaults(): SimNode[] {
     const { random } = this.world;
-    const sound = this.#nodes.filter(({ isDamaged }) => !isDamaged);
+    const sound = this.#nodes.filter(({ isLost }) => !isLost);
     const size = Math.floor(this.#nodes.length / 2) + 1;
     const few = [...this.#nodes];
     const majority: SimNode[] = [];
-    const isHealed = this.#plan.minority === "healed";
-    while (sound.length > 0 && (majority.length < size || isHealed)) {
+    // A cluster whose founders were never all up needs them all, once.
+    const isFounded = this.#nodes.every((node) => node.hasTakenPart || !node.isEntered);
+    const planned = isFounded ? this.#plan.minority : "healed";
+    while (sound.length > 0 && (majority.length < size || planned === "healed")) {
       const [node] = sound.splice(randomInteger(random, sound.length), 1);
       if (node === undefined) break;
       majority.push(node);
       few.splice(few.indexOf(node), 1);
     }
+    // Whose clock is wrong does not lead as long as the others' are known, though it may have entries
+    // that the rest of a bare majority lacks: while others come and go, nobody may be able to lead.
+    const mayNobodyLead = majority.some(({ hasWrongClock }) => hasWrongClock);
+    const minority = planned === "faulty" && mayNobodyLead ? "down" : planned;
+    this.#wellSinceMs = this.world.scheduler.nowMs;
     this.world.note("***", "faults end at", majority.map(({ id }) => id).join());
-    this.#nemesis.endExcept(this.#plan.minority === "faulty" ? few : []);
-    if (this.#plan.minority === "down") {
+    this.#nemesis.endExcept(minority === "faulty" ? few : []);
+    if (minority === "down") {
       for (const node of few) node.crash(false, "for good");
       this.#nemesis.leaveDown(few);
     }
@@ -176,17 +187,31 @@ class Simulation {
 
   async #demandProgress(majority: readonly SimNode[]): Promise<string | null> {
     const { world } = this;
-    const untilMs = world.scheduler.nowMs + PROGRESS_MS_MAX;
+    const sinceMs = world.scheduler.nowMs;
     const probers = [
       ...this.#proxies.map(({ address }) => [address]),
       this.#members(majority).map(({ address }) => address),
     ].map((targets, at) => new Prober(world, `w${at + 1}`, targets, this.#history));
     for (const prober of probers) prober.start();
-    const isDone = await world.run(untilMs, () => probers.every((prober) => prober.hasSucceeded));
+    const haveSucceeded = () => probers.every((prober) => prober.hasSucceeded);
+    let isDone = await world.run(sinceMs + PROGRESS_MS_MAX / 2, haveSucceeded);
+    const waitMs = this.#waitsForClocks(majority) ? CLOCKS_KNOWN_MS : 0;
+    isDone ||= await world.run(sinceMs + PROGRESS_MS_MAX + waitMs, haveSucceeded);
     if (world.failure !== null) return world.failure;
     if (isDone) return null;
     const names = probers.filter(({ hasSucceeded }) => !hasSucceeded).map(({ name }) => name);
-    return `no progress: ${names} wrote nothing within ${PROGRESS_MS_MAX} ms; ${this.#states()}`;
+    return `no progress: ${names} wrote nothing within ${
+      PROGRESS_MS_MAX + waitMs
+    } ms; ${this.#states()}`;
+  }
+
+  /** Whether nobody may lead yet, since the newest entries are where the clock is wrong. */
+  #waitsForClocks(majority: readonly SimNode[]): boolean {
+    if (majority.length > Math.floor(this.#nodes.length / 2) + 1) return false;
+    if (majority.some((node) => node.report()?.role === "leader")) return false;
+    const newest = majority.reduce((one, other) => isNewer(other, one) ? other : one);
+    return newest.hasWrongClock &&
+      majority.every((node) => node.hasWrongClock || isNewer(newest, node));
   }
 
   async #demandAgreement(majority: readonly SimNode[]): Promise<string | null> {
@@ -215,11 +240,15 @@ class Simulation {
     return world.failure ?? await this.#readAll(members);
   }
 
-  /** Those of the nodes that belong to the cluster by now, and know it. */
+  /**
+   * Those of the nodes that belong to the cluster by now, and know it. A founder whose disk was emptied
+   * is lost only when the others say that they have founded the cluster with what it was: they may say
+   * so when the faults are over.
+   */
   #members(nodes: readonly SimNode[]): SimNode[] {
     const { members } = this.world.oracle.configuration;
-    return nodes.filter(({ id, isEntered }) =>
-      isEntered && members.some((member) => member.id === id)
+    return nodes.filter(({ id, isEntered, isLost }) =>
+      isEntered && !isLost && members.some((member) => member.id === id)
     );
   }
 
@@ -239,7 +268,7 @@ class Simulation {
     if (!isDone) return `reading is not possible: ${this.#states()}`;
     const hasFounders = this.#plan.changeMembersMs === null;
     return hasFounders && isCalm(this.#plan)
-      ? await new CalmPhase(world, majority, this.#history).run()
+      ? await new CalmPhase(world, majority, this.#history, this.#wellSinceMs).run()
       : null;
   }
 
@@ -278,6 +307,12 @@ class Simulation {
       return `${node.id} ${role} t${term} ${appliedIndex}/${commitIndex}/${lastIndex}`;
     }).join(", ");
   }
+}
+
+/** Whether the log of one holds what keeps the other from being elected by it. */
+function isNewer({ log: one }: SimNode, { log: other }: SimNode): boolean {
+  const [oneTerm, otherTerm] = [one.termAt(one.lastIndex), other.termAt(other.lastIndex)];
+  return oneTerm === otherTerm ? one.lastIndex > other.lastIndex : oneTerm > otherTerm;
 }
 
 /** All have applied the same, to the end. */

@@ -1,6 +1,8 @@
 import type { Random } from "../../src/base/random.ts";
-import type { ClusterConfiguration } from "../../src/node/configuration.ts";
-import type { PeerMessage } from "../../src/node/peers/peer_message.ts";
+import type { ClusterConfiguration } from "../../src/node/members/configuration.ts";
+import type { LogEntry } from "../../src/node/log/entry.ts";
+import { isClockMessage, type PeerMessage } from "../../src/node/peers/peer_message.ts";
+import type { StateReport } from "../../src/node/members/report.ts";
 import type { NodeId } from "../../src/raft/types.ts";
 import type { FaultPlan, RandomStreams } from "./fault_plan.ts";
 import { LeaderWatch } from "./leader_watch.ts";
@@ -10,6 +12,7 @@ import { SimNetwork } from "./sim_network.ts";
 import type { SimNode } from "./sim_node.ts";
 import type { SimProxy } from "./sim_proxy.ts";
 import { type HostClock, SimProcess } from "./sim_process.ts";
+import { TimeOracle } from "./time_oracle.ts";
 import { Trace } from "./trace.ts";
 
 /** Where the peers of a node reach it. */
@@ -37,6 +40,7 @@ export class World {
   readonly network: SimNetwork;
   readonly oracle: Oracle;
   readonly leaderWatch: LeaderWatch;
+  readonly timeOracle: TimeOracle;
   readonly trace = new Trace();
   /** `whatItWrites` of each write that any node has executed. */
   readonly executedWrites = new Set<string>();
@@ -53,6 +57,7 @@ export class World {
     this.plan = plan;
     this.network = new SimNetwork(this.scheduler, random, plan);
     this.oracle = new Oracle(this.nodes, foundersOf(plan));
+    this.timeOracle = new TimeOracle({ plan, fail: (what) => this.oracle.fail(what) });
     this.leaderWatch = new LeaderWatch({
       plan,
       nowMs: () => this.scheduler.nowMs,
@@ -87,6 +92,18 @@ export class World {
     this.trace.note(this.scheduler.nowMs, who, what, ...facts);
   }
 
+  /** A node is about to append these entries: a leader has just made up their time. */
+  noteTime({ id, role, term }: StateReport, entries: readonly LogEntry[]): void {
+    if (role !== "leader") return;
+    for (const { data } of entries) {
+      if (data !== null) this.timeOracle.proposed(id, term, data.timeMs, this.scheduler.nowMs);
+    }
+  }
+
+  timeApplied(timeMs: number): void {
+    this.timeOracle.applied(timeMs, this.scheduler.nowMs);
+  }
+
   /** A node is about to handle a message of a peer. */
   handling(message: PeerMessage): void {
     this.#noteMessage(message);
@@ -96,8 +113,10 @@ export class World {
   }
 
   #noteMessage(message: PeerMessage): void {
-    const { type, from, to, term } = message;
-    switch (type) {
+    const { type, from, to } = message;
+    if (isClockMessage(message)) return this.note(to, `< ${type}`, from, message.serial);
+    const { term } = message;
+    switch (message.type) {
       case "append":
         return this.note(
           to,
@@ -148,8 +167,8 @@ export class World {
     for (const other of this.nodes.values()) {
       const node = this.nodes.get(id);
       if (other.id === id || !other.isEntered || node === undefined) continue;
-      this.scheduler.after(1, () => other.announced(id, node.address));
-      this.scheduler.after(1, () => node.announced(other.id, other.address));
+      this.scheduler.after(1, () => other.announced(node));
+      this.scheduler.after(1, () => node.announced(other));
     }
   }
 

@@ -1,16 +1,16 @@
 import type { Logger } from "../../src/base/logger.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import { StateMachine } from "../../src/commands/state_machine.ts";
-import { openDataDirectory } from "../../src/node/data_directory.ts";
+import { openDataDirectory } from "../../src/node/log/data_directory.ts";
 import type { DiskLog } from "../../src/node/log/disk_log.ts";
-import type { Address } from "../../src/node/network.ts";
+import type { Address } from "../../src/platform/network.ts";
 import { Node } from "../../src/node/node.ts";
 import type { PeerMessage } from "../../src/node/peers/peer_message.ts";
-import { PeerTransport } from "../../src/node/peers/peer_transport.ts";
+import { PeerTransport } from "../../src/node/peers/transport.ts";
 import { restoreNewest } from "../../src/node/snapshots/node_snapshots.ts";
 import type { DiskSnapshots } from "../../src/node/snapshots/disk_snapshots.ts";
-import { ManualClock } from "../../src/node/testing/manual_clock.ts";
-import { MemoryNetwork } from "../../src/node/testing/memory_network.ts";
+import { ManualClock } from "./node/manual_clock.ts";
+import { MemoryNetwork } from "./node/memory_network.ts";
 import { type DiskFault, type DiskOperation, FaultDisk } from "./fault_disk.ts";
 
 export interface DiskClusterOptions {
@@ -36,6 +36,8 @@ export class DiskCluster {
   readonly network = new MemoryNetwork(this.clock);
   readonly lives = new Map<string, Life>();
   readonly logLines: string[] = [];
+  /** Which messages are lost on their way. */
+  isLost: (message: PeerMessage) => boolean = () => false;
   /** Everything that a node has sent. */
   readonly sent: PeerMessage[] = [];
   /** What the disk of a node does. */
@@ -82,22 +84,36 @@ export class DiskCluster {
       logger,
     };
     const { snapshotLogBytes } = this.#options;
-    const node = new Node({ ...common, members, log, machine, snapshots, snapshotLogBytes });
+    const startCount = this.#startCount;
+    const node = new Node({
+      ...common,
+      incarnation: `of ${id}`,
+      founders: new Map([...members.keys()].map((one) => [one, `of ${one}`])),
+      members,
+      log,
+      machine,
+      snapshots,
+      snapshotLogBytes,
+    });
     const transport = new PeerTransport({
       ...common,
       clusterId: "c1",
       listen: { host: "memory", port },
-      frameBytesMax: 16 * 1024 * 1024,
+      credentials: () => (
+        { incarnation: `of ${id}`, life: `life ${startCount}`, founders: {}, isFounded: true }
+      ),
+      entryBytesMax: 16 * 1024 * 1024,
       network: this.network.of(port),
     }, node);
     await transport.start();
     node.start({
       send: (message) => {
         this.sent.push(message);
-        transport.send(message);
+        if (!this.isLost(message)) transport.send(message);
       },
       flush: () => transport.flush(),
       isConnected: (peer) => transport.isConnected(peer),
+      problem: (peer) => transport.problem(peer),
       follow: (plan) => transport.follow(plan),
     });
     const life = { node, machine, log, snapshots, disk, transport };

@@ -1,5 +1,5 @@
 import type { Random } from "../../src/base/random.ts";
-import type { Disk, DiskFile } from "../../src/node/disk.ts";
+import type { Disk, DiskFile } from "../../src/platform/disk.ts";
 import { FaultFile } from "./fault_file.ts";
 import { type PowerLoss, randomPowerLoss } from "./power_loss.ts";
 
@@ -114,13 +114,36 @@ export class FaultDisk implements Disk {
     this.#change({ parent: parentOf(path), removed: path });
   }
 
-  syncDirectory(directory: string): void {
-    this.#operate("syncDirectory", directory);
-    for (const change of this.#pending) {
-      if (change.parent === directory) this.#durable.apply(change);
-    }
-    this.#pending = this.#pending.filter((change) => change.parent !== directory);
-    this.durableNamesVersion++;
+  syncDirectory(directory: string, done: (error: Error | null) => void): void {
+    const error = this.#operate("syncDirectory", directory)?.error ?? null;
+    const finish = this.#beginDirectorySync(directory);
+    this.#schedule(() => {
+      if (error === null) finish();
+      done(error);
+    });
+  }
+
+  syncDirectoryNow(directory: string): void {
+    const fault = this.#operate("syncDirectory", directory);
+    if (fault !== null) throw fault.error;
+    this.#beginDirectorySync(directory)();
+  }
+
+  #beginDirectorySync(directory: string): () => void {
+    const covered = new Set(this.#pending.filter((change) => change.parent === directory));
+    return () => {
+      for (const change of this.#pending) if (covered.has(change)) this.#durable.apply(change);
+      this.#pending = this.#pending.filter((change) => !covered.has(change));
+      this.durableNamesVersion++;
+    };
+  }
+
+  /** Runs the end of what goes on beside the process, if it lives then. */
+  #schedule(run: () => void): void {
+    const schedule = this.#options.schedule ?? queueMicrotask;
+    schedule(() => {
+      if (!this.#isDead) run();
+    });
   }
 
   /** Every name that a reader sees, directories too, and what the files hold; not to be kept. */
@@ -193,18 +216,22 @@ export class FaultDisk implements Disk {
       file.dropPending();
       return fault.error;
     };
+    const read = (into: Uint8Array, offset: number) => {
+      this.#assertAlive();
+      file.read(into, offset);
+    };
+    const write = (bytes: Uint8Array, offset: number) => {
+      this.#operate("write", path, bytes.length, (bytesWritten) => {
+        file.write(bytes.subarray(0, bytesWritten), offset);
+      });
+      file.write(bytes, offset);
+    };
     return {
       sizeBytes: () => file.sizeBytes,
-      read: (into, offset) => {
-        this.#assertAlive();
-        file.read(into, offset);
-      },
-      write: (bytes, offset) => {
-        this.#operate("write", path, bytes.length, (bytesWritten) => {
-          file.write(bytes.subarray(0, bytesWritten), offset);
-        });
-        file.write(bytes, offset);
-      },
+      read,
+      write,
+      readLater: (into, offset, done) => this.#later(() => read(into, offset), done),
+      writeLater: (bytes, offset, done) => this.#later(() => write(bytes, offset), done),
       truncate: (sizeBytes) => {
         this.#operate("truncate", path);
         file.truncate(sizeBytes);
@@ -212,9 +239,7 @@ export class FaultDisk implements Disk {
       sync: (done) => {
         const error = syncFault("sync");
         const finish = file.beginSync();
-        const schedule = this.#options.schedule ?? queueMicrotask;
-        schedule(() => {
-          if (this.#isDead) return;
+        this.#schedule(() => {
           if (error === null) finish();
           done(error);
         });
@@ -226,6 +251,18 @@ export class FaultDisk implements Disk {
       },
       close: () => {},
     };
+  }
+
+  /** Does it now and says so later; a process that dies in it does not hear of it. */
+  #later(run: () => void, done: (error: Error | null) => void): void {
+    let failure: Error | null = null;
+    try {
+      run();
+    } catch (error) {
+      if (error instanceof DiskCrash) throw error;
+      failure = error as Error;
+    }
+    this.#schedule(() => done(failure));
   }
 
   /** Lets the plan of faults have its way; returns the error of a sync, throws all others. */
@@ -244,7 +281,7 @@ export class FaultDisk implements Disk {
       this.#isDead = true;
       throw new DiskCrash(`The process died in ${kind} ${path}`);
     }
-    if (kind === "sync" || kind === "syncNow") return fault;
+    if (kind === "sync" || kind === "syncNow" || kind === "syncDirectory") return fault;
     throw fault.error;
   }
 

@@ -1,7 +1,10 @@
 const HOST = "127.0.0.1";
-/** Below those that the system hands out to clients. */
+/**
+ * These ports, and those 10,000 above them, which nodes and clusters of Redis take as well, are below
+ * the ones that the system hands out to clients, from 32768 on.
+ */
 const FIRST_PORT = 10_000;
-const BLOCKS = 100;
+const BLOCKS = 50;
 const BLOCK_PORTS = 200;
 
 /**

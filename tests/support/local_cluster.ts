@@ -29,6 +29,8 @@ export interface LocalClusterOptions {
 /** One member or proxy: what it is, and the process that is it at the moment. */
 export interface Member {
   readonly name: string;
+  /** @default 127.0.0.1 */
+  readonly host?: string;
   readonly port: number;
   args: readonly string[];
   readonly dir: string;
@@ -73,6 +75,7 @@ export class LocalCluster {
       const args = [
         ...["node", "--id", name, "--port", String(ports[at]), "--raft-port", String(raftPort(at))],
         ...["--dir", nodeDir, "--peers", peers.join(","), ...nodeFlags],
+        ...["--advertise-raft-port", peers[at]?.split(":").at(-1) ?? ""],
         ...(flagsOf[name] ?? []),
       ];
       cluster.nodes.push(startMember(name, ports[at] ?? 0, args, nodeDir));
@@ -150,9 +153,9 @@ export class LocalCluster {
     return this.nodes.filter((node) => node !== leader);
   }
 
-  /** Starts a member's process again, with the same arguments. */
-  restart(member: Member): void {
-    member.process = new RegentProcess(member.args);
+  /** Starts a member's process again, with the same arguments. @param program another than `regent` */
+  restart(member: Member, program?: string): void {
+    member.process = new RegentProcess(member.args, program);
   }
 
   /** What the processes said; for the message of a failed test. */
@@ -178,12 +181,12 @@ function startMember(name: string, port: number, args: readonly string[], dir: s
 
 /** One request on a connection of its own; `null` when no answer came. */
 export async function ask(
-  { port }: { readonly port: number },
+  { host = HOST, port }: Pick<Member, "host" | "port">,
   args: readonly string[],
   timeoutMs = 500,
 ): Promise<Reply | null> {
   try {
-    const client = await RespClient.connect({ host: HOST, port }, { timeoutMs });
+    const client = await RespClient.connect({ host, port }, { timeoutMs });
     try {
       return await client.request(args, timeoutMs);
     } finally {
@@ -195,7 +198,9 @@ export async function ask(
   }
 }
 
-export async function roleOf(member: { readonly port: number }): Promise<RoleReport | null> {
+export async function roleOf(
+  member: Pick<Member, "host" | "port">,
+): Promise<RoleReport | null> {
   const reply = await ask(member, ["CLUSTER", "ROLE"]);
   if (reply === null) return null;
   const fields = fieldsOf(reply);

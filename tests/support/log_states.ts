@@ -1,4 +1,4 @@
-import type { LogEntry } from "../../src/node/entry.ts";
+import type { LogEntry } from "../../src/node/log/entry.ts";
 import type { HardState } from "../../src/raft/types.ts";
 import { describeEntry, type LogContent } from "./log_entries.ts";
 

@@ -1,8 +1,13 @@
 import { RECORD_HEADER_BYTES } from "../../src/node/log/record.ts";
-import { EVERYTHING_LOST, type FileChange, type FileWrite, type PowerLoss } from "./power_loss.ts";
+import {
+  EVERYTHING_LOST,
+  type FileChange,
+  type FileWrite,
+  type PowerLoss,
+  sectorsOf,
+} from "./power_loss.ts";
 import type { FaultDisk } from "./fault_disk.ts";
 import { FaultFile } from "./fault_file.ts";
-import { sectorsOf } from "./power_loss.ts";
 
 /** More combinations of whole changes than this are refused: the run is to be made shorter. */
 const COMBINATIONS_MAX = 1 << 15;

@@ -1,4 +1,4 @@
-import { latin1, latin1Bytes } from "../../src/base/latin1.ts";
+import { latin1, latin1Bytes } from "../../src/base/bytes.ts";
 
 const PATIENCE_MS = 20_000;
 
@@ -49,6 +49,11 @@ export class RawConnection {
   /** All that comes until the other side closes. */
   readToEnd(): Promise<string> {
     return this.read(Infinity);
+  }
+
+  /** Says that nothing more will be sent. */
+  async end(): Promise<void> {
+    await this.#connection.closeWrite();
   }
 
   close(): void {

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { type DataDirectory, openDataDirectory } from "../../src/node/data_directory.ts";
-import type { LogEntry } from "../../src/node/entry.ts";
+import { type DataDirectory, openDataDirectory } from "../../src/node/log/data_directory.ts";
+import type { LogEntry } from "../../src/node/log/entry.ts";
 import type { HardState } from "../../src/raft/types.ts";
 import { type DiskFault, type DiskOperation, FaultDisk } from "./fault_disk.ts";
 import { contentOf, entriesOf } from "./log_entries.ts";
@@ -12,6 +12,8 @@ export type Step =
   | Append
   /** The oldest sync that is under way ends. */
   | "syncEnds"
+  /** All of them end, and those that begin meanwhile. */
+  | "allSyncsEnd"
   /** The process ends and the next one opens the directory; the power stays on. */
   | "restart";
 
@@ -62,7 +64,9 @@ export class RecordedRun {
       let log = open();
       for (const step of this.#steps) {
         if (step === "syncEnds") running.shift()?.();
-        else if (step === "restart") {
+        else if (step === "allSyncsEnd") {
+          while (running.length > 0) running.shift()?.();
+        } else if (step === "restart") {
           log.close();
           running = [];
           log = open();

@@ -1,18 +1,29 @@
+import { fileURLToPath } from "node:url";
 import { until } from "./until.ts";
 
 /** The program under test: the binary that `REGENT_BINARY` names, or else the source. */
 const BINARY = Deno.env.get("REGENT_BINARY");
-const MAIN = new URL("../../main.ts", import.meta.url).pathname;
-const SOURCE_ARGS = ["run", "--quiet", "--no-prompt", "--allow-all", MAIN];
+const MAIN = fileURLToPath(new URL("../../main.ts", import.meta.url));
+const SOURCE_ARGS = ["run", "--quiet", "--no-prompt", "--allow-all"];
 
-/** `regent` with these arguments, not started yet. */
+/**
+ * `regent` with these arguments, not started yet.
+ *
+ * @param program another one in its place, as source
+ * @param within the command that starts it, such as `ip netns exec NAME`
+ */
 export function regentCommand(
   args: readonly string[],
   options: Deno.CommandOptions = {},
+  program?: string,
+  within: readonly string[] = [],
 ): Deno.Command {
-  return BINARY === undefined
-    ? new Deno.Command(Deno.execPath(), { ...options, args: [...SOURCE_ARGS, ...args] })
-    : new Deno.Command(BINARY, { ...options, args: [...args] });
+  const source = program ?? MAIN;
+  const command = BINARY === undefined || program !== undefined
+    ? [Deno.execPath(), ...SOURCE_ARGS, source]
+    : [BINARY];
+  const [file = "", ...rest] = [...within, ...command, ...args];
+  return new Deno.Command(file, { ...options, args: rest });
 }
 
 /** Runs `regent` to its end. */
@@ -33,12 +44,17 @@ export class RegentProcess {
   #said = "";
   #hasEnded = false;
 
-  constructor(args: readonly string[]) {
-    this.#process = regentCommand([...args, "--stop-with-stdin"], {
-      stdin: "piped",
-      stdout: "null",
-      stderr: "piped",
-    }).spawn();
+  constructor(args: readonly string[], program?: string, within: readonly string[] = []) {
+    this.#process = regentCommand(
+      [...args, "--stop-with-stdin"],
+      {
+        stdin: "piped",
+        stdout: "null",
+        stderr: "piped",
+      },
+      program,
+      within,
+    ).spawn();
     this.#drained = this.#drain();
     this.status = this.#process.status.then((status) => {
       this.#hasEnded = true;

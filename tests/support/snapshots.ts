@@ -1,4 +1,4 @@
-import type { Disk } from "../../src/node/disk.ts";
+import type { Disk } from "../../src/platform/disk.ts";
 import { DiskSnapshots } from "../../src/node/snapshots/disk_snapshots.ts";
 import type {
   SnapshotMeta,
@@ -11,7 +11,8 @@ import { configurationOf } from "./log_entries.ts";
 const encoder = new TextEncoder();
 
 export function metaOf(index: number, term: number): SnapshotMeta {
-  return { index, term, timeMs: 1_700_000_000_000 + index, configuration: configurationOf(3) };
+  const timeMs = 1_700_000_000_000 + index;
+  return { index, term, timeMs, machineVersion: 1, configuration: configurationOf(3) };
 }
 
 /** What the snapshot of this place holds: some chunks that tell of it. */

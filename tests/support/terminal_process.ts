@@ -1,7 +1,8 @@
+import { fileURLToPath } from "node:url";
 import { until } from "./until.ts";
 
 const BINARY = Deno.env.get("REGENT_BINARY");
-const MAIN = new URL("../../main.ts", import.meta.url).pathname;
+const MAIN = fileURLToPath(new URL("../../main.ts", import.meta.url));
 
 /** `regent` at a pseudo-terminal, which the program `script` makes. */
 export class TerminalProcess {

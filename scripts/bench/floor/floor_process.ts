@@ -6,7 +6,7 @@
  * - `leader PORT DIR PORT,PORT`: sends what clients write to two followers, writes and syncs it, and
  *   answers when one follower has said so. What clients only read, one follower is asked about.
  */
-import { DenoDisk } from "../../../src/cli/platform/deno_disk.ts";
+import { DenoDisk } from "../../../src/platform/deno_disk.ts";
 import { endWithStdin } from "../end_with_stdin.ts";
 import { follow } from "./follower.ts";
 import { lead } from "./leader.ts";

@@ -1,5 +1,5 @@
 import net from "node:net";
-import { FrameDecoder } from "../../../src/node/peers/frame_decoder.ts";
+import { FrameDecoder } from "../../../src/node/peers/frames.ts";
 import { ASK, HOST } from "./protocol.ts";
 import type { Ring } from "./ring.ts";
 

@@ -1,8 +1,8 @@
 import { Buffer } from "node:buffer";
 import net from "node:net";
-import { systemClock } from "../../../src/cli/platform/system_clock.ts";
-import { type Asker, Gathering } from "../../../src/node/gathering.ts";
-import { FrameWriter } from "../../../src/node/peers/frame_writer.ts";
+import { systemClock } from "../../../src/platform/system_clock.ts";
+import { type Asker, Gathering } from "../../../src/node/clients/batch_pacer.ts";
+import { FrameWriter } from "../../../src/node/peers/frames.ts";
 import { ASK, HOST } from "./protocol.ts";
 import type { Ring } from "./ring.ts";
 
@@ -105,7 +105,7 @@ class Leader {
 
   #send(payload: Uint8Array, followers: readonly Follower[]): void {
     const frames = new FrameWriter();
-    frames.addPayload(payload);
+    frames.addPieces([payload]);
     const bytes = Buffer.concat(frames.take());
     for (const follower of followers) follower.send(bytes);
     this.#asked = followers.map((follower) => ({ follower, upTo: follower.sent }));

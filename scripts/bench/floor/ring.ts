@@ -1,4 +1,4 @@
-import type { DiskFile } from "../../../src/node/disk.ts";
+import type { DiskFile } from "../../../src/platform/disk.ts";
 
 const FILE_BYTES = 64 * 1024 * 1024;
 

@@ -1,8 +1,11 @@
+import { formatAddress } from "../../base/address.ts";
 import { messageOf, UserError } from "../../base/errors.ts";
-import type { Address } from "../../node/network.ts";
+import type { Address } from "../../platform/network.ts";
 import { ErrorReply, type PushReply, type Reply } from "../../resp/reply.ts";
-import { formatAddress } from "../flags.ts";
 import { ConnectionLost, RespClient } from "../resp_client.ts";
+import { splitInline } from "../../resp/inline.ts";
+import { type ClientOutput, type ReplyStyle, styledReply, writePieces } from "./replies.ts";
+import { inputLines } from "./typed_lines.ts";
 
 const CONNECT_TIMEOUT_MS = 5_000;
 const REPLY_BYTES_MAX = 256 * 1024 * 1024;
@@ -85,4 +88,41 @@ export class ClientConnection {
     this.#client?.close(reason);
     this.#client = null;
   }
+}
+
+/** What a line with quotes that do not balance is answered. */
+export const INVALID_ARGUMENTS = "Invalid argument(s): quotes do not balance\n";
+
+/**
+ * Executes the lines of an input one after the other, and prints each reply. `quit` or `exit` ends.
+ *
+ * @returns whether none of them was answered by an error
+ * @throws {UserError} when nobody answers, or the output is closed
+ */
+export async function runScript(
+  input: AsyncIterable<Uint8Array>,
+  connection: ClientConnection,
+  output: ClientOutput,
+  style: ReplyStyle,
+): Promise<boolean> {
+  let isFine = true;
+  for await (const line of inputLines(input)) {
+    const args = splitInline(line);
+    if (args === null) {
+      isFine = false;
+      await output.write(INVALID_ARGUMENTS);
+      continue;
+    }
+    if (args.length === 0) continue;
+    if (isEnd(args)) break;
+    const reply = await connection.request(args);
+    if (reply instanceof ErrorReply) isFine = false;
+    await writePieces(output, styledReply(reply, args, style));
+  }
+  return isFine;
+}
+
+/** Whether a line asks to end the client. */
+export function isEnd(args: readonly string[]): boolean {
+  return args.length === 1 && /^(quit|exit)$/i.test(args[0] ?? "");
 }

@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { withTemporaryDirectory } from "../../../tests/support/temporary_directory.ts";
-import { CommandHistory } from "./command_history.ts";
+import { CommandHistory } from "./typed_lines.ts";
 
 const PERMISSIONS: Deno.PermissionOptions = { read: true, write: true };
 

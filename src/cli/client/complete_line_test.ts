@@ -1,7 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { COMMANDS } from "../../commands/table.ts";
-import { completeLine } from "./complete_line.ts";
-import { helpText } from "./help_text.ts";
+import { completeLine, helpText } from "./completion.ts";
 
 Deno.test("names of commands are completed in the case that was typed", () => {
   assertEquals(completeLine("getr"), [["getrange "], "getr"]);
@@ -16,7 +15,7 @@ Deno.test("names of commands are completed in the case that was typed", () => {
 Deno.test("so are subcommands, and what help can tell of", () => {
   assertEquals(completeLine("cluster no"), [["nodes "], "no"]);
   assertEquals(completeLine("CLUSTER NO"), [["NODES "], "NO"]);
-  assertEquals(completeLine("CONFIG "), [["GET ", "RESETSTAT "], ""]);
+  assertEquals(completeLine("CONFIG "), [["GET ", "HELP ", "RESETSTAT ", "REWRITE ", "SET "], ""]);
   assertEquals(completeLine("help getr"), [["getrange "], "getr"]);
   assertEquals(completeLine("get k"), [[], "k"]);
   assertEquals(completeLine("cluster nodes i"), [[], "i"]);

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { UserError } from "../../base/errors.ts";
-import { latin1Bytes } from "../../base/latin1.ts";
-import { inputLines } from "./input_lines.ts";
+import { latin1Bytes } from "../../base/bytes.ts";
+import { inputLines } from "./typed_lines.ts";
 
 async function* input(...chunks: string[]): AsyncGenerator<Uint8Array> {
   for (const chunk of chunks) yield latin1Bytes(chunk);

@@ -2,14 +2,22 @@ import * as readline from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { messageOf, UserError } from "../../base/errors.ts";
 import type { Reply } from "../../resp/reply.ts";
-import type { ClientConnection } from "./client_connection.ts";
-import { type ClientOutput, streamOutput, writePieces } from "./client_output.ts";
-import type { CommandHistory } from "./command_history.ts";
-import { completeLine } from "./complete_line.ts";
-import { helpText } from "./help_text.ts";
-import { INVALID_ARGUMENTS, isEnd } from "./run_script.ts";
-import { type ReplyStyle, styledReply } from "./styled_reply.ts";
-import { bytesOfText, isSecretLine, textOfBytes, typedArguments } from "./typed_line.ts";
+import { type ClientConnection, INVALID_ARGUMENTS, isEnd } from "./client_connection.ts";
+import {
+  type ClientOutput,
+  type ReplyStyle,
+  streamOutput,
+  styledReply,
+  writePieces,
+} from "./replies.ts";
+import {
+  bytesOfText,
+  type CommandHistory,
+  isSecretLine,
+  textOfBytes,
+  typedArguments,
+} from "./typed_lines.ts";
+import { completeLine, helpText } from "./completion.ts";
 
 const HISTORY_LINES_MAX = 1_000;
 const CLEAR_SCREEN = "\x1b[H\x1b[2J";

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { PassThrough } from "node:stream";
 import { until } from "../../../tests/support/until.ts";
-import { latin1, latin1Bytes } from "../../base/latin1.ts";
+import { latin1, latin1Bytes } from "../../base/bytes.ts";
 import { ClientConnection } from "./client_connection.ts";
-import { CommandHistory } from "./command_history.ts";
+import { CommandHistory } from "./typed_lines.ts";
 import { InteractiveSession } from "./interactive_session.ts";
 
 const PERMISSIONS: Deno.PermissionOptions = { net: true, env: true, read: true };

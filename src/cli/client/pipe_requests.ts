@@ -1,6 +1,6 @@
 import net from "node:net";
-import { latin1Bytes } from "../../base/latin1.ts";
-import type { Address } from "../../node/network.ts";
+import { latin1Bytes } from "../../base/bytes.ts";
+import type { Address } from "../../platform/network.ts";
 import { encodeReply, encodeRequest } from "../../resp/encode.ts";
 import { reachReason } from "./client_connection.ts";
 import { ReplyScanner } from "../../resp/reply_scanner.ts";

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { latin1, latin1Bytes } from "../../base/latin1.ts";
+import { latin1, latin1Bytes } from "../../base/bytes.ts";
 import { pipeRequests, type PipeResult } from "./pipe_requests.ts";
 
 const NET: Deno.PermissionOptions = { net: true };

@@ -9,8 +9,7 @@ import {
   VerbatimReply,
 } from "../../resp/reply.ts";
 import { splitInline } from "../../resp/inline.ts";
-import { rawReply } from "./raw_reply.ts";
-import { asksForText, quoted, readableReply } from "./readable_reply.ts";
+import { asksForText, quoted, rawReply, readableReply } from "./replies.ts";
 
 const readable = (reply: Reply, isText = false) => [...readableReply(reply, isText)].join("");
 const raw = (reply: Reply) => [...rawReply(reply)].join("");

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { isSecretLine, textOfBytes, typedArguments } from "./typed_line.ts";
+import { isSecretLine, textOfBytes, typedArguments } from "./typed_lines.ts";
 
 Deno.test("a typed line is split as redis-cli splits it, in bytes", () => {
   const cases: [string, string[] | null][] = [

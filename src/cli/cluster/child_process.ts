@@ -1,4 +1,22 @@
-import { endOfLines } from "./end_of_lines.ts";
+import { fileURLToPath } from "node:url";
+
+/** Copies a stream of text to the end of a file, and resolves with its last line when it ends. */
+export async function endOfLines(
+  stream: ReadableStream<Uint8Array>,
+  path: string,
+): Promise<string> {
+  using file = Deno.openSync(path, { append: true, create: true, write: true });
+  const decoder = new TextDecoder();
+  let lastLine = "";
+  let begun = "";
+  for await (const chunk of stream) {
+    file.writeSync(chunk);
+    const lines = (begun + decoder.decode(chunk, { stream: true })).split("\n");
+    begun = (lines.pop() ?? "").slice(-1_000);
+    lastLine = lines.findLast((line) => line !== "") ?? lastLine;
+  }
+  return begun === "" ? lastLine : begun;
+}
 
 const STOP_MS_MAX = 3_000;
 
@@ -14,6 +32,8 @@ export interface ChildOptions {
 }
 
 export interface ChildExit {
+  /** It ended in good order, because it was told to or had nothing more to do. */
+  readonly isInOrder: boolean;
   /** `killed by SIGKILL`, `exit code 1`. */
   readonly how: string;
   /** The last line it said; empty when it said nothing. */
@@ -66,7 +86,7 @@ export class ChildProcess {
     const status = await this.#process.status;
     clearTimeout(this.#timer);
     const how = status.signal === null ? `exit code ${status.code}` : `killed by ${status.signal}`;
-    onExit(this, { how, lastLine });
+    onExit(this, { isInOrder: status.success, how, lastLine });
   }
 }
 
@@ -77,6 +97,6 @@ function programCommand(
 ): { file: string; args: string[] } {
   const file = Deno.execPath();
   if (Deno.build.standalone) return { file, args: [...args] };
-  const main = new URL("../../../main.ts", import.meta.url).pathname;
+  const main = fileURLToPath(new URL("../../../main.ts", import.meta.url));
   return { file, args: ["run", "--quiet", "--no-prompt", ...permissions, main, ...args] };
 }

@@ -8,6 +8,9 @@ export class ClusterView implements ObserverEvents {
   readonly #leaderChanged: (() => void)[] = [];
   #leader: { readonly id: string; readonly term: number } | null = null;
   #lastHeardLeaderMs = 0;
+  /** By the word of the last leader. */
+  #members: readonly string[] = [];
+  readonly #removed = new Set<string>();
 
   constructor(tell: (line: string) => void, nowMs: () => number) {
     this.#tell = tell;
@@ -24,6 +27,11 @@ export class ClusterView implements ObserverEvents {
 
   roleOf(id: string): string {
     return this.#states.get(id)?.role ?? "-";
+  }
+
+  /** Whether a leader has it no longer among the members: an id does not come back. */
+  isRemoved(id: string): boolean {
+    return this.#removed.has(id);
   }
 
   /** Resolves when a leader serves and so many nodes follow it or lead. */
@@ -50,6 +58,10 @@ export class ClusterView implements ObserverEvents {
         this.#lead(id, state.term, nowMs);
       }
       this.#lastHeardLeaderMs = nowMs;
+      for (const member of this.#members) {
+        if (!state.members.includes(member)) this.#removed.add(member);
+      }
+      this.#members = state.members;
     } else if (before?.role === "leader" && state.role !== "leader") {
       this.#tell(`${id} leads no longer, it follows in term ${state.term}`);
     }

@@ -14,11 +14,12 @@ function scene(): Scene {
   return stage;
 }
 
-const state = (role: string, term: number, leaderId: string) => ({
+const state = (role: string, term: number, leaderId: string, members = ["n1", "n2", "n3"]) => ({
   role,
   term,
   leaderId,
   isServing: true,
+  members,
 });
 
 Deno.test("the first leader is no news, a successor is one line with the gap", async () => {
@@ -49,4 +50,15 @@ Deno.test("silence, return and the end of a leadership are one line each", () =>
     "n1 answers, as leader of term 1",
     "n1 leads no longer, it follows in term 2",
   ]);
+});
+
+Deno.test("a member that a leader has no longer is removed, the leader before it too", () => {
+  const { view } = scene();
+  view.said("n1", state("leader", 1, "n1"));
+  view.said("n2", state("follower", 1, "n1", ["n1"]));
+  assertEquals(view.isRemoved("n3"), false); // a follower may be behind
+  view.said("n1", state("leader", 1, "n1", ["n1", "n2"]));
+  assertEquals(["n1", "n2", "n3"].map((id) => view.isRemoved(id)), [false, false, true]);
+  view.said("n2", state("leader", 2, "n2", ["n2"]));
+  assertEquals(["n1", "n2", "n3"].map((id) => view.isRemoved(id)), [true, false, true]);
 });

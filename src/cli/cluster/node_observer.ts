@@ -1,6 +1,29 @@
-import type { Address } from "../../node/network.ts";
-import type { PushReply } from "../../resp/reply.ts";
+import type { Address } from "../../platform/network.ts";
 import { ConnectionLost, fieldsOf, RespClient } from "../resp_client.ts";
+import type { PushReply, Reply } from "../../resp/reply.ts";
+
+const PROBE_MS = 50;
+
+/** Resolves when the proxy answers and knows a leader, or when `isOver`. */
+export async function proxyServing(address: Address, isOver: () => boolean): Promise<void> {
+  while (!isOver() && !(await knowsLeader(address))) {
+    await new Promise((resolve) => setTimeout(resolve, PROBE_MS));
+  }
+}
+
+async function knowsLeader(address: Address): Promise<boolean> {
+  try {
+    const client = await RespClient.connect(address);
+    try {
+      return fieldsOf(await client.request(["CLUSTER", "ROLE"])).get("leader-id") !== "";
+    } finally {
+      client.close();
+    }
+  } catch (error) {
+    if (error instanceof ConnectionLost) return false;
+    throw error;
+  }
+}
 
 const WATCH_INTERVAL_MS = 200;
 /** Without a word for so long, a node counts as not answering. */
@@ -13,6 +36,8 @@ export interface ObservedState {
   readonly term: number;
   readonly leaderId: string;
   readonly isServing: boolean;
+  /** Of the newest configuration that it knows. */
+  readonly members: readonly string[];
 }
 
 export interface ObserverEvents {
@@ -81,6 +106,7 @@ export class NodeObserver {
       term: Number(fields.get("term")),
       leaderId: String(fields.get("leader-id")),
       isServing: fields.get("serving") === 1,
+      members: textsIn(fields.get("members")),
     });
   }
 
@@ -94,4 +120,8 @@ export class NodeObserver {
     this.#isSilent = true;
     this.#events.fellSilent(this.#id);
   }
+}
+
+function textsIn(reply: Reply | undefined): string[] {
+  return Array.isArray(reply) ? reply.map(String) : [];
 }

@@ -1,34 +1,85 @@
-import { UserError } from "../../base/errors.ts";
+import type { Address } from "../../base/address.ts";
+import { ConnectionLost, fieldsOf, RespClient } from "../resp_client.ts";
 
 const WAIT_MS_MAX = 1_000;
 const RETRY_MS = 50;
 
 /**
- * Finds out beforehand that a port is taken: by the time a child says so, whoever has the port may
+ * Finds out beforehand which ports are taken: by the time a child says so, whoever has the port may
  * have been taken for the child. Waits a moment, so that a cluster that has just been killed may
  * finish dying.
- *
- * @throws {UserError} that names the port
  */
-export async function untilPortsFree(hostname: string, ports: readonly number[]): Promise<void> {
+export async function takenPorts(hostname: string, ports: readonly number[]): Promise<number[]> {
   for (let waitedMs = 0;; waitedMs += RETRY_MS) {
-    const taken = ports.find((port) => isTaken(hostname, port));
-    if (taken === undefined) return;
-    if (waitedMs >= WAIT_MS_MAX) {
-      throw new UserError(
-        `Cannot listen on ${hostname}:${taken}: the port is in use; choose others by --port`,
-      );
-    }
+    const taken = ports.filter((port) => isTaken({ host: hostname, port }));
+    if (taken.length === 0 || waitedMs >= WAIT_MS_MAX) return taken;
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   }
 }
 
-function isTaken(hostname: string, port: number): boolean {
+function isTaken({ host, port }: Address): boolean {
   try {
-    Deno.listen({ hostname, port }).close();
+    Deno.listen({ hostname: host, port }).close();
     return false;
   } catch (error) {
     if (error instanceof Deno.errors.AddrInUse) return true;
+    throw error;
+  }
+}
+
+/** Whoever listens on a port, as far as it can be found out. */
+export interface PortHolder {
+  readonly processId: number | null;
+  /** Of a node of Regent. */
+  readonly nodeId: string | null;
+  /** For people: `node n2, pid 123`. */
+  readonly description: string;
+}
+
+/** Asks whoever listens there who it is: a server by its own protocol, else the system. */
+export async function portHolder(address: Address): Promise<PortHolder> {
+  return await askServer(address) ?? await askSystem(address) ??
+    { processId: null, nodeId: null, description: "another process" };
+}
+
+async function askServer(address: Address): Promise<PortHolder | null> {
+  try {
+    const client = await RespClient.connect(address);
+    try {
+      const info = String(await client.request(["INFO"]));
+      const field = (name: string) => new RegExp(`^${name}:(.*?)\r?$`, "m").exec(info)?.[1];
+      const processId = Number(field("process_id")) || null;
+      if (processId === null) return null;
+      const role = fieldsOf(await client.request(["CLUSTER", "ROLE"]));
+      const nodeId = role.has("id") ? String(role.get("id")) : null;
+      const isProxy = role.get("role") === "proxy";
+      const name = nodeId !== null ? `node ${nodeId}` : isProxy ? "a proxy" : "a Redis server";
+      return { processId, nodeId, description: `${name}, pid ${processId}` };
+    } finally {
+      client.close();
+    }
+  } catch (error) {
+    if (!(error instanceof ConnectionLost)) throw error;
+    return null; // it speaks another protocol, or does not speak
+  }
+}
+
+/** By `ss`, where there is one and this process may run it. */
+async function askSystem({ port }: Address): Promise<PortHolder | null> {
+  try {
+    const { stdout } = await new Deno.Command("ss", {
+      args: ["-Hltnp", `sport = :${port}`],
+      stderr: "null",
+    }).output();
+    const users = new TextDecoder().decode(stdout);
+    const [, name, processId] = /\("([^"]+)",pid=([0-9]+)/.exec(users) ?? [];
+    if (processId === undefined) return null;
+    const description = `${name}, pid ${processId}`;
+    return { processId: Number(processId), nodeId: null, description };
+  } catch (error) {
+    const { NotFound, NotCapable, PermissionDenied } = Deno.errors;
+    if (error instanceof NotFound || error instanceof NotCapable) return null;
+    if (error instanceof PermissionDenied) return null;
     throw error;
   }
 }

@@ -1,18 +1,24 @@
-import { assertRejects } from "@std/assert";
-import { UserError } from "../../base/errors.ts";
-import { untilPortsFree } from "./ports.ts";
+import { assertEquals, assertMatch } from "@std/assert";
+import { portHolder, takenPorts } from "./ports.ts";
 
 const hostname = "127.0.0.1";
 
 Deno.test("a taken port is named; freed in time, it is none", async () => {
   const listener = Deno.listen({ hostname, port: 0 });
   const { port } = listener.addr as Deno.NetAddr;
-  await assertRejects(
-    () => untilPortsFree(hostname, [port]),
-    UserError,
-    `127.0.0.1:${port}: the port`,
-  );
-  const free = untilPortsFree(hostname, [port]);
+  assertEquals(await takenPorts(hostname, [port]), [port]);
+  const taken = takenPorts(hostname, [port]);
   listener.close();
-  await free;
+  assertEquals(await taken, []);
+});
+
+Deno.test("whoever listens and says nothing is known by its process, if by anything", async () => {
+  const listener = Deno.listen({ hostname, port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  const accepting = listener.accept().then((connection) => connection.close());
+  const { description, nodeId } = await portHolder({ host: hostname, port });
+  assertMatch(description, new RegExp(`^(another process|\\S+, pid ${Deno.pid})$`));
+  assertEquals(nodeId, null);
+  await accepting;
+  listener.close();
 });

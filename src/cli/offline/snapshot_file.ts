@@ -1,7 +1,10 @@
 import { createHash } from "node:crypto";
 import { messageOf, UserError } from "../../base/errors.ts";
-import { SnapshotFileError, type SnapshotHeader } from "../../node/snapshots/snapshot_format.ts";
-import { SnapshotScanner } from "../../node/snapshots/snapshot_scanner.ts";
+import {
+  SnapshotFileError,
+  type SnapshotHeader,
+  SnapshotScanner,
+} from "../../node/snapshots/snapshot_format.ts";
 
 const READ_BYTES = 1 << 20;
 
@@ -45,10 +48,11 @@ export function* readSnapshotFile(path: string): Generator<Uint8Array, CheckedSn
 
 function openFile(path: string): Deno.FsFile {
   try {
-    return Deno.openSync(path, { read: true });
+    if (!Deno.statSync(path).isDirectory) return Deno.openSync(path, { read: true });
   } catch (error) {
     throw new UserError(`Cannot read ${path}: ${messageOf(error)}`);
   }
+  throw new UserError(`Cannot read ${path}: it is a directory, not a file`);
 }
 
 function explained(path: string, error: unknown): unknown {

@@ -1,10 +1,47 @@
+import { StateMachine } from "../../commands/state_machine.ts";
+import { applyTo } from "../../node/clients/applier.ts";
+import {
+  type DataDirectory,
+  openDataDirectory,
+  readIdentity,
+} from "../../node/log/data_directory.ts";
+import { restoreNewest } from "../../node/snapshots/node_snapshots.ts";
 import { messageOf, UserError } from "../../base/errors.ts";
-import type { ClusterConfiguration } from "../../node/configuration.ts";
-import { type DataDirectory, openDataDirectory, readIdentity } from "../../node/data_directory.ts";
-import { firstConfiguration, Members } from "../../node/members.ts";
-import { parseAddress } from "../flags.ts";
-import { DenoDisk } from "../platform/deno_disk.ts";
-import { isThere } from "./staged_directory.ts";
+import type { ClusterConfiguration } from "../../node/members/configuration.ts";
+import { firstConfiguration, Members } from "../../node/members/members.ts";
+import { readAddress } from "../flags.ts";
+import { DenoDisk } from "../../platform/deno_disk.ts";
+import { isThere } from "./data_directories.ts";
+
+const READ_BYTES = 4 * 1024 * 1024;
+const CHUNK_BYTES = 64 * 1024;
+
+/** The state after every entry that a directory holds: its snapshot, and all of its log. */
+export function finalState({ log, snapshots }: Pick<DataDirectory, "log" | "snapshots">) {
+  const machine = new StateMachine({ version: 0 });
+  restoreNewest(snapshots, machine);
+  const last = log.lastIndex();
+  let applied = snapshots.newest()?.index ?? 0;
+  while (applied < last) {
+    for (const entry of log.entries(applied + 1, last, READ_BYTES)) {
+      applyTo(machine, entry);
+      applied = entry.index;
+    }
+  }
+  return machine;
+}
+
+/** A state in chunks, as a snapshot holds it. */
+export function* chunksOf(machine: StateMachine): Generator<Uint8Array> {
+  const view = machine.beginSnapshot();
+  try {
+    for (let chunk = view.next(CHUNK_BYTES); chunk !== null; chunk = view.next(CHUNK_BYTES)) {
+      yield chunk;
+    }
+  } finally {
+    view.end();
+  }
+}
 
 /** What one of the directories holds that are left of a cluster. */
 export interface SurvivorReport {
@@ -101,7 +138,7 @@ export class Survivor {
 
   #configuration(): ClusterConfiguration {
     const { identity, log, snapshots } = this.data;
-    const contacts = [...identity.members].map(([id, at]) => [id, parseAddress(at)] as const);
+    const contacts = [...identity.members].map(([id, at]) => [id, readAddress(at)] as const);
     const founding = firstConfiguration(identity.nodeId, new Map(contacts));
     const base = snapshots.newest() ?? { index: 0, configuration: founding };
     return new Members(base, log.configurations()).newest.configuration;

@@ -7,13 +7,12 @@ import {
 import { withTemporaryDirectory } from "../../../tests/support/temporary_directory.ts";
 import { UserError } from "../../base/errors.ts";
 import { StateMachine } from "../../commands/state_machine.ts";
-import { applyTo } from "../../node/applier.ts";
-import { openDataDirectory } from "../../node/data_directory.ts";
-import type { LogEntry } from "../../node/entry.ts";
-import { DenoDisk } from "../platform/deno_disk.ts";
-import { chunksOf, finalState } from "./final_state.ts";
-import { stageDirectory } from "./staged_directory.ts";
-import { Survivor } from "./survivor.ts";
+import { applyTo } from "../../node/clients/applier.ts";
+import { openDataDirectory } from "../../node/log/data_directory.ts";
+import { Batch, type LogEntry, sizeOfBatch } from "../../node/log/entry.ts";
+import { DenoDisk } from "../../platform/deno_disk.ts";
+import { chunksOf, finalState, Survivor } from "./survivor.ts";
+import { stageDirectory } from "./data_directories.ts";
 
 /** A directory with a snapshot of entry 5, term 2, and what follows. */
 async function makeDirectory(dir: string, following: readonly LogEntry[]): Promise<void> {
@@ -21,7 +20,14 @@ async function makeDirectory(dir: string, following: readonly LogEntry[]): Promi
   for (const entry of entriesOf(1, 5, 2)) applyTo(machine, entry);
   await stageDirectory(dir, {
     ...{ nodeId: "n2", clusterId: "c1", chunks: chunksOf(machine) },
-    snapshot: { index: 5, term: 2, timeMs: machine.timeMs, configuration: configurationOf(3) },
+    ...{ incarnation: "i", isFounded: true },
+    snapshot: {
+      index: 5,
+      term: 2,
+      timeMs: machine.timeMs,
+      machineVersion: 1,
+      configuration: configurationOf(3),
+    },
   });
   const disk = await DenoDisk.open(dir);
   const { log, snapshots } = openDataDirectory(disk, {
@@ -53,6 +59,17 @@ Deno.test("a survivor tells what it holds, and its final state holds every entry
     const state = (machine: StateMachine) =>
       [...chunksOf(machine)].map((chunk) => new TextDecoder().decode(chunk));
     assertEquals(state(finalState(survivor.data)), state(expected));
+    survivor.close();
+  });
+});
+
+Deno.test("a final state is as late as the last entry, which may only let time pass", async () => {
+  await withTemporaryDirectory(async (above) => {
+    const passing = new Batch(1_700_000_009_000, []);
+    const last = { index: 6, term: 2, data: passing, sizeBytes: sizeOfBatch(passing) };
+    await makeDirectory(`${above}/n2`, [last]);
+    const survivor = await Survivor.open(`${above}/n2`);
+    assertEquals(finalState(survivor.data).timeMs, 1_700_000_009_000);
     survivor.close();
   });
 });

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { decodeCommands, encodeCommands } from "./commands_codec.ts";
+import { decodeCommands, encodeCommands } from "./entry.ts";
 
 const ALL_BYTES = Array.from({ length: 256 }, (_, byte) => String.fromCharCode(byte)).join("");
 

@@ -1,21 +1,35 @@
-import { assert } from "../../base/assert.ts";
+import { assert } from "../../base/errors.ts";
 import { type Logger, silentLogger } from "../../base/logger.ts";
 import type { HardState } from "../../raft/types.ts";
-import type { Disk, DiskFile } from "../disk.ts";
-import type { LogEntry } from "../entry.ts";
-import type { LogStore, StoredConfiguration } from "../log_store.ts";
-import { assertAppendable, assertCompactable, assertResettable } from "./appendable.ts";
-import { encodeEntry } from "./entry_codec.ts";
-import { GroupCommit } from "./group_commit.ts";
-import { LOG_DIRECTORY, removeSegmentsBefore } from "./log_files.ts";
+import type { Disk, DiskFile } from "../../platform/disk.ts";
+import { encodeEntry, type LogEntry } from "./entry.ts";
+import type { LogStore, StoredConfiguration } from "./log_store.ts";
+import { StrayFiles } from "../stray_files.ts";
+import {
+  assertAppendable,
+  assertCompactable,
+  assertResettable,
+  lastThatFits,
+  LOG_DIRECTORY,
+  readEntries,
+  removeSegmentsBefore,
+  type Segment,
+} from "./segment.ts";
+import { GroupCommit, LogWriter } from "./log_writer.ts";
 import type { LogIndex } from "./log_index.ts";
-import { LOG_FORMAT, type SegmentHeader } from "./log_record.ts";
-import type { LogOwner } from "./log_replay.ts";
-import { LogWriter } from "./log_writer.ts";
-import { RECORD_HEADER_BYTES } from "./record.ts";
-import { createLog, type RecoveredLog, recoverLog, type SnapshotPlace } from "./recovery.ts";
-import type { Segment } from "./segment.ts";
-import { lastThatFits, readEntries } from "./segment_reader.ts";
+import { LOG_FORMAT, RECORD_HEADER_BYTES, type SegmentHeader } from "./record.ts";
+import {
+  createLog,
+  type LogOwner,
+  type RecoveredLog,
+  recoverLog,
+  type SnapshotPlace,
+} from "./recovery.ts";
+
+interface OpenSegment {
+  readonly segment: Segment;
+  readonly file: DiskFile;
+}
 
 export interface DiskLogOptions extends LogOwner {
   /** Begin a log where there is none; otherwise a missing one is refused. */
@@ -41,14 +55,16 @@ export interface DiskLogOptions extends LogOwner {
  */
 export class DiskLog implements LogStore {
   readonly #disk: Disk;
+  readonly #strays: StrayFiles;
   readonly #owner: LogOwner;
   readonly #nonce: string;
   readonly #commit: GroupCommit;
   readonly #writer: LogWriter;
   readonly #index: LogIndex;
   #hardState: HardState;
-  /** An older segment's file, open for reading. */
-  #older: { readonly segment: Segment; readonly file: DiskFile } | null = null;
+  /** The newest segment's file and an older one's, open for reading. */
+  #newest: OpenSegment | null = null;
+  #older: OpenSegment | null = null;
 
   /** @throws {UserError} when the log is damaged, is not whole, or belongs to another node */
   static open(disk: Disk, options: DiskLogOptions): DiskLog {
@@ -56,21 +72,29 @@ export class DiskLog implements LogStore {
     if (!(segmentBytesMax > 0 && segmentBytesMax <= 2 ** 31)) {
       throw new RangeError(`Cannot open log: segmentBytesMax is ${segmentBytesMax}`);
     }
-    if (options.create) createLog(disk, options);
-    const recovered = recoverLog(disk, options, options.logger ?? silentLogger);
-    return new DiskLog(disk, recovered, { ...options, segmentBytesMax });
+    const { logger = silentLogger } = options;
+    const strays = new StrayFiles(disk, logger);
+    if (options.create) createLog(disk, strays, options);
+    const recovered = recoverLog(disk, strays, options, logger);
+    return new DiskLog(disk, strays, recovered, { ...options, segmentBytesMax });
   }
 
   private constructor(
     disk: Disk,
+    strays: StrayFiles,
     recovered: RecoveredLog,
     options: DiskLogOptions & { readonly segmentBytesMax: number },
   ) {
     this.#disk = disk;
+    this.#strays = strays;
     this.#owner = options;
     this.#nonce = recovered.replay.nonce;
-    this.#writer = new LogWriter(disk, recovered, options.segmentBytesMax);
     this.#commit = new GroupCommit((done) => this.#writer.sync(done), options.onFailure);
+    this.#writer = new LogWriter(disk, strays, recovered, {
+      segmentBytesMax: options.segmentBytesMax,
+      logger: options.logger ?? silentLogger,
+      onFailure: (error) => this.#commit.fail(error),
+    });
     this.#index = recovered.replay.index;
     this.#hardState = recovered.replay.hardState;
   }
@@ -104,7 +128,15 @@ export class DiskLog implements LogStore {
     let bytesLeft = bytesMax;
     for (let next = from; next <= to;) {
       const segment = this.#index.segmentOf(next);
-      const wanted = Math.min(to, segment.last);
+      const held = this.#writer.unwritten(next);
+      if (held !== undefined) {
+        bytesLeft -= segment.payloadBytesOf(next);
+        if (bytesLeft < 0 && next > from) break;
+        entries = [...entries, held];
+        next++;
+        continue;
+      }
+      const wanted = this.#lastWritten(next, Math.min(to, segment.last));
       const fitting = lastThatFits(segment, next, wanted, bytesLeft);
       const last = next === from ? Math.max(fitting, from) : fitting;
       const read = readEntries(this.#disk, this.#fileOf(segment), segment, next, last);
@@ -125,7 +157,8 @@ export class DiskLog implements LogStore {
   compact(index: number): void {
     if (this.#commit.isStopped) return;
     assertCompactable(this, index);
-    this.#change(null, () => this.#removeBefore(this.#index.forgetUpTo(index)));
+    const oldest = this.#index.forgetUpTo(index);
+    this.#writer.afterwards(() => this.#removeBefore(oldest));
   }
 
   reset(index: number, term: number, hardState: HardState | null, done: () => void): void {
@@ -135,7 +168,7 @@ export class DiskLog implements LogStore {
       const place = { first: index + 1, afterSnapshot: true, previousTerm: term };
       const segment = this.#writer.roll(this.#headerOf(place));
       this.#index.beginAnew(segment, term);
-      this.#removeBefore(segment);
+      this.#writer.afterwards(() => this.#removeBefore(segment));
     }, done);
   }
 
@@ -143,9 +176,10 @@ export class DiskLog implements LogStore {
     this.#commit.stop();
     this.#writer.close();
     this.#closeOlder();
+    this.#closeNewest();
   }
 
-  #change(hardState: HardState | null, write: () => void, done: (() => void) | null = null): void {
+  #change(hardState: HardState | null, write: () => void, done: () => void): void {
     this.#hardState = hardState ?? this.#hardState;
     try {
       write();
@@ -155,7 +189,7 @@ export class DiskLog implements LogStore {
       this.#commit.fail(error instanceof Error ? error : new Error(String(error)));
       return;
     }
-    if (done !== null) this.#commit.add(done);
+    this.#commit.add(done);
   }
 
   #write(hardState: HardState | null, entries: readonly LogEntry[]): void {
@@ -186,7 +220,13 @@ export class DiskLog implements LogStore {
   /** A loss of power may bring the files back: nothing waits for the directory. */
   #removeBefore({ sequence }: Segment): void {
     if ((this.#older?.segment.sequence ?? sequence) < sequence) this.#closeOlder();
-    removeSegmentsBefore(this.#disk, sequence);
+    if ((this.#newest?.segment.sequence ?? sequence) < sequence) this.#closeNewest();
+    removeSegmentsBefore(this.#strays, sequence);
+  }
+
+  #closeNewest(): void {
+    this.#newest?.file.close();
+    this.#newest = null;
   }
 
   #closeOlder(): void {
@@ -195,11 +235,23 @@ export class DiskLog implements LogStore {
   }
 
   #fileOf(segment: Segment): DiskFile {
-    if (segment === this.#writer.segment) return this.#writer.file;
+    if (this.#newest?.segment === segment) return this.#newest.file;
     if (this.#older?.segment === segment) return this.#older.file;
-    this.#closeOlder();
     const file = this.#disk.open(`${LOG_DIRECTORY}/${segment.fileName}`, "existing");
-    this.#older = { segment, file };
+    if (segment === this.#writer.segment) {
+      this.#closeNewest();
+      this.#newest = { segment, file };
+    } else {
+      this.#closeOlder();
+      this.#older = { segment, file };
+    }
     return file;
+  }
+
+  /** The last entry from `from` to `to` that a file holds; the first one is known to be in it. */
+  #lastWritten(from: number, to: number): number {
+    let last = to;
+    while (last > from && this.#writer.unwritten(last) !== undefined) last--;
+    return last;
   }
 }

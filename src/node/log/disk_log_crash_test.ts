@@ -68,7 +68,8 @@ function play(fault: (operation: DiskOperation) => DiskFault | null) {
 }
 
 /** Opens the log and checks that it holds all that was acknowledged and nothing that never was. */
-function assertRecovers(disk: FaultDisk, acknowledged: number, begun: number, hint: string): void {
+function assertRecovers(found: FaultDisk, acknowledged: number, begun: number, hint: string): void {
+  const disk = found.afterCrash(null, { schedule: (run) => run() });
   const log = open(disk, (error) => {
     throw error;
   });

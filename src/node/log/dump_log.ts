@@ -1,12 +1,16 @@
+import { formatAddress } from "../../base/address.ts";
 import { messageOf, UserError } from "../../base/errors.ts";
-import type { Disk } from "../disk.ts";
-import type { ClusterConfiguration } from "../configuration.ts";
-import type { LogEntry } from "../entry.ts";
-import { decodeEntry } from "./entry_codec.ts";
-import { LOG_DIRECTORY } from "./log_files.ts";
-import { type LogRecord, parseLogRecord } from "./log_record.ts";
-import { isZeroFrom, payloadAt, RECORD_HEADER_BYTES } from "./record.ts";
-import { parseSegmentFileName } from "./segment.ts";
+import type { Disk } from "../../platform/disk.ts";
+import type { ClusterConfiguration } from "../members/configuration.ts";
+import { decodeEntry, type LogEntry } from "./entry.ts";
+import { LOG_DIRECTORY, parseSegmentFileName } from "./segment.ts";
+import {
+  isZeroFrom,
+  type LogRecord,
+  parseLogRecord,
+  payloadAt,
+  RECORD_HEADER_BYTES,
+} from "./record.ts";
 
 export interface DumpLogOptions {
   /** Show values whole. @default false */
@@ -84,6 +88,9 @@ function entryLine(payload: Uint8Array, lastIndex: number, full: boolean): strin
   if (data.configuration !== null) {
     return `${head} ${timeText(data.timeMs)} ${configurationText(data.configuration)}`;
   }
+  if (data.machineVersion !== null) {
+    return `${head} ${timeText(data.timeMs)} state machine version ${data.machineVersion}`;
+  }
   const commands = data.commands.map((command) =>
     command.map((argument) => quote(argument, full)).join(" ")
   );
@@ -91,8 +98,8 @@ function entryLine(payload: Uint8Array, lastIndex: number, full: boolean): strin
 }
 
 function configurationText({ members, removed }: ClusterConfiguration): string {
-  const texts = members.map(({ id, raftAddress: { host, port }, isLearner }) =>
-    `${id}=${host}:${port}${isLearner ? " (learner)" : ""}`
+  const texts = members.map(({ id, raftAddress, isLearner }) =>
+    `${id}=${formatAddress(raftAddress)}${isLearner ? " (learner)" : ""}`
   );
   const gone = removed.length === 0 ? "" : `; removed: ${removed.join(", ")}`;
   return oneLine(`members: ${texts.join(", ")}${gone}`);

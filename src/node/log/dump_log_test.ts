@@ -2,16 +2,16 @@ import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { FaultDisk } from "../../../tests/support/fault_disk.ts";
 import { configurationEntryOf, entriesOf } from "../../../tests/support/log_entries.ts";
 import { UserError } from "../../base/errors.ts";
-import { Batch } from "../entry.ts";
+import { Batch, encodeEntry } from "./entry.ts";
 import { DiskLog } from "./disk_log.ts";
 import { dumpLog } from "./dump_log.ts";
-import { encodeEntry } from "./entry_codec.ts";
 import { RecordWriter } from "./record.ts";
 
 const SEGMENT = "00000001-00000000000000000001.log";
 
 function diskWithLog(segmentBytesMax: number): FaultDisk {
-  const disk = new FaultDisk();
+  const running: (() => void)[] = [];
+  const disk = new FaultDisk({ schedule: (run) => running.push(run) });
   const log = DiskLog.open(disk, {
     clusterId: "c1",
     nodeId: "n1",
@@ -33,7 +33,9 @@ function diskWithLog(segmentBytesMax: number): FaultDisk {
   append(3, 1, []);
   log.append({ term: 2, vote: null }, [], () => {});
   append(2, 2, [["SET", "k", "v".repeat(1000)]]);
-  return disk;
+  while (running.length > 0) running.shift()?.();
+  log.close();
+  return disk.afterCrash(null, { schedule: (run) => run() });
 }
 
 Deno.test("a log is readable, one line for each entry", () => {
@@ -105,7 +107,7 @@ Deno.test("records of another kind or version are named, not passed over", () =>
   const lineFor = (payload: string | Uint8Array) => {
     const record = new RecordWriter();
     record.add(typeof payload === "string" ? new TextEncoder().encode(payload) : payload);
-    const disk = new FaultDisk();
+    const disk = new FaultDisk({ schedule: (run) => run() });
     disk.plant(`log/${SEGMENT}`, record.bytes().slice());
     disk.makeDirectory("log");
     return [...dumpLog(disk)].join("\n");
@@ -124,7 +126,7 @@ Deno.test("records of another kind or version are named, not passed over", () =>
 });
 
 Deno.test("the log of a node that goes on writing can be dumped", () => {
-  const disk = new FaultDisk();
+  const disk = new FaultDisk({ schedule: (run) => run() });
   const options = {
     clusterId: "c1",
     nodeId: "n1",
@@ -142,5 +144,9 @@ Deno.test("the log of a node that goes on writing can be dumped", () => {
 });
 
 Deno.test("no log is an error", () => {
-  assertThrows(() => [...dumpLog(new FaultDisk())], UserError, "there is no log");
+  assertThrows(
+    () => [...dumpLog(new FaultDisk({ schedule: (run) => run() }))],
+    UserError,
+    "there is no log",
+  );
 });

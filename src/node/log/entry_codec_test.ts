@@ -1,14 +1,15 @@
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
-import { AssertionFailure } from "../../base/assert.ts";
-import { latin1Bytes } from "../../base/latin1.ts";
-import { Batch, type LogEntry } from "../entry.ts";
+import { AssertionFailure } from "../../base/errors.ts";
+import { latin1Bytes } from "../../base/bytes.ts";
 import {
+  Batch,
   decodeEntry,
   decodePlace,
   encodeEntry,
   EntryFormatError,
+  type LogEntry,
   sizeOfBatch,
-} from "./entry_codec.ts";
+} from "./entry.ts";
 
 const TIME_MS = 1_700_000_000_000;
 
@@ -48,7 +49,12 @@ Deno.test("what is encoded is decoded", () => {
       assertEquals([decoded.index, decoded.term, decoded.sizeBytes], [index, term, bytes.length]);
       assertEquals(decoded.data?.commands, commands ?? undefined);
       assertEquals(decoded.data?.timeMs, commands === null ? undefined : TIME_MS);
-      assertEquals(decodePlace(bytes), { index, term, isConfiguration: false });
+      assertEquals(decodePlace(bytes), {
+        index,
+        term,
+        isConfiguration: false,
+        machineVersion: null,
+      });
     }
   }
 });
@@ -70,7 +76,12 @@ Deno.test("a change of members is JSON behind the time, and known without decodi
   const decoded = decodeEntry(bytes);
   assertEquals(decoded.data?.configuration, configuration);
   assertEquals([decoded.data?.timeMs, decoded.data?.commands], [5, []]);
-  assertEquals(decodePlace(bytes), { index: 7, term: 2, isConfiguration: true });
+  assertEquals(decodePlace(bytes), {
+    index: 7,
+    term: 2,
+    isConfiguration: true,
+    machineVersion: null,
+  });
   assertThrows(() => new Batch(5, [["SET"]], configuration), AssertionFailure);
 });
 
@@ -179,4 +190,19 @@ Deno.test("the estimated size is near the encoded one", () => {
   const bytes = encodeEntry({ index: 1000, term: 3, data: batch, sizeBytes: 0 }).length;
   assert(Math.abs(sizeOfBatch(batch) - bytes) < 5, `${sizeOfBatch(batch)} for ${bytes}`);
   assertEquals(sizeOfBatch(null), encodeEntry(entry(1, 1, null)).length);
+});
+
+Deno.test("a version of the state machine survives, and is known without decoding the rest", () => {
+  const raise = { index: 7, term: 2, data: new Batch(TIME_MS, [], null, 3), sizeBytes: 33 };
+  const bytes = encodeEntry(raise);
+  assertEquals([bytes.length, sizeOfBatch(raise.data)], [33, 33]);
+  const place = { index: 7, term: 2, isConfiguration: false, machineVersion: 3 };
+  assertEquals(decodePlace(bytes), place);
+  const { data } = decodeEntry(bytes.slice());
+  assertEquals([data?.timeMs, data?.machineVersion, data?.commands], [TIME_MS, 3, []]);
+  for (
+    const wrong of [bytes.slice(0, -1), new Uint8Array([...bytes, 0]), bytes.slice().fill(0, 25)]
+  ) {
+    assertThrows(() => decodeEntry(wrong), EntryFormatError);
+  }
 });

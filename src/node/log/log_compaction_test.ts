@@ -9,9 +9,8 @@ import {
   entryOf,
 } from "../../../tests/support/log_entries.ts";
 import { testEachLog } from "../../../tests/support/log_fixtures.ts";
-import { AssertionFailure } from "../../base/assert.ts";
-import { UserError } from "../../base/errors.ts";
-import type { LogStore } from "../log_store.ts";
+import { AssertionFailure, UserError } from "../../base/errors.ts";
+import type { LogStore } from "./log_store.ts";
 import { DiskLog } from "./disk_log.ts";
 
 const ignore = () => {};
@@ -91,9 +90,12 @@ testEachLog("a snapshot takes the place of the whole log", (fixture) => {
   );
   assertThrows(() => log.term(11), AssertionFailure);
   assertEquals(done, []);
-  fixture.finishSync();
-  fixture.finishSync();
+  fixture.finishAll();
   assertEquals(done, ["append", "reset", "behind"]);
+  assertEquals(
+    log.entries(13, 15, 1e6).map(describeEntry),
+    entriesOf(13, 15, 5).map(describeEntry),
+  );
   log.reset(100, 6, null, ignore);
   assertEquals([log.firstIndex(), log.lastIndex(), log.term(100)], [101, 100, 6]);
   assertEquals(log.hardState(), { term: 5, vote: "n2" });
@@ -110,7 +112,7 @@ testEachLog("a stopped log is neither compacted nor reset", ({ log }) => {
 });
 
 Deno.test("a log on disk keeps the segments that it needs, and no more", () => {
-  const disk = new FaultDisk();
+  const disk = new FaultDisk({ schedule: (run) => run() });
   const options = {
     clusterId: "c1",
     nodeId: "n1",
@@ -145,7 +147,7 @@ Deno.test("a log on disk keeps the segments that it needs, and no more", () => {
 });
 
 Deno.test("a removed segment that comes back does not matter, even if what cut it off is there", () => {
-  const disk = new FaultDisk();
+  const disk = new FaultDisk({ schedule: (run) => run() });
   const options = { clusterId: "c1", nodeId: "n1", nonce: "nonce", onFailure: ignore };
   const log = DiskLog.open(disk, { ...options, create: true, segmentBytesMax: 1000 });
   for (let index = 1; index <= 30; index++) log.append(null, [entryOf(index, 1, 200)], ignore);
@@ -167,7 +169,7 @@ Deno.test("a removed segment that comes back does not matter, even if what cut i
 });
 
 Deno.test("a log that begins behind what its snapshot covers is refused", () => {
-  const disk = new FaultDisk();
+  const disk = new FaultDisk({ schedule: (run) => run() });
   const owner = { clusterId: "c1", nodeId: "n1", nonce: "nonce" };
   const options = { ...owner, segmentBytesMax: 2000, onFailure: ignore };
   const log = DiskLog.open(disk, { ...options, create: true });
@@ -183,4 +185,63 @@ Deno.test("a log that begins behind what its snapshot covers is refused", () => 
   const { message } = assertThrows(() => open(before - 2), UserError);
   assertStringIncludes(message, `entries ${before - 1} to ${before} are missing`);
   open(before).close();
+});
+
+Deno.test("stray files, and files that cannot be removed, are told once and do no harm", () => {
+  const warnings: string[] = [];
+  const failing = new Set<string>();
+  let isListFailing = false;
+  const disk = new FaultDisk({
+    schedule: (run) => run(),
+    fault: ({ kind, path }) =>
+      kind === "remove" && failing.has(path) ? { kind: "error", error: new Error("busy") } : null,
+  });
+  const list = disk.list.bind(disk);
+  disk.list = (directory) => {
+    if (isListFailing) throw new Error("unreadable");
+    return list(directory);
+  };
+  const open = () =>
+    DiskLog.open(disk, {
+      clusterId: "c1",
+      nodeId: "n1",
+      nonce: "nonce",
+      create: true,
+      segmentBytesMax: 1_000,
+      snapshot: { index: 40, term: 1 },
+      logger: { info() {}, error() {}, warn: (line) => warnings.push(line) },
+      onFailure: (error) => {
+        throw error;
+      },
+    });
+  const segments = () => list("log").filter((name) => name.endsWith(".log"));
+  let log = open();
+  disk.plant("log/.nfs0001", new Uint8Array(3));
+  disk.plant("log/1-1.log", new Uint8Array(3));
+  disk.makeDirectory("log/lost");
+  for (let index = 1; index <= 60; index++) log.append(null, [entryOf(index, 1, 100)], ignore);
+  const [first = ""] = segments();
+  failing.add(`log/${first}`);
+  isListFailing = true;
+  log.compact(20);
+  isListFailing = false;
+  log.compact(40);
+  log.compact(41);
+  assert(segments().includes(first) && !segments()[1]?.startsWith("00000002"), `${segments()}`);
+  assertEquals(warnings.splice(0), [
+    "cannot read data/n1/log: unreadable",
+    "ignores data/n1/log/.nfs0001, which is no file of Regent's",
+    "ignores data/n1/log/1-1.log, which is no file of Regent's",
+    "ignores data/n1/log/lost, which is no file of Regent's",
+    `cannot remove data/n1/log/${first}: busy`,
+  ]);
+  const content = contentOf(log);
+  log.close();
+  log = open();
+  assertEquals(contentOf(log), content);
+  assertEquals(warnings.length, 4);
+  failing.clear();
+  log.compact(45);
+  assert(!segments().includes(first));
+  log.close();
 });

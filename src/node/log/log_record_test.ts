@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { encodeEntry } from "./entry_codec.ts";
-import { encodeSynced, parseLogRecord } from "./log_record.ts";
+import { encodeEntry } from "./entry.ts";
+import { encodeSynced, parseLogRecord } from "./record.ts";
 
 const parse = (text: string) => parseLogRecord(new TextEncoder().encode(text));
 
@@ -21,7 +21,13 @@ Deno.test("a payload that is no object of ours is no record", () => {
 
 Deno.test("an entry is known by its beginning", () => {
   const bytes = encodeEntry({ index: 8, term: 3, data: null, sizeBytes: 0 });
-  assertEquals(parseLogRecord(bytes), { kind: "entry", index: 8, term: 3, isConfiguration: false });
+  assertEquals(parseLogRecord(bytes), {
+    kind: "entry",
+    index: 8,
+    term: 3,
+    isConfiguration: false,
+    machineVersion: null,
+  });
 });
 
 Deno.test("a record that tells of a sync tells whose it is", () => {

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { crc32 } from "../../base/crc32.ts";
+import { crc32 } from "../../base/bytes.ts";
 import { isZeroFrom, payloadAt, RecordWriter, scanRecords } from "./record.ts";
 
 const bytesOf = (text: string) => new TextEncoder().encode(text);

@@ -1,20 +1,246 @@
-import type { Logger } from "../../base/logger.ts";
-import type { Disk, DiskFile } from "../disk.ts";
-import type { LogIndex } from "./log_index.ts";
+import { messageOf, UserError } from "../../base/errors.ts";
+import type { HardState } from "../../raft/types.ts";
+import type { Disk, DiskFile } from "../../platform/disk.ts";
+import type { ClusterConfiguration } from "../members/configuration.ts";
+import { decodeEntry } from "./entry.ts";
 import {
   createSegment,
   damagedLog,
   listSegments,
   LOG_DIRECTORY,
   removeSegmentsBefore,
-  removeUnfinishedSegment,
+  Segment,
+  segmentFileName,
+  type SegmentName,
   unusableLog,
   writeAgain,
-} from "./log_files.ts";
-import { LOG_FORMAT } from "./log_record.ts";
-import { type LogOwner, LogReplay } from "./log_replay.ts";
-import { segmentFileName, type SegmentName } from "./segment.ts";
+} from "./segment.ts";
+import { LogIndex } from "./log_index.ts";
+import {
+  isZeroFrom,
+  LOG_FORMAT,
+  parseLogRecord,
+  payloadAt,
+  RECORD_HEADER_BYTES,
+  scanRecords,
+  type SegmentHeader,
+} from "./record.ts";
+import type { Logger } from "../../base/logger.ts";
+import type { StrayFiles } from "../stray_files.ts";
 import { readSyncedPosition, SYNCED_MARK_PATH, SyncedMark } from "./synced_mark.ts";
+
+/** No record that tells of a sync is longer. */
+const SYNCED_BYTES_MAX = 256;
+
+/** Whose log it must be. */
+export interface LogOwner {
+  readonly clusterId: string;
+  readonly nodeId: string;
+}
+
+/**
+ * Rebuilds the state of a log from its segments, in the order they were written and without gaps.
+ * The first may be any of them, since older ones are removed once a snapshot covers them. Only what
+ * is surely a write that was never finished is passed over; everything else that is wrong is refused.
+ */
+export class LogReplay {
+  readonly #disk: Disk;
+  readonly #owner: LogOwner;
+  readonly index = new LogIndex();
+  hardState: HardState = { term: 0, vote: null };
+  /** Up to here the newest segment is known to be durable. */
+  syncedBytes = 0;
+  /** What the log's own records tell; empty before the first segment. */
+  nonce = "";
+  /** Size of the segment before; `null`: it is not there, and neither is any other. */
+  #previousBytes: number | null = null;
+
+  constructor(disk: Disk, owner: LogOwner) {
+    this.#disk = disk;
+    this.#owner = owner;
+  }
+
+  /** A segment that is followed by another: it was made durable before that one began. */
+  replayOlder(name: SegmentName, bytes: Uint8Array): void {
+    const segment = this.#replay(name, bytes);
+    const end = segment.endBytes;
+    if (!isZeroFrom(bytes, end)) {
+      throw damagedLog(this.#disk, segment.fileName, end, "is a damaged record");
+    }
+  }
+
+  /**
+   * The newest segment. It ends at its first damaged record if that one was certainly not durable.
+   *
+   * Sound records behind a damaged one prove nothing by themselves: when the power fails, the disk
+   * may have kept a later write and lost an earlier one of the same sync. What proves that the
+   * damaged one was durable is the mark of the last sync, or a later record that says so.
+   *
+   * @param syncedBytes up to here the segment was synced for certain
+   * @returns whether there is something behind the end to be cut off
+   */
+  replayNewest(name: SegmentName, bytes: Uint8Array, syncedBytes: number): boolean {
+    const segment = this.#replay(name, bytes);
+    const end = segment.endBytes;
+    const isTorn = !isZeroFrom(bytes, end);
+    this.syncedBytes = Math.max(
+      this.syncedBytes,
+      syncedBytes,
+      claimedAfter(bytes, end, this.nonce),
+    );
+    if (this.syncedBytes > end) {
+      const what = isTorn ? "is a damaged record" : "the records end";
+      const bound = `although the log was synced up to byte ${this.syncedBytes}`;
+      throw damagedLog(this.#disk, segment.fileName, end, `${what}, ${bound}`);
+    }
+    return isTorn;
+  }
+
+  #replay(name: SegmentName, bytes: Uint8Array): Segment {
+    const segment = new Segment(name);
+    this.syncedBytes = 0;
+    segment.endBytes = scanRecords(bytes, (payload, offset) => {
+      if (offset === 0) this.#begin(segment, payload);
+      else this.#apply(segment, payload, offset);
+    });
+    if (segment.endBytes === 0) {
+      throw damagedLog(this.#disk, segment.fileName, 0, "the segment's header is damaged");
+    }
+    this.#previousBytes = segment.endBytes;
+    return segment;
+  }
+
+  #begin(segment: Segment, payload: Uint8Array): void {
+    const record = parseLogRecord(payload);
+    if (record?.kind === "otherFormat") {
+      throw new UserError(
+        `Cannot read ${this.#disk.root}/log/${segment.fileName}: its format is ${
+          JSON.stringify(record.format)
+        } and this version reads ${LOG_FORMAT}; use the version of Regent that wrote it`,
+      );
+    }
+    if (record?.kind !== "header") {
+      throw damagedLog(this.#disk, segment.fileName, 0, "there is no segment header");
+    }
+    const { header } = record;
+    this.#checkOwner(segment, header);
+    this.#checkPlace(segment, header);
+    // Segment 1 follows the beginning of all logs.
+    const isFirstLeft = this.#previousBytes === null && segment.sequence > 1;
+    if (isFirstLeft || header.afterSnapshot) this.index.beginAnew(segment, header.previousTerm);
+    else {
+      this.#checkContinuation(segment, header);
+      this.index.begin(segment);
+    }
+    this.hardState = { term: header.term, vote: header.vote };
+    this.nonce = header.nonce;
+    segment.headerBytes = RECORD_HEADER_BYTES + payload.length;
+    this.syncedBytes = segment.headerBytes;
+  }
+
+  #checkOwner(segment: Segment, { cluster, node }: SegmentHeader): void {
+    const { clusterId, nodeId } = this.#owner;
+    if (cluster === clusterId && node === nodeId) return;
+    throw new UserError(
+      `Cannot use ${this.#disk.root}/log/${segment.fileName}: it was written by node ${node} of ` +
+        `cluster ${cluster}, and this is node ${nodeId} of cluster ${clusterId}; ` +
+        `start with that node's own directory`,
+    );
+  }
+
+  #checkPlace(segment: Segment, header: SegmentHeader): void {
+    const refuse = (what: string) => damagedLog(this.#disk, segment.fileName, 0, what);
+    const { sequence, first } = segment;
+    if (header.segment !== sequence || header.first !== first) {
+      throw refuse("the header does not fit the file's name");
+    }
+    if (this.#previousBytes !== null && header.previousBytes !== this.#previousBytes) {
+      // This header is sound, so it is the file before that lacks something.
+      const { fileName } = this.index.newest;
+      const what = `the records end, and segment ${sequence} says that they end at byte ` +
+        `${header.previousBytes}`;
+      throw damagedLog(this.#disk, fileName, this.#previousBytes, what);
+    }
+    if (this.#previousBytes !== null && header.nonce !== this.nonce) {
+      throw refuse("the segment is of another log");
+    }
+    if (first < 1) throw refuse(`entry ${first} is to follow`);
+    if (header.term < this.hardState.term) throw refuse(`the term goes back to ${header.term}`);
+  }
+
+  #checkContinuation({ fileName, first }: Segment, { previousTerm }: SegmentHeader): void {
+    const refuse = (what: string) => damagedLog(this.#disk, fileName, 0, what);
+    const { firstIndex, lastIndex } = this.index;
+    if (first < firstIndex || first > lastIndex + 1) {
+      throw refuse(`entry ${first} is to follow, and the last one is ${lastIndex}`);
+    }
+    if (previousTerm !== this.index.termAt(first - 1)) {
+      throw refuse(`the entry before is said to be of term ${previousTerm}`);
+    }
+  }
+
+  #apply(segment: Segment, payload: Uint8Array, offset: number): void {
+    const refuse = (what: string) => damagedLog(this.#disk, segment.fileName, offset, what);
+    const record = parseLogRecord(payload);
+    switch (record?.kind) {
+      case "entry": {
+        const { index, term } = record;
+        if (index < segment.first || index > this.index.lastIndex + 1) {
+          throw refuse(`entry ${index} follows entry ${this.index.lastIndex}`);
+        }
+        if (term < this.index.termAt(index - 1)) throw refuse(`the term goes back to ${term}`);
+        const place = { offset, payloadBytes: payload.length };
+        const configuration = record.isConfiguration
+          ? this.#configurationOf(segment, offset, payload)
+          : null;
+        this.index.add(index, term, place, configuration);
+        break;
+      }
+      case "hardState":
+        if (record.hardState.term < this.hardState.term) {
+          throw refuse(`the term goes back to ${record.hardState.term}`);
+        }
+        this.hardState = record.hardState;
+        break;
+      case "synced":
+        if (record.offset > offset) throw refuse("is a record that tells of the future");
+        if (record.nonce !== this.nonce) throw refuse("is a record of another log");
+        this.syncedBytes = Math.max(this.syncedBytes, record.offset);
+        break;
+      default:
+        throw refuse("is a record of a kind that this version does not know");
+    }
+  }
+
+  #configurationOf(
+    segment: Segment,
+    offset: number,
+    payload: Uint8Array,
+  ): ClusterConfiguration | null {
+    try {
+      return decodeEntry(payload).data?.configuration ?? null;
+    } catch (error) {
+      const what = `is no entry (${messageOf(error)})`;
+      throw damagedLog(this.#disk, segment.fileName, offset, what);
+    }
+  }
+}
+
+/** The furthest offset that the log's own records behind `end` tell to have been durable; 0: none. */
+function claimedAfter(bytes: Uint8Array, end: number, nonce: string): number {
+  const OPENING_BRACE = 0x7b;
+  let claimed = 0;
+  let at = bytes.indexOf(OPENING_BRACE, end + RECORD_HEADER_BYTES);
+  for (; at !== -1; at = bytes.indexOf(OPENING_BRACE, at + 1)) {
+    const offset = at - RECORD_HEADER_BYTES;
+    const payload = payloadAt(bytes, offset, SYNCED_BYTES_MAX);
+    const record = payload === null ? null : parseLogRecord(payload);
+    if (record?.kind === "synced" && record.nonce === nonce && record.offset <= offset) {
+      claimed = Math.max(claimed, record.offset);
+    }
+  }
+  return claimed;
+}
 
 /** The last entry that a durable snapshot covers. */
 export interface SnapshotPlace {
@@ -30,14 +256,18 @@ export interface RecoveredLog {
 }
 
 /** Begins a log, or goes on with a beginning that a crash cut short. */
-export function createLog(disk: Disk, owner: LogOwner & { readonly nonce: string }): void {
-  if (listSegments(disk).length > 0) return;
+export function createLog(
+  disk: Disk,
+  strays: StrayFiles,
+  owner: LogOwner & { readonly nonce: string },
+): void {
+  if (listSegments(strays).length > 0) return;
   disk.makeDirectory(LOG_DIRECTORY);
-  disk.syncDirectory("");
+  disk.syncDirectoryNow("");
   SyncedMark.create(disk).close();
   // Where there is a segment there is thus a mark as well.
-  disk.syncDirectory(LOG_DIRECTORY);
-  const { file } = createSegment(disk, {
+  disk.syncDirectoryNow(LOG_DIRECTORY);
+  createSegment(disk, strays, {
     format: LOG_FORMAT,
     cluster: owner.clusterId,
     node: owner.nodeId,
@@ -50,7 +280,6 @@ export function createLog(disk: Disk, owner: LogOwner & { readonly nonce: string
     term: 0,
     vote: null,
   });
-  file.close();
 }
 
 /**
@@ -64,10 +293,11 @@ export function createLog(disk: Disk, owner: LogOwner & { readonly nonce: string
  */
 export function recoverLog(
   disk: Disk,
+  strays: StrayFiles,
   owner: LogOwner & { readonly snapshot?: SnapshotPlace | null },
   logger: Logger,
 ): RecoveredLog {
-  const present = newestWithoutGap(listSegments(disk));
+  const present = newestWithoutGap(listSegments(strays));
   const names = fromLowestFirst(present);
   const oldest = names[0];
   const newest = names.pop();
@@ -100,9 +330,8 @@ export function recoverLog(
         `what stood there was never finished nor acknowledged`,
     );
   }
-  removeSegmentsBefore(disk, oldest.sequence);
-  removeUnfinishedSegment(disk);
-  disk.syncDirectory(LOG_DIRECTORY);
+  removeSegmentsBefore(strays, oldest.sequence);
+  disk.syncDirectoryNow(LOG_DIRECTORY);
   const file = disk.open(`${LOG_DIRECTORY}/${segment.fileName}`, "existing");
   if (isTorn) file.truncate(segment.endBytes);
   writeAgain(file, replay.syncedBytes, segment.endBytes);
@@ -152,7 +381,12 @@ function checkWhole(
 }
 
 function readSegment(disk: Disk, fileName: string): Uint8Array {
-  const bytes = disk.read(`${LOG_DIRECTORY}/${fileName}`);
+  let bytes: Uint8Array | null;
+  try {
+    bytes = disk.read(`${LOG_DIRECTORY}/${fileName}`);
+  } catch (error) {
+    throw damagedLog(disk, fileName, 0, `it cannot be read (${messageOf(error)})`);
+  }
   if (bytes === null) throw damagedLog(disk, fileName, 0, "the file is missing");
   return bytes;
 }

@@ -1,4 +1,161 @@
-import { assert } from "../../base/assert.ts";
+import { assert, messageOf, UserError } from "../../base/errors.ts";
+import type { Disk, DiskFile } from "../../platform/disk.ts";
+import type { StrayFiles } from "../stray_files.ts";
+import {
+  encodeSegmentHeader,
+  payloadAt,
+  RECORD_HEADER_BYTES,
+  RecordWriter,
+  type SegmentHeader,
+} from "./record.ts";
+import { SYNCED_MARK_PATH } from "./synced_mark.ts";
+import type { HardState } from "../../raft/types.ts";
+import { decodeEntry, type LogEntry } from "./entry.ts";
+import type { LogStore } from "./log_store.ts";
+import type { Logger } from "../../base/logger.ts";
+
+export const LOG_DIRECTORY = "log";
+/** A segment before it is whole; what a crash leaves of one is removed before the next is made. */
+export const NEW_SEGMENT_PATH = "log/new";
+
+const ADVICE =
+  "restore the directory from a copy of this very node, or put a new node with another id in its place";
+
+/** Acknowledged data may be gone: the node must not go on as if nothing had happened. */
+export function damagedLog(disk: Disk, fileName: string, offset: number, what: string): UserError {
+  return new UserError(
+    `Cannot read ${disk.root}/log/${fileName}: at byte ${offset} ${what}; ${ADVICE}`,
+  );
+}
+
+export function unusableLog(disk: Disk, what: string): UserError {
+  return new UserError(`Cannot use ${disk.root}/log: ${what}; ${ADVICE}`);
+}
+
+/** The segments in the order of writing. Other people's files do no harm. */
+export function listSegments(strays: StrayFiles): SegmentName[] {
+  const names: SegmentName[] = [];
+  for (const fileName of strays.list(LOG_DIRECTORY)) {
+    const name = parseSegmentFileName(fileName);
+    const path = `${LOG_DIRECTORY}/${fileName}`;
+    if (name !== null) names.push(name);
+    else if (path !== SYNCED_MARK_PATH && path !== NEW_SEGMENT_PATH) strays.found(path);
+  }
+  return names.sort((left, right) => left.sequence - right.sequence);
+}
+
+/**
+ * Creates a segment with its header and makes it durable; blocks until then. It gets its name only when it is whole,
+ * so that a crash at any moment leaves either all of it or nothing that counts.
+ */
+export function createSegment(disk: Disk, strays: StrayFiles, header: SegmentHeader): void {
+  const { segment, record } = segmentOf(header);
+  removeUnfinishedSegment(disk, strays);
+  const file = disk.open(NEW_SEGMENT_PATH, "create");
+  file.write(record, 0);
+  file.syncNow();
+  nameNewSegment(disk, segment);
+  disk.syncDirectoryNow(LOG_DIRECTORY);
+  file.close();
+}
+
+/** A segment that begins, and the record that it begins with. */
+export function segmentOf(header: SegmentHeader): { segment: Segment; record: Uint8Array } {
+  const writer = new RecordWriter();
+  writer.add(encodeSegmentHeader(header));
+  const segment = new Segment({ sequence: header.segment, first: header.first });
+  segment.headerBytes = writer.length;
+  segment.endBytes = writer.length;
+  return { segment, record: writer.bytes() };
+}
+
+/** What has been made is a segment now, once the directory is synced. */
+export function nameNewSegment(disk: Disk, segment: Segment): void {
+  disk.rename(NEW_SEGMENT_PATH, `${LOG_DIRECTORY}/${segmentFileName(segment)}`);
+}
+
+/**
+ * From the oldest on, so that what is left has no gap if the process dies. One that cannot be removed
+ * stays until the next attempt: a start reads only what follows the last gap.
+ */
+export function removeSegmentsBefore(strays: StrayFiles, sequence: number): void {
+  for (const name of listSegments(strays)) {
+    if (name.sequence < sequence) strays.remove(`${LOG_DIRECTORY}/${segmentFileName(name)}`);
+  }
+}
+
+/** What a crash or a failed attempt has left of one. */
+export function removeUnfinishedSegment(disk: Disk, strays: StrayFiles): void {
+  if (strays.list(LOG_DIRECTORY).some((name) => `${LOG_DIRECTORY}/${name}` === NEW_SEGMENT_PATH)) {
+    disk.remove(NEW_SEGMENT_PATH);
+  }
+}
+
+/**
+ * Makes a part of a file durable, whatever became of earlier syncs. When one fails, the kernel tells
+ * it once, to one caller, and takes the pages that it could not write for clean: another sync, at the
+ * same time or after a restart, would succeed without having written anything.
+ */
+export function writeAgain(file: DiskFile, from: number, to: number): void {
+  if (to > from) {
+    const bytes = new Uint8Array(to - from);
+    file.read(bytes, from);
+    file.write(bytes, from);
+  }
+  file.syncNow();
+}
+
+/** States what every log demands of an append: no gap, no term that goes back, no second vote. */
+export function assertAppendable(
+  log: LogStore,
+  hardState: HardState | null,
+  entries: readonly LogEntry[],
+): void {
+  assertNextHardState(log, hardState);
+  const first = entries[0];
+  if (first === undefined) return;
+  assert(
+    first.index >= log.firstIndex() && first.index <= log.lastIndex() + 1,
+    `Cannot append entry ${first.index}: the log holds ${log.firstIndex()} to ${log.lastIndex()}`,
+  );
+  let index = first.index - 1;
+  let term = log.term(index);
+  for (const entry of entries) {
+    assert(
+      entry.index === index + 1 && entry.term >= term,
+      `Cannot append entry ${entry.index} of term ${entry.term} after entry ${index} of term ${term}`,
+    );
+    index = entry.index;
+    term = entry.term;
+  }
+}
+
+/** States what every log demands of a compaction. */
+export function assertCompactable(log: LogStore, index: number): void {
+  assert(
+    index <= log.lastIndex(),
+    `Cannot compact up to entry ${index}: the log holds ${log.firstIndex()} to ${log.lastIndex()}`,
+  );
+}
+
+/** States what every log demands of a snapshot that takes its place. */
+export function assertResettable(log: LogStore, index: number, hardState: HardState | null): void {
+  assertNextHardState(log, hardState);
+  assert(
+    index >= log.firstIndex(),
+    `Cannot begin behind entry ${index}: the log begins with entry ${log.firstIndex()} already`,
+  );
+}
+
+function assertNextHardState(log: LogStore, hardState: HardState | null): void {
+  if (hardState === null) return;
+  const { term, vote } = log.hardState();
+  assert(
+    hardState.term > term ||
+      (hardState.term === term && (vote === null || vote === hardState.vote)),
+    `Cannot write term ${hardState.term} vote ${hardState.vote}: current is term ${term} vote ${vote}`,
+  );
+}
 
 const NAME = /^(\d{8,})-(\d{20})\.log$/;
 const COUNT_INITIAL = 256;
@@ -88,5 +245,159 @@ export class Segment {
     const lengths = new Uint32Array(2 * this.#lengths.length);
     lengths.set(this.#lengths);
     this.#lengths = lengths;
+  }
+}
+
+/** Neighbouring records up to so many bytes are read at once. */
+const READ_BYTES_MAX = 1 << 20;
+
+/**
+ * The last entry, from `from` to `to`, that still fits into `bytesMax` together with those before
+ * it; `from - 1` when not even the first does.
+ */
+export function lastThatFits(segment: Segment, from: number, to: number, bytesMax: number): number {
+  let bytesLeft = bytesMax;
+  let last = from - 1;
+  while (last < to) {
+    bytesLeft -= segment.payloadBytesOf(last + 1);
+    if (bytesLeft < 0) break;
+    last++;
+  }
+  return last;
+}
+
+/**
+ * Reads and checks entries of one segment.
+ *
+ * @throws {UserError} when a record is damaged
+ */
+export function readEntries(
+  disk: Disk,
+  file: DiskFile,
+  segment: Segment,
+  from: number,
+  to: number,
+): LogEntry[] {
+  const entries: LogEntry[] = [];
+  for (let next = from; next <= to;) {
+    const start = segment.offsetOf(next);
+    let last = next;
+    while (last < to && endOf(segment, last + 1) - start <= READ_BYTES_MAX) last++;
+    const bytes = new Uint8Array(endOf(segment, last) - start);
+    file.read(bytes, start);
+    for (; next <= last; next++) {
+      const offset = segment.offsetOf(next);
+      const payload = payloadAt(bytes, offset - start);
+      if (payload === null) {
+        throw damagedLog(disk, segment.fileName, offset, "is a damaged record");
+      }
+      entries.push(decode(disk, segment, offset, payload));
+    }
+  }
+  return entries;
+}
+
+function endOf(segment: Segment, index: number): number {
+  return segment.offsetOf(index) + RECORD_HEADER_BYTES + segment.payloadBytesOf(index);
+}
+
+function decode(disk: Disk, segment: Segment, offset: number, payload: Uint8Array): LogEntry {
+  try {
+    return decodeEntry(payload);
+  } catch (error) {
+    throw damagedLog(disk, segment.fileName, offset, `is no entry (${messageOf(error)})`);
+  }
+}
+
+/** A file with nothing but zeros in it. */
+export interface BlankFile {
+  readonly file: DiskFile;
+  readonly sizeBytes: number;
+}
+
+/**
+ * The file of the segment that comes next, made while the present one is still being filled, so that
+ * little is left to be done when it is needed. It gets its header and its name then; what a crash
+ * leaves of it is removed before another is made. A disk that does not take it ahead of time has
+ * another chance when the file is needed.
+ */
+export class NextSegment {
+  readonly #disk: Disk;
+  readonly #strays: StrayFiles;
+  readonly #logger: Logger;
+  readonly #blankBytes: number;
+  #blank: BlankFile | null = null;
+  #isSyncing = false;
+  /** It is not tried again for the same segment. */
+  #hasFailed = false;
+  /** Whoever needs the file takes it as soon as its sync has ended. */
+  #onSyncEnd: (() => void) | null = null;
+
+  constructor(disk: Disk, strays: StrayFiles, logger: Logger, blankBytes: number) {
+    this.#disk = disk;
+    this.#strays = strays;
+    this.#logger = logger;
+    this.#blankBytes = blankBytes;
+  }
+
+  /** Makes the file, unless it is there. */
+  prepare(): void {
+    if (this.#blank !== null || this.#hasFailed) return;
+    try {
+      const { file } = this.#create();
+      this.#blank = { file, sizeBytes: this.#blankBytes };
+      file.write(new Uint8Array(this.#blankBytes), 0);
+      this.#isSyncing = true;
+      file.sync((error) => this.#synced(error));
+    } catch (error) {
+      this.#discard(error);
+    }
+  }
+
+  /**
+   * The file, made now if need be. Not while a sync of it is under way.
+   *
+   * @throws {Error} when the disk does not take it
+   */
+  take(): BlankFile {
+    assert(!this.#isSyncing, "a file is taken while it is being synced");
+    const blank = this.#blank ?? this.#create();
+    this.#blank = null;
+    this.#hasFailed = false;
+    return blank;
+  }
+
+  /** Calls back, at once or later, when no sync of the file is under way. */
+  whenSynced(run: () => void): void {
+    if (this.#isSyncing) this.#onSyncEnd = run;
+    else run();
+  }
+
+  close(): void {
+    this.#onSyncEnd = null;
+    this.#blank?.file.close();
+    this.#blank = null;
+  }
+
+  #create(): BlankFile {
+    removeUnfinishedSegment(this.#disk, this.#strays);
+    const file = this.#disk.open(NEW_SEGMENT_PATH, "create");
+    return { file, sizeBytes: 0 };
+  }
+
+  #synced(error: Error | null): void {
+    this.#isSyncing = false;
+    if (error !== null) this.#discard(error);
+    const run = this.#onSyncEnd;
+    this.#onSyncEnd = null;
+    run?.();
+  }
+
+  #discard(error: unknown): void {
+    this.#logger.warn(`cannot prepare the log's next segment: ${messageOf(error)}`);
+    this.#blank?.file.close();
+    this.#blank = null;
+    this.#isSyncing = false;
+    this.#hasFailed = true;
   }
 }

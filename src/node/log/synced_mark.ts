@@ -1,6 +1,5 @@
-import type { Disk, DiskFile } from "../disk.ts";
-import { isCount, parseFields } from "./log_record.ts";
-import { payloadAt, RecordWriter } from "./record.ts";
+import type { Disk, DiskFile } from "../../platform/disk.ts";
+import { isCount, parseFields, payloadAt, RecordWriter } from "./record.ts";
 
 const encoder = new TextEncoder();
 

@@ -1,7 +1,6 @@
 import { Buffer } from "node:buffer";
 import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
-import { FrameDecoder, ProtocolError } from "./frame_decoder.ts";
-import { FrameWriter } from "./frame_writer.ts";
+import { FrameDecoder, FrameWriter, ProtocolError } from "./frames.ts";
 
 const decoder = () => new FrameDecoder({ frameBytesMax: 1000 });
 
@@ -68,38 +67,31 @@ Deno.test("small frames are joined for sending, and large ones are not copied", 
   const large = new Uint8Array(100_000).fill(7);
   writer.addText("one");
   writer.addText("two");
-  writer.addPayload(large);
-  writer.addPayload(large);
+  writer.addPieces(["four", new Uint8Array(2), large]);
+  writer.addPieces([large, "five"]);
   writer.addText("three");
   assertEquals(writer.isEmpty, false);
   const pieces = writer.take();
-  assertEquals(pieces.map(({ length }) => length), [4 + 3 + 4 + 3 + 4, 100_000, 4, 100_000, 4 + 5]);
+  assertEquals(pieces.map(({ length }) => length), [7 + 7 + 4 + 6, 100_000, 4, 100_000, 4 + 9]);
   assertStrictEquals(pieces[1], large);
   assertEquals([writer.isEmpty, writer.take()], [true, []]);
   const frames = new FrameDecoder({ frameBytesMax: 1 << 20 });
   for (const piece of pieces) frames.push(piece);
   const lengths: number[] = [];
   for (let frame = frames.next(); frame !== null; frame = frames.next()) lengths.push(frame.length);
-  assertEquals(lengths, [3, 3, 100_000, 100_000, 5]);
+  assertEquals(lengths, [3, 3, 100_006, 100_004, 5]);
 });
 
-Deno.test("only a large frame that was put together here is said to stay as it is", () => {
-  const frames = new FrameDecoder({ frameBytesMax: 1 << 20 });
-  const next = () => {
-    const payload = frames.next();
-    return payload === null ? null : [payload.length, payload[0], frames.isKept(payload)];
-  };
-  const chunk = bytesOf("small", "x".repeat(70_000), "y".repeat(70_000));
-  frames.push(chunk);
-  assertEquals([next(), next()], [[5, 0x73, false], [70_000, 0x78, false]]);
-  assertEquals([next(), next()], [[70_000, 0x79, false], null]);
-  frames.push(chunk.subarray(0, 80_000));
-  assertEquals([next(), next(), next()], [[5, 0x73, false], [70_000, 0x78, false], null]);
-  const rest = chunk.slice(80_000);
-  frames.push(rest);
-  const payload = frames.next() ?? new Uint8Array();
-  assertEquals(frames.isKept(payload), true);
-  chunk.fill(0);
-  rest.fill(0);
-  assertEquals(payload.every((byte) => byte === 0x79), true);
+Deno.test("what was taken stays as it is when the writer is used again", () => {
+  const writer = new FrameWriter();
+  writer.addText("first");
+  const [taken] = writer.take();
+  const before = taken?.slice();
+  writer.addText("later");
+  writer.take();
+  assertEquals(taken, before);
+});
+
+Deno.test("a piece that is no ASCII has no known length, and is refused", () => {
+  assertThrows(() => new FrameWriter().addPieces(["\u00fc"]));
 });

@@ -1,78 +1,214 @@
-import { Buffer } from "node:buffer";
+import {
+  base64Bytes,
+  base64Length,
+  base64Size,
+  parseBase64,
+  parseBase64Into,
+  writeBase64,
+  writeUint32,
+} from "../../base/bytes.ts";
+import { decodeEntry, encodeEntry, type LogEntry } from "../log/entry.ts";
+import { FRAME_HEADER_BYTES, FrameWriter, isIndex, parseFrame, ProtocolError } from "./frames.ts";
+import { includesVersion, type VersionRange } from "../../base/version_range.ts";
+import { messageOf } from "../../base/errors.ts";
 import { checkRequest } from "../../commands/table.ts";
 import type { NodeId } from "../../raft/types.ts";
 import { ErrorReply } from "../../resp/reply.ts";
-import { configurationFields, parseConfiguration } from "../configuration_codec.ts";
-import type { LogEntry } from "../entry.ts";
-import { ProtocolError } from "./frame_decoder.ts";
-import {
-  type PeerMessage,
-  SNAPSHOT_CHUNK_BYTES_MAX,
-  type SnapshotChunk,
-  type SnapshotOffer,
-} from "./peer_message.ts";
+import { configurationFields, parseConfiguration } from "../members/configuration.ts";
+import type { StoredSnapshot } from "../snapshots/snapshot.ts";
+import { type PeerMessage, SNAPSHOT_CHUNK_BYTES_MAX } from "./peer_message.ts";
 
-/** Version of what nodes say to each other; nodes of different versions refuse each other. */
-export const PROTOCOL_VERSION = 2;
+/**
+ * The most bytes of an entry in one frame. A longer entry travels in parts of this size, each a frame
+ * of its own: so no frame is large, the receiver reads each as it arrives, and its event loop is free
+ * in between. A multiple of 3, so that the base64 of all parts but the last needs no padding.
+ */
+export const ENTRY_PART_BYTES = 192 * 1024;
 
-/** The first frame of each connection. */
-export interface Hello {
-  readonly regent: number;
-  readonly cluster: string;
-  readonly from: NodeId;
-  readonly to: NodeId;
-  /** Where clients reach the sender. */
-  readonly host: string;
-  readonly port: number;
-  /** Where its peers reach it. */
-  readonly raftHost: string;
-  readonly raftPort: number;
-  /** The index of the newest configuration that it knows. */
-  readonly configuration: number;
-}
-
-/** What a removed node is told in the place of an answer, before the connection is closed. */
-export interface RemovedNotice {
-  readonly type: "removed";
-  readonly cluster: string;
-  /** Who is meant. */
-  readonly to: NodeId;
+/** Whether an entry of these bytes travels in parts. */
+export function isInParts(bytes: Uint8Array): boolean {
+  return bytes.length > ENTRY_PART_BYTES;
 }
 
 /**
- * A message as its header frame tells it; the entries of an append follow in frames of their own, as
- * do the bytes of a chunk and the description of an offered snapshot.
+ * The bytes of an entry that is no longer than a part as base64. Made once for all peers and kept in
+ * the batch until the leader has applied it; the result must not be changed.
  */
-export type Header =
-  | Exclude<PeerMessage, AppendMessage | SnapshotOffer | SnapshotChunk>
-  | AppendHeader
-  | OfferHeader
-  | ChunkHeader;
+export function encodeWholeEntry(entry: LogEntry): Uint8Array {
+  const bytes = encodeEntry(entry);
+  const kept = entry.data?.base64Of(bytes) ?? null;
+  if (kept !== null) return kept;
+  const text = base64Bytes(bytes);
+  entry.data?.keepBase64(bytes, text);
+  return text;
+}
+
+/** Memory for a longer entry grows with what has arrived of it, not with what was announced. */
+const FIRST_BYTES = 4 * 1024 * 1024;
+
+interface PartialEntry {
+  readonly index: number;
+  readonly sizeBytes: number;
+  bytes: Uint8Array;
+  filled: number;
+}
+
+/** Puts entries together that arrive in parts, for the append that follows these. */
+export class EntryParts {
+  readonly #entryBytesMax: number;
+  #entries: PartialEntry[] = [];
+  #bytes = 0;
+
+  constructor(entryBytesMax: number) {
+    this.#entryBytesMax = entryBytesMax;
+  }
+
+  /**
+   * Takes the fields of an `entryPart`: the parts of an entry come one after the other.
+   *
+   * @throws {ProtocolError} when the part does not continue what came before
+   */
+  add({ index, offset, sizeBytes, bytes }: Record<string, unknown>): void {
+    const last = this.#entries.at(-1);
+    const isFirst = offset === 0 && (last === undefined || last.filled === last.sizeBytes);
+    if (!isIndex(index) || !isIndex(sizeBytes) || typeof bytes !== "string") {
+      throw new ProtocolError("a message of type entryPart with a wrong field");
+    }
+    const entry = isFirst ? this.#begin(index, sizeBytes) : last;
+    const end = (entry?.filled ?? 0) + (base64Size(bytes) ?? Infinity);
+    if (
+      entry === undefined || entry.index !== index || entry.filled !== offset ||
+      entry.sizeBytes !== sizeBytes || end > sizeBytes || end === entry.filled
+    ) {
+      throw new ProtocolError(`a part of entry ${index} that does not follow the one before`);
+    }
+    if (end > entry.bytes.length) grow(entry, end);
+    if (!parseBase64Into(bytes, entry.bytes.subarray(entry.filled, end))) {
+      throw new ProtocolError("a message of type entryPart with wrong base64");
+    }
+    entry.filled = end;
+  }
+
+  /**
+   * Hands out the entry with this index.
+   *
+   * @throws {ProtocolError} when it is not the next one, or not whole
+   */
+  take(index: number): Uint8Array {
+    const entry = this.#entries.shift();
+    if (entry === undefined || entry.index !== index || entry.filled < entry.sizeBytes) {
+      throw new ProtocolError(`entry ${index} did not come in parts`);
+    }
+    this.#bytes -= entry.sizeBytes;
+    return entry.bytes;
+  }
+
+  /** @throws {ProtocolError} when parts came that no append asked for */
+  end(): void {
+    if (this.#entries.length > 0) throw new ProtocolError("parts of an entry of no append");
+  }
+
+  /** Forgets all parts: what they belong to is not read. */
+  clear(): void {
+    this.#entries = [];
+    this.#bytes = 0;
+  }
+
+  #begin(index: number, sizeBytes: number): PartialEntry {
+    this.#bytes += sizeBytes;
+    if (this.#bytes > this.#entryBytesMax) {
+      throw new ProtocolError(`an entry of ${sizeBytes} bytes is over the limit`);
+    }
+    const bytes = new Uint8Array(Math.min(sizeBytes, FIRST_BYTES));
+    const entry = { index, sizeBytes, bytes, filled: 0 };
+    this.#entries.push(entry);
+    return entry;
+  }
+}
+
+function grow(entry: PartialEntry, neededBytes: number): void {
+  const doubled = Math.min(entry.sizeBytes, 2 * entry.bytes.length);
+  const grown = new Uint8Array(Math.max(neededBytes, doubled));
+  grown.set(entry.bytes.subarray(0, entry.filled));
+  entry.bytes = grown;
+}
+
+/** The frames made last are kept for the other peers: 2 MiB of them. */
+const RECENT_FRAMES = 8;
+const END = '"}';
+
+const encoder = new TextEncoder();
+
+interface RecentFrame {
+  /** The bytes of the whole entry, which this must not keep in memory. */
+  readonly entry: WeakRef<Uint8Array>;
+  readonly offset: number;
+  readonly frame: Uint8Array;
+}
+
+/**
+ * The frames of large entries, each made when the one before is on its way to a peer. Peers mostly
+ * take the same part one right after the other, so that it becomes base64 once for all of them.
+ */
+class PartFrames {
+  readonly #recent: RecentFrame[] = [];
+  #next = 0;
+
+  frame(index: number, entry: Uint8Array, offset: number): Uint8Array {
+    for (const { entry: other, offset: at, frame } of this.#recent) {
+      if (at === offset && other.deref() === entry) return frame;
+    }
+    const frame = encodePart(index, entry, offset);
+    this.#recent[this.#next] = { entry: new WeakRef(entry), offset, frame };
+    this.#next = (this.#next + 1) % RECENT_FRAMES;
+    return frame;
+  }
+}
+
+const partFrames = new PartFrames();
+
+/** Adds the frames of an entry that is too long for one. Its bytes must not change any more. */
+export function addPartFrames(frames: FrameWriter, index: number, entry: Uint8Array): void {
+  for (let offset = 0; offset < entry.length; offset += ENTRY_PART_BYTES) {
+    const length = base64Length(Math.min(ENTRY_PART_BYTES, entry.length - offset));
+    frames.addLater({ length, make: () => [partFrames.frame(index, entry, offset)] });
+  }
+}
+
+/** One piece of memory for all of it, written once. */
+function encodePart(index: number, entry: Uint8Array, offset: number): Uint8Array {
+  const part = entry.subarray(offset, offset + ENTRY_PART_BYTES);
+  const fields = { type: "entryPart", index, offset, sizeBytes: entry.length };
+  const begin = `${JSON.stringify(fields).slice(0, -1)},"bytes":"`;
+  const payloadBytes = begin.length + base64Length(part.length) + END.length;
+  const frame = new Uint8Array(FRAME_HEADER_BYTES + payloadBytes);
+  writeUint32(frame, 0, payloadBytes);
+  encoder.encodeInto(begin, frame.subarray(FRAME_HEADER_BYTES));
+  const at = writeBase64(frame, FRAME_HEADER_BYTES + begin.length, part);
+  encoder.encodeInto(END, frame.subarray(at));
+  return frame;
+}
 
 type AppendMessage = Extract<PeerMessage, { type: "append" }>;
 
-export type AppendHeader = Omit<AppendMessage, "entries"> & {
-  /** How many entry frames follow. */
-  readonly entries: number;
-};
-
-export type OfferHeader = Omit<SnapshotOffer, "snapshot">;
-
-export type ChunkHeader = Omit<SnapshotChunk, "bytes"> & {
-  /** How many bytes the frame that follows tells. */
-  readonly bytes: number;
-};
-
-/** The most entries that one append may announce. */
+/** The most entries in one append. */
 export const APPEND_ENTRIES_MAX = 65_536;
 
-const isIndex = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+/**
+ * The most bytes in one frame of a member. The largest is an append: about 1 MiB of entries by the
+ * leader's count, a third more as base64, and more than that if all of them are tiny.
+ */
+export const FRAME_BYTES_MAX = 4 * 1024 * 1024;
+
 const isIndexOrNull = (value: unknown): boolean => value === null || isIndex(value);
+const isIndexOrAbsent = (value: unknown): boolean => value === undefined || isIndex(value);
 const isBoolean = (value: unknown): boolean => typeof value === "boolean";
-const isEntryCount = (value: unknown): boolean =>
-  isIndex(value) && (value as number) <= APPEND_ENTRIES_MAX;
-const isChunkLength = (value: unknown): boolean =>
-  isIndex(value) && value !== 0 && (value as number) <= SNAPSHOT_CHUNK_BYTES_MAX;
+const isText = (value: unknown): boolean => typeof value === "string" && value !== "";
+/** An entry as base64; `null` when it came in parts. */
+const isEntry = (value: unknown): boolean => value === null || isText(value);
+const isEntries = (value: unknown): boolean =>
+  Array.isArray(value) && value.length <= APPEND_ENTRIES_MAX && value.every(isEntry);
+const isObject = (value: unknown): boolean => typeof value === "object" && value !== null;
 
 type Shape = Readonly<Record<string, (value: unknown) => boolean>>;
 
@@ -98,7 +234,7 @@ const shapes: readonly (readonly [PeerMessage["type"], Shape])[] = [
     prevIndex: isIndex,
     prevTerm: isIndex,
     commit: isIndex,
-    entries: isEntryCount,
+    entries: isEntries,
   }],
   ["appendReply", {
     term: isIndex,
@@ -107,13 +243,15 @@ const shapes: readonly (readonly [PeerMessage["type"], Shape])[] = [
     hintIndex: isIndex,
     hintTerm: isIndex,
   }],
-  ["heartbeat", { term: isIndex, commit: isIndex, round: isIndex }],
+  ["heartbeat", { term: isIndex, commit: isIndex, round: isIndex, busyMib: isIndexOrAbsent }],
   ["heartbeatReply", { term: isIndex, round: isIndex }],
   ["timeoutNow", { term: isIndex }],
   ["readIndex", { term: isIndex, readId: isIndex }],
   ["readIndexReply", { term: isIndex, readId: isIndex, index: isIndexOrNull }],
-  ["snapshotOffer", { term: isIndex }],
-  ["snapshotChunk", { ...snapshotPart, bytes: isChunkLength }],
+  ["clock", { serial: isIndex }],
+  ["clockReply", { serial: isIndex, timeMs: isIndex, logTimeMs: isIndexOrNull }],
+  ["snapshotOffer", { term: isIndex, snapshot: isObject }],
+  ["snapshotChunk", { ...snapshotPart, bytes: isText }],
   ["snapshotReply", { ...snapshotPart, isToOffer: isBoolean }],
 ];
 
@@ -122,85 +260,140 @@ const FIELDS: ReadonlyMap<unknown, Fields> = new Map(
   shapes.map(([type, shape]) => [type, Object.entries(shape)]),
 );
 
-/** Readable text of a frame's payload. */
-export function encodeHeader(message: PeerMessage): string {
+/**
+ * Adds the frames of a message: one, a JSON object, and before an append one more for each part of an
+ * entry that is too long for it. Bytes are base64: an entry's are those of the log file.
+ */
+export function writeMessage(frames: FrameWriter, message: PeerMessage): void {
   const { from: _from, to: _to, ...fields } = message;
   if (fields.type === "append") {
-    return JSON.stringify({ ...fields, entries: fields.entries.length });
+    writeAppend(frames, fields);
+  } else if (fields.type === "snapshotChunk") {
+    // The longest text of the message is copied no more often than it must be.
+    const { bytes, ...others } = fields;
+    frames.addPieces([withOpenField(others, "bytes", '"'), base64Bytes(bytes), '"}']);
+  } else if (fields.type === "snapshotOffer") {
+    frames.addText(JSON.stringify({ ...fields, snapshot: snapshotFields(fields.snapshot) }));
+  } else {
+    frames.addText(JSON.stringify(fields));
   }
-  if (fields.type === "snapshotOffer") {
-    return JSON.stringify({ type: fields.type, term: fields.term });
-  }
-  if (fields.type === "snapshotChunk") {
-    return JSON.stringify({ ...fields, bytes: fields.bytes.length });
-  }
-  return JSON.stringify(fields);
 }
 
-/** @throws {ProtocolError} when it is no message of ours */
-export function decodeHeader(payload: Uint8Array, from: NodeId, to: NodeId): Header {
-  const parsed = parseObject(payload);
-  const { type } = parsed;
-  const fields = FIELDS.get(type);
-  if (fields === undefined) throw new ProtocolError("a message of an unknown type");
-  const header: Record<string, unknown> = { type, from, to };
-  for (const [name, isValid] of fields) {
-    const value = parsed[name];
-    if (!isValid(value)) throw new ProtocolError(`a message of type ${type} with a wrong ${name}`);
-    header[name] = value;
-  }
-  return header as unknown as Header;
-}
-
-/** @throws {ProtocolError} when the entries do not follow each other as the header says */
-export function joinAppend(header: AppendHeader, entries: readonly LogEntry[]): AppendMessage {
-  let index = header.prevIndex;
-  let term = header.prevTerm;
-  for (const entry of entries) {
-    if (entry.index !== ++index || entry.term < term || entry.term > header.term) {
-      throw new ProtocolError(`entry ${entry.index} of term ${entry.term} is out of order`);
+function writeAppend(
+  frames: FrameWriter,
+  { entries, ...fields }: Omit<AppendMessage, "from" | "to">,
+): void {
+  const pieces: (string | Uint8Array)[] = [withOpenField(fields, "entries", "[")];
+  entries.forEach((entry, at) => {
+    if (at > 0) pieces.push(",");
+    const bytes = encodeEntry(entry);
+    if (!isInParts(bytes)) {
+      pieces.push('"', encodeWholeEntry(entry), '"');
+      return;
     }
-    term = entry.term;
-    if (entry.data !== null && !entry.data.commands.every(isReplicable)) {
-      throw new ProtocolError(`entry ${entry.index} holds what is no write of ours`);
+    addPartFrames(frames, entry.index, bytes);
+    pieces.push("null");
+  });
+  pieces.push("]}");
+  frames.addPieces(pieces);
+}
+
+/** The beginning of an object with these fields and one more, whose value follows. */
+function withOpenField(fields: object, name: string, begin: string): string {
+  return `${JSON.stringify(fields).slice(0, -1)},"${name}":${begin}`;
+}
+
+function snapshotFields(snapshot: StoredSnapshot): StoredSnapshot {
+  const { index, term, timeMs, machineVersion, sizeBytes, checksum } = snapshot;
+  const configuration = configurationFields(snapshot.configuration);
+  return { index, term, timeMs, machineVersion, sizeBytes, checksum, configuration };
+}
+
+export interface MessageDecoderOptions {
+  readonly from: NodeId;
+  readonly to: NodeId;
+  /** Of the entries of one append that come in parts, all together. */
+  readonly entryBytesMax: number;
+  /** What this build understands. */
+  readonly machine: VersionRange;
+}
+
+/** The messages that one peer sends on one connection. */
+export class MessageDecoder {
+  readonly #options: MessageDecoderOptions;
+  readonly #parts: EntryParts;
+
+  constructor(options: MessageDecoderOptions) {
+    this.#options = options;
+    this.#parts = new EntryParts(options.entryBytesMax);
+  }
+
+  /**
+   * @returns the message of a frame; `null` when it was a part of what comes later
+   * @throws {ProtocolError} when it is no message of ours
+   */
+  decode(payload: Uint8Array): PeerMessage | null {
+    const parsed = parseFrame(payload);
+    const { type } = parsed;
+    if (type === "entryPart") {
+      this.#parts.add(parsed);
+      return null;
     }
+    const fields = FIELDS.get(type);
+    if (fields === undefined) throw new ProtocolError("a message of an unknown type");
+    const { from, to } = this.#options;
+    const message: Record<string, unknown> = { type, from, to };
+    for (const [name, isValid] of fields) {
+      const value = parsed[name];
+      if (!isValid(value)) {
+        throw new ProtocolError(`a message of type ${type} with a wrong ${name}`);
+      }
+      if (value !== undefined) message[name] = value;
+    }
+    if (type === "append") message["entries"] = this.#entries(message as unknown as WireAppend);
+    else if (type === "snapshotChunk") message["bytes"] = parseChunk(message["bytes"] as string);
+    else if (type === "snapshotOffer") message["snapshot"] = parseSnapshot(message["snapshot"]);
+    return message as unknown as PeerMessage;
   }
-  return { ...header, entries };
+
+  /** The entries of an append, which follow each other as it says. */
+  #entries({ term, prevIndex, prevTerm, entries }: WireAppend): readonly LogEntry[] {
+    let lastTerm = prevTerm;
+    const decoded: LogEntry[] = [];
+    for (const text of entries) {
+      const index = prevIndex + 1 + decoded.length;
+      const entry = decodeBytes(text === null ? this.#parts.take(index) : parseBase64(text));
+      if (entry.index !== index || entry.term < lastTerm || entry.term > term) {
+        throw new ProtocolError(`entry ${entry.index} of term ${entry.term} is out of order`);
+      }
+      lastTerm = entry.term;
+      if (entry.data !== null && !entry.data.commands.every(isReplicable)) {
+        throw new ProtocolError(`entry ${entry.index} holds what is no write of ours`);
+      }
+      decoded.push(entry);
+      const version = entry.data?.machineVersion ?? null;
+      // What follows may be written in a way that nobody here can read. This entry is kept, so that
+      // the node sees when it is committed, and stops before it carries it out.
+      if (version !== null && !includesVersion(this.#options.machine, version)) {
+        this.#parts.clear();
+        return decoded;
+      }
+    }
+    this.#parts.end();
+    return decoded;
+  }
 }
 
-/** The frame behind a header that announces one; `null` for all others. */
-export function encodeBody(message: PeerMessage): Uint8Array | null {
-  if (message.type === "snapshotOffer") {
-    const { index, term, timeMs, sizeBytes, checksum } = message.snapshot;
-    const configuration = configurationFields(message.snapshot.configuration);
-    const fields = { index, term, timeMs, sizeBytes, checksum, configuration };
-    return Buffer.from(JSON.stringify(fields));
-  }
-  return message.type === "snapshotChunk" ? message.bytes : null;
-}
+/** An append as its frame has it. */
+type WireAppend = Omit<AppendMessage, "entries"> & { readonly entries: readonly (string | null)[] };
 
-/** @throws {ProtocolError} when the payload describes no snapshot */
-export function joinOffer(header: OfferHeader, payload: Uint8Array): SnapshotOffer {
-  const { index, term, timeMs, sizeBytes, checksum, configuration } = parseObject(payload);
-  const members = parseConfiguration(configuration);
-  const numbers = [index, term, timeMs, sizeBytes, checksum];
-  if (members === null || !numbers.every(isIndex) || index === 0 || sizeBytes === 0) {
-    throw new ProtocolError("an offer of what is no snapshot");
+function decodeBytes(bytes: Uint8Array | null): LogEntry {
+  if (bytes === null) throw new ProtocolError("an entry with wrong base64");
+  try {
+    return decodeEntry(bytes, true);
+  } catch (error) {
+    throw new ProtocolError(messageOf(error));
   }
-  const snapshot = { index, term, timeMs, sizeBytes, checksum, configuration: members };
-  return { ...header, snapshot } as SnapshotOffer;
-}
-
-/**
- * Copies the payload.
- *
- * @throws {ProtocolError} when it is not as long as the header has announced
- */
-export function joinChunk(header: ChunkHeader, payload: Uint8Array): SnapshotChunk {
-  if (payload.length !== header.bytes) {
-    throw new ProtocolError("a chunk that is not what its header says");
-  }
-  return { ...header, bytes: payload.slice() };
 }
 
 function isReplicable(args: readonly string[]): boolean {
@@ -208,49 +401,23 @@ function isReplicable(args: readonly string[]): boolean {
   return !(command instanceof ErrorReply) && command.kind === "write";
 }
 
-/** @throws {ProtocolError} when it is no hello of ours */
-export function decodeHello(payload: Uint8Array): Hello {
-  const fields = parseObject(payload);
-  const { regent, cluster, from, to, host, port, raftHost, raftPort, configuration } = fields;
-  if (regent !== PROTOCOL_VERSION) {
-    throw new ProtocolError(`a hello of protocol version ${JSON.stringify(regent)?.slice(0, 40)}`);
+function parseChunk(text: string): Uint8Array {
+  const bytes = parseBase64(text);
+  if (bytes === null) throw new ProtocolError("a chunk with wrong base64");
+  if (bytes.length > SNAPSHOT_CHUNK_BYTES_MAX) {
+    throw new ProtocolError(`a chunk of ${bytes.length} bytes is over the limit`);
   }
-  const texts = [cluster, from, to, host, raftHost];
-  const areTexts = texts.every((text) => typeof text === "string" && text.length <= 255);
-  const areAddresses = [host, raftHost].every(isHost) && [port, raftPort].every(isPort);
-  if (!areTexts || !areAddresses || !isIndex(configuration)) {
-    throw new ProtocolError("a hello with a wrong field");
-  }
-  return { regent, cluster, from, to, host, port, raftHost, raftPort, configuration } as Hello;
+  return bytes;
 }
 
-/** What a peer says back on a link; `null` for signs of life and all else. */
-export function decodeNotice(payload: Uint8Array): RemovedNotice | null {
-  const { type, cluster, to } = parseObject(payload);
-  if (type !== "removed" || typeof cluster !== "string" || typeof to !== "string") return null;
-  return { type, cluster, to };
-}
-
-/** The address goes on to clients, in `-MOVED` and in the lines of `CLUSTER NODES`. */
-function isHost(value: unknown): boolean {
-  return typeof value === "string" && /^[A-Za-z0-9_.:%-]+$/.test(value);
-}
-
-function isPort(value: unknown): boolean {
-  return isIndex(value) && (value as number) <= 65_535;
-}
-
-const utf8 = new TextDecoder("utf-8", { fatal: true });
-
-function parseObject(payload: Uint8Array): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(utf8.decode(payload));
-  } catch {
-    throw new ProtocolError("a frame that is not JSON");
+function parseSnapshot(value: unknown): StoredSnapshot {
+  const fields = value as Record<keyof StoredSnapshot, unknown>;
+  const { index, term, timeMs, machineVersion, sizeBytes, checksum } = fields;
+  const configuration = parseConfiguration(fields.configuration);
+  const numbers = [index, term, timeMs, machineVersion, sizeBytes, checksum];
+  if (configuration === null || !numbers.every(isIndex) || index === 0 || sizeBytes === 0) {
+    throw new ProtocolError("an offer of what is no snapshot");
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new ProtocolError("a frame that is no JSON object");
-  }
-  return value as Record<string, unknown>;
+  const snapshot = { index, term, timeMs, machineVersion, sizeBytes, checksum, configuration };
+  return snapshot as StoredSnapshot;
 }

@@ -1,8 +1,10 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { seededRandom } from "../../base/random.ts";
-import type { StreamHandlers } from "../network.ts";
-import { ManualClock } from "../testing/manual_clock.ts";
-import { PeerLanes } from "./peer_lanes.ts";
+import { Batch } from "../log/entry.ts";
+import type { StreamHandlers } from "../../platform/network.ts";
+import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
+import { FrameWriter } from "./frames.ts";
+import { PeerLanes } from "./link.ts";
 import type { PeerMessage } from "./peer_message.ts";
 
 const FROM_TO = { from: "n1", to: "n2" } as const;
@@ -20,14 +22,26 @@ interface Dialled {
   isClosed: boolean;
 }
 
+const WELCOME = frame('{"type":"welcome","protocol":3}');
+
+function frame(text: string): Uint8Array {
+  const frames = new FrameWriter();
+  frames.addText(text);
+  return frames.take()[0] ?? new Uint8Array();
+}
+
+const textOf = (piece: Uint8Array | string) =>
+  typeof piece === "string" ? piece : new TextDecoder().decode(piece);
+
 function lanes() {
   const dialled: Dialled[] = [];
   const clock = new ManualClock();
   let lostCount = 0;
   const both = new PeerLanes({ host: "memory", port: 17002 }, {
     peer: "n2",
-    hello: () => "{}",
-    onRemoved: () => {},
+    hello: (lane) => JSON.stringify({ lane }),
+    onNotice: () => {},
+    protocol: { oldest: 3, newest: 3 },
     network: {
       listen: () => Promise.reject(new Error("nobody listens here")),
       connect(_address, handlers) {
@@ -36,7 +50,7 @@ function lanes() {
         return {
           remote: "n2",
           handle() {},
-          write: (piece) => void (one.written += piece.toString()),
+          write: (piece) => void (one.written += textOf(piece)),
           pendingBytes: () => 0,
           close: () => void (one.isClosed = true),
         };
@@ -56,17 +70,42 @@ Deno.test("entries have a connection of their own, in order, and all else anothe
   assertEquals(dialled.length, 2);
   assertEquals(both.isOpen, false);
   dialled[0]?.handlers.onOpen();
-  assertEquals(both.isOpen, false);
   dialled[1]?.handlers.onOpen();
+  assertEquals(both.isOpen, false);
+  assertEquals(dialled.map(({ written }) => written.slice(4)), [
+    '{"lane":"bulk"}',
+    '{"lane":"urgent"}',
+  ]);
+  dialled[0]?.handlers.onData(WELCOME);
+  assertEquals(both.isOpen, false);
+  dialled[1]?.handlers.onData(WELCOME);
   assertEquals(both.isOpen, true);
   for (const message of MESSAGES) both.send(message);
   both.flush();
   assertEquals(dialled.map(typesOf), [["append", "append"], ["heartbeat", "vote"]]);
 });
 
+Deno.test("what is urgent goes with the entries until its own connection is open", () => {
+  const { both, dialled: [bulk, urgent], typesOf } = lanes();
+  assert(bulk !== undefined && urgent !== undefined);
+  bulk.handlers.onOpen();
+  bulk.handlers.onData(WELCOME);
+  for (const message of MESSAGES) both.send(message);
+  both.flush();
+  assertEquals(typesOf(bulk), ["append", "heartbeat", "append", "vote"]);
+  urgent.handlers.onOpen();
+  urgent.handlers.onData(WELCOME);
+  for (const message of MESSAGES) both.send(message);
+  both.flush();
+  assertEquals([typesOf(bulk).length, typesOf(urgent)], [6, ["heartbeat", "vote"]]);
+});
+
 Deno.test("who falls silent where most is said is dialled anew for entries as well", () => {
   const { both, clock, dialled, lostCount } = lanes();
-  for (const { handlers } of dialled) handlers.onOpen();
+  for (const { handlers } of dialled) {
+    handlers.onOpen();
+    handlers.onData(WELCOME);
+  }
   dialled[1]?.handlers.onClose("gone");
   assertEquals([dialled[0]?.isClosed, both.isOpen], [true, false]);
   assertEquals(lostCount(), 2);
@@ -74,9 +113,118 @@ Deno.test("who falls silent where most is said is dialled anew for entries as we
   assertEquals(dialled.length > 3, true);
 });
 
+const HEARTBEAT = MESSAGES[1] as PeerMessage;
+const ALIVE = frame('{"type":"alive"}');
+
+/** An append of one entry that counts for so many bytes. */
+const append = (index: number, sizeBytes: number): PeerMessage => ({
+  ...{ ...FROM_TO, type: "append", term: 1, prevIndex: index - 1, prevTerm: 1, commit: 0 },
+  entries: [{ index, term: 1, data: new Batch(5, [["SET", "k", "v"]]), sizeBytes }],
+});
+
+const accepted = (index: number): PeerMessage => ({
+  ...{ type: "appendReply", from: "n2", to: "n1", term: 1, accepted: true, index },
+  ...{ hintIndex: 0, hintTerm: 0 },
+});
+
+/** Both connections are open, and a heartbeat leaves every 50 ms. */
+function openLanes() {
+  const made = lanes();
+  const { both, clock, dialled } = made;
+  for (const { handlers } of dialled) {
+    handlers.onOpen();
+    handlers.onData(WELCOME);
+  }
+  const beat = (forMs: number) => {
+    for (let ms = 0; ms < forMs; ms += 50) {
+      both.send(HEARTBEAT);
+      both.flush();
+      clock.advance(50);
+    }
+  };
+  const areClosed = () => dialled.slice(0, 2).map(({ isClosed }) => isClosed);
+  return { ...made, beat, areClosed };
+}
+
+Deno.test("a peer that is silent has a second, and longer while it is busy with much", () => {
+  for (
+    const [answered, aliveMs, deadMs] of [
+      [[], 4_900, 5_200],
+      [[1], 2_900, 3_200],
+      [[1, 2], 900, 1_200],
+      [[2], 900, 1_200],
+    ] as const
+  ) {
+    const { both, beat, areClosed, lostCount } = openLanes();
+    both.send(append(1, 8 * 2 ** 20));
+    both.send(append(2, 8 * 2 ** 20));
+    both.flush();
+    for (const index of answered) both.received(accepted(index));
+    beat(aliveMs);
+    assertEquals([areClosed(), lostCount()], [[false, false], 0]);
+    beat(deadMs - aliveMs);
+    assertEquals([areClosed(), lostCount()], [[true, true], 2]);
+    both.stop();
+  }
+});
+
+Deno.test("no peer has time without end, whatever it was sent", () => {
+  const { both, beat, areClosed } = openLanes();
+  for (let index = 1; index < 100; index++) both.send(append(index, 64 * 2 ** 20));
+  both.flush();
+  beat(14_000);
+  assertEquals(areClosed(), [false, false]);
+  beat(3_000);
+  assertEquals(areClosed(), [true, true]);
+  both.stop();
+});
+
+Deno.test("a new connection knows nothing of what was sent on the one before", () => {
+  const { both, clock, dialled, beat } = openLanes();
+  both.send(append(1, 16 * 2 ** 20));
+  both.flush();
+  dialled[0]?.handlers.onClose("reset");
+  clock.advance(100);
+  dialled[2]?.handlers.onOpen();
+  dialled[2]?.handlers.onData(WELCOME);
+  beat(1_200);
+  assertEquals(dialled[1]?.isClosed, true);
+  both.stop();
+});
+
+Deno.test("a process that stood still reads what has come before it takes its peers for dead", () => {
+  const { both, clock, dialled, areClosed, beat, lostCount } = openLanes();
+  both.send(HEARTBEAT);
+  both.flush();
+  clock.leap(20_000);
+  both.send(HEARTBEAT);
+  both.flush();
+  clock.advance(40);
+  dialled[1]?.handlers.onData(ALIVE);
+  beat(900);
+  assertEquals([areClosed(), lostCount()], [[false, false], 0]);
+  beat(300);
+  assertEquals(areClosed(), [true, true]);
+  both.stop();
+});
+
+Deno.test("a connection that alone is silent is alone dialled anew, and no entries are lost", () => {
+  const { both, dialled, areClosed, beat, lostCount } = openLanes();
+  for (let round = 0; round < 4; round++) {
+    both.send(append(1 + round, 10));
+    beat(300);
+    dialled[0]?.handlers.onData(ALIVE);
+  }
+  assertEquals([areClosed(), lostCount()], [[false, true], 0]);
+  both.stop();
+});
+
 Deno.test("a connection for entries that is lost leaves the other alone", () => {
   const { both, dialled, typesOf, lostCount } = lanes();
-  for (const { handlers } of dialled) handlers.onOpen();
+  for (const { handlers } of dialled) {
+    handlers.onOpen();
+    handlers.onData(WELCOME);
+  }
   dialled[0]?.handlers.onClose("gone");
   assertEquals([dialled[1]?.isClosed, lostCount()], [false, 1]);
   for (const message of MESSAGES) both.send(message);

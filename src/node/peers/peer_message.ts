@@ -1,5 +1,5 @@
 import type { Message, NodeId, SnapshotRequest } from "../../raft/types.ts";
-import type { Batch } from "../entry.ts";
+import type { Batch } from "../log/entry.ts";
 import type { StoredSnapshot } from "../snapshots/snapshot.ts";
 
 interface Envelope {
@@ -37,13 +37,38 @@ export interface SnapshotReply extends Envelope, SnapshotName {
   readonly isToOffer: boolean;
 }
 
+/** Asks a member what time it is there. */
+export interface ClockQuestion {
+  readonly type: "clock";
+  readonly from: NodeId;
+  readonly to: NodeId;
+  /** Stands in the answer. */
+  readonly serial: number;
+}
+
+/** What a member's clock shows: milliseconds of the Unix epoch. */
+export interface ClockReply {
+  readonly type: "clockReply";
+  readonly from: NodeId;
+  readonly to: NodeId;
+  readonly serial: number;
+  readonly timeMs: number;
+  /** The log's time as it is now, where the sender leads: a node that was down does not know it. */
+  readonly logTimeMs: number | null;
+}
+
+export type ClockMessage = ClockQuestion | ClockReply;
+
 export type SnapshotMessage = SnapshotOffer | SnapshotChunk | SnapshotReply;
 
 /**
  * What nodes say to each other: the core's messages, but for the one that asks the driver to stream a
- * snapshot, and those of that stream.
+ * snapshot, those of that stream, and those that compare clocks.
  */
-export type PeerMessage = Exclude<Message<Batch>, SnapshotRequest> | SnapshotMessage;
+export type PeerMessage =
+  | Exclude<Message<Batch>, SnapshotRequest>
+  | SnapshotMessage
+  | ClockMessage;
 
 export function isSnapshotMessage(message: PeerMessage): message is SnapshotMessage {
   const { type } = message;
@@ -52,3 +77,14 @@ export function isSnapshotMessage(message: PeerMessage): message is SnapshotMess
 
 /** The most bytes in one chunk: what is urgent may have to wait behind so many. */
 export const SNAPSHOT_CHUNK_BYTES_MAX = 128 * 1024;
+
+/** Whether it goes to the consensus core. */
+export function isOfCore(
+  message: PeerMessage,
+): message is Exclude<Message<Batch>, SnapshotRequest> {
+  return !isSnapshotMessage(message) && !isClockMessage(message);
+}
+
+export function isClockMessage(message: PeerMessage): message is ClockMessage {
+  return message.type === "clock" || message.type === "clockReply";
+}

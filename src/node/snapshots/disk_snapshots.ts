@@ -1,8 +1,8 @@
-import { assert } from "../../base/assert.ts";
-import { messageOf } from "../../base/errors.ts";
+import { assert } from "../../base/errors.ts";
 import { type Logger, silentLogger } from "../../base/logger.ts";
-import type { Disk } from "../disk.ts";
-import { IncomingFile } from "./incoming_file.ts";
+import type { Disk } from "../../platform/disk.ts";
+import { StrayFiles } from "../stray_files.ts";
+import { IncomingFile, WrittenFile } from "./new_snapshot_file.ts";
 import type {
   IncomingSnapshot,
   SnapshotMeta,
@@ -11,10 +11,14 @@ import type {
   SnapshotWriter,
   StoredSnapshot,
 } from "./snapshot.ts";
-import { findSnapshots, listSnapshots, readChunks, SNAPSHOT_DIRECTORY } from "./snapshot_files.ts";
+import {
+  findSnapshots,
+  listSnapshots,
+  OutgoingFile,
+  readChunks,
+  SNAPSHOT_DIRECTORY,
+} from "./snapshot_files.ts";
 import { snapshotFileName } from "./snapshot_format.ts";
-import { OutgoingFile } from "./outgoing_file.ts";
-import { WrittenFile } from "./written_file.ts";
 
 export interface DiskSnapshotsOptions {
   readonly clusterId: string;
@@ -33,12 +37,16 @@ export class DiskSnapshots implements SnapshotStore {
   readonly #disk: Disk;
   readonly #options: DiskSnapshotsOptions;
   readonly #logger: Logger;
+  readonly #strays: StrayFiles;
   #newest: StoredSnapshot | null;
+  #damaged: StoredSnapshot | null = null;
   #writer: WrittenFile | null = null;
   #incoming: IncomingFile | null = null;
+  /** Those that get their names now, which are not durable yet. */
+  readonly #named = new Set<StoredSnapshot>();
   readonly #sources = new Set<OutgoingFile>();
 
-  /** @throws {UserError} when the directory holds foreign files, or a snapshot of another cluster */
+  /** @throws {UserError} when the directory holds a snapshot of another cluster or version */
   static open(disk: Disk, options: DiskSnapshotsOptions): DiskSnapshots {
     return new DiskSnapshots(disk, options);
   }
@@ -47,7 +55,8 @@ export class DiskSnapshots implements SnapshotStore {
     this.#disk = disk;
     this.#options = options;
     this.#logger = options.logger ?? silentLogger;
-    const { newest, damage } = findSnapshots(disk, options.clusterId, this.#logger);
+    this.#strays = new StrayFiles(disk, this.#logger);
+    const { newest, damage } = findSnapshots(disk, this.#strays, options.clusterId, this.#logger);
     this.#newest = newest;
     this.damage = damage;
   }
@@ -61,10 +70,10 @@ export class DiskSnapshots implements SnapshotStore {
     const { clusterId: cluster, nodeId: node } = this.#options;
     const writer = new WrittenFile(this.#disk, { ...meta, cluster, node }, {
       failed: (message) => this.#warn("write", meta, message),
-      isWanted: (snapshot) => this.#isNew(snapshot),
-      published: (snapshot) => {
-        this.#writer = null;
-        this.#newest = snapshot;
+      isWanted: (snapshot) => this.#mayHaveItsName(snapshot),
+      ended: (snapshot, isThere) => {
+        if (isThere) this.#writer = null;
+        this.#ended(snapshot, isThere);
       },
     });
     if (writer.isAbandoned) return null;
@@ -79,10 +88,10 @@ export class DiskSnapshots implements SnapshotStore {
     const { clusterId } = this.#options;
     const incoming = new IncomingFile(this.#disk, snapshot, clusterId, {
       failed: (message) => this.#warn("receive", snapshot, message),
-      isWanted: (stored) => this.#isNew(stored),
-      published: (stored) => {
-        this.#incoming = null;
-        this.#newest = stored;
+      isWanted: (stored) => this.#mayHaveItsName(stored),
+      ended: (stored, isThere) => {
+        if (isThere) this.#incoming = null;
+        this.#ended(stored, isThere);
       },
     });
     if (incoming.isAbandoned) return null;
@@ -91,10 +100,19 @@ export class DiskSnapshots implements SnapshotStore {
   }
 
   openNewest(): SnapshotSource | null {
-    if (this.#newest === null) return null;
+    if (this.#newest === null || this.isNewestDamaged) return null;
     const source = new OutgoingFile(this.#disk, this.#newest, () => this.#sources.delete(source));
     this.#sources.add(source);
     return source;
+  }
+
+  noteDamaged(snapshot: StoredSnapshot): void {
+    // Not one of the same entry that has taken its place since.
+    if (this.#newest === snapshot) this.#damaged = snapshot;
+  }
+
+  get isNewestDamaged(): boolean {
+    return this.#newest !== null && this.#newest === this.#damaged;
   }
 
   load(): Iterable<Uint8Array> {
@@ -105,12 +123,8 @@ export class DiskSnapshots implements SnapshotStore {
     if (this.#newest === null) return;
     const kept = [this.#newest, ...[...this.#sources].map(({ snapshot }) => snapshot)];
     const keptNames = kept.map(snapshotFileName);
-    try {
-      for (const name of listSnapshots(this.#disk)) {
-        if (!keptNames.includes(name)) this.#disk.remove(`${SNAPSHOT_DIRECTORY}/${name}`);
-      }
-    } catch (error) {
-      this.#logger.warn(`cannot remove old snapshots: ${messageOf(error)}`);
+    for (const name of listSnapshots(this.#strays)) {
+      if (!keptNames.includes(name)) this.#strays.remove(`${SNAPSHOT_DIRECTORY}/${name}`);
     }
   }
 
@@ -120,8 +134,22 @@ export class DiskSnapshots implements SnapshotStore {
     for (const source of this.#sources) source.close();
   }
 
-  #isNew({ index }: SnapshotMeta): boolean {
-    return index > (this.#newest?.index ?? 0);
+  /** Two of one entry have one name: the second would take the place of the first one's file. */
+  #mayHaveItsName(snapshot: StoredSnapshot): boolean {
+    const { index, term } = snapshot;
+    const newest = this.#newest?.index ?? 0;
+    const isNew = index > newest || (index === newest && this.isNewestDamaged);
+    const isTaken = [...this.#named].some((one) =>
+      one !== snapshot && one.index === index && one.term === term
+    );
+    if (!isNew || isTaken) return false;
+    this.#named.add(snapshot);
+    return true;
+  }
+
+  #ended(snapshot: StoredSnapshot, isThere: boolean): void {
+    this.#named.delete(snapshot);
+    if (isThere) this.#newest = snapshot;
   }
 
   #warn(what: string, { index }: SnapshotMeta, message: string): void {

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { LogBytes } from "./log_bytes.ts";
+import { LogBytes } from "./snapshot_taker.ts";
 
 Deno.test("bytes behind an entry, and entries before bytes", () => {
   const log = new LogBytes(10, 100);

@@ -1,14 +1,14 @@
 import { UserError } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { StateMachine } from "../../commands/state_machine.ts";
-import type { RaftStatus } from "../../raft/status.ts";
-import type { NodeId, SnapshotAt, SnapshotRequest } from "../../raft/types.ts";
-import { SnapshotFormatError } from "../../store/snapshot_format.ts";
-import type { Clock } from "../clock.ts";
-import type { LogEntry } from "../entry.ts";
-import type { LogStore } from "../log_store.ts";
+import type { NodeId, RaftStatus, SnapshotAt, SnapshotRequest } from "../../raft/types.ts";
+import { SnapshotFormatError } from "../../store/state_snapshot.ts";
+import type { Clock } from "../../platform/clock.ts";
+import { unsupportedVersion } from "../members/versions.ts";
+import type { LogEntry } from "../log/entry.ts";
+import type { LogStore } from "../log/log_store.ts";
 import type { SnapshotMessage } from "../peers/peer_message.ts";
-import type { SnapshotMeta, SnapshotStore } from "./snapshot.ts";
+import type { SnapshotMeta, SnapshotStore, StoredSnapshot } from "./snapshot.ts";
 import { SnapshotExports } from "./snapshot_exports.ts";
 import { type Received, SnapshotReceiver } from "./snapshot_receiver.ts";
 import { SnapshotSender } from "./snapshot_sender.ts";
@@ -25,10 +25,14 @@ export interface NodeSnapshotsOptions {
   readonly logBytesMax: number;
   /** What the machine holds now. */
   readonly meta: () => SnapshotMeta;
+  /** See `SnapshotTakerOptions`. */
+  readonly isWhole: () => boolean;
   readonly status: () => RaftStatus;
   /** To be sent in this turn or the next. */
   readonly send: (message: SnapshotMessage) => void;
   readonly step: (request: SnapshotRequest) => void;
+  /** See `SnapshotReceiverOptions`. */
+  readonly refused: (why: string) => void;
 }
 
 /** What a node tells about its snapshots. */
@@ -54,12 +58,16 @@ export class NodeSnapshots {
   constructor(options: NodeSnapshotsOptions) {
     this.#store = options.store;
     this.#status = options.status;
-    this.#sender = new SnapshotSender(options);
+    const damaged = (snapshot: StoredSnapshot) => {
+      options.store.noteDamaged(snapshot);
+      this.#taker.take();
+    };
+    this.#sender = new SnapshotSender({ ...options, damaged });
     this.#receiver = new SnapshotReceiver(options);
     const sentIndexMin = () => this.#sender.indexMin;
     this.#taker = new SnapshotTaker({ ...options, sentIndexMin });
     const appliedIndex = () => options.meta().index;
-    this.exports = new SnapshotExports({ ...options, appliedIndex }, this.#taker);
+    this.exports = new SnapshotExports({ ...options, appliedIndex, damaged }, this.#taker);
   }
 
   report(): SnapshotReport {
@@ -87,6 +95,11 @@ export class NodeSnapshots {
       case "snapshotReply":
         return this.#sender.replied(message);
     }
+  }
+
+  /** Whether a snapshot with entries that the state lacks is on its way here. */
+  get isReceiving(): boolean {
+    return this.#receiver.isReceiving;
   }
 
   unreachable(peer: NodeId): void {
@@ -124,17 +137,22 @@ export class NodeSnapshots {
 }
 
 /**
- * Brings the newest snapshot's state into a new state machine: a million keys take some seconds.
+ * Brings the newest snapshot's state into a new state machine, at the start: a million keys take some
+ * seconds, in which nothing else runs, as nothing is served yet.
  *
  * @throws {UserError} when the file is damaged, or holds no state of ours
  */
 export function restoreNewest(store: SnapshotStore, machine: StateMachine): void {
   const newest = store.newest();
   if (newest === null) return;
+  const unsupported = unsupportedVersion(machine.versions, newest.machineVersion);
+  if (unsupported !== null) {
+    throw new UserError(`Cannot use the snapshot of entry ${newest.index}: ${unsupported}`);
+  }
   const loader = machine.newLoader();
   try {
     for (const chunk of store.load()) loader.push(chunk);
-    machine.restore(loader);
+    machine.restore(loader, newest.machineVersion);
   } catch (error) {
     if (!(error instanceof SnapshotFormatError)) throw error;
     throw new UserError(`Cannot use the snapshot of entry ${newest.index}: ${error.message}`, {

@@ -1,12 +1,12 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { DiskCluster } from "../../../tests/support/disk_cluster.ts";
 import { FaultDisk } from "../../../tests/support/fault_disk.ts";
-import { openSnapshots, takeSnapshot } from "../../../tests/support/snapshots.ts";
+import { metaOf, openSnapshots, takeSnapshot } from "../../../tests/support/snapshots.ts";
 import { UserError } from "../../base/errors.ts";
 import { StateMachine } from "../../commands/state_machine.ts";
 import { ErrorReply, OK, type Reply } from "../../resp/reply.ts";
 import type { SnapshotChunk } from "../peers/peer_message.ts";
-import { MemoryClient } from "../testing/memory_cluster.ts";
+import { MemoryClient } from "../../../tests/support/node/memory_cluster.ts";
 import { restoreNewest } from "./node_snapshots.ts";
 
 /** Overwrites `keys` keys with values of `bytes` bytes, and waits until all is answered. */
@@ -67,6 +67,13 @@ Deno.test("the data directory stays within a small multiple of the live data", a
   cluster.stop();
 });
 
+/** The state without the log's time, which is the third field. */
+function withoutTime(state: string): string {
+  const shortened = state.replace(/^(\[\["state",\d+,)\d+/, "$1");
+  assert(shortened !== state, state.slice(0, 60));
+  return shortened;
+}
+
 Deno.test("a node restarts from its snapshot and the log behind it", async () => {
   const cluster = new DiskCluster(3);
   await cluster.startAll();
@@ -78,7 +85,8 @@ Deno.test("a node restarts from its snapshot and the log behind it", async () =>
   await cluster.startAll();
   cluster.untilServing();
   untilEven(cluster);
-  assertEquals(cluster.stateOf("n2"), before);
+  // A new leader lets the log's time pass.
+  assertEquals(withoutTime(cluster.stateOf("n2")), withoutTime(before));
   assert(cluster.life("n1").log.firstIndex() > 1);
   cluster.stop();
 });
@@ -92,6 +100,47 @@ Deno.test("a follower far behind gets a snapshot while writes go on", () =>
     const { log, disk } = cluster.life(behind);
     assert(log.firstIndex() > 10);
     cluster.until(() => disk.list("snapshots").length === 1);
+  }));
+
+Deno.test("a node that gets a snapshot says so, and refuses reads until it has caught up", () =>
+  withOneFarBehind(async (cluster, behind) => {
+    await cluster.start(behind);
+    const { node } = cluster.life(behind);
+    const pushed: boolean[] = [];
+    node.watch(() => pushed.push(node.report().isServing));
+    cluster.until(() => chunksTo(cluster, behind).length >= 1);
+    cluster.isLost = ({ type }) => type === "snapshotChunk";
+    const client = new MemoryClient(node);
+    const waiting = client.send("GET", "key1");
+    cluster.until(() => waiting.reply !== undefined);
+    assert(waiting.reply instanceof ErrorReply && waiting.reply.text.startsWith("TRYAGAIN "));
+    assertEquals([node.report().isServing, node.report().isCatchingUp], [false, true]);
+    assert(client.send("GET", "key1").reply instanceof ErrorReply, "refused at once");
+    cluster.isLost = () => false;
+    untilEven(cluster);
+    cluster.until(() => node.report().isServing);
+    assertEquals([node.report().isCatchingUp, pushed.at(-1)], [false, true]);
+    const answer = client.send("GET", "key1");
+    cluster.until(() => answer.reply !== undefined);
+    assertEquals(typeof answer.reply, "string");
+  }));
+
+Deno.test("a snapshot that is damaged at the leader is taken anew at once", () =>
+  withOneFarBehind(async (cluster, behind) => {
+    const { disk, snapshots, node } = cluster.life(cluster.leader);
+    // Nothing new comes: the next one is of the same entry.
+    node.snapshots?.take();
+    cluster.until(() => snapshots.newest()?.index === node.report().appliedIndex);
+    const path = `snapshots/${disk.list("snapshots").at(-1)}`;
+    const bytes = disk.read(path) ?? new Uint8Array(0);
+    bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
+    disk.plant(path, bytes);
+    const startedMs = cluster.clock.monotonicMs();
+    await cluster.start(behind);
+    untilEven(cluster);
+    const tookMs = cluster.clock.monotonicMs() - startedMs;
+    assert(tookMs < 8_000, `${tookMs} ms`);
+    assert(cluster.logLines.some((line) => line.includes("is damaged, at byte")));
   }));
 
 Deno.test("a stream goes on where its connection ended", () =>
@@ -270,4 +319,56 @@ Deno.test("a sound file that holds no state of ours is told in one line", () => 
   takeSnapshot(store, 9, 2, () => {});
   const error = assertThrows(() => restoreNewest(store, new StateMachine()), UserError);
   assert(error.message.startsWith("Cannot use the snapshot of entry 9: "), error.message);
+});
+
+/** A store whose newest snapshot is of this machine version, and holds these chunks of a state. */
+function storeOf(
+  machineVersion: number,
+  chunksOf: (chunks: Uint8Array[]) => Uint8Array[] = (all) => all,
+) {
+  const machine = new StateMachine();
+  machine.keyspace.set("k", "v");
+  const chunks: Uint8Array[] = [];
+  const view = machine.beginSnapshot();
+  for (let chunk = view.next(1); chunk !== null; chunk = view.next(1)) chunks.push(chunk.slice());
+  const disk = new FaultDisk({ schedule: (run) => run() });
+  const store = openSnapshots(disk);
+  const writer = store.begin({ ...metaOf(9, 2), machineVersion });
+  for (const chunk of chunksOf(chunks)) writer?.write(chunk);
+  writer?.finish(() => {});
+  assertEquals(store.newest()?.index, 9);
+  return { disk, store };
+}
+
+Deno.test("a snapshot of a version that this build does not understand is refused at the start", () => {
+  const { oldest, newest } = new StateMachine().versions;
+  for (const version of [oldest, newest]) {
+    const machine = new StateMachine();
+    restoreNewest(storeOf(version).store, machine);
+    assertEquals([machine.keyspace.find("k")?.value, machine.version], ["v", version]);
+  }
+  const machine = new StateMachine();
+  const { store } = storeOf(newest + 1);
+  const { message } = assertThrows(() => restoreNewest(store, machine), UserError);
+  const start = `Cannot use the snapshot of entry 9: the log is at state machine version ${
+    newest + 1
+  }`;
+  assert(message.startsWith(start), message);
+  assertEquals(machine.keyspace.size, 0);
+});
+
+Deno.test("a state without its end, or a file that is damaged by now, is refused at the start", () => {
+  const cut = storeOf(1, (chunks) => chunks.slice(0, -1));
+  const machine = new StateMachine();
+  const { message } = assertThrows(() => restoreNewest(cut.store, machine), UserError);
+  assert(message.startsWith("Cannot use the snapshot of entry 9: "), message);
+  const { disk, store } = storeOf(1);
+  const [name] = disk.list("snapshots");
+  const bytes = disk.read(`snapshots/${name}`);
+  assert(bytes !== null);
+  bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
+  disk.plant(`snapshots/${name}`, bytes);
+  const damage = assertThrows(() => restoreNewest(store, machine), UserError);
+  assert(damage.message.startsWith(`Cannot read data/n1/snapshots/${name}: `), damage.message);
+  assertEquals(machine.keyspace.size, 0);
 });

@@ -1,4 +1,4 @@
-import type { ClusterConfiguration } from "../configuration.ts";
+import type { ClusterConfiguration } from "../members/configuration.ts";
 
 /** What a snapshot stands for: the state after the entry at `index` was applied. */
 export interface SnapshotMeta {
@@ -9,6 +9,8 @@ export interface SnapshotMeta {
   readonly timeMs: number;
   /** The members then. */
   readonly configuration: ClusterConfiguration;
+  /** The state machine's then; 0: the log had not said it. */
+  readonly machineVersion: number;
 }
 
 /** A whole snapshot in a file. Plain data: a node that offers it to another sends all of it. */
@@ -25,7 +27,8 @@ export interface SnapshotWriter {
   readonly isAbandoned: boolean;
   /**
    * Given to `write` and not known to be durable, some of it held in memory while a sync is under
-   * way. A caller that writes no more above some MiB bounds that, and spares the log's own syncs.
+   * way; 0 once it is abandoned. A caller that writes no more above some MiB bounds that, and spares
+   * the log's own syncs.
    */
   readonly unsyncedBytes: number;
   /**
@@ -76,6 +79,11 @@ export interface SnapshotSource {
    * @throws {Error} when the disk fails
    */
   read(offset: number, bytesMax: number): Uint8Array;
+  /**
+   * The same beside the event loop, one read at a time. `done` gets the bytes, or the disk's error; it
+   * is not called after `close`.
+   */
+  readLater(offset: number, bytesMax: number, done: (read: Uint8Array | Error) => void): void;
   close(): void;
 }
 
@@ -89,8 +97,19 @@ export interface SnapshotStore {
    * otherwise a new one in its stead; `null` when the disk does not let us, which was logged.
    */
   receive(snapshot: StoredSnapshot): IncomingSnapshot | null;
-  /** Opens the newest snapshot to be sent; `null` when there is none. @throws {Error} when the disk fails */
+  /**
+   * Opens the newest snapshot to be sent; `null` when there is none, or it is known to be damaged.
+   *
+   * @throws {Error} when the disk fails
+   */
   openNewest(): SnapshotSource | null;
+  /**
+   * The file of this snapshot, which `newest` or `openNewest` gave, cannot be read or is damaged. If
+   * it is the newest one still, one of the same entry may take its place.
+   */
+  noteDamaged(snapshot: StoredSnapshot): void;
+  /** Whether the newest one is known to be damaged. */
+  readonly isNewestDamaged: boolean;
   /**
    * The chunks of the newest snapshot, read one by one as they are asked for.
    *

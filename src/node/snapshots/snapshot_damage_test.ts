@@ -8,7 +8,7 @@ import {
   takeSnapshot,
 } from "../../../tests/support/snapshots.ts";
 import { UserError } from "../../base/errors.ts";
-import { openDataDirectory } from "../data_directory.ts";
+import { openDataDirectory } from "../log/data_directory.ts";
 import { RecordWriter } from "../log/record.ts";
 import { encodeSnapshotEnd } from "./snapshot_format.ts";
 
@@ -157,7 +157,7 @@ Deno.test("a snapshot of another version is refused, not taken for damaged", () 
   record.add(new TextEncoder().encode('{"format":1}'));
   record.add(encodeSnapshotEnd({ chunks: 0, bytes: 0, checksum: 0 }));
   disk.plant(NEWER, record.bytes());
-  assertStringIncludes(refusal(disk), "its format is 1 and this version reads 2; use the version");
+  assertStringIncludes(refusal(disk), "its format is 1 and this version reads 3; use the version");
 });
 
 Deno.test("a snapshot that is damaged after the start is noticed when it is loaded", () => {

@@ -1,6 +1,7 @@
-import { assert } from "../../base/assert.ts";
-import type { Clock } from "../clock.ts";
-import type { SnapshotSource, SnapshotStore } from "./snapshot.ts";
+import { assert } from "../../base/errors.ts";
+import type { Clock } from "../../platform/clock.ts";
+import type { SnapshotSource, SnapshotStore, StoredSnapshot } from "./snapshot.ts";
+import { SnapshotFileError, SnapshotScanner } from "./snapshot_format.ts";
 import type { SnapshotTaker } from "./snapshot_taker.ts";
 
 /** Snapshots that are being read by clients, or waited for, at once: each keeps a file on the disk. */
@@ -13,16 +14,29 @@ export interface SnapshotExportsOptions {
   readonly clock: Clock;
   /** The last entry that the state holds. */
   readonly appliedIndex: () => number;
+  /** This snapshot's file cannot be read, or turned out to be damaged: no client can use it. */
+  readonly damaged: (snapshot: StoredSnapshot) => void;
 }
 
 /** A client's hold on a snapshot. */
 export interface SnapshotExport {
   /** The snapshot's file; `null` while the snapshot is awaited, and after the end. */
   readonly source: SnapshotSource | null;
-  /** @throws {Error} when the disk fails, or it is over */
-  read(offset: number, bytesMax: number): Uint8Array;
+  /**
+   * Reads beside the event loop. `done` gets the bytes, or why there are none: the disk failed, or it
+   * is over. Once.
+   */
+  read(offset: number, bytesMax: number, done: ReadDone): void;
   /** Lets the file go. */
   end(): void;
+}
+
+type ReadDone = (read: Uint8Array | Error) => void;
+
+interface WaitingRead {
+  readonly offset: number;
+  readonly bytesMax: number;
+  readonly done: ReadDone;
 }
 
 /** How a client's wish for a snapshot ends: with `null` for success, or with why there is none. */
@@ -47,8 +61,8 @@ export class SnapshotExports {
    */
   begin(done: Done): SnapshotExport | null {
     if (this.#exports.size >= EXPORTS_MAX) return null;
-    const { clock, store, appliedIndex } = this.#options;
-    const one = new Export(appliedIndex(), done, clock.monotonicMs(), clock, () => {
+    const { clock, store, appliedIndex, damaged } = this.#options;
+    const one = new Export(appliedIndex(), done, clock.monotonicMs(), clock, damaged, () => {
       this.#exports.delete(one);
       store.prune();
     });
@@ -65,12 +79,13 @@ export class SnapshotExports {
   }
 
   stop(): void {
-    for (const one of [...this.#exports]) one.end();
+    for (const one of [...this.#exports]) one.refuse("it is stopping");
   }
 
   #serve(one: Export): void {
     const { store } = this.#options;
-    if ((store.newest()?.index ?? -1) >= one.indexMin) return one.open(store);
+    const isThere = (store.newest()?.index ?? -1) >= one.indexMin && !store.isNewestDamaged;
+    if (isThere) return one.open(store);
     const { isTaking, hasLastFailed } = this.#taker.report();
     if (isTaking) return;
     if (one.hasAsked && hasLastFailed) return one.refuse("its disk does not take a snapshot");
@@ -81,19 +96,33 @@ export class SnapshotExports {
 class Export implements SnapshotExport {
   readonly indexMin: number;
   readonly #clock: Clock;
+  readonly #damaged: (snapshot: StoredSnapshot) => void;
   readonly #onEnd: () => void;
+  /** Checks what is read, as long as the reads follow one another from the beginning. */
+  #scanner: SnapshotScanner | null = null;
+  #scannedBytes = 0;
   #done: Done | null;
   source: SnapshotSource | null = null;
   usedMs: number;
   /** A snapshot is being taken for it. */
   hasAsked = false;
   #isOver = false;
+  /** The first is under way: a file is read by one at a time. */
+  #reads: WaitingRead[] = [];
 
-  constructor(indexMin: number, done: Done, nowMs: number, clock: Clock, onEnd: () => void) {
+  constructor(
+    indexMin: number,
+    done: Done,
+    nowMs: number,
+    clock: Clock,
+    damaged: (snapshot: StoredSnapshot) => void,
+    onEnd: () => void,
+  ) {
     this.indexMin = indexMin;
     this.#done = done;
     this.usedMs = nowMs;
     this.#clock = clock;
+    this.#damaged = damaged;
     this.#onEnd = onEnd;
   }
 
@@ -102,12 +131,15 @@ class Export implements SnapshotExport {
   }
 
   open(store: SnapshotStore): void {
+    const newest = store.newest();
+    assert(newest !== null, "there is a newest snapshot");
     try {
       this.source = store.openNewest();
     } catch {
-      return this.refuse("its disk does not give the snapshot back");
+      this.refuse("its disk does not give the snapshot back");
+      return this.#damaged(newest);
     }
-    assert(this.source !== null, "there is a newest snapshot");
+    this.#scanner = new SnapshotScanner(newest.sizeBytes);
     this.usedMs = this.#clock.monotonicMs();
     this.#settle(null);
   }
@@ -118,11 +150,12 @@ class Export implements SnapshotExport {
     done?.(reason);
   }
 
-  read(offset: number, bytesMax: number): Uint8Array {
-    if (this.source === null) throw new Error("Cannot read the snapshot: it is not held any more");
+  read(offset: number, bytesMax: number, done: ReadDone): void {
+    if (this.source === null) return done(notHeld());
     this.usedMs = this.#clock.monotonicMs();
-    const isBehindEnd = offset >= this.source.snapshot.sizeBytes;
-    return isBehindEnd ? new Uint8Array(0) : this.source.read(offset, bytesMax);
+    if (offset >= this.source.snapshot.sizeBytes) return done(new Uint8Array(0));
+    this.#reads.push({ offset, bytesMax, done });
+    if (this.#reads.length === 1) this.#readNext();
   }
 
   end(): void {
@@ -132,6 +165,34 @@ class Export implements SnapshotExport {
     this.source?.close();
     this.source = null;
     this.#onEnd();
+    for (const { done } of this.#reads.splice(0)) done(notHeld());
+  }
+
+  #readNext(): void {
+    const [next] = this.#reads;
+    if (next === undefined) return;
+    const { source } = this;
+    // Nothing is called back after the end.
+    source?.readLater(next.offset, next.bytesMax, (bytes) => {
+      const read = bytes instanceof Error ? bytes : this.#check(bytes, next.offset);
+      this.#reads.shift();
+      if (read instanceof Error) this.#damaged(source.snapshot);
+      this.#readNext();
+      next.done(read);
+    });
+  }
+
+  /** The bytes, or what is wrong with them. */
+  #check(bytes: Uint8Array, offset: number): Uint8Array | Error {
+    if (offset !== this.#scannedBytes) return bytes;
+    this.#scannedBytes += bytes.length;
+    try {
+      this.#scanner?.push(bytes);
+    } catch (error) {
+      if (!(error instanceof SnapshotFileError)) throw error;
+      return new Error(`The snapshot is damaged, ${error.message}; a new one is taken`);
+    }
+    return bytes;
   }
 
   #settle(refusal: string | null): void {
@@ -139,4 +200,8 @@ class Export implements SnapshotExport {
     this.#done = null;
     done?.(refusal);
   }
+}
+
+function notHeld(): Error {
+  return new Error("Cannot read the snapshot: it is not held any more");
 }

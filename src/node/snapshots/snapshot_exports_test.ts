@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { DiskCluster } from "../../../tests/support/disk_cluster.ts";
-import { MemoryClient } from "../testing/memory_cluster.ts";
+import { MemoryClient } from "../../../tests/support/node/memory_cluster.ts";
 import { EXPORTS_MAX, type SnapshotExport, type SnapshotExports } from "./snapshot_exports.ts";
-import { SnapshotScanner } from "./snapshot_scanner.ts";
+import { SnapshotScanner } from "./snapshot_format.ts";
 
 async function withNode(
   run: (cluster: DiskCluster, exports: SnapshotExports) => void,
@@ -37,6 +37,14 @@ function begin(cluster: DiskCluster, exports: SnapshotExports): SnapshotExport {
   return held;
 }
 
+function read(cluster: DiskCluster, held: SnapshotExport, offset: number, bytes: number) {
+  let answer: Uint8Array | Error | undefined;
+  held.read(offset, bytes, (read) => answer = read);
+  cluster.until(() => answer !== undefined);
+  if (answer instanceof Error) throw answer;
+  return answer ?? new Uint8Array(0);
+}
+
 function filesOf(cluster: DiskCluster): readonly string[] {
   return cluster.life("n1").disk.list("snapshots");
 }
@@ -49,9 +57,42 @@ Deno.test("a client's snapshot covers all that is applied, and is sound", async 
     assert(snapshot !== undefined);
     assertEquals(snapshot.index, appliedIndex);
     const scanner = new SnapshotScanner(snapshot.sizeBytes);
-    for (let at = 0; at < snapshot.sizeBytes; at += 1_000) scanner.push(held.read(at, 1_000));
+    for (let at = 0; at < snapshot.sizeBytes; at += 1_000) {
+      scanner.push(read(cluster, held, at, 1_000));
+    }
     assertEquals(scanner.finish().checksum, snapshot.checksum);
   });
+});
+
+Deno.test("a file that is damaged, cut short or gone costs one backup: the next has another file", async () => {
+  for (const harm of ["damaged", "cut short", "gone"] as const) {
+    await withNode((cluster, exports) => {
+      begin(cluster, exports).end();
+      const { disk } = cluster.life("n1");
+      const path = `snapshots/${filesOf(cluster).at(-1)}`;
+      const bytes = disk.read(path) ?? new Uint8Array(0);
+      bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
+      if (harm === "gone") disk.remove(path);
+      else disk.plant(path, harm === "damaged" ? bytes : bytes.slice(0, bytes.length >> 1));
+      const whole = (): Uint8Array => {
+        let refusal: string | null | undefined;
+        const held = exports.begin((reason) => refusal = reason);
+        assert(held !== null);
+        cluster.until(() => refusal !== undefined);
+        if (typeof refusal === "string") throw new Error(refusal);
+        const sizeBytes = held.source?.snapshot.sizeBytes ?? 0;
+        const scanner = new SnapshotScanner(sizeBytes);
+        for (let at = 0; at < sizeBytes; at += 1_000) {
+          scanner.push(read(cluster, held, at, 1_000));
+        }
+        scanner.finish();
+        held.end();
+        return bytes;
+      };
+      assertThrows(whole, Error, harm === "damaged" ? "a new one is taken" : "");
+      whole();
+    });
+  }
 });
 
 Deno.test("the newest snapshot is taken again only when something is newer", async () => {
@@ -81,11 +122,27 @@ Deno.test("a file stays as long as somebody reads it, and goes then", async () =
     write(cluster, "more", 1);
     begin(cluster, exports).end();
     assertEquals(filesOf(cluster).length, 2);
-    assertEquals(held.read(0, 8).length, 8);
+    assertEquals(read(cluster, held, 0, 8).length, 8);
     held.end();
     cluster.until(() => filesOf(cluster).length === 1);
     assert(name !== filesOf(cluster)[0]);
-    assertThrows(() => held.read(0, 8), Error, "not held any more");
+    assertThrows(() => read(cluster, held, 0, 8), Error, "not held any more");
+  });
+});
+
+Deno.test("no read waits for the disk on the event loop, and each is answered once, in order", async () => {
+  await withNode((cluster, exports) => {
+    const held = begin(cluster, exports);
+    const whole = read(cluster, held, 0, 1e6);
+    const answers: (Uint8Array | Error)[] = [];
+    for (const offset of [0, 100, 200]) held.read(offset, 50, (answer) => answers.push(answer));
+    assertEquals(answers, []);
+    cluster.until(() => answers.length === 3);
+    assertEquals(answers, [0, 100, 200].map((offset) => whole.slice(offset, offset + 50)));
+    for (const offset of [0, 100]) held.read(offset, 50, (answer) => answers.push(answer));
+    held.end();
+    cluster.clock.advance(1_000);
+    assertEquals(answers.slice(3).map((answer) => answer instanceof Error), [true, true]);
   });
 });
 
@@ -95,7 +152,7 @@ Deno.test("only so many are open at once, and idle ones end by themselves", asyn
     assertEquals(exports.begin(() => {}), null);
     for (let minute = 0; minute < 4; minute++) {
       cluster.clock.advance(60_000);
-      held[0]?.read(0, 1);
+      held[0]?.read(0, 1, () => {});
     }
     cluster.clock.advance(60_000);
     cluster.clock.advance(1_000);
@@ -117,5 +174,20 @@ Deno.test("a disk that takes no snapshot refuses the client, and the next one is
     assertEquals(refusal, "its disk does not take a snapshot");
     cluster.faults.delete("n1");
     begin(cluster, exports);
+  });
+});
+
+Deno.test("whoever waits for a snapshot is told when the node stops", async () => {
+  await withNode((cluster, exports) => {
+    const held = begin(cluster, exports);
+    write(cluster, "later", 1);
+    const refusals: (string | null)[] = [];
+    exports.begin((reason) => refusals.push(reason));
+    exports.begin((reason) => refusals.push(reason))?.end(); // its client is gone
+    assertEquals(refusals, []);
+    exports.stop();
+    assertEquals([refusals, held.source], [["it is stopping"], null]);
+    cluster.clock.advance(1_000);
+    assertEquals(refusals.length, 1);
   });
 });

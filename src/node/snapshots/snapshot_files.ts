@@ -1,10 +1,14 @@
 import { messageOf, UserError } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
-import type { Disk, DiskFile } from "../disk.ts";
-import type { StoredSnapshot } from "./snapshot.ts";
-import { parseSnapshotFileName, SnapshotFileError, snapshotFileName } from "./snapshot_format.ts";
-import { SnapshotScanner } from "./snapshot_scanner.ts";
-import { removeIfThere } from "./unfinished_file.ts";
+import type { Disk, DiskFile } from "../../platform/disk.ts";
+import type { StrayFiles } from "../stray_files.ts";
+import type { SnapshotSource, StoredSnapshot } from "./snapshot.ts";
+import {
+  parseSnapshotFileName,
+  SnapshotFileError,
+  snapshotFileName,
+  SnapshotScanner,
+} from "./snapshot_format.ts";
 
 export const SNAPSHOT_DIRECTORY = "snapshots";
 /** One that this node is writing, and one that another is sending: nothing of them counts yet. */
@@ -25,51 +29,50 @@ export interface FoundSnapshots {
  * Makes the directory ready and durable, removes what was never finished, and looks for the newest
  * snapshot that is sound.
  *
- * @throws {UserError} when there are foreign files, or a snapshot of another cluster
+ * @throws {UserError} when there is a snapshot of another cluster, or of another version
  */
-export function findSnapshots(disk: Disk, clusterId: string, logger: Logger): FoundSnapshots {
+export function findSnapshots(
+  disk: Disk,
+  strays: StrayFiles,
+  clusterId: string,
+  logger: Logger,
+): FoundSnapshots {
   disk.makeDirectory(SNAPSHOT_DIRECTORY);
-  const names = listSnapshots(disk);
-  removeIfThere(disk, NEW_SNAPSHOT_PATH);
-  removeIfThere(disk, INCOMING_SNAPSHOT_PATH);
+  const names = listSnapshots(strays);
+  for (const name of strays.list(SNAPSHOT_DIRECTORY)) {
+    const path = `${SNAPSHOT_DIRECTORY}/${name}`;
+    if (path === NEW_SNAPSHOT_PATH || path === INCOMING_SNAPSHOT_PATH) strays.remove(path);
+  }
   // A process may have died between a change of names and its sync; what is read now must stay.
-  disk.syncDirectory(SNAPSHOT_DIRECTORY);
-  disk.syncDirectory("");
+  disk.syncDirectoryNow(SNAPSHOT_DIRECTORY);
+  disk.syncDirectoryNow("");
   const damage: string[] = [];
   for (const name of names) {
     const path = `${disk.root}/${SNAPSHOT_DIRECTORY}/${name}`;
     try {
       return { newest: checkSnapshot(disk, name, clusterId), damage };
     } catch (error) {
-      if (!(error instanceof SnapshotFileError)) throw error;
-      if (error.isOtherFormat) {
+      if (error instanceof UserError) throw error;
+      if (error instanceof SnapshotFileError && error.isOtherFormat) {
         throw new UserError(
           `Cannot read ${path}: ${error.message}; use the version of Regent that wrote it`,
         );
       }
-      damage.push(`Cannot read ${path}: ${error.message}`);
-      logger.warn(`cannot read ${path}: ${error.message}`);
+      // A directory with such a name, or a disk that does not give the file back, is no better.
+      damage.push(`Cannot read ${path}: ${messageOf(error)}`);
+      logger.warn(`cannot read ${path}: ${messageOf(error)}`);
     }
   }
   return { newest: null, damage };
 }
 
-/**
- * Names of snapshot files, the newest first.
- *
- * @throws {UserError} when there are files of any other kind
- */
-export function listSnapshots(disk: Disk): string[] {
+/** Names of snapshot files, the newest first. Other people's files do no harm. */
+export function listSnapshots(strays: StrayFiles): string[] {
   const names: string[] = [];
-  for (const name of disk.list(SNAPSHOT_DIRECTORY)) {
+  for (const name of strays.list(SNAPSHOT_DIRECTORY)) {
     const path = `${SNAPSHOT_DIRECTORY}/${name}`;
     if (parseSnapshotFileName(name) !== null) names.push(name);
-    else if (path !== NEW_SNAPSHOT_PATH && path !== INCOMING_SNAPSHOT_PATH) {
-      throw new UserError(
-        `Cannot use ${disk.root}/${SNAPSHOT_DIRECTORY}: it holds ${JSON.stringify(name)}, ` +
-          `which is no file of Regent's; move it away`,
-      );
-    }
+    else if (path !== NEW_SNAPSHOT_PATH && path !== INCOMING_SNAPSHOT_PATH) strays.found(path);
   }
   // Of two with one index, the later term is the committed one.
   const order = (name: string) => parseSnapshotFileName(name) ?? { index: 0, term: 0 };
@@ -130,5 +133,45 @@ function* readSlices(file: DiskFile, sizeBytes: number): Generator<Uint8Array> {
     const bytes = buffer.subarray(0, Math.min(buffer.length, sizeBytes - offset));
     file.read(bytes, offset);
     yield bytes;
+  }
+}
+
+/** A snapshot that is sent to other nodes. */
+export class OutgoingFile implements SnapshotSource {
+  readonly snapshot: StoredSnapshot;
+  readonly #file: DiskFile;
+  readonly #onClose: () => void;
+  #isClosed = false;
+  #isReading = false;
+
+  constructor(disk: Disk, snapshot: StoredSnapshot, onClose: () => void) {
+    this.snapshot = snapshot;
+    this.#onClose = onClose;
+    this.#file = disk.open(`${SNAPSHOT_DIRECTORY}/${snapshotFileName(snapshot)}`, "existing");
+  }
+
+  read(offset: number, bytesMax: number): Uint8Array {
+    const end = Math.min(this.snapshot.sizeBytes, offset + bytesMax);
+    const bytes = new Uint8Array(Math.max(0, end - offset));
+    this.#file.read(bytes, offset);
+    return bytes;
+  }
+
+  readLater(offset: number, bytesMax: number, done: (read: Uint8Array | Error) => void): void {
+    const end = Math.min(this.snapshot.sizeBytes, offset + bytesMax);
+    const bytes = new Uint8Array(Math.max(0, end - offset));
+    this.#isReading = true;
+    this.#file.readLater(bytes, offset, (error) => {
+      this.#isReading = false;
+      if (this.#isClosed) this.#file.close();
+      else done(error ?? bytes);
+    });
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    if (!this.#isReading) this.#file.close();
+    this.#onClose();
   }
 }

@@ -1,10 +1,15 @@
-import type { ClusterConfiguration } from "../configuration.ts";
-import { configurationFields, parseConfiguration } from "../configuration_codec.ts";
-import { isCount, parseFields } from "../log/log_record.ts";
+import {
+  type ClusterConfiguration,
+  configurationFields,
+  parseConfiguration,
+} from "../members/configuration.ts";
+import { isCount, parseFields, PAYLOAD_BYTES_MAX, RECORD_HEADER_BYTES } from "../log/record.ts";
 import type { SnapshotMeta } from "./snapshot.ts";
+import { assert } from "../../base/errors.ts";
+import { crc32 } from "../../base/bytes.ts";
 
 /** Version of the files in `snapshots/`; a node refuses those of any other. */
-export const SNAPSHOT_FORMAT = 2;
+export const SNAPSHOT_FORMAT = 3;
 
 /** The first record of a snapshot file. */
 export interface SnapshotHeader extends SnapshotMeta {
@@ -37,16 +42,16 @@ export class SnapshotFileError extends Error {
 const encoder = new TextEncoder();
 
 export function encodeSnapshotHeader(header: SnapshotHeader): Uint8Array {
-  const { cluster, node, index, term, timeMs } = header;
+  const { cluster, node, index, term, timeMs, machineVersion } = header;
   const configuration = configurationFields(header.configuration);
-  const fields = { format: SNAPSHOT_FORMAT, cluster, node, index, term, timeMs, configuration };
-  return encoder.encode(JSON.stringify(fields));
+  const place = { cluster, node, index, term, timeMs, machineVersion };
+  return encoder.encode(JSON.stringify({ format: SNAPSHOT_FORMAT, ...place, configuration }));
 }
 
 /** @throws {SnapshotFileError} when the record is none, or of another version */
 export function parseSnapshotHeader(payload: Uint8Array): SnapshotHeader {
   const fields = parseFields(payload) ?? {};
-  const { format, cluster, node, index, term, timeMs } = fields;
+  const { format, cluster, node, index, term, timeMs, machineVersion } = fields;
   if (typeof format === "number" && format !== SNAPSHOT_FORMAT) {
     throw new SnapshotFileError(
       `its format is ${format} and this version reads ${SNAPSHOT_FORMAT}`,
@@ -55,9 +60,10 @@ export function parseSnapshotHeader(payload: Uint8Array): SnapshotHeader {
   }
   const configuration = parseConfiguration(fields["configuration"]);
   const isWhole = format === SNAPSHOT_FORMAT && typeof cluster === "string" &&
-    typeof node === "string" && isCount(index) && index > 0 && isCount(term) && isCount(timeMs);
+    typeof node === "string" && isCount(index) && index > 0 && isCount(term) && isCount(timeMs) &&
+    isCount(machineVersion);
   if (!isWhole || configuration === null) throw new SnapshotFileError("there is no header");
-  return { cluster, node, index, term, timeMs, configuration };
+  return { cluster, node, index, term, timeMs, machineVersion, configuration };
 }
 
 export function encodeSnapshotEnd({ chunks, bytes, checksum }: SnapshotEnd): Uint8Array {
@@ -94,4 +100,140 @@ export function parseSnapshotFileName(name: string): Pick<SnapshotMeta, "index" 
   if (match === null) return null;
   const parsed = { index: Number(match[1]), term: Number(match[2]) };
   return snapshotFileName(parsed) === name ? parsed : null;
+}
+
+/** What is kept of a file that is only checked, whatever it claims. */
+const HEADER_BYTES_MAX = 1 << 20;
+const END_BYTES_MAX = 1 << 10;
+
+/**
+ * Checks a snapshot file while its bytes come by, in pieces of any size, and hands out its chunks.
+ * A chunk is sound when it is handed out; that none is missing is known only at `finish`.
+ */
+export class SnapshotScanner {
+  readonly #sizeBytes: number;
+  readonly #onChunk: ((chunk: Uint8Array) => void) | null;
+  readonly #head = new Uint8Array(RECORD_HEADER_BYTES);
+  #headBytes = 0;
+  /** Where the current record begins. */
+  #recordAt = 0;
+  #payload: Payload | null = null;
+  #header: SnapshotHeader | null = null;
+  #chunks = 0;
+  #bytes = 0;
+  #checksum = 0;
+  #isComplete = false;
+
+  /** @param onChunk `null`: the chunks are only checked, and no memory is taken for them */
+  constructor(sizeBytes: number, onChunk: ((chunk: Uint8Array) => void) | null = null) {
+    this.#sizeBytes = sizeBytes;
+    this.#onChunk = onChunk;
+  }
+
+  /** @throws {SnapshotFileError} when the bytes cannot go on like this in a sound file */
+  push(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length;) {
+      if (this.#isComplete) throw new SnapshotFileError("there is something behind the end");
+      at += this.#payload === null
+        ? this.#pushHead(bytes.subarray(at))
+        : this.#pushPayload(this.#payload, bytes.subarray(at));
+    }
+  }
+
+  /**
+   * The end of the file.
+   *
+   * @throws {SnapshotFileError} when it is not whole
+   */
+  finish(): { readonly header: SnapshotHeader; readonly checksum: number } {
+    if (!this.#isComplete || this.#header === null) throw this.#wrong("the file is cut short");
+    return { header: this.#header, checksum: this.#checksum };
+  }
+
+  #pushHead(bytes: Uint8Array): number {
+    const taken = bytes.subarray(0, RECORD_HEADER_BYTES - this.#headBytes);
+    this.#head.set(taken, this.#headBytes);
+    this.#headBytes += taken.length;
+    if (this.#headBytes === RECORD_HEADER_BYTES) this.#beginPayload();
+    return taken.length;
+  }
+
+  #beginPayload(): void {
+    const view = new DataView(this.#head.buffer);
+    const length = view.getUint32(0);
+    const end = this.#recordAt + RECORD_HEADER_BYTES + length;
+    if (length === 0 || length > PAYLOAD_BYTES_MAX || end > this.#sizeBytes) {
+      throw this.#wrong("is a damaged record");
+    }
+    const isLast = end === this.#sizeBytes;
+    const isBesideChunks = this.#header === null || isLast;
+    if (isBesideChunks && length > (isLast ? END_BYTES_MAX : HEADER_BYTES_MAX)) {
+      throw this.#wrong(`there is no ${isLast ? "end" : "header"}`);
+    }
+    this.#payload = {
+      kept: isBesideChunks || this.#onChunk !== null ? new Uint8Array(length) : null,
+      length,
+      filled: 0,
+      expectedChecksum: view.getUint32(4),
+      checksum: length,
+      isLast,
+    };
+  }
+
+  #pushPayload(payload: Payload, bytes: Uint8Array): number {
+    const taken = bytes.subarray(0, payload.length - payload.filled);
+    payload.kept?.set(taken, payload.filled);
+    payload.checksum = crc32(taken, payload.checksum);
+    payload.filled += taken.length;
+    if (payload.filled === payload.length) this.#endPayload(payload);
+    return taken.length;
+  }
+
+  #endPayload(payload: Payload): void {
+    const { kept, length, isLast } = payload;
+    if (payload.checksum !== payload.expectedChecksum) throw this.#wrong("is a damaged record");
+    if (isLast) this.#end(kept);
+    else {
+      this.#checksum = crc32(this.#head, this.#checksum);
+      if (this.#header === null) this.#begin(kept);
+      else {
+        this.#chunks++;
+        this.#bytes += length;
+        if (kept !== null) this.#onChunk?.(kept);
+      }
+    }
+    this.#recordAt += RECORD_HEADER_BYTES + length;
+    this.#payload = null;
+    this.#headBytes = 0;
+  }
+
+  #begin(payload: Uint8Array | null): void {
+    assert(payload !== null, "The header of a snapshot was not kept");
+    this.#header = parseSnapshotHeader(payload);
+  }
+
+  #end(payload: Uint8Array | null): void {
+    assert(payload !== null, "The end of a snapshot was not kept");
+    const end = parseSnapshotEnd(payload);
+    if (this.#header === null || end === null) throw this.#wrong("there is no end");
+    const isWhole = end.chunks === this.#chunks && end.bytes === this.#bytes &&
+      end.checksum === this.#checksum;
+    if (!isWhole) throw this.#wrong("the end tells of other records than those before it");
+    this.#isComplete = true;
+  }
+
+  #wrong(what: string): SnapshotFileError {
+    return new SnapshotFileError(`at byte ${this.#recordAt} ${what}`);
+  }
+}
+
+interface Payload {
+  /** `null`: it is only checked. */
+  readonly kept: Uint8Array | null;
+  readonly length: number;
+  filled: number;
+  readonly expectedChecksum: number;
+  /** Of what has come. */
+  checksum: number;
+  readonly isLast: boolean;
 }

@@ -1,19 +1,24 @@
 import type { Logger } from "../../base/logger.ts";
 import type { StateMachine } from "../../commands/state_machine.ts";
-import type { RaftStatus } from "../../raft/status.ts";
-import type { NodeId, SnapshotAt, SnapshotRequest } from "../../raft/types.ts";
-import { SnapshotFormatError } from "../../store/snapshot_format.ts";
+import type { NodeId, RaftStatus, SnapshotAt, SnapshotRequest } from "../../raft/types.ts";
+import { SnapshotFormatError } from "../../store/state_snapshot.ts";
 import type { StateLoader } from "../../store/state_loader.ts";
-import type { Clock } from "../clock.ts";
-import { configurationOf } from "../configuration.ts";
+import type { Clock } from "../../platform/clock.ts";
+import { configurationOf } from "../members/configuration.ts";
 import type { SnapshotChunk, SnapshotMessage, SnapshotOffer } from "../peers/peer_message.ts";
+import { unsupportedVersion } from "../members/versions.ts";
 import type { IncomingSnapshot, SnapshotStore, StoredSnapshot } from "./snapshot.ts";
-import { SnapshotFileError } from "./snapshot_format.ts";
-import { SnapshotScanner } from "./snapshot_scanner.ts";
+import { SnapshotFileError, SnapshotScanner } from "./snapshot_format.ts";
 
-/** Bytes written and not synced, above which the sender has to wait for its answer. */
+/** Bytes received and not synced, above which the sender has to wait for its answer. */
 const UNSYNCED_BYTES_MAX = 16 * 1024 * 1024;
 const SYNC_WAIT_MS = 5;
+/** Bytes received that the state has not been built from, above which the sender has to wait. */
+const UNLOADED_BYTES_MAX = 256 * 1024;
+/** The state is built in pieces of this size. The clock is looked at after each. */
+const LOAD_BYTES = 32 * 1024;
+/** How long one turn may build the state, before the event loop looks after everybody else. */
+const LOAD_MS = 4;
 /** How long a snapshot that turned out bad, or that the disk did not take, is not asked for again. */
 const RETRY_MS = 10_000;
 
@@ -28,6 +33,8 @@ export interface SnapshotReceiverOptions {
   readonly send: (message: SnapshotMessage) => void;
   /** Tells the core that the snapshot is here. */
   readonly step: (request: SnapshotRequest) => void;
+  /** The leader's snapshot cannot be used by this build. */
+  readonly refused: (why: string) => void;
 }
 
 /** A snapshot on its way here. */
@@ -35,6 +42,12 @@ interface Arrival {
   readonly incoming: IncomingSnapshot;
   readonly scanner: SnapshotScanner;
   readonly loader: StateLoader;
+  /** Received, in order, and not given to the scanner yet. */
+  readonly unloaded: Uint8Array[];
+  unloadedBytes: number;
+  isLoading: boolean;
+  /** The newest chunk that waits for an answer, which is one to all before it too. */
+  unanswered: SnapshotChunk | null;
   /** `durable`: it counts, and the core can be told. */
   state: "receiving" | "finishing" | "durable";
 }
@@ -47,7 +60,8 @@ export interface Received {
 
 /**
  * The follower's side of snapshot streams: writes what arrives and builds the state from it, apart
- * from the one that is in use. What a stream has brought stays when its connection ends, and when
+ * from the one that is in use. Neither holds up the event loop: the disk works beside it, the state
+ * is built in short slices, and a sender that is faster than both waits for its answer. What a stream has brought stays when its connection ends, and when
  * another leader offers the same file.
  */
 export class SnapshotReceiver {
@@ -60,43 +74,59 @@ export class SnapshotReceiver {
     this.#options = options;
   }
 
+  /** Whether a snapshot is on its way here, waits to be installed, or was refused and will come again. */
+  get isReceiving(): boolean {
+    const refused = this.#refused?.snapshot;
+    return this.#arrival !== null ||
+      (refused !== undefined && refused.index > this.#options.status().appliedIndex);
+  }
+
   offered(offer: SnapshotOffer): void {
+    this.#lookForFailure();
     const status = this.#options.status();
     if (offer.from !== status.leaderId || offer.term !== status.term) return;
     const { snapshot } = offer;
     // The core knows what to answer, without having the snapshot.
     if (snapshot.index <= status.commitIndex) return this.#tell(snapshot, status);
+    const why = unsupportedVersion(this.#options.machine.versions, snapshot.machineVersion);
+    if (why !== null) {
+      return this.#options.refused(`Cannot use the snapshot of entry ${snapshot.index}: ${why}`);
+    }
     const arrival = this.#place(snapshot);
     if (arrival !== null) this.#reply(offer, arrival.incoming, true);
   }
 
   chunk(chunk: SnapshotChunk): void {
-    const { status, clock } = this.#options;
-    const { leaderId, term } = status();
+    this.#lookForFailure();
+    const { leaderId, term } = this.#options.status();
     const arrival = this.#arrival;
     if (arrival === null || chunk.from !== leaderId || chunk.term !== term) return;
     const { incoming } = arrival;
     const { index, checksum } = incoming.snapshot;
     if (chunk.index !== index || chunk.checksum !== checksum) return;
-    if (arrival.state === "receiving" && chunk.offset === incoming.offset) {
-      if (!this.#take(arrival, chunk.bytes, chunk.offset)) return;
+    const isNext = arrival.state === "receiving" && chunk.offset === incoming.offset;
+    if (isNext && chunk.bytes.length > 0) {
+      if (!incoming.write(chunk.bytes, chunk.offset)) return this.#giveUp(incoming.snapshot); // logged
+      arrival.unloaded.push(chunk.bytes);
+      arrival.unloadedBytes += chunk.bytes.length;
+      this.#loadLater(arrival);
     }
-    const answer = () => {
-      if (this.#isStopped || this.#arrival !== arrival) return;
-      const mustWait = incoming.unsyncedBytes > UNSYNCED_BYTES_MAX;
-      if (mustWait) clock.after(SYNC_WAIT_MS, answer);
-      else this.#reply(chunk, incoming, false);
-    };
-    answer();
+    const isWaiting = arrival.unanswered !== null;
+    arrival.unanswered = chunk;
+    if (!isWaiting) this.#answer(arrival);
   }
 
   /** Tells the core of a snapshot that is here, whoever leads now; forgets one that is not needed. */
   tick(): void {
+    this.#lookForFailure();
     const arrival = this.#arrival;
-    if (arrival?.state !== "durable") return;
+    if (arrival === null) return;
     const status = this.#options.status();
-    if (status.appliedIndex >= arrival.incoming.snapshot.index) this.#arrival = null;
-    else this.#tell(arrival.incoming.snapshot, status);
+    const isNeeded = status.appliedIndex < arrival.incoming.snapshot.index;
+    // The entries may have come in the log instead, from another leader.
+    if (!isNeeded && arrival.state === "receiving") arrival.incoming.abandon();
+    if (!isNeeded && arrival.state !== "finishing") this.#arrival = null;
+    else if (arrival.state === "durable") this.#tell(arrival.incoming.snapshot, status);
   }
 
   /** The state that the core wants in the place of the present one. */
@@ -143,35 +173,82 @@ export class SnapshotReceiver {
     );
     const loader = this.#options.machine.newLoader();
     const scanner = new SnapshotScanner(snapshot.sizeBytes, (chunk) => loader.push(chunk));
-    this.#arrival = { incoming, scanner, loader, state: "receiving" };
+    this.#arrival = {
+      incoming,
+      scanner,
+      loader,
+      unloaded: [],
+      unloadedBytes: 0,
+      isLoading: false,
+      unanswered: null,
+      state: "receiving",
+    };
     return this.#arrival;
   }
 
-  /** @returns whether the snapshot is still on its way */
-  #take(arrival: Arrival, bytes: Uint8Array, offset: number): boolean {
-    const { incoming, loader } = arrival;
-    const { snapshot } = incoming;
-    if (!incoming.write(bytes, offset)) { // which was logged
-      this.#giveUp(snapshot);
-      return false;
+  /** Answers what was received, unless disk or state are too far behind. */
+  #answer(arrival: Arrival): void {
+    const { incoming, unanswered } = arrival;
+    if (!this.#isCurrent(arrival) || unanswered === null) return;
+    if (
+      incoming.unsyncedBytes > UNSYNCED_BYTES_MAX || arrival.unloadedBytes > UNLOADED_BYTES_MAX
+    ) {
+      this.#options.clock.after(SYNC_WAIT_MS, () => this.#answer(arrival));
+      return;
     }
-    const isEnd = incoming.offset === snapshot.sizeBytes;
+    arrival.unanswered = null;
+    this.#reply(unanswered, incoming, false);
+  }
+
+  #loadLater(arrival: Arrival): void {
+    if (arrival.isLoading) return;
+    arrival.isLoading = true;
+    this.#options.clock.after(0, () => {
+      arrival.isLoading = false;
+      if (this.#isCurrent(arrival)) this.#load(arrival);
+    });
+  }
+
+  /** Builds the state from some of what was received. */
+  #load(arrival: Arrival): void {
+    const { incoming, loader, scanner, unloaded } = arrival;
+    const { clock } = this.#options;
+    const startMs = clock.monotonicMs();
     try {
-      arrival.scanner.push(bytes);
-      if (isEnd && !loader.isComplete) throw new SnapshotFormatError("it ends too early");
+      for (let piece = unloaded[0]; piece !== undefined; piece = unloaded[0]) {
+        if (clock.monotonicMs() - startMs >= LOAD_MS) return this.#loadLater(arrival);
+        const bytes = piece.subarray(0, LOAD_BYTES);
+        scanner.push(bytes);
+        arrival.unloadedBytes -= bytes.length;
+        if (bytes.length === piece.length) unloaded.shift();
+        else unloaded[0] = piece.subarray(bytes.length);
+      }
+      if (incoming.offset < incoming.snapshot.sizeBytes) return;
+      if (!loader.isComplete) throw new SnapshotFormatError("it ends too early");
     } catch (error) {
       if (!(error instanceof SnapshotFormatError || error instanceof SnapshotFileError)) {
         throw error;
       }
+      const { snapshot } = incoming;
       this.#options.logger.warn(
         `cannot use the snapshot of entry ${snapshot.index}: ${error.message}`,
       );
       incoming.abandon();
-      this.#giveUp(snapshot);
-      return false;
+      return this.#giveUp(snapshot);
     }
-    if (isEnd) this.#finish(arrival);
-    return this.#arrival === arrival;
+    this.#finish(arrival);
+  }
+
+  /** Whether it is still on its way. */
+  #isCurrent(arrival: Arrival): boolean {
+    return !this.#isStopped && this.#arrival === arrival && !arrival.incoming.isAbandoned;
+  }
+
+  /** The disk, which works beside the event loop, may have failed meanwhile. */
+  #lookForFailure(): void {
+    const arrival = this.#arrival;
+    if (arrival?.state !== "receiving" || !arrival.incoming.isAbandoned) return;
+    this.#giveUp(arrival.incoming.snapshot); // which was logged
   }
 
   #finish(arrival: Arrival): void {

@@ -1,34 +1,87 @@
-import { assert, assertEquals } from "@std/assert";
-import { FaultDisk } from "../../../tests/support/fault_disk.ts";
-import { openSnapshots, snapshotElsewhere } from "../../../tests/support/snapshots.ts";
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import {
+  type DiskFault,
+  type DiskOperation,
+  FaultDisk,
+} from "../../../tests/support/fault_disk.ts";
+import { metaOf, openSnapshots, snapshotElsewhere } from "../../../tests/support/snapshots.ts";
 import { StateMachine } from "../../commands/state_machine.ts";
-import type { RaftStatus } from "../../raft/status.ts";
+import { configurationOf } from "../members/configuration.ts";
+import type { RaftStatus } from "../../raft/types.ts";
 import type { SnapshotMessage } from "../peers/peer_message.ts";
-import { ManualClock } from "../testing/manual_clock.ts";
+import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
+import { DiskSnapshots } from "./disk_snapshots.ts";
+import type { StoredSnapshot } from "./snapshot.ts";
 import { SnapshotReceiver } from "./snapshot_receiver.ts";
 
 const FROM_LEADER = { from: "n1", to: "n2", term: 3 };
 
-function receiver() {
-  const disk = new FaultDisk({ schedule: (run) => run() });
-  const store = openSnapshots(disk);
+/** The snapshot of entry 9, and its chunks up to the last but so many. */
+function stateElsewhere(chunksLeftOut = 0): { snapshot: StoredSnapshot; bytes: Uint8Array } {
+  const machine = new StateMachine();
+  machine.keyspace.set("k", "v");
+  const chunks: Uint8Array[] = [];
+  const view = machine.beginSnapshot();
+  for (let chunk = view.next(1); chunk !== null; chunk = view.next(1)) chunks.push(chunk.slice());
+  const store = openSnapshots(new FaultDisk({ schedule: (run) => run() }));
+  const writer = store.begin(metaOf(9, 2));
+  for (const chunk of chunks.slice(0, chunks.length - chunksLeftOut)) writer?.write(chunk);
+  writer?.finish(() => {});
+  const source = store.openNewest();
+  assert(source !== null);
+  return { snapshot: source.snapshot, bytes: source.read(0, source.snapshot.sizeBytes) };
+}
+
+function receiver(fault: (operation: DiskOperation) => DiskFault | null = () => null) {
+  const ends: (() => void)[] = [];
+  const disk = new FaultDisk({ schedule: (run) => void ends.push(run), fault });
   const clock = new ManualClock();
   const sent: SnapshotMessage[] = [];
   const lines: string[] = [];
   const stepped: number[] = [];
   const note = (line: string) => void lines.push(line);
-  const status = { leaderId: "n1", term: 3, commitIndex: 5, appliedIndex: 5 } as RaftStatus;
+  const logger = { info: () => {}, warn: note, error: note };
+  const store = DiskSnapshots.open(disk, { clusterId: "c1", nodeId: "n2", logger });
+  const status: { -readonly [field in keyof RaftStatus]: RaftStatus[field] } = {
+    leaderId: "n1",
+    term: 3,
+    commitIndex: 5,
+    appliedIndex: 5,
+  } as RaftStatus;
   const one = new SnapshotReceiver({
     id: "n2",
     machine: new StateMachine(),
     store,
     clock,
-    logger: { info: () => {}, warn: note, error: note },
+    logger,
     status: () => status,
     send: (message) => void sent.push(message),
     step: ({ lastIndex }) => void stepped.push(lastIndex),
+    refused: (why) => void lines.push(why),
   });
-  return { one, disk, store, clock, sent, lines, stepped };
+  return {
+    status,
+    one,
+    disk,
+    store,
+    clock,
+    sent,
+    lines,
+    stepped,
+    offer: (snapshot: StoredSnapshot) =>
+      one.offered({ ...FROM_LEADER, type: "snapshotOffer", snapshot }),
+    send: ({ index, checksum }: StoredSnapshot, bytes: Uint8Array, offset = 0) =>
+      one.chunk({ ...FROM_LEADER, type: "snapshotChunk", index, checksum, offset, bytes }),
+    /** Lets the disk end what it has begun, and the state be built. */
+    settle: () => {
+      clock.advance(1);
+      while (ends.length > 0) ends.shift()?.();
+    },
+    replies: () =>
+      sent.splice(0).map((reply) =>
+        reply.type === "snapshotReply" ? [reply.isToOffer, reply.offset] : reply
+      ),
+  };
 }
 
 Deno.test("what is sound as a file and no state is refused, with one line, and not taken again", () => {
@@ -42,8 +95,12 @@ Deno.test("what is sound as a file and no state is refused, with one line, and n
   assertEquals(sent.splice(0).length, 1);
   send();
   send();
+  clock.advance(1);
+  send();
   offer();
-  assertEquals([sent, lines.length, store.newest(), disk.list("snapshots")], [[], 1, null, []]);
+  const toOffer = sent.splice(0).filter((one) => one.type === "snapshotReply" && one.isToOffer);
+  assertEquals([toOffer, lines.length, store.newest(), disk.list("snapshots")], [[], 1, null, []]);
+  assertEquals(one.isReceiving, true, "it is still needed");
   clock.advance(11_000);
   offer();
   assertEquals(sent.length, 1);
@@ -75,4 +132,196 @@ Deno.test("what is committed here already needs no stream: the core answers", ()
   one.offered({ ...FROM_LEADER, type: "snapshotOffer", snapshot });
   assert(sent.length === 0);
   assertEquals(stepped, [5]);
+});
+
+Deno.test("what has come by the log meanwhile leaves nothing behind", () => {
+  const { one, status, disk } = receiver();
+  const { snapshot, bytes } = snapshotElsewhere(9, 2);
+  const { index, checksum } = snapshot;
+  one.offered({ ...FROM_LEADER, type: "snapshotOffer", snapshot });
+  one.chunk({
+    ...FROM_LEADER,
+    type: "snapshotChunk",
+    index,
+    checksum,
+    offset: 0,
+    bytes: bytes.subarray(0, 10),
+  });
+  one.tick();
+  assertEquals([one.isReceiving, disk.list("snapshots")], [true, ["incoming"]]);
+  status.appliedIndex = 9;
+  one.tick();
+  assertEquals([one.isReceiving, disk.list("snapshots")], [false, []]);
+});
+
+Deno.test("the leader's snapshot of a version that is not understood here is refused, and not received", () => {
+  const { one, sent, disk, lines } = receiver();
+  const { snapshot } = snapshotElsewhere(9, 2);
+  const offer = { ...FROM_LEADER, type: "snapshotOffer" } as const;
+  one.offered({ ...offer, from: "n3", snapshot: { ...snapshot, machineVersion: 9 } });
+  assertEquals(lines, []);
+  one.offered({ ...offer, snapshot: { ...snapshot, machineVersion: 9 } });
+  assertEquals([sent, disk.list("snapshots"), lines.length], [[], [], 1]);
+  assertMatch(lines[0] ?? "", /snapshot of entry 9: the log is at state machine version 9/);
+});
+
+const TOO_LATE = "Cannot install the snapshot of entry 9: it is not here";
+
+Deno.test("a snapshot is installed when it is durable, once, and with its own state", () => {
+  const { one, store, stepped, offer, send, settle, lines } = receiver();
+  const { snapshot, bytes } = stateElsewhere();
+  const configuration = configurationOf(snapshot.configuration);
+  const at = { index: 9, term: 2, configuration };
+  assertThrows(() => one.take(at), Error, TOO_LATE);
+  offer(snapshot);
+  send(snapshot, bytes);
+  assertThrows(() => one.take(at), Error, TOO_LATE);
+  assertEquals([stepped, store.newest()], [[], null]);
+  settle();
+  assertEquals([stepped, store.newest(), lines], [[9], snapshot, []]);
+  assertThrows(() => one.take({ ...at, term: 3 }), Error, TOO_LATE);
+  assertThrows(() => one.take({ ...at, index: 10 }), Error);
+  const received = one.take(at);
+  const machine = new StateMachine();
+  machine.restore(received.loader, 1);
+  assertEquals([received.snapshot, machine.keyspace.find("k")?.value], [snapshot, "v"]);
+  assertThrows(() => one.take(at), Error, TOO_LATE);
+});
+
+Deno.test("a sound file that holds a state without its end is not installed", () => {
+  const { one, disk, store, stepped, offer, send, settle, lines } = receiver();
+  const { snapshot, bytes } = stateElsewhere(1);
+  offer(snapshot);
+  send(snapshot, bytes);
+  settle();
+  assertEquals([stepped, store.newest(), disk.list("snapshots")], [[], null, []]);
+  assertEquals(lines, ["cannot use the snapshot of entry 9: it ends too early"]);
+  assertEquals(one.isReceiving, true, "it is still needed");
+});
+
+Deno.test("a file that is not the one that was announced is not installed", () => {
+  const { snapshot, bytes } = stateElsewhere();
+  const { configuration } = metaOf(9, 2);
+  const announced: Partial<StoredSnapshot>[] = [
+    { term: 3 },
+    { timeMs: snapshot.timeMs + 1 },
+    { checksum: snapshot.checksum ^ 1 },
+    { configuration: { ...configuration, removed: ["n9"] } },
+  ];
+  for (const wrong of announced) {
+    const { one, store, stepped, offer, send, settle, replies, clock, lines } = receiver();
+    const other = { ...snapshot, ...wrong };
+    offer(other);
+    send(other, bytes);
+    settle();
+    one.tick();
+    assertEquals([stepped, store.newest(), lines.length], [[], null, 1], JSON.stringify(wrong));
+    assertMatch(lines[0] ?? "", /entry 9: it is not the one that was announced/);
+    replies();
+    offer(other);
+    assertEquals(replies(), [], "not at once again");
+    clock.advance(10_000);
+    offer(snapshot);
+    send(snapshot, bytes);
+    settle();
+    assertEquals([stepped, store.newest()], [[9], snapshot]);
+  }
+});
+
+Deno.test("a chunk that is damaged ends the arrival, which begins anew after a while", () => {
+  const { one, disk, stepped, offer, send, settle, replies, clock, lines } = receiver();
+  const { snapshot, bytes } = stateElsewhere();
+  const damaged = bytes.slice();
+  damaged[20] = (damaged[20] ?? 0) ^ 1;
+  offer(snapshot);
+  assertEquals(replies(), [[true, 0]]);
+  send(snapshot, damaged);
+  send(snapshot, bytes);
+  settle();
+  offer(snapshot);
+  assertEquals([replies(), disk.list("snapshots"), lines.length], [[], [], 1]);
+  assertEquals(one.isReceiving, true, "it is still needed");
+  clock.advance(10_000);
+  offer(snapshot);
+  assertEquals(replies(), [[true, 0]]);
+  send(snapshot, bytes);
+  settle();
+  assertEquals([stepped, lines.length], [[9], 1]);
+});
+
+Deno.test("a disk on which no file can be made is tried again after a while", () => {
+  let isFull = true;
+  const error = new Error("no space left");
+  const { stepped, offer, send, settle, replies, clock, lines } = receiver(({ kind }) =>
+    isFull && kind === "create" ? { kind: "error", error } : null
+  );
+  const { snapshot, bytes } = stateElsewhere();
+  offer(snapshot);
+  send(snapshot, bytes);
+  isFull = false;
+  offer(snapshot);
+  clock.advance(9_999);
+  offer(snapshot);
+  const line = "cannot receive the snapshot of entry 9: no space left";
+  assertEquals([replies(), lines], [[], [line]]);
+  clock.advance(1);
+  offer(snapshot);
+  assertEquals(replies(), [[true, 0]]);
+  send(snapshot, bytes);
+  settle();
+  assertEquals(stepped, [9]);
+});
+
+Deno.test("another snapshot than the one that was refused is taken at once", () => {
+  const { stepped, offer, send, settle, lines } = receiver();
+  const cut = stateElsewhere(1);
+  offer(cut.snapshot);
+  send(cut.snapshot, cut.bytes);
+  settle();
+  assertEquals([stepped, lines.length], [[], 1]);
+  const { snapshot, bytes } = stateElsewhere();
+  offer(snapshot);
+  send(snapshot, bytes);
+  settle();
+  assertEquals(stepped, [9]);
+});
+
+Deno.test("a file whose beginning is on the disk, and its state not in memory, comes from its beginning", () => {
+  const { store, stepped, offer, send, settle, replies } = receiver();
+  const { snapshot, bytes } = stateElsewhere();
+  store.receive(snapshot)?.write(bytes.subarray(0, 50), 0);
+  offer(snapshot);
+  assertEquals(replies(), [[true, 0]]);
+  send(snapshot, bytes);
+  settle();
+  assertEquals([stepped, store.newest()], [[9], snapshot]);
+});
+
+Deno.test("while nobody leads, a snapshot that is durable waits for a leader", () => {
+  const { one, status, stepped, offer, send, settle } = receiver();
+  const { snapshot, bytes } = stateElsewhere();
+  offer(snapshot);
+  send(snapshot, bytes);
+  status.leaderId = null;
+  status.term = 4;
+  settle();
+  one.tick();
+  assertEquals(stepped, []);
+  status.leaderId = "n2"; // this node itself
+  one.tick();
+  assertEquals(stepped, []);
+  status.leaderId = "n3";
+  one.tick();
+  assertEquals(stepped, [9]);
+});
+
+Deno.test("a receiver that was stopped tells nobody of what the disk ends", () => {
+  const { one, stepped, offer, send, settle, clock } = receiver();
+  const { snapshot, bytes } = stateElsewhere();
+  offer(snapshot);
+  send(snapshot, bytes);
+  clock.advance(1); // the state is built, and the file is being synced
+  one.stop();
+  settle();
+  assertEquals(stepped, []);
 });

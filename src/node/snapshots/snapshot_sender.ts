@@ -1,14 +1,14 @@
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
-import type { NodeId, SnapshotRequest } from "../../raft/types.ts";
-import type { RaftStatus } from "../../raft/status.ts";
-import type { Clock } from "../clock.ts";
+import type { NodeId, RaftStatus, SnapshotRequest } from "../../raft/types.ts";
+import type { Clock } from "../../platform/clock.ts";
 import {
   SNAPSHOT_CHUNK_BYTES_MAX,
   type SnapshotMessage,
   type SnapshotReply,
 } from "../peers/peer_message.ts";
-import type { SnapshotSource, SnapshotStore } from "./snapshot.ts";
+import type { SnapshotSource, SnapshotStore, StoredSnapshot } from "./snapshot.ts";
+import { SnapshotFileError, SnapshotScanner } from "./snapshot_format.ts";
 
 /** Chunks under way to one peer. */
 const WINDOW_MAX = 4;
@@ -18,7 +18,7 @@ const FAST_MS = 50;
 const SILENCE_MS_MAX = 500;
 /** A peer that says nothing for so long gets the newest snapshot when it is back. */
 const GONE_MS = 60_000;
-/** How long a peer waits for a snapshot that the disk did not give. */
+/** How long a peer waits for another snapshot than one that the disk did not give. */
 const RETRY_MS = 5_000;
 
 export interface SnapshotSenderOptions {
@@ -26,6 +26,8 @@ export interface SnapshotSenderOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly send: (message: SnapshotMessage) => void;
+  /** This snapshot's file cannot be read, or turned out to be damaged: no peer can use it. */
+  readonly damaged: (snapshot: StoredSnapshot) => void;
 }
 
 /** A snapshot on its way to one peer. It stays the same one when there is a newer one meanwhile. */
@@ -37,6 +39,10 @@ interface Transfer {
   sentBytes: number;
   /** When each chunk under way was sent, and where it ends. */
   readonly underWay: { readonly end: number; readonly sentMs: number }[];
+  /** A chunk is being read. */
+  isReading: boolean;
+  /** Checks what is sent from the beginning on; `null`: the peer had a part already. */
+  scanner: SnapshotScanner | null;
   /** Chunks that may be under way. */
   window: number;
   /** Nothing is sent until the peer has said what it has. */
@@ -94,6 +100,7 @@ export class SnapshotSender {
       transfer.ackedBytes = reply.offset;
       transfer.sentBytes = reply.offset;
       transfer.underWay.length = 0;
+      transfer.scanner = reply.offset === 0 ? new SnapshotScanner(sizeBytes) : null;
     } else {
       this.#acknowledged(transfer, reply.offset);
     }
@@ -139,7 +146,8 @@ export class SnapshotSender {
     try {
       source = this.#options.store.openNewest();
     } catch (error) {
-      this.#failed(to, messageOf(error));
+      const newest = this.#options.store.newest();
+      if (newest !== null) this.#useless(to, newest, `cannot be read, ${messageOf(error)}`);
     }
     if (source === null) return;
     const transfer: Transfer = {
@@ -148,6 +156,8 @@ export class SnapshotSender {
       ackedBytes: 0,
       sentBytes: 0,
       underWay: [],
+      isReading: false,
+      scanner: null,
       window: 1,
       isOffered: false,
       answeredMs: this.#now,
@@ -182,28 +192,51 @@ export class SnapshotSender {
   }
 
   #sendChunks(transfer: Transfer): void {
-    const { source, request, underWay } = transfer;
-    const { index, checksum, sizeBytes } = source.snapshot;
-    const { from, to, term } = request;
-    while (!transfer.isOffered && underWay.length < transfer.window) {
-      const offset = transfer.sentBytes;
-      if (offset >= sizeBytes) return;
-      let bytes: Uint8Array;
-      try {
-        bytes = source.read(offset, SNAPSHOT_CHUNK_BYTES_MAX);
-      } catch (error) {
-        return this.#failed(to, messageOf(error));
+    const { source, underWay, scanner, sentBytes: offset } = transfer;
+    const isFull = transfer.isOffered || underWay.length >= transfer.window;
+    if (transfer.isReading || isFull || offset >= source.snapshot.sizeBytes) return;
+    transfer.isReading = true;
+    // Heartbeats and all else have their turn meanwhile.
+    source.readLater(offset, SNAPSHOT_CHUNK_BYTES_MAX, (read) => {
+      transfer.isReading = false;
+      if (this.#transfers.get(transfer.request.to) !== transfer) return;
+      if (read instanceof Error) {
+        const { to } = transfer.request;
+        return this.#useless(to, source.snapshot, `cannot be read, ${read.message}`);
       }
-      this.#options.send({ type: "snapshotChunk", from, to, term, index, checksum, offset, bytes });
-      transfer.sentBytes = offset + bytes.length;
-      underWay.push({ end: transfer.sentBytes, sentMs: this.#now });
-    }
+      // The peer may have said meanwhile that it needs another part.
+      const isDue = !transfer.isOffered && transfer.scanner === scanner &&
+        transfer.sentBytes === offset;
+      if (isDue && !this.#sendChunk(transfer, read, offset)) return;
+      this.#sendChunks(transfer);
+    });
   }
 
-  #failed(to: NodeId, message: string): void {
-    this.#options.logger.warn(`cannot send ${to} a snapshot: ${message}`);
+  /** @returns `false` when the file is damaged, and the transfer has ended */
+  #sendChunk(transfer: Transfer, bytes: Uint8Array, offset: number): boolean {
+    const { source: { snapshot }, request: { from, to, term } } = transfer;
+    const { index, checksum, sizeBytes } = snapshot;
+    try {
+      transfer.scanner?.push(bytes);
+      if (offset + bytes.length === sizeBytes) transfer.scanner?.finish();
+    } catch (error) {
+      if (!(error instanceof SnapshotFileError)) throw error;
+      this.#useless(to, snapshot, `is damaged, ${error.message}`);
+      return false;
+    }
+    this.#options.send({ type: "snapshotChunk", from, to, term, index, checksum, offset, bytes });
+    transfer.sentBytes = offset + bytes.length;
+    transfer.underWay.push({ end: transfer.sentBytes, sentMs: this.#now });
+    return true;
+  }
+
+  #useless(to: NodeId, snapshot: StoredSnapshot, why: string): void {
+    this.#options.logger.warn(
+      `cannot send ${to} a snapshot: the one of entry ${snapshot.index} ${why}; takes a new one`,
+    );
     this.#retryAtMs.set(to, this.#now + RETRY_MS);
     this.#end(to);
+    this.#options.damaged(snapshot);
   }
 
   #end(to: NodeId): void {

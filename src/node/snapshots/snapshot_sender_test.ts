@@ -1,60 +1,184 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
+import { FaultDisk } from "../../../tests/support/fault_disk.ts";
+import { openSnapshots, takeSnapshot } from "../../../tests/support/snapshots.ts";
 import { silentLogger } from "../../base/logger.ts";
-import type { PeerStatus, RaftStatus } from "../../raft/status.ts";
-import type { SnapshotRequest } from "../../raft/types.ts";
-import type { SnapshotMessage } from "../peers/peer_message.ts";
-import { ManualClock } from "../testing/manual_clock.ts";
-import type { SnapshotStore, StoredSnapshot } from "./snapshot.ts";
+import type { PeerStatus, RaftStatus, SnapshotRequest } from "../../raft/types.ts";
+import type { SnapshotMessage, SnapshotReply } from "../peers/peer_message.ts";
+import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
+import type { StoredSnapshot } from "./snapshot.ts";
 import { SnapshotSender } from "./snapshot_sender.ts";
 
-const SIZE_BYTES = 100;
+const REQUEST: SnapshotRequest = {
+  type: "snapshot",
+  from: "n1",
+  to: "n2",
+  term: 3,
+  lastIndex: 10,
+  lastTerm: 1,
+  configuration: { voters: ["n1", "n2"], learners: [] },
+};
 
-Deno.test("a peer that has the snapshot, and needs a newer one by now, is sent that", () => {
-  let newest = snapshotOf(10);
-  const store = {
-    newest: () => newest,
-    openNewest: () => ({
-      snapshot: newest,
-      read: (offset: number) => new Uint8Array(SIZE_BYTES - offset),
-      close: () => {},
-    }),
-    prune: () => {},
-  } as unknown as SnapshotStore;
+/** A sender on a store with a snapshot of entry 10; what the disk does ends when the test says so. */
+function start(chunkBytes = 40) {
+  const running: (() => void)[] = [];
+  let isLate = false;
+  const disk = new FaultDisk({ schedule: (run) => isLate ? void running.push(run) : run() });
+  const store = openSnapshots(disk);
+  takeSnapshot(store, 10, 1, () => {}, chunkBytes);
+  const snapshot = store.newest();
+  assert(snapshot !== null);
   const sent: SnapshotMessage[] = [];
+  const damaged: StoredSnapshot[] = [];
   const sender = new SnapshotSender({
     store,
     clock: new ManualClock(),
     logger: silentLogger,
     send: (message) => void sent.push(message),
+    damaged: (one) => void damaged.push(one),
   });
-  const request = { type: "snapshot", from: "n1", to: "n2", term: 3 } as SnapshotRequest;
-  const reply = { type: "snapshotReply", from: "n2", to: "n1", term: 3, index: 10, checksum: 10 };
+  const { index, checksum } = snapshot;
+  const reply = (offset: number, isToOffer: boolean, change: Partial<SnapshotReply> = {}) =>
+    sender.replied(
+      {
+        type: "snapshotReply",
+        from: "n2",
+        to: "n1",
+        term: 3,
+        index,
+        checksum,
+        offset,
+        isToOffer,
+        ...change,
+      } satisfies SnapshotReply,
+    );
+  return {
+    store,
+    disk,
+    sender,
+    snapshot,
+    damaged,
+    reply,
+    sent: () => sent.splice(0).map((one) => one.type === "snapshotChunk" ? one.offset : one.type),
+    lateFromNowOn: () => isLate = true,
+    finish: () => running.shift()?.(),
+  };
+}
 
-  sender.request(request);
-  sender.replied({ ...reply, type: "snapshotReply", offset: 0, isToOffer: true });
+Deno.test("a peer that has the snapshot, and needs a newer one by now, is sent that", () => {
+  const { store, sender, snapshot, reply, sent } = start();
+  sender.request(REQUEST);
+  reply(0, true);
   sender.tick(statusOf({ match: 9 }));
-  sender.replied({ ...reply, type: "snapshotReply", offset: SIZE_BYTES, isToOffer: false });
-  newest = snapshotOf(20);
-  sender.request(request);
-  assertEquals(sent.map(({ type }) => type), ["snapshotOffer", "snapshotChunk"]);
+  reply(snapshot.sizeBytes, false);
+  takeSnapshot(store, 20, 1, () => {});
+  sender.request(REQUEST);
+  assertEquals(sent(), ["snapshotOffer", 0]);
 
   // The core goes on asking: it has compacted the log up to 20 meanwhile.
   sender.tick(statusOf({ match: 10 }));
-  sender.request(request);
-  const last = sent.at(-1);
-  assertEquals(last?.type === "snapshotOffer" ? last.snapshot.index : last, 20);
+  assertEquals(sender.indexMin, null);
+  sender.request(REQUEST);
+  assertEquals([sent(), sender.indexMin], [["snapshotOffer"], 20]);
 });
 
-function snapshotOf(index: number): StoredSnapshot {
-  const configuration = { members: [], removed: [] };
-  return { index, term: 1, timeMs: 0, configuration, sizeBytes: SIZE_BYTES, checksum: index };
-}
+Deno.test("chunks are read one after the other beside the event loop", () => {
+  const { sender, reply, sent, lateFromNowOn, finish } = start(200_000);
+  sender.request(REQUEST);
+  lateFromNowOn();
+  reply(0, true);
+  assertEquals(sent(), ["snapshotOffer"]);
+  finish();
+  assertEquals(sent(), [0]);
+  const chunk = 128 * 1024;
+  reply(chunk, false);
+  // The peer says while the next chunk is read that it has nothing: that chunk is of no use.
+  reply(0, true);
+  finish();
+  assertEquals(sent(), []);
+  finish();
+  assertEquals(sent(), [0]);
+  reply(chunk, false);
+  // The transfer ends while a chunk is read.
+  sender.stop();
+  finish();
+  assertEquals(sent(), []);
+});
+
+Deno.test("a file that is damaged is told, and is not offered again", () => {
+  const { store, disk, sender, snapshot, damaged, reply, sent } = start();
+  const path = `snapshots/${disk.list("snapshots")[0]}`;
+  const bytes = disk.read(path) ?? new Uint8Array(0);
+  bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 4;
+  disk.plant(path, bytes);
+  sender.request(REQUEST);
+  reply(0, true);
+  assertEquals([sent(), damaged, sender.indexMin], [["snapshotOffer"], [snapshot], null]);
+  store.noteDamaged(snapshot);
+  assertEquals([store.isNewestDamaged, store.openNewest()], [true, null]);
+  // One of the same entry takes its place.
+  takeSnapshot(store, 10, 1, () => {});
+  assertEquals([store.isNewestDamaged, store.newest()?.index], [false, 10]);
+  assert(store.openNewest() !== null);
+});
+
+Deno.test("a file that cannot be read or opened is told like one that is damaged", () => {
+  for (const what of ["cut short", "gone"] as const) {
+    const { store, disk, sender, snapshot, damaged, reply, sent } = start(200_000);
+    const path = `snapshots/${disk.list("snapshots")[0]}`;
+    const bytes = disk.read(path) ?? new Uint8Array(0);
+    if (what === "gone") disk.remove(path);
+    else disk.plant(path, bytes.slice(0, bytes.length >> 1));
+    sender.request(REQUEST);
+    reply(0, true);
+    for (let at = 128 * 1024; at < snapshot.sizeBytes; at += 128 * 1024) reply(at, false);
+    assertEquals([damaged, sender.indexMin], [[snapshot], null], what);
+    store.noteDamaged(snapshot);
+    takeSnapshot(store, 10, 1, () => {}, 200_000);
+    // Another stream of the old file finds out later.
+    store.noteDamaged(snapshot);
+    assertEquals(store.isNewestDamaged, false);
+    sent();
+  }
+});
 
 function statusOf({ match }: Pick<PeerStatus, "match">): RaftStatus {
   const peer = { id: "n2", isLearner: false, match, next: match + 1, recentlyActive: true };
   return {
+    id: "n1",
     role: "leader",
     term: 3,
+    leaderId: "n1",
+    vote: "n1",
+    commitIndex: 20,
+    appliedIndex: 20,
+    lastIndex: 20,
+    durableIndex: 20,
+    configuration: REQUEST.configuration,
+    isConfigurationCommitted: true,
+    transferringTo: null,
+    servesReads: true,
     peers: [{ ...peer, state: "snapshot" }],
-  } as unknown as RaftStatus;
+  };
 }
+
+Deno.test("answers that are about another snapshot, term or node, or beyond the end, count for nothing", () => {
+  const { sender, snapshot, reply, sent, damaged } = start();
+  sender.request(REQUEST);
+  assertEquals(sent(), ["snapshotOffer"]);
+  const { index, checksum, sizeBytes } = snapshot;
+  const wrong: Partial<SnapshotReply>[] = [
+    { index: index - 1 },
+    { checksum: checksum ^ 1 },
+    { term: 2 },
+    { from: "n3" },
+    { offset: sizeBytes + 1 },
+  ];
+  for (const isToOffer of [true, false]) {
+    for (const change of wrong) reply(0, isToOffer, change);
+  }
+  assertEquals([sent(), damaged], [[], []]);
+  reply(0, true);
+  assertEquals(sent(), [0]);
+  for (const change of wrong) reply(sizeBytes, false, change);
+  assertEquals([sent(), sender.indexMin], [[], index]);
+});

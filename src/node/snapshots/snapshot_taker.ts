@@ -1,11 +1,70 @@
 import type { Logger } from "../../base/logger.ts";
 import type { StateMachine } from "../../commands/state_machine.ts";
-import type { RaftStatus } from "../../raft/status.ts";
+import type { RaftStatus } from "../../raft/types.ts";
 import type { StateSnapshot } from "../../store/state_snapshot.ts";
-import type { Cancel, Clock } from "../clock.ts";
-import type { LogStore } from "../log_store.ts";
-import { LogBytes } from "./log_bytes.ts";
+import type { Cancel, Clock } from "../../platform/clock.ts";
+import type { LogStore } from "../log/log_store.ts";
 import type { SnapshotMeta, SnapshotStore, SnapshotWriter, StoredSnapshot } from "./snapshot.ts";
+
+/** Marks kept at most: old ones are thinned out. */
+const MARKS_MAX = 256;
+
+interface Mark {
+  readonly index: number;
+  readonly bytes: number;
+}
+
+/**
+ * How many bytes of log were applied up to which entry, coarsely, so that bounds in bytes can be
+ * turned into entries. Counts from where it was made.
+ */
+export class LogBytes {
+  #marks: Mark[];
+  #index: number;
+  #bytes = 0;
+  #stepBytes: number;
+
+  /** @param stepBytes how finely, at least at first */
+  constructor(index: number, stepBytes: number) {
+    this.#index = index;
+    this.#marks = [{ index, bytes: 0 }];
+    this.#stepBytes = stepBytes;
+  }
+
+  applied(index: number, bytes: number): void {
+    this.#index = index;
+    this.#bytes += bytes;
+    const last = this.#marks.at(-1);
+    if (last !== undefined && this.#bytes - last.bytes < this.#stepBytes) return;
+    this.#marks.push({ index, bytes: this.#bytes });
+    if (this.#marks.length > MARKS_MAX) this.#thinOut();
+  }
+
+  /** Bytes of the entries behind `index`, at least what is known of them. */
+  since(index: number): number {
+    if (index >= this.#index) return 0;
+    const mark = this.#marks.findLast((one) => one.index <= index) ?? this.#marks[0];
+    return this.#bytes - (mark?.bytes ?? 0);
+  }
+
+  /** An entry at or before `index`, with about `bytes` of log between the two. */
+  before(index: number, bytes: number): number {
+    const end = this.#bytes - this.since(index);
+    const mark = this.#marks.findLast((one) => one.index <= index && one.bytes <= end - bytes);
+    return Math.min(index, (mark ?? this.#marks[0])?.index ?? 0);
+  }
+
+  /** Nobody asks for what is before `index` any more. */
+  forgetBefore(index: number): void {
+    const first = this.#marks.findLastIndex((one) => one.index <= index);
+    if (first > 0) this.#marks = this.#marks.slice(first);
+  }
+
+  #thinOut(): void {
+    this.#stepBytes *= 2;
+    this.#marks = this.#marks.filter((_, at) => at % 2 === 0);
+  }
+}
 
 const CHUNK_BYTES = 32 * 1024;
 /** One slice of work; the event loop has as much time to itself before the next. */
@@ -28,6 +87,8 @@ export interface SnapshotTakerOptions {
   readonly logBytesMax: number;
   /** What the machine holds now. */
   readonly meta: () => SnapshotMeta;
+  /** The machine holds entries as wholes now; otherwise one is in it in part. */
+  readonly isWhole: () => boolean;
   readonly status: () => RaftStatus;
   /** The lowest index of a snapshot that is on its way to a peer; `null`: there is none. */
   readonly sentIndexMin: () => number | null;
@@ -84,6 +145,7 @@ export class SnapshotTaker {
 
   applied(index: number, bytes: number): void {
     this.#logBytes.applied(index, bytes);
+    if (this.#isWanted) this.tick();
   }
 
   /** Takes one as soon as possible; false when one is being taken. */
@@ -121,13 +183,16 @@ export class SnapshotTaker {
   }
 
   #isDue(nowMs: number): boolean {
-    return nowMs >= this.#retryAtMs && this.#logBytes.since(this.#newestIndex) > this.#logBytesMax;
+    if (nowMs < this.#retryAtMs) return false;
+    const isLogLong = this.#logBytes.since(this.#newestIndex) > this.#logBytesMax;
+    return isLogLong || this.#options.store.isNewestDamaged;
   }
 
   #begin(nowMs: number): void {
-    const { machine, store, status } = this.#options;
+    const { machine, store, status, isWhole } = this.#options;
+    if (!isWhole()) return void (this.#isWanted = true); // until the entry is applied
     const meta = this.#options.meta();
-    if (meta.index === this.#newestIndex) {
+    if (meta.index === this.#newestIndex && !store.isNewestDamaged) {
       this.#isWanted = false; // it is there already
       this.#last ??= { atMs: this.#options.clock.nowMs(), durationMs: 0 };
       return;

@@ -1,28 +1,33 @@
-import { assert } from "../../base/assert.ts";
-import { messageOf } from "../../base/errors.ts";
-import type { Disk, DiskFile } from "../disk.ts";
+import { assert, messageOf } from "../../base/errors.ts";
+import type { Disk, DiskFile } from "../../platform/disk.ts";
 
 /** Syncs go on while the file grows, so that the last one is short and the log's are not held up. */
 const SYNC_BYTES = 4 * 1024 * 1024;
+/** Pieces that wait are joined up to this size: a slow disk costs time for each write. */
+const WRITE_BYTES_MAX = 1024 * 1024;
 
 /**
  * A file that counts only once it is whole and durable under its final name. The first error ends
- * it: it is removed, and nobody else is harmed.
+ * it: it is removed, and nobody else is harmed. The disk is never waited for: writes and syncs run
+ * one after the other beside the event loop, and what is given meanwhile is kept in memory.
  */
 export class UnfinishedFile {
   readonly #disk: Disk;
   readonly #path: string;
   readonly #onFailure: (message: string) => void;
   #file: DiskFile | null = null;
-  /** A write during a sync may block for as long as that takes: it waits here instead. */
+  /** Given, and not handed to the disk yet. */
   #waiting: Uint8Array[] = [];
   #sizeBytes = 0;
   #writtenBytes = 0;
   #syncedBytes = 0;
-  #isSyncing = false;
+  /** A write or a sync is under way. */
+  #isBusy = false;
   #isAbandoned = false;
+  /** It has its final name, which is not durable yet. */
+  #isNamed = false;
   #isPublished = false;
-  /** What the next sync that covers everything is to be followed by. */
+  /** What the sync that covers everything is to be followed by. */
   #onSynced: (() => void) | null = null;
 
   /** @param onFailure told once, before anything else is */
@@ -44,23 +49,28 @@ export class UnfinishedFile {
     return this.#sizeBytes;
   }
 
+  /** Nobody has to wait for a file that is abandoned. */
   get unsyncedBytes(): number {
-    return this.#sizeBytes - this.#syncedBytes;
+    return this.#isAbandoned ? 0 : this.#sizeBytes - this.#syncedBytes;
   }
 
-  /** Appends; the caller may use `bytes` again. @returns `false` when the file is abandoned */
+  /**
+   * Appends, some time later; the caller may use `bytes` again.
+   *
+   * @returns `false` when the file is abandoned: an error of the disk may show only at a later call
+   */
   write(bytes: Uint8Array): boolean {
     assert(this.#onSynced === null, "A file is written to after its end");
     if (this.#isAbandoned) return false;
     this.#sizeBytes += bytes.length;
-    if (this.#isSyncing) this.#waiting.push(bytes.slice());
-    else this.#put(bytes);
-    if (this.unsyncedBytes >= SYNC_BYTES) this.#sync();
+    this.#waiting.push(bytes.slice());
+    this.#goOn();
     return !this.#isAbandoned;
   }
 
   /**
-   * Makes the file durable under its name, unless `isWanted` says otherwise in the last moment.
+   * Makes the file durable under its name, unless `isWanted` says otherwise: it is asked before the
+   * file gets the name, and when the name is durable.
    *
    * @param done told whether it is there
    */
@@ -69,16 +79,18 @@ export class UnfinishedFile {
     assert(this.#onSynced === null, "A file ends twice");
     this.#onSynced = () => {
       if (!this.#isAbandoned && !isWanted()) this.abandon();
-      this.#try(() => this.#rename(path));
-      done(!this.#isAbandoned);
+      this.#try(() => this.#rename(path, isWanted, () => done(!this.#isAbandoned)));
+      if (!this.#isNamed) done(false);
     };
-    this.#sync();
+    this.#goOn();
   }
 
   abandon(): void {
     if (this.#isAbandoned || this.#isPublished) return;
     this.#isAbandoned = true;
+    this.#waiting = [];
     this.#close();
+    if (this.#isNamed) return; // a whole file, which is pruned like any that is not the newest
     try {
       removeIfThere(this.#disk, this.#path);
     } catch {
@@ -86,37 +98,54 @@ export class UnfinishedFile {
     }
   }
 
-  #put(bytes: Uint8Array): void {
-    this.#try(() => this.#file?.write(bytes, this.#writtenBytes));
-    this.#writtenBytes += bytes.length;
+  /** Begins what the disk is to do next, if it has nothing to do. */
+  #goOn(): void {
+    if (this.#isBusy || this.#isAbandoned) return;
+    const unsyncedBytes = this.#writtenBytes - this.#syncedBytes;
+    const isWhole = this.#waiting.length === 0 && this.#onSynced !== null;
+    if (unsyncedBytes >= SYNC_BYTES || isWhole) this.#sync();
+    else if (this.#waiting.length > 0) this.#write();
+  }
+
+  #write(): void {
+    const bytes = takeJoined(this.#waiting, WRITE_BYTES_MAX);
+    this.#run((done) => this.#file?.writeLater(bytes, this.#writtenBytes, done), () => {
+      this.#writtenBytes += bytes.length;
+    });
   }
 
   #sync(): void {
-    if (this.#isSyncing) return;
     const coveredBytes = this.#writtenBytes;
-    this.#isSyncing = true;
+    this.#run((done) => this.#file?.sync(done), () => this.#syncedBytes = coveredBytes);
+  }
+
+  #run(begin: (done: (error: Error | null) => void) => void, succeeded: () => void): void {
+    const done = (error: Error | null) => {
+      this.#isBusy = false;
+      if (this.#isAbandoned) this.#close();
+      else if (error !== null) this.#fail(error);
+      else succeeded();
+      if (this.unsyncedBytes === 0 && this.#onSynced !== null) this.#onSynced();
+      else this.#goOn();
+    };
+    this.#isBusy = true;
     try {
-      this.#file?.sync((error) => this.#synced(coveredBytes, error));
+      begin(done);
     } catch (error) {
-      this.#synced(coveredBytes, error instanceof Error ? error : new Error(String(error)));
+      done(error instanceof Error ? error : new Error(String(error)));
     }
   }
 
-  #synced(coveredBytes: number, error: Error | null): void {
-    this.#isSyncing = false;
-    if (this.#isAbandoned) this.#close();
-    else if (error !== null) this.#fail(error);
-    else this.#syncedBytes = coveredBytes;
-    for (const bytes of this.#waiting.splice(0)) this.#put(bytes);
-    if (this.#isAbandoned || this.unsyncedBytes === 0) this.#onSynced?.();
-    else if (this.#onSynced !== null || this.unsyncedBytes >= SYNC_BYTES) this.#sync();
-  }
-
-  #rename(path: string): void {
+  #rename(path: string, isWanted: () => boolean, done: () => void): void {
     this.#disk.rename(this.#path, path);
-    this.#disk.syncDirectory(path.slice(0, path.lastIndexOf("/")));
-    this.#isPublished = true;
-    this.#close();
+    this.#isNamed = true;
+    this.#disk.syncDirectory(path.slice(0, path.lastIndexOf("/")), (error) => {
+      if (error !== null && !this.#isAbandoned) this.#fail(error);
+      else if (!isWanted()) this.abandon(); // a newer one has come meanwhile
+      this.#isPublished = !this.#isAbandoned;
+      this.#close();
+      done();
+    });
   }
 
   #try(run: () => void): void {
@@ -133,12 +162,33 @@ export class UnfinishedFile {
     this.abandon();
   }
 
-  /** Not while a sync works on it. */
+  /** Not while the disk works on it. */
   #close(): void {
-    if (this.#isSyncing) return;
+    if (this.#isBusy) return;
     this.#file?.close();
     this.#file = null;
   }
+}
+
+/** Takes the first piece out of the list, joined with those behind it as far as they fit. */
+function takeJoined(pieces: Uint8Array[], bytesMax: number): Uint8Array {
+  let count = 0;
+  let bytes = 0;
+  for (const { length } of pieces) {
+    if (count > 0 && bytes + length > bytesMax) break;
+    count++;
+    bytes += length;
+  }
+  const taken = pieces.splice(0, count);
+  const [first] = taken;
+  if (first !== undefined && taken.length === 1) return first;
+  const joined = new Uint8Array(bytes);
+  let at = 0;
+  for (const piece of taken) {
+    joined.set(piece, at);
+    at += piece.length;
+  }
+  return joined;
 }
 
 export function removeIfThere(disk: Disk, path: string): void {

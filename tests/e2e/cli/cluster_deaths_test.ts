@@ -47,6 +47,22 @@ Deno.test("regent cluster --restart starts the dead again", async () => {
           await until("it serves", async () => await ask({ port }, ["GET", "k"], 5_000) === "v");
         }
         assertEquals(command.linesLike(/ died, killed by SIGKILL$/).length, 3);
+        // Told to stop, it is not told as dead, and started again all the same.
+        const restarts = () => command.linesLike(/ is started again$/).length;
+        const { processId } = await processOf(follower);
+        Deno.kill(processId, "SIGTERM");
+        await command.line(
+          new RegExp(`^${CLOCK}  ${follower.name} \\(pid ${processId}\\) was stopped$`),
+        );
+        await until("it is started again", () => restarts() === 4);
+        await until("it follows", async () => (await roleOf(follower))?.leaderId !== "");
+        // Removed, it stays away.
+        const removal = ["remove", follower.name, "--from", `127.0.0.1:${port}`];
+        assertEquals((await runRegent(removal)).code, 0);
+        await command.line(
+          new RegExp(`^${CLOCK}  ${follower.name} .* ended, it is no member any more$`),
+        );
+        assertEquals(await ask({ port }, ["GET", "k"], 5_000), "v");
         command.signal("SIGTERM");
         assertEquals(await command.ended(), 0);
         await untilAllDead(rows);
@@ -54,6 +70,44 @@ Deno.test("regent cluster --restart starts the dead again", async () => {
     );
   });
 });
+
+Deno.test("a node that was brought back by hand is taken in when the cluster starts again", async () => {
+  await withTemporaryDirectory(async (dir) => {
+    const { port, node } = await withClusterCommand({ dir }, async ({ command, rows, port }) => {
+      const node = rows.find(({ role }) => role === "follower");
+      assertEquals(replyText(await ask({ port }, ["SET", "k", "v"])), "OK");
+      Deno.kill(node?.processId ?? 0, "SIGTERM");
+      await command.line(new RegExp(`^${CLOCK}  ${node?.name} \\(pid [0-9]+\\) was stopped$`));
+      assertEquals(command.linesLike(/died/), []);
+      return { port, node };
+    });
+    if (node === undefined) throw new Error("no follower was shown");
+    const words = ["node", "--id", node.name, "--port", String(node.port), "--dir", node.data];
+    await withCommand(words, async (byHand) => {
+      await until("it answers", async () => (await roleOf(node)) !== null, {
+        describe: () => byHand.stderr,
+      });
+      const { processId } = await processOf(node);
+      await withClusterCommand({ dir, port }, async ({ command, rows }) => {
+        const line = `${node.name} runs already (pid ${processId}) and is taken in as it is`;
+        assertEquals(command.linesLike(/runs already/), [line]);
+        assertEquals(rows.find(({ name }) => name === node.name)?.processId, processId);
+        await until("it follows", async () => (await roleOf(node))?.leaderId !== "");
+        assertEquals(await ask(node, ["GET", "k"], 5_000), "v");
+        command.signal("SIGINT");
+        assertEquals(await command.ended(), 0);
+        const end = `${node.name} (pid ${processId}) goes on: it was not started by this command.`;
+        assertEquals(command.linesLike(/goes on/), [end]);
+      });
+      assertEquals((await processOf(node)).processId, processId);
+    });
+  });
+});
+
+async function processOf(node: { readonly port: number }): Promise<{ processId: number }> {
+  const info = String(await ask(node, ["INFO", "server"], 5_000));
+  return { processId: Number(/^process_id:([0-9]+)/m.exec(info)?.[1]) };
+}
 
 async function leaderKilled({ command, leader, port }: ShownCluster): Promise<void> {
   assertEquals(replyText(await ask({ port }, ["SET", "k", "v"])), "OK");
@@ -77,13 +131,13 @@ async function leaderKilled({ command, leader, port }: ShownCluster): Promise<vo
 
 async function broughtBack({ command, leader, port }: ShownCluster): Promise<void> {
   const line = await command.line(/brings it back$/);
-  const words = /( node --id .*) {8}brings it back$/.exec(line)?.[1]?.trim().split(" ") ?? [];
+  const words = / (node --id .*) {4}# brings it back$/.exec(line)?.[1]?.split(" ") ?? [];
   await withCommand(words, async () => {
     const answers = await command.line(new RegExp(`^${CLOCK}  ${leader.name} answers, as `));
     assertMatch(answers, / answers, as (follower|candidate) of term [0-9]+$/);
     await until("it follows", async () => (await roleOf(leader))?.leaderId !== "");
     const { code, stdout } = await runRegent(["status", "--nodes", `127.0.0.1:${port}`]);
-    assertEquals([code, stdout.match(/ yes$/gm)?.length], [0, 3]);
+    assertEquals([code, stdout.match(/ yes /gm)?.length], [0, 3]);
     assertEquals(await ask(leader, ["GET", "k"], 5_000), "v");
     assertEquals(command.linesLike(/ does not answer$/), []);
   });

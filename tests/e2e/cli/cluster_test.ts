@@ -69,6 +69,28 @@ Deno.test("regent cluster of one node, with flags of nodes in the environment", 
   });
 });
 
+Deno.test("regent cluster on directories with unusual names", async () => {
+  await withTemporaryDirectory(async (above) => {
+    Deno.mkdirSync(`${above}/real`);
+    Deno.symlinkSync("real", `${above}/link`);
+    for (const name of ["link", "link/a,b", "two words, it's 100%20 ä"]) {
+      const dir = `${above}/${name}`;
+      for (const reply of ["OK", "v"]) {
+        await withClusterCommand({ dir, nodes: 1 }, async ({ command, port, rows }) => {
+          const request = reply === "OK" ? ["SET", "k", "v"] : ["GET", "k"];
+          assertEquals(replyText(await ask({ port }, request)), reply);
+          assertEquals(rows[0]?.data, `${dir}/n1`);
+          const shown = name.includes(" ") ? `'${dir.replace("'", "'\\''")}/n1'` : `${dir}/n1`;
+          assertStringIncludes(
+            command.stdout,
+            ` --dir ${shown} --allow-faults    # brings it back\n`,
+          );
+        });
+      }
+    }
+  });
+});
+
 function start(dir: string, port: number, flags: readonly string[]) {
   return runRegent(["cluster", "--dir", dir, "--port", String(port), ...flags]);
 }
@@ -94,13 +116,17 @@ async function showsAndServes(cluster: ShownCluster, dir: string): Promise<void>
   assertStringIncludes(command.stdout, ` node --id ${leader.name} --port ${leader.port} --dir`);
 }
 
-async function noPlace({ port }: ShownCluster, dir: string): Promise<void> {
+async function noPlace({ port, rows }: ShownCluster, dir: string): Promise<void> {
   const { code, stderr } = await start(`${dir}/other`, port, []);
   assertEquals(code, 1);
-  assertMatch(
+  const [first] = rows;
+  assertEquals(
     stderr,
-    /^regent: Cannot listen on 127.0.0.1:[0-9]+: the port is in use; choose others by --port\n$/,
+    `regent: Cannot listen on 127.0.0.1:${port + 1}: the port is in use by node n1, pid ` +
+      `${first?.processId}; end that, or choose other ports by --port\n`,
   );
+  const other = await start(`${dir}/other`, port - 1, ["--nodes", "1"]);
+  assertMatch(other.stderr, /: the port is in use by a proxy, pid [0-9]+; end that/);
 }
 
 async function sameDirectory(dir: string): Promise<void> {

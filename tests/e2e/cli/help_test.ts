@@ -27,39 +27,54 @@ Deno.test("help lists the commands, and each command's help its flags and their 
     assertMatch(general?.stdout ?? "", new RegExp(`^  ${command} +\\S.*$`, "m"));
     assertEquals([code, stderr], [0, ""]);
     assertStringIncludes(stdout, `Usage: regent ${command} [flags]`);
+    assertStringIncludes(stdout, `\nExamples:\n  regent ${command}`);
     assert(!/object|undefined|NaN/.test(stdout), stdout);
     const flags = [...stdout.matchAll(/^ {2}(?:-[a-z0-9], )?--([a-z0-9-]+)/gm)].map(([, flag]) =>
       flag ?? ""
     );
     assert(flags.length >= 2, stdout);
     for (const flag of flags.filter((name) => name !== "help")) {
-      const twin = `[REGENT_${flag.replaceAll("-", "_").toUpperCase()}]`;
-      assertStringIncludes(stdout, twin);
+      // Elsewhere REGENT_NODES are addresses.
+      const own = command === "cluster" && flag === "nodes" ? "CLUSTER_NODES" : flag;
+      const twin = `[REGENT_${own.replaceAll("-", "_").toUpperCase()}]`;
+      const isTypedOnly = ["yes", "force"].includes(flag);
+      assertEquals(stdout.includes(twin), !isTypedOnly, `${command} --${flag}`);
     }
     for (const line of stdout.split("\n")) assert(line.length <= 110, line);
   });
 });
 
 Deno.test("help may be asked for in several ways", async () => {
-  const [wanted, same, word, short, none, version] = await Promise.all([
+  const [wanted, same, letter, word, short, none, version] = await Promise.all([
     runRegent(["log", "--help"]),
     runRegent(["help", "log"]),
+    runRegent(["log", "-h"]),
     runRegent(["help"]),
     runRegent(["-h"]),
     runRegent([]),
     runRegent(["--version"]),
   ]);
   assertEquals(same, wanted);
+  assertEquals(letter, wanted);
   assertEquals(word, short);
   assertEquals([none?.code, none?.stdout], [2, word?.stdout]);
   assertMatch(version?.stdout ?? "", /^regent [0-9]+\.[0-9]+\.[0-9]+\n$/);
 });
 
 const node = ["node", "--id", "n1", "--port", "7001"];
+/** What is wrong by what a directory remembers opens it: two at a time must not be the same one. */
+const [forHost, forPort] = [Deno.makeTempDirSync(), Deno.makeTempDirSync()];
 const WRONG: [args: string[], message: string][] = [
   [["bogus"], "Unknown command: bogus. `regent --help` lists them"],
   [["help", "bogus"], "Unknown command: bogus. `regent --help` lists them"],
+  [["bogus", "--help"], "Unknown command: bogus. `regent --help` lists them"],
+  [["stauts"], "Unknown command: stauts (did you mean status?). `regent --help` lists them"],
+  [["help", "stauts"], "Unknown command: stauts (did you mean status?)."],
+  [["--bogus", "node"], "Cannot understand flag: --bogus. `regent --help` lists them"],
+  [["version", "extra"], "Cannot understand argument: extra. `regent version --help` tells"],
   [["node", "--bogus", "1"], "Cannot understand flag: --bogus. `regent node --help` tells"],
+  [["node", "--prot", "1"], "Cannot understand flag: --prot (did you mean --port?). `regent node"],
+  [["node", "--prot=1"], "Cannot understand flag: --prot (did you mean --port?). `regent node"],
   [["node", "-p", "1"], "Cannot understand flag: -p."],
   [["node", "extra"], "Cannot understand argument: extra."],
   [["node"], "Cannot start without --id ID."],
@@ -75,8 +90,11 @@ const WRONG: [args: string[], message: string][] = [
   [[...node, "--peers", "n1=host"], "Cannot use --peers: expected HOST:PORT"],
   [[...node, "--bulk-bytes-max", "1t"], "Cannot use --bulk-bytes-max: expected a size from"],
   [[...node, "--heartbeat-ms", "150"], "Cannot use --heartbeat-ms: it must be below --election-ms"],
-  [["node", "--id", "n1", "--port", "60000"], "Cannot derive the Raft port from --port 60000"],
-  [[...node, "--host", "0.0.0.0"], "give --advertise HOST."],
+  [
+    ["node", "--id", "n1", "--port", "60000", "--dir", forPort],
+    "Cannot derive the Raft port from --port 60000",
+  ],
+  [[...node, "--host", "0.0.0.0", "--dir", forHost], "give --advertise HOST."],
   [["proxy", "--port", "7000"], "Cannot start without --nodes HOST:PORT,…."],
   [["proxy", "--port", "7000", "--nodes", "a:0"], "Cannot use --nodes: expected HOST:PORT"],
   [["cluster", "--nodes", "0"], "Cannot use --nodes: expected a whole number from 1 to 9"],
@@ -100,7 +118,7 @@ const WRONG: [args: string[], message: string][] = [
   ],
   [["recover"], "Cannot start without --dir DIR."],
   [["cli", "-x"], "Cannot understand flag: -x."],
-  [["cli", "-p"], "Cannot use -p without a value."],
+  [["cli", "-p"], "Cannot use --port without a value."],
   [["cli", "-p", "0", "get", "k"], "Cannot use --port: expected a whole number from 1"],
   [["cli", "--raw", "--no-raw"], "Cannot use --raw with --no-raw."],
   [["cli", "--pipe", "get", "k"], "Cannot use --pipe with a command."],
@@ -113,6 +131,7 @@ Deno.test("a wrong command line gets one clear line and exit code 2", async () =
     assertMatch(stderr, /^regent: [^\n]+\n$/);
     assertStringIncludes(stderr, message);
   }));
+  for (const dir of [forHost, forPort]) Deno.removeSync(dir, { recursive: true });
 });
 
 Deno.test("variables of the environment stand in for flags", async () => {

@@ -6,7 +6,10 @@ import { runRegent } from "../../support/regent_process.ts";
 import { until } from "../../support/until.ts";
 import { withCluster } from "../../support/with_cluster.ts";
 
-const HEADING = ["id", "role", "term", "address", "commit", "applied", "lag", "alive"];
+const HEADING = [
+  ...["id", "role", "term", "address", "commit", "applied", "lag", "alive"],
+  ...["clock", "protocol", "machine"],
+];
 
 Deno.test("regent status", async (t) => {
   await withCluster(CALM, async (cluster) => {
@@ -61,7 +64,7 @@ async function isWhole(asked: Member, cluster: LocalCluster, leader: Member): Pr
   const [heading, ...members] = rows;
   assertEquals(heading, HEADING);
   assertEquals(members.map(([id]) => id).sort(), ["n1", "n2", "n3"]);
-  for (const [id, role, term, where, commit, applied, lag, alive] of members) {
+  for (const [id, role, term, where, commit, applied, lag, alive, clock] of members) {
     const member = cluster.nodes.find(({ name }) => name === id) ?? leader;
     assertEquals([role, where, alive], [
       member === leader ? "leader" : "follower",
@@ -70,6 +73,7 @@ async function isWhole(asked: Member, cluster: LocalCluster, leader: Member): Pr
     ]);
     for (const number of [term, commit, applied]) assertMatch(number ?? "", /^[1-9][0-9]*$/);
     assertMatch(lag ?? "", /^[0-9]+$/);
+    assertMatch(clock ?? "", /^[+-][0-9]+ ms$/);
   }
 }
 

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertLess } from "@std/assert";
 import { seededRandom } from "../../../src/base/random.ts";
 import { CALM } from "../../support/calm.ts";
 import { ask, type Member } from "../../support/local_cluster.ts";
-import { type RawConnection, withRawConnection } from "../../support/raw_connection.ts";
+import { RawConnection, withRawConnection } from "../../support/raw_connection.ts";
 import { replyText } from "../../support/reply_text.ts";
 import { until } from "../../support/until.ts";
 import { withCluster } from "../../support/with_cluster.ts";
@@ -33,6 +33,9 @@ Deno.test("hostile input on the ports for clients", async (t) => {
       await step("announced sizes take no memory", announcedSizes);
       await step("10000 requests at once, of a client that never reads", neverReads);
       await step("a slow reader gets everything, in order", slowReader);
+      await step("a WAIT without end ends with its client", waitersGone);
+      await step("a client that has closed its side gets large replies, slowly", halfClosedSlow);
+      await step("a client that has closed its side and reads nothing goes", halfClosedNever);
     }
   });
 });
@@ -134,7 +137,7 @@ async function announcedSizes(member: Member): Promise<void> {
   const open: RawConnection[] = [];
   const announce = async (connection: RawConnection): Promise<void> => {
     open.push(connection);
-    await connection.send("*1048576\r\n$3\r\nSET\r\n$33554432\r\nx");
+    await connection.send("*131072\r\n$3\r\nSET\r\n$16777216\r\nx");
     if (open.length < 60) return await withRawConnection(member.port, announce);
     await serves(member);
   };
@@ -177,5 +180,52 @@ async function slowReader(member: Member): Promise<void> {
       text = text.slice(expected.length);
       if (i % 500 === 0) await serves(member);
     }
+  });
+}
+
+/** How many clients have asked for this last. */
+async function clientsWith(member: Member, command: string): Promise<number> {
+  const list = await ask(member, ["CLIENT", "LIST"], 10_000);
+  return String(list).split(` cmd=${command} `).length - 1;
+}
+
+async function waitersGone(member: Member): Promise<void> {
+  const open = await Promise.all(
+    Array.from({ length: 50 }, async (_, i) => {
+      const connection = await RawConnection.open(member.port);
+      // Half of them send so much behind it that they are not read any further.
+      await connection.send("WAIT 99 0\r\n" + "WAIT 99 0\r\n".repeat(i % 2 === 0 ? 0 : 20));
+      return connection;
+    }),
+  );
+  await until("all of them wait", async () => await clientsWith(member, "wait") === 50);
+  for (const connection of open) connection.close();
+  await until("all of them are gone", async () => await clientsWith(member, "wait") === 0);
+}
+
+async function halfClosedSlow(member: Member): Promise<void> {
+  await withRawConnection(member.port, async (connection) => {
+    const count = 64;
+    await connection.send("GET large\r\n".repeat(count));
+    await connection.end();
+    const expected = count * (VALUE_BYTES + `$${VALUE_BYTES}\r\n\r\n`.length);
+    let bytes = 0;
+    for (let reads = 0; bytes < expected; reads++) {
+      const text = await connection.read(1);
+      assert(text !== "", `cut off after ${bytes} of ${expected} bytes`);
+      bytes += text.length;
+      if (reads % 20 === 0) await serves(member);
+    }
+    assertEquals([bytes, await connection.readToEnd()], [expected, ""]);
+  });
+}
+
+async function halfClosedNever(member: Member): Promise<void> {
+  await withRawConnection(member.port, async (connection) => {
+    await connection.send("CLIENT SETNAME never-reads\r\n" + "GET large\r\n".repeat(400));
+    await connection.end();
+    const isThere = async () =>
+      String(await ask(member, ["CLIENT", "LIST"], 10_000)).includes("name=never-reads ");
+    await until("it is cut off", async () => !(await isThere()), { timeoutMs: 40_000 });
   });
 }

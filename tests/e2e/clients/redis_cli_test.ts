@@ -97,6 +97,8 @@ async function clusterAtNodes({ leader, follower, followers }: Ports): Promise<v
     const role = (await cli("cluster", "role")).split("\n");
     assertEquals(role.filter((_, at) => at % 2 === 0), [
       ...["id", "role", "term", "leader-id", "leader-address", "commit-index", "applied-index"],
+      ...["catching-up", "clock-offset-ms"],
+      ...["protocol-version", "machine-version", "machine-version-max"],
     ]);
     assertEquals(role[3], node === leader ? "leader" : "follower");
     assertEquals([role[7], role[9]], [leader.name, `127.0.0.1:${leader.port}`]);
@@ -154,9 +156,10 @@ async function bulk({ proxy }: Ports): Promise<void> {
 async function commandHelp({ leader, proxy }: Ports): Promise<void> {
   for (const cli of [cliOf(leader), cliOf(proxy)]) {
     const count = Number(await cli("command", "count"));
-    assertEquals((await cli("command", "list")).split("\n").length, count);
+    const names = (await cli("command", "list")).split("\n");
+    assertEquals(names.filter((name) => !name.includes("|")).length, count);
     const docs = (await cli("command", "docs")).split("\n");
-    assertEquals(docs.filter((line) => line === "summary").length, count);
+    assertEquals(docs.filter((line) => line === "summary").length, names.length);
     assertMatch(await cli("command", "docs", "get"), /^get\nsummary\n.+\nsince\n1.0.0\ngroup/);
     assertMatch(await cli("command", "info", "set"), /^set\n-3\nwrite\n/);
   }
@@ -174,6 +177,9 @@ async function errors({ leader, proxy }: Ports): Promise<void> {
     assertEquals(await text("expire", "a", "x"), "ERR value is not an integer or out of range");
     assertEquals(await text("cluster", "none"), "ERR unknown subcommand 'none'. Try CLUSTER HELP.");
     assertEquals(await text("select", "1"), "ERR DB index is out of range");
-    assertMatch(await text("config", "set", "port", "1"), /^ERR Settings are flags of the process/);
+    assertMatch(
+      await text("config", "set", "port", "1"),
+      /^ERR CONFIG SET failed .*immutable config/,
+    );
   }
 }

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { RespClient } from "../../../src/cli/resp_client.ts";
 import { freePorts } from "../../support/free_ports.ts";
-import { ask, type LocalCluster, roleOf } from "../../support/local_cluster.ts";
+import { ask, type LocalCluster } from "../../support/local_cluster.ts";
 import { RegentProcess, runRegent } from "../../support/regent_process.ts";
 import { nodePlace, withServingNode } from "../../support/serving_node.ts";
 import { until } from "../../support/until.ts";
@@ -98,10 +98,12 @@ async function restoresSeveral(cluster: LocalCluster, file: string): Promise<voi
   const peers = places.map(({ raftPort }, at) => `n${at + 1}=${HOST}:${raftPort}`).join(",");
   const [first, second, third] = places;
   assert(first !== undefined && second !== undefined && third !== undefined);
-  for (const [at, { dir }] of [first, second].entries()) {
-    const args = ["restore", file, "--dir", dir, "--id", `n${at + 1}`, "--peers", peers];
+  const restore = async ({ dir }: { readonly dir: string }, id: string) => {
+    const args = ["restore", file, "--dir", dir, "--id", id, "--peers", peers];
     assertEquals((await runRegent(args)).code, 0);
-  }
+  };
+  await restore(first, "n1");
+  await restore(second, "n2");
   const processes = [
     new RegentProcess(first.args),
     new RegentProcess(second.args),
@@ -111,15 +113,19 @@ async function restoresSeveral(cluster: LocalCluster, file: string): Promise<voi
   try {
     const said = () => processes.map(({ said }) => said).join("\n");
     const expected = await wholeState(cluster.proxy);
-    await until("both serve", async () => {
-      const sizes = [await ask(first, ["DBSIZE"]), await ask(second, ["DBSIZE"])];
-      return sizes.every((size) => size === expected.length);
-    }, { describe: said });
-    assertEquals(await wholeState(second), expected);
     await until("the third is refused", () => said().includes("n3 belongs to another cluster"), {
       describe: said,
     });
-    assertEquals((await roleOf(third))?.leaderId, "");
+    await processes[2]?.signal("SIGKILL");
+    Deno.removeSync(third.dir, { recursive: true });
+    await restore(third, "n3");
+    processes.push(new RegentProcess(third.args));
+    await until("all serve", async () => {
+      const sizes = [];
+      for (const place of places) sizes.push(await ask(place, ["DBSIZE"]));
+      return sizes.every((size) => size === expected.length);
+    }, { describe: said });
+    assertEquals(await wholeState(third), expected);
   } finally {
     await Promise.all(processes.map((one) => one.signal("SIGKILL")));
   }

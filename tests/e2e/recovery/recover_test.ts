@@ -17,7 +17,7 @@ Deno.test("a cluster that has lost its majority for good", async (t) => {
       return comparesOnly(cluster, [straggler, survivor], survivor);
     });
     await t.step("goes on from the newest log, as a new cluster", () => {
-      return recovers(cluster, straggler, survivor);
+      return recovers(straggler, survivor);
     });
     await t.step("is finished when a recovery died between its moves", () => finishes(survivor));
     await t.step("grows again, and stragglers of the old one stay outside", () => {
@@ -79,7 +79,6 @@ async function comparesOnly(
 }
 
 async function recovers(
-  cluster: LocalCluster,
   straggler: Member,
   survivor: Member,
 ): Promise<void> {
@@ -93,28 +92,44 @@ async function recovers(
   const kept = keptOf(survivor);
   assertEquals(Deno.readTextFileSync(`${kept}/identity.json`), before);
   assert(Deno.readTextFileSync(`${survivor.dir}/identity.json`) !== before);
-  const names = [...Deno.readDirSync(cluster.dir)].map(({ name }) => name);
-  assert(!names.some((name) => name.endsWith(".recovering")));
+  const names = [...Deno.readDirSync(survivor.dir)].map(({ name }) => name);
+  assert(!names.includes("staging") && !names.includes("installing"));
 }
 
 function keptOf({ dir }: Member): string {
-  const above = dir.slice(0, dir.lastIndexOf("/"));
-  const prefix = `${dir.slice(above.length + 1)}.before-recovery-`;
-  const kept = [...Deno.readDirSync(above)].filter(({ name }) => name.startsWith(prefix));
+  const kept = [...Deno.readDirSync(dir)].map(({ name }) => name)
+    .filter((name) => name.startsWith("before-recovery-"));
   assertEquals(kept.length, 1);
-  return `${above}/${kept[0]?.name}`;
+  return `${dir}/${kept[0]}`;
 }
 
+/** As if the process had died when it had moved the log, and not the snapshots yet. */
 async function finishes(survivor: Member): Promise<void> {
   const identity = Deno.readTextFileSync(`${survivor.dir}/identity.json`);
-  Deno.renameSync(survivor.dir, `${survivor.dir}.recovering`);
-  // What a node leaves that was started in between, without --peers.
-  Deno.mkdirSync(survivor.dir);
-  Deno.writeTextFileSync(`${survivor.dir}/lock`, "");
+  const kept = keptOf(survivor);
+  Deno.mkdirSync(`${survivor.dir}/staging`);
+  for (const name of ["identity.json", "log", "snapshots"]) {
+    Deno.renameSync(`${survivor.dir}/${name}`, `${survivor.dir}/staging/${name}`);
+  }
+  Deno.renameSync(`${kept}/snapshots`, `${survivor.dir}/snapshots`);
+  const start = await runRegent([
+    "node",
+    "--id",
+    survivor.name,
+    "--port",
+    "1",
+    "--raft-port",
+    "2",
+    "--dir",
+    survivor.dir,
+  ]);
+  assertEquals(start.code, 1);
+  assertStringIncludes(start.stderr, "was interrupted; run the same command again");
   const { code, stderr } = await runRegent(["recover", "--dir", survivor.dir, "--yes"]);
   assertEquals(code, 1);
   assertStringIncludes(stderr, "an earlier recovery had been interrupted, and is finished now");
   assertEquals(Deno.readTextFileSync(`${survivor.dir}/identity.json`), identity);
+  assert(Deno.statSync(`${keptOf(survivor)}/snapshots`).isDirectory);
 }
 
 async function growsAgain(

@@ -1,15 +1,16 @@
 import { assertEquals, fail } from "@std/assert";
-import { latin1Bytes } from "../../../src/base/latin1.ts";
+import { latin1Bytes } from "../../../src/base/bytes.ts";
 import { randomInteger, seededRandom } from "../../../src/base/random.ts";
 import { StateMachine } from "../../../src/commands/state_machine.ts";
 import { checkRequest, keysOf, lookup } from "../../../src/commands/table.ts";
-import { decodeReply } from "../../../src/resp/decode_reply.ts";
+import { decodeReply } from "../../../src/resp/reply_scanner.ts";
 import { encodeReply } from "../../../src/resp/encode.ts";
 import { ErrorReply } from "../../../src/resp/reply.ts";
 import { DEADLINE_BYTES } from "../../../src/store/deadlines.ts";
 import { KEY_OVERHEAD_BYTES } from "../../../src/store/keyspace.ts";
 import { choiceSeed, type FuzzTarget } from "../fuzz_target.ts";
 import { decodeAll, requestText } from "./requests.ts";
+import { Session } from "../../../src/store/once_sessions.ts";
 
 const LIMITS = { stringBytesMax: 4096, keysMax: 64, memoryBytesMax: 64 * 1024 };
 const START_MS = 1_700_000_000_000;
@@ -53,7 +54,10 @@ export const commands: FuzzTarget = {
     let nowMs = START_MS;
     let serial = 0;
     for (const machine of machines) machine.advanceTime(nowMs);
-    const [id] = machines.map((machine) => machine.sessions.open(1000)?.key);
+    const [id] = machines.map((machine) => {
+      const session = machine.sessions.open(1000);
+      return session instanceof Session ? session.key : undefined;
+    });
     for (const args of decodeAll([latin1Bytes(input)]).requests) {
       nowMs += randomInteger(random, 3) * randomInteger(random, 2000);
       for (const machine of machines) machine.advanceTime(nowMs);

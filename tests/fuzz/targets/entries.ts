@@ -1,10 +1,15 @@
 import { assert, assertEquals } from "@std/assert";
-import { latin1, latin1Bytes } from "../../../src/base/latin1.ts";
+import { latin1, latin1Bytes } from "../../../src/base/bytes.ts";
 import { type Random, randomInteger } from "../../../src/base/random.ts";
-import type { ClusterConfiguration } from "../../../src/node/configuration.ts";
-import { Batch, type LogEntry } from "../../../src/node/entry.ts";
-import { decodeEntry, encodeEntry, EntryFormatError } from "../../../src/node/log/entry_codec.ts";
-import { parseLogRecord } from "../../../src/node/log/log_record.ts";
+import type { ClusterConfiguration } from "../../../src/node/members/configuration.ts";
+import {
+  Batch,
+  decodeEntry,
+  encodeEntry,
+  EntryFormatError,
+  type LogEntry,
+} from "../../../src/node/log/entry.ts";
+import { parseLogRecord } from "../../../src/node/log/record.ts";
 import { CommandGenerator } from "../../differential/command_generator.ts";
 import type { FuzzTarget } from "../fuzz_target.ts";
 
@@ -22,6 +27,10 @@ export function randomEntry(random: Random, index: number, term: number): LogEnt
   const timeMs = 1_700_000_000_000 + randomInteger(random, 1_000_000);
   if (random() < 0.1) {
     const data = new Batch(timeMs, [], randomConfiguration(random));
+    return { index, term, data, sizeBytes: 64 };
+  }
+  if (random() < 0.1) {
+    const data = new Batch(timeMs, [], null, 1 + randomInteger(random, 3));
     return { index, term, data, sizeBytes: 64 };
   }
   const data = new Batch(timeMs, Array.from({ length: count }, () => commands.next().args));
@@ -81,11 +90,13 @@ export const entries: FuzzTarget = {
       index,
       term,
       isConfiguration: (data?.configuration ?? null) !== null,
+      machineVersion: data?.machineVersion ?? null,
     });
     assertEquals(new Uint8Array(encodeEntry(entry)), new Uint8Array(bytesKept(entry, bytes)));
     const copy = {
       ...entry,
-      data: data && new Batch(data.timeMs, data.commands, data.configuration),
+      data: data &&
+        new Batch(data.timeMs, data.commands, data.configuration, data.machineVersion),
     };
     const again = decodeEntry(encodeEntry(copy));
     const { timeMs, commands, configuration } = again.data ?? {};

@@ -1,35 +1,53 @@
 import { Buffer } from "node:buffer";
 import { assert, assertEquals } from "@std/assert";
-import { latin1, latin1Bytes } from "../../../src/base/latin1.ts";
+import { latin1, latin1Bytes } from "../../../src/base/bytes.ts";
 import { type Random, randomInteger, seededRandom } from "../../../src/base/random.ts";
-import type { Clock } from "../../../src/node/clock.ts";
-import type { Stream, StreamHandlers } from "../../../src/node/network.ts";
-import { ProtocolError } from "../../../src/node/peers/frame_decoder.ts";
-import { FrameWriter } from "../../../src/node/peers/frame_writer.ts";
-import {
-  encodeHeader,
-  type Hello,
-  PROTOCOL_VERSION,
-} from "../../../src/node/peers/message_codec.ts";
-import { PeerInbox } from "../../../src/node/peers/peer_inbox.ts";
+import type { Clock } from "../../../src/platform/clock.ts";
+import type { Stream, StreamHandlers } from "../../../src/platform/network.ts";
+import { FrameDecoder, FrameWriter, ProtocolError } from "../../../src/node/peers/frames.ts";
+import type { Hello } from "../../../src/node/peers/hello.ts";
+import { writeMessage } from "../../../src/node/peers/message_codec.ts";
+import { PeerInbox } from "../../../src/node/peers/inbox.ts";
 import type { PeerMessage } from "../../../src/node/peers/peer_message.ts";
+import { BUILD_VERSIONS } from "../../../src/node/members/versions.ts";
 import { chunksOf } from "../chunks.ts";
 import { choiceSeed, type FuzzTarget } from "../fuzz_target.ts";
 import { mutate } from "../mutate.ts";
 import { entryText, randomEntry } from "./entries.ts";
 
-const FRAME_BYTES_MAX = 4096;
+/** Of an entry in parts. */
+const ENTRY_BYTES_MAX = 4096;
 
 export const FRAME_WORDS = [
   ...["\0\0\0\0", "\0\0\0\x02{}", "\0\0\0\x04null", "null", "[]", "true", '"__proto__":{}'],
   ...['"term":9', '"entries":1', '"entries":65536', '"type":"append"', '"type":"vote"'],
+  ...[
+    '"type":"entryPart"',
+    '"offset":0',
+    '"sizeBytes":4096',
+    '"bytes":"AQID"',
+    "AAAA",
+    "==",
+    "null",
+  ],
   ...['"commit":9', '"prevIndex":0', "1e308", "-1", "[[[[", "\\u0000", "9007199254740991"],
 ];
+
+const SNAPSHOT = {
+  timeMs: 1_700_000_000_000,
+  machineVersion: 1,
+  configuration: {
+    members: [{ id: "n\u00fc", raftAddress: { host: "h", port: 17001 }, isLearner: false }],
+    removed: [],
+  },
+  sizeBytes: 30,
+  checksum: 3,
+};
 
 /** Payloads as frames. */
 export function framed(payloads: readonly string[]): string {
   const frames = new FrameWriter();
-  for (const payload of payloads) frames.addPayload(latin1Bytes(payload));
+  for (const payload of payloads) frames.addPieces([latin1Bytes(payload)]);
   const bytes = Buffer.concat(frames.take());
   return latin1(bytes, 0, bytes.length);
 }
@@ -37,7 +55,7 @@ export function framed(payloads: readonly string[]): string {
 /** What a member may begin with. */
 export function helloText(random: Random, change: Partial<Hello> = {}): string {
   const hello: Hello = {
-    regent: PROTOCOL_VERSION,
+    ...BUILD_VERSIONS,
     cluster: "c1",
     from: random() < 0.9 ? "n3" : "n9",
     to: "n1",
@@ -46,6 +64,11 @@ export function helloText(random: Random, change: Partial<Hello> = {}): string {
     raftHost: "127.0.0.1",
     raftPort: 17003,
     configuration: random() < 0.9 ? 0 : 5,
+    incarnation: random() < 0.9 ? "of n3" : "another",
+    life: random() < 0.9 ? "l1" : "l2",
+    founders: {},
+    isFounded: random() < 0.9,
+    lane: random() < 0.9 ? "urgent" : null,
   };
   return JSON.stringify({ ...hello, ...change });
 }
@@ -78,7 +101,17 @@ export function messagePayloads(random: Random): string[] {
     { type: "heartbeat", commit: near(6), round: near(3) },
     { type: "heartbeatReply", round: near(3) },
     { type: "readIndex", readId: near(3) },
+    { type: "clock", serial: near(3) },
+    { type: "clockReply", serial: near(3), timeMs: near(1e12), logTimeMs: isTrue ? null : near(9) },
     { type: "readIndexReply", readId: near(3), index: isTrue ? null : near(6) },
+    { type: "snapshotOffer", snapshot: { ...SNAPSHOT, index: near(6), term: near(3) } },
+    {
+      type: "snapshotChunk",
+      index: near(6),
+      checksum: near(3),
+      offset: near(9),
+      bytes: latin1Bytes("\x00\xff chunk".repeat(near(3))),
+    },
     {
       type: "snapshotReply",
       index: near(6),
@@ -89,8 +122,41 @@ export function messagePayloads(random: Random): string[] {
   ].map((fields) => ({ from: "n3", to: "n1", term, ...fields }) as PeerMessage);
   const message = messages[randomInteger(random, messages.length)];
   if (message === undefined) return [];
-  const header = encodeHeader(message);
-  return message.type === "append" ? [header, ...message.entries.map(entryText)] : [header];
+  return random() < 0.2 ? inParts(message, random) : payloadsOf(message);
+}
+
+/** The payloads of a message's frames. */
+export function payloadsOf(message: PeerMessage): string[] {
+  const writer = new FrameWriter();
+  writeMessage(writer, message);
+  const frames = new FrameDecoder({ frameBytesMax: Infinity });
+  frames.push(Buffer.concat(writer.take()));
+  const payloads: string[] = [];
+  for (let frame = frames.next(); frame !== null; frame = frames.next()) {
+    payloads.push(latin1(frame, 0, frame.length));
+  }
+  return payloads;
+}
+
+/** An append some of whose entries come in parts, as only long ones do in earnest. */
+function inParts(message: PeerMessage, random: Random): string[] {
+  const payloads = payloadsOf(message);
+  if (message.type !== "append") return payloads;
+  const parts: string[] = [];
+  const append = JSON.parse(payloads[0] ?? "");
+  for (const [at, entry] of message.entries.entries()) {
+    if (random() < 0.5) continue;
+    append.entries[at] = null;
+    const bytes = latin1Bytes(entryText(entry));
+    for (let offset = 0; offset < bytes.length;) {
+      const length = 1 + randomInteger(random, bytes.length);
+      const part = bytes.subarray(offset, offset + length).toString("base64");
+      const fields = { index: entry.index, offset, sizeBytes: bytes.length, bytes: part };
+      parts.push(JSON.stringify({ type: "entryPart", ...fields }));
+      offset += length;
+    }
+  }
+  return [...parts, JSON.stringify(append)];
 }
 
 /** What a member sends on one connection; often with one frame changed inside its right length. */
@@ -137,18 +203,19 @@ const CLOCK: Clock = {
 /** What the receiving end of node n1 makes of a connection. */
 export function receive(
   chunks: readonly Uint8Array[],
-  frameBytesMax = FRAME_BYTES_MAX,
+  entryBytesMax = ENTRY_BYTES_MAX,
 ): Received {
   const received: Received = { messages: [], refusals: [], closedCount: 0 };
   const stream = new FakeStream();
   new PeerInbox(stream, {
     self: "n1",
-    frameBytesMax,
+    entryBytesMax,
+    machine: BUILD_VERSIONS.machine,
     clock: CLOCK,
     onRefusal: (_who, _remote, reason) => received.refusals.push(reason),
     onHello: (hello) => {
       if (hello.from !== "n3") throw new ProtocolError("no member");
-      return null;
+      return { type: "welcome", protocol: hello.protocol.newest };
     },
     onMessage: (message) => {
       assert(received.refusals.length === 0, "a message after the refusal");

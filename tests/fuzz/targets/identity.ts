@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { UserError } from "../../../src/base/errors.ts";
-import { latin1, latin1Bytes } from "../../../src/base/latin1.ts";
-import { openDataDirectory } from "../../../src/node/data_directory.ts";
+import { latin1, latin1Bytes } from "../../../src/base/bytes.ts";
+import { openDataDirectory } from "../../../src/node/log/data_directory.ts";
 import { FaultDisk } from "../../support/fault_disk.ts";
 import type { FuzzTarget } from "../fuzz_target.ts";
 
@@ -28,6 +28,11 @@ function usedDisk(): FaultDisk {
 const BASE = usedDisk();
 const CONTENT = BASE.read("identity.json") ?? new Uint8Array(0);
 
+const EXPECTED = {
+  ...{ nodeId: "n1", clusterId: "c1", incarnation: "nonce" },
+  ...{ members: OPTIONS.members, founders: new Map(), isFounded: true },
+};
+
 /** A node that starts on a changed `identity.json`: it refuses in words, or is who it was. */
 export const identity: FuzzTarget = {
   name: "identity",
@@ -39,11 +44,9 @@ export const identity: FuzzTarget = {
     try {
       const opened = openDataDirectory(disk, { ...OPTIONS, clusterId: null });
       opened.log.close();
-      assertEquals(opened.identity, {
-        nodeId: "n1",
-        clusterId: "c1",
-        members: OPTIONS.members,
-      }, "another identity was believed");
+      const { nodeId, clusterId, incarnation, members, founders, isFounded } = opened.identity;
+      const known = { nodeId, clusterId, incarnation, members, founders, isFounded };
+      assertEquals(known, EXPECTED, "another identity was believed");
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       assert(error.message.includes("data/n1"), error.message);

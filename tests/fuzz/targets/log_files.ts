@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { UserError } from "../../../src/base/errors.ts";
-import { latin1, latin1Bytes } from "../../../src/base/latin1.ts";
+import { latin1, latin1Bytes } from "../../../src/base/bytes.ts";
 import { type Random, randomInteger } from "../../../src/base/random.ts";
 import { DiskLog, type DiskLogOptions } from "../../../src/node/log/disk_log.ts";
 import { dumpLog } from "../../../src/node/log/dump_log.ts";
@@ -84,12 +84,17 @@ export const logFiles: FuzzTarget = {
   run(input) {
     const at = input.indexOf("\n");
     const name = input.slice(0, Math.max(0, Math.min(at, 64))).replace(/[^ -.0-~]/g, "_");
-    const disk = BASE.afterCrash(null);
+    const running: (() => void)[] = [];
+    const disk = BASE.afterCrash(null, { schedule: (run) => running.push(run) });
     disk.plant(`log/${name}`, latin1Bytes(input.slice(at + 1)));
     inWords(() => {
       for (const line of dumpLog(disk)) assert(!line.includes("\n"), "a line of the dump is two");
     });
-    inWords(() => assertUsable(disk));
+    inWords(() =>
+      assertUsable(disk, () => {
+        while (running.length > 0) running.shift()?.();
+      })
+    );
   },
 };
 
@@ -103,7 +108,8 @@ function inWords(run: () => void): void {
   }
 }
 
-function assertUsable(disk: FaultDisk): void {
+/** @param settle does what the disk was asked to do later: a new segment may be begun */
+function assertUsable(disk: FaultDisk, settle: () => void): void {
   const log = DiskLog.open(disk, OPTIONS);
   const before = contentOf(log);
   const term = Math.max(log.hardState().term, log.term(log.lastIndex())) + 1;
@@ -113,6 +119,7 @@ function assertUsable(disk: FaultDisk): void {
     entriesOf(log.lastIndex() + 1, log.lastIndex() + 2, term),
     () => {},
   );
+  settle();
   const grown = contentOf(log);
   assertEquals(grown.entries.slice(0, before.entries.length), before.entries);
   log.close();

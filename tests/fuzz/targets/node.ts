@@ -1,22 +1,22 @@
 import { assert, assertEquals } from "@std/assert";
 import { silentLogger } from "../../../src/base/logger.ts";
-import { latin1Bytes } from "../../../src/base/latin1.ts";
+import { latin1Bytes } from "../../../src/base/bytes.ts";
 import { type Random, seededRandom } from "../../../src/base/random.ts";
 import { StateMachine } from "../../../src/commands/state_machine.ts";
-import { MemoryLog } from "../../../src/node/log/memory_log.ts";
-import type { Address, Stream } from "../../../src/node/network.ts";
+import { MemoryLog } from "../../support/node/memory_log.ts";
+import type { Address, Stream } from "../../../src/platform/network.ts";
 import { Node } from "../../../src/node/node.ts";
-import { type PeerHandler, PeerTransport } from "../../../src/node/peers/peer_transport.ts";
-import { encodeHeader } from "../../../src/node/peers/message_codec.ts";
-import { ManualClock } from "../../../src/node/testing/manual_clock.ts";
-import { MemoryNetwork } from "../../../src/node/testing/memory_network.ts";
+import { type PeerHandler, PeerTransport } from "../../../src/node/peers/transport.ts";
+import type { BuildVersions } from "../../../src/node/members/versions.ts";
+import { ManualClock } from "../../support/node/manual_clock.ts";
+import { MemoryNetwork } from "../../support/node/memory_network.ts";
 import { isPossible } from "../../../src/raft/message_guard.ts";
-import { isSnapshotMessage, type PeerMessage } from "../../../src/node/peers/peer_message.ts";
+import { isOfCore, type PeerMessage } from "../../../src/node/peers/peer_message.ts";
 import { contentOf, entriesOf } from "../../support/log_entries.ts";
 import { chunksOf } from "../chunks.ts";
 import { choiceSeed, type FuzzTarget } from "../fuzz_target.ts";
 import { describeKeyspace } from "./commands.ts";
-import { connectionText, FRAME_WORDS, framed, helloText } from "./frames.ts";
+import { connectionText, FRAME_WORDS, framed, helloText, payloadsOf } from "./frames.ts";
 
 const ADDRESS = { host: "memory", port: 17001 };
 const COMMITTED = 5;
@@ -39,7 +39,7 @@ export const node: FuzzTarget = {
     follower.clock.advance(5);
     const after = follower.state();
     const { taken } = follower;
-    if (!taken.some((message) => isSnapshotMessage(message) || isPossible(message))) {
+    if (!taken.some((message) => !isOfCore(message) || isPossible(message))) {
       assertEquals(after, before, "what was refused changed the state");
     }
     assertNothingUndone(before, after);
@@ -93,6 +93,8 @@ class FuzzedFollower implements PeerHandler {
     ]]);
     this.#node = new Node({
       ...common,
+      incarnation: "of n1",
+      founders: new Map(["n1", "n2", "n3"].map((id) => [id, `of ${id}`])),
       members: new Map([["n1", ADDRESS], ...peers]),
       log: this.#log,
       machine: this.#machine,
@@ -101,7 +103,8 @@ class FuzzedFollower implements PeerHandler {
       ...common,
       clusterId: "c1",
       listen: ADDRESS,
-      frameBytesMax: 4096,
+      credentials: () => ({ incarnation: "of n1", life: "l", founders: {}, isFounded: true }),
+      entryBytesMax: 4096,
       network: this.#network,
     }, this);
     transport.start(); // it listens at once; nothing here waits for what it dials
@@ -109,10 +112,13 @@ class FuzzedFollower implements PeerHandler {
       send() {},
       flush() {},
       isConnected: () => true,
+      problem: () => null,
       follow: (plan) => transport.follow(plan),
     });
     this.#leader = this.connect();
-    this.#leader.write(latin1Bytes(framed([helloText(() => 0, { from: "n2" })])));
+    this.#leader.write(
+      latin1Bytes(framed([helloText(() => 0, { from: "n2", incarnation: "of n2" })])),
+    );
     this.hearLeader();
     assertEquals([this.state().commitIndex, this.#leaderHeard], [COMMITTED, 1]);
   }
@@ -128,7 +134,7 @@ class FuzzedFollower implements PeerHandler {
   hearLeader(): void {
     const heard = this.#leaderHeard;
     const fields = { from: "n2", to: "n1", term: 3, commit: COMMITTED, round: 1 } as const;
-    const entry = encodeHeader({
+    const append = payloadsOf({
       type: "append",
       ...fields,
       prevIndex: 6,
@@ -136,7 +142,7 @@ class FuzzedFollower implements PeerHandler {
       entries: [],
     });
     this.#isLeaderSpeaking = true;
-    this.#leader.write(latin1Bytes(framed([entry])));
+    this.#leader.write(latin1Bytes(framed(append)));
     this.clock.advance(3);
     this.#isLeaderSpeaking = false;
     assertEquals(this.#leaderHeard, heard + 1, "the leader is not heard any more");
@@ -169,14 +175,24 @@ class FuzzedFollower implements PeerHandler {
     this.#node.unreachable(peer);
   }
 
-  announced(peer: string, client: Address, raft: Address): void {
+  announced(
+    peer: string,
+    client: Address,
+    raft: Address,
+    incarnation: string,
+    versions: BuildVersions,
+  ): void {
     for (const { host, port } of [client, raft]) {
       assert(/^[\w.:-]+$/.test(host) && port <= 65_535, "no address of a member");
     }
-    this.#node.announced(peer, client, raft);
+    this.#node.announced(peer, client, raft, incarnation, versions);
   }
 
   removed(): void {
     this.#node.removed();
+  }
+
+  refused(by: string, why: "stranger" | "copy", at: Address | null): void {
+    this.#node.refused(by, why, at);
   }
 }

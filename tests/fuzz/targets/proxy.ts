@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
-import { latin1Bytes } from "../../../src/base/latin1.ts";
+import { latin1Bytes } from "../../../src/base/bytes.ts";
 import { seededRandom } from "../../../src/base/random.ts";
-import { ProxyBench } from "../../../src/proxy/testing/proxy_bench.ts";
+import { ProxyBench } from "../../support/proxy/proxy_bench.ts";
 import { encodeReply } from "../../../src/resp/encode.ts";
 import { MapReply, PushReply } from "../../../src/resp/reply.ts";
 import { ReplyScanner } from "../../../src/resp/reply_scanner.ts";

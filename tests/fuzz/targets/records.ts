@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { latin1, latin1Bytes } from "../../../src/base/latin1.ts";
+import { latin1, latin1Bytes } from "../../../src/base/bytes.ts";
 import { type Random, randomInteger } from "../../../src/base/random.ts";
 import {
   encodeHardState,
@@ -7,8 +7,9 @@ import {
   encodeSynced,
   LOG_FORMAT,
   parseLogRecord,
-} from "../../../src/node/log/log_record.ts";
-import { RecordWriter, scanRecords } from "../../../src/node/log/record.ts";
+  RecordWriter,
+  scanRecords,
+} from "../../../src/node/log/record.ts";
 import { readSyncedPosition } from "../../../src/node/log/synced_mark.ts";
 import type { FuzzTarget } from "../fuzz_target.ts";
 import { entryText, randomEntry } from "./entries.ts";

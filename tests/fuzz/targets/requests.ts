@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { latin1Bytes } from "../../../src/base/latin1.ts";
+import { latin1Bytes } from "../../../src/base/bytes.ts";
 import { type Random, randomInteger, seededRandom } from "../../../src/base/random.ts";
 import { encodeArguments, encodeRequest } from "../../../src/resp/encode.ts";
 import { type DecodedRequest, RequestDecoder } from "../../../src/resp/request_decoder.ts";

@@ -2,13 +2,13 @@ import { assert, assertEquals } from "@std/assert";
 import { EventEmitter } from "node:events";
 import type net from "node:net";
 import { silentLogger } from "../../../src/base/logger.ts";
-import { latin1Bytes } from "../../../src/base/latin1.ts";
+import { latin1Bytes } from "../../../src/base/bytes.ts";
 import { type Random, randomInteger, seededRandom } from "../../../src/base/random.ts";
 import { StateMachine } from "../../../src/commands/state_machine.ts";
 import { COMMANDS } from "../../../src/commands/table.ts";
-import { MemoryLog } from "../../../src/node/log/memory_log.ts";
+import { MemoryLog } from "../../support/node/memory_log.ts";
 import { Node } from "../../../src/node/node.ts";
-import { ManualClock } from "../../../src/node/testing/manual_clock.ts";
+import { ManualClock } from "../../support/node/manual_clock.ts";
 import { encodeRequest } from "../../../src/resp/encode.ts";
 import { ReplyScanner } from "../../../src/resp/reply_scanner.ts";
 import { DEFAULT_CLIENT_LIMITS } from "../../../src/server/limits.ts";
@@ -17,6 +17,7 @@ import { NodeSessions } from "../../../src/server/node_sessions.ts";
 import { chunksOf } from "../chunks.ts";
 import { choiceSeed, type FuzzTarget } from "../fuzz_target.ts";
 import { decodeAll, LIMITS, requestText } from "./requests.ts";
+import { PROCESS_FACTS } from "../../support/process_facts.ts";
 
 const LOCAL_NAMES = COMMANDS.filter(({ kind }) => kind === "local").map(({ name }) => name);
 const LOCAL_WORDS = [
@@ -116,13 +117,19 @@ class ServedNode {
       random: seededRandom(1),
       logger: silentLogger,
     });
-    this.#node.start({ send() {}, flush() {}, isConnected: () => false, follow() {} });
+    this.#node.start({
+      send() {},
+      flush() {},
+      isConnected: () => false,
+      problem: () => null,
+      follow() {},
+    });
     this.#node.campaign();
     const handler = new NodeSessions({
       node: this.#node,
       machine,
       clock: this.clock,
-      facts: { processId: 1, startedMs: 0, memoryBytes: () => ({ rss: 1, heapUsed: 1 }) },
+      facts: PROCESS_FACTS,
       config: new Map([["appendonly", "yes"]]),
       listener: (): RespListener => listener,
     });
@@ -202,6 +209,8 @@ class FakeSocket extends EventEmitter {
   }
 
   setTimeout(): void {}
+
+  setKeepAlive(): void {}
 
   end(): void {
     this.destroy();

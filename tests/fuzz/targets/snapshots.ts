@@ -1,9 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
-import { latin1, latin1Bytes } from "../../../src/base/latin1.ts";
+import { latin1, latin1Bytes } from "../../../src/base/bytes.ts";
 import { randomInteger } from "../../../src/base/random.ts";
 import { StateMachine } from "../../../src/commands/state_machine.ts";
 import { RandomHistory } from "../../support/random_history.ts";
-import { SnapshotFormatError } from "../../../src/store/snapshot_format.ts";
+import { SnapshotFormatError } from "../../../src/store/state_snapshot.ts";
 import { StateLoader } from "../../../src/store/state_loader.ts";
 import type { FuzzTarget } from "../fuzz_target.ts";
 
@@ -23,7 +23,7 @@ function load(text: string): StateMachine {
   const loader = new StateLoader();
   for (const line of text.split("\n")) loader.push(latin1Bytes(line.replaceAll(LINE_BREAK, "\n")));
   const machine = new StateMachine();
-  machine.restore(loader);
+  machine.restore(loader, 1);
   return machine;
 }
 

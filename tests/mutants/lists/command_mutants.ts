@@ -34,7 +34,7 @@ export const commandMutants: readonly Mutant[] = [
   {
     name: "heap-loses-its-order",
     bug: "removing a deadline leaves a later one before an earlier",
-    file: "src/store/expiry_heap.ts",
+    file: "src/store/deadlines.ts",
     find: "this.moved(last);",
     replace: "this.#up(last, index);",
     killers: [HEAP, KEYSPACE],
@@ -58,7 +58,7 @@ export const commandMutants: readonly Mutant[] = [
   {
     name: "integer-above-2-53",
     bug: "integers above 2^53 are rounded",
-    file: "src/commands/integer.ts",
+    file: "src/commands/arguments.ts",
     find: `const sum = a + b;
     if (Number.isSafeInteger(sum)) return sum;`,
     replace: `const sum = a + b;
@@ -69,11 +69,12 @@ export const commandMutants: readonly Mutant[] = [
     name: "glob-exponential",
     bug: "a glob pattern takes exponential time",
     file: "src/commands/glob.ts",
-    find: "retryAt = ++at;",
-    replace: `for (let from = index; from < text.length; from++) {
-        if (matchesGlob(pattern.slice(at + 1), text.slice(from))) return true;
-      }
-      retryAt = ++at;`,
+    find: "this.#retryAt = this.#at;",
+    replace: `for (let from = this.#index; from < text.length; from++) {
+          const rest = new GlobMatch(parts.slice(this.#at), text.slice(from));
+          if (rest.run(Infinity) === true) return true;
+        }
+        this.#retryAt = this.#at;`,
     killers: ["src/commands/glob_test.ts"],
   },
   {
@@ -88,9 +89,42 @@ export const commandMutants: readonly Mutant[] = [
     name: "memory-without-a-bound",
     bug: "writes fill the memory until the process is killed",
     file: "src/commands/state_machine.ts",
-    find: "usedBytes >= this.#memoryBytesMax",
-    replace: "usedBytes >= this.#memoryBytesMax * 1e9",
+    find: "usedBytes >= this.memoryBytesMax",
+    replace: "usedBytes >= this.memoryBytesMax * 1e9",
     killers: ["src/commands/state_machine_test.ts"],
+  },
+  {
+    name: "bound-above-what-is-built-in",
+    bug: "a user's bound of memory counts although the version's rules allow less",
+    file: "src/commands/state_machine.ts",
+    find: "memoryBytesMax === 0 ? limit : Math.min(memoryBytesMax, limit)",
+    replace: "memoryBytesMax === 0 ? limit : memoryBytesMax",
+    killers: ["src/commands/config_set_test.ts"],
+  },
+  {
+    name: "bound-lost-in-a-snapshot",
+    bug: "a node that was restored from a snapshot goes by a bound of memory of its own",
+    file: "src/commands/state_machine.ts",
+    find: "this.#context.settings = settings;",
+    replace: "void settings;",
+    killers: ["src/commands/config_set_test.ts"],
+  },
+  {
+    name: "bound-not-told-in-a-snapshot",
+    bug: "a snapshot does not tell the user's bound of memory",
+    file: "src/store/state_snapshot.ts",
+    find: "if (memoryBytesMax !== 0) state.push(memoryBytesMax);",
+    replace: "if (memoryBytesMax < 0) state.push(memoryBytesMax);",
+    killers: ["src/store/state_loader_test.ts", "src/commands/config_set_test.ts"],
+  },
+  {
+    name: "setting-half-done",
+    bug: "CONFIG SET changes what it can before it finds a name that is wrong",
+    file: "src/commands/config_set.ts",
+    find: "  const wrong = wrongName(args);\n",
+    replace:
+      "  context.settings.memoryBytesMax = parseMemory(argument(args, 3)) ?? 0;\n  const wrong = wrongName(args);\n",
+    killers: ["src/commands/config_set_test.ts"],
   },
   {
     name: "moved-record-loses-its-position",
@@ -138,8 +172,16 @@ export const commandMutants: readonly Mutant[] = [
     name: "view-sees-who-moved-in",
     bug: "a snapshot tells of the last key twice, as it has taken a removed one's place",
     file: "src/store/keyspace.ts",
-    find: "this.#view?.keep(last);",
+    find: "this.#keep(last);",
     replace: "",
     killers: [KEYSPACE],
+  },
+  {
+    name: "slot-of-another-key",
+    bug: "the bytes of a key change places in its slot's checksum",
+    file: "src/commands/command.ts",
+    find: "(BEFORE_3[first] ?? 0) ^ (BEFORE_2[second] ?? 0)",
+    replace: "(BEFORE_3[second] ?? 0) ^ (BEFORE_2[first] ?? 0)",
+    killers: ["src/commands/key_slot_test.ts"],
   },
 ];

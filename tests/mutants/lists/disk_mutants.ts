@@ -14,7 +14,7 @@ export const diskMutants: readonly Mutant[] = [
   {
     name: "failed-sync-only-logged",
     bug: "an error while persisting is only logged",
-    file: "src/node/log/group_commit.ts",
+    file: "src/node/log/log_writer.ts",
     find: "if (error !== null) return this.fail(error);",
     replace: "if (error !== null) this.#onFailure(error);",
     killers: [STORE, CRASH],
@@ -23,7 +23,7 @@ export const diskMutants: readonly Mutant[] = [
   {
     name: "failed-sync-retried",
     bug: "a failed fsync is retried as if the data were still there (the kernel has dropped it)",
-    file: "src/node/log/group_commit.ts",
+    file: "src/node/log/log_writer.ts",
     find: "if (error !== null) return this.fail(error);",
     replace: `if (error !== null) {
         this.#waiting.unshift(...covered);
@@ -35,7 +35,7 @@ export const diskMutants: readonly Mutant[] = [
   {
     name: "failed-sync-believed-after-restart",
     bug: "after a restart a sync that has nothing to write is taken for one that wrote",
-    file: "src/node/log/log_files.ts",
+    file: "src/node/log/segment.ts",
     find: "file.write(bytes, from);",
     replace: "",
     killers: [CRASH],
@@ -53,7 +53,7 @@ export const diskMutants: readonly Mutant[] = [
     name: "acknowledged-record-taken-for-torn",
     bug:
       "a checksum error at the end is taken for a torn tail when the record had been acknowledged",
-    file: "src/node/log/log_replay.ts",
+    file: "src/node/log/recovery.ts",
     find: "if (this.syncedBytes > end) {",
     replace: "if (this.syncedBytes > end && !isTorn) {",
     killers: [DAMAGE],
@@ -70,16 +70,20 @@ export const diskMutants: readonly Mutant[] = [
   {
     name: "segment-renamed-directory-not-synced",
     bug: "a file is renamed, its directory not synced",
-    file: "src/node/log/log_files.ts",
-    find: "disk.syncDirectory(LOG_DIRECTORY);",
-    replace: "",
+    file: "src/node/log/log_writer.ts",
+    find: `    this.#disk.syncDirectory(LOG_DIRECTORY, (error) => {
+      if (this.#isStopped) return;
+      if (error !== null) this.#fail(error);
+      else this.#try(begun);
+    });`,
+    replace: "    this.#disk.list(LOG_DIRECTORY);\n    begun();",
     killers: [CRASH],
     simulation: true,
   },
   {
     name: "identity-renamed-unsynced",
     bug: "a crash in the middle leaves half a file, and the node never starts again",
-    file: "src/node/data_directory.ts",
+    file: "src/node/log/data_directory.ts",
     find: "file.syncNow();",
     replace: "",
     killers: [DIRECTORY],
@@ -87,17 +91,17 @@ export const diskMutants: readonly Mutant[] = [
   {
     name: "identity-directory-not-synced",
     bug: "a file is renamed, its directory not synced: the identity",
-    file: "src/node/data_directory.ts",
+    file: "src/node/log/data_directory.ts",
     find: `disk.rename(NEW_IDENTITY_PATH, IDENTITY_PATH);
-  disk.syncDirectory("");`,
+  disk.syncDirectoryNow("");`,
     replace: "disk.rename(NEW_IDENTITY_PATH, IDENTITY_PATH);",
     killers: [DIRECTORY],
   },
   {
     name: "found-identity-taken-for-durable",
     bug: "what a dead process renamed and did not sync is built upon, and a loss of power takes it",
-    file: "src/node/data_directory.ts",
-    find: `else disk.syncDirectory("");`,
+    file: "src/node/log/data_directory.ts",
+    find: `else disk.syncDirectoryNow("");`,
     replace: "",
     killers: [DIRECTORY, DIRECTORY_CRASH],
   },
@@ -115,7 +119,7 @@ export const diskMutants: readonly Mutant[] = [
   {
     name: "sync-covers-later-writes",
     bug: "a sync is taken to cover what was written after it began",
-    file: "src/node/log/group_commit.ts",
+    file: "src/node/log/log_writer.ts",
     find: "this.#durable.push(...covered);",
     replace: "this.#durable.push(...covered, ...this.#waiting.splice(0));",
     killers: [STORE, CRASH],
@@ -125,8 +129,9 @@ export const diskMutants: readonly Mutant[] = [
     name: "mark-ahead-of-sync",
     bug: "what was written during a sync is marked as synced, and the node never starts again",
     file: "src/node/log/log_writer.ts",
-    find: "done(error ?? this.#trySetSynced(position));",
-    replace: "done(error ?? this.#trySetSynced({ ...position, offset: this.#segment.endBytes }));",
+    find: "const failure = error ?? this.#trySetSynced(position);",
+    replace: "const failure = error ??\n" +
+      "        this.#trySetSynced({ ...position, offset: this.#segment.endBytes });",
     killers: [STORE, CRASH],
   },
   {
@@ -149,7 +154,7 @@ export const diskMutants: readonly Mutant[] = [
   {
     name: "terms-of-a-cut-tail-kept",
     bug: "the terms of entries that were cut off stay for those that replace them",
-    file: "src/node/log/term_runs.ts",
+    file: "src/node/log/log_index.ts",
     find: "    this.cutFrom(index);\n",
     replace: "",
     killers: [STORE, CRASH],
@@ -157,7 +162,7 @@ export const diskMutants: readonly Mutant[] = [
   {
     name: "gap-in-the-log-accepted",
     bug: "a gap between two entries of the log is passed over at a restart",
-    file: "src/node/log/log_replay.ts",
+    file: "src/node/log/recovery.ts",
     find: "if (index < segment.first || index > this.index.lastIndex + 1) {",
     replace: "if (index < segment.first) {",
     killers: [DAMAGE],
@@ -183,22 +188,22 @@ export const diskMutants: readonly Mutant[] = [
     name: "full-segment-not-synced",
     bug: "a full segment is followed by the next one before it is durable",
     file: "src/node/log/log_writer.ts",
-    find: "writeAgain(old, from, this.#segment.endBytes);",
-    replace: "if (from < 0) writeAgain(old, from, this.#segment.endBytes);",
+    find: "    old.sync(synced);\n",
+    replace: "    synced(null);\n",
     killers: [CRASH, DIRECTORY_CRASH],
   },
   {
     name: "segment-renamed-unsynced",
     bug: "a segment gets its name before its header is durable",
-    file: "src/node/log/log_files.ts",
-    find: "file.syncNow();\n  disk.rename",
-    replace: "disk.rename",
+    file: "src/node/log/log_writer.ts",
+    find: "    file.sync(synced);\n",
+    replace: "    synced(null);\n",
     killers: [CRASH, DIRECTORY_CRASH],
   },
   {
     name: "segments-in-the-order-of-entries",
     bug: "segments are read in the order of their first entries, not in that of writing",
-    file: "src/node/log/log_files.ts",
+    file: "src/node/log/segment.ts",
     find: "left.sequence - right.sequence",
     replace: "left.first - right.first",
     killers: [CRASH, DIRECTORY_CRASH],
@@ -206,9 +211,9 @@ export const diskMutants: readonly Mutant[] = [
   {
     name: "unfinished-segment-in-the-way",
     bug: "what a crash left of a new segment keeps the next one from being begun",
-    file: "src/node/log/log_files.ts",
-    find: "  removeUnfinishedSegment(disk);\n  const file",
-    replace: "  const file",
+    file: "src/node/log/segment.ts",
+    find: "    removeUnfinishedSegment(this.#disk, this.#strays);\n",
+    replace: "    if (this.#hasFailed) removeUnfinishedSegment(this.#disk, this.#strays);\n",
     killers: [CRASH, DIRECTORY_CRASH],
   },
   {
@@ -217,17 +222,29 @@ export const diskMutants: readonly Mutant[] = [
     file: "src/node/log/log_writer.ts",
     find: `    if (hardState !== null) records.add(encodeHardState(hardState));
     const entriesFrom = this.#segment.endBytes + records.length;
-    for (const entry of entries) records.add(encodeEntry(entry));`,
+    const entriesBytes = recordBytes(entries);
+    if (entriesBytes > LARGE_BYTES) this.#writeLarge(entries, entriesFrom);
+    else {
+      for (const entry of entries) records.add(encodeEntry(entry));
+      this.#writeSmall(entries);
+    }
+    this.#segment.endBytes = entriesFrom + entriesBytes;`,
     replace: `    const entriesFrom = this.#segment.endBytes + records.length;
-    for (const entry of entries) records.add(encodeEntry(entry));
-    if (hardState !== null) records.add(encodeHardState(hardState));`,
+    const entriesBytes = recordBytes(entries);
+    if (entriesBytes > LARGE_BYTES) this.#writeLarge(entries, entriesFrom);
+    else {
+      for (const entry of entries) records.add(encodeEntry(entry));
+      if (hardState !== null) records.add(encodeHardState(hardState));
+      this.#writeSmall(entries);
+    }
+    this.#segment.endBytes += records.length;`,
     killers: [CRASH, DIRECTORY_CRASH],
   },
   {
     name: "found-segment-taken-for-durable",
     bug: "a segment that a dead process renamed is written to before its name is durable",
     file: "src/node/log/recovery.ts",
-    find: "  disk.syncDirectory(LOG_DIRECTORY);\n  const file",
+    find: "  disk.syncDirectoryNow(LOG_DIRECTORY);\n  const file",
     replace: "  const file",
     killers: [DIRECTORY, CRASH, DIRECTORY_CRASH],
   },
@@ -236,7 +253,7 @@ export const diskMutants: readonly Mutant[] = [
     bug: "a loss of power in the first start keeps the segment and loses the mark",
     file: "src/node/log/recovery.ts",
     find: `  // Where there is a segment there is thus a mark as well.
-  disk.syncDirectory(LOG_DIRECTORY);
+  disk.syncDirectoryNow(LOG_DIRECTORY);
 `,
     replace: "",
     killers: [DIRECTORY, CRASH, DIRECTORY_CRASH],
@@ -252,7 +269,7 @@ export const diskMutants: readonly Mutant[] = [
   {
     name: "claim-of-a-client-believed",
     bug: "a value that looks like a record of a sync keeps a node from starting after a torn write",
-    file: "src/node/log/log_replay.ts",
+    file: "src/node/log/recovery.ts",
     find: `record?.kind === "synced" && record.nonce === nonce &&`,
     replace: `record?.kind === "synced" && (record.nonce === nonce || nonce !== "") &&`,
     killers: [DAMAGE],
@@ -260,7 +277,7 @@ export const diskMutants: readonly Mutant[] = [
   {
     name: "claims-behind-damage-overlooked",
     bug: "what the log's own records tell of a sync does not count behind damage",
-    file: "src/node/log/log_replay.ts",
+    file: "src/node/log/recovery.ts",
     find: "const SYNCED_BYTES_MAX = 256;",
     replace: "const SYNCED_BYTES_MAX = 16;",
     killers: [DAMAGE],
@@ -268,7 +285,7 @@ export const diskMutants: readonly Mutant[] = [
   {
     name: "innocent-segment-named",
     bug: "a segment that was cut at a record's end is blamed on the next one",
-    file: "src/node/log/log_replay.ts",
+    file: "src/node/log/recovery.ts",
     find: "const { fileName } = this.index.newest;",
     replace: "const { fileName } = segment;",
     killers: [DIRECTORY_DAMAGE],
@@ -276,15 +293,16 @@ export const diskMutants: readonly Mutant[] = [
   {
     name: "half-begun-log-refused",
     bug: "a crash in the first start leaves a directory that never starts",
-    file: "src/node/data_directory.ts",
-    find: "if (stored === null) writeIdentity(disk, identity);",
-    replace: "if (stored === null) writeIdentity(disk, { ...identity, hasLog: true });",
+    file: "src/node/log/data_directory.ts",
+    find: "if (stored?.incarnation !== identity.incarnation) writeIdentity(disk, identity);",
+    replace: "if (stored?.incarnation !== identity.incarnation) {\n" +
+      "    writeIdentity(disk, { ...identity, hasLog: true });\n  }",
     killers: [DIRECTORY, DIRECTORY_CRASH],
   },
   {
     name: "identity-removed-before-it-is-replaced",
     bug: "a crash between removing the old identity and renaming the new one leaves none",
-    file: "src/node/data_directory.ts",
+    file: "src/node/log/data_directory.ts",
     find: `  const file = disk.open(NEW_IDENTITY_PATH, "create");`,
     replace: `  if (disk.read(IDENTITY_PATH) !== null) disk.remove(IDENTITY_PATH);
   const file = disk.open(NEW_IDENTITY_PATH, "create");`,
@@ -293,31 +311,43 @@ export const diskMutants: readonly Mutant[] = [
   {
     name: "short-write-taken-for-whole",
     bug: "a short write is taken for a whole one",
-    file: "src/cli/platform/deno_disk.ts",
-    find: "for (let written = 0; written < bytes.length;) {",
-    replace: "for (let written = 0; written === 0;) {",
-    killers: ["src/cli/platform/deno_disk_test.ts"],
+    file: "src/platform/deno_disk.ts",
+    find: `for (let written = 0; written < bytes.length;) {
+      const count = this.#file.writeSync`,
+    replace: `for (let written = 0; written === 0;) {
+      const count = this.#file.writeSync`,
+    killers: ["src/platform/deno_disk_test.ts"],
   },
   {
     name: "short-read-taken-for-whole",
     bug: "a short read is taken for a whole one",
-    file: "src/cli/platform/deno_disk.ts",
-    find: "for (let filled = 0; filled < into.length;) {",
-    replace: "for (let filled = 0; filled === 0;) {",
-    killers: ["src/cli/platform/deno_disk_test.ts"],
+    file: "src/platform/deno_disk.ts",
+    find: `for (let filled = 0; filled < into.length;) {
+      const count = this.#file.readSync`,
+    replace: `for (let filled = 0; filled === 0;) {
+      const count = this.#file.readSync`,
+    killers: ["src/platform/deno_disk_test.ts"],
   },
   {
     name: "bytes-above-127-as-utf-8",
     bug: "a value that is no ASCII is written as UTF-8",
-    file: "src/base/latin1.ts",
-    find: "if (read < text.length) writeBytewise(bytes, at, text);",
-    replace: 'if (read === 0 && text !== "") writeBytewise(bytes, at, text);',
+    file: "src/base/bytes.ts",
+    find: "if (read < piece.length) writeOther(bytes, at, text, from, to);",
+    replace: 'if (read === 0 && piece !== "") writeOther(bytes, at, text, from, to);',
     killers: ["src/base/latin1_test.ts", COMMANDS],
+  },
+  {
+    name: "text-of-the-whole-buffer",
+    bug: "on an older Deno a long argument brings the bytes in front of it along",
+    file: "src/base/bytes.ts",
+    find: "atob(base64Text(bytes.subarray(from, to)))",
+    replace: "atob(base64Text(bytes.subarray(Math.min(0, from), to)))",
+    killers: ["src/base/latin1_test.ts"],
   },
   {
     name: "bytes-behind-the-commands-passed-over",
     bug: "an entry that is longer than its commands is taken for whole",
-    file: "src/node/log/commands_codec.ts",
+    file: "src/node/log/entry.ts",
     find: "return at === bytes.length ? commands : null;",
     replace: "return commands;",
     killers: [COMMANDS],
@@ -325,7 +355,7 @@ export const diskMutants: readonly Mutant[] = [
   {
     name: "arguments-behind-the-end",
     bug: "an argument that is cut short is taken for whole",
-    file: "src/node/log/commands_codec.ts",
+    file: "src/node/log/entry.ts",
     find: "if (length > bytes.length - at) return null;",
     replace: "if (at > bytes.length) return null;",
     killers: [COMMANDS],
@@ -333,7 +363,7 @@ export const diskMutants: readonly Mutant[] = [
   {
     name: "index-beyond-exact-numbers",
     bug: "an entry's index that is no exact number is taken for its neighbour",
-    file: "src/node/log/entry_codec.ts",
+    file: "src/node/log/entry.ts",
     find: "index > 0 && term > 0 && Number.isSafeInteger(index) &&",
     replace: "index > 0 && term > 0 &&",
     killers: ["src/node/log/entry_codec_test.ts"],

@@ -10,18 +10,18 @@ export const logMutants: readonly Mutant[] = [
   {
     name: "commit-beyond-verified",
     bug: "the commit index advances past what was verified to match",
-    file: "src/raft/following.ts",
-    find: "core.log.commitTo(Math.min(core.leaderCommit, core.verifiedIndex));",
-    replace: "core.log.commitTo(Math.min(core.leaderCommit, core.log.lastIndex()));",
+    file: "src/raft/follower.ts",
+    find: "state.log.commitTo(Math.min(state.leaderCommit, state.matchIndex));",
+    replace: "state.log.commitTo(Math.min(state.leaderCommit, state.log.lastIndex()));",
     killers: [PAPER, CHAOS],
     simulation: true,
   },
   {
     name: "heartbeat-commits-unmatched",
     bug: "a heartbeat tells a follower to commit what it was never shown to have",
-    file: "src/raft/replication.ts",
-    find: "const commit = Math.min(peer.match, core.log.commitIndex());",
-    replace: "const commit = core.log.commitIndex();",
+    file: "src/raft/leader.ts",
+    find: "const commit = Math.min(peer.match, state.log.commitIndex());",
+    replace: "const commit = state.log.commitIndex();",
     killers: [PAPER, CHAOS],
     simulation: true,
   },
@@ -29,15 +29,15 @@ export const logMutants: readonly Mutant[] = [
     name: "older-term-committed-by-counting",
     bug: "an entry of an older term is committed by counting replicas (Raft paper §5.4.2)",
     file: "src/raft/leader.ts",
-    find: "if (index <= core.log.commitIndex() || core.log.term(index) !== core.term) return;",
-    replace: "if (index <= core.log.commitIndex()) return;",
+    find: "if (index <= state.log.commitIndex() || state.log.term(index) !== state.term) return;",
+    replace: "if (index <= state.log.commitIndex()) return;",
     killers: [PAPER, CHAOS],
     simulation: true,
   },
   {
     name: "old-append-truncates",
     bug: "an old AppendEntries, delayed by the network, truncates a newer log",
-    file: "src/raft/step_follower.ts",
+    file: "src/raft/follower.ts",
     find: "if (log.matches(entry.index, entry.term)) continue;",
     replace: `if (log.matches(entry.index, entry.term)) {
       const isLast = entry === request.entries.at(-1) && entry.index < log.lastIndex();
@@ -50,8 +50,8 @@ export const logMutants: readonly Mutant[] = [
   {
     name: "conflicting-tail-kept",
     bug: "a conflicting tail is not truncated",
-    file: "src/raft/step_follower.ts",
-    find: "if (entry.index <= log.lastIndex()) core.truncateFrom(entry.index);",
+    file: "src/raft/follower.ts",
+    find: "if (entry.index <= log.lastIndex()) state.truncateFrom(entry.index);",
     replace: "if (entry.index <= log.lastIndex()) continue;",
     killers: [PAPER, CHAOS],
     simulation: true,
@@ -59,7 +59,7 @@ export const logMutants: readonly Mutant[] = [
   {
     name: "previous-entry-not-compared",
     bug: "entries are appended behind a previous entry of another term",
-    file: "src/raft/step_follower.ts",
+    file: "src/raft/follower.ts",
     find: "if (skipped === 0 && !log.matches(request.prevIndex, request.prevTerm)) {",
     replace: "if (skipped === 0 && request.prevIndex > log.lastIndex()) {",
     killers: [PAPER, CHAOS],
@@ -68,9 +68,9 @@ export const logMutants: readonly Mutant[] = [
   {
     name: "confirmed-before-sync",
     bug: "a follower confirms what its disk does not hold yet",
-    file: "src/raft/following.ts",
-    find: "core.send(reply, matchIndex);",
-    replace: "core.send(reply);",
+    file: "src/raft/follower.ts",
+    find: "state.send(reply, matchIndex);",
+    replace: "state.send(reply);",
     killers: [PAPER, CHAOS],
     simulation: true,
   },
@@ -78,8 +78,8 @@ export const logMutants: readonly Mutant[] = [
     name: "leader-counts-itself-before-sync",
     bug: "a cluster of one acknowledges before its own sync",
     file: "src/raft/leader.ts",
-    find: "reachedByVoters(core, core.log.durableIndex(), (peer) => peer.match)",
-    replace: "reachedByVoters(core, core.log.lastIndex(), (peer) => peer.match)",
+    find: "reachedByVoters(state, state.log.durableIndex(), (peer) => peer.match)",
+    replace: "reachedByVoters(state, state.log.lastIndex(), (peer) => peer.match)",
     killers: [CLUSTER, PAPER, CHAOS],
     simulation: true,
   },
@@ -98,7 +98,7 @@ export const logMutants: readonly Mutant[] = [
   {
     name: "confirmation-carried-into-a-new-term",
     bug: "what was confirmed to a leader of an older term is confirmed to the next one unseen",
-    file: "src/raft/following.ts",
+    file: "src/raft/follower.ts",
     find: "last.to === to && last.term === term) {",
     replace: "last.to === to) {",
     killers: [PAPER],
@@ -132,14 +132,14 @@ export const logMutants: readonly Mutant[] = [
     bug: "replication to a peer stops for ever when one append is lost",
     file: "src/raft/progress.ts",
     find:
-      "if (this.#probeTick !== null && tick - this.#probeTick >= patience) this.#probeTick = null;",
+      "if (this.#probeTick !== null && tick - this.#probeTick >= retryTicks) this.#probeTick = null;",
     replace: "if (this.#probeTick !== null && tick < this.#probeTick) this.#probeTick = null;",
     killers: [PROGRESS, CHAOS],
   },
   {
     name: "unwritten-commands-forgotten",
     bug: "the commands of a batch that was never encoded are gone once it is carried out",
-    file: "src/node/entry.ts",
+    file: "src/node/log/entry.ts",
     find: "if (this.#encoded !== null) this.#commands = null;",
     replace: "this.#commands = null;",
     killers: ["src/node/log/entry_codec_test.ts", CLUSTER],
@@ -147,9 +147,92 @@ export const logMutants: readonly Mutant[] = [
   {
     name: "impossible-confirmation-believed",
     bug: "a peer's confirmation of what it was never sent takes the leader's core apart",
-    file: "src/raft/step_leader.ts",
-    find: "if (reply.index > core.log.lastIndex()) return;",
+    file: "src/raft/leader.ts",
+    find: "if (reply.index > state.log.lastIndex()) return;",
     replace: "if (reply.index < 0) return;",
     killers: ["src/raft/hostile_messages_test.ts"],
+  },
+  {
+    name: "failed-piece-of-a-large-write-acknowledged",
+    bug:
+      "an error of the disk in the middle of a large value is passed over, and the value is acknowledged",
+    file: "src/node/log/log_writer.ts",
+    find: `if (error !== null) this.#fail(error);
+        else this.#try(() => putFrom`,
+    replace: `if (error !== null && start < 0) this.#fail(error);
+        else this.#try(() => putFrom`,
+    killers: ["src/node/log/log_roll_test.ts"],
+  },
+  {
+    name: "segment-of-another-log-read",
+    bug: "segments of two directories are read as one log",
+    file: "src/node/log/recovery.ts",
+    find: "if (this.#previousBytes !== null && header.nonce !== this.nonce) {",
+    replace: `if (this.#previousBytes !== null && header.nonce === "") {`,
+    killers: ["src/node/log/log_forgery_test.ts"],
+  },
+  {
+    name: "term-goes-back-between-segments",
+    bug: "a node forgets that it has voted, when a segment of an older term follows",
+    file: "src/node/log/recovery.ts",
+    find: "if (header.term < this.hardState.term) throw",
+    replace: "if (header.term < 0) throw",
+    killers: ["src/node/log/log_forgery_test.ts"],
+  },
+  {
+    name: "gap-between-segments-read",
+    bug: "a log that lacks entries between two segments is read as a whole one",
+    file: "src/node/log/recovery.ts",
+    find: "if (first < firstIndex || first > lastIndex + 1) {",
+    replace: "if (first < firstIndex || first > lastIndex + 100) {",
+    killers: ["src/node/log/log_forgery_test.ts"],
+  },
+  {
+    name: "segment-follows-another-history",
+    bug: "a segment is read behind an entry that it was not written behind",
+    file: "src/node/log/recovery.ts",
+    find: "if (previousTerm !== this.index.termAt(first - 1)) {",
+    replace: "if (previousTerm < 0) {",
+    killers: ["src/node/log/log_forgery_test.ts"],
+  },
+  {
+    name: "unreadable-members-passed-over",
+    bug: "a node starts with older members, since it cannot read the newest",
+    file: "src/node/log/recovery.ts",
+    find: `throw damagedLog(this.#disk, segment.fileName, offset, what);
+    }
+  }
+}`,
+    replace: `if (what === "") throw damagedLog(this.#disk, segment.fileName, offset, what);
+      return null;
+    }
+  }
+}`,
+    killers: ["src/node/log/log_forgery_test.ts"],
+  },
+  {
+    name: "log-read-without-its-snapshot",
+    bug: "a log whose snapshot is lost is read, and its beginning is missing",
+    file: "src/node/log/recovery.ts",
+    find: "if (before === 0) return;",
+    replace: "if (before >= 0) return;",
+    killers: ["src/node/log/log_forgery_test.ts"],
+  },
+  {
+    name: "large-segment-forgets-places",
+    bug: "with the 257th entry of a segment the log no longer knows where those before it are",
+    file: "src/node/log/segment.ts",
+    find: "offsets.set(this.#offsets);",
+    replace: "",
+    killers: ["src/node/log/log_roll_test.ts"],
+  },
+  {
+    name: "unwritten-entries-read-from-the-file",
+    bug:
+      "a leader ends with an error about damage when it reads entries that are still in line to be written",
+    file: "src/node/log/disk_log.ts",
+    find: "while (last > from && this.#writer.unwritten(last) !== undefined) last--;",
+    replace: "if (last < from) last = Math.min(last, this.#writer.segment.last);",
+    killers: ["src/node/log/log_roll_test.ts"],
   },
 ];

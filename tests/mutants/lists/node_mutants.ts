@@ -1,7 +1,7 @@
 import type { Mutant } from "../mutant.ts";
 
 const CLUSTER = "src/node/node_test.ts";
-const READS = "src/node/read_queue_test.ts";
+const READS = "src/node/clients/read_queue_test.ts";
 
 /** The driver: how requests become entries, and entries replies. */
 export const nodeMutants: readonly Mutant[] = [
@@ -19,29 +19,36 @@ export const nodeMutants: readonly Mutant[] = [
   {
     name: "unknown-told-as-not-executed",
     bug: "a write that committed is answered as not executed, and the client does it again",
-    file: "src/node/proposals.ts",
-    find: "request.settle(request.isWrite ? OUTCOME_UNKNOWN : LEADER_CHANGED);",
-    replace:
-      "request.settle(request.isWrite && requests.length < 0 ? OUTCOME_UNKNOWN : LEADER_CHANGED);",
+    file: "src/node/clients/proposals.ts",
+    find: "request.settle(request.isWrite ? reply : LEADER_CHANGED);",
+    replace: "request.settle(request.isWrite && requests.length < 0 ? reply : LEADER_CHANGED);",
     killers: [CLUSTER],
     simulation: true,
   },
   {
     name: "lost-proposal-takes-another-entry",
     bug: "a reply goes to the wrong client: the entry of the next leader at the same index decides",
-    file: "src/node/proposals.ts",
-    find: "if (proposal.index >= entry.index && proposal.term < entry.term) {",
+    file: "src/node/clients/proposals.ts",
+    find: "if (isOlder || (proposal.index === entry.index && proposal.term !== entry.term)) {",
     replace: `if (proposal.index === entry.index) {
         this.#dropHead();
         return proposal;
-      } else if (proposal.index > entry.index && proposal.term < entry.term) {`,
+      } else if (isOlder) {`,
     killers: [CLUSTER],
     simulation: true,
   },
   {
+    name: "older-entry-in-a-proposal's-place",
+    bug: "a node dies, or answers OK, where an entry of an older term has won its proposal's place",
+    file: "src/node/clients/proposals.ts",
+    find: "if (isOlder || (proposal.index === entry.index && proposal.term !== entry.term)) {",
+    replace: "if (isOlder) {",
+    killers: ["src/node/clients/proposals_test.ts"],
+  },
+  {
     name: "read-overtakes-own-write",
     bug: "program order: a read is asked before the write that was sent before it",
-    file: "src/node/node.ts",
+    file: "src/node/clients/client_requests.ts",
     find: "if (this.#isLeader && request.client.openWrites > 0) this.#proposals.addRider(request);",
     replace:
       "if (this.#isLeader && request.client.openWrites > 1) this.#proposals.addRider(request);",
@@ -52,7 +59,7 @@ export const nodeMutants: readonly Mutant[] = [
     name: "rider-does-not-wait-for-its-write",
     bug:
       "program order: a read behind a proposed write waits only for what was committed before it",
-    file: "src/node/node.ts",
+    file: "src/node/clients/client_requests.ts",
     find: "this.#await(riders, this.#proposals.lastIndexIn(term));",
     replace: "this.#await(riders, this.#proposals.lastIndexIn(-1));",
     killers: [CLUSTER],
@@ -62,7 +69,7 @@ export const nodeMutants: readonly Mutant[] = [
     name: "read-sees-later-write",
     bug:
       "program order: a read that waits for its confirmation sees a later write of its connection",
-    file: "src/node/applier.ts",
+    file: "src/node/clients/applier.ts",
     find: "reads.takeBefore(proposal.sequence)",
     replace: "reads.takeBefore(proposal.sequence - 1)",
     killers: [CLUSTER],
@@ -71,7 +78,7 @@ export const nodeMutants: readonly Mutant[] = [
   {
     name: "read-answered-before-what-it-follows",
     bug: "a read that came after a proposal is answered from the state before it",
-    file: "src/node/read_queue.ts",
+    file: "src/node/clients/reads.ts",
     find: "batch.afterProposal < proposalSequence",
     replace: "batch.afterProposal <= proposalSequence",
     killers: [READS, CLUSTER],
@@ -80,7 +87,7 @@ export const nodeMutants: readonly Mutant[] = [
   {
     name: "read-from-an-old-state",
     bug: "a follower answers a confirmed read before it has applied what the leader told it",
-    file: "src/node/read_queue.ts",
+    file: "src/node/clients/reads.ts",
     find: "batch.index !== null && batch.index <= appliedIndex",
     replace: "batch.index !== null && appliedIndex > 0",
     killers: [READS, CLUSTER],
@@ -89,7 +96,7 @@ export const nodeMutants: readonly Mutant[] = [
   {
     name: "later-read-confirmed-by-earlier-round",
     bug: "the confirmation of one round of reads counts for those that came after it began",
-    file: "src/node/read_queue.ts",
+    file: "src/node/clients/reads.ts",
     find: "if (batch.readId <= readId && batch.index === null) {",
     replace: "if (batch.readId <= readId + 1_000 && batch.index === null) {",
     killers: [READS, CLUSTER],
@@ -100,7 +107,7 @@ export const nodeMutants: readonly Mutant[] = [
     bug:
       "a key is expired on one node and alive on another: the leader takes deadlines from its own " +
       "clock when it applies",
-    file: "src/node/applier.ts",
+    file: "src/node/clients/applier.ts",
     find: "const nowMs = request.isWrite ? machine.timeMs :",
     replace: "const nowMs = request.isWrite && request.args.length === 0 ? machine.timeMs :",
     killers: [CLUSTER],
@@ -110,18 +117,17 @@ export const nodeMutants: readonly Mutant[] = [
     name: "key-ends-by-a-nodes-own-clock",
     bug: "a key is expired on one node and alive on another: a read removes what is over by the " +
       "clock of the node that answers it",
-    file: "src/node/applier.ts",
-    find: "const { command, args } = request;\n",
-    replace: `const { command, args } = request;
-    machine.keyspace.advanceTime(nowMs);
-`,
-    killers: ["src/node/applier_test.ts"],
+    file: "src/node/clients/applier.ts",
+    find: "const begun = machine.begin(request.command, request.args, nowMs, random);",
+    replace: `machine.keyspace.advanceTime(nowMs);
+    const begun = machine.begin(request.command, request.args, nowMs, random);`,
+    killers: ["src/node/clients/applier_test.ts"],
     simulation: true,
   },
   {
     name: "keys-live-on-in-an-idle-cluster",
     bug: "keys do not expire while nothing is written",
-    file: "src/node/log_time.ts",
+    file: "src/node/time/log_time.ts",
     find: "this.#passIfDue(0);",
     replace: "this.#passIfDue(Infinity);",
     killers: [CLUSTER],
@@ -130,11 +136,19 @@ export const nodeMutants: readonly Mutant[] = [
   {
     name: "follower-skips-the-time",
     bug: "a key is expired on one node and alive on another: only writes move a follower's time",
-    file: "src/node/applier.ts",
-    find: "machine.advanceTime(data.timeMs);",
-    replace: "if (data.commands.length > 0) machine.advanceTime(data.timeMs);",
+    file: "src/node/clients/applier.ts",
+    find: "machine.advanceTime(timeMs);",
+    replace: "if (requests !== null || commands.length > 0) machine.advanceTime(timeMs);",
     killers: [CLUSTER],
     simulation: true,
+  },
+  {
+    name: "final-state-skips-the-time",
+    bug: "a cluster begun again from a survivor's directory has keys that had expired there",
+    file: "src/node/clients/applier.ts",
+    find: "machine.advanceTime(data.timeMs);",
+    replace: "if (data.commands.length > 0) machine.advanceTime(data.timeMs);",
+    killers: ["src/cli/offline/survivor_test.ts"],
   },
   {
     name: "writes-left-in-silence",
@@ -147,7 +161,7 @@ export const nodeMutants: readonly Mutant[] = [
   {
     name: "in-flight-without-a-bound",
     bug: "writes that wait for a majority take memory without a bound",
-    file: "src/node/node.ts",
+    file: "src/node/clients/client_requests.ts",
     find: "this.#proposals.bytes > this.#options.inFlightBytesMax",
     replace: "this.#proposals.bytes > this.#options.inFlightBytesMax * 1e9",
     killers: [CLUSTER],
@@ -156,7 +170,7 @@ export const nodeMutants: readonly Mutant[] = [
     name: "lost-read-question-not-repeated",
     bug:
       "a spurious no-leader answer in a healthy cluster: the lost answer to one question is waited for",
-    file: "src/node/read_asker.ts",
+    file: "src/node/clients/reads.ts",
     find: "nowMs - this.#askedMs > 2 * heartbeatMs",
     replace: "nowMs - this.#askedMs > 1e9 * heartbeatMs",
     killers: [CLUSTER],
@@ -181,7 +195,7 @@ export const nodeMutants: readonly Mutant[] = [
   {
     name: "put-off-and-forgotten",
     bug: "committed entries that were to be applied later are replaced by those after them",
-    file: "src/node/ready_writer.ts",
+    file: "src/node/ready_runner.ts",
     find: `this.#write(ready);
     this.apply();`,
     replace: "this.#write(ready);",
@@ -191,9 +205,87 @@ export const nodeMutants: readonly Mutant[] = [
   {
     name: "read-waits-for-what-was-lost",
     bug: "a read waits for an entry that was lost with its node's leadership, until it is refused",
-    file: "src/node/node.ts",
+    file: "src/node/clients/client_requests.ts",
     find: "this.#reads.forgetConfirmations();",
     replace: "if (this.#isLeader) this.#reads.forgetConfirmations();",
     killers: [CLUSTER],
+  },
+  {
+    name: "thousands-of-proposals-lose-one",
+    bug: "after a thousand proposals under way one write in a thousand is never answered",
+    file: "src/node/clients/proposals.ts",
+    find: "this.#proposed = this.#proposed.slice(this.#head);",
+    replace: "this.#proposed = this.#proposed.slice(this.#head + 1);",
+    killers: ["src/node/clients/proposals_test.ts"],
+  },
+  {
+    name: "waiters-forgotten-at-the-end",
+    bug: "whoever waits for replicas when a node ends hears nothing",
+    file: "src/node/clients/client_requests.ts",
+    find: `this.#reads.refuseAll(() => STOPPING);
+    this.#checkWaiters(false);`,
+    replace: "this.#reads.refuseAll(() => STOPPING);",
+    killers: ["src/node/node_end_test.ts"],
+  },
+  {
+    name: "requests-after-the-end-hang",
+    bug: "a request that comes when the node has stopped is never answered",
+    file: "src/node/clients/client_requests.ts",
+    find: "if (this.#isStopped) return request.sink.settle(STOPPING);",
+    replace: "if (this.#isStopped) return;",
+    killers: ["src/node/node_end_test.ts"],
+  },
+  {
+    name: "handed-over-writes-hang-at-the-end",
+    bug: "writes that wait for a successor hear nothing when the node stops",
+    file: "src/node/clients/client_requests.ts",
+    find: "for (const request of this.#handover.takeAll()) request.settle(STOPPING);",
+    replace: "",
+    killers: ["src/node/node_end_test.ts"],
+  },
+  {
+    name: "reads-among-lost-writes-asked-again",
+    bug: "a read between two writes of its client is asked of the next leader, which knows neither",
+    file: "src/node/clients/client_requests.ts",
+    find: "for (const request of this.#reads.takeWhere(hasWrites)) request.settle(LEADER_CHANGED);",
+    replace: "void hasWrites;",
+    killers: ["src/node/node_end_test.ts"],
+  },
+  {
+    name: "long-turn-is-the-last",
+    bug: "a node that had much to do in one turn does nothing any more",
+    file: "src/node/node.ts",
+    find: `        this.#clock.after(0, this.#runTurn);
+        break;`,
+    replace: "        break;",
+    killers: ["src/node/node_end_test.ts"],
+  },
+  {
+    name: "committed-behind-a-long-entry-is-lost",
+    bug: "what is committed while a long entry is applied takes the place of what waited before",
+    file: "src/node/ready_runner.ts",
+    find: "this.#unapplied = [...this.#unapplied, ...ready.committed];",
+    replace: "this.#unapplied = ready.committed;",
+    killers: ["src/node/ready_writer_test.ts"],
+  },
+  {
+    name: "leader-sends-writes-to-itself",
+    bug: "writes that waited for a successor in vain are sent to the very node that refuses them",
+    file: "src/node/clients/client_requests.ts",
+    find: `request.settle(this.#isLeader ? LEADER_CHANGED : this.redirect(slotOf(request)));
+    }
+  }`,
+    replace: `request.settle(this.redirect(slotOf(request)));
+    }
+  }`,
+    killers: ["src/node/node_end_test.ts"],
+  },
+  {
+    name: "rest-is-the-last",
+    bug: "a node whose turn has used up its budget does nothing any more until something comes",
+    file: "src/node/ticker.ts",
+    find: "      this.#wake();",
+    replace: "      if (this.#isLeft) this.#wake();",
+    killers: ["src/node/node_end_test.ts"],
   },
 ];

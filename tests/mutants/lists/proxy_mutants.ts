@@ -1,21 +1,48 @@
 import type { Mutant } from "../mutant.ts";
 
 const ROUTER = "src/proxy/router_test.ts";
+const STOPPED = "src/proxy/stopped_nodes_test.ts";
 const HOLD = "src/proxy/hold_queue_test.ts";
 const TOPOLOGY = "src/proxy/topology_test.ts";
 const FAULTS = "src/proxy/faults_test.ts";
 const ONCE = "src/proxy/exactly_once_test.ts";
+const TROUBLE = "src/proxy/node_trouble_test.ts";
 const WATCHERS = "src/proxy/watchers_test.ts";
 
 /** The proxy: who gets which request, and whose is which reply. */
 export const proxyMutants: readonly Mutant[] = [
   {
+    name: "stamped-beyond-a-nodes-arguments",
+    bug:
+      "a write of about as many arguments as a node takes is stamped, and the node cuts off all who share the connection",
+    file: "src/proxy/proxy_request.ts",
+    find: "DEFAULT_CLIENT_LIMITS.argumentsMax - STAMP_ARGUMENTS",
+    replace: "DEFAULT_CLIENT_LIMITS.argumentsMax + STAMP_ARGUMENTS",
+    killers: ["src/proxy/proxy_request_test.ts"],
+  },
+  {
+    name: "large-request-starves",
+    bug: "a request larger than the window waits for as long as others send smaller ones",
+    file: "src/proxy/router.ts",
+    find: "upstream !== turnOn && this",
+    replace: "upstream === turnOn && this",
+    killers: [ROUTER, STOPPED],
+  },
+  {
     name: "reply-to-the-wrong-client",
     bug: "a reply goes to the wrong client: the late answer to a read that was taken back",
     file: "src/proxy/upstream.ts",
     find: "if (request === null) return;",
-    replace: "if (request === null) return this.#answered(text);",
-    killers: [ROUTER, FAULTS],
+    replace: "if (request === null) return this.#answered(text, rest);",
+    killers: [ROUTER, STOPPED, FAULTS],
+  },
+  {
+    name: "answered-batch-stays-under-way",
+    bug: "what the proxy asks for itself is not counted as answered, so every later batch waits",
+    file: "src/proxy/upstream.ts",
+    find: "        answers++;",
+    replace: "        if (this.#beforeProbe < 0 && this.isProven) answers++;",
+    killers: [ROUTER],
   },
   {
     name: "push-taken-for-a-reply",
@@ -23,7 +50,7 @@ export const proxyMutants: readonly Mutant[] = [
     file: "src/proxy/upstream.ts",
     find: "const isPush = text.charCodeAt(0) === 0x3e;",
     replace: "const isPush = text.charCodeAt(0) === 0x7c;",
-    killers: [ROUTER, FAULTS],
+    killers: [ROUTER, STOPPED, FAULTS],
   },
   {
     name: "ambiguous-write-resent",
@@ -31,7 +58,7 @@ export const proxyMutants: readonly Mutant[] = [
     file: "src/proxy/router.ts",
     find: `wasWritten && !upstream.isOver ? "maybe" : "no"`,
     replace: `wasWritten && upstream.isDedicated ? "maybe" : "no"`,
-    killers: [ROUTER, ONCE],
+    killers: [ROUTER, STOPPED, ONCE],
     simulation: true,
   },
   {
@@ -51,7 +78,7 @@ export const proxyMutants: readonly Mutant[] = [
     file: "src/proxy/router.ts",
     find: `if (refusal === "moved" || request.isWrite) upstream.isOver = true;`,
     replace: `if (refusal === "moved" || request.bytes > 0) upstream.isOver = true;`,
-    killers: [ROUTER],
+    killers: [ROUTER, STOPPED],
   },
   {
     name: "refusal-shown-to-the-client",
@@ -59,7 +86,7 @@ export const proxyMutants: readonly Mutant[] = [
     file: "src/proxy/proxy_request.ts",
     find: `if (text.startsWith("-CLUSTERDOWN ")) return "down";`,
     replace: `if (text.startsWith("-CLUSTERDOWN!")) return "down";`,
-    killers: [ROUTER, FAULTS],
+    killers: [ROUTER, STOPPED, FAULTS],
   },
   {
     name: "overtaken-write-repeated",
@@ -75,7 +102,7 @@ export const proxyMutants: readonly Mutant[] = [
     file: "src/proxy/client_queue.ts",
     find: "return request.isWrite && this.#reads.touch(request);",
     replace: "return request.isWrite && this.#reads === null;",
-    killers: [ROUTER, FAULTS],
+    killers: [ROUTER, STOPPED, FAULTS],
   },
   {
     name: "repeated-under-another-stamp",
@@ -97,7 +124,7 @@ export const proxyMutants: readonly Mutant[] = [
   {
     name: "acknowledged-too-far",
     bug: "the reply of a write that is still open is given up: sent again, it is refused",
-    file: "src/proxy/leased_session.ts",
+    file: "src/proxy/write_sessions.ts",
     find: "for (let next = this.#acked + 1; this.#isOver[next % PLACES] === 1; next++) {",
     replace: "for (let next = this.#acked + 1; next <= serial; next++) {",
     killers: ["src/proxy/leased_session_test.ts", FAULTS],
@@ -125,7 +152,7 @@ export const proxyMutants: readonly Mutant[] = [
     file: "src/proxy/router.ts",
     find: "(current.fenceTerm !== null || !request.isWrite);",
     replace: "(current.fenceTerm !== null || request.bytes > 0);",
-    killers: [ROUTER, FAULTS],
+    killers: [ROUTER, STOPPED, FAULTS],
     simulation: true,
   },
   {
@@ -134,7 +161,7 @@ export const proxyMutants: readonly Mutant[] = [
     file: "src/proxy/upstream.ts",
     find: "if (fenceTerm !== null) greetings.push(",
     replace: "if (fenceTerm === 0) greetings.push(",
-    killers: [ROUTER, FAULTS],
+    killers: [ROUTER, STOPPED, FAULTS],
     simulation: true,
   },
   {
@@ -152,7 +179,7 @@ export const proxyMutants: readonly Mutant[] = [
     file: "src/proxy/client_queue.ts",
     find: "return this.#repeating.size === 0;",
     replace: "return this.#repeating.size >= 0;",
-    killers: [ROUTER, FAULTS],
+    killers: [ROUTER, STOPPED, FAULTS],
     harmless:
       "a refusal also closes a fenced connection to further requests; a read that follows " +
       "on another is put behind the one to be repeated, and both are asked anew",
@@ -161,9 +188,9 @@ export const proxyMutants: readonly Mutant[] = [
     name: "read-torn-from-behind-its-write",
     bug: "program order: a read behind a write that is under way is asked elsewhere",
     file: "src/proxy/upstream_pool.ts",
-    find: "({ client }) => client.writesUnderWay === 0",
-    replace: "({ client }) => client.writesUnderWay >= 0",
-    killers: [ROUTER, FAULTS],
+    find: "if (client.writesUnderWay > 0 || isKept) staying.add(client);",
+    replace: "if (client.writesUnderWay < 0 || isKept) staying.add(client);",
+    killers: [ROUTER, STOPPED, FAULTS],
   },
   {
     name: "silent-leader-waited-for",
@@ -171,7 +198,7 @@ export const proxyMutants: readonly Mutant[] = [
     file: "src/proxy/topology.ts",
     find: "node.silentMs <= this.#silenceMsMax",
     replace: "node.silentMs <= this.#silenceMsMax * 1e9",
-    killers: [TOPOLOGY, ROUTER],
+    killers: [TOPOLOGY, ROUTER, STOPPED],
   },
   {
     name: "superseded-leader-waited-for",
@@ -179,7 +206,7 @@ export const proxyMutants: readonly Mutant[] = [
     file: "src/proxy/upstream_pool.ts",
     find: "this.#options.topology.highestLedTerm > fenceTerm;",
     replace: "this.#options.topology.highestLedTerm > fenceTerm * 1e9;",
-    killers: [ROUTER, ONCE],
+    killers: [ROUTER, STOPPED, ONCE],
   },
   {
     name: "superseded-leader-routed-to",
@@ -187,7 +214,7 @@ export const proxyMutants: readonly Mutant[] = [
     file: "src/proxy/topology.ts",
     find: "termOf(node) === this.#highestLedTerm",
     replace: "termOf(node) <= this.#highestLedTerm",
-    killers: [TOPOLOGY, ROUTER],
+    killers: [TOPOLOGY, ROUTER, STOPPED],
   },
   {
     name: "hold-without-a-bound",
@@ -206,12 +233,38 @@ export const proxyMutants: readonly Mutant[] = [
     killers: [HOLD],
   },
   {
+    name: "waits-without-a-bound",
+    bug: "each WAIT of each client opens one more connection to the leader, until it takes no more",
+    file: "src/proxy/upstream_pool.ts",
+    find: "return this.#dedicated.size >= (isWait ? waitsMax : waitsMax + RESERVED_CONNECTIONS);",
+    replace:
+      "return this.#dedicated.size >= (isWait ? Infinity : waitsMax + RESERVED_CONNECTIONS);",
+    killers: [ROUTER],
+  },
+  {
+    name: "waits-shut-the-operator-out",
+    bug: "where many clients WAIT, members can be changed through the proxy no more",
+    file: "src/proxy/upstream_pool.ts",
+    find: "return this.#dedicated.size >= (isWait ? waitsMax : waitsMax + RESERVED_CONNECTIONS);",
+    replace: "return this.#dedicated.size >= (isWait ? waitsMax : RESERVED_CONNECTIONS - 15);",
+    killers: [ROUTER],
+  },
+  {
+    name: "refused-wait-is-held",
+    bug:
+      "a WAIT beyond --waits-max is held for as long as there is no leader, and answered by a lie",
+    file: "src/proxy/router.ts",
+    find: "if (!this.#refusesToWait(request)) return this.hold.hold(client, nowMs);",
+    replace: "return this.hold.hold(client, nowMs);",
+    killers: [ROUTER],
+  },
+  {
     name: "held-for-ever",
     bug: "a held request is never answered while there is no leader",
     file: "src/proxy/hold_queue.ts",
     find: "if (heldMs <= this.#limits.holdMsMax) break;",
     replace: "if (heldMs <= this.#limits.holdMsMax * 1e9) break;",
-    killers: [HOLD, ROUTER],
+    killers: [HOLD, ROUTER, STOPPED],
   },
   {
     name: "hold-never-empties",
@@ -220,7 +273,7 @@ export const proxyMutants: readonly Mutant[] = [
     file: "src/proxy/client_queue.ts",
     find: "      this.#count(request, -1);\n      request.drop();",
     replace: "      request.drop();",
-    killers: [HOLD, ROUTER],
+    killers: [HOLD, ROUTER, STOPPED],
   },
   {
     name: "all-released-at-once",
@@ -241,18 +294,166 @@ export const proxyMutants: readonly Mutant[] = [
   {
     name: "reads-all-to-one-node",
     bug: "reads do not spread: what a node has under way does not count",
-    file: "src/proxy/balancer.ts",
+    file: "src/proxy/upstream_pool.ts",
     find: "const work = 1 + links.underWay + lag / LAG_PER_REQUEST;",
     replace: "const work = 1 + lag / LAG_PER_REQUEST;",
-    killers: [ROUTER],
+    killers: [ROUTER, STOPPED],
   },
   {
     name: "silent-node-holds-up-all-reads",
     bug: "a node that hangs holds up the reads that others could answer",
-    file: "src/proxy/batching.ts",
+    file: "src/proxy/upstream.ts",
     find: "(one !== sender && one.newestLeftMs <= longAgoMs)",
     replace: "(one !== sender && one.newestLeftMs <= longAgoMs - Infinity)",
     killers: ["src/proxy/batching_test.ts"],
+  },
+  {
+    name: "busy-node-taken-for-a-dead-one",
+    bug: "a busy node is taken for a dead one, and its work given to the others, one by one",
+    file: "src/proxy/upstream_pool.ts",
+    find: "mayBeAtWork && (request.isHeavy || !request.mayMove);",
+    replace: "mayBeAtWork && request.isSettled;",
+    killers: [TROUBLE],
+  },
+  {
+    name: "read-carried-on",
+    bug: "a request that kills one node is carried on to the next, until the majority is gone",
+    file: "src/proxy/proxy_request.ts",
+    find: "return this.losses >= LOSSES_MAX;",
+    replace: "return this.losses >= LOSSES_MAX * 1e9;",
+    killers: [TROUBLE],
+  },
+  {
+    name: "cut-off-node-left-uncounted",
+    bug: "a read is carried on without end from one node that is cut off to the next",
+    file: "src/proxy/upstream_pool.ts",
+    find: "if (!node.isReachable) request.losses++;",
+    replace: "if (!node.isReachable) request.losses += 0;",
+    killers: [TROUBLE],
+  },
+  {
+    name: "reads-left-without-a-leader",
+    bug: "reads stay at a node that has lost its leader though others could answer them",
+    file: "src/proxy/upstream_pool.ts",
+    find: "if (!node.isReadable) this.#takeReadsBack(upstream);",
+    replace: "if (!node.isResponsive) this.#takeReadsBack(upstream);",
+    killers: [TROUBLE],
+  },
+  {
+    name: "reads-at-a-node-behind",
+    bug: "a node that comes back attracts all reads before it can answer any",
+    file: "src/proxy/upstream_pool.ts",
+    find: "if (!upstream.isProven) return null;",
+    replace: "if (upstream.isClosed) return null;",
+    killers: [TROUBLE],
+  },
+  {
+    name: "unasked-node-looks-fastest",
+    bug: "a latency that was not measured for long looks like the best one",
+    file: "src/proxy/node_links.ts",
+    find: "Math.max(LATENCY_MS_MIN, this.#latencyMsFloor, fallenMs);",
+    replace: "Math.max(LATENCY_MS_MIN, this.#latencyMsFloor * 0, fallenMs);",
+    killers: [TROUBLE],
+  },
+  {
+    name: "stuck-reads-waited-for",
+    bug: "reads wait for as long as it takes at a node that is well but gets no answer itself",
+    file: "src/proxy/upstream_pool.ts",
+    find: "- Math.max(oldestSentMs, upstream.heardMs) <= STUCK_MS) return;",
+    replace: "- Math.max(oldestSentMs, upstream.heardMs) <= STUCK_MS * 1e9) return;",
+    killers: [TROUBLE],
+  },
+  {
+    name: "interrupted-connection-used-again",
+    bug: "after an interruption requests wait behind what the kernel will send again much later",
+    file: "src/proxy/node_links.ts",
+    find: "if (isResponsive && !this.#wasResponsive) this.#renew(nowMs);",
+    replace: "if (isResponsive && !this.#wasResponsive && nowMs < 0) this.#renew(nowMs);",
+    killers: [TROUBLE],
+  },
+  {
+    name: "replaced-connection-never-given-up",
+    bug:
+      "what was under way when the network was interrupted waits for the kernel to send it again",
+    file: "src/proxy/upstream_pool.ts",
+    find: "if (nowMs - replacedMs <= REPLACED_MS_MAX + workMs) return false;",
+    replace: "if (nowMs - replacedMs <= REPLACED_MS_MAX * 1e9 + workMs) return false;",
+    killers: [TROUBLE],
+  },
+  {
+    name: "large-write-given-up-with-a-busy-node",
+    bug: "a node that was busy with a large write gets it again and again, and never finishes one",
+    file: "src/proxy/upstream_pool.ts",
+    find: "if (nowMs - replacedMs <= REPLACED_MS_MAX + workMs) return false;",
+    replace: "if (nowMs - replacedMs <= REPLACED_MS_MAX + workMs * 0) return false;",
+    killers: [TROUBLE],
+  },
+  {
+    name: "write-given-up-with-its-connection",
+    bug: "a write that cannot be sent again is given up though its answer is on the way",
+    file: "src/proxy/upstream_pool.ts",
+    find: "return ![...upstream.requests()].some(isOnlyOnce);",
+    replace: "return [...upstream.requests()].filter(isOnlyOnce).length >= 0;",
+    killers: [TROUBLE],
+  },
+  {
+    name: "silent-watch-waited-for",
+    bug:
+      "a node is watched over a connection that the network has interrupted, long after it is well",
+    file: "src/proxy/watcher.ts",
+    find: "this.#silentMs > CONTEND_AFTER_MS &&",
+    replace: "this.#silentMs > CONTEND_AFTER_MS * 1e9 &&",
+    killers: [TROUBLE],
+  },
+  {
+    name: "no-members-while-electing",
+    bug: "a list of nodes is empty while a leader is elected: clients throw away all they know",
+    file: "src/server/cluster_commands.ts",
+    find: "({ id }) => id === report.lastLeaderId",
+    replace: "({ id }) => id === report.leaderId",
+    killers: ["src/server/node_sessions_test.ts"],
+  },
+  {
+    name: "members-only-while-connected",
+    bug: "a list of nodes leaves out those that are not connected just now",
+    file: "src/server/cluster_commands.ts",
+    find: "report.members.filter(isKnown).filter((member) => member !== master)",
+    replace:
+      "report.members.filter(isKnown).filter((member) => member.isConnected && member !== master)",
+    killers: ["src/server/node_sessions_test.ts"],
+  },
+  {
+    name: "left-while-repeating",
+    bug:
+      "a client that leaves while its writes are to be repeated keeps their serials open for ever",
+    file: "src/proxy/client_queue.ts",
+    find: "for (const request of this.#repeating.drain()) request.drop();",
+    replace: "this.#repeating.drain();",
+    killers: [ONCE],
+  },
+  {
+    name: "left-with-writes-under-way",
+    bug: "a write that is lost after its client has left keeps its serial open for ever",
+    file: "src/proxy/client_queue.ts",
+    find: "if (this.isClosed) return request.drop();",
+    replace: "if (this.isClosed) return;",
+    killers: [FAULTS, ONCE],
+  },
+  {
+    name: "refusing-node-trusted",
+    bug: "a node that refuses reads for ever, and says that it is well, is asked again and again",
+    file: "src/proxy/node_links.ts",
+    find: "if (isRefused || !this.node.isReadable) {",
+    replace: "if (!this.node.isReadable) {",
+    killers: [TROUBLE, FAULTS],
+  },
+  {
+    name: "refusing-leader-hammered",
+    bug: "a leader that refuses all writes gets all of them again every few milliseconds",
+    file: "src/proxy/node_links.ts",
+    find: "if (upstream.fenceTerm === null) this.#readerBackoff.succeeded();",
+    replace: "this.#backoffOf(upstream).succeeded();",
+    killers: [TROUBLE],
   },
   {
     name: "late-loop-taken-for-silence",
@@ -261,14 +462,22 @@ export const proxyMutants: readonly Mutant[] = [
     file: "src/proxy/proxy.ts",
     find: "const silent = this.topology.pass(awakeMs);",
     replace: "const silent = this.topology.pass(Math.max(awakeMs, elapsedMs));",
-    killers: [WATCHERS, ROUTER],
+    killers: [WATCHERS, ROUTER, STOPPED],
   },
   {
     name: "node-that-moved-not-followed",
     bug: "a node that comes back at another address is not found again",
-    file: "src/proxy/watchers.ts",
+    file: "src/proxy/watcher.ts",
     find: "if (told.size > 0) this.#members = told;",
     replace: "if (told.size > 0 && this.#members.size === 0) this.#members = told;",
     killers: [WATCHERS],
+  },
+  {
+    name: "wide-write-overtakes-a-read",
+    bug: "a write of very many keys is executed before an earlier read of its client",
+    file: "src/proxy/client_queue.ts",
+    find: "if (this.#wideCount > 0 || write.isWide) return true;",
+    replace: "if (this.#wideCount > 0) return true;\n    if (write.isWide) return false;",
+    killers: ["src/proxy/proxy_request_test.ts"],
   },
 ];

@@ -11,28 +11,29 @@ export const readMutants: readonly Mutant[] = [
     name: "read-without-quorum",
     bug: "a cut-off leader serves stale reads: one answer to a round of heartbeats is enough",
     file: "src/raft/leader.ts",
-    find: "const round = reachedByVoters(core, reads.round, (peer) => peer.ackedRound);",
+    find: "const round = reachedByVoters(state, reads.round, (peer) => peer.ackedRound);",
     replace:
-      `const acked = [...leadershipOf(core).progress.values()].map((peer) => peer.ackedRound);
+      `const acked = [...leadershipOf(state).progress.values()].map((peer) => peer.ackedRound);
   const round = acked.length === 0 ? reads.round : Math.max(...acked);`,
     killers: [SCRIPT],
   },
   {
     name: "read-before-no-op",
     bug: "reads are served before the new leader's no-op is committed",
-    file: "src/raft/core.ts",
-    find: "return core.log.term(core.log.commitIndex()) === core.term;",
-    replace: "return core.log.term(core.log.commitIndex()) <= core.term;",
+    file: "src/raft/state.ts",
+    find: "return state.log.term(state.log.commitIndex()) === state.term;",
+    replace: "return state.log.term(state.log.commitIndex()) <= state.term;",
     killers: [PAPER, CHAOS],
     simulation: true,
   },
   {
     name: "read-by-lease",
     bug: "lease reads: a leader answers by itself for as long as it has not stepped down",
-    file: "src/raft/step_leader.ts",
-    find: "if (index !== null && isMajorityWith(core, from)) core.answerRead(from, readId, index);",
+    file: "src/raft/leader.ts",
+    find:
+      "if (index !== null && isMajorityWith(state, from)) state.answerRead(from, readId, index);",
     replace:
-      "if (index !== null && (from === core.id || isMajorityWith(core, from))) core.answerRead(from, readId, index);",
+      "if (index !== null && (from === state.id || isMajorityWith(state, from))) state.answerRead(from, readId, index);",
     killers: [CLUSTER, PAPER, CHAOS],
     simulation: true,
   },
@@ -40,16 +41,16 @@ export const readMutants: readonly Mutant[] = [
     name: "asker-outvotes-the-majority",
     bug: "a follower's question counts as a majority's answer in a cluster of any size",
     file: "src/raft/leader.ts",
-    find: "return reachedByVoters(core, 1, (peer) => peer === other ? 1 : 0) === 1;",
-    replace: "return other !== undefined || core.quorum === 1;",
+    find: "return reachedByVoters(state, 1, (peer) => peer === other ? 1 : 0) === 1;",
+    replace: "return other !== undefined || state.quorum === 1;",
     killers: [SCRIPT],
   },
   {
     name: "round-asks-too-few",
     bug: "a round of confirmation goes to fewer voters than can confirm it",
-    file: "src/raft/replication.ts",
-    find: "return voters.slice(0, core.quorum - (core.isVoter(core.id) ? 1 : 0));",
-    replace: "return voters.slice(0, core.quorum - (core.isVoter(core.id) ? 2 : 1));",
+    file: "src/raft/leader.ts",
+    find: "return voters.slice(0, state.quorum - (state.isVoter(state.id) ? 1 : 0));",
+    replace: "return voters.slice(0, state.quorum - (state.isVoter(state.id) ? 2 : 1));",
     killers: [SCRIPT],
   },
   {
@@ -63,7 +64,7 @@ export const readMutants: readonly Mutant[] = [
   {
     name: "read-joins-a-round-under-way",
     bug: "a read is confirmed by heartbeats that were sent before it came",
-    file: "src/raft/read_rounds.ts",
+    file: "src/raft/reads.ts",
     find: "else this.#fresh.push({ ...read, index: commitIndex });",
     replace: `else if (this.#rounds.length > 0) {
       const reads = [{ ...read, index: commitIndex }];
@@ -74,7 +75,7 @@ export const readMutants: readonly Mutant[] = [
   {
     name: "late-read-answer-after-restart",
     bug: "the answer to a read from before a restart passes for the answer to a newer one",
-    file: "src/raft/forwarded_reads.ts",
+    file: "src/raft/reads.ts",
     find: "randomInteger(random, 2 ** 32) * 2 ** 20",
     replace: "randomInteger(random, 1)",
     killers: [PAPER],
@@ -83,9 +84,9 @@ export const readMutants: readonly Mutant[] = [
     name: "late-read-answer-of-an-older-term",
     bug: "a ReadIndex answer outlives a change of leader: one of an older term is taken",
     file: "src/raft/raft.ts",
-    find: "if (message.term === core.term) return true;",
-    replace: `if (message.term === core.term) return true;
-  if (message.type === "readIndexReply" && message.term < core.term) return true;`,
+    find: "if (message.term === state.term) return true;",
+    replace: `if (message.term === state.term) return true;
+  if (message.type === "readIndexReply" && message.term < state.term) return true;`,
     killers: [PAPER],
     harmless: "every question is forgotten when its leader's term ends; and an index that a " +
       "confirmed leader gave after a read came in is right for that read for ever",
@@ -94,18 +95,52 @@ export const readMutants: readonly Mutant[] = [
     name: "read-outlives-its-leader",
     bug:
       "a ReadIndex answer outlives a change of leader: questions are not given up with the old one",
-    file: "src/raft/core.ts",
-    find: "for (const readId of this.forwarded.giveUp()) this.refusedReads.push(readId);",
-    replace: "for (const readId of this.forwarded.giveUp(-1)) this.refusedReads.push(readId);",
+    file: "src/raft/state.ts",
+    find: "for (const readId of this.forwardedReads.giveUp()) this.refusedReads.push(readId);",
+    replace: "for (const readId of this.forwardedReads.giveUp(-1)) this.refusedReads.push(readId);",
     killers: [PAPER, CHAOS],
   },
   {
     name: "old-round-answer-confirms",
     bug: "any answer to a heartbeat confirms all reads, also one to an older round",
-    file: "src/raft/step_leader.ts",
+    file: "src/raft/leader.ts",
     find: "peer.ackedRound = reply.round;",
     replace: "peer.ackedRound = reads.round;",
     killers: [PAPER, CHAOS],
     simulation: true,
+  },
+  {
+    name: "reads-not-confirmed-by-fewer",
+    bug: "reads wait for voters that a change of the members has just taken away",
+    file: "src/raft/leader.ts",
+    find: "confirmReads(state); // fewer voters need",
+    replace: "// fewer voters need",
+    killers: ["src/raft/membership_test.ts"],
+  },
+  {
+    name: "reads-wait-twice",
+    bug: "a read that waits for its round to begin waits its whole time again when it has begun",
+    file: "src/node/clients/reads.ts",
+    find: "while (isOld(this.#open[0])) taken.push(this.#open.shift() as Request);",
+    replace: "",
+    killers: ["src/node/clients/read_queue_test.ts", "src/node/node_test.ts"],
+  },
+  {
+    name: "writes-wait-for-ever",
+    bug: "a leader that cannot commit never answers its writers",
+    file: "src/node/clients/client_requests.ts",
+    find:
+      "this.#proposals.giveUp(tooOldMs, this.#isLeader ? WRITE_NOT_CONFIRMED : OUTCOME_UNKNOWN);",
+    replace: `const sinceMs = this.#isLeader ? -Infinity : tooOldMs;
+    this.#proposals.giveUp(sinceMs, this.#isLeader ? WRITE_NOT_CONFIRMED : OUTCOME_UNKNOWN);`,
+    killers: ["src/node/node_test.ts"],
+  },
+  {
+    name: "open-writes-wait-for-ever",
+    bug: "a leader that cannot commit never answers writers whose turn does not come",
+    file: "src/node/clients/client_requests.ts",
+    find: "this.#proposals.takeOpenOlderThan(tooOldMs)",
+    replace: "this.#proposals.takeOpenOlderThan(-Infinity)",
+    killers: ["src/node/node_test.ts"],
   },
 ];

@@ -14,11 +14,9 @@ export const sessionMutants: readonly Mutant[] = [
     name: "once-executed-twice",
     bug: "a serial that is sent again is executed again",
     file: "src/commands/session_rows.ts",
-    find: "if (kept !== undefined) return kept;",
-    replace: `if (kept !== undefined) {
-    context.executeInner(args, INNER);
-    return kept;
-  }`,
+    find: "return kept === undefined ? new NewSerial(session, serial) : kept;",
+    replace: `if (kept !== undefined) context.executeInner(args, INNER);
+  return kept === undefined ? new NewSerial(session, serial) : kept;`,
     killers: [ROWS],
     simulation: true,
   },
@@ -63,7 +61,7 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: "closed-session-found",
     bug: "a session that is closed is found as the one that was used last",
-    file: "src/store/sessions.ts",
+    file: "src/store/once_sessions.ts",
     find: "if (this.#found === session) this.#found = null;",
     replace: "",
     killers: [SESSIONS, ROWS],
@@ -71,7 +69,7 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: "session-ends-by-a-local-clock",
     bug: "a session is expired on one node and alive on another",
-    file: "src/store/sessions.ts",
+    file: "src/store/once_sessions.ts",
     find: "session.deadlineMs > this.#timeMs ? session",
     replace: "session.deadlineMs > Date.now() ? session",
     killers: [SESSIONS, ROWS],
@@ -89,7 +87,7 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: "session-counter-missing-in-the-snapshot",
     bug: "after a snapshot two sessions get one id",
-    file: "src/store/sessions.ts",
+    file: "src/store/once_sessions.ts",
     find: "this.#openedCount = openedCount;",
     replace: "this.#openedCount = openedCount * 0;",
     killers: [LOADER, STATE],
@@ -98,7 +96,7 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: "snapshot-sees-later-sessions",
     bug: "a snapshot mixes the sessions of its moment with what came later",
-    file: "src/store/sessions.ts",
+    file: "src/store/once_sessions.ts",
     find: "this.#view?.keep(session);\n    const deadlineMs",
     replace: "const deadlineMs",
     killers: [STATE, SESSIONS],
@@ -106,7 +104,7 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: "serials-kept-for-ever",
     bug: "replies are kept without a bound",
-    file: "src/store/sessions.ts",
+    file: "src/store/once_sessions.ts",
     find: "this.#forget(session, session.highest - SERIAL_WINDOW - 1);",
     replace: "this.#forget(session, session.highest - 1_000 * SERIAL_WINDOW);",
     killers: [SESSIONS, ROWS],
@@ -150,9 +148,43 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: "acked-before-answered",
     bug: "the proxy lets the state machine forget serials that it may have to send again",
-    file: "src/proxy/leased_session.ts",
+    file: "src/proxy/write_sessions.ts",
     find: "get acked(): number {\n    return this.#acked;",
     replace: "get acked(): number {\n    return Math.max(0, this.#highest - 1);",
     killers: [LEASED, ONCE],
+  },
+  {
+    name: "clients-take-the-proxies-sessions",
+    bug: "a client opens sessions for a day until no proxy gets one, and writes go without",
+    file: "src/store/once_sessions.ts",
+    find: "return isProxy ? this.limits.proxies : this.limits.clients;",
+    replace: `return isProxy
+      ? { ...this.limits.proxies, sessionsMax: Infinity }
+      : { ...this.limits.clients, sessionsMax: Infinity };`,
+    killers: ["src/store/sessions_test.ts"],
+  },
+  {
+    name: "one-connection-takes-all-sessions",
+    bug: "one connection opens all the sessions that clients may have",
+    file: "src/store/once_sessions.ts",
+    find: 'if (owner.name !== "" && (this',
+    replace: 'if (owner.name === "none" && (this',
+    killers: ["src/store/sessions_test.ts"],
+  },
+  {
+    name: "replies-push-out-those-of-others",
+    bug: "a session with large replies takes the room of all, and others forget theirs at once",
+    file: "src/store/once_sessions.ts",
+    find: "return isScarce ? repliesBytesMin : Math",
+    replace: "return isScarce ? 0 : Math",
+    killers: ["src/store/sessions_test.ts"],
+  },
+  {
+    name: "client-says-it-is-a-proxy",
+    bug: "any client can take a session out of the proxies' share by a word",
+    file: "src/commands/session_rows.ts",
+    find: "if (!isFenced || !(isProxy || isClient))",
+    replace: "if (!(isProxy || isClient) || client === String(isFenced))",
+    killers: ["src/commands/session_rows_test.ts"],
   },
 ];

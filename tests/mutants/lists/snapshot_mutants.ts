@@ -1,7 +1,7 @@
 import type { Mutant } from "../mutant.ts";
 
 const CHAOS = "src/raft/chaos_test.ts";
-const CORE = "src/raft/lone_member_test.ts";
+const FOLLOWER = "src/raft/follower_test.ts";
 const RAFT_LOG = "src/raft/log_test.ts";
 const SNAPSHOTS = "src/node/snapshots/node_snapshots_test.ts";
 const SNAPSHOTS_CHAOS = "src/node/snapshots/node_snapshots_chaos_test.ts";
@@ -10,18 +10,22 @@ const DAMAGE = "src/node/snapshots/snapshot_damage_test.ts";
 const DIRECTORY = "src/node/data_directory_test.ts";
 const DIRECTORY_CRASH = "src/node/data_directory_crash_test.ts";
 const COMPACTION = "src/node/log/log_compaction_test.ts";
-const MEMBERS = "src/node/members_test.ts";
+const SENDER = "src/node/snapshots/snapshot_sender_test.ts";
+const TAKER = "src/node/snapshots/snapshot_taker_test.ts";
+const UNFINISHED = "src/node/snapshots/unfinished_file_test.ts";
+const RECEIVER_LOAD = "src/node/snapshots/snapshot_receiver_load_test.ts";
+const MEMBERS = "src/node/members/members_test.ts";
 
 /** Snapshots, and the log that they take the place of. */
 export const snapshotMutants: readonly Mutant[] = [
   {
     name: "compacted-previous-taken-for-conflict",
     bug: "a missing previous entry that was compacted is taken for a conflict",
-    file: "src/raft/step_follower.ts",
+    file: "src/raft/follower.ts",
     find: "const skipped = Math.max(0, log.commitIndex() - request.prevIndex);",
     replace: "const isThere = request.prevIndex >= log.firstIndex() - 1;\n" +
       "  const skipped = isThere ? Math.max(0, log.commitIndex() - request.prevIndex) : 0;",
-    killers: [CORE, CHAOS],
+    killers: [FOLLOWER, CHAOS],
     simulation: true,
   },
   {
@@ -36,7 +40,7 @@ export const snapshotMutants: readonly Mutant[] = [
   {
     name: "state-off-by-one-behind-a-snapshot",
     bug: "the entry behind an installed snapshot is taken for one that is applied",
-    file: "src/node/applier.ts",
+    file: "src/node/clients/applier.ts",
     find: "this.#last = { index: snapshot.index, term: snapshot.term };",
     replace: "this.#last = { index: snapshot.index + 1, term: snapshot.term };",
     killers: [SNAPSHOTS],
@@ -62,15 +66,15 @@ export const snapshotMutants: readonly Mutant[] = [
   {
     name: "snapshot-of-what-the-log-has",
     bug: "a snapshot older than the log takes its place, and confirmed entries are gone",
-    file: "src/raft/snapshot.ts",
-    find: "if (!core.log.matches(index, term)) {",
+    file: "src/raft/follower.ts",
+    find: "if (!state.log.matches(index, term)) {",
     replace: "if (index > 0 && term > 0) {",
-    killers: [CORE, CHAOS],
+    killers: [FOLLOWER, CHAOS],
   },
   {
     name: "older-snapshot-over-a-newer-log",
     bug: "a snapshot older than the log takes the log's place at the start",
-    file: "src/node/data_directory.ts",
+    file: "src/node/log/data_directory.ts",
     find: "if (index <= log.lastIndex() && log.term(index) === term) return;",
     replace: "if (index === log.lastIndex() && log.term(index) === term) return;",
     killers: [DIRECTORY, DIRECTORY_CRASH],
@@ -79,7 +83,7 @@ export const snapshotMutants: readonly Mutant[] = [
   {
     name: "half-snapshot-accepted",
     bug: "a snapshot file without its end is taken for a whole one",
-    file: "src/node/snapshots/snapshot_scanner.ts",
+    file: "src/node/snapshots/snapshot_format.ts",
     find: "if (!this.#isComplete || this.#header === null)",
     replace: "if (this.#header === null)",
     killers: [FILES, DAMAGE],
@@ -87,7 +91,7 @@ export const snapshotMutants: readonly Mutant[] = [
   {
     name: "snapshot-end-not-compared",
     bug: "a snapshot that lacks a record in the middle is taken for a whole one",
-    file: "src/node/snapshots/snapshot_scanner.ts",
+    file: "src/node/snapshots/snapshot_format.ts",
     find: "if (!isWhole) throw",
     replace: "if (!isWhole && end.chunks < 0) throw",
     killers: [FILES, DAMAGE],
@@ -95,7 +99,7 @@ export const snapshotMutants: readonly Mutant[] = [
   {
     name: "snapshot-checksum-not-compared",
     bug: "a flipped bit in a snapshot's chunk is taken into the state",
-    file: "src/node/snapshots/snapshot_scanner.ts",
+    file: "src/node/snapshots/snapshot_format.ts",
     find: "if (payload.checksum !== payload.expectedChecksum) throw",
     replace: "if (payload.checksum !== payload.expectedChecksum && isLast) throw",
     killers: [FILES, DAMAGE],
@@ -104,8 +108,8 @@ export const snapshotMutants: readonly Mutant[] = [
     name: "snapshot-renamed-without-directory-sync",
     bug: "a snapshot is renamed, its directory not synced, and the log is let go",
     file: "src/node/snapshots/unfinished_file.ts",
-    find: `this.#disk.syncDirectory(path.slice(0, path.lastIndexOf("/")));`,
-    replace: `this.#disk.list(path.slice(0, path.lastIndexOf("/")));`,
+    find: `this.#disk.syncDirectory(path.slice(0, path.lastIndexOf("/")), (error) => {`,
+    replace: "((run: (error: Error | null) => void) => run(null))((error) => {",
     killers: [FILES, DIRECTORY_CRASH],
     simulation: true,
   },
@@ -113,15 +117,15 @@ export const snapshotMutants: readonly Mutant[] = [
     name: "snapshot-renamed-before-sync",
     bug: "a crash in the middle leaves half a file under a snapshot's name",
     file: "src/node/snapshots/unfinished_file.ts",
-    find: "if (this.#isAbandoned || this.unsyncedBytes === 0) this.#onSynced?.();",
-    replace: "if (this.#isAbandoned || this.unsyncedBytes >= 0) this.#onSynced?.();",
+    find: "if (this.unsyncedBytes === 0 && this.#onSynced !== null)",
+    replace: "if (this.unsyncedBytes >= 0 && this.#onSynced !== null)",
     killers: [FILES, DIRECTORY_CRASH],
   },
   {
     name: "applied-again-after-restart",
     bug:
       "an applied command is applied again after a restart: what the snapshot has is in the log too",
-    file: "src/node/node.ts",
+    file: "src/node/node_parts.ts",
     find: "const { index, term } = newest ?? { index: log.firstIndex() - 1, term: 0 };",
     replace: "const { index, term } = { index: log.firstIndex() - 1, term: newest?.term ?? 0 };",
     killers: [SNAPSHOTS, SNAPSHOTS_CHAOS],
@@ -130,7 +134,7 @@ export const snapshotMutants: readonly Mutant[] = [
   {
     name: "configuration-of-the-first-snapshot",
     bug: "the configuration is lost from the second snapshot on: the first one's is written again",
-    file: "src/node/members.ts",
+    file: "src/node/members/members.ts",
     find: "this.#known.findLast((one) => one.index <= index) ??",
     replace: "this.#known.find((one) => one.index <= index) ??",
     killers: [MEMBERS, SNAPSHOTS],
@@ -142,7 +146,7 @@ export const snapshotMutants: readonly Mutant[] = [
     find: "this.#configurations = [{ index, configuration }];",
     replace:
       "this.#configurations = [{ index, configuration: this.newest.configuration ?? configuration }];",
-    killers: [CORE, CHAOS],
+    killers: [FOLLOWER, CHAOS],
   },
   {
     name: "log-let-go-before-its-snapshot",
@@ -156,16 +160,16 @@ export const snapshotMutants: readonly Mutant[] = [
   {
     name: "own-proposals-left-behind-a-snapshot",
     bug: "a write whose entry is in an installed snapshot is never answered",
-    file: "src/node/applier.ts",
-    find: "this.#options.proposals.passOver(snapshot.index);",
-    replace: "this.#options.proposals.passOver(0);",
+    file: "src/node/clients/applier.ts",
+    find: "proposals.passOver(snapshot.index);",
+    replace: "proposals.passOver(0);",
     killers: [SNAPSHOTS, SNAPSHOTS_CHAOS],
     simulation: true,
   },
   {
     name: "log-not-begun-anew",
     bug: "what stood in the log before an installed snapshot counts again after a restart",
-    file: "src/node/log/log_replay.ts",
+    file: "src/node/log/recovery.ts",
     find: "if (isFirstLeft || header.afterSnapshot) this",
     replace: "if (isFirstLeft) this",
     killers: [COMPACTION, DIRECTORY_CRASH],
@@ -187,5 +191,243 @@ export const snapshotMutants: readonly Mutant[] = [
     find: "order(right).index - order(left).index ||",
     replace: "order(left).index - order(right).index ||",
     killers: [FILES, DIRECTORY_CRASH],
+  },
+  {
+    name: "backup-read-never-answered",
+    bug: "a backup that ends leaves the reads that wait for the disk without an answer",
+    file: "src/node/snapshots/snapshot_exports.ts",
+    find: "for (const { done } of this.#reads.splice(0)) done(notHeld());",
+    replace: "",
+    killers: ["src/node/snapshots/snapshot_exports_test.ts"],
+  },
+  {
+    name: "backup-reads-at-once",
+    bug: "reads of one backup begin beside each other, and the first is answered for all",
+    file: "src/node/snapshots/snapshot_exports.ts",
+    find: "if (this.#reads.length === 1) this.#readNext();",
+    replace: "this.#readNext();",
+    killers: ["src/node/snapshots/snapshot_exports_test.ts"],
+  },
+  {
+    name: "snapshot-written-during-a-sync",
+    bug: "a snapshot's file is written to while the disk still works on it",
+    file: "src/node/snapshots/unfinished_file.ts",
+    find: "if (this.#isBusy || this.#isAbandoned) return;",
+    replace: "if (this.#isAbandoned) return;",
+    killers: [UNFINISHED],
+  },
+  {
+    name: "snapshot-written-on-the-loop",
+    bug: "a snapshot that arrives is written on the event loop, which waits for the disk",
+    file: "src/node/snapshots/unfinished_file.ts",
+    find: "(done) => this.#file?.writeLater(bytes, this.#writtenBytes, done)",
+    replace: "(done) => (this.#file?.write(bytes, this.#writtenBytes), done(null))",
+    killers: [UNFINISHED, RECEIVER_LOAD],
+  },
+  {
+    name: "snapshot-synced-only-at-the-end",
+    bug: "the last sync of a snapshot is of all of it, and holds up the log's",
+    file: "src/node/snapshots/unfinished_file.ts",
+    find: "if (unsyncedBytes >= SYNC_BYTES || isWhole) this.#sync();",
+    replace: "if (unsyncedBytes >= 1e9 * SYNC_BYTES || isWhole) this.#sync();",
+    killers: [UNFINISHED],
+  },
+  {
+    name: "snapshot-built-in-one-turn",
+    bug: "all that has come of a snapshot is built into the state in one turn",
+    file: "src/node/snapshots/snapshot_receiver.ts",
+    find: "if (clock.monotonicMs() - startMs >= LOAD_MS) return",
+    replace: "if (clock.monotonicMs() - startMs >= 1e9 * LOAD_MS) return",
+    killers: [RECEIVER_LOAD],
+  },
+  {
+    name: "snapshot-answered-before-the-disk",
+    bug: "a receiver whose disk is slow takes the whole snapshot into its memory",
+    file: "src/node/snapshots/snapshot_receiver.ts",
+    find: "incoming.unsyncedBytes > UNSYNCED_BYTES_MAX ||",
+    replace: "incoming.unsyncedBytes > 1e9 * UNSYNCED_BYTES_MAX ||",
+    killers: [RECEIVER_LOAD],
+  },
+  {
+    name: "snapshot-answered-before-the-state",
+    bug: "a receiver that is slow at building the state takes the whole snapshot into its memory",
+    file: "src/node/snapshots/snapshot_receiver.ts",
+    find: "arrival.unloadedBytes > UNLOADED_BYTES_MAX",
+    replace: "arrival.unloadedBytes > 1e9 * UNLOADED_BYTES_MAX",
+    killers: [RECEIVER_LOAD],
+  },
+  {
+    name: "snapshot-failure-unnoticed",
+    bug: "a snapshot that the disk did not take is asked for again at once, over and over",
+    file: "src/node/snapshots/snapshot_receiver.ts",
+    find: 'if (arrival?.state !== "receiving" || !arrival.incoming.isAbandoned) return;',
+    replace: 'if (arrival?.state !== "receiving" || arrival.incoming.offset >= 0) return;',
+    killers: [RECEIVER_LOAD],
+  },
+  {
+    name: "snapshot-unusable-and-not-replaced",
+    bug: "a snapshot that cannot be read is offered again and again, and no other one is taken",
+    file: "src/node/snapshots/snapshot_sender.ts",
+    find: "this.#options.damaged(snapshot);",
+    replace: "",
+    killers: [SENDER],
+  },
+  {
+    name: "snapshot-replaced-only-once",
+    bug: "a damaged snapshot stays when the disk does not take the one that is to replace it",
+    file: "src/node/snapshots/snapshot_taker.ts",
+    find: "return isLogLong || this.#options.store.isNewestDamaged;",
+    replace: "return isLogLong;",
+    killers: [TAKER],
+  },
+  {
+    name: "snapshot-damage-seen-by-a-backup-forgotten",
+    bug: "every backup fails until the log has grown: it reads the same damaged file",
+    file: "src/node/snapshots/snapshot_exports.ts",
+    find: "if (read instanceof Error) this.#damaged(source.snapshot);",
+    replace: "",
+    killers: ["src/node/snapshots/snapshot_exports_test.ts"],
+  },
+  {
+    name: "snapshot-damage-told-of-its-successor",
+    bug: "a sound snapshot counts as damaged because the one that it has replaced was",
+    file: "src/node/snapshots/disk_snapshots.ts",
+    find: "if (this.#newest === snapshot) this.#damaged = snapshot;",
+    replace: "if (this.#newest?.index === snapshot.index) this.#damaged = this.#newest;",
+    killers: [SENDER],
+  },
+  {
+    name: "state-without-its-end-installed",
+    bug: "a snapshot that lacks the last keys of the state takes the state's place",
+    file: "src/node/snapshots/snapshot_receiver.ts",
+    find: "if (!loader.isComplete) throw",
+    replace: "if (!loader.isComplete && unloaded.length > 0) throw",
+    killers: ["src/node/snapshots/snapshot_receiver_test.ts"],
+  },
+  {
+    name: "snapshot-installed-before-it-is-durable",
+    bug: "a loss of power after the installation leaves neither log nor snapshot",
+    file: "src/node/snapshots/snapshot_receiver.ts",
+    find: `if (arrival?.state !== "durable" || snapshot?.index`,
+    replace: "if (arrival === null || snapshot?.index",
+    killers: ["src/node/snapshots/snapshot_receiver_test.ts"],
+  },
+  {
+    name: "snapshot-without-a-leader-is-lost",
+    bug: "a snapshot that is durable while nobody leads is never told to the core",
+    file: "src/node/snapshots/snapshot_receiver.ts",
+    find: "if (leaderId === null || leaderId === this.#options.id) return;",
+    replace:
+      "if (leaderId === null || leaderId === this.#options.id) return void (this.#arrival = null);",
+    killers: ["src/node/snapshots/snapshot_receiver_test.ts"],
+  },
+  {
+    name: "arrival-goes-on-without-its-state",
+    bug: "a snapshot whose beginning is on the disk alone is refused again and again",
+    file: "src/node/snapshots/snapshot_receiver.ts",
+    find: "if (incoming !== null && incoming.offset > 0) {",
+    replace: "if (incoming !== null && incoming.offset < 0) {",
+    killers: ["src/node/snapshots/snapshot_receiver_test.ts"],
+  },
+  {
+    name: "announced-members-taken-for-the-file's",
+    bug: "a snapshot is installed with other members than those in its file",
+    file: "src/node/snapshots/new_snapshot_file.ts",
+    find: "isSameConfiguration(header.configuration, announced.configuration);",
+    replace: "isSameConfiguration(header.configuration, header.configuration);",
+    killers: ["src/node/snapshots/snapshot_receiver_test.ts"],
+  },
+  {
+    name: "slow-disk-that-fails-ends-all-snapshots",
+    bug:
+      "after a disk that was slow has failed, no snapshot is taken any more, and the log grows for ever",
+    file: "src/node/snapshots/unfinished_file.ts",
+    find: "return this.#isAbandoned ? 0 : this.#sizeBytes - this.#syncedBytes;",
+    replace: "return this.#sizeBytes - this.#syncedBytes;",
+    killers: [TAKER],
+  },
+  {
+    name: "snapshot-fills-the-memory",
+    bug: "a slow disk lets a whole snapshot pile up in memory",
+    file: "src/node/snapshots/snapshot_taker.ts",
+    find: "if (writer.unsyncedBytes > UNSYNCED_BYTES_MAX)",
+    replace: "if (writer.unsyncedBytes > 100 * UNSYNCED_BYTES_MAX)",
+    killers: [TAKER],
+  },
+  {
+    name: "snapshot-without-members",
+    bug: "a node that joins keeps a snapshot without members, and knows nobody after a restart",
+    file: "src/node/snapshots/snapshot_taker.ts",
+    find: "if (meta.configuration.members.length === 0) return;",
+    replace: "if (meta.configuration.members.length < 0) return;",
+    killers: [TAKER],
+  },
+  {
+    name: "two-snapshots-of-one-entry",
+    bug: "a file is replaced by another of the same entry, and is sent with the wrong checksum",
+    file: "src/node/snapshots/disk_snapshots.ts",
+    find: "if (!isNew || isTaken) return false;",
+    replace: "if (!isNew || isTaken && index < 0) return false;",
+    killers: [FILES],
+  },
+  {
+    name: "older-snapshot-becomes-the-newest",
+    bug:
+      "a snapshot whose name is durable only behind a newer one takes its place, though the log begins behind the newer",
+    file: "src/node/snapshots/unfinished_file.ts",
+    find: "else if (!isWanted()) this.abandon(); // a newer one has come meanwhile",
+    replace: "else isWanted();",
+    killers: [FILES],
+  },
+  {
+    name: "snapshot-file-with-a-tail",
+    bug: "what stands behind the end of a snapshot is not noticed",
+    file: "src/node/snapshots/snapshot_format.ts",
+    find: `if (this.#isComplete) throw new SnapshotFileError("there is something behind the end");`,
+    replace: "if (this.#isComplete) return;",
+    killers: ["src/node/snapshots/snapshot_scanner_test.ts"],
+  },
+  {
+    name: "snapshot-header-of-any-size",
+    bug: "one damaged length makes a node allocate a gigabyte for a file that is only checked",
+    file: "src/node/snapshots/snapshot_format.ts",
+    find: "if (isBesideChunks && length > (isLast",
+    replace: "if (isBesideChunks && this.#sizeBytes < 0 && length > (isLast",
+    killers: ["src/node/snapshots/snapshot_scanner_test.ts"],
+  },
+  {
+    name: "newer-snapshot-loaded-by-an-older-build",
+    bug: "a build that went back loads a state that it does not understand",
+    file: "src/node/snapshots/node_snapshots.ts",
+    find: "if (unsupported !== null) {",
+    replace: "if (unsupported !== null && newest.index < 0) {",
+    killers: [SNAPSHOTS],
+  },
+  {
+    name: "snapshot-lacks-keys",
+    bug: "a state with fewer keys than were announced is loaded, and keys are gone",
+    file: "src/store/state_loader.ts",
+    find: `if (this.#keyspace.storedSize !== keys) throw wrongItem(item, "keys are missing");
+    if (this.#sessions.storedSize !== sessions)`,
+    replace: "if (keys >= 0 && this.#sessions.storedSize !== sessions)",
+    killers: ["src/store/state_loader_test.ts"],
+  },
+  {
+    name: "answer-beyond-the-end-believed",
+    bug: "a late answer about another snapshot makes a sender read behind the end of its file",
+    file: "src/node/snapshots/snapshot_sender.ts",
+    find:
+      "if (reply.index !== index || reply.checksum !== checksum || reply.offset > sizeBytes) return;",
+    replace:
+      "if (reply.index !== index || reply.checksum !== checksum && reply.offset > sizeBytes) return;",
+    killers: [SENDER],
+  },
+  {
+    name: "snapshot-of-nothing-new-fails",
+    bug: "a client's backup fails where the newest snapshot holds all there is",
+    file: "src/node/snapshots/snapshot_taker.ts",
+    find: "if (meta.index === this.#newestIndex && !store.isNewestDamaged) {",
+    replace: "if (meta.index < this.#newestIndex && !store.isNewestDamaged) {",
+    killers: [TAKER],
   },
 ];

@@ -1,0 +1,184 @@
+import {
+  both,
+  LARGE,
+  large,
+  MANY,
+  many,
+  onLarge,
+  onManyKeys,
+  PIPELINED,
+  spread,
+  type StoredKeys,
+  type Worst,
+  type WorstRequest,
+} from "./worst_request.ts";
+import { WORST_SUBCOMMANDS } from "./worst_subcommands.ts";
+
+const PAIRS = (MANY - 2) / 2;
+
+/**
+ * For each row of the command table, what may keep a node or a proxy busy for longest. A command or
+ * subcommand that is new belongs here as well: a test compares the names.
+ */
+export const WORST_REQUESTS: Readonly<Record<string, Worst>> = {
+  ...WORST_SUBCOMMANDS,
+  append: both(
+    many("APPEND", "appended", "x".repeat(64)),
+    onLarge("APPEND to a large value", "APPEND", LARGE, "x"),
+  ),
+  auth: many("AUTH", "default", "x"),
+  bgsave: () => [{ title: "BGSAVE", requests: [["BGSAVE"]] }],
+  command: () => [
+    { title: "100 × COMMAND", requests: Array.from({ length: 100 }, () => ["COMMAND"]) },
+  ],
+  copy: onLarge("COPY of a large value", "COPY", LARGE, "copied", "REPLACE"),
+  dbsize: (stored) => [{
+    title: "DBSIZE while keys expire",
+    before: expiring(stored, 100_000),
+    requests: Array.from({ length: 100 }, () => ["DBSIZE"]),
+  }],
+  decr: many("DECR", "counter"),
+  decrby: many("DECRBY", "counter", "7"),
+  del: both(
+    onManyKeys("DEL"),
+    onLarge("DEL of a large value", "DEL", LARGE),
+    refilling,
+    (stored) => [{
+      title: "10,000 × DEL",
+      requests: spread(stored, PIPELINED).map((key) => ["DEL", key]),
+    }],
+    refilling,
+  ),
+  echo: both(many("ECHO", "x"), (stored) => [{
+    title: "ECHO of a large value",
+    requests: [["ECHO", "x".repeat(stored.largeBytes)]],
+  }]),
+  exists: onManyKeys("EXISTS"),
+  expire: (stored) => [{
+    title: "10,000 × EXPIRE, and then the keys expire",
+    requests: spread(stored, PIPELINED).map((key) => ["EXPIRE", key, "1"]),
+  }],
+  expireat: many("EXPIREAT", "key:1", "9999999999"),
+  expiretime: many("EXPIRETIME", "key:1"),
+  flushall: both(() => [{ title: "FLUSHALL", requests: [["FLUSHALL"]] }], refilling),
+  flushdb: both(() => [{ title: "FLUSHDB ASYNC", requests: [["FLUSHDB", "ASYNC"]] }], refilling),
+  get: both(many("GET", "key:1"), onLarge("GET of a large value", "GET", LARGE)),
+  getdel: onLarge("GETDEL of a large value", "GETDEL", LARGE),
+  getex: onLarge("GETEX of a large value", "GETEX", LARGE, "PERSIST"),
+  getrange: onLarge("GETRANGE of a large value", "GETRANGE", LARGE, "1", "-2"),
+  getset: onLarge("GETSET of a large value", "GETSET", LARGE, "x"),
+  hello: many("HELLO", "2"),
+  incr: many("INCR", "counter"),
+  incrby: many("INCRBY", "counter", "7"),
+  incrbyfloat: many("INCRBYFLOAT", "float", "0.1"),
+  info: () => [{ title: "100 × INFO", requests: Array.from({ length: 100 }, () => ["INFO"]) }],
+  keys: () => [
+    { title: "KEYS *", requests: [["KEYS", "*"]] },
+    { title: "KEYS nomatch*", requests: [["KEYS", "nomatch*"]] },
+    { title: "KEYS *1*2*3*z", requests: [["KEYS", "*1*2*3*z"]] },
+    {
+      title: "20 × KEYS nomatch*",
+      requests: Array.from({ length: 20 }, () => ["KEYS", "nomatch*"]),
+    },
+    {
+      title: "KEYS with a pattern made to take long, on a long key",
+      before: [["SET", "a".repeat(100_000), "v"]],
+      requests: [["KEYS", "*a".repeat(1_000) + "b"]],
+    },
+  ],
+  lastsave: many("LASTSAVE"),
+  mget: both(onManyKeys("MGET"), (stored) => [{
+    title: "MGET of a large value, 4 times",
+    before: [large(stored)],
+    requests: [["MGET", LARGE, LARGE, LARGE, LARGE]],
+  }]),
+  mset: (stored) => [{
+    title: `MSET of ${PAIRS} keys`,
+    requests: [["MSET", ...spread(stored, PAIRS).flatMap((key) => [key, "y".repeat(64)])]],
+  }],
+  msetnx: () => [{
+    title: `MSETNX of ${PAIRS} keys`,
+    requests: [["MSETNX", ...Array.from({ length: 2 * PAIRS }, (_, at) => `nx:${at}`)]],
+  }],
+  once: (stored) => [{
+    title: `ONCE with a DEL of ${MANY - 4} keys`,
+    requests: [["ONCE", "none", "1", "DEL", ...spread(stored, MANY - 4)]],
+  }],
+  persist: many("PERSIST", "key:1"),
+  pexpire: (stored) => [{
+    title: "a storm of 100,000 keys that expire at once",
+    requests: expiring(stored, 100_000),
+  }, {
+    title: "and then all of them are due",
+    requests: Array.from({ length: PIPELINED }, () => ["GET", "key:1"]),
+  }],
+  pexpireat: many("PEXPIREAT", "key:1", "9999999999999"),
+  pexpiretime: many("PEXPIRETIME", "key:1"),
+  ping: both(many("PING"), () => [{
+    title: "1,200 inline lines of 50 KB",
+    requests: Array.from({ length: 1_200 }, () => [`PING ${"x".repeat(50_000)}`]),
+  }]),
+  psetex: many("PSETEX", "passing", "100000", "x"),
+  pttl: many("PTTL", "key:1"),
+  quit: () => [{ title: "QUIT", requests: [] }],
+  randomkey: (stored) => [{
+    title: "RANDOMKEY while keys expire",
+    before: expiring(stored, 100_000),
+    requests: Array.from({ length: 1_000 }, () => ["RANDOMKEY"]),
+  }],
+  readonly: many("READONLY"),
+  readwrite: many("READWRITE"),
+  rename: onLarge("RENAME of a large value", "RENAME", LARGE, "renamed"),
+  renamenx: onLarge("RENAMENX of a large value", "RENAMENX", LARGE, "renamed:too"),
+  reset: many("RESET"),
+  role: many("ROLE"),
+  scan: () => [
+    { title: "SCAN 0 COUNT 1000000000", requests: [["SCAN", "0", "COUNT", "1000000000"]] },
+    {
+      title: "100 × SCAN 0 MATCH nomatch* COUNT 1000000000 TYPE string",
+      requests: Array.from(
+        { length: 100 },
+        () => ["SCAN", "0", "MATCH", "nomatch*", "COUNT", "1000000000", "TYPE", "string"],
+      ),
+    },
+  ],
+  select: many("SELECT", "0"),
+  set: both(many("SET", "key:1", "x".repeat(64)), (stored) => [{
+    title: "SET of a large value",
+    requests: [large(stored)],
+  }, {
+    title: "10,000 × SET of 1 KiB",
+    requests: spread(stored, PIPELINED).map((key) => ["SET", key, "z".repeat(1024)]),
+  }]),
+  setex: many("SETEX", "passing", "100", "x"),
+  setnx: many("SETNX", "key:1", "x"),
+  setrange: both(
+    onLarge("SETRANGE in a large value", "SETRANGE", LARGE, "1000", "y"),
+    () => [{
+      title: "SETRANGE far beyond the end",
+      requests: [["SETRANGE", "far", String(32 * 1024 * 1024), "y"]],
+    }],
+  ),
+  strlen: many("STRLEN", "key:1"),
+  substr: onLarge("SUBSTR of a large value", "SUBSTR", LARGE, "1", "-2"),
+  time: many("TIME"),
+  touch: onManyKeys("TOUCH"),
+  ttl: many("TTL", "key:1"),
+  type: many("TYPE", "key:1"),
+  unlink: both(onManyKeys("UNLINK"), refilling),
+  wait: many("WAIT", "0", "1"),
+};
+
+/** Keys with a deadline that is soon, and the same for all. */
+function expiring({ keys }: StoredKeys, count: number): readonly (readonly string[])[] {
+  const step = Math.max(1, Math.floor(keys / count));
+  return Array.from({ length: count }, (_, at) => ["PEXPIRE", `key:${at * step}`, "1500"]);
+}
+
+/** Marks where the keys are put back that were removed before. */
+function refilling(): readonly WorstRequest[] {
+  return [{ title: REFILL, requests: [] }];
+}
+
+/** The title of what only puts the keys back. */
+export const REFILL = "the keys are put back";

@@ -1,0 +1,217 @@
+/**
+ * Fills a node with keys, sends the worst requests of each command to it and to a proxy in front of
+ * it, and prints the longest pauses of the two event loops. Ends with 1 when one is longer than
+ * allowed.
+ *
+ * deno task bench:pauses [--keys N] [--only COMMAND] [--large-bytes N] [--pause-ms-max MS]
+ */
+import net from "node:net";
+import { integer, text, type Values } from "../src/cli/flags.ts";
+import { encodeRequest } from "../src/resp/encode.ts";
+import { ReplyScanner } from "../src/resp/reply_scanner.ts";
+import { DEFAULT_CLIENT_LIMITS } from "../src/server/limits.ts";
+import { freePorts } from "../tests/support/free_ports.ts";
+import { withTemporaryDirectory } from "../tests/support/temporary_directory.ts";
+import { until } from "../tests/support/until.ts";
+import { Watched } from "./bench/pauses.ts";
+import type { WorstRequest } from "./bench/worst_request.ts";
+import { REFILL, WORST_REQUESTS } from "./bench/worst_requests.ts";
+import { runTask } from "./run_task.ts";
+
+const flags = {
+  keys: integer("N", { help: "Keys of 64 bytes each", fallback: 1_000_000, min: 1_000, max: 1e7 }),
+  only: text("COMMAND", { help: "Measures this command only, with its subcommands", fallback: "" }),
+  largeBytes: integer("N", {
+    help: "Bytes of a large value, by default the largest that a client may send",
+    fallback: DEFAULT_CLIENT_LIMITS.bulkBytesMax,
+    min: 64 * 1024,
+    max: 64 * 1024 * 1024,
+  }),
+  pauseMsMax: integer("MS", { help: "The longest pause allowed", fallback: 25, min: 1, max: 1e6 }),
+  rounds: integer("N", { help: "The best of so many rounds counts", fallback: 2, min: 1, max: 9 }),
+};
+
+const VALUE = "x".repeat(64);
+const FILL_PIPELINE = 1_000;
+const LONG_MS = 300_000;
+/** What is done when the replies are there, such as collecting garbage, belongs to the request. */
+const AFTERWARDS_MS = 300;
+
+async function run(values: Values<typeof flags>): Promise<number> {
+  return await withTemporaryDirectory(async (dir) => {
+    const idle = new Watched("idle.ts", []);
+    const bench = new Bench(`${dir}/n1`, idle, await freePorts(3), values);
+    try {
+      return await bench.run();
+    } finally {
+      bench.stop();
+      await idle.stop();
+    }
+  });
+}
+
+/** The pauses of the processes, the longest of each. */
+interface Pauses {
+  readonly node: number;
+  readonly proxy: number;
+  readonly idle: number;
+}
+
+class Bench {
+  readonly #ports: readonly number[];
+  readonly #idle: Watched;
+  readonly #node: Watched;
+  readonly #proxy: Watched;
+  readonly #values: Values<typeof flags>;
+
+  constructor(
+    dir: string,
+    idle: Watched,
+    [port = 0, raftPort = 0, proxyPort = 0]: readonly number[],
+    values: Values<typeof flags>,
+  ) {
+    const ports = ["--port", `${port}`, "--raft-port", `${raftPort}`];
+    const large = ["--bulk-bytes-max", `${values.largeBytes}`];
+    this.#ports = [port, proxyPort];
+    this.#idle = idle;
+    this.#values = values;
+    const node = ["node", "--id", "n1", "--role", "leader", "--dir", dir, ...ports, ...large];
+    this.#node = new Watched("watched_node.ts", node);
+    const proxy = ["proxy", "--port", `${proxyPort}`, "--nodes", `127.0.0.1:${port}`, ...large];
+    this.#proxy = new Watched("watched_node.ts", proxy);
+  }
+
+  async run(): Promise<number> {
+    const { only, keys, largeBytes, pauseMsMax, rounds } = this.#values;
+    await until("node and proxy serve", () => this.#isServing(), { timeoutMs: 30_000 });
+    await this.#fill();
+    console.log("| command | request | to | node, ms | proxy, ms | an idle process, ms |");
+    console.log("| --- | --- | --- | --- | --- | --- |");
+    const longest = new Map<string, number>();
+    for (const [name, worst] of Object.entries(WORST_REQUESTS)) {
+      if (only !== "" && name !== only && !name.startsWith(`${only}|`)) continue;
+      for (const request of worst({ keys, largeBytes: largeBytes - 1024 })) {
+        if (request.title === REFILL) {
+          await this.#fill();
+          continue;
+        }
+        for (const [to, port] of [["node", this.#ports[0]], ["proxy", this.#ports[1]]] as const) {
+          let best: Pauses | null = null;
+          for (let round = 0; round < rounds; round++) {
+            const pauses = await this.#measure(port ?? 0, request);
+            if (best === null || sumOf(pauses) < sumOf(best)) best = pauses;
+            if (sumOf(pauses) === 0) break;
+          }
+          if (best === null) continue;
+          const { node, proxy, idle } = best;
+          const row = [name, request.title, to, node, proxy, idle];
+          if (node + proxy > 0) console.log(`| ${row.join(" | ")} |`);
+          longest.set(`${request.title} to the ${to}`, Math.max(node, proxy));
+        }
+      }
+    }
+    const tooLong = [...longest].filter(([, ms]) => ms > pauseMsMax);
+    console.log(`\n${longest.size} measured; longer than ${pauseMsMax} ms: ${tooLong.length}`);
+    for (const [title, ms] of tooLong.sort(([, a], [, b]) => b - a)) {
+      console.log(`- ${title}: ${ms}`);
+    }
+    return tooLong.length === 0 ? 0 : 1;
+  }
+
+  stop(): void {
+    void this.#proxy.stop();
+    void this.#node.stop();
+  }
+
+  async #isServing(): Promise<boolean> {
+    try {
+      for (const port of this.#ports) {
+        const { texts } = await ask(port, [["SET", "probe", "1"]], true);
+        if (!texts[0]?.startsWith("+OK")) return false;
+      }
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  async #fill(): Promise<void> {
+    const { keys } = this.#values;
+    await ask(this.#ports[0] ?? 0, [["FLUSHALL"]]);
+    for (let from = 0; from < keys; from += 20 * FILL_PIPELINE) {
+      const count = Math.min(20 * FILL_PIPELINE, keys - from);
+      const requests = Array.from({ length: count }, (_, at) => ["SET", `key:${from + at}`, VALUE]);
+      await ask(this.#ports[0] ?? 0, requests);
+    }
+    await settle();
+  }
+
+  async #measure(port: number, { before = [], requests }: WorstRequest): Promise<Pauses> {
+    if (before.length > 0) await ask(this.#ports[0] ?? 0, before);
+    await settle();
+    for (const watched of [this.#node, this.#proxy, this.#idle]) watched.takePauses();
+    await ask(port, requests);
+    await settle();
+    const longest = (watched: Watched) => watched.takePauses()[0] ?? 0;
+    return { node: longest(this.#node), proxy: longest(this.#proxy), idle: longest(this.#idle) };
+  }
+}
+
+function sumOf({ node, proxy }: Pauses): number {
+  return node + proxy;
+}
+
+function settle(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, AFTERWARDS_MS));
+}
+
+/** Sends requests in one go and counts the replies; a request of one word with spaces goes inline. */
+function ask(
+  port: number,
+  requests: readonly (readonly string[])[],
+  isKept = false,
+): Promise<{ texts: string[] }> {
+  return new Promise((resolve, reject) => {
+    if (requests.length === 0) return resolve({ texts: [] });
+    const socket = net.connect({ host: "127.0.0.1", port });
+    const scanner = new ReplyScanner();
+    const texts: string[] = [];
+    let missing = requests.length;
+    const timer = setTimeout(() => socket.destroy(new Error("no answer")), LONG_MS);
+    socket.on("connect", () => {
+      for (let from = 0; from < requests.length; from += FILL_PIPELINE) {
+        const some = requests.slice(from, from + FILL_PIPELINE);
+        socket.write(some.map(onTheWire).join(""), "latin1");
+      }
+    });
+    socket.on("data", (chunk: Uint8Array) => {
+      scanner.push(chunk);
+      for (let next = scanner.next(); next.kind !== "incomplete"; next = scanner.next()) {
+        if (next.kind === "invalid") return socket.destroy(new Error(next.error));
+        if (isKept) texts.push(next.text);
+        if (--missing === 0) {
+          clearTimeout(timer);
+          socket.destroy();
+          return resolve({ texts });
+        }
+      }
+    });
+    socket.on("error", reject);
+    socket.on("close", () => {
+      clearTimeout(timer);
+      resolve({ texts });
+    });
+  });
+}
+
+function onTheWire(request: readonly string[]): string {
+  const [first = ""] = request;
+  return request.length === 1 && first.includes(" ") ? `${first}\r\n` : encodeRequest(request);
+}
+
+await runTask({
+  name: "bench:pauses",
+  about: "Measures for how long the worst requests of each command keep the event loops busy.",
+  flags,
+  run,
+});

@@ -1,0 +1,323 @@
+import { crc32 as zlibCrc32 } from "node:zlib";
+import { Buffer } from "node:buffer";
+import { assert } from "./errors.ts";
+
+/** Bytes of an integer as `writeUint53` writes it. */
+export const UINT53_BYTES = 8;
+
+/** The 4 bytes at `at` as an unsigned big-endian number; bytes beyond the end count as 0. */
+export function readUint32(bytes: Uint8Array, at: number): number {
+  return (((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) |
+    ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0)) >>> 0;
+}
+
+export function writeUint32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 24;
+  bytes[at + 1] = value >>> 16;
+  bytes[at + 2] = value >>> 8;
+  bytes[at + 3] = value;
+}
+
+/** The 8 bytes at `at` as an unsigned big-endian number, which is exact only if it is a safe integer. */
+export function readUint53(bytes: Uint8Array, at: number): number {
+  return readUint32(bytes, at) * 2 ** 32 + readUint32(bytes, at + 4);
+}
+
+/** @param value a safe integer, not negative */
+export function writeUint53(bytes: Uint8Array, at: number, value: number): void {
+  writeUint32(bytes, at, Math.floor(value / 2 ** 32));
+  writeUint32(bytes, at + 4, value >>> 0);
+}
+
+/** How many bytes `writeVarint` takes for this number. */
+export function varintBytes(value: number): number {
+  let bytes = 1;
+  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes++;
+  return bytes;
+}
+
+/**
+ * Writes a number in groups of seven bits, the lowest first, as LEB128 does.
+ *
+ * @param value a safe integer, not negative
+ * @returns where the next thing goes
+ */
+export function writeVarint(bytes: Uint8Array, at: number, value: number): number {
+  let rest = value;
+  while (rest >= 0x80) {
+    bytes[at++] = (rest % 0x80) | 0x80;
+    rest = Math.floor(rest / 0x80);
+  }
+  bytes[at++] = rest;
+  return at;
+}
+
+/** Reads numbers that `writeVarint` wrote, one after the other. */
+export class VarintReader {
+  readonly #bytes: Uint8Array;
+  #at: number;
+
+  constructor(bytes: Uint8Array, at: number) {
+    this.#bytes = bytes;
+    this.#at = at;
+  }
+
+  /** Where the next number begins. */
+  get at(): number {
+    return this.#at;
+  }
+
+  /** The next number; `null` when there is none, it is not in its shortest form, or no safe integer. */
+  next(): number | null {
+    const first = this.#bytes[this.#at++];
+    if (first === undefined) return null;
+    if (first < 0x80) return first;
+    let value = first % 0x80;
+    for (let factor = 0x80; factor <= 2 ** 49; factor *= 0x80) {
+      const byte = this.#bytes[this.#at++];
+      if (byte === undefined || byte === 0) return null;
+      value += (byte % 0x80) * factor;
+      if (byte < 0x80) return value <= Number.MAX_SAFE_INTEGER ? value : null;
+    }
+    return null;
+  }
+}
+
+/**
+ * CRC-32 (IEEE 802.3) of the bytes, as an unsigned 32-bit number.
+ *
+ * @param seed the checksum of what came before, to continue it
+ */
+export function crc32(bytes: Uint8Array, seed = 0): number {
+  return zlibCrc32(bytes, seed);
+}
+
+/** Native on current runtimes; the type declarations do not have them everywhere. */
+interface NativeBase64 {
+  toBase64?(): string;
+  setFromBase64?(
+    text: string,
+    options: { lastChunkHandling: "strict" },
+  ): { read: number; written: number };
+}
+
+const asciiEncoder = new TextEncoder();
+
+/** Whether base64 is decoded natively, straight into its place. */
+export const hasNativeBase64 = (Uint8Array.prototype as NativeBase64).setFromBase64 !== undefined;
+
+/** The bytes as base64 (RFC 4648 §4, padded). */
+export function base64Text(bytes: Uint8Array): string {
+  return (bytes as NativeBase64).toBase64?.() ??
+    Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64");
+}
+
+/**
+ * So many bytes become one string. A string of more than 128 KiB is a large object to V8, with pages
+ * of its own; a shorter one is freed with the next minor collection, and its pages are used again. A
+ * multiple of 3, so that only the last string has padding.
+ */
+const PIECE_BYTES = 48 * 1024;
+
+/** The same as ASCII bytes. */
+export function base64Bytes(bytes: Uint8Array): Uint8Array {
+  const ascii = new Uint8Array(base64Length(bytes.length));
+  writeBase64(ascii, 0, bytes);
+  return ascii;
+}
+
+/** Writes the same at `at`, where there must be room. Tells where the next thing goes. */
+export function writeBase64(target: Uint8Array, at: number, bytes: Uint8Array): number {
+  if (bytes.length <= PIECE_BYTES) return writeBase64Piece(target, at, bytes);
+  let to = at;
+  for (let from = 0; from < bytes.length; from += PIECE_BYTES) {
+    to = writeBase64Piece(target, to, bytes.subarray(from, from + PIECE_BYTES));
+  }
+  return to;
+}
+
+function writeBase64Piece(target: Uint8Array, at: number, bytes: Uint8Array): number {
+  const text = base64Text(bytes);
+  const { written } = asciiEncoder.encodeInto(text, at === 0 ? target : target.subarray(at));
+  assert(written === text.length, "There is no room for the base64");
+  return at + written;
+}
+
+/** How long the base64 of so many bytes is. */
+export function base64Length(bytes: number): number {
+  return Math.ceil(bytes / 3) * 4;
+}
+
+/** How many bytes a base64 text stands for; `null` when no text of this form can be one. */
+export function base64Size(text: string): number | null {
+  if (text.length % 4 !== 0) return null;
+  const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
+  return text.length / 4 * 3 - padding;
+}
+
+/** The bytes of a base64 text; `null` when it is anything but what `base64Bytes` writes. */
+export function parseBase64(text: string): Uint8Array | null {
+  const size = base64Size(text);
+  if (size === null) return null;
+  const bytes = new Uint8Array(size);
+  return parseBase64Into(text, bytes) ? bytes : null;
+}
+
+/**
+ * Writes the bytes of a base64 text over all of `target`.
+ *
+ * @returns false when the text is not the base64 of that many bytes; `target` may be changed then
+ */
+export function parseBase64Into(text: string, target: Uint8Array): boolean {
+  // Decoders skip spaces. With these, the text is longer than its bytes need.
+  if (base64Size(text) !== target.length) return false;
+  const native = target as NativeBase64;
+  if (native.setFromBase64 === undefined) return parseWithBuffer(text, target);
+  try {
+    return native.setFromBase64(text, { lastChunkHandling: "strict" }).written === target.length;
+  } catch (error) {
+    if (error instanceof SyntaxError) return false;
+    throw error;
+  }
+}
+
+/** For runtimes without the native methods. `Buffer` accepts nearly anything, so compare. */
+export function parseWithBuffer(text: string, target: Uint8Array): boolean {
+  const bytes = Buffer.from(text, "base64");
+  if (bytes.length !== target.length || bytes.toString("base64") !== text) return false;
+  target.set(bytes);
+  return true;
+}
+
+/** Node's own method, which the type declarations leave out. */
+type Latin1Slice = (this: Uint8Array, from: number, to: number) => string;
+const latin1Slice = (Buffer.prototype as unknown as { latin1Slice: Latin1Slice }).latin1Slice;
+
+/**
+ * Older versions of Deno build the text character by character, which takes 0.1 s and more for each
+ * MiB. Theirs has three parameters. Base64 there and back is native, and 200 times as fast.
+ */
+const isSliceSlow = latin1Slice.length > 2 && hasNativeBase64;
+/** Shorter texts are not worth the detour. */
+const DETOUR_CHARACTERS_MIN = 128;
+
+/**
+ * The bytes in `from … to - 1` as a string of one character (0–255) for each byte. The string stands
+ * alone: it keeps neither the bytes nor a longer string in memory.
+ */
+export function latin1(bytes: Uint8Array, from: number, to: number): string {
+  // The native call costs about 100 ns whatever the length; short words are cheaper by hand.
+  switch (to - from) {
+    case 0:
+      return "";
+    case 1:
+      return String.fromCharCode(bytes[from] ?? 0);
+    case 3:
+      return String.fromCharCode(bytes[from] ?? 0, bytes[from + 1] ?? 0, bytes[from + 2] ?? 0);
+    case 4:
+      return String.fromCharCode(
+        bytes[from] ?? 0,
+        bytes[from + 1] ?? 0,
+        bytes[from + 2] ?? 0,
+        bytes[from + 3] ?? 0,
+      );
+    default:
+      return isSliceSlow && to - from >= DETOUR_CHARACTERS_MIN
+        ? latin1ByBase64(bytes, from, to)
+        : latin1Slice.call(bytes, from, to);
+  }
+}
+
+/** The same, for runtimes whose own way is slow. */
+export function latin1ByBase64(bytes: Uint8Array, from: number, to: number): string {
+  return atob(base64Text(bytes.subarray(from, to)));
+}
+
+/** The bytes of a string of characters 0–255. */
+export function latin1Bytes(text: string): Buffer {
+  return Buffer.from(text, "latin1");
+}
+
+const encoder = new TextEncoder();
+/** Shorter texts are written sooner by hand than by a native call. */
+const NATIVE_CHARACTERS_MIN = 80;
+/** A text that is no ASCII mostly shows it in so many characters. */
+const PROBE_CHARACTERS = 64;
+/** On an older Deno, base64 there and back is sooner done from here on than each character by hand. */
+const BASE64_CHARACTERS_MIN = 4096;
+/** Long texts are written in pieces: each finds out by itself what is the quickest way. */
+const PIECE_CHARACTERS = 192 * 1024;
+
+/**
+ * Writes the bytes of a string of characters 0–255 at `at`.
+ *
+ * @returns where the next thing goes
+ * @throws {RangeError} when they do not fit
+ */
+export function writeLatin1(bytes: Uint8Array, at: number, text: string): number {
+  const end = at + text.length;
+  if (end > bytes.length) throw new RangeError(`Cannot write text: it ends at ${end}`);
+  for (let from = 0; from < text.length; from += PIECE_CHARACTERS) {
+    writePiece(bytes, at, text, from, Math.min(text.length, from + PIECE_CHARACTERS));
+  }
+  return end;
+}
+
+/** Writes the characters `from … to - 1`; that of number 0 belongs at `at`. */
+function writePiece(bytes: Uint8Array, at: number, text: string, from: number, to: number): void {
+  const isShort = to - from < NATIVE_CHARACTERS_MIN;
+  if (isShort || !beginsAsAscii(text, from, to)) return writeOther(bytes, at, text, from, to);
+  // UTF-8 has the same bytes as long as all are below 128, and its encoder is a native one. Any
+  // other text needs more room than there is, so that not all of it is read.
+  const piece = pieceOf(text, from, to);
+  const { read } = encoder.encodeInto(piece, bytes.subarray(at + from, at + to));
+  if (read < piece.length) writeOther(bytes, at, text, from, to);
+}
+
+function pieceOf(text: string, from: number, to: number): string {
+  return to - from === text.length ? text : text.slice(from, to);
+}
+
+/** A text that is no ASCII, or short. */
+function writeOther(bytes: Uint8Array, at: number, text: string, from: number, to: number): void {
+  const isDetour = isSliceSlow && to - from >= BASE64_CHARACTERS_MIN;
+  if (isDetour && writeByBase64(bytes.subarray(at + from, at + to), pieceOf(text, from, to))) {
+    return;
+  }
+  writeBytewise(bytes, at, text, from, to);
+}
+
+/** False when a character is no byte. */
+export function writeByBase64(target: Uint8Array, text: string): boolean {
+  try {
+    return parseBase64Into(btoa(text), target);
+  } catch {
+    return false;
+  }
+}
+
+function beginsAsAscii(text: string, from: number, to: number): boolean {
+  const end = Math.min(to, from + PROBE_CHARACTERS);
+  for (let i = from; i < end; i++) if (text.charCodeAt(i) > 0x7f) return false;
+  return true;
+}
+
+/**
+ * About 1 ms for each MiB, where `btoa` takes 5 once V8 has optimized its caller. The text is not cut
+ * in pieces before: to look into a piece takes twice as long.
+ */
+function writeBytewise(
+  bytes: Uint8Array,
+  at: number,
+  text: string,
+  from: number,
+  to: number,
+): void {
+  let all = 0;
+  for (let i = from; i < to; i++) {
+    const code = text.charCodeAt(i);
+    all |= code;
+    bytes[at + i] = code;
+  }
+  assert(all <= 0xff, "Cannot write text: a character is no byte");
+}

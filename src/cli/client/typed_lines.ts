@@ -1,0 +1,181 @@
+import { Readable } from "node:stream";
+import { messageOf, UserError } from "../../base/errors.ts";
+import { latin1, latin1Bytes } from "../../base/bytes.ts";
+import { splitInline } from "../../resp/inline.ts";
+
+const READ_BYTES = 1_024;
+
+/**
+ * Keys typed at the terminal that standard input is, for line editing.
+ *
+ * Not `process.stdin`: in older Denos (2.6, say) a pause, such as that of a completion, leaves a
+ * read of it behind, which takes the next keys for itself or shares its buffer with the next read.
+ */
+export class TerminalInput extends Readable {
+  constructor() {
+    super({ highWaterMark: READ_BYTES });
+  }
+
+  override _read(): void {
+    const buffer = new Uint8Array(READ_BYTES);
+    Deno.stdin.read(buffer).then(
+      (count) => this.push(count === null ? null : buffer.subarray(0, count)),
+      (error) => this.destroy(error),
+    );
+  }
+
+  /** Keys one by one and unseen, as line editing wants them, or lines. */
+  setRawMode(isRaw: boolean): void {
+    Deno.stdin.setRaw(isRaw);
+  }
+}
+
+const LF = 0x0a;
+const LINE_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Standard input as it comes. */
+export async function* standardInput(): AsyncGenerator<Uint8Array> {
+  const buffer = new Uint8Array(64 * 1024);
+  for (;;) {
+    const count = await Deno.stdin.read(buffer);
+    if (count === null) return;
+    yield buffer.slice(0, count);
+  }
+}
+
+/**
+ * The lines of an input without their line feeds, one character (0–255) for each byte. The last one
+ * needs no line feed.
+ *
+ * @throws {UserError} for a line of more than 64 MiB
+ */
+export async function* inputLines(
+  input: AsyncIterable<Uint8Array>,
+  lineBytesMax = LINE_BYTES_MAX,
+): AsyncGenerator<string> {
+  let pieces: string[] = [];
+  let lineBytes = 0;
+  for await (const chunk of input) {
+    let from = 0;
+    while (from < chunk.length) {
+      const lineFeed = chunk.indexOf(LF, from);
+      const to = lineFeed < 0 ? chunk.length : lineFeed;
+      pieces.push(latin1(chunk, from, to));
+      lineBytes += to - from;
+      if (lineBytes > lineBytesMax) {
+        throw new UserError(`Cannot read a line of more than ${lineBytesMax} bytes`);
+      }
+      from = to + 1;
+      if (lineFeed < 0) break;
+      yield pieces.join("");
+      pieces = [];
+      lineBytes = 0;
+    }
+  }
+  if (lineBytes > 0) yield pieces.join("");
+}
+
+/** Text as its bytes in UTF-8, one character (0–255) for each. */
+export function bytesOfText(text: string): string {
+  const bytes = new TextEncoder().encode(text);
+  return latin1(bytes, 0, bytes.length);
+}
+
+/** What `bytesOfText` gives, as text again. */
+export function textOfBytes(bytes: string): string {
+  return new TextDecoder().decode(latin1Bytes(bytes));
+}
+
+/** The arguments of a command typed by a person; `null` when quotes do not balance. */
+export function typedArguments(line: string): string[] | null {
+  return splitInline(bytesOfText(line));
+}
+
+/** Settings of Redis that hold passwords. */
+const SECRET_SETTINGS = /^(requirepass|masterauth|masteruser|tls-.*-pass)$/i;
+
+/** Whether a line may hold a password, and so must not be kept. */
+export function isSecretLine(line: string): boolean {
+  const words = typedArguments(line) ?? line.trim().split(/\s+/);
+  const [name, second, ...rest] = words.map((word) => word.replace(/^["']/, "").toLowerCase());
+  const hasAuth = [second, ...rest].some((word) => word === "auth" || word === "auth2");
+  switch (name) {
+    case "auth":
+      return true;
+    case "hello":
+    case "migrate":
+      return hasAuth;
+    case "acl":
+      return second === "setuser";
+    case "config":
+      return second === "set" && rest.some((word) => SECRET_SETTINGS.test(word));
+    default:
+      return false;
+  }
+}
+
+const FILE_NAME = ".regentcli_history";
+const LINES_MAX = 1_000;
+const MODE = 0o600;
+
+/** The lines typed in earlier sessions, in a file that only its owner can read. */
+export class CommandHistory {
+  readonly #path: string | null;
+  #lines: string[] = [];
+  #failure: string | null = null;
+
+  /** @param home the directory that holds the file; `undefined`: nothing is kept */
+  constructor(home: string | undefined) {
+    this.#path = home === undefined || home === "" ? null : `${home}/${FILE_NAME}`;
+    if (this.#path !== null) this.#read(this.#path);
+  }
+
+  /** Newest first, at most 1,000. */
+  get lines(): readonly string[] {
+    return this.#lines;
+  }
+
+  /** Why nothing is kept, though it should be. */
+  get failure(): string | null {
+    return this.#failure;
+  }
+
+  /** Keeps a line, unless it repeats the last one or may hold a password. */
+  add(line: string): void {
+    if (line.trim() === "" || line === this.#lines[0] || isSecretLine(line)) return;
+    this.#lines = [line, ...this.#lines.slice(0, LINES_MAX - 1)];
+    const path = this.#path;
+    if (path === null || this.#failure !== null) return;
+    this.#try(() => Deno.writeTextFileSync(path, `${line}\n`, { append: true, mode: MODE }));
+  }
+
+  #read(path: string): void {
+    this.#try(() => {
+      const lines = readLines(path);
+      if (lines === null) return;
+      Deno.chmodSync(path, MODE);
+      this.#lines = lines.slice(-LINES_MAX).reverse();
+      if (lines.length <= 2 * LINES_MAX) return;
+      const text = this.#lines.toReversed().map((line) => `${line}\n`).join("");
+      Deno.writeTextFileSync(path, text, { mode: MODE });
+    });
+  }
+
+  /** A client works without its history, so a failure is only told. */
+  #try(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.#failure = `Cannot keep the history in ${this.#path}: ${messageOf(error)}`;
+    }
+  }
+}
+
+function readLines(path: string): string[] | null {
+  try {
+    return Deno.readTextFileSync(path).split("\n").filter((line) => line !== "");
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  }
+}

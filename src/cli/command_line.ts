@@ -1,0 +1,185 @@
+import { Command, CommanderError, Option } from "commander";
+import { UserError } from "../base/errors.ts";
+import {
+  type Environment,
+  type Flag,
+  flagName,
+  type Flags,
+  twinOf,
+  UsageError,
+  type Values,
+} from "./flags.ts";
+
+/** Columns for the text beside a flag below which the library does not wrap it. */
+const WRAPPED_COLUMNS_MIN = 20;
+
+export interface CommandShape {
+  readonly flags?: Flags;
+  /** What follows the flags, as help shows it. @default nothing may follow */
+  readonly words?: string | undefined;
+  /** Whether variables of the environment stand in for the flags. @default true */
+  readonly hasTwins?: boolean;
+}
+
+/**
+ * A command of the library that knows these flags. It throws what is wrong where the library would
+ * end the process, and needs no permission.
+ */
+export function commandOf(
+  name: string,
+  { flags = {}, words, hasTwins = true }: CommandShape = {},
+): Command {
+  const command = new Command(name)
+    .usage(words === undefined ? "[flags]" : `[flags] ${words}`)
+    .allowExcessArguments(words !== undefined)
+    .optionsGroup("Flags:")
+    .helpOption("-h, --help", "Show this text")
+    .configureHelp({
+      minWidthToWrap: WRAPPED_COLUMNS_MIN,
+      optionTerm: (option) => option.flags.replace(/[<>]/g, ""),
+      subcommandTerm: (subcommand) => subcommand.name(),
+    })
+    .configureOutput({
+      writeOut: print,
+      writeErr: print, // help, when there is no command; errors are thrown
+      outputError: () => {},
+      // By default the library looks into the environment, which not every task may do.
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    })
+    .exitOverride((error) => {
+      throw isHelp(error) ? error : usageError(error, command, flags);
+    });
+  for (const [key, flag] of Object.entries(flags)) {
+    command.addOption(optionOf(key, flag, hasTwins));
+  }
+  return command;
+}
+
+/** Whether a command has ended because it has shown its help or version. */
+export function isHelp(error: unknown): error is CommanderError {
+  return error instanceof CommanderError && /^commander\.(help|version)/.test(error.code);
+}
+
+/**
+ * The values of the flags, after the command has read its arguments: the typed one, or else that of
+ * the flag's variable, or else the default.
+ *
+ * @throws {UsageError} for a wrong value, or a missing one
+ */
+export function valuesOf<F extends Flags>(
+  command: Command,
+  flags: F,
+  environment: Environment,
+): Values<F> {
+  const values: Record<string, unknown> = {};
+  for (const [key, flag] of Object.entries(flags)) {
+    const name = `--${flagName(key)}`;
+    const typed: true | string | string[] | undefined = command.getOptionValue(key);
+    const word = typed === undefined ? wordOf(key, flag, environment) : undefined;
+    if (typed === true) values[key] = true;
+    else if (typeof typed === "string") values[key] = parse(flag, name, typed);
+    else if (typed !== undefined) values[key] = typed.flatMap((one) => parse(flag, name, one));
+    else if (word !== undefined && word !== "") values[key] = parse(flag, twinOf(key, flag), word);
+    else if (!flag.isRequired) values[key] = flag.fallback;
+    else throw new UsageError(`Cannot start without ${name} ${flag.placeholder ?? ""}`.trim());
+  }
+  return values as Values<F>;
+}
+
+/**
+ * Reads flags from arguments of which all belong to them.
+ *
+ * @throws {UsageError} for an unknown flag, a wrong value, a missing one, or anything left over
+ */
+export function parseFlags<F extends Flags>(
+  flags: F,
+  args: readonly string[],
+  environment: Environment,
+): Values<F> {
+  const command = commandOf("regent", { flags }).parse([...args], { from: "user" });
+  return valuesOf(command, flags, environment);
+}
+
+function print(text: string): void {
+  console.log(text.replace(/\n$/, ""));
+}
+
+function optionOf(key: string, flag: Flags[string], hasTwin: boolean): Option {
+  const { short, placeholder, help, isTypedOnly = false, isRepeatable = false } = flag;
+  const name = `--${flagName(key)}`;
+  const names = short === undefined ? name : `-${short}, ${name}`;
+  const twin = hasTwin && !isTypedOnly ? ` [${twinOf(key, flag)}]` : "";
+  const description = `${help}${defaultText(flag)}${twin}`;
+  const option = new Option(
+    placeholder === null ? names : `${names} <${placeholder}>`,
+    description,
+  );
+  option.negate = false; // `--no-raw` is a flag of its own, not the contrary of `--raw`
+  if (placeholder === null) return option;
+  return option.argParser<string | string[]>((word, words = []) => {
+    // The library takes whatever follows for the value, the next flag too.
+    if (word.startsWith("--")) throw new UsageError(`Cannot use ${name} without a value`);
+    return isRepeatable ? [words, word].flat() : word;
+  });
+}
+
+function defaultText({ isRequired, fallback, fallbackText }: Flags[string]): string {
+  if (isRequired) return " (required)";
+  const isPlain = typeof fallback === "string" || typeof fallback === "number";
+  const text = fallbackText ?? (isPlain ? String(fallback) : "");
+  return text === "" ? "" : ` (default ${text})`;
+}
+
+/** What the library has found wrong, in our words and in one line. */
+function usageError({ code, message }: CommanderError, command: Command, flags: Flags): UsageError {
+  const [, subject = "", hint] = /'(.*)'(?:\n\(D(.*)\)| argument missing)?$/s.exec(message) ?? [];
+  const suggestion = hint === undefined ? "" : ` (d${hint})`;
+  switch (code) {
+    case "commander.unknownOption": {
+      const [name = "", value] = subject.split("=", 2);
+      if (value === undefined) {
+        return new UsageError(`Cannot understand flag: ${name}${suggestion}`);
+      }
+      if (command.options.some(({ long }) => name === long)) {
+        return new UsageError(`Cannot use ${name} with a value: it is a switch`);
+      }
+      // The library suggests nothing for a name with a value: it is asked about the name alone.
+      commandOf(command.name(), { flags }).parse([name], { from: "user" });
+      return new UsageError(`Cannot understand flag: ${subject}`);
+    }
+    case "commander.unknownCommand":
+      return new UsageError(`Unknown command: ${subject}${suggestion}`);
+    case "commander.optionMissingArgument":
+      return new UsageError(`Cannot use ${/--[^ ]+/.exec(subject)?.[0]} without a value`);
+    case "commander.excessArguments":
+      return new UsageError(`Cannot understand argument: ${command.args[0]}`);
+    default:
+      return new UsageError(message);
+  }
+}
+
+/**
+ * What the environment says for a flag. The library could read it too, but from the process itself,
+ * without its permission, and would take an empty variable for a value and any value for `true`.
+ *
+ * Kubernetes sets `REGENT_PORT=tcp://10.0.0.1:7001` and the like in every container beside a service
+ * called regent: that is nobody's word for a flag.
+ */
+function wordOf(key: string, flag: Flags[string], environment: Environment): string | undefined {
+  if (flag.isTypedOnly === true) return undefined;
+  const name = twinOf(key, flag);
+  const value = environment(name);
+  if (value === undefined || !/^(tcp|udp|sctp):\/\//.test(value)) return value;
+  console.error(`regent: ignores ${name}=${value}, which Kubernetes sets for a service`);
+  return undefined;
+}
+
+function parse<T>(flag: Flag<T>, name: string, text: string): T {
+  try {
+    return flag.parse(text);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw new UsageError(`Cannot use ${name}: ${error.message}: current value is ${text}`);
+  }
+}

@@ -1,0 +1,59 @@
+import type { Logger } from "../base/logger.ts";
+import { maxmemoryRequest } from "../commands/config_set.ts";
+import { MACHINE_RULES, type StateMachine } from "../commands/state_machine.ts";
+import type { Cancel, Clock } from "../platform/clock.ts";
+import type { StateReport } from "../node/members/report.ts";
+import { bytes, optional } from "./flags.ts";
+
+/** How often it is looked at whether the state is known. */
+const LOOK_MS = 500;
+
+/** Of `node` and `cluster`. */
+export const memoryFlag = optional(bytes({
+  help:
+    "When a cluster is founded: what keys, values and kept replies may take before writes are " +
+    "refused (OOM), for all members; 0 or not given: 2g, the most there is; later it is changed by " +
+    "CONFIG SET maxmemory",
+  fallback: 0,
+  min: 0,
+  // By whose rules the founders' writes are carried out.
+  max: MACHINE_RULES[0]?.memoryBytesMax ?? 0,
+}));
+
+export interface MemoryBoundOptions {
+  /** What the flag says; 0: the built-in bound. */
+  readonly wanted: number;
+  readonly node: { report(): StateReport };
+  readonly machine: Pick<StateMachine, "memoryBytesMax" | "memoryBytesLimit">;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/**
+ * Warns once when the cluster has another bound of memory than this node's flag says: the flag counts
+ * at the founding only. What the log held when the node began to serve has to be applied before.
+ *
+ * @returns what ends the waiting
+ */
+export function warnOfOtherMemoryBound(options: MemoryBoundOptions): Cancel {
+  const { wanted, node, machine, clock, logger } = options;
+  let cancel: Cancel = () => {};
+  let knownAt = Infinity;
+  const look = () => {
+    const { isServing, machineVersion, lastIndex, appliedIndex } = node.report();
+    if (knownAt === Infinity && isServing && machineVersion > 0) knownAt = lastIndex;
+    if (appliedIndex < knownAt) {
+      cancel = clock.after(LOOK_MS, look);
+      return;
+    }
+    const { memoryBytesMax, memoryBytesLimit } = machine;
+    if (memoryBytesMax === (wanted === 0 ? memoryBytesLimit : wanted)) return;
+    logger.warn(
+      `the cluster's maxmemory is ${memoryBytesMax} bytes, and --memory-bytes-max ${wanted} is not ` +
+        `applied, since it counts only when a cluster is founded; to change it for all members, ` +
+        `send ${maxmemoryRequest(wanted).join(" ")} to the leader or a proxy`,
+    );
+  };
+  cancel = clock.after(LOOK_MS, look);
+  return () => cancel();
+}

@@ -1,0 +1,327 @@
+import { formatAddress } from "../../base/address.ts";
+import { messageOf, UserError } from "../../base/errors.ts";
+import { type Logger, silentLogger } from "../../base/logger.ts";
+import {
+  INSTALLING_NAME,
+  KEPT_PREFIX,
+  LOCK_NAME,
+  LOST_AND_FOUND_NAME,
+  openDataDirectory,
+  STAGING_NAME,
+} from "../../node/log/data_directory.ts";
+import type { SnapshotMeta } from "../../node/snapshots/snapshot.ts";
+import { DenoDisk } from "../../platform/deno_disk.ts";
+import { resolve } from "node:path";
+
+/** Bytes that wait for the disk, above which the next chunk waits too. */
+const UNSYNCED_BYTES_MAX = 16 * 1024 * 1024;
+
+/** What the directory of a new cluster's node begins with. */
+export interface FirstState {
+  readonly nodeId: string;
+  readonly clusterId: string;
+  /** A new one: the directory is not the one that the data is from. */
+  readonly incarnation: string;
+  /** Whether the node may take part at once: it is alone. */
+  readonly isFounded: boolean;
+  readonly snapshot: SnapshotMeta;
+  /** The state's, as in a snapshot. */
+  readonly chunks: Iterable<Uint8Array>;
+}
+
+/**
+ * Makes a whole data directory, as a node keeps it, at a place of its own; what an earlier attempt
+ * has left there is removed. No node ever sees a part of it: `Exchange` puts it in its place when it is whole.
+ *
+ * @throws {UserError} when the disk does not take it, or the chunks cannot be had
+ */
+export async function stageDirectory(path: string, state: FirstState): Promise<void> {
+  removeDirectory(path);
+  const disk = await DenoDisk.open(path);
+  try {
+    await write(disk, state);
+    check(disk, state);
+  } catch (error) {
+    removeDirectory(path);
+    throw error;
+  } finally {
+    disk.close();
+  }
+}
+
+/** Removes a directory with all that is in it, if it is there. */
+export function removeDirectory(path: string): void {
+  try {
+    Deno.removeSync(path, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/** Whether a path leads to something. */
+export function isThere(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch (error) {
+    // A file where a directory would have to be: nothing can be below it.
+    const { NotFound, NotADirectory } = Deno.errors;
+    if (error instanceof NotFound || error instanceof NotADirectory) return false;
+    throw error;
+  }
+}
+
+function open(
+  disk: DenoDisk,
+  { nodeId, clusterId, incarnation, isFounded, snapshot }: FirstState,
+  logger: Logger = silentLogger,
+) {
+  const { members } = snapshot.configuration;
+  return openDataDirectory(disk, {
+    nodeId,
+    clusterId,
+    incarnation,
+    isFounded,
+    members: new Map(members.map(({ id, raftAddress }) => [id, formatAddress(raftAddress)])),
+    nonce: crypto.randomUUID(),
+    logger,
+    onFailure: (error) => {
+      throw error;
+    },
+  });
+}
+
+async function write(disk: DenoDisk, state: FirstState): Promise<void> {
+  const warnings: string[] = [];
+  const logger = { ...silentLogger, warn: (message: string) => void warnings.push(message) };
+  const { log, snapshots } = open(disk, state, logger);
+  const { index, term } = state.snapshot;
+  try {
+    const writer = snapshots.begin(state.snapshot);
+    for (const chunk of writer === null ? [] : state.chunks) {
+      writer?.write(chunk);
+      while ((writer?.unsyncedBytes ?? 0) > UNSYNCED_BYTES_MAX && !writer?.isAbandoned) {
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+    }
+    const stored = writer && await new Promise((resolve) => writer.finish(resolve));
+    if (stored === null) throw new UserError(`Cannot fill ${disk.root}: ${warnings.join("; ")}`);
+    await new Promise<void>((resolve) => log.reset(index, term, { term, vote: null }, resolve));
+  } finally {
+    log.close();
+    snapshots.close();
+  }
+}
+
+/** Reads it again as the node will. */
+function check(disk: DenoDisk, state: FirstState): void {
+  const { log, snapshots } = open(disk, state);
+  const { index, term } = state.snapshot;
+  const newest = snapshots.newest();
+  const isWhole = newest?.index === index && newest.term === term &&
+    log.firstIndex() === index + 1 && log.lastIndex() === index;
+  log.close();
+  snapshots.close();
+  if (!isWhole) throw new UserError(`Cannot use ${disk.root}: it does not hold what was written`);
+}
+
+/** A directory is a node's as long as this file is in it. */
+const IDENTITY_NAME = "identity.json";
+
+/**
+ * How a data directory gets another content without being moved itself, since it may be a mount
+ * point. Everything stays on its file system, and each step is one rename:
+ *
+ * 1. The new content is made whole in `staging`. The old one is in place.
+ * 2. The old content, `identity.json` first, is moved to `before-recovery-TIME`.
+ * 3. `staging` becomes `installing`.
+ * 4. The new content, `identity.json` last, is moved from there into place.
+ *
+ * No node starts on a directory without `identity.json` that has one of the two in it. Whoever
+ * calls this holds the directory's lock.
+ */
+export class Exchange {
+  readonly #path: string;
+
+  /** @param path of the data directory */
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** Where the new content is made. */
+  get staging(): string {
+    return `${this.#path}/${STAGING_NAME}`;
+  }
+
+  /** Whether an exchange died in step 2 or later, so that it can only be finished. */
+  get isInterrupted(): boolean {
+    if (isThere(`${this.#path}/${IDENTITY_NAME}`)) return false;
+    const hasKept = this.#names().some((name) => name.startsWith(KEPT_PREFIX));
+    return hasKept && (isThere(`${this.staging}/${IDENTITY_NAME}`) || this.#isInstalling);
+  }
+
+  /**
+   * Keeps the old content in a directory of its own: the newest one, when an exchange that was
+   * interrupted had begun it.
+   *
+   * @returns where
+   */
+  setAside(): string {
+    const time = new Date().toISOString().replaceAll(":", "-");
+    const begun = this.isInterrupted
+      ? this.#names().findLast((name) => name.startsWith(KEPT_PREFIX))
+      : undefined;
+    const kept = `${this.#path}/${begun ?? `${KEPT_PREFIX}${time}`}`;
+    if (this.#isInstalling) return kept;
+    explaining(`keep the old content of ${this.#path}`, () => {
+      Deno.mkdirSync(kept, { recursive: true });
+      syncDirectory(this.#path);
+      move(this.#path, kept, identityFirst(this.#contentNames()));
+    });
+    return kept;
+  }
+
+  /** Puts the new content in place. @throws {UserError} when the system refuses */
+  install(): void {
+    const installing = `${this.#path}/${INSTALLING_NAME}`;
+    explaining(`put the new content into ${this.#path}`, () => {
+      if (!this.#isInstalling) {
+        Deno.renameSync(this.staging, installing);
+        syncDirectory(this.#path);
+      }
+      const names = namesIn(installing).filter((name) => name !== LOCK_NAME);
+      move(installing, this.#path, identityFirst(names).reverse());
+      removeDirectory(installing);
+      syncDirectory(this.#path);
+    });
+  }
+
+  /** Removes what an exchange left that did not come to its end, where nothing is kept. */
+  clear(): void {
+    const isOurs = isThere(this.staging) || this.#isInstalling;
+    const names = isOurs ? [...this.#contentNames(), STAGING_NAME, INSTALLING_NAME] : [];
+    explaining(`clear ${this.#path}`, () => {
+      for (const name of names) removeDirectory(`${this.#path}/${name}`);
+    });
+  }
+
+  get #isInstalling(): boolean {
+    return isThere(`${this.#path}/${INSTALLING_NAME}`);
+  }
+
+  #names(): readonly string[] {
+    return namesIn(this.#path);
+  }
+
+  /** Without what belongs to the place, and not to the node that lives there. */
+  #contentNames(): string[] {
+    const others = [LOCK_NAME, LOST_AND_FOUND_NAME, STAGING_NAME, INSTALLING_NAME];
+    return this.#names().filter((name) => !others.includes(name) && !name.startsWith(KEPT_PREFIX));
+  }
+}
+
+function namesIn(path: string): readonly string[] {
+  return DenoDisk.openForReading(path).list("");
+}
+
+function identityFirst(names: readonly string[]): string[] {
+  return [...names].sort((a, b) => Number(b === IDENTITY_NAME) - Number(a === IDENTITY_NAME));
+}
+
+/** Moves names one by one in this order, which a loss of power does not change. */
+function move(from: string, to: string, names: readonly string[]): void {
+  for (const name of names) {
+    Deno.renameSync(`${from}/${name}`, `${to}/${name}`);
+    syncDirectory(to);
+    syncDirectory(from);
+  }
+}
+
+function syncDirectory(path: string): void {
+  DenoDisk.openForReading(path).syncDirectoryNow("");
+}
+
+function explaining(what: string, run: () => void): void {
+  try {
+    run();
+  } catch (error) {
+    throw new UserError(`Cannot ${what}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** A directory that is missing or empty, and is to be filled: nobody else may use it meanwhile. */
+export class EmptyPlace {
+  /** Absolute, without symbolic links. */
+  readonly path: string;
+  readonly #dir: string;
+  readonly #isNew: boolean;
+  readonly #hadLock: boolean;
+  #lock: DenoDisk | null = null;
+  #isFilled = false;
+
+  private constructor(dir: string, path: string, held: readonly string[] | null) {
+    this.#dir = dir;
+    this.path = path;
+    this.#isNew = held === null;
+    this.#hadLock = held?.includes(LOCK_NAME) ?? false;
+  }
+
+  /** @throws {UserError} when the directory holds something, or is in use */
+  static async take(dir: string): Promise<EmptyPlace> {
+    const path = resolve(dir);
+    if (!isThere(path)) return new EmptyPlace(dir, path, null);
+    const real = Deno.realPathSync(path);
+    const held = checkedContent(dir, real);
+    const place = new EmptyPlace(dir, real, held);
+    // A node that was refused for want of --peers has left a lock behind; one may be starting.
+    if (held.length > 0) await place.#open();
+    return place;
+  }
+
+  /** Fills the place in one step. @param stage makes the content at the path that it gets */
+  async fill(stage: (path: string) => Promise<void>): Promise<void> {
+    await this.#open();
+    checkedContent(this.#dir, this.path); // nobody has come first
+    const exchange = new Exchange(this.path);
+    exchange.clear();
+    await stage(exchange.staging);
+    exchange.install();
+    this.#isFilled = true;
+  }
+
+  leave(): void {
+    if (this.#lock === null) return;
+    if (!this.#isFilled) this.#takeBack();
+    this.#lock.close();
+  }
+
+  async #open(): Promise<void> {
+    this.#lock ??= await DenoDisk.open(this.path);
+  }
+
+  /** Leaves nothing behind that was not there. */
+  #takeBack(): void {
+    try {
+      if (this.#isNew) removeDirectory(this.path);
+      else if (!this.#hadLock) Deno.removeSync(`${this.path}/${LOCK_NAME}`);
+    } catch (error) {
+      console.error(`Cannot clear ${this.path}: ${messageOf(error)}`);
+    }
+  }
+}
+
+/** @throws {UserError} when the directory holds what no restore has left there */
+function checkedContent(dir: string, path: string): readonly string[] {
+  const names = DenoDisk.openForReading(path).list("");
+  const hasRemains = [STAGING_NAME, INSTALLING_NAME].some((name) => names.includes(name));
+  const isRestore = hasRemains && !names.includes("identity.json") &&
+    !names.some((name) => name.startsWith(KEPT_PREFIX));
+  const held = names.find((name) => ![LOCK_NAME, LOST_AND_FOUND_NAME].includes(name));
+  if (held !== undefined && !isRestore) {
+    throw new UserError(
+      `Cannot restore into ${dir}: it holds ${JSON.stringify(held)}; ` +
+        `choose a directory that is empty or missing`,
+    );
+  }
+  return names;
+}

@@ -1,0 +1,236 @@
+import { createHash, randomUUID } from "node:crypto";
+import { messageOf, UserError } from "../base/errors.ts";
+import type { Address } from "../platform/network.ts";
+import { readAddress } from "./flags.ts";
+import { formatAddress } from "../base/address.ts";
+import type { Logger } from "../base/logger.ts";
+import { type Identity, type NodeSettings, saveIdentity } from "../node/log/data_directory.ts";
+import { requestOfLeader } from "./leader_request.ts";
+import { fieldsOf } from "./resp_client.ts";
+import type { Disk } from "../platform/disk.ts";
+import { Founding, type FoundingOptions } from "../node/members/founding.ts";
+
+/**
+ * The id of a new cluster: the same for all that are told the same members.
+ *
+ * @param members their Raft addresses by their ids
+ * @param content what the cluster begins with, as a digest. @default nothing
+ */
+export function clusterIdOf(members: ReadonlyMap<string, string>, content = ""): string {
+  const list = [...members].map(([id, address]) => `${id}=${address}`).sort();
+  const text = content === "" ? list.join() : `${list.join()};${content}`;
+  return createHash("sha256").update(text).digest("hex").slice(0, 32);
+}
+
+/** The id of a cluster that no other node can guess. */
+export function newClusterId(): string {
+  return randomUUID().replaceAll("-", "");
+}
+
+/** Of a new data directory, unlike all others. */
+export function newIncarnation(): string {
+  return randomUUID().replaceAll("-", "");
+}
+
+/** Ids stand in files, in `CLUSTER NODES` and in tables: no spaces, no signs that mean something there. */
+export function parseId(value: string): string {
+  if (!/^[A-Za-z0-9_.-]{1,64}$/.test(value)) {
+    throw new UserError("expected up to 64 letters, digits, dots, dashes and underscores");
+  }
+  return value;
+}
+
+/** `ID=HOST:PORT,…`. @throws {UserError} */
+export function parsePeers(value: string): Map<string, Address> {
+  const peers = new Map<string, Address>();
+  for (const part of value.split(",")) {
+    const [, id, address] = /^([^=]+)=(.+)$/.exec(part.trim()) ?? [];
+    if (id === undefined || address === undefined || peers.has(id)) {
+      throw new UserError("expected ID=HOST:PORT,… with each id once");
+    }
+    const parsed = readAddress(address);
+    if (
+      [...peers.values()].some(({ host, port }) => host === parsed.host && port === parsed.port)
+    ) {
+      throw new UserError("expected ID=HOST:PORT,… with each address once");
+    }
+    peers.set(parseId(id), parsed);
+  }
+  return peers;
+}
+
+export interface JoinRequest {
+  readonly id: string;
+  readonly raftAddress: Address;
+  /** Of the data directory, which is kept already: the same however often the node asks. */
+  readonly incarnation: string;
+  /** A node or proxy. */
+  readonly via: Address;
+  readonly logger: Logger;
+}
+
+/**
+ * Asks a running cluster to enter this node as a learner, for as long as nobody answers.
+ *
+ * @returns what the directory of the new node begins with: the other members, not itself
+ * @throws {UserError} when the leader refuses
+ */
+export async function joinCluster(
+  { id, raftAddress, incarnation, via, logger }: JoinRequest,
+): Promise<Pick<Identity, "clusterId" | "members">> {
+  try {
+    const reply = await requestOfLeader({
+      addresses: [via],
+      args: ["CLUSTER", "JOIN", id, formatAddress(raftAddress), incarnation],
+      patienceMs: Infinity,
+      onRetry: (reason) => logger.warn(`waits to be let in: ${reason}`),
+    });
+    const fields = fieldsOf(reply);
+    const members = fieldsOf(fields.get("members") ?? null);
+    members.delete(id);
+    logger.info(`joins a cluster of ${[...members.keys()].join(", ")}`);
+    return {
+      clusterId: String(fields.get("cluster-id")),
+      members: new Map([...members].map(([member, address]) => [member, String(address)])),
+    };
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    const message = `Cannot join the cluster at ${formatAddress(via)}: ${error.message}`;
+    throw new UserError(message, { cause: error });
+  }
+}
+
+export interface TakingPartOptions extends
+  Pick<
+    FoundingOptions,
+    "life" | "listen" | "clientAddress" | "entryBytesMax" | "network" | "clock" | "random"
+  > {
+  readonly id: string;
+  readonly disk: Disk;
+  /** What the directory holds; `null`: it is empty. */
+  readonly stored: Identity | null;
+  readonly peers: ReadonlyMap<string, Address>;
+  /** By whom to be let in; `undefined`: nobody. */
+  readonly join: Address | undefined;
+  readonly raftAddress: Address;
+  /** Kept from the beginning, for a start that does not say them again. */
+  readonly settings: NodeSettings;
+  readonly logger: Logger;
+  /** The process shall end. */
+  readonly ending: Promise<unknown>;
+}
+
+/**
+ * Makes sure that a directory belongs to a cluster in which its node may take part: as a founder
+ * when all founders have been up once, as a new member when a running cluster has let it in.
+ *
+ * @returns the identity that it has from now on; `null` when the process shall end before
+ * @throws {UserError} when the node may not take part
+ */
+export async function takePart(options: TakingPartOptions): Promise<Identity | null> {
+  const { disk, id, join } = options;
+  let identity = options.stored;
+  if (identity !== null && identity.nodeId !== id) return identity; // refused when it is opened
+  if (identity === null || isToBeginAnew(identity, options)) {
+    identity = newIdentity(options);
+    saveIdentity(disk, identity);
+  }
+  if (identity.clusterId === "") {
+    if (join === undefined) {
+      throw new UserError(
+        `Cannot start on ${disk.root}: its node has asked to be let in by a running cluster, and ` +
+          `has not learned the answer; start it with --join as before`,
+      );
+    }
+    const joined = await orEnd(askToJoin(options, identity, join), options.ending);
+    if (joined === null) return null;
+    identity = { ...identity, ...joined, isFounded: true };
+    saveIdentity(disk, identity);
+  }
+  return identity.isFounded ? identity : await orEnd(founded(options, identity), options.ending);
+}
+
+/** The members as the directory knows them, at the addresses they have now. */
+export function currentMembers(
+  { nodeId, members }: Identity,
+  peers: ReadonlyMap<string, Address>,
+): ReadonlyMap<string, Address> {
+  if (peers.size === 0) {
+    return new Map([...members].map(([member, address]) => [member, readAddress(address)]));
+  }
+  const known = [...members.keys()].sort().join(", ");
+  const given = [...peers.keys()].sort().join(", ");
+  if (known !== given) {
+    throw new UserError(
+      `Cannot change the members of ${nodeId}'s cluster by --peers: it has ${known}, given are ${given}`,
+    );
+  }
+  return peers;
+}
+
+/**
+ * Nothing has happened yet that anybody could rely on, and now the operator says something else:
+ * other members, or a new cluster instead of a running one. The directory is a new one then, with
+ * another incarnation, whoever may have heard of the first.
+ */
+function isToBeginAnew({ isFounded, clusterId, members }: Identity, options: TakingPartOptions) {
+  const { peers, join, disk } = options;
+  if (isFounded || disk.list("").includes("log")) return false;
+  if (clusterId === "") return join === undefined && peers.size > 0;
+  if (join !== undefined) return true;
+  const isSame = peers.size === members.size &&
+    [...peers].every(([id, address]) => members.get(id) === formatAddress(address));
+  return peers.size > 0 && !isSame;
+}
+
+function newIdentity({ id, peers, join, raftAddress, settings }: TakingPartOptions): Identity {
+  const addresses = peers.size > 0 ? peers : new Map([[id, raftAddress]]);
+  const members = new Map([...addresses].map(([peer, at]) => [peer, formatAddress(at)]));
+  const isJoining = join !== undefined;
+  const foundedId = peers.size > 0 ? clusterIdOf(members) : newClusterId();
+  return {
+    nodeId: id,
+    clusterId: isJoining ? "" : foundedId,
+    incarnation: newIncarnation(),
+    members: isJoining ? new Map() : members,
+    founders: new Map(),
+    isFounded: false,
+    settings,
+  };
+}
+
+function askToJoin(
+  { id, raftAddress, logger }: TakingPartOptions,
+  { incarnation }: Identity,
+  via: Address,
+): Promise<Pick<Identity, "clusterId" | "members">> {
+  return joinCluster({ id, raftAddress, incarnation, via, logger });
+}
+
+/** @throws {UserError} when this directory is not the founder that the others know */
+async function founded(options: TakingPartOptions, stored: Identity): Promise<Identity> {
+  const { disk, peers, settings, ending } = options;
+  const members = currentMembers(stored, peers);
+  const identity = { ...stored, settings };
+  if (JSON.stringify(settings) !== JSON.stringify(stored.settings)) saveIdentity(disk, identity);
+  return await new Promise<Identity>((resolve, reject) => {
+    const founding = new Founding({
+      ...options,
+      identity,
+      members,
+      save: (changed) => saveIdentity(disk, changed),
+      onFounded: resolve,
+      onRefused: (sentence) => reject(new UserError(sentence)),
+      onRemoved: () =>
+        reject(new UserError(`Cannot take part as ${identity.nodeId}: it was removed for good`)),
+      onFailed: (error) =>
+        reject(new UserError(`Cannot use ${disk.root}: ${messageOf(error)}`, { cause: error })),
+    });
+    founding.start().catch(reject);
+    void ending.then(() => founding.stop(), () => founding.stop());
+  });
+}
+
+async function orEnd<T>(work: Promise<T>, ending: Promise<unknown>): Promise<T | null> {
+  return await Promise.race([work, ending.then(() => null)]);
+}

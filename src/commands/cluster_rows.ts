@@ -1,0 +1,165 @@
+import { type Command, rowsOf, subcommandsOf } from "./command.ts";
+import { countKeysInSlot, getKeysInSlot } from "./slot_reads.ts";
+
+const ADMIN = {
+  flags: ["admin", "stale", "no_async_loading"],
+  categories: ["admin", "dangerous"],
+};
+
+/** `CLUSTER …`: Redis Cluster's view of the members, and Regent's own. */
+export const clusterRows: readonly Command[] = rowsOf("cluster", [], [{
+  name: "cluster",
+  arity: -2,
+  kind: "local",
+  flags: [],
+  keys: null,
+  since: "3.0.0",
+  summary: "Tells about the cluster, and changes its members",
+  subcommands: subcommandsOf("cluster", {
+    group: "cluster",
+    flags: ["stale"],
+    categories: [],
+    since: "3.0.0",
+  }, [
+    {
+      ...countKeysInSlot,
+      name: "countkeysinslot",
+      arity: 3,
+      kind: "read",
+      summary: "Counts the keys of a slot",
+      help: ["COUNTKEYSINSLOT <slot>", "    Return the number of keys in <slot>."],
+    },
+    {
+      name: "fence",
+      arity: 3,
+      since: "0.1.0",
+      isForNodes: true,
+      summary: "Takes data commands on this connection only while this node leads in a term",
+      help: [
+        "FENCE <term>",
+        "    Take data commands on this connection only while this node leads in <term>.",
+      ],
+    },
+    {
+      ...ADMIN,
+      name: "forget",
+      arity: -3,
+      summary: "Removes a member for good",
+      help: [
+        "FORGET <id> [FORCE]",
+        "    Remove a member for good, FORCE also if too few members would be left that answer.",
+      ],
+    },
+    {
+      ...getKeysInSlot,
+      name: "getkeysinslot",
+      arity: 4,
+      kind: "read",
+      tips: ["nondeterministic_output"],
+      summary: "Returns keys of a slot",
+      help: [
+        "GETKEYSINSLOT <slot> <count>",
+        "    Return key names stored by current node in a slot.",
+      ],
+    },
+    {
+      name: "info",
+      arity: 2,
+      tips: ["nondeterministic_output"],
+      summary: "Tells about the cluster as Redis Cluster does",
+      help: ["INFO", "    Return information about the cluster."],
+    },
+    {
+      ...ADMIN,
+      name: "join",
+      arity: 5,
+      since: "0.1.0",
+      summary: "Enters a new node as a learner; the node itself says it",
+      help: [
+        "JOIN <id> <host>:<raft-port> <incarnation>",
+        "    Enter a new node as a learner; it gets its vote when it has caught up. Said by that node.",
+      ],
+    },
+    {
+      name: "keyslot",
+      arity: 3,
+      summary: "Returns the hash slot of a key",
+      help: ["KEYSLOT <key>", "    Return the hash slot for <key>."],
+    },
+    {
+      name: "members",
+      arity: 2,
+      since: "0.1.0",
+      summary: "Tells the members' ids and addresses",
+      help: ["MEMBERS", "    Return the members' ids and addresses."],
+    },
+    {
+      name: "myid",
+      arity: 2,
+      summary: "Returns the id of the node or proxy",
+      help: ["MYID", "    Return the node id."],
+    },
+    {
+      name: "nodes",
+      arity: 2,
+      tips: ["nondeterministic_output"],
+      summary: "Tells the members as Redis Cluster does",
+      help: [
+        "NODES",
+        "    Return cluster configuration seen by node. Output format:",
+        "    <id> <ip:port> <flags> <master> <pings> <pongs> <epoch> <link> <slot> ...",
+      ],
+    },
+    {
+      name: "role",
+      arity: 2,
+      since: "0.1.0",
+      summary: "Tells id, role, term, leader and indexes of a node, or a proxy's view of all nodes",
+      help: [
+        "ROLE",
+        "    Return id, role, term, leader and indexes; on a proxy its view of all nodes.",
+      ],
+    },
+    {
+      name: "shards",
+      arity: 2,
+      since: "7.0.0",
+      tips: ["nondeterministic_output"],
+      summary: "Tells who serves the slots, with each member's state",
+      help: [
+        "SHARDS",
+        "    Return information about slot range mappings and the nodes associated with them.",
+      ],
+    },
+    {
+      name: "slots",
+      arity: 2,
+      tips: ["nondeterministic_output"],
+      summary: "Tells who serves the slots",
+      help: [
+        "SLOTS",
+        "    Return information about slots range mappings. Each range is made of:",
+        "    start, end, master and replicas IP addresses, ports and ids",
+      ],
+    },
+    {
+      ...ADMIN,
+      name: "transfer",
+      arity: 3,
+      since: "0.1.0",
+      summary: "Hands leadership over to a voting member",
+      help: ["TRANSFER <id>", "    Hand leadership over to a voting member."],
+    },
+    {
+      name: "watch",
+      arity: 3,
+      since: "0.1.0",
+      isForNodes: true,
+      summary: "Pushes a node's state at every change",
+      help: [
+        "WATCH <milliseconds>",
+        "    Push this node's state at every change and at least that often (RESP3).",
+      ],
+    },
+  ]),
+}]);

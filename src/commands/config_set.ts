@@ -1,0 +1,83 @@
+import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
+import { argument, errorQuoting, SYNTAX_ERROR } from "./arguments.ts";
+import type { CommandContext } from "./command.ts";
+
+/** The setting that belongs to the cluster, under the name that Redis has for it. */
+export const MAXMEMORY = "maxmemory";
+
+/** What `CONFIG GET` shows besides: flags of each process, which no client can change. */
+export const FIXED_SETTINGS: readonly string[] = [
+  "appendfsync",
+  "appendonly",
+  "bind",
+  "databases",
+  "dir",
+  "maxclients",
+  "maxmemory-policy",
+  "port",
+  "proto-max-bulk-len",
+  "save",
+  "tcp-keepalive",
+  "timeout",
+];
+
+/** Redis's units: `k` is 1000, `kb` is 1024. */
+const UNITS: Readonly<Record<string, number>> = {
+  "": 1,
+  b: 1,
+  k: 1_000,
+  kb: 1_024,
+  m: 1_000 ** 2,
+  mb: 1_024 ** 2,
+  g: 1_000 ** 3,
+  gb: 1_024 ** 3,
+};
+
+/** The request that changes the bound of memory. */
+export function maxmemoryRequest(bytes: number): readonly string[] {
+  return ["CONFIG", "SET", MAXMEMORY, String(bytes)];
+}
+
+/** `CONFIG SET name value …`: all of the settings are changed, or none. */
+export function configSet(context: CommandContext, args: readonly string[]): Reply {
+  if (args.length % 2 !== 0) return SYNTAX_ERROR;
+  const wrong = wrongName(args);
+  if (wrong !== null) return wrong;
+  // Only one name is left, and it is there once.
+  const bytes = parseMemory(argument(args, 3));
+  if (bytes === null) return failed(MAXMEMORY, "argument must be a memory value");
+  if (bytes > context.memoryBytesLimit) {
+    const range = `between 0 and ${context.memoryBytesLimit} inclusive`;
+    return failed(MAXMEMORY, `argument must be ${range}`);
+  }
+  context.settings.memoryBytesMax = bytes;
+  return OK;
+}
+
+/** The error of the first name that cannot be set, in Redis's words. */
+function wrongName(args: readonly string[]): ErrorReply | null {
+  for (let at = 2; at < args.length; at += 2) {
+    const name = argument(args, at);
+    const known = name.toLowerCase();
+    if (FIXED_SETTINGS.includes(known)) return failed(name, "can't set immutable config");
+    if (known !== MAXMEMORY) {
+      const what = "Unknown option or number of arguments for CONFIG SET";
+      return errorQuoting(`ERR ${what} - '${name}'`);
+    }
+    if (at > 2) return failed(name, "duplicate parameter");
+  }
+  return null;
+}
+
+function failed(name: string, why: string): ErrorReply {
+  return new ErrorReply(
+    `ERR CONFIG SET failed (possibly related to argument '${name}') - ${why}`,
+  );
+}
+
+/** A number of bytes as Redis writes it, such as `100mb`; `null` when it is none. */
+function parseMemory(text: string): number | null {
+  const [, digits, unit = ""] = /^([0-9]*)([kmg]?b?)$/i.exec(text) ?? [];
+  if (digits === undefined) return null;
+  return Number(digits) * (UNITS[unit.toLowerCase()] ?? NaN);
+}

@@ -1,0 +1,66 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { ErrorReply, OK } from "../resp/reply.ts";
+import { MACHINE_RULES, StateMachine } from "./state_machine.ts";
+import { rowOf } from "./table.ts";
+
+Deno.test("a machine decides by the rules of its version, and never goes back", () => {
+  const [rule] = MACHINE_RULES;
+  if (rule === undefined) throw new Error("there are no rules");
+  const { clients } = rule.sessionLimits;
+  const sessionLimits = { ...rule.sessionLimits, clients: { ...clients, sessionsMax: 0 } };
+  const rules = [rule, { ...rule, stringBytesMax: 5, keysMax: 1, sessionLimits }];
+  const machine = new StateMachine({ version: 0, versions: { oldest: 1, newest: 2 }, rules });
+  const run = (...args: string[]) => {
+    const command = rowOf(args);
+    if (command === undefined) throw new Error(`no ${args[0]}`);
+    const reply = machine.execute(command, args, 0);
+    return reply instanceof ErrorReply ? reply.text.split(" ")[0] : reply;
+  };
+  const all = () => [run("APPEND", "k", "123"), run("SET", "l", "v"), run("SESSION", "OPEN", "9")];
+  assertEquals(all().slice(0, 2), [3, OK]);
+  machine.advanceVersion(1);
+  assertEquals(all().slice(0, 2), [6, OK]);
+  machine.advanceVersion(2);
+  assertEquals(all(), ["OOM", "OOM", "ERR"]);
+  assertEquals(run("DEL", "l"), 1);
+  machine.advanceVersion(1);
+  assertEquals([machine.version, run("SET", "l", "v")], [2, "OOM"]);
+  assertThrows(() => machine.advanceVersion(3));
+  const loader = machine.newLoader();
+  const view = machine.beginSnapshot();
+  for (let chunk = view.next(1 << 16); chunk !== null; chunk = view.next(1 << 16)) {
+    loader.push(chunk);
+  }
+  view.end();
+  machine.restore(loader, 1);
+  assertEquals([machine.version, ...all().slice(0, 2)], [1, 9, OK]);
+});
+
+/** A version that was released decides for ever as it did: what changes these is a new version. */
+Deno.test("what version 1 decides stays as it is", () => {
+  const machine = new StateMachine({ version: 1 });
+  const run = (...args: string[]) => {
+    const command = rowOf(args);
+    if (command === undefined) throw new Error(`no ${args[0]}`);
+    machine.execute(command, args, 0);
+    return machine.usedBytes;
+  };
+  assertEquals(MACHINE_RULES[0], {
+    stringBytesMax: 67_108_864,
+    keysMax: 15_728_640,
+    memoryBytesMax: 2_147_483_648,
+    sessionLimits: {
+      clients: { sessionsMax: 16_384, repliesBytesMin: 16_384 },
+      proxies: { sessionsMax: 1_024, repliesBytesMin: 524_288 },
+      sessionsPerOwnerMax: 64,
+    },
+  });
+  const used = [
+    run("SET", "key", "value"),
+    run("SET", "long", "v".repeat(10_000)),
+    run("SET", "due", "v", "PXAT", "10"),
+    run("SESSION", "OPEN", "1000"),
+    run("DEL", "key"),
+  ];
+  assertEquals(used, [168, 10_332, 10_619, 11_119, 10_951]);
+});

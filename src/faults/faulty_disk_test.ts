@@ -1,0 +1,77 @@
+import { assertEquals } from "@std/assert";
+import { silentLogger } from "../base/logger.ts";
+import { FaultDisk } from "../../tests/support/fault_disk.ts";
+import { ManualClock } from "../../tests/support/node/manual_clock.ts";
+import { Faults } from "./faults.ts";
+import { FaultyDisk } from "./faulty_disk.ts";
+
+function start() {
+  const clock = new ManualClock();
+  const faults = new Faults(clock, silentLogger);
+  const failures: (Error | null)[] = [];
+  const inner = new FaultDisk({
+    schedule: (run) => clock.after(1, run),
+    fault: ({ kind }) => {
+      const error = kind === "sync" ? failures.shift() ?? null : null;
+      return error === null ? null : { kind: "error", error };
+    },
+  });
+  const blocked: number[] = [];
+  const disk = new FaultyDisk(inner, faults, clock, (durationMs) => blocked.push(durationMs));
+  const file = disk.open("file", "create");
+  const done: [number, string | null][] = [];
+  const sync = () => file.sync((error) => done.push([clock.monotonicMs(), error?.message ?? null]));
+  return { clock, faults, failures, disk, blocked, file, done, sync };
+}
+
+Deno.test("slow-disk: each sync takes so much longer, until the fault ends", () => {
+  const { clock, faults, done, sync } = start();
+  sync();
+  clock.advance(10);
+  faults.begin({ kind: "slow-disk", delayMs: 50 }, 200);
+  sync();
+  clock.advance(20);
+  sync();
+  clock.advance(180);
+  sync();
+  clock.advance(10);
+  assertEquals(done, [[1, null], [61, null], [81, null], [211, null]]);
+});
+
+Deno.test("slow-disk: healing ends the syncs that are being held back", () => {
+  const { clock, faults, done, sync } = start();
+  faults.begin({ kind: "slow-disk", delayMs: 60_000 }, null);
+  sync();
+  sync();
+  clock.advance(100);
+  assertEquals(done, []);
+  faults.heal("slow-disk");
+  assertEquals(done, [[100, null], [100, null]]);
+});
+
+Deno.test("slow-disk: every sync there is takes longer, of directories and those that block too", () => {
+  const { clock, faults, disk, blocked, file, done, sync } = start();
+  file.syncNow();
+  disk.syncDirectoryNow("");
+  faults.begin({ kind: "slow-disk", delayMs: 50 }, null);
+  file.syncNow();
+  disk.syncDirectoryNow("");
+  assertEquals(blocked, [50, 50]);
+  disk.syncDirectory("", () => done.push([clock.monotonicMs(), "directory"]));
+  sync();
+  clock.advance(100);
+  assertEquals(done, [[51, "directory"], [51, null]]);
+});
+
+Deno.test("slow-disk: the failure of a sync is told, late as well; all else is as fast as ever", () => {
+  const { clock, faults, failures, file, done, sync } = start();
+  faults.begin({ kind: "slow-disk", delayMs: 50 }, null);
+  failures.push(new Error("no space"));
+  file.write(new Uint8Array([1, 2, 3]), 0);
+  const into = new Uint8Array(3);
+  file.read(into, 0);
+  assertEquals([file.sizeBytes(), [...into]], [3, [1, 2, 3]]);
+  sync();
+  clock.advance(100);
+  assertEquals(done, [[51, "no space"]]);
+});

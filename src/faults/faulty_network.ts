@@ -1,0 +1,118 @@
+import { formatAddress } from "../base/address.ts";
+import type { Address, Listener, Network, Stream, StreamHandlers } from "../platform/network.ts";
+import type { Faults } from "./faults.ts";
+
+const REASON = "the node was paused on purpose";
+
+/**
+ * Stands before the network: a node that plays dead (`pause`) keeps its connections open and silent,
+ * accepts new ones, and neither hears nor says a byte. What was lost has torn a hole into each
+ * stream, so at the end all of them are closed, and both sides dial anew.
+ */
+export class FaultyNetwork implements Network {
+  readonly #network: Network;
+  readonly #faults: Faults;
+  readonly #streams = new Set<FaultyStream>();
+
+  constructor(network: Network, faults: Faults) {
+    this.#network = network;
+    this.#faults = faults;
+    let wasPaused = faults.isPaused;
+    faults.watch(() => {
+      const isOver = wasPaused && !faults.isPaused;
+      wasPaused = faults.isPaused;
+      if (isOver) { for (const stream of [...this.#streams]) stream.break(); }
+    });
+  }
+
+  listen(address: Address, onConnection: (stream: Stream) => void): Promise<Listener> {
+    return this.#network.listen(address, (inner) => {
+      const stream = this.#stream(inner.remote);
+      stream.attach(inner);
+      if (!this.#faults.isPaused) onConnection(stream);
+    });
+  }
+
+  connect(address: Address, handlers: StreamHandlers): Stream {
+    const stream = this.#stream(formatAddress(address));
+    stream.handle(handlers);
+    // A node that plays dead dials nobody: this one never opens.
+    if (!this.#faults.isPaused) stream.dial(this.#network, address);
+    return stream;
+  }
+
+  #stream(remote: string): FaultyStream {
+    const stream = new FaultyStream(remote, this.#faults, () => this.#streams.delete(stream));
+    this.#streams.add(stream);
+    return stream;
+  }
+}
+
+class FaultyStream implements Stream {
+  readonly remote: string;
+  readonly #faults: Faults;
+  readonly #onEnd: () => void;
+  #inner: Stream | null = null;
+  #handlers: StreamHandlers | null = null;
+  #hasEnded = false;
+
+  constructor(remote: string, faults: Faults, onEnd: () => void) {
+    this.remote = remote;
+    this.#faults = faults;
+    this.#onEnd = onEnd;
+  }
+
+  /** For an accepted stream. */
+  attach(inner: Stream): void {
+    this.#inner = inner;
+    inner.handle(this.#own());
+  }
+
+  dial(network: Network, address: Address): void {
+    this.#inner = network.connect(address, this.#own());
+  }
+
+  handle(handlers: StreamHandlers): void {
+    this.#handlers = handlers;
+  }
+
+  pendingBytes(): number {
+    return this.#inner?.pendingBytes() ?? 0;
+  }
+
+  write(data: Uint8Array | string): void {
+    if (!this.#faults.isPaused) this.#inner?.write(data);
+  }
+
+  close(): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#inner?.close();
+    this.#onEnd();
+  }
+
+  /** Closes it, and says so to both sides. */
+  break(): void {
+    if (this.#hasEnded) return;
+    this.close();
+    this.#handlers?.onClose(REASON);
+  }
+
+  #own(): StreamHandlers {
+    const isSilent = () => this.#hasEnded || this.#faults.isPaused;
+    return {
+      onOpen: () => {
+        if (!isSilent()) this.#handlers?.onOpen();
+      },
+      onData: (bytes) => {
+        if (!isSilent()) this.#handlers?.onData(bytes);
+      },
+      onClose: (reason) => {
+        if (this.#hasEnded) return;
+        this.#hasEnded = true;
+        this.#onEnd();
+        this.#handlers?.onClose(reason);
+      },
+    };
+  }
+}

@@ -1,0 +1,96 @@
+import { assertEquals } from "@std/assert";
+import { silentLogger } from "../base/logger.ts";
+import type { Stream } from "../platform/network.ts";
+import { ManualClock } from "../../tests/support/node/manual_clock.ts";
+import { MemoryNetwork } from "../../tests/support/node/memory_network.ts";
+import { Faults } from "./faults.ts";
+import { FaultyNetwork } from "./faulty_network.ts";
+
+const OWN = { host: "memory", port: 1 };
+const OTHER = { host: "memory", port: 2 };
+
+/** What happens at one end of a stream, as words. */
+function recorder() {
+  const events: string[] = [];
+  const handlers = {
+    onOpen: () => events.push("open"),
+    onData: (bytes: Uint8Array) => events.push(new TextDecoder().decode(bytes)),
+    onClose: () => events.push("close"),
+  };
+  return { events, handlers };
+}
+
+/** A node that can be paused, and another on the same network, both listening. */
+async function start() {
+  const clock = new ManualClock();
+  const faults = new Faults(clock, silentLogger);
+  const network = new MemoryNetwork(clock);
+  const faulty = new FaultyNetwork(network, faults);
+  const [own, other] = [recorder(), recorder()];
+  const accepted: { own: Stream[]; other: Stream[] } = { own: [], other: [] };
+  await faulty.listen(OWN, (stream) => {
+    stream.handle(own.handlers);
+    accepted.own.push(stream);
+  });
+  await network.listen(OTHER, (stream) => {
+    stream.handle(other.handlers);
+    accepted.other.push(stream);
+  });
+  return { clock, faults, network, faulty, own, other, accepted };
+}
+
+const text = (words: string) => new TextEncoder().encode(words);
+
+Deno.test("without a pause, streams do what they do", async () => {
+  const { clock, network, faulty, own, other, accepted } = await start();
+  const [dialled, dialler] = [recorder(), recorder()];
+  const out = faulty.connect(OTHER, dialled.handlers);
+  network.connect(OWN, dialler.handlers);
+  clock.advance(10);
+  out.write(text("hello"));
+  accepted.own[0]?.write(text("who"));
+  clock.advance(10);
+  accepted.other[0]?.close();
+  accepted.own[0]?.close();
+  clock.advance(10);
+  assertEquals([dialled.events, other.events], [["open", "close"], ["hello"]]);
+  assertEquals([dialler.events, own.events], [["open", "who", "close"], []]);
+});
+
+Deno.test("a pause keeps streams open and silent; its end closes them at both sides", async () => {
+  const { clock, faults, network, faulty, own, other, accepted } = await start();
+  const [dialled, dialler] = [recorder(), recorder()];
+  const out = faulty.connect(OTHER, dialled.handlers);
+  const into = network.connect(OWN, dialler.handlers);
+  clock.advance(10);
+  faults.begin({ kind: "pause" }, 100);
+  out.write(text("lost"));
+  into.write(text("lost"));
+  accepted.own[0]?.write(text("lost"));
+  accepted.other[0]?.write(text("lost"));
+  clock.advance(99);
+  assertEquals([dialled.events, dialler.events], [["open"], ["open"]]);
+  assertEquals([own.events, other.events], [[], []]);
+  clock.advance(10);
+  for (const end of [dialled, dialler]) assertEquals(end.events, ["open", "close"]);
+  for (const end of [own, other]) assertEquals(end.events, ["close"]);
+});
+
+Deno.test("in a pause, new streams are accepted and silent, and none is dialled", async () => {
+  const { clock, faults, network, faulty, own, accepted } = await start();
+  const [dialled, dialler] = [recorder(), recorder()];
+  faults.begin({ kind: "pause" }, null);
+  faulty.connect(OTHER, dialled.handlers);
+  const into = network.connect(OWN, dialler.handlers);
+  clock.advance(10);
+  into.write(text("lost"));
+  clock.advance(10);
+  assertEquals([dialled.events, dialler.events, own.events], [[], ["open"], []]);
+  assertEquals([accepted.own.length, accepted.other.length], [0, 0]);
+  faults.heal();
+  clock.advance(10);
+  assertEquals([dialled.events, dialler.events], [["close"], ["open", "close"]]);
+  network.connect(OWN, recorder().handlers);
+  clock.advance(10);
+  assertEquals(accepted.own.length, 1);
+});

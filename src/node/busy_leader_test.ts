@@ -1,0 +1,46 @@
+import { assertEquals } from "@std/assert";
+import { MemoryCluster } from "../../tests/support/node/memory_cluster.ts";
+
+const MIB = 2 ** 20;
+
+/** Whether the others keep to their leader when it falls silent for so long, as it said or not. */
+async function isKept(largestBytes: readonly number[], silenceMs: number): Promise<boolean> {
+  const cluster = await MemoryCluster.start(3);
+  try {
+    cluster.untilServing();
+    const { leader, followers } = cluster;
+    for (const bytes of largestBytes) {
+      leader.largest(bytes);
+      cluster.clock.advance(100); // the next heartbeat
+    }
+    cluster.isolate(leader);
+    cluster.clock.advance(silenceMs);
+    return followers.every((follower) => follower.report().leaderId === leader.report().id);
+  } finally {
+    cluster.stop();
+  }
+}
+
+Deno.test("a leader that stands still in a large request stays the leader", async () => {
+  assertEquals(await isKept([8 * MIB], 1_000), true);
+  assertEquals(await isKept([8 * MIB], 4_000), false, "not for ever");
+  assertEquals(await isKept([], 1_000), false);
+  assertEquals(await isKept([8 * MIB, 0], 1_000), false, "nor when the request is done");
+});
+
+Deno.test("a leader that is about to stand still says so at once", async () => {
+  const cluster = await MemoryCluster.start(3);
+  try {
+    cluster.untilServing();
+    const { leader, followers } = cluster;
+    leader.largest(8 * MIB);
+    cluster.clock.advance(5); // no regular heartbeat falls into it each time
+    cluster.isolate(leader);
+    cluster.clock.advance(1_000);
+    for (const { leaderId } of followers.map((one) => one.report())) {
+      assertEquals(leaderId, leader.report().id);
+    }
+  } finally {
+    cluster.stop();
+  }
+});

@@ -1,0 +1,278 @@
+import { assert } from "../../base/errors.ts";
+import type { Random } from "../../base/random.ts";
+import { Slices } from "../../commands/slices.ts";
+import type { StateMachine } from "../../commands/state_machine.ts";
+import { rowOf } from "../../commands/table.ts";
+import type { Commands, LogEntry } from "../log/entry.ts";
+import { type Proposals, settleUnknown } from "./proposals.ts";
+import type { ReadQueue } from "./reads.ts";
+import { LEADER_CHANGED, type Request } from "./request.ts";
+import type { SnapshotMeta } from "../snapshots/snapshot.ts";
+import type { Received } from "../snapshots/snapshot_receiver.ts";
+import { LONG_STEP, type TurnBudget } from "../ticker.ts";
+import { unsupportedVersion } from "../members/versions.ts";
+
+export interface ApplierOptions {
+  readonly machine: StateMachine;
+  readonly proposals: Proposals;
+  readonly reads: ReadQueue;
+  /** The log's time as it is now. */
+  readonly nowMs: () => number;
+  /** For the reads that need it. */
+  readonly random: Random;
+  /** The last entry that the machine holds at the start. */
+  readonly start: Place;
+  /** How much is done before others have their turn. */
+  readonly budget: TurnBudget;
+  /** The state holds all of this entry now. */
+  readonly applied?: (entry: LogEntry) => void;
+}
+
+/** A place in the log. */
+type Place = Pick<SnapshotMeta, "index" | "term">;
+
+/** What is to be carried out in one go, as far as others can see. */
+interface Work {
+  /** The entry that is in the state at its end; `null`: these are reads. */
+  readonly entry: LogEntry | null;
+  /** Who waits for it; `null`: nobody does. */
+  readonly requests: readonly Request[] | null;
+  /** What is carried out when nobody waits. */
+  readonly commands: Commands;
+  /** How many requests or commands are done. */
+  done: number;
+}
+
+const NO_COMMANDS: Commands = [];
+
+/**
+ * Carries out on the state what the log says, and answers this node's clients from it, in order. What
+ * takes long is done in parts: an entry is in the state when its last part is done, and no read or
+ * later entry comes in between. Only reads that answer from a view of the state go on beside others.
+ */
+export class Applier {
+  readonly #options: ApplierOptions;
+  readonly #budget: TurnBudget;
+  #last: Place;
+  /** The first is under way. */
+  #works: Work[] = [];
+  /** The request or command of the first work that is under way; `null`: none is. */
+  #slices: Slices | null = null;
+  /** Reads that are answered from views. */
+  #beside: { readonly slices: Slices; readonly request: Request }[] = [];
+  /** The log's time for the reads of this turn; `null` before the first of them. */
+  #readMs: number | null = null;
+
+  constructor(options: ApplierOptions) {
+    this.#options = options;
+    this.#budget = options.budget;
+    this.#last = options.start;
+  }
+
+  /** The last entry that is in the state. */
+  get last(): Place {
+    return this.#last;
+  }
+
+  /** Something is under way that nothing else may come before. */
+  get isBusy(): boolean {
+    return this.#works.length > 0;
+  }
+
+  /** There is something to go on with. */
+  get hasWork(): boolean {
+    return this.#works.length > 0 || this.#beside.length > 0;
+  }
+
+  /**
+   * Why nothing of an entry can be carried out here; `null` when it can. A version that this build
+   * does not understand comes before whatever else it does not.
+   */
+  refusal({ index, data }: LogEntry): string | null {
+    if (data?.machineVersion === undefined || data.machineVersion === null) return null;
+    const why = unsupportedVersion(this.#options.machine.versions, data.machineVersion);
+    return why === null ? null : `Cannot apply entry ${index}: ${why}`;
+  }
+
+  /** Carries out the next entry, or begins to. Must not be called while `isBusy`. */
+  apply(entry: LogEntry): void {
+    assert(!this.isBusy, "Cannot apply an entry: one before it is under way");
+    assert(entry.index === this.#last.index + 1, `entry ${entry.index} is not next`);
+    const { proposals, reads } = this.#options;
+    const proposal = proposals.decidedBy(entry);
+    if (proposal !== null) {
+      const before = reads.takeBefore(proposal.sequence);
+      if (before.length > 0) this.#add(null, before, NO_COMMANDS);
+    }
+    const hasRequests = proposal !== null && proposal.requests.length > 0;
+    const commands = hasRequests ? NO_COMMANDS : entry.data?.commands ?? NO_COMMANDS;
+    this.#add(entry, hasRequests ? proposal.requests : null, commands);
+    this.goOn();
+  }
+
+  /** Answers reads from the state as it is, or begins to. Must not be called while `isBusy`. */
+  answer(requests: readonly Request[]): void {
+    assert(!this.isBusy, "Cannot answer reads: an entry is under way");
+    this.#add(null, requests, NO_COMMANDS);
+    this.goOn();
+  }
+
+  /** Goes on with what is under way, as far as the turn's budget allows. */
+  goOn(): void {
+    for (let work = this.#works[0]; work !== undefined; work = this.#works[0]) {
+      if (!this.#carryOut(work)) return;
+      this.#works.shift();
+      if (work.entry !== null) this.#finished(work.entry);
+    }
+  }
+
+  /** Goes on with the reads that are answered beside others. */
+  goOnBeside(): void {
+    for (let next = this.#beside.shift(); next !== undefined; next = this.#beside.shift()) {
+      const { slices, request } = next;
+      if (request.sink.isGone === true) {
+        slices.stop();
+        continue;
+      }
+      try {
+        const reply = slices.next();
+        if (reply === undefined) this.#beside.push(next);
+        else request.settle(reply);
+      } catch (error) {
+        request.fail(error);
+      }
+      if (!this.#budget.spend(LONG_STEP)) return;
+    }
+  }
+
+  /** Puts a snapshot's state in the place of all that was applied. */
+  restore({ snapshot, loader }: Received): void {
+    this.giveUp();
+    const { proposals, reads } = this.#options;
+    const passedOver = proposals.passOver(snapshot.index);
+    // Their place was before writes that the snapshot may hold.
+    for (const request of reads.takeBefore(passedOver)) request.settle(LEADER_CHANGED);
+    this.#options.machine.restore(loader, snapshot.machineVersion);
+    this.#last = { index: snapshot.index, term: snapshot.term };
+  }
+
+  /** Leaves undone what is under way; nobody can say what would have become of it. */
+  giveUp(): void {
+    this.#slices?.stop();
+    this.#slices = null;
+    const works = this.#works;
+    this.#works = [];
+    for (const { requests, done } of works) settleUnknown(requests?.slice(done) ?? []);
+    const beside = this.#beside;
+    this.#beside = [];
+    for (const { slices, request } of beside) {
+      slices.stop();
+      settleUnknown([request]);
+    }
+  }
+
+  #add(entry: LogEntry | null, requests: readonly Request[] | null, commands: Commands): void {
+    this.#works.push({ entry, requests, commands, done: 0 });
+  }
+
+  /** False when the budget is used up before its end. */
+  #carryOut(work: Work): boolean {
+    const { entry, requests, commands } = work;
+    const budget = this.#budget;
+    if (!budget.isLeft) return false;
+    this.#readMs = null;
+    const isBegun = work.done > 0 || this.#slices !== null;
+    const timeMs = entry?.data?.timeMs;
+    if (!isBegun && timeMs !== undefined) {
+      const { machine } = this.#options;
+      const before = machine.keyspace.expiredCount;
+      machine.advanceTime(timeMs);
+      budget.spend(1 + machine.keyspace.expiredCount - before);
+      const version = entry?.data?.machineVersion ?? null;
+      if (version !== null) machine.advanceVersion(version);
+    }
+    const count = requests?.length ?? commands.length;
+    while (work.done < count) {
+      const isDone = requests === null
+        ? this.#execute(commands[work.done] ?? [], entry?.index ?? 0)
+        : this.#answer(requests[work.done] as Request);
+      if (isDone) work.done++;
+      if (!budget.spend(isDone ? 1 : LONG_STEP) && work.done < count) return false;
+    }
+    return true;
+  }
+
+  #finished(entry: LogEntry): void {
+    this.#last = { index: entry.index, term: entry.term };
+    entry.data?.forgetCommands();
+    this.#options.applied?.(entry);
+  }
+
+  /** Does the request or one step of it; tells whether nothing is left to do. */
+  #answer(request: Request): boolean {
+    // A write that throws may have changed the state: nothing can go on from there.
+    if (request.isWrite) return this.#step(request);
+    try {
+      return this.#step(request);
+    } catch (error) {
+      this.#slices = null;
+      request.fail(error);
+      return true;
+    }
+  }
+
+  #step(request: Request): boolean {
+    if (this.#slices !== null) {
+      if (!request.isWrite && request.sink.isGone === true) {
+        this.#slices.stop();
+        this.#slices = null;
+        return true;
+      }
+      const reply = this.#slices.next();
+      if (reply === undefined) return false;
+      this.#slices = null;
+      request.settle(reply);
+      return true;
+    }
+    const { machine, nowMs: logTimeMs, random } = this.#options;
+    const nowMs = request.isWrite ? machine.timeMs : this.#readMs ??= logTimeMs();
+    const begun = machine.begin(request.command, request.args, nowMs, random);
+    if (!(begun instanceof Slices)) {
+      request.settle(begun);
+      return true;
+    }
+    if (begun.isBeside) this.#beside.push({ slices: begun, request });
+    else this.#slices = begun;
+    return begun.isBeside;
+  }
+
+  /** The same for a command that nobody waits for. */
+  #execute(args: readonly string[], index: number): boolean {
+    if (this.#slices !== null) {
+      if (this.#slices.next() === undefined) return false;
+      this.#slices = null;
+      return true;
+    }
+    const { machine } = this.#options;
+    const begun = machine.begin(commandOf(args, index), args, machine.timeMs);
+    if (!(begun instanceof Slices)) return true;
+    this.#slices = begun;
+    return false;
+  }
+}
+
+/** Carries out an entry that nobody waits for, all of it at once. */
+export function applyTo(machine: StateMachine, { index, data }: LogEntry): void {
+  if (data === null) return;
+  machine.advanceTime(data.timeMs);
+  if (data.machineVersion !== null) machine.advanceVersion(data.machineVersion);
+  for (const args of data.commands) {
+    machine.execute(commandOf(args, index), args, machine.timeMs);
+  }
+}
+
+function commandOf(args: readonly string[], index: number) {
+  const command = rowOf(args);
+  assert(command !== undefined, `entry ${index} holds an unknown command ${args[0]}`);
+  return command;
+}

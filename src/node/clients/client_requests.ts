@@ -1,0 +1,366 @@
+import {
+  CATCHING_UP,
+  isKnownAt,
+  LEADER_CHANGED,
+  OUTCOME_UNKNOWN,
+  readNotConfirmed,
+  type Request,
+  slotOf,
+  STOPPING,
+  TOO_MUCH_IN_FLIGHT,
+  tooNew,
+  WRITE_NOT_BEGUN,
+  WRITE_NOT_CONFIRMED,
+} from "./request.ts";
+import { assert } from "../../base/errors.ts";
+import type { StateMachine } from "../../commands/state_machine.ts";
+import type { Raft } from "../../raft/mod.ts";
+import type { NodeId, Ready } from "../../raft/types.ts";
+import type { ErrorReply } from "../../resp/reply.ts";
+import type { Applier } from "./applier.ts";
+import type { CatchUp } from "../members/catch_up.ts";
+import type { Cancel, Clock } from "../../platform/clock.ts";
+import type { Batch } from "../log/entry.ts";
+import type { LogTime } from "../time/log_time.ts";
+import type { MachineUpgrade } from "../members/versions.ts";
+import type { Membership } from "../members/membership.ts";
+import type { OwnDisk } from "../ready_runner.ts";
+import type { Proposals } from "./proposals.ts";
+import type { ReadAsker, ReadQueue } from "./reads.ts";
+import { ReplicationWaiters } from "./replication_waiters.ts";
+import type { TurnBudget } from "../ticker.ts";
+import type { Whereabouts } from "../members/addresses.ts";
+
+/**
+ * Requests that come while leadership is on its way to another node: nothing has been done for them,
+ * and they wait until it is known where they must go instead.
+ */
+export class Handover {
+  #requests: Request[] = [];
+  #untilMs = -Infinity;
+
+  /** This node has just stopped leading in favour of another. */
+  begin(requests: readonly Request[], untilMs: number): void {
+    this.#requests.push(...requests);
+    this.#untilMs = untilMs;
+  }
+
+  /** Whether requests are better kept than refused, as long as no leader is known. */
+  isUnderWay(nowMs: number): boolean {
+    return nowMs < this.#untilMs;
+  }
+
+  add(request: Request): void {
+    if (request.isWrite) request.client.openWrites++;
+    this.#requests.push(request);
+  }
+
+  get isEmpty(): boolean {
+    return this.#requests.length === 0;
+  }
+
+  /** Takes those that came at or before then. */
+  takeOlderThan(sinceMs: number): Request[] {
+    const taken = this.#requests.filter((request) => request.sinceMs <= sinceMs);
+    if (taken.length > 0) {
+      this.#requests = this.#requests.filter((request) => request.sinceMs > sinceMs);
+    }
+    return taken;
+  }
+
+  /** It is over. */
+  takeAll(): Request[] {
+    this.#untilMs = -Infinity;
+    return this.#requests.splice(0);
+  }
+}
+
+export interface ClientRequestsOptions {
+  readonly raft: Raft<Batch>;
+  readonly machine: StateMachine;
+  readonly clock: Clock;
+  readonly proposals: Proposals;
+  readonly reads: ReadQueue;
+  readonly asker: ReadAsker;
+  readonly applier: Applier;
+  readonly budget: TurnBudget;
+  readonly time: LogTime;
+  readonly catchUp: CatchUp;
+  readonly whereabouts: Whereabouts;
+  /** These three hold writes back for reasons of their own. */
+  readonly membership: Pick<Membership, "holdsWrites">;
+  readonly upgrade: Pick<MachineUpgrade, "holdsWrites">;
+  readonly ownDisk: Pick<OwnDisk, "holdsWrites">;
+  readonly electionMs: number;
+  /** How long a request may wait before it is answered, executed or not. */
+  readonly waitMs: number;
+  /** Bytes of writes taken and not decided, above which more are refused. */
+  readonly inFlightBytesMax: number;
+  /** There is something to do in the next turn. */
+  readonly schedule: () => void;
+}
+
+/**
+ * What becomes of the clients' requests: which are taken and which are refused or sent elsewhere,
+ * when they are handed to the core, and that each one is answered in time, whoever leads.
+ */
+export class ClientRequests {
+  readonly #options: ClientRequestsOptions;
+  readonly #raft: Raft<Batch>;
+  readonly #proposals: Proposals;
+  readonly #reads: ReadQueue;
+  readonly #asker: ReadAsker;
+  readonly #time: LogTime;
+  readonly #handover = new Handover();
+  readonly #waiters = new ReplicationWaiters();
+  #isLeader = false;
+  #leaderId: NodeId | null = null;
+  #isRemoved = false;
+  #isStopped = false;
+  /** When the requests of this turn came; `null` before the first of them. */
+  #arrivalMs: number | null = null;
+
+  constructor(options: ClientRequestsOptions) {
+    this.#options = options;
+    this.#raft = options.raft;
+    this.#proposals = options.proposals;
+    this.#reads = options.reads;
+    this.#asker = options.asker;
+    this.#time = options.time;
+  }
+
+  /** Takes a read or a write; its sink gets the answer, perhaps before this returns. */
+  submit(request: Request): void {
+    if (this.#isStopped) return request.sink.settle(STOPPING);
+    request.sinceMs = this.#arrivalMs ??= this.#options.clock.monotonicMs();
+    const mayWait = request.isWrite ? !this.#isLeader : this.#isRemoved && !this.#isLeader;
+    if (mayWait && this.#leaderId === null && this.#isHandingOver) {
+      this.#handover.add(request);
+    } else if (this.#isRemoved && !this.#isLeader) {
+      return request.sink.settle(this.redirect(slotOf(request)));
+    } else if (!request.isWrite) {
+      if (this.#isLeader && request.client.openWrites > 0) this.#proposals.addRider(request);
+      else return this.#addRead(request);
+    } else if (!this.#isLeader) {
+      return request.sink.settle(this.redirect(slotOf(request)));
+    } else if (!isKnown(this.#options.machine, request)) {
+      return request.sink.settle(tooNew(request.command, this.#options.machine.version));
+    } else if (this.#proposals.bytes > this.#options.inFlightBytesMax) {
+      return request.sink.settle(TOO_MUCH_IN_FLIGHT);
+    } else {
+      this.#proposals.addWrite(request);
+      if (!this.#proposals.mayBeDue()) return;
+    }
+    this.#options.schedule();
+  }
+
+  #addRead(request: Request): void {
+    if (this.#refusesReads) return request.sink.settle(CATCHING_UP);
+    this.#reads.add(request);
+    if (this.#reads.mayBeDue()) this.#options.schedule();
+  }
+
+  /** Without a leader they wait, since no other node could answer them. */
+  get #refusesReads(): boolean {
+    const { catchUp, clock } = this.#options;
+    if (this.#leaderId === null || !catchUp.isBehind) return false; // before the clock: it is slow
+    return catchUp.refusesReads(clock.monotonicMs());
+  }
+
+  /** Whether leadership is on its way to another node, so that requests are better kept for now. */
+  get #isHandingOver(): boolean {
+    return this.#handover.isUnderWay(this.#options.clock.monotonicMs());
+  }
+
+  /** How a request for this slot is refused that only the leader can take. */
+  redirect(slot: number): ErrorReply {
+    return this.#options.whereabouts.redirect(slot, this.#isRemoved);
+  }
+
+  /** See `Node.whenReplicated`. */
+  whenReplicated(count: number, timeoutMs: number, done: (count: number) => void): Cancel {
+    const { clock, schedule } = this.#options;
+    const deadlineMs = timeoutMs === 0 ? Infinity : clock.monotonicMs() + timeoutMs;
+    const cancel = this.#waiters.add(count, deadlineMs, done);
+    if (this.#isStopped) this.#checkWaiters(false);
+    schedule();
+    return () => {
+      cancel();
+      schedule();
+    };
+  }
+
+  /** How many callbacks of `whenReplicated` are open. */
+  get waitingCount(): number {
+    return this.#waiters.count;
+  }
+
+  /** Those that this node itself has taken and that are not decided, for its report. */
+  get queuedCount(): number {
+    return this.#proposals.underWayCount + this.#reads.openCount;
+  }
+
+  /** Whether writes of clients are on their way into the state. */
+  get hasProposals(): boolean {
+    return this.#proposals.underWayCount > 0;
+  }
+
+  get hasReads(): boolean {
+    return !this.#reads.isEmpty;
+  }
+
+  /** Whether some of them wait for what the passing of time may bring. */
+  get isUrgent(): boolean {
+    return this.#asker.isRefused || this.#waiters.hasDeadline || !this.#handover.isEmpty;
+  }
+
+  // In each turn.
+
+  /** A turn begins: what comes from now on comes at another time. */
+  begin(): void {
+    this.#arrivalMs = null;
+  }
+
+  /** Sends those who waited for the next leader there; it has no time without end to appear. */
+  endHandover(): void {
+    if (this.#handover.isEmpty) return;
+    if (this.#options.whereabouts.leader() === null && this.#isHandingOver) return;
+    for (const request of this.#handover.takeAll()) {
+      request.settle(this.#isLeader ? LEADER_CHANGED : this.redirect(slotOf(request)));
+    }
+  }
+
+  /** Hands what was collected to the core, as far as it fits into the pipeline. */
+  seal(): void {
+    if (this.#isLeader) this.#sealWrites();
+    this.#sealReads();
+  }
+
+  #sealWrites(): void {
+    const riders = this.#proposals.takeRidersOnly();
+    const { term } = this.#raft;
+    if (riders.length > 0) this.#await(riders, this.#proposals.lastIndexIn(term));
+    if (this.#proposals.openWriteCount === 0) return;
+    const { membership, upgrade, ownDisk, clock } = this.#options;
+    if (membership.holdsWrites || upgrade.holdsWrites || ownDisk.holdsWrites) return;
+    if (!this.#proposals.isDue()) return;
+    // Reads that came before these writes must be known as such before the proposal.
+    this.#sealReads(true);
+    const sealed = this.#proposals.sealOpen(this.#time.next());
+    const index = this.#raft.propose([sealed.batch]);
+    assert(index !== null, "the leader's core refused a proposal");
+    this.#proposals.proposed(index, term, sealed, clock.monotonicMs());
+  }
+
+  /** @param isForced reads may not wait behind their client's later writes */
+  #sealReads(isForced = false): void {
+    if (this.#reads.openCount === 0) return;
+    if (!isForced && !this.#reads.isDue()) return;
+    if (this.#isLeader) this.#time.passBeforeRead();
+    this.#await(this.#reads.takeOpen(), this.#time.index);
+  }
+
+  #await(requests: readonly Request[], indexMin: number): void {
+    this.#asker.ask(requests, { indexMin, proposal: this.#proposals.lastSequence });
+  }
+
+  /** The core has learned from which index on reads may be answered, or that it was asked in vain. */
+  confirm({ reads, refusedReads }: Ready<Batch>): void {
+    for (const read of reads) this.#reads.confirm(read);
+    if (refusedReads.length > 0) this.#asker.refused();
+  }
+
+  /** Answers the reads whose place the state has reached. */
+  answerReads(): void {
+    const { applier, budget, schedule } = this.#options;
+    if (this.#reads.isEmpty || applier.isBusy || !budget.isLeft) return;
+    const ready = this.#reads.takeReady(applier.last.index);
+    if (ready.length > 0) applier.answer(ready);
+    const { openCount, underWayCount } = this.#reads;
+    if (ready.length > 0 && openCount > 0 && underWayCount === 0) schedule();
+  }
+
+  checkWaiters(): void {
+    if (!this.#waiters.isEmpty) this.#checkWaiters(this.#isLeader);
+  }
+
+  /** @param mayWait otherwise all of them are told how far it has come */
+  #checkWaiters(mayWait: boolean): void {
+    const { peers, lastIndex } = this.#raft.status();
+    if (this.#proposals.openWriteCount === 0) this.#waiters.logged(lastIndex);
+    this.#waiters.check(peers, mayWait, this.#options.clock.monotonicMs());
+  }
+
+  // When something else changes.
+
+  noteRole(isLeader: boolean, leaderId: NodeId | null): void {
+    this.#isLeader = isLeader;
+    this.#leaderId = leaderId;
+  }
+
+  /** There is a leader: it is asked for the reads that wait. */
+  askAgain(): void {
+    this.#asker.repeat();
+  }
+
+  /** Nothing taken from clients may be lost in silence when leadership ends. */
+  steppedDown(isHandingOver: boolean): void {
+    const open = this.#proposals.takeOpen();
+    if (isHandingOver) {
+      const { clock, electionMs } = this.#options;
+      const untilMs = clock.monotonicMs() + 2 * electionMs;
+      this.#handover.begin(open.filter(({ isWrite }) => isWrite), untilMs);
+    }
+    for (const request of open) {
+      if (request.isWrite && isHandingOver) continue;
+      request.settle(request.isWrite ? this.redirect(slotOf(request)) : LEADER_CHANGED);
+    }
+    // The other reads are asked again of the next leader, but these have their place between writes.
+    const hasWrites = ({ client }: Request) => client.openWrites > 0;
+    for (const request of this.#reads.takeWhere(hasWrites)) request.settle(LEADER_CHANGED);
+    this.#reads.forgetConfirmations();
+  }
+
+  /** This node is a member no longer: it only sends its clients elsewhere. */
+  removed(): void {
+    const { clock, electionMs } = this.#options;
+    this.#isRemoved = true;
+    this.#handover.begin([], clock.monotonicMs() + electionMs);
+    this.#reads.refuseAll((request) => this.redirect(slotOf(request)));
+  }
+
+  /** A tick of the core has passed. */
+  tick(): void {
+    this.#asker.tick();
+  }
+
+  /** Answers those whose time is over. */
+  sweep(nowMs: number): void {
+    const { waitMs } = this.#options;
+    const tooOldMs = nowMs - waitMs;
+    this.#proposals.giveUp(tooOldMs, this.#isLeader ? WRITE_NOT_CONFIRMED : OUTCOME_UNKNOWN);
+    for (const request of this.#proposals.takeOpenOlderThan(tooOldMs)) {
+      request.settle(request.isWrite ? WRITE_NOT_BEGUN : readNotConfirmed(waitMs));
+    }
+    for (const request of this.#handover.takeOlderThan(tooOldMs)) {
+      request.settle(this.redirect(slotOf(request)));
+    }
+    if (this.#refusesReads) this.#reads.refuseAll(() => CATCHING_UP);
+    this.#asker.sweep(nowMs);
+  }
+
+  /** The node takes part no longer: all of them are answered. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#proposals.giveUp(Infinity, OUTCOME_UNKNOWN);
+    for (const request of this.#handover.takeAll()) request.settle(STOPPING);
+    for (const request of this.#proposals.takeOpen()) request.settle(STOPPING);
+    this.#reads.refuseAll(() => STOPPING);
+    this.#checkWaiters(false);
+  }
+}
+
+/** Whether the version that the cluster goes by knows this write. */
+function isKnown(machine: StateMachine, request: Request): boolean {
+  return machine.version >= machine.versions.newest || isKnownAt(machine.version, request);
+}

@@ -1,0 +1,153 @@
+import { assertEquals } from "@std/assert";
+import { type Asker, type Gathered, Gathering } from "./batch_pacer.ts";
+import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
+
+/** So many clients, each with one request at a time. */
+class Bench {
+  readonly clock = new ManualClock();
+  wakes = 0;
+  readonly gathering = new Gathering(this.clock, 4, () => this.wakes++);
+  readonly clients: Asker[];
+
+  constructor(count: number) {
+    this.clients = Array.from({ length: count }, () => ({ answeredWith: null }));
+  }
+
+  /** The first so many are answered. */
+  answer(count: number): void {
+    this.gathering.answered(this.clients.slice(0, count).map((client) => ({ client })));
+  }
+
+  /** These ask. */
+  ask(from: number, to: number): void {
+    for (const client of this.clients.slice(from, to)) this.gathering.asked(client);
+  }
+
+  isDue(more: Partial<Gathered> = {}): boolean {
+    return this.gathering.isDue({ isFull: false, underWayCount: 0, newestSinceMs: 0, ...more });
+  }
+
+  mayBeDue(more: Partial<Gathered> = {}): boolean {
+    return this.gathering.mayBeDue({ isFull: false, underWayCount: 0, newestSinceMs: 0, ...more });
+  }
+}
+
+Deno.test("the first request goes at once, and so does that of a client alone", () => {
+  const bench = new Bench(1);
+  for (let i = 0; i < 10; i++) {
+    bench.ask(0, 1);
+    assertEquals(bench.isDue(), true);
+    bench.answer(1);
+  }
+});
+
+Deno.test("two groups of clients become one batch: it waits for those just answered", () => {
+  const bench = new Bench(64);
+  bench.ask(32, 64);
+  bench.answer(32);
+  assertEquals(bench.isDue(), false);
+  bench.ask(0, 29);
+  assertEquals(bench.isDue(), false);
+  bench.ask(29, 30);
+  assertEquals(bench.isDue(), true);
+  assertEquals(bench.isDue(), true, "it waits once for each answer");
+});
+
+Deno.test("who asks twice, or was not answered, is not taken for another", () => {
+  const bench = new Bench(64);
+  bench.answer(32);
+  bench.ask(0, 16);
+  bench.ask(0, 16);
+  bench.ask(32, 64);
+  assertEquals(bench.isDue(), false);
+});
+
+Deno.test("a client with many requests counts once", () => {
+  const bench = new Bench(4);
+  const client = bench.clients[0] ?? { answeredWith: null };
+  bench.gathering.answered(Array.from({ length: 100 }, () => ({ client })));
+  assertEquals(bench.isDue(), true);
+});
+
+Deno.test("who asks for something of another kind meanwhile is not waited for", () => {
+  const writes = new Bench(32);
+  const reads = new Bench(0);
+  writes.answer(32);
+  for (const client of writes.clients.slice(0, 30)) reads.gathering.asked(client);
+  assertEquals(writes.isDue(), true);
+});
+
+Deno.test("who was answered in two batches is waited for with the last", () => {
+  const writes = new Bench(32);
+  const reads = new Bench(0);
+  const requests = writes.clients.map((client) => ({ client }));
+  writes.gathering.answered(requests);
+  reads.gathering.answered(requests);
+  assertEquals([writes.isDue(), reads.isDue()], [true, false]);
+  for (const { client } of requests) writes.gathering.asked(client);
+  assertEquals(reads.isDue(), true);
+});
+
+Deno.test("while it waits, only a batch that is complete needs to be looked at", () => {
+  const bench = new Bench(64);
+  bench.answer(32);
+  assertEquals(bench.mayBeDue(), true, "nobody has asked yet");
+  bench.isDue();
+  bench.ask(0, 29);
+  assertEquals(bench.mayBeDue(), false);
+  bench.ask(29, 30);
+  assertEquals(bench.mayBeDue(), true);
+});
+
+Deno.test("it does not wait for long, and says when", () => {
+  const bench = new Bench(32);
+  bench.answer(32);
+  bench.ask(0, 20);
+  bench.isDue();
+  bench.clock.advance(1);
+  assertEquals([bench.wakes, bench.isDue()], [0, false]);
+  bench.clock.advance(1);
+  assertEquals([bench.wakes, bench.isDue()], [1, true]);
+});
+
+Deno.test("waits in vain are given up for longer and longer, until one succeeds", () => {
+  const bench = new Bench(32);
+  const waitsBetween = () => {
+    for (let without = 0;; without++) {
+      bench.answer(32);
+      bench.ask(0, 10);
+      if (bench.isDue()) continue;
+      bench.clock.advance(2);
+      assertEquals(bench.isDue(), true);
+      return without;
+    }
+  };
+  assertEquals(Array.from({ length: 9 }, waitsBetween), [0, 1, 2, 4, 8, 16, 32, 64, 64]);
+  for (let without = 0; without < 64; without++) {
+    bench.answer(32);
+    assertEquals(bench.isDue(), true);
+  }
+  bench.answer(32);
+  assertEquals(bench.isDue(), false);
+  bench.ask(0, 32);
+  assertEquals(bench.isDue(), true);
+  assertEquals(waitsBetween(), 0);
+});
+
+Deno.test("nothing overtakes a batch under way, unless that stays away for long", () => {
+  const bench = new Bench(1);
+  const underWay = { underWayCount: 1, newestSinceMs: bench.clock.monotonicMs() };
+  assertEquals(bench.isDue(underWay), false);
+  assertEquals(bench.mayBeDue(underWay), false);
+  bench.clock.advance(4);
+  assertEquals([bench.wakes, bench.isDue(underWay)], [1, true]);
+  assertEquals(bench.isDue({ ...underWay, underWayCount: 4 }), false, "four at most");
+});
+
+Deno.test("what is enough does not wait for more", () => {
+  const bench = new Bench(32);
+  bench.answer(32);
+  const large = { isFull: true, underWayCount: 1, newestSinceMs: 0 };
+  assertEquals([bench.isDue(large), bench.mayBeDue(large)], [true, true]);
+  assertEquals(bench.isDue({ ...large, underWayCount: 4 }), false);
+});

@@ -1,0 +1,31 @@
+import { assertEquals } from "@std/assert";
+import { ReplicationWaiters } from "./replication_waiters.ts";
+
+/** Two other members that hold all up to these indexes. */
+const peersAt = (...matches: readonly number[]) =>
+  matches.map((match, at) => ({ id: `n${at + 2}`, match }));
+
+Deno.test("whoever waits does so for what was written before, not for what comes meanwhile", () => {
+  const waiters = new ReplicationWaiters();
+  const counts: number[] = [];
+  waiters.add(2, Infinity, (count) => counts.push(count));
+  waiters.check(peersAt(9, 9), true, 0);
+  assertEquals(counts, []); // what was taken before is not in the log yet
+  waiters.logged(10);
+  waiters.logged(20);
+  waiters.check(peersAt(10, 9), true, 0);
+  assertEquals(counts, []);
+  waiters.check(peersAt(10, 10), true, 0);
+  assertEquals([counts, waiters.isEmpty], [[2], true]);
+});
+
+Deno.test("whoever has waited for long enough hears how many hold it", () => {
+  const waiters = new ReplicationWaiters();
+  const counts: number[] = [];
+  waiters.add(2, 100, (count) => counts.push(count));
+  waiters.logged(10);
+  waiters.check(peersAt(10, 9), true, 99);
+  assertEquals(counts, []);
+  waiters.check(peersAt(10, 9), true, 100);
+  assertEquals(counts, [1]);
+});

@@ -1,0 +1,147 @@
+import { type Command, keySlot } from "../../commands/command.ts";
+import type { Asker } from "./batch_pacer.ts";
+import { messageOf } from "../../base/errors.ts";
+import { ErrorReply, type Reply } from "../../resp/reply.ts";
+import { formatRedisAddress } from "../../base/address.ts";
+import { keysOf, rowOf } from "../../commands/table.ts";
+import type { NodeId } from "../../raft/types.ts";
+import type { Address } from "../../platform/network.ts";
+
+/** Where the answer goes. */
+export interface ReplySink {
+  /** Called once. */
+  settle(reply: Reply): void;
+  /** Nobody wants the answer any more. @default somebody does */
+  readonly isGone?: boolean;
+  /** Instead of `settle`: a read threw this. @default the client gets an error */
+  failed?(error: unknown): void;
+}
+
+/** A client's connection as the node sees it: what the order of its requests depends on. */
+export class ClientOrder implements Asker {
+  /** Writes taken from this client whose outcome is still open. */
+  openWrites = 0;
+  answeredWith: Asker["answeredWith"] = null;
+}
+
+/** A read or write on its way through the node. */
+export class Request {
+  readonly command: Command;
+  readonly args: readonly string[];
+  readonly client: ClientOrder;
+  readonly sink: ReplySink;
+  /** When it came to the node: its time to wait begins then. */
+  sinceMs = 0;
+
+  constructor(command: Command, args: readonly string[], client: ClientOrder, sink: ReplySink) {
+    this.command = command;
+    this.args = args;
+    this.client = client;
+    this.sink = sink;
+  }
+
+  get isWrite(): boolean {
+    return this.command.kind === "write";
+  }
+
+  settle(reply: Reply): void {
+    if (this.isWrite) this.client.openWrites--;
+    this.sink.settle(reply);
+  }
+
+  /** A read could not be carried out: its client gets no reply that might be wrong. */
+  fail(error: unknown): void {
+    if (this.sink.failed !== undefined) this.sink.failed(error);
+    else this.sink.settle(new ErrorReply(`ERR The read failed: ${messageOf(error)}`));
+  }
+}
+
+/*
+ * How consensus says no to a client. MOVED, CLUSTERDOWN and TRYAGAIN promise that the request was
+ * not executed; UNKNOWN is for all that cannot be known.
+ */
+
+/** The Redis Cluster slot of the first key; 0 when there is none. */
+export function slotOf({ command, args }: Pick<Request, "command" | "args">): number {
+  const [key] = keysOf(command, args);
+  return key === undefined ? 0 : keySlot(key);
+}
+
+/** The leader is elsewhere: Redis Cluster's redirection, which its clients follow. */
+export function moved(slot: number, leader: Address): ErrorReply {
+  return new ErrorReply(`MOVED ${slot} ${formatRedisAddress(leader)}`);
+}
+
+export const NO_LEADER = new ErrorReply(
+  "CLUSTERDOWN No leader is known, the write was not executed",
+);
+
+export function readNotConfirmed(waitedMs: number): ErrorReply {
+  return new ErrorReply(
+    `CLUSTERDOWN No leader confirmed the read within ${Math.round(waitedMs)} ms`,
+  );
+}
+
+export const LEADER_CHANGED = new ErrorReply(
+  "TRYAGAIN The leader changed, the request was not executed",
+);
+
+export const CATCHING_UP = new ErrorReply(
+  "TRYAGAIN This node is catching up with the leader, the read was not executed",
+);
+
+export const TOO_MUCH_IN_FLIGHT = new ErrorReply(
+  "TRYAGAIN Too many bytes of writes are in flight, the write was not executed",
+);
+
+/** So that whoever sends on learns that no later write was executed without an earlier one. */
+export const REFUSED_BEFORE = new ErrorReply(
+  "TRYAGAIN An earlier request of this connection was refused, this one was not executed",
+);
+
+export const OUTCOME_UNKNOWN = new ErrorReply(
+  "UNKNOWN The leader changed before the write was confirmed, it may or may not be executed",
+);
+
+/** Why this node may not take part, and what to do about it. @param at where clients reach the peer */
+export function refusedSentence(
+  id: NodeId,
+  by: NodeId,
+  why: "stranger" | "copy",
+  at: Address | null,
+): string {
+  if (why === "copy") {
+    return `Cannot take part as ${id}: another process runs under this id, with a copy of this ` +
+      `data directory, says ${by}; stop one of them, and let a new node --join under an id of its own`;
+  }
+  const from = at === null
+    ? ""
+    : ` --from ${at.host.includes(":") ? `[${at.host}]` : at.host}:${at.port}`;
+  return `Cannot take part as ${id}: this data directory is not the one that the cluster knows ` +
+    `${id} by, says ${by}, and what ${id} has acknowledged may be missing here; ` +
+    `bring that directory back, or run regent remove ${id}${from}, and start this node with ` +
+    `--join, a new --id and an empty directory`;
+}
+export const WRITE_NOT_CONFIRMED = new ErrorReply(
+  "UNKNOWN The write was not confirmed in time, it may or may not be executed",
+);
+
+export const WRITE_NOT_BEGUN = new ErrorReply(
+  "TRYAGAIN The write did not get into the log in time, it was not executed",
+);
+
+/** Whether the state machine knows a write at this version, with the write that it may bring. */
+export function isKnownAt(version: number, { command, args }: Pick<Request, "command" | "args">) {
+  const { machineSince = 1, inner } = command;
+  const brought = inner === undefined ? undefined : rowOf(args.slice(inner));
+  return Math.max(machineSince, brought?.machineSince ?? 1) <= Math.max(1, version);
+}
+
+export function tooNew({ name }: Command, version: number): ErrorReply {
+  return new ErrorReply(
+    `ERR '${name}' is not known to state machine version ${version}, which the cluster has until all ` +
+      "members run a newer version of Regent; the request was not executed",
+  );
+}
+
+export const STOPPING = new ErrorReply("CLUSTERDOWN The node is stopping");

@@ -1,0 +1,127 @@
+import type { Logger } from "../../base/logger.ts";
+import type { Raft } from "../../raft/mod.ts";
+import type { NodeId } from "../../raft/types.ts";
+import type { ErrorReply } from "../../resp/reply.ts";
+import type { Batch } from "../log/entry.ts";
+import type { StoredConfiguration } from "../log/log_store.ts";
+import { isSame } from "./membership.ts";
+import type { Members } from "./members.ts";
+import type { Address } from "../../platform/network.ts";
+import { describeMembers } from "./report.ts";
+import { type PeerPlan, peerPlan } from "../peers/transport.ts";
+import { moved, NO_LEADER } from "../clients/request.ts";
+
+export interface WhereaboutsOptions {
+  readonly id: NodeId;
+  /** With whom a node begins that knows no configuration yet. */
+  readonly contacts: ReadonlyMap<NodeId, Address>;
+  readonly clientAddress: Address;
+  readonly raftAddress: Address | undefined;
+  /** Of this node's own data directory; empty where it has none. */
+  readonly incarnation: string;
+  /** Where members are by the operator's word. @default nowhere else than the log says */
+  readonly moved?: ReadonlyMap<NodeId, Address>;
+  readonly members: Members;
+  readonly raft: Raft<Batch>;
+  readonly logger: Logger;
+}
+
+/** Where the members are, for clients and for each other, and who of them leads. */
+export class Whereabouts {
+  readonly #options: WhereaboutsOptions;
+  readonly #clients = new Map<NodeId, Address>();
+  readonly #rafts = new Map<NodeId, Address>();
+  readonly #incarnations = new Map<NodeId, string>();
+  /** Whom this node hands leadership to, or followed last. */
+  #successor: NodeId | null = null;
+  /** The configurations that the transport follows: the newest, and the committed one. */
+  #followed: readonly StoredConfiguration[] = [];
+  #version = 0;
+  #versioned: StoredConfiguration | null = null;
+
+  constructor(options: WhereaboutsOptions) {
+    this.#options = options;
+    const { id, clientAddress, raftAddress, moved = new Map<NodeId, Address>() } = options;
+    for (const [member, address] of moved) this.#rafts.set(member, address);
+    this.#clients.set(id, clientAddress);
+    if (options.incarnation !== "") this.#incarnations.set(id, options.incarnation);
+    if (raftAddress !== undefined) this.#rafts.set(id, raftAddress);
+  }
+
+  /** A member has told where it is; `null`: not where its peers reach it. */
+  announced(
+    id: NodeId,
+    clientAddress: Address,
+    raftAddress: Address | null,
+    incarnation: string,
+  ): void {
+    if (incarnation !== "") this.#incarnations.set(id, incarnation);
+    const known = this.#clients.get(id);
+    if (known === undefined || !isSame(known, clientAddress)) this.#version++;
+    this.#clients.set(id, clientAddress);
+    if (raftAddress !== null) this.#rafts.set(id, raftAddress);
+  }
+
+  /** Where clients reach a member; `null` until it has said so. */
+  forClients(id: NodeId): Address | null {
+    return this.#clients.get(id) ?? null;
+  }
+
+  /** Which data directory a member says that it has; `null` until it has said so. */
+  incarnationOf(id: NodeId): string | null {
+    return this.#incarnations.get(id) ?? null;
+  }
+
+  /** Where a member says that its peers reach it. */
+  forPeers(id: NodeId): Address | null {
+    return this.#rafts.get(id) ?? null;
+  }
+
+  /** Who leads, or led last as far as this node knows; while leadership is handed over, who gets it. */
+  get lastLeaderId(): NodeId | null {
+    return this.#options.raft.leaderId ?? this.#successor;
+  }
+
+  /** Where clients reach the leader. */
+  leader(): Address | null {
+    const { leaderId } = this.#options.raft;
+    return leaderId === null ? null : this.forClients(leaderId);
+  }
+
+  /** To be called often enough to see every leader, and everyone that leadership is handed to. */
+  noteLeader(leaderId: NodeId | null, transferringTo: NodeId | null): void {
+    this.#successor = transferringTo ?? leaderId ?? this.#successor;
+  }
+
+  /** How a request is refused that only the leader can take. */
+  redirect(slot: number, isRemoved: boolean): ErrorReply {
+    const { id } = this.#options;
+    // A removed node hears of no leader any more.
+    const guess = isRemoved && this.#successor !== id
+      ? this.forClients(this.#successor ?? "")
+      : null;
+    const leader = this.leader() ?? guess;
+    return leader === null ? NO_LEADER : moved(slot, leader);
+  }
+
+  /** With whom to be connected, when that has changed since the last call; otherwise `null`. */
+  newPlan(): PeerPlan | null {
+    const { id, members, raft, contacts, logger } = this.#options;
+    const { newest } = members;
+    const committed = members.at(raft.commitIndex);
+    const [newestBefore, committedBefore] = this.#followed;
+    if (newestBefore === newest && committedBefore === committed) return null;
+    this.#followed = [newest, committed];
+    const isNews = newestBefore !== undefined && newestBefore !== newest;
+    if (isNews) logger.info(describeMembers(newest.configuration));
+    return peerPlan(id, newest, committed, contacts, this.#rafts);
+  }
+
+  /** Another one whenever the members, or where clients reach them, have changed. */
+  get version(): number {
+    const { newest } = this.#options.members;
+    if (newest !== this.#versioned) this.#version++;
+    this.#versioned = newest;
+    return this.#version;
+  }
+}

@@ -1,0 +1,327 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { ErrorReply, OK, type Reply } from "../../resp/reply.ts";
+import type { Node } from "../node.ts";
+import {
+  incarnationOf,
+  MemoryClient,
+  MemoryCluster,
+  withMemoryCluster,
+} from "../../../tests/support/node/memory_cluster.ts";
+
+/** What the leader answers to a change of members. */
+function ask(
+  cluster: MemoryCluster,
+  change: (node: Node, done: (reply: Reply) => void) => void,
+  node = cluster.leader,
+): Reply {
+  let answer: Reply | undefined;
+  change(node, (reply) => answer = reply);
+  cluster.until(() => answer !== undefined);
+  return answer as Reply;
+}
+
+function forget(cluster: MemoryCluster, id: string, isForced = false): Reply {
+  return ask(cluster, (node, done) => node.membership.forget(id, isForced, done));
+}
+
+function transfer(cluster: MemoryCluster, id: string): Reply {
+  return ask(cluster, (node, done) => node.membership.transfer.start(id, done));
+}
+
+function refusal(reply: Reply): string {
+  assert(reply instanceof ErrorReply, `not refused: ${JSON.stringify(reply)}`);
+  return reply.text;
+}
+
+function idsOf(node: Node, isWanted: (isLearner: boolean) => boolean = () => true): string[] {
+  const { members } = node.report();
+  return members.filter(({ isLearner }) => isWanted(isLearner)).map(({ id }) => id);
+}
+
+const votersOf = (node: Node) => idsOf(node, (isLearner) => !isLearner);
+
+function nodeOf(cluster: MemoryCluster, id: string): Node {
+  const node = cluster.nodes.find((one) => one.report().id === id);
+  assert(node !== undefined, `no node ${id}`);
+  return node;
+}
+
+/** A client that always has a write under way, and goes where it is sent. */
+class Writer {
+  readonly errors: string[] = [];
+  acknowledged = 0;
+  #node: Node;
+  #client: MemoryClient;
+  #answer: { reply: Reply | undefined };
+  readonly #cluster: MemoryCluster;
+
+  constructor(cluster: MemoryCluster) {
+    this.#cluster = cluster;
+    this.#node = cluster.leader;
+    this.#client = new MemoryClient(this.#node);
+    this.#answer = this.#client.send("INCR", "count");
+  }
+
+  step(): void {
+    const { reply } = this.#answer;
+    if (reply === undefined) return;
+    if (typeof reply === "number") {
+      this.acknowledged++;
+    } else {
+      const text = refusal(reply);
+      const port = /^MOVED \d+ memory:(\d+)$/.exec(text)?.[1];
+      const next = port === undefined ? undefined : this.#cluster.nodes[Number(port) - 7001];
+      if (next === undefined) this.errors.push(text);
+      else this.#node = next;
+      this.#client = new MemoryClient(this.#node);
+    }
+    this.#answer = this.#client.send("INCR", "count");
+  }
+
+  until(holds: () => boolean): void {
+    this.#cluster.until(() => {
+      this.step();
+      return holds();
+    });
+  }
+
+  untilMore(count: number): void {
+    const wanted = this.acknowledged + count;
+    this.until(() => this.acknowledged >= wanted);
+  }
+}
+
+Deno.test("from one node to five and back to three under load, without an error", () =>
+  withMemoryCluster(1, async (cluster) => {
+    const writer = new Writer(cluster);
+    writer.untilMore(50);
+    for (const id of ["n2", "n3", "n4", "n5"]) {
+      await cluster.join();
+      writer.until(() => votersOf(cluster.leader).includes(id));
+      writer.untilMore(10);
+    }
+    assertEquals(
+      cluster.nodes.map(votersOf),
+      cluster.nodes.map(() => ["n1", "n2", "n3", "n4", "n5"]),
+    );
+    for (let round = 0; round < 2; round++) {
+      const { leader } = cluster;
+      const { id } = leader.report();
+      let answer: Reply | undefined;
+      leader.membership.forget(id, false, (reply) => answer = reply);
+      writer.until(() => answer !== undefined);
+      assertEquals(answer, OK);
+      writer.until(() => cluster.ended.includes(id));
+      cluster.kill(leader);
+      writer.untilMore(20);
+    }
+    assertEquals(writer.errors, []);
+    assertEquals(votersOf(cluster.leader).length, 3);
+    const count = new MemoryClient(cluster.leader).send("GET", "count");
+    writer.until(() => count.reply !== undefined);
+    assert(
+      Number(count.reply) >= writer.acknowledged - 1 &&
+        Number(count.reply) <= writer.acknowledged + 1,
+    );
+  }));
+
+Deno.test("leadership goes where it is asked to go, and no write fails", () =>
+  withMemoryCluster(3, (cluster) => {
+    const writer = new Writer(cluster);
+    for (const id of ["n1", "n2", "n3", "n2"]) {
+      writer.untilMore(5);
+      let answer: Reply | undefined;
+      cluster.leader.membership.transfer.start(id, (reply) => answer = reply);
+      writer.until(() => answer !== undefined);
+      assertEquals([answer, cluster.leader.report().id], [OK, id]);
+      writer.untilMore(5);
+    }
+    assertEquals(writer.errors, []);
+    return Promise.resolve();
+  }));
+
+Deno.test("a transfer that cannot succeed ends with a reason, and its leader goes on", () =>
+  withMemoryCluster(3, async (cluster) => {
+    const { leader } = cluster;
+    const writer = new Writer(cluster);
+    const [quiet] = cluster.followers;
+    assert(quiet !== undefined, "there are followers");
+    const { id } = quiet.report();
+    assertEquals(
+      refusal(transfer(cluster, "n9")),
+      "ERR n9 is no member of this cluster: it has n1, n2, n3",
+    );
+    cluster.stallDisk(quiet); // it answers, and never gets what it lacks
+    let answer: Reply | undefined;
+    leader.membership.transfer.start(id, (reply) => answer = reply);
+    writer.until(() => answer !== undefined);
+    const { id: leaderId } = leader.report();
+    assertEquals(
+      refusal(answer as Reply),
+      `ERR ${id} did not take over in time, ${leaderId} leads on`,
+    );
+    cluster.healDisk(quiet);
+    writer.untilMore(5);
+    assertEquals(writer.errors, []);
+    cluster.isolate(quiet);
+    cluster.until(() => /does not answer/.test(refusal(transfer(cluster, id))));
+    const learner = await cluster.join();
+    const { id: learnerId } = learner.report();
+    cluster.until(() => votersOf(cluster.leader).includes(learnerId));
+    assertEquals(transfer(cluster, learnerId), OK);
+  }));
+
+Deno.test("a learner that lags is asked in vain to lead, and gets no vote", () =>
+  withMemoryCluster(1, async (cluster) => {
+    const learner = await cluster.join();
+    cluster.stallDisk(learner);
+    const writer = new Writer(cluster);
+    writer.untilMore(100);
+    assertEquals(idsOf(cluster.leader, (isLearner) => isLearner), ["n2"]);
+    assertEquals(
+      refusal(transfer(cluster, "n2")),
+      "ERR n2 is a learner, and only a voting member can lead",
+    );
+    assertEquals(learner.report().role, "learner");
+    cluster.healDisk(learner);
+    writer.until(() => votersOf(cluster.leader).includes("n2"));
+    assertEquals(writer.errors, []);
+  }));
+
+Deno.test("what would harm the cluster is refused, and says why", () =>
+  withMemoryCluster(3, (cluster) => {
+    const { leader } = cluster;
+    const join = (id: string) =>
+      ask(cluster, (node, done) => {
+        node.membership.join(id, { host: "memory", port: 17099 }, "i", done);
+      });
+    const [dead, other] = cluster.followers.map((node) => node.report().id);
+    assert(dead !== undefined && other !== undefined, "there are two followers");
+    assertEquals(
+      refusal(join(other)),
+      `ERR ${other} is a member already, with another data directory: start it on that one, ` +
+        `or remove it and join under a new id`,
+    );
+    cluster.kill(nodeOf(cluster, dead));
+    cluster.until(() => leader.report().members.some(({ isConnected }) => !isConnected));
+    assertEquals(
+      refusal(forget(cluster, other)),
+      `ERR Removing ${other} would leave 1 of 2 voting members that answer, and 2 are needed: ` +
+        `${dead} does not answer; start it again, or use FORCE`,
+    );
+    assertEquals(
+      refusal(forget(cluster, "n9")),
+      "ERR n9 is no member of this cluster: it has n1, n2, n3",
+    );
+    assertEquals(forget(cluster, dead), OK);
+    assertEquals(forget(cluster, dead), OK); // said again after a lost answer
+    assertEquals(
+      refusal(join(dead)),
+      `ERR ${dead} was removed from this cluster, and a removed id is never used again: ` +
+        `choose another`,
+    );
+    assertEquals(forget(cluster, other), OK);
+    const last = leader.report().id;
+    assertEquals(
+      refusal(forget(cluster, last)),
+      `ERR ${last} is the only voting member, and a cluster needs one`,
+    );
+    return Promise.resolve();
+  }));
+
+Deno.test("a member that was away hears of its removal when it comes back", () =>
+  withMemoryCluster(3, async (cluster) => {
+    const [away] = cluster.followers;
+    assert(away !== undefined, "there are followers");
+    const { id } = away.report();
+    cluster.kill(away);
+    cluster.until(() => forget(cluster, id) === OK);
+    cluster.clock.advance(5_000);
+    const back = await cluster.restart(away);
+    cluster.until(() => cluster.ended.includes(id));
+    assertEquals(back.report().isServing, false);
+    assertEquals(votersOf(cluster.leader).length, 2);
+  }));
+
+Deno.test("a member that comes back elsewhere is found, and the log says where", () =>
+  withMemoryCluster(3, async (cluster) => {
+    const [away] = cluster.followers;
+    assert(away !== undefined, "there are followers");
+    const { id } = away.report();
+    cluster.kill(away);
+    const back = await cluster.restart(away, 17050);
+    const addressAt = (node: Node) =>
+      node.report().members.find((member) => member.id === id)?.raftAddress.port;
+    cluster.until(() => cluster.nodes.every((node) => addressAt(node) === 17050));
+    const written = new MemoryClient(cluster.leader).send("SET", "k", "v");
+    const read = new MemoryClient(back).send("GET", "k");
+    cluster.until(() => written.reply !== undefined && read.reply !== undefined);
+    assertEquals(cluster.ended, []);
+  }));
+
+Deno.test("changes asked for at once are made one after the other", () =>
+  withMemoryCluster(1, (cluster) => {
+    const { leader } = cluster;
+    const answers: Reply[] = [];
+    for (let number = 2; number <= 6; number++) {
+      const address = { host: "memory", port: 17000 + number };
+      leader.membership.join(`n${number}`, address, "i", (reply) => answers.push(reply));
+    }
+    leader.membership.forget("n3", false, (reply) => answers.push(reply));
+    cluster.until(() => answers.length === 6);
+    assertEquals(answers, answers.map(() => OK));
+    assertEquals(idsOf(leader), ["n1", "n2", "n4", "n5", "n6"]);
+    return Promise.resolve();
+  }));
+
+Deno.test("a follower says where the leader is, who makes changes", () =>
+  withMemoryCluster(3, (cluster) => {
+    const [follower] = cluster.followers;
+    const reply = ask(cluster, (node, done) => node.membership.forget("n9", false, done), follower);
+    const port = Number(cluster.leader.report().id.slice(1)) + 7000;
+    assertEquals(refusal(reply), `MOVED 0 memory:${port}`);
+    return Promise.resolve();
+  }));
+
+Deno.test("a learner gets its vote when it has almost all that is committed", () =>
+  withMemoryCluster(1, async (cluster) => {
+    const { leader } = cluster;
+    const client = new MemoryClient(leader);
+    for (let entry = 0; entry < 100; entry++) {
+      const written = client.send("SET", `k${entry}`, "x".repeat(60_000));
+      cluster.until(() => written.reply !== undefined);
+    }
+    const learner = await cluster.join();
+    const match = () => leader.report().members.find(({ id }) => id === "n2")?.matchIndex ?? 0;
+    cluster.until(() => match() > 0);
+    cluster.stallDisk(learner);
+    const untilMs = cluster.clock.monotonicMs() + 1_000;
+    cluster.until(() => cluster.clock.monotonicMs() > untilMs);
+    assert(match() < 60, `it has ${match()} of 100 entries`);
+    assert(!votersOf(leader).includes("n2"));
+    cluster.healDisk(learner);
+    cluster.until(() => votersOf(leader).includes("n2"));
+    assert(match() > 60, `it had no more than ${match()} of 100 entries`);
+  }));
+
+Deno.test("a change that is not agreed on is not told as done", () =>
+  withMemoryCluster(3, (cluster) => {
+    const { leader } = cluster;
+    const ids = cluster.followers.map((follower) => follower.report().id);
+    for (const follower of cluster.followers) cluster.isolate(follower);
+    const reply = ask(cluster, (node, done) => {
+      node.membership.forget(ids[0] ?? "", true, done);
+    }, leader);
+    assertMatch(refusal(reply), /^UNKNOWN /);
+    return Promise.resolve();
+  }));
+
+Deno.test("the leader records the data directories of members that are known by name only", async () => {
+  const cluster = await MemoryCluster.start(3, { founders: new Map() });
+  cluster.untilServing();
+  const recorded = () =>
+    cluster.leader.membership.committed.members.map(({ incarnation }) => incarnation);
+  cluster.until(() => recorded().every((incarnation) => incarnation !== undefined));
+  assertEquals(recorded(), ["n1", "n2", "n3"].map(incarnationOf));
+  cluster.stop();
+});

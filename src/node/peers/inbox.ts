@@ -1,0 +1,230 @@
+import type { NodeId } from "../../raft/types.ts";
+import type { VersionRange } from "../../base/version_range.ts";
+import type { Cancel, Clock } from "../../platform/clock.ts";
+import type { Stream } from "../../platform/network.ts";
+import { afterReading } from "./link.ts";
+import { FrameDecoder, FrameWriter, ProtocolError } from "./frames.ts";
+import {
+  ALIVE_FRAME,
+  decodeHello,
+  type Hello,
+  type Lane,
+  type Notice,
+  type NoticeType,
+  type Welcome,
+} from "./hello.ts";
+import { FRAME_BYTES_MAX, MessageDecoder } from "./message_codec.ts";
+import type { PeerMessage } from "./peer_message.ts";
+
+/** How often processes must have come back after others before one of them is taken for a copy. */
+const RETURNS_MAX = 6;
+const LIVES_MAX = 8;
+
+interface Known {
+  /** In the order in which they were first seen. */
+  lives: string[];
+  current: string;
+  returns: number;
+  /** Whoever was seen last while they took turns. */
+  copy: string | null;
+}
+
+/**
+ * Notices when two processes run under one id, with copies of one data directory. A restart brings
+ * a new process and the old one never comes back, however late its last words arrive. Where two of
+ * them take turns again and again, both are there, and the one that was seen first is kept.
+ */
+export class PeerLives {
+  readonly #known = new Map<NodeId, Known>();
+
+  /** A peer's process has said hello: whether it is no copy of another one. */
+  mayBe(peer: NodeId, life: string): boolean {
+    const known = this.#known.get(peer);
+    if (known === undefined) {
+      this.#known.set(peer, { lives: [life], current: life, returns: 0, copy: null });
+      return true;
+    }
+    if (life === known.copy) return false;
+    if (life === known.current) return true;
+    if (!known.lives.includes(life)) {
+      known.lives = [...known.lives, life].slice(-LIVES_MAX);
+      known.returns = 0;
+    } else if (++known.returns >= RETURNS_MAX) {
+      const [first, second] = [life, known.current]
+        .sort((a, b) => known.lives.indexOf(a) - known.lives.indexOf(b));
+      known.copy = second ?? null;
+      known.current = first ?? life;
+      return life !== known.copy;
+    }
+    known.current = life;
+    return true;
+  }
+}
+
+/** A sender is shown that somebody listens no more often than this, and no later after it spoke. */
+const ALIVE_INTERVAL_MS = 300;
+/**
+ * Of a hello. Only members send what is large: whoever has not said who he is cannot make a node keep
+ * more than this.
+ */
+const HELLO_BYTES_MAX = 4096;
+
+/** A sender that reads no signs of life gets no more of them. */
+const UNREAD_BYTES_MAX = 64 * 1024;
+
+/** How long a connection may say no hello, however slowly its bytes trickle. */
+export const HELLO_MS_MAX = 3_000;
+
+/** What is said of a node whose connection is closed behind a notice. */
+const REASONS: Readonly<Record<NoticeType, string>> = {
+  removed: "was removed from the cluster",
+  stranger: "runs on another data directory than the one that the cluster knows it by",
+  copy: "runs twice, and this one came later: on a copy of the same data directory",
+};
+
+export interface PeerInboxOptions {
+  readonly self: NodeId;
+  /** Of the entries of one append that come in parts, all together. */
+  readonly entryBytesMax: number;
+  /** The versions of the state machine that this build understands. */
+  readonly machine: VersionRange;
+  readonly clock: Clock;
+  /** The connection is being closed for this reason. */
+  readonly onRefusal: (who: string, remote: string, reason: string) => void;
+  /**
+   * Says whether this peer may speak to us.
+   *
+   * @returns that it is welcome, or what it is told before the connection is closed
+   * @throws {ProtocolError} when not
+   */
+  readonly onHello: (hello: Hello) => Welcome | Notice;
+  readonly onMessage: (message: PeerMessage) => void;
+  readonly onClose: (inbox: PeerInbox) => void;
+}
+
+/** One accepted connection of a peer: a hello, then its messages. Any fault closes it. */
+export class PeerInbox {
+  readonly #stream: Stream;
+  readonly #options: PeerInboxOptions;
+  readonly #frames = new FrameDecoder({ frameBytesMax: FRAME_BYTES_MAX });
+  #peer: NodeId | null = null;
+  #life = "";
+  #lane: Lane | null = null;
+  /** What the peer says; `null` before the hello. */
+  #messages: MessageDecoder | null = null;
+  #aliveSentMs = -Infinity;
+  /** Of the sign of life that is due for what came since the last. */
+  #cancelAlive: Cancel | null = null;
+  readonly #cancelHello: Cancel;
+  #isClosed = false;
+
+  constructor(stream: Stream, options: PeerInboxOptions) {
+    this.#stream = stream;
+    this.#options = options;
+    this.#cancelHello = afterReading(options.clock, HELLO_MS_MAX, () => {
+      options.onRefusal("an unknown node", stream.remote, `no hello within ${HELLO_MS_MAX} ms`);
+      this.close();
+    });
+    stream.handle({
+      onOpen: () => {},
+      onData: (bytes) => this.#received(bytes),
+      onClose: () => this.#closed(),
+    });
+  }
+
+  /** Who speaks here; `null` before the hello. */
+  get peer(): NodeId | null {
+    return this.#peer;
+  }
+
+  /** Which process of the peer speaks here; empty before the hello. */
+  get life(): string {
+    return this.#life;
+  }
+
+  /** What the connection is for; `null` before the hello, or where that does not say it. */
+  get lane(): Lane | null {
+    return this.#lane;
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#stream.close();
+    this.#closed();
+  }
+
+  #received(bytes: Uint8Array): void {
+    try {
+      this.#frames.push(bytes);
+      for (;;) {
+        const payload = this.#isClosed ? null : this.#nextFrame();
+        if (payload === null) break;
+        this.#frame(payload);
+      }
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      const who = this.#peer ?? "an unknown node";
+      this.#options.onRefusal(who, this.#stream.remote, error.message);
+      this.close();
+      return;
+    }
+    this.#showLife();
+  }
+
+  #nextFrame(): Uint8Array | null {
+    return this.#messages === null ? this.#frames.next(HELLO_BYTES_MAX) : this.#frames.next();
+  }
+
+  #frame(payload: Uint8Array): void {
+    if (this.#messages === null) return this.#hello(decodeHello(payload));
+    const message = this.#messages.decode(payload);
+    if (message !== null) this.#options.onMessage(message);
+  }
+
+  #hello(hello: Hello): void {
+    const answer = this.#options.onHello(hello);
+    this.#write(JSON.stringify(answer));
+    if (answer.type !== "welcome") {
+      throw new ProtocolError(`${hello.from} ${REASONS[answer.type]}`);
+    }
+    const { self: to, entryBytesMax, machine } = this.#options;
+    this.#cancelHello();
+    this.#peer = hello.from;
+    this.#life = hello.life;
+    this.#lane = hello.lane;
+    this.#messages = new MessageDecoder({ from: hello.from, to, entryBytesMax, machine });
+  }
+
+  #showLife(): void {
+    if (this.#isClosed || this.#peer === null || this.#cancelAlive !== null) return;
+    const { clock } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const dueMs = this.#aliveSentMs + ALIVE_INTERVAL_MS;
+    if (nowMs < dueMs) {
+      // Whoever speaks seldom would take the silence until he speaks again for a broken connection.
+      this.#cancelAlive = clock.after(dueMs - nowMs, () => this.#sendAlive());
+      return;
+    }
+    this.#sendAlive();
+  }
+
+  #sendAlive(): void {
+    this.#cancelAlive = null;
+    this.#aliveSentMs = this.#options.clock.monotonicMs();
+    if (this.#stream.pendingBytes() < UNREAD_BYTES_MAX) this.#write(ALIVE_FRAME);
+  }
+
+  #write(text: string): void {
+    const frames = new FrameWriter();
+    frames.addText(text);
+    for (const piece of frames.take()) this.#stream.write(piece);
+  }
+
+  #closed(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#cancelHello();
+    this.#cancelAlive?.();
+    this.#options.onClose(this);
+  }
+}

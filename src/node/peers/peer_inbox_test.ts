@@ -1,0 +1,50 @@
+import { assertEquals } from "@std/assert";
+import type { StreamHandlers } from "../../platform/network.ts";
+import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
+import { BUILD_VERSIONS } from "../members/versions.ts";
+import { FrameWriter } from "./frames.ts";
+import { PeerInbox } from "./inbox.ts";
+
+function frame(text: string): Uint8Array {
+  const frames = new FrameWriter();
+  frames.addText(text);
+  return frames.take()[0] ?? new Uint8Array();
+}
+
+Deno.test("a peer that speaks and never reads is kept no signs of life for", () => {
+  const clock = new ManualClock();
+  let handlers: StreamHandlers | undefined;
+  let pendingBytes = 0;
+  let isRead = true;
+  const inbox = new PeerInbox({
+    remote: "n1",
+    handle: (given) => handlers = given,
+    write: ({ length }) => void (pendingBytes += isRead ? 0 : length),
+    pendingBytes: () => pendingBytes,
+    close() {},
+  }, {
+    self: "n2",
+    entryBytesMax: 1_000,
+    machine: BUILD_VERSIONS.machine,
+    clock,
+    onRefusal: (_who, _remote, reason) => {
+      throw new Error(reason);
+    },
+    onHello: () => ({ type: "welcome", protocol: BUILD_VERSIONS.protocol.newest }),
+    onMessage() {},
+    onClose() {},
+  });
+  handlers?.onData(frame(JSON.stringify({
+    ...BUILD_VERSIONS,
+    ...{ cluster: "c1", from: "n1", to: "n2", host: "h", port: 1, lane: "urgent" },
+    ...{ raftHost: "h", raftPort: 2, configuration: 0 },
+    ...{ incarnation: "i", life: "l", founders: {}, isFounded: true },
+  })));
+  isRead = false;
+  for (let round = 0; round < 10_000; round++) {
+    handlers?.onData(frame('{"type":"heartbeat","term":1,"commit":0,"round":0}'));
+    clock.advance(400);
+  }
+  assertEquals(pendingBytes > 0 && pendingBytes < 70_000, true, `${pendingBytes} bytes`);
+  inbox.close();
+});

@@ -1,0 +1,391 @@
+import type { NodeId } from "../../raft/types.ts";
+import type { PeerMessage } from "./peer_message.ts";
+import { incarnationsOf } from "../members/configuration.ts";
+import type { StoredConfiguration } from "../log/log_store.ts";
+import type { Address, Listener, Network } from "../../platform/network.ts";
+import type { Logger } from "../../base/logger.ts";
+import type { Random } from "../../base/random.ts";
+import { commonVersion, describeVersions } from "../../base/version_range.ts";
+import type { Cancel, Clock } from "../../platform/clock.ts";
+import { isSame } from "../members/membership.ts";
+import { BUILD_VERSIONS, type BuildVersions } from "../members/versions.ts";
+import { ProtocolError } from "./frames.ts";
+import type { Hello, Lane, Notice, NoticeType, Welcome } from "./hello.ts";
+import { PeerInbox, PeerLives } from "./inbox.ts";
+import { PeerLanes } from "./link.ts";
+
+/** The transport as the node uses it. */
+export interface Peers {
+  send(message: PeerMessage): void;
+  flush(): void;
+  isConnected(peer: NodeId): boolean;
+  /** Where a peer is dialled and why it is not reached; `null` while it is. */
+  problem(peer: NodeId): string | null;
+  /** Connects with these from now on. */
+  follow(plan: PeerPlan): void;
+}
+
+/** With whom a node is to be connected. */
+export interface PeerPlan {
+  /** Of the newest configuration that this node knows. */
+  readonly index: number;
+  /** Of the newest that is committed: whoever knows a newer one may know better who takes part. */
+  readonly committedIndex: number;
+  /** Its members: they take part until a configuration without them is committed. */
+  readonly committedMembers: ReadonlySet<NodeId>;
+  /** The other members, and where they are said to be. */
+  readonly addresses: ReadonlyMap<NodeId, Address>;
+  /** The data directories that members are known by. */
+  readonly incarnations: ReadonlyMap<NodeId, string>;
+  /** Who must not take part any more, for certain. */
+  readonly removed: readonly NodeId[];
+}
+
+/**
+ * @param committed the newest configuration that is committed: no other can say who is removed
+ * @param contacts with whom a node begins that knows no configuration yet
+ * @param told where members have said that they are
+ */
+export function peerPlan(
+  self: NodeId,
+  newest: StoredConfiguration,
+  committed: StoredConfiguration,
+  contacts: ReadonlyMap<NodeId, Address>,
+  told: ReadonlyMap<NodeId, Address>,
+): PeerPlan {
+  const { index, configuration: { members } } = newest;
+  const known = members.length === 0
+    ? [...contacts]
+    : members.map(({ id, raftAddress }) => [id, told.get(id) ?? raftAddress] as const);
+  return {
+    index,
+    committedIndex: committed.index,
+    committedMembers: new Set(committed.configuration.members.map(({ id }) => id)),
+    addresses: new Map(known.filter(([id]) => id !== self)),
+    // What is committed counts where both tell: an id has one incarnation for life.
+    incarnations: new Map([
+      ...incarnationsOf(newest.configuration),
+      ...incarnationsOf(committed.configuration),
+    ]),
+    removed: committed.configuration.removed,
+  };
+}
+
+export interface PeerTransportOptions {
+  readonly id: NodeId;
+  readonly clusterId: string;
+  /** Where this node listens for its peers. */
+  readonly listen: Address;
+  /** Where clients reach this node, as it tells its peers. */
+  readonly clientAddress: Address;
+  /** Where peers reach this node, as it tells them. @default `listen` */
+  readonly raftAddress?: Address;
+  /** Which data directory and process this is, as it tells its peers. */
+  readonly credentials: () => Credentials;
+  /** A peer that may speak to us has said hello. @default nothing more happens */
+  readonly onHello?: (hello: Hello) => void;
+  /** What this build understands. @default what it does */
+  readonly versions?: BuildVersions;
+  /** Of the entries of one append that come in parts, all together. */
+  readonly entryBytesMax: number;
+  readonly network: Network;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** See the fields of the same names in `Hello`. */
+export type Credentials = Pick<Hello, "incarnation" | "life" | "founders" | "isFounded">;
+
+/** How long the same refusal is not logged again. */
+const SAME_REFUSAL_MS = 60_000;
+const REFUSALS_MAX = 1_000;
+/** Connections that have not said who they are; the oldest makes room for the next one. */
+const UNKNOWN_MAX = 64;
+/**
+ * Nodes that are no members as far as this one knows, and say that they know more. A member of a
+ * newer configuration is one of few.
+ */
+const STRANGERS_MAX = 64;
+/** Connections of one process that do not say what they are for: a build before that has two. */
+const UNNAMED_MAX = 2;
+/** Whom the plan no longer names is kept for so long: it shall still hear that it is removed. */
+const LEAVING_MS = 3_000;
+
+/** Who is told what the peers say. */
+export interface PeerHandler {
+  message(message: PeerMessage): void;
+  /** What was sent to the peer lately may be lost. */
+  unreachable(peer: NodeId): void;
+  /** A peer told where clients reach it, where its peers do, and what its build understands. */
+  announced(
+    peer: NodeId,
+    clientAddress: Address,
+    raftAddress: Address,
+    incarnation: string,
+    versions: BuildVersions,
+  ): void;
+  /** A peer says that this node has been removed from the cluster for good. */
+  removed(): void;
+  /** A peer, whose clients reach it there, says that this node may not take part: see `Notice`. */
+  refused(by: NodeId, why: Exclude<NoticeType, "removed">, at: Address | null): void;
+}
+
+/** The node's connections with the other members: two to each for sending, two from each. */
+export class PeerTransport {
+  readonly #options: PeerTransportOptions;
+  readonly #versions: BuildVersions;
+  readonly #handler: PeerHandler;
+  readonly #links = new Map<NodeId, PeerLanes>();
+  readonly #inboxes = new Set<PeerInbox>();
+  readonly #lives = new PeerLives();
+  /** The links that end soon. */
+  readonly #leaving = new Map<NodeId, Cancel>();
+  #plan: PeerPlan = {
+    index: 0,
+    committedIndex: 0,
+    committedMembers: new Set(),
+    addresses: new Map(),
+    incarnations: new Map(),
+    removed: [],
+  };
+  /** When each refusal was last logged. */
+  readonly #refusals = new Map<string, number>();
+  #listener: Listener | null = null;
+  #isStopped = false;
+
+  constructor(options: PeerTransportOptions, handler: PeerHandler) {
+    this.#options = options;
+    this.#versions = options.versions ?? BUILD_VERSIONS;
+    this.#handler = handler;
+  }
+
+  /** Listens. @throws when the address cannot be listened on */
+  async start(): Promise<void> {
+    const { listen, network } = this.#options;
+    this.#listener = await network.listen(listen, (stream) => {
+      // The network may hand over what it had accepted before: it is for whoever listens next.
+      if (this.#isStopped) return stream.close();
+      this.#makeRoom();
+      this.#inboxes.add(
+        new PeerInbox(stream, {
+          self: this.#options.id,
+          entryBytesMax: this.#options.entryBytesMax,
+          machine: this.#versions.machine,
+          clock: this.#options.clock,
+          onRefusal: (who, remote, reason) => this.#refused(who, remote, reason),
+          onHello: (hello) => this.#greeted(hello),
+          onMessage: (message) => this.#received(message),
+          onClose: (inbox) => this.#inboxes.delete(inbox),
+        }),
+      );
+    });
+  }
+
+  #received(message: PeerMessage): void {
+    if (message.type === "appendReply") this.#links.get(message.from)?.received(message);
+    this.#handler.message(message);
+  }
+
+  /** However many connect and stay silent, a member finds room. */
+  #makeRoom(): void {
+    const unknown = [...this.#inboxes].filter(({ peer }) => peer === null);
+    const [oldest] = unknown;
+    if (oldest === undefined || unknown.length < UNKNOWN_MAX) return;
+    this.#refused("an unknown node", "many places", `more than ${UNKNOWN_MAX} say no hello`);
+    oldest.close();
+  }
+
+  /** Dials whom the plan names, and leaves those whom it names no more. */
+  follow(plan: PeerPlan): void {
+    const before = this.#plan.addresses;
+    this.#plan = plan;
+    for (const [peer, address] of plan.addresses) {
+      this.#stay(peer);
+      const link = this.#links.get(peer);
+      const known = before.get(peer);
+      if (link === undefined) this.#links.set(peer, this.#link(peer, address));
+      // What the peer itself has said counts more than a plan that is no news.
+      else if (known === undefined || !isSame(known, address)) link.moveTo(address);
+    }
+    for (const peer of this.#links.keys()) {
+      if (plan.addresses.has(peer) || this.#leaving.has(peer)) continue;
+      this.#leaving.set(peer, this.#options.clock.after(LEAVING_MS, () => this.#leave(peer)));
+    }
+  }
+
+  /** Says hello to all peers anew: what it tells has changed. */
+  renew(): void {
+    for (const link of this.#links.values()) link.renew();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#listener?.close();
+    for (const link of this.#links.values()) link.stop();
+    for (const inbox of [...this.#inboxes]) inbox.close();
+    for (const cancel of this.#leaving.values()) cancel();
+    this.#links.clear();
+  }
+
+  /** Takes a message for the next `flush`. */
+  send(message: PeerMessage): void {
+    this.#links.get(message.to)?.send(message);
+  }
+
+  /** Sends what was collected in this turn, in one write for each peer. */
+  flush(): void {
+    for (const link of this.#links.values()) link.flush();
+  }
+
+  isConnected(peer: NodeId): boolean {
+    return this.#links.get(peer)?.isOpen ?? false;
+  }
+
+  /** Where a peer is dialled and why it is not reached; `null` while it is. */
+  problem(peer: NodeId): string | null {
+    const link = this.#links.get(peer);
+    return link === undefined ? "not dialled yet" : link.problem;
+  }
+
+  #link(peer: NodeId, address: Address): PeerLanes {
+    const { network, clock, random } = this.#options;
+    return new PeerLanes(address, {
+      peer,
+      hello: (lane) => JSON.stringify(this.#hello(peer, lane)),
+      protocol: this.#versions.protocol,
+      network,
+      clock,
+      random,
+      onLost: () => this.#handler.unreachable(peer),
+      onNotice: ({ cluster, to, type, at }) => {
+        if (cluster !== this.#options.clusterId || to !== this.#options.id) return;
+        if (type === "removed") this.#handler.removed();
+        else this.#handler.refused(peer, type, at);
+      },
+    });
+  }
+
+  #hello(to: NodeId, lane: Lane): Hello {
+    const { id, clusterId, clientAddress, listen, raftAddress = listen } = this.#options;
+    const { credentials } = this.#options;
+    return {
+      ...this.#versions,
+      cluster: clusterId,
+      from: id,
+      to,
+      host: clientAddress.host,
+      port: clientAddress.port,
+      raftHost: raftAddress.host,
+      raftPort: raftAddress.port,
+      configuration: this.#plan.index,
+      ...credentials(),
+      lane,
+    };
+  }
+
+  /** Whoever was to be left is a member again, or is one that we did not know yet. */
+  #stay(peer: NodeId): void {
+    this.#leaving.get(peer)?.();
+    this.#leaving.delete(peer);
+  }
+
+  #leave(peer: NodeId): void {
+    this.#leaving.delete(peer);
+    this.#links.get(peer)?.stop();
+    this.#links.delete(peer);
+    this.#closeInboxes((inbox) => inbox.peer === peer);
+  }
+
+  #closeInboxes(isMeant: (inbox: PeerInbox) => boolean): void {
+    for (const inbox of [...this.#inboxes]) if (isMeant(inbox)) inbox.close();
+  }
+
+  /** One line, but not again and again: whoever is refused keeps dialling. */
+  #refused(who: string, remote: string, reason: string): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    const refusal = `${who}: ${reason}`;
+    const lastMs = this.#refusals.get(refusal) ?? -Infinity;
+    if (nowMs - lastMs < SAME_REFUSAL_MS) return;
+    if (this.#refusals.size >= REFUSALS_MAX) this.#refusals.clear();
+    this.#refusals.set(refusal, nowMs);
+    this.#options.logger.warn(`closed the connection of ${who} at ${remote}: ${reason}`);
+  }
+
+  /**
+   * Whether the sender may take part. One that we do not know may: it says that it knows a newer
+   * configuration, and may be the leader from whom we are to learn it.
+   */
+  #greeted(hello: Hello): Welcome | Notice {
+    const { id, clusterId } = this.#options;
+    if (hello.cluster !== clusterId) {
+      throw new ProtocolError(`node ${hello.from} belongs to another cluster, ${hello.cluster}`);
+    }
+    if (hello.to !== id) {
+      throw new ProtocolError(`node ${hello.from} looks for ${hello.to}, but this is ${id}`);
+    }
+    const protocol = commonVersion(hello.protocol, this.#versions.protocol);
+    if (protocol === null) {
+      throw new ProtocolError(
+        `node ${hello.from} speaks protocol version ${
+          describeVersions(hello.protocol)
+        }, and this ` +
+          `node ${describeVersions(this.#versions.protocol)}`,
+      );
+    }
+    const { removed, addresses, committedIndex, committedMembers, incarnations } = this.#plan;
+    const notice = (type: NoticeType) => (
+      { type, cluster: clusterId, to: hello.from, at: this.#options.clientAddress }
+    );
+    if (removed.includes(hello.from)) return notice("removed");
+    const recorded = incarnations.get(hello.from);
+    if (recorded !== undefined && recorded !== hello.incarnation) return notice("stranger");
+    const isKnown = addresses.has(hello.from) || committedMembers.has(hello.from) ||
+      this.#leaving.has(hello.from);
+    if (!isKnown && hello.configuration <= committedIndex) {
+      throw new ProtocolError(`${hello.from} is no member of the cluster`);
+    }
+    if (!isKnown && !this.#links.has(hello.from) && this.#strangerCount() >= STRANGERS_MAX) {
+      throw new ProtocolError(`more than ${STRANGERS_MAX} nodes that are no members say hello`);
+    }
+    if (!this.#lives.mayBe(hello.from, hello.life)) return notice("copy");
+    // Only a process that is still there comes back, which tells a copy from a node that restarted.
+    this.#closeInboxes((inbox) => inbox.peer === hello.from && inbox.life !== hello.life);
+    this.#closeReplaced(hello);
+    this.#welcome(hello);
+    return { type: "welcome", protocol };
+  }
+
+  /** Of each lane the newest connection counts: those before are left over, or are too many. */
+  #closeReplaced({ from, lane }: Hello): void {
+    const before = [...this.#inboxes].filter((inbox) => inbox.peer === from && inbox.lane === lane);
+    const keptCount = lane === null ? UNNAMED_MAX - 1 : 0;
+    for (const inbox of before.slice(0, Math.max(0, before.length - keptCount))) inbox.close();
+  }
+
+  #strangerCount(): number {
+    const { addresses, committedMembers } = this.#plan;
+    let count = 0;
+    for (const id of this.#links.keys()) {
+      if (!addresses.has(id) && !committedMembers.has(id)) count++;
+    }
+    return count;
+  }
+
+  /** Whoever speaks to us is answered, where it says it is. */
+  #welcome(hello: Hello): void {
+    const { from, host, port, raftHost, raftPort, protocol, machine } = hello;
+    // Whoever does not take part yet may have another directory by the time that it does.
+    const incarnation = hello.isFounded ? hello.incarnation : "";
+    const raftAddress = { host: raftHost, port: raftPort };
+    const link = this.#links.get(from) ?? this.#link(from, raftAddress);
+    this.#links.set(from, link);
+    link.moveTo(raftAddress);
+    link.dialNow();
+    this.#handler.announced(from, { host, port }, raftAddress, incarnation, {
+      protocol,
+      machine,
+    });
+    this.#options.onHello?.(hello);
+  }
+}

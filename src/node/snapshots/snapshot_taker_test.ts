@@ -1,0 +1,247 @@
+import { assert, assertEquals } from "@std/assert";
+import { FaultDisk } from "../../../tests/support/fault_disk.ts";
+import { SlowDisk } from "../../../tests/support/slow_disk.ts";
+import { openSnapshots } from "../../../tests/support/snapshots.ts";
+import { silentLogger } from "../../base/logger.ts";
+import { StateMachine } from "../../commands/state_machine.ts";
+import type { RaftStatus } from "../../raft/types.ts";
+import { Batch } from "../log/entry.ts";
+import { MemoryLog } from "../../../tests/support/node/memory_log.ts";
+import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
+import type { SnapshotMeta, SnapshotStore, SnapshotWriter, StoredSnapshot } from "./snapshot.ts";
+import { SnapshotTaker } from "./snapshot_taker.ts";
+
+const ENTRIES = 20;
+const MEMBER = {
+  id: "n1",
+  raftAddress: { host: "h", port: 1 },
+  isLearner: false,
+  incarnation: "i",
+};
+
+/** A taker whose node has a log of 20 entries, and a disk that takes snapshots or does not. */
+function start({ clock = new ManualClock(), diskSnapshots, machine = new StateMachine() }: {
+  readonly clock?: ManualClock;
+  /** In the place of the store that is made up here. */
+  readonly diskSnapshots?: SnapshotStore;
+  readonly machine?: StateMachine;
+} = {}) {
+  const log = new MemoryLog();
+  for (let index = 1; index <= ENTRIES; index++) {
+    const data = new Batch(index, [["SET", "k", "1"]]);
+    log.append(index === 1 ? { term: 1, vote: null } : null, [
+      { index, term: 1, data, sizeBytes: 1_000 },
+    ], () => {});
+  }
+  const node = {
+    appliedIndex: ENTRIES,
+    commitIndex: ENTRIES,
+    durableIndex: ENTRIES,
+    isWhole: true,
+    knowsMembers: true,
+  };
+  const disk = {
+    takes: true,
+    newest: null as StoredSnapshot | null,
+    isDamaged: false,
+    begun: [] as number[],
+    /** When the last sync ends. */
+    ends: (run: () => void): void => run(),
+  };
+  const meta = (index: number): SnapshotMeta => ({
+    index,
+    term: 1,
+    timeMs: 0,
+    machineVersion: 1,
+    configuration: {
+      members: node.knowsMembers ? [MEMBER] : [],
+      removed: [],
+    },
+  });
+  const stored = (index: number): StoredSnapshot => ({ ...meta(index), sizeBytes: 1, checksum: 1 });
+  const store: Partial<SnapshotStore> = {
+    get isNewestDamaged() {
+      return disk.isDamaged;
+    },
+    newest: () => disk.newest,
+    prune() {},
+    begin({ index }) {
+      disk.begun.push(index);
+      const writer: Partial<SnapshotWriter> = {
+        unsyncedBytes: 0,
+        write: () => disk.takes,
+        abandon() {},
+        finish: (done) => disk.ends(() => done(disk.newest = stored(index))),
+      };
+      return writer as SnapshotWriter;
+    },
+  };
+  const taker = new SnapshotTaker({
+    machine,
+    log,
+    store: diskSnapshots ?? store as SnapshotStore,
+    clock,
+    logger: silentLogger,
+    logBytesMax: 1_000_000,
+    meta: () => meta(node.appliedIndex),
+    isWhole: () => node.isWhole,
+    status: () => ({ ...node, peers: [] }) as unknown as RaftStatus,
+    sentIndexMin: () => null,
+  });
+  return { clock, log, node, disk, taker, stored };
+}
+
+Deno.test("what is not applied stays in the log, though a snapshot that came covers it", () => {
+  const { log, node, disk, taker, stored, clock } = start();
+  node.appliedIndex = 10;
+  disk.newest = stored(ENTRIES);
+  clock.advance(2_000);
+  taker.tick();
+  assertEquals(log.firstIndex() <= 11, true);
+});
+
+Deno.test("a snapshot that the disk did not take is followed by another one", () => {
+  const { disk, taker, clock } = start();
+  disk.takes = false;
+  taker.take();
+  clock.advance(100);
+  assertEquals([taker.report().hasLastFailed, disk.newest], [true, null]);
+  disk.takes = true;
+  taker.take();
+  clock.advance(100);
+  assertEquals([taker.report().hasLastFailed, disk.newest?.index], [false, ENTRIES]);
+});
+
+Deno.test("a damaged snapshot is replaced without being asked for, as often as the disk fails", () => {
+  const { disk, taker, stored, clock } = start();
+  disk.newest = stored(ENTRIES);
+  disk.isDamaged = true;
+  disk.takes = false;
+  taker.take();
+  const wait = (ms: number) => {
+    clock.advance(ms);
+    taker.tick();
+    clock.advance(100);
+  };
+  wait(100);
+  assertEquals([disk.begun.length, taker.report().hasLastFailed], [1, true]);
+  wait(10_000);
+  assertEquals(disk.begun.length, 1, "not at every tick");
+  wait(31_000);
+  disk.takes = true;
+  wait(31_000);
+  disk.isDamaged = false;
+  assertEquals([disk.begun.length, taker.report().hasLastFailed], [3, false]);
+  wait(60_000);
+  assertEquals(disk.begun.length, 3);
+});
+
+Deno.test("no snapshot is taken of entries that this node's disk does not have", () => {
+  const { disk, node, taker, clock } = start();
+  node.durableIndex = ENTRIES - 1;
+  taker.take();
+  clock.advance(100);
+  assertEquals(disk.begun, []);
+  node.durableIndex = ENTRIES;
+  taker.tick();
+  clock.advance(100);
+  assertEquals(disk.begun, [ENTRIES]);
+});
+
+Deno.test("no snapshot is taken of an entry that is in the state by half", () => {
+  const { disk, node, taker, clock } = start();
+  node.isWhole = false;
+  assertEquals([taker.take(), taker.take()], [true, false], "it is to come");
+  clock.advance(100);
+  taker.tick();
+  assertEquals([disk.begun, taker.report().isTaking], [[], true]);
+  node.isWhole = true;
+  taker.applied(ENTRIES, 1_000);
+  clock.advance(100);
+  assertEquals([disk.begun, disk.newest?.index], [[ENTRIES], ENTRIES]);
+});
+
+Deno.test("a node that does not know the members takes no snapshot, which would lack them", () => {
+  const { disk, node, taker, clock } = start();
+  node.knowsMembers = false;
+  taker.take();
+  clock.advance(100);
+  taker.tick();
+  assertEquals([disk.begun, disk.newest], [[], null]);
+  node.knowsMembers = true;
+  taker.tick();
+  clock.advance(100);
+  assertEquals(disk.newest?.configuration.members, [MEMBER]);
+});
+
+/** A disk that takes two seconds for each write, and a state of some 20 MB. */
+function startSlowly(isBroken: () => boolean) {
+  const clock = new ManualClock();
+  const error = new Error("no space left");
+  const inner = new FaultDisk({
+    schedule: (run) => run(),
+    fault: ({ kind }) => isBroken() && kind === "write" ? { kind: "error", error } : null,
+  });
+  const diskSnapshots = openSnapshots(new SlowDisk(inner, clock, 2_000));
+  const machine = new StateMachine();
+  for (let at = 0; at < 400; at++) machine.keyspace.set(`key${at}`, "x".repeat(50_000));
+  return { ...start({ clock, diskSnapshots, machine }), store: diskSnapshots };
+}
+
+Deno.test("a disk that is slow and then fails costs one attempt, and another one follows", () => {
+  let isBroken = true;
+  const { clock, taker, store } = startSlowly(() => isBroken);
+  taker.take();
+  clock.advance(10_000);
+  assertEquals([taker.report().isTaking, taker.report().hasLastFailed], [false, true]);
+  isBroken = false;
+  assert(taker.take());
+  clock.advance(100_000);
+  assertEquals([store.newest()?.index, taker.report().hasLastFailed], [ENTRIES, false]);
+});
+
+Deno.test("a slow disk holds up the taking, and little waits for it in memory", () => {
+  const { clock, taker, store } = startSlowly(() => false);
+  const begin = store.begin.bind(store);
+  let mostBytes = 0;
+  store.begin = (meta) => {
+    const writer = begin(meta);
+    const write = writer?.write.bind(writer);
+    if (writer !== null) {
+      writer.write = (chunk) => {
+        const isWritten = write?.(chunk) ?? false;
+        mostBytes = Math.max(mostBytes, writer.unsyncedBytes);
+        return isWritten;
+      };
+    }
+    return writer;
+  };
+  taker.take();
+  clock.advance(100_000);
+  assertEquals(store.newest()?.index, ENTRIES);
+  assert((store.newest()?.sizeBytes ?? 0) > 20_000_000);
+  assert(mostBytes > 16e6 && mostBytes < 17.5e6, `${mostBytes} bytes`);
+});
+
+Deno.test("where nothing is newer than the newest snapshot, that one counts as taken", () => {
+  const { disk, taker, stored, clock } = start();
+  disk.newest = stored(ENTRIES);
+  assertEquals([taker.take(), taker.take()], [true, true], "it is over at once");
+  clock.advance(100);
+  const { isTaking, hasLastFailed, count, lastMs } = taker.report();
+  assertEquals([disk.begun, isTaking, hasLastFailed, count], [[], false, false, 0]);
+  assertEquals(lastMs, clock.nowMs() - 100);
+});
+
+Deno.test("a snapshot whose attempt was given up while the disk ended it is not counted as taken", () => {
+  const { disk, taker, clock } = start();
+  const ends: (() => void)[] = [];
+  disk.ends = (run) => void ends.push(run);
+  taker.take();
+  clock.advance(100);
+  assertEquals([ends.length, taker.report().isTaking], [1, true]);
+  taker.abandon(); // another snapshot takes the place of the state
+  ends.shift()?.();
+  const { isTaking, hasLastFailed, count } = taker.report();
+  assertEquals([isTaking, hasLastFailed, count], [false, false, 0]);
+});

@@ -1,0 +1,358 @@
+import { assert, assertEquals } from "@std/assert";
+import { seededRandom } from "../../base/random.ts";
+import { StateMachine } from "../../commands/state_machine.ts";
+import type { Raft } from "../../raft/mod.ts";
+import { Batch } from "../log/entry.ts";
+import { MemoryLog } from "../../../tests/support/node/memory_log.ts";
+import { LogTime } from "./log_time.ts";
+import { MemberClocks } from "./member_clocks.ts";
+import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
+
+const YEAR_MS = 365 * 24 * 3600 * 1000;
+const VOTERS = ["n1", "n2", "n3"];
+
+/** The log's time as n1 keeps it, of three whose other clocks can be set. */
+class Kept {
+  readonly clock = new ManualClock();
+  readonly machine = new StateMachine();
+  readonly clocks = new MemberClocks({
+    id: "n1",
+    clock: this.clock,
+    random: seededRandom(1),
+    clockOffsetMsMax: 10_000,
+  });
+  readonly time: LogTime;
+  readonly log = new MemoryLog();
+  readonly proposed: Batch[] = [];
+  readonly raft = {
+    role: "follower",
+    term: 1,
+    propose: (batches: readonly Batch[]) => this.proposed.push(...batches),
+    status: () => ({ appliedIndex: 0 }),
+  };
+  /** By how much the others are wrong; those missing do not answer. */
+  offsets: Readonly<Record<string, number>> = { n2: 0, n3: 0 };
+  readonly #originMs = this.clock.wallOffsetMs;
+
+  /** @param ledFromTerm `null`: it does not lead yet */
+  constructor(
+    loggedMs: number,
+    voters: readonly string[] = VOTERS,
+    ledFromTerm: number | null = 1,
+  ) {
+    this.machine.advanceTime(loggedMs);
+    this.time = new LogTime({
+      raft: this.raft as unknown as Raft<Batch>,
+      machine: this.machine,
+      clock: this.clock,
+      clocks: this.clocks,
+      voters: () => voters,
+    });
+    if (ledFromTerm !== null) this.lead(ledFromTerm);
+  }
+
+  lead(term: number): void {
+    Object.assign(this.raft, { role: "leader", term });
+    this.time.lead(this.log);
+  }
+
+  /** Another one leads from now on. */
+  follow(term: number): void {
+    Object.assign(this.raft, { role: "follower", term });
+    this.time.forget();
+  }
+
+  /** Who leads in this term has put an entry into the log. */
+  append(term: number, timeMs: number): void {
+    const index = this.log.lastIndex() + 1;
+    const entry = { index, term, data: new Batch(timeMs, []), sizeBytes: 0 };
+    this.log.append(null, [entry], () => {});
+  }
+
+  /** Sets all clocks, this node's as well, to be wrong by so much. */
+  setAll(offsetMs: number): void {
+    this.offsets = { n2: offsetMs, n3: offsetMs };
+    this.clock.wallOffsetMs = this.#originMs + offsetMs;
+  }
+
+  get trueMs(): number {
+    return this.#originMs + this.clock.monotonicMs();
+  }
+
+  /** Lets time pass in steps, in each of which the clocks are asked. */
+  pass(ms: number): void {
+    for (let passed = 0; passed < ms; passed += 50) {
+      for (const { from, to, serial } of this.clocks.questions(VOTERS)) {
+        const offsetMs = this.offsets[to];
+        if (offsetMs === undefined) continue;
+        const timeMs = this.trueMs + offsetMs;
+        const reply = { type: "clockReply", from: to, to: from, serial, logTimeMs: null } as const;
+        this.clocks.answered({ ...reply, timeMs });
+      }
+      this.time.nowMs();
+      this.clock.advance(50);
+    }
+  }
+}
+
+Deno.test("before the clocks of a majority are known, time goes on from the log's alone", () => {
+  const loggedMs = 1_600_000_000_000;
+  const kept = new Kept(loggedMs);
+  kept.offsets = {};
+  kept.pass(1_000);
+  assertEquals(kept.time.isKnown, false);
+  assertEquals(kept.time.nowMs(), loggedMs + 1_000);
+  kept.offsets = { n2: 0 };
+  kept.pass(100);
+  assertEquals(kept.time.isKnown, true);
+  assertEquals(kept.time.nowMs(), kept.trueMs);
+});
+
+Deno.test("a wrong clock of its own moves the log's time nowhere, while it runs and at its start", () => {
+  for (const wrongMs of [10 * YEAR_MS, -10 * YEAR_MS]) {
+    const kept = new Kept(1_600_000_000_000);
+    kept.clock.wallOffsetMs += wrongMs;
+    kept.pass(500);
+    assertEquals(kept.time.nowMs(), kept.trueMs);
+    kept.clock.wallOffsetMs += wrongMs;
+    kept.pass(5_000);
+    assertEquals(kept.time.nowMs(), kept.trueMs);
+  }
+});
+
+Deno.test("time that is ahead of the clocks goes on at the pace of monotonic time", () => {
+  const aheadMs = 10 * YEAR_MS;
+  const loggedMs = 1_700_000_000_000 + aheadMs;
+  const kept = new Kept(loggedMs);
+  kept.pass(10_000);
+  const passedMs = kept.time.nowMs() - loggedMs;
+  assert(passedMs >= 9_980 && passedMs <= 10_000, String(passedMs));
+  assertEquals(Math.round((kept.time.aheadMs() ?? 0) / 1_000), aheadMs / 1_000);
+});
+
+Deno.test("a lead of a moment is made good in time, and time never stands still for it", () => {
+  const kept = new Kept(1_700_000_000_000 + 40);
+  let beforeMs = kept.time.nowMs();
+  for (let round = 0; round < 50; round++) {
+    kept.pass(1_000);
+    const nowMs = kept.time.nowMs();
+    assert(nowMs - beforeMs >= 998 && nowMs - beforeMs <= 1_001, String(nowMs - beforeMs));
+    beforeMs = nowMs;
+  }
+  assert((kept.time.aheadMs() ?? Infinity) <= 2, String(kept.time.aheadMs()));
+});
+
+Deno.test("an entry that is ahead is gone on from, and time never goes back", () => {
+  const kept = new Kept(0);
+  kept.pass(100);
+  const aheadMs = kept.trueMs + 60_000;
+  kept.machine.advanceTime(aheadMs);
+  assertEquals(kept.time.next(), aheadMs);
+  kept.pass(1_000);
+  const nextMs = kept.time.next();
+  assert(nextMs >= aheadMs + 998 && nextMs <= aheadMs + 1_000, String(nextMs - aheadMs));
+  kept.offsets = { n2: -YEAR_MS, n3: -YEAR_MS };
+  kept.clock.wallOffsetMs -= YEAR_MS;
+  kept.pass(2_000);
+  assert(kept.time.nowMs() > nextMs);
+});
+
+Deno.test("without the others time goes on, though its own clock jumps", () => {
+  const kept = new Kept(0);
+  kept.pass(100);
+  kept.offsets = {};
+  kept.pass(10_000);
+  assertEquals(kept.clocks.majorityMs(VOTERS), null);
+  kept.clock.wallOffsetMs += YEAR_MS;
+  kept.pass(1_000);
+  assertEquals(kept.time.nowMs(), kept.trueMs);
+});
+
+Deno.test("a cluster of one believes its clock, but not when it goes back", () => {
+  const kept = new Kept(1_600_000_000_000, ["n1"]);
+  assertEquals(kept.time.isKnown, true);
+  assertEquals(kept.time.nowMs(), kept.trueMs);
+  kept.clock.wallOffsetMs -= YEAR_MS;
+  kept.pass(1_000);
+  assert(Math.abs(kept.time.nowMs() - kept.trueMs) <= 2);
+  kept.clock.wallOffsetMs += 2 * YEAR_MS;
+  kept.pass(50);
+  assertEquals(kept.time.nowMs(), kept.trueMs + YEAR_MS);
+});
+
+Deno.test("a node that does not lead goes by the log and by the leader's word, not by the clocks", () => {
+  const loggedMs = 1_600_000_000_000;
+  const kept = new Kept(loggedMs, VOTERS, null);
+  kept.pass(1_000);
+  assertEquals(kept.time.isKnown, true);
+  assertEquals(kept.time.nowMs(), loggedMs + 1_000);
+  kept.machine.advanceTime(loggedMs + 5_000);
+  kept.pass(1_000);
+  assertEquals(kept.time.nowMs(), loggedMs + 6_000);
+  kept.time.heard(loggedMs + 60_000, 10);
+  kept.pass(1_000);
+  assertEquals(kept.time.nowMs(), loggedMs + 61_000);
+});
+
+Deno.test("the leader's word puts a follower's time right, forth and back, as exact as it came", () => {
+  const kept = new Kept(1_700_000_000_000, VOTERS, null);
+  kept.pass(100);
+  const wordMs = 1_700_000_050_000;
+  kept.time.heard(wordMs, 30);
+  assertEquals(kept.time.nowMs(), wordMs);
+  kept.time.heard(wordMs - 20, 30); // it may be as late as that by now
+  assertEquals(kept.time.nowMs(), wordMs);
+  kept.time.heard(wordMs - 20_000, 30);
+  assertEquals(kept.time.nowMs(), wordMs - 19_970);
+  kept.machine.advanceTime(wordMs - 10_000);
+  kept.time.heard(wordMs - 20_000, 30); // said before that entry
+  assertEquals(kept.time.nowMs(), wordMs - 10_000);
+});
+
+Deno.test("a new leader goes by the clocks as they are now, not as they once were", () => {
+  for (const onceMs of [10 * YEAR_MS, -10 * YEAR_MS]) {
+    const kept = new Kept(1_600_000_000_000, VOTERS, null);
+    kept.setAll(onceMs);
+    kept.pass(2_000);
+    kept.setAll(0);
+    kept.pass(200);
+    kept.lead(1);
+    assertEquals(kept.time.next(), kept.trueMs);
+  }
+});
+
+Deno.test("a new leader goes on from what the last one said, and the time since then", () => {
+  const loggedMs = 1_700_000_000_000 + 10 * YEAR_MS;
+  const kept = new Kept(loggedMs, VOTERS, null);
+  kept.append(1, loggedMs);
+  kept.time.heard(loggedMs + 60_000, 0);
+  kept.pass(1_000);
+  kept.lead(2);
+  const passedMs = kept.time.next() - loggedMs;
+  assert(passedMs >= 60_998 && passedMs <= 61_000, String(passedMs));
+});
+
+Deno.test("time that no later leader went on from is forgotten", () => {
+  const heard = new Kept(0, VOTERS, null);
+  heard.pass(200);
+  heard.time.heard(heard.trueMs + 10 * YEAR_MS, 0);
+  const led = new Kept(0, VOTERS, null);
+  led.setAll(10 * YEAR_MS);
+  led.pass(2_000);
+  led.lead(1);
+  led.time.next(); // nobody else gets this entry
+  led.setAll(0);
+  led.pass(200);
+  led.follow(2);
+  for (const kept of [heard, led]) {
+    kept.append(2, kept.trueMs);
+    kept.pass(200);
+    kept.lead(3);
+    assertEquals(kept.time.next(), kept.trueMs);
+  }
+});
+
+Deno.test("when a word is forgotten, the time since the last entry is not", () => {
+  const loggedMs = 1_700_000_000_000 + 10 * YEAR_MS;
+  const kept = new Kept(loggedMs, VOTERS, null);
+  kept.pass(200);
+  kept.time.heard(loggedMs + 60_000, 0);
+  kept.append(2, loggedMs + 500); // by a node that had lost some time
+  kept.machine.advanceTime(loggedMs + 500);
+  kept.pass(10_000);
+  kept.lead(3);
+  const passedMs = kept.time.next() - loggedMs;
+  assert(passedMs >= 10_488 && passedMs <= 10_500, String(passedMs));
+});
+
+Deno.test("time that a later leader may have gone on from goes on", () => {
+  const aheadMs = 10 * YEAR_MS;
+  const kept = new Kept(0, VOTERS, null);
+  kept.pass(200);
+  kept.time.heard(kept.trueMs + aheadMs, 0);
+  kept.append(2, kept.trueMs + aheadMs);
+  kept.pass(1_000);
+  kept.lead(3);
+  const leftMs = kept.time.next() - kept.trueMs - aheadMs;
+  assert(leftMs >= -2 && leftMs <= 0, String(leftMs));
+});
+
+Deno.test("behind a snapshot the time of its last entry counts, whoever said otherwise before", () => {
+  const kept = new Kept(0, VOTERS, null);
+  kept.pass(200);
+  kept.time.heard(kept.trueMs + 10 * YEAR_MS, 0);
+  kept.machine.advanceTime(kept.trueMs);
+  kept.log.reset(7, 2, null, () => {});
+  kept.pass(200);
+  kept.lead(3);
+  assertEquals(kept.time.next(), kept.trueMs);
+});
+
+Deno.test("who knows the time neither by the clocks nor by a leader's word may not say it", () => {
+  const kept = new Kept(0, VOTERS, null);
+  kept.time.heard(1_700_000_000_000, 0);
+  assertEquals(kept.time.isKnown, false); // its own clock may be wrong
+  kept.pass(200);
+  assertEquals(kept.time.isKnown, true);
+  kept.offsets = {};
+  kept.pass(6_000);
+  assertEquals(kept.clocks.majorityMs(VOTERS), null);
+  assertEquals(kept.time.isKnown, true);
+
+  const restarted = new Kept(0, VOTERS, null);
+  restarted.pass(200);
+  assertEquals(restarted.time.isKnown, true);
+  restarted.offsets = {};
+  restarted.pass(6_000);
+  assertEquals(restarted.time.isKnown, false); // how long was it down?
+});
+
+Deno.test("only a leader gives its word, and only in the term that it is ready to lead", () => {
+  const kept = new Kept(0, VOTERS, null);
+  kept.pass(200);
+  assertEquals(kept.time.word, null);
+  kept.raft.role = "leader";
+  assertEquals(kept.time.word, null); // it has not looked into its log yet
+  kept.lead(1);
+  assertEquals(kept.time.word, kept.trueMs);
+  kept.raft.term = 2;
+  assertEquals(kept.time.word, null);
+  kept.raft.term = 1;
+  kept.raft.role = "follower";
+  assertEquals(kept.time.word, null);
+});
+
+Deno.test("a new leader goes on from the last time in its log, applied or not", () => {
+  const kept = new Kept(0, VOTERS, null);
+  kept.pass(100);
+  const lastMs = kept.trueMs + 60_000;
+  kept.append(1, lastMs);
+  kept.log.append(null, [{ index: 2, term: 1, data: null, sizeBytes: 0 }], () => {});
+  kept.lead(2);
+  assertEquals(kept.time.nowMs(), lastMs);
+  assertEquals(kept.time.next(), lastMs);
+});
+
+Deno.test("what a leader has let pass in vain does not keep the next one from letting it pass", () => {
+  const kept = new Kept(0);
+  kept.pass(200);
+  const deadlineMs = kept.trueMs + 100;
+  kept.machine.keyspace.set("k", "v");
+  kept.machine.keyspace.setDeadline("k", deadlineMs);
+  kept.pass(200);
+  kept.time.passBeforeRead();
+  kept.time.passBeforeRead();
+  assertEquals(kept.proposed.length, 1);
+  kept.follow(2);
+  kept.lead(3);
+  kept.time.passBeforeRead();
+  assertEquals(kept.proposed.length, 2);
+});
+
+Deno.test("a node that has heard of no time does not say how far ahead it is", () => {
+  const fresh = new Kept(0, VOTERS, null);
+  fresh.pass(1_000);
+  assertEquals(fresh.time.aheadMs(), null);
+  fresh.time.heard(fresh.trueMs + 5_000, 0);
+  assert(Math.abs((fresh.time.aheadMs() ?? 0) - 5_000) <= 2, String(fresh.time.aheadMs()));
+});

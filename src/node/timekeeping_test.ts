@@ -1,0 +1,80 @@
+import { assertEquals } from "@std/assert";
+import { silentLogger } from "../base/logger.ts";
+import { seededRandom } from "../base/random.ts";
+import { StateMachine } from "../commands/state_machine.ts";
+import type { Raft } from "../raft/mod.ts";
+import type { Batch } from "./log/entry.ts";
+import { firstConfiguration, Members } from "./members/members.ts";
+import type { ClockQuestion, PeerMessage } from "./peers/peer_message.ts";
+import { ManualClock } from "../../tests/support/node/manual_clock.ts";
+import { Timekeeping } from "./time/timekeeping.ts";
+
+const YEAR_MS = 365 * 24 * 3600 * 1000;
+
+/** How n1 of three keeps time, which follows. */
+class Follower {
+  readonly clock = new ManualClock();
+  readonly raft = { role: "follower", term: 1, leaderId: "n2" as string | null, mayLead: false };
+  readonly timekeeping: Timekeeping;
+  #sent: PeerMessage[] = [];
+
+  constructor() {
+    const address = { host: "memory", port: 1 };
+    const members = new Map(["n1", "n2", "n3"].map((id) => [id, address]));
+    const configuration = firstConfiguration("n1", members);
+    this.timekeeping = new Timekeeping({
+      id: "n1",
+      raft: this.raft as unknown as Raft<Batch>,
+      machine: new StateMachine(),
+      members: new Members({ index: 0, configuration }, []),
+      clock: this.clock,
+      random: seededRandom(1),
+      logger: silentLogger,
+      clockOffsetMsMax: 10_000,
+      send: (message) => this.#sent.push(message),
+      successor: () => null,
+    });
+  }
+
+  /** @returns what n2 and n3 are asked in the next tick */
+  questions(): ClockQuestion[] {
+    this.#sent = [];
+    this.timekeeping.tick();
+    return this.#sent.filter((message) => message.type === "clock");
+  }
+
+  answer({ from, to, serial }: ClockQuestion, logTimeMs: number | null): void {
+    const timeMs = this.clock.nowMs();
+    this.timekeeping.message({ type: "clockReply", from: to, to: from, serial, timeMs, logTimeMs });
+  }
+
+  get logTimeMs(): number {
+    return this.timekeeping.log.nowMs();
+  }
+}
+
+Deno.test("what the leader says of the log's time counts, and what others say does not", () => {
+  const follower = new Follower();
+  const wordMs = follower.clock.nowMs() + YEAR_MS;
+  for (const question of follower.questions()) {
+    follower.answer(question, question.to === "n2" ? wordMs : wordMs + YEAR_MS);
+  }
+  assertEquals(follower.logTimeMs, wordMs);
+});
+
+Deno.test("a new leader is asked for its word at once, and an older one's does not pass for it", () => {
+  const follower = new Follower();
+  const nowMs = follower.clock.nowMs();
+  for (const question of follower.questions()) follower.answer(question, nowMs);
+  assertEquals(follower.questions(), []);
+  follower.clock.advance(1_000);
+  const ofOldTerm = follower.questions();
+  follower.clock.advance(10);
+  Object.assign(follower.raft, { term: 3 }); // n2 leads again, after another one
+  for (const question of ofOldTerm) follower.answer(question, nowMs + YEAR_MS);
+  assertEquals(follower.logTimeMs, nowMs + 1_010);
+  const ofNewTerm = follower.questions();
+  assertEquals(ofNewTerm.map(({ to }) => to), ["n2", "n3"]);
+  for (const question of ofNewTerm) follower.answer(question, nowMs + 2_000);
+  assertEquals(follower.logTimeMs, nowMs + 2_000);
+});

@@ -1,0 +1,35 @@
+import { assertEquals } from "@std/assert";
+import net from "node:net";
+import { systemClock } from "./system_clock.ts";
+
+Deno.test(
+  "a timer that is cancelled when it is due does not run",
+  { permissions: { net: true } },
+  async () => {
+    const server = net.createServer((socket) => socket.on("data", (data) => socket.write(data)));
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as net.AddressInfo;
+    const client = net.connect(port, "127.0.0.1");
+    await new Promise((resolve) => client.once("connect", resolve));
+    let ranLate = 0;
+    for (let round = 0; round < 20; round++) {
+      const isOver = Promise.withResolvers<void>();
+      let isCancelled = false;
+      const cancel = systemClock.after(10, () => {
+        if (isCancelled) ranLate++;
+      });
+      client.once("data", () => {
+        isCancelled = true;
+        cancel();
+        systemClock.after(5, isOver.resolve);
+      });
+      client.write("x");
+      const untilMs = systemClock.monotonicMs() + round;
+      while (systemClock.monotonicMs() < untilMs); // sockets and timers are due together
+      await isOver.promise;
+    }
+    client.destroy();
+    await new Promise((resolve) => server.close(resolve));
+    assertEquals(ranLate, 0);
+  },
+);

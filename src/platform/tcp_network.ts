@@ -1,0 +1,134 @@
+import net from "node:net";
+import { setImmediate } from "node:timers";
+import { silentLogger } from "../base/logger.ts";
+import type { Network, Stream, StreamHandlers } from "./network.ts";
+import { Acceptor, FairReading, readFairly } from "./acceptor.ts";
+import { formatAddress, plainHost } from "../base/address.ts";
+import { messageOf } from "../base/errors.ts";
+import { areDescriptorsOut } from "./process.ts";
+import { systemClock } from "./system_clock.ts";
+
+/** The connections between nodes, and from a proxy to them, have their turns among themselves. */
+const fairness = new FairReading((run) => setImmediate(run));
+
+/** TCP by `node:net`, which is faster here than `Deno.listen` and `Deno.connect`. */
+export const tcpNetwork: Network = {
+  async listen(address, onConnection) {
+    const sockets = new Set<net.Socket>();
+    const acceptor = await Acceptor.open({
+      address,
+      allowHalfOpen: false,
+      areDescriptorsOut,
+      looksEachTime: true,
+      clock: systemClock,
+      logger: silentLogger, // the listener for clients says it
+    });
+    acceptor.on("connection", (socket) => {
+      sockets.add(socket);
+      socket.once("close", () => sockets.delete(socket));
+      onConnection(new TcpStream(socket, remoteOf(socket)));
+    });
+    const bound = acceptor.address();
+    return {
+      address: { host: bound.address, port: bound.port },
+      close() {
+        acceptor.close();
+        for (const socket of sockets) socket.destroy();
+      },
+    };
+  },
+
+  connect(address, handlers) {
+    const socket = net.connect({ host: address.host, port: address.port, noDelay: true });
+    const stream = new TcpStream(socket, formatAddress(address));
+    stream.handle(handlers);
+    socket.once("connect", () => handlers.onOpen());
+    return stream;
+  },
+};
+
+/**
+ * Of texts, what a socket holds at most, and what it is given at once: all that it holds becomes bytes
+ * in one go, 2 ms for each MiB.
+ */
+const SOCKET_BYTES_MAX = 1024 * 1024;
+const SLICE_BYTES = 512 * 1024;
+
+/** Without a byte for so long, the other machine is asked whether it is still there. */
+const KEEP_ALIVE_MS = 60_000;
+
+class TcpStream implements Stream {
+  readonly remote: string;
+  readonly #socket: net.Socket;
+  #reason = "closed by the other side";
+  #ended = false;
+  /** Texts that the socket has no room for, the first of them from `#from` on. */
+  #waiting: (Uint8Array | string)[] = [];
+  #from = 0;
+  #waitingBytes = 0;
+
+  constructor(socket: net.Socket, remote: string) {
+    this.#socket = socket;
+    this.remote = remote;
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    socket.on("drain", () => this.#writeWaiting());
+    socket.on("error", (error) => this.#reason = messageOf(error));
+  }
+
+  handle(handlers: StreamHandlers): void {
+    const received = (chunk: Uint8Array) => {
+      if (!this.#ended) handlers.onData(chunk);
+    };
+    readFairly(this.#socket, received, fairness);
+    this.#socket.once("close", () => {
+      if (this.#ended) return;
+      this.#ended = true;
+      handlers.onClose(this.#reason);
+    });
+  }
+
+  pendingBytes(): number {
+    return this.#waitingBytes + this.#socket.writableLength;
+  }
+
+  write(data: Uint8Array | string): void {
+    if (this.#socket.destroyed) return;
+    const isLong = typeof data === "string" && data.length > SLICE_BYTES;
+    if (!isLong && this.#waitingBytes === 0) {
+      this.#socket.write(data, "latin1");
+      return;
+    }
+    this.#waiting.push(data);
+    this.#waitingBytes += data.length;
+    this.#writeWaiting();
+  }
+
+  #writeWaiting(): void {
+    while (this.#waitingBytes > 0 && this.#socket.writableLength < SOCKET_BYTES_MAX) {
+      const [first = ""] = this.#waiting;
+      const to = typeof first === "string" ? this.#from + SLICE_BYTES : first.length;
+      const piece = typeof first === "string" ? first.slice(this.#from, to) : first;
+      if (to < first.length) this.#from = to;
+      else {
+        this.#waiting.shift();
+        this.#from = 0;
+      }
+      this.#waitingBytes -= piece.length;
+      this.#socket.write(piece, "latin1");
+    }
+  }
+
+  close(): void {
+    this.#ended = true;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    this.#socket.destroy();
+  }
+}
+
+function remoteOf(socket: net.Socket): string {
+  return formatAddress({
+    host: plainHost(socket.remoteAddress ?? "?"),
+    port: socket.remotePort ?? 0,
+  });
+}

@@ -1,0 +1,151 @@
+import { assert, assertEquals } from "@std/assert";
+import { entriesOf, LoneNode } from "../../tests/support/raft/lone_node.ts";
+
+// What a follower does with the leader's appends, heartbeats and snapshots, beside what the paper
+// demands of it in raft_paper_test.ts.
+
+const configuration = { voters: ["1", "2", "3"], learners: ["4"] };
+const snapshot = { type: "snapshot", configuration };
+const append = { type: "append", prevIndex: 0, prevTerm: 0, commit: 0, entries: [] };
+const heartbeat = { type: "heartbeat", term: 1, commit: 0, round: 0 };
+const preVote = {
+  type: "preVote",
+  from: "3",
+  term: 2,
+  lastIndex: 9,
+  lastTerm: 1,
+  isTransfer: false,
+};
+
+function acceptedIndex(node: LoneNode, message: Record<string, unknown>): number | null {
+  const [reply] = node.step(message);
+  return reply?.type === "appendReply" && reply.accepted ? reply.index : null;
+}
+
+Deno.test("thesis 5: a snapshot that is ahead takes the place of log, state and configuration", () => {
+  for (const terms of [[], [1, 1], [1, 2, 2, 2, 2, 2, 2]]) {
+    const node = new LoneNode({ terms, term: 3 });
+    assertEquals(acceptedIndex(node, { ...snapshot, term: 3, lastIndex: 5, lastTerm: 3 }), 5);
+    const { lastIndex, commitIndex, appliedIndex, durableIndex } = node.status();
+    assertEquals([lastIndex, commitIndex, appliedIndex, durableIndex], [5, 5, 5, 5]);
+    assertEquals(node.status().configuration, configuration);
+    assertEquals(node.node.log.firstIndex(), 6);
+    const entries = entriesOf([3], 6);
+    const next = { ...append, term: 3, prevIndex: 5, prevTerm: 3, commit: 6, entries };
+    assertEquals(acceptedIndex(node, next), 6);
+    assertEquals(node.applied, [6]);
+  }
+});
+
+Deno.test("thesis 5: a snapshot of what the log has commits it, and cuts nothing off", () => {
+  const node = new LoneNode({ terms: [1, 1, 2, 2], term: 2 });
+  assertEquals(acceptedIndex(node, { ...snapshot, term: 2, lastIndex: 3, lastTerm: 2 }), 3);
+  assertEquals([node.status().commitIndex, node.status().lastIndex], [3, 4]);
+  assertEquals(node.applied, [1, 2, 3]);
+  assertEquals(node.status().configuration.learners, []);
+});
+
+Deno.test("a snapshot older than what is committed changes nothing, and is answered with that", () => {
+  const node = new LoneNode({ terms: [1, 1, 1], term: 1 });
+  node.step({ ...append, term: 1, prevIndex: 3, prevTerm: 1, commit: 3 });
+  const before = node.status();
+  for (const lastIndex of [1, 3]) {
+    assertEquals(acceptedIndex(node, { ...snapshot, term: 1, lastIndex, lastTerm: 1 }), 3);
+  }
+  assertEquals(node.status(), before);
+});
+
+Deno.test("a snapshot of an older term, or none at all, is not taken", () => {
+  const node = new LoneNode({ terms: [1, 2], term: 3 });
+  const before = node.status();
+  const [reply] = node.step({ ...snapshot, term: 2, lastIndex: 5, lastTerm: 2 });
+  assert(reply?.type === "appendReply" && !reply.accepted && reply.term === 3);
+  const voters: string[] = [];
+  for (
+    const change of [
+      { lastIndex: 0, lastTerm: 0 },
+      { lastIndex: 5, lastTerm: 4 },
+      { lastIndex: 5, lastTerm: 2, configuration: { voters, learners: [] } },
+      { lastIndex: 5, lastTerm: 2, configuration: { voters: ["1"], learners: ["1"] } },
+    ]
+  ) assertEquals(node.step({ ...snapshot, term: 3, ...change }), []);
+  assertEquals(node.status(), before);
+});
+
+Deno.test("a snapshot cannot contradict what this term's leader has confirmed", () => {
+  const node = new LoneNode({ term: 2 });
+  node.step({ ...append, term: 2, entries: entriesOf([2, 2]) });
+  assertEquals(node.step({ ...snapshot, term: 2, lastIndex: 2, lastTerm: 1 }), []);
+  assertEquals(node.status().lastIndex, 2);
+});
+
+Deno.test("until a snapshot is durable nothing is confirmed or applied, whatever follows it", () => {
+  const node = new LoneNode({ terms: [1, 1], term: 1 });
+  const { raft } = node.node;
+  node.node.step({ ...snapshot, from: "2", to: "1", term: 1, lastIndex: 5, lastTerm: 1 } as never);
+  node.node.pump();
+  const next = { ...append, term: 1, prevIndex: 5, prevTerm: 1, commit: 6 };
+  node.node.step({ ...next, from: "2", to: "1", entries: entriesOf([1], 6) } as never);
+  node.node.step({ ...snapshot, from: "2", to: "1", term: 1, lastIndex: 7, lastTerm: 1 } as never);
+  node.node.pump();
+  assertEquals([node.takeSent(), node.applied], [[], []]);
+  assertEquals([raft.status().appliedIndex, raft.status().durableIndex], [0, 0]);
+  node.node.persistNext();
+  assertEquals(raft.status().appliedIndex, 5);
+  assertEquals(raft.status().durableIndex, 5);
+  node.settle();
+  const { appliedIndex, durableIndex, lastIndex } = raft.status();
+  assertEquals([appliedIndex, durableIndex, lastIndex], [7, 7, 7]);
+  assertEquals(node.applied, []);
+});
+
+Deno.test("an append that begins before the compacted log is no conflict, and cuts nothing off", () => {
+  const node = new LoneNode({ before: { index: 5, term: 1 }, terms: [1, 1, 1] });
+  const entries = entriesOf([1, 1, 1, 1], 4);
+  const late = { ...append, term: 1, prevIndex: 3, prevTerm: 1, commit: 7, entries };
+  assertEquals(acceptedIndex(node, late), 7);
+  assertEquals([node.status().lastIndex, node.status().commitIndex], [8, 7]);
+  assertEquals(acceptedIndex(node, { ...append, term: 1 }), 7, "not even one from the beginning");
+});
+
+Deno.test("a node starts with what its snapshot has applied", () => {
+  const node = new LoneNode({ before: { index: 4, term: 2 }, terms: [2, 2] });
+  assertEquals([node.status().commitIndex, node.status().appliedIndex], [4, 4]);
+  node.step({ ...append, term: 2, prevIndex: 6, prevTerm: 2, commit: 6 });
+  assertEquals(node.applied, [5, 6]);
+});
+
+Deno.test("a snapshot of what is in the log already keeps the entries after it", () => {
+  const follower = new LoneNode({ terms: [1, 1, 1, 1, 1] });
+  const configuration = { voters: ["1", "2", "3"], learners: [] };
+  const snapshot = { type: "snapshot", lastIndex: 3, lastTerm: 1, configuration, state: 0 };
+  const [reply] = follower.step({ ...snapshot, term: 1 });
+  assertEquals(reply?.type === "appendReply" && [reply.accepted, reply.index], [true, 3]);
+  const { commitIndex, lastIndex } = follower.status();
+  assertEquals([commitIndex, lastIndex], [3, 5]);
+  assertEquals(follower.applied, [1, 2, 3]);
+  assertEquals(follower.node.log.entries(1, 5, 1e6), entriesOf([1, 1, 1, 1, 1]));
+});
+
+Deno.test("a follower waits longer for a leader that is busy, and not for ever", () => {
+  for (const [busyMib, ticks] of [[undefined, 10], [0, 10], [3, 40], [64, 90]] as const) {
+    const follower = new LoneNode({ term: 1, options: { standing: "eager", electionTicks: 10 } });
+    follower.step(busyMib === undefined ? heartbeat : { ...heartbeat, busyMib });
+    follower.tick(ticks - 1);
+    assertEquals(follower.status().leaderId, "2", `${busyMib} MiB`);
+    assertEquals(follower.step(preVote), [], "it helps nobody else to an election either");
+    follower.tick(4); // "eager" draws up to a quarter more
+    assertEquals(follower.status().role, "preCandidate", `${busyMib} MiB`);
+  }
+});
+
+Deno.test("a follower waits no longer than usual once its leader is busy no more, or is another", () => {
+  const append = { type: "append", prevIndex: 0, prevTerm: 0, commit: 0, entries: [] };
+  for (const last of [heartbeat, { ...append, term: 2, from: "3" }]) {
+    const follower = new LoneNode({ term: 1, options: { standing: "eager", electionTicks: 10 } });
+    follower.step({ ...heartbeat, busyMib: 8 });
+    follower.step(last);
+    follower.tick(13);
+    assertEquals(follower.status().role, "preCandidate");
+  }
+});

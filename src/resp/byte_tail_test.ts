@@ -1,0 +1,65 @@
+import { Buffer } from "node:buffer";
+import { assert, assertEquals } from "@std/assert";
+import { ByteTail } from "./byte_tail.ts";
+
+const KIB = 1024;
+const textOf = (tail: ByteTail) => tail.bytes.toString("latin1", 0, tail.length);
+
+/** Adds so many bytes, 64 KiB at a time, as they arrive. */
+function fill(tail: ByteTail, byte: number, length: number): void {
+  for (let at = 0; at < length; at += 64 * KIB) {
+    const chunk = Buffer.alloc(Math.min(64 * KIB, length - at), byte);
+    tail.append(chunk, 0, chunk.length, length);
+  }
+}
+
+Deno.test("large requests that follow each other use the same memory again", () => {
+  const tail = new ByteTail();
+  fill(tail, 1, KIB * KIB);
+  const first = tail.bytes.buffer;
+  tail.clear();
+  for (let at = 0; at < 20; at++) {
+    const next = new ByteTail();
+    fill(next, at, KIB * KIB);
+    assert(next.bytes.buffer === first, `request ${at} has memory of its own`);
+    next.clear();
+    assertEquals([next.length, next.bytes.length], [0, 0]);
+  }
+});
+
+Deno.test("what several tails hold at a time is never the same memory", () => {
+  for (let round = 0; round < 3; round++) {
+    const tails = Array.from({ length: 9 }, () => new ByteTail());
+    const sizes = tails.map((_, at) => (at + 1) * 70 * KIB);
+    for (let at = 0; at < 700 * KIB; at += 10 * KIB) {
+      tails.forEach((tail, of) => {
+        const chunk = Buffer.alloc(10 * KIB, 65 + of);
+        if (at < (sizes[of] ?? 0)) tail.append(chunk, 0, chunk.length);
+      });
+    }
+    tails.forEach((tail, of) => {
+      const expected = String.fromCharCode(65 + of).repeat(sizes[of] ?? 0);
+      assert(textOf(tail) === expected, `tail ${of} of round ${round}`);
+      if (of % 2 === round % 2) tail.clear();
+    });
+  }
+});
+
+Deno.test("what is kept for later is bounded, and nothing that is very large", () => {
+  const buffers = new Set<ArrayBufferLike>();
+  const tails = Array.from({ length: 12 }, () => new ByteTail());
+  const fillAll = () => tails.forEach((tail) => fill(tail, 1, 2 * KIB * KIB));
+  fillAll();
+  tails.forEach(({ bytes }) => buffers.add(bytes.buffer));
+  tails.forEach((tail) => tail.clear());
+  fillAll();
+  assertEquals(tails.filter(({ bytes }) => buffers.has(bytes.buffer)).length, 4);
+  tails.forEach((tail) => tail.clear());
+  const large = new ByteTail();
+  fill(large, 1, 3 * KIB * KIB);
+  const { buffer } = large.bytes;
+  large.clear();
+  const next = new ByteTail();
+  fill(next, 1, 3 * KIB * KIB);
+  assert(next.bytes.buffer !== buffer);
+});

@@ -1,0 +1,52 @@
+import { assert, assertEquals, assertLess } from "@std/assert";
+import { encodePieces, encodeReply, type Protocol, replyBytes } from "./encode.ts";
+import {
+  DoubleReply,
+  EncodedStrings,
+  ErrorReply,
+  MapReply,
+  OK,
+  PushReply,
+  type Reply,
+  VerbatimReply,
+} from "./reply.ts";
+
+const MIB = 1024 * 1024;
+
+const replies: readonly Reply[] = [
+  null,
+  "",
+  "text",
+  7,
+  2n ** 60n,
+  OK,
+  new ErrorReply("ERR no"),
+  new DoubleReply(0.5),
+  new VerbatimReply("v".repeat(70_000)),
+  [],
+  ["a".repeat(200_000), null, ["b".repeat(65_536), 1], "c"],
+  Array.from({ length: 50_000 }, (_, i) => `key:${i}`),
+  new MapReply([["k", ["v"]], ["long", "x".repeat(100_000)]]),
+  new EncodedStrings(2, "$1\r\na\r\n$1\r\nb\r\n"),
+  new PushReply(["p", new MapReply([["a", 1]])]),
+];
+
+Deno.test("pieces are together what the reply is in one text, and never longer than was counted", () => {
+  for (const reply of replies) {
+    for (const protocol of [2, 3] as Protocol[]) {
+      const whole = encodeReply(reply, protocol);
+      assertEquals(encodePieces(reply, protocol).join(""), whole);
+      assert(replyBytes(reply) >= whole.length, `${replyBytes(reply)} of ${whole.length}`);
+    }
+  }
+});
+
+Deno.test("counting ends at the bound, and building does not join long strings", () => {
+  const value = "x".repeat(MIB);
+  const many = new Array(2 ** 20).fill(value);
+  const startMs = performance.now();
+  assert(replyBytes(many, 256 * MIB) > 256 * MIB);
+  assertLess(performance.now() - startMs, 25, "ms for what is refused");
+  const pieces = encodePieces(many.slice(0, 1_000), 2);
+  assertLess(Math.max(...pieces.map(({ length }) => length)), MIB + 1);
+});

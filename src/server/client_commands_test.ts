@@ -1,0 +1,91 @@
+import { assertEquals } from "@std/assert";
+import { ManualClock } from "../../tests/support/node/manual_clock.ts";
+import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
+import { CLIENT_HANDLERS } from "./client_commands.ts";
+import type { Connection } from "./connection.ts";
+import { PendingReply } from "./pending_reply.ts";
+import type { ProcessCommands } from "./process_commands.ts";
+import { refuseTransaction } from "./local_commands.ts";
+
+/** Three connections of one process, of which the first asks. */
+function start() {
+  const clock = new ManualClock();
+  const gone: number[] = [];
+  const connections = new Map([1, 2, 3].map((id) => {
+    const connection = {
+      id,
+      remote: `127.0.0.1:${4000 + id}`,
+      local: "127.0.0.1:7001",
+      name: "",
+      openedMs: clock.monotonicMs(),
+      replyMode: "on",
+      isInRefusedTransaction: false,
+      closeAfterReplies: () => gone.push(id),
+      destroy: () => gone.push(id),
+    };
+    return [id, connection as unknown as Connection];
+  }));
+  const self = connections.get(1) as Connection;
+  const process = { connections, clock } as unknown as ProcessCommands;
+  const handlers = new Map(CLIENT_HANDLERS);
+  const run = (...args: string[]): Reply => {
+    const handler = handlers.get(`client|${args[0]}`);
+    return handler?.(process, self, ["CLIENT", ...args], new PendingReply(self, 2)) as Reply;
+  };
+  return { clock, gone, run, self };
+}
+
+Deno.test("CLIENT KILL kills whom all its filters name, and not the one who asks", () => {
+  const { gone, run } = start();
+  assertEquals(run("kill", "ID", "2", "ADDR", "127.0.0.1:4003"), 0);
+  assertEquals(run("kill", "TYPE", "normal", "USER", "default"), 2);
+  assertEquals(gone, [2, 3]);
+  assertEquals(run("kill", "LADDR", "127.0.0.1:7001", "SKIPME", "no"), 3);
+  assertEquals(gone.includes(1), true);
+});
+
+Deno.test("CLIENT KILL with a filter that is wrong kills nobody", () => {
+  const { gone, run } = start();
+  const wrong = [
+    ["ID", "x"],
+    ["ID", "2", "NOPE", "1"],
+    ["NOPE", "1", "ID", "2"],
+    ["TYPE", "nope", "ID", "2"],
+    ["ID", "2", "USER", "nobody"],
+    ["ID", "2", "SKIPME", "maybe"],
+    ["ID", "2", "ADDR"],
+    ["MAXAGE", "0"],
+  ];
+  for (const filters of wrong) {
+    assertEquals(run("kill", ...filters) instanceof ErrorReply, true, filters.join(" "));
+  }
+  assertEquals(gone, []);
+});
+
+Deno.test("CLIENT KILL MAXAGE kills those that are as old", () => {
+  const { clock, gone, run } = start();
+  clock.advance(9_999);
+  assertEquals(run("kill", "MAXAGE", "10"), 0);
+  clock.advance(1);
+  assertEquals(run("kill", "MAXAGE", "10"), 2);
+  assertEquals(gone, [2, 3]);
+});
+
+Deno.test("behind a MULTI that was refused nothing is executed until EXEC or DISCARD", () => {
+  const { self } = start();
+  const say = (name: string) => {
+    const reply = refuseTransaction(self, name);
+    return reply instanceof ErrorReply ? reply.text.split(" ", 3).slice(0, 3).join(" ") : reply;
+  };
+  assertEquals(say("SET"), null);
+  assertEquals(say("EXEC"), null);
+  for (const [end, answer] of [["exec", "EXECABORT Transaction discarded"], ["DISCARD", OK]]) {
+    assertEquals(say("Multi"), "ERR transactions are");
+    for (const name of ["SET", "multi", "HELLO", "x".repeat(1e6)]) {
+      assertEquals(say(name), "ERR not executed:");
+    }
+    assertEquals([say("RESET"), say("quit")], [null, null]);
+    assertEquals(say(String(end)), answer);
+    assertEquals(say("SET"), null);
+  }
+});

@@ -1,0 +1,298 @@
+import type { RespListener } from "./listener.ts";
+import type { ProcessFacts } from "../platform/process.ts";
+import { REDIS_VERSION, REGENT_VERSION } from "./limits.ts";
+import type { StateMachine } from "../commands/state_machine.ts";
+import type { Node } from "../node/node.ts";
+import type { StateReport } from "../node/members/report.ts";
+import type { Reply } from "../resp/reply.ts";
+import type { FaultTools } from "./fault_commands.ts";
+import { persistenceFields } from "./snapshot_commands.ts";
+import { clientAddressText } from "./cluster_commands.ts";
+
+/** One `# Section` of `INFO`. */
+export interface InfoSection {
+  /** Lower case, as a client asks for it; shown with a capital. */
+  readonly name: string;
+  readonly fields: readonly (readonly [name: string, value: string | number])[];
+}
+
+/**
+ * The text of `INFO` in Redis's form.
+ *
+ * @param wanted the sections asked for; none, `default`, `all` and `everything` mean all of them
+ */
+export function infoText(sections: readonly InfoSection[], wanted: readonly string[]): string {
+  const names = new Set(wanted.map((name) => name.toLowerCase()));
+  const isAll = ["default", "all", "everything"].some((name) => names.has(name));
+  return sections
+    .filter(({ name }) => names.size === 0 || isAll || names.has(name))
+    .map(({ name, fields }) => {
+      const title = `# ${name.charAt(0).toUpperCase()}${name.slice(1)}\r\n`;
+      return title + fields.map(([field, value]) => `${field}:${value}\r\n`).join("");
+    })
+    .join("\r\n");
+}
+
+/**
+ * A node sends clients elsewhere for writes, as a member of a Redis Cluster does. A proxy serves
+ * everything by itself, though it answers `CLUSTER` to clients that expect it.
+ */
+export type ServerMode = "cluster" | "standalone";
+
+/** What node and proxy count in their own ways. */
+export interface OwnCounts {
+  /** Requests that wait for something that others do (`WAIT`). */
+  readonly blockedClients: number;
+  readonly expiredKeys: number;
+  readonly hits: number;
+  readonly misses: number;
+  /** About how much the state takes; 0: there is none. */
+  readonly dataBytes: number;
+  /** Of `dataBytes`, above which writes are refused; 0: there is none. */
+  readonly maxmemory: number;
+  /** What short keys and values take outside of the heap. */
+  readonly arenaBytes: number;
+}
+
+export const NO_COUNTS: OwnCounts = {
+  blockedClients: 0,
+  expiredKeys: 0,
+  hits: 0,
+  misses: 0,
+  dataBytes: 0,
+  maxmemory: 0,
+  arenaBytes: 0,
+};
+
+/** The sections of `INFO` that node and proxy have alike. */
+export function processSections(
+  facts: ProcessFacts,
+  listener: RespListener,
+  nowMs: number,
+  counts: OwnCounts,
+  mode: ServerMode,
+): readonly InfoSection[] {
+  const upSeconds = Math.floor((nowMs - facts.startedMs) / 1000);
+  const rates = listener.rates.get(listener.clock.monotonicMs());
+  const { totals } = listener;
+  return [
+    {
+      name: "server",
+      fields: [
+        ["redis_version", REDIS_VERSION],
+        ["regent_version", REGENT_VERSION],
+        ["redis_mode", mode],
+        ["os", facts.os],
+        ["arch_bits", 64],
+        ["monotonic_clock", "performance.now"],
+        ["multiplexing_api", "tokio"],
+        ["process_id", facts.processId],
+        ["process_supervised", "no"],
+        ["run_id", facts.runId],
+        ["tcp_port", listener.address.port],
+        ["server_time_usec", nowMs * 1000],
+        ["uptime_in_seconds", upSeconds],
+        ["uptime_in_days", Math.floor(upSeconds / 86_400)],
+        ["executable", facts.executable],
+        ["config_file", ""],
+        ["io_threads_active", 0],
+      ],
+    },
+    {
+      name: "clients",
+      fields: [
+        ["connected_clients", listener.connections.size],
+        ["maxclients", listener.limits.clientsMax],
+        ["blocked_clients", counts.blockedClients],
+        ["tracking_clients", 0],
+      ],
+    },
+    { name: "memory", fields: memoryFields(facts, counts) },
+    {
+      name: "stats",
+      fields: [
+        ["total_connections_received", totals.connections],
+        ["total_commands_processed", totals.requests],
+        ["instantaneous_ops_per_sec", Math.round(rates.requests)],
+        ["total_net_input_bytes", totals.inputBytes],
+        ["total_net_output_bytes", totals.outputBytes],
+        ["instantaneous_input_kbps", (rates.inputBytes / 1024).toFixed(2)],
+        ["instantaneous_output_kbps", (rates.outputBytes / 1024).toFixed(2)],
+        ["rejected_connections", totals.rejected],
+        ["expired_keys", counts.expiredKeys],
+        ["evicted_keys", 0],
+        ["keyspace_hits", counts.hits],
+        ["keyspace_misses", counts.misses],
+        ["pubsub_channels", 0],
+        ["pubsub_patterns", 0],
+        ["latest_fork_usec", 0],
+      ],
+    },
+    // On a proxy too: CLUSTER is answered, and redis-cli --cluster looks for it here.
+    { name: "cluster", fields: [["cluster_enabled", 1]] },
+  ];
+}
+
+/** `used_memory` is what the process uses, wherever that is; the state's share is told beside it. */
+function memoryFields(
+  facts: ProcessFacts,
+  { dataBytes, maxmemory, arenaBytes }: OwnCounts,
+): InfoSection["fields"] {
+  const { rss, heapTotal, heapUsed, external } = facts.memoryBytes();
+  const used = heapUsed + external;
+  const percent = used === 0 ? 0 : Math.min(100, dataBytes * 100 / used);
+  return [
+    ["used_memory", used],
+    ["used_memory_human", human(used)],
+    ["used_memory_rss", rss],
+    ["used_memory_rss_human", human(rss)],
+    ["used_memory_dataset", dataBytes],
+    ["used_memory_dataset_perc", `${percent.toFixed(2)}%`],
+    ["used_memory_heap", heapUsed],
+    ["used_memory_heap_total", heapTotal],
+    ["used_memory_heap_limit", facts.heapLimitBytes],
+    ["used_memory_external", external],
+    ["used_memory_arena", arenaBytes],
+    ["total_system_memory", facts.systemMemoryBytes],
+    ["total_system_memory_human", human(facts.systemMemoryBytes)],
+    ["maxmemory", maxmemory],
+    ["maxmemory_human", human(maxmemory)],
+    ["maxmemory_policy", "noeviction"],
+    ["mem_fragmentation_ratio", used === 0 ? "0.00" : (rss / used).toFixed(2)],
+    ["mem_allocator", "v8"],
+  ];
+}
+
+/** As Redis tells sizes to people. */
+function human(bytes: number): string {
+  const units = ["B", "K", "M", "G", "T"];
+  const power = bytes < 1 ? 0 : Math.min(4, Math.floor(Math.log2(bytes) / 10));
+  return power === 0 ? `${bytes}B` : `${(bytes / 2 ** (10 * power)).toFixed(2)}${units[power]}`;
+}
+
+export interface NodeInfoSources {
+  readonly node: Node;
+  readonly machine: StateMachine;
+  readonly facts: ProcessFacts;
+  readonly clock: { nowMs(): number };
+  /** @default failures on purpose are not allowed */
+  readonly faultTools?: FaultTools;
+  /** The listener is there once the first client is. */
+  readonly listener: () => RespListener;
+}
+
+/** `INFO` of a node, in Redis's sections and names where they fit, and a section of its own. */
+export function nodeInfo(sources: NodeInfoSources, wanted: readonly string[]): string {
+  const report = sources.node.report();
+  return infoText([
+    ...processSections(
+      sources.facts,
+      sources.listener(),
+      sources.clock.nowMs(),
+      countsOf(sources),
+      "cluster",
+    ),
+    ...persistenceSections(sources.node),
+    { name: "replication", fields: replicationFields(report) },
+    { name: "raft", fields: raftFields(report) },
+    ...faultSections(sources.faultTools ?? null),
+    { name: "keyspace", fields: keyspaceFields(sources.machine) },
+  ], wanted);
+}
+
+function countsOf({ node, machine }: NodeInfoSources): OwnCounts {
+  const { keyspace } = machine;
+  return {
+    blockedClients: node.waitingCount,
+    expiredKeys: keyspace.expiredCount,
+    ...keyspace.lookUps,
+    dataBytes: machine.usedBytes,
+    maxmemory: machine.memoryBytesMax,
+    arenaBytes: keyspace.arenaBytes,
+  };
+}
+
+function persistenceSections({ snapshots }: Node): InfoSection[] {
+  if (snapshots === null) return [];
+  return [{ name: "persistence", fields: persistenceFields(snapshots.report()) }];
+}
+
+function replicationFields(report: StateReport): [string, string | number][] {
+  if (report.role !== "leader") {
+    return [
+      ["role", "slave"],
+      ["master_host", report.leaderAddress?.host ?? ""],
+      ["master_port", report.leaderAddress?.port ?? 0],
+      ["master_link_status", report.isServing ? "up" : "down"],
+      ["master_sync_in_progress", report.isCatchingUp ? 1 : 0],
+      ["slave_repl_offset", report.appliedIndex],
+      ["slave_read_only", 1],
+      ["connected_slaves", 0],
+    ];
+  }
+  const followers = report.members.filter(({ id, isConnected }) => id !== report.id && isConnected);
+  return [
+    ["role", "master"],
+    ["connected_slaves", followers.length],
+    ...followers.map(({ clientAddress, matchIndex }, number): [string, string] => [
+      `slave${number}`,
+      `ip=${clientAddress?.host ?? ""},port=${clientAddress?.port ?? 0},state=online,` +
+      `offset=${matchIndex ?? 0},lag=${report.lastIndex - (matchIndex ?? 0)}`,
+    ]),
+    ["master_repl_offset", report.lastIndex],
+  ];
+}
+
+function raftFields(report: StateReport): [string, string | number][] {
+  return [
+    ["id", report.id],
+    ["raft_role", report.role],
+    ["protocol_version", report.protocolVersion],
+    ["machine_version", report.machineVersion],
+    ["machine_version_max", report.machineVersionMax],
+    ["term", report.term],
+    ["leader_id", report.leaderId ?? ""],
+    ["leader_address", clientAddressText(report.leaderAddress)],
+    ["last_index", report.lastIndex],
+    ["commit_index", report.commitIndex],
+    ["applied_index", report.appliedIndex],
+    ["serving", report.isServing ? 1 : 0],
+    ["catching_up", report.isCatchingUp ? 1 : 0],
+    ["clock_offset_ms", report.time.clockOffsetMs ?? ""],
+    ["log_time_ms", report.time.logTimeMs],
+    ["log_time_ahead_ms", report.time.logTimeAheadMs ?? ""],
+    ["members", report.members.map(({ id }) => id).join(",")],
+  ];
+}
+
+function faultSections(tools: FaultTools | null): InfoSection[] {
+  if (tools === null) return [];
+  const texts = tools.faults.texts();
+  const fields = texts.map((text, number): [string, string] => [`fault${number}`, text]);
+  return [{ name: "faults", fields: [["faults", texts.length], ...fields] }];
+}
+
+function keyspaceFields(machine: StateMachine): [string, string][] {
+  // As in Redis, keys count that are due and not removed yet: to leave them out takes too long.
+  const { storedSize: size, volatileSize } = machine.keyspace;
+  return size === 0 ? [] : [["db0", `keys=${size},expires=${volatileSize},avg_ttl=0`]];
+}
+
+/** `ROLE` in Redis's own shape. */
+export function redisRole(report: StateReport): Reply {
+  if (report.role !== "leader") {
+    const { host, port } = report.leaderAddress ?? { host: "", port: 0 };
+    const state = report.isServing ? "connected" : "connect";
+    return ["slave", host, port, state, report.appliedIndex];
+  }
+  const followers = report.members.filter(({ id, isConnected }) => id !== report.id && isConnected);
+  return [
+    "master",
+    report.lastIndex,
+    followers.map(({ clientAddress, matchIndex }): Reply => [
+      clientAddress?.host ?? "",
+      String(clientAddress?.port ?? 0),
+      String(matchIndex ?? 0),
+    ]),
+  ];
+}

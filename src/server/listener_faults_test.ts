@@ -1,0 +1,145 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { clockWith, withListener } from "../../tests/support/listener_bench.ts";
+import { until } from "../../tests/support/until.ts";
+import { systemClock } from "../platform/system_clock.ts";
+
+const net = { permissions: { net: true } };
+
+function recorder() {
+  const lines: string[] = [];
+  const record = (line: string) => void lines.push(line);
+  return { lines, info: record, warn: record, error: record };
+}
+
+Deno.test(
+  "what goes wrong at the end of a connection is told, and the others are served",
+  net,
+  async () => {
+    const logger = recorder();
+    await withListener(
+      {},
+      async (listener, recorder, connect) => {
+        const [first, second] = [await connect(), await connect()];
+        await first.send("ECHO a\r\n");
+        assertEquals(await first.read(7), "$1\r\na\r\n");
+        const closedOne = recorder.closedOne.bind(recorder);
+        recorder.closedOne = (connection) => {
+          closedOne(connection);
+          throw new Error("thrown on purpose");
+        };
+        first.conn.close();
+        await until("it is told", () => logger.lines.length === 1);
+        assertMatch(logger.lines[0] ?? "", /serving it failed: thrown on purpose/);
+        assertEquals(listener.connections.size, 1);
+        recorder.closedOne = closedOne;
+        await second.send("ECHO b\r\n");
+        assertEquals(await second.read(7), "$1\r\nb\r\n");
+        const third = await connect();
+        await third.send("ECHO c\r\n");
+        assertEquals(await third.read(7), "$1\r\nc\r\n");
+      },
+      systemClock,
+      logger,
+    );
+  },
+);
+
+Deno.test(
+  "a reply that cannot be sent ends its connection, and the others are served",
+  net,
+  async () => {
+    const logger = recorder();
+    await withListener(
+      {},
+      async (listener, recorder, connect) => {
+        const [first, second] = [await connect(), await connect()];
+        await first.send("A\r\n");
+        await recorder.until(() => recorder.pending.length === 1);
+        const reply = recorder.pending[0]?.reply;
+        assert(reply !== undefined);
+        const rest = {
+          length: 0,
+          [Symbol.iterator]: () => {
+            throw new RangeError("Invalid string length");
+          },
+        };
+        Object.defineProperty(reply, "bytes", { value: 3 });
+        reply.settleEncoded("+A\r\n", rest as unknown as readonly string[]);
+        await second.send("ECHO b\r\n");
+        assertEquals(await second.read(7), "$1\r\nb\r\n");
+        await until("it is closed", () => listener.connections.size === 1);
+        assertEquals(await first.readAll(), "");
+        assertMatch(logger.lines.join(), /serving it failed: Invalid string length/);
+      },
+      systemClock,
+      logger,
+    );
+  },
+);
+
+Deno.test(
+  "a client that sends on and on while its own request waits without end is cut off",
+  net,
+  async () => {
+    const timers: (() => void)[] = [];
+    const logger = recorder();
+    let ended = 0;
+    await withListener(
+      { pipelineMax: 2 },
+      async (listener, recorder, connect) => {
+        const [client, other] = [await connect(), await connect()];
+        await client.send("WAIT\r\n");
+        await recorder.until(() => recorder.pending.length === 1);
+        recorder.pending[0]?.reply.whenGone(() => ended++);
+        await client.send("A\r\nB\r\nC\r\n");
+        await until("it is paused", () => timers.length === 1);
+        let sentBytes = 0;
+        let isOver = false;
+        const sending = (async () => {
+          for (const text = "PING\r\n".repeat(10_000); !isOver; sentBytes += text.length) {
+            await client.send(text);
+          }
+        })().catch(() => {}); // it is cut off
+        await until("it is cut off", () => {
+          timers.shift()?.();
+          return listener.connections.size === 1;
+        });
+        isOver = true;
+        await sending;
+        assertEquals([ended, recorder.pending.length], [1, 2], `${sentBytes} bytes were sent`);
+        assertEquals(logger.lines.length, 1);
+        assertMatch(logger.lines[0] ?? "", /sends on and on while a request of its own waits/);
+        await other.send("ECHO b\r\n");
+        assertEquals(await other.read(7), "$1\r\nb\r\n");
+      },
+      clockWith(timers),
+      logger,
+    );
+  },
+);
+
+Deno.test(
+  "a client whose large replies waited for another one is not taken for one that does not read",
+  net,
+  async () => {
+    const timers: (() => void)[] = [];
+    const logger = recorder();
+    await withListener(
+      { outputBytesMax: 1_000 },
+      async (_listener, recorder, connect) => {
+        const client = await connect();
+        await client.send("A\r\nB\r\n");
+        await recorder.until(() => recorder.pending.length === 2);
+        recorder.pending[1]?.reply.settle("b".repeat(1_500));
+        await until("it is watched", () => timers.length === 1);
+        recorder.pending[0]?.reply.settle("a");
+        assertEquals((await client.read(7 + 7 + 1_502)).length, 1_516);
+        timers.shift()?.();
+        await client.send("ECHO c\r\n");
+        assertEquals([await client.read(7), logger.lines], ["$1\r\nc\r\n", []]);
+      },
+      clockWith(timers),
+      logger,
+    );
+  },
+);

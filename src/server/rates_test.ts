@@ -1,0 +1,17 @@
+import { assertEquals } from "@std/assert";
+import { Rates } from "./rates.ts";
+
+Deno.test("rates are those of the last 1.6 seconds, and of a pause when there is one", () => {
+  const counted = { requests: 0, inputBytes: 0, outputBytes: 0 };
+  const rates = new Rates(counted, 0);
+  for (let nowMs = 0; nowMs <= 10_000; nowMs += 10) {
+    counted.requests += nowMs < 5_000 ? 10 : 1;
+    counted.inputBytes += 100;
+    rates.sample(nowMs);
+    if (nowMs === 4_000) assertEquals(Math.round(rates.get(nowMs).requests), 1_000);
+  }
+  const { requests, inputBytes, outputBytes } = rates.get(10_000);
+  assertEquals([Math.round(requests), Math.round(inputBytes), outputBytes], [100, 10_000, 0]);
+  assertEquals(Math.round(rates.get(20_000).requests), 0);
+  assertEquals(rates.get(20_000).requests >= 0, true);
+});

@@ -1,0 +1,58 @@
+import { assert, assertEquals, assertLess } from "@std/assert";
+import type net from "node:net";
+import { ReplyOutput } from "./reply_output.ts";
+
+const MIB = 1024 * 1024;
+
+/** Takes what is written, and holds it until it is drained. */
+class FakeSocket {
+  writes: string[] = [];
+  writableLength = 0;
+
+  write(text: string): void {
+    this.writes.push(text);
+    this.writableLength += text.length;
+  }
+}
+
+function output(): { socket: FakeSocket; output: ReplyOutput } {
+  const socket = new FakeSocket();
+  return { socket, output: new ReplyOutput(socket as unknown as net.Socket) };
+}
+
+Deno.test("more waits than a string can hold, and each piece is handed over once, in order", () => {
+  const { socket, output: out } = output();
+  const long = "x".repeat(100 * MIB);
+  for (let i = 0; i < 7; i++) {
+    out.add(`<${i}>`);
+    out.add(long);
+  }
+  assertEquals(out.waitingBytes, 7 * (long.length + 3));
+  let heads = "";
+  let bytes = 0;
+  while (!out.isHandedOver) {
+    out.send();
+    assert(socket.writes.length > 0, "nothing is handed over");
+    for (const text of socket.writes) {
+      assertLess(text.length, MIB + 1);
+      heads += text.slice(0, 3).replace(/^x+/, "");
+      bytes += text.length;
+    }
+    socket.writes = [];
+    socket.writableLength = 0;
+  }
+  assertEquals(heads, "<0><1><2><3><4><5><6>");
+  assertEquals(bytes, 7 * (long.length + 3));
+});
+
+Deno.test("short replies leave in one write", () => {
+  const { socket, output: out } = output();
+  for (let i = 0; i < 1_000; i++) out.add("+OK\r\n");
+  out.send();
+  assertEquals(socket.writes, ["+OK\r\n".repeat(1_000)]);
+  assert(out.isHandedOver);
+  out.add("+a\r\n");
+  out.clear();
+  out.send();
+  assertEquals(socket.writes.length, 1);
+});

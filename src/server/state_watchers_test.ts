@@ -1,0 +1,77 @@
+import { assertEquals } from "@std/assert";
+import { StateMachine } from "../commands/state_machine.ts";
+import type { Node } from "../node/node.ts";
+import { ManualClock } from "../../tests/support/node/manual_clock.ts";
+import type { Connection } from "./connection.ts";
+import { StateWatchers } from "./cluster_commands.ts";
+
+/** A node that tells of its changes when it is told to, and clients that count what they hear. */
+function start() {
+  const clock = new ManualClock();
+  const watching = new Set<() => void>();
+  const node = {
+    watch(changed: () => void) {
+      watching.add(changed);
+      return () => watching.delete(changed);
+    },
+    report: () => ({ id: "n1", members: [], leaderAddress: null }),
+  };
+  const watchers = new StateWatchers(node as unknown as Node, new StateMachine(), clock);
+  const heard = new Map<string, number>();
+  const clients = new Map<string, Connection>();
+  const client = (name: string): Connection => {
+    const known = clients.get(name);
+    if (known !== undefined) return known;
+    const push = () => heard.set(name, (heard.get(name) ?? 0) + 1);
+    const connection = { protocol: 3, isWatching: false, push } as unknown as Connection;
+    clients.set(name, connection);
+    return connection;
+  };
+  const change = () => watching.forEach((changed) => changed());
+  const heardSince = (name: string, run: () => void) => {
+    const before = heard.get(name) ?? 0;
+    run();
+    return (heard.get(name) ?? 0) - before;
+  };
+  return { clock, watching, watchers, client, change, heardSince };
+}
+
+Deno.test("a watcher is told at once, at each interval and of every change", () => {
+  const { clock, watchers, client, change, heardSince } = start();
+  watchers.add(client("a"), 100);
+  assertEquals(heardSince("a", () => clock.advance(0)), 1);
+  assertEquals(heardSince("a", () => clock.advance(1_000)), 10);
+  assertEquals(heardSince("a", change), 1);
+});
+
+Deno.test("whoever watches anew is told at the new interval alone", () => {
+  const { clock, watchers, client, heardSince } = start();
+  watchers.add(client("a"), 100);
+  watchers.add(client("a"), 500);
+  clock.advance(0);
+  assertEquals(heardSince("a", () => clock.advance(1_000)), 2);
+});
+
+Deno.test("the node is watched while anybody is told, and again for the next one", () => {
+  const { clock, watching, watchers, client, change, heardSince } = start();
+  watchers.add(client("a"), 100);
+  watchers.add(client("b"), 100);
+  clock.advance(0);
+  watchers.remove(client("a"));
+  assertEquals([watching.size, client("a").isWatching], [1, false]);
+  assertEquals(heardSince("a", () => clock.advance(1_000)), 0);
+  watchers.remove(client("b"));
+  assertEquals(watching.size, 0);
+  watchers.add(client("c"), 10_000);
+  clock.advance(0);
+  assertEquals(heardSince("c", change), 1);
+});
+
+Deno.test("a watcher that speaks the old protocol again is told nothing more", () => {
+  const { clock, watching, watchers, client, heardSince } = start();
+  watchers.add(client("a"), 100);
+  clock.advance(0);
+  client("a").protocol = 2;
+  assertEquals(heardSince("a", () => clock.advance(1_000)), 0);
+  assertEquals(watching.size, 0);
+});

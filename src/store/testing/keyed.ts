@@ -1,8 +1,0 @@
-import type { KeyOwner } from "../key_segment.ts";
-
-/** An item that knows its own key. */
-export interface Keyed {
-  readonly key: string;
-}
-
-export const OWN_KEYS: KeyOwner<Keyed> = { hasKey: (item, key) => item.key === key };

@@ -1,0 +1,101 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { freePorts } from "../../support/free_ports.ts";
+import { ask, type LocalCluster } from "../../support/local_cluster.ts";
+import { hasTool, redisCli, runTool } from "../../support/redis_tools.ts";
+import { withTemporaryDirectory } from "../../support/temporary_directory.ts";
+import { until } from "../../support/until.ts";
+import { withCluster } from "../../support/with_cluster.ts";
+
+const VALUE = "x".repeat(100);
+
+/** What `redis-cli` and `redis-benchmark` can do beside single commands, at a proxy and at nodes. */
+Deno.test({
+  name: "the modes of redis-cli for operators",
+  ignore: !hasTool("redis-cli") || !hasTool("redis-server"),
+  async fn(t) {
+    await withCluster({}, async (cluster) => {
+      for (let at = 0; at < 20; at++) await ask(cluster.proxy, ["SET", `key:${at}`, VALUE], 5_000);
+      await ask(cluster.proxy, ["SET", "volatile", "v", "PX", "3600000"], 5_000);
+      const leader = await cluster.leader();
+      const [follower] = await cluster.followers();
+      for (const { name, port } of [cluster.proxy, leader, follower ?? leader]) {
+        await t.step(`at ${name}`, (t) => allModes(t, cluster, port, name));
+      }
+      await t.step("a proxy is a server of its own, a node one of a cluster", async () => {
+        const mode = async (port: number) =>
+          /^redis_mode:(\w+)/m.exec(await redisCli(port, ["INFO", "server"]))?.[1];
+        assertEquals(await mode(cluster.proxy.port), "standalone");
+        assertEquals(await mode(leader.port), "cluster");
+        assertStringIncludes(await redisCli(cluster.proxy.port, ["HELLO"]), "mode\nstandalone\n");
+      });
+    });
+  },
+});
+
+async function allModes(
+  t: Deno.TestContext,
+  cluster: LocalCluster,
+  port: number,
+  name: string,
+): Promise<void> {
+  const cli = (...args: string[]) => redisCli(port, args);
+  await t.step("--stat", async () => {
+    await until("all keys are counted", async () => {
+      return (await cli("INFO", "keyspace")).includes("db0:keys=21,expires=1,");
+    }, { describe: () => cluster.said() });
+    const args = ["2", "stdbuf", "-oL", "redis-cli", "-p", String(port), "-i", "0.2", "--stat"];
+    const { stdout } = await runTool("timeout", args);
+    const [, , row = ""] = stdout.split("\n");
+    // Keys, memory, clients, blocked, requests, connections.
+    assertMatch(row, /^21 +[0-9.]+[MK] +[0-9]+ +0 +[0-9]+ \(\+[0-9]+\) +[0-9]+ *$/, stdout);
+  });
+  await t.step("--memkeys, --bigkeys", async () => {
+    assertMatch(await cli("--memkeys"), /^21 strings with [1-9][0-9]{3} bytes/m);
+    assertMatch(await cli("--bigkeys"), /^21 strings with 2001 bytes/m);
+  });
+  await t.step("--hotkeys is refused in Redis's own words", async () => {
+    assertStringIncludes(await cli("--hotkeys"), "An LFU maxmemory policy is not selected");
+  });
+  await t.step("--cluster check and info", async () => {
+    for (const command of ["check", "info"]) {
+      const { code, stdout, stderr } = await runTool(
+        "redis-cli",
+        ["--cluster", command, `127.0.0.1:${port}`],
+      );
+      assertEquals([code, stderr], [0, ""], stdout);
+      assertStringIncludes(stdout, "[OK] 21 keys in 1 masters.");
+      if (command === "check") assertStringIncludes(stdout, "[OK] All 16384 slots covered.");
+      const replicas = name === cluster.proxy.name ? 0 : 2;
+      assertStringIncludes(stdout, `-> 21 keys | 16384 slots | ${replicas} slaves.`);
+    }
+  });
+  await t.step("redis-benchmark, and what it says of one master", async () => {
+    const run = (...args: string[]) =>
+      runTool("redis-benchmark", ["-p", String(port), "-n", "200", "-c", "5", "-q", ...args]);
+    const plain = await run("-t", "get");
+    assertEquals(plain.code, 0, plain.stderr);
+    assertMatch(plain.stdout, /GET: [0-9.]+ requests per second/);
+    const clustered = await run("--cluster", "-t", "get");
+    const genuine = await ofRedisCluster();
+    assertEquals([clustered.code, clustered.stderr], [genuine.code, genuine.stderr]);
+  });
+}
+
+/** `redis-benchmark --cluster` wants two masters, of Redis's own clusters too. */
+function ofRedisCluster() {
+  return withTemporaryDirectory(async (directory) => {
+    const [port = 0] = freePorts(1);
+    const server = new Deno.Command("redis-server", {
+      args: ["--port", String(port), "--cluster-enabled", "yes", "--dir", directory, "--save", ""],
+      stdout: "null",
+    }).spawn();
+    try {
+      await until("it answers", async () => (await redisCli(port, ["PING"])) === "PONG");
+      await redisCli(port, ["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+      return await runTool("redis-benchmark", ["-p", String(port), "--cluster", "-t", "get", "-q"]);
+    } finally {
+      server.kill("SIGKILL");
+      await server.status;
+    }
+  });
+}

@@ -1,0 +1,28 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assertHistoryIn, assertNoErrors, underLoad, untilCaughtUp } from "../../support/verify.ts";
+import { withCluster } from "../../support/with_cluster.ts";
+
+Deno.test("a leader that is ended hands over first, and says that it stops", async () => {
+  await withCluster({}, async (cluster) => {
+    const gaps: number[] = [];
+    for (let round = 0; round < 3; round++) {
+      const load = await underLoad({ ports: [cluster.proxy.port] }, async (load) => {
+        const leader = await cluster.leader();
+        const saidBefore = leader.process.said.length;
+        await leader.process.signal("SIGTERM");
+        assertEquals((await leader.process.status).code, 0);
+        const said = leader.process.said.slice(saidBefore);
+        // Another one leads before the node's own end, and not because of it.
+        assertMatch(said, /is asked to stop\n[^]*follows n\d in term \d+\n[^]*has stopped\n/);
+        await load.untilMore(20);
+        cluster.restart(leader);
+        await untilCaughtUp(cluster, leader);
+      });
+      assertNoErrors(load);
+      await assertHistoryIn(cluster, load);
+      gaps.push(Math.round(load.longestGapMs));
+    }
+    console.log(`longest times without service when the leader was ended: ${gaps} ms`);
+    assert(Math.min(...gaps) < 5_000);
+  });
+});

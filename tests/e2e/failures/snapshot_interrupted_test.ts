@@ -1,0 +1,97 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import {
+  fillWithLarge,
+  incomingBytes,
+  largeValue,
+  untilSnapshotOfAll,
+} from "../../support/large_values.ts";
+import { ask, type LocalCluster, type Member, roleOf } from "../../support/local_cluster.ts";
+import { runRegent } from "../../support/regent_process.ts";
+import { replyText } from "../../support/reply_text.ts";
+import { until } from "../../support/until.ts";
+import { withCluster } from "../../support/with_cluster.ts";
+
+/** The compiled program may be of an older Deno, which takes far longer for so many bytes. */
+const isOlder = Deno.env.get("REGENT_BINARY") !== undefined;
+const MIB = 1024 * 1024;
+const VALUES = 24;
+const PATIENCE = ["--election-ms", isOlder ? "3000" : "1000"];
+const FLAGS = ["--allow-faults", "--snapshot-log-bytes", "4m", ...PATIENCE];
+
+/** Reports of other systems' users, lived through by real processes. */
+Deno.test("a snapshot that is interrupted arrives all the same", async (t) => {
+  await withCluster({ nodeFlags: FLAGS }, async (cluster) => {
+    await fillWithLarge(cluster.proxy, VALUES);
+    await untilSnapshotOfAll(cluster);
+    await t.step("its receiver is killed and comes back", () => killsReceiver(cluster));
+    await t.step("its sender is killed", () => killsSender(cluster));
+    await t.step("its file at the sender is cut short", () => cutsFile(cluster));
+    await t.step("its receiver is removed, and the next one joins", () => removes(cluster));
+  });
+});
+
+async function killsReceiver(cluster: LocalCluster): Promise<void> {
+  const joined = await withPart(cluster, "n4", 0.5);
+  await joined.process.signal("SIGKILL");
+  await joined.process.ended();
+  cluster.restart(joined);
+  await untilWhole(cluster, joined);
+  assertEquals([...Deno.readDirSync(`${joined.dir}/snapshots`)].length, 1);
+}
+
+async function killsSender(cluster: LocalCluster): Promise<void> {
+  const joined = await withPart(cluster, "n5", 0.3);
+  const sender = await cluster.leader();
+  await sender.process.signal("SIGKILL");
+  await sender.process.ended();
+  await untilWhole(cluster, joined);
+  cluster.restart(sender);
+  await untilWhole(cluster, sender);
+}
+
+async function cutsFile(cluster: LocalCluster): Promise<void> {
+  const sender = await untilSnapshotOfAll(cluster);
+  const joined = await withPart(cluster, "n6", 0.1);
+  for (const { name } of Deno.readDirSync(`${sender.dir}/snapshots`)) {
+    Deno.truncateSync(`${sender.dir}/snapshots/${name}`, (VALUES - 4) * MIB);
+  }
+  await untilWhole(cluster, joined);
+  assertMatch(sender.process.said, /cannot send n6 a snapshot: .* cannot be read, .*; takes a new/);
+}
+
+async function removes(cluster: LocalCluster): Promise<void> {
+  const removed = await withPart(cluster, "n7", 0.1);
+  const from = `127.0.0.1:${cluster.proxy.port}`;
+  const { code, stdout } = await runRegent(["remove", "n7", "--from", from]);
+  assertEquals([code, stdout.trim()], [0, "n7 is removed"]);
+  assertEquals((await removed.process.ended()).code, 0);
+  await untilWhole(cluster, cluster.join("n8", cluster.proxy, FLAGS));
+}
+
+/** A node that joins with a slow disk, and has got so much of the snapshot. */
+async function withPart(cluster: LocalCluster, name: string, part: number): Promise<Member> {
+  const describe = () => cluster.said();
+  const joined = cluster.join(name, cluster.proxy, FLAGS);
+  await until("its disk is slow", async () => {
+    return replyText(await ask(joined, ["FAULT", "slow-disk", "300"])) === "OK";
+  }, { describe });
+  await until(
+    `${name} has a part of the snapshot`,
+    () => incomingBytes(joined) > part * VALUES * MIB,
+    { timeoutMs: 60_000, describe },
+  );
+  return joined;
+}
+
+/** Waits until a node has its vote and the state. */
+async function untilWhole(cluster: LocalCluster, member: Member): Promise<void> {
+  await until(`${member.name} has its vote, and all that is committed`, async () => {
+    const leader = await roleOf(await cluster.leader());
+    const report = await roleOf(member);
+    return leader !== null && report !== null && report.role !== "learner" &&
+      report.appliedIndex >= leader.commitIndex;
+  }, { timeoutMs: 60_000, describe: () => cluster.said() });
+  for (const at of [0, VALUES - 1]) {
+    assert(await ask(member, ["GET", `large:${at}`], 20_000) === largeValue(at));
+  }
+}

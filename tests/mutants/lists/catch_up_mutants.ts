@@ -1,0 +1,58 @@
+import type { Mutant } from "../mutant.ts";
+
+const CATCH_UP = "src/node/members/catch_up_test.ts";
+const SNAPSHOTS = "src/node/snapshots/node_snapshots_test.ts";
+const RECEIVER = "src/node/snapshots/snapshot_receiver_test.ts";
+
+/** Nodes that are behind, and must not attract reads. */
+export const catchUpMutants: readonly Mutant[] = [
+  {
+    name: "fresh-start-counts-as-caught-up",
+    bug: "a node that returns is asked for reads before it knows how far it is behind",
+    file: "src/node/members/catch_up.ts",
+    find: "this.#behindSinceMs = nowMs;\n  }",
+    replace: "this.#behindSinceMs = nowMs < 0 ? nowMs : null;\n  }",
+    killers: [CATCH_UP],
+  },
+  {
+    name: "lag-without-an-end",
+    bug: "a node that applies ever later is never said to lag",
+    file: "src/node/members/catch_up.ts",
+    find: "if (isLate) this.#behindSinceMs ??= nowMs;",
+    replace: "if (isLate) this.#behindSinceMs ??= null;",
+    killers: [CATCH_UP],
+  },
+  {
+    name: "late-mark-counts-as-caught-up",
+    bug: "a node that has reached an old commit index late counts as caught up",
+    file: "src/node/members/catch_up.ts",
+    find: "if (mark !== null && !isLate) this.#behindSinceMs = null;",
+    replace: "if (mark !== null) this.#behindSinceMs = null;",
+    killers: [CATCH_UP],
+  },
+  {
+    name: "reads-kept-while-catching-up",
+    bug: "reads that are at a node when it falls behind wait there until their time is over",
+    file: "src/node/clients/client_requests.ts",
+    find: "if (this.#refusesReads) this.#reads.refuseAll(() => CATCHING_UP);",
+    replace: "",
+    killers: [SNAPSHOTS],
+  },
+  {
+    name: "catching-up-not-pushed",
+    bug: "a proxy is not told when a node has caught up",
+    file: "src/node/members/report.ts",
+    find: "isCatchingUp === told.isCatchingUp && isEqual(now, told);",
+    replace: "isEqual(now, told);",
+    killers: [SNAPSHOTS],
+  },
+  {
+    name: "needless-arrival-kept",
+    bug:
+      "half a snapshot that is not needed any more stays, and the node counts as behind for ever",
+    file: "src/node/snapshots/snapshot_receiver.ts",
+    find: `if (!isNeeded && arrival.state !== "finishing") this.#arrival = null;`,
+    replace: `if (!isNeeded && arrival.state === "durable") this.#arrival = null;`,
+    killers: [RECEIVER],
+  },
+];

@@ -1,0 +1,107 @@
+import type { Mutant } from "../mutant.ts";
+
+const ADDRESS = "src/base/address_test.ts";
+const DESCRIPTORS = "tests/e2e/clients/descriptors_test.ts";
+const EXCHANGE = "src/cli/offline/exchange_test.ts";
+
+/** Addresses, the command line, and the commands that work on directories. */
+export const operatorMutants: readonly Mutant[] = [
+  {
+    name: "address-without-brackets",
+    bug: "an IPv6 address is printed so that nobody else's parser can tell host from port",
+    file: "src/base/address.ts",
+    find: 'host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`',
+    replace: 'host.includes("]") ? `[${host}]:${port}` : `${host}:${port}`',
+    killers: [ADDRESS],
+  },
+  {
+    name: "address-in-brackets-only",
+    bug: "the form in which Redis's replies have an IPv6 address is not understood",
+    file: "src/base/address.ts",
+    find: "NAME.test(text) || isIPv6(text)",
+    replace: "NAME.test(text)",
+    killers: [ADDRESS],
+  },
+  {
+    name: "address-without-port",
+    bug: "an IPv6 address without a port is taken for a shorter one with a port",
+    file: "src/base/address.ts",
+    find: "groups.length < 8 : parts.length === 1 && groups.length === 8",
+    replace: "groups.length < 8 : groups.length > 0",
+    killers: [ADDRESS],
+  },
+  {
+    name: "identity-moved-in-first",
+    bug:
+      "a recovery that dies half-way leaves a directory that looks like a node's and is not whole",
+    file: "src/cli/offline/data_directories.ts",
+    find: "identityFirst(names).reverse()",
+    replace: "identityFirst(names)",
+    killers: [EXCHANGE],
+  },
+  {
+    name: "identity-set-aside-last",
+    bug: "a recovery that dies half-way leaves an old directory without its log",
+    file: "src/cli/offline/data_directories.ts",
+    find: "identityFirst(this.#contentNames())",
+    replace: "identityFirst(this.#contentNames()).reverse()",
+    killers: [EXCHANGE],
+  },
+  {
+    name: "half-a-restore-kept",
+    bug: "what an interrupted restore has left is mixed with what the next one makes",
+    file: "src/cli/offline/data_directories.ts",
+    find: "const isOurs = isThere(this.staging) || this.#isInstalling;",
+    replace: "const isOurs = isThere(this.staging);",
+    killers: [EXCHANGE],
+  },
+  {
+    name: "half-a-recovery-starts",
+    bug: "a node starts anew on a directory whose recovery was interrupted",
+    file: "src/node/log/data_directory.ts",
+    find: "if (unfinished !== undefined) {",
+    replace: "if (unfinished !== undefined && names.length === 1) {",
+    killers: [EXCHANGE],
+  },
+  {
+    name: "memory-usage-without-key",
+    bug: "the bytes that MEMORY USAGE tells leave out the key itself",
+    file: "src/commands/key_rows.ts",
+    find: "key.length + valueBytes(found.value) + KEY_OVERHEAD_BYTES",
+    replace: "valueBytes(found.value) + KEY_OVERHEAD_BYTES",
+    killers: ["src/commands/inspection_rows_test.ts"],
+  },
+  {
+    name: "removed-by-a-followers-word",
+    bug: "regent cluster takes a node for removed because a follower has not heard of it yet",
+    file: "src/cli/cluster/cluster_view.ts",
+    find: 'if (state.role === "leader" && state.isServing && state.term >= this.term) {',
+    replace: "if (state.isServing && state.term >= this.term) {",
+    killers: ["src/cli/cluster/cluster_view_test.ts"],
+  },
+  {
+    name: "port-that-is-never-opened-again",
+    bug:
+      "after a want of file descriptors nobody can connect any more, until the node is restarted",
+    file: "src/platform/acceptor.ts",
+    find: "      this.#reopen(wereOut);",
+    replace: "      if (wereOut) this.#reopen(wereOut);",
+    killers: [DESCRIPTORS],
+  },
+  {
+    name: "raft-port-dies-of-a-burst",
+    bug: "many connections to the Raft port for a moment, and no node reaches this one any more",
+    file: "src/platform/tcp_network.ts",
+    find: "looksEachTime: true,",
+    replace: "looksEachTime: false,",
+    killers: [DESCRIPTORS],
+  },
+  {
+    name: "proxy-dies-of-a-burst",
+    bug: "the proxy does not look whether it is out of file descriptors, and stays unreachable",
+    file: "src/cli/proxy.ts",
+    find: "    areDescriptorsOut,\n    facts",
+    replace: "    ...(areDescriptorsOut() ? { areDescriptorsOut } : {}),\n    facts",
+    killers: [DESCRIPTORS],
+  },
+];

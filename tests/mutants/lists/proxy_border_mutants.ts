@@ -1,0 +1,65 @@
+import type { Mutant } from "../mutant.ts";
+
+const RUDE = "src/proxy/rude_nodes_test.ts";
+const PROXY = "src/proxy/proxy_test.ts";
+
+/** What a proxy makes of nodes that talk nonsense, and of clients' commands that concern itself. */
+export const proxyBorderMutants: readonly Mutant[] = [
+  {
+    name: "unanswered-fence-waited-for",
+    bug:
+      "a leader that does not answer the fence gets no other connection, and writes wait in vain",
+    file: "src/proxy/upstream_pool.ts",
+    find: "if (nowMs - upstream.createdMs > OPENING_MS_MAX)",
+    replace: "if (nowMs - upstream.createdMs > 1e6 * OPENING_MS_MAX)",
+    killers: [RUDE],
+  },
+  {
+    name: "no-resp-from-a-node-waited-for",
+    bug: "a connection on which a node talks nonsense stays, and its requests hang",
+    file: "src/proxy/upstream.ts",
+    find: `if (scanned.kind === "invalid") {`,
+    replace: `if (scanned.kind === "invalid" && answers < 0) {`,
+    killers: [RUDE],
+  },
+  {
+    name: "babbling-node-ends-the-proxy",
+    bug: "a state that cannot be decoded ends the proxy",
+    file: "src/proxy/watcher.ts",
+    find: "return null; // well-formed by its lengths, but not by what is in it",
+    replace: "throw new Error(text);",
+    killers: [RUDE],
+  },
+  {
+    name: "unreadable-state-counts-as-life",
+    bug: "a node whose states cannot be read keeps its last role",
+    file: "src/proxy/watcher.ts",
+    find: `if (state === null) return this.#refuse("sent a state that cannot be read");`,
+    replace: "if (state === null) continue;",
+    killers: [RUDE],
+  },
+  {
+    name: "error-of-a-watched-node-ignored",
+    bug: "nobody is told why a node that demands a password is not used",
+    file: "src/proxy/watcher.ts",
+    find: `if (scanned.text.startsWith("-")) return this.#refuse(scanned.text.slice(1).trimEnd());`,
+    replace: "",
+    killers: [RUDE],
+  },
+  {
+    name: "pause-forgotten-by-the-proxy",
+    bug: "writes through a proxy go on during CLIENT PAUSE",
+    file: "src/proxy/proxy_sessions.ts",
+    find: "if (this.pause.isOn) {",
+    replace: "if (this.pause.isOn && request.count > 99) {",
+    killers: [PROXY],
+  },
+  {
+    name: "transaction-executed-in-parts-by-the-proxy",
+    bug: "commands between MULTI and EXEC are executed one by one through a proxy",
+    file: "src/proxy/proxy_sessions.ts",
+    find: "if (refusal !== null) return reply.settle(refusal);",
+    replace: "if (refusal !== null && isWrongOrUnknown) return reply.settle(refusal);",
+    killers: [PROXY],
+  },
+];

@@ -1,0 +1,339 @@
+import type { Mutant } from "../mutant.ts";
+
+/** Where clients, the proxy and nodes meet: put in by somebody who had not seen the tests. */
+export const seamClientMutants: readonly Mutant[] = [
+  {
+    name: "seam-lost-session-stays-in-use",
+    bug:
+      "a session that the nodes have forgotten goes on stamping writes: each of them is refused, stamped with the same session and refused again",
+    file: "src/proxy/write_sessions.ts",
+    find: `if (this.#current === session) this.#current = null;
+    this.maintain`,
+    replace: `if (this.#next === session) this.#current = null;
+    this.maintain`,
+    killers: ["src/proxy/exactly_once_test.ts"],
+  },
+  {
+    name: "seam-draining-session-closed-early",
+    bug:
+      "a session that drains is closed with the first of its writes that ends: the others have lost their stamps when they are repeated",
+    file: "src/proxy/write_sessions.ts",
+    find: "if (this.#draining.has(session) && session.isDrained) this.#close(session);",
+    replace: "if (this.#draining.delete(session)) this.#close(session);",
+    killers: ["src/proxy/exactly_once_test.ts"],
+  },
+  {
+    name: "seam-stamp-acknowledges-all-before-it",
+    bug:
+      "a stamp says that all serials before it are answered: a write that is repeated behind another one is refused as forgotten",
+    file: "src/proxy/write_sessions.ts",
+    find: "`${serial}/${this.#acked}`",
+    replace: "`${serial}/${serial - 1}`",
+    killers: ["src/proxy/leased_session_test.ts"],
+  },
+  {
+    name: "seam-refused-writes-count-as-uncertain",
+    bug:
+      "the leader has said that it leads no more, and the connection ends: writes behind that answer, which nobody has executed, are answered as perhaps executed",
+    file: "src/proxy/router.ts",
+    find: `wasWritten && !upstream.isOver ? "maybe" : "no"`,
+    replace: `wasWritten ? "maybe" : "no"`,
+    killers: ["src/proxy/router_test.ts"],
+  },
+  {
+    name: "seam-reads-taken-back-fill-the-window",
+    bug:
+      "reads that were taken back count for ever against the bytes that may be under way on their connection",
+    file: "src/proxy/upstream.ts",
+    find: `      taken.push({ request, wasWritten: i < writtenCount });
+      this.#bytesUnderWay -= request.bytes;`,
+    replace: "      taken.push({ request, wasWritten: i < writtenCount });",
+    killers: ["src/proxy/node_trouble_test.ts"],
+  },
+  {
+    name: "seam-one-probe-proves-a-node-that-is-back",
+    bug:
+      "a node that was not readable needs one answer to the proxy's own read, which may have taken a catch-up, and that counts as its latency",
+    file: "src/proxy/node_links.ts",
+    find: `upstream.isProven = upstream.isConfirmed = false;
+        if (isReadable)`,
+    replace: `upstream.isProven = false;
+        if (isReadable)`,
+    killers: ["src/proxy/node_trouble_test.ts"],
+  },
+  {
+    name: "seam-replaced-connection-takes-more",
+    bug:
+      "a node answers after a silence: clients with requests on the old connection, which may be stuck, go on to send theirs there",
+    file: "src/proxy/node_links.ts",
+    find: `upstream.replacedMs ??= nowMs;
+      upstream.isSpent = true;`,
+    replace: "upstream.replacedMs ??= nowMs;",
+    killers: ["src/proxy/node_trouble_test.ts"],
+  },
+  {
+    name: "seam-stale-connection-drops-a-write-among-reads",
+    bug:
+      "a connection that was replaced is given up although a write that can be sent only once is under way on it among others",
+    file: "src/proxy/upstream_pool.ts",
+    find: "return ![...upstream.requests()].some(isOnlyOnce);",
+    replace: "return ![...upstream.requests()].every(isOnlyOnce);",
+    killers: ["src/proxy/node_trouble_test.ts"],
+  },
+  {
+    name: "seam-reads-at-a-node-without-a-leader-wait-for-ever",
+    bug:
+      "a node says that it has no leader and keeps the reads it was sent: with nobody else to ask, they are not given up after --hold-ms-max",
+    file: "src/proxy/upstream_pool.ts",
+    find: "const isHeld = fenceTerm === null && node.isResponsive && !node.isReadable;",
+    replace: "const isHeld = fenceTerm !== null && node.isResponsive && !node.isReadable;",
+    killers: ["src/proxy/hold_queue_test.ts"],
+  },
+  {
+    name: "seam-each-attempt-begins-the-hold-time-anew",
+    bug:
+      "a request that is held begins its time anew with each attempt: it is held for ever while a leader is known that nobody can reach",
+    file: "src/proxy/hold_queue.ts",
+    find: "if (this.holds(client) && client.first === first) client.heldSinceMs = heldSinceMs;",
+    replace: "if (this.holds(client) && client.first !== first) client.heldSinceMs = heldSinceMs;",
+    killers: ["src/proxy/hold_queue_test.ts"],
+  },
+  {
+    name: "seam-repeated-request-begins-its-time-anew",
+    bug: "a request that was refused and is held again begins its time anew",
+    file: "src/proxy/hold_queue.ts",
+    find: "return request.firstSentMs ?? Math.max(request.sentMs, sinceMs);",
+    replace: "return Math.max(request.firstSentMs ?? request.sentMs, sinceMs);",
+    killers: ["src/proxy/hold_queue_test.ts"],
+  },
+  {
+    name: "seam-ended-connection-holds-up-batches",
+    bug:
+      "a connection that ended with requests not sent counts for ever when reads gather for a batch",
+    file: "src/proxy/upstream.ts",
+    find: `    this.#senders.delete(sender);
+    this.flush();`,
+    replace: `    if (sender.openCount > 0) this.#senders.delete(sender);
+    this.flush();`,
+    killers: ["src/proxy/batching_test.ts"],
+  },
+  {
+    name: "seam-silence-of-all-makes-members-forgotten",
+    bug: "for a moment no node answers: the proxy forgets all members but its seeds",
+    file: "src/proxy/watcher.ts",
+    find: "if (told.size > 0) this.#members = told;",
+    replace: "this.#members = told;",
+    killers: ["src/proxy/watchers_test.ts"],
+  },
+  {
+    name: "seam-beginning-to-serve-is-no-news",
+    bug:
+      "a node that leads says that it serves now, and nothing else of it changes: nothing is sent to it until something does",
+    file: "src/proxy/topology.ts",
+    find: "a.isServing !== b.isServing || a.addresses.size",
+    replace: "a.addresses.size",
+    killers: ["src/proxy/topology_test.ts"],
+  },
+  {
+    name: "seam-leaders-word-on-addresses-counts-least",
+    bug: "nodes differ in where a member is: the word of a follower counts more than the leader's",
+    file: "src/proxy/topology.ts",
+    find: "node === this.#leader ? Infinity : termOf(node)",
+    replace: "node === this.#leader ? -Infinity : termOf(node)",
+    killers: ["src/proxy/topology_test.ts"],
+  },
+  {
+    name: "seam-executed-write-leaves-no-mark",
+    bug:
+      "a write is executed while one before it has to be repeated: that one is repeated all the same, and undoes it",
+    file: "src/proxy/client_queue.ts",
+    find: `else if (request.isWrite) this.#settleAndMark(request, text);
+    else this.#repeat(request, null);`,
+    replace: `else if (request.isWrite) request.settle(text);
+    else this.#repeat(request, null);`,
+    killers: ["src/proxy/exactly_once_test.ts"],
+  },
+  {
+    name: "seam-write-passes-one-wide-read",
+    bug:
+      "a write is sent while a read of all keys of its client is under way, which is repeated later and sees the write",
+    file: "src/proxy/client_queue.ts",
+    find: "if (this.#wideCount > 0 || write.isWide)",
+    replace: "if (this.#wideCount > 1 || write.isWide)",
+    killers: ["src/proxy/router_test.ts"],
+  },
+  {
+    name: "seam-half-closed-client-waits-at-the-proxy-for-ever",
+    bug:
+      "a client sends WAIT without a time limit through the proxy and closes its side: it is never known to be gone",
+    file: "src/proxy/proxy_sessions.ts",
+    find: `    reply.whenGone(() => {}); // \`closed\` ends the connection that it waits on
+`,
+    replace: "",
+    killers: ["src/proxy/proxy_test.ts"],
+  },
+  {
+    name: "seam-dedicated-connection-outlives-its-client",
+    bug:
+      "a client that waits with WAIT is gone: the connection to the leader that it waited on stays",
+    file: "src/proxy/router.ts",
+    find: "if (client.upstream?.isDedicated) client.upstream.destroy",
+    replace: "if (client.upstream?.isDedicated && client.isIdle) client.upstream.destroy",
+    killers: ["src/proxy/router_test.ts"],
+  },
+  {
+    name: "seam-refused-read-makes-writes-certain",
+    bug:
+      "the leader could not confirm a read in time, and then the connection ends: writes behind the read count as not executed, though they may be",
+    file: "src/proxy/router.ts",
+    find: `if (refusal === "moved" || request.isWrite) upstream.isOver = true;`,
+    replace: `if (refusal !== "again" || request.isWrite) upstream.isOver = true;`,
+    killers: ["src/proxy/router_test.ts"],
+  },
+  {
+    name: "seam-longest-request-is-stamped",
+    bug:
+      "a write with as many arguments as a node takes is stamped as well: the node refuses what it is sent and closes the connection, which others share",
+    file: "src/proxy/proxy_request.ts",
+    find: "const STAMPED_ARGUMENTS_MAX = DEFAULT_CLIENT_LIMITS.argumentsMax - STAMP_ARGUMENTS;",
+    replace:
+      "const STAMPED_ARGUMENTS_MAX = DEFAULT_CLIENT_LIMITS.argumentsMax + 0 * STAMP_ARGUMENTS;",
+    killers: ["src/proxy/exactly_once_test.ts"],
+  },
+  {
+    name: "seam-reset-keeps-the-reply-mode",
+    bug: "a client says CLIENT REPLY OFF and then RESET: its replies stay off",
+    file: "src/server/connection.ts",
+    find: `    this.replyMode = "on";
+    this.isInRefusedTransaction = false;`,
+    replace: "    this.isInRefusedTransaction = false;",
+    killers: ["src/server/listener_test.ts"],
+  },
+  {
+    name: "seam-requests-of-gone-clients-weigh-on",
+    bug:
+      "what a client had under way when it was cut off counts for ever against what all clients may have",
+    file: "src/server/connection.ts",
+    find: `    this.#owner.load.unansweredBytes -= this.#requestBytes;
+    this.#owner.load.closed`,
+    replace: "    this.#owner.load.closed",
+    killers: ["src/server/listener_test.ts"],
+  },
+  {
+    name: "seam-answers-to-gone-clients-free-bytes-twice",
+    bug:
+      "a request is answered after its client has gone: its bytes are taken off twice, and the bound of all clients is none any more",
+    file: "src/server/connection.ts",
+    find: `    if (this.#isClosed) return;
+    this.#requestBytes -=`,
+    replace: "    this.#requestBytes -=",
+    killers: ["src/server/listener_test.ts"],
+  },
+  {
+    name: "seam-held-request-keeps-the-protocol",
+    bug:
+      "a client says HELLO 3 and something else while clients are paused: the second reply comes in the old protocol",
+    file: "src/server/connection.ts",
+    find: `    reply.protocol = this.protocol; // a request before it may have been HELLO
+`,
+    replace: "",
+    killers: ["src/server/listener_test.ts"],
+  },
+  {
+    name: "seam-second-pause-shortens-the-first",
+    bug: "a pause of a moment ends a longer one before its time",
+    file: "src/server/client_pause.ts",
+    find: "Math.max(this.#untilMs, this.#clock.monotonicMs() + durationMs)",
+    replace: "this.#clock.monotonicMs() + durationMs",
+    killers: ["src/server/client_pause_test.ts"],
+  },
+  {
+    name: "seam-ended-pause-lengthens-the-next",
+    bug: "a pause that was ended by CLIENT UNPAUSE gives its remaining time to the next one",
+    file: "src/server/client_pause.ts",
+    find: `    this.#mode = null;
+    this.#untilMs = -Infinity;`,
+    replace: "    this.#mode = null;",
+    killers: ["src/server/client_pause_test.ts"],
+  },
+  {
+    name: "seam-second-watcher-hears-no-changes",
+    bug:
+      "all who watched a node's state have left: who watches next hears of changes only at the interval",
+    file: "src/server/cluster_commands.ts",
+    find: `    this.#cancelWatch?.();
+    this.#cancelWatch = null;`,
+    replace: "    this.#cancelWatch?.();",
+    killers: ["src/server/state_watchers_test.ts"],
+  },
+  {
+    name: "seam-watching-again-keeps-the-old-beat",
+    bug: "a client that watches with another interval is told at both",
+    file: "src/server/cluster_commands.ts",
+    find: `    this.#timers.get(connection)?.();
+    connection.isWatching = true;`,
+    replace: "    connection.isWatching = true;",
+    killers: ["src/server/state_watchers_test.ts"],
+  },
+  {
+    name: "seam-all-connections-are-one-owner",
+    bug:
+      "sessions of all connections that speak one protocol count as of one owner: the 65th is refused to all",
+    file: "src/server/node_sessions.ts",
+    find: "${this.#options.facts.runId.slice(0, 8)}-${connection.id}",
+    replace: "${this.#options.facts.runId.slice(0, 8)}-${connection.protocol}",
+    killers: ["src/server/node_sessions_test.ts"],
+  },
+  {
+    name: "seam-answered-wait-still-waits",
+    bug:
+      "a client whose WAIT is answered closes its side and reads on slowly: after a second it is cut off",
+    file: "src/server/pending_reply.ts",
+    find: "return this.#gone !== null && this.text === null;",
+    replace: "return this.#gone !== null;",
+    killers: ["src/server/listener_test.ts"],
+  },
+  {
+    name: "seam-request-of-a-gone-client-outlives-fault-pause",
+    bug: "a client leaves while its node plays dead: what it asked is carried out all the same",
+    file: "src/server/pausable_sessions.ts",
+    find: `    this.#held.delete(connection);
+`,
+    replace: "",
+    killers: ["src/server/pausable_sessions_test.ts"],
+  },
+  {
+    name: "seam-fair-reading-resumes-who-paused-itself",
+    bug:
+      "a connection that is not to be read on, because too much waits, is read on when sockets had their turns",
+    file: "src/platform/acceptor.ts",
+    find: "for (const [socket, isWanted] of paused) if (isWanted()) socket.resume();",
+    replace: "for (const [socket] of paused) socket.resume();",
+    killers: ["src/platform/fair_reading_test.ts"],
+  },
+  {
+    name: "seam-relieved-connection-is-still-probed",
+    bug:
+      "a client that was looked at while it waited is read on: what it sends next is taken for a sign of life, and it stands still",
+    file: "src/server/connection.ts",
+    find: "this.#isPaused = this.#isProbing = false;",
+    replace: "this.#isPaused = false;",
+    killers: ["src/server/listener_test.ts"],
+  },
+  {
+    name: "seam-late-proxy-gives-up-what-is-answered",
+    bug: "a proxy that stood still says UNKNOWN of writes whose answers it has not read yet",
+    file: "src/proxy/upstream_pool.ts",
+    find: "this.#isLate = elapsedMs > STOOD_STILL_MS && !this.#isLate;",
+    replace: "this.#isLate = elapsedMs > STOOD_STILL_MS * 1e9 && !this.#isLate;",
+    killers: ["src/proxy/node_trouble_test.ts"],
+  },
+  {
+    name: "seam-late-proxy-gives-nothing-up",
+    bug: "a proxy on a machine so busy that it is always late waits for dead nodes for ever",
+    file: "src/proxy/upstream_pool.ts",
+    find: "this.#isLate = elapsedMs > STOOD_STILL_MS && !this.#isLate;",
+    replace: "this.#isLate = elapsedMs > STOOD_STILL_MS;",
+    killers: ["src/proxy/node_trouble_test.ts"],
+  },
+];

@@ -1,0 +1,52 @@
+/** What one fault takes away: it is this test's own doing, so nobody has to be asked about it. */
+export interface Damage {
+  /** Whether packets from one machine to another are lost. @default none are */
+  readonly cuts?: (from: string, to: string) => boolean;
+  /** Machines whose process is dead or stopped. @default none */
+  readonly down?: readonly string[];
+  /** Machines some of whose packets are lost, sometimes. @default none */
+  readonly lossy?: readonly string[];
+  /** Who leads and goes on, since nothing is done to the nodes. @default whoever could lead may */
+  readonly leader?: string | undefined;
+}
+
+export interface Shape {
+  readonly nodes: readonly string[];
+  /** The name of the machine on which all clients are. */
+  readonly clients: string;
+}
+
+/** What a client can count on, by what is broken at one time. */
+export type Service = "owed" | "owed, but slow" | "not owed";
+
+/**
+ * Whether clients at this proxy have to be served. Independent of what nodes and proxies say: only
+ * from which packets get through. They have to be served when
+ * - packets pass between the clients and the proxy, both ways, and its process runs
+ * - some nodes could lead: each of them exchanges packets with enough others for a majority
+ * - the proxy exchanges packets with each of those that could lead: it is not known which of them does,
+ *   unless nothing is done to the nodes
+ *
+ * Some lost packets take nothing away, but time.
+ */
+export function serviceAt(proxy: string, damages: readonly Damage[], shape: Shape): Service {
+  const { nodes, clients } = shape;
+  const isDown = (name: string) => damages.some(({ down = [] }) => down.includes(name));
+  const isCut = (from: string, to: string) =>
+    damages.some(({ cuts }) => cuts !== undefined && cuts(from, to));
+  const exchange = (one: string, other: string) =>
+    !isDown(one) && !isDown(other) && !isCut(one, other) && !isCut(other, one);
+  if (!exchange(clients, proxy)) return "not owed";
+  const majority = Math.floor(nodes.length / 2) + 1;
+  const ableToLead = nodes.filter((node) =>
+    !isDown(node) &&
+    nodes.filter((other) => other === node || exchange(node, other)).length >= majority
+  );
+  if (ableToLead.length === 0) return "not owed";
+  const leaders = new Set(damages.map(({ leader }) => leader));
+  const [leader] = leaders;
+  const isKnown = leaders.size === 1 && leader !== undefined;
+  const needed = isKnown ? [leader] : ableToLead;
+  if (!needed.every((node) => exchange(proxy, node))) return "not owed";
+  return damages.some(({ lossy = [] }) => lossy.length > 0) ? "owed, but slow" : "owed";
+}

@@ -1,0 +1,83 @@
+/** How often it is looked. */
+const EVERY_MS = 50;
+/** Lateness that counts, within one look. */
+const LATE_MS = 5;
+/** So many looks are taken together … */
+const LOOKS = 3;
+/** … and a process that waited for so long in all of them may have been taken for dead. */
+const STANDSTILL_MS = 80;
+
+export interface StandstillEvents {
+  /** A process stood still for so long that others may have noticed. */
+  stoodStill(fromMs: number, toMs: number): void;
+  /** Some process was late by so much, within this time. */
+  late(fromMs: number, toMs: number, lateMs: number): void;
+}
+
+/**
+ * Notices when the machine itself is busy: this process gets its timers late, or one of the observed
+ * ones was ready to run and had no processor. The kernel counts the latter for each process.
+ */
+export class Standstills {
+  readonly #processIds: () => readonly number[];
+  readonly #events: StandstillEvents;
+  readonly #waitedMs = new Map<number, number>();
+  /** How long each process waited, in each of the last looks. */
+  readonly #recent: { readonly fromMs: number; readonly waits: ReadonlyMap<number, number> }[] = [];
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #lookedMs: number;
+  /** For how long some process had waited so long that others may have noticed. */
+  sumMs = 0;
+
+  constructor(processIds: () => readonly number[], events: StandstillEvents) {
+    this.#processIds = processIds;
+    this.#events = events;
+    this.#lookedMs = performance.now();
+    this.#look();
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+
+  #look(): void {
+    const nowMs = performance.now();
+    const fromMs = this.#lookedMs;
+    const waits = new Map([[Deno.pid, Math.max(0, nowMs - fromMs - EVERY_MS)]]);
+    for (const id of this.#processIds()) {
+      const waitedMs = waitedForProcessorMs(id);
+      waits.set(id, waitedMs - (this.#waitedMs.get(id) ?? waitedMs));
+      this.#waitedMs.set(id, waitedMs);
+    }
+    this.#recent.push({ fromMs, waits });
+    if (this.#recent.length > LOOKS) this.#recent.shift();
+    const lateMs = Math.max(...waits.values());
+    if (this.#longestWaitMs() > STANDSTILL_MS) {
+      this.#events.stoodStill(this.#recent[0]?.fromMs ?? fromMs, nowMs);
+      this.sumMs += nowMs - fromMs;
+    } else if (lateMs > LATE_MS) this.#events.late(fromMs, nowMs, lateMs);
+    this.#lookedMs = nowMs;
+    this.#timer = setTimeout(() => this.#look(), EVERY_MS);
+  }
+
+  /** Of any one process, in the last looks together. */
+  #longestWaitMs(): number {
+    const sums = new Map<number, number>();
+    for (const { waits } of this.#recent) {
+      for (const [id, waitMs] of waits) sums.set(id, (sums.get(id) ?? 0) + waitMs);
+    }
+    return Math.max(...sums.values());
+  }
+}
+
+/** How long the main thread of a process was ready to run and did not, ever; 0 if nobody counts it. */
+function waitedForProcessorMs(processId: number): number {
+  try {
+    const [, waitedNs = "0"] = Deno.readTextFileSync(`/proc/${processId}/schedstat`).split(" ");
+    return Number(waitedNs) / 1e6;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || Deno.build.os !== "linux") return 0;
+    if (error instanceof Error && error.message.includes("ESRCH")) return 0;
+    throw error;
+  }
+}

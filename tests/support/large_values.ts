@@ -1,0 +1,56 @@
+import { assertEquals } from "@std/assert";
+import { RespClient } from "../../src/cli/resp_client.ts";
+import type { Reply } from "../../src/resp/reply.ts";
+import { ask, type LocalCluster, type Member, roleOf } from "./local_cluster.ts";
+import { replyText } from "./reply_text.ts";
+import { until } from "./until.ts";
+
+const MIB = 1024 * 1024;
+
+/** Bytes that no compression and no accident of text makes easier. */
+const NOISE = new TextDecoder("latin1").decode(
+  Uint8Array.from({ length: MIB }, () => 160 + Math.random() * 96),
+);
+
+/** The value of about 1 MiB that `fillWithLarge` gives the key of this number. */
+export function largeValue(at: number): string {
+  return `${at}:` + NOISE.slice(at);
+}
+
+/** Sets so many keys `large:0`, `large:1`, … to 1 MiB each, two at a time. */
+export async function fillWithLarge(member: Member, count: number): Promise<void> {
+  const client = await RespClient.connect({ host: "127.0.0.1", port: member.port });
+  const written: Promise<Reply>[] = [];
+  for (let at = 0; at < count; at++) {
+    const reply = client.request(["SET", `large:${at}`, largeValue(at)], 60_000);
+    reply.catch(() => {}); // told below, in its turn
+    written.push(reply);
+    if (written.length >= 2) assertEquals(replyText(await written.shift() ?? null), "OK");
+  }
+  for (const reply of await Promise.all(written)) assertEquals(replyText(reply), "OK");
+  client.close();
+}
+
+/** Waits until the leader has a snapshot of all that was written before. */
+export async function untilSnapshotOfAll(cluster: LocalCluster): Promise<Member> {
+  const leader = await cluster.leader();
+  const wanted = (await roleOf(leader))?.commitIndex ?? Infinity;
+  await until(`${leader.name} has a snapshot of entry ${wanted}`, async () => {
+    const info = String(await ask(leader, ["INFO", "persistence"], 5_000));
+    const [, index] = /snapshot_index:(\d+)/.exec(info) ?? [];
+    if (Number(index) >= wanted) return true;
+    if (info.includes("rdb_bgsave_in_progress:0")) await ask(leader, ["BGSAVE"]);
+    return false;
+  }, { timeoutMs: 60_000, describe: () => cluster.said() });
+  return leader;
+}
+
+/** How much of a snapshot that is sent to it a node has in its directory. */
+export function incomingBytes({ dir }: Member): number {
+  try {
+    return Deno.statSync(`${dir}/snapshots/incoming`).size;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return 0;
+    throw error;
+  }
+}

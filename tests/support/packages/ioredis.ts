@@ -1,0 +1,2 @@
+// deno-lint-ignore no-import-prefix
+export * from "npm:ioredis@6.0.0";

@@ -1,0 +1,2 @@
+// deno-lint-ignore no-import-prefix
+export { default } from "npm:typescript@5.9.3";

@@ -1,0 +1,40 @@
+import { assert, assertEquals } from "@std/assert";
+import { checkRequest, COMMANDS, hasRightArity } from "../src/commands/table.ts";
+import { ErrorReply } from "../src/resp/reply.ts";
+import { REFILL, WORST_REQUESTS } from "../scripts/bench/worst_requests.ts";
+
+/** A container such as CLIENT does nothing by itself, unless it may stand alone, as COMMAND may. */
+const ROWS = COMMANDS.flatMap((command) => {
+  const { subcommands } = command;
+  if (subcommands === undefined) return [command];
+  return hasRightArity(command, 1) ? [command, ...subcommands] : subcommands;
+}).map(({ name }) => name);
+
+/** Every HELP is a list of short lines that the table itself holds. */
+const isExempt = (name: string) => name.endsWith("|help");
+
+Deno.test("there is a worst request for each row of the table, and for no other", () => {
+  assert(ROWS.includes("client|kill") && !ROWS.includes("client") && ROWS.includes("command"));
+  assertEquals(
+    Object.keys(WORST_REQUESTS).sort(),
+    ROWS.filter((name) => !isExempt(name)).sort(),
+    "add the worst request of the command or subcommand to scripts/bench/worst_*.ts",
+  );
+});
+
+Deno.test("worst requests are of their row, and with the right number of arguments", () => {
+  for (const [name, worst] of Object.entries(WORST_REQUESTS)) {
+    for (const { title, before = [], requests } of worst({ keys: 1_000, largeBytes: 10 })) {
+      if (title === REFILL || requests.length === 0) continue;
+      const isInline = requests[0]?.length === 1 && requests[0][0]?.includes(" ");
+      const rows = requests.map((request) =>
+        checkRequest(isInline ? (request[0] ?? "").split(" ") : request)
+      );
+      for (const row of [...before.map(checkRequest), ...rows]) {
+        assert(!(row instanceof ErrorReply), `${title}: ${row instanceof ErrorReply && row.text}`);
+      }
+      const isAbout = rows.some((row) => !(row instanceof ErrorReply) && row.name === name);
+      assert(isAbout || title.startsWith("and then"), `${name}: ${title}`);
+    }
+  }
+});
