@@ -1,8 +1,8 @@
 /** `deno task fuzz`: nonsense and near-sense against every decoder, a node, a proxy, and a cluster. */
+import { choice, type Flags, integer, optional, type Values } from "../src/cli/flags.ts";
 import { TARGETS } from "../tests/fuzz/all_targets.ts";
 import { type FuzzResult, FuzzRun } from "../tests/fuzz/fuzz_run.ts";
 import { fuzzCluster } from "../tests/fuzz/live_cluster.ts";
-import { choice, type Flags, integer, optional, type Values } from "../src/cli/flags.ts";
 import { runTask } from "./run_task.ts";
 
 const LIVE = "cluster";

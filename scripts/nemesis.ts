@@ -8,9 +8,9 @@
  * deno task nemesis [--minutes N] [--seed N] [--nodes 3|5] [--keep]
  */
 import { integer, toggle, type Values } from "../src/cli/flags.ts";
-import { runNemesis, type RunReport } from "../tests/nemesis/run_nemesis.ts";
 import { runInOwnNamespace } from "../tests/nemesis/network/own_namespace.ts";
 import type { NetworkReport } from "../tests/nemesis/network/run_network_nemesis.ts";
+import { runNemesis, type RunReport } from "../tests/nemesis/run_nemesis.ts";
 import { runTask } from "./run_task.ts";
 
 const flags = {

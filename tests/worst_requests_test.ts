@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
+import { REFILL, WORST_REQUESTS } from "../scripts/bench/worst_requests.ts";
 import { checkRequest, COMMANDS, hasRightArity } from "../src/commands/table.ts";
 import { ErrorReply } from "../src/resp/reply.ts";
-import { REFILL, WORST_REQUESTS } from "../scripts/bench/worst_requests.ts";
 
 /** A container such as CLIENT does nothing by itself, unless it may stand alone, as COMMAND may. */
 const ROWS = COMMANDS.flatMap((command) => {

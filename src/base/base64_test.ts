@@ -1,5 +1,5 @@
-import { Buffer } from "node:buffer";
 import { assertEquals, assertThrows } from "@std/assert";
+import { Buffer } from "node:buffer";
 import {
   base64Bytes,
   parseBase64,

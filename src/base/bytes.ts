@@ -1,5 +1,5 @@
-import { crc32 as zlibCrc32 } from "node:zlib";
 import { Buffer } from "node:buffer";
+import { crc32 as zlibCrc32 } from "node:zlib";
 import { assert } from "./errors.ts";
 
 /** Bytes of an integer as `writeUint53` writes it. */

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { AssertionFailure } from "./errors.ts";
 import { latin1, latin1ByBase64, latin1Bytes, writeByBase64, writeLatin1 } from "./bytes.ts";
+import { AssertionFailure } from "./errors.ts";
 
 const everyByte = Uint8Array.from({ length: 256 }, (_, byte) => byte);
 

@@ -1,15 +1,15 @@
-import { formatAddress } from "../base/address.ts";
 import { dirname } from "node:path";
+import { formatAddress } from "../base/address.ts";
 import { latin1Bytes } from "../base/bytes.ts";
 import { messageOf, UserError } from "../base/errors.ts";
+import { DenoDisk } from "../platform/deno_disk.ts";
 import type { Address } from "../platform/network.ts";
-import { StateLoader } from "../store/state_loader.ts";
 import { ErrorReply, type Reply } from "../resp/reply.ts";
+import { StateLoader } from "../store/state_loader.ts";
 import { addressFlag, readAddress, toggle, typedOnly, UsageError } from "./flags.ts";
+import { isThere } from "./offline/data_directories.ts";
 import { Progress } from "./offline/progress.ts";
 import { type CheckedSnapshot, readSnapshotFile } from "./offline/snapshot_file.ts";
-import { isThere } from "./offline/data_directories.ts";
-import { DenoDisk } from "../platform/deno_disk.ts";
 import { ConnectionLost, fieldsOf, RespClient } from "./resp_client.ts";
 import { subcommand } from "./subcommand.ts";
 

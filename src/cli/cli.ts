@@ -1,9 +1,12 @@
-import { formatAddress } from "../base/address.ts";
 import process from "node:process";
+import { formatAddress } from "../base/address.ts";
 import { UserError } from "../base/errors.ts";
-import { ErrorReply, type PushReply } from "../resp/reply.ts";
 import type { Address } from "../platform/network.ts";
+import { endingSignal } from "../platform/process.ts";
+import { ErrorReply, type PushReply } from "../resp/reply.ts";
 import { ClientConnection, runScript } from "./client/client_connection.ts";
+import { InteractiveSession } from "./client/interactive_session.ts";
+import { pipeRequests } from "./client/pipe_requests.ts";
 import { type ReplyStyle, standardOutput, styledReply, writePieces } from "./client/replies.ts";
 import {
   bytesOfText,
@@ -12,10 +15,7 @@ import {
   TerminalInput,
   textOfBytes,
 } from "./client/typed_lines.ts";
-import { InteractiveSession } from "./client/interactive_session.ts";
-import { pipeRequests } from "./client/pipe_requests.ts";
 import { hostFlag, integer, port as portFlag, toggle, UsageError, withShort } from "./flags.ts";
-import { endingSignal } from "../platform/process.ts";
 import { subcommand } from "./subcommand.ts";
 
 const ERRORS_SHOWN_MAX = 10;

@@ -1,11 +1,11 @@
 import { messageOf, UserError } from "../base/errors.ts";
+import { endingSignal } from "../platform/process.ts";
 import { type ChildExit, ChildProcess } from "./cluster/child_process.ts";
 import { ClusterView } from "./cluster/cluster_view.ts";
 import { NodeObserver, proxyServing } from "./cluster/node_observer.ts";
 import { portHolder, takenPorts } from "./cluster/ports.ts";
 import { directoryFlag, integer, port as portFlag, toggle, UsageError } from "./flags.ts";
 import { memoryFlag } from "./memory_bound.ts";
-import { endingSignal } from "../platform/process.ts";
 import { subcommand } from "./subcommand.ts";
 import { table } from "./table.ts";
 

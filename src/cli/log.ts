@@ -1,6 +1,6 @@
 import { dumpLog } from "../node/log/dump_log.ts";
-import { directoryFlag, toggle } from "./flags.ts";
 import { DenoDisk } from "../platform/deno_disk.ts";
+import { directoryFlag, toggle } from "./flags.ts";
 import { subcommand } from "./subcommand.ts";
 
 export const logSubcommand = subcommand({

@@ -1,8 +1,8 @@
 import type { Logger } from "../base/logger.ts";
 import { maxmemoryRequest } from "../commands/config_set.ts";
 import { MACHINE_RULES, type StateMachine } from "../commands/state_machine.ts";
-import type { Cancel, Clock } from "../platform/clock.ts";
 import type { StateReport } from "../node/members/report.ts";
+import type { Cancel, Clock } from "../platform/clock.ts";
 import { bytes, optional } from "./flags.ts";
 
 /** How often it is looked at whether the state is known. */

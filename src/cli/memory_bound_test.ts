@@ -1,8 +1,8 @@
 import { assertEquals, assertMatch } from "@std/assert";
+import { ManualClock } from "../../tests/support/node/manual_clock.ts";
 import { silentLogger } from "../base/logger.ts";
 import { FIXED_SETTINGS } from "../commands/config_set.ts";
 import type { StateReport } from "../node/members/report.ts";
-import { ManualClock } from "../../tests/support/node/manual_clock.ts";
 import { clientFlags, redisSettings } from "./client_flags.ts";
 import { parseFlags } from "./command_line.ts";
 import { warnOfOtherMemoryBound } from "./memory_bound.ts";

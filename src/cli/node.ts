@@ -9,21 +9,24 @@ import {
   readIdentity,
   saveIdentity,
 } from "../node/log/data_directory.ts";
-import type { Address } from "../platform/network.ts";
 import { isSame } from "../node/members/membership.ts";
+import { BUILD_VERSIONS, type BuildVersions } from "../node/members/versions.ts";
 import { Node } from "../node/node.ts";
 import { PeerTransport } from "../node/peers/transport.ts";
-import { BUILD_VERSIONS, type BuildVersions } from "../node/members/versions.ts";
 import { restoreNewest } from "../node/snapshots/node_snapshots.ts";
-import { listen, type RespListener } from "../server/listener.ts";
-import { NodeSessions } from "../server/node_sessions.ts";
-import { HASH_SEED_WORDS } from "../store/key_table.ts";
+import { DenoDisk } from "../platform/deno_disk.ts";
+import type { Address } from "../platform/network.ts";
 import {
   areDescriptorsOut,
   clientsThatFit,
   processFacts,
   stderrLogger,
 } from "../platform/process.ts";
+import { systemClock } from "../platform/system_clock.ts";
+import { tcpNetwork } from "../platform/tcp_network.ts";
+import { listen, type RespListener } from "../server/listener.ts";
+import { NodeSessions } from "../server/node_sessions.ts";
+import { HASH_SEED_WORDS } from "../store/key_table.ts";
 import { clientFlags, clientLimits, redisSettings, withClientsThatFit } from "./client_flags.ts";
 import {
   addressFlag,
@@ -41,16 +44,13 @@ import {
   UsageError,
   type Values,
 } from "./flags.ts";
-import { currentMembers, newIncarnation, parseId, parsePeers, takePart } from "./taking_part.ts";
-import { NodeFaults } from "./node_faults.ts";
 import { memoryFlag, warnOfOtherMemoryBound } from "./memory_bound.ts";
-import { DenoDisk } from "../platform/deno_disk.ts";
-import { systemClock } from "../platform/system_clock.ts";
-import { tcpNetwork } from "../platform/tcp_network.ts";
+import { NodeFaults } from "./node_faults.ts";
+import { checkReachable, nodePlace } from "./node_place.ts";
 import { proxyFlags, startProxy } from "./proxy.ts";
 import { endOfService } from "./running.ts";
 import { type Subcommand, subcommand } from "./subcommand.ts";
-import { checkReachable, nodePlace } from "./node_place.ts";
+import { currentMembers, newIncarnation, parseId, parsePeers, takePart } from "./taking_part.ts";
 
 /** An entry holds a request at least, and no more than a record of the log does. */
 const ENTRY_BYTES_MAX = 512 * 1024 * 1024;

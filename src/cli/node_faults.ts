@@ -1,15 +1,15 @@
 import type { Logger } from "../base/logger.ts";
-import type { Disk } from "../platform/disk.ts";
 import { Faults } from "../faults/faults.ts";
 import { FaultyDisk } from "../faults/faulty_disk.ts";
 import { FaultyNetwork } from "../faults/faulty_network.ts";
 import { FaultyHandler, FaultyPeers } from "../faults/faulty_peers.ts";
-import type { Network } from "../platform/network.ts";
 import type { PeerHandler, Peers } from "../node/peers/transport.ts";
+import type { Disk } from "../platform/disk.ts";
+import type { Network } from "../platform/network.ts";
+import { systemClock } from "../platform/system_clock.ts";
 import type { FaultTools } from "../server/fault_commands.ts";
 import type { RequestHandler } from "../server/listener.ts";
 import { PausableSessions, type SilentListener } from "../server/pausable_sessions.ts";
-import { systemClock } from "../platform/system_clock.ts";
 
 /** As the shell tells the end of a process that got SIGKILL. */
 const KILLED_EXIT_CODE = 137;

@@ -1,14 +1,16 @@
 import { formatAddress } from "../base/address.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Address } from "../platform/network.ts";
-import { DEFAULT_PROXY_LIMITS } from "../proxy/limits.ts";
-import { Proxy } from "../proxy/proxy.ts";
 import {
   areDescriptorsOut,
   clientsThatFit,
   processFacts,
   stderrLogger,
 } from "../platform/process.ts";
+import { systemClock } from "../platform/system_clock.ts";
+import { tcpNetwork } from "../platform/tcp_network.ts";
+import { DEFAULT_PROXY_LIMITS } from "../proxy/limits.ts";
+import { Proxy } from "../proxy/proxy.ts";
 import { clientFlags, clientLimits, redisSettings, withClientsThatFit } from "./client_flags.ts";
 import {
   addressList,
@@ -20,8 +22,6 @@ import {
   toggle,
   type Values,
 } from "./flags.ts";
-import { systemClock } from "../platform/system_clock.ts";
-import { tcpNetwork } from "../platform/tcp_network.ts";
 import { endOfService } from "./running.ts";
 import { subcommand } from "./subcommand.ts";
 

@@ -1,9 +1,9 @@
 import net from "node:net";
 import { messageOf } from "../base/errors.ts";
 import type { Address } from "../platform/network.ts";
-import { decodeReply, type ReplyLimits, ReplyScanner } from "../resp/reply_scanner.ts";
 import { encodeRequest } from "../resp/encode.ts";
 import { ErrorReply, PushReply, type Reply } from "../resp/reply.ts";
+import { decodeReply, type ReplyLimits, ReplyScanner } from "../resp/reply_scanner.ts";
 
 export interface RespClientOptions {
   /** Of connecting. @default 1000 */

@@ -2,13 +2,13 @@ import { formatAddress } from "../base/address.ts";
 import { UserError } from "../base/errors.ts";
 import type { ClusterConfiguration } from "../node/members/configuration.ts";
 import type { Address } from "../platform/network.ts";
-import { SnapshotFormatError } from "../store/state_snapshot.ts";
 import { StateLoader } from "../store/state_loader.ts";
+import { SnapshotFormatError } from "../store/state_snapshot.ts";
 import { directoryFlag, text, UsageError } from "./flags.ts";
-import { clusterIdOf, newClusterId, newIncarnation, parseId, parsePeers } from "./taking_part.ts";
 import { EmptyPlace, stageDirectory } from "./offline/data_directories.ts";
 import { type CheckedSnapshot, readSnapshotFile } from "./offline/snapshot_file.ts";
 import { subcommand } from "./subcommand.ts";
+import { clusterIdOf, newClusterId, newIncarnation, parseId, parsePeers } from "./taking_part.ts";
 
 /** Of a cluster of one, which says by itself where it is once it runs. */
 const ANY_RAFT_ADDRESS: Address = { host: "127.0.0.1", port: 17_001 };

@@ -1,14 +1,14 @@
 import { createHash, randomUUID } from "node:crypto";
-import { messageOf, UserError } from "../base/errors.ts";
-import type { Address } from "../platform/network.ts";
-import { readAddress } from "./flags.ts";
 import { formatAddress } from "../base/address.ts";
+import { messageOf, UserError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { type Identity, type NodeSettings, saveIdentity } from "../node/log/data_directory.ts";
+import { Founding, type FoundingOptions } from "../node/members/founding.ts";
+import type { Disk } from "../platform/disk.ts";
+import type { Address } from "../platform/network.ts";
+import { readAddress } from "./flags.ts";
 import { requestOfLeader } from "./leader_request.ts";
 import { fieldsOf } from "./resp_client.ts";
-import type { Disk } from "../platform/disk.ts";
-import { Founding, type FoundingOptions } from "../node/members/founding.ts";
 
 /**
  * The id of a new cluster: the same for all that are told the same members.

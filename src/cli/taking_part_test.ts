@@ -1,11 +1,11 @@
 import { assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { FaultDisk } from "../../tests/support/fault_disk.ts";
-import { silentLogger } from "../base/logger.ts";
-import { UserError } from "../base/errors.ts";
-import { seededRandom } from "../base/random.ts";
-import { type Identity, type NodeSettings, readIdentity } from "../node/log/data_directory.ts";
 import { ManualClock } from "../../tests/support/node/manual_clock.ts";
 import { MemoryNetwork } from "../../tests/support/node/memory_network.ts";
+import { UserError } from "../base/errors.ts";
+import { silentLogger } from "../base/logger.ts";
+import { seededRandom } from "../base/random.ts";
+import { type Identity, type NodeSettings, readIdentity } from "../node/log/data_directory.ts";
 import { clusterIdOf, parsePeers, takePart } from "./taking_part.ts";
 
 Deno.test("the members in any order are one cluster, other members are another", () => {

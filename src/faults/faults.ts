@@ -1,6 +1,6 @@
-import type { NodeId } from "../raft/types.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Cancel, Clock } from "../platform/clock.ts";
+import type { NodeId } from "../raft/types.ts";
 
 /** What may be made to fail on purpose, and ends by itself or by `heal`. */
 export type FaultKind = Fault["kind"];

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { type Logger, silentLogger } from "../base/logger.ts";
 import { ManualClock } from "../../tests/support/node/manual_clock.ts";
+import { type Logger, silentLogger } from "../base/logger.ts";
 import { type Fault, Faults, FAULTS_MAX } from "./faults.ts";
 
 const CUT: Fault = { kind: "isolate", peers: null, direction: "both" };

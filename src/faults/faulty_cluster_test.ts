@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertInstanceOf, assertNotEquals } from "@std/assert";
-import { ErrorReply, OK } from "../resp/reply.ts";
-import type { Node } from "../node/node.ts";
 import { MemoryClient, MemoryCluster } from "../../tests/support/node/memory_cluster.ts";
+import type { Node } from "../node/node.ts";
+import { ErrorReply, OK } from "../resp/reply.ts";
 import type { Faults } from "./faults.ts";
 
 async function withCluster(test: (cluster: MemoryCluster) => void): Promise<void> {

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { silentLogger } from "../base/logger.ts";
 import { FaultDisk } from "../../tests/support/fault_disk.ts";
 import { ManualClock } from "../../tests/support/node/manual_clock.ts";
+import { silentLogger } from "../base/logger.ts";
 import { Faults } from "./faults.ts";
 import { FaultyDisk } from "./faulty_disk.ts";
 

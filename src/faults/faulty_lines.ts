@@ -1,5 +1,5 @@
-import type { Cancel, Clock } from "../platform/clock.ts";
 import type { Random } from "../base/random.ts";
+import type { Cancel, Clock } from "../platform/clock.ts";
 import type { NodeId } from "../raft/types.ts";
 import type { Faults } from "./faults.ts";
 

@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
-import { silentLogger } from "../base/logger.ts";
-import type { Stream } from "../platform/network.ts";
 import { ManualClock } from "../../tests/support/node/manual_clock.ts";
 import { MemoryNetwork } from "../../tests/support/node/memory_network.ts";
+import { silentLogger } from "../base/logger.ts";
+import type { Stream } from "../platform/network.ts";
 import { Faults } from "./faults.ts";
 import { FaultyNetwork } from "./faulty_network.ts";
 

@@ -1,10 +1,10 @@
 import type { Random } from "../base/random.ts";
-import type { NodeId } from "../raft/types.ts";
+import type { BuildVersions } from "../node/members/versions.ts";
+import type { PeerMessage } from "../node/peers/peer_message.ts";
+import type { PeerHandler, PeerPlan, Peers } from "../node/peers/transport.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Address } from "../platform/network.ts";
-import type { BuildVersions } from "../node/members/versions.ts";
-import type { PeerHandler, PeerPlan, Peers } from "../node/peers/transport.ts";
-import type { PeerMessage } from "../node/peers/peer_message.ts";
+import type { NodeId } from "../raft/types.ts";
 import type { Faults } from "./faults.ts";
 import { FaultyLines } from "./faulty_lines.ts";
 

@@ -1,9 +1,9 @@
-import { BUILD_VERSIONS } from "../node/members/versions.ts";
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
+import { ManualClock } from "../../tests/support/node/manual_clock.ts";
 import { silentLogger } from "../base/logger.ts";
 import { seededRandom } from "../base/random.ts";
+import { BUILD_VERSIONS } from "../node/members/versions.ts";
 import type { PeerMessage } from "../node/peers/peer_message.ts";
-import { ManualClock } from "../../tests/support/node/manual_clock.ts";
 import { type Fault, Faults } from "./faults.ts";
 import { FaultyHandler, FaultyPeers } from "./faulty_peers.ts";
 

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { OK } from "../resp/reply.ts";
 import { MemoryClient, MemoryCluster } from "../../tests/support/node/memory_cluster.ts";
+import { OK } from "../resp/reply.ts";
 
 Deno.test("what ended while nobody led is gone at every node, at the first read of the next leader", async () => {
   for (const isApplied of [true, false]) {

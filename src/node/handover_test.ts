@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { ErrorReply, type Reply } from "../resp/reply.ts";
 import { MemoryClient, withMemoryCluster } from "../../tests/support/node/memory_cluster.ts";
+import { ErrorReply, type Reply } from "../resp/reply.ts";
 
 function errorCode(reply: Reply | undefined): string | undefined {
   return reply instanceof ErrorReply ? reply.text.split(" ")[0] : undefined;

@@ -1,33 +1,33 @@
 import { UserError } from "../base/errors.ts";
+import type { Cancel, Clock } from "../platform/clock.ts";
+import type { Address } from "../platform/network.ts";
 import type { Raft } from "../raft/mod.ts";
 import type { Message, NodeId, Ready, Role } from "../raft/types.ts";
 import type { ErrorReply } from "../resp/reply.ts";
 import type { Applier } from "./clients/applier.ts";
-import type { CatchUp, MajorityWatch } from "./members/catch_up.ts";
 import type { ClientRequests } from "./clients/client_requests.ts";
-import type { Cancel, Clock } from "../platform/clock.ts";
+import { refusedSentence, type Request, STOPPING } from "./clients/request.ts";
 import type { Batch } from "./log/entry.ts";
 import type { LogStore } from "./log/log_store.ts";
-import type { LogTime } from "./time/log_time.ts";
-import type { BuildVersions, MachineUpgrade } from "./members/versions.ts";
+import type { Whereabouts } from "./members/addresses.ts";
+import type { CatchUp, MajorityWatch } from "./members/catch_up.ts";
 import type { Members } from "./members/members.ts";
 import type { Membership } from "./members/membership.ts";
-import type { Address } from "../platform/network.ts";
+import { describeRole, nodeReport, type StateReport, StateWatch } from "./members/report.ts";
+import type { BuildVersions, MachineUpgrade } from "./members/versions.ts";
 import {
   type CompleteNodeOptions,
   makeParts,
   NODE_DEFAULTS,
   type NodeOptions,
 } from "./node_parts.ts";
-import { describeRole, nodeReport, type StateReport, StateWatch } from "./members/report.ts";
-import type { OwnDisk, ReadyWriter } from "./ready_runner.ts";
 import { isClockMessage, isSnapshotMessage, type PeerMessage } from "./peers/peer_message.ts";
 import type { PeerHandler, Peers } from "./peers/transport.ts";
-import { refusedSentence, type Request, STOPPING } from "./clients/request.ts";
+import type { OwnDisk, ReadyWriter } from "./ready_runner.ts";
 import type { NodeSnapshots } from "./snapshots/node_snapshots.ts";
 import type { Ticker, TurnBudget } from "./ticker.ts";
+import type { LogTime } from "./time/log_time.ts";
 import type { Timekeeping } from "./time/timekeeping.ts";
-import type { Whereabouts } from "./members/addresses.ts";
 
 /** How long one turn may work before the event loop gets a chance. */
 const TURN_MS_MAX = 12;

@@ -1,13 +1,13 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { StateMachine } from "../commands/state_machine.ts";
-import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
-import type { Node } from "./node.ts";
-import { LEADER_CHANGED, STOPPING } from "./clients/request.ts";
 import {
   MemoryClient,
   MemoryCluster,
   withMemoryCluster,
 } from "../../tests/support/node/memory_cluster.ts";
+import { StateMachine } from "../commands/state_machine.ts";
+import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
+import { LEADER_CHANGED, STOPPING } from "./clients/request.ts";
+import type { Node } from "./node.ts";
 
 // Whoever has asked a node for something gets an answer when the node leads no longer, or stops.
 

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
+import { MemoryClient, withMemoryCluster } from "../../tests/support/node/memory_cluster.ts";
 import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
 import type { StateReport } from "./members/report.ts";
-import { MemoryClient, withMemoryCluster } from "../../tests/support/node/memory_cluster.ts";
 
 function errorCode(reply: Reply | undefined): string | undefined {
   return reply instanceof ErrorReply ? reply.text.split(" ")[0] : undefined;

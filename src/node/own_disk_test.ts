@@ -1,10 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
+import { ManualClock } from "../../tests/support/node/manual_clock.ts";
+import { MemoryClient, MemoryCluster } from "../../tests/support/node/memory_cluster.ts";
 import { silentLogger } from "../base/logger.ts";
 import { OK } from "../resp/reply.ts";
 import type { StateReport } from "./members/report.ts";
 import { OwnDisk, type OwnDiskOptions, UNDURABLE_BYTES_MAX } from "./ready_runner.ts";
-import { ManualClock } from "../../tests/support/node/manual_clock.ts";
-import { MemoryClient, MemoryCluster } from "../../tests/support/node/memory_cluster.ts";
 
 type FakeRaft = { -readonly [name in keyof OwnDiskOptions["raft"]]: OwnDiskOptions["raft"][name] };
 

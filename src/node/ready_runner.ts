@@ -1,4 +1,6 @@
 import { assert } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { Raft } from "../raft/mod.ts";
 import type { NodeId, Ready, SnapshotAt } from "../raft/types.ts";
 import type { Applier } from "./clients/applier.ts";
@@ -6,8 +8,6 @@ import type { Batch, LogEntry } from "./log/entry.ts";
 import type { LogStore } from "./log/log_store.ts";
 import type { Members } from "./members/members.ts";
 import type { NodeSnapshots } from "./snapshots/node_snapshots.ts";
-import type { Logger } from "../base/logger.ts";
-import type { Clock } from "../platform/clock.ts";
 
 export interface ReadyWriterOptions {
   readonly raft: Pick<Raft<Batch>, "advance">;

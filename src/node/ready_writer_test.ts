@@ -1,21 +1,21 @@
 import { assert, assertEquals } from "@std/assert";
 import { configurationOf, contentOf, entriesOf } from "../../tests/support/log_entries.ts";
+import { ManualClock } from "../../tests/support/node/manual_clock.ts";
+import { MemoryLog } from "../../tests/support/node/memory_log.ts";
 import { metaOf } from "../../tests/support/snapshots.ts";
 import { seededRandom } from "../base/random.ts";
 import { StateMachine } from "../commands/state_machine.ts";
 import { lookup } from "../commands/table.ts";
 import type { Ready } from "../raft/types.ts";
 import { Applier } from "./clients/applier.ts";
-import { configurationOf as coreConfigurationOf } from "./members/configuration.ts";
-import { Batch } from "./log/entry.ts";
 import { Gathering } from "./clients/batch_pacer.ts";
-import { MemoryLog } from "../../tests/support/node/memory_log.ts";
-import { Members } from "./members/members.ts";
 import { Proposals } from "./clients/proposals.ts";
 import { ReadQueue } from "./clients/reads.ts";
+import { Batch } from "./log/entry.ts";
+import { configurationOf as coreConfigurationOf } from "./members/configuration.ts";
+import { Members } from "./members/members.ts";
 import { ReadyWriter } from "./ready_runner.ts";
 import { TurnBudget } from "./ticker.ts";
-import { ManualClock } from "../../tests/support/node/manual_clock.ts";
 
 /** A state that holds one key. */
 function stateWith(key: string): StateMachine {

@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { ManualClock } from "../../tests/support/node/manual_clock.ts";
 import { silentLogger } from "../base/logger.ts";
 import { seededRandom } from "../base/random.ts";
 import { StateMachine } from "../commands/state_machine.ts";
@@ -6,7 +7,6 @@ import type { Raft } from "../raft/mod.ts";
 import type { Batch } from "./log/entry.ts";
 import { firstConfiguration, Members } from "./members/members.ts";
 import type { ClockQuestion, PeerMessage } from "./peers/peer_message.ts";
-import { ManualClock } from "../../tests/support/node/manual_clock.ts";
 import { Timekeeping } from "./time/timekeeping.ts";
 
 const YEAR_MS = 365 * 24 * 3600 * 1000;

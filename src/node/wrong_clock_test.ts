@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { MemoryClient, MemoryCluster } from "../../tests/support/node/memory_cluster.ts";
 import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
 import type { Node } from "./node.ts";
-import { MemoryClient, MemoryCluster } from "../../tests/support/node/memory_cluster.ts";
 
 const YEAR_MS = 365 * 24 * 3600 * 1000;
 

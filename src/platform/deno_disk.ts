@@ -1,6 +1,6 @@
-import { systemClock } from "./system_clock.ts";
 import { messageOf, UserError } from "../base/errors.ts";
 import type { Disk, DiskFile } from "./disk.ts";
+import { systemClock } from "./system_clock.ts";
 
 /** Syncs that take longer, in the mean, are left to another thread. */
 const QUICK_MS = 1;

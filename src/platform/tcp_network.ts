@@ -1,10 +1,10 @@
 import net from "node:net";
 import { setImmediate } from "node:timers";
-import { silentLogger } from "../base/logger.ts";
-import type { Network, Stream, StreamHandlers } from "./network.ts";
-import { Acceptor, FairReading, readFairly } from "./acceptor.ts";
 import { formatAddress, plainHost } from "../base/address.ts";
 import { messageOf } from "../base/errors.ts";
+import { silentLogger } from "../base/logger.ts";
+import { Acceptor, FairReading, readFairly } from "./acceptor.ts";
+import type { Network, Stream, StreamHandlers } from "./network.ts";
 import { areDescriptorsOut } from "./process.ts";
 import { systemClock } from "./system_clock.ts";
 

@@ -1,9 +1,9 @@
 import { assertEquals } from "@std/assert";
 import { seededRandom } from "../../src/base/random.ts";
 import { commandReply } from "../../src/commands/command_reply.ts";
-import { decodeReply } from "../../src/resp/reply_scanner.ts";
 import { encodeReply, type Protocol } from "../../src/resp/encode.ts";
 import type { Reply } from "../../src/resp/reply.ts";
+import { decodeReply } from "../../src/resp/reply_scanner.ts";
 import { RawRespClient } from "../support/raw_resp_client.ts";
 import { hasRedisServer, startRedisServer } from "../support/redis_server.ts";
 import { type GeneratedRequest, REDIS_COMMANDS } from "./command_generator.ts";

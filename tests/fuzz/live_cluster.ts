@@ -7,11 +7,11 @@ import { ask, LocalCluster, type Member, roleOf } from "../support/local_cluster
 import { until } from "../support/until.ts";
 import { chunksOf } from "./chunks.ts";
 import { escaped, inputOf } from "./fuzz_case.ts";
+import { mutate } from "./mutate.ts";
 import { FRAME_WORDS, framed, messagePayloads, receive } from "./targets/frames.ts";
 import { proxy } from "./targets/proxy.ts";
 import { requests } from "./targets/requests.ts";
 import { sessions } from "./targets/sessions.ts";
-import { mutate } from "./mutate.ts";
 import { HELLO, identityOf, raftPortOf, UnfinishedPeers } from "./unfinished_peers.ts";
 
 /** Of an entry in parts, as a node has it. */

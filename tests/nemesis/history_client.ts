@@ -1,6 +1,6 @@
 import { parseAddress } from "../../src/base/address.ts";
-import { ConnectionLost, RespClient } from "../../src/cli/resp_client.ts";
 import { type Random, randomInteger } from "../../src/base/random.ts";
+import { ConnectionLost, RespClient } from "../../src/cli/resp_client.ts";
 import type { Address } from "../../src/platform/network.ts";
 import { ErrorReply, type Reply, SimpleString } from "../../src/resp/reply.ts";
 import type { Operation, Outcome, PlainReply } from "../linearizability/operation.ts";

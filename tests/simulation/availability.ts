@@ -1,5 +1,5 @@
-import { type Random, randomInteger, seededRandom } from "../../src/base/random.ts";
 import { latin1Bytes } from "../../src/base/bytes.ts";
+import { type Random, randomInteger, seededRandom } from "../../src/base/random.ts";
 import type { Stream } from "../../src/platform/network.ts";
 import { encodeRequest } from "../../src/resp/encode.ts";
 import { ReplyScanner } from "../../src/resp/reply_scanner.ts";

@@ -1,4 +1,3 @@
-import type { HardState } from "../../src/raft/types.ts";
 import {
   parseLogRecord,
   payloadAt,
@@ -7,6 +6,7 @@ import {
 } from "../../src/node/log/record.ts";
 import { parseSegmentFileName } from "../../src/node/log/segment.ts";
 import { SnapshotFileError, SnapshotScanner } from "../../src/node/snapshots/snapshot_format.ts";
+import type { HardState } from "../../src/raft/types.ts";
 import type { FaultDisk } from "../support/fault_disk.ts";
 
 const LOG_PREFIX = "log/";

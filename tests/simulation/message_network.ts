@@ -1,5 +1,5 @@
-import type { Peers } from "../../src/node/peers/transport.ts";
 import type { PeerMessage } from "../../src/node/peers/peer_message.ts";
+import type { Peers } from "../../src/node/peers/transport.ts";
 import type { NodeId } from "../../src/raft/types.ts";
 import type { SimNetwork } from "./sim_network.ts";
 import type { SimProcess } from "./sim_process.ts";

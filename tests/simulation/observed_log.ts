@@ -1,6 +1,6 @@
-import type { HardState } from "../../src/raft/types.ts";
 import type { LogEntry } from "../../src/node/log/entry.ts";
 import type { LogStore, StoredConfiguration } from "../../src/node/log/log_store.ts";
+import type { HardState } from "../../src/raft/types.ts";
 import { SeenLog } from "./seen_log.ts";
 
 export interface LogEvents {

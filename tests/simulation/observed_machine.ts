@@ -1,8 +1,8 @@
 import type { Random } from "../../src/base/random.ts";
-import type { Command } from "../../src/commands/command.ts";
 import type { VersionRange } from "../../src/base/version_range.ts";
-import { MACHINE_RULES, StateMachine } from "../../src/commands/state_machine.ts";
+import type { Command } from "../../src/commands/command.ts";
 import { Slices } from "../../src/commands/slices.ts";
+import { MACHINE_RULES, StateMachine } from "../../src/commands/state_machine.ts";
 import type { LogEntry } from "../../src/node/log/entry.ts";
 import { encodeReply } from "../../src/resp/encode.ts";
 import type { Reply } from "../../src/resp/reply.ts";

@@ -1,5 +1,5 @@
-import { Node } from "../../src/node/node.ts";
 import { Request } from "../../src/node/clients/request.ts";
+import { Node } from "../../src/node/node.ts";
 import { ErrorReply } from "../../src/resp/reply.ts";
 
 export interface ReadEvents {

@@ -1,8 +1,8 @@
 import { randomInteger } from "../../src/base/random.ts";
 import { maxmemoryRequest } from "../../src/commands/config_set.ts";
 import { rowOf } from "../../src/commands/table.ts";
-import type { Node } from "../../src/node/node.ts";
 import { ClientOrder, Request } from "../../src/node/clients/request.ts";
+import type { Node } from "../../src/node/node.ts";
 import { OK, type Reply } from "../../src/resp/reply.ts";
 import type { SimNode } from "./sim_node.ts";
 import type { World } from "./world.ts";

@@ -1,11 +1,11 @@
 import { AssertionFailure } from "../../src/base/errors.ts";
-import { type ClusterConfiguration, incarnationsOf } from "../../src/node/members/configuration.ts";
 import type { LogEntry } from "../../src/node/log/entry.ts";
+import { type ClusterConfiguration, incarnationsOf } from "../../src/node/members/configuration.ts";
 import type { StateReport } from "../../src/node/members/report.ts";
 import { isClockMessage, type PeerMessage } from "../../src/node/peers/peer_message.ts";
+import type { SnapshotMeta } from "../../src/node/snapshots/snapshot.ts";
 import { majority } from "../../src/raft/mod.ts";
 import type { HardState, NodeId } from "../../src/raft/types.ts";
-import type { SnapshotMeta } from "../../src/node/snapshots/snapshot.ts";
 import type { DurableLog } from "./durable_log.ts";
 import type { KnownState } from "./observed_machine.ts";
 import type { SeenLog } from "./seen_log.ts";

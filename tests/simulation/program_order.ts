@@ -1,5 +1,5 @@
-import { type Transition, transitionOf } from "../linearizability/register_model.ts";
 import type { Operation } from "../linearizability/operation.ts";
+import { type Transition, transitionOf } from "../linearizability/register_model.ts";
 
 /** With more possible states than this, so much is unknown that nothing can be said of the rest. */
 const STATES_MAX = 5_000;

@@ -1,9 +1,9 @@
-import { randomInteger } from "../../src/base/random.ts";
 import { latin1Bytes } from "../../src/base/bytes.ts";
+import { randomInteger } from "../../src/base/random.ts";
 import type { Address, Stream } from "../../src/platform/network.ts";
-import { decodeReply, ReplyScanner } from "../../src/resp/reply_scanner.ts";
 import { encodeRequest } from "../../src/resp/encode.ts";
 import { type Reply, SimpleString } from "../../src/resp/reply.ts";
+import { decodeReply, ReplyScanner } from "../../src/resp/reply_scanner.ts";
 import type { Call, Ending, SimHistory } from "./sim_history.ts";
 import { HostClock, type SimProcess } from "./sim_process.ts";
 import type { SimProxy } from "./sim_proxy.ts";

@@ -1,8 +1,8 @@
 import { type Random, randomInteger } from "../../src/base/random.ts";
-import type { Disk } from "../../src/platform/disk.ts";
-import { parseSegmentFileName } from "../../src/node/log/segment.ts";
 import { RECORD_HEADER_BYTES, scanRecords } from "../../src/node/log/record.ts";
+import { parseSegmentFileName } from "../../src/node/log/segment.ts";
 import { readSyncedPosition, SYNCED_MARK_PATH } from "../../src/node/log/synced_mark.ts";
+import type { Disk } from "../../src/platform/disk.ts";
 import { type DiskFault, type DiskOperation, FaultDisk } from "../support/fault_disk.ts";
 import { DurableLog, newestWithoutGap } from "./durable_log.ts";
 import type { FaultPlan } from "./fault_plan.ts";

@@ -1,6 +1,6 @@
-import type { Operation, PlainReply } from "../linearizability/operation.ts";
 import { ErrorReply, type Reply, SimpleString } from "../../src/resp/reply.ts";
 import { decodeReply } from "../../src/resp/reply_scanner.ts";
+import type { Operation, PlainReply } from "../linearizability/operation.ts";
 
 /** A request whose answer is awaited. */
 export interface Call {

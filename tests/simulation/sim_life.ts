@@ -1,15 +1,15 @@
 import { silentLogger } from "../../src/base/logger.ts";
 import { type Identity, openDataDirectory } from "../../src/node/log/data_directory.ts";
-import type { Disk } from "../../src/platform/disk.ts";
 import type { LogStore } from "../../src/node/log/log_store.ts";
-import type { Address } from "../../src/platform/network.ts";
+import type { BuildVersions } from "../../src/node/members/versions.ts";
 import type { Node } from "../../src/node/node.ts";
 import type { PeerMessage } from "../../src/node/peers/peer_message.ts";
 import { type PeerHandler, type Peers, PeerTransport } from "../../src/node/peers/transport.ts";
 import type { DiskSnapshots } from "../../src/node/snapshots/disk_snapshots.ts";
 import { restoreNewest } from "../../src/node/snapshots/node_snapshots.ts";
 import type { SnapshotStore } from "../../src/node/snapshots/snapshot.ts";
-import type { BuildVersions } from "../../src/node/members/versions.ts";
+import type { Disk } from "../../src/platform/disk.ts";
+import type { Address } from "../../src/platform/network.ts";
 import type { NodeId } from "../../src/raft/types.ts";
 import { DEFAULT_CLIENT_LIMITS } from "../../src/server/limits.ts";
 import { RespListener } from "../../src/server/listener.ts";

@@ -1,13 +1,13 @@
 import { assert, messageOf, UserError } from "../../src/base/errors.ts";
-import type { BuildVersions } from "../../src/node/members/versions.ts";
 import { silentLogger } from "../../src/base/logger.ts";
 import { type Identity, readIdentity, saveIdentity } from "../../src/node/log/data_directory.ts";
-import type { Disk } from "../../src/platform/disk.ts";
 import { Founding } from "../../src/node/members/founding.ts";
-import type { Address } from "../../src/platform/network.ts";
-import type { Node } from "../../src/node/node.ts";
 import type { StateReport } from "../../src/node/members/report.ts";
+import type { BuildVersions } from "../../src/node/members/versions.ts";
+import type { Node } from "../../src/node/node.ts";
 import type { PeerMessage } from "../../src/node/peers/peer_message.ts";
+import type { Disk } from "../../src/platform/disk.ts";
+import type { Address } from "../../src/platform/network.ts";
 import type { NodeId } from "../../src/raft/types.ts";
 import type { DurableLog } from "./durable_log.ts";
 import type { ObservedMachine } from "./observed_machine.ts";

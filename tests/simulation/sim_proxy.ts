@@ -1,15 +1,15 @@
 import { silentLogger } from "../../src/base/logger.ts";
 import type { Address } from "../../src/platform/network.ts";
-import { ProxyCore } from "../../src/proxy/proxy.ts";
 import type { ProxyLimits } from "../../src/proxy/limits.ts";
+import { ProxyCore } from "../../src/proxy/proxy.ts";
 import { ProxySessions } from "../../src/proxy/proxy_sessions.ts";
 import { DEFAULT_CLIENT_LIMITS } from "../../src/server/limits.ts";
 import { RespListener } from "../../src/server/listener.ts";
+import { PROCESS_FACTS } from "../support/process_facts.ts";
 import { AnswerWatch } from "./answer_watch.ts";
 import { HostClock, type SimProcess } from "./sim_process.ts";
 import { SimServer } from "./sim_socket.ts";
 import type { World } from "./world.ts";
-import { PROCESS_FACTS } from "../support/process_facts.ts";
 
 /** The proxy looks at what it holds, and at its connections, every 20 ms. */
 const LATENESS_MS_MAX = 100;

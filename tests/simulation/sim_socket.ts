@@ -1,7 +1,7 @@
 import type net from "node:net";
 import { latin1Bytes } from "../../src/base/bytes.ts";
-import type { Address, Stream } from "../../src/platform/network.ts";
 import type { Clock } from "../../src/platform/clock.ts";
+import type { Address, Stream } from "../../src/platform/network.ts";
 import type { AnswerWatch, ConnectionWatch } from "./answer_watch.ts";
 
 type Callback = (...args: unknown[]) => void;

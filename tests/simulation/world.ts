@@ -1,8 +1,8 @@
 import type { Random } from "../../src/base/random.ts";
-import type { ClusterConfiguration } from "../../src/node/members/configuration.ts";
 import type { LogEntry } from "../../src/node/log/entry.ts";
-import { isClockMessage, type PeerMessage } from "../../src/node/peers/peer_message.ts";
+import type { ClusterConfiguration } from "../../src/node/members/configuration.ts";
 import type { StateReport } from "../../src/node/members/report.ts";
+import { isClockMessage, type PeerMessage } from "../../src/node/peers/peer_message.ts";
 import type { NodeId } from "../../src/raft/types.ts";
 import type { FaultPlan, RandomStreams } from "./fault_plan.ts";
 import { LeaderWatch } from "./leader_watch.ts";
@@ -10,8 +10,8 @@ import { Oracle } from "./oracle.ts";
 import { Scheduler } from "./scheduler.ts";
 import { SimNetwork } from "./sim_network.ts";
 import type { SimNode } from "./sim_node.ts";
-import type { SimProxy } from "./sim_proxy.ts";
 import { type HostClock, SimProcess } from "./sim_process.ts";
+import type { SimProxy } from "./sim_proxy.ts";
 import { TimeOracle } from "./time_oracle.ts";
 import { Trace } from "./trace.ts";
 

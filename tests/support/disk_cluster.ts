@@ -3,15 +3,15 @@ import { seededRandom } from "../../src/base/random.ts";
 import { StateMachine } from "../../src/commands/state_machine.ts";
 import { openDataDirectory } from "../../src/node/log/data_directory.ts";
 import type { DiskLog } from "../../src/node/log/disk_log.ts";
-import type { Address } from "../../src/platform/network.ts";
 import { Node } from "../../src/node/node.ts";
 import type { PeerMessage } from "../../src/node/peers/peer_message.ts";
 import { PeerTransport } from "../../src/node/peers/transport.ts";
-import { restoreNewest } from "../../src/node/snapshots/node_snapshots.ts";
 import type { DiskSnapshots } from "../../src/node/snapshots/disk_snapshots.ts";
+import { restoreNewest } from "../../src/node/snapshots/node_snapshots.ts";
+import type { Address } from "../../src/platform/network.ts";
+import { type DiskFault, type DiskOperation, FaultDisk } from "./fault_disk.ts";
 import { ManualClock } from "./node/manual_clock.ts";
 import { MemoryNetwork } from "./node/memory_network.ts";
-import { type DiskFault, type DiskOperation, FaultDisk } from "./fault_disk.ts";
 
 export interface DiskClusterOptions {
   /** @default 20_000 */

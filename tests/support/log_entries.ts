@@ -1,6 +1,6 @@
-import type { ClusterConfiguration } from "../../src/node/members/configuration.ts";
 import { Batch, type LogEntry, sizeOfBatch } from "../../src/node/log/entry.ts";
 import type { LogStore } from "../../src/node/log/log_store.ts";
+import type { ClusterConfiguration } from "../../src/node/members/configuration.ts";
 import type { HardState } from "../../src/raft/types.ts";
 
 /** An entry with one SET of so many bytes; the content tells index and term. */

@@ -1,7 +1,7 @@
 import { DiskLog } from "../../src/node/log/disk_log.ts";
-import { MemoryLog } from "./node/memory_log.ts";
 import type { LogStore } from "../../src/node/log/log_store.ts";
 import { FaultDisk } from "./fault_disk.ts";
+import { MemoryLog } from "./node/memory_log.ts";
 
 /** A log whose syncs end when the test says so. */
 export interface LogFixture {

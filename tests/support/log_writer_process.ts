@@ -2,8 +2,8 @@
  * Appends entries to the log in the directory named by the first argument until it is killed, and
  * prints the index of the last entry that is durable, one line each.
  */
-import { DenoDisk } from "../../src/platform/deno_disk.ts";
 import { openDataDirectory } from "../../src/node/log/data_directory.ts";
+import { DenoDisk } from "../../src/platform/deno_disk.ts";
 import { entriesOf } from "./log_entries.ts";
 
 const root = Deno.args[0] ?? "";

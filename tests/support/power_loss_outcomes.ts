@@ -1,4 +1,6 @@
 import { RECORD_HEADER_BYTES } from "../../src/node/log/record.ts";
+import type { FaultDisk } from "./fault_disk.ts";
+import { FaultFile } from "./fault_file.ts";
 import {
   EVERYTHING_LOST,
   type FileChange,
@@ -6,8 +8,6 @@ import {
   type PowerLoss,
   sectorsOf,
 } from "./power_loss.ts";
-import type { FaultDisk } from "./fault_disk.ts";
-import { FaultFile } from "./fault_file.ts";
 
 /** More combinations of whole changes than this are refused: the run is to be made shorter. */
 const COMBINATIONS_MAX = 1 << 15;

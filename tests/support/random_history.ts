@@ -1,9 +1,9 @@
 import { type Random, randomInteger } from "../../src/base/random.ts";
+import type { StateMachine } from "../../src/commands/state_machine.ts";
+import { checkRequest } from "../../src/commands/table.ts";
 import { encodeReply } from "../../src/resp/encode.ts";
 import { ErrorReply, type Reply } from "../../src/resp/reply.ts";
 import { CommandGenerator } from "../differential/command_generator.ts";
-import type { StateMachine } from "../../src/commands/state_machine.ts";
-import { checkRequest } from "../../src/commands/table.ts";
 
 /** What clients, time and repetition do to a state machine, by a seed. */
 export class RandomHistory {

@@ -5,8 +5,8 @@ import type { HardState } from "../../src/raft/types.ts";
 import { type DiskFault, type DiskOperation, FaultDisk } from "./fault_disk.ts";
 import { contentOf, entriesOf } from "./log_entries.ts";
 import { type Append, type LogStates, statesOf } from "./log_states.ts";
-import { imageOf } from "./power_loss_outcomes.ts";
 import { EVERYTHING_LOST } from "./power_loss.ts";
+import { imageOf } from "./power_loss_outcomes.ts";
 
 export type Step =
   | Append

@@ -1,10 +1,10 @@
-import type { Disk } from "../../src/platform/disk.ts";
 import { DiskSnapshots } from "../../src/node/snapshots/disk_snapshots.ts";
 import type {
   SnapshotMeta,
   SnapshotStore,
   StoredSnapshot,
 } from "../../src/node/snapshots/snapshot.ts";
+import type { Disk } from "../../src/platform/disk.ts";
 import { FaultDisk } from "./fault_disk.ts";
 import { configurationOf } from "./log_entries.ts";
 

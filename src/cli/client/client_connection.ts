@@ -1,9 +1,9 @@
 import { formatAddress } from "../../base/address.ts";
 import { messageOf, UserError } from "../../base/errors.ts";
 import type { Address } from "../../platform/network.ts";
+import { splitInline } from "../../resp/inline.ts";
 import { ErrorReply, type PushReply, type Reply } from "../../resp/reply.ts";
 import { ConnectionLost, RespClient } from "../resp_client.ts";
-import { splitInline } from "../../resp/inline.ts";
 import { type ClientOutput, type ReplyStyle, styledReply, writePieces } from "./replies.ts";
 import { inputLines } from "./typed_lines.ts";
 

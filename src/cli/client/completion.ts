@@ -1,5 +1,5 @@
-import { COMMANDS, lookup } from "../../commands/table.ts";
 import type { Command, CommandKind } from "../../commands/command.ts";
+import { COMMANDS, lookup } from "../../commands/table.ts";
 
 /** The subcommands of a command, in lower case and in order; none for one that has none. */
 export function subcommandNames(command: string): readonly string[] {

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { UserError } from "../../base/errors.ts";
 import { latin1Bytes } from "../../base/bytes.ts";
+import { UserError } from "../../base/errors.ts";
 import { inputLines } from "./typed_lines.ts";
 
 async function* input(...chunks: string[]): AsyncGenerator<Uint8Array> {

@@ -3,6 +3,7 @@ import type { Readable, Writable } from "node:stream";
 import { messageOf, UserError } from "../../base/errors.ts";
 import type { Reply } from "../../resp/reply.ts";
 import { type ClientConnection, INVALID_ARGUMENTS, isEnd } from "./client_connection.ts";
+import { completeLine, helpText } from "./completion.ts";
 import {
   type ClientOutput,
   type ReplyStyle,
@@ -17,7 +18,6 @@ import {
   textOfBytes,
   typedArguments,
 } from "./typed_lines.ts";
-import { completeLine, helpText } from "./completion.ts";
 
 const HISTORY_LINES_MAX = 1_000;
 const CLEAR_SCREEN = "\x1b[H\x1b[2J";

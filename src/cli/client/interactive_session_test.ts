@@ -3,8 +3,8 @@ import { PassThrough } from "node:stream";
 import { until } from "../../../tests/support/until.ts";
 import { latin1, latin1Bytes } from "../../base/bytes.ts";
 import { ClientConnection } from "./client_connection.ts";
-import { CommandHistory } from "./typed_lines.ts";
 import { InteractiveSession } from "./interactive_session.ts";
+import { CommandHistory } from "./typed_lines.ts";
 
 const PERMISSIONS: Deno.PermissionOptions = { net: true, env: true, read: true };
 

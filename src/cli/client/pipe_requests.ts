@@ -2,8 +2,8 @@ import net from "node:net";
 import { latin1Bytes } from "../../base/bytes.ts";
 import type { Address } from "../../platform/network.ts";
 import { encodeReply, encodeRequest } from "../../resp/encode.ts";
-import { reachReason } from "./client_connection.ts";
 import { ReplyScanner } from "../../resp/reply_scanner.ts";
+import { reachReason } from "./client_connection.ts";
 
 const LF = 0x0a;
 const ERROR_TYPES = ["-", "!"];

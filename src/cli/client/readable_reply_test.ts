@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { splitInline } from "../../resp/inline.ts";
 import {
   DoubleReply,
   ErrorReply,
@@ -8,7 +9,6 @@ import {
   type Reply,
   VerbatimReply,
 } from "../../resp/reply.ts";
-import { splitInline } from "../../resp/inline.ts";
 import { asksForText, quoted, rawReply, readableReply } from "./replies.ts";
 
 const readable = (reply: Reply, isText = false) => [...readableReply(reply, isText)].join("");

@@ -1,3 +1,6 @@
+import type { Writable } from "node:stream";
+import { latin1Bytes } from "../../base/bytes.ts";
+import { messageOf, UserError } from "../../base/errors.ts";
 import {
   DoubleReply,
   EncodedStrings,
@@ -9,9 +12,6 @@ import {
   SimpleString,
   VerbatimReply,
 } from "../../resp/reply.ts";
-import type { Writable } from "node:stream";
-import { messageOf, UserError } from "../../base/errors.ts";
-import { latin1Bytes } from "../../base/bytes.ts";
 
 /** For people, or for programs. */
 export type ReplyStyle = "readable" | "raw";

@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
-import { messageOf, UserError } from "../../base/errors.ts";
 import { latin1, latin1Bytes } from "../../base/bytes.ts";
+import { messageOf, UserError } from "../../base/errors.ts";
 import { splitInline } from "../../resp/inline.ts";
 
 const READ_BYTES = 1_024;

@@ -1,6 +1,6 @@
 import type { Address } from "../../platform/network.ts";
-import { ConnectionLost, fieldsOf, RespClient } from "../resp_client.ts";
 import type { PushReply, Reply } from "../../resp/reply.ts";
+import { ConnectionLost, fieldsOf, RespClient } from "../resp_client.ts";
 
 const PROBE_MS = 50;
 

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { formatAddress } from "../../base/address.ts";
 import { messageOf, UserError } from "../../base/errors.ts";
 import { type Logger, silentLogger } from "../../base/logger.ts";
@@ -11,7 +12,6 @@ import {
 } from "../../node/log/data_directory.ts";
 import type { SnapshotMeta } from "../../node/snapshots/snapshot.ts";
 import { DenoDisk } from "../../platform/deno_disk.ts";
-import { resolve } from "node:path";
 
 /** Bytes that wait for the disk, above which the next chunk waits too. */
 const UNSYNCED_BYTES_MAX = 16 * 1024 * 1024;

@@ -1,3 +1,4 @@
+import { messageOf, UserError } from "../../base/errors.ts";
 import { StateMachine } from "../../commands/state_machine.ts";
 import { applyTo } from "../../node/clients/applier.ts";
 import {
@@ -5,12 +6,11 @@ import {
   openDataDirectory,
   readIdentity,
 } from "../../node/log/data_directory.ts";
-import { restoreNewest } from "../../node/snapshots/node_snapshots.ts";
-import { messageOf, UserError } from "../../base/errors.ts";
 import type { ClusterConfiguration } from "../../node/members/configuration.ts";
 import { firstConfiguration, Members } from "../../node/members/members.ts";
-import { readAddress } from "../flags.ts";
+import { restoreNewest } from "../../node/snapshots/node_snapshots.ts";
 import { DenoDisk } from "../../platform/deno_disk.ts";
+import { readAddress } from "../flags.ts";
 import { isThere } from "./data_directories.ts";
 
 const READ_BYTES = 4 * 1024 * 1024;

@@ -11,8 +11,8 @@ import { applyTo } from "../../node/clients/applier.ts";
 import { openDataDirectory } from "../../node/log/data_directory.ts";
 import { Batch, type LogEntry, sizeOfBatch } from "../../node/log/entry.ts";
 import { DenoDisk } from "../../platform/deno_disk.ts";
-import { chunksOf, finalState, Survivor } from "./survivor.ts";
 import { stageDirectory } from "./data_directories.ts";
+import { chunksOf, finalState, Survivor } from "./survivor.ts";
 
 /** A directory with a snapshot of entry 5, term 2, and what follows. */
 async function makeDirectory(dir: string, following: readonly LogEntry[]): Promise<void> {

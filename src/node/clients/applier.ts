@@ -4,13 +4,13 @@ import { Slices } from "../../commands/slices.ts";
 import type { StateMachine } from "../../commands/state_machine.ts";
 import { rowOf } from "../../commands/table.ts";
 import type { Commands, LogEntry } from "../log/entry.ts";
-import { type Proposals, settleUnknown } from "./proposals.ts";
-import type { ReadQueue } from "./reads.ts";
-import { LEADER_CHANGED, type Request } from "./request.ts";
+import { unsupportedVersion } from "../members/versions.ts";
 import type { SnapshotMeta } from "../snapshots/snapshot.ts";
 import type { Received } from "../snapshots/snapshot_receiver.ts";
 import { LONG_STEP, type TurnBudget } from "../ticker.ts";
-import { unsupportedVersion } from "../members/versions.ts";
+import { type Proposals, settleUnknown } from "./proposals.ts";
+import type { ReadQueue } from "./reads.ts";
+import { LEADER_CHANGED, type Request } from "./request.ts";
 
 export interface ApplierOptions {
   readonly machine: StateMachine;

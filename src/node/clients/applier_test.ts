@@ -1,19 +1,19 @@
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
 import { seededRandom } from "../../base/random.ts";
 import { Slices } from "../../commands/slices.ts";
 import { StateMachine } from "../../commands/state_machine.ts";
 import { lookup } from "../../commands/table.ts";
 import { encodeReply } from "../../resp/encode.ts";
 import { ErrorReply, type Reply } from "../../resp/reply.ts";
-import { Applier } from "./applier.ts";
 import { Batch, encodeEntry } from "../log/entry.ts";
+import type { Received } from "../snapshots/snapshot_receiver.ts";
+import { LONG_STEP, TurnBudget } from "../ticker.ts";
+import { Applier } from "./applier.ts";
 import { Gathering } from "./batch_pacer.ts";
 import { Proposals } from "./proposals.ts";
 import { ReadQueue } from "./reads.ts";
 import { ClientOrder, LEADER_CHANGED, Request } from "./request.ts";
-import type { Received } from "../snapshots/snapshot_receiver.ts";
-import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
-import { LONG_STEP, TurnBudget } from "../ticker.ts";
 
 function request(...args: string[]) {
   const command = lookup(args[0] ?? "");

@@ -1,3 +1,21 @@
+import { assert } from "../../base/errors.ts";
+import type { StateMachine } from "../../commands/state_machine.ts";
+import type { Cancel, Clock } from "../../platform/clock.ts";
+import type { Raft } from "../../raft/mod.ts";
+import type { NodeId, Ready } from "../../raft/types.ts";
+import type { ErrorReply } from "../../resp/reply.ts";
+import type { Batch } from "../log/entry.ts";
+import type { Whereabouts } from "../members/addresses.ts";
+import type { CatchUp } from "../members/catch_up.ts";
+import type { Membership } from "../members/membership.ts";
+import type { MachineUpgrade } from "../members/versions.ts";
+import type { OwnDisk } from "../ready_runner.ts";
+import type { TurnBudget } from "../ticker.ts";
+import type { LogTime } from "../time/log_time.ts";
+import type { Applier } from "./applier.ts";
+import type { Proposals } from "./proposals.ts";
+import type { ReadAsker, ReadQueue } from "./reads.ts";
+import { ReplicationWaiters } from "./replication_waiters.ts";
 import {
   CATCHING_UP,
   isKnownAt,
@@ -12,24 +30,6 @@ import {
   WRITE_NOT_BEGUN,
   WRITE_NOT_CONFIRMED,
 } from "./request.ts";
-import { assert } from "../../base/errors.ts";
-import type { StateMachine } from "../../commands/state_machine.ts";
-import type { Raft } from "../../raft/mod.ts";
-import type { NodeId, Ready } from "../../raft/types.ts";
-import type { ErrorReply } from "../../resp/reply.ts";
-import type { Applier } from "./applier.ts";
-import type { CatchUp } from "../members/catch_up.ts";
-import type { Cancel, Clock } from "../../platform/clock.ts";
-import type { Batch } from "../log/entry.ts";
-import type { LogTime } from "../time/log_time.ts";
-import type { MachineUpgrade } from "../members/versions.ts";
-import type { Membership } from "../members/membership.ts";
-import type { OwnDisk } from "../ready_runner.ts";
-import type { Proposals } from "./proposals.ts";
-import type { ReadAsker, ReadQueue } from "./reads.ts";
-import { ReplicationWaiters } from "./replication_waiters.ts";
-import type { TurnBudget } from "../ticker.ts";
-import type { Whereabouts } from "../members/addresses.ts";
 
 /**
  * Requests that come while leadership is on its way to another node: nothing has been done for them,

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { type Asker, type Gathered, Gathering } from "./batch_pacer.ts";
 import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
+import { type Asker, type Gathered, Gathering } from "./batch_pacer.ts";
 
 /** So many clients, each with one request at a time. */
 class Bench {

@@ -1,8 +1,8 @@
 import { assert } from "../../base/errors.ts";
+import type { ErrorReply } from "../../resp/reply.ts";
 import { Batch, type LogEntry } from "../log/entry.ts";
 import { FULL_BATCH_BYTES, type Gathering } from "./batch_pacer.ts";
 import { LEADER_CHANGED, OUTCOME_UNKNOWN, type Request } from "./request.ts";
-import type { ErrorReply } from "../../resp/reply.ts";
 
 /** Bytes of writes above which an entry takes no more of them. */
 const ENTRY_BYTES_MAX = 1024 * 1024;

@@ -1,10 +1,10 @@
 import { assertEquals } from "@std/assert";
+import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
 import { lookup } from "../../commands/table.ts";
 import { OK, type Reply } from "../../resp/reply.ts";
 import { Gathering } from "./batch_pacer.ts";
 import { type OpenBatch, Proposals } from "./proposals.ts";
 import { ClientOrder, LEADER_CHANGED, OUTCOME_UNKNOWN, Request } from "./request.ts";
-import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
 
 const MIB = 1024 * 1024;
 

@@ -1,9 +1,9 @@
 import { assertEquals } from "@std/assert";
+import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
 import { lookup } from "../../commands/table.ts";
 import { Gathering } from "./batch_pacer.ts";
 import { ReadQueue } from "./reads.ts";
 import { ClientOrder, Request } from "./request.ts";
-import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
 
 function read(key: string): Request {
   const command = lookup("GET");

@@ -1,10 +1,10 @@
+import type { Clock } from "../../platform/clock.ts";
+import type { Raft } from "../../raft/mod.ts";
 import type { ReadState } from "../../raft/types.ts";
 import type { ErrorReply } from "../../resp/reply.ts";
+import type { Batch } from "../log/entry.ts";
 import type { Gathering } from "./batch_pacer.ts";
 import { readNotConfirmed, type Request } from "./request.ts";
-import type { Raft } from "../../raft/mod.ts";
-import type { Clock } from "../../platform/clock.ts";
-import type { Batch } from "../log/entry.ts";
 
 interface ReadBatch {
   readonly readId: number;

@@ -1,11 +1,11 @@
-import { type Command, keySlot } from "../../commands/command.ts";
-import type { Asker } from "./batch_pacer.ts";
-import { messageOf } from "../../base/errors.ts";
-import { ErrorReply, type Reply } from "../../resp/reply.ts";
 import { formatRedisAddress } from "../../base/address.ts";
+import { messageOf } from "../../base/errors.ts";
+import { type Command, keySlot } from "../../commands/command.ts";
 import { keysOf, rowOf } from "../../commands/table.ts";
-import type { NodeId } from "../../raft/types.ts";
 import type { Address } from "../../platform/network.ts";
+import type { NodeId } from "../../raft/types.ts";
+import { ErrorReply, type Reply } from "../../resp/reply.ts";
+import type { Asker } from "./batch_pacer.ts";
 
 /** Where the answer goes. */
 export interface ReplySink {

@@ -1,13 +1,13 @@
 import { crc32 } from "../../base/bytes.ts";
 import { messageOf, UserError } from "../../base/errors.ts";
 import { type Logger, silentLogger } from "../../base/logger.ts";
-import type { NodeId } from "../../raft/types.ts";
 import type { Disk } from "../../platform/disk.ts";
-import { DiskLog } from "./disk_log.ts";
-import { StrayFiles } from "../stray_files.ts";
+import type { NodeId } from "../../raft/types.ts";
 import { DiskSnapshots } from "../snapshots/disk_snapshots.ts";
 import type { SnapshotMeta } from "../snapshots/snapshot.ts";
 import { SNAPSHOT_DIRECTORY } from "../snapshots/snapshot_files.ts";
+import { StrayFiles } from "../stray_files.ts";
+import { DiskLog } from "./disk_log.ts";
 
 const IDENTITY_FORMAT = 2;
 /** Without an incarnation: written by a version that knew none, and given one at the next start. */

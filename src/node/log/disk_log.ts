@@ -1,10 +1,20 @@
 import { assert } from "../../base/errors.ts";
 import { type Logger, silentLogger } from "../../base/logger.ts";
-import type { HardState } from "../../raft/types.ts";
 import type { Disk, DiskFile } from "../../platform/disk.ts";
-import { encodeEntry, type LogEntry } from "./entry.ts";
-import type { LogStore, StoredConfiguration } from "./log_store.ts";
+import type { HardState } from "../../raft/types.ts";
 import { StrayFiles } from "../stray_files.ts";
+import { encodeEntry, type LogEntry } from "./entry.ts";
+import type { LogIndex } from "./log_index.ts";
+import type { LogStore, StoredConfiguration } from "./log_store.ts";
+import { GroupCommit, LogWriter } from "./log_writer.ts";
+import { LOG_FORMAT, RECORD_HEADER_BYTES, type SegmentHeader } from "./record.ts";
+import {
+  createLog,
+  type LogOwner,
+  type RecoveredLog,
+  recoverLog,
+  type SnapshotPlace,
+} from "./recovery.ts";
 import {
   assertAppendable,
   assertCompactable,
@@ -15,16 +25,6 @@ import {
   removeSegmentsBefore,
   type Segment,
 } from "./segment.ts";
-import { GroupCommit, LogWriter } from "./log_writer.ts";
-import type { LogIndex } from "./log_index.ts";
-import { LOG_FORMAT, RECORD_HEADER_BYTES, type SegmentHeader } from "./record.ts";
-import {
-  createLog,
-  type LogOwner,
-  type RecoveredLog,
-  recoverLog,
-  type SnapshotPlace,
-} from "./recovery.ts";
 
 interface OpenSegment {
   readonly segment: Segment;

@@ -3,8 +3,8 @@ import { FaultDisk } from "../../../tests/support/fault_disk.ts";
 import { contentOf, entriesOf, type LogContent } from "../../../tests/support/log_entries.ts";
 import { UserError } from "../../base/errors.ts";
 import { seededRandom } from "../../base/random.ts";
-import { Batch, encodeEntry, type LogEntry } from "./entry.ts";
 import { DiskLog, type DiskLogOptions } from "./disk_log.ts";
+import { Batch, encodeEntry, type LogEntry } from "./entry.ts";
 import { encodeSynced, RecordWriter } from "./record.ts";
 
 const OPTIONS: DiskLogOptions = {

@@ -3,7 +3,6 @@ import { messageOf, UserError } from "../../base/errors.ts";
 import type { Disk } from "../../platform/disk.ts";
 import type { ClusterConfiguration } from "../members/configuration.ts";
 import { decodeEntry, type LogEntry } from "./entry.ts";
-import { LOG_DIRECTORY, parseSegmentFileName } from "./segment.ts";
 import {
   isZeroFrom,
   type LogRecord,
@@ -11,6 +10,7 @@ import {
   payloadAt,
   RECORD_HEADER_BYTES,
 } from "./record.ts";
+import { LOG_DIRECTORY, parseSegmentFileName } from "./segment.ts";
 
 export interface DumpLogOptions {
   /** Show values whole. @default false */

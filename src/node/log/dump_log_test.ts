@@ -2,9 +2,9 @@ import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { FaultDisk } from "../../../tests/support/fault_disk.ts";
 import { configurationEntryOf, entriesOf } from "../../../tests/support/log_entries.ts";
 import { UserError } from "../../base/errors.ts";
-import { Batch, encodeEntry } from "./entry.ts";
 import { DiskLog } from "./disk_log.ts";
 import { dumpLog } from "./dump_log.ts";
+import { Batch, encodeEntry } from "./entry.ts";
 import { RecordWriter } from "./record.ts";
 
 const SEGMENT = "00000001-00000000000000000001.log";

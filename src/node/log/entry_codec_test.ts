@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
-import { AssertionFailure } from "../../base/errors.ts";
 import { latin1Bytes } from "../../base/bytes.ts";
+import { AssertionFailure } from "../../base/errors.ts";
 import {
   Batch,
   decodeEntry,

@@ -10,8 +10,8 @@ import {
 } from "../../../tests/support/log_entries.ts";
 import { testEachLog } from "../../../tests/support/log_fixtures.ts";
 import { AssertionFailure, UserError } from "../../base/errors.ts";
-import type { LogStore } from "./log_store.ts";
 import { DiskLog } from "./disk_log.ts";
+import type { LogStore } from "./log_store.ts";
 
 const ignore = () => {};
 

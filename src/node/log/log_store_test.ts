@@ -8,13 +8,13 @@ import {
   entryOf,
 } from "../../../tests/support/log_entries.ts";
 import { testEachCountable, testEachLog as testEach } from "../../../tests/support/log_fixtures.ts";
+import { MemoryLog } from "../../../tests/support/node/memory_log.ts";
 import { AssertionFailure } from "../../base/errors.ts";
 import { type Random, randomInteger, seededRandom } from "../../base/random.ts";
 import type { HardState } from "../../raft/types.ts";
+import { DiskLog } from "./disk_log.ts";
 import type { LogEntry } from "./entry.ts";
 import type { LogStore } from "./log_store.ts";
-import { DiskLog } from "./disk_log.ts";
-import { MemoryLog } from "../../../tests/support/node/memory_log.ts";
 
 const ignore = () => {};
 

@@ -1,10 +1,9 @@
 import { crc32 } from "../../base/bytes.ts";
 import type { Logger } from "../../base/logger.ts";
-import type { HardState } from "../../raft/types.ts";
 import type { Disk, DiskFile } from "../../platform/disk.ts";
-import { encodeEntry, type LogEntry } from "./entry.ts";
+import type { HardState } from "../../raft/types.ts";
 import type { StrayFiles } from "../stray_files.ts";
-import { LOG_DIRECTORY, nameNewSegment, NextSegment, type Segment, segmentOf } from "./segment.ts";
+import { encodeEntry, type LogEntry } from "./entry.ts";
 import {
   encodeHardState,
   encodeSynced,
@@ -14,6 +13,7 @@ import {
   type SegmentHeader,
 } from "./record.ts";
 import type { RecoveredLog } from "./recovery.ts";
+import { LOG_DIRECTORY, nameNewSegment, NextSegment, type Segment, segmentOf } from "./segment.ts";
 import { isBefore, type SyncedMark, type SyncedPosition } from "./synced_mark.ts";
 
 /** Makes all earlier writes durable and says so, or why not. */

@@ -1,5 +1,5 @@
-import { assert } from "../../base/errors.ts";
 import { crc32, readUint32, writeUint32 } from "../../base/bytes.ts";
+import { assert } from "../../base/errors.ts";
 import type { HardState } from "../../raft/types.ts";
 import { decodePlace, type EntryPlace } from "./entry.ts";
 

@@ -1,8 +1,20 @@
 import { messageOf, UserError } from "../../base/errors.ts";
-import type { HardState } from "../../raft/types.ts";
+import type { Logger } from "../../base/logger.ts";
 import type { Disk, DiskFile } from "../../platform/disk.ts";
+import type { HardState } from "../../raft/types.ts";
 import type { ClusterConfiguration } from "../members/configuration.ts";
+import type { StrayFiles } from "../stray_files.ts";
 import { decodeEntry } from "./entry.ts";
+import { LogIndex } from "./log_index.ts";
+import {
+  isZeroFrom,
+  LOG_FORMAT,
+  parseLogRecord,
+  payloadAt,
+  RECORD_HEADER_BYTES,
+  scanRecords,
+  type SegmentHeader,
+} from "./record.ts";
 import {
   createSegment,
   damagedLog,
@@ -15,18 +27,6 @@ import {
   unusableLog,
   writeAgain,
 } from "./segment.ts";
-import { LogIndex } from "./log_index.ts";
-import {
-  isZeroFrom,
-  LOG_FORMAT,
-  parseLogRecord,
-  payloadAt,
-  RECORD_HEADER_BYTES,
-  scanRecords,
-  type SegmentHeader,
-} from "./record.ts";
-import type { Logger } from "../../base/logger.ts";
-import type { StrayFiles } from "../stray_files.ts";
 import { readSyncedPosition, SYNCED_MARK_PATH, SyncedMark } from "./synced_mark.ts";
 
 /** No record that tells of a sync is longer. */

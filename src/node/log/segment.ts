@@ -1,6 +1,10 @@
 import { assert, messageOf, UserError } from "../../base/errors.ts";
+import type { Logger } from "../../base/logger.ts";
 import type { Disk, DiskFile } from "../../platform/disk.ts";
+import type { HardState } from "../../raft/types.ts";
 import type { StrayFiles } from "../stray_files.ts";
+import { decodeEntry, type LogEntry } from "./entry.ts";
+import type { LogStore } from "./log_store.ts";
 import {
   encodeSegmentHeader,
   payloadAt,
@@ -9,10 +13,6 @@ import {
   type SegmentHeader,
 } from "./record.ts";
 import { SYNCED_MARK_PATH } from "./synced_mark.ts";
-import type { HardState } from "../../raft/types.ts";
-import { decodeEntry, type LogEntry } from "./entry.ts";
-import type { LogStore } from "./log_store.ts";
-import type { Logger } from "../../base/logger.ts";
 
 export const LOG_DIRECTORY = "log";
 /** A segment before it is whole; what a crash leaves of one is removed before the next is made. */

@@ -1,15 +1,15 @@
 import type { Logger } from "../../base/logger.ts";
+import type { Address } from "../../platform/network.ts";
 import type { Raft } from "../../raft/mod.ts";
 import type { NodeId } from "../../raft/types.ts";
 import type { ErrorReply } from "../../resp/reply.ts";
+import { moved, NO_LEADER } from "../clients/request.ts";
 import type { Batch } from "../log/entry.ts";
 import type { StoredConfiguration } from "../log/log_store.ts";
-import { isSame } from "./membership.ts";
-import type { Members } from "./members.ts";
-import type { Address } from "../../platform/network.ts";
-import { describeMembers } from "./report.ts";
 import { type PeerPlan, peerPlan } from "../peers/transport.ts";
-import { moved, NO_LEADER } from "../clients/request.ts";
+import type { Members } from "./members.ts";
+import { isSame } from "./membership.ts";
+import { describeMembers } from "./report.ts";
 
 export interface WhereaboutsOptions {
   readonly id: NodeId;

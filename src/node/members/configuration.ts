@@ -1,5 +1,5 @@
-import type { Configuration, NodeId } from "../../raft/types.ts";
 import type { Address } from "../../platform/network.ts";
+import type { Configuration, NodeId } from "../../raft/types.ts";
 
 /** A member of the cluster, as the replicated configuration knows it. */
 export interface Member {

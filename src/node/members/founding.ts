@@ -1,10 +1,10 @@
-import type { NodeId } from "../../raft/types.ts";
 import type { Cancel } from "../../platform/clock.ts";
-import type { Identity } from "../log/data_directory.ts";
 import type { Address } from "../../platform/network.ts";
+import type { NodeId } from "../../raft/types.ts";
+import { refusedSentence } from "../clients/request.ts";
+import type { Identity } from "../log/data_directory.ts";
 import type { Hello } from "../peers/hello.ts";
 import { PeerTransport, type PeerTransportOptions } from "../peers/transport.ts";
-import { refusedSentence } from "../clients/request.ts";
 
 /** What another founder has said. */
 export interface FounderWord {

@@ -1,11 +1,11 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { seededRandom } from "../../base/random.ts";
-import type { Identity } from "../log/data_directory.ts";
-import { Founding } from "./founding.ts";
-import type { Address } from "../../platform/network.ts";
-import { PeerTransport, type PeerTransportOptions } from "../peers/transport.ts";
 import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
 import { MemoryNetwork } from "../../../tests/support/node/memory_network.ts";
+import { seededRandom } from "../../base/random.ts";
+import type { Address } from "../../platform/network.ts";
+import type { Identity } from "../log/data_directory.ts";
+import { PeerTransport, type PeerTransportOptions } from "../peers/transport.ts";
+import { Founding } from "./founding.ts";
 
 const IDS = ["n1", "n2", "n3"];
 const MEMBERS: ReadonlyMap<string, Address> = new Map(

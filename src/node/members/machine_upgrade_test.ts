@@ -1,11 +1,11 @@
 import { assertEquals, assertMatch } from "@std/assert";
+import { MemoryClient, MemoryCluster } from "../../../tests/support/node/memory_cluster.ts";
+import { MemoryLog } from "../../../tests/support/node/memory_log.ts";
 import { MACHINE_RULES, StateMachine } from "../../commands/state_machine.ts";
 import { rowOf } from "../../commands/table.ts";
 import { ErrorReply, OK, type Reply } from "../../resp/reply.ts";
-import { MemoryLog } from "../../../tests/support/node/memory_log.ts";
-import type { Node } from "../node.ts";
 import { ClientOrder, Request } from "../clients/request.ts";
-import { MemoryClient, MemoryCluster } from "../../../tests/support/node/memory_cluster.ts";
+import type { Node } from "../node.ts";
 import type { BuildVersions } from "./versions.ts";
 
 const PROTOCOL = { oldest: 3, newest: 3 };

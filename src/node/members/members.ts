@@ -1,9 +1,9 @@
 import { assert } from "../../base/errors.ts";
+import type { Address } from "../../platform/network.ts";
 import type { NodeId } from "../../raft/types.ts";
-import { type ClusterConfiguration, withIncarnations } from "./configuration.ts";
 import type { LogEntry } from "../log/entry.ts";
 import type { StoredConfiguration } from "../log/log_store.ts";
-import type { Address } from "../../platform/network.ts";
+import { type ClusterConfiguration, withIncarnations } from "./configuration.ts";
 
 /**
  * The configuration that a new node begins with: the founding one for a founder, who is among

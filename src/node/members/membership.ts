@@ -1,13 +1,13 @@
 import { formatAddress } from "../../base/address.ts";
-import type { NodeId } from "../../raft/types.ts";
-import { type ClusterConfiguration, type Member, withIncarnations } from "./configuration.ts";
+import type { Logger } from "../../base/logger.ts";
+import type { Clock } from "../../platform/clock.ts";
 import type { Address } from "../../platform/network.ts";
 import type { Raft, RaftStatus } from "../../raft/mod.ts";
+import type { NodeId } from "../../raft/types.ts";
 import { ErrorReply, OK, type Reply, type SimpleString } from "../../resp/reply.ts";
-import type { Clock } from "../../platform/clock.ts";
 import { Batch } from "../log/entry.ts";
+import { type ClusterConfiguration, type Member, withIncarnations } from "./configuration.ts";
 import type { Members } from "./members.ts";
-import type { Logger } from "../../base/logger.ts";
 
 /** The configuration that a change asks for, or the sentence that says why there is none. */
 export type Change = ClusterConfiguration | string;

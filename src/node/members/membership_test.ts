@@ -1,12 +1,12 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { ErrorReply, OK, type Reply } from "../../resp/reply.ts";
-import type { Node } from "../node.ts";
 import {
   incarnationOf,
   MemoryClient,
   MemoryCluster,
   withMemoryCluster,
 } from "../../../tests/support/node/memory_cluster.ts";
+import { ErrorReply, OK, type Reply } from "../../resp/reply.ts";
+import type { Node } from "../node.ts";
 
 /** What the leader answers to a change of members. */
 function ask(

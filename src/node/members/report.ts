@@ -1,8 +1,8 @@
-import type { NodeId, Role } from "../../raft/types.ts";
+import type { Cancel } from "../../platform/clock.ts";
 import type { Address } from "../../platform/network.ts";
 import type { RaftStatus } from "../../raft/mod.ts";
+import type { NodeId, Role } from "../../raft/types.ts";
 import type { ClusterConfiguration } from "./configuration.ts";
-import type { Cancel } from "../../platform/clock.ts";
 
 /** What a node tells others about itself: `CLUSTER ROLE`, `INFO`, the proxies' watchers. */
 export interface StateReport {

@@ -1,6 +1,6 @@
-import { MACHINE_VERSIONS, type StateMachine } from "../../commands/state_machine.ts";
-import { describeVersions, includesVersion, type VersionRange } from "../../base/version_range.ts";
 import type { Logger } from "../../base/logger.ts";
+import { describeVersions, includesVersion, type VersionRange } from "../../base/version_range.ts";
+import { MACHINE_VERSIONS, type StateMachine } from "../../commands/state_machine.ts";
 import type { Raft } from "../../raft/mod.ts";
 import type { NodeId } from "../../raft/types.ts";
 import { Batch } from "../log/entry.ts";

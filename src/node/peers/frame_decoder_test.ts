@@ -1,5 +1,5 @@
-import { Buffer } from "node:buffer";
 import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
+import { Buffer } from "node:buffer";
 import { FrameDecoder, FrameWriter, ProtocolError } from "./frames.ts";
 
 const decoder = () => new FrameDecoder({ frameBytesMax: 1000 });

@@ -1,6 +1,6 @@
+import { isAscii } from "node:buffer";
 import { latin1, readUint32, writeUint32 } from "../../base/bytes.ts";
 import { assert } from "../../base/errors.ts";
-import { isAscii } from "node:buffer";
 
 /** A frame's length, which stands in front of its payload. */
 export const FRAME_HEADER_BYTES = 4;

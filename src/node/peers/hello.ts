@@ -1,6 +1,6 @@
 import { includesVersion, parseVersionRange, type VersionRange } from "../../base/version_range.ts";
-import type { NodeId } from "../../raft/types.ts";
 import type { Address } from "../../platform/network.ts";
+import type { NodeId } from "../../raft/types.ts";
 import { isIndex, parseFrame, ProtocolError } from "./frames.ts";
 
 /** The first frame of each connection. Later versions add fields, and change none. */

@@ -1,8 +1,7 @@
-import type { NodeId } from "../../raft/types.ts";
 import type { VersionRange } from "../../base/version_range.ts";
 import type { Cancel, Clock } from "../../platform/clock.ts";
 import type { Stream } from "../../platform/network.ts";
-import { afterReading } from "./link.ts";
+import type { NodeId } from "../../raft/types.ts";
 import { FrameDecoder, FrameWriter, ProtocolError } from "./frames.ts";
 import {
   ALIVE_FRAME,
@@ -13,6 +12,7 @@ import {
   type NoticeType,
   type Welcome,
 } from "./hello.ts";
+import { afterReading } from "./link.ts";
 import { FRAME_BYTES_MAX, MessageDecoder } from "./message_codec.ts";
 import type { PeerMessage } from "./peer_message.ts";
 

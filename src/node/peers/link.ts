@@ -1,13 +1,13 @@
-import type { Cancel, Clock } from "../../platform/clock.ts";
-import { type Address, type Network, shortReason, type Stream } from "../../platform/network.ts";
-import { FrameDecoder, type FramePiece, FrameWriter, ProtocolError } from "./frames.ts";
-import type { PeerMessage } from "./peer_message.ts";
 import { type Random, randomInteger } from "../../base/random.ts";
 import type { VersionRange } from "../../base/version_range.ts";
+import type { Cancel, Clock } from "../../platform/clock.ts";
+import { type Address, type Network, shortReason, type Stream } from "../../platform/network.ts";
 import type { NodeId } from "../../raft/types.ts";
 import { isSame } from "../members/membership.ts";
+import { FrameDecoder, type FramePiece, FrameWriter, ProtocolError } from "./frames.ts";
 import { decodeNotice, decodeWelcome, type Lane, type Notice } from "./hello.ts";
 import { writeMessage } from "./message_codec.ts";
+import type { PeerMessage } from "./peer_message.ts";
 
 /** One round of the event loop, at the least: what has arrived is read in each. */
 const ROUND_MS = 25;

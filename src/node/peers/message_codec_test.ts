@@ -1,7 +1,8 @@
-import { Buffer } from "node:buffer";
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
+import { Buffer } from "node:buffer";
 import { Batch, encodeEntry, type LogEntry } from "../log/entry.ts";
 import type { StoredSnapshot } from "../snapshots/snapshot.ts";
+import { FrameDecoder, FrameWriter, type LaterPiece, ProtocolError } from "./frames.ts";
 import {
   encodeWholeEntry,
   ENTRY_PART_BYTES,
@@ -9,7 +10,6 @@ import {
   MessageDecoder,
   writeMessage,
 } from "./message_codec.ts";
-import { FrameDecoder, FrameWriter, type LaterPiece, ProtocolError } from "./frames.ts";
 import { type PeerMessage, SNAPSHOT_CHUNK_BYTES_MAX, type SnapshotChunk } from "./peer_message.ts";
 
 const ENTRY_BYTES_MAX = 4 * ENTRY_PART_BYTES;

@@ -1,7 +1,5 @@
-import { Buffer } from "node:buffer";
 import { assertEquals, assertGreater, assertMatch } from "@std/assert";
-import { encodeEntry } from "../log/entry.ts";
-import type { Stream } from "../../platform/network.ts";
+import { Buffer } from "node:buffer";
 import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
 import { MemoryNetwork } from "../../../tests/support/node/memory_network.ts";
 import {
@@ -11,6 +9,8 @@ import {
   TransportMember,
   transportPair,
 } from "../../../tests/support/node/transport_member.ts";
+import type { Stream } from "../../platform/network.ts";
+import { encodeEntry } from "../log/entry.ts";
 import { BUILD_VERSIONS } from "../members/versions.ts";
 import { FrameWriter } from "./frames.ts";
 

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
-import type { StreamHandlers } from "../../platform/network.ts";
 import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
+import type { StreamHandlers } from "../../platform/network.ts";
 import { BUILD_VERSIONS } from "../members/versions.ts";
 import { FrameWriter } from "./frames.ts";
 import { PeerInbox } from "./inbox.ts";

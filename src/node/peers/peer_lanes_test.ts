@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
-import { seededRandom } from "../../base/random.ts";
-import { Batch } from "../log/entry.ts";
-import type { StreamHandlers } from "../../platform/network.ts";
 import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
+import { seededRandom } from "../../base/random.ts";
+import type { StreamHandlers } from "../../platform/network.ts";
+import { Batch } from "../log/entry.ts";
 import { FrameWriter } from "./frames.ts";
 import { PeerLanes } from "./link.ts";
 import type { PeerMessage } from "./peer_message.ts";

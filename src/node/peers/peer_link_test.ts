@@ -1,9 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
-import { seededRandom } from "../../base/random.ts";
-import type { Network, StreamHandlers } from "../../platform/network.ts";
 import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
 import { MemoryNetwork } from "../../../tests/support/node/memory_network.ts";
 import { TransportMember } from "../../../tests/support/node/transport_member.ts";
+import { seededRandom } from "../../base/random.ts";
+import type { Network, StreamHandlers } from "../../platform/network.ts";
 import { FrameWriter } from "./frames.ts";
 import { PeerLink } from "./link.ts";
 

@@ -1,6 +1,4 @@
 import { assertEquals, assertGreater } from "@std/assert";
-import { Batch } from "../log/entry.ts";
-import type { Network } from "../../platform/network.ts";
 import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
 import { MemoryNetwork } from "../../../tests/support/node/memory_network.ts";
 import {
@@ -10,6 +8,8 @@ import {
   TransportMember,
   transportPair,
 } from "../../../tests/support/node/transport_member.ts";
+import type { Network } from "../../platform/network.ts";
+import { Batch } from "../log/entry.ts";
 
 Deno.test("a connection that comes after the end is closed, and not left to who listens no more", async () => {
   const clock = new ManualClock();

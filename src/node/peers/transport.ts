@@ -1,18 +1,18 @@
-import type { NodeId } from "../../raft/types.ts";
-import type { PeerMessage } from "./peer_message.ts";
-import { incarnationsOf } from "../members/configuration.ts";
-import type { StoredConfiguration } from "../log/log_store.ts";
-import type { Address, Listener, Network } from "../../platform/network.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { Random } from "../../base/random.ts";
 import { commonVersion, describeVersions } from "../../base/version_range.ts";
 import type { Cancel, Clock } from "../../platform/clock.ts";
+import type { Address, Listener, Network } from "../../platform/network.ts";
+import type { NodeId } from "../../raft/types.ts";
+import type { StoredConfiguration } from "../log/log_store.ts";
+import { incarnationsOf } from "../members/configuration.ts";
 import { isSame } from "../members/membership.ts";
 import { BUILD_VERSIONS, type BuildVersions } from "../members/versions.ts";
 import { ProtocolError } from "./frames.ts";
 import type { Hello, Lane, Notice, NoticeType, Welcome } from "./hello.ts";
 import { PeerInbox, PeerLives } from "./inbox.ts";
 import { PeerLanes } from "./link.ts";
+import type { PeerMessage } from "./peer_message.ts";
 
 /** The transport as the node uses it. */
 export interface Peers {

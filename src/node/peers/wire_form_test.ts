@@ -1,11 +1,11 @@
-import { Buffer } from "node:buffer";
 import { assert, assertEquals } from "@std/assert";
-import { silentLogger } from "../../base/logger.ts";
-import { seededRandom } from "../../base/random.ts";
-import { Batch, encodeEntry, type LogEntry } from "../log/entry.ts";
-import type { Network } from "../../platform/network.ts";
+import { Buffer } from "node:buffer";
 import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
 import { MemoryNetwork } from "../../../tests/support/node/memory_network.ts";
+import { silentLogger } from "../../base/logger.ts";
+import { seededRandom } from "../../base/random.ts";
+import type { Network } from "../../platform/network.ts";
+import { Batch, encodeEntry, type LogEntry } from "../log/entry.ts";
 import { ENTRY_PART_BYTES } from "./message_codec.ts";
 import type { PeerMessage } from "./peer_message.ts";
 import { PeerTransport } from "./transport.ts";

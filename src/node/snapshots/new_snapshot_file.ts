@@ -1,4 +1,5 @@
 import { crc32 } from "../../base/bytes.ts";
+import { assert } from "../../base/errors.ts";
 import type { Disk } from "../../platform/disk.ts";
 import { RECORD_HEADER_BYTES, RecordWriter } from "../log/record.ts";
 import type { IncomingSnapshot, SnapshotWriter, StoredSnapshot } from "./snapshot.ts";
@@ -13,7 +14,6 @@ import {
   SnapshotScanner,
 } from "./snapshot_format.ts";
 import { UnfinishedFile } from "./unfinished_file.ts";
-import { assert } from "../../base/errors.ts";
 
 /** What the store wants to know of a file that is not whole yet. */
 export interface UnfinishedEvents {

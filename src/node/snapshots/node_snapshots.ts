@@ -1,12 +1,12 @@
 import { UserError } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { StateMachine } from "../../commands/state_machine.ts";
+import type { Clock } from "../../platform/clock.ts";
 import type { NodeId, RaftStatus, SnapshotAt, SnapshotRequest } from "../../raft/types.ts";
 import { SnapshotFormatError } from "../../store/state_snapshot.ts";
-import type { Clock } from "../../platform/clock.ts";
-import { unsupportedVersion } from "../members/versions.ts";
 import type { LogEntry } from "../log/entry.ts";
 import type { LogStore } from "../log/log_store.ts";
+import { unsupportedVersion } from "../members/versions.ts";
 import type { SnapshotMessage } from "../peers/peer_message.ts";
 import type { SnapshotMeta, SnapshotStore, StoredSnapshot } from "./snapshot.ts";
 import { SnapshotExports } from "./snapshot_exports.ts";

@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { DiskCluster } from "../../../tests/support/disk_cluster.ts";
+import { MemoryClient } from "../../../tests/support/node/memory_cluster.ts";
 import { type Random, randomInteger, seededRandom } from "../../base/random.ts";
 import { SimpleString } from "../../resp/reply.ts";
-import { MemoryClient } from "../../../tests/support/node/memory_cluster.ts";
 
 const IDS = ["n1", "n2", "n3"];
 

@@ -1,12 +1,12 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { DiskCluster } from "../../../tests/support/disk_cluster.ts";
 import { FaultDisk } from "../../../tests/support/fault_disk.ts";
+import { MemoryClient } from "../../../tests/support/node/memory_cluster.ts";
 import { metaOf, openSnapshots, takeSnapshot } from "../../../tests/support/snapshots.ts";
 import { UserError } from "../../base/errors.ts";
 import { StateMachine } from "../../commands/state_machine.ts";
 import { ErrorReply, OK, type Reply } from "../../resp/reply.ts";
 import type { SnapshotChunk } from "../peers/peer_message.ts";
-import { MemoryClient } from "../../../tests/support/node/memory_cluster.ts";
 import { restoreNewest } from "./node_snapshots.ts";
 
 /** Overwrites `keys` keys with values of `bytes` bytes, and waits until all is answered. */

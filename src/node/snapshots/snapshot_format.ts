@@ -1,12 +1,12 @@
+import { crc32 } from "../../base/bytes.ts";
+import { assert } from "../../base/errors.ts";
+import { isCount, parseFields, PAYLOAD_BYTES_MAX, RECORD_HEADER_BYTES } from "../log/record.ts";
 import {
   type ClusterConfiguration,
   configurationFields,
   parseConfiguration,
 } from "../members/configuration.ts";
-import { isCount, parseFields, PAYLOAD_BYTES_MAX, RECORD_HEADER_BYTES } from "../log/record.ts";
 import type { SnapshotMeta } from "./snapshot.ts";
-import { assert } from "../../base/errors.ts";
-import { crc32 } from "../../base/bytes.ts";
 
 /** Version of the files in `snapshots/`; a node refuses those of any other. */
 export const SNAPSHOT_FORMAT = 3;

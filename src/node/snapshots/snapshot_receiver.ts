@@ -1,12 +1,12 @@
 import type { Logger } from "../../base/logger.ts";
 import type { StateMachine } from "../../commands/state_machine.ts";
-import type { NodeId, RaftStatus, SnapshotAt, SnapshotRequest } from "../../raft/types.ts";
-import { SnapshotFormatError } from "../../store/state_snapshot.ts";
-import type { StateLoader } from "../../store/state_loader.ts";
 import type { Clock } from "../../platform/clock.ts";
+import type { NodeId, RaftStatus, SnapshotAt, SnapshotRequest } from "../../raft/types.ts";
+import type { StateLoader } from "../../store/state_loader.ts";
+import { SnapshotFormatError } from "../../store/state_snapshot.ts";
 import { configurationOf } from "../members/configuration.ts";
-import type { SnapshotChunk, SnapshotMessage, SnapshotOffer } from "../peers/peer_message.ts";
 import { unsupportedVersion } from "../members/versions.ts";
+import type { SnapshotChunk, SnapshotMessage, SnapshotOffer } from "../peers/peer_message.ts";
 import type { IncomingSnapshot, SnapshotStore, StoredSnapshot } from "./snapshot.ts";
 import { SnapshotFileError, SnapshotScanner } from "./snapshot_format.ts";
 

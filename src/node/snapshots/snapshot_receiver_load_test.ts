@@ -4,13 +4,13 @@ import {
   type DiskOperation,
   FaultDisk,
 } from "../../../tests/support/fault_disk.ts";
+import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
 import { SlowDisk } from "../../../tests/support/slow_disk.ts";
 import { metaOf, openSnapshots } from "../../../tests/support/snapshots.ts";
 import { StateMachine } from "../../commands/state_machine.ts";
 import type { RaftStatus } from "../../raft/types.ts";
 import { configurationOf } from "../members/configuration.ts";
 import { SNAPSHOT_CHUNK_BYTES_MAX, type SnapshotMessage } from "../peers/peer_message.ts";
-import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
 import type { StoredSnapshot } from "./snapshot.ts";
 import { SnapshotReceiver } from "./snapshot_receiver.ts";
 

@@ -4,12 +4,12 @@ import {
   type DiskOperation,
   FaultDisk,
 } from "../../../tests/support/fault_disk.ts";
+import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
 import { metaOf, openSnapshots, snapshotElsewhere } from "../../../tests/support/snapshots.ts";
 import { StateMachine } from "../../commands/state_machine.ts";
-import { configurationOf } from "../members/configuration.ts";
 import type { RaftStatus } from "../../raft/types.ts";
+import { configurationOf } from "../members/configuration.ts";
 import type { SnapshotMessage } from "../peers/peer_message.ts";
-import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
 import { DiskSnapshots } from "./disk_snapshots.ts";
 import type { StoredSnapshot } from "./snapshot.ts";
 import { SnapshotReceiver } from "./snapshot_receiver.ts";

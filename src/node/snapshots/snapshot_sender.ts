@@ -1,7 +1,7 @@
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
-import type { NodeId, RaftStatus, SnapshotRequest } from "../../raft/types.ts";
 import type { Clock } from "../../platform/clock.ts";
+import type { NodeId, RaftStatus, SnapshotRequest } from "../../raft/types.ts";
 import {
   SNAPSHOT_CHUNK_BYTES_MAX,
   type SnapshotMessage,

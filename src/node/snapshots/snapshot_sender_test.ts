@@ -1,10 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { FaultDisk } from "../../../tests/support/fault_disk.ts";
+import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
 import { openSnapshots, takeSnapshot } from "../../../tests/support/snapshots.ts";
 import { silentLogger } from "../../base/logger.ts";
 import type { PeerStatus, RaftStatus, SnapshotRequest } from "../../raft/types.ts";
 import type { SnapshotMessage, SnapshotReply } from "../peers/peer_message.ts";
-import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
 import type { StoredSnapshot } from "./snapshot.ts";
 import { SnapshotSender } from "./snapshot_sender.ts";
 

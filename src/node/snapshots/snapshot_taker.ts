@@ -1,8 +1,8 @@
 import type { Logger } from "../../base/logger.ts";
 import type { StateMachine } from "../../commands/state_machine.ts";
+import type { Cancel, Clock } from "../../platform/clock.ts";
 import type { RaftStatus } from "../../raft/types.ts";
 import type { StateSnapshot } from "../../store/state_snapshot.ts";
-import type { Cancel, Clock } from "../../platform/clock.ts";
 import type { LogStore } from "../log/log_store.ts";
 import type { SnapshotMeta, SnapshotStore, SnapshotWriter, StoredSnapshot } from "./snapshot.ts";
 

@@ -1,13 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
 import { FaultDisk } from "../../../tests/support/fault_disk.ts";
+import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
+import { MemoryLog } from "../../../tests/support/node/memory_log.ts";
 import { SlowDisk } from "../../../tests/support/slow_disk.ts";
 import { openSnapshots } from "../../../tests/support/snapshots.ts";
 import { silentLogger } from "../../base/logger.ts";
 import { StateMachine } from "../../commands/state_machine.ts";
 import type { RaftStatus } from "../../raft/types.ts";
 import { Batch } from "../log/entry.ts";
-import { MemoryLog } from "../../../tests/support/node/memory_log.ts";
-import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
 import type { SnapshotMeta, SnapshotStore, SnapshotWriter, StoredSnapshot } from "./snapshot.ts";
 import { SnapshotTaker } from "./snapshot_taker.ts";
 

@@ -4,8 +4,8 @@ import {
   type DiskOperation,
   FaultDisk,
 } from "../../../tests/support/fault_disk.ts";
-import { SlowDisk } from "../../../tests/support/slow_disk.ts";
 import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
+import { SlowDisk } from "../../../tests/support/slow_disk.ts";
 import { UnfinishedFile } from "./unfinished_file.ts";
 
 const KIB = 1024;

@@ -1,7 +1,7 @@
 import type { StateMachine } from "../../commands/state_machine.ts";
+import type { Clock } from "../../platform/clock.ts";
 import type { Raft } from "../../raft/mod.ts";
 import type { LogReader, NodeId } from "../../raft/types.ts";
-import type { Clock } from "../../platform/clock.ts";
 import { Batch } from "../log/entry.ts";
 import type { MemberClocks } from "./member_clocks.ts";
 

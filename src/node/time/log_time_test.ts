@@ -1,12 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
+import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
+import { MemoryLog } from "../../../tests/support/node/memory_log.ts";
 import { seededRandom } from "../../base/random.ts";
 import { StateMachine } from "../../commands/state_machine.ts";
 import type { Raft } from "../../raft/mod.ts";
 import { Batch } from "../log/entry.ts";
-import { MemoryLog } from "../../../tests/support/node/memory_log.ts";
 import { LogTime } from "./log_time.ts";
 import { MemberClocks } from "./member_clocks.ts";
-import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
 
 const YEAR_MS = 365 * 24 * 3600 * 1000;
 const VOTERS = ["n1", "n2", "n3"];

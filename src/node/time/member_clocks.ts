@@ -1,6 +1,6 @@
 import { type Random, randomInteger } from "../../base/random.ts";
-import { majority, type NodeId } from "../../raft/mod.ts";
 import type { Clock } from "../../platform/clock.ts";
+import { majority, type NodeId } from "../../raft/mod.ts";
 import type { ClockQuestion, ClockReply } from "../peers/peer_message.ts";
 
 /** A member whose clock is known is asked again after this time. */

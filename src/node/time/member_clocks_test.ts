@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
-import { seededRandom } from "../../base/random.ts";
-import { MemberClocks } from "./member_clocks.ts";
-import type { ClockQuestion } from "../peers/peer_message.ts";
 import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
+import { seededRandom } from "../../base/random.ts";
+import type { ClockQuestion } from "../peers/peer_message.ts";
+import { MemberClocks } from "./member_clocks.ts";
 
 const YEAR_MS = 365 * 24 * 3600 * 1000;
 const MEMBERS = ["n1", "n2", "n3", "n4", "n5"];

@@ -1,13 +1,13 @@
 import type { Logger } from "../../base/logger.ts";
+import type { Clock } from "../../platform/clock.ts";
 import type { Raft } from "../../raft/mod.ts";
 import type { NodeId } from "../../raft/types.ts";
-import type { Clock } from "../../platform/clock.ts";
 import type { Batch } from "../log/entry.ts";
+import type { Members } from "../members/members.ts";
+import type { TimeReport } from "../members/report.ts";
+import type { ClockMessage, PeerMessage } from "../peers/peer_message.ts";
 import { LogTime, type LogTimeOptions } from "./log_time.ts";
 import { MemberClocks, type MemberClocksOptions } from "./member_clocks.ts";
-import type { Members } from "../members/members.ts";
-import type { ClockMessage, PeerMessage } from "../peers/peer_message.ts";
-import type { TimeReport } from "../members/report.ts";
 
 /** The same complaint is logged again after this time. */
 const COMPLAIN_MS = 60_000;

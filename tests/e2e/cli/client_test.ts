@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { subcommandNames } from "../../../src/cli/client/completion.ts";
 import { splitInline } from "../../../src/resp/inline.ts";
 import { SimpleString } from "../../../src/resp/reply.ts";
-import { subcommandNames } from "../../../src/cli/client/completion.ts";
 import { CALM } from "../../support/calm.ts";
 import { freePorts } from "../../support/free_ports.ts";
 import { ask, type LocalCluster, type Member } from "../../support/local_cluster.ts";

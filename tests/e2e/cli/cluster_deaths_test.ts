@@ -1,10 +1,10 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { ask, roleOf } from "../../support/local_cluster.ts";
 import {
   type ShownCluster,
   untilAllDead,
   withClusterCommand,
 } from "../../support/cluster_command.ts";
+import { ask, roleOf } from "../../support/local_cluster.ts";
 import { runRegent } from "../../support/regent_process.ts";
 import { replyText } from "../../support/reply_text.ts";
 import { withCommand } from "../../support/running_command.ts";

@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { ask } from "../../support/local_cluster.ts";
-import { freeClusterPort } from "../../support/cluster_ports.ts";
 import {
   type ShownCluster,
   untilAllDead,
   withClusterCommand,
 } from "../../support/cluster_command.ts";
+import { freeClusterPort } from "../../support/cluster_ports.ts";
+import { ask } from "../../support/local_cluster.ts";
 import { runRegent } from "../../support/regent_process.ts";
 import { replyText } from "../../support/reply_text.ts";
 import { withTemporaryDirectory } from "../../support/temporary_directory.ts";

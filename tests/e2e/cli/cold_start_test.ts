@@ -1,5 +1,5 @@
-import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { fileURLToPath } from "node:url";
 import { withTemporaryDirectory } from "../../support/temporary_directory.ts";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertGreater, assertRejects } from "@std/assert";
-import { Buffer } from "node:buffer";
 import type { Redis } from "ioredis";
+import { Buffer } from "node:buffer";
 import { CALM } from "../../support/calm.ts";
-import { withCluster } from "../../support/with_cluster.ts";
 import { withRedis } from "../../support/redis_clients.ts";
+import { withCluster } from "../../support/with_cluster.ts";
 
 const MIB = 1024 * 1024;
 const ALL_BYTES = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));

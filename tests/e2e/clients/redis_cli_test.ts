@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { CALM } from "../../support/calm.ts";
-import { hasTool, redisCli } from "../../support/redis_tools.ts";
 import type { Member } from "../../support/local_cluster.ts";
+import { hasTool, redisCli } from "../../support/redis_tools.ts";
 import { withCluster } from "../../support/with_cluster.ts";
 
 const isMissing = !hasTool("redis-cli");

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { pipeRequests } from "../../../src/cli/client/pipe_requests.ts";
 import { latin1Bytes } from "../../../src/base/bytes.ts";
+import { pipeRequests } from "../../../src/cli/client/pipe_requests.ts";
 import { encodeRequest } from "../../../src/resp/encode.ts";
 import { ask } from "../../support/local_cluster.ts";
 import { replyText } from "../../support/reply_text.ts";

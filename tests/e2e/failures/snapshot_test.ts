@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { ask, type LocalCluster, type Member } from "../../support/local_cluster.ts";
-import { assertHistoryIn, assertNoErrors, underLoad, untilCaughtUp } from "../../support/verify.ts";
 import { until } from "../../support/until.ts";
+import { assertHistoryIn, assertNoErrors, underLoad, untilCaughtUp } from "../../support/verify.ts";
 import { withCluster } from "../../support/with_cluster.ts";
 
 const MIB = 1024 * 1024;

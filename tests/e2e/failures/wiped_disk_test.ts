@@ -2,7 +2,6 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { freePorts } from "../../support/free_ports.ts";
 import { ask, LocalCluster, type Member, roleOf } from "../../support/local_cluster.ts";
 import { RegentProcess } from "../../support/regent_process.ts";
-
 import { replyText } from "../../support/reply_text.ts";
 import { until } from "../../support/until.ts";
 import { withCluster } from "../../support/with_cluster.ts";

@@ -1,5 +1,5 @@
-import { existsSync } from "node:fs";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { existsSync } from "node:fs";
 import { RespClient } from "../../../src/cli/resp_client.ts";
 import { ErrorReply, MapReply, OK, type Reply } from "../../../src/resp/reply.ts";
 import { CALM } from "../../support/calm.ts";

@@ -3,14 +3,14 @@ import { latin1Bytes } from "../../../src/base/bytes.ts";
 import { randomInteger, seededRandom } from "../../../src/base/random.ts";
 import { StateMachine } from "../../../src/commands/state_machine.ts";
 import { checkRequest, keysOf, lookup } from "../../../src/commands/table.ts";
-import { decodeReply } from "../../../src/resp/reply_scanner.ts";
 import { encodeReply } from "../../../src/resp/encode.ts";
 import { ErrorReply } from "../../../src/resp/reply.ts";
+import { decodeReply } from "../../../src/resp/reply_scanner.ts";
 import { DEADLINE_BYTES } from "../../../src/store/deadlines.ts";
 import { KEY_OVERHEAD_BYTES } from "../../../src/store/keyspace.ts";
+import { Session } from "../../../src/store/once_sessions.ts";
 import { choiceSeed, type FuzzTarget } from "../fuzz_target.ts";
 import { decodeAll, requestText } from "./requests.ts";
-import { Session } from "../../../src/store/once_sessions.ts";
 
 const LIMITS = { stringBytesMax: 4096, keysMax: 64, memoryBytesMax: 64 * 1024 };
 const START_MS = 1_700_000_000_000;

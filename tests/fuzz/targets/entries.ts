@@ -1,7 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { latin1, latin1Bytes } from "../../../src/base/bytes.ts";
 import { type Random, randomInteger } from "../../../src/base/random.ts";
-import type { ClusterConfiguration } from "../../../src/node/members/configuration.ts";
 import {
   Batch,
   decodeEntry,
@@ -10,6 +9,7 @@ import {
   type LogEntry,
 } from "../../../src/node/log/entry.ts";
 import { parseLogRecord } from "../../../src/node/log/record.ts";
+import type { ClusterConfiguration } from "../../../src/node/members/configuration.ts";
 import { CommandGenerator } from "../../differential/command_generator.ts";
 import type { FuzzTarget } from "../fuzz_target.ts";
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { UserError } from "../../../src/base/errors.ts";
 import { latin1, latin1Bytes } from "../../../src/base/bytes.ts";
+import { UserError } from "../../../src/base/errors.ts";
 import { openDataDirectory } from "../../../src/node/log/data_directory.ts";
 import { FaultDisk } from "../../support/fault_disk.ts";
 import type { FuzzTarget } from "../fuzz_target.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { UserError } from "../../../src/base/errors.ts";
 import { latin1, latin1Bytes } from "../../../src/base/bytes.ts";
+import { UserError } from "../../../src/base/errors.ts";
 import { type Random, randomInteger } from "../../../src/base/random.ts";
 import { DiskLog, type DiskLogOptions } from "../../../src/node/log/disk_log.ts";
 import { dumpLog } from "../../../src/node/log/dump_log.ts";

@@ -1,10 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { latin1Bytes } from "../../../src/base/bytes.ts";
 import { seededRandom } from "../../../src/base/random.ts";
-import { ProxyBench } from "../../support/proxy/proxy_bench.ts";
 import { encodeReply } from "../../../src/resp/encode.ts";
 import { MapReply, PushReply } from "../../../src/resp/reply.ts";
 import { ReplyScanner } from "../../../src/resp/reply_scanner.ts";
+import { ProxyBench } from "../../support/proxy/proxy_bench.ts";
 import { chunksOf } from "../chunks.ts";
 import { choiceSeed, type FuzzTarget } from "../fuzz_target.ts";
 import { replyText } from "./replies.ts";

@@ -1,12 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { latin1Bytes } from "../../../src/base/bytes.ts";
 import { type Random, randomInteger, seededRandom } from "../../../src/base/random.ts";
-import {
-  decodeReply,
-  ReplyFormatError,
-  ReplyScanner,
-  type ScannedReply,
-} from "../../../src/resp/reply_scanner.ts";
 import { encodeReply } from "../../../src/resp/encode.ts";
 import {
   DoubleReply,
@@ -17,6 +11,12 @@ import {
   type Reply,
   VerbatimReply,
 } from "../../../src/resp/reply.ts";
+import {
+  decodeReply,
+  ReplyFormatError,
+  ReplyScanner,
+  type ScannedReply,
+} from "../../../src/resp/reply_scanner.ts";
 import { chunksOf } from "../chunks.ts";
 import { choiceSeed, type FuzzTarget } from "../fuzz_target.ts";
 import { randomBytes } from "../mutate.ts";

@@ -1,23 +1,23 @@
 import { assert, assertEquals } from "@std/assert";
 import { EventEmitter } from "node:events";
 import type net from "node:net";
-import { silentLogger } from "../../../src/base/logger.ts";
 import { latin1Bytes } from "../../../src/base/bytes.ts";
+import { silentLogger } from "../../../src/base/logger.ts";
 import { type Random, randomInteger, seededRandom } from "../../../src/base/random.ts";
 import { StateMachine } from "../../../src/commands/state_machine.ts";
 import { COMMANDS } from "../../../src/commands/table.ts";
-import { MemoryLog } from "../../support/node/memory_log.ts";
 import { Node } from "../../../src/node/node.ts";
-import { ManualClock } from "../../support/node/manual_clock.ts";
 import { encodeRequest } from "../../../src/resp/encode.ts";
 import { ReplyScanner } from "../../../src/resp/reply_scanner.ts";
 import { DEFAULT_CLIENT_LIMITS } from "../../../src/server/limits.ts";
 import { RespListener } from "../../../src/server/listener.ts";
 import { NodeSessions } from "../../../src/server/node_sessions.ts";
+import { ManualClock } from "../../support/node/manual_clock.ts";
+import { MemoryLog } from "../../support/node/memory_log.ts";
+import { PROCESS_FACTS } from "../../support/process_facts.ts";
 import { chunksOf } from "../chunks.ts";
 import { choiceSeed, type FuzzTarget } from "../fuzz_target.ts";
 import { decodeAll, LIMITS, requestText } from "./requests.ts";
-import { PROCESS_FACTS } from "../../support/process_facts.ts";
 
 const LOCAL_NAMES = COMMANDS.filter(({ kind }) => kind === "local").map(({ name }) => name);
 const LOCAL_WORDS = [

@@ -2,9 +2,9 @@ import { assert, assertEquals } from "@std/assert";
 import { latin1, latin1Bytes } from "../../../src/base/bytes.ts";
 import { randomInteger } from "../../../src/base/random.ts";
 import { StateMachine } from "../../../src/commands/state_machine.ts";
-import { RandomHistory } from "../../support/random_history.ts";
-import { SnapshotFormatError } from "../../../src/store/state_snapshot.ts";
 import { StateLoader } from "../../../src/store/state_loader.ts";
+import { SnapshotFormatError } from "../../../src/store/state_snapshot.ts";
+import { RandomHistory } from "../../support/random_history.ts";
 import type { FuzzTarget } from "../fuzz_target.ts";
 
 const LINE_BREAK = "\0line break\0";

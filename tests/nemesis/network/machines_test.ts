@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { fileURLToPath } from "node:url";
+import { seededRandom } from "../../../src/base/random.ts";
 import { canMakeMachines, Machines } from "./machines.ts";
 import { planNetworkFaults } from "./network_nemesis.ts";
-import { seededRandom } from "../../../src/base/random.ts";
 
 const HERE = fileURLToPath(import.meta.url);
 const PORT = 7000;

@@ -1,19 +1,19 @@
-import { seededRandom } from "../../../src/base/random.ts";
 import { silentLogger } from "../../../src/base/logger.ts";
+import { seededRandom } from "../../../src/base/random.ts";
 import { StateMachine } from "../../../src/commands/state_machine.ts";
 import { rowOf } from "../../../src/commands/table.ts";
-import { OK, type Reply } from "../../../src/resp/reply.ts";
-import type { Clock } from "../../../src/platform/clock.ts";
 import { Faults } from "../../../src/faults/faults.ts";
 import { FaultyNetwork } from "../../../src/faults/faulty_network.ts";
 import { FaultyHandler, FaultyPeers } from "../../../src/faults/faulty_peers.ts";
-import { MemoryLog } from "./memory_log.ts";
-import type { Address } from "../../../src/platform/network.ts";
-import { Node } from "../../../src/node/node.ts";
-import { PeerTransport } from "../../../src/node/peers/transport.ts";
 import { ClientOrder, Request } from "../../../src/node/clients/request.ts";
 import { BUILD_VERSIONS, type BuildVersions } from "../../../src/node/members/versions.ts";
+import { Node } from "../../../src/node/node.ts";
+import { PeerTransport } from "../../../src/node/peers/transport.ts";
+import type { Clock } from "../../../src/platform/clock.ts";
+import type { Address } from "../../../src/platform/network.ts";
+import { OK, type Reply } from "../../../src/resp/reply.ts";
 import { ManualClock } from "./manual_clock.ts";
+import { MemoryLog } from "./memory_log.ts";
 import { MemoryNetwork } from "./memory_network.ts";
 
 /** Which data directory a member has, for as long as its log is the same. */

@@ -1,13 +1,13 @@
 import { assert } from "../../../src/base/errors.ts";
-import type { HardState } from "../../../src/raft/types.ts";
 import type { LogEntry } from "../../../src/node/log/entry.ts";
 import type { LogStore, StoredConfiguration } from "../../../src/node/log/log_store.ts";
+import { GroupCommit, type Sync } from "../../../src/node/log/log_writer.ts";
 import {
   assertAppendable,
   assertCompactable,
   assertResettable,
 } from "../../../src/node/log/segment.ts";
-import { GroupCommit, type Sync } from "../../../src/node/log/log_writer.ts";
+import type { HardState } from "../../../src/raft/types.ts";
 
 export interface MemoryLogOptions {
   /** Says when what was appended counts as durable. @default at once */

@@ -1,9 +1,9 @@
 import { seededRandom } from "../../../src/base/random.ts";
-import type { NodeId } from "../../../src/raft/types.ts";
-import type { Address, Network } from "../../../src/platform/network.ts";
+import { BUILD_VERSIONS } from "../../../src/node/members/versions.ts";
 import type { PeerMessage } from "../../../src/node/peers/peer_message.ts";
 import { type PeerPlan, PeerTransport } from "../../../src/node/peers/transport.ts";
-import { BUILD_VERSIONS } from "../../../src/node/members/versions.ts";
+import type { Address, Network } from "../../../src/platform/network.ts";
+import type { NodeId } from "../../../src/raft/types.ts";
 import { ManualClock } from "./manual_clock.ts";
 import { MemoryNetwork } from "./memory_network.ts";
 

@@ -3,16 +3,16 @@ import { type Logger, silentLogger } from "../../../src/base/logger.ts";
 import { seededRandom } from "../../../src/base/random.ts";
 import { checkRequest } from "../../../src/commands/table.ts";
 import type { Clock } from "../../../src/platform/clock.ts";
-import { ManualClock } from "../node/manual_clock.ts";
-import { MemoryNetwork } from "../node/memory_network.ts";
-import { decodeReply } from "../../../src/resp/reply_scanner.ts";
-import type { Protocol } from "../../../src/resp/encode.ts";
-import { ErrorReply, type Reply, SimpleString } from "../../../src/resp/reply.ts";
-import { RequestText } from "../../../src/resp/request_decoder.ts";
 import type { ClientQueue } from "../../../src/proxy/client_queue.ts";
 import type { ProxyLimits } from "../../../src/proxy/limits.ts";
 import { ProxyCore } from "../../../src/proxy/proxy.ts";
 import type { ReplySink } from "../../../src/proxy/proxy_request.ts";
+import type { Protocol } from "../../../src/resp/encode.ts";
+import { ErrorReply, type Reply, SimpleString } from "../../../src/resp/reply.ts";
+import { decodeReply } from "../../../src/resp/reply_scanner.ts";
+import { RequestText } from "../../../src/resp/request_decoder.ts";
+import { ManualClock } from "../node/manual_clock.ts";
+import { MemoryNetwork } from "../node/memory_network.ts";
 import { FakeCluster } from "./fake_node.ts";
 
 export interface ProxyBenchOptions {
