@@ -1,3 +1,4 @@
+import type { Arguments } from "../base/byte_string.ts";
 import { assert } from "../base/errors.ts";
 import { ErrorReply } from "../resp/reply.ts";
 import { typeOf, type Value } from "../store/value.ts";
@@ -15,7 +16,7 @@ const WRONG_TYPE = new ErrorReply(
 );
 
 /** An argument that the arity check has shown to be there. */
-export function argument(args: readonly string[], index: number): string {
+export function argument(args: Arguments, index: number): string {
   const value = args[index];
   assert(value !== undefined, "Cannot read an argument: the arity was not checked");
   return value;
@@ -170,7 +171,7 @@ export interface ScanOptions {
 }
 
 /** Reads `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`. */
-export function parseScan(args: readonly string[]): ScanOptions | ErrorReply {
+export function parseScan(args: Arguments): ScanOptions | ErrorReply {
   const cursor = parseCursor(argument(args, 1));
   if (cursor === null) return INVALID_CURSOR;
   let count = COUNT_DEFAULT;
@@ -226,7 +227,7 @@ export interface StringOptions {
  * repeated, and the last amount counts; different ones for the same thing exclude each other.
  */
 export function parseStringOptions(
-  args: readonly string[],
+  args: Arguments,
   from: number,
   command: "set" | "getex",
 ): StringOptions | null {

@@ -1,3 +1,4 @@
+import type { Arguments } from "../base/byte_string.ts";
 import type { Random } from "../base/random.ts";
 import { ErrorReply, type Reply } from "../resp/reply.ts";
 import type { Keyspace } from "../store/keyspace.ts";
@@ -51,9 +52,9 @@ export interface CommandContext {
    * Executes the request that another one brings, from its argument `from` on; an error when it may
    * not be brought.
    */
-  readonly executeInner: (args: readonly string[], from: number) => Reply;
+  readonly executeInner: (args: Arguments, from: number) => Reply;
   /** The same, step by step where it takes long. */
-  readonly innerSteps: (args: readonly string[], from: number) => Generator<void, Reply>;
+  readonly innerSteps: (args: Arguments, from: number) => Generator<void, Reply>;
 }
 
 /** A row of the command table: the one source for routing, `COMMAND` and documentation. */
@@ -71,7 +72,7 @@ export interface Command {
   /** Redis's remark on the access. */
   readonly accessNote?: string;
   /** The access of this request, where it depends on the arguments (`variable_flags`). */
-  readonly accessOf?: (args: readonly string[]) => string;
+  readonly accessOf?: (args: Arguments) => string;
   /** The argument at which a whole other request begins, to the end (`ONCE`): its keys count. */
   readonly inner?: number;
   /** Redis's command group, such as `string`; `session` is Regent's own. */
@@ -99,13 +100,13 @@ export interface Command {
    * Executes a read or a write. `args[0]` is the command's name as the client wrote it. Arity has
    * been checked. Refusals are returned as `ErrorReply`, never thrown.
    */
-  readonly run?: (context: CommandContext, args: readonly string[]) => Reply;
+  readonly run?: (context: CommandContext, args: Arguments) => Reply;
   /**
    * The same as `run` with the same reply, for requests that may take long: with
    * `SLICED_ARGUMENTS_MIN` arguments or more, or with any number (`isLong`). A command without it
    * takes a time that does not depend on the number of keys or arguments.
    */
-  readonly begin?: (context: CommandContext, args: readonly string[]) => Slices;
+  readonly begin?: (context: CommandContext, args: Arguments) => Slices;
   /** However few its arguments are, it may take long. */
   readonly isLong?: boolean;
 }
@@ -119,7 +120,7 @@ export function wrongNumberOfArguments(name: string): ErrorReply {
 }
 
 /** The error for a request whose command is not in the table. */
-export function unknownCommand(args: readonly string[]): ErrorReply {
+export function unknownCommand(args: Arguments): ErrorReply {
   let beginning = "";
   for (let index = 1; index < args.length && beginning.length < QUOTED_MAX; index++) {
     beginning += `'${quoted(argument(args, index), QUOTED_MAX - beginning.length)}' `;
@@ -129,7 +130,7 @@ export function unknownCommand(args: readonly string[]): ErrorReply {
 }
 
 /** The error for a container command, such as `CLIENT`, whose second word it does not know. */
-export function unknownSubcommand(args: readonly string[]): ErrorReply {
+export function unknownSubcommand(args: Arguments): ErrorReply {
   const container = argument(args, 0).toUpperCase();
   const name = quoted(argument(args, 1), QUOTED_MAX);
   return errorQuoting(`ERR unknown subcommand '${name}'. Try ${container} HELP.`);
@@ -208,7 +209,7 @@ export const ALL_PAIRS: KeyPositions = { first: 1, last: -1, step: 2 };
 /** A row without what all rows of its group have in common. */
 export type Row = Omit<Command, "group" | "categories"> & Partial<Pick<Command, "categories">>;
 
-type Steps = (context: CommandContext, args: readonly string[]) => Generator<void, Reply>;
+type Steps = (context: CommandContext, args: Arguments) => Generator<void, Reply>;
 
 /** How a row carries out its requests when they are written as steps. */
 export function inSteps(steps: Steps): Required<Pick<Command, "run" | "begin">> {

@@ -1,3 +1,4 @@
+import type { Arguments } from "../base/byte_string.ts";
 import { ErrorReply, MapReply, type Reply, SetReply, SimpleString } from "../resp/reply.ts";
 import { argument, isOption, SYNTAX_ERROR } from "./arguments.ts";
 import { type Command, unknownSubcommand } from "./command.ts";
@@ -23,7 +24,7 @@ const INVALID_ARITY = new ErrorReply("ERR Invalid number of arguments specified 
  * Answers `COMMAND` and its subcommands, but for `HELP`, from the command table, in the shapes of
  * Redis 7. The arity has been checked.
  */
-export function commandReply(args: readonly string[]): Reply {
+export function commandReply(args: Arguments): Reply {
   const subcommand = args[1]?.toLowerCase();
   if (subcommand === undefined) return COMMANDS.map(infoOf);
   const names = args.slice(2);
@@ -164,7 +165,7 @@ function commandWithKeys(request: readonly string[]): Command | ErrorReply {
   return hasRightArity(command, request.length) ? command : INVALID_ARITY;
 }
 
-function list(args: readonly string[]): Reply {
+function list(args: Arguments): Reply {
   if (args.length === 0) return namesWhere(() => true);
   const [keyword = "", filter = "", wanted = ""] = args;
   if (args.length !== 3 || !isOption(keyword, "FILTERBY")) return SYNTAX_ERROR;

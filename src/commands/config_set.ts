@@ -1,3 +1,4 @@
+import type { Arguments } from "../base/byte_string.ts";
 import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
 import { argument, errorQuoting, SYNTAX_ERROR } from "./arguments.ts";
 import type { CommandContext } from "./command.ts";
@@ -39,7 +40,7 @@ export function maxmemoryRequest(bytes: number): readonly string[] {
 }
 
 /** `CONFIG SET name value …`: all of the settings are changed, or none. */
-export function configSet(context: CommandContext, args: readonly string[]): Reply {
+export function configSet(context: CommandContext, args: Arguments): Reply {
   if (args.length % 2 !== 0) return SYNTAX_ERROR;
   const wrong = wrongName(args);
   if (wrong !== null) return wrong;
@@ -55,7 +56,7 @@ export function configSet(context: CommandContext, args: readonly string[]): Rep
 }
 
 /** The error of the first name that cannot be set, in Redis's words. */
-function wrongName(args: readonly string[]): ErrorReply | null {
+function wrongName(args: Arguments): ErrorReply | null {
   for (let at = 2; at < args.length; at += 2) {
     const name = argument(args, at);
     const known = name.toLowerCase();

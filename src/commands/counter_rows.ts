@@ -1,3 +1,4 @@
+import type { Arguments } from "../base/byte_string.ts";
 import { ErrorReply, type Reply } from "../resp/reply.ts";
 import {
   addIntegers,
@@ -17,20 +18,20 @@ const DECREMENT_OVERFLOW = new ErrorReply("ERR decrement would overflow");
 const NOT_A_FLOAT = new ErrorReply("ERR value is not a valid float");
 const NOT_FINITE = new ErrorReply("ERR increment would produce NaN or Infinity");
 
-function incr(context: CommandContext, args: readonly string[]): Reply {
+function incr(context: CommandContext, args: Arguments): Reply {
   return add(context, argument(args, 1), 1);
 }
 
-function decr(context: CommandContext, args: readonly string[]): Reply {
+function decr(context: CommandContext, args: Arguments): Reply {
   return add(context, argument(args, 1), -1);
 }
 
-function incrby(context: CommandContext, args: readonly string[]): Reply {
+function incrby(context: CommandContext, args: Arguments): Reply {
   const increment = parseInteger(argument(args, 2));
   return increment === null ? NOT_AN_INTEGER : add(context, argument(args, 1), increment);
 }
 
-function decrby(context: CommandContext, args: readonly string[]): Reply {
+function decrby(context: CommandContext, args: Arguments): Reply {
   const decrement = parseInteger(argument(args, 2));
   if (decrement === null) return NOT_AN_INTEGER;
   if (decrement === INT64_MIN) return DECREMENT_OVERFLOW;
@@ -53,7 +54,7 @@ function add(context: CommandContext, key: string, increment: Integer): Reply {
   return sum;
 }
 
-function incrbyfloat(context: CommandContext, args: readonly string[]): Reply {
+function incrbyfloat(context: CommandContext, args: Arguments): Reply {
   const key = argument(args, 1);
   const found = context.keyspace.find(key);
   const text = found === undefined ? "0" : stringOf(found);

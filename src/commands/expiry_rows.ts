@@ -1,3 +1,4 @@
+import type { Arguments } from "../base/byte_string.ts";
 import { ErrorReply, type Reply } from "../resp/reply.ts";
 import type { DeadlineMs } from "../store/deadlines.ts";
 import {
@@ -32,7 +33,7 @@ interface Conditions {
 }
 
 function expireRun(unit: DeadlineUnit, name: string) {
-  return (context: CommandContext, args: readonly string[]): Reply => {
+  return (context: CommandContext, args: Arguments): Reply => {
     const conditions = args.length > 3 ? parseConditions(args) : null;
     if (conditions instanceof ErrorReply) return conditions;
     const amount = parseInteger(argument(args, 2));
@@ -48,7 +49,7 @@ function expireRun(unit: DeadlineUnit, name: string) {
   };
 }
 
-function parseConditions(args: readonly string[]): Conditions | ErrorReply {
+function parseConditions(args: Arguments): Conditions | ErrorReply {
   const conditions: Conditions = { nx: false, xx: false, gt: false, lt: false };
   for (let index = 3; index < args.length; index++) {
     const word = argument(args, index).toUpperCase();
@@ -77,7 +78,7 @@ function isAllowed(
   return !nx && !(gt && wanted <= current) && !(lt && wanted >= current);
 }
 
-function persist({ keyspace }: CommandContext, args: readonly string[]): Reply {
+function persist({ keyspace }: CommandContext, args: Arguments): Reply {
   const key = argument(args, 1);
   const found = keyspace.find(key);
   if (found === undefined || found.deadlineMs === null) return 0;
@@ -85,30 +86,30 @@ function persist({ keyspace }: CommandContext, args: readonly string[]): Reply {
   return 1;
 }
 
-function ttl(context: CommandContext, args: readonly string[]): Reply {
+function ttl(context: CommandContext, args: Arguments): Reply {
   return toSeconds(remainingMs(context, args));
 }
 
-function pttl(context: CommandContext, args: readonly string[]): Reply {
+function pttl(context: CommandContext, args: Arguments): Reply {
   return remainingMs(context, args);
 }
 
-function expiretime(context: CommandContext, args: readonly string[]): Reply {
+function expiretime(context: CommandContext, args: Arguments): Reply {
   return toSeconds(deadline(context, args));
 }
 
-function pexpiretime(context: CommandContext, args: readonly string[]): Reply {
+function pexpiretime(context: CommandContext, args: Arguments): Reply {
   return deadline(context, args);
 }
 
-function remainingMs(context: CommandContext, args: readonly string[]): DeadlineMs {
+function remainingMs(context: CommandContext, args: Arguments): DeadlineMs {
   const deadlineMs = deadline(context, args);
   if (deadlineMs < 0) return deadlineMs;
   if (typeof deadlineMs === "number") return Math.max(0, deadlineMs - context.nowMs);
   return normalize(deadlineMs - BigInt(context.nowMs));
 }
 
-function deadline({ keyspace }: CommandContext, args: readonly string[]): DeadlineMs {
+function deadline({ keyspace }: CommandContext, args: Arguments): DeadlineMs {
   const found = keyspace.lookUp(argument(args, 1));
   return found === undefined ? NO_KEY : found.deadlineMs ?? NO_DEADLINE;
 }

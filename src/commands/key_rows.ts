@@ -1,3 +1,4 @@
+import type { Arguments } from "../base/byte_string.ts";
 import { ErrorReply, OK, type Reply, SimpleString } from "../resp/reply.ts";
 import { type Found, KEY_OVERHEAD_BYTES, type Keyspace } from "../store/keyspace.ts";
 import { typeOf, valueBytes } from "../store/value.ts";
@@ -24,7 +25,7 @@ const NOT_32_BITS = new ErrorReply(
 
 function* del(
   { keyspace }: CommandContext,
-  args: readonly string[],
+  args: Arguments,
 ): Generator<void, Reply> {
   let deleted = 0;
   for (let index = 1; index < args.length; index++) {
@@ -36,7 +37,7 @@ function* del(
 
 function* exists(
   { keyspace }: CommandContext,
-  args: readonly string[],
+  args: Arguments,
 ): Generator<void, Reply> {
   let found = 0;
   for (let index = 1; index < args.length; index++) {
@@ -46,16 +47,16 @@ function* exists(
   return found;
 }
 
-function type({ keyspace }: CommandContext, args: readonly string[]): Reply {
+function type({ keyspace }: CommandContext, args: Arguments): Reply {
   const found = keyspace.lookUp(argument(args, 1));
   return found === undefined ? NO_TYPE : new SimpleString(typeOf(found.value));
 }
 
-function rename(context: CommandContext, args: readonly string[]): Reply {
+function rename(context: CommandContext, args: Arguments): Reply {
   return move(context, argument(args, 1), argument(args, 2)) ? OK : NO_SUCH_KEY;
 }
 
-function renamenx(context: CommandContext, args: readonly string[]): Reply {
+function renamenx(context: CommandContext, args: Arguments): Reply {
   const { keyspace } = context;
   if (!keyspace.has(argument(args, 1))) return NO_SUCH_KEY;
   // A key exists as its own destination, too.
@@ -78,7 +79,7 @@ function store(keyspace: Keyspace, key: string, { value, deadlineMs }: Found): v
   if (deadlineMs !== null) keyspace.setDeadline(key, deadlineMs);
 }
 
-function copy({ keyspace }: CommandContext, args: readonly string[]): Reply {
+function copy({ keyspace }: CommandContext, args: Arguments): Reply {
   const replace = parseCopyOptions(args);
   if (replace instanceof ErrorReply) return replace;
   const key = argument(args, 2);
@@ -90,7 +91,7 @@ function copy({ keyspace }: CommandContext, args: readonly string[]): Reply {
 }
 
 /** Tells whether `REPLACE` is given. The only database is 0. */
-function parseCopyOptions(args: readonly string[]): boolean | ErrorReply {
+function parseCopyOptions(args: Arguments): boolean | ErrorReply {
   let replace = false;
   for (let index = 3; index < args.length; index++) {
     const word = argument(args, index);
@@ -219,7 +220,7 @@ const NO_FREQUENCY = new ErrorReply(
 );
 
 /** `MEMORY USAGE key [SAMPLES count]`: what the key counts for where memory is bounded. */
-function usage({ keyspace }: CommandContext, args: readonly string[]): Reply {
+function usage({ keyspace }: CommandContext, args: Arguments): Reply {
   for (let index = 3; index < args.length; index += 2) {
     if (!isOption(argument(args, index), "SAMPLES") || index + 1 === args.length) {
       return SYNTAX_ERROR;
@@ -233,7 +234,7 @@ function usage({ keyspace }: CommandContext, args: readonly string[]): Reply {
   return found === undefined ? null : key.length + valueBytes(found.value) + KEY_OVERHEAD_BYTES;
 }
 
-function encoding({ keyspace }: CommandContext, args: readonly string[]): Reply {
+function encoding({ keyspace }: CommandContext, args: Arguments): Reply {
   const found = keyspace.find(argument(args, 2));
   if (found === undefined) return null;
   const { value } = found;
@@ -241,11 +242,11 @@ function encoding({ keyspace }: CommandContext, args: readonly string[]): Reply 
   return value.length <= EMBEDDED_LENGTH_MAX ? "embstr" : "raw";
 }
 
-function frequency({ keyspace }: CommandContext, args: readonly string[]): Reply {
+function frequency({ keyspace }: CommandContext, args: Arguments): Reply {
   return keyspace.has(argument(args, 2)) ? NO_FREQUENCY : null;
 }
 
-function references({ keyspace }: CommandContext, args: readonly string[]): Reply {
+function references({ keyspace }: CommandContext, args: Arguments): Reply {
   const found = keyspace.find(argument(args, 2));
   if (found === undefined) return null;
   const number = parseInteger(found.value);

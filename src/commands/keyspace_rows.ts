@@ -1,3 +1,4 @@
+import type { Arguments } from "../base/byte_string.ts";
 import { randomInteger } from "../base/random.ts";
 import { EncodedStringsBuilder, ErrorReply, OK, type Reply } from "../resp/reply.ts";
 import { argument, isOption, parseScan, SYNTAX_ERROR } from "./arguments.ts";
@@ -25,7 +26,7 @@ const PATTERN_TOO_COSTLY = new ErrorReply(
 );
 
 /** Answers at once: the same keys as `beginKeys`, from the last to the first. */
-function keys({ keyspace, replyBytesMax }: CommandContext, args: readonly string[]): Reply {
+function keys({ keyspace, replyBytesMax }: CommandContext, args: Arguments): Reply {
   const pattern = argument(args, 1);
   if (pattern.length > PATTERN_BYTES_MAX) return PATTERN_TOO_LONG;
   const glob = pattern === "*" ? null : new Glob(pattern);
@@ -44,7 +45,7 @@ function keys({ keyspace, replyBytesMax }: CommandContext, args: readonly string
  * Answers from a view of the keys as they are now, while other requests change them. When there are
  * too many such views, the others wait.
  */
-function beginKeys({ keyspace, replyBytesMax }: CommandContext, args: readonly string[]): Slices {
+function beginKeys({ keyspace, replyBytesMax }: CommandContext, args: Arguments): Slices {
   const pattern = argument(args, 1);
   const view = pattern.length > PATTERN_BYTES_MAX ? null : keyspace.beginKeyView();
   const read = keysInSteps(keyspace, pattern, view, replyBytesMax);
@@ -92,7 +93,7 @@ function* keysInSteps(
 /** Looks at a bounded number of keys, whatever `COUNT` says: the cursor tells where to go on. */
 function* scan(
   { keyspace }: CommandContext,
-  args: readonly string[],
+  args: Arguments,
 ): Generator<void, Reply> {
   const options = parseScan(args);
   if (options instanceof ErrorReply) return options;
@@ -138,7 +139,7 @@ function dbsize({ keyspace }: CommandContext): Generator<void, Reply> {
   return keyspace.countInSteps();
 }
 
-function flush({ keyspace }: CommandContext, args: readonly string[]): Reply {
+function flush({ keyspace }: CommandContext, args: Arguments): Reply {
   const mode = args[1];
   if (args.length > 2) return SYNTAX_ERROR;
   if (mode !== undefined && !isOption(mode, "ASYNC") && !isOption(mode, "SYNC")) {

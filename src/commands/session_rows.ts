@@ -1,3 +1,4 @@
+import type { Arguments } from "../base/byte_string.ts";
 import { ErrorReply, type Reply } from "../resp/reply.ts";
 import {
   NO_OWNER,
@@ -45,11 +46,11 @@ const INVALID_SERIAL = new ErrorReply(
     "with /acked if wanted, an integer from 0 to below the serial",
 );
 
-function close({ sessions }: CommandContext, args: readonly string[]): Reply {
+function close({ sessions }: CommandContext, args: Arguments): Reply {
   return sessions.close(argument(args, 2)) ? 1 : 0;
 }
 
-function open({ sessions }: CommandContext, args: readonly string[]): Reply {
+function open({ sessions }: CommandContext, args: Arguments): Reply {
   const owner = ownerOf(args);
   if (owner === null) return wrongNumberOfArguments(SESSION_OPEN);
   const ttlMs = args[2] === undefined ? TTL_MS_DEFAULT : parseInteger(args[2]);
@@ -71,7 +72,7 @@ function open({ sessions }: CommandContext, args: readonly string[]): Reply {
 }
 
 /** What follows the time in the log: `PROXY` or `CLIENT`, and the owner's name. */
-function ownerOf(args: readonly string[]): SessionOwner | null {
+function ownerOf(args: Arguments): SessionOwner | null {
   const [, , , kind, name] = args;
   if (args.length <= 3) return NO_OWNER;
   if (args.length !== 5 || name === undefined || name === "") return null;
@@ -87,7 +88,7 @@ function ownerOf(args: readonly string[]): SessionOwner | null {
  * @param connection a name that no other connection has
  */
 export function ownedSessionOpen(
-  args: readonly string[],
+  args: Arguments,
   connection: string,
   isFenced: boolean,
 ): readonly string[] | ErrorReply {
@@ -101,7 +102,7 @@ export function ownedSessionOpen(
 
 /** `SESSION OPEN` as a proxy hands it on for one of its clients; an error if that says too much. */
 export function sessionOpenOf(
-  args: readonly string[],
+  args: Arguments,
   client: number,
 ): readonly string[] | ErrorReply {
   const [name = "", open = "", ttlMs = String(TTL_MS_DEFAULT)] = args;
@@ -114,7 +115,7 @@ export function sessionOpenOf(
  * that there was no room for it. So a request that overtakes its own repetition cannot be refused to
  * one and executed for the other.
  */
-function once(context: CommandContext, args: readonly string[]): Reply {
+function once(context: CommandContext, args: Arguments): Reply {
   const found = serialOf(context, args);
   if (!(found instanceof NewSerial)) return found;
   const reply = context.executeInner(args, INNER);
@@ -122,11 +123,11 @@ function once(context: CommandContext, args: readonly string[]): Reply {
   return reply;
 }
 
-function beginOnce(context: CommandContext, args: readonly string[]): Slices {
+function beginOnce(context: CommandContext, args: Arguments): Slices {
   return new Slices(onceInSteps(context, args));
 }
 
-function* onceInSteps(context: CommandContext, args: readonly string[]): Generator<void, Reply> {
+function* onceInSteps(context: CommandContext, args: Arguments): Generator<void, Reply> {
   const found = serialOf(context, args);
   if (!(found instanceof NewSerial)) return found;
   const reply = yield* context.innerSteps(args, INNER);
@@ -140,7 +141,7 @@ class NewSerial {
 }
 
 /** Notes the request of `ONCE`. The answer when there is one already. */
-function serialOf(context: CommandContext, args: readonly string[]): NewSerial | Reply {
+function serialOf(context: CommandContext, args: Arguments): NewSerial | Reply {
   const text = argument(args, 2);
   const slash = text.indexOf("/");
   const serial = parseCount(text, 0, slash < 0 ? text.length : slash);

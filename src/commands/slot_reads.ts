@@ -1,3 +1,4 @@
+import type { Arguments } from "../base/byte_string.ts";
 import { ErrorReply, type Reply } from "../resp/reply.ts";
 import type { KeyName, Keyspace, KeyspaceView } from "../store/keyspace.ts";
 import { argument, NOT_AN_INTEGER, parseInteger } from "./arguments.ts";
@@ -9,8 +10,8 @@ const INVALID_SLOT_OR_COUNT = new ErrorReply("ERR Invalid slot or number of keys
 
 /** A read that goes through all keys: at once, or in slices from a view of the keys as they are now. */
 interface SlotRead {
-  readonly run: (context: CommandContext, args: readonly string[]) => Reply;
-  readonly begin: (context: CommandContext, args: readonly string[]) => Slices;
+  readonly run: (context: CommandContext, args: Arguments) => Reply;
+  readonly begin: (context: CommandContext, args: Arguments) => Slices;
   readonly isLong: true;
 }
 
@@ -52,7 +53,7 @@ export const getKeysInSlot: SlotRead = slotRead(function* ({ replyBytesMax }, ar
 function slotRead(
   read: (
     context: CommandContext,
-    args: readonly string[],
+    args: Arguments,
     keys: Iterable<string | null>,
   ) => Generator<void, Reply>,
 ): SlotRead {

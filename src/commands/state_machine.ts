@@ -1,3 +1,4 @@
+import type { Arguments } from "../base/byte_string.ts";
 import { includesVersion, type VersionRange } from "../base/version_range.ts";
 import { type SessionLimits, Sessions } from "../store/once_sessions.ts";
 import { assert, AssertionFailure } from "../base/errors.ts";
@@ -232,7 +233,7 @@ export class StateMachine {
    */
   execute(
     command: Command,
-    args: readonly string[],
+    args: Arguments,
     nowMs: number,
     random: Random = noRandom,
   ): Reply {
@@ -250,7 +251,7 @@ export class StateMachine {
    */
   begin(
     command: Command,
-    args: readonly string[],
+    args: Arguments,
     nowMs: number,
     random: Random = noRandom,
   ): Reply | Slices {
@@ -271,7 +272,7 @@ export class StateMachine {
   }
 
   /** Executes the command that another one brings, in that one's context. */
-  #executeInner(args: readonly string[], from: number): Reply {
+  #executeInner(args: Arguments, from: number): Reply {
     const command = this.#innerCommand(args, from);
     if (command instanceof ErrorReply) return command;
     assert(command.run !== undefined, `Cannot execute ${command.name}: current kind is local`);
@@ -279,7 +280,7 @@ export class StateMachine {
   }
 
   /** The same, step by step. */
-  *#innerSteps(args: readonly string[], from: number): Generator<void, Reply> {
+  *#innerSteps(args: Arguments, from: number): Generator<void, Reply> {
     const command = this.#innerCommand(args, from);
     if (command instanceof ErrorReply) return command;
     if (command.begin !== undefined) {
@@ -290,7 +291,7 @@ export class StateMachine {
   }
 
   /** The command that another one brings, unless it may not be brought or is refused. */
-  #innerCommand(args: readonly string[], from: number): Command | ErrorReply {
+  #innerCommand(args: Arguments, from: number): Command | ErrorReply {
     const command = checkInner(args, from);
     if (command instanceof ErrorReply) return command;
     return this.#isRefused(command) ? this.#outOfMemory() : command;

@@ -1,3 +1,4 @@
+import type { Arguments } from "../base/byte_string.ts";
 import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
 import {
   argument,
@@ -24,14 +25,14 @@ import {
 import { KEYS_PER_STEP } from "./slices.ts";
 import { append, flatten } from "../store/long_strings.ts";
 
-function get({ keyspace }: CommandContext, args: readonly string[]): Reply {
+function get({ keyspace }: CommandContext, args: Arguments): Reply {
   const found = keyspace.lookUp(argument(args, 1));
   return found === undefined ? null : stringOf(found);
 }
 
 function* mget(
   { keyspace, replyBytesMax }: CommandContext,
-  args: readonly string[],
+  args: Arguments,
 ): Generator<void, Reply> {
   const values: (string | null)[] = [];
   let bytes = 0;
@@ -46,7 +47,7 @@ function* mget(
   return values;
 }
 
-function getdel({ keyspace }: CommandContext, args: readonly string[]): Reply {
+function getdel({ keyspace }: CommandContext, args: Arguments): Reply {
   const key = argument(args, 1);
   const found = keyspace.find(key);
   if (found === undefined) return null;
@@ -55,7 +56,7 @@ function getdel({ keyspace }: CommandContext, args: readonly string[]): Reply {
   return value;
 }
 
-function getex({ keyspace, nowMs }: CommandContext, args: readonly string[]): Reply {
+function getex({ keyspace, nowMs }: CommandContext, args: Arguments): Reply {
   const options = parseStringOptions(args, 2, "getex");
   if (options === null) return SYNTAX_ERROR;
   const key = argument(args, 1);
@@ -125,13 +126,13 @@ export const getRows: readonly Command[] = rowsOf("string", ["string"], [
   },
 ]);
 
-function set(context: CommandContext, args: readonly string[]): Reply {
+function set(context: CommandContext, args: Arguments): Reply {
   if (args.length > 3) return setWithOptions(context, args);
   context.keyspace.set(argument(args, 1), argument(args, 2));
   return OK;
 }
 
-function setWithOptions(context: CommandContext, args: readonly string[]): Reply {
+function setWithOptions(context: CommandContext, args: Arguments): Reply {
   const options = parseStringOptions(args, 3, "set");
   if (options === null) return SYNTAX_ERROR;
   const { unit, amount, condition, get, keepDeadline } = options;
@@ -150,24 +151,24 @@ function setWithOptions(context: CommandContext, args: readonly string[]): Reply
   return get ? before : OK;
 }
 
-function setnx({ keyspace }: CommandContext, args: readonly string[]): Reply {
+function setnx({ keyspace }: CommandContext, args: Arguments): Reply {
   const key = argument(args, 1);
   if (keyspace.has(key)) return 0;
   keyspace.set(key, argument(args, 2));
   return 1;
 }
 
-function setex(context: CommandContext, args: readonly string[]): Reply {
+function setex(context: CommandContext, args: Arguments): Reply {
   return setWithDeadline(context, args, "EX", "setex");
 }
 
-function psetex(context: CommandContext, args: readonly string[]): Reply {
+function psetex(context: CommandContext, args: Arguments): Reply {
   return setWithDeadline(context, args, "PX", "psetex");
 }
 
 function setWithDeadline(
   { keyspace, nowMs }: CommandContext,
-  args: readonly string[],
+  args: Arguments,
   unit: DeadlineUnit,
   name: string,
 ): Reply {
@@ -179,7 +180,7 @@ function setWithDeadline(
   return OK;
 }
 
-function getset({ keyspace }: CommandContext, args: readonly string[]): Reply {
+function getset({ keyspace }: CommandContext, args: Arguments): Reply {
   const key = argument(args, 1);
   const found = keyspace.find(key);
   const before = found === undefined ? null : stringOf(found);
@@ -189,7 +190,7 @@ function getset({ keyspace }: CommandContext, args: readonly string[]): Reply {
 
 function* mset(
   { keyspace }: CommandContext,
-  args: readonly string[],
+  args: Arguments,
 ): Generator<void, Reply> {
   if (args.length % 2 === 0) return wrongNumberOfArguments("mset");
   for (let index = 1; index < args.length; index += 2) {
@@ -199,7 +200,7 @@ function* mset(
   return OK;
 }
 
-function* msetnx(context: CommandContext, args: readonly string[]): Generator<void, Reply> {
+function* msetnx(context: CommandContext, args: Arguments): Generator<void, Reply> {
   if (args.length % 2 === 0) return wrongNumberOfArguments("msetnx");
   for (let index = 1; index < args.length; index += 2) {
     if (context.keyspace.has(argument(args, index))) return 0;
@@ -296,14 +297,14 @@ export const setRows: readonly Command[] = rowsOf("string", ["string"], [
 
 const NEGATIVE_OFFSET = new ErrorReply("ERR offset is out of range");
 
-function strlen({ keyspace }: CommandContext, args: readonly string[]): Reply {
+function strlen({ keyspace }: CommandContext, args: Arguments): Reply {
   const found = keyspace.lookUp(argument(args, 1));
   if (found === undefined) return 0;
   const value = stringOf(found);
   return value instanceof ErrorReply ? value : value.length;
 }
 
-function appendTo(context: CommandContext, args: readonly string[]): Reply {
+function appendTo(context: CommandContext, args: Arguments): Reply {
   const key = argument(args, 1);
   const piece = argument(args, 2);
   const found = context.keyspace.find(key);
@@ -319,7 +320,7 @@ function appendTo(context: CommandContext, args: readonly string[]): Reply {
   return length;
 }
 
-function setrange(context: CommandContext, args: readonly string[]): Reply {
+function setrange(context: CommandContext, args: Arguments): Reply {
   const offset = parseInteger(argument(args, 2));
   if (offset === null) return NOT_AN_INTEGER;
   if (offset < 0) return NEGATIVE_OFFSET;
@@ -346,7 +347,7 @@ function overwrite(value: string, offset: number, piece: string): string {
   return flatten(head + piece + value.slice(end));
 }
 
-function getrange({ keyspace }: CommandContext, args: readonly string[]): Reply {
+function getrange({ keyspace }: CommandContext, args: Arguments): Reply {
   const start = parseInteger(argument(args, 2));
   const end = parseInteger(argument(args, 3));
   if (start === null || end === null) return NOT_AN_INTEGER;

@@ -1,3 +1,4 @@
+import type { Arguments } from "../base/byte_string.ts";
 import { ErrorReply } from "../resp/reply.ts";
 import { argument } from "./arguments.ts";
 import { clientRows, connectionRows } from "./connection_rows.ts";
@@ -76,7 +77,7 @@ export function lookupFullName(name: string): Command | undefined {
 }
 
 /** The row of a request that was checked before, as those in the log were. */
-export function rowOf(args: readonly string[]): Command | undefined {
+export function rowOf(args: Arguments): Command | undefined {
   const command = lookup(args[0] ?? "");
   return command?.subcommands === undefined || args[1] === undefined
     ? command
@@ -87,7 +88,7 @@ export function rowOf(args: readonly string[]): Command | undefined {
  * The command of a request, or its subcommand's row, if it exists and the number of arguments is
  * right; else the error. The request that another one brings is checked, too.
  */
-export function checkRequest(args: readonly string[]): Command | ErrorReply {
+export function checkRequest(args: Arguments): Command | ErrorReply {
   const command = checkFrom(args, 0);
   if (command instanceof ErrorReply || command.inner === undefined) return command;
   const inner = checkInner(args, command.inner);
@@ -98,14 +99,14 @@ export function checkRequest(args: readonly string[]): Command | ErrorReply {
  * The command of the request that another one brings, from the argument `from` on: a write, but none
  * that is about sessions.
  */
-export function checkInner(args: readonly string[], from: number): Command | ErrorReply {
+export function checkInner(args: Arguments, from: number): Command | ErrorReply {
   const command = checkFrom(args, from);
   if (command instanceof ErrorReply) return command;
   if (command.kind === "write" && command.group !== SESSION_GROUP) return command;
   return new ErrorReply(`ERR ONCE takes writes only, and '${command.name}' is not one it takes`);
 }
 
-function checkFrom(args: readonly string[], from: number): Command | ErrorReply {
+function checkFrom(args: Arguments, from: number): Command | ErrorReply {
   const command = lookup(argument(args, from));
   if (command === undefined) return unknownCommand(args.slice(from));
   if (!hasRightArity(command, args.length - from)) return wrongNumberOfArguments(command.name);
@@ -115,7 +116,7 @@ function checkFrom(args: readonly string[], from: number): Command | ErrorReply 
 /** The row of a container's second word; the container's own where there is none, as in `COMMAND`. */
 function checkSubcommand(
   container: Command,
-  args: readonly string[],
+  args: Arguments,
   from: number,
 ): Command | ErrorReply {
   const word = args[from + 1];
@@ -135,7 +136,7 @@ export function hasRightArity({ arity }: Command, length: number): boolean {
 }
 
 /** The keys among the arguments, in order; repeated as they are. */
-export function keysOf(command: Command, args: readonly string[]): string[] {
+export function keysOf(command: Command, args: Arguments): string[] {
   const found: string[] = [];
   if (command.inner !== undefined) {
     if (args.length <= command.inner) return found;

@@ -1,3 +1,4 @@
+import type { Arguments } from "../../base/byte_string.ts";
 import { assert } from "../../base/errors.ts";
 import type { Random } from "../../base/random.ts";
 import { Slices } from "../../commands/slices.ts";
@@ -247,7 +248,7 @@ export class Applier {
   }
 
   /** The same for a command that nobody waits for. */
-  #execute(args: readonly string[], index: number): boolean {
+  #execute(args: Arguments, index: number): boolean {
     if (this.#slices !== null) {
       if (this.#slices.next() === undefined) return false;
       this.#slices = null;
@@ -271,7 +272,7 @@ export function applyTo(machine: StateMachine, { index, data }: LogEntry): void 
   }
 }
 
-function commandOf(args: readonly string[], index: number) {
+function commandOf(args: Arguments, index: number) {
   const command = rowOf(args);
   assert(command !== undefined, `entry ${index} holds an unknown command ${args[0]}`);
   return command;

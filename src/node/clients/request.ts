@@ -1,3 +1,4 @@
+import type { Arguments } from "../../base/byte_string.ts";
 import { formatRedisAddress } from "../../base/address.ts";
 import { messageOf } from "../../base/errors.ts";
 import { type Command, keySlot } from "../../commands/command.ts";
@@ -27,13 +28,13 @@ export class ClientOrder implements Asker {
 /** A read or write on its way through the node. */
 export class Request {
   readonly command: Command;
-  readonly args: readonly string[];
+  readonly args: Arguments;
   readonly client: ClientOrder;
   readonly sink: ReplySink;
   /** When it came to the node: its time to wait begins then. */
   sinceMs = 0;
 
-  constructor(command: Command, args: readonly string[], client: ClientOrder, sink: ReplySink) {
+  constructor(command: Command, args: Arguments, client: ClientOrder, sink: ReplySink) {
     this.command = command;
     this.args = args;
     this.client = client;

@@ -1,3 +1,4 @@
+import type { Arguments } from "../../base/byte_string.ts";
 import {
   base64Bytes,
   base64Length,
@@ -396,7 +397,7 @@ function decodeBytes(bytes: Uint8Array | null): LogEntry {
   }
 }
 
-function isReplicable(args: readonly string[]): boolean {
+function isReplicable(args: Arguments): boolean {
   const command = checkRequest(args);
   return !(command instanceof ErrorReply) && command.kind === "write";
 }
