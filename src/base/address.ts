@@ -1,18 +1,21 @@
-/** Where something listens. */
+/** A network address. */
 export interface Address {
   /** A name, an IPv4 address, or an IPv6 address without brackets. */
   readonly host: string;
   readonly port: number;
 }
 
-/** Names and IPv4 addresses; no sign that means something in `CLUSTER NODES`, lists or `--peers`. */
+/**
+ * Names and IPv4 addresses, without characters that separate fields in `CLUSTER NODES` or
+ * `--peers`.
+ */
 const NAME = /^[^\s:[\]@=,]{1,255}$/;
 
 /**
- * Reads `HOST:PORT`. An IPv6 host may stand in brackets, as in URLs, or without, as in Redis's
- * replies: the last colon is then the one before the port.
+ * Parses `HOST:PORT`. An IPv6 host may be in brackets, as in URLs, or bare, as in Redis's replies.
+ * In the bare form the last colon separates the port.
  *
- * @returns `null` when it is no such address
+ * @returns `null` when the text is no address
  */
 export function parseAddress(text: string): Address | null {
   const [, hostText = "", portText = ""] = /^(.+):([0-9]{1,5})$/s.exec(text) ?? [];
@@ -21,24 +24,24 @@ export function parseAddress(text: string): Address | null {
   return host === null || !isPort(port) ? null : { host, port };
 }
 
-/** Reads a host alone, an IPv6 address in brackets or without; `null` when it is none. */
+/** Parses a host alone, an IPv6 address with or without brackets; `null` when it is none. */
 export function parseHost(text: string): string | null {
   const bare = /^\[(.*)\]$/s.exec(text)?.[1];
   if (bare !== undefined) return isIPv6(bare) ? plainHost(bare) : null;
   return NAME.test(text) || isIPv6(text) ? plainHost(text) : null;
 }
 
-/** An IPv4 address that a dual-stack socket shows as IPv6 (`::ffff:10.0.0.1`), as IPv4. */
+/** Turns an IPv4 address that a dual-stack socket shows as IPv6 (`::ffff:10.0.0.1`) into IPv4. */
 export function plainHost(host: string): string {
   return host.replace(/^::ffff:(?=[0-9]+\.)/i, "");
 }
 
-/** The address as people and Regent's own commands write it: an IPv6 host in brackets. */
+/** Formats an address for people and for Regent's own commands: an IPv6 host in brackets. */
 export function formatAddress({ host, port }: Address): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** The address as `MOVED` and `CLUSTER NODES` of Redis print it: never in brackets. */
+/** Formats an address as `MOVED` and `CLUSTER NODES` of Redis do: without brackets. */
 export function formatRedisAddress({ host, port }: Address): string {
   return `${host}:${port}`;
 }
@@ -47,7 +50,7 @@ function isPort(port: number): boolean {
   return Number.isInteger(port) && port > 0 && port < 65_536;
 }
 
-/** Whether it is an IPv6 address, with a zone or without. */
+/** Whether the text is an IPv6 address, with or without a zone. */
 function isIPv6(text: string): boolean {
   // The last two groups may be written as IPv4.
   const groupsOnly = text.replace(/%[\w.-]+$/, "")

@@ -5,7 +5,7 @@ import { assert } from "./errors.ts";
 /** Bytes of an integer as `writeUint53` writes it. */
 export const UINT53_BYTES = 8;
 
-/** The 4 bytes at `at` as an unsigned big-endian number; bytes beyond the end count as 0. */
+/** The 4 bytes at `at` as an unsigned big-endian number. Bytes beyond the end count as 0. */
 export function readUint32(bytes: Uint8Array, at: number): number {
   return (((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) |
     ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0)) >>> 0;
@@ -18,7 +18,9 @@ export function writeUint32(bytes: Uint8Array, at: number, value: number): void 
   bytes[at + 3] = value;
 }
 
-/** The 8 bytes at `at` as an unsigned big-endian number, which is exact only if it is a safe integer. */
+/**
+ * The 8 bytes at `at` as an unsigned big-endian number. It is exact only if it is a safe integer.
+ */
 export function readUint53(bytes: Uint8Array, at: number): number {
   return readUint32(bytes, at) * 2 ** 32 + readUint32(bytes, at + 4);
 }
@@ -29,7 +31,7 @@ export function writeUint53(bytes: Uint8Array, at: number, value: number): void 
   writeUint32(bytes, at + 4, value >>> 0);
 }
 
-/** How many bytes `writeVarint` takes for this number. */
+/** Number of bytes that `writeVarint` writes for this value. */
 export function varintBytes(value: number): number {
   let bytes = 1;
   for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes++;
@@ -37,10 +39,10 @@ export function varintBytes(value: number): number {
 }
 
 /**
- * Writes a number in groups of seven bits, the lowest first, as LEB128 does.
+ * Writes a number in groups of seven bits, lowest first, as LEB128 does.
  *
  * @param value a safe integer, not negative
- * @returns where the next thing goes
+ * @returns the offset after the last byte
  */
 export function writeVarint(bytes: Uint8Array, at: number, value: number): number {
   let rest = value;
@@ -52,7 +54,7 @@ export function writeVarint(bytes: Uint8Array, at: number, value: number): numbe
   return at;
 }
 
-/** Reads numbers that `writeVarint` wrote, one after the other. */
+/** Reads consecutive numbers that `writeVarint` wrote. */
 export class VarintReader {
   readonly #bytes: Uint8Array;
   #at: number;
@@ -62,12 +64,14 @@ export class VarintReader {
     this.#at = at;
   }
 
-  /** Where the next number begins. */
+  /** Offset of the next number. */
   get at(): number {
     return this.#at;
   }
 
-  /** The next number; `null` when there is none, it is not in its shortest form, or no safe integer. */
+  /**
+   * The next number. `null` at the end, for a longer form than needed, and for an unsafe integer.
+   */
   next(): number | null {
     const first = this.#bytes[this.#at++];
     if (first === undefined) return null;
@@ -86,13 +90,13 @@ export class VarintReader {
 /**
  * CRC-32 (IEEE 802.3) of the bytes, as an unsigned 32-bit number.
  *
- * @param seed the checksum of what came before, to continue it
+ * @param seed checksum of the preceding bytes, to continue from
  */
 export function crc32(bytes: Uint8Array, seed = 0): number {
   return zlibCrc32(bytes, seed);
 }
 
-/** Native on current runtimes; the type declarations do not have them everywhere. */
+/** Native methods of current runtimes, which not all type declarations have. */
 interface NativeBase64 {
   toBase64?(): string;
   setFromBase64?(
@@ -103,7 +107,7 @@ interface NativeBase64 {
 
 const asciiEncoder = new TextEncoder();
 
-/** Whether base64 is decoded natively, straight into its place. */
+/** Whether the runtime decodes base64 natively into an existing array. */
 export const hasNativeBase64 = (Uint8Array.prototype as NativeBase64).setFromBase64 !== undefined;
 
 /** The bytes as base64 (RFC 4648 §4, padded). */
@@ -113,20 +117,24 @@ export function base64Text(bytes: Uint8Array): string {
 }
 
 /**
- * So many bytes become one string. A string of more than 128 KiB is a large object to V8, with pages
- * of its own; a shorter one is freed with the next minor collection, and its pages are used again. A
- * multiple of 3, so that only the last string has padding.
+ * Number of bytes encoded into one string. V8 gives a string of more than 128 KiB pages of its own;
+ * a shorter one is freed by the next minor collection. A multiple of 3, so that only the last
+ * string has padding.
  */
 const PIECE_BYTES = 48 * 1024;
 
-/** The same as ASCII bytes. */
+/** The bytes as base64 in ASCII. */
 export function base64Bytes(bytes: Uint8Array): Uint8Array {
   const ascii = new Uint8Array(base64Length(bytes.length));
   writeBase64(ascii, 0, bytes);
   return ascii;
 }
 
-/** Writes the same at `at`, where there must be room. Tells where the next thing goes. */
+/**
+ * Writes the bytes as base64 at `at`, where there must be room.
+ *
+ * @returns the offset after the last byte
+ */
 export function writeBase64(target: Uint8Array, at: number, bytes: Uint8Array): number {
   if (bytes.length <= PIECE_BYTES) return writeBase64Piece(target, at, bytes);
   let to = at;
@@ -143,19 +151,19 @@ function writeBase64Piece(target: Uint8Array, at: number, bytes: Uint8Array): nu
   return at + written;
 }
 
-/** How long the base64 of so many bytes is. */
+/** Length of the base64 of this many bytes. */
 export function base64Length(bytes: number): number {
   return Math.ceil(bytes / 3) * 4;
 }
 
-/** How many bytes a base64 text stands for; `null` when no text of this form can be one. */
+/** Number of bytes that a base64 text encodes; `null` when no base64 has this length. */
 export function base64Size(text: string): number | null {
   if (text.length % 4 !== 0) return null;
   const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
   return text.length / 4 * 3 - padding;
 }
 
-/** The bytes of a base64 text; `null` when it is anything but what `base64Bytes` writes. */
+/** Decodes base64. `null` for anything that `base64Bytes` would not write. */
 export function parseBase64(text: string): Uint8Array | null {
   const size = base64Size(text);
   if (size === null) return null;
@@ -164,12 +172,13 @@ export function parseBase64(text: string): Uint8Array | null {
 }
 
 /**
- * Writes the bytes of a base64 text over all of `target`.
+ * Decodes base64 into all of `target`.
  *
- * @returns false when the text is not the base64 of that many bytes; `target` may be changed then
+ * @returns false when the text is not the base64 of exactly that many bytes; `target` may be
+ * changed
  */
 export function parseBase64Into(text: string, target: Uint8Array): boolean {
-  // Decoders skip spaces. With these, the text is longer than its bytes need.
+  // Decoders skip whitespace. A text with whitespace is longer than its bytes need.
   if (base64Size(text) !== target.length) return false;
   const native = target as NativeBase64;
   if (native.setFromBase64 === undefined) return parseWithBuffer(text, target);
@@ -181,7 +190,7 @@ export function parseBase64Into(text: string, target: Uint8Array): boolean {
   }
 }
 
-/** For runtimes without the native methods. `Buffer` accepts nearly anything, so compare. */
+/** For runtimes without the native methods. `Buffer` accepts almost any text, so compare. */
 export function parseWithBuffer(text: string, target: Uint8Array): boolean {
   const bytes = Buffer.from(text, "base64");
   if (bytes.length !== target.length || bytes.toString("base64") !== text) return false;
@@ -189,24 +198,24 @@ export function parseWithBuffer(text: string, target: Uint8Array): boolean {
   return true;
 }
 
-/** Node's own method, which the type declarations leave out. */
+/** A method of Node's `Buffer` that the type declarations leave out. */
 type Latin1Slice = (this: Uint8Array, from: number, to: number) => string;
 const latin1Slice = (Buffer.prototype as unknown as { latin1Slice: Latin1Slice }).latin1Slice;
 
 /**
- * Older versions of Deno build the text character by character, which takes 0.1 s and more for each
- * MiB. Theirs has three parameters. Base64 there and back is native, and 200 times as fast.
+ * Older versions of Deno build the string character by character, which takes 0.1 s and more per
+ * MiB. There the method has three parameters. A detour through native base64 is 200 times as fast.
  */
 const isSliceSlow = latin1Slice.length > 2 && hasNativeBase64;
-/** Shorter texts are not worth the detour. */
+/** Minimum number of characters for which the detour pays. */
 const DETOUR_CHARACTERS_MIN = 128;
 
 /**
- * The bytes in `from … to - 1` as a string of one character (0–255) for each byte. The string stands
- * alone: it keeps neither the bytes nor a longer string in memory.
+ * The bytes from `from` to `to - 1` as a string with one character (0–255) per byte. The string is
+ * a copy: it keeps neither the bytes nor a longer string in memory.
  */
 export function latin1(bytes: Uint8Array, from: number, to: number): string {
-  // The native call costs about 100 ns whatever the length; short words are cheaper by hand.
+  // The native call costs about 100 ns whatever the length. Short words are cheaper by hand.
   switch (to - from) {
     case 0:
       return "";
@@ -228,7 +237,7 @@ export function latin1(bytes: Uint8Array, from: number, to: number): string {
   }
 }
 
-/** The same, for runtimes whose own way is slow. */
+/** The same for runtimes with a slow `latin1Slice`. */
 export function latin1ByBase64(bytes: Uint8Array, from: number, to: number): string {
   return atob(base64Text(bytes.subarray(from, to)));
 }
@@ -239,19 +248,21 @@ export function latin1Bytes(text: string): Buffer {
 }
 
 const encoder = new TextEncoder();
-/** Shorter texts are written sooner by hand than by a native call. */
+/** Minimum number of characters for which a native call pays. */
 const NATIVE_CHARACTERS_MIN = 80;
-/** A text that is no ASCII mostly shows it in so many characters. */
+/** Number of leading characters examined to guess whether a text is ASCII. */
 const PROBE_CHARACTERS = 64;
-/** On an older Deno, base64 there and back is sooner done from here on than each character by hand. */
+/** On an older Deno: minimum number of characters for which the detour through base64 pays. */
 const BASE64_CHARACTERS_MIN = 4096;
-/** Long texts are written in pieces: each finds out by itself what is the quickest way. */
+/**
+ * Long texts are written in pieces of this many characters. The quickest way is chosen per piece.
+ */
 const PIECE_CHARACTERS = 192 * 1024;
 
 /**
  * Writes the bytes of a string of characters 0–255 at `at`.
  *
- * @returns where the next thing goes
+ * @returns the offset after the last byte
  * @throws {RangeError} when they do not fit
  */
 export function writeLatin1(bytes: Uint8Array, at: number, text: string): number {
@@ -263,12 +274,12 @@ export function writeLatin1(bytes: Uint8Array, at: number, text: string): number
   return end;
 }
 
-/** Writes the characters `from … to - 1`; that of number 0 belongs at `at`. */
+/** Writes the characters from `from` to `to - 1`. Character 0 of the text belongs at `at`. */
 function writePiece(bytes: Uint8Array, at: number, text: string, from: number, to: number): void {
   const isShort = to - from < NATIVE_CHARACTERS_MIN;
   if (isShort || !beginsAsAscii(text, from, to)) return writeOther(bytes, at, text, from, to);
-  // UTF-8 has the same bytes as long as all are below 128, and its encoder is a native one. Any
-  // other text needs more room than there is, so that not all of it is read.
+  // ASCII has the same bytes in UTF-8, and the UTF-8 encoder is native. Any other text needs more
+  // room than there is, so the encoder does not read all of it.
   const piece = pieceOf(text, from, to);
   const { read } = encoder.encodeInto(piece, bytes.subarray(at + from, at + to));
   if (read < piece.length) writeOther(bytes, at, text, from, to);
@@ -278,7 +289,7 @@ function pieceOf(text: string, from: number, to: number): string {
   return to - from === text.length ? text : text.slice(from, to);
 }
 
-/** A text that is no ASCII, or short. */
+/** Writes a text that is short or not ASCII. */
 function writeOther(bytes: Uint8Array, at: number, text: string, from: number, to: number): void {
   const isDetour = isSliceSlow && to - from >= BASE64_CHARACTERS_MIN;
   if (isDetour && writeByBase64(bytes.subarray(at + from, at + to), pieceOf(text, from, to))) {
@@ -287,7 +298,7 @@ function writeOther(bytes: Uint8Array, at: number, text: string, from: number, t
   writeBytewise(bytes, at, text, from, to);
 }
 
-/** False when a character is no byte. */
+/** False when a character is above 255. */
 export function writeByBase64(target: Uint8Array, text: string): boolean {
   try {
     return parseBase64Into(btoa(text), target);
@@ -303,8 +314,8 @@ function beginsAsAscii(text: string, from: number, to: number): boolean {
 }
 
 /**
- * About 1 ms for each MiB, where `btoa` takes 5 once V8 has optimized its caller. The text is not cut
- * in pieces before: to look into a piece takes twice as long.
+ * Takes about 1 ms per MiB. `btoa` takes 5 ms once V8 has optimized its caller. The text is not cut
+ * into pieces first: reading from a slice takes twice as long.
  */
 function writeBytewise(
   bytes: Uint8Array,

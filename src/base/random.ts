@@ -1,11 +1,14 @@
-/** A source of numbers in [0, 1), handed to whatever needs chance, so that a seed can replay it. */
+/**
+ * A source of numbers in [0, 1). It is handed in wherever chance is needed, so that a seed replays
+ * it.
+ */
 export type Random = () => number;
 
 /**
- * A seeded generator (mulberry32, Tommy Ettinger's public-domain construction): the same seed gives
- * the same sequence on every machine. Not for secrets.
+ * A seeded generator (mulberry32, a public-domain construction by Tommy Ettinger). The same seed
+ * gives the same sequence on every machine. Not for secrets.
  *
- * @param seed any integer; its low 32 bits count
+ * @param seed any integer, of which the low 32 bits count
  */
 export function seededRandom(seed: number): Random {
   let state = seed >>> 0;
@@ -18,7 +21,7 @@ export function seededRandom(seed: number): Random {
   };
 }
 
-/** A whole number in [0, below). */
+/** An integer in [0, below). */
 export function randomInteger(random: Random, below: number): number {
   return Math.floor(random() * below);
 }

@@ -1,4 +1,4 @@
-/** Versions that a build understands, both ends included. */
+/** The versions that a build understands, both ends included. */
 export interface VersionRange {
   readonly oldest: number;
   readonly newest: number;
@@ -8,7 +8,7 @@ export function includesVersion({ oldest, newest }: VersionRange, version: numbe
   return version >= oldest && version <= newest;
 }
 
-/** The newest version that both understand; `null` when there is none. */
+/** The newest version in both ranges; `null` when there is none. */
 export function commonVersion(left: VersionRange, right: VersionRange): number | null {
   const newest = Math.min(left.newest, right.newest);
   return newest >= Math.max(left.oldest, right.oldest) ? newest : null;
@@ -19,7 +19,7 @@ export function describeVersions({ oldest, newest }: VersionRange): string {
   return oldest === newest ? `${newest}` : `${oldest} to ${newest}`;
 }
 
-/** The range of parsed JSON; `null` when it is none. */
+/** Reads a range from parsed JSON; `null` when it is none. */
 export function parseVersionRange(value: unknown): VersionRange | null {
   if (typeof value !== "object" || value === null) return null;
   const { oldest, newest } = value as Record<keyof VersionRange, unknown>;

@@ -2,34 +2,34 @@ import type { Logger } from "../base/logger.ts";
 import type { Cancel, Clock } from "../platform/clock.ts";
 import type { NodeId } from "../raft/types.ts";
 
-/** What may be made to fail on purpose, and ends by itself or by `heal`. */
+/** The failures that can be injected. Each ends after its duration or by `heal`. */
 export type FaultKind = Fault["kind"];
 
-/** As the node sees it: `in` loses what its peers send, `out` what it sends. */
+/** Direction as this node sees it: `in` loses what its peers send, `out` loses what it sends. */
 export type Direction = "in" | "out" | "both";
 
-/** Which peers a fault concerns, by id, sorted; `null`: all, those of later too. */
+/** The peers that a fault concerns, as sorted ids; `null` means all, including later ones. */
 export type FaultPeers = readonly NodeId[] | null;
 
-/** A failure on purpose. */
+/** An injected failure. */
 export type Fault =
   /** The node plays dead on the network, to peers and clients. */
   | { readonly kind: "pause" }
   /** Messages between this node and the peers are lost. */
   | { readonly kind: "isolate"; readonly peers: FaultPeers; readonly direction: Direction }
-  /** Messages take so much longer, each way. */
+  /** Each message takes this much longer, each way. */
   | { readonly kind: "delay"; readonly peers: FaultPeers; readonly delayMs: number }
-  /** So many of a hundred messages are lost at random, each way. */
+  /** This percentage of messages is lost at random, each way. */
   | { readonly kind: "drop"; readonly peers: FaultPeers; readonly percent: number }
-  /** Each sync of the disk takes so much longer. */
+  /** Each sync of the disk takes this much longer. */
   | { readonly kind: "slow-disk"; readonly delayMs: number };
 
 export const FAULT_KINDS: readonly FaultKind[] = ["pause", "isolate", "delay", "drop", "slow-disk"];
 
 /**
- * A fault in the words of the command that asks for it: `isolate in from n2,n3`.
+ * Describes a fault in the words of the command that injects it: `isolate in from n2,n3`.
  *
- * @param leftMs how long it still lasts; `null`: until it is healed
+ * @param leftMs time until it ends; `null` when only `heal` ends it
  */
 export function faultText(fault: Fault, leftMs: number | null): string {
   return leftMs === null ? whatText(fault) : `${whatText(fault)}, ${Math.ceil(leftMs)} ms left`;
@@ -54,19 +54,19 @@ function peersText(peers: FaultPeers): string {
   return peers === null ? "" : ` from ${peers.join(",")}`;
 }
 
-/** Faults at a time: nobody needs more, and each message looks at all of them. */
+/** Maximum number of faults at a time. Each message is checked against all of them. */
 export const FAULTS_MAX = 64;
 
 interface ActiveFault {
   readonly fault: Fault;
-  /** By the monotonic clock; `null`: lasts until it is healed. */
+  /** On the monotonic clock; `null` when only `heal` ends it. */
   readonly endsAtMs: number | null;
   readonly cancelEnd: Cancel;
 }
 
 /**
- * The failures on purpose of one node: which are on now. It does nothing by itself: network, peers,
- * disk and sessions ask it what to do, and are told when it has changed.
+ * The faults that are active on one node. This class does nothing by itself: network, peers, disk
+ * and client connections ask it what to do, and watch it for changes.
  */
 export class Faults {
   readonly #clock: Clock;
@@ -80,10 +80,10 @@ export class Faults {
   }
 
   /**
-   * Begins a fault; one of the same kind, for the same peers and direction, is replaced.
+   * Starts a fault. It replaces one of the same kind, peers and direction.
    *
    * @param durationMs `null`: until it is healed
-   * @returns false when there are too many already
+   * @returns false when too many faults are active already
    */
   begin(fault: Fault, durationMs: number | null): boolean {
     const others = this.#active.filter((one) => keyOf(one.fault) !== keyOf(fault));
@@ -103,14 +103,18 @@ export class Faults {
     return true;
   }
 
-  /** Ends all faults of a kind, or all. @returns how many were on */
+  /**
+   * Ends all faults of a kind, or all faults.
+   *
+   * @returns number of faults ended
+   */
   heal(kind: FaultKind | null = null): number {
     const healed = this.#active.filter(({ fault }) => kind === null || fault.kind === kind);
     this.#end(healed, "is healed");
     return healed.length;
   }
 
-  /** What is on, oldest first, in the words of `faultText`. */
+  /** The active faults, oldest first, in the words of `faultText`. */
   texts(): string[] {
     const nowMs = this.#clock.monotonicMs();
     return this.#active.map(({ fault, endsAtMs }) =>
@@ -118,7 +122,7 @@ export class Faults {
     );
   }
 
-  /** Calls back after each change; may ask at once what is on now. */
+  /** Calls `changed` after each change. `changed` may ask for the new state at once. */
   watch(changed: () => void): Cancel {
     this.#watchers.add(changed);
     return () => this.#watchers.delete(changed);
@@ -128,7 +132,7 @@ export class Faults {
     return this.#active.some(({ fault }) => fault.kind === "pause");
   }
 
-  /** Whether what goes this way between the node and the peer is lost. */
+  /** Whether messages in this direction between the node and the peer are lost. */
   isCut(peer: NodeId, direction: "in" | "out"): boolean {
     return this.#active.some(({ fault }) =>
       fault.kind === "isolate" && concerns(fault.peers, peer) &&
@@ -136,7 +140,7 @@ export class Faults {
     );
   }
 
-  /** How much longer messages from and to this peer take; of several delays the longest. */
+  /** Extra delay of messages from and to this peer. The longest of several delays counts. */
   delayMs(peer: NodeId): number {
     const delays = this.#active.map(({ fault }) =>
       fault.kind === "delay" && concerns(fault.peers, peer) ? fault.delayMs : 0
@@ -144,7 +148,7 @@ export class Faults {
     return Math.max(0, ...delays);
   }
 
-  /** How many of a hundred messages from and to this peer are lost; of several the most. */
+  /** Percentage of messages from and to this peer that are lost. The highest of several counts. */
   dropPercent(peer: NodeId): number {
     const percents = this.#active.map(({ fault }) =>
       fault.kind === "drop" && concerns(fault.peers, peer) ? fault.percent : 0
@@ -152,18 +156,18 @@ export class Faults {
     return Math.max(0, ...percents);
   }
 
-  /** How much longer each sync takes. */
+  /** Extra duration of each sync. */
   get syncDelayMs(): number {
     const slow = this.#active.map(({ fault }) => fault.kind === "slow-disk" ? fault.delayMs : 0);
     return Math.max(0, ...slow);
   }
 
-  /** Whether nothing is on: the rest need not be asked. */
+  /** Whether no fault is active; a shortcut for callers on the hot path. */
   get isEmpty(): boolean {
     return this.#active.length === 0;
   }
 
-  /** The node stops: no fault ends by its time any more. */
+  /** Stops the timers and drops the watchers when the node stops. */
   stop(): void {
     for (const { cancelEnd } of this.#active) cancelEnd();
     this.#watchers.clear();
@@ -188,7 +192,7 @@ function concerns(peers: FaultPeers, peer: NodeId): boolean {
   return peers === null || peers.includes(peer);
 }
 
-/** What makes two faults the same one with another strength. */
+/** Two faults with the same key differ only in strength. The later one replaces the earlier. */
 function keyOf(fault: Fault): string {
   const peers = "peers" in fault ? fault.peers?.join() ?? "*" : "";
   const direction = fault.kind === "isolate" ? fault.direction : "";

@@ -6,8 +6,8 @@ import { DelayLine } from "./faulty_lines.ts";
 type Done = (error: Error | null) => void;
 
 /**
- * Stands before the disk: `slow-disk` lets each sync, of files and of directories, be told later than
- * it was done. A sync that blocks the event loop blocks it for so much longer.
+ * Wraps a disk. `slow-disk` delays the end of each sync of a file or directory. A blocking sync
+ * blocks for that much longer.
  */
 export class FaultyDisk implements Disk {
   readonly root: string;
@@ -16,7 +16,7 @@ export class FaultyDisk implements Disk {
   readonly #line: DelayLine;
   readonly #block: (durationMs: number) => void;
 
-  /** @param block does nothing for so long, and lets nobody else do anything */
+  /** @param block blocks the event loop for this long */
   constructor(disk: Disk, faults: Faults, clock: Clock, block: (durationMs: number) => void) {
     this.root = disk.root;
     this.#disk = disk;

@@ -8,7 +8,7 @@ interface Delayed {
   readonly run: () => void;
 }
 
-/** Holds actions back for a while each, and never lets one overtake another. */
+/** Delays actions, and keeps them in order. */
 export class DelayLine {
   readonly #clock: Clock;
   #waiting: Delayed[] = [];
@@ -18,19 +18,19 @@ export class DelayLine {
     this.#clock = clock;
   }
 
-  /** How many are held back. */
+  /** Number of actions waiting. */
   get length(): number {
     return this.#waiting.length;
   }
 
-  /** Runs the action after so long, and after all that were added before. */
+  /** Runs the action after this delay, and after all actions added before it. */
   add(delayMs: number, run: () => void): void {
     const last = this.#waiting.at(-1)?.dueMs ?? -Infinity;
     this.#waiting.push({ dueMs: Math.max(last, this.#clock.monotonicMs() + delayMs), run });
     if (this.#cancelTimer === null) this.#schedule();
   }
 
-  /** Runs all now. */
+  /** Runs all waiting actions now. */
   release(): void {
     this.#cancelTimer?.();
     this.#cancelTimer = null;
@@ -54,10 +54,10 @@ export class DelayLine {
   }
 }
 
-/** Messages held back for one peer in one direction, above which more are lost. */
+/** Maximum number of delayed messages per peer and direction. Further ones are lost. */
 const HELD_MAX = 10_000;
 
-/** Decides what becomes of the messages that go one way between a node and its peers. */
+/** Decides what happens to messages in one direction between a node and its peers. */
 export class FaultyLines {
   readonly #faults: Faults;
   readonly #clock: Clock;
@@ -74,9 +74,9 @@ export class FaultyLines {
   }
 
   /**
-   * Delivers a message now or later, or never.
+   * Delivers a message now, later, or never.
    *
-   * @param deliver gets whether the message was held back
+   * @param deliver is told whether the message was delayed
    */
   carry(peer: NodeId, deliver: (isLate: boolean) => void): void {
     const line = this.#lines.get(peer);
@@ -98,7 +98,7 @@ export class FaultyLines {
     return percent > 0 && this.#random() * 100 < percent;
   }
 
-  /** What was held back arrives when its delay ends, before all that follows. */
+  /** When its delay ends, a delayed message arrives at once, before any later message. */
   #checkDelays(): void {
     for (const [peer, line] of [...this.#lines]) {
       if (this.#faults.delayMs(peer) > 0) continue;

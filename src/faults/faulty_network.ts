@@ -5,9 +5,9 @@ import type { Faults } from "./faults.ts";
 const REASON = "the node was paused on purpose";
 
 /**
- * Stands before the network: a node that plays dead (`pause`) keeps its connections open and silent,
- * accepts new ones, and neither hears nor says a byte. What was lost has torn a hole into each
- * stream, so at the end all of them are closed, and both sides dial anew.
+ * Wraps a network. A node that plays dead (`pause`) keeps its connections open and silent, accepts
+ * new ones, and neither receives nor sends a byte. The lost bytes leave a hole in each stream. So
+ * all streams are closed at the end of the pause, and both sides reconnect.
  */
 export class FaultyNetwork implements Network {
   readonly #network: Network;
@@ -36,7 +36,7 @@ export class FaultyNetwork implements Network {
   connect(address: Address, handlers: StreamHandlers): Stream {
     const stream = this.#stream(formatAddress(address));
     stream.handle(handlers);
-    // A node that plays dead dials nobody: this one never opens.
+    // A node that plays dead connects to nobody: this stream never opens.
     if (!this.#faults.isPaused) stream.dial(this.#network, address);
     return stream;
   }
@@ -62,7 +62,7 @@ class FaultyStream implements Stream {
     this.#onEnd = onEnd;
   }
 
-  /** For an accepted stream. */
+  /** Adopts an accepted stream. */
   attach(inner: Stream): void {
     this.#inner = inner;
     inner.handle(this.#own());
@@ -91,7 +91,7 @@ class FaultyStream implements Stream {
     this.#onEnd();
   }
 
-  /** Closes it, and says so to both sides. */
+  /** Closes the stream and reports it to both sides. */
   break(): void {
     if (this.#hasEnded) return;
     this.close();

@@ -8,7 +8,7 @@ import type { NodeId } from "../raft/types.ts";
 import type { Faults } from "./faults.ts";
 import { FaultyLines } from "./faulty_lines.ts";
 
-/** Stands before the transport: what the node sends passes `isolate`, `delay` and `drop`. */
+/** Wraps the transport: `isolate`, `delay` and `drop` act on what the node sends. */
 export class FaultyPeers implements Peers {
   readonly #peers: Peers;
   readonly #faults: Faults;
@@ -39,14 +39,14 @@ export class FaultyPeers implements Peers {
     return this.#peers.problem(peer);
   }
 
-  /** A line that is cut, even one way, carries no connection. */
+  /** A peer that is cut off, even in one direction, does not count as connected. */
   isConnected(peer: NodeId): boolean {
     const isCut = this.#faults.isCut(peer, "out") || this.#faults.isCut(peer, "in");
     return !isCut && this.#peers.isConnected(peer);
   }
 }
 
-/** Stands before the node: what its peers send passes `isolate`, `delay` and `drop`. */
+/** Wraps the node: `isolate`, `delay` and `drop` act on what its peers send. */
 export class FaultyHandler implements PeerHandler {
   readonly #handler: PeerHandler;
   readonly #lines: FaultyLines;
@@ -64,7 +64,7 @@ export class FaultyHandler implements PeerHandler {
     this.#handler.unreachable(peer);
   }
 
-  /** Said once for each connection, so that it would be missed for good: it is never lost. */
+  /** Never lost, since it is announced only once per connection. */
   announced(
     peer: NodeId,
     clientAddress: Address,

@@ -4,22 +4,22 @@ import type { Logger } from "../base/logger.ts";
 import type { Cancel, Clock } from "./clock.ts";
 import type { Address } from "./network.ts";
 
-/** Above so much, what arrives in one turn of the event loop may be a flood. */
+/** Bytes received in one turn of the event loop, above which the turn is watched for a flood. */
 const WATCHED_BYTES = 64 * 1024;
-/** What all sockets together may deliver in one turn. */
+/** Maximum number of bytes that all sockets together deliver in one turn of the event loop. */
 const TURN_BYTES_MAX = 256 * 1024;
 
-/** A socket as far as its reading can be interrupted. */
+/** The part of a socket that `FairReading` needs. */
 export interface PausableSocket {
   pause(): unknown;
   resume(): unknown;
 }
 
 /**
- * Sees to it that every socket gets its turn. In Deno 2.9 a socket that always has more to read is
- * read again and again, 2 MiB at a time, while the others wait for as long as it lasts: seconds have
- * been measured, in which a node that is well seems dead. So after a fair share of bytes, whoever
- * delivers more pauses until the event loop has looked at all sockets.
+ * Gives every socket its turn. Deno 2.9 reads a socket that always has more data again and again, 2
+ * MiB at a time, and all other sockets wait. Waits of seconds were measured, long enough to make a
+ * healthy node look dead. So once the sockets together have delivered their share of a turn, each
+ * socket that delivers more pauses until the event loop has looked at all of them.
  */
 export class FairReading {
   readonly #later: (run: () => void) => unknown;
@@ -33,9 +33,9 @@ export class FairReading {
   }
 
   /**
-   * A socket has delivered so many bytes.
+   * Counts bytes that a socket delivered, and pauses the socket if the turn has had its share.
    *
-   * @param isWanted whether its owner, too, wants it to be read on when its turn comes again
+   * @param isWanted whether the owner still wants to read when the socket's turn comes again
    */
   received(bytes: number, socket: PausableSocket, isWanted: () => boolean): void {
     this.#bytes += bytes;
@@ -43,7 +43,7 @@ export class FairReading {
     if (this.#bytes < TURN_BYTES_MAX) return this.#watch();
     socket.pause();
     this.#paused.set(socket, isWanted);
-    // The next turn may begin with the timers, before any socket has been looked at.
+    // The next turn may start with the timers, before it looks at any socket. So wait for two.
     if (this.#paused.size === 1) this.#later(() => this.#later(() => this.#goOn()));
   }
 
@@ -65,10 +65,9 @@ export class FairReading {
 }
 
 /**
- * Hands over what a socket receives, as `socket.on("data")` does, and lets the other sockets have
- * their turn.
+ * Hands over what a socket receives, as `socket.on("data")` does, without starving other sockets.
  *
- * @param fairness among which sockets
+ * @param fairness the group of sockets that take turns
  * @param isWanted false while the owner itself has paused the socket
  */
 export function readFairly(
@@ -83,22 +82,22 @@ export function readFairly(
   });
 }
 
-/** How often it is looked at whether there are file descriptors. */
+/** Interval between checks for free file descriptors. */
 const LOOK_MS = 1_000;
 const BACKLOG = 1024;
 
 export interface AcceptorOptions {
   readonly address: Address;
   readonly allowHalfOpen: boolean;
-  /** Whether no file can be opened any more; `null`: that is not looked at. */
+  /** Whether no more files can be opened; `null` disables the check. */
   readonly areDescriptorsOut: (() => boolean) | null;
-  /** Whether that is looked at with each connection as well, where few come. */
+  /** Whether to check on each connection as well. Affordable where connections are rare. */
   readonly looksEachTime: boolean;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
-/** Where connections come from, as `net.Server` has it. */
+/** A source of connections: the part of `net.Server` that is used here. */
 export interface ConnectionSource {
   address(): net.AddressInfo | string | null;
   on(event: "connection", accepted: (socket: net.Socket) => void): unknown;
@@ -107,19 +106,19 @@ export interface ConnectionSource {
   suspect?(): void;
 }
 
-/** Of this process: a want of descriptors strikes whichever is to accept next. */
+/** All acceptors of this process. Running out of descriptors may stop any of them. */
 const acceptors = new Set<Acceptor>();
 
 /**
- * A listening socket that survives a want of file descriptors. When there are none, the `node:net`
- * of Deno stops to accept, tells nobody, and does not begin again. So it is noticed here, and when
- * some are free the socket is opened anew; the connections stay.
+ * A listening socket that survives running out of file descriptors. When there are none left,
+ * Deno's `node:net` stops accepting, reports nothing and never resumes. The acceptor notices that,
+ * and reopens the listening socket once descriptors are free. Established connections stay open.
  */
 export class Acceptor implements ConnectionSource {
   readonly #options: AcceptorOptions;
   #server: net.Server;
   #cancelLook: Cancel | null = null;
-  /** It may have stopped to accept. */
+  /** The server may have stopped accepting. */
   #isSuspect = false;
   #areOut = false;
   #isClosed = false;
@@ -138,7 +137,7 @@ export class Acceptor implements ConnectionSource {
     if (options.areDescriptorsOut !== null) this.#lookLater();
   }
 
-  /** @throws {UserError} when the address cannot be listened on */
+  /** @throws {UserError} when the address is not available */
   static async open(options: AcceptorOptions): Promise<Acceptor> {
     return new Acceptor(await listenAgain(options.address, options), options);
   }
@@ -152,14 +151,14 @@ export class Acceptor implements ConnectionSource {
   }
 
   /**
-   * So many connections came at once that the descriptors may have been out for a moment: any port of
-   * this process may have stopped to accept.
+   * Marks all acceptors of this process for reopening. Call it when so many connections arrived at
+   * once that descriptors may have run out for a moment.
    */
   suspect(): void {
     for (const acceptor of acceptors) acceptor.#isSuspect = true;
   }
 
-  /** Accepts no more. */
+  /** Stops accepting. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -206,18 +205,18 @@ export class Acceptor implements ConnectionSource {
   }
 }
 
-/** When this process closed a listening socket last, by its port. */
+/** By port: when this process last closed a listening socket, in monotonic milliseconds. */
 const closedMs = new Map<number, number>();
-/** A socket that was closed may hold its port until the runtime has come round to it. */
+/** A closed socket may hold its port for this long, until the runtime has released it. */
 const CLOSING_MS_MAX = 2_000;
 const TRY_AGAIN_MS = 10;
 
-/** @param address `null` where it was not listening any more */
+/** @param address `null` when the server was no longer listening */
 function noteClosed(address: net.AddressInfo | null, { clock }: AcceptorOptions): void {
   if (address !== null) closedMs.set(address.port, clock.monotonicMs());
 }
 
-/** Listens, and tries again where it was this process that had the port a moment ago. */
+/** Listens, and retries while this process itself held the port a moment ago. */
 async function listenAgain(address: Address, options: AcceptorOptions): Promise<net.Server> {
   const { clock } = options;
   for (;;) {

@@ -1,12 +1,12 @@
-/** Time as the node sees it; the simulator brings its own. */
+/** Time as Regent sees it. The simulation brings its own. */
 export interface Clock {
-  /** The wall clock: milliseconds of the Unix epoch. May jump. */
+  /** The wall clock, in milliseconds since the Unix epoch. It may jump. */
   nowMs(): number;
-  /** Never goes back; milliseconds from an arbitrary start. */
+  /** Milliseconds from an arbitrary start. It never goes back. */
   monotonicMs(): number;
-  /** Calls `run` once after about `delayMs`; the result cancels it. */
+  /** Calls `run` once after about `delayMs`. The result cancels the call. */
   after(delayMs: number, run: () => void): Cancel;
-  /** Calls `run` once when everything that has already arrived in this turn was handled. */
+  /** Calls `run` once, after everything that has already arrived in this turn is handled. */
   soon(run: () => void): void;
 }
 

@@ -2,48 +2,48 @@ import { messageOf, UserError } from "../base/errors.ts";
 import type { Disk, DiskFile } from "./disk.ts";
 import { systemClock } from "./system_clock.ts";
 
-/** Syncs that take longer, in the mean, are left to another thread. */
+/** A disk whose mean sync takes longer is slow, and is synced on another thread. */
 const QUICK_MS = 1;
-/** The mean is over about so many. */
+/** Weight of the moving mean: about this many syncs count. */
 const MEAN_OF = 16;
-/** A single one that takes so long is enough. */
+/** A single sync that takes this long makes the disk slow at once. */
 const SLOW_MS = 8;
-/** One that was left to the other thread is quick below this, the way there and back included. */
+/** A sync on the other thread below this time counts as quick, including the way there and back. */
 const QUICK_ELSEWHERE_MS = 4;
-/** So many quick ones in a row, on the other thread, show at first that the disk is quick, ... */
+/** Quick syncs in a row on the other thread before the disk first counts as quick. */
 const FIRST_STREAK = 16;
-/** ... and so many after it was found slow. */
+/** The same after the disk was found slow. */
 const LATER_STREAK = 256;
-/** Much that was written takes its time. */
+/** A sync of more bytes than this always goes to the other thread. */
 const QUICK_BYTES = 256 * 1024;
 
 /**
- * Says whether the next sync of a file is certain enough to be over so soon that it should be waited
- * for on the spot. To hand it to another thread and back costs as much processor time as a quick disk
- * takes for it; but an event loop that waits for a slow disk serves nobody. So nothing is tried on the
- * spot: what the other thread took tells whether a disk is quick.
+ * Decides whether to wait for the next sync of a file on the event loop. A sync on another thread
+ * costs as much processor time as the sync itself on a quick disk. But an event loop that waits for
+ * a slow disk serves nobody. So the loop never experiments: syncs on the other thread show whether
+ * the disk is quick.
  */
 export class QuickSync {
   #isQuick = false;
   #meanMs = 0;
-  /** Quick syncs on the other thread that are still to come in a row. */
+  /** Quick syncs in a row on the other thread that are still missing. */
   #untilQuick = FIRST_STREAK;
   #bytes = 0;
   #isLittle = false;
 
-  /** Bytes were written that the next sync is to cover. */
+  /** Counts bytes that the next sync has to cover. */
   written(bytes: number): void {
     this.#bytes += bytes;
   }
 
-  /** Whether to wait on the spot for the sync that begins now: `took` must follow, or `tookElsewhere`. */
+  /** Whether the sync that starts now is to block. `took` or `tookElsewhere` must follow. */
   begins(): boolean {
     this.#isLittle = this.#bytes <= QUICK_BYTES;
     this.#bytes = 0;
     return this.#isLittle && this.#isQuick;
   }
 
-  /** The sync was waited for, so long. */
+  /** Records a blocking sync. */
   took(durationMs: number): void {
     this.#meanMs += (durationMs - this.#meanMs) / MEAN_OF;
     if (this.#meanMs < QUICK_MS && durationMs < SLOW_MS) return;
@@ -51,7 +51,7 @@ export class QuickSync {
     this.#untilQuick = LATER_STREAK;
   }
 
-  /** The sync was left to the other thread, and has ended after so long. */
+  /** Records a sync on the other thread. */
   tookElsewhere(durationMs: number): void {
     if (this.#isQuick) return;
     if (durationMs >= SLOW_MS) this.#untilQuick = LATER_STREAK;
@@ -64,9 +64,9 @@ export class QuickSync {
   }
 }
 
-/** The system takes a millisecond to free so much, and every sync on the disk waits for it. */
+/** Bytes freed per step. The file system takes about 1 ms for them, and every sync waits for it. */
 const STEP_BYTES = 4 * 1024 * 1024;
-/** Time for others to use the disk. */
+/** Pause between two steps, for others to use the disk. */
 const PAUSE_MS = 2;
 
 interface RemovedFile {
@@ -75,15 +75,15 @@ interface RemovedFile {
 }
 
 /**
- * Removes files. The name goes at once; what a large file takes on the disk is given back bit by
- * bit, since to give back all of it in one call holds up the process, or from another thread
- * everybody's syncs, for a quarter of a millisecond for each MiB.
+ * Removes files. The name goes at once. The space of a large file is freed step by step: to free it
+ * in one call blocks the process, or everybody's syncs if another thread does it, for 0.25 ms per
+ * MiB.
  */
 export class GradualRemoval {
   readonly #removed: RemovedFile[] = [];
   #cancel: (() => void) | null = null;
 
-  /** @throws when there is no such file, or it may not be removed */
+  /** @throws when the file does not exist or must not be removed */
   remove(path: string): void {
     const { size } = Deno.lstatSync(path);
     if (size <= STEP_BYTES) return Deno.removeSync(path);
@@ -94,13 +94,13 @@ export class GradualRemoval {
       file.close();
       throw error;
     }
-    // Under another name, as in a copy made of links, it is somebody's still.
+    // The file has another hard link, for example in a copy made of links. Leave its bytes alone.
     if (file.statSync().nlink !== 0) return file.close();
     this.#removed.push({ file, sizeBytes: size });
     this.#continue();
   }
 
-  /** The system gives back the rest at once. */
+  /** Closes the files, whereupon the system frees the rest at once. */
   stop(): void {
     this.#cancel?.();
     this.#cancel = null;
@@ -126,7 +126,7 @@ export class GradualRemoval {
   }
 }
 
-/** Whether it did; a file that cannot be shrunk is given back when it is closed. */
+/** False when the file cannot be shrunk; closing it will free its space. */
 function shrank({ file, sizeBytes }: RemovedFile): boolean {
   try {
     file.truncateSync(sizeBytes);
@@ -139,7 +139,7 @@ function shrank({ file, sizeBytes }: RemovedFile): boolean {
 const LOCK_NAME = "lock";
 const LOCK_WAIT_MS = 1_000;
 
-/** The machine's own file system, in one data directory. */
+/** The machine's own file system, below one data directory. */
 export class DenoDisk implements Disk {
   readonly root: string;
   readonly #lock: Deno.FsFile | null;
@@ -151,10 +151,10 @@ export class DenoDisk implements Disk {
   }
 
   /**
-   * Creates the directory if need be and locks it against other processes for as long as this one
-   * lives, or until `close`.
+   * Creates the directory if needed, and locks it against other processes until `close` or the end
+   * of this process.
    *
-   * @throws {UserError} when another process has it open, or it cannot be written
+   * @throws {UserError} when another process holds it, or it cannot be written
    */
   static async open(root: string): Promise<DenoDisk> {
     let lock: Deno.FsFile;
@@ -177,7 +177,7 @@ export class DenoDisk implements Disk {
   }
 
   /**
-   * Without the lock: for looking into a directory, also while a node runs on it.
+   * Opens a directory without the lock, to inspect it. A node may be running on it.
    *
    * @throws {UserError} when there is no such directory
    */
@@ -190,7 +190,7 @@ export class DenoDisk implements Disk {
     throw new UserError(`Cannot read ${root}: it is no directory`);
   }
 
-  /** Gives up the lock. */
+  /** Releases the lock. */
   close(): void {
     this.#removal.stop();
     this.#lock?.close();
@@ -244,7 +244,9 @@ class DenoFile implements DiskFile {
   readonly #path: string;
   readonly #file: Deno.FsFile;
   readonly #quick = new QuickSync();
-  /** Where the next byte would go; NaN: unknown. A log mostly goes on where it was: no seek. */
+  /**
+   * File position of the handle; NaN when unknown. A log mostly appends, and needs no seek then.
+   */
   #position = 0;
 
   constructor(path: string, file: Deno.FsFile) {
@@ -313,7 +315,7 @@ class DenoFile implements DiskFile {
   }
 
   truncate(sizeBytes: number): void {
-    this.#quick.written(Infinity); // what was given back, and nobody knows how much
+    this.#quick.written(Infinity); // the amount freed is unknown
     this.#file.truncateSync(sizeBytes);
   }
 
@@ -321,7 +323,7 @@ class DenoFile implements DiskFile {
     if (!this.#quick.begins()) {
       return settle(this.#syncElsewhere(), done);
     }
-    // The turn that asks for it comes to its end first: what it has for the peers is sent by then.
+    // Let the current turn finish first, so that its messages to the peers leave before the sync.
     queueMicrotask(() => {
       const startMs = performance.now();
       const error = attempt(() => this.#file.syncDataSync());
@@ -350,7 +352,7 @@ class DenoFile implements DiskFile {
   }
 }
 
-/** The error that a function ends in, if any. */
+/** The error that `run` throws, or `null`. */
 function attempt(run: () => void): Error | null {
   try {
     run();
@@ -378,8 +380,8 @@ function orIfMissing<T>(missing: T, run: () => T): T {
 }
 
 /**
- * Creates a directory with all above it; a loss of power takes none of them back. One that is there
- * may have been made a moment ago by somebody who died before it was durable.
+ * Creates a directory and its parents durably. The parent of an existing directory is synced too:
+ * whoever created it may have died before the name was durable.
  */
 function createDurably(path: string): void {
   const trimmed = path.replace(/(?<=.)\/+$/, "");
@@ -390,7 +392,7 @@ function createDurably(path: string): void {
     try {
       syncDirectory(parent);
     } catch (error) {
-      // Whoever may not look at the directory above has not made this one either.
+      // Without access to the parent directory, this user has not created the directory either.
       const { NotCapable, PermissionDenied } = Deno.errors;
       if (!(error instanceof NotCapable || error instanceof PermissionDenied)) throw error;
     }
@@ -421,9 +423,9 @@ async function syncDirectoryLater(path: string): Promise<void> {
 }
 
 /**
- * Waits a moment, so that a process that has just been killed may finish dying. By the blocking
- * `lock`, since Deno before 2.7 has no other: after `false` a thread waits on, and the process must
- * be ended by `Deno.exit`.
+ * Takes the lock. Waits up to `LOCK_WAIT_MS`, so that a process that was just killed can finish
+ * exiting. Uses the blocking `lock`, since Deno before 2.7 has no other. After `false`, a thread
+ * goes on waiting, and the process must end by `Deno.exit`.
  */
 async function lockInTime(file: Deno.FsFile): Promise<boolean> {
   let timer: ReturnType<typeof setTimeout> | undefined;

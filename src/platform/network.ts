@@ -2,11 +2,11 @@ import type { Address } from "../base/address.ts";
 
 export type { Address };
 
-/** Byte streams between nodes, as the peer transport sees them; the simulator brings its own. */
+/** Opens byte streams. The simulation brings its own. */
 export interface Network {
   /** Starts to listen; `onConnection` gets each accepted stream. */
   listen(address: Address, onConnection: (stream: Stream) => void): Promise<Listener>;
-  /** Begins to connect; the handlers tell how it went. */
+  /** Starts to connect. The handlers report the outcome. */
   connect(address: Address, handlers: StreamHandlers): Stream;
 }
 
@@ -18,23 +18,23 @@ export interface Listener {
 export interface StreamHandlers {
   onOpen(): void;
   onData(bytes: Uint8Array): void;
-  /** Once, whatever ended it; nothing else is called afterwards. */
+  /** Called once, whatever ended the stream. No handler is called afterwards. */
   onClose(reason: string): void;
 }
 
 export interface Stream {
-  /** Of the other side, for log lines. */
+  /** Address of the other side, for log lines. */
   readonly remote: string;
-  /** Bytes written and not yet taken by the operating system. */
+  /** Bytes written that the operating system has not taken yet. */
   pendingBytes(): number;
-  /** @param data bytes, or a text of one character (0–255) for each */
+  /** @param data bytes, or a string with one character (0–255) per byte */
   write(data: Uint8Array | string): void;
-  /** Sets who is told of data and the end; for accepted streams, in `onConnection`. */
+  /** Sets who gets the data and the end. For an accepted stream, call it in `onConnection`. */
   handle(handlers: StreamHandlers): void;
   close(): void;
 }
 
-/** What an operator needs of the system's words for why a connection ended, or was none. */
+/** The part of a system error that an operator needs: why a connection failed or ended. */
 export function shortReason(reason: string): string {
   if (reason.includes("ECONNREFUSED")) return "refused";
   if (reason.includes("EHOSTUNREACH") || reason.includes("ENETUNREACH")) return "unreachable";

@@ -3,29 +3,35 @@ import { machine, totalmem } from "node:os";
 import { getHeapStatistics } from "node:v8";
 import type { Logger } from "../base/logger.ts";
 
-/** What the process tells about itself. */
+/** Facts about the process for INFO and other reports. */
 export interface ProcessFacts {
   readonly processId: number;
   readonly startedMs: number;
-  /** 40 hexadecimal digits, other ones for each process. */
+  /** 40 hexadecimal digits, different for each process. */
   readonly runId: string;
-  /** Such as `Linux 6.1.0 x86_64`. */
+  /** For example `Linux 6.1.0 x86_64`. */
   readonly os: string;
   readonly executable: string;
-  /** What the system has, and what V8's heap may grow to; 0: not known. */
+
+  /** Memory of the machine; 0 when unknown. */
   readonly systemMemoryBytes: number;
+
+  /** Maximum size of V8's heap; 0 when unknown. */
   readonly heapLimitBytes: number;
   memoryBytes(): MemoryBytes;
 }
 
-/** What the process has of memory. */
+/** Memory of the process, in bytes. */
 export interface MemoryBytes {
-  /** What the system has given to it. */
+  /** Resident set size: what the system has given to the process. */
   readonly rss: number;
-  /** V8's heap, and what of it is in use, garbage among it. */
+
+  /** Size of V8's heap. */
   readonly heapTotal: number;
+
+  /** The used part of V8's heap, garbage included. */
   readonly heapUsed: number;
-  /** Buffers outside of the heap: short keys and values, what is read and sent. */
+  /** Buffers outside the heap: short keys and values, bytes read and bytes to send. */
   readonly external: number;
 }
 
@@ -47,7 +53,7 @@ export function processFacts(): ProcessFacts {
   };
 }
 
-/** What the process may not be allowed to find out (`--allow-sys`) is not told. */
+/** Returns `otherwise` where the process lacks the permission to look (`--allow-sys`). */
 function known<T>(find: () => T, otherwise: T): T {
   try {
     return find();
@@ -56,14 +62,16 @@ function known<T>(find: () => T, otherwise: T): T {
   }
 }
 
-/** For log files, peers, snapshots, and connections that are being refused. */
+/**
+ * File descriptors reserved for log files, peers, snapshots and connections that are being refused.
+ */
 const RESERVED = 16;
-/** So many files must be open at the same time for descriptors not to be out. */
+/** Descriptors that must be free for the process not to count as out of descriptors. */
 const PROBED = 2;
 
 /**
- * How many clients there can be beside what is open already; `Infinity` where the system does not
- * tell.
+ * Number of clients that fit beside the descriptors that are open already. `Infinity` where the
+ * system does not say.
  */
 export function clientsThatFit(): number {
   try {
@@ -76,7 +84,7 @@ export function clientsThatFit(): number {
   }
 }
 
-/** Whether no file can be opened any more. */
+/** Whether no more files can be opened. */
 export function areDescriptorsOut(): boolean {
   const files: Deno.FsFile[] = [];
   try {
@@ -100,7 +108,7 @@ export function endingSignal(): Promise<Deno.Signal> {
 
 const encoder = new TextEncoder();
 
-/** Messages repeat what strangers sent: no line breaks, and nothing that a terminal would obey. */
+/** Removes line breaks and control characters: messages may repeat what strangers sent. */
 function printable(message: string): string {
   return message.replace(
     // deno-lint-ignore no-control-regex -- these are what is to be kept out
@@ -109,14 +117,14 @@ function printable(message: string): string {
   );
 }
 
-/** Writes `time level name: message`, a line each, to standard error. */
+/** A logger that writes one line `time level name: message` to standard error. */
 export function stderrLogger(name: string): Logger {
   const write = (level: string, message: string) => {
     const line = `${new Date().toISOString()} ${level} ${name}: ${printable(message)}\n`;
     try {
       Deno.stderr.writeSync(encoder.encode(line));
     } catch {
-      // Whoever read our lines is gone; that must not end the service.
+      // The reader of our log is gone. That must not end the service.
     }
   };
   return {

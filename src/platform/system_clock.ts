@@ -6,12 +6,12 @@ export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
   after(delayMs, run) {
-    // Deno 2.6 runs a timer that was cleared when it was due and had not had its turn.
+    // Deno 2.6 runs a timer that was cleared after it became due and before it ran.
     let isCancelled = false;
     const runUnlessCancelled = () => {
       if (!isCancelled) run();
     };
-    // A timer waits for a millisecond at least, and the next turn of the event loop is sooner.
+    // A timer waits for at least 1 ms. An immediate runs in the next turn of the event loop.
     if (delayMs === 0) {
       const immediate = setImmediate(runUnlessCancelled);
       return () => {

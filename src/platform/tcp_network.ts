@@ -8,10 +8,10 @@ import type { Network, Stream, StreamHandlers } from "./network.ts";
 import { areDescriptorsOut } from "./process.ts";
 import { systemClock } from "./system_clock.ts";
 
-/** The connections between nodes, and from a proxy to them, have their turns among themselves. */
+/** Links between nodes, and from a proxy to nodes, take turns among themselves. */
 const fairness = new FairReading((run) => setImmediate(run));
 
-/** TCP by `node:net`, which is faster here than `Deno.listen` and `Deno.connect`. */
+/** TCP through `node:net`, which is faster here than `Deno.listen` and `Deno.connect`. */
 export const tcpNetwork: Network = {
   async listen(address, onConnection) {
     const sockets = new Set<net.Socket>();
@@ -21,7 +21,8 @@ export const tcpNetwork: Network = {
       areDescriptorsOut,
       looksEachTime: true,
       clock: systemClock,
-      logger: silentLogger, // the listener for clients says it
+
+      logger: silentLogger, // the listener for clients logs it
     });
     acceptor.on("connection", (socket) => {
       sockets.add(socket);
@@ -47,14 +48,13 @@ export const tcpNetwork: Network = {
   },
 };
 
-/**
- * Of texts, what a socket holds at most, and what it is given at once: all that it holds becomes bytes
- * in one go, 2 ms for each MiB.
- */
+/** Maximum number of bytes that a socket buffers. It converts buffered text at once, at 2 ms per MiB. */
 const SOCKET_BYTES_MAX = 1024 * 1024;
+
+/** Maximum number of characters handed to a socket at once. */
 const SLICE_BYTES = 512 * 1024;
 
-/** Without a byte for so long, the other machine is asked whether it is still there. */
+/** Idle time after which TCP keep-alive probes whether the other machine is still there. */
 const KEEP_ALIVE_MS = 60_000;
 
 class TcpStream implements Stream {
@@ -62,7 +62,7 @@ class TcpStream implements Stream {
   readonly #socket: net.Socket;
   #reason = "closed by the other side";
   #ended = false;
-  /** Texts that the socket has no room for, the first of them from `#from` on. */
+  /** Data that the socket has no room for. The first piece is sent up to `#from` already. */
   #waiting: (Uint8Array | string)[] = [];
   #from = 0;
   #waitingBytes = 0;
