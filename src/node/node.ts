@@ -29,20 +29,20 @@ import type { Ticker, TurnBudget } from "./ticker.ts";
 import type { LogTime } from "./time/log_time.ts";
 import type { Timekeeping } from "./time/timekeeping.ts";
 
-/** How long one turn may work before the event loop gets a chance. */
+/** Maximum duration of one turn in milliseconds, before the event loop serves others. */
 const TURN_MS_MAX = 12;
-/** How many of the shortest election timeouts a leader that is to stop waits for a successor. */
+/** A stopping leader waits this many of the shortest election timeouts for a successor. */
 const HAND_OVER_ELECTIONS = 4;
-/** It waits for at least this time, because the machines may be busy. */
+/** Minimum of that time in milliseconds, since the machines may be busy. */
 const HAND_OVER_MS_MIN = 1_000;
-/** A removed node goes on sending its clients elsewhere for so long before it ends. */
+/** Time in milliseconds for which a removed node redirects its clients before it ends. */
 const REMOVED_MS = 1_000;
 
 /**
- * Drives the Raft core: has the clients' requests of one turn of the event loop become one entry, and
- * moves what the core wants done to log, peers and state machine.
+ * Drives the Raft core. It turns the clients' requests of one turn of the event loop into one
+ * entry, and carries out what the core wants: on the log, the peers and the state machine.
  *
- * One turn: seal the open reads and writes, then carry out Readys until none is left, then send.
+ * One turn: seal the open reads and writes, carry out Readys until none is left, send.
  */
 export class Node implements PeerHandler {
   readonly #options: CompleteNodeOptions;
@@ -107,17 +107,16 @@ export class Node implements PeerHandler {
     this.#majority = parts.majority;
   }
 
-  /** Its snapshots; `null` where the log stays whole. */
+  /** `null` when the log is never compacted. */
   get snapshots(): NodeSnapshots | null {
     return this.#snapshots;
   }
 
-  /** Who belongs to the cluster, and changes of that. */
   get membership(): Membership {
     return this.#membership;
   }
 
-  /** Begins to take part. `peers` must be ready to send. */
+  /** Starts to take part. `peers` must be ready to send. */
   start(peers: Peers): void {
     this.#peers = peers;
     this.#followMembers();
@@ -131,8 +130,8 @@ export class Node implements PeerHandler {
   }
 
   /**
-   * Stands for no election any more, and if this node leads, makes another one lead. Calls back when
-   * that is so, or when nobody has taken over in time.
+   * Never stands for election again, and makes another member lead if this node leads. Calls back
+   * when another one leads, or when nobody took over in time.
    */
   handOver(done: () => void): void {
     this.#timekeeping.retire();
@@ -142,8 +141,8 @@ export class Node implements PeerHandler {
   }
 
   /**
-   * A successor that is too slow for one attempt may take over in the next one. When it has ended this
-   * node's leadership and is not elected yet, this node's vote is still wanted.
+   * Retries until the deadline: a successor that was too slow for one attempt may succeed in the
+   * next. While no successor is elected, this node's vote may still be needed.
    */
   #handOverUntil(deadlineMs: number, done: () => void): void {
     const again = () => {
@@ -165,7 +164,7 @@ export class Node implements PeerHandler {
     this.#membership.transfer.start(to, () => end(again));
   }
 
-  /** Takes part no longer; whoever still waits is told. */
+  /** Stops taking part. Whoever still waits gets an answer. */
   stop(): void {
     this.#isStopped = true;
     this.#ticker.stop();
@@ -176,7 +175,10 @@ export class Node implements PeerHandler {
     this.#requests.stop();
   }
 
-  /** This build cannot go on with the log. A member that was removed before need not. */
+  /**
+   * Stops because this build cannot go on with the log. A member that was removed earlier just
+   * ends.
+   */
   #fail(why: string): void {
     if (this.#isStopped) return;
     const { isRemoved } = this.#membership;
@@ -186,14 +188,15 @@ export class Node implements PeerHandler {
     this.#options.onFailure?.(new UserError(why));
   }
 
-  /** Takes a read or a write; its sink gets the answer, perhaps before this returns. */
+  /** Takes a read or a write. Its sink gets the reply, perhaps before this returns. */
   submit(request: Request): void {
     this.#requests.submit(request);
   }
 
   /**
-   * The largest request that is about to be read, or is under way, has so many bytes; 0: none is
-   * large. It will keep the event loop busy, and no heartbeat leaves meanwhile.
+   * Announces a large request, which will keep the event loop busy and delay heartbeats.
+   *
+   * @param bytes size of the largest request being read or processed; 0 when none is large
    */
   largest(bytes: number): void {
     this.#raft.busyMib = Math.floor(bytes / 2 ** 20);
@@ -205,26 +208,26 @@ export class Node implements PeerHandler {
     return this.#raft.role === "leader" && this.#raft.term === term;
   }
 
-  /** How a request for this slot is refused here and now; `null` when this node leads. */
+  /** The refusal of a request for this slot; `null` when this node leads. */
   refusal(slot: number): ErrorReply | null {
     return this.#isLeader ? null : this.#requests.redirect(slot);
   }
 
   /**
-   * Calls back when `count` other members hold all that was proposed so far, or time is up.
+   * Calls back when `count` other members hold all that was proposed so far, or at the timeout.
    *
-   * @returns what ends the waiting
+   * @returns cancels the wait
    */
   whenReplicated(count: number, timeoutMs: number, done: (count: number) => void): Cancel {
     return this.#requests.whenReplicated(count, timeoutMs, done);
   }
 
-  /** How many callbacks of `whenReplicated` are open. */
+  /** Number of open `whenReplicated` calls. */
   get waitingCount(): number {
     return this.#requests.waitingCount;
   }
 
-  /** Calls back whenever role, term, leader, addresses or readiness changed. */
+  /** Calls back after each change of role, term, leader, addresses or readiness. */
   watch(changed: () => void): Cancel {
     return this.#watch.add(changed);
   }
@@ -259,7 +262,9 @@ export class Node implements PeerHandler {
     this.#schedule();
   }
 
-  /** What a message begins does so now, and not when time was last counted. */
+  /**
+   * Ticks are counted first, so that a timer that the message starts does not start in the past.
+   */
   #step(message: Message<Batch>): void {
     this.#ticker.catchUp();
     this.#raft.step(message);
@@ -356,7 +361,7 @@ export class Node implements PeerHandler {
     this.#ticker.sleep(this.#sleepTicks());
   }
 
-  /** Hands what was collected to the core, as far as it fits into the pipeline. */
+  /** Hands the collected requests to the core, as far as the pipeline has room. */
   #seal(): void {
     this.#noteRole();
     this.#requests.endHandover();
@@ -367,7 +372,8 @@ export class Node implements PeerHandler {
 
   #carryOut(ready: Ready<Batch>): void {
     for (const message of ready.messages) this.#send(message);
-    if (this.#isLeader && ready.entries.length > 0) this.#peers?.flush(); // they write meanwhile
+
+    if (this.#isLeader && ready.entries.length > 0) this.#peers?.flush(); // followers write meanwhile
     this.#writer.carryOut(ready, !this.#isLeader && !this.#requests.hasReads);
     if (this.#isStopped) return; // the log failed
     this.#requests.confirm(ready);
@@ -385,7 +391,8 @@ export class Node implements PeerHandler {
     this.#whereabouts.noteLeader(leaderId, transferringTo);
     const isSame = role === this.#role && term === this.#term && leaderId === this.#leaderId;
     if (isSame) return;
-    this.#writer.apply(); // the log's time goes on from there
+
+    this.#writer.apply(); // the log's time continues from the newest applied entry
     const hasSteppedDown = this.#isLeader && (role !== "leader" || term !== this.#term);
     this.#options.logger.info(describeRole(role, term, leaderId));
     this.#role = role;
@@ -402,19 +409,19 @@ export class Node implements PeerHandler {
     this.#time.forget();
   }
 
-  /** Connects with the members as they are by now; ends where this node is none of them any more. */
+  /** Connects to the current members. Ends this node once it is no member any more. */
   #followMembers(): void {
     const plan = this.#whereabouts.newPlan();
     if (plan !== null) this.#peers?.follow(plan);
     if (!this.#isLeader && this.#membership.isRemoved) this.removed();
   }
 
-  /** For how long nothing is to be done unless something comes. */
+  /** Number of ticks for which nothing is due unless input arrives. */
   #sleepTicks(): number {
     return this.#requests.isUrgent ? 1 : this.#raft.ticksUntilDue();
   }
 
-  /** Looks after what need not be looked after in each turn. */
+  /** Does the periodic work that not every turn needs. */
   #sweep(nowMs: number): void {
     this.#sweepAtMs = nowMs + this.#options.heartbeatMs;
     this.#timekeeping.tick();

@@ -26,51 +26,55 @@ import type { SnapshotStore } from "./snapshots/snapshot.ts";
 import { STATE_MS_MAX, Ticker, TurnBudget } from "./ticker.ts";
 import { Timekeeping } from "./time/timekeeping.ts";
 
-/** What a node is made of. */
+/** Options of a node. */
 export interface NodeOptions {
   readonly id: NodeId;
-  /** Which cluster it belongs to; proxies keep clusters apart by it. @default "", not told */
+  /** The cluster's id, by which proxies tell clusters apart. @default "", not reported */
   readonly clusterId?: string;
   /**
-   * The Raft addresses of the founders. For a node that joins, without itself: those it can ask who
-   * the members are. What the log says later counts more.
+   * Raft addresses of the founders. For a node that joins: the members it can ask for the
+   * configuration, without itself. Later addresses from the log take precedence.
    */
   readonly members: ReadonlyMap<NodeId, Address>;
-  /** Where members are by the operator's word, whatever the log says. @default nowhere else */
+  /** Addresses given by the operator, which take precedence over the log. @default none */
   readonly moved?: ReadonlyMap<NodeId, Address>;
-  /** Where its peers reach this node. @default what `members` says */
+  /** Where peers reach this node. @default the address in `members` */
   readonly raftAddress?: Address;
-  /** Which data directory this is. @default "", it has none */
+  /** Identity of the data directory. @default "", none */
   readonly incarnation?: string;
-  /** The incarnations of the founders. @default not known yet */
+  /** Incarnations of the founders. @default unknown so far */
   readonly founders?: ReadonlyMap<NodeId, string>;
-  /** What held before the log's first entry. @default the founders, at index 0 */
+  /** The configuration before the log's first entry. @default the founders, at index 0 */
   readonly base?: StoredConfiguration;
-  /** The node has been removed from the cluster for good, and should end. @default nothing happens */
+
+  /** Called when the node was removed from the cluster for good, and should end. */
   readonly onRemoved?: () => void;
-  /** A peer says that this node may not take part, for the reason in this sentence. @default nothing happens */
+
+  /** Called with a sentence that says why a peer does not let this node take part. */
   readonly onRefused?: (sentence: string) => void;
-  /** The node has stopped, since it cannot go on with this log. @default nothing happens */
+
+  /** Called when the node has stopped, since it cannot go on with this log. */
   readonly onFailure?: (error: UserError) => void;
-  /** What this build understands. @default what it does */
+  /** Protocol and machine versions that this build understands. @default those of this build */
   readonly versions?: BuildVersions;
   /** Where clients reach this node. */
   readonly clientAddress: Address;
   readonly log: LogStore;
   /**
-   * Beside the log; the state machine holds the newest one already.
+   * Where snapshots are stored. The state machine already holds the newest one.
    *
-   * @default {null} the log stays whole
+   * @default {null} the log is never compacted
    */
   readonly snapshots?: SnapshotStore | null;
   /**
-   * A snapshot is taken when the log behind the last one has more bytes than this and than that one.
+   * Minimum number of bytes in the log since the last snapshot before the next one is taken. The
+   * log must also have outgrown the last snapshot.
    *
    * @default {64 MiB}
    */
   readonly snapshotLogBytes?: number;
   readonly machine: StateMachine;
-  /** Writes that a new log begins with. @default none */
+  /** Commands that the first leader writes to a new log. @default none */
   readonly firstWrites?: readonly (readonly string[])[];
   readonly clock: Clock;
   readonly random: Random;
@@ -79,26 +83,36 @@ export interface NodeOptions {
   readonly standing?: "eager" | "normal" | "reluctant";
   /** @default 10 */
   readonly tickMs?: number;
-  /** The shortest election timeout; the longest is twice that. @default 150 */
+  /** The shortest election timeout in milliseconds. The longest is twice that. @default 150 */
   readonly electionMs?: number;
   /** @default 50 */
   readonly heartbeatMs?: number;
-  /** How long a read waits for a leader, and a write for its outcome after a change of leader. @default 5000 */
+
+  /**
+   * How long a read waits for a leader, and a write for its outcome after a change of leader.
+   *
+   * @default {5000}
+   */
   readonly waitMs?: number;
-  /** A clock that differs by more from the median of the members' is wrong, and its node does not lead. @default 10000 */
+
+  /**
+   * Maximum offset of a clock from the median of the members' clocks. A node whose clock is further
+   * off does not lead.
+   *
+   * @default {10000}
+   */
   readonly clockOffsetMsMax?: number;
-  /** Bytes of writes taken and not decided, above which more are refused. @default 256 MiB */
+  /** Bytes of undecided writes, above which new writes are refused. @default 256 MiB */
   readonly inFlightBytesMax?: number;
   /**
-   * How many steps of work on the state one turn does at most, before others have their turn; its time
-   * is bounded anyway. For tests, whose clock stands still during a turn.
+   * Maximum number of steps of work on the state in one turn. The time is bounded as well; this
+   * bound is for tests, whose clock stands still during a turn.
    *
    * @default {Infinity}
    */
   readonly turnStepsMax?: number;
 }
 
-/** What holds where an option is not given. */
 export const NODE_DEFAULTS = {
   clusterId: "",
   incarnation: "",
@@ -116,12 +130,15 @@ export const NODE_DEFAULTS = {
   turnStepsMax: Infinity,
 } as const satisfies Partial<NodeOptions>;
 
-/** The options with the defaults of those that were not given. */
 export type CompleteNodeOptions =
   & NodeOptions
   & Required<Pick<NodeOptions, keyof typeof NODE_DEFAULTS>>;
 
-/** The consensus core of a node. @param appliedIndex what its state machine holds */
+/**
+ * The consensus core of a node.
+ *
+ * @param appliedIndex index of the last entry in the state machine
+ */
 export function makeRaft(
   options: CompleteNodeOptions,
   members: Members,
@@ -145,27 +162,26 @@ export function makeRaft(
   });
 }
 
-/** Entries proposed and not applied yet, above which the next batch goes on collecting. */
+/** Entries in flight, above which the next batch keeps collecting. */
 const ENTRIES_UNDER_WAY_MAX = 4;
-/** Rounds of leadership confirmation under way, above which reads go on collecting. */
+/** ReadIndex rounds in flight, above which reads keep collecting. */
 const READ_ROUNDS_MAX = 4;
 
-/** What the parts need of the node that they belong to. */
+/** What the parts need from their node. */
 export interface NodeHooks {
   /** `null` until the node has started. */
   readonly peers: () => Peers | null;
-  /** There is something to do in the next turn. */
+  /** Asks for another turn. */
   readonly schedule: () => void;
-  /** What waited for a Ready to be durable may leave. */
+  /** Called when a Ready is durable: what waited for that may be sent. */
   readonly advanced: ReadyWriterOptions["advanced"];
-  /** This build cannot go on with the log. */
+  /** Called when this build cannot go on with the log. */
   readonly fail: (why: string) => void;
 }
 
-/** What a node consists of. */
 export type NodeParts = ReturnType<typeof makeParts>;
 
-/** Builds the parts of a node on what its log and its snapshots hold. Nothing runs yet. */
+/** Builds the parts of a node from its log and its snapshots. Nothing runs yet. */
 export function makeParts(options: CompleteNodeOptions, hooks: NodeHooks) {
   const { id, machine, log, clock, random, logger, electionMs, heartbeatMs, waitMs } = options;
   const { clockOffsetMsMax } = options;
@@ -174,7 +190,7 @@ export function makeParts(options: CompleteNodeOptions, hooks: NodeHooks) {
   const successor = (): NodeId | null => membership.transfer.successor();
   const logTime = (): number => time.next();
 
-  // Consensus.
+  // Consensus
   const newest = options.snapshots?.newest() ?? null;
   const { index, term } = newest ?? { index: log.firstIndex() - 1, term: 0 };
   const members = new Members(baseOf(options), log.configurations());
@@ -194,7 +210,7 @@ export function makeParts(options: CompleteNodeOptions, hooks: NodeHooks) {
   });
   const time = timekeeping.log;
 
-  // The state.
+  // State
   const proposals = new Proposals(new Gathering(clock, ENTRIES_UNDER_WAY_MAX, schedule));
   const reads = new ReadQueue(new Gathering(clock, READ_ROUNDS_MAX, schedule));
   const asker = new ReadAsker({ raft, reads, clock, heartbeatMs, waitMs });
@@ -210,7 +226,7 @@ export function makeParts(options: CompleteNodeOptions, hooks: NodeHooks) {
     applied: (entry) => snapshots?.applied(entry),
   });
 
-  // What is durable.
+  // Durability
   const snapshots = options.snapshots === null ? null : new NodeSnapshots({
     id,
     machine,
@@ -256,7 +272,7 @@ export function makeParts(options: CompleteNodeOptions, hooks: NodeHooks) {
     successor,
   });
 
-  // Who belongs to the cluster.
+  // Membership
   const whereabouts = new Whereabouts({
     id,
     contacts: options.members,
@@ -298,7 +314,7 @@ export function makeParts(options: CompleteNodeOptions, hooks: NodeHooks) {
     problem: (member) => member === id ? null : hooks.peers()?.problem(member) ?? null,
   });
 
-  // What clients ask for.
+  // Requests of clients
   const requests: ClientRequests = new ClientRequests({
     raft,
     machine,
@@ -348,11 +364,11 @@ export function makeParts(options: CompleteNodeOptions, hooks: NodeHooks) {
   };
 }
 
-/** The configuration that held before the first entry of the log. */
+/** The configuration before the first entry of the log. */
 function baseOf({ id, members, snapshots, base, founders }: CompleteNodeOptions) {
   const founding = { index: 0, configuration: firstConfiguration(id, members) };
   const { index, configuration } = snapshots?.newest() ?? base ?? founding;
-  // A backup that was restored on several machines knows them by their names only.
+  // A backup that was restored on several machines knows its members by name only.
   const recorded = withIncarnations(configuration, (one) => founders?.get(one) ?? null);
   return { index, configuration: recorded };
 }

@@ -15,25 +15,25 @@ export interface ReadyWriterOptions {
   readonly members: Members;
   readonly applier: Applier;
   readonly snapshots: Pick<NodeSnapshots, "install" | "installed"> | null;
-  /** The core has been told that the Ready is durable: what waited for that may leave. */
+  /** Called when a Ready is durable and the core knows it: what waited for that may be sent. */
   readonly advanced: (ready: Ready<Batch>) => void;
-  /** There is something to do in the next turn. */
+  /** Asks for another turn. */
   readonly schedule: () => void;
-  /** The next entry cannot be carried out by this build: nothing is applied any more. */
+  /** Called when this build cannot apply the next entry. Nothing is applied afterwards. */
   readonly refused: (why: string) => void;
 }
 
 /**
- * Makes durable what the core wants so, in its order, and tells the core when it is; brings the
- * state machine what is committed.
+ * Executes the core's Readys: writes to the log in order, reports to the core what is durable, and
+ * hands committed entries to the state machine.
  */
 export class ReadyWriter {
   readonly #options: ReadyWriterOptions;
-  /** Committed, and not in the state yet. */
+  /** Committed entries that are not applied yet. */
   #unapplied: readonly LogEntry[] = [];
-  /** Writes under way, oldest first: what to advance when each of them is durable. */
+  /** Writes in flight, oldest first, each with the Readys to advance when it is durable. */
   readonly #underWay: Ready<Batch>[][] = [];
-  /** A snapshot is taking the place of log and state: the state goes on from there. */
+  /** A snapshot is replacing log and state. Applying goes on from there. */
   #isInstalling = false;
   #undurableBytes = 0;
   #isStopped = false;
@@ -42,24 +42,26 @@ export class ReadyWriter {
     this.#options = options;
   }
 
-  /** Whether something is committed that the state does not hold. */
+  /** Whether committed entries wait to be applied. */
   get hasUnapplied(): boolean {
     return this.#unapplied.length > 0;
   }
 
-  /** Bytes of entries that are being made durable. */
+  /** Bytes of entries whose write is in flight. */
   get undurableBytes(): number {
     return this.#undurableBytes;
   }
 
-  /** Whether something is being made durable. */
+  /** Whether a write is in flight. */
   get isBusy(): boolean {
     return this.#underWay.length > 0;
   }
 
   /**
-   * @param mayApplyLater nobody waits for the state: it has time until `apply`, or the next Ready,
-   * so that the leader hears sooner that its entries are held here
+   * Carries out one Ready.
+   *
+   * @param mayApplyLater whether applying may wait for `apply` or the next Ready, since nobody
+   * waits for the state. The leader then hears earlier that its entries are durable here.
    */
   carryOut(ready: Ready<Batch>, mayApplyLater: boolean): void {
     if (ready.snapshot !== null) this.apply();
@@ -72,7 +74,7 @@ export class ReadyWriter {
     if (!mayApplyLater || !this.isBusy) this.apply();
   }
 
-  /** Brings the state up to what is committed, as far as the turn's budget allows. */
+  /** Applies committed entries, as far as the turn's budget allows. */
   apply(): void {
     if (this.#isStopped || this.#isInstalling || this.#unapplied.length === 0) return;
     const { applier } = this.#options;
@@ -94,7 +96,7 @@ export class ReadyWriter {
     const { log, members } = this.#options;
     const { hardState, snapshot, entries } = ready;
     if (hardState === null && entries.length === 0 && snapshot === null) {
-      // It has its place behind the last write, and needs no sync of its own.
+      // It takes its place after the last write, and needs no sync of its own.
       const last = this.#underWay.at(-1);
       if (last === undefined) this.#advance(ready);
       else last.push(ready);
@@ -107,12 +109,12 @@ export class ReadyWriter {
     log.append(hardState, entries, () => this.#written());
   }
 
-  /** Writes that are under way count no more. */
+  /** Ignores the end of writes in flight from now on. */
   stop(): void {
     this.#isStopped = true;
   }
 
-  /** Puts a snapshot, and what follows it, in the place of log and state. */
+  /** Replaces log and state by a snapshot and the entries after it. */
   #install(ready: Ready<Batch>, at: SnapshotAt): void {
     const { log, members, applier, snapshots } = this.#options;
     const received = snapshots?.install(at);
@@ -148,10 +150,11 @@ export class ReadyWriter {
   }
 }
 
-/** Bytes of entries that are not durable on this node, above which a leader takes no more writes. */
+/** Bytes of entries not yet durable on this node, above which a leader holds new writes. */
 export const UNDURABLE_BYTES_MAX = 64 * 1024 * 1024;
+/** Minimum time for which a leader's disk may lag before the leader gives up leadership. */
 const LAG_MS_MIN = 1_000;
-/** The disk may be late by this many election timeouts, if that is longer. */
+/** The disk may lag by this many election timeouts, if that is longer. */
 const LAG_ELECTIONS = 4;
 
 export interface OwnDiskOptions {
@@ -162,23 +165,25 @@ export interface OwnDiskOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly electionMs: number;
-  /** Bytes of entries on their way to the disk. */
+  /** Bytes of entries whose write is in flight. */
   readonly undurableBytes: () => number;
-  /** Who should lead in this node's place; `null`: nobody that answers. */
+  /** The best member to lead instead; `null` when none is reachable. */
   readonly successor: () => NodeId | null;
 }
 
 /**
- * Keeps a node from leading whose own disk hangs. The others commit without it, so that clients notice
- * nothing, but all that is written stays in this node's memory, and the cluster is one failure away
- * from standing still.
+ * Keeps a node whose own disk hangs from leading. The others commit without it, and clients notice
+ * nothing. But everything written stays in this node's memory, and one more failure stops the
+ * cluster.
  */
 export class OwnDisk {
   readonly #options: OwnDiskOptions;
   readonly #lagMsMax: number;
-  /** A committed entry that is not durable here, and since when that is known. */
+  /**
+   * The newest committed entry that was not durable here when it was noted, and the time of that.
+   */
   #mark: { readonly index: number; readonly sinceMs: number } | null = null;
-  /** Leadership was offered to another, who did not take it. */
+  /** Leadership was offered to a successor, who did not take it. */
   #hasOffered = false;
 
   constructor(options: OwnDiskOptions) {
@@ -186,12 +191,12 @@ export class OwnDisk {
     this.#lagMsMax = Math.max(LAG_MS_MIN, LAG_ELECTIONS * options.electionMs);
   }
 
-  /** Whether new writes must wait for the disk. */
+  /** Whether new writes wait for the disk. */
   get holdsWrites(): boolean {
     return this.#options.undurableBytes() > UNDURABLE_BYTES_MAX;
   }
 
-  /** A leader whose disk is late for too long hands over, or steps down where nobody takes over. */
+  /** Hands over when this leader's disk lags for too long, or steps down when nobody takes over. */
   tick(): void {
     const { raft, clock, logger, successor } = this.#options;
     if (raft.role !== "leader") {

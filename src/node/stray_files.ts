@@ -3,9 +3,9 @@ import type { Logger } from "../base/logger.ts";
 import type { Disk } from "../platform/disk.ts";
 
 /**
- * Other people's files in our directories, and files of ours that cannot be removed. Neither is a
- * reason to stop: a copy that an operator made, or what a network file system leaves of a file that
- * is still open, takes space and nothing else. Each is told once.
+ * Handles foreign files in our directories, and files of ours that cannot be removed. Neither is a
+ * reason to stop: an operator's copy, or what a network file system leaves of an open file, only
+ * takes space. Each is logged once.
  */
 export class StrayFiles {
   readonly #disk: Disk;
@@ -17,7 +17,7 @@ export class StrayFiles {
     this.#logger = logger;
   }
 
-  /** The names in a directory; none when it cannot be read, which is told. */
+  /** Names in a directory. An unreadable directory is logged, and counts as empty. */
   list(directory: string): readonly string[] {
     try {
       return this.#disk.list(directory);
@@ -27,12 +27,12 @@ export class StrayFiles {
     }
   }
 
-  /** This file is none of ours. */
+  /** Logs a file that is not ours. */
   found(path: string): void {
     this.#tell(path, `ignores ${this.#pathOf(path)}, which is no file of Regent's`);
   }
 
-  /** Removes a file that is not needed any more, if possible. */
+  /** Removes a file if possible, and logs a failure. */
   remove(path: string): void {
     try {
       this.#disk.remove(path);

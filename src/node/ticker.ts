@@ -1,31 +1,30 @@
 import type { Cancel, Clock } from "../platform/clock.ts";
 
 /**
- * The longest sleep, and so many ticks are counted at once when the event loop was late, or the whole
- * machine stood still: what others have sent meanwhile has yet to be read, or to be sent, and must
- * not start elections.
+ * Maximum number of ticks in one sleep, and of ticks counted at once. When the event loop was late
+ * or the machine was suspended, messages from the others are still unread or unsent. Counting all
+ * of that time would start needless elections.
  */
 export const SLEEP_TICKS_MAX = 3;
 
 export interface TickerOptions {
   readonly clock: Clock;
   readonly tickMs: number;
-  /** Called for each tick that has passed. */
+  /** Called once per elapsed tick. */
   readonly tick: () => void;
-  /** It is time to look again. */
+  /** Called when the next tick that matters is due. */
   readonly wake: () => void;
 }
 
 /**
- * Counts the time that has passed, in ticks, whenever it is asked to, and wakes its owner when the next
- * tick matters, or a few are over. A node that woke up for every tick would spend more on that than on
- * all else while nobody asks it anything.
+ * Counts elapsed time in ticks when asked to, and wakes its owner when the next tick that matters
+ * is due. It sets no timer for every tick: that would be most of the work of an idle node.
  */
 export class Ticker {
   readonly #options: TickerOptions;
-  /** The ticks up to here are counted. */
+  /** Monotonic time up to which ticks are counted. */
   #countedMs: number;
-  /** When the timer is to go off; `Infinity`: none is set. */
+  /** When the timer fires; `Infinity` when none is set. */
   #timerMs = Infinity;
   #cancelTimer: Cancel | null = null;
 
@@ -34,7 +33,7 @@ export class Ticker {
     this.#countedMs = options.clock.monotonicMs();
   }
 
-  /** Counts what has passed. */
+  /** Counts the ticks elapsed since the last call. */
   catchUp(): void {
     const { clock, tickMs, tick } = this.#options;
     const passed = Math.floor((clock.monotonicMs() - this.#countedMs) / tickMs);
@@ -44,7 +43,7 @@ export class Ticker {
     for (let count = 0; count < counted; count++) tick();
   }
 
-  /** Wakes the owner when so many more ticks have passed, or earlier. */
+  /** Wakes the owner after this many more ticks, or earlier. */
   sleep(ticks: number): void {
     const { clock, tickMs, wake } = this.#options;
     const wakeMs = this.#countedMs + Math.min(ticks, SLEEP_TICKS_MAX) * tickMs;
@@ -63,14 +62,14 @@ export class Ticker {
   }
 }
 
-/** How long one turn may work on the state, before the event loop looks after everybody else. */
+/** Maximum time per turn of the event loop for work on the state, in milliseconds. */
 export const STATE_MS_MAX = 5;
-/** The clock is looked at after so many short steps, a microsecond or so each. */
+/** Number of short steps, of about 1 µs each, between two looks at the clock. */
 const STEPS_PER_LOOK = 64;
-/** A step that takes as long as many short ones. */
+/** Cost of a long step, in short ones. */
 export const LONG_STEP = STEPS_PER_LOOK;
 
-/** How much work on the state one turn of the event loop may still do. */
+/** Bounds the work on the state that one turn of the event loop does. */
 export class TurnBudget {
   readonly #clock: Clock;
   readonly #msMax: number;
@@ -83,8 +82,9 @@ export class TurnBudget {
   readonly #wake: () => void;
 
   /**
-   * @param stepsMax a step is one request, or `LONG_STEP` for a part of a long one
-   * @param wake a rest is over: there is a new budget for the next turn
+   * @param stepsMax maximum number of steps in a turn; a step is one request, a part of a long
+   * request costs `LONG_STEP`
+   * @param wake called after a rest, when the next turn has a new budget
    */
   constructor(clock: Clock, msMax: number, stepsMax: number, wake: () => void = () => {}) {
     this.#clock = clock;
@@ -93,7 +93,7 @@ export class TurnBudget {
     this.#wake = wake;
   }
 
-  /** The event loop is looking after others. */
+  /** Whether the event loop is serving others before the work goes on. */
   get isResting(): boolean {
     return this.#isResting;
   }
@@ -102,7 +102,7 @@ export class TurnBudget {
     return this.#isLeft;
   }
 
-  /** A turn begins, with a budget of its own unless it is a part of one that rests. */
+  /** Starts a turn with a new budget, except during a rest. */
   begin(nowMs: number): void {
     if (this.#isResting) return;
     this.#sinceMs = nowMs;
@@ -111,7 +111,7 @@ export class TurnBudget {
     this.#isLeft = true;
   }
 
-  /** Lets the event loop look after others before more is done. */
+  /** Lets the event loop serve others before the work goes on. */
   rest(): void {
     if (this.#isResting) return;
     this.#isResting = true;
@@ -121,7 +121,7 @@ export class TurnBudget {
     });
   }
 
-  /** So many steps were done; tells whether more may be. */
+  /** Counts steps done. Returns whether more may be done in this turn. */
   spend(steps: number): boolean {
     this.#steps += steps;
     this.#unlooked += steps;
