@@ -76,7 +76,8 @@ export class ProxySessions implements ForwardingHandler, ProcessCommands {
     const isWrongOrUnknown = command instanceof ErrorReply;
     if (this.pause.isOn) {
       const isWrite = !isWrongOrUnknown && command.kind === "write";
-      if (this.pause.holds(reply, isWrite, () => this.forward(connection, request, reply))) return;
+      const serve = () => this.forward(connection, request, reply);
+      if (this.pause.holds(connection, reply, isWrite, serve)) return;
     }
     if (connection.isInRefusedTransaction || isWrongOrUnknown) {
       const refusal = refuseTransaction(connection, request.name);
@@ -88,7 +89,7 @@ export class ProxySessions implements ForwardingHandler, ProcessCommands {
       return this.#openSession(connection, command, request, reply);
     }
     if (command.kind !== "local") return this.#submit(connection, command, request, reply);
-    runLocal(this, command, request.args(), reply);
+    runLocal(this, connection, command, request.args(), reply);
     this.#options.router.expect(connection.protocol);
   }
 

@@ -57,8 +57,12 @@ export class ClientPause {
   }
 
   /** Keeps a request for later, if it has to wait. @returns whether it does */
-  holds(reply: PendingReply, isWrite: boolean, serve: () => void): boolean {
-    const { connection } = reply;
+  holds(
+    connection: Connection,
+    reply: PendingReply,
+    isWrite: boolean,
+    serve: () => void,
+  ): boolean {
     const mustWait = this.#mode === "all" || (this.#mode === "write" && isWrite) ||
       this.#holding.has(connection);
     if (!mustWait) return false;

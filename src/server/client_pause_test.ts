@@ -17,7 +17,7 @@ function start() {
   const send = (client: string, name: string, isWrite = false): void => {
     const reply = new PendingReply(clientOf(client), 2);
     const serve = () => send(client, name, isWrite);
-    if (!pause.isOn || !pause.holds(reply, isWrite, serve)) served.push(name);
+    if (!pause.isOn || !pause.holds(clientOf(client), reply, isWrite, serve)) served.push(name);
   };
   return { clock, pause, served, send, clientOf };
 }

@@ -1,20 +1,14 @@
 import { formatAddress, plainHost } from "../base/address.ts";
 import type net from "node:net";
 import { encodeReply, type Protocol } from "../resp/encode.ts";
-import { type InvalidRequest, RequestDecoder } from "../resp/request_decoder.ts";
+import { type InvalidRequest, RequestDecoder, type RequestText } from "../resp/request_decoder.ts";
 import { ErrorReply, type PushReply } from "../resp/reply.ts";
-import type { Cancel } from "../platform/clock.ts";
-import type { LoadingClient } from "./client_load.ts";
-import type { ConnectionOwner } from "./connection_owner.ts";
-import { readFairly } from "../platform/acceptor.ts";
-import { PendingReply } from "./pending_reply.ts";
+import type { Cancel, Clock } from "../platform/clock.ts";
+import type { ClientLoad, LargeRequests, LoadingClient } from "./client_load.ts";
+import { type FairReading, readFairly } from "../platform/acceptor.ts";
+import type { ClientLimits } from "./limits.ts";
+import { PendingReply, type ReplyingConnection, ReplyQueue } from "./pending_reply.ts";
 import { ReplyOutput, SlowReader } from "./reply_output.ts";
-
-/** What the replies to all requests that are read at once are to take, judged by the last ones. */
-const REPLIES_BYTES = 64 * 1024 * 1024;
-/** A reply's size before one is known. */
-const REPLY_BYTES_FIRST = 256 * 1024;
-const WINDOW_MIN = 16;
 
 /** For so long at most, requests that came together are carried out before others have their turn. */
 const DECODE_MS_MAX = 5;
@@ -36,8 +30,33 @@ const PROBE_MS = 5_000;
 /** How long a closing connection may take to read its last replies. */
 const LINGER_MS = 10_000;
 
+/** What a connection needs of the listener that accepted it. */
+export interface ConnectionOwner {
+  readonly limits: ClientLimits;
+  readonly clock: Clock;
+  readonly fairness: FairReading;
+  /** Of all connections together. */
+  readonly totals: { inputBytes: number; outputBytes: number };
+  readonly load: ClientLoad;
+  readonly largeRequests: LargeRequests;
+  /** Nothing may be sent now, but to a connection that is spared. */
+  readonly isSilent: boolean;
+  /** Requests are wanted as they came. */
+  readonly isForwarding: boolean;
+  /** A whole request arrived: `reply` is to be settled, now or later. */
+  request(connection: Connection, args: string[], reply: PendingReply): void;
+  /** The same, where `isForwarding`. */
+  forward(connection: Connection, request: RequestText, reply: PendingReply): void;
+  /** An exception was thrown while this connection was served: it ends, and nothing else. */
+  failed(connection: Connection, error: unknown): void;
+  /** Something is ready to be sent; `flush` is wanted at the end of the turn. */
+  dirty(connection: Connection): void;
+  protocolError(connection: Connection, reason: string): void;
+  closed(connection: Connection): void;
+}
+
 /** A client's connection: decodes requests, keeps replies in their order, bounds both sides. */
-export class Connection implements LoadingClient {
+export class Connection implements LoadingClient, ReplyingConnection {
   readonly id: number;
   /** `host:port` of the client. */
   readonly remote: string;
@@ -67,19 +86,13 @@ export class Connection implements LoadingClient {
   readonly #socket: net.Socket;
   readonly #owner: ConnectionOwner;
   readonly #decoder: RequestDecoder;
-  #head: PendingReply | null = null;
-  #tail: PendingReply | null = null;
-  #outstanding = 0;
+  readonly #replies = new ReplyQueue();
   /** Of requests that are not answered. */
   #requestBytes = 0;
   /** What the load knows of: bytes that are not decoded, and those that the client has not taken. */
   #knownPending = 0;
   #knownOutput = 0;
   readonly #output: ReplyOutput;
-  /** Of replies that are settled and not handed to the output yet. */
-  #settledBytes = 0;
-  /** How large replies have been of late: at once as large as the last, more slowly as small. */
-  #replyBytes = REPLY_BYTES_FIRST;
   readonly #slowReader: SlowReader;
   #cancelEnd: Cancel | null = null;
   #cancelProbe: Cancel | null = null;
@@ -125,12 +138,12 @@ export class Connection implements LoadingClient {
 
   /** Requests that wait for their answer. */
   get outstanding(): number {
-    return this.#outstanding;
+    return this.#replies.size;
   }
 
   /** It waits for nothing, and nothing is pushed to it. */
   get isIdle(): boolean {
-    return this.#head === null && !this.isWatching && this.#output.isHandedOver;
+    return this.outstanding === 0 && !this.isWatching && this.#output.isHandedOver;
   }
 
   get isClosed(): boolean {
@@ -198,11 +211,7 @@ export class Connection implements LoadingClient {
   }
 
   get #isWaiting(): boolean {
-    if (!this.mayWait) return false;
-    for (let reply = this.#head; reply !== null; reply = reply.next) {
-      if (reply.isWaiting) return true;
-    }
-    return false;
+    return this.mayWait && this.#replies.isWaiting;
   }
 
   /** Sends what became ready while the listener was silent. */
@@ -222,9 +231,11 @@ export class Connection implements LoadingClient {
     this.#requestBytes -= reply.requestBytes;
     this.#owner.load.unansweredBytes -= reply.requestBytes;
     this.#owner.largeRequests.note(reply, 0);
-    this.#settledBytes += reply.bytes;
-    if (reply === this.#head) this.#markDirty();
-    else if (this.#settledBytes > this.#owner.limits.outputBytesMax) this.#slowReader.check();
+    this.#replies.settledBytes += reply.bytes;
+    if (reply === this.#replies.first) this.#markDirty();
+    else if (this.#replies.settledBytes > this.#owner.limits.outputBytesMax) {
+      this.#slowReader.check();
+    }
   }
 
   /** Says whether the client wants this reply, which is of the request that is served next. */
@@ -246,12 +257,12 @@ export class Connection implements LoadingClient {
   #flush(): void {
     this.#isDirty = false;
     if (this.#isClosed || this.#isSilent) return;
-    this.#collectReplies();
+    this.#owner.totals.outputBytes += this.#replies.handOver(this.#output);
     this.#output.send();
     this.#tellOutput();
     this.#slowReader.check();
     if (this.#isClosed) return;
-    const isAnswered = this.#head === null && this.#output.isHandedOver;
+    const isAnswered = this.outstanding === 0 && this.#output.isHandedOver;
     if (this.#isEnding && isAnswered) this.#end();
     else this.#resumeWhenRelieved();
   }
@@ -259,24 +270,6 @@ export class Connection implements LoadingClient {
   #end(): void {
     this.#socket.setTimeout(LINGER_MS, () => this.#socket.destroy());
     this.#socket.end(() => this.#socket.destroy());
-  }
-
-  #collectReplies(): void {
-    let reply = this.#head;
-    let { room } = this.#output;
-    while (reply !== null && reply.text !== null && room > 0) {
-      const { bytes } = reply;
-      this.#owner.totals.outputBytes += bytes;
-      this.#output.add(reply.text);
-      for (const text of reply.rest) this.#output.add(text);
-      room -= bytes;
-      this.#settledBytes -= bytes;
-      this.#replyBytes += (bytes - this.#replyBytes) / (bytes > this.#replyBytes ? 1 : 8);
-      this.#outstanding--;
-      reply = reply.next;
-    }
-    this.#head = reply;
-    if (reply === null) this.#tail = null;
   }
 
   #drained(): void {
@@ -290,7 +283,7 @@ export class Connection implements LoadingClient {
 
   /** Bytes of replies that the client has not taken. */
   get waitingBytes(): number {
-    return this.#settledBytes + this.#output.waitingBytes;
+    return this.#replies.settledBytes + this.#output.waitingBytes;
   }
 
   #tellOutput(): void {
@@ -338,7 +331,7 @@ export class Connection implements LoadingClient {
     // Replies leave at the turn's end, so that the window and the room do not grow here.
     const window = this.#output.room > 0 ? this.#window : 0;
     for (let count = 1; !this.#isEnding && !this.#isClosed; count++) {
-      if (this.#outstanding >= window) return this.#pause();
+      if (this.outstanding >= window) return this.#pause();
       if (count % REQUESTS_PER_LOOK === 0 && this.#hasDecodedForLong()) return this.#rest();
       if (this.#hasTooManyBytes()) return this.#pause();
       const goesOn = this.#owner.isForwarding ? this.#forwardNext() : this.#takeNext();
@@ -389,17 +382,12 @@ export class Connection implements LoadingClient {
     this.#owner.largeRequests.note(reply, requestBytes);
     load.finished(this);
     if (this.replyMode !== "on") this.prepare(reply);
-    if (this.#tail === null) this.#head = reply;
-    else this.#tail.next = reply;
-    this.#tail = reply;
-    this.#outstanding++;
+    this.#replies.push(reply);
     return reply;
   }
 
-  /** How many requests may wait for their answers, or their answers to be read. */
   get #window(): number {
-    const fitting = Math.floor(REPLIES_BYTES / this.#replyBytes);
-    return Math.min(this.#owner.limits.pipelineMax, Math.max(WINDOW_MIN, fitting));
+    return this.#replies.window(this.#owner.limits.pipelineMax);
   }
 
   #hasDecodedForLong(): boolean {
@@ -458,7 +446,7 @@ export class Connection implements LoadingClient {
 
   #resumeWhenRelieved(): void {
     if (!this.#isPaused || this.#isResting || this.#isEnding || this.#isClosed) return;
-    if (this.#outstanding > this.#window / 2 || this.#output.room <= 0) return;
+    if (this.outstanding > this.#window / 2 || this.#output.room <= 0) return;
     const { load, limits } = this.#owner;
     if (this.#requestBytes > limits.pipelineBytesMax / 2 || load.isWaiting(this)) return;
     this.#isPaused = this.#isProbing = false;
@@ -478,9 +466,7 @@ export class Connection implements LoadingClient {
     this.#isClosed = true;
     this.#cancelEnd?.();
     this.#cancelProbe?.();
-    let reply = this.#head;
-    this.#head = this.#tail = null;
-    for (; reply !== null; reply = reply.next) reply.gone();
+    this.#replies.close();
     this.#output.clear();
     this.#tellOutput();
     this.#tellPending();

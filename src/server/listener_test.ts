@@ -5,6 +5,7 @@ import type { Clock } from "../platform/clock.ts";
 import { systemClock } from "../platform/system_clock.ts";
 import { until } from "../../tests/support/until.ts";
 import { PushReply, type Reply } from "../resp/reply.ts";
+import type { Connection } from "./connection.ts";
 import { DEFAULT_CLIENT_LIMITS } from "./limits.ts";
 import { listen } from "./listener.ts";
 import type { PendingReply } from "./pending_reply.ts";
@@ -224,10 +225,10 @@ Deno.test(
   async () => {
     const lines: string[] = [];
     const logger: Logger = { ...silentLogger, error: (line) => void lines.push(line) };
-    const cases: [string, (reply: PendingReply) => void][] = [
+    const cases: [string, (reply: PendingReply, connection: Connection) => void][] = [
       ["while it is read", () => {}],
       ["in a reply", (reply) => reply.settle([BROKEN])],
-      ["in a push", ({ connection }) => connection.push(new PushReply([BROKEN]))],
+      ["in a push", (_reply, connection) => connection.push(new PushReply([BROKEN]))],
       ["in a callback", (reply) =>
         reply.guard(() => {
           throw new Error("thrown on purpose");
@@ -244,7 +245,7 @@ Deno.test(
             await recorder.until(() => recorder.pending.length === 1);
             const [pending] = recorder.pending.splice(0);
             assert(pending !== undefined);
-            run(pending.reply);
+            run(pending.reply, pending.connection);
           }
           assertEquals(await client.readAll(), "", what);
           assertEquals(lines.length, number + 1, what);

@@ -154,7 +154,8 @@ const HANDLERS: ReadonlyMap<string, LocalHandler> = new Map<string, LocalHandler
   ["lastsave", ({ snapshots }) => lastsave(snapshots)],
   [
     "snapshot",
-    ({ ofNode }, _connection, args, reply) => ofNode?.snapshot(args, reply) ?? forNodes("snapshot"),
+    ({ ofNode }, connection, args, reply) =>
+      ofNode?.snapshot(connection, args, reply) ?? forNodes("snapshot"),
   ],
   ["fault", ({ ofNode }, _connection, args) => ofNode?.fault(args) ?? forNodes("fault")],
 ]);
@@ -162,16 +163,18 @@ const HANDLERS: ReadonlyMap<string, LocalHandler> = new Map<string, LocalHandler
 /** Executes a command of kind `local`; its arity has been checked. */
 export function runLocal(
   process: ProcessCommands,
+  connection: Connection,
   command: Command,
   args: readonly string[],
   reply: PendingReply,
 ): void {
-  const answer = answerOf(process, command, args, reply);
+  const answer = answerOf(process, connection, command, args, reply);
   if (answer !== SETTLED_BY_HANDLER) reply.settle(answer);
 }
 
 function answerOf(
   process: ProcessCommands,
+  connection: Connection,
   { name, isForNodes = false }: Command,
   args: readonly string[],
   reply: PendingReply,
@@ -182,7 +185,7 @@ function answerOf(
   if (isForNodes && !isNode) return forNodes(name);
   const handler = HANDLERS.get(name) ?? HANDLERS.get(container);
   assert(handler !== undefined, `the local command ${name} has no handler`);
-  return handler(process, reply.connection, args, reply);
+  return handler(process, connection, args, reply);
 }
 
 function forNodes(name: string): ErrorReply {

@@ -59,7 +59,8 @@ export class NodeSessions implements RequestHandler, ProcessCommands, NodeOnlyCo
     const isWrongOrUnknown = command instanceof ErrorReply;
     if (this.pause.isOn) {
       const isWrite = !isWrongOrUnknown && command.kind === "write";
-      if (this.pause.holds(reply, isWrite, () => this.handle(connection, args, reply))) return;
+      const serve = () => this.handle(connection, args, reply);
+      if (this.pause.holds(connection, reply, isWrite, serve)) return;
     }
     if (connection.isInRefusedTransaction || isWrongOrUnknown) {
       const refusal = refuseTransaction(connection, args[0] ?? "");
@@ -67,7 +68,7 @@ export class NodeSessions implements RequestHandler, ProcessCommands, NodeOnlyCo
     }
     if (isWrongOrUnknown) return reply.settle(command);
     connection.lastCommand = command.name;
-    if (command.kind === "local") return runLocal(this, command, args, reply);
+    if (command.kind === "local") return runLocal(this, connection, command, args, reply);
     const session = this.#session(connection);
     if (session.fenceTerm !== null && !this.#node.leadsIn(session.fenceTerm)) {
       return reply.settle(this.#node.refusal(slotOf({ command, args })) ?? LEADER_CHANGED);
@@ -124,8 +125,8 @@ export class NodeSessions implements RequestHandler, ProcessCommands, NodeOnlyCo
     return this.#node.snapshots;
   }
 
-  snapshot(args: readonly string[], reply: PendingReply): Answer {
-    return this.#snapshots.run(this.#session(reply.connection).order, args, reply);
+  snapshot(connection: Connection, args: readonly string[], reply: PendingReply): Answer {
+    return this.#snapshots.run(connection, this.#session(connection).order, args, reply);
   }
 
   fault(args: readonly string[]): Reply {

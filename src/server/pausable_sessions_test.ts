@@ -128,7 +128,8 @@ Deno.test(
       await operator.until("$5\r\nFAULT\r\n");
 
       echo.later[0]?.settle("done");
-      echo.later[0]?.connection.push(new PushReply(["nobody hears this"]));
+      const earliest = Math.min(...listener.connections.keys());
+      listener.connections.get(earliest)?.push(new PushReply(["nobody hears this"]));
       const late = await connect();
       await late.send("ONE\r\nTWO\r\n");
       await early.send("THREE\r\n");

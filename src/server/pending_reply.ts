@@ -1,7 +1,8 @@
 import { replyTooLarge } from "../commands/command.ts";
 import { EncodedStrings, MapReply, type Reply } from "../resp/reply.ts";
 import { encodePieces, encodeReply, type Protocol, replyBytes } from "../resp/encode.ts";
-import type { Connection } from "./connection.ts";
+import { LinkedList } from "../base/linked_list.ts";
+import type { ReplyOutput } from "./reply_output.ts";
 
 /** A handler that returns this settles the reply itself, at once or later. */
 export const SETTLED_BY_HANDLER: unique symbol = Symbol("settled by the handler");
@@ -15,15 +16,28 @@ const STRING_BYTES_MAX = 64 * 1024;
 /** Longer arrays are encoded in pieces. */
 const ARRAY_BYTES_MAX = 256 * 1024;
 
+/** The connection that replies belong to, as far as they know it. */
+export interface ReplyingConnection {
+  readonly isClosed: boolean;
+  /** Bytes of one reply above which the client gets an error instead. */
+  readonly outputBytesMax: number;
+  /** One of its requests may have waited without a bound. */
+  mayWait: boolean;
+  /** A reply has its text. */
+  settled(reply: PendingReply): void;
+  /** Serving a request has failed, through a fault of ours. */
+  failed(error: unknown): void;
+}
+
 /**
  * The place of one reply in the order of a connection's replies. It may be settled at any time, in
  * any order across requests; the connection sends in the order of the requests.
  */
 export class PendingReply {
-  readonly connection: Connection;
+  readonly connection: ReplyingConnection;
   /** The protocol the client spoke when it sent the request; `HELLO` alone changes it. */
   protocol: Protocol;
-  /** The next request's, for the connection's list. */
+  list: object | null = null;
   next: PendingReply | null = null;
   /** Of the request. */
   requestBytes = 0;
@@ -36,7 +50,7 @@ export class PendingReply {
 
   #gone: (() => void) | null = null;
 
-  constructor(connection: Connection, protocol: Protocol) {
+  constructor(connection: ReplyingConnection, protocol: Protocol) {
     this.connection = connection;
     this.protocol = protocol;
   }
@@ -125,4 +139,73 @@ function isShort(reply: Reply): boolean {
   if (typeof reply === "string") return reply.length <= STRING_BYTES_MAX;
   return !Array.isArray(reply) && !(reply instanceof MapReply) &&
     !(reply instanceof EncodedStrings);
+}
+
+/** Bytes that the replies to all requests which are read at once may take, by the recent average. */
+const REPLIES_BYTES = 64 * 1024 * 1024;
+/** Assumed bytes of a reply before the first one is known. */
+const REPLY_BYTES_FIRST = 256 * 1024;
+/** Minimum number of requests that may wait for their replies, however large these are. */
+const WINDOW_MIN = 16;
+
+/** The replies of one connection, in the order of its requests. */
+export class ReplyQueue {
+  readonly #replies = new LinkedList<PendingReply>();
+  /** Bytes of replies that are settled and not handed to the output yet. */
+  settledBytes = 0;
+  /** Recent size of a reply: rises to a larger one at once, falls by an eighth of the difference. */
+  #replyBytes = REPLY_BYTES_FIRST;
+
+  get first(): PendingReply | null {
+    return this.#replies.first;
+  }
+
+  get size(): number {
+    return this.#replies.size;
+  }
+
+  /** Whether one of them may stay open for as long as the client wants. */
+  get isWaiting(): boolean {
+    for (const reply of this.#replies) {
+      if (reply.isWaiting) return true;
+    }
+    return false;
+  }
+
+  push(reply: PendingReply): void {
+    this.#replies.push(reply);
+  }
+
+  /**
+   * Hands over the settled replies before the first open one, until the output has no room left.
+   *
+   * @returns their bytes
+   */
+  handOver(output: ReplyOutput): number {
+    const { room } = output;
+    let handedBytes = 0;
+    let reply = this.#replies.first;
+    while (reply !== null && reply.text !== null && handedBytes < room) {
+      const { bytes } = reply;
+      output.add(reply.text);
+      for (const text of reply.rest) output.add(text);
+      handedBytes += bytes;
+      this.#replyBytes += (bytes - this.#replyBytes) / (bytes > this.#replyBytes ? 1 : 8);
+      this.#replies.shift();
+      reply = this.#replies.first;
+    }
+    this.settledBytes -= handedBytes;
+    return handedBytes;
+  }
+
+  /** How many requests may wait for their replies, or for the client to read these. */
+  window(pipelineMax: number): number {
+    const fitting = Math.floor(REPLIES_BYTES / this.#replyBytes);
+    return Math.min(pipelineMax, Math.max(WINDOW_MIN, fitting));
+  }
+
+  /** The client is gone, and with it all replies. */
+  close(): void {
+    for (const reply of this.#replies.drain()) reply.gone();
+  }
 }

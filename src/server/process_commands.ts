@@ -30,7 +30,7 @@ export interface ProcessCommands {
 /** What a node answers and a proxy does not: rows with `isForNodes`. */
 export interface NodeOnlyCommands {
   /** The whole state, for a backup. */
-  snapshot(args: readonly string[], reply: PendingReply): Answer;
+  snapshot(connection: Connection, args: readonly string[], reply: PendingReply): Answer;
   /** Failures on purpose, where they are allowed. */
   fault(args: readonly string[]): Reply;
 }

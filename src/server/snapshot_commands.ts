@@ -78,17 +78,22 @@ export class SnapshotCommands {
   }
 
   /** @param order of the connection's requests: the snapshot holds what they wrote */
-  run(order: ClientOrder, args: readonly string[], reply: PendingReply): Answer {
+  run(
+    connection: Connection,
+    order: ClientOrder,
+    args: readonly string[],
+    reply: PendingReply,
+  ): Answer {
     const subcommand = args[1]?.toUpperCase() ?? "";
     const [, , id = "", offset = "", bytes = ""] = args;
     switch (subcommand) {
       case "BEGIN":
-        this.#begin(order, reply);
+        this.#begin(connection, order, reply);
         return SETTLED_BY_HANDLER;
       case "READ":
-        return this.#read(reply, id, offset, bytes);
+        return this.#read(connection, reply, id, offset, bytes);
       case "END":
-        return this.#end(reply.connection, id);
+        return this.#end(connection, id);
       default:
         return unknownSubcommand(args);
     }
@@ -101,32 +106,37 @@ export class SnapshotCommands {
   }
 
   /** A read comes first: once it may be answered, the state holds all that was acknowledged before. */
-  #begin(order: ClientOrder, reply: PendingReply): void {
+  #begin(connection: Connection, order: ClientOrder, reply: PendingReply): void {
     const command = lookup("dbsize");
     assert(command !== undefined, "DBSIZE is not in the command table");
     const settle = (answer: Reply) => {
       if (answer instanceof ErrorReply) reply.settle(answer);
-      else if (!reply.connection.isClosed) reply.guard(() => this.#hold(reply));
+      else if (!connection.isClosed) reply.guard(() => this.#hold(connection, reply));
     };
     this.#node.submit(new Request(command, ["DBSIZE"], order, { settle }));
   }
 
-  #hold(reply: PendingReply): void {
+  #hold(connection: Connection, reply: PendingReply): void {
     const { snapshots } = this.#node;
     if (snapshots === null) return reply.settle(NO_SNAPSHOTS);
     const id = String(++this.#lastId);
     const held = snapshots.exports.begin((refusal) => {
       reply.guard(() => {
-        if (refusal !== null) this.#forget(reply.connection, id);
+        if (refusal !== null) this.#forget(connection, id);
         reply.settle(refusal === null ? heldReply(id, held) : refusedReply(refusal));
       });
     });
     if (held === null) return reply.settle(TOO_MANY);
-    this.#heldBy(reply.connection).set(id, held);
+    this.#heldBy(connection).set(id, held);
   }
 
-  #read(reply: PendingReply, id: string, offset: string, bytes: string): Answer {
-    const { connection } = reply;
+  #read(
+    connection: Connection,
+    reply: PendingReply,
+    id: string,
+    offset: string,
+    bytes: string,
+  ): Answer {
     const held = this.#held.get(connection)?.get(id);
     if (held === undefined) return UNKNOWN_ID;
     if (!isWhole(offset) || !isWhole(bytes) || Number(bytes) > READ_BYTES_MAX) {

@@ -28,7 +28,7 @@ class SnapshotClient {
     const command = checkRequest(request);
     const answer = command instanceof ErrorReply
       ? command
-      : this.#commands.run(new ClientOrder(), request, reply);
+      : this.#commands.run(this.connection, new ClientOrder(), request, reply);
     if (answer !== SETTLED_BY_HANDLER) reply.settle(answer);
     return reply;
   }

@@ -67,9 +67,9 @@ export const wireMutants: readonly Mutant[] = [
   {
     name: "open-reply-passed-over",
     bug: "one missing reply shifts all that follow on the connection",
-    file: "src/server/connection.ts",
-    find: "while (reply !== null && reply.text !== null && room > 0) {",
-    replace: `while (reply !== null && room > 0) {
+    file: "src/server/pending_reply.ts",
+    find: "while (reply !== null && reply.text !== null && handedBytes < room) {",
+    replace: `while (reply !== null && handedBytes < room) {
       if (reply.text === null) {
         reply = reply.next;
         continue;
@@ -193,7 +193,7 @@ export const wireMutants: readonly Mutant[] = [
     name: "idle-clients-stay",
     bug: "the sweep of idle clients also cuts off those who wait for an answer",
     file: "src/server/connection.ts",
-    find: "return this.#head === null && !this.isWatching &&",
+    find: "return this.outstanding === 0 && !this.isWatching &&",
     replace: "return !this.isWatching &&",
     killers: [LISTENER, BOUNDS],
   },
@@ -233,8 +233,8 @@ export const wireMutants: readonly Mutant[] = [
     name: "pipeline-without-a-bound",
     bug: "requests are taken without a bound from a client that does not wait for answers",
     file: "src/server/connection.ts",
-    find: "if (this.#outstanding >= window) return this.#pause();",
-    replace: "if (this.#outstanding >= window * 1e9) return this.#pause();",
+    find: "if (this.outstanding >= window) return this.#pause();",
+    replace: "if (this.outstanding >= window * 1e9) return this.#pause();",
     killers: [LISTENER, BOUNDS],
   },
   {

@@ -1,0 +1,68 @@
+import { assert } from "./errors.ts";
+
+/** An item that can stand on a `LinkedList`, on one at a time. The list alone writes both fields. */
+export interface Listed<T> {
+  /** The list that the item stands on. */
+  list: object | null;
+  /** The item after it on that list. */
+  next: T | null;
+}
+
+/** A queue that is chained through its items, so that adding and taking allocate no memory. */
+export class LinkedList<T extends Listed<T>> {
+  #first: T | null = null;
+  #last: T | null = null;
+  #size = 0;
+
+  get first(): T | null {
+    return this.#first;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  has(item: T): boolean {
+    return item.list === this;
+  }
+
+  push(item: T): void {
+    assert(item.list === null, "an item is put on a second list");
+    item.list = this;
+    if (this.#last === null) this.#first = item;
+    else this.#last.next = item;
+    this.#last = item;
+    this.#size++;
+  }
+
+  unshift(item: T): void {
+    assert(item.list === null, "an item is put on a second list");
+    item.list = this;
+    item.next = this.#first;
+    this.#first = item;
+    this.#last ??= item;
+    this.#size++;
+  }
+
+  shift(): T | null {
+    const item = this.#first;
+    if (item === null) return null;
+    this.#first = item.next;
+    if (item.next === null) this.#last = null;
+    item.next = null;
+    item.list = null;
+    this.#size--;
+    return item;
+  }
+
+  /** Takes all items. */
+  drain(): T[] {
+    const items: T[] = [];
+    for (let item = this.shift(); item !== null; item = this.shift()) items.push(item);
+    return items;
+  }
+
+  *[Symbol.iterator](): IterableIterator<T> {
+    for (let item = this.#first; item !== null; item = item.next) yield item;
+  }
+}
