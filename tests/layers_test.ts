@@ -37,6 +37,12 @@ const WITHOUT_CIRCLES = [
   "base",
 ];
 
+/** Modules and names that open sockets. Only `platform` uses them, so that TLS is one change. */
+const SOCKET_MODULES = /^node:(net|tls|dgram|http|https|http2|dns)(\/|$)/;
+const SOCKET_NAMES = new Set(["fetch", "WebSocket", "WebSocketStream", "EventSource"]);
+const SOCKET_CALLS =
+  /^Deno\s*\.\s*(connect|connectTls|startTls|listen|listenTls|listenDatagram|serve|connectQuic)$/;
+
 /** Built-in modules that only compute. */
 const PURE_MODULES = ["node:buffer", "node:zlib"];
 
@@ -86,18 +92,10 @@ function upwardImports(source: Source): string[] {
 }
 
 function impurities(source: Source): string[] {
-  const found: string[] = [];
-  for (const specifier of importsOf(source)) {
-    if (!specifier.startsWith(".") && !PURE_MODULES.includes(specifier)) {
-      found.push(`${source.path} imports ${specifier}`);
-    }
-  }
-  const tree = ts.createSourceFile(source.path, source.text, ts.ScriptTarget.Latest, true);
-  const report = (node: ts.Node, what: string) => {
-    const line = tree.getLineAndCharacterOfPosition(node.getStart()).line + 1;
-    found.push(`${source.path}:${line} uses ${what}`);
-  };
-  const visit = (node: ts.Node): void => {
+  const imports = importsOf(source)
+    .filter((specifier) => !specifier.startsWith(".") && !PURE_MODULES.includes(specifier))
+    .map((specifier) => `${source.path} imports ${specifier}`);
+  const uses = usesOf(source, (node, report) => {
     if (node.kind === ts.SyntaxKind.AsyncKeyword) report(node, "async");
     if (ts.isAwaitExpression(node)) report(node, "await");
     if (ts.isIdentifier(node) && isFreeName(node)) {
@@ -106,6 +104,38 @@ function impurities(source: Source): string[] {
         report(node, "Math.random");
       }
     }
+  });
+  return [...imports, ...uses];
+}
+
+/** Where a file opens sockets by itself. */
+function socketUses(source: Source): string[] {
+  const imports = importsOf(source)
+    .filter((specifier) => SOCKET_MODULES.test(specifier))
+    .map((specifier) => `${source.path} imports ${specifier}`);
+  const uses = usesOf(source, (node, report) => {
+    if (ts.isPropertyAccessExpression(node) && SOCKET_CALLS.test(node.getText())) {
+      report(node, node.getText());
+    }
+    if (ts.isIdentifier(node) && isFreeName(node) && SOCKET_NAMES.has(node.text)) {
+      report(node, node.text);
+    }
+  });
+  return [...imports, ...uses];
+}
+
+type Report = (node: ts.Node, what: string) => void;
+
+/** What a check reports about the nodes of a file's syntax tree, with the line of each. */
+function usesOf(source: Source, check: (node: ts.Node, report: Report) => void): string[] {
+  const found: string[] = [];
+  const tree = ts.createSourceFile(source.path, source.text, ts.ScriptTarget.Latest, true);
+  const report: Report = (node, what) => {
+    const line = tree.getLineAndCharacterOfPosition(node.getStart()).line + 1;
+    found.push(`${source.path}:${line} uses ${what}`);
+  };
+  const visit = (node: ts.Node): void => {
+    check(node, report);
     ts.forEachChild(node, visit);
   };
   visit(tree);
@@ -177,6 +207,13 @@ Deno.test("the folders below platform are pure", () => {
   assertEquals(sources.flatMap(impurities), []);
 });
 
+Deno.test("only platform opens sockets", () => {
+  const sources = readSources("src").filter((source) =>
+    !isTest(source) && layerOf(source.path) !== "platform"
+  );
+  assertEquals(sources.flatMap(socketUses), []);
+});
+
 Deno.test("the check itself sees what it must see", () => {
   const upward = { path: "src/raft/x.ts", text: `import { a } from "../node/a.ts";` };
   assertEquals(upwardImports(upward), ["src/raft/x.ts imports src/node/a.ts"]);
@@ -197,5 +234,14 @@ Deno.test("the check itself sees what it must see", () => {
     "src/raft/x.ts:3 uses async",
     "src/raft/x.ts:3 uses await",
     "src/raft/x.ts:3 uses Date",
+  ]);
+  const open = {
+    path: "src/cli/x.ts",
+    text: `import net from "node:net";\nDeno.listen({ port });\nawait fetch(url);\nthing.fetch();`,
+  };
+  assertEquals(socketUses(open), [
+    "src/cli/x.ts imports node:net",
+    "src/cli/x.ts:2 uses Deno.listen",
+    "src/cli/x.ts:3 uses fetch",
   ]);
 });

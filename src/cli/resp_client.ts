@@ -1,6 +1,6 @@
-import net from "node:net";
 import { messageOf } from "../base/errors.ts";
 import type { Address } from "../platform/network.ts";
+import { connectSocket, type Socket } from "../platform/sockets.ts";
 import { encodeRequest } from "../resp/encode.ts";
 import { ErrorReply, PushReply, type Reply } from "../resp/reply.ts";
 import { decodeReply, type ReplyLimits, ReplyScanner } from "../resp/reply_scanner.ts";
@@ -25,7 +25,7 @@ export class ConnectionLost extends Error {
 
 /** A client of one node or proxy, for the command line's own questions. */
 export class RespClient {
-  readonly #socket: net.Socket;
+  readonly #socket: Socket;
   readonly #scanner: ReplyScanner;
   readonly #waiting: Waiting[] = [];
   readonly #onPush: (push: PushReply) => void;
@@ -33,7 +33,7 @@ export class RespClient {
   /** Resolves when the connection has ended. */
   readonly ended: Promise<void>;
 
-  private constructor(socket: net.Socket, options: RespClientOptions) {
+  private constructor(socket: Socket, options: RespClientOptions) {
     this.#socket = socket;
     this.#scanner = new ReplyScanner(options.limits);
     this.#onPush = options.onPush ?? (() => {});
@@ -51,7 +51,7 @@ export class RespClient {
   static connect(address: Address, options: RespClientOptions = {}): Promise<RespClient> {
     const { timeoutMs = 1_000 } = options;
     return new Promise((resolve, reject) => {
-      const socket = net.connect({ host: address.host, port: address.port, noDelay: true });
+      const socket = connectSocket(address);
       const fail = (reason: string) => {
         socket.destroy();
         reject(new ConnectionLost(reason));

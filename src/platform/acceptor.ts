@@ -1,8 +1,9 @@
-import net from "node:net";
+import type net from "node:net";
 import { cannotListen } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Cancel, Clock } from "./clock.ts";
 import type { Address } from "./network.ts";
+import { listeningSocket, type Socket } from "./sockets.ts";
 
 /** Bytes received in one turn of the event loop, above which the turn is watched for a flood. */
 const WATCHED_BYTES = 64 * 1024;
@@ -71,7 +72,7 @@ export class FairReading {
  * @param isWanted false while the owner itself has paused the socket
  */
 export function readFairly(
-  socket: net.Socket,
+  socket: Socket,
   received: (chunk: Uint8Array) => void,
   fairness: FairReading,
   isWanted: () => boolean = () => true,
@@ -99,8 +100,8 @@ export interface AcceptorOptions {
 
 /** A source of connections: the part of `net.Server` that is used here. */
 export interface ConnectionSource {
-  address(): net.AddressInfo | string | null;
-  on(event: "connection", accepted: (socket: net.Socket) => void): unknown;
+  address(): { readonly port: number };
+  on(event: "connection", accepted: (socket: Socket) => void): unknown;
   close(): unknown;
   /** @see Acceptor.suspect */
   suspect?(): void;
@@ -122,8 +123,8 @@ export class Acceptor implements ConnectionSource {
   #isSuspect = false;
   #areOut = false;
   #isClosed = false;
-  #accepted: (socket: net.Socket) => void = (socket) => socket.destroy();
-  readonly #pass = (socket: net.Socket) => {
+  #accepted: (socket: Socket) => void = (socket) => socket.destroy();
+  readonly #pass = (socket: Socket) => {
     const { areDescriptorsOut, looksEachTime } = this.#options;
     if (looksEachTime && areDescriptorsOut?.() === true) this.suspect();
     this.#accepted(socket);
@@ -146,7 +147,7 @@ export class Acceptor implements ConnectionSource {
     return this.#server.address() as net.AddressInfo;
   }
 
-  on(_event: "connection", accepted: (socket: net.Socket) => void): void {
+  on(_event: "connection", accepted: (socket: Socket) => void): void {
     this.#accepted = accepted;
   }
 
@@ -233,8 +234,8 @@ async function listenAgain(address: Address, options: AcceptorOptions): Promise<
 
 function listen(address: Address, options: AcceptorOptions): Promise<net.Server> {
   return new Promise((resolve, reject) => {
-    const { allowHalfOpen, logger } = options;
-    const server = net.createServer({ noDelay: true, allowHalfOpen });
+    const { logger } = options;
+    const server = listeningSocket(options);
     server.once("error", (error: Error) => reject(cannotListen(address, error)));
     server.listen({ ...address, backlog: BACKLOG }, () => {
       server.removeAllListeners("error");

@@ -1,4 +1,3 @@
-import net from "node:net";
 import { setImmediate } from "node:timers";
 import { formatAddress, plainHost } from "../base/address.ts";
 import { messageOf } from "../base/errors.ts";
@@ -6,6 +5,7 @@ import { silentLogger } from "../base/logger.ts";
 import { Acceptor, FairReading, readFairly } from "./acceptor.ts";
 import type { Network, Stream, StreamHandlers } from "./network.ts";
 import { areDescriptorsOut } from "./process.ts";
+import { connectSocket, type Socket } from "./sockets.ts";
 import { systemClock } from "./system_clock.ts";
 
 /** Links between nodes, and from a proxy to nodes, take turns among themselves. */
@@ -14,7 +14,7 @@ const fairness = new FairReading((run) => setImmediate(run));
 /** TCP through `node:net`, which is faster here than `Deno.listen` and `Deno.connect`. */
 export const tcpNetwork: Network = {
   async listen(address, onConnection) {
-    const sockets = new Set<net.Socket>();
+    const sockets = new Set<Socket>();
     const acceptor = await Acceptor.open({
       address,
       allowHalfOpen: false,
@@ -40,7 +40,7 @@ export const tcpNetwork: Network = {
   },
 
   connect(address, handlers) {
-    const socket = net.connect({ host: address.host, port: address.port, noDelay: true });
+    const socket = connectSocket(address);
     const stream = new TcpStream(socket, formatAddress(address));
     stream.handle(handlers);
     socket.once("connect", () => handlers.onOpen());
@@ -59,7 +59,7 @@ const KEEP_ALIVE_MS = 60_000;
 
 class TcpStream implements Stream {
   readonly remote: string;
-  readonly #socket: net.Socket;
+  readonly #socket: Socket;
   #reason = "closed by the other side";
   #ended = false;
   /** Data that the socket has no room for. The first piece is sent up to `#from` already. */
@@ -67,7 +67,7 @@ class TcpStream implements Stream {
   #from = 0;
   #waitingBytes = 0;
 
-  constructor(socket: net.Socket, remote: string) {
+  constructor(socket: Socket, remote: string) {
     this.#socket = socket;
     this.remote = remote;
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
@@ -126,7 +126,7 @@ class TcpStream implements Stream {
   }
 }
 
-function remoteOf(socket: net.Socket): string {
+function remoteOf(socket: Socket): string {
   return formatAddress({
     host: plainHost(socket.remoteAddress ?? "?"),
     port: socket.remotePort ?? 0,

@@ -1,11 +1,11 @@
 import { formatAddress, plainHost } from "../base/address.ts";
-import type net from "node:net";
 import { encodeReply, type Protocol } from "../resp/encode.ts";
 import { type InvalidRequest, RequestDecoder, type RequestText } from "../resp/request_decoder.ts";
 import { ErrorReply, type PushReply } from "../resp/reply.ts";
 import type { Cancel, Clock } from "../platform/clock.ts";
 import type { ClientLoad, LargeRequests, LoadingClient } from "./client_load.ts";
 import { type FairReading, readFairly } from "../platform/acceptor.ts";
+import type { Socket } from "../platform/sockets.ts";
 import type { ClientLimits } from "./limits.ts";
 import { PendingReply, type ReplyingConnection, ReplyQueue } from "./pending_reply.ts";
 import { ReplyOutput, SlowReader } from "./reply_output.ts";
@@ -83,7 +83,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
   /** Gets its replies even from a listener that is silent. */
   isSpared = false;
 
-  readonly #socket: net.Socket;
+  readonly #socket: Socket;
   readonly #owner: ConnectionOwner;
   readonly #decoder: RequestDecoder;
   readonly #replies = new ReplyQueue();
@@ -105,7 +105,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
   #isEnding = false;
   #isClosed = false;
 
-  constructor(id: number, socket: net.Socket, owner: ConnectionOwner) {
+  constructor(id: number, socket: Socket, owner: ConnectionOwner) {
     this.id = id;
     this.#socket = socket;
     this.#owner = owner;

@@ -1,4 +1,3 @@
-import type net from "node:net";
 import type { Logger } from "../base/logger.ts";
 import { messageOf } from "../base/errors.ts";
 import { encodeReply } from "../resp/encode.ts";
@@ -7,6 +6,7 @@ import type { RequestText } from "../resp/request_decoder.ts";
 import type { Cancel, Clock } from "../platform/clock.ts";
 import type { Address } from "../platform/network.ts";
 import { Acceptor, type ConnectionSource, FairReading } from "../platform/acceptor.ts";
+import type { Socket } from "../platform/sockets.ts";
 import { Connection, type ConnectionOwner } from "./connection.ts";
 import { ClientLoad, LargeRequests } from "./client_load.ts";
 import { Rates } from "./rates.ts";
@@ -81,7 +81,7 @@ export class RespListener implements ConnectionOwner {
   readonly #flushAll = () => this.#flush();
 
   constructor(source: ConnectionSource, options: ListenOptions) {
-    this.address = { host: options.address.host, port: (source.address() as net.AddressInfo).port };
+    this.address = { host: options.address.host, port: source.address().port };
     this.limits = options.limits;
     this.clock = options.clock;
     this.rates = new Rates(this.totals, options.clock.monotonicMs());
@@ -163,7 +163,7 @@ export class RespListener implements ConnectionOwner {
     }
   }
 
-  #accept(socket: net.Socket): void {
+  #accept(socket: Socket): void {
     if (this.connections.size >= this.limits.clientsMax) {
       this.totals.rejected++;
       this.#source.suspect?.();

@@ -1,5 +1,5 @@
 import type { Cancel, Clock } from "../platform/clock.ts";
-import type net from "node:net";
+import type { Socket } from "../platform/sockets.ts";
 
 /** A client that has too much to read and takes nothing for so long is cut off. */
 const STALL_MS = 5_000;
@@ -73,7 +73,7 @@ const SOCKET_BYTES_MAX = 1024 * 1024;
  * are never joined: together they may be longer than a string can be.
  */
 export class ReplyOutput {
-  readonly #socket: net.Socket;
+  readonly #socket: Socket;
   /** What is handed over next begins at `#from` of the first one. */
   #waiting: string[] = [];
   #from = 0;
@@ -81,7 +81,7 @@ export class ReplyOutput {
   #last = "";
   #bytes = 0;
 
-  constructor(socket: net.Socket) {
+  constructor(socket: Socket) {
     this.#socket = socket;
   }
 

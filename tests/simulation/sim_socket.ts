@@ -1,6 +1,6 @@
-import type net from "node:net";
 import { latin1Bytes } from "../../src/base/bytes.ts";
 import type { Clock } from "../../src/platform/clock.ts";
+import type { ConnectionSource } from "../../src/platform/acceptor.ts";
 import type { Address, Stream } from "../../src/platform/network.ts";
 import type { AnswerWatch, ConnectionWatch } from "./answer_watch.ts";
 
@@ -147,8 +147,8 @@ export class SimServer extends Emitter {
     this.#clock = clock;
   }
 
-  get asServer(): net.Server {
-    return this as unknown as net.Server;
+  get asServer(): ConnectionSource {
+    return this as unknown as ConnectionSource;
   }
 
   address(): { address: string; port: number } {

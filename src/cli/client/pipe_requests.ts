@@ -1,6 +1,6 @@
-import net from "node:net";
 import { latin1Bytes } from "../../base/bytes.ts";
 import type { Address } from "../../platform/network.ts";
+import { connectSocket, type Socket } from "../../platform/sockets.ts";
 import { encodeReply, encodeRequest } from "../../resp/encode.ts";
 import { ReplyScanner } from "../../resp/reply_scanner.ts";
 import { reachReason } from "./client_connection.ts";
@@ -37,7 +37,7 @@ export function pipeRequests(
 }
 
 class RequestPipe {
-  readonly #socket: net.Socket;
+  readonly #socket: Socket;
   readonly #scanner = new ReplyScanner({ replyBytesMax: REPLY_BYTES_MAX });
   readonly #options: PipeOptions;
   /** Sent last: when it comes back, all before it has been answered. */
@@ -51,10 +51,10 @@ class RequestPipe {
   #errors = 0;
   #replies = 0;
 
-  constructor({ host, port }: Address, options: PipeOptions) {
+  constructor(address: Address, options: PipeOptions) {
     this.#options = options;
     this.#ended = new Promise((resolve) => this.#resolveEnded = resolve);
-    this.#socket = net.connect({ host, port, noDelay: true });
+    this.#socket = connectSocket(address);
     this.#socket.on("error", (error) => this.#finish(reachReason(error.message)));
     this.#socket.on("close", () => this.#finish("the connection was closed"));
     this.#socket.on("data", (chunk: Uint8Array) => this.#received(chunk));

@@ -1,4 +1,5 @@
 import type { Address } from "../../base/address.ts";
+import { isAddressInUse } from "../../platform/sockets.ts";
 import { ConnectionLost, fieldsOf, RespClient } from "../resp_client.ts";
 
 const WAIT_MS_MAX = 1_000;
@@ -11,19 +12,9 @@ const RETRY_MS = 50;
  */
 export async function takenPorts(hostname: string, ports: readonly number[]): Promise<number[]> {
   for (let waitedMs = 0;; waitedMs += RETRY_MS) {
-    const taken = ports.filter((port) => isTaken({ host: hostname, port }));
+    const taken = ports.filter((port) => isAddressInUse({ host: hostname, port }));
     if (taken.length === 0 || waitedMs >= WAIT_MS_MAX) return taken;
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-  }
-}
-
-function isTaken({ host, port }: Address): boolean {
-  try {
-    Deno.listen({ hostname: host, port }).close();
-    return false;
-  } catch (error) {
-    if (error instanceof Deno.errors.AddrInUse) return true;
-    throw error;
   }
 }
 

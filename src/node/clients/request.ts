@@ -1,5 +1,5 @@
 import type { Arguments } from "../../base/byte_string.ts";
-import { formatRedisAddress } from "../../base/address.ts";
+import { formatAddress, formatRedisAddress } from "../../base/address.ts";
 import { messageOf } from "../../base/errors.ts";
 import { type Command, keySlot } from "../../commands/command.ts";
 import { keysOf, rowOf } from "../../commands/table.ts";
@@ -115,9 +115,7 @@ export function refusedSentence(
     return `Cannot take part as ${id}: another process runs under this id, with a copy of this ` +
       `data directory, says ${by}; stop one of them, and let a new node --join under an id of its own`;
   }
-  const from = at === null
-    ? ""
-    : ` --from ${at.host.includes(":") ? `[${at.host}]` : at.host}:${at.port}`;
+  const from = at === null ? "" : ` --from ${formatAddress(at)}`;
   return `Cannot take part as ${id}: this data directory is not the one that the cluster knows ` +
     `${id} by, says ${by}, and what ${id} has acknowledged may be missing here; ` +
     `bring that directory back, or run regent remove ${id}${from}, and start this node with ` +

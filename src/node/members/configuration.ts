@@ -84,13 +84,14 @@ export function parseConfiguration(value: unknown): ClusterConfiguration | null 
 
 function parseMember(value: unknown): Member | null {
   const { id, raftAddress, isLearner, incarnation } = fieldsOf(value);
-  const address = parseAddress(raftAddress);
+  const address = storedAddress(raftAddress);
   if (!isId(id) || address === null || typeof isLearner !== "boolean") return null;
   if (incarnation === undefined) return { id, raftAddress: address, isLearner };
   return isId(incarnation) ? { id, raftAddress: address, isLearner, incarnation } : null;
 }
 
-function parseAddress(value: unknown): Address | null {
+/** An address as the log holds it: an object with the fields of `Address`. */
+function storedAddress(value: unknown): Address | null {
   const { host, port } = fieldsOf(value);
   if (typeof host !== "string" || host === "") return null;
   const isPort = Number.isSafeInteger(port) && (port as number) >= 0 && (port as number) <= 65_535;

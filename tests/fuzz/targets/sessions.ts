@@ -1,6 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
 import { EventEmitter } from "node:events";
-import type net from "node:net";
 import { latin1Bytes } from "../../../src/base/bytes.ts";
 import { silentLogger } from "../../../src/base/logger.ts";
 import { type Random, randomInteger, seededRandom } from "../../../src/base/random.ts";
@@ -9,6 +8,7 @@ import { COMMANDS } from "../../../src/commands/table.ts";
 import { Node } from "../../../src/node/node.ts";
 import { encodeRequest } from "../../../src/resp/encode.ts";
 import { ReplyScanner } from "../../../src/resp/reply_scanner.ts";
+import type { ConnectionSource } from "../../../src/platform/acceptor.ts";
 import { DEFAULT_CLIENT_LIMITS } from "../../../src/server/limits.ts";
 import { RespListener } from "../../../src/server/listener.ts";
 import { NodeSessions } from "../../../src/server/node_sessions.ts";
@@ -133,7 +133,7 @@ class ServedNode {
       config: new Map([["appendonly", "yes"]]),
       listener: (): RespListener => listener,
     });
-    const listener = new RespListener(this.#server as unknown as net.Server, {
+    const listener = new RespListener(this.#server as unknown as ConnectionSource, {
       address: clientAddress,
       handler,
       limits: { ...DEFAULT_CLIENT_LIMITS, ...LIMITS },
