@@ -341,6 +341,7 @@ Deno.test("CLUSTER SHARDS and CLUSTER INFO of a proxy tell of one master, and wh
           ([name = "", value = ""]) => [name, value] as const,
         ),
       );
+    await until("a leader is known", () => proxy.status().leader !== null);
     const well = await fields();
     assertEquals([well.get("cluster_state"), well.get("cluster_slots_ok")], ["ok", "16384"]);
     for (const node of cluster.nodes) {
