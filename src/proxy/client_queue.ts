@@ -3,61 +3,13 @@ import {
   type ProxyRequest,
   READ_LOST,
   refusalOf,
+  type RequestOwner,
   WRITE_LOST,
   WRITE_OVERTAKEN,
 } from "./proxy_request.ts";
 import { assert } from "../base/errors.ts";
-import type { Asker } from "../node/clients/batch_pacer.ts";
+import { LinkedList, type Listed } from "../base/linked_list.ts";
 import type { Upstream } from "./upstream.ts";
-
-/** Requests of one client in order, chained through themselves: a request is on one list at most. */
-export class RequestList {
-  #first: ProxyRequest | null = null;
-  #last: ProxyRequest | null = null;
-  #size = 0;
-
-  get first(): ProxyRequest | null {
-    return this.#first;
-  }
-
-  get size(): number {
-    return this.#size;
-  }
-
-  push(request: ProxyRequest): void {
-    request.next = null;
-    if (this.#last === null) this.#first = request;
-    else this.#last.next = request;
-    this.#last = request;
-    this.#size++;
-  }
-
-  shift(): ProxyRequest | null {
-    const request = this.#first;
-    if (request === null) return null;
-    this.#first = request.next;
-    if (request.next === null) this.#last = null;
-    request.next = null;
-    this.#size--;
-    return request;
-  }
-
-  unshift(request: ProxyRequest): void {
-    request.next = this.#first;
-    this.#first = request;
-    this.#last ??= request;
-    this.#size++;
-  }
-
-  /** Takes all of them. */
-  drain(): ProxyRequest[] {
-    const requests: ProxyRequest[] = [];
-    for (let request = this.shift(); request !== null; request = this.shift()) {
-      requests.push(request);
-    }
-    return requests;
-  }
-}
 
 /** What waits in all queues together. */
 export interface WaitingTotals {
@@ -88,28 +40,31 @@ export interface WaitingTotals {
  * A read may be repeated only as long as no later write to its keys can have been executed. So such a
  * write is not sent before the read is answered (`mustWait`).
  */
-export class ClientQueue implements Asker {
+export class ClientQueue implements RequestOwner, Listed<ClientQueue> {
   readonly #totals: WaitingTotals;
+  readonly #proceed: (client: ClientQueue) => void;
   /** Not sent yet. */
-  readonly #waiting = new RequestList();
+  readonly #waiting = new LinkedList<ProxyRequest>();
   /** Sent, in the order in which the node answers. */
-  readonly #underWay = new RequestList();
+  readonly #underWay = new LinkedList<ProxyRequest>();
   /** Refused or lost, with all that came behind them. Executed writes among them mark their place. */
-  readonly #repeating = new RequestList();
+  readonly #repeating = new LinkedList<ProxyRequest>();
   /** The connection that everything under way is on. */
   upstream: Upstream | null = null;
-  answeredWith: Asker["answeredWith"] = null;
+  answeredWith: RequestOwner["answeredWith"] = null;
   writesUnderWay = 0;
   readonly #reads = new ReadsUnderWay();
   isClosed = false;
-  /** The list of clients that this one stands on, if any; and its place there. */
-  listedOn: object | null = null;
-  nextListed: ClientQueue | null = null;
+  /** The list of waiting clients that this one stands on, and the client after it. */
+  list: object | null = null;
+  next: ClientQueue | null = null;
   /** Since when nobody could take its first waiting request; meaningful while held. */
   heldSinceMs = 0;
 
-  constructor(totals: WaitingTotals) {
+  /** @param proceed is called when nothing is under way any more and requests are left to send */
+  constructor(totals: WaitingTotals, proceed: (client: ClientQueue) => void) {
     this.#totals = totals;
+    this.#proceed = proceed;
   }
 
   get first(): ProxyRequest | null {
@@ -171,6 +126,7 @@ export class ClientQueue implements Asker {
     else if (this.#repeating.size === 0) request.settle(text);
     else if (request.isWrite) this.#settleAndMark(request, text);
     else this.#repeat(request, null);
+    if (this.hasMore && this.isIdle) this.proceed();
   }
 
   /** The oldest request under way was lost with its connection. */
@@ -180,6 +136,10 @@ export class ClientQueue implements Asker {
     else if (!request.isWrite || isExecuted === "no") this.#repeat(request, null);
     else if (request.isRepeatable && !request.isSuspect) this.#repeatUncertain(request);
     else this.#settleInPlace(request, WRITE_LOST);
+  }
+
+  proceed(): void {
+    this.#proceed(this);
   }
 
   /**

@@ -276,7 +276,7 @@ Deno.test("a client's own ONCE is sent again as it is, and is UNKNOWN when its s
 });
 
 Deno.test("a write is stamped only if it has no more arguments with its stamp than a node takes", () => {
-  const client = new ClientQueue({ requests: 0, bytes: 0 });
+  const client = new ClientQueue({ requests: 0, bytes: 0 }, () => {});
   const command = lookup("mset");
   assert(command !== undefined);
   const isStamped = (count: number) => {

@@ -1,4 +1,4 @@
-import { ClientList } from "./client_list.ts";
+import { LinkedList } from "../base/linked_list.ts";
 import type { ClientQueue, WaitingTotals } from "./client_queue.ts";
 import type { ProxyLimits } from "./limits.ts";
 import { holdIsFull, type ProxyRequest } from "./proxy_request.ts";
@@ -19,7 +19,7 @@ export class HoldQueue {
   /** What waits at all clients, held or in their own order. */
   readonly totals: WaitingTotals = { requests: 0, bytes: 0 };
   readonly #limits: ProxyLimits;
-  readonly #clients = new ClientList();
+  readonly #clients = new LinkedList<ClientQueue>();
   #sinceMs: number | null = null;
   #count = 0;
   #totalMs = 0;
@@ -40,7 +40,7 @@ export class HoldQueue {
   }
 
   holds(client: ClientQueue): boolean {
-    return client.listedOn === this.#clients;
+    return this.#clients.has(client);
   }
 
   hold(client: ClientQueue, nowMs: number): void {

@@ -4,6 +4,7 @@ import type { Address, Network } from "../platform/network.ts";
 import type { Protocol } from "../resp/encode.ts";
 import { Batching, Upstream, type UpstreamEvents } from "./upstream.ts";
 import type { ProxyLimits } from "./limits.ts";
+import { type ProxyRequest, refusalOf } from "./proxy_request.ts";
 import type { NodeView } from "./topology.ts";
 
 const FIRST_MS = 10;
@@ -31,12 +32,26 @@ export class Backoff {
   }
 }
 
+/** What happens on the connections to a node. */
+export interface NodeLinksEvents {
+  /** A connection takes requests now. */
+  ready(): void;
+  /** Clients' reads may go over a connection now. */
+  readable(): void;
+  /** The oldest request under way got its answer. */
+  answered(upstream: Upstream, request: ProxyRequest, text: string): void;
+  /** All answers that had arrived are handed out. */
+  settled(upstream: Upstream, nowMs: number): void;
+  /** Once. What was under way is to be taken with `takeLost`. */
+  closed(upstream: Upstream, reason: string): void;
+}
+
 export interface LinkOptions {
   readonly network: Network;
   readonly clock: Clock;
   readonly random: Random;
   readonly limits: ProxyLimits;
-  readonly events: UpstreamEvents;
+  readonly events: NodeLinksEvents;
   /** When reads leave that any node can answer. */
   readonly readBatching: (protocol: Protocol) => Batching;
 }
@@ -57,7 +72,7 @@ const LATENCY_MS_MIN = 0.05;
  * Clients' reads go to a node only after it has answered two of the proxy's own, one after the other:
  * the first shows that it has caught up with its leader, the second how long it takes.
  */
-export class NodeLinks {
+export class NodeLinks implements UpstreamEvents {
   readonly node: NodeView;
   readonly address: Address;
   /** Fenced to the node's leadership: writes, and reads that come behind them. */
@@ -120,15 +135,41 @@ export class NodeLinks {
     return this.#upstream(protocol, null, true);
   }
 
-  opened(upstream: Upstream, nowMs: number): void {
+  ready(upstream: Upstream): void {
     if (upstream.fenceTerm === null) this.#readerBackoff.succeeded();
-    if (this.node.isReadable) this.#probe(upstream, nowMs);
+    if (this.node.isReadable) this.#probe(upstream, this.#nowMs());
+    this.#options.events.ready();
   }
 
-  /** A leader did what it was asked, for the first time on this connection. */
-  proved(upstream: Upstream): void {
-    upstream.isProven = true;
-    this.#writerBackoff.succeeded();
+  answered(upstream: Upstream, request: ProxyRequest, text: string): void {
+    const refusal = refusalOf(text);
+    if (refusal !== null) this.#noteRefusal(upstream, request, refusal);
+    else if (!upstream.isProven && upstream.fenceTerm !== null) {
+      upstream.isProven = true;
+      this.#writerBackoff.succeeded();
+    }
+    this.#options.events.answered(upstream, request, text);
+  }
+
+  #noteRefusal(
+    upstream: Upstream,
+    request: ProxyRequest,
+    refusal: "moved" | "down" | "again",
+  ): void {
+    if (upstream.fenceTerm === null) {
+      const nowMs = this.#nowMs();
+      this.#pause(nowMs);
+      return this.distrust(upstream, nowMs);
+    }
+    upstream.isSpent = true;
+    upstream.isAccepting = false;
+    // A leader that could not confirm a read in time may lead on, and execute what stands behind it.
+    if (refusal === "moved" || request.isWrite) upstream.isOver = true;
+  }
+
+  probed(upstream: Upstream, text: string): void {
+    const isReadable = this.#noteProbe(upstream, refusalOf(text) !== null, this.#nowMs());
+    if (isReadable) this.#options.events.readable();
   }
 
   /** Fits the connections to what the node has said by now. */
@@ -146,11 +187,11 @@ export class NodeLinks {
   }
 
   /**
-   * The proxy's own read was answered, or refused.
+   * Learns from the answer to the proxy's own read.
    *
    * @returns whether clients' reads can follow that could not before
    */
-  probed(upstream: Upstream, isRefused: boolean, nowMs: number): boolean {
+  #noteProbe(upstream: Upstream, isRefused: boolean, nowMs: number): boolean {
     const { isProven, isConfirmed } = upstream;
     upstream.isConfirmed = !isRefused;
     if (isRefused || !this.node.isReadable) {
@@ -167,21 +208,37 @@ export class NodeLinks {
     return !isProven;
   }
 
-  closed(upstream: Upstream, nowMs: number): void {
+  closed(upstream: Upstream, reason: string): void {
+    const nowMs = this.#nowMs();
+    upstream.isAccepting = false;
     this.#former.delete(upstream);
     const upstreams = this.#among(upstream);
-    if (upstreams.get(upstream.protocol) !== upstream) return;
-    upstreams.delete(upstream.protocol);
-    this.#backoffOf(upstream).failed(nowMs);
+    if (upstreams.get(upstream.protocol) === upstream) {
+      upstreams.delete(upstream.protocol);
+      this.#backoffOf(upstream).failed(nowMs);
+    }
+    const isUnanswered = upstream.oldestSentMs !== Infinity;
+    if (upstream.isDedicated && isUnanswered) this.#pause(nowMs);
+    this.#options.events.closed(upstream, reason);
   }
 
   /** The node has just refused something that is not bound to its leadership. */
-  pause(nowMs: number): void {
+  #pause(nowMs: number): void {
     this.pausedUntilMs = nowMs + REFUSAL_PAUSE_MS;
   }
 
+  settled(upstream: Upstream): void {
+    const nowMs = this.#nowMs();
+    this.#noteLatency(upstream, nowMs);
+    this.#options.events.settled(upstream, nowMs);
+  }
+
+  #nowMs(): number {
+    return this.#options.clock.monotonicMs();
+  }
+
   /** Answers have come in: learns from the last how long the node takes for a read. */
-  settled(upstream: Upstream, nowMs: number): void {
+  #noteLatency(upstream: Upstream, nowMs: number): void {
     const { answeredSentMs, fenceTerm } = upstream;
     upstream.answeredSentMs = NaN;
     if (fenceTerm !== null || upstream.isDedicated || Number.isNaN(answeredSentMs)) return;
@@ -274,11 +331,11 @@ export class NodeLinks {
   }
 
   #upstream(protocol: Protocol, fenceTerm: number | null, isDedicated: boolean): Upstream {
-    const { network, clock, limits, events, readBatching } = this.#options;
+    const { network, clock, limits, readBatching } = this.#options;
     const isReader = fenceTerm === null && !isDedicated;
-    const { address } = this;
+    const { node, address } = this;
     return new Upstream({
-      links: this,
+      node,
       address,
       protocol,
       fenceTerm,
@@ -287,7 +344,7 @@ export class NodeLinks {
       network,
       clock,
       limits,
-      events,
+      events: this,
     });
   }
 

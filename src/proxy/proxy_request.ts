@@ -1,11 +1,12 @@
+import type { Listed } from "../base/linked_list.ts";
 import type { Command } from "../commands/command.ts";
 import { keysOf } from "../commands/table.ts";
 import { SESSION_GROUP } from "../commands/session_rows.ts";
+import type { Asker } from "../node/clients/batch_pacer.ts";
 import { encodeCount, encodeReply, type Protocol } from "../resp/encode.ts";
 import { ErrorReply } from "../resp/reply.ts";
 import type { RequestText } from "../resp/request_decoder.ts";
 import { DEFAULT_CLIENT_LIMITS } from "../server/limits.ts";
-import type { ClientQueue } from "./client_queue.ts";
 import { type LeasedSession, STAMP_ARGUMENTS, type WriteSessions } from "./write_sessions.ts";
 
 /** A read of more keys may take long, as one that names none. */
@@ -34,12 +35,25 @@ export interface ReplySink {
   settleEncoded(text: string, rest?: readonly string[]): void;
 }
 
+/** The client of a request, as far as the request and its connection know it. */
+export interface RequestOwner extends Asker {
+  readonly isClosed: boolean;
+  /** Writes that are sent and not answered. */
+  readonly writesUnderWay: number;
+  /** A node has answered the oldest request under way. */
+  answered(request: ProxyRequest, text: string): void;
+  /** The oldest request under way is lost with its connection, or taken back. */
+  lost(request: ProxyRequest, isExecuted: "maybe" | "no"): void;
+  /** Sends what is left, after requests were lost. */
+  proceed(): void;
+}
+
 /** How a request is routed; `wait` stands alone on a connection of its own. */
 export type RouteKind = "read" | "write" | "wait";
 
 /** A client's request on its way to a node and back. */
-export class ProxyRequest {
-  readonly client: ClientQueue;
+export class ProxyRequest implements Listed<ProxyRequest> {
+  readonly client: RequestOwner;
   readonly command: Command;
   readonly kind: RouteKind;
   readonly sink: ReplySink;
@@ -60,6 +74,7 @@ export class ProxyRequest {
   losses = 0;
   /** What comes behind the text of the answer that is just handed out. */
   rest: readonly string[] = NO_REST;
+  list: object | null = null;
   next: ProxyRequest | null = null;
   readonly #request: RequestText;
   #keys: readonly string[] | null = null;
@@ -70,7 +85,7 @@ export class ProxyRequest {
   #serial = 0;
 
   constructor(
-    client: ClientQueue,
+    client: RequestOwner,
     command: Command,
     request: RequestText,
     sink: ReplySink,

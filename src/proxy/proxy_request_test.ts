@@ -15,7 +15,7 @@ Deno.test("no stamp makes a request have more arguments than a node takes", () =
   const sink = { protocol: 2 as const, settleEncoded: () => {} };
   const stamped = [0, 2, 3, 4].map((missing) => {
     const args = ["DEL", ...new Array<string>(argumentsMax - missing - 1).fill("k")];
-    const client = new ClientQueue({ requests: 0, bytes: 0 });
+    const client = new ClientQueue({ requests: 0, bytes: 0 }, () => {});
     const request = new ProxyRequest(client, command, RequestText.of(args), sink, 0);
     return request.wantsStamp ? args.length + STAMP_ARGUMENTS : null;
   });
@@ -23,7 +23,7 @@ Deno.test("no stamp makes a request have more arguments than a node takes", () =
 });
 
 Deno.test("a write waits for its client's read of very many keys, which are not looked for", () => {
-  const client = new ClientQueue({ requests: 0, bytes: 0 });
+  const client = new ClientQueue({ requests: 0, bytes: 0 }, () => {});
   const requestOf = (...args: string[]) => {
     const command = lookup(args[0] ?? "");
     assert(command !== undefined);

@@ -11,7 +11,14 @@ import { RequestText } from "../resp/request_decoder.ts";
 import { ClientQueue } from "./client_queue.ts";
 import { HoldQueue } from "./hold_queue.ts";
 import type { ProxyLimits } from "./limits.ts";
-import { doubtOf, ProxyRequest, refusalOf, type ReplySink, tooManyWaits } from "./proxy_request.ts";
+import {
+  doubtOf,
+  ProxyRequest,
+  type ReplySink,
+  type RequestOwner,
+  tooManyWaits,
+} from "./proxy_request.ts";
+import { RoomQueue } from "./room_queue.ts";
 import type { Topology } from "./topology.ts";
 import type { Upstream } from "./upstream.ts";
 import { UpstreamPool, type UpstreamPoolEvents } from "./upstream_pool.ts";
@@ -37,6 +44,7 @@ export interface RouterOptions {
 export class Router implements UpstreamPoolEvents, SessionLink {
   readonly hold: HoldQueue;
   readonly pool: UpstreamPool;
+  readonly #room = new RoomQueue();
   readonly #options: RouterOptions;
   readonly #sessions: WriteSessions;
   /** For what the proxy itself asks. */
@@ -58,7 +66,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
   }
 
   openClient(): ClientQueue {
-    return new ClientQueue(this.hold.totals);
+    return new ClientQueue(this.hold.totals, this.#proceed);
   }
 
   closeClient(client: ClientQueue): void {
@@ -134,51 +142,41 @@ export class Router implements UpstreamPoolEvents, SessionLink {
 
   // What the connections tell.
 
-  ready(upstream: Upstream): void {
+  ready(): void {
     if (this.#isStopped) return;
-    upstream.links.opened(upstream, this.#nowMs());
     this.pool.update();
     this.#sessions.maintain(this.#nowMs());
     this.#retryHeld();
   }
 
   answered(upstream: Upstream, request: ProxyRequest, text: string): void {
-    const refusal = refusalOf(text);
-    if (refusal !== null) this.#refused(upstream, request, refusal);
-    else {
-      if (!upstream.isProven && upstream.fenceTerm !== null) upstream.links.proved(upstream);
-      if (request.isRepeatable && doubtOf(text) !== null) this.#doubted(upstream, request, text);
-    }
-    const { client } = request;
-    client.answered(request, text);
-    if (client.hasMore && client.isIdle) this.#continue(client);
+    if (request.isRepeatable && doubtOf(text) !== null) this.#doubted(upstream, request, text);
+    request.client.answered(request, text);
     if (upstream.isDedicated) upstream.destroy("its request is answered");
   }
 
-  probed(upstream: Upstream, text: string): void {
-    if (!upstream.links.probed(upstream, refusalOf(text) !== null, this.#nowMs())) return;
+  readable(): void {
     this.pool.update();
     this.#retryHeld();
   }
 
-  settled(upstream: Upstream): void {
-    const nowMs = this.#nowMs();
-    upstream.links.settled(upstream, nowMs);
-    while (upstream.waiters.first !== null) {
-      const request = upstream.waiters.first.first;
+  settled(upstream: Upstream, nowMs: number): void {
+    let client = this.#room.first(upstream);
+    for (; client !== null; client = this.#room.first(upstream)) {
+      const request = client.first;
       if (request !== null && upstream.isAccepting && upstream.isFullFor(request.bytes)) return;
-      const client = upstream.waiters.shift();
-      if (client !== null) this.#dispatch(client, nowMs, BURST, upstream);
+      this.#room.shift(upstream);
+      this.#dispatch(client, nowMs, BURST, upstream);
     }
     if (!upstream.isAccepting && upstream.underWay === 0) upstream.destroy("its term is over");
   }
 
   closed(upstream: Upstream, reason: string): void {
-    this.pool.closed(upstream, this.#nowMs());
+    this.pool.closed(upstream);
     if (reason.startsWith("sent ")) {
-      this.#options.logger.warn(`node ${upstream.links.node.label} ${reason}`);
+      this.#options.logger.warn(`node ${upstream.node.label} ${reason}`);
     }
-    const clients = new Set<ClientQueue>();
+    const clients = new Set<RequestOwner>();
     const isSuperseded = this.pool.isSuperseded(upstream);
     for (const { request, wasWritten } of upstream.takeLost()) {
       const wasDropped = upstream.isBroken || (isSuperseded && request.isHeavy);
@@ -186,24 +184,23 @@ export class Router implements UpstreamPoolEvents, SessionLink {
       request.client.lost(request, wasWritten && !upstream.isOver ? "maybe" : "no");
       clients.add(request.client);
     }
-    if (upstream.isDedicated && clients.size > 0) upstream.links.pause(this.#nowMs());
-    for (const client of clients) this.#continue(client);
+    for (const client of clients) client.proceed();
     this.retired(upstream);
   }
 
   takenBack(requests: readonly ProxyRequest[]): void {
-    const clients = new Set<ClientQueue>();
+    const clients = new Set<RequestOwner>();
     for (const request of requests) {
       request.client.lost(request, "no");
       clients.add(request.client);
     }
-    for (const client of clients) this.#continue(client);
+    for (const client of clients) client.proceed();
   }
 
   retired(upstream: Upstream): void {
     const nowMs = this.#nowMs();
-    for (let left = upstream.waiters.size; left > 0; left--) {
-      const client = upstream.waiters.shift();
+    for (let left = this.#room.countOf(upstream); left > 0; left--) {
+      const client = this.#room.shift(upstream);
       if (client !== null) this.#dispatch(client, nowMs);
     }
   }
@@ -221,7 +218,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
     burstMax = Infinity,
     turnOn: Upstream | null = null,
   ): void {
-    if (client.listedOn !== null || this.#isStopped) return;
+    if (client.list !== null || this.#isStopped) return;
     for (let sent = 0;; sent++) {
       const request = client.first;
       if (request === null) return;
@@ -233,9 +230,9 @@ export class Router implements UpstreamPoolEvents, SessionLink {
         continue;
       }
       // Who comes later stands behind those who wait for room, however little it asks for.
-      const isBehind = upstream !== turnOn && this.#hasToWait(upstream.waiters.first, upstream);
+      const isBehind = upstream !== turnOn && this.#hasToWait(this.#room.first(upstream), upstream);
       if (isBehind || sent >= burstMax || upstream.isFullFor(request.bytes)) {
-        return upstream.waiters.push(client);
+        return this.#room.push(upstream, client);
       }
       if (request.wantsStamp) this.#stamp(request, nowMs);
       client.send(upstream);
@@ -286,37 +283,21 @@ export class Router implements UpstreamPoolEvents, SessionLink {
   /** Whether a request would not have to be held. */
   #couldSend(client: ClientQueue, request: ProxyRequest, nowMs: number): boolean {
     if (this.hold.isEmpty && this.#options.topology.leader !== null) return true;
-    if (client.listedOn !== null || client.first !== null || request.kind === "wait") return false;
+    if (client.list !== null || client.first !== null || request.kind === "wait") return false;
     const upstream = this.#route(client, request, nowMs);
     return upstream !== null && upstream !== "later";
   }
 
-  /** Something of the client's has come to an end: goes on with what is left. */
-  #continue(client: ClientQueue): void {
+  /** Nothing of the client's is under way any more: goes on with what is left. */
+  readonly #proceed = (client: ClientQueue): void => {
     const nowMs = this.#nowMs();
     client.settleRepeating(nowMs, this.#options.limits.holdMsMax);
     this.#dispatch(client, nowMs);
-  }
+  };
 
   #retryHeld(): void {
     const nowMs = this.#nowMs();
     this.hold.retry(nowMs, (client) => this.#dispatch(client, nowMs, BURST));
-  }
-
-  #refused(
-    upstream: Upstream,
-    request: ProxyRequest,
-    refusal: "moved" | "down" | "again",
-  ): void {
-    const nowMs = this.#nowMs();
-    if (upstream.fenceTerm === null) {
-      upstream.links.pause(nowMs);
-      return upstream.links.distrust(upstream, nowMs);
-    }
-    upstream.isSpent = true;
-    upstream.isAccepting = false;
-    // A leader that could not confirm a read in time may lead on, and execute what stands behind it.
-    if (refusal === "moved" || request.isWrite) upstream.isOver = true;
   }
 
   /** A write may have been executed, or its session is gone. */

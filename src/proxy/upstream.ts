@@ -11,11 +11,10 @@ import { replyTooLarge } from "../commands/command.ts";
 import type { Address, Network, Stream } from "../platform/network.ts";
 import { encodeReply, encodeRequest, type Protocol } from "../resp/encode.ts";
 import { ReplyScanner } from "../resp/reply_scanner.ts";
-import { ClientList } from "./client_list.ts";
 import { Fifo } from "./fifo.ts";
 import type { ProxyLimits } from "./limits.ts";
-import type { NodeLinks } from "./node_links.ts";
 import type { ProxyRequest } from "./proxy_request.ts";
+import type { NodeView } from "./topology.ts";
 
 /** Batches under way on one connection when the way to the node is long. */
 const UNDER_WAY_MAX = 16;
@@ -105,8 +104,7 @@ export class Batching {
 }
 
 export interface UpstreamOptions {
-  /** Whose connection it is. */
-  readonly links: NodeLinks;
+  readonly node: NodeView;
   readonly address: Address;
   readonly protocol: Protocol;
   /** The term in which the node has to lead for anything to be executed; `null`: whatever it is. */
@@ -150,13 +148,11 @@ export interface LostRequest {
  * whenever that is in doubt, the connection is destroyed. Requests of many clients leave in one write.
  */
 export class Upstream implements BatchSender {
-  readonly links: NodeLinks;
+  readonly node: NodeView;
   readonly isDedicated: boolean;
   readonly protocol: Protocol;
   readonly fenceTerm: number | null;
-  /** Clients whose next request waits for room on this connection. */
-  readonly waiters = new ClientList();
-  /** Set by the router: new requests may go here. */
+  /** Set from outside: new requests may go here. */
   isAccepting = true;
   /** A fenced connection on which the node has refused a request: it is not used any further. */
   isSpent = false;
@@ -207,7 +203,7 @@ export class Upstream implements BatchSender {
 
   constructor(options: UpstreamOptions) {
     this.#options = options;
-    this.links = options.links;
+    this.node = options.node;
     this.isDedicated = options.isDedicated;
     this.createdMs = options.clock.monotonicMs();
     this.protocol = options.protocol;

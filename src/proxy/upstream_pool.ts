@@ -1,13 +1,12 @@
 import type { Protocol } from "../resp/encode.ts";
-import { type LinkOptions, NodeLinks } from "./node_links.ts";
-import { Batching, type Upstream, type UpstreamEvents } from "./upstream.ts";
+import { type LinkOptions, NodeLinks, type NodeLinksEvents } from "./node_links.ts";
+import { Batching, type Upstream } from "./upstream.ts";
 import { parseAddress } from "../base/address.ts";
 import type { Random } from "../base/random.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Network } from "../platform/network.ts";
-import type { ClientQueue } from "./client_queue.ts";
 import type { ProxyLimits } from "./limits.ts";
-import type { ProxyRequest } from "./proxy_request.ts";
+import type { ProxyRequest, RequestOwner } from "./proxy_request.ts";
 import type { NodeView, Topology } from "./topology.ts";
 
 /** The leader has writes to do: it gets a read only when it is so much better than a follower. */
@@ -45,12 +44,13 @@ export function chooseReader(
     best = upstream;
     bestScore = score;
   }
-  const atLeader = leader === null ? null : readerOf(leader, protocol, nowMs);
+  if (leader === null) return best;
+  const atLeader = readerOf(leader, protocol, nowMs);
   if (atLeader === null || best === null) return atLeader ?? best;
   if (atLeader.isGathering) return atLeader;
   // Seldom asked to read, it may seem faster than it is.
-  const latencyMs = Math.max(atLeader.links.latencyMs, latencyMsMin);
-  const score = scoreOf(atLeader, (1 + atLeader.links.underWay) * latencyMs * LEADER_FACTOR);
+  const latencyMs = Math.max(leader.latencyMs, latencyMsMin);
+  const score = scoreOf(atLeader, (1 + leader.underWay) * latencyMs * LEADER_FACTOR);
   return score < bestScore ? atLeader : best;
 }
 
@@ -89,7 +89,7 @@ const RESERVED_CONNECTIONS = 16;
 /** So many reads are enough for one node, and the next go to another. */
 const READS_OF_ONE_NODE = 256;
 
-export interface UpstreamPoolEvents extends UpstreamEvents {
+export interface UpstreamPoolEvents extends NodeLinksEvents {
   /** Reads that a silent node was asked; others are to be asked. In the order they were sent. */
   takenBack(requests: readonly ProxyRequest[]): void;
   /** No new requests go there, so nobody should wait for room on it. */
@@ -191,9 +191,7 @@ export class UpstreamPool {
   }
 
   /** The connection has ended. */
-  closed(upstream: Upstream, nowMs: number): void {
-    upstream.isAccepting = false;
-    upstream.links.closed(upstream, nowMs);
+  closed(upstream: Upstream): void {
     this.#dedicated.delete(upstream);
   }
 
@@ -236,7 +234,7 @@ export class UpstreamPool {
     return this.#options.topology.node(node.address) === node;
   }
 
-  #mayAccept({ links: { node }, fenceTerm, isDedicated, isSpent }: Upstream): boolean {
+  #mayAccept({ node, fenceTerm, isDedicated, isSpent }: Upstream): boolean {
     if (!this.#isMember(node) || isSpent) return false;
     if (fenceTerm === null && !isDedicated) return node.isReadable;
     const isLeader = this.#options.topology.leader === node;
@@ -249,7 +247,7 @@ export class UpstreamPool {
    * that waiting does not help.
    */
   #retire(upstream: Upstream): void {
-    const { links: { node }, fenceTerm, isSpent } = upstream;
+    const { node, fenceTerm, isSpent } = upstream;
     if (!node.isReadable) this.#takeReadsBack(upstream);
     if (!node.isResponsive && this.isSuperseded(upstream)) {
       return upstream.destroy("another leader was elected");
@@ -267,11 +265,11 @@ export class UpstreamPool {
    */
   #takeReadsBack(upstream: Upstream): void {
     const { clock, events } = this.#options;
-    const { node } = upstream.links;
+    const { node } = upstream;
     if (this.reader(upstream.protocol, clock.monotonicMs()) === null) return;
     // A node that says it has no leader has not begun with them.
     const mayBeAtWork = node.isReachable && (!node.isResponsive || node.isReadable);
-    const staying = new Set<ClientQueue>();
+    const staying = new Set<RequestOwner>();
     for (const request of upstream.requests()) {
       const { client } = request;
       const isKept = mayBeAtWork && (request.isHeavy || !request.mayMove);
@@ -291,7 +289,7 @@ export class UpstreamPool {
     const { fenceTerm, isDedicated, isProven, oldestSentMs } = upstream;
     if (fenceTerm !== null || isDedicated || !isProven) return;
     if (nowMs - Math.max(oldestSentMs, upstream.heardMs) <= STUCK_MS) return;
-    upstream.links.distrust(upstream, nowMs);
+    this.#links.get(upstream.node)?.distrust(upstream, nowMs);
     this.#takeReadsBack(upstream);
   }
 
@@ -301,7 +299,7 @@ export class UpstreamPool {
 
   /** Another connection does its work, and it shows no sign of life; what it has can be asked again. */
   #isStale(upstream: Upstream, nowMs: number): boolean {
-    const { replacedMs, heardMs, links: { node } } = upstream;
+    const { replacedMs, heardMs, node } = upstream;
     if (replacedMs === null || heardMs >= replacedMs || !node.isResponsive) return false;
     const workMs = upstream.bytesUnderWay / 2 ** 20 * REPLACED_MS_PER_MIB;
     if (nowMs - replacedMs <= REPLACED_MS_MAX + workMs) return false;
@@ -315,7 +313,7 @@ export class UpstreamPool {
       return;
     }
     if (upstream.isDedicated) return;
-    const { links: { node }, fenceTerm, oldestSentMs } = upstream;
+    const { node, fenceTerm, oldestSentMs } = upstream;
     const waitedMs = nowMs - oldestSentMs;
     // One that is cut off from the others answers its clients, but not what they asked.
     if (waitedMs > SUPERSEDED_MS_MAX && this.isSuperseded(upstream)) {

@@ -75,7 +75,7 @@ export const proxyMutants: readonly Mutant[] = [
     bug:
       "a non-idempotent write is resent after an ambiguous failure: a read before it could not " +
       "be confirmed in time, though the leader led on and executed the write",
-    file: "src/proxy/router.ts",
+    file: "src/proxy/node_links.ts",
     find: `if (refusal === "moved" || request.isWrite) upstream.isOver = true;`,
     replace: `if (refusal === "moved" || request.bytes > 0) upstream.isOver = true;`,
     killers: [ROUTER, STOPPED],

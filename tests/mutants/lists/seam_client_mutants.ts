@@ -185,7 +185,7 @@ export const seamClientMutants: readonly Mutant[] = [
     name: "seam-refused-read-makes-writes-certain",
     bug:
       "the leader could not confirm a read in time, and then the connection ends: writes behind the read count as not executed, though they may be",
-    file: "src/proxy/router.ts",
+    file: "src/proxy/node_links.ts",
     find: `if (refusal === "moved" || request.isWrite) upstream.isOver = true;`,
     replace: `if (refusal !== "again" || request.isWrite) upstream.isOver = true;`,
     killers: ["src/proxy/router_test.ts"],
