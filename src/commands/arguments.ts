@@ -1,19 +1,14 @@
 import type { Arguments } from "../base/byte_string.ts";
 import { assert } from "../base/errors.ts";
-import { ErrorReply } from "../resp/reply.ts";
-import { typeOf, type Value } from "../store/value.ts";
 import type { DeadlineMs } from "../store/deadlines.ts";
-
-export const SYNTAX_ERROR: ErrorReply = new ErrorReply("ERR syntax error");
-export const NOT_AN_INTEGER: ErrorReply = new ErrorReply(
-  "ERR value is not an integer or out of range",
-);
-export const STRING_TOO_LONG: ErrorReply = new ErrorReply(
-  "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
-);
-const WRONG_TYPE = new ErrorReply(
-  "WRONGTYPE Operation against a key holding the wrong kind of value",
-);
+import { typeOf, type Value } from "../store/value.ts";
+import {
+  CommandError,
+  invalidExpireTime,
+  NOT_AN_INTEGER,
+  SYNTAX_ERROR,
+  WRONG_TYPE,
+} from "./command_error.ts";
 
 /** An argument that the arity check has shown to be there. */
 export function argument(args: Arguments, index: number): string {
@@ -28,23 +23,10 @@ export function isOption(argument: string, option: string): boolean {
     (argument === option || argument.toUpperCase() === option);
 }
 
-/** The string that a key holds; an error when it holds another type. */
-export function stringOf({ value }: { readonly value: Value }): string | ErrorReply {
-  return typeOf(value) === "string" ? value : WRONG_TYPE;
-}
-
-/** The beginning of an argument as C prints it: it ends before the first zero byte. */
-export function quoted(argument: string, lengthMax: number): string {
-  const end = argument.indexOf("\0");
-  return argument.slice(0, end < 0 ? lengthMax : Math.min(end, lengthMax));
-}
-
-/**
- * An error that repeats what a client sent. Line breaks would break the protocol: they are cut off
- * at the ends and become spaces within, as Redis does it.
- */
-export function errorQuoting(text: string): ErrorReply {
-  return new ErrorReply(text.replace(/^[\r\n]+|[\r\n]+$/g, "").replace(/[\r\n]/g, " "));
+/** The string that a key holds. @throws {CommandError} when it holds another type */
+export function stringOf({ value }: { readonly value: Value }): string {
+  if (typeOf(value) !== "string") throw WRONG_TYPE;
+  return value;
 }
 
 /** A signed 64-bit integer: a number where that is exact, a bigint beyond. */
@@ -84,6 +66,13 @@ export function parseInteger(text: string): Integer | null {
   if (length - start <= EXACT_DIGITS) return start === 1 ? -magnitude : magnitude;
   const value = BigInt(text);
   return value < INT64_MIN || value > INT64_MAX ? null : normalize(value);
+}
+
+/** The integer that an argument is. @throws {CommandError} when it is none */
+export function integerAt(args: Arguments, index: number): Integer {
+  const value = parseInteger(argument(args, index));
+  if (value === null) throw NOT_AN_INTEGER;
+  return value;
 }
 
 /**
@@ -142,24 +131,25 @@ export function deadlineOf(amount: Integer, unit: DeadlineUnit, nowMs: number): 
   return addIntegers(amountMs, nowMs);
 }
 
-/** Reads the deadline of `SET`, `GETEX` and the like, which must be positive. */
+/**
+ * Reads the deadline of `SET`, `GETEX` and the like.
+ *
+ * @throws {CommandError} when it is no integer, not positive, or beyond 64 bits
+ */
 export function readDeadline(
   amount: string,
   unit: DeadlineUnit,
   nowMs: number,
   commandName: string,
-): DeadlineMs | ErrorReply {
+): DeadlineMs {
   const value = parseInteger(amount);
-  if (value === null) return NOT_AN_INTEGER;
-  if (value <= 0) return invalidExpireTime(commandName);
-  return deadlineOf(value, unit, nowMs) ?? invalidExpireTime(commandName);
+  if (value === null) throw NOT_AN_INTEGER;
+  const deadlineMs = value <= 0 ? null : deadlineOf(value, unit, nowMs);
+  if (deadlineMs === null) throw invalidExpireTime(commandName);
+  return deadlineMs;
 }
 
-export function invalidExpireTime(commandName: string): ErrorReply {
-  return new ErrorReply(`ERR invalid expire time in '${commandName}' command`);
-}
-
-const INVALID_CURSOR = new ErrorReply("ERR invalid cursor");
+const INVALID_CURSOR = new CommandError("ERR invalid cursor");
 const COUNT_DEFAULT = 10;
 
 export interface ScanOptions {
@@ -170,28 +160,32 @@ export interface ScanOptions {
   readonly type: string | null;
 }
 
-/** Reads `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`. */
-export function parseScan(args: Arguments): ScanOptions | ErrorReply {
+/**
+ * Reads `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`.
+ *
+ * @throws {CommandError}
+ */
+export function parseScan(args: Arguments): ScanOptions {
   const cursor = parseCursor(argument(args, 1));
-  if (cursor === null) return INVALID_CURSOR;
+  if (cursor === null) throw INVALID_CURSOR;
   let count = COUNT_DEFAULT;
   let pattern: string | null = null;
   let type: string | null = null;
   for (let index = 2; index < args.length; index += 2) {
     const word = argument(args, index);
     const value = args[index + 1];
-    if (value === undefined) return SYNTAX_ERROR;
+    if (value === undefined) throw SYNTAX_ERROR;
     if (isOption(word, "COUNT")) {
       const parsed = parseInteger(value);
-      if (parsed === null) return NOT_AN_INTEGER;
-      if (parsed < 1) return SYNTAX_ERROR;
+      if (parsed === null) throw NOT_AN_INTEGER;
+      if (parsed < 1) throw SYNTAX_ERROR;
       count = Number(parsed);
     } else if (isOption(word, "MATCH")) {
       pattern = value === "*" ? null : value;
     } else if (isOption(word, "TYPE")) {
       type = value;
     } else {
-      return SYNTAX_ERROR;
+      throw SYNTAX_ERROR;
     }
   }
   return { cursor, count, pattern, type };

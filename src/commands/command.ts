@@ -1,11 +1,10 @@
 import type { Arguments } from "../base/byte_string.ts";
 import type { Random } from "../base/random.ts";
-import { ErrorReply, type Reply } from "../resp/reply.ts";
+import type { Reply } from "../resp/reply.ts";
 import type { Keyspace } from "../store/keyspace.ts";
 import type { Sessions } from "../store/once_sessions.ts";
 import type { Settings } from "../store/value.ts";
 import { Slices } from "./slices.ts";
-import { argument, errorQuoting, quoted } from "./arguments.ts";
 
 /**
  * Who executes a command:
@@ -98,7 +97,7 @@ export interface Command {
   readonly isForNodes?: boolean;
   /**
    * Executes a read or a write. `args[0]` is the command's name as the client wrote it. Arity has
-   * been checked. Refusals are returned as `ErrorReply`, never thrown.
+   * been checked. A refusal is thrown as `CommandError`, before anything is changed.
    */
   readonly run?: (context: CommandContext, args: Arguments) => Reply;
   /**
@@ -109,38 +108,6 @@ export interface Command {
   readonly begin?: (context: CommandContext, args: Arguments) => Slices;
   /** However few its arguments are, it may take long. */
   readonly isLong?: boolean;
-}
-
-/** Redis repeats at most so many characters of a name, and about as many of all arguments. */
-const QUOTED_MAX = 128;
-
-/** @param name in lower case; of a subcommand `container|subcommand` */
-export function wrongNumberOfArguments(name: string): ErrorReply {
-  return new ErrorReply(`ERR wrong number of arguments for '${name}' command`);
-}
-
-/** The error for a request whose command is not in the table. */
-export function unknownCommand(args: Arguments): ErrorReply {
-  let beginning = "";
-  for (let index = 1; index < args.length && beginning.length < QUOTED_MAX; index++) {
-    beginning += `'${quoted(argument(args, index), QUOTED_MAX - beginning.length)}' `;
-  }
-  const name = quoted(argument(args, 0), QUOTED_MAX);
-  return errorQuoting(`ERR unknown command '${name}', with args beginning with: ${beginning}`);
-}
-
-/** The error for a container command, such as `CLIENT`, whose second word it does not know. */
-export function unknownSubcommand(args: Arguments): ErrorReply {
-  const container = argument(args, 0).toUpperCase();
-  const name = quoted(argument(args, 1), QUOTED_MAX);
-  return errorQuoting(`ERR unknown subcommand '${name}'. Try ${container} HELP.`);
-}
-
-/** What is answered instead of a reply that would be too long to be held for a client. */
-export function replyTooLarge(bytesMax: number): ErrorReply {
-  return new ErrorReply(
-    `ERR The reply is too large, more than ${bytesMax} bytes (--output-bytes-max)`,
-  );
 }
 
 /** Number of slots in Redis Cluster. */

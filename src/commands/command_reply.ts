@@ -1,9 +1,10 @@
 import type { Arguments } from "../base/byte_string.ts";
-import { ErrorReply, MapReply, type Reply, SetReply, SimpleString } from "../resp/reply.ts";
-import { argument, isOption, SYNTAX_ERROR } from "./arguments.ts";
-import { type Command, unknownSubcommand } from "./command.ts";
+import { MapReply, type Reply, SetReply, SimpleString } from "../resp/reply.ts";
+import { argument, isOption } from "./arguments.ts";
+import type { Command } from "./command.ts";
+import { CommandError, SYNTAX_ERROR, unknownSubcommand } from "./command_error.ts";
 import { matchesGlob } from "./glob.ts";
-import { checkInner, COMMANDS, hasRightArity, keysOf, lookup, lookupFullName } from "./table.ts";
+import { COMMANDS, findInner, hasRightArity, keysOf, lookup, lookupFullName } from "./table.ts";
 
 /** The order in which Redis names access-control categories. */
 const CATEGORIES = [
@@ -17,9 +18,9 @@ const CATEGORIES = [
   "dangerous",
   "connection",
 ];
-const INVALID_COMMAND = new ErrorReply("ERR Invalid command specified");
-const NO_KEYS = new ErrorReply("ERR The command has no key arguments");
-const INVALID_ARITY = new ErrorReply("ERR Invalid number of arguments specified for command");
+const INVALID_COMMAND = new CommandError("ERR Invalid command specified");
+const NO_KEYS = new CommandError("ERR The command has no key arguments");
+const INVALID_ARITY = new CommandError("ERR Invalid number of arguments specified for command");
 /**
  * Answers `COMMAND` and its subcommands, but for `HELP`, from the command table, in the shapes of
  * Redis 7. The arity has been checked.
@@ -44,7 +45,7 @@ export function commandReply(args: Arguments): Reply {
     case "list":
       return list(names);
     default:
-      return unknownSubcommand(args);
+      throw unknownSubcommand(args);
   }
 }
 
@@ -137,38 +138,37 @@ function docOf({ name, summary, since, group, subcommands }: Command): [Reply, R
   return [name, new MapReply(pairs)];
 }
 
-function getKeys(request: readonly string[]): Reply {
-  const command = commandWithKeys(request);
-  return command instanceof ErrorReply ? command : keysOf(command, request);
+function getKeys(request: Arguments): Reply {
+  return keysOf(commandWithKeys(request), request);
 }
 
-function getKeysAndFlags(request: readonly string[]): Reply {
+function getKeysAndFlags(request: Arguments): Reply {
   const command = commandWithKeys(request);
-  if (command instanceof ErrorReply) return command;
   const { inner } = command;
   if (inner === undefined) return keysAndFlags(command, request);
-  const brought = checkInner(request, inner);
-  return brought instanceof ErrorReply ? [] : keysAndFlags(brought, request.slice(inner));
+  const brought = findInner(request, inner);
+  return brought === null ? [] : keysAndFlags(brought, request.slice(inner));
 }
 
-function keysAndFlags(command: Command, request: readonly string[]): Reply {
+function keysAndFlags(command: Command, request: Arguments): Reply {
   const { access = "", accessOf } = command;
   const flagsAt = (at: number) =>
     accessOf?.(request) ?? (Array.isArray(access) ? access[at] : access);
   return keysOf(command, request).map((key, at) => [key, statuses(flagsAt(at).split(" "))]);
 }
 
-function commandWithKeys(request: readonly string[]): Command | ErrorReply {
+function commandWithKeys(request: Arguments): Command {
   const command = lookup(argument(request, 0));
-  if (command === undefined) return INVALID_COMMAND;
-  if (command.keys === null && command.inner === undefined) return NO_KEYS;
-  return hasRightArity(command, request.length) ? command : INVALID_ARITY;
+  if (command === undefined) throw INVALID_COMMAND;
+  if (command.keys === null && command.inner === undefined) throw NO_KEYS;
+  if (!hasRightArity(command, request.length)) throw INVALID_ARITY;
+  return command;
 }
 
 function list(args: Arguments): Reply {
   if (args.length === 0) return namesWhere(() => true);
   const [keyword = "", filter = "", wanted = ""] = args;
-  if (args.length !== 3 || !isOption(keyword, "FILTERBY")) return SYNTAX_ERROR;
+  if (args.length !== 3 || !isOption(keyword, "FILTERBY")) throw SYNTAX_ERROR;
   if (isOption(filter, "MODULE")) return [];
   if (isOption(filter, "ACLCAT")) {
     return namesWhere((command) => categoriesOf(command).includes(wanted.toLowerCase()));
@@ -176,7 +176,7 @@ function list(args: Arguments): Reply {
   if (isOption(filter, "PATTERN")) {
     return namesWhere(({ name }) => matchesGlob(wanted.toLowerCase(), name));
   }
-  return SYNTAX_ERROR;
+  throw SYNTAX_ERROR;
 }
 
 /** Subcommands have places of their own behind their container. */

@@ -1,3 +1,4 @@
+import { replyOf } from "../../tests/support/reply_of.ts";
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { encodeReply } from "../resp/encode.ts";
 import { ErrorReply, MapReply, type Reply, type SimpleString } from "../resp/reply.ts";
@@ -6,8 +7,10 @@ import { checkRequest, COMMANDS } from "./table.ts";
 
 function command(...args: string[]): Reply {
   const request = ["COMMAND", ...args];
-  const row = checkRequest(request);
-  return row instanceof ErrorReply ? row : commandReply(request);
+  return replyOf(() => {
+    checkRequest(request);
+    return commandReply(request);
+  });
 }
 
 function errorOf(...args: string[]): string {

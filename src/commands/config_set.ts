@@ -1,7 +1,8 @@
 import type { Arguments } from "../base/byte_string.ts";
-import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
-import { argument, errorQuoting, SYNTAX_ERROR } from "./arguments.ts";
+import { OK, type Reply } from "../resp/reply.ts";
+import { argument } from "./arguments.ts";
 import type { CommandContext } from "./command.ts";
+import { CommandError, errorQuoting, SYNTAX_ERROR } from "./command_error.ts";
 
 /** The setting that belongs to the cluster, under the name that Redis has for it. */
 export const MAXMEMORY = "maxmemory";
@@ -41,37 +42,35 @@ export function maxmemoryRequest(bytes: number): readonly string[] {
 
 /** `CONFIG SET name value …`: all of the settings are changed, or none. */
 export function configSet(context: CommandContext, args: Arguments): Reply {
-  if (args.length % 2 !== 0) return SYNTAX_ERROR;
-  const wrong = wrongName(args);
-  if (wrong !== null) return wrong;
+  if (args.length % 2 !== 0) throw SYNTAX_ERROR;
+  checkNames(args);
   // Only one name is left, and it is there once.
   const bytes = parseMemory(argument(args, 3));
-  if (bytes === null) return failed(MAXMEMORY, "argument must be a memory value");
+  if (bytes === null) throw failed(MAXMEMORY, "argument must be a memory value");
   if (bytes > context.memoryBytesLimit) {
     const range = `between 0 and ${context.memoryBytesLimit} inclusive`;
-    return failed(MAXMEMORY, `argument must be ${range}`);
+    throw failed(MAXMEMORY, `argument must be ${range}`);
   }
   context.settings.memoryBytesMax = bytes;
   return OK;
 }
 
-/** The error of the first name that cannot be set, in Redis's words. */
-function wrongName(args: Arguments): ErrorReply | null {
+/** Sees that all names can be set. @throws {CommandError} in Redis's words, of the first that cannot */
+function checkNames(args: Arguments): void {
   for (let at = 2; at < args.length; at += 2) {
     const name = argument(args, at);
     const known = name.toLowerCase();
-    if (FIXED_SETTINGS.includes(known)) return failed(name, "can't set immutable config");
+    if (FIXED_SETTINGS.includes(known)) throw failed(name, "can't set immutable config");
     if (known !== MAXMEMORY) {
       const what = "Unknown option or number of arguments for CONFIG SET";
-      return errorQuoting(`ERR ${what} - '${name}'`);
+      throw errorQuoting(`ERR ${what} - '${name}'`);
     }
-    if (at > 2) return failed(name, "duplicate parameter");
+    if (at > 2) throw failed(name, "duplicate parameter");
   }
-  return null;
 }
 
-function failed(name: string, why: string): ErrorReply {
-  return new ErrorReply(
+function failed(name: string, why: string): CommandError {
+  return new CommandError(
     `ERR CONFIG SET failed (possibly related to argument '${name}') - ${why}`,
   );
 }

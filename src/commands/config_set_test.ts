@@ -1,3 +1,4 @@
+import { replyOf } from "../../tests/support/reply_of.ts";
 import { assertEquals } from "@std/assert";
 import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
 import { StateMachine } from "./state_machine.ts";
@@ -6,8 +7,7 @@ import { checkRequest } from "./table.ts";
 const LIMIT = 2_147_483_648;
 
 function run(machine: StateMachine, ...args: string[]): Reply {
-  const command = checkRequest(args);
-  const reply = command instanceof ErrorReply ? command : machine.execute(command, args, 0);
+  const reply = replyOf(() => machine.execute(checkRequest(args), args, 0));
   return reply instanceof ErrorReply ? reply.text : reply;
 }
 

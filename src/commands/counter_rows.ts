@@ -1,22 +1,23 @@
 import type { Arguments } from "../base/byte_string.ts";
-import { ErrorReply, type Reply } from "../resp/reply.ts";
+import type { Reply } from "../resp/reply.ts";
 import {
   addIntegers,
   argument,
   INT64_MIN,
   type Integer,
+  integerAt,
   normalize,
-  NOT_AN_INTEGER,
   parseInteger,
   stringOf,
 } from "./arguments.ts";
+import { CommandError, NOT_AN_INTEGER } from "./command_error.ts";
 import { type Command, type CommandContext, FIRST_KEY, rowsOf } from "./command.ts";
 import { addLongDoubles, formatLongDouble, parseLongDouble } from "./long_double.ts";
 
-const OVERFLOW = new ErrorReply("ERR increment or decrement would overflow");
-const DECREMENT_OVERFLOW = new ErrorReply("ERR decrement would overflow");
-const NOT_A_FLOAT = new ErrorReply("ERR value is not a valid float");
-const NOT_FINITE = new ErrorReply("ERR increment would produce NaN or Infinity");
+const OVERFLOW = new CommandError("ERR increment or decrement would overflow");
+const DECREMENT_OVERFLOW = new CommandError("ERR decrement would overflow");
+const NOT_A_FLOAT = new CommandError("ERR value is not a valid float");
+const NOT_FINITE = new CommandError("ERR increment would produce NaN or Infinity");
 
 function incr(context: CommandContext, args: Arguments): Reply {
   return add(context, argument(args, 1), 1);
@@ -27,14 +28,12 @@ function decr(context: CommandContext, args: Arguments): Reply {
 }
 
 function incrby(context: CommandContext, args: Arguments): Reply {
-  const increment = parseInteger(argument(args, 2));
-  return increment === null ? NOT_AN_INTEGER : add(context, argument(args, 1), increment);
+  return add(context, argument(args, 1), integerAt(args, 2));
 }
 
 function decrby(context: CommandContext, args: Arguments): Reply {
-  const decrement = parseInteger(argument(args, 2));
-  if (decrement === null) return NOT_AN_INTEGER;
-  if (decrement === INT64_MIN) return DECREMENT_OVERFLOW;
+  const decrement = integerAt(args, 2);
+  if (decrement === INT64_MIN) throw DECREMENT_OVERFLOW;
   return add(context, argument(args, 1), negate(decrement));
 }
 
@@ -45,11 +44,10 @@ function negate(value: Integer): Integer {
 function add(context: CommandContext, key: string, increment: Integer): Reply {
   const found = context.keyspace.find(key);
   const text = found === undefined ? "0" : stringOf(found);
-  if (text instanceof ErrorReply) return text;
   const value = parseInteger(text);
-  if (value === null) return NOT_AN_INTEGER;
+  if (value === null) throw NOT_AN_INTEGER;
   const sum = addIntegers(value, increment);
-  if (sum === null) return OVERFLOW;
+  if (sum === null) throw OVERFLOW;
   context.keyspace.update(key, String(sum));
   return sum;
 }
@@ -58,12 +56,11 @@ function incrbyfloat(context: CommandContext, args: Arguments): Reply {
   const key = argument(args, 1);
   const found = context.keyspace.find(key);
   const text = found === undefined ? "0" : stringOf(found);
-  if (text instanceof ErrorReply) return text;
   const value = parseLongDouble(text);
   const increment = parseLongDouble(argument(args, 2));
-  if (value === null || increment === null) return NOT_A_FLOAT;
+  if (value === null || increment === null) throw NOT_A_FLOAT;
   const sum = addLongDoubles(value, increment);
-  if (sum === null) return NOT_FINITE;
+  if (sum === null) throw NOT_FINITE;
   const result = formatLongDouble(sum);
   context.keyspace.update(key, result);
   return result;

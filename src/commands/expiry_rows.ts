@@ -1,23 +1,14 @@
 import type { Arguments } from "../base/byte_string.ts";
-import { ErrorReply, type Reply } from "../resp/reply.ts";
+import type { Reply } from "../resp/reply.ts";
 import type { DeadlineMs } from "../store/deadlines.ts";
-import {
-  argument,
-  deadlineOf,
-  type DeadlineUnit,
-  errorQuoting,
-  invalidExpireTime,
-  normalize,
-  NOT_AN_INTEGER,
-  parseInteger,
-  quoted,
-} from "./arguments.ts";
+import { argument, deadlineOf, type DeadlineUnit, integerAt, normalize } from "./arguments.ts";
 import { type Command, type CommandContext, FIRST_KEY, type Row, rowsOf } from "./command.ts";
+import { CommandError, errorQuoting, invalidExpireTime, quoted } from "./command_error.ts";
 
-const NX_WITH_OTHERS = new ErrorReply(
+const NX_WITH_OTHERS = new CommandError(
   "ERR NX and XX, GT or LT options at the same time are not compatible",
 );
-const GT_WITH_LT = new ErrorReply("ERR GT and LT options at the same time are not compatible");
+const GT_WITH_LT = new CommandError("ERR GT and LT options at the same time are not compatible");
 /** `TTL` and its like answer so for a key that does not exist, or has no deadline. */
 const NO_KEY = -2;
 const NO_DEADLINE = -1;
@@ -35,11 +26,8 @@ interface Conditions {
 function expireRun(unit: DeadlineUnit, name: string) {
   return (context: CommandContext, args: Arguments): Reply => {
     const conditions = args.length > 3 ? parseConditions(args) : null;
-    if (conditions instanceof ErrorReply) return conditions;
-    const amount = parseInteger(argument(args, 2));
-    if (amount === null) return NOT_AN_INTEGER;
-    const deadlineMs = deadlineOf(amount, unit, context.nowMs);
-    if (deadlineMs === null) return invalidExpireTime(name);
+    const deadlineMs = deadlineOf(integerAt(args, 2), unit, context.nowMs);
+    if (deadlineMs === null) throw invalidExpireTime(name);
     const key = argument(args, 1);
     const found = context.keyspace.find(key);
     if (found === undefined) return 0;
@@ -49,7 +37,7 @@ function expireRun(unit: DeadlineUnit, name: string) {
   };
 }
 
-function parseConditions(args: Arguments): Conditions | ErrorReply {
+function parseConditions(args: Arguments): Conditions {
   const conditions: Conditions = { nx: false, xx: false, gt: false, lt: false };
   for (let index = 3; index < args.length; index++) {
     const word = argument(args, index).toUpperCase();
@@ -57,15 +45,16 @@ function parseConditions(args: Arguments): Conditions | ErrorReply {
     else if (word === "XX") conditions.xx = true;
     else if (word === "GT") conditions.gt = true;
     else if (word === "LT") conditions.lt = true;
-    else return unsupportedOption(argument(args, index));
+    else throw unsupportedOption(argument(args, index));
   }
   const { nx, xx, gt, lt } = conditions;
-  if (nx && (xx || gt || lt)) return NX_WITH_OTHERS;
-  return gt && lt ? GT_WITH_LT : conditions;
+  if (nx && (xx || gt || lt)) throw NX_WITH_OTHERS;
+  if (gt && lt) throw GT_WITH_LT;
+  return conditions;
 }
 
-function unsupportedOption(option: string): ErrorReply {
-  return errorQuoting(`ERR Unsupported option ${quoted(option, OPTION_QUOTED_MAX)}`);
+function unsupportedOption(option: string): CommandError {
+  throw errorQuoting(`ERR Unsupported option ${quoted(option, OPTION_QUOTED_MAX)}`);
 }
 
 /** A key without a deadline counts as one that never ends. */

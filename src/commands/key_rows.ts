@@ -1,8 +1,8 @@
 import type { Arguments } from "../base/byte_string.ts";
-import { ErrorReply, OK, type Reply, SimpleString } from "../resp/reply.ts";
+import { OK, type Reply, SimpleString } from "../resp/reply.ts";
 import { type Found, KEY_OVERHEAD_BYTES, type Keyspace } from "../store/keyspace.ts";
 import { typeOf, valueBytes } from "../store/value.ts";
-import { argument, isOption, NOT_AN_INTEGER, parseInteger, SYNTAX_ERROR } from "./arguments.ts";
+import { argument, integerAt, isOption, parseInteger } from "./arguments.ts";
 import {
   ALL_KEYS,
   type Command,
@@ -13,13 +13,14 @@ import {
   rowsOf,
   subcommandsOf,
 } from "./command.ts";
+import { CommandError, SYNTAX_ERROR } from "./command_error.ts";
 import { KEYS_PER_STEP } from "./slices.ts";
 
 const NO_TYPE = new SimpleString("none");
-const NO_SUCH_KEY = new ErrorReply("ERR no such key");
-const SAME_KEY = new ErrorReply("ERR source and destination objects are the same");
-const NO_SUCH_DATABASE = new ErrorReply("ERR DB index is out of range");
-const NOT_32_BITS = new ErrorReply(
+const NO_SUCH_KEY = new CommandError("ERR no such key");
+const SAME_KEY = new CommandError("ERR source and destination objects are the same");
+const NO_SUCH_DATABASE = new CommandError("ERR DB index is out of range");
+const NOT_32_BITS = new CommandError(
   "ERR value is out of range, value must between -2147483648 and 2147483647",
 );
 
@@ -53,12 +54,13 @@ function type({ keyspace }: CommandContext, args: Arguments): Reply {
 }
 
 function rename(context: CommandContext, args: Arguments): Reply {
-  return move(context, argument(args, 1), argument(args, 2)) ? OK : NO_SUCH_KEY;
+  if (!move(context, argument(args, 1), argument(args, 2))) throw NO_SUCH_KEY;
+  return OK;
 }
 
 function renamenx(context: CommandContext, args: Arguments): Reply {
   const { keyspace } = context;
-  if (!keyspace.has(argument(args, 1))) return NO_SUCH_KEY;
+  if (!keyspace.has(argument(args, 1))) throw NO_SUCH_KEY;
   // A key exists as its own destination, too.
   if (keyspace.has(argument(args, 2))) return 0;
   move(context, argument(args, 1), argument(args, 2));
@@ -81,9 +83,8 @@ function store(keyspace: Keyspace, key: string, { value, deadlineMs }: Found): v
 
 function copy({ keyspace }: CommandContext, args: Arguments): Reply {
   const replace = parseCopyOptions(args);
-  if (replace instanceof ErrorReply) return replace;
   const key = argument(args, 2);
-  if (argument(args, 1) === key) return SAME_KEY;
+  if (argument(args, 1) === key) throw SAME_KEY;
   const source = keyspace.find(argument(args, 1));
   if (source === undefined || (!replace && keyspace.has(key))) return 0;
   store(keyspace, key, source);
@@ -91,19 +92,18 @@ function copy({ keyspace }: CommandContext, args: Arguments): Reply {
 }
 
 /** Tells whether `REPLACE` is given. The only database is 0. */
-function parseCopyOptions(args: Arguments): boolean | ErrorReply {
+function parseCopyOptions(args: Arguments): boolean {
   let replace = false;
   for (let index = 3; index < args.length; index++) {
     const word = argument(args, index);
     if (isOption(word, "REPLACE")) {
       replace = true;
     } else if (isOption(word, "DB") && index + 1 < args.length) {
-      const database = parseInteger(argument(args, ++index));
-      if (database === null) return NOT_AN_INTEGER;
-      if (database < -(2 ** 31) || database >= 2 ** 31) return NOT_32_BITS;
-      if (database !== 0) return NO_SUCH_DATABASE;
+      const database = integerAt(args, ++index);
+      if (database < -(2 ** 31) || database >= 2 ** 31) throw NOT_32_BITS;
+      if (database !== 0) throw NO_SUCH_DATABASE;
     } else {
-      return SYNTAX_ERROR;
+      throw SYNTAX_ERROR;
     }
   }
   return replace;
@@ -214,7 +214,7 @@ const SHARED_INTEGERS = 10_000;
 /** What Redis counts for an object that is never freed. */
 const SHARED_REFERENCES = 2 ** 31 - 1;
 /** Redis says the same as long as no LFU policy is chosen; nothing is evicted here. */
-const NO_FREQUENCY = new ErrorReply(
+const NO_FREQUENCY = new CommandError(
   "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that " +
     "when switching between policies at runtime LRU and LFU data will take some time to adjust.",
 );
@@ -223,11 +223,9 @@ const NO_FREQUENCY = new ErrorReply(
 function usage({ keyspace }: CommandContext, args: Arguments): Reply {
   for (let index = 3; index < args.length; index += 2) {
     if (!isOption(argument(args, index), "SAMPLES") || index + 1 === args.length) {
-      return SYNTAX_ERROR;
+      throw SYNTAX_ERROR;
     }
-    const samples = parseInteger(argument(args, index + 1));
-    if (samples === null) return NOT_AN_INTEGER;
-    if (samples < 0) return SYNTAX_ERROR;
+    if (integerAt(args, index + 1) < 0) throw SYNTAX_ERROR;
   }
   const key = argument(args, 2);
   const found = keyspace.find(key);
@@ -243,7 +241,8 @@ function encoding({ keyspace }: CommandContext, args: Arguments): Reply {
 }
 
 function frequency({ keyspace }: CommandContext, args: Arguments): Reply {
-  return keyspace.has(argument(args, 2)) ? NO_FREQUENCY : null;
+  if (keyspace.has(argument(args, 2))) throw NO_FREQUENCY;
+  return null;
 }
 
 function references({ keyspace }: CommandContext, args: Arguments): Reply {

@@ -1,8 +1,9 @@
 import type { Arguments } from "../base/byte_string.ts";
 import { randomInteger } from "../base/random.ts";
-import { EncodedStringsBuilder, ErrorReply, OK, type Reply } from "../resp/reply.ts";
-import { argument, isOption, parseScan, SYNTAX_ERROR } from "./arguments.ts";
-import { type Command, type CommandContext, inSteps, replyTooLarge, rowsOf } from "./command.ts";
+import { EncodedStringsBuilder, OK, type Reply } from "../resp/reply.ts";
+import { argument, isOption, parseScan } from "./arguments.ts";
+import { type Command, type CommandContext, inSteps, rowsOf } from "./command.ts";
+import { CommandError, replyTooLarge, SYNTAX_ERROR } from "./command_error.ts";
 import type { KeyName, Keyspace, KeyspaceView } from "../store/keyspace.ts";
 import { typeOf } from "../store/value.ts";
 import { Glob } from "./glob.ts";
@@ -18,24 +19,24 @@ const COMPARISONS_PER_STEP = 2 ** 15;
 /** Some seconds: a pattern that takes longer was made to do so. */
 const COMPARISONS_MAX = 2 ** 30;
 
-const PATTERN_TOO_LONG = new ErrorReply(
+const PATTERN_TOO_LONG = new CommandError(
   `ERR the pattern is too long, more than ${PATTERN_BYTES_MAX} bytes`,
 );
-const PATTERN_TOO_COSTLY = new ErrorReply(
+const PATTERN_TOO_COSTLY = new CommandError(
   "ERR the pattern takes too long to be compared with the keys",
 );
 
 /** Answers at once: the same keys as `beginKeys`, from the last to the first. */
 function keys({ keyspace, replyBytesMax }: CommandContext, args: Arguments): Reply {
   const pattern = argument(args, 1);
-  if (pattern.length > PATTERN_BYTES_MAX) return PATTERN_TOO_LONG;
+  if (pattern.length > PATTERN_BYTES_MAX) throw PATTERN_TOO_LONG;
   const glob = pattern === "*" ? null : new Glob(pattern);
   const found: string[] = [];
   let bytes = 0;
   for (const key of keyspace.scan(0, keyspace.storedSize).keys) {
     if (glob !== null && !glob.matches(key)) continue;
     bytes += key.length;
-    if (bytes > replyBytesMax) return replyTooLarge(replyBytesMax);
+    if (bytes > replyBytesMax) throw replyTooLarge(replyBytesMax);
     found.push(key);
   }
   return found;
@@ -60,7 +61,7 @@ function* keysInSteps(
   view: KeyspaceView<KeyName> | null,
   replyBytesMax: number,
 ): Generator<void, Reply> {
-  if (pattern.length > PATTERN_BYTES_MAX) return PATTERN_TOO_LONG;
+  if (pattern.length > PATTERN_BYTES_MAX) throw PATTERN_TOO_LONG;
   const glob = pattern === "*" ? null : new Glob(pattern);
   const size = view?.size ?? keyspace.storedSize;
   const found = new EncodedStringsBuilder(replyBytesMax);
@@ -79,13 +80,13 @@ function* keysInSteps(
       let matches = match.run(COMPARISONS_PER_STEP);
       while (matches === null) {
         yield;
-        if (comparisons + match.steps > COMPARISONS_MAX) return PATTERN_TOO_COSTLY;
+        if (comparisons + match.steps > COMPARISONS_MAX) throw PATTERN_TOO_COSTLY;
         matches = match.run(COMPARISONS_PER_STEP);
       }
       comparisons += match.steps;
       if (!matches) continue;
     }
-    if (!found.add(key)) return replyTooLarge(replyBytesMax);
+    if (!found.add(key)) throw replyTooLarge(replyBytesMax);
   }
   return found.build();
 }
@@ -96,9 +97,8 @@ function* scan(
   args: Arguments,
 ): Generator<void, Reply> {
   const options = parseScan(args);
-  if (options instanceof ErrorReply) return options;
   const { type, pattern } = options;
-  if (pattern !== null && pattern.length > PATTERN_BYTES_MAX) return PATTERN_TOO_LONG;
+  if (pattern !== null && pattern.length > PATTERN_BYTES_MAX) throw PATTERN_TOO_LONG;
   const glob = pattern === null ? null : new Glob(pattern);
   const size = keyspace.storedSize;
   const from = options.cursor === 0 || options.cursor > size ? size : options.cursor;
@@ -115,7 +115,7 @@ function* scan(
       let matches = match.run(COMPARISONS_PER_STEP);
       while (matches === null) {
         yield;
-        if (match.steps > COMPARISONS_MAX) return PATTERN_TOO_COSTLY;
+        if (match.steps > COMPARISONS_MAX) throw PATTERN_TOO_COSTLY;
         matches = match.run(COMPARISONS_PER_STEP);
       }
       comparisons += match.steps;
@@ -141,9 +141,9 @@ function dbsize({ keyspace }: CommandContext): Generator<void, Reply> {
 
 function flush({ keyspace }: CommandContext, args: Arguments): Reply {
   const mode = args[1];
-  if (args.length > 2) return SYNTAX_ERROR;
+  if (args.length > 2) throw SYNTAX_ERROR;
   if (mode !== undefined && !isOption(mode, "ASYNC") && !isOption(mode, "SYNC")) {
-    return SYNTAX_ERROR;
+    throw SYNTAX_ERROR;
   }
   keyspace.clear();
   return OK;

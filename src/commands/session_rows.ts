@@ -1,26 +1,14 @@
 import type { Arguments } from "../base/byte_string.ts";
-import { ErrorReply, type Reply } from "../resp/reply.ts";
+import type { Reply } from "../resp/reply.ts";
 import {
   NO_OWNER,
   Session,
   SESSION_TTL_MS_MAX,
   type SessionOwner,
 } from "../store/once_sessions.ts";
-import {
-  argument,
-  errorQuoting,
-  NOT_AN_INTEGER,
-  parseCount,
-  parseInteger,
-  quoted,
-} from "./arguments.ts";
-import {
-  type Command,
-  type CommandContext,
-  rowsOf,
-  subcommandsOf,
-  wrongNumberOfArguments,
-} from "./command.ts";
+import { argument, integerAt, parseCount } from "./arguments.ts";
+import { type Command, type CommandContext, rowsOf, subcommandsOf } from "./command.ts";
+import { CommandError, errorQuoting, quoted, wrongNumberOfArguments } from "./command_error.ts";
 import { Slices } from "./slices.ts";
 
 /** The group of the commands below. */
@@ -38,10 +26,10 @@ const TTL_MS_DEFAULT = 10 * 60 * 1000;
 const ID_QUOTED_MAX = 64;
 const INNER = 3;
 
-const INVALID_TTL = new ErrorReply(
+const INVALID_TTL = new CommandError(
   `ERR invalid ttl-ms, it must be from 1 to ${SESSION_TTL_MS_MAX}`,
 );
-const INVALID_SERIAL = new ErrorReply(
+const INVALID_SERIAL = new CommandError(
   "ERR invalid serial, it must be an integer from 1 to 9007199254740991, " +
     "with /acked if wanted, an integer from 0 to below the serial",
 );
@@ -52,19 +40,18 @@ function close({ sessions }: CommandContext, args: Arguments): Reply {
 
 function open({ sessions }: CommandContext, args: Arguments): Reply {
   const owner = ownerOf(args);
-  if (owner === null) return wrongNumberOfArguments(SESSION_OPEN);
-  const ttlMs = args[2] === undefined ? TTL_MS_DEFAULT : parseInteger(args[2]);
-  if (ttlMs === null) return NOT_AN_INTEGER;
-  if (typeof ttlMs === "bigint" || ttlMs < 1 || ttlMs > SESSION_TTL_MS_MAX) return INVALID_TTL;
+  if (owner === null) throw wrongNumberOfArguments(SESSION_OPEN);
+  const ttlMs = args[2] === undefined ? TTL_MS_DEFAULT : integerAt(args, 2);
+  if (typeof ttlMs === "bigint" || ttlMs < 1 || ttlMs > SESSION_TTL_MS_MAX) throw INVALID_TTL;
   const opened = sessions.open(ttlMs, owner);
   if (opened instanceof Session) return opened.key;
   const { clients, proxies, sessionsPerOwnerMax } = sessions.limits;
   if (opened === "owner") {
-    return new ErrorReply(
+    throw new CommandError(
       `ERR too many sessions: this connection has opened ${sessionsPerOwnerMax} that have not ended`,
     );
   }
-  return new ErrorReply(
+  throw new CommandError(
     owner.isProxy
       ? `ERR too many sessions: proxies have ${proxies.sessionsMax} open`
       : `ERR too many sessions: clients have ${clients.sessionsMax} open`,
@@ -86,27 +73,32 @@ function ownerOf(args: Arguments): SessionOwner | null {
  * `PROXY` for itself, or `CLIENT` and what it calls that client.
  *
  * @param connection a name that no other connection has
+ * @throws {CommandError} if it says more than this client may
  */
 export function ownedSessionOpen(
   args: Arguments,
   connection: string,
   isFenced: boolean,
-): readonly string[] | ErrorReply {
+): readonly string[] {
   const [name = "", open = "", ttlMs = String(TTL_MS_DEFAULT), kind, client] = args;
   if (args.length <= 3) return [name, open, ttlMs, CLIENT, connection];
   const isProxy = args.length === 4 && kind === PROXY;
   const isClient = args.length === 5 && kind === CLIENT && (client ?? "").length <= CLIENT_NAME_MAX;
-  if (!isFenced || !(isProxy || isClient)) return wrongNumberOfArguments(SESSION_OPEN);
+  if (!isFenced || !(isProxy || isClient)) throw wrongNumberOfArguments(SESSION_OPEN);
   return [name, open, ttlMs, kind, isProxy ? connection : `${connection}/${client}`];
 }
 
-/** `SESSION OPEN` as a proxy hands it on for one of its clients; an error if that says too much. */
+/**
+ * `SESSION OPEN` as a proxy hands it on for one of its clients.
+ *
+ * @throws {CommandError} if it says more than a client may
+ */
 export function sessionOpenOf(
   args: Arguments,
   client: number,
-): readonly string[] | ErrorReply {
+): readonly string[] {
   const [name = "", open = "", ttlMs = String(TTL_MS_DEFAULT)] = args;
-  if (args.length > 3) return wrongNumberOfArguments(SESSION_OPEN);
+  if (args.length > 3) throw wrongNumberOfArguments(SESSION_OPEN);
   return [name, open, ttlMs, CLIENT, String(client)];
 }
 
@@ -140,31 +132,36 @@ class NewSerial {
   constructor(readonly session: Session, readonly serial: number) {}
 }
 
-/** Notes the request of `ONCE`. The answer when there is one already. */
+/**
+ * Notes the request of `ONCE`: its session is in use until later. The answer when there is one
+ * already.
+ *
+ * @throws {CommandError} when nothing is executed
+ */
 function serialOf(context: CommandContext, args: Arguments): NewSerial | Reply {
   const text = argument(args, 2);
   const slash = text.indexOf("/");
   const serial = parseCount(text, 0, slash < 0 ? text.length : slash);
   const acked = slash < 0 ? 0 : parseCount(text, slash + 1, text.length);
-  if (serial < 1 || acked < 0 || acked >= serial) return INVALID_SERIAL;
+  if (serial < 1 || acked < 0 || acked >= serial) throw INVALID_SERIAL;
   const { sessions } = context;
   const session = sessions.find(argument(args, 1));
-  if (session === undefined) return noSession(argument(args, 1));
+  if (session === undefined) throw noSession(argument(args, 1));
   sessions.use(session, acked);
-  if (serial <= session.floor) return stale(serial, session.floor);
+  if (serial <= session.floor) throw stale(serial, session.floor);
   const kept = session.replies.get(serial);
   return kept === undefined ? new NewSerial(session, serial) : kept;
 }
 
-function noSession(id: string): ErrorReply {
+function noSession(id: string): CommandError {
   const name = quoted(id, ID_QUOTED_MAX);
   return errorQuoting(
     `NOSESSION No session '${name}': it is unknown or expired, nothing was executed now`,
   );
 }
 
-function stale(serial: number, floor: number): ErrorReply {
-  return new ErrorReply(
+function stale(serial: number, floor: number): CommandError {
+  return new CommandError(
     `STALE Serial ${serial} is forgotten, as all up to ${floor} are: nothing was executed now`,
   );
 }

@@ -1,4 +1,11 @@
-import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "@std/assert";
+import { replyOf } from "../../tests/support/reply_of.ts";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
 import { assertTranscript } from "../../tests/support/transcript.ts";
 import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
 import { ownedSessionOpen, sessionOpenOf } from "./session_rows.ts";
@@ -196,8 +203,8 @@ Deno.test("there are so many sessions and no more, and the error names the limit
 
 Deno.test("who opens a session is what its node says; who is fenced may say for whom", () => {
   const owned = (text: string, isFenced: boolean) => {
-    const args = ownedSessionOpen(text.split(" "), "n1-7", isFenced);
-    return args instanceof ErrorReply ? args.text : args.slice(2).join(" ");
+    const args = replyOf(() => ownedSessionOpen(text.split(" "), "n1-7", isFenced));
+    return Array.isArray(args) ? args.slice(2).join(" ") : (args as ErrorReply).text;
   };
   const wrong = "ERR wrong number of arguments for 'session|open' command";
   assertEquals(owned("SESSION OPEN", false), "600000 CLIENT n1-7");
@@ -208,7 +215,7 @@ Deno.test("who opens a session is what its node says; who is fenced may say for 
   assertEquals(owned("SESSION OPEN 5 CLIENT 9", false), wrong);
   assertEquals(owned("SESSION OPEN 5 PROXY other", true), wrong);
   assertEquals(sessionOpenOf(["session", "open"], 9), ["session", "open", "600000", "CLIENT", "9"]);
-  assert(sessionOpenOf(["SESSION", "OPEN", "5", "PROXY"], 9) instanceof ErrorReply);
+  assertThrows(() => sessionOpenOf(["SESSION", "OPEN", "5", "PROXY"], 9));
 });
 
 Deno.test("a serial that is executed step by step is answered as at first when it comes again", () => {

@@ -1,4 +1,5 @@
 import type { Reply } from "../resp/reply.ts";
+import { errorReplyOf } from "./command_error.ts";
 import type { KeyName, Keyspace, KeyspaceView } from "../store/keyspace.ts";
 
 /** So many keys are looked at, or changed, in one step. A step takes about a quarter of a millisecond. */
@@ -21,10 +22,14 @@ export class Slices {
     this.isBeside = isBeside;
   }
 
-  /** Does one step; the reply when it was the last, else `undefined`. */
+  /** Does one step; the reply when it was the last, be it a refusal, else `undefined`. */
   next(): Reply | undefined {
-    const { done, value } = this.#steps.next();
-    return done === true ? value : undefined;
+    try {
+      const { done, value } = this.#steps.next();
+      return done === true ? value : undefined;
+    } catch (error) {
+      return errorReplyOf(error);
+    }
   }
 
   /** Does all steps that are left. */

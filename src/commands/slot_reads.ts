@@ -1,12 +1,13 @@
 import type { Arguments } from "../base/byte_string.ts";
-import { ErrorReply, type Reply } from "../resp/reply.ts";
+import type { Reply } from "../resp/reply.ts";
 import type { KeyName, Keyspace, KeyspaceView } from "../store/keyspace.ts";
-import { argument, NOT_AN_INTEGER, parseInteger } from "./arguments.ts";
-import { type CommandContext, keySlot, replyTooLarge, SLOTS } from "./command.ts";
+import { integerAt } from "./arguments.ts";
+import { type CommandContext, keySlot, SLOTS } from "./command.ts";
+import { CommandError, replyTooLarge } from "./command_error.ts";
 import { endingView, KEYS_PER_STEP, Slices } from "./slices.ts";
 
-const INVALID_SLOT = new ErrorReply("ERR Invalid slot");
-const INVALID_SLOT_OR_COUNT = new ErrorReply("ERR Invalid slot or number of keys");
+const INVALID_SLOT = new CommandError("ERR Invalid slot");
+const INVALID_SLOT_OR_COUNT = new CommandError("ERR Invalid slot or number of keys");
 
 /** A read that goes through all keys: at once, or in slices from a view of the keys as they are now. */
 interface SlotRead {
@@ -17,9 +18,8 @@ interface SlotRead {
 
 /** `CLUSTER COUNTKEYSINSLOT slot` */
 export const countKeysInSlot: SlotRead = slotRead(function* (_context, args, keys) {
-  const slot = parseInteger(argument(args, 2));
-  if (slot === null) return NOT_AN_INTEGER;
-  if (slot < 0 || slot >= SLOTS) return INVALID_SLOT;
+  const slot = integerAt(args, 2);
+  if (slot < 0 || slot >= SLOTS) throw INVALID_SLOT;
   let count = 0;
   for (const key of keys) {
     if (key === null) yield;
@@ -30,10 +30,9 @@ export const countKeysInSlot: SlotRead = slotRead(function* (_context, args, key
 
 /** `CLUSTER GETKEYSINSLOT slot count` */
 export const getKeysInSlot: SlotRead = slotRead(function* ({ replyBytesMax }, args, keys) {
-  const slot = parseInteger(argument(args, 2));
-  const countMax = parseInteger(argument(args, 3));
-  if (slot === null || countMax === null) return NOT_AN_INTEGER;
-  if (slot < 0 || slot >= SLOTS || countMax < 0) return INVALID_SLOT_OR_COUNT;
+  const slot = integerAt(args, 2);
+  const countMax = integerAt(args, 3);
+  if (slot < 0 || slot >= SLOTS || countMax < 0) throw INVALID_SLOT_OR_COUNT;
   const found: string[] = [];
   let bytes = 0;
   if (countMax === 0) return found;
@@ -42,7 +41,7 @@ export const getKeysInSlot: SlotRead = slotRead(function* ({ replyBytesMax }, ar
       yield;
     } else if (keySlot(key) === slot) {
       bytes += key.length;
-      if (bytes > replyBytesMax) return replyTooLarge(replyBytesMax);
+      if (bytes > replyBytesMax) throw replyTooLarge(replyBytesMax);
       if (found.push(key) >= countMax) break;
     }
   }

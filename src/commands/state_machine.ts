@@ -3,13 +3,14 @@ import { includesVersion, type VersionRange } from "../base/version_range.ts";
 import { type SessionLimits, Sessions } from "../store/once_sessions.ts";
 import { assert, AssertionFailure } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
-import { ErrorReply, type Reply } from "../resp/reply.ts";
+import type { Reply } from "../resp/reply.ts";
 import { DEFAULT_HASH_SEED, type HashSeed } from "../store/key_table.ts";
 import { Keyspace } from "../store/keyspace.ts";
 import { Settings, STRING_LENGTH_MAX } from "../store/value.ts";
 import { StateLoader } from "../store/state_loader.ts";
 import { StateSnapshot } from "../store/state_snapshot.ts";
-import { type Command, type CommandContext, replyTooLarge } from "./command.ts";
+import type { Command, CommandContext } from "./command.ts";
+import { CommandError, errorReplyOf, replyTooLarge } from "./command_error.ts";
 import { SLICED_ARGUMENTS_MIN, type Slices } from "./slices.ts";
 import { checkInner } from "./table.ts";
 
@@ -225,7 +226,7 @@ export class StateMachine {
   }
 
   /**
-   * Executes a command whose arity has been checked.
+   * Executes a command whose arity has been checked. What it throws as a refusal is the reply.
    *
    * @param nowMs for a write the log's time, for a read the clock of whoever answers; in whole
    * milliseconds, and never before the log's time
@@ -238,11 +239,16 @@ export class StateMachine {
     random: Random = noRandom,
   ): Reply {
     assert(command.run !== undefined, `Cannot execute ${command.name}: current kind is local`);
-    if (command.kind === "write" && this.#isRefused(command)) return this.#outOfMemory();
-    const context = this.#contextAt(nowMs, random);
-    const reply = command.run(context, args);
-    const isTooLarge = typeof reply === "string" && reply.length > context.replyBytesMax;
-    return isTooLarge && command.kind === "read" ? replyTooLarge(context.replyBytesMax) : reply;
+    try {
+      if (command.kind === "write" && this.#isFull(command)) throw this.#outOfMemory();
+      const context = this.#contextAt(nowMs, random);
+      const reply = command.run(context, args);
+      const isTooLarge = typeof reply === "string" && reply.length > context.replyBytesMax;
+      if (isTooLarge && command.kind === "read") throw replyTooLarge(context.replyBytesMax);
+      return reply;
+    } catch (error) {
+      return errorReplyOf(error);
+    }
   }
 
   /**
@@ -257,11 +263,15 @@ export class StateMachine {
   ): Reply | Slices {
     const isLong = command.isLong === true || args.length >= SLICED_ARGUMENTS_MIN;
     if (!isLong || command.begin === undefined) return this.execute(command, args, nowMs, random);
-    if (command.kind === "write" && this.#isRefused(command)) return this.#outOfMemory();
-    const slices = command.begin(this.#contextAt(nowMs, random), args);
-    // A view of the state begins with the first step. Mostly it is the only one.
-    const reply = slices.next();
-    return reply === undefined ? slices : reply;
+    try {
+      if (command.kind === "write" && this.#isFull(command)) throw this.#outOfMemory();
+      const slices = command.begin(this.#contextAt(nowMs, random), args);
+      // A view of the state begins with the first step. Mostly it is the only one.
+      const reply = slices.next();
+      return reply === undefined ? slices : reply;
+    } catch (error) {
+      return errorReplyOf(error);
+    }
   }
 
   #contextAt(nowMs: number, random: Random): CommandContext {
@@ -271,41 +281,47 @@ export class StateMachine {
     return context;
   }
 
-  /** Executes the command that another one brings, in that one's context. */
+  /** Executes the command that another one brings, in that one's context. A refusal is its reply. */
   #executeInner(args: Arguments, from: number): Reply {
-    const command = this.#innerCommand(args, from);
-    if (command instanceof ErrorReply) return command;
-    assert(command.run !== undefined, `Cannot execute ${command.name}: current kind is local`);
-    return command.run(this.#context, args.slice(from));
+    try {
+      const command = this.#innerCommand(args, from);
+      assert(command.run !== undefined, `Cannot execute ${command.name}: current kind is local`);
+      return command.run(this.#context, args.slice(from));
+    } catch (error) {
+      return errorReplyOf(error);
+    }
   }
 
   /** The same, step by step. */
   *#innerSteps(args: Arguments, from: number): Generator<void, Reply> {
-    const command = this.#innerCommand(args, from);
-    if (command instanceof ErrorReply) return command;
-    if (command.begin !== undefined) {
-      return yield* command.begin(this.#context, args.slice(from)).steps();
+    try {
+      const command = this.#innerCommand(args, from);
+      if (command.begin !== undefined) {
+        return yield* command.begin(this.#context, args.slice(from)).steps();
+      }
+      assert(command.run !== undefined, `Cannot execute ${command.name}: current kind is local`);
+      return command.run(this.#context, args.slice(from));
+    } catch (error) {
+      return errorReplyOf(error);
     }
-    assert(command.run !== undefined, `Cannot execute ${command.name}: current kind is local`);
-    return command.run(this.#context, args.slice(from));
   }
 
-  /** The command that another one brings, unless it may not be brought or is refused. */
-  #innerCommand(args: Arguments, from: number): Command | ErrorReply {
+  /** The command that another one brings. @throws {CommandError} if it may not be, or has no room */
+  #innerCommand(args: Arguments, from: number): Command {
     const command = checkInner(args, from);
-    if (command instanceof ErrorReply) return command;
-    return this.#isRefused(command) ? this.#outOfMemory() : command;
+    if (this.#isFull(command)) throw this.#outOfMemory();
+    return command;
   }
 
   /** Whether there is no room for what a write may need. */
-  #isRefused({ flags }: Command): boolean {
+  #isFull({ flags }: Command): boolean {
     const isFull = this.keyspace.storedSize >= this.#rules.keysMax ||
       this.usedBytes >= this.memoryBytesMax;
     return isFull && flags.includes("denyoom");
   }
 
-  #outOfMemory(): ErrorReply {
-    return new ErrorReply(
+  #outOfMemory(): CommandError {
+    return new CommandError(
       "OOM command not allowed: the keyspace is full, with " +
         `${this.keyspace.storedSize} of ${this.#rules.keysMax} keys and ${this.usedBytes} of ${this.memoryBytesMax} bytes (maxmemory)`,
     );

@@ -1,15 +1,12 @@
 import type { Arguments } from "../base/byte_string.ts";
-import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
+import { OK, type Reply } from "../resp/reply.ts";
 import {
   argument,
   type DeadlineUnit,
-  NOT_AN_INTEGER,
-  parseInteger,
+  integerAt,
   parseStringOptions,
   readDeadline,
-  STRING_TOO_LONG,
   stringOf,
-  SYNTAX_ERROR,
 } from "./arguments.ts";
 import {
   ALL_KEYS,
@@ -18,12 +15,18 @@ import {
   type CommandContext,
   FIRST_KEY,
   inSteps,
-  replyTooLarge,
   rowsOf,
-  wrongNumberOfArguments,
 } from "./command.ts";
+import {
+  CommandError,
+  replyTooLarge,
+  STRING_TOO_LONG,
+  SYNTAX_ERROR,
+  wrongNumberOfArguments,
+} from "./command_error.ts";
 import { KEYS_PER_STEP } from "./slices.ts";
 import { append, flatten } from "../store/long_strings.ts";
+import { typeOf } from "../store/value.ts";
 
 function get({ keyspace }: CommandContext, args: Arguments): Reply {
   const found = keyspace.lookUp(argument(args, 1));
@@ -38,10 +41,11 @@ function* mget(
   let bytes = 0;
   for (let index = 1; index < args.length; index++) {
     const found = keyspace.lookUp(argument(args, index));
-    const value = found === undefined ? null : stringOf(found);
-    if (typeof value === "string") bytes += value.length;
-    if (bytes > replyBytesMax) return replyTooLarge(replyBytesMax);
-    values.push(value instanceof ErrorReply ? null : value);
+    // A key of another type counts as one that does not exist.
+    const value = found === undefined || typeOf(found.value) !== "string" ? null : found.value;
+    bytes += value?.length ?? 0;
+    if (bytes > replyBytesMax) throw replyTooLarge(replyBytesMax);
+    values.push(value);
     if (index % KEYS_PER_STEP === 0) yield;
   }
   return values;
@@ -52,23 +56,21 @@ function getdel({ keyspace }: CommandContext, args: Arguments): Reply {
   const found = keyspace.find(key);
   if (found === undefined) return null;
   const value = stringOf(found);
-  if (!(value instanceof ErrorReply)) keyspace.delete(key);
+  keyspace.delete(key);
   return value;
 }
 
 function getex({ keyspace, nowMs }: CommandContext, args: Arguments): Reply {
   const options = parseStringOptions(args, 2, "getex");
-  if (options === null) return SYNTAX_ERROR;
+  if (options === null) throw SYNTAX_ERROR;
   const key = argument(args, 1);
   const found = keyspace.find(key);
   if (found === undefined) return null;
   const value = stringOf(found);
-  if (value instanceof ErrorReply) return value;
 
   const { unit, amount, persist } = options;
   if (unit !== null) {
     const deadlineMs = readDeadline(amount, unit, nowMs, "getex");
-    if (deadlineMs instanceof ErrorReply) return deadlineMs;
     keyspace.setDeadline(key, deadlineMs);
   } else if (persist) {
     keyspace.clearDeadline(key);
@@ -134,16 +136,14 @@ function set(context: CommandContext, args: Arguments): Reply {
 
 function setWithOptions(context: CommandContext, args: Arguments): Reply {
   const options = parseStringOptions(args, 3, "set");
-  if (options === null) return SYNTAX_ERROR;
+  if (options === null) throw SYNTAX_ERROR;
   const { unit, amount, condition, get, keepDeadline } = options;
   const deadlineMs = unit === null ? null : readDeadline(amount, unit, context.nowMs, "set");
-  if (deadlineMs instanceof ErrorReply) return deadlineMs;
 
   const key = argument(args, 1);
   const { keyspace } = context;
   const found = get ? keyspace.find(key) : undefined;
   const before = found === undefined ? null : stringOf(found);
-  if (before instanceof ErrorReply) return before;
   if (condition !== null && keyspace.has(key) !== (condition === "XX")) return before;
   if (keepDeadline) keyspace.update(key, argument(args, 2));
   else keyspace.set(key, argument(args, 2));
@@ -173,7 +173,6 @@ function setWithDeadline(
   name: string,
 ): Reply {
   const deadlineMs = readDeadline(argument(args, 2), unit, nowMs, name);
-  if (deadlineMs instanceof ErrorReply) return deadlineMs;
   const key = argument(args, 1);
   keyspace.set(key, argument(args, 3));
   keyspace.setDeadline(key, deadlineMs);
@@ -184,7 +183,7 @@ function getset({ keyspace }: CommandContext, args: Arguments): Reply {
   const key = argument(args, 1);
   const found = keyspace.find(key);
   const before = found === undefined ? null : stringOf(found);
-  if (!(before instanceof ErrorReply)) keyspace.set(key, argument(args, 2));
+  keyspace.set(key, argument(args, 2));
   return before;
 }
 
@@ -192,7 +191,7 @@ function* mset(
   { keyspace }: CommandContext,
   args: Arguments,
 ): Generator<void, Reply> {
-  if (args.length % 2 === 0) return wrongNumberOfArguments("mset");
+  if (args.length % 2 === 0) throw wrongNumberOfArguments("mset");
   for (let index = 1; index < args.length; index += 2) {
     keyspace.set(argument(args, index), argument(args, index + 1));
     if ((index + 1) % KEYS_PER_STEP === 0) yield;
@@ -201,7 +200,7 @@ function* mset(
 }
 
 function* msetnx(context: CommandContext, args: Arguments): Generator<void, Reply> {
-  if (args.length % 2 === 0) return wrongNumberOfArguments("msetnx");
+  if (args.length % 2 === 0) throw wrongNumberOfArguments("msetnx");
   for (let index = 1; index < args.length; index += 2) {
     if (context.keyspace.has(argument(args, index))) return 0;
     if ((index + 1) % KEYS_PER_STEP === 0) yield;
@@ -295,13 +294,11 @@ export const setRows: readonly Command[] = rowsOf("string", ["string"], [
   },
 ]);
 
-const NEGATIVE_OFFSET = new ErrorReply("ERR offset is out of range");
+const NEGATIVE_OFFSET = new CommandError("ERR offset is out of range");
 
 function strlen({ keyspace }: CommandContext, args: Arguments): Reply {
   const found = keyspace.lookUp(argument(args, 1));
-  if (found === undefined) return 0;
-  const value = stringOf(found);
-  return value instanceof ErrorReply ? value : value.length;
+  return found === undefined ? 0 : stringOf(found).length;
 }
 
 function appendTo(context: CommandContext, args: Arguments): Reply {
@@ -313,25 +310,22 @@ function appendTo(context: CommandContext, args: Arguments): Reply {
     return piece.length;
   }
   const value = stringOf(found);
-  if (value instanceof ErrorReply) return value;
   const length = value.length + piece.length;
-  if (length > context.stringBytesMax) return STRING_TOO_LONG;
+  if (length > context.stringBytesMax) throw STRING_TOO_LONG;
   context.keyspace.update(key, append(value, piece));
   return length;
 }
 
 function setrange(context: CommandContext, args: Arguments): Reply {
-  const offset = parseInteger(argument(args, 2));
-  if (offset === null) return NOT_AN_INTEGER;
-  if (offset < 0) return NEGATIVE_OFFSET;
+  const offset = integerAt(args, 2);
+  if (offset < 0) throw NEGATIVE_OFFSET;
   const key = argument(args, 1);
   const piece = argument(args, 3);
   const found = context.keyspace.find(key);
   const value = found === undefined ? "" : stringOf(found);
-  if (value instanceof ErrorReply) return value;
   if (piece.length === 0) return value.length;
   const end = Number(offset) + piece.length;
-  if (end > context.stringBytesMax) return STRING_TOO_LONG;
+  if (end > context.stringBytesMax) throw STRING_TOO_LONG;
   const result = overwrite(value, Number(offset), piece);
   context.keyspace.update(key, result);
   return result.length;
@@ -348,13 +342,11 @@ function overwrite(value: string, offset: number, piece: string): string {
 }
 
 function getrange({ keyspace }: CommandContext, args: Arguments): Reply {
-  const start = parseInteger(argument(args, 2));
-  const end = parseInteger(argument(args, 3));
-  if (start === null || end === null) return NOT_AN_INTEGER;
+  const start = integerAt(args, 2);
+  const end = integerAt(args, 3);
   const found = keyspace.lookUp(argument(args, 1));
   if (found === undefined) return "";
   const value = stringOf(found);
-  if (value instanceof ErrorReply) return value;
   if (start < 0 && end < 0 && start > end) return "";
   const from = fromStart(Number(start), value.length);
   const to = Math.min(fromStart(Number(end), value.length), value.length - 1);

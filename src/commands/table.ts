@@ -1,14 +1,15 @@
 import type { Arguments } from "../base/byte_string.ts";
-import { ErrorReply } from "../resp/reply.ts";
 import { argument } from "./arguments.ts";
 import { clientRows, connectionRows } from "./connection_rows.ts";
 import { clusterRows } from "./cluster_rows.ts";
+import type { Command } from "./command.ts";
 import {
-  type Command,
+  CommandError,
+  errorReplyOf,
   unknownCommand,
   unknownSubcommand,
   wrongNumberOfArguments,
-} from "./command.ts";
+} from "./command_error.ts";
 import { counterRows } from "./counter_rows.ts";
 import { expiryRows } from "./expiry_rows.ts";
 import { getRows, setRows, stringPartRows } from "./string_rows.ts";
@@ -85,31 +86,53 @@ export function rowOf(args: Arguments): Command | undefined {
 }
 
 /**
- * The command of a request, or its subcommand's row, if it exists and the number of arguments is
- * right; else the error. The request that another one brings is checked, too.
+ * The command of a request, or its subcommand's row. The request that another one brings is checked,
+ * too.
+ *
+ * @throws {CommandError} if it does not exist, or not with that number of arguments
  */
-export function checkRequest(args: Arguments): Command | ErrorReply {
+export function checkRequest(args: Arguments): Command {
   const command = checkFrom(args, 0);
-  if (command instanceof ErrorReply || command.inner === undefined) return command;
-  const inner = checkInner(args, command.inner);
-  return inner instanceof ErrorReply ? inner : command;
+  if (command.inner !== undefined) checkInner(args, command.inner);
+  return command;
+}
+
+/** As `checkRequest`, but `null` for a request that is wrong. */
+export function findRow(args: Arguments): Command | null {
+  try {
+    return checkRequest(args);
+  } catch (error) {
+    errorReplyOf(error);
+    return null;
+  }
+}
+
+/** As `checkInner`, but `null` for a request that may not be brought. */
+export function findInner(args: Arguments, from: number): Command | null {
+  try {
+    return args.length > from ? checkInner(args, from) : null;
+  } catch (error) {
+    errorReplyOf(error);
+    return null;
+  }
 }
 
 /**
  * The command of the request that another one brings, from the argument `from` on: a write, but none
  * that is about sessions.
+ *
+ * @throws {CommandError} if it may not be brought
  */
-export function checkInner(args: Arguments, from: number): Command | ErrorReply {
+export function checkInner(args: Arguments, from: number): Command {
   const command = checkFrom(args, from);
-  if (command instanceof ErrorReply) return command;
   if (command.kind === "write" && command.group !== SESSION_GROUP) return command;
-  return new ErrorReply(`ERR ONCE takes writes only, and '${command.name}' is not one it takes`);
+  throw new CommandError(`ERR ONCE takes writes only, and '${command.name}' is not one it takes`);
 }
 
-function checkFrom(args: Arguments, from: number): Command | ErrorReply {
+function checkFrom(args: Arguments, from: number): Command {
   const command = lookup(argument(args, from));
-  if (command === undefined) return unknownCommand(args.slice(from));
-  if (!hasRightArity(command, args.length - from)) return wrongNumberOfArguments(command.name);
+  if (command === undefined) throw unknownCommand(args.slice(from));
+  if (!hasRightArity(command, args.length - from)) throw wrongNumberOfArguments(command.name);
   return command.subcommands === undefined ? command : checkSubcommand(command, args, from);
 }
 
@@ -118,16 +141,15 @@ function checkSubcommand(
   container: Command,
   args: Arguments,
   from: number,
-): Command | ErrorReply {
+): Command {
   const word = args[from + 1];
   if (word === undefined) return container;
   const command = word.length > SUBCOMMAND_LENGTH_MAX
     ? undefined
     : SUBCOMMANDS.get(`${container.name}|${word.toLowerCase()}`);
-  if (command === undefined) return unknownSubcommand(args.slice(from));
-  return hasRightArity(command, args.length - from)
-    ? command
-    : wrongNumberOfArguments(command.name);
+  if (command === undefined) throw unknownSubcommand(args.slice(from));
+  if (!hasRightArity(command, args.length - from)) throw wrongNumberOfArguments(command.name);
+  return command;
 }
 
 /** @param length the number of arguments, the name included */
@@ -139,9 +161,8 @@ export function hasRightArity({ arity }: Command, length: number): boolean {
 export function keysOf(command: Command, args: Arguments): string[] {
   const found: string[] = [];
   if (command.inner !== undefined) {
-    if (args.length <= command.inner) return found;
-    const inner = checkInner(args, command.inner);
-    return inner instanceof ErrorReply ? found : keysOf(inner, args.slice(command.inner));
+    const inner = findInner(args, command.inner);
+    return inner === null ? found : keysOf(inner, args.slice(command.inner));
   }
   if (command.keys === null) return found;
   const { first, last, step } = command.keys;

@@ -1,12 +1,13 @@
+import { replyOf } from "../../tests/support/reply_of.ts";
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { ErrorReply } from "../resp/reply.ts";
-import { unknownSubcommand } from "./command.ts";
+import { unknownSubcommand } from "./command_error.ts";
 import { checkRequest, COMMANDS, keysOf, lookup, lookupFullName, rowOf } from "./table.ts";
 
 function errorOf(...args: string[]): string {
-  const result = checkRequest(args);
-  assertInstanceOf(result, ErrorReply);
-  return result.text;
+  const reply = replyOf(() => checkRequest(args));
+  assertInstanceOf(reply, ErrorReply);
+  return reply.text;
 }
 
 function keys(...args: string[]): string[] {
@@ -61,7 +62,7 @@ Deno.test("a container's request is checked by its second word, in any case", ()
     "ERR wrong number of arguments for 'client|kill' command",
   );
   for (const word of ["", "nope", "__proto__", "x".repeat(1e6)]) {
-    assertEquals(checkRequest(["CLIENT", word]), unknownSubcommand(["CLIENT", word]));
+    assertEquals(errorOf("CLIENT", word), unknownSubcommand(["CLIENT", word]).reply.text);
   }
 });
 
@@ -98,7 +99,7 @@ Deno.test("a request that another one brings is checked, and must be a write", (
   assertEquals(errorOf("ONCE", "s", "1", "GET", "a"), notTaken("get"));
   assertEquals(errorOf("ONCE", "s", "1", "SESSION", "OPEN"), notTaken("session|open"));
   const nested = Array.from({ length: 300_000 }, (_, at) => ["ONCE", "s", "1"][at % 3] ?? "");
-  assertEquals(checkRequest(nested), new ErrorReply(notTaken("once")));
+  assertEquals(replyOf(() => checkRequest(nested)), new ErrorReply(notTaken("once")));
   assert(errorOf("ONCE", "s", "1", "nosuch", "a").startsWith("ERR unknown command 'nosuch'"));
 });
 
@@ -125,7 +126,7 @@ Deno.test("an unknown command is refused in Redis's words, cut to size and witho
 
 Deno.test("an unknown subcommand is refused in Redis's words", () => {
   assertEquals(
-    unknownSubcommand(["cluster", "nope"]).text,
+    unknownSubcommand(["cluster", "nope"]).reply.text,
     "ERR unknown subcommand 'nope'. Try CLUSTER HELP.",
   );
 });

@@ -1,11 +1,12 @@
 import type { Command } from "../commands/command.ts";
+import { errorReplyOf } from "../commands/command_error.ts";
 import { MAXMEMORY } from "../commands/config_set.ts";
 import { SESSION_OPEN, sessionOpenOf } from "../commands/session_rows.ts";
 import { checkRequest, hasRightArity, lookup } from "../commands/table.ts";
 import { assert } from "../base/errors.ts";
 import { type Random, randomInteger } from "../base/random.ts";
 import type { Clock } from "../platform/clock.ts";
-import { ErrorReply, type Reply } from "../resp/reply.ts";
+import type { Reply } from "../resp/reply.ts";
 import { RequestText } from "../resp/request_decoder.ts";
 import { ClientPause } from "../server/client_pause.ts";
 import type { Connection } from "../server/connection.ts";
@@ -72,18 +73,18 @@ export class ProxySessions implements ForwardingHandler, ProcessCommands {
   }
 
   forward(connection: Connection, request: RequestText, reply: PendingReply): void {
-    const command = this.#commandOf(request);
-    const isWrongOrUnknown = command instanceof ErrorReply;
-    if (this.pause.isOn) {
-      const isWrite = !isWrongOrUnknown && command.kind === "write";
-      const serve = () => this.forward(connection, request, reply);
-      if (this.pause.holds(connection, reply, isWrite, serve)) return;
+    let command: Command;
+    try {
+      command = this.#commandOf(request);
+    } catch (error) {
+      return this.#refuse(connection, request, reply, errorReplyOf(error));
     }
-    if (connection.isInRefusedTransaction || isWrongOrUnknown) {
+    const isWrite = command.kind === "write";
+    if (this.pause.isOn && this.#isHeld(connection, request, reply, isWrite)) return;
+    if (connection.isInRefusedTransaction) {
       const refusal = refuseTransaction(connection, request.name);
       if (refusal !== null) return reply.settle(refusal);
     }
-    if (isWrongOrUnknown) return reply.settle(command);
     connection.lastCommand = command.name;
     if (command.name === SESSION_OPEN) {
       return this.#openSession(connection, command, request, reply);
@@ -104,9 +105,38 @@ export class ProxySessions implements ForwardingHandler, ProcessCommands {
     request: RequestText,
     reply: PendingReply,
   ): void {
-    const args = sessionOpenOf(request.args(), connection.id);
-    if (args instanceof ErrorReply) return reply.settle(args);
-    this.#submit(connection, command, RequestText.of(args), reply);
+    try {
+      const args = sessionOpenOf(request.args(), connection.id);
+      this.#submit(connection, command, RequestText.of(args), reply);
+    } catch (error) {
+      reply.settle(errorReplyOf(error));
+    }
+  }
+
+  /** Answers a request that is wrong or unknown: it waits and is refused in a transaction as others. */
+  #refuse(
+    connection: Connection,
+    request: RequestText,
+    reply: PendingReply,
+    refusal: Reply,
+  ): void {
+    if (this.pause.isOn && this.#isHeld(connection, request, reply, false)) return;
+    reply.settle(refuseTransaction(connection, request.name) ?? refusal);
+  }
+
+  /** Whether the request waits until `CLIENT PAUSE` ends. */
+  #isHeld(
+    connection: Connection,
+    request: RequestText,
+    reply: PendingReply,
+    isWrite: boolean,
+  ): boolean {
+    return this.pause.holds(
+      connection,
+      reply,
+      isWrite,
+      () => this.forward(connection, request, reply),
+    );
   }
 
   closed(connection: Connection): void {
@@ -172,7 +202,7 @@ export class ProxySessions implements ForwardingHandler, ProcessCommands {
   }
 
   /** The arguments are looked at only where their number does not tell enough. */
-  #commandOf(request: RequestText): Command | ErrorReply {
+  #commandOf(request: RequestText): Command {
     const command = this.#lookup(request.name);
     const isKnown = command !== undefined && command.inner === undefined &&
       command.subcommands === undefined && hasRightArity(command, request.count);

@@ -6,7 +6,8 @@ import { infoText, NO_COUNTS, processSections } from "../server/info.ts";
 import type { RespListener } from "../server/listener.ts";
 import type { ProcessFacts } from "../platform/process.ts";
 import { formatRedisAddress, parseAddress } from "../base/address.ts";
-import { keySlot, SLOTS, unknownSubcommand } from "../commands/command.ts";
+import { keySlot, SLOTS } from "../commands/command.ts";
+import { unknownSubcommand } from "../commands/command_error.ts";
 import type { Address } from "../platform/network.ts";
 import { DoubleReply, MapReply, type Reply } from "../resp/reply.ts";
 
@@ -189,7 +190,8 @@ export function proxyCluster(sources: ProxyClusterSources, args: readonly string
   const { status, id } = sources;
   const self = parseAddress(sources.local) ?? { host: "", port: 0 };
   const answer = answers.get(args[1]?.toLowerCase() ?? "");
-  return answer === undefined ? unknownSubcommand(args) : answer(status, id, self, args[2] ?? "");
+  if (answer === undefined) throw unknownSubcommand(args);
+  return answer(status, id, self, args[2] ?? "");
 }
 
 type Answer = (status: ProxyStatus, id: string, self: Address, argument: string) => Reply;

@@ -1,12 +1,10 @@
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
-import { assert } from "../base/errors.ts";
 import type { Command } from "../commands/command.ts";
 import { checkRequest } from "../commands/table.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Network } from "../platform/network.ts";
 import type { Protocol } from "../resp/encode.ts";
-import { ErrorReply } from "../resp/reply.ts";
 import { RequestText } from "../resp/request_decoder.ts";
 import { ClientQueue } from "./client_queue.ts";
 import { HoldQueue } from "./hold_queue.ts";
@@ -135,7 +133,6 @@ export class Router implements UpstreamPoolEvents, SessionLink {
 
   ask(args: readonly string[], answered: (text: string) => void): void {
     const command = checkRequest(args);
-    assert(!(command instanceof ErrorReply), "the proxy asks for what does not exist");
     const sink: ReplySink = { protocol: 2, settleEncoded: answered };
     this.submit(this.#own, command, RequestText.of(args), sink, this.#nowMs());
   }

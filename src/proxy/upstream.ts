@@ -7,7 +7,7 @@ import {
   LONG_WAY_MS,
 } from "../node/clients/batch_pacer.ts";
 import { messageOf } from "../base/errors.ts";
-import { replyTooLarge } from "../commands/command.ts";
+import { replyTooLarge } from "../commands/command_error.ts";
 import type { Address, Network, Stream } from "../platform/network.ts";
 import { encodeReply, encodeRequest, type Protocol } from "../resp/encode.ts";
 import { ReplyScanner } from "../resp/reply_scanner.ts";
@@ -209,7 +209,7 @@ export class Upstream implements BatchSender {
     this.protocol = options.protocol;
     this.fenceTerm = options.fenceTerm;
     const { replyBytesMax } = options.limits;
-    const oversizedText = encodeReply(replyTooLarge(replyBytesMax), options.protocol);
+    const oversizedText = encodeReply(replyTooLarge(replyBytesMax).reply, options.protocol);
     this.#scanner = new ReplyScanner({ replyBytesMax, oversizedText });
     this.#batching = options.batching;
     const greetings = greetingsFor(options);

@@ -1,5 +1,6 @@
-import { errorQuoting, parseInteger, quoted, SYNTAX_ERROR } from "../commands/arguments.ts";
-import { ErrorReply, MapReply, OK, type Reply, SetReply } from "../resp/reply.ts";
+import { parseInteger } from "../commands/arguments.ts";
+import { CommandError, errorQuoting, quoted, SYNTAX_ERROR } from "../commands/command_error.ts";
+import { MapReply, OK, type Reply, SetReply } from "../resp/reply.ts";
 import type { Connection } from "./connection.ts";
 import type { PendingReply } from "./pending_reply.ts";
 import type { LocalHandler, ProcessCommands } from "./process_commands.ts";
@@ -43,7 +44,7 @@ const TRACKING = new MapReply([
 
 function setName(connection: Connection, name: string): Reply {
   if (!isClientName(name)) {
-    return new ErrorReply(
+    throw new CommandError(
       "ERR Client names cannot contain spaces, newlines or special characters.",
     );
   }
@@ -54,11 +55,11 @@ function setName(connection: Connection, name: string): Reply {
 function setInfo(connection: Connection, attribute: string, value: string): Reply {
   const name = attribute.toLowerCase();
   if (!isClientName(value)) {
-    return new ErrorReply(`ERR ${name} cannot contain spaces, newlines or special characters.`);
+    throw new CommandError(`ERR ${name} cannot contain spaces, newlines or special characters.`);
   }
   if (name === "lib-name") connection.libraryName = value;
   else if (name === "lib-ver") connection.libraryVersion = value;
-  else return new ErrorReply(`ERR Unrecognized option '${attribute}'`);
+  else throw new CommandError(`ERR Unrecognized option '${attribute}'`);
   return OK;
 }
 
@@ -69,13 +70,13 @@ function pause(
   args: readonly string[],
 ): Reply {
   const mode = args[3]?.toLowerCase() ?? "all";
-  if (args.length > 4) return SYNTAX_ERROR;
+  if (args.length > 4) throw SYNTAX_ERROR;
   if (mode !== "all" && mode !== "write") {
-    return new ErrorReply("ERR CLIENT PAUSE mode must be WRITE or ALL");
+    throw new CommandError("ERR CLIENT PAUSE mode must be WRITE or ALL");
   }
   const durationMs = parseInteger(args[2] ?? "");
-  if (durationMs === null) return new ErrorReply("ERR timeout is not an integer or out of range");
-  if (durationMs < 0) return new ErrorReply("ERR timeout is negative");
+  if (durationMs === null) throw new CommandError("ERR timeout is not an integer or out of range");
+  if (durationMs < 0) throw new CommandError("ERR timeout is negative");
   pause.begin(mode, Number(durationMs));
   return OK;
 }
@@ -101,7 +102,7 @@ function setReplyMode(
       reply.isMuted = true;
       return OK;
     default:
-      return SYNTAX_ERROR;
+      throw SYNTAX_ERROR;
   }
 }
 
@@ -110,7 +111,8 @@ function onOrOff(
   _connection: Connection,
   [, , mode = ""]: readonly string[],
 ): Reply {
-  return /^(on|off)$/i.test(mode) ? OK : SYNTAX_ERROR;
+  if (!/^(on|off)$/i.test(mode)) throw SYNTAX_ERROR;
+  return OK;
 }
 
 /** `CLIENT LIST [TYPE type] [ID id …]` */
@@ -120,22 +122,20 @@ function list(
   args: readonly string[],
 ): Reply {
   const wanted = listed(process, args.slice(2));
-  if (wanted instanceof ErrorReply) return wanted;
   const nowMs = process.clock.monotonicMs();
   return wanted.map((connection) => describe(connection, nowMs)).join("");
 }
 
-function listed(process: ProcessCommands, args: readonly string[]): Connection[] | ErrorReply {
+function listed(process: ProcessCommands, args: readonly string[]): Connection[] {
   const all = [...process.connections.values()];
   const option = args[0]?.toUpperCase();
   if (option === undefined) return all;
   if (option === "TYPE" && args.length === 2) {
-    const isOfType = ofType(args[1] ?? "");
-    return isOfType instanceof ErrorReply ? isOfType : all.filter(isOfType);
+    return all.filter(ofType(args[1] ?? ""));
   }
-  if (option !== "ID" || args.length === 1) return SYNTAX_ERROR;
+  if (option !== "ID" || args.length === 1) throw SYNTAX_ERROR;
   const ids = args.slice(1).map((text) => parseInteger(text));
-  if (ids.includes(null)) return new ErrorReply("ERR Invalid client ID");
+  if (ids.includes(null)) throw new CommandError("ERR Invalid client ID");
   return all.filter(({ id }) => ids.includes(id));
 }
 
@@ -147,21 +147,20 @@ function kill(process: ProcessCommands, self: Connection, args: readonly string[
   if (args.length === 3) {
     const victims = connections.filter(({ remote }) => remote === args[2]);
     victims.forEach((victim) => cutOff(victim, self));
-    return victims.length > 0 ? OK : new ErrorReply("ERR No such client");
+    if (victims.length === 0) throw new CommandError("ERR No such client");
+    return OK;
   }
   const filters: Filter[] = [];
   let isSelfSkipped = true;
   for (let at = 2; at < args.length; at += 2) {
     const [option = "", value] = args.slice(at, at + 2);
-    if (value === undefined) return SYNTAX_ERROR;
+    if (value === undefined) throw SYNTAX_ERROR;
     if (option.toUpperCase() === "SKIPME") {
-      if (!/^(yes|no)$/i.test(value)) return SYNTAX_ERROR;
+      if (!/^(yes|no)$/i.test(value)) throw SYNTAX_ERROR;
       isSelfSkipped = value.toLowerCase() === "yes";
       continue;
     }
-    const filter = killFilter(option, value, process.clock.monotonicMs());
-    if (filter instanceof ErrorReply) return filter;
-    filters.push(filter);
+    filters.push(killFilter(option, value, process.clock.monotonicMs()));
   }
   if (isSelfSkipped) filters.push((connection) => connection !== self);
   const victims = connections.filter((connection) => filters.every((filter) => filter(connection)));
@@ -169,11 +168,11 @@ function kill(process: ProcessCommands, self: Connection, args: readonly string[
   return victims.length;
 }
 
-function killFilter(option: string, value: string, nowMs: number): Filter | ErrorReply {
+function killFilter(option: string, value: string, nowMs: number): Filter {
   switch (option.toUpperCase()) {
     case "ID": {
       const id = parseInteger(value);
-      if (id === null || id < 1) return new ErrorReply("ERR client-id should be greater than 0");
+      if (id === null || id < 1) throw new CommandError("ERR client-id should be greater than 0");
       return (connection) => connection.id === id;
     }
     case "ADDR":
@@ -183,28 +182,26 @@ function killFilter(option: string, value: string, nowMs: number): Filter | Erro
     case "MAXAGE": {
       const seconds = parseInteger(value);
       if (seconds === null || seconds < 1) {
-        return new ErrorReply("ERR maxage should be greater than 0");
+        throw new CommandError("ERR maxage should be greater than 0");
       }
       return ({ openedMs }) => nowMs - openedMs >= Number(seconds) * 1000;
     }
     case "TYPE":
       return ofType(value);
     case "USER":
-      return value === "default"
-        ? () => true
-        : errorQuoting(`ERR No such user '${quoted(value, QUOTED_MAX)}'`);
+      if (value === "default") return () => true;
+      throw errorQuoting(`ERR No such user '${quoted(value, QUOTED_MAX)}'`);
     default:
-      return SYNTAX_ERROR;
+      throw SYNTAX_ERROR;
   }
 }
 
 /** All connections are of one type; Redis's others exist, and nobody is of them. */
-function ofType(type: string): Filter | ErrorReply {
+function ofType(type: string): Filter {
   const name = type.toLowerCase();
   if (name === "normal") return () => true;
-  return ["master", "pubsub", "replica", "slave"].includes(name)
-    ? () => false
-    : errorQuoting(`ERR Unknown client type '${quoted(type, QUOTED_MAX)}'`);
+  if (["master", "pubsub", "replica", "slave"].includes(name)) return () => false;
+  throw errorQuoting(`ERR Unknown client type '${quoted(type, QUOTED_MAX)}'`);
 }
 
 function cutOff(victim: Connection, self: Connection): void {

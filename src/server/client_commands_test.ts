@@ -1,3 +1,4 @@
+import { replyOf } from "../../tests/support/reply_of.ts";
 import { assertEquals } from "@std/assert";
 import { ManualClock } from "../../tests/support/node/manual_clock.ts";
 import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
@@ -30,7 +31,8 @@ function start() {
   const handlers = new Map(CLIENT_HANDLERS);
   const run = (...args: string[]): Reply => {
     const handler = handlers.get(`client|${args[0]}`);
-    return handler?.(process, self, ["CLIENT", ...args], new PendingReply(self, 2)) as Reply;
+    const reply = new PendingReply(self, 2);
+    return replyOf(() => handler?.(process, self, ["CLIENT", ...args], reply) as Reply);
   };
   return { clock, gone, run, self };
 }

@@ -5,7 +5,8 @@ import type { Node } from "../node/node.ts";
 import type { MemberReport, StateReport } from "../node/members/report.ts";
 import { ErrorReply, MapReply, OK, PushReply, type Reply } from "../resp/reply.ts";
 import type { Connection } from "./connection.ts";
-import { keySlot, SLOTS, unknownSubcommand, wrongNumberOfArguments } from "../commands/command.ts";
+import { keySlot, SLOTS } from "../commands/command.ts";
+import { unknownSubcommand, wrongNumberOfArguments } from "../commands/command_error.ts";
 import type { Faults } from "../faults/faults.ts";
 import { LEADER_CHANGED } from "../node/clients/request.ts";
 import type { Session } from "./session.ts";
@@ -109,7 +110,7 @@ export function memberCommand(
   const subcommand = name.toUpperCase();
   const counts = { JOIN: [5], FORGET: [3, 4], TRANSFER: [3] }[subcommand] ?? [];
   if (!counts.includes(args.length)) {
-    return settle(wrongNumberOfArguments(`cluster|${subcommand.toLowerCase()}`));
+    throw wrongNumberOfArguments(`cluster|${subcommand.toLowerCase()}`);
   }
   if (!ID.test(id)) return settle(new ErrorReply("ERR the id is not one that a node can have"));
   const { membership } = node;
@@ -185,7 +186,7 @@ export class ClusterCommands {
       case "FENCE":
         return this.#fence(session, Number(args[2]));
       default:
-        return unknownSubcommand(args);
+        throw unknownSubcommand(args);
     }
   }
 

@@ -1,4 +1,4 @@
-import { wrongNumberOfArguments } from "../commands/command.ts";
+import { wrongNumberOfArguments } from "../commands/command_error.ts";
 import {
   type Direction,
   type Fault,
@@ -110,7 +110,7 @@ class Words {
   #number(what: string, min: number, max: number): number {
     const word = this.#words.shift();
     if (word === undefined) {
-      this.error ??= wrongNumberOfArguments(`fault|${this.#kind}`);
+      this.error ??= wrongNumberOfArguments(`fault|${this.#kind}`).reply;
       return min;
     }
     const value = /^[0-9]{1,9}$/.test(word) ? Number(word) : NaN;
@@ -189,7 +189,7 @@ export function faultCommand(
 }
 
 function heal(faults: Faults, args: readonly string[]): Reply {
-  if (args.length > 3) return wrongNumberOfArguments("fault|heal");
+  if (args.length > 3) throw wrongNumberOfArguments("fault|heal");
   if (args[2] === undefined) return faults.heal();
   const kind = faultKind(args[2]);
   return kind === null ? unknownFault(args[2]) : faults.heal(kind);

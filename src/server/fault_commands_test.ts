@@ -1,3 +1,4 @@
+import { replyOf } from "../../tests/support/reply_of.ts";
 import { assertEquals, assertInstanceOf } from "@std/assert";
 import { silentLogger } from "../base/logger.ts";
 import { Faults } from "../faults/faults.ts";
@@ -13,8 +14,10 @@ const NODE = {
 /** As the dispatcher does: what the table refuses does not get there. */
 function fault(tools: FaultTools | null, ...args: string[]): Reply {
   const request = ["FAULT", ...args];
-  const command = checkRequest(request);
-  return command instanceof ErrorReply ? command : faultCommand(tools, NODE, request);
+  return replyOf(() => {
+    checkRequest(request);
+    return faultCommand(tools, NODE, request);
+  });
 }
 
 function start() {

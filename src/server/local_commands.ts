@@ -13,7 +13,8 @@ import type { LocalHandler, ProcessCommands } from "./process_commands.ts";
 import { type Answer, type PendingReply, SETTLED_BY_HANDLER } from "./pending_reply.ts";
 import { REDIS_VERSION } from "./limits.ts";
 import { assert } from "../base/errors.ts";
-import { type Command, wrongNumberOfArguments } from "../commands/command.ts";
+import type { Command } from "../commands/command.ts";
+import { errorReplyOf, wrongNumberOfArguments } from "../commands/command_error.ts";
 import { commandReply, helpReply } from "../commands/command_reply.ts";
 import { matchesGlob } from "../commands/glob.ts";
 import { bgsave, lastsave } from "./snapshot_commands.ts";
@@ -118,7 +119,7 @@ const RESET = new SimpleString("RESET");
 const HANDLERS: ReadonlyMap<string, LocalHandler> = new Map<string, LocalHandler>([
   ...CLIENT_HANDLERS,
   ["ping", (_process, _connection, args) => {
-    if (args.length > 2) return wrongNumberOfArguments("ping");
+    if (args.length > 2) throw wrongNumberOfArguments("ping");
     return args[1] ?? PONG;
   }],
   ["echo", (_process, _connection, args) => args[1] ?? ""],
@@ -185,7 +186,11 @@ function answerOf(
   if (isForNodes && !isNode) return forNodes(name);
   const handler = HANDLERS.get(name) ?? HANDLERS.get(container);
   assert(handler !== undefined, `the local command ${name} has no handler`);
-  return handler(process, connection, args, reply);
+  try {
+    return handler(process, connection, args, reply);
+  } catch (error) {
+    return errorReplyOf(error);
+  }
 }
 
 function forNodes(name: string): ErrorReply {

@@ -1,3 +1,4 @@
+import { replyOf } from "../../tests/support/reply_of.ts";
 import { assertEquals, assertInstanceOf } from "@std/assert";
 import { checkRequest } from "../commands/table.ts";
 import { MemoryCluster } from "../../tests/support/node/memory_cluster.ts";
@@ -8,14 +9,15 @@ async function withLeader(test: (run: (...args: string[]) => Reply) => void): Pr
   const cluster = await MemoryCluster.start(1);
   try {
     cluster.untilServing();
-    test((...args) => {
-      const command = checkRequest(["CLUSTER", ...args]);
-      if (command instanceof ErrorReply) return command;
-      let answer: Reply | undefined;
-      memberCommand(cluster.leader, ["CLUSTER", ...args], (reply) => answer = reply);
-      cluster.until(() => answer !== undefined);
-      return answer as Reply;
-    });
+    test((...args) =>
+      replyOf(() => {
+        checkRequest(["CLUSTER", ...args]);
+        let answer: Reply | undefined;
+        memberCommand(cluster.leader, ["CLUSTER", ...args], (reply) => answer = reply);
+        cluster.until(() => answer !== undefined);
+        return answer as Reply;
+      })
+    );
   } finally {
     cluster.stop();
   }

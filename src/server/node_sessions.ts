@@ -1,11 +1,13 @@
 import { MAXMEMORY } from "../commands/config_set.ts";
 import { ownedSessionOpen, SESSION_OPEN } from "../commands/session_rows.ts";
+import type { Command } from "../commands/command.ts";
+import { errorReplyOf } from "../commands/command_error.ts";
 import { checkRequest } from "../commands/table.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Node } from "../node/node.ts";
 import { LEADER_CHANGED, REFUSED_BEFORE, Request, slotOf } from "../node/clients/request.ts";
 import type { NodeSnapshots } from "../node/snapshots/node_snapshots.ts";
-import { ErrorReply, type Reply } from "../resp/reply.ts";
+import type { Reply } from "../resp/reply.ts";
 import { ClientPause } from "./client_pause.ts";
 import { ClusterCommands } from "./cluster_commands.ts";
 import type { Connection } from "./connection.ts";
@@ -55,18 +57,17 @@ export class NodeSessions implements RequestHandler, ProcessCommands, NodeOnlyCo
   }
 
   handle(connection: Connection, args: string[], reply: PendingReply): void {
-    const command = checkRequest(args);
-    const isWrongOrUnknown = command instanceof ErrorReply;
-    if (this.pause.isOn) {
-      const isWrite = !isWrongOrUnknown && command.kind === "write";
-      const serve = () => this.handle(connection, args, reply);
-      if (this.pause.holds(connection, reply, isWrite, serve)) return;
+    let command: Command;
+    try {
+      command = checkRequest(args);
+    } catch (error) {
+      return this.#refuse(connection, args, reply, errorReplyOf(error));
     }
-    if (connection.isInRefusedTransaction || isWrongOrUnknown) {
+    if (this.pause.isOn && this.#isHeld(connection, args, reply, command.kind === "write")) return;
+    if (connection.isInRefusedTransaction) {
       const refusal = refuseTransaction(connection, args[0] ?? "");
       if (refusal !== null) return reply.settle(refusal);
     }
-    if (isWrongOrUnknown) return reply.settle(command);
     connection.lastCommand = command.name;
     if (command.kind === "local") return runLocal(this, connection, command, args, reply);
     const session = this.#session(connection);
@@ -74,11 +75,28 @@ export class NodeSessions implements RequestHandler, ProcessCommands, NodeOnlyCo
       return reply.settle(this.#node.refusal(slotOf({ command, args })) ?? LEADER_CHANGED);
     }
     if (session.hasRefused) return reply.settle(REFUSED_BEFORE);
-    const owned = command.name === SESSION_OPEN ? this.#owned(connection, session, args) : args;
-    if (owned instanceof ErrorReply) return reply.settle(owned);
+    let owned: readonly string[] = args;
+    if (command.name === SESSION_OPEN) {
+      try {
+        owned = this.#owned(connection, session, args);
+      } catch (error) {
+        return reply.settle(errorReplyOf(error));
+      }
+    }
     this.#node.submit(new Request(command, owned, session.order, reply));
     // It does nothing before the turn's end: what is answered by now was refused.
     if (session.fenceTerm !== null && reply.text !== null) session.hasRefused = true;
+  }
+
+  /** Answers a request that is wrong or unknown: it waits and is refused in a transaction as others. */
+  #refuse(connection: Connection, args: string[], reply: PendingReply, refusal: Reply): void {
+    if (this.pause.isOn && this.#isHeld(connection, args, reply, false)) return;
+    reply.settle(refuseTransaction(connection, args[0] ?? "") ?? refusal);
+  }
+
+  /** Whether the request waits until `CLIENT PAUSE` ends. */
+  #isHeld(connection: Connection, args: string[], reply: PendingReply, isWrite: boolean): boolean {
+    return this.pause.holds(connection, reply, isWrite, () => this.handle(connection, args, reply));
   }
 
   /** `SESSION OPEN` with the name of the connection: sessions count against the one that opens them. */

@@ -1,4 +1,4 @@
-import { replyTooLarge } from "../commands/command.ts";
+import { replyTooLarge } from "../commands/command_error.ts";
 import { EncodedStrings, MapReply, type Reply } from "../resp/reply.ts";
 import { encodePieces, encodeReply, type Protocol, replyBytes } from "../resp/encode.ts";
 import { LinkedList } from "../base/linked_list.ts";
@@ -126,7 +126,7 @@ export class PendingReply {
     const bytes = replyBytes(reply, outputBytesMax);
     // A single string may be the answer to a write, which has been executed: it goes out.
     const isRefused = typeof reply !== "string" && bytes > outputBytesMax;
-    if (isRefused) return this.settle(replyTooLarge(outputBytesMax));
+    if (isRefused) return this.settle(replyTooLarge(outputBytesMax).reply);
     if (typeof reply !== "string" && bytes <= ARRAY_BYTES_MAX) {
       return this.settleEncoded(encodeReply(reply, this.protocol));
     }

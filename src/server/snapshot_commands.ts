@@ -2,7 +2,7 @@ import type { NodeSnapshots, SnapshotReport } from "../node/snapshots/node_snaps
 import { ErrorReply, MapReply, OK, type Reply, SimpleString } from "../resp/reply.ts";
 import { assert, messageOf } from "../base/errors.ts";
 import { latin1 } from "../base/bytes.ts";
-import { unknownSubcommand } from "../commands/command.ts";
+import { unknownSubcommand } from "../commands/command_error.ts";
 import { lookup } from "../commands/table.ts";
 import type { Node } from "../node/node.ts";
 import { type ClientOrder, Request } from "../node/clients/request.ts";
@@ -95,7 +95,7 @@ export class SnapshotCommands {
       case "END":
         return this.#end(connection, id);
       default:
-        return unknownSubcommand(args);
+        throw unknownSubcommand(args);
     }
   }
 

@@ -1,3 +1,4 @@
+import { replyOf } from "../../tests/support/reply_of.ts";
 import { assert, assertEquals, assertInstanceOf, assertMatch } from "@std/assert";
 import { DiskCluster } from "../../tests/support/disk_cluster.ts";
 import { checkRequest } from "../commands/table.ts";
@@ -25,10 +26,10 @@ class SnapshotClient {
   sent(...args: string[]): PendingReply {
     const reply = new PendingReply(this.connection, 3);
     const request = ["SNAPSHOT", ...args];
-    const command = checkRequest(request);
-    const answer = command instanceof ErrorReply
-      ? command
-      : this.#commands.run(this.connection, new ClientOrder(), request, reply);
+    const answer = replyOf(() => {
+      checkRequest(request);
+      return this.#commands.run(this.connection, new ClientOrder(), request, reply);
+    });
     if (answer !== SETTLED_BY_HANDLER) reply.settle(answer);
     return reply;
   }

@@ -1,8 +1,8 @@
+import { replyOf } from "../support/reply_of.ts";
 import { type Random, seededRandom } from "../../src/base/random.ts";
 import { StateMachine } from "../../src/commands/state_machine.ts";
 import { checkRequest } from "../../src/commands/table.ts";
 import { encodeReply, type Protocol } from "../../src/resp/encode.ts";
-import { ErrorReply } from "../../src/resp/reply.ts";
 import type { RawRespClient } from "../support/raw_resp_client.ts";
 import { agree, elements } from "./agreement.ts";
 import { CommandGenerator, type GeneratedRequest } from "./command_generator.ts";
@@ -77,10 +77,9 @@ export class RedisComparison {
   }
 
   #execute(args: readonly string[]): string {
-    const command = checkRequest(args);
-    const reply = command instanceof ErrorReply
-      ? command
-      : this.#machine.execute(command, args, this.#machine.timeMs, this.#random);
+    const reply = replyOf(() =>
+      this.#machine.execute(checkRequest(args), args, this.#machine.timeMs, this.#random)
+    );
     return encodeReply(reply, this.#protocol);
   }
 }

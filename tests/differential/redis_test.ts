@@ -1,3 +1,4 @@
+import { replyOf } from "../support/reply_of.ts";
 import { assertEquals } from "@std/assert";
 import { seededRandom } from "../../src/base/random.ts";
 import { commandReply } from "../../src/commands/command_reply.ts";
@@ -131,6 +132,7 @@ testWithRedis("COMMAND GETKEYSANDFLAGS tells what Redis tells", async (redis) =>
   for (const request of requests) {
     const args = ["COMMAND", "GETKEYSANDFLAGS", ...request];
     const [reply = ""] = await redis.send(args);
-    assertEquals(encodeReply(commandReply(args), 2), reply, request.join(" "));
+    const ours = replyOf(() => commandReply(args));
+    assertEquals(encodeReply(ours, 2), reply, request.join(" "));
   }
 });

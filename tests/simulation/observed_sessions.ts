@@ -1,5 +1,4 @@
-import { checkRequest } from "../../src/commands/table.ts";
-import { ErrorReply } from "../../src/resp/reply.ts";
+import { findRow } from "../../src/commands/table.ts";
 import type { Connection } from "../../src/server/connection.ts";
 import { NodeSessions } from "../../src/server/node_sessions.ts";
 import type { PendingReply } from "../../src/server/pending_reply.ts";
@@ -28,9 +27,9 @@ export class ObservedSessions extends NodeSessions {
   }
 
   override handle(connection: Connection, args: string[], reply: PendingReply): void {
-    const command = checkRequest(args);
+    const command = findRow(args);
     const fence = this.#fences.get(connection);
-    const isData = !(command instanceof ErrorReply) && command.kind !== "local";
+    const isData = command !== null && command.kind !== "local";
     const isOver = fence !== undefined && !this.#leads(fence);
     super.handle(connection, args, reply);
     if (args[0] === "CLUSTER" && args[1] === "FENCE") {

@@ -1,8 +1,9 @@
+import { replyOf } from "./reply_of.ts";
 import { type Random, randomInteger } from "../../src/base/random.ts";
 import type { StateMachine } from "../../src/commands/state_machine.ts";
 import { checkRequest } from "../../src/commands/table.ts";
 import { encodeReply } from "../../src/resp/encode.ts";
-import { ErrorReply, type Reply } from "../../src/resp/reply.ts";
+import type { Reply } from "../../src/resp/reply.ts";
 import { CommandGenerator } from "../differential/command_generator.ts";
 
 /** What clients, time and repetition do to a state machine, by a seed. */
@@ -77,6 +78,5 @@ function run(
   nowMs: number,
   random: Random,
 ): Reply {
-  const command = checkRequest(args);
-  return command instanceof ErrorReply ? command : machine.execute(command, args, nowMs, random);
+  return replyOf(() => machine.execute(checkRequest(args), args, nowMs, random));
 }

@@ -1,8 +1,8 @@
+import { replyOf } from "./reply_of.ts";
 import { assert, assertEquals } from "@std/assert";
 import { StateMachine } from "../../src/commands/state_machine.ts";
 import { checkRequest } from "../../src/commands/table.ts";
 import { encodeReply } from "../../src/resp/encode.ts";
-import { ErrorReply } from "../../src/resp/reply.ts";
 
 /** The log's time in transcripts: milliseconds of the Unix epoch. */
 export const TRANSCRIPT_TIME_MS = 1_700_000_000_000;
@@ -19,10 +19,9 @@ export function assertTranscript(transcript: string): void {
     const [request, expected] = line.split(" → ");
     assert(request !== undefined && expected !== undefined, `Cannot read the line: ${line}`);
     const args = request.split(" ");
-    const command = checkRequest(args);
-    const reply = command instanceof ErrorReply
-      ? command
-      : machine.execute(command, args, TRANSCRIPT_TIME_MS, () => 0);
+    const reply = replyOf(() =>
+      machine.execute(checkRequest(args), args, TRANSCRIPT_TIME_MS, () => 0)
+    );
     assertEquals(encodeReply(reply, 2).trimEnd().replaceAll("\r\n", " "), expected, request);
   }
 }

@@ -1,4 +1,3 @@
-import type { Arguments } from "../../base/byte_string.ts";
 import {
   base64Bytes,
   base64Length,
@@ -12,9 +11,8 @@ import { decodeEntry, encodeEntry, type LogEntry } from "../log/entry.ts";
 import { FRAME_HEADER_BYTES, FrameWriter, isIndex, parseFrame, ProtocolError } from "./frames.ts";
 import { includesVersion, type VersionRange } from "../../base/version_range.ts";
 import { messageOf } from "../../base/errors.ts";
-import { checkRequest } from "../../commands/table.ts";
+import { findRow } from "../../commands/table.ts";
 import type { NodeId } from "../../raft/types.ts";
-import { ErrorReply } from "../../resp/reply.ts";
 import { configurationFields, parseConfiguration } from "../members/configuration.ts";
 import type { StoredSnapshot } from "../snapshots/snapshot.ts";
 import { type PeerMessage, SNAPSHOT_CHUNK_BYTES_MAX } from "./peer_message.ts";
@@ -368,7 +366,9 @@ export class MessageDecoder {
         throw new ProtocolError(`entry ${entry.index} of term ${entry.term} is out of order`);
       }
       lastTerm = entry.term;
-      if (entry.data !== null && !entry.data.commands.every(isReplicable)) {
+      if (
+        entry.data !== null && !entry.data.commands.every((args) => findRow(args)?.kind === "write")
+      ) {
         throw new ProtocolError(`entry ${entry.index} holds what is no write of ours`);
       }
       decoded.push(entry);
@@ -395,11 +395,6 @@ function decodeBytes(bytes: Uint8Array | null): LogEntry {
   } catch (error) {
     throw new ProtocolError(messageOf(error));
   }
-}
-
-function isReplicable(args: Arguments): boolean {
-  const command = checkRequest(args);
-  return !(command instanceof ErrorReply) && command.kind === "write";
 }
 
 function parseChunk(text: string): Uint8Array {

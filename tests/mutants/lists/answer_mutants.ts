@@ -134,8 +134,9 @@ export const answerMutants: readonly Mutant[] = [
     name: "pause-forgotten-by-the-node",
     bug: "writes go on during CLIENT PAUSE",
     file: "src/server/node_sessions.ts",
-    find: "if (this.pause.isOn) {",
-    replace: "if (this.pause.isOn && args.length > 99) {",
+    find:
+      `if (this.pause.isOn && this.#isHeld(connection, args, reply, command.kind === "write")) return;`,
+    replace: "",
     killers: ["src/server/node_sessions_test.ts"],
   },
   {
@@ -144,7 +145,7 @@ export const answerMutants: readonly Mutant[] = [
     file: "src/server/node_sessions.ts",
     find: `if (refusal !== null) return reply.settle(refusal);
     }`,
-    replace: `if (refusal !== null && isWrongOrUnknown) return reply.settle(refusal);
+    replace: `if (refusal !== null && command.kind === "local") return reply.settle(refusal);
     }`,
     killers: ["src/server/node_sessions_test.ts"],
   },

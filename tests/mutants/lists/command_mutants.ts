@@ -121,9 +121,9 @@ export const commandMutants: readonly Mutant[] = [
     name: "setting-half-done",
     bug: "CONFIG SET changes what it can before it finds a name that is wrong",
     file: "src/commands/config_set.ts",
-    find: "  const wrong = wrongName(args);\n",
+    find: "  checkNames(args);\n",
     replace:
-      "  context.settings.memoryBytesMax = parseMemory(argument(args, 3)) ?? 0;\n  const wrong = wrongName(args);\n",
+      "  context.settings.memoryBytesMax = parseMemory(argument(args, 3)) ?? 0;\n  checkNames(args);\n",
     killers: ["src/commands/config_set_test.ts"],
   },
   {

@@ -70,8 +70,8 @@ export const peerMutants: readonly Mutant[] = [
     name: "foreign-write-replicated",
     bug: "an entry with what is no write reaches the state machine",
     file: "src/node/peers/message_codec.ts",
-    find: `return !(command instanceof ErrorReply) && command.kind === "write";`,
-    replace: "return !(command instanceof ErrorReply);",
+    find: `findRow(args)?.kind === "write"`,
+    replace: "findRow(args) !== null",
     killers: [CODEC],
   },
   {

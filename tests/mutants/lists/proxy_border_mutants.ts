@@ -50,8 +50,8 @@ export const proxyBorderMutants: readonly Mutant[] = [
     name: "pause-forgotten-by-the-proxy",
     bug: "writes through a proxy go on during CLIENT PAUSE",
     file: "src/proxy/proxy_sessions.ts",
-    find: "if (this.pause.isOn) {",
-    replace: "if (this.pause.isOn && request.count > 99) {",
+    find: "if (this.pause.isOn && this.#isHeld(connection, request, reply, isWrite)) return;",
+    replace: "if (isWrite && request.count > 99 && this.pause.isOn) return;",
     killers: [PROXY],
   },
   {
@@ -59,7 +59,7 @@ export const proxyBorderMutants: readonly Mutant[] = [
     bug: "commands between MULTI and EXEC are executed one by one through a proxy",
     file: "src/proxy/proxy_sessions.ts",
     find: "if (refusal !== null) return reply.settle(refusal);",
-    replace: "if (refusal !== null && isWrongOrUnknown) return reply.settle(refusal);",
+    replace: `if (refusal !== null && command.kind === "local") return reply.settle(refusal);`,
     killers: [PROXY],
   },
 ];

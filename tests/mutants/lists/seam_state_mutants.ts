@@ -25,9 +25,9 @@ export const seamStateMutants: readonly Mutant[] = [
     bug:
       "a write that comes in ONCE, as all through a proxy, is executed though the memory is full",
     file: "src/commands/state_machine.ts",
-    find: "return this.#isRefused(command) ? this.#outOfMemory() : command;",
+    find: "if (this.#isFull(command)) throw this.#outOfMemory();\n    return command;",
     replace:
-      `return command.kind === "read" && this.#isRefused(command) ? this.#outOfMemory() : command;`,
+      `if (command.kind === "read" && this.#isFull(command)) throw this.#outOfMemory();\n    return command;`,
     killers: ["src/commands/session_rows_test.ts"],
   },
   {

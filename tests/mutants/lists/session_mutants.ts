@@ -24,10 +24,10 @@ export const sessionMutants: readonly Mutant[] = [
     name: "unknown-session-executed",
     bug: "a request of a session that is gone is executed, perhaps for the second time",
     file: "src/commands/session_rows.ts",
-    find: "if (session === undefined) return noSession(argument(args, 1));",
+    find: "if (session === undefined) throw noSession(argument(args, 1));",
     replace: `if (session === undefined) {
-    const reply = context.executeInner(args, INNER);
-    return reply ?? noSession(argument(args, 1));
+    context.executeInner(args, INNER);
+    throw noSession(argument(args, 1));
   }`,
     killers: [ROWS],
   },
@@ -35,10 +35,10 @@ export const sessionMutants: readonly Mutant[] = [
     name: "forgotten-serial-executed",
     bug: "a serial whose reply was forgotten is executed again",
     file: "src/commands/session_rows.ts",
-    find: "if (serial <= session.floor) return stale(serial, session.floor);",
+    find: "if (serial <= session.floor) throw stale(serial, session.floor);",
     replace: `if (serial <= session.floor) {
-    const reply = context.executeInner(args, INNER);
-    return reply ?? stale(serial, session.floor);
+    context.executeInner(args, INNER);
+    throw stale(serial, session.floor);
   }`,
     killers: [ROWS],
   },

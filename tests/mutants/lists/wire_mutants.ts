@@ -136,8 +136,10 @@ export const wireMutants: readonly Mutant[] = [
     name: "kill-beside-a-wrong-filter",
     bug: "CLIENT KILL leaves out a filter that it does not understand",
     file: "src/server/client_commands.ts",
-    find: "if (filter instanceof ErrorReply) return filter;",
-    replace: "if (filter instanceof ErrorReply) continue;",
+    find: "filters.push(killFilter(option, value, process.clock.monotonicMs()));",
+    replace: `try {
+      filters.push(killFilter(option, value, process.clock.monotonicMs()));
+    } catch { /* left out */ }`,
     killers: ["src/server/client_commands_test.ts"],
   },
   {

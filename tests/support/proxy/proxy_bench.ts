@@ -97,7 +97,6 @@ export class BenchClient {
     for (const text of requests) {
       const args = text.split(" ");
       const command = checkRequest(args);
-      if (command instanceof ErrorReply) throw new Error(command.text);
       const slot = new BenchSlot(this.protocol);
       this.#slots.push(slot);
       const request = RequestText.of(args);
