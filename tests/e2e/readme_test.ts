@@ -122,7 +122,7 @@ async function firstSession(typist: Typist, cluster: Terminal): Promise<Terminal
   await until("all three serve", async () => {
     const { code, stdout } = await typist.type(status);
     return code === 0 && stdout.match(/ yes /gm)?.length === 3;
-  }, { timeoutMs: 30_000, describe: () => byHand.stderr });
+  }, { describe: () => byHand.stderr });
   const text = await typist.type(log);
   assertWorks(text, log);
   assertStringIncludes(text.stdout, "again");

@@ -1,5 +1,11 @@
 import { ErrorReply, OK } from "../../src/resp/reply.ts";
-import { ask, type Member, roleOf, type RoleReport } from "../support/local_cluster.ts";
+import {
+  ask,
+  LOOK_MS,
+  type Member,
+  type RoleReport,
+  roleWithin,
+} from "../support/local_cluster.ts";
 import type { Processes } from "./processes.ts";
 
 /** More would only slow each other down. */
@@ -88,7 +94,7 @@ export class MemberChanges {
   #reports(): Promise<(RoleReport | null)[]> {
     const { nodes } = this.#processes.cluster;
     return Promise.all(
-      nodes.map((node) => node.process.isRunning ? roleOf(node) : null),
+      nodes.map((node) => node.process.isRunning ? roleWithin(node, LOOK_MS) : null),
     );
   }
 

@@ -1,6 +1,6 @@
 import { randomInteger, seededRandom } from "../../src/base/random.ts";
 import { ErrorReply } from "../../src/resp/reply.ts";
-import { ask, type Member } from "../support/local_cluster.ts";
+import { ask, LOOK_MS, type Member } from "../support/local_cluster.ts";
 import type { LinkFaults, LinkMatch, LinkMode } from "./link_faults.ts";
 import type { MemberChanges } from "./member_changes.ts";
 import type { FaultKind, PlannedFault } from "./plan.ts";
@@ -179,7 +179,8 @@ export class Nemesis {
   /** A fault that the node itself is asked for, and that ends by itself. */
   async #fromInside(fault: PlannedFault, what: readonly string[]): Promise<Victims> {
     const node = this.#node(fault);
-    const reply = await ask(node, ["FAULT", ...what, String(Math.round(fault.forMs))]);
+    const args = ["FAULT", ...what, String(Math.round(fault.forMs))];
+    const reply = await ask(node, args, LOOK_MS);
     if (reply === null) return []; // it is down, or stands still
     if (reply instanceof ErrorReply) throw new Error(reply.text);
     await sleep(fault.forMs);
@@ -188,7 +189,9 @@ export class Nemesis {
 
   async #takeSnapshots(): Promise<Victims> {
     const taken = await Promise.all(
-      this.#nodes.map(async (node) => await ask(node, ["BGSAVE"]) === null ? [] : [node.name]),
+      this.#nodes.map(async (node) =>
+        await ask(node, ["BGSAVE"], LOOK_MS) === null ? [] : [node.name]
+      ),
     );
     return taken.flat();
   }

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { RespClient } from "../../src/cli/resp_client.ts";
 import type { Reply } from "../../src/resp/reply.ts";
 import { ask, type LocalCluster, type Member, roleOf } from "./local_cluster.ts";
+import { PatientClient } from "./patient_client.ts";
 import { replyText } from "./reply_text.ts";
 import { until } from "./until.ts";
 
@@ -19,10 +19,10 @@ export function largeValue(at: number): string {
 
 /** Sets so many keys `large:0`, `large:1`, … to 1 MiB each, two at a time. */
 export async function fillWithLarge(member: Member, count: number): Promise<void> {
-  const client = await RespClient.connect({ host: "127.0.0.1", port: member.port });
+  const client = await PatientClient.connect(member);
   const written: Promise<Reply>[] = [];
   for (let at = 0; at < count; at++) {
-    const reply = client.request(["SET", `large:${at}`, largeValue(at)], 60_000);
+    const reply = client.request(["SET", `large:${at}`, largeValue(at)]);
     reply.catch(() => {}); // told below, in its turn
     written.push(reply);
     if (written.length >= 2) assertEquals(replyText(await written.shift() ?? null), "OK");
@@ -36,7 +36,7 @@ export async function untilSnapshotOfAll(cluster: LocalCluster): Promise<Member>
   const leader = await cluster.leader();
   const wanted = (await roleOf(leader))?.commitIndex ?? Infinity;
   await until(`${leader.name} has a snapshot of entry ${wanted}`, async () => {
-    const info = String(await ask(leader, ["INFO", "persistence"], 5_000));
+    const info = String(await ask(leader, ["INFO", "persistence"]));
     const [, index] = /snapshot_index:(\d+)/.exec(info) ?? [];
     if (Number(index) >= wanted) return true;
     if (info.includes("rdb_bgsave_in_progress:0")) await ask(leader, ["BGSAVE"]);

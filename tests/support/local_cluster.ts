@@ -5,6 +5,11 @@ import { RegentProcess } from "./regent_process.ts";
 import { until } from "./until.ts";
 
 const HOST = "127.0.0.1";
+/** Where nobody listens, a request fails at once; where somebody does, a busy machine may take long. */
+const PATIENCE_MS = 20_000;
+/** Of a look at nodes of which some may stand still; while nobody leads, each takes twice as long. */
+export const LOOK_MS = 500;
+const LOOK_MS_MAX = 5_000;
 
 export interface LocalClusterOptions {
   /** @default 3 */
@@ -51,10 +56,13 @@ export class LocalCluster {
   readonly nodes: Member[] = [];
   readonly proxies: Member[] = [];
   readonly dir: string;
+  /** Of all nodes, for those that join. */
+  readonly nodeFlags: readonly string[];
   readonly #isTemporary: boolean;
 
-  private constructor(dir: string, isTemporary: boolean) {
+  private constructor(dir: string, isTemporary: boolean, nodeFlags: readonly string[]) {
     this.dir = dir;
+    this.nodeFlags = nodeFlags;
     this.#isTemporary = isTemporary;
   }
 
@@ -62,7 +70,11 @@ export class LocalCluster {
   static async start(options: LocalClusterOptions = {}): Promise<LocalCluster> {
     const { nodes = 3, proxies = 1, dir, nodeFlags = [], proxyFlags = [], flagsOf = {} } = options;
     const { raftRelay = (_, port) => port } = options;
-    const cluster = new LocalCluster(dir ?? Deno.makeTempDirSync(), dir === undefined);
+    const cluster = new LocalCluster(
+      dir ?? Deno.makeTempDirSync(),
+      dir === undefined,
+      nodeFlags,
+    );
     const ports = freePorts(2 * nodes + proxies);
     const raftPort = (at: number) => ports[nodes + at] ?? 0;
     const peers = Array.from({ length: nodes }, (_, at) => {
@@ -134,15 +146,18 @@ export class LocalCluster {
   /** The node that leads now, in the highest term. */
   async leader(): Promise<Member> {
     let leader: Member | undefined;
+    let lookMs = LOOK_MS;
     await until("somebody leads", async () => {
+      const running = this.nodes.filter(({ process }) => process.isRunning);
+      const reports = await Promise.all(running.map((node) => roleWithin(node, lookMs)));
       let term = -1;
-      for (const node of this.nodes) {
-        const report = node.process.isRunning ? await roleOf(node) : null;
+      reports.forEach((report, at) => {
         if (report?.role === "leader" && report.term > term) {
-          leader = node;
+          leader = running[at];
           term = report.term;
         }
-      }
+      });
+      lookMs = Math.min(2 * lookMs, LOOK_MS_MAX);
       return leader !== undefined;
     }, { describe: () => this.said() });
     return leader as Member;
@@ -179,11 +194,11 @@ function startMember(name: string, port: number, args: readonly string[], dir: s
   return { name, port, args, dir, process: new RegentProcess(args) };
 }
 
-/** One request on a connection of its own; `null` when no answer came. */
+/** One request on a connection of its own; `null` when nobody listens or no answer came in time. */
 export async function ask(
   { host = HOST, port }: Pick<Member, "host" | "port">,
   args: readonly string[],
-  timeoutMs = 500,
+  timeoutMs = PATIENCE_MS,
 ): Promise<Reply | null> {
   try {
     const client = await RespClient.connect({ host, port }, { timeoutMs });
@@ -198,10 +213,17 @@ export async function ask(
   }
 }
 
-export async function roleOf(
+/** What a node says of itself; `null` when nobody listens, or it stands still. */
+export function roleOf(member: Pick<Member, "host" | "port">): Promise<RoleReport | null> {
+  return roleWithin(member, PATIENCE_MS);
+}
+
+/** The same, of a node that may stand still. */
+export async function roleWithin(
   member: Pick<Member, "host" | "port">,
+  timeoutMs: number,
 ): Promise<RoleReport | null> {
-  const reply = await ask(member, ["CLUSTER", "ROLE"]);
+  const reply = await ask(member, ["CLUSTER", "ROLE"], timeoutMs);
   if (reply === null) return null;
   const fields = fieldsOf(reply);
   return {

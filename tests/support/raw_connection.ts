@@ -1,6 +1,6 @@
 import { latin1, latin1Bytes } from "../../src/base/bytes.ts";
 
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 60_000;
 
 /** A bare TCP connection; what is awaited in vain for long ends it. */
 export class RawConnection {

@@ -22,7 +22,7 @@ export function hasTool(name: string): boolean {
 export async function runTool(
   name: string,
   args: readonly string[],
-  { stdin = "", timeoutMs = 30_000 }: { stdin?: string; timeoutMs?: number } = {},
+  { stdin = "", timeoutMs = 120_000 }: { stdin?: string; timeoutMs?: number } = {},
 ): Promise<ToolResult> {
   const child = new Deno.Command(name, {
     args: [...args],

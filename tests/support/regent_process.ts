@@ -38,6 +38,9 @@ export async function runRegent(
 
 /** A running node or proxy; ends with the process that started it, at the latest. */
 export class RegentProcess {
+  /** The ids of all that run. */
+  static readonly running: Set<number> = new Set();
+
   readonly #process: Deno.ChildProcess;
   readonly status: Promise<Deno.CommandStatus>;
   readonly #drained: Promise<void>;
@@ -56,7 +59,9 @@ export class RegentProcess {
       within,
     ).spawn();
     this.#drained = this.#drain();
+    RegentProcess.running.add(this.processId);
     this.status = this.#process.status.then((status) => {
+      RegentProcess.running.delete(this.processId);
       this.#hasEnded = true;
       return status;
     });

@@ -1,14 +1,14 @@
-import { RespClient } from "../../src/cli/resp_client.ts";
+import { PatientClient } from "./patient_client.ts";
 
 /** Runs with a connection to each port, in their order, and closes them all. */
 export async function withRespClients<T>(
   members: readonly { readonly port: number }[],
-  run: (clients: RespClient[]) => Promise<T>,
+  run: (clients: PatientClient[]) => Promise<T>,
 ): Promise<T> {
-  const clients: RespClient[] = [];
+  const clients: PatientClient[] = [];
   try {
     for (const { port } of members) {
-      clients.push(await RespClient.connect({ host: "127.0.0.1", port }));
+      clients.push(await PatientClient.connect({ port }));
     }
     return await run(clients);
   } finally {

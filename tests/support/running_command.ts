@@ -81,7 +81,7 @@ export async function withCommand<T>(
     return await test(command);
   } finally {
     command.signal("SIGTERM");
-    const timer = setTimeout(() => command.signal("SIGKILL"), 10_000);
+    const timer = setTimeout(() => command.signal("SIGKILL"), 60_000);
     await command.ended();
     clearTimeout(timer);
   }

@@ -38,7 +38,7 @@ export class TerminalProcess {
 
   /** Resolves with the exit code. */
   async ended(): Promise<number> {
-    const timer = setTimeout(() => this.#process.kill("SIGKILL"), 20_000);
+    const timer = setTimeout(() => this.#process.kill("SIGKILL"), 60_000);
     const { code } = await this.#process.status;
     clearTimeout(timer);
     await this.#keys.close().catch(() => {});

@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { until } from "./until.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-const TYPED_MS_MAX = 60_000;
+const TYPED_MS_MAX = 120_000;
 
 /** What a command that was typed has printed, and how it ended. */
 export interface Typed {

@@ -1,3 +1,6 @@
+/** Twenty times what anything here takes on a quiet machine: only a failure waits so long. */
+const PATIENCE_MS = 60_000;
+
 /**
  * Resolves when the condition holds; asks again and again.
  *
@@ -8,7 +11,7 @@ export async function until(
   holds: () => boolean | Promise<boolean>,
   options: { readonly timeoutMs?: number; readonly describe?: () => string } = {},
 ): Promise<void> {
-  const { timeoutMs = 20_000, describe = () => "" } = options;
+  const { timeoutMs = PATIENCE_MS, describe = () => "" } = options;
   const deadlineMs = performance.now() + timeoutMs;
   while (!(await holds())) {
     if (performance.now() > deadlineMs) {

@@ -1,10 +1,12 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertLess } from "@std/assert";
 import type { Reply } from "../../src/resp/reply.ts";
 import { Load, type LoadOptions } from "./load.ts";
 import { ask, type LocalCluster, type Member, roleOf } from "./local_cluster.ts";
 import { until } from "./until.ts";
 
 const KEYS_PER_REQUEST = 500;
+/** The usual gap of a failover is a fraction of it. */
+const GAP_MS_MAX = 5_000;
 
 /** Runs a load while a test does something; the clients are gone at the end in any case. */
 export async function underLoad(
@@ -24,6 +26,11 @@ export async function underLoad(
 export function assertNoErrors(load: Load): void {
   assertEquals(load.errors, []);
   assertEquals(load.violations, []);
+}
+
+/** No time in which no client is served may be longer than nobody should ever wait. */
+export function assertShortGaps(load: Load): void {
+  assertLess(load.longestOwnGapMs, GAP_MS_MAX, load.describe());
 }
 
 /** Each running member and proxy must give back what was acknowledged, and nothing that was refused. */
@@ -65,7 +72,7 @@ async function readAll(member: Member, keys: readonly string[]): Promise<(string
     const wanted = keys.slice(at, at + KEYS_PER_REQUEST);
     let reply: Reply | null = null;
     await until(`${member.name} answers MGET`, async () => {
-      reply = await ask(member, ["MGET", ...wanted], 5_000);
+      reply = await ask(member, ["MGET", ...wanted]);
       return Array.isArray(reply);
     }, { describe: () => JSON.stringify(reply) });
     for (const value of reply ?? []) values.push(value as string | null);

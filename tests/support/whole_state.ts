@@ -1,9 +1,9 @@
-import { RespClient } from "../../src/cli/resp_client.ts";
 import type { Reply } from "../../src/resp/reply.ts";
+import { PatientClient } from "./patient_client.ts";
 
 /** All keys of a node or proxy with values and deadlines, sorted, to be compared. */
 export async function wholeState({ port }: { readonly port: number }): Promise<string[]> {
-  const client = await RespClient.connect({ host: "127.0.0.1", port });
+  const client = await PatientClient.connect({ port });
   try {
     const keys = await client.request(["KEYS", "*"]) as string[];
     const tell = async (key: string) => {

@@ -44,7 +44,7 @@ Deno.test("regent cluster --restart starts the dead again", async () => {
           if (dead !== proxy) {
             await command.line(new RegExp(`^${CLOCK}  ${dead.name} answers, as [a-z]+ of term`));
           }
-          await until("it serves", async () => await ask({ port }, ["GET", "k"], 5_000) === "v");
+          await until("it serves", async () => await ask({ port }, ["GET", "k"]) === "v");
         }
         assertEquals(command.linesLike(/ died, killed by SIGKILL$/).length, 3);
         // Told to stop, it is not told as dead, and started again all the same.
@@ -62,7 +62,7 @@ Deno.test("regent cluster --restart starts the dead again", async () => {
         await command.line(
           new RegExp(`^${CLOCK}  ${follower.name} .* ended, it is no member any more$`),
         );
-        assertEquals(await ask({ port }, ["GET", "k"], 5_000), "v");
+        assertEquals(await ask({ port }, ["GET", "k"]), "v");
         command.signal("SIGTERM");
         assertEquals(await command.ended(), 0);
         await untilAllDead(rows);
@@ -93,7 +93,7 @@ Deno.test("a node that was brought back by hand is taken in when the cluster sta
         assertEquals(command.linesLike(/runs already/), [line]);
         assertEquals(rows.find(({ name }) => name === node.name)?.processId, processId);
         await until("it follows", async () => (await roleOf(node))?.leaderId !== "");
-        assertEquals(await ask(node, ["GET", "k"], 5_000), "v");
+        assertEquals(await ask(node, ["GET", "k"]), "v");
         command.signal("SIGINT");
         assertEquals(await command.ended(), 0);
         const end = `${node.name} (pid ${processId}) goes on: it was not started by this command.`;
@@ -105,7 +105,7 @@ Deno.test("a node that was brought back by hand is taken in when the cluster sta
 });
 
 async function processOf(node: { readonly port: number }): Promise<{ processId: number }> {
-  const info = String(await ask(node, ["INFO", "server"], 5_000));
+  const info = String(await ask(node, ["INFO", "server"]));
   return { processId: Number(/^process_id:([0-9]+)/m.exec(info)?.[1]) };
 }
 
@@ -125,7 +125,7 @@ async function leaderKilled({ command, leader, port }: ShownCluster): Promise<vo
     death,
     new RegExp(`^${CLOCK}  ${name} \\(pid ${processId}\\) died, killed by SIGKILL$`),
   );
-  assertEquals(await ask({ port }, ["GET", "k"], 5_000), "v");
+  assertEquals(await ask({ port }, ["GET", "k"]), "v");
   assertEquals(command.linesLike(new RegExp(`^${CLOCK}  ${name} `)), [death]);
 }
 
@@ -138,7 +138,7 @@ async function broughtBack({ command, leader, port }: ShownCluster): Promise<voi
     await until("it follows", async () => (await roleOf(leader))?.leaderId !== "");
     const { code, stdout } = await runRegent(["status", "--nodes", `127.0.0.1:${port}`]);
     assertEquals([code, stdout.match(/ yes /gm)?.length], [0, 3]);
-    assertEquals(await ask(leader, ["GET", "k"], 5_000), "v");
+    assertEquals(await ask(leader, ["GET", "k"]), "v");
     assertEquals(command.linesLike(/ does not answer$/), []);
   });
   await command.line(new RegExp(`^${CLOCK}  ${leader.name} does not answer$`));

@@ -139,6 +139,7 @@ async function ends(
   { command, rows }: ShownCluster,
   signal: "SIGTERM" | "SIGINT",
 ): Promise<void> {
+  const saidBefore = command.stdout.length;
   command.signal(signal);
   assertEquals(await command.ended(), 0);
   await untilAllDead(rows);
@@ -147,7 +148,9 @@ async function ends(
     command.stdout,
     "\nStopped. The same command starts the same cluster again.\n",
   );
-  assertEquals(command.linesLike(/died|does not answer/), []);
+  assert(!/died/.test(command.stdout), command.stdout);
+  // On a busy machine a node may be silent for a second at any time: its end must not be told so.
+  assert(!/does not answer/.test(command.stdout.slice(saidBefore)), command.stdout);
 }
 
 async function killed({ command, rows, port }: ShownCluster): Promise<void> {

@@ -58,7 +58,7 @@ async function restarts(place: NodePlace): Promise<void> {
 async function survives(place: NodePlace): Promise<void> {
   const written = await withServingNode(place, [], async ({ kill }) => {
     const replies: Promise<unknown>[] = [];
-    for (let i = 0; i < 50; i++) replies.push(ask(place, ["SET", `survivor:${i}`, "v"], 5_000));
+    for (let i = 0; i < 50; i++) replies.push(ask(place, ["SET", `survivor:${i}`, "v"]));
     await Promise.race(replies);
     kill();
     return (await Promise.all(replies)).map((reply, i) => reply === null ? null : i)

@@ -7,7 +7,7 @@ import { withCluster } from "../../support/with_cluster.ts";
 const LEADER = ["--role", "leader"];
 const FOLLOWER = ["--role", "follower"];
 /** So long that whoever does not stand at once has no chance before the one who does. */
-const PATIENT = ["--election-ms", "1500"];
+const PATIENT = ["--election-ms", "10000"];
 
 /** Who leads, as every node says. */
 async function leaders(cluster: LocalCluster): Promise<(string | undefined)[]> {
@@ -25,7 +25,7 @@ Deno.test("the one told to lead leads a new cluster at once", async () => {
 
 Deno.test("two told to lead yield one leader, and stay with it", async () => {
   const flagsOf = { n1: LEADER, n3: LEADER };
-  await withCluster({ proxies: 0, flagsOf }, async (cluster) => {
+  await withCluster({ proxies: 0, nodeFlags: PATIENT, flagsOf }, async (cluster) => {
     const [leader] = await leaders(cluster);
     assertEquals(await leaders(cluster), [leader, leader, leader]);
   });
@@ -34,7 +34,7 @@ Deno.test("two told to lead yield one leader, and stay with it", async () => {
 Deno.test("those told to follow let others lead, and step in when nobody does", async () => {
   const flagsOf = { n1: FOLLOWER, n2: FOLLOWER, n3: LEADER };
   await withCluster(
-    { proxies: 0, nodeFlags: ["--election-ms", "700"], flagsOf },
+    { proxies: 0, nodeFlags: ["--election-ms", "3000"], flagsOf },
     async (cluster) => {
       assertEquals(await leaders(cluster), ["n3", "n3", "n3"]);
       const [, , third] = cluster.nodes;

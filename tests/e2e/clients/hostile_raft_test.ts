@@ -109,7 +109,7 @@ async function isUnharmed(
     const role = await roleOf(node);
     assertEquals([role?.term, role?.leaderId], [term, leader.name]);
   }
-  assertEquals(replyText(await ask(cluster.proxy, ["SET", "after", "all"], 5_000)), "OK");
+  assertEquals(replyText(await ask(cluster.proxy, ["SET", "after", "all"])), "OK");
 }
 
 /** Whoever is refused may come again and again; the log must not grow by it. */

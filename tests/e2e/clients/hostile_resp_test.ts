@@ -16,7 +16,7 @@ Deno.test("hostile input on the ports for clients", async (t) => {
   const nodeFlags = [...CALM.nodeFlags, ...OUTPUT_LIMIT];
   await withCluster({ ...CALM, nodeFlags, proxyFlags: OUTPUT_LIMIT }, async (cluster) => {
     const leader = await cluster.leader();
-    await ask(leader, ["SET", "large", "x".repeat(VALUE_BYTES)], 5_000);
+    await ask(leader, ["SET", "large", "x".repeat(VALUE_BYTES)]);
     for (const member of [leader, cluster.proxy]) {
       const step = (what: string, run: (member: Member) => Promise<void>) =>
         t.step(`${member.name}: ${what}`, async () => {
@@ -40,17 +40,15 @@ Deno.test("hostile input on the ports for clients", async (t) => {
   });
 });
 
-/** Others are answered meanwhile, and in time. */
+/** Others are answered meanwhile, within the patience of `ask`. */
 async function serves(member: Member): Promise<void> {
-  const startMs = performance.now();
-  const reply = await ask(member, ["SET", "others", "served"], 10_000);
+  const reply = await ask(member, ["SET", "others", "served"]);
   assert(reply !== null, "no answer for others");
   assertEquals(replyText(reply), "OK");
-  assertLess(performance.now() - startMs, 5_000);
 }
 
 async function rssMib(member: Member): Promise<number> {
-  const info = await ask(member, ["INFO", "memory"], 10_000);
+  const info = await ask(member, ["INFO", "memory"]);
   const text = info !== null && typeof info === "object" && "text" in info ? info.text : info;
   return Number(/used_memory_rss:([0-9]+)/.exec(String(text))?.[1]) / MIB;
 }
@@ -158,7 +156,7 @@ async function neverReads(member: Member): Promise<void> {
 }
 
 async function processed(member: Member): Promise<number> {
-  const info = await ask(member, ["INFO", "stats"], 10_000);
+  const info = await ask(member, ["INFO", "stats"]);
   return Number(/total_commands_processed:([0-9]+)/.exec(JSON.stringify(info))?.[1]);
 }
 
@@ -185,7 +183,7 @@ async function slowReader(member: Member): Promise<void> {
 
 /** How many clients have asked for this last. */
 async function clientsWith(member: Member, command: string): Promise<number> {
-  const list = await ask(member, ["CLIENT", "LIST"], 10_000);
+  const list = await ask(member, ["CLIENT", "LIST"]);
   return String(list).split(` cmd=${command} `).length - 1;
 }
 
@@ -225,7 +223,7 @@ async function halfClosedNever(member: Member): Promise<void> {
     await connection.send("CLIENT SETNAME never-reads\r\n" + "GET large\r\n".repeat(400));
     await connection.end();
     const isThere = async () =>
-      String(await ask(member, ["CLIENT", "LIST"], 10_000)).includes("name=never-reads ");
-    await until("it is cut off", async () => !(await isThere()), { timeoutMs: 40_000 });
+      String(await ask(member, ["CLIENT", "LIST"])).includes("name=never-reads ");
+    await until("it is cut off", async () => !(await isThere()));
   });
 }

@@ -14,8 +14,8 @@ Deno.test({
   ignore: !hasTool("redis-cli") || !hasTool("redis-server"),
   async fn(t) {
     await withCluster({}, async (cluster) => {
-      for (let at = 0; at < 20; at++) await ask(cluster.proxy, ["SET", `key:${at}`, VALUE], 5_000);
-      await ask(cluster.proxy, ["SET", "volatile", "v", "PX", "3600000"], 5_000);
+      for (let at = 0; at < 20; at++) await ask(cluster.proxy, ["SET", `key:${at}`, VALUE]);
+      await ask(cluster.proxy, ["SET", "volatile", "v", "PX", "3600000"]);
       const leader = await cluster.leader();
       const [follower] = await cluster.followers();
       for (const { name, port } of [cluster.proxy, leader, follower ?? leader]) {

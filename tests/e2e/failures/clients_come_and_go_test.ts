@@ -1,4 +1,5 @@
 import { assertEquals, assertGreater } from "@std/assert";
+import { PATIENT } from "../../support/calm.ts";
 import { ask } from "../../support/local_cluster.ts";
 import { replyText } from "../../support/reply_text.ts";
 import { RudeClients } from "../../support/rude_clients.ts";
@@ -7,7 +8,7 @@ import { assertHistoryIn, assertNoErrors, underLoad } from "../../support/verify
 import { withCluster } from "../../support/with_cluster.ts";
 
 Deno.test("clients that leave in the middle of anything disturb nobody", async () => {
-  await withCluster({}, async (cluster) => {
+  await withCluster(PATIENT, async (cluster) => {
     const { proxy } = cluster;
     const load = await underLoad({ ports: [proxy.port] }, async (load) => {
       const rude = RudeClients.start(proxy.port);
@@ -37,7 +38,7 @@ Deno.test("clients that leave in the middle of anything disturb nobody", async (
     }, { describe: () => info });
     // Whoever wrote to a key of the rude clients wrote a value of that key.
     for (const key of RudeClients.KEYS) {
-      const value = replyText(await ask(proxy, ["GETRANGE", key, "0", "20"], 5_000));
+      const value = replyText(await ask(proxy, ["GETRANGE", key, "0", "20"]));
       assertEquals((value ?? "").startsWith(key) || value === "", true, `${key} holds ${value}`);
     }
   });

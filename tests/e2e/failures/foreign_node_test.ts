@@ -1,4 +1,5 @@
 import { assertExists } from "@std/assert";
+import { PATIENT } from "../../support/calm.ts";
 import { freePorts } from "../../support/free_ports.ts";
 import { RegentProcess } from "../../support/regent_process.ts";
 import { until } from "../../support/until.ts";
@@ -6,7 +7,7 @@ import { assertHistoryIn, assertNoErrors, underLoad, untilCaughtUp } from "../..
 import { withCluster } from "../../support/with_cluster.ts";
 
 Deno.test("a proxy does not take another cluster's node at a dead node's address for its own", async () => {
-  await withCluster({}, async (cluster) => {
+  await withCluster(PATIENT, async (cluster) => {
     const [dead] = await cluster.followers();
     assertExists(dead);
     const load = await underLoad({ ports: [cluster.proxy.port] }, async (load) => {

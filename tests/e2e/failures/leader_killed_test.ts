@@ -1,12 +1,16 @@
-import { assertLess, assertNotEquals } from "@std/assert";
-import { assertHistoryIn, assertNoErrors, underLoad, untilCaughtUp } from "../../support/verify.ts";
+import { assertNotEquals } from "@std/assert";
+import { PATIENT } from "../../support/calm.ts";
+import {
+  assertHistoryIn,
+  assertNoErrors,
+  assertShortGaps,
+  underLoad,
+  untilCaughtUp,
+} from "../../support/verify.ts";
 import { withCluster } from "../../support/with_cluster.ts";
 
-/** What nobody should ever wait; the usual gap is a fraction of it, but test machines are slow. */
-const GAP_MS_MAX = 5_000;
-
 Deno.test("a killed leader takes no acknowledged write with it", async () => {
-  await withCluster({}, async (cluster) => {
+  await withCluster(PATIENT, async (cluster) => {
     const load = await underLoad({ ports: [cluster.proxy.port] }, async (load) => {
       for (let round = 0; round < 2; round++) {
         const leader = await cluster.leader();
@@ -20,7 +24,7 @@ Deno.test("a killed leader takes no acknowledged write with it", async () => {
     });
     console.log(load.describe());
     assertNoErrors(load);
-    assertLess(load.longestGapMs, GAP_MS_MAX);
+    assertShortGaps(load);
     await assertHistoryIn(cluster, load);
   });
 });

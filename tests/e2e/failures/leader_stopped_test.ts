@@ -1,20 +1,24 @@
 import { assert, assertEquals, assertLess, assertNotEquals } from "@std/assert";
-import { RespClient } from "../../../src/cli/resp_client.ts";
 import { ErrorReply, type Reply } from "../../../src/resp/reply.ts";
+import { PATIENT } from "../../support/calm.ts";
 import { outcomeOf } from "../../support/history.ts";
 import { ask, type Member, roleOf } from "../../support/local_cluster.ts";
+import { PatientClient } from "../../support/patient_client.ts";
 import { replyText } from "../../support/reply_text.ts";
 import { until } from "../../support/until.ts";
-import { assertHistoryIn, assertNoErrors, underLoad, untilCaughtUp } from "../../support/verify.ts";
+import {
+  assertHistoryIn,
+  assertNoErrors,
+  assertShortGaps,
+  underLoad,
+  untilCaughtUp,
+} from "../../support/verify.ts";
 import { withCluster } from "../../support/with_cluster.ts";
 
-/** What nobody should ever wait; the usual gap is a fraction of it, but test machines are slow. */
-const GAP_MS_MAX = 5_000;
 const CLIENTS = 8;
-const PATIENCE_MS = 30_000;
 
 Deno.test("a leader that was stopped for a while serves nothing stale and loses nothing", async () => {
-  await withCluster({}, async (cluster) => {
+  await withCluster(PATIENT, async (cluster) => {
     const load = await underLoad({ ports: [cluster.proxy.port] }, async (load) => {
       const stopped = await cluster.leader();
       const termBefore = (await roleOf(stopped))?.term ?? 0;
@@ -26,7 +30,7 @@ Deno.test("a leader that was stopped for a while serves nothing stale and loses 
         const early = old.sendAll("early");
         await load.untilMore(20);
         await until("the new value is written", async () => {
-          return replyText(await ask(cluster.proxy, ["SET", "watched", "new"], 5_000)) === "OK";
+          return replyText(await ask(cluster.proxy, ["SET", "watched", "new"])) === "OK";
         });
         assertNotEquals((await cluster.leader()).name, stopped.name);
 
@@ -48,13 +52,13 @@ Deno.test("a leader that was stopped for a while serves nothing stale and loses 
     });
     console.log(load.describe());
     assertNoErrors(load);
-    assertLess(load.longestGapMs, GAP_MS_MAX);
+    assertShortGaps(load);
     await assertHistoryIn(cluster, load);
   });
 });
 
 Deno.test("leaders that stop and go on again and again lose nothing", async () => {
-  await withCluster({}, async (cluster) => {
+  await withCluster(PATIENT, async (cluster) => {
     const load = await underLoad({ ports: [cluster.proxy.port] }, async (load) => {
       for (let round = 0; round < 3; round++) {
         const stopped = await cluster.leader();
@@ -66,7 +70,7 @@ Deno.test("leaders that stop and go on again and again lose nothing", async () =
     });
     console.log(load.describe());
     assertNoErrors(load);
-    assertLess(load.longestGapMs, GAP_MS_MAX);
+    assertShortGaps(load);
     await cluster.untilServing();
     await assertHistoryIn(cluster, load);
   });
@@ -77,18 +81,18 @@ Deno.test("leaders that stop and go on again and again lose nothing", async () =
  * only read, some only write, some do both in one packet.
  */
 class OldLeaderClients {
-  readonly #clients: readonly RespClient[];
+  readonly #clients: readonly PatientClient[];
   readonly #reads: (Reply | null)[] = [];
   readonly #writes = new Map<string, Reply | null>();
 
-  private constructor(clients: readonly RespClient[]) {
+  private constructor(clients: readonly PatientClient[]) {
     this.#clients = clients;
   }
 
   static async connect({ port }: Member): Promise<OldLeaderClients> {
     const connections = Array.from(
       { length: CLIENTS },
-      () => RespClient.connect({ host: "127.0.0.1", port }),
+      () => PatientClient.connect({ port }),
     );
     return new OldLeaderClients(await Promise.all(connections));
   }
@@ -122,7 +126,7 @@ class OldLeaderClients {
   async brokenWords(proxy: Member): Promise<string[]> {
     const broken: string[] = [];
     for (const [key, reply] of this.#writes) {
-      const isThere = await ask(proxy, ["EXISTS", key], 5_000) === 1;
+      const isThere = await ask(proxy, ["EXISTS", key]) === 1;
       const isRefused = reply instanceof ErrorReply && outcomeOf(reply.text) === "refused";
       if (replyText(reply) === "OK" && !isThere) broken.push(`${key} was acknowledged and is lost`);
       if (isRefused && isThere) broken.push(`${key} was refused and is there`);
@@ -135,10 +139,10 @@ class OldLeaderClients {
   }
 
   async #request(
-    client: RespClient,
+    client: PatientClient,
     args: readonly string[],
     ended: (reply: Reply | null) => void,
   ): Promise<void> {
-    ended(await client.request(args, PATIENCE_MS).catch(() => null));
+    ended(await client.request(args).catch(() => null));
   }
 }

@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { PATIENT } from "../../support/calm.ts";
 import type { LocalCluster } from "../../support/local_cluster.ts";
 import { OrderedClient } from "../../support/ordered_client.ts";
 import { until } from "../../support/until.ts";
@@ -9,7 +10,7 @@ const CLIENTS = 6;
 const PATIENCE_MS = 60_000;
 
 Deno.test("replies keep the order of requests and find their clients while leaders die", async () => {
-  await withCluster({}, async (cluster) => {
+  await withCluster(PATIENT, async (cluster) => {
     await underOrderedClients(cluster, async (clients) => {
       for (let round = 0; round < 2; round++) {
         const leader = await cluster.leader();
@@ -23,7 +24,7 @@ Deno.test("replies keep the order of requests and find their clients while leade
 });
 
 Deno.test("replies keep the order of requests and find their clients while leaders stop", async () => {
-  await withCluster({}, async (cluster) => {
+  await withCluster(PATIENT, async (cluster) => {
     await underOrderedClients(cluster, async (clients) => {
       for (let round = 0; round < 4; round++) {
         const leader = await cluster.leader();

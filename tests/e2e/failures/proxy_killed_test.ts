@@ -1,12 +1,15 @@
-import { assertExists, assertLess } from "@std/assert";
-import { assertHistoryIn, assertNoErrors, underLoad } from "../../support/verify.ts";
+import { assertExists } from "@std/assert";
+import { PATIENT } from "../../support/calm.ts";
+import {
+  assertHistoryIn,
+  assertNoErrors,
+  assertShortGaps,
+  underLoad,
+} from "../../support/verify.ts";
 import { withCluster } from "../../support/with_cluster.ts";
 
-/** What nobody should ever wait; the usual gap is a fraction of it, but test machines are slow. */
-const GAP_MS_MAX = 5_000;
-
 Deno.test("clients of a proxy that is killed connect again and go on", async () => {
-  await withCluster({}, async (cluster) => {
+  await withCluster(PATIENT, async (cluster) => {
     const load = await underLoad({ ports: [cluster.proxy.port] }, async (load) => {
       for (let round = 0; round < 2; round++) {
         await cluster.proxy.process.signal("SIGKILL");
@@ -22,7 +25,7 @@ Deno.test("clients of a proxy that is killed connect again and go on", async () 
 });
 
 Deno.test("two proxies work alike, also while the leader is killed", async () => {
-  await withCluster({ proxies: 2 }, async (cluster) => {
+  await withCluster({ ...PATIENT, proxies: 2 }, async (cluster) => {
     const ports = cluster.proxies.map(({ port }) => port);
     const load = await underLoad({ ports }, async (load) => {
       const leader = await cluster.leader();
@@ -33,13 +36,13 @@ Deno.test("two proxies work alike, also while the leader is killed", async () =>
     });
     console.log(load.describe());
     assertNoErrors(load);
-    assertLess(load.longestGapMs, GAP_MS_MAX);
+    assertShortGaps(load);
     await assertHistoryIn(cluster, load);
   });
 });
 
 Deno.test("the clients of one proxy notice nothing of another one's death", async () => {
-  await withCluster({ proxies: 2 }, async (cluster) => {
+  await withCluster({ ...PATIENT, proxies: 2 }, async (cluster) => {
     const [killed, other] = cluster.proxies;
     assertExists(killed);
     assertExists(other);

@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { fieldsOf } from "../../../src/cli/resp_client.ts";
 import { BUILD_VERSIONS } from "../../../src/node/members/versions.ts";
+import { PATIENT } from "../../support/calm.ts";
 import { ask, type LocalCluster, type Member } from "../../support/local_cluster.ts";
 import { RegentProcess } from "../../support/regent_process.ts";
 import { replyText } from "../../support/reply_text.ts";
@@ -18,11 +19,10 @@ async function versionsOf(node: Member): Promise<number[]> {
   return ["machine-version", "machine-version-max"].map((name) => Number(fields.get(name)));
 }
 
-const setFar = (cluster: LocalCluster) =>
-  ask(cluster.proxy, ["SETRANGE", "far", "2000", "x"], 10_000);
+const setFar = (cluster: LocalCluster) => ask(cluster.proxy, ["SETRANGE", "far", "2000", "x"]);
 
 Deno.test("three nodes are upgraded one by one under load, and no client sees an error", async () => {
-  await withCluster({}, async (cluster) => {
+  await withCluster(PATIENT, async (cluster) => {
     const load = await underLoad({ ports: [cluster.proxy.port] }, async (load) => {
       for (const [at, node] of cluster.nodes.entries()) {
         assertEquals(await setFar(cluster), 2001, "the rules of before hold until all are new");

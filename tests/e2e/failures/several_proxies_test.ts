@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { PATIENT } from "../../support/calm.ts";
 import { freePorts } from "../../support/free_ports.ts";
 import { ask, type LocalCluster } from "../../support/local_cluster.ts";
 import { SwitchingClient } from "../../support/switching_client.ts";
@@ -9,7 +10,7 @@ const CLIENTS = 6;
 const PATIENCE_MS = 60_000;
 
 Deno.test("clients that know two proxies go on when one of them is killed, and count no write twice", async () => {
-  await withCluster({ proxies: 2 }, async (cluster) => {
+  await withCluster({ ...PATIENT, proxies: 2 }, async (cluster) => {
     const ports = cluster.proxies.map(({ port }) => port);
     await underClients(ports, async (clients) => {
       for (const proxy of cluster.proxies) {
@@ -27,7 +28,7 @@ Deno.test("nodes are proxies too: one of them is killed, leader and proxy in one
   const flagsOf = Object.fromEntries(
     ports.map((port, at) => [`n${at + 1}`, ["--proxy-port", String(port)]]),
   );
-  await withCluster({ proxies: 0, flagsOf }, async (cluster) => {
+  await withCluster({ proxies: 0, nodeFlags: PATIENT.proxyFlags, flagsOf }, async (cluster) => {
     await untilProxying(ports);
     await underClients(ports, async (clients) => {
       const leader = await cluster.leader();

@@ -92,6 +92,6 @@ async function untilWhole(cluster: LocalCluster, member: Member): Promise<void> 
       report.appliedIndex >= leader.commitIndex;
   }, { timeoutMs: 60_000, describe: () => cluster.said() });
   for (const at of [0, VALUES - 1]) {
-    assert(await ask(member, ["GET", `large:${at}`], 20_000) === largeValue(at));
+    assert(await ask(member, ["GET", `large:${at}`]) === largeValue(at));
   }
 }

@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { PATIENT } from "../../support/calm.ts";
 import { ask, type LocalCluster, type Member } from "../../support/local_cluster.ts";
 import { until } from "../../support/until.ts";
 import { assertHistoryIn, assertNoErrors, underLoad, untilCaughtUp } from "../../support/verify.ts";
@@ -8,7 +9,7 @@ const MIB = 1024 * 1024;
 const VALUE = "v".repeat(64 * 1024);
 
 Deno.test("a follower too far behind gets a snapshot, and clients do not notice", async () => {
-  await withCluster({ nodeFlags: ["--snapshot-log-bytes", "1m"] }, async (cluster) => {
+  await withCluster({ ...PATIENT, nodeFlags: ["--snapshot-log-bytes", "1m"] }, async (cluster) => {
     const load = await underLoad({ ports: [cluster.proxy.port] }, async (load) => {
       const [follower] = await cluster.followers();
       if (follower === undefined) throw new Error("there is no follower");
@@ -24,7 +25,7 @@ Deno.test("a follower too far behind gets a snapshot, and clients do not notice"
     await restartAll(cluster);
     await assertHistoryIn(cluster, load);
     for (const node of cluster.nodes) {
-      assertEquals(await ask(node, ["GET", "large:1"], 5_000), VALUE);
+      assertEquals(await ask(node, ["GET", "large:1"]), VALUE);
       const bytes = directoryBytes(node.dir);
       assert(bytes < 12 * MIB, `${node.name} keeps ${bytes} bytes`);
     }
@@ -35,7 +36,7 @@ Deno.test("a follower too far behind gets a snapshot, and clients do not notice"
 async function overwrite(cluster: LocalCluster, bytes: number): Promise<void> {
   for (let at = 0; at * VALUE.length < bytes; at++) {
     await until("a write is taken", async () => {
-      const reply = await ask(cluster.proxy, ["SET", `large:${at % 10}`, VALUE], 5_000);
+      const reply = await ask(cluster.proxy, ["SET", `large:${at % 10}`, VALUE]);
       return (reply as { text?: string } | null)?.text === "OK";
     });
   }

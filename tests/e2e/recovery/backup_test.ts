@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { RespClient } from "../../../src/cli/resp_client.ts";
 import { freePorts } from "../../support/free_ports.ts";
 import { ask, type LocalCluster } from "../../support/local_cluster.ts";
+import { PatientClient } from "../../support/patient_client.ts";
 import { RegentProcess, runRegent } from "../../support/regent_process.ts";
 import { nodePlace, withServingNode } from "../../support/serving_node.ts";
 import { until } from "../../support/until.ts";
@@ -26,7 +26,7 @@ Deno.test("a backup of a running cluster", async (t) => {
 
 /** Writes `first` before `second`, the same number, again and again. @returns how often, at the end */
 async function writeUntil(port: number, isOver: () => boolean): Promise<number> {
-  const client = await RespClient.connect({ host: HOST, port });
+  const client = await PatientClient.connect({ port });
   try {
     for (let at = 1;; at++) {
       await client.request(["SET", "first", String(at)]);
@@ -66,7 +66,7 @@ async function backsUpUnderWrites(cluster: LocalCluster): Promise<void> {
 }
 
 async function restores(cluster: LocalCluster, file: string): Promise<void> {
-  const client = await RespClient.connect({ host: HOST, port: cluster.proxy.port });
+  const client = await PatientClient.connect(cluster.proxy);
   for (let at = 0; at < 200; at++) client.request(["SET", `key:${at}`, "\x00\xff\r\n".repeat(at)]);
   await client.request(["SET", "with a deadline", "v", "PX", "3600000"]);
   const session = String(await client.request(["SESSION", "OPEN"]));

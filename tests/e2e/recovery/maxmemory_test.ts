@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { existsSync } from "node:fs";
-import { RespClient } from "../../../src/cli/resp_client.ts";
 import { ErrorReply, MapReply, OK, type Reply } from "../../../src/resp/reply.ts";
 import { CALM } from "../../support/calm.ts";
 import { ask, type LocalCluster } from "../../support/local_cluster.ts";
+import { PatientClient } from "../../support/patient_client.ts";
 import { RegentProcess, runRegent } from "../../support/regent_process.ts";
 import { nodePlace, withServingNode } from "../../support/serving_node.ts";
 import { until } from "../../support/until.ts";
@@ -49,7 +49,7 @@ async function untilAllTell(cluster: LocalCluster, bytes: number): Promise<void>
 }
 
 /** Writes until it is refused. @returns the refusal */
-async function fill(client: RespClient, name: string): Promise<string> {
+async function fill(client: PatientClient, name: string): Promise<string> {
   const value = "v".repeat(10 * KIB);
   for (let at = 0; at < 1_000; at++) {
     const reply = await client.request(["SET", `${name}:${at}`, value]);
@@ -59,7 +59,7 @@ async function fill(client: RespClient, name: string): Promise<string> {
 }
 
 async function fillsAndRaises(cluster: LocalCluster): Promise<void> {
-  const client = await RespClient.connect({ host: HOST, port: cluster.proxy.port });
+  const client = await PatientClient.connect(cluster.proxy);
   try {
     assertMatch(await fill(client, "first"), /^OOM .* of 524288 bytes \(maxmemory\)$/);
     assertEquals(await client.request(["CONFIG", "SET", "maxmemory", "2mb"]), OK);

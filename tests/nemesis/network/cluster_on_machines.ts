@@ -1,6 +1,12 @@
 import { ConnectionLost, RespClient } from "../../../src/cli/resp_client.ts";
 import { ErrorReply, type Reply } from "../../../src/resp/reply.ts";
-import { ask, type Member, roleOf, type RoleReport } from "../../support/local_cluster.ts";
+import {
+  ask,
+  LOOK_MS,
+  type Member,
+  type RoleReport,
+  roleWithin,
+} from "../../support/local_cluster.ts";
 import { RegentProcess } from "../../support/regent_process.ts";
 import { until } from "../../support/until.ts";
 import type { Machines } from "./machines.ts";
@@ -150,7 +156,9 @@ export class ClusterOnMachines {
   }
 
   #reports(): Promise<(RoleReport | null)[]> {
-    return Promise.all(this.nodes.map((node) => node.process.isRunning ? roleOf(node) : null));
+    return Promise.all(
+      this.nodes.map((node) => node.process.isRunning ? roleWithin(node, LOOK_MS) : null),
+    );
   }
 }
 

@@ -1,5 +1,5 @@
 import { type Random, randomInteger, seededRandom } from "../../../src/base/random.ts";
-import { ask, type Member } from "../../support/local_cluster.ts";
+import { ask, LOOK_MS, type Member } from "../../support/local_cluster.ts";
 import { until } from "../../support/until.ts";
 import type { Availability } from "./availability.ts";
 import type { ClusterOnMachines } from "./cluster_on_machines.ts";
@@ -310,7 +310,7 @@ export class NetworkNemesis {
     await sleep(forMs); // until it counts as gone
     const others = cluster.nodes.filter((node) => node.name !== name);
     await cluster.fill(largeKeys.slice(0, BEHIND_KEYS), largeBytes);
-    await Promise.all(others.map((node) => ask(node, ["BGSAVE"])));
+    await Promise.all(others.map((node) => ask(node, ["BGSAVE"], LOOK_MS)));
     await sleep(forMs);
     await end();
     ended.at(performance.now());

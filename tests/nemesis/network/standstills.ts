@@ -1,3 +1,5 @@
+import { waitedForProcessorMs } from "../../support/machine_watch.ts";
+
 /** How often it is looked. */
 const EVERY_MS = 50;
 /** Lateness that counts, within one look. */
@@ -67,17 +69,5 @@ export class Standstills {
       for (const [id, waitMs] of waits) sums.set(id, (sums.get(id) ?? 0) + waitMs);
     }
     return Math.max(...sums.values());
-  }
-}
-
-/** How long the main thread of a process was ready to run and did not, ever; 0 if nobody counts it. */
-function waitedForProcessorMs(processId: number): number {
-  try {
-    const [, waitedNs = "0"] = Deno.readTextFileSync(`/proc/${processId}/schedstat`).split(" ");
-    return Number(waitedNs) / 1e6;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound || Deno.build.os !== "linux") return 0;
-    if (error instanceof Error && error.message.includes("ESRCH")) return 0;
-    throw error;
   }
 }
