@@ -372,7 +372,6 @@ export class Node implements PeerHandler {
 
   #carryOut(ready: Ready<Batch>): void {
     for (const message of ready.messages) this.#send(message);
-
     if (this.#isLeader && ready.entries.length > 0) this.#peers?.flush(); // followers write meanwhile
     this.#writer.carryOut(ready, !this.#isLeader && !this.#requests.hasReads);
     if (this.#isStopped) return; // the log failed
@@ -391,7 +390,6 @@ export class Node implements PeerHandler {
     this.#whereabouts.noteLeader(leaderId, transferringTo);
     const isSame = role === this.#role && term === this.#term && leaderId === this.#leaderId;
     if (isSame) return;
-
     this.#writer.apply(); // the log's time continues from the newest applied entry
     const hasSteppedDown = this.#isLeader && (role !== "leader" || term !== this.#term);
     this.#options.logger.info(describeRole(role, term, leaderId));

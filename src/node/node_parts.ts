@@ -46,13 +46,10 @@ export interface NodeOptions {
   readonly founders?: ReadonlyMap<NodeId, string>;
   /** The configuration before the log's first entry. @default the founders, at index 0 */
   readonly base?: StoredConfiguration;
-
   /** Called when the node was removed from the cluster for good, and should end. */
   readonly onRemoved?: () => void;
-
   /** Called with a sentence that says why a peer does not let this node take part. */
   readonly onRefused?: (sentence: string) => void;
-
   /** Called when the node has stopped, since it cannot go on with this log. */
   readonly onFailure?: (error: UserError) => void;
   /** Protocol and machine versions that this build understands. @default those of this build */
@@ -87,14 +84,12 @@ export interface NodeOptions {
   readonly electionMs?: number;
   /** @default 50 */
   readonly heartbeatMs?: number;
-
   /**
    * How long a read waits for a leader, and a write for its outcome after a change of leader.
    *
    * @default {5000}
    */
   readonly waitMs?: number;
-
   /**
    * Maximum offset of a clock from the median of the members' clocks. A node whose clock is further
    * off does not lead.

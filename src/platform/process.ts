@@ -12,10 +12,8 @@ export interface ProcessFacts {
   /** For example `Linux 6.1.0 x86_64`. */
   readonly os: string;
   readonly executable: string;
-
   /** Memory of the machine; 0 when unknown. */
   readonly systemMemoryBytes: number;
-
   /** Maximum size of V8's heap; 0 when unknown. */
   readonly heapLimitBytes: number;
   memoryBytes(): MemoryBytes;
@@ -25,10 +23,8 @@ export interface ProcessFacts {
 export interface MemoryBytes {
   /** Resident set size: what the system has given to the process. */
   readonly rss: number;
-
   /** Size of V8's heap. */
   readonly heapTotal: number;
-
   /** The used part of V8's heap, garbage included. */
   readonly heapUsed: number;
   /** Buffers outside the heap: short keys and values, bytes read and bytes to send. */

@@ -21,7 +21,6 @@ export const tcpNetwork: Network = {
       areDescriptorsOut,
       looksEachTime: true,
       clock: systemClock,
-
       logger: silentLogger, // the listener for clients logs it
     });
     acceptor.on("connection", (socket) => {
@@ -50,7 +49,6 @@ export const tcpNetwork: Network = {
 
 /** Maximum number of bytes that a socket buffers. It converts buffered text at once, at 2 ms per MiB. */
 const SOCKET_BYTES_MAX = 1024 * 1024;
-
 /** Maximum number of characters handed to a socket at once. */
 const SLICE_BYTES = 512 * 1024;
 

@@ -17,49 +17,49 @@ export interface ApplierOptions {
   readonly machine: StateMachine;
   readonly proposals: Proposals;
   readonly reads: ReadQueue;
-  /** The log's time as it is now. */
+  /** The log's current time, in milliseconds since the Unix epoch. */
   readonly nowMs: () => number;
-  /** For the reads that need it. */
+  /** For reads that return random keys. */
   readonly random: Random;
   /** The last entry that the machine holds at the start. */
   readonly start: Place;
-  /** How much is done before others have their turn. */
+  /** Bounds the work per turn. */
   readonly budget: TurnBudget;
-  /** The state holds all of this entry now. */
+  /** Called when all of an entry is in the state. */
   readonly applied?: (entry: LogEntry) => void;
 }
 
-/** A place in the log. */
+/** A position in the log. */
 type Place = Pick<SnapshotMeta, "index" | "term">;
 
-/** What is to be carried out in one go, as far as others can see. */
+/** Work that others see as one step. */
 interface Work {
-  /** The entry that is in the state at its end; `null`: these are reads. */
+  /** The entry that is in the state when the work is done; `null` for reads. */
   readonly entry: LogEntry | null;
-  /** Who waits for it; `null`: nobody does. */
+  /** The requests that wait for it; `null` when nobody waits. */
   readonly requests: readonly Request[] | null;
-  /** What is carried out when nobody waits. */
+  /** The commands to execute when nobody waits. */
   readonly commands: Commands;
-  /** How many requests or commands are done. */
+  /** Number of requests or commands done. */
   done: number;
 }
 
 const NO_COMMANDS: Commands = [];
 
 /**
- * Carries out on the state what the log says, and answers this node's clients from it, in order. What
- * takes long is done in parts: an entry is in the state when its last part is done, and no read or
- * later entry comes in between. Only reads that answer from a view of the state go on beside others.
+ * Executes committed entries on the state, and answers this node's clients from it, in order. Long
+ * work is done in parts: an entry is in the state when its last part is done, and no read or later
+ * entry runs in between. Only reads that answer from a view of the state run beside other work.
  */
 export class Applier {
   readonly #options: ApplierOptions;
   readonly #budget: TurnBudget;
   #last: Place;
-  /** The first is under way. */
+  /** The first is in progress. */
   #works: Work[] = [];
-  /** The request or command of the first work that is under way; `null`: none is. */
+  /** The request or command of the first work that is in progress; `null` between two of them. */
   #slices: Slices | null = null;
-  /** Reads that are answered from views. */
+  /** Reads that answer from views. */
   #beside: { readonly slices: Slices; readonly request: Request }[] = [];
   /** The log's time for the reads of this turn; `null` before the first of them. */
   #readMs: number | null = null;
@@ -70,24 +70,24 @@ export class Applier {
     this.#last = options.start;
   }
 
-  /** The last entry that is in the state. */
+  /** The last entry in the state. */
   get last(): Place {
     return this.#last;
   }
 
-  /** Something is under way that nothing else may come before. */
+  /** Whether work is in progress that nothing else may overtake. */
   get isBusy(): boolean {
     return this.#works.length > 0;
   }
 
-  /** There is something to go on with. */
+  /** Whether any work is left. */
   get hasWork(): boolean {
     return this.#works.length > 0 || this.#beside.length > 0;
   }
 
   /**
-   * Why nothing of an entry can be carried out here; `null` when it can. A version that this build
-   * does not understand comes before whatever else it does not.
+   * Why this build cannot apply an entry; `null` when it can. The version is checked first, since
+   * everything else in the entry depends on it.
    */
   refusal({ index, data }: LogEntry): string | null {
     if (data?.machineVersion === undefined || data.machineVersion === null) return null;
@@ -95,7 +95,7 @@ export class Applier {
     return why === null ? null : `Cannot apply entry ${index}: ${why}`;
   }
 
-  /** Carries out the next entry, or begins to. Must not be called while `isBusy`. */
+  /** Starts to apply the next entry. Must not be called while `isBusy`. */
   apply(entry: LogEntry): void {
     assert(!this.isBusy, "Cannot apply an entry: one before it is under way");
     assert(entry.index === this.#last.index + 1, `entry ${entry.index} is not next`);
@@ -111,14 +111,14 @@ export class Applier {
     this.goOn();
   }
 
-  /** Answers reads from the state as it is, or begins to. Must not be called while `isBusy`. */
+  /** Starts to answer reads from the current state. Must not be called while `isBusy`. */
   answer(requests: readonly Request[]): void {
     assert(!this.isBusy, "Cannot answer reads: an entry is under way");
     this.#add(null, requests, NO_COMMANDS);
     this.goOn();
   }
 
-  /** Goes on with what is under way, as far as the turn's budget allows. */
+  /** Continues the work in progress, as far as the turn's budget allows. */
   goOn(): void {
     for (let work = this.#works[0]; work !== undefined; work = this.#works[0]) {
       if (!this.#carryOut(work)) return;
@@ -127,7 +127,7 @@ export class Applier {
     }
   }
 
-  /** Goes on with the reads that are answered beside others. */
+  /** Continues the reads that run beside other work. */
   goOnBeside(): void {
     for (let next = this.#beside.shift(); next !== undefined; next = this.#beside.shift()) {
       const { slices, request } = next;
@@ -146,18 +146,18 @@ export class Applier {
     }
   }
 
-  /** Puts a snapshot's state in the place of all that was applied. */
+  /** Replaces the state by a snapshot's. */
   restore({ snapshot, loader }: Received): void {
     this.giveUp();
     const { proposals, reads } = this.#options;
     const passedOver = proposals.passOver(snapshot.index);
-    // Their place was before writes that the snapshot may hold.
+    // These reads came before writes that the snapshot may hold.
     for (const request of reads.takeBefore(passedOver)) request.settle(LEADER_CHANGED);
     this.#options.machine.restore(loader, snapshot.machineVersion);
     this.#last = { index: snapshot.index, term: snapshot.term };
   }
 
-  /** Leaves undone what is under way; nobody can say what would have become of it. */
+  /** Drops the work in progress. Its outcome is unknown. */
   giveUp(): void {
     this.#slices?.stop();
     this.#slices = null;
@@ -176,7 +176,7 @@ export class Applier {
     this.#works.push({ entry, requests, commands, done: 0 });
   }
 
-  /** False when the budget is used up before its end. */
+  /** False when the budget is used up first. */
   #carryOut(work: Work): boolean {
     const { entry, requests, commands } = work;
     const budget = this.#budget;
@@ -209,9 +209,9 @@ export class Applier {
     this.#options.applied?.(entry);
   }
 
-  /** Does the request or one step of it; tells whether nothing is left to do. */
+  /** Executes the request or one step of it. Returns whether the request is done. */
   #answer(request: Request): boolean {
-    // A write that throws may have changed the state: nothing can go on from there.
+    // A write that throws may have changed half of the state. The node must not go on from there.
     if (request.isWrite) return this.#step(request);
     try {
       return this.#step(request);
@@ -262,7 +262,7 @@ export class Applier {
   }
 }
 
-/** Carries out an entry that nobody waits for, all of it at once. */
+/** Applies a whole entry that nobody waits for. */
 export function applyTo(machine: StateMachine, { index, data }: LogEntry): void {
   if (data === null) return;
   machine.advanceTime(data.timeMs);

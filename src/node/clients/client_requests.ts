@@ -32,20 +32,20 @@ import {
 } from "./request.ts";
 
 /**
- * Requests that come while leadership is on its way to another node: nothing has been done for them,
- * and they wait until it is known where they must go instead.
+ * Keeps requests that arrive while leadership moves to another node. They were not executed, and
+ * wait until their new target is known.
  */
 export class Handover {
   #requests: Request[] = [];
   #untilMs = -Infinity;
 
-  /** This node has just stopped leading in favour of another. */
+  /** Starts when this node stopped leading in favour of another. */
   begin(requests: readonly Request[], untilMs: number): void {
     this.#requests.push(...requests);
     this.#untilMs = untilMs;
   }
 
-  /** Whether requests are better kept than refused, as long as no leader is known. */
+  /** Whether to keep requests rather than refuse them while no leader is known. */
   isUnderWay(nowMs: number): boolean {
     return nowMs < this.#untilMs;
   }
@@ -59,7 +59,7 @@ export class Handover {
     return this.#requests.length === 0;
   }
 
-  /** Takes those that came at or before then. */
+  /** Takes the requests that arrived at or before this time. */
   takeOlderThan(sinceMs: number): Request[] {
     const taken = this.#requests.filter((request) => request.sinceMs <= sinceMs);
     if (taken.length > 0) {
@@ -68,7 +68,7 @@ export class Handover {
     return taken;
   }
 
-  /** It is over. */
+  /** Ends the handover. */
   takeAll(): Request[] {
     this.#untilMs = -Infinity;
     return this.#requests.splice(0);
@@ -87,22 +87,22 @@ export interface ClientRequestsOptions {
   readonly time: LogTime;
   readonly catchUp: CatchUp;
   readonly whereabouts: Whereabouts;
-  /** These three hold writes back for reasons of their own. */
+  /** These three may hold back writes. */
   readonly membership: Pick<Membership, "holdsWrites">;
   readonly upgrade: Pick<MachineUpgrade, "holdsWrites">;
   readonly ownDisk: Pick<OwnDisk, "holdsWrites">;
   readonly electionMs: number;
-  /** How long a request may wait before it is answered, executed or not. */
+  /** Maximum time before a request is answered, executed or not, in milliseconds. */
   readonly waitMs: number;
-  /** Bytes of writes taken and not decided, above which more are refused. */
+  /** Bytes of undecided writes, above which new writes are refused. */
   readonly inFlightBytesMax: number;
-  /** There is something to do in the next turn. */
+  /** Asks for another turn. */
   readonly schedule: () => void;
 }
 
 /**
- * What becomes of the clients' requests: which are taken and which are refused or sent elsewhere,
- * when they are handed to the core, and that each one is answered in time, whoever leads.
+ * Takes, refuses or redirects the clients' requests, hands them to the core in batches, and makes
+ * sure that each is answered in time, whoever leads.
  */
 export class ClientRequests {
   readonly #options: ClientRequestsOptions;
@@ -117,7 +117,7 @@ export class ClientRequests {
   #leaderId: NodeId | null = null;
   #isRemoved = false;
   #isStopped = false;
-  /** When the requests of this turn came; `null` before the first of them. */
+  /** When the requests of this turn arrived; `null` before the first of them. */
   #arrivalMs: number | null = null;
 
   constructor(options: ClientRequestsOptions) {
@@ -129,7 +129,7 @@ export class ClientRequests {
     this.#time = options.time;
   }
 
-  /** Takes a read or a write; its sink gets the answer, perhaps before this returns. */
+  /** Takes a read or a write. Its sink gets the reply, perhaps before this returns. */
   submit(request: Request): void {
     if (this.#isStopped) return request.sink.settle(STOPPING);
     request.sinceMs = this.#arrivalMs ??= this.#options.clock.monotonicMs();
@@ -160,19 +160,19 @@ export class ClientRequests {
     if (this.#reads.mayBeDue()) this.#options.schedule();
   }
 
-  /** Without a leader they wait, since no other node could answer them. */
+  /** Without a leader, reads wait: no other node could answer them. */
   get #refusesReads(): boolean {
     const { catchUp, clock } = this.#options;
-    if (this.#leaderId === null || !catchUp.isBehind) return false; // before the clock: it is slow
+    if (this.#leaderId === null || !catchUp.isBehind) return false; // first, as the clock is slow
     return catchUp.refusesReads(clock.monotonicMs());
   }
 
-  /** Whether leadership is on its way to another node, so that requests are better kept for now. */
+  /** Whether leadership is moving to another node, so that requests are kept for now. */
   get #isHandingOver(): boolean {
     return this.#handover.isUnderWay(this.#options.clock.monotonicMs());
   }
 
-  /** How a request for this slot is refused that only the leader can take. */
+  /** The refusal of a request for this slot that only the leader can take. */
   redirect(slot: number): ErrorReply {
     return this.#options.whereabouts.redirect(slot, this.#isRemoved);
   }
@@ -190,17 +190,17 @@ export class ClientRequests {
     };
   }
 
-  /** How many callbacks of `whenReplicated` are open. */
+  /** Number of open `whenReplicated` calls. */
   get waitingCount(): number {
     return this.#waiters.count;
   }
 
-  /** Those that this node itself has taken and that are not decided, for its report. */
+  /** Number of requests that this node has taken and not decided, for its report. */
   get queuedCount(): number {
     return this.#proposals.underWayCount + this.#reads.openCount;
   }
 
-  /** Whether writes of clients are on their way into the state. */
+  /** Whether clients' writes are in flight. */
   get hasProposals(): boolean {
     return this.#proposals.underWayCount > 0;
   }
@@ -209,19 +209,22 @@ export class ClientRequests {
     return !this.#reads.isEmpty;
   }
 
-  /** Whether some of them wait for what the passing of time may bring. */
+  /** Whether a request waits for something that only time brings. */
   get isUrgent(): boolean {
     return this.#asker.isRefused || this.#waiters.hasDeadline || !this.#handover.isEmpty;
   }
 
-  // In each turn.
+  // In each turn
 
-  /** A turn begins: what comes from now on comes at another time. */
+  /** Starts a turn: later requests get a later time of arrival. */
   begin(): void {
     this.#arrivalMs = null;
   }
 
-  /** Sends those who waited for the next leader there; it has no time without end to appear. */
+  /**
+   * Redirects the requests that waited for the next leader, or refuses them once they waited too
+   * long.
+   */
   endHandover(): void {
     if (this.#handover.isEmpty) return;
     if (this.#options.whereabouts.leader() === null && this.#isHandingOver) return;
@@ -230,7 +233,7 @@ export class ClientRequests {
     }
   }
 
-  /** Hands what was collected to the core, as far as it fits into the pipeline. */
+  /** Hands the collected requests to the core, as far as the pipeline has room. */
   seal(): void {
     if (this.#isLeader) this.#sealWrites();
     this.#sealReads();
@@ -244,7 +247,7 @@ export class ClientRequests {
     const { membership, upgrade, ownDisk, clock } = this.#options;
     if (membership.holdsWrites || upgrade.holdsWrites || ownDisk.holdsWrites) return;
     if (!this.#proposals.isDue()) return;
-    // Reads that came before these writes must be known as such before the proposal.
+    // Reads that came before these writes must be registered before the proposal.
     this.#sealReads(true);
     const sealed = this.#proposals.sealOpen(this.#time.next());
     const index = this.#raft.propose([sealed.batch]);
@@ -252,7 +255,9 @@ export class ClientRequests {
     this.#proposals.proposed(index, term, sealed, clock.monotonicMs());
   }
 
-  /** @param isForced reads may not wait behind their client's later writes */
+  /**
+   * @param isForced seals at once, since a later write of the same client is about to be proposed
+   */
   #sealReads(isForced = false): void {
     if (this.#reads.openCount === 0) return;
     if (!isForced && !this.#reads.isDue()) return;
@@ -264,13 +269,13 @@ export class ClientRequests {
     this.#asker.ask(requests, { indexMin, proposal: this.#proposals.lastSequence });
   }
 
-  /** The core has learned from which index on reads may be answered, or that it was asked in vain. */
+  /** Takes the core's answers: read indexes, and reads that could not get one. */
   confirm({ reads, refusedReads }: Ready<Batch>): void {
     for (const read of reads) this.#reads.confirm(read);
     if (refusedReads.length > 0) this.#asker.refused();
   }
 
-  /** Answers the reads whose place the state has reached. */
+  /** Answers the reads whose index is applied. */
   answerReads(): void {
     const { applier, budget, schedule } = this.#options;
     if (this.#reads.isEmpty || applier.isBusy || !budget.isLeft) return;
@@ -284,26 +289,26 @@ export class ClientRequests {
     if (!this.#waiters.isEmpty) this.#checkWaiters(this.#isLeader);
   }
 
-  /** @param mayWait otherwise all of them are told how far it has come */
+  /** @param mayWait if false, all waiters are answered with what is replicated so far */
   #checkWaiters(mayWait: boolean): void {
     const { peers, lastIndex } = this.#raft.status();
     if (this.#proposals.openWriteCount === 0) this.#waiters.logged(lastIndex);
     this.#waiters.check(peers, mayWait, this.#options.clock.monotonicMs());
   }
 
-  // When something else changes.
+  // When other things change
 
   noteRole(isLeader: boolean, leaderId: NodeId | null): void {
     this.#isLeader = isLeader;
     this.#leaderId = leaderId;
   }
 
-  /** There is a leader: it is asked for the reads that wait. */
+  /** A leader is known: asks it for the waiting reads. */
   askAgain(): void {
     this.#asker.repeat();
   }
 
-  /** Nothing taken from clients may be lost in silence when leadership ends. */
+  /** Answers what was taken from clients and not proposed when leadership ends. */
   steppedDown(isHandingOver: boolean): void {
     const open = this.#proposals.takeOpen();
     if (isHandingOver) {
@@ -315,13 +320,13 @@ export class ClientRequests {
       if (request.isWrite && isHandingOver) continue;
       request.settle(request.isWrite ? this.redirect(slotOf(request)) : LEADER_CHANGED);
     }
-    // The other reads are asked again of the next leader, but these have their place between writes.
+    // Other reads are asked again from the next leader. These have their place between lost writes.
     const hasWrites = ({ client }: Request) => client.openWrites > 0;
     for (const request of this.#reads.takeWhere(hasWrites)) request.settle(LEADER_CHANGED);
     this.#reads.forgetConfirmations();
   }
 
-  /** This node is a member no longer: it only sends its clients elsewhere. */
+  /** This node is no longer a member: from now on it only redirects its clients. */
   removed(): void {
     const { clock, electionMs } = this.#options;
     this.#isRemoved = true;
@@ -329,12 +334,12 @@ export class ClientRequests {
     this.#reads.refuseAll((request) => this.redirect(slotOf(request)));
   }
 
-  /** A tick of the core has passed. */
+  /** Called once per tick of the core. */
   tick(): void {
     this.#asker.tick();
   }
 
-  /** Answers those whose time is over. */
+  /** Answers requests that have waited too long. */
   sweep(nowMs: number): void {
     const { waitMs } = this.#options;
     const tooOldMs = nowMs - waitMs;
@@ -349,7 +354,7 @@ export class ClientRequests {
     this.#asker.sweep(nowMs);
   }
 
-  /** The node takes part no longer: all of them are answered. */
+  /** Answers all requests when the node stops. */
   stop(): void {
     this.#isStopped = true;
     this.#proposals.giveUp(Infinity, OUTCOME_UNKNOWN);
@@ -360,7 +365,7 @@ export class ClientRequests {
   }
 }
 
-/** Whether the version that the cluster goes by knows this write. */
+/** Whether the cluster's machine version knows this write. */
 function isKnown(machine: StateMachine, request: Request): boolean {
   return machine.version >= machine.versions.newest || isKnownAt(machine.version, request);
 }

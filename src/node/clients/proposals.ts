@@ -4,25 +4,28 @@ import { Batch, type LogEntry } from "../log/entry.ts";
 import { FULL_BATCH_BYTES, type Gathering } from "./batch_pacer.ts";
 import { LEADER_CHANGED, OUTCOME_UNKNOWN, type Request } from "./request.ts";
 
-/** Bytes of writes above which an entry takes no more of them. */
+/** Bytes of writes in an entry, above which it takes no more writes. */
 const ENTRY_BYTES_MAX = 1024 * 1024;
+/** Estimated overhead of an argument in an entry. */
 const BYTES_PER_ARGUMENT = 4;
 
-/** A log entry that this node proposed, and the requests that wait for it. */
+/** A log entry that this node proposed, and the requests waiting for it. */
 export interface Proposal {
-  /** Grows from proposal to proposal in this node's life; indexes may come again, this does not. */
+  /**
+   * Grows from proposal to proposal while this process lives. Indexes may be reused, this is not.
+   */
   readonly sequence: number;
   readonly index: number;
   readonly term: number;
-  /** Writes, and reads that ride along at their place among them; none once they are given up. */
+  /** Writes, and the reads that ride along among them. Empty once they were given up. */
   requests: readonly Request[];
   readonly bytes: number;
   readonly sinceMs: number;
-  /** When the first of its requests came. */
+  /** Monotonic time of arrival of the first request. */
   readonly oldestMs: number;
 }
 
-/** Requests that are to become one entry. */
+/** Requests about to become one entry. */
 export interface OpenBatch {
   readonly batch: Batch;
   readonly requests: readonly Request[];
@@ -30,10 +33,10 @@ export interface OpenBatch {
 }
 
 /**
- * The writes of this node's clients: first open (collected until the turn ends), then proposed (in
- * the log, outcome awaited). A read behind an open write of its own connection rides along: it is
- * answered at its place when the entry is applied, which confirms it as well as a ReadIndex round
- * would, because the entry was proposed after the read came in.
+ * The writes of this node's clients. They are open while they are collected, then proposed: in the
+ * log, with an unknown outcome. A read after an open write of its own connection rides along, and
+ * is answered at its place when the entry is applied. The entry confirms the read as well as a
+ * ReadIndex round would, because it was proposed after the read arrived.
  */
 export class Proposals {
   readonly #gathering: Gathering;
@@ -42,7 +45,7 @@ export class Proposals {
   #openBytes = 0;
   #proposed: Proposal[] = [];
   #head = 0;
-  /** Of all that is open or proposed. */
+  /** Of all open and proposed writes. */
   #bytes = 0;
   #lastSequence = 0;
 
@@ -58,12 +61,12 @@ export class Proposals {
     return this.#lastSequence;
   }
 
-  /** Of the writes that are open. */
+  /** Of the open writes. */
   get openBytes(): number {
     return this.#openBytes;
   }
 
-  /** Whether they are enough for an entry. */
+  /** Whether the open writes fill an entry. */
   get isFull(): boolean {
     return this.#openBytes >= FULL_BATCH_BYTES;
   }
@@ -72,7 +75,7 @@ export class Proposals {
     return this.#openWriteCount;
   }
 
-  /** When the newest of those that are proposed was. */
+  /** Monotonic time of the newest proposal. */
   get newestSinceMs(): number {
     return this.#proposed.at(-1)?.sinceMs ?? -Infinity;
   }
@@ -81,12 +84,12 @@ export class Proposals {
     return this.#proposed.length - this.#head;
   }
 
-  /** Whether what is open goes into the log now. */
+  /** Whether the open writes go into the log now. */
   isDue(): boolean {
     return this.#gathering.isDue(this);
   }
 
-  /** Whether one write more may have made it so. */
+  /** Whether one more write may have made the batch due. */
   mayBeDue(): boolean {
     return this.#gathering.mayBeDue(this);
   }
@@ -105,12 +108,12 @@ export class Proposals {
     this.#open.push(request);
   }
 
-  /** Takes what is open when no write is among it: reads that have nothing to ride on. */
+  /** Takes the open reads when there is no open write for them to ride on. */
   takeRidersOnly(): Request[] {
     return this.#openWriteCount === 0 ? this.takeOpen() : [];
   }
 
-  /** Takes what is open, unproposed, and came at or before then. */
+  /** Takes the open requests that arrived at or before this time. */
   takeOpenOlderThan(sinceMs: number): Request[] {
     let count = 0;
     for (const request of this.#open) {
@@ -125,7 +128,7 @@ export class Proposals {
     return count === 0 ? [] : this.#open.splice(0, count);
   }
 
-  /** Takes all that is open, unproposed. */
+  /** Takes all open requests. */
   takeOpen(): Request[] {
     const open = this.#open;
     this.#open = [];
@@ -136,8 +139,8 @@ export class Proposals {
   }
 
   /**
-   * Takes a batch for the log from the front of what is open, with a write at least: all of it, or
-   * what makes an entry of a good size. The next call must be `proposed`.
+   * Takes a batch for the log from the front of the open requests: all of them, or enough for an
+   * entry of a good size. At least one write is open. `proposed` must be called next.
    */
   sealOpen(timeMs: number): OpenBatch {
     const commands: (readonly string[])[] = [];
@@ -165,30 +168,31 @@ export class Proposals {
     this.#proposed.push({ sequence, index, term, requests, bytes, sinceMs: nowMs, oldestMs });
   }
 
-  /** The index of the last proposal of this term that is still undecided; 0 when there is none. */
+  /** Index of the newest undecided proposal of this term; 0 when there is none. */
   lastIndexIn(term: number): number {
     const last = this.#proposed.at(-1);
     return last?.term === term ? last.index : 0;
   }
 
   /**
-   * The proposal that this committed entry is, if any; without requests where nobody waits any more.
+   * Returns this node's proposal that the committed entry is, or `null`. The proposal has no
+   * requests if they were given up.
    *
-   * Terms never go down along a log, so an entry of a newer term also shows that the older proposals
-   * at or after its place are lost: they are answered here as not executed.
+   * Terms never decrease along a log. So an entry of a newer term also shows that older proposals
+   * at or after its index are lost. Their requests are answered here as not executed.
    */
   decidedBy(entry: LogEntry): Proposal | null {
     for (;;) {
       const proposal = this.#proposed[this.#head];
       if (proposal === undefined) return null;
       const isOlder = proposal.index >= entry.index && proposal.term < entry.term;
-      // A newer one is lost as well where an entry that was there before it has won its place.
+      // A newer proposal is lost too when an entry from before it won its index.
       if (isOlder || (proposal.index === entry.index && proposal.term !== entry.term)) {
         this.#dropHead();
         for (const request of proposal.requests) request.settle(LEADER_CHANGED);
       } else if (proposal.index === entry.index) {
         this.#dropHead();
-        // Who was given up on is not waited for, but reads still have their place before the entry.
+        // Given-up requests are gone, but waiting reads still have their place before the entry.
         if (proposal.requests.length > 0) this.#gathering.answered(proposal.requests);
         return proposal;
       } else {
@@ -199,10 +203,10 @@ export class Proposals {
   }
 
   /**
-   * Answers those whose time is over: nobody can say what becomes of their writes. The proposals stay
-   * under way, and count, until they are decided.
+   * Answers requests that waited too long, whose outcome is unknown. The proposals stay in flight,
+   * and count, until they are decided.
    *
-   * @param sinceMs of the first request that a proposal has, at most
+   * @param sinceMs proposals whose first request arrived at or before this time are given up
    */
   giveUp(sinceMs: number, reply: ErrorReply): void {
     for (let at = this.#head; at < this.#proposed.length; at++) {
@@ -215,9 +219,9 @@ export class Proposals {
   }
 
   /**
-   * A snapshot has decided all proposals up to `index`, and does not say how.
+   * A snapshot has decided all proposals up to `index`, without saying how.
    *
-   * @returns the sequence of the last of them; 0 when there was none
+   * @returns sequence of the last of them; 0 when there was none
    */
   passOver(index: number): number {
     for (let sequence = 0;;) {
@@ -242,7 +246,7 @@ export class Proposals {
   }
 }
 
-/** Answers requests whose outcome this node will not know. */
+/** Answers requests whose outcome this node will never know. */
 export function settleUnknown(requests: readonly Request[], reply = OUTCOME_UNKNOWN): void {
   for (const request of requests) {
     request.settle(request.isWrite ? reply : LEADER_CHANGED);

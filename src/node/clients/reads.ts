@@ -9,18 +9,22 @@ import { readNotConfirmed, type Request } from "./request.ts";
 interface ReadBatch {
   readonly readId: number;
   readonly requests: readonly Request[];
-  /** What must be applied whatever the leader says: the writes that these reads come after. */
+  /** Index of the writes that these reads follow. It must be applied whatever the leader says. */
   indexMin: number;
-  /** The newest of this node's own proposals when the reads were taken: later ones come after them. */
+  /**
+   * Sequence of this node's newest proposal when the reads were taken. Later ones follow the reads.
+   */
   readonly afterProposal: number;
   readonly sinceMs: number;
-  /** What must be applied before the reads may be answered; `null` until a quorum confirmed it. */
+  /**
+   * Index that must be applied before the reads are answered; `null` until a quorum confirmed it.
+   */
   index: number | null;
 }
 
-/** Reads that wait: for a quorum to confirm that nothing newer exists, then for the state to be there. */
+/** Reads waiting for a quorum to confirm the read index, and then for the state to reach it. */
 export class ReadQueue {
-  /** A round costs the same for any number of reads. */
+  /** Never full: a round costs the same for any number of reads. */
   readonly isFull = false;
   readonly #gathering: Gathering;
   #open: Request[] = [];
@@ -30,12 +34,12 @@ export class ReadQueue {
     this.#gathering = gathering;
   }
 
-  /** Whether a round of confirmation begins now for what is open. */
+  /** Whether a ReadIndex round starts now for the open reads. */
   isDue(): boolean {
     return this.#gathering.isDue(this);
   }
 
-  /** Whether one read more may have made it so. */
+  /** Whether one more read may have made the round due. */
   mayBeDue(): boolean {
     return this.#gathering.mayBeDue(this);
   }
@@ -50,7 +54,7 @@ export class ReadQueue {
     return count;
   }
 
-  /** When the newest batch that waits was asked about. */
+  /** Monotonic time at which the newest waiting batch was asked about. */
   get newestSinceMs(): number {
     return this.#batches.at(-1)?.sinceMs ?? -Infinity;
   }
@@ -74,7 +78,7 @@ export class ReadQueue {
     this.#batches.push({ ...batch, index: null });
   }
 
-  /** A quorum confirmed this round, and with it all that were asked earlier. */
+  /** A quorum confirmed this round, and with it all earlier ones. */
   confirm({ readId, index }: ReadState): void {
     for (const batch of this.#batches) {
       if (batch.readId <= readId && batch.index === null) {
@@ -83,7 +87,7 @@ export class ReadQueue {
     }
   }
 
-  /** The leader is another one now: it must say anew how far the state has to be. */
+  /** Drops all confirmations: the new leader must give its own read index. */
   forgetConfirmations(): void {
     for (const batch of this.#batches) {
       batch.index = null;
@@ -91,7 +95,7 @@ export class ReadQueue {
     }
   }
 
-  /** Takes the reads that may be answered from the state as of `appliedIndex`, in order. */
+  /** Takes the reads that can be answered from the state at `appliedIndex`, in order. */
   takeReady(appliedIndex: number): Request[] {
     const ready = this.#take((batch) => batch.index !== null && batch.index <= appliedIndex);
     if (ready.length > 0) this.#gathering.answered(ready);
@@ -99,23 +103,23 @@ export class ReadQueue {
   }
 
   /**
-   * Takes the reads that must be answered before this node's own committed proposal is applied: its
-   * commit confirms them, and its writes come after them.
+   * Takes the reads to answer before this node's own committed proposal is applied. The commit
+   * confirms them, and the proposal's writes follow them.
    */
   takeBefore(proposalSequence: number): Request[] {
     return this.#take((batch) => batch.afterProposal < proposalSequence);
   }
 
-  /** Answers all reads that wait, without having executed them. */
+  /** Refuses all waiting reads. */
   refuseAll(replyTo: (request: Request) => ErrorReply): void {
     for (const request of this.takeOpen()) request.settle(replyTo(request));
     for (const request of this.takeOlderThan(Infinity)) request.settle(replyTo(request));
   }
 
-  /** Takes the reads that came at or before then, asked about or not. */
+  /** Takes the reads that arrived at or before this time, asked about or not. */
   takeOlderThan(sinceMs: number): Request[] {
     const isOld = (request?: Request) => request !== undefined && request.sinceMs <= sinceMs;
-    // They came in this order, so that hardly ever more than the first is looked at.
+    // Batches are in order of arrival, so the scan mostly ends at the first.
     const taken = this.#batches.some(({ requests: [first] }) => isOld(first))
       ? this.takeWhere(isOld)
       : [];
@@ -123,7 +127,7 @@ export class ReadQueue {
     return taken;
   }
 
-  /** Takes the single reads that fit, out of their batches, and leaves the others waiting. */
+  /** Takes single matching reads out of their batches. The others keep waiting. */
   takeWhere(fits: (request: Request) => boolean): Request[] {
     const taken: Request[] = [];
     this.#batches = this.#batches.flatMap((batch) => {
@@ -153,19 +157,19 @@ export interface ReadAskerOptions {
   readonly reads: ReadQueue;
   readonly clock: Clock;
   readonly heartbeatMs: number;
-  /** How long a read waits for a leader. */
+  /** How long a read waits for a leader, in milliseconds. */
   readonly waitMs: number;
 }
 
-/** What the reads of one batch come after, beside what the leader has committed. */
+/** What the reads of one batch must see, besides what the leader has committed. */
 export interface ReadsAfter {
-  /** The entry that must be applied whatever the leader says. */
+  /** Index of the entry that must be applied whatever the leader says. */
   readonly indexMin: number;
-  /** The newest of this node's own proposals. */
+  /** Sequence of this node's newest proposal. */
   readonly proposal: number;
 }
 
-/** Asks the core from which index on reads may be answered, and once more where no answer comes. */
+/** Asks the core for read indexes, and repeats the question when no answer comes. */
 export class ReadAsker {
   readonly #options: ReadAskerOptions;
   #nextReadId = 1;
@@ -176,19 +180,19 @@ export class ReadAsker {
     this.#options = options;
   }
 
-  /** Whoever was asked does not lead: asked again at the next tick. */
+  /** The node that was asked does not lead. The question is repeated at the next tick. */
   get isRefused(): boolean {
     return this.#isRefused;
   }
 
-  /** Has these reads wait until a quorum has confirmed them. */
+  /** Makes these reads wait until a quorum confirms them. */
   ask(requests: readonly Request[], { indexMin, proposal }: ReadsAfter): void {
     const sinceMs = this.#options.clock.monotonicMs();
     const readId = this.#ask(sinceMs);
     this.#options.reads.wait({ readId, requests, indexMin, afterProposal: proposal, sinceMs });
   }
 
-  /** Asks once more for all that wait: there is a new leader, or the old one does not answer. */
+  /** Asks again for all waiting reads: there is a new leader, or the old one did not answer. */
   repeat(): void {
     this.#isRefused = false;
     const { reads, clock } = this.#options;
@@ -203,7 +207,7 @@ export class ReadAsker {
     if (this.#isRefused) this.repeat();
   }
 
-  /** Gives up what waits for too long; an answer may be lost, or the leader that was asked. */
+  /** Refuses reads that have waited too long, and asks again in case the last question was lost. */
   sweep(nowMs: number): void {
     const { reads, heartbeatMs, waitMs } = this.#options;
     for (const request of reads.takeOlderThan(nowMs - waitMs)) {

@@ -2,20 +2,20 @@ import type { Cancel } from "../../platform/clock.ts";
 import type { NodeId } from "../../raft/types.ts";
 
 interface Waiter {
-  /** `null` until everything taken before it is in the log. */
+  /** Index to replicate; `null` until everything taken before is in the log. */
   index: number | null;
   readonly count: number;
   deadlineMs: number;
   readonly done: (count: number) => void;
 }
 
-/** How far a member's log is known to match the leader's, durably. */
+/** How far a member's log is durable and matches the leader's. */
 export interface PeerProgress {
   readonly id: NodeId;
   readonly match: number;
 }
 
-/** Those who wait until so many other members hold all that was written so far (`WAIT`). */
+/** Callers waiting until N other members hold everything written so far (`WAIT`). */
 export class ReplicationWaiters {
   #waiters: Waiter[] = [];
 
@@ -27,14 +27,14 @@ export class ReplicationWaiters {
     return this.#waiters.length;
   }
 
-  /** One of them waits for something that time alone may bring. */
+  /** Whether a waiter depends on the passing of time. */
   get hasDeadline(): boolean {
     return this.#waiters.some(({ index, deadlineMs }) => index === null || deadlineMs < Infinity);
   }
 
   /**
-   * @param deadlineMs `Infinity`: without end
-   * @returns what ends the waiting at the next `check`
+   * @param deadlineMs `Infinity`: no deadline
+   * @returns ends the wait at the next `check`
    */
   add(count: number, deadlineMs: number, done: (count: number) => void): Cancel {
     const waiter: Waiter = { index: null, count, deadlineMs, done };
@@ -42,12 +42,12 @@ export class ReplicationWaiters {
     return () => waiter.deadlineMs = -Infinity;
   }
 
-  /** All that was taken from clients so far stands in the log up to this index. */
+  /** Everything taken from clients so far is in the log, up to this index. */
   logged(lastIndex: number): void {
     for (const waiter of this.#waiters) waiter.index ??= lastIndex;
   }
 
-  /** Answers those whose count is reached or whose time is up; all of them when not leading. */
+  /** Answers waiters whose count or deadline is reached, and all of them when not leading. */
   check(peers: readonly PeerProgress[], isLeader: boolean, nowMs: number): void {
     this.#waiters = this.#waiters.filter((waiter) => {
       const { index, count, deadlineMs, done } = waiter;

@@ -8,19 +8,19 @@ import type { NodeId } from "../../raft/types.ts";
 import { ErrorReply, type Reply } from "../../resp/reply.ts";
 import type { Asker } from "./batch_pacer.ts";
 
-/** Where the answer goes. */
+/** Takes the reply to one request. */
 export interface ReplySink {
   /** Called once. */
   settle(reply: Reply): void;
-  /** Nobody wants the answer any more. @default somebody does */
+  /** Whether nobody wants the reply any more. @default false */
   readonly isGone?: boolean;
-  /** Instead of `settle`: a read threw this. @default the client gets an error */
+  /** Called instead of `settle` when a read threw. @default the client gets an error */
   failed?(error: unknown): void;
 }
 
-/** A client's connection as the node sees it: what the order of its requests depends on. */
+/** The state of one client's connection that decides the order of its requests. */
 export class ClientOrder implements Asker {
-  /** Writes taken from this client whose outcome is still open. */
+  /** Number of writes taken from this client and not answered. */
   openWrites = 0;
   answeredWith: Asker["answeredWith"] = null;
 }
@@ -31,7 +31,7 @@ export class Request {
   readonly args: Arguments;
   readonly client: ClientOrder;
   readonly sink: ReplySink;
-  /** When it came to the node: its time to wait begins then. */
+  /** Monotonic time of arrival. The time limits of the request count from here. */
   sinceMs = 0;
 
   constructor(command: Command, args: Arguments, client: ClientOrder, sink: ReplySink) {
@@ -50,17 +50,15 @@ export class Request {
     this.sink.settle(reply);
   }
 
-  /** A read could not be carried out: its client gets no reply that might be wrong. */
+  /** A read threw. Its client gets an error rather than a reply that might be wrong. */
   fail(error: unknown): void {
     if (this.sink.failed !== undefined) this.sink.failed(error);
     else this.sink.settle(new ErrorReply(`ERR The read failed: ${messageOf(error)}`));
   }
 }
 
-/*
- * How consensus says no to a client. MOVED, CLUSTERDOWN and TRYAGAIN promise that the request was
- * not executed; UNKNOWN is for all that cannot be known.
- */
+// The refusals below state what happened: MOVED, CLUSTERDOWN and TRYAGAIN promise that the request
+// was not executed. UNKNOWN stands for an outcome that this node cannot know.
 
 /** The Redis Cluster slot of the first key; 0 when there is none. */
 export function slotOf({ command, args }: Pick<Request, "command" | "args">): number {
@@ -68,7 +66,7 @@ export function slotOf({ command, args }: Pick<Request, "command" | "args">): nu
   return key === undefined ? 0 : keySlot(key);
 }
 
-/** The leader is elsewhere: Redis Cluster's redirection, which its clients follow. */
+/** Redirects a client to the leader, as Redis Cluster does. */
 export function moved(slot: number, leader: Address): ErrorReply {
   return new ErrorReply(`MOVED ${slot} ${formatRedisAddress(leader)}`);
 }
@@ -95,7 +93,7 @@ export const TOO_MUCH_IN_FLIGHT = new ErrorReply(
   "TRYAGAIN Too many bytes of writes are in flight, the write was not executed",
 );
 
-/** So that whoever sends on learns that no later write was executed without an earlier one. */
+/** Tells a proxy that no later write was executed without an earlier one. */
 export const REFUSED_BEFORE = new ErrorReply(
   "TRYAGAIN An earlier request of this connection was refused, this one was not executed",
 );
@@ -104,7 +102,11 @@ export const OUTCOME_UNKNOWN = new ErrorReply(
   "UNKNOWN The leader changed before the write was confirmed, it may or may not be executed",
 );
 
-/** Why this node may not take part, and what to do about it. @param at where clients reach the peer */
+/**
+ * Why this node may not take part, and what to do about it.
+ *
+ * @param at where clients reach the peer
+ */
 export function refusedSentence(
   id: NodeId,
   by: NodeId,
@@ -129,7 +131,7 @@ export const WRITE_NOT_BEGUN = new ErrorReply(
   "TRYAGAIN The write did not get into the log in time, it was not executed",
 );
 
-/** Whether the state machine knows a write at this version, with the write that it may bring. */
+/** Whether the state machine at this version knows a write, and the write inside it, if any. */
 export function isKnownAt(version: number, { command, args }: Pick<Request, "command" | "args">) {
   const { machineSince = 1, inner } = command;
   const brought = inner === undefined ? undefined : rowOf(args.slice(inner));

@@ -1,43 +1,42 @@
 import type { Logger } from "../../base/logger.ts";
 import type { NodeId } from "../../raft/types.ts";
 
-/** What decides whether a node lags. */
+/** The facts that decide whether a node lags. */
 export interface Progress {
   readonly isLeader: boolean;
-  /** The last entry that the state holds. */
+  /** Index of the last entry in the state. */
   readonly appliedIndex: number;
-  /** The leader's commit index as last heard in this term; 0: the leader has not told it yet. */
+  /** The leader's commit index as last heard in this term; 0 before it was heard. */
   readonly leaderCommit: number;
-  /** A snapshot with newer entries than the state's is on its way here. */
+  /** Whether a snapshot that is newer than the state is arriving. */
   readonly isReceiving: boolean;
 }
 
 /**
- * Says whether this node is too far behind the leader to be asked for reads. Lag is measured in time:
- * for how long the node has known of a committed entry that it has not applied. An entry may be a
- * single small write or many MiB, so that a number of entries says little.
+ * Decides whether this node lags too far behind the leader to serve reads. Lag is measured in time:
+ * how long the node has known of a committed entry that it has not applied. A number of entries
+ * says little, since an entry may be one small write or many MiB.
  *
- * A node that has just started counts as behind until it knows better, because it cannot tell yet how
- * far the others have gone on without it.
+ * A node that has just started counts as behind, because it cannot know yet how far the others are.
  */
 export class CatchUp {
   readonly #lagMsMax: number;
-  /** A commit index that was heard of but not applied, and when. */
+  /** A commit index that was not applied when it was heard, and the monotonic time of that. */
   #mark: { readonly index: number; readonly heardMs: number } | null = null;
   #behindSinceMs: number | null;
 
-  /** @param lagMsMax a node that knows of a committed entry for longer without applying it lags */
+  /** @param lagMsMax maximum time between hearing of a committed entry and applying it */
   constructor(lagMsMax: number, nowMs: number) {
     this.#lagMsMax = lagMsMax;
     this.#behindSinceMs = nowMs;
   }
 
-  /** Whether other nodes should be asked for reads. */
+  /** Whether reads should go to other nodes. */
   get isBehind(): boolean {
     return this.#behindSinceMs !== null;
   }
 
-  /** Whether reads that are here already are better refused than kept: they may wait for long. */
+  /** Whether to refuse waiting reads, which may have to wait for long. */
   refusesReads(nowMs: number): boolean {
     return this.#behindSinceMs !== null && nowMs - this.#behindSinceMs > this.#lagMsMax;
   }
@@ -70,17 +69,18 @@ export class CatchUp {
   }
 }
 
-/** An election takes less; only what lasts is worth a line. */
+/** Time without a leader before the first log line. An election takes less. */
 const PATIENCE_MS = 3_000;
+/** Interval in milliseconds between further lines. */
 const AGAIN_MS = 5_000;
 
 export interface MajorityWatchOptions {
   readonly logger: Logger;
-  /** Why a member is not reached, and where; `null`: it is, or it is this node itself. */
+  /** Why a member is not reached; `null` if it is reached, or is this node. */
   readonly problem: (member: NodeId) => string | null;
 }
 
-/** Says every few seconds, member by member, why there is no leader: who is not reached from here. */
+/** While there is no leader, logs every few seconds which members are not reached, and why. */
 export class MajorityWatch {
   readonly #options: MajorityWatchOptions;
   #sinceMs: number | null = null;
@@ -90,7 +90,7 @@ export class MajorityWatch {
     this.#options = options;
   }
 
-  /** @param members those who vote, this node among them if it does */
+  /** @param members the voters */
   check(nowMs: number, isLed: boolean, members: readonly NodeId[]): void {
     if (isLed || members.length === 0) {
       this.#sinceMs = null;
@@ -102,7 +102,7 @@ export class MajorityWatch {
     const reasons = members.map((id) => [id, problem(id)] as const)
       .filter(([, reason]) => reason !== null).map(([id, reason]) => `${id} ${reason}`);
     const total = members.length;
-    if (2 * (total - reasons.length) > total) return; // an election will do
+    if (2 * (total - reasons.length) > total) return; // an election will succeed
     this.#toldMs = nowMs;
     logger.warn(
       `no leader without a majority: ${total - reasons.length} of ${total} members reached; ` +

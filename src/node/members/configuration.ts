@@ -1,26 +1,26 @@
 import type { Address } from "../../platform/network.ts";
 import type { Configuration, NodeId } from "../../raft/types.ts";
 
-/** A member of the cluster, as the replicated configuration knows it. */
+/** A member of the cluster in the replicated configuration. */
 export interface Member {
   readonly id: NodeId;
-  /** Where its peers reach it, as last announced; it may have moved since. */
+  /** Where peers reach it, as last announced. It may have moved since. */
   readonly raftAddress: Address;
-  /** A learner gets the log and has no vote. */
+  /** A learner receives the log and has no vote. */
   readonly isLearner: boolean;
-  /** Which data directory is this member's, for life; absent while nobody has heard of it. */
+  /** Identity of this member's data directory, for life. Absent while it is unknown. */
   readonly incarnation?: string;
 }
 
-/** Who belongs to the cluster: part of the log, and of each snapshot. */
+/** The members of the cluster: part of the log, and of each snapshot. */
 export interface ClusterConfiguration {
-  /** In the order of their coming. */
+  /** In the order in which they joined. */
   readonly members: readonly Member[];
-  /** Ids that were members once and must never be used again. */
+  /** Ids of former members, which must never be reused. */
   readonly removed: readonly NodeId[];
 }
 
-/** What the consensus core needs of it. */
+/** The part that the consensus core needs. */
 export function configurationOf({ members }: ClusterConfiguration): Configuration {
   return {
     voters: members.filter(({ isLearner }) => !isLearner).map(({ id }) => id),
@@ -28,7 +28,7 @@ export function configurationOf({ members }: ClusterConfiguration): Configuratio
   };
 }
 
-/** Which incarnation each member has, as far as it is recorded. */
+/** The recorded incarnation of each member. */
 export function incarnationsOf({ members }: ClusterConfiguration): ReadonlyMap<NodeId, string> {
   const known = new Map<NodeId, string>();
   for (const { id, incarnation } of members) {
@@ -37,7 +37,7 @@ export function incarnationsOf({ members }: ClusterConfiguration): ReadonlyMap<N
   return known;
 }
 
-/** Records incarnations where none is recorded; the configuration itself where that changes nothing. */
+/** Records missing incarnations. Returns the same configuration if that changes nothing. */
 export function withIncarnations(
   configuration: ClusterConfiguration,
   incarnationOf: (id: NodeId) => string | null,
@@ -53,14 +53,14 @@ export function withIncarnations(
 }
 
 /**
- * A configuration as it is stored and sent, ready for `JSON.stringify`:
+ * The stored and transmitted form of a configuration, ready for `JSON.stringify`:
  * `{"members":[{"id":"n1","raftAddress":{"host":"h","port":17001},"isLearner":false,
  * "incarnation":"…"}],"removed":["n2"]}`.
  */
 export function configurationFields(
   { members, removed }: ClusterConfiguration,
 ): ClusterConfiguration {
-  // Only what belongs there, in a fixed order.
+  // Only the known fields, in a fixed order.
   return {
     members: members.map(({ id, raftAddress: { host, port }, isLearner, incarnation }) => ({
       ...{ id, raftAddress: { host, port }, isLearner },
@@ -70,7 +70,9 @@ export function configurationFields(
   };
 }
 
-/** The configuration of parsed JSON; `null` when it is none, nobody votes, or an id is there twice. */
+/**
+ * Reads a configuration from parsed JSON. `null` if it is none, has no voter, or has an id twice.
+ */
 export function parseConfiguration(value: unknown): ClusterConfiguration | null {
   const { members, removed } = fieldsOf(value);
   if (!Array.isArray(members) || !Array.isArray(removed)) return null;
@@ -102,7 +104,7 @@ function isId(value: unknown): value is NodeId {
   return typeof value === "string" && value !== "";
 }
 
-/** The own fields of a JSON object; of anything else, none. */
+/** The own fields of a JSON object. Anything else has none. */
 function fieldsOf(value: unknown): Record<string, unknown> {
   const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
   return Object.assign(Object.create(null), isObject ? value : {});

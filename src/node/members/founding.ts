@@ -6,45 +6,46 @@ import type { Identity } from "../log/data_directory.ts";
 import type { Hello } from "../peers/hello.ts";
 import { PeerTransport, type PeerTransportOptions } from "../peers/transport.ts";
 
-/** What another founder has said. */
+/** What another founder reports about itself. */
 export interface FounderWord {
   readonly incarnation: string;
-  /** The incarnations of all founders, as it has noted them for good; empty: not yet. */
+  /** The incarnations of all founders that it has noted durably; empty before. */
   readonly founders: ReadonlyMap<NodeId, string>;
   /** Whether it takes part already. */
   readonly isFounded: boolean;
 }
 
-/** What a word of another founder changes. */
+/** The next step after a report of another founder. */
 export type FoundingStep =
-  /** Nothing yet. */
+  /** Nothing to do yet. */
   | { readonly type: "wait" }
-  /** All founders were heard: this is to be kept durably, and then said. */
+  /** All founders were heard. Note their incarnations durably, then say so. */
   | { readonly type: "note"; readonly founders: ReadonlyMap<NodeId, string> }
-  /** All founders have noted the same: this node may take part. */
+  /** All founders have noted the same. This node may take part. */
   | { readonly type: "found"; readonly founders: ReadonlyMap<NodeId, string> }
-  /** The cluster has been founded with another data directory under this node's id. */
+  /** The cluster was founded with another data directory under this node's id. */
   | { readonly type: "refuse" };
 
+/** What one founder has reported so far. */
 interface Heard {
   readonly incarnation: string;
-  /** Every note that it has ever spoken of. */
+  /** Every note that it has reported, as text. */
   readonly notes: Set<string>;
 }
 
 /**
- * When a new cluster may begin: its founders must agree which data directory each of them has, or a
- * directory that was emptied later could vote, together with a member that has missed everything,
- * for a history without what was acknowledged.
+ * Decides when a new cluster may start. Its founders must agree on the data directory of each.
+ * Otherwise a directory that was emptied later could vote, together with a member that has missed
+ * everything, for a history without acknowledged writes.
  *
- * A founder that has heard all others notes everybody's incarnation, durably, and says so. It takes
- * part when all have said that they have noted the same, or when one says that it takes part
- * already. As long as it does not, it may note anew that another founder has a new directory: until
- * then nobody can have committed anything with its help, since whoever takes part has its word for
- * another note, which it has left without having taken part by it.
+ * A founder that has heard all others notes everybody's incarnation, durably, and reports that. It
+ * takes part when all others report the same note, or when one reports that it takes part already.
+ * Until then it may replace its note if another founder has a new directory. That is safe: a
+ * founder that takes part needs the same note from this node. If this node replaced the note
+ * without taking part by it, nothing can have been committed with its help.
  *
- * So a founder may be started again, or begin with another empty directory, as often as one likes
- * before all of them are up for the first time; from then on its directory is its own for good.
+ * So a founder may restart, or start again with an empty directory, any number of times before all
+ * of them have been up at the same time. From then on its directory is its own for good.
  */
 export class Founders {
   readonly #self: NodeId;
@@ -53,7 +54,7 @@ export class Founders {
   readonly #heard = new Map<NodeId, Heard>();
   #noted: ReadonlyMap<NodeId, string>;
 
-  /** @param noted as this directory has kept it; empty when it has noted nothing yet */
+  /** @param noted as stored in this directory; empty before the first note */
   constructor(
     self: NodeId,
     incarnation: string,
@@ -66,12 +67,12 @@ export class Founders {
     this.#noted = noted;
   }
 
-  /** Who has not been heard yet. */
+  /** The founders that were not heard yet. */
   get missing(): readonly NodeId[] {
     return this.#others.filter((id) => !this.#heard.has(id));
   }
 
-  /** What can be done before anybody is heard: a cluster of one begins by itself. */
+  /** The step before anybody is heard. A cluster of one starts by itself. */
   begin(): FoundingStep {
     if (this.#others.length > 0) return { type: "wait" };
     return { type: "found", founders: new Map([[this.#self, this.#incarnation]]) };
@@ -81,7 +82,7 @@ export class Founders {
     if (!this.#others.includes(from)) return { type: "wait" };
     if (word.isFounded) {
       const recorded = word.founders.get(this.#self);
-      if (recorded === undefined) return { type: "wait" }; // it joined, and others know better
+      if (recorded === undefined) return { type: "wait" }; // it joined later, and does not know
       if (recorded !== this.#incarnation) return { type: "refuse" };
       return { type: "found", founders: word.founders };
     }
@@ -110,34 +111,36 @@ function textOf(founders: ReadonlyMap<NodeId, string>): string {
   return JSON.stringify([...founders].sort(([a], [b]) => a < b ? -1 : 1));
 }
 
-/** A hello may be lost, or overtaken by an older one: it is said again so often. */
+/**
+ * Interval in milliseconds between two hellos. A hello may be lost, or overtaken by an older one.
+ */
 const AGAIN_MS = 1_000;
-/** How often a node says whom it waits for. */
+/** Interval in milliseconds between log lines about missing founders. */
 const TELL_MS = 5_000;
 
 export interface FoundingOptions
   extends Omit<PeerTransportOptions, "credentials" | "onHello" | "id" | "clusterId"> {
-  /** As it is kept; not founded yet. */
+  /** As stored. Not founded yet. */
   readonly identity: Identity;
-  /** Of this process alone. */
+  /** Random id of this process. */
   readonly life: string;
   /** The Raft addresses of all founders. */
   readonly members: ReadonlyMap<NodeId, Address>;
-  /** Keeps an identity durably, before it returns; what it throws goes to `onFailed`. */
+  /** Stores an identity durably before it returns. What it throws goes to `onFailed`. */
   readonly save: (identity: Identity) => void;
-  /** This node may take part; nothing is listened on any more. */
+  /** Called when this node may take part. The transport is stopped by then. */
   readonly onFounded: (identity: Identity) => void;
-  /** This node may not take part, for the reason in this sentence. */
+  /** Called with the reason why this node may not take part. */
   readonly onRefused: (sentence: string) => void;
-  /** The others began without this node, and have removed it for good. */
+  /** Called when the others started without this node, and removed it for good. */
   readonly onRemoved: () => void;
-  /** The identity could not be kept. */
+  /** Called when the identity could not be stored. */
   readonly onFailed: (error: unknown) => void;
 }
 
 /**
- * The time of a founder before it may take part: it talks with the other founders until all of them
- * know which data directory each of them has. Nothing of the consensus exists before.
+ * The phase before a founder may take part. It talks to the other founders until all know each
+ * other's data directories. Consensus does not exist before that.
  */
 export class Founding {
   readonly #options: FoundingOptions;
@@ -179,7 +182,11 @@ export class Founding {
     });
   }
 
-  /** Listens, and dials the others. @throws when the address cannot be listened on */
+  /**
+   * Listens, and connects to the others.
+   *
+   * @throws {UserError} when the address cannot be listened on
+   */
   async start(): Promise<void> {
     await this.#transport.start();
     if (this.#isOver) return this.#transport.stop();

@@ -6,8 +6,8 @@ import type { StoredConfiguration } from "../log/log_store.ts";
 import { type ClusterConfiguration, withIncarnations } from "./configuration.ts";
 
 /**
- * The configuration that a new node begins with: the founding one for a founder, who is among
- * `members`; for others one without members, since those that they know need not be members any more.
+ * The configuration that a new node starts with. For a founder, which is among `members`, it is the
+ * founding one. For others it has no members: those that they know may have been removed since.
  *
  * @param incarnations of the founders
  */
@@ -24,12 +24,15 @@ export function firstConfiguration(
   return withIncarnations(founding, (one) => incarnations.get(one) ?? null);
 }
 
-/** Who belongs to the cluster, from the log's oldest place on; the newest holds, committed or not. */
+/**
+ * The configurations in the log, and the one before its first entry. The newest counts, committed
+ * or not.
+ */
 export class Members {
   #known: StoredConfiguration[];
 
   /**
-   * @param base what held before the log's first entry
+   * @param base configuration before the log's first entry
    * @param later those of entries in the log, ascending
    */
   constructor(base: StoredConfiguration, later: readonly StoredConfiguration[]) {
@@ -42,23 +45,27 @@ export class Members {
     return newest;
   }
 
-  /** Those who vote, by the newest configuration. */
+  /** The voters of the newest configuration. */
   get voters(): readonly NodeId[] {
     const { configuration } = this.newest;
     return configuration.members.filter(({ isLearner }) => !isLearner).map(({ id }) => id);
   }
 
-  /** All that are known, ascending: the consensus core begins with them. */
+  /** All known configurations, ascending. The consensus core starts with them. */
   get known(): readonly StoredConfiguration[] {
     return this.#known;
   }
 
-  /** What held when the entry at `index` had been applied. */
+  /** The configuration as of the entry at `index`. */
   at(index: number): StoredConfiguration {
     return this.#known.findLast((one) => one.index <= index) ?? this.#known[0] ?? this.newest;
   }
 
-  /** The log got these entries, and lost what stood at or behind the first. Tells whether that is news. */
+  /**
+   * Takes entries appended to the log, which replace any from the first one's index on.
+   *
+   * @returns whether the newest configuration changed
+   */
   appended(entries: readonly LogEntry[]): boolean {
     const [first] = entries;
     if (first === undefined) return false;
@@ -71,12 +78,12 @@ export class Members {
     return this.newest !== before;
   }
 
-  /** Nobody will ask for what held before `index` any more. */
+  /** Forgets configurations that were replaced at or before `index`. */
   compactedTo(index: number): void {
     while ((this.#known[1]?.index ?? Infinity) <= index) this.#known.shift();
   }
 
-  /** A snapshot has taken the place of the log. */
+  /** A snapshot has replaced the log. */
   restored(snapshot: StoredConfiguration): void {
     this.#known = [snapshot];
   }

@@ -9,18 +9,19 @@ import { Batch } from "../log/entry.ts";
 import { type ClusterConfiguration, type Member, withIncarnations } from "./configuration.ts";
 import type { Members } from "./members.ts";
 
-/** The configuration that a change asks for, or the sentence that says why there is none. */
+/** The new configuration, or a sentence that says why it is refused. */
 export type Change = ClusterConfiguration | string;
 
-/** What is known of how the members are, for the judgement whether a change is safe. */
+/** What the leader knows about the members' health, to judge whether a change is safe. */
 export interface MemberHealth {
-  /** Whether it answers. */
+  /** Whether the member answers. */
   isLive(id: NodeId): boolean;
 }
 
 /**
- * Enters a learner. A member that asks from another data directory than the recorded one is refused:
- * what it once confirmed would be missing without a sign. From the recorded one it may ask again.
+ * Adds a learner. A member that asks again from another data directory than the recorded one is
+ * refused: entries that it once acknowledged would be missing without notice. From the recorded one
+ * it may ask again.
  */
 export function withLearner(
   configuration: ClusterConfiguration,
@@ -50,7 +51,11 @@ export function withLearner(
   return withAddress(configuration, id, raftAddress);
 }
 
-/** Takes a member out for ever. @param isForced also where it leaves too few that answer */
+/**
+ * Removes a member for good.
+ *
+ * @param isForced also if too few of the remaining voters answer
+ */
 export function without(
   configuration: ClusterConfiguration,
   id: NodeId,
@@ -75,12 +80,14 @@ export function without(
     `not answer; start ${missing.length === 1 ? "it" : "them"} again, or use FORCE`;
 }
 
-/** Gives a learner its vote. */
+/** Makes a learner a voter. */
 export function withVoter(configuration: ClusterConfiguration, id: NodeId): ClusterConfiguration {
   return changed(configuration, id, (member) => ({ ...member, isLearner: false }));
 }
 
-/** Notes where a member is reached now; the configuration itself when it says so already. */
+/**
+ * Records a member's new address. Returns the same configuration if it has this address already.
+ */
 export function withAddress(
   configuration: ClusterConfiguration,
   id: NodeId,
@@ -99,7 +106,7 @@ export function isMember({ members }: ClusterConfiguration, id: NodeId): boolean
   return members.some((member) => member.id === id);
 }
 
-/** The sentence for an id that nobody has. */
+/** The refusal for an id that no member has. */
 export function noMember({ members }: ClusterConfiguration, id: NodeId): string {
   return `${id} is no member of this cluster: it has ${members.map(({ id }) => id).join(", ")}`;
 }
@@ -125,7 +132,7 @@ export interface LeadershipTransferOptions {
   readonly raft: Raft<Batch>;
   readonly members: Members;
   readonly clock: Clock;
-  /** How long the outcome may stay unknown. */
+  /** How long the outcome may stay unknown, in milliseconds. */
   readonly waitMs: number;
   readonly hasWrongClock: (id: NodeId) => boolean;
   readonly redirect: () => ErrorReply;
@@ -138,7 +145,7 @@ interface UnderWay {
   readonly done: (reply: Reply) => void;
 }
 
-/** Hands leadership over when somebody asks, and tells how it went. */
+/** Transfers leadership on request, and reports the outcome. */
 export class LeadershipTransfer {
   readonly #options: LeadershipTransferOptions;
   readonly #isLive: (id: NodeId) => boolean;
@@ -170,7 +177,7 @@ export class LeadershipTransfer {
     schedule();
   }
 
-  /** The voter that could lead best in this leader's place; `null` where none answers. */
+  /** The best voter to lead in this leader's place; `null` when none answers. */
   successor(): NodeId | null {
     const { raft, hasWrongClock } = this.#options;
     const fit = raft.status().peers.filter(({ id, isLearner }) =>
@@ -180,7 +187,7 @@ export class LeadershipTransfer {
     return fit[0]?.id ?? null;
   }
 
-  /** Tells those who wait, once it is decided. */
+  /** Answers callers whose outcome is known. */
   turn(): void {
     if (this.#underWay.length === 0) return;
     const { role, leaderId, transferringTo } = this.#options.raft;
@@ -219,9 +226,9 @@ function refusal(sentence: string): ErrorReply {
   return new ErrorReply(`ERR ${sentence}`);
 }
 
-/** A learner so few entries behind the commit index has caught up. */
+/** A learner with at most this many committed entries missing has caught up. */
 const CAUGHT_UP_ENTRIES = 32;
-/** Changes that wait for their turn. */
+/** Maximum number of changes waiting for their turn. */
 const WAITING_MAX = 64;
 
 export interface MembershipOptions {
@@ -230,37 +237,37 @@ export interface MembershipOptions {
   readonly members: Members;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** How long a change may take. */
+  /** Time limit of a change, in milliseconds. */
   readonly waitMs: number;
   readonly isConnected: (peer: NodeId) => boolean;
-  /** Where a member says that its peers reach it; `null` while it said nothing. */
+  /** The Raft address that a member announced; `null` if it announced none. */
   readonly announced: (id: NodeId) => Address | null;
-  /** Of a member that has been heard of; `null` of others. */
+  /** The incarnation that a member announced; `null` if it announced none. */
   readonly incarnationOf: (id: NodeId) => string | null;
-  /** The time that an entry proposed now carries. */
+  /** The log's time for an entry proposed now. */
   readonly logTime: () => number;
   /** Whether a member's clock is known to be far from the others'. */
   readonly hasWrongClock: (id: NodeId) => boolean;
-  /** How a node that does not lead refuses. */
+  /** The refusal of a node that does not lead. */
   readonly redirect: () => ErrorReply;
-  /** There is something to do in the next turn. */
+  /** Asks for another turn. */
   readonly schedule: () => void;
 }
 
-/** A change that somebody waits for. */
+/** A change with a caller waiting for it. */
 interface Waiting {
   change(configuration: ClusterConfiguration): Change;
   isDone(configuration: ClusterConfiguration): boolean;
   readonly done: (reply: Reply) => void;
   readonly deadlineMs: number;
-  /** The change may come about from now on, whoever leads. */
+  /** The change may be committed from now on, whoever leads. */
   isProposed: boolean;
 }
 
 /**
- * The leader's part in who belongs to the cluster: takes members in and out one at a time, each
- * change after the one before is committed; gives learners that have caught up their vote; and
- * writes down where members have moved.
+ * The leader's part in membership. It adds and removes members one at a time, each after the
+ * previous change is committed; makes learners voters once they have caught up; and records
+ * members' new addresses.
  */
 export class Membership {
   readonly transfer: LeadershipTransfer;
@@ -272,23 +279,23 @@ export class Membership {
     this.transfer = new LeadershipTransfer(options, (id) => this.#isLive(id));
   }
 
-  /** Whether new writes must wait: leadership is about to go to another node. */
+  /** Whether new writes wait because leadership is about to move. */
   get holdsWrites(): boolean {
     const { raft, members, id } = this.#options;
     return raft.transferringTo !== null || !isVoter(members.newest.configuration, id);
   }
 
-  /** The configuration that is committed. */
+  /** The committed configuration. */
   get committed(): ClusterConfiguration {
     return this.#options.members.at(this.#options.raft.commitIndex).configuration;
   }
 
-  /** Whether this node has been removed for good: ids are not used again. */
+  /** Whether this node was removed for good. Ids are never reused. */
   get isRemoved(): boolean {
     return this.committed.removed.includes(this.#options.id);
   }
 
-  /** Enters a learner; `done` gets OK when that is committed, or a refusal. */
+  /** Adds a learner. `done` gets OK when that is committed, or a refusal. */
   join(id: NodeId, raftAddress: Address, incarnation: string, done: (reply: Reply) => void): void {
     this.#add({
       change: (configuration) => withLearner(configuration, id, raftAddress, incarnation),
@@ -298,7 +305,7 @@ export class Membership {
     });
   }
 
-  /** Takes a member out for ever; `done` gets OK when that is committed, or a refusal. */
+  /** Removes a member for good. `done` gets OK when that is committed, or a refusal. */
   forget(id: NodeId, isForced: boolean, done: (reply: Reply) => void): void {
     this.#add({
       change: (configuration) => without(configuration, id, isForced, this.#health),
@@ -307,7 +314,7 @@ export class Membership {
     });
   }
 
-  /** Proposes what can be proposed and tells those whose change has come about. */
+  /** Proposes the next change, and answers callers whose change is committed. */
   turn(): void {
     this.transfer.turn();
     if (this.#waiting.length === 0) return;
@@ -328,7 +335,7 @@ export class Membership {
     if (this.#waiting.length === 0) this.#changeByItself();
   }
 
-  /** The node takes part no longer. */
+  /** The node stops taking part. */
   stop(reply: ErrorReply): void {
     this.#settle(() => reply);
     this.transfer.stop(reply);
@@ -364,7 +371,7 @@ export class Membership {
     return raft.propose([new Batch(logTime(), [], configuration)]) !== null;
   }
 
-  /** One thing that needs no asking: an incarnation, a new address, a vote for who has caught up. */
+  /** Makes one change that needs no request: an incarnation, a new address, or a learner's vote. */
   #changeByItself(): void {
     const { raft, members, logger, announced, incarnationOf, schedule } = this.#options;
     const status = raft.status();

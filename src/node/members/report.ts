@@ -4,7 +4,7 @@ import type { RaftStatus } from "../../raft/mod.ts";
 import type { NodeId, Role } from "../../raft/types.ts";
 import type { ClusterConfiguration } from "./configuration.ts";
 
-/** What a node tells others about itself: `CLUSTER ROLE`, `INFO`, the proxies' watchers. */
+/** A node's report about itself, for `CLUSTER ROLE`, `INFO` and the proxies. */
 export interface StateReport {
   readonly clusterId: string;
   readonly id: NodeId;
@@ -12,47 +12,46 @@ export interface StateReport {
   readonly term: number;
   readonly leaderId: NodeId | null;
   /**
-   * The leader, or the last one that this node knows of; `null` before the first. While another is
-   * elected, clients of Redis Cluster need somebody to ask.
+   * The leader, or the last known one; `null` before the first. During an election, clients of
+   * Redis Cluster need some node to ask.
    */
   readonly lastLeaderId: NodeId | null;
-  /** Where clients reach the leader, once it is known. */
+  /** Where clients reach the leader, if known. */
   readonly leaderAddress: Address | null;
   readonly commitIndex: number;
   readonly appliedIndex: number;
   readonly lastIndex: number;
   /**
-   * A leader whose first entry is committed, or a follower that hears a leader and is not catching
-   * up. Only such a node should be asked for reads.
+   * Whether reads should be sent to this node. True for a leader whose first entry is committed,
+   * and for a follower that hears a leader and is not catching up.
    */
   readonly isServing: boolean;
   /**
-   * The node lacks so much of what is committed that reads would wait for long: it is receiving or
-   * installing a snapshot, or applies entries late, or has just started and does not know yet.
+   * Whether the node lacks so many committed entries that reads would wait for long. It is
+   * receiving or installing a snapshot, applies entries late, or has just started.
    */
   readonly isCatchingUp: boolean;
-  /** What it knows of time. */
   readonly time: TimeReport;
-  /** Requests taken and not answered yet. */
+  /** Number of requests taken and not answered yet. */
   readonly queued: number;
-  /** The newest version of what nodes say to each other that this one speaks. */
+  /** The newest version of the peer protocol that this node speaks. */
   readonly protocolVersion: number;
-  /** The state machine's, as the log says; 0 while it says nothing. */
+  /** Version of the state machine according to the log; 0 while the log has none. */
   readonly machineVersion: number;
-  /** The newest that this node's build understands. */
+  /** The newest machine version that this build understands. */
   readonly machineVersionMax: number;
   readonly members: readonly MemberReport[];
 }
 
 export interface TimeReport {
   /**
-   * How far the node's clock is ahead of the median of the members', in milliseconds; negative:
-   * behind. `null` while the clocks of a majority are not known.
+   * Offset of the node's clock from the median of the members' clocks, in milliseconds; negative
+   * means behind. `null` while fewer than a majority of the clocks are known.
    */
   readonly clockOffsetMs: number | null;
-  /** The log's time as it is now: milliseconds of the Unix epoch. */
+  /** The log's current time, in milliseconds since the Unix epoch. */
   readonly logTimeMs: number;
-  /** How far that is ahead of the clocks of a majority; `null` while they are not known. */
+  /** How far the log's time is ahead of the clocks of a majority; `null` while they are unknown. */
   readonly logTimeAheadMs: number | null;
 }
 
@@ -60,12 +59,12 @@ export interface TimeReport {
 export interface MemberReport {
   readonly id: NodeId;
   readonly raftAddress: Address;
-  /** Where clients reach it; `null` until it was heard of. */
+  /** Where clients reach it; `null` if unknown. */
   readonly clientAddress: Address | null;
-  /** It gets the log and has no vote yet. */
+  /** Whether it receives the log without having a vote. */
   readonly isLearner: boolean;
   readonly isConnected: boolean;
-  /** On the leader: the last index known to be durable there; otherwise `null`. */
+  /** On the leader: the last index known to be durable on this member. Otherwise `null`. */
   readonly matchIndex: number | null;
 }
 
@@ -73,9 +72,8 @@ export interface NodeReportSources {
   readonly clusterId: string;
   readonly status: RaftStatus;
   readonly configuration: ClusterConfiguration;
-  /** The node has no place in the cluster any more. */
+  /** Whether the node is no longer a member. */
   readonly isRemoved: boolean;
-  /** See `StateReport`. */
   readonly isCatchingUp: boolean;
   readonly time: TimeReport;
   readonly queued: number;
@@ -88,7 +86,7 @@ export interface NodeReportSources {
   readonly isConnected: (id: NodeId) => boolean;
 }
 
-/** What a node tells of itself and of the others. */
+/** The report of a node on itself and the other members. */
 export function nodeReport(sources: NodeReportSources): StateReport {
   const { clusterId, status, lastLeaderId, leaderAddress, isRemoved, isCatchingUp, time, queued } =
     sources;
@@ -129,7 +127,7 @@ function memberReports(sources: NodeReportSources): MemberReport[] {
   }));
 }
 
-/** A line for the log when the role changes. */
+/** A log line for a change of role. */
 export function describeRole(role: Role, term: number, leaderId: NodeId | null): string {
   if (role === "leader") return `leads in term ${term}`;
   if (role === "learner" && leaderId !== null) return `learns from ${leaderId} in term ${term}`;
@@ -139,17 +137,17 @@ export function describeRole(role: Role, term: number, leaderId: NodeId | null):
     : `stands for election, term ${term}`;
 }
 
-/** A line for the log when the members change. */
+/** A log line for a change of members. */
 export function describeMembers({ members, removed }: ClusterConfiguration): string {
   const names = members.map(({ id, isLearner }) => isLearner ? `${id} (learner)` : id);
   const gone = removed.length === 0 ? "" : `; removed: ${removed.join(", ")}`;
   return `the members are ${names.join(", ")}${gone}`;
 }
 
-/** What of the consensus others want to hear as soon as it changes. */
+/** The part of the consensus state whose changes watchers are told at once. */
 export type WatchedState = Pick<RaftStatus, "role" | "term" | "leaderId" | "servesReads">;
 
-/** Those who are told when what a node says of itself has changed. */
+/** Notifies watchers when the node's report about itself has changed. */
 export class StateWatch {
   readonly #watchers = new Set<() => void>();
   #told: WatchedState & { readonly isCatchingUp: boolean } | null = null;
@@ -161,7 +159,7 @@ export class StateWatch {
     return () => this.#watchers.delete(changed);
   }
 
-  /** @param placesVersion another one whenever the members or their addresses have changed */
+  /** @param placesVersion changes whenever the members or their addresses change */
   check(
     now: WatchedState,
     isCatchingUp: boolean,

@@ -6,25 +6,24 @@ import type { NodeId } from "../../raft/types.ts";
 import { Batch } from "../log/entry.ts";
 import type { Members } from "./members.ts";
 
-/** What a build of Regent understands. */
+/** The versions that a build of Regent understands. */
 export interface BuildVersions {
-  /** Of what nodes say to each other. */
+  /** Versions of the peer protocol. */
   readonly protocol: VersionRange;
-  /** Of the rules by which the log is carried out. */
+  /** Versions of the rules for applying the log. */
   readonly machine: VersionRange;
 }
 
 /**
- * What this build understands. A release whose nodes say something new to each other, or say it in
- * another way, adds a protocol version and goes on to speak the one before, so that the nodes of a
- * cluster can be upgraded one after the other.
+ * The versions of this build. A release that changes the peer protocol adds a version and keeps
+ * speaking the previous one, so that the nodes of a cluster can be upgraded one at a time.
  */
 export const BUILD_VERSIONS: BuildVersions = {
   protocol: { oldest: 3, newest: 3 },
   machine: MACHINE_VERSIONS,
 };
 
-/** Why a log or snapshot at this version cannot be carried out here; `null` when it can. */
+/** Why this build cannot apply a log or snapshot of this version; `null` when it can. */
 export function unsupportedVersion(supported: VersionRange, version: number): string | null {
   if (version === 0 || includesVersion(supported, version)) return null;
   const other = version > supported.newest ? "newer" : "older";
@@ -38,26 +37,26 @@ export interface MachineUpgradeOptions {
   readonly machine: StateMachine;
   readonly members: Members;
   readonly logger: Logger;
-  /** Writes that a new log begins with; the first version's rules decide them. */
+  /** Commands that a new log starts with. The first version's rules decide them. */
   readonly firstWrites: readonly (readonly string[])[];
   /** Whether a member is connected now. */
   readonly isConnected: (id: NodeId) => boolean;
-  /** The time that an entry proposed now carries. */
+  /** The log's time for an entry proposed now. */
   readonly logTime: () => number;
 }
 
 /**
- * The leader's part in the version of the state machine: raises it, by an entry, to the newest that
- * all members understand, learners included. A log that says no version yet is a new one, and begins
- * with the newest at once. What the cluster's founders want in it comes in the entry before: where a
- * crash leaves only that one, the next leader still finds no version and writes both again. Clients'
- * writes wait for the version, so none of them comes in between.
+ * The leader's part in the version of the state machine. It raises the version, by an entry, to the
+ * newest that all members understand, learners included. A log without a version is new, and gets
+ * the newest at once. The founders' first writes are in the entry before that. If a crash leaves
+ * only that entry, the next leader still finds no version, and writes both again. Clients' writes
+ * wait for the version, so none comes in between.
  */
 export class MachineUpgrade {
   readonly #options: MachineUpgradeOptions;
-  /** What members said of themselves when they last connected. */
+  /** The versions that members announced when they last connected. */
   readonly #said = new Map<NodeId, BuildVersions>();
-  /** The entry that raises the version, which is the last of its proposal, and the proposal's term. */
+  /** Index of the entry that raises the version, and the term of the proposal. */
   #proposed = { index: 0, term: 0 };
 
   constructor(options: MachineUpgradeOptions) {
@@ -68,18 +67,18 @@ export class MachineUpgrade {
     this.#said.set(id, versions);
   }
 
-  /** Nothing may be written before the log says by which rules. */
+  /** Whether writes wait, since the log does not say yet by which rules it is applied. */
   get holdsWrites(): boolean {
     const { raft, machine } = this.#options;
     return machine.version === 0 && this.#proposed.term !== raft.term;
   }
 
-  /** Proposes a newer version where that is possible. For a leader. */
+  /** Proposes a newer version if possible. Only a leader calls it. */
   turn(): void {
     const { raft, machine, logger, logTime, firstWrites } = this.#options;
     if (machine.version >= machine.versions.newest) return;
     const { servesReads, appliedIndex, commitIndex, term, transferringTo } = raft.status();
-    // From here on the state has all that earlier leaders have said of the version.
+    // From here on the state contains everything that earlier leaders decided about the version.
     if (!servesReads || appliedIndex < commitIndex || transferringTo !== null) return;
     if (this.#proposed.term === term && this.#proposed.index > appliedIndex) return;
     const version = machine.version === 0 ? this.#newestToBeginWith() : this.#understoodByAll();
@@ -96,13 +95,13 @@ export class MachineUpgrade {
     logger.info(`raises the state machine to version ${version}`);
   }
 
-  /** Members that are not there yet are taken to be as new as this one: the log must begin. */
+  /** Members that never connected are taken to be as new as this one, since the log must start. */
   #newestToBeginWith(): number {
     const said = [...this.#said.values()].map(({ machine }) => machine.newest);
     return Math.min(this.#options.machine.versions.newest, ...said);
   }
 
-  /** The newest version that all members understand; 0: not all of them have said so. */
+  /** The newest version that all members understand; 0 while one of them is not connected. */
   #understoodByAll(): number {
     const { id: self, machine, members, isConnected } = this.#options;
     let newest = machine.versions.newest;

@@ -5,9 +5,9 @@ import type { LogReader, NodeId } from "../../raft/types.ts";
 import { Batch } from "../log/entry.ts";
 import type { MemberClocks } from "./member_clocks.ts";
 
-/** How fast the log's time goes on where it is ahead of the clocks: slower by what nobody notices. */
+/** Rate of the log's time while it is ahead of the clocks: a slowdown that nobody notices. */
 const PACE_AHEAD = 0.999;
-/** It is ahead from so much on; less is the noise of measuring. */
+/** Minimum lead that counts as ahead. Less is measurement noise. */
 const AHEAD_MS = 1;
 
 export interface LogTimeOptions {
@@ -15,43 +15,43 @@ export interface LogTimeOptions {
   readonly machine: StateMachine;
   readonly clock: Clock;
   readonly clocks: MemberClocks;
-  /** Whose clocks count. */
+  /** The members whose clocks count. */
   readonly voters: () => readonly NodeId[];
 }
 
-/** What was said of the log's time, and by the leader of which term. */
+/** The log's time as a leader reported it, and that leader's term. */
 interface Said {
   readonly term: number;
   readonly timeMs: number;
 }
 
 /**
- * The log's time as it is now: what a leader's entries say, and entries that only let it pass.
+ * The log's current time: the time in a leader's entries, and in entries that only let time pass.
  *
- * It goes on at the pace of this node's monotonic clock. A leader's follows the clocks of a majority of
- * the voters where they are ahead of it. No clock alone moves it, the leader's neither. Where it is
- * ahead of them, it does not wait for them.
+ * It advances at the rate of this node's monotonic clock. A leader's time also follows the clocks
+ * of a majority of the voters when they are ahead of it. No single clock moves it, not even the
+ * leader's own. When it is ahead of the clocks, it does not wait for them.
  *
- * Who does not lead goes by the log and by what the leader says, and by nothing that the clocks have
- * shown: they may be put right before it leads itself. So its time may go back, to what the leader
- * says, but never behind what it has applied. Keys and sessions end by entries alone, so that whatever
- * a client has seen ended is in the log of every later leader.
+ * A node that does not lead follows the log and what the leader says, and ignores the clocks: they
+ * may be set right before it leads. So its time may go back to what the leader says, but never
+ * behind what it has applied. Keys and sessions expire by entries alone. So whatever a client has
+ * seen expire is in the log of every later leader.
  */
 export class LogTime {
   readonly #options: LogTimeOptions;
-  /** Of the newest entry that this node proposed. */
+  /** Time of the newest entry that this node proposed. */
   #lastMs = 0;
   #index = 0;
-  /** The log's time, when the monotonic clock last showed `#atMs`. */
+  /** The log's time when the monotonic clock showed `#atMs`. */
   #nowMs: number;
-  /** The same by what was applied alone, with the time since then. */
+  /** The same, counted from applied entries alone. */
   #loggedMs: number;
   #atMs: number;
-  /** The clocks of a majority have been known. */
+  /** Whether the clocks of a majority have ever been known. */
   #wasKnown = false;
-  /** The term in which this node leads; `null`: in none. */
+  /** The term in which this node leads; `null` while it does not lead. */
   #leadsIn: number | null = null;
-  /** By the last leader, which may have been this node. */
+  /** From the last leader, which may have been this node. */
   #said: Said | null = null;
 
   constructor(options: LogTimeOptions) {
@@ -61,15 +61,18 @@ export class LogTime {
     this.#atMs = options.clock.monotonicMs();
   }
 
-  /** The newest entry that only let time pass: reads see what it did to keys. */
+  /**
+   * Index of the newest entry that only lets time pass. Reads wait for it to see which keys
+   * expired.
+   */
   get index(): number {
     return this.#index;
   }
 
   /**
-   * Whether this node may say what the time is: it knows the clocks of a majority, or has known them
-   * and goes by what a leader has said. Before that it knows neither how long it was down nor whether
-   * its own clock is right.
+   * Whether this node may say what the time is. It knows the clocks of a majority, or has known
+   * them and follows what a leader said. Before that it knows neither how long it was down nor
+   * whether its own clock is right.
    */
   get isKnown(): boolean {
     const isKnownNow = this.#majorityMs() !== null;
@@ -77,7 +80,7 @@ export class LogTime {
     return isKnownNow || (this.#wasKnown && (this.#said !== null || this.#leadsIn !== null));
   }
 
-  /** The log's time at this moment, as far as this node knows. Never goes back while it leads. */
+  /** The log's current time as far as this node knows. It never goes back while this node leads. */
   nowMs(): number {
     const { clock, machine } = this.#options;
     const atMs = clock.monotonicMs();
@@ -96,16 +99,16 @@ export class LogTime {
     return Math.floor(this.#nowMs);
   }
 
-  /** What this node tells the others as their leader; `null` when it is not. */
+  /** What this node reports to the others as their leader; `null` when it does not lead. */
   get word(): number | null {
     const { role, term } = this.#options.raft;
     return role === "leader" && term === this.#leadsIn ? this.nowMs() : null;
   }
 
   /**
-   * The leader says what the log's time is.
+   * Takes the leader's report of the log's time.
    *
-   * @param tripMs how long ago it may have said so
+   * @param tripMs maximum age of the report, in milliseconds
    */
   heard(timeMs: number, tripMs: number): void {
     this.nowMs();
@@ -116,33 +119,39 @@ export class LogTime {
     this.#notBefore(this.#options.machine.timeMs);
   }
 
-  /** How far the log's time is ahead of the clocks of a majority; `null` while one is not known. */
+  /**
+   * How far the log's time is ahead of the clocks of a majority; `null` while either is unknown.
+   */
   aheadMs(): number | null {
     const majorityMs = this.#majorityMs();
     const isTimeKnown = this.#said !== null || this.#leadsIn !== null;
     return majorityMs === null || !isTimeKnown ? null : this.nowMs() - Math.floor(majorityMs);
   }
 
-  /** What an entry says that is proposed now. */
+  /** The time for an entry that is proposed now. */
   next(): number {
     this.#lastMs = Math.max(this.#lastMs, this.nowMs());
     return this.#lastMs;
   }
 
-  /** For reads: a deadline that has come and that no proposal takes care of yet must be seen. */
+  /** For reads: proposes an entry when a deadline has passed that no proposal covers yet. */
   passBeforeRead(): void {
     this.#passIfDue(this.#lastMs);
   }
 
-  /** On an idle cluster keys expire too. @param isBusy proposals of clients let time pass anyway */
+  /**
+   * Lets keys expire on an idle cluster.
+   *
+   * @param isBusy whether clients' writes let time pass anyway
+   */
   tick(isBusy: boolean): void {
     const isProposed = this.#index > this.#options.raft.status().appliedIndex;
     if (!isBusy && !isProposed) this.#passIfDue(0);
   }
 
   /**
-   * This node leads from now on: it begins with what the log says, with what the last leader said, and
-   * with the clocks as they are now.
+   * This node starts to lead. It starts from the newest of three times: the log's, the last
+   * leader's report, and the clocks of a majority.
    */
   lead(log: LogReader<Batch>): void {
     const { machine, raft } = this.#options;
@@ -150,19 +159,19 @@ export class LogTime {
     const last = lastTime(log) ??
       { index: 0, term: log.term(log.lastIndex()), timeMs: machine.timeMs };
     const said = this.#said;
-    // A later leader did not go on from there: this node alone has heard it, or has thought so.
+    // A later leader did not continue from that report: only this node knew of it.
     const isOutdated = said !== null && last.term > said.term && last.timeMs < said.timeMs;
     if (isOutdated) this.#nowMs = this.#loggedMs;
     this.#notBefore(last.timeMs);
     this.#notBefore(this.#majorityMs());
     this.#leadsIn = raft.term;
-    // What ended while nobody led is not to be seen at the followers either: their reads wait for the
-    // first entry of the term, and this one goes with it.
-    if (last.index > raft.status().appliedIndex) this.#letPass(); // who knows what ends there
+    // What expired while nobody led must not be visible at followers either. Their reads wait for
+    // the first entry of the term, and the entry proposed here follows it directly.
+    if (last.index > raft.status().appliedIndex) this.#letPass(); // it may hold new deadlines
     else this.#passIfDue(last.timeMs);
   }
 
-  /** This node leads no more. */
+  /** This node stops leading. */
   forget(): void {
     const timeMs = this.nowMs();
     if (this.#leadsIn !== null) this.#said = { term: this.#leadsIn, timeMs };
@@ -181,9 +190,9 @@ export class LogTime {
   }
 
   /**
-   * Lets the log's time pass when a key's deadline has come and nothing else is being written.
+   * Proposes an entry that lets time pass when a deadline is reached.
    *
-   * @param proposedMs the time up to which deadlines are being taken care of already
+   * @param proposedMs time up to which proposed entries cover deadlines already
    */
   #passIfDue(proposedMs: number): void {
     const { machine } = this.#options;
@@ -197,7 +206,7 @@ export class LogTime {
   }
 }
 
-/** What the last entry says that says anything of it; `null`: the log holds none. */
+/** The time of the last entry that has one; `null` when the log holds none. */
 function lastTime(log: LogReader<Batch>): Said & { readonly index: number } | null {
   for (let index = log.lastIndex(); index >= log.firstIndex(); index--) {
     const entry = log.entries(index, index, 1)[0];

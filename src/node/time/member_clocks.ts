@@ -3,31 +3,32 @@ import type { Clock } from "../../platform/clock.ts";
 import { majority, type NodeId } from "../../raft/mod.ts";
 import type { ClockQuestion, ClockReply } from "../peers/peer_message.ts";
 
-/** A member whose clock is known is asked again after this time. */
+/** Interval in milliseconds between questions to a member whose clock is known. */
 const ASK_MS = 1_000;
-/** A member whose clock is not known is asked again after this time. */
+/** The same for a member whose clock is unknown. */
 const ASK_AGAIN_MS = 50;
-/** An answer that took longer says too little: it may be wrong by half of this. */
+/** Maximum round trip of an answer that counts. The error may be half of the round trip. */
 const ROUND_TRIP_MS_MAX = 1_000;
-/** A member that has not answered for so long counts as unknown. */
+/** A member that has not answered for this long counts as unknown. */
 const KNOWN_MS_MAX = 5_000;
-/** A wall clock that moves by so much against the monotonic one within moments has been set. */
+/** A wall clock that moves this far against the monotonic clock within moments has been set. */
 const JUMP_MS = 500;
 
 export interface MemberClocksOptions {
   readonly id: NodeId;
   readonly clock: Clock;
   readonly random: Random;
-  /** A clock that differs by more from the median is wrong. */
+  /** Maximum offset from the median, above which a clock is wrong. */
   readonly clockOffsetMsMax: number;
 }
 
-/** What a member's clock showed when this node's monotonic clock showed 0, or would have shown it. */
+/** A measured clock. */
 interface Known {
+  /** The member's wall clock at the time when this node's monotonic clock showed 0. */
   readonly originMs: number;
-  /** How long question and answer took: so exact is it. */
+  /** Round trip of question and answer, which bounds the error. */
   readonly tripMs: number;
-  /** When it was last confirmed, by the monotonic clock. */
+  /** Monotonic time of the last confirmation. */
   readonly atMs: number;
 }
 
@@ -37,21 +38,24 @@ interface Asked {
 }
 
 /**
- * The clocks of the other members, as this node measures them: it asks each once a second, and takes
- * the answer for the time in the middle between question and answer. They are kept relative to this
- * node's monotonic clock, so that a jump of its own wall clock shows at once.
+ * Measures the clocks of the other members. It asks each once a second, and assumes that the answer
+ * was given halfway through the round trip. Clocks are kept relative to this node's monotonic
+ * clock, so that a jump of its own wall clock shows at once.
  */
 export class MemberClocks {
   readonly #options: MemberClocksOptions;
   readonly #known = new Map<NodeId, Known>();
-  /** What is not answered yet and the newest that is, the oldest first. */
+  /** Per member: the newest answered question and the unanswered ones after it, oldest first. */
   readonly #asked = new Map<NodeId, readonly Asked[]>();
   #isAskedAnew = false;
-  /** Begins anywhere: an answer to a question from before a restart must not pass for a new one. */
+  /**
+   * Starts at a random number, so that an answer from before a restart does not match a new
+   * question.
+   */
   #serial: number;
-  /** This node's wall clock when its monotonic clock showed 0, as it was last looked at. */
+  /** This node's wall clock at the time when its monotonic clock showed 0, as last read. */
   #ownOriginMs: number;
-  /** When that last changed by more than a clock drifts. */
+  /** Monotonic time of the last jump of the wall clock. */
   #jumpedMs = -Infinity;
 
   constructor(options: MemberClocksOptions) {
@@ -60,7 +64,7 @@ export class MemberClocks {
     this.#serial = randomInteger(options.random, 2 ** 32);
   }
 
-  /** The questions that are due, and forgets whoever is not among these members. */
+  /** The questions that are due. Also forgets everybody who is not among `members`. */
   questions(members: readonly NodeId[]): ClockQuestion[] {
     const { id: from, clock } = this.#options;
     const nowMs = clock.monotonicMs();
@@ -84,22 +88,22 @@ export class MemberClocks {
     return questions;
   }
 
-  /** Lets the next questions go to all, whenever they were asked last. */
+  /** Makes the next questions go to all members at once. */
   askAnew(): void {
     this.#isAskedAnew = true;
   }
 
-  /** @param logTimeMs what the asker may go on from */
+  /** @param logTimeMs this node's word on the log's time, if it leads */
   reply({ from, to, serial }: ClockQuestion, logTimeMs: number | null): ClockReply {
     const timeMs = this.#options.clock.nowMs();
     return { type: "clockReply", from: to, to: from, serial, timeMs, logTimeMs };
   }
 
   /**
-   * A member has answered.
+   * Takes a member's answer.
    *
-   * @returns how many milliseconds ago it was asked this; `null` when the answer does not count: it
-   *   took too long, or a newer question has been answered
+   * @returns age of the question in milliseconds; `null` when the answer does not count, because it
+   * took too long or a newer question has been answered
    */
   answered({ from, serial, timeMs }: ClockReply): number | null {
     const asked = this.#asked.get(from) ?? [];
@@ -110,7 +114,7 @@ export class MemberClocks {
     this.#asked.set(from, asked.slice(at));
     const originMs = timeMs + tripMs / 2 - nowMs;
     const known = this.#known.get(from);
-    // What was measured more exactly is kept for as long as it may be right.
+    // Keep a more exact measurement for as long as it may be right.
     const isKept = known !== undefined && known.tripMs < tripMs &&
       Math.abs(known.originMs - originMs) <= tripMs / 2;
     this.#known.set(from, { ...(isKept ? known : { originMs, tripMs }), atMs: nowMs });
@@ -118,9 +122,10 @@ export class MemberClocks {
   }
 
   /**
-   * The latest time that the clocks of a majority of the voters have reached; `null` while not so
-   * many are known. A minority cannot move it beyond what the clocks of the others show. After a jump
-   * of this node's clock the others are asked first: perhaps theirs were put right at the same time.
+   * The latest time that the clocks of a majority of the voters have reached; `null` while fewer
+   * are known. A minority cannot move it beyond the clocks of the others. After a jump of this
+   * node's clock the others are measured anew first, since theirs may have been set at the same
+   * time.
    */
   majorityMs(voters: readonly NodeId[]): number | null {
     const nowMs = this.#options.clock.monotonicMs();
@@ -130,8 +135,8 @@ export class MemberClocks {
   }
 
   /**
-   * How far a member's clock, by default this node's, is ahead of the median of all that are known;
-   * negative: behind. `null` while not a majority of the voters is known.
+   * Offset of a member's clock, by default this node's, from the median of all known clocks;
+   * negative means behind. `null` while fewer than a majority of the voters are known.
    */
   offsetMs(voters: readonly NodeId[], id = this.#options.id): number | null {
     const nowMs = this.#options.clock.monotonicMs();
@@ -142,10 +147,10 @@ export class MemberClocks {
   }
 
   /**
-   * Whether a member's clock is certain to be wrong: those of a majority of the voters agree, and it
-   * is far from them. Where no majority agrees, nobody can tell, and somebody has to lead. After a
-   * jump of this node's clock it is judged by what the others say then: perhaps theirs were put right
-   * at the same time.
+   * Whether a member's clock is certainly wrong: the clocks of a majority of the voters agree, and
+   * this one is far from them. Where no majority agrees, nobody can tell, and somebody has to lead.
+   * After a jump of this node's clock only later measurements count, since the other clocks may
+   * have been set at the same time.
    */
   isWrong(voters: readonly NodeId[], id = this.#options.id): boolean {
     const { clock, clockOffsetMsMax, id: self } = this.#options;
@@ -165,7 +170,7 @@ export class MemberClocks {
     return isWrong;
   }
 
-  /** After a jump of this node's clock all are asked at once. */
+  /** Notices a jump of this node's wall clock, and makes all members due for a question. */
   #noteJump(nowMs: number): void {
     const originMs = this.#options.clock.nowMs() - nowMs;
     const isJump = Math.abs(originMs - this.#ownOriginMs) > JUMP_MS;
@@ -175,7 +180,7 @@ export class MemberClocks {
     this.#asked.clear();
   }
 
-  /** What the clocks show that were measured since then, and this node's own; ascending. */
+  /** The clocks measured since then, and this node's own, in ascending order. */
   #knownTimes(voters: readonly NodeId[], nowMs: number, sinceMs = -Infinity): number[] {
     const times: number[] = [];
     for (const id of voters) {
@@ -191,7 +196,7 @@ export class MemberClocks {
     return known !== undefined && this.#isKnown(id, nowMs) ? known.originMs + nowMs : null;
   }
 
-  /** Whether a clock was measured then or later; this node's own needs no measuring. */
+  /** Whether a clock was measured at or after this time. This node's own needs no measurement. */
   #isSince(id: NodeId, sinceMs: number): boolean {
     return (this.#known.get(id)?.atMs ?? Infinity) >= sinceMs;
   }
@@ -201,7 +206,7 @@ export class MemberClocks {
   }
 }
 
-/** @param times ascending, at least one */
+/** @param times ascending and not empty */
 function medianOf(times: readonly number[]): number {
   const lower = times[Math.floor((times.length - 1) / 2)] ?? NaN;
   const upper = times[Math.floor(times.length / 2)] ?? NaN;

@@ -9,7 +9,7 @@ import type { ClockMessage, PeerMessage } from "../peers/peer_message.ts";
 import { LogTime, type LogTimeOptions } from "./log_time.ts";
 import { MemberClocks, type MemberClocksOptions } from "./member_clocks.ts";
 
-/** The same complaint is logged again after this time. */
+/** Interval in milliseconds between log lines about the same wrong clock. */
 const COMPLAIN_MS = 60_000;
 
 export interface ClockGuardOptions {
@@ -21,19 +21,19 @@ export interface ClockGuardOptions {
   readonly logger: Logger;
   readonly clockOffsetMsMax: number;
   readonly voters: () => readonly NodeId[];
-  /** Who should lead in this node's place; `null`: nobody that answers. */
+  /** The best member to lead instead; `null` when none is reachable. */
   readonly successor: () => NodeId | null;
 }
 
 /**
- * Keeps a node from leading that cannot tell the time: because it does not know the clocks of a
- * majority yet, or because its own is far from them.
+ * Keeps a node from leading while it cannot tell the time: it does not know the clocks of a
+ * majority yet, or its own clock is far from theirs.
  */
 export class ClockGuard {
   readonly #options: ClockGuardOptions;
   #isWrong = false;
   #complainedMs = -Infinity;
-  /** Leadership was offered to another, who did not take it. */
+  /** Leadership was offered to a successor, who did not take it. */
   #hasOffered = false;
   #isRetired = false;
 
@@ -42,13 +42,13 @@ export class ClockGuard {
     this.check();
   }
 
-  /** The node leads no more, whatever the clocks say: it has been removed, or stops. */
+  /** Never lets the node lead again: it was removed, or is stopping. */
   retire(): void {
     this.#isRetired = true;
     this.#options.raft.mayLead = false;
   }
 
-  /** Looks at the clocks as they are known now. */
+  /** Judges the clocks as currently measured. */
   check(): void {
     const { raft, clocks, time, voters } = this.#options;
     const isWrong = clocks.isWrong(voters());
@@ -59,7 +59,7 @@ export class ClockGuard {
     if (raft.role !== "leader") this.#hasOffered = false;
   }
 
-  /** A leader whose clock is wrong hands over, or steps down where nobody takes over in time. */
+  /** Hands over when this leader's clock is wrong, or steps down when nobody takes over in time. */
   tick(): void {
     this.check();
     const { raft, successor } = this.#options;
@@ -92,7 +92,9 @@ export interface TimekeepingOptions
   readonly send: (message: PeerMessage) => void;
 }
 
-/** All that a node has to do with time: it compares clocks, keeps the log's time, and may not lead. */
+/**
+ * A node's dealings with time: it measures clocks, keeps the log's time, and decides who may lead.
+ */
 export class Timekeeping {
   readonly log: LogTime;
   readonly #options: TimekeepingOptions;
@@ -100,7 +102,7 @@ export class Timekeeping {
   readonly #guard: ClockGuard;
   readonly #voters: () => readonly NodeId[];
   #leader: { readonly id: NodeId | null; readonly term: number } | null = null;
-  /** When that was noticed, by the monotonic clock. */
+  /** Monotonic time at which that leader was noticed. */
   #leaderSinceMs = 0;
 
   constructor(options: TimekeepingOptions) {
@@ -119,24 +121,24 @@ export class Timekeeping {
     const tripMs = this.#clocks.answered(message);
     const { from, logTimeMs } = message;
     if (tripMs !== null && logTimeMs !== null && from === raft.leaderId) {
-      // It may have led before, and answer what it was asked then.
+      // The sender may have led before, and answered a question from then.
       const isOfNow = clock.monotonicMs() - tripMs >= this.#leaderSinceMs;
       if (isOfNow) this.log.heard(logTimeMs, tripMs);
     }
     this.#guard.check();
   }
 
-  /** Asks the others for their time, and looks at what is known of it. */
+  /** Asks the others for their time, and judges the known clocks. */
   tick(): void {
     const { members, send } = this.#options;
     this.#noteLeader();
     const ids = members.newest.configuration.members.map(({ id }) => id);
     for (const question of this.#clocks.questions(ids)) send(question);
     this.#guard.tick();
-    this.log.nowMs(); // goes on from the newest entry that was applied
+    this.log.nowMs(); // continues from the newest applied entry
   }
 
-  /** A new leader is asked at once what the log's time is. */
+  /** Asks a new leader for the log's time at once. */
   #noteLeader(): void {
     const { leaderId: id, term } = this.#options.raft;
     if (this.#leader?.id === id && this.#leader.term === term) return;
@@ -145,7 +147,7 @@ export class Timekeeping {
     this.#clocks.askAnew();
   }
 
-  /** The node is not to lead any more. */
+  /** Never lets the node lead again. */
   retire(): void {
     this.#guard.retire();
   }
