@@ -25,7 +25,7 @@ import {
 import { systemClock } from "../platform/system_clock.ts";
 import { tcpNetwork } from "../platform/tcp_network.ts";
 import { listen, type RespListener } from "../server/listener.ts";
-import { NodeSessions } from "../server/node_sessions.ts";
+import { NodeFrontend } from "../server/node_frontend.ts";
 import { HASH_SEED_WORDS } from "../store/key_table.ts";
 import { clientFlags, clientLimits, redisSettings, withClientsThatFit } from "./client_flags.ts";
 import {
@@ -325,7 +325,7 @@ async function startNode(
     : warnOfOtherMemoryBound({ wanted: wantedMemory, node, machine, clock: systemClock, logger });
 
   const fitting = withClientsThatFit(values, clientsThatFit(), logger);
-  const sessions: NodeSessions = new NodeSessions({
+  const frontend: NodeFrontend = new NodeFrontend({
     node,
     machine,
     clock: systemClock,
@@ -336,7 +336,7 @@ async function startNode(
   });
   const listener: RespListener = await listen({
     address: { host, port },
-    handler: faults?.sessions(sessions, () => listener) ?? sessions,
+    handler: faults?.frontend(frontend, () => listener) ?? frontend,
     limits: clientLimits(fitting),
     areDescriptorsOut,
     clock: systemClock,

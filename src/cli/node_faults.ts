@@ -9,7 +9,7 @@ import type { Network } from "../platform/network.ts";
 import { systemClock } from "../platform/system_clock.ts";
 import type { FaultTools } from "../server/fault_commands.ts";
 import type { RequestHandler } from "../server/listener.ts";
-import { PausableSessions, type SilentListener } from "../server/pausable_sessions.ts";
+import { PausableFrontend, type SilentListener } from "../server/pausable_frontend.ts";
 
 /** As the shell tells the end of a process that got SIGKILL. */
 const KILLED_EXIT_CODE = 137;
@@ -41,8 +41,8 @@ export class NodeFaults {
     return new FaultyPeers(transport, this.#faults, systemClock, Math.random);
   }
 
-  sessions(sessions: RequestHandler, listener: () => SilentListener): RequestHandler {
-    return new PausableSessions(sessions, this.#faults, listener);
+  frontend(frontend: RequestHandler, listener: () => SilentListener): RequestHandler {
+    return new PausableFrontend(frontend, this.#faults, listener);
   }
 
   stop(): void {

@@ -7,7 +7,7 @@ import type { ClientLimits } from "../server/limits.ts";
 import { listen, type RespListener } from "../server/listener.ts";
 import type { ProcessFacts } from "../platform/process.ts";
 import { DEFAULT_PROXY_LIMITS, type ProxyLimits } from "./limits.ts";
-import { ProxySessions } from "./proxy_sessions.ts";
+import { ProxyFrontend } from "./proxy_frontend.ts";
 import { type ProxyStatus, proxyStatus } from "./proxy_view.ts";
 import { Router } from "./router.ts";
 import { Topology } from "./topology.ts";
@@ -132,7 +132,7 @@ export class Proxy {
     const { clientLimits, clock, random, facts, config } = options;
     const core = new ProxyCore(options);
     let listener: RespListener | null = null;
-    const sessions = new ProxySessions({
+    const frontend = new ProxyFrontend({
       router: core.router,
       status: () => core.status(),
       listener: () => {
@@ -144,7 +144,7 @@ export class Proxy {
       facts,
       config,
     });
-    listener = await listen({ ...options, handler: sessions, limits: clientLimits });
+    listener = await listen({ ...options, handler: frontend, limits: clientLimits });
     core.start();
     return new Proxy(core, listener);
   }

@@ -13,7 +13,7 @@ import { Rates } from "./rates.ts";
 import type { ClientLimits } from "./limits.ts";
 import type { PendingReply } from "./pending_reply.ts";
 
-/** Who answers the requests: the node's sessions. */
+/** Who answers the requests: the node's frontend. */
 export interface RequestHandler {
   handle(connection: Connection, args: string[], reply: PendingReply): void;
   /** The largest request that is nearly read, or not answered, has so many bytes; 0: none is large. */
@@ -21,7 +21,7 @@ export interface RequestHandler {
   closed(connection: Connection): void;
 }
 
-/** Who hands most requests on: the proxy's sessions. */
+/** Who hands most requests on: the proxy's frontend. */
 export interface ForwardingHandler {
   forward(connection: Connection, request: RequestText, reply: PendingReply): void;
   closed(connection: Connection): void;

@@ -13,14 +13,14 @@ import type { Address } from "../../src/platform/network.ts";
 import type { NodeId } from "../../src/raft/types.ts";
 import { DEFAULT_CLIENT_LIMITS } from "../../src/server/limits.ts";
 import { RespListener } from "../../src/server/listener.ts";
-import type { NodeSessions } from "../../src/server/node_sessions.ts";
+import type { NodeFrontend } from "../../src/server/node_frontend.ts";
 import { PROCESS_FACTS } from "../support/process_facts.ts";
 import { AnswerWatch } from "./answer_watch.ts";
 import { MessagePeers } from "./message_network.ts";
 import { ObservedLog } from "./observed_log.ts";
 import { ObservedMachine } from "./observed_machine.ts";
 import { ObservedNode } from "./observed_node.ts";
-import { ObservedSessions } from "./observed_sessions.ts";
+import { ObservedFrontend } from "./observed_frontend.ts";
 import { ObservedSnapshots } from "./observed_snapshots.ts";
 import { InjectedDiskError } from "./sim_disk.ts";
 import type { SimProcess } from "./sim_process.ts";
@@ -310,7 +310,7 @@ export class SimLife {
       fail: (what) => world.oracle.fail(what),
     });
     const server = new SimServer(address, process.clock, answers);
-    const sessions: NodeSessions = new ObservedSessions({
+    const frontend: NodeFrontend = new ObservedFrontend({
       node,
       machine,
       clock: process.clock,
@@ -323,7 +323,7 @@ export class SimLife {
     });
     const listener: RespListener = new RespListener(server.asServer, {
       address,
-      handler: sessions,
+      handler: frontend,
       limits: DEFAULT_CLIENT_LIMITS,
       clock: process.clock,
       logger: silentLogger,

@@ -2,7 +2,7 @@ import { silentLogger } from "../../src/base/logger.ts";
 import type { Address } from "../../src/platform/network.ts";
 import type { ProxyLimits } from "../../src/proxy/limits.ts";
 import { ProxyCore } from "../../src/proxy/proxy.ts";
-import { ProxySessions } from "../../src/proxy/proxy_sessions.ts";
+import { ProxyFrontend } from "../../src/proxy/proxy_frontend.ts";
 import { DEFAULT_CLIENT_LIMITS } from "../../src/server/limits.ts";
 import { RespListener } from "../../src/server/listener.ts";
 import { PROCESS_FACTS } from "../support/process_facts.ts";
@@ -101,7 +101,7 @@ export class SimProxy {
       fail: (what) => oracle.fail(what),
     });
     const server = new SimServer(this.address, clock, answers);
-    const sessions: ProxySessions = new ProxySessions({
+    const frontend: ProxyFrontend = new ProxyFrontend({
       router: core.router,
       status: () => core.status(),
       listener: () => listener,
@@ -112,7 +112,7 @@ export class SimProxy {
     });
     const listener: RespListener = new RespListener(server.asServer, {
       address: this.address,
-      handler: sessions,
+      handler: frontend,
       limits: DEFAULT_CLIENT_LIMITS,
       clock,
       logger: silentLogger,

@@ -11,7 +11,7 @@ import { ReplyScanner } from "../../../src/resp/reply_scanner.ts";
 import type { ConnectionSource } from "../../../src/platform/acceptor.ts";
 import { DEFAULT_CLIENT_LIMITS } from "../../../src/server/limits.ts";
 import { RespListener } from "../../../src/server/listener.ts";
-import { NodeSessions } from "../../../src/server/node_sessions.ts";
+import { NodeFrontend } from "../../../src/server/node_frontend.ts";
 import { ManualClock } from "../../support/node/manual_clock.ts";
 import { MemoryLog } from "../../support/node/memory_log.ts";
 import { PROCESS_FACTS } from "../../support/process_facts.ts";
@@ -125,7 +125,7 @@ class ServedNode {
       follow() {},
     });
     this.#node.campaign();
-    const handler = new NodeSessions({
+    const handler = new NodeFrontend({
       node: this.#node,
       machine,
       clock: this.clock,

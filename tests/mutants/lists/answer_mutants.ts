@@ -133,31 +133,31 @@ export const answerMutants: readonly Mutant[] = [
   {
     name: "pause-forgotten-by-the-node",
     bug: "writes go on during CLIENT PAUSE",
-    file: "src/server/node_sessions.ts",
+    file: "src/server/node_frontend.ts",
     find:
       `if (this.pause.isOn && this.#isHeld(connection, args, reply, command.kind === "write")) return;`,
     replace: "",
-    killers: ["src/server/node_sessions_test.ts"],
+    killers: ["src/server/node_frontend_test.ts"],
   },
   {
     name: "transaction-executed-in-parts-by-the-node",
     bug: "commands between MULTI and EXEC are executed one by one",
-    file: "src/server/node_sessions.ts",
+    file: "src/server/node_frontend.ts",
     find: `if (refusal !== null) return reply.settle(refusal);
     }`,
     replace: `if (refusal !== null && command.kind === "local") return reply.settle(refusal);
     }`,
-    killers: ["src/server/node_sessions_test.ts"],
+    killers: ["src/server/node_frontend_test.ts"],
   },
   {
     name: "wait-at-a-follower-counts-nobody",
     bug: "WAIT at a follower tells of no replica, where it should name the leader",
-    file: "src/server/node_sessions.ts",
+    file: "src/server/node_frontend.ts",
     find: `const refusal = this.#node.refusal(0);
     if (refusal !== null)`,
     replace: `const refusal = this.#node.refusal(0);
     if (refusal !== null && replicas < 0)`,
-    killers: ["src/server/node_sessions_test.ts"],
+    killers: ["src/server/node_frontend_test.ts"],
   },
   {
     name: "backup-hangs-when-its-node-stops",

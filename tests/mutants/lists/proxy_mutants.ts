@@ -141,10 +141,10 @@ export const proxyMutants: readonly Mutant[] = [
   {
     name: "executed-behind-a-refusal",
     bug: "a write behind a refused one of its connection is executed without it",
-    file: "src/server/node_sessions.ts",
+    file: "src/server/node_frontend.ts",
     find: "if (session.hasRefused) return reply.settle(REFUSED_BEFORE);",
     replace: "if (session.fenceTerm === -1) return reply.settle(REFUSED_BEFORE);",
-    killers: ["src/server/node_sessions_test.ts"],
+    killers: ["src/server/node_frontend_test.ts"],
   },
   {
     name: "write-without-a-fence",
@@ -170,7 +170,7 @@ export const proxyMutants: readonly Mutant[] = [
     file: "src/server/cluster_commands.ts",
     find: "session.fenceTerm = term;",
     replace: "session.fenceTerm = null;",
-    killers: ["src/server/node_sessions_test.ts"],
+    killers: ["src/server/node_frontend_test.ts"],
     simulation: true,
   },
   {
@@ -411,7 +411,7 @@ export const proxyMutants: readonly Mutant[] = [
     file: "src/server/cluster_commands.ts",
     find: "({ id }) => id === report.lastLeaderId",
     replace: "({ id }) => id === report.leaderId",
-    killers: ["src/server/node_sessions_test.ts"],
+    killers: ["src/server/node_frontend_test.ts"],
   },
   {
     name: "members-only-while-connected",
@@ -420,7 +420,7 @@ export const proxyMutants: readonly Mutant[] = [
     find: "report.members.filter(isKnown).filter((member) => member !== master)",
     replace:
       "report.members.filter(isKnown).filter((member) => member.isConnected && member !== master)",
-    killers: ["src/server/node_sessions_test.ts"],
+    killers: ["src/server/node_frontend_test.ts"],
   },
   {
     name: "left-while-repeating",

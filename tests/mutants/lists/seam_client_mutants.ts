@@ -166,7 +166,7 @@ export const seamClientMutants: readonly Mutant[] = [
     name: "seam-half-closed-client-waits-at-the-proxy-for-ever",
     bug:
       "a client sends WAIT without a time limit through the proxy and closes its side: it is never known to be gone",
-    file: "src/proxy/proxy_sessions.ts",
+    file: "src/proxy/proxy_frontend.ts",
     find: `    reply.whenGone(() => {}); // \`closed\` ends the connection that it waits on
 `,
     replace: "",
@@ -279,10 +279,10 @@ export const seamClientMutants: readonly Mutant[] = [
     name: "seam-all-connections-are-one-owner",
     bug:
       "sessions of all connections that speak one protocol count as of one owner: the 65th is refused to all",
-    file: "src/server/node_sessions.ts",
+    file: "src/server/node_frontend.ts",
     find: "${this.#options.facts.runId.slice(0, 8)}-${connection.id}",
     replace: "${this.#options.facts.runId.slice(0, 8)}-${connection.protocol}",
-    killers: ["src/server/node_sessions_test.ts"],
+    killers: ["src/server/node_frontend_test.ts"],
   },
   {
     name: "seam-answered-wait-still-waits",
@@ -296,11 +296,11 @@ export const seamClientMutants: readonly Mutant[] = [
   {
     name: "seam-request-of-a-gone-client-outlives-fault-pause",
     bug: "a client leaves while its node plays dead: what it asked is carried out all the same",
-    file: "src/server/pausable_sessions.ts",
+    file: "src/server/pausable_frontend.ts",
     find: `    this.#held.delete(connection);
 `,
     replace: "",
-    killers: ["src/server/pausable_sessions_test.ts"],
+    killers: ["src/server/pausable_frontend_test.ts"],
   },
   {
     name: "seam-fair-reading-resumes-who-paused-itself",

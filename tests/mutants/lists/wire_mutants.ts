@@ -82,7 +82,7 @@ export const wireMutants: readonly Mutant[] = [
     file: "src/server/local_commands.ts",
     find: "if (answer !== SETTLED_BY_HANDLER) reply",
     replace: "if (answer !== SETTLED_BY_HANDLER && answer !== null) reply",
-    killers: ["src/server/node_sessions_test.ts"],
+    killers: ["src/server/node_frontend_test.ts"],
   },
   {
     name: "reply-ends-the-process",
@@ -189,7 +189,7 @@ export const wireMutants: readonly Mutant[] = [
     file: "src/server/session.ts",
     find: "reset(): void {\n    this.fenceTerm = null;",
     replace: "reset(): void {",
-    killers: ["src/server/node_sessions_test.ts"],
+    killers: ["src/server/node_frontend_test.ts"],
   },
   {
     name: "idle-clients-stay",

@@ -27,7 +27,7 @@ interface NamedCommand {
   readonly command: Command | undefined;
 }
 
-export interface ProxySessionsOptions {
+export interface ProxyFrontendOptions {
   readonly router: Router;
   readonly status: () => ProxyStatus;
   /** Available as soon as there is a client. */
@@ -40,12 +40,12 @@ export interface ProxySessionsOptions {
 }
 
 /** Answers the clients of a proxy: local commands here, reads and writes by way of the router. */
-export class ProxySessions implements ForwardingHandler, ProcessCommands {
+export class ProxyFrontend implements ForwardingHandler, ProcessCommands {
   readonly clock: Clock;
   readonly pause: ClientPause;
   readonly snapshots = null;
   readonly ofNode = null;
-  readonly #options: ProxySessionsOptions;
+  readonly #options: ProxyFrontendOptions;
   readonly #clients = new Map<Connection, ClientQueue>();
   /** Requests of one client come many at a time: whose the last one was. */
   #lastConnection: Connection | null = null;
@@ -54,7 +54,7 @@ export class ProxySessions implements ForwardingHandler, ProcessCommands {
   readonly #commands: NamedCommand[] = new Array(NAMES_KEPT).fill({ name: "", command: undefined });
   readonly #id: string;
 
-  constructor(options: ProxySessionsOptions) {
+  constructor(options: ProxyFrontendOptions) {
     this.clock = options.clock;
     this.pause = new ClientPause(options.clock);
     this.#options = options;

@@ -6,7 +6,7 @@ import {
   type MemoryClusterOptions,
 } from "../../tests/support/node/memory_cluster.ts";
 import type { Connection } from "./connection.ts";
-import { NodeSessions } from "./node_sessions.ts";
+import { NodeFrontend } from "./node_frontend.ts";
 import { PendingReply } from "./pending_reply.ts";
 import { PROCESS_FACTS } from "../../tests/support/process_facts.ts";
 
@@ -26,7 +26,7 @@ async function withLeader(
   const cluster = await MemoryCluster.start(options.size ?? 1, options);
   try {
     cluster.untilServing();
-    const sessions = new NodeSessions({
+    const frontend = new NodeFrontend({
       node: askedNode(cluster),
       machine: new StateMachine(),
       clock: cluster.clock,
@@ -42,7 +42,7 @@ async function withLeader(
     let connection = connect(1);
     const sent = (...args: string[]): PendingReply => {
       const reply = new PendingReply(connection, 2);
-      sessions.handle(connection, args, reply);
+      frontend.handle(connection, args, reply);
       return reply;
     };
     const ask = (...args: string[]): string => {

@@ -7,7 +7,7 @@ import { PushReply } from "../resp/reply.ts";
 import type { Connection } from "./connection.ts";
 import { DEFAULT_CLIENT_LIMITS } from "./limits.ts";
 import { listen, type RespListener } from "./listener.ts";
-import { PausableSessions } from "./pausable_sessions.ts";
+import { PausableFrontend } from "./pausable_frontend.ts";
 import type { PendingReply } from "./pending_reply.ts";
 
 const LATER = "LATER";
@@ -93,7 +93,7 @@ async function withEcho(
   test: (echo: Echo, connect: () => Promise<Client>, listener: RespListener) => Promise<void>,
 ): Promise<void> {
   const echo = new Echo();
-  const handler = new PausableSessions(echo, echo.faults, () => listener);
+  const handler = new PausableFrontend(echo, echo.faults, () => listener);
   const listener: RespListener = await listen({
     address: { host: "127.0.0.1", port: 0 },
     handler,

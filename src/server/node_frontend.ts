@@ -20,7 +20,7 @@ import type { Answer, PendingReply } from "./pending_reply.ts";
 import { Session } from "./session.ts";
 import { SnapshotCommands } from "./snapshot_commands.ts";
 
-export interface NodeSessionsOptions extends Omit<NodeInfoSources, "node"> {
+export interface NodeFrontendOptions extends Omit<NodeInfoSources, "node"> {
   readonly node: Node;
   readonly clock: Clock;
   /** The flags that `CONFIG GET` shows. */
@@ -28,16 +28,16 @@ export interface NodeSessionsOptions extends Omit<NodeInfoSources, "node"> {
 }
 
 /** Answers the clients of a node: local commands here, reads and writes by the node. */
-export class NodeSessions implements RequestHandler, ProcessCommands, NodeOnlyCommands {
+export class NodeFrontend implements RequestHandler, ProcessCommands, NodeOnlyCommands {
   readonly clock: Clock;
   readonly pause: ClientPause;
   readonly #node: Node;
-  readonly #options: NodeSessionsOptions;
+  readonly #options: NodeFrontendOptions;
   readonly #sessions = new WeakMap<Connection, Session>();
   readonly #cluster: ClusterCommands;
   readonly #snapshots: SnapshotCommands;
 
-  constructor(options: NodeSessionsOptions) {
+  constructor(options: NodeFrontendOptions) {
     this.clock = options.clock;
     this.pause = new ClientPause(options.clock);
     this.#node = options.node;

@@ -14,20 +14,20 @@ export interface SilentListener {
 }
 
 /**
- * Stands before the sessions of a node that may play dead (`FAULT PAUSE`): meanwhile requests are
+ * Stands before the frontend of a node that may play dead (`FAULT PAUSE`): meanwhile requests are
  * held, as the kernel holds them for a process that is stopped, and nothing is said. `FAULT` itself
  * is carried out and answered.
  */
-export class PausableSessions implements RequestHandler {
-  readonly #sessions: RequestHandler;
+export class PausableFrontend implements RequestHandler {
+  readonly #frontend: RequestHandler;
   readonly #faults: Faults;
   readonly #listener: () => SilentListener;
   #held = new Map<Connection, HeldRequest[]>();
   #isPaused = false;
 
   /** @param listener is asked once there is a fault, so that it may be made later */
-  constructor(sessions: RequestHandler, faults: Faults, listener: () => SilentListener) {
-    this.#sessions = sessions;
+  constructor(frontend: RequestHandler, faults: Faults, listener: () => SilentListener) {
+    this.#frontend = frontend;
     this.#faults = faults;
     this.#listener = listener;
     faults.watch(() => this.#check());
@@ -37,17 +37,17 @@ export class PausableSessions implements RequestHandler {
     const isFault = args[0]?.toLowerCase() === "fault";
     if (isFault) connection.isSpared = true;
     if (this.#isPaused && !isFault) this.#hold(connection, { args, reply });
-    else this.#sessions.handle(connection, args, reply);
+    else this.#frontend.handle(connection, args, reply);
   }
 
   largest(bytes: number): void {
-    this.#sessions.largest?.(bytes);
+    this.#frontend.largest?.(bytes);
   }
 
   /** Nobody waits any more for what this client asked: it is not carried out. */
   closed(connection: Connection): void {
     this.#held.delete(connection);
-    this.#sessions.closed(connection);
+    this.#frontend.closed(connection);
   }
 
   #hold(connection: Connection, request: HeldRequest): void {
@@ -66,7 +66,7 @@ export class PausableSessions implements RequestHandler {
     for (const [connection, requests] of held) {
       for (const { args, reply } of requests) {
         reply.protocol = connection.protocol; // a request before it may have been HELLO
-        reply.guard(() => this.#sessions.handle(connection, args, reply));
+        reply.guard(() => this.#frontend.handle(connection, args, reply));
       }
     }
   }

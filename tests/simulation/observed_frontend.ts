@@ -1,6 +1,6 @@
 import { findRow } from "../../src/commands/table.ts";
 import type { Connection } from "../../src/server/connection.ts";
-import { NodeSessions } from "../../src/server/node_sessions.ts";
+import { NodeFrontend } from "../../src/server/node_frontend.ts";
 import type { PendingReply } from "../../src/server/pending_reply.ts";
 
 export interface SessionEvents {
@@ -12,12 +12,12 @@ export interface SessionEvents {
  * Sees that fences hold: a proxy writes over fenced connections alone, and a node takes nothing from
  * one outside the term of its fence; and each write of a proxy's clients has a stamp. What proxies conclude from a refusal depends on both.
  */
-export class ObservedSessions extends NodeSessions {
+export class ObservedFrontend extends NodeFrontend {
   readonly #events: SessionEvents;
   readonly #leads: (term: number) => boolean;
   readonly #fences = new WeakMap<Connection, number>();
 
-  constructor(options: ConstructorParameters<typeof NodeSessions>[0], events: SessionEvents) {
+  constructor(options: ConstructorParameters<typeof NodeFrontend>[0], events: SessionEvents) {
     super(options);
     this.#events = events;
     this.#leads = (term) => {
