@@ -4,12 +4,12 @@ import type { Cancel, Clock } from "../platform/clock.ts";
 import type { Node } from "../node/node.ts";
 import type { MemberReport, StateReport } from "../node/members/report.ts";
 import { ErrorReply, MapReply, OK, PushReply, type Reply } from "../resp/reply.ts";
+import type { ClientState } from "./client_state.ts";
 import type { Connection } from "./connection.ts";
 import { keySlot, SLOTS } from "../commands/command.ts";
 import { unknownSubcommand, wrongNumberOfArguments } from "../commands/command_error.ts";
 import type { Faults } from "../faults/faults.ts";
 import { LEADER_CHANGED } from "../node/clients/request.ts";
-import type { Session } from "./session.ts";
 import { type Answer, type PendingReply, SETTLED_BY_HANDLER } from "./pending_reply.ts";
 
 /** `host:port` with an IPv6 host in brackets, or nothing while it is unknown. */
@@ -155,7 +155,7 @@ export class ClusterCommands {
 
   run(
     connection: Connection,
-    session: Session,
+    state: ClientState,
     args: readonly string[],
     reply: PendingReply,
   ): Answer {
@@ -184,7 +184,7 @@ export class ClusterCommands {
       case "WATCH":
         return this.#watch(connection, Number(args[2]));
       case "FENCE":
-        return this.#fence(session, Number(args[2]));
+        return this.#fence(state, Number(args[2]));
       default:
         throw unknownSubcommand(args);
     }
@@ -205,11 +205,11 @@ export class ClusterCommands {
     return OK;
   }
 
-  #fence(session: Session, term: number): Reply {
+  #fence(state: ClientState, term: number): Reply {
     if (!Number.isSafeInteger(term) || term < 0) {
       return new ErrorReply("ERR the term is not an integer");
     }
-    session.fenceTerm = term;
+    state.fenceTerm = term;
     return this.#node.leadsIn(term) ? OK : LEADER_CHANGED;
   }
 }

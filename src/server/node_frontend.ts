@@ -9,6 +9,7 @@ import { LEADER_CHANGED, REFUSED_BEFORE, Request, slotOf } from "../node/clients
 import type { NodeSnapshots } from "../node/snapshots/node_snapshots.ts";
 import type { Reply } from "../resp/reply.ts";
 import { ClientPause } from "./client_pause.ts";
+import { ClientState } from "./client_state.ts";
 import { ClusterCommands } from "./cluster_commands.ts";
 import type { Connection } from "./connection.ts";
 import type { RequestHandler } from "./listener.ts";
@@ -17,7 +18,6 @@ import { refuseTransaction, runLocal } from "./local_commands.ts";
 import type { NodeOnlyCommands, ProcessCommands } from "./process_commands.ts";
 import { nodeInfo, type NodeInfoSources, redisRole } from "./info.ts";
 import type { Answer, PendingReply } from "./pending_reply.ts";
-import { Session } from "./session.ts";
 import { SnapshotCommands } from "./snapshot_commands.ts";
 
 export interface NodeFrontendOptions extends Omit<NodeInfoSources, "node"> {
@@ -33,7 +33,7 @@ export class NodeFrontend implements RequestHandler, ProcessCommands, NodeOnlyCo
   readonly pause: ClientPause;
   readonly #node: Node;
   readonly #options: NodeFrontendOptions;
-  readonly #sessions = new WeakMap<Connection, Session>();
+  readonly #states = new WeakMap<Connection, ClientState>();
   readonly #cluster: ClusterCommands;
   readonly #snapshots: SnapshotCommands;
 
@@ -70,22 +70,22 @@ export class NodeFrontend implements RequestHandler, ProcessCommands, NodeOnlyCo
     }
     connection.lastCommand = command.name;
     if (command.kind === "local") return runLocal(this, connection, command, args, reply);
-    const session = this.#session(connection);
-    if (session.fenceTerm !== null && !this.#node.leadsIn(session.fenceTerm)) {
+    const state = this.#stateOf(connection);
+    if (state.fenceTerm !== null && !this.#node.leadsIn(state.fenceTerm)) {
       return reply.settle(this.#node.refusal(slotOf({ command, args })) ?? LEADER_CHANGED);
     }
-    if (session.hasRefused) return reply.settle(REFUSED_BEFORE);
+    if (state.hasRefused) return reply.settle(REFUSED_BEFORE);
     let owned: readonly string[] = args;
     if (command.name === SESSION_OPEN) {
       try {
-        owned = this.#owned(connection, session, args);
+        owned = this.#owned(connection, state, args);
       } catch (error) {
         return reply.settle(errorReplyOf(error));
       }
     }
-    this.#node.submit(new Request(command, owned, session.order, reply));
+    this.#node.submit(new Request(command, owned, state.order, reply));
     // It does nothing before the turn's end: what is answered by now was refused.
-    if (session.fenceTerm !== null && reply.text !== null) session.hasRefused = true;
+    if (state.fenceTerm !== null && reply.text !== null) state.hasRefused = true;
   }
 
   /** Answers a request that is wrong or unknown: it waits and is refused in a transaction as others. */
@@ -100,10 +100,10 @@ export class NodeFrontend implements RequestHandler, ProcessCommands, NodeOnlyCo
   }
 
   /** `SESSION OPEN` with the name of the connection: sessions count against the one that opens them. */
-  #owned(connection: Connection, session: Session, args: readonly string[]) {
+  #owned(connection: Connection, state: ClientState, args: readonly string[]) {
     const { id } = this.#node.report();
     const name = `${id}-${this.#options.facts.runId.slice(0, 8)}-${connection.id}`;
-    return ownedSessionOpen(args, name, session.fenceTerm !== null);
+    return ownedSessionOpen(args, name, state.fenceTerm !== null);
   }
 
   largest(bytes: number): void {
@@ -119,7 +119,7 @@ export class NodeFrontend implements RequestHandler, ProcessCommands, NodeOnlyCo
   reset(connection: Connection): void {
     this.#cluster.unwatch(connection);
     this.#snapshots.closed(connection);
-    this.#session(connection).reset();
+    this.#stateOf(connection).reset();
   }
 
   hello(): { mode: string; role: string } {
@@ -136,7 +136,7 @@ export class NodeFrontend implements RequestHandler, ProcessCommands, NodeOnlyCo
   }
 
   cluster(connection: Connection, args: readonly string[], reply: PendingReply): Answer {
-    return this.#cluster.run(connection, this.#session(connection), args, reply);
+    return this.#cluster.run(connection, this.#stateOf(connection), args, reply);
   }
 
   get snapshots(): NodeSnapshots | null {
@@ -144,7 +144,7 @@ export class NodeFrontend implements RequestHandler, ProcessCommands, NodeOnlyCo
   }
 
   snapshot(connection: Connection, args: readonly string[], reply: PendingReply): Answer {
-    return this.#snapshots.run(connection, this.#session(connection).order, args, reply);
+    return this.#snapshots.run(connection, this.#stateOf(connection).order, args, reply);
   }
 
   fault(args: readonly string[]): Reply {
@@ -161,12 +161,12 @@ export class NodeFrontend implements RequestHandler, ProcessCommands, NodeOnlyCo
     reply.whenGone(this.#node.whenReplicated(replicas, timeoutMs, (count) => reply.settle(count)));
   }
 
-  #session(connection: Connection): Session {
-    let session = this.#sessions.get(connection);
-    if (session === undefined) {
-      session = new Session();
-      this.#sessions.set(connection, session);
+  #stateOf(connection: Connection): ClientState {
+    let state = this.#states.get(connection);
+    if (state === undefined) {
+      state = new ClientState();
+      this.#states.set(connection, state);
     }
-    return session;
+    return state;
   }
 }

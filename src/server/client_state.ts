@@ -1,7 +1,7 @@
 import { ClientOrder } from "../node/clients/request.ts";
 
 /** What the node keeps of one client beyond its connection. */
-export class Session {
+export class ClientState {
   readonly order = new ClientOrder();
   /** A request was refused behind the fence: nothing that follows it may be executed. */
   hasRefused = false;
