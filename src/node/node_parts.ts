@@ -7,7 +7,7 @@ import type { Address } from "../platform/network.ts";
 import { Raft } from "../raft/mod.ts";
 import type { NodeId } from "../raft/types.ts";
 import { Applier } from "./clients/applier.ts";
-import { Gathering } from "./clients/batch_pacer.ts";
+import { BatchPacer } from "./clients/batch_pacer.ts";
 import { ClientRequests } from "./clients/client_requests.ts";
 import { Proposals } from "./clients/proposals.ts";
 import { ReadAsker, ReadQueue } from "./clients/reads.ts";
@@ -206,8 +206,8 @@ export function makeParts(options: CompleteNodeOptions, hooks: NodeHooks) {
   const time = timekeeping.log;
 
   // State
-  const proposals = new Proposals(new Gathering(clock, ENTRIES_UNDER_WAY_MAX, schedule));
-  const reads = new ReadQueue(new Gathering(clock, READ_ROUNDS_MAX, schedule));
+  const proposals = new Proposals(new BatchPacer(clock, ENTRIES_UNDER_WAY_MAX, schedule));
+  const reads = new ReadQueue(new BatchPacer(clock, READ_ROUNDS_MAX, schedule));
   const asker = new ReadAsker({ raft, reads, clock, heartbeatMs, waitMs });
   const budget = new TurnBudget(clock, STATE_MS_MAX, options.turnStepsMax, schedule);
   const applier = new Applier({

@@ -8,7 +8,7 @@ import { StateMachine } from "../commands/state_machine.ts";
 import { lookup } from "../commands/table.ts";
 import type { Ready } from "../raft/types.ts";
 import { Applier } from "./clients/applier.ts";
-import { Gathering } from "./clients/batch_pacer.ts";
+import { BatchPacer } from "./clients/batch_pacer.ts";
 import { Proposals } from "./clients/proposals.ts";
 import { ReadQueue } from "./clients/reads.ts";
 import { Batch } from "./log/entry.ts";
@@ -41,7 +41,7 @@ function fixture(stepsMax = Infinity) {
   const done: string[] = [];
   const syncs: (() => void)[] = [];
   const clock = new ManualClock();
-  const gathering = () => new Gathering(clock, 4, () => {});
+  const pacer = () => new BatchPacer(clock, 4, () => {});
   const log = new MemoryLog({ sync: (ended) => syncs.push(() => ended(null)) });
   log.append(null, entriesOf(1, 2, 1), () => {});
   syncs.shift()?.();
@@ -49,8 +49,8 @@ function fixture(stepsMax = Infinity) {
   const budget = new TurnBudget(clock, Infinity, stepsMax);
   const applier = new Applier({
     machine,
-    proposals: new Proposals(gathering()),
-    reads: new ReadQueue(gathering()),
+    proposals: new Proposals(pacer()),
+    reads: new ReadQueue(pacer()),
     nowMs: () => 0,
     random: seededRandom(1),
     start: { index: 0, term: 0 },

@@ -1,9 +1,9 @@
 import type { Clock } from "../platform/clock.ts";
 import {
   type Asker,
+  BatchPacer,
+  type BatchStatus,
   FULL_BATCH_BYTES,
-  type Gathered,
-  Gathering,
   LONG_WAY_MS,
 } from "../node/clients/batch_pacer.ts";
 import { messageOf } from "../base/errors.ts";
@@ -42,21 +42,21 @@ export interface BatchSender {
 export class Batching {
   readonly #clock: Clock;
   readonly #requestsMax: number;
-  readonly #gathering: Gathering;
+  readonly #pacer: BatchPacer;
   readonly #senders = new Set<BatchSender>();
 
   /** @param requestsMax so many are enough for a batch */
   constructor(clock: Clock, requestsMax = Infinity) {
     this.#clock = clock;
     this.#requestsMax = requestsMax;
-    this.#gathering = new Gathering(clock, UNDER_WAY_MAX, () => this.flush());
+    this.#pacer = new BatchPacer(clock, UNDER_WAY_MAX, () => this.flush());
   }
 
   /** @returns whether `flush` is to be called soon, a request of this client having been added */
   added(sender: BatchSender, client: Asker): boolean {
     this.#senders.add(sender);
-    this.#gathering.asked(client);
-    return this.#gathering.mayBeDue(this.#gathered(sender));
+    this.#pacer.asked(client);
+    return this.#pacer.mayBeDue(this.#statusOf(sender));
   }
 
   /** Whether a sender has enough for a batch. */
@@ -68,13 +68,13 @@ export class Batching {
   flush(): void {
     for (const sender of this.#senders) {
       if (sender.openCount === 0 || !sender.isReady) continue;
-      if (this.#gathering.isDue(this.#gathered(sender))) sender.sendOpen();
+      if (this.#pacer.isDue(this.#statusOf(sender))) sender.sendOpen();
     }
   }
 
   /** A batch was answered, these requests with it. */
   answered(requests: readonly { readonly client: Asker }[]): void {
-    this.#gathering.answered(requests);
+    this.#pacer.answered(requests);
     this.flush();
   }
 
@@ -85,7 +85,7 @@ export class Batching {
   }
 
   /** A node that keeps its answers to itself for long holds up its own connection alone. */
-  #gathered(sender: BatchSender): Gathered {
+  #statusOf(sender: BatchSender): BatchStatus {
     const isFull = this.isFull(sender);
     if (isFull || this.#senders.size === 1) {
       const { batchesUnderWay, newestLeftMs } = sender;

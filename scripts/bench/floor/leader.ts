@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import net from "node:net";
 import { systemClock } from "../../../src/platform/system_clock.ts";
-import { type Asker, Gathering } from "../../../src/node/clients/batch_pacer.ts";
+import { type Asker, BatchPacer } from "../../../src/node/clients/batch_pacer.ts";
 import { FrameWriter } from "../../../src/node/peers/frames.ts";
 import { ASK, HOST } from "./protocol.ts";
 import type { Ring } from "./ring.ts";
@@ -56,7 +56,7 @@ interface Waiting {
 
 /** Sends batches of what clients ask, one at a time. */
 class Leader {
-  readonly #gathering = new Gathering(systemClock, 1, () => this.#go());
+  readonly #pacer = new BatchPacer(systemClock, 1, () => this.#go());
   readonly #followers: readonly Follower[];
   readonly #ring: Ring;
   #waiting: Waiting[] = [];
@@ -75,7 +75,7 @@ class Leader {
     for (const byte of chunk) if (byte === STAR) count++;
     const isWrite = chunk[DIGITS_AND_NAME_AT] === S;
     this.#waiting.push({ client, chunk, count, isWrite });
-    this.#gathering.asked(client);
+    this.#pacer.asked(client);
     this.#openCount += count;
     if (this.#isScheduled) return;
     this.#isScheduled = true;
@@ -84,12 +84,12 @@ class Leader {
 
   #go(): void {
     this.#isScheduled = false;
-    const gathered = {
+    const status = {
       isFull: false,
       underWayCount: this.#underWay.length > 0 ? 1 : 0,
       newestSinceMs: Infinity,
     };
-    if (this.#openCount === 0 || !this.#gathering.isDue(gathered)) return;
+    if (this.#openCount === 0 || !this.#pacer.isDue(status)) return;
     this.#underWay = this.#waiting;
     this.#waiting = [];
     this.#openCount = 0;
@@ -120,7 +120,7 @@ class Leader {
     for (const { client, count, isWrite } of answered) {
       client.socket.write((isWrite ? "+OK\r\n" : VALUE).repeat(count), "latin1");
     }
-    this.#gathering.answered(answered);
+    this.#pacer.answered(answered);
     this.#go();
   }
 }

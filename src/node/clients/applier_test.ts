@@ -10,7 +10,7 @@ import { Batch, encodeEntry } from "../log/entry.ts";
 import type { Received } from "../snapshots/snapshot_receiver.ts";
 import { LONG_STEP, TurnBudget } from "../ticker.ts";
 import { Applier } from "./applier.ts";
-import { Gathering } from "./batch_pacer.ts";
+import { BatchPacer } from "./batch_pacer.ts";
 import { Proposals } from "./proposals.ts";
 import { ReadQueue } from "./reads.ts";
 import { ClientOrder, LEADER_CHANGED, Request } from "./request.ts";
@@ -24,9 +24,9 @@ function request(...args: string[]) {
 }
 
 function applierOf(machine: StateMachine, clock: ManualClock, stepsMax = Infinity) {
-  const gathering = new Gathering(clock, 1, () => {});
-  const proposals = new Proposals(gathering);
-  const reads = new ReadQueue(gathering);
+  const pacer = new BatchPacer(clock, 1, () => {});
+  const proposals = new Proposals(pacer);
+  const reads = new ReadQueue(pacer);
   const start = { index: 0, term: 0 };
   const budget = new TurnBudget(clock, Infinity, stepsMax);
   const random = seededRandom(1);

@@ -12,7 +12,7 @@ export const LONG_WAY_MS = 4;
 export const FULL_BATCH_BYTES = 256 * 1024;
 
 /** What is there of one kind of request. */
-export interface Gathered {
+export interface BatchStatus {
   /** What has been collected for the next batch is enough for one. */
   readonly isFull: boolean;
   /** Batches under way. */
@@ -21,9 +21,9 @@ export interface Gathered {
   readonly newestSinceMs: number;
 }
 
-/** Someone who asks and is answered, of one `Gathering` or of several. */
+/** Someone who asks and is answered, of one `BatchPacer` or of several. */
 export interface Asker {
-  /** For `Gathering` alone: those with whom it was answered last; `null` since it asked again. */
+  /** For `BatchPacer` alone: those with whom it was answered last; `null` since it asked again. */
   answeredWith: Answered | null;
 }
 
@@ -42,7 +42,7 @@ interface Answered {
  * back so soon, since they ask at times of their own, the wait is given up for a while, longer and
  * longer.
  */
-export class Gathering {
+export class BatchPacer {
   readonly #clock: Clock;
   readonly #wake: () => void;
   readonly #underWayMax: number;
@@ -88,13 +88,13 @@ export class Gathering {
   }
 
   /** Whether one request more may have made the batch due: if not, there is no need to ask. */
-  mayBeDue({ isFull, underWayCount }: Gathered): boolean {
+  mayBeDue({ isFull, underWayCount }: BatchStatus): boolean {
     return !this.#isWaking || isFull ||
       (underWayCount === 0 && this.#answered.missing === 0);
   }
 
   /** Whether the batch goes now. If not, `wake` is called when it is to be asked again. */
-  isDue({ isFull, underWayCount, newestSinceMs }: Gathered): boolean {
+  isDue({ isFull, underWayCount, newestSinceMs }: BatchStatus): boolean {
     if (isFull) return underWayCount < this.#underWayMax;
     if (underWayCount === 0 && this.#answered.missing === 0) {
       if (this.#wanted > 0) this.#skips = 0;

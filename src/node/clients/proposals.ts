@@ -1,7 +1,7 @@
 import { assert } from "../../base/errors.ts";
 import type { ErrorReply } from "../../resp/reply.ts";
 import { Batch, type LogEntry } from "../log/entry.ts";
-import { FULL_BATCH_BYTES, type Gathering } from "./batch_pacer.ts";
+import { type BatchPacer, FULL_BATCH_BYTES } from "./batch_pacer.ts";
 import { LEADER_CHANGED, OUTCOME_UNKNOWN, type Request } from "./request.ts";
 
 /** Bytes of writes in an entry, above which it takes no more writes. */
@@ -39,7 +39,7 @@ export interface OpenBatch {
  * ReadIndex round would, because it was proposed after the read arrived.
  */
 export class Proposals {
-  readonly #gathering: Gathering;
+  readonly #pacer: BatchPacer;
   #open: Request[] = [];
   #openWriteCount = 0;
   #openBytes = 0;
@@ -49,8 +49,8 @@ export class Proposals {
   #bytes = 0;
   #lastSequence = 0;
 
-  constructor(gathering: Gathering) {
-    this.#gathering = gathering;
+  constructor(pacer: BatchPacer) {
+    this.#pacer = pacer;
   }
 
   get bytes(): number {
@@ -86,16 +86,16 @@ export class Proposals {
 
   /** Whether the open writes go into the log now. */
   isDue(): boolean {
-    return this.#gathering.isDue(this);
+    return this.#pacer.isDue(this);
   }
 
   /** Whether one more write may have made the batch due. */
   mayBeDue(): boolean {
-    return this.#gathering.mayBeDue(this);
+    return this.#pacer.mayBeDue(this);
   }
 
   addWrite(request: Request): void {
-    this.#gathering.asked(request.client);
+    this.#pacer.asked(request.client);
     request.client.openWrites++;
     this.#openWriteCount++;
     const bytes = bytesOf(request);
@@ -193,7 +193,7 @@ export class Proposals {
       } else if (proposal.index === entry.index) {
         this.#dropHead();
         // Given-up requests are gone, but waiting reads still have their place before the entry.
-        if (proposal.requests.length > 0) this.#gathering.answered(proposal.requests);
+        if (proposal.requests.length > 0) this.#pacer.answered(proposal.requests);
         return proposal;
       } else {
         assert(proposal.index > entry.index, `proposal ${proposal.index} was passed over`);

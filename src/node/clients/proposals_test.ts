@@ -2,14 +2,14 @@ import { assertEquals } from "@std/assert";
 import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
 import { lookup } from "../../commands/table.ts";
 import { OK, type Reply } from "../../resp/reply.ts";
-import { Gathering } from "./batch_pacer.ts";
+import { BatchPacer } from "./batch_pacer.ts";
 import { type OpenBatch, Proposals } from "./proposals.ts";
 import { ClientOrder, LEADER_CHANGED, OUTCOME_UNKNOWN, Request } from "./request.ts";
 
 const MIB = 1024 * 1024;
 
 function proposals(): Proposals {
-  return new Proposals(new Gathering(new ManualClock(), 4, () => {}));
+  return new Proposals(new BatchPacer(new ManualClock(), 4, () => {}));
 }
 
 function request(client: ClientOrder, ...args: string[]): Request {

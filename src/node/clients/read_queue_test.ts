@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
 import { lookup } from "../../commands/table.ts";
-import { Gathering } from "./batch_pacer.ts";
+import { BatchPacer } from "./batch_pacer.ts";
 import { ReadQueue } from "./reads.ts";
 import { ClientOrder, Request } from "./request.ts";
 
@@ -13,7 +13,7 @@ function read(key: string): Request {
 
 /** A queue with batches of one read each, for keys `a`, `b` …, asked as 1, 2 … */
 function queueOf(count: number, batch: { indexMin?: number; afterProposal?: number } = {}) {
-  const queue = new ReadQueue(new Gathering(new ManualClock(), 4, () => {}));
+  const queue = new ReadQueue(new BatchPacer(new ManualClock(), 4, () => {}));
   for (let readId = 1; readId <= count; readId++) {
     const requests = [read(String.fromCharCode(0x60 + readId))];
     const { indexMin = 0, afterProposal = 0 } = batch;

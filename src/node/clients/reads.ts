@@ -3,7 +3,7 @@ import type { Raft } from "../../raft/mod.ts";
 import type { ReadState } from "../../raft/types.ts";
 import type { ErrorReply } from "../../resp/reply.ts";
 import type { Batch } from "../log/entry.ts";
-import type { Gathering } from "./batch_pacer.ts";
+import type { BatchPacer } from "./batch_pacer.ts";
 import { readNotConfirmed, type Request } from "./request.ts";
 
 interface ReadBatch {
@@ -26,22 +26,22 @@ interface ReadBatch {
 export class ReadQueue {
   /** Never full: a round costs the same for any number of reads. */
   readonly isFull = false;
-  readonly #gathering: Gathering;
+  readonly #pacer: BatchPacer;
   #open: Request[] = [];
   #batches: ReadBatch[] = [];
 
-  constructor(gathering: Gathering) {
-    this.#gathering = gathering;
+  constructor(pacer: BatchPacer) {
+    this.#pacer = pacer;
   }
 
   /** Whether a ReadIndex round starts now for the open reads. */
   isDue(): boolean {
-    return this.#gathering.isDue(this);
+    return this.#pacer.isDue(this);
   }
 
   /** Whether one more read may have made the round due. */
   mayBeDue(): boolean {
-    return this.#gathering.mayBeDue(this);
+    return this.#pacer.mayBeDue(this);
   }
 
   get openCount(): number {
@@ -64,7 +64,7 @@ export class ReadQueue {
   }
 
   add(request: Request): void {
-    this.#gathering.asked(request.client);
+    this.#pacer.asked(request.client);
     this.#open.push(request);
   }
 
@@ -98,7 +98,7 @@ export class ReadQueue {
   /** Takes the reads that can be answered from the state at `appliedIndex`, in order. */
   takeReady(appliedIndex: number): Request[] {
     const ready = this.#take((batch) => batch.index !== null && batch.index <= appliedIndex);
-    if (ready.length > 0) this.#gathering.answered(ready);
+    if (ready.length > 0) this.#pacer.answered(ready);
     return ready;
   }
 

@@ -77,9 +77,9 @@ export const answerMutants: readonly Mutant[] = [
     bug:
       "a read sees a write of its own connection that was sent later, where that was given up on",
     file: "src/node/clients/proposals.ts",
-    find: "if (proposal.requests.length > 0) this.#gathering.answered(proposal.requests);",
+    find: "if (proposal.requests.length > 0) this.#pacer.answered(proposal.requests);",
     replace: `if (proposal.requests.length === 0) return null;
-        this.#gathering.answered(proposal.requests);`,
+        this.#pacer.answered(proposal.requests);`,
     killers: ["src/node/clients/applier_test.ts"],
   },
   {

@@ -1,12 +1,12 @@
 import { assertEquals } from "@std/assert";
 import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
-import { type Asker, type Gathered, Gathering } from "./batch_pacer.ts";
+import { type Asker, BatchPacer, type BatchStatus } from "./batch_pacer.ts";
 
 /** So many clients, each with one request at a time. */
 class Bench {
   readonly clock = new ManualClock();
   wakes = 0;
-  readonly gathering = new Gathering(this.clock, 4, () => this.wakes++);
+  readonly pacer = new BatchPacer(this.clock, 4, () => this.wakes++);
   readonly clients: Asker[];
 
   constructor(count: number) {
@@ -15,20 +15,20 @@ class Bench {
 
   /** The first so many are answered. */
   answer(count: number): void {
-    this.gathering.answered(this.clients.slice(0, count).map((client) => ({ client })));
+    this.pacer.answered(this.clients.slice(0, count).map((client) => ({ client })));
   }
 
   /** These ask. */
   ask(from: number, to: number): void {
-    for (const client of this.clients.slice(from, to)) this.gathering.asked(client);
+    for (const client of this.clients.slice(from, to)) this.pacer.asked(client);
   }
 
-  isDue(more: Partial<Gathered> = {}): boolean {
-    return this.gathering.isDue({ isFull: false, underWayCount: 0, newestSinceMs: 0, ...more });
+  isDue(more: Partial<BatchStatus> = {}): boolean {
+    return this.pacer.isDue({ isFull: false, underWayCount: 0, newestSinceMs: 0, ...more });
   }
 
-  mayBeDue(more: Partial<Gathered> = {}): boolean {
-    return this.gathering.mayBeDue({ isFull: false, underWayCount: 0, newestSinceMs: 0, ...more });
+  mayBeDue(more: Partial<BatchStatus> = {}): boolean {
+    return this.pacer.mayBeDue({ isFull: false, underWayCount: 0, newestSinceMs: 0, ...more });
   }
 }
 
@@ -65,7 +65,7 @@ Deno.test("who asks twice, or was not answered, is not taken for another", () =>
 Deno.test("a client with many requests counts once", () => {
   const bench = new Bench(4);
   const client = bench.clients[0] ?? { answeredWith: null };
-  bench.gathering.answered(Array.from({ length: 100 }, () => ({ client })));
+  bench.pacer.answered(Array.from({ length: 100 }, () => ({ client })));
   assertEquals(bench.isDue(), true);
 });
 
@@ -73,7 +73,7 @@ Deno.test("who asks for something of another kind meanwhile is not waited for", 
   const writes = new Bench(32);
   const reads = new Bench(0);
   writes.answer(32);
-  for (const client of writes.clients.slice(0, 30)) reads.gathering.asked(client);
+  for (const client of writes.clients.slice(0, 30)) reads.pacer.asked(client);
   assertEquals(writes.isDue(), true);
 });
 
@@ -81,10 +81,10 @@ Deno.test("who was answered in two batches is waited for with the last", () => {
   const writes = new Bench(32);
   const reads = new Bench(0);
   const requests = writes.clients.map((client) => ({ client }));
-  writes.gathering.answered(requests);
-  reads.gathering.answered(requests);
+  writes.pacer.answered(requests);
+  reads.pacer.answered(requests);
   assertEquals([writes.isDue(), reads.isDue()], [true, false]);
-  for (const { client } of requests) writes.gathering.asked(client);
+  for (const { client } of requests) writes.pacer.asked(client);
   assertEquals(reads.isDue(), true);
 });
 
