@@ -9,7 +9,7 @@ import type { ClientRequests } from "./clients/client_requests.ts";
 import { refusedSentence, type Request, STOPPING } from "./clients/request.ts";
 import type { Batch } from "./log/entry.ts";
 import type { LogStore } from "./log/log_store.ts";
-import type { Whereabouts } from "./members/addresses.ts";
+import type { MemberAddresses } from "./members/addresses.ts";
 import type { CatchUp, MajorityWatch } from "./members/catch_up.ts";
 import type { Members } from "./members/members.ts";
 import type { Membership } from "./members/membership.ts";
@@ -55,7 +55,7 @@ export class Node implements PeerHandler {
   readonly #upgrade: MachineUpgrade;
   readonly #timekeeping: Timekeeping;
   readonly #time: LogTime;
-  readonly #whereabouts: Whereabouts;
+  readonly #addresses: MemberAddresses;
   readonly #watch = new StateWatch();
   readonly #catchUp: CatchUp;
   readonly #budget: TurnBudget;
@@ -96,7 +96,7 @@ export class Node implements PeerHandler {
     this.#upgrade = parts.upgrade;
     this.#timekeeping = parts.timekeeping;
     this.#time = parts.timekeeping.log;
-    this.#whereabouts = parts.whereabouts;
+    this.#addresses = parts.addresses;
     this.#catchUp = parts.catchUp;
     this.#budget = parts.budget;
     this.#applier = parts.applier;
@@ -245,9 +245,9 @@ export class Node implements PeerHandler {
       isCatchingUp: this.#catchUp.isBehind,
       time: this.#timekeeping.report(),
       queued: this.#requests.queuedCount,
-      lastLeaderId: this.#whereabouts.lastLeaderId,
-      leaderAddress: this.#whereabouts.leader(),
-      clientAddress: (member) => this.#whereabouts.forClients(member),
+      lastLeaderId: this.#addresses.lastLeaderId,
+      leaderAddress: this.#addresses.leader(),
+      clientAddress: (member) => this.#addresses.forClients(member),
       isConnected: (member) => this.#peers?.isConnected(member) ?? false,
     });
   }
@@ -284,7 +284,7 @@ export class Node implements PeerHandler {
     incarnation: string,
     versions: BuildVersions,
   ): void {
-    this.#whereabouts.announced(peer, clientAddress, raftAddress, incarnation);
+    this.#addresses.announced(peer, clientAddress, raftAddress, incarnation);
     this.#upgrade.announced(peer, versions);
     this.#schedule();
   }
@@ -292,7 +292,7 @@ export class Node implements PeerHandler {
   refused(by: NodeId, why: "stranger" | "copy", at: Address | null): void {
     if (this.#isRemoved || this.#isStopped) return;
     const { id, onRefused } = this.#options;
-    onRefused?.(refusedSentence(id, by, why, at ?? this.#whereabouts.forClients(by)));
+    onRefused?.(refusedSentence(id, by, why, at ?? this.#addresses.forClients(by)));
   }
 
   removed(): void {
@@ -355,7 +355,7 @@ export class Node implements PeerHandler {
     this.#watch.check(
       this.#raft,
       this.#catchUp.isBehind,
-      this.#whereabouts.version,
+      this.#addresses.version,
       memoryBytesMax,
     );
     this.#ticker.sleep(this.#sleepTicks());
@@ -387,7 +387,7 @@ export class Node implements PeerHandler {
     const { role, term, leaderId, transferringTo } = this.#raft;
     const isHandingOver = this.#isTransferring;
     this.#isTransferring = transferringTo !== null;
-    this.#whereabouts.noteLeader(leaderId, transferringTo);
+    this.#addresses.noteLeader(leaderId, transferringTo);
     const isSame = role === this.#role && term === this.#term && leaderId === this.#leaderId;
     if (isSame) return;
     this.#writer.apply(); // the log's time continues from the newest applied entry
@@ -409,7 +409,7 @@ export class Node implements PeerHandler {
 
   /** Connects to the current members. Ends this node once it is no member any more. */
   #followMembers(): void {
-    const plan = this.#whereabouts.newPlan();
+    const plan = this.#addresses.newPlan();
     if (plan !== null) this.#peers?.follow(plan);
     if (!this.#isLeader && this.#membership.isRemoved) this.removed();
   }

@@ -13,7 +13,7 @@ import { Proposals } from "./clients/proposals.ts";
 import { ReadAsker, ReadQueue } from "./clients/reads.ts";
 import { type Batch, sizeOfBatch } from "./log/entry.ts";
 import type { LogStore, StoredConfiguration } from "./log/log_store.ts";
-import { Whereabouts } from "./members/addresses.ts";
+import { MemberAddresses } from "./members/addresses.ts";
 import { CatchUp, MajorityWatch } from "./members/catch_up.ts";
 import { configurationOf, withIncarnations } from "./members/configuration.ts";
 import { firstConfiguration, Members } from "./members/members.ts";
@@ -268,7 +268,7 @@ export function makeParts(options: CompleteNodeOptions, hooks: NodeHooks) {
   });
 
   // Membership
-  const whereabouts = new Whereabouts({
+  const addresses = new MemberAddresses({
     id,
     contacts: options.members,
     clientAddress: options.clientAddress,
@@ -297,8 +297,8 @@ export function makeParts(options: CompleteNodeOptions, hooks: NodeHooks) {
     logger,
     waitMs,
     isConnected,
-    announced: (member) => whereabouts.forPeers(member),
-    incarnationOf: (member) => whereabouts.incarnationOf(member),
+    announced: (member) => addresses.forPeers(member),
+    incarnationOf: (member) => addresses.incarnationOf(member),
     logTime,
     hasWrongClock: (member) => timekeeping.hasWrongClock(member),
     redirect: () => requests.redirect(0),
@@ -321,7 +321,7 @@ export function makeParts(options: CompleteNodeOptions, hooks: NodeHooks) {
     budget,
     time,
     catchUp,
-    whereabouts,
+    addresses,
     membership,
     upgrade,
     ownDisk,
@@ -346,7 +346,7 @@ export function makeParts(options: CompleteNodeOptions, hooks: NodeHooks) {
     membership,
     upgrade,
     timekeeping,
-    whereabouts,
+    addresses,
     catchUp,
     majority,
     budget,

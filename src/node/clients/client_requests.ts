@@ -5,7 +5,7 @@ import type { Raft } from "../../raft/mod.ts";
 import type { NodeId, Ready } from "../../raft/types.ts";
 import type { ErrorReply } from "../../resp/reply.ts";
 import type { Batch } from "../log/entry.ts";
-import type { Whereabouts } from "../members/addresses.ts";
+import type { MemberAddresses } from "../members/addresses.ts";
 import type { CatchUp } from "../members/catch_up.ts";
 import type { Membership } from "../members/membership.ts";
 import type { MachineUpgrade } from "../members/versions.ts";
@@ -86,7 +86,7 @@ export interface ClientRequestsOptions {
   readonly budget: TurnBudget;
   readonly time: LogTime;
   readonly catchUp: CatchUp;
-  readonly whereabouts: Whereabouts;
+  readonly addresses: MemberAddresses;
   /** These three may hold back writes. */
   readonly membership: Pick<Membership, "holdsWrites">;
   readonly upgrade: Pick<MachineUpgrade, "holdsWrites">;
@@ -174,7 +174,7 @@ export class ClientRequests {
 
   /** The refusal of a request for this slot that only the leader can take. */
   redirect(slot: number): ErrorReply {
-    return this.#options.whereabouts.redirect(slot, this.#isRemoved);
+    return this.#options.addresses.redirect(slot, this.#isRemoved);
   }
 
   /** See `Node.whenReplicated`. */
@@ -227,7 +227,7 @@ export class ClientRequests {
    */
   endHandover(): void {
     if (this.#handover.isEmpty) return;
-    if (this.#options.whereabouts.leader() === null && this.#isHandingOver) return;
+    if (this.#options.addresses.leader() === null && this.#isHandingOver) return;
     for (const request of this.#handover.takeAll()) {
       request.settle(this.#isLeader ? LEADER_CHANGED : this.redirect(slotOf(request)));
     }

@@ -11,7 +11,7 @@ import type { Members } from "./members.ts";
 import { isSame } from "./membership.ts";
 import { describeMembers } from "./report.ts";
 
-export interface WhereaboutsOptions {
+export interface MemberAddressesOptions {
   readonly id: NodeId;
   /** With whom a node begins that knows no configuration yet. */
   readonly contacts: ReadonlyMap<NodeId, Address>;
@@ -27,8 +27,8 @@ export interface WhereaboutsOptions {
 }
 
 /** Where the members are, for clients and for each other, and who of them leads. */
-export class Whereabouts {
-  readonly #options: WhereaboutsOptions;
+export class MemberAddresses {
+  readonly #options: MemberAddressesOptions;
   readonly #clients = new Map<NodeId, Address>();
   readonly #rafts = new Map<NodeId, Address>();
   readonly #incarnations = new Map<NodeId, string>();
@@ -39,7 +39,7 @@ export class Whereabouts {
   #version = 0;
   #versioned: StoredConfiguration | null = null;
 
-  constructor(options: WhereaboutsOptions) {
+  constructor(options: MemberAddressesOptions) {
     this.#options = options;
     const { id, clientAddress, raftAddress, moved = new Map<NodeId, Address>() } = options;
     for (const [member, address] of moved) this.#rafts.set(member, address);
