@@ -77,7 +77,7 @@ Deno.test("reads that have their place between writes are refused when leadershi
   withMemoryCluster(3, (cluster) => {
     const old = cluster.leader;
     cluster.isolate(old);
-    // Their writes are under way, and the reads behind them have nothing to ride on.
+    // Their writes are under way, and no entry will answer the reads after them.
     const first = new MemoryClient(old);
     const write = first.send("SET", "k", "v");
     cluster.clock.advance(5);

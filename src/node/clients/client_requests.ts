@@ -139,8 +139,9 @@ export class ClientRequests {
     } else if (this.#isRemoved && !this.#isLeader) {
       return request.sink.settle(this.redirect(slotOf(request)));
     } else if (!request.isWrite) {
-      if (this.#isLeader && request.client.openWrites > 0) this.#proposals.addRider(request);
-      else return this.#addRead(request);
+      if (this.#isLeader && request.client.openWrites > 0) {
+        this.#proposals.addReadAfterWrite(request);
+      } else return this.#addRead(request);
     } else if (!this.#isLeader) {
       return request.sink.settle(this.redirect(slotOf(request)));
     } else if (!isKnown(this.#options.machine, request)) {
@@ -240,9 +241,9 @@ export class ClientRequests {
   }
 
   #sealWrites(): void {
-    const riders = this.#proposals.takeRidersOnly();
+    const reads = this.#proposals.takeReadsOnly();
     const { term } = this.#raft;
-    if (riders.length > 0) this.#await(riders, this.#proposals.lastIndexIn(term));
+    if (reads.length > 0) this.#await(reads, this.#proposals.lastIndexIn(term));
     if (this.#proposals.openWriteCount === 0) return;
     const { membership, upgrade, ownDisk, clock } = this.#options;
     if (membership.holdsWrites || upgrade.holdsWrites || ownDisk.holdsWrites) return;

@@ -34,9 +34,9 @@ export interface OpenBatch {
 
 /**
  * The writes of this node's clients. They are open while they are collected, then proposed: in the
- * log, with an unknown outcome. A read after an open write of its own connection rides along, and
- * is answered at its place when the entry is applied. The entry confirms the read as well as a
- * ReadIndex round would, because it was proposed after the read arrived.
+ * log, with an unknown outcome. A read after an open write of its own connection goes with the
+ * entry, and is answered at its place when the entry is applied. The entry confirms the read as well
+ * as a ReadIndex round would, because it was proposed after the read arrived.
  */
 export class Proposals {
   readonly #pacer: BatchPacer;
@@ -104,12 +104,12 @@ export class Proposals {
     this.#open.push(request);
   }
 
-  addRider(request: Request): void {
+  addReadAfterWrite(request: Request): void {
     this.#open.push(request);
   }
 
-  /** Takes the open reads when there is no open write for them to ride on. */
-  takeRidersOnly(): Request[] {
+  /** Takes the open reads when there is no open write whose entry could answer them. */
+  takeReadsOnly(): Request[] {
     return this.#openWriteCount === 0 ? this.takeOpen() : [];
   }
 
@@ -154,7 +154,7 @@ export class Proposals {
       }
       count++;
     }
-    assert(commands.length > 0, "only riders were sealed");
+    assert(commands.length > 0, "an entry without a write was sealed");
     const requests = count === this.#open.length ? this.#open : this.#open.slice(0, count);
     this.#open = count === this.#open.length ? [] : this.#open.slice(count);
     this.#openWriteCount -= commands.length;

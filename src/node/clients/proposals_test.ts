@@ -25,7 +25,7 @@ Deno.test("all that is small goes into one batch, reads at their place among the
   const client = new ClientOrder();
   for (let at = 0; at < 100; at++) {
     open.addWrite(request(client, "SET", `k${at}`, "v"));
-    open.addRider(request(client, "GET", `k${at}`));
+    open.addReadAfterWrite(request(client, "GET", `k${at}`));
   }
   const batch = open.sealOpen(5);
   assertEquals([batch.batch.timeMs, batch.batch.commands.length], [5, 100]);
@@ -39,7 +39,7 @@ Deno.test("what is large is cut into entries of a good size, and keeps its order
   const value = "x".repeat(MIB / 2);
   for (let at = 0; at < 5; at++) {
     open.addWrite(request(client, "SET", `k${at}`, value));
-    open.addRider(request(client, "GET", `k${at}`));
+    open.addReadAfterWrite(request(client, "GET", `k${at}`));
   }
   const { bytes } = open;
   const cut: (readonly (string | undefined)[])[] = [];
@@ -80,7 +80,7 @@ Deno.test("writes that waited for too long to be proposed leave their room to ot
   const client = new ClientOrder();
   for (let at = 0; at < 3; at++) {
     open.addWrite(request(client, "SET", `k${at}`, "x".repeat(MIB)));
-    open.addRider(request(client, "GET", `k${at}`));
+    open.addReadAfterWrite(request(client, "GET", `k${at}`));
   }
   assertEquals(open.takeOpenOlderThan(Infinity).length, 6);
   assertEquals([open.openBytes, open.bytes, open.openWriteCount, open.isFull], [0, 0, 0, false]);
