@@ -2,7 +2,7 @@ import type { Arguments } from "../base/byte_string.ts";
 import type { Reply } from "../resp/reply.ts";
 import {
   NO_OWNER,
-  Session,
+  OnceSession,
   SESSION_TTL_MS_MAX,
   type SessionOwner,
 } from "../store/once_sessions.ts";
@@ -44,7 +44,7 @@ function open({ sessions }: CommandContext, args: Arguments): Reply {
   const ttlMs = args[2] === undefined ? TTL_MS_DEFAULT : integerAt(args, 2);
   if (typeof ttlMs === "bigint" || ttlMs < 1 || ttlMs > SESSION_TTL_MS_MAX) throw INVALID_TTL;
   const opened = sessions.open(ttlMs, owner);
-  if (opened instanceof Session) return opened.key;
+  if (opened instanceof OnceSession) return opened.key;
   const { clients, proxies, sessionsPerOwnerMax } = sessions.limits;
   if (opened === "owner") {
     throw new CommandError(
@@ -129,7 +129,7 @@ function* onceInSteps(context: CommandContext, args: Arguments): Generator<void,
 
 /** A serial that its session has not executed. */
 class NewSerial {
-  constructor(readonly session: Session, readonly serial: number) {}
+  constructor(readonly session: OnceSession, readonly serial: number) {}
 }
 
 /**

@@ -19,7 +19,7 @@ export interface SessionOwner {
 export const NO_OWNER: SessionOwner = { name: "", isProxy: false };
 
 /** One client's session: which of its serials have been executed, and what they were answered. */
-export class Session implements Expiring {
+export class OnceSession implements Expiring {
   /** `counter-time`: the number of the session, and the log's time at which it was opened. */
   readonly key: string;
   readonly ttlMs: number;
@@ -58,7 +58,7 @@ export interface SessionImage {
 }
 
 /** Takes time in proportion to the number of replies, a few thousand at most. */
-export function imageOf(session: Session): SessionImage {
+export function imageOf(session: OnceSession): SessionImage {
   const { key, ttlMs, deadlineMs, floor, highest, owner, replies } = session;
   return { key, ttlMs, deadlineMs, floor, highest, owner, replies: replies.entries() };
 }
@@ -69,12 +69,12 @@ export function imageOf(session: Session): SessionImage {
  */
 export class SessionsView {
   readonly #id: number;
-  #sessions: readonly Session[];
-  readonly #images = new Map<Session, SessionImage>();
+  #sessions: readonly OnceSession[];
+  readonly #images = new Map<OnceSession, SessionImage>();
   #next = 0;
 
   /** @param id higher than that of each view before */
-  constructor(id: number, sessions: readonly Session[]) {
+  constructor(id: number, sessions: readonly OnceSession[]) {
     this.#id = id;
     this.#sessions = sessions;
   }
@@ -84,7 +84,7 @@ export class SessionsView {
   }
 
   /** To be called before a session changes. */
-  keep(session: Session): void {
+  keep(session: OnceSession): void {
     if (session.viewId === this.#id) return;
     session.viewId = this.#id;
     this.#images.set(session, imageOf(session));
@@ -163,8 +163,8 @@ export type SessionRefusal = "owner" | "all";
  */
 export class Sessions {
   limits: SessionLimits;
-  readonly #sessions = new Map<string, Session>();
-  readonly #expiries = new ExpiryHeap<Session>();
+  readonly #sessions = new Map<string, OnceSession>();
+  readonly #expiries = new ExpiryHeap<OnceSession>();
   #timeMs = 0;
   #openedCount = 0;
   #repliesBytes = 0;
@@ -175,7 +175,7 @@ export class Sessions {
   /** Number of sessions by the name of their owner. */
   readonly #byOwner = new Map<string, number>();
   /** The session that was asked for last: most requests in a row are of the same one. */
-  #found: Session | null = null;
+  #found: OnceSession | null = null;
   #view: SessionsView | null = null;
   #lastViewId = 0;
 
@@ -225,7 +225,7 @@ export class Sessions {
    * Opens a session that ends when it is not used for so long; or tells of whom there are too many.
    * Clients cannot take the part that is for proxies, nor those the clients'.
    */
-  open(ttlMs: number, owner: SessionOwner = NO_OWNER): Session | SessionRefusal {
+  open(ttlMs: number, owner: SessionOwner = NO_OWNER): OnceSession | SessionRefusal {
     if (this.#isShareFull(owner)) this.#removeSomeDue();
     if (this.#isShareFull(owner)) return "all";
     const { sessionsPerOwnerMax } = this.limits;
@@ -233,7 +233,7 @@ export class Sessions {
       return "owner";
     }
     this.#openedCount++;
-    const session = new Session(
+    const session = new OnceSession(
       `${this.#openedCount}-${this.#timeMs}`,
       ttlMs,
       this.#timeMs + ttlMs,
@@ -245,7 +245,7 @@ export class Sessions {
   }
 
   /** The session of that id, if it is there and its time has not come. */
-  find(id: string): Session | undefined {
+  find(id: string): OnceSession | undefined {
     // The hash of an id that has just been decoded is not known yet; comparing takes less.
     const session = this.#found?.key === id ? this.#found : this.#lookUp(id);
     return session !== undefined && session.deadlineMs > this.#timeMs ? session : undefined;
@@ -264,7 +264,7 @@ export class Sessions {
    * Notes that the session is in use, and that its client has the answers to all serials up to
    * `acked`: these are forgotten.
    */
-  use(session: Session, acked: number): void {
+  use(session: OnceSession, acked: number): void {
     this.#view?.keep(session);
     const deadlineMs = this.#timeMs + session.ttlMs;
     if (session.deadlineMs !== deadlineMs) {
@@ -278,7 +278,7 @@ export class Sessions {
    * Keeps what a new serial was answered, and forgets what falls out of the session's window by it.
    * `use` has been called.
    */
-  keep(session: Session, serial: number, reply: Reply): void {
+  keep(session: OnceSession, serial: number, reply: Reply): void {
     assert(serial > session.floor, "Cannot keep a reply: its serial is forgotten");
     this.#view?.keep(session);
     this.#store(session, serial, reply);
@@ -295,7 +295,7 @@ export class Sessions {
    * What the replies of one session may take: as long as there is much room, a good part of it; when
    * there is little, what each session has that can be open.
    */
-  #repliesBytesMaxOf({ owner }: Session): number {
+  #repliesBytesMaxOf({ owner }: OnceSession): number {
     const { sessionsMax, repliesBytesMin } = this.#limitsOf(owner);
     const bytesMax = sessionsMax * repliesBytesMin;
     const isScarce = this.#shareOf(owner).repliesBytes > bytesMax;
@@ -332,8 +332,8 @@ export class Sessions {
   }
 
   /** Puts a session back, without replies; ids come in the order in which they were opened. */
-  restoreSession(image: Omit<SessionImage, "replies">): Session {
-    const session = new Session(image.key, image.ttlMs, image.deadlineMs, image.owner);
+  restoreSession(image: Omit<SessionImage, "replies">): OnceSession {
+    const session = new OnceSession(image.key, image.ttlMs, image.deadlineMs, image.owner);
     session.floor = image.floor;
     session.highest = image.highest;
     this.#add(session);
@@ -341,17 +341,17 @@ export class Sessions {
   }
 
   /** Puts a reply of a session back. */
-  restoreReply(session: Session, serial: number, reply: Reply): void {
+  restoreReply(session: OnceSession, serial: number, reply: Reply): void {
     this.#store(session, serial, reply);
   }
 
-  #lookUp(id: string): Session | undefined {
+  #lookUp(id: string): OnceSession | undefined {
     const session = this.#sessions.get(id);
     if (session !== undefined) this.#found = session;
     return session;
   }
 
-  #add(session: Session): void {
+  #add(session: OnceSession): void {
     this.#sessions.set(session.key, session);
     this.#shareOf(session.owner).sessions++;
     const { name } = session.owner;
@@ -359,13 +359,13 @@ export class Sessions {
     this.#expiries.add(session);
   }
 
-  #store(session: Session, serial: number, reply: Reply): void {
+  #store(session: OnceSession, serial: number, reply: Reply): void {
     session.replies.add(serial, reply);
     this.#count(session, KEPT_REPLY_BYTES + replyBytes(reply));
   }
 
   /** Raises the floor. Takes as many steps as there are replies or serials, whichever is less. */
-  #forget(session: Session, floor: number): void {
+  #forget(session: OnceSession, floor: number): void {
     const before = session.floor;
     if (floor <= before) return;
     session.floor = floor;
@@ -378,12 +378,12 @@ export class Sessions {
     }
   }
 
-  #drop(session: Session, serial: number): void {
+  #drop(session: OnceSession, serial: number): void {
     const reply = session.replies.remove(serial);
     if (reply !== undefined) this.#count(session, -KEPT_REPLY_BYTES - replyBytes(reply));
   }
 
-  #count(session: Session, bytes: number): void {
+  #count(session: OnceSession, bytes: number): void {
     session.repliesBytes += bytes;
     this.#repliesBytes += bytes;
     this.#shareOf(session.owner).repliesBytes += bytes;
@@ -396,7 +396,7 @@ export class Sessions {
     return true;
   }
 
-  #remove(session: Session): void {
+  #remove(session: OnceSession): void {
     // A view may read it later: a removed session does not change any more.
     this.#expiries.remove(session);
     this.#sessions.delete(session.key);

@@ -2,15 +2,21 @@ import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/ass
 import { AssertionFailure } from "../base/errors.ts";
 import { randomInteger, seededRandom } from "../base/random.ts";
 import { EXPIRED_PER_STEP_MAX } from "./keyspace.ts";
-import { NO_OWNER, SERIAL_WINDOW, Session, type SessionOwner, Sessions } from "./once_sessions.ts";
+import {
+  NO_OWNER,
+  OnceSession,
+  SERIAL_WINDOW,
+  type SessionOwner,
+  Sessions,
+} from "./once_sessions.ts";
 
-function opened(sessions: Sessions, ttlMs = 1000): Session {
+function opened(sessions: Sessions, ttlMs = 1000): OnceSession {
   return openedBy(sessions, NO_OWNER, ttlMs);
 }
 
-function openedBy(sessions: Sessions, owner: SessionOwner, ttlMs = 1000): Session {
+function openedBy(sessions: Sessions, owner: SessionOwner, ttlMs = 1000): OnceSession {
   const session = sessions.open(ttlMs, owner);
-  assert(session instanceof Session, `refused: ${session}`);
+  assert(session instanceof OnceSession, `refused: ${session}`);
   return session;
 }
 
@@ -135,7 +141,7 @@ Deno.test("replies of one session never push out those of another, whoever fills
     for (const session of [quiet, proxys]) sessions.keep(session, serial, null);
     for (const session of greedy) sessions.keep(session, serial, "x".repeat(5_000));
   }
-  const serials = ({ replies }: Session) => replies.entries().map(([serial]) => serial);
+  const serials = ({ replies }: OnceSession) => replies.entries().map(([serial]) => serial);
   for (const session of [quiet, proxys]) {
     assertEquals(serials(session), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
     assertEquals(session.floor, 0);

@@ -5,7 +5,7 @@ import type { Reply } from "../resp/reply.ts";
 import { DEFAULT_HASH_SEED, type HashSeed } from "./key_table.ts";
 import { Keyspace } from "./keyspace.ts";
 import { LongStrings } from "./long_strings.ts";
-import { SERIAL_WINDOW, type Session, SESSION_TTL_MS_MAX, Sessions } from "./once_sessions.ts";
+import { type OnceSession, SERIAL_WINDOW, SESSION_TTL_MS_MAX, Sessions } from "./once_sessions.ts";
 import { Settings } from "./value.ts";
 import {
   deadlineField,
@@ -38,7 +38,7 @@ interface Announced {
 
 /** A session whose replies are being told. */
 interface OpenSession {
-  readonly session: Session;
+  readonly session: OnceSession;
   readonly replies: number;
 }
 

@@ -3,7 +3,7 @@ import { latin1, writeLatin1 } from "../base/bytes.ts";
 import { randomInteger, seededRandom } from "../base/random.ts";
 import { DoubleReply, ErrorReply, MapReply, OK, type Reply, VerbatimReply } from "../resp/reply.ts";
 import { Keyspace } from "./keyspace.ts";
-import { NO_OWNER, Session, Sessions } from "./once_sessions.ts";
+import { NO_OWNER, OnceSession, Sessions } from "./once_sessions.ts";
 import { Settings } from "./value.ts";
 import { PIECE_MARK, SnapshotFormatError, StateSnapshot } from "./state_snapshot.ts";
 import { StateLoader } from "./state_loader.ts";
@@ -41,12 +41,12 @@ function someItems(hasLongStrings = true): Item[] {
   }
   keyspace.set("last", "x");
   const gone = sessions.open(5);
-  assert(gone instanceof Session);
+  assert(gone instanceof OnceSession);
   sessions.close(gone.key);
   for (let count = 0; count < 2; count++) {
     const owner = { name: `n1-${count}`, isProxy: count === 1 };
     const session = sessions.open(1000, count === 0 && hasLongStrings ? NO_OWNER : owner);
-    assert(session instanceof Session);
+    assert(session instanceof OnceSession);
     sessions.use(session, 2);
     const replies = hasLongStrings ? REPLIES : SHORT_REPLIES;
     for (const [index, reply] of replies.entries()) sessions.keep(session, 20 - index, reply);

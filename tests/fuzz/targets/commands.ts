@@ -7,7 +7,7 @@ import { decodeReply } from "../../../src/resp/reply_scanner.ts";
 import { encodeReply } from "../../../src/resp/encode.ts";
 import { DEADLINE_BYTES } from "../../../src/store/deadlines.ts";
 import { KEY_OVERHEAD_BYTES } from "../../../src/store/keyspace.ts";
-import { Session } from "../../../src/store/once_sessions.ts";
+import { OnceSession } from "../../../src/store/once_sessions.ts";
 import { choiceSeed, type FuzzTarget } from "../fuzz_target.ts";
 import { decodeAll, requestText } from "./requests.ts";
 
@@ -55,7 +55,7 @@ export const commands: FuzzTarget = {
     for (const machine of machines) machine.advanceTime(nowMs);
     const [id] = machines.map((machine) => {
       const session = machine.sessions.open(1000);
-      return session instanceof Session ? session.key : undefined;
+      return session instanceof OnceSession ? session.key : undefined;
     });
     for (const args of decodeAll([latin1Bytes(input)]).requests) {
       nowMs += randomInteger(random, 3) * randomInteger(random, 2000);
