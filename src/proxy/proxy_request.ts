@@ -26,7 +26,7 @@ const STAMPED_ARGUMENTS_MAX = DEFAULT_CLIENT_LIMITS.argumentsMax - STAMP_ARGUMEN
 const NO_REST: readonly string[] = [];
 
 /** Where the answer goes, at its place among the client's replies. */
-export interface ReplySink {
+export interface EncodedReplySink {
   readonly protocol: Protocol;
   /**
    * @param text one complete reply, as it goes over the wire
@@ -56,7 +56,7 @@ export class ProxyRequest implements Listed<ProxyRequest> {
   readonly client: RequestOwner;
   readonly command: Command;
   readonly kind: RouteKind;
-  readonly sink: ReplySink;
+  readonly sink: EncodedReplySink;
   /** On the wire, without its stamp. */
   readonly bytes: number;
   /** When it was sent last; until it is sent, when it arrived. */
@@ -88,7 +88,7 @@ export class ProxyRequest implements Listed<ProxyRequest> {
     client: RequestOwner,
     command: Command,
     request: RequestText,
-    sink: ReplySink,
+    sink: EncodedReplySink,
     arrivedMs: number,
   ) {
     this.client = client;

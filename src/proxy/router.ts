@@ -11,8 +11,8 @@ import { HoldQueue } from "./hold_queue.ts";
 import type { ProxyLimits } from "./limits.ts";
 import {
   doubtOf,
+  type EncodedReplySink,
   ProxyRequest,
-  type ReplySink,
   type RequestOwner,
   tooManyWaits,
 } from "./proxy_request.ts";
@@ -86,7 +86,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
     client: ClientQueue,
     command: Command,
     text: RequestText,
-    sink: ReplySink,
+    sink: EncodedReplySink,
     nowMs: number,
   ): void {
     const request = new ProxyRequest(client, command, text, sink, nowMs);
@@ -133,7 +133,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
 
   ask(args: readonly string[], answered: (text: string) => void): void {
     const command = checkRequest(args);
-    const sink: ReplySink = { protocol: 2, settleEncoded: answered };
+    const sink: EncodedReplySink = { protocol: 2, settleEncoded: answered };
     this.submit(this.#own, command, RequestText.of(args), sink, this.#nowMs());
   }
 

@@ -6,7 +6,7 @@ import type { Clock } from "../../../src/platform/clock.ts";
 import type { ClientQueue } from "../../../src/proxy/client_queue.ts";
 import type { ProxyLimits } from "../../../src/proxy/limits.ts";
 import { ProxyCore } from "../../../src/proxy/proxy.ts";
-import type { ReplySink } from "../../../src/proxy/proxy_request.ts";
+import type { EncodedReplySink } from "../../../src/proxy/proxy_request.ts";
 import type { Protocol } from "../../../src/resp/encode.ts";
 import { ErrorReply, type Reply, SimpleString } from "../../../src/resp/reply.ts";
 import { decodeReply } from "../../../src/resp/reply_scanner.ts";
@@ -123,7 +123,7 @@ export class BenchClient {
   }
 }
 
-class BenchSlot implements ReplySink {
+class BenchSlot implements EncodedReplySink {
   text: string | null = null;
 
   constructor(readonly protocol: Protocol) {}
