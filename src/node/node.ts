@@ -13,7 +13,7 @@ import type { MemberAddresses } from "./members/addresses.ts";
 import type { CatchUp, MajorityWatch } from "./members/catch_up.ts";
 import type { Members } from "./members/members.ts";
 import type { Membership } from "./members/membership.ts";
-import { describeRole, nodeReport, type StateReport, StateWatch } from "./members/report.ts";
+import { describeRole, nodeReport, StateObservers, type StateReport } from "./members/report.ts";
 import type { BuildVersions, MachineUpgrade } from "./members/versions.ts";
 import {
   type CompleteNodeOptions,
@@ -56,7 +56,7 @@ export class Node implements PeerHandler {
   readonly #timekeeping: Timekeeping;
   readonly #time: LogTime;
   readonly #addresses: MemberAddresses;
-  readonly #watch = new StateWatch();
+  readonly #observers = new StateObservers();
   readonly #catchUp: CatchUp;
   readonly #budget: TurnBudget;
   readonly #applier: Applier;
@@ -229,7 +229,7 @@ export class Node implements PeerHandler {
 
   /** Calls back after each change of role, term, leader, addresses or readiness. */
   watch(changed: () => void): Cancel {
-    return this.#watch.add(changed);
+    return this.#observers.add(changed);
   }
 
   report(): StateReport {
@@ -352,7 +352,7 @@ export class Node implements PeerHandler {
     if (!this.#budget.isResting) this.#applier.goOnBeside();
     if (this.#applier.hasWork || !this.#budget.isLeft) this.#budget.rest();
     const { memoryBytesMax } = this.#options.machine;
-    this.#watch.check(
+    this.#observers.check(
       this.#raft,
       this.#catchUp.isBehind,
       this.#addresses.version,

@@ -11,7 +11,7 @@ import { ProxyFrontend } from "./proxy_frontend.ts";
 import { type ProxyStatus, proxyStatus } from "./proxy_view.ts";
 import { Router } from "./router.ts";
 import { Topology } from "./topology.ts";
-import { Watchers } from "./watcher.ts";
+import { ClusterWatcher } from "./watcher.ts";
 
 const TICK_MS = 20;
 
@@ -31,7 +31,7 @@ export class ProxyCore {
   readonly topology: Topology;
   readonly router: Router;
   readonly #options: ProxyCoreOptions;
-  readonly #watchers: Watchers;
+  readonly #cluster: ClusterWatcher;
   readonly #majority: MajorityWatch;
   #cancelTick: Cancel | null = null;
   #tickedMs = 0;
@@ -42,7 +42,7 @@ export class ProxyCore {
     this.#options = options;
     this.topology = new Topology(limits.silenceMsMax);
     this.router = new Router({ ...options, limits, topology: this.topology });
-    this.#watchers = new Watchers({
+    this.#cluster = new ClusterWatcher({
       ...options,
       topology: this.topology,
       intervalMs: limits.watchIntervalMs,
@@ -50,19 +50,19 @@ export class ProxyCore {
     });
     this.#majority = new MajorityWatch({
       logger: options.logger,
-      problem: (member) => this.#watchers.problem(member),
+      problem: (member) => this.#cluster.problem(member),
     });
   }
 
   start(): void {
     this.#tickedMs = this.#options.clock.monotonicMs();
-    this.#watchers.start();
+    this.#cluster.start();
     this.#scheduleTick();
   }
 
   stop(): void {
     this.#cancelTick?.();
-    this.#watchers.stop();
+    this.#cluster.stop();
     this.router.stop();
   }
 
@@ -97,11 +97,11 @@ export class ProxyCore {
     const silent = this.topology.pass(awakeMs);
     for (const node of silent) this.#options.logger.warn(`node ${node.label} does not answer`);
     if (silent.length > 0) {
-      this.#watchers.refresh();
+      this.#cluster.refresh();
       this.#changed();
     }
-    this.#watchers.tick(nowMs, awakeMs);
-    this.#majority.check(nowMs, this.topology.leader !== null, this.#watchers.members);
+    this.#cluster.tick(nowMs, awakeMs);
+    this.#majority.check(nowMs, this.topology.leader !== null, this.#cluster.members);
     this.router.tick(elapsedMs);
   }
 }

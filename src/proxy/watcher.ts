@@ -22,16 +22,16 @@ const REPLY_BYTES_MAX = 1024 * 1024;
 /** What there is to say of a node whose connection stands, and that says nothing. */
 const SILENT = "does not answer";
 
-export interface WatcherOptions {
+export interface NodeWatcherOptions {
   readonly address: Address;
   readonly intervalMs: number;
   readonly network: Network;
   readonly clock: Clock;
   readonly random: Random;
-  readonly events: WatcherEvents;
+  readonly events: NodeWatcherEvents;
 }
 
-export interface WatcherEvents {
+export interface NodeWatcherEvents {
   /** Why a node that reports this is none of ours; `null` when it is. */
   objection(state: NodeState): string | null;
   reported(state: NodeState): void;
@@ -53,8 +53,8 @@ interface Line {
  * stopped. If the node talks on it first, it takes the place of the old one: after an interruption
  * the kernel waits longer and longer before it sends on an old connection again.
  */
-export class Watcher {
-  readonly #options: WatcherOptions;
+export class NodeWatcher {
+  readonly #options: NodeWatcherOptions;
   readonly #backoff: Backoff;
   #line: Line | null = null;
   #contender: Line | null = null;
@@ -65,7 +65,7 @@ export class Watcher {
   /** Why the last connection ended, or was none. */
   #reason = "not reached yet";
 
-  constructor(options: WatcherOptions) {
+  constructor(options: NodeWatcherOptions) {
     this.#options = options;
     this.#backoff = new Backoff(options.random);
     this.#open();
@@ -213,7 +213,7 @@ function stateIn(text: string): NodeState | null {
   }
 }
 
-export interface WatchersOptions {
+export interface ClusterWatcherOptions {
   /** Where to begin, and to come back to. */
   readonly seeds: readonly Address[];
   readonly intervalMs: number;
@@ -227,10 +227,10 @@ export interface WatchersOptions {
 }
 
 /** Watches every node there is: finds them from any one, follows them when they move. */
-export class Watchers {
-  readonly #options: WatchersOptions;
+export class ClusterWatcher {
+  readonly #options: ClusterWatcherOptions;
   readonly #seeds: readonly string[];
-  readonly #watchers = new Map<string, Watcher>();
+  readonly #watchers = new Map<string, NodeWatcher>();
   /** The members' addresses by id, as last told by anyone. */
   #members: ReadonlyMap<string, string> = new Map();
   /** Who answered at each address last, to know a seed again that is another name of a member. */
@@ -239,7 +239,7 @@ export class Watchers {
   /** The cluster of the node that answered first; empty before that. */
   #clusterId = "";
 
-  constructor(options: WatchersOptions) {
+  constructor(options: ClusterWatcherOptions) {
     this.#options = options;
     this.#seeds = options.seeds.map(formatAddress);
   }
@@ -337,7 +337,7 @@ export class Watchers {
       refused: (reason: string) => logger.warn(`${text} cannot be used: ${reason}`),
     };
     const options = { address, intervalMs, network, clock, random, events };
-    this.#watchers.set(text, new Watcher(options));
+    this.#watchers.set(text, new NodeWatcher(options));
   }
 
   #unwatch(address: string): void {

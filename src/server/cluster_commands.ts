@@ -18,7 +18,7 @@ export function clientAddressText(address: Address | null): string {
 }
 
 /** The connections (proxies, mostly) that are told of the node's state as it changes. */
-export class StateWatchers {
+export class StateSubscribers {
   readonly #node: Node;
   readonly #machine: StateMachine;
   readonly #clock: Clock;
@@ -144,13 +144,13 @@ function joinedReply({ clusterId, members }: StateReport): Reply {
 export class ClusterCommands {
   readonly #node: Node;
   readonly #faults: Faults | null;
-  readonly #watchers: StateWatchers;
+  readonly #subscribers: StateSubscribers;
 
   /** @param faults `null`: failures on purpose are not allowed */
   constructor(node: Node, machine: StateMachine, clock: Clock, faults: Faults | null) {
     this.#node = node;
     this.#faults = faults;
-    this.#watchers = new StateWatchers(node, machine, clock);
+    this.#subscribers = new StateSubscribers(node, machine, clock);
   }
 
   run(
@@ -191,7 +191,7 @@ export class ClusterCommands {
   }
 
   unwatch(connection: Connection): void {
-    this.#watchers.remove(connection);
+    this.#subscribers.remove(connection);
   }
 
   #watch(connection: Connection, intervalMs: number): Reply {
@@ -201,7 +201,7 @@ export class ClusterCommands {
     if (!Number.isInteger(intervalMs) || intervalMs < 10 || intervalMs > 60_000) {
       return new ErrorReply("ERR the interval is from 10 to 60000 milliseconds");
     }
-    this.#watchers.add(connection, intervalMs);
+    this.#subscribers.add(connection, intervalMs);
     return OK;
   }
 

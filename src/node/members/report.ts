@@ -147,16 +147,16 @@ export function describeMembers({ members, removed }: ClusterConfiguration): str
 /** The part of the consensus state whose changes watchers are told at once. */
 export type WatchedState = Pick<RaftStatus, "role" | "term" | "leaderId" | "servesReads">;
 
-/** Notifies watchers when the node's report about itself has changed. */
-export class StateWatch {
-  readonly #watchers = new Set<() => void>();
+/** Notifies observers when the node's report about itself has changed. */
+export class StateObservers {
+  readonly #observers = new Set<() => void>();
   #told: WatchedState & { readonly isCatchingUp: boolean } | null = null;
   #toldVersion = 0;
   #toldMemoryBytesMax = 0;
 
   add(changed: () => void): Cancel {
-    this.#watchers.add(changed);
-    return () => this.#watchers.delete(changed);
+    this.#observers.add(changed);
+    return () => this.#observers.delete(changed);
   }
 
   /** @param placesVersion changes whenever the members or their addresses change */
@@ -166,7 +166,7 @@ export class StateWatch {
     placesVersion: number,
     memoryBytesMax: number,
   ): void {
-    if (this.#watchers.size === 0) return;
+    if (this.#observers.size === 0) return;
     const told = this.#told;
     const isSame = told !== null && placesVersion === this.#toldVersion &&
       memoryBytesMax === this.#toldMemoryBytesMax &&
@@ -176,7 +176,7 @@ export class StateWatch {
     this.#told = { role, term, leaderId, servesReads, isCatchingUp };
     this.#toldVersion = placesVersion;
     this.#toldMemoryBytesMax = memoryBytesMax;
-    for (const changed of this.#watchers) changed();
+    for (const changed of this.#observers) changed();
   }
 }
 

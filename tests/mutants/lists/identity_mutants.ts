@@ -131,8 +131,8 @@ export const identityMutants: readonly Mutant[] = [
     name: "proxy-silent-without-a-majority",
     bug: "a proxy that reaches no majority does not say whom it does not reach, and why",
     file: "src/proxy/proxy.ts",
-    find: "this.#majority.check(nowMs, this.topology.leader !== null, this.#watchers.members);",
-    replace: "this.#majority.check(nowMs, this.topology.leader === null, this.#watchers.members);",
+    find: "this.#majority.check(nowMs, this.topology.leader !== null, this.#cluster.members);",
+    replace: "this.#majority.check(nowMs, this.topology.leader === null, this.#cluster.members);",
     killers: [WATCHERS],
   },
   {

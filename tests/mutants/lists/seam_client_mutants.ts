@@ -264,7 +264,7 @@ export const seamClientMutants: readonly Mutant[] = [
     find: `    this.#cancelWatch?.();
     this.#cancelWatch = null;`,
     replace: "    this.#cancelWatch?.();",
-    killers: ["src/server/state_watchers_test.ts"],
+    killers: ["src/server/state_subscribers_test.ts"],
   },
   {
     name: "seam-watching-again-keeps-the-old-beat",
@@ -273,7 +273,7 @@ export const seamClientMutants: readonly Mutant[] = [
     find: `    this.#timers.get(connection)?.();
     connection.isWatching = true;`,
     replace: "    connection.isWatching = true;",
-    killers: ["src/server/state_watchers_test.ts"],
+    killers: ["src/server/state_subscribers_test.ts"],
   },
   {
     name: "seam-all-connections-are-one-owner",

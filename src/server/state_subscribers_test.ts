@@ -3,7 +3,7 @@ import { StateMachine } from "../commands/state_machine.ts";
 import type { Node } from "../node/node.ts";
 import { ManualClock } from "../../tests/support/node/manual_clock.ts";
 import type { Connection } from "./connection.ts";
-import { StateWatchers } from "./cluster_commands.ts";
+import { StateSubscribers } from "./cluster_commands.ts";
 
 /** A node that tells of its changes when it is told to, and clients that count what they hear. */
 function start() {
@@ -16,7 +16,7 @@ function start() {
     },
     report: () => ({ id: "n1", members: [], leaderAddress: null }),
   };
-  const watchers = new StateWatchers(node as unknown as Node, new StateMachine(), clock);
+  const subscribers = new StateSubscribers(node as unknown as Node, new StateMachine(), clock);
   const heard = new Map<string, number>();
   const clients = new Map<string, Connection>();
   const client = (name: string): Connection => {
@@ -33,43 +33,43 @@ function start() {
     run();
     return (heard.get(name) ?? 0) - before;
   };
-  return { clock, watching, watchers, client, change, heardSince };
+  return { clock, watching, subscribers, client, change, heardSince };
 }
 
 Deno.test("a watcher is told at once, at each interval and of every change", () => {
-  const { clock, watchers, client, change, heardSince } = start();
-  watchers.add(client("a"), 100);
+  const { clock, subscribers, client, change, heardSince } = start();
+  subscribers.add(client("a"), 100);
   assertEquals(heardSince("a", () => clock.advance(0)), 1);
   assertEquals(heardSince("a", () => clock.advance(1_000)), 10);
   assertEquals(heardSince("a", change), 1);
 });
 
 Deno.test("whoever watches anew is told at the new interval alone", () => {
-  const { clock, watchers, client, heardSince } = start();
-  watchers.add(client("a"), 100);
-  watchers.add(client("a"), 500);
+  const { clock, subscribers, client, heardSince } = start();
+  subscribers.add(client("a"), 100);
+  subscribers.add(client("a"), 500);
   clock.advance(0);
   assertEquals(heardSince("a", () => clock.advance(1_000)), 2);
 });
 
 Deno.test("the node is watched while anybody is told, and again for the next one", () => {
-  const { clock, watching, watchers, client, change, heardSince } = start();
-  watchers.add(client("a"), 100);
-  watchers.add(client("b"), 100);
+  const { clock, watching, subscribers, client, change, heardSince } = start();
+  subscribers.add(client("a"), 100);
+  subscribers.add(client("b"), 100);
   clock.advance(0);
-  watchers.remove(client("a"));
+  subscribers.remove(client("a"));
   assertEquals([watching.size, client("a").isWatching], [1, false]);
   assertEquals(heardSince("a", () => clock.advance(1_000)), 0);
-  watchers.remove(client("b"));
+  subscribers.remove(client("b"));
   assertEquals(watching.size, 0);
-  watchers.add(client("c"), 10_000);
+  subscribers.add(client("c"), 10_000);
   clock.advance(0);
   assertEquals(heardSince("c", change), 1);
 });
 
 Deno.test("a watcher that speaks the old protocol again is told nothing more", () => {
-  const { clock, watching, watchers, client, heardSince } = start();
-  watchers.add(client("a"), 100);
+  const { clock, watching, subscribers, client, heardSince } = start();
+  subscribers.add(client("a"), 100);
   clock.advance(0);
   client("a").protocol = 2;
   assertEquals(heardSince("a", () => clock.advance(1_000)), 0);
