@@ -35,7 +35,7 @@ import {
  * Keeps requests that arrive while leadership moves to another node. They were not executed, and
  * wait until their new target is known.
  */
-export class Handover {
+export class HandoverQueue {
   #requests: Request[] = [];
   #untilMs = -Infinity;
 
@@ -111,7 +111,7 @@ export class ClientRequests {
   readonly #reads: ReadQueue;
   readonly #asker: ReadAsker;
   readonly #time: LogTime;
-  readonly #handover = new Handover();
+  readonly #handover = new HandoverQueue();
   readonly #waiters = new ReplicationWaiters();
   #isLeader = false;
   #leaderId: NodeId | null = null;

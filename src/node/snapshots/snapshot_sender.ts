@@ -31,7 +31,7 @@ export interface SnapshotSenderOptions {
 }
 
 /** A snapshot on its way to one peer. It stays the same one when there is a newer one meanwhile. */
-interface Transfer {
+interface SnapshotStream {
   readonly request: SnapshotRequest;
   readonly source: SnapshotSource;
   /** The peer is known to have so much. */
@@ -47,7 +47,7 @@ interface Transfer {
   window: number;
   /** Nothing is sent until the peer has said what it has. */
   isOffered: boolean;
-  /** When the peer last answered, or the transfer began. */
+  /** When the peer last answered, or the stream began. */
   answeredMs: number;
   /** The same, or when the snapshot was last offered. */
   heardMs: number;
@@ -60,7 +60,7 @@ interface Transfer {
  */
 export class SnapshotSender {
   readonly #options: SnapshotSenderOptions;
-  readonly #transfers = new Map<NodeId, Transfer>();
+  readonly #streams = new Map<NodeId, SnapshotStream>();
   readonly #retryAtMs = new Map<NodeId, number>();
 
   constructor(options: SnapshotSenderOptions) {
@@ -69,53 +69,53 @@ export class SnapshotSender {
 
   /** The lowest index that a peer will go on from; `null`: nothing is being sent. */
   get indexMin(): number | null {
-    const indexes = [...this.#transfers.values()].map(({ source }) => source.snapshot.index);
+    const indexes = [...this.#streams.values()].map(({ source }) => source.snapshot.index);
     return indexes.length === 0 ? null : Math.min(...indexes);
   }
 
   /** Begins to send the newest snapshot, or sees to it that one under way goes on. */
   request(request: SnapshotRequest): void {
     const { to, term } = request;
-    const transfer = this.#transfers.get(to);
-    if (transfer === undefined || transfer.request.term !== term || this.#isOutdated(transfer)) {
+    const stream = this.#streams.get(to);
+    if (stream === undefined || stream.request.term !== term || this.#isOutdated(stream)) {
       this.#end(to);
       this.#begin(request);
-    } else if (this.#now - transfer.heardMs > SILENCE_MS_MAX) {
-      this.#offer(transfer);
+    } else if (this.#now - stream.heardMs > SILENCE_MS_MAX) {
+      this.#offer(stream);
     }
   }
 
   replied(reply: SnapshotReply): void {
-    const transfer = this.#transfers.get(reply.from);
-    if (transfer === undefined || transfer.request.term !== reply.term) return;
-    const { index, checksum, sizeBytes } = transfer.source.snapshot;
+    const stream = this.#streams.get(reply.from);
+    if (stream === undefined || stream.request.term !== reply.term) return;
+    const { index, checksum, sizeBytes } = stream.source.snapshot;
     if (reply.index !== index || reply.checksum !== checksum || reply.offset > sizeBytes) return;
-    transfer.heardMs = this.#now;
-    transfer.answeredMs = this.#now;
+    stream.heardMs = this.#now;
+    stream.answeredMs = this.#now;
     if (reply.isToOffer) {
-      if (transfer.ackedBytes === 0) {
+      if (stream.ackedBytes === 0) {
         this.#options.logger.info(`sends ${reply.from} the snapshot of entry ${index}`);
       }
-      transfer.isOffered = false;
-      transfer.ackedBytes = reply.offset;
-      transfer.sentBytes = reply.offset;
-      transfer.underWay.length = 0;
-      transfer.scanner = reply.offset === 0 ? new SnapshotScanner(sizeBytes) : null;
+      stream.isOffered = false;
+      stream.ackedBytes = reply.offset;
+      stream.sentBytes = reply.offset;
+      stream.underWay.length = 0;
+      stream.scanner = reply.offset === 0 ? new SnapshotScanner(sizeBytes) : null;
     } else {
-      this.#acknowledged(transfer, reply.offset);
+      this.#acknowledged(stream, reply.offset);
     }
-    this.#sendChunks(transfer);
+    this.#sendChunks(stream);
   }
 
   /** What is under way to the peer may be lost. */
   unreachable(peer: NodeId): void {
-    const transfer = this.#transfers.get(peer);
-    if (transfer !== undefined) transfer.heardMs = -Infinity;
+    const stream = this.#streams.get(peer);
+    if (stream !== undefined) stream.heardMs = -Infinity;
   }
 
   /** Ends what nobody needs any more. */
   tick({ role, term, peers }: RaftStatus): void {
-    for (const [to, { request, source, answeredMs }] of this.#transfers) {
+    for (const [to, { request, source, answeredMs }] of this.#streams) {
       // A peer that has it may still need a newer one: the log may have been compacted meanwhile.
       const needsIt = peers.some(({ id, state, match }) =>
         id === to && state === "snapshot" && match < source.snapshot.index
@@ -126,7 +126,7 @@ export class SnapshotSender {
   }
 
   stop(): void {
-    for (const to of [...this.#transfers.keys()]) this.#end(to);
+    for (const to of [...this.#streams.keys()]) this.#end(to);
   }
 
   get #now(): number {
@@ -134,7 +134,7 @@ export class SnapshotSender {
   }
 
   /** Nothing of it has arrived, and there is a newer one by now. */
-  #isOutdated({ source, ackedBytes }: Transfer): boolean {
+  #isOutdated({ source, ackedBytes }: SnapshotStream): boolean {
     const newest = this.#options.store.newest()?.index ?? 0;
     return ackedBytes === 0 && source.snapshot.index < newest;
   }
@@ -150,7 +150,7 @@ export class SnapshotSender {
       if (newest !== null) this.#useless(to, newest, `cannot be read, ${messageOf(error)}`);
     }
     if (source === null) return;
-    const transfer: Transfer = {
+    const stream: SnapshotStream = {
       request,
       source,
       ackedBytes: 0,
@@ -163,70 +163,70 @@ export class SnapshotSender {
       answeredMs: this.#now,
       heardMs: this.#now,
     };
-    this.#transfers.set(to, transfer);
-    this.#offer(transfer);
+    this.#streams.set(to, stream);
+    this.#offer(stream);
   }
 
-  #offer(transfer: Transfer): void {
-    transfer.isOffered = true;
-    transfer.window = 1;
-    transfer.heardMs = this.#now;
-    const { from, to, term } = transfer.request;
+  #offer(stream: SnapshotStream): void {
+    stream.isOffered = true;
+    stream.window = 1;
+    stream.heardMs = this.#now;
+    const { from, to, term } = stream.request;
     this.#options.send({
       type: "snapshotOffer",
       from,
       to,
       term,
-      snapshot: transfer.source.snapshot,
+      snapshot: stream.source.snapshot,
     });
   }
 
-  #acknowledged(transfer: Transfer, offset: number): void {
-    transfer.ackedBytes = Math.max(transfer.ackedBytes, offset);
-    let chunk = transfer.underWay[0];
-    for (; chunk !== undefined && chunk.end <= offset; chunk = transfer.underWay[0]) {
-      transfer.underWay.shift();
+  #acknowledged(stream: SnapshotStream, offset: number): void {
+    stream.ackedBytes = Math.max(stream.ackedBytes, offset);
+    let chunk = stream.underWay[0];
+    for (; chunk !== undefined && chunk.end <= offset; chunk = stream.underWay[0]) {
+      stream.underWay.shift();
       const isFast = this.#now - chunk.sentMs <= FAST_MS;
-      transfer.window = isFast ? Math.min(transfer.window + 1, WINDOW_MAX) : 1;
+      stream.window = isFast ? Math.min(stream.window + 1, WINDOW_MAX) : 1;
     }
   }
 
-  #sendChunks(transfer: Transfer): void {
-    const { source, underWay, scanner, sentBytes: offset } = transfer;
-    const isFull = transfer.isOffered || underWay.length >= transfer.window;
-    if (transfer.isReading || isFull || offset >= source.snapshot.sizeBytes) return;
-    transfer.isReading = true;
+  #sendChunks(stream: SnapshotStream): void {
+    const { source, underWay, scanner, sentBytes: offset } = stream;
+    const isFull = stream.isOffered || underWay.length >= stream.window;
+    if (stream.isReading || isFull || offset >= source.snapshot.sizeBytes) return;
+    stream.isReading = true;
     // Heartbeats and all else have their turn meanwhile.
     source.readLater(offset, SNAPSHOT_CHUNK_BYTES_MAX, (read) => {
-      transfer.isReading = false;
-      if (this.#transfers.get(transfer.request.to) !== transfer) return;
+      stream.isReading = false;
+      if (this.#streams.get(stream.request.to) !== stream) return;
       if (read instanceof Error) {
-        const { to } = transfer.request;
+        const { to } = stream.request;
         return this.#useless(to, source.snapshot, `cannot be read, ${read.message}`);
       }
       // The peer may have said meanwhile that it needs another part.
-      const isDue = !transfer.isOffered && transfer.scanner === scanner &&
-        transfer.sentBytes === offset;
-      if (isDue && !this.#sendChunk(transfer, read, offset)) return;
-      this.#sendChunks(transfer);
+      const isDue = !stream.isOffered && stream.scanner === scanner &&
+        stream.sentBytes === offset;
+      if (isDue && !this.#sendChunk(stream, read, offset)) return;
+      this.#sendChunks(stream);
     });
   }
 
-  /** @returns `false` when the file is damaged, and the transfer has ended */
-  #sendChunk(transfer: Transfer, bytes: Uint8Array, offset: number): boolean {
-    const { source: { snapshot }, request: { from, to, term } } = transfer;
+  /** @returns `false` when the file is damaged, and the stream has ended */
+  #sendChunk(stream: SnapshotStream, bytes: Uint8Array, offset: number): boolean {
+    const { source: { snapshot }, request: { from, to, term } } = stream;
     const { index, checksum, sizeBytes } = snapshot;
     try {
-      transfer.scanner?.push(bytes);
-      if (offset + bytes.length === sizeBytes) transfer.scanner?.finish();
+      stream.scanner?.push(bytes);
+      if (offset + bytes.length === sizeBytes) stream.scanner?.finish();
     } catch (error) {
       if (!(error instanceof SnapshotFileError)) throw error;
       this.#useless(to, snapshot, `is damaged, ${error.message}`);
       return false;
     }
     this.#options.send({ type: "snapshotChunk", from, to, term, index, checksum, offset, bytes });
-    transfer.sentBytes = offset + bytes.length;
-    transfer.underWay.push({ end: transfer.sentBytes, sentMs: this.#now });
+    stream.sentBytes = offset + bytes.length;
+    stream.underWay.push({ end: stream.sentBytes, sentMs: this.#now });
     return true;
   }
 
@@ -240,10 +240,10 @@ export class SnapshotSender {
   }
 
   #end(to: NodeId): void {
-    const transfer = this.#transfers.get(to);
-    if (transfer === undefined) return;
-    this.#transfers.delete(to);
-    transfer.source.close();
+    const stream = this.#streams.get(to);
+    if (stream === undefined) return;
+    this.#streams.delete(to);
+    stream.source.close();
     this.#options.store.prune();
   }
 }

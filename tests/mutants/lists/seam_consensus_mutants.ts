@@ -266,7 +266,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
     bug:
       "chunks of a snapshot are lost and it is offered again: the lost ones count as under way, and nothing more is sent",
     file: "src/node/snapshots/snapshot_sender.ts",
-    find: `      transfer.underWay.length = 0;
+    find: `      stream.underWay.length = 0;
 `,
     replace: "",
     killers: ["src/node/snapshots/node_snapshots_test.ts"],
