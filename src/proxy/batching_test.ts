@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
-import type { Asker } from "../node/clients/batch_pacer.ts";
 import { ManualClock } from "../../tests/support/node/manual_clock.ts";
+import type { Asker } from "../node/clients/batch_pacer.ts";
 import { Batching, type BatchSender } from "./upstream.ts";
 
 /** A connection that only counts. */

@@ -1,3 +1,5 @@
+import { assert } from "../base/errors.ts";
+import { LinkedList, type Listed } from "../base/linked_list.ts";
 import {
   doubtOf,
   type ProxyRequest,
@@ -7,8 +9,6 @@ import {
   WRITE_LOST,
   WRITE_OVERTAKEN,
 } from "./proxy_request.ts";
-import { assert } from "../base/errors.ts";
-import { LinkedList, type Listed } from "../base/linked_list.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** What waits in all queues together. */

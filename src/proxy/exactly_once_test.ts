@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertLess } from "@std/assert";
+import type { FakeNode } from "../../tests/support/proxy/fake_node.ts";
+import { ProxyBench } from "../../tests/support/proxy/proxy_bench.ts";
 import { lookup } from "../commands/table.ts";
 import { ErrorReply } from "../resp/reply.ts";
 import { RequestText } from "../resp/request_decoder.ts";
 import { ClientQueue } from "./client_queue.ts";
 import { ProxyRequest } from "./proxy_request.ts";
-import type { FakeNode } from "../../tests/support/proxy/fake_node.ts";
-import { ProxyBench } from "../../tests/support/proxy/proxy_bench.ts";
 
 function stamps(node: FakeNode): string[] {
   return node.received.map(({ stamp }) => {

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertLess } from "@std/assert";
-import { type Random, randomInteger, seededRandom } from "../base/random.ts";
 import type { FakeCluster } from "../../tests/support/proxy/fake_node.ts";
 import { type BenchClient, ProxyBench } from "../../tests/support/proxy/proxy_bench.ts";
+import { type Random, randomInteger, seededRandom } from "../base/random.ts";
 
 const SEEDS = 40;
 const ROUNDS = 400;

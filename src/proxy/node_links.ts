@@ -2,10 +2,10 @@ import type { Random } from "../base/random.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Address, Network } from "../platform/network.ts";
 import type { Protocol } from "../resp/encode.ts";
-import { Batching, Upstream, type UpstreamEvents } from "./upstream.ts";
 import type { ProxyLimits } from "./limits.ts";
 import { type ProxyRequest, refusalOf } from "./proxy_request.ts";
 import type { NodeView } from "./topology.ts";
+import { Batching, Upstream, type UpstreamEvents } from "./upstream.ts";
 
 const FIRST_MS = 10;
 const LAST_MS = 250;

@@ -1,11 +1,11 @@
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
-import type { Cancel, Clock } from "../platform/clock.ts";
 import { MajorityWatch } from "../node/members/catch_up.ts";
+import type { Cancel, Clock } from "../platform/clock.ts";
 import type { Address, Network } from "../platform/network.ts";
+import type { ProcessFacts } from "../platform/process.ts";
 import type { ClientLimits } from "../server/limits.ts";
 import { listen, type RespListener } from "../server/listener.ts";
-import type { ProcessFacts } from "../platform/process.ts";
 import { DEFAULT_PROXY_LIMITS, type ProxyLimits } from "./limits.ts";
 import { ProxyFrontend } from "./proxy_frontend.ts";
 import { type ProxyStatus, proxyStatus } from "./proxy_view.ts";

@@ -1,7 +1,7 @@
 import type { Listed } from "../base/linked_list.ts";
 import type { Command } from "../commands/command.ts";
-import { keysOf } from "../commands/table.ts";
 import { SESSION_GROUP } from "../commands/session_rows.ts";
+import { keysOf } from "../commands/table.ts";
 import type { Asker } from "../node/clients/batch_pacer.ts";
 import { encodeCount, encodeReply, type Protocol } from "../resp/encode.ts";
 import { ErrorReply } from "../resp/reply.ts";

@@ -3,9 +3,9 @@ import { lookup } from "../commands/table.ts";
 import { RequestText } from "../resp/request_decoder.ts";
 import { DEFAULT_CLIENT_LIMITS } from "../server/limits.ts";
 import { ClientQueue } from "./client_queue.ts";
-import { STAMP_ARGUMENTS } from "./write_sessions.ts";
 import { ProxyRequest } from "./proxy_request.ts";
 import type { Upstream } from "./upstream.ts";
+import { STAMP_ARGUMENTS } from "./write_sessions.ts";
 
 /** A node closes the connection on what has more: that of all clients, who share it. */
 Deno.test("no stamp makes a request have more arguments than a node takes", () => {

@@ -1,5 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import net from "node:net";
+import { PROCESS_FACTS } from "../../tests/support/process_facts.ts";
+import { FakeCluster } from "../../tests/support/proxy/fake_node.ts";
 import { until } from "../../tests/support/until.ts";
 import { latin1, latin1Bytes } from "../base/bytes.ts";
 import { silentLogger } from "../base/logger.ts";
@@ -9,8 +11,6 @@ import { tcpNetwork } from "../platform/tcp_network.ts";
 import { encodeRequest } from "../resp/encode.ts";
 import { DEFAULT_CLIENT_LIMITS } from "../server/limits.ts";
 import { Proxy } from "./proxy.ts";
-import { FakeCluster } from "../../tests/support/proxy/fake_node.ts";
-import { PROCESS_FACTS } from "../../tests/support/process_facts.ts";
 
 /** A proxy on a real socket in front of three fake nodes on real sockets. */
 async function withProxy(

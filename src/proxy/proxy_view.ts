@@ -1,15 +1,15 @@
-import type { Clock } from "../platform/clock.ts";
-import type { NodeState, NodeView, Topology } from "./topology.ts";
-import type { HoldStatistics } from "./hold_queue.ts";
-import type { Router } from "./router.ts";
-import { infoText, NO_COUNTS, processSections } from "../server/info.ts";
-import type { RespListener } from "../server/listener.ts";
-import type { ProcessFacts } from "../platform/process.ts";
 import { formatRedisAddress, parseAddress } from "../base/address.ts";
 import { keySlot, SLOTS } from "../commands/command.ts";
 import { unknownSubcommand } from "../commands/command_error.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { Address } from "../platform/network.ts";
+import type { ProcessFacts } from "../platform/process.ts";
 import { DoubleReply, MapReply, type Reply } from "../resp/reply.ts";
+import { infoText, NO_COUNTS, processSections } from "../server/info.ts";
+import type { RespListener } from "../server/listener.ts";
+import type { HoldStatistics } from "./hold_queue.ts";
+import type { Router } from "./router.ts";
+import type { NodeState, NodeView, Topology } from "./topology.ts";
 
 /** One node as the proxy sees it. */
 export interface NodeStatus {

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertGreater } from "@std/assert";
+import type { FakeNode } from "../../tests/support/proxy/fake_node.ts";
+import { ProxyBench } from "../../tests/support/proxy/proxy_bench.ts";
 import { latin1Bytes } from "../base/bytes.ts";
 import { encodeReply } from "../resp/encode.ts";
 import { ErrorReply, PushReply } from "../resp/reply.ts";
-import type { FakeNode } from "../../tests/support/proxy/fake_node.ts";
-import { ProxyBench } from "../../tests/support/proxy/proxy_bench.ts";
 
 const TOO_MANY_WAITS = "-ERR 2 clients of this proxy wait already (--waits-max)\r\n";
 

@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
+import { ProxyBench } from "../../tests/support/proxy/proxy_bench.ts";
 import { latin1Bytes } from "../base/bytes.ts";
 import { encodeReply } from "../resp/encode.ts";
 import { MapReply, PushReply } from "../resp/reply.ts";
-import { ProxyBench } from "../../tests/support/proxy/proxy_bench.ts";
 
 function recorder() {
   const lines: string[] = [];

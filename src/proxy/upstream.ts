@@ -1,4 +1,5 @@
-import type { Clock } from "../platform/clock.ts";
+import { messageOf } from "../base/errors.ts";
+import { replyTooLarge } from "../commands/command_error.ts";
 import {
   type Asker,
   BatchPacer,
@@ -6,8 +7,7 @@ import {
   FULL_BATCH_BYTES,
   LONG_WAY_MS,
 } from "../node/clients/batch_pacer.ts";
-import { messageOf } from "../base/errors.ts";
-import { replyTooLarge } from "../commands/command_error.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { Address, Network, Stream } from "../platform/network.ts";
 import { encodeReply, encodeRequest, type Protocol } from "../resp/encode.ts";
 import { ReplyScanner } from "../resp/reply_scanner.ts";

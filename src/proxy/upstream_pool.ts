@@ -1,13 +1,13 @@
-import type { Protocol } from "../resp/encode.ts";
-import { type LinkOptions, NodeLinks, type NodeLinksEvents } from "./node_links.ts";
-import { Batching, type Upstream } from "./upstream.ts";
 import { parseAddress } from "../base/address.ts";
 import type { Random } from "../base/random.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Network } from "../platform/network.ts";
+import type { Protocol } from "../resp/encode.ts";
 import type { ProxyLimits } from "./limits.ts";
+import { type LinkOptions, NodeLinks, type NodeLinksEvents } from "./node_links.ts";
 import type { ProxyRequest, RequestOwner } from "./proxy_request.ts";
 import type { NodeView, Topology } from "./topology.ts";
+import { Batching, type Upstream } from "./upstream.ts";
 
 /** The leader has writes to do: it gets a read only when it is so much better than a follower. */
 const LEADER_FACTOR = 4;

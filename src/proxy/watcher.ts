@@ -1,12 +1,12 @@
+import { formatAddress, parseAddress } from "../base/address.ts";
+import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
 import type { Clock } from "../platform/clock.ts";
 import { type Address, type Network, shortReason, type Stream } from "../platform/network.ts";
-import { decodeReply, ReplyScanner } from "../resp/reply_scanner.ts";
 import { encodeRequest } from "../resp/encode.ts";
+import { decodeReply, ReplyScanner } from "../resp/reply_scanner.ts";
 import { Backoff } from "./node_links.ts";
 import { type NodeState, parseNodeState, type Topology } from "./topology.ts";
-import { formatAddress, parseAddress } from "../base/address.ts";
-import type { Logger } from "../base/logger.ts";
 
 /**
  * Silence after which a second connection is tried beside the first: what was cut off may be back. By

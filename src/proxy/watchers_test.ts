@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
+import { ProxyBench } from "../../tests/support/proxy/proxy_bench.ts";
 import type { Logger } from "../base/logger.ts";
 import { ErrorReply, MapReply, PushReply } from "../resp/reply.ts";
 import { parseNodeState } from "./topology.ts";
-import { ProxyBench } from "../../tests/support/proxy/proxy_bench.ts";
 
 function known(bench: ProxyBench): string[] {
   return bench.core.status().nodes

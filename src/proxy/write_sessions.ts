@@ -1,7 +1,7 @@
-import { encodeArguments, encodeCount } from "../resp/encode.ts";
-import { SERIAL_WINDOW } from "../store/once_sessions.ts";
 import type { Logger } from "../base/logger.ts";
 import { PROXY } from "../commands/session_rows.ts";
+import { encodeArguments, encodeCount } from "../resp/encode.ts";
+import { SERIAL_WINDOW } from "../store/once_sessions.ts";
 
 /** More than the window, so that each serial that is open has a place of its own. */
 const PLACES = 2 * SERIAL_WINDOW;

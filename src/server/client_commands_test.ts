@@ -1,12 +1,12 @@
-import { replyOf } from "../../tests/support/reply_of.ts";
 import { assertEquals } from "@std/assert";
 import { ManualClock } from "../../tests/support/node/manual_clock.ts";
+import { replyOf } from "../../tests/support/reply_of.ts";
 import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
 import { CLIENT_HANDLERS } from "./client_commands.ts";
 import type { Connection } from "./connection.ts";
+import { refuseTransaction } from "./local_commands.ts";
 import { PendingReply } from "./pending_reply.ts";
 import type { ProcessCommands } from "./process_commands.ts";
-import { refuseTransaction } from "./local_commands.ts";
 
 /** Three connections of one process, of which the first asks. */
 function start() {

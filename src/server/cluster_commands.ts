@@ -1,15 +1,15 @@
 import { type Address, formatAddress, formatRedisAddress, parseAddress } from "../base/address.ts";
+import { keySlot, SLOTS } from "../commands/command.ts";
+import { unknownSubcommand, wrongNumberOfArguments } from "../commands/command_error.ts";
 import type { StateMachine } from "../commands/state_machine.ts";
-import type { Cancel, Clock } from "../platform/clock.ts";
-import type { Node } from "../node/node.ts";
+import type { Faults } from "../faults/faults.ts";
+import { LEADER_CHANGED } from "../node/clients/request.ts";
 import type { MemberReport, StateReport } from "../node/members/report.ts";
+import type { Node } from "../node/node.ts";
+import type { Cancel, Clock } from "../platform/clock.ts";
 import { ErrorReply, MapReply, OK, PushReply, type Reply } from "../resp/reply.ts";
 import type { ClientState } from "./client_state.ts";
 import type { Connection } from "./connection.ts";
-import { keySlot, SLOTS } from "../commands/command.ts";
-import { unknownSubcommand, wrongNumberOfArguments } from "../commands/command_error.ts";
-import type { Faults } from "../faults/faults.ts";
-import { LEADER_CHANGED } from "../node/clients/request.ts";
 import { type Answer, type PendingReply, SETTLED_BY_HANDLER } from "./pending_reply.ts";
 
 /** `host:port` with an IPv6 host in brackets, or nothing while it is unknown. */

@@ -1,11 +1,11 @@
 import { formatAddress, plainHost } from "../base/address.ts";
-import { encodeReply, type Protocol } from "../resp/encode.ts";
-import { type InvalidRequest, RequestDecoder, type RequestText } from "../resp/request_decoder.ts";
-import { ErrorReply, type PushReply } from "../resp/reply.ts";
-import type { Cancel, Clock } from "../platform/clock.ts";
-import type { ClientLoad, LargeRequests, LoadingClient } from "./client_load.ts";
 import { type FairReading, readFairly } from "../platform/acceptor.ts";
+import type { Cancel, Clock } from "../platform/clock.ts";
 import type { Socket } from "../platform/sockets.ts";
+import { encodeReply, type Protocol } from "../resp/encode.ts";
+import { ErrorReply, type PushReply } from "../resp/reply.ts";
+import { type InvalidRequest, RequestDecoder, type RequestText } from "../resp/request_decoder.ts";
+import type { ClientLoad, LargeRequests, LoadingClient } from "./client_load.ts";
 import type { ClientLimits } from "./limits.ts";
 import { PendingReply, type ReplyingConnection, ReplyQueue } from "./pending_reply.ts";
 import { ReplyOutput, SlowReader } from "./reply_output.ts";

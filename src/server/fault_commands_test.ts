@@ -1,9 +1,9 @@
-import { replyOf } from "../../tests/support/reply_of.ts";
 import { assertEquals, assertInstanceOf } from "@std/assert";
-import { silentLogger } from "../base/logger.ts";
-import { Faults } from "../faults/faults.ts";
-import { checkRequest } from "../commands/table.ts";
 import { ManualClock } from "../../tests/support/node/manual_clock.ts";
+import { replyOf } from "../../tests/support/reply_of.ts";
+import { silentLogger } from "../base/logger.ts";
+import { checkRequest } from "../commands/table.ts";
+import { Faults } from "../faults/faults.ts";
 import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
 import { faultCommand, type FaultTools } from "./fault_commands.ts";
 

@@ -1,13 +1,13 @@
-import type { RespListener } from "./listener.ts";
-import type { ProcessFacts } from "../platform/process.ts";
-import { REDIS_VERSION, REGENT_VERSION } from "./limits.ts";
 import type { StateMachine } from "../commands/state_machine.ts";
-import type { Node } from "../node/node.ts";
 import type { StateReport } from "../node/members/report.ts";
+import type { Node } from "../node/node.ts";
+import type { ProcessFacts } from "../platform/process.ts";
 import type { Reply } from "../resp/reply.ts";
-import type { FaultTools } from "./fault_commands.ts";
-import { persistenceFields } from "./snapshot_commands.ts";
 import { clientAddressText } from "./cluster_commands.ts";
+import type { FaultTools } from "./fault_commands.ts";
+import { REDIS_VERSION, REGENT_VERSION } from "./limits.ts";
+import type { RespListener } from "./listener.ts";
+import { persistenceFields } from "./snapshot_commands.ts";
 
 /** One `# Section` of `INFO`. */
 export interface InfoSection {

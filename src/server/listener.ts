@@ -1,17 +1,17 @@
-import type { Logger } from "../base/logger.ts";
 import { messageOf } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
+import { Acceptor, type ConnectionSource, FairReading } from "../platform/acceptor.ts";
+import type { Cancel, Clock } from "../platform/clock.ts";
+import type { Address } from "../platform/network.ts";
+import type { Socket } from "../platform/sockets.ts";
 import { encodeReply } from "../resp/encode.ts";
 import { ErrorReply } from "../resp/reply.ts";
 import type { RequestText } from "../resp/request_decoder.ts";
-import type { Cancel, Clock } from "../platform/clock.ts";
-import type { Address } from "../platform/network.ts";
-import { Acceptor, type ConnectionSource, FairReading } from "../platform/acceptor.ts";
-import type { Socket } from "../platform/sockets.ts";
-import { Connection, type ConnectionOwner } from "./connection.ts";
 import { ClientLoad, LargeRequests } from "./client_load.ts";
-import { Rates } from "./rates.ts";
+import { Connection, type ConnectionOwner } from "./connection.ts";
 import type { ClientLimits } from "./limits.ts";
 import type { PendingReply } from "./pending_reply.ts";
+import { Rates } from "./rates.ts";
 
 /** Who answers the requests: the node's frontend. */
 export interface RequestHandler {

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { until } from "../../tests/support/until.ts";
 import { clockWith, withListener } from "../../tests/support/listener_bench.ts";
+import { until } from "../../tests/support/until.ts";
 
 const net = { permissions: { net: true } };
 const MIB = 2 ** 20;

@@ -1,15 +1,15 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { type Logger, silentLogger } from "../base/logger.ts";
+import { clockWith, withListener } from "../../tests/support/listener_bench.ts";
+import { until } from "../../tests/support/until.ts";
 import { UserError } from "../base/errors.ts";
+import { type Logger, silentLogger } from "../base/logger.ts";
 import type { Clock } from "../platform/clock.ts";
 import { systemClock } from "../platform/system_clock.ts";
-import { until } from "../../tests/support/until.ts";
 import { PushReply, type Reply } from "../resp/reply.ts";
 import type { Connection } from "./connection.ts";
 import { DEFAULT_CLIENT_LIMITS } from "./limits.ts";
 import { listen } from "./listener.ts";
 import type { PendingReply } from "./pending_reply.ts";
-import { clockWith, withListener } from "../../tests/support/listener_bench.ts";
 
 const net = { permissions: { net: true } };
 

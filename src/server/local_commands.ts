@@ -1,3 +1,8 @@
+import { assert } from "../base/errors.ts";
+import type { Command } from "../commands/command.ts";
+import { errorReplyOf, wrongNumberOfArguments } from "../commands/command_error.ts";
+import { commandReply, helpReply } from "../commands/command_reply.ts";
+import { matchesGlob } from "../commands/glob.ts";
 import {
   ErrorReply,
   MapReply,
@@ -9,14 +14,9 @@ import {
 } from "../resp/reply.ts";
 import { CLIENT_HANDLERS, isClientName } from "./client_commands.ts";
 import type { Connection } from "./connection.ts";
-import type { LocalHandler, ProcessCommands } from "./process_commands.ts";
-import { type Answer, type PendingReply, SETTLED_BY_HANDLER } from "./pending_reply.ts";
 import { REDIS_VERSION } from "./limits.ts";
-import { assert } from "../base/errors.ts";
-import type { Command } from "../commands/command.ts";
-import { errorReplyOf, wrongNumberOfArguments } from "../commands/command_error.ts";
-import { commandReply, helpReply } from "../commands/command_reply.ts";
-import { matchesGlob } from "../commands/glob.ts";
+import { type Answer, type PendingReply, SETTLED_BY_HANDLER } from "./pending_reply.ts";
+import type { LocalHandler, ProcessCommands } from "./process_commands.ts";
 import { bgsave, lastsave } from "./snapshot_commands.ts";
 
 export const WRONG_PASSWORD: ErrorReply = new ErrorReply(

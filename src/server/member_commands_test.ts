@@ -1,7 +1,7 @@
-import { replyOf } from "../../tests/support/reply_of.ts";
 import { assertEquals, assertInstanceOf } from "@std/assert";
-import { checkRequest } from "../commands/table.ts";
 import { MemoryCluster } from "../../tests/support/node/memory_cluster.ts";
+import { replyOf } from "../../tests/support/reply_of.ts";
+import { checkRequest } from "../commands/table.ts";
 import { ErrorReply, MapReply, OK, type Reply } from "../resp/reply.ts";
 import { memberCommand } from "./cluster_commands.ts";
 

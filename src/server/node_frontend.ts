@@ -1,23 +1,23 @@
-import { MAXMEMORY } from "../commands/config_set.ts";
-import { ownedSessionOpen, SESSION_OPEN } from "../commands/session_rows.ts";
 import type { Command } from "../commands/command.ts";
 import { errorReplyOf } from "../commands/command_error.ts";
+import { MAXMEMORY } from "../commands/config_set.ts";
+import { ownedSessionOpen, SESSION_OPEN } from "../commands/session_rows.ts";
 import { checkRequest } from "../commands/table.ts";
-import type { Clock } from "../platform/clock.ts";
-import type { Node } from "../node/node.ts";
 import { LEADER_CHANGED, REFUSED_BEFORE, Request, slotOf } from "../node/clients/request.ts";
+import type { Node } from "../node/node.ts";
 import type { NodeSnapshots } from "../node/snapshots/node_snapshots.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { Reply } from "../resp/reply.ts";
 import { ClientPause } from "./client_pause.ts";
 import { ClientState } from "./client_state.ts";
 import { ClusterCommands } from "./cluster_commands.ts";
 import type { Connection } from "./connection.ts";
-import type { RequestHandler } from "./listener.ts";
 import { faultCommand } from "./fault_commands.ts";
-import { refuseTransaction, runLocal } from "./local_commands.ts";
-import type { NodeOnlyCommands, ProcessCommands } from "./process_commands.ts";
 import { nodeInfo, type NodeInfoSources, redisRole } from "./info.ts";
+import type { RequestHandler } from "./listener.ts";
+import { refuseTransaction, runLocal } from "./local_commands.ts";
 import type { Answer, PendingReply } from "./pending_reply.ts";
+import type { NodeOnlyCommands, ProcessCommands } from "./process_commands.ts";
 import { SnapshotCommands } from "./snapshot_commands.ts";
 
 export interface NodeFrontendOptions extends Omit<NodeInfoSources, "node"> {

@@ -1,14 +1,14 @@
 import { assertEquals } from "@std/assert";
-import { StateMachine } from "../commands/state_machine.ts";
-import type { Node } from "../node/node.ts";
 import {
   MemoryCluster,
   type MemoryClusterOptions,
 } from "../../tests/support/node/memory_cluster.ts";
+import { PROCESS_FACTS } from "../../tests/support/process_facts.ts";
+import { StateMachine } from "../commands/state_machine.ts";
+import type { Node } from "../node/node.ts";
 import type { Connection } from "./connection.ts";
 import { NodeFrontend } from "./node_frontend.ts";
 import { PendingReply } from "./pending_reply.ts";
-import { PROCESS_FACTS } from "../../tests/support/process_facts.ts";
 
 type Ask = (...args: string[]) => string;
 

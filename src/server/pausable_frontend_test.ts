@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
-import { silentLogger } from "../base/logger.ts";
-import { systemClock } from "../platform/system_clock.ts";
-import { Faults } from "../faults/faults.ts";
 import { ManualClock } from "../../tests/support/node/manual_clock.ts";
+import { silentLogger } from "../base/logger.ts";
+import { Faults } from "../faults/faults.ts";
+import { systemClock } from "../platform/system_clock.ts";
 import { PushReply } from "../resp/reply.ts";
 import type { Connection } from "./connection.ts";
 import { DEFAULT_CLIENT_LIMITS } from "./limits.ts";

@@ -1,7 +1,7 @@
-import { replyTooLarge } from "../commands/command_error.ts";
-import { EncodedStrings, MapReply, type Reply } from "../resp/reply.ts";
-import { encodePieces, encodeReply, type Protocol, replyBytes } from "../resp/encode.ts";
 import { LinkedList } from "../base/linked_list.ts";
+import { replyTooLarge } from "../commands/command_error.ts";
+import { encodePieces, encodeReply, type Protocol, replyBytes } from "../resp/encode.ts";
+import { EncodedStrings, MapReply, type Reply } from "../resp/reply.ts";
 import type { ReplyOutput } from "./reply_output.ts";
 
 /** A handler that returns this settles the reply itself, at once or later. */

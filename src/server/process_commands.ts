@@ -1,5 +1,5 @@
-import type { Clock } from "../platform/clock.ts";
 import type { NodeSnapshots } from "../node/snapshots/node_snapshots.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { Reply } from "../resp/reply.ts";
 import type { ClientPause } from "./client_pause.ts";
 import type { Connection } from "./connection.ts";

@@ -1,12 +1,12 @@
-import type { NodeSnapshots, SnapshotReport } from "../node/snapshots/node_snapshots.ts";
-import { ErrorReply, MapReply, OK, type Reply, SimpleString } from "../resp/reply.ts";
-import { assert, messageOf } from "../base/errors.ts";
 import { latin1 } from "../base/bytes.ts";
+import { assert, messageOf } from "../base/errors.ts";
 import { unknownSubcommand } from "../commands/command_error.ts";
 import { lookup } from "../commands/table.ts";
-import type { Node } from "../node/node.ts";
 import { type ClientOrder, Request } from "../node/clients/request.ts";
+import type { Node } from "../node/node.ts";
+import type { NodeSnapshots, SnapshotReport } from "../node/snapshots/node_snapshots.ts";
 import { EXPORTS_MAX, type SnapshotExport } from "../node/snapshots/snapshot_exports.ts";
+import { ErrorReply, MapReply, OK, type Reply, SimpleString } from "../resp/reply.ts";
 import type { Connection } from "./connection.ts";
 import { type Answer, type PendingReply, SETTLED_BY_HANDLER } from "./pending_reply.ts";
 

@@ -1,9 +1,9 @@
 import { assertEquals } from "@std/assert";
+import { ManualClock } from "../../tests/support/node/manual_clock.ts";
 import { StateMachine } from "../commands/state_machine.ts";
 import type { Node } from "../node/node.ts";
-import { ManualClock } from "../../tests/support/node/manual_clock.ts";
-import type { Connection } from "./connection.ts";
 import { StateSubscribers } from "./cluster_commands.ts";
+import type { Connection } from "./connection.ts";
 
 /** A node that tells of its changes when it is told to, and clients that count what they hear. */
 function start() {
