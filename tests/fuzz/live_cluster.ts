@@ -20,7 +20,7 @@ const RSS_MIB_MAX = 600;
 /** What a node keeps of peers that finish nothing: 64 each that say no hello and that nobody knows, and a few more. */
 const UNFINISHED_PEERS_MAX = 140;
 /** How long a process may keep another client waiting while it is fed with nonsense. */
-const SERVED_MS_MAX = 5_000;
+const SERVED_MS_MAX = 20_000;
 /** Connections that stay open with something unfinished, each of them. */
 const UNFINISHED = [
   "*1\r\n$16777216\r\nhalf of it",

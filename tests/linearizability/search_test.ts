@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { randomInteger, seededRandom } from "../../src/base/random.ts";
+import { workedMs } from "../support/machine_watch.ts";
 import { checkHistory } from "./check_history.ts";
 import type { Operation } from "./operation.ts";
 import { isLinearizable } from "./testing/brute_force.ts";
@@ -80,11 +81,12 @@ function longHistory(options: {
     })).flat();
 }
 
+/** Within so much processor time, where the system counts it. */
 function assertJudgedWithin(limitMs: number, verdict: string, history: Operation[]): void {
-  const startMs = performance.now();
-  const result = checkHistory(history, { timeoutMs: 60_000 });
+  const startMs = workedMs();
+  const result = checkHistory(history, { timeoutMs: 120_000 });
   assertEquals(result.verdict, verdict, result.explanation?.join("\n"));
-  const tookMs = performance.now() - startMs;
+  const tookMs = workedMs() - startMs;
   assert(tookMs < limitMs, `took ${tookMs} ms`);
 }
 

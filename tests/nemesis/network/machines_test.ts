@@ -28,7 +28,7 @@ function within(ms: number, promise: Promise<string>): Promise<string> {
 }
 
 async function connected(host: string): Promise<Deno.TcpConn> {
-  for (let left = 500;; left--) {
+  for (let left = 2_000;; left--) {
     try {
       return await Deno.connect({ hostname: host, port: PORT });
     } catch (error) {
@@ -59,7 +59,7 @@ async function cutAndHeal(): Promise<string[]> {
   const late = say(connection, "2");
   seen.push(await within(500, late));
   seen.push(await within(500, connected(b.host).then(() => "connected")));
-  seen.push(await within(500, say(observer, "2")));
+  seen.push(await within(20_000, say(observer, "2")));
   await end();
   seen.push(await within(20_000, late));
   const endBack = await machines.cut([["b", "a"]]);
