@@ -1,3 +1,4 @@
+import { messageOf } from "../../src/base/errors.ts";
 import { regentCommand } from "./regent_process.ts";
 
 /** A machine of its own as far as the network goes: a namespace with one address, `10.77.0.N`. */
@@ -43,6 +44,17 @@ export class Machine {
   async #drain(process: Deno.ChildProcess): Promise<void> {
     void process.stdout.cancel();
     for await (const chunk of process.stderr) this.said += new TextDecoder().decode(chunk);
+  }
+}
+
+/** Why there are no machines here; `null`: they can be made, which needs Linux and root. */
+export async function whyNoMachines(): Promise<string | null> {
+  if (Deno.build.os !== "linux") return "it is not Linux";
+  try {
+    await withMachines(1, () => Promise.resolve());
+    return null;
+  } catch (error) {
+    return messageOf(error).split("\n")[0] ?? "";
   }
 }
 

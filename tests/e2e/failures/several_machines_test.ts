@@ -1,9 +1,18 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { type Machine, withMachines } from "../../support/machines.ts";
+import { type Machine, whyNoMachines, withMachines } from "../../support/machines.ts";
 import { withTemporaryDirectory } from "../../support/temporary_directory.ts";
 import { until } from "../../support/until.ts";
 
-Deno.test("a cluster on three machines comes back by the short commands of the README", async () => {
+const reason = await whyNoMachines();
+
+Deno.test({
+  name: "a cluster on three machines comes back by the short commands of the README" +
+    (reason === null ? "" : ` (${reason})`),
+  ignore: reason !== null,
+  fn: comesBack,
+});
+
+async function comesBack(): Promise<void> {
   await withTemporaryDirectory(async (dir) => {
     await withMachines(3, async (machines) => {
       const peers = machines.map(({ address }, at) => `n${at + 1}=${address}:17001`).join(",");
@@ -17,15 +26,15 @@ Deno.test("a cluster on three machines comes back by the short commands of the R
       for (const [at, machine] of machines.entries()) {
         machine.start([...short(at), "--host", machine.address, "--peers", peers]);
       }
-      await until("a node takes a write", () => written(machines, "1"), { timeoutMs: 60_000 });
+      await until("a node takes a write", () => written(machines, "1"), { timeoutMs: 120_000 });
       for (const machine of machines) await machine.kill();
       for (const [at, machine] of machines.entries()) machine.start(short(at));
       await until("a node takes a write again", () => written(machines, "2"), {
-        timeoutMs: 60_000,
+        timeoutMs: 120_000,
       });
     });
   });
-});
+}
 
 /** Whether one of the nodes leads and takes a write. */
 async function written(machines: readonly Machine[], value: string): Promise<boolean> {
