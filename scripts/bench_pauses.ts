@@ -14,8 +14,7 @@ import { freePorts } from "../tests/support/free_ports.ts";
 import { withTemporaryDirectory } from "../tests/support/temporary_directory.ts";
 import { until } from "../tests/support/until.ts";
 import { Watched } from "./bench/pauses.ts";
-import type { WorstRequest } from "./bench/worst_request.ts";
-import { REFILL, WORST_REQUESTS } from "./bench/worst_requests.ts";
+import { REFILL, WORST_REQUESTS, type WorstRequest } from "./bench/worst_requests.ts";
 import { runTask } from "./run_task.ts";
 
 const flags = {
@@ -39,7 +38,7 @@ const AFTERWARDS_MS = 300;
 
 async function run(values: Values<typeof flags>): Promise<number> {
   return await withTemporaryDirectory(async (dir) => {
-    const idle = new Watched("idle.ts", []);
+    const idle = new Watched();
     const bench = new Bench(`${dir}/n1`, idle, await freePorts(3), values);
     try {
       return await bench.run();
@@ -76,9 +75,9 @@ class Bench {
     this.#idle = idle;
     this.#values = values;
     const node = ["node", "--id", "n1", "--role", "leader", "--dir", dir, ...ports, ...large];
-    this.#node = new Watched("watched_node.ts", node);
+    this.#node = new Watched(node);
     const proxy = ["proxy", "--port", `${proxyPort}`, "--nodes", `127.0.0.1:${port}`, ...large];
-    this.#proxy = new Watched("watched_node.ts", proxy);
+    this.#proxy = new Watched(proxy);
   }
 
   async run(): Promise<number> {

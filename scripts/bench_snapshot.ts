@@ -31,7 +31,7 @@ const MB = 1e6;
 
 async function run({ keys, rounds }: Values<typeof flags>): Promise<number> {
   await withTemporaryDirectory(async (dir) => {
-    const idle = new Watched("idle.ts", []);
+    const idle = new Watched();
     const bench = new Bench(`${dir}/n1`, idle, await freePorts(2));
     try {
       console.log("| while | s | longest pauses of the node, ms | of an idle process, ms |");
@@ -62,7 +62,7 @@ class Bench {
     this.#args = ["node", "--id", "n1", "--role", "leader", "--dir", dir, ...ports];
     this.#port = port;
     this.#idle = idle;
-    this.#node = new Watched("watched_node.ts", this.#args);
+    this.#node = new Watched(this.#args);
   }
 
   async measure(keys: number, rounds: number): Promise<void> {
@@ -89,7 +89,7 @@ class Bench {
     this.#client?.close();
     await this.#node.stop();
     const startMs = performance.now();
-    this.#node = new Watched("watched_node.ts", this.#args);
+    this.#node = new Watched(this.#args);
     await this.#connect();
     const seconds = (performance.now() - startMs) / 1000;
     const after = await this.#ask("DBSIZE");

@@ -17,7 +17,7 @@ Deno.test("there is a worst request for each row of the table, and for no other"
   assertEquals(
     Object.keys(WORST_REQUESTS).sort(),
     ROWS.filter((name) => !isExempt(name)).sort(),
-    "add the worst request of the command or subcommand to scripts/bench/worst_*.ts",
+    "add the worst request of the command or subcommand to scripts/bench/worst_requests.ts",
   );
 });
 

@@ -1,15 +1,20 @@
-import { BigWriter } from "./big_writer.ts";
-import { precise, sizeName } from "./format.ts";
-import { MarkdownTable } from "./markdown_table.ts";
+import { ConnectionLost, RespClient } from "../../src/cli/resp_client.ts";
+import { ErrorReply } from "../../src/resp/reply.ts";
+import { until } from "../../tests/support/until.ts";
+import { MarkdownTable, precise, sizeName } from "./report.ts";
 import { Peers, type Target, TARGETS, termOf } from "./peers.ts";
 import type { Resources } from "./resources.ts";
-import { OpenLoopFigures, runOpenLoop } from "./run_open_loop.ts";
+import { OpenLoopFigures, runOpenLoop } from "./open_loop.ts";
 import type { Settings } from "./settings.ts";
 
 /** 0: nobody writes large values. */
 const SIZES = [0, 100 * 1024, 1024 * 1024];
 const SMALL = { rate: 200, connections: 1, keys: 1_000, valueBytes: 64, warmupSeconds: 1 };
 const COMMANDS = ["set", "get"] as const;
+
+const BIG_KEYS = 50;
+const PATIENCE_MS = 60_000;
+const PAUSE_AFTER_ERROR_MS = 10;
 
 /** How long the small requests of others take while one client writes large values. */
 export async function measureBigAndSmall(resources: Resources, settings: Settings): Promise<void> {
@@ -55,4 +60,67 @@ async function measure(
     ? ["–", "–"]
     : [precise(bytesPerSecond / 1e6), writer.slowestMs.toFixed(0)];
   return [...big, ...small.flat(), errors, target === "redis" ? "–" : elections];
+}
+
+/** A client that writes large values, one after the other. */
+class BigWriter {
+  acknowledged = 0;
+  slowestMs = 0;
+  readonly errors: string[] = [];
+  readonly #client: RespClient;
+  readonly #value: string;
+  readonly #startMs = performance.now();
+  readonly #ended: Promise<void>;
+  #isStopped = false;
+
+  private constructor(client: RespClient, valueBytes: number) {
+    this.#client = client;
+    this.#value = "x".repeat(valueBytes);
+    this.#ended = this.#run();
+  }
+
+  /** Resolves when it is under way. */
+  static async start(port: number, valueBytes: number): Promise<BigWriter> {
+    const client = await RespClient.connect({ host: "127.0.0.1", port });
+    const writer = new BigWriter(client, valueBytes);
+    await until("large values are written", () => writer.acknowledged > 2, {
+      timeoutMs: PATIENCE_MS,
+      describe: () => writer.errors.join(", "),
+    });
+    return writer;
+  }
+
+  /** @returns bytes acknowledged in a second, over all its time */
+  async stop(): Promise<number> {
+    this.#isStopped = true;
+    await this.#ended;
+    const seconds = (performance.now() - this.#startMs) / 1000;
+    this.#client.close();
+    return this.acknowledged * this.#value.length / seconds;
+  }
+
+  async #run(): Promise<void> {
+    for (let at = 0; !this.#isStopped; at++) {
+      const sentMs = performance.now();
+      const error = await this.#write(`big:${at % BIG_KEYS}`);
+      this.slowestMs = Math.max(this.slowestMs, performance.now() - sentMs);
+      if (error === null) {
+        this.acknowledged++;
+      } else {
+        this.errors.push(error);
+        await new Promise((resolve) => setTimeout(resolve, PAUSE_AFTER_ERROR_MS));
+      }
+    }
+  }
+
+  /** @returns the error, if any */
+  async #write(key: string): Promise<string | null> {
+    try {
+      const reply = await this.#client.request(["SET", key, this.#value], PATIENCE_MS);
+      return reply instanceof ErrorReply ? reply.text : null;
+    } catch (error) {
+      if (error instanceof ConnectionLost) return error.message;
+      throw error;
+    }
+  }
 }

@@ -1,11 +1,8 @@
 import type { Member } from "../../tests/support/local_cluster.ts";
-import { alternate } from "./alternate.ts";
-import { megabytes, rateAndRatio, rateName } from "./format.ts";
+import { alternate, Peers, type Target } from "./peers.ts";
+import { MarkdownTable, median, megabytes, rateAndRatio, rateName } from "./report.ts";
 import { IdleConnections } from "./idle_connections.ts";
-import { MarkdownTable } from "./markdown_table.ts";
-import { median } from "./median.ts";
-import { Peers, type Target } from "./peers.ts";
-import { residentBytes } from "./resident_bytes.ts";
+import { residentBytes } from "./processes.ts";
 import type { Resources } from "./resources.ts";
 import type { Settings } from "./settings.ts";
 

@@ -1,5 +1,8 @@
-import { measureFailover } from "./failover.ts";
-import { median } from "./median.ts";
+import { ConnectionLost, RespClient } from "../../src/cli/resp_client.ts";
+import { ErrorReply } from "../../src/resp/reply.ts";
+import type { LocalCluster } from "../../tests/support/local_cluster.ts";
+import { until } from "../../tests/support/until.ts";
+import { median } from "./report.ts";
 import { startCluster } from "./peers.ts";
 import type { Resources } from "./resources.ts";
 import type { Settings } from "./settings.ts";
@@ -22,4 +25,72 @@ export async function measureFailovers(
   console.log(`\nWithout service after kill -9 of the leader, through the proxy, ${count} times:`);
   console.log(`median ${Math.round(median(gaps))} ms, all ${gaps.join(", ")} ms`);
   for (const [error, times] of errors) console.log(`told the client ${times} times: ${error}`);
+}
+
+interface Failover {
+  /** From the last acknowledged write before the gap to the first one after it. */
+  readonly gapMs: number;
+  /** What the client was told besides `OK`. */
+  readonly errors: readonly string[];
+}
+
+/** Kills the leader under a client that writes through the proxy, and brings the node back. */
+async function measureFailover(cluster: LocalCluster): Promise<Failover> {
+  const writer = new Writer(
+    await RespClient.connect({ host: "127.0.0.1", port: cluster.proxy.port }),
+  );
+  const writing = writer.run();
+  await until("the writer is under way", () => writer.acknowledged > 100);
+  const leader = await cluster.leader();
+  const before = writer.acknowledged;
+  await leader.process.signal("SIGKILL");
+  await until("writes go on", () => writer.acknowledged > before + 200, { timeoutMs: 60_000 });
+  writer.stop();
+  await writing;
+  cluster.restart(leader);
+  await cluster.untilServing();
+  return { gapMs: writer.longestGapMs, errors: writer.errors };
+}
+
+/** Writes one key after the other and notes the longest time between two acknowledgements. */
+class Writer {
+  acknowledged = 0;
+  longestGapMs = 0;
+  readonly errors: string[] = [];
+  readonly #client: RespClient;
+  #isStopped = false;
+
+  constructor(client: RespClient) {
+    this.#client = client;
+  }
+
+  async run(): Promise<void> {
+    let lastMs = performance.now();
+    while (!this.#isStopped) {
+      const reply = await this.#write();
+      if (reply !== "OK") {
+        this.errors.push(reply);
+        continue;
+      }
+      const nowMs = performance.now();
+      this.longestGapMs = Math.max(this.longestGapMs, nowMs - lastMs);
+      lastMs = nowMs;
+      this.acknowledged++;
+    }
+    this.#client.close();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  async #write(): Promise<string> {
+    try {
+      const reply = await this.#client.request(["SET", `key:${this.acknowledged}`, "v"], 30_000);
+      return reply instanceof ErrorReply ? reply.text : "OK";
+    } catch (error) {
+      if (error instanceof ConnectionLost) return error.message;
+      throw error;
+    }
+  }
 }

@@ -1,4 +1,7 @@
-import type { Held, Opened } from "./idle_connections_process.ts";
+import { encodeRequest } from "../../src/resp/encode.ts";
+import { until } from "../../tests/support/until.ts";
+import { LoadConnection } from "./load.ts";
+import { endWithStdin, readLines, spawnScript } from "./processes.ts";
 
 /** Connections that do nothing, held by a process of their own. */
 export class IdleConnections {
@@ -14,12 +17,7 @@ export class IdleConnections {
 
   /** Resolves when all are open that can be. */
   static async open(port: number, count: number): Promise<IdleConnections> {
-    const path = new URL("idle_connections_process.ts", import.meta.url).pathname;
-    const process = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--quiet", "--no-prompt", "--allow-all", path, String(port), String(count)],
-      stdin: "piped", // its end ends the process, also when this one was killed
-      stdout: "piped",
-    }).spawn();
+    const process = spawnScript("idle_connections.ts", [String(port), String(count)]);
     const lines = readLines(process.stdout);
     const { opened } = await nextReport<Opened>(lines);
     return new IdleConnections(process, lines, opened);
@@ -43,11 +41,71 @@ async function nextReport<T>(lines: AsyncIterator<string>): Promise<T> {
   return JSON.parse(value);
 }
 
-async function* readLines(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
-  let rest = "";
-  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-    const lines = (rest + text).split("\n");
-    rest = lines.pop() ?? "";
-    yield* lines;
+/** The first line on standard output, as JSON. */
+export interface Opened {
+  readonly opened: number;
+}
+
+/** The second one. */
+export interface Held {
+  readonly held: number;
+  /** How many were sent a request. */
+  readonly asked: number;
+  readonly answered: number;
+}
+
+const AT_ONCE = 100;
+const HOLD_MS = 5_000;
+const ASKED = 20;
+
+/** Opens the connections and holds them, in the process of their own. */
+class Holder {
+  readonly #port: number;
+  readonly #open = new Set<LoadConnection>();
+  #answered = 0;
+
+  constructor(port: number) {
+    this.#port = port;
   }
+
+  async openAll(count: number): Promise<Opened> {
+    for (let left = count; left > 0; left -= AT_ONCE) {
+      const opening = Array.from({ length: Math.min(AT_ONCE, left) }, () => this.#openOne());
+      const isOpen = await Promise.all(opening);
+      if (isOpen.includes(false)) break;
+    }
+    return { opened: this.#open.size };
+  }
+
+  async ask(): Promise<Held> {
+    const connections = [...this.#open];
+    const every = Math.max(1, Math.floor(connections.length / ASKED));
+    const chosen = connections.filter((_, at) => at % every === 0).slice(0, ASKED);
+    for (const connection of chosen) connection.send(encodeRequest(["GET", "a key"]));
+    await until("they are answered", () => this.#answered === chosen.length).catch(() => {});
+    return { held: this.#open.size, asked: chosen.length, answered: this.#answered };
+  }
+
+  async #openOne(): Promise<boolean> {
+    try {
+      const connection: LoadConnection = await LoadConnection.connect({
+        port: this.#port,
+        onReply: (text) => void (text.startsWith("-") || this.#answered++),
+        onEnd: () => void this.#open.delete(connection),
+      });
+      this.#open.add(connection);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}
+
+if (import.meta.main) {
+  void endWithStdin();
+  const [port, count] = Deno.args.map(Number);
+  const holder = new Holder(port ?? 0);
+  console.log(JSON.stringify(await holder.openAll(count ?? 0)));
+  await new Promise((resolve) => setTimeout(resolve, HOLD_MS));
+  console.log(JSON.stringify(await holder.ask()));
 }

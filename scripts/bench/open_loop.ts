@@ -1,8 +1,8 @@
 import { until } from "../../tests/support/until.ts";
 import { type LatencyCounts, LatencyHistogram } from "./latency_histogram.ts";
-import { LoadConnection } from "./load_connection.ts";
-import { LoadRequests, type LoadRequestsOptions } from "./load_requests.ts";
+import { LoadConnection, LoadRequests, type LoadRequestsOptions } from "./load.ts";
 import { Metronome } from "./metronome.ts";
+import { endWithStdin, spawnScript } from "./processes.ts";
 
 export interface OpenLoopOptions extends LoadRequestsOptions {
   readonly port: number;
@@ -28,12 +28,42 @@ const MS_PER_SECOND = 1000;
 const PATIENCE_MS = 10_000;
 const ERROR_CODE = 0x2d;
 
+/** What came of one or several loads. */
+export class OpenLoopFigures {
+  readonly latencies = new LatencyHistogram();
+  readonly lateness = new LatencyHistogram();
+  readonly errors = new Map<string, number>();
+
+  add({ latencies, lateness, errors }: OpenLoopReport): void {
+    this.latencies.merge(new LatencyHistogram(latencies));
+    this.lateness.merge(new LatencyHistogram(lateness));
+    for (const [error, count] of errors) {
+      this.errors.set(error, (this.errors.get(error) ?? 0) + count);
+    }
+  }
+
+  /** `0`, or how many of each there were. */
+  errorText(): string {
+    return [...this.errors].map(([error, count]) => `${count} × ${error}`).join(", ") || "0";
+  }
+}
+
+/** Runs a load in a process of its own, so that nothing else keeps it from its rate. */
+export async function runOpenLoop(options: OpenLoopOptions): Promise<OpenLoopReport> {
+  const process = spawnScript("open_loop.ts", [JSON.stringify(options)], { stderr: "piped" });
+  const { success, stdout, stderr } = await process.output();
+  await process.stdin.close().catch(() => {});
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  if (!success) throw new Error(`Cannot run the load: ${text(stderr)}`);
+  return JSON.parse(text(stdout));
+}
+
 /**
  * Sends requests at a fixed rate. Each is due at a tick of a millisecond, and its latency counts from
  * there, however late it is sent and however many wait before it: a server that stands still delays
  * all that was due meanwhile, and not just one request of each connection.
  */
-export async function openLoop(options: OpenLoopOptions): Promise<OpenLoopReport> {
+async function openLoop(options: OpenLoopOptions): Promise<OpenLoopReport> {
   const loop = new OpenLoop(options);
   await loop.connect();
   await loop.run();
@@ -117,4 +147,10 @@ interface Lane {
   readonly connection: LoadConnection;
   /** When the requests that are not answered yet were due, oldest first. */
   readonly due: number[];
+}
+
+if (import.meta.main) {
+  void endWithStdin();
+  console.log(JSON.stringify(await openLoop(JSON.parse(Deno.args[0] ?? ""))));
+  Deno.exit(0);
 }

@@ -1,10 +1,11 @@
 import { UserError } from "../../src/base/errors.ts";
 import type { Flag } from "../../src/cli/flags.ts";
 import { measureBigAndSmall } from "./big_and_small.ts";
+import { measureClients } from "./clients.ts";
 import { measureConnections } from "./connections.ts";
 import { measureElections } from "./elections.ts";
 import { measureFailovers } from "./failovers.ts";
-import { measureFloor } from "./floor/floor.ts";
+import { measureFloor } from "./floor.ts";
 import { measureLatency } from "./latency.ts";
 import { measureMemory } from "./memory.ts";
 import type { Resources } from "./resources.ts";
@@ -25,8 +26,13 @@ export interface Part {
 export const PARTS: readonly Part[] = [
   {
     name: "throughput",
-    about: "SET and GET of 64 bytes, plain and with -P 16, and their processor time",
+    about: "SET and GET of 64 bytes, plain and with -P 16, beside Redis without and with replicas",
     measure: measureThroughput,
+  },
+  {
+    name: "clients",
+    about: "Median latency of SET and GET with 1, 4, 16 and 50 clients",
+    measure: measureClients,
   },
   {
     name: "floor",

@@ -1,3 +1,5 @@
+import { readLines, spawnScript } from "./processes.ts";
+
 /** Pauses are told from this length on. */
 const PAUSE_MS_MIN = 5;
 
@@ -34,15 +36,9 @@ export class Watched {
   #pausesMs: number[] = [];
   said = "";
 
-  /** @param script of `scripts/bench/` */
-  constructor(script: string, args: readonly string[]) {
-    const path = new URL(script, import.meta.url).pathname;
-    this.#process = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--quiet", "--no-prompt", "--allow-all", path, ...args],
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
+  /** @param args of `regent`; without any, the process does nothing: its pauses are the machine's */
+  constructor(args: readonly string[] = []) {
+    this.#process = spawnScript("watched_process.ts", args, { stderr: "piped" });
     void this.#read(this.#process.stdout, (line) => {
       const [, pause] = /^pause (.*)$/.exec(line) ?? [];
       if (pause !== undefined) this.#pausesMs.push(Number(pause));
@@ -68,11 +64,6 @@ export class Watched {
   }
 
   async #read(stream: ReadableStream<Uint8Array>, take: (line: string) => void): Promise<void> {
-    let rest = "";
-    for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-      const lines = (rest + text).split("\n");
-      rest = lines.pop() ?? "";
-      lines.forEach(take);
-    }
+    for await (const line of readLines(stream)) take(line);
   }
 }

@@ -1,4 +1,5 @@
 import {
+  ask,
   LocalCluster,
   type LocalClusterOptions,
   type Member,
@@ -6,16 +7,39 @@ import {
 } from "../../tests/support/local_cluster.ts";
 import { type RedisServer, startRedisServer } from "../../tests/support/redis_server.ts";
 import { until } from "../../tests/support/until.ts";
-import { fill, type FillOptions } from "./fill.ts";
-import { type LoadOptions, LoadRefused, redisBenchmark } from "./redis_benchmark.ts";
+import { fill, type FillOptions } from "./load.ts";
+import {
+  type LoadFigures,
+  type LoadOptions,
+  LoadRefused,
+  redisBenchmark,
+} from "./redis_benchmark.ts";
 import type { Resources } from "./resources.ts";
 
 export const TARGETS = ["redis", "leader", "proxy"] as const;
 
+/** The same, and a Redis primary with two replicas. */
+export const ALL_TARGETS = ["redis", "replicated", "leader", "proxy"] as const;
+
 /** Whom a load is sent to. */
-export type Target = typeof TARGETS[number];
+export type Target = typeof ALL_TARGETS[number];
+
+/** A Redis primary, which clients ask, and its replicas. */
+export interface ReplicatedRedis {
+  readonly primary: RedisServer;
+  readonly replicas: readonly RedisServer[];
+  /** Resolves when the replicas have all writes of the primary. */
+  untilCopied(): Promise<void>;
+}
+
+const REPLICAS = 2;
 
 const ATTEMPTS = 5;
+
+export interface PeersOptions extends LocalClusterOptions {
+  /** Whether there is a target `replicated` as well. @default false */
+  readonly isReplicated?: boolean;
+}
 
 /** What is compared: a Redis that syncs every write before it acknowledges it, and a new cluster. */
 export class Peers {
@@ -24,21 +48,24 @@ export class Peers {
 
   private constructor(
     readonly redis: RedisServer,
+    readonly replicated: ReplicatedRedis | null,
     readonly cluster: LocalCluster,
     termAtStart: number,
   ) {
     this.#termAtStart = termAtStart;
   }
 
-  static async start(resources: Resources, options: LocalClusterOptions = {}): Promise<Peers> {
+  static async start(resources: Resources, options: PeersOptions = {}): Promise<Peers> {
     const redis = await startRedis(resources);
+    const replicated = options.isReplicated === true ? await startReplicatedRedis(resources) : null;
     const cluster = await startCluster(resources, options);
-    return new Peers(redis, cluster, await termOf(cluster));
+    return new Peers(redis, replicated, cluster, await termOf(cluster));
   }
 
   /** Where a target is reached now: the leader may be another one soon. */
   async port(target: Target): Promise<number> {
     if (target === "redis") return this.redis.port;
+    if (target === "replicated") return this.replicated?.primary.port ?? NaN;
     return target === "proxy" ? this.cluster.proxy.port : (await this.cluster.leader()).port;
   }
 
@@ -49,20 +76,30 @@ export class Peers {
   }
 
   /** Requests a second; 0: the load was refused each time. */
-  async rate(
-    target: Target,
-    load: Omit<LoadOptions, "port" | "tests"> & { readonly test: string },
-  ): Promise<number> {
+  async rate(target: Target, load: Omit<LoadOptions, "port">): Promise<number> {
     try {
-      return await this.unlessRefused(async () => {
-        const port = await this.port(target);
-        const rates = await redisBenchmark({ ...load, tests: [load.test], port });
-        return rates.get(load.test) ?? 0;
-      });
+      return (await this.load(target, load)).rate;
     } catch (error) {
       if (error instanceof LoadRefused) return 0;
       throw error;
     }
+  }
+
+  /** @throws {LoadRefused} when the load was refused each time */
+  load(target: Target, load: Omit<LoadOptions, "port">): Promise<LoadFigures> {
+    return this.unlessRefused(async () => {
+      const figures = await redisBenchmark({ ...load, port: await this.port(target) });
+      await this.untilCopied(target);
+      return figures;
+    });
+  }
+
+  /**
+   * Waits until replicas have all writes of their primary, so that they do not go on working while
+   * the next target is measured.
+   */
+  async untilCopied(target: Target): Promise<void> {
+    if (target === "replicated") await this.replicated?.untilCopied();
   }
 
   /** Measures again, a few times, when a load is refused: its leader has lost its office. */
@@ -97,11 +134,37 @@ export async function startCluster(
   return await starting;
 }
 
-/** A Redis that syncs every write before it acknowledges it. */
-export async function startRedis(resources: Resources): Promise<RedisServer> {
-  const redis = await startRedisServer({ dir: resources.temporaryDirectory() });
+/**
+ * A Redis that syncs every write before it acknowledges it.
+ *
+ * @param primaryPort of the primary that it copies; by default it is one itself
+ */
+export async function startRedis(
+  resources: Resources,
+  primaryPort?: number,
+): Promise<RedisServer> {
+  const options = primaryPort === undefined ? {} : { primaryPort };
+  const redis = await startRedisServer({ ...options, dir: resources.temporaryDirectory() });
   resources.add(() => redis.stop());
   return redis;
+}
+
+/**
+ * A Redis primary with two replicas, each of which syncs every write. The primary answers when it has
+ * synced a write itself, and waits for no replica.
+ */
+export async function startReplicatedRedis(resources: Resources): Promise<ReplicatedRedis> {
+  const primary = await startRedis(resources);
+  const replicas: RedisServer[] = [];
+  for (let at = 0; at < REPLICAS; at++) replicas.push(await startRedis(resources, primary.port));
+  const untilCopied = () =>
+    until("the replicas have all writes", async () => {
+      const info = String(await ask({ port: primary.port }, ["INFO", "replication"]));
+      const [, offset] = /^master_repl_offset:(\d+)/m.exec(info) ?? [];
+      return info.split(`state=online,offset=${offset},`).length - 1 === REPLICAS;
+    }, { timeoutMs: 30_000 });
+  await untilCopied();
+  return { primary, replicas, untilCopied };
 }
 
 /** The highest term that a node of the cluster knows: each election adds to it. */
@@ -115,4 +178,26 @@ export async function termOf(cluster: LocalCluster): Promise<number> {
     return terms.size === cluster.nodes.length;
   }, { timeoutMs: 60_000 });
   return Math.max(...terms.values());
+}
+
+/**
+ * Measures all targets in turns, round after round, so that what drifts on a shared machine is the
+ * same for all. The first round lets everybody's code be compiled and does not count.
+ */
+export async function alternate<K extends string, T>(
+  rounds: number,
+  targets: readonly K[],
+  measure: (target: K) => Promise<T>,
+): Promise<Record<K, T[]>> {
+  const figures = Object.fromEntries(targets.map((target) => [target, []])) as unknown as Record<
+    K,
+    T[]
+  >;
+  for (let round = 0; round <= rounds; round++) {
+    for (const target of targets) {
+      const figure = await measure(target);
+      if (round > 0) figures[target].push(figure);
+    }
+  }
+  return figures;
 }

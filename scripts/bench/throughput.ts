@@ -1,16 +1,13 @@
 import { type Member, roleOf } from "../../tests/support/local_cluster.ts";
-import { alternate } from "./alternate.ts";
-import { rateAndRatio, rateName } from "./format.ts";
-import { MarkdownTable } from "./markdown_table.ts";
-import { median } from "./median.ts";
-import { Peers, type Target, TARGETS } from "./peers.ts";
-import { type ProcessorTime, processorTimeDuring } from "./processor_time.ts";
+import { ALL_TARGETS, alternate, Peers, type Target } from "./peers.ts";
+import { MarkdownTable, median, rateAndRatio, rateName } from "./report.ts";
+import { type ProcessorTime, processorTimeDuring } from "./processes.ts";
 import { redisBenchmark } from "./redis_benchmark.ts";
 import type { Resources } from "./resources.ts";
 import type { Settings } from "./settings.ts";
 
 const LOADS = [1, 16].flatMap((pipeline) => ["set", "get"].map((test) => ({ test, pipeline })));
-const ROLES = ["redis", "leader", "follower", "proxy"] as const;
+const ROLES = ["redis", "replica", "leader", "follower", "proxy"] as const;
 
 type Load = typeof LOADS[number];
 type Role = typeof ROLES[number];
@@ -25,19 +22,20 @@ interface Run {
 
 /** Small requests of 50 clients, and the processor time that they take. */
 export async function measureThroughput(resources: Resources, settings: Settings): Promise<void> {
-  const peers = await Peers.start(resources);
+  const peers = await Peers.start(resources, { isReplicated: true });
   const runsOf = new Map<Load, Record<Target, Run[]>>();
-  const table = new MarkdownTable("load", "Redis, requests/s", "leader, ratio", "proxy, ratio");
+  const table = new MarkdownTable(
+    ...["load", "Redis, requests/s", "with two replicas, ratio", "leader, ratio", "proxy, ratio"],
+  );
   for (const load of LOADS) {
     const runs = await alternate(
       settings.rounds,
-      TARGETS,
+      ALL_TARGETS,
       (target) => peers.unlessRefused(() => measure(peers, target, load, settings.requests)),
     );
     runsOf.set(load, runs);
-    const [redis, leader, proxy] = TARGETS.map((target) => runs[target].map(({ rate }) => rate));
-    if (redis === undefined || leader === undefined || proxy === undefined) continue;
-    const ratios = [leader, proxy].map((rates) => rateAndRatio(rates, redis));
+    const [redis = [], ...others] = ALL_TARGETS.map((target) => runs[target].map(rateOf));
+    const ratios = others.map((rates) => rateAndRatio(rates, redis));
     table.row(nameOf(load), rateName(median(redis)), ...ratios);
   }
   printProcessorTime(runsOf);
@@ -49,8 +47,11 @@ async function measure(peers: Peers, target: Target, load: Load, count: number):
   const requests = pipeline > 1 ? 3 * count : count;
   const leader = await peers.cluster.leader();
   const followers = peers.cluster.nodes.filter((node) => node !== leader);
+  const primary = target === "replicated" ? peers.replicated?.primary : peers.redis;
+  const replicas = peers.replicated?.replicas ?? [];
   const pids = {
-    redis: [peers.redis.processId],
+    redis: [primary?.processId ?? 0],
+    replica: replicas.map(({ processId }) => processId),
     leader: [leader.process.processId],
     follower: followers.map(({ process }) => process.processId),
     proxy: [peers.cluster.proxy.process.processId],
@@ -59,8 +60,8 @@ async function measure(peers: Peers, target: Target, load: Load, count: number):
   const port = await peers.port(target);
   let rate = 0;
   const processorTime = await processorTimeDuring(pids, async () => {
-    const rates = await redisBenchmark({ port, tests: [test], pipeline, requests });
-    rate = rates.get(test) ?? 0;
+    rate = (await redisBenchmark({ port, test, pipeline, requests })).rate;
+    await peers.untilCopied(target);
   });
   const entries = await commitIndexOf(leader) - entriesBefore;
   return { rate, requests, entries, processorTime };
@@ -73,6 +74,7 @@ async function commitIndexOf(node: Member): Promise<number> {
 /** Whose processor time a load at a target takes. */
 const ROLES_AT: Readonly<Record<Target, readonly Role[]>> = {
   redis: ["redis"],
+  replicated: ["redis", "replica"],
   leader: ["leader", "follower"],
   proxy: ["leader", "follower", "proxy"],
 };
@@ -81,12 +83,12 @@ function printProcessorTime(runsOf: ReadonlyMap<Load, Record<Target, Run[]>>): v
   console.log("\nProcessor time of a process for each request, in µs: user + system.");
   const table = new MarkdownTable("load", "at", ...ROLES, "requests/log entry");
   for (const [load, runs] of runsOf) {
-    for (const target of TARGETS) {
+    for (const target of ALL_TARGETS) {
       const cells = ROLES.map((role) =>
         ROLES_AT[target].includes(role) ? timeText(runs[target], role) : "–"
       );
       const perEntry = median(runs[target].map(({ requests, entries }) => requests / entries));
-      const isLogged = load.test === "set" && target !== "redis";
+      const isLogged = load.test === "set" && ROLES_AT[target].includes("leader");
       table.row(nameOf(load), target, ...cells, isLogged ? perEntry.toFixed(1) : "–");
     }
   }
@@ -97,6 +99,10 @@ function timeText(runs: readonly Run[], role: Role): string {
     median(runs.map(({ processorTime, requests }) => us(processorTime[role]) / requests))
       .toFixed(1);
   return `${each(({ userUs }) => userUs)} + ${each(({ systemUs }) => systemUs)}`;
+}
+
+function rateOf({ rate }: Run): number {
+  return rate;
 }
 
 function nameOf({ test, pipeline }: Load): string {

@@ -1,8 +1,5 @@
-import { alternate } from "./alternate.ts";
-import { precise, rateAndRatio, rateName, sizeName } from "./format.ts";
-import { MarkdownTable } from "./markdown_table.ts";
-import { median } from "./median.ts";
-import { Peers, TARGETS } from "./peers.ts";
+import { alternate, Peers, TARGETS } from "./peers.ts";
+import { MarkdownTable, median, precise, rateAndRatio, rateName, sizeName } from "./report.ts";
 import type { Resources } from "./resources.ts";
 import type { Settings } from "./settings.ts";
 

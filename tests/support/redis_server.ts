@@ -23,20 +23,26 @@ export async function hasRedisServer(): Promise<boolean> {
 export interface RedisServerOptions {
   /** Where each write is synced before it is acknowledged. @default nothing is put on disk */
   readonly dir?: string;
+  /** The port of the primary that it copies. @default it is a primary itself */
+  readonly primaryPort?: number;
 }
 
 /** Starts one on a free port, with one database, and waits until it serves. */
-export async function startRedisServer({ dir }: RedisServerOptions = {}): Promise<RedisServer> {
+export async function startRedisServer(
+  { dir, primaryPort }: RedisServerOptions = {},
+): Promise<RedisServer> {
   const storage = dir === undefined
     ? ["--appendonly", "no"]
     : ["--dir", dir, "--appendonly", "yes", "--appendfsync", "always"];
+  const role = primaryPort === undefined ? [] : ["--replicaof", "127.0.0.1", String(primaryPort)];
   for (let attempt = 1;; attempt++) {
     const port = freePort();
     const child = new Deno.Command("redis-server", {
       // deno-fmt-ignore
       args: [
         "--port", String(port), "--bind", "127.0.0.1", "--databases", "1",
-        "--save", "", ...storage, "--enable-debug-command", "no",
+        "--save", "", ...storage, ...role, "--enable-debug-command", "no",
+        "--repl-diskless-sync-delay", "0",
       ],
       stdout: "piped",
       stderr: "null",

@@ -1,6 +1,23 @@
-import { median } from "./median.ts";
-
 const MB = 1e6;
+
+/** A table that is printed line by line, so that long measurements show how far they are. */
+export class MarkdownTable {
+  constructor(...columns: readonly string[]) {
+    console.log(`\n| ${columns.join(" | ")} |\n|${" --- |".repeat(columns.length)}`);
+  }
+
+  row(...cells: readonly (string | number)[]): void {
+    console.log(`| ${cells.join(" | ")} |`);
+  }
+}
+
+/** The middle of all figures; `NaN` of none. */
+export function median(figures: readonly number[]): number {
+  const sorted = [...figures].sort((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  const upper = sorted[middle] ?? NaN;
+  return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? NaN)) / 2;
+}
 
 /** `12.3 k` */
 export function thousands(count: number): string {

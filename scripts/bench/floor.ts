@@ -1,13 +1,11 @@
-import { freePorts } from "../../../tests/support/free_ports.ts";
-import { until } from "../../../tests/support/until.ts";
-import { alternate } from "../alternate.ts";
-import { rateAndRatio, rateName } from "../format.ts";
-import { MarkdownTable } from "../markdown_table.ts";
-import { median } from "../median.ts";
-import { Peers } from "../peers.ts";
-import { redisBenchmark } from "../redis_benchmark.ts";
-import type { Resources } from "../resources.ts";
-import type { Settings } from "../settings.ts";
+import { freePorts } from "../../tests/support/free_ports.ts";
+import { until } from "../../tests/support/until.ts";
+import { alternate, Peers } from "./peers.ts";
+import { MarkdownTable, median, rateAndRatio, rateName } from "./report.ts";
+import { redisBenchmark } from "./redis_benchmark.ts";
+import { spawnScript } from "./processes.ts";
+import type { Resources } from "./resources.ts";
+import type { Settings } from "./settings.ts";
 
 const LOADS = [1, 16].flatMap((pipeline) => ["set", "get"].map((test) => ({ test, pipeline })));
 
@@ -23,8 +21,7 @@ export async function measureFloor(resources: Resources, settings: Settings): Pr
     const load = { test, pipeline, requests };
     const rates = await alternate(settings.rounds, ["redis", "leader", "floor"], async (target) => {
       if (target !== "floor") return await peers.rate(target, load);
-      const rates = await redisBenchmark({ ...load, tests: [test], port: leaderPort });
-      return rates.get(test) ?? 0;
+      return (await redisBenchmark({ ...load, port: leaderPort })).rate;
     });
     const name = `${test.toUpperCase()}${pipeline > 1 ? ` -P ${pipeline}` : ""}`;
     const ratios = [rates.leader, rates.floor].map((one) => rateAndRatio(one, rates.redis));
@@ -33,16 +30,9 @@ export async function measureFloor(resources: Resources, settings: Settings): Pr
 }
 
 async function start(resources: Resources, ...[role, port, others]: [string, number, string?]) {
-  const path = new URL("floor_process.ts", import.meta.url).pathname;
   const dir = resources.temporaryDirectory();
-  const process = new Deno.Command(Deno.execPath(), {
-    args: [
-      ...["run", "--quiet", "--no-prompt", "--allow-all", path, role, String(port), dir],
-      ...(others === undefined ? [] : [others]),
-    ],
-    stdin: "piped",
-    stderr: "null",
-  }).spawn();
+  const args = [role, String(port), dir, ...(others === undefined ? [] : [others])];
+  const process = spawnScript("floor_process.ts", args, { stdout: "inherit", stderr: "null" });
   resources.add(async () => {
     process.kill("SIGKILL");
     await process.status;

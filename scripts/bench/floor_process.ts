@@ -1,17 +1,63 @@
+/**
+ * The least that replication costs on this runtime: sockets, files and syncs as a node of Regent has
+ * them, and nothing else. No request is looked into, nothing is stored, nobody is elected.
+ *
+ * - `follower PORT DIR`: writes and syncs what the leader sends, and says so
+ * - `leader PORT DIR PORT,PORT`: sends what clients write to two followers, writes and syncs it, and
+ *   answers when one follower has said so. What clients only read, one follower is asked about.
+ */
 import { Buffer } from "node:buffer";
 import net from "node:net";
-import { systemClock } from "../../../src/platform/system_clock.ts";
-import { type Asker, BatchPacer } from "../../../src/node/clients/batch_pacer.ts";
-import { FrameWriter } from "../../../src/node/peers/frames.ts";
-import { ASK, HOST } from "./protocol.ts";
-import type { Ring } from "./ring.ts";
+import { type Asker, BatchPacer } from "../../src/node/clients/batch_pacer.ts";
+import { FrameDecoder, FrameWriter } from "../../src/node/peers/frames.ts";
+import { DenoDisk } from "../../src/platform/deno_disk.ts";
+import type { DiskFile } from "../../src/platform/disk.ts";
+import { systemClock } from "../../src/platform/system_clock.ts";
+import { endWithStdin } from "./processes.ts";
 
+const HOST = "127.0.0.1";
+/** A frame of one byte asks; one byte for each frame answers. */
+const ASK = new Uint8Array([0]);
+const FRAME_BYTES_MAX = 64 * 1024 * 1024;
+const FILE_BYTES = 64 * 1024 * 1024;
 const STAR = 0x2a;
 const S = 0x53;
 const DIGITS_AND_NAME_AT = 8;
 const VALUE = `$64\r\n${"x".repeat(64)}\r\n`;
 
-export function lead(port: number, followers: readonly number[], ring: Ring): void {
+/** A file that is written from its beginning again when it is full. */
+class Ring {
+  #offset = 0;
+
+  constructor(readonly file: DiskFile) {
+    const zeros = new Uint8Array(1 << 20);
+    for (let at = 0; at < FILE_BYTES; at += zeros.length) file.write(zeros, at);
+  }
+
+  async append(bytes: Uint8Array): Promise<void> {
+    if (this.#offset + bytes.length > FILE_BYTES) this.#offset = 0;
+    this.file.write(bytes, this.#offset);
+    this.#offset += bytes.length;
+    await new Promise<void>((done) => this.file.sync(() => done()));
+  }
+}
+
+/** Writes and syncs what the leader sends, and says so; says at once that it is asked. */
+function follow(port: number, ring: Ring): void {
+  net.createServer({ noDelay: true }, (socket) => {
+    const frames = new FrameDecoder({ frameBytesMax: FRAME_BYTES_MAX });
+    socket.on("error", () => {});
+    socket.on("data", (chunk) => {
+      frames.push(chunk);
+      for (let frame = frames.next(); frame !== null; frame = frames.next()) {
+        if (frame.length === ASK.length) socket.write(ASK);
+        else void ring.append(frame).then(() => socket.write(ASK));
+      }
+    });
+  }).listen(port, HOST);
+}
+
+function lead(port: number, followers: readonly number[], ring: Ring): void {
   const sockets = followers.map((follower) =>
     net.connect({ port: follower, host: HOST, noDelay: true })
   );
@@ -124,3 +170,11 @@ class Leader {
     this.#go();
   }
 }
+
+const [role, port, dir = "", followers] = Deno.args;
+void endWithStdin();
+const disk = await DenoDisk.open(dir);
+const ring = new Ring(disk.open("floor", "create"));
+if (followers === undefined) follow(Number(port), ring);
+else lead(Number(port), followers.split(",").map(Number), ring);
+console.error(`${role} listens`);

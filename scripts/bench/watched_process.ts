@@ -1,0 +1,8 @@
+/** Prints its pauses, while it runs `regent` with its arguments or, without any, does nothing. */
+import { main } from "../../src/cli/main.ts";
+import { watchPauses } from "./pauses.ts";
+import { endWithStdin } from "./processes.ts";
+
+watchPauses();
+if (Deno.args.length === 0) await endWithStdin();
+Deno.exit(await main(Deno.args, (name) => Deno.env.get(name)));
