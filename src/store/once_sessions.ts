@@ -174,8 +174,6 @@ export class Sessions {
   };
   /** Number of sessions by the name of their owner. */
   readonly #byOwner = new Map<string, number>();
-  /** The session that was asked for last: most requests in a row are of the same one. */
-  #found: OnceSession | null = null;
   #view: SessionsView | null = null;
   #lastViewId = 0;
 
@@ -246,8 +244,7 @@ export class Sessions {
 
   /** The session of that id, if it is there and its time has not come. */
   find(id: string): OnceSession | undefined {
-    // The hash of an id that has just been decoded is not known yet; comparing takes less.
-    const session = this.#found?.key === id ? this.#found : this.#lookUp(id);
+    const session = this.#sessions.get(id);
     return session !== undefined && session.deadlineMs > this.#timeMs ? session : undefined;
   }
 
@@ -345,12 +342,6 @@ export class Sessions {
     this.#store(session, serial, reply);
   }
 
-  #lookUp(id: string): OnceSession | undefined {
-    const session = this.#sessions.get(id);
-    if (session !== undefined) this.#found = session;
-    return session;
-  }
-
   #add(session: OnceSession): void {
     this.#sessions.set(session.key, session);
     this.#shareOf(session.owner).sessions++;
@@ -400,7 +391,6 @@ export class Sessions {
     // A view may read it later: a removed session does not change any more.
     this.#expiries.remove(session);
     this.#sessions.delete(session.key);
-    if (this.#found === session) this.#found = null;
     this.#repliesBytes -= session.repliesBytes;
     const share = this.#shareOf(session.owner);
     share.sessions--;

@@ -370,7 +370,7 @@ export class PeerLink {
  */
 const SPOKE_LATELY_MS = 600;
 
-export interface PeerLanesOptions extends Omit<PeerLinkOptions, "hello" | "patienceMs"> {
+export interface PeerLinksOptions extends Omit<PeerLinkOptions, "hello" | "patienceMs"> {
   /** The text of the hello that opens a connection. */
   readonly hello: (lane: Lane) => string;
 }
@@ -380,14 +380,14 @@ export interface PeerLanesOptions extends Omit<PeerLinkOptions, "hello" | "patie
  * vote or confirmation of a read on the other. What must stay in order, entries and the parts of
  * snapshots, goes over one of them; all else may overtake it.
  */
-export class PeerLanes {
+export class PeerLinks {
   readonly #urgent: PeerLink;
   readonly #bulk: PeerLink;
 
   readonly #clock: Clock;
   readonly #underWay = new EntriesUnderWay();
 
-  constructor(address: Address, options: PeerLanesOptions) {
+  constructor(address: Address, options: PeerLinksOptions) {
     this.#clock = options.clock;
     // Whoever is busy with entries of the one says nothing on the other either.
     const patienceMs = (nowMs: number) => this.#underWay.patienceMs(nowMs);

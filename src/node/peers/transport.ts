@@ -11,7 +11,7 @@ import { BUILD_VERSIONS, type BuildVersions } from "../members/versions.ts";
 import { ProtocolError } from "./frames.ts";
 import type { Hello, Lane, Notice, NoticeType, Welcome } from "./hello.ts";
 import { PeerInbox, PeerLives } from "./inbox.ts";
-import { PeerLanes } from "./link.ts";
+import { PeerLinks } from "./link.ts";
 import type { PeerMessage } from "./peer_message.ts";
 
 /** The transport as the node uses it. */
@@ -131,12 +131,17 @@ export interface PeerHandler {
   refused(by: NodeId, why: Exclude<NoticeType, "removed">, at: Address | null): void;
 }
 
-/** The node's connections with the other members: two to each for sending, two from each. */
+/**
+ * The node's connections with the other members. To each peer it dials two links, on which it sends
+ * its messages: one for entries and snapshots, one for what is urgent. The links that a peer has
+ * dialled end here as inboxes, which receive messages. The lane of a link, `bulk` or `urgent`, stands
+ * in its hello.
+ */
 export class PeerTransport {
   readonly #options: PeerTransportOptions;
   readonly #versions: BuildVersions;
   readonly #handler: PeerHandler;
-  readonly #links = new Map<NodeId, PeerLanes>();
+  readonly #links = new Map<NodeId, PeerLinks>();
   readonly #inboxes = new Set<PeerInbox>();
   readonly #lives = new PeerLives();
   /** The links that end soon. */
@@ -202,11 +207,11 @@ export class PeerTransport {
     this.#plan = plan;
     for (const [peer, address] of plan.addresses) {
       this.#stay(peer);
-      const link = this.#links.get(peer);
+      const links = this.#links.get(peer);
       const known = before.get(peer);
-      if (link === undefined) this.#links.set(peer, this.#link(peer, address));
+      if (links === undefined) this.#links.set(peer, this.#dial(peer, address));
       // What the peer itself has said counts more than a plan that is no news.
-      else if (known === undefined || !isSame(known, address)) link.moveTo(address);
+      else if (known === undefined || !isSame(known, address)) links.moveTo(address);
     }
     for (const peer of this.#links.keys()) {
       if (plan.addresses.has(peer) || this.#leaving.has(peer)) continue;
@@ -216,13 +221,13 @@ export class PeerTransport {
 
   /** Says hello to all peers anew: what it tells has changed. */
   renew(): void {
-    for (const link of this.#links.values()) link.renew();
+    for (const links of this.#links.values()) links.renew();
   }
 
   stop(): void {
     this.#isStopped = true;
     this.#listener?.close();
-    for (const link of this.#links.values()) link.stop();
+    for (const links of this.#links.values()) links.stop();
     for (const inbox of [...this.#inboxes]) inbox.close();
     for (const cancel of this.#leaving.values()) cancel();
     this.#links.clear();
@@ -235,7 +240,7 @@ export class PeerTransport {
 
   /** Sends what was collected in this turn, in one write for each peer. */
   flush(): void {
-    for (const link of this.#links.values()) link.flush();
+    for (const links of this.#links.values()) links.flush();
   }
 
   isConnected(peer: NodeId): boolean {
@@ -244,13 +249,13 @@ export class PeerTransport {
 
   /** Where a peer is dialled and why it is not reached; `null` while it is. */
   problem(peer: NodeId): string | null {
-    const link = this.#links.get(peer);
-    return link === undefined ? "not dialled yet" : link.problem;
+    const links = this.#links.get(peer);
+    return links === undefined ? "not dialled yet" : links.problem;
   }
 
-  #link(peer: NodeId, address: Address): PeerLanes {
+  #dial(peer: NodeId, address: Address): PeerLinks {
     const { network, clock, random } = this.#options;
-    return new PeerLanes(address, {
+    return new PeerLinks(address, {
       peer,
       hello: (lane) => JSON.stringify(this.#hello(peer, lane)),
       protocol: this.#versions.protocol,
@@ -378,10 +383,10 @@ export class PeerTransport {
     // Whoever does not take part yet may have another directory by the time that it does.
     const incarnation = hello.isFounded ? hello.incarnation : "";
     const raftAddress = { host: raftHost, port: raftPort };
-    const link = this.#links.get(from) ?? this.#link(from, raftAddress);
-    this.#links.set(from, link);
-    link.moveTo(raftAddress);
-    link.dialNow();
+    const links = this.#links.get(from) ?? this.#dial(from, raftAddress);
+    this.#links.set(from, links);
+    links.moveTo(raftAddress);
+    links.dialNow();
     this.#handler.announced(from, { host, port }, raftAddress, incarnation, {
       protocol,
       machine,

@@ -23,7 +23,10 @@ export interface SnapshotEnd {
   readonly chunks: number;
   /** Of all chunks, without what stands before each. */
   readonly bytes: number;
-  /** CRC-32 of what stands before the payloads of all records but this one. */
+  /**
+   * CRC-32 of the record headers of all records but this one. They hold the checksums of the payloads,
+   * so that no byte of these is read twice, and a record that is left out or moved is noticed.
+   */
   readonly checksum: number;
 }
 

@@ -2,7 +2,7 @@ import type { Mutant } from "../mutant.ts";
 
 const FRAMES = "src/node/peers/frame_decoder_test.ts";
 const CODEC = "src/node/peers/message_codec_test.ts";
-const LANES = "src/node/peers/peer_lanes_test.ts";
+const LANES = "src/node/peers/peer_links_test.ts";
 const PACED = "src/node/peers/paced_output_test.ts";
 const GREETING = "src/node/peers/peer_greeting_test.ts";
 const PARTS = "src/node/peers/entry_parts_test.ts";

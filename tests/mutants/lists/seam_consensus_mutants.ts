@@ -318,7 +318,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
     find: `        this.#bulk.renew();
         options.onLost(peer, isSilent);`,
     replace: "        options.onLost(peer, isSilent);",
-    killers: ["src/node/peers/peer_lanes_test.ts"],
+    killers: ["src/node/peers/peer_links_test.ts"],
   },
   {
     name: "seam-moved-link-tries-the-old-address-first",

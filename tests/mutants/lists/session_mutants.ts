@@ -60,9 +60,9 @@ export const sessionMutants: readonly Mutant[] = [
   },
   {
     name: "closed-session-found",
-    bug: "a session that is closed is found as the one that was used last",
+    bug: "a session that is closed is found as before",
     file: "src/store/once_sessions.ts",
-    find: "if (this.#found === session) this.#found = null;",
+    find: "this.#sessions.delete(session.key);",
     replace: "",
     killers: [SESSIONS, ROWS],
   },

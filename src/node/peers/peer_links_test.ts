@@ -4,7 +4,7 @@ import { seededRandom } from "../../base/random.ts";
 import type { StreamHandlers } from "../../platform/network.ts";
 import { Batch } from "../log/entry.ts";
 import { FrameWriter } from "./frames.ts";
-import { PeerLanes } from "./link.ts";
+import { PeerLinks } from "./link.ts";
 import type { PeerMessage } from "./peer_message.ts";
 
 const FROM_TO = { from: "n1", to: "n2" } as const;
@@ -37,7 +37,7 @@ function lanes() {
   const dialled: Dialled[] = [];
   const clock = new ManualClock();
   let lostCount = 0;
-  const both = new PeerLanes({ host: "memory", port: 17002 }, {
+  const both = new PeerLinks({ host: "memory", port: 17002 }, {
     peer: "n2",
     hello: (lane) => JSON.stringify({ lane }),
     onNotice: () => {},
