@@ -48,12 +48,24 @@ export interface CommandContext {
   /** The longest reply of a read; of a write, it must not be looked at. */
   readonly replyBytesMax: number;
   /**
-   * Executes the request that another one brings, from its argument `from` on; an error when it may
-   * not be brought.
+   * Executes the requests that another one brings, in order and in that one's log entry, so that
+   * nothing comes between them. The reply to a request that `check` or its handler refuses is the
+   * refusal; those after it are executed all the same.
    */
-  readonly executeInner: (args: Arguments, from: number) => Reply;
-  /** The same, step by step where it takes long. */
-  readonly innerSteps: (args: Arguments, from: number) => Generator<void, Reply>;
+  readonly executeAll: (requests: readonly Arguments[], check: Inner["check"]) => Reply[];
+  /** The same, step by step where a request takes long. */
+  readonly allInSteps: (
+    requests: readonly Arguments[],
+    check: Inner["check"],
+  ) => Generator<void, Reply[]>;
+}
+
+/** The request that another one brings, to its end. */
+export interface Inner {
+  /** The argument at which it begins. */
+  readonly from: number;
+  /** @throws {CommandError} when this command may not be brought */
+  readonly check: (command: Command) => void;
 }
 
 /** A row of the command table: the one source for routing, `COMMAND` and documentation. */
@@ -72,8 +84,8 @@ export interface Command {
   readonly accessNote?: string;
   /** The access of this request, where it depends on the arguments (`variable_flags`). */
   readonly accessOf?: (args: Arguments) => string;
-  /** The argument at which a whole other request begins, to the end (`ONCE`): its keys count. */
-  readonly inner?: number;
+  /** It brings a whole other request (`ONCE`): that one's keys count. */
+  readonly inner?: Inner;
   /** Redis's command group, such as `string`; `session` is Regent's own. */
   readonly group: string;
   /**

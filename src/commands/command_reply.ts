@@ -147,7 +147,7 @@ function getKeysAndFlags(request: Arguments): Reply {
   const { inner } = command;
   if (inner === undefined) return keysAndFlags(command, request);
   const brought = findInner(request, inner);
-  return brought === null ? [] : keysAndFlags(brought, request.slice(inner));
+  return brought === null ? [] : keysAndFlags(brought, request.slice(inner.from));
 }
 
 function keysAndFlags(command: Command, request: Arguments): Reply {

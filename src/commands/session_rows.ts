@@ -108,49 +108,61 @@ export function sessionOpenOf(
  * one and executed for the other.
  */
 function once(context: CommandContext, args: Arguments): Reply {
-  const found = serialOf(context, args);
-  if (!(found instanceof NewSerial)) return found;
-  const reply = context.executeInner(args, INNER);
-  context.sessions.keep(found.session, found.serial, reply);
+  const serial = serialOf(args);
+  const session = sessionOf(context, args, serial);
+  const kept = session.replies.get(serial);
+  if (kept !== undefined) return kept;
+  const [reply = null] = context.executeAll([args.slice(INNER)], checkBrought);
+  context.sessions.keep(session, serial, reply);
   return reply;
-}
-
-function beginOnce(context: CommandContext, args: Arguments): Slices {
-  return new Slices(onceInSteps(context, args));
 }
 
 function* onceInSteps(context: CommandContext, args: Arguments): Generator<void, Reply> {
-  const found = serialOf(context, args);
-  if (!(found instanceof NewSerial)) return found;
-  const reply = yield* context.innerSteps(args, INNER);
-  context.sessions.keep(found.session, found.serial, reply);
+  const serial = serialOf(args);
+  const session = sessionOf(context, args, serial);
+  const kept = session.replies.get(serial);
+  if (kept !== undefined) return kept;
+  const [reply = null] = yield* context.allInSteps([args.slice(INNER)], checkBrought);
+  context.sessions.keep(session, serial, reply);
   return reply;
 }
 
-/** A serial that its session has not executed. */
-class NewSerial {
-  constructor(readonly session: OnceSession, readonly serial: number) {}
+/** Only a write can happen exactly once; sessions are not kept in sessions. */
+function checkBrought({ kind, group, name }: Command): void {
+  if (kind === "write" && group !== SESSION_GROUP) return;
+  throw new CommandError(`ERR ONCE takes writes only, and '${name}' is not one it takes`);
+}
+
+function serialOf(args: Arguments): number {
+  const text = argument(args, 2);
+  const serial = parseCount(text, 0, serialEnd(text));
+  const acked = ackedOf(text);
+  if (serial < 1 || acked < 0 || acked >= serial) throw INVALID_SERIAL;
+  return serial;
+}
+
+/** All serials up to this one are answered: `acked` in `serial/acked`. Negative when it is wrong. */
+function ackedOf(text: string): number {
+  const end = serialEnd(text);
+  return end === text.length ? 0 : parseCount(text, end + 1, text.length);
+}
+
+function serialEnd(text: string): number {
+  const slash = text.indexOf("/");
+  return slash < 0 ? text.length : slash;
 }
 
 /**
- * Notes the request of `ONCE`: its session is in use until later. The answer when there is one
- * already.
+ * The session of `ONCE`, which this request keeps alive.
  *
- * @throws {CommandError} when nothing is executed
+ * @throws {CommandError} when it has ended, or has forgotten that serial: nothing is executed
  */
-function serialOf(context: CommandContext, args: Arguments): NewSerial | Reply {
-  const text = argument(args, 2);
-  const slash = text.indexOf("/");
-  const serial = parseCount(text, 0, slash < 0 ? text.length : slash);
-  const acked = slash < 0 ? 0 : parseCount(text, slash + 1, text.length);
-  if (serial < 1 || acked < 0 || acked >= serial) throw INVALID_SERIAL;
-  const { sessions } = context;
+function sessionOf({ sessions }: CommandContext, args: Arguments, serial: number): OnceSession {
   const session = sessions.find(argument(args, 1));
   if (session === undefined) throw noSession(argument(args, 1));
-  sessions.use(session, acked);
+  sessions.use(session, ackedOf(argument(args, 2)));
   if (serial <= session.floor) throw stale(serial, session.floor);
-  const kept = session.replies.get(serial);
-  return kept === undefined ? new NewSerial(session, serial) : kept;
+  return session;
 }
 
 function noSession(id: string): CommandError {
@@ -209,10 +221,10 @@ export const sessionRows: readonly Command[] = rowsOf(SESSION_GROUP, ["connectio
     kind: "write",
     flags: ["movablekeys"],
     keys: null,
-    inner: INNER,
+    inner: { from: INNER, check: checkBrought },
     since: "0.1.0",
     summary: "Executes a write, or repeats its reply if the session has executed that serial",
     run: once,
-    begin: beginOnce,
+    begin: (context, args) => new Slices(onceInSteps(context, args)),
   },
 ]);

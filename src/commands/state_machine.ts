@@ -9,7 +9,7 @@ import { Keyspace } from "../store/keyspace.ts";
 import { Settings, STRING_LENGTH_MAX } from "../store/value.ts";
 import { StateLoader } from "../store/state_loader.ts";
 import { StateSnapshot } from "../store/state_snapshot.ts";
-import type { Command, CommandContext } from "./command.ts";
+import type { Command, CommandContext, Inner } from "./command.ts";
 import { CommandError, errorReplyOf, replyTooLarge } from "./command_error.ts";
 import { SLICED_ARGUMENTS_MIN, type Slices } from "./slices.ts";
 import { checkInner } from "./table.ts";
@@ -121,8 +121,8 @@ export class StateMachine {
       stringBytesMax: Math.min(this.#rules.stringBytesMax, STRING_LENGTH_MAX),
       memoryBytesLimit: this.#rules.memoryBytesMax,
       replyBytesMax,
-      executeInner: (args, from) => this.#executeInner(args, from),
-      innerSteps: (args, from) => this.#innerSteps(args, from),
+      executeAll: (requests, check) => this.#executeAll(requests, check),
+      allInSteps: (requests, check) => this.#allInSteps(requests, check),
     };
   }
 
@@ -238,14 +238,9 @@ export class StateMachine {
     nowMs: number,
     random: Random = noRandom,
   ): Reply {
-    assert(command.run !== undefined, `Cannot execute ${command.name}: current kind is local`);
+    this.#setContext(nowMs, random);
     try {
-      if (command.kind === "write" && this.#isFull(command)) throw this.#outOfMemory();
-      const context = this.#contextAt(nowMs, random);
-      const reply = command.run(context, args);
-      const isTooLarge = typeof reply === "string" && reply.length > context.replyBytesMax;
-      if (isTooLarge && command.kind === "read") throw replyTooLarge(context.replyBytesMax);
-      return reply;
+      return this.#run(command, args);
     } catch (error) {
       return errorReplyOf(error);
     }
@@ -263,9 +258,10 @@ export class StateMachine {
   ): Reply | Slices {
     const isLong = command.isLong === true || args.length >= SLICED_ARGUMENTS_MIN;
     if (!isLong || command.begin === undefined) return this.execute(command, args, nowMs, random);
+    this.#setContext(nowMs, random);
     try {
       if (command.kind === "write" && this.#isFull(command)) throw this.#outOfMemory();
-      const slices = command.begin(this.#contextAt(nowMs, random), args);
+      const slices = command.begin(this.#context, args);
       // A view of the state begins with the first step. Mostly it is the only one.
       const reply = slices.next();
       return reply === undefined ? slices : reply;
@@ -274,43 +270,52 @@ export class StateMachine {
     }
   }
 
-  #contextAt(nowMs: number, random: Random): CommandContext {
-    const context = this.#context;
-    context.nowMs = Math.max(nowMs, this.keyspace.timeMs);
-    context.random = random;
-    return context;
+  #setContext(nowMs: number, random: Random): void {
+    this.#context.nowMs = Math.max(nowMs, this.keyspace.timeMs);
+    this.#context.random = random;
   }
 
-  /** Executes the command that another one brings, in that one's context. A refusal is its reply. */
-  #executeInner(args: Arguments, from: number): Reply {
-    try {
-      const command = this.#innerCommand(args, from);
-      assert(command.run !== undefined, `Cannot execute ${command.name}: current kind is local`);
-      return command.run(this.#context, args.slice(from));
-    } catch (error) {
-      return errorReplyOf(error);
-    }
+  /** Executes a request. @throws {CommandError} when it is refused */
+  #run(command: Command, args: Arguments): Reply {
+    const { run, kind, name } = command;
+    if (run === undefined) throw new AssertionFailure(`Cannot execute ${name}: it is local`);
+    if (kind === "write" && this.#isFull(command)) throw this.#outOfMemory();
+    const reply = run(this.#context, args);
+    const { replyBytesMax } = this.#context;
+    const isTooLarge = typeof reply === "string" && reply.length > replyBytesMax;
+    if (isTooLarge && kind === "read") throw replyTooLarge(replyBytesMax);
+    return reply;
   }
 
-  /** The same, step by step. */
-  *#innerSteps(args: Arguments, from: number): Generator<void, Reply> {
-    try {
-      const command = this.#innerCommand(args, from);
-      if (command.begin !== undefined) {
-        return yield* command.begin(this.#context, args.slice(from)).steps();
+  #executeAll(requests: readonly Arguments[], check: Inner["check"]): Reply[] {
+    const replies: Reply[] = [];
+    for (const request of requests) {
+      try {
+        replies.push(this.#run(checkInner(request, 0, check), request));
+      } catch (error) {
+        replies.push(errorReplyOf(error));
       }
-      assert(command.run !== undefined, `Cannot execute ${command.name}: current kind is local`);
-      return command.run(this.#context, args.slice(from));
-    } catch (error) {
-      return errorReplyOf(error);
     }
+    return replies;
   }
 
-  /** The command that another one brings. @throws {CommandError} if it may not be, or has no room */
-  #innerCommand(args: Arguments, from: number): Command {
-    const command = checkInner(args, from);
-    if (this.#isFull(command)) throw this.#outOfMemory();
-    return command;
+  *#allInSteps(requests: readonly Arguments[], check: Inner["check"]): Generator<void, Reply[]> {
+    const replies: Reply[] = [];
+    for (const request of requests) {
+      try {
+        replies.push(yield* this.#steps(checkInner(request, 0, check), request));
+      } catch (error) {
+        replies.push(errorReplyOf(error));
+      }
+    }
+    return replies;
+  }
+
+  /** The same as `#run`, step by step where the command can be. */
+  *#steps(command: Command, args: Arguments): Generator<void, Reply> {
+    if (command.begin === undefined) return this.#run(command, args);
+    if (command.kind === "write" && this.#isFull(command)) throw this.#outOfMemory();
+    return yield* command.begin(this.#context, args).steps();
   }
 
   /** Whether there is no room for what a write may need. */

@@ -2,7 +2,10 @@ import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/asser
 import { AssertionFailure } from "../base/errors.ts";
 import { seededRandom } from "../base/random.ts";
 import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
+import { Slices } from "./slices.ts";
 import { StateMachine } from "./state_machine.ts";
+import type { Command } from "./command.ts";
+import { CommandError } from "./command_error.ts";
 import { lookup } from "./table.ts";
 
 const START_MS = 1_700_000_000_000;
@@ -135,4 +138,43 @@ Deno.test("a read whose reply would be too large is refused before it is built",
   assertEquals(execute(machine, "KEYS key:number:?0"), ["key:number:10"]);
   // A write has been executed: its reply is given, whatever its length.
   assertEquals(execute(machine, "GETDEL long"), "v".repeat(101));
+});
+
+Deno.test("requests that another one brings are executed in order, whatever one of them is answered", () => {
+  const requests = [
+    "SET n 1",
+    "INCR n",
+    "NOSUCH",
+    "GET",
+    "INCR other x",
+    "KEYS *",
+    "GETSET n x",
+    "INCR n",
+  ]
+    .map((request) => request.split(" "));
+  const check = ({ name }: Command) => {
+    if (name === "keys") throw new CommandError("ERR not this one");
+  };
+  const once = lookup("once");
+  assert(once !== undefined);
+  const row: Command = {
+    ...once,
+    run: ({ executeAll }) => executeAll(requests, check),
+    begin: ({ allInSteps }) => new Slices(allInSteps(requests, check)),
+    isLong: true,
+  };
+  const summary = (reply: Reply) =>
+    (reply as readonly Reply[]).map((one) => one instanceof ErrorReply ? one.text : one);
+  const expected = [
+    OK,
+    2,
+    "ERR unknown command 'NOSUCH', with args beginning with: ",
+    "ERR wrong number of arguments for 'get' command",
+    "ERR wrong number of arguments for 'incr' command",
+    "ERR not this one",
+    "2",
+    "ERR value is not an integer or out of range",
+  ];
+  assertEquals(summary(new StateMachine().execute(row, ["BRING"], 0)), expected);
+  assertEquals(summary(new StateMachine().begin(row, ["BRING"], 0) as Reply), expected);
 });

@@ -2,9 +2,8 @@ import type { Arguments } from "../base/byte_string.ts";
 import { argument } from "./arguments.ts";
 import { clientRows, connectionRows } from "./connection_rows.ts";
 import { clusterRows } from "./cluster_rows.ts";
-import type { Command } from "./command.ts";
+import type { Command, Inner } from "./command.ts";
 import {
-  CommandError,
   errorReplyOf,
   unknownCommand,
   unknownSubcommand,
@@ -16,7 +15,7 @@ import { getRows, setRows, stringPartRows } from "./string_rows.ts";
 import { inspectionRows, keyRows } from "./key_rows.ts";
 import { keyspaceRows } from "./keyspace_rows.ts";
 import { serverRows } from "./server_rows.ts";
-import { SESSION_GROUP, sessionRows } from "./session_rows.ts";
+import { sessionRows } from "./session_rows.ts";
 
 /** All commands, in alphabetical order. */
 export const COMMANDS: readonly Command[] = [
@@ -95,7 +94,8 @@ export function rowOf(args: Arguments): Command | undefined {
  */
 export function checkRequest(args: Arguments): Command {
   const command = checkFrom(args, 0);
-  if (command.inner !== undefined) checkInner(args, command.inner);
+  const { inner } = command;
+  if (inner !== undefined) checkInner(args, inner.from, inner.check);
   return command;
 }
 
@@ -109,10 +109,10 @@ export function findRow(args: Arguments): Command | null {
   }
 }
 
-/** As `checkInner`, but `null` for a request that may not be brought. */
-export function findInner(args: Arguments, from: number): Command | null {
+/** The command of the request that another one brings; `null` when there is none that is right. */
+export function findInner(args: Arguments, { from, check }: Inner): Command | null {
   try {
-    return args.length > from ? checkInner(args, from) : null;
+    return args.length > from ? checkInner(args, from, check) : null;
   } catch (error) {
     errorReplyOf(error);
     return null;
@@ -120,15 +120,14 @@ export function findInner(args: Arguments, from: number): Command | null {
 }
 
 /**
- * The command of the request that another one brings, from the argument `from` on: a write, but none
- * that is about sessions.
+ * The command of the request that another one brings, from the argument `from` on.
  *
- * @throws {CommandError} if it may not be brought
+ * @throws {CommandError} if it is wrong, or may not be brought
  */
-export function checkInner(args: Arguments, from: number): Command {
+export function checkInner(args: Arguments, from: number, check: Inner["check"]): Command {
   const command = checkFrom(args, from);
-  if (command.kind === "write" && command.group !== SESSION_GROUP) return command;
-  throw new CommandError(`ERR ONCE takes writes only, and '${command.name}' is not one it takes`);
+  check(command);
+  return command;
 }
 
 function checkFrom(args: Arguments, from: number): Command {
@@ -139,11 +138,7 @@ function checkFrom(args: Arguments, from: number): Command {
 }
 
 /** The row of a container's second word; the container's own where there is none, as in `COMMAND`. */
-function checkSubcommand(
-  container: Command,
-  args: Arguments,
-  from: number,
-): Command {
+function checkSubcommand(container: Command, args: Arguments, from: number): Command {
   const word = args[from + 1];
   if (word === undefined) return container;
   const command = word.length > SUBCOMMAND_LENGTH_MAX
@@ -164,7 +159,7 @@ export function keysOf(command: Command, args: Arguments): string[] {
   const found: string[] = [];
   if (command.inner !== undefined) {
     const inner = findInner(args, command.inner);
-    return inner === null ? found : keysOf(inner, args.slice(command.inner));
+    return inner === null ? found : keysOf(inner, args.slice(command.inner.from));
   }
   if (command.keys === null) return found;
   const { first, last, step } = command.keys;

@@ -134,7 +134,7 @@ export const WRITE_NOT_BEGUN = new ErrorReply(
 /** Whether the state machine at this version knows a write, and the write inside it, if any. */
 export function isKnownAt(version: number, { command, args }: Pick<Request, "command" | "args">) {
   const { machineSince = 1, inner } = command;
-  const brought = inner === undefined ? undefined : rowOf(args.slice(inner));
+  const brought = inner === undefined ? undefined : rowOf(args.slice(inner.from));
   return Math.max(machineSince, brought?.machineSince ?? 1) <= Math.max(1, version);
 }
 

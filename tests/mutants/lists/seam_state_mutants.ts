@@ -25,9 +25,9 @@ export const seamStateMutants: readonly Mutant[] = [
     bug:
       "a write that comes in ONCE, as all through a proxy, is executed though the memory is full",
     file: "src/commands/state_machine.ts",
-    find: "if (this.#isFull(command)) throw this.#outOfMemory();\n    return command;",
-    replace:
-      `if (command.kind === "read" && this.#isFull(command)) throw this.#outOfMemory();\n    return command;`,
+    find: "replies.push(this.#run(checkInner(request, 0, check), request));",
+    replace: `const { run } = checkInner(request, 0, check);
+        replies.push(run?.(this.#context, request) ?? null);`,
     killers: ["src/commands/session_rows_test.ts"],
   },
   {
@@ -35,10 +35,9 @@ export const seamStateMutants: readonly Mutant[] = [
     bug:
       "a long write under a serial is executed step by step and not kept: sent again, it is executed again",
     file: "src/commands/session_rows.ts",
-    find: `  const reply = yield* context.innerSteps(args, INNER);
-  context.sessions.keep(found.session, found.serial, reply);
-  return reply;`,
-    replace: "  return yield* context.innerSteps(args, INNER);",
+    find: `yield* context.allInSteps([args.slice(INNER)], checkBrought);
+  context.sessions.keep(session, serial, reply);`,
+    replace: "yield* context.allInSteps([args.slice(INNER)], checkBrought);",
     killers: ["src/commands/session_rows_test.ts"],
   },
   {

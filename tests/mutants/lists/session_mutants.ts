@@ -14,9 +14,10 @@ export const sessionMutants: readonly Mutant[] = [
     name: "once-executed-twice",
     bug: "a serial that is sent again is executed again",
     file: "src/commands/session_rows.ts",
-    find: "return kept === undefined ? new NewSerial(session, serial) : kept;",
-    replace: `if (kept !== undefined) context.executeInner(args, INNER);
-  return kept === undefined ? new NewSerial(session, serial) : kept;`,
+    find: `if (kept !== undefined) return kept;
+  const [reply = null] = context.executeAll([args.slice(INNER)], checkBrought);`,
+    replace: `const [reply = null] = context.executeAll([args.slice(INNER)], checkBrought);
+  if (kept !== undefined) return kept;`,
     killers: [ROWS],
     simulation: true,
   },
@@ -24,11 +25,16 @@ export const sessionMutants: readonly Mutant[] = [
     name: "unknown-session-executed",
     bug: "a request of a session that is gone is executed, perhaps for the second time",
     file: "src/commands/session_rows.ts",
-    find: "if (session === undefined) throw noSession(argument(args, 1));",
-    replace: `if (session === undefined) {
-    context.executeInner(args, INNER);
-    throw noSession(argument(args, 1));
-  }`,
+    find:
+      "const session = sessionOf(context, args, serial);\n  const kept = session.replies.get(serial);\n  if (kept !== undefined) return kept;\n  const [reply = null] = context.executeAll([args.slice(INNER)], checkBrought);\n",
+    replace: `if (context.sessions.find(argument(args, 1)) === undefined) {
+    context.executeAll([args.slice(INNER)], checkBrought);
+  }
+  const session = sessionOf(context, args, serial);
+  const kept = session.replies.get(serial);
+  if (kept !== undefined) return kept;
+  const [reply = null] = context.executeAll([args.slice(INNER)], checkBrought);
+`,
     killers: [ROWS],
   },
   {
@@ -36,18 +42,19 @@ export const sessionMutants: readonly Mutant[] = [
     bug: "a serial whose reply was forgotten is executed again",
     file: "src/commands/session_rows.ts",
     find: "if (serial <= session.floor) throw stale(serial, session.floor);",
-    replace: `if (serial <= session.floor) {
-    context.executeInner(args, INNER);
-    throw stale(serial, session.floor);
-  }`,
+    replace: "if (serial < 0) throw stale(serial, session.floor);",
     killers: [ROWS],
   },
   {
     name: "reply-of-another-serial",
     bug: "a request gets the reply of another serial",
     file: "src/commands/session_rows.ts",
-    find: "const kept = session.replies.get(serial);",
-    replace: "const kept = session.replies.get(serial) ?? session.replies.get(serial + 1);",
+    find: `const kept = session.replies.get(serial);
+  if (kept !== undefined) return kept;
+  const [reply = null] = context`,
+    replace: `const kept = session.replies.get(serial) ?? session.replies.get(serial + 1);
+  if (kept !== undefined) return kept;
+  const [reply = null] = context`,
     killers: [ROWS],
   },
   {
