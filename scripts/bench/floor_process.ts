@@ -121,7 +121,7 @@ class Leader {
     for (const byte of chunk) if (byte === STAR) count++;
     const isWrite = chunk[DIGITS_AND_NAME_AT] === S;
     this.#waiting.push({ client, chunk, count, isWrite });
-    this.#pacer.asked(client);
+    this.#pacer.noteRequest(client);
     this.#openCount += count;
     if (this.#isScheduled) return;
     this.#isScheduled = true;
@@ -166,7 +166,7 @@ class Leader {
     for (const { client, count, isWrite } of answered) {
       client.socket.write((isWrite ? "+OK\r\n" : VALUE).repeat(count), "latin1");
     }
-    this.#pacer.answered(answered);
+    this.#pacer.noteAnswers(answered);
     this.#go();
   }
 }

@@ -10,7 +10,7 @@ async function isKept(largestBytes: readonly number[], silenceMs: number): Promi
     cluster.untilServing();
     const { leader, followers } = cluster;
     for (const bytes of largestBytes) {
-      leader.largest(bytes);
+      leader.noteLargest(bytes);
       cluster.clock.advance(100); // the next heartbeat
     }
     cluster.isolate(leader);
@@ -33,7 +33,7 @@ Deno.test("a leader that is about to stand still says so at once", async () => {
   try {
     cluster.untilServing();
     const { leader, followers } = cluster;
-    leader.largest(8 * MIB);
+    leader.noteLargest(8 * MIB);
     cluster.clock.advance(5); // no regular heartbeat falls into it each time
     cluster.isolate(leader);
     cluster.clock.advance(1_000);

@@ -198,7 +198,7 @@ export class Node implements PeerHandler {
    *
    * @param bytes size of the largest request being read or processed; 0 when none is large
    */
-  largest(bytes: number): void {
+  noteLargest(bytes: number): void {
     this.#raft.busyMib = Math.floor(bytes / 2 ** 20);
     this.#schedule();
   }

@@ -30,7 +30,7 @@ class Sender implements BatchSender {
       this.openCount++;
       this.openBytes += bytes;
       this.#open.push(client);
-      this.#batching.added(this, client);
+      this.#batching.add(this, client);
     }
     this.#batching.flush();
   }
@@ -43,7 +43,7 @@ class Sender implements BatchSender {
   }
 
   answer(): void {
-    this.#batching.answered((this.underWay.shift() ?? []).map((client) => ({ client })));
+    this.#batching.noteAnswers((this.underWay.shift() ?? []).map((client) => ({ client })));
   }
 }
 
@@ -105,7 +105,7 @@ Deno.test("what waits for a connection goes when that has ended; one that is not
   one.ask(clients.slice(0, 1));
   other.isReady = false;
   other.ask(clients.slice(1, 2));
-  batching.ended(one);
+  batching.remove(one);
   assertEquals(other.underWay.length, 0);
   other.isReady = true;
   batching.flush();

@@ -106,7 +106,7 @@ export class ClientQueue implements RequestOwner, Listed<ClientQueue> {
     this.#underWay.push(request);
     this.upstream = upstream;
     if (request.isWrite) this.writesUnderWay++;
-    else if (upstream.fenceTerm !== null) this.#reads.sent(request);
+    else if (upstream.fenceTerm !== null) this.#reads.add(request);
     return request;
   }
 
@@ -119,7 +119,7 @@ export class ClientQueue implements RequestOwner, Listed<ClientQueue> {
   }
 
   /** A node answered the oldest request under way. */
-  answered(request: ProxyRequest, text: string): void {
+  takeAnswer(request: ProxyRequest, text: string): void {
     this.#takeUnderWay(request);
     if (refusalOf(text) !== null) this.#repeat(request, text);
     else if (request.isRepeatable && doubtOf(text) !== null) this.#doubted(request, text);
@@ -130,7 +130,7 @@ export class ClientQueue implements RequestOwner, Listed<ClientQueue> {
   }
 
   /** The oldest request under way was lost with its connection. */
-  lost(request: ProxyRequest, isExecuted: "maybe" | "no"): void {
+  takeLoss(request: ProxyRequest, isExecuted: "maybe" | "no"): void {
     this.#takeUnderWay(request);
     if (!request.isWrite && request.isSuspect) request.settle(READ_LOST);
     else if (!request.isWrite || isExecuted === "no") this.#repeat(request, null);
@@ -181,7 +181,7 @@ export class ClientQueue implements RequestOwner, Listed<ClientQueue> {
   #takeUnderWay(request: ProxyRequest): void {
     assert(this.#underWay.shift() === request, "a reply is not the oldest request's");
     if (request.isWrite) this.writesUnderWay--;
-    else if (this.upstream?.fenceTerm !== null) this.#reads.ended(request);
+    else if (this.upstream?.fenceTerm !== null) this.#reads.remove(request);
     if (this.isIdle) this.upstream = null;
   }
 
@@ -230,12 +230,12 @@ class ReadsUnderWay {
   /** Of those that read more than keys that they name, or very many. */
   #wideCount = 0;
 
-  sent(read: ProxyRequest): void {
-    this.#add(read, 1);
+  add(read: ProxyRequest): void {
+    this.#change(read, 1);
   }
 
-  ended(read: ProxyRequest): void {
-    this.#add(read, -1);
+  remove(read: ProxyRequest): void {
+    this.#change(read, -1);
   }
 
   touch(write: ProxyRequest): boolean {
@@ -244,7 +244,7 @@ class ReadsUnderWay {
     return write.keys.some((key) => this.#keys.has(key));
   }
 
-  #add(read: ProxyRequest, sign: 1 | -1): void {
+  #change(read: ProxyRequest, sign: 1 | -1): void {
     this.#count += sign;
     if (read.isWide) {
       this.#wideCount += sign;

@@ -21,12 +21,12 @@ export class Backoff {
     this.#random = random;
   }
 
-  failed(nowMs: number): void {
+  noteFailure(nowMs: number): void {
     const boundMs = Math.min(LAST_MS, FIRST_MS * 2 ** this.#failures++);
     this.notBeforeMs = nowMs + boundMs * (0.5 + this.#random() / 2);
   }
 
-  succeeded(): void {
+  noteSuccess(): void {
     this.#failures = 0;
     this.notBeforeMs = -Infinity;
   }
@@ -136,7 +136,7 @@ export class NodeLinks implements UpstreamEvents {
   }
 
   ready(upstream: Upstream): void {
-    if (upstream.fenceTerm === null) this.#readerBackoff.succeeded();
+    if (upstream.fenceTerm === null) this.#readerBackoff.noteSuccess();
     if (this.node.isReadable) this.#probe(upstream, this.#nowMs());
     this.#options.events.ready();
   }
@@ -146,7 +146,7 @@ export class NodeLinks implements UpstreamEvents {
     if (refusal !== null) this.#noteRefusal(upstream, request, refusal);
     else if (!upstream.isProven && upstream.fenceTerm !== null) {
       upstream.isProven = true;
-      this.#writerBackoff.succeeded();
+      this.#writerBackoff.noteSuccess();
     }
     this.#options.events.answered(upstream, request, text);
   }
@@ -215,7 +215,7 @@ export class NodeLinks implements UpstreamEvents {
     const upstreams = this.#among(upstream);
     if (upstreams.get(upstream.protocol) === upstream) {
       upstreams.delete(upstream.protocol);
-      this.#backoffOf(upstream).failed(nowMs);
+      this.#backoffOf(upstream).noteFailure(nowMs);
     }
     const isUnanswered = upstream.oldestSentMs !== Infinity;
     if (upstream.isDedicated && isUnanswered) this.#pause(nowMs);
@@ -297,7 +297,7 @@ export class NodeLinks implements UpstreamEvents {
       if (upstreams.get(upstream.protocol) !== upstream) continue;
       upstreams.delete(upstream.protocol);
       this.#former.add(upstream);
-      this.#backoffOf(upstream).succeeded();
+      this.#backoffOf(upstream).noteSuccess();
     }
   }
 
@@ -311,7 +311,7 @@ export class NodeLinks implements UpstreamEvents {
 
   #enterTerm(term: number): void {
     this.#term = term;
-    this.#writerBackoff.succeeded();
+    this.#writerBackoff.noteSuccess();
     for (const upstream of this.writers.values()) this.#former.add(upstream);
     this.writers.clear();
   }

@@ -139,9 +139,9 @@ export class ProxyFrontend implements ForwardingHandler, ProcessCommands {
     );
   }
 
-  closed(connection: Connection): void {
+  forget(connection: Connection): void {
     if (connection === this.#lastConnection) this.#lastConnection = this.#lastClient = null;
-    this.pause.closed(connection);
+    this.pause.forget(connection);
     const client = this.#clients.get(connection);
     if (client === undefined) return;
     this.#clients.delete(connection);

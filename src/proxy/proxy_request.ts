@@ -41,9 +41,9 @@ export interface RequestOwner extends Asker {
   /** Writes that are sent and not answered. */
   readonly writesUnderWay: number;
   /** A node has answered the oldest request under way. */
-  answered(request: ProxyRequest, text: string): void;
+  takeAnswer(request: ProxyRequest, text: string): void;
   /** The oldest request under way is lost with its connection, or taken back. */
-  lost(request: ProxyRequest, isExecuted: "maybe" | "no"): void;
+  takeLoss(request: ProxyRequest, isExecuted: "maybe" | "no"): void;
   /** Sends what is left, after requests were lost. */
   proceed(): void;
 }

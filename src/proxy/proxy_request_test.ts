@@ -47,8 +47,8 @@ Deno.test("a write waits for its client's read of very many keys, which are not 
   client.add(many);
   client.send(upstream);
   assertEquals(waits(), [true, true, true]);
-  client.answered(few, "*0\r\n");
+  client.takeAnswer(few, "*0\r\n");
   assertEquals(waits(), [true, true, true]);
-  client.answered(many, "*0\r\n");
+  client.takeAnswer(many, "*0\r\n");
   assertEquals(waits(), [false, false, false]);
 });

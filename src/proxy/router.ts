@@ -148,7 +148,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
 
   answered(upstream: Upstream, request: ProxyRequest, text: string): void {
     if (request.isRepeatable && doubtOf(text) !== null) this.#doubted(upstream, request, text);
-    request.client.answered(request, text);
+    request.client.takeAnswer(request, text);
     if (upstream.isDedicated) upstream.destroy("its request is answered");
   }
 
@@ -169,7 +169,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
   }
 
   closed(upstream: Upstream, reason: string): void {
-    this.pool.closed(upstream);
+    this.pool.forget(upstream);
     if (reason.startsWith("sent ")) {
       this.#options.logger.warn(`node ${upstream.node.label} ${reason}`);
     }
@@ -178,7 +178,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
     for (const { request, wasWritten } of upstream.takeLost()) {
       const wasDropped = upstream.isBroken || (isSuperseded && request.isHeavy);
       if (wasWritten && wasDropped) request.losses++;
-      request.client.lost(request, wasWritten && !upstream.isOver ? "maybe" : "no");
+      request.client.takeLoss(request, wasWritten && !upstream.isOver ? "maybe" : "no");
       clients.add(request.client);
     }
     for (const client of clients) client.proceed();
@@ -188,7 +188,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
   takenBack(requests: readonly ProxyRequest[]): void {
     const clients = new Set<RequestOwner>();
     for (const request of requests) {
-      request.client.lost(request, "no");
+      request.client.takeLoss(request, "no");
       clients.add(request.client);
     }
     for (const client of clients) client.proceed();
@@ -300,7 +300,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
   /** A write may have been executed, or its session is gone. */
   #doubted(upstream: Upstream, { session }: ProxyRequest, text: string): void {
     if (text.startsWith("-NOSESSION ") && session !== null) {
-      this.#sessions.lost(session, this.#nowMs());
+      this.#sessions.forget(session, this.#nowMs());
     }
     if (doubtOf(text) !== "unknown") return;
     upstream.isSpent = true;

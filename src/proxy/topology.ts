@@ -153,7 +153,7 @@ export class Topology {
   }
 
   /** A node said how it is. @returns whether anything that matters to routing has changed */
-  reported(address: string, state: NodeState): boolean {
+  noteReport(address: string, state: NodeState): boolean {
     const node = this.#nodes.get(address);
     if (node === undefined) return false;
     const before = node.state;
@@ -167,7 +167,7 @@ export class Topology {
   }
 
   /** The connection over which a node reports has ended. @returns whether that is news */
-  disconnected(address: string): boolean {
+  noteDisconnect(address: string): boolean {
     const node = this.#nodes.get(address);
     if (node === undefined || !node.isReachable) return false;
     node.isReachable = false;

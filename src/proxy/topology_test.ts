@@ -23,9 +23,9 @@ function state(id: string, fields: Partial<NodeState>): NodeState {
 function three(): Topology {
   const topology = new Topology(200);
   for (const id of ["a", "b", "c"]) topology.add(id);
-  topology.reported("a", state("a", { role: "leader", leaderId: "a" }));
-  topology.reported("b", state("b", { leaderId: "a" }));
-  topology.reported("c", state("c", { leaderId: "a" }));
+  topology.noteReport("a", state("a", { role: "leader", leaderId: "a" }));
+  topology.noteReport("b", state("b", { leaderId: "a" }));
+  topology.noteReport("c", state("c", { leaderId: "a" }));
   return topology;
 }
 
@@ -35,53 +35,53 @@ Deno.test("the leader is who says so, serves, and is not superseded", () => {
   const topology = three();
   assertEquals([leaderOf(topology), topology.highestLedTerm], ["a", 1]);
   // Another leads, though it does not serve yet, and the old one does not know.
-  assertEquals(topology.reported("b", state("b", { term: 2, leaderId: "c" })), true);
+  assertEquals(topology.noteReport("b", state("b", { term: 2, leaderId: "c" })), true);
   assertEquals([leaderOf(topology), topology.highestLedTerm], [null, 2]);
   const elected = state("c", { role: "leader", term: 2, leaderId: "c", isServing: false });
-  topology.reported("c", elected);
+  topology.noteReport("c", elected);
   assertEquals(leaderOf(topology), null);
-  assertEquals(topology.reported("c", { ...elected, isServing: true }), true);
+  assertEquals(topology.noteReport("c", { ...elected, isServing: true }), true);
   assertEquals(leaderOf(topology), "c");
 });
 
 Deno.test("a candidate's term does not depose a leader", () => {
   const topology = three();
-  topology.reported("b", state("b", { role: "candidate", term: 9, isServing: false }));
+  topology.noteReport("b", state("b", { role: "candidate", term: 9, isServing: false }));
   assertEquals(leaderOf(topology), "a");
 });
 
 Deno.test("a term that only silent nodes remember counts for nothing: a cluster may be new", () => {
   const topology = three();
-  topology.reported("b", state("b", { term: 7, leaderId: "c" }));
+  topology.noteReport("b", state("b", { term: 7, leaderId: "c" }));
   assertEquals(leaderOf(topology), null);
-  topology.disconnected("b");
+  topology.noteDisconnect("b");
   assertEquals([leaderOf(topology), topology.highestLedTerm], ["a", 1]);
 });
 
 Deno.test("silence and a broken connection end a node's say, a report brings it back", () => {
   const topology = three();
   assertEquals(topology.pass(200), []);
-  topology.reported("b", state("b", { leaderId: "a" }));
+  topology.noteReport("b", state("b", { leaderId: "a" }));
   assertEquals(topology.pass(1).map(({ address }) => address), ["a", "c"]);
   assertEquals(leaderOf(topology), null);
   assertEquals(topology.pass(100), []);
-  assertEquals(topology.reported("a", state("a", { role: "leader", leaderId: "a" })), true);
+  assertEquals(topology.noteReport("a", state("a", { role: "leader", leaderId: "a" })), true);
   assertEquals(leaderOf(topology), "a");
-  assertEquals([topology.disconnected("a"), topology.disconnected("a")], [true, false]);
+  assertEquals([topology.noteDisconnect("a"), topology.noteDisconnect("a")], [true, false]);
   assertEquals(leaderOf(topology), null);
 });
 
 Deno.test("a report that changes nothing is no news, progress of the log neither", () => {
   const topology = three();
-  assertEquals(topology.reported("b", state("b", { leaderId: "a", commitIndex: 9 })), false);
+  assertEquals(topology.noteReport("b", state("b", { leaderId: "a", commitIndex: 9 })), false);
   assertEquals(topology.node("b")?.state?.commitIndex, 9);
-  assertEquals(topology.reported("unknown", state("x", {})), false);
+  assertEquals(topology.noteReport("unknown", state("x", {})), false);
 });
 
 Deno.test("members are where the leader says, and whom only others know counts too", () => {
   const topology = three();
-  topology.reported("b", state("b", { addresses: new Map([["x", "old:1"], ["y", "y:1"]]) }));
-  topology.reported(
+  topology.noteReport("b", state("b", { addresses: new Map([["x", "old:1"], ["y", "y:1"]]) }));
+  topology.noteReport(
     "a",
     state("a", { role: "leader", leaderId: "a", addresses: new Map([["x", "new:1"]]) }),
   );

@@ -53,9 +53,9 @@ export class Batching {
   }
 
   /** @returns whether `flush` is to be called soon, a request of this client having been added */
-  added(sender: BatchSender, client: Asker): boolean {
+  add(sender: BatchSender, client: Asker): boolean {
     this.#senders.add(sender);
-    this.#pacer.asked(client);
+    this.#pacer.noteRequest(client);
     return this.#pacer.mayBeDue(this.#statusOf(sender));
   }
 
@@ -73,13 +73,13 @@ export class Batching {
   }
 
   /** A batch was answered, these requests with it. */
-  answered(requests: readonly { readonly client: Asker }[]): void {
-    this.#pacer.answered(requests);
+  noteAnswers(requests: readonly { readonly client: Asker }[]): void {
+    this.#pacer.noteAnswers(requests);
     this.flush();
   }
 
   /** The connection has ended. */
-  ended(sender: BatchSender): void {
+  remove(sender: BatchSender): void {
     this.#senders.delete(sender);
     this.flush();
   }
@@ -277,7 +277,7 @@ export class Upstream implements BatchSender {
     this.#bytesUnderWay += request.bytes;
     this.#output += request.text;
     this.#outputCount++;
-    if (!this.#batching.added(this, request.client) || this.#isFlushing) return;
+    if (!this.#batching.add(this, request.client) || this.#isFlushing) return;
     this.#isFlushing = true;
     this.#options.clock.soon(this.#flush);
   }
@@ -404,7 +404,7 @@ export class Upstream implements BatchSender {
     if (!isOneOver) return;
     const answered = this.#answeredRequests;
     this.#answeredRequests = [];
-    this.#batching.answered(answered);
+    this.#batching.noteAnswers(answered);
   }
 
   #greeted(text: string): void {
@@ -433,7 +433,7 @@ export class Upstream implements BatchSender {
     this.#state = "closed";
     this.isBroken = isNodesFault;
     this.#output = "";
-    this.#batching.ended(this);
+    this.#batching.remove(this);
     this.#options.events.closed(this, reason);
   }
 }

@@ -191,7 +191,7 @@ export class UpstreamPool {
   }
 
   /** The connection has ended. */
-  closed(upstream: Upstream): void {
+  forget(upstream: Upstream): void {
     this.#dedicated.delete(upstream);
   }
 

@@ -161,7 +161,7 @@ export class NodeWatcher {
       if (state === null) return this.#refuse("sent a state that cannot be read");
       const objection = this.#options.events.objection(state);
       if (objection !== null) return this.#refuse(objection);
-      this.#backoff.succeeded();
+      this.#backoff.noteSuccess();
       this.#refusal = "";
       this.#reason = SILENT;
       this.#settleOn(line);
@@ -200,7 +200,7 @@ export class NodeWatcher {
   #end(): void {
     this.#line?.stream.close();
     this.#promote();
-    if (this.#line === null) this.#backoff.failed(this.#options.clock.monotonicMs());
+    if (this.#line === null) this.#backoff.noteFailure(this.#options.clock.monotonicMs());
     this.#options.events.disconnected();
   }
 }
@@ -286,7 +286,7 @@ export class ClusterWatcher {
     this.#ids.set(address, state.id);
     const node = topology.node(address);
     const wasResponsive = node?.isResponsive ?? false;
-    if (!topology.reported(address, state)) return;
+    if (!topology.noteReport(address, state)) return;
     if (!wasResponsive) logger.info(`node ${node?.label ?? address} answers`);
     this.refresh();
     changed();
@@ -294,7 +294,7 @@ export class ClusterWatcher {
 
   #disconnected(address: string): void {
     const { topology, logger, changed } = this.#options;
-    if (!topology.disconnected(address)) return;
+    if (!topology.noteDisconnect(address)) return;
     logger.warn(`node ${topology.node(address)?.label ?? address} is gone`);
     this.refresh();
     changed();

@@ -142,7 +142,7 @@ export class WriteSessions {
   }
 
   /** The state machine does not know the session: it must have expired. */
-  lost(session: LeasedSession, nowMs: number): void {
+  forget(session: LeasedSession, nowMs: number): void {
     session.isLost = true;
     this.#draining.delete(session);
     if (this.#next === session) this.#next = null;

@@ -79,13 +79,13 @@ export class ClientLoad {
   }
 
   /** The client has finished a request. */
-  finished(client: LoadingClient): void {
+  noteFinished(client: LoadingClient): void {
     if (client === this.#turn) this.#endTurn();
   }
 
-  closed(client: LoadingClient): void {
+  forget(client: LoadingClient): void {
     this.#waiting.delete(client);
-    this.finished(client);
+    this.noteFinished(client);
     this.wakeLater();
   }
 
@@ -157,20 +157,20 @@ export class LargeRequests {
   note(owner: Owner, bytes: number): void {
     if (bytes >= LARGE_BYTES) this.#sizes.set(owner, bytes);
     else if (this.#sizes.size === 0 || !this.#sizes.delete(owner)) return;
-    this.#tell();
+    this.#report();
   }
 
   /** Nobody waits any more for what this client sent. */
-  closed(connection: object): void {
+  forget(connection: object): void {
     if (this.#sizes.size === 0) return;
     for (const owner of this.#sizes.keys()) {
       const isOfClient = "connection" in owner && owner.connection === connection;
       if (owner === connection || isOfClient) this.#sizes.delete(owner);
     }
-    this.#tell();
+    this.#report();
   }
 
-  #tell(): void {
+  #report(): void {
     const largest = Math.max(0, ...this.#sizes.values());
     if (largest === this.#largest) return;
     this.#largest = largest;

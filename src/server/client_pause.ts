@@ -72,7 +72,7 @@ export class ClientPause {
   }
 
   /** Nobody waits any more for what this client asked: it is not carried out. */
-  closed(connection: Connection): void {
+  forget(connection: Connection): void {
     if (!this.#holding.delete(connection)) return;
     this.#held = this.#held.filter((request) => request.connection !== connection);
   }

@@ -84,7 +84,7 @@ Deno.test("what a client that is gone has asked is not carried out", () => {
   pause.begin("all", 1_000);
   send("a", "write a", true);
   send("b", "write b", true);
-  pause.closed(clientOf("a"));
+  pause.forget(clientOf("a"));
   pause.end();
   assertEquals(served, ["write b"]);
 });

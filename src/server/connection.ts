@@ -48,11 +48,11 @@ export interface ConnectionOwner {
   /** The same, where `isForwarding`. */
   forward(connection: Connection, request: RequestText, reply: PendingReply): void;
   /** An exception was thrown while this connection was served: it ends, and nothing else. */
-  failed(connection: Connection, error: unknown): void;
+  logFailure(connection: Connection, error: unknown): void;
   /** Something is ready to be sent; `flush` is wanted at the end of the turn. */
-  dirty(connection: Connection): void;
-  protocolError(connection: Connection, reason: string): void;
-  closed(connection: Connection): void;
+  flushLater(connection: Connection): void;
+  logProtocolError(connection: Connection, reason: string): void;
+  remove(connection: Connection): void;
 }
 
 /** A client's connection: decodes requests, keeps replies in their order, bounds both sides. */
@@ -168,14 +168,14 @@ export class Connection implements LoadingClient, ReplyingConnection {
     try {
       run();
     } catch (error) {
-      this.failed(error);
+      this.fail(error);
     }
   }
 
   /** Something went wrong while this client was served. */
-  failed(error: unknown): void {
+  fail(error: unknown): void {
     if (this.#isClosed) return;
-    this.#owner.failed(this, error);
+    this.#owner.logFailure(this, error);
     this.destroy();
   }
 
@@ -226,7 +226,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
   }
 
   /** A reply has its text; called by `PendingReply`. */
-  settled(reply: PendingReply): void {
+  noteSettled(reply: PendingReply): void {
     if (this.#isClosed) return;
     this.#requestBytes -= reply.requestBytes;
     this.#owner.load.unansweredBytes -= reply.requestBytes;
@@ -250,7 +250,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
     try {
       this.#flush();
     } catch (error) {
-      this.failed(error);
+      this.fail(error);
     }
   }
 
@@ -259,7 +259,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
     if (this.#isClosed || this.#isSilent) return;
     this.#owner.totals.outputBytes += this.#replies.handOver(this.#output);
     this.#output.send();
-    this.#tellOutput();
+    this.#reportOutput();
     this.#slowReader.check();
     if (this.#isClosed) return;
     const isAnswered = this.outstanding === 0 && this.#output.isHandedOver;
@@ -286,14 +286,14 @@ export class Connection implements LoadingClient, ReplyingConnection {
     return this.#replies.settledBytes + this.#output.waitingBytes;
   }
 
-  #tellOutput(): void {
+  #reportOutput(): void {
     const { load } = this.#owner;
     const bytes = this.#isClosed ? 0 : this.waitingBytes;
     load.outputBytes += bytes - this.#knownOutput;
     this.#knownOutput = bytes;
   }
 
-  #tellPending(): void {
+  #reportPending(): void {
     const bytes = this.#isClosed ? 0 : this.#decoder.pendingBytes;
     this.#owner.load.partialBytes += bytes - this.#knownPending;
     this.#knownPending = bytes;
@@ -302,14 +302,14 @@ export class Connection implements LoadingClient, ReplyingConnection {
 
   cutOff(reason = "does not read its replies (--output-bytes-max)"): void {
     if (this.#isClosed) return;
-    this.#owner.protocolError(this, reason);
+    this.#owner.logProtocolError(this, reason);
     this.destroy();
   }
 
   #markDirty(): void {
     if (this.#isDirty) return;
     this.#isDirty = true;
-    this.#owner.dirty(this);
+    this.#owner.flushLater(this);
   }
 
   #received(chunk: Uint8Array): void {
@@ -320,9 +320,9 @@ export class Connection implements LoadingClient, ReplyingConnection {
       if (this.#isProbing) this.#probed();
       else if (!this.#isResting) this.#decode();
       else if (this.#decoder.pendingBytes > RESTING_BYTES_MAX) this.#pause();
-      this.#tellPending();
+      this.#reportPending();
     } catch (error) {
-      this.failed(error);
+      this.fail(error);
     }
   }
 
@@ -367,7 +367,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
   }
 
   #refuse({ error, crossProtocol }: InvalidRequest): void {
-    this.#owner.protocolError(this, error);
+    this.#owner.logProtocolError(this, error);
     if (crossProtocol) return this.destroy();
     this.#nextReply(0).settle(new ErrorReply(`ERR ${error}`));
     this.closeAfterReplies();
@@ -380,7 +380,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
     this.#requestBytes += requestBytes;
     load.unansweredBytes += requestBytes;
     this.#owner.largeRequests.note(reply, requestBytes);
-    load.finished(this);
+    load.noteFinished(this);
     if (this.replyMode !== "on") this.prepare(reply);
     this.#replies.push(reply);
     return reply;
@@ -410,7 +410,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
     if (this.#isEnding || this.#isClosed) return;
     if (this.#isPaused) return this.#resumeWhenRelieved();
     this.#decode();
-    this.#tellPending();
+    this.#reportPending();
     this.#endIfDue();
   }
 
@@ -440,7 +440,10 @@ export class Connection implements LoadingClient, ReplyingConnection {
     this.#isProbing = false;
     this.#socket.pause();
     if (this.#decoder.pendingBytes <= PROBED_BYTES_MAX) return;
-    this.#owner.protocolError(this, "sends on and on while a request of its own waits without end");
+    this.#owner.logProtocolError(
+      this,
+      "sends on and on while a request of its own waits without end",
+    );
     this.destroy();
   }
 
@@ -451,7 +454,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
     if (this.#requestBytes > limits.pipelineBytesMax / 2 || load.isWaiting(this)) return;
     this.#isPaused = this.#isProbing = false;
     this.#decode();
-    this.#tellPending();
+    this.#reportPending();
     if (!this.#isPaused) this.#socket.resume();
     this.#endIfDue();
   }
@@ -468,13 +471,13 @@ export class Connection implements LoadingClient, ReplyingConnection {
     this.#cancelProbe?.();
     this.#replies.close();
     this.#output.clear();
-    this.#tellOutput();
-    this.#tellPending();
-    this.#owner.largeRequests.closed(this);
+    this.#reportOutput();
+    this.#reportPending();
+    this.#owner.largeRequests.forget(this);
     this.#owner.load.unansweredBytes -= this.#requestBytes;
-    this.#owner.load.closed(this);
+    this.#owner.load.forget(this);
     this.#slowReader.stop();
-    this.#owner.closed(this);
+    this.#owner.remove(this);
   }
 }
 

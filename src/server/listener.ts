@@ -17,14 +17,14 @@ import { Rates } from "./rates.ts";
 export interface RequestHandler {
   handle(connection: Connection, args: string[], reply: PendingReply): void;
   /** The largest request that is nearly read, or not answered, has so many bytes; 0: none is large. */
-  largest?(bytes: number): void;
-  closed(connection: Connection): void;
+  noteLargest?(bytes: number): void;
+  forget(connection: Connection): void;
 }
 
 /** Who hands most requests on: the proxy's frontend. */
 export interface ForwardingHandler {
   forward(connection: Connection, request: RequestText, reply: PendingReply): void;
-  closed(connection: Connection): void;
+  forget(connection: Connection): void;
   /** Too much waits already: clients with large requests are not read for now. @default false */
   readonly isFull?: boolean;
 }
@@ -100,7 +100,7 @@ export class RespListener implements ConnectionOwner {
     this.#requests = "handle" in handler ? handler : null;
     this.#forwards = "forward" in handler ? handler : null;
     this.isForwarding = this.#forwards !== null;
-    this.largeRequests = new LargeRequests((bytes) => this.#requests?.largest?.(bytes));
+    this.largeRequests = new LargeRequests((bytes) => this.#requests?.noteLargest?.(bytes));
     const { timeoutS } = options.limits;
     if (timeoutS > 0) this.#sweepIdle(timeoutS * 1_000);
   }
@@ -138,15 +138,15 @@ export class RespListener implements ConnectionOwner {
     this.#forwards?.forward(connection, request, reply);
   }
 
-  dirty(connection: Connection): void {
+  flushLater(connection: Connection): void {
     if (this.#dirty.push(connection) === 1) this.#options.clock.soon(this.#flushAll);
   }
 
-  protocolError(connection: Connection, reason: string): void {
+  logProtocolError(connection: Connection, reason: string): void {
     this.#options.logger.warn(`client ${connection.remote}: ${reason}`);
   }
 
-  failed(connection: Connection, error: unknown): void {
+  logFailure(connection: Connection, error: unknown): void {
     const where = error instanceof Error ? error.stack?.split("\n")[1]?.trim() : undefined;
     this.#options.logger.error(
       `client ${connection.remote}: the connection ends, since serving it failed: ` +
@@ -154,12 +154,12 @@ export class RespListener implements ConnectionOwner {
     );
   }
 
-  closed(connection: Connection): void {
+  remove(connection: Connection): void {
     this.connections.delete(connection.id);
     try {
-      this.#options.handler.closed(connection);
+      this.#options.handler.forget(connection);
     } catch (error) {
-      this.failed(connection, error);
+      this.logFailure(connection, error);
     }
   }
 

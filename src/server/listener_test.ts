@@ -476,7 +476,7 @@ Deno.test("a taken port is told in one line", net, () =>
       () =>
         listen({
           address: listener.address,
-          handler: { handle() {}, closed() {} },
+          handler: { handle() {}, forget() {} },
           limits: DEFAULT_CLIENT_LIMITS,
           clock: systemClock,
           logger: silentLogger,

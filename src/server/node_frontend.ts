@@ -106,19 +106,19 @@ export class NodeFrontend implements RequestHandler, ProcessCommands, NodeOnlyCo
     return ownedSessionOpen(args, name, state.fenceTerm !== null);
   }
 
-  largest(bytes: number): void {
-    this.#node.largest(bytes);
+  noteLargest(bytes: number): void {
+    this.#node.noteLargest(bytes);
   }
 
-  closed(connection: Connection): void {
+  forget(connection: Connection): void {
     this.reset(connection);
-    this.pause.closed(connection);
+    this.pause.forget(connection);
   }
 
   /** What a client has set up ends here, whether it closes the connection or says `RESET`. */
   reset(connection: Connection): void {
     this.#cluster.unwatch(connection);
-    this.#snapshots.closed(connection);
+    this.#snapshots.forget(connection);
     this.#stateOf(connection).reset();
   }
 

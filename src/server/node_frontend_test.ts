@@ -37,7 +37,14 @@ async function withLeader(
       },
     });
     const connect = (id: number) => (
-      { id, settled() {}, prepare() {}, name: "", protocol: 2, reset() {} } as unknown as Connection
+      {
+        id,
+        noteSettled() {},
+        prepare() {},
+        name: "",
+        protocol: 2,
+        reset() {},
+      } as unknown as Connection
     );
     let connection = connect(1);
     const sent = (...args: string[]): PendingReply => {
@@ -142,7 +149,7 @@ Deno.test("a WAIT without end is answered when its client is gone, and nothing i
     const reply = sent("WAIT", "99", "0");
     cluster.clock.advance(1_000);
     assertEquals([reply.text, reply.isWaiting], [null, true]);
-    reply.gone();
+    reply.cancel();
     cluster.until(() => reply.text !== null);
     assertEquals([reply.text, reply.isWaiting], [":0\r\n", false]);
   });

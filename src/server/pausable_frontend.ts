@@ -40,14 +40,14 @@ export class PausableFrontend implements RequestHandler {
     else this.#frontend.handle(connection, args, reply);
   }
 
-  largest(bytes: number): void {
-    this.#frontend.largest?.(bytes);
+  noteLargest(bytes: number): void {
+    this.#frontend.noteLargest?.(bytes);
   }
 
   /** Nobody waits any more for what this client asked: it is not carried out. */
-  closed(connection: Connection): void {
+  forget(connection: Connection): void {
     this.#held.delete(connection);
-    this.#frontend.closed(connection);
+    this.#frontend.forget(connection);
   }
 
   #hold(connection: Connection, request: HeldRequest): void {

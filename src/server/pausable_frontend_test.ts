@@ -29,7 +29,7 @@ class Echo {
     this.changed();
   }
 
-  closed(): void {
+  forget(): void {
     this.changed();
   }
 

@@ -24,9 +24,9 @@ export interface ReplyingConnection {
   /** One of its requests may have waited without a bound. */
   mayWait: boolean;
   /** A reply has its text. */
-  settled(reply: PendingReply): void;
+  noteSettled(reply: PendingReply): void;
   /** Serving a request has failed, through a fault of ours. */
-  failed(error: unknown): void;
+  fail(error: unknown): void;
 }
 
 /**
@@ -78,7 +78,7 @@ export class PendingReply {
   }
 
   /** The client is gone; called by the connection. */
-  gone(): void {
+  cancel(): void {
     const end = this.#gone;
     this.#gone = null;
     if (this.text === null) end?.();
@@ -91,7 +91,7 @@ export class PendingReply {
       if (isShort(reply)) this.settleEncoded(encodeReply(reply, this.protocol));
       else this.#settleLong(reply);
     } catch (error) {
-      this.failed(error);
+      this.fail(error);
     }
   }
 
@@ -104,12 +104,12 @@ export class PendingReply {
     if (this.text !== null) return;
     this.text = this.isMuted ? "" : text;
     this.rest = this.isMuted ? NO_REST : rest;
-    this.connection.settled(this);
+    this.connection.noteSettled(this);
   }
 
   /** It cannot be answered, because of a fault of ours. */
-  failed(error: unknown): void {
-    this.connection.failed(error);
+  fail(error: unknown): void {
+    this.connection.fail(error);
   }
 
   /** Does something for this request alone: what goes wrong in it ends the connection, no more. */
@@ -117,7 +117,7 @@ export class PendingReply {
     try {
       run();
     } catch (error) {
-      this.failed(error);
+      this.fail(error);
     }
   }
 
@@ -206,6 +206,6 @@ export class ReplyQueue {
 
   /** The client is gone, and with it all replies. */
   close(): void {
-    for (const reply of this.#replies.drain()) reply.gone();
+    for (const reply of this.#replies.drain()) reply.cancel();
   }
 }

@@ -99,7 +99,7 @@ export class SnapshotCommands {
     }
   }
 
-  closed(connection: Connection): void {
+  forget(connection: Connection): void {
     const held = this.#held.get(connection);
     this.#held.delete(connection);
     for (const one of held?.values() ?? []) one.end();

@@ -14,7 +14,7 @@ import { READ_BYTES_MAX, SnapshotCommands } from "./snapshot_commands.ts";
 
 /** A client of one node's snapshots. */
 class SnapshotClient {
-  readonly connection = { isClosed: false, settled() {} } as unknown as Connection;
+  readonly connection = { isClosed: false, noteSettled() {} } as unknown as Connection;
   readonly #cluster: DiskCluster;
   readonly #commands: SnapshotCommands;
 
@@ -123,7 +123,7 @@ Deno.test("what a connection holds goes with it; one too many is refused", async
     for (let at = 0; at < EXPORTS_MAX; at++) client.begin();
     const other = new SnapshotClient(cluster, commands);
     assertMatch(other.error("BEGIN"), /^TRYAGAIN /);
-    commands.closed(client.connection);
+    commands.forget(client.connection);
     other.begin();
   });
 });

@@ -80,8 +80,8 @@ export async function withListener(
     address: { host: "127.0.0.1", port: 0 },
     handler: {
       handle: (connection, args, reply) => recorder.handle(connection, args, reply),
-      closed: (connection) => recorder.closedOne(connection),
-      largest: (bytes) => void recorder.largest.push(bytes),
+      forget: (connection) => recorder.closedOne(connection),
+      noteLargest: (bytes) => void recorder.largest.push(bytes),
     },
     limits: { ...DEFAULT_CLIENT_LIMITS, ...limits },
     clock,

@@ -63,7 +63,7 @@ export class BatchPacer {
   }
 
   /** These requests were answered. */
-  answered(requests: readonly { readonly client: Asker }[]): void {
+  noteAnswers(requests: readonly { readonly client: Asker }[]): void {
     this.#stopWaiting();
     if (this.#skipsLeft > 0) {
       this.#skipsLeft--;
@@ -73,7 +73,7 @@ export class BatchPacer {
     let clients = 0;
     for (const { client } of requests) {
       if (client.answeredWith === answered) continue;
-      arrived(client); // nobody else needs to wait for it
+      noteArrival(client); // nobody else needs to wait for it
       client.answeredWith = answered;
       clients++;
     }
@@ -83,8 +83,8 @@ export class BatchPacer {
   }
 
   /** A client has asked for something. */
-  asked(client: Asker): void {
-    arrived(client);
+  noteRequest(client: Asker): void {
+    noteArrival(client);
   }
 
   /** Whether one request more may have made the batch due: if not, there is no need to ask. */
@@ -134,7 +134,7 @@ export class BatchPacer {
 }
 
 /** The client does not keep those waiting with whom it was answered. */
-function arrived(client: Asker): void {
+function noteArrival(client: Asker): void {
   const { answeredWith } = client;
   if (answeredWith === null) return;
   if (answeredWith.missing > 0) answeredWith.missing--;

@@ -15,12 +15,12 @@ class Bench {
 
   /** The first so many are answered. */
   answer(count: number): void {
-    this.pacer.answered(this.clients.slice(0, count).map((client) => ({ client })));
+    this.pacer.noteAnswers(this.clients.slice(0, count).map((client) => ({ client })));
   }
 
   /** These ask. */
   ask(from: number, to: number): void {
-    for (const client of this.clients.slice(from, to)) this.pacer.asked(client);
+    for (const client of this.clients.slice(from, to)) this.pacer.noteRequest(client);
   }
 
   isDue(more: Partial<BatchStatus> = {}): boolean {
@@ -65,7 +65,7 @@ Deno.test("who asks twice, or was not answered, is not taken for another", () =>
 Deno.test("a client with many requests counts once", () => {
   const bench = new Bench(4);
   const client = bench.clients[0] ?? { answeredWith: null };
-  bench.pacer.answered(Array.from({ length: 100 }, () => ({ client })));
+  bench.pacer.noteAnswers(Array.from({ length: 100 }, () => ({ client })));
   assertEquals(bench.isDue(), true);
 });
 
@@ -73,7 +73,7 @@ Deno.test("who asks for something of another kind meanwhile is not waited for", 
   const writes = new Bench(32);
   const reads = new Bench(0);
   writes.answer(32);
-  for (const client of writes.clients.slice(0, 30)) reads.pacer.asked(client);
+  for (const client of writes.clients.slice(0, 30)) reads.pacer.noteRequest(client);
   assertEquals(writes.isDue(), true);
 });
 
@@ -81,10 +81,10 @@ Deno.test("who was answered in two batches is waited for with the last", () => {
   const writes = new Bench(32);
   const reads = new Bench(0);
   const requests = writes.clients.map((client) => ({ client }));
-  writes.pacer.answered(requests);
-  reads.pacer.answered(requests);
+  writes.pacer.noteAnswers(requests);
+  reads.pacer.noteAnswers(requests);
   assertEquals([writes.isDue(), reads.isDue()], [true, false]);
-  for (const { client } of requests) writes.pacer.asked(client);
+  for (const { client } of requests) writes.pacer.noteRequest(client);
   assertEquals(reads.isDue(), true);
 });
 

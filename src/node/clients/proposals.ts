@@ -95,7 +95,7 @@ export class Proposals {
   }
 
   addWrite(request: Request): void {
-    this.#pacer.asked(request.client);
+    this.#pacer.noteRequest(request.client);
     request.client.openWrites++;
     this.#openWriteCount++;
     const bytes = bytesOf(request);
@@ -193,7 +193,7 @@ export class Proposals {
       } else if (proposal.index === entry.index) {
         this.#dropHead();
         // Given-up requests are gone, but waiting reads still have their place before the entry.
-        if (proposal.requests.length > 0) this.#pacer.answered(proposal.requests);
+        if (proposal.requests.length > 0) this.#pacer.noteAnswers(proposal.requests);
         return proposal;
       } else {
         assert(proposal.index > entry.index, `proposal ${proposal.index} was passed over`);

@@ -64,7 +64,7 @@ export class ReadQueue {
   }
 
   add(request: Request): void {
-    this.#pacer.asked(request.client);
+    this.#pacer.noteRequest(request.client);
     this.#open.push(request);
   }
 
@@ -98,7 +98,7 @@ export class ReadQueue {
   /** Takes the reads that can be answered from the state at `appliedIndex`, in order. */
   takeReady(appliedIndex: number): Request[] {
     const ready = this.#take((batch) => batch.index !== null && batch.index <= appliedIndex);
-    if (ready.length > 0) this.#pacer.answered(ready);
+    if (ready.length > 0) this.#pacer.noteAnswers(ready);
     return ready;
   }
 

@@ -77,9 +77,9 @@ export const answerMutants: readonly Mutant[] = [
     bug:
       "a read sees a write of its own connection that was sent later, where that was given up on",
     file: "src/node/clients/proposals.ts",
-    find: "if (proposal.requests.length > 0) this.#pacer.answered(proposal.requests);",
+    find: "if (proposal.requests.length > 0) this.#pacer.noteAnswers(proposal.requests);",
     replace: `if (proposal.requests.length === 0) return null;
-        this.#pacer.answered(proposal.requests);`,
+        this.#pacer.noteAnswers(proposal.requests);`,
     killers: ["src/node/clients/applier_test.ts"],
   },
   {
@@ -95,7 +95,7 @@ export const answerMutants: readonly Mutant[] = [
     bug: "what goes wrong when a client has gone ends the process",
     file: "src/server/listener.ts",
     find: `} catch (error) {
-      this.failed(connection, error);
+      this.logFailure(connection, error);
     }`,
     replace: `} catch (error) {
       throw error;
@@ -108,7 +108,7 @@ export const answerMutants: readonly Mutant[] = [
     file: "src/server/connection.ts",
     find: `this.#flush();
     } catch (error) {
-      this.failed(error);`,
+      this.fail(error);`,
     replace: `this.#flush();
     } catch (error) {
       throw error;`,

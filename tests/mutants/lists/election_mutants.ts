@@ -175,7 +175,7 @@ export const electionMutants: readonly Mutant[] = [
     name: "large-request-of-a-ghost",
     bug: "a client that leaves in its large request has the followers be patient for good",
     file: "src/server/connection.ts",
-    find: "    this.#owner.largeRequests.closed(this);\n",
+    find: "    this.#owner.largeRequests.forget(this);\n",
     replace: "",
     killers: ["src/server/listener_bounds_test.ts"],
   },

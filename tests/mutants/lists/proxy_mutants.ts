@@ -451,8 +451,8 @@ export const proxyMutants: readonly Mutant[] = [
     name: "refusing-leader-hammered",
     bug: "a leader that refuses all writes gets all of them again every few milliseconds",
     file: "src/proxy/node_links.ts",
-    find: "if (upstream.fenceTerm === null) this.#readerBackoff.succeeded();",
-    replace: "this.#backoffOf(upstream).succeeded();",
+    find: "if (upstream.fenceTerm === null) this.#readerBackoff.noteSuccess();",
+    replace: "this.#backoffOf(upstream).noteSuccess();",
     killers: [TROUBLE],
   },
   {

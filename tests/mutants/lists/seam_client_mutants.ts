@@ -215,8 +215,8 @@ export const seamClientMutants: readonly Mutant[] = [
       "what a client had under way when it was cut off counts for ever against what all clients may have",
     file: "src/server/connection.ts",
     find: `    this.#owner.load.unansweredBytes -= this.#requestBytes;
-    this.#owner.load.closed`,
-    replace: "    this.#owner.load.closed",
+    this.#owner.load.forget`,
+    replace: "    this.#owner.load.forget",
     killers: ["src/server/listener_test.ts"],
   },
   {

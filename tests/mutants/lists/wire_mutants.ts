@@ -88,7 +88,7 @@ export const wireMutants: readonly Mutant[] = [
     name: "reply-ends-the-process",
     bug: "a reply that cannot be encoded ends the process, and not its connection",
     file: "src/server/pending_reply.ts",
-    find: "} catch (error) {\n      this.failed(error);\n    }\n  }\n\n  /**\n   * Answers",
+    find: "} catch (error) {\n      this.fail(error);\n    }\n  }\n\n  /**\n   * Answers",
     replace: "} catch (error) {\n      throw error;\n    }\n  }\n\n  /**\n   * Answers",
     killers: [LISTENER, BOUNDS],
   },
