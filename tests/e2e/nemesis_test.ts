@@ -3,7 +3,8 @@ import { runInOwnNamespace } from "../nemesis/network/own_namespace.ts";
 import { runNemesis } from "../nemesis/run_nemesis.ts";
 
 /** A slow machine does less in the time: what has to be met with may need another seed. */
-const SEEDS = [2074, 2075, 2076, 2077];
+const SEEDS = [2074, 2075, 2076, 2077, 2078, 2079];
+const NETWORK_SEEDS = [10858, 10859, 10860];
 
 Deno.test("a cluster under faults of all kinds breaks no promise", async () => {
   const lines: string[] = [];
@@ -27,10 +28,17 @@ Deno.test("a cluster under faults of all kinds breaks no promise", async () => {
 
 Deno.test("clients are served while a majority can be reached, whatever cables are cut", async () => {
   const lines: string[] = [];
-  const options = { seed: 10858, durationMs: 8_000, nodes: 3, largeMiB: 8, keep: false };
-  const report = await runInOwnNamespace(options, (line) => lines.push(line));
-  if (report === null) return; // no network namespaces: that needs Linux and root
-  assertEquals(report.violations, [], `${lines.join("\n")}\ndata and logs are in ${report.dir}`);
-  assert(report.operations > 500, `only ${report.operations} operations`);
-  assert(report.faults.length >= 2, lines.join("\n"));
+  let operations = 0;
+  const faults = new Set<string>();
+  const isEnough = () => operations > 500 && faults.size >= 2;
+  for (const seed of NETWORK_SEEDS) {
+    const options = { seed, durationMs: 8_000, nodes: 3, largeMiB: 8, keep: false };
+    const report = await runInOwnNamespace(options, (line) => lines.push(line));
+    if (report === null) return console.log("no network namespaces here: they need Linux and root");
+    assertEquals(report.violations, [], `${lines.join("\n")}\ndata and logs are in ${report.dir}`);
+    operations += report.operations;
+    for (const [fault] of report.faults) faults.add(fault);
+    if (isEnough()) return;
+  }
+  assert(isEnough(), `${operations} operations, ${[...faults]}\n${lines.join("\n")}`);
 });

@@ -9,6 +9,7 @@ import { type Request, wireRequest } from "./workload.ts";
 
 /** Where nobody answers: the node that was to be asked is no member any more. */
 const NOBODY: Address = { host: "127.0.0.1", port: 0 };
+const LOST_WITH_TWO = /^ERR 2 nodes were lost while they worked on this read, /;
 /** These say: not executed. */
 const REFUSAL = /^(MOVED|CLUSTERDOWN|TRYAGAIN) /;
 const PAUSE_MS_MAX = 12;
@@ -142,12 +143,16 @@ export class HistoryClient {
     }
   }
 
-  /** Through a proxy no request fails but by its deadline; nodes may refuse, or not know. */
+  /**
+   * Through a proxy no request fails but by its deadline, or since two nodes died of it, for all that
+   * the proxy knows; nodes may refuse, or not know.
+   */
   #judgeError(request: Request, text: string, afterMs: number): void {
     const { history, name, holdMs } = this.#options;
     const isAllowed = holdMs === undefined
       ? REFUSAL.test(text) || text.startsWith("UNKNOWN ")
-      : /^(CLUSTERDOWN|TRYAGAIN|UNKNOWN) /.test(text) && afterMs >= holdMs;
+      : /^(CLUSTERDOWN|TRYAGAIN|UNKNOWN) /.test(text) && afterMs >= holdMs ||
+        LOST_WITH_TWO.test(text);
     if (isAllowed) return;
     const what = shown(request);
     history.violated(`${name} was told after ${Math.round(afterMs)} ms on ${what}: ${text}`);

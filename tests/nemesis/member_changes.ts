@@ -15,7 +15,7 @@ const VOTERS_MIN = 3;
 /** How long a change may stay without an answer that says what became of it. */
 const ANSWER_MS_MAX = 60_000;
 /** How long a removed node may go on: those who know of it may be down or cut off meanwhile. */
-const END_MS_MAX = 20_000;
+const END_MS_MAX = 60_000;
 const RETRY_MS = 100;
 /** Longer than a node takes to say that it does not know. */
 const PATIENCE_MS = 7_000;

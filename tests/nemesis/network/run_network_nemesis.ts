@@ -4,6 +4,7 @@ import { checkHistory } from "../../linearizability/check_history.ts";
 import { differences, readState } from "../equal_state.ts";
 import { History } from "../history.ts";
 import { HistoryClient, type HistoryClientOptions } from "../history_client.ts";
+import { SmallDisk } from "../small_disk.ts";
 import { Workload } from "../workload.ts";
 import { Availability } from "./availability.ts";
 import { ClusterOnMachines } from "./cluster_on_machines.ts";
@@ -47,11 +48,6 @@ export interface NetworkReport {
 const CLIENTS = "c";
 const PROXIES = ["p1", "p2"];
 const MIB = 1024 * 1024;
-/**
- * In memory, where there is such a place: slow disks are the other nemesis's. A compiled program may
- * not write there, since Deno counts all of `/dev` among the devices.
- */
-const MEMORY_DIR = Deno.env.get("REGENT_BINARY") === undefined ? "/dev/shm" : "";
 const CHECK_MS_MAX = 120_000;
 const CALM_MS = 1_000;
 const LEVEL_MS_MAX = 60_000;
@@ -78,18 +74,27 @@ export async function runNetworkNemesis(
   log: (line: string) => void,
 ): Promise<NetworkReport> {
   const nodes = Array.from({ length: options.nodes }, (_, at) => `n${at + 1}`);
-  const parent = directoryExists(MEMORY_DIR) ? { dir: MEMORY_DIR } : {};
-  const dir = Deno.makeTempDirSync({ prefix: "regent-network-", ...parent });
+  const dir = Deno.makeTempDirSync({ prefix: "regent-network-" });
   const lines: string[] = [];
   const note = (line: string) => {
     lines.push(line);
     log(line);
   };
   const machines = await Machines.start(CLIENTS, [...nodes, ...PROXIES]);
+  // In memory, where mounting is allowed: slow disks are the other nemesis's.
+  const disk = await SmallDisk.mount(dir);
+  let isKept = true;
   try {
-    return await runOn(machines, { ...options, nodes, dir, lines, note });
+    const report = await runOn(machines, { ...options, nodes, dir, lines, note });
+    isKept = report.dir !== null;
+    return report;
   } finally {
     machines.stop();
+    if (isKept) await disk?.keepFiles();
+    else {
+      await disk?.unmount();
+      Deno.removeSync(dir, { recursive: true });
+    }
   }
 }
 
@@ -200,7 +205,6 @@ async function runFaults(
     );
   }
   await cluster.stop();
-  if (!isKept) Deno.removeSync(dir, { recursive: true });
   return {
     operations: history.operations.length + history.refused,
     unknown: history.operations.filter(({ outcome }) => outcome.kind === "unknown").length,
@@ -265,14 +269,5 @@ async function compareNodes(
     for (const line of differences(states)) history.violated(line.slice(0, 500));
   } catch (error) {
     history.violated(messageOf(error));
-  }
-}
-
-function directoryExists(path: string): boolean {
-  try {
-    return Deno.statSync(path).isDirectory;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
   }
 }
