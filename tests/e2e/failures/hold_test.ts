@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertLess, assertMatch } from "@std/assert";
 import { ask, type LocalCluster, type Member } from "../../support/local_cluster.ts";
+import { infoOf, untilNobodyServes } from "../../support/proxy_info.ts";
 import { RawRespClient } from "../../support/raw_resp_client.ts";
 import { replyText } from "../../support/reply_text.ts";
 import { until } from "../../support/until.ts";
@@ -84,12 +85,7 @@ async function killMajority(cluster: LocalCluster): Promise<Member[]> {
   const [survivor] = await cluster.followers();
   const killed = cluster.nodes.filter((node) => node !== survivor);
   await Promise.all(killed.map(({ process }) => process.signal("SIGKILL")));
-  await until("the proxy knows nobody who serves", async () => {
-    const info = await infoOf(cluster.proxy);
-    const nodes = [...info].filter(([name]) => /^node\d+$/.test(name)).map(([, text]) => text);
-    return info.get("leader_id") === "" && nodes.length === cluster.nodes.length &&
-      nodes.every((node) => node.includes("answers=0") || node.includes("serving=0"));
-  });
+  await untilNobodyServes(cluster);
   return killed;
 }
 
@@ -97,15 +93,6 @@ async function untilWaiting(proxy: Member, count: number): Promise<void> {
   await until(`${count} requests wait`, async () => {
     return Number((await infoOf(proxy)).get("requests_waiting")) === count;
   }, { describe: () => proxy.process.said });
-}
-
-async function infoOf(proxy: Member): Promise<Map<string, string>> {
-  const text = replyText(await ask(proxy, ["INFO"])) ?? "";
-  const lines = text.split("\r\n").filter((line) => line.includes(":"));
-  return new Map(lines.map((line) => [
-    line.slice(0, line.indexOf(":")),
-    line.slice(line.indexOf(":") + 1),
-  ]));
 }
 
 /** The error that this request gets; and it must get it long before the hold would end. */
