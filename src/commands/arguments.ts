@@ -1,4 +1,4 @@
-import type { Arguments } from "../base/byte_string.ts";
+import { type Arguments, type ByteString, textOf } from "../base/byte_string.ts";
 import { assert } from "../base/errors.ts";
 import type { DeadlineMs } from "../store/deadlines.ts";
 import { typeOf, type Value } from "../store/value.ts";
@@ -10,8 +10,13 @@ import {
   WRONG_TYPE,
 } from "./command_error.ts";
 
-/** An argument that the arity check has shown to be there. */
+/** An argument that the arity check has shown to be there, as text. */
 export function argument(args: Arguments, index: number): string {
+  return textOf(valueArgument(args, index));
+}
+
+/** The same of one that is to be stored: it keeps its form. */
+export function valueArgument(args: Arguments, index: number): ByteString {
   const value = args[index];
   assert(value !== undefined, "Cannot read an argument: the arity was not checked");
   return value;
@@ -24,7 +29,7 @@ export function isOption(argument: string, option: string): boolean {
 }
 
 /** The string that a key holds. @throws {CommandError} when it holds another type */
-export function stringOf({ value }: { readonly value: Value }): string {
+export function stringOf({ value }: { readonly value: Value }): ByteString {
   if (typeOf(value) !== "string") throw WRONG_TYPE;
   return value;
 }
@@ -66,6 +71,11 @@ export function parseInteger(text: string): Integer | null {
   if (length - start <= EXACT_DIGITS) return start === 1 ? -magnitude : magnitude;
   const value = BigInt(text);
   return value < INT64_MIN || value > INT64_MAX ? null : normalize(value);
+}
+
+/** The integer that a stored string is; `null` when it is anything else. */
+export function integerIn(value: ByteString): Integer | null {
+  return typeof value === "string" ? parseInteger(value) : null;
 }
 
 /** The integer that an argument is. @throws {CommandError} when it is none */
@@ -173,8 +183,8 @@ export function parseScan(args: Arguments): ScanOptions {
   let type: string | null = null;
   for (let index = 2; index < args.length; index += 2) {
     const word = argument(args, index);
-    const value = args[index + 1];
-    if (value === undefined) throw SYNTAX_ERROR;
+    if (index + 1 === args.length) throw SYNTAX_ERROR;
+    const value = argument(args, index + 1);
     if (isOption(word, "COUNT")) {
       const parsed = parseInteger(value);
       if (parsed === null) throw NOT_AN_INTEGER;

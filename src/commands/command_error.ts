@@ -1,3 +1,4 @@
+import { type Arguments, textOf } from "../base/byte_string.ts";
 import { ErrorReply } from "../resp/reply.ts";
 
 /**
@@ -60,18 +61,18 @@ export function wrongNumberOfArguments(name: string): CommandError {
 }
 
 /** The error for a request whose command is not in the table. */
-export function unknownCommand(args: readonly string[]): CommandError {
+export function unknownCommand(args: Arguments): CommandError {
   let beginning = "";
   for (let index = 1; index < args.length && beginning.length < QUOTED_MAX; index++) {
-    beginning += `'${quoted(args[index] ?? "", QUOTED_MAX - beginning.length)}' `;
+    beginning += `'${quoted(textOf(args[index] ?? ""), QUOTED_MAX - beginning.length)}' `;
   }
-  const name = quoted(args[0] ?? "", QUOTED_MAX);
+  const name = quoted(textOf(args[0] ?? ""), QUOTED_MAX);
   return errorQuoting(`ERR unknown command '${name}', with args beginning with: ${beginning}`);
 }
 
 /** The error for a container command, such as `CLIENT`, whose second word it does not know. */
-export function unknownSubcommand(args: readonly string[]): CommandError {
-  const [container = "", word = ""] = args;
+export function unknownSubcommand(args: Arguments): CommandError {
+  const [container = "", word = ""] = args.slice(0, 2).map(textOf);
   const name = quoted(word, QUOTED_MAX);
   return errorQuoting(`ERR unknown subcommand '${name}'. Try ${container.toUpperCase()} HELP.`);
 }

@@ -1,4 +1,3 @@
-import type { Arguments } from "../base/byte_string.ts";
 import { MapReply, type Reply, SetReply, SimpleString } from "../resp/reply.ts";
 import { argument, isOption } from "./arguments.ts";
 import type { Command } from "./command.ts";
@@ -25,7 +24,7 @@ const INVALID_ARITY = new CommandError("ERR Invalid number of arguments specifie
  * Answers `COMMAND` and its subcommands, but for `HELP`, from the command table, in the shapes of
  * Redis 7. The arity has been checked.
  */
-export function commandReply(args: Arguments): Reply {
+export function commandReply(args: readonly string[]): Reply {
   const subcommand = args[1]?.toLowerCase();
   if (subcommand === undefined) return COMMANDS.map(infoOf);
   const names = args.slice(2);
@@ -138,11 +137,11 @@ function docOf({ name, summary, since, group, subcommands }: Command): [Reply, R
   return [name, new MapReply(pairs)];
 }
 
-function getKeys(request: Arguments): Reply {
+function getKeys(request: readonly string[]): Reply {
   return keysOf(commandWithKeys(request), request);
 }
 
-function getKeysAndFlags(request: Arguments): Reply {
+function getKeysAndFlags(request: readonly string[]): Reply {
   const command = commandWithKeys(request);
   const { inner } = command;
   if (inner === undefined) return keysAndFlags(command, request);
@@ -150,14 +149,14 @@ function getKeysAndFlags(request: Arguments): Reply {
   return brought === null ? [] : keysAndFlags(brought, request.slice(inner.from));
 }
 
-function keysAndFlags(command: Command, request: Arguments): Reply {
+function keysAndFlags(command: Command, request: readonly string[]): Reply {
   const { access = "", accessOf } = command;
   const flagsAt = (at: number) =>
     accessOf?.(request) ?? (Array.isArray(access) ? access[at] : access);
   return keysOf(command, request).map((key, at) => [key, statuses(flagsAt(at).split(" "))]);
 }
 
-function commandWithKeys(request: Arguments): Command {
+function commandWithKeys(request: readonly string[]): Command {
   const command = lookup(argument(request, 0));
   if (command === undefined) throw INVALID_COMMAND;
   if (command.keys === null && command.inner === undefined) throw NO_KEYS;
@@ -165,7 +164,7 @@ function commandWithKeys(request: Arguments): Command {
   return command;
 }
 
-function list(args: Arguments): Reply {
+function list(args: readonly string[]): Reply {
   if (args.length === 0) return namesWhere(() => true);
   const [keyword = "", filter = "", wanted = ""] = args;
   if (args.length !== 3 || !isOption(keyword, "FILTERBY")) throw SYNTAX_ERROR;

@@ -6,8 +6,8 @@ import {
   INT64_MIN,
   type Integer,
   integerAt,
+  integerIn,
   normalize,
-  parseInteger,
   stringOf,
 } from "./arguments.ts";
 import { CommandError, NOT_AN_INTEGER } from "./command_error.ts";
@@ -44,7 +44,7 @@ function negate(value: Integer): Integer {
 function add(context: CommandContext, key: string, increment: Integer): Reply {
   const found = context.keyspace.find(key);
   const text = found === undefined ? "0" : stringOf(found);
-  const value = parseInteger(text);
+  const value = integerIn(text);
   if (value === null) throw NOT_AN_INTEGER;
   const sum = addIntegers(value, increment);
   if (sum === null) throw OVERFLOW;
@@ -56,7 +56,7 @@ function incrbyfloat(context: CommandContext, args: Arguments): Reply {
   const key = argument(args, 1);
   const found = context.keyspace.find(key);
   const text = found === undefined ? "0" : stringOf(found);
-  const value = parseLongDouble(text);
+  const value = typeof text === "string" ? parseLongDouble(text) : null;
   const increment = parseLongDouble(argument(args, 2));
   if (value === null || increment === null) throw NOT_A_FLOAT;
   const sum = addLongDoubles(value, increment);

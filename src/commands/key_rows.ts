@@ -2,7 +2,7 @@ import type { Arguments } from "../base/byte_string.ts";
 import { OK, type Reply, SimpleString } from "../resp/reply.ts";
 import { type Found, KEY_OVERHEAD_BYTES, type Keyspace } from "../store/keyspace.ts";
 import { typeOf, valueBytes } from "../store/value.ts";
-import { argument, integerAt, isOption, parseInteger } from "./arguments.ts";
+import { argument, integerAt, integerIn, isOption } from "./arguments.ts";
 import {
   ALL_KEYS,
   type Command,
@@ -236,7 +236,7 @@ function encoding({ keyspace }: CommandContext, args: Arguments): Reply {
   const found = keyspace.find(argument(args, 2));
   if (found === undefined) return null;
   const { value } = found;
-  if (parseInteger(value) !== null) return "int";
+  if (integerIn(value) !== null) return "int";
   return value.length <= EMBEDDED_LENGTH_MAX ? "embstr" : "raw";
 }
 
@@ -248,7 +248,7 @@ function frequency({ keyspace }: CommandContext, args: Arguments): Reply {
 function references({ keyspace }: CommandContext, args: Arguments): Reply {
   const found = keyspace.find(argument(args, 2));
   if (found === undefined) return null;
-  const number = parseInteger(found.value);
+  const number = integerIn(found.value);
   return number !== null && number >= 0 && number < SHARED_INTEGERS ? SHARED_REFERENCES : 1;
 }
 

@@ -140,8 +140,8 @@ function dbsize({ keyspace }: CommandContext): Generator<void, Reply> {
 }
 
 function flush({ keyspace }: CommandContext, args: Arguments): Reply {
-  const mode = args[1];
   if (args.length > 2) throw SYNTAX_ERROR;
+  const mode = args.length === 2 ? argument(args, 1) : "SYNC";
   if (mode !== undefined && !isOption(mode, "ASYNC") && !isOption(mode, "SYNC")) {
     throw SYNTAX_ERROR;
   }

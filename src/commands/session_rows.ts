@@ -1,4 +1,4 @@
-import type { Arguments } from "../base/byte_string.ts";
+import { type Arguments, textOf } from "../base/byte_string.ts";
 import type { Reply } from "../resp/reply.ts";
 import {
   NO_OWNER,
@@ -60,8 +60,8 @@ function open({ sessions }: CommandContext, args: Arguments): Reply {
 
 /** What follows the time in the log: `PROXY` or `CLIENT`, and the owner's name. */
 function ownerOf(args: Arguments): SessionOwner | null {
-  const [, , , kind, name] = args;
   if (args.length <= 3) return NO_OWNER;
+  const [, , , kind, name] = args.map(textOf);
   if (args.length !== 5 || name === undefined || name === "") return null;
   if (kind !== PROXY && kind !== CLIENT) return null;
   return { name, isProxy: kind === PROXY };
@@ -76,7 +76,7 @@ function ownerOf(args: Arguments): SessionOwner | null {
  * @throws {CommandError} if it says more than this client may
  */
 export function ownedSessionOpen(
-  args: Arguments,
+  args: readonly string[],
   connection: string,
   isFenced: boolean,
 ): readonly string[] {
@@ -94,7 +94,7 @@ export function ownedSessionOpen(
  * @throws {CommandError} if it says more than a client may
  */
 export function sessionOpenOf(
-  args: Arguments,
+  args: readonly string[],
   client: number,
 ): readonly string[] {
   const [name = "", open = "", ttlMs = String(TTL_MS_DEFAULT)] = args;

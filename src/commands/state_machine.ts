@@ -1,3 +1,4 @@
+import { isString } from "../resp/encode.ts";
 import type { Arguments } from "../base/byte_string.ts";
 import { includesVersion, type VersionRange } from "../base/version_range.ts";
 import { type SessionLimits, Sessions } from "../store/once_sessions.ts";
@@ -282,7 +283,7 @@ export class StateMachine {
     if (kind === "write" && this.#isFull(command)) throw this.#outOfMemory();
     const reply = run(this.#context, args);
     const { replyBytesMax } = this.#context;
-    const isTooLarge = typeof reply === "string" && reply.length > replyBytesMax;
+    const isTooLarge = isString(reply) && reply.length > replyBytesMax;
     if (isTooLarge && kind === "read") throw replyTooLarge(replyBytesMax);
     return reply;
   }

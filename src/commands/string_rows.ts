@@ -1,4 +1,4 @@
-import type { Arguments } from "../base/byte_string.ts";
+import { type Arguments, type ByteString, partOf, writeByteString } from "../base/byte_string.ts";
 import { OK, type Reply } from "../resp/reply.ts";
 import {
   argument,
@@ -7,6 +7,7 @@ import {
   parseStringOptions,
   readDeadline,
   stringOf,
+  valueArgument,
 } from "./arguments.ts";
 import {
   ALL_KEYS,
@@ -37,7 +38,7 @@ function* mget(
   { keyspace, replyBytesMax }: CommandContext,
   args: Arguments,
 ): Generator<void, Reply> {
-  const values: (string | null)[] = [];
+  const values: (ByteString | null)[] = [];
   let bytes = 0;
   for (let index = 1; index < args.length; index++) {
     const found = keyspace.lookUp(argument(args, index));
@@ -130,7 +131,7 @@ export const getRows: readonly Command[] = rowsOf("string", ["string"], [
 
 function set(context: CommandContext, args: Arguments): Reply {
   if (args.length > 3) return setWithOptions(context, args);
-  context.keyspace.set(argument(args, 1), argument(args, 2));
+  context.keyspace.set(argument(args, 1), valueArgument(args, 2));
   return OK;
 }
 
@@ -145,8 +146,8 @@ function setWithOptions(context: CommandContext, args: Arguments): Reply {
   const found = get ? keyspace.find(key) : undefined;
   const before = found === undefined ? null : stringOf(found);
   if (condition !== null && keyspace.has(key) !== (condition === "XX")) return before;
-  if (keepDeadline) keyspace.update(key, argument(args, 2));
-  else keyspace.set(key, argument(args, 2));
+  if (keepDeadline) keyspace.update(key, valueArgument(args, 2));
+  else keyspace.set(key, valueArgument(args, 2));
   if (deadlineMs !== null) keyspace.setDeadline(key, deadlineMs);
   return get ? before : OK;
 }
@@ -154,7 +155,7 @@ function setWithOptions(context: CommandContext, args: Arguments): Reply {
 function setnx({ keyspace }: CommandContext, args: Arguments): Reply {
   const key = argument(args, 1);
   if (keyspace.has(key)) return 0;
-  keyspace.set(key, argument(args, 2));
+  keyspace.set(key, valueArgument(args, 2));
   return 1;
 }
 
@@ -174,7 +175,7 @@ function setWithDeadline(
 ): Reply {
   const deadlineMs = readDeadline(argument(args, 2), unit, nowMs, name);
   const key = argument(args, 1);
-  keyspace.set(key, argument(args, 3));
+  keyspace.set(key, valueArgument(args, 3));
   keyspace.setDeadline(key, deadlineMs);
   return OK;
 }
@@ -183,7 +184,7 @@ function getset({ keyspace }: CommandContext, args: Arguments): Reply {
   const key = argument(args, 1);
   const found = keyspace.find(key);
   const before = found === undefined ? null : stringOf(found);
-  keyspace.set(key, argument(args, 2));
+  keyspace.set(key, valueArgument(args, 2));
   return before;
 }
 
@@ -193,7 +194,7 @@ function* mset(
 ): Generator<void, Reply> {
   if (args.length % 2 === 0) throw wrongNumberOfArguments("mset");
   for (let index = 1; index < args.length; index += 2) {
-    keyspace.set(argument(args, index), argument(args, index + 1));
+    keyspace.set(argument(args, index), valueArgument(args, index + 1));
     if ((index + 1) % KEYS_PER_STEP === 0) yield;
   }
   return OK;
@@ -303,7 +304,7 @@ function strlen({ keyspace }: CommandContext, args: Arguments): Reply {
 
 function appendTo(context: CommandContext, args: Arguments): Reply {
   const key = argument(args, 1);
-  const piece = argument(args, 2);
+  const piece = valueArgument(args, 2);
   const found = context.keyspace.find(key);
   if (found === undefined) {
     context.keyspace.set(key, piece);
@@ -320,7 +321,7 @@ function setrange(context: CommandContext, args: Arguments): Reply {
   const offset = integerAt(args, 2);
   if (offset < 0) throw NEGATIVE_OFFSET;
   const key = argument(args, 1);
-  const piece = argument(args, 3);
+  const piece = valueArgument(args, 3);
   const found = context.keyspace.find(key);
   const value = found === undefined ? "" : stringOf(found);
   if (piece.length === 0) return value.length;
@@ -331,10 +332,16 @@ function setrange(context: CommandContext, args: Arguments): Reply {
   return result.length;
 }
 
-function overwrite(value: string, offset: number, piece: string): string {
+function overwrite(value: ByteString, offset: number, piece: ByteString): ByteString {
   if (offset === value.length) return append(value, piece);
   const end = offset + piece.length;
   if (offset === 0 && end >= value.length) return piece;
+  if (typeof value !== "string" || typeof piece !== "string") {
+    const bytes = new Uint8Array(Math.max(value.length, end));
+    writeByteString(bytes, 0, value);
+    writeByteString(bytes, offset, piece);
+    return bytes;
+  }
   const head = offset > value.length
     ? value + "\0".repeat(offset - value.length)
     : value.slice(0, offset);
@@ -350,7 +357,7 @@ function getrange({ keyspace }: CommandContext, args: Arguments): Reply {
   if (start < 0 && end < 0 && start > end) return "";
   const from = fromStart(Number(start), value.length);
   const to = Math.min(fromStart(Number(end), value.length), value.length - 1);
-  return from > to ? "" : value.slice(from, to + 1);
+  return from > to ? "" : partOf(value, from, to + 1);
 }
 
 /** An index from the start, for one that counts from the end when it is negative. */

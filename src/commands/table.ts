@@ -1,4 +1,4 @@
-import type { Arguments } from "../base/byte_string.ts";
+import { type Arguments, textOf } from "../base/byte_string.ts";
 import { argument } from "./arguments.ts";
 import { clientRows, connectionRows } from "./connection_rows.ts";
 import { clusterRows } from "./cluster_rows.ts";
@@ -80,10 +80,10 @@ export function lookupFullName(name: string): Command | undefined {
 
 /** The row of a request that was checked before, as those in the log were. */
 export function rowOf(args: Arguments): Command | undefined {
-  const command = lookup(args[0] ?? "");
+  const command = lookup(textOf(args[0] ?? ""));
   return command?.subcommands === undefined || args[1] === undefined
     ? command
-    : lookupFullName(`${command.name}|${args[1]}`);
+    : lookupFullName(`${command.name}|${textOf(args[1])}`);
 }
 
 /**
@@ -139,8 +139,8 @@ function checkFrom(args: Arguments, from: number): Command {
 
 /** The row of a container's second word; the container's own where there is none, as in `COMMAND`. */
 function checkSubcommand(container: Command, args: Arguments, from: number): Command {
-  const word = args[from + 1];
-  if (word === undefined) return container;
+  if (from + 1 === args.length) return container;
+  const word = argument(args, from + 1);
   const command = word.length > SUBCOMMAND_LENGTH_MAX
     ? undefined
     : SUBCOMMANDS.get(`${container.name}|${word.toLowerCase()}`);

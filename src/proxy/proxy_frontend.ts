@@ -1,3 +1,4 @@
+import { textOf } from "../base/byte_string.ts";
 import { assert } from "../base/errors.ts";
 import { type Random, randomInteger } from "../base/random.ts";
 import type { Command } from "../commands/command.ts";
@@ -90,7 +91,7 @@ export class ProxyFrontend implements ForwardingHandler, ProcessCommands {
       return this.#openSession(connection, command, request, reply);
     }
     if (command.kind !== "local") return this.#submit(connection, command, request, reply);
-    runLocal(this, connection, command, request.args(), reply);
+    runLocal(this, connection, command, request.args().map(textOf), reply);
     this.#options.router.expect(connection.protocol);
   }
 
@@ -106,7 +107,7 @@ export class ProxyFrontend implements ForwardingHandler, ProcessCommands {
     reply: PendingReply,
   ): void {
     try {
-      const args = sessionOpenOf(request.args(), connection.id);
+      const args = sessionOpenOf(request.args().map(textOf), connection.id);
       this.#submit(connection, command, RequestText.of(args), reply);
     } catch (error) {
       reply.settle(errorReplyOf(error));

@@ -1,3 +1,4 @@
+import type { ByteString } from "../base/byte_string.ts";
 import type { Listed } from "../base/linked_list.ts";
 import type { Command } from "../commands/command.ts";
 import { SESSION_GROUP } from "../commands/session_rows.ts";
@@ -23,7 +24,7 @@ const LOSSES_MAX = 2;
 /** A request that would have more arguments than a node takes is not stamped. */
 const STAMPED_ARGUMENTS_MAX = DEFAULT_CLIENT_LIMITS.argumentsMax - STAMP_ARGUMENTS;
 
-const NO_REST: readonly string[] = [];
+const NO_REST: readonly ByteString[] = [];
 
 /** Where the answer goes, at its place among the client's replies. */
 export interface EncodedReplySink {
@@ -32,7 +33,7 @@ export interface EncodedReplySink {
    * @param text one complete reply, as it goes over the wire
    * @param rest what comes behind the text, where the reply is long
    */
-  settleEncoded(text: string, rest?: readonly string[]): void;
+  settleEncoded(text: string, rest?: readonly ByteString[]): void;
 }
 
 /** The client of a request, as far as the request and its connection know it. */
@@ -73,7 +74,7 @@ export class ProxyRequest implements Listed<ProxyRequest> {
   /** How many connections the nodes ended that it was under way on. */
   losses = 0;
   /** What comes behind the text of the answer that is just handed out. */
-  rest: readonly string[] = NO_REST;
+  rest: readonly ByteString[] = NO_REST;
   list: object | null = null;
   next: ProxyRequest | null = null;
   readonly #request: RequestText;
@@ -98,16 +99,21 @@ export class ProxyRequest implements Listed<ProxyRequest> {
     this.sentMs = arrivedMs;
     this.#request = request;
     this.#head = encodeCount(request.count);
-    this.bytes = this.#head.length + request.text.length;
+    this.bytes = this.#head.length + request.bytes;
   }
 
   get protocol(): Protocol {
     return this.sink.protocol;
   }
 
-  /** As it goes over the wire. */
+  /** As it goes over the wire; if an argument is long, up to that one. */
   get text(): string {
     return this.#head + this.#request.text;
+  }
+
+  /** What follows the text on the wire: long arguments, and text between them. */
+  get requestRest(): readonly ByteString[] {
+    return this.#request.rest;
   }
 
   get isWrite(): boolean {

@@ -1,3 +1,4 @@
+import type { ByteString } from "../base/byte_string.ts";
 import { messageOf } from "../base/errors.ts";
 import { replyTooLarge } from "../commands/command_error.ts";
 import {
@@ -197,6 +198,9 @@ export class Upstream implements BatchSender {
   /** How many answers come before that to the proxy's own read; negative while there is none. */
   #beforeProbe = -1;
   #greetingsMissing: number;
+  /** What leaves next: the pieces, in which long arguments stand alone, and the text after them. */
+  #pieces: ByteString[] = [];
+  #piecesBytes = 0;
   #output = "";
   #outputCount = 0;
   #state: "opening" | "ready" | "closed" = "opening";
@@ -260,7 +264,7 @@ export class Upstream implements BatchSender {
   }
 
   get openBytes(): number {
-    return this.#output.length;
+    return this.#piecesBytes + this.#output.length;
   }
 
   get batchesUnderWay(): number {
@@ -276,19 +280,33 @@ export class Upstream implements BatchSender {
     this.#underWay.push(request);
     this.#bytesUnderWay += request.bytes;
     this.#output += request.text;
+    if (request.requestRest.length > 0) this.#addPieces(request.requestRest);
     this.#outputCount++;
     if (!this.#batching.add(this, request.client) || this.#isFlushing) return;
     this.#isFlushing = true;
     this.#options.clock.soon(this.#flush);
   }
 
+  #addPieces(pieces: readonly ByteString[]): void {
+    this.#pieces.push(this.#output, ...pieces);
+    this.#piecesBytes += this.#output.length;
+    for (const piece of pieces) this.#piecesBytes += piece.length;
+    this.#output = "";
+  }
+
   sendOpen(): void {
+    const pieces = this.#pieces;
     const text = this.#output;
     this.#batches.push(this.#outputCount);
     this.newestLeftMs = this.#options.clock.monotonicMs();
     this.#output = "";
     this.#outputCount = 0;
-    this.#stream.write(text);
+    if (pieces.length > 0) {
+      this.#pieces = [];
+      this.#piecesBytes = 0;
+      for (const piece of pieces) this.#stream.write(piece);
+    }
+    if (text !== "") this.#stream.write(text);
   }
 
   get isProbing(): boolean {
@@ -432,6 +450,7 @@ export class Upstream implements BatchSender {
     if (this.#state === "closed") return;
     this.#state = "closed";
     this.isBroken = isNodesFault;
+    this.#pieces = [];
     this.#output = "";
     this.#batching.remove(this);
     this.#options.events.closed(this, reason);

@@ -33,6 +33,9 @@ const SPARE_BYTES_MIN = 64 * 1024;
 const SPARE_BYTES_MAX = 2 * 1024 * 1024;
 const SPARES_MAX = 4;
 
+/** What is handed over takes at most this many times its length. */
+const TAKEN_FACTOR_MAX = 1.125;
+
 /**
  * Memory that all tails of the process share: requests of a megabyte that come one after the other
  * would leave two megabytes of garbage each, of which V8 lets hundreds of megabytes stand.
@@ -88,6 +91,22 @@ export class ByteTail {
       this.#length,
     );
     this.#length = length;
+  }
+
+  /**
+   * Hands over the first `length` bytes, for good, and clears itself. They are copied only if that
+   * spares much memory.
+   */
+  take(length: number): Uint8Array {
+    const bytes = this.#bytes;
+    if (bytes.length > length * TAKEN_FACTOR_MAX) {
+      const copy = new Uint8Array(bytes.subarray(0, length));
+      this.clear();
+      return copy;
+    }
+    this.#bytes = EMPTY;
+    this.#length = 0;
+    return new Uint8Array(bytes.buffer, bytes.byteOffset, length);
   }
 
   clear(): void {

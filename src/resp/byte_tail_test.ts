@@ -63,3 +63,42 @@ Deno.test("what is kept for later is bounded, and nothing that is very large", (
   fill(next, 1, 3 * KIB * KIB);
   assert(next.bytes.buffer !== buffer);
 });
+
+/** Takes all memory that is kept for later, so that the next tail gets its own. */
+function drainSpares(): void {
+  for (let taken = 0; taken < 4; taken++) fill(new ByteTail(), 0, 64 * KIB);
+}
+
+Deno.test("what is taken is handed over, and nothing writes over it", () => {
+  drainSpares();
+  const tail = new ByteTail();
+  fill(tail, 1, 300 * KIB);
+  const { buffer } = tail.bytes;
+  const taken = tail.take(300 * KIB - 2);
+  assertEquals([tail.length, tail.bytes.length], [0, 0]);
+  assert(taken.buffer === buffer, "it was copied");
+  for (let round = 0; round < 9; round++) {
+    const next = new ByteTail();
+    fill(next, 2, 300 * KIB);
+    next.clear();
+  }
+  assertEquals([taken.length, taken.every((byte) => byte === 1)], [300 * KIB - 2, true]);
+});
+
+Deno.test("what is taken of much larger memory is copied, and the memory is used again", () => {
+  drainSpares();
+  const large = new ByteTail();
+  fill(large, 1, 2 * KIB * KIB);
+  const { buffer } = large.bytes;
+  large.clear();
+  const tail = new ByteTail();
+  fill(tail, 2, 100 * KIB);
+  assert(tail.bytes.buffer === buffer);
+  const taken = tail.take(100 * KIB);
+  assert(taken.buffer.byteLength === 100 * KIB, `${taken.buffer.byteLength} bytes are kept`);
+  assert(taken.every((byte) => byte === 2));
+  const next = new ByteTail();
+  fill(next, 3, 200 * KIB);
+  assert(next.bytes.buffer === buffer);
+  next.clear();
+});

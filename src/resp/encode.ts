@@ -1,3 +1,4 @@
+import { type Arguments, type ByteString, textOf } from "../base/byte_string.ts";
 import {
   DoubleReply,
   EncodedStrings,
@@ -32,6 +33,7 @@ const INTEGERS = Array.from({ length: 1024 }, (_, value) => `:${value}\r\n`);
  */
 export function encodeReply(reply: Reply, protocol: Protocol): string {
   if (typeof reply === "string") return encodeBulk(reply);
+  if (reply instanceof Uint8Array) return encodeBulk(textOf(reply));
   if (reply === OK) return OK_TEXT;
   if (reply === null) return protocol === 3 ? "_\r\n" : "$-1\r\n";
   if (typeof reply === "number") return INTEGERS[reply] ?? `:${reply}\r\n`;
@@ -68,14 +70,29 @@ export function encodeArguments(args: readonly string[]): string {
   return text;
 }
 
+/** The same in pieces that are joined nowhere: long arguments as they are, and text around them. */
+export function encodeArgumentPieces(args: Arguments): ByteString[] {
+  const pieces: ByteString[] = [];
+  let text = "";
+  for (const arg of args) {
+    if (typeof arg === "string") text += encodeBulk(arg);
+    else {
+      pieces.push(`${text}$${arg.length}\r\n`, arg);
+      text = "\r\n";
+    }
+  }
+  pieces.push(text);
+  return pieces;
+}
+
 /**
  * The same of many arguments: V8 puts the text together here, instead of later and all at once when
  * somebody looks into it.
  */
-export function joinArguments(args: readonly string[]): string {
+export function joinArguments(args: Arguments): string {
   const pieces: string[] = [];
   for (const arg of args) {
-    pieces.push(BULK_HEADERS[arg.length] ?? `$${arg.length}\r\n`, arg, "\r\n");
+    pieces.push(BULK_HEADERS[arg.length] ?? `$${arg.length}\r\n`, textOf(arg), "\r\n");
   }
   return pieces.join("");
 }
@@ -131,7 +148,7 @@ const PIECE_BYTES_MIN = 64 * 1024;
  * @param bytesMax beyond it the counting ends: the result is some number above it
  */
 export function replyBytes(reply: Reply, bytesMax = Infinity): number {
-  if (typeof reply === "string") return reply.length + FRAME_BYTES;
+  if (isString(reply)) return reply.length + FRAME_BYTES;
   if (typeof reply !== "object" || reply === null) return FRAME_BYTES;
   if (reply instanceof MapReply) return pairsBytes(reply.pairs, bytesMax);
   if (reply instanceof PushReply) return itemsBytes(reply.items, bytesMax);
@@ -139,11 +156,16 @@ export function replyBytes(reply: Reply, bytesMax = Infinity): number {
   return FRAME_BYTES + ("text" in reply ? reply.text.length : 0);
 }
 
+/** Whether a reply is a bulk string in both protocols. */
+export function isString(reply: Reply): reply is ByteString {
+  return typeof reply === "string" || reply instanceof Uint8Array;
+}
+
 /**
  * A long reply as it goes over the wire, in pieces that are joined nowhere: each is about 64 KiB, or
  * one string of the reply as it is.
  */
-export function encodePieces(reply: Reply, protocol: Protocol): string[] {
+export function encodePieces(reply: Reply, protocol: Protocol): ByteString[] {
   const pieces = new Pieces();
   addReply(pieces, reply, protocol);
   return pieces.take();
@@ -168,11 +190,11 @@ function pairsBytes(pairs: MapReply["pairs"], bytesMax: number): number {
 }
 
 class Pieces {
-  readonly #pieces: string[] = [];
+  readonly #pieces: ByteString[] = [];
   #open = "";
 
-  add(text: string): void {
-    if (text.length < PIECE_BYTES_MIN) {
+  add(text: ByteString): void {
+    if (typeof text === "string" && text.length < PIECE_BYTES_MIN) {
       this.#open += text;
       if (this.#open.length >= PIECE_BYTES_MIN) this.#close();
       return;
@@ -181,7 +203,7 @@ class Pieces {
     this.#pieces.push(text);
   }
 
-  take(): string[] {
+  take(): ByteString[] {
     this.#close();
     return this.#pieces;
   }
@@ -193,7 +215,7 @@ class Pieces {
 }
 
 function addReply(pieces: Pieces, reply: Reply, protocol: Protocol): void {
-  if (typeof reply === "string") return addBulk(pieces, `$${reply.length}\r\n`, reply);
+  if (isString(reply)) return addBulk(pieces, `$${reply.length}\r\n`, reply);
   if (typeof reply !== "object" || reply === null) return pieces.add(encodeReply(reply, protocol));
   if (reply instanceof MapReply) {
     const { pairs } = reply;
@@ -216,7 +238,7 @@ function addReply(pieces: Pieces, reply: Reply, protocol: Protocol): void {
   } else pieces.add(encodeReply(reply, protocol));
 }
 
-function addBulk(pieces: Pieces, head: string, text: string): void {
+function addBulk(pieces: Pieces, head: string, text: ByteString): void {
   pieces.add(head);
   pieces.add(text);
   pieces.add("\r\n");

@@ -1,7 +1,9 @@
+import type { ByteString } from "../base/byte_string.ts";
+
 /**
  * What a command answers, before it is put into RESP2 or RESP3.
  *
- * - `string`: a bulk string, one character (0–255) for each byte
+ * - a `ByteString`: a bulk string
  * - `number`, `bigint`: an integer
  * - `null`: the null reply (`$-1` in RESP2, `_` in RESP3)
  * - an array: an array of replies
@@ -11,7 +13,7 @@
  * to a client that speaks the other.
  */
 export type Reply =
-  | string
+  | ByteString
   | number
   | bigint
   | null

@@ -1,9 +1,17 @@
-import { encodeArguments, joinArguments } from "./encode.ts";
+import {
+  type Arguments,
+  type ByteString,
+  copyOf,
+  LONG_BYTES_MIN,
+  textOf,
+} from "../base/byte_string.ts";
+import { encodeArgumentPieces, joinArguments } from "./encode.ts";
 import { latin1 } from "../base/bytes.ts";
 import { ByteTail, parseLength } from "./byte_tail.ts";
 import { splitInline } from "./inline.ts";
 
 const CRLF = "\r\n";
+const NO_REST: readonly ByteString[] = [];
 
 /**
  * A request as it goes over the wire, to be handed on without being taken apart. It is written as
@@ -13,24 +21,41 @@ export class RequestText {
   readonly kind = "complete";
   /** Of the arguments, the command's name included; at least 1. */
   readonly count: number;
-  /** The arguments as bulk strings without their number, one character (0–255) for each byte. */
+  /**
+   * The arguments as bulk strings without their number, one character (0–255) for each byte. If one
+   * of them is long, only those before it.
+   */
   readonly text: string;
-  readonly #args: readonly string[] | null;
+  /** What follows the text: the first long argument, and all after it. */
+  readonly rest: readonly ByteString[];
+  /** Of text and rest. */
+  readonly bytes: number;
+  readonly #args: Arguments | null;
 
-  /** @param args what the text is made of, where it is at hand */
-  constructor(count: number, text: string, args: readonly string[] | null = null) {
+  /** @param args what the text is made of, where it is at hand; they must be if there is a rest */
+  constructor(
+    count: number,
+    text: string,
+    args: Arguments | null = null,
+    rest: readonly ByteString[] = NO_REST,
+  ) {
     this.count = count;
     this.text = text;
+    this.rest = rest;
+    let bytes = text.length;
+    for (const piece of rest) bytes += piece.length;
+    this.bytes = bytes;
     this.#args = args;
   }
 
-  static of(args: readonly string[]): RequestText {
-    return new RequestText(args.length, encodeArguments(args), args);
+  static of(args: Arguments): RequestText {
+    const [text = "", ...rest] = encodeArgumentPieces(args);
+    return new RequestText(args.length, textOf(text), args, rest.length === 0 ? NO_REST : rest);
   }
 
   /** The first argument. */
   get name(): string {
-    if (this.#args !== null) return this.#args[0] ?? "";
+    if (this.#args !== null) return textOf(this.#args[0] ?? "");
     const { text } = this;
     // Names have less than ten characters, nearly all: `$3`, CR LF, and the name.
     if (text.charCodeAt(2) === CR) return text.slice(4, 4 + text.charCodeAt(1) - ZERO);
@@ -38,8 +63,8 @@ export class RequestText {
     return text.slice(from, from + Number(text.slice(1, from - 2)));
   }
 
-  /** The arguments, which share their memory with the text; a new array at each call. */
-  args(): string[] {
+  /** The arguments, which share their memory with the request; a new array at each call. */
+  args(): ByteString[] {
     // To look into a text that was just put together, V8 would copy all of it.
     if (this.#args !== null) return [...this.#args];
     const { text, count } = this;
@@ -77,7 +102,7 @@ export interface RequestLimits {
  * - `invalid`: no more can be read from this client
  */
 export type DecodedRequest =
-  | { readonly kind: "complete"; readonly args: string[] }
+  | { readonly kind: "complete"; readonly args: ByteString[] }
   | { readonly kind: "incomplete" }
   | InvalidRequest;
 
@@ -141,7 +166,7 @@ export class RequestDecoder {
   #sharedText: string | null = null;
   /** The beginning of a line or a bulk that goes on in the next chunk. */
   readonly #tail = new ByteTail();
-  #args: string[] = [];
+  #args: ByteString[] = [];
   /** The arguments before those, as text. */
   #encoded: string[] = [];
   #encodedCount = 0;
@@ -213,14 +238,14 @@ export class RequestDecoder {
   }
 
   /** Keeps the arguments so far of the request under way as text. */
-  #encode(args: readonly string[]): void {
+  #encode(args: Arguments): void {
     this.#encoded.push(joinArguments(args));
     this.#encodedCount += args.length;
     this.#args = [];
   }
 
   /** A request that ends with these arguments. */
-  #textWith(args: readonly string[]): RequestText {
+  #textWith(args: Arguments): RequestText {
     if (this.#encodedCount === 0) return RequestText.of(args);
     this.#encode(args);
     const text = new RequestText(this.#encodedCount, this.#encoded.join(""));
@@ -358,17 +383,23 @@ export class RequestDecoder {
       return INCOMPLETE;
     }
     this.#position = end;
-    if (tailLength === 0) return this.#takeBulk(chunk, start, end - 2);
+    if (tailLength === 0) {
+      if (chunk[end - 2] !== CR || chunk[end - 1] !== LF) return invalid("invalid bulk length");
+      return this.#takeArgument(copyOf(chunk, start, end - 2));
+    }
     this.#tail.append(chunk, start, end, wholeLength);
-    const result = this.#takeBulk(this.#tail.bytes, 0, wholeLength - 2);
+    const { bytes } = this.#tail;
+    const length = wholeLength - 2;
+    if (bytes[length] !== CR || bytes[length + 1] !== LF) return invalid("invalid bulk length");
+    if (length >= LONG_BYTES_MIN) return this.#takeArgument(this.#tail.take(length));
+    const argument = latin1(bytes, 0, length);
     this.#tail.clear();
-    return result;
+    return this.#takeArgument(argument);
   }
 
-  #takeBulk(bytes: Uint8Array, from: number, end: number): DecodedRequest | null {
-    if (bytes[end] !== CR || bytes[end + 1] !== LF) return invalid("invalid bulk length");
+  #takeArgument(argument: ByteString): DecodedRequest | null {
     this.#bulkLength = NO_BULK;
-    this.#args.push(latin1(bytes, from, end));
+    this.#args.push(argument);
     this.#argumentsMissing--;
     if (this.#argumentsMissing > 0) return null;
     const args = this.#args;

@@ -1,3 +1,4 @@
+import { LONG_BYTES_MIN, textOf } from "../base/byte_string.ts";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { latin1Bytes } from "../base/bytes.ts";
 import { type Random, randomInteger, seededRandom } from "../base/random.ts";
@@ -28,7 +29,8 @@ function decode(text: string, cuts: readonly number[], limits: RequestLimits = {
     if (decoded.kind !== "complete") return decoded;
     const args = decoded.args();
     assertEquals([decoded.name, decoded.count], [args[0], args.length]);
-    assertEquals(decoded.text, encodeArguments(args));
+    const texts = args.map(textOf);
+    assertEquals([decoded.text, ...decoded.rest].map(textOf).join(""), encodeArguments(texts));
     return { kind: "complete", args };
   };
   const next = () => argsOf(forwarder.nextText());
@@ -50,7 +52,7 @@ function decodeWith(
     const chunk = new Uint8Array(bytes.subarray(edges[i - 1], edges[i]));
     decoder.push(chunk);
     let decoded = next();
-    for (; decoded.kind === "complete"; decoded = next()) requests.push(decoded.args);
+    for (; decoded.kind === "complete"; decoded = next()) requests.push(decoded.args.map(textOf));
     if (decoded.kind === "invalid") {
       assertEquals(next(), decoded);
       return { requests, error: decoded.error, crossProtocol: decoded.crossProtocol };
@@ -134,7 +136,7 @@ Deno.test("what is handed on is what came, whatever its lengths, alone or in a s
       decoder.push(latin1Bytes(together));
       let handedOn = "";
       for (let next = decoder.nextText(); next.kind === "complete"; next = decoder.nextText()) {
-        handedOn += encodeCount(next.count) + next.text;
+        handedOn += encodeCount(next.count) + [next.text, ...next.rest].map(textOf).join("");
       }
       assert(handedOn === together.replace(/^PING\r\n/, encodeRequest(["PING"])), `of ${length}`);
     }
@@ -152,6 +154,45 @@ Deno.test("requests are taken one way or the other, as one likes", () => {
   decoder.push(latin1Bytes("HO\r\n$1\r\nc\r\nPING\r\n"));
   assertEquals(decoder.next(), { kind: "complete", args: ["ECHO", "c"] });
   assertEquals(decoder.nextText(), RequestText.of(["PING"]));
+});
+
+Deno.test("a long argument is the bytes that came, whether it is taken or handed on", () => {
+  const value = Uint8Array.from({ length: LONG_BYTES_MIN }, (_, at) => at % 251);
+  const text = encodeRequest(["SET", "k", textOf(value), "PX", "1"]);
+  for (const size of [7, 1_000, LONG_BYTES_MIN, text.length]) {
+    for (const isHandedOn of [false, true]) {
+      const decoder = new RequestDecoder();
+      let decoded: DecodedText | DecodedRequest = { kind: "incomplete" };
+      for (let at = 0; at < text.length; at += size) {
+        const chunk = latin1Bytes(text.slice(at, at + size));
+        decoder.push(chunk);
+        decoded = isHandedOn ? decoder.nextText() : decoder.next();
+        chunk.fill(0x58);
+      }
+      assert(decoded.kind === "complete");
+      assertEquals(decoder.pendingBytes, 0);
+      if (decoded instanceof RequestText) {
+        assertEquals(decoded.args().map(textOf), ["SET", "k", textOf(value), "PX", "1"]);
+        assertEquals([decoded.text, ...decoded.rest].map(textOf).join(""), text.slice(4));
+        assertEquals([decoded.bytes, decoded.name], [text.length - 4, "SET"]);
+        // What is whole in one chunk stays one text.
+        if (size < text.length) assertEquals(decoded.rest[0], value);
+      } else assertEquals(decoded.args, ["SET", "k", value, "PX", "1"]);
+    }
+  }
+});
+
+Deno.test("a long argument that does not end with its line is refused", () => {
+  for (const size of [1_000, 2 * LONG_BYTES_MIN]) {
+    const decoder = new RequestDecoder();
+    const text = `*1\r\n$${LONG_BYTES_MIN}\r\n${"x".repeat(LONG_BYTES_MIN)}\rx`;
+    let kind = "";
+    for (let at = 0; at < text.length; at += size) {
+      decoder.push(latin1Bytes(text.slice(at, at + size)));
+      kind = decoder.next().kind;
+    }
+    assertEquals(kind, "invalid");
+  }
 });
 
 const MANY_ARGUMENTS = ["MGET", ...Array.from({ length: 100_000 }, (_, at) => `key:${at}`)];

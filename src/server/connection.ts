@@ -1,3 +1,4 @@
+import type { Arguments } from "../base/byte_string.ts";
 import { formatAddress, plainHost } from "../base/address.ts";
 import { type FairReading, readFairly } from "../platform/acceptor.ts";
 import type { Cancel, Clock } from "../platform/clock.ts";
@@ -44,7 +45,7 @@ export interface ConnectionOwner {
   /** Requests are wanted as they came. */
   readonly isForwarding: boolean;
   /** A whole request arrived: `reply` is to be settled, now or later. */
-  request(connection: Connection, args: string[], reply: PendingReply): void;
+  request(connection: Connection, args: Arguments, reply: PendingReply): void;
   /** The same, where `isForwarding`. */
   forward(connection: Connection, request: RequestText, reply: PendingReply): void;
   /** An exception was thrown while this connection was served: it ends, and nothing else. */
@@ -362,7 +363,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
     const decoded = this.#decoder.nextText();
     if (decoded.kind === "invalid") this.#refuse(decoded);
     if (decoded.kind !== "complete") return false;
-    this.#owner.forward(this, decoded, this.#nextReply(decoded.text.length));
+    this.#owner.forward(this, decoded, this.#nextReply(decoded.bytes));
     return true;
   }
 

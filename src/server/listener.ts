@@ -1,3 +1,4 @@
+import type { Arguments } from "../base/byte_string.ts";
 import { messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { Acceptor, type ConnectionSource, FairReading } from "../platform/acceptor.ts";
@@ -15,7 +16,7 @@ import { Rates } from "./rates.ts";
 
 /** Who answers the requests: the node's frontend. */
 export interface RequestHandler {
-  handle(connection: Connection, args: string[], reply: PendingReply): void;
+  handle(connection: Connection, args: Arguments, reply: PendingReply): void;
   /** The largest request that is nearly read, or not answered, has so many bytes; 0: none is large. */
   noteLargest?(bytes: number): void;
   forget(connection: Connection): void;
@@ -128,7 +129,7 @@ export class RespListener implements ConnectionOwner {
     for (const connection of this.connections.values()) connection.wake();
   }
 
-  request(connection: Connection, args: string[], reply: PendingReply): void {
+  request(connection: Connection, args: Arguments, reply: PendingReply): void {
     this.totals.requests++;
     this.#requests?.handle(connection, args, reply);
   }

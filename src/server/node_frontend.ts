@@ -1,3 +1,4 @@
+import { type Arguments, textOf } from "../base/byte_string.ts";
 import type { Command } from "../commands/command.ts";
 import { errorReplyOf } from "../commands/command_error.ts";
 import { MAXMEMORY } from "../commands/config_set.ts";
@@ -56,7 +57,7 @@ export class NodeFrontend implements RequestHandler, ProcessCommands, NodeOnlyCo
     return this.#options.listener().connections;
   }
 
-  handle(connection: Connection, args: string[], reply: PendingReply): void {
+  handle(connection: Connection, args: Arguments, reply: PendingReply): void {
     let command: Command;
     try {
       command = checkRequest(args);
@@ -65,20 +66,22 @@ export class NodeFrontend implements RequestHandler, ProcessCommands, NodeOnlyCo
     }
     if (this.pause.isOn && this.#isHeld(connection, args, reply, command.kind === "write")) return;
     if (connection.isInRefusedTransaction) {
-      const refusal = refuseTransaction(connection, args[0] ?? "");
+      const refusal = refuseTransaction(connection, textOf(args[0] ?? ""));
       if (refusal !== null) return reply.settle(refusal);
     }
     connection.lastCommand = command.name;
-    if (command.kind === "local") return runLocal(this, connection, command, args, reply);
+    if (command.kind === "local") {
+      return runLocal(this, connection, command, args.map(textOf), reply);
+    }
     const state = this.#stateOf(connection);
     if (state.fenceTerm !== null && !this.#node.leadsIn(state.fenceTerm)) {
       return reply.settle(this.#node.refusal(slotOf({ command, args })) ?? LEADER_CHANGED);
     }
     if (state.hasRefused) return reply.settle(REFUSED_BEFORE);
-    let owned: readonly string[] = args;
+    let owned = args;
     if (command.name === SESSION_OPEN) {
       try {
-        owned = this.#owned(connection, state, args);
+        owned = this.#owned(connection, state, args.map(textOf));
       } catch (error) {
         return reply.settle(errorReplyOf(error));
       }
@@ -89,13 +92,13 @@ export class NodeFrontend implements RequestHandler, ProcessCommands, NodeOnlyCo
   }
 
   /** Answers a request that is wrong or unknown: it waits and is refused in a transaction as others. */
-  #refuse(connection: Connection, args: string[], reply: PendingReply, refusal: Reply): void {
+  #refuse(connection: Connection, args: Arguments, reply: PendingReply, refusal: Reply): void {
     if (this.pause.isOn && this.#isHeld(connection, args, reply, false)) return;
-    reply.settle(refuseTransaction(connection, args[0] ?? "") ?? refusal);
+    reply.settle(refuseTransaction(connection, textOf(args[0] ?? "")) ?? refusal);
   }
 
   /** Whether the request waits until `CLIENT PAUSE` ends. */
-  #isHeld(connection: Connection, args: string[], reply: PendingReply, isWrite: boolean): boolean {
+  #isHeld(connection: Connection, args: Arguments, reply: PendingReply, isWrite: boolean): boolean {
     return this.pause.holds(connection, reply, isWrite, () => this.handle(connection, args, reply));
   }
 

@@ -1,10 +1,11 @@
+import type { Arguments } from "../base/byte_string.ts";
 import type { Faults } from "../faults/faults.ts";
 import type { Connection } from "./connection.ts";
 import type { RequestHandler } from "./listener.ts";
 import type { PendingReply } from "./pending_reply.ts";
 
 interface HeldRequest {
-  readonly args: string[];
+  readonly args: Arguments;
   readonly reply: PendingReply;
 }
 
@@ -33,8 +34,9 @@ export class PausableFrontend implements RequestHandler {
     faults.watch(() => this.#check());
   }
 
-  handle(connection: Connection, args: string[], reply: PendingReply): void {
-    const isFault = args[0]?.toLowerCase() === "fault";
+  handle(connection: Connection, args: Arguments, reply: PendingReply): void {
+    const [name] = args;
+    const isFault = typeof name === "string" && name.toLowerCase() === "fault";
     if (isFault) connection.isSpared = true;
     if (this.#isPaused && !isFault) this.#hold(connection, { args, reply });
     else this.#frontend.handle(connection, args, reply);

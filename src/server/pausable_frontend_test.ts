@@ -1,3 +1,4 @@
+import { type Arguments, textOf } from "../base/byte_string.ts";
 import { assert, assertEquals } from "@std/assert";
 import { ManualClock } from "../../tests/support/node/manual_clock.ts";
 import { silentLogger } from "../base/logger.ts";
@@ -19,8 +20,8 @@ class Echo {
   readonly later: PendingReply[] = [];
   #changed: () => void = () => {};
 
-  handle(_connection: Connection, args: string[], reply: PendingReply): void {
-    const [name = "", what] = args;
+  handle(_connection: Connection, args: Arguments, reply: PendingReply): void {
+    const [name = "", what] = args.map(textOf);
     this.seen.push(name);
     if (name === LATER) this.later.push(reply);
     else reply.settle(name);

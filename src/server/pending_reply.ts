@@ -1,6 +1,7 @@
+import { type ByteString, textOf } from "../base/byte_string.ts";
 import { LinkedList } from "../base/linked_list.ts";
 import { replyTooLarge } from "../commands/command_error.ts";
-import { encodePieces, encodeReply, type Protocol, replyBytes } from "../resp/encode.ts";
+import { encodePieces, encodeReply, isString, type Protocol, replyBytes } from "../resp/encode.ts";
 import { EncodedStrings, MapReply, type Reply } from "../resp/reply.ts";
 import type { ReplyOutput } from "./reply_output.ts";
 
@@ -10,7 +11,7 @@ export const SETTLED_BY_HANDLER: unique symbol = Symbol("settled by the handler"
 /** What a handler returns: the reply (`null` is one, as any other), or that it sees to it itself. */
 export type Answer = Reply | typeof SETTLED_BY_HANDLER;
 
-const NO_REST: readonly string[] = [];
+const NO_REST: readonly ByteString[] = [];
 /** Longer strings are not joined with what stands around them. */
 const STRING_BYTES_MAX = 64 * 1024;
 /** Longer arrays are encoded in pieces. */
@@ -44,7 +45,7 @@ export class PendingReply {
   /** Encoded, or `null` while the answer is open. */
   text: string | null = null;
   /** What comes behind `text`, where the reply is long. */
-  rest: readonly string[] = NO_REST;
+  rest: readonly ByteString[] = NO_REST;
   /** The client has said that it does not want it: it is settled as any other, and takes no bytes. */
   isMuted = false;
 
@@ -100,7 +101,7 @@ export class PendingReply {
    *
    * @param rest comes behind the text
    */
-  settleEncoded(text: string, rest: readonly string[] = NO_REST): void {
+  settleEncoded(text: string, rest: readonly ByteString[] = NO_REST): void {
     if (this.text !== null) return;
     this.text = this.isMuted ? "" : text;
     this.rest = this.isMuted ? NO_REST : rest;
@@ -125,18 +126,18 @@ export class PendingReply {
     const { outputBytesMax } = this.connection;
     const bytes = replyBytes(reply, outputBytesMax);
     // A single string may be the answer to a write, which has been executed: it goes out.
-    const isRefused = typeof reply !== "string" && bytes > outputBytesMax;
+    const isRefused = !isString(reply) && bytes > outputBytesMax;
     if (isRefused) return this.settle(replyTooLarge(outputBytesMax).reply);
-    if (typeof reply !== "string" && bytes <= ARRAY_BYTES_MAX) {
+    if (!isString(reply) && bytes <= ARRAY_BYTES_MAX) {
       return this.settleEncoded(encodeReply(reply, this.protocol));
     }
     const [text = "", ...rest] = encodePieces(reply, this.protocol);
-    this.settleEncoded(text, rest);
+    this.settleEncoded(textOf(text), rest);
   }
 }
 
 function isShort(reply: Reply): boolean {
-  if (typeof reply === "string") return reply.length <= STRING_BYTES_MAX;
+  if (isString(reply)) return reply.length <= STRING_BYTES_MAX;
   return !Array.isArray(reply) && !(reply instanceof MapReply) &&
     !(reply instanceof EncodedStrings);
 }

@@ -1,3 +1,4 @@
+import type { ByteString } from "../base/byte_string.ts";
 import type { Cancel, Clock } from "../platform/clock.ts";
 import type { Socket } from "../platform/sockets.ts";
 
@@ -65,17 +66,17 @@ export class SlowReader {
   }
 }
 
-/** What the socket holds at most. The rest waits as text, which shares its memory with the values. */
+/** What the socket holds at most. The rest waits here, sharing its memory with the values. */
 const SOCKET_BYTES_MAX = 1024 * 1024;
 
 /**
- * Text on its way to one client, handed to the socket in pieces as the client takes them. Long texts
- * are never joined: together they may be longer than a string can be.
+ * Replies on their way to one client, handed to the socket in pieces as the client takes them. Long
+ * texts are never joined: together they may be longer than a string can be.
  */
 export class ReplyOutput {
   readonly #socket: Socket;
   /** What is handed over next begins at `#from` of the first one. */
-  #waiting: string[] = [];
+  #waiting: ByteString[] = [];
   #from = 0;
   /** Comes behind all that waits. */
   #last = "";
@@ -100,9 +101,13 @@ export class ReplyOutput {
     return this.#bytes === 0;
   }
 
-  add(text: string): void {
+  add(text: ByteString): void {
     this.#bytes += text.length;
-    if (this.#last === "") this.#last = text;
+    if (typeof text !== "string") {
+      if (this.#last !== "") this.#waiting.push(this.#last);
+      this.#waiting.push(text);
+      this.#last = "";
+    } else if (this.#last === "") this.#last = text;
     else if (this.#last.length + text.length <= SOCKET_BYTES_MAX) this.#last += text;
     else {
       this.#waiting.push(this.#last);
@@ -113,9 +118,10 @@ export class ReplyOutput {
   /** Hands over as much as the socket is to hold, in as few writes as that takes. */
   send(): void {
     while (this.#bytes > 0 && this.#socket.writableLength < SOCKET_BYTES_MAX) {
-      const text = this.#next();
-      this.#bytes -= text.length;
-      this.#socket.write(text, "latin1");
+      const next = this.#next();
+      this.#bytes -= next.length;
+      if (typeof next === "string") this.#socket.write(next, "latin1");
+      else this.#socket.write(next);
     }
   }
 
@@ -126,7 +132,7 @@ export class ReplyOutput {
     this.#bytes = 0;
   }
 
-  #next(): string {
+  #next(): ByteString {
     if (this.#waiting.length === 0) {
       const last = this.#last;
       this.#last = "";
@@ -135,12 +141,13 @@ export class ReplyOutput {
     }
     const [first = ""] = this.#waiting;
     const from = this.#from;
-    const to = from + SOCKET_BYTES_MAX;
+    const to = Math.min(first.length, from + SOCKET_BYTES_MAX);
     if (to < first.length) this.#from = to;
     else {
       this.#waiting.shift();
       this.#from = 0;
     }
-    return from === 0 && to >= first.length ? first : first.slice(from, to);
+    if (from === 0 && to === first.length) return first;
+    return typeof first === "string" ? first.slice(from, to) : first.subarray(from, to);
   }
 }

@@ -138,7 +138,7 @@ export class Items implements KeyOwner<Item> {
   /** Gives a key that is there, as this item, another value. */
   update(item: Item, key: string, value: Value): void {
     if (typeof item === "number") {
-      if (this.#arena.overwrite(item, value)) return;
+      if (typeof value === "string" && this.#arena.overwrite(item, value)) return;
     } else if (!isShort(key, value)) {
       item.value = value;
       return;
@@ -176,6 +176,7 @@ export class Items implements KeyOwner<Item> {
   }
 }
 
-function isShort(key: string, value: Value): boolean {
-  return key.length <= RECORD_KEY_BYTES_MAX && value.length <= RECORD_VALUE_BYTES_MAX;
+function isShort(key: string, value: Value): value is string {
+  return typeof value === "string" && value.length <= RECORD_VALUE_BYTES_MAX &&
+    key.length <= RECORD_KEY_BYTES_MAX;
 }

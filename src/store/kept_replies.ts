@@ -17,7 +17,7 @@ const OK_BYTES = ELEMENT_BYTES + OK.text.length;
 /** About how many bytes a kept reply takes. */
 export function replyBytes(reply: Reply): number {
   if (reply === OK) return OK_BYTES;
-  if (typeof reply === "string") return ELEMENT_BYTES + reply.length;
+  if (typeof reply === "string" || reply instanceof Uint8Array) return ELEMENT_BYTES + reply.length;
   if (reply === null || typeof reply !== "object") return ELEMENT_BYTES;
   if (reply instanceof SimpleString || reply instanceof ErrorReply) {
     return ELEMENT_BYTES + reply.text.length;

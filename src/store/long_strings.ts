@@ -1,3 +1,6 @@
+import { type ByteString, LONG_BYTES_MIN, textOf } from "../base/byte_string.ts";
+import { latin1 } from "../base/bytes.ts";
+import { ByteTail } from "../resp/byte_tail.ts";
 import { STRING_LENGTH_MAX } from "./value.ts";
 import {
   integerField,
@@ -21,8 +24,8 @@ const SMALL_PIECE = 1024;
  * take many times its length. Therefore it is copied into one piece whenever small pieces have
  * made it grow past a multiple of a step that grows with it: a bounded cost for each byte.
  */
-export function append(value: string, piece: string): string {
-  const joined = value + piece;
+export function append(value: ByteString, piece: ByteString): string {
+  const joined = textOf(value) + textOf(piece);
   if (piece.length >= SMALL_PIECE) return joined;
   const step = Math.max(256, 2 ** (Math.log2(joined.length) >> 0) / 64);
   const grownPastStep = Math.floor(value.length / step) !== Math.floor(joined.length / step);
@@ -41,32 +44,31 @@ export function flatten(value: string): string {
 
 const sink = { code: 0 };
 
-/** Strings up to this length are put into one piece at once, longer ones when they are first read. */
-const FLATTENED_LENGTH_MAX = 2 ** 20;
 /** A key and its value. */
 const WAITING_MAX = 2;
 
 /** Puts together strings that a snapshot tells in pieces, and hands them to the item they are for. */
 export class LongStrings {
-  #open = "";
-  readonly #waiting: string[] = [];
+  readonly #open = new ByteTail();
+  readonly #waiting: ByteString[] = [];
 
   /** Whether nothing was told that no item has taken. */
   get isEmpty(): boolean {
-    return this.#open === "" && this.#waiting.length === 0;
+    return this.#open.length === 0 && this.#waiting.length === 0;
   }
 
-  /** Takes a piece. */
-  add(piece: string): void {
-    if (piece === "" || piece.length > PIECE_LENGTH_MAX || this.#open.length % PIECE_LENGTH_MAX) {
+  /** Takes the piece in `bytes[from …]`, which is copied. */
+  add(bytes: Uint8Array, from: number): void {
+    const length = bytes.length - from;
+    if (length <= 0 || length > PIECE_LENGTH_MAX || this.#open.length % PIECE_LENGTH_MAX) {
       throw wrongItem(["piece"], "it has a wrong length");
     }
     if (
-      this.#waiting.length >= WAITING_MAX || this.#open.length + piece.length > STRING_LENGTH_MAX
+      this.#waiting.length >= WAITING_MAX || this.#open.length + length > STRING_LENGTH_MAX
     ) {
       throw wrongItem(["piece"], "there are too many");
     }
-    this.#open += piece;
+    this.#open.append(bytes, from, bytes.length);
   }
 
   /** Takes `["long", length]`. */
@@ -76,12 +78,15 @@ export class LongStrings {
     if (length <= SHORT_LENGTH_MAX || integerField(item, 1, 0) !== length) {
       throw wrongItem(item, `its pieces have a length of ${length}`);
     }
-    this.#waiting.push(length <= FLATTENED_LENGTH_MAX ? flatten(this.#open) : this.#open);
-    this.#open = "";
+    if (length >= LONG_BYTES_MIN) this.#waiting.push(this.#open.take(length));
+    else {
+      this.#waiting.push(latin1(this.#open.bytes, 0, length));
+      this.#open.clear();
+    }
   }
 
   /** A string of an item: its own, or the next long one in place of a 0. */
-  textField(item: SnapshotItem, index: number): string {
+  field(item: SnapshotItem, index: number): ByteString {
     if (item[index] !== 0) {
       const text = textField(item, index);
       if (text.length > SHORT_LENGTH_MAX) throw wrongItem(item, `field ${index} is too long`);

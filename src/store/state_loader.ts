@@ -1,5 +1,5 @@
 import { assert } from "../base/errors.ts";
-import { latin1 } from "../base/bytes.ts";
+import { textOf } from "../base/byte_string.ts";
 import { decodeReply, ReplyFormatError } from "../resp/reply_scanner.ts";
 import type { Reply } from "../resp/reply.ts";
 import { DEFAULT_HASH_SEED, type HashSeed } from "./key_table.ts";
@@ -106,7 +106,7 @@ export class StateLoader {
 
   #takePiece(chunk: Uint8Array): false {
     if (this.#announced === null) throw wrongItem(["piece"], "the first must be a state");
-    this.#longs.add(latin1(chunk, 1, chunk.length));
+    this.#longs.add(chunk, 1);
     return false;
   }
 
@@ -170,8 +170,8 @@ export class StateLoader {
   #takeKey(item: SnapshotItem, { keys }: Announced): void {
     lengthOf(item, 3, 4);
     if (this.#keyspace.storedSize >= keys) throw wrongItem(item, "there are too many");
-    const key = this.#longs.textField(item, 1);
-    const value = this.#longs.textField(item, 2);
+    const key = textOf(this.#longs.field(item, 1));
+    const value = this.#longs.field(item, 2);
     const deadlineMs = item.length === 3 ? null : deadlineField(item, 3);
     if (!this.#keyspace.restoreKey({ key, value, deadlineMs })) {
       throw wrongItem(item, "the key is there already");
@@ -217,7 +217,7 @@ export class StateLoader {
     const { session } = open;
     const serial = integerField(item, 1, session.floor + 1, session.highest);
     if (session.replies.has(serial)) throw wrongItem(item, "the serial is there already");
-    const reply = replyOf(this.#longs.textField(item, 2), item);
+    const reply = replyOf(textOf(this.#longs.field(item, 2)), item);
     this.#sessions.restoreReply(session, serial, reply);
   }
 

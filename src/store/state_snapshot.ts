@@ -1,6 +1,6 @@
 import type { DeadlineMs } from "./deadlines.ts";
 import { Buffer } from "node:buffer";
-import { writeLatin1 } from "../base/bytes.ts";
+import { type ByteString, partOf, writeByteString } from "../base/byte_string.ts";
 import { encodeReply } from "../resp/encode.ts";
 import type { KeyImage, Keyspace, KeyspaceView } from "./keyspace.ts";
 import type { SessionImage, Sessions, SessionsView } from "./once_sessions.ts";
@@ -220,16 +220,16 @@ function* tellSession(session: SessionImage): Generator<Item, void> {
 }
 
 /** A string, or 0 for one that is too long and was told already. */
-function encodeField(text: string): string {
-  return text.length > SHORT_LENGTH_MAX ? "0" : JSON.stringify(text);
+function encodeField(text: ByteString): string {
+  return typeof text !== "string" || text.length > SHORT_LENGTH_MAX ? "0" : JSON.stringify(text);
 }
 
-function* tellLong(text: string): Generator<Item, void> {
+function* tellLong(text: ByteString): Generator<Item, void> {
   for (let from = 0; from < text.length; from += PIECE_LENGTH_MAX) {
-    const piece = text.slice(from, from + PIECE_LENGTH_MAX);
+    const piece = partOf(text, from, Math.min(text.length, from + PIECE_LENGTH_MAX));
     const chunk = new Uint8Array(1 + piece.length);
     chunk[0] = PIECE_MARK;
-    writeLatin1(chunk, 1, piece);
+    writeByteString(chunk, 1, piece);
     yield chunk;
   }
   yield `["long",${text.length}]`;

@@ -1,5 +1,7 @@
-/** What a key holds: today a byte string, one character (0–255) for each byte. */
-export type Value = string;
+import type { ByteString } from "../base/byte_string.ts";
+
+/** What a key holds: today a byte string. */
+export type Value = ByteString;
 
 /** The longest string that V8 can make: 2^29 - 24 characters. */
 export const STRING_LENGTH_MAX = 2 ** 29 - 24;

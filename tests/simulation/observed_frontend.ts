@@ -1,3 +1,4 @@
+import { type Arguments, textOf } from "../../src/base/byte_string.ts";
 import { findRow } from "../../src/commands/table.ts";
 import type { Connection } from "../../src/server/connection.ts";
 import { NodeFrontend } from "../../src/server/node_frontend.ts";
@@ -26,7 +27,7 @@ export class ObservedFrontend extends NodeFrontend {
     };
   }
 
-  override handle(connection: Connection, args: string[], reply: PendingReply): void {
+  override handle(connection: Connection, args: Arguments, reply: PendingReply): void {
     const command = findRow(args);
     const fence = this.#fences.get(connection);
     const isData = command !== null && command.kind !== "local";
@@ -44,7 +45,9 @@ export class ObservedFrontend extends NodeFrontend {
     if (command.kind === "write" && fence === undefined && isProxy(host)) {
       fail(`${host} sends ${args.join(" ")} over a connection without a fence`);
     }
-    if (command.kind === "write" && isProxy(host) && !/^(ONCE|SESSION)$/.test(args[0] ?? "")) {
+    if (
+      command.kind === "write" && isProxy(host) && !/^(ONCE|SESSION)$/.test(textOf(args[0] ?? ""))
+    ) {
       fail(`${host} sends ${args.join(" ")} without a stamp`);
     }
   }

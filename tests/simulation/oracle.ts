@@ -1,3 +1,4 @@
+import { textOf } from "../../src/base/byte_string.ts";
 import { AssertionFailure } from "../../src/base/errors.ts";
 import type { LogEntry } from "../../src/node/log/entry.ts";
 import { type ClusterConfiguration, incarnationsOf } from "../../src/node/members/configuration.ts";
@@ -482,7 +483,7 @@ function hashOfEntry({ data }: LogEntry, previousTerm: number): number {
     hash = hashText(hash, JSON.stringify(data.configuration));
   }
   for (const command of data?.commands ?? []) {
-    for (const argument of command) hash = hashText(hash, argument);
+    for (const argument of command) hash = hashText(hash, textOf(argument));
   }
   return hash;
 }

@@ -1,3 +1,4 @@
+import { type Arguments, textOf } from "../../src/base/byte_string.ts";
 import { latin1, latin1Bytes } from "../../src/base/bytes.ts";
 import { type Logger, silentLogger } from "../../src/base/logger.ts";
 import type { Clock } from "../../src/platform/clock.ts";
@@ -15,10 +16,10 @@ export class Recorder {
   readonly largest: number[] = [];
   #changed: () => void = () => {};
 
-  handle(connection: Connection, args: string[], reply: PendingReply): void {
+  handle(connection: Connection, args: Arguments, reply: PendingReply): void {
     if (args[0] === "THROW") throw new Error("thrown on purpose");
     if (args[0] === "ECHO") reply.settle(args[1] ?? null);
-    else this.pending.push({ connection, args, reply });
+    else this.pending.push({ connection, args: args.map(textOf), reply });
     this.#changed();
   }
 

@@ -1,3 +1,4 @@
+import { textOf } from "../../src/base/byte_string.ts";
 import { Batch, type LogEntry, sizeOfBatch } from "../../src/node/log/entry.ts";
 import type { LogStore } from "../../src/node/log/log_store.ts";
 import type { ClusterConfiguration } from "../../src/node/members/configuration.ts";
@@ -48,7 +49,7 @@ export function describeEntry({ index, term, data }: LogEntry): string {
     index,
     term,
     data?.timeMs ?? null,
-    data?.commands ?? null,
+    data?.commands.map((command) => command.map(textOf)) ?? null,
     data?.configuration ?? null,
   ]);
 }

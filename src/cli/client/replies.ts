@@ -1,3 +1,5 @@
+import { type ByteString, textOf } from "../../base/byte_string.ts";
+import { isString } from "../../resp/encode.ts";
 import type { Writable } from "node:stream";
 import { latin1Bytes } from "../../base/bytes.ts";
 import { messageOf, UserError } from "../../base/errors.ts";
@@ -39,7 +41,7 @@ function* showRaw(reply: Reply): Generator<string> {
   if (reply instanceof PushReply || reply instanceof SetReply) {
     return yield* showRawItems(reply.items);
   }
-  if (typeof reply === "string") return yield reply;
+  if (isString(reply)) return yield textOf(reply);
   if (reply === null) return;
   if (typeof reply === "number" || typeof reply === "bigint") return yield String(reply);
   if (reply instanceof DoubleReply) return yield String(reply.value);
@@ -109,7 +111,7 @@ export function quoted(text: string): string {
 }
 
 function* show(reply: Reply, indent: string): Generator<string> {
-  if (typeof reply === "string") return yield* showBulk(reply);
+  if (isString(reply)) return yield* showBulk(textOf(reply));
   if (reply instanceof MapReply) return yield* showMap(reply, indent);
   if (reply instanceof PushReply) return yield* showItems(reply.items, ">", indent);
   if (reply instanceof SetReply) return yield* showItems(reply.items, "~", indent);
@@ -118,7 +120,7 @@ function* show(reply: Reply, indent: string): Generator<string> {
 }
 
 function scalarText(
-  reply: Exclude<Reply, string | MapReply | PushReply | SetReply | readonly Reply[]>,
+  reply: Exclude<Reply, ByteString | MapReply | PushReply | SetReply | readonly Reply[]>,
 ) {
   if (reply === null) return "(nil)";
   if (typeof reply === "number" || typeof reply === "bigint") return `(integer) ${reply}`;

@@ -1,3 +1,4 @@
+import { textOf } from "../../base/byte_string.ts";
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
 import { seededRandom } from "../../base/random.ts";
@@ -388,7 +389,7 @@ Deno.test("a write that takes long is carried out to its end though its client h
   const write = request("MSET", ...MANY_KEYS.flatMap((key) => [key, "w"]));
   applier.proposals.addWrite(write.request);
   applier.proposals.proposed(1, 1, applier.proposals.sealOpen(1), 0);
-  applier.apply(entryOf(1, [...write.request.args]));
+  applier.apply(entryOf(1, write.request.args.map(textOf)));
   assert(applier.isBusy);
   write.sink.isGone = true;
   turnsUntilDone(applier);

@@ -1,3 +1,4 @@
+import type { Arguments } from "../../base/byte_string.ts";
 import { assert } from "../../base/errors.ts";
 import type { ErrorReply } from "../../resp/reply.ts";
 import { Batch, type LogEntry } from "../log/entry.ts";
@@ -143,7 +144,7 @@ export class Proposals {
    * entry of a good size. At least one write is open. `proposed` must be called next.
    */
   sealOpen(timeMs: number): OpenBatch {
-    const commands: (readonly string[])[] = [];
+    const commands: Arguments[] = [];
     let bytes = 0;
     let count = 0;
     for (const request of this.#open) {

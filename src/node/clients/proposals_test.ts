@@ -42,7 +42,7 @@ Deno.test("what is large is cut into entries of a good size, and keeps its order
     open.addReadAfterWrite(request(client, "GET", `k${at}`));
   }
   const { bytes } = open;
-  const cut: (readonly (string | undefined)[])[] = [];
+  const cut: ReturnType<typeof keysOf>[] = [];
   for (let index = 1; open.openWriteCount > 0; index++) {
     const batch = open.sealOpen(index);
     cut.push(keysOf(batch));

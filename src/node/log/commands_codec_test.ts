@@ -1,4 +1,5 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
+import { LONG_BYTES_MIN, textOf } from "../../base/byte_string.ts";
 import { decodeCommands, encodeCommands } from "./entry.ts";
 
 const ALL_BYTES = Array.from({ length: 256 }, (_, byte) => String.fromCharCode(byte)).join("");
@@ -25,9 +26,20 @@ Deno.test("what is encoded is decoded, every byte and none at all included", () 
   ];
   for (const commands of cases) {
     const bytes = encodeCommands(commands, 5);
-    assertEquals(decodeCommands(bytes, 5), commands);
+    assertEquals(decodeCommands(bytes, 5)?.map((command) => command.map(textOf)), commands);
     assertEquals([...bytes.subarray(0, 5)], [0, 0, 0, 0, 0]);
   }
+});
+
+Deno.test("a long argument is written as text or bytes alike, and is bytes when it is read", () => {
+  const long = new Uint8Array(LONG_BYTES_MIN).fill(0xfe);
+  const commands = [["SET", "k", "v"], ["SET", "long", long, "KEEPTTL"], ["DEL", "k"]];
+  const bytes = encodeCommands(commands, 5);
+  assertEquals(bytes, encodeCommands(commands.map((command) => command.map(textOf)), 5));
+  const decoded = decodeCommands(bytes, 5);
+  assertEquals(decoded, commands);
+  const argument = decoded?.[1]?.[2];
+  assert(argument instanceof Uint8Array && argument.buffer === bytes.buffer, "it was copied");
 });
 
 Deno.test("what is cut short, goes on behind its end, or promises more than there is, is refused", () => {

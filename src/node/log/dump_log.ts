@@ -1,3 +1,4 @@
+import { textOf } from "../../base/byte_string.ts";
 import { formatAddress } from "../../base/address.ts";
 import { messageOf, UserError } from "../../base/errors.ts";
 import type { Disk } from "../../platform/disk.ts";
@@ -92,7 +93,7 @@ function entryLine(payload: Uint8Array, lastIndex: number, full: boolean): strin
     return `${head} ${timeText(data.timeMs)} state machine version ${data.machineVersion}`;
   }
   const commands = data.commands.map((command) =>
-    command.map((argument) => quote(argument, full)).join(" ")
+    command.map((argument) => quote(textOf(argument), full)).join(" ")
   );
   return `${head} ${timeText(data.timeMs)} ${commands.join("; ") || "time only"}`;
 }

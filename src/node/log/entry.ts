@@ -1,4 +1,10 @@
 import { assert } from "../../base/errors.ts";
+import {
+  type Arguments,
+  type ByteString,
+  shareOf,
+  writeByteString,
+} from "../../base/byte_string.ts";
 import type { Entry } from "../../raft/types.ts";
 import {
   type ClusterConfiguration,
@@ -6,7 +12,6 @@ import {
   parseConfiguration,
 } from "../members/configuration.ts";
 import {
-  latin1,
   readUint53,
   UINT53_BYTES,
   varintBytes,
@@ -16,8 +21,8 @@ import {
   writeVarint,
 } from "../../base/bytes.ts";
 
-/** Each command with its arguments, one character (0–255) for each byte. */
-export type Commands = readonly (readonly string[])[];
+/** Each command with its arguments. */
+export type Commands = readonly Arguments[];
 
 /**
  * What one log entry carries: the writes of one turn of the leader's event loop, a change of the
@@ -123,18 +128,21 @@ export function encodeCommands(commands: Commands, offset: number): Uint8Array {
   return bytes;
 }
 
-/** The commands that stand from `offset` to the end; `null` when anything else does. */
+/**
+ * The commands that stand from `offset` to the end; `null` when anything else does. The bytes must
+ * not change any more: a long argument shares their memory.
+ */
 export function decodeCommands(bytes: Uint8Array, offset: number): Commands | null {
   const table = new VarintReader(bytes, offset);
   const lengths = readTable(table);
   if (lengths === null) return null;
   let at = table.at;
-  const commands: string[][] = [];
+  const commands: ByteString[][] = [];
   for (const ofCommand of lengths) {
-    const command: string[] = [];
+    const command: ByteString[] = [];
     for (const length of ofCommand) {
       if (length > bytes.length - at) return null;
-      command.push(latin1(bytes, at, at + length));
+      command.push(shareOf(bytes, at, at + length));
       at += length;
     }
     commands.push(command);
@@ -160,7 +168,8 @@ function writeArguments(bytes: Uint8Array, offset: number, commands: Commands): 
         at = writeLatin1(bytes, at, together);
         together = "";
       }
-      together += argument;
+      if (typeof argument === "string") together += argument;
+      else at = writeByteString(bytes, at, argument);
     }
   }
   writeLatin1(bytes, at, together);
@@ -264,12 +273,13 @@ export function decodeEntry(bytes: Uint8Array, isKept = false): LogEntry {
   if (!Number.isSafeInteger(timeMs)) {
     throw new EntryFormatError(`Cannot decode entry ${index}: its time is ${timeMs}`);
   }
+  const kept = isKept ? bytes : new Uint8Array(bytes);
   const batch = machineVersion !== null
     ? new Batch(timeMs, [], null, machineVersion)
     : isConfiguration
-    ? new Batch(timeMs, [], decodeConfiguration(bytes, index))
-    : new Batch(timeMs, decodeBody(bytes, index));
-  keepEncoded(batch, index, term, isKept ? bytes : bytes.slice());
+    ? new Batch(timeMs, [], decodeConfiguration(kept, index))
+    : new Batch(timeMs, decodeBody(kept, index));
+  keepEncoded(batch, index, term, kept);
   return { index, term, data: batch, sizeBytes };
 }
 

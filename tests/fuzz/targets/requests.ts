@@ -1,3 +1,4 @@
+import { textOf } from "../../../src/base/byte_string.ts";
 import { assert, assertEquals } from "@std/assert";
 import { latin1Bytes } from "../../../src/base/bytes.ts";
 import { type Random, randomInteger, seededRandom } from "../../../src/base/random.ts";
@@ -60,7 +61,8 @@ function nextAsText(decoder: RequestDecoder): DecodedRequest {
   const decoded = decoder.nextText();
   if (decoded.kind !== "complete") return decoded;
   const args = decoded.args();
-  assertEquals(decoded.text, encodeArguments(args), "not in the form that others read");
+  const text = [decoded.text, ...decoded.rest].map(textOf).join("");
+  assertEquals(text, encodeArguments(args.map(textOf)), "not in the form that others read");
   return { kind: "complete", args };
 }
 
@@ -75,7 +77,7 @@ export function decodeAll(
   for (const chunk of chunks) {
     decoder.push(chunk);
     for (end = next(decoder); end.kind === "complete"; end = next(decoder)) {
-      requests.push(end.args);
+      requests.push(end.args.map(textOf));
     }
     if (end.kind === "invalid") break;
   }

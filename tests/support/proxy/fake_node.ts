@@ -1,3 +1,4 @@
+import { textOf } from "../../../src/base/byte_string.ts";
 import { latin1Bytes } from "../../../src/base/bytes.ts";
 import type { Clock } from "../../../src/platform/clock.ts";
 import type { Network, Stream } from "../../../src/platform/network.ts";
@@ -363,7 +364,7 @@ export class FakeConnection {
     this.chunks.push(bytes.length);
     this.#decoder.push(bytes);
     for (let next = this.#decoder.next(); next.kind === "complete"; next = this.#decoder.next()) {
-      this.#handle(next.args);
+      this.#handle(next.args.map(textOf));
     }
   }
 
