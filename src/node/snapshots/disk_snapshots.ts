@@ -27,12 +27,12 @@ export interface DiskSnapshotsOptions {
 }
 
 /**
- * Snapshots in files, one record for each chunk, between one that says what it is and one that says
- * what must be there. A file gets its name when it is whole and durable. A disk that does not take a
- * snapshot costs that snapshot only: the log is still whole, and another time will come.
+ * Stores snapshots in files: a header record, a record per chunk, and an end record that says what
+ * must be there. A file gets its name once it is whole and durable. When the disk fails, only this
+ * snapshot is lost: the log is still whole, and the next attempt will come.
  */
 export class DiskSnapshots implements SnapshotStore {
-  /** Why newer files than `newest()` do not count, a sentence for each. */
+  /** A sentence for each file newer than `newest()`, saying why it does not count. */
   readonly damage: readonly string[];
   readonly #disk: Disk;
   readonly #options: DiskSnapshotsOptions;
@@ -42,11 +42,11 @@ export class DiskSnapshots implements SnapshotStore {
   #damaged: StoredSnapshot | null = null;
   #writer: WrittenFile | null = null;
   #incoming: IncomingFile | null = null;
-  /** Those that get their names now, which are not durable yet. */
+  /** Snapshots whose new names are not durable yet. */
   readonly #named = new Set<StoredSnapshot>();
   readonly #sources = new Set<OutgoingFile>();
 
-  /** @throws {UserError} when the directory holds a snapshot of another cluster or version */
+  /** @throws {UserError} when the directory has a snapshot of another cluster or version */
   static open(disk: Disk, options: DiskSnapshotsOptions): DiskSnapshots {
     return new DiskSnapshots(disk, options);
   }
@@ -107,7 +107,7 @@ export class DiskSnapshots implements SnapshotStore {
   }
 
   noteDamaged(snapshot: StoredSnapshot): void {
-    // Not one of the same entry that has taken its place since.
+    // A newer file of the same entry may have replaced it.
     if (this.#newest === snapshot) this.#damaged = snapshot;
   }
 
@@ -134,7 +134,7 @@ export class DiskSnapshots implements SnapshotStore {
     for (const source of this.#sources) source.close();
   }
 
-  /** Two of one entry have one name: the second would take the place of the first one's file. */
+  /** Two snapshots of one entry have one name: the second would replace the file of the first. */
   #mayHaveItsName(snapshot: StoredSnapshot): boolean {
     const { index, term } = snapshot;
     const newest = this.#newest?.index ?? 0;

@@ -15,13 +15,13 @@ import {
 } from "./snapshot_format.ts";
 import { UnfinishedFile } from "./unfinished_file.ts";
 
-/** What the store wants to know of a file that is not whole yet. */
+/** What a file in progress reports to the store. */
 export interface UnfinishedEvents {
   /** The disk failed, or the content is damaged. */
   failed(message: string): void;
-  /** Asked before it gets its name, and when the name is durable. */
+  /** Asked before the file gets its name, and when the name is durable. */
   isWanted(snapshot: StoredSnapshot): boolean;
-  /** It is there or never will be, and nobody else was told yet. */
+  /** The file is durable, or never will be. Called before anybody else is told. */
   ended(snapshot: StoredSnapshot, isThere: boolean): void;
 }
 
@@ -87,7 +87,7 @@ export class WrittenFile implements SnapshotWriter {
   }
 }
 
-/** A snapshot that another node sends: checked as it comes. */
+/** A snapshot that another node sends. It is checked as it arrives. */
 export class IncomingFile implements IncomingSnapshot {
   readonly snapshot: StoredSnapshot;
   readonly #clusterId: string;
@@ -119,7 +119,7 @@ export class IncomingFile implements IncomingSnapshot {
     return this.#file.unsyncedBytes;
   }
 
-  /** Whether it is this very file, byte for byte. */
+  /** Whether this is the same file, byte for byte. */
   isOf({ index, term, sizeBytes, checksum }: StoredSnapshot): boolean {
     const own = this.snapshot;
     return own.index === index && own.term === term && own.sizeBytes === sizeBytes &&

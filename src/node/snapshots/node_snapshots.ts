@@ -23,29 +23,29 @@ export interface NodeSnapshotsOptions {
   readonly logger: Logger;
   /** See `SnapshotTakerOptions`. */
   readonly logBytesMax: number;
-  /** What the machine holds now. */
+  /** The meta data of the machine's current state. */
   readonly meta: () => SnapshotMeta;
   /** See `SnapshotTakerOptions`. */
   readonly isWhole: () => boolean;
   readonly status: () => RaftStatus;
-  /** To be sent in this turn or the next. */
+  /** Sends a message in this turn or the next. */
   readonly send: (message: SnapshotMessage) => void;
   readonly step: (request: SnapshotRequest) => void;
   /** See `SnapshotReceiverOptions`. */
   readonly refused: (why: string) => void;
 }
 
-/** What a node tells about its snapshots. */
+/** A node's report on its snapshots. */
 export interface SnapshotReport extends SnapshotTakerReport {
-  /** The last entry that the newest one covers; 0: there is none. */
+  /** Index of the last entry in the newest snapshot; 0 when there is none. */
   readonly index: number;
-  /** Of its file. */
+  /** Size of its file. */
   readonly sizeBytes: number;
   /** The log's time in it. */
   readonly timeMs: number;
 }
 
-/** All that a node does with snapshots: takes, sends, receives them and installs what it received. */
+/** Everything that a node does with snapshots: it takes, sends, receives and installs them. */
 export class NodeSnapshots {
   readonly #store: SnapshotStore;
   /** For clients that make a backup. */
@@ -76,12 +76,12 @@ export class NodeSnapshots {
     return { ...this.#taker.report(), index, sizeBytes, timeMs };
   }
 
-  /** Begins to take one; false when one is being taken already. */
+  /** Starts to take a snapshot. Returns false when one is being taken already. */
   take(): boolean {
     return this.#taker.take();
   }
 
-  /** The core wants a peer to have the newest one. */
+  /** The core wants a peer to get the newest snapshot. */
   request(request: SnapshotRequest): void {
     this.#sender.request(request);
   }
@@ -97,7 +97,7 @@ export class NodeSnapshots {
     }
   }
 
-  /** Whether a snapshot with entries that the state lacks is on its way here. */
+  /** Whether a snapshot with entries that the state lacks is arriving. */
   get isReceiving(): boolean {
     return this.#receiver.isReceiving;
   }
@@ -117,13 +117,13 @@ export class NodeSnapshots {
     this.exports.tick();
   }
 
-  /** The received snapshot that the core puts in the place of log and state. */
+  /** The received snapshot with which the core replaces log and state. */
   install(at: SnapshotAt): Received {
     this.#taker.abandon();
     return this.#receiver.take(at);
   }
 
-  /** It is installed: older ones are of no use any more. */
+  /** Removes older snapshots once the received one is installed. */
   installed(): void {
     this.#store.prune();
   }
@@ -137,8 +137,8 @@ export class NodeSnapshots {
 }
 
 /**
- * Brings the newest snapshot's state into a new state machine, at the start: a million keys take some
- * seconds, in which nothing else runs, as nothing is served yet.
+ * Loads the newest snapshot into a new state machine at the start. A million keys take some
+ * seconds, during which nothing else runs; nothing is served yet.
  *
  * @throws {UserError} when the file is damaged, or holds no state of ours
  */

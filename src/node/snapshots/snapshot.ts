@@ -1,29 +1,29 @@
 import type { ClusterConfiguration } from "../members/configuration.ts";
 
-/** What a snapshot stands for: the state after the entry at `index` was applied. */
+/** What a snapshot contains: the state after the entry at `index`. */
 export interface SnapshotMeta {
   readonly index: number;
-  /** Of that entry. */
+  /** Term of that entry. */
   readonly term: number;
-  /** The log's time then: milliseconds of the Unix epoch. */
+  /** The log's time at that entry, in milliseconds since the Unix epoch. */
   readonly timeMs: number;
-  /** The members then. */
+  /** The members at that entry. */
   readonly configuration: ClusterConfiguration;
-  /** The state machine's then; 0: the log had not said it. */
+  /** The state machine's version at that entry; 0 before the log has one. */
   readonly machineVersion: number;
 }
 
-/** A whole snapshot in a file. Plain data: a node that offers it to another sends all of it. */
+/** A whole snapshot in a file. Plain data: an offer to another node contains all of it. */
 export interface StoredSnapshot extends SnapshotMeta {
-  /** Of the file. */
+  /** Size of the file. */
   readonly sizeBytes: number;
-  /** Of the file's content: two files with the same place, size and checksum are the same. */
+  /** Checksum of the content. Files with the same index, term, size and checksum are the same. */
   readonly checksum: number;
 }
 
-/** Writes a snapshot, chunk by chunk. A disk that fails ends the attempt and nothing else. */
+/** Writes a snapshot chunk by chunk. A failing disk ends the attempt, and nothing else. */
 export interface SnapshotWriter {
-  /** Whether nothing will come of it: by `abandon`, or because the disk failed, which was logged. */
+  /** Whether it was abandoned, by `abandon` or because the disk failed. The failure is logged. */
   readonly isAbandoned: boolean;
   /**
    * Given to `write` and not known to be durable, some of it held in memory while a sync is under
@@ -32,92 +32,92 @@ export interface SnapshotWriter {
    */
   readonly unsyncedBytes: number;
   /**
-   * Adds a chunk, which is a JSON text.
+   * Adds a chunk.
    *
-   * @returns `false` when the snapshot is abandoned
+   * @returns false when the snapshot is abandoned
    */
   write(chunk: Uint8Array): boolean;
   /**
-   * Calls `done` with the snapshot once it is durable and the newest one; with `null` if it was
-   * abandoned, or one that is as new has come from elsewhere meanwhile. Once.
+   * Calls `done` once: with the snapshot when it is durable and the newest, or with `null` when it
+   * was abandoned or another one as new arrived meanwhile.
    */
   finish(done: (snapshot: StoredSnapshot | null) => void): void;
-  /** Leaves nothing behind. */
+  /** Ends the attempt and removes its file. */
   abandon(): void;
 }
 
-/** A snapshot on its way from another node. */
+/** A snapshot that another node is sending. */
 export interface IncomingSnapshot {
   readonly snapshot: StoredSnapshot;
   readonly isAbandoned: boolean;
-  /** So many bytes are here; where to go on, even if the connection or the sender has changed. */
+  /** Bytes received, and so where to continue, also after a change of connection or sender. */
   readonly offset: number;
-  /** As `SnapshotWriter.unsyncedBytes`. */
+  /** See `SnapshotWriter.unsyncedBytes`. */
   readonly unsyncedBytes: number;
   /**
-   * Adds bytes of the file that belong at `offset`.
+   * Adds bytes of the file at `offset`.
    *
-   * @returns `false` when they belong elsewhere, or the snapshot is abandoned: because they are
-   *   damaged, or the disk failed (which was logged)
+   * @returns false when `offset` is not next, or the snapshot was abandoned: it is damaged, or the
+   * disk failed, which is logged
    */
   write(bytes: Uint8Array, offset: number): boolean;
   /**
-   * To be called once `offset` is the whole size. Calls `done` with the snapshot once it is durable
-   * and the newest one; with `null` if it was abandoned: it is damaged, the disk failed, or one
-   * that is as new is here. Once.
+   * To be called once `offset` is the whole size. Calls `done` once: with the snapshot when it is
+   * durable and the newest, or with `null` when it was abandoned: it is damaged, the disk failed,
+   * or another one as new is here.
    */
   finish(done: (snapshot: StoredSnapshot | null) => void): void;
   abandon(): void;
 }
 
-/** An open snapshot to be sent; it is not removed before `close`. */
+/** An open snapshot that is read to be sent. Its file is not removed before `close`. */
 export interface SnapshotSource {
   readonly snapshot: StoredSnapshot;
   /**
-   * Bytes of the file, as many as asked for unless it ends.
+   * Reads bytes of the file: as many as asked for, or up to its end.
    *
    * @throws {Error} when the disk fails
    */
   read(offset: number, bytesMax: number): Uint8Array;
   /**
-   * The same beside the event loop, one read at a time. `done` gets the bytes, or the disk's error; it
-   * is not called after `close`.
+   * The same without blocking, one read at a time. `done` gets the bytes or the disk's error. It is
+   * not called after `close`.
    */
   readLater(offset: number, bytesMax: number, done: (read: Uint8Array | Error) => void): void;
   close(): void;
 }
 
-/** The snapshots of a node, beside its log. Only whole ones count. */
+/** The snapshots of a node. Only whole ones count. */
 export interface SnapshotStore {
   newest(): StoredSnapshot | null;
-  /** Begins to write one; `null` when the disk does not let us, which was logged. One at a time. */
+  /** Starts to write a snapshot, one at a time; `null` when the disk fails, which is logged. */
   begin(meta: SnapshotMeta): SnapshotWriter | null;
   /**
-   * The place for a snapshot that another node sends: the one that is under way if it is the same,
-   * otherwise a new one in its stead; `null` when the disk does not let us, which was logged.
+   * Starts to receive a snapshot from another node, or continues if it is the one being received.
+   * Returns `null` when the disk fails, which is logged.
    */
   receive(snapshot: StoredSnapshot): IncomingSnapshot | null;
   /**
-   * Opens the newest snapshot to be sent; `null` when there is none, or it is known to be damaged.
+   * Opens the newest snapshot to send it; `null` when there is none, or it is known to be damaged.
    *
    * @throws {Error} when the disk fails
    */
   openNewest(): SnapshotSource | null;
   /**
-   * The file of this snapshot, which `newest` or `openNewest` gave, cannot be read or is damaged. If
-   * it is the newest one still, one of the same entry may take its place.
+   * Notes that the file of a snapshot from `newest` or `openNewest` cannot be read or is damaged.
+   * If it is still the newest, another snapshot of the same entry may replace it.
    */
   noteDamaged(snapshot: StoredSnapshot): void;
-  /** Whether the newest one is known to be damaged. */
+  /** Whether the newest snapshot is known to be damaged. */
   readonly isNewestDamaged: boolean;
   /**
-   * The chunks of the newest snapshot, read one by one as they are asked for.
+   * The chunks of the newest snapshot, read as they are asked for.
    *
    * @throws {UserError} while iterating, when the file is damaged
    */
   load(): Iterable<Uint8Array>;
-  /** Removes all but the newest and those that are being sent. */
+  /** Removes all snapshots but the newest and those that are open. */
   prune(): void;
-  /** Abandons what is under way. */
+  /** Abandons snapshots in progress. */
   close(): void;
 }

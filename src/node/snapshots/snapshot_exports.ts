@@ -4,30 +4,30 @@ import type { SnapshotSource, SnapshotStore, StoredSnapshot } from "./snapshot.t
 import { SnapshotFileError, SnapshotScanner } from "./snapshot_format.ts";
 import type { SnapshotTaker } from "./snapshot_taker.ts";
 
-/** Snapshots that are being read by clients, or waited for, at once: each keeps a file on the disk. */
+/** Maximum number of exports, open or waiting. Each keeps a file on the disk. */
 export const EXPORTS_MAX = 4;
-/** A client that reads nothing for so long has gone, though its connection may not tell. */
+/** Time in milliseconds after which a client that reads nothing counts as gone. */
 const IDLE_MS_MAX = 5 * 60_000;
 
 export interface SnapshotExportsOptions {
   readonly store: SnapshotStore;
   readonly clock: Clock;
-  /** The last entry that the state holds. */
+  /** Index of the last entry in the state. */
   readonly appliedIndex: () => number;
-  /** This snapshot's file cannot be read, or turned out to be damaged: no client can use it. */
+  /** Called when a snapshot's file cannot be read or is damaged, so that no client can use it. */
   readonly damaged: (snapshot: StoredSnapshot) => void;
 }
 
 /** A client's hold on a snapshot. */
 export interface SnapshotExport {
-  /** The snapshot's file; `null` while the snapshot is awaited, and after the end. */
+  /** The snapshot's file; `null` while the snapshot is being taken, and after the end. */
   readonly source: SnapshotSource | null;
   /**
-   * Reads beside the event loop. `done` gets the bytes, or why there are none: the disk failed, or it
-   * is over. Once.
+   * Reads without blocking. Calls `done` once, with the bytes or with an error: the disk failed, or
+   * the export has ended.
    */
   read(offset: number, bytesMax: number, done: ReadDone): void;
-  /** Lets the file go. */
+  /** Releases the file. */
   end(): void;
 }
 
@@ -39,10 +39,10 @@ interface WaitingRead {
   readonly done: ReadDone;
 }
 
-/** How a client's wish for a snapshot ends: with `null` for success, or with why there is none. */
+/** Ends a client's wait for a snapshot: `null` for success, otherwise the reason of the refusal. */
 type Done = (refusal: string | null) => void;
 
-/** Lets clients read snapshots; none of them is removed meanwhile. */
+/** Lets clients read snapshots, and keeps those from being removed. */
 export class SnapshotExports {
   readonly #options: SnapshotExportsOptions;
   readonly #taker: SnapshotTaker;
@@ -54,7 +54,7 @@ export class SnapshotExports {
   }
 
   /**
-   * Holds the newest snapshot if it covers all that is applied now, or else takes one.
+   * Holds the newest snapshot if it contains everything applied now. Otherwise takes one.
    *
    * @param done called once, after this has returned, unless the export is ended first
    * @returns `null` when too many are open; `done` is not called then
@@ -98,16 +98,16 @@ class Export implements SnapshotExport {
   readonly #clock: Clock;
   readonly #damaged: (snapshot: StoredSnapshot) => void;
   readonly #onEnd: () => void;
-  /** Checks what is read, as long as the reads follow one another from the beginning. */
+  /** Checks the content as long as the reads are consecutive from the start. */
   #scanner: SnapshotScanner | null = null;
   #scannedBytes = 0;
   #done: Done | null;
   source: SnapshotSource | null = null;
   usedMs: number;
-  /** A snapshot is being taken for it. */
+  /** Whether a snapshot is being taken for this export. */
   hasAsked = false;
   #isOver = false;
-  /** The first is under way: a file is read by one at a time. */
+  /** The first is in flight: a file serves one read at a time. */
   #reads: WaitingRead[] = [];
 
   constructor(
@@ -172,7 +172,7 @@ class Export implements SnapshotExport {
     const [next] = this.#reads;
     if (next === undefined) return;
     const { source } = this;
-    // Nothing is called back after the end.
+    // There is no callback after `end`.
     source?.readLater(next.offset, next.bytesMax, (bytes) => {
       const read = bytes instanceof Error ? bytes : this.#check(bytes, next.offset);
       this.#reads.shift();

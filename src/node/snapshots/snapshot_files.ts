@@ -11,23 +11,22 @@ import {
 } from "./snapshot_format.ts";
 
 export const SNAPSHOT_DIRECTORY = "snapshots";
-/** One that this node is writing, and one that another is sending: nothing of them counts yet. */
+/** Files in progress, written here or received. Neither counts as a snapshot. */
 export const NEW_SNAPSHOT_PATH = "snapshots/new";
 export const INCOMING_SNAPSHOT_PATH = "snapshots/incoming";
 
 const READ_BYTES = 1 << 18;
 
-/** What a node finds at its start. */
+/** The snapshots found at the start. */
 export interface FoundSnapshots {
-  /** The newest that is sound. */
+  /** The newest sound snapshot. */
   readonly newest: StoredSnapshot | null;
-  /** Why newer ones do not count, a sentence for each. */
+  /** A sentence for each newer one, saying why it does not count. */
   readonly damage: readonly string[];
 }
 
 /**
- * Makes the directory ready and durable, removes what was never finished, and looks for the newest
- * snapshot that is sound.
+ * Creates the directory durably, removes files in progress, and finds the newest sound snapshot.
  *
  * @throws {UserError} when there is a snapshot of another cluster, or of another version
  */
@@ -43,7 +42,7 @@ export function findSnapshots(
     const path = `${SNAPSHOT_DIRECTORY}/${name}`;
     if (path === NEW_SNAPSHOT_PATH || path === INCOMING_SNAPSHOT_PATH) strays.remove(path);
   }
-  // A process may have died between a change of names and its sync; what is read now must stay.
+  // A process may have died between a rename and its sync. What is read now must stay.
   disk.syncDirectoryNow(SNAPSHOT_DIRECTORY);
   disk.syncDirectoryNow("");
   const damage: string[] = [];
@@ -58,7 +57,7 @@ export function findSnapshots(
           `Cannot read ${path}: ${error.message}; use the version of Regent that wrote it`,
         );
       }
-      // A directory with such a name, or a disk that does not give the file back, is no better.
+      // Treat a directory of that name, and a failing disk, like a damaged file.
       damage.push(`Cannot read ${path}: ${messageOf(error)}`);
       logger.warn(`cannot read ${path}: ${messageOf(error)}`);
     }
@@ -66,7 +65,7 @@ export function findSnapshots(
   return { newest: null, damage };
 }
 
-/** Names of snapshot files, the newest first. Other people's files do no harm. */
+/** Names of snapshot files, newest first. Foreign files are ignored. */
 export function listSnapshots(strays: StrayFiles): string[] {
   const names: string[] = [];
   for (const name of strays.list(SNAPSHOT_DIRECTORY)) {
@@ -74,14 +73,14 @@ export function listSnapshots(strays: StrayFiles): string[] {
     if (parseSnapshotFileName(name) !== null) names.push(name);
     else if (path !== NEW_SNAPSHOT_PATH && path !== INCOMING_SNAPSHOT_PATH) strays.found(path);
   }
-  // Of two with one index, the later term is the committed one.
+  // Of two with one index, the one with the later term is committed.
   const order = (name: string) => parseSnapshotFileName(name) ?? { index: 0, term: 0 };
   return names.sort((left, right) =>
     order(right).index - order(left).index || order(right).term - order(left).term
   );
 }
 
-/** The chunks of a snapshot file, each checked; that none is missing is checked at the end. */
+/** The chunks of a snapshot file, each checked. The end checks that none is missing. */
 export function* readChunks(disk: Disk, snapshot: StoredSnapshot): Generator<Uint8Array> {
   const name = snapshotFileName(snapshot);
   const file = disk.open(`${SNAPSHOT_DIRECTORY}/${name}`, "existing");
@@ -102,7 +101,7 @@ export function* readChunks(disk: Disk, snapshot: StoredSnapshot): Generator<Uin
   }
 }
 
-/** @throws {SnapshotFileError} when it is damaged */
+/** @throws {SnapshotFileError} when the file is damaged */
 function checkSnapshot(disk: Disk, name: string, clusterId: string): StoredSnapshot {
   const file = disk.open(`${SNAPSHOT_DIRECTORY}/${name}`, "existing");
   const sizeBytes = file.sizeBytes();
@@ -126,7 +125,7 @@ function checkSnapshot(disk: Disk, name: string, clusterId: string): StoredSnaps
   return { ...meta, sizeBytes, checksum };
 }
 
-/** A file in pieces, in one buffer that is used again. */
+/** Reads a file in pieces into one reused buffer. */
 function* readSlices(file: DiskFile, sizeBytes: number): Generator<Uint8Array> {
   const buffer = new Uint8Array(Math.min(READ_BYTES, sizeBytes));
   for (let offset = 0; offset < sizeBytes; offset += buffer.length) {

@@ -8,32 +8,32 @@ import {
 } from "../members/configuration.ts";
 import type { SnapshotMeta } from "./snapshot.ts";
 
-/** Version of the files in `snapshots/`; a node refuses those of any other. */
+/** Version of the files in `snapshots/`. A node refuses all others. */
 export const SNAPSHOT_FORMAT = 3;
 
 /** The first record of a snapshot file. */
 export interface SnapshotHeader extends SnapshotMeta {
   readonly cluster: string;
-  /** Who took it; it may have been sent to others since. */
+  /** The node that took it. Others may have received it since. */
   readonly node: string;
 }
 
-/** The last record: what must stand between. */
+/** The last record of a snapshot file: what the file contains. */
 export interface SnapshotEnd {
   readonly chunks: number;
-  /** Of all chunks, without what stands before each. */
+  /** Of all chunks, without their record headers. */
   readonly bytes: number;
   /**
-   * CRC-32 of the record headers of all records but this one. They hold the checksums of the payloads,
-   * so that no byte of these is read twice, and a record that is left out or moved is noticed.
+   * CRC-32 of the record headers of all records but this one. The headers contain the checksums of
+   * the payloads. So no payload byte is read twice, and a missing or moved record is noticed.
    */
   readonly checksum: number;
 }
 
-/** A file that is no whole snapshot: damaged, cut short, or of another version. */
+/** A file that is not a whole snapshot: damaged, cut short, or of another version. */
 export class SnapshotFileError extends Error {
   override name = "SnapshotFileError";
-  /** Sound, and written by another version. */
+  /** Whether the file is sound, and of another version. */
   readonly isOtherFormat: boolean;
 
   constructor(message: string, isOtherFormat = false) {
@@ -51,7 +51,7 @@ export function encodeSnapshotHeader(header: SnapshotHeader): Uint8Array {
   return encoder.encode(JSON.stringify({ format: SNAPSHOT_FORMAT, ...place, configuration }));
 }
 
-/** @throws {SnapshotFileError} when the record is none, or of another version */
+/** @throws {SnapshotFileError} when the record is no header, or of another version */
 export function parseSnapshotHeader(payload: Uint8Array): SnapshotHeader {
   const fields = parseFields(payload) ?? {};
   const { format, cluster, node, index, term, timeMs, machineVersion } = fields;
@@ -73,7 +73,7 @@ export function encodeSnapshotEnd({ chunks, bytes, checksum }: SnapshotEnd): Uin
   return encoder.encode(JSON.stringify({ chunks, bytes, checksum }));
 }
 
-/** `null` when the record is none. */
+/** `null` when the record is no end. */
 export function parseSnapshotEnd(payload: Uint8Array): SnapshotEnd | null {
   const { chunks, bytes, checksum } = parseFields(payload) ?? {};
   return isCount(chunks) && isCount(bytes) && isCount(checksum)
@@ -81,7 +81,7 @@ export function parseSnapshotEnd(payload: Uint8Array): SnapshotEnd | null {
     : null;
 }
 
-/** Whether both say the same of the cluster. */
+/** Whether two configurations are equal. */
 export function isSameConfiguration(
   left: ClusterConfiguration,
   right: ClusterConfiguration,
@@ -92,12 +92,12 @@ export function isSameConfiguration(
 
 const NAME = /^(\d{20})-(\d+)\.snapshot$/;
 
-/** `00000000000000000101-3.snapshot`: index and term of the last entry that it covers. */
+/** `00000000000000000101-3.snapshot`: index and term of the last entry in it. */
 export function snapshotFileName({ index, term }: Pick<SnapshotMeta, "index" | "term">): string {
   return `${String(index).padStart(20, "0")}-${term}.snapshot`;
 }
 
-/** `null` when the file is no snapshot. */
+/** `null` when this is not the name of a snapshot. */
 export function parseSnapshotFileName(name: string): Pick<SnapshotMeta, "index" | "term"> | null {
   const match = NAME.exec(name);
   if (match === null) return null;
@@ -105,20 +105,20 @@ export function parseSnapshotFileName(name: string): Pick<SnapshotMeta, "index" 
   return snapshotFileName(parsed) === name ? parsed : null;
 }
 
-/** What is kept of a file that is only checked, whatever it claims. */
+/** Maximum size of header and end, whatever a file claims. */
 const HEADER_BYTES_MAX = 1 << 20;
 const END_BYTES_MAX = 1 << 10;
 
 /**
- * Checks a snapshot file while its bytes come by, in pieces of any size, and hands out its chunks.
- * A chunk is sound when it is handed out; that none is missing is known only at `finish`.
+ * Checks a snapshot file while its bytes arrive, in pieces of any size, and hands out its chunks. A
+ * chunk that is handed out is sound. Only `finish` knows that none is missing.
  */
 export class SnapshotScanner {
   readonly #sizeBytes: number;
   readonly #onChunk: ((chunk: Uint8Array) => void) | null;
   readonly #head = new Uint8Array(RECORD_HEADER_BYTES);
   #headBytes = 0;
-  /** Where the current record begins. */
+  /** Offset of the current record. */
   #recordAt = 0;
   #payload: Payload | null = null;
   #header: SnapshotHeader | null = null;
@@ -127,13 +127,13 @@ export class SnapshotScanner {
   #checksum = 0;
   #isComplete = false;
 
-  /** @param onChunk `null`: the chunks are only checked, and no memory is taken for them */
+  /** @param onChunk `null`: the chunks are only checked, and kept nowhere */
   constructor(sizeBytes: number, onChunk: ((chunk: Uint8Array) => void) | null = null) {
     this.#sizeBytes = sizeBytes;
     this.#onChunk = onChunk;
   }
 
-  /** @throws {SnapshotFileError} when the bytes cannot go on like this in a sound file */
+  /** @throws {SnapshotFileError} when a sound file cannot continue like this */
   push(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length;) {
       if (this.#isComplete) throw new SnapshotFileError("there is something behind the end");
@@ -144,9 +144,9 @@ export class SnapshotScanner {
   }
 
   /**
-   * The end of the file.
+   * Ends the file.
    *
-   * @throws {SnapshotFileError} when it is not whole
+   * @throws {SnapshotFileError} when the file is not whole
    */
   finish(): { readonly header: SnapshotHeader; readonly checksum: number } {
     if (!this.#isComplete || this.#header === null) throw this.#wrong("the file is cut short");
@@ -231,12 +231,12 @@ export class SnapshotScanner {
 }
 
 interface Payload {
-  /** `null`: it is only checked. */
+  /** `null` when it is only checked. */
   readonly kept: Uint8Array | null;
   readonly length: number;
   filled: number;
   readonly expectedChecksum: number;
-  /** Of what has come. */
+  /** Checksum of the bytes received so far. */
   checksum: number;
   readonly isLast: boolean;
 }

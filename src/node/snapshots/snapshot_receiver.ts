@@ -10,59 +10,60 @@ import type { SnapshotChunk, SnapshotMessage, SnapshotOffer } from "../peers/pee
 import type { IncomingSnapshot, SnapshotStore, StoredSnapshot } from "./snapshot.ts";
 import { SnapshotFileError, SnapshotScanner } from "./snapshot_format.ts";
 
-/** Bytes received and not synced, above which the sender has to wait for its answer. */
+/** Bytes received and not synced, above which the sender must wait for its reply. */
 const UNSYNCED_BYTES_MAX = 16 * 1024 * 1024;
+/** Time in milliseconds after which a delayed reply is tried again. */
 const SYNC_WAIT_MS = 5;
-/** Bytes received that the state has not been built from, above which the sender has to wait. */
+/** Bytes received and not loaded into the new state, above which the sender must wait. */
 const UNLOADED_BYTES_MAX = 256 * 1024;
-/** The state is built in pieces of this size. The clock is looked at after each. */
+/** The new state is loaded in pieces of this many bytes, with a look at the clock after each. */
 const LOAD_BYTES = 32 * 1024;
-/** How long one turn may build the state, before the event loop looks after everybody else. */
+/** Maximum time per turn of the event loop for loading, in milliseconds. */
 const LOAD_MS = 4;
-/** How long a snapshot that turned out bad, or that the disk did not take, is not asked for again. */
+/** Time in milliseconds for which a snapshot is refused after it was damaged or the disk failed. */
 const RETRY_MS = 10_000;
 
 export interface SnapshotReceiverOptions {
   readonly id: NodeId;
-  /** That states are built for. */
+  /** Makes the loaders for new states. */
   readonly machine: StateMachine;
   readonly store: SnapshotStore;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly status: () => RaftStatus;
   readonly send: (message: SnapshotMessage) => void;
-  /** Tells the core that the snapshot is here. */
+  /** Tells the core that the snapshot is durable here. */
   readonly step: (request: SnapshotRequest) => void;
-  /** The leader's snapshot cannot be used by this build. */
+  /** Called when this build cannot use the leader's snapshot. */
   readonly refused: (why: string) => void;
 }
 
-/** A snapshot on its way here. */
+/** A snapshot that is arriving. */
 interface Arrival {
   readonly incoming: IncomingSnapshot;
   readonly scanner: SnapshotScanner;
   readonly loader: StateLoader;
-  /** Received, in order, and not given to the scanner yet. */
+  /** Bytes received, in order, that the scanner has not seen. */
   readonly unloaded: Uint8Array[];
   unloadedBytes: number;
   isLoading: boolean;
-  /** The newest chunk that waits for an answer, which is one to all before it too. */
+  /** The newest unanswered chunk. Its reply also acknowledges all earlier ones. */
   unanswered: SnapshotChunk | null;
-  /** `durable`: it counts, and the core can be told. */
+  /** `durable` means that the snapshot counts and the core can be told. */
   state: "receiving" | "finishing" | "durable";
 }
 
-/** A snapshot that is durable here, and the state that it holds. */
+/** A snapshot that is durable here, and its state. */
 export interface Received {
   readonly snapshot: StoredSnapshot;
   readonly loader: StateLoader;
 }
 
 /**
- * The follower's side of snapshot streams: writes what arrives and builds the state from it, apart
- * from the one that is in use. Neither holds up the event loop: the disk works beside it, the state
- * is built in short slices, and a sender that is faster than both waits for its answer. What a stream has brought stays when its connection ends, and when
- * another leader offers the same file.
+ * The follower's side of snapshot streams. It writes what arrives, and loads a new state from it
+ * beside the one in use. Neither blocks the event loop: the disk works on its own, the state is
+ * loaded in short slices, and the reply to a faster sender is delayed. After a lost connection, or
+ * when another leader offers the same file, the stream continues where it was.
  */
 export class SnapshotReceiver {
   readonly #options: SnapshotReceiverOptions;
@@ -74,7 +75,10 @@ export class SnapshotReceiver {
     this.#options = options;
   }
 
-  /** Whether a snapshot is on its way here, waits to be installed, or was refused and will come again. */
+  /**
+   * Whether a snapshot is arriving, waits to be installed, or was refused and will be offered
+   * again.
+   */
   get isReceiving(): boolean {
     const refused = this.#refused?.snapshot;
     return this.#arrival !== null ||
@@ -86,7 +90,7 @@ export class SnapshotReceiver {
     const status = this.#options.status();
     if (offer.from !== status.leaderId || offer.term !== status.term) return;
     const { snapshot } = offer;
-    // The core knows what to answer, without having the snapshot.
+    // The core answers this without the snapshot.
     if (snapshot.index <= status.commitIndex) return this.#tell(snapshot, status);
     const why = unsupportedVersion(this.#options.machine.versions, snapshot.machineVersion);
     if (why !== null) {
@@ -116,20 +120,20 @@ export class SnapshotReceiver {
     if (!isWaiting) this.#answer(arrival);
   }
 
-  /** Tells the core of a snapshot that is here, whoever leads now; forgets one that is not needed. */
+  /** Tells the core about a durable snapshot, whoever leads now. Drops one that is not needed. */
   tick(): void {
     this.#lookForFailure();
     const arrival = this.#arrival;
     if (arrival === null) return;
     const status = this.#options.status();
     const isNeeded = status.appliedIndex < arrival.incoming.snapshot.index;
-    // The entries may have come in the log instead, from another leader.
+    // The entries may have arrived in the log instead, from another leader.
     if (!isNeeded && arrival.state === "receiving") arrival.incoming.abandon();
     if (!isNeeded && arrival.state !== "finishing") this.#arrival = null;
     else if (arrival.state === "durable") this.#tell(arrival.incoming.snapshot, status);
   }
 
-  /** The state that the core wants in the place of the present one. */
+  /** The snapshot with which the core wants to replace the state. */
   take({ index, term }: SnapshotAt): Received {
     const arrival = this.#arrival;
     const snapshot = arrival?.incoming.snapshot;
@@ -146,7 +150,7 @@ export class SnapshotReceiver {
     if (this.#arrival?.state === "receiving") this.#arrival.incoming.abandon();
   }
 
-  /** Where the offered snapshot is being received; `null`: not now. */
+  /** The arrival that takes the offered snapshot; `null` if it cannot be received now. */
   #place(snapshot: StoredSnapshot): Arrival | null {
     const { store, clock } = this.#options;
     const current = this.#arrival;
@@ -160,7 +164,7 @@ export class SnapshotReceiver {
     }
     this.#arrival = null;
     let incoming = store.receive(snapshot);
-    if (incoming !== null && incoming.offset > 0) { // whose state is not here
+    if (incoming !== null && incoming.offset > 0) { // the state of its first part is not here
       incoming.abandon();
       incoming = store.receive(snapshot);
     }
@@ -186,7 +190,7 @@ export class SnapshotReceiver {
     return this.#arrival;
   }
 
-  /** Answers what was received, unless disk or state are too far behind. */
+  /** Acknowledges what was received, once disk and state have kept up. */
   #answer(arrival: Arrival): void {
     const { incoming, unanswered } = arrival;
     if (!this.#isCurrent(arrival) || unanswered === null) return;
@@ -209,7 +213,7 @@ export class SnapshotReceiver {
     });
   }
 
-  /** Builds the state from some of what was received. */
+  /** Loads a slice of what was received into the new state. */
   #load(arrival: Arrival): void {
     const { incoming, loader, scanner, unloaded } = arrival;
     const { clock } = this.#options;
@@ -239,16 +243,16 @@ export class SnapshotReceiver {
     this.#finish(arrival);
   }
 
-  /** Whether it is still on its way. */
+  /** Whether the arrival is still being received. */
   #isCurrent(arrival: Arrival): boolean {
     return !this.#isStopped && this.#arrival === arrival && !arrival.incoming.isAbandoned;
   }
 
-  /** The disk, which works beside the event loop, may have failed meanwhile. */
+  /** Notices a failure of the disk, which works on its own. */
   #lookForFailure(): void {
     const arrival = this.#arrival;
     if (arrival?.state !== "receiving" || !arrival.incoming.isAbandoned) return;
-    this.#giveUp(arrival.incoming.snapshot); // which was logged
+    this.#giveUp(arrival.incoming.snapshot); // the failure is logged
   }
 
   #finish(arrival: Arrival): void {
@@ -271,8 +275,8 @@ export class SnapshotReceiver {
   }
 
   /**
-   * What any leader has put into a snapshot is committed, and thus in the log of every later leader:
-   * the core may take it as the present one's.
+   * Tells the core about the snapshot in the name of the present leader. A snapshot of any leader
+   * is committed, and thus in the log of every later leader.
    */
   #tell(snapshot: StoredSnapshot, { leaderId, term }: RaftStatus): void {
     if (leaderId === null || leaderId === this.#options.id) return;

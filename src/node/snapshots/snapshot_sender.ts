@@ -10,15 +10,17 @@ import {
 import type { SnapshotSource, SnapshotStore, StoredSnapshot } from "./snapshot.ts";
 import { SnapshotFileError, SnapshotScanner } from "./snapshot_format.ts";
 
-/** Chunks under way to one peer. */
+/** Maximum number of chunks in flight to one peer. */
 const WINDOW_MAX = 4;
-/** A chunk answered so soon shows that the network and the peer can take more at a time. */
+/**
+ * A chunk acknowledged within this time shows that network and peer have room for more in flight.
+ */
 const FAST_MS = 50;
-/** Without an answer for so long, chunks may be lost: the peer is asked what it has. */
+/** Time in milliseconds without a reply, after which the sender asks the peer what it has. */
 const SILENCE_MS_MAX = 500;
-/** A peer that says nothing for so long gets the newest snapshot when it is back. */
+/** Time in milliseconds of silence, after which a peer is given up until it returns. */
 const GONE_MS = 60_000;
-/** How long a peer waits for another snapshot than one that the disk did not give. */
+/** Time in milliseconds before the next attempt after the disk failed to read a snapshot. */
 const RETRY_MS = 5_000;
 
 export interface SnapshotSenderOptions {
@@ -26,37 +28,37 @@ export interface SnapshotSenderOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly send: (message: SnapshotMessage) => void;
-  /** This snapshot's file cannot be read, or turned out to be damaged: no peer can use it. */
+  /** Called when a snapshot's file cannot be read or is damaged, so that no peer can use it. */
   readonly damaged: (snapshot: StoredSnapshot) => void;
 }
 
-/** A snapshot on its way to one peer. It stays the same one when there is a newer one meanwhile. */
+/** A stream of one snapshot to one peer. It keeps its snapshot when a newer one is taken. */
 interface SnapshotStream {
   readonly request: SnapshotRequest;
   readonly source: SnapshotSource;
-  /** The peer is known to have so much. */
+  /** Bytes that the peer has acknowledged. */
   ackedBytes: number;
   sentBytes: number;
-  /** When each chunk under way was sent, and where it ends. */
+  /** Chunks in flight: where each ends, and when it was sent. */
   readonly underWay: { readonly end: number; readonly sentMs: number }[];
-  /** A chunk is being read. */
+  /** A read from the disk is in flight. */
   isReading: boolean;
-  /** Checks what is sent from the beginning on; `null`: the peer had a part already. */
+  /** Checks the file while it is sent from the start; `null` when the peer had a part already. */
   scanner: SnapshotScanner | null;
-  /** Chunks that may be under way. */
+  /** Number of chunks that may be in flight. */
   window: number;
-  /** Nothing is sent until the peer has said what it has. */
+  /** Whether an offer is unanswered. No chunk is sent before the answer. */
   isOffered: boolean;
-  /** When the peer last answered, or the stream began. */
+  /** Monotonic time of the last reply, or of the start. */
   answeredMs: number;
-  /** The same, or when the snapshot was last offered. */
+  /** Monotonic time of the last reply, or of the last offer. */
   heardMs: number;
 }
 
 /**
- * The leader's side of snapshot streams. What is urgent waits behind few bytes: on a slow network one
- * chunk is under way at a time. The core says when to begin, and says so again while the peer is
- * alive and lacks the snapshot, which serves as the timer for what got lost.
+ * The leader's side of snapshot streams. On a slow network only one chunk is in flight at a time,
+ * so that urgent messages wait behind few bytes. The core asks again for a snapshot while the peer
+ * is alive and lacks it, which serves as the timer for retries.
  */
 export class SnapshotSender {
   readonly #options: SnapshotSenderOptions;
@@ -67,13 +69,13 @@ export class SnapshotSender {
     this.#options = options;
   }
 
-  /** The lowest index that a peer will go on from; `null`: nothing is being sent. */
+  /** The lowest index of a snapshot being sent; `null` when none is. */
   get indexMin(): number | null {
     const indexes = [...this.#streams.values()].map(({ source }) => source.snapshot.index);
     return indexes.length === 0 ? null : Math.min(...indexes);
   }
 
-  /** Begins to send the newest snapshot, or sees to it that one under way goes on. */
+  /** Starts to send the newest snapshot, or makes sure that a running stream goes on. */
   request(request: SnapshotRequest): void {
     const { to, term } = request;
     const stream = this.#streams.get(to);
@@ -107,16 +109,16 @@ export class SnapshotSender {
     this.#sendChunks(stream);
   }
 
-  /** What is under way to the peer may be lost. */
+  /** Chunks in flight to the peer may be lost. */
   unreachable(peer: NodeId): void {
     const stream = this.#streams.get(peer);
     if (stream !== undefined) stream.heardMs = -Infinity;
   }
 
-  /** Ends what nobody needs any more. */
+  /** Ends the streams that nobody needs any more. */
   tick({ role, term, peers }: RaftStatus): void {
     for (const [to, { request, source, answeredMs }] of this.#streams) {
-      // A peer that has it may still need a newer one: the log may have been compacted meanwhile.
+      // A peer that has this snapshot may still need a newer one, after a compaction of the log.
       const needsIt = peers.some(({ id, state, match }) =>
         id === to && state === "snapshot" && match < source.snapshot.index
       );
@@ -133,7 +135,7 @@ export class SnapshotSender {
     return this.#options.clock.monotonicMs();
   }
 
-  /** Nothing of it has arrived, and there is a newer one by now. */
+  /** Whether nothing has arrived yet, and there is a newer snapshot. */
   #isOutdated({ source, ackedBytes }: SnapshotStream): boolean {
     const newest = this.#options.store.newest()?.index ?? 0;
     return ackedBytes === 0 && source.snapshot.index < newest;
@@ -196,7 +198,7 @@ export class SnapshotSender {
     const isFull = stream.isOffered || underWay.length >= stream.window;
     if (stream.isReading || isFull || offset >= source.snapshot.sizeBytes) return;
     stream.isReading = true;
-    // Heartbeats and all else have their turn meanwhile.
+    // Heartbeats and everything else are served during the read.
     source.readLater(offset, SNAPSHOT_CHUNK_BYTES_MAX, (read) => {
       stream.isReading = false;
       if (this.#streams.get(stream.request.to) !== stream) return;
@@ -204,7 +206,7 @@ export class SnapshotSender {
         const { to } = stream.request;
         return this.#useless(to, source.snapshot, `cannot be read, ${read.message}`);
       }
-      // The peer may have said meanwhile that it needs another part.
+      // Meanwhile the peer may have asked for another part.
       const isDue = !stream.isOffered && stream.scanner === scanner &&
         stream.sentBytes === offset;
       if (isDue && !this.#sendChunk(stream, read, offset)) return;
@@ -212,7 +214,7 @@ export class SnapshotSender {
     });
   }
 
-  /** @returns `false` when the file is damaged, and the stream has ended */
+  /** @returns false when the file is damaged and the stream has ended */
   #sendChunk(stream: SnapshotStream, bytes: Uint8Array, offset: number): boolean {
     const { source: { snapshot }, request: { from, to, term } } = stream;
     const { index, checksum, sizeBytes } = snapshot;

@@ -6,7 +6,7 @@ import type { StateSnapshot } from "../../store/state_snapshot.ts";
 import type { LogStore } from "../log/log_store.ts";
 import type { SnapshotMeta, SnapshotStore, SnapshotWriter, StoredSnapshot } from "./snapshot.ts";
 
-/** Marks kept at most: old ones are thinned out. */
+/** Maximum number of marks. Beyond it, every second one is dropped. */
 const MARKS_MAX = 256;
 
 interface Mark {
@@ -15,8 +15,8 @@ interface Mark {
 }
 
 /**
- * How many bytes of log were applied up to which entry, coarsely, so that bounds in bytes can be
- * turned into entries. Counts from where it was made.
+ * Records coarsely how many bytes of log were applied up to which entry, to convert bounds in bytes
+ * to indexes. It counts from its creation.
  */
 export class LogBytes {
   #marks: Mark[];
@@ -24,7 +24,7 @@ export class LogBytes {
   #bytes = 0;
   #stepBytes: number;
 
-  /** @param stepBytes how finely, at least at first */
+  /** @param stepBytes distance of two marks, at least at first */
   constructor(index: number, stepBytes: number) {
     this.#index = index;
     this.#marks = [{ index, bytes: 0 }];
@@ -40,7 +40,7 @@ export class LogBytes {
     if (this.#marks.length > MARKS_MAX) this.#thinOut();
   }
 
-  /** Bytes of the entries behind `index`, at least what is known of them. */
+  /** Bytes of the entries after `index`, as far as they were counted. */
   since(index: number): number {
     if (index >= this.#index) return 0;
     const mark = this.#marks.findLast((one) => one.index <= index) ?? this.#marks[0];
@@ -54,7 +54,7 @@ export class LogBytes {
     return Math.min(index, (mark ?? this.#marks[0])?.index ?? 0);
   }
 
-  /** Nobody asks for what is before `index` any more. */
+  /** Drops the marks that only indexes before `index` need. */
   forgetBefore(index: number): void {
     const first = this.#marks.findLastIndex((one) => one.index <= index);
     if (first > 0) this.#marks = this.#marks.slice(first);
@@ -66,15 +66,16 @@ export class LogBytes {
   }
 }
 
+/** Size of the chunks of a new snapshot. */
 const CHUNK_BYTES = 32 * 1024;
-/** One slice of work; the event loop has as much time to itself before the next. */
+/** Maximum time in milliseconds of one slice of work. The pause before the next takes as long. */
 const SLICE_MS = 4;
 const SLICE_CHUNKS_MAX = 16;
 /** Bytes written and not synced, above which the next slice waits. */
 const UNSYNCED_BYTES_MAX = 16 * 1024 * 1024;
-/** After an attempt that failed: the disk is full, most likely. */
+/** Time in milliseconds before the next attempt after a failure. The disk is probably full. */
 const RETRY_MS = 30_000;
-/** How often it is looked whether peers need less of the log by now. */
+/** Interval in milliseconds between checks of what the peers still need of the log. */
 const COMPACT_MS = 1_000;
 
 export interface SnapshotTakerOptions {
@@ -83,14 +84,14 @@ export interface SnapshotTakerOptions {
   readonly store: SnapshotStore;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** One is taken when the log behind the last one has so many bytes, or as many as that one. */
+  /** Bytes of log since the last snapshot before the next is taken, if that one is not larger. */
   readonly logBytesMax: number;
-  /** What the machine holds now. */
+  /** The meta data of the machine's current state. */
   readonly meta: () => SnapshotMeta;
-  /** The machine holds entries as wholes now; otherwise one is in it in part. */
+  /** Whether the machine holds whole entries. Otherwise one is applied in part. */
   readonly isWhole: () => boolean;
   readonly status: () => RaftStatus;
-  /** The lowest index of a snapshot that is on its way to a peer; `null`: there is none. */
+  /** The lowest index of a snapshot being sent; `null` when none is. */
   readonly sentIndexMin: () => number | null;
 }
 
@@ -101,19 +102,19 @@ interface Attempt {
   readonly startedMs: number;
 }
 
-/** What `INFO` tells. */
+/** What `INFO` reports about taking snapshots. */
 export interface SnapshotTakerReport {
   readonly isTaking: boolean;
-  /** When the last one was finished by this process: milliseconds of the Unix epoch. */
+  /** When this process finished the last one, in milliseconds since the Unix epoch. */
   readonly lastMs: number | null;
   readonly lastDurationMs: number | null;
   readonly hasLastFailed: boolean;
   readonly count: number;
-  /** Behind the newest snapshot. */
+  /** Bytes of log since the newest snapshot. */
   readonly logBytes: number;
 }
 
-/** Takes snapshots of the state when the log has grown, beside all other work, and trims the log. */
+/** Takes snapshots of the state when the log has grown, in small slices, and compacts the log. */
 export class SnapshotTaker {
   readonly #options: SnapshotTakerOptions;
   readonly #logBytes: LogBytes;
@@ -148,7 +149,7 @@ export class SnapshotTaker {
     if (this.#isWanted) this.tick();
   }
 
-  /** Takes one as soon as possible; false when one is being taken. */
+  /** Takes a snapshot as soon as possible. Returns false when one is being taken. */
   take(): boolean {
     if (this.#attempt !== null || this.#isWanted) return false;
     this.#isWanted = true;
@@ -156,7 +157,7 @@ export class SnapshotTaker {
     return true;
   }
 
-  /** Begins one when it is time. */
+  /** Starts a snapshot when it is due. */
   tick(): void {
     const nowMs = this.#options.clock.monotonicMs();
     if (this.#attempt === null && (this.#isWanted || this.#isDue(nowMs))) this.#begin(nowMs);
@@ -166,7 +167,7 @@ export class SnapshotTaker {
     }
   }
 
-  /** Another snapshot has taken the place of the state. */
+  /** Abandons the attempt: a received snapshot replaces the state. */
   abandon(): void {
     this.#cancelSlice?.();
     this.#attempt?.view.end();
@@ -190,16 +191,16 @@ export class SnapshotTaker {
 
   #begin(nowMs: number): void {
     const { machine, store, status, isWhole } = this.#options;
-    if (!isWhole()) return void (this.#isWanted = true); // until the entry is applied
+    if (!isWhole()) return void (this.#isWanted = true); // retried when the entry is applied
     const meta = this.#options.meta();
     if (meta.index === this.#newestIndex && !store.isNewestDamaged) {
-      this.#isWanted = false; // it is there already
+      this.#isWanted = false; // it exists already
       this.#last ??= { atMs: this.#options.clock.nowMs(), durationMs: 0 };
       return;
     }
-    // What others have committed may not be durable here.
+    // Entries committed by others may not be durable here.
     if (meta.index > status().durableIndex) return;
-    // A node that joins does not know who the members were so early in the log.
+    // A node that joins does not know the configuration of such an early entry.
     if (meta.configuration.members.length === 0) return;
     this.#isWanted = false;
     const writer = store.begin(meta);
@@ -248,7 +249,7 @@ export class SnapshotTaker {
     this.#compact();
   }
 
-  /** The store has said why. */
+  /** Drops the attempt. The store has logged why. */
   #failed(): void {
     this.abandon();
     this.#hasFailed = true;
@@ -256,12 +257,12 @@ export class SnapshotTaker {
   }
 
   /**
-   * Lets the log go that a snapshot covers, but for some that peers who are a little behind may ask
-   * for, so that they need not get a whole snapshot.
+   * Compacts the log up to the newest snapshot, except for entries that slightly lagging peers may
+   * need, so that they need no snapshot.
    */
   #compact(): void {
     const { log } = this.#options;
-    // One that was received may not have been brought to log and state yet.
+    // A received snapshot may not have replaced log and state yet.
     const { appliedIndex, durableIndex } = this.#options.status();
     const newest = Math.min(this.#newestIndex, appliedIndex, durableIndex);
     if (newest < log.firstIndex()) return;
@@ -273,7 +274,7 @@ export class SnapshotTaker {
     this.#logBytes.forgetBefore(log.firstIndex() - 1);
   }
 
-  /** Up to where no live peer needs the log, as far as it can be known. */
+  /** The index up to which no live peer needs the log, as far as is known. */
   #neededFrom(newest: number): number {
     const { status, logBytesMax, sentIndexMin } = this.#options;
     let index = Math.min(

@@ -1,36 +1,36 @@
 import { assert, messageOf } from "../../base/errors.ts";
 import type { Disk, DiskFile } from "../../platform/disk.ts";
 
-/** Syncs go on while the file grows, so that the last one is short and the log's are not held up. */
+/** Bytes between two syncs. They keep the last sync short, and do not delay the log's. */
 const SYNC_BYTES = 4 * 1024 * 1024;
-/** Pieces that wait are joined up to this size: a slow disk costs time for each write. */
+/** Small writes are joined up to this many bytes, since a slow disk charges for each write. */
 const WRITE_BYTES_MAX = 1024 * 1024;
 
 /**
- * A file that counts only once it is whole and durable under its final name. The first error ends
- * it: it is removed, and nobody else is harmed. The disk is never waited for: writes and syncs run
- * one after the other beside the event loop, and what is given meanwhile is kept in memory.
+ * A file that counts only once it is whole and durable under its final name. At the first error it
+ * is removed, and nothing else happens. It never blocks on the disk: writes and syncs run one after
+ * the other in the background, and new bytes wait in memory.
  */
 export class UnfinishedFile {
   readonly #disk: Disk;
   readonly #path: string;
   readonly #onFailure: (message: string) => void;
   #file: DiskFile | null = null;
-  /** Given, and not handed to the disk yet. */
+  /** Bytes not handed to the disk yet. */
   #waiting: Uint8Array[] = [];
   #sizeBytes = 0;
   #writtenBytes = 0;
   #syncedBytes = 0;
-  /** A write or a sync is under way. */
+  /** A write or a sync is in flight. */
   #isBusy = false;
   #isAbandoned = false;
   /** It has its final name, which is not durable yet. */
   #isNamed = false;
   #isPublished = false;
-  /** What the sync that covers everything is to be followed by. */
+  /** Called after the sync that covers everything. */
   #onSynced: (() => void) | null = null;
 
-  /** @param onFailure told once, before anything else is */
+  /** @param onFailure called once, before any other callback */
   constructor(disk: Disk, path: string, onFailure: (message: string) => void) {
     this.#disk = disk;
     this.#path = path;
@@ -49,15 +49,15 @@ export class UnfinishedFile {
     return this.#sizeBytes;
   }
 
-  /** Nobody has to wait for a file that is abandoned. */
+  /** Bytes not known to be durable; 0 once abandoned, since nobody needs to wait then. */
   get unsyncedBytes(): number {
     return this.#isAbandoned ? 0 : this.#sizeBytes - this.#syncedBytes;
   }
 
   /**
-   * Appends, some time later; the caller may use `bytes` again.
+   * Appends the bytes later. The caller may reuse `bytes`.
    *
-   * @returns `false` when the file is abandoned: an error of the disk may show only at a later call
+   * @returns false when the file is abandoned; an error of the disk may show only at a later call
    */
   write(bytes: Uint8Array): boolean {
     assert(this.#onSynced === null, "A file is written to after its end");
@@ -69,10 +69,10 @@ export class UnfinishedFile {
   }
 
   /**
-   * Makes the file durable under its name, unless `isWanted` says otherwise: it is asked before the
-   * file gets the name, and when the name is durable.
+   * Makes the file durable under its name, unless `isWanted` refuses. It is asked before the file
+   * gets the name, and again when the name is durable.
    *
-   * @param done told whether it is there
+   * @param done called with whether the file is there
    */
   publish(path: string, isWanted: () => boolean, done: (isThere: boolean) => void): void {
     if (this.#isAbandoned) return done(false);
@@ -90,7 +90,7 @@ export class UnfinishedFile {
     this.#isAbandoned = true;
     this.#waiting = [];
     this.#close();
-    if (this.#isNamed) return; // a whole file, which is pruned like any that is not the newest
+    if (this.#isNamed) return; // a whole file, pruned like any that is not the newest
     try {
       removeIfThere(this.#disk, this.#path);
     } catch {
@@ -98,7 +98,7 @@ export class UnfinishedFile {
     }
   }
 
-  /** Begins what the disk is to do next, if it has nothing to do. */
+  /** Starts the next write or sync if the disk is idle. */
   #goOn(): void {
     if (this.#isBusy || this.#isAbandoned) return;
     const unsyncedBytes = this.#writtenBytes - this.#syncedBytes;
@@ -141,7 +141,7 @@ export class UnfinishedFile {
     this.#isNamed = true;
     this.#disk.syncDirectory(path.slice(0, path.lastIndexOf("/")), (error) => {
       if (error !== null && !this.#isAbandoned) this.#fail(error);
-      else if (!isWanted()) this.abandon(); // a newer one has come meanwhile
+      else if (!isWanted()) this.abandon(); // a newer one has arrived meanwhile
       this.#isPublished = !this.#isAbandoned;
       this.#close();
       done();
@@ -162,7 +162,7 @@ export class UnfinishedFile {
     this.abandon();
   }
 
-  /** Not while the disk works on it. */
+  /** Closes the file, but not while the disk works on it. */
   #close(): void {
     if (this.#isBusy) return;
     this.#file?.close();
@@ -170,7 +170,7 @@ export class UnfinishedFile {
   }
 }
 
-/** Takes the first piece out of the list, joined with those behind it as far as they fit. */
+/** Takes the first piece out of the list, joined with the following ones as far as they fit. */
 function takeJoined(pieces: Uint8Array[], bytesMax: number): Uint8Array {
   let count = 0;
   let bytes = 0;
