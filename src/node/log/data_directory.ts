@@ -10,19 +10,19 @@ import { StrayFiles } from "../stray_files.ts";
 import { DiskLog } from "./disk_log.ts";
 
 const IDENTITY_FORMAT = 2;
-/** Without an incarnation: written by a version that knew none, and given one at the next start. */
+/** Without an incarnation, which the next start adds. */
 const FORMAT_WITHOUT_INCARNATION = 1;
 const READABLE_FORMATS: readonly number[] = [FORMAT_WITHOUT_INCARNATION, IDENTITY_FORMAT];
 const IDENTITY_PATH = "identity.json";
 const NEW_IDENTITY_PATH = "identity.json.new";
-/** Held by the process that works on the directory. */
+/** Locked by the process that uses the directory. */
 export const LOCK_NAME = "lock";
-/** Where a data directory is a whole file system. */
+/** In directories that are the root of a file system. */
 export const LOST_AND_FOUND_NAME = "lost+found";
-/** The new content that a restore or a recovery makes, and puts in place. */
+/** The new content of a restore or recovery, before it is put in place. */
 export const STAGING_NAME = "staging";
 export const INSTALLING_NAME = "installing";
-/** What a recovery has kept of the content before. */
+/** Prefix of the old content that a recovery keeps. */
 export const KEPT_PREFIX = "before-recovery-";
 const OUR_NAMES: readonly string[] = [
   LOCK_NAME,
@@ -35,50 +35,53 @@ const OUR_NAMES: readonly string[] = [
   INSTALLING_NAME,
 ];
 
-/** Whose directory it is: for life. */
+/** The node that the directory belongs to, for life. */
 export interface Identity {
   readonly nodeId: NodeId;
-  /** Empty while the node asks to be let in: it does not know its cluster yet. */
+  /** Empty until a joining node knows its cluster. */
   readonly clusterId: string;
   /**
-   * Of this directory alone: random, and made with it. The cluster keeps which incarnation belongs
-   * to which id, so that an empty directory under an old id is recognized.
+   * Random identity of this directory, created with it. The cluster records which incarnation
+   * belongs to which id, so that it recognizes an empty directory under an old id.
    */
   readonly incarnation: string;
-  /** Each member's Raft address as it was first given; addresses may have changed since. */
+  /** Each member's Raft address as first given. Addresses may have changed since. */
   readonly members: ReadonlyMap<NodeId, string>;
-  /** The incarnations of the founders, as this node has noted them; empty on a node that joined. */
+  /** The founders' incarnations as noted by this node. Empty on a node that joined. */
   readonly founders: ReadonlyMap<NodeId, string>;
-  /** Whether the node may take part: it joined, or all founders have noted the same incarnations. */
+  /** Whether the node may take part: it joined, or all founders noted the same incarnations. */
   readonly isFounded: boolean;
-  /** What the node was last started with, for starts that do not say it again. */
+  /** Settings of the last start, used by later starts that do not give them. */
   readonly settings: NodeSettings;
 }
 
-/** Settings that belong to a node rather than to one start of it. */
+/** Settings of a node that outlive a start. */
 export interface NodeSettings {
   readonly host?: string;
   readonly advertise?: string;
   readonly raftPort?: number;
-  /** Where the others reach it, if not on its Raft port. */
+  /** Raft port under which others reach it, if not its own. */
   readonly advertiseRaftPort?: number;
-  /** What a cluster that it founds begins with as its bound of memory; 0: the most there is. */
+  /** Memory bound of a cluster that it founds, in bytes; 0 means as much as possible. */
   readonly memoryBytesMax?: number;
 }
 
 export interface DataDirectoryOptions {
   readonly nodeId: NodeId;
-  /** `null`: whichever cluster the directory belongs to; it must belong to one then. */
+  /** `null` accepts the cluster that the directory belongs to. It must belong to one then. */
   readonly clusterId: string | null;
   /** Used when the directory is new. */
   readonly members: ReadonlyMap<NodeId, string>;
-  /** For a new log: see `DiskLogOptions`. */
+  /** For a new log; see `DiskLogOptions`. */
   readonly nonce: string;
   /** Used when the directory is new or has none. @default the nonce */
   readonly incarnation?: string;
-  /** Used when the directory is new: see `Identity`. @default true */
+  /** Used when the directory is new; see `Identity`. @default true */
   readonly isFounded?: boolean;
-  /** A write or sync failed: nothing is acknowledged any more, and the process should end. */
+  /**
+   * Called when a write or sync failed. Nothing is acknowledged afterwards, and the process should
+   * end.
+   */
   readonly onFailure: (error: Error) => void;
   readonly segmentBytesMax?: number;
   readonly logger?: Logger;
@@ -87,17 +90,17 @@ export interface DataDirectoryOptions {
 export interface DataDirectory {
   readonly identity: Identity;
   readonly log: DiskLog;
-  /** The newest one, if any, is there for all that the log does not hold. */
+  /** The newest snapshot covers everything that the log lacks. */
   readonly snapshots: DiskSnapshots;
 }
 
 interface StoredIdentity extends Identity {
-  /** Whether the log was there once, so that a missing one is a loss. */
+  /** Whether there was a log, so that a missing log is a loss. */
   readonly hasLog: boolean;
 }
 
 /**
- * The identity that the directory holds; `null` when it is new.
+ * Reads the directory's identity; `null` when the directory is new.
  *
  * @throws {UserError} when the directory is not ours, or its identity cannot be read
  */
@@ -106,7 +109,7 @@ export function readIdentity(disk: Disk): Identity | null {
 }
 
 /**
- * Opens a node's directory, or makes a new one of an empty directory. The caller holds the lock.
+ * Opens a node's directory, or initializes an empty one. The caller holds the lock.
  *
  * @throws {UserError} when it belongs to another node or cluster, is damaged, or is not ours
  */
@@ -133,11 +136,11 @@ export function openDataDirectory(disk: Disk, options: DataDirectoryOptions): Da
       hasLog: false,
     }
     : { ...stored, incarnation: stored.incarnation || incarnation };
-  // The identity goes first: a crash before the log is there leaves a directory that is known to
-  // be this node's and known to be unused.
+  // Write the identity first: a crash before the log exists leaves a directory that is known to be
+  // this node's and unused.
   if (stored?.incarnation !== identity.incarnation) writeIdentity(disk, identity);
-  // The process that wrote it may have died before the name was durable: a loss of power could
-  // take it back and leave a log that belongs to nobody.
+  // Its writer may have died before the name was durable. A power failure could lose the name, and
+  // leave a log that belongs to nobody.
   else disk.syncDirectoryNow("");
   const strays = new StrayFiles(disk, options.logger ?? silentLogger);
   for (const name of foreignIn(disk)) strays.found(name);
@@ -149,7 +152,7 @@ export function openDataDirectory(disk: Disk, options: DataDirectoryOptions): Da
 }
 
 /**
- * Keeps an identity, durably and in one step. The caller holds the lock.
+ * Stores an identity durably and atomically. The caller holds the lock.
  *
  * @throws {UserError} when the directory is not ours, or its identity cannot be read
  */
@@ -157,7 +160,7 @@ export function saveIdentity(disk: Disk, identity: Identity): void {
   writeIdentity(disk, { ...identity, hasLog: readStored(disk)?.hasLog ?? false });
 }
 
-/** Opens the log and lets the snapshot take its place, if a crash came in between. */
+/** Opens the log, and lets the snapshot replace it if a crash interrupted that. */
 function openLog(
   disk: Disk,
   options: DataDirectoryOptions,
@@ -183,9 +186,9 @@ function openLog(
 }
 
 /**
- * A snapshot that another node sent becomes durable first, and takes the place of the log then. One
- * that this node took may be ahead of the log too, if the majority that committed its last entries
- * were others.
+ * A snapshot from another node first becomes durable, and then replaces the log. A snapshot that
+ * this node took may be ahead of the log too, if its last entries were committed by a majority
+ * without this node.
  */
 function putInPlace(log: DiskLog, { index, term }: SnapshotMeta, logger = silentLogger): void {
   if (index <= log.lastIndex() && log.term(index) === term) return;
@@ -193,7 +196,7 @@ function putInPlace(log: DiskLog, { index, term }: SnapshotMeta, logger = silent
     `the snapshot of entry ${index} takes the place of the log, which ends with entry ` +
       `${log.lastIndex()}`,
   );
-  // A node that has taken part in a later term has that term in its log.
+  // A node that took part in a later term has that term in its log.
   const hardState = log.hardState().term < term ? { term, vote: null } : null;
   log.reset(index, term, hardState, () => {});
 }
@@ -201,7 +204,7 @@ function putInPlace(log: DiskLog, { index, term }: SnapshotMeta, logger = silent
 function readStored(disk: Disk): StoredIdentity | null {
   const names = disk.list("");
   const foreign = foreignIn(disk)[0];
-  // Where an identity is, the directory is a node's, and what others have put there does no harm.
+  // Where there is an identity, the directory is a node's, and foreign files do no harm.
   if (foreign !== undefined && !names.includes(IDENTITY_PATH)) {
     throw new UserError(
       `Cannot use ${disk.root}: it holds ${JSON.stringify(foreign)}, which is not Regent's; ` +

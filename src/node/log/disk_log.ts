@@ -32,13 +32,13 @@ interface OpenSegment {
 }
 
 export interface DiskLogOptions extends LogOwner {
-  /** Begin a log where there is none; otherwise a missing one is refused. */
+  /** Whether to create a log where there is none. Otherwise a missing log is refused. */
   readonly create: boolean;
-  /** For a log that is begun: at most 64 ASCII characters that no client can guess. */
+  /** For a new log: at most 64 ASCII characters that no client can guess. */
   readonly nonce: string;
-  /** A write or sync failed and the log is dead. May be called from within `append`. */
+  /** Called when a write or a sync failed and the log is dead, perhaps from within `append`. */
   readonly onFailure: (error: Error) => void;
-  /** The newest sound snapshot: what it covers may be missing. @default null */
+  /** The newest sound snapshot. The log may lack what it contains. @default null */
   readonly snapshot?: SnapshotPlace | null;
   /** @default 64 MiB */
   readonly segmentBytesMax?: number;
@@ -46,12 +46,12 @@ export interface DiskLogOptions extends LogOwner {
 }
 
 /**
- * The log in files of records, which are only ever appended. An entry whose index is not above the
- * last one's cuts the log off from there: told by its index when the log is read, not by shortening
- * the file. So nothing that was synced is touched again, writes and syncs may overlap freely, and a
- * crash in the middle leaves the old tail or the new one. A segment holds no entry below its first
- * index: a cut that goes further back begins a new segment. A snapshot in the place of the log begins
- * one as well, whose header says so; what it covers goes away as whole files.
+ * A log in append-only files of records. An entry whose index is not above the last one's cuts off
+ * the log from that index on. The reader concludes this from the index; the file is not shortened.
+ * So synced bytes are never touched again, writes and syncs may overlap freely, and a crash leaves
+ * either the old tail or the new one. A segment holds no entry below its first index: a cut further
+ * back starts a new segment. A snapshot that replaces the log starts one too, and its header says
+ * so. What the snapshot covers is removed as whole files.
  */
 export class DiskLog implements LogStore {
   readonly #disk: Disk;
@@ -62,11 +62,11 @@ export class DiskLog implements LogStore {
   readonly #writer: LogWriter;
   readonly #index: LogIndex;
   #hardState: HardState;
-  /** The newest segment's file and an older one's, open for reading. */
+  /** The files of the newest segment and of an older one, open for reading. */
   #newest: OpenSegment | null = null;
   #older: OpenSegment | null = null;
 
-  /** @throws {UserError} when the log is damaged, is not whole, or belongs to another node */
+  /** @throws {UserError} when the log is damaged, incomplete, or another node's */
   static open(disk: Disk, options: DiskLogOptions): DiskLog {
     const { segmentBytesMax = 64 * 1024 * 1024 } = options;
     if (!(segmentBytesMax > 0 && segmentBytesMax <= 2 ** 31)) {
@@ -184,7 +184,7 @@ export class DiskLog implements LogStore {
     try {
       write();
     } catch (error) {
-      // Half a record may stand there now. Nothing must ever be written behind it.
+      // Half a record may be there now. Nothing must ever be written after it.
       this.#writer.stop();
       this.#commit.fail(error instanceof Error ? error : new Error(String(error)));
       return;
@@ -217,7 +217,9 @@ export class DiskLog implements LogStore {
     return { format: LOG_FORMAT, cluster, node, nonce: this.#nonce, ...place, term, vote };
   }
 
-  /** A loss of power may bring the files back: nothing waits for the directory. */
+  /**
+   * Does not sync the directory. If a power failure brings the files back, they are removed again.
+   */
   #removeBefore({ sequence }: Segment): void {
     if ((this.#older?.segment.sequence ?? sequence) < sequence) this.#closeOlder();
     if ((this.#newest?.segment.sequence ?? sequence) < sequence) this.#closeNewest();

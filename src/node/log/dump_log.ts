@@ -14,16 +14,16 @@ import {
 import { LOG_DIRECTORY, parseSegmentFileName } from "./segment.ts";
 
 export interface DumpLogOptions {
-  /** Show values whole. @default false */
+  /** Whether to print long values in full. @default false */
   readonly full?: boolean;
 }
 
 const ARGUMENT_CHARACTERS_MAX = 64;
 
 /**
- * A log as text, in the order of writing: one line for each entry, each change of term or vote, and
- * each segment. Changes nothing and needs no lock. What cannot be read gets a line that begins with
- * `error:`, and the next segment follows.
+ * Prints a log as text, in the order of writing: a line for each entry, each change of term or
+ * vote, and each segment. It changes nothing and needs no lock. What cannot be read gets a line
+ * that starts with `error:`, and the next segment follows.
  *
  * @throws {UserError} when there is no log
  */
@@ -106,7 +106,7 @@ function configurationText({ members, removed }: ClusterConfiguration): string {
   return oneLine(`members: ${texts.join(", ")}${gone}`);
 }
 
-/** Other nodes wrote it: whatever it holds, a line stays a line. */
+/** Other nodes wrote this text. Whatever it contains, it must stay one line. */
 function oneLine(text: string): string {
   // deno-lint-ignore no-control-regex
   return text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]/g, "?");
@@ -127,7 +127,7 @@ const ESCAPES: ReadonlyMap<string, string> = new Map([
   ["\b", "\\b"],
 ]);
 
-/** As `redis-cli` shows strings. */
+/** Quotes a string as `redis-cli` does. */
 function quote(argument: string, full: boolean): string {
   const isLong = !full && argument.length > ARGUMENT_CHARACTERS_MAX;
   const shown = isLong ? argument.slice(0, ARGUMENT_CHARACTERS_MAX) : argument;

@@ -16,19 +16,19 @@ import type { RecoveredLog } from "./recovery.ts";
 import { LOG_DIRECTORY, nameNewSegment, NextSegment, type Segment, segmentOf } from "./segment.ts";
 import { isBefore, type SyncedMark, type SyncedPosition } from "./synced_mark.ts";
 
-/** Makes all earlier writes durable and says so, or why not. */
+/** Makes all earlier writes durable, and reports success or the error. */
 export type Sync = (done: (error: Error | null) => void) => void;
 
 /**
- * Lets one sync cover everything that waits: what arrives while one is under way waits for the
- * next. The first failure is the last: the kernel may have dropped what it could not write, so a
- * second try that succeeds would prove nothing.
+ * Group commit: one sync covers all waiting writes. Writes during a sync wait for the next one. The
+ * first failure is final: the kernel may have dropped what it could not write, so a second sync
+ * that succeeds would prove nothing.
  */
 export class GroupCommit {
   readonly #sync: Sync;
   readonly #onFailure: (error: Error) => void;
   #waiting: (() => void)[] = [];
-  /** Durable, and not called yet. */
+  /** Durable, with `done` not called yet. */
   readonly #durable: (() => void)[] = [];
   #isSyncing = false;
   #isDraining = false;
@@ -43,19 +43,21 @@ export class GroupCommit {
     return this.#isStopped;
   }
 
-  /** Calls `done` once everything written before this call is durable; in the order of the calls. */
+  /**
+   * Calls `done` once everything written before this call is durable, in the order of the calls.
+   */
   add(done: () => void): void {
     if (this.#isStopped) return;
     this.#waiting.push(done);
     if (!this.#isSyncing) this.#start();
   }
 
-  /** No `done` is called any more. */
+  /** Calls no `done` any more. */
   stop(): void {
     this.#isStopped = true;
   }
 
-  /** Stops and reports, unless stopped already. */
+  /** Stops and reports the error, unless it has stopped already. */
   fail(error: Error): void {
     if (this.#isStopped) return;
     this.#isStopped = true;
@@ -71,13 +73,13 @@ export class GroupCommit {
       if (error !== null) return this.fail(error);
       if (this.#isStopped) return;
       this.#durable.push(...covered);
-      // The next sync starts first: the disk works while the callers go on.
+      // Start the next sync first: the disk then works while the callers continue.
       if (this.#waiting.length > 0) this.#start();
       this.#drain();
     });
   }
 
-  /** One loop only, even if syncs complete at once: a `done` may well append again. */
+  /** Calls the callbacks in one loop, even if syncs complete at once: a `done` may append again. */
   #drain(): void {
     if (this.#isDraining) return;
     this.#isDraining = true;
@@ -93,32 +95,32 @@ export class GroupCommit {
 }
 
 /**
- * Zeros written ahead of the records, many batches at once: a sync is faster when the file need not
- * grow. Zeros are no record, so they are the end of what was written.
+ * Zeros written ahead of the records, in one write for many batches. A sync is faster when the file
+ * need not grow. Zeros are not a record, so they mark the end of what was written.
  */
 const FILL_BYTES = 1 << 18;
-/** A hard state and the claim of the last sync. */
+/** Room for a hard state and the claim of the last sync. */
 const BESIDE_ENTRIES_BYTES = 512;
-/** Entries with more bytes than this together are written beside the event loop, ... */
+/** Entries with more bytes than this together are written without blocking the event loop. */
 const LARGE_BYTES = 1 << 20;
-/** ... in pieces of so many bytes. */
+/** Size of the pieces of such a write. */
 const PIECE_BYTES = 1 << 20;
 
 export interface LogWriterOptions {
   readonly segmentBytesMax: number;
   readonly logger: Logger;
-  /** A write or a sync failed: nothing is written any more. Called once. */
+  /** Called once, when a write or a sync failed. Nothing is written afterwards. */
   readonly onFailure: (error: Error) => void;
 }
 
-/** Something to be done to the files once all before it is done; calls `next` at its end. */
+/** A step on the files that waits for all earlier ones. It calls `next` at its end. */
 type Task = (next: () => void) => void;
 
 /**
- * The writing end of a log on disk: the newest segment and the mark of the last sync. What is small is
- * written at once. The beginning of a segment waits for syncs, and what is large takes its time to be
- * written: both go on beside the event loop, and what comes meanwhile waits in line behind them, in
- * memory. So the files get everything in the order of the calls.
+ * The writing end of a log on disk: the newest segment, and the mark of the last sync. Small writes
+ * happen at once. The start of a segment waits for syncs, and large writes take time; neither
+ * blocks the event loop. Later writes queue in memory until those are done. So the files get
+ * everything in the order of the calls.
  */
 export class LogWriter {
   readonly #disk: Disk;
@@ -127,24 +129,24 @@ export class LogWriter {
   readonly #nonce: string;
   readonly #records = new RecordWriter();
   readonly #next: NextSegment;
-  /** What waits in line, oldest first. */
+  /** Queued tasks, oldest first. */
   readonly #tasks: Task[] = [];
   #isBusy = false;
-  /** Entries that are in line to be written, by index. */
+  /** Queued entries by index. */
   readonly #unwritten = new Map<number, LogEntry>();
   #zeros: Uint8Array = new Uint8Array(0);
-  /** The newest, where what comes next belongs; perhaps it is still in line to be begun. */
+  /** The newest segment, which gets the next record. Its start may still be queued. */
   #segment: Segment;
-  /** How far that segment says of itself that it was synced. */
+  /** Offset up to which that segment's own records claim that it is durable. */
   #claimedBytes: number;
-  /** The newest that has been begun. */
+  /** File of the newest segment that has been started. */
   #file: DiskFile;
-  /** Size of that file, zeros at its end included. */
+  /** Size of that file, including trailing zeros. */
   #fileBytes: number;
-  /** The one that is being begun. */
+  /** File of the segment being started. */
   #begun: DiskFile | null = null;
   #syncing: DiskFile | null = null;
-  /** The beginning of a segment that waits for the sync under way. */
+  /** The start of a segment that waits for the sync in flight. */
   #onSyncEnd: (() => void) | null = null;
   #isStopped = false;
   #synced: SyncedPosition;
@@ -168,17 +170,17 @@ export class LogWriter {
     this.#next = new NextSegment(disk, strays, options.logger, blankBytes);
   }
 
-  /** The segment that the next record belongs to. */
+  /** The segment that gets the next record. */
   get segment(): Segment {
     return this.#segment;
   }
 
-  /** An entry that no file has yet. */
+  /** An entry that is not written yet. */
   unwritten(index: number): LogEntry | undefined {
     return this.#unwritten.get(index);
   }
 
-  /** Whether these entries belong into a new segment. */
+  /** Whether these entries must go into a new segment. */
   isFullFor(entries: readonly LogEntry[]): boolean {
     const { headerBytes, endBytes } = this.#segment;
     const bytes = BESIDE_ENTRIES_BYTES + recordBytes(entries);
@@ -186,7 +188,7 @@ export class LogWriter {
   }
 
   /**
-   * Ends the segment and begins the next one, which counts once all before it is durable.
+   * Ends the segment and starts the next one, which counts once everything before it is durable.
    *
    * @returns the new segment
    */
@@ -204,20 +206,20 @@ export class LogWriter {
   }
 
   /**
-   * Writes both in one go.
+   * Writes hard state and entries in one go.
    *
-   * @returns the offset of the first entry's record
+   * @returns offset of the first entry's record
    */
   write(hardState: HardState | null, entries: readonly LogEntry[]): number {
     const records = this.#records;
     records.clear();
-    // A loss of power may take the mark; records that follow a sync tell of it as well.
+    // A power failure may lose the mark. So the records after a sync claim it too.
     const { segment, offset } = this.#synced;
     if (segment === this.#segment.sequence && offset > this.#claimedBytes) {
       records.add(encodeSynced(offset, this.#nonce));
       this.#claimedBytes = offset;
     }
-    // The hard state goes first: entries that are torn off leave a state that is still true.
+    // The hard state comes first: if the entries are torn off, it is still true.
     if (hardState !== null) records.add(encodeHardState(hardState));
     const entriesFrom = this.#segment.endBytes + records.length;
     const entriesBytes = recordBytes(entries);
@@ -232,7 +234,7 @@ export class LogWriter {
     return entriesFrom;
   }
 
-  /** Makes durable all that was written before the call, and marks it so. */
+  /** Makes everything written before the call durable, and marks it as such. */
   sync(done: (error: Error | null) => void): void {
     const position = { segment: this.#segment.sequence, offset: this.#segment.endBytes };
     if (!this.#isBusy) return this.#sync(position, done);
@@ -242,7 +244,7 @@ export class LogWriter {
     });
   }
 
-  /** Runs when all that was asked for before the call is done. */
+  /** Runs when everything requested before the call is done. */
   afterwards(run: () => void): void {
     this.#enqueue((next) => {
       run();
@@ -250,7 +252,7 @@ export class LogWriter {
     });
   }
 
-  /** After a failure: what is under way is not heard any more. */
+  /** Ignores the end of operations in flight after a failure. */
   stop(): void {
     this.#isStopped = true;
   }
@@ -263,7 +265,7 @@ export class LogWriter {
     this.#mark.close();
   }
 
-  // The line.
+  // The queue
 
   #enqueue(task: Task): void {
     this.#tasks.push(task);
@@ -278,7 +280,7 @@ export class LogWriter {
     this.#isBusy = false;
   }
 
-  /** Runs the task; one that is not over when it returns lets the line go on at its end. */
+  /** Runs the task. If the task is not over when it returns, its end continues the queue. */
   #isOverAtOnce(task: Task): boolean {
     let isOver = false;
     let isLate = false;
@@ -307,17 +309,17 @@ export class LogWriter {
     this.#options.onFailure(error instanceof Error ? error : new Error(String(error)));
   }
 
-  // Beginning a segment.
+  // Starting a segment
 
-  /** Of two syncs of one file at the same time, the kernel tells only one of a failure. */
+  /** If two syncs of one file overlap, the kernel reports a failure to only one of them. */
   #whenSynced(run: () => void): void {
     if (this.#syncing === null) run();
     else this.#onSyncEnd = run;
   }
 
   /**
-   * The segment gets its name when it and the one before are durable, so that a crash at any moment
-   * leaves either all of it or nothing that counts.
+   * The segment gets its name when it and its predecessor are durable, so that a crash leaves
+   * either all of it or nothing that counts.
    */
   #begin(segment: Segment, header: Uint8Array, next: () => void): void {
     const old = this.#file;
@@ -352,7 +354,7 @@ export class LogWriter {
     });
   }
 
-  // Writing.
+  // Writing
 
   #writeSmall(entries: readonly LogEntry[]): void {
     const offset = this.#segment.endBytes;
@@ -379,7 +381,7 @@ export class LogWriter {
     this.#enqueue((next) =>
       write(() => {
         for (const entry of entries) {
-          // Unless another one is in line by now, in its place.
+          // Unless a later entry with the same index is queued by now.
           if (this.#unwritten.get(entry.index) === entry) this.#unwritten.delete(entry.index);
         }
         next();
@@ -392,7 +394,7 @@ export class LogWriter {
     this.#file.write(bytes, offset);
   }
 
-  /** Entries from number `at` on, whose first record begins at the offset. */
+  /** Writes the entries from number `at` on. The first record goes to `offset`. */
   #putEntries(entries: readonly LogEntry[], at: number, offset: number, done: () => void): void {
     const entry = entries[at];
     if (entry === undefined) return done();
@@ -405,7 +407,7 @@ export class LogWriter {
     });
   }
 
-  /** Piece by piece, so that neither the checksum nor the write holds up the event loop. */
+  /** Works in pieces, so that neither checksum nor write blocks the event loop. */
   #putPayload(payload: Uint8Array, offset: number, done: (checksum: number) => void): void {
     let checksum = payload.length;
     const putFrom = (start: number) => {
@@ -420,7 +422,7 @@ export class LogWriter {
     putFrom(0);
   }
 
-  /** Up to this end of a write of so many bytes; for a large one it would cost more than it spares. */
+  /** Writes zeros after a write that ends at `endBytes`. After a large write it would not pay. */
   #fill(endBytes: number, bytes: number): void {
     if (endBytes <= this.#fileBytes) return;
     this.#fileBytes = endBytes;
@@ -432,7 +434,7 @@ export class LogWriter {
     this.#fileBytes += zeros;
   }
 
-  // Syncing.
+  // Syncing
 
   #sync(position: SyncedPosition, done: (error: Error | null) => void): void {
     const file = this.#file;

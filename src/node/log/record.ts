@@ -3,24 +3,25 @@ import { assert } from "../../base/errors.ts";
 import type { HardState } from "../../raft/types.ts";
 import { decodePlace, type EntryPlace } from "./entry.ts";
 
-/** What stands before each payload: its length and the checksum, 4 bytes each, big-endian. */
+/** Bytes before each payload: its length and its checksum, 4 bytes each, big-endian. */
 export const RECORD_HEADER_BYTES = 8;
 export const PAYLOAD_BYTES_MAX = 2 ** 29 - 1;
 
+/** Maximum size in bytes of the buffer that a writer keeps between writes. */
 const WRITER_BYTES_KEPT_MAX = 1 << 22;
 
 /**
- * The checksum of a record: the CRC-32 of its payload begun with the length as seed, so that a
- * flipped bit of the length is found as well.
+ * The checksum of a record: the CRC-32 of its payload, seeded with the length, so that a flipped
+ * bit in the length is found too.
  */
 function checksum(payload: Uint8Array): number {
   return crc32(payload, payload.length);
 }
 
 /**
- * A record's payload, or `null` when no sound record of at most so many bytes stands at `offset`;
- * zeros never are one. Payloads hold whatever clients write, records among it: what stands inside of
- * one is none of ours.
+ * The payload of the record at `offset`. `null` if there is no sound record with at most
+ * `payloadBytesMax` bytes. Zeros are never a record. A payload may contain anything that clients
+ * write, even records; those inside a payload do not count.
  */
 export function payloadAt(
   bytes: Uint8Array,
@@ -35,7 +36,7 @@ export function payloadAt(
   return checksum(payload) === readUint32(bytes, offset + 4) ? payload : null;
 }
 
-/** Whether nothing but zeros stands from `offset` on. */
+/** Whether only zeros follow from `offset` on. */
 export function isZeroFrom(bytes: Uint8Array, offset: number): boolean {
   for (let at = offset; at < bytes.length; at++) {
     if (bytes[at] !== 0) return false;
@@ -44,9 +45,9 @@ export function isZeroFrom(bytes: Uint8Array, offset: number): boolean {
 }
 
 /**
- * Hands out the sound records from the beginning.
+ * Visits the sound records from the start.
  *
- * @returns where the first thing stands that is no sound record
+ * @returns the offset of the first thing that is not a sound record
  */
 export function scanRecords(
   bytes: Uint8Array,
@@ -60,7 +61,7 @@ export function scanRecords(
   return offset;
 }
 
-/** What stands before a payload of this length and checksum, which is begun with the length as seed. */
+/** The header of a record with this length, and this checksum as described at `checksum`. */
 export function recordHeader(length: number, checksum: number): Uint8Array {
   const bytes = new Uint8Array(RECORD_HEADER_BYTES);
   writeUint32(bytes, 0, length);
@@ -87,7 +88,7 @@ export class RecordWriter {
     this.#length = at + RECORD_HEADER_BYTES + payload.length;
   }
 
-  /** What was collected; valid until the next `clear`. */
+  /** The collected records, valid until the next `clear`. */
   bytes(): Uint8Array {
     return this.#bytes.subarray(0, this.#length);
   }
@@ -108,7 +109,7 @@ export class RecordWriter {
   }
 }
 
-/** Version of the files in `log/`; a node refuses those of any other. */
+/** Version of the files in `log/`. A node refuses all others. */
 export const LOG_FORMAT = 3;
 
 /** The first record of each segment. */
@@ -116,30 +117,30 @@ export interface SegmentHeader {
   readonly format: number;
   readonly cluster: string;
   readonly node: string;
-  /** The same in all segments of a log, and known to nobody outside of it: see `encodeSynced`. */
+  /** A secret that all segments of a log share; see `encodeSynced`. */
   readonly nonce: string;
-  /** From 1, without gaps. */
+  /** Number of the segment, from 1, without gaps. */
   readonly segment: number;
-  /** Every entry of the segment has this index or a higher one; earlier ones end before it. */
+  /** Lower bound of the indexes in this segment. Earlier segments end before it. */
   readonly first: number;
-  /** A snapshot up to the entry before `first` took the place of all that was in the log before. */
+  /** Whether a snapshot up to the entry before `first` replaced the log. */
   readonly afterSnapshot: boolean;
-  /** The term of the entry before `first`; 0 for the beginning of the log. */
+  /** Term of the entry before `first`; 0 at the start of the log. */
   readonly previousTerm: number;
-  /** How long the segment before was, without the zeros at its end; 0 for the first of all. */
+  /** Size of the previous segment without trailing zeros; 0 for the first segment. */
   readonly previousBytes: number;
-  /** The hard state when the segment began, so that older segments are not needed for it. */
+  /** The hard state at the start of the segment, so that older segments are not needed for it. */
   readonly term: number;
   readonly vote: string | null;
 }
 
-/** What a record's payload is. */
+/** The kinds of records. */
 export type LogRecord =
   | { readonly kind: "header"; readonly header: SegmentHeader }
   | { readonly kind: "otherFormat"; readonly format: unknown }
   | { readonly kind: "entry" } & EntryPlace
   | { readonly kind: "hardState"; readonly hardState: HardState }
-  /** Everything of the segment before this offset was durable when the record was written. */
+  /** Everything in the segment before this offset was durable when the record was written. */
   | { readonly kind: "synced"; readonly offset: number; readonly nonce: string };
 
 const encoder = new TextEncoder();
@@ -168,14 +169,15 @@ export function encodeHardState({ term, vote }: HardState): Uint8Array {
 }
 
 /**
- * This record counts wherever it is found behind damage, so it tells what no client knows: without
- * that, a value that looks like one would be believed.
+ * Encodes the claim that the segment is durable up to an offset. The record counts wherever it is
+ * found after damage. So it contains the nonce, which no client knows: otherwise a client's value
+ * could forge one.
  */
 export function encodeSynced(offset: number, nonce: string): Uint8Array {
   return encoder.encode(JSON.stringify({ synced: offset, nonce }));
 }
 
-/** Says what a sound payload is; `null` when it is nothing that this version writes. */
+/** Parses a sound payload; `null` when this version does not write such payloads. */
 export function parseLogRecord(payload: Uint8Array): LogRecord | null {
   const place = decodePlace(payload);
   if (place !== null) return { kind: "entry", ...place };
@@ -191,7 +193,7 @@ export function parseLogRecord(payload: Uint8Array): LogRecord | null {
   return { kind: "synced", offset: synced, nonce };
 }
 
-/** The fields of a payload that is a JSON object; `null` when it is none. */
+/** The fields of a JSON object; `null` when the payload is none. */
 export function parseFields(payload: Uint8Array): Record<string, unknown> | null {
   let value: unknown;
   try {
@@ -211,7 +213,7 @@ function isSegmentHeader(
     isVote(fields["vote"]) && typeof fields["afterSnapshot"] === "boolean";
 }
 
-/** Whether a field is a whole number that can count something. */
+/** Whether a field is a non-negative safe integer. */
 export function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }

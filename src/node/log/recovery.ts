@@ -29,30 +29,30 @@ import {
 } from "./segment.ts";
 import { readSyncedPosition, SYNCED_MARK_PATH, SyncedMark } from "./synced_mark.ts";
 
-/** No record that tells of a sync is longer. */
+/** Maximum size of a record that claims a sync. */
 const SYNCED_BYTES_MAX = 256;
 
-/** Whose log it must be. */
+/** The node that the log must belong to. */
 export interface LogOwner {
   readonly clusterId: string;
   readonly nodeId: string;
 }
 
 /**
- * Rebuilds the state of a log from its segments, in the order they were written and without gaps.
- * The first may be any of them, since older ones are removed once a snapshot covers them. Only what
- * is surely a write that was never finished is passed over; everything else that is wrong is refused.
+ * Rebuilds the state of a log from its segments, in the order of writing and without gaps. It may
+ * start at any segment, since older ones are removed once a snapshot covers them. Only a write that
+ * certainly never finished is skipped. Everything else that is wrong is refused.
  */
 export class LogReplay {
   readonly #disk: Disk;
   readonly #owner: LogOwner;
   readonly index = new LogIndex();
   hardState: HardState = { term: 0, vote: null };
-  /** Up to here the newest segment is known to be durable. */
+  /** The newest segment is known to be durable up to this offset. */
   syncedBytes = 0;
-  /** What the log's own records tell; empty before the first segment. */
+  /** The nonce of the log's own records; empty before the first segment. */
   nonce = "";
-  /** Size of the segment before; `null`: it is not there, and neither is any other. */
+  /** Size of the previous segment; `null` before the first one that is present. */
   #previousBytes: number | null = null;
 
   constructor(disk: Disk, owner: LogOwner) {
@@ -60,7 +60,7 @@ export class LogReplay {
     this.#owner = owner;
   }
 
-  /** A segment that is followed by another: it was made durable before that one began. */
+  /** Reads a segment that has a successor. It was durable before the successor started. */
   replayOlder(name: SegmentName, bytes: Uint8Array): void {
     const segment = this.#replay(name, bytes);
     const end = segment.endBytes;
@@ -70,14 +70,15 @@ export class LogReplay {
   }
 
   /**
-   * The newest segment. It ends at its first damaged record if that one was certainly not durable.
+   * Reads the newest segment. It ends at its first damaged record, if that was certainly not
+   * durable.
    *
-   * Sound records behind a damaged one prove nothing by themselves: when the power fails, the disk
-   * may have kept a later write and lost an earlier one of the same sync. What proves that the
-   * damaged one was durable is the mark of the last sync, or a later record that says so.
+   * Sound records after a damaged one prove nothing by themselves: at a power failure, the disk may
+   * have kept a later write and lost an earlier one of the same sync. What proves that the damaged
+   * record was durable is the mark of the last sync, or a later record that claims it.
    *
-   * @param syncedBytes up to here the segment was synced for certain
-   * @returns whether there is something behind the end to be cut off
+   * @param syncedBytes offset up to which the segment was certainly synced
+   * @returns whether there is something after the end to cut off
    */
   replayNewest(name: SegmentName, bytes: Uint8Array, syncedBytes: number): boolean {
     const segment = this.#replay(name, bytes);
@@ -125,7 +126,7 @@ export class LogReplay {
     const { header } = record;
     this.#checkOwner(segment, header);
     this.#checkPlace(segment, header);
-    // Segment 1 follows the beginning of all logs.
+    // Segment 1 has no predecessor.
     const isFirstLeft = this.#previousBytes === null && segment.sequence > 1;
     if (isFirstLeft || header.afterSnapshot) this.index.beginAnew(segment, header.previousTerm);
     else {
@@ -155,7 +156,7 @@ export class LogReplay {
       throw refuse("the header does not fit the file's name");
     }
     if (this.#previousBytes !== null && header.previousBytes !== this.#previousBytes) {
-      // This header is sound, so it is the file before that lacks something.
+      // This header is sound, so the previous file is incomplete.
       const { fileName } = this.index.newest;
       const what = `the records end, and segment ${sequence} says that they end at byte ` +
         `${header.previousBytes}`;
@@ -226,7 +227,9 @@ export class LogReplay {
   }
 }
 
-/** The furthest offset that the log's own records behind `end` tell to have been durable; 0: none. */
+/**
+ * The highest offset that the log's own records after `end` claim to be durable; 0 when none does.
+ */
 function claimedAfter(bytes: Uint8Array, end: number, nonce: string): number {
   const OPENING_BRACE = 0x7b;
   let claimed = 0;
@@ -242,7 +245,7 @@ function claimedAfter(bytes: Uint8Array, end: number, nonce: string): number {
   return claimed;
 }
 
-/** The last entry that a durable snapshot covers. */
+/** The last entry of a durable snapshot. */
 export interface SnapshotPlace {
   readonly index: number;
   readonly term: number;
@@ -250,12 +253,12 @@ export interface SnapshotPlace {
 
 export interface RecoveredLog {
   readonly replay: LogReplay;
-  /** The newest segment's file. All of it is durable. */
+  /** File of the newest segment. All of it is durable. */
   readonly file: DiskFile;
   readonly mark: SyncedMark;
 }
 
-/** Begins a log, or goes on with a beginning that a crash cut short. */
+/** Creates a log, or finishes a creation that a crash interrupted. */
 export function createLog(
   disk: Disk,
   strays: StrayFiles,
@@ -265,7 +268,7 @@ export function createLog(
   disk.makeDirectory(LOG_DIRECTORY);
   disk.syncDirectoryNow("");
   SyncedMark.create(disk).close();
-  // Where there is a segment there is thus a mark as well.
+  // So wherever there is a segment, there is a mark as well.
   disk.syncDirectoryNow(LOG_DIRECTORY);
   createSegment(disk, strays, {
     format: LOG_FORMAT,
@@ -285,11 +288,11 @@ export function createLog(
 /**
  * Reads the log, cuts off what was never finished, and makes the rest durable.
  *
- * Segments are removed from the oldest on when a snapshot covers them, but a loss of power may bring
- * any of them back. So what counts are the newest ones without a gap, from the one on that goes back
- * furthest, and they must go back to the snapshot.
+ * Segments that a snapshot covers are removed from the oldest on, but a power failure may bring any
+ * of them back. So only the newest segments without a gap count, starting with the one that goes
+ * back furthest. They must reach back to the snapshot.
  *
- * @throws {UserError} when the log is damaged, is not whole, or belongs to another node
+ * @throws {UserError} when the log is damaged, incomplete, or another node's
  */
 export function recoverLog(
   disk: Disk,
@@ -312,7 +315,7 @@ export function recoverLog(
     throw unusableLog(disk, `segment ${position.segment} is missing`);
   }
 
-  // Before anything is read: what is left may look as if a later segment were damaged.
+  // Check this before reading: otherwise a later segment may seem damaged.
   if (!owner.snapshot && oldest.sequence > 1 && oldest.first > 1) {
     const missing = `segment ${(present[0]?.sequence ?? 1) - 1} is missing`;
     throw unusableLog(disk, `${missing}, and there is no snapshot in its place`);
@@ -347,7 +350,7 @@ function newestWithoutGap(names: readonly SegmentName[]): SegmentName[] {
   return names.slice(Math.max(0, gap));
 }
 
-/** A segment that goes back further than those before it has cut off all that is in them. */
+/** A segment that goes back further than earlier ones has cut off everything in those. */
 function fromLowestFirst(names: readonly SegmentName[]): SegmentName[] {
   const lowest = Math.min(...names.map(({ first }) => first));
   return names.slice(names.findIndex(({ first }) => first === lowest));

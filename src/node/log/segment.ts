@@ -15,13 +15,13 @@ import {
 import { SYNCED_MARK_PATH } from "./synced_mark.ts";
 
 export const LOG_DIRECTORY = "log";
-/** A segment before it is whole; what a crash leaves of one is removed before the next is made. */
+/** A segment in progress. What a crash leaves of one is removed before the next is created. */
 export const NEW_SEGMENT_PATH = "log/new";
 
 const ADVICE =
   "restore the directory from a copy of this very node, or put a new node with another id in its place";
 
-/** Acknowledged data may be gone: the node must not go on as if nothing had happened. */
+/** Acknowledged data may be lost, so the node must not go on. */
 export function damagedLog(disk: Disk, fileName: string, offset: number, what: string): UserError {
   return new UserError(
     `Cannot read ${disk.root}/log/${fileName}: at byte ${offset} ${what}; ${ADVICE}`,
@@ -32,7 +32,7 @@ export function unusableLog(disk: Disk, what: string): UserError {
   return new UserError(`Cannot use ${disk.root}/log: ${what}; ${ADVICE}`);
 }
 
-/** The segments in the order of writing. Other people's files do no harm. */
+/** The segments in the order of writing. Foreign files are ignored. */
 export function listSegments(strays: StrayFiles): SegmentName[] {
   const names: SegmentName[] = [];
   for (const fileName of strays.list(LOG_DIRECTORY)) {
@@ -45,8 +45,8 @@ export function listSegments(strays: StrayFiles): SegmentName[] {
 }
 
 /**
- * Creates a segment with its header and makes it durable; blocks until then. It gets its name only when it is whole,
- * so that a crash at any moment leaves either all of it or nothing that counts.
+ * Creates a segment with its header, and blocks until it is durable. The segment gets its name only
+ * when it is whole, so that a crash leaves either all of it or nothing that counts.
  */
 export function createSegment(disk: Disk, strays: StrayFiles, header: SegmentHeader): void {
   const { segment, record } = segmentOf(header);
@@ -59,7 +59,7 @@ export function createSegment(disk: Disk, strays: StrayFiles, header: SegmentHea
   file.close();
 }
 
-/** A segment that begins, and the record that it begins with. */
+/** A new segment, and its first record. */
 export function segmentOf(header: SegmentHeader): { segment: Segment; record: Uint8Array } {
   const writer = new RecordWriter();
   writer.add(encodeSegmentHeader(header));
@@ -69,14 +69,14 @@ export function segmentOf(header: SegmentHeader): { segment: Segment; record: Ui
   return { segment, record: writer.bytes() };
 }
 
-/** What has been made is a segment now, once the directory is synced. */
+/** Names the new segment. It counts once the directory is synced. */
 export function nameNewSegment(disk: Disk, segment: Segment): void {
   disk.rename(NEW_SEGMENT_PATH, `${LOG_DIRECTORY}/${segmentFileName(segment)}`);
 }
 
 /**
- * From the oldest on, so that what is left has no gap if the process dies. One that cannot be removed
- * stays until the next attempt: a start reads only what follows the last gap.
+ * Removes segments from the oldest on, so that a crash leaves no gap. A segment that cannot be
+ * removed stays until the next attempt; a start reads only what follows the last gap.
  */
 export function removeSegmentsBefore(strays: StrayFiles, sequence: number): void {
   for (const name of listSegments(strays)) {
@@ -84,7 +84,7 @@ export function removeSegmentsBefore(strays: StrayFiles, sequence: number): void
   }
 }
 
-/** What a crash or a failed attempt has left of one. */
+/** Removes what a crash or a failed attempt left of a new segment. */
 export function removeUnfinishedSegment(disk: Disk, strays: StrayFiles): void {
   if (strays.list(LOG_DIRECTORY).some((name) => `${LOG_DIRECTORY}/${name}` === NEW_SEGMENT_PATH)) {
     disk.remove(NEW_SEGMENT_PATH);
@@ -92,9 +92,9 @@ export function removeUnfinishedSegment(disk: Disk, strays: StrayFiles): void {
 }
 
 /**
- * Makes a part of a file durable, whatever became of earlier syncs. When one fails, the kernel tells
- * it once, to one caller, and takes the pages that it could not write for clean: another sync, at the
- * same time or after a restart, would succeed without having written anything.
+ * Makes a part of a file durable, whatever happened to earlier syncs. The kernel reports a failed
+ * sync once, to one caller, and marks the unwritten pages as clean. Another sync, at the same time
+ * or after a restart, would succeed without writing anything.
  */
 export function writeAgain(file: DiskFile, from: number, to: number): void {
   if (to > from) {
@@ -105,7 +105,7 @@ export function writeAgain(file: DiskFile, from: number, to: number): void {
   file.syncNow();
 }
 
-/** States what every log demands of an append: no gap, no term that goes back, no second vote. */
+/** Asserts what every log requires of an append: no gap, no decreasing term, no second vote. */
 export function assertAppendable(
   log: LogStore,
   hardState: HardState | null,
@@ -130,7 +130,7 @@ export function assertAppendable(
   }
 }
 
-/** States what every log demands of a compaction. */
+/** Asserts what every log requires of a compaction. */
 export function assertCompactable(log: LogStore, index: number): void {
   assert(
     index <= log.lastIndex(),
@@ -138,7 +138,7 @@ export function assertCompactable(log: LogStore, index: number): void {
   );
 }
 
-/** States what every log demands of a snapshot that takes its place. */
+/** Asserts what every log requires of a snapshot that replaces it. */
 export function assertResettable(log: LogStore, index: number, hardState: HardState | null): void {
   assertNextHardState(log, hardState);
   assert(
@@ -161,21 +161,21 @@ const NAME = /^(\d{8,})-(\d{20})\.log$/;
 const COUNT_INITIAL = 256;
 
 export interface SegmentName {
-  /** Position among all segments, from 1, without gaps. */
+  /** Number of the segment, from 1, without gaps. */
   readonly sequence: number;
-  /** No entry of the segment has a lower index. */
+  /** Lower bound of the indexes in the segment. */
   readonly first: number;
 }
 
 /**
- * `00000003-00000000000000000101.log`: the order of writing comes first, because a conflict may
- * bring the index back below that of an earlier segment.
+ * `00000003-00000000000000000101.log`. The sequence comes first, because a conflict may bring the
+ * index back below that of an earlier segment.
  */
 export function segmentFileName({ sequence, first }: SegmentName): string {
   return `${String(sequence).padStart(8, "0")}-${String(first).padStart(20, "0")}.log`;
 }
 
-/** `null` when the file is no segment. */
+/** `null` when this is not the name of a segment. */
 export function parseSegmentFileName(name: string): SegmentName | null {
   const match = NAME.exec(name);
   if (match === null) return null;
@@ -183,13 +183,13 @@ export function parseSegmentFileName(name: string): SegmentName | null {
   return segmentFileName(parsed) === name ? parsed : null;
 }
 
-/** Where the entries of one log file stand: 8 bytes of memory for each. */
+/** The positions of the entries in one log file, at 8 bytes of memory per entry. */
 export class Segment {
   readonly sequence: number;
   readonly first: number;
-  /** Size of the record that every segment begins with. */
+  /** Size of the segment's first record. */
   headerBytes = 0;
-  /** Where the next record goes. */
+  /** Offset of the next record. */
   endBytes = 0;
   #count = 0;
   #offsets = new Uint32Array(COUNT_INITIAL);
@@ -209,7 +209,7 @@ export class Segment {
     return this.first + this.#count - 1;
   }
 
-  /** Notes an entry; whatever stood at its index and after it is gone. */
+  /** Adds an entry, which replaces whatever was at its index and after it. */
   add(index: number, offset: number, payloadBytes: number): void {
     const at = index - this.first;
     assert(at >= 0 && at <= this.#count, `Cannot add entry ${index} to segment ${this.fileName}`);
@@ -223,7 +223,7 @@ export class Segment {
     this.#count = Math.max(0, Math.min(this.#count, index - this.first));
   }
 
-  /** Where the entry's record begins. */
+  /** Offset of the entry's record. */
   offsetOf(index: number): number {
     return this.#offsets[this.#slot(index)] ?? 0;
   }
@@ -248,12 +248,12 @@ export class Segment {
   }
 }
 
-/** Neighbouring records up to so many bytes are read at once. */
+/** Maximum number of bytes of adjacent records in one read. */
 const READ_BYTES_MAX = 1 << 20;
 
 /**
- * The last entry, from `from` to `to`, that still fits into `bytesMax` together with those before
- * it; `from - 1` when not even the first does.
+ * The last entry, from `from` to `to`, up to which all payloads fit into `bytesMax`; `from - 1`
+ * when not even the first fits.
  */
 export function lastThatFits(segment: Segment, from: number, to: number, bytesMax: number): number {
   let bytesLeft = bytesMax;
@@ -309,17 +309,17 @@ function decode(disk: Disk, segment: Segment, offset: number, payload: Uint8Arra
   }
 }
 
-/** A file with nothing but zeros in it. */
+/** A file full of zeros. */
 export interface BlankFile {
   readonly file: DiskFile;
   readonly sizeBytes: number;
 }
 
 /**
- * The file of the segment that comes next, made while the present one is still being filled, so that
- * little is left to be done when it is needed. It gets its header and its name then; what a crash
- * leaves of it is removed before another is made. A disk that does not take it ahead of time has
- * another chance when the file is needed.
+ * Creates the file of the next segment while the present one is being filled, so that little is
+ * left to do when it is needed. It gets its header and its name then. What a crash leaves of it is
+ * removed before another is created. If the disk fails ahead of time, it gets another chance when
+ * the file is needed.
  */
 export class NextSegment {
   readonly #disk: Disk;
@@ -328,9 +328,9 @@ export class NextSegment {
   readonly #blankBytes: number;
   #blank: BlankFile | null = null;
   #isSyncing = false;
-  /** It is not tried again for the same segment. */
+  /** Preparing has failed, and is not tried again for this segment. */
   #hasFailed = false;
-  /** Whoever needs the file takes it as soon as its sync has ended. */
+  /** Takes the file as soon as its sync has ended. */
   #onSyncEnd: (() => void) | null = null;
 
   constructor(disk: Disk, strays: StrayFiles, logger: Logger, blankBytes: number) {
@@ -340,7 +340,7 @@ export class NextSegment {
     this.#blankBytes = blankBytes;
   }
 
-  /** Makes the file, unless it is there. */
+  /** Creates the file if there is none. */
   prepare(): void {
     if (this.#blank !== null || this.#hasFailed) return;
     try {
@@ -355,9 +355,9 @@ export class NextSegment {
   }
 
   /**
-   * The file, made now if need be. Not while a sync of it is under way.
+   * Takes the file, and creates it if needed. Must not be called while a sync of it is in flight.
    *
-   * @throws {Error} when the disk does not take it
+   * @throws {Error} when the disk fails
    */
   take(): BlankFile {
     assert(!this.#isSyncing, "a file is taken while it is being synced");
@@ -367,7 +367,7 @@ export class NextSegment {
     return blank;
   }
 
-  /** Calls back, at once or later, when no sync of the file is under way. */
+  /** Calls back, at once or later, when no sync of the file is in flight. */
   whenSynced(run: () => void): void {
     if (this.#isSyncing) this.#onSyncEnd = run;
     else run();

@@ -4,20 +4,20 @@ import { isCount, parseFields, payloadAt, RecordWriter } from "./record.ts";
 const encoder = new TextEncoder();
 
 export const SYNCED_MARK_PATH = "log/synced";
-/** Two places, written in turn, each in a disk sector of its own: one of them is always whole. */
+/** Size of the two slots, which are written in turn. In its own disk sector, one is always whole. */
 const SLOT_BYTES = 512;
 
-/** Everything of the segments before, and of this one up to the offset, is durable. */
+/** The log is durable up to this offset of this segment, including all earlier segments. */
 export interface SyncedPosition {
   readonly segment: number;
   readonly offset: number;
 }
 
 /**
- * The file that says how far the log was synced, so that a damaged record that was acknowledged
- * can be told from one that was never finished. Written after each sync and before anything is
- * acknowledged, but not synced itself: it outlives the process, and after a loss of power it is an
- * older and still true lower bound.
+ * The file that records how far the log was synced. It distinguishes a damaged record that was
+ * acknowledged from one that was never finished. It is written after each sync, before anything is
+ * acknowledged, but is not synced itself. It survives the process. After a power failure it is
+ * older, and still a true lower bound.
  */
 export class SyncedMark {
   readonly #file: DiskFile;
@@ -29,7 +29,7 @@ export class SyncedMark {
     this.#slot = slot;
   }
 
-  /** A new file that says that nothing is synced. Durable once `log/` is synced. */
+  /** Creates a file saying that nothing is synced. It is durable once `log/` is synced. */
   static create(disk: Disk): SyncedMark {
     if (disk.read(SYNCED_MARK_PATH) !== null) disk.remove(SYNCED_MARK_PATH);
     const mark = new SyncedMark(disk.open(SYNCED_MARK_PATH, "create"), 0);
@@ -38,7 +38,7 @@ export class SyncedMark {
     return mark;
   }
 
-  /** The existing file, for writing; the newest position is not overwritten first. */
+  /** Opens the existing file for writing. The slot with the newest position is overwritten last. */
   static open(disk: Disk): SyncedMark {
     const positions = readSlots(disk.read(SYNCED_MARK_PATH) ?? new Uint8Array(0));
     const newest = isBefore(positions[0] ?? null, positions[1] ?? null) ? 1 : 0;
@@ -57,13 +57,13 @@ export class SyncedMark {
   }
 }
 
-/** The newest position that the file tells; `null` when it tells none. */
+/** The newest position in the file; `null` when there is none. */
 export function readSyncedPosition(bytes: Uint8Array): SyncedPosition | null {
   const [even = null, odd = null] = readSlots(bytes);
   return isBefore(even, odd) ? odd : even;
 }
 
-/** Whether `left` says less than `right`. */
+/** Whether `left` covers less than `right`. */
 export function isBefore(left: SyncedPosition | null, right: SyncedPosition | null): boolean {
   if (left === null || right === null) return left === null && right !== null;
   return left.segment < right.segment ||

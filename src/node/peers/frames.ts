@@ -2,16 +2,16 @@ import { isAscii } from "node:buffer";
 import { latin1, readUint32, writeUint32 } from "../../base/bytes.ts";
 import { assert } from "../../base/errors.ts";
 
-/** A frame's length, which stands in front of its payload. */
+/** Size of a frame's length, which precedes its payload. */
 export const FRAME_HEADER_BYTES = 4;
 const EMPTY = new Uint8Array(0);
 
-/** The other side broke the protocol; the connection is to be closed. */
+/** The other side broke the protocol. The connection must be closed. */
 export class ProtocolError extends Error {
   override name = "ProtocolError";
 }
 
-/** Puts a frame's length in front of its payload. */
+/** The header of a frame with this payload size. */
 export function frameHeader(payloadBytes: number): Uint8Array {
   const header = new Uint8Array(FRAME_HEADER_BYTES);
   writeUint32(header, 0, payloadBytes);
@@ -19,14 +19,14 @@ export function frameHeader(payloadBytes: number): Uint8Array {
 }
 
 /**
- * Cuts a byte stream into frames: a 4-byte big-endian length and that many bytes. Arrivals are
- * collected and joined once for each frame, so that a frame in many pieces costs linear time.
+ * Splits a byte stream into frames: a 4-byte big-endian length and that many bytes. Chunks are
+ * joined once per frame, so that a frame in many chunks takes linear time.
  */
 export class FrameDecoder {
   readonly #frameBytesMax: number;
   #buffer: Uint8Array = EMPTY;
   #offset = 0;
-  /** What arrived after `#buffer` and was not joined yet. */
+  /** Chunks after `#buffer` that are not joined yet. */
   #later: Uint8Array[] = [];
   #laterBytes = 0;
 
@@ -45,11 +45,11 @@ export class FrameDecoder {
   }
 
   /**
-   * The next whole frame's payload, or `null` when more must arrive. Its bytes may share memory with
-   * a pushed chunk.
+   * The next frame's payload, or `null` until more arrives. Its bytes may share memory with a
+   * pushed chunk.
    *
-   * @param frameBytesMax the limit for this one, if it is lower
-   * @throws {ProtocolError} when a frame announces more than the limit
+   * @param frameBytesMax a lower limit for this frame
+   * @throws {ProtocolError} when a frame is longer than the limit
    */
   next(frameBytesMax = this.#frameBytesMax): Uint8Array | null {
     if (!this.#has(FRAME_HEADER_BYTES)) return null;
@@ -63,7 +63,7 @@ export class FrameDecoder {
     return this.#buffer.subarray(start, this.#offset);
   }
 
-  /** Whether so many bytes are there; joins the pieces when, and only when, that makes it so. */
+  /** Whether this many bytes have arrived. Joins the chunks only in that case. */
   #has(bytes: number): boolean {
     const available = this.#buffer.length - this.#offset;
     if (available >= bytes) return true;
@@ -83,24 +83,27 @@ export class FrameDecoder {
   }
 }
 
-/** Bytes from this size on are sent as they are; smaller ones are joined with their neighbours. */
+/** Minimum size of bytes that are sent as they are. Smaller ones are joined. */
 const ALONE_BYTES_MIN = 64 * 1024;
 const UTF8_BYTES_PER_CHARACTER_MAX = 3;
 
 const encoder = new TextEncoder();
 
-/** Bytes that are made only when it is their turn to be written: of a large entry, not all at once. */
+/**
+ * Bytes that are created only when they are written, so that a large entry is not in memory at
+ * once.
+ */
 export interface LaterPiece {
-  /** About how many bytes it will be. */
+  /** Approximate number of bytes. */
   readonly length: number;
   make(): readonly Uint8Array[];
 }
 
 export type FramePiece = Uint8Array | LaterPiece;
 
-/** Collects the frames of one turn, to be written together. */
+/** Collects the frames of one turn, to write them together. */
 export class FrameWriter {
-  /** Whole pieces, and after them what is to be joined. */
+  /** Finished pieces. Bytes to be joined follow them. */
   #whole: FramePiece[] = [];
   #joined = new Uint8Array(0);
   #joinedBytes = 0;

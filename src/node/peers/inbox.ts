@@ -16,28 +16,29 @@ import { afterReading } from "./link.ts";
 import { FRAME_BYTES_MAX, MessageDecoder } from "./message_codec.ts";
 import type { PeerMessage } from "./peer_message.ts";
 
-/** How often processes must have come back after others before one of them is taken for a copy. */
+/** Number of returns of earlier processes above which one of them counts as a copy. */
 const RETURNS_MAX = 6;
+/** Number of recent processes remembered per peer. */
 const LIVES_MAX = 8;
 
 interface Known {
-  /** In the order in which they were first seen. */
+  /** In the order of first appearance. */
   lives: string[];
   current: string;
   returns: number;
-  /** Whoever was seen last while they took turns. */
+  /** The process that appeared last while several took turns. */
   copy: string | null;
 }
 
 /**
- * Notices when two processes run under one id, with copies of one data directory. A restart brings
- * a new process and the old one never comes back, however late its last words arrive. Where two of
- * them take turns again and again, both are there, and the one that was seen first is kept.
+ * Detects two processes that run under one id, with copies of one data directory. After a restart
+ * the new process stays and the old one never returns, however late its last messages arrive. If
+ * two take turns again and again, both are alive, and the one that appeared first is kept.
  */
 export class PeerLives {
   readonly #known = new Map<NodeId, Known>();
 
-  /** A peer's process has said hello: whether it is no copy of another one. */
+  /** Takes a process's hello. Returns false if the process is a copy. */
   mayBe(peer: NodeId, life: string): boolean {
     const known = this.#known.get(peer);
     if (known === undefined) {
@@ -61,21 +62,21 @@ export class PeerLives {
   }
 }
 
-/** A sender is shown that somebody listens no more often than this, and no later after it spoke. */
+/** Interval in milliseconds between signs of life to a sender, and their maximum delay. */
 const ALIVE_INTERVAL_MS = 300;
 /**
- * Of a hello. Only members send what is large: whoever has not said who he is cannot make a node keep
- * more than this.
+ * Maximum size of a hello. Only members send large frames: an unknown sender cannot make a node
+ * keep more than this.
  */
 const HELLO_BYTES_MAX = 4096;
 
-/** A sender that reads no signs of life gets no more of them. */
+/** Unread bytes, above which a sender gets no more signs of life. */
 const UNREAD_BYTES_MAX = 64 * 1024;
 
-/** How long a connection may say no hello, however slowly its bytes trickle. */
+/** Time limit for a hello, however slowly its bytes arrive, in milliseconds. */
 export const HELLO_MS_MAX = 3_000;
 
-/** What is said of a node whose connection is closed behind a notice. */
+/** What the log says when a notice closes a connection. */
 const REASONS: Readonly<Record<NoticeType, string>> = {
   removed: "was removed from the cluster",
   stranger: "runs on another data directory than the one that the cluster knows it by",
@@ -84,25 +85,25 @@ const REASONS: Readonly<Record<NoticeType, string>> = {
 
 export interface PeerInboxOptions {
   readonly self: NodeId;
-  /** Of the entries of one append that come in parts, all together. */
+  /** Maximum total size of the entries of one append that arrive in parts. */
   readonly entryBytesMax: number;
-  /** The versions of the state machine that this build understands. */
+  /** The machine versions that this build understands. */
   readonly machine: VersionRange;
   readonly clock: Clock;
-  /** The connection is being closed for this reason. */
+  /** Called when the connection is closed, with the reason. */
   readonly onRefusal: (who: string, remote: string, reason: string) => void;
   /**
-   * Says whether this peer may speak to us.
+   * Decides whether the peer may speak to this node.
    *
-   * @returns that it is welcome, or what it is told before the connection is closed
-   * @throws {ProtocolError} when not
+   * @returns a welcome, or a notice that is sent before the connection is closed
+   * @throws {ProtocolError} to refuse without a notice
    */
   readonly onHello: (hello: Hello) => Welcome | Notice;
   readonly onMessage: (message: PeerMessage) => void;
   readonly onClose: (inbox: PeerInbox) => void;
 }
 
-/** One accepted connection of a peer: a hello, then its messages. Any fault closes it. */
+/** One accepted connection of a peer: a hello, then its messages. Any error closes it. */
 export class PeerInbox {
   readonly #stream: Stream;
   readonly #options: PeerInboxOptions;
@@ -110,10 +111,10 @@ export class PeerInbox {
   #peer: NodeId | null = null;
   #life = "";
   #lane: Lane | null = null;
-  /** What the peer says; `null` before the hello. */
+  /** Decodes the peer's messages; `null` before the hello. */
   #messages: MessageDecoder | null = null;
   #aliveSentMs = -Infinity;
-  /** Of the sign of life that is due for what came since the last. */
+  /** Cancels the next sign of life. */
   #cancelAlive: Cancel | null = null;
   readonly #cancelHello: Cancel;
   #isClosed = false;
@@ -132,17 +133,17 @@ export class PeerInbox {
     });
   }
 
-  /** Who speaks here; `null` before the hello. */
+  /** The sender; `null` before the hello. */
   get peer(): NodeId | null {
     return this.#peer;
   }
 
-  /** Which process of the peer speaks here; empty before the hello. */
+  /** The sender's process; empty before the hello. */
   get life(): string {
     return this.#life;
   }
 
-  /** What the connection is for; `null` before the hello, or where that does not say it. */
+  /** The connection's purpose; `null` before the hello, or when the hello does not give one. */
   get lane(): Lane | null {
     return this.#lane;
   }
@@ -201,7 +202,7 @@ export class PeerInbox {
     const nowMs = clock.monotonicMs();
     const dueMs = this.#aliveSentMs + ALIVE_INTERVAL_MS;
     if (nowMs < dueMs) {
-      // Whoever speaks seldom would take the silence until he speaks again for a broken connection.
+      // A sender that rarely speaks would otherwise take the silence for a broken connection.
       this.#cancelAlive = clock.after(dueMs - nowMs, () => this.#sendAlive());
       return;
     }

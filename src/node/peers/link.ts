@@ -9,13 +9,13 @@ import { decodeNotice, decodeWelcome, type Lane, type Notice } from "./hello.ts"
 import { writeMessage } from "./message_codec.ts";
 import type { PeerMessage } from "./peer_message.ts";
 
-/** One round of the event loop, at the least: what has arrived is read in each. */
+/** Minimum duration of one round of the event loop, which reads everything that has arrived. */
 const ROUND_MS = 25;
 
 /**
- * Calls back after the delay, but not before what had arrived by then could be read. The timers of a
- * process that stood still for long go off before it looks at its sockets: it would take others for
- * silent that have spoken meanwhile.
+ * Calls back after the delay, but not before everything that arrived by then could be read. When a
+ * process stood still for long, its timers fire before it reads its sockets. It would take peers
+ * for silent that have spoken meanwhile.
  */
 export function afterReading(clock: Clock, delayMs: number, run: () => void): Cancel {
   let cancel = clock.after(delayMs, () => {
@@ -26,20 +26,20 @@ export function afterReading(clock: Clock, delayMs: number, run: () => void): Ca
   return () => cancel();
 }
 
-/** What the stream holds at most of large pieces, and what one turn of the event loop writes. */
+/** Bytes of large pieces in a stream's buffer, above which the rest waits. */
 const STREAM_BYTES_MAX = 1024 * 1024;
-/** How soon the stream is looked at again. */
+/** Interval in milliseconds between looks at the stream's buffer. */
 const PACE_MS = 1;
 
 /**
- * What is on its way to one peer. A large entry leaves over many turns of the event loop, so that
- * heartbeats and clients have theirs in between, and takes memory as it leaves.
+ * The output to one peer. A large entry leaves over many turns of the event loop, so that
+ * heartbeats and clients are served in between, and it takes memory only as it leaves.
  */
 export class PacedOutput {
   readonly #stream: Stream;
   readonly #clock: Clock;
   #waiting: FramePiece[] = [];
-  /** So many of `#waiting` are written. */
+  /** Number of pieces of `#waiting` that are written. */
   #written = 0;
   #waitingBytes = 0;
   #cancel: Cancel | null = null;
@@ -62,7 +62,7 @@ export class PacedOutput {
     if (this.#cancel === null) this.#write();
   }
 
-  /** Forgets what waits: the connection is over. */
+  /** Drops what waits: the connection is over. */
   stop(): void {
     this.#cancel?.();
     this.#waiting = [];
@@ -90,10 +90,11 @@ export class PacedOutput {
   }
 }
 
-/** How long a peer may be busy with each MiB of the entries that it was sent, and with all of them. */
+/** Time for which a peer may be busy, per MiB of the entries in flight to it. */
 const BUSY_MS_PER_MIB = 250;
+/** Upper bound of that time. */
 const BUSY_MS_MAX = 15_000;
-/** Appends with fewer bytes keep nobody busy. */
+/** Minimum size of an append that may keep a peer busy. */
 const COUNTED_BYTES_MIN = 64 * 1024;
 
 interface Sent {
@@ -103,15 +104,15 @@ interface Sent {
 }
 
 /**
- * The entries that a peer was sent and has not acknowledged. While it reads a large one, its event
- * loop may say nothing, on no connection: whoever took that for death would send the entry again,
- * and keep the peer busy for ever.
+ * The entries in flight to a peer. While the peer reads a large entry, its event loop may be silent
+ * on all connections. A sender that took this for death would send the entry again, and keep the
+ * peer busy for ever.
  */
 export class EntriesUnderWay {
   #sent: Sent[] = [];
   #bytes = 0;
 
-  /** A message leaves for the peer. */
+  /** Counts a message sent to the peer. */
   sent(message: PeerMessage, nowMs: number): void {
     if (message.type !== "append") return;
     let bytes = 0;
@@ -125,21 +126,21 @@ export class EntriesUnderWay {
     this.#bytes += bytes;
   }
 
-  /** A message has come from the peer. */
+  /** Counts an acknowledgement from the peer. */
   received(message: PeerMessage): void {
     if (message.type !== "appendReply" || !message.accepted) return;
     this.#dropWhile(({ lastIndex }) => lastIndex <= message.index);
   }
 
-  /** The connection that they were sent on is lost. */
+  /** Forgets the entries when their connection is lost. */
   clear(): void {
     this.#sent = [];
     this.#bytes = 0;
   }
 
-  /** How much longer than usual the peer may be silent. */
+  /** How much longer than usual the peer may be silent, in milliseconds. */
   patienceMs(nowMs: number): number {
-    // What a leader sent that leads no more is acknowledged to nobody.
+    // Entries of a former leader may never be acknowledged.
     this.#dropWhile(({ sentMs }) => nowMs - sentMs > BUSY_MS_MAX);
     return Math.min(BUSY_MS_MAX, this.#bytes / 2 ** 20 * BUSY_MS_PER_MIB);
   }
@@ -157,8 +158,8 @@ export class EntriesUnderWay {
 const RETRY_MS_MIN = 20;
 const RETRY_MS_MAX = 500;
 /**
- * Bytes that the network has not taken, above which messages are dropped: Raft repeats them. The
- * largest value, 64 MiB and a third more as base64, must not count as too much.
+ * Bytes that the network has not taken, above which messages are dropped; Raft repeats them. The
+ * largest value, 64 MiB and a third more as base64, must fit.
  */
 const PENDING_BYTES_MAX = 128 * 1024 * 1024;
 /**
@@ -166,50 +167,55 @@ const PENDING_BYTES_MAX = 128 * 1024 * 1024;
  * to a minute: after a network that swallowed everything is well, so long nothing would be sent.
  */
 const DIAL_MS_MAX = 1_000;
-/** A peer that shows no sign of life for so long after a message, and is not busy, is dialled anew. */
+/** Time of silence after a message, above which a peer that is not busy is dialled again. */
 const SILENCE_MS_MAX = 1_000;
-/** Of what a peer says on a link that is not its own: signs of life, hardly more. */
+/** Bytes of a peer's reply on a link that is not its own: signs of life, hardly more. */
 const NOTICE_BYTES_MAX = 1_024;
 
 export interface PeerLinkOptions {
   readonly peer: NodeId;
   /** The text of the hello that opens a connection. */
   readonly hello: () => string;
-  /** The versions of the protocol that it offers. */
+  /** The protocol versions that the hello offers. */
   readonly protocol: VersionRange;
   readonly network: Network;
   readonly clock: Clock;
   readonly random: Random;
-  /** How much longer than usual the peer may be silent: it may be busy. */
+  /** How much longer than usual the peer may be silent, because it may be busy. */
   readonly patienceMs: (nowMs: number) => number;
-  /** What was sent may be lost. `isSilent`: nobody has closed the connection, but nothing is heard. */
+  /**
+   * What was sent may be lost. `isSilent` means that nobody closed the connection, but nothing is
+   * heard.
+   */
   readonly onLost: (peer: NodeId, isSilent: boolean) => void;
   /** The peer says that somebody may not take part. */
   readonly onNotice: (notice: Notice) => void;
 }
 
-/** A connection that carries messages of this node to one peer; dials again whenever it breaks. */
+/** A connection for messages from this node to one peer. It reconnects whenever it breaks. */
 export class PeerLink {
   #address: Address;
-  /** Where the peer was before, or may be instead: tried when nobody answers. */
+  /** The peer's previous or possible other address, tried when nobody answers. */
   #otherAddress: Address | null = null;
   readonly #options: PeerLinkOptions;
   readonly #frames = new FrameWriter();
   #stream: Stream | null = null;
   #output: PacedOutput | null = null;
   #isOpen = false;
-  /** The peer said something on this connection. */
+  /** Whether the peer has answered on this connection. */
   #isAnswered = false;
   #isStopped = false;
-  /** Why the last connection ended, or was none. */
+  /** Why the last connection ended or failed. */
   #reason = "not reached yet";
   #retryMs = RETRY_MS_MIN;
-  /** Of the timer that dials next: after a failure, or when this attempt takes too long. */
+  /**
+   * Cancels the timer of the next attempt: after a failure, or when this attempt takes too long.
+   */
   #cancelRetry: Cancel | null = null;
-  /** When the oldest message was sent after which nothing was heard; `null`: none. */
+  /** When the oldest message without a reply was sent; `null` when there is none. */
   #unansweredSinceMs: number | null = null;
   #heardMs = -Infinity;
-  /** Of the last look at whether the peer is really silent. */
+  /** Cancels the last check of whether the peer is really silent. */
   #cancelLook: Cancel | null = null;
 
   constructor(address: Address, options: PeerLinkOptions) {
@@ -222,7 +228,7 @@ export class PeerLink {
     return this.#isOpen;
   }
 
-  /** When the peer last said anything here, by the monotonic clock. */
+  /** Monotonic time of the last sign of life on this link. */
   get heardMs(): number {
     return this.#heardMs;
   }
@@ -232,7 +238,7 @@ export class PeerLink {
     return this.#isOpen ? null : `${this.#address.host}:${this.#address.port}: ${this.#reason}`;
   }
 
-  /** Takes a message for the next `flush`; without a connection it is lost. */
+  /** Takes a message for the next `flush`. Without a connection it is lost. */
   send(message: PeerMessage): void {
     if (!this.#isOpen) return;
     writeMessage(this.#frames, message);
@@ -254,25 +260,25 @@ export class PeerLink {
     this.#output.add(pieces);
   }
 
-  /** The peer is to be found elsewhere from now on. */
+  /** The peer is at another address from now on. */
   moveTo(address: Address): void {
     if (isSame(address, this.#address)) return;
     this.#otherAddress = this.#address;
     this.#address = address;
     this.#retryMs = RETRY_MS_MIN;
-    this.#isAnswered = true; // the other address is not to be tried before this one
+    this.#isAnswered = true; // the old address must not be tried before this one
     if (this.#stream !== null) return this.#reconnect();
     this.dialNow();
   }
 
-  /** The peer is known to be up: does not wait any longer to dial it. */
+  /** The peer is known to be up: connects without further delay. */
   dialNow(): void {
     if (this.#stream !== null || this.#isStopped) return;
     this.#cancelRetry?.();
     this.#dial();
   }
 
-  /** Closes the connection, if there is one, and dials again. */
+  /** Closes the connection, if there is one, and reconnects. */
   renew(): void {
     if (this.#isOpen) this.#reconnect();
   }
@@ -306,7 +312,7 @@ export class PeerLink {
     for (const piece of hello.take()) stream.write(piece);
   }
 
-  /** Only now it is known that the peer listens, and in which version. */
+  /** The peer is listening, and has chosen a version. */
   #welcomed(frame: Uint8Array): void {
     decodeWelcome(frame, this.#options.protocol);
     this.#cancelRetry?.();
@@ -365,8 +371,8 @@ export class PeerLink {
 }
 
 /**
- * A peer that has spoken on one connection of late is there, though the other is silent: that one
- * alone is broken. Signs of life come twice as often.
+ * Time after a sign of life on one connection in which the peer counts as alive, so that a silent
+ * second connection is broken itself. Signs of life come twice as often.
  */
 const SPOKE_LATELY_MS = 600;
 
@@ -376,9 +382,9 @@ export interface PeerLinksOptions extends Omit<PeerLinkOptions, "hello" | "patie
 }
 
 /**
- * This node's two connections to one peer: a large value on its way on the one holds up no heartbeat,
- * vote or confirmation of a read on the other. What must stay in order, entries and the parts of
- * snapshots, goes over one of them; all else may overtake it.
+ * The two connections from this node to one peer. A large value in flight on one of them delays no
+ * heartbeat, vote or read confirmation on the other. Entries and parts of snapshots must stay in
+ * order and share one connection. Everything else may overtake them.
  */
 export class PeerLinks {
   readonly #urgent: PeerLink;
@@ -389,7 +395,7 @@ export class PeerLinks {
 
   constructor(address: Address, options: PeerLinksOptions) {
     this.#clock = options.clock;
-    // Whoever is busy with entries of the one says nothing on the other either.
+    // A peer that is busy with entries is silent on both connections.
     const patienceMs = (nowMs: number) => this.#underWay.patienceMs(nowMs);
     this.#bulk = new PeerLink(address, {
       ...options,
@@ -406,27 +412,27 @@ export class PeerLinks {
       patienceMs,
       onLost: (peer, isSilent) => {
         if (isSilent && this.#hasSpokenOfEntries()) return;
-        // Hardly anything may be said on the other, so that it would notice late.
+        // The other connection may have so little traffic that it would notice late.
         this.#bulk.renew();
         options.onLost(peer, isSilent);
       },
     });
   }
 
-  /** Whether both are open. */
+  /** Whether both connections are open. */
   get isOpen(): boolean {
     return this.#urgent.isOpen && this.#bulk.isOpen;
   }
 
-  /** Why they are not; `null`: they are. */
+  /** Why a connection is not open; `null` when both are. */
   get problem(): string | null {
     return this.#urgent.problem ?? this.#bulk.problem;
   }
 
   /**
-   * Takes a message for the next `flush`; without a connection it is lost. What is urgent goes with the
-   * entries where it has no connection of its own: to open one takes the kernel a second when its first
-   * packet is lost, and the peer would miss its leader.
+   * Takes a message for the next `flush`. Without a connection it is lost. Urgent messages use the
+   * bulk connection while they have none of their own: if the first packet of a new connection is
+   * lost, the kernel takes a second to open it, and the peer would miss its leader.
    */
   send(message: PeerMessage): void {
     if (!isBulk(message) && this.#urgent.isOpen) return this.#urgent.send(message);
@@ -435,30 +441,30 @@ export class PeerLinks {
     this.#bulk.send(message);
   }
 
-  /** The peer has said this, on a connection of its own. */
+  /** Counts an acknowledgement from the peer. */
   received(message: PeerMessage): void {
     this.#underWay.received(message);
   }
 
-  /** Sends what was collected in this turn, what is urgent first. */
+  /** Sends what was collected in this turn, urgent messages first. */
   flush(): void {
     this.#urgent.flush();
     this.#bulk.flush();
   }
 
-  /** The peer is to be found elsewhere from now on. */
+  /** The peer is at another address from now on. */
   moveTo(address: Address): void {
     this.#urgent.moveTo(address);
     this.#bulk.moveTo(address);
   }
 
-  /** The peer is known to be up: does not wait any longer to dial it. */
+  /** The peer is known to be up: connects without further delay. */
   dialNow(): void {
     this.#urgent.dialNow();
     this.#bulk.dialNow();
   }
 
-  /** Opens the connections anew: what the hello tells has changed. */
+  /** Reconnects, since the content of the hello has changed. */
   renew(): void {
     this.#urgent.renew();
     this.#bulk.renew();

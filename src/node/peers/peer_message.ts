@@ -5,17 +5,17 @@ import type { StoredSnapshot } from "../snapshots/snapshot.ts";
 interface Envelope {
   readonly from: NodeId;
   readonly to: NodeId;
-  /** Of the leader that sends the snapshot. */
+  /** Term of the leader that sends the snapshot. */
   readonly term: number;
 }
 
-/** A leader has a snapshot for a peer, and asks how much of it is there already. */
+/** A leader offers a snapshot to a peer, and asks how much of it the peer has. */
 export interface SnapshotOffer extends Envelope {
   readonly type: "snapshotOffer";
   readonly snapshot: StoredSnapshot;
 }
 
-/** Tells one snapshot file from others, together with the members of one cluster. */
+/** Identifies a snapshot file within one cluster. */
 export interface SnapshotName {
   readonly index: number;
   readonly checksum: number;
@@ -24,36 +24,36 @@ export interface SnapshotName {
 /** A piece of the file that was offered last. */
 export interface SnapshotChunk extends Envelope, SnapshotName {
   readonly type: "snapshotChunk";
-  /** Where in the file the bytes stand. */
+  /** Offset of the bytes in the file. */
   readonly offset: number;
   readonly bytes: Uint8Array;
 }
 
-/** How much of the file the receiver has. */
+/** How many bytes of the file the receiver has. */
 export interface SnapshotReply extends Envelope, SnapshotName {
   readonly type: "snapshotReply";
   readonly offset: number;
-  /** The answer to an offer, behind the answers to all chunks that came before it. */
+  /** Whether it answers an offer. Replies to all earlier chunks come before it. */
   readonly isToOffer: boolean;
 }
 
-/** Asks a member what time it is there. */
+/** Asks a member for its time. */
 export interface ClockQuestion {
   readonly type: "clock";
   readonly from: NodeId;
   readonly to: NodeId;
-  /** Stands in the answer. */
+  /** Repeated in the reply. */
   readonly serial: number;
 }
 
-/** What a member's clock shows: milliseconds of the Unix epoch. */
+/** A member's wall clock, in milliseconds since the Unix epoch. */
 export interface ClockReply {
   readonly type: "clockReply";
   readonly from: NodeId;
   readonly to: NodeId;
   readonly serial: number;
   readonly timeMs: number;
-  /** The log's time as it is now, where the sender leads: a node that was down does not know it. */
+  /** The log's current time if the sender leads: a node that was down does not know it. */
   readonly logTimeMs: number | null;
 }
 
@@ -62,8 +62,8 @@ export type ClockMessage = ClockQuestion | ClockReply;
 export type SnapshotMessage = SnapshotOffer | SnapshotChunk | SnapshotReply;
 
 /**
- * What nodes say to each other: the core's messages, but for the one that asks the driver to stream a
- * snapshot, those of that stream, and those that compare clocks.
+ * The messages between nodes: the core's, except the one that asks the driver to stream a snapshot;
+ * those of that stream; and those that compare clocks.
  */
 export type PeerMessage =
   | Exclude<Message<Batch>, SnapshotRequest>
@@ -75,10 +75,10 @@ export function isSnapshotMessage(message: PeerMessage): message is SnapshotMess
   return type === "snapshotOffer" || type === "snapshotChunk" || type === "snapshotReply";
 }
 
-/** The most bytes in one chunk: what is urgent may have to wait behind so many. */
+/** Maximum number of bytes in a chunk, and so of what delays an urgent message. */
 export const SNAPSHOT_CHUNK_BYTES_MAX = 128 * 1024;
 
-/** Whether it goes to the consensus core. */
+/** Whether the message goes to the consensus core. */
 export function isOfCore(
   message: PeerMessage,
 ): message is Exclude<Message<Batch>, SnapshotRequest> {

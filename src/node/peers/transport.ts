@@ -19,32 +19,32 @@ export interface Peers {
   send(message: PeerMessage): void;
   flush(): void;
   isConnected(peer: NodeId): boolean;
-  /** Where a peer is dialled and why it is not reached; `null` while it is. */
+  /** Address of a peer and why it is not reached; `null` while it is. */
   problem(peer: NodeId): string | null;
-  /** Connects with these from now on. */
+  /** Connects to the peers of this plan from now on. */
   follow(plan: PeerPlan): void;
 }
 
-/** With whom a node is to be connected. */
+/** The peers that a node connects to. */
 export interface PeerPlan {
-  /** Of the newest configuration that this node knows. */
+  /** Index of the newest configuration that this node knows. */
   readonly index: number;
-  /** Of the newest that is committed: whoever knows a newer one may know better who takes part. */
+  /** Index of the newest committed one. A peer with a newer one may know better who takes part. */
   readonly committedIndex: number;
-  /** Its members: they take part until a configuration without them is committed. */
+  /** Members of the committed configuration. They take part until one without them is committed. */
   readonly committedMembers: ReadonlySet<NodeId>;
-  /** The other members, and where they are said to be. */
+  /** The other members and their addresses. */
   readonly addresses: ReadonlyMap<NodeId, Address>;
-  /** The data directories that members are known by. */
+  /** The members' recorded data directories. */
   readonly incarnations: ReadonlyMap<NodeId, string>;
-  /** Who must not take part any more, for certain. */
+  /** Former members, which certainly must not take part. */
   readonly removed: readonly NodeId[];
 }
 
 /**
- * @param committed the newest configuration that is committed: no other can say who is removed
- * @param contacts with whom a node begins that knows no configuration yet
- * @param told where members have said that they are
+ * @param committed newest committed configuration; only it can say who is removed
+ * @param contacts peers of a node that knows no configuration yet
+ * @param told addresses that members announced
  */
 export function peerPlan(
   self: NodeId,
@@ -62,7 +62,7 @@ export function peerPlan(
     committedIndex: committed.index,
     committedMembers: new Set(committed.configuration.members.map(({ id }) => id)),
     addresses: new Map(known.filter(([id]) => id !== self)),
-    // What is committed counts where both tell: an id has one incarnation for life.
+    // The committed record wins: an id has one incarnation for life.
     incarnations: new Map([
       ...incarnationsOf(newest.configuration),
       ...incarnationsOf(committed.configuration),
@@ -76,17 +76,17 @@ export interface PeerTransportOptions {
   readonly clusterId: string;
   /** Where this node listens for its peers. */
   readonly listen: Address;
-  /** Where clients reach this node, as it tells its peers. */
+  /** Where clients reach this node, as announced to peers. */
   readonly clientAddress: Address;
-  /** Where peers reach this node, as it tells them. @default `listen` */
+  /** Where peers reach this node, as announced to them. @default `listen` */
   readonly raftAddress?: Address;
-  /** Which data directory and process this is, as it tells its peers. */
+  /** Identity of this data directory and process, as announced to peers. */
   readonly credentials: () => Credentials;
-  /** A peer that may speak to us has said hello. @default nothing more happens */
+  /** Called when an admitted peer has said hello. */
   readonly onHello?: (hello: Hello) => void;
-  /** What this build understands. @default what it does */
+  /** Protocol and machine versions of this build. @default those of this build */
   readonly versions?: BuildVersions;
-  /** Of the entries of one append that come in parts, all together. */
+  /** Maximum total size of the entries of one append that arrive in parts. */
   readonly entryBytesMax: number;
   readonly network: Network;
   readonly clock: Clock;
@@ -97,27 +97,30 @@ export interface PeerTransportOptions {
 /** See the fields of the same names in `Hello`. */
 export type Credentials = Pick<Hello, "incarnation" | "life" | "founders" | "isFounded">;
 
-/** How long the same refusal is not logged again. */
+/** Interval in milliseconds before the same refusal is logged again. */
 const SAME_REFUSAL_MS = 60_000;
+/** Number of different refusals remembered for that. */
 const REFUSALS_MAX = 1_000;
-/** Connections that have not said who they are; the oldest makes room for the next one. */
+/** Maximum number of connections without a hello. The oldest makes room for the next. */
 const UNKNOWN_MAX = 64;
 /**
- * Nodes that are no members as far as this one knows, and say that they know more. A member of a
- * newer configuration is one of few.
+ * Maximum number of nodes that claim to be members by a newer configuration than this node's. A
+ * cluster has only a few members.
  */
 const STRANGERS_MAX = 64;
-/** Connections of one process that do not say what they are for: a build before that has two. */
+/** Maximum number of connections without a lane per process: earlier builds have two of them. */
 const UNNAMED_MAX = 2;
-/** Whom the plan no longer names is kept for so long: it shall still hear that it is removed. */
+/**
+ * Time in milliseconds for which a link to a former member stays, so that it hears of its removal.
+ */
 const LEAVING_MS = 3_000;
 
-/** Who is told what the peers say. */
+/** Receives what the peers say. */
 export interface PeerHandler {
   message(message: PeerMessage): void;
-  /** What was sent to the peer lately may be lost. */
+  /** Recently sent messages may be lost. */
   unreachable(peer: NodeId): void;
-  /** A peer told where clients reach it, where its peers do, and what its build understands. */
+  /** A peer announced its addresses, its incarnation and the versions of its build. */
   announced(
     peer: NodeId,
     clientAddress: Address,
@@ -125,17 +128,17 @@ export interface PeerHandler {
     incarnation: string,
     versions: BuildVersions,
   ): void;
-  /** A peer says that this node has been removed from the cluster for good. */
+  /** A peer says that this node was removed from the cluster for good. */
   removed(): void;
-  /** A peer, whose clients reach it there, says that this node may not take part: see `Notice`. */
+  /** A peer, with its address for clients, says that this node may not take part; see `Notice`. */
   refused(by: NodeId, why: Exclude<NoticeType, "removed">, at: Address | null): void;
 }
 
 /**
- * The node's connections with the other members. To each peer it dials two links, on which it sends
- * its messages: one for entries and snapshots, one for what is urgent. The links that a peer has
- * dialled end here as inboxes, which receive messages. The lane of a link, `bulk` or `urgent`, stands
- * in its hello.
+ * The node's connections to the other members. To each peer it dials two links and sends its
+ * messages on them: entries and snapshots on one, urgent messages on the other. The links that a
+ * peer dials end here as inboxes, which receive messages. A link's hello names its lane, `bulk` or
+ * `urgent`.
  */
 export class PeerTransport {
   readonly #options: PeerTransportOptions;
@@ -144,7 +147,7 @@ export class PeerTransport {
   readonly #links = new Map<NodeId, PeerLinks>();
   readonly #inboxes = new Set<PeerInbox>();
   readonly #lives = new PeerLives();
-  /** The links that end soon. */
+  /** Links that are about to end. */
   readonly #leaving = new Map<NodeId, Cancel>();
   #plan: PeerPlan = {
     index: 0,
@@ -165,11 +168,15 @@ export class PeerTransport {
     this.#handler = handler;
   }
 
-  /** Listens. @throws when the address cannot be listened on */
+  /**
+   * Listens.
+   *
+   * @throws {UserError} when the address cannot be listened on
+   */
   async start(): Promise<void> {
     const { listen, network } = this.#options;
     this.#listener = await network.listen(listen, (stream) => {
-      // The network may hand over what it had accepted before: it is for whoever listens next.
+      // The network may deliver connections accepted earlier. They are for whoever listens next.
       if (this.#isStopped) return stream.close();
       this.#makeRoom();
       this.#inboxes.add(
@@ -192,7 +199,7 @@ export class PeerTransport {
     this.#handler.message(message);
   }
 
-  /** However many connect and stay silent, a member finds room. */
+  /** However many connections stay silent, a member finds room. */
   #makeRoom(): void {
     const unknown = [...this.#inboxes].filter(({ peer }) => peer === null);
     const [oldest] = unknown;
@@ -201,7 +208,7 @@ export class PeerTransport {
     oldest.close();
   }
 
-  /** Dials whom the plan names, and leaves those whom it names no more. */
+  /** Connects to the peers of the plan, and later disconnects from all others. */
   follow(plan: PeerPlan): void {
     const before = this.#plan.addresses;
     this.#plan = plan;
@@ -210,7 +217,7 @@ export class PeerTransport {
       const links = this.#links.get(peer);
       const known = before.get(peer);
       if (links === undefined) this.#links.set(peer, this.#dial(peer, address));
-      // What the peer itself has said counts more than a plan that is no news.
+      // A plan without news does not override what the peer itself announced.
       else if (known === undefined || !isSame(known, address)) links.moveTo(address);
     }
     for (const peer of this.#links.keys()) {
@@ -219,7 +226,7 @@ export class PeerTransport {
     }
   }
 
-  /** Says hello to all peers anew: what it tells has changed. */
+  /** Says hello to all peers again, since its content has changed. */
   renew(): void {
     for (const links of this.#links.values()) links.renew();
   }
@@ -238,7 +245,7 @@ export class PeerTransport {
     this.#links.get(message.to)?.send(message);
   }
 
-  /** Sends what was collected in this turn, in one write for each peer. */
+  /** Sends what was collected in this turn, in one write per link. */
   flush(): void {
     for (const links of this.#links.values()) links.flush();
   }
@@ -247,7 +254,6 @@ export class PeerTransport {
     return this.#links.get(peer)?.isOpen ?? false;
   }
 
-  /** Where a peer is dialled and why it is not reached; `null` while it is. */
   problem(peer: NodeId): string | null {
     const links = this.#links.get(peer);
     return links === undefined ? "not dialled yet" : links.problem;
@@ -289,7 +295,7 @@ export class PeerTransport {
     };
   }
 
-  /** Whoever was to be left is a member again, or is one that we did not know yet. */
+  /** Keeps a link that was about to end: the peer is a member again, or new to us. */
   #stay(peer: NodeId): void {
     this.#leaving.get(peer)?.();
     this.#leaving.delete(peer);
@@ -306,7 +312,7 @@ export class PeerTransport {
     for (const inbox of [...this.#inboxes]) if (isMeant(inbox)) inbox.close();
   }
 
-  /** One line, but not again and again: whoever is refused keeps dialling. */
+  /** Logs a refusal, but not again and again: a refused node keeps reconnecting. */
   #refused(who: string, remote: string, reason: string): void {
     const nowMs = this.#options.clock.monotonicMs();
     const refusal = `${who}: ${reason}`;
@@ -318,8 +324,8 @@ export class PeerTransport {
   }
 
   /**
-   * Whether the sender may take part. One that we do not know may: it says that it knows a newer
-   * configuration, and may be the leader from whom we are to learn it.
+   * Decides whether the sender may take part. An unknown sender may if it knows a newer
+   * configuration: it may be the leader from which this node will learn it.
    */
   #greeted(hello: Hello): Welcome | Notice {
     const { id, clusterId } = this.#options;
@@ -354,14 +360,14 @@ export class PeerTransport {
       throw new ProtocolError(`more than ${STRANGERS_MAX} nodes that are no members say hello`);
     }
     if (!this.#lives.mayBe(hello.from, hello.life)) return notice("copy");
-    // Only a process that is still there comes back, which tells a copy from a node that restarted.
+    // Only a process that is still alive returns. That distinguishes a copy from a restart.
     this.#closeInboxes((inbox) => inbox.peer === hello.from && inbox.life !== hello.life);
     this.#closeReplaced(hello);
     this.#welcome(hello);
     return { type: "welcome", protocol };
   }
 
-  /** Of each lane the newest connection counts: those before are left over, or are too many. */
+  /** The newest connection of each lane counts. Earlier ones are leftovers, or too many. */
   #closeReplaced({ from, lane }: Hello): void {
     const before = [...this.#inboxes].filter((inbox) => inbox.peer === from && inbox.lane === lane);
     const keptCount = lane === null ? UNNAMED_MAX - 1 : 0;
@@ -377,10 +383,10 @@ export class PeerTransport {
     return count;
   }
 
-  /** Whoever speaks to us is answered, where it says it is. */
+  /** Connects back to a sender, at the address that it announces. */
   #welcome(hello: Hello): void {
     const { from, host, port, raftHost, raftPort, protocol, machine } = hello;
-    // Whoever does not take part yet may have another directory by the time that it does.
+    // Before it takes part, a node may still change its directory.
     const incarnation = hello.isFounded ? hello.incarnation : "";
     const raftAddress = { host: raftHost, port: raftPort };
     const links = this.#links.get(from) ?? this.#dial(from, raftAddress);

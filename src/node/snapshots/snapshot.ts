@@ -26,9 +26,9 @@ export interface SnapshotWriter {
   /** Whether it was abandoned, by `abandon` or because the disk failed. The failure is logged. */
   readonly isAbandoned: boolean;
   /**
-   * Given to `write` and not known to be durable, some of it held in memory while a sync is under
-   * way; 0 once it is abandoned. A caller that writes no more above some MiB bounds that, and spares
-   * the log's own syncs.
+   * Bytes given to `write` and not known to be durable, some of them in memory while a sync is in
+   * flight; 0 once abandoned. A caller that pauses above some MiB bounds that memory, and keeps the
+   * log's own syncs short.
    */
   readonly unsyncedBytes: number;
   /**
