@@ -13,11 +13,11 @@ import { type CheckedSnapshot, readSnapshotFile } from "./offline/snapshot_file.
 import { ConnectionLost, fieldsOf, RespClient } from "./resp_client.ts";
 import { subcommand } from "./subcommand.ts";
 
-/** A node that holds a million keys takes some seconds for a snapshot. */
+/** Time limit in milliseconds for the snapshot. A million keys take some seconds. */
 const BEGIN_MS_MAX = 10 * 60_000;
 const READ_MS_MAX = 30_000;
 const READ_BYTES = 256 * 1024;
-/** Reads on their way at once. */
+/** Maximum number of reads in flight. */
 const READS_MAX = 4;
 
 export const backupSubcommand = subcommand({
@@ -66,7 +66,7 @@ export const backupSubcommand = subcommand({
   },
 });
 
-/** A snapshot that a node holds for us. */
+/** A snapshot that a node keeps for this client. */
 interface Held {
   readonly id: string;
   readonly index: number;
@@ -94,7 +94,11 @@ function refuseExisting(path: string, isForced: boolean): void {
   }
 }
 
-/** Asks the node, or one of the proxy's after the other. @throws {UserError} when none gives a snapshot */
+/**
+ * Asks the node, or one after the other of the proxy's nodes.
+ *
+ * @throws {UserError} when none gives a snapshot
+ */
 async function begin(from: Address): Promise<Begun> {
   const reasons: string[] = [];
   let addresses = [from];
@@ -115,7 +119,7 @@ async function begin(from: Address): Promise<Begun> {
   throw new UserError(`Cannot get a snapshot: ${reasons.join("; ") || "the proxy knows no node"}`);
 }
 
-/** The node itself; of a proxy its nodes, those first that have the least to do. */
+/** The node itself. For a proxy its responsive nodes, followers first. */
 async function nodesAt(from: Address): Promise<Address[]> {
   const client = await RespClient.connect(from);
   try {
@@ -150,7 +154,7 @@ async function beginAt(address: Address): Promise<Begun> {
   }
 }
 
-/** Several reads are on their way, so that neither side waits for the other. */
+/** Downloads the file with several reads in flight, so that neither side waits for the other. */
 async function download(client: RespClient, held: Held, partial: string): Promise<void> {
   const { id, sizeBytes } = held;
   const file = openPartial(partial);
@@ -162,7 +166,7 @@ async function download(client: RespClient, held: Held, partial: string): Promis
       for (; reads.length < READS_MAX && asked < sizeBytes; asked += READ_BYTES) {
         const args = ["SNAPSHOT", "READ", id, String(asked), String(READ_BYTES)];
         const read = client.request(args, READ_MS_MAX);
-        read.catch(() => {}); // awaited in its turn, unless one before it fails
+        read.catch(() => {}); // awaited later, unless an earlier one fails
         reads.push(read);
       }
       const reply = await reads.shift();
@@ -181,7 +185,7 @@ async function download(client: RespClient, held: Held, partial: string): Promis
   }
 }
 
-/** Gives the file its name, once it is checked as it stands on the disk. */
+/** Gives the file its name after its content on the disk was checked. */
 function publish(
   partial: string,
   path: string,

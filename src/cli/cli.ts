@@ -76,7 +76,7 @@ export const cliSubcommand = subcommand({
   },
 });
 
-/** Errors go to standard error, so that nobody takes one for a value. */
+/** Prints errors to standard error, so that nobody takes one for a value. */
 async function runOne(
   connection: ClientConnection,
   args: readonly string[],
@@ -107,7 +107,7 @@ async function runInteractive(
     input: new TerminalInput(),
     output: process.stdout,
   });
-  void endingSignal().then(() => session.close()); // leaves the terminal as it was
+  void endingSignal().then(() => session.close()); // restores the terminal
   await session.run();
   return 0;
 }

@@ -12,13 +12,13 @@ import { table } from "./table.ts";
 const HOST = "127.0.0.1";
 const RAFT_PORT_OFFSET = 10_000;
 const STOP_WITH_STDIN = "--stop-with-stdin";
-/** Said even where it is the default: the environment that we pass on must not change it. */
+/** Given even where it is the default, since inherited environment variables must not change it. */
 const ON_THIS_HOST = ["--host", HOST, "--advertise", HOST, STOP_WITH_STDIN];
 const START_SECONDS_MAX = 60;
 const RESTART_DELAY_MS = 500;
-/** A process that ends again and again is not started at once each time. */
+/** Maximum delay in milliseconds before a process that ends again and again is restarted. */
 const RESTART_DELAY_MS_MAX = 16_000;
-/** A process that has lived for so long was not at fault when it started. */
+/** A process that lived for this long is restarted after the shortest delay. */
 const SOUND_LIFE_MS = 10_000;
 const TELL_DELAY_MS = 100;
 
@@ -58,9 +58,9 @@ export const clusterSubcommand = subcommand({
 interface LocalClusterOptions {
   readonly nodes: number;
   readonly port: number;
-  /** As the user named it. */
+  /** As the user typed it. */
   readonly dir: string;
-  /** The same, absolute and without symbolic links: what the children may touch. */
+  /** The same, absolute and without symbolic links: the children's permissions name it. */
   readonly path: string;
   readonly restart: boolean;
   readonly memoryBytesMax: number | undefined;
@@ -69,9 +69,9 @@ interface LocalClusterOptions {
 interface Member {
   readonly name: string;
   readonly port: number;
-  /** All that it listens on. */
+  /** All ports that it listens on. */
   readonly ports: readonly number[];
-  /** As the user would name it; `null` for the proxy. */
+  /** In the user's words; `null` for the proxy. */
   readonly directory: string | null;
   readonly args: readonly string[];
   readonly permissions: readonly string[];
@@ -81,7 +81,7 @@ class LocalCluster {
   readonly #options: LocalClusterOptions;
   readonly #members: readonly Member[];
   readonly #children = new Map<string, ChildProcess>();
-  /** Nodes that ran already when the cluster was started, by name, with their process ids. */
+  /** Process ids of nodes that already ran when the cluster was started, by name. */
   readonly #adopted = new Map<string, number>();
   readonly #restartDelaysMs = new Map<string, number>();
   readonly #observers = new Map<string, NodeObserver>();
@@ -89,7 +89,7 @@ class LocalCluster {
     (line) => this.#tell(() => line),
     () => performance.now(),
   );
-  /** Nodes that ended in good order: told to, or because they are no members any more. */
+  /** Number of nodes that ended normally: they were stopped, or are no members any more. */
   #endedCount = 0;
   #isStarted = false;
   #isStopping = false;
@@ -104,7 +104,7 @@ class LocalCluster {
     this.#members = [...nodeMembers(options), proxyMember(options)];
   }
 
-  /** Resolves when the cluster serves, or when it is told to end before. */
+  /** Resolves when the cluster serves, or when it is told to end first. */
   async start(ending: Promise<unknown>): Promise<void> {
     const { nodes, port } = this.#options;
     await this.#adoptRunning();
@@ -151,10 +151,9 @@ class LocalCluster {
   }
 
   /**
-   * A node that was brought back by hand still runs when the cluster's other processes are gone: it
-   * is taken in as it is.
+   * Adopts nodes that still run: a node restarted by hand outlives the cluster's other processes.
    *
-   * @throws {UserError} when a port is somebody else's
+   * @throws {UserError} when another program has one of the ports
    */
   async #adoptRunning(): Promise<void> {
     const taken = await takenPorts(HOST, this.#members.flatMap(({ ports }) => ports));
@@ -175,7 +174,7 @@ class LocalCluster {
     }
   }
 
-  /** The process that has a node's directory open, or had it last. */
+  /** The process that has locked a node's directory, or was the last to do so. */
   #userOf(name: string): number | null {
     try {
       return Number(Deno.readTextFileSync(`${this.#options.path}/${name}/lock`)) || null;
@@ -235,7 +234,7 @@ class LocalCluster {
     }, delayMs);
   }
 
-  /** A moment late, so that a Ctrl-C, which the nodes get as well, is not told as their death. */
+  /** Waits a moment, so that the nodes' end by the same Ctrl-C is not reported as deaths. */
   #tell(line: () => string): void {
     if (!this.#isStarted) return;
     const clock = new Date().toLocaleTimeString("en-GB");
@@ -294,7 +293,7 @@ function nodeMembers({ nodes, port, dir, path, memoryBytesMax }: LocalClusterOpt
       permissions: [
         "--allow-net",
         "--allow-env",
-        // Deno takes a comma in the list for the end of a path, and has no way to escape it.
+        // Deno takes a comma as the end of a path, and has no way to escape it.
         ...["--allow-read", "--allow-write"].map((allow) =>
           path.includes(",") ? allow : `${allow}=${path}`
         ),
@@ -325,7 +324,7 @@ function makeDirectory(dir: string): string {
   }
 }
 
-/** The shortest command that starts a node again on its directory. */
+/** The shortest command that restarts a node on its directory. */
 function bringsBack(member: Member | undefined): string {
   if (member === undefined) return "node";
   const { name, port, directory } = member;
@@ -333,7 +332,7 @@ function bringsBack(member: Member | undefined): string {
   return `node --id ${name} --port ${port} --dir ${dir} --allow-faults`;
 }
 
-/** The word as a shell reads it. */
+/** Quotes a word for a shell. */
 function shellWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -10,20 +10,20 @@ import {
   type Values,
 } from "./flags.ts";
 
-/** Columns for the text beside a flag below which the library does not wrap it. */
+/** Minimum width in columns of the text beside a flag. Below it, the library does not wrap. */
 const WRAPPED_COLUMNS_MIN = 20;
 
 export interface CommandShape {
   readonly flags?: Flags;
-  /** What follows the flags, as help shows it. @default nothing may follow */
+  /** The arguments after the flags, as help shows them. @default none allowed */
   readonly words?: string | undefined;
-  /** Whether variables of the environment stand in for the flags. @default true */
+  /** Whether environment variables can stand in for the flags. @default true */
   readonly hasTwins?: boolean;
 }
 
 /**
- * A command of the library that knows these flags. It throws what is wrong where the library would
- * end the process, and needs no permission.
+ * A command of the library with these flags. It throws where the library would end the process, and
+ * needs no permissions.
  */
 export function commandOf(
   name: string,
@@ -41,9 +41,9 @@ export function commandOf(
     })
     .configureOutput({
       writeOut: print,
-      writeErr: print, // help, when there is no command; errors are thrown
+      writeErr: print, // help when there is no command; errors are thrown
       outputError: () => {},
-      // By default the library looks into the environment, which not every task may do.
+      // By default the library reads the environment, for which not every task has the permission.
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     })
@@ -56,16 +56,16 @@ export function commandOf(
   return command;
 }
 
-/** Whether a command has ended because it has shown its help or version. */
+/** Whether the error only means that help or version was shown. */
 export function isHelp(error: unknown): error is CommanderError {
   return error instanceof CommanderError && /^commander\.(help|version)/.test(error.code);
 }
 
 /**
- * The values of the flags, after the command has read its arguments: the typed one, or else that of
- * the flag's variable, or else the default.
+ * The values of the flags after the command has parsed its arguments: the typed value, else that of
+ * the environment variable, else the default.
  *
- * @throws {UsageError} for a wrong value, or a missing one
+ * @throws {UsageError} for a wrong or missing value
  */
 export function valuesOf<F extends Flags>(
   command: Command,
@@ -88,9 +88,9 @@ export function valuesOf<F extends Flags>(
 }
 
 /**
- * Reads flags from arguments of which all belong to them.
+ * Parses arguments that consist of flags alone.
  *
- * @throws {UsageError} for an unknown flag, a wrong value, a missing one, or anything left over
+ * @throws {UsageError} for an unknown flag, a wrong or missing value, or anything left over
  */
 export function parseFlags<F extends Flags>(
   flags: F,
@@ -115,10 +115,10 @@ function optionOf(key: string, flag: Flags[string], hasTwin: boolean): Option {
     placeholder === null ? names : `${names} <${placeholder}>`,
     description,
   );
-  option.negate = false; // `--no-raw` is a flag of its own, not the contrary of `--raw`
+  option.negate = false; // `--no-raw` is a flag of its own, not the opposite of `--raw`
   if (placeholder === null) return option;
   return option.argParser<string | string[]>((word, words = []) => {
-    // The library takes whatever follows for the value, the next flag too.
+    // The library takes any next word as the value, even a flag.
     if (word.startsWith("--")) throw new UsageError(`Cannot use ${name} without a value`);
     return isRepeatable ? [words, word].flat() : word;
   });
@@ -131,7 +131,7 @@ function defaultText({ isRequired, fallback, fallbackText }: Flags[string]): str
   return text === "" ? "" : ` (default ${text})`;
 }
 
-/** What the library has found wrong, in our words and in one line. */
+/** The library's error in our words, in one line. */
 function usageError({ code, message }: CommanderError, command: Command, flags: Flags): UsageError {
   const [, subject = "", hint] = /'(.*)'(?:\n\(D(.*)\)| argument missing)?$/s.exec(message) ?? [];
   const suggestion = hint === undefined ? "" : ` (d${hint})`;
@@ -144,7 +144,7 @@ function usageError({ code, message }: CommanderError, command: Command, flags: 
       if (command.options.some(({ long }) => name === long)) {
         return new UsageError(`Cannot use ${name} with a value: it is a switch`);
       }
-      // The library suggests nothing for a name with a value: it is asked about the name alone.
+      // The library suggests nothing for a name with a value. So ask about the name alone.
       commandOf(command.name(), { flags }).parse([name], { from: "user" });
       return new UsageError(`Cannot understand flag: ${subject}`);
     }
@@ -160,11 +160,11 @@ function usageError({ code, message }: CommanderError, command: Command, flags: 
 }
 
 /**
- * What the environment says for a flag. The library could read it too, but from the process itself,
- * without its permission, and would take an empty variable for a value and any value for `true`.
+ * The environment's value for a flag. The library could read it too, but from the process itself,
+ * without permission, and it would accept an empty variable as a value and any value as `true`.
  *
- * Kubernetes sets `REGENT_PORT=tcp://10.0.0.1:7001` and the like in every container beside a service
- * called regent: that is nobody's word for a flag.
+ * Kubernetes sets `REGENT_PORT=tcp://10.0.0.1:7001` and the like in every container beside a
+ * service called regent. Such values are not meant for flags.
  */
 function wordOf(key: string, flag: Flags[string], environment: Environment): string | undefined {
   if (flag.isTypedOnly === true) return undefined;

@@ -1,30 +1,30 @@
 import { type Address, formatAddress, parseAddress, parseHost } from "../base/address.ts";
 import { UserError } from "../base/errors.ts";
 
-/** The command line is wrong: exit code 2, and a pointer to the help. */
+/** A wrong command line: exit code 2, and a pointer to the help. */
 export class UsageError extends UserError {
   override name = "UsageError";
 }
 
-/** One flag of a subcommand. Its name is the key it has in its `Flags`, in kebab case. */
+/** A flag of a subcommand. Its name is its key in `Flags`, in kebab case. */
 export interface Flag<T> {
-  /** What stands for the value in help; `null` for a switch. */
+  /** Placeholder of the value in help; `null` for a switch. */
   readonly placeholder: string | null;
-  /** A letter that stands for the name: `-p` for `--port`. @default none */
+  /** One-letter alias, such as `-p` for `--port`. @default none */
   readonly short?: string;
   readonly help: string;
-  /** What holds when the flag is not given; `undefined` with `isRequired` false: may be absent. */
+  /** Value when the flag is absent; `undefined` for an optional flag without a default. */
   readonly fallback: T;
-  /** The fallback as help shows it. @default the fallback itself, when it is a word or a number */
+  /** The fallback in help. @default the fallback itself if it is a string or a number */
   readonly fallbackText?: string;
   readonly isRequired: boolean;
-  /** `T` is a list, and what is given several times adds to it. @default only the last one counts */
+  /** Whether the values of repeated flags form a list. @default false, the last one counts */
   readonly isRepeatable?: boolean;
-  /** Must be typed each time: no variable stands in for it. @default false */
+  /** Whether no environment variable can stand in for the flag. @default false */
   readonly isTypedOnly?: boolean;
-  /** The variable that stands in for it. @default `REGENT_` and the flag's name */
+  /** The environment variable. @default `REGENT_` and the flag's name */
   readonly environment?: string;
-  /** @throws {UserError} with what is expected instead */
+  /** @throws {UserError} saying what is expected */
   readonly parse: (text: string) => T;
 }
 
@@ -35,14 +35,16 @@ export type Values<F extends Flags> = {
   readonly [Name in keyof F]: F[Name] extends Flag<infer T> ? T : never;
 };
 
-/** The variables that stand in for flags: `--raft-port` is `REGENT_RAFT_PORT`. */
+/**
+ * Looks up environment variables that stand in for flags, as `REGENT_RAFT_PORT` for `--raft-port`.
+ */
 export type Environment = (name: string) => string | undefined;
 
 export function flagName(key: string): string {
   return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-/** The variable that stands in for a flag. */
+/** The environment variable that stands in for a flag. */
 export function twinOf(key: string, { environment }: Flags[string]): string {
   return environment ?? `REGENT_${flagName(key).replaceAll("-", "_").toUpperCase()}`;
 }
@@ -51,12 +53,12 @@ interface Common {
   readonly help: string;
 }
 
-/** A flag that may also be given by a letter. */
+/** Gives a flag a one-letter alias. */
 export function withShort<T>(short: string, flag: Flag<T>): Flag<T> {
   return { ...flag, short };
 }
 
-/** A flag that may be given several times. */
+/** Makes a flag repeatable. */
 export function several<T>(flag: Flag<T>): Flag<readonly T[]> {
   return {
     ...flag,
@@ -66,12 +68,12 @@ export function several<T>(flag: Flag<T>): Flag<readonly T[]> {
   };
 }
 
-/** A flag that takes a safeguard away: it counts only where somebody has typed it. */
+/** For flags that switch off a safeguard: they count only when typed. */
 export function typedOnly<T>(flag: Flag<T>): Flag<T> {
   return { ...flag, isTypedOnly: true };
 }
 
-/** A flag that may be left out. */
+/** Makes a flag optional, without a default. */
 export function optional<T>(flag: Flag<T>): Flag<T | undefined> {
   return { ...flag, fallback: undefined, isRequired: false };
 }
@@ -132,7 +134,7 @@ export function port(common: Common & { readonly fallback?: number }): Flag<numb
 
 const UNITS: Readonly<Record<string, number>> = { "": 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
 
-/** A size: `1048576`, `512k`, `64m`, `1g`. */
+/** A flag for a size: `1048576`, `512k`, `64m`, `1g`. */
 export function bytes(
   { help, fallback, min, max }: Common & {
     readonly fallback: number;
@@ -157,7 +159,7 @@ export function bytes(
   };
 }
 
-/** A size as `bytes` reads it, in the largest unit without a rest. */
+/** Formats a size for `bytes`, in the largest unit that divides it. */
 function sizeText(sizeBytes: number): string {
   const unit = ["g", "m", "k"].find((unit) =>
     sizeBytes % (UNITS[unit] ?? 1) === 0 && sizeBytes > 0
@@ -182,7 +184,7 @@ export function choice<T extends string>(
   };
 }
 
-/** A directory's path. */
+/** A flag for the path of a directory. */
 export function directoryFlag(
   { help, fallback }: Common & { readonly fallback?: string },
 ): Flag<string> {
@@ -195,7 +197,7 @@ export function directoryFlag(
   };
 }
 
-/** A host to listen on, or to connect to. */
+/** A flag for a host to listen on or to connect to. */
 export function hostFlag({ help, fallback }: Common & { readonly fallback: string }): Flag<string> {
   return {
     ...text("HOST", { help, fallback }),
@@ -207,12 +209,12 @@ export function hostFlag({ help, fallback }: Common & { readonly fallback: strin
   };
 }
 
-/** `HOST:PORT`. */
+/** A flag for `HOST:PORT`. */
 export function addressFlag({ help }: Common): Flag<Address> {
   return { ...text("HOST:PORT", { help }), fallback: { host: "", port: 0 }, parse: readAddress };
 }
 
-/** @throws {UserError} when it is no address */
+/** @throws {UserError} when the text is no address */
 export function readAddress(value: string): Address {
   const parsed = parseAddress(value);
   if (parsed === null) throw new UserError("expected HOST:PORT");

@@ -6,24 +6,24 @@ import { readAddress } from "./flags.ts";
 import { ConnectionLost, RespClient } from "./resp_client.ts";
 
 const RETRY_MS = 200;
-/** How long one answer may take: a change has to be committed, a transfer to end. */
+/** Time limit of one reply, in milliseconds: a change must be committed, or a transfer end. */
 const ANSWER_MS_MAX = 15_000;
 
 export interface LeaderRequestOptions {
-  /** Nodes or proxies to begin with. */
+  /** Nodes or proxies to ask first. */
   readonly addresses: readonly Address[];
   readonly args: readonly string[];
-  /** How long to go on while nobody answers, or nobody leads. `Infinity`: without end. */
+  /** How long to retry while nobody answers or leads; `Infinity`: for ever. */
   readonly patienceMs: number;
-  /** Is told why it goes on, once for each reason. */
+  /** Called with the reason for a retry, once per reason. */
   readonly onRetry?: (reason: string) => void;
 }
 
 /**
- * Sends a request to whoever leads: to any node or proxy, which says where the leader is. Asks again
- * while there is none, so the request must be one that may be repeated.
+ * Sends a request to the leader. Any node or proxy says where that is. Retries while there is no
+ * leader, so the request must be idempotent.
  *
- * @returns what is no error
+ * @returns a reply that is no error
  * @throws {UserError} with the leader's refusal, or when nobody answers in time
  */
 export async function requestOfLeader(options: LeaderRequestOptions): Promise<Reply> {
@@ -52,7 +52,7 @@ type Answer = { readonly reply: Reply; readonly reason?: undefined } | {
   readonly reason: string;
 };
 
-/** Asks one address, and once where that one says the leader is. */
+/** Asks one address, and once more at the leader that it names. */
 async function follow(address: Address, args: readonly string[]): Promise<Answer> {
   const first = await ask(address, args);
   const moved = first.reason === undefined ? null : /^MOVED \S+ (\S+)$/.exec(first.reason);

@@ -5,10 +5,10 @@ import type { StateReport } from "../node/members/report.ts";
 import type { Cancel, Clock } from "../platform/clock.ts";
 import { bytes, optional } from "./flags.ts";
 
-/** How often it is looked at whether the state is known. */
+/** Interval in milliseconds between checks of whether the state is known. */
 const LOOK_MS = 500;
 
-/** Of `node` and `cluster`. */
+/** A flag of `node` and `cluster`. */
 export const memoryFlag = optional(bytes({
   help:
     "When a cluster is founded: what keys, values and kept replies may take before writes are " +
@@ -16,12 +16,12 @@ export const memoryFlag = optional(bytes({
     "CONFIG SET maxmemory",
   fallback: 0,
   min: 0,
-  // By whose rules the founders' writes are carried out.
+  // The first version's rules apply to the founders' writes.
   max: MACHINE_RULES[0]?.memoryBytesMax ?? 0,
 }));
 
 export interface MemoryBoundOptions {
-  /** What the flag says; 0: the built-in bound. */
+  /** The flag's value; 0 for the built-in bound. */
   readonly wanted: number;
   readonly node: { report(): StateReport };
   readonly machine: Pick<StateMachine, "memoryBytesMax" | "memoryBytesLimit">;
@@ -30,10 +30,11 @@ export interface MemoryBoundOptions {
 }
 
 /**
- * Warns once when the cluster has another bound of memory than this node's flag says: the flag counts
- * at the founding only. What the log held when the node began to serve has to be applied before.
+ * Warns once when the cluster's memory bound differs from this node's flag, which counts only at
+ * the founding. It first waits until everything is applied that was in the log when the node began
+ * to serve.
  *
- * @returns what ends the waiting
+ * @returns cancels the wait
  */
 export function warnOfOtherMemoryBound(options: MemoryBoundOptions): Cancel {
   const { wanted, node, machine, clock, logger } = options;

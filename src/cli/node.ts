@@ -52,9 +52,10 @@ import { endOfService } from "./running.ts";
 import { type Subcommand, subcommand } from "./subcommand.ts";
 import { currentMembers, newIncarnation, parseId, parsePeers, takePart } from "./taking_part.ts";
 
-/** An entry holds a request at least, and no more than a record of the log does. */
+/** Maximum size of an entry: that of a record in the log, and so room for the largest request. */
 const ENTRY_BYTES_MAX = 512 * 1024 * 1024;
 const MIB = 1024 * 1024;
+/** Time in milliseconds between a handover and the end of the connections. */
 const FAREWELL_MS = 50;
 
 const flags = {
@@ -142,7 +143,7 @@ const flags = {
   stopWithStdin: toggle({ help: "Stop when standard input ends, for supervisors" }),
 } satisfies Flags;
 
-/** What a build decides of a node. */
+/** The parts of a node that depend on the build. */
 export interface NodeBuild {
   readonly versions: BuildVersions;
   readonly rules: readonly MachineRules[];
@@ -152,7 +153,7 @@ const THIS_BUILD: NodeBuild = { versions: BUILD_VERSIONS, rules: MACHINE_RULES }
 
 export const nodeSubcommand = nodeSubcommandOf(THIS_BUILD);
 
-/** `regent node` of a build. */
+/** `regent node` for a given build. Tests run several builds in one cluster. */
 export function nodeSubcommandOf(build: NodeBuild): Subcommand {
   return subcommand({
     name: "node",
@@ -185,16 +186,16 @@ type NodeValues = Values<typeof flags>;
 interface RunningNode {
   /** Rejects when the node cannot go on. */
   readonly failed: Promise<never>;
-  /** Resolves when the cluster has removed the node. */
+  /** Resolves when the node was removed from the cluster. */
   readonly removed: Promise<void>;
   stop(): Promise<void>;
 }
 
 /**
- * Builds the parts from the bottom up and starts them; `stop` goes the other way.
+ * Builds the parts from the bottom up and starts them. `stop` goes the other way.
  *
- * @param ending the process shall end, also while the node waits for others
- * @returns `null` when that comes first
+ * @param ending settles when the process should end, even while the node waits for others
+ * @returns `null` when `ending` settles first
  */
 async function startNode(
   values: NodeValues,
@@ -215,7 +216,7 @@ async function startNode(
   }
   const failure = Promise.withResolvers<never>();
   const removal = Promise.withResolvers<void>();
-  failure.promise.catch(() => {}); // whoever runs the node awaits it later
+  failure.promise.catch(() => {}); // awaited later by whoever runs the node
 
   const directory = values.dir || `data/${id}`;
   const ownDisk = await DenoDisk.open(directory);
@@ -241,7 +242,7 @@ async function startNode(
   };
   const life = crypto.randomUUID();
   const { peers, join } = values;
-  // It counts when the cluster is founded, which may be at a later start.
+  // The setting counts at the founding, which may happen at a later start.
   const firstMemory = values.memoryBytesMax ?? remembered.memoryBytesMax;
   const settings = {
     ...at.settings,
@@ -358,7 +359,7 @@ async function startNode(
     async stop() {
       logger.info("is asked to stop");
       await new Promise<void>((resolve) => node.handOver(resolve));
-      // Proxies and clients shall hear who leads now before their connections end.
+      // Let proxies and clients hear of the new leader before their connections end.
       await new Promise((resolve) => setTimeout(resolve, FAREWELL_MS));
       stopLooking();
       proxy?.stop();
@@ -381,7 +382,7 @@ function othersThan(
   return new Map([...members].filter(([member]) => member !== id));
 }
 
-/** Where the members are, by the newest that the directory knows. */
+/** The members and their addresses in the newest configuration of the directory. */
 function knownMembers(
   founders: ReadonlyMap<string, Address>,
   { log, snapshots }: Pick<DataDirectory, "log" | "snapshots">,
@@ -391,7 +392,7 @@ function knownMembers(
   return new Map(newest.configuration.members.map(({ id, raftAddress }) => [id, raftAddress]));
 }
 
-/** @throws {UsageError} when an empty directory is not told what its cluster is */
+/** @throws {UsageError} when an empty directory is given no cluster */
 function checkFounding({ id, role, peers }: NodeValues): void {
   if (peers.size === 0 && role !== "leader") {
     throw new UsageError(
@@ -404,7 +405,7 @@ function checkFounding({ id, role, peers }: NodeValues): void {
   }
 }
 
-/** Members that are elsewhere than where the cluster was founded, as the operator says. */
+/** Members whose addresses differ from those at the founding, according to the operator. */
 function movedMembers(
   { members }: Identity,
   peers: ReadonlyMap<string, Address>,

@@ -11,10 +11,12 @@ import type { FaultTools } from "../server/fault_commands.ts";
 import type { RequestHandler } from "../server/listener.ts";
 import { PausableFrontend, type SilentListener } from "../server/pausable_frontend.ts";
 
-/** As the shell tells the end of a process that got SIGKILL. */
+/** What a shell reports for a process that SIGKILL ended. */
 const KILLED_EXIT_CODE = 137;
 
-/** Puts what `FAULT` can break between the parts of a node; a node without it has none of this. */
+/**
+ * Puts the wrappers that `FAULT` needs between the parts of a node. Other nodes have none of them.
+ */
 export class NodeFaults {
   readonly tools: FaultTools;
   readonly #faults: Faults;
@@ -50,7 +52,7 @@ export class NodeFaults {
   }
 }
 
-/** Lets the whole process stand still, as a system call that takes so long does. */
+/** Blocks the whole process, like a system call of this duration. */
 function block(durationMs: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, durationMs);
 }

@@ -28,19 +28,19 @@ export interface NodePlace {
   readonly raftPort: number;
   readonly clientAddress: Address;
   readonly raftAddress: Address;
-  /** To be remembered with the data directory. */
+  /** To be stored in the data directory. */
   readonly settings: NodeSettings;
 }
 
 /**
- * Where a node is: by its flags, and where these say nothing, by what it was last started with.
+ * The addresses of a node: from its flags, and where those are absent, from its last start.
  *
  * @throws {UsageError} when flags contradict each other
  */
 export function nodePlace(flags: PlaceFlags, remembered: NodeSettings): NodePlace {
   const { id, port, peers } = flags;
   const host = flags.host || remembered.host || DEFAULT_HOST;
-  // Another host makes what was announced for the old one meaningless.
+  // The stored announced address belongs to the old host.
   const isMoved = flags.host !== "" && flags.host !== remembered.host;
   const advertised = flags.advertise || (isMoved ? "" : remembered.advertise ?? "");
   const raftPort = flags.raftPort ?? remembered.raftPort ?? port + RAFT_PORT_OFFSET;
@@ -67,7 +67,7 @@ export function nodePlace(flags: PlaceFlags, remembered: NodeSettings): NodePlac
     settings: {
       host,
       ...(advertised === "" ? {} : { advertise: advertised }),
-      // One that follows from the port goes on doing so.
+      // A port derived from --port must stay derived.
       ...(raftPort === port + RAFT_PORT_OFFSET ? {} : { raftPort }),
       ...(advertiseRaftPort === undefined ? {} : { advertiseRaftPort }),
     },
@@ -75,10 +75,10 @@ export function nodePlace(flags: PlaceFlags, remembered: NodeSettings): NodePlac
 }
 
 /**
- * Peers on other machines cannot come back to a loopback address.
+ * Checks that peers on other machines need not connect to a loopback address.
  *
- * @param others where they are, by their names
- * @throws {UserError} that says what to give
+ * @param others addresses by name
+ * @throws {UserError} saying which flag to give
  */
 export function checkReachable(
   { clientAddress: { host } }: Pick<NodePlace, "clientAddress">,
@@ -106,7 +106,7 @@ function checkPorts(ports: readonly (readonly [flag: string, port: number | unde
   }
 }
 
-/** `--peers` is the same on all nodes: what is wrong with one's own entry is wrong everywhere. */
+/** `--peers` is the same on all nodes: a wrong entry for this node is wrong everywhere. */
 function checkOwnEntry(
   own: Address,
   { id, port }: PlaceFlags,

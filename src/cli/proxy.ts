@@ -25,11 +25,11 @@ import {
 import { endOfService } from "./running.ts";
 import { subcommand } from "./subcommand.ts";
 
-/** Of the files that can be open: how many connections for one `WAIT` each may take. */
+/** Maximum share of the free file descriptors for connections that each serve one `WAIT`. */
 const WAITS_SHARE_MAX = 0.1;
 const MIB = 1024 * 1024;
 
-/** The bounds of a proxy, alone or in the process of a node. */
+/** The limits of a proxy, alone or in the process of a node. */
 export const proxyFlags = {
   holdRequestsMax: integer("N", {
     help: "Requests held by the proxy while there is no leader",
@@ -59,14 +59,13 @@ export const proxyFlags = {
 } satisfies Flags;
 
 export interface ProxyService {
-  /** Where to listen. */
+  /** Address to listen on. */
   readonly address: Address;
-  /** Nodes to begin with. */
+  /** Nodes to connect to first. */
   readonly seeds: readonly Address[];
   readonly logger: Logger;
 }
 
-/** Starts a proxy in this process. */
 export async function startProxy(
   values: Values<typeof proxyFlags & typeof clientFlags>,
   { address, seeds, logger }: ProxyService,

@@ -50,7 +50,7 @@ export const recoverSubcommand = subcommand({
   },
 });
 
-/** One directory may be given by several names. */
+/** Drops directories that are given twice, by different names. */
 function distinct(dirs: readonly string[]): Iterable<string> {
   return new Map(dirs.map((dir) => [isThere(dir) ? Deno.realPathSync(dir) : dir, dir])).values();
 }
@@ -60,7 +60,11 @@ interface Newest {
   readonly report: SurvivorReport;
 }
 
-/** Prints what there is. @throws {UserError} when no new cluster can be made of it */
+/**
+ * Prints a comparison.
+ *
+ * @throws {UserError} when no new cluster can be made of the directories
+ */
 function compare(survivors: readonly Survivor[]): Newest {
   checkRelated(survivors);
   const sound = survivors.filter(({ damage }) => damage === null);
@@ -108,8 +112,8 @@ function isConfirmed(): boolean {
 }
 
 /**
- * The new content is made whole inside the directory before the old one is set aside: whenever the
- * process dies, one of them, or both, are there.
+ * Completes the new content inside the directory before the old content is set aside. Whenever the
+ * process dies, at least one of them is whole.
  */
 async function recover(survivor: Survivor, report: SurvivorReport, id: string): Promise<void> {
   const { nodeId, lastIndex, lastTerm } = report;
@@ -145,7 +149,7 @@ async function recover(survivor: Survivor, report: SurvivorReport, id: string): 
   );
 }
 
-/** The configuration with one member, at the address that the survivor had; it may have moved. */
+/** The configuration with one member, at the survivor's last address, which may have changed. */
 function alone(
   { members, removed }: ClusterConfiguration,
   nodeId: string,
@@ -160,7 +164,7 @@ function alone(
   };
 }
 
-/** An earlier recovery may have died between its moves: then the new content is whole. */
+/** Finishes an earlier recovery that died between its two moves. Its new content is whole. */
 async function finishInterrupted(dir: string): Promise<void> {
   if (!isThere(dir) || !new Exchange(dir).isInterrupted) return;
   const disk = await DenoDisk.open(dir);

@@ -3,10 +3,10 @@ import { addressList, toggle, typedOnly, UsageError } from "./flags.ts";
 import { requestOfLeader } from "./leader_request.ts";
 import { subcommand } from "./subcommand.ts";
 
-/** How long to look for the leader. */
+/** How long to look for the leader, in milliseconds. */
 const PATIENCE_MS = 10_000;
 
-/** Where `remove` and `transfer` begin. */
+/** A flag of `remove` and `transfer`. */
 const fromFlag = addressList({
   help: "Nodes or proxies to ask; each knows who leads",
   fallback: [{ host: "127.0.0.1", port: 7000 }],

@@ -6,9 +6,9 @@ import { ErrorReply, PushReply, type Reply } from "../resp/reply.ts";
 import { decodeReply, type ReplyLimits, ReplyScanner } from "../resp/reply_scanner.ts";
 
 export interface RespClientOptions {
-  /** Of connecting. @default 1000 */
+  /** Time limit for connecting, in milliseconds. @default 1000 */
   readonly timeoutMs?: number;
-  /** @default pushes are left out */
+  /** @default pushes are dropped */
   readonly onPush?: (push: PushReply) => void;
   readonly limits?: ReplyLimits;
 }
@@ -18,12 +18,12 @@ interface Waiting {
   reject(error: Error): void;
 }
 
-/** The other side answers no more. */
+/** The connection ended, or the other side does not answer. */
 export class ConnectionLost extends Error {
   override name = "ConnectionLost";
 }
 
-/** A client of one node or proxy, for the command line's own questions. */
+/** A client of one node or proxy, for the command line's own requests. */
 export class RespClient {
   readonly #socket: Socket;
   readonly #scanner: ReplyScanner;
@@ -47,7 +47,7 @@ export class RespClient {
     );
   }
 
-  /** @throws {ConnectionLost} when nobody answers in time */
+  /** @throws {ConnectionLost} when the connection cannot be made in time */
   static connect(address: Address, options: RespClientOptions = {}): Promise<RespClient> {
     const { timeoutMs = 1_000 } = options;
     return new Promise((resolve, reject) => {
@@ -73,10 +73,10 @@ export class RespClient {
   }
 
   /**
-   * Sends a request; errors of the server are returned, not thrown.
+   * Sends a request. Errors of the server are returned, not thrown.
    *
-   * @param timeoutMs `Infinity`: as long as it takes
-   * @throws {ConnectionLost} when the answer does not come
+   * @param timeoutMs `Infinity`: no limit
+   * @throws {ConnectionLost} when the reply does not come
    */
   request(args: readonly string[], timeoutMs = 2_000): Promise<Reply> {
     if (this.#lost !== null) return Promise.reject(this.#lost);
@@ -99,7 +99,7 @@ export class RespClient {
     });
   }
 
-  /** @param reason what requests still waiting are told */
+  /** @param reason given to requests that still wait */
   close(reason = "closed"): void {
     this.#socket.destroy();
     this.#fail(reason);
@@ -121,7 +121,7 @@ export class RespClient {
     }
   }
 
-  /** `undefined`: the other side speaks something else, and is left. */
+  /** `undefined` when the reply is invalid, and the connection was closed. */
   #decode(text: string): Reply | undefined {
     try {
       return decodeReply(text);
@@ -142,7 +142,7 @@ export class RespClient {
   }
 }
 
-/** The pairs of a map, or of an array of names and values, as the server sent it. */
+/** The pairs of a map, or of an array of alternating names and values. */
 export function fieldsOf(reply: Reply): Map<string, Reply> {
   if (reply instanceof ErrorReply) throw new ConnectionLost(reply.text);
   const fields = new Map<string, Reply>();

@@ -30,7 +30,7 @@ export const statusSubcommand = subcommand({
   },
 });
 
-/** What one member said of itself; the numbers are `null` when it did not answer. */
+/** A member's report on itself. The numbers are `null` when it did not answer. */
 export interface MemberState {
   readonly id: string;
   readonly address: Address;
@@ -38,11 +38,11 @@ export interface MemberState {
   readonly term: number;
   readonly commitIndex: number | null;
   readonly appliedIndex: number | null;
-  /** How far its clock is ahead of the median of the members'; `null`: it does not know. */
+  /** Offset of its clock from the median of the members' clocks; `null` when unknown. */
   readonly clockOffsetMs: number | null;
-  /** Of what nodes say to each other, of the state machine as the log says, and as the build knows. */
+  /** Versions of the peer protocol, of the state machine in the log, and of the build. */
   readonly versions: MemberVersions | null;
-  /** Its failures on purpose that are on. */
+  /** The injected failures that are active there. */
   readonly faults: readonly string[];
 }
 
@@ -57,7 +57,11 @@ interface Member {
   readonly address: Address;
 }
 
-/** Asks one address after the other who the members are. @throws {UserError} when none answers */
+/**
+ * Asks one address after the other for the members.
+ *
+ * @throws {UserError} when none answers
+ */
 async function findMembers(addresses: readonly Address[]): Promise<Member[]> {
   const reasons: string[] = [];
   for (const address of addresses) {
@@ -78,14 +82,14 @@ async function findMembers(addresses: readonly Address[]): Promise<Member[]> {
   throw new UserError(`Cannot reach the cluster: ${reasons.join("; ")}`);
 }
 
-/** `CLUSTER MEMBERS`: pairs of id and `host:port`. */
+/** Parses `CLUSTER MEMBERS`: pairs of id and `host:port`. */
 function parseMembers(reply: Reply): Member[] {
   return [...fieldsOf(reply)]
     .filter(([, address]) => address !== "")
     .map(([id, address]) => ({ id, address: readAddress(String(address)) }));
 }
 
-/** Asks a member for its state; one that does not answer is `dead`. */
+/** Asks a member for its state. The result says so if it does not answer. */
 export async function askState({ id, address }: Member): Promise<MemberState> {
   let faults: readonly string[] = [];
   const unknown = { commitIndex: null, appliedIndex: null, clockOffsetMs: null, versions: null };
@@ -120,7 +124,7 @@ export async function askState({ id, address }: Member): Promise<MemberState> {
   }
 }
 
-/** None where they are not allowed, or not known. */
+/** Empty where faults are not allowed, or `FAULT` is unknown. */
 async function askFaults(client: RespClient): Promise<string[]> {
   const reply = await client.request(["FAULT", "LIST"]);
   return Array.isArray(reply) ? reply.map(String) : [];
@@ -138,7 +142,7 @@ const SECOND_MS = 1_000;
 const HOUR_MS = 3_600 * SECOND_MS;
 const DAY_MS = 24 * HOUR_MS;
 
-/** An offset in a unit that suits it. */
+/** Formats an offset in a suitable unit. */
 export function clockText(offsetMs: number | null): string {
   if (offsetMs === null) return "-";
   const sign = offsetMs < 0 ? "-" : "+";
@@ -149,7 +153,7 @@ export function clockText(offsetMs: number | null): string {
   return `${sign}${Math.round(ms / DAY_MS)} days`;
 }
 
-/** Lag is how many committed entries a member has not applied yet. */
+/** The table of `regent status`. Lag is the number of committed entries not applied yet. */
 export function statusTable(states: readonly MemberState[]): string {
   const newest = Math.max(0, ...states.map(({ commitIndex }) => commitIndex ?? 0));
   const hasFaults = states.some(({ faults }) => faults.length > 0);
@@ -177,7 +181,7 @@ export function statusTable(states: readonly MemberState[]): string {
   return table([[...heading, ...(hasFaults ? ["faults"] : [])], ...rows]);
 }
 
-/** `1`, or `1 of 2` where the build knows a newer version than the log is at. */
+/** `1`, or `1 of 2` when the build knows a newer version than the log. */
 function machineText(versions: MemberVersions | null): string {
   if (versions === null) return "-";
   const { machine, machineMax } = versions;

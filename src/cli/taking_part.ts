@@ -11,10 +11,10 @@ import { requestOfLeader } from "./leader_request.ts";
 import { fieldsOf } from "./resp_client.ts";
 
 /**
- * The id of a new cluster: the same for all that are told the same members.
+ * The id of a new cluster. It is the same for all founders that are given the same members.
  *
- * @param members their Raft addresses by their ids
- * @param content what the cluster begins with, as a digest. @default nothing
+ * @param members Raft addresses by id
+ * @param content digest of the initial content. @default none
  */
 export function clusterIdOf(members: ReadonlyMap<string, string>, content = ""): string {
   const list = [...members].map(([id, address]) => `${id}=${address}`).sort();
@@ -22,17 +22,17 @@ export function clusterIdOf(members: ReadonlyMap<string, string>, content = ""):
   return createHash("sha256").update(text).digest("hex").slice(0, 32);
 }
 
-/** The id of a cluster that no other node can guess. */
+/** A cluster id that no other node can guess. */
 export function newClusterId(): string {
   return randomUUID().replaceAll("-", "");
 }
 
-/** Of a new data directory, unlike all others. */
+/** A random identity for a new data directory. */
 export function newIncarnation(): string {
   return randomUUID().replaceAll("-", "");
 }
 
-/** Ids stand in files, in `CLUSTER NODES` and in tables: no spaces, no signs that mean something there. */
+/** Ids appear in files, in `CLUSTER NODES` and in tables, so they must not contain separators. */
 export function parseId(value: string): string {
   if (!/^[A-Za-z0-9_.-]{1,64}$/.test(value)) {
     throw new UserError("expected up to 64 letters, digits, dots, dashes and underscores");
@@ -40,7 +40,11 @@ export function parseId(value: string): string {
   return value;
 }
 
-/** `ID=HOST:PORT,…`. @throws {UserError} */
+/**
+ * Parses `ID=HOST:PORT,…`.
+ *
+ * @throws {UserError} when it is malformed, or has an id or an address twice
+ */
 export function parsePeers(value: string): Map<string, Address> {
   const peers = new Map<string, Address>();
   for (const part of value.split(",")) {
@@ -62,17 +66,17 @@ export function parsePeers(value: string): Map<string, Address> {
 export interface JoinRequest {
   readonly id: string;
   readonly raftAddress: Address;
-  /** Of the data directory, which is kept already: the same however often the node asks. */
+  /** Identity of the data directory, which is stored already: the same in every attempt. */
   readonly incarnation: string;
-  /** A node or proxy. */
+  /** Address of a node or proxy. */
   readonly via: Address;
   readonly logger: Logger;
 }
 
 /**
- * Asks a running cluster to enter this node as a learner, for as long as nobody answers.
+ * Asks a running cluster to add this node as a learner, and retries until somebody answers.
  *
- * @returns what the directory of the new node begins with: the other members, not itself
+ * @returns cluster id and members for the new directory, without this node
  * @throws {UserError} when the leader refuses
  */
 export async function joinCluster(
@@ -107,30 +111,31 @@ export interface TakingPartOptions extends
   > {
   readonly id: string;
   readonly disk: Disk;
-  /** What the directory holds; `null`: it is empty. */
+  /** The directory's identity; `null` when the directory is empty. */
   readonly stored: Identity | null;
   readonly peers: ReadonlyMap<string, Address>;
-  /** By whom to be let in; `undefined`: nobody. */
+  /** Address of the cluster to join; `undefined` for founders. */
   readonly join: Address | undefined;
   readonly raftAddress: Address;
-  /** Kept from the beginning, for a start that does not say them again. */
+  /** Stored at once, for later starts that do not give them. */
   readonly settings: NodeSettings;
   readonly logger: Logger;
-  /** The process shall end. */
+  /** Settles when the process should end. */
   readonly ending: Promise<unknown>;
 }
 
 /**
- * Makes sure that a directory belongs to a cluster in which its node may take part: as a founder
- * when all founders have been up once, as a new member when a running cluster has let it in.
+ * Makes sure that the directory belongs to a cluster in which the node may take part: as a founder
+ * once all founders have been up at the same time, or as a new member once a running cluster has
+ * added it.
  *
- * @returns the identity that it has from now on; `null` when the process shall end before
+ * @returns the identity from now on; `null` when the process should end first
  * @throws {UserError} when the node may not take part
  */
 export async function takePart(options: TakingPartOptions): Promise<Identity | null> {
   const { disk, id, join } = options;
   let identity = options.stored;
-  if (identity !== null && identity.nodeId !== id) return identity; // refused when it is opened
+  if (identity !== null && identity.nodeId !== id) return identity; // opening it is refused later
   if (identity === null || isToBeginAnew(identity, options)) {
     identity = newIdentity(options);
     saveIdentity(disk, identity);
@@ -150,7 +155,7 @@ export async function takePart(options: TakingPartOptions): Promise<Identity | n
   return identity.isFounded ? identity : await orEnd(founded(options, identity), options.ending);
 }
 
-/** The members as the directory knows them, at the addresses they have now. */
+/** The members in the directory, at their current addresses. */
 export function currentMembers(
   { nodeId, members }: Identity,
   peers: ReadonlyMap<string, Address>,
@@ -169,9 +174,9 @@ export function currentMembers(
 }
 
 /**
- * Nothing has happened yet that anybody could rely on, and now the operator says something else:
- * other members, or a new cluster instead of a running one. The directory is a new one then, with
- * another incarnation, whoever may have heard of the first.
+ * Whether the operator now gives other members, or founds a cluster instead of joining one, before
+ * anything has happened that anybody could rely on. The directory then starts again with another
+ * incarnation, whoever may have heard of the first one.
  */
 function isToBeginAnew({ isFounded, clusterId, members }: Identity, options: TakingPartOptions) {
   const { peers, join, disk } = options;

@@ -10,7 +10,11 @@ import { inputLines } from "./typed_lines.ts";
 const CONNECT_TIMEOUT_MS = 5_000;
 const REPLY_BYTES_MAX = 256 * 1024 * 1024;
 
-/** Why a host cannot be reached, for people. @param message of the system's error */
+/**
+ * Why a host cannot be reached, in words for people.
+ *
+ * @param message of the system's error
+ */
 export function reachReason(message: string): string {
   if (message.includes("ECONNREFUSED")) return "nobody listens there";
   if (message.includes("ENOTFOUND")) return "no such host is known";
@@ -18,9 +22,9 @@ export function reachReason(message: string): string {
 }
 
 export interface ClientConnectionOptions {
-  /** Says `HELLO 3` on each new connection. @default false */
+  /** Whether to send `HELLO 3` on each new connection. @default false */
   readonly isResp3?: boolean;
-  /** @default pushes are left out */
+  /** @default pushes are dropped */
   readonly onPush?: (push: PushReply) => void;
 }
 
@@ -64,10 +68,10 @@ export class ClientConnection {
   }
 
   /**
-   * Sends a request, connecting first where needed, and waits as long as it takes. What was sent is
-   * never sent again: it may have been executed.
+   * Sends a request, connects first if needed, and waits without limit. A request is never sent
+   * twice, since it may have been executed.
    *
-   * @throws {UserError} when nobody answers, or the answer is lost
+   * @throws {UserError} when nobody answers, or the reply is lost
    */
   async request(args: readonly string[]): Promise<Reply> {
     await this.connect();
@@ -83,20 +87,20 @@ export class ClientConnection {
     }
   }
 
-  /** @param reason what a request still waiting is told */
+  /** @param reason given to a request that still waits */
   close(reason?: string): void {
     this.#client?.close(reason);
     this.#client = null;
   }
 }
 
-/** What a line with quotes that do not balance is answered. */
+/** The answer to a line with unbalanced quotes. */
 export const INVALID_ARGUMENTS = "Invalid argument(s): quotes do not balance\n";
 
 /**
  * Executes the lines of an input one after the other, and prints each reply. `quit` or `exit` ends.
  *
- * @returns whether none of them was answered by an error
+ * @returns whether no reply was an error
  * @throws {UserError} when nobody answers, or the output is closed
  */
 export async function runScript(
@@ -122,7 +126,7 @@ export async function runScript(
   return isFine;
 }
 
-/** Whether a line asks to end the client. */
+/** Whether a line asks to leave the client. */
 export function isEnd(args: readonly string[]): boolean {
   return args.length === 1 && /^(quit|exit)$/i.test(args[0] ?? "");
 }

@@ -1,7 +1,7 @@
 import type { Command, CommandKind } from "../../commands/command.ts";
 import { COMMANDS, lookup } from "../../commands/table.ts";
 
-/** The subcommands of a command, in lower case and in order; none for one that has none. */
+/** A command's subcommands, in lower case and sorted. */
 export function subcommandNames(command: string): readonly string[] {
   const { subcommands = [] } = lookup(command) ?? {};
   return subcommands.map(({ name }) => name.slice(name.indexOf("|") + 1)).sort();
@@ -26,7 +26,7 @@ const GENERAL = [
   "",
 ];
 
-/** What `help` says of a command, of a group (`@string`), or of the client and all groups. */
+/** The text of `help` for a command, for a group (`@string`), or for the client and all groups. */
 export function helpText(topic: string | undefined): string {
   if (topic === undefined) return [...GENERAL, ...groups().map(groupLine)].join("\n");
   if (topic.startsWith("@")) return groupText(topic.slice(1).toLowerCase());
@@ -49,7 +49,7 @@ function commandText({ name, summary, kind, keys, group, since, arity }: Command
   ].join("\n");
 }
 
-/** Redis's own commands are from its version 1.0.0 on. */
+/** Redis's versions start at 1.0.0, Regent's are below. */
 function origin(since: string): string {
   return since.startsWith("0.") ? `Regent's own since ${since}` : `in Redis since ${since}`;
 }
@@ -82,10 +82,10 @@ function groupLine(group: string): string {
 const OWN_WORDS = ["clear", "exit", "help", "quit"];
 
 /**
- * What the word at the end of a line may become: names of commands, of their subcommands, and after
- * `help` of commands again. In the case that was typed, with a space behind.
+ * Completes the last word of a line: to names of commands or subcommands, and after `help` to names
+ * of commands. The candidates have the case that was typed, and a trailing space.
  *
- * @returns the candidates, and the part of the line that each of them would replace
+ * @returns the candidates, and the part of the line that they replace
  */
 export function completeLine(line: string): [candidates: string[], replaced: string] {
   const words = line.trimStart().split(/\s+/);

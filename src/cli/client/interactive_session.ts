@@ -26,12 +26,12 @@ export interface InteractiveOptions {
   readonly connection: ClientConnection;
   readonly history: CommandHistory;
   readonly style: ReplyStyle;
-  /** The terminal. */
+  /** The terminal's input. */
   readonly input: Readable;
   readonly output: Writable;
 }
 
-/** Lines typed at a terminal, executed one after the other, until `quit` or Ctrl-D. */
+/** Executes lines typed at a terminal one after the other, until `quit` or Ctrl-D. */
 export class InteractiveSession {
   readonly #connection: ClientConnection;
   readonly #history: CommandHistory;
@@ -39,9 +39,9 @@ export class InteractiveSession {
   readonly #terminal: Writable;
   readonly #output: ClientOutput;
   readonly #editor: readline.Interface;
-  /** Lines that were typed ahead, the one under way first. */
+  /** Typed lines that are not done. The first is being executed. */
   readonly #lines: string[] = [];
-  /** Settled when all that was typed is done after the end, or the output is gone. */
+  /** Settles when all typed lines are done after the end, or the output is gone. */
   readonly #done: Promise<void>;
   #resolveDone: () => void = () => {};
   #rejectDone: (error: unknown) => void = () => {};
@@ -69,7 +69,7 @@ export class InteractiveSession {
     });
   }
 
-  /** @throws {UserError} when the terminal takes nothing any more */
+  /** @throws {UserError} when the terminal cannot be written */
   async run(): Promise<void> {
     const editor = this.#editor;
     editor.on("line", (line: string) => this.#typed(line));
@@ -88,12 +88,12 @@ export class InteractiveSession {
     }
   }
 
-  /** Ends as Ctrl-D does. */
+  /** Ends the session, as Ctrl-D does. */
   close(): void {
     this.#editor.close();
   }
 
-  /** Shows what the server sent by itself, above the line that is being typed. */
+  /** Shows a push above the line that is being typed. */
   showPush(reply: Reply): void {
     readline.cursorTo(this.#terminal, 0);
     readline.clearLine(this.#terminal, 0);
@@ -171,7 +171,7 @@ export class InteractiveSession {
     this.#editor.prompt(true);
   }
 
-  /** Ctrl-C. */
+  /** Handles Ctrl-C. */
   #interrupted(): void {
     if (this.#lines.length > 0) {
       this.#lines.length = 1;
@@ -190,7 +190,11 @@ export class InteractiveSession {
   }
 }
 
-/** Takes a line with a password out of what the arrow keys recall. @param lines newest first */
+/**
+ * Removes a line with a password from the editor's history.
+ *
+ * @param lines newest first
+ */
 function forgetSecret(lines: string[]): void {
   if (lines[0] !== undefined && isSecretLine(lines[0])) lines.shift();
 }

@@ -13,20 +13,20 @@ const REPLY_BYTES_MAX = 256 * 1024 * 1024;
 export interface PipeResult {
   readonly errors: number;
   readonly replies: number;
-  /** Why not all was answered; `null` when it was. */
+  /** Why not all requests were answered; `null` when they were. */
   readonly failure: string | null;
 }
 
 export interface PipeOptions {
-  /** Without any progress of the server for so long it is given up; 0: never. */
+  /** Time in milliseconds without progress before giving up; 0: never. */
   readonly timeoutMs: number;
-  /** Hears of each error reply, without its type. */
+  /** Gets the text of each error reply, without its type. */
   readonly onError: (text: string) => void;
 }
 
 /**
- * Sends an input of requests, inline or RESP, as it comes, without waiting for replies, and counts
- * these. Memory is bounded whatever the size: the input is read no faster than the server takes it.
+ * Sends an input of requests, inline or RESP, without waiting for replies, and counts those. Memory
+ * is bounded whatever the size: the input is read no faster than the server takes it.
  */
 export function pipeRequests(
   input: AsyncIterable<Uint8Array>,
@@ -40,7 +40,7 @@ class RequestPipe {
   readonly #socket: Socket;
   readonly #scanner = new ReplyScanner({ replyBytesMax: REPLY_BYTES_MAX });
   readonly #options: PipeOptions;
-  /** Sent last: when it comes back, all before it has been answered. */
+  /** Text of the final ECHO. Its reply follows the replies to everything before. */
   readonly #end = crypto.randomUUID();
   readonly #ended: Promise<string | null>;
   #resolveEnded: (failure: string | null) => void = () => {};
@@ -90,7 +90,7 @@ class RequestPipe {
     this.#watch(true);
   }
 
-  /** Resolves when the server has room again, or will never have. */
+  /** Resolves when the server has room again, or the connection is closed. */
   async #write(bytes: Uint8Array): Promise<void> {
     if (this.#socket.write(bytes) || this.#hasEnded) return;
     this.#watch(true);
@@ -129,7 +129,7 @@ class RequestPipe {
     this.#options.onError(type === "-" ? reply.slice(1, -2) : reply.split("\r\n")[1] ?? "");
   }
 
-  /** Begins to wait anew for the server, or waits for the input, which may take its time. */
+  /** Restarts the timer for the server, or stops it while waiting for input. */
   #watch(isWaitingForServer: boolean): void {
     this.#isWaitingForServer = isWaitingForServer;
     clearTimeout(this.#timer);

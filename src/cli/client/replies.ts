@@ -15,10 +15,14 @@ import {
   VerbatimReply,
 } from "../../resp/reply.ts";
 
-/** For people, or for programs. */
+/** `readable` for people, `raw` for programs. */
 export type ReplyStyle = "readable" | "raw";
 
-/** A reply as it is printed, in pieces. @param args the request that it answers */
+/**
+ * A reply as it is printed, in pieces.
+ *
+ * @param args the request
+ */
 export function styledReply(
   reply: Reply,
   args: readonly string[],
@@ -28,8 +32,8 @@ export function styledReply(
 }
 
 /**
- * A reply for programs: values as they are, elements on lines of their own, null an empty line. In
- * pieces, with a line feed at the end.
+ * A reply for programs: plain values, one element per line, an empty line for null. In pieces, with
+ * a final line feed.
  */
 export function* rawReply(reply: Reply): Generator<string> {
   yield* showRaw(reply);
@@ -83,14 +87,14 @@ const ESCAPES = Array.from({ length: 256 }, (_, byte) => {
   const char = String.fromCharCode(byte);
   return SPECIAL.get(char) ?? hex(char);
 });
-/** Commands whose bulk reply is text for people; RESP2 cannot say so. */
+/** Commands whose bulk reply is text for people, which RESP2 cannot express. */
 const TEXT_COMMANDS = ["info", "client list", "client info", "cluster nodes", "cluster info"];
 
 /**
- * A reply for people, as `redis-cli` shows it on a terminal: types named, elements numbered, bytes
- * escaped. In pieces, with a line feed at the end.
+ * A reply for people, as `redis-cli` shows it on a terminal: with types, numbered elements and
+ * escaped bytes. In pieces, with a final line feed.
  *
- * @param isText whether a bulk is shown as it is
+ * @param isText whether a bulk is printed as it is
  */
 export function* readableReply(reply: Reply, isText = false): Generator<string> {
   const text = reply instanceof VerbatimReply ? reply.text : isText ? reply : null;
@@ -99,13 +103,13 @@ export function* readableReply(reply: Reply, isText = false): Generator<string> 
   if (!text.endsWith("\n")) yield "\n";
 }
 
-/** Whether the request asks for text rather than for a value. */
+/** Whether the reply to the request is text rather than a value. */
 export function asksForText([name = "", subcommand = ""]: readonly string[]): boolean {
   const isWanted = (text: string) => TEXT_COMMANDS.includes(text.toLowerCase());
   return isWanted(name) || isWanted(`${name} ${subcommand}`);
 }
 
-/** A bulk in double quotes that `splitInline` reads back. */
+/** A bulk in double quotes, in the form that `splitInline` parses. */
 export function quoted(text: string): string {
   return `"${escaped(text)}"`;
 }
@@ -130,7 +134,7 @@ function scalarText(
   return printable(reply.text);
 }
 
-/** In slices: four times a very long value would be beyond the longest string. */
+/** In slices: an escaped value may be four times as long, and exceed the longest string. */
 function* showBulk(text: string): Generator<string> {
   yield '"';
   for (let at = 0; at < text.length; at += SLICE_CHARS) {
@@ -176,7 +180,7 @@ function escaped(text: string): string {
   return text.replace(/[\x00-\x1f"\\\x7f-\xff]/g, (char) => ESCAPES[char.charCodeAt(0)] ?? char);
 }
 
-/** Text of the server's own, without what could command the terminal. */
+/** The server's text without characters that control a terminal. */
 function printable(text: string): string {
   // deno-lint-ignore no-control-regex -- as above
   return text.replace(/[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]/g, hex);
@@ -188,18 +192,18 @@ function hex(char: string): string {
 
 const BATCH_CHARS = 64 * 1024;
 
-/** Where replies are printed. */
+/** Takes the text of replies. */
 export interface ClientOutput {
   /**
-   * Resolves when the text has been taken, so that a slow reader slows the writer.
+   * Resolves when the text was taken, so that a slow reader slows the writer down.
    *
-   * @param text one character (0–255) for each byte
+   * @param text one character (0–255) per byte
    * @throws {UserError} when nobody reads any more
    */
   write(text: string): Promise<void>;
 }
 
-/** Standard output, without a terminal's line editing. */
+/** Standard output, outside of line editing. */
 export const standardOutput: ClientOutput = {
   async write(text) {
     const bytes = latin1Bytes(text);
@@ -213,7 +217,7 @@ export const standardOutput: ClientOutput = {
 
 /** A stream that line editing writes to as well. */
 export function streamOutput(stream: Writable): ClientOutput {
-  stream.on("error", () => {}); // each write hears of it too
+  stream.on("error", () => {}); // each write reports it too
   return {
     write: (text) =>
       new Promise((resolve, reject) =>
@@ -225,7 +229,7 @@ export function streamOutput(stream: Writable): ClientOutput {
   };
 }
 
-/** Writes many small pieces in few large ones. */
+/** Joins many small pieces into few large writes. */
 export async function writePieces(output: ClientOutput, pieces: Iterable<string>): Promise<void> {
   let batch = "";
   for (const piece of pieces) {

@@ -6,10 +6,10 @@ import { splitInline } from "../../resp/inline.ts";
 const READ_BYTES = 1_024;
 
 /**
- * Keys typed at the terminal that standard input is, for line editing.
+ * Reads keys from the terminal at standard input, for line editing.
  *
- * Not `process.stdin`: in older Denos (2.6, say) a pause, such as that of a completion, leaves a
- * read of it behind, which takes the next keys for itself or shares its buffer with the next read.
+ * `process.stdin` does not work: in older Denos (2.6, say) a pause, as for a completion, leaves a
+ * pending read behind, which takes the next keys or shares its buffer with the next read.
  */
 export class TerminalInput extends Readable {
   constructor() {
@@ -24,7 +24,7 @@ export class TerminalInput extends Readable {
     );
   }
 
-  /** Keys one by one and unseen, as line editing wants them, or lines. */
+  /** Switches between single keys without echo, for line editing, and whole lines. */
   setRawMode(isRaw: boolean): void {
     Deno.stdin.setRaw(isRaw);
   }
@@ -33,7 +33,7 @@ export class TerminalInput extends Readable {
 const LF = 0x0a;
 const LINE_BYTES_MAX = 64 * 1024 * 1024;
 
-/** Standard input as it comes. */
+/** The chunks of standard input. */
 export async function* standardInput(): AsyncGenerator<Uint8Array> {
   const buffer = new Uint8Array(64 * 1024);
   for (;;) {
@@ -44,7 +44,7 @@ export async function* standardInput(): AsyncGenerator<Uint8Array> {
 }
 
 /**
- * The lines of an input without their line feeds, one character (0–255) for each byte. The last one
+ * Splits an input into lines without line feeds, with one character (0–255) per byte. The last line
  * needs no line feed.
  *
  * @throws {UserError} for a line of more than 64 MiB
@@ -75,18 +75,18 @@ export async function* inputLines(
   if (lineBytes > 0) yield pieces.join("");
 }
 
-/** Text as its bytes in UTF-8, one character (0–255) for each. */
+/** Encodes text in UTF-8, with one character (0–255) per byte. */
 export function bytesOfText(text: string): string {
   const bytes = new TextEncoder().encode(text);
   return latin1(bytes, 0, bytes.length);
 }
 
-/** What `bytesOfText` gives, as text again. */
+/** The inverse of `bytesOfText`. */
 export function textOfBytes(bytes: string): string {
   return new TextDecoder().decode(latin1Bytes(bytes));
 }
 
-/** The arguments of a command typed by a person; `null` when quotes do not balance. */
+/** The arguments of a typed command; `null` when quotes do not balance. */
 export function typedArguments(line: string): string[] | null {
   return splitInline(bytesOfText(line));
 }
@@ -94,7 +94,7 @@ export function typedArguments(line: string): string[] | null {
 /** Settings of Redis that hold passwords. */
 const SECRET_SETTINGS = /^(requirepass|masterauth|masteruser|tls-.*-pass)$/i;
 
-/** Whether a line may hold a password, and so must not be kept. */
+/** Whether a line may contain a password and must not be stored. */
 export function isSecretLine(line: string): boolean {
   const words = typedArguments(line) ?? line.trim().split(/\s+/);
   const [name, second, ...rest] = words.map((word) => word.replace(/^["']/, "").toLowerCase());
@@ -124,23 +124,23 @@ export class CommandHistory {
   #lines: string[] = [];
   #failure: string | null = null;
 
-  /** @param home the directory that holds the file; `undefined`: nothing is kept */
+  /** @param home directory of the file; `undefined`: nothing is stored */
   constructor(home: string | undefined) {
     this.#path = home === undefined || home === "" ? null : `${home}/${FILE_NAME}`;
     if (this.#path !== null) this.#read(this.#path);
   }
 
-  /** Newest first, at most 1,000. */
+  /** Newest first, 1,000 at most. */
   get lines(): readonly string[] {
     return this.#lines;
   }
 
-  /** Why nothing is kept, though it should be. */
+  /** Why the history cannot be stored; `null` when it can, or need not be. */
   get failure(): string | null {
     return this.#failure;
   }
 
-  /** Keeps a line, unless it repeats the last one or may hold a password. */
+  /** Stores a line, unless it repeats the last one or may contain a password. */
   add(line: string): void {
     if (line.trim() === "" || line === this.#lines[0] || isSecretLine(line)) return;
     this.#lines = [line, ...this.#lines.slice(0, LINES_MAX - 1)];
@@ -161,7 +161,7 @@ export class CommandHistory {
     });
   }
 
-  /** A client works without its history, so a failure is only told. */
+  /** A failure is only reported: the client works without its history. */
   #try(action: () => void): void {
     try {
       action();

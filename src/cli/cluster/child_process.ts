@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 
-/** Copies a stream of text to the end of a file, and resolves with its last line when it ends. */
+/** Appends a stream of text to a file. Resolves with its last line when it ends. */
 export async function endOfLines(
   stream: ReadableStream<Uint8Array>,
   path: string,
@@ -22,28 +22,28 @@ const STOP_MS_MAX = 3_000;
 
 export interface ChildOptions {
   readonly name: string;
-  /** What follows `regent`. */
+  /** Arguments after `regent`. */
   readonly args: readonly string[];
-  /** What the child may touch, when it runs from source; the compiled program carries its own. */
+  /** Deno permissions when running from source. A compiled program has its own. */
   readonly permissions: readonly string[];
-  /** Gets all that the child says. */
+  /** File for everything that the child prints. */
   readonly logFile: string;
   readonly onExit: (child: ChildProcess, exit: ChildExit) => void;
 }
 
 export interface ChildExit {
-  /** It ended in good order, because it was told to or had nothing more to do. */
+  /** Whether it ended normally, on request or for lack of work. */
   readonly isInOrder: boolean;
-  /** `killed by SIGKILL`, `exit code 1`. */
+  /** For example `killed by SIGKILL` or `exit code 1`. */
   readonly how: string;
-  /** The last line it said; empty when it said nothing. */
+  /** The last line that it printed; empty if none. */
   readonly lastLine: string;
 }
 
-/** What the environment may say to one node is no word for all of them; empty is unsaid. */
+/** Variables meant for a single node must not reach all of them. Empty counts as unset. */
 const ONE_AT_A_TIME = { REGENT_JOIN: "", REGENT_PROXY_PORT: "" };
 
-/** One process of a local cluster: a node or the proxy. */
+/** A process of a local cluster: a node or the proxy. */
 export class ChildProcess {
   readonly name: string;
   readonly #process: Deno.ChildProcess;
@@ -55,7 +55,7 @@ export class ChildProcess {
     const { file, args } = programCommand(options.args, options.permissions);
     this.#process = new Deno.Command(file, {
       args,
-      env: ONE_AT_A_TIME,
+      stdin: "piped", // its end tells the child that its parent is gone
       stdin: "piped", // its end tells the child that we are gone
       stdout: "null",
       stderr: "piped",
@@ -67,7 +67,7 @@ export class ChildProcess {
     return this.#process.pid;
   }
 
-  /** Asks it to stop, and ends it when it does not: it may be stopped by a `kill -STOP`. */
+  /** Asks the process to stop, and kills it if it does not. `kill -STOP` may have suspended it. */
   stop(): void {
     this.#signal("SIGTERM");
     this.#timer ??= setTimeout(() => this.#signal("SIGKILL"), STOP_MS_MAX);
@@ -90,7 +90,7 @@ export class ChildProcess {
   }
 }
 
-/** How this very program is started again, compiled or from source. */
+/** The command that starts this program again, compiled or from source. */
 function programCommand(
   args: readonly string[],
   permissions: readonly string[],

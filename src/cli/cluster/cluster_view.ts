@@ -1,6 +1,6 @@
 import type { ObservedState, ObserverEvents } from "./node_observer.ts";
 
-/** What happened in the cluster, as lines for people; knows who leads. */
+/** Follows the cluster's state, and reports changes as lines for people. */
 export class ClusterView implements ObserverEvents {
   readonly #tell: (line: string) => void;
   readonly #nowMs: () => number;
@@ -8,7 +8,7 @@ export class ClusterView implements ObserverEvents {
   readonly #leaderChanged: (() => void)[] = [];
   #leader: { readonly id: string; readonly term: number } | null = null;
   #lastHeardLeaderMs = 0;
-  /** By the word of the last leader. */
+  /** The members according to the last leader. */
   #members: readonly string[] = [];
   readonly #removed = new Set<string>();
 
@@ -29,12 +29,12 @@ export class ClusterView implements ObserverEvents {
     return this.#states.get(id)?.role ?? "-";
   }
 
-  /** Whether a leader has it no longer among the members: an id does not come back. */
+  /** Whether a leader no longer lists the node as a member. Ids are never reused. */
   isRemoved(id: string): boolean {
     return this.#removed.has(id);
   }
 
-  /** Resolves when a leader serves and so many nodes follow it or lead. */
+  /** Resolves when a leader serves, and this many nodes lead or follow it. */
   whenServing(count: () => number): Promise<void> {
     return new Promise((resolve) => {
       const check = () => {

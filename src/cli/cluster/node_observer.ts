@@ -26,27 +26,27 @@ async function knowsLeader(address: Address): Promise<boolean> {
 }
 
 const WATCH_INTERVAL_MS = 200;
-/** Without a word for so long, a node counts as not answering. */
+/** Time in milliseconds without a report, after which a node counts as not answering. */
 const SILENCE_MS = 1_000;
 const RETRY_MS = 200;
 
-/** What a node says of itself. */
+/** A node's report on itself. */
 export interface ObservedState {
   readonly role: string;
   readonly term: number;
   readonly leaderId: string;
   readonly isServing: boolean;
-  /** Of the newest configuration that it knows. */
+  /** Of the newest configuration that the node knows. */
   readonly members: readonly string[];
 }
 
 export interface ObserverEvents {
   said(id: string, state: ObservedState): void;
-  /** It said nothing for a while, though its process may live. */
+  /** The node has been silent for a while, though its process may live. */
   fellSilent(id: string): void;
 }
 
-/** Follows one node's state until told to stop, over as many connections as it takes. */
+/** Follows one node's state, and reconnects until it is stopped. */
 export class NodeObserver {
   readonly #id: string;
   readonly #address: Address;
@@ -71,11 +71,11 @@ export class NodeObserver {
     this.#client?.close();
   }
 
-  /** Its process has died, so that its silence is no news; it may still come back. */
+  /** The process died, so its silence is no news. It may come back. */
   died(): void {
     clearTimeout(this.#silenceTimer);
     this.#isSilent = true;
-    this.#client?.close(); // what it may still have said is no sign of life
+    this.#client?.close(); // late reports are no sign of life
   }
 
   async #connect(): Promise<void> {
@@ -90,7 +90,7 @@ export class NodeObserver {
     } catch (error) {
       if (!(error instanceof ConnectionLost)) throw error;
     }
-    // The end of a connection is not told: it is made anew, or its process has died and others say so.
+    // The end of a connection is not reported: the observer reconnects, or others report a death.
     if (!this.#isStopped) this.#retryTimer = setTimeout(() => this.#connect(), RETRY_MS);
   }
 

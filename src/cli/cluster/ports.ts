@@ -6,9 +6,9 @@ const WAIT_MS_MAX = 1_000;
 const RETRY_MS = 50;
 
 /**
- * Finds out beforehand which ports are taken: by the time a child says so, whoever has the port may
- * have been taken for the child. Waits a moment, so that a cluster that has just been killed may
- * finish dying.
+ * Finds taken ports in advance: by the time a child reports one, whoever has the port may have been
+ * taken for the child. Waits up to a second, so that a cluster that was just killed can finish
+ * exiting.
  */
 export async function takenPorts(hostname: string, ports: readonly number[]): Promise<number[]> {
   for (let waitedMs = 0;; waitedMs += RETRY_MS) {
@@ -18,16 +18,16 @@ export async function takenPorts(hostname: string, ports: readonly number[]): Pr
   }
 }
 
-/** Whoever listens on a port, as far as it can be found out. */
+/** What is known about the process that listens on a port. */
 export interface PortHolder {
   readonly processId: number | null;
-  /** Of a node of Regent. */
+  /** Set when it is a node of Regent. */
   readonly nodeId: string | null;
-  /** For people: `node n2, pid 123`. */
+  /** For people, such as `node n2, pid 123`. */
   readonly description: string;
 }
 
-/** Asks whoever listens there who it is: a server by its own protocol, else the system. */
+/** Identifies the listener: a server by its own protocol, anything else by the operating system. */
 export async function portHolder(address: Address): Promise<PortHolder> {
   return await askServer(address) ?? await askSystem(address) ??
     { processId: null, nodeId: null, description: "another process" };
@@ -51,11 +51,11 @@ async function askServer(address: Address): Promise<PortHolder | null> {
     }
   } catch (error) {
     if (!(error instanceof ConnectionLost)) throw error;
-    return null; // it speaks another protocol, or does not speak
+    return null; // it speaks another protocol, or nothing at all
   }
 }
 
-/** By `ss`, where there is one and this process may run it. */
+/** Uses `ss`, where it exists and this process may run it. */
 async function askSystem({ port }: Address): Promise<PortHolder | null> {
   try {
     const { stdout } = await new Deno.Command("ss", {

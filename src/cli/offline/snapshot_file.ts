@@ -8,10 +8,10 @@ import {
 
 const READ_BYTES = 1 << 20;
 
-/** What is known of a snapshot file that was read to its end and is sound. */
+/** A snapshot file that was read to its end and is sound. */
 export interface CheckedSnapshot {
   readonly header: SnapshotHeader;
-  /** As nodes tell it. */
+  /** The checksum by which nodes identify it. */
   readonly checksum: number;
   readonly sizeBytes: number;
   /** SHA-256 of the whole file, in hexadecimal digits. */

@@ -16,7 +16,7 @@ import { isThere } from "./data_directories.ts";
 const READ_BYTES = 4 * 1024 * 1024;
 const CHUNK_BYTES = 64 * 1024;
 
-/** The state after every entry that a directory holds: its snapshot, and all of its log. */
+/** The state after every entry in a directory: from its snapshot, and all of its log. */
 export function finalState({ log, snapshots }: Pick<DataDirectory, "log" | "snapshots">) {
   const machine = new StateMachine({ version: 0 });
   restoreNewest(snapshots, machine);
@@ -31,7 +31,7 @@ export function finalState({ log, snapshots }: Pick<DataDirectory, "log" | "snap
   return machine;
 }
 
-/** A state in chunks, as a snapshot holds it. */
+/** A state in the chunks of a snapshot. */
 export function* chunksOf(machine: StateMachine): Generator<Uint8Array> {
   const view = machine.beginSnapshot();
   try {
@@ -43,34 +43,34 @@ export function* chunksOf(machine: StateMachine): Generator<Uint8Array> {
   }
 }
 
-/** What one of the directories holds that are left of a cluster. */
+/** What one surviving directory of a cluster holds. */
 export interface SurvivorReport {
   readonly dir: string;
   readonly nodeId: string;
   readonly clusterId: string;
-  /** The last that the node has taken part in. */
+  /** The last term that the node took part in. */
   readonly term: number;
   readonly lastIndex: number;
-  /** Of the last entry. */
+  /** Term of the last entry. */
   readonly lastTerm: number;
-  /** What the newest snapshot covers, and thus is committed for certain. */
+  /** Index of the newest snapshot, which is certainly committed. */
   readonly snapshotIndex: number;
-  /** The newest that the node knows, committed or not. */
+  /** The newest configuration that the node knows, committed or not. */
   readonly configuration: ClusterConfiguration;
 }
 
-/** A data directory of a node that does not run, locked. */
+/** The locked data directory of a node that does not run. */
 export class Survivor {
-  /** As the operator named it. */
+  /** As the operator typed it. */
   readonly dir: string;
   readonly nodeId: string;
   readonly clusterId: string;
-  /** Why its content cannot be used; `null`: it can. */
+  /** Why its content cannot be used; `null` when it can. */
   readonly damage: string | null;
   readonly #disk: DenoDisk;
   readonly #data: DataDirectory | null;
 
-  /** @throws {UserError} when there is no node's directory, or a node runs on it */
+  /** @throws {UserError} when it is no node's directory, or a node runs on it */
   static async open(dir: string): Promise<Survivor> {
     if (!isThere(`${dir}/identity.json`)) {
       throw new UserError(`Cannot recover from ${dir}: it is no node's data directory`);
@@ -93,7 +93,7 @@ export class Survivor {
     this.nodeId = nodeId;
     this.clusterId = clusterId;
     try {
-      // What a start of the node would do, no more: a write that was never finished is cut off.
+      // Do what a start of the node would do, and no more: cut off a write that was never finished.
       this.#data = openDataDirectory(disk, {
         ...identity,
         nonce: crypto.randomUUID(),
@@ -129,7 +129,7 @@ export class Survivor {
     };
   }
 
-  /** Gives up the lock. */
+  /** Releases the lock. */
   close(): void {
     this.#data?.log.close();
     this.#data?.snapshots.close();
@@ -145,7 +145,10 @@ export class Survivor {
   }
 }
 
-/** Whose log is newer: that of the later last term, or else the longer one; negative: `left`'s. */
+/**
+ * Compares logs: the one with the later last term is newer, else the longer one. Negative if `left`
+ * is newer.
+ */
 export function compareLogs(
   left: Pick<SurvivorReport, "lastTerm" | "lastIndex">,
   right: Pick<SurvivorReport, "lastTerm" | "lastIndex">,

@@ -301,20 +301,22 @@ function parseIdentity(disk: Disk, bytes: Uint8Array): StoredIdentity {
   };
 }
 
-/** The fields of an object, all of which are texts; `null` when they are not. */
+/** The fields of an object whose values are all strings; `null` for any other object. */
 function textsOf(fields: unknown): Map<string, string> | null {
   const entries = Object.entries(fields as Record<string, unknown>);
   const texts = entries.filter((entry): entry is [string, string] => typeof entry[1] === "string");
   return texts.length === entries.length ? new Map(texts) : null;
 }
 
-/** A member whose id or address rots must not become another: the text is for people, this is not. */
+/**
+ * Detects damage: the file is for people, but a damaged id or address must not name another member.
+ */
 function checksumOf(fields: object): string {
   const bytes = new TextEncoder().encode(JSON.stringify(fields));
   return crc32(bytes).toString(16).padStart(8, "0");
 }
 
-/** In one step, as far as a crash can tell. */
+/** Writes the identity atomically, as far as crashes are concerned. */
 function writeIdentity(disk: Disk, identity: StoredIdentity): void {
   const { nodeId, clusterId, incarnation, members, founders, isFounded, settings } = identity;
   const fields = {

@@ -3,23 +3,23 @@ import type { ClusterConfiguration } from "../members/configuration.ts";
 import type { StoredConfiguration } from "./log_store.ts";
 import type { Segment } from "./segment.ts";
 
-/** The term of each entry of a log. Terms change rarely, so only the changes are kept. */
+/** The term of each entry of a log. Terms rarely change, so only the changes are stored. */
 export class TermRuns {
-  /** Where each run begins; the first one stands for the entry before the log. */
+  /** Where each run starts. The first run is that of the entry before the log. */
   readonly #starts: number[];
   readonly #terms: number[];
 
-  /** @param baseTerm the term of the entry before the log's first, at `baseIndex` */
+  /** @param baseTerm term of the entry before the log's first, at `baseIndex` */
   constructor(baseIndex: number, baseTerm: number) {
     this.#starts = [baseIndex];
     this.#terms = [baseTerm];
   }
 
-  /** The term of the entry at `index`, which must be one that was set. */
+  /** The term of the entry at `index`, which must be known. */
   termAt(index: number): number {
     let low = 0;
     let high = this.#starts.length - 1;
-    // What is asked for is mostly near the end.
+    // Most requests are for entries near the end.
     if (index >= (this.#starts[high] ?? 0)) low = high;
     while (low < high) {
       const middle = (low + high + 1) >>> 1;
@@ -31,7 +31,7 @@ export class TermRuns {
     return term;
   }
 
-  /** Sets the term of the entry at `index`; whatever stood there and after it is gone. */
+  /** Sets the term of the entry at `index`, and drops it and everything after it. */
   set(index: number, term: number): void {
     this.cutFrom(index);
     if (this.#terms.at(-1) === term) return;
@@ -39,7 +39,7 @@ export class TermRuns {
     this.#terms.push(term);
   }
 
-  /** Forgets the terms of the entries before the one at `index`, which is known. */
+  /** Forgets the terms of the entries before `index`. The one at `index` stays known. */
   forgetBefore(index: number): void {
     const term = this.termAt(index);
     const next = this.#starts.findIndex((start) => start > index);
@@ -56,9 +56,9 @@ export class TermRuns {
   }
 }
 
-/** Which entries a log on disk holds, their terms, and where they stand. */
+/** The entries of a log on disk: their terms and their positions. */
 export class LogIndex {
-  /** Those whose entries still count; their first indexes ascend. */
+  /** Segments with entries that still count. Their first indexes ascend. */
   readonly #segments: Segment[] = [];
   #terms = new TermRuns(0, 0);
   #configurations: StoredConfiguration[] = [];
@@ -72,19 +72,19 @@ export class LogIndex {
     return this.#lastIndex;
   }
 
-  /** Of the entries that are there, ascending. */
+  /** Of the entries in the log, ascending. */
   get configurations(): readonly StoredConfiguration[] {
     return this.#configurations;
   }
 
-  /** The one that is written to. */
+  /** The segment that is being written. */
   get newest(): Segment {
     const segment = this.#segments.at(-1);
     assert(segment !== undefined, "A log has no segment");
     return segment;
   }
 
-  /** `index` is in `firstIndex - 1 … lastIndex`. */
+  /** @param index from `firstIndex - 1` to `lastIndex` */
   termAt(index: number): number {
     assert(
       index >= this.firstIndex - 1 && index <= this.#lastIndex,
@@ -93,7 +93,7 @@ export class LogIndex {
     return this.#terms.termAt(index);
   }
 
-  /** The segment that holds the entry at `index`. */
+  /** The segment of the entry at `index`. */
   segmentOf(index: number): Segment {
     let low = 0;
     let high = this.#segments.length - 1;
@@ -107,7 +107,7 @@ export class LogIndex {
     return segment;
   }
 
-  /** A new segment begins; its first index cuts off what stands there and after it. */
+  /** Starts a new segment. Its first index cuts off the log from there on. */
   begin(segment: Segment): void {
     while ((this.#segments.at(-1)?.first ?? 0) >= segment.first) this.#segments.pop();
     this.#segments.at(-1)?.cutFrom(segment.first);
@@ -117,7 +117,7 @@ export class LogIndex {
     this.#lastIndex = segment.first - 1;
   }
 
-  /** The log begins with this segment: nothing of what was there counts any more. */
+  /** Starts the log anew with this segment. Nothing earlier counts any more. */
   beginAnew(segment: Segment, previousTerm: number): void {
     this.#segments.length = 0;
     this.#segments.push(segment);
@@ -126,7 +126,7 @@ export class LogIndex {
     this.#configurations = [];
   }
 
-  /** An entry was written to the newest segment; it cuts off what stands at its index and after. */
+  /** Adds an entry to the newest segment. It cuts off the log from its index on. */
   add(
     index: number,
     term: number,
@@ -143,7 +143,7 @@ export class LogIndex {
   /**
    * Forgets the segments that hold nothing above `index`, but never the newest.
    *
-   * @returns the oldest that is left
+   * @returns the oldest one left
    */
   forgetUpTo(index: number): Segment {
     const kept = this.#segments.findIndex((segment) => segment.last > index);

@@ -121,8 +121,8 @@ export class FrameWriter {
   }
 
   /**
-   * Adds a frame that consists of these pieces, of which the texts are ASCII. Bytes must not change
-   * until they are on their way: large ones are not copied.
+   * Adds a frame that consists of these pieces. Strings must be ASCII. Bytes must not change until
+   * they are sent: large ones are not copied.
    */
   addPieces(pieces: readonly (string | Uint8Array)[]): void {
     let length = 0;
@@ -136,18 +136,18 @@ export class FrameWriter {
     }
   }
 
-  /** Adds frames that are made later; what they are made of must not change until then. */
+  /** Adds frames that are created later. Their source must not change until then. */
   addLater(piece: LaterPiece): void {
     this.#endJoined();
     this.#whole.push(piece);
   }
 
-  /** All frames so far, in as few pieces as it takes; the writer is empty afterwards. */
+  /** All frames so far, in few pieces. The writer is empty afterwards. */
   take(): readonly Uint8Array[] {
     return this.takePieces().flatMap((piece) => piece instanceof Uint8Array ? piece : piece.make());
   }
 
-  /** The same, for those who make what is to be made later. */
+  /** The same, with the later pieces still to be created. */
   takePieces(): readonly FramePiece[] {
     this.#endJoined();
     const pieces = this.#whole;
@@ -171,7 +171,7 @@ export class FrameWriter {
     this.#joinedBytes += bytes.length;
   }
 
-  /** @returns how many bytes the text took */
+  /** @returns number of bytes written */
   #add(text: string): number {
     const { read, written } = encoder.encodeInto(text, this.#joined.subarray(this.#joinedBytes));
     assert(read === text.length, "A frame has no room for its text");
@@ -189,7 +189,7 @@ export class FrameWriter {
 
   #endJoined(): void {
     if (this.#joinedBytes === 0) return;
-    // The buffer is filled again while the network still has these.
+    // The buffer is reused while the network still has these bytes.
     this.#whole.push(this.#joined.slice(0, this.#joinedBytes));
     this.#joinedBytes = 0;
     if (this.#joined.length > ALONE_BYTES_MIN) this.#joined = new Uint8Array(0);
@@ -199,7 +199,7 @@ export class FrameWriter {
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
- * The JSON object that a frame holds.
+ * Parses the JSON object in a frame.
  *
  * @throws {ProtocolError} when the payload is anything else
  */
@@ -216,12 +216,12 @@ export function parseFrame(payload: Uint8Array): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
-/** Nearly all frames are ASCII, which is ten times as fast to read as UTF-8 is. */
+/** Nearly all frames are ASCII, which is ten times as fast to decode as UTF-8. */
 function frameText(payload: Uint8Array): string {
   return isAscii(payload) ? latin1(payload, 0, payload.length) : utf8.decode(payload);
 }
 
-/** Whether a field is a whole number that counts something. */
+/** Whether a field is a non-negative safe integer. */
 export function isIndex(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }

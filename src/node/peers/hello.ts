@@ -3,11 +3,11 @@ import type { Address } from "../../platform/network.ts";
 import type { NodeId } from "../../raft/types.ts";
 import { isIndex, parseFrame, ProtocolError } from "./frames.ts";
 
-/** The first frame of each connection. Later versions add fields, and change none. */
+/** The first frame of each connection. Later versions may add fields, and change none. */
 export interface Hello {
-  /** The versions of the protocol that the sender speaks. */
+  /** The protocol versions that the sender speaks. */
   readonly protocol: VersionRange;
-  /** The versions of the state machine that it understands. */
+  /** The machine versions that the sender understands. */
   readonly machine: VersionRange;
   readonly cluster: string;
   readonly from: NodeId;
@@ -15,56 +15,58 @@ export interface Hello {
   /** Where clients reach the sender. */
   readonly host: string;
   readonly port: number;
-  /** Where its peers reach it. */
+  /** Where peers reach the sender. */
   readonly raftHost: string;
   readonly raftPort: number;
-  /** The index of the newest configuration that it knows. */
+  /** Index of the newest configuration that the sender knows. */
   readonly configuration: number;
-  /** Which data directory it runs on. */
+  /** Identity of the sender's data directory. */
   readonly incarnation: string;
-  /** Which process it is: another one after each start. */
+  /** Random id of the sender's process. */
   readonly life: string;
-  /** The incarnations of the founders, as it has noted them; empty where it has not. */
+  /** The founders' incarnations as noted by the sender; empty before it has noted them. */
   readonly founders: Readonly<Record<NodeId, string>>;
-  /** Whether it takes part: see `Identity.isFounded`. */
+  /** Whether the sender takes part; see `Identity.isFounded`. */
   readonly isFounded: boolean;
-  /** What the connection is for; `null`: a build before this field was there does not say it. */
+  /** Purpose of the connection; `null` from builds before this field. */
   readonly lane: Lane | null;
 }
 
-/** Of two connections to a peer the one for entries and snapshots, or the one for all else. */
+/**
+ * The two connections to a peer: `bulk` for entries and snapshots, `urgent` for everything else.
+ */
 export type Lane = (typeof LANES)[number];
 
 const LANES = ["bulk", "urgent"] as const;
 
-/** What a node is told that may not take part, in the place of an answer, before the connection ends. */
+/** The answer to a node that may not take part, after which the connection ends. */
 export interface Notice {
   /**
-   * `removed`: for good. `stranger`: its data directory is not the one that the cluster knows its id
-   * by. `copy`: another process runs under its id, with a copy of its directory.
+   * `removed`: for good. `stranger`: its data directory is not the one that the cluster knows its
+   * id by. `copy`: another process runs under its id, on a copy of its directory.
    */
   readonly type: NoticeType;
   readonly cluster: string;
-  /** Who is meant. */
+  /** The node concerned. */
   readonly to: NodeId;
-  /** Where clients reach the node that says so; `null`: a build before this field does not say it. */
+  /** Where clients reach the node that sends the notice; `null` from builds before this field. */
   readonly at: Address | null;
 }
 
 export type NoticeType = (typeof NOTICE_TYPES)[number];
 
 const NOTICE_TYPES = ["removed", "stranger", "copy"] as const;
-/** What a receiver says first: the connection is open. */
+/** The answer that opens a connection. */
 export interface Welcome {
   readonly type: "welcome";
-  /** The newest version of the protocol that both speak: so the sender speaks from here on. */
+  /** The newest protocol version that both sides speak. The sender uses it from here on. */
   readonly protocol: number;
 }
 
-/** What a receiver says now and then, so that the sender sees that the connection works. */
+/** Sent by a receiver now and then, to show the sender that the connection works. */
 export const ALIVE_FRAME = '{"type":"alive"}';
 
-/** @throws {ProtocolError} when it is no hello of ours */
+/** @throws {ProtocolError} when the payload is no hello */
 export function decodeHello(payload: Uint8Array): Hello {
   const fields = parseFrame(payload);
   const { cluster, from, to, host, port, raftHost, raftPort, configuration } = fields;
@@ -87,7 +89,7 @@ export function decodeHello(payload: Uint8Array): Hello {
   } as Hello;
 }
 
-/** @throws {ProtocolError} when it is no welcome in one of these versions */
+/** @throws {ProtocolError} when the payload is no welcome in one of these versions */
 export function decodeWelcome(payload: Uint8Array, spoken: VersionRange): Welcome {
   const { type, protocol } = parseFrame(payload);
   if (type !== "welcome" || !isIndex(protocol) || !includesVersion(spoken, protocol)) {
@@ -96,7 +98,7 @@ export function decodeWelcome(payload: Uint8Array, spoken: VersionRange): Welcom
   return { type, protocol };
 }
 
-/** What a peer says back on a link; `null` for signs of life and all else. */
+/** Decodes what a peer answers on a link; `null` for signs of life and everything else. */
 export function decodeNotice(payload: Uint8Array): Notice | null {
   const { type, cluster, to, at } = parseFrame(payload);
   const known = NOTICE_TYPES.find((one) => one === type);
@@ -114,7 +116,7 @@ function isTextMap(value: unknown): boolean {
     Object.values(value).every((text) => typeof text === "string");
 }
 
-/** The address goes on to clients, in `-MOVED` and in the lines of `CLUSTER NODES`. */
+/** Checks strictly: the host is passed on to clients, in `MOVED` and in `CLUSTER NODES`. */
 function isHost(value: unknown): boolean {
   return typeof value === "string" && /^[A-Za-z0-9_.:%-]+$/.test(value);
 }
