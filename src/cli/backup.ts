@@ -24,9 +24,9 @@ export const backupSubcommand = subcommand({
   name: "backup",
   summary: "writes the state of a running cluster into a file",
   description:
-    "Asks a node for a snapshot that holds everything acknowledged before, while the cluster goes " +
-    "on, and writes it to FILE, which appears only when it is whole and checked. A proxy names its " +
-    "nodes, of which a follower is asked. `regent restore` makes a new cluster of the file.",
+    "Asks a node for a snapshot with everything acknowledged so far, while the cluster goes on, " +
+    "and writes it to FILE, which appears only when it is whole and checked. Through a proxy, a " +
+    "follower is asked if possible. `regent restore` makes a new cluster from the file.",
   flags: {
     from: {
       ...addressFlag({ help: "A node or proxy, at its address for clients" }),
@@ -173,7 +173,7 @@ async function download(client: RespClient, held: Held, partial: string): Promis
       if (reply instanceof ErrorReply) throw new ConnectionLost(reply.text);
       const bytes = latin1Bytes(String(reply));
       const wantedBytes = Math.min(READ_BYTES, sizeBytes - written);
-      if (bytes.length !== wantedBytes) throw new ConnectionLost("it sent too little");
+      if (bytes.length !== wantedBytes) throw new ConnectionLost("it sent too few bytes");
       writeAll(file, bytes, partial);
       written += bytes.length;
       progress.show(written);

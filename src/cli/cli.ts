@@ -27,21 +27,21 @@ export const cliSubcommand = subcommand({
     "Sends commands to a node or proxy. With COMMAND it executes that one, and exits with 1 when " +
     "the reply is an error. Without, it reads commands line by line: from a terminal with a prompt, " +
     "history (~/.regentcli_history, never with passwords) and completion; from anything else one " +
-    "after the other, exiting with 1 when a reply was an error.\n" +
+    "after the other, and exits with 1 when a reply was an error.\n" +
     "\n" +
-    "On a terminal replies are shown with their types, otherwise raw.",
+    "Replies are printed with their types on a terminal, and raw otherwise.",
   flags: {
-    host: withShort("h", hostFlag({ help: "Where it listens", fallback: "127.0.0.1" })),
+    host: withShort("h", hostFlag({ help: "The node's or proxy's host", fallback: "127.0.0.1" })),
     port: withShort("p", portFlag({ help: "The node's or proxy's port", fallback: 7000 })),
-    resp3: withShort("3", toggle({ help: "Speak RESP3: maps and pushes are shown as such" })),
-    raw: toggle({ help: "Show replies raw, on a terminal too" }),
-    noRaw: toggle({ help: "Show replies with their types, wherever they go" }),
+    resp3: withShort("3", toggle({ help: "Speak RESP3, with maps and pushes" })),
+    raw: toggle({ help: "Print replies raw, even on a terminal" }),
+    noRaw: toggle({ help: "Print replies with their types, even off a terminal" }),
     pipe: toggle({
-      help: "Send standard input, inline commands or RESP of any size, without waiting for each " +
-        "reply, and tell how many replies and errors there were; exits with 1 after errors",
+      help: "Send standard input, inline commands or RESP of any size, without waiting for " +
+        "replies, and print the number of replies and errors; exits with 1 after errors",
     }),
     pipeTimeout: integer("SECONDS", {
-      help: "With --pipe, how long the server may stand still; 0 waits for ever",
+      help: "With --pipe, how long the server may make no progress; 0: no limit",
       fallback: 30,
       min: 0,
       max: 86_400,
@@ -124,7 +124,7 @@ async function runPipe(address: Address, timeoutMs: number): Promise<number> {
   await standardOutput.write(`errors: ${errors}, replies: ${replies}\n`);
   if (failure === null) return errors === 0 ? 0 : 1;
   throw new UserError(
-    `Cannot tell what became of the rest: after ${replies} replies of ` +
+    `Cannot tell whether the rest was executed: after ${replies} replies of ` +
       `${formatAddress(address)}: ${failure}`,
   );
 }

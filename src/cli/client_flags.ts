@@ -6,75 +6,73 @@ import { bytes, type Flags, integer, type Values } from "./flags.ts";
 
 const MIB = 1024 * 1024;
 
-/** The bounds on clients, the same for node and proxy. */
+/** The limits on clients, the same for node and proxy. */
 export const clientFlags = {
   clientsMax: integer("N", {
-    help: "Clients at the same time",
+    help: "Maximum number of clients",
     fallback: DEFAULT_CLIENT_LIMITS.clientsMax,
     min: 1,
     max: 1_000_000,
   }),
   bulkBytesMax: bytes({
-    help: "Size of one argument, and of a value; more than the default may want a longer " +
-      "--election-ms of the nodes",
+    help: "Maximum size of an argument, and of a value; above the default the nodes may need a " +
+      "longer --election-ms",
     fallback: DEFAULT_CLIENT_LIMITS.bulkBytesMax,
     min: 1024,
     max: 64 * MIB,
   }),
   requestBytesMax: bytes({
-    help: "Size of one request",
+    help: "Maximum size of a request",
     fallback: DEFAULT_CLIENT_LIMITS.requestBytesMax,
     min: 1024,
     max: 64 * MIB,
   }),
   pipelineMax: integer("N", {
-    help: "Requests of one client that wait for an answer; beyond it the client is not read",
+    help: "Requests of one client in flight; above it, the client is not read",
     fallback: DEFAULT_CLIENT_LIMITS.pipelineMax,
     min: 1,
     max: 1_000_000,
   }),
   outputBytesMax: bytes({
-    help:
-      "Replies held for a client; beyond it a client that takes nothing for 5 s is cut off, and " +
-      "beyond four times it any client",
+    help: "Unread replies of one client; above it, a client that reads nothing for 5 s is " +
+      "disconnected, and above four times it, any client",
     fallback: DEFAULT_CLIENT_LIMITS.outputBytesMax,
     min: MIB,
     max: 1024 * MIB,
   }),
   pipelineBytesMax: bytes({
-    help:
-      "Bytes of one client's requests that wait for an answer; beyond it the client is not read",
+    help: "Bytes of one client's requests in flight; above it, the client is not read",
     fallback: DEFAULT_CLIENT_LIMITS.pipelineBytesMax,
     min: 64 * 1024,
     max: 1024 * MIB,
   }),
   inFlightBytesMax: bytes({
-    help: "The same of all clients together; beyond it only small requests are read",
+    help: "The same for all clients together; above it, only small requests are read",
     fallback: DEFAULT_CLIENT_LIMITS.inFlightBytesMax,
     min: MIB,
     max: 4096 * MIB,
   }),
   allOutputBytesMax: bytes({
-    help: "Replies held for all clients together; beyond it the client with the most is cut off",
+    help: "Unread replies of all clients together; above it, the client with most is disconnected",
     fallback: DEFAULT_CLIENT_LIMITS.allOutputBytesMax,
     min: MIB,
     max: 4096 * MIB,
   }),
   tcpKeepaliveS: integer("S", {
-    help: "Silence after which TCP asks whether a client is still there; 0: never",
+    help: "Idle time before TCP keep-alive probes a client; 0: never",
     fallback: DEFAULT_CLIENT_LIMITS.tcpKeepaliveS,
     min: 0,
     max: 32_767,
   }),
   timeoutS: integer("S", {
-    help: "A client that asks for nothing for so long is cut off; 0: never",
+    help: "Idle time after which a client is disconnected; 0: never",
     fallback: DEFAULT_CLIENT_LIMITS.timeoutS,
     min: 0,
     max: 1_000_000,
   }),
 } satisfies Flags;
 
-/** The flags with as many clients as there can be; says so when that is fewer than asked for. */
+/** The flags with no more clients than file descriptors allow. Logs when that lowers the limit. */
 export function withClientsThatFit<T extends { readonly clientsMax: number }>(
   values: T,
   clientsFitting: number,
@@ -110,7 +108,7 @@ export function clientLimits(values: Values<typeof clientFlags>): ClientLimits {
   };
 }
 
-/** What node and proxy have for `CONFIG GET`, under the names that Redis's clients ask for. */
+/** The settings that node and proxy report for `CONFIG GET`, as Redis's clients expect them. */
 export function redisSettings(
   { host, port }: Address,
   { clientsMax, bulkBytesMax, tcpKeepaliveS, timeoutS }: Values<typeof clientFlags>,

@@ -24,23 +24,22 @@ const TELL_DELAY_MS = 100;
 
 export const clusterSubcommand = subcommand({
   name: "cluster",
-  summary: "a whole local cluster: N nodes and a proxy, each its own process",
+  summary: "a whole local cluster: N nodes and a proxy, one process each",
   description:
-    "Starts N nodes and a proxy on this machine, each as a process of its own, and tells of " +
-    "elections and deaths as they happen. Started again on the same directory it is the same " +
-    "cluster, with a node in it that was brought back by hand and still runs. Ctrl-C stops all that " +
-    "it has started.",
+    "Starts N nodes and a proxy on this machine, one process each, and reports elections and " +
+    "deaths as they happen. On the same directory it starts the same cluster again, and adopts a " +
+    "node that was restarted by hand and still runs. Ctrl-C stops everything that it started.",
   flags: {
     // Elsewhere REGENT_NODES are addresses.
     nodes: {
-      ...integer("N", { help: "How many nodes", fallback: 3, min: 1, max: 9 }),
+      ...integer("N", { help: "Number of nodes", fallback: 3, min: 1, max: 9 }),
       environment: "REGENT_CLUSTER_NODES",
     },
     port: portFlag({ help: "The proxy's port; the nodes take the next ones", fallback: 7000 }),
     dir: directoryFlag({ help: "Where the nodes keep their data", fallback: "data" }),
     memoryBytesMax: memoryFlag,
     restart: toggle({
-      help: "Start a process again when it ends, however it does; a removed node stays away",
+      help: "Restart a process whenever it ends; a removed node stays away",
     }),
   },
   examples: ["regent cluster", "regent cluster --nodes 5 --port 7100 --dir /tmp/five"],

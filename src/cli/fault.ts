@@ -7,10 +7,10 @@ import { subcommand } from "./subcommand.ts";
 
 export const faultSubcommand = subcommand({
   name: "fault",
-  summary: "lets a node fail on purpose, and heals it",
+  summary: "makes a node fail on purpose, and heals it",
   description:
-    "Sends FAULT to one node, which must have been started with --allow-faults; `regent cluster` " +
-    "starts its nodes so. Then tells which faults are on at that node. WHAT is one of:\n" +
+    "Sends FAULT to one node, which must have been started with --allow-faults, as the nodes of " +
+    "`regent cluster` are. Then lists the active faults of that node. WHAT is one of:\n" +
     "\n" +
     "  pause [MS]                              play dead on the network\n" +
     "  isolate [from ID,…] [in|out|both] [MS]  lose messages to and from peers\n" +
@@ -21,9 +21,9 @@ export const faultSubcommand = subcommand({
     "  heal [KIND]                             end all faults, or all of one KIND\n" +
     "  list                                    change nothing\n" +
     "\n" +
-    "Without MS, how long it lasts, a fault is on until it is healed or the process ends.",
+    "MS is how long the fault lasts; without it, until it is healed or the process ends.",
   flags: {
-    host: hostFlag({ help: "Where the node is", fallback: "127.0.0.1" }),
+    host: hostFlag({ help: "The node's host", fallback: "127.0.0.1" }),
     port: portFlag({ help: "The node's port for clients" }),
   },
   words: "WHAT",
@@ -33,13 +33,18 @@ export const faultSubcommand = subcommand({
     "regent fault --port 7001 heal",
   ],
   async run({ host, port }, words) {
-    if (words.length === 0) throw new UsageError("Cannot start without WHAT is to fail");
+    if (words.length === 0) throw new UsageError("Cannot start without WHAT should fail");
     for (const line of await fail({ host, port }, words)) console.log(line);
     return 0;
   },
 });
 
-/** @returns what the node says. @throws {UserError} when it refuses or does not answer */
+/**
+ * Sends FAULT to a node.
+ *
+ * @returns the lines of its reply
+ * @throws {UserError} when it refuses or does not answer
+ */
 async function fail(
   address: Address,
   words: readonly string[],

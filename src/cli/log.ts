@@ -5,13 +5,13 @@ import { subcommand } from "./subcommand.ts";
 
 export const logSubcommand = subcommand({
   name: "log",
-  summary: "a node's log file as readable text",
+  summary: "a node's log as readable text",
   description:
     "Prints the log of a node: one line for each entry, each change of term or vote and each " +
-    "segment. Changes nothing; the node may run meanwhile. Exits with 1 when a part is unreadable.",
+    "segment. Changes nothing; the node may be running. Exits with 1 when a part is unreadable.",
   flags: {
     dir: directoryFlag({ help: "The node's data directory" }),
-    full: toggle({ help: "Show long values whole" }),
+    full: toggle({ help: "Print long values in full" }),
   },
   examples: ["regent log --dir data/n1"],
   run({ dir, full }) {

@@ -33,14 +33,15 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   faultSubcommand,
 ];
 
-const TWINS = "`regent COMMAND --help` tells the flags of a command. A flag has a twin in the\n" +
-  "environment, REGENT_RAFT_PORT for --raft-port; --yes and --force have none.";
+const TWINS =
+  "`regent COMMAND --help` lists the flags of a command. Environment variables stand in for\n" +
+  "flags, as REGENT_RAFT_PORT for --raft-port, but not for --yes and --force.";
 
 /**
- * The command line.
+ * Runs the command line.
  *
- * @param subcommands those of this program, or of one that is built of them
- * @returns the exit code: 0 fine, 1 the work failed, 2 the command line is wrong
+ * @param subcommands all subcommands. @default those of this program
+ * @returns the exit code: 0 success, 1 failure, 2 wrong command line
  */
 export async function main(
   args: readonly string[],
@@ -56,7 +57,7 @@ export async function main(
     .description("Regent: a strongly consistent store that speaks the Redis protocol")
     .version(VERSION, "--version", "Show the version of this program")
     .helpCommand("help", "the flags of a command: `regent help COMMAND`")
-    .enablePositionalOptions() // what follows a command is for that command
+    .enablePositionalOptions() // flags after a command belong to that command
     .addHelpText("after", `\n${TWINS}`);
   for (const one of subcommands) {
     program.addCommand(commandFor(one, environment, (code) => exitCode = code));
@@ -66,7 +67,7 @@ export async function main(
   const isHelpFor = args[0] === "help" && args.length > 1;
   const [name = ""] = isHelpFor ? args.slice(1) : args;
   const isKnown = program.commands.some((command) => command.name() === name);
-  // The library would show its help for an unknown command that has `help` or `--help` beside it.
+  // With `help` or `--help` beside an unknown command, the library would show its own help.
   const words = isKnown || args.length === 0 ? args : [name];
   try {
     await program.parseAsync([...words], { from: "user" });

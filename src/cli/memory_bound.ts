@@ -11,9 +11,8 @@ const LOOK_MS = 500;
 /** A flag of `node` and `cluster`. */
 export const memoryFlag = optional(bytes({
   help:
-    "When a cluster is founded: what keys, values and kept replies may take before writes are " +
-    "refused (OOM), for all members; 0 or not given: 2g, the most there is; later it is changed by " +
-    "CONFIG SET maxmemory",
+    "When a cluster is founded: memory for keys, values and kept replies, above which all members " +
+    "refuse writes (OOM); 0 or not given: 2g, the maximum; CONFIG SET maxmemory changes it later",
   fallback: 0,
   min: 0,
   // The first version's rules apply to the founders' writes.

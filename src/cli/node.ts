@@ -66,7 +66,7 @@ const flags = {
   ),
   advertiseRaftPort: optional(
     portFlag({
-      help: "The port that the other nodes reach this one by, if not --raft-port: behind a relay",
+      help: "The port at which the other nodes reach this one, if not --raft-port: behind a relay",
     }),
   ),
   host: hostFlag({
@@ -74,19 +74,20 @@ const flags = {
     fallback: "",
   }),
   advertise: hostFlag({
-    help: "The address that others reach this node by; by default that of the last start on " +
+    help: "The address at which others reach this node; by default that of the last start on " +
       "this --host, or else --host",
     fallback: "",
   }),
-  dir: directoryFlag({ help: "Where the data lives; by default data/ID", fallback: "" }),
+  dir: directoryFlag({ help: "The data directory; by default data/ID", fallback: "" }),
   role: optional(choice(["leader", "follower"], {
-    help: "leader: with an empty directory found a cluster and stand for election at once, else " +
-      "prefer to lead; follower: do not stand before another node had its chance",
+    help: "leader: on an empty directory found a cluster and stand for election at once, else " +
+      "prefer to lead; follower: let other nodes stand for election first",
     fallback: "follower",
   })),
   peers: {
     ...text("ID=HOST:PORT,…", {
-      help: "All members of a new cluster by their Raft addresses, the same on every node; later " +
+      help:
+        "All members of a new cluster with their Raft addresses, the same on every node; later " +
         "their new addresses, if these changed",
       fallback: "",
     }),
@@ -94,8 +95,8 @@ const flags = {
     fallback: new Map<string, Address>(),
   },
   join: optional(addressFlag({
-    help: "With an empty directory: enter the running cluster that this node or proxy belongs " +
-      "to; the address is the one for clients",
+    help: "On an empty directory: join the running cluster of this node or proxy; the address is " +
+      "the one for clients",
   })),
   electionMs: integer("MS", {
     help: "The shortest election timeout; the longest is twice that",
@@ -104,7 +105,7 @@ const flags = {
     max: 60_000,
   }),
   heartbeatMs: integer("MS", {
-    help: "How often a leader is heard of; below --election-ms",
+    help: "Interval between a leader's heartbeats; below --election-ms",
     fallback: 50,
     min: 10,
     max: 30_000,
@@ -117,28 +118,30 @@ const flags = {
     max: 600_000,
   }),
   clockOffsetMsMax: integer("MS", {
-    help: "How far the node's clock may be from the median of the members' clocks; with one that " +
-      "is farther off it does not lead",
+    help: "Maximum offset of the node's clock from the median of the members' clocks; with a " +
+      "larger one it does not lead",
     fallback: 10_000,
     min: 1_000,
     max: 86_400_000,
   }),
   snapshotLogBytes: bytes({
-    help: "A snapshot is taken, and the log trimmed, when the log behind the last one has more " +
-      "bytes than this and than that one",
+    help: "A snapshot is taken, and the log compacted, when the log since the last snapshot has " +
+      "more bytes than this and than that snapshot",
     fallback: 64 * MIB,
     min: MIB,
     max: 64 * 1024 * MIB,
   }),
   proxyPort: optional(
-    portFlag({ help: "Be a proxy as well, for clients on this port; by default it is none" }),
+    portFlag({
+      help: "Run a proxy in this process as well, on this port; by default there is none",
+    }),
   ),
   ...proxyFlags,
   ...clientFlags,
   memoryBytesMax: memoryFlag,
   allowFaults: toggle({
     help:
-      "Obey FAULT, by which any client can let this node fail; for demonstrations and game days",
+      "Obey FAULT, by which any client can make this node fail; for demonstrations and game days",
   }),
   stopWithStdin: toggle({ help: "Stop when standard input ends, for supervisors" }),
 } satisfies Flags;
@@ -159,8 +162,8 @@ export function nodeSubcommandOf(build: NodeBuild): Subcommand {
     name: "node",
     summary: "one node, leader or follower",
     description:
-      "Runs one member of a cluster: keeps the log and the data, answers clients on --port, agrees " +
-      "with the other members on --raft-port. Who leads is always decided by election.",
+      "Runs one member of a cluster: it stores the log and the data, serves clients on --port, and " +
+      "talks to the other members on --raft-port. An election always decides who leads.",
     flags,
     examples: [
       "regent node --id n1 --port 7001 --role leader          a cluster of one",

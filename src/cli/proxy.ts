@@ -38,20 +38,20 @@ export const proxyFlags = {
     max: 10_000_000,
   }),
   holdBytesMax: bytes({
-    help: "Bytes of requests that wait at the proxy, with a leader or without; beyond it clients " +
+    help: "Bytes of requests waiting at the proxy, with a leader or without; above it, clients " +
       "with large requests are not read",
     fallback: DEFAULT_PROXY_LIMITS.holdBytesMax,
     min: 0,
     max: 1024 * MIB,
   }),
   holdMsMax: integer("MS", {
-    help: "How long the proxy holds a request",
+    help: "Maximum time for which the proxy holds a request",
     fallback: DEFAULT_PROXY_LIMITS.holdMsMax,
     min: 0,
     max: 600_000,
   }),
   waitsMax: integer("N", {
-    help: "Clients of the proxy whose WAIT may be under way; each takes a connection to the leader",
+    help: "Concurrent WAITs of the proxy's clients; each takes a connection to the leader",
     fallback: DEFAULT_PROXY_LIMITS.waitsMax,
     min: 0,
     max: 1_000_000,
@@ -94,7 +94,7 @@ export async function startProxy(
 const flags = {
   port: portFlag({ help: "Where clients connect" }),
   host: hostFlag({ help: "The address to listen on", fallback: "127.0.0.1" }),
-  nodes: addressList({ help: "Addresses of nodes; one is enough to find the rest" }),
+  nodes: addressList({ help: "Addresses of nodes; one is enough to find the others" }),
   ...proxyFlags,
   ...clientFlags,
   stopWithStdin: toggle({ help: "Stop when standard input ends, for supervisors" }),
@@ -105,7 +105,7 @@ export const proxySubcommand = subcommand({
   summary: "the RESP router in front of the nodes",
   description:
     "Sends writes to the leader, spreads reads over the nodes, and holds requests while a new " +
-    "leader is elected. Keeps nothing on disk; run as many as you like.",
+    "leader is elected. Stores nothing on disk; run as many as you like.",
   flags,
   examples: ["regent proxy --port 7000 --nodes 127.0.0.1:7001,127.0.0.1:7002,127.0.0.1:7003"],
   async run(values) {

@@ -10,23 +10,25 @@ import { newClusterId, newIncarnation, parseId } from "./taking_part.ts";
 
 export const recoverSubcommand = subcommand({
   name: "recover",
-  summary: "makes a new cluster of what is left when the majority is lost for good",
+  summary: "makes a new cluster from what is left when the majority is lost for good",
   description:
-    "For one case only: so many disks of a cluster are lost for good that the rest is no majority. " +
-    "Compares the directories of the survivors, whose nodes must not run, and tells which has the " +
-    "newest log and what may be lost. Only with --yes, or when that is typed, it makes a NEW cluster " +
-    "of that node alone, with everything that its log holds. Its old content is kept in the directory. All " +
-    "others enter with `regent node --join` and empty directories: old ones are refused.",
+    "For one case only: a majority of the cluster's disks is lost for good. Compares the " +
+    "directories of the survivors, whose nodes must not run, and reports which has the newest log " +
+    "and what may be lost. Only with --yes, or after a typed yes, it makes a NEW cluster of that " +
+    "node alone, with everything in its log. The directory keeps its old content. All other nodes " +
+    "join by `regent node --join` with empty directories: old ones are refused.",
   flags: {
-    dir: several(directoryFlag({ help: "A survivor's data directory; give it once for each" })),
+    dir: several(
+      directoryFlag({ help: "A survivor's data directory; give the flag once per survivor" }),
+    ),
     id: optional({
       ...text("ID", {
-        help: "The id of the new cluster's node; by default that of the survivor",
+        help: "The id of the new cluster's node; by default the survivor's",
         fallback: "",
       }),
       parse: parseId,
     }),
-    yes: typedOnly(toggle({ help: "Do it without asking" })),
+    yes: typedOnly(toggle({ help: "Do not ask for confirmation" })),
   },
   examples: [
     "regent recover --dir data/n2                        one of three is left; asks first",

@@ -16,13 +16,13 @@ export const removeSubcommand = subcommand({
   name: "remove",
   summary: "takes a member out of the cluster for good",
   description:
-    "Removes the member ID, the leader too, and returns when that is agreed on; the node then ends " +
-    "by itself, and its id is never used again. Refused while another change is under way, and " +
-    "where too few of the voting members left would answer.",
+    "Removes the member ID, even the leader, and returns when the removal is committed. The node " +
+    "then ends by itself, and its id is never used again. Refused while another change is in " +
+    "progress, and when too few of the remaining voting members answer.",
   flags: {
     from: fromFlag,
     force: typedOnly(toggle({
-      help: "Even if too few members that answer are left: nothing can be written then before " +
+      help: "Even if too few of the remaining members answer: nothing can be written then until " +
         "enough of them are back",
     })),
   },
@@ -43,10 +43,10 @@ export const removeSubcommand = subcommand({
 
 export const transferSubcommand = subcommand({
   name: "transfer",
-  summary: "hands leadership over to a member",
+  summary: "transfers leadership to a member",
   description:
-    "Makes the voting member ID lead, and returns when it does. Requests of clients wait for that " +
-    "moment; none fails.",
+    "Makes the voting member ID lead, and returns when it does. Clients' requests wait meanwhile; " +
+    "none fails.",
   flags: { from: fromFlag },
   words: "ID",
   examples: ["regent transfer n2", "regent transfer n2 --from 127.0.0.1:7001"],

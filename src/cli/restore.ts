@@ -17,17 +17,17 @@ export const restoreSubcommand = subcommand({
   name: "restore",
   summary: "makes a node of a new cluster from a backup",
   description:
-    "Turns an empty or missing directory into that of a node whose data is the backup's. The node " +
-    "belongs to a NEW cluster: of itself alone, or of all --peers, on each of which the same file is " +
-    "to be restored with the same --peers. Then `regent node` starts it. Changes nothing when the " +
-    "file is damaged or the directory is in use.",
+    "Turns an empty or missing directory into that of a node with the backup's data. The node " +
+    "belongs to a NEW cluster: of itself alone, or of all --peers, on each of which the same file " +
+    "must be restored with the same --peers. Then `regent node` starts it. Changes nothing when " +
+    "the file is damaged or the directory is in use.",
   flags: {
-    dir: directoryFlag({ help: "The directory to make: missing, or empty" }),
+    dir: directoryFlag({ help: "The directory to create or fill; missing or empty" }),
     id: { ...text("ID", { help: "The node's name, for life" }), parse: parseId },
     peers: {
       ...text("ID=HOST:PORT,…", {
         help:
-          "All members of the new cluster by their Raft addresses, the same on every node; by " +
+          "All members of the new cluster with their Raft addresses, the same on every node; by " +
           "default this node alone",
         fallback: "",
       }),
@@ -84,7 +84,7 @@ function onlyFile(words: readonly string[]): string {
   return file;
 }
 
-/** Reads the whole file as a node would: what is restored must load. */
+/** Reads the whole file as a node would: whatever is restored must load. */
 function checkFile(path: string): { readonly checked: CheckedSnapshot; readonly keys: number } {
   const loader = new StateLoader();
   const chunks = readSnapshotFile(path);
@@ -112,7 +112,7 @@ function membersOf(
       removed: removed.filter((one) => one !== id),
     };
   }
-  // The same file for all: they tell each other their incarnations when they are all up.
+  // The file must be the same for all. The founders exchange their incarnations once all are up.
   return {
     members: [...peers].map(([id, raftAddress]) => ({ id, raftAddress, isLearner: false })),
     removed: removed.filter((one) => !peers.has(one)),

@@ -11,13 +11,13 @@ export const statusSubcommand = subcommand({
   name: "status",
   summary: "one table: id, role, term, address, commit, applied, lag, alive, clock",
   description:
-    "Asks the members of a cluster for their state and shows it as a table. Any node's or " +
+    "Asks the members of a cluster for their state and prints it as a table. Any node's or " +
     "proxy's address will do; it exits with 1 when no leader serves. `clock` is how far a " +
-    "member's clock is ahead of (+) or behind (-) the median of the members' clocks. Failures on " +
-    "purpose (`regent fault`) are shown too, where there are any.",
+    "member's clock is ahead of (+) or behind (-) the median of the members' clocks. Injected " +
+    "faults (`regent fault`) are listed too, if there are any.",
   flags: {
     nodes: addressList({
-      help: "Nodes or proxies to ask; each tells of the others",
+      help: "Nodes or proxies to ask; each knows the others",
       fallback: [{ host: "127.0.0.1", port: 7000 }],
     }),
   },

@@ -2,33 +2,35 @@ import type { Command } from "commander";
 import { commandOf, valuesOf } from "./command_line.ts";
 import type { Environment, Flags, Values } from "./flags.ts";
 
-/** One word after `regent`. */
+/** A subcommand of `regent`. */
 export interface Subcommand<F extends Flags = Flags> {
   readonly name: string;
   readonly summary: string;
-  /** More about it, as paragraphs. */
+  /** The description in help, as paragraphs. */
   readonly description: string;
   readonly flags: F;
-  /** What follows the flags, as help shows it. @default nothing may follow */
+  /** The arguments after the flags, as help shows them. @default none allowed */
   readonly words?: string;
-  /** Whether the first word ends the flags, so that what follows may look like them. @default false */
+  /**
+   * Whether the first word ends the flags, so that later words may look like flags. @default false
+   */
   readonly isFreeAfterFirstWord?: boolean;
   readonly examples: readonly string[];
   /**
-   * @param words what follows the flags
+   * @param words arguments after the flags
    * @returns the exit code
    * @throws {UsageError} when flags do not fit together
-   * @throws {UserError} for what else the user can mend
+   * @throws {UserError} for anything else that the user can fix
    */
   run(values: Values<F>, words: readonly string[]): Promise<number>;
 }
 
-/** Lets the compiler see that `run` gets the values of its own flags, then forgets them. */
+/** Makes the compiler check that `run` gets the values of its own flags, and drops their types. */
 export function subcommand<F extends Flags>(definition: Subcommand<F>): Subcommand {
   return definition as unknown as Subcommand;
 }
 
-/** A subcommand as the library knows it. */
+/** Registers a subcommand with the library. */
 export function commandFor(
   subcommand: Subcommand,
   environment: Environment,

@@ -1,4 +1,4 @@
-/** Rows in columns as wide as their widest cell, two spaces apart; the first row is the heading. */
+/** Formats rows as columns that are two spaces apart. The first row is the heading. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths: number[] = [];
   for (const row of rows) {

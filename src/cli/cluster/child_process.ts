@@ -55,8 +55,8 @@ export class ChildProcess {
     const { file, args } = programCommand(options.args, options.permissions);
     this.#process = new Deno.Command(file, {
       args,
+      env: ONE_AT_A_TIME,
       stdin: "piped", // its end tells the child that its parent is gone
-      stdin: "piped", // its end tells the child that we are gone
       stdout: "null",
       stderr: "piped",
     }).spawn();

@@ -13,27 +13,27 @@ import {
 import type { SnapshotMeta } from "../../node/snapshots/snapshot.ts";
 import { DenoDisk } from "../../platform/deno_disk.ts";
 
-/** Bytes that wait for the disk, above which the next chunk waits too. */
+/** Bytes waiting for the disk, above which the next chunk waits too. */
 const UNSYNCED_BYTES_MAX = 16 * 1024 * 1024;
 
-/** What the directory of a new cluster's node begins with. */
+/** The initial content of a node's directory in a new cluster. */
 export interface FirstState {
   readonly nodeId: string;
   readonly clusterId: string;
-  /** A new one: the directory is not the one that the data is from. */
+  /** New, since the directory is not the one that the data comes from. */
   readonly incarnation: string;
-  /** Whether the node may take part at once: it is alone. */
+  /** Whether the node may take part at once, since it is alone. */
   readonly isFounded: boolean;
   readonly snapshot: SnapshotMeta;
-  /** The state's, as in a snapshot. */
+  /** The state's chunks, as in a snapshot. */
   readonly chunks: Iterable<Uint8Array>;
 }
 
 /**
- * Makes a whole data directory, as a node keeps it, at a place of its own; what an earlier attempt
- * has left there is removed. No node ever sees a part of it: `Exchange` puts it in its place when it is whole.
+ * Creates a whole data directory at its own path, and first removes what an earlier attempt left
+ * there. No node ever sees a part of it: `Exchange` puts it in place when it is whole.
  *
- * @throws {UserError} when the disk does not take it, or the chunks cannot be had
+ * @throws {UserError} when the disk fails, or the chunks cannot be read
  */
 export async function stageDirectory(path: string, state: FirstState): Promise<void> {
   removeDirectory(path);
@@ -49,7 +49,7 @@ export async function stageDirectory(path: string, state: FirstState): Promise<v
   }
 }
 
-/** Removes a directory with all that is in it, if it is there. */
+/** Removes a directory and its content, if it exists. */
 export function removeDirectory(path: string): void {
   try {
     Deno.removeSync(path, { recursive: true });
@@ -58,13 +58,13 @@ export function removeDirectory(path: string): void {
   }
 }
 
-/** Whether a path leads to something. */
+/** Whether a path exists. */
 export function isThere(path: string): boolean {
   try {
     Deno.statSync(path);
     return true;
   } catch (error) {
-    // A file where a directory would have to be: nothing can be below it.
+    // A file in place of a directory: nothing can be below it.
     const { NotFound, NotADirectory } = Deno.errors;
     if (error instanceof NotFound || error instanceof NotADirectory) return false;
     throw error;
@@ -113,7 +113,7 @@ async function write(disk: DenoDisk, state: FirstState): Promise<void> {
   }
 }
 
-/** Reads it again as the node will. */
+/** Reads the directory again as the node will. */
 function check(disk: DenoDisk, state: FirstState): void {
   const { log, snapshots } = open(disk, state);
   const { index, term } = state.snapshot;
@@ -125,20 +125,20 @@ function check(disk: DenoDisk, state: FirstState): void {
   if (!isWhole) throw new UserError(`Cannot use ${disk.root}: it does not hold what was written`);
 }
 
-/** A directory is a node's as long as this file is in it. */
+/** A directory is a node's as long as it contains this file. */
 const IDENTITY_NAME = "identity.json";
 
 /**
- * How a data directory gets another content without being moved itself, since it may be a mount
- * point. Everything stays on its file system, and each step is one rename:
+ * Exchanges the content of a data directory. The directory itself stays, since it may be a mount
+ * point, and so everything stays on its file system. Each step is one rename, or several in a row:
  *
- * 1. The new content is made whole in `staging`. The old one is in place.
+ * 1. The new content is completed in `staging`. The old one is in place.
  * 2. The old content, `identity.json` first, is moved to `before-recovery-TIME`.
  * 3. `staging` becomes `installing`.
  * 4. The new content, `identity.json` last, is moved from there into place.
  *
- * No node starts on a directory without `identity.json` that has one of the two in it. Whoever
- * calls this holds the directory's lock.
+ * No node starts on a directory that has one of these two, and no `identity.json`. The caller holds
+ * the directory's lock.
  */
 export class Exchange {
   readonly #path: string;
@@ -148,12 +148,12 @@ export class Exchange {
     this.#path = path;
   }
 
-  /** Where the new content is made. */
+  /** Where the new content is completed. */
   get staging(): string {
     return `${this.#path}/${STAGING_NAME}`;
   }
 
-  /** Whether an exchange died in step 2 or later, so that it can only be finished. */
+  /** Whether an exchange was interrupted in step 2 or later, and can only be finished. */
   get isInterrupted(): boolean {
     if (isThere(`${this.#path}/${IDENTITY_NAME}`)) return false;
     const hasKept = this.#names().some((name) => name.startsWith(KEPT_PREFIX));
@@ -161,10 +161,10 @@ export class Exchange {
   }
 
   /**
-   * Keeps the old content in a directory of its own: the newest one, when an exchange that was
-   * interrupted had begun it.
+   * Moves the old content into a directory of its own. Continues in the newest such directory if an
+   * interrupted exchange created it.
    *
-   * @returns where
+   * @returns its path
    */
   setAside(): string {
     const time = new Date().toISOString().replaceAll(":", "-");
@@ -181,7 +181,11 @@ export class Exchange {
     return kept;
   }
 
-  /** Puts the new content in place. @throws {UserError} when the system refuses */
+  /**
+   * Puts the new content in place.
+   *
+   * @throws {UserError} when the system refuses
+   */
   install(): void {
     const installing = `${this.#path}/${INSTALLING_NAME}`;
     explaining(`put the new content into ${this.#path}`, () => {
@@ -196,7 +200,7 @@ export class Exchange {
     });
   }
 
-  /** Removes what an exchange left that did not come to its end, where nothing is kept. */
+  /** Removes what an interrupted exchange left, when it has set nothing aside. */
   clear(): void {
     const isOurs = isThere(this.staging) || this.#isInstalling;
     const names = isOurs ? [...this.#contentNames(), STAGING_NAME, INSTALLING_NAME] : [];
@@ -213,7 +217,7 @@ export class Exchange {
     return namesIn(this.#path);
   }
 
-  /** Without what belongs to the place, and not to the node that lives there. */
+  /** Leaves out what belongs to the place rather than to the node. */
   #contentNames(): string[] {
     const others = [LOCK_NAME, LOST_AND_FOUND_NAME, STAGING_NAME, INSTALLING_NAME];
     return this.#names().filter((name) => !others.includes(name) && !name.startsWith(KEPT_PREFIX));
@@ -228,7 +232,7 @@ function identityFirst(names: readonly string[]): string[] {
   return [...names].sort((a, b) => Number(b === IDENTITY_NAME) - Number(a === IDENTITY_NAME));
 }
 
-/** Moves names one by one in this order, which a loss of power does not change. */
+/** Moves names one by one, in an order that a power failure does not change. */
 function move(from: string, to: string, names: readonly string[]): void {
   for (const name of names) {
     Deno.renameSync(`${from}/${name}`, `${to}/${name}`);
@@ -249,7 +253,7 @@ function explaining(what: string, run: () => void): void {
   }
 }
 
-/** A directory that is missing or empty, and is to be filled: nobody else may use it meanwhile. */
+/** A missing or empty directory that is to be filled. It is locked meanwhile. */
 export class EmptyPlace {
   /** Absolute, without symbolic links. */
   readonly path: string;
@@ -266,22 +270,26 @@ export class EmptyPlace {
     this.#hadLock = held?.includes(LOCK_NAME) ?? false;
   }
 
-  /** @throws {UserError} when the directory holds something, or is in use */
+  /** @throws {UserError} when the directory has content, or is in use */
   static async take(dir: string): Promise<EmptyPlace> {
     const path = resolve(dir);
     if (!isThere(path)) return new EmptyPlace(dir, path, null);
     const real = Deno.realPathSync(path);
     const held = checkedContent(dir, real);
     const place = new EmptyPlace(dir, real, held);
-    // A node that was refused for want of --peers has left a lock behind; one may be starting.
+    // A node that was refused for lack of --peers leaves a lock file. Another may be starting.
     if (held.length > 0) await place.#open();
     return place;
   }
 
-  /** Fills the place in one step. @param stage makes the content at the path that it gets */
+  /**
+   * Fills the directory atomically.
+   *
+   * @param stage creates the content at a path
+   */
   async fill(stage: (path: string) => Promise<void>): Promise<void> {
     await this.#open();
-    checkedContent(this.#dir, this.path); // nobody has come first
+    checkedContent(this.#dir, this.path); // still empty, now that it is locked
     const exchange = new Exchange(this.path);
     exchange.clear();
     await stage(exchange.staging);
@@ -299,7 +307,7 @@ export class EmptyPlace {
     this.#lock ??= await DenoDisk.open(this.path);
   }
 
-  /** Leaves nothing behind that was not there. */
+  /** Removes everything that this attempt created. */
   #takeBack(): void {
     try {
       if (this.#isNew) removeDirectory(this.path);
@@ -310,7 +318,7 @@ export class EmptyPlace {
   }
 }
 
-/** @throws {UserError} when the directory holds what no restore has left there */
+/** @throws {UserError} when the directory has content other than that of an interrupted restore */
 function checkedContent(dir: string, path: string): readonly string[] {
   const names = DenoDisk.openForReading(path).list("");
   const hasRemains = [STAGING_NAME, INSTALLING_NAME].some((name) => names.includes(name));

@@ -1,8 +1,8 @@
 const MIB = 1024 * 1024;
-/** A terminal needs no more. */
+/** A terminal needs no more updates per second. */
 const SHOW_MS = 100;
 
-/** How far a long copy is, on standard error if that is a terminal. */
+/** Shows the progress of a long copy on standard error, if that is a terminal. */
 export class Progress {
   readonly #totalBytes: number;
   readonly #isShown = Deno.stderr.isTerminal();
@@ -20,7 +20,7 @@ export class Progress {
     this.#write(`\r${progressText(doneBytes, this.#totalBytes)}`);
   }
 
-  /** Leaves the line free for what comes next. */
+  /** Clears the line for later output. */
   end(): void {
     if (this.#isShown) this.#write("\r\x1b[K");
   }
@@ -30,7 +30,7 @@ export class Progress {
   }
 }
 
-/** ` 42 %  12.3 of 29.3 MiB` */
+/** For example ` 42 %  12.3 of 29.3 MiB`. */
 export function progressText(doneBytes: number, totalBytes: number): string {
   const percent = Math.floor(100 * doneBytes / Math.max(1, totalBytes));
   const mib = (bytes: number) => (bytes / MIB).toFixed(1);

@@ -1,7 +1,7 @@
 import { table } from "../table.ts";
 import { compareLogs, type SurvivorReport } from "./survivor.ts";
 
-/** A directory that cannot be used, and why. */
+/** A directory that cannot be used, and the reason. */
 export interface Casualty {
   readonly dir: string;
   readonly nodeId: string;
@@ -9,7 +9,7 @@ export interface Casualty {
   readonly damage: string;
 }
 
-/** What the operator should know before anything is done. */
+/** What the operator should know before anything changes. */
 export function recoveryReport(
   survivors: readonly SurvivorReport[],
   casualties: readonly Casualty[],
@@ -27,7 +27,7 @@ export function recoveryReport(
   ];
 }
 
-/** The one with the newest log; of equals the first. */
+/** The report with the newest log, and the first of equals. */
 export function newestOf(survivors: readonly SurvivorReport[]): SurvivorReport | undefined {
   return [...survivors].sort(compareLogs)[0];
 }

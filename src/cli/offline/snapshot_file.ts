@@ -19,8 +19,8 @@ export interface CheckedSnapshot {
 }
 
 /**
- * Reads a snapshot file, one that a node keeps or a backup, and hands out its chunks, each checked;
- * that none is missing is known at the end.
+ * Reads a snapshot file, of a node or of a backup, and hands out its checked chunks. Only the end
+ * shows that none is missing.
  *
  * @throws {UserError} while iterating, when it is damaged, cut short, or cannot be read
  */

@@ -1,68 +1,72 @@
 import type { Clock } from "../../platform/clock.ts";
 
-/** Of the clients that were just answered, so many are waited for. */
+/** The next batch waits for this share of the clients that were just answered. */
 const SHARE = 15 / 16;
-/** How long they are waited for. */
+/** Maximum time of that wait, in milliseconds. */
 const WAIT_MS = 2;
-/** After waits in vain, so many batches at most go without one. */
+/** Maximum number of batches sent without waiting after a wait that brought nothing. */
 const SKIPS_MAX = 64;
-/** A batch that has been under way for so long is not waited for: the way to a majority is long. */
+/** Time in milliseconds after which a batch in flight no longer delays the next one. */
 export const LONG_WAY_MS = 4;
-/** So much goes without waiting for more, beside what is under way. */
+/** Bytes above which a batch is sent without waiting, even beside others in flight. */
 export const FULL_BATCH_BYTES = 256 * 1024;
 
-/** What is there of one kind of request. */
+/** What a pacer must know about the requests of its kind. */
 export interface BatchStatus {
-  /** What has been collected for the next batch is enough for one. */
+  /** Whether the collected requests fill a batch. */
   readonly isFull: boolean;
-  /** Batches under way. */
+  /** Number of batches in flight. */
   readonly underWayCount: number;
-  /** When the newest of these left; meaningful when there is one. */
+  /** When the newest batch in flight was sent; meaningless if there is none. */
   readonly newestSinceMs: number;
 }
 
-/** Someone who asks and is answered, of one `BatchPacer` or of several. */
+/** A client of one or several pacers. */
 export interface Asker {
-  /** For `BatchPacer` alone: those with whom it was answered last; `null` since it asked again. */
+  /**
+   * Used by `BatchPacer` only: the clients answered together with this one; `null` once it asked
+   * again.
+   */
   answeredWith: Answered | null;
 }
 
-/** The clients who were answered together. */
+/** Clients that were answered together. */
 interface Answered {
-  /** So many of them are still waited for. */
+  /** How many of them the next batch still waits for. */
   missing: number;
 }
 
 /**
- * Decides when a batch of requests has gathered. Every batch costs all nodes the same, however
- * little is in it; and clients that wait for each answer ask again as soon as they have it. With a
- * batch for whatever is there, they part into groups, each on its way while the others collect: many
- * small batches instead of one. So one batch is under way at a time, unless it stays away for long,
- * and the next one waits a moment for those whom the last one has answered. Where they do not come
- * back so soon, since they ask at times of their own, the wait is given up for a while, longer and
- * longer.
+ * Decides when to send a batch of requests. Every batch costs all nodes the same, however small it
+ * is, and a client that waits for each reply asks again as soon as it has it. If every request were
+ * sent at once, the clients would split into groups, each in flight while the others collect: many
+ * small batches instead of one.
+ *
+ * So only one batch is in flight at a time, unless it takes long. And the next batch waits a moment
+ * for the clients that the last one has answered. When they do not come back that soon, since they
+ * ask at times of their own, the next batches skip that wait: twice as many after each vain wait.
  */
 export class BatchPacer {
   readonly #clock: Clock;
   readonly #wake: () => void;
   readonly #underWayMax: number;
-  /** Who was answered last. */
+  /** The clients answered last. */
   #answered: Answered = { missing: 0 };
-  /** So many of them were waited for at first. */
+  /** How many of them the next batch waited for at first. */
   #wanted = 0;
   #untilMs = -Infinity;
   #skips = 0;
   #skipsLeft = 0;
   #isWaking = false;
 
-  /** @param wake has `isDue` asked again */
+  /** @param wake called when `isDue` must be asked again */
   constructor(clock: Clock, underWayMax: number, wake: () => void) {
     this.#clock = clock;
     this.#underWayMax = underWayMax;
     this.#wake = wake;
   }
 
-  /** These requests were answered. */
+  /** Notes that these requests were answered. */
   noteAnswers(requests: readonly { readonly client: Asker }[]): void {
     this.#stopWaiting();
     if (this.#skipsLeft > 0) {
@@ -82,18 +86,18 @@ export class BatchPacer {
     this.#untilMs = this.#clock.monotonicMs() + WAIT_MS;
   }
 
-  /** A client has asked for something. */
+  /** Notes a new request of a client. */
   noteRequest(client: Asker): void {
     noteArrival(client);
   }
 
-  /** Whether one request more may have made the batch due: if not, there is no need to ask. */
+  /** Whether one more request may have made the batch due. If not, `isDue` need not be asked. */
   mayBeDue({ isFull, underWayCount }: BatchStatus): boolean {
     return !this.#isWaking || isFull ||
       (underWayCount === 0 && this.#answered.missing === 0);
   }
 
-  /** Whether the batch goes now. If not, `wake` is called when it is to be asked again. */
+  /** Whether to send the batch now. If not, `wake` is called when it is time to ask again. */
   isDue({ isFull, underWayCount, newestSinceMs }: BatchStatus): boolean {
     if (isFull) return underWayCount < this.#underWayMax;
     if (underWayCount === 0 && this.#answered.missing === 0) {
@@ -133,7 +137,7 @@ export class BatchPacer {
   }
 }
 
-/** The client does not keep those waiting with whom it was answered. */
+/** Nobody needs to wait for this client any more. */
 function noteArrival(client: Asker): void {
   const { answeredWith } = client;
   if (answeredWith === null) return;

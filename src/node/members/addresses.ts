@@ -13,26 +13,26 @@ import { describeMembers } from "./report.ts";
 
 export interface MemberAddressesOptions {
   readonly id: NodeId;
-  /** With whom a node begins that knows no configuration yet. */
+  /** The peers of a node that knows no configuration yet. */
   readonly contacts: ReadonlyMap<NodeId, Address>;
   readonly clientAddress: Address;
   readonly raftAddress: Address | undefined;
-  /** Of this node's own data directory; empty where it has none. */
+  /** Identity of this node's own data directory; empty if it has none. */
   readonly incarnation: string;
-  /** Where members are by the operator's word. @default nowhere else than the log says */
+  /** Addresses given by the operator. @default none, as in the log */
   readonly moved?: ReadonlyMap<NodeId, Address>;
   readonly members: Members;
   readonly raft: Raft<Batch>;
   readonly logger: Logger;
 }
 
-/** Where the members are, for clients and for each other, and who of them leads. */
+/** Where clients and peers reach the members, and who leads. */
 export class MemberAddresses {
   readonly #options: MemberAddressesOptions;
   readonly #clients = new Map<NodeId, Address>();
   readonly #rafts = new Map<NodeId, Address>();
   readonly #incarnations = new Map<NodeId, string>();
-  /** Whom this node hands leadership to, or followed last. */
+  /** The node to which leadership was last handed over, or that was last followed. */
   #successor: NodeId | null = null;
   /** The configurations that the transport follows: the newest, and the committed one. */
   #followed: readonly StoredConfiguration[] = [];
@@ -48,7 +48,7 @@ export class MemberAddresses {
     if (raftAddress !== undefined) this.#rafts.set(id, raftAddress);
   }
 
-  /** A member has told where it is; `null`: not where its peers reach it. */
+  /** Takes a member's announcement. `raftAddress` is `null` when it announced none. */
   announced(
     id: NodeId,
     clientAddress: Address,
@@ -62,22 +62,22 @@ export class MemberAddresses {
     if (raftAddress !== null) this.#rafts.set(id, raftAddress);
   }
 
-  /** Where clients reach a member; `null` until it has said so. */
+  /** Where clients reach a member; `null` until it announced that. */
   forClients(id: NodeId): Address | null {
     return this.#clients.get(id) ?? null;
   }
 
-  /** Which data directory a member says that it has; `null` until it has said so. */
+  /** The incarnation that a member announced; `null` until it did. */
   incarnationOf(id: NodeId): string | null {
     return this.#incarnations.get(id) ?? null;
   }
 
-  /** Where a member says that its peers reach it. */
+  /** Where peers reach a member; `null` until it announced that. */
   forPeers(id: NodeId): Address | null {
     return this.#rafts.get(id) ?? null;
   }
 
-  /** Who leads, or led last as far as this node knows; while leadership is handed over, who gets it. */
+  /** The leader or the last known one. During a handover, the next leader. */
   get lastLeaderId(): NodeId | null {
     return this.#options.raft.leaderId ?? this.#successor;
   }
@@ -88,15 +88,15 @@ export class MemberAddresses {
     return leaderId === null ? null : this.forClients(leaderId);
   }
 
-  /** To be called often enough to see every leader, and everyone that leadership is handed to. */
+  /** Must be called often enough to see every leader, and every target of a handover. */
   noteLeader(leaderId: NodeId | null, transferringTo: NodeId | null): void {
     this.#successor = transferringTo ?? leaderId ?? this.#successor;
   }
 
-  /** How a request is refused that only the leader can take. */
+  /** The refusal of a request that only the leader can take. */
   redirect(slot: number, isRemoved: boolean): ErrorReply {
     const { id } = this.#options;
-    // A removed node hears of no leader any more.
+    // A removed node no longer hears of leaders.
     const guess = isRemoved && this.#successor !== id
       ? this.forClients(this.#successor ?? "")
       : null;
@@ -104,7 +104,7 @@ export class MemberAddresses {
     return leader === null ? NO_LEADER : moved(slot, leader);
   }
 
-  /** With whom to be connected, when that has changed since the last call; otherwise `null`. */
+  /** The peers to connect to, if they changed since the last call; otherwise `null`. */
   newPlan(): PeerPlan | null {
     const { id, members, raft, contacts, logger } = this.#options;
     const { newest } = members;
@@ -117,7 +117,7 @@ export class MemberAddresses {
     return peerPlan(id, newest, committed, contacts, this.#rafts);
   }
 
-  /** Another one whenever the members, or where clients reach them, have changed. */
+  /** Changes whenever the members or their addresses for clients change. */
   get version(): number {
     const { newest } = this.#options.members;
     if (newest !== this.#versioned) this.#version++;

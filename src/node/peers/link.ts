@@ -163,8 +163,8 @@ const RETRY_MS_MAX = 500;
  */
 const PENDING_BYTES_MAX = 128 * 1024 * 1024;
 /**
- * How long a connection may take until the peer says that it is welcome. The kernel waits longer and longer before it tries again, up
- * to a minute: after a network that swallowed everything is well, so long nothing would be sent.
+ * Time limit in milliseconds for a connection, until the peer's welcome. The kernel retries ever
+ * more rarely, up to once a minute. After the end of a network failure that would be far too late.
  */
 const DIAL_MS_MAX = 1_000;
 /** Time of silence after a message, above which a peer that is not busy is dialled again. */
