@@ -52,7 +52,9 @@ export const backupSubcommand = subcommand({
     } catch (error) {
       removeIfThere(partial);
       if (!(error instanceof ConnectionLost)) throw error;
-      throw new UserError(`Cannot go on, ${formatAddress(address)} is lost: ${error.message}`);
+      throw new UserError(
+        `Cannot go on: the connection to ${formatAddress(address)} was lost: ${error.message}`,
+      );
     } finally {
       client.close();
     }

@@ -144,7 +144,7 @@ class LocalCluster {
     for (const child of this.#children.values()) child.stop();
     await Promise.all([...this.#children.values()].map(({ exited }) => exited));
     for (const [name, processId] of this.#adopted) {
-      console.log(`${name} (pid ${processId}) goes on: it was not started by this command.`);
+      console.log(`${name} (pid ${processId}) keeps running: it was not started by this command.`);
     }
     if (this.#isStarted) console.log("Stopped. The same command starts the same cluster again.");
   }
@@ -169,7 +169,7 @@ class LocalCluster {
         );
       }
       this.#adopted.set(name, holder.processId);
-      console.log(`${name} runs already (pid ${holder.processId}) and is taken in as it is`);
+      console.log(`${name} runs already (pid ${holder.processId}) and is adopted as it is`);
     }
   }
 
@@ -211,7 +211,7 @@ class LocalCluster {
     }
     this.#tell(() => {
       if (this.#view.isRemoved(name)) {
-        return `${name} (pid ${processId}) ended, it is no member any more`;
+        return `${name} (pid ${processId}) ended, it is no longer a member`;
       }
       if (exit.isInOrder) return `${name} (pid ${processId}) was stopped`;
       return death + (exit.how.includes("killed") || reason === "" ? "" : `: ${reason}`);

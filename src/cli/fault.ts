@@ -33,7 +33,7 @@ export const faultSubcommand = subcommand({
     "regent fault --port 7001 heal",
   ],
   async run({ host, port }, words) {
-    if (words.length === 0) throw new UsageError("Cannot start without WHAT should fail");
+    if (words.length === 0) throw new UsageError("Cannot start without WHAT to inject");
     for (const line of await fail({ host, port }, words)) console.log(line);
     return 0;
   },

@@ -24,7 +24,7 @@ export class NodeFaults {
   constructor(logger: Logger) {
     this.#faults = new Faults(systemClock, logger);
     this.tools = { faults: this.#faults, crash: () => crash(logger) };
-    logger.warn("obeys FAULT (--allow-faults): any client can let this node fail");
+    logger.warn("obeys FAULT (--allow-faults): any client can make this node fail");
   }
 
   disk(disk: Disk): Disk {

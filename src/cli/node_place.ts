@@ -124,7 +124,7 @@ function checkOwnEntry(
   if (own.port !== raftPort) {
     throw refuse(
       `contradicts the Raft port ${raftPort}: make them the same, or give --advertise-raft-port ` +
-        `where something stands between them`,
+        `if there is a relay between them`,
     );
   }
   const areBothNumbers = [own.host, host].every((one) =>

@@ -51,7 +51,7 @@ Deno.test("contradictions are refused in words", () => {
   assertEquals(
     refusal({ host: "10.0.0.1", raftPort: 27001, peers: PEERS }),
     "Cannot use --peers: n1=10.0.0.1:17001 contradicts the Raft port 27001: make them the same, " +
-      "or give --advertise-raft-port where something stands between them",
+      "or give --advertise-raft-port if there is a relay between them",
   );
   assertEquals(
     refusal({ peers: PEERS }),

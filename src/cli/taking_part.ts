@@ -87,7 +87,7 @@ export async function joinCluster(
       addresses: [via],
       args: ["CLUSTER", "JOIN", id, formatAddress(raftAddress), incarnation],
       patienceMs: Infinity,
-      onRetry: (reason) => logger.warn(`waits to be let in: ${reason}`),
+      onRetry: (reason) => logger.warn(`waits to join: ${reason}`),
     });
     const fields = fieldsOf(reply);
     const members = fieldsOf(fields.get("members") ?? null);
@@ -143,8 +143,8 @@ export async function takePart(options: TakingPartOptions): Promise<Identity | n
   if (identity.clusterId === "") {
     if (join === undefined) {
       throw new UserError(
-        `Cannot start on ${disk.root}: its node has asked to be let in by a running cluster, and ` +
-          `has not learned the answer; start it with --join as before`,
+        `Cannot start on ${disk.root}: its node has asked to join a running cluster, and has not ` +
+          `received the answer; start it with --join again`,
       );
     }
     const joined = await orEnd(askToJoin(options, identity, join), options.ending);
@@ -167,7 +167,7 @@ export function currentMembers(
   const given = [...peers.keys()].sort().join(", ");
   if (known !== given) {
     throw new UserError(
-      `Cannot change the members of ${nodeId}'s cluster by --peers: it has ${known}, given are ${given}`,
+      `Cannot change the members of ${nodeId}'s cluster by --peers: its members are ${known}, and --peers names ${given}`,
     );
   }
   return peers;

@@ -118,7 +118,7 @@ Deno.test("a directory that is not ours is refused", () => {
   const warnings: string[] = [];
   const logger = { info() {}, error() {}, warn: (line: string) => warnings.push(line) };
   openDataDirectory(mixed, { ...OPTIONS, logger });
-  assertEquals(warnings, ["ignores data/n1/notes, which is no file of Regent's"]);
+  assertEquals(warnings, ["ignores data/n1/notes, which is not a file of Regent"]);
   const mounted = new FaultDisk();
   mounted.makeDirectory("lost+found");
   assertEquals(openDataDirectory(mounted, OPTIONS).log.lastIndex(), 0);

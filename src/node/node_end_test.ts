@@ -127,7 +127,7 @@ Deno.test("changes of members that wait are bounded, and end as what they are", 
     cluster.until(() => replies.every((got) => got.length === 1));
     const texts = replies.flat().map((reply) => reply instanceof ErrorReply ? reply.text : "OK");
     assertMatch(texts[0] ?? "", /^UNKNOWN The change of the members was not confirmed in time/);
-    for (const text of texts.slice(1)) assertMatch(text, /^TRYAGAIN .* this one was not begun$/);
+    for (const text of texts.slice(1)) assertMatch(text, /^TRYAGAIN .* this one was not started$/);
     cluster.network.heal();
     cluster.untilServing();
     const after = new MemoryClient(cluster.leader).send("SET", "k", "v");

@@ -29,7 +29,7 @@ export class StrayFiles {
 
   /** Logs a file that is not ours. */
   found(path: string): void {
-    this.#tell(path, `ignores ${this.#pathOf(path)}, which is no file of Regent's`);
+    this.#tell(path, `ignores ${this.#pathOf(path)}, which is not a file of Regent`);
   }
 
   /** Removes a file if possible, and logs a failure. */

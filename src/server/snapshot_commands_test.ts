@@ -150,7 +150,7 @@ Deno.test("a disk that takes no snapshot, or gives it back damaged, is told, and
       "n1",
       ({ path }) => path.startsWith("snapshots/") ? { kind: "error", error } : null,
     );
-    const refusal = "ERR This node can give no snapshot: its disk does not take a snapshot";
+    const refusal = "ERR This node can give no snapshot: its disk cannot store a snapshot";
     for (let count = 0; count <= EXPORTS_MAX; count++) assertEquals(client.error("BEGIN"), refusal);
     cluster.faults.clear();
     const id = String(client.begin().get("id"));

@@ -27,7 +27,7 @@ async function typeReadme(t: Deno.TestContext): Promise<void> {
     });
     const again = typist.open(cluster);
     await t.step("takes in the node that runs, with the data", async () => {
-      await again.line(/^n[123] runs already \(pid [0-9]+\) and is taken in as it is$/);
+      await again.line(/^n[123] runs already \(pid [0-9]+\) and is adopted as it is$/);
       await again.line(/ status --nodes /);
       assertEquals((await typist.type("redis-cli -p 7000 get greeting")).stdout, "again\n");
     });
@@ -35,7 +35,9 @@ async function typeReadme(t: Deno.TestContext): Promise<void> {
     await t.step("let it fail on purpose", () => failOnPurpose(typist, again));
     await t.step("Ctrl-C in both terminals ends everything", async () => {
       await again.interrupt();
-      await again.line(/^n[123] \(pid [0-9]+\) goes on: it was not started by this command\.$/);
+      await again.line(
+        /^n[123] \(pid [0-9]+\) keeps running: it was not started by this command\.$/,
+      );
       await again.ended;
       await byHand?.interrupt();
       await byHand?.ended;
@@ -208,7 +210,7 @@ async function failOnPurpose(typist: Typist, cluster: Terminal): Promise<void> {
     new RegExp(`^${CLOCK}  n[123] leads in term [0-9]+, [0-9.]+ s after ${leader.id}`),
   );
   await cluster.line(
-    new RegExp(`^${CLOCK}  ${leader.id} leads no longer, it follows in term [0-9]+$`),
+    new RegExp(`^${CLOCK}  ${leader.id} no longer leads, it follows in term [0-9]+$`),
   );
 }
 

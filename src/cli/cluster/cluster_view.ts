@@ -63,7 +63,7 @@ export class ClusterView implements ObserverEvents {
       }
       this.#members = state.members;
     } else if (before?.role === "leader" && state.role !== "leader") {
-      this.#tell(`${id} leads no longer, it follows in term ${state.term}`);
+      this.#tell(`${id} no longer leads, it follows in term ${state.term}`);
     }
     for (const check of this.#leaderChanged) check();
   }

@@ -193,7 +193,7 @@ function openLog(
 function putInPlace(log: DiskLog, { index, term }: SnapshotMeta, logger = silentLogger): void {
   if (index <= log.lastIndex() && log.term(index) === term) return;
   logger.info(
-    `the snapshot of entry ${index} takes the place of the log, which ends with entry ` +
+    `the snapshot of entry ${index} replaces the log, which ends with entry ` +
       `${log.lastIndex()}`,
   );
   // A node that took part in a later term has that term in its log.

@@ -59,7 +59,7 @@ function recordLine(name: string, record: LogRecord | null): string | null {
     case "header": {
       const { cluster, node, first, afterSnapshot, previousTerm, term, vote } = record.header;
       const origin = afterSnapshot
-        ? ` (a snapshot up to entry ${first - 1} of term ${previousTerm} took the place of the log)`
+        ? ` (a snapshot up to entry ${first - 1} of term ${previousTerm} replaced the log)`
         : "";
       return `segment ${name} of node ${node} in cluster ${cluster}, from entry ${first}${origin}, ` +
         `term ${term}, vote ${vote ?? "none"}`;

@@ -74,7 +74,7 @@ Deno.test("changes of members and snapshots in the place of the log are told", (
   ], () => {});
   const head = "segment 00000002-00000000000000000041.log of node n1 in cluster c1, from entry 41";
   const expected = [
-    `${head} (a snapshot up to entry 40 of term 3 took the place of the log), term 4, vote n2`,
+    `${head} (a snapshot up to entry 40 of term 3 replaced the log), term 4, vote n2`,
     "entry 41 term 4 2023-11-14T22:13:20.041Z members: n1=127.0.0.1:17001, n2=127.0.0.1:17002, " +
     "n3=127.0.0.1:17003, n4=127.0.0.1:17004 (learner)",
     "entry 42 term 4 1970-01-01T00:00:00.000Z members: n1=h:1; removed: n5, a?b",

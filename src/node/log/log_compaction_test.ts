@@ -230,9 +230,9 @@ Deno.test("stray files, and files that cannot be removed, are told once and do n
   assert(segments().includes(first) && !segments()[1]?.startsWith("00000002"), `${segments()}`);
   assertEquals(warnings.splice(0), [
     "cannot read data/n1/log: unreadable",
-    "ignores data/n1/log/.nfs0001, which is no file of Regent's",
-    "ignores data/n1/log/1-1.log, which is no file of Regent's",
-    "ignores data/n1/log/lost, which is no file of Regent's",
+    "ignores data/n1/log/.nfs0001, which is not a file of Regent",
+    "ignores data/n1/log/1-1.log, which is not a file of Regent",
+    "ignores data/n1/log/lost, which is not a file of Regent",
     `cannot remove data/n1/log/${first}: busy`,
   ]);
   const content = contentOf(log);

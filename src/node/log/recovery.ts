@@ -204,7 +204,7 @@ export class LogReplay {
         this.hardState = record.hardState;
         break;
       case "synced":
-        if (record.offset > offset) throw refuse("is a record that tells of the future");
+        if (record.offset > offset) throw refuse("is a record that claims a sync of later bytes");
         if (record.nonce !== this.nonce) throw refuse("is a record of another log");
         this.syncedBytes = Math.max(this.syncedBytes, record.offset);
         break;
@@ -310,7 +310,7 @@ export function recoverLog(
   const markBytes = disk.read(SYNCED_MARK_PATH);
   if (markBytes === null) throw unusableLog(disk, `the file "synced" is missing`);
   const position = readSyncedPosition(markBytes);
-  if (position === null) logger.warn(`${disk.root}/${SYNCED_MARK_PATH} does not say anything`);
+  if (position === null) logger.warn(`${disk.root}/${SYNCED_MARK_PATH} holds no position`);
   else if (position.segment > newest.sequence) {
     throw unusableLog(disk, `segment ${position.segment} is missing`);
   }
@@ -330,7 +330,7 @@ export function recoverLog(
   if (isTorn) {
     logger.info(
       `cut ${disk.root}/log/${segment.fileName} at byte ${segment.endBytes}: ` +
-        `what stood there was never finished nor acknowledged`,
+        `the bytes there were never finished nor acknowledged`,
     );
   }
   removeSegmentsBefore(strays, oldest.sequence);
@@ -371,7 +371,7 @@ function checkWhole(
     throw unusableLog(
       disk,
       `entries ${index + 1} to ${before} are missing: the snapshot ends before them, ` +
-        `and the log begins behind them`,
+        `and the log starts after them`,
     );
   }
   if (index === before && term !== log.termAt(before)) {

@@ -267,7 +267,7 @@ export class Founding {
       `${id} ${this.#transport.problem(id) ?? "has not answered"}`
     );
     logger.warn(
-      `waits for all members to be up once, as the founding needs: ` +
+      `waits for all members to start, since founding a cluster needs all of them: ` +
         `${present} of ${members.size} heard; ${reasons.join("; ")}`,
     );
   }

@@ -164,14 +164,14 @@ export class LeadershipTransfer {
     const { configuration } = members.newest;
     if (!isMember(configuration, to)) return done(refusal(noMember(configuration, to)));
     if (!isVoter(configuration, to)) {
-      return done(refusal(`${to} is a learner, and only a voting member can lead`));
+      return done(refusal(`${to} is a learner: only a voting member can lead`));
     }
-    if (!this.#isLive(to)) return done(refusal(`${to} does not answer, and cannot lead`));
+    if (!this.#isLive(to)) return done(refusal(`${to} does not answer: it cannot lead`));
     if (hasWrongClock(to)) {
-      return done(refusal(`the clock of ${to} is far from the others', and it cannot lead`));
+      return done(refusal(`the clock of ${to} is far from the others': it cannot lead`));
     }
     if (!raft.transfer(to)) {
-      return done(refusal(`leadership is on its way to ${raft.transferringTo} already`));
+      return done(refusal(`leadership is being transferred to ${raft.transferringTo} already`));
     }
     this.#underWay.push({ to, done, deadlineMs: clock.monotonicMs() + waitMs });
     schedule();
@@ -196,7 +196,7 @@ export class LeadershipTransfer {
       if (role === "leader") {
         return transferringTo === to
           ? null
-          : refusal(`${to} did not take over in time, ${this.#options.id} leads on`);
+          : refusal(`${to} did not take over in time, ${this.#options.id} stays the leader`);
       }
       return leaderId === null ? null : refusal(`${leaderId} leads now instead of ${to}`);
     });
@@ -383,11 +383,11 @@ export class Membership {
       const address = announced(id);
       const moved = address === null ? configuration : withAddress(configuration, id, address);
       if (moved !== configuration) {
-        logger.info(`${id} is reached at ${address?.host}:${address?.port} now`);
+        logger.info(`${id} is now reached at ${address?.host}:${address?.port}`);
         if (this.#propose(moved)) return schedule();
       }
       if (!isLearner || !this.#hasCaughtUp(id, status)) continue;
-      logger.info(`${id} has caught up and gets its vote`);
+      logger.info(`${id} has caught up and becomes a voter`);
       if (this.#propose(withVoter(configuration, id))) return schedule();
     }
   }
@@ -423,9 +423,9 @@ export class Membership {
 }
 
 const NOT_BEGUN = new ErrorReply(
-  "TRYAGAIN Another change of the members is under way, this one was not begun",
+  "TRYAGAIN Another change of the members is in progress, this one was not started",
 );
 
 const NOT_COMMITTED = new ErrorReply(
-  "UNKNOWN The change of the members was not confirmed in time, it may or may not come about",
+  "UNKNOWN The change of the members was not confirmed in time, it may or may not happen",
 );

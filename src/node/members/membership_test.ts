@@ -158,7 +158,7 @@ Deno.test("a transfer that cannot succeed ends with a reason, and its leader goe
     const { id: leaderId } = leader.report();
     assertEquals(
       refusal(answer as Reply),
-      `ERR ${id} did not take over in time, ${leaderId} leads on`,
+      `ERR ${id} did not take over in time, ${leaderId} stays the leader`,
     );
     cluster.healDisk(quiet);
     writer.untilMore(5);
@@ -180,7 +180,7 @@ Deno.test("a learner that lags is asked in vain to lead, and gets no vote", () =
     assertEquals(idsOf(cluster.leader, (isLearner) => isLearner), ["n2"]);
     assertEquals(
       refusal(transfer(cluster, "n2")),
-      "ERR n2 is a learner, and only a voting member can lead",
+      "ERR n2 is a learner: only a voting member can lead",
     );
     assertEquals(learner.report().role, "learner");
     cluster.healDisk(learner);

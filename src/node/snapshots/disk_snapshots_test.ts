@@ -335,7 +335,7 @@ Deno.test("a stray file beside the snapshots is told once and does no harm, what
   assertEquals(store.newest()?.index, 6);
   assert(!disk.list("snapshots").includes("00000000000000000005-1.snapshot"));
   assertEquals(warnings.map((line) => line.replaceAll("data/n1/snapshots/", "")), [
-    "ignores thesis.tex, which is no file of Regent's",
+    "ignores thesis.tex, which is not a file of Regent",
     "cannot remove incoming: Cannot open snapshots/incoming: there is no such file",
     "cannot read 00000000000000000009-1.snapshot: Cannot open " +
     "snapshots/00000000000000000009-1.snapshot: there is no such file",

@@ -154,7 +154,7 @@ export class IncomingFile implements IncomingSnapshot {
     if (this.isAbandoned) return;
     const { header, checksum } = this.#scanner.finish();
     if (checksum !== this.snapshot.checksum || !isSameMeta(header, this.snapshot)) {
-      throw new SnapshotFileError("it is not the one that was announced");
+      throw new SnapshotFileError("it differs from the offered one");
     }
     if (header.cluster !== this.#clusterId) {
       throw new SnapshotFileError(`it belongs to cluster ${header.cluster}`);

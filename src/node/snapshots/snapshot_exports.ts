@@ -88,7 +88,7 @@ export class SnapshotExports {
     if (isThere) return one.open(store);
     const { isTaking, hasLastFailed } = this.#taker.report();
     if (isTaking) return;
-    if (one.hasAsked && hasLastFailed) return one.refuse("its disk does not take a snapshot");
+    if (one.hasAsked && hasLastFailed) return one.refuse("its disk cannot store a snapshot");
     one.hasAsked = this.#taker.take();
   }
 }
@@ -136,7 +136,7 @@ class Export implements SnapshotExport {
     try {
       this.source = store.openNewest();
     } catch {
-      this.refuse("its disk does not give the snapshot back");
+      this.refuse("its disk cannot read the snapshot");
       return this.#damaged(newest);
     }
     this.#scanner = new SnapshotScanner(newest.sizeBytes);

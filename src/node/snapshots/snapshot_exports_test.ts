@@ -171,7 +171,7 @@ Deno.test("a disk that takes no snapshot refuses the client, and the next one is
     let refusal: string | null | undefined;
     exports.begin((reason) => refusal = reason);
     cluster.until(() => refusal !== undefined);
-    assertEquals(refusal, "its disk does not take a snapshot");
+    assertEquals(refusal, "its disk cannot store a snapshot");
     cluster.faults.delete("n1");
     begin(cluster, exports);
   });

@@ -136,7 +136,7 @@ export class SnapshotScanner {
   /** @throws {SnapshotFileError} when a sound file cannot continue like this */
   push(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length;) {
-      if (this.#isComplete) throw new SnapshotFileError("there is something behind the end");
+      if (this.#isComplete) throw new SnapshotFileError("there is something after the end");
       at += this.#payload === null
         ? this.#pushHead(bytes.subarray(at))
         : this.#pushPayload(this.#payload, bytes.subarray(at));
@@ -221,7 +221,7 @@ export class SnapshotScanner {
     if (this.#header === null || end === null) throw this.#wrong("there is no end");
     const isWhole = end.chunks === this.#chunks && end.bytes === this.#bytes &&
       end.checksum === this.#checksum;
-    if (!isWhole) throw this.#wrong("the end tells of other records than those before it");
+    if (!isWhole) throw this.#wrong("the end does not match the records before it");
     this.#isComplete = true;
   }
 

@@ -216,7 +216,7 @@ Deno.test("a file that is not the one that was announced is not installed", () =
     settle();
     one.tick();
     assertEquals([stepped, store.newest(), lines.length], [[], null, 1], JSON.stringify(wrong));
-    assertMatch(lines[0] ?? "", /entry 9: it is not the one that was announced/);
+    assertMatch(lines[0] ?? "", /entry 9: it differs from the offered one/);
     replies();
     offer(other);
     assertEquals(replies(), [], "not at once again");

@@ -48,10 +48,10 @@ Deno.test("nothing may stand behind the end, even where it came in one piece wit
   scanner.push(bytes);
   assertEquals(scanner.finish().checksum, snapshot.checksum);
   for (const more of [bytes, new Uint8Array(1)]) {
-    assertEquals(refusal(() => scanner.push(more)), "there is something behind the end");
+    assertEquals(refusal(() => scanner.push(more)), "there is something after the end");
     assertEquals(
       refusal(() => scan(joined(bytes, more), bytes.length)),
-      "there is something behind the end",
+      "there is something after the end",
     );
   }
 });

@@ -60,7 +60,7 @@ Deno.test("regent cluster --restart starts the dead again", async () => {
         const removal = ["remove", follower.name, "--from", `127.0.0.1:${port}`];
         assertEquals((await runRegent(removal)).code, 0);
         await command.line(
-          new RegExp(`^${CLOCK}  ${follower.name} .* ended, it is no member any more$`),
+          new RegExp(`^${CLOCK}  ${follower.name} .* ended, it is no longer a member$`),
         );
         assertEquals(await ask({ port }, ["GET", "k"]), "v");
         command.signal("SIGTERM");
@@ -89,14 +89,15 @@ Deno.test("a node that was brought back by hand is taken in when the cluster sta
       });
       const { processId } = await processOf(node);
       await withClusterCommand({ dir, port }, async ({ command, rows }) => {
-        const line = `${node.name} runs already (pid ${processId}) and is taken in as it is`;
+        const line = `${node.name} runs already (pid ${processId}) and is adopted as it is`;
         assertEquals(command.linesLike(/runs already/), [line]);
         assertEquals(rows.find(({ name }) => name === node.name)?.processId, processId);
         await until("it follows", async () => (await roleOf(node))?.leaderId !== "");
         assertEquals(await ask(node, ["GET", "k"]), "v");
         command.signal("SIGINT");
         assertEquals(await command.ended(), 0);
-        const end = `${node.name} (pid ${processId}) goes on: it was not started by this command.`;
+        const end =
+          `${node.name} (pid ${processId}) keeps running: it was not started by this command.`;
         assertEquals(command.linesLike(/goes on/), [end]);
       });
       assertEquals((await processOf(node)).processId, processId);

@@ -108,7 +108,7 @@ const WRONG: [args: string[], message: string][] = [
   [["transfer", "--from", "here", "n1"], "Cannot use --from: expected HOST:PORT"],
   [["log"], "Cannot start without --dir DIR."],
   [["fault", "pause"], "Cannot start without --port PORT."],
-  [["fault", "--port", "7001"], "Cannot start without WHAT is to fail."],
+  [["fault", "--port", "7001"], "Cannot start without WHAT to inject."],
   [["backup"], "Cannot start without the FILE to write."],
   [["backup", "--from", "here", "f"], "Cannot use --from: expected HOST:PORT"],
   [["restore", "--dir", "d", "--id", "n1"], "Cannot start without the FILE of one backup."],

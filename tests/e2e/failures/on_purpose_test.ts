@@ -21,7 +21,7 @@ Deno.test("the README's session: isolate the leader, watch the election, heal, w
           faultsOf(rows, leader) === "isolate both";
       });
       await command.line(/^[0-9:]+ {2}n[1-3] leads in term [0-9]+, /);
-      await command.line(new RegExp(`  ${leader.name} leads no longer`));
+      await command.line(new RegExp(`  ${leader.name} no longer leads`));
       assertEquals(replyText(await ask({ port }, ["SET", "during", "1"])), "OK");
       const refused = replyText(await ask(leader, ["SET", "during", "2"])) ?? "";
       assertMatch(refused, /^CLUSTERDOWN /);

@@ -252,7 +252,7 @@ export const diskMutants: readonly Mutant[] = [
     name: "mark-created-after-the-segment",
     bug: "a loss of power in the first start keeps the segment and loses the mark",
     file: "src/node/log/recovery.ts",
-    find: `  // Where there is a segment there is thus a mark as well.
+    find: `  // So wherever there is a segment, there is a mark as well.
   disk.syncDirectoryNow(LOG_DIRECTORY);
 `,
     replace: "",

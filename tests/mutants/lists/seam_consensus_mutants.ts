@@ -325,7 +325,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
     bug:
       "a peer has moved: its old address, from which nothing came, is dialled before the new one",
     file: "src/node/peers/link.ts",
-    find: `    this.#isAnswered = true; // the other address is not to be tried before this one
+    find: `    this.#isAnswered = true; // the old address must not be tried before this one
 `,
     replace: "",
     killers: ["src/node/peers/peer_link_test.ts"],

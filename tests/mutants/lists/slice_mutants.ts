@@ -18,7 +18,8 @@ export const sliceMutants: readonly Mutant[] = [
     name: "snapshot-of-half-an-entry",
     bug: "a snapshot that is taken while an entry is applied in parts holds a part of it",
     file: "src/node/snapshots/snapshot_taker.ts",
-    find: "if (!isWhole()) return void (this.#isWanted = true); // until the entry is applied",
+    find:
+      "if (!isWhole()) return void (this.#isWanted = true); // retried when the entry is applied",
     replace: "if (!isWhole()) this.#isWanted = false;",
     killers: [],
     simulation: true,

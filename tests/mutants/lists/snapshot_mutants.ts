@@ -375,7 +375,7 @@ export const snapshotMutants: readonly Mutant[] = [
     bug:
       "a snapshot whose name is durable only behind a newer one takes its place, though the log begins behind the newer",
     file: "src/node/snapshots/unfinished_file.ts",
-    find: "else if (!isWanted()) this.abandon(); // a newer one has come meanwhile",
+    find: "else if (!isWanted()) this.abandon(); // a newer one has arrived meanwhile",
     replace: "else isWanted();",
     killers: [FILES],
   },
@@ -383,7 +383,7 @@ export const snapshotMutants: readonly Mutant[] = [
     name: "snapshot-file-with-a-tail",
     bug: "what stands behind the end of a snapshot is not noticed",
     file: "src/node/snapshots/snapshot_format.ts",
-    find: `if (this.#isComplete) throw new SnapshotFileError("there is something behind the end");`,
+    find: `if (this.#isComplete) throw new SnapshotFileError("there is something after the end");`,
     replace: "if (this.#isComplete) return;",
     killers: ["src/node/snapshots/snapshot_scanner_test.ts"],
   },
