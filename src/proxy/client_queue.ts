@@ -11,34 +11,34 @@ import {
 } from "./proxy_request.ts";
 import type { Upstream } from "./upstream.ts";
 
-/** What waits in all queues together. */
+/** The requests waiting in all client queues, and their bytes. */
 export interface WaitingTotals {
   requests: number;
   bytes: number;
 }
 
 /**
- * The order of one client's requests. All that are under way are on one connection to one node,
- * which answers in order; so program order holds without waiting for each answer.
+ * The order of one client's requests. All requests in flight are on one connection to one node,
+ * which answers in order. So program order holds without waiting for each answer.
  *
- * What a node refused or lost is repeated, in order, once nothing of this client is under way any
- * more. Why that keeps the order and executes nothing twice:
+ * Requests that a node refused or lost are sent again, in order, once none of this client's
+ * requests is in flight. Why that keeps the order and executes nothing twice:
  *
- * 1. Writes go over fenced connections. A node that refuses a write on one refuses all that stands
- *    behind it, and what it takes it executes in order. So of the writes on one connection a
- *    beginning is executed, and no more.
- * 2. Each connection gets the client's writes in order, from the oldest that is not answered on. By 1,
- *    when a write is executed for the first time, all before it have been, there or on an earlier
- *    connection, or were answered.
- * 3. A write with a stamp is executed once, however many copies of it are on their way: copies that
- *    nobody waits for may arrive late, and change nothing.
+ * 1. Writes go over fenced connections. A node that refuses a write on one also refuses all that
+ *    follow it, and executes in order those that it accepts. So a prefix of the writes on one
+ *    connection is executed, and no more.
+ * 2. Each connection gets the client's writes in order, starting with the oldest unanswered one. By
+ *    1, when a write is executed for the first time, all writes before it were executed, there or
+ *    on an earlier connection, or were answered.
+ * 3. A stamped write is executed once, however many copies of it are in flight. A copy that nobody
+ *    waits for may arrive late, and changes nothing.
  *
- * A write whose session is gone may be refused alone, against 1. It is not repeated when a later one
- * may have been executed; and when it may have been executed itself, nobody can say. The same holds
- * for a write without a stamp whose answer is lost.
+ * A write whose session is gone may be refused alone, contrary to 1. It is not sent again when a
+ * later write may have been executed. When it may have been executed itself, its outcome is
+ * unknown. The same holds for an unstamped write whose answer is lost.
  *
- * A read may be repeated only as long as no later write to its keys can have been executed. So such a
- * write is not sent before the read is answered (`mustWait`).
+ * A read may be sent again only while no later write to its keys can have been executed. So such a
+ * write is not sent until the read is answered (`mustWait`).
  */
 export class ClientQueue implements RequestOwner, Listed<ClientQueue> {
   readonly #totals: WaitingTotals;
@@ -47,9 +47,9 @@ export class ClientQueue implements RequestOwner, Listed<ClientQueue> {
   readonly #waiting = new LinkedList<ProxyRequest>();
   /** Sent, in the order in which the node answers. */
   readonly #underWay = new LinkedList<ProxyRequest>();
-  /** Refused or lost, with all that came behind them. Executed writes among them mark their place. */
+  /** Refused or lost, and all after them. Writes among them that are settled mark their place. */
   readonly #repeating = new LinkedList<ProxyRequest>();
-  /** The connection that everything under way is on. */
+  /** The connection of all requests in flight; `null` when there are none. */
   upstream: Upstream | null = null;
   answeredWith: RequestOwner["answeredWith"] = null;
   writesUnderWay = 0;
@@ -58,10 +58,10 @@ export class ClientQueue implements RequestOwner, Listed<ClientQueue> {
   /** The list of waiting clients that this one stands on, and the client after it. */
   list: object | null = null;
   next: ClientQueue | null = null;
-  /** Since when nobody could take its first waiting request; meaningful while held. */
+  /** Since when no node could take its first waiting request; meaningful while it is held. */
   heldSinceMs = 0;
 
-  /** @param proceed is called when nothing is under way any more and requests are left to send */
+  /** @param proceed is called when no request is in flight any more and some are left to send */
   constructor(totals: WaitingTotals, proceed: (client: ClientQueue) => void) {
     this.#totals = totals;
     this.#proceed = proceed;
@@ -79,17 +79,17 @@ export class ClientQueue implements RequestOwner, Listed<ClientQueue> {
     return this.#underWay.size === 0;
   }
 
-  /** Something waits, or is to be repeated. */
+  /** Whether requests wait to be sent, or to be sent again. */
   get hasMore(): boolean {
     return this.#waiting.size > 0 || this.#repeating.size > 0;
   }
 
-  /** The next request may follow those under way: none of them has to be repeated. */
+  /** Whether the next request may follow those in flight: none has to be sent again before it. */
   get mayPipeline(): boolean {
     return this.#repeating.size === 0;
   }
 
-  /** Whether the request must not be sent before what is under way is answered. */
+  /** Whether the request must not be sent until those in flight are answered. */
   mustWait(request: ProxyRequest): boolean {
     return request.isWrite && this.#reads.touch(request);
   }
@@ -118,7 +118,7 @@ export class ClientQueue implements RequestOwner, Listed<ClientQueue> {
     return request;
   }
 
-  /** A node answered the oldest request under way. */
+  /** A node has answered the oldest request in flight. */
   takeAnswer(request: ProxyRequest, text: string): void {
     this.#takeUnderWay(request);
     if (refusalOf(text) !== null) this.#repeat(request, text);
@@ -129,7 +129,7 @@ export class ClientQueue implements RequestOwner, Listed<ClientQueue> {
     if (this.hasMore && this.isIdle) this.proceed();
   }
 
-  /** The oldest request under way was lost with its connection. */
+  /** The oldest request in flight is lost with its connection, or taken back. */
   takeLoss(request: ProxyRequest, isExecuted: "maybe" | "no"): void {
     this.#takeUnderWay(request);
     if (!request.isWrite && request.isSuspect) request.settle(READ_LOST);
@@ -143,9 +143,9 @@ export class ClientQueue implements RequestOwner, Listed<ClientQueue> {
   }
 
   /**
-   * Once nothing is under way: puts what is to be repeated back before what waits.
+   * Puts the requests to be sent again in front of the waiting ones. Nothing may be in flight.
    *
-   * @param holdMsMax what has been repeated for longer is answered instead
+   * @param holdMsMax a request that was first sent longer ago is given up instead
    */
   settleRepeating(nowMs: number, holdMsMax: number): void {
     assert(this.isIdle, "requests are repeated while others are under way");
@@ -168,7 +168,9 @@ export class ClientQueue implements RequestOwner, Listed<ClientQueue> {
     }
   }
 
-  /** The client is gone. What is under way keeps its place on the connection; the rest is dropped. */
+  /**
+   * The client is gone. Requests in flight keep their places on the connection; others are dropped.
+   */
   close(): void {
     this.isClosed = true;
     for (const request of this.#waiting.drain()) {
@@ -193,7 +195,7 @@ export class ClientQueue implements RequestOwner, Listed<ClientQueue> {
   #doubted(request: ProxyRequest, text: string): void {
     if (doubtOf(text) === "unknown") return this.#repeatUncertain(request);
     if (request.isUncertain) return this.#settleInPlace(request, WRITE_LOST);
-    // The client's own session: it is for the client to know.
+    // It is the client's own session, so the client gets the answer.
     if (request.session === null) return this.#settleInPlace(request, text);
     request.unstamp();
     this.#repeat(request, null);
@@ -222,12 +224,12 @@ export class ClientQueue implements RequestOwner, Listed<ClientQueue> {
   }
 }
 
-/** What the reads touch that a client has under way among its writes. */
+/** The keys of a client's reads in flight on a connection that also carries its writes. */
 class ReadsUnderWay {
-  /** How many reads each key has. */
+  /** Number of reads in flight by key. */
   readonly #keys = new Map<string, number>();
   #count = 0;
-  /** Of those that read more than keys that they name, or very many. */
+  /** Number of reads in flight that read keys they do not name, or too many to list. */
   #wideCount = 0;
 
   add(read: ProxyRequest): void {

@@ -1,4 +1,4 @@
-/** A queue on a ring that grows: adding and taking cost the same however long it is. */
+/** A queue in a ring buffer that grows: pushing and shifting take constant time. */
 export class Fifo<T> {
   #ring: (T | undefined)[] = new Array(16).fill(undefined);
   #head = 0;
@@ -14,14 +14,14 @@ export class Fifo<T> {
     this.#size++;
   }
 
-  /** The item `offset` places behind the first. */
+  /** The item at `offset` from the first; `undefined` past the end. */
   at(offset: number): T | undefined {
     return offset < this.#size
       ? this.#ring[(this.#head + offset) & (this.#ring.length - 1)]
       : undefined;
   }
 
-  /** Puts another item into the place `offset` behind the first, which must exist. */
+  /** Replaces the item at `offset` from the first, which must exist. */
   replace(offset: number, item: T): void {
     this.#ring[(this.#head + offset) & (this.#ring.length - 1)] = item;
   }

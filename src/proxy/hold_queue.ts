@@ -6,7 +6,7 @@ import { holdIsFull, type ProxyRequest } from "./proxy_request.ts";
 /** How often and how long requests were held, for `INFO`. */
 export interface HoldStatistics {
   readonly heldNow: number;
-  /** Times in which at least one request was held, the present one included. */
+  /** Number of periods in which at least one request was held, including a current one. */
   readonly count: number;
   readonly totalMs: number;
   readonly longestMs: number;
@@ -14,9 +14,9 @@ export interface HoldStatistics {
   readonly refused: number;
 }
 
-/** The clients whose next request nobody can take at present, in order. */
+/** The clients whose next request no node can take at present, in order of arrival. */
 export class HoldQueue {
-  /** What waits at all clients, held or in their own order. */
+  /** The waiting requests of all clients, whether held or waiting for their turn. */
   readonly totals: WaitingTotals = { requests: 0, bytes: 0 };
   readonly #limits: ProxyLimits;
   readonly #clients = new LinkedList<ClientQueue>();
@@ -34,7 +34,7 @@ export class HoldQueue {
     return this.#clients.size === 0;
   }
 
-  /** So many bytes wait that no more should be read. */
+  /** Whether the waiting bytes have reached their bound, so that clients should not be read. */
   get isFull(): boolean {
     return this.totals.bytes > 0 && this.totals.bytes >= this.#limits.holdBytesMax;
   }
@@ -51,7 +51,7 @@ export class HoldQueue {
     this.#count++;
   }
 
-  /** Lets every client try again; those who cannot come back to their places. */
+  /** Lets every client try again, in order. Clients that still cannot send are held again. */
   retry(nowMs: number, dispatch: (client: ClientQueue) => void): void {
     for (let left = this.#clients.size; left > 0; left--) {
       const client = this.#clients.shift();
@@ -64,9 +64,9 @@ export class HoldQueue {
   }
 
   /**
-   * Answers those who were held for too long.
+   * Gives up requests that were held for too long.
    *
-   * @param leaderlessSinceMs since when no leader is known; `Infinity` while one is
+   * @param leaderlessSinceMs when the last leader was lost; `Infinity` while one is known
    */
   expire(nowMs: number, leaderlessSinceMs: number): void {
     for (const client of this.#clients) {
@@ -80,7 +80,7 @@ export class HoldQueue {
     }
   }
 
-  /** The error for one request more of so many bytes; `null` while there is room. */
+  /** The error for one more request of this many bytes; `null` while there is room. */
   refusal(bytes: number): string | null {
     const { holdRequestsMax, holdBytesMax } = this.#limits;
     const { totals } = this;
@@ -93,7 +93,7 @@ export class HoldQueue {
     return null;
   }
 
-  /** A request was refused at once. */
+  /** Counts a request that was refused on arrival. */
   countRefusal(): void {
     this.#refused++;
   }

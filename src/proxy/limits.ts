@@ -1,24 +1,32 @@
-/** Bounds of a proxy; each is a flag. */
+/** Bounds of a proxy. Each is a flag. */
 export interface ProxyLimits {
-  /** Requests held while nobody can take them. @default 100000 */
+  /** Maximum number of requests held while no node can take them. @default 100000 */
   readonly holdRequestsMax: number;
-  /** Their bytes. @default 64 MiB */
+  /** Maximum bytes of the requests held. @default 64 MiB */
   readonly holdBytesMax: number;
-  /** How long one of them is held. @default 5000 */
+  /** How long a request is held before it is answered with an error, in ms. @default 5000 */
   readonly holdMsMax: number;
-  /** Connections to the leader for a `WAIT` each. @default 1000 */
+  /** Maximum number of connections to the leader that carry one `WAIT` each. @default 1000 */
   readonly waitsMax: number;
-  /** Requests under way on one connection to a node; the rest follows as replies return. @default 4096 */
+  /** Maximum number of requests in flight on one connection to a node. @default 4096 */
   readonly windowRequestsMax: number;
-  /** Their bytes; a single request may be larger. @default 8 MiB */
+  /** Maximum bytes in flight on it; a single request may be larger. @default 8 MiB */
   readonly windowBytesMax: number;
-  /** How long a node that is alive may take for one answer before the connection is given up. @default 30000 */
+  /**
+   * How long a live node may take to answer before its connection is closed, in ms.
+   *
+   * @default 30000
+   */
   readonly replyMsMax: number;
-  /** How often nodes report when nothing changes. @default 50 */
+  /** How often nodes report their state when nothing changes, in ms. @default 50 */
   readonly watchIntervalMs: number;
-  /** Silence after which a node is taken for dead or stopped. @default 200 */
+  /** Silence after which a node counts as dead or stopped, in ms. @default 200 */
   readonly silenceMsMax: number;
-  /** One reply of a node; the client gets an error instead of a longer one. @default 256 MiB */
+  /**
+   * Maximum bytes of a reply; the client gets an error instead of a longer one.
+   *
+   * @default 256 MiB
+   */
   readonly replyBytesMax: number;
 }
 

@@ -7,14 +7,18 @@ import { type ProxyRequest, refusalOf } from "./proxy_request.ts";
 import type { NodeView } from "./topology.ts";
 import { Batching, Upstream, type UpstreamEvents } from "./upstream.ts";
 
+/** Longest pause after the first failed attempt. */
 const FIRST_MS = 10;
+/** Longest pause between two attempts, however many have failed. */
 const LAST_MS = 250;
 
-/** How long to wait before the next attempt: doubling, with jitter so that many do not come at once. */
+/**
+ * Exponential back-off of connection attempts, with jitter so that proxies do not all come at once.
+ */
 export class Backoff {
   readonly #random: Random;
   #failures = 0;
-  /** Before this time, by the monotonic clock, there should be no attempt. */
+  /** Time by the monotonic clock before which no attempt should be made. */
   notBeforeMs = -Infinity;
 
   constructor(random: Random) {
@@ -38,11 +42,11 @@ export interface NodeLinksEvents {
   ready(): void;
   /** Clients' reads may go over a connection now. */
   readable(): void;
-  /** The oldest request under way got its answer. */
+  /** The oldest request in flight got its answer. */
   answered(upstream: Upstream, request: ProxyRequest, text: string): void;
-  /** All answers that had arrived are handed out. */
+  /** All answers that had arrived are delivered. */
   settled(upstream: Upstream, nowMs: number): void;
-  /** Once. What was under way is to be taken with `takeLost`. */
+  /** The connection has ended. Requests in flight are to be taken with `takeLost`. */
   closed(upstream: Upstream, reason: string): void;
 }
 
@@ -52,46 +56,47 @@ export interface LinkOptions {
   readonly random: Random;
   readonly limits: ProxyLimits;
   readonly events: NodeLinksEvents;
-  /** When reads leave that any node can answer. */
+  /** Decides when reads are sent that any node can answer. */
   readonly readBatching: (protocol: Protocol) => Batching;
 }
 
-/** A node that just refused reads is left alone so long. */
+/** How long a node that refused a read gets no other reads. */
 const REFUSAL_PAUSE_MS = 20;
-/** After the proxy's own read was refused, the next one waits so long. */
+/** Pause after a refused probe before the next one. */
 const PROBE_PAUSE_MS = 100;
-/** A latency that is older is measured anew before it counts. */
+/** Age above which a measured latency is replaced by the next measurement, not averaged with it. */
 const LATENCY_AGE_MS_MAX = 1_000;
-/** The weight of the newest measurement in the latency. */
+/** Weight of the newest measurement in the moving average of the latency. */
 const LATENCY_WEIGHT = 0.2;
+/** Lower bound of a latency, so that scores stay comparable. */
 const LATENCY_MS_MIN = 0.05;
 
 /**
  * The proxy's connections to one node, at most two for each version of RESP.
  *
- * Clients' reads go to a node only after it has answered two of the proxy's own, one after the other:
- * the first shows that it has caught up with its leader, the second how long it takes.
+ * Clients' reads go to a node only after it has answered two probes, which are reads of the proxy's
+ * own: the first shows that the node has caught up with its leader, the second how long it takes.
  */
 export class NodeLinks implements UpstreamEvents {
   readonly node: NodeView;
   readonly address: Address;
-  /** Fenced to the node's leadership: writes, and reads that come behind them. */
+  /** Fenced to the node's leadership: for writes, and for reads that follow them. */
   readonly writers = new Map<Protocol, Upstream>();
-  /** For reads alone. */
+  /** For reads only. */
   readonly readers = new Map<Protocol, Upstream>();
-  /** Before this time, reads go elsewhere: the node refused some. */
+  /** Time before which reads go elsewhere, since the node refused one. */
   pausedUntilMs = -Infinity;
-  /** What the proxy saw last: whether the node answers at all, and whether it can answer reads. */
+  /** What `follow` saw last: whether the node is responsive, and whether it can answer reads. */
   #wasResponsive = false;
   #wasReadable = false;
-  /** Replaced by others, or fenced to earlier terms; with requests that are still to be answered. */
+  /** Replaced connections, and those fenced to earlier terms, until their requests are answered. */
   readonly #former = new Set<Upstream>();
   readonly #options: LinkOptions;
   readonly #writerBackoff: Backoff;
   readonly #readerBackoff: Backoff;
   #latencyMs = LATENCY_MS_MIN;
   #measuredMs = -Infinity;
-  /** It does not fall below that without being measured. */
+  /** The latency does not decay below this until it is measured again. */
   #latencyMsFloor = LATENCY_MS_MIN;
   #term = -1;
 
@@ -115,7 +120,7 @@ export class NodeLinks implements UpstreamEvents {
     return count;
   }
 
-  /** How long reads have taken of late. */
+  /** Moving average of how long reads take. */
   get latencyMs(): number {
     return this.#latencyMs;
   }
@@ -130,7 +135,7 @@ export class NodeLinks implements UpstreamEvents {
     this.#open(this.writers, protocols, term, this.#writerBackoff, nowMs);
   }
 
-  /** A connection of its own, for one request that may take long. The caller destroys it. */
+  /** Opens a connection for one request that may take long. The caller destroys it. */
   openDedicated(protocol: Protocol): Upstream {
     return this.#upstream(protocol, null, true);
   }
@@ -163,7 +168,7 @@ export class NodeLinks implements UpstreamEvents {
     }
     upstream.isSpent = true;
     upstream.isAccepting = false;
-    // A leader that could not confirm a read in time may lead on, and execute what stands behind it.
+    // A leader that could not confirm a read in time may still lead, and execute what follows it.
     if (refusal === "moved" || request.isWrite) upstream.isOver = true;
   }
 
@@ -172,7 +177,7 @@ export class NodeLinks implements UpstreamEvents {
     if (isReadable) this.#options.events.readable();
   }
 
-  /** Fits the connections to what the node has said by now. */
+  /** Adapts the connections to the state that the node reported last. */
   follow(nowMs: number): void {
     const { isResponsive, isReadable } = this.node;
     if (isResponsive && !this.#wasResponsive) this.#renew(nowMs);
@@ -187,9 +192,9 @@ export class NodeLinks implements UpstreamEvents {
   }
 
   /**
-   * Learns from the answer to the proxy's own read.
+   * Learns from the answer to a probe.
    *
-   * @returns whether clients' reads can follow that could not before
+   * @returns whether clients' reads may go over the connection from now on
    */
   #noteProbe(upstream: Upstream, isRefused: boolean, nowMs: number): boolean {
     const { isProven, isConfirmed } = upstream;
@@ -222,7 +227,7 @@ export class NodeLinks implements UpstreamEvents {
     this.#options.events.closed(upstream, reason);
   }
 
-  /** The node has just refused something that is not bound to its leadership. */
+  /** The node has just refused a request that does not depend on its leadership. */
   #pause(nowMs: number): void {
     this.pausedUntilMs = nowMs + REFUSAL_PAUSE_MS;
   }
@@ -237,7 +242,7 @@ export class NodeLinks implements UpstreamEvents {
     return this.#options.clock.monotonicMs();
   }
 
-  /** Answers have come in: learns from the last how long the node takes for a read. */
+  /** Learns from the last answer how long the node takes for a read. */
   #noteLatency(upstream: Upstream, nowMs: number): void {
     const { answeredSentMs, fenceTerm } = upstream;
     upstream.answeredSentMs = NaN;
@@ -254,11 +259,12 @@ export class NodeLinks implements UpstreamEvents {
   }
 
   /**
-   * Called regularly: asks again what was refused, and measures again what nobody has asked of late,
-   * so that a slow node is not avoided for ever. Of nodes that are about as fast, one that was not
-   * asked is the next.
+   * To be called regularly. Repeats refused probes, and measures a node again that got no reads for
+   * a while, so that a slow node is not avoided for ever. Until then its latency decays, so that of
+   * nodes about as fast the one that got no reads is next.
    *
-   * @param areReadsAsked whether clients read at all
+   * @param elapsedMs time since the last call
+   * @param areReadsAsked whether clients have read since the last call
    */
   tick(nowMs: number, elapsedMs: number, areReadsAsked: boolean): void {
     if (nowMs - this.#measuredMs >= elapsedMs) {
@@ -272,7 +278,7 @@ export class NodeLinks implements UpstreamEvents {
     }
   }
 
-  /** Reads have waited here for too long: others are to be asked until this one answers again. */
+  /** Reads have waited here for too long: they go elsewhere until the node answers a probe. */
   distrust(upstream: Upstream, nowMs: number): void {
     upstream.isProven = upstream.isConfirmed = false;
     this.#probe(upstream, nowMs);
@@ -284,9 +290,9 @@ export class NodeLinks implements UpstreamEvents {
   }
 
   /**
-   * The node answers after it was silent. What is under way may be stuck, since the kernel waits longer
-   * and longer before it sends again what the network has swallowed: new requests get connections of
-   * their own, and the old ones some time to show that they work.
+   * The node reports again after a silence. Requests in flight may be stuck, since the kernel's
+   * retransmissions of lost packets come at growing intervals. New requests go over new
+   * connections, and the old ones get some time to show that they work.
    */
   #renew(nowMs: number): void {
     for (const upstream of this.upstreams) {

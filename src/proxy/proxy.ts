@@ -13,6 +13,7 @@ import { Router } from "./router.ts";
 import { Topology } from "./topology.ts";
 import { ClusterWatcher } from "./watcher.ts";
 
+/** Interval of the router's and the watcher's ticks. */
 const TICK_MS = 20;
 
 export interface ProxyCoreOptions {
@@ -92,7 +93,7 @@ export class ProxyCore {
     const nowMs = this.#options.clock.monotonicMs();
     const elapsedMs = nowMs - this.#tickedMs;
     this.#tickedMs = nowMs;
-    // When this process itself was late, what the nodes sent meanwhile has not been read yet.
+    // When this process was late, it has not read yet what the nodes sent meanwhile.
     const awakeMs = Math.min(elapsedMs, 2 * TICK_MS);
     const silent = this.topology.pass(awakeMs);
     for (const node of silent) this.#options.logger.warn(`node ${node.label} does not answer`);
@@ -110,14 +111,16 @@ export interface ProxyOptions extends ProxyCoreOptions {
   /** Where to listen for clients. */
   readonly address: Address;
   readonly clientLimits: ClientLimits;
-  /** Whether no file can be opened any more. @default never */
+  /** Whether the process has run out of file descriptors. @default it never has */
   readonly areDescriptorsOut?: () => boolean;
   readonly facts: ProcessFacts;
   /** What `CONFIG GET` shows. */
   readonly config: ReadonlyMap<string, string>;
 }
 
-/** A RESP router in front of the nodes. Keeps nothing on disk; as many may run as one likes. */
+/**
+ * A RESP router in front of the nodes. It keeps nothing on disk, and any number of them may run.
+ */
 export class Proxy {
   readonly core: ProxyCore;
   readonly listener: RespListener;
@@ -153,7 +156,7 @@ export class Proxy {
     return this.core.status();
   }
 
-  /** Cuts all clients off and leaves the nodes. */
+  /** Disconnects all clients, and closes the connections to the nodes. */
   stop(): void {
     this.listener.close();
     this.core.stop();

@@ -31,7 +31,7 @@ interface NamedCommand {
 export interface ProxyFrontendOptions {
   readonly router: Router;
   readonly status: () => ProxyStatus;
-  /** Available as soon as there is a client. */
+  /** To be called only once there is a client. */
   readonly listener: () => RespListener;
   readonly clock: Clock;
   readonly random: Random;
@@ -40,7 +40,7 @@ export interface ProxyFrontendOptions {
   readonly config: ReadonlyMap<string, string>;
 }
 
-/** Answers the clients of a proxy: local commands here, reads and writes by way of the router. */
+/** Answers the clients of a proxy. Local commands run here, reads and writes go to the router. */
 export class ProxyFrontend implements ForwardingHandler, ProcessCommands {
   readonly clock: Clock;
   readonly pause: ClientPause;
@@ -48,10 +48,10 @@ export class ProxyFrontend implements ForwardingHandler, ProcessCommands {
   readonly ofNode = null;
   readonly #options: ProxyFrontendOptions;
   readonly #clients = new Map<Connection, ClientQueue>();
-  /** Requests of one client come many at a time: whose the last one was. */
+  /** The last request's client: a client's requests often arrive together. */
   #lastConnection: Connection | null = null;
   #lastClient: ClientQueue | null = null;
-  /** What was asked for last under names that begin alike. */
+  /** The last command looked up for each first character, modulo `NAMES_KEPT`. */
   readonly #commands: NamedCommand[] = new Array(NAMES_KEPT).fill({ name: "", command: undefined });
   readonly #id: string;
 
@@ -63,7 +63,7 @@ export class ProxyFrontend implements ForwardingHandler, ProcessCommands {
     this.#id = digits.join("");
   }
 
-  /** The bound of memory is what the nodes said a moment ago. */
+  /** `maxmemory` is what the nodes reported last. */
   get config(): ReadonlyMap<string, string> {
     const { config, status } = this.#options;
     return new Map([...config, [MAXMEMORY, String(status().memoryBytesMax)]]);
@@ -99,7 +99,7 @@ export class ProxyFrontend implements ForwardingHandler, ProcessCommands {
     return this.#options.router.hold.isFull;
   }
 
-  /** A client's session counts against that client, not against this proxy. */
+  /** Opens a session that counts against its client, not against this proxy. */
   #openSession(
     connection: Connection,
     command: Command,
@@ -114,7 +114,7 @@ export class ProxyFrontend implements ForwardingHandler, ProcessCommands {
     }
   }
 
-  /** Answers a request that is wrong or unknown: it waits and is refused in a transaction as others. */
+  /** Answers a wrong or unknown request. It waits for `CLIENT PAUSE` as others do. */
   #refuse(
     connection: Connection,
     request: RequestText,
@@ -172,14 +172,14 @@ export class ProxyFrontend implements ForwardingHandler, ProcessCommands {
     return proxyCluster(sources, args);
   }
 
-  /** A proxy keeps nothing that a client could set up. */
+  /** A proxy keeps no state of a client beyond its connection. */
   reset(_connection: Connection): void {}
 
   wait(connection: Connection, replicas: number, timeoutMs: number, reply: PendingReply): void {
     this.#askLeader("wait", connection, ["WAIT", String(replicas), String(timeoutMs)], reply);
   }
 
-  /** Over a connection of its own: it may take long, and others share theirs. */
+  /** Asks the leader over a dedicated connection, since the answer may take long. */
   #askLeader(
     name: string,
     connection: Connection,
@@ -188,7 +188,7 @@ export class ProxyFrontend implements ForwardingHandler, ProcessCommands {
   ): void {
     const command = lookup(name);
     assert(command !== undefined, `${name} is not in the command table`);
-    reply.whenGone(() => {}); // `closed` ends the connection that it waits on
+    reply.whenGone(() => {}); // `forget` ends the connection that it waits on
     this.#submit(connection, command, RequestText.of(args), reply);
   }
 
@@ -202,7 +202,7 @@ export class ProxyFrontend implements ForwardingHandler, ProcessCommands {
     this.#options.router.submit(client, command, request, reply, connection.lastReadMs);
   }
 
-  /** The arguments are looked at only where their number does not tell enough. */
+  /** Parses the arguments only where their number does not suffice to check the request. */
   #commandOf(request: RequestText): Command {
     const command = this.#lookup(request.name);
     const isKnown = command !== undefined && command.inner === undefined &&
@@ -210,7 +210,7 @@ export class ProxyFrontend implements ForwardingHandler, ProcessCommands {
     return isKnown ? command : checkRequest(request.args());
   }
 
-  /** Comparing names is cheaper than looking for one, which has to be hashed each time it comes. */
+  /** Comparing two names is cheaper than a lookup, which has to hash the name. */
   #lookup(name: string): Command | undefined {
     const place = name.charCodeAt(0) % NAMES_KEPT;
     const kept = this.#commands[place];

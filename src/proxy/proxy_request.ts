@@ -10,28 +10,30 @@ import type { RequestText } from "../resp/request_decoder.ts";
 import { DEFAULT_CLIENT_LIMITS } from "../server/limits.ts";
 import { type LeasedSession, STAMP_ARGUMENTS, type WriteSessions } from "./write_sessions.ts";
 
-/** A read of more keys may take long, as one that names none. */
+/** Maximum number of keys of a light read: one of more keys, or of none, may take long. */
 const LIGHT_KEYS_MAX = 64;
-/** The keys of a request with more arguments are not looked for: that would take milliseconds. */
+/** Maximum number of arguments that are searched for keys: more would take milliseconds. */
 const SEARCHED_ARGUMENTS_MAX = 512;
-/** A request that is longer may keep a node busy by itself. */
+/** Maximum bytes of a light request: a longer one alone may keep a node busy. */
 const LIGHT_BYTES_MAX = 1024 * 1024;
-/** How many silent nodes may be left at work on a read that is not heavy, while another is asked. */
+/** How many silent nodes may be left working on a light read while another one is asked. */
 const MOVES_MAX = 2;
-/** A request that this many nodes were lost with may be what ended them. */
+/** When this many nodes were lost while working on a request, it may be what ended them. */
 const LOSSES_MAX = 2;
 
-/** A request that would have more arguments than a node takes is not stamped. */
+/**
+ * Maximum number of arguments of a request that is stamped: a node takes no more with the stamp.
+ */
 const STAMPED_ARGUMENTS_MAX = DEFAULT_CLIENT_LIMITS.argumentsMax - STAMP_ARGUMENTS;
 
 const NO_REST: readonly ByteString[] = [];
 
-/** Where the answer goes, at its place among the client's replies. */
+/** Receives the answer, at its place among the client's replies. */
 export interface EncodedReplySink {
   readonly protocol: Protocol;
   /**
    * @param text one complete reply, as it goes over the wire
-   * @param rest what comes behind the text, where the reply is long
+   * @param rest the texts after it, where the reply is long
    */
   settleEncoded(text: string, rest?: readonly ByteString[]): void;
 }
@@ -39,17 +41,17 @@ export interface EncodedReplySink {
 /** The client of a request, as far as the request and its connection know it. */
 export interface RequestOwner extends Asker {
   readonly isClosed: boolean;
-  /** Writes that are sent and not answered. */
+  /** Number of writes sent and not answered. */
   readonly writesUnderWay: number;
-  /** A node has answered the oldest request under way. */
+  /** A node has answered the oldest request in flight. */
   takeAnswer(request: ProxyRequest, text: string): void;
-  /** The oldest request under way is lost with its connection, or taken back. */
+  /** The oldest request in flight is lost with its connection, or taken back. */
   takeLoss(request: ProxyRequest, isExecuted: "maybe" | "no"): void;
-  /** Sends what is left, after requests were lost. */
+  /** Sends the remaining requests, after some were lost. */
   proceed(): void;
 }
 
-/** How a request is routed; `wait` stands alone on a connection of its own. */
+/** How a request is routed. A `wait` gets a connection to itself. */
 export type RouteKind = "read" | "write" | "wait";
 
 /** A client's request on its way to a node and back. */
@@ -58,20 +60,20 @@ export class ProxyRequest implements Listed<ProxyRequest> {
   readonly command: Command;
   readonly kind: RouteKind;
   readonly sink: EncodedReplySink;
-  /** On the wire, without its stamp. */
+  /** Length on the wire without the stamp. */
   readonly bytes: number;
-  /** When it was sent last; until it is sent, when it arrived. */
+  /** When it was last sent; before that, when it arrived. */
   sentMs: number;
-  /** When it was sent first; `null` unless a node has refused it, or was lost with it. */
+  /** When it was first sent; `null` until a node has refused or lost it. */
   firstSentMs: number | null = null;
-  /** A refusal that was kept back, because something before it has to be repeated. */
+  /** A refusal that is held back, because an earlier request has to be sent again. */
   kept: string | null = null;
-  /** A write that may have been executed, as far as the answers so far tell. */
+  /** Whether it is a write that, by the answers so far, may have been executed. */
   isUncertain = false;
   isSettled = false;
-  /** How often a silent node was left with it. */
+  /** How many silent nodes were left working on it. */
   moves = 0;
-  /** How many connections the nodes ended that it was under way on. */
+  /** How many connections ended by their nodes while it was in flight on them. */
   losses = 0;
   /** What comes behind the text of the answer that is just handed out. */
   rest: readonly ByteString[] = NO_REST;
@@ -79,7 +81,7 @@ export class ProxyRequest implements Listed<ProxyRequest> {
   next: ProxyRequest | null = null;
   readonly #request: RequestText;
   #keys: readonly string[] | null = null;
-  /** What comes before it: their number, or the stamp. */
+  /** What precedes its arguments on the wire: their number, or the stamp. */
   #head: string;
   #sessions: WriteSessions | null = null;
   #session: LeasedSession | null = null;
@@ -120,23 +122,25 @@ export class ProxyRequest implements Listed<ProxyRequest> {
     return this.kind === "write";
   }
 
-  /** It is to be stamped before it is sent. */
+  /** Whether it is to be stamped before it is sent. */
   get wantsStamp(): boolean {
     return this.kind === "write" && this.#session === null &&
       this.command.group !== SESSION_GROUP && this.#request.count <= STAMPED_ARGUMENTS_MAX;
   }
 
-  /** However often it is sent, it is executed once: stamped by the proxy, or by the client itself. */
+  /**
+   * Whether it is executed once however often it is sent: the proxy or the client has stamped it.
+   */
   get isRepeatable(): boolean {
     return this.#session !== null || this.command.name === "once";
   }
 
-  /** The session that it is stamped with. */
+  /** The session of its stamp; `null` without one. */
   get session(): LeasedSession | null {
     return this.#session;
   }
 
-  /** Gives it a serial of the session, under which it is sent from now on. */
+  /** Stamps it with the next serial of the session. */
   stamp(sessions: WriteSessions, session: LeasedSession, nowMs: number): void {
     this.#sessions = sessions;
     this.#session = session;
@@ -144,20 +148,20 @@ export class ProxyRequest implements Listed<ProxyRequest> {
     this.#head = session.stampText(this.#serial, this.#request.count);
   }
 
-  /** It was not executed under its stamp, and is to get another one. */
+  /** Takes the stamp off, under which it was not executed. */
   unstamp(): void {
     this.drop();
     this.#head = encodeCount(this.#request.count);
   }
 
-  /** It will not be sent again. */
+  /** Releases its serial: it will not be sent again. */
   drop(): void {
     if (this.#session === null) return;
     this.#sessions?.release(this.#session, this.#serial);
     this.#session = null;
   }
 
-  /** Which keys it touches is not known, or too much to go through. */
+  /** Whether its keys are not known, or too many to list. */
   get isWide(): boolean {
     return this.#request.count > SEARCHED_ARGUMENTS_MAX || this.keys.length === 0;
   }
@@ -167,19 +171,19 @@ export class ProxyRequest implements Listed<ProxyRequest> {
     return this.#keys;
   }
 
-  /** It may be what keeps a node busy: many nodes must not be given it. */
+  /** Whether it may keep a node busy by itself, so that it must not be sent to many nodes. */
   get isHeavy(): boolean {
     if (this.kind === "wait") return false;
     if (this.bytes > LIGHT_BYTES_MAX) return true;
     return !this.isWrite && (this.isWide || this.keys.length > LIGHT_KEYS_MAX);
   }
 
-  /** Whether another node may be asked while one that is silent may still be at it. */
+  /** Whether another node may be asked while a silent one may still work on it. */
   get mayMove(): boolean {
     return this.kind === "wait" || this.moves + this.losses < MOVES_MAX;
   }
 
-  /** Whether so many nodes were lost with it that no other one is to be given it. */
+  /** Whether too many nodes were lost with it for another one to get it. */
   get isSuspect(): boolean {
     if (this.kind === "wait" || (this.isWrite && !this.isHeavy)) return false;
     return this.losses >= LOSSES_MAX;
@@ -191,7 +195,7 @@ export class ProxyRequest implements Listed<ProxyRequest> {
     if (!this.client.isClosed) this.sink.settleEncoded(text, this.rest);
   }
 
-  /** It has waited for too long. */
+  /** Answers it with an error, since it has waited for too long. */
   giveUp(waitedMs: number): void {
     if (this.isUncertain) return this.settle(WRITE_LOST);
     const isAsked = this.firstSentMs !== null && this.kind === "read";
@@ -200,8 +204,8 @@ export class ProxyRequest implements Listed<ProxyRequest> {
 }
 
 /**
- * A node's answer that promises: not executed. To a write on a fenced connection it also promises
- * that nothing behind it was executed, and `moved` does so to a read.
+ * Whether a node's answer promises that the request was not executed. To a write on a fenced
+ * connection it also promises that nothing after it was executed; to a read, only `moved` does.
  */
 export function refusalOf(text: string): "moved" | "down" | "again" | null {
   if (text.charCodeAt(0) !== 0x2d) return null;
@@ -211,8 +215,8 @@ export function refusalOf(text: string): "moved" | "down" | "again" | null {
 }
 
 /**
- * A node's answer to a write that may have been executed nevertheless: `unknown` says so itself;
- * `forgotten` says that the session, or the serial, was not found this time.
+ * Whether a node's answer leaves open that the write was executed: `unknown` says so itself,
+ * `forgotten` says that its session or serial was not found this time.
  */
 export function doubtOf(text: string): "unknown" | "forgotten" | null {
   if (text.charCodeAt(0) !== 0x2d) return null;

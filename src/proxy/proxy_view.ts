@@ -13,7 +13,7 @@ import type { NodeState, NodeView, Topology } from "./topology.ts";
 
 /** One node as the proxy sees it. */
 export interface NodeStatus {
-  /** Empty until the node has said it. */
+  /** Empty until the node has reported it. */
   readonly id: string;
   /** `host:port` for clients. */
   readonly address: string;
@@ -25,23 +25,23 @@ export interface NodeStatus {
   readonly appliedIndex: number;
   readonly keys: number;
   readonly expires: number;
-  /** Requests this proxy has sent there and that are not answered. */
+  /** Number of requests that this proxy has sent there and that are not answered. */
   readonly inFlight: number;
-  /** How long reads have taken there of late. */
+  /** Moving average of how long reads take there. */
   readonly latencyMs: number;
 }
 
-/** All that a proxy knows, for `INFO`, `CLUSTER …` and metrics. */
+/** What a proxy knows of the cluster, for `INFO`, `CLUSTER …` and metrics. */
 export interface ProxyStatus {
   readonly nodes: readonly NodeStatus[];
   readonly leader: NodeStatus | null;
   /** The newest term in which a leader is known. */
   readonly term: number;
   readonly inFlight: number;
-  /** Requests not sent yet, held or waiting for their turn. */
+  /** Requests not sent yet, whether held or waiting for their turn. */
   readonly waiting: { readonly requests: number; readonly bytes: number };
   readonly holds: HoldStatistics;
-  /** What the state may take, by the word of the node that has applied most; 0 while none answers. */
+  /** Bound of the state, as the node that has applied most reports it; 0 while none answers. */
   readonly memoryBytesMax: number;
 }
 
@@ -71,7 +71,7 @@ function newestState({ nodes }: Topology): NodeState | null {
   return newest;
 }
 
-/** The proxy goes on looking at where it began, but a node that was removed is none any more. */
+/** The proxy goes on watching its seeds, but a removed node is not shown. */
 function isOfInterest(
   { state, isResponsive }: NodeView,
   members: ReadonlyMap<string, string>,
@@ -132,7 +132,7 @@ function replicationFields({ leader }: ProxyStatus): Fields {
   ];
 }
 
-/** By the word of the node that knows most, a moment ago. */
+/** As the responsive node that has applied most reported it last. */
 function keyspaceFields({ nodes }: ProxyStatus): Fields {
   const [newest] = nodes.filter(({ isResponsive }) => isResponsive)
     .sort((a, b) => b.appliedIndex - a.appliedIndex);
@@ -183,8 +183,8 @@ export interface ProxyClusterSources {
 }
 
 /**
- * `CLUSTER …` on a proxy. To clients of Redis Cluster the proxy is the single master of all slots, at
- * the address at which they reached it; `ROLE` and `MEMBERS` tell of the nodes behind it.
+ * `CLUSTER …` on a proxy. To clients of Redis Cluster the proxy is the single master of all slots,
+ * at the address at which they reached it; `ROLE` and `MEMBERS` show the nodes behind it.
  */
 export function proxyCluster(sources: ProxyClusterSources, args: readonly string[]): Reply {
   const { status, id } = sources;

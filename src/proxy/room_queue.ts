@@ -4,7 +4,7 @@ import type { Upstream } from "./upstream.ts";
 
 /** The clients whose next request waits for room on a connection, in order for each connection. */
 export class RoomQueue {
-  /** Empty nearly always: a connection has room for thousands of requests. */
+  /** Nearly always empty: a connection has room for thousands of requests. */
   readonly #clients = new Map<Upstream, LinkedList<ClientQueue>>();
 
   first(upstream: Upstream): ClientQueue | null {

@@ -22,7 +22,7 @@ import type { Upstream } from "./upstream.ts";
 import { UpstreamPool, type UpstreamPoolEvents } from "./upstream_pool.ts";
 import { type SessionLink, WriteSessions } from "./write_sessions.ts";
 
-/** How many requests one client sends in a row when others wait for the same connection. */
+/** Maximum number of requests that a client sends in a row while others wait for the connection. */
 const BURST = 64;
 
 export interface RouterOptions {
@@ -35,9 +35,10 @@ export interface RouterOptions {
 }
 
 /**
- * Decides which request goes where and when. Writes go to the leader, over connections fenced to its
- * term and stamped, so that they can be sent again; reads to whoever answers soonest. A client's requests that are under way are all on one
- * connection. What nobody can take is held, and tried again whenever something changes.
+ * Decides where each request goes, and when. Writes go to the leader, over connections fenced to
+ * its term, and are stamped, so that they can be sent again. Reads go to the node that answers
+ * soonest. A client's requests in flight are all on one connection. A request that no node can take
+ * is held, and tried again whenever something changes.
  */
 export class Router implements UpstreamPoolEvents, SessionLink {
   readonly hold: HoldQueue;
@@ -45,7 +46,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
   readonly #room = new RoomQueue();
   readonly #options: RouterOptions;
   readonly #sessions: WriteSessions;
-  /** For what the proxy itself asks. */
+  /** The client for requests of the proxy itself. */
   readonly #own: ClientQueue;
   #leaderlessSinceMs: number;
   #isStopped = false;
@@ -72,15 +73,15 @@ export class Router implements UpstreamPoolEvents, SessionLink {
     if (client.upstream?.isDedicated) client.upstream.destroy("the client is gone");
   }
 
-  /** A client speaks this version: connections for it are opened in good time. */
+  /** Opens connections for this version of RESP ahead of need: a client speaks it. */
   expect(protocol: Protocol): void {
     this.pool.expect(protocol);
   }
 
   /**
-   * Takes a read, a write or a `WAIT`; the sink gets the answer, perhaps before this returns.
+   * Accepts a read, a write or a `WAIT`. The sink gets the answer, perhaps before this returns.
    *
-   * @param nowMs when it was read: the clock is not asked for each request
+   * @param nowMs when the request was read, so that the clock is not read for each request
    */
   submit(
     client: ClientQueue,
@@ -100,7 +101,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
     this.#dispatch(client, nowMs);
   }
 
-  /** Nodes have come, gone, or changed their roles. */
+  /** To be called when nodes have come, gone, or changed their roles. */
   topologyChanged(): void {
     if (this.#isStopped) return;
     const nowMs = this.#nowMs();
@@ -111,7 +112,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
     this.#retryHeld();
   }
 
-  /** To be called every 20 ms or so. @param elapsedMs since the last time */
+  /** To be called about every 20 ms. @param elapsedMs since the last call */
   tick(elapsedMs: number): void {
     const nowMs = this.#nowMs();
     this.pool.tick(nowMs, elapsedMs);
@@ -125,7 +126,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
     this.pool.stop();
   }
 
-  // What the sessions ask for.
+  // `SessionLink`: what the write sessions ask for.
 
   get isOpen(): boolean {
     return !this.#isStopped && this.pool.writer(2) !== null;
@@ -137,7 +138,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
     this.submit(this.#own, command, RequestText.of(args), sink, this.#nowMs());
   }
 
-  // What the connections tell.
+  // `UpstreamPoolEvents`: what happens on the connections.
 
   ready(): void {
     if (this.#isStopped) return;
@@ -226,7 +227,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
         client.dropFirst().settle(tooManyWaits(this.#options.limits.waitsMax));
         continue;
       }
-      // Who comes later stands behind those who wait for room, however little it asks for.
+      // A client that comes later waits after those that wait for room, however small its request.
       const isBehind = upstream !== turnOn && this.#hasToWait(this.#room.first(upstream), upstream);
       if (isBehind || sent >= burstMax || upstream.isFullFor(request.bytes)) {
         return this.#room.push(upstream, client);
@@ -243,7 +244,9 @@ export class Router implements UpstreamPoolEvents, SessionLink {
     return request !== null && upstream.isFullFor(request.bytes);
   }
 
-  /** Where the request goes; `later`: after what is under way; `null`: nobody can take it now. */
+  /**
+   * The connection for the request; `later`: after those in flight; `null`: none can take it now.
+   */
   #route(client: ClientQueue, request: ProxyRequest, nowMs: number): Upstream | "later" | null {
     if (!client.mayPipeline) return "later";
     const current = client.upstream;
@@ -262,12 +265,12 @@ export class Router implements UpstreamPoolEvents, SessionLink {
     return this.#isStampable(request, nowMs) ? this.pool.writer(request.protocol) : null;
   }
 
-  /** Whether the request needs a connection of its own, and there are too many of these. */
+  /** Whether the request needs a dedicated connection, and their number has reached its bound. */
   #refusesToWait({ kind, command }: ProxyRequest): boolean {
     return kind === "wait" && this.pool.isOutOfDedicated(command.name === "wait");
   }
 
-  /** Whether a session is there for a write that needs one. */
+  /** Whether the request needs no stamp, gets one now, or has to go without. */
   #isStampable(request: ProxyRequest, nowMs: number): boolean {
     return !request.wantsStamp || this.#sessions.isWithout || this.#sessions.take(nowMs) !== null;
   }
@@ -277,7 +280,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
     if (session !== null) request.stamp(this.#sessions, session, nowMs);
   }
 
-  /** Whether a request would not have to be held. */
+  /** Whether the request would be sent at once, or in its turn, instead of being held. */
   #couldSend(client: ClientQueue, request: ProxyRequest, nowMs: number): boolean {
     if (this.hold.isEmpty && this.#options.topology.leader !== null) return true;
     if (client.list !== null || client.first !== null || request.kind === "wait") return false;
@@ -285,7 +288,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
     return upstream !== null && upstream !== "later";
   }
 
-  /** Nothing of the client's is under way any more: goes on with what is left. */
+  /** Sends what is left of a client that has nothing in flight any more. */
   readonly #proceed = (client: ClientQueue): void => {
     const nowMs = this.#nowMs();
     client.settleRepeating(nowMs, this.#options.limits.holdMsMax);
@@ -297,7 +300,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
     this.hold.retry(nowMs, (client) => this.#dispatch(client, nowMs, BURST));
   }
 
-  /** A write may have been executed, or its session is gone. */
+  /** Handles an answer that leaves open whether the write was executed. */
   #doubted(upstream: Upstream, { session }: ProxyRequest, text: string): void {
     if (text.startsWith("-NOSESSION ") && session !== null) {
       this.#sessions.forget(session, this.#nowMs());

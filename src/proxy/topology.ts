@@ -1,10 +1,10 @@
 import type { NodeId } from "../raft/types.ts";
 import { MapReply, PushReply, type Reply } from "../resp/reply.ts";
 
-/** What a node says of itself and of the others (`CLUSTER WATCH`). */
+/** What a node reports of itself and of the others (`CLUSTER WATCH`). */
 export interface NodeState {
   readonly id: NodeId;
-  /** Empty when the node does not tell. */
+  /** Empty when the node does not report it. */
   readonly clusterId: string;
   readonly role: "leader" | "follower" | "candidate" | "learner";
   readonly term: number;
@@ -13,20 +13,23 @@ export interface NodeState {
   readonly appliedIndex: number;
   /** A leader whose first entry is committed, or a follower that hears a leader. */
   readonly isServing: boolean;
-  /** Requests the node has taken and not answered. */
+  /** Number of requests the node has taken and not answered. */
   readonly queued: number;
-  /** How many keys it has, and how many of them end by themselves. */
+  /** Number of keys, and number of those with a deadline. */
   readonly keys: number;
   readonly expires: number;
-  /** What the state may take before writes are refused; 0: the node does not tell. */
+  /** Bytes of the state above which writes are refused; 0 when the node does not report it. */
   readonly memoryBytesMax: number;
-  /** `host:port` for clients of each member that the node knows it of. */
+  /** `host:port` for clients by member, as far as the node knows it. */
   readonly addresses: ReadonlyMap<NodeId, string>;
 }
 
 const ROLES = ["leader", "follower", "candidate", "learner"] as const;
 
-/** The state in a pushed message; `null` when it is none or malformed. Unknown fields are allowed. */
+/**
+ * The state in a pushed message; `null` if it holds none, or a malformed one. Ignores unknown
+ * fields.
+ */
 export function parseNodeState(message: Reply): NodeState | null {
   if (!(message instanceof PushReply) || message.items[0] !== "regent-state") return null;
   const map = message.items[1];
@@ -63,7 +66,7 @@ export function parseNodeState(message: Reply): NodeState | null {
   };
 }
 
-/** 0 when a node of another version does not tell. */
+/** 0 when the field is missing, as with a node of another version. */
 function numberIn(value: Reply | undefined): number {
   return Number.isSafeInteger(value) ? value as number : 0;
 }
@@ -80,27 +83,27 @@ function parseAddresses(nodes: Reply | undefined): Map<NodeId, string> | null {
   return addresses;
 }
 
-/** A node as the proxy sees it from afar, by the address at which it is watched. */
+/** A node as the proxy sees it, by the address at which it is watched. */
 export class NodeView {
   /** `host:port` */
   readonly address: string;
-  /** What it said last; `null` until it said anything. */
+  /** Its last report; `null` before the first one. */
   state: NodeState | null = null;
-  /** It has said something within the bound of silence, and the connection stands. */
+  /** Whether it has reported within the bound of silence, and the connection is open. */
   isResponsive = false;
   /**
-   * Its machine takes part in a connection to it. A node that is silent and can be reached is busy, or
-   * stopped; one that cannot be reached is dead, or cut off.
+   * Whether a connection to it is open. A silent node that can be reached is busy or stopped; one
+   * that cannot be reached is dead or cut off.
    */
   isReachable = false;
-  /** How long it has been silent, in time that the proxy itself was awake. */
+  /** How long it has been silent, counting only time in which this process ran. */
   silentMs = 0;
 
   constructor(address: string) {
     this.address = address;
   }
 
-  /** What log lines call it. */
+  /** Its name in log lines. */
   get label(): string {
     return this.state === null ? this.address : `${this.state.id} (${this.address})`;
   }
@@ -111,14 +114,14 @@ export class NodeView {
   }
 }
 
-/** Who is there, who leads, who answers: computed from what the nodes report, nothing else. */
+/** Which nodes exist, which one leads, which ones respond: computed from their reports alone. */
 export class Topology {
   readonly #nodes = new Map<string, NodeView>();
   readonly #silenceMsMax: number;
   #leader: NodeView | null = null;
   #highestLedTerm = 0;
 
-  /** @param silenceMsMax after so much silence a node counts as not answering */
+  /** @param silenceMsMax silence after which a node counts as not responsive */
   constructor(silenceMsMax: number) {
     this.#silenceMsMax = silenceMsMax;
   }
@@ -127,12 +130,14 @@ export class Topology {
     return this.#nodes.values();
   }
 
-  /** The responsive node that leads in the highest term and may serve; `null` when there is none. */
+  /**
+   * The responsive node that leads in the highest term and can serve; `null` when there is none.
+   */
   get leader(): NodeView | null {
     return this.#leader;
   }
 
-  /** The newest term of which a responsive node says that it has a leader. */
+  /** The highest term in which a responsive node knows a leader. */
   get highestLedTerm(): number {
     return this.#highestLedTerm;
   }
@@ -152,7 +157,7 @@ export class Topology {
     this.#elect();
   }
 
-  /** A node said how it is. @returns whether anything that matters to routing has changed */
+  /** Takes a node's report. @returns whether anything that matters to routing has changed */
   noteReport(address: string, state: NodeState): boolean {
     const node = this.#nodes.get(address);
     if (node === undefined) return false;
@@ -166,7 +171,11 @@ export class Topology {
     return !wasResponsive || before === null || isOther(before, state);
   }
 
-  /** The connection over which a node reports has ended. @returns whether that is news */
+  /**
+   * Notes that the connection of its reports has ended.
+   *
+   * @returns whether it counted as reachable
+   */
   noteDisconnect(address: string): boolean {
     const node = this.#nodes.get(address);
     if (node === undefined || !node.isReachable) return false;
@@ -176,7 +185,7 @@ export class Topology {
     return true;
   }
 
-  /** So much time has passed. @returns the nodes that have been silent for too long just now */
+  /** Lets time pass. @returns the nodes whose silence has just exceeded the bound */
   pass(elapsedMs: number): NodeView[] {
     const fallen: NodeView[] = [];
     for (const node of this.#nodes.values()) {
@@ -189,7 +198,10 @@ export class Topology {
     return fallen;
   }
 
-  /** Where the members are, by id; those who answer are asked, and the newest term's word counts. */
+  /**
+   * The members' addresses by id, from responsive nodes; a report of a higher term takes
+   * precedence.
+   */
   memberAddresses(): Map<string, string> {
     const witnesses = [...this.#nodes.values()].filter(({ isResponsive }) => isResponsive);
     const rank = (node: NodeView) => node === this.#leader ? Infinity : termOf(node);
@@ -206,7 +218,7 @@ export class Topology {
       if (!isResponsive || state === null || state.leaderId === null) continue;
       this.#highestLedTerm = Math.max(this.#highestLedTerm, state.term);
     }
-    // One node under two addresses stays where it is, lest connections move back and forth.
+    // A node known by two addresses keeps the one in use, lest connections move back and forth.
     if (this.#leader !== null && this.#leads(this.#leader)) return;
     this.#leader = [...this.#nodes.values()].find((node) => this.#leads(node)) ?? null;
   }

@@ -17,28 +17,29 @@ import type { ProxyLimits } from "./limits.ts";
 import type { ProxyRequest } from "./proxy_request.ts";
 import type { NodeView } from "./topology.ts";
 
-/** Batches under way on one connection when the way to the node is long. */
+/** Maximum number of batches in flight on one connection, where round trips are long. */
 const UNDER_WAY_MAX = 16;
 
 /** A connection whose requests leave in batches. */
 export interface BatchSender {
-  /** Requests that have not left, and their length. */
+  /** Number of requests that are not sent yet, and their bytes. */
   readonly openCount: number;
   readonly openBytes: number;
-  /** It can send. */
+  /** Whether it can send. */
   readonly isReady: boolean;
-  /** Batches that are not answered whole. */
+  /** Number of batches whose requests are not all answered. */
   readonly batchesUnderWay: number;
-  /** When the newest of them left. */
+  /** When the newest of them was sent. */
   readonly newestLeftMs: number;
-  /** Sends what is open, as one batch. */
+  /** Sends the open requests as one batch. */
   sendOpen(): void;
 }
 
 /**
- * Decides when the requests of a connection leave, or those of several to which the same clients'
- * requests go. A batch costs a node the same however little is in it, so what three nodes could do
- * goes to one of them, and what comes next to another, as long as it is not too much for one.
+ * Decides when the requests of a connection are sent, or those of several connections that the same
+ * clients' requests may use. A batch costs a node about the same whatever its size. So requests
+ * that any of three nodes could serve go to one of them, as long as they are not too many for it,
+ * and the next batch goes to another.
  */
 export class Batching {
   readonly #clock: Clock;
@@ -46,26 +47,26 @@ export class Batching {
   readonly #pacer: BatchPacer;
   readonly #senders = new Set<BatchSender>();
 
-  /** @param requestsMax so many are enough for a batch */
+  /** @param requestsMax number of requests that make a full batch */
   constructor(clock: Clock, requestsMax = Infinity) {
     this.#clock = clock;
     this.#requestsMax = requestsMax;
     this.#pacer = new BatchPacer(clock, UNDER_WAY_MAX, () => this.flush());
   }
 
-  /** @returns whether `flush` is to be called soon, a request of this client having been added */
+  /** Notes a request of this client. @returns whether `flush` is to be called soon */
   add(sender: BatchSender, client: Asker): boolean {
     this.#senders.add(sender);
     this.#pacer.noteRequest(client);
     return this.#pacer.mayBeDue(this.#statusOf(sender));
   }
 
-  /** Whether a sender has enough for a batch. */
+  /** Whether a sender has a full batch. */
   isFull({ openCount, openBytes }: BatchSender): boolean {
     return openCount >= this.#requestsMax || openBytes >= FULL_BATCH_BYTES;
   }
 
-  /** Sends what is to leave by now. */
+  /** Sends the batches that are due. */
   flush(): void {
     for (const sender of this.#senders) {
       if (sender.openCount === 0 || !sender.isReady) continue;
@@ -73,7 +74,7 @@ export class Batching {
     }
   }
 
-  /** A batch was answered, these requests with it. */
+  /** All requests of a batch are answered, these among them. */
   noteAnswers(requests: readonly { readonly client: Asker }[]): void {
     this.#pacer.noteAnswers(requests);
     this.flush();
@@ -85,7 +86,7 @@ export class Batching {
     this.flush();
   }
 
-  /** A node that keeps its answers to itself for long holds up its own connection alone. */
+  /** A node that does not answer for long holds up its own connection only. */
   #statusOf(sender: BatchSender): BatchStatus {
     const isFull = this.isFull(sender);
     if (isFull || this.#senders.size === 1) {
@@ -108,11 +109,11 @@ export interface UpstreamOptions {
   readonly node: NodeView;
   readonly address: Address;
   readonly protocol: Protocol;
-  /** The term in which the node has to lead for anything to be executed; `null`: whatever it is. */
+  /** The node executes requests only while it leads in this term; `null`: at any time. */
   readonly fenceTerm: number | null;
-  /** For one request alone. */
+  /** Whether it carries a single request. */
   readonly isDedicated: boolean;
-  /** When requests leave; shared with the connections that could take them as well. */
+  /** Decides when requests are sent; shared with the connections that could take them as well. */
   readonly batching: Batching;
   readonly network: Network;
   readonly clock: Clock;
@@ -121,68 +122,76 @@ export interface UpstreamOptions {
 }
 
 export interface UpstreamEvents {
-  /** It takes requests now. */
+  /** The connection takes requests now. */
   ready(upstream: Upstream): void;
-  /** The oldest request under way got its answer. */
+  /** The oldest request in flight got its answer. */
   answered(upstream: Upstream, request: ProxyRequest, text: string): void;
-  /** The proxy's own read was answered. */
+  /** The probe was answered. */
   probed(upstream: Upstream, text: string): void;
-  /** All answers that had arrived are handed out. */
+  /** All answers that had arrived are delivered. */
   settled(upstream: Upstream): void;
-  /** Once. What was under way is to be taken with `takeLost`. */
+  /** The connection has ended. Requests in flight are to be taken with `takeLost`. */
   closed(upstream: Upstream, reason: string): void;
 }
 
-/** The proxy's own read: a node that answers it has caught up and hears a leader. */
+/**
+ * The probe, a read of the proxy's own: a node that answers it has caught up and hears a leader.
+ */
 const PROBE = encodeRequest(["EXISTS", "regent:probe"]);
 const NO_REST: readonly string[] = [];
 
-/** A request that its connection took with it. */
+/** A request that was in flight on a connection that has ended. */
 export interface LostRequest {
   readonly request: ProxyRequest;
-  /** It was handed to the operating system, so that it may have been executed. */
+  /** Whether it was handed to the operating system, so that it may have been executed. */
   readonly wasWritten: boolean;
 }
 
 /**
- * One pipelined connection to a node, shared by clients. Answers are matched by their order alone;
- * whenever that is in doubt, the connection is destroyed. Requests of many clients leave in one write.
+ * One pipelined connection to a node, shared by clients. Answers are matched to requests by their
+ * order alone. Whenever that is in doubt, the connection is destroyed.
  */
 export class Upstream implements BatchSender {
   readonly node: NodeView;
   readonly isDedicated: boolean;
   readonly protocol: Protocol;
   readonly fenceTerm: number | null;
-  /** Set from outside: new requests may go here. */
+  /** Whether new requests may be sent here. Set by its owners. */
   isAccepting = true;
-  /** A fenced connection on which the node has refused a request: it is not used any further. */
+  /**
+   * Whether the node has refused a request on this fenced connection, so that it gets no others.
+   */
   isSpent = false;
-  /** The node said that it does not lead: behind that, nothing was executed on a fenced connection. */
+  /**
+   * Whether the node said that it does not lead: nothing after that was executed here, if fenced.
+   */
   isOver = false;
-  /** The node ended it, or did not keep to the protocol, or never answered. */
+  /** Whether the node closed it, broke the protocol, or did not answer in time. */
   isBroken = false;
   /**
-   * For reads: the node has answered some of the proxy's own since it became able to, clients' may
-   * follow. Fenced: it has done something that it was asked.
+   * For reads: whether the node has answered two probes since it became readable, so that clients'
+   * reads may follow. Fenced: whether it has executed a request.
    */
   isProven = false;
-  /** The first of them was answered. */
+  /** Whether the first probe was answered. */
   isConfirmed = false;
-  /** When the proxy's own read was sent last. */
+  /** When the last probe was sent. */
   probedMs = -Infinity;
   probeNotBeforeMs = -Infinity;
-  /** Since when it is given up unless something comes: a new connection has taken its place. */
+  /**
+   * When a new connection took its place; it is closed unless something arrives soon after that.
+   */
   replacedMs: number | null = null;
-  /** When something came last. */
+  /** When bytes last arrived. */
   heardMs = -Infinity;
-  /** When the request answered last was sent; `NaN` when that was looked at already. */
+  /** When the last answered request was sent; `NaN` once it has been taken into account. */
   answeredSentMs = NaN;
   newestLeftMs = -Infinity;
   readonly createdMs: number;
   readonly #options: UpstreamOptions;
   readonly #stream: Stream;
   readonly #scanner: ReplyScanner;
-  /** `null` where the request has been taken back. */
+  /** The requests in flight; `null` for a probe, or for one that was taken back. */
   readonly #underWay = new Fifo<ProxyRequest | null>();
   readonly #batching: Batching;
   readonly #flush = () => {
@@ -190,12 +199,12 @@ export class Upstream implements BatchSender {
     this.#batching.flush();
   };
   #isFlushing = false;
-  /** The batches under way, by how many of their requests are not answered yet. */
+  /** For each batch in flight, how many of its requests are not answered yet. */
   readonly #batches = new Fifo<number>();
-  /** Of batches that are not answered whole yet, or just so. */
+  /** Requests answered since a batch was last complete. */
   #answeredRequests: ProxyRequest[] = [];
   #bytesUnderWay = 0;
-  /** How many answers come before that to the proxy's own read; negative while there is none. */
+  /** Number of answers before that to the probe; negative while there is none. */
   #beforeProbe = -1;
   #greetingsMissing: number;
   /** What leaves next: the pieces, in which long arguments stand alone, and the text after them. */
@@ -233,12 +242,12 @@ export class Upstream implements BatchSender {
     return this.#state === "closed";
   }
 
-  /** Requests sent and not answered, those taken back included. */
+  /** Number of requests sent and not answered, including those taken back. */
   get underWay(): number {
     return this.#underWay.size;
   }
 
-  /** Since when the oldest request has been waiting for its answer; `Infinity` when none does. */
+  /** When the oldest request in flight was sent; `Infinity` when there is none. */
   get oldestSentMs(): number {
     for (let i = 0; i < this.#underWay.size; i++) {
       const request = this.#underWay.at(i);
@@ -247,14 +256,14 @@ export class Upstream implements BatchSender {
     return Infinity;
   }
 
-  /** Whether a request has to wait until answers return. A large one goes when nothing else does. */
+  /** Whether a request has to wait for room. A large one is sent when nothing else is in flight. */
   isFullFor(bytes: number): boolean {
     const { windowRequestsMax, windowBytesMax } = this.#options.limits;
     const size = this.#underWay.size;
     return size >= windowRequestsMax || (size > 0 && this.#bytesUnderWay + bytes > windowBytesMax);
   }
 
-  /** Bytes of the requests that are not answered yet. */
+  /** Bytes of the requests in flight. */
   get bytesUnderWay(): number {
     return this.#bytesUnderWay;
   }
@@ -271,7 +280,7 @@ export class Upstream implements BatchSender {
     return this.#batches.size;
   }
 
-  /** Whether requests wait to leave that one more could leave with. */
+  /** Whether a batch is being collected that still has room. */
   get isGathering(): boolean {
     return this.#outputCount > 0 && !this.#batching.isFull(this) && !this.isFullFor(0);
   }
@@ -313,7 +322,7 @@ export class Upstream implements BatchSender {
     return this.#beforeProbe >= 0;
   }
 
-  /** Asks the node something of the proxy's own. It must be ready, and not asked already. */
+  /** Sends a probe. The connection must be ready, and no probe in flight. */
   probe(nowMs: number): void {
     this.probedMs = nowMs;
     this.#beforeProbe = this.#underWay.size;
@@ -323,7 +332,7 @@ export class Upstream implements BatchSender {
     this.sendOpen();
   }
 
-  /** Requests under way, oldest first, without those taken back. */
+  /** Requests in flight, oldest first, without those taken back. */
   *requests(): Iterable<ProxyRequest> {
     for (let i = 0; i < this.#underWay.size; i++) {
       const request = this.#underWay.at(i);
@@ -331,7 +340,7 @@ export class Upstream implements BatchSender {
     }
   }
 
-  /** Takes back the requests that `wants` picks; their answers, should they come, are dropped. */
+  /** Takes back the requests that `wants` picks. Their answers are dropped if they come. */
   takeBack(wants: (request: ProxyRequest) => boolean): LostRequest[] {
     const taken: LostRequest[] = [];
     const writtenCount = this.#underWay.size - this.#outputCount;
@@ -345,7 +354,7 @@ export class Upstream implements BatchSender {
     return taken;
   }
 
-  /** After the end: what was under way, oldest first. */
+  /** Takes the requests that were in flight when the connection ended, oldest first. */
   takeLost(): LostRequest[] {
     const lost: LostRequest[] = [];
     const writtenCount = this.#underWay.size - this.#outputCount;
@@ -357,7 +366,7 @@ export class Upstream implements BatchSender {
     return lost;
   }
 
-  /** @param isNodesFault whether the node is to blame */
+  /** @param isNodesFault whether the node is at fault */
   destroy(reason: string, isNodesFault = false): void {
     if (this.#state === "closed") return;
     this.#stream.close();
@@ -405,7 +414,7 @@ export class Upstream implements BatchSender {
     this.#options.events.settled(this);
   }
 
-  /** So many answers more have come, in the order of the batches. */
+  /** Counts answers towards the batches, which are answered in order. */
   #countAnswers(count: number): void {
     let left = count;
     let isOneOver = false;

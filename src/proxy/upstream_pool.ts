@@ -9,17 +9,17 @@ import type { ProxyRequest, RequestOwner } from "./proxy_request.ts";
 import type { NodeView, Topology } from "./topology.ts";
 import { Batching, type Upstream } from "./upstream.ts";
 
-/** The leader has writes to do: it gets a read only when it is so much better than a follower. */
+/** Factor by which the leader's score must beat a follower's: it has the writes to serve. */
 const LEADER_FACTOR = 4;
-/** Entries behind the leader that count as much as one more request under way. */
+/** Number of entries of lag that weigh as much as one more request in flight. */
 const LAG_PER_REQUEST = 1_000;
 
 /**
- * The connection on which other reads are about to leave; else the one to the node that will answer
- * soonest: the least work under way, weighed by how long the node has taken of late. `null` when no
- * node can take reads.
+ * The connection on which a batch of reads is being collected; otherwise the one to the node that
+ * is likely to answer soonest, by its requests in flight and the recent latency of its reads.
+ * `null` when no node can take reads.
  *
- * @param commitIndex the leader's, as last heard
+ * @param commitIndex the leader's, as last reported
  */
 export function chooseReader(
   candidates: Iterable<NodeLinks>,
@@ -48,7 +48,7 @@ export function chooseReader(
   const atLeader = readerOf(leader, protocol, nowMs);
   if (atLeader === null || best === null) return atLeader ?? best;
   if (atLeader.isGathering) return atLeader;
-  // Seldom asked to read, it may seem faster than it is.
+  // It gets few reads, so its measured latency may be too low.
   const latencyMs = Math.max(leader.latencyMs, latencyMsMin);
   const score = scoreOf(atLeader, (1 + leader.underWay) * latencyMs * LEADER_FACTOR);
   return score < bestScore ? atLeader : best;
@@ -61,38 +61,39 @@ function readerOf(links: NodeLinks, protocol: Protocol, nowMs: number): Upstream
   return nowMs < links.pausedUntilMs ? null : upstream;
 }
 
-/** A connection without room comes after all that have some. */
+/** A connection without room is worse than any with room. */
 function scoreOf(upstream: Upstream, score: number): number {
   return upstream.isFullFor(0) ? Number.MAX_VALUE : score;
 }
 
-/** How long a connection may take to open and be greeted. */
+/** How long a connection may take to open and answer the greetings. */
 const OPENING_MS_MAX = 1_000;
-/** How long a leader that was superseded may take to say what became of its last writes. */
+/** How long a superseded leader may take to answer its last writes. */
 const SUPERSEDED_MS_MAX = 250;
 
 /**
- * How long a connection has that another has replaced until it must show a sign of life. It has
- * longer by a second for each MiB under way on it: a node that was only busy with so much must not
- * get it again, and be busy for longer still.
+ * How long a replaced connection may stay silent. It gets a second more for each MiB in flight on
+ * it: a node that is only busy with large requests must not get them again, and be busy for longer.
  */
 const REPLACED_MS_MAX = 200;
 const REPLACED_MS_PER_MIB = 1_000;
-/** Since the last look at the connections: this process has stood still. */
+/** Time between two ticks above which this process counts as having been stopped. */
 const STOOD_STILL_MS = 100;
-/** How long a node may say nothing to reads until others are asked. */
+/** How long a node may leave reads unanswered before others are asked. */
 const STUCK_MS = 1_000;
 
-/** What needs a connection of its own beside `WAIT`, such as a change of members, finds so many more. */
+/**
+ * Number of dedicated connections beyond `--waits-max` for other commands, as a change of members.
+ */
 const RESERVED_CONNECTIONS = 16;
 
-/** So many reads are enough for one node, and the next go to another. */
+/** Number of reads in one batch, after which the next reads go to another node. */
 const READS_OF_ONE_NODE = 256;
 
 export interface UpstreamPoolEvents extends NodeLinksEvents {
-  /** Reads that a silent node was asked; others are to be asked. In the order they were sent. */
+  /** These reads are taken back from a silent node, to be sent to others, in the order given. */
   takenBack(requests: readonly ProxyRequest[]): void;
-  /** No new requests go there, so nobody should wait for room on it. */
+  /** No new requests are sent there, so no client should wait for room on it. */
   retired(upstream: Upstream): void;
 }
 
@@ -105,16 +106,16 @@ export interface UpstreamPoolOptions {
   readonly events: UpstreamPoolEvents;
 }
 
-/** The connections to all nodes: opened where they are needed, given up where nothing comes back. */
+/** The connections to all nodes. Opens those that are needed, and closes those that are stuck. */
 export class UpstreamPool {
   readonly #options: UpstreamPoolOptions;
   readonly #linkOptions: LinkOptions;
   readonly #links = new Map<NodeView, NodeLinks>();
   readonly #dedicated = new Set<Upstream>();
   readonly #protocols = new Set<Protocol>([2]);
-  /** Clients have read of late. */
+  /** Whether clients have read since the last tick. */
   #areReadsAsked = false;
-  /** This process has stood still, and what has arrived meanwhile may not have been read. */
+  /** Whether this process was stopped, so that it may not have read yet what has arrived. */
   #isLate = false;
 
   constructor(options: UpstreamPoolOptions) {
@@ -127,14 +128,14 @@ export class UpstreamPool {
     return this.#links.get(node);
   }
 
-  /** A client speaks this version: connections for it are opened in good time. */
+  /** Opens connections for this version of RESP ahead of need: a client speaks it. */
   expect(protocol: Protocol): void {
     if (this.#protocols.has(protocol)) return;
     this.#protocols.add(protocol);
     this.#open();
   }
 
-  /** The connection to the node that answers a read soonest; `null` when none can. */
+  /** The connection for a read, as `chooseReader` picks it; `null` when no node can take one. */
   reader(protocol: Protocol, nowMs: number): Upstream | null {
     this.#areReadsAsked = true;
     const leader = this.#leaderLinks();
@@ -148,13 +149,13 @@ export class UpstreamPool {
     return upstream !== undefined && upstream.isReady && upstream.isAccepting ? upstream : null;
   }
 
-  /** Whether there are as many connections for one request each as there may be. */
+  /** Whether the number of dedicated connections has reached its bound. */
   isOutOfDedicated(isWait: boolean): boolean {
     const { waitsMax } = this.#options.limits;
     return this.#dedicated.size >= (isWait ? waitsMax : waitsMax + RESERVED_CONNECTIONS);
   }
 
-  /** A connection to the leader for one request, which may be sent at once. */
+  /** Opens a connection to the leader for one request, which may be sent at once. */
   dedicated(protocol: Protocol, nowMs: number): Upstream | null {
     const links = this.#leaderLinks();
     if (links === null || nowMs < links.pausedUntilMs) return null;
@@ -163,7 +164,7 @@ export class UpstreamPool {
     return upstream;
   }
 
-  /** Fits the connections to the topology. */
+  /** Adapts the connections to the topology. */
   update(): void {
     const nowMs = this.#options.clock.monotonicMs();
     for (const links of this.#links.values()) links.follow(nowMs);
@@ -242,9 +243,9 @@ export class UpstreamPool {
   }
 
   /**
-   * A connection that takes no new requests: answers still count while they may come. What a silent
-   * node was asked to write stays open until another leader is known, because only then is it certain
-   * that waiting does not help.
+   * Decides what becomes of a connection that takes no new requests. Its requests wait for their
+   * answers as long as these may come. Writes to a silent node wait until another leader is known,
+   * since only then it is certain that waiting does not help.
    */
   #retire(upstream: Upstream): void {
     const { node, fenceTerm, isSpent } = upstream;
@@ -260,14 +261,15 @@ export class UpstreamPool {
   }
 
   /**
-   * If there is anyone else to ask. Reads behind a write of their client have to stay. A node that is
-   * silent may be at work on them, and a read that keeps it busy must not do so to one after the other.
+   * Takes reads back from a node if another one can take them. Reads after a write of their client
+   * have to stay. A silent node may be working on a read, and a read that keeps a node busy must
+   * not be given to one node after the other.
    */
   #takeReadsBack(upstream: Upstream): void {
     const { clock, events } = this.#options;
     const { node } = upstream;
     if (this.reader(upstream.protocol, clock.monotonicMs()) === null) return;
-    // A node that says it has no leader has not begun with them.
+    // A node that reports no leader has not begun with them.
     const mayBeAtWork = node.isReachable && (!node.isResponsive || node.isReadable);
     const staying = new Set<RequestOwner>();
     for (const request of upstream.requests()) {
@@ -284,7 +286,10 @@ export class UpstreamPool {
     events.takenBack(taken.map(({ request }) => request));
   }
 
-  /** Reads to which a node has said nothing for long, though it is well: it may not get an answer itself. */
+  /**
+   * Takes reads back that a responsive node has not answered for long: it may itself wait for an
+   * answer.
+   */
   #leaveStuck(upstream: Upstream, nowMs: number): void {
     const { fenceTerm, isDedicated, isProven, oldestSentMs } = upstream;
     if (fenceTerm !== null || isDedicated || !isProven) return;
@@ -297,7 +302,7 @@ export class UpstreamPool {
     return fenceTerm !== null && this.#options.topology.highestLedTerm > fenceTerm;
   }
 
-  /** Another connection does its work, and it shows no sign of life; what it has can be asked again. */
+  /** Whether it was replaced, shows no sign of life, and all its requests can be sent again. */
   #isStale(upstream: Upstream, nowMs: number): boolean {
     const { replacedMs, heardMs, node } = upstream;
     if (replacedMs === null || heardMs >= replacedMs || !node.isResponsive) return false;
@@ -315,12 +320,12 @@ export class UpstreamPool {
     if (upstream.isDedicated) return;
     const { node, fenceTerm, oldestSentMs } = upstream;
     const waitedMs = nowMs - oldestSentMs;
-    // One that is cut off from the others answers its clients, but not what they asked.
+    // A leader that is cut off from the others stays connected, but cannot answer its writes.
     if (waitedMs > SUPERSEDED_MS_MAX && this.isSuperseded(upstream)) {
       return upstream.destroy("another leader was elected");
     }
     if (this.#isStale(upstream, nowMs)) return upstream.destroy("another connection replaced it");
-    // A node without a leader holds reads as the proxy would, but for as long as it likes.
+    // A node without a leader holds reads as the proxy does, but without the bound of the proxy.
     const isHeld = fenceTerm === null && node.isResponsive && !node.isReadable;
     const heldMs = isHeld ? waitedMs : node.isResponsive ? 0 : Math.min(waitedMs, node.silentMs);
     if (waitedMs <= replyMsMax && heldMs <= holdMsMax) return;

@@ -9,17 +9,17 @@ import { Backoff } from "./node_links.ts";
 import { type NodeState, parseNodeState, type Topology } from "./topology.ts";
 
 /**
- * Silence after which a second connection is tried beside the first: what was cut off may be back. By
- * then the node counts as silent, so that its other connections are replaced as well.
+ * Silence after which a second connection is tried: the network may work again. By then the node
+ * counts as silent, so that its other connections are replaced as well.
  */
 const CONTEND_AFTER_MS = 220;
-/** How often a new attempt is made: the kernel's own attempts are further and further apart. */
+/** Interval of new attempts; the kernel's own retries come at growing intervals. */
 const CONTEND_EVERY_MS = 250;
-/** Silence after which a watching connection is given up: the machine may have vanished. */
+/** Silence after which a watching connection is closed: the machine may be gone. */
 const GIVE_UP_AFTER_MS = 1_000;
-/** A state is small; a node that sends more is no node. */
+/** Maximum bytes of a reported state; whoever sends more is not a node. */
 const REPLY_BYTES_MAX = 1024 * 1024;
-/** What there is to say of a node whose connection stands, and that says nothing. */
+/** The problem with a node that is connected and silent. */
 const SILENT = "does not answer";
 
 export interface NodeWatcherOptions {
@@ -32,11 +32,11 @@ export interface NodeWatcherOptions {
 }
 
 export interface NodeWatcherEvents {
-  /** Why a node that reports this is none of ours; `null` when it is. */
+  /** Why a node that reports this state must not be used; `null` when it may. */
   objection(state: NodeState): string | null;
   reported(state: NodeState): void;
   disconnected(): void;
-  /** The other side is not what it should be; told once for each reason. */
+  /** The other side is not a usable node; called once for each reason. */
   refused(reason: string): void;
 }
 
@@ -48,21 +48,21 @@ interface Line {
 }
 
 /**
- * The connection over which one node tells of its state; opened again whenever it ends. When it falls
- * silent, a second one is tried beside it. If that can be opened, the node is there, but busy or
- * stopped. If the node talks on it first, it takes the place of the old one: after an interruption
- * the kernel waits longer and longer before it sends on an old connection again.
+ * The connection over which one node reports its state. It is opened again whenever it ends. When
+ * it falls silent, a second one is tried. If the second one opens, the node exists but is busy or
+ * stopped. If the node reports on the second one first, it replaces the first: after an
+ * interruption the kernel retransmits on an old connection at growing intervals only.
  */
 export class NodeWatcher {
   readonly #options: NodeWatcherOptions;
   readonly #backoff: Backoff;
   #line: Line | null = null;
   #contender: Line | null = null;
-  /** How long nothing came, in time that this process was awake. */
+  /** How long nothing arrived, counting only time in which this process ran. */
   #silentMs = 0;
   #sinceContenderMs = 0;
   #refusal = "";
-  /** Why the last connection ended, or was none. */
+  /** Why the last connection ended, or could not be opened. */
   #reason = "not reached yet";
 
   constructor(options: NodeWatcherOptions) {
@@ -72,9 +72,9 @@ export class NodeWatcher {
   }
 
   /**
-   * Opens what is closed and due, and replaces what has been silent for long.
+   * Opens a closed connection when it is due, and replaces one that has been silent for long.
    *
-   * @param awakeMs how long this process was awake since the last time
+   * @param awakeMs how long this process ran since the last call
    */
   tick(nowMs: number, awakeMs: number): void {
     this.#silentMs += awakeMs;
@@ -91,7 +91,7 @@ export class NodeWatcher {
     }
   }
 
-  /** Why nothing is heard of the node, if nothing is. */
+  /** Why the node is not heard, if it is not. */
   get problem(): string {
     return this.#reason;
   }
@@ -121,7 +121,7 @@ export class NodeWatcher {
     this.#promote();
   }
 
-  /** The second connection takes the place of the first. */
+  /** Replaces the first connection by the second. */
   #promote(): void {
     this.#line = this.#contender;
     this.#contender = null;
@@ -170,7 +170,7 @@ export class NodeWatcher {
     }
   }
 
-  /** The node talks on this connection: the other one is not needed. */
+  /** The node reports on this connection, so the other one is closed. */
   #settleOn(line: Line): void {
     this.#silentMs = 0;
     if (line === this.#contender) {
@@ -209,12 +209,12 @@ function stateIn(text: string): NodeState | null {
   try {
     return parseNodeState(decodeReply(text));
   } catch {
-    return null; // well-formed by its lengths, but not by what is in it
+    return null; // its lengths are well-formed, but its content is not
   }
 }
 
 export interface ClusterWatcherOptions {
-  /** Where to begin, and to come back to. */
+  /** Addresses to begin with, and to return to when no member responds. */
   readonly seeds: readonly Address[];
   readonly intervalMs: number;
   readonly topology: Topology;
@@ -222,21 +222,25 @@ export interface ClusterWatcherOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  /** Something that matters to routing has changed. */
+  /** Called when something that matters to routing has changed. */
   readonly changed: () => void;
 }
 
-/** Watches every node there is: finds them from any one, follows them when they move. */
+/**
+ * Watches all nodes of the cluster: finds them through any one, and follows them when they move.
+ */
 export class ClusterWatcher {
   readonly #options: ClusterWatcherOptions;
   readonly #seeds: readonly string[];
   readonly #watchers = new Map<string, NodeWatcher>();
-  /** The members' addresses by id, as last told by anyone. */
+  /** The members' addresses by id, as last reported by any node. */
   #members: ReadonlyMap<string, string> = new Map();
-  /** Who answered at each address last, to know a seed again that is another name of a member. */
+  /**
+   * The id last reported at each address, to recognise a seed that is another address of a member.
+   */
   readonly #ids = new Map<string, string>();
 
-  /** The cluster of the node that answered first; empty before that. */
+  /** The cluster of the node that reported first; empty before that. */
   #clusterId = "";
 
   constructor(options: ClusterWatcherOptions) {
@@ -248,17 +252,17 @@ export class ClusterWatcher {
     this.refresh();
   }
 
-  /** @param awakeMs how long this process was awake since the last time */
+  /** @param awakeMs how long this process ran since the last call */
   tick(nowMs: number, awakeMs: number): void {
     for (const watcher of [...this.#watchers.values()]) watcher.tick(nowMs, awakeMs);
   }
 
-  /** By their ids; by the addresses to begin with, while no node has told who the members are. */
+  /** The members' ids; the seeds, while no node has reported the members. */
   get members(): readonly string[] {
     return this.#members.size === 0 ? this.#seeds : [...this.#members.keys()];
   }
 
-  /** Where one of the `members` is and why it is not heard; `null`: it is. */
+  /** The address of one of the `members`, and why it is not heard; `null` when it is heard. */
   problem(member: string): string | null {
     const address = this.#members.get(member) ?? member;
     for (const node of this.#options.topology.nodes) {
@@ -274,7 +278,10 @@ export class ClusterWatcher {
     this.#watchers.clear();
   }
 
-  /** A dead node's address may be another cluster's next: nothing may be read or written there. */
+  /**
+   * A dead node's address may later belong to another cluster, where nothing may be read or
+   * written.
+   */
   #objection({ clusterId }: NodeState): string | null {
     if (this.#clusterId === "") this.#clusterId = clusterId;
     if (clusterId === "" || clusterId === this.#clusterId) return null;
@@ -300,11 +307,14 @@ export class ClusterWatcher {
     changed();
   }
 
-  /** Begins and ends watching, so that all are watched that should be, by what the topology says now. */
+  /**
+   * Starts and stops watching, so that the nodes of the current topology are watched, and no
+   * others.
+   */
   refresh(): void {
     const { topology } = this.#options;
-    const told = topology.memberAddresses();
-    if (told.size > 0) this.#members = told;
+    const known = topology.memberAddresses();
+    if (known.size > 0) this.#members = known;
     const members = new Set(this.#members.values());
     for (const address of [...this.#watchers.keys()]) {
       if (!this.#isWanted(address, members)) this.#unwatch(address);
@@ -320,7 +330,7 @@ export class ClusterWatcher {
     const answers = (other: string | undefined) =>
       other !== undefined && (topology.node(other)?.isResponsive ?? false);
     const id = this.#ids.get(address);
-    // The same node answers where the others say it is.
+    // The same node responds at the address that the others report for it.
     if (id !== undefined && answers(this.#members.get(id))) return false;
     return this.#seeds.includes(address) || answers(address);
   }

@@ -3,29 +3,30 @@ import { PROXY } from "../commands/session_rows.ts";
 import { encodeArguments, encodeCount } from "../resp/encode.ts";
 import { SERIAL_WINDOW } from "../store/once_sessions.ts";
 
-/** More than the window, so that each serial that is open has a place of its own. */
+/** Number of places for open serials: more than the window, so that no two share one. */
 const PLACES = 2 * SERIAL_WINDOW;
+/** Number of arguments below which the beginning of a stamped request is cached. */
 const HEADS_MAX = 64;
-/** `ONCE`, the session and the serial come before a request's own arguments. */
+/** Number of arguments that a stamp adds: `ONCE`, the session and the serial. */
 export const STAMP_ARGUMENTS = 3;
 
 /**
- * A session of the replicated state machine that this proxy opened: gives out serials in order, and
- * knows up to which all have been answered.
+ * A session of the replicated state machine that this proxy has opened. It gives out serials in
+ * order, and knows up to which serial all are settled.
  */
 export class LeasedSession {
   readonly id: string;
   /** When it was last used, by the proxy's clock. */
   usedMs: number;
-  /** The state machine does not know it any more. */
+  /** Whether the state machine has forgotten it. */
   isLost = false;
   /** The highest serial given out. */
   #highest = 0;
-  /** All serials up to this one are over. */
+  /** All serials up to this one are settled. */
   #acked = 0;
   /** How stamped requests begin, by the number of their own arguments. */
   readonly #heads: string[] = [];
-  /** Which of the serials above are over. */
+  /** Which of the serials above `#acked` are settled. */
   readonly #isOver = new Uint8Array(PLACES);
 
   constructor(id: string, nowMs: number) {
@@ -33,7 +34,7 @@ export class LeasedSession {
     this.usedMs = nowMs;
   }
 
-  /** How far the oldest serial that is not over is behind the next one. */
+  /** Distance from the last settled serial of the prefix to the highest one given out. */
   get span(): number {
     return this.#highest - this.#acked;
   }
@@ -46,7 +47,7 @@ export class LeasedSession {
     return this.#acked;
   }
 
-  /** The next serial. The span must be within the state machine's window. */
+  /** Gives out the next serial. The span must be below the state machine's window. */
   give(nowMs: number): number {
     this.usedMs = nowMs;
     this.#highest++;
@@ -54,8 +55,8 @@ export class LeasedSession {
   }
 
   /**
-   * What comes before the arguments of a request, so many, under this serial, just given. It always
-   * tells what is over, so that the nodes forget those replies.
+   * The beginning of a stamped request with `count` arguments of its own. It also acknowledges all
+   * settled serials of the prefix, so that the nodes forget their replies.
    */
   stampText(serial: number, count: number): string {
     return this.#head(count) + encodeArguments([`${serial}/${this.#acked}`]);
@@ -69,7 +70,9 @@ export class LeasedSession {
     return head;
   }
 
-  /** The request with this serial has been answered, or will not be sent again; once for each. */
+  /**
+   * Settles the serial: its request is answered, or will not be sent again. Called once for each.
+   */
   release(serial: number): void {
     this.#isOver[serial % PLACES] = 1;
     for (let next = this.#acked + 1; this.#isOver[next % PLACES] === 1; next++) {
@@ -79,21 +82,22 @@ export class LeasedSession {
   }
 }
 
-/** How long a session lasts in the state machine when it is not used. */
+/** How long an unused session lasts in the state machine. */
 const TTL_MS = 10 * 60 * 1000;
-/** Clocks differ, and the log's time may be ahead: a session is not trusted for longer. */
+/** How long an unused session is trusted: clocks differ, and the log's time may be ahead. */
 const UNUSED_MS_MAX = TTL_MS / 2;
-/** With such a span the next session is opened, so that it is there in time. */
+/** Span at which the next session is opened, so that it is there in time. */
 const SPAN_OPENING = SERIAL_WINDOW / 4;
-/** With such a span new writes go to the next session. */
+/** Span at which new writes get the next session. */
 const SPAN_MAX = SERIAL_WINDOW / 2;
+/** Pause after a refusal that will pass, such as during an election. */
 const RETRY_MS = 20;
-/** How long writes go without sessions before the nodes are asked again. */
+/** Pause after any other refusal; until then writes go without a session. */
 const WITHOUT_MS = 5_000;
 
-/** Lets the leader execute a command about sessions. */
+/** Has the leader execute a command about sessions. */
 export interface SessionLink {
-  /** Whether there is a leader to ask right now. */
+  /** Whether a leader can be asked now. */
   readonly isOpen: boolean;
   /** @param answered gets the reply as RESP2, perhaps before this returns */
   ask(args: readonly string[], answered: (text: string) => void): void;
@@ -102,37 +106,37 @@ export interface SessionLink {
 export interface WriteSessionsOptions {
   readonly link: SessionLink;
   readonly logger: Logger;
-  /** Writes that waited for a session can be sent. */
+  /** Called when writes that waited for a session can be sent. */
   readonly opened: () => void;
 }
 
 /**
- * The sessions under which this proxy sends its clients' writes, so that a write whose answer was
- * lost can be sent again. One is in use at a time. When its oldest open serial falls far behind, as
- * with writes that wait for a new leader while others go on, the next session takes over, and the
- * old one is closed once its writes are over.
+ * The sessions with which this proxy stamps its clients' writes, so that a write whose answer was
+ * lost can be sent again. One session is in use at a time. When its oldest open serial lags far, as
+ * with a write that waits for a new leader while others proceed, the next session takes over, and
+ * the old one is closed once its writes are settled.
  */
 export class WriteSessions {
   readonly #options: WriteSessionsOptions;
   #current: LeasedSession | null = null;
   #next: LeasedSession | null = null;
-  /** No new serials, and some that are open. */
+  /** Sessions that give out no new serials, and have open ones. */
   readonly #draining = new Set<LeasedSession>();
   #isOpening = false;
   #retryAtMs = -Infinity;
-  /** The nodes can give no session for now: writes go without. */
+  /** Whether the nodes refuse to open a session, so that writes go without one. */
   #isWithout = false;
 
   constructor(options: WriteSessionsOptions) {
     this.#options = options;
   }
 
-  /** Whether there is none to be had, so that writes have to go without one. */
+  /** Whether no session can be had, so that writes have to go without one. */
   get isWithout(): boolean {
     return this.#isWithout && this.#current === null;
   }
 
-  /** The session for one serial more; `null` while there is none. */
+  /** The session for one more serial; `null` while there is none. */
   take(nowMs: number): LeasedSession | null {
     this.#rotate(nowMs);
     const current = this.#current;
@@ -141,7 +145,7 @@ export class WriteSessions {
     return current;
   }
 
-  /** The state machine does not know the session: it must have expired. */
+  /** Drops a session that the state machine does not know: it must have expired. */
   forget(session: LeasedSession, nowMs: number): void {
     session.isLost = true;
     this.#draining.delete(session);
@@ -150,13 +154,15 @@ export class WriteSessions {
     this.maintain(nowMs);
   }
 
-  /** A write is over. */
+  /** Settles the serial of a write. */
   release(session: LeasedSession, serial: number): void {
     session.release(serial);
     if (this.#draining.has(session) && session.isDrained) this.#close(session);
   }
 
-  /** To be called regularly, and when a leader has been reached: opens the session wanted next. */
+  /**
+   * Opens the next session if one is wanted. To be called regularly, and when a leader is reached.
+   */
   maintain(nowMs: number): void {
     this.#rotate(nowMs);
     const { link } = this.#options;
@@ -211,7 +217,7 @@ export class WriteSessions {
 
   #close(session: LeasedSession): void {
     this.#draining.delete(session);
-    // Without a leader it is left to expire.
+    // Without a leader, it is left to expire.
     const { link } = this.#options;
     if (link.isOpen) link.ask(["SESSION", "CLOSE", session.id], () => {});
   }

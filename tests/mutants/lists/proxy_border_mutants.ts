@@ -26,7 +26,7 @@ export const proxyBorderMutants: readonly Mutant[] = [
     name: "babbling-node-ends-the-proxy",
     bug: "a state that cannot be decoded ends the proxy",
     file: "src/proxy/watcher.ts",
-    find: "return null; // well-formed by its lengths, but not by what is in it",
+    find: "return null; // its lengths are well-formed, but its content is not",
     replace: "throw new Error(text);",
     killers: [RUDE],
   },

@@ -468,8 +468,8 @@ export const proxyMutants: readonly Mutant[] = [
     name: "node-that-moved-not-followed",
     bug: "a node that comes back at another address is not found again",
     file: "src/proxy/watcher.ts",
-    find: "if (told.size > 0) this.#members = told;",
-    replace: "if (told.size > 0 && this.#members.size === 0) this.#members = told;",
+    find: "if (known.size > 0) this.#members = known;",
+    replace: "if (known.size > 0 && this.#members.size === 0) this.#members = known;",
     killers: [WATCHERS],
   },
   {

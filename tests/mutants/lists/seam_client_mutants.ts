@@ -121,8 +121,8 @@ export const seamClientMutants: readonly Mutant[] = [
     name: "seam-silence-of-all-makes-members-forgotten",
     bug: "for a moment no node answers: the proxy forgets all members but its seeds",
     file: "src/proxy/watcher.ts",
-    find: "if (told.size > 0) this.#members = told;",
-    replace: "this.#members = told;",
+    find: "if (known.size > 0) this.#members = known;",
+    replace: "this.#members = known;",
     killers: ["src/proxy/watchers_test.ts"],
   },
   {
@@ -167,7 +167,7 @@ export const seamClientMutants: readonly Mutant[] = [
     bug:
       "a client sends WAIT without a time limit through the proxy and closes its side: it is never known to be gone",
     file: "src/proxy/proxy_frontend.ts",
-    find: `    reply.whenGone(() => {}); // \`closed\` ends the connection that it waits on
+    find: `    reply.whenGone(() => {}); // \`forget\` ends the connection that it waits on
 `,
     replace: "",
     killers: ["src/proxy/proxy_test.ts"],
