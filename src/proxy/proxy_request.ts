@@ -33,7 +33,7 @@ export interface EncodedReplySink {
   readonly protocol: Protocol;
   /**
    * @param text one complete reply, as it goes over the wire
-   * @param rest the texts after it, where the reply is long
+   * @param rest the pieces after it, where the reply is long
    */
   settleEncoded(text: string, rest?: readonly ByteString[]): void;
 }
@@ -75,7 +75,7 @@ export class ProxyRequest implements Listed<ProxyRequest> {
   moves = 0;
   /** How many connections ended by their nodes while it was in flight on them. */
   losses = 0;
-  /** What comes behind the text of the answer that is just handed out. */
+  /** The pieces after the text of the answer that is being delivered. */
   rest: readonly ByteString[] = NO_REST;
   list: object | null = null;
   next: ProxyRequest | null = null;
@@ -108,7 +108,7 @@ export class ProxyRequest implements Listed<ProxyRequest> {
     return this.sink.protocol;
   }
 
-  /** As it goes over the wire; if an argument is long, up to that one. */
+  /** As it is sent, with the stamp if it has one; if an argument is long, up to that one. */
   get text(): string {
     return this.#head + this.#request.text;
   }

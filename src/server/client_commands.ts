@@ -7,15 +7,15 @@ import type { LocalHandler, ProcessCommands } from "./process_commands.ts";
 
 const QUOTED_MAX = 128;
 
-/** Redis's rule: printable ASCII without spaces; empty takes the name away. */
+/** Redis's rule: printable ASCII without spaces. An empty name removes the name. */
 export function isClientName(name: string): boolean {
   return /^[!-~]*$/.test(name);
 }
 
-/** `CLIENT …`: what a client says and asks about connections. */
+/** The handlers of `CLIENT …`. */
 export const CLIENT_HANDLERS: readonly (readonly [string, LocalHandler])[] = [
   ["client|getname", (_process, connection) => connection.name || null],
-  // Nobody is told of changed keys: there is no client-side caching.
+  // -1 means no redirection: there is no client-side caching.
   ["client|getredir", () => -1],
   ["client|id", (_process, connection) => connection.id],
   ["client|info", ({ clock }, connection) => describe(connection, clock.monotonicMs())],
@@ -63,7 +63,7 @@ function setInfo(connection: Connection, attribute: string, value: string): Repl
   return OK;
 }
 
-/** `CLIENT PAUSE ms [WRITE|ALL]`: of this process's clients. */
+/** `CLIENT PAUSE ms [WRITE|ALL]` pauses the clients of this process. */
 function pause(
   { pause }: ProcessCommands,
   _connection: Connection,
@@ -81,7 +81,7 @@ function pause(
   return OK;
 }
 
-/** `CLIENT REPLY ON|OFF|SKIP`: only ON is answered. */
+/** `CLIENT REPLY ON|OFF|SKIP`. Only ON is answered. */
 function setReplyMode(
   _process: ProcessCommands,
   connection: Connection,
@@ -141,7 +141,7 @@ function listed(process: ProcessCommands, args: readonly string[]): Connection[]
 
 type Filter = (connection: Connection) => boolean;
 
-/** `CLIENT KILL addr` or with filters; with one that is wrong, nobody is killed. */
+/** `CLIENT KILL addr`, or with filters. A wrong filter is an error, and no client is killed. */
 function kill(process: ProcessCommands, self: Connection, args: readonly string[]): Reply {
   const connections = [...process.connections.values()];
   if (args.length === 3) {
@@ -196,7 +196,7 @@ function killFilter(option: string, value: string, nowMs: number): Filter {
   }
 }
 
-/** All connections are of one type; Redis's others exist, and nobody is of them. */
+/** All connections are of type `normal`. Redis's other types are known, and match no connection. */
 function ofType(type: string): Filter {
   const name = type.toLowerCase();
   if (name === "normal") return () => true;
@@ -209,7 +209,7 @@ function cutOff(victim: Connection, self: Connection): void {
   else victim.destroy();
 }
 
-/** One line as in Redis's `CLIENT LIST`, with the fields that mean something here. */
+/** A line of Redis's `CLIENT LIST`, with the fields that have a meaning here. */
 function describe(connection: Connection, nowMs: number): string {
   const ageSeconds = Math.floor((nowMs - connection.openedMs) / 1000);
   const idleSeconds = Math.floor((nowMs - connection.lastReadMs) / 1000);

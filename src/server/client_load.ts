@@ -1,45 +1,47 @@
 import type { Cancel, Clock } from "../platform/clock.ts";
 
-/** So much each client may have under way, however much the others have. */
+/** Bytes of requests that each client may have in flight, however many the others have. */
 const FREE_BYTES = 16 * 1024;
-/** How long a client may take to finish its request while others wait for that. */
+/** How long in ms a client may take to finish its request while others wait for it. */
 const TURN_MS_MAX = 10_000;
 
-/** A client's connection, as far as it is read on or not. */
+/** A client's connection, as far as the load decides whether it is read. */
 export interface LoadingClient {
   /** Bytes of replies that it has not taken. */
   readonly waitingBytes: number;
-  /** Reads on. */
+  /** Resumes reading. */
   goOn(): void;
-  /** Ends it. */
+  /** Disconnects the client. */
   cutOff(reason: string): void;
 }
 
 export interface ClientLoadOptions {
   readonly clock: Clock;
-  /** Bytes of requests of all clients. */
+  /** Maximum bytes of requests of all clients. */
   readonly requestBytesMax: number;
-  /** Bytes of replies of all clients. */
+  /** Maximum bytes of replies of all clients. */
   readonly outputBytesMax: number;
-  /** Whatever the numbers say, no more can be taken for now. */
+  /** Whether no more can be taken for now, whatever the numbers are. */
   readonly isFull: () => boolean;
 }
 
 /**
- * What all clients of a process have under way together. When there is too much of it, those with
- * more than a little are not read any further, until others are answered: then they are, in the order
- * in which they stopped.
+ * The requests in flight and unread replies of all clients of a process together. When requests
+ * exceed their bound, clients with more than a few bytes in flight are not read until others are
+ * answered. They resume in the order in which they stopped.
  */
 export class ClientLoad {
-  /** Of requests that are whole and not answered. */
+  /** Bytes of complete requests that are not answered. */
   unansweredBytes = 0;
-  /** Of requests that have not arrived whole, and of what stands behind others. */
+  /** Bytes of incomplete requests, and of those waiting behind others to be decoded. */
   partialBytes = 0;
-  /** Of replies that wait for their readers. */
+  /** Bytes of replies that clients have not taken. */
   outputBytes = 0;
   readonly #options: ClientLoadOptions;
   readonly #waiting = new Set<LoadingClient>();
-  /** Reads on though there is too much, since nothing else would ever become less. */
+  /**
+   * The client that is read although the bound is exceeded, since otherwise nothing would proceed.
+   */
   #turn: LoadingClient | null = null;
   #cancelTurn: Cancel | null = null;
   #isWaking = false;
@@ -53,7 +55,7 @@ export class ClientLoad {
     return this.unansweredBytes + this.partialBytes >= requestBytesMax || isFull();
   }
 
-  /** Whether a client that has so many bytes under way has to wait before it is read on. */
+  /** Whether a client with this many bytes in flight has to wait before it is read. */
   mustWait(client: LoadingClient, bytes: number): boolean {
     return bytes >= FREE_BYTES && client !== this.#turn && this.#isFull;
   }
@@ -62,13 +64,13 @@ export class ClientLoad {
     return this.#waiting.has(client);
   }
 
-  /** The client is not read any further until `goOn`. */
+  /** Queues a client that is not read until its `goOn` is called. */
   wait(client: LoadingClient): void {
     this.#waiting.add(client);
     this.wakeLater();
   }
 
-  /** Something has become less, perhaps. */
+  /** Resumes clients after this turn, as far as there is room. */
   wakeLater(): void {
     if (this.#waiting.size === 0 || this.#isWaking) return;
     this.#isWaking = true;
@@ -78,7 +80,7 @@ export class ClientLoad {
     });
   }
 
-  /** The client has finished a request. */
+  /** Takes note that the client has finished a request. */
   noteFinished(client: LoadingClient): void {
     if (client === this.#turn) this.#endTurn();
   }
@@ -89,7 +91,7 @@ export class ClientLoad {
     this.wakeLater();
   }
 
-  /** Replies are waiting: who has the most of them goes, if it is too much for all together. */
+  /** Disconnects the client with the most unread replies if all together exceed their bound. */
   checkOutput(clients: Iterable<LoadingClient>): void {
     if (this.outputBytes <= this.#options.outputBytesMax) return;
     let greediest: LoadingClient | null = null;
@@ -100,7 +102,7 @@ export class ClientLoad {
   }
 
   #wake(): void {
-    // Each of them once: who has to wait again stands behind the others.
+    // Each client once: one that has to wait again is put after the others.
     for (let left = this.#waiting.size; left > 0; left--) {
       const isFull = this.#isFull;
       if (isFull && !this.#mayTakeTurn) return;
@@ -112,7 +114,9 @@ export class ClientLoad {
     }
   }
 
-  /** Nothing that will be answered holds the others up, only what has not arrived. */
+  /**
+   * Whether incomplete requests are what fills the bound, so that one client must finish its own.
+   */
   get #mayTakeTurn(): boolean {
     return this.#turn === null && !this.#options.isFull() &&
       this.unansweredBytes < this.#options.requestBytesMax / 2;
@@ -133,34 +137,36 @@ export class ClientLoad {
   }
 }
 
-/** Requests from this size on keep the event loop busy for long when they are read and carried out. */
+/** Bytes of a request from which reading and executing it keeps the event loop busy for long. */
 const LARGE_BYTES = 2 * 1024 * 1024;
 
-/** What a size belongs to: a client whose request is arriving, or the reply that a request waits for. */
+/**
+ * What a size belongs to: a client whose request is arriving, or the reply of a complete request.
+ */
 type Owner = object | { readonly connection: object };
 
 /**
- * The large requests of all clients, each from shortly before it has arrived until it is answered.
- * Whoever has to be told before the event loop stands still is told of the largest.
+ * The large requests of all clients, each from shortly before it is complete until it is answered.
+ * Reports the largest before the event loop is busy with it.
  */
 export class LargeRequests {
   readonly #sizes = new Map<Owner, number>();
   readonly #changed: (largestBytes: number) => void;
   #largest = 0;
 
-  /** @param changed gets the size of the largest; 0: there is none */
+  /** @param changed gets the bytes of the largest; 0 when there is none */
   constructor(changed: (largestBytes: number) => void) {
     this.#changed = changed;
   }
 
-  /** @param bytes 0: it is over */
+  /** @param bytes size of the request; 0 when it is answered */
   note(owner: Owner, bytes: number): void {
     if (bytes >= LARGE_BYTES) this.#sizes.set(owner, bytes);
     else if (this.#sizes.size === 0 || !this.#sizes.delete(owner)) return;
     this.#report();
   }
 
-  /** Nobody waits any more for what this client sent. */
+  /** Drops all sizes of a client that is gone. */
   forget(connection: object): void {
     if (this.#sizes.size === 0) return;
     for (const owner of this.#sizes.keys()) {

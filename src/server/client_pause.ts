@@ -2,7 +2,7 @@ import type { Cancel, Clock } from "../platform/clock.ts";
 import type { Connection } from "./connection.ts";
 import type { PendingReply } from "./pending_reply.ts";
 
-/** What `CLIENT PAUSE` holds: all requests, or writes and what follows them. */
+/** What `CLIENT PAUSE` holds: all requests, or writes and the requests that follow them. */
 export type PauseMode = "all" | "write";
 
 interface HeldRequest {
@@ -13,9 +13,9 @@ interface HeldRequest {
 }
 
 /**
- * `CLIENT PAUSE` of one process: requests of all its clients are held until the time is up or a
- * client ends it, and are then served in the order in which they came. How many a client may have
- * waiting is bounded, as always, by what its connection reads ahead.
+ * `CLIENT PAUSE` of one process. Requests of all its clients are held until the time is up or a
+ * client ends the pause, and are then served in order of arrival. A client's held requests are
+ * bounded by what its connection reads ahead.
  */
 export class ClientPause {
   readonly #clock: Clock;
@@ -23,7 +23,7 @@ export class ClientPause {
   #untilMs = -Infinity;
   #cancel: Cancel | null = null;
   #held: HeldRequest[] = [];
-  /** Whose requests are held: what they send next must not overtake. */
+  /** Clients with held requests, whose later requests must not overtake these. */
   readonly #holding = new Set<Connection>();
 
   constructor(clock: Clock) {
@@ -34,7 +34,7 @@ export class ClientPause {
     return this.#mode !== null;
   }
 
-  /** As in Redis, a second pause makes the first one longer and stricter, never the opposite. */
+  /** As in Redis, a second pause can make the first one longer and stricter, never the opposite. */
   begin(mode: PauseMode, durationMs: number): void {
     if (this.#mode !== "all") this.#mode = mode;
     this.#untilMs = Math.max(this.#untilMs, this.#clock.monotonicMs() + durationMs);
@@ -56,7 +56,7 @@ export class ClientPause {
     }
   }
 
-  /** Keeps a request for later, if it has to wait. @returns whether it does */
+  /** Holds the request if it has to wait. @returns whether it does */
   holds(
     connection: Connection,
     reply: PendingReply,
@@ -71,13 +71,13 @@ export class ClientPause {
     return true;
   }
 
-  /** Nobody waits any more for what this client asked: it is not carried out. */
+  /** Drops the held requests of a client that is gone: they are not executed. */
   forget(connection: Connection): void {
     if (!this.#holding.delete(connection)) return;
     this.#held = this.#held.filter((request) => request.connection !== connection);
   }
 
-  /** Timers have a longest time; a pause has not. */
+  /** Waits until the pause is over, in steps: a timer has a longest time, a pause does not. */
   #await(): void {
     this.#cancel?.();
     const leftMs = this.#untilMs - this.#clock.monotonicMs();
@@ -88,4 +88,5 @@ export class ClientPause {
   }
 }
 
+/** Longest time of a single timer. */
 const TIMER_MS_MAX = 60 * 60 * 1000;

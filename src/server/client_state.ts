@@ -1,13 +1,13 @@
 import { ClientOrder } from "../node/clients/request.ts";
 
-/** What the node keeps of one client beyond its connection. */
+/** What a node knows of one client beyond its connection. */
 export class ClientState {
   readonly order = new ClientOrder();
-  /** A request was refused behind the fence: nothing that follows it may be executed. */
+  /** Whether a request was refused under the fence, so that none that follows may be executed. */
   hasRefused = false;
   #fenceTerm: number | null = null;
 
-  /** Set by `CLUSTER FENCE`: data commands are taken only while this node leads in that term. */
+  /** Set by `CLUSTER FENCE`: data commands are accepted only while this node leads in that term. */
   get fenceTerm(): number | null {
     return this.#fenceTerm;
   }
@@ -17,7 +17,7 @@ export class ClientState {
     this.hasRefused = false;
   }
 
-  /** As when the client came. Its requests under way keep their order. */
+  /** Resets it as for a new client. Requests in flight keep their order. */
   reset(): void {
     this.fenceTerm = null;
   }

@@ -12,12 +12,12 @@ import type { ClientState } from "./client_state.ts";
 import type { Connection } from "./connection.ts";
 import { type Answer, type PendingReply, SETTLED_BY_HANDLER } from "./pending_reply.ts";
 
-/** `host:port` with an IPv6 host in brackets, or nothing while it is unknown. */
+/** `host:port` with an IPv6 host in brackets; empty while the address is unknown. */
 export function clientAddressText(address: Address | null): string {
   return address === null ? "" : formatAddress(address);
 }
 
-/** The connections (proxies, mostly) that are told of the node's state as it changes. */
+/** The connections, mostly of proxies, that get the node's state pushed as it changes. */
 export class StateSubscribers {
   readonly #node: Node;
   readonly #machine: StateMachine;
@@ -31,7 +31,7 @@ export class StateSubscribers {
     this.#clock = clock;
   }
 
-  /** Pushes at once, at every change, and each `intervalMs`. */
+  /** Pushes the state at once, at every change, and every `intervalMs`. */
   add(connection: Connection, intervalMs: number): void {
     this.#timers.get(connection)?.();
     connection.isWatching = true;
@@ -90,16 +90,19 @@ function statePush(report: StateReport, { keyspace, memoryBytesMax }: StateMachi
   ]);
 }
 
-/** What only the leader can do; others answer `-MOVED` to it, and a proxy asks it. */
+/**
+ * Subcommands that only the leader can execute. Other nodes answer `-MOVED`; a proxy forwards them.
+ */
 export const MEMBER_SUBCOMMANDS: readonly string[] = ["JOIN", "FORGET", "TRANSFER"];
 
-/** The same as for `--id`. */
+/** What an id may be, as for `--id`. */
 const ID = /^[A-Za-z0-9_.-]{1,64}$/;
 
 /**
- * `CLUSTER JOIN`, `FORGET` and `TRANSFER`: answered when the change is committed or the other leads.
+ * `CLUSTER JOIN`, `FORGET` and `TRANSFER`. Answered when the change is committed, or the successor
+ * leads.
  *
- * @param args with `CLUSTER` and the subcommand
+ * @param args the whole request, with `CLUSTER` and the subcommand
  */
 export function memberCommand(
   node: Node,
@@ -129,7 +132,7 @@ export function memberCommand(
   });
 }
 
-/** What a new node needs to begin: which cluster it is in, and whom it may ask for the rest. */
+/** What a new node needs to start: the id of its cluster, and the members it can connect to. */
 function joinedReply({ clusterId, members }: StateReport): Reply {
   return new MapReply([
     ["cluster-id", clusterId],
@@ -238,7 +241,9 @@ function membersReply({ members }: StateReport): Reply {
   );
 }
 
-/** Redis's line for each member; the leader, or the last one known, is the master of all slots. */
+/**
+ * A line of Redis's `CLUSTER NODES` for each member. The last known leader is master of all slots.
+ */
 function nodesText(report: StateReport): string {
   const masterId = masterOf(report)?.id ?? null;
   return report.members.map((member) => {
@@ -268,9 +273,9 @@ function masterOf(report: StateReport): MemberReport | undefined {
 }
 
 /**
- * The leader, or the last one known, and then the others. Whether this node is connected with them
- * does not matter: a client that finds nobody in the list forgets all that it knows, and one that
- * finds a dead node asks another.
+ * The members with known addresses, the last known leader first. Members that this node cannot
+ * reach are listed too: a client that gets an empty list forgets all nodes, and one that finds a
+ * dead node asks another.
  */
 function mastersFirst(report: StateReport): KnownMember[] {
   const master = masterOf(report);

@@ -11,24 +11,28 @@ import type { ClientLimits } from "./limits.ts";
 import { PendingReply, type ReplyingConnection, ReplyQueue } from "./pending_reply.ts";
 import { ReplyOutput, SlowReader } from "./reply_output.ts";
 
-/** For so long at most, requests that came together are carried out before others have their turn. */
+/**
+ * Longest time in ms that requests which arrived together are processed before others get a turn.
+ */
 const DECODE_MS_MAX = 5;
-/** The clock is looked at after so many. */
+/** Number of requests after which the clock is read. */
 const REQUESTS_PER_LOOK = 8;
 
-/** What is read at most of a client whose requests wait for their turn. */
+/** Maximum bytes buffered of a client whose requests wait for their turn. */
 const RESTING_BYTES_MAX = 1024 * 1024;
 
-/** What is read at most, beyond what it may have under way, of a client that waits without a bound. */
+/** Maximum bytes buffered of a client that waits without a bound, beyond its requests in flight. */
 const PROBED_BYTES_MAX = 16 * 1024 * 1024;
 
-/** How long a request that may wait for ever does so for a client that has closed its side. */
+/** How long in ms an unbounded wait goes on after the client has closed its side. */
 const ENDED_WAIT_MS = 1_000;
 
-/** How often a client that is not read is looked at while it waits without a bound. */
+/**
+ * Interval in ms at which a paused client that waits without a bound is read, to see if it is gone.
+ */
 const PROBE_MS = 5_000;
 
-/** How long a closing connection may take to read its last replies. */
+/** How long in ms the client of a closing connection may take to read its last replies. */
 const LINGER_MS = 10_000;
 
 /** What a connection needs of the listener that accepted it. */
@@ -36,61 +40,63 @@ export interface ConnectionOwner {
   readonly limits: ClientLimits;
   readonly clock: Clock;
   readonly fairness: FairReading;
-  /** Of all connections together. */
+  /** Bytes of all connections together. */
   readonly totals: { inputBytes: number; outputBytes: number };
   readonly load: ClientLoad;
   readonly largeRequests: LargeRequests;
-  /** Nothing may be sent now, but to a connection that is spared. */
+  /** Whether nothing may be sent now, except to a connection with `isSpared`. */
   readonly isSilent: boolean;
-  /** Requests are wanted as they came. */
+  /** Whether requests are passed on as text, by `forward`. */
   readonly isForwarding: boolean;
-  /** A whole request arrived: `reply` is to be settled, now or later. */
+  /** Serves a request. `reply` is to be settled, now or later. */
   request(connection: Connection, args: Arguments, reply: PendingReply): void;
-  /** The same, where `isForwarding`. */
+  /** The same for a request as text, where `isForwarding`. */
   forward(connection: Connection, request: RequestText, reply: PendingReply): void;
-  /** An exception was thrown while this connection was served: it ends, and nothing else. */
+  /** Logs an exception that was thrown while this connection was served, and that ends it. */
   logFailure(connection: Connection, error: unknown): void;
-  /** Something is ready to be sent; `flush` is wanted at the end of the turn. */
+  /** Has `flush` called at the end of the turn. */
   flushLater(connection: Connection): void;
   logProtocolError(connection: Connection, reason: string): void;
   remove(connection: Connection): void;
 }
 
-/** A client's connection: decodes requests, keeps replies in their order, bounds both sides. */
+/**
+ * A client's connection. Decodes requests, keeps replies in order, and bounds the bytes of both.
+ */
 export class Connection implements LoadingClient, ReplyingConnection {
   readonly id: number;
   /** `host:port` of the client. */
   readonly remote: string;
   /** `host:port` that the client connected to. */
   readonly local: string;
-  /** By the clock that never goes back, as all times here. */
+  /** By the monotonic clock, as all times here. */
   readonly openedMs: number;
   protocol: Protocol = 2;
-  /** By `CLIENT SETNAME`. */
+  /** Set by `CLIENT SETNAME`. */
   name = "";
   libraryName = "";
   libraryVersion = "";
   lastCommand = "NULL";
-  /** By `CLIENT REPLY`; `skip`: the next reply is left out. */
+  /** Set by `CLIENT REPLY`; `skip` leaves out the next reply. */
   replyMode: "on" | "off" | "skip" = "on";
-  /** Between a `MULTI` that was refused and its `EXEC` or `DISCARD`. */
+  /** Whether it is between a refused `MULTI` and its `EXEC` or `DISCARD`. */
   isInRefusedTransaction = false;
-  /** When requests were last read; all that come together have one time. */
+  /** When requests were last read. Requests that arrive together share one time. */
   lastReadMs: number;
-  /** One of its requests may have waited without a bound. */
+  /** Whether one of its requests may have waited without a bound. */
   mayWait = false;
-  /** Pushes are sent to it, so that it may say nothing itself. */
+  /** Whether it gets pushes, so that it need not send anything itself. */
   isWatching = false;
-  /** Gets its replies even from a listener that is silent. */
+  /** Whether it gets its replies even while the listener is silent. */
   isSpared = false;
 
   readonly #socket: Socket;
   readonly #owner: ConnectionOwner;
   readonly #decoder: RequestDecoder;
   readonly #replies = new ReplyQueue();
-  /** Of requests that are not answered. */
+  /** Bytes of requests that are not answered. */
   #requestBytes = 0;
-  /** What the load knows of: bytes that are not decoded, and those that the client has not taken. */
+  /** Last reported to the load: bytes not decoded, and bytes that the client has not taken. */
   #knownPending = 0;
   #knownOutput = 0;
   readonly #output: ReplyOutput;
@@ -101,7 +107,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
   #isDirty = false;
   #isPaused = false;
   #isResting = false;
-  /** The client has closed its side, and requests that it sent before wait for their turn. */
+  /** Whether the client has closed its side while its requests wait for their turn. */
   #isEndDue = false;
   #isEnding = false;
   #isClosed = false;
@@ -133,16 +139,16 @@ export class Connection implements LoadingClient, ReplyingConnection {
     );
     socket.on("drain", () => this.#drained());
     socket.on("end", () => this.#guard(() => this.#ended()));
-    socket.on("error", () => {}); // "close" follows and tells all that matters
+    socket.on("error", () => {}); // "close" follows, and handles it
     socket.once("close", () => this.#closed());
   }
 
-  /** Requests that wait for their answer. */
+  /** Number of requests without an answer, or whose answer is not sent yet. */
   get outstanding(): number {
     return this.#replies.size;
   }
 
-  /** It waits for nothing, and nothing is pushed to it. */
+  /** Whether it waits for no reply, and gets no pushes. */
   get isIdle(): boolean {
     return this.outstanding === 0 && !this.isWatching && this.#output.isHandedOver;
   }
@@ -151,12 +157,12 @@ export class Connection implements LoadingClient, ReplyingConnection {
     return this.#isClosed;
   }
 
-  /** What is held for the client at most before it is looked at. */
+  /** Bytes held for the client above which it is checked for reading. */
   get outputBytesMax(): number {
     return this.#owner.limits.outputBytesMax;
   }
 
-  /** Sends a message that answers no request, at once and before replies still open. */
+  /** Sends a message that answers no request, without waiting for open replies. */
   push(message: PushReply): void {
     if (this.#isClosed || this.#isEnding || this.#isSilent) return;
     this.#guard(() => {
@@ -173,14 +179,14 @@ export class Connection implements LoadingClient, ReplyingConnection {
     }
   }
 
-  /** Something went wrong while this client was served. */
+  /** Ends the connection, since serving it failed. */
   fail(error: unknown): void {
     if (this.#isClosed) return;
     this.#owner.logFailure(this, error);
     this.destroy();
   }
 
-  /** Takes back what the client has said about the connection, as if it had just come. */
+  /** Resets what the client has set for the connection, as for a new one. */
   reset(): void {
     this.protocol = 2;
     this.name = "";
@@ -188,7 +194,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
     this.isInRefusedTransaction = false;
   }
 
-  /** Takes no more requests, and closes once those so far are answered. */
+  /** Takes no more requests, and closes once the earlier ones are answered. */
   closeAfterReplies(): void {
     this.#isEnding = true;
     this.#socket.pause();
@@ -196,8 +202,8 @@ export class Connection implements LoadingClient, ReplyingConnection {
   }
 
   /**
-   * The client has closed its side, and perhaps the other one too, which cannot be told. Its last
-   * requests still get their answers, unless they may wait for ever.
+   * The client has closed its side. Whether it still reads is unknown. Its last requests still get
+   * their answers, unless they may wait without a bound.
    */
   #ended(): void {
     if (this.#isResting) {
@@ -215,18 +221,18 @@ export class Connection implements LoadingClient, ReplyingConnection {
     return this.mayWait && this.#replies.isWaiting;
   }
 
-  /** Sends what became ready while the listener was silent. */
+  /** Sends the replies that became ready while the listener was silent. */
   wake(): void {
     this.#markDirty();
   }
 
-  /** Cuts the client off. */
+  /** Closes the connection at once, without sending what is left. */
   destroy(): void {
     this.#socket.destroy();
     this.#closed();
   }
 
-  /** A reply has its text; called by `PendingReply`. */
+  /** Takes note that a reply has its text. Called by `PendingReply`. */
   noteSettled(reply: PendingReply): void {
     if (this.#isClosed) return;
     this.#requestBytes -= reply.requestBytes;
@@ -239,14 +245,14 @@ export class Connection implements LoadingClient, ReplyingConnection {
     }
   }
 
-  /** Says whether the client wants this reply, which is of the request that is served next. */
+  /** Sets protocol and muting of the reply to the request that is served next. */
   prepare(reply: PendingReply): void {
     reply.protocol = this.protocol; // a request before it may have been HELLO
     reply.isMuted = this.replyMode !== "on";
     if (this.replyMode === "skip") this.replyMode = "on";
   }
 
-  /** Sends all that is ready, in one write. */
+  /** Sends all replies that are ready, in as few writes as possible. */
   flush(): void {
     try {
       this.#flush();
@@ -329,7 +335,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
 
   #decode(): void {
     this.lastReadMs = this.#owner.clock.monotonicMs();
-    // Replies leave at the turn's end, so that the window and the room do not grow here.
+    // Replies are sent at the end of the turn, so the window and the room do not grow in this loop.
     const window = this.#output.room > 0 ? this.#window : 0;
     for (let count = 1; !this.#isEnding && !this.#isClosed; count++) {
       if (this.outstanding >= window) return this.#pause();
@@ -340,7 +346,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
     }
   }
 
-  /** A client that asked for nothing else is read until its request is whole, whatever its size. */
+  /** Whether reading has to stop. A client with a single request is read until that is complete. */
   #hasTooManyBytes(): boolean {
     const { load, limits } = this.#owner;
     if (this.#requestBytes >= limits.pipelineBytesMax) return true;
@@ -396,8 +402,8 @@ export class Connection implements LoadingClient, ReplyingConnection {
   }
 
   /**
-   * Lets the event loop look after others; requests that are read already wait. It is too short to
-   * pause the socket for: Deno 2.6 mixes up what it reads when a socket goes on so soon.
+   * Yields to the event loop; decoded and buffered requests wait. The socket is not paused for it:
+   * Deno 2.6 mixes up the data it reads when a socket is resumed so soon.
    */
   #rest(): void {
     this.#isResting = true;
@@ -426,7 +432,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
     if (this.#cancelProbe === null && this.#isWaiting) this.#probeLater();
   }
 
-  /** Whether a client is gone cannot be told but by reading on. */
+  /** Reads on now and then, since only reading shows that a client is gone. */
   #probeLater(): void {
     this.#cancelProbe = this.#owner.clock.after(PROBE_MS, () => {
       this.#cancelProbe = null;
@@ -460,7 +466,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
     this.#endIfDue();
   }
 
-  /** There is room again for what all clients have under way, or it is this one's turn. */
+  /** Reads on: there is room again for the requests of all clients, or it is this one's turn. */
   goOn(): void {
     this.#guard(() => this.#resumeWhenRelieved());
   }
@@ -482,7 +488,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
   }
 }
 
-/** One end of a socket, as Redis prints it; unknown when the client has gone already. */
+/** One end of a socket, as Redis prints it; `?:0` when the client has gone already. */
 function endText(host = "?", port = 0): string {
   return formatAddress({ host: plainHost(host), port });
 }

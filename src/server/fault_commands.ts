@@ -11,9 +11,9 @@ import {
 import type { NodeId } from "../raft/types.ts";
 import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
 
-/** No fault outlasts a day: who wants more heals it himself. */
+/** Longest duration of a fault in ms, a day. Without a duration it lasts until it is healed. */
 export const FAULT_DURATION_MS_MAX = 24 * 60 * 60 * 1000;
-/** The longest delay of a message or a sync. */
+/** Longest delay of a message or a sync in ms. */
 export const FAULT_DELAY_MS_MAX = 60_000;
 
 const DIRECTIONS: ReadonlyMap<string, Direction> = new Map<string, Direction>([
@@ -22,7 +22,7 @@ const DIRECTIONS: ReadonlyMap<string, Direction> = new Map<string, Direction>([
   ["BOTH", "both"],
 ]);
 
-/** A fault that a client asks for. */
+/** A fault that a client requests. */
 export interface FaultRequest {
   readonly fault: Fault;
   /** `null`: until it is healed. */
@@ -33,7 +33,7 @@ export interface FaultRequest {
  * Reads `FAULT kind …`.
  *
  * @param args the whole request
- * @param others the ids of this node's peers: no other can be named
+ * @param others the ids of this node's peers, the only ones that may be named
  */
 export function parseFault(
   args: readonly string[],
@@ -48,7 +48,7 @@ export function parseFault(
   return error ?? { fault, durationMs };
 }
 
-/** The kind of that name, written in any case. */
+/** The kind of that name in any case; `null` when there is none. */
 export function faultKind(name: string): FaultKind | null {
   return FAULT_KINDS.find((kind) => kind === name.toLowerCase()) ?? null;
 }
@@ -61,7 +61,7 @@ export function unknownFault(name: string): ErrorReply {
   );
 }
 
-/** Takes one word after the other; keeps the first error. */
+/** Parses the words one by one, and keeps the first error. */
 class Words {
   readonly #kind: FaultKind;
   readonly #words: string[];
@@ -99,7 +99,7 @@ class Words {
     return this.#number("the duration", 1, FAULT_DURATION_MS_MAX);
   }
 
-  /** What is left over, as an error. */
+  /** An error if words are left; `null` otherwise. */
   rest(): ErrorReply | null {
     const [word] = this.#words;
     return word === undefined
@@ -121,7 +121,7 @@ class Words {
     return min;
   }
 
-  /** `FROM id,…`, if it is there. */
+  /** Parses `FROM id,…`; `null` when it is absent. */
   #peers(): FaultPeers {
     if (this.#words[0]?.toUpperCase() !== "FROM") return null;
     const [, list] = this.#words.splice(0, 2);
@@ -144,7 +144,7 @@ class Words {
   }
 }
 
-/** The beginning of what a client sent, fit for an error. */
+/** The beginning of a client's word, made printable for an error. */
 function printable(word: string): string {
   return word.slice(0, 64).replace(/[^\x20-\x7e]/g, "?");
 }
@@ -157,11 +157,11 @@ const TOO_MANY = new ErrorReply(`ERR there are ${FAULTS_MAX} faults already: FAU
 /** What a node needs to fail on purpose. */
 export interface FaultTools {
   readonly faults: Faults;
-  /** Ends the process at once, with nothing tidied up. */
+  /** Ends the process at once, without any cleanup. */
   crash(): void;
 }
 
-/** The node, as far as it tells who its peers are. */
+/** The node, as far as it reports its peers. */
 export interface PeerList {
   report(): { readonly id: NodeId; readonly members: readonly { readonly id: NodeId }[] };
 }

@@ -11,7 +11,7 @@ import { persistenceFields } from "./snapshot_commands.ts";
 
 /** One `# Section` of `INFO`. */
 export interface InfoSection {
-  /** Lower case, as a client asks for it; shown with a capital. */
+  /** In lower case, as clients ask for it; printed with a capital. */
   readonly name: string;
   readonly fields: readonly (readonly [name: string, value: string | number])[];
 }
@@ -19,7 +19,7 @@ export interface InfoSection {
 /**
  * The text of `INFO` in Redis's form.
  *
- * @param wanted the sections asked for; none, `default`, `all` and `everything` mean all of them
+ * @param wanted the sections requested; none, `default`, `all` or `everything` means all sections
  */
 export function infoText(sections: readonly InfoSection[], wanted: readonly string[]): string {
   const names = new Set(wanted.map((name) => name.toLowerCase()));
@@ -34,23 +34,23 @@ export function infoText(sections: readonly InfoSection[], wanted: readonly stri
 }
 
 /**
- * A node sends clients elsewhere for writes, as a member of a Redis Cluster does. A proxy serves
- * everything by itself, though it answers `CLUSTER` to clients that expect it.
+ * A node redirects writes to the leader, as a member of a Redis Cluster does. A proxy serves all
+ * requests itself, though it answers `CLUSTER` to clients that expect it.
  */
 export type ServerMode = "cluster" | "standalone";
 
-/** What node and proxy count in their own ways. */
+/** Counts that a node and a proxy take in their own ways. */
 export interface OwnCounts {
-  /** Requests that wait for something that others do (`WAIT`). */
+  /** Number of requests that wait for other nodes (`WAIT`). */
   readonly blockedClients: number;
   readonly expiredKeys: number;
   readonly hits: number;
   readonly misses: number;
-  /** About how much the state takes; 0: there is none. */
+  /** Estimated bytes of the state; 0 where there is none. */
   readonly dataBytes: number;
-  /** Of `dataBytes`, above which writes are refused; 0: there is none. */
+  /** Bound of `dataBytes` above which writes are refused; 0 where there is none. */
   readonly maxmemory: number;
-  /** What short keys and values take outside of the heap. */
+  /** Bytes of short keys and values outside of the heap. */
   readonly arenaBytes: number;
 }
 
@@ -64,7 +64,7 @@ export const NO_COUNTS: OwnCounts = {
   arenaBytes: 0,
 };
 
-/** The sections of `INFO` that node and proxy have alike. */
+/** The sections of `INFO` that a node and a proxy share. */
 export function processSections(
   facts: ProcessFacts,
   listener: RespListener,
@@ -128,12 +128,14 @@ export function processSections(
         ["latest_fork_usec", 0],
       ],
     },
-    // On a proxy too: CLUSTER is answered, and redis-cli --cluster looks for it here.
+    // On a proxy too: it answers CLUSTER, and redis-cli --cluster checks this field.
     { name: "cluster", fields: [["cluster_enabled", 1]] },
   ];
 }
 
-/** `used_memory` is what the process uses, wherever that is; the state's share is told beside it. */
+/**
+ * `used_memory` is what the process uses, on V8's heap and outside; `dataset` is the state's share.
+ */
 function memoryFields(
   facts: ProcessFacts,
   { dataBytes, maxmemory, arenaBytes }: OwnCounts,
@@ -163,7 +165,7 @@ function memoryFields(
   ];
 }
 
-/** As Redis tells sizes to people. */
+/** A size as Redis prints it for people. */
 function human(bytes: number): string {
   const units = ["B", "K", "M", "G", "T"];
   const power = bytes < 1 ? 0 : Math.min(4, Math.floor(Math.log2(bytes) / 10));
@@ -175,9 +177,9 @@ export interface NodeInfoSources {
   readonly machine: StateMachine;
   readonly facts: ProcessFacts;
   readonly clock: { nowMs(): number };
-  /** @default failures on purpose are not allowed */
+  /** @default faults are not allowed */
   readonly faultTools?: FaultTools;
-  /** The listener is there once the first client is. */
+  /** To be called only once there is a client. */
   readonly listener: () => RespListener;
 }
 
@@ -273,12 +275,12 @@ function faultSections(tools: FaultTools | null): InfoSection[] {
 }
 
 function keyspaceFields(machine: StateMachine): [string, string][] {
-  // As in Redis, keys count that are due and not removed yet: to leave them out takes too long.
+  // As in Redis, keys that are due and not removed yet count: leaving them out takes too long.
   const { storedSize: size, volatileSize } = machine.keyspace;
   return size === 0 ? [] : [["db0", `keys=${size},expires=${volatileSize},avg_ttl=0`]];
 }
 
-/** `ROLE` in Redis's own shape. */
+/** `ROLE`, in Redis's format. */
 export function redisRole(report: StateReport): Reply {
   if (report.role !== "leader") {
     const { host, port } = report.leaderAddress ?? { host: "", port: 0 };

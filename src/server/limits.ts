@@ -1,41 +1,52 @@
-/** The Redis whose commands, replies and errors Regent gives; clients look at it for features. */
+/** The version of Redis whose commands and replies Regent has. Clients derive features from it. */
 export const REDIS_VERSION = "7.0.15";
 
 export const REGENT_VERSION = "0.1.0";
 
-/** What one client may ask for; past a limit it gets an error that names it, or is cut off. */
+/**
+ * Limits for clients. A client that exceeds one gets an error that names it, or is disconnected.
+ */
 export interface ClientLimits {
-  /** Connections at the same time. @default 10000 */
+  /** Maximum number of connections. @default 10000 */
   readonly clientsMax: number;
   /**
-   * Bytes of one argument: so much goes through at the default election timeout, on two shared cores.
+   * Maximum bytes of one argument. The default gets through at the default election timeout, on two
+   * shared cores.
    *
-   * @default 16 MiB
+   * @default 8 MiB
    */
   readonly bulkBytesMax: number;
-  /** Bytes of one whole request. @default 64 MiB */
+  /** Maximum bytes of one request. @default 64 MiB */
   readonly requestBytesMax: number;
-  /** Arguments of one request: what is done with each adds up. @default 131072 */
+  /** Maximum number of arguments of one request. @default 131072 */
   readonly argumentsMax: number;
   /**
-   * Requests of one connection that wait for an answer; past it the socket is not read. Fewer where
-   * replies are large. @default 10000
+   * Maximum number of unanswered requests of one connection, above which its socket is not read.
+   * Fewer where replies are large.
+   *
+   * @default 10000
    */
   readonly pipelineMax: number;
   /**
-   * Reply bytes held for a client; past it the connection is closed when nothing of them is taken for
-   * 5 s, and past four times it at once. @default 256 MiB
+   * Bytes of replies held for a client, above which it is disconnected when it takes none of them
+   * for 5 s. At four times as many it is disconnected at once.
+   *
+   * @default 256 MiB
    */
   readonly outputBytesMax: number;
-  /** Bytes of requests of one connection that wait for an answer; past it, it is not read. @default 16 MiB */
+  /** Bytes of unanswered requests of one connection, above which it is not read. @default 16 MiB */
   readonly pipelineBytesMax: number;
-  /** The same of all connections; small requests of others pass all the same. @default 64 MiB */
+  /** The same of all connections; clients with small requests are still read. @default 64 MiB */
   readonly inFlightBytesMax: number;
-  /** Reply bytes held for all clients; past it, who has the most is cut off. @default 512 MiB */
+  /**
+   * Bytes of replies held for all clients, above which the one with most is disconnected.
+   *
+   * @default 512 MiB
+   */
   readonly allOutputBytesMax: number;
-  /** Silence after which TCP asks whether the client is still there; 0: never. @default 300 */
+  /** Silence in s after which TCP probes whether the client is alive; 0: never. @default 300 */
   readonly tcpKeepaliveS: number;
-  /** A client that asks for nothing for so long is cut off; 0: never. @default 0 */
+  /** Time in s without a request after which a client is disconnected; 0: never. @default 0 */
   readonly timeoutS: number;
 }
 

@@ -14,19 +14,21 @@ import type { ClientLimits } from "./limits.ts";
 import type { PendingReply } from "./pending_reply.ts";
 import { Rates } from "./rates.ts";
 
-/** Who answers the requests: the node's frontend. */
+/** Answers requests: the node's frontend. */
 export interface RequestHandler {
   handle(connection: Connection, args: Arguments, reply: PendingReply): void;
-  /** The largest request that is nearly read, or not answered, has so many bytes; 0: none is large. */
+  /**
+   * Takes the bytes of the largest request that is nearly read or not answered; 0 if none is large.
+   */
   noteLargest?(bytes: number): void;
   forget(connection: Connection): void;
 }
 
-/** Who hands most requests on: the proxy's frontend. */
+/** Forwards most requests: the proxy's frontend. */
 export interface ForwardingHandler {
   forward(connection: Connection, request: RequestText, reply: PendingReply): void;
   forget(connection: Connection): void;
-  /** Too much waits already: clients with large requests are not read for now. @default false */
+  /** Whether too much waits, so that clients with large requests are not read. @default false */
   readonly isFull?: boolean;
 }
 
@@ -36,11 +38,11 @@ export interface ListenOptions {
   readonly limits: ClientLimits;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Whether no file can be opened any more. @default never */
+  /** Whether the process has run out of file descriptors. @default it never has */
   readonly areDescriptorsOut?: () => boolean;
 }
 
-/** How often it is looked at who has been idle for too long. */
+/** Interval in ms at which idle clients are looked for. */
 const SWEEP_MS = 1_000;
 
 /** Starts to accept clients. @throws {UserError} when the address cannot be listened on */
@@ -50,7 +52,7 @@ export async function listen(options: ListenOptions): Promise<RespListener> {
     ...options,
     allowHalfOpen: true,
     areDescriptorsOut,
-    looksEachTime: false, // who is refused tells
+    looksEachTime: false, // a refused client shows it, see `suspect`
   });
   return new RespListener(acceptor, options);
 }
@@ -64,9 +66,9 @@ export class RespListener implements ConnectionOwner {
   readonly load: ClientLoad;
   readonly largeRequests: LargeRequests;
   readonly connections = new Map<number, Connection>();
-  /** Clients ever accepted, requests and bytes ever read, and bytes ever sent, for `INFO`. */
+  /** Totals since the start, for `INFO`. */
   readonly totals = { connections: 0, requests: 0, rejected: 0, inputBytes: 0, outputBytes: 0 };
-  /** The same by second. */
+  /** The same per second. */
   readonly rates: Rates;
 
   isSilent = false;
@@ -74,7 +76,7 @@ export class RespListener implements ConnectionOwner {
 
   readonly #source: ConnectionSource;
   readonly #options: ListenOptions;
-  /** One of them is there. */
+  /** One of these two is set. */
   readonly #requests: RequestHandler | null;
   readonly #forwards: ForwardingHandler | null;
   readonly #dirty: Connection[] = [];
@@ -106,7 +108,7 @@ export class RespListener implements ConnectionOwner {
     if (timeoutS > 0) this.#sweepIdle(timeoutS * 1_000);
   }
 
-  /** Cuts off who has asked for nothing for too long. */
+  /** Disconnects clients that have sent no request for too long. */
   #sweepIdle(timeoutMs: number): void {
     this.#cancelSweep = this.clock.after(SWEEP_MS, () => this.#sweepIdle(timeoutMs));
     const sinceMs = this.clock.monotonicMs() - timeoutMs;
@@ -115,14 +117,14 @@ export class RespListener implements ConnectionOwner {
     }
   }
 
-  /** Stops accepting and cuts all clients off. */
+  /** Stops accepting clients, and disconnects all of them. */
   close(): void {
     this.#cancelSweep?.();
     this.#source.close();
     for (const connection of [...this.connections.values()]) connection.destroy();
   }
 
-  /** Says nothing to any client, and accepts new ones all the same, until told otherwise. */
+  /** While silent, clients are accepted and read, and get nothing. */
   silence(isSilent: boolean): void {
     this.isSilent = isSilent;
     if (isSilent) return;

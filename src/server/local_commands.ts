@@ -23,7 +23,7 @@ export const WRONG_PASSWORD: ErrorReply = new ErrorReply(
   "WRONGPASS invalid username-password pair or user is disabled.",
 );
 
-/** There is one user, and no password: whatever is given for it is right, as in Redis. */
+/** Whether it is the only user, who has no password: any password is right, as in Redis. */
 export function isKnownUser(name: string | undefined): boolean {
   return name === "default";
 }
@@ -60,7 +60,7 @@ export function hello(
   }
   if (name !== null) connection.name = name;
   if (version !== undefined) connection.protocol = version === "3" ? 3 : 2;
-  reply.protocol = connection.protocol; // the answer itself already speaks the new protocol
+  reply.protocol = connection.protocol; // the reply itself is in the new protocol
   const { mode, role } = process.hello();
   return new MapReply([
     ["server", "redis"],
@@ -82,11 +82,11 @@ const NOT_EXECUTED = new ErrorReply(
 const ABORTED = new ErrorReply("EXECABORT Transaction discarded because of previous errors.");
 
 /**
- * Keeps the commands of a transaction that was refused from being executed one by one: clients send
- * them behind `MULTI` without waiting for its answer, and report the whole as failed.
+ * Keeps the commands of a refused transaction from being executed one by one. Clients send them
+ * after `MULTI` without waiting for its answer, and report the whole transaction as failed.
  *
  * @param name the command's, as the client wrote it
- * @returns what the request is answered with; `null`: it is served as any other
+ * @returns the answer to the request; `null` if it is to be served as any other
  */
 export function refuseTransaction(connection: Connection, name: string): Reply | null {
   const word = name.length > LENGTH_MAX ? "" : name.toLowerCase();
@@ -110,12 +110,12 @@ export function refuseTransaction(connection: Connection, name: string): Reply |
   }
 }
 
-/** `discard` is the longest. */
+/** Length of the longest name above, `discard`. */
 const LENGTH_MAX = 7;
 
 const RESET = new SimpleString("RESET");
 
-/** By full names; a container's own handler serves its subcommands that have none. */
+/** Handlers by full name. A container's own handler serves its subcommands without one. */
 const HANDLERS: ReadonlyMap<string, LocalHandler> = new Map<string, LocalHandler>([
   ...CLIENT_HANDLERS,
   ["ping", (_process, _connection, args) => {
@@ -161,7 +161,7 @@ const HANDLERS: ReadonlyMap<string, LocalHandler> = new Map<string, LocalHandler
   ["fault", ({ ofNode }, _connection, args) => ofNode?.fault(args) ?? forNodes("fault")],
 ]);
 
-/** Executes a command of kind `local`; its arity has been checked. */
+/** Executes a command of kind `local`, whose arity has been checked. */
 export function runLocal(
   process: ProcessCommands,
   connection: Connection,

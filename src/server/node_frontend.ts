@@ -28,7 +28,7 @@ export interface NodeFrontendOptions extends Omit<NodeInfoSources, "node"> {
   readonly config: ReadonlyMap<string, string>;
 }
 
-/** Answers the clients of a node: local commands here, reads and writes by the node. */
+/** Answers the clients of a node. Local commands run here, reads and writes go to the node. */
 export class NodeFrontend implements RequestHandler, ProcessCommands, NodeOnlyCommands {
   readonly clock: Clock;
   readonly pause: ClientPause;
@@ -87,11 +87,11 @@ export class NodeFrontend implements RequestHandler, ProcessCommands, NodeOnlyCo
       }
     }
     this.#node.submit(new Request(command, owned, state.order, reply));
-    // It does nothing before the turn's end: what is answered by now was refused.
+    // The node executes nothing before the end of the turn: a reply settled by now is a refusal.
     if (state.fenceTerm !== null && reply.text !== null) state.hasRefused = true;
   }
 
-  /** Answers a request that is wrong or unknown: it waits and is refused in a transaction as others. */
+  /** Answers a wrong or unknown request. It waits for `CLIENT PAUSE` as others do. */
   #refuse(connection: Connection, args: Arguments, reply: PendingReply, refusal: Reply): void {
     if (this.pause.isOn && this.#isHeld(connection, args, reply, false)) return;
     reply.settle(refuseTransaction(connection, textOf(args[0] ?? "")) ?? refusal);
@@ -102,7 +102,7 @@ export class NodeFrontend implements RequestHandler, ProcessCommands, NodeOnlyCo
     return this.pause.holds(connection, reply, isWrite, () => this.handle(connection, args, reply));
   }
 
-  /** `SESSION OPEN` with the name of the connection: sessions count against the one that opens them. */
+  /** `SESSION OPEN` with the name of its connection, against which the session counts. */
   #owned(connection: Connection, state: ClientState, args: readonly string[]) {
     const { id } = this.#node.report();
     const name = `${id}-${this.#options.facts.runId.slice(0, 8)}-${connection.id}`;
@@ -118,7 +118,7 @@ export class NodeFrontend implements RequestHandler, ProcessCommands, NodeOnlyCo
     this.pause.forget(connection);
   }
 
-  /** What a client has set up ends here, whether it closes the connection or says `RESET`. */
+  /** Ends what a client has set up, when it closes the connection or sends `RESET`. */
   reset(connection: Connection): void {
     this.#cluster.unwatch(connection);
     this.#snapshots.forget(connection);

@@ -9,15 +9,15 @@ interface HeldRequest {
   readonly reply: PendingReply;
 }
 
-/** The listener, as far as it can be told to say nothing. */
+/** The listener, as far as it can be silenced. */
 export interface SilentListener {
   silence(isSilent: boolean): void;
 }
 
 /**
- * Stands before the frontend of a node that may play dead (`FAULT PAUSE`): meanwhile requests are
- * held, as the kernel holds them for a process that is stopped, and nothing is said. `FAULT` itself
- * is carried out and answered.
+ * Stands before the frontend of a node that can play dead (`FAULT PAUSE`). During the pause,
+ * requests are held, as the kernel holds them for a stopped process, and nothing is sent. `FAULT`
+ * itself is executed and answered.
  */
 export class PausableFrontend implements RequestHandler {
   readonly #frontend: RequestHandler;
@@ -26,7 +26,7 @@ export class PausableFrontend implements RequestHandler {
   #held = new Map<Connection, HeldRequest[]>();
   #isPaused = false;
 
-  /** @param listener is asked once there is a fault, so that it may be made later */
+  /** @param listener is called only once there is a fault, so that it may be created later */
   constructor(frontend: RequestHandler, faults: Faults, listener: () => SilentListener) {
     this.#frontend = frontend;
     this.#faults = faults;
@@ -46,7 +46,7 @@ export class PausableFrontend implements RequestHandler {
     this.#frontend.noteLargest?.(bytes);
   }
 
-  /** Nobody waits any more for what this client asked: it is not carried out. */
+  /** Drops the held requests of a client that is gone: they are not executed. */
   forget(connection: Connection): void {
     this.#held.delete(connection);
     this.#frontend.forget(connection);

@@ -5,16 +5,16 @@ import { encodePieces, encodeReply, isString, type Protocol, replyBytes } from "
 import { EncodedStrings, MapReply, type Reply } from "../resp/reply.ts";
 import type { ReplyOutput } from "./reply_output.ts";
 
-/** A handler that returns this settles the reply itself, at once or later. */
+/** Returned by a handler that settles the reply itself, at once or later. */
 export const SETTLED_BY_HANDLER: unique symbol = Symbol("settled by the handler");
 
-/** What a handler returns: the reply (`null` is one, as any other), or that it sees to it itself. */
+/** What a handler returns: the reply, which may be `null`, or that it settles the reply itself. */
 export type Answer = Reply | typeof SETTLED_BY_HANDLER;
 
 const NO_REST: readonly ByteString[] = [];
-/** Longer strings are not joined with what stands around them. */
+/** Bytes above which a string is encoded in a piece of its own, without copying it. */
 const STRING_BYTES_MAX = 64 * 1024;
-/** Longer arrays are encoded in pieces. */
+/** Bytes above which an array is encoded in pieces. */
 const ARRAY_BYTES_MAX = 256 * 1024;
 
 /** The connection that replies belong to, as far as they know it. */
@@ -22,31 +22,31 @@ export interface ReplyingConnection {
   readonly isClosed: boolean;
   /** Bytes of one reply above which the client gets an error instead. */
   readonly outputBytesMax: number;
-  /** One of its requests may have waited without a bound. */
+  /** Set when one of its requests may wait without a bound. */
   mayWait: boolean;
-  /** A reply has its text. */
+  /** Takes note that a reply has its text. */
   noteSettled(reply: PendingReply): void;
-  /** Serving a request has failed, through a fault of ours. */
+  /** Ends the connection, since serving a request failed through a fault of ours. */
   fail(error: unknown): void;
 }
 
 /**
- * The place of one reply in the order of a connection's replies. It may be settled at any time, in
- * any order across requests; the connection sends in the order of the requests.
+ * The place of one reply in the order of a connection's replies. Replies may be settled at any time
+ * and in any order. The connection sends them in the order of the requests.
  */
 export class PendingReply {
   readonly connection: ReplyingConnection;
-  /** The protocol the client spoke when it sent the request; `HELLO` alone changes it. */
+  /** The protocol that the client spoke when it sent the request. Only `HELLO` changes it. */
   protocol: Protocol;
   list: object | null = null;
   next: PendingReply | null = null;
-  /** Of the request. */
+  /** Length of the request. */
   requestBytes = 0;
-  /** Encoded, or `null` while the answer is open. */
+  /** The encoded answer; `null` while it is open. */
   text: string | null = null;
-  /** What comes behind `text`, where the reply is long. */
+  /** The pieces after `text`, where the reply is long. */
   rest: readonly ByteString[] = NO_REST;
-  /** The client has said that it does not want it: it is settled as any other, and takes no bytes. */
+  /** Whether the client does not want it. It is settled as any other, with an empty text. */
   isMuted = false;
 
   #gone: (() => void) | null = null;
@@ -56,7 +56,7 @@ export class PendingReply {
     this.protocol = protocol;
   }
 
-  /** Nobody is there to read it. */
+  /** Whether the client is gone. */
   get isGone(): boolean {
     return this.connection.isClosed;
   }
@@ -67,25 +67,25 @@ export class PendingReply {
     return bytes;
   }
 
-  /** It is open, and may stay so for as long as the client wants. */
+  /** Whether it is open, and may stay open without a bound. */
   get isWaiting(): boolean {
     return this.#gone !== null && this.text === null;
   }
 
-  /** The request may wait without a bound: `end` is called when the client is gone. */
+  /** Marks a request that may wait without a bound. `end` is called when the client is gone. */
   whenGone(end: () => void): void {
     this.#gone = end;
     this.connection.mayWait = true;
   }
 
-  /** The client is gone; called by the connection. */
+  /** Ends a wait, since the client is gone. Called by the connection. */
   cancel(): void {
     const end = this.#gone;
     this.#gone = null;
     if (this.text === null) end?.();
   }
 
-  /** Answers the request; only the first answer counts. */
+  /** Answers the request. Only the first answer counts. */
   settle(reply: Reply): void {
     if (this.text !== null) return;
     try {
@@ -99,7 +99,7 @@ export class PendingReply {
   /**
    * Answers with one complete RESP value, one character (0–255) for each byte.
    *
-   * @param rest comes behind the text
+   * @param rest the pieces after the text
    */
   settleEncoded(text: string, rest: readonly ByteString[] = NO_REST): void {
     if (this.text !== null) return;
@@ -108,12 +108,12 @@ export class PendingReply {
     this.connection.noteSettled(this);
   }
 
-  /** It cannot be answered, because of a fault of ours. */
+  /** Ends the connection, since the request cannot be answered through a fault of ours. */
   fail(error: unknown): void {
     this.connection.fail(error);
   }
 
-  /** Does something for this request alone: what goes wrong in it ends the connection, no more. */
+  /** Runs something for this request. An exception in it ends the connection, and nothing else. */
   guard(run: () => void): void {
     try {
       run();
@@ -125,7 +125,7 @@ export class PendingReply {
   #settleLong(reply: Reply): void {
     const { outputBytesMax } = this.connection;
     const bytes = replyBytes(reply, outputBytesMax);
-    // A single string may be the answer to a write, which has been executed: it goes out.
+    // A single string may be the answer to a write that has been executed, so it is not refused.
     const isRefused = !isString(reply) && bytes > outputBytesMax;
     if (isRefused) return this.settle(replyTooLarge(outputBytesMax).reply);
     if (!isString(reply) && bytes <= ARRAY_BYTES_MAX) {
@@ -142,7 +142,9 @@ function isShort(reply: Reply): boolean {
     !(reply instanceof EncodedStrings);
 }
 
-/** Bytes that the replies to all requests which are read at once may take, by the recent average. */
+/**
+ * Bytes that the replies to all requests which are read at once may take, by the recent average.
+ */
 const REPLIES_BYTES = 64 * 1024 * 1024;
 /** Assumed bytes of a reply before the first one is known. */
 const REPLY_BYTES_FIRST = 256 * 1024;
@@ -154,7 +156,9 @@ export class ReplyQueue {
   readonly #replies = new LinkedList<PendingReply>();
   /** Bytes of replies that are settled and not handed to the output yet. */
   settledBytes = 0;
-  /** Recent size of a reply: rises to a larger one at once, falls by an eighth of the difference. */
+  /**
+   * Recent size of a reply: rises to a larger one at once, falls by an eighth of the difference.
+   */
   #replyBytes = REPLY_BYTES_FIRST;
 
   get first(): PendingReply | null {

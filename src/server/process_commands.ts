@@ -5,37 +5,37 @@ import type { ClientPause } from "./client_pause.ts";
 import type { Connection } from "./connection.ts";
 import type { Answer, PendingReply } from "./pending_reply.ts";
 
-/** What node and proxy each answer in their own way. */
+/** What a node and a proxy answer each in its own way. */
 export interface ProcessCommands {
-  /** `mode` and `role` as `HELLO` tells them. */
+  /** `mode` and `role` of the reply to `HELLO`. */
   hello(): { readonly mode: string; readonly role: string };
   info(sections: readonly string[]): string;
   role(): Reply;
   cluster(connection: Connection, args: readonly string[], reply: PendingReply): Answer;
-  /** What takes snapshots; `null` where there is nothing to take one of. */
+  /** Takes snapshots; `null` where there is no state to take one of. */
   readonly snapshots: NodeSnapshots | null;
-  /** What only nodes serve; `null` on a proxy. */
+  /** Commands that only nodes serve; `null` on a proxy. */
   readonly ofNode: NodeOnlyCommands | null;
-  /** Has been given two whole numbers that are not negative; settles the reply itself. */
+  /** Settles the reply itself. Both numbers are whole and not negative. */
   wait(connection: Connection, replicas: number, timeoutMs: number, reply: PendingReply): void;
-  /** Takes back all that the client has set up here beyond its connection. */
+  /** Ends all that the client has set up beyond its connection. */
   reset(connection: Connection): void;
-  /** What `CONFIG GET` knows: Redis's names where the meaning is Redis's. */
+  /** The settings that `CONFIG GET` shows, under Redis's names where the meaning is the same. */
   readonly config: ReadonlyMap<string, string>;
   readonly connections: ReadonlyMap<number, Connection>;
   readonly clock: Clock;
   readonly pause: ClientPause;
 }
 
-/** What a node answers and a proxy does not: rows with `isForNodes`. */
+/** Commands that a node serves and a proxy does not: rows with `isForNodes`. */
 export interface NodeOnlyCommands {
-  /** The whole state, for a backup. */
+  /** Serves a snapshot of the whole state, for a backup. */
   snapshot(connection: Connection, args: readonly string[], reply: PendingReply): Answer;
-  /** Failures on purpose, where they are allowed. */
+  /** Injects faults, where they are allowed. */
   fault(args: readonly string[]): Reply;
 }
 
-/** Executes one local command; its arity has been checked. */
+/** Executes one local command, whose arity has been checked. */
 export type LocalHandler = (
   process: ProcessCommands,
   connection: Connection,

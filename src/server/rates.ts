@@ -1,4 +1,4 @@
-/** What is counted since the process began. */
+/** Totals since the process started. */
 export interface Counted {
   readonly requests: number;
   readonly inputBytes: number;
@@ -9,11 +9,12 @@ interface Sample extends Counted {
   readonly atMs: number;
 }
 
+/** Minimum interval between two samples. */
 const SAMPLE_MS = 100;
-/** Over so many samples, as Redis does it. */
+/** Number of samples that a rate covers, as in Redis. */
 const SAMPLES = 16;
 
-/** How much was done by second of late, from samples that are taken when there is work anyway. */
+/** Recent rates per second, from samples that are taken whenever there is work. */
 export class Rates {
   readonly #counted: Counted;
   #samples: readonly Sample[];
@@ -23,7 +24,7 @@ export class Rates {
     this.#samples = [{ ...counted, atMs: nowMs }];
   }
 
-  /** To be called often; takes a sample when it is time. */
+  /** Takes a sample if one is due. To be called often. */
   sample(nowMs: number): void {
     const last = this.#samples[this.#samples.length - 1];
     if (last !== undefined && nowMs - last.atMs < SAMPLE_MS) return;
@@ -32,7 +33,7 @@ export class Rates {
     this.#samples = [...this.#samples.slice(1 - SAMPLES), sample];
   }
 
-  /** By second, over the last 1.6 s, or a longer time in which there was no work. */
+  /** Rates per second over the last 1.6 s, or over a longer time without work. */
   get(nowMs: number): Counted {
     const recent = this.#samples.filter(({ atMs }) => nowMs - atMs <= SAMPLE_MS * SAMPLES);
     const first = recent[0] ?? this.#samples[this.#samples.length - 1];

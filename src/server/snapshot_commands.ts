@@ -14,7 +14,7 @@ const STARTED = new SimpleString("Background saving started");
 const UNDER_WAY = new ErrorReply("ERR Background save already in progress");
 const NODES_ONLY = new ErrorReply("ERR Snapshots are taken by nodes, ask one of them");
 
-/** `BGSAVE [SCHEDULE]`, as Redis answers it. @param snapshots `null`: none are taken here */
+/** `BGSAVE [SCHEDULE]`, with the replies of Redis. @param snapshots `null` where none are taken */
 export function bgsave(snapshots: NodeSnapshots | null, args: readonly string[]): Reply {
   const isKnown = args.length === 1 || (args.length === 2 && args[1]?.toUpperCase() === "SCHEDULE");
   if (!isKnown) return new ErrorReply("ERR syntax error");
@@ -22,12 +22,12 @@ export function bgsave(snapshots: NodeSnapshots | null, args: readonly string[])
   return snapshots.take() ? STARTED : UNDER_WAY;
 }
 
-/** `LASTSAVE`: seconds of the Unix epoch; 0 when there is no snapshot yet. */
+/** `LASTSAVE`: when the last snapshot was taken, in Unix seconds; 0 when there is none yet. */
 export function lastsave(snapshots: NodeSnapshots | null): Reply {
   return snapshots === null ? NODES_ONLY : secondsOf(snapshots.report());
 }
 
-/** The section of `INFO`: Redis's names where the meaning is Redis's. */
+/** The section `persistence` of `INFO`, with Redis's names where the meaning is the same. */
 export function persistenceFields(report: SnapshotReport): [string, string | number][] {
   const { lastDurationMs } = report;
   return [
@@ -58,7 +58,7 @@ function secondsOf({ lastMs, timeMs }: SnapshotReport): number {
   return Math.floor((lastMs ?? timeMs) / 1000);
 }
 
-/** In one answer of `SNAPSHOT READ`. */
+/** Maximum bytes in one answer of `SNAPSHOT READ`. */
 export const READ_BYTES_MAX = 1024 * 1024;
 
 const NO_SNAPSHOTS = new ErrorReply("ERR This node keeps no snapshots");
@@ -67,7 +67,7 @@ const TOO_MANY = new ErrorReply(
   `TRYAGAIN Clients hold ${EXPORTS_MAX} snapshots of this node already, which is the most`,
 );
 
-/** `SNAPSHOT …` on a node: a client reads a snapshot of the whole state, for a backup. */
+/** `SNAPSHOT …` on a node, by which a client reads a snapshot of the whole state for a backup. */
 export class SnapshotCommands {
   readonly #node: Node;
   readonly #held = new Map<Connection, Map<string, SnapshotExport>>();
@@ -77,7 +77,7 @@ export class SnapshotCommands {
     this.#node = node;
   }
 
-  /** @param order of the connection's requests: the snapshot holds what they wrote */
+  /** @param order of the connection's requests, whose writes the snapshot includes */
   run(
     connection: Connection,
     order: ClientOrder,
@@ -105,7 +105,7 @@ export class SnapshotCommands {
     for (const one of held?.values() ?? []) one.end();
   }
 
-  /** A read comes first: once it may be answered, the state holds all that was acknowledged before. */
+  /** Submits a read first: once it is answered, the state has all writes acknowledged before. */
   #begin(connection: Connection, order: ClientOrder, reply: PendingReply): void {
     const command = lookup("dbsize");
     assert(command !== undefined, "DBSIZE is not in the command table");
