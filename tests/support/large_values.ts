@@ -41,7 +41,7 @@ export async function untilSnapshotOfAll(cluster: LocalCluster): Promise<Member>
     if (Number(index) >= wanted) return true;
     if (info.includes("rdb_bgsave_in_progress:0")) await ask(leader, ["BGSAVE"]);
     return false;
-  }, { timeoutMs: 60_000, describe: () => cluster.said() });
+  }, { timeoutMs: 120_000, describe: () => cluster.said() });
   return leader;
 }
 

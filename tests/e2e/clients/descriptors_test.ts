@@ -8,14 +8,26 @@ import { until } from "../../support/until.ts";
 
 const LIMIT = 96;
 const ROUNDS = 2;
-/** Who is refused keeps a descriptor for a moment. */
-const AT_ONCE = 6 * LIMIT;
+/** Who is refused keeps a descriptor for a moment. This process needs as many, and some besides. */
+const AT_ONCE = Math.min(6 * LIMIT, ownLimit() - LIMIT);
+const isTooFew = AT_ONCE < 2 * LIMIT;
 
 /** What is a frame for no node: it closes the connection, if it reads what comes at all. */
 const NO_FRAME = "\xff\xff\xff\xff";
 
 /** For a node that reads what comes, on a busy machine. */
 const READ_MS_MAX = 10_000;
+
+/** How many files this process may have open. */
+function ownLimit(): number {
+  const { stdout } = new Deno.Command("bash", { args: ["-c", "ulimit -n"] }).outputSync();
+  return Number(new TextDecoder().decode(stdout)) || Infinity; // or "unlimited"
+}
+
+function outOfDescriptors(name: string, fn: () => Promise<void>): void {
+  const why = isTooFew ? " (this process itself may have too few)" : "";
+  Deno.test({ name: `${name}${why}`, ignore: isTooFew, fn });
+}
 
 async function withDirectory(test: (dir: string) => Promise<void>): Promise<void> {
   const dir = Deno.makeTempDirSync();
@@ -62,73 +74,82 @@ async function openUnlessRefused(port: number): Promise<RawConnection | null> {
   }
 }
 
-Deno.test("a node that runs out of file descriptors accepts again when some are free", async () => {
-  await withDirectory(async (dir) => {
-    const [port = 0, raftPort = 0] = freePorts(2);
-    const node = new FewDescriptors(LIMIT, nodeArgs(port, raftPort, dir));
-    try {
-      const serves = async () => await ask({ port }, ["PING"]) !== null;
-      await until("it serves", serves, { describe: () => node.said });
-      assertMatch(node.said, /\d+ clients at most instead of 10000 \(--clients-max\)/);
-      for (let round = 0; round < ROUNDS; round++) {
-        await exhaust(port);
-        await until("it accepts again", serves, { describe: () => node.said });
+outOfDescriptors(
+  "a node that runs out of file descriptors accepts again when some are free",
+  async () => {
+    await withDirectory(async (dir) => {
+      const [port = 0, raftPort = 0] = freePorts(2);
+      const node = new FewDescriptors(LIMIT, nodeArgs(port, raftPort, dir));
+      try {
+        const serves = async () => await ask({ port }, ["PING"]) !== null;
+        await until("it serves", serves, { describe: () => node.said });
+        assertMatch(node.said, /\d+ clients at most instead of 10000 \(--clients-max\)/);
+        for (let round = 0; round < ROUNDS; round++) {
+          await exhaust(port);
+          await until("it accepts again", serves, { describe: () => node.said });
+        }
+        assert(!node.said.includes("error"), node.said);
+        assertEquals(node.said.includes("Cannot"), false);
+      } finally {
+        await node.kill();
       }
-      assert(!node.said.includes("error"), node.said);
-      assertEquals(node.said.includes("Cannot"), false);
-    } finally {
-      await node.kill();
-    }
-  });
-});
+    });
+  },
+);
 
-Deno.test("a proxy that runs out of file descriptors serves again when some are free", async () => {
-  await withDirectory(async (dir) => {
-    const [port = 0, raftPort = 0, proxyPort = 0] = freePorts(3);
-    const node = new RegentProcess(nodeArgs(port, raftPort, dir));
-    const proxy = new FewDescriptors(
-      LIMIT,
-      ["proxy", "--port", String(proxyPort), "--nodes", `127.0.0.1:${port}`],
-    );
-    try {
-      const serves = async () => await ask({ port: proxyPort }, ["INCR", "k"]) !== null;
-      await until("it serves", serves, { describe: () => proxy.said });
-      assertMatch(proxy.said, /\d+ clients at most instead of 10000 \(--clients-max\)/);
-      for (let round = 0; round < ROUNDS; round++) {
-        await exhaust(proxyPort);
-        await until("it serves again", serves, { describe: () => proxy.said });
+outOfDescriptors(
+  "a proxy that runs out of file descriptors serves again when some are free",
+  async () => {
+    await withDirectory(async (dir) => {
+      const [port = 0, raftPort = 0, proxyPort = 0] = freePorts(3);
+      const node = new RegentProcess(nodeArgs(port, raftPort, dir));
+      const proxy = new FewDescriptors(
+        LIMIT,
+        ["proxy", "--port", String(proxyPort), "--nodes", `127.0.0.1:${port}`],
+      );
+      try {
+        const serves = async () => await ask({ port: proxyPort }, ["INCR", "k"]) !== null;
+        await until("it serves", serves, { describe: () => proxy.said });
+        assertMatch(proxy.said, /\d+ clients at most instead of 10000 \(--clients-max\)/);
+        for (let round = 0; round < ROUNDS; round++) {
+          await exhaust(proxyPort);
+          await until("it serves again", serves, { describe: () => proxy.said });
+        }
+        assert(!proxy.said.includes("error"), proxy.said);
+        assertEquals(proxy.said.includes("Cannot"), false);
+      } finally {
+        await proxy.kill();
+        await node.signal("SIGKILL");
       }
-      assert(!proxy.said.includes("error"), proxy.said);
-      assertEquals(proxy.said.includes("Cannot"), false);
-    } finally {
-      await proxy.kill();
-      await node.signal("SIGKILL");
-    }
-  });
-});
+    });
+  },
+);
 
-Deno.test("the Raft port accepts again after a want of file descriptors, however short", async () => {
-  await withDirectory(async (dir) => {
-    const [port = 0, raftPort = 0] = freePorts(2);
-    const node = new FewDescriptors(LIMIT, nodeArgs(port, raftPort, dir));
-    try {
-      const serves = async () => await ask({ port }, ["PING"]) !== null;
-      await until("it serves", serves, { describe: () => node.said });
-      await until("its Raft port reads", () => reads(raftPort), { describe: () => node.said });
-      for (let round = 0; round < ROUNDS; round++) {
-        await exhaust(raftPort);
+outOfDescriptors(
+  "the Raft port accepts again after a want of file descriptors, however short",
+  async () => {
+    await withDirectory(async (dir) => {
+      const [port = 0, raftPort = 0] = freePorts(2);
+      const node = new FewDescriptors(LIMIT, nodeArgs(port, raftPort, dir));
+      try {
+        const serves = async () => await ask({ port }, ["PING"]) !== null;
+        await until("it serves", serves, { describe: () => node.said });
+        await until("its Raft port reads", () => reads(raftPort), { describe: () => node.said });
+        for (let round = 0; round < ROUNDS; round++) {
+          await exhaust(raftPort);
+          await until("it reads again", () => reads(raftPort), { describe: () => node.said });
+        }
+        const times = node.said.split("out of file descriptors").length;
+        const isNoticed = () => node.said.split("out of file descriptors").length > times;
+        await exhaustUntil([port, raftPort], isNoticed);
         await until("it reads again", () => reads(raftPort), { describe: () => node.said });
+        await until("and it serves", serves, { describe: () => node.said });
+      } finally {
+        await node.kill();
       }
-      const times = node.said.split("out of file descriptors").length;
-      const isNoticed = () => node.said.split("out of file descriptors").length > times;
-      await exhaustUntil([port, raftPort], isNoticed);
-      await until("it reads again", () => reads(raftPort), { describe: () => node.said });
-      await until("and it serves", serves, { describe: () => node.said });
-    } finally {
-      await node.kill();
-    }
-  });
-});
+    });
+  },
+);
 
 /** Whether somebody takes what comes to this port, rather than the kernel alone. */
 async function reads(raftPort: number): Promise<boolean> {

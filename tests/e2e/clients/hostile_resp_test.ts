@@ -14,7 +14,8 @@ const OUTPUT_LIMIT = ["--output-bytes-max", "32m"];
 
 Deno.test("hostile input on the ports for clients", async (t) => {
   const nodeFlags = [...CALM.nodeFlags, ...OUTPUT_LIMIT];
-  await withCluster({ ...CALM, nodeFlags, proxyFlags: OUTPUT_LIMIT }, async (cluster) => {
+  const proxyFlags = [...CALM.proxyFlags, ...OUTPUT_LIMIT];
+  await withCluster({ ...CALM, nodeFlags, proxyFlags }, async (cluster) => {
     const leader = await cluster.leader();
     await ask(leader, ["SET", "large", "x".repeat(VALUE_BYTES)]);
     for (const member of [leader, cluster.proxy]) {

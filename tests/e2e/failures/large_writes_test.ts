@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { latin1Bytes } from "../../../src/base/bytes.ts";
 import { pipeRequests } from "../../../src/cli/client/pipe_requests.ts";
 import { encodeRequest } from "../../../src/resp/encode.ts";
+import { PATIENT } from "../../support/calm.ts";
 import { ask } from "../../support/local_cluster.ts";
 import { replyText } from "../../support/reply_text.ts";
 import { withCluster } from "../../support/with_cluster.ts";
@@ -40,14 +41,14 @@ Deno.test({
   async fn() {
     const nodeFlags = ["--allow-faults", "--election-ms", "5000", "--heartbeat-ms", "200"];
     Deno.env.set("DENO_V8_FLAGS", V8_FLAGS);
-    await withCluster({ nodeFlags }, async (cluster) => {
+    await withCluster({ ...PATIENT, nodeFlags }, async (cluster) => {
       for (const node of cluster.nodes) {
         assertEquals(replyText(await ask(node, ["FAULT", "slow-disk", "10"])), "OK");
       }
       const errors: string[] = [];
       const to = { host: "127.0.0.1", port: cluster.proxy.port };
       const onError = (text: string) => errors.push(text);
-      const result = await pipeRequests(requests(), to, { timeoutMs: 60_000, onError });
+      const result = await pipeRequests(requests(), to, { timeoutMs: 120_000, onError });
       assertEquals(errors, []);
       assertEquals(result, { errors: 0, replies: VALUES, failure: null });
       const peaks = [...cluster.nodes, ...cluster.proxies].map(({ name, process }) =>

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { PATIENT } from "../../support/calm.ts";
 import {
   fillWithLarge,
   incomingBytes,
@@ -20,7 +21,7 @@ const FLAGS = ["--allow-faults", "--snapshot-log-bytes", "4m", ...PATIENCE];
 
 /** Reports of other systems' users, lived through by real processes. */
 Deno.test("a snapshot that is interrupted arrives all the same", async (t) => {
-  await withCluster({ nodeFlags: FLAGS }, async (cluster) => {
+  await withCluster({ ...PATIENT, nodeFlags: FLAGS }, async (cluster) => {
     await fillWithLarge(cluster.proxy, VALUES);
     await untilSnapshotOfAll(cluster);
     await t.step("its receiver is killed and comes back", () => killsReceiver(cluster));
@@ -78,7 +79,7 @@ async function withPart(cluster: LocalCluster, name: string, part: number): Prom
   await until(
     `${name} has a part of the snapshot`,
     () => incomingBytes(joined) > part * VALUES * MIB,
-    { timeoutMs: 60_000, describe },
+    { timeoutMs: 120_000, describe },
   );
   return joined;
 }
@@ -90,7 +91,7 @@ async function untilWhole(cluster: LocalCluster, member: Member): Promise<void> 
     const report = await roleOf(member);
     return leader !== null && report !== null && report.role !== "learner" &&
       report.appliedIndex >= leader.commitIndex;
-  }, { timeoutMs: 60_000, describe: () => cluster.said() });
+  }, { timeoutMs: 120_000, describe: () => cluster.said() });
   for (const at of [0, VALUES - 1]) {
     assert(await ask(member, ["GET", `large:${at}`]) === largeValue(at));
   }

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { CALM } from "../../support/calm.ts";
 import { freePorts } from "../../support/free_ports.ts";
 import { ask, type LocalCluster } from "../../support/local_cluster.ts";
 import { PatientClient } from "../../support/patient_client.ts";
@@ -11,7 +12,7 @@ import { withCluster } from "../../support/with_cluster.ts";
 const HOST = "127.0.0.1";
 
 Deno.test("a backup of a running cluster", async (t) => {
-  await withCluster({}, async (cluster) => {
+  await withCluster(CALM, async (cluster) => {
     const file = `${cluster.dir}/one.backup`;
     await t.step("holds one moment, while writes go on", () => backsUpUnderWrites(cluster));
     await t.step("becomes a new cluster with the same state", () => restores(cluster, file));

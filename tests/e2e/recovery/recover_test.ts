@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { CALM } from "../../support/calm.ts";
 import { ask, type LocalCluster, type Member, roleOf } from "../../support/local_cluster.ts";
 import { RegentProcess, runRegent } from "../../support/regent_process.ts";
 import { replyText } from "../../support/reply_text.ts";
@@ -10,7 +11,7 @@ import { withCluster } from "../../support/with_cluster.ts";
 const KEYS = 100;
 
 Deno.test("a cluster that has lost its majority for good", async (t) => {
-  await withCluster({ proxies: 0 }, async (cluster) => {
+  await withCluster({ ...CALM, proxies: 0 }, async (cluster) => {
     await t.step("is not touched while a node runs", () => refusesRunning(cluster));
     const [survivor, second, straggler] = await fallApart(cluster);
     await t.step("is compared, and nothing is done without a yes", () => {
