@@ -23,7 +23,7 @@ import {
 } from "./node_parts.ts";
 import { isClockMessage, isSnapshotMessage, type PeerMessage } from "./peers/peer_message.ts";
 import type { PeerHandler, Peers } from "./peers/transport.ts";
-import type { OwnDisk, ReadyWriter } from "./ready_runner.ts";
+import type { OwnDisk, ReadyRunner } from "./ready_runner.ts";
 import type { NodeSnapshots } from "./snapshots/node_snapshots.ts";
 import type { Ticker, TurnBudget } from "./ticker.ts";
 import type { LogTime } from "./time/log_time.ts";
@@ -61,7 +61,7 @@ export class Node implements PeerHandler {
   readonly #budget: TurnBudget;
   readonly #applier: Applier;
   readonly #snapshots: NodeSnapshots | null;
-  readonly #writer: ReadyWriter;
+  readonly #writer: ReadyRunner;
   readonly #ownDisk: OwnDisk;
   readonly #ticker: Ticker;
   readonly #majority: MajorityWatch;

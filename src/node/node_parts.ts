@@ -20,7 +20,7 @@ import { firstConfiguration, Members } from "./members/members.ts";
 import { Membership } from "./members/membership.ts";
 import { BUILD_VERSIONS, type BuildVersions, MachineUpgrade } from "./members/versions.ts";
 import type { Peers } from "./peers/transport.ts";
-import { OwnDisk, ReadyWriter, type ReadyWriterOptions } from "./ready_runner.ts";
+import { OwnDisk, ReadyRunner, type ReadyRunnerOptions } from "./ready_runner.ts";
 import { NodeSnapshots } from "./snapshots/node_snapshots.ts";
 import type { SnapshotStore } from "./snapshots/snapshot.ts";
 import { STATE_MS_MAX, Ticker, TurnBudget } from "./ticker.ts";
@@ -169,7 +169,7 @@ export interface NodeHooks {
   /** Asks for another turn. */
   readonly schedule: () => void;
   /** Called when a Ready is durable: what waited for that may be sent. */
-  readonly advanced: ReadyWriterOptions["advanced"];
+  readonly advanced: ReadyRunnerOptions["advanced"];
   /** Called when this build cannot go on with the log. */
   readonly fail: (why: string) => void;
 }
@@ -248,7 +248,7 @@ export function makeParts(options: CompleteNodeOptions, hooks: NodeHooks) {
     },
     refused: hooks.fail,
   });
-  const writer = new ReadyWriter({
+  const writer = new ReadyRunner({
     raft,
     log,
     members,

@@ -9,7 +9,7 @@ import type { LogStore } from "./log/log_store.ts";
 import type { Members } from "./members/members.ts";
 import type { NodeSnapshots } from "./snapshots/node_snapshots.ts";
 
-export interface ReadyWriterOptions {
+export interface ReadyRunnerOptions {
   readonly raft: Pick<Raft<Batch>, "advance">;
   readonly log: LogStore;
   readonly members: Members;
@@ -27,8 +27,8 @@ export interface ReadyWriterOptions {
  * Executes the core's Readys: writes to the log in order, reports to the core what is durable, and
  * hands committed entries to the state machine.
  */
-export class ReadyWriter {
-  readonly #options: ReadyWriterOptions;
+export class ReadyRunner {
+  readonly #options: ReadyRunnerOptions;
   /** Committed entries that are not applied yet. */
   #unapplied: readonly LogEntry[] = [];
   /** Writes in flight, oldest first, each with the Readys to advance when it is durable. */
@@ -38,7 +38,7 @@ export class ReadyWriter {
   #undurableBytes = 0;
   #isStopped = false;
 
-  constructor(options: ReadyWriterOptions) {
+  constructor(options: ReadyRunnerOptions) {
     this.#options = options;
   }
 

@@ -6,9 +6,10 @@ import {
   assertThrows,
 } from "@std/assert";
 import { describeEntry, entriesOf } from "../../tests/support/log_entries.ts";
+import { until } from "../../tests/support/until.ts";
 import { UserError } from "../base/errors.ts";
 import { openDataDirectory } from "../node/log/data_directory.ts";
-import { DenoDisk } from "./deno_disk.ts";
+import { DenoDisk, GradualRemoval, QuickSync } from "./deno_disk.ts";
 
 async function withDirectory(run: (root: string) => Promise<void>): Promise<void> {
   const root = await Deno.makeTempDir({ prefix: "regent-disk-" });
@@ -190,4 +191,133 @@ Deno.test("a process killed while it writes leaves all that it acknowledged", ()
     assertGreaterOrEqual(disk.list("log").length, 4);
     log.close();
     disk.close();
+  }));
+
+/** How many of so many syncs of a disk are waited for on the spot. */
+function waitedFor(quick: QuickSync, count: number, durationMs: number): number {
+  let waited = 0;
+  for (let at = 0; at < count; at++) {
+    quick.written(4096);
+    if (!quick.begins()) {
+      quick.tookElsewhere(durationMs);
+      continue;
+    }
+    waited++;
+    quick.took(durationMs);
+  }
+  return waited;
+}
+
+Deno.test("a quick disk is waited for once it is known to be quick, a slow one never", () => {
+  assertEquals(waitedFor(new QuickSync(), 10_000, 0.3), 10_000 - 16);
+  assertEquals(waitedFor(new QuickSync(), 10_000, 4), 0);
+  assertEquals(waitedFor(new QuickSync(), 10_000, 200), 0);
+});
+
+Deno.test("a disk that is neither is waited for hardly ever", () => {
+  assertEquals(waitedFor(new QuickSync(), 10_000, 3) < 300, true);
+});
+
+Deno.test("one slow sync among quick ones leaves the next to the other thread", () => {
+  const quick = new QuickSync();
+  waitedFor(quick, 100, 0.3);
+  assertEquals(waitedFor(quick, 1, 9), 1);
+  assertEquals(waitedFor(quick, 256, 0.3), 0);
+  assertEquals(waitedFor(quick, 100, 0.3), 100);
+});
+
+Deno.test("a disk that was slow once on the other thread has to be quick for long", () => {
+  const quick = new QuickSync();
+  waitedFor(quick, 15, 0.3);
+  assertEquals(waitedFor(quick, 1, 50), 0);
+  assertEquals(waitedFor(quick, 256, 0.3), 0);
+  assertEquals(waitedFor(quick, 100, 0.3), 100);
+});
+
+Deno.test("a sync that is now and then a little slow is no reason", () => {
+  const quick = new QuickSync();
+  waitedFor(quick, 16, 0.3);
+  for (let at = 0; at < 100; at++) {
+    assertEquals([waitedFor(quick, 20, 0.3), waitedFor(quick, 1, 3)], [20, 1]);
+  }
+});
+
+Deno.test("a sync of much is left to the other thread", () => {
+  const quick = new QuickSync();
+  waitedFor(quick, 16, 0.3);
+  quick.written(200 * 1024);
+  quick.written(100 * 1024);
+  assertEquals(quick.begins(), false);
+  quick.written(Infinity);
+  assertEquals(quick.begins(), false);
+  assertEquals(waitedFor(quick, 10, 0.3), 10);
+});
+
+const MIB = 1024 * 1024;
+
+/** Files in a directory of their own; what a removed one still takes is seen by an open file. */
+async function withFiles(
+  sizes: Readonly<Record<string, number>>,
+  run: (path: (name: string) => string, bytesOf: (name: string) => number) => Promise<void> | void,
+): Promise<void> {
+  const root = Deno.makeTempDirSync();
+  const path = (name: string) => `${root}/${name}`;
+  const files = new Map<string, Deno.FsFile>();
+  try {
+    for (const [name, bytes] of Object.entries(sizes)) {
+      Deno.writeFileSync(path(name), new Uint8Array(bytes));
+      files.set(name, Deno.openSync(path(name)));
+    }
+    await run(path, (name) => files.get(name)?.statSync().size ?? NaN);
+  } finally {
+    for (const file of files.values()) file.close();
+    Deno.removeSync(root, { recursive: true });
+  }
+}
+
+function names(directory: string): string[] {
+  return [...Deno.readDirSync(directory)].map(({ name }) => name).sort();
+}
+
+Deno.test("a removed name is gone at once, and what many bytes take bit by bit", () =>
+  withFiles({ a: 13 * MIB, b: 9 * MIB, small: 10 }, async (path, bytesOf) => {
+    const removal = new GradualRemoval();
+    for (const name of ["a", "b", "small"]) removal.remove(path(name));
+    assertEquals(names(path("")), []);
+    assertEquals([bytesOf("a"), bytesOf("b"), bytesOf("small")], [13 * MIB, 9 * MIB, 10]);
+    const seen = new Set<number>();
+    await until("both are small", () => {
+      seen.add(bytesOf("a"));
+      return bytesOf("b") === MIB;
+    });
+    assertEquals(bytesOf("a"), MIB);
+    assert([...seen].every((bytes) => bytes % (4 * MIB) === MIB), `${[...seen]}`);
+    removal.stop();
+  }));
+
+Deno.test("what has another name keeps its content", () =>
+  withFiles({ a: 9 * MIB, b: 9 * MIB }, async (path, bytesOf) => {
+    const removal = new GradualRemoval();
+    Deno.linkSync(path("a"), path("a of a copy"));
+    for (const name of ["a", "b"]) removal.remove(path(name));
+    await until("what has none is small", () => bytesOf("b") === MIB);
+    assertEquals([names(path("")), bytesOf("a")], [["a of a copy"], 9 * MIB]);
+    removal.stop();
+  }));
+
+Deno.test("after the end nothing is shrunk any more", () =>
+  withFiles({ a: 9 * MIB, b: 9 * MIB }, async (path, bytesOf) => {
+    const stopped = new GradualRemoval();
+    const other = new GradualRemoval();
+    stopped.remove(path("a"));
+    stopped.stop();
+    other.remove(path("b"));
+    await until("the other goes on", () => bytesOf("b") === MIB);
+    assertEquals(bytesOf("a"), 9 * MIB);
+    other.stop();
+  }));
+
+Deno.test("what is not there cannot be removed", () =>
+  withFiles({}, (path) => {
+    assertThrows(() => new GradualRemoval().remove(path("none")), Deno.errors.NotFound);
   }));

@@ -1,6 +1,14 @@
 import { assert, assertEquals } from "@std/assert";
 import { crc32 } from "../../base/bytes.ts";
-import { isZeroFrom, payloadAt, RecordWriter, scanRecords } from "./record.ts";
+import { encodeEntry } from "./entry.ts";
+import {
+  encodeSynced,
+  isZeroFrom,
+  parseLogRecord,
+  payloadAt,
+  RecordWriter,
+  scanRecords,
+} from "./record.ts";
 
 const bytesOf = (text: string) => new TextEncoder().encode(text);
 const textOf = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -44,4 +52,37 @@ Deno.test("a record above the size that is asked for is none", () => {
   const record = recordsOf('{"a":1}');
   assertEquals(payloadAt(record, 0, 7)?.length, 7);
   assertEquals(payloadAt(record, 0, 6), null);
+});
+
+const parse = (text: string) => parseLogRecord(new TextEncoder().encode(text));
+
+Deno.test("a payload that is no object of ours is no record", () => {
+  const wrong = [
+    "",
+    "null",
+    "7",
+    '"x"',
+    "[]",
+    "{}",
+    "{",
+    '{"term":-1,"vote":null}',
+    '{"synced":7}',
+  ];
+  for (const text of wrong) assertEquals(parse(text), null, text);
+});
+
+Deno.test("an entry is known by its beginning", () => {
+  const bytes = encodeEntry({ index: 8, term: 3, data: null, sizeBytes: 0 });
+  assertEquals(parseLogRecord(bytes), {
+    kind: "entry",
+    index: 8,
+    term: 3,
+    isConfiguration: false,
+    machineVersion: null,
+  });
+});
+
+Deno.test("a record that tells of a sync tells whose it is", () => {
+  const record = parseLogRecord(encodeSynced(77, 'a "nonce"'));
+  assertEquals(record, { kind: "synced", offset: 77, nonce: 'a "nonce"' });
 });

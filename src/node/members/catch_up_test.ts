@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { CatchUp, type Progress } from "./catch_up.ts";
+import { silentLogger } from "../../base/logger.ts";
+import { CatchUp, MajorityWatch, type Progress } from "./catch_up.ts";
 
 const LAG_MS_MAX = 100;
 const START_MS = 1_000;
@@ -64,4 +65,23 @@ Deno.test("a node that receives a snapshot is behind until it is installed, a le
   assertEquals(note(111, { appliedIndex: 5, leaderCommit: 90, isReceiving: true }), REFUSING);
   assertEquals(note(112, { appliedIndex: 90, leaderCommit: 90 }), READY);
   assertEquals(note(113, { isLeader: true, appliedIndex: 5, leaderCommit: 90 }), READY);
+});
+
+Deno.test("whom a node without a leader does not reach is told, every few seconds", () => {
+  const lines: string[] = [];
+  const problems = new Map([["n2", "10.0.0.2:17001: refused"], ["n3", "10.0.0.3:17001: reset"]]);
+  const watch = new MajorityWatch({
+    logger: { ...silentLogger, warn: (line) => lines.push(line) },
+    problem: (id) => problems.get(id) ?? null,
+  });
+  const members = ["n1", "n2", "n3"];
+  for (let nowMs = 0; nowMs < 10_000; nowMs += 50) watch.check(nowMs, nowMs < 1_000, members);
+  const line = "no leader without a majority: 1 of 3 members reached; " +
+    "n2 10.0.0.2:17001: refused; n3 10.0.0.3:17001: reset";
+  assertEquals(lines, [line, line]);
+  problems.delete("n3"); // these two can elect
+  for (let nowMs = 10_000; nowMs < 30_000; nowMs += 50) watch.check(nowMs, false, members);
+  problems.clear();
+  for (let nowMs = 30_000; nowMs < 60_000; nowMs += 50) watch.check(nowMs, true, members);
+  assertEquals(lines.length, 2);
 });

@@ -4,7 +4,7 @@ const WRONG = "src/node/wrong_clock_test.ts";
 const LOG_TIME = "src/node/time/log_time_test.ts";
 const CLOCKS = "src/node/time/member_clocks_test.ts";
 const EXPIRY = "src/node/expiry_test.ts";
-const TIMEKEEPING = "src/node/timekeeping_test.ts";
+const TIMEKEEPING = "src/node/time/timekeeping_test.ts";
 
 /** Clocks that are wrong, and the log's time that must not be. */
 export const clockMutants: readonly Mutant[] = [
@@ -32,7 +32,7 @@ export const clockMutants: readonly Mutant[] = [
     file: "src/node/time/timekeeping.ts",
     find: "raft.mayLead = time.isKnown && !isWrong",
     replace: `raft.mayLead = typeof time.isKnown === "boolean" && !isWrong`,
-    killers: ["src/node/time/clock_guard_test.ts"],
+    killers: ["src/node/time/timekeeping_test.ts"],
   },
   {
     name: "request-to-stand-forgotten",

@@ -3,9 +3,9 @@ import type { Mutant } from "../mutant.ts";
 const CRASH = "src/node/log/disk_log_crash_test.ts";
 const DAMAGE = "src/node/log/disk_log_damage_test.ts";
 const STORE = "src/node/log/log_store_test.ts";
-const DIRECTORY = "src/node/data_directory_test.ts";
-const DIRECTORY_CRASH = "src/node/data_directory_outcomes_test.ts";
-const DIRECTORY_DAMAGE = "src/node/data_directory_damage_test.ts";
+const DIRECTORY = "src/node/log/data_directory_test.ts";
+const DIRECTORY_CRASH = "src/node/log/data_directory_outcomes_test.ts";
+const DIRECTORY_DAMAGE = "src/node/log/data_directory_damage_test.ts";
 const COMMANDS = "src/node/log/commands_codec_test.ts";
 const RECORD = "src/node/log/record_test.ts";
 
@@ -334,7 +334,7 @@ export const diskMutants: readonly Mutant[] = [
     file: "src/base/bytes.ts",
     find: "if (read < piece.length) writeOther(bytes, at, text, from, to);",
     replace: 'if (read === 0 && piece !== "") writeOther(bytes, at, text, from, to);',
-    killers: ["src/base/latin1_test.ts", COMMANDS],
+    killers: ["src/base/bytes_test.ts", COMMANDS],
   },
   {
     name: "text-of-the-whole-buffer",
@@ -342,7 +342,7 @@ export const diskMutants: readonly Mutant[] = [
     file: "src/base/bytes.ts",
     find: "atob(base64Text(bytes.subarray(from, to)))",
     replace: "atob(base64Text(bytes.subarray(Math.min(0, from), to)))",
-    killers: ["src/base/latin1_test.ts"],
+    killers: ["src/base/bytes_test.ts"],
   },
   {
     name: "bytes-behind-the-commands-passed-over",

@@ -1,12 +1,12 @@
 import type { Mutant } from "../mutant.ts";
 
-const FOUNDERS = "src/node/members/founders_test.ts";
+const FOUNDERS = "src/node/members/founding_test.ts";
 const FOUNDING = "src/node/members/founding_test.ts";
-const GREETING = "src/node/peers/peer_greeting_test.ts";
-const LIVES = "src/node/peers/peer_lives_test.ts";
-const DIRECTORY = "src/node/data_directory_test.ts";
+const GREETING = "src/node/peers/transport_greeting_test.ts";
+const LIVES = "src/node/peers/inbox_test.ts";
+const DIRECTORY = "src/node/log/data_directory_test.ts";
 const PLACE = "src/cli/node_place_test.ts";
-const WATCH = "src/node/members/majority_watch_test.ts";
+const WATCH = "src/node/members/catch_up_test.ts";
 const WATCHERS = "src/proxy/watchers_test.ts";
 const MEMBERSHIP = "src/node/members/membership_test.ts";
 

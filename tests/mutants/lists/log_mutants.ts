@@ -161,7 +161,7 @@ export const logMutants: readonly Mutant[] = [
         else this.#try(() => putFrom`,
     replace: `if (error !== null && start < 0) this.#fail(error);
         else this.#try(() => putFrom`,
-    killers: ["src/node/log/log_roll_test.ts"],
+    killers: ["src/node/log/disk_log_roll_test.ts"],
   },
   {
     name: "segment-of-another-log-read",
@@ -169,7 +169,7 @@ export const logMutants: readonly Mutant[] = [
     file: "src/node/log/recovery.ts",
     find: "if (this.#previousBytes !== null && header.nonce !== this.nonce) {",
     replace: `if (this.#previousBytes !== null && header.nonce === "") {`,
-    killers: ["src/node/log/log_forgery_test.ts"],
+    killers: ["src/node/log/disk_log_forgery_test.ts"],
   },
   {
     name: "term-goes-back-between-segments",
@@ -177,7 +177,7 @@ export const logMutants: readonly Mutant[] = [
     file: "src/node/log/recovery.ts",
     find: "if (header.term < this.hardState.term) throw",
     replace: "if (header.term < 0) throw",
-    killers: ["src/node/log/log_forgery_test.ts"],
+    killers: ["src/node/log/disk_log_forgery_test.ts"],
   },
   {
     name: "gap-between-segments-read",
@@ -185,7 +185,7 @@ export const logMutants: readonly Mutant[] = [
     file: "src/node/log/recovery.ts",
     find: "if (first < firstIndex || first > lastIndex + 1) {",
     replace: "if (first < firstIndex || first > lastIndex + 100) {",
-    killers: ["src/node/log/log_forgery_test.ts"],
+    killers: ["src/node/log/disk_log_forgery_test.ts"],
   },
   {
     name: "segment-follows-another-history",
@@ -193,7 +193,7 @@ export const logMutants: readonly Mutant[] = [
     file: "src/node/log/recovery.ts",
     find: "if (previousTerm !== this.index.termAt(first - 1)) {",
     replace: "if (previousTerm < 0) {",
-    killers: ["src/node/log/log_forgery_test.ts"],
+    killers: ["src/node/log/disk_log_forgery_test.ts"],
   },
   {
     name: "unreadable-members-passed-over",
@@ -208,7 +208,7 @@ export const logMutants: readonly Mutant[] = [
     }
   }
 }`,
-    killers: ["src/node/log/log_forgery_test.ts"],
+    killers: ["src/node/log/disk_log_forgery_test.ts"],
   },
   {
     name: "log-read-without-its-snapshot",
@@ -216,7 +216,7 @@ export const logMutants: readonly Mutant[] = [
     file: "src/node/log/recovery.ts",
     find: "if (before === 0) return;",
     replace: "if (before >= 0) return;",
-    killers: ["src/node/log/log_forgery_test.ts"],
+    killers: ["src/node/log/disk_log_forgery_test.ts"],
   },
   {
     name: "large-segment-forgets-places",
@@ -224,7 +224,7 @@ export const logMutants: readonly Mutant[] = [
     file: "src/node/log/segment.ts",
     find: "offsets.set(this.#offsets);",
     replace: "",
-    killers: ["src/node/log/log_roll_test.ts"],
+    killers: ["src/node/log/disk_log_roll_test.ts"],
   },
   {
     name: "unwritten-entries-read-from-the-file",
@@ -233,6 +233,6 @@ export const logMutants: readonly Mutant[] = [
     file: "src/node/log/disk_log.ts",
     find: "while (last > from && this.#writer.unwritten(last) !== undefined) last--;",
     replace: "if (last < from) last = Math.min(last, this.#writer.segment.last);",
-    killers: ["src/node/log/log_roll_test.ts"],
+    killers: ["src/node/log/disk_log_roll_test.ts"],
   },
 ];

@@ -3,7 +3,7 @@ import type { Mutant } from "../mutant.ts";
 const CHAOS = "src/raft/chaos_test.ts";
 const RAFT_MEMBERSHIP = "src/raft/membership_test.ts";
 const TRANSFER = "src/raft/transfer_test.ts";
-const CHANGES = "src/node/members/member_changes_test.ts";
+const CHANGES = "src/node/members/membership_test.ts";
 const MEMBERSHIP = "src/node/members/membership_test.ts";
 
 /** Members that come and go, and leadership that is handed over. */

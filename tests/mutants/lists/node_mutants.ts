@@ -1,7 +1,7 @@
 import type { Mutant } from "../mutant.ts";
 
 const CLUSTER = "src/node/node_test.ts";
-const READS = "src/node/clients/read_queue_test.ts";
+const READS = "src/node/clients/reads_test.ts";
 
 /** The driver: how requests become entries, and entries replies. */
 export const nodeMutants: readonly Mutant[] = [
@@ -198,7 +198,7 @@ export const nodeMutants: readonly Mutant[] = [
     find: `this.#write(ready);
     this.apply();`,
     replace: "this.#write(ready);",
-    killers: ["src/node/ready_writer_test.ts"],
+    killers: ["src/node/ready_runner_test.ts"],
     simulation: true,
   },
   {
@@ -265,7 +265,7 @@ export const nodeMutants: readonly Mutant[] = [
     file: "src/node/ready_runner.ts",
     find: "this.#unapplied = [...this.#unapplied, ...ready.committed];",
     replace: "this.#unapplied = ready.committed;",
-    killers: ["src/node/ready_writer_test.ts"],
+    killers: ["src/node/ready_runner_test.ts"],
   },
   {
     name: "leader-sends-writes-to-itself",

@@ -2,7 +2,7 @@ import type { Mutant } from "../mutant.ts";
 
 const ADDRESS = "src/base/address_test.ts";
 const DESCRIPTORS = "tests/e2e/clients/descriptors_test.ts";
-const EXCHANGE = "src/cli/offline/exchange_test.ts";
+const EXCHANGE = "src/cli/offline/data_directories_test.ts";
 
 /** Addresses, the command line, and the commands that work on directories. */
 export const operatorMutants: readonly Mutant[] = [

@@ -1,12 +1,12 @@
 import type { Mutant } from "../mutant.ts";
 
-const FRAMES = "src/node/peers/frame_decoder_test.ts";
+const FRAMES = "src/node/peers/frames_test.ts";
 const CODEC = "src/node/peers/message_codec_test.ts";
-const LANES = "src/node/peers/peer_links_test.ts";
-const PACED = "src/node/peers/paced_output_test.ts";
-const GREETING = "src/node/peers/peer_greeting_test.ts";
+const LANES = "src/node/peers/link_lanes_test.ts";
+const PACED = "src/node/peers/link_test.ts";
+const GREETING = "src/node/peers/transport_greeting_test.ts";
 const PARTS = "src/node/peers/entry_parts_test.ts";
-const TRANSPORT = "src/node/peers/peer_transport_test.ts";
+const TRANSPORT = "src/node/peers/transport_test.ts";
 
 /** What nodes say to each other. */
 export const peerMutants: readonly Mutant[] = [
@@ -64,7 +64,7 @@ export const peerMutants: readonly Mutant[] = [
     file: "src/node/peers/link.ts",
     find: "this.#output.pendingBytes > PENDING_BYTES_MAX",
     replace: "this.#output.pendingBytes > PENDING_BYTES_MAX * 1e9",
-    killers: ["src/node/peers/peer_link_test.ts"],
+    killers: ["src/node/peers/link_test.ts"],
   },
   {
     name: "foreign-write-replicated",
@@ -193,7 +193,7 @@ export const peerMutants: readonly Mutant[] = [
     file: "src/base/bytes.ts",
     find: `{ lastChunkHandling: "strict" }).written`,
     replace: `{ lastChunkHandling: "loose" } as never).written`,
-    killers: ["src/base/base64_test.ts"],
+    killers: ["src/base/bytes_test.ts"],
   },
   {
     name: "silent-stranger-kept",
@@ -329,7 +329,7 @@ export const peerMutants: readonly Mutant[] = [
     file: "src/node/peers/inbox.ts",
     find: "< UNREAD_BYTES_MAX",
     replace: "< 1e9 * UNREAD_BYTES_MAX",
-    killers: ["src/node/peers/peer_inbox_test.ts"],
+    killers: ["src/node/peers/inbox_test.ts"],
   },
   {
     name: "notice-of-another-cluster-ends-a-node",
@@ -338,7 +338,7 @@ export const peerMutants: readonly Mutant[] = [
     file: "src/node/peers/transport.ts",
     find: "if (cluster !== this.#options.clusterId || to !== this.#options.id) return;",
     replace: `if (cluster === "" || to !== this.#options.id) return;`,
-    killers: ["src/node/peers/peer_link_test.ts"],
+    killers: ["src/node/peers/link_test.ts"],
   },
   {
     name: "notice-to-another-ends-a-node",
@@ -346,7 +346,7 @@ export const peerMutants: readonly Mutant[] = [
     file: "src/node/peers/transport.ts",
     find: "if (cluster !== this.#options.clusterId || to !== this.#options.id) return;",
     replace: `if (cluster !== this.#options.clusterId || to === "") return;`,
-    killers: ["src/node/peers/peer_link_test.ts"],
+    killers: ["src/node/peers/link_test.ts"],
   },
   {
     name: "nonsense-of-a-peer-is-waited-for",
@@ -355,7 +355,7 @@ export const peerMutants: readonly Mutant[] = [
     find: `if (!(error instanceof ProtocolError)) throw error;
       this.#reconnect();`,
     replace: "if (!(error instanceof ProtocolError)) throw error;",
-    killers: ["src/node/peers/peer_link_test.ts"],
+    killers: ["src/node/peers/link_test.ts"],
   },
   {
     name: "stopped-link-dials-again",
@@ -364,6 +364,6 @@ export const peerMutants: readonly Mutant[] = [
     find: `if (this.#isStopped) return;
     const jitterMs`,
     replace: "const jitterMs",
-    killers: ["src/node/peers/peer_link_test.ts"],
+    killers: ["src/node/peers/link_test.ts"],
   },
 ];

@@ -123,7 +123,7 @@ export const readMutants: readonly Mutant[] = [
     file: "src/node/clients/reads.ts",
     find: "while (isOld(this.#open[0])) taken.push(this.#open.shift() as Request);",
     replace: "",
-    killers: ["src/node/clients/read_queue_test.ts", "src/node/node_test.ts"],
+    killers: ["src/node/clients/reads_test.ts", "src/node/node_test.ts"],
   },
   {
     name: "writes-wait-for-ever",

@@ -309,7 +309,7 @@ export const seamClientMutants: readonly Mutant[] = [
     file: "src/platform/acceptor.ts",
     find: "for (const [socket, isWanted] of paused) if (isWanted()) socket.resume();",
     replace: "for (const [socket] of paused) socket.resume();",
-    killers: ["src/platform/fair_reading_test.ts"],
+    killers: ["src/platform/acceptor_test.ts"],
   },
   {
     name: "seam-relieved-connection-is-still-probed",

@@ -132,7 +132,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
     if (hasEntries) log.append(null, ready.entries, installed);`,
     replace: `log.reset(at.index, at.term, ready.hardState, installed);
     if (hasEntries) log.append(null, ready.entries, () => {});`,
-    killers: ["src/node/ready_writer_test.ts"],
+    killers: ["src/node/ready_runner_test.ts"],
   },
   {
     name: "seam-configuration-behind-a-snapshot-is-missed",
@@ -142,7 +142,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
     find: `    members.appended(ready.entries);
     this.#isInstalling`,
     replace: "    this.#isInstalling",
-    killers: ["src/node/ready_writer_test.ts"],
+    killers: ["src/node/ready_runner_test.ts"],
   },
   {
     name: "seam-waiter-follows-the-logs-end",
@@ -187,7 +187,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
     file: "src/node/members/membership.ts",
     find: "const needed = Math.floor(voters.length / 2) + 1;",
     replace: "const needed = Math.ceil(voters.length / 2);",
-    killers: ["src/node/members/member_changes_test.ts"],
+    killers: ["src/node/members/membership_test.ts"],
   },
   {
     name: "seam-removed-node-may-lead-after-a-clock-message",
@@ -206,7 +206,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
     find: `    this.#claimedBytes = begun.segment.endBytes;
 `,
     replace: "",
-    killers: ["src/node/log/log_roll_test.ts"],
+    killers: ["src/node/log/disk_log_roll_test.ts"],
   },
   {
     name: "seam-sync-in-line-marks-what-comes-later",
@@ -318,7 +318,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
     find: `        this.#bulk.renew();
         options.onLost(peer, isSilent);`,
     replace: "        options.onLost(peer, isSilent);",
-    killers: ["src/node/peers/peer_links_test.ts"],
+    killers: ["src/node/peers/link_lanes_test.ts"],
   },
   {
     name: "seam-moved-link-tries-the-old-address-first",
@@ -328,7 +328,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
     find: `    this.#isAnswered = true; // the old address must not be tried before this one
 `,
     replace: "",
-    killers: ["src/node/peers/peer_link_test.ts"],
+    killers: ["src/node/peers/link_test.ts"],
   },
   {
     name: "seam-link-to-a-member-that-came-back-ends",
@@ -344,6 +344,6 @@ export const seamConsensusMutants: readonly Mutant[] = [
   }
 
   #leave`,
-    killers: ["src/node/peers/peer_transport_test.ts"],
+    killers: ["src/node/peers/transport_test.ts"],
   },
 ];

@@ -7,9 +7,9 @@ const SNAPSHOTS = "src/node/snapshots/node_snapshots_test.ts";
 const SNAPSHOTS_CHAOS = "src/node/snapshots/node_snapshots_chaos_test.ts";
 const FILES = "src/node/snapshots/disk_snapshots_test.ts";
 const DAMAGE = "src/node/snapshots/snapshot_damage_test.ts";
-const DIRECTORY = "src/node/data_directory_test.ts";
-const DIRECTORY_CRASH = "src/node/data_directory_crash_test.ts";
-const COMPACTION = "src/node/log/log_compaction_test.ts";
+const DIRECTORY = "src/node/log/data_directory_test.ts";
+const DIRECTORY_CRASH = "src/node/log/data_directory_crash_test.ts";
+const COMPACTION = "src/node/log/disk_log_compaction_test.ts";
 const SENDER = "src/node/snapshots/snapshot_sender_test.ts";
 const TAKER = "src/node/snapshots/snapshot_taker_test.ts";
 const UNFINISHED = "src/node/snapshots/unfinished_file_test.ts";
@@ -385,7 +385,7 @@ export const snapshotMutants: readonly Mutant[] = [
     file: "src/node/snapshots/snapshot_format.ts",
     find: `if (this.#isComplete) throw new SnapshotFileError("there is something after the end");`,
     replace: "if (this.#isComplete) return;",
-    killers: ["src/node/snapshots/snapshot_scanner_test.ts"],
+    killers: ["src/node/snapshots/snapshot_format_test.ts"],
   },
   {
     name: "snapshot-header-of-any-size",
@@ -393,7 +393,7 @@ export const snapshotMutants: readonly Mutant[] = [
     file: "src/node/snapshots/snapshot_format.ts",
     find: "if (isBesideChunks && length > (isLast",
     replace: "if (isBesideChunks && this.#sizeBytes < 0 && length > (isLast",
-    killers: ["src/node/snapshots/snapshot_scanner_test.ts"],
+    killers: ["src/node/snapshots/snapshot_format_test.ts"],
   },
   {
     name: "newer-snapshot-loaded-by-an-older-build",

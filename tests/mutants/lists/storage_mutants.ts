@@ -1,16 +1,16 @@
 import type { Mutant } from "../mutant.ts";
 
-const COMPACTION = "src/node/log/log_compaction_test.ts";
-const ROLL = "src/node/log/log_roll_test.ts";
+const COMPACTION = "src/node/log/disk_log_compaction_test.ts";
+const ROLL = "src/node/log/disk_log_roll_test.ts";
 const CRASH = "src/node/log/disk_log_crash_test.ts";
-const OUTCOMES = "src/node/data_directory_outcomes_test.ts";
-const DIRECTORY_CRASH = "src/node/data_directory_crash_test.ts";
+const OUTCOMES = "src/node/log/data_directory_outcomes_test.ts";
+const DIRECTORY_CRASH = "src/node/log/data_directory_crash_test.ts";
 const FAULTY = "src/faults/faulty_disk_test.ts";
-const READY = "src/node/ready_writer_test.ts";
-const QUICK = "src/platform/quick_sync_test.ts";
+const READY = "src/node/ready_runner_test.ts";
+const QUICK = "src/platform/deno_disk_test.ts";
 const SENDER = "src/node/snapshots/snapshot_sender_test.ts";
 const SNAPSHOTS = "src/node/snapshots/node_snapshots_test.ts";
-const OWN_DISK = "src/node/own_disk_test.ts";
+const OWN_DISK = "src/node/ready_runner_test.ts";
 const FILES = "src/node/snapshots/disk_snapshots_test.ts";
 
 /** Disks that are slow, hang, or hold what they should not, under a node that runs. */
@@ -230,6 +230,6 @@ export const storageMutants: readonly Mutant[] = [
     file: "src/node/log/data_directory.ts",
     find: "if (unfinished !== undefined) {",
     replace: `if (unfinished === "") {`,
-    killers: ["src/node/data_directory_test.ts"],
+    killers: ["src/node/log/data_directory_test.ts"],
   },
 ];

@@ -1,7 +1,7 @@
 import type { Mutant } from "../mutant.ts";
 
-const UPGRADE = "src/node/members/machine_upgrade_test.ts";
-const GREETING = "src/node/peers/peer_greeting_test.ts";
+const UPGRADE = "src/node/members/versions_test.ts";
+const GREETING = "src/node/peers/transport_greeting_test.ts";
 const CODEC = "src/node/peers/message_codec_test.ts";
 const RULES = "src/commands/machine_rules_test.ts";
 

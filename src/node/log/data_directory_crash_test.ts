@@ -1,16 +1,24 @@
 import { assert, assertEquals } from "@std/assert";
-import { type DiskFault, type DiskOperation, FaultDisk } from "../../tests/support/fault_disk.ts";
-import { configurationEntryOf, describeEntry, entryOf } from "../../tests/support/log_entries.ts";
+import {
+  type DiskFault,
+  type DiskOperation,
+  FaultDisk,
+} from "../../../tests/support/fault_disk.ts";
+import {
+  configurationEntryOf,
+  describeEntry,
+  entryOf,
+} from "../../../tests/support/log_entries.ts";
 import {
   contentOfNewest,
   expectedContent,
   snapshotElsewhere,
   takeSnapshot,
-} from "../../tests/support/snapshots.ts";
-import { type Random, randomInteger, seededRandom } from "../base/random.ts";
-import type { HardState } from "../raft/types.ts";
-import { type DataDirectory, openDataDirectory } from "./log/data_directory.ts";
-import type { LogEntry } from "./log/entry.ts";
+} from "../../../tests/support/snapshots.ts";
+import { type Random, randomInteger, seededRandom } from "../../base/random.ts";
+import type { HardState } from "../../raft/types.ts";
+import { type DataDirectory, openDataDirectory } from "./data_directory.ts";
+import type { LogEntry } from "./entry.ts";
 
 /** What a node does to its directory in its life. */
 type Step =

@@ -4,19 +4,19 @@ import {
   type DiskFault,
   type DiskOperation,
   FaultDisk,
-} from "../../tests/support/fault_disk.ts";
-import { contentOf, entriesOf } from "../../tests/support/log_entries.ts";
-import type { PowerLoss } from "../../tests/support/power_loss.ts";
-import { crc32 } from "../base/bytes.ts";
-import { UserError } from "../base/errors.ts";
-import { seededRandom } from "../base/random.ts";
+} from "../../../tests/support/fault_disk.ts";
+import { contentOf, entriesOf } from "../../../tests/support/log_entries.ts";
+import type { PowerLoss } from "../../../tests/support/power_loss.ts";
+import { crc32 } from "../../base/bytes.ts";
+import { UserError } from "../../base/errors.ts";
+import { seededRandom } from "../../base/random.ts";
 import {
   type DataDirectoryOptions,
   type Identity,
   openDataDirectory,
   readIdentity,
   saveIdentity,
-} from "./log/data_directory.ts";
+} from "./data_directory.ts";
 
 const MEMBERS = new Map([["n1", "127.0.0.1:17001"], ["__proto__", "127.0.0.1:17002"]]);
 

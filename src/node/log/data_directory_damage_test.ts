@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { FaultDisk } from "../../tests/support/fault_disk.ts";
-import { contentOf, entriesOf } from "../../tests/support/log_entries.ts";
-import { SYNCS_AT_ONCE } from "../../tests/support/recorded_run.ts";
-import { UserError } from "../base/errors.ts";
-import { type DataDirectoryOptions, openDataDirectory } from "./log/data_directory.ts";
+import { FaultDisk } from "../../../tests/support/fault_disk.ts";
+import { contentOf, entriesOf } from "../../../tests/support/log_entries.ts";
+import { SYNCS_AT_ONCE } from "../../../tests/support/recorded_run.ts";
+import { UserError } from "../../base/errors.ts";
+import { type DataDirectoryOptions, openDataDirectory } from "./data_directory.ts";
 
 const OPTIONS: DataDirectoryOptions = {
   nodeId: "n1",

@@ -3,7 +3,7 @@ import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
 import type { StreamHandlers } from "../../platform/network.ts";
 import { BUILD_VERSIONS } from "../members/versions.ts";
 import { FrameWriter } from "./frames.ts";
-import { PeerInbox } from "./inbox.ts";
+import { PeerInbox, PeerLives } from "./inbox.ts";
 
 function frame(text: string): Uint8Array {
   const frames = new FrameWriter();
@@ -47,4 +47,23 @@ Deno.test("a peer that speaks and never reads is kept no signs of life for", () 
   }
   assertEquals(pendingBytes > 0 && pendingBytes < 70_000, true, `${pendingBytes} bytes`);
   inbox.close();
+});
+
+Deno.test("restarts are no copies, however late the last words of a process arrive", () => {
+  const lives = new PeerLives();
+  for (const life of ["a", "a", "b", "a", "a", "b", "b", "c", "b", "c", "d"]) {
+    assertEquals(lives.mayBe("n1", life), true, life);
+  }
+});
+
+Deno.test("of two processes that take turns the one that came later is refused", () => {
+  const lives = new PeerLives();
+  const answers = new Map([["a", true], ["b", true]]);
+  for (let turn = 0; turn < 10; turn++) {
+    for (const life of ["a", "b"]) answers.set(life, lives.mayBe("n1", life));
+    assertEquals(lives.mayBe("n2", "a"), true);
+  }
+  assertEquals([answers.get("a"), answers.get("b")], [true, false]);
+  assertEquals(lives.mayBe("n1", "c"), true); // the first one was started again
+  assertEquals(lives.mayBe("n1", "b"), false);
 });

@@ -1,13 +1,14 @@
-import { assertEquals } from "@std/assert";
-import { ManualClock } from "../../tests/support/node/manual_clock.ts";
-import { silentLogger } from "../base/logger.ts";
-import { seededRandom } from "../base/random.ts";
-import { StateMachine } from "../commands/state_machine.ts";
-import type { Raft } from "../raft/mod.ts";
-import type { Batch } from "./log/entry.ts";
-import { firstConfiguration, Members } from "./members/members.ts";
-import type { ClockQuestion, PeerMessage } from "./peers/peer_message.ts";
-import { Timekeeping } from "./time/timekeeping.ts";
+import { assert, assertEquals } from "@std/assert";
+import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
+import { MemoryCluster } from "../../../tests/support/node/memory_cluster.ts";
+import { silentLogger } from "../../base/logger.ts";
+import { seededRandom } from "../../base/random.ts";
+import { StateMachine } from "../../commands/state_machine.ts";
+import type { Raft } from "../../raft/mod.ts";
+import type { Batch } from "../log/entry.ts";
+import { firstConfiguration, Members } from "../members/members.ts";
+import type { ClockQuestion, PeerMessage } from "../peers/peer_message.ts";
+import { Timekeeping } from "./timekeeping.ts";
 
 const YEAR_MS = 365 * 24 * 3600 * 1000;
 
@@ -77,4 +78,20 @@ Deno.test("a new leader is asked for its word at once, and an older one's does n
   assertEquals(ofNewTerm.map(({ to }) => to), ["n2", "n3"]);
   for (const question of ofNewTerm) follower.answer(question, nowMs + 2_000);
   assertEquals(follower.logTimeMs, nowMs + 2_000);
+});
+
+Deno.test("nobody stands before the clocks of a majority are known to it", async () => {
+  const cluster = await MemoryCluster.start(3);
+  const [first] = cluster.nodes;
+  try {
+    for (const node of cluster.nodes) cluster.isolate(node);
+    cluster.clock.advance(2_000);
+    assert(cluster.nodes.every((node) => node.report().role === "follower"));
+    assertEquals(first?.report().time.clockOffsetMs, null);
+    cluster.network.heal();
+    cluster.untilServing();
+    assertEquals(first?.report().time.clockOffsetMs, 0);
+  } finally {
+    cluster.stop();
+  }
 });

@@ -1,19 +1,23 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { DiskCrash, type DiskOperation, type FaultDisk } from "../../tests/support/fault_disk.ts";
-import { EVERYTHING_KEPT, EVERYTHING_LOST } from "../../tests/support/power_loss.ts";
+import {
+  DiskCrash,
+  type DiskOperation,
+  type FaultDisk,
+} from "../../../tests/support/fault_disk.ts";
+import { EVERYTHING_KEPT, EVERYTHING_LOST } from "../../../tests/support/power_loss.ts";
 import {
   combinationsOf,
   imageOf,
   type Outcome,
   outcomesOf,
-} from "../../tests/support/power_loss_outcomes.ts";
+} from "../../../tests/support/power_loss_outcomes.ts";
 import {
   type Fault,
   type Played,
   type RecordedRun,
   SYNCS_AT_ONCE,
-} from "../../tests/support/recorded_run.ts";
-import { RECORDED_RUNS } from "../../tests/support/recorded_runs.ts";
+} from "../../../tests/support/recorded_run.ts";
+import { RECORDED_RUNS } from "../../../tests/support/recorded_runs.ts";
 
 const RUNS = Object.entries(RECORDED_RUNS);
 
