@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import ts from "typescript";
 import { readSources, type Source } from "./support/sources.ts";
 
-/** A folder imports what stands below it, never beside or above. Top first. */
+/** A folder imports only from folders after it in this list. */
 const LAYERS = [
   "cli",
   "proxy",

@@ -2,7 +2,7 @@ import { targetNamed } from "./all_targets.ts";
 import { escaped, inputOf } from "./fuzz_case.ts";
 import type { FuzzOrder, FuzzOutcome } from "./fuzz_worker.ts";
 
-/** A worker that does not get on with one case for so long hangs. */
+/** Time in milliseconds after which a worker without progress counts as hanging. */
 const HANG_MS = 20_000;
 const LOAD_MS = 120_000;
 
@@ -26,7 +26,7 @@ export interface FuzzResult {
   readonly failure: string | null;
 }
 
-/** Runs cases in a thread of its own, so that one that never ends is told. */
+/** Runs cases in a thread of its own, to detect those that never end. */
 export class FuzzRun {
   readonly #worker = new Worker(new URL("./fuzz_worker.ts", import.meta.url), { type: "module" });
 

@@ -7,11 +7,11 @@ export interface FuzzTarget {
   readonly words: readonly string[];
   /** A valid input, or one broken in a way that only the target knows: a character for each byte. */
   sample(random: Random): string;
-  /** Takes one input and throws when a promise is broken. The same input does the same. */
+  /** Runs one input, deterministically. Throws when a promise is broken. */
   run(input: string): void;
 }
 
-/** The source of a run's own choices, such as where bytes are cut: the same for the same input. */
+/** Random source for a run's own choices, such as chunk sizes: the same for the same input. */
 export function choiceSeed(input: string): number {
   let hash = 0x811c9dc5;
   for (let at = 0; at < input.length; at++) {

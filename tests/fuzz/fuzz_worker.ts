@@ -6,7 +6,7 @@
 import { targetNamed } from "./all_targets.ts";
 import { FuzzFailure, inputOf, runInput } from "./fuzz_case.ts";
 
-/** What the worker is told. */
+/** A message to the worker. */
 export interface FuzzOrder {
   readonly target: string;
   readonly firstSeed: number;

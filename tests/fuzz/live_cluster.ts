@@ -145,7 +145,9 @@ class FuzzedCluster {
     return unfinished ?? inputOf(target, this.#seed + 1000 * this.#connections);
   }
 
-  /** What a node must refuse, or what no member could have sent: told by the decoder itself. */
+  /**
+   * Messages that a node must refuse, or that no member could have sent, according to the decoder.
+   */
   #refusedFrames(member: Member): string {
     const random = this.#random;
     for (;;) {
@@ -192,7 +194,7 @@ class FuzzedCluster {
     if (!(reply instanceof SimpleString)) throw new Error(`a write is answered ${String(reply)}`);
   }
 
-  /** All nodes hold the same keys; values are compared by the tests of the state machine. */
+  /** Checks that all nodes hold the same keys. Tests of the state machine compare values. */
   async #assertEqualData(): Promise<void> {
     const { nodes } = this.#cluster;
     await until("all nodes hold the same keys", async () => {

@@ -27,7 +27,7 @@ export interface MutationOptions {
   readonly random: Random;
   /** Words to put in. */
   readonly words: readonly string[];
-  /** Something else of the same kind, to be spliced with. */
+  /** Another input of the same kind, to splice with. */
   readonly another: () => string;
 }
 

@@ -11,7 +11,7 @@ export interface CheckOptions {
 export interface Verdict {
   /** `unknown`: out of time or memory. That is no pass. */
   readonly verdict: "linearizable" | "not linearizable" | "unknown";
-  /** The key whose history is at fault, or could not be judged. */
+  /** The key whose history is wrong or could not be judged. */
   readonly key?: string;
   /** Lines that show what cannot be explained. */
   readonly explanation?: readonly string[];

@@ -35,7 +35,7 @@ export class Growth {
     return (state ?? "").startsWith(this.#longestRead);
   }
 
-  /** The same for states that no operation can tell apart. */
+  /** The same number for states that no operation can distinguish. */
   nameOf(state: State): State | number {
     const isUnseen = state !== null && state.length > this.#longestRead.length;
     return isUnseen ? state.length : state;

@@ -8,7 +8,7 @@ import {
   transitionOf,
 } from "./register_model.ts";
 
-/** An operation whose outcome is known. `id` counts them by the time of their invocation. */
+/** An operation with a known outcome. `id` numbers them in order of invocation. */
 export interface KnownCall {
   readonly id: number;
   readonly operation: Operation;
@@ -25,7 +25,7 @@ export interface KnownCall {
 export interface UnknownCalls {
   readonly transition: Transition;
   readonly operations: readonly Operation[];
-  /** Where each begins among the events. */
+  /** Where each of them starts among the events. */
   readonly positions: readonly number[];
 }
 

@@ -4,12 +4,12 @@ import type { State, Step } from "./register_model.ts";
 
 /** How far a search came that found no order. */
 export interface DeadEnd {
-  /** The longest order found, and the state that each operation of it left behind. */
+  /** The longest order found, and the state after each of its operations. */
   readonly order: readonly { readonly operation: Operation; readonly after: State }[];
   readonly state: State;
   /** One of these had to come next, and none can. */
   readonly stuck: readonly Operation[];
-  /** The latest of unknown outcome that had begun and are not in the order. */
+  /** The newest started operations of unknown outcome that are not in the order. */
   readonly unused: readonly Operation[];
 }
 

@@ -20,7 +20,7 @@ export function testFile(path: string): Killer {
   return { name: path, args: ["test", "--no-check", "--quiet", "--allow-all", LIMITS, path] };
 }
 
-/** So many seeds, always the same, so that a verdict does not depend on luck. */
+/** A fixed range of seeds, so that a verdict does not depend on luck. */
 export function simulation(seedCount: number, firstSeed = 1): Killer {
   const script = "tests/mutants/simulate_until_failure.ts";
   const seeds = [String(firstSeed), String(seedCount)];
@@ -47,7 +47,7 @@ export class Killers {
   }
 }
 
-/** What a failed run's output tells of what was noticed: a seed, or the name of a test. */
+/** What a failed run's output shows about the failure: a seed, or the name of a test. */
 export function reasonOf({ ending, output }: RunResult): string {
   if (ending === "hung") return "hangs";
   const lines = output.split("\n");

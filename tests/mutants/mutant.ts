@@ -15,13 +15,13 @@ export interface Mutant {
   readonly killers: readonly string[];
   /** The simulation must notice as well, all by itself. @default false */
   readonly simulation?: boolean;
-  /** The seed that it begins with, where it takes a rare history. @default 1 */
+  /** The first seed, for mutants that need a rare history. @default 1 */
   readonly firstSeed?: number;
   /** Why nobody needs to notice. Such a mutant is shown, but may survive. */
   readonly harmless?: string;
 }
 
-/** Where a mutant's text stands in its file. */
+/** The position of a mutant's text in its file. */
 export interface Place {
   readonly from: number;
   readonly to: number;

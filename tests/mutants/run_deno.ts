@@ -4,7 +4,7 @@ const OUTPUT_KEPT = 64 * 1024;
 export interface RunResult {
   readonly ending: "passed" | "failed" | "hung";
   readonly seconds: number;
-  /** The last that it said, standard error behind standard output. */
+  /** The end of its output: standard output, then standard error. */
   readonly output: string;
 }
 

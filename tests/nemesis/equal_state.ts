@@ -54,7 +54,7 @@ function checked(reply: Reply): Reply {
   return reply;
 }
 
-/** What differs between nodes, as lines; none when they hold the same. */
+/** The differences between nodes, as lines; empty when they hold the same. */
 export function differences(states: readonly NodeState[]): string[] {
   const [first, ...others] = states;
   if (first === undefined) return [];

@@ -1,6 +1,6 @@
 import type { Operation } from "../linearizability/operation.ts";
 
-/** All that clients did and were told. */
+/** Everything that clients sent and received. */
 export class History {
   readonly operations: Operation[] = [];
   /** What may never happen, whatever the faults. */
@@ -45,7 +45,7 @@ export class History {
     this.#told.set(kind, (this.#told.get(kind) ?? 0) + 1);
   }
 
-  /** How often clients were told what. */
+  /** Number of replies of each kind. */
   get errors(): ReadonlyMap<string, number> {
     return this.#told;
   }

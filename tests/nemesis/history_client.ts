@@ -7,7 +7,7 @@ import type { Operation, Outcome, PlainReply } from "../linearizability/operatio
 import type { History } from "./history.ts";
 import { type Request, wireRequest } from "./workload.ts";
 
-/** Where nobody answers: the node that was to be asked is no member any more. */
+/** Used when the node to ask is no longer a member: nobody answers there. */
 const NOBODY: Address = { host: "127.0.0.1", port: 0 };
 const LOST_WITH_TWO = /^ERR 2 nodes were lost while they worked on this read, /;
 /** These say: not executed. */
@@ -20,7 +20,7 @@ export interface HistoryClientOptions {
   readonly name: string;
   /** Where to connect at this time: another one when one does not answer. */
   readonly addresses: () => readonly Address[];
-  /** It talks to proxies, which answer as long as they have not held a request for so long. */
+  /** Set when it talks to proxies: the time for which they may hold a request, in milliseconds. */
   readonly holdMs?: number;
   readonly next: () => Request;
   readonly history: History;

@@ -42,7 +42,7 @@ export class LinkFaults {
     return this.#faults.findLast(({ matches }) => matches(from, to))?.mode ?? OPEN;
   }
 
-  /** Resolves when a fault begins or ends. */
+  /** Resolves when a fault starts or ends. */
   get changed(): Promise<void> {
     return this.#changed.promise;
   }

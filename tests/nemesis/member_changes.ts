@@ -12,9 +12,11 @@ import type { Processes } from "./processes.ts";
 const MEMBERS_MAX = 5;
 /** With fewer no member is taken away. */
 const VOTERS_MIN = 3;
-/** How long a change may stay without an answer that says what became of it. */
+/** Time limit in milliseconds for a definite answer to a change. */
 const ANSWER_MS_MAX = 60_000;
-/** How long a removed node may go on: those who know of it may be down or cut off meanwhile. */
+/**
+ * Time in milliseconds for which a removed node may live: nodes that know may be down or cut off.
+ */
 const END_MS_MAX = 60_000;
 const RETRY_MS = 100;
 /** Longer than a node takes to say that it does not know. */
@@ -36,7 +38,7 @@ export class MemberChanges {
     this.#lastNumber = processes.cluster.nodes.length;
   }
 
-  /** Starts a node with an empty directory; it gets in, and its vote, when the faults let it. */
+  /** Starts a node with an empty directory. It joins, and becomes a voter, as the faults allow. */
   add(): string[] {
     const { cluster } = this.#processes;
     if (cluster.nodes.length >= MEMBERS_MAX || this.#isUnderWay) return [];
@@ -98,7 +100,7 @@ export class MemberChanges {
     );
   }
 
-  /** Asks whoever leads, until it says yes or no: all these requests may be repeated. */
+  /** Asks the leader until the answer is definite. All of these requests are idempotent. */
   async #request(args: readonly string[]): Promise<string> {
     const deadlineMs = performance.now() + ANSWER_MS_MAX;
     for (let last = "nobody leads"; performance.now() < deadlineMs; await sleep(RETRY_MS)) {

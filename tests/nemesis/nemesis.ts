@@ -145,7 +145,7 @@ export class Nemesis {
     });
   }
 
-  /** A node that stands still again and again, as one does whose disk or machine is overloaded. */
+  /** Suspends a node again and again, like an overloaded disk or machine. */
   #stutter(fault: PlannedFault): Promise<Victims> {
     const random = seededRandom(fault.seed);
     return this.#options.processes.withHeld([this.#node(fault)], async ([member]) => {

@@ -63,7 +63,7 @@ const FAULT_MS_MAX = 2_800;
 /** How often one fault comes on top of another. */
 const OVERLAP_SHARE = 0.4;
 
-/** The faults of a run, in order: the same for the same random numbers. */
+/** The faults of a run, in order. The same random numbers give the same faults. */
 export function planFaults(options: PlanOptions): PlannedFault[] {
   const { random, durationMs, hasSmallDisk } = options;
   const bag = (Object.keys(WEIGHTS) as FaultKind[])

@@ -6,7 +6,7 @@ const LAST_WORDS = 2_000;
 export class Processes {
   readonly cluster: LocalCluster;
   readonly #onUnexpectedEnd: (what: string) => void;
-  /** Members in the hands of a fault. */
+  /** Members that a fault is using. */
   readonly #held = new Set<Member>();
   readonly #said = new Map<string, string>();
   /** Members that were removed for good. */

@@ -45,7 +45,7 @@ class End {
 interface Link {
   readonly faults: LinkFaults;
   readonly dial: () => Promise<End>;
-  /** The ends at the node behind the relay, in the order of their arrival. */
+  /** The ends of the connections at the node, in order of arrival. */
   readonly arrived: readonly End[];
 }
 

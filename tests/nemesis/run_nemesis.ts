@@ -52,12 +52,12 @@ const HOLD_MS = 5_000;
 /** With so small logs there are snapshots all the time. */
 const NODE_FLAGS = ["--snapshot-log-bytes", "1m", "--allow-faults"];
 const CHECK_MS_MAX = 120_000;
-/** How long the clients go on when the last fault has ended. */
+/** Time in milliseconds for which clients continue after the last fault. */
 const CALM_MS = 1_000;
 
 type Where = "addresses" | "holdMs" | "patienceMs";
 
-/** Starts a cluster and clients, lets the faults loose, heals everything and judges what was seen. */
+/** Starts a cluster and clients, injects the faults, heals everything and judges the history. */
 export async function runNemesis(options: RunOptions): Promise<RunReport> {
   const { seed, durationMs, nodes = 3, keep = false, log = () => {} } = options;
   const random = seededRandom(seed);
@@ -173,7 +173,7 @@ function makeClients(cluster: LocalCluster, history: History, random: Random) {
   return { clients, workloads };
 }
 
-/** All nodes must hold the same; what they hold is the last read of each key. */
+/** Checks that all nodes hold the same. Their content is the last read of each key. */
 async function compareNodes(
   cluster: LocalCluster,
   history: History,

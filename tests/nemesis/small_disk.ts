@@ -4,7 +4,7 @@ const ROOMY = "1g";
 /** What a full disk still takes: less than what the log fills with zeros ahead. */
 const REST_BYTES = 16 * 1024;
 
-/** A file system of its own for one node's data, whose size can be changed while it is in use. */
+/** A file system for one node's data, which can be resized while it is in use. */
 export class SmallDisk {
   readonly #path: string;
 

@@ -1,6 +1,6 @@
 import { type Random, randomInteger } from "../../src/base/random.ts";
 
-/** One request: its key, and what stands before and after it. */
+/** A request: its key, and the words before and after it. */
 export interface Request {
   readonly key: string;
   /** The request without its key, as the checker takes it. */
@@ -13,7 +13,7 @@ const REQUESTS_PER_KEY = 300;
 /** A long value, so that logs grow: snapshots are due, and a full disk shows. */
 const LONG = "-".repeat(32 * 1024);
 
-/** The requests on each kind of key; `#` stands for a new value, `##` for a long one. */
+/** The requests for each kind of key. `#` is a new value, `##` a long one. */
 const SHAPES: Readonly<Record<string, readonly (readonly string[])[]>> = {
   register: [
     ["GET"],

@@ -167,7 +167,7 @@ interface Asked {
   reply: string;
 }
 
-/** A client that has one request under way at a time, and notes how long each takes. */
+/** A client with one request in flight at a time, which records how long each takes. */
 class WaitingClient {
   readonly asked: Asked[] = [];
   readonly #world: World;

@@ -13,7 +13,7 @@ interface Probe {
   readonly forMs: number;
 }
 
-/** The ends of keys lie before, between and behind the ends of sessions. */
+/** Deadlines of keys are before, between and after those of sessions. */
 const PROBES: readonly Probe[] = [
   { key: "probe:1", forMs: 500 },
   { key: "probe:2", forMs: 1_300 },

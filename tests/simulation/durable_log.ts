@@ -28,7 +28,7 @@ export class DurableLog {
   hardState: HardState = { term: 0, vote: null };
   /** The entry before the log's first. */
   #base = { index: 0, term: 0 };
-  /** Of the entries behind that one. */
+  /** Of the entries after that one. */
   readonly #terms: number[] = [];
   #segments: ReadSegment[] = [];
   #snapshots = new Map<string, { readonly index: number; readonly isSound: boolean }>();

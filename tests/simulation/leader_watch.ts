@@ -66,7 +66,7 @@ export class LeaderWatch {
     this.resumed(id);
   }
 
-  /** The node goes on: time in which it stood still does not count. */
+  /** The node resumes. Time during which it was suspended does not count. */
   resumed(id: NodeId): void {
     this.#awakeSinceMs.set(id, this.#options.nowMs());
   }

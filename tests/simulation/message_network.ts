@@ -4,7 +4,7 @@ import type { NodeId } from "../../src/raft/types.ts";
 import type { SimNetwork } from "./sim_network.ts";
 import type { SimProcess } from "./sim_process.ts";
 
-/** Gives a message to whoever runs on a machine now; perhaps nobody. */
+/** Delivers a message to the process that runs on a machine now, if any. */
 export type Deliver = (to: NodeId, message: PeerMessage) => void;
 
 /**

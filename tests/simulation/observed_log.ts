@@ -8,7 +8,7 @@ export interface LogEvents {
   appending(hardState: HardState | null, entries: readonly LogEntry[]): void;
   /** The log says that it is durable, and nobody was told yet. */
   persisted(hardState: HardState | null, entries: readonly LogEntry[]): void;
-  /** Before a snapshot takes the place of the log. */
+  /** Called before a snapshot replaces the log. */
   resetting(index: number, term: number): void;
   /** Before entries up to this one are forgotten. */
   compacting(index: number): void;
@@ -31,7 +31,7 @@ export class ObservedLog implements LogStore {
     if (last >= first) this.seen.append(inner.entries(first, last, Infinity));
   }
 
-  /** The snapshot whose state comes next; `undefined`: none does. */
+  /** The snapshot whose state comes next; `undefined` if none does. */
   takeReset(): number | undefined {
     return this.#resets.shift();
   }

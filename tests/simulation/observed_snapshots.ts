@@ -12,7 +12,7 @@ export class ObservedSnapshots implements SnapshotStore {
   readonly #inner: SnapshotStore;
   readonly #begun: (meta: SnapshotMeta) => void;
 
-  /** @param begun the state at this moment will be written */
+  /** @param begun called when the state of this moment will be written */
   constructor(inner: SnapshotStore, begun: (meta: SnapshotMeta) => void) {
     this.#inner = inner;
     this.#begun = begun;

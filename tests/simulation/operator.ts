@@ -7,7 +7,7 @@ import { OK, type Reply } from "../../src/resp/reply.ts";
 import type { SimNode } from "./sim_node.ts";
 import type { World } from "./world.ts";
 
-/** Fewer voters than these are not left behind by removals. */
+/** Removals leave at least this many voters. */
 const VOTERS_MIN = 2;
 const VOTERS_MAX = 6;
 
@@ -21,7 +21,7 @@ const MEMORY_BYTES_MIN = 2 ** 30;
 export class Operator {
   readonly #world: World;
   readonly #founders: readonly SimNode[];
-  /** Not let in yet. */
+  /** Not a member yet. */
   readonly #joiners: SimNode[];
   #isStopped = false;
 

@@ -63,7 +63,7 @@ export class Oracle {
   readonly #leadTerms = new Map<NodeId, number>();
   /** Up to where the newest leader that a node has heard may have compared its log with the node's. */
   readonly #shown = new Map<NodeId, { readonly term: number; readonly upTo: number }>();
-  /** How many snapshots were begun, and took a log's place. */
+  /** Number of snapshots started, and of those that replaced a log. */
   readonly snapshotCounts = { begun: 0, installed: 0 };
   /** The first thing that was wrong. */
   failure: string | null = null;
@@ -86,7 +86,7 @@ export class Oracle {
     return this.#leaders.size;
   }
 
-  /** A founder takes part: all of them have begun with the same directories. */
+  /** A founder takes part: all founders started with the same directories. */
   founded(id: NodeId, founders: ReadonlyMap<NodeId, string>): void {
     const [first] = this.#configurations;
     if (first === undefined || founders.size === 0) return;

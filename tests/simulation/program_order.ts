@@ -1,7 +1,7 @@
 import type { Operation } from "../linearizability/operation.ts";
 import { type Transition, transitionOf } from "../linearizability/register_model.ts";
 
-/** With more possible states than this, so much is unknown that nothing can be said of the rest. */
+/** Number of possible states, above which too much is unknown to judge the rest. */
 const STATES_MAX = 5_000;
 /** How often the writes of unknown outcome may be gone through at one place, each time in order. */
 const ROUNDS_MAX = 3;

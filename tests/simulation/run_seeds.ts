@@ -1,13 +1,13 @@
 import { simulate, type SimulationResult } from "./simulation.ts";
 
-/** One seed in so many is run twice, to prove that nothing escapes the simulation. */
+/** One seed in N is run twice, to prove that nothing escapes the simulation. */
 const REPEATED_EVERY = 100;
 
 export interface RunOptions {
   readonly firstSeed: number;
-  /** At most so many. */
+  /** Maximum number of seeds. */
   readonly seedsMax: number;
-  /** No further seed is begun after so many real milliseconds. */
+  /** Real time in milliseconds after which no further seed starts. */
   readonly untilMs: number;
   readonly nodeCount: number | null;
   readonly onFailure: (result: SimulationResult) => void;

@@ -1,6 +1,6 @@
 import type { LogEntry } from "../../src/node/log/entry.ts";
 
-/** A log as its node sees it: behind a base, which is the beginning of all logs or a snapshot. */
+/** A log as its node sees it: after a base, which is the start of all logs or a snapshot. */
 export class SeenLog {
   #base = { index: 0, term: 0 };
   #entries: LogEntry[] = [];
@@ -35,14 +35,14 @@ export class SeenLog {
     return index === this.#base.index ? this.#base.term : this.at(index)?.term ?? 0;
   }
 
-  /** Begins behind this entry, without any. */
+  /** Starts after this entry, without any. */
   reset(index: number, term: number): void {
     this.#replaced = new Map(this.#entries.map((entry) => [entry.index, entry]));
     this.#base = { index, term };
     this.#entries = [];
   }
 
-  /** Cuts off what stands at the first one's index and behind it. */
+  /** Cuts off everything from the first new index on. */
   append(entries: readonly LogEntry[]): void {
     const [first] = entries;
     if (first === undefined) return;

@@ -11,9 +11,9 @@ import type { TimeOracle } from "./time_oracle.ts";
 import type { World } from "./world.ts";
 
 const PIPELINE_MAX = 8;
-/** Passes as other keys whose names begin with `t`, but hardly while a simulation lasts. */
+/** A prefix that looks like that of expiring keys, but with deadlines after most simulations. */
 export const LASTING_KEY = "t9";
-/** A session of a proxy that is not used for so long, by the log's time, expires. */
+/** Idle time, by the log's time, after which a proxy's session expires. */
 const SESSION_MS = 600_000;
 /** Unanswered requests of one that does not wait for answers. */
 const UNANSWERED_MAX = 12;

@@ -2,7 +2,7 @@ import { ErrorReply, type Reply, SimpleString } from "../../src/resp/reply.ts";
 import { decodeReply } from "../../src/resp/reply_scanner.ts";
 import type { Operation, PlainReply } from "../linearizability/operation.ts";
 
-/** A request whose answer is awaited. */
+/** A request without a reply yet. */
 export interface Call {
   readonly client: string;
   readonly key: string;
@@ -31,7 +31,7 @@ export class SimHistory {
   readonly operations: Operation[] = [];
   /** On keys that belong to one connection, each with its place in the order of sending. */
   readonly #own = new Map<string, { readonly position: number; readonly operation: Operation }[]>();
-  /** Those of them whose connection goes to a proxy. */
+  /** Those with a connection to a proxy. */
   readonly #stamped = new Set<string>();
   readonly counts = { ok: 0, refused: 0, unknown: 0 };
   #position = 0;
@@ -62,7 +62,7 @@ export class SimHistory {
     return "ok";
   }
 
-  /** Nobody knows what became of it. */
+  /** The outcome is unknown. */
   lost(call: Call): void {
     this.counts.unknown++;
     if (!READS.has(call.args[0] ?? "")) this.#add(call, { kind: "unknown" }, null);

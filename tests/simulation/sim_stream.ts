@@ -73,7 +73,7 @@ export class SimStream implements Stream {
     });
   }
 
-  /** Both ends learn of it, each in its own time; what was under way is lost. */
+  /** Both ends learn of it, each at its own time. Bytes in flight are lost. */
   reset(reason: string): void {
     const other = this.#other;
     this.#drop();

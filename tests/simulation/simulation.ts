@@ -14,9 +14,9 @@ import { SimProxy } from "./sim_proxy.ts";
 import { withoutReality } from "./without_reality.ts";
 import { whatItWrites, World } from "./world.ts";
 
-/** Within so much simulated time after the faults a write must succeed. */
+/** Simulated time in milliseconds after the faults within which a write must succeed. */
 const PROGRESS_MS_MAX = 6_000;
-/** For so long nodes go by the clocks of others that do not answer any more. */
+/** Time for which nodes rely on the clocks of others that no longer answer. */
 const CLOCKS_KNOWN_MS = 5_000;
 /** And the nodes must agree, once nobody writes: what a full disk refused comes again in 10 s. */
 const AGREEMENT_MS_MAX = 12_000;

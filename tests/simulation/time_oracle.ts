@@ -14,7 +14,7 @@ const LOST_MS_MAX = 6_000;
 /** How long a deadline may wait for the leader to look, and for a majority to hear of it. */
 const LATE_MS_MAX = 3_000;
 
-/** A key that was set to last for so long. */
+/** A key with a time to live. */
 interface Passing {
   readonly key: string;
   readonly value: string;

@@ -172,7 +172,7 @@ export class DiskCluster {
     this.until(() => [...this.lives.values()].every(({ node }) => node.report().isServing));
   }
 
-  /** Whether all that run have applied the same, and as much as the leader has. */
+  /** Whether all running nodes have applied the same entries, including all of the leader's. */
   isEven(): boolean {
     const reports = [...this.lives.values()].map(({ node }) => node.report());
     return new Set(reports.map(({ appliedIndex }) => appliedIndex)).size === 1 &&

@@ -23,9 +23,12 @@ export interface DiskOperation {
 }
 
 export type DiskFault =
-  /** The process dies before the operation, or when so many bytes of a write are done. */
+  /** The process dies before the operation, or after this many bytes of a write. */
   | { readonly kind: "crash"; readonly bytesWritten?: number }
-  /** The operation fails; a write after so many bytes; a sync forgets what it should have written. */
+  /**
+   * The operation fails, a write after this many bytes. A failed sync loses what it should have
+   * written.
+   */
   | { readonly kind: "error"; readonly error: Error; readonly bytesWritten?: number };
 
 export interface FaultDiskOptions {
@@ -138,7 +141,7 @@ export class FaultDisk implements Disk {
     };
   }
 
-  /** Runs the end of what goes on beside the process, if it lives then. */
+  /** Completes background work, if the process is still alive then. */
   #schedule(run: () => void): void {
     const schedule = this.#options.schedule ?? queueMicrotask;
     schedule(() => {
@@ -152,12 +155,12 @@ export class FaultDisk implements Disk {
     for (const [path, file] of this.#seen.files) yield [path, file.view()];
   }
 
-  /** The files whose names would survive a loss of power now. */
+  /** The files whose names would survive a power failure now. */
   durablePaths(): string[] {
     return [...this.#durable.files.keys()];
   }
 
-  /** A file whose name would survive; `null`: none. */
+  /** A file whose name would survive; `null` if there is none. */
   durableFile(path: string): FaultFile | null {
     return this.#durable.files.get(path) ?? null;
   }
@@ -302,7 +305,7 @@ export class FaultDisk implements Disk {
 }
 
 interface NameChange {
-  /** The directory whose sync makes it durable. */
+  /** The directory whose sync makes the change durable. */
   readonly parent: string;
   readonly removed?: string;
   readonly added?: { readonly path: string; readonly file: FaultFile };

@@ -24,12 +24,12 @@ export class FaultFile {
     return this.#pending;
   }
 
-  /** What would survive a loss of power now; to be read at once, not kept. */
+  /** The bytes that would survive a power failure now. Read them at once. */
   durableBytes(): Uint8Array {
     return this.#durable.view();
   }
 
-  /** All that a reader sees; to be read at once, not kept. */
+  /** The bytes that a reader sees. Read them at once. */
   view(): Uint8Array {
     return this.#content.view();
   }
@@ -63,7 +63,7 @@ export class FaultFile {
     };
   }
 
-  /** A failed sync: readers go on to see what no later sync will write. */
+  /** After a failed sync, readers still see bytes that no later sync will write. */
   dropPending(): void {
     this.#pending = [];
   }

@@ -14,7 +14,7 @@ const BLOCK_PORTS = 200;
 const block = reserveBlock();
 let next = 0;
 
-/** Ports that nobody listens on; the same one comes again only after all others. */
+/** Free ports. The same one comes again only after all others. */
 export function freePorts(count: number): number[] {
   const ports: number[] = [];
   for (let tried = 0; ports.length < count; tried++) {

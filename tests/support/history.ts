@@ -4,7 +4,7 @@ export type Outcome = "done" | "refused" | "unknown";
 /** Errors that promise: not executed. */
 const REFUSALS = /^(MOVED|CLUSTERDOWN|TRYAGAIN) /;
 
-/** What an error tells of the write that it answers. */
+/** What an error says about its write. */
 export function outcomeOf(error: string): Outcome {
   return REFUSALS.test(error) ? "refused" : "unknown";
 }
@@ -95,7 +95,7 @@ export class PossibleValues {
     this.#values = new Set(values);
   }
 
-  /** @param after the value that the write leaves behind, by the value that it finds */
+  /** @param after the value after the write, as a function of the value before */
   wrote(outcome: Outcome, after: (before: string | null) => string): void {
     if (outcome === "refused") return;
     const written = [...this.#values].map(after);

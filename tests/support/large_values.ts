@@ -17,7 +17,7 @@ export function largeValue(at: number): string {
   return `${at}:` + NOISE.slice(at);
 }
 
-/** Sets so many keys `large:0`, `large:1`, … to 1 MiB each, two at a time. */
+/** Sets N keys `large:0`, `large:1`, … to 1 MiB each, two at a time. */
 export async function fillWithLarge(member: Member, count: number): Promise<void> {
   const client = await PatientClient.connect(member);
   const written: Promise<Reply>[] = [];

@@ -8,11 +8,11 @@ import { type ClientLimits, DEFAULT_CLIENT_LIMITS } from "../../src/server/limit
 import { listen, type RespListener } from "../../src/server/listener.ts";
 import type { PendingReply } from "../../src/server/pending_reply.ts";
 
-/** Answers `ECHO x` at once; keeps everything else for the test to answer. */
+/** Answers `ECHO x` at once, and leaves all other requests to the test. */
 export class Recorder {
   readonly pending: { args: string[]; reply: PendingReply; connection: Connection }[] = [];
   readonly closed: Connection[] = [];
-  /** The sizes of the largest requests that the listener has told of. */
+  /** The sizes of the largest requests that the listener announced. */
   readonly largest: number[] = [];
   #changed: () => void = () => {};
 
@@ -45,7 +45,7 @@ export class Client {
     for (let sent = 0; sent < bytes.length;) sent += await this.conn.write(bytes.subarray(sent));
   }
 
-  /** Reads exactly so many bytes, or up to the end. */
+  /** Reads exactly this many bytes, or up to the end. */
   async read(length: number): Promise<string> {
     let text = "";
     const buffer = new Uint8Array(64 * 1024);
@@ -109,7 +109,7 @@ export async function withListener(
   }
 }
 
-/** The system's clock, with timers that the test lets run. */
+/** The system's clock, with timers that the test fires. */
 export function clockWith(timers: (() => void)[]): Clock {
   return {
     ...systemClock,

@@ -8,7 +8,7 @@ export interface LoadOptions {
   readonly ports: readonly number[];
   /** @default 6 */
   readonly clients?: number;
-  /** Part of the keys, for loads at the same time. @default "load" */
+  /** Prefix of the keys, for several loads at the same time. @default "load" */
   readonly name?: string;
 }
 
@@ -64,7 +64,7 @@ export class Load implements LoadHistory {
     return Math.max(0, ...this.#gaps().map(({ fromMs, toMs }) => toMs - fromMs));
   }
 
-  /** The same, without the time for which the machine let a process wait. */
+  /** The same, without the time for which the machine delayed a process. */
   get longestOwnGapMs(): number {
     const own = this.#gaps().map(({ fromMs, toMs }) =>
       toMs - fromMs - this.#watch.waitedMs(fromMs, toMs)
@@ -72,7 +72,7 @@ export class Load implements LoadHistory {
     return Math.max(0, ...own);
   }
 
-  /** Waits until every client has written and read so many times more. */
+  /** Waits until every client has written and read this many times more. */
   async untilMore(count: number): Promise<void> {
     const before = this.#clients.map(({ writes, reads }) => [writes.length, reads.length] as const);
     await until(
@@ -93,7 +93,7 @@ export class Load implements LoadHistory {
     this.#watch.stop();
   }
 
-  /** Ends at once. What is under way is answered with errors of the client library. */
+  /** Ends at once. Requests in flight fail with errors of the client library. */
   async abort(): Promise<void> {
     for (const client of this.#clients) client.abort();
     await this.#running;

@@ -13,7 +13,7 @@ export interface LoadHistory {
   /** The texts of all errors that clients got. */
   readonly writeErrors: string[];
   readonly readErrors: string[];
-  /** What the promises of the system forbid and was seen all the same. */
+  /** Observations that violate the system's promises. */
   readonly violations: string[];
 }
 
@@ -33,7 +33,7 @@ export class LoadClient {
   readonly #history: LoadHistory;
   readonly #options: LoadClientOptions;
   readonly #redis: Redis;
-  /** The library leaves requests unanswered when it is told to disconnect between two attempts. */
+  /** The library drops requests when it is told to disconnect between two attempts. */
   readonly #aborted = Promise.withResolvers<never>();
 
   constructor(history: LoadHistory, options: LoadClientOptions) {

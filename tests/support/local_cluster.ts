@@ -19,7 +19,7 @@ export interface LocalClusterOptions {
   /** @default a temporary directory, removed at the end */
   readonly dir?: string;
   readonly nodeFlags?: readonly string[];
-  /** Of one node, by its name, beside those of all. */
+  /** Arguments of one node by its name, in addition to those of all. */
   readonly flagsOf?: Readonly<Record<string, readonly string[]>>;
   readonly proxyFlags?: readonly string[];
   /**
@@ -213,12 +213,12 @@ export async function ask(
   }
 }
 
-/** What a node says of itself; `null` when nobody listens, or it stands still. */
+/** A node's report on itself; `null` when nobody listens, or the node is suspended. */
 export function roleOf(member: Pick<Member, "host" | "port">): Promise<RoleReport | null> {
   return roleWithin(member, PATIENCE_MS);
 }
 
-/** The same, of a node that may stand still. */
+/** The same for a node that may be suspended. */
 export async function roleWithin(
   member: Pick<Member, "host" | "port">,
   timeoutMs: number,

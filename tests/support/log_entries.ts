@@ -4,14 +4,14 @@ import type { LogStore } from "../../src/node/log/log_store.ts";
 import type { ClusterConfiguration } from "../../src/node/members/configuration.ts";
 import type { HardState } from "../../src/raft/types.ts";
 
-/** An entry with one SET of so many bytes; the content tells index and term. */
+/** An entry with one SET of this many bytes. The content contains index and term. */
 export function entryOf(index: number, term: number, valueBytes = 8): LogEntry {
   const value = `${index}.${term}.`.padEnd(valueBytes, "x");
   const data = new Batch(1_700_000_000_000 + index, [["SET", `key${index}`, value]]);
   return { index, term, data, sizeBytes: sizeOfBatch(data) };
 }
 
-/** An entry that makes so many members of the cluster; the number tells it from others. */
+/** An entry with a configuration of N members, which distinguishes it from others. */
 export function configurationEntryOf(index: number, term: number, memberCount: number): LogEntry {
   const data = new Batch(1_700_000_000_000 + index, [], configurationOf(memberCount));
   return { index, term, data, sizeBytes: sizeOfBatch(data) };

@@ -7,10 +7,10 @@ import { MemoryLog } from "./node/memory_log.ts";
 export interface LogFixture {
   readonly log: LogStore;
   readonly failures: Error[];
-  /** Syncs begun so far. */
+  /** Number of syncs started so far. */
   syncCount(): number;
   finishSync(): void;
-  /** Ends all syncs, those that begin meanwhile too. */
+  /** Ends all syncs, including those that start meanwhile. */
   finishAll(): void;
   failNextSync(): void;
 }

@@ -29,7 +29,7 @@ export function statesOf(appends: readonly Append[]): LogStates {
     }
     for (const [position, entry] of append.entries.entries()) {
       entries = entries.slice(0, entry.index - 1);
-      // A cut may become durable before what follows it, with the segment that it begins.
+      // A cut may become durable before the entries after it, with the segment that it starts.
       if (position === 0) note();
       entries = [...entries, describeEntry(entry)];
       note();

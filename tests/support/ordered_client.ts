@@ -2,9 +2,9 @@ import { Redis } from "ioredis";
 import { messageOf } from "../../src/base/errors.ts";
 import { outcomeOf, PossibleValues } from "./history.ts";
 
-/** Times that the commands stand in one packet. */
+/** Number of repetitions of the commands in one packet. */
 const REPETITIONS = 8;
-/** How far the clients' counters are apart: a counter's value tells whose it is. */
+/** Distance between the clients' counters, so that a value identifies its client. */
 const COUNTER_SPACING = 1_000_000;
 
 interface Step {

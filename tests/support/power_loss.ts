@@ -13,7 +13,7 @@ export interface FileWrite {
 export type FileChange =
   | FileWrite
   | { readonly kind: "truncate"; readonly sizeBytes: number }
-  /** What may be left of a write: the file is at least so long, by zeros. */
+  /** What may be left of a write: the file has at least this size, filled with zeros. */
   | { readonly kind: "extend"; readonly sizeBytes: number };
 
 /**
@@ -36,7 +36,7 @@ export type FileChange =
 export interface PowerLoss {
   /** What is left of a file's unsynced changes, in the order in which it is to be done. */
   survivors(file: FaultFile): Iterable<FileChange>;
-  /** Tells of each of so many unsynced changes of names, oldest first, whether it is kept. */
+  /** Decides for each of N unsynced changes of names, oldest first, whether it survives. */
   names(count: number): (position: number) => boolean;
 }
 

@@ -183,7 +183,7 @@ function textOf(bytes: Uint8Array): string {
   return decoder.decode(bytes);
 }
 
-/** The same for two disks only if a reader cannot tell them apart. */
+/** Equal for two disks only if a reader cannot distinguish them. */
 export function imageOf(disk: FaultDisk): string {
   const files = [...disk.everything()].map(([path, content]) =>
     content === null ? `${path}/` : `${path}:${content.length}:${textOf(content)}`

@@ -1,6 +1,6 @@
 import type { ProcessFacts } from "../../src/platform/process.ts";
 
-/** Of a process that is none, always the same. */
+/** Fixed facts that belong to no process. */
 export const PROCESS_FACTS: ProcessFacts = {
   processId: 1,
   startedMs: 0,

@@ -27,7 +27,7 @@ export class RawConnection {
     }
   }
 
-  /** Reads at least so many bytes, or up to the end. */
+  /** Reads at least this many bytes, or up to the end. */
   async read(bytesMin: number): Promise<string> {
     let text = "";
     const timer = setTimeout(() => this.close(), PATIENCE_MS);

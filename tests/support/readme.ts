@@ -3,7 +3,7 @@ const README = new URL("../../README.md", import.meta.url);
 /** One command of the README, as a reader would type it. */
 export interface ReadmeCommand {
   readonly command: string;
-  /** What the comment behind it says; empty when there is none. */
+  /** The comment after it; empty when there is none. */
   readonly comment: string;
 }
 
@@ -18,7 +18,7 @@ export function readmeSection(heading: string | null): string {
   return section;
 }
 
-/** All that may be typed: the lines of `sh` blocks, and those behind a `$` in others. */
+/** Everything that may be typed: the lines of `sh` blocks, and those after a `$` in others. */
 export function readmeCommands(text = Deno.readTextFileSync(README)): ReadmeCommand[] {
   const blocks = [...text.matchAll(/^```(\w*)\n(.*?)^```$/gms)];
   return blocks.flatMap(([, language, content = ""]) => {

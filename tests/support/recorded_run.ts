@@ -10,7 +10,7 @@ import { imageOf } from "./power_loss_outcomes.ts";
 
 export type Step =
   | Append
-  /** The oldest sync that is under way ends. */
+  /** Ends the oldest sync in flight. */
   | "syncEnds"
   /** All of them end, and those that begin meanwhile. */
   | "allSyncsEnd"
@@ -22,7 +22,7 @@ export type Fault = (operation: DiskOperation) => DiskFault | null;
 /** How far a run came. */
 export interface Played {
   readonly disk: FaultDisk;
-  /** So many appends have begun, and of so many it was said that they are durable. */
+  /** Number of appends started, and of those reported as durable. */
   readonly begun: number;
   readonly acknowledged: number;
   /** What ended the run early. */
@@ -54,7 +54,9 @@ export class RecordedRun {
     this.#texts = this.#states.states.map((state) => JSON.stringify(state));
   }
 
-  /** Lives through the steps until they end or the disk fails; syncs under way are left so. */
+  /**
+   * Executes the steps until they end or the disk fails, and leaves syncs in flight as they are.
+   */
   play(fault: Fault): Played {
     let running: (() => void)[] = [];
     const disk = new FaultDisk({ fault, schedule: (run) => running.push(run) });
@@ -87,7 +89,7 @@ export class RecordedRun {
     return played;
   }
 
-  /** The state after so many appends as a node must find it, at least. */
+  /** The minimum state that a node must find after N appends. */
   #isPossible(text: string, { acknowledged, begun }: Played): boolean {
     const { complete } = this.#states;
     return this.#texts.slice(complete[acknowledged], (complete[begun] ?? 0) + 1).includes(text);
@@ -158,7 +160,7 @@ export class RecordedRun {
   }
 }
 
-/** For disks on which no sync is to be under way. */
+/** For disks on which no sync may be in flight. */
 export const SYNCS_AT_ONCE = { schedule: (run: () => void) => run() };
 
 function assertSame(expected: string, found: unknown, hint: () => string): void {

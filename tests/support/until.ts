@@ -1,4 +1,4 @@
-/** Twenty times what anything here takes on a quiet machine: only a failure waits so long. */
+/** Twenty times what anything here takes on a quiet machine. Only a failure waits this long. */
 const PATIENCE_MS = 60_000;
 
 /**

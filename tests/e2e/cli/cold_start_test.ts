@@ -4,7 +4,7 @@ import { withTemporaryDirectory } from "../../support/temporary_directory.ts";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 
-/** What the program is made of, beside its own source. */
+/** What the program consists of, besides its own source. */
 const PACKAGES = ["commander"];
 
 /** Nothing can be downloaded through a proxy that is not there. */

@@ -6,7 +6,7 @@ import { withCluster } from "../../support/with_cluster.ts";
 
 const LEADER = ["--role", "leader"];
 const FOLLOWER = ["--role", "follower"];
-/** So long that whoever does not stand at once has no chance before the one who does. */
+/** Election timeout so long that a node that does not stand at once loses to one that does. */
 const PATIENT = ["--election-ms", "10000"];
 
 /** Who leads, as every node says. */

@@ -93,7 +93,7 @@ async function readAtFollowers(redis: Cluster, followers: readonly number[]): Pr
 /** A client that has found no node in a list that it asked for waits longer until it asks again. */
 const GAP_MS_MAX = 5_000;
 
-/** Kills the leader while requests are under way, and demands that they go on without it. */
+/** Kills the leader while requests are in flight, and requires that they go on without it. */
 async function followLeadership(redis: Cluster, cluster: LocalCluster): Promise<void> {
   let written = 0;
   let isStopped = false;

@@ -10,7 +10,7 @@ const MIB = 1024 * 1024;
 /** Together with what the third request asks for, longer than a string can be in V8. */
 const SIZES = { large: 8_000_000, odd: 1_042_600, mib: MIB };
 const KEYS_ASKED = 511;
-/** The client reads nothing for so long, so that all replies are collected. */
+/** Time for which the client reads nothing, so that all replies pile up. */
 const UNREAD_MS = 4_000;
 
 Deno.test("replies longer than a string can be end no process, at a node and through the proxy", async () => {

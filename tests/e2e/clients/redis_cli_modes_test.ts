@@ -9,7 +9,7 @@ import { withCluster } from "../../support/with_cluster.ts";
 
 const VALUE = "x".repeat(100);
 
-/** What `redis-cli` and `redis-benchmark` can do beside single commands, at a proxy and at nodes. */
+/** The modes of `redis-cli` and `redis-benchmark`, at a proxy and at nodes. */
 Deno.test({
   name: "the modes of redis-cli for operators",
   ignore: !hasTool("redis-cli") || !hasTool("redis-server"),

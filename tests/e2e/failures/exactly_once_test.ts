@@ -42,7 +42,7 @@ function connectClients({ proxy }: LocalCluster): Promise<CountingClient[]> {
   );
 }
 
-/** Waits until each client has had so many more right answers. */
+/** Waits until each client had N more correct replies. */
 async function untilMore(clients: readonly CountingClient[], count: number): Promise<void> {
   const before = clients.map(({ answered }) => answered);
   await until(

@@ -3,7 +3,7 @@ import { PATIENT } from "../../support/calm.ts";
 import { assertHistoryIn, assertNoErrors, underLoad, untilCaughtUp } from "../../support/verify.ts";
 import { withCluster } from "../../support/with_cluster.ts";
 
-/** Without a word of the leader that ends, nobody stands for so long; and it waits longer, too. */
+/** Election timeout so long that nobody stands just because the ending leader is silent. */
 const SLOW_ELECTIONS = ["--election-ms", "3000"];
 
 Deno.test("a leader that is ended hands over first, and says that it stops", async () => {

@@ -60,7 +60,7 @@ async function underOrderedClients(
   assertEquals(clients.flatMap(({ violations }) => violations), []);
 }
 
-/** Waits until each client had so many more packets answered without an error. */
+/** Waits until each client had N more packets answered without an error. */
 async function untilMore(clients: readonly OrderedClient[], count: number): Promise<void> {
   const before = clients.map(({ packets }) => packets);
   await until(

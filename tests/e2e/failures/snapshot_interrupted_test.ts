@@ -69,7 +69,7 @@ async function removes(cluster: LocalCluster): Promise<void> {
   await untilWhole(cluster, cluster.join("n8", cluster.proxy, FLAGS));
 }
 
-/** A node that joins with a slow disk, and has got so much of the snapshot. */
+/** A node with a slow disk that joins, and has received this much of the snapshot. */
 async function withPart(cluster: LocalCluster, name: string, part: number): Promise<Member> {
   const describe = () => cluster.said();
   const joined = cluster.join(name, cluster.proxy, FLAGS);

@@ -32,7 +32,7 @@ Deno.test("a follower too far behind gets a snapshot, and clients do not notice"
   });
 });
 
-/** Writes so much, over and over to the same ten keys. */
+/** Writes this many bytes, over and over to the same ten keys. */
 async function overwrite(cluster: LocalCluster, bytes: number): Promise<void> {
   for (let at = 0; at * VALUE.length < bytes; at++) {
     await until("a write is taken", async () => {

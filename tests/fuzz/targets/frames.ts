@@ -52,7 +52,7 @@ export function framed(payloads: readonly string[]): string {
   return latin1(bytes, 0, bytes.length);
 }
 
-/** What a member may begin with. */
+/** Messages that a member may send first. */
 export function helloText(random: Random, change: Partial<Hello> = {}): string {
   const hello: Hello = {
     ...BUILD_VERSIONS,
@@ -138,7 +138,7 @@ export function payloadsOf(message: PeerMessage): string[] {
   return payloads;
 }
 
-/** An append some of whose entries come in parts, as only long ones do in earnest. */
+/** An append with entries in parts, as only long entries are in production. */
 function inParts(message: PeerMessage, random: Random): string[] {
   const payloads = payloadsOf(message);
   if (message.type !== "append") return payloads;
@@ -173,7 +173,7 @@ export function connectionText(random: Random): string {
   return framed(payloads);
 }
 
-/** The receiving end of a connection between nodes, up to the messages that it hands on. */
+/** The receiving end of a connection between nodes, up to the decoded messages. */
 export const frames: FuzzTarget = {
   name: "frames",
   words: FRAME_WORDS,

@@ -3,7 +3,7 @@ import { type Random, randomInteger } from "../../../src/base/random.ts";
 import { matchesGlob } from "../../../src/commands/glob.ts";
 import type { FuzzTarget } from "../fuzz_target.ts";
 
-/** Where the pattern ends and the text begins. */
+/** Separates the pattern from the text. */
 const SEPARATOR = "\n";
 const PARTS = ["a", "b", "*", "**", "?", "[ab]", "[^a]", "[a-c]", "\\*", "[", "]", "-", "\\"];
 /** The time is the product of the two lengths at most: what is allowed to be long stays testable. */

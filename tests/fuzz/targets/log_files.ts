@@ -51,7 +51,7 @@ function payloadsOf(content: string): string[] {
   return payloads;
 }
 
-/** A file with whole records, some of them changed and sealed anew: what no checksum can tell. */
+/** A file of whole records, some changed and sealed with a new checksum. */
 function resealed(content: string, random: Random): string {
   const payloads = payloadsOf(content);
   const at = randomInteger(random, payloads.length);
@@ -108,7 +108,7 @@ function inWords(run: () => void): void {
   }
 }
 
-/** @param settle does what the disk was asked to do later: a new segment may be begun */
+/** @param settle completes the disk's pending work, such as a new segment */
 function assertUsable(disk: FaultDisk, settle: () => void): void {
   const log = DiskLog.open(disk, OPTIONS);
   const before = contentOf(log);

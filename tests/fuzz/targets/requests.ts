@@ -16,7 +16,7 @@ export const LIMITS = {
   requestBytesMax: 8192,
 };
 
-/** Requests of a client: a few, as arrays or as typed by hand. */
+/** A few requests of a client, as arrays or inline. */
 export function requestText(random: Random): string {
   const commands = new CommandGenerator(random);
   let text = "";

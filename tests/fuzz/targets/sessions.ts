@@ -95,7 +95,7 @@ function assertReplies(input: string, { received, isEnded }: FakeSocket): void {
   if (!mayWait) assertEquals(count, expected, `replies are missing: ${received}`);
 }
 
-/** A cluster of one with its clients' port, on a clock that is moved by hand. */
+/** A cluster of one node with its port for clients, on a manual clock. */
 class ServedNode {
   readonly clock = new ManualClock();
   readonly #server = Object.assign(new EventEmitter(), {
@@ -164,10 +164,10 @@ class ServedNode {
   }
 }
 
-/** A write of so many bytes is followed by `drain`. */
+/** Minimum size of a write that is followed by `drain`. */
 const HIGH_WATER_MARK = 16 * 1024;
 
-/** As much of a socket as a connection uses; what is written arrives at once. */
+/** The part of a socket that a connection uses. Written bytes arrive at once. */
 class FakeSocket extends EventEmitter {
   readonly remoteAddress = "127.0.0.1";
   readonly remotePort = 50_000;
@@ -192,7 +192,7 @@ class FakeSocket extends EventEmitter {
     return !this.#needsDrain;
   }
 
-  /** Whoever wrote much is told that it is gone, as by any stream. */
+  /** Emits `drain` after large writes, as a stream does. */
   drain(): void {
     if (!this.#needsDrain) return;
     this.#needsDrain = false;

@@ -27,7 +27,9 @@ function load(text: string): StateMachine {
   return machine;
 }
 
-/** The loader of snapshots, from files and from other nodes: what it takes, it can tell again. */
+/**
+ * The loader of snapshots, from files and from other nodes. What it accepts, it can write again.
+ */
 export const snapshots: FuzzTarget = {
   name: "snapshots",
   words: [

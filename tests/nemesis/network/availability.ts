@@ -91,7 +91,9 @@ export class Availability {
     } else this.#forgiven.push({ fromMs, toMs });
   }
 
-  /** The machine itself was late by so much within this time, which answers may take longer. */
+  /**
+   * The machine itself was late by this much within this time. Answers may take longer by as much.
+   */
   delayed(fromMs: number, toMs: number, lateMs: number): void {
     this.#delays.push({ fromMs, toMs, lateMs });
   }

@@ -77,7 +77,7 @@ const BURST_MS = 20;
 const BURST_EVERY_MS = 100;
 /** How long a node that returns may take until it holds all that the others do. */
 const LEVEL_MS_MAX = 60_000;
-/** Of what is written while a node is left behind, so that the log that it lacks is gone. */
+/** Amount of data written while a node is left behind, so that the log it lacks is compacted. */
 const BEHIND_KEYS = 12;
 
 export interface NetworkNemesisOptions {
@@ -99,7 +99,7 @@ type Pair = readonly [string, string];
 export class NetworkNemesis {
   readonly #options: NetworkNemesisOptions;
   readonly counts = new Map<NetworkFaultKind, number>();
-  /** Those whose processes a fault has in its hands. */
+  /** Machines whose processes a fault is using. */
   readonly #held = new Set<Member>();
   #isOver = false;
 

@@ -2,11 +2,11 @@
 export interface Damage {
   /** Whether packets from one machine to another are lost. @default none are */
   readonly cuts?: (from: string, to: string) => boolean;
-  /** Machines whose process is dead or stopped. @default none */
+  /** Machines whose process is dead or suspended. @default none */
   readonly down?: readonly string[];
-  /** Machines some of whose packets are lost, sometimes. @default none */
+  /** Machines that lose some of their packets. @default none */
   readonly lossy?: readonly string[];
-  /** Who leads and goes on, since nothing is done to the nodes. @default whoever could lead may */
+  /** The leader, when the fault does not touch the nodes. @default any node that could lead */
   readonly leader?: string | undefined;
 }
 

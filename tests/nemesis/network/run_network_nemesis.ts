@@ -18,7 +18,7 @@ export interface NetworkRunOptions {
   /** How long there are faults. */
   readonly durationMs: number;
   readonly nodes: number;
-  /** Of the data that lies about, so that a node that was left behind needs a snapshot of that size. */
+  /** Amount of data, and so the size of the snapshot that a node needs after it was left behind. */
   readonly largeMiB: number;
   /** Whether data and logs are kept when all was well, too. */
   readonly keep: boolean;
@@ -55,9 +55,9 @@ const LEVEL_MS_MAX = 60_000;
 /** As `regent node` and `regent proxy` have them by default. */
 const ELECTION_MS = 150;
 const HOLD_MS = 5_000;
-/** After so much silence a proxy asks other nodes. */
+/** Time of silence after which a proxy asks other nodes. */
 const SILENCE_MS = 200;
-/** After so long a proxy takes reads back from a node that answers others, but not these. */
+/** Time after which a proxy takes reads back from a node that answers others, but not these. */
 const STUCK_MS = 1_000;
 
 /** An election that fails twice, since votes were split, each with the longest timeout. */

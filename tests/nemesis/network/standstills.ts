@@ -10,9 +10,9 @@ const LOOKS = 3;
 const STANDSTILL_MS = 80;
 
 export interface StandstillEvents {
-  /** A process stood still for so long that others may have noticed. */
+  /** A process was suspended long enough for others to notice. */
   stoodStill(fromMs: number, toMs: number): void;
-  /** Some process was late by so much, within this time. */
+  /** A process was late by this much within this time. */
   late(fromMs: number, toMs: number, lateMs: number): void;
 }
 
@@ -28,7 +28,7 @@ export class Standstills {
   readonly #recent: { readonly fromMs: number; readonly waits: ReadonlyMap<number, number> }[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #lookedMs: number;
-  /** For how long some process had waited so long that others may have noticed. */
+  /** Total time for which a process waited long enough for others to notice. */
   sumMs = 0;
 
   constructor(processIds: () => readonly number[], events: StandstillEvents) {

@@ -6,7 +6,7 @@ interface Timer {
   readonly run: () => void;
 }
 
-/** A clock that moves only when told to; what is due runs in order of time, then of request. */
+/** A clock that moves only when told. Due timers run in order of time, then of creation. */
 export class ManualClock implements Clock {
   /** What the wall clock shows beyond the monotonic one. */
   wallOffsetMs = 1_700_000_000_000;
@@ -33,7 +33,7 @@ export class ManualClock implements Clock {
     this.#soon.push(run);
   }
 
-  /** Runs what is due now, and lets time pass. */
+  /** Runs due timers, and advances the time. */
   advance(ms: number): void {
     const untilMs = this.#nowMs + ms;
     for (;;) {

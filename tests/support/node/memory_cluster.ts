@@ -16,7 +16,7 @@ import { ManualClock } from "./manual_clock.ts";
 import { MemoryLog } from "./memory_log.ts";
 import { MemoryNetwork } from "./memory_network.ts";
 
-/** Which data directory a member has, for as long as its log is the same. */
+/** The incarnation of each member, for as long as it keeps its log. */
 export function incarnationOf(id: string): string {
   return `directory of ${id}`;
 }
@@ -52,10 +52,10 @@ export class MemoryCluster {
   /** Nodes that could not go on, and why. */
   readonly failed: (readonly [id: string, why: string])[] = [];
   readonly #transports: PeerTransport[] = [];
-  /** What a restart begins with. */
+  /** The state from which a restart starts. */
   readonly #lives: { members: ReadonlyMap<string, Address>; log: MemoryLog }[] = [];
   readonly #syncs: ((error: null) => void)[][] = [];
-  /** Nodes whose disk does not finish its syncs. */
+  /** Nodes whose syncs never end. */
   readonly #stalled = new Set<number>();
 
   private constructor(options: MemoryClusterOptions) {

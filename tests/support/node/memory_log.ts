@@ -10,7 +10,7 @@ import {
 import type { HardState } from "../../../src/raft/types.ts";
 
 export interface MemoryLogOptions {
-  /** Says when what was appended counts as durable. @default at once */
+  /** Decides when appended entries count as durable. @default at once */
   readonly sync?: Sync;
   readonly onFailure?: (error: Error) => void;
 }

@@ -15,7 +15,7 @@ export const ADDRESSES: ReadonlyMap<NodeId, Address> = new Map([
 /** Of a plan: nobody has a recorded data directory, and nobody was removed. */
 export const NOBODY = { incarnations: new Map<string, string>(), removed: [] };
 
-/** One member with nothing above its transport but a record of what it is told. */
+/** A member that has a transport and records its events. */
 export class TransportMember {
   readonly messages: PeerMessage[] = [];
   readonly lost: NodeId[] = [];

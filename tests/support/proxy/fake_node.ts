@@ -100,12 +100,12 @@ export class FakeNode {
   refusesNextRead = false;
   /** Whatever is asked is refused, though the node says that it is well. */
   refusesAll = false;
-  /** Data commands are executed at once, but their answers wait for `release`. */
+  /** Executes data commands at once, but delays their replies until `release`. */
   isMute = false;
   clusterId = "this";
   /** How long a data command takes. */
   delayMs = 0;
-  /** Where the others are told to find this node. */
+  /** The address at which others are told to find this node. */
   host: string;
   port: number;
   /** Data commands in the order of their arrival, without what the proxy asks for itself. */
@@ -161,14 +161,14 @@ export class FakeNode {
     this.held.length = 0;
   }
 
-  /** The machine loses power and is back: its old connections are dead, and nobody was told. */
+  /** The machine loses power and comes back: its old connections are dead, and nobody was told. */
   vanish(): void {
     for (const connection of this.connections) connection.isDead = true;
     this.connections.clear();
     this.held.length = 0;
   }
 
-  /** As `kill -STOP`: connections stand, nothing is answered. */
+  /** Like `kill -STOP`: connections stay open, and nothing is answered. */
   stop(): void {
     this.isStopped = true;
   }
@@ -301,7 +301,7 @@ export class FakeNode {
 /** One accepted connection of a fake node. */
 export class FakeConnection {
   fenceTerm: number | null = null;
-  /** It refused a write behind the fence. */
+  /** It refused a write of a fenced connection. */
   hasRefused = false;
   isDead = false;
   protocol: Protocol = 2;

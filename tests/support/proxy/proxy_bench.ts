@@ -24,7 +24,7 @@ export interface ProxyBenchOptions {
   readonly delayMs?: number;
 }
 
-/** A proxy between fake clients and fake nodes, in one process, on a clock that is moved by hand. */
+/** A proxy between fake clients and fake nodes, in one process, on a manual clock. */
 export class ProxyBench {
   readonly clock = new ManualClock();
   readonly network: MemoryNetwork;
@@ -67,7 +67,7 @@ export class ProxyBench {
     this.clock.settle();
   }
 
-  /** The proxy's process gets no time for so long; its timers and what was sent to it come late. */
+  /** Suspends the proxy's process: its timers and its input come late. */
   stall(ms: number): void {
     this.#stalledMs += ms;
   }
@@ -77,7 +77,7 @@ export class ProxyBench {
   }
 }
 
-/** A client's connection to the proxy, without a socket: replies stand in the order of requests. */
+/** A client's connection to the proxy without a socket. Replies are in the order of requests. */
 export class BenchClient {
   readonly #core: ProxyCore;
   readonly #clock: Clock;

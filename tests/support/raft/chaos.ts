@@ -277,7 +277,7 @@ export class Chaos {
     this.#work(node, this.#below(4) === 0 ? 1 : 0);
   }
 
-  /** Mostly the driver works at once; sometimes it is busy with something else. */
+  /** The driver mostly works at once, and is sometimes busy. */
   #work(node: TestNode, persistCount: number): void {
     if (persistCount > 0 || this.#below(4) > 0) node.pump();
     for (let i = 0; i < persistCount && node.inFlightCount > 0; i++) {

@@ -14,7 +14,7 @@ interface LoneNodeState {
   readonly vote?: string | null;
   readonly voters?: readonly string[];
   readonly learners?: readonly string[];
-  /** The log begins after this entry. */
+  /** The log starts after this entry. */
   readonly before?: { readonly index: number; readonly term: number };
   readonly options?: TestOptions;
 }

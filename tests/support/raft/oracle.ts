@@ -19,11 +19,11 @@ export interface Tally {
   committed: number;
   /** Configurations committed. */
   changes: number;
-  /** Snapshots that took the place of a state. */
+  /** Number of snapshots that replaced a state. */
   restored: number;
   /** Elections won. */
   leaders: number;
-  /** How often a leader asked another to stand. */
+  /** Number of times that a leader asked another node to stand for election. */
   transfers: number;
 }
 
@@ -37,7 +37,7 @@ export class Oracle {
   readonly #founding: Configuration;
   readonly #leaders = new Map<number, NodeId>();
   readonly #votes = new Map<string, NodeId>();
-  /** Of each entry that was ever written, by index and term: what it is and what stands before it. */
+  /** Every entry ever written, by index and term, with its predecessor. */
   readonly #written = new Map<string, string>();
   readonly #committed: Committed[] = [];
   readonly #applied = new Map<NodeId, number>();
@@ -100,7 +100,7 @@ export class Oracle {
     }
   }
 
-  /** State machine safety: all nodes apply the same, in order, each entry once. */
+  /** State machine safety: all nodes apply the same entries, in order, each once. */
   checkApply(node: TestNode, entry: TestEntry): void {
     const next = (this.#applied.get(node.id) ?? 0) + 1;
     assert(entry.index === next, `${node.id} applies ${describeEntry(entry)} instead of ${next}`);
@@ -256,7 +256,7 @@ function assertMayChange(node: TestNode, entry: TestEntry): void {
   assert(isOpen, `${node.id} begins ${describeEntry(entry)} too early`);
 }
 
-/** Only a voter stands, by the newest configuration or by one that is known to be committed. */
+/** Only a voter may stand, by its newest configuration or by a committed one. */
 function assertMayStand(node: TestNode): void {
   const { role, commitIndex, configuration } = node.raft.status();
   if (role !== "preCandidate") return; // it stood before it learned more

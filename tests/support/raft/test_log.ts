@@ -11,7 +11,7 @@ interface Write extends Pick<Ready<string>, "hardState" | "entries"> {
   readonly snapshot: TestSnapshot | null;
 }
 
-/** A log that begins after some entry, as after a compaction. */
+/** A log that starts after some entry, as after a compaction. */
 interface Kept {
   readonly before: { readonly index: number; readonly term: number };
   readonly entries: readonly Entry<string>[];
