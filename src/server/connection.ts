@@ -280,7 +280,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
   }
 
   #drained(): void {
-    this.#slowReader.drained();
+    this.#slowReader.noteDrain();
     this.flush();
   }
 

@@ -2,10 +2,10 @@ import type { ByteString } from "../base/byte_string.ts";
 import type { Cancel, Clock } from "../platform/clock.ts";
 import type { Socket } from "../platform/sockets.ts";
 
-/** A client that has too much to read and takes nothing for so long is cut off. */
+/** Time in ms after which a client is disconnected that has too much to read and takes nothing. */
 const STALL_MS = 5_000;
 
-/** With so many times too much, a client is cut off even while it reads. */
+/** Factor of the bound of unread bytes at which a client is disconnected even while it reads. */
 const HARD_FACTOR = 4;
 
 export interface SlowReaderOptions {
@@ -13,18 +13,18 @@ export interface SlowReaderOptions {
   readonly outputBytesMax: number;
   /** Bytes of replies that the client has not taken. */
   readonly waitingBytes: () => number;
-  /** So many of them may wait now. */
+  /** How many of them may wait at present. */
   readonly waitingBytesMax: () => number;
   readonly cutOff: () => void;
 }
 
 /**
- * Bounds what a client can make us hold by not reading: tells one that reads slowly, and is waited
- * for, from one that does not read at all.
+ * Bounds the replies that are held for a client. A client that reads slowly gets time, one that does
+ * not read is disconnected.
  */
 export class SlowReader {
   readonly #options: SlowReaderOptions;
-  /** How often the client has taken all that its socket held. */
+  /** Number of times that the client has taken all bytes of its socket. */
   #drains = 0;
   #cancel: Cancel | null = null;
 
@@ -32,12 +32,12 @@ export class SlowReader {
     this.#options = options;
   }
 
-  /** The client has taken all that its socket held. */
-  drained(): void {
+  /** Takes note that the client has taken all bytes of its socket. */
+  noteDrain(): void {
     this.#drains++;
   }
 
-  /** More waits for the client, or it has taken some. */
+  /** Disconnects the client, or watches it, if too many bytes wait. To be called on each change. */
   check(): void {
     const { outputBytesMax, waitingBytes, cutOff } = this.#options;
     if (waitingBytes() > HARD_FACTOR * outputBytesMax) cutOff();
@@ -49,7 +49,7 @@ export class SlowReader {
     return waitingBytes() > waitingBytesMax();
   }
 
-  /** Looks again and again for as long as the client is behind. */
+  /** Checks again every `STALL_MS` for as long as too many bytes wait. */
   #watch(): void {
     const { clock, cutOff } = this.#options;
     const drains = this.#drains;
@@ -66,19 +66,19 @@ export class SlowReader {
   }
 }
 
-/** What the socket holds at most. The rest waits here, sharing its memory with the values. */
+/** Maximum bytes in the socket. The rest waits here, sharing its memory with the values. */
 const SOCKET_BYTES_MAX = 1024 * 1024;
 
 /**
- * Replies on their way to one client, handed to the socket in pieces as the client takes them. Long
- * texts are never joined: together they may be longer than a string can be.
+ * The replies to one client, handed to the socket in pieces as the client takes them. Long texts are
+ * never joined: together they may be longer than a string can be.
  */
 export class ReplyOutput {
   readonly #socket: Socket;
-  /** What is handed over next begins at `#from` of the first one. */
+  /** The next piece begins at `#from` of the first one. */
   #waiting: ByteString[] = [];
   #from = 0;
-  /** Comes behind all that waits. */
+  /** The text after all waiting pieces. */
   #last = "";
   #bytes = 0;
 
@@ -86,17 +86,17 @@ export class ReplyOutput {
     this.#socket = socket;
   }
 
-  /** Bytes that the client has not taken yet. */
+  /** Bytes that the client has not taken. */
   get waitingBytes(): number {
     return this.#bytes + this.#socket.writableLength;
   }
 
-  /** Bytes that may be added for now; the socket's `drain` tells of new room. */
+  /** Bytes that may be added now. The socket's `drain` event reports new room. */
   get room(): number {
     return SOCKET_BYTES_MAX - this.waitingBytes;
   }
 
-  /** Everything is with the socket. */
+  /** Whether the socket has all bytes. */
   get isHandedOver(): boolean {
     return this.#bytes === 0;
   }
@@ -115,7 +115,7 @@ export class ReplyOutput {
     }
   }
 
-  /** Hands over as much as the socket is to hold, in as few writes as that takes. */
+  /** Fills the socket up to its bound, in as few writes as possible. */
   send(): void {
     while (this.#bytes > 0 && this.#socket.writableLength < SOCKET_BYTES_MAX) {
       const next = this.#next();
