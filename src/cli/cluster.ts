@@ -20,7 +20,7 @@ const RESTART_DELAY_MS = 500;
 const RESTART_DELAY_MS_MAX = 16_000;
 /** A process that lived for this long is restarted after the shortest delay. */
 const SOUND_LIFE_MS = 10_000;
-const TELL_DELAY_MS = 100;
+const PRINT_DELAY_MS = 100;
 
 export const clusterSubcommand = subcommand({
   name: "cluster",
@@ -85,7 +85,7 @@ class LocalCluster {
   readonly #restartDelaysMs = new Map<string, number>();
   readonly #observers = new Map<string, NodeObserver>();
   readonly #view = new ClusterView(
-    (line) => this.#tell(() => line),
+    (line) => this.#print(() => line),
     () => performance.now(),
   );
   /** Number of nodes that ended normally: they were stopped, or are no members any more. */
@@ -209,7 +209,7 @@ class LocalCluster {
       else console.log(`${name} ended: ${reason}`);
       return;
     }
-    this.#tell(() => {
+    this.#print(() => {
       if (this.#view.isRemoved(name)) {
         return `${name} (pid ${processId}) ended, it is no longer a member`;
       }
@@ -229,17 +229,17 @@ class LocalCluster {
     setTimeout(() => {
       if (this.#isStopping || this.#view.isRemoved(name)) return;
       this.#spawn(member);
-      this.#tell(() => `${name} is started again`);
+      this.#print(() => `${name} is started again`);
     }, delayMs);
   }
 
   /** Waits a moment, so that the nodes' end by the same Ctrl-C is not reported as deaths. */
-  #tell(line: () => string): void {
+  #print(line: () => string): void {
     if (!this.#isStarted) return;
     const clock = new Date().toLocaleTimeString("en-GB");
     setTimeout(() => {
       if (!this.#isStopping) console.log(`${clock}  ${line()}`);
-    }, TELL_DELAY_MS);
+    }, PRINT_DELAY_MS);
   }
 
   #show(): void {

@@ -10,7 +10,7 @@ import type { Disk } from "../platform/disk.ts";
 export class StrayFiles {
   readonly #disk: Disk;
   readonly #logger: Logger;
-  readonly #told = new Set<string>();
+  readonly #logged = new Set<string>();
 
   constructor(disk: Disk, logger: Logger) {
     this.#disk = disk;
@@ -22,14 +22,14 @@ export class StrayFiles {
     try {
       return this.#disk.list(directory);
     } catch (error) {
-      this.#tell(directory, `cannot read ${this.#pathOf(directory)}: ${messageOf(error)}`);
+      this.#logOnce(directory, `cannot read ${this.#pathOf(directory)}: ${messageOf(error)}`);
       return [];
     }
   }
 
   /** Logs a file that is not ours. */
   found(path: string): void {
-    this.#tell(path, `ignores ${this.#pathOf(path)}, which is not a file of Regent`);
+    this.#logOnce(path, `ignores ${this.#pathOf(path)}, which is not a file of Regent`);
   }
 
   /** Removes a file if possible, and logs a failure. */
@@ -37,7 +37,7 @@ export class StrayFiles {
     try {
       this.#disk.remove(path);
     } catch (error) {
-      this.#tell(path, `cannot remove ${this.#pathOf(path)}: ${messageOf(error)}`);
+      this.#logOnce(path, `cannot remove ${this.#pathOf(path)}: ${messageOf(error)}`);
     }
   }
 
@@ -45,9 +45,9 @@ export class StrayFiles {
     return path === "" ? this.#disk.root : `${this.#disk.root}/${path}`;
   }
 
-  #tell(path: string, line: string): void {
-    if (this.#told.has(path)) return;
-    this.#told.add(path);
+  #logOnce(path: string, line: string): void {
+    if (this.#logged.has(path)) return;
+    this.#logged.add(path);
     this.#logger.warn(line);
   }
 }

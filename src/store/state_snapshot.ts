@@ -146,7 +146,7 @@ export class StateSnapshot {
     const { timeMs, expiredCount } = keyspace;
     const state = [timeMs, this.keys, expiredCount, this.#sessionsView.size, sessions.openedCount];
     if (memoryBytesMax !== 0) state.push(memoryBytesMax);
-    this.#items = this.#tell(state);
+    this.#items = this.#itemsOf(state);
   }
 
   /**
@@ -183,7 +183,7 @@ export class StateSnapshot {
     this.#sessions.endView(this.#sessionsView);
   }
 
-  *#tell(state: readonly number[]): Generator<Item, void> {
+  *#itemsOf(state: readonly number[]): Generator<Item, void> {
     yield JSON.stringify(["state", SNAPSHOT_FORMAT, ...state]);
     for (let key = this.#keyspaceView.read(); key !== null; key = this.#keyspaceView.read()) {
       if (key.key.length > SHORT_LENGTH_MAX) yield* tellLong(key.key);

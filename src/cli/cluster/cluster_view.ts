@@ -2,7 +2,7 @@ import type { ObservedState, ObserverEvents } from "./node_observer.ts";
 
 /** Follows the cluster's state, and reports changes as lines for people. */
 export class ClusterView implements ObserverEvents {
-  readonly #tell: (line: string) => void;
+  readonly #print: (line: string) => void;
   readonly #nowMs: () => number;
   readonly #states = new Map<string, ObservedState>();
   readonly #leaderChanged: (() => void)[] = [];
@@ -12,8 +12,8 @@ export class ClusterView implements ObserverEvents {
   #members: readonly string[] = [];
   readonly #removed = new Set<string>();
 
-  constructor(tell: (line: string) => void, nowMs: () => number) {
-    this.#tell = tell;
+  constructor(print: (line: string) => void, nowMs: () => number) {
+    this.#print = print;
     this.#nowMs = nowMs;
   }
 
@@ -51,7 +51,7 @@ export class ClusterView implements ObserverEvents {
     this.#states.set(id, state);
     const nowMs = this.#nowMs();
     if (before === undefined && this.#leader !== null) {
-      this.#tell(`${id} answers, as ${state.role} of term ${state.term}`);
+      this.#print(`${id} answers, as ${state.role} of term ${state.term}`);
     }
     if (state.role === "leader" && state.isServing && state.term >= this.term) {
       if (this.#leader?.id !== id || this.#leader.term !== state.term) {
@@ -63,7 +63,7 @@ export class ClusterView implements ObserverEvents {
       }
       this.#members = state.members;
     } else if (before?.role === "leader" && state.role !== "leader") {
-      this.#tell(`${id} no longer leads, it follows in term ${state.term}`);
+      this.#print(`${id} no longer leads, it follows in term ${state.term}`);
     }
     for (const check of this.#leaderChanged) check();
   }
@@ -75,13 +75,13 @@ export class ClusterView implements ObserverEvents {
 
   fellSilent(id: string): void {
     this.#states.delete(id);
-    this.#tell(`${id} does not answer`);
+    this.#print(`${id} does not answer`);
   }
 
   #lead(id: string, term: number, nowMs: number): void {
     if (this.#leader !== null) {
       const gapSeconds = ((nowMs - this.#lastHeardLeaderMs) / 1000).toFixed(2);
-      this.#tell(
+      this.#print(
         `${id} leads in term ${term}, ${gapSeconds} s after ${this.#leader.id} was last heard`,
       );
     }

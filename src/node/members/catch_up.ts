@@ -84,7 +84,7 @@ export interface MajorityWatchOptions {
 export class MajorityWatch {
   readonly #options: MajorityWatchOptions;
   #sinceMs: number | null = null;
-  #toldMs = -Infinity;
+  #loggedMs = -Infinity;
 
   constructor(options: MajorityWatchOptions) {
     this.#options = options;
@@ -97,13 +97,13 @@ export class MajorityWatch {
       return;
     }
     this.#sinceMs ??= nowMs;
-    if (nowMs - this.#sinceMs < PATIENCE_MS || nowMs - this.#toldMs < AGAIN_MS) return;
+    if (nowMs - this.#sinceMs < PATIENCE_MS || nowMs - this.#loggedMs < AGAIN_MS) return;
     const { logger, problem } = this.#options;
     const reasons = members.map((id) => [id, problem(id)] as const)
       .filter(([, reason]) => reason !== null).map(([id, reason]) => `${id} ${reason}`);
     const total = members.length;
     if (2 * (total - reasons.length) > total) return; // an election will succeed
-    this.#toldMs = nowMs;
+    this.#loggedMs = nowMs;
     logger.warn(
       `no leader without a majority: ${total - reasons.length} of ${total} members reached; ` +
         reasons.join("; "),

@@ -116,7 +116,7 @@ function textOf(founders: ReadonlyMap<NodeId, string>): string {
  */
 const AGAIN_MS = 1_000;
 /** Interval in milliseconds between log lines about missing founders. */
-const TELL_MS = 5_000;
+const LOG_INTERVAL_MS = 5_000;
 
 export interface FoundingOptions
   extends Omit<PeerTransportOptions, "credentials" | "onHello" | "id" | "clusterId"> {
@@ -149,14 +149,14 @@ export class Founding {
   #identity: Identity;
   #isOver = false;
   #cancel: Cancel | null = null;
-  #toldMs: number;
+  #loggedMs: number;
 
   constructor(options: FoundingOptions) {
     const { identity, members, clock } = options;
     const { nodeId, incarnation, clusterId } = identity;
     this.#options = options;
     this.#identity = identity;
-    this.#toldMs = clock.monotonicMs();
+    this.#loggedMs = clock.monotonicMs();
     this.#founders = new Founders(nodeId, incarnation, members.keys(), identity.founders);
     this.#transport = new PeerTransport({
       ...options,
@@ -250,17 +250,17 @@ export class Founding {
   #sayAgain(): void {
     if (this.#isOver) return;
     this.#cancel = this.#options.clock.after(AGAIN_MS, () => {
-      this.#tell();
+      this.#logMissing();
       this.#transport.renew();
       this.#sayAgain();
     });
   }
 
-  #tell(): void {
+  #logMissing(): void {
     const { clock, logger, members } = this.#options;
     const nowMs = clock.monotonicMs();
-    if (nowMs - this.#toldMs < TELL_MS) return;
-    this.#toldMs = nowMs;
+    if (nowMs - this.#loggedMs < LOG_INTERVAL_MS) return;
+    this.#loggedMs = nowMs;
     const { missing } = this.#founders;
     const present = members.size - missing.length;
     const reasons = missing.map((id) =>

@@ -144,15 +144,15 @@ export function describeMembers({ members, removed }: ClusterConfiguration): str
   return `the members are ${names.join(", ")}${gone}`;
 }
 
-/** The part of the consensus state whose changes watchers are told at once. */
+/** The part of the consensus state whose changes observers get at once. */
 export type WatchedState = Pick<RaftStatus, "role" | "term" | "leaderId" | "servesReads">;
 
 /** Notifies observers when the node's report about itself has changed. */
 export class StateObservers {
   readonly #observers = new Set<() => void>();
-  #told: WatchedState & { readonly isCatchingUp: boolean } | null = null;
-  #toldVersion = 0;
-  #toldMemoryBytesMax = 0;
+  #reported: WatchedState & { readonly isCatchingUp: boolean } | null = null;
+  #reportedVersion = 0;
+  #reportedMemoryBytesMax = 0;
 
   add(changed: () => void): Cancel {
     this.#observers.add(changed);
@@ -167,15 +167,15 @@ export class StateObservers {
     memoryBytesMax: number,
   ): void {
     if (this.#observers.size === 0) return;
-    const told = this.#told;
-    const isSame = told !== null && placesVersion === this.#toldVersion &&
-      memoryBytesMax === this.#toldMemoryBytesMax &&
-      isCatchingUp === told.isCatchingUp && isEqual(now, told);
+    const last = this.#reported;
+    const isSame = last !== null && placesVersion === this.#reportedVersion &&
+      memoryBytesMax === this.#reportedMemoryBytesMax &&
+      isCatchingUp === last.isCatchingUp && isEqual(now, last);
     if (isSame) return;
     const { role, term, leaderId, servesReads } = now;
-    this.#told = { role, term, leaderId, servesReads, isCatchingUp };
-    this.#toldVersion = placesVersion;
-    this.#toldMemoryBytesMax = memoryBytesMax;
+    this.#reported = { role, term, leaderId, servesReads, isCatchingUp };
+    this.#reportedVersion = placesVersion;
+    this.#reportedMemoryBytesMax = memoryBytesMax;
     for (const changed of this.#observers) changed();
   }
 }

@@ -91,7 +91,7 @@ export class SnapshotReceiver {
     if (offer.from !== status.leaderId || offer.term !== status.term) return;
     const { snapshot } = offer;
     // The core answers this without the snapshot.
-    if (snapshot.index <= status.commitIndex) return this.#tell(snapshot, status);
+    if (snapshot.index <= status.commitIndex) return this.#offer(snapshot, status);
     const why = unsupportedVersion(this.#options.machine.versions, snapshot.machineVersion);
     if (why !== null) {
       return this.#options.refused(`Cannot use the snapshot of entry ${snapshot.index}: ${why}`);
@@ -130,7 +130,7 @@ export class SnapshotReceiver {
     // The entries may have arrived in the log instead, from another leader.
     if (!isNeeded && arrival.state === "receiving") arrival.incoming.abandon();
     if (!isNeeded && arrival.state !== "finishing") this.#arrival = null;
-    else if (arrival.state === "durable") this.#tell(arrival.incoming.snapshot, status);
+    else if (arrival.state === "durable") this.#offer(arrival.incoming.snapshot, status);
   }
 
   /** The snapshot with which the core wants to replace the state. */
@@ -275,10 +275,10 @@ export class SnapshotReceiver {
   }
 
   /**
-   * Tells the core about the snapshot in the name of the present leader. A snapshot of any leader
+   * Offers the snapshot to the core in the name of the present leader. A snapshot of any leader
    * is committed, and thus in the log of every later leader.
    */
-  #tell(snapshot: StoredSnapshot, { leaderId, term }: RaftStatus): void {
+  #offer(snapshot: StoredSnapshot, { leaderId, term }: RaftStatus): void {
     if (leaderId === null || leaderId === this.#options.id) return;
     this.#options.step({
       type: "snapshot",

@@ -42,8 +42,8 @@ export const catchUpMutants: readonly Mutant[] = [
     name: "catching-up-not-pushed",
     bug: "a proxy is not told when a node has caught up",
     file: "src/node/members/report.ts",
-    find: "isCatchingUp === told.isCatchingUp && isEqual(now, told);",
-    replace: "isEqual(now, told);",
+    find: "isCatchingUp === last.isCatchingUp && isEqual(now, last);",
+    replace: "isEqual(now, last);",
     killers: [SNAPSHOTS],
   },
   {

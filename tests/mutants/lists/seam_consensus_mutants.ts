@@ -257,8 +257,8 @@ export const seamConsensusMutants: readonly Mutant[] = [
     bug:
       "a leader offers a snapshot of the very entry up to which the node has all: it is received, forgotten and offered again, for ever",
     file: "src/node/snapshots/snapshot_receiver.ts",
-    find: "if (snapshot.index <= status.commitIndex) return this.#tell",
-    replace: "if (snapshot.index < status.commitIndex) return this.#tell",
+    find: "if (snapshot.index <= status.commitIndex) return this.#offer",
+    replace: "if (snapshot.index < status.commitIndex) return this.#offer",
     killers: ["src/node/snapshots/snapshot_receiver_test.ts"],
   },
   {

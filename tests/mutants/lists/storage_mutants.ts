@@ -27,8 +27,8 @@ export const storageMutants: readonly Mutant[] = [
     name: "first-failed-unlink-stops-the-rest",
     bug: "snapshots behind one that cannot be removed stay for ever",
     file: "src/node/stray_files.ts",
-    find: "this.#tell(path, `cannot remove ${this.#pathOf(path)}: ${messageOf(error)}`);",
-    replace: "this.#tell(path, `cannot remove ${this.#pathOf(path)}: ${messageOf(error)}`);\n" +
+    find: "this.#logOnce(path, `cannot remove ${this.#pathOf(path)}: ${messageOf(error)}`);",
+    replace: "this.#logOnce(path, `cannot remove ${this.#pathOf(path)}: ${messageOf(error)}`);\n" +
       "      throw error;",
     killers: [COMPACTION, FILES],
   },
@@ -36,8 +36,8 @@ export const storageMutants: readonly Mutant[] = [
     name: "stray-told-each-time",
     bug: "each compaction tells of the same stray file again",
     file: "src/node/stray_files.ts",
-    find: "if (this.#told.has(path)) return;",
-    replace: "if (this.#told.has(path + line)) return;",
+    find: "if (this.#logged.has(path)) return;",
+    replace: "if (this.#logged.has(path + line)) return;",
     killers: [COMPACTION, FILES],
   },
   {
