@@ -1,6 +1,6 @@
 /**
  * Fills a node with keys, sends the worst requests of each command to it and to a proxy in front of
- * it, and prints the longest pauses of the two event loops. Ends with 1 when one is longer than
+ * it, and prints the longest pauses of the two event loops. Exits with 1 when one is longer than
  * allowed.
  *
  * deno task bench:pauses [--keys N] [--only COMMAND] [--large-bytes N] [--pause-ms-max MS]
@@ -27,13 +27,18 @@ const flags = {
     max: 64 * 1024 * 1024,
   }),
   pauseMsMax: integer("MS", { help: "The longest pause allowed", fallback: 25, min: 1, max: 1e6 }),
-  rounds: integer("N", { help: "The best of so many rounds counts", fallback: 2, min: 1, max: 9 }),
+  rounds: integer("N", {
+    help: "Number of rounds, of which the best counts",
+    fallback: 2,
+    min: 1,
+    max: 9,
+  }),
 };
 
 const VALUE = "x".repeat(64);
 const FILL_PIPELINE = 1_000;
 const LONG_MS = 300_000;
-/** What is done when the replies are there, such as collecting garbage, belongs to the request. */
+/** Work after the replies, such as garbage collection, belongs to the request. */
 const AFTERWARDS_MS = 300;
 
 async function run(values: Values<typeof flags>): Promise<number> {
@@ -49,7 +54,7 @@ async function run(values: Values<typeof flags>): Promise<number> {
   });
 }
 
-/** The pauses of the processes, the longest of each. */
+/** The longest pause of each process. */
 interface Pauses {
   readonly node: number;
   readonly proxy: number;
@@ -164,7 +169,9 @@ function settle(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, AFTERWARDS_MS));
 }
 
-/** Sends requests in one go and counts the replies; a request of one word with spaces goes inline. */
+/**
+ * Sends requests in one write and counts the replies. A request of one word with spaces is inline.
+ */
 function ask(
   port: number,
   requests: readonly (readonly string[])[],

@@ -1,7 +1,7 @@
 /**
- * Fills a node with keys and measures what snapshots cost: the longest pauses of the event loop while
- * they are taken, beside those of a process that does nothing at the same time; how long a restart
- * takes; how large the data directory is. Prints Markdown.
+ * Fills a node with keys and measures the cost of snapshots: the longest pauses of the event loop
+ * while they are taken, compared with those of an idle process at the same time; the duration of a
+ * restart; the size of the data directory. Prints Markdown.
  *
  * deno task bench:snapshot [--keys N] [--rounds N]
  */
@@ -48,7 +48,7 @@ async function run({ keys, rounds }: Values<typeof flags>): Promise<number> {
   return 0;
 }
 
-/** One node of its own cluster, under one client. */
+/** A node of its own cluster, with one client. */
 class Bench {
   readonly #args: readonly string[];
   readonly #port: number;
@@ -83,7 +83,7 @@ class Bench {
     });
   }
 
-  /** Ends the node and starts it again on its data. */
+  /** Ends the node and restarts it on its data. */
   async restart(): Promise<void> {
     const before = await this.#ask("DBSIZE");
     this.#client?.close();
@@ -139,7 +139,7 @@ class Bench {
     }
   }
 
-  /** Takes one more, whatever is under way. */
+  /** Takes one more snapshot, even while another is in progress. */
   async #snapshot(): Promise<void> {
     const before = await this.#persistence("rdb_saves");
     await until("a snapshot has begun", async () => {

@@ -1,4 +1,4 @@
-/** `deno task fuzz`: nonsense and near-sense against every decoder, a node, a proxy, and a cluster. */
+/** `deno task fuzz`: feeds broken input to every decoder, a node, a proxy, and a cluster. */
 import { choice, type Flags, integer, optional, type Values } from "../src/cli/flags.ts";
 import { TARGETS } from "../tests/fuzz/all_targets.ts";
 import { type FuzzResult, FuzzRun } from "../tests/fuzz/fuzz_run.ts";
@@ -17,9 +17,19 @@ const flags = {
       max: 2 ** 32,
     }),
   ),
-  seconds: integer("N", { help: "For all targets together", fallback: 60, min: 1, max: 10 ** 6 }),
-  cases: integer("N", { help: "Of each target, at most", fallback: 10 ** 9, min: 1, max: 10 ** 9 }),
-  target: optional(choice(ALL, { help: "One target alone", fallback: LIVE })),
+  seconds: integer("N", {
+    help: "Duration in seconds, for all targets together",
+    fallback: 60,
+    min: 1,
+    max: 10 ** 6,
+  }),
+  cases: integer("N", {
+    help: "Maximum number of cases per target",
+    fallback: 10 ** 9,
+    min: 1,
+    max: 10 ** 9,
+  }),
+  target: optional(choice(ALL, { help: "Run only this target", fallback: LIVE })),
 } satisfies Flags;
 
 async function fuzz(

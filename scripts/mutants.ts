@@ -1,6 +1,6 @@
 /**
- * Puts known bugs into a copy of the code, one at a time, and shows that the simulation or the tests
- * notice each of them. The exit code is 1 when one is not noticed.
+ * Puts known bugs into a copy of the code, one at a time, and shows that the simulation or the
+ * tests notice each of them. The exit code is 1 when one is not noticed.
  *
  * deno task mutants [--only NAME] [--seeds N]
  */
@@ -12,9 +12,9 @@ import { survivorsOf, verdictTable } from "../tests/mutants/verdict_table.ts";
 import { runTask } from "./run_task.ts";
 
 const flags = {
-  only: text("NAME", { help: "Mutants whose name contains this", fallback: "" }),
+  only: text("NAME", { help: "Run only mutants whose name contains this", fallback: "" }),
   seeds: integer("N", {
-    help: "Seeds of the simulation, at most, for each mutant of the core",
+    help: "Maximum number of seeds of the simulation per mutant of the core",
     fallback: 300,
     min: 1,
     max: 100_000,

@@ -1,9 +1,10 @@
 /**
  * Runs real nodes and proxies under faults, and judges what their clients saw. In the first half of
- * each run all are on one machine, and everything may fail; in the second each has a machine of its
- * own (a network namespace: that needs Linux and root), cables are cut, and clients have to be served
- * while a majority can be reached. Exits with 1 when a promise was broken; data and logs are kept then. The seed decides faults and requests; the timing
- * of real processes is never the same twice.
+ * each run all are on one machine, and everything may fail. In the second half each has a machine
+ * of its own (a network namespace, which needs Linux and root), cables are cut, and clients have to
+ * be served while a majority can be reached. Exits with 1 when a promise was broken, and keeps data
+ * and logs then. The seed decides faults and requests; the timing of real processes is never the
+ * same twice.
  *
  * deno task nemesis [--minutes N] [--seed N] [--nodes 3|5] [--keep]
  */
@@ -14,20 +15,24 @@ import { runNemesis, type RunReport } from "../tests/nemesis/run_nemesis.ts";
 import { runTask } from "./run_task.ts";
 
 const flags = {
-  minutes: integer("N", { help: "How long", fallback: 1, min: 1, max: 10_000 }),
+  minutes: integer("N", { help: "Duration in minutes", fallback: 1, min: 1, max: 10_000 }),
   seed: integer("N", {
-    help: "Decides the faults",
+    help: "The seed of the faults",
     fallback: Math.floor(Math.random() * 2 ** 31),
     min: 0,
     max: 2 ** 32 - 1,
   }),
-  nodes: integer("N", { help: "Nodes of the cluster", fallback: 3, min: 3, max: 9 }),
-  keep: toggle({ help: "Keep data and logs when all was well, too" }),
+  nodes: integer("N", { help: "Number of nodes", fallback: 3, min: 3, max: 9 }),
+  keep: toggle({ help: "Keep data and logs even after a success" }),
 };
 
-/** A cluster of its own for each: a history that is judged in one piece must not grow for ever. */
+/**
+ * Each run has its own cluster: a history that is judged in one piece must not grow without bound.
+ */
 const MINUTES_OF_A_RUN = 2;
-/** Of large values under faults of the network, in turns: with the second, snapshots have real size. */
+/**
+ * Sizes of the data under faults of the network, in turns. The second needs snapshots of real size.
+ */
 const LARGE_MIB = [4, 48];
 
 async function run({ minutes, seed, nodes, keep }: Values<typeof flags>): Promise<number> {

@@ -13,7 +13,7 @@ export interface Task<F extends Flags> {
 
 /**
  * Runs a script of the project and ends the process: with 2 and one line when a flag is wrong, with
- * 1 when it cannot go on, otherwise with what `run` says. `--help` tells the flags.
+ * 1 when the script fails, otherwise with the result of `run`. `--help` lists the flags.
  */
 export async function runTask<F extends Flags>(
   { name, about, flags, run }: Task<F>,
@@ -25,7 +25,7 @@ export async function runTask<F extends Flags>(
   } catch (error) {
     if (isHelp(error)) Deno.exit(error.exitCode);
     if (!(error instanceof UserError)) throw error;
-    console.error(`${messageOf(error)}; \`deno task ${name} --help\` tells the flags`);
+    console.error(`${messageOf(error)}; \`deno task ${name} --help\` lists the flags`);
     Deno.exit(2);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Lives through whole clusters in one process, on simulated clocks, networks and disks, one for each
- * seed, and judges what became of them. See tests/README.md.
+ * Runs whole clusters in one process, on simulated clocks, networks and disks, one cluster per
+ * seed, and judges them. See tests/README.md.
  *
  * deno task sim [--seed N] [--seeds N] [--seconds N] [--nodes 3|5]
  */
@@ -20,13 +20,23 @@ const flags = {
     }),
   ),
   seeds: optional(
-    integer("N", { help: "How many seeds; 1 when --seed is given", fallback: 0, min: 1, max: 1e9 }),
+    integer("N", {
+      help: "Number of seeds; 1 when --seed is given",
+      fallback: 0,
+      min: 1,
+      max: 1e9,
+    }),
   ),
   seconds: optional(
-    integer("N", { help: "For how long to begin further seeds", fallback: 0, min: 1, max: 1e6 }),
+    integer("N", {
+      help: "Time in seconds after which no further seed starts",
+      fallback: 0,
+      min: 1,
+      max: 1e6,
+    }),
   ),
   nodes: optional(
-    choice(["3", "5"], { help: "How many nodes; by default the seed chooses", fallback: "3" }),
+    choice(["3", "5"], { help: "Number of nodes; by default the seed chooses", fallback: "3" }),
   ),
 } satisfies Flags;
 

@@ -76,7 +76,7 @@ export async function main(
     if (isHelp(error)) return error.exitCode === 0 ? 0 : USAGE_EXIT_CODE;
     if (!(error instanceof UserError)) throw error;
     if (!(error instanceof UsageError)) return fail(messageOf(error), 1);
-    const more = isKnown ? `${name} --help\` tells the flags` : "--help` lists them";
+    const more = isKnown ? `${name} --help\` lists the flags` : "--help` lists them";
     return fail(`${error.message}. \`regent ${more}`, USAGE_EXIT_CODE);
   }
 }
