@@ -7,8 +7,8 @@ import type { Address } from "../platform/network.ts";
 import { ErrorReply, type Reply } from "../resp/reply.ts";
 import { StateLoader } from "../store/state_loader.ts";
 import { addressFlag, readAddress, toggle, typedOnly, UsageError } from "./flags.ts";
+import { CopyProgress } from "./offline/copy_progress.ts";
 import { isThere } from "./offline/data_directories.ts";
-import { Progress } from "./offline/progress.ts";
 import { type CheckedSnapshot, readSnapshotFile } from "./offline/snapshot_file.ts";
 import { ConnectionLost, fieldsOf, RespClient } from "./resp_client.ts";
 import { subcommand } from "./subcommand.ts";
@@ -160,7 +160,7 @@ async function beginAt(address: Address): Promise<Begun> {
 async function download(client: RespClient, held: Held, partial: string): Promise<void> {
   const { id, sizeBytes } = held;
   const file = openPartial(partial);
-  const progress = new Progress(sizeBytes);
+  const progress = new CopyProgress(sizeBytes);
   const reads: Promise<Reply>[] = [];
   try {
     let asked = 0;

@@ -403,7 +403,7 @@ export class Node implements PeerHandler {
   }
 
   #steppedDown(isHandingOver: boolean): void {
-    this.#requests.steppedDown(isHandingOver);
+    this.#requests.endLeadership(isHandingOver);
     this.#time.forget();
   }
 
@@ -426,7 +426,7 @@ export class Node implements PeerHandler {
     if (this.#isLeader) this.#time.tick(this.#requests.hasProposals);
     this.#requests.sweep(nowMs);
     this.#snapshots?.tick();
-    this.#members.compactedTo(this.#log.firstIndex() - 1);
+    this.#members.compactTo(this.#log.firstIndex() - 1);
     this.#membership.tick();
     this.#ownDisk.tick();
     const { voters } = this.#raft.status().configuration;

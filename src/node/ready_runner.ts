@@ -105,7 +105,7 @@ export class ReadyRunner {
     this.#underWay.push([ready]);
     for (const { sizeBytes } of entries) this.#undurableBytes += sizeBytes;
     if (snapshot !== null) return this.#install(ready, snapshot);
-    members.appended(entries);
+    members.noteAppend(entries);
     log.append(hardState, entries, () => this.#written());
   }
 
@@ -119,8 +119,8 @@ export class ReadyRunner {
     const { log, members, applier, snapshots } = this.#options;
     const received = snapshots?.install(at);
     assert(received !== undefined, "a snapshot comes from where snapshots are");
-    members.restored({ index: at.index, configuration: received.snapshot.configuration });
-    members.appended(ready.entries);
+    members.restore({ index: at.index, configuration: received.snapshot.configuration });
+    members.noteAppend(ready.entries);
     this.#isInstalling = true;
     const installed = () => {
       if (this.#isStopped) return;

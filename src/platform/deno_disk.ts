@@ -32,19 +32,19 @@ export class QuickSync {
   #isLittle = false;
 
   /** Counts bytes that the next sync has to cover. */
-  written(bytes: number): void {
+  noteWrite(bytes: number): void {
     this.#bytes += bytes;
   }
 
-  /** Whether the sync that starts now is to block. `took` or `tookElsewhere` must follow. */
-  begins(): boolean {
+  /** Whether the sync that starts now is to block. `noteSync` or `noteSyncElsewhere` must follow. */
+  begin(): boolean {
     this.#isLittle = this.#bytes <= QUICK_BYTES;
     this.#bytes = 0;
     return this.#isLittle && this.#isQuick;
   }
 
   /** Records a blocking sync. */
-  took(durationMs: number): void {
+  noteSync(durationMs: number): void {
     this.#meanMs += (durationMs - this.#meanMs) / MEAN_OF;
     if (this.#meanMs < QUICK_MS && durationMs < SLOW_MS) return;
     this.#isQuick = false;
@@ -52,7 +52,7 @@ export class QuickSync {
   }
 
   /** Records a sync on the other thread. */
-  tookElsewhere(durationMs: number): void {
+  noteSyncElsewhere(durationMs: number): void {
     if (this.#isQuick) return;
     if (durationMs >= SLOW_MS) this.#untilQuick = LATER_STREAK;
     else if (durationMs >= QUICK_ELSEWHERE_MS) {
@@ -270,7 +270,7 @@ class DenoFile implements DiskFile {
 
   write(bytes: Uint8Array, offset: number): void {
     this.#seek(offset);
-    this.#quick.written(bytes.length);
+    this.#quick.noteWrite(bytes.length);
     for (let written = 0; written < bytes.length;) {
       const count = this.#file.writeSync(bytes.subarray(written));
       if (count === 0) throw new Error(`Cannot write to ${this.#path}: nothing was taken`);
@@ -280,7 +280,7 @@ class DenoFile implements DiskFile {
   }
 
   writeLater(bytes: Uint8Array, offset: number, done: (error: Error | null) => void): void {
-    this.#quick.written(bytes.length);
+    this.#quick.noteWrite(bytes.length);
     settle(this.#writeLater(bytes, offset), done);
   }
 
@@ -315,19 +315,19 @@ class DenoFile implements DiskFile {
   }
 
   truncate(sizeBytes: number): void {
-    this.#quick.written(Infinity); // the amount freed is unknown
+    this.#quick.noteWrite(Infinity); // the amount freed is unknown
     this.#file.truncateSync(sizeBytes);
   }
 
   sync(done: (error: Error | null) => void): void {
-    if (!this.#quick.begins()) {
+    if (!this.#quick.begin()) {
       return settle(this.#syncElsewhere(), done);
     }
     // Let the current turn finish first, so that its messages to the peers leave before the sync.
     queueMicrotask(() => {
       const startMs = performance.now();
       const error = attempt(() => this.#file.syncDataSync());
-      this.#quick.took(performance.now() - startMs);
+      this.#quick.noteSync(performance.now() - startMs);
       done(error);
     });
   }
@@ -335,7 +335,7 @@ class DenoFile implements DiskFile {
   async #syncElsewhere(): Promise<void> {
     const startMs = performance.now();
     await this.#file.syncData();
-    this.#quick.tookElsewhere(performance.now() - startMs);
+    this.#quick.noteSyncElsewhere(performance.now() - startMs);
   }
 
   syncNow(): void {

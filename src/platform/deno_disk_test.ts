@@ -197,13 +197,13 @@ Deno.test("a process killed while it writes leaves all that it acknowledged", ()
 function waitedFor(quick: QuickSync, count: number, durationMs: number): number {
   let waited = 0;
   for (let at = 0; at < count; at++) {
-    quick.written(4096);
-    if (!quick.begins()) {
-      quick.tookElsewhere(durationMs);
+    quick.noteWrite(4096);
+    if (!quick.begin()) {
+      quick.noteSyncElsewhere(durationMs);
       continue;
     }
     waited++;
-    quick.took(durationMs);
+    quick.noteSync(durationMs);
   }
   return waited;
 }
@@ -245,11 +245,11 @@ Deno.test("a sync that is now and then a little slow is no reason", () => {
 Deno.test("a sync of much is left to the other thread", () => {
   const quick = new QuickSync();
   waitedFor(quick, 16, 0.3);
-  quick.written(200 * 1024);
-  quick.written(100 * 1024);
-  assertEquals(quick.begins(), false);
-  quick.written(Infinity);
-  assertEquals(quick.begins(), false);
+  quick.noteWrite(200 * 1024);
+  quick.noteWrite(100 * 1024);
+  assertEquals(quick.begin(), false);
+  quick.noteWrite(Infinity);
+  assertEquals(quick.begin(), false);
   assertEquals(waitedFor(quick, 10, 0.3), 10);
 });
 

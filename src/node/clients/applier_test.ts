@@ -1,6 +1,6 @@
-import { textOf } from "../../base/byte_string.ts";
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
+import { textOf } from "../../base/byte_string.ts";
 import { seededRandom } from "../../base/random.ts";
 import { Slices } from "../../commands/slices.ts";
 import { StateMachine } from "../../commands/state_machine.ts";
@@ -278,7 +278,7 @@ Deno.test("a read is refused whose place was before a write that a snapshot may 
     reads.wait({ readId: 1, requests: [read], indexMin: 0, afterProposal, sinceMs: 0 });
   wait(before.request, 0);
   proposals.addWrite(request("SET", "k", "v").request);
-  proposals.proposed(1, 1, proposals.sealOpen(1), 0);
+  proposals.noteProposed(1, 1, proposals.sealOpen(1), 0);
   proposals.giveUp(Infinity, new ErrorReply("UNKNOWN It may or may not be executed"));
   wait(behind.request, 1);
   const loader = loaded(machine, machine);
@@ -295,7 +295,7 @@ Deno.test("a read has its place before a write that was given up on and is execu
   reads.wait({ readId: 1, requests: [read.request], indexMin: 0, afterProposal: 0, sinceMs: 0 });
   const write = request("SET", "k", "v");
   proposals.addWrite(write.request);
-  proposals.proposed(1, 1, proposals.sealOpen(1), 0);
+  proposals.noteProposed(1, 1, proposals.sealOpen(1), 0);
   const unknown = new ErrorReply("UNKNOWN It may or may not be executed");
   proposals.giveUp(Infinity, unknown);
   applier.apply(entryOf(1, ["SET", "k", "v"]));
@@ -388,7 +388,7 @@ Deno.test("a write that takes long is carried out to its end though its client h
   const applier = applierOf(machine, new ManualClock(), 1);
   const write = request("MSET", ...MANY_KEYS.flatMap((key) => [key, "w"]));
   applier.proposals.addWrite(write.request);
-  applier.proposals.proposed(1, 1, applier.proposals.sealOpen(1), 0);
+  applier.proposals.noteProposed(1, 1, applier.proposals.sealOpen(1), 0);
   applier.apply(entryOf(1, write.request.args.map(textOf)));
   assert(applier.isBusy);
   write.sink.isGone = true;

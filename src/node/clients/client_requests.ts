@@ -253,7 +253,7 @@ export class ClientRequests {
     const sealed = this.#proposals.sealOpen(this.#time.next());
     const index = this.#raft.propose([sealed.batch]);
     assert(index !== null, "the leader's core refused a proposal");
-    this.#proposals.proposed(index, term, sealed, clock.monotonicMs());
+    this.#proposals.noteProposed(index, term, sealed, clock.monotonicMs());
   }
 
   /**
@@ -273,7 +273,7 @@ export class ClientRequests {
   /** Takes the core's answers: read indexes, and reads that could not get one. */
   confirm({ reads, refusedReads }: Ready<Batch>): void {
     for (const read of reads) this.#reads.confirm(read);
-    if (refusedReads.length > 0) this.#asker.refused();
+    if (refusedReads.length > 0) this.#asker.noteRefusal();
   }
 
   /** Answers the reads whose index is applied. */
@@ -293,7 +293,7 @@ export class ClientRequests {
   /** @param mayWait if false, all waiters are answered with what is replicated so far */
   #checkWaiters(mayWait: boolean): void {
     const { peers, lastIndex } = this.#raft.status();
-    if (this.#proposals.openWriteCount === 0) this.#waiters.logged(lastIndex);
+    if (this.#proposals.openWriteCount === 0) this.#waiters.noteLogged(lastIndex);
     this.#waiters.check(peers, mayWait, this.#options.clock.monotonicMs());
   }
 
@@ -310,7 +310,7 @@ export class ClientRequests {
   }
 
   /** Answers what was taken from clients and not proposed when leadership ends. */
-  steppedDown(isHandingOver: boolean): void {
+  endLeadership(isHandingOver: boolean): void {
     const open = this.#proposals.takeOpen();
     if (isHandingOver) {
       const { clock, electionMs } = this.#options;

@@ -141,7 +141,7 @@ export class Proposals {
 
   /**
    * Takes a batch for the log from the front of the open requests: all of them, or enough for an
-   * entry of a good size. At least one write is open. `proposed` must be called next.
+   * entry of a good size. At least one write is open. `noteProposed` must be called next.
    */
   sealOpen(timeMs: number): OpenBatch {
     const commands: Arguments[] = [];
@@ -163,7 +163,7 @@ export class Proposals {
     return { batch: new Batch(timeMs, commands), requests, bytes };
   }
 
-  proposed(index: number, term: number, { requests, bytes }: OpenBatch, nowMs: number): void {
+  noteProposed(index: number, term: number, { requests, bytes }: OpenBatch, nowMs: number): void {
     const sequence = ++this.#lastSequence;
     const oldestMs = requests[0]?.sinceMs ?? nowMs;
     this.#proposed.push({ sequence, index, term, requests, bytes, sinceMs: nowMs, oldestMs });

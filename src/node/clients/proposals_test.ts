@@ -46,7 +46,7 @@ Deno.test("what is large is cut into entries of a good size, and keeps its order
   for (let index = 1; open.openWriteCount > 0; index++) {
     const batch = open.sealOpen(index);
     cut.push(keysOf(batch));
-    open.proposed(index, 1, batch, 0);
+    open.noteProposed(index, 1, batch, 0);
   }
   assertEquals(cut, [["k0", "k0", "k1", "k1"], ["k2", "k2", "k3", "k3"], ["k4", "k4"]]);
   assertEquals([open.openBytes, open.bytes], [0, bytes]);
@@ -68,7 +68,7 @@ Deno.test("bytes count from the arrival to the decision", () => {
   open.addWrite(request(client, "SET", "k", "v"));
   assertEquals(open.bytes > 0, true);
   const batch = open.sealOpen(1);
-  open.proposed(1, 1, batch, 0);
+  open.noteProposed(1, 1, batch, 0);
   assertEquals(open.bytes > 0, true);
   const decided = open.decidedBy({ index: 1, term: 1, data: batch.batch, sizeBytes: 1 });
   for (const one of decided?.requests ?? []) one.settle(OK);
@@ -99,7 +99,7 @@ Deno.test("a proposal is lost where an entry of an older term is committed in it
   const sink = { settle: (reply: Reply) => void replies.push(reply) };
   const propose = (index: number, term: number) => {
     open.addWrite(new Request(command, ["SET", "k", "v"], client, sink));
-    open.proposed(index, term, open.sealOpen(1), 0);
+    open.noteProposed(index, term, open.sealOpen(1), 0);
   };
   propose(184, 17);
   propose(185, 17);
@@ -117,7 +117,7 @@ Deno.test("thousands of proposals under way are decided one after the other, and
   const count = 2_500;
   for (let index = 1; index <= count; index++) {
     open.addWrite(request(client, "SET", `k${index}`, "v"));
-    open.proposed(index, 1, open.sealOpen(index), 0);
+    open.noteProposed(index, 1, open.sealOpen(index), 0);
   }
   for (let index = 1; index <= count; index++) {
     assertEquals([open.underWayCount, open.lastIndexIn(1)], [count + 1 - index, count]);
@@ -139,7 +139,7 @@ Deno.test("a snapshot decides thousands of proposals, and those behind it stay u
   for (let index = 1; index <= 1_500; index++) {
     const sink = { settle: (reply: Reply) => void replies.push(reply) };
     open.addWrite(new Request(command, ["SET", "k", "v"], client, sink));
-    open.proposed(index, 1, open.sealOpen(index), 0);
+    open.noteProposed(index, 1, open.sealOpen(index), 0);
   }
   assertEquals(open.passOver(1_200), 1_200);
   assertEquals([open.underWayCount, replies.length, client.openWrites], [300, 1_200, 300]);

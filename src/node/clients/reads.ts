@@ -199,7 +199,7 @@ export class ReadAsker {
     if (reads.underWayCount > 0) this.#ask(clock.monotonicMs());
   }
 
-  refused(): void {
+  noteRefusal(): void {
     this.#isRefused = true;
   }
 

@@ -43,7 +43,7 @@ export class ReplicationWaiters {
   }
 
   /** Everything taken from clients so far is in the log, up to this index. */
-  logged(lastIndex: number): void {
+  noteLogged(lastIndex: number): void {
     for (const waiter of this.#waiters) waiter.index ??= lastIndex;
   }
 

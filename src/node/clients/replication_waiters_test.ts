@@ -11,8 +11,8 @@ Deno.test("whoever waits does so for what was written before, not for what comes
   waiters.add(2, Infinity, (count) => counts.push(count));
   waiters.check(peersAt(9, 9), true, 0);
   assertEquals(counts, []); // what was taken before is not in the log yet
-  waiters.logged(10);
-  waiters.logged(20);
+  waiters.noteLogged(10);
+  waiters.noteLogged(20);
   waiters.check(peersAt(10, 9), true, 0);
   assertEquals(counts, []);
   waiters.check(peersAt(10, 10), true, 0);
@@ -23,7 +23,7 @@ Deno.test("whoever has waited for long enough hears how many hold it", () => {
   const waiters = new ReplicationWaiters();
   const counts: number[] = [];
   waiters.add(2, 100, (count) => counts.push(count));
-  waiters.logged(10);
+  waiters.noteLogged(10);
   waiters.check(peersAt(10, 9), true, 99);
   assertEquals(counts, []);
   waiters.check(peersAt(10, 9), true, 100);

@@ -2,7 +2,7 @@ import type { Logger } from "../../base/logger.ts";
 import type { NodeId } from "../../raft/types.ts";
 
 /** The facts that decide whether a node lags. */
-export interface Progress {
+export interface LagFacts {
   readonly isLeader: boolean;
   /** Index of the last entry in the state. */
   readonly appliedIndex: number;
@@ -41,14 +41,14 @@ export class CatchUp {
     return this.#behindSinceMs !== null && nowMs - this.#behindSinceMs > this.#lagMsMax;
   }
 
-  note(nowMs: number, progress: Progress): void {
-    const { isLeader, leaderCommit, isReceiving } = progress;
+  note(nowMs: number, facts: LagFacts): void {
+    const { isLeader, leaderCommit, isReceiving } = facts;
     if (isLeader) this.#caughtUp();
     else if (isReceiving || leaderCommit === 0) this.#fellBehind(nowMs);
-    else this.#compare(nowMs, progress);
+    else this.#compare(nowMs, facts);
   }
 
-  #compare(nowMs: number, { appliedIndex, leaderCommit }: Progress): void {
+  #compare(nowMs: number, { appliedIndex, leaderCommit }: LagFacts): void {
     if (appliedIndex >= leaderCommit) return this.#caughtUp();
     const mark = this.#mark;
     const isLate = mark !== null && nowMs - mark.heardMs > this.#lagMsMax;

@@ -1,13 +1,13 @@
 import { assertEquals } from "@std/assert";
 import { silentLogger } from "../../base/logger.ts";
-import { CatchUp, MajorityWatch, type Progress } from "./catch_up.ts";
+import { CatchUp, type LagFacts, MajorityWatch } from "./catch_up.ts";
 
 const LAG_MS_MAX = 100;
 const START_MS = 1_000;
 
 function start() {
   const catchUp = new CatchUp(LAG_MS_MAX, START_MS);
-  const note = (afterMs: number, progress: Partial<Progress>) => {
+  const note = (afterMs: number, progress: Partial<LagFacts>) => {
     catchUp.note(START_MS + afterMs, {
       isLeader: false,
       appliedIndex: 0,

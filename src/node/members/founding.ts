@@ -78,7 +78,7 @@ export class Founders {
     return { type: "found", founders: new Map([[this.#self, this.#incarnation]]) };
   }
 
-  heard(from: NodeId, word: FounderWord): FoundingStep {
+  handleWord(from: NodeId, word: FounderWord): FoundingStep {
     if (!this.#others.includes(from)) return { type: "wait" };
     if (word.isFounded) {
       const recorded = word.founders.get(this.#self);
@@ -212,7 +212,7 @@ export class Founding {
   #heard({ from, incarnation, founders, isFounded, host, port }: Hello): void {
     if (this.#isOver) return;
     const word = { incarnation, founders: new Map(Object.entries(founders)), isFounded };
-    const step = this.#founders.heard(from, word);
+    const step = this.#founders.handleWord(from, word);
     const { nodeId } = this.#identity;
     if (step.type === "refuse") {
       this.#refuse(refusedSentence(nodeId, from, "stranger", { host, port }));

@@ -289,7 +289,7 @@ class Founder {
   }
 
   hear(from: string, word: FounderWord): void {
-    if (!this.isFounded && !this.isRefused) this.#take(this.#founders.heard(from, word));
+    if (!this.isFounded && !this.isRefused) this.#take(this.#founders.handleWord(from, word));
   }
 
   #begin(): Founders {

@@ -66,7 +66,7 @@ export class Members {
    *
    * @returns whether the newest configuration changed
    */
-  appended(entries: readonly LogEntry[]): boolean {
+  noteAppend(entries: readonly LogEntry[]): boolean {
     const [first] = entries;
     if (first === undefined) return false;
     const before = this.newest;
@@ -79,12 +79,12 @@ export class Members {
   }
 
   /** Forgets configurations that were replaced at or before `index`. */
-  compactedTo(index: number): void {
+  compactTo(index: number): void {
     while ((this.#known[1]?.index ?? Infinity) <= index) this.#known.shift();
   }
 
   /** A snapshot has replaced the log. */
-  restored(snapshot: StoredConfiguration): void {
+  restore(snapshot: StoredConfiguration): void {
     this.#known = [snapshot];
   }
 }

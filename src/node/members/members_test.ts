@@ -21,13 +21,13 @@ Deno.test("the newest configuration holds, and a cut brings back the one before"
   const members = new Members({ index: 0, configuration: one }, [{ index: 4, configuration: two }]);
   assertEquals(members.newest.configuration, two);
   assertEquals(members.at(3).configuration, one);
-  assertEquals(members.appended([]), false);
-  assertEquals(members.appended([entry(5), entry(6)]), false);
-  assertEquals(members.appended([entry(7), entry(8, three)]), true);
+  assertEquals(members.noteAppend([]), false);
+  assertEquals(members.noteAppend([entry(5), entry(6)]), false);
+  assertEquals(members.noteAppend([entry(7), entry(8, three)]), true);
   assertEquals([members.newest.index, members.at(7).index, members.at(8).index], [8, 4, 8]);
-  assertEquals(members.appended([entry(8)]), true);
+  assertEquals(members.noteAppend([entry(8)]), true);
   assertEquals(members.newest.configuration, two);
-  assertEquals(members.appended([entry(2)]), true);
+  assertEquals(members.noteAppend([entry(2)]), true);
   assertEquals(members.newest, { index: 0, configuration: one });
 });
 
@@ -35,10 +35,10 @@ Deno.test("what held before a compacted log is kept, and a snapshot begins anew"
   const base = { index: 0, configuration: configuration("n1") };
   const later = [3, 6].map((index) => ({ index, configuration: configuration("n1", `n${index}`) }));
   const members = new Members(base, later);
-  members.compactedTo(5);
+  members.compactTo(5);
   assertEquals(members.known.map(({ index }) => index), [3, 6]);
   assertEquals(members.at(5).index, 3);
-  members.restored({ index: 9, configuration: configuration("n7") });
+  members.restore({ index: 9, configuration: configuration("n7") });
   assertEquals([members.known.length, members.newest.index], [1, 9]);
   // Of a log that a snapshot overlaps, only what is behind it counts.
   assertEquals(new Members({ ...base, index: 4 }, later).known.map(({ index }) => index), [4, 6]);

@@ -127,7 +127,7 @@ export class EntriesUnderWay {
   }
 
   /** Counts an acknowledgement from the peer. */
-  received(message: PeerMessage): void {
+  noteReceived(message: PeerMessage): void {
     if (message.type !== "appendReply" || !message.accepted) return;
     this.#dropWhile(({ lastIndex }) => lastIndex <= message.index);
   }
@@ -442,8 +442,8 @@ export class PeerLinks {
   }
 
   /** Counts an acknowledgement from the peer. */
-  received(message: PeerMessage): void {
-    this.#underWay.received(message);
+  noteReceived(message: PeerMessage): void {
+    this.#underWay.noteReceived(message);
   }
 
   /** Sends what was collected in this turn, urgent messages first. */

@@ -159,7 +159,7 @@ Deno.test("a peer that is silent has a second, and longer while it is busy with 
     both.send(append(1, 8 * 2 ** 20));
     both.send(append(2, 8 * 2 ** 20));
     both.flush();
-    for (const index of answered) both.received(accepted(index));
+    for (const index of answered) both.noteReceived(accepted(index));
     beat(aliveMs);
     assertEquals([areClosed(), lostCount()], [[false, false], 0]);
     beat(deadMs - aliveMs);

@@ -195,7 +195,7 @@ export class PeerTransport {
   }
 
   #received(message: PeerMessage): void {
-    if (message.type === "appendReply") this.#links.get(message.from)?.received(message);
+    if (message.type === "appendReply") this.#links.get(message.from)?.noteReceived(message);
     this.#handler.message(message);
   }
 

@@ -89,11 +89,11 @@ export class NodeSnapshots {
   message(message: SnapshotMessage): void {
     switch (message.type) {
       case "snapshotOffer":
-        return this.#receiver.offered(message);
+        return this.#receiver.handleOffer(message);
       case "snapshotChunk":
-        return this.#receiver.chunk(message);
+        return this.#receiver.handleChunk(message);
       case "snapshotReply":
-        return this.#sender.replied(message);
+        return this.#sender.handleReply(message);
     }
   }
 
@@ -106,8 +106,8 @@ export class NodeSnapshots {
     this.#sender.unreachable(peer);
   }
 
-  applied({ index, sizeBytes }: LogEntry): void {
-    this.#taker.applied(index, sizeBytes);
+  noteApplied({ index, sizeBytes }: LogEntry): void {
+    this.#taker.noteApplied(index, sizeBytes);
   }
 
   tick(): void {

@@ -85,7 +85,7 @@ export class SnapshotReceiver {
       (refused !== undefined && refused.index > this.#options.status().appliedIndex);
   }
 
-  offered(offer: SnapshotOffer): void {
+  handleOffer(offer: SnapshotOffer): void {
     this.#lookForFailure();
     const status = this.#options.status();
     if (offer.from !== status.leaderId || offer.term !== status.term) return;
@@ -100,7 +100,7 @@ export class SnapshotReceiver {
     if (arrival !== null) this.#reply(offer, arrival.incoming, true);
   }
 
-  chunk(chunk: SnapshotChunk): void {
+  handleChunk(chunk: SnapshotChunk): void {
     this.#lookForFailure();
     const { leaderId, term } = this.#options.status();
     const arrival = this.#arrival;

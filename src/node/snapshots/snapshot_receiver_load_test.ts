@@ -110,7 +110,7 @@ function start(state: StateMachine, { diskMs = 0, chunkMs = 0, fault }: Conditio
   };
   const sendNext = () => {
     const chunk = bytes.slice(sentBytes, sentBytes + SNAPSHOT_CHUNK_BYTES_MAX);
-    receiver.chunk({
+    receiver.handleChunk({
       ...FROM_LEADER,
       type: "snapshotChunk",
       index,
@@ -133,7 +133,7 @@ function start(state: StateMachine, { diskMs = 0, chunkMs = 0, fault }: Conditio
     answers,
     sendNext,
     sentBytes: () => sentBytes,
-    offer: () => receiver.offered({ ...FROM_LEADER, type: "snapshotOffer", snapshot }),
+    offer: () => receiver.handleOffer({ ...FROM_LEADER, type: "snapshotOffer", snapshot }),
     /** As a leader does, with up to four chunks under way. */
     sendWhatMay: () => {
       for (const acked = answers() ?? 0; sentBytes < snapshot.sizeBytes;) {
@@ -245,7 +245,7 @@ Deno.test("a receiver that stops, or no longer needs it, builds no more of the s
     if (end === "stop") receiver.stop();
     else {
       // Another leader brings another snapshot.
-      receiver.offered({
+      receiver.handleOffer({
         ...FROM_LEADER,
         type: "snapshotOffer",
         snapshot: { ...snapshotOf(leaderState(3)).snapshot, index: 8 },

@@ -69,9 +69,9 @@ function receiver(fault: (operation: DiskOperation) => DiskFault | null = () => 
     lines,
     stepped,
     offer: (snapshot: StoredSnapshot) =>
-      one.offered({ ...FROM_LEADER, type: "snapshotOffer", snapshot }),
+      one.handleOffer({ ...FROM_LEADER, type: "snapshotOffer", snapshot }),
     send: ({ index, checksum }: StoredSnapshot, bytes: Uint8Array, offset = 0) =>
-      one.chunk({ ...FROM_LEADER, type: "snapshotChunk", index, checksum, offset, bytes }),
+      one.handleChunk({ ...FROM_LEADER, type: "snapshotChunk", index, checksum, offset, bytes }),
     /** Lets the disk end what it has begun, and the state be built. */
     settle: () => {
       clock.advance(1);
@@ -88,9 +88,9 @@ Deno.test("what is sound as a file and no state is refused, with one line, and n
   const { one, disk, store, clock, sent, lines } = receiver();
   const { snapshot, bytes } = snapshotElsewhere(9, 2);
   const { index, checksum } = snapshot;
-  const offer = () => one.offered({ ...FROM_LEADER, type: "snapshotOffer", snapshot });
+  const offer = () => one.handleOffer({ ...FROM_LEADER, type: "snapshotOffer", snapshot });
   const send = () =>
-    one.chunk({ ...FROM_LEADER, type: "snapshotChunk", index, checksum, offset: 0, bytes });
+    one.handleChunk({ ...FROM_LEADER, type: "snapshotChunk", index, checksum, offset: 0, bytes });
   offer();
   assertEquals(sent.splice(0).length, 1);
   send();
@@ -111,17 +111,17 @@ Deno.test("only the leader of this term is listened to, and only bytes that come
   const { snapshot, bytes } = snapshotElsewhere(9, 2);
   const { index, checksum } = snapshot;
   const chunk = { ...FROM_LEADER, type: "snapshotChunk", index, checksum } as const;
-  one.offered({ ...FROM_LEADER, from: "n3", type: "snapshotOffer", snapshot });
-  one.offered({ ...FROM_LEADER, term: 2, type: "snapshotOffer", snapshot });
-  one.chunk({ ...chunk, offset: 0, bytes });
+  one.handleOffer({ ...FROM_LEADER, from: "n3", type: "snapshotOffer", snapshot });
+  one.handleOffer({ ...FROM_LEADER, term: 2, type: "snapshotOffer", snapshot });
+  one.handleChunk({ ...chunk, offset: 0, bytes });
   assertEquals([sent, disk.list("snapshots")], [[], []]);
-  one.offered({ ...FROM_LEADER, type: "snapshotOffer", snapshot });
-  one.chunk({ ...chunk, offset: 0, bytes: bytes.subarray(0, 10) });
-  one.chunk({ ...chunk, offset: 0, bytes: bytes.subarray(0, 10) });
-  one.chunk({ ...chunk, offset: 20, bytes: bytes.subarray(20, 30) });
-  one.chunk({ ...chunk, checksum: checksum ^ 1, offset: 10, bytes: bytes.subarray(10, 20) });
-  one.chunk({ ...chunk, from: "n3", offset: 10, bytes: bytes.subarray(10, 20) });
-  one.offered({ ...FROM_LEADER, type: "snapshotOffer", snapshot });
+  one.handleOffer({ ...FROM_LEADER, type: "snapshotOffer", snapshot });
+  one.handleChunk({ ...chunk, offset: 0, bytes: bytes.subarray(0, 10) });
+  one.handleChunk({ ...chunk, offset: 0, bytes: bytes.subarray(0, 10) });
+  one.handleChunk({ ...chunk, offset: 20, bytes: bytes.subarray(20, 30) });
+  one.handleChunk({ ...chunk, checksum: checksum ^ 1, offset: 10, bytes: bytes.subarray(10, 20) });
+  one.handleChunk({ ...chunk, from: "n3", offset: 10, bytes: bytes.subarray(10, 20) });
+  one.handleOffer({ ...FROM_LEADER, type: "snapshotOffer", snapshot });
   const told = sent.map((reply) => reply.type === "snapshotReply" ? reply.offset : -1);
   assertEquals(told, [0, 10, 10, 10, 10]);
 });
@@ -129,7 +129,7 @@ Deno.test("only the leader of this term is listened to, and only bytes that come
 Deno.test("what is committed here already needs no stream: the core answers", () => {
   const { one, sent, stepped } = receiver();
   const { snapshot } = snapshotElsewhere(5, 2);
-  one.offered({ ...FROM_LEADER, type: "snapshotOffer", snapshot });
+  one.handleOffer({ ...FROM_LEADER, type: "snapshotOffer", snapshot });
   assert(sent.length === 0);
   assertEquals(stepped, [5]);
 });
@@ -138,8 +138,8 @@ Deno.test("what has come by the log meanwhile leaves nothing behind", () => {
   const { one, status, disk } = receiver();
   const { snapshot, bytes } = snapshotElsewhere(9, 2);
   const { index, checksum } = snapshot;
-  one.offered({ ...FROM_LEADER, type: "snapshotOffer", snapshot });
-  one.chunk({
+  one.handleOffer({ ...FROM_LEADER, type: "snapshotOffer", snapshot });
+  one.handleChunk({
     ...FROM_LEADER,
     type: "snapshotChunk",
     index,
@@ -158,9 +158,9 @@ Deno.test("the leader's snapshot of a version that is not understood here is ref
   const { one, sent, disk, lines } = receiver();
   const { snapshot } = snapshotElsewhere(9, 2);
   const offer = { ...FROM_LEADER, type: "snapshotOffer" } as const;
-  one.offered({ ...offer, from: "n3", snapshot: { ...snapshot, machineVersion: 9 } });
+  one.handleOffer({ ...offer, from: "n3", snapshot: { ...snapshot, machineVersion: 9 } });
   assertEquals(lines, []);
-  one.offered({ ...offer, snapshot: { ...snapshot, machineVersion: 9 } });
+  one.handleOffer({ ...offer, snapshot: { ...snapshot, machineVersion: 9 } });
   assertEquals([sent, disk.list("snapshots"), lines.length], [[], [], 1]);
   assertMatch(lines[0] ?? "", /snapshot of entry 9: the log is at state machine version 9/);
 });

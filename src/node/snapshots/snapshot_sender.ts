@@ -87,7 +87,7 @@ export class SnapshotSender {
     }
   }
 
-  replied(reply: SnapshotReply): void {
+  handleReply(reply: SnapshotReply): void {
     const stream = this.#streams.get(reply.from);
     if (stream === undefined || stream.request.term !== reply.term) return;
     const { index, checksum, sizeBytes } = stream.source.snapshot;

@@ -38,7 +38,7 @@ function start(chunkBytes = 40) {
   });
   const { index, checksum } = snapshot;
   const reply = (offset: number, isToOffer: boolean, change: Partial<SnapshotReply> = {}) =>
-    sender.replied(
+    sender.handleReply(
       {
         type: "snapshotReply",
         from: "n2",

@@ -31,7 +31,7 @@ export class LogBytes {
     this.#stepBytes = stepBytes;
   }
 
-  applied(index: number, bytes: number): void {
+  noteApplied(index: number, bytes: number): void {
     this.#index = index;
     this.#bytes += bytes;
     const last = this.#marks.at(-1);
@@ -144,8 +144,8 @@ export class SnapshotTaker {
     };
   }
 
-  applied(index: number, bytes: number): void {
-    this.#logBytes.applied(index, bytes);
+  noteApplied(index: number, bytes: number): void {
+    this.#logBytes.noteApplied(index, bytes);
     if (this.#isWanted) this.tick();
   }
 

@@ -156,7 +156,7 @@ Deno.test("no snapshot is taken of an entry that is in the state by half", () =>
   taker.tick();
   assertEquals([disk.begun, taker.report().isTaking], [[], true]);
   node.isWhole = true;
-  taker.applied(ENTRIES, 1_000);
+  taker.noteApplied(ENTRIES, 1_000);
   clock.advance(100);
   assertEquals([disk.begun, disk.newest?.index], [[ENTRIES], ENTRIES]);
 });
@@ -249,7 +249,7 @@ Deno.test("a snapshot whose attempt was given up while the disk ended it is not 
 Deno.test("bytes behind an entry, and entries before bytes", () => {
   const log = new LogBytes(10, 100);
   assertEquals([log.since(10), log.before(10, 50)], [0, 10]);
-  for (let index = 11; index <= 20; index++) log.applied(index, 100);
+  for (let index = 11; index <= 20; index++) log.noteApplied(index, 100);
   assertEquals([log.since(10), log.since(15), log.since(20), log.since(25)], [1000, 500, 0, 0]);
   assertEquals([log.before(20, 300), log.before(18, 300), log.before(20, 5000)], [17, 15, 10]);
   log.forgetBefore(15);
@@ -258,7 +258,7 @@ Deno.test("bytes behind an entry, and entries before bytes", () => {
 
 Deno.test("a long log is remembered more coarsely, and never too short", () => {
   const log = new LogBytes(0, 1);
-  for (let index = 1; index <= 100_000; index++) log.applied(index, 10);
+  for (let index = 1; index <= 100_000; index++) log.noteApplied(index, 10);
   for (const index of [0, 1, 50_000, 99_000]) {
     const exact = 10 * (100_000 - index);
     const told = log.since(index);

@@ -110,7 +110,7 @@ export class LogTime {
    *
    * @param tripMs maximum age of the report, in milliseconds
    */
-  heard(timeMs: number, tripMs: number): void {
+  noteLeaderTime(timeMs: number, tripMs: number): void {
     this.nowMs();
     this.#notBefore(timeMs);
     this.#nowMs = Math.min(this.#nowMs, timeMs + tripMs);

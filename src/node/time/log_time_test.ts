@@ -87,7 +87,7 @@ class Kept {
         if (offsetMs === undefined) continue;
         const timeMs = this.trueMs + offsetMs;
         const reply = { type: "clockReply", from: to, to: from, serial, logTimeMs: null } as const;
-        this.clocks.answered({ ...reply, timeMs });
+        this.clocks.handleReply({ ...reply, timeMs });
       }
       this.time.nowMs();
       this.clock.advance(50);
@@ -189,7 +189,7 @@ Deno.test("a node that does not lead goes by the log and by the leader's word, n
   kept.machine.advanceTime(loggedMs + 5_000);
   kept.pass(1_000);
   assertEquals(kept.time.nowMs(), loggedMs + 6_000);
-  kept.time.heard(loggedMs + 60_000, 10);
+  kept.time.noteLeaderTime(loggedMs + 60_000, 10);
   kept.pass(1_000);
   assertEquals(kept.time.nowMs(), loggedMs + 61_000);
 });
@@ -198,14 +198,14 @@ Deno.test("the leader's word puts a follower's time right, forth and back, as ex
   const kept = new Kept(1_700_000_000_000, VOTERS, null);
   kept.pass(100);
   const wordMs = 1_700_000_050_000;
-  kept.time.heard(wordMs, 30);
+  kept.time.noteLeaderTime(wordMs, 30);
   assertEquals(kept.time.nowMs(), wordMs);
-  kept.time.heard(wordMs - 20, 30); // it may be as late as that by now
+  kept.time.noteLeaderTime(wordMs - 20, 30); // it may be as late as that by now
   assertEquals(kept.time.nowMs(), wordMs);
-  kept.time.heard(wordMs - 20_000, 30);
+  kept.time.noteLeaderTime(wordMs - 20_000, 30);
   assertEquals(kept.time.nowMs(), wordMs - 19_970);
   kept.machine.advanceTime(wordMs - 10_000);
-  kept.time.heard(wordMs - 20_000, 30); // said before that entry
+  kept.time.noteLeaderTime(wordMs - 20_000, 30); // said before that entry
   assertEquals(kept.time.nowMs(), wordMs - 10_000);
 });
 
@@ -225,7 +225,7 @@ Deno.test("a new leader goes on from what the last one said, and the time since 
   const loggedMs = 1_700_000_000_000 + 10 * YEAR_MS;
   const kept = new Kept(loggedMs, VOTERS, null);
   kept.append(1, loggedMs);
-  kept.time.heard(loggedMs + 60_000, 0);
+  kept.time.noteLeaderTime(loggedMs + 60_000, 0);
   kept.pass(1_000);
   kept.lead(2);
   const passedMs = kept.time.next() - loggedMs;
@@ -235,7 +235,7 @@ Deno.test("a new leader goes on from what the last one said, and the time since 
 Deno.test("time that no later leader went on from is forgotten", () => {
   const heard = new Kept(0, VOTERS, null);
   heard.pass(200);
-  heard.time.heard(heard.trueMs + 10 * YEAR_MS, 0);
+  heard.time.noteLeaderTime(heard.trueMs + 10 * YEAR_MS, 0);
   const led = new Kept(0, VOTERS, null);
   led.setAll(10 * YEAR_MS);
   led.pass(2_000);
@@ -256,7 +256,7 @@ Deno.test("when a word is forgotten, the time since the last entry is not", () =
   const loggedMs = 1_700_000_000_000 + 10 * YEAR_MS;
   const kept = new Kept(loggedMs, VOTERS, null);
   kept.pass(200);
-  kept.time.heard(loggedMs + 60_000, 0);
+  kept.time.noteLeaderTime(loggedMs + 60_000, 0);
   kept.append(2, loggedMs + 500); // by a node that had lost some time
   kept.machine.advanceTime(loggedMs + 500);
   kept.pass(10_000);
@@ -269,7 +269,7 @@ Deno.test("time that a later leader may have gone on from goes on", () => {
   const aheadMs = 10 * YEAR_MS;
   const kept = new Kept(0, VOTERS, null);
   kept.pass(200);
-  kept.time.heard(kept.trueMs + aheadMs, 0);
+  kept.time.noteLeaderTime(kept.trueMs + aheadMs, 0);
   kept.append(2, kept.trueMs + aheadMs);
   kept.pass(1_000);
   kept.lead(3);
@@ -280,7 +280,7 @@ Deno.test("time that a later leader may have gone on from goes on", () => {
 Deno.test("behind a snapshot the time of its last entry counts, whoever said otherwise before", () => {
   const kept = new Kept(0, VOTERS, null);
   kept.pass(200);
-  kept.time.heard(kept.trueMs + 10 * YEAR_MS, 0);
+  kept.time.noteLeaderTime(kept.trueMs + 10 * YEAR_MS, 0);
   kept.machine.advanceTime(kept.trueMs);
   kept.log.reset(7, 2, null, () => {});
   kept.pass(200);
@@ -290,7 +290,7 @@ Deno.test("behind a snapshot the time of its last entry counts, whoever said oth
 
 Deno.test("who knows the time neither by the clocks nor by a leader's word may not say it", () => {
   const kept = new Kept(0, VOTERS, null);
-  kept.time.heard(1_700_000_000_000, 0);
+  kept.time.noteLeaderTime(1_700_000_000_000, 0);
   assertEquals(kept.time.isKnown, false); // its own clock may be wrong
   kept.pass(200);
   assertEquals(kept.time.isKnown, true);
@@ -353,6 +353,6 @@ Deno.test("a node that has heard of no time does not say how far ahead it is", (
   const fresh = new Kept(0, VOTERS, null);
   fresh.pass(1_000);
   assertEquals(fresh.time.aheadMs(), null);
-  fresh.time.heard(fresh.trueMs + 5_000, 0);
+  fresh.time.noteLeaderTime(fresh.trueMs + 5_000, 0);
   assert(Math.abs((fresh.time.aheadMs() ?? 0) - 5_000) <= 2, String(fresh.time.aheadMs()));
 });

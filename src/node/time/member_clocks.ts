@@ -105,7 +105,7 @@ export class MemberClocks {
    * @returns age of the question in milliseconds; `null` when the answer does not count, because it
    * took too long or a newer question has been answered
    */
-  answered({ from, serial, timeMs }: ClockReply): number | null {
+  handleReply({ from, serial, timeMs }: ClockReply): number | null {
     const asked = this.#asked.get(from) ?? [];
     const at = asked.findIndex((one) => one.serial === serial);
     const nowMs = this.#options.clock.monotonicMs();

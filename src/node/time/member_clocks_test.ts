@@ -25,7 +25,7 @@ class Measured {
 
   /** @returns how long it took, if it counts */
   answer(question: ClockQuestion | undefined, wrongBy = 0): number | null {
-    return this.clocks.answered({
+    return this.clocks.handleReply({
       type: "clockReply",
       from: question?.to ?? "",
       to: "n1",
@@ -44,7 +44,7 @@ class Measured {
     for (const { from, to, serial } of questions) {
       const offsetMs = offsets[to];
       if (offsetMs === undefined) continue;
-      this.clocks.answered({
+      this.clocks.handleReply({
         type: "clockReply",
         from: to,
         to: from,
@@ -124,7 +124,7 @@ Deno.test("members are asked often until they are known, then once a second, and
   const [question] = clocks.questions(["n1", "n2"]);
   const serial = question?.serial ?? 0;
   const reply = { type: "clockReply", from: "n2", to: "n1", serial, logTimeMs: null } as const;
-  clocks.answered({ ...reply, timeMs: clock.nowMs() });
+  clocks.handleReply({ ...reply, timeMs: clock.nowMs() });
   clock.advance(999);
   assertEquals(asked(), []);
   clock.advance(1);

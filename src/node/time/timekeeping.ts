@@ -118,12 +118,12 @@ export class Timekeeping {
     const { raft, send, clock } = this.#options;
     if (message.type === "clock") return send(this.#clocks.reply(message, this.log.word));
     this.#noteLeader();
-    const tripMs = this.#clocks.answered(message);
+    const tripMs = this.#clocks.handleReply(message);
     const { from, logTimeMs } = message;
     if (tripMs !== null && logTimeMs !== null && from === raft.leaderId) {
       // The sender may have led before, and answered a question from then.
       const isOfNow = clock.monotonicMs() - tripMs >= this.#leaderSinceMs;
-      if (isOfNow) this.log.heard(logTimeMs, tripMs);
+      if (isOfNow) this.log.noteLeaderTime(logTimeMs, tripMs);
     }
     this.#guard.check();
   }

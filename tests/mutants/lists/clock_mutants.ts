@@ -250,8 +250,8 @@ export const clockMutants: readonly Mutant[] = [
     name: "word-of-an-older-leadership",
     bug: "what a node said when it led before passes for what it says now",
     file: "src/node/time/timekeeping.ts",
-    find: "if (isOfNow) this.log.heard(logTimeMs, tripMs);",
-    replace: "if (isOfNow || from !== null) this.log.heard(logTimeMs, tripMs);",
+    find: "if (isOfNow) this.log.noteLeaderTime(logTimeMs, tripMs);",
+    replace: "if (isOfNow || from !== null) this.log.noteLeaderTime(logTimeMs, tripMs);",
     killers: [TIMEKEEPING],
   },
   {

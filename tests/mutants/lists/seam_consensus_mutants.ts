@@ -139,7 +139,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
     bug:
       "one Ready brings a snapshot and, in the entries behind it, a change of the members: the node does not hear of it",
     file: "src/node/ready_runner.ts",
-    find: `    members.appended(ready.entries);
+    find: `    members.noteAppend(ready.entries);
     this.#isInstalling`,
     replace: "    this.#isInstalling",
     killers: ["src/node/ready_runner_test.ts"],

@@ -3,7 +3,7 @@ const MIB = 1024 * 1024;
 const SHOW_MS = 100;
 
 /** Shows the progress of a long copy on standard error, if that is a terminal. */
-export class Progress {
+export class CopyProgress {
   readonly #totalBytes: number;
   readonly #isShown = Deno.stderr.isTerminal();
   readonly #encoder = new TextEncoder();

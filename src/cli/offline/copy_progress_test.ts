@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { progressText } from "./progress.ts";
+import { progressText } from "./copy_progress.ts";
 
 Deno.test("progress is told in percent and in MiB", () => {
   assertEquals(progressText(0, 0), "  0 %  0.0 of 0.0 MiB");
