@@ -50,7 +50,7 @@ Deno.test("what is no address is none", () => {
       "a:7000 ",
       "a b:7000",
     ],
-    // An IPv6 address without a port: its last group is not one.
+    // An IPv6 address without a port: its last group is not a port.
     ...["::1", "fe80::1", "1:2:3:4:5:6:7:8"],
     ...["[::1]", "[::1:7000", "::1]:7000", "[a]:7000", "[]:7000", "[[::1]]:7000", "a:b:7000"],
     ...["1::2::3:7000", "[12345::]:7000", "[1:2:3:4:5:6:7:8:9]:7000", "[::300.0.0.1]:7000"],

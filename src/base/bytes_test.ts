@@ -148,7 +148,7 @@ Deno.test("text is written into the middle of other bytes, which stay as they ar
     latin1(everyByte, 0, 256),
     "a\xff".repeat(999),
     "\xffa".repeat(3000),
-    // In pieces, each written in the way that suits it.
+    // Written in pieces, each in the way that suits it.
     "a".repeat(200_000) + "\xfe\0" + "\xffb".repeat(100_000) + "\x80\xff",
   ];
   for (const text of texts) {

@@ -7,7 +7,7 @@ import { clientFlags, redisSettings } from "./client_flags.ts";
 import { parseFlags } from "./command_line.ts";
 import { warnOfOtherMemoryBound } from "./memory_bound.ts";
 
-/** What is logged about a node whose flag says `wanted` and whose cluster says `bound`. */
+/** The log lines of a node with the flag `wanted` in a cluster with the bound `bound`. */
 function warnings(wanted: number, bound: number): string[] {
   const clock = new ManualClock();
   const lines: string[] = [];

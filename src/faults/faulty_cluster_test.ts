@@ -78,7 +78,7 @@ Deno.test("a paused leader neither hears nor says anything, and comes back by it
     const during = old.report();
     assertNotEquals(during.role, "leader");
     assertEquals([during.term, during.commitIndex], [before.term, before.commitIndex]);
-    // Its peers have given up the silent connections, and new ones are silent as well.
+    // Its peers have given up the silent connections, and new ones are silent too.
     const write = new MemoryClient(successor).send("SET", "during", "2");
     cluster.until(() => write.reply !== undefined);
     assertEquals(old.report().commitIndex, before.commitIndex);

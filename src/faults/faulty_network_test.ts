@@ -9,7 +9,7 @@ import { FaultyNetwork } from "./faulty_network.ts";
 const OWN = { host: "memory", port: 1 };
 const OTHER = { host: "memory", port: 2 };
 
-/** What happens at one end of a stream, as words. */
+/** Records the events at one end of a stream as words. */
 function recorder() {
   const events: string[] = [];
   const handlers = {
@@ -20,7 +20,7 @@ function recorder() {
   return { events, handlers };
 }
 
-/** A node that can be paused, and another on the same network, both listening. */
+/** A node that can be paused, and another one on the same network, both listening. */
 async function start() {
   const clock = new ManualClock();
   const faults = new Faults(clock, silentLogger);

@@ -9,7 +9,7 @@ import { FaultyHandler, FaultyPeers } from "./faulty_peers.ts";
 
 type Sent = [peer: string, round: number, atMs: number];
 
-/** Node n1 between its faults; `out` and `in` are what gets through. */
+/** Node n1 with its faults. `out` and `in` are the messages that get through. */
 class Borders {
   readonly clock = new ManualClock();
   readonly faults = new Faults(this.clock, silentLogger);
@@ -48,7 +48,7 @@ class Borders {
     );
   }
 
-  /** One message to each of n2 and n3, and one from each. */
+  /** Sends one message to each of n2 and n3, and one from each. */
   exchange(round: number): void {
     for (const peer of ["n2", "n3"]) {
       this.peers.send(heartbeat("n1", peer, round));

@@ -3,7 +3,7 @@ import { MemoryCluster } from "../../tests/support/node/memory_cluster.ts";
 
 const MIB = 2 ** 20;
 
-/** Whether the others keep to their leader when it falls silent for so long, as it said or not. */
+/** Whether the others keep their leader when it is silent for this long, announced or not. */
 async function isKept(largestBytes: readonly number[], silenceMs: number): Promise<boolean> {
   const cluster = await MemoryCluster.start(3);
   try {

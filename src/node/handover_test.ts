@@ -38,7 +38,7 @@ Deno.test("a leader that is to stop does not wait for one that cannot take over,
   }));
 
 Deno.test("a leader that is to stop waits for its successor, whenever it leads no more", async () => {
-  // An attempt ends after 150 ms, and the next one begins 50 ms later.
+  // An attempt ends after 150 ms, and the next one starts 50 ms later.
   for (const afterMs of [10, 155, 165, 175, 185, 195, 250]) {
     await withMemoryCluster(3, (cluster) => {
       const { leader, followers } = cluster;

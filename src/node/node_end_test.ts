@@ -9,14 +9,14 @@ import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
 import { LEADER_CHANGED, STOPPING } from "./clients/request.ts";
 import type { Node } from "./node.ts";
 
-// Whoever has asked a node for something gets an answer when the node leads no longer, or stops.
+// Every request to a node gets a reply when the node no longer leads, or stops.
 
 type Answer = { reply: Reply | undefined };
 const isAnswered = ({ reply }: Answer) => reply !== undefined;
 const codeOf = ({ reply }: Answer) =>
   reply instanceof ErrorReply ? reply.text.split(" ")[0] : reply;
 
-/** Writes of clients of their own, an entry each while there is room for one under way. */
+/** Writes of separate clients, one entry each while the pipeline has room. */
 function writes(cluster: MemoryCluster, node: Node, count: number): Answer[] {
   return Array.from({ length: count }, () => {
     const write = new MemoryClient(node).send("INCR", "n");
@@ -62,7 +62,7 @@ Deno.test("writes that wait for a successor are told when the node stops before 
   withMemoryCluster(3, (cluster) => {
     const { leader, followers: [successor, other] } = cluster;
     assert(successor !== undefined && other !== undefined);
-    // Neither of the two can grant the successor its vote.
+    // Neither of the two can vote for the successor.
     for (const node of [leader, other]) cluster.stallDisk(node);
     leader.membership.transfer.start(successor.report().id, () => {});
     const before = new MemoryClient(leader).send("SET", "k", "v");
@@ -77,14 +77,14 @@ Deno.test("reads that have their place between writes are refused when leadershi
   withMemoryCluster(3, (cluster) => {
     const old = cluster.leader;
     cluster.isolate(old);
-    // Their writes are under way, and no entry will answer the reads after them.
+    // Their writes are in flight, and no entry will answer the reads after them.
     const first = new MemoryClient(old);
     const write = first.send("SET", "k", "v");
     cluster.clock.advance(5);
     const behind = first.send("GET", "k");
     cluster.clock.advance(5);
     writes(cluster, old, 4);
-    // Nothing of these is proposed.
+    // None of these is proposed.
     const second = new MemoryClient(old);
     const open = [second.send("SET", "k", "w"), second.send("GET", "k")];
     cluster.until(() => old.report().role !== "leader");

@@ -262,7 +262,7 @@ Deno.test("a read does not wait for what was lost with its node's leadership", (
       new MemoryClient(old).send("INCR", "n");
       cluster.clock.advance(5); // an entry each
     }
-    // The read lets time pass, by an entry behind those that nobody else will ever see.
+    // The read lets time pass, by an entry after those that nobody else will ever see.
     cluster.clock.advance(51);
     const { lastIndex } = old.report();
     const read = new MemoryClient(old).send("GET", "k");
@@ -311,7 +311,7 @@ Deno.test("writes in flight are bounded, and the refusal says so", () =>
     assertEquals(errorCode(writes[2]?.reply), "TRYAGAIN");
   }, { inFlightBytesMax: 1_000 }));
 
-// So many nodes, for one that has drawn a timeout short enough for the sleep to make a difference.
+// Enough nodes for one of them to draw a timeout so short that the sleep makes a difference.
 Deno.test("a node that has slept takes none of it for silence when the leader speaks", () =>
   withMemoryCluster(13, (cluster) => {
     let changes = 0;
@@ -336,7 +336,7 @@ Deno.test("a read without a leader waits as long as it may from its arrival on, 
     const { leader } = cluster;
     for (const node of cluster.nodes) cluster.isolate(node);
     cluster.until(() => leader.report().role !== "leader");
-    // More of them than there can be rounds of confirmation under way.
+    // More of them than there can be confirmation rounds in flight.
     const reads = Array.from({ length: 20 }, (_, at) => {
       const node = cluster.nodes[at % 3] ?? leader;
       const sentMs = cluster.clock.monotonicMs();
@@ -394,7 +394,7 @@ Deno.test("a write that waits for a successor is answered in time, though none i
   withMemoryCluster(3, (cluster) => {
     const { leader, followers: [successor, other] } = cluster;
     assert(successor !== undefined && other !== undefined);
-    // Neither of the two can grant the successor its vote.
+    // Neither of the two can vote for the successor.
     for (const node of [leader, other]) cluster.stallDisk(node);
     leader.membership.transfer.start(successor.report().id, () => {});
     const now = () => cluster.clock.monotonicMs();

@@ -21,7 +21,7 @@ import type { StateReport } from "./members/report.ts";
 import { OwnDisk, type OwnDiskOptions, ReadyRunner, UNDURABLE_BYTES_MAX } from "./ready_runner.ts";
 import { TurnBudget } from "./ticker.ts";
 
-/** A state that holds one key. */
+/** A state with one key. */
 function stateWith(key: string): StateMachine {
   const machine = new StateMachine();
   const set = lookup("SET");
@@ -30,7 +30,7 @@ function stateWith(key: string): StateMachine {
   return machine;
 }
 
-/** The whole state of another machine, ready to take the place of this one's. */
+/** The whole state of another machine, ready to replace this one's. */
 function loaderOf(machine: StateMachine, from: StateMachine) {
   const loader = machine.newLoader();
   const view = from.beginSnapshot();
@@ -40,7 +40,7 @@ function loaderOf(machine: StateMachine, from: StateMachine) {
   return loader;
 }
 
-/** A writer on a log that holds entries 1 and 2, durably, and whose syncs end when the test says so. */
+/** A runner on a log with the durable entries 1 and 2. Syncs end when the test says so. */
 function fixture(stepsMax = Infinity) {
   const done: string[] = [];
   const syncs: (() => void)[] = [];
@@ -163,7 +163,7 @@ Deno.test("a snapshot and the entries behind it are one durable write", () => {
     snapshot: { index: 20, term: 3, configuration },
     entries: entriesOf(21, 22, 4),
   }, true);
-  // What was committed before goes into the state that is about to be replaced, and not behind it.
+  // Entries committed before go into the state that is about to be replaced.
   assertEquals(done(), ["advance 1", "apply 1", "apply 2", "install 20"]);
   assertEquals([log.firstIndex(), log.lastIndex(), log.hardState().term], [21, 22, 4]);
   assertEquals(members.newest.index, 20);

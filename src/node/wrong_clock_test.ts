@@ -5,7 +5,7 @@ import type { Node } from "./node.ts";
 
 const YEAR_MS = 365 * 24 * 3600 * 1000;
 
-/** The lines that a cluster logs, and a way to start one of which some clocks are wrong. */
+/** The log lines of a cluster, and a way to start one with some wrong clocks. */
 class Scene {
   readonly lines: string[] = [];
 
@@ -31,7 +31,7 @@ function ask(cluster: MemoryCluster, node: Node, ...args: string[]): Reply {
   return answer.reply ?? null;
 }
 
-/** How long a key lives that is set for 100 ms. */
+/** Actual life of a key that is set for 100 ms. */
 function lifeMs(cluster: MemoryCluster): number {
   const fromMs = cluster.clock.monotonicMs();
   assertEquals(ask(cluster, cluster.leader, "SET", "short", "v", "PX", "100"), OK);

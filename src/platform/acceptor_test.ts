@@ -3,7 +3,7 @@ import { FairReading, type PausableSocket } from "./acceptor.ts";
 
 const KIB = 1024;
 
-/** Sockets that note what is done to them, and turns that end when the test says so. */
+/** Sockets that record calls, and turns of the event loop that the test ends. */
 function setUp() {
   let timers: (() => void)[] = [];
   const reading = new FairReading((run) => void timers.push(run));

@@ -127,7 +127,7 @@ function startWriter(root: string) {
   let text = "";
   return {
     pid: child.pid,
-    /** Reads until the writer has told of an index that is durable and not below this one. */
+    /** Reads until the writer reports a durable index of at least this. */
     async reach(index: number): Promise<number> {
       for (;;) {
         const last = Number(text.slice(0, text.lastIndexOf("\n")).split("\n").at(-1));
@@ -137,7 +137,7 @@ function startWriter(root: string) {
         text += value;
       }
     },
-    /** Kills it, and returns the last index that it told of. */
+    /** Kills it, and returns the last index that it reported. */
     async kill(): Promise<number> {
       child.kill("SIGKILL");
       for (;;) {
@@ -193,7 +193,7 @@ Deno.test("a process killed while it writes leaves all that it acknowledged", ()
     disk.close();
   }));
 
-/** How many of so many syncs of a disk are waited for on the spot. */
+/** The number of syncs of a disk that blocked, out of N. */
 function waitedFor(quick: QuickSync, count: number, durationMs: number): number {
   let waited = 0;
   for (let at = 0; at < count; at++) {
@@ -255,7 +255,7 @@ Deno.test("a sync of much is left to the other thread", () => {
 
 const MIB = 1024 * 1024;
 
-/** Files in a directory of their own; what a removed one still takes is seen by an open file. */
+/** Files in their own directory. An open file shows what a removed one still takes. */
 async function withFiles(
   sizes: Readonly<Record<string, number>>,
   run: (path: (name: string) => string, bytesOf: (name: string) => number) => Promise<void> | void,

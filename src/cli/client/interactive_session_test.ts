@@ -8,7 +8,7 @@ import { CommandHistory } from "./typed_lines.ts";
 
 const PERMISSIONS: Deno.PermissionOptions = { net: true, env: true, read: true };
 
-/** A person at a terminal, and a server that answers each request by the next of these. */
+/** A person at a terminal, and a server that gives these replies in turn. */
 class Person {
   readonly #server = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   readonly #answers: (string | null)[];
@@ -21,7 +21,7 @@ class Person {
   requests = "";
   #seen = "";
 
-  /** @param answers `null`: close the connection instead */
+  /** @param answers `null` closes the connection instead */
   constructor(answers: readonly (string | null)[]) {
     this.#answers = [...answers];
     const { port } = this.#server.addr as Deno.NetAddr;
@@ -50,7 +50,7 @@ class Person {
     }
   }
 
-  /** Waits until something is shown, and forgets all up to it. */
+  /** Waits until this is printed, and drops everything up to it. */
   async sees(text: string): Promise<void> {
     await until(`${text} is shown`, () => this.#seen.includes(text), {
       describe: () => JSON.stringify(this.#seen),
@@ -58,7 +58,7 @@ class Person {
     this.#seen = this.#seen.slice(this.#seen.indexOf(text) + text.length);
   }
 
-  /** Key by key, as fingers do; more at once would be a paste. */
+  /** Types key by key, as fingers do. More at once would be a paste. */
   async types(keys: string): Promise<void> {
     for (const key of keys.startsWith("\x1b") ? [keys] : keys) {
       this.#input.write(key);

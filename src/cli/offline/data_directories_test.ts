@@ -5,7 +5,7 @@ import { readIdentity } from "../../node/log/data_directory.ts";
 import { DenoDisk } from "../../platform/deno_disk.ts";
 import { EmptyPlace, Exchange } from "./data_directories.ts";
 
-/** Stands for what a data directory holds; only the names matter here. */
+/** Stands for the content of a data directory. Only the names matter here. */
 function makeContent(path: string, content: string): void {
   for (const name of ["log", "snapshots"]) {
     Deno.mkdirSync(`${path}/${name}`, { recursive: true });

@@ -14,7 +14,7 @@ import { DenoDisk } from "../../platform/deno_disk.ts";
 import { stageDirectory } from "./data_directories.ts";
 import { chunksOf, finalState, Survivor } from "./survivor.ts";
 
-/** A directory with a snapshot of entry 5, term 2, and what follows. */
+/** A directory with a snapshot of entry 5 of term 2, and the log after it. */
 async function makeDirectory(dir: string, following: readonly LogEntry[]): Promise<void> {
   const machine = new StateMachine();
   for (const entry of entriesOf(1, 5, 2)) applyTo(machine, entry);

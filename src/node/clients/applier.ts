@@ -97,7 +97,7 @@ export class Applier {
 
   /** Starts to apply the next entry. Must not be called while `isBusy`. */
   apply(entry: LogEntry): void {
-    assert(!this.isBusy, "Cannot apply an entry: one before it is under way");
+    assert(!this.isBusy, "Cannot apply an entry: one before it is in progress");
     assert(entry.index === this.#last.index + 1, `entry ${entry.index} is not next`);
     const { proposals, reads } = this.#options;
     const proposal = proposals.decidedBy(entry);
@@ -113,7 +113,7 @@ export class Applier {
 
   /** Starts to answer reads from the current state. Must not be called while `isBusy`. */
   answer(requests: readonly Request[]): void {
-    assert(!this.isBusy, "Cannot answer reads: an entry is under way");
+    assert(!this.isBusy, "Cannot answer reads: an entry is in progress");
     this.#add(null, requests, NO_COMMANDS);
     this.goOn();
   }

@@ -45,7 +45,7 @@ function applierOf(machine: StateMachine, clock: ManualClock, stepsMax = Infinit
   return Object.assign(applier, { budget, applied, proposals, reads });
 }
 
-/** A loader of one machine that holds the state of another. */
+/** A loader of one machine with the state of another. */
 function loaded(machine: StateMachine, state: StateMachine) {
   const loader = machine.newLoader();
   const view = state.beginSnapshot();
@@ -64,7 +64,7 @@ function entryOf(index: number, ...commands: string[][]) {
   return { index, term: 1, data: new Batch(index, commands), sizeBytes: 1 };
 }
 
-/** Goes on turn by turn until nothing is under way; tells how many turns that took. */
+/** Continues turn by turn until nothing is in progress. Returns the number of turns. */
 function turnsUntilDone(
   applier: ReturnType<typeof applierOf>,
   eachTurn: () => void = () => {},

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
 import { type Asker, BatchPacer, type BatchStatus } from "./batch_pacer.ts";
 
-/** So many clients, each with one request at a time. */
+/** N clients, each with one request at a time. */
 class Bench {
   readonly clock = new ManualClock();
   wakes = 0;
@@ -13,12 +13,12 @@ class Bench {
     this.clients = Array.from({ length: count }, () => ({ answeredWith: null }));
   }
 
-  /** The first so many are answered. */
+  /** Answers the first N. */
   answer(count: number): void {
     this.pacer.noteAnswers(this.clients.slice(0, count).map((client) => ({ client })));
   }
 
-  /** These ask. */
+  /** Makes these clients ask. */
   ask(from: number, to: number): void {
     for (const client of this.clients.slice(from, to)) this.pacer.noteRequest(client);
   }

@@ -11,7 +11,7 @@ function read(key: string): Request {
   return new Request(command, ["GET", key], new ClientOrder(), { settle() {} });
 }
 
-/** A queue with batches of one read each, for keys `a`, `b` …, asked as 1, 2 … */
+/** A queue with batches of one read each, for keys `a`, `b` …, with read ids 1, 2 … */
 function queueOf(count: number, batch: { indexMin?: number; afterProposal?: number } = {}) {
   const queue = new ReadQueue(new BatchPacer(new ManualClock(), 4, () => {}));
   for (let readId = 1; readId <= count; readId++) {

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { ReplicationWaiters } from "./replication_waiters.ts";
 
-/** Two other members that hold all up to these indexes. */
+/** Two other members that hold everything up to these indexes. */
 const peersAt = (...matches: readonly number[]) =>
   matches.map((match, at) => ({ id: `n${at + 2}`, match }));
 

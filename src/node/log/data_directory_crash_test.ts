@@ -20,16 +20,16 @@ import type { HardState } from "../../raft/types.ts";
 import { type DataDirectory, openDataDirectory } from "./data_directory.ts";
 import type { LogEntry } from "./entry.ts";
 
-/** What a node does to its directory in its life. */
+/** The steps of a node's life that change its directory. */
 type Step =
   | {
     readonly kind: "append";
     readonly hardState: HardState | null;
     readonly entries: readonly LogEntry[];
   }
-  /** A snapshot of its own, after which what it covers is removed. */
+  /** Takes a snapshot, after which the entries in it are removed. */
   | { readonly kind: "snapshot"; readonly index: number; readonly term: number }
-  /** One from another node takes the place of the log; of what terms its entries would be. */
+  /** Another node's snapshot replaces the log. `index` and `term` are those of its last entry. */
   | { readonly kind: "install"; readonly terms: readonly number[] };
 
 const at = (term: number, vote: string | null = null): HardState => ({ term, vote });
@@ -44,7 +44,7 @@ function append(hardState: HardState | null, from: number, to: number, term = 0)
 
 const snapshot = (index: number, term: number): Step => ({ kind: "snapshot", index, term });
 
-/** Terms of entries 1, 2, …: pairs of a term and how many entries it has. */
+/** Terms of entries 1, 2, …, as pairs of a term and its number of entries. */
 const terms = (...runs: readonly (readonly [number, number])[]) =>
   runs.flatMap(([term, count]) => Array.from({ length: count }, () => term));
 
@@ -55,7 +55,7 @@ const LIFE: readonly Step[] = [
   append(at(2), 11, 14, 2),
   snapshot(13, 2),
   append(null, 15, 16, 2),
-  // A tail that is cut off, and a snapshot of what takes its place, perhaps before that is synced.
+  // A tail that is cut off, and a snapshot of its replacement, perhaps before that is synced.
   append(at(3), 16, 18, 3),
   snapshot(17, 3),
   append(at(5), 1, 0),
@@ -70,14 +70,14 @@ const LIFE: readonly Step[] = [
   append(at(8, "n2"), 40, 46, 8),
 ];
 
-/** A log, with what a snapshot covers as well. */
+/** A log, including the entries that a snapshot covers. */
 interface State {
   readonly hardState: HardState;
   /** Of entries 1, 2, … */
   readonly terms: readonly number[];
 }
 
-/** Every state that a crash may leave, in order, and where among them each step is complete. */
+/** Every state that a crash may leave, in order, and where each step is complete. */
 function statesOf(life: readonly Step[]): { states: State[]; complete: number[] } {
   let state: State = { hardState: at(0), terms: [] };
   const states = [state];
@@ -111,17 +111,17 @@ function open(disk: FaultDisk, onFailure: (error: Error) => void): DataDirectory
 
 interface Life {
   readonly disk: FaultDisk;
-  /** How many steps are certainly durable. */
+  /** Number of steps that are certainly durable. */
   acknowledged: number;
   begun: number;
   failure: Error | null;
-  /** Snapshots that the disk did not take. */
+  /** Snapshots that the disk refused. */
   lostSnapshots: number;
-  /** One is on its way to the disk. */
+  /** A snapshot is being written. */
   isTaking: boolean;
 }
 
-/** Lives until the end, or until the disk fails. Syncs end late. */
+/** Runs to the end, or until the disk fails. Syncs end late. */
 function live(fault: (operation: DiskOperation) => DiskFault | null): Life {
   const running: (() => void)[] = [];
   const disk = new FaultDisk({ fault, schedule: (run) => running.push(run) });
@@ -215,7 +215,7 @@ function isState(directory: DataDirectory, { hardState, terms }: State): boolean
     (covered.index <= terms.length && covered.term === terms[covered.index - 1]);
 }
 
-/** All that the node would read: it must be whole and what was written. */
+/** Checks that everything the node would read is whole and was written. */
 function assertReadable({ log, snapshots }: DataDirectory, hint: string): void {
   const covered = snapshots.newest();
   assert(log.firstIndex() - 1 <= (covered?.index ?? 0), `${hint}: a gap behind the snapshot`);
@@ -234,7 +234,7 @@ function assertReadable({ log, snapshots }: DataDirectory, hint: string): void {
   );
 }
 
-/** Opens the directory and checks that all is there that was acknowledged, and nothing else. */
+/** Opens the directory and checks that it holds everything acknowledged, and nothing else. */
 function assertRecovers(found: FaultDisk, { acknowledged, begun }: Life, hint: string): void {
   const disk = found.afterCrash(null, { schedule: (run) => run() });
   const directory = open(disk, fail);
@@ -245,10 +245,10 @@ function assertRecovers(found: FaultDisk, { acknowledged, begun }: Life, hint: s
   assert(isLegal, `${hint}: ${log.firstIndex()} to ${log.lastIndex()} ${describe(directory)}`);
   assertReadable(directory, hint);
 
-  // What this start found and built upon must not be lost by the next loss of power.
+  // The next power failure must not lose what this start found and relied on.
   const survivor = disk.afterCrash(seededRandom(acknowledged));
 
-  // Life goes on: what the crash brought back is removed, and the next start finds the same.
+  // The node goes on: what the crash brought back is removed, and the next start finds the same.
   const term = log.hardState().term + 1;
   const next = log.lastIndex() + 1;
   log.append(at(term), [entryAt(next, term), entryAt(next + 1, term)], () => {});
@@ -387,8 +387,8 @@ Deno.test("a disk that fails in a snapshot costs the snapshot, in the log the no
     const { path = "", kind = "" } = (failed ?? {}) as Partial<DiskOperation>;
     const hint = `${kind} ${path} (operation ${number}) failed`;
     const isOfSnapshot = path.startsWith("snapshots") && life.begun > 0;
-    // Old files that stay take space and nothing else.
-    // So does a segment that was not prepared ahead of time, as long as it can be made later.
+    // Old files that stay only take space.
+    // A segment may be created later if it could not be prepared ahead of time.
     const isEarly = path === "log/new" && life.failure === null;
     const isHarmless = life.begun > 0 && (kind === "remove" || isEarly);
     if (isHarmless) assertEquals([life.failure, life.acknowledged], [null, LIFE.length], hint);

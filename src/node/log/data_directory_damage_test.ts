@@ -16,7 +16,7 @@ const OPTIONS: DataDirectoryOptions = {
   },
 };
 
-/** Segments that were full, one that a conflict began, a restart, and all of it acknowledged. */
+/** Full segments, one that a conflict started, and a restart, all of it acknowledged. */
 function used(): FaultDisk {
   const disk = new FaultDisk(SYNCS_AT_ONCE);
   let acknowledged = 0;
@@ -35,7 +35,7 @@ function used(): FaultDisk {
   return disk;
 }
 
-/** Everything that the directory says. */
+/** Everything in the directory. */
 function stateOf(disk: FaultDisk): string {
   const { identity, log } = openDataDirectory(disk, OPTIONS);
   const state = { ...identity, members: [...identity.members], content: contentOf(log) };
@@ -45,7 +45,7 @@ function stateOf(disk: FaultDisk): string {
 
 const DISK = used();
 const STATE = stateOf(DISK.afterCrash(null, SYNCS_AT_ONCE));
-/** What was prepared for the next segment means nothing. */
+/** The prepared file of the next segment means nothing. */
 const FILES = [...DISK.everything()].flatMap(([path, content]) =>
   content === null || path === "log/new" ? [] : [{ path, bytes: content.slice() }]
 );
@@ -70,7 +70,7 @@ function openDamaged(path: string, bytes: Uint8Array | null, hint: () => string)
   return null;
 }
 
-/** How a file is named that is not there. */
+/** The name of a file that does not exist. */
 function missingText(path: string): string {
   if (path === "identity.json") return "it holds a log but no identity.json";
   if (path === "log/synced") return 'the file "synced" is missing';
@@ -78,7 +78,7 @@ function missingText(path: string): string {
 }
 
 const isSegment = (path: string) => path.endsWith(".log");
-/** The end of what was written, without the zeros behind it. */
+/** The end of the written bytes, without trailing zeros. */
 const usedBytes = (bytes: Uint8Array) => bytes.findLastIndex((byte) => byte !== 0) + 1;
 
 Deno.test("the directory has an identity, several segments and a mark", () => {

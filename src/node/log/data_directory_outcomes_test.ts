@@ -21,7 +21,7 @@ import { RECORDED_RUNS } from "../../../tests/support/recorded_runs.ts";
 
 const RUNS = Object.entries(RECORDED_RUNS);
 
-/** All operations of a run in which nothing fails. */
+/** All operations of a run without failures. */
 function operationsOf(run: RecordedRun): DiskOperation[] {
   const operations: DiskOperation[] = [];
   const { failure } = run.play((operation) => {
@@ -32,11 +32,11 @@ function operationsOf(run: RecordedRun): DiskOperation[] {
   return operations;
 }
 
-/** The run up to where its process dies: before an operation, or when so much of it is done. */
+/** The run up to the death of its process: before an operation, or after a part of it. */
 const dieIn = (run: RecordedRun, number: number, bytesWritten = 0): Played =>
   run.play((operation) => operation.number === number ? { kind: "crash", bytesWritten } : null);
 
-/** Each point at which the process may die between two operations, the end of the run included. */
+/** Each point between two operations at which the process may die, including the end of the run. */
 function* pointsOf(run: RecordedRun): Generator<{ played: Played; hint: string }> {
   for (const { number, kind, path } of operationsOf(run)) {
     yield { played: dieIn(run, number), hint: `before operation ${number}, ${kind} ${path}` };
@@ -44,7 +44,7 @@ function* pointsOf(run: RecordedRun): Generator<{ played: Played; hint: string }
   yield { played: run.play(() => null), hint: "at the end" };
 }
 
-/** Disks that were judged already, for each run. */
+/** Disks that were judged already, per run. */
 const seenByRun = new Map<RecordedRun, Set<string>>();
 
 function seenOf(run: RecordedRun): Set<string> {
@@ -53,7 +53,10 @@ function seenOf(run: RecordedRun): Set<string> {
   return seen;
 }
 
-/** Those disks of all outcomes that were not seen before, with as much acknowledged and begun. */
+/**
+ * The disks of all outcomes that were not judged before with the same acknowledged and started
+ * steps.
+ */
 function* newDisks(
   played: Played,
   outcomes: Iterable<Outcome>,
@@ -95,10 +98,10 @@ for (const [title, run] of RUNS) {
   });
 }
 
-/** Writes up to this size are cut at each byte, longer ones at telling places. */
+/** Writes up to this size are cut at each byte, longer ones at selected places. */
 const EACH_BYTE_MAX = 250;
 
-/** So much of a write may be done when it fails or the process dies. */
+/** The parts of a write that may be done when it fails or the process dies. */
 function partsOf({ kind, sizeBytes }: DiskOperation, isEach: boolean): number[] {
   if (kind !== "write") return [0];
   if (isEach && sizeBytes <= EACH_BYTE_MAX) {
@@ -163,7 +166,7 @@ Deno.test("a disk that is full at any write is refused by starts until there is 
             : { kind: "error", error, bytesWritten: number === first.number ? part : 0 };
         const played = run.play(full);
         const hint = () => `${title}: full at operation ${first.number}, byte ${part}`;
-        // As long as the segment has room, it does not matter that the next one was not prepared.
+        // As long as the segment has room, the next one need not be prepared.
         assert(played.failure === error || first.path === "log/new", hint());
         let { disk } = played;
         for (let start = 0; start < 2; start++) {
@@ -182,7 +185,7 @@ Deno.test("a disk that is full at any write is refused by starts until there is 
   }
 });
 
-/** The disks that a crash in each operation of a start may leave, `found` being what it starts on. */
+/** The disks that a crash in each operation of a start may leave. The start finds `found`. */
 function* crashesOfStart(run: RecordedRun, found: (fault: Fault) => FaultDisk, played: Played) {
   const operations: DiskOperation[] = [];
   run.openAndClose(found((operation) => (operations.push(operation), null)));

@@ -146,7 +146,7 @@ Deno.test("a restore or recovery that was interrupted is told, not begun anew as
     const message = refusal(disk);
     assertStringIncludes(message, `it holds "${name}", since a restore or a recovery was interru`);
     assertEquals(disk.list(""), [name, "lock"].sort());
-    // Beside an identity it is what a recovery left that had come to its end, or nearly.
+    // Beside an identity it is left over from a recovery that had finished, or nearly.
     const whole = used();
     whole.makeDirectory(name);
     assertEquals(openDataDirectory(whole, OPTIONS).log.lastIndex(), 3);
@@ -166,7 +166,7 @@ Deno.test("an identity whose checksum fits, and whose members or founders are no
   }
 });
 
-/** What the directory says, or `null` when it is refused in words. */
+/** The content of the directory, or `null` when it is refused with a message. */
 function identityOrRefusal(disk: FaultDisk) {
   try {
     const { nodeId, clusterId, members } = readIdentity(disk) ?? overlooked();

@@ -42,7 +42,7 @@ function open(disk: FaultDisk, onFailure: (error: Error) => void): DiskLog {
   return DiskLog.open(disk, { ...options, onFailure });
 }
 
-/** Plays the history with syncs that end late, until it ends or the disk fails. */
+/** Plays the history with late syncs, until it ends or the disk fails. */
 function play(fault: (operation: DiskOperation) => DiskFault | null) {
   const running: (() => void)[] = [];
   const disk = new FaultDisk({ fault, schedule: (run) => running.push(run) });
@@ -67,7 +67,10 @@ function play(fault: (operation: DiskOperation) => DiskFault | null) {
   return { disk, acknowledged, begun, failure };
 }
 
-/** Opens the log and checks that it holds all that was acknowledged and nothing that never was. */
+/**
+ * Opens the log and checks that it holds everything acknowledged, and nothing that was never
+ * written.
+ */
 function assertRecovers(found: FaultDisk, acknowledged: number, begun: number, hint: string): void {
   const disk = found.afterCrash(null, { schedule: (run) => run() });
   const log = open(disk, (error) => {
@@ -77,7 +80,7 @@ function assertRecovers(found: FaultDisk, acknowledged: number, begun: number, h
   const possible = STATES.slice(COMPLETE[acknowledged], (COMPLETE[begun] ?? 0) + 1);
   assert(possible.includes(state), `${hint}: ${state}`);
 
-  // What is written behind the place of the crash must stay readable, and so must the rest.
+  // Records written after the place of the crash must stay readable, and so must all others.
   const term = log.hardState().term + 1;
   log.append(at(term), entriesOf(log.lastIndex() + 1, log.lastIndex() + 3, term, 400), () => {});
   const grown = contentOf(log);
@@ -194,7 +197,7 @@ Deno.test("a sync that failed is not believed after a restart until it is repeat
       return { kind: "error", error: new Error("input/output error") };
     });
     if (kind !== "sync" && kind !== "syncNow") continue;
-    // The kernel takes what it dropped for clean. What the next process reads, it may build upon.
+    // The kernel marks dropped pages as clean. The next process may rely on what it reads.
     const restarted = disk.afterCrash(null);
     const log = open(restarted, () => {});
     const content = contentOf(log);

@@ -20,7 +20,7 @@ const OPTIONS: DiskLogOptions = {
 
 const SEGMENT_1 = "log/00000001-00000000000000000001.log";
 
-/** A disk with a synced log, and what the log holds. */
+/** A disk with a synced log, and the content of the log. */
 function written(segmentBytesMax = 700): { disk: FaultDisk; content: LogContent } {
   const running: (() => void)[] = [];
   const disk = new FaultDisk({ schedule: (run) => running.push(run) });
@@ -49,10 +49,10 @@ function fileOf(disk: FaultDisk, path: string): Uint8Array {
 
 const logPaths = (disk: FaultDisk) => disk.list("log").map((name) => `log/${name}`);
 
-/** The end of what was written, without the zeros behind it. */
+/** The end of the written bytes, without trailing zeros. */
 const usedBytes = (bytes: Uint8Array) => bytes.findLastIndex((byte) => byte !== 0) + 1;
 
-/** Opens: the very same log, or a clear refusal. Returns the refusal. */
+/** Opens the log, which must be the same or be refused clearly. Returns the refusal. */
 function openOrRefuse(disk: FaultDisk, expected: LogContent, hint: string): string | null {
   let log: DiskLog;
   try {
@@ -136,7 +136,7 @@ Deno.test("the refusal names file, place, cause and remedy", () => {
   assertStringIncludes(refusal, `byte ${used};`);
 });
 
-/** A log whose last write was not synced, ready to be torn. */
+/** A log with an unsynced last write, ready to be torn. */
 function unsynced(): { disk: FaultDisk; log: DiskLog; syncedBytes: number; content: LogContent } {
   const running: (() => void)[] = [];
   const disk = new FaultDisk({ schedule: (run) => running.push(run) });
@@ -165,7 +165,7 @@ Deno.test("a torn tail is cut off, and what is appended after it is read", () =>
     log.close();
     assertEquals(contentOf(DiskLog.open(copy, OPTIONS)), grown, `torn at ${torn}`);
   }
-  // Zeros cannot be told from nothing: a record torn in the first bytes of its length is no news.
+  // Zeros look like nothing: a record torn in the first bytes of its length is no damage.
   assert(lines.length <= used - syncedBytes && lines.length > 100, `${lines.length} lines`);
   assertStringIncludes(lines[0] ?? "", `cut data/n1/${SEGMENT_1} at byte ${syncedBytes}`);
 });
@@ -185,7 +185,7 @@ Deno.test("a later record that tells of a sync proves what stands before it", ()
   const { disk, log, syncedBytes } = unsynced();
   log.close();
   const bytes = fileOf(disk, SEGMENT_1);
-  // The power fails and takes the mark with it; then the last acknowledged record rots.
+  // A power failure loses the mark. Then the last acknowledged record is damaged.
   bytes[syncedBytes - 1] = 0;
   disk.plant(SEGMENT_1, bytes);
   disk.plant("log/synced", new Uint8Array(600));

@@ -54,7 +54,7 @@ function recordOf(payload: Uint8Array): Uint8Array {
 
 const usedBytes = (bytes: Uint8Array) => bytes.findLastIndex((byte) => byte !== 0) + 1;
 
-/** Gives a segment another header, and the name that fits it. */
+/** Gives a segment another header, and a matching name. */
 function forge(disk: FaultDisk, name: string, change: Partial<SegmentHeader>): void {
   const bytes = disk.read(`log/${name}`);
   const payload = bytes === null ? null : payloadAt(bytes, 0);
@@ -71,7 +71,7 @@ function forge(disk: FaultDisk, name: string, change: Partial<SegmentHeader>): v
   disk.plant("log/synced", new Uint8Array(0)); // it does not say how long this segment is
 }
 
-/** Puts one record more behind the last. */
+/** Appends one more record. */
 function append(disk: FaultDisk, name: string, payload: Uint8Array): void {
   const file = disk.open(`log/${name}`, "existing");
   file.write(recordOf(payload), usedBytes(disk.read(`log/${name}`) ?? new Uint8Array(0)));

@@ -8,7 +8,7 @@ import { DiskLog } from "./disk_log.ts";
 const SEGMENT_BYTES_MAX = 1_000;
 const MIB = 1 << 20;
 
-/** A log whose disk works beside it: what it was asked to do ends when the test says so. */
+/** A log on a disk whose operations end when the test says so. */
 function start(options: FaultDiskOptions = {}, segmentBytesMax = SEGMENT_BYTES_MAX) {
   const running: (() => void)[] = [];
   const disk = new FaultDisk({ schedule: (run) => running.push(run), ...options });
@@ -137,7 +137,7 @@ Deno.test("what is large is written beside the event loop, in the order of the c
   log.append(null, entriesOf(4, 4, 2, 100), () => done.push(3));
   assertEquals([log.lastIndex(), log.hardState().term], [4, 2]);
   assertEquals(log.entries(2, 4, 1e8).map(({ index }) => index), [2, 3, 4]);
-  // One MiB after the other: three for each value, and a little of each more.
+  // One MiB after the other: three for each value, and a small rest.
   for (let count = 0; count < 8; count++) {
     assert(running.length === 1, `${running.length} at once`);
     finish(1);
@@ -217,7 +217,7 @@ Deno.test("a segment of very many entries finds each of them, after cuts and res
   const count = 3_000;
   log.append({ term: 1, vote: "n1" }, entriesOf(1, count, 1), () => {});
   finish();
-  // A conflict in the middle, and on from there.
+  // A conflict in the middle, and further entries.
   log.append({ term: 2, vote: null }, entriesOf(1_000, count, 2), () => {});
   finish();
   assertEquals([segments(), log.lastIndex()], [1, count]);

@@ -140,7 +140,7 @@ function randomChange(log: LogStore, random: Random): Change {
   return { hardState, entries: entriesOf(first, last, term, randomInteger(random, 300)) };
 }
 
-/** The log on disk may know more of what was compacted away. */
+/** The log on disk may still hold compacted entries. */
 function assertAgree(disk: LogStore, memory: LogStore, hint: string): void {
   assert(disk.firstIndex() <= memory.firstIndex(), hint);
   assertEquals(
@@ -162,7 +162,7 @@ Deno.test("both logs agree on any history, snapshots and restarts included", () 
   for (let seed = 1; seed <= 60; seed++) {
     const random = seededRandom(seed);
     const memory = new MemoryLog();
-    // Segments that begin, and large writes, end some steps later.
+    // New segments and large writes end some steps later.
     const running: (() => void)[] = [];
     const disk = new FaultDisk({ schedule: (run) => running.push(run) });
     const finish = (count: number) => {

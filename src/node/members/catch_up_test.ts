@@ -52,7 +52,7 @@ Deno.test("a node lags when it has known of a committed entry for too long witho
   assertEquals(note(10, { appliedIndex: 1, leaderCommit: 2 }), READY);
   assertEquals(note(110, { appliedIndex: 1, leaderCommit: 500 }), READY);
   assertEquals(note(111, { appliedIndex: 1, leaderCommit: 600 }), BEHIND);
-  // It has reached what it heard of first, but late: the next one must show that it keeps up.
+  // It has applied the first commit index late. The next one must show that it keeps up.
   assertEquals(note(150, { appliedIndex: 2, leaderCommit: 700 }), BEHIND);
   assertEquals(note(212, { appliedIndex: 650, leaderCommit: 900 }), REFUSING);
   assertEquals(note(249, { appliedIndex: 700, leaderCommit: 900 }), READY);

@@ -21,7 +21,7 @@ function emptyIdentity(nodeId: string, incarnation: string): Identity {
 
 type Place = Omit<PeerTransportOptions, "id" | "clusterId" | "credentials">;
 
-/** The processes of founders, and what is on their disks. */
+/** The processes of founders, and their disks. */
 class Machines {
   readonly clock = new ManualClock();
   readonly network = new MemoryNetwork(this.clock);
@@ -31,7 +31,7 @@ class Machines {
   readonly failed: unknown[] = [];
   readonly logged: string[] = [];
   fullDisk: string | null = null;
-  /** What those who take part say is removed. */
+  /** Ids that participating nodes report as removed. */
   removed: string[] = [];
   readonly #running = new Map<string, Founding>();
   readonly #transports = new Map<string, PeerTransport>();
@@ -75,7 +75,7 @@ class Machines {
     return founding.start();
   }
 
-  /** Whether somebody listens at the Raft address of this node. */
+  /** Whether somebody listens at this node's Raft address. */
   listens(id: string): boolean {
     let isOpen = false;
     const address = MEMBERS.get(id) ?? { host: "", port: 0 };
@@ -89,7 +89,7 @@ class Machines {
     return isOpen;
   }
 
-  /** Ten seconds at most. */
+  /** Waits ten seconds at most. */
   async untilFounded(): Promise<void> {
     for (let step = 0; step < 200 && this.founded.size < IDS.length; step++) {
       this.clock.advance(50);
@@ -97,7 +97,7 @@ class Machines {
     }
   }
 
-  /** A node that was founded before is started again. */
+  /** Restarts a node that was founded before. */
   takePart(id: string): void {
     const identity = this.kept.get(id);
     const place = this.#places.get(id);
@@ -105,7 +105,7 @@ class Machines {
     this.#takePart(identity, `life ${++this.#lives}`, place);
   }
 
-  /** As the node does that begins now. */
+  /** Does what a founded node does at its start. */
   #takePart(
     { nodeId, incarnation, founders }: Identity,
     life: string,
@@ -226,7 +226,7 @@ Deno.test("a founder that is stopped while it begins to listen does not listen, 
   assertEquals(machines.logged.filter((line) => line.startsWith("n1: waits")), []);
 });
 
-/** Some founders that hear each other when and as often as a test says. */
+/** Founders that hear each other when and as often as a test says. */
 class Town {
   readonly members = new Map<string, Founder>();
 
@@ -240,12 +240,12 @@ class Town {
     return member;
   }
 
-  /** An empty disk under the old id. */
+  /** Restarts a founder on an empty disk under its old id. */
   wipe(id: string, incarnation: string): void {
     this.members.set(id, new Founder(id, incarnation, [...this.members.keys()]));
   }
 
-  /** Everybody among these hears everybody, again and again. */
+  /** Lets these hear each other, again and again. */
   talk(...ids: string[]): void {
     for (let round = 0; round < 4; round++) {
       for (const from of ids) for (const to of ids) if (from !== to) this.say(from, to);
@@ -278,7 +278,7 @@ class Founder {
     this.#take(this.#founders.begin());
   }
 
-  /** The process comes back; what it noted is on its disk. */
+  /** Restarts a process with the notes on its disk. */
   restart(): void {
     this.#founders = this.#begin();
   }
@@ -367,7 +367,7 @@ Deno.test("an empty disk under an old id is refused by whoever takes part", () =
 
 Deno.test("an empty disk and a member that has never taken part begin nothing without the third", () => {
   const town = new Town("n1", "n2", "n3");
-  // n1 and n2 take part and write; n3 has said its word, and has not heard the others' yet.
+  // n1 and n2 take part and write. n3 has sent its hello, and has not heard the others' yet.
   for (let round = 0; round < 4; round++) {
     for (const from of ["n1", "n2", "n3"]) {
       for (const to of ["n1", "n2"]) if (from !== to) town.say(from, to);

@@ -40,7 +40,7 @@ Deno.test("what held before a compacted log is kept, and a snapshot begins anew"
   assertEquals(members.at(5).index, 3);
   members.restore({ index: 9, configuration: configuration("n7") });
   assertEquals([members.known.length, members.newest.index], [1, 9]);
-  // Of a log that a snapshot overlaps, only what is behind it counts.
+  // Of a log that a snapshot overlaps, only the entries after it count.
   assertEquals(new Members({ ...base, index: 4 }, later).known.map(({ index }) => index), [4, 6]);
 });
 

@@ -10,7 +10,7 @@ import type { Node } from "../node.ts";
 import type { ClusterConfiguration } from "./configuration.ts";
 import { type Change, withAddress, withLearner, without, withVoter } from "./membership.ts";
 
-/** What the leader answers to a change of members. */
+/** The leader's reply to a change of members. */
 function ask(
   cluster: MemoryCluster,
   change: (node: Node, done: (reply: Reply) => void) => void,
@@ -48,7 +48,7 @@ function nodeOf(cluster: MemoryCluster, id: string): Node {
   return node;
 }
 
-/** A client that always has a write under way, and goes where it is sent. */
+/** A client that always has a write in flight, and follows redirections. */
 class Writer {
   readonly errors: string[] = [];
   acknowledged = 0;
@@ -330,7 +330,7 @@ Deno.test("the leader records the data directories of members that are known by 
 
 const address = (port: number) => ({ host: "h", port });
 
-/** Learners are written in parentheses, the removed with a minus. */
+/** Learners are in parentheses, removed ids have a minus. */
 function configuration(...names: string[]): ClusterConfiguration {
   const members = names.filter((name) => !name.startsWith("-")).map((name) => {
     const id = name.replaceAll(/[()]/g, "");

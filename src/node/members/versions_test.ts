@@ -10,14 +10,14 @@ import type { BuildVersions } from "./versions.ts";
 
 const PROTOCOL = { oldest: 3, newest: 3 };
 
-/** The version before, this one and the next: each build understands one version more. */
+/** The previous version, this one and the next. Each build understands one version more. */
 function build(newest: number): BuildVersions {
   return { protocol: PROTOCOL, machine: { oldest: 1, newest } };
 }
 
 const rules = [0, 1, 2].map(() => MACHINE_RULES[0]).filter((rule) => rule !== undefined);
 
-/** A cluster whose nodes are of these builds. */
+/** A cluster of nodes of these builds. */
 async function clusterOf(...newest: number[]): Promise<MemoryCluster> {
   const builds = newest.map(build);
   return await MemoryCluster.start(newest.length, {

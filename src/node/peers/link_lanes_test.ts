@@ -15,7 +15,7 @@ const MESSAGES: readonly PeerMessage[] = [
   { ...FROM_TO, type: "vote", term: 1, lastIndex: 1, lastTerm: 1, isTransfer: false },
 ];
 
-/** A connection that never takes what it is given, and what was written to it. */
+/** A connection that takes no bytes, and what was written to it. */
 interface Dialled {
   readonly handlers: StreamHandlers;
   written: string;
@@ -116,7 +116,7 @@ Deno.test("who falls silent where most is said is dialled anew for entries as we
 const HEARTBEAT = MESSAGES[1] as PeerMessage;
 const ALIVE = frame('{"type":"alive"}');
 
-/** An append of one entry that counts for so many bytes. */
+/** An append of one entry that counts as this many bytes. */
 const append = (index: number, sizeBytes: number): PeerMessage => ({
   ...{ ...FROM_TO, type: "append", term: 1, prevIndex: index - 1, prevTerm: 1, commit: 0 },
   entries: [{ index, term: 1, data: new Batch(5, [["SET", "k", "v"]]), sizeBytes }],
@@ -127,7 +127,7 @@ const accepted = (index: number): PeerMessage => ({
   ...{ hintIndex: 0, hintTerm: 0 },
 });
 
-/** Both connections are open, and a heartbeat leaves every 50 ms. */
+/** Both connections are open, and a heartbeat is sent every 50 ms. */
 function openLanes() {
   const made = lanes();
   const { both, clock, dialled } = made;

@@ -79,7 +79,7 @@ Deno.test("a peer that has moved before anybody answered is dialled at the new a
   link.stop();
 });
 
-/** A transport whose only peer is what the test makes of it. */
+/** A transport whose only peer is played by the test. */
 async function transportTo() {
   const clock = new ManualClock();
   const dialled: StreamHandlers[] = [];
@@ -156,7 +156,7 @@ Deno.test("a transport that was stopped dials nobody again, whatever its connect
 });
 
 const PART_BYTES = 256 * 1024;
-/** What a stream gets at once, and one piece that begins within it. */
+/** The bytes that a stream takes at once, and one piece that starts within them. */
 const AT_ONCE_BYTES_MAX = 1024 * 1024 + PART_BYTES;
 
 /** A stream that takes what the test says. */

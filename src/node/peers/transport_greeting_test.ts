@@ -71,7 +71,7 @@ function frames(...texts: string[]): Uint8Array {
   return Buffer.concat(writer.take());
 }
 
-/** What `n1` says to `n2`. */
+/** The hello of `n1` to `n2`. */
 function helloOf(change: Record<string, unknown>): string {
   return JSON.stringify({
     ...BUILD_VERSIONS,
@@ -81,7 +81,7 @@ function helloOf(change: Record<string, unknown>): string {
   });
 }
 
-/** Connections to `n2`, each of which says hello, and half a frame behind it. */
+/** Connections to `n2`, each with a hello and half a frame after it. */
 async function manyToSecond(count: number, hello: (at: number) => string) {
   const clock = new ManualClock();
   const network = new MemoryNetwork(clock);
@@ -119,7 +119,7 @@ Deno.test("nonsense closes the connection with one line, and nothing else happen
   send((stream) => stream.write(frames(hello.replace('"n2"', '"n3"'))));
   send((stream) => stream.write(frames(hello.replace('"n1"', '"n9"'))));
   send((stream) => stream.write(frames(hello, "not json")));
-  // Only a member may make a node keep much, and only for entries.
+  // Only a member may make a node buffer much, and only for entries.
   send((stream) => stream.write(new Uint8Array([0, 0, 0x20, 0])));
   send((stream) => stream.write(frames(" ".repeat(4097))));
   send((stream) => {
@@ -147,11 +147,11 @@ Deno.test("whoever is not known may speak if it knows a newer configuration", as
   stranger.transport.follow({ ...plan, ...NOBODY, index: 1 });
   clock.advance(1_000);
   assertMatch(second.logged.join(), /n9 is no member of the cluster/);
-  // Newer than what is committed at the other, though not than all that it has.
+  // Newer than the other's committed configuration, though not than its newest.
   stranger.transport.follow({ ...plan, ...NOBODY, index: 2 });
   clock.advance(2_000);
   assertEquals(second.announced.at(-1)?.[0], "n9");
-  // And it is answered, though no plan says where it is.
+  // And it gets a reply, though no plan has its address.
   second.transport.send({ ...heartbeat(7), from: "n2", to: "n9" });
   second.transport.flush();
   clock.advance(10);
@@ -165,7 +165,7 @@ Deno.test("a member speaks until a configuration without it is committed", async
   const plan = { committedIndex: 0, committedMembers: new Set([...ADDRESSES.keys(), "n9"]) };
   const [toFirst, toSecond] = [[...ADDRESSES].slice(0, 1), [...ADDRESSES].slice(1)];
   leader.transport.follow({ ...plan, index: 0, addresses: new Map(toSecond), ...NOBODY });
-  // The newest configuration that the other has in its log is without it, and was never committed.
+  // The newest configuration in the other's log lacks it, and was never committed.
   second.transport.follow({ ...plan, index: 4, addresses: new Map(toFirst), ...NOBODY });
   clock.advance(1_000);
   assertEquals(second.announced.at(-1)?.[0], "n9");
@@ -297,7 +297,7 @@ Deno.test("of one process the newest connection for each purpose counts, and all
     (at) => helloOf({ life: "one", lane: lanes[at % lanes.length] }),
   );
   assertEquals([...open.keys()], [65, 67, 68, 69]);
-  // Each is heard: this ends the frame of 256 bytes that it began with.
+  // Each is heard: this ends the frame of 256 bytes that it started.
   const text = '{"type":"heartbeat","term":1,"commit":0,"round":0}'.padEnd(256);
   for (const stream of open.values()) stream.write(text);
   clock.advance(5);

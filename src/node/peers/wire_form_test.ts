@@ -31,7 +31,7 @@ function dump(stream: Uint8Array): any[] {
 
 const bytesOf = (base64: string) => Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
 
-/** What one node sends another, by connection. */
+/** The bytes that one node sends another, by connection. */
 async function recorded(messages: readonly PeerMessage[]): Promise<Uint8Array[]> {
   const clock = new ManualClock();
   const network = new MemoryNetwork(clock);

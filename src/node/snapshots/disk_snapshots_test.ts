@@ -97,7 +97,7 @@ Deno.test("a snapshot arrives in pieces of any size, and goes on where it was", 
     const store = openSnapshots(disk);
     taken(store, 8, 1);
     for (let offset = 0; offset < bytes.length; offset += pieceBytes) {
-      // Each piece may come by another connection.
+      // Each piece may arrive over another connection.
       const incoming = store.receive({ ...snapshot });
       assertEquals(incoming?.offset, offset);
       assertEquals(incoming?.write(bytes.subarray(0, 5), offset + 1), false);
@@ -176,7 +176,7 @@ Deno.test("a snapshot that is not newer is not taken", () => {
   const store = openSnapshots(disk);
   const { snapshot, bytes } = snapshotElsewhere(50, 3);
   const ended: (StoredSnapshot | null)[] = [];
-  // The node's own is on its way to the disk while the other arrives.
+  // The node's own snapshot is being written while the other arrives.
   const incoming = store.receive(snapshot);
   incoming?.write(bytes, 0);
   incoming?.finish((stored) => ended.push(stored));
@@ -188,7 +188,7 @@ Deno.test("a snapshot that is not newer is not taken", () => {
   assertEquals(disk.list("snapshots").length, 1);
 });
 
-/** A disk whose ends of work come when the test says so. */
+/** A disk whose operations end when the test says so. */
 function slowly() {
   const ends: (() => void)[] = [];
   const disk = newDisk({ schedule: (run) => ends.push(run) });

@@ -6,7 +6,7 @@ import { SimpleString } from "../../resp/reply.ts";
 
 const IDS = ["n1", "n2", "n3"];
 
-/** What must be there at the end: each counter, at least as often as was acknowledged. */
+/** The required end: each counter is at least the number of acknowledged increments. */
 class Counters {
   readonly acknowledged = new Map<string, number>();
   readonly asked = new Map<string, number>();
@@ -28,7 +28,7 @@ class Counters {
   }
 }
 
-/** Anything of what happens to nodes in their lives. */
+/** A random event in the life of nodes. */
 async function misfortune(cluster: DiskCluster, random: Random): Promise<void> {
   const id = IDS[randomInteger(random, IDS.length)] ?? "n1";
   switch (randomInteger(random, 6)) {

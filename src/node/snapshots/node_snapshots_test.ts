@@ -9,7 +9,7 @@ import { ErrorReply, OK, type Reply } from "../../resp/reply.ts";
 import type { SnapshotChunk } from "../peers/peer_message.ts";
 import { restoreNewest } from "./node_snapshots.ts";
 
-/** Overwrites `keys` keys with values of `bytes` bytes, and waits until all is answered. */
+/** Overwrites `keys` keys with values of `bytes` bytes, and waits for all replies. */
 function write(cluster: DiskCluster, count: number, keys: number, bytes: number, tag = ""): void {
   const client = new MemoryClient(cluster.life(cluster.leader).node);
   for (let at = 0; at < count; at++) {
@@ -23,7 +23,7 @@ function write(cluster: DiskCluster, count: number, keys: number, bytes: number,
 const chunksTo = (cluster: DiskCluster, id: string) =>
   cluster.sent.filter((one): one is SnapshotChunk => one.type === "snapshotChunk" && one.to === id);
 
-/** Until the first follower, cut off, needs what the leader's log no longer has. */
+/** Cuts off the first follower until it needs entries that the leader's log no longer has. */
 async function withOneFarBehind(
   run: (cluster: DiskCluster, behind: string) => void | Promise<void>,
   { bytes = 4_000, keys = 200 } = {},
@@ -128,7 +128,7 @@ Deno.test("a node that gets a snapshot says so, and refuses reads until it has c
 Deno.test("a snapshot that is damaged at the leader is taken anew at once", () =>
   withOneFarBehind(async (cluster, behind) => {
     const { disk, snapshots, node } = cluster.life(cluster.leader);
-    // Nothing new comes: the next one is of the same entry.
+    // Nothing new arrives: the next snapshot is of the same entry.
     node.snapshots?.take();
     cluster.until(() => snapshots.newest()?.index === node.report().appliedIndex);
     const path = `snapshots/${disk.list("snapshots").at(-1)}`;
@@ -321,7 +321,7 @@ Deno.test("a sound file that holds no state of ours is told in one line", () => 
   assert(error.message.startsWith("Cannot use the snapshot of entry 9: "), error.message);
 });
 
-/** A store whose newest snapshot is of this machine version, and holds these chunks of a state. */
+/** A store whose newest snapshot has this machine version and these chunks. */
 function storeOf(
   machineVersion: number,
   chunksOf: (chunks: Uint8Array[]) => Uint8Array[] = (all) => all,

@@ -15,7 +15,7 @@ import { encodeSnapshotEnd } from "./snapshot_format.ts";
 const OLDER = "snapshots/00000000000000000010-1.snapshot";
 const NEWER = "snapshots/00000000000000000020-1.snapshot";
 
-/** Entries 1 to 30 and two snapshots; the log may begin behind either of them. */
+/** Entries 1 to 30 and two snapshots. The log may start after either of them. */
 function written(compactedTo: number): FaultDisk {
   const disk = new FaultDisk({ schedule: (run) => run() });
   const { log, snapshots } = open(disk);
@@ -51,7 +51,7 @@ function bytesOf(disk: FaultDisk, path: string): Uint8Array {
   return bytes;
 }
 
-/** Each byte flipped, each length cut to, and something behind the end. */
+/** Each byte flipped, each length cut to, and extra bytes after the end. */
 function* damagedVersions(bytes: Uint8Array): Generator<[string, Uint8Array]> {
   for (let at = 0; at < bytes.length; at++) {
     for (const flip of [0x01, 0x80, 0xff]) {

@@ -5,7 +5,7 @@ import { SnapshotFileError, SnapshotScanner } from "./snapshot_format.ts";
 
 const MIB = 1024 * 1024;
 
-/** What stands before a record's payload of this length. */
+/** The header of a record with this payload length. */
 function headOf(payloadBytes: number): Uint8Array {
   const head = new Uint8Array(8);
   new DataView(head.buffer).setUint32(0, payloadBytes);
@@ -22,7 +22,7 @@ function joined(...parts: readonly Uint8Array[]): Uint8Array {
   return new Uint8Array(parts.flatMap((part) => [...part]));
 }
 
-/** Where the records of a file begin, and where the last one ends. */
+/** The offsets of a file's records, and of its end. */
 function recordsOf(bytes: Uint8Array): Uint8Array[] {
   const records: Uint8Array[] = [];
   const view = new DataView(bytes.buffer, bytes.byteOffset);
@@ -75,7 +75,7 @@ Deno.test("no memory is taken for a header or an end that claims to be huge", ()
     pushed(header.length + 8 + 1025, header, headOf(1025)),
     `at byte ${header.length} there is no end`,
   );
-  // The largest that may be there is waited for.
+  // A header of the maximum size is waited for.
   new SnapshotScanner(64 * MIB).push(headOf(MIB));
   new SnapshotScanner(header.length + 8 + 1024).push(joined(header, headOf(1024)));
   for (const [length, sizeBytes] of [[0, 100], [93, 100], [2 ** 32 - 1, 2 ** 33]] as const) {

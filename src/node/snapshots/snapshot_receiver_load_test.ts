@@ -18,7 +18,7 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 const FROM_LEADER = { from: "n1", to: "n2", term: 3 };
 
-/** The state of a leader: so many values of 48 KB. */
+/** A leader's state: N values of 48 KB. */
 function leaderState(values: number): StateMachine {
   const machine = new StateMachine();
   for (let at = 0; at < values; at++) {
@@ -41,7 +41,7 @@ function snapshotOf(machine: StateMachine): { snapshot: StoredSnapshot; bytes: U
   return { snapshot: source.snapshot, bytes: source.read(0, source.snapshot.sizeBytes) };
 }
 
-/** A state machine whose loaders need so long for each chunk. */
+/** A state machine whose loaders take this long for each chunk. */
 class SlowlyLoaded extends StateMachine {
   readonly #clock: ManualClock;
   readonly #chunkMs: number;
@@ -67,14 +67,14 @@ class SlowlyLoaded extends StateMachine {
 }
 
 interface Conditions {
-  /** Of each write and sync. */
+  /** Duration of each write and sync. */
   readonly diskMs?: number;
-  /** Of each chunk of 32 KiB, to be built into the state. */
+  /** Duration of loading a chunk of 32 KiB. */
   readonly chunkMs?: number;
   readonly fault?: (operation: DiskOperation) => DiskFault | null;
 }
 
-/** A receiver, and a sender of the snapshot of entry 9 that has up to `windowMax` chunks under way. */
+/** A receiver, and a sender of the snapshot of entry 9 with up to `windowMax` chunks in flight. */
 function start(state: StateMachine, { diskMs = 0, chunkMs = 0, fault }: Conditions = {}) {
   const clock = new ManualClock();
   const inner = new FaultDisk({ schedule: (run) => run(), fault: (one) => fault?.(one) ?? null });
@@ -99,7 +99,7 @@ function start(state: StateMachine, { diskMs = 0, chunkMs = 0, fault }: Conditio
     step: ({ lastIndex }) => void stepped.push(lastIndex),
     refused: note,
   });
-  /** The offset in the last answer. */
+  /** The offset in the last reply. */
   let ackedBytes: number | null = null;
   let sentBytes = 0;
   const answers = () => {
@@ -134,7 +134,7 @@ function start(state: StateMachine, { diskMs = 0, chunkMs = 0, fault }: Conditio
     sendNext,
     sentBytes: () => sentBytes,
     offer: () => receiver.handleOffer({ ...FROM_LEADER, type: "snapshotOffer", snapshot }),
-    /** As a leader does, with up to four chunks under way. */
+    /** Sends as a leader does, with up to four chunks in flight. */
     sendWhatMay: () => {
       for (const acked = answers() ?? 0; sentBytes < snapshot.sizeBytes;) {
         if (sentBytes - acked >= 4 * SNAPSHOT_CHUNK_BYTES_MAX) return;
@@ -177,7 +177,7 @@ Deno.test("the state is built in short slices, and a sender that is faster has t
     start(leaderState(40), { chunkMs: 3 });
   offer();
   let worstMs = 0;
-  // Whoever else has something to do each millisecond.
+  // Other work that is due each millisecond.
   const others = () => {
     const dueMs = clock.monotonicMs() + 1;
     clock.after(1, () => {
@@ -244,7 +244,7 @@ Deno.test("a receiver that stops, or no longer needs it, builds no more of the s
     assert(loadedChunks > 0);
     if (end === "stop") receiver.stop();
     else {
-      // Another leader brings another snapshot.
+      // Another leader sends another snapshot.
       receiver.handleOffer({
         ...FROM_LEADER,
         type: "snapshotOffer",

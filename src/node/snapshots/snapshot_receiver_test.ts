@@ -16,7 +16,7 @@ import { SnapshotReceiver } from "./snapshot_receiver.ts";
 
 const FROM_LEADER = { from: "n1", to: "n2", term: 3 };
 
-/** The snapshot of entry 9, and its chunks up to the last but so many. */
+/** The snapshot of entry 9, and its chunks except the last N. */
 function stateElsewhere(chunksLeftOut = 0): { snapshot: StoredSnapshot; bytes: Uint8Array } {
   const machine = new StateMachine();
   machine.keyspace.set("k", "v");
@@ -72,7 +72,7 @@ function receiver(fault: (operation: DiskOperation) => DiskFault | null = () => 
       one.handleOffer({ ...FROM_LEADER, type: "snapshotOffer", snapshot }),
     send: ({ index, checksum }: StoredSnapshot, bytes: Uint8Array, offset = 0) =>
       one.handleChunk({ ...FROM_LEADER, type: "snapshotChunk", index, checksum, offset, bytes }),
-    /** Lets the disk end what it has begun, and the state be built. */
+    /** Completes the disk's work and the loading of the state. */
     settle: () => {
       clock.advance(1);
       while (ends.length > 0) ends.shift()?.();

@@ -18,7 +18,7 @@ const REQUEST: SnapshotRequest = {
   configuration: { voters: ["n1", "n2"], learners: [] },
 };
 
-/** A sender on a store with a snapshot of entry 10; what the disk does ends when the test says so. */
+/** A sender on a store with a snapshot of entry 10. Disk operations end when the test says so. */
 function start(chunkBytes = 40) {
   const running: (() => void)[] = [];
   let isLate = false;
@@ -74,7 +74,7 @@ Deno.test("a peer that has the snapshot, and needs a newer one by now, is sent t
   sender.request(REQUEST);
   assertEquals(sent(), ["snapshotOffer", 0]);
 
-  // The core goes on asking: it has compacted the log up to 20 meanwhile.
+  // The core keeps asking. It has compacted the log up to 20 meanwhile.
   sender.tick(statusOf({ match: 10 }));
   assertEquals(sender.indexMin, null);
   sender.request(REQUEST);
@@ -91,14 +91,14 @@ Deno.test("chunks are read one after the other beside the event loop", () => {
   assertEquals(sent(), [0]);
   const chunk = 128 * 1024;
   reply(chunk, false);
-  // The peer says while the next chunk is read that it has nothing: that chunk is of no use.
+  // During the read of the next chunk the peer says that it has nothing. That chunk is useless.
   reply(0, true);
   finish();
   assertEquals(sent(), []);
   finish();
   assertEquals(sent(), [0]);
   reply(chunk, false);
-  // The transfer ends while a chunk is read.
+  // The stream ends while a chunk is read.
   sender.stop();
   finish();
   assertEquals(sent(), []);
@@ -115,7 +115,7 @@ Deno.test("a file that is damaged is told, and is not offered again", () => {
   assertEquals([sent(), damaged, sender.indexMin], [["snapshotOffer"], [snapshot], null]);
   store.noteDamaged(snapshot);
   assertEquals([store.isNewestDamaged, store.openNewest()], [true, null]);
-  // One of the same entry takes its place.
+  // Another snapshot of the same entry replaces it.
   takeSnapshot(store, 10, 1, () => {});
   assertEquals([store.isNewestDamaged, store.newest()?.index], [false, 10]);
   assert(store.openNewest() !== null);

@@ -19,10 +19,10 @@ const MEMBER = {
   incarnation: "i",
 };
 
-/** A taker whose node has a log of 20 entries, and a disk that takes snapshots or does not. */
+/** A taker whose node has a log of 20 entries, and a disk that works or fails. */
 function start({ clock = new ManualClock(), diskSnapshots, machine = new StateMachine() }: {
   readonly clock?: ManualClock;
-  /** In the place of the store that is made up here. */
+  /** Used instead of a fake store. */
   readonly diskSnapshots?: SnapshotStore;
   readonly machine?: StateMachine;
 } = {}) {
@@ -174,7 +174,7 @@ Deno.test("a node that does not know the members takes no snapshot, which would 
   assertEquals(disk.newest?.configuration.members, [MEMBER]);
 });
 
-/** A disk that takes two seconds for each write, and a state of some 20 MB. */
+/** A disk that takes two seconds per write, and a state of some 20 MB. */
 function startSlowly(isBroken: () => boolean) {
   const clock = new ManualClock();
   const error = new Error("no space left");

@@ -11,7 +11,7 @@ import { UnfinishedFile } from "./unfinished_file.ts";
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** A file on a disk that takes 50 ms for each write and each sync. */
+/** A file on a disk that takes 50 ms per write and per sync. */
 function start(fault: (operation: DiskOperation) => DiskFault | null = () => null) {
   const clock = new ManualClock();
   const inner = new FaultDisk({ schedule: (run) => run(), fault });
@@ -22,19 +22,19 @@ function start(fault: (operation: DiskOperation) => DiskFault | null = () => nul
   return { clock, inner, disk, file, failures };
 }
 
-/** Bytes that tell where they belong. */
+/** Bytes that depend on their offset. */
 function content(bytes: number): Uint8Array {
   const content = new Uint8Array(bytes);
   for (let at = 0; at < bytes; at++) content[at] = at * 7 + (at >> 8) * 13 + (at >> 16);
   return content;
 }
 
-/** Without the patience of `assertEquals` for megabytes. */
+/** Faster than `assertEquals` for megabytes. */
 function isEqual(left: Uint8Array | null | undefined, right: Uint8Array): boolean {
   return left?.length === right.length && left.every((byte, at) => byte === right[at]);
 }
 
-/** Gives all of it in pieces, from one buffer that is used again. */
+/** Writes all of it in pieces, from one reused buffer. */
 function give(file: UnfinishedFile, bytes: Uint8Array, pieceBytes: number): void {
   const buffer = new Uint8Array(pieceBytes);
   for (let at = 0; at < bytes.length; at += pieceBytes) {

@@ -11,7 +11,7 @@ import { MemberClocks } from "./member_clocks.ts";
 const YEAR_MS = 365 * 24 * 3600 * 1000;
 const VOTERS = ["n1", "n2", "n3"];
 
-/** The log's time as n1 keeps it, of three whose other clocks can be set. */
+/** The log's time on n1, one of three nodes, with clocks that the test sets. */
 class Kept {
   readonly clock = new ManualClock();
   readonly machine = new StateMachine();
@@ -30,11 +30,11 @@ class Kept {
     propose: (batches: readonly Batch[]) => this.proposed.push(...batches),
     status: () => ({ appliedIndex: 0 }),
   };
-  /** By how much the others are wrong; those missing do not answer. */
+  /** Errors of the other clocks. Nodes without one do not answer. */
   offsets: Readonly<Record<string, number>> = { n2: 0, n3: 0 };
   readonly #originMs = this.clock.wallOffsetMs;
 
-  /** @param ledFromTerm `null`: it does not lead yet */
+  /** @param ledFromTerm `null` while it does not lead */
   constructor(
     loggedMs: number,
     voters: readonly string[] = VOTERS,
@@ -56,20 +56,20 @@ class Kept {
     this.time.lead(this.log);
   }
 
-  /** Another one leads from now on. */
+  /** Another node leads from now on. */
   follow(term: number): void {
     Object.assign(this.raft, { role: "follower", term });
     this.time.forget();
   }
 
-  /** Who leads in this term has put an entry into the log. */
+  /** The leader of this term has put an entry into the log. */
   append(term: number, timeMs: number): void {
     const index = this.log.lastIndex() + 1;
     const entry = { index, term, data: new Batch(timeMs, []), sizeBytes: 0 };
     this.log.append(null, [entry], () => {});
   }
 
-  /** Sets all clocks, this node's as well, to be wrong by so much. */
+  /** Sets the error of all clocks, including this node's. */
   setAll(offsetMs: number): void {
     this.offsets = { n2: offsetMs, n3: offsetMs };
     this.clock.wallOffsetMs = this.#originMs + offsetMs;
@@ -79,7 +79,7 @@ class Kept {
     return this.#originMs + this.clock.monotonicMs();
   }
 
-  /** Lets time pass in steps, in each of which the clocks are asked. */
+  /** Lets time pass in steps, and measures the clocks in each. */
   pass(ms: number): void {
     for (let passed = 0; passed < ms; passed += 50) {
       for (const { from, to, serial } of this.clocks.questions(VOTERS)) {

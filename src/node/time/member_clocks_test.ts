@@ -23,7 +23,7 @@ class Measured {
     this.trueMs = () => originMs + this.clock.monotonicMs();
   }
 
-  /** @returns how long it took, if it counts */
+  /** @returns the round trip, if the reply counts */
   answer(question: ClockQuestion | undefined, wrongBy = 0): number | null {
     return this.clocks.handleReply({
       type: "clockReply",
@@ -35,7 +35,7 @@ class Measured {
     });
   }
 
-  /** Asks all, and lets those answer whose clocks are wrong by so much. */
+  /** Asks all members, and lets those reply whose clock errors are given. */
   measure(offsets: Readonly<Record<string, number>>, there = 5, back = 5): void {
     const questions = this.clocks.questions(MEMBERS);
     this.clock.advance(there);

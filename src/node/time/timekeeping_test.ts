@@ -12,7 +12,7 @@ import { Timekeeping } from "./timekeeping.ts";
 
 const YEAR_MS = 365 * 24 * 3600 * 1000;
 
-/** How n1 of three keeps time, which follows. */
+/** The timekeeping of n1, a follower among three. */
 class Follower {
   readonly clock = new ManualClock();
   readonly raft = { role: "follower", term: 1, leaderId: "n2" as string | null, mayLead: false };
@@ -37,7 +37,7 @@ class Follower {
     });
   }
 
-  /** @returns what n2 and n3 are asked in the next tick */
+  /** @returns the questions to n2 and n3 in the next tick */
   questions(): ClockQuestion[] {
     this.#sent = [];
     this.timekeeping.tick();
