@@ -2,140 +2,6 @@ import { messageOf, UserError } from "../base/errors.ts";
 import type { Disk, DiskFile } from "./disk.ts";
 import { systemClock } from "./system_clock.ts";
 
-/** A disk whose mean sync takes longer is slow, and is synced on another thread. */
-const QUICK_MS = 1;
-/** Weight of the moving mean: about this many syncs count. */
-const MEAN_OF = 16;
-/** A single sync that takes this long makes the disk slow at once. */
-const SLOW_MS = 8;
-/** A sync on the other thread below this time counts as quick, including the way there and back. */
-const QUICK_ELSEWHERE_MS = 4;
-/** Quick syncs in a row on the other thread before the disk first counts as quick. */
-const FIRST_STREAK = 16;
-/** The same after the disk was found slow. */
-const LATER_STREAK = 256;
-/** A sync of more bytes than this always goes to the other thread. */
-const QUICK_BYTES = 256 * 1024;
-
-/**
- * Decides whether to wait for the next sync of a file on the event loop. A sync on another thread
- * costs as much processor time as the sync itself on a quick disk. But an event loop that waits for
- * a slow disk serves nobody. So the loop never experiments: syncs on the other thread show whether
- * the disk is quick.
- */
-export class QuickSync {
-  #isQuick = false;
-  #meanMs = 0;
-  /** Quick syncs in a row on the other thread that are still missing. */
-  #untilQuick = FIRST_STREAK;
-  #bytes = 0;
-  #isLittle = false;
-
-  /** Counts bytes that the next sync has to cover. */
-  noteWrite(bytes: number): void {
-    this.#bytes += bytes;
-  }
-
-  /** Whether the sync that starts now is to block. `noteSync` or `noteSyncElsewhere` must follow. */
-  begin(): boolean {
-    this.#isLittle = this.#bytes <= QUICK_BYTES;
-    this.#bytes = 0;
-    return this.#isLittle && this.#isQuick;
-  }
-
-  /** Records a blocking sync. */
-  noteSync(durationMs: number): void {
-    this.#meanMs += (durationMs - this.#meanMs) / MEAN_OF;
-    if (this.#meanMs < QUICK_MS && durationMs < SLOW_MS) return;
-    this.#isQuick = false;
-    this.#untilQuick = LATER_STREAK;
-  }
-
-  /** Records a sync on the other thread. */
-  noteSyncElsewhere(durationMs: number): void {
-    if (this.#isQuick) return;
-    if (durationMs >= SLOW_MS) this.#untilQuick = LATER_STREAK;
-    else if (durationMs >= QUICK_ELSEWHERE_MS) {
-      this.#untilQuick = Math.max(this.#untilQuick, FIRST_STREAK);
-    } else if (this.#isLittle) this.#untilQuick--;
-    if (this.#untilQuick > 0) return;
-    this.#isQuick = true;
-    this.#meanMs = 0;
-  }
-}
-
-/** Bytes freed per step. The file system takes about 1 ms for them, and every sync waits for it. */
-const STEP_BYTES = 4 * 1024 * 1024;
-/** Pause between two steps, for others to use the disk. */
-const PAUSE_MS = 2;
-
-interface RemovedFile {
-  readonly file: Deno.FsFile;
-  sizeBytes: number;
-}
-
-/**
- * Removes files. The name goes at once. The space of a large file is freed step by step: to free it
- * in one call blocks the process, or everybody's syncs if another thread does it, for 0.25 ms per
- * MiB.
- */
-export class GradualRemoval {
-  readonly #removed: RemovedFile[] = [];
-  #cancel: (() => void) | null = null;
-
-  /** @throws when the file does not exist or must not be removed */
-  remove(path: string): void {
-    const { size } = Deno.lstatSync(path);
-    if (size <= STEP_BYTES) return Deno.removeSync(path);
-    const file = Deno.openSync(path, { write: true });
-    try {
-      Deno.removeSync(path);
-    } catch (error) {
-      file.close();
-      throw error;
-    }
-    // The file has another hard link, for example in a copy made of links. Leave its bytes alone.
-    if (file.statSync().nlink !== 0) return file.close();
-    this.#removed.push({ file, sizeBytes: size });
-    this.#continue();
-  }
-
-  /** Closes the files, whereupon the system frees the rest at once. */
-  stop(): void {
-    this.#cancel?.();
-    this.#cancel = null;
-    for (const { file } of this.#removed.splice(0)) file.close();
-  }
-
-  #continue(): void {
-    if (this.#cancel !== null || this.#removed.length === 0) return;
-    this.#cancel = systemClock.after(PAUSE_MS, () => {
-      this.#cancel = null;
-      this.#step();
-      this.#continue();
-    });
-  }
-
-  #step(): void {
-    const [first] = this.#removed;
-    if (first === undefined) return;
-    first.sizeBytes -= STEP_BYTES;
-    if (first.sizeBytes > 0 && shrank(first)) return;
-    first.file.close();
-    this.#removed.shift();
-  }
-}
-
-/** False when the file cannot be shrunk; closing it will free its space. */
-function shrank({ file, sizeBytes }: RemovedFile): boolean {
-  try {
-    file.truncateSync(sizeBytes);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 const LOCK_NAME = "lock";
 const LOCK_WAIT_MS = 1_000;
 
@@ -349,6 +215,140 @@ class DenoFile implements DiskFile {
   #seek(offset: number): void {
     if (offset !== this.#position) this.#file.seekSync(offset, Deno.SeekMode.Start);
     this.#position = NaN;
+  }
+}
+
+/** A disk whose mean sync takes longer is slow, and is synced on another thread. */
+const QUICK_MS = 1;
+/** Weight of the moving mean: about this many syncs count. */
+const MEAN_OF = 16;
+/** A single sync that takes this long makes the disk slow at once. */
+const SLOW_MS = 8;
+/** A sync on the other thread below this time counts as quick, including the way there and back. */
+const QUICK_ELSEWHERE_MS = 4;
+/** Quick syncs in a row on the other thread before the disk first counts as quick. */
+const FIRST_STREAK = 16;
+/** The same after the disk was found slow. */
+const LATER_STREAK = 256;
+/** A sync of more bytes than this always goes to the other thread. */
+const QUICK_BYTES = 256 * 1024;
+
+/**
+ * Decides whether to wait for the next sync of a file on the event loop. A sync on another thread
+ * costs as much processor time as the sync itself on a quick disk. But an event loop that waits for
+ * a slow disk serves nobody. So the loop never experiments: syncs on the other thread show whether
+ * the disk is quick.
+ */
+export class QuickSync {
+  #isQuick = false;
+  #meanMs = 0;
+  /** Quick syncs in a row on the other thread that are still missing. */
+  #untilQuick = FIRST_STREAK;
+  #bytes = 0;
+  #isLittle = false;
+
+  /** Counts bytes that the next sync has to cover. */
+  noteWrite(bytes: number): void {
+    this.#bytes += bytes;
+  }
+
+  /** Whether the sync that starts now is to block. `noteSync` or `noteSyncElsewhere` must follow. */
+  begin(): boolean {
+    this.#isLittle = this.#bytes <= QUICK_BYTES;
+    this.#bytes = 0;
+    return this.#isLittle && this.#isQuick;
+  }
+
+  /** Records a blocking sync. */
+  noteSync(durationMs: number): void {
+    this.#meanMs += (durationMs - this.#meanMs) / MEAN_OF;
+    if (this.#meanMs < QUICK_MS && durationMs < SLOW_MS) return;
+    this.#isQuick = false;
+    this.#untilQuick = LATER_STREAK;
+  }
+
+  /** Records a sync on the other thread. */
+  noteSyncElsewhere(durationMs: number): void {
+    if (this.#isQuick) return;
+    if (durationMs >= SLOW_MS) this.#untilQuick = LATER_STREAK;
+    else if (durationMs >= QUICK_ELSEWHERE_MS) {
+      this.#untilQuick = Math.max(this.#untilQuick, FIRST_STREAK);
+    } else if (this.#isLittle) this.#untilQuick--;
+    if (this.#untilQuick > 0) return;
+    this.#isQuick = true;
+    this.#meanMs = 0;
+  }
+}
+
+/** Bytes freed per step. The file system takes about 1 ms for them, and every sync waits for it. */
+const STEP_BYTES = 4 * 1024 * 1024;
+/** Pause between two steps, for others to use the disk. */
+const PAUSE_MS = 2;
+
+interface RemovedFile {
+  readonly file: Deno.FsFile;
+  sizeBytes: number;
+}
+
+/**
+ * Removes files. The name goes at once. The space of a large file is freed step by step: to free it
+ * in one call blocks the process, or everybody's syncs if another thread does it, for 0.25 ms per
+ * MiB.
+ */
+export class GradualRemoval {
+  readonly #removed: RemovedFile[] = [];
+  #cancel: (() => void) | null = null;
+
+  /** @throws when the file does not exist or must not be removed */
+  remove(path: string): void {
+    const { size } = Deno.lstatSync(path);
+    if (size <= STEP_BYTES) return Deno.removeSync(path);
+    const file = Deno.openSync(path, { write: true });
+    try {
+      Deno.removeSync(path);
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+    // The file has another hard link, for example in a copy made of links. Leave its bytes alone.
+    if (file.statSync().nlink !== 0) return file.close();
+    this.#removed.push({ file, sizeBytes: size });
+    this.#continue();
+  }
+
+  /** Closes the files, whereupon the system frees the rest at once. */
+  stop(): void {
+    this.#cancel?.();
+    this.#cancel = null;
+    for (const { file } of this.#removed.splice(0)) file.close();
+  }
+
+  #continue(): void {
+    if (this.#cancel !== null || this.#removed.length === 0) return;
+    this.#cancel = systemClock.after(PAUSE_MS, () => {
+      this.#cancel = null;
+      this.#step();
+      this.#continue();
+    });
+  }
+
+  #step(): void {
+    const [first] = this.#removed;
+    if (first === undefined) return;
+    first.sizeBytes -= STEP_BYTES;
+    if (first.sizeBytes > 0 && shrank(first)) return;
+    first.file.close();
+    this.#removed.shift();
+  }
+}
+
+/** False when the file cannot be shrunk; closing it will free its space. */
+function shrank({ file, sizeBytes }: RemovedFile): boolean {
+  try {
+    file.truncateSync(sizeBytes);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -16,84 +16,6 @@ import type { RecoveredLog } from "./recovery.ts";
 import { LOG_DIRECTORY, nameNewSegment, NextSegment, type Segment, segmentOf } from "./segment.ts";
 import { isBefore, type SyncedMark, type SyncedPosition } from "./synced_mark.ts";
 
-/** Makes all earlier writes durable, and reports success or the error. */
-export type Sync = (done: (error: Error | null) => void) => void;
-
-/**
- * Group commit: one sync covers all waiting writes. Writes during a sync wait for the next one. The
- * first failure is final: the kernel may have dropped what it could not write, so a second sync
- * that succeeds would prove nothing.
- */
-export class GroupCommit {
-  readonly #sync: Sync;
-  readonly #onFailure: (error: Error) => void;
-  #waiting: (() => void)[] = [];
-  /** Durable, with `done` not called yet. */
-  readonly #durable: (() => void)[] = [];
-  #isSyncing = false;
-  #isDraining = false;
-  #isStopped = false;
-
-  constructor(sync: Sync, onFailure: (error: Error) => void) {
-    this.#sync = sync;
-    this.#onFailure = onFailure;
-  }
-
-  get isStopped(): boolean {
-    return this.#isStopped;
-  }
-
-  /**
-   * Calls `done` once everything written before this call is durable, in the order of the calls.
-   */
-  add(done: () => void): void {
-    if (this.#isStopped) return;
-    this.#waiting.push(done);
-    if (!this.#isSyncing) this.#start();
-  }
-
-  /** Calls no `done` any more. */
-  stop(): void {
-    this.#isStopped = true;
-  }
-
-  /** Stops and reports the error, unless it has stopped already. */
-  fail(error: Error): void {
-    if (this.#isStopped) return;
-    this.#isStopped = true;
-    this.#onFailure(error);
-  }
-
-  #start(): void {
-    const covered = this.#waiting;
-    this.#waiting = [];
-    this.#isSyncing = true;
-    this.#sync((error) => {
-      this.#isSyncing = false;
-      if (error !== null) return this.fail(error);
-      if (this.#isStopped) return;
-      this.#durable.push(...covered);
-      // Start the next sync first: the disk then works while the callers continue.
-      if (this.#waiting.length > 0) this.#start();
-      this.#drain();
-    });
-  }
-
-  /** Calls the callbacks in one loop, even if syncs complete at once: a `done` may append again. */
-  #drain(): void {
-    if (this.#isDraining) return;
-    this.#isDraining = true;
-    try {
-      for (let next = 0; next < this.#durable.length && !this.#isStopped; next++) {
-        this.#durable[next]?.();
-      }
-      this.#durable.length = 0;
-    } finally {
-      this.#isDraining = false;
-    }
-  }
-}
-
 /**
  * Zeros written ahead of the records, in one write for many batches. A sync is faster when the file
  * need not grow. Zeros are not a record, so they mark the end of what was written.
@@ -471,4 +393,82 @@ function recordBytes(entries: readonly LogEntry[]): number {
   let bytes = 0;
   for (const entry of entries) bytes += RECORD_HEADER_BYTES + encodeEntry(entry).length;
   return bytes;
+}
+
+/** Makes all earlier writes durable, and reports success or the error. */
+export type Sync = (done: (error: Error | null) => void) => void;
+
+/**
+ * Group commit: one sync covers all waiting writes. Writes during a sync wait for the next one. The
+ * first failure is final: the kernel may have dropped what it could not write, so a second sync
+ * that succeeds would prove nothing.
+ */
+export class GroupCommit {
+  readonly #sync: Sync;
+  readonly #onFailure: (error: Error) => void;
+  #waiting: (() => void)[] = [];
+  /** Durable, with `done` not called yet. */
+  readonly #durable: (() => void)[] = [];
+  #isSyncing = false;
+  #isDraining = false;
+  #isStopped = false;
+
+  constructor(sync: Sync, onFailure: (error: Error) => void) {
+    this.#sync = sync;
+    this.#onFailure = onFailure;
+  }
+
+  get isStopped(): boolean {
+    return this.#isStopped;
+  }
+
+  /**
+   * Calls `done` once everything written before this call is durable, in the order of the calls.
+   */
+  add(done: () => void): void {
+    if (this.#isStopped) return;
+    this.#waiting.push(done);
+    if (!this.#isSyncing) this.#start();
+  }
+
+  /** Calls no `done` any more. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  /** Stops and reports the error, unless it has stopped already. */
+  fail(error: Error): void {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    this.#onFailure(error);
+  }
+
+  #start(): void {
+    const covered = this.#waiting;
+    this.#waiting = [];
+    this.#isSyncing = true;
+    this.#sync((error) => {
+      this.#isSyncing = false;
+      if (error !== null) return this.fail(error);
+      if (this.#isStopped) return;
+      this.#durable.push(...covered);
+      // Start the next sync first: the disk then works while the callers continue.
+      if (this.#waiting.length > 0) this.#start();
+      this.#drain();
+    });
+  }
+
+  /** Calls the callbacks in one loop, even if syncs complete at once: a `done` may append again. */
+  #drain(): void {
+    if (this.#isDraining) return;
+    this.#isDraining = true;
+    try {
+      for (let next = 0; next < this.#durable.length && !this.#isStopped; next++) {
+        this.#durable[next]?.();
+      }
+      this.#durable.length = 0;
+    } finally {
+      this.#isDraining = false;
+    }
+  }
 }

@@ -9,223 +9,6 @@ import { Batch } from "../log/entry.ts";
 import { type ClusterConfiguration, type Member, withIncarnations } from "./configuration.ts";
 import type { Members } from "./members.ts";
 
-/** The new configuration, or a sentence that says why it is refused. */
-export type Change = ClusterConfiguration | string;
-
-/** What the leader knows about the members' health, to judge whether a change is safe. */
-export interface MemberHealth {
-  /** Whether the member answers. */
-  isLive(id: NodeId): boolean;
-}
-
-/**
- * Adds a learner. A member that asks again from another data directory than the recorded one is
- * refused: entries that it once acknowledged would be missing without notice. From the recorded one
- * it may ask again.
- */
-export function withLearner(
-  configuration: ClusterConfiguration,
-  id: NodeId,
-  raftAddress: Address,
-  incarnation: string,
-): Change {
-  const { members, removed } = configuration;
-  if (removed.includes(id)) {
-    return `${id} was removed from this cluster, and a removed id is never used again: ` +
-      `choose another`;
-  }
-  const present = members.find((member) => member.id === id);
-  const host = members.find((one) => one.id !== id && isSame(one.raftAddress, raftAddress));
-  if (host !== undefined) {
-    return `${formatAddress(raftAddress)} is the address of ${host.id}: ` +
-      `remove that one first, or choose another port`;
-  }
-  if (present === undefined) {
-    const member = { id, raftAddress, isLearner: true, incarnation };
-    return { members: [...members, member], removed };
-  }
-  if (present.incarnation !== incarnation) {
-    return `${id} is a member already, with another data directory: start it on that one, ` +
-      `or remove it and join under a new id`;
-  }
-  return withAddress(configuration, id, raftAddress);
-}
-
-/**
- * Removes a member for good.
- *
- * @param isForced also if too few of the remaining voters answer
- */
-export function without(
-  configuration: ClusterConfiguration,
-  id: NodeId,
-  isForced: boolean,
-  health: MemberHealth,
-): Change {
-  const { members, removed } = configuration;
-  if (removed.includes(id)) return configuration;
-  if (!members.some((member) => member.id === id)) return noMember(configuration, id);
-  const left = members.filter((member) => member.id !== id);
-  const next = { members: left, removed: [...removed, id] };
-  const votersBefore = votersOf(members);
-  const voters = votersOf(left);
-  if (voters.length === 0) return `${id} is the only voting member, and a cluster needs one`;
-  if (isForced || voters.length === votersBefore.length) return next;
-  const missing = voters.filter((voter) => !health.isLive(voter));
-  const liveCount = voters.length - missing.length;
-  const needed = Math.floor(voters.length / 2) + 1;
-  if (liveCount >= needed) return next;
-  return `Removing ${id} would leave ${liveCount} of ${voters.length} voting members that answer, ` +
-    `and ${needed} are needed: ${missing.join(", ")} ${missing.length === 1 ? "does" : "do"} ` +
-    `not answer; start ${missing.length === 1 ? "it" : "them"} again, or use FORCE`;
-}
-
-/** Makes a learner a voter. */
-export function withVoter(configuration: ClusterConfiguration, id: NodeId): ClusterConfiguration {
-  return changed(configuration, id, (member) => ({ ...member, isLearner: false }));
-}
-
-/**
- * Records a member's new address. Returns the same configuration if it has this address already.
- */
-export function withAddress(
-  configuration: ClusterConfiguration,
-  id: NodeId,
-  raftAddress: Address,
-): ClusterConfiguration {
-  const present = configuration.members.find((member) => member.id === id);
-  if (present === undefined || isSame(present.raftAddress, raftAddress)) return configuration;
-  return changed(configuration, id, (member) => ({ ...member, raftAddress }));
-}
-
-export function isVoter({ members }: ClusterConfiguration, id: NodeId): boolean {
-  return members.some((member) => member.id === id && !member.isLearner);
-}
-
-export function isMember({ members }: ClusterConfiguration, id: NodeId): boolean {
-  return members.some((member) => member.id === id);
-}
-
-/** The refusal for an id that no member has. */
-export function noMember({ members }: ClusterConfiguration, id: NodeId): string {
-  return `${id} is no member of this cluster: it has ${members.map(({ id }) => id).join(", ")}`;
-}
-
-export function isSame(a: Address, b: Address): boolean {
-  return a.host === b.host && a.port === b.port;
-}
-
-function votersOf(members: readonly Member[]): NodeId[] {
-  return members.filter(({ isLearner }) => !isLearner).map(({ id }) => id);
-}
-
-function changed(
-  { members, removed }: ClusterConfiguration,
-  id: NodeId,
-  change: (member: Member) => Member,
-): ClusterConfiguration {
-  return { members: members.map((one) => one.id === id ? change(one) : one), removed };
-}
-
-export interface LeadershipTransferOptions {
-  readonly id: NodeId;
-  readonly raft: Raft<Batch>;
-  readonly members: Members;
-  readonly clock: Clock;
-  /** How long the outcome may stay unknown, in milliseconds. */
-  readonly waitMs: number;
-  readonly hasWrongClock: (id: NodeId) => boolean;
-  readonly redirect: () => ErrorReply;
-  readonly schedule: () => void;
-}
-
-interface UnderWay {
-  readonly to: NodeId;
-  readonly deadlineMs: number;
-  readonly done: (reply: Reply) => void;
-}
-
-/** Transfers leadership on request, and reports the outcome. */
-export class LeadershipTransfer {
-  readonly #options: LeadershipTransferOptions;
-  readonly #isLive: (id: NodeId) => boolean;
-  #underWay: UnderWay[] = [];
-
-  constructor(options: LeadershipTransferOptions, isLive: (id: NodeId) => boolean) {
-    this.#options = options;
-    this.#isLive = isLive;
-  }
-
-  /** `done` gets OK when `to` leads, or a refusal. */
-  start(to: NodeId, done: (reply: Reply) => void): void {
-    const { id, raft, members, clock, waitMs, hasWrongClock, redirect, schedule } = this.#options;
-    if (raft.role !== "leader") return done(redirect());
-    if (to === id) return done(OK);
-    const { configuration } = members.newest;
-    if (!isMember(configuration, to)) return done(refusal(noMember(configuration, to)));
-    if (!isVoter(configuration, to)) {
-      return done(refusal(`${to} is a learner: only a voting member can lead`));
-    }
-    if (!this.#isLive(to)) return done(refusal(`${to} does not answer: it cannot lead`));
-    if (hasWrongClock(to)) {
-      return done(refusal(`the clock of ${to} is far from the others': it cannot lead`));
-    }
-    if (!raft.transfer(to)) {
-      return done(refusal(`leadership is being transferred to ${raft.transferringTo} already`));
-    }
-    this.#underWay.push({ to, done, deadlineMs: clock.monotonicMs() + waitMs });
-    schedule();
-  }
-
-  /** The best voter to lead in this leader's place; `null` when none answers. */
-  successor(): NodeId | null {
-    const { raft, hasWrongClock } = this.#options;
-    const fit = raft.status().peers.filter(({ id, isLearner }) =>
-      !isLearner && this.#isLive(id) && !hasWrongClock(id)
-    );
-    fit.sort((a, b) => b.match - a.match);
-    return fit[0]?.id ?? null;
-  }
-
-  /** Answers callers whose outcome is known. */
-  turn(): void {
-    if (this.#underWay.length === 0) return;
-    const { role, leaderId, transferringTo } = this.#options.raft;
-    this.#settle(({ to }) => {
-      if (leaderId === to) return OK;
-      if (role === "leader") {
-        return transferringTo === to
-          ? null
-          : refusal(`${to} did not take over in time, ${this.#options.id} stays the leader`);
-      }
-      return leaderId === null ? null : refusal(`${leaderId} leads now instead of ${to}`);
-    });
-  }
-
-  tick(nowMs: number): void {
-    this.#settle(({ to, deadlineMs }) =>
-      nowMs < deadlineMs ? null : new ErrorReply(`UNKNOWN It is not known whether ${to} leads`)
-    );
-  }
-
-  stop(reply: ErrorReply): void {
-    this.#settle(() => reply);
-  }
-
-  #settle(replyTo: (one: UnderWay) => SimpleString | ErrorReply | null): void {
-    for (const one of this.#underWay) {
-      const reply = replyTo(one);
-      if (reply === null) continue;
-      this.#underWay = this.#underWay.filter((other) => other !== one);
-      one.done(reply);
-    }
-  }
-}
-
-function refusal(sentence: string): ErrorReply {
-  return new ErrorReply(`ERR ${sentence}`);
-}
-
 /** A learner with at most this many committed entries missing has caught up. */
 const CAUGHT_UP_ENTRIES = 32;
 /** Maximum number of changes waiting for their turn. */
@@ -429,3 +212,220 @@ const NOT_BEGUN = new ErrorReply(
 const NOT_COMMITTED = new ErrorReply(
   "UNKNOWN The change of the members was not confirmed in time, it may or may not happen",
 );
+
+export interface LeadershipTransferOptions {
+  readonly id: NodeId;
+  readonly raft: Raft<Batch>;
+  readonly members: Members;
+  readonly clock: Clock;
+  /** How long the outcome may stay unknown, in milliseconds. */
+  readonly waitMs: number;
+  readonly hasWrongClock: (id: NodeId) => boolean;
+  readonly redirect: () => ErrorReply;
+  readonly schedule: () => void;
+}
+
+interface UnderWay {
+  readonly to: NodeId;
+  readonly deadlineMs: number;
+  readonly done: (reply: Reply) => void;
+}
+
+/** Transfers leadership on request, and reports the outcome. */
+export class LeadershipTransfer {
+  readonly #options: LeadershipTransferOptions;
+  readonly #isLive: (id: NodeId) => boolean;
+  #underWay: UnderWay[] = [];
+
+  constructor(options: LeadershipTransferOptions, isLive: (id: NodeId) => boolean) {
+    this.#options = options;
+    this.#isLive = isLive;
+  }
+
+  /** `done` gets OK when `to` leads, or a refusal. */
+  start(to: NodeId, done: (reply: Reply) => void): void {
+    const { id, raft, members, clock, waitMs, hasWrongClock, redirect, schedule } = this.#options;
+    if (raft.role !== "leader") return done(redirect());
+    if (to === id) return done(OK);
+    const { configuration } = members.newest;
+    if (!isMember(configuration, to)) return done(refusal(noMember(configuration, to)));
+    if (!isVoter(configuration, to)) {
+      return done(refusal(`${to} is a learner: only a voting member can lead`));
+    }
+    if (!this.#isLive(to)) return done(refusal(`${to} does not answer: it cannot lead`));
+    if (hasWrongClock(to)) {
+      return done(refusal(`the clock of ${to} is far from the others': it cannot lead`));
+    }
+    if (!raft.transfer(to)) {
+      return done(refusal(`leadership is being transferred to ${raft.transferringTo} already`));
+    }
+    this.#underWay.push({ to, done, deadlineMs: clock.monotonicMs() + waitMs });
+    schedule();
+  }
+
+  /** The best voter to lead in this leader's place; `null` when none answers. */
+  successor(): NodeId | null {
+    const { raft, hasWrongClock } = this.#options;
+    const fit = raft.status().peers.filter(({ id, isLearner }) =>
+      !isLearner && this.#isLive(id) && !hasWrongClock(id)
+    );
+    fit.sort((a, b) => b.match - a.match);
+    return fit[0]?.id ?? null;
+  }
+
+  /** Answers callers whose outcome is known. */
+  turn(): void {
+    if (this.#underWay.length === 0) return;
+    const { role, leaderId, transferringTo } = this.#options.raft;
+    this.#settle(({ to }) => {
+      if (leaderId === to) return OK;
+      if (role === "leader") {
+        return transferringTo === to
+          ? null
+          : refusal(`${to} did not take over in time, ${this.#options.id} stays the leader`);
+      }
+      return leaderId === null ? null : refusal(`${leaderId} leads now instead of ${to}`);
+    });
+  }
+
+  tick(nowMs: number): void {
+    this.#settle(({ to, deadlineMs }) =>
+      nowMs < deadlineMs ? null : new ErrorReply(`UNKNOWN It is not known whether ${to} leads`)
+    );
+  }
+
+  stop(reply: ErrorReply): void {
+    this.#settle(() => reply);
+  }
+
+  #settle(replyTo: (one: UnderWay) => SimpleString | ErrorReply | null): void {
+    for (const one of this.#underWay) {
+      const reply = replyTo(one);
+      if (reply === null) continue;
+      this.#underWay = this.#underWay.filter((other) => other !== one);
+      one.done(reply);
+    }
+  }
+}
+
+function refusal(sentence: string): ErrorReply {
+  return new ErrorReply(`ERR ${sentence}`);
+}
+
+/** The new configuration, or a sentence that says why it is refused. */
+export type Change = ClusterConfiguration | string;
+
+/** What the leader knows about the members' health, to judge whether a change is safe. */
+export interface MemberHealth {
+  /** Whether the member answers. */
+  isLive(id: NodeId): boolean;
+}
+
+/**
+ * Adds a learner. A member that asks again from another data directory than the recorded one is
+ * refused: entries that it once acknowledged would be missing without notice. From the recorded one
+ * it may ask again.
+ */
+export function withLearner(
+  configuration: ClusterConfiguration,
+  id: NodeId,
+  raftAddress: Address,
+  incarnation: string,
+): Change {
+  const { members, removed } = configuration;
+  if (removed.includes(id)) {
+    return `${id} was removed from this cluster, and a removed id is never used again: ` +
+      `choose another`;
+  }
+  const present = members.find((member) => member.id === id);
+  const host = members.find((one) => one.id !== id && isSame(one.raftAddress, raftAddress));
+  if (host !== undefined) {
+    return `${formatAddress(raftAddress)} is the address of ${host.id}: ` +
+      `remove that one first, or choose another port`;
+  }
+  if (present === undefined) {
+    const member = { id, raftAddress, isLearner: true, incarnation };
+    return { members: [...members, member], removed };
+  }
+  if (present.incarnation !== incarnation) {
+    return `${id} is a member already, with another data directory: start it on that one, ` +
+      `or remove it and join under a new id`;
+  }
+  return withAddress(configuration, id, raftAddress);
+}
+
+/**
+ * Removes a member for good.
+ *
+ * @param isForced also if too few of the remaining voters answer
+ */
+export function without(
+  configuration: ClusterConfiguration,
+  id: NodeId,
+  isForced: boolean,
+  health: MemberHealth,
+): Change {
+  const { members, removed } = configuration;
+  if (removed.includes(id)) return configuration;
+  if (!members.some((member) => member.id === id)) return noMember(configuration, id);
+  const left = members.filter((member) => member.id !== id);
+  const next = { members: left, removed: [...removed, id] };
+  const votersBefore = votersOf(members);
+  const voters = votersOf(left);
+  if (voters.length === 0) return `${id} is the only voting member, and a cluster needs one`;
+  if (isForced || voters.length === votersBefore.length) return next;
+  const missing = voters.filter((voter) => !health.isLive(voter));
+  const liveCount = voters.length - missing.length;
+  const needed = Math.floor(voters.length / 2) + 1;
+  if (liveCount >= needed) return next;
+  return `Removing ${id} would leave ${liveCount} of ${voters.length} voting members that answer, ` +
+    `and ${needed} are needed: ${missing.join(", ")} ${missing.length === 1 ? "does" : "do"} ` +
+    `not answer; start ${missing.length === 1 ? "it" : "them"} again, or use FORCE`;
+}
+
+/** Makes a learner a voter. */
+export function withVoter(configuration: ClusterConfiguration, id: NodeId): ClusterConfiguration {
+  return changed(configuration, id, (member) => ({ ...member, isLearner: false }));
+}
+
+/**
+ * Records a member's new address. Returns the same configuration if it has this address already.
+ */
+export function withAddress(
+  configuration: ClusterConfiguration,
+  id: NodeId,
+  raftAddress: Address,
+): ClusterConfiguration {
+  const present = configuration.members.find((member) => member.id === id);
+  if (present === undefined || isSame(present.raftAddress, raftAddress)) return configuration;
+  return changed(configuration, id, (member) => ({ ...member, raftAddress }));
+}
+
+export function isVoter({ members }: ClusterConfiguration, id: NodeId): boolean {
+  return members.some((member) => member.id === id && !member.isLearner);
+}
+
+export function isMember({ members }: ClusterConfiguration, id: NodeId): boolean {
+  return members.some((member) => member.id === id);
+}
+
+/** The refusal for an id that no member has. */
+export function noMember({ members }: ClusterConfiguration, id: NodeId): string {
+  return `${id} is no member of this cluster: it has ${members.map(({ id }) => id).join(", ")}`;
+}
+
+export function isSame(a: Address, b: Address): boolean {
+  return a.host === b.host && a.port === b.port;
+}
+
+function votersOf(members: readonly Member[]): NodeId[] {
+  return members.filter(({ isLearner }) => !isLearner).map(({ id }) => id);
+}
+
+function changed(
+  { members, removed }: ClusterConfiguration,
+  id: NodeId,
+  change: (member: Member) => Member,
+): ClusterConfiguration {
+  return { members: members.map((one) => one.id === id ? change(one) : one), removed };
+}

@@ -6,66 +6,6 @@ import type { StateSnapshot } from "../../store/state_snapshot.ts";
 import type { LogStore } from "../log/log_store.ts";
 import type { SnapshotMeta, SnapshotStore, SnapshotWriter, StoredSnapshot } from "./snapshot.ts";
 
-/** Maximum number of marks. Beyond it, every second one is dropped. */
-const MARKS_MAX = 256;
-
-interface Mark {
-  readonly index: number;
-  readonly bytes: number;
-}
-
-/**
- * Records coarsely how many bytes of log were applied up to which entry, to convert bounds in bytes
- * to indexes. It counts from its creation.
- */
-export class LogBytes {
-  #marks: Mark[];
-  #index: number;
-  #bytes = 0;
-  #stepBytes: number;
-
-  /** @param stepBytes distance of two marks, at least at first */
-  constructor(index: number, stepBytes: number) {
-    this.#index = index;
-    this.#marks = [{ index, bytes: 0 }];
-    this.#stepBytes = stepBytes;
-  }
-
-  noteApplied(index: number, bytes: number): void {
-    this.#index = index;
-    this.#bytes += bytes;
-    const last = this.#marks.at(-1);
-    if (last !== undefined && this.#bytes - last.bytes < this.#stepBytes) return;
-    this.#marks.push({ index, bytes: this.#bytes });
-    if (this.#marks.length > MARKS_MAX) this.#thinOut();
-  }
-
-  /** Bytes of the entries after `index`, as far as they were counted. */
-  since(index: number): number {
-    if (index >= this.#index) return 0;
-    const mark = this.#marks.findLast((one) => one.index <= index) ?? this.#marks[0];
-    return this.#bytes - (mark?.bytes ?? 0);
-  }
-
-  /** An entry at or before `index`, with about `bytes` of log between the two. */
-  before(index: number, bytes: number): number {
-    const end = this.#bytes - this.since(index);
-    const mark = this.#marks.findLast((one) => one.index <= index && one.bytes <= end - bytes);
-    return Math.min(index, (mark ?? this.#marks[0])?.index ?? 0);
-  }
-
-  /** Drops the marks that only indexes before `index` need. */
-  forgetBefore(index: number): void {
-    const first = this.#marks.findLastIndex((one) => one.index <= index);
-    if (first > 0) this.#marks = this.#marks.slice(first);
-  }
-
-  #thinOut(): void {
-    this.#stepBytes *= 2;
-    this.#marks = this.#marks.filter((_, at) => at % 2 === 0);
-  }
-}
-
 /** Size of the chunks of a new snapshot. */
 const CHUNK_BYTES = 32 * 1024;
 /** Maximum time in milliseconds of one slice of work. The pause before the next takes as long. */
@@ -285,5 +225,65 @@ export class SnapshotTaker {
       if (recentlyActive && state !== "snapshot") index = Math.min(index, match);
     }
     return index;
+  }
+}
+
+/** Maximum number of marks. Beyond it, every second one is dropped. */
+const MARKS_MAX = 256;
+
+interface Mark {
+  readonly index: number;
+  readonly bytes: number;
+}
+
+/**
+ * Records coarsely how many bytes of log were applied up to which entry, to convert bounds in bytes
+ * to indexes. It counts from its creation.
+ */
+export class LogBytes {
+  #marks: Mark[];
+  #index: number;
+  #bytes = 0;
+  #stepBytes: number;
+
+  /** @param stepBytes distance of two marks, at least at first */
+  constructor(index: number, stepBytes: number) {
+    this.#index = index;
+    this.#marks = [{ index, bytes: 0 }];
+    this.#stepBytes = stepBytes;
+  }
+
+  noteApplied(index: number, bytes: number): void {
+    this.#index = index;
+    this.#bytes += bytes;
+    const last = this.#marks.at(-1);
+    if (last !== undefined && this.#bytes - last.bytes < this.#stepBytes) return;
+    this.#marks.push({ index, bytes: this.#bytes });
+    if (this.#marks.length > MARKS_MAX) this.#thinOut();
+  }
+
+  /** Bytes of the entries after `index`, as far as they were counted. */
+  since(index: number): number {
+    if (index >= this.#index) return 0;
+    const mark = this.#marks.findLast((one) => one.index <= index) ?? this.#marks[0];
+    return this.#bytes - (mark?.bytes ?? 0);
+  }
+
+  /** An entry at or before `index`, with about `bytes` of log between the two. */
+  before(index: number, bytes: number): number {
+    const end = this.#bytes - this.since(index);
+    const mark = this.#marks.findLast((one) => one.index <= index && one.bytes <= end - bytes);
+    return Math.min(index, (mark ?? this.#marks[0])?.index ?? 0);
+  }
+
+  /** Drops the marks that only indexes before `index` need. */
+  forgetBefore(index: number): void {
+    const first = this.#marks.findLastIndex((one) => one.index <= index);
+    if (first > 0) this.#marks = this.#marks.slice(first);
+  }
+
+  #thinOut(): void {
+    this.#stepBytes *= 2;
+    this.#marks = this.#marks.filter((_, at) => at % 2 === 0);
   }
 }

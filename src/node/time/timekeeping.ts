@@ -9,80 +9,6 @@ import type { ClockMessage, PeerMessage } from "../peers/peer_message.ts";
 import { LogTime, type LogTimeOptions } from "./log_time.ts";
 import { MemberClocks, type MemberClocksOptions } from "./member_clocks.ts";
 
-/** Interval in milliseconds between log lines about the same wrong clock. */
-const COMPLAIN_MS = 60_000;
-
-export interface ClockGuardOptions {
-  readonly id: NodeId;
-  readonly raft: Raft<Batch>;
-  readonly clock: Clock;
-  readonly clocks: MemberClocks;
-  readonly time: LogTime;
-  readonly logger: Logger;
-  readonly clockOffsetMsMax: number;
-  readonly voters: () => readonly NodeId[];
-  /** The best member to lead instead; `null` when none is reachable. */
-  readonly successor: () => NodeId | null;
-}
-
-/**
- * Keeps a node from leading while it cannot tell the time: it does not know the clocks of a
- * majority yet, or its own clock is far from theirs.
- */
-export class ClockGuard {
-  readonly #options: ClockGuardOptions;
-  #isWrong = false;
-  #complainedMs = -Infinity;
-  /** Leadership was offered to a successor, who did not take it. */
-  #hasOffered = false;
-  #isRetired = false;
-
-  constructor(options: ClockGuardOptions) {
-    this.#options = options;
-    this.check();
-  }
-
-  /** Never lets the node lead again: it was removed, or is stopping. */
-  retire(): void {
-    this.#isRetired = true;
-    this.#options.raft.mayLead = false;
-  }
-
-  /** Judges the clocks as currently measured. */
-  check(): void {
-    const { raft, clocks, time, voters } = this.#options;
-    const isWrong = clocks.isWrong(voters());
-    if (isWrong) this.#complain();
-    else if (this.#isWrong) this.#options.logger.info(`its clock is right again: it may lead`);
-    this.#isWrong = isWrong;
-    raft.mayLead = time.isKnown && !isWrong && !this.#isRetired;
-    if (raft.role !== "leader") this.#hasOffered = false;
-  }
-
-  /** Hands over when this leader's clock is wrong, or steps down when nobody takes over in time. */
-  tick(): void {
-    this.check();
-    const { raft, successor } = this.#options;
-    if (!this.#isWrong || raft.role !== "leader" || raft.transferringTo !== null) return;
-    const to = this.#hasOffered ? null : successor();
-    this.#hasOffered = true;
-    if (to === null || !raft.transfer(to)) raft.stepDown();
-  }
-
-  #complain(): void {
-    const { clock, clocks, logger, voters, clockOffsetMsMax } = this.#options;
-    const nowMs = clock.monotonicMs();
-    if (nowMs - this.#complainedMs < COMPLAIN_MS) return;
-    this.#complainedMs = nowMs;
-    const offsetMs = Math.round(clocks.offsetMs(voters()) ?? 0);
-    const where = offsetMs > 0 ? "ahead of" : "behind";
-    logger.warn(
-      `its clock is ${Math.abs(offsetMs)} ms ${where} the median of the members' clocks, ` +
-        `which is more than --clock-offset-ms-max ${clockOffsetMsMax}: it does not lead`,
-    );
-  }
-}
-
 export interface TimekeepingOptions
   extends
     MemberClocksOptions,
@@ -163,5 +89,79 @@ export class Timekeeping {
       logTimeMs: this.log.nowMs(),
       logTimeAheadMs: this.log.aheadMs(),
     };
+  }
+}
+
+/** Interval in milliseconds between log lines about the same wrong clock. */
+const COMPLAIN_MS = 60_000;
+
+export interface ClockGuardOptions {
+  readonly id: NodeId;
+  readonly raft: Raft<Batch>;
+  readonly clock: Clock;
+  readonly clocks: MemberClocks;
+  readonly time: LogTime;
+  readonly logger: Logger;
+  readonly clockOffsetMsMax: number;
+  readonly voters: () => readonly NodeId[];
+  /** The best member to lead instead; `null` when none is reachable. */
+  readonly successor: () => NodeId | null;
+}
+
+/**
+ * Keeps a node from leading while it cannot tell the time: it does not know the clocks of a
+ * majority yet, or its own clock is far from theirs.
+ */
+export class ClockGuard {
+  readonly #options: ClockGuardOptions;
+  #isWrong = false;
+  #complainedMs = -Infinity;
+  /** Leadership was offered to a successor, who did not take it. */
+  #hasOffered = false;
+  #isRetired = false;
+
+  constructor(options: ClockGuardOptions) {
+    this.#options = options;
+    this.check();
+  }
+
+  /** Never lets the node lead again: it was removed, or is stopping. */
+  retire(): void {
+    this.#isRetired = true;
+    this.#options.raft.mayLead = false;
+  }
+
+  /** Judges the clocks as currently measured. */
+  check(): void {
+    const { raft, clocks, time, voters } = this.#options;
+    const isWrong = clocks.isWrong(voters());
+    if (isWrong) this.#complain();
+    else if (this.#isWrong) this.#options.logger.info(`its clock is right again: it may lead`);
+    this.#isWrong = isWrong;
+    raft.mayLead = time.isKnown && !isWrong && !this.#isRetired;
+    if (raft.role !== "leader") this.#hasOffered = false;
+  }
+
+  /** Hands over when this leader's clock is wrong, or steps down when nobody takes over in time. */
+  tick(): void {
+    this.check();
+    const { raft, successor } = this.#options;
+    if (!this.#isWrong || raft.role !== "leader" || raft.transferringTo !== null) return;
+    const to = this.#hasOffered ? null : successor();
+    this.#hasOffered = true;
+    if (to === null || !raft.transfer(to)) raft.stepDown();
+  }
+
+  #complain(): void {
+    const { clock, clocks, logger, voters, clockOffsetMsMax } = this.#options;
+    const nowMs = clock.monotonicMs();
+    if (nowMs - this.#complainedMs < COMPLAIN_MS) return;
+    this.#complainedMs = nowMs;
+    const offsetMs = Math.round(clocks.offsetMs(voters()) ?? 0);
+    const where = offsetMs > 0 ? "ahead of" : "behind";
+    logger.warn(
+      `its clock is ${Math.abs(offsetMs)} ms ${where} the median of the members' clocks, ` +
+        `which is more than --clock-offset-ms-max ${clockOffsetMsMax}: it does not lead`,
+    );
   }
 }
