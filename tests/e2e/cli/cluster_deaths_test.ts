@@ -71,7 +71,7 @@ Deno.test("regent cluster --restart starts the dead again", async () => {
   });
 });
 
-Deno.test("a node that was brought back by hand is taken in when the cluster starts again", async () => {
+Deno.test("a node that was brought back by hand is adopted when the cluster starts again", async () => {
   await withTemporaryDirectory(async (dir) => {
     const { port, node } = await withClusterCommand({ dir }, async ({ command, rows, port }) => {
       const node = rows.find(({ role }) => role === "follower");
@@ -98,7 +98,7 @@ Deno.test("a node that was brought back by hand is taken in when the cluster sta
         assertEquals(await command.ended(), 0);
         const end =
           `${node.name} (pid ${processId}) keeps running: it was not started by this command.`;
-        assertEquals(command.linesLike(/goes on/), [end]);
+        assertEquals(command.linesLike(/keeps running/), [end]);
       });
       assertEquals((await processOf(node)).processId, processId);
     });
