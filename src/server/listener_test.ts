@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { EventEmitter } from "node:events";
 import { clockWith, withListener } from "../../tests/support/listener_bench.ts";
 import { until } from "../../tests/support/until.ts";
 import { UserError } from "../base/errors.ts";
@@ -8,7 +9,7 @@ import { systemClock } from "../platform/system_clock.ts";
 import { PushReply, type Reply } from "../resp/reply.ts";
 import type { Connection } from "./connection.ts";
 import { DEFAULT_CLIENT_LIMITS } from "./limits.ts";
-import { listen } from "./listener.ts";
+import { listen, RespListener } from "./listener.ts";
 import type { PendingReply } from "./pending_reply.ts";
 
 const net = { permissions: { net: true } };
@@ -417,6 +418,25 @@ Deno.test(
       assertEquals(said(), before);
     }),
 );
+
+Deno.test("TCP asks after a client that is silent, as often as the flag says", () => {
+  for (const [tcpKeepaliveS, asked] of [[300, [[true, 300_000]]], [0, []]] as const) {
+    const accepting = new EventEmitter();
+    const limits = { ...DEFAULT_CLIENT_LIMITS, tcpKeepaliveS };
+    const listener = new RespListener(
+      Object.assign(accepting, { address: () => ({ port: 1 }), close() {} }),
+      {
+        ...{ address: { host: "h", port: 1 }, limits, clock: systemClock, logger: silentLogger },
+        handler: { handle() {}, forget() {} },
+      },
+    );
+    const set: unknown[][] = [];
+    const setKeepAlive = (...how: unknown[]) => set.push(how);
+    accepting.emit("connection", Object.assign(new EventEmitter(), { setKeepAlive, destroy() {} }));
+    listener.close();
+    assertEquals(set, [...asked.map((how) => [...how])]);
+  }
+});
 
 Deno.test(
   "a request that was held comes in the protocol that its client speaks by now",

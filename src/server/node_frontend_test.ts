@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import {
   MemoryCluster,
   type MemoryClusterOptions,
@@ -6,6 +6,7 @@ import {
 import { PROCESS_FACTS } from "../../tests/support/process_facts.ts";
 import { StateMachine } from "../commands/state_machine.ts";
 import type { Node } from "../node/node.ts";
+import type { PushReply } from "../resp/reply.ts";
 import type { Connection } from "./connection.ts";
 import { NodeFrontend } from "./node_frontend.ts";
 import { PendingReply } from "./pending_reply.ts";
@@ -14,7 +15,11 @@ type Ask = (...args: string[]) => string;
 
 /** Sends requests over one connection to the leader; `sent` does not wait for the answer. */
 async function withLeader(
-  options: MemoryClusterOptions & { readonly size?: number },
+  options: MemoryClusterOptions & {
+    readonly size?: number;
+    /** What differs from a connection that has just come. */
+    readonly connection?: Partial<Connection>;
+  },
   test: (
     cluster: MemoryCluster,
     ask: Ask,
@@ -44,6 +49,7 @@ async function withLeader(
         name: "",
         protocol: 2,
         reset() {},
+        ...options.connection,
       } as unknown as Connection
     );
     let connection = connect(1);
@@ -141,6 +147,21 @@ Deno.test("RESET takes the fence back", async () => {
     assertEquals(ask("SET", "k", "1").slice(0, 10), "-TRYAGAIN ");
     assertEquals(ask("RESET"), "+RESET\r\n");
     assertEquals(ask("SET", "k", "1"), "+OK\r\n");
+  });
+});
+
+Deno.test("RESET ends what CLUSTER WATCH began, also for a client that speaks RESP3 again", async () => {
+  const pushed: PushReply[] = [];
+  const subscriber = { protocol: 3, push: (message: PushReply) => pushed.push(message) } as const;
+  await withLeader({ connection: subscriber }, (cluster, ask) => {
+    assertEquals(ask("CLUSTER", "WATCH", "100"), "+OK\r\n");
+    cluster.clock.advance(1_000);
+    assert(pushed.length >= 10, `${pushed.length}`);
+    assertEquals(ask("RESET"), "+RESET\r\n"); // this connection keeps its protocol
+    pushed.length = 0;
+    cluster.clock.advance(1_000);
+    assertEquals(ask("SET", "k", "1"), "+OK\r\n");
+    assertEquals(pushed.length, 0);
   });
 });
 

@@ -336,4 +336,21 @@ export const seamClientMutants: readonly Mutant[] = [
     replace: "this.#isLate = elapsedMs > STOOD_STILL_MS;",
     killers: ["src/proxy/node_trouble_test.ts"],
   },
+  {
+    name: "seam-reset-goes-on-pushing",
+    bug:
+      "RESET after CLUSTER WATCH: a client that says HELLO 3 again gets pushes among its replies",
+    file: "src/server/node_frontend.ts",
+    find: "    this.#cluster.unwatch(connection);\n    this.#snapshots",
+    replace: "    this.#snapshots",
+    killers: ["src/server/node_frontend_test.ts"],
+  },
+  {
+    name: "seam-no-tcp-keep-alive",
+    bug: "clients of a machine that lost power keep their places for ever",
+    file: "src/server/connection.ts",
+    find: "if (tcpKeepaliveS > 0) socket.setKeepAlive(true, tcpKeepaliveS * 1_000);",
+    replace: "if (tcpKeepaliveS < 0) socket.setKeepAlive(true, tcpKeepaliveS * 1_000);",
+    killers: ["src/server/listener_test.ts"],
+  },
 ];
