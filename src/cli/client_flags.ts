@@ -108,16 +108,22 @@ export function clientLimits(values: Values<typeof clientFlags>): ClientLimits {
   };
 }
 
-/** The settings that node and proxy report for `CONFIG GET`, as Redis's clients expect them. */
+/**
+ * The settings that node and proxy report for `CONFIG GET`, as Redis's clients expect them.
+ *
+ * @param directory where the data is; empty for a proxy, which stores nothing
+ */
 export function redisSettings(
   { host, port }: Address,
   { clientsMax, bulkBytesMax, tcpKeepaliveS, timeoutS }: Values<typeof clientFlags>,
+  directory: string,
 ): [name: string, value: string][] {
   return [
     ["appendfsync", "always"],
     ["appendonly", "yes"],
     ["bind", host],
     ["databases", "1"],
+    ["dir", directory],
     ["maxclients", String(clientsMax)],
     ["maxmemory-policy", "noeviction"],
     ["port", String(port)],

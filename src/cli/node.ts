@@ -334,7 +334,7 @@ async function startNode(
     machine,
     clock: systemClock,
     facts: processFacts(),
-    config: new Map([...redisSettings({ host, port }, fitting), ["dir", directory]]),
+    config: new Map(redisSettings({ host, port }, fitting, directory)),
     listener: () => listener,
     ...(faults === null ? {} : { faultTools: faults.tools }),
   });

@@ -85,7 +85,7 @@ export async function startProxy(
     clientLimits: clientLimits(fitting),
     areDescriptorsOut,
     facts: processFacts(),
-    config: new Map(redisSettings(address, fitting)),
+    config: new Map(redisSettings(address, fitting, "")),
   });
   logger.info(`serves clients on ${formatAddress(address)}`);
   return proxy;
