@@ -158,6 +158,10 @@ Deno.test("a client that waits without a limit and ends is not waited for", asyn
     const asked = () => leader.held.find(({ args }) => args[0] === "WAIT");
     await until("the leader is asked", () => asked() !== undefined);
     const connection = asked()?.connection;
+    const other = new RawClient(proxy);
+    other.socket.end(latin1Bytes(request("INFO clients")));
+    await until("another client is told", () => other.isClosed);
+    assertStringIncludes(other.text, "\r\nblocked_clients:1\r\n");
     client.socket.end();
     await until("its connection ends", () => proxy.listener.connections.size === 0);
     await until(

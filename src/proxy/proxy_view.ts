@@ -41,6 +41,8 @@ export interface ProxyStatus {
   /** Requests not sent yet, whether held or waiting for their turn. */
   readonly waiting: { readonly requests: number; readonly bytes: number };
   readonly holds: HoldStatistics;
+  /** Number of clients whose request has a dedicated connection, `WAIT` mostly. */
+  readonly blockedClients: number;
   /** Bound of the state, as the node that has applied most reports it; 0 while none answers. */
   readonly memoryBytesMax: number;
 }
@@ -59,6 +61,7 @@ export function proxyStatus(topology: Topology, router: Router, clock: Clock): P
     inFlight: nodes.reduce((sum, { inFlight }) => sum + inFlight, 0),
     waiting: { ...router.hold.totals },
     holds: router.hold.statistics(clock.monotonicMs()),
+    blockedClients: router.pool.dedicatedCount,
     memoryBytesMax: newestState(topology)?.memoryBytesMax ?? 0,
   };
 }
@@ -114,8 +117,9 @@ type Fields = readonly (readonly [string, string | number])[];
 /** `INFO` of a proxy: Redis's sections where they fit, then the proxy's view of the cluster. */
 export function proxyInfo(sources: ProxyInfoSources, wanted: readonly string[]): string {
   const { status, facts, nowMs, listener } = sources;
+  const counts = { ...NO_COUNTS, blockedClients: status.blockedClients };
   return infoText([
-    ...processSections(facts, listener, nowMs, NO_COUNTS, "standalone"),
+    ...processSections(facts, listener, nowMs, counts, "standalone"),
     { name: "replication", fields: replicationFields(status) },
     { name: "proxy", fields: proxyFields(status) },
     { name: "nodes", fields: status.nodes.map(nodeField) },

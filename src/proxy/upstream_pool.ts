@@ -149,6 +149,11 @@ export class UpstreamPool {
     return upstream !== undefined && upstream.isReady && upstream.isAccepting ? upstream : null;
   }
 
+  /** Number of connections that serve one request each. */
+  get dedicatedCount(): number {
+    return this.#dedicated.size;
+  }
+
   /** Whether the number of dedicated connections has reached its bound. */
   isOutOfDedicated(isWait: boolean): boolean {
     const { waitsMax } = this.#options.limits;
