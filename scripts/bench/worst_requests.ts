@@ -35,7 +35,8 @@ function spread({ keys }: StoredKeys, count: number): string[] {
 }
 
 function large({ largeBytes }: StoredKeys): readonly string[] {
-  return ["SET", LARGE, "x".repeat(largeBytes)];
+  // Bytes above 127 take another way than ASCII, and a longer one.
+  return ["SET", LARGE, "\xe9b\0\xff".repeat(largeBytes / 4)];
 }
 
 /** One request with many keys. */
@@ -178,7 +179,7 @@ export const WORST_REQUESTS: Readonly<Record<string, Worst>> = {
   ),
   echo: both(many("ECHO", "x"), (stored) => [{
     title: "ECHO of a large value",
-    requests: [["ECHO", "x".repeat(stored.largeBytes)]],
+    requests: [["ECHO", "\xff".repeat(stored.largeBytes)]],
   }]),
   exists: onManyKeys("EXISTS"),
   expire: (stored) => [{

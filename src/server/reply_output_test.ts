@@ -1,15 +1,16 @@
 import { assert, assertEquals, assertLess } from "@std/assert";
 import type net from "node:net";
+import { type ByteString, textOf } from "../base/byte_string.ts";
 import { ReplyOutput } from "./reply_output.ts";
 
 const MIB = 1024 * 1024;
 
 /** Takes what is written, and holds it until it is drained. */
 class FakeSocket {
-  writes: string[] = [];
+  writes: ByteString[] = [];
   writableLength = 0;
 
-  write(text: string): void {
+  write(text: ByteString): void {
     this.writes.push(text);
     this.writableLength += text.length;
   }
@@ -35,7 +36,7 @@ Deno.test("more waits than a string can hold, and each piece is handed over once
     assert(socket.writes.length > 0, "nothing is handed over");
     for (const text of socket.writes) {
       assertLess(text.length, MIB + 1);
-      heads += text.slice(0, 3).replace(/^x+/, "");
+      heads += textOf(text).slice(0, 3).replace(/^x+/, "");
       bytes += text.length;
     }
     socket.writes = [];
@@ -55,4 +56,30 @@ Deno.test("short replies leave in one write", () => {
   out.clear();
   out.send();
   assertEquals(socket.writes.length, 1);
+});
+
+Deno.test("long values are handed over as they are, in their place among the texts", () => {
+  const { socket, output: out } = output();
+  const bytes = new Uint8Array(2 * MIB + 1).fill(0x61);
+  const sent: ByteString[] = [
+    "+OK\r\n",
+    bytes,
+    "\r\n",
+    "+OK\r\n",
+    bytes.subarray(0, 7),
+    "x".repeat(MIB),
+  ];
+  for (const piece of sent) out.add(piece);
+  let received = "";
+  while (!out.isHandedOver) {
+    out.send();
+    for (const piece of socket.writes) {
+      assertLess(piece.length, MIB + 1);
+      if (typeof piece !== "string") assert(piece.buffer === bytes.buffer, "a value was copied");
+      received += textOf(piece);
+    }
+    socket.writes = [];
+    socket.writableLength = 0;
+  }
+  assert(received === sent.map(textOf).join(""));
 });

@@ -1,5 +1,7 @@
 import { replyOf } from "../support/reply_of.ts";
-import { type Random, seededRandom } from "../../src/base/random.ts";
+import { LONG_BYTES_MIN } from "../../src/base/byte_string.ts";
+import { latin1Bytes } from "../../src/base/bytes.ts";
+import { type Random, randomInteger, seededRandom } from "../../src/base/random.ts";
 import { StateMachine } from "../../src/commands/state_machine.ts";
 import { checkRequest } from "../../src/commands/table.ts";
 import { encodeReply, type Protocol } from "../../src/resp/encode.ts";
@@ -8,6 +10,18 @@ import { agree, elements } from "./agreement.ts";
 import { CommandGenerator, type GeneratedRequest } from "./command_generator.ts";
 
 const BATCH = 250;
+
+/** Where these commands have a value, which is long now and then. */
+const VALUE_AT: Readonly<Record<string, number>> = {
+  set: 2,
+  setnx: 2,
+  getset: 2,
+  append: 2,
+  setex: 3,
+  setrange: 3,
+  mset: 2,
+};
+const LONG_SHARE = 0.05;
 
 /** A request that Redis and Regent answer differently. */
 export interface Difference {
@@ -57,11 +71,21 @@ export class RedisComparison {
   }
 
   #next(): GeneratedRequest[] {
-    const request = this.#generator.next();
+    const request = this.#withLongValue(this.#generator.next());
     // Redis counts keys that are due until it removes them, which a whole scan makes it do.
     return request.args[0]?.toLowerCase() === "dbsize"
       ? [{ args: ["SCAN", "0", "COUNT", "1000000"], agreement: "scan" }, request]
       : [request];
+  }
+
+  /** The request, perhaps with a value of a length that is kept as bytes. */
+  #withLongValue(request: GeneratedRequest): GeneratedRequest {
+    const args = [...request.args];
+    const at = VALUE_AT[args[0]?.toLowerCase() ?? ""];
+    if (at === undefined || at >= args.length || this.#random() >= LONG_SHARE) return request;
+    const character = String.fromCharCode(randomInteger(this.#random, 256));
+    args[at] = character.repeat(LONG_BYTES_MIN - 2 + randomInteger(this.#random, 2_000));
+    return { ...request, args };
   }
 
   async #compareState(): Promise<Difference | null> {
@@ -76,7 +100,8 @@ export class RedisComparison {
     ]);
   }
 
-  #execute(args: readonly string[]): string {
+  #execute(texts: readonly string[]): string {
+    const args = texts.map((text) => text.length < LONG_BYTES_MIN ? text : latin1Bytes(text));
     const reply = replyOf(() =>
       this.#machine.execute(checkRequest(args), args, this.#machine.timeMs, this.#random)
     );

@@ -3,6 +3,9 @@ import type { Mutant } from "../mutant.ts";
 const REQUESTS = "src/resp/request_decoder_test.ts";
 const REPLIES = "src/resp/reply_scanner_test.ts";
 const TAIL = "src/resp/byte_tail_test.ts";
+const STRINGS = "src/base/byte_string_test.ts";
+const LONG_VALUES = "src/commands/long_values_test.ts";
+const OUTPUT = "src/server/reply_output_test.ts";
 const LISTENER = "src/server/listener_test.ts";
 const BOUNDS = "src/server/listener_bounds_test.ts";
 
@@ -294,5 +297,76 @@ export const wireMutants: readonly Mutant[] = [
     find: `decoded.kind !== "complete" || this.#encodedCount === 0`,
     replace: `decoded.kind !== "complete" || this.#encodedCount >= 0`,
     killers: [REQUESTS],
+  },
+  {
+    name: "copy-shares-its-memory",
+    bug: "a long argument that came in one chunk changes when the chunk is used again",
+    file: "src/base/byte_string.ts",
+    find: "return new Uint8Array(bytes.subarray(from, to));",
+    replace: "return bytes.subarray(from, to);",
+    killers: [STRINGS, REQUESTS],
+  },
+  {
+    name: "share-of-anything",
+    bug: "a value of 64 KiB keeps the whole entry of many megabytes in memory that it came in",
+    file: "src/base/byte_string.ts",
+    find: "to - from >= LONG_BYTES_MIN && 2 * (to - from) >= bytes.buffer.byteLength;",
+    replace: "to - from >= LONG_BYTES_MIN;",
+    killers: [STRINGS],
+  },
+  {
+    name: "taken-and-kept",
+    bug: "the memory of a long argument is used again for the next request of any client",
+    file: "src/resp/byte_tail.ts",
+    find: `    this.#bytes = EMPTY;
+    this.#length = 0;
+    return new`,
+    replace: `    this.clear();
+    return new`,
+    killers: [TAIL],
+  },
+  {
+    name: "taken-with-all-its-room",
+    bug: "a value of 64 KiB takes the 2 MiB of the memory that it was read into",
+    file: "src/resp/byte_tail.ts",
+    find: "if (bytes.length > length * TAKEN_FACTOR_MAX) {",
+    replace: "if (bytes.length > length * TAKEN_FACTOR_MAX * 1e6) {",
+    killers: [TAIL],
+  },
+  {
+    name: "setrange-in-place",
+    bug: "SETRANGE writes into the bytes that a copy of the value and a snapshot share",
+    file: "src/commands/string_rows.ts",
+    find: "const bytes = new Uint8Array(Math.max(value.length, end));",
+    replace: `const bytes = typeof value !== "string" && value.length >= end
+      ? value
+      : new Uint8Array(Math.max(value.length, end));`,
+    killers: [LONG_VALUES],
+  },
+  {
+    name: "long-value-is-a-number",
+    bug: "INCR of a long value that is bytes begins at zero",
+    file: "src/commands/arguments.ts",
+    find: `return typeof value === "string" ? parseInteger(value) : null;`,
+    replace: `return typeof value === "string" ? parseInteger(value) : 0;`,
+    killers: [LONG_VALUES],
+  },
+  {
+    name: "rest-of-a-request-left-out",
+    bug: "a proxy counts what follows a long argument as nothing",
+    file: "src/resp/request_decoder.ts",
+    find: "for (const piece of rest) bytes += piece.length;",
+    replace: "",
+    killers: [REQUESTS],
+  },
+  {
+    name: "bytes-overtake-text",
+    bug: "a long value is sent before the replies that come before it",
+    file: "src/server/reply_output.ts",
+    find: `      if (this.#last !== "") this.#waiting.push(this.#last);
+      this.#waiting.push(text);
+      this.#last = "";`,
+    replace: "      this.#waiting.push(text);",
+    killers: [OUTPUT],
   },
 ];
