@@ -165,8 +165,8 @@ export class Membership {
     for (const { id, isLearner } of configuration.members) {
       const address = announced(id);
       const moved = address === null ? configuration : withAddress(configuration, id, address);
-      if (moved !== configuration) {
-        logger.info(`${id} is now reached at ${address?.host}:${address?.port}`);
+      if (address !== null && moved !== configuration) {
+        logger.info(`${id} is now reached at ${formatAddress(address)}`);
         if (this.#propose(moved)) return schedule();
       }
       if (!isLearner || !this.#hasCaughtUp(id, status)) continue;

@@ -5,6 +5,7 @@ import {
   MemoryCluster,
   withMemoryCluster,
 } from "../../../tests/support/node/memory_cluster.ts";
+import { silentLogger } from "../../base/logger.ts";
 import { ErrorReply, OK, type Reply } from "../../resp/reply.ts";
 import type { Node } from "../node.ts";
 import type { ClusterConfiguration } from "./configuration.ts";
@@ -245,8 +246,10 @@ Deno.test("a member that was away hears of its removal when it comes back", () =
     assertEquals(votersOf(cluster.leader).length, 2);
   }));
 
-Deno.test("a member that comes back elsewhere is found, and the log says where", () =>
-  withMemoryCluster(3, async (cluster) => {
+Deno.test("a member that comes back elsewhere is found, and the log says where", () => {
+  const lines: string[] = [];
+  const logger = { ...silentLogger, info: (line: string) => void lines.push(line) };
+  return withMemoryCluster(3, async (cluster) => {
     const [away] = cluster.followers;
     assert(away !== undefined, "there are followers");
     const { id } = away.report();
@@ -259,7 +262,11 @@ Deno.test("a member that comes back elsewhere is found, and the log says where",
     const read = new MemoryClient(back).send("GET", "k");
     cluster.until(() => written.reply !== undefined && read.reply !== undefined);
     assertEquals(cluster.ended, []);
-  }));
+    assertEquals(lines.filter((line) => line.includes("reached")), [
+      `${id} is now reached at memory:17050`,
+    ]);
+  }, { logger });
+});
 
 Deno.test("changes asked for at once are made one after the other", () =>
   withMemoryCluster(1, (cluster) => {

@@ -1,3 +1,4 @@
+import { formatAddress } from "../../base/address.ts";
 import { type Random, randomInteger } from "../../base/random.ts";
 import type { VersionRange } from "../../base/version_range.ts";
 import type { Cancel, Clock } from "../../platform/clock.ts";
@@ -235,7 +236,7 @@ export class PeerLink {
 
   /** Why there is no connection, as far as is known; `null` while there is one. */
   get problem(): string | null {
-    return this.#isOpen ? null : `${this.#address.host}:${this.#address.port}: ${this.#reason}`;
+    return this.#isOpen ? null : `${formatAddress(this.#address)}: ${this.#reason}`;
   }
 
   /** Takes a message for the next `flush`. Without a connection it is lost. */

@@ -51,6 +51,29 @@ Deno.test("a peer that does not read gets no more, and the loss is told", () => 
   assertEquals(sendOne(), [3, 1]);
 });
 
+Deno.test("what keeps a link from opening is told with the address, an IPv6 host in brackets", () => {
+  let handlers: StreamHandlers | undefined;
+  const link = new PeerLink({ host: "::1", port: 17002 }, {
+    peer: "n2",
+    hello: () => "{}",
+    onNotice: () => {},
+    patienceMs: () => 0,
+    protocol: { oldest: 3, newest: 3 },
+    network: {
+      listen: () => Promise.reject(new Error("nobody listens here")),
+      connect: (_address, given) => {
+        handlers = given;
+        return { remote: "n2", handle() {}, write() {}, pendingBytes: () => 0, close() {} };
+      },
+    },
+    clock: new ManualClock(),
+    random: seededRandom(1),
+    onLost: () => {},
+  });
+  handlers?.onClose("refused");
+  assertEquals(link.problem, "[::1]:17002: refused");
+});
+
 Deno.test("a peer that has moved before anybody answered is dialled at the new address first", () => {
   const dialled: number[] = [];
   const clock = new ManualClock();
