@@ -13,6 +13,7 @@ import { listen, RespListener } from "./listener.ts";
 import type { PendingReply } from "./pending_reply.ts";
 
 const net = { permissions: { net: true } };
+const MIB = 2 ** 20;
 
 Deno.test(
   "replies leave in the order of the requests, however they are settled",
@@ -111,6 +112,46 @@ Deno.test(
       recorder.pending[0]?.reply.settle("a");
       assertEquals(await client.readAll(), "$1\r\na\r\n$1\r\nb\r\n");
     }),
+);
+
+Deno.test(
+  "a client that has closed its side gets large replies, however slowly it reads",
+  net,
+  () =>
+    withListener({}, async (listener, recorder, connect) => {
+      const client = await connect();
+      await client.send("A\r\nB\r\nC\r\n");
+      await client.conn.closeWrite();
+      await recorder.until(() => recorder.pending.length === 3);
+      const [first, second, third] = recorder.pending;
+      second?.reply.settle("b".repeat(3 * MIB));
+      first?.reply.settle("a".repeat(3 * MIB));
+      assertEquals(await client.read(MIB), ("$3145728\r\n" + "a".repeat(MIB)).slice(0, MIB));
+      third?.reply.settle("c");
+      const rest = await client.readAll();
+      assertEquals(MIB + rest.length, 2 * "$3145728\r\n\r\n".length + 6 * MIB + 7);
+      assert(rest.endsWith("bb\r\n$1\r\nc\r\n"));
+      await until("it is closed", () => listener.connections.size === 0);
+    }),
+);
+
+Deno.test(
+  "a client that has closed its side and reads nothing is cut off after a while",
+  net,
+  async () => {
+    const timers: (() => void)[] = [];
+    await withListener({}, async (listener, recorder, connect) => {
+      const client = await connect();
+      await client.send("A\r\n");
+      await client.conn.closeWrite();
+      await recorder.until(() => recorder.pending.length === 1);
+      recorder.pending[0]?.reply.settle("a".repeat(32 * MIB));
+      await until("it is cut off", () => {
+        for (const run of timers.splice(0)) run();
+        return listener.connections.size === 0;
+      });
+    }, clockWith(timers));
+  },
 );
 
 Deno.test(
