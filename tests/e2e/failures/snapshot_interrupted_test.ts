@@ -57,31 +57,48 @@ async function cutsFile(cluster: LocalCluster): Promise<void> {
     Deno.truncateSync(`${sender.dir}/snapshots/${name}`, (VALUES - 4) * MIB);
   }
   await untilWhole(cluster, joined);
-  assertMatch(sender.process.said, /cannot send n6 a snapshot: .* cannot be read, .*; takes a new/);
+  assertMatch(
+    sender.process.said,
+    /cannot send n6.* a snapshot: .* cannot be read, .*; takes a new/,
+  );
 }
 
 async function removes(cluster: LocalCluster): Promise<void> {
   const removed = await withPart(cluster, "n7", 0.1);
-  const from = `127.0.0.1:${cluster.proxy.port}`;
-  const { code, stdout } = await runRegent(["remove", "n7", "--from", from]);
-  assertEquals([code, stdout.trim()], [0, "n7 is removed"]);
-  assertEquals((await removed.process.ended()).code, 0);
+  await remove(cluster, removed);
   await untilWhole(cluster, cluster.join("n8", cluster.proxy, FLAGS));
 }
 
-/** A node with a slow disk that joins, and has received this much of the snapshot. */
+async function remove(cluster: LocalCluster, { name, process }: Member): Promise<void> {
+  const from = `127.0.0.1:${cluster.proxy.port}`;
+  const { code, stdout } = await runRegent(["remove", name, "--from", from]);
+  assertEquals([code, stdout.trim()], [0, `${name} is removed`]);
+  assertEquals((await process.ended()).code, 0);
+}
+
+/**
+ * A node with a slow disk that joins, and has received this much of the snapshot. On a busy machine
+ * it may have all of it before its disk is slow, or before the test looks: then another one joins.
+ */
 async function withPart(cluster: LocalCluster, name: string, part: number): Promise<Member> {
   const describe = () => cluster.said();
-  const joined = cluster.join(name, cluster.proxy, FLAGS);
-  await until("its disk is slow", async () => {
-    return replyText(await ask(joined, ["FAULT", "slow-disk", "300"])) === "OK";
-  }, { describe });
-  await until(
-    `${name} has a part of the snapshot`,
-    () => incomingBytes(joined) > part * VALUES * MIB,
-    { timeoutMs: 120_000, describe },
-  );
-  return joined;
+  for (const attempt of ["", "b", "c", "d"]) {
+    const joined = cluster.join(`${name}${attempt}`, cluster.proxy, FLAGS);
+    await until("its disk is slow", async () => {
+      return replyText(await ask(joined, ["FAULT", "slow-disk", "300"])) === "OK";
+    }, { describe });
+    const isThere = () => incomingBytes(joined) > part * VALUES * MIB;
+    const isOver = () => joined.process.said.includes("installs the snapshot");
+    await until(`${name} has a part of the snapshot`, () => isThere() || isOver(), {
+      timeoutMs: 120_000,
+      describe,
+    });
+    if (!isOver()) return joined;
+    console.log(`${joined.name} had the whole snapshot at once`);
+    await untilWhole(cluster, joined); // only one change of members at a time
+    await remove(cluster, joined);
+  }
+  throw new Error(`no node was seen with a part of the snapshot\n${cluster.said()}`);
 }
 
 /** Waits until a node has its vote and the state. */
