@@ -2,8 +2,19 @@ import { assert, assertEquals } from "@std/assert";
 import { runInOwnNamespace } from "../nemesis/network/own_namespace.ts";
 import { runNemesis } from "../nemesis/run_nemesis.ts";
 
-/** A slow machine does less in the time: what has to be met with may need another seed. */
-const SEEDS = [2074, 2075, 2076, 2077, 2078, 2079];
+/**
+ * A slow machine does less in the time: what has to be met with may need another seed. A member can
+ * be removed only when another one has joined and got its vote: the later plans have several
+ * removals long after the first join.
+ */
+const RUNS = [
+  { seed: 2074, durationMs: 12_000 },
+  { seed: 2075, durationMs: 12_000 },
+  { seed: 2245, durationMs: 24_000 },
+  { seed: 2528, durationMs: 36_000 },
+  { seed: 2477, durationMs: 36_000 },
+  { seed: 2620, durationMs: 36_000 },
+];
 const NETWORK_SEEDS = [10858, 10859, 10860];
 
 Deno.test("a cluster under faults of all kinds breaks no promise", async () => {
@@ -13,8 +24,8 @@ Deno.test("a cluster under faults of all kinds breaks no promise", async () => {
   const faults = new Set<string>();
   const isEnough = () =>
     met.operations > 500 && faults.size >= 5 && Math.min(met.added, met.removed, met.taken) >= 1;
-  for (const seed of SEEDS) {
-    const report = await runNemesis({ seed, durationMs: 12_000, log });
+  for (const run of RUNS) {
+    const report = await runNemesis({ ...run, log });
     assertEquals(report.violations, [], `${lines.join("\n")}\ndata and logs are in ${report.dir}`);
     met.operations += report.operations;
     met.added += report.changes.added;
