@@ -121,7 +121,9 @@ export class DiskSnapshots implements SnapshotStore {
 
   prune(): void {
     if (this.#newest === null) return;
-    const kept = [this.#newest, ...[...this.#sources].map(({ snapshot }) => snapshot)];
+    const sent = [...this.#sources].map(({ snapshot }) => snapshot);
+    // A file that has its name becomes the newest when the name is durable.
+    const kept = [this.#newest, ...sent, ...this.#named];
     const keptNames = kept.map(snapshotFileName);
     for (const name of listSnapshots(this.#strays)) {
       if (!keptNames.includes(name)) this.#strays.remove(`${SNAPSHOT_DIRECTORY}/${name}`);

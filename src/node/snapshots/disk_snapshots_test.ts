@@ -90,6 +90,25 @@ Deno.test("the newest one stays, with those that are being sent", () => {
   assertEquals(disk.list("snapshots").map((name) => Number(name.slice(0, 20))), [3]);
 });
 
+Deno.test("a snapshot that has its name and is not durable yet is not pruned", () => {
+  const running: (() => void)[] = [];
+  const disk = newDisk({ schedule: (run) => running.push(run) });
+  const store = openSnapshots(disk);
+  const endAll = () => {
+    for (let run = running.shift(); run !== undefined; run = running.shift()) run();
+  };
+  takeSnapshot(store, 5, 1, () => {});
+  endAll();
+  takeSnapshot(store, 6, 1, () => {});
+  const name = "00000000000000000006-1.snapshot";
+  while (!disk.list("snapshots").includes(name)) running.shift()?.();
+  assertEquals(store.newest()?.index, 5);
+  store.prune(); // the transfer of another one has ended
+  endAll();
+  store.prune();
+  assertEquals([store.newest()?.index, disk.list("snapshots")], [6, [name]]);
+});
+
 Deno.test("a snapshot arrives in pieces of any size, and goes on where it was", () => {
   const { snapshot, bytes } = snapshotElsewhere(50, 3);
   for (const pieceBytes of [1, 7, 64, 1000]) {

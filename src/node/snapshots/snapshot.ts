@@ -116,7 +116,7 @@ export interface SnapshotStore {
    * @throws {UserError} while iterating, when the file is damaged
    */
   load(): Iterable<Uint8Array>;
-  /** Removes all snapshots but the newest and those that are open. */
+  /** Removes all snapshots but the newest, the open ones and those whose name becomes durable. */
   prune(): void;
   /** Abandons snapshots in progress. */
   close(): void;

@@ -430,4 +430,15 @@ export const snapshotMutants: readonly Mutant[] = [
     replace: "if (meta.index < this.#newestIndex && !store.isNewestDamaged) {",
     killers: [TAKER],
   },
+  {
+    name: "snapshot-pruned-while-it-becomes-durable",
+    bug:
+      "a snapshot is removed between its name and the sync of it, and then the log before it too",
+    file: "src/node/snapshots/disk_snapshots.ts",
+    find: "const kept = [this.#newest, ...sent, ...this.#named];",
+    replace: "const kept = [this.#newest, ...sent];",
+    killers: [FILES],
+    simulation: true,
+    firstSeed: 903839223,
+  },
 ];
