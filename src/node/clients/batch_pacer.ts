@@ -1,7 +1,7 @@
 import type { Clock } from "../../platform/clock.ts";
 
-/** The next batch waits for this share of the clients that were just answered. */
-const SHARE = 15 / 16;
+/** The next batch waits for the clients that were just answered, but not for one in this many. */
+const CLIENTS_PER_ABSENTEE = 16;
 /** Maximum time of that wait, in milliseconds. */
 const WAIT_MS = 2;
 /** Maximum number of batches sent without waiting after a wait that brought nothing. */
@@ -45,6 +45,10 @@ interface Answered {
  * So only one batch is in flight at a time, unless it takes long. And the next batch waits a moment
  * for the clients that the last one has answered. When they do not come back that soon, since they
  * ask at times of their own, the next batches skip that wait: twice as many after each vain wait.
+ * That pays where clients ask at a fixed rate. Measured at 3,000 requests a second over 50
+ * connections, GET at the leader took twice as long in the median with a fixed number of 4 batches
+ * after a vain wait, and a tenth longer with 16; the batches of 50 clients that do wait were a fifth
+ * smaller with 16.
  */
 export class BatchPacer {
   readonly #clock: Clock;
@@ -82,7 +86,7 @@ export class BatchPacer {
       clients++;
     }
     this.#answered = answered;
-    this.#wanted = answered.missing = Math.floor(clients * SHARE);
+    this.#wanted = answered.missing = clients - Math.floor(clients / CLIENTS_PER_ABSENTEE);
     this.#untilMs = this.#clock.monotonicMs() + WAIT_MS;
   }
 

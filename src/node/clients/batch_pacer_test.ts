@@ -53,6 +53,17 @@ Deno.test("two groups of clients become one batch: it waits for those just answe
   assertEquals(bench.isDue(), true, "it waits once for each answer");
 });
 
+Deno.test("a few clients become one batch: it waits for all of them", () => {
+  for (const count of [2, 4, 15]) {
+    const bench = new Bench(count);
+    bench.answer(count);
+    bench.ask(0, count - 1);
+    assertEquals(bench.isDue(), false, `${count} clients`);
+    bench.ask(count - 1, count);
+    assertEquals(bench.isDue(), true, `${count} clients`);
+  }
+});
+
 Deno.test("who asks twice, or was not answered, is not taken for another", () => {
   const bench = new Bench(64);
   bench.answer(32);
@@ -66,6 +77,8 @@ Deno.test("a client with many requests counts once", () => {
   const bench = new Bench(4);
   const client = bench.clients[0] ?? { answeredWith: null };
   bench.pacer.noteAnswers(Array.from({ length: 100 }, () => ({ client })));
+  assertEquals(bench.isDue(), false);
+  bench.ask(0, 1);
   assertEquals(bench.isDue(), true);
 });
 
