@@ -261,7 +261,9 @@ export class NodeLinks implements UpstreamEvents {
   /**
    * To be called regularly. Repeats refused probes, and measures a node again that got no reads for
    * a while, so that a slow node is not avoided for ever. Until then its latency decays, so that of
-   * nodes about as fast the one that got no reads is next.
+   * nodes about as fast the one that got no reads is next. Without the decay all reads go to one
+   * follower. On one machine with two processors that measures the same: GET of 50 clients has a
+   * median of 1.09 ms without it and 1.16 ms with it. It is kept for nodes with processors of their own.
    *
    * @param elapsedMs time since the last call
    * @param areReadsAsked whether clients have read since the last call
