@@ -138,7 +138,7 @@ export interface UpstreamEvents {
  * The probe, a read of the proxy's own: a node that answers it has caught up and hears a leader.
  */
 const PROBE = encodeRequest(["EXISTS", "regent:probe"]);
-const NO_REST: readonly string[] = [];
+const NO_REST: readonly ByteString[] = [];
 
 /** A request that was in flight on a connection that has ended. */
 export interface LostRequest {
@@ -440,7 +440,7 @@ export class Upstream implements BatchSender {
     if (this.#greetingsMissing === 0) this.#becomeReady();
   }
 
-  #answered(text: string, rest: readonly string[]): void {
+  #answered(text: string, rest: readonly ByteString[]): void {
     const isPush = text.charCodeAt(0) === 0x3e;
     const request = isPush ? undefined : this.#underWay.shift();
     if (request === undefined) return this.destroy("sent a reply that nobody asked for", true);

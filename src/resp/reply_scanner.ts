@@ -1,3 +1,4 @@
+import { type ByteString, LONG_BYTES_MIN, textOf } from "../base/byte_string.ts";
 import { latin1 } from "../base/bytes.ts";
 import { ByteTail, parseLength } from "./byte_tail.ts";
 import {
@@ -36,7 +37,7 @@ export interface ReplyLimits {
  * - `invalid`: this is no RESP, or beyond a limit; nothing more can be read
  */
 export type ScannedReply =
-  | { readonly kind: "complete"; readonly text: string; readonly rest?: readonly string[] }
+  | { readonly kind: "complete"; readonly text: string; readonly rest?: readonly ByteString[] }
   | { readonly kind: "incomplete" }
   | { readonly kind: "invalid"; readonly error: string };
 
@@ -46,6 +47,8 @@ const OK_LINE: ScannedReply = { kind: "complete", text: "+OK\r\n" };
 const REPLY_BYTES_MAX = 2 ** 29 - 64 * 1024;
 /** From so many bytes on, what came of a long reply becomes a piece of its text. */
 const PIECE_BYTES_MIN = 128 * 1024;
+/** What is text of a long reply, so that its type can be seen; the rest stays bytes. */
+const HEAD_BYTES = 32;
 const CR = 0x0d;
 const LF = 0x0a;
 const DOLLAR = 0x24;
@@ -73,7 +76,7 @@ export class ReplyScanner {
   /** What came in earlier chunks of the reply under way. */
   readonly #tail = new ByteTail();
   /** What came before the tail, and its length. */
-  #pieces: string[] = [];
+  #pieces: ByteString[] = [];
   #piecesBytes = 0;
   /** The reply under way is too long: it is passed over. */
   #isOversized = false;
@@ -132,8 +135,9 @@ export class ReplyScanner {
       return { kind: "complete", text: latin1(this.#chunk, this.#replyFrom, this.#position) };
     }
     this.#keep();
-    if (this.#tail.length > 0) this.#pieces.push(latin1(this.#tail.bytes, 0, this.#tail.length));
-    const [text = "", ...rest] = this.#pieces;
+    if (this.#tail.length > 0) this.#addPiece();
+    const [first = "", ...rest] = this.#pieces;
+    const text = textOf(first);
     this.#forget();
     return rest.length === 0 ? { kind: "complete", text } : { kind: "complete", text, rest };
   }
@@ -179,9 +183,24 @@ export class ReplyScanner {
     const { length } = this.#tail;
     if (this.#lineFrom !== NO_LINE && this.#lineFrom < length) return;
     if (this.#lineFrom !== NO_LINE) this.#lineFrom -= length;
-    this.#pieces.push(latin1(this.#tail.bytes, 0, length));
+    this.#addPiece();
     this.#piecesBytes += length;
-    this.#tail.clear();
+  }
+
+  /** Makes a piece of what came: text at the beginning of a reply, bytes where it is long. */
+  #addPiece(): void {
+    const { bytes, length } = this.#tail;
+    const isFirst = this.#pieces.length === 0;
+    const mayBeBytes = this.#oversizedText !== null && length >= LONG_BYTES_MIN &&
+      !(isFirst && SCALARS.has(bytes[0] ?? 0));
+    if (!mayBeBytes) {
+      this.#pieces.push(latin1(bytes, 0, length));
+      this.#tail.clear();
+      return;
+    }
+    if (isFirst) this.#pieces.push(latin1(bytes, 0, HEAD_BYTES));
+    const taken = this.#tail.take(length);
+    this.#pieces.push(isFirst ? taken.subarray(HEAD_BYTES) : taken);
   }
 
   #fail(error: ScannedReply): ScannedReply {

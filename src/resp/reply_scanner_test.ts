@@ -1,3 +1,4 @@
+import { type ByteString, textOf } from "../base/byte_string.ts";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { latin1Bytes } from "../base/bytes.ts";
 import { type Random, randomInteger, seededRandom } from "../base/random.ts";
@@ -229,17 +230,20 @@ Deno.test("a long reply in tiny pieces takes linear time", () => {
 function scanPieces(text: string, cuts: readonly number[], replyBytesMax: number): string[][] {
   const scanner = new ReplyScanner({ replyBytesMax, oversizedText: "-too large" });
   const bytes = latin1Bytes(text);
-  const replies: string[][] = [];
+  const replies: ByteString[][] = [];
   const edges = [0, ...cuts, bytes.length];
   for (let i = 1; i < edges.length; i++) {
-    scanner.push(bytes.subarray(edges[i - 1], edges[i]));
+    // A copy that is wiped afterwards proves that nothing of a used-up chunk is looked at again.
+    const chunk = new Uint8Array(bytes.subarray(edges[i - 1], edges[i]));
+    scanner.push(chunk);
     let scanned = scanner.next();
     for (; scanned.kind === "complete"; scanned = scanner.next()) {
       replies.push([scanned.text, ...(scanned.rest ?? [])]);
     }
     assertEquals(scanned.kind, "incomplete");
+    chunk.fill(0x58);
   }
-  return replies;
+  return replies.map((pieces) => pieces.map(textOf));
 }
 
 Deno.test("a reply too long to be handed on is passed over, wherever it is cut", () => {
@@ -287,4 +291,34 @@ Deno.test("a long reply that is handed on comes in pieces, and they are all of i
     const longest = Math.max(...replies.flat().map(({ length }) => length));
     assert(longest <= 2 * 128 * 1024 + step, `a piece of ${longest} bytes`);
   }
+});
+
+Deno.test("of a long reply that is handed on, all but its head stays bytes", () => {
+  const value = "\xff".repeat(200_000);
+  const text = `*2\r\n$${value.length}\r\n${value}\r\n$1\r\na\r\n`;
+  const scanner = new ReplyScanner({ oversizedText: "-too large" });
+  for (let at = 0; at < text.length; at += 65_536) {
+    scanner.push(latin1Bytes(text.slice(at, at + 65_536)));
+    const scanned = scanner.next();
+    if (scanned.kind !== "complete") continue;
+    const { rest = [] } = scanned;
+    assertEquals(scanned.text, text.slice(0, scanned.text.length));
+    assert(scanned.text.length <= 64, `${scanned.text.length} characters of text`);
+    assert(rest.some((piece) => typeof piece !== "string"), "all of it is text");
+    assertEquals([scanned.text, ...rest].map(textOf).join(""), text);
+    return;
+  }
+  throw new Error("it does not end");
+});
+
+Deno.test("a reply of one line is text as a whole, however long", () => {
+  const text = `-ERR ${"x".repeat(65_530)}\r\n`;
+  const scanner = new ReplyScanner({ oversizedText: "-too large" });
+  let found = "";
+  for (let at = 0; at < text.length; at += 10_000) {
+    scanner.push(latin1Bytes(text.slice(at, at + 10_000)));
+    const scanned = scanner.next();
+    if (scanned.kind === "complete") found = scanned.text;
+  }
+  assert(text.length > 65_536 && found === text, `${found.length} characters`);
 });

@@ -369,4 +369,20 @@ export const wireMutants: readonly Mutant[] = [
     replace: "      this.#waiting.push(text);",
     killers: [OUTPUT],
   },
+  {
+    name: "long-error-as-bytes",
+    bug: "a proxy does not see that a long reply of one line is an error",
+    file: "src/resp/reply_scanner.ts",
+    find: "!(isFirst && SCALARS.has(bytes[0] ?? 0));",
+    replace: "!(isFirst && SCALARS.has(bytes[0] ?? 0) && length === 0);",
+    killers: [REPLIES],
+  },
+  {
+    name: "head-sent-twice",
+    bug: "the first bytes of a long reply are handed on twice",
+    file: "src/resp/reply_scanner.ts",
+    find: "this.#pieces.push(isFirst ? taken.subarray(HEAD_BYTES) : taken);",
+    replace: "this.#pieces.push(taken);",
+    killers: [REPLIES],
+  },
 ];
