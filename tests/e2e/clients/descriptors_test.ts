@@ -64,12 +64,13 @@ async function exhaustUntil(ports: readonly number[], isNoticed: () => boolean):
   }
 }
 
-/** @returns `null` while nobody listens there, as when a port is opened anew */
+/** @returns `null` while nobody listens there, or not any more: the port may be opened anew */
 async function openUnlessRefused(port: number): Promise<RawConnection | null> {
   try {
     return await RawConnection.open(port);
   } catch (error) {
-    if (error instanceof Deno.errors.ConnectionRefused) return null;
+    const { ConnectionRefused, ConnectionReset } = Deno.errors;
+    if (error instanceof ConnectionRefused || error instanceof ConnectionReset) return null;
     throw error;
   }
 }
