@@ -1,9 +1,26 @@
+import { assert } from "../base/errors.ts";
+import { argument } from "./arguments.ts";
+import {
+  clusterInfoText,
+  membersReply,
+  nodesText,
+  shardsReply,
+  slotsReply,
+} from "./cluster_view.ts";
 import { type Command, rowsOf, subcommandsOf } from "./command.ts";
+import { keySlot } from "./key_slot.ts";
+import { type LocalRun, nodeOf, SETTLED_BY_HANDLER } from "./local.ts";
 import { countKeysInSlot, getKeysInSlot } from "./slot_reads.ts";
 
 const ADMIN = {
   flags: ["admin", "stale", "no_async_loading"],
   categories: ["admin", "dangerous"],
+};
+
+const changeMembers: LocalRun = ({ ofLeader }, _client, args, reply) => {
+  assert(ofLeader !== null, "the dispatcher sends what the leader does to the leader");
+  ofLeader.changeMembers(args, reply);
+  return SETTLED_BY_HANDLER;
 };
 
 /** `CLUSTER …`: Redis Cluster's view of the members, and Regent's own. */
@@ -39,6 +56,7 @@ export const clusterRows: readonly Command[] = rowsOf("cluster", [], [{
         "FENCE <term>",
         "    Take data commands on this connection only while this node leads in <term>.",
       ],
+      serve: ({ ofNode }, client, args) => nodeOf(ofNode).fence(client, Number(args[2])),
     },
     {
       ...ADMIN,
@@ -49,6 +67,8 @@ export const clusterRows: readonly Command[] = rowsOf("cluster", [], [{
         "FORGET <id> [FORCE]",
         "    Remove a member for good, FORCE also if too few members would be left that answer.",
       ],
+      isForLeader: true,
+      serve: changeMembers,
     },
     {
       ...getKeysInSlot,
@@ -68,6 +88,7 @@ export const clusterRows: readonly Command[] = rowsOf("cluster", [], [{
       tips: ["nondeterministic_output"],
       summary: "Tells about the cluster as Redis Cluster does",
       help: ["INFO", "    Return information about the cluster."],
+      serve: (server, client) => clusterInfoText(server.clusterView(client)),
     },
     {
       ...ADMIN,
@@ -79,12 +100,15 @@ export const clusterRows: readonly Command[] = rowsOf("cluster", [], [{
         "JOIN <id> <host>:<raft-port> <incarnation>",
         "    Enter a new node as a learner; it gets its vote when it has caught up. Said by that node.",
       ],
+      isForLeader: true,
+      serve: changeMembers,
     },
     {
       name: "keyslot",
       arity: 3,
       summary: "Returns the hash slot of a key",
       help: ["KEYSLOT <key>", "    Return the hash slot for <key>."],
+      serve: (_server, _client, args) => keySlot(argument(args, 2)),
     },
     {
       name: "members",
@@ -92,12 +116,14 @@ export const clusterRows: readonly Command[] = rowsOf("cluster", [], [{
       since: "0.1.0",
       summary: "Tells the members' ids and addresses",
       help: ["MEMBERS", "    Return the members' ids and addresses."],
+      serve: (server, client) => membersReply(server.clusterView(client)),
     },
     {
       name: "myid",
       arity: 2,
       summary: "Returns the id of the node or proxy",
       help: ["MYID", "    Return the node id."],
+      serve: (server, client) => server.clusterView(client).id,
     },
     {
       name: "nodes",
@@ -109,6 +135,7 @@ export const clusterRows: readonly Command[] = rowsOf("cluster", [], [{
         "    Return cluster configuration seen by node. Output format:",
         "    <id> <ip:port> <flags> <master> <pings> <pongs> <epoch> <link> <slot> ...",
       ],
+      serve: (server, client) => nodesText(server.clusterView(client)),
     },
     {
       name: "role",
@@ -119,6 +146,7 @@ export const clusterRows: readonly Command[] = rowsOf("cluster", [], [{
         "ROLE",
         "    Return id, role, term, leader and indexes; on a proxy its view of all nodes.",
       ],
+      serve: (server) => server.clusterRole(),
     },
     {
       name: "shards",
@@ -130,6 +158,7 @@ export const clusterRows: readonly Command[] = rowsOf("cluster", [], [{
         "SHARDS",
         "    Return information about slot range mappings and the nodes associated with them.",
       ],
+      serve: (server, client) => shardsReply(server.clusterView(client)),
     },
     {
       name: "slots",
@@ -141,6 +170,7 @@ export const clusterRows: readonly Command[] = rowsOf("cluster", [], [{
         "    Return information about slots range mappings. Each range is made of:",
         "    start, end, master and replicas IP addresses, ports and ids",
       ],
+      serve: (server, client) => slotsReply(server.clusterView(client)),
     },
     {
       ...ADMIN,
@@ -149,6 +179,8 @@ export const clusterRows: readonly Command[] = rowsOf("cluster", [], [{
       since: "0.1.0",
       summary: "Hands leadership over to a voting member",
       help: ["TRANSFER <id>", "    Hand leadership over to a voting member."],
+      isForLeader: true,
+      serve: changeMembers,
     },
     {
       name: "watch",
@@ -160,6 +192,7 @@ export const clusterRows: readonly Command[] = rowsOf("cluster", [], [{
         "WATCH <milliseconds>",
         "    Push this node's state at every change and at least that often (RESP3).",
       ],
+      serve: ({ ofNode }, client, args) => nodeOf(ofNode).watch(client, Number(args[2])),
     },
   ]),
 }]);

@@ -1,9 +1,10 @@
 import type { Arguments } from "../base/byte_string.ts";
 import type { Random } from "../base/random.ts";
-import type { Reply } from "../resp/reply.ts";
+import { type Reply, SimpleString } from "../resp/reply.ts";
 import type { Keyspace } from "../store/keyspace.ts";
 import type { Sessions } from "../store/once_sessions.ts";
 import type { Settings } from "../store/value.ts";
+import type { LocalRun } from "./local.ts";
 import { Slices } from "./slices.ts";
 
 /**
@@ -107,11 +108,15 @@ export interface Command {
   readonly help?: readonly string[];
   /** A node serves it, and a proxy has nothing of the kind. @default both serve it */
   readonly isForNodes?: boolean;
+  /** Of a local command: the leader alone serves it, and a proxy asks the leader. */
+  readonly isForLeader?: boolean;
   /**
    * Executes a read or a write. `args[0]` is the command's name as the client wrote it. Arity has
    * been checked. A refusal is thrown as `CommandError`, before anything is changed.
    */
   readonly run?: (context: CommandContext, args: Arguments) => Reply;
+  /** Executes a local command; what node and proxy provide for it is passed in. */
+  readonly serve?: LocalRun;
   /**
    * The same as `run` with the same reply, for requests that may take long: with
    * `SLICED_ARGUMENTS_MIN` arguments or more, or with any number (`isLong`). A command without it
@@ -120,60 +125,6 @@ export interface Command {
   readonly begin?: (context: CommandContext, args: Arguments) => Slices;
   /** However few its arguments are, it may take long. */
   readonly isLong?: boolean;
-}
-
-/** Number of slots in Redis Cluster. */
-export const SLOTS = 16384;
-
-/**
- * The Redis Cluster slot of a key: CRC-16 (XMODEM) modulo 16384 of what stands between the first
- * `{` and the next `}`, if that is not empty, else of the whole key.
- *
- * Source: Redis Cluster specification, "Key distribution model" and "Hash tags".
- */
-export function keySlot(key: string): number {
-  const open = key.indexOf("{");
-  if (open >= 0) {
-    const close = key.indexOf("}", open + 1);
-    if (close > open + 1) return crc16(key, open + 1, close) % SLOTS;
-  }
-  return crc16(key, 0, key.length) % SLOTS;
-}
-
-/** Four bytes at a time: a key may be as long as a value, and byte by byte each waits for the last. */
-function crc16(text: string, from: number, to: number): number {
-  let crc = 0;
-  let index = from;
-  for (const end = to - 3; index < end; index += 4) {
-    const first = (crc >> 8) ^ (text.charCodeAt(index) & 0xff);
-    const second = (crc & 0xff) ^ (text.charCodeAt(index + 1) & 0xff);
-    crc = (BEFORE_3[first] ?? 0) ^ (BEFORE_2[second] ?? 0) ^
-      (BEFORE_1[text.charCodeAt(index + 2) & 0xff] ?? 0) ^
-      (TABLE[text.charCodeAt(index + 3) & 0xff] ?? 0);
-  }
-  for (; index < to; index++) {
-    const byte = text.charCodeAt(index) & 0xff;
-    crc = ((crc << 8) & 0xffff) ^ (TABLE[(crc >> 8) ^ byte] ?? 0);
-  }
-  return crc;
-}
-
-const POLYNOMIAL = 0x1021;
-const TABLE = Uint16Array.from({ length: 256 }, (_, byte) => {
-  let crc = byte << 8;
-  for (let bit = 0; bit < 8; bit++) {
-    crc = crc & 0x8000 ? (crc << 1) ^ POLYNOMIAL : crc << 1;
-  }
-  return crc;
-});
-
-/** The checksums of each byte with so many zeros behind it. */
-const BEFORE_1 = withZero(TABLE);
-const BEFORE_2 = withZero(BEFORE_1);
-const BEFORE_3 = withZero(BEFORE_2);
-
-function withZero(table: Uint16Array): Uint16Array {
-  return table.map((crc) => (crc << 8) ^ (TABLE[crc >> 8] ?? 0));
 }
 
 /** `GET key` */
@@ -235,14 +186,29 @@ export function subcommandsOf(
     since: "5.0.0",
     summary: "Tells about the subcommands",
     help: ["HELP", "    Prints this help."],
+    serve: ({ ofNode }) => helpReply(container, all, ofNode !== null),
   };
-  return [...rows, help].map((row) => ({
+  const all: readonly Command[] = [...rows, help].map((row) => ({
     kind: "local",
     keys: null,
     ...defaults,
     ...row,
     name: `${container}|${row.name}`,
   }));
+  return all;
+}
+
+/** @param isNode whether what only nodes serve is shown, too */
+function helpReply(container: string, rows: readonly Command[], isNode: boolean): Reply {
+  const lines = rows
+    .filter(({ isForNodes = false }) => isNode || !isForNodes)
+    .flatMap(({ help = [] }) => help);
+  const usage =
+    `${container.toUpperCase()} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:`;
+  const bare = container === "command"
+    ? ["(no subcommand)", "    Return details about all commands."]
+    : [];
+  return [usage, ...bare, ...lines].map((line) => new SimpleString(line));
 }
 
 const ADMIN = ["admin", "dangerous"];

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { randomInteger, seededRandom } from "../base/random.ts";
-import { keySlot, SLOTS } from "./command.ts";
+import { keySlot, SLOTS } from "./key_slot.ts";
 
 Deno.test("slots are those of the Redis Cluster specification", () => {
   // The check value of CRC-16/XMODEM.

@@ -1,5 +1,20 @@
+import { assert } from "../base/errors.ts";
+import { MapReply, OK, type Reply, SimpleString, VerbatimReply } from "../resp/reply.ts";
+import { argument, isOption } from "./arguments.ts";
+import { redisRole } from "./cluster_view.ts";
 import { type Command, type Row, rowsOf, subcommandsOf } from "./command.ts";
+import { CommandError, NOT_AN_INTEGER, SYNTAX_ERROR } from "./command_error.ts";
 import { configSet } from "./config_set.ts";
+import { matchesGlob } from "./glob.ts";
+import {
+  type Answer,
+  type Client,
+  type LocalReply,
+  type LocalRun,
+  type LocalServer,
+  nodeOf,
+  SETTLED_BY_HANDLER,
+} from "./local.ts";
 
 const PASSIVE = ["loading", "stale"];
 
@@ -10,74 +25,66 @@ function local(
   categories: readonly string[],
   since: string,
   summary: string,
+  serve: LocalRun | null,
 ): Row {
-  return { name, arity, kind: "local", flags, categories, keys: null, since, summary };
+  const row: Row = { name, arity, kind: "local", flags, categories, keys: null, since, summary };
+  return serve === null ? row : { ...row, serve };
 }
 
-const commandSubcommands = subcommandsOf("command", {
-  group: "server",
-  flags: PASSIVE,
-  categories: ["connection"],
-  since: "2.8.13",
-}, [
-  {
-    name: "count",
-    arity: 2,
-    summary: "Returns the number of commands",
-    help: ["COUNT", "    Return the total number of commands in this server."],
-  },
-  {
-    name: "docs",
-    arity: -2,
-    since: "7.0.0",
-    tips: ["nondeterministic_output_order"],
-    summary: "Tells what commands are for",
-    help: [
-      "DOCS [<command-name> ...]",
-      "    Return documentation details about multiple commands.",
-      "    If no command names are given, documentation details for all",
-      "    commands are returned.",
-    ],
-  },
-  {
-    name: "getkeys",
-    arity: -4,
-    summary: "Returns the keys of a request",
-    help: ["GETKEYS <full-command>", "    Return the keys from a full command."],
-  },
-  {
-    name: "getkeysandflags",
-    arity: -4,
-    since: "7.0.0",
-    summary: "Returns the keys of a request, and how it uses them",
-    help: [
-      "GETKEYSANDFLAGS <full-command>",
-      "    Return the keys and the access flags from a full command.",
-    ],
-  },
-  {
-    name: "info",
-    arity: -2,
-    tips: ["nondeterministic_output_order"],
-    summary: "Tells about commands in the form that clients read",
-    help: [
-      "INFO [<command-name> ...]",
-      "    Return details about multiple commands.",
-      "    If no command names are given, details for all commands are returned.",
-    ],
-  },
-  {
-    name: "list",
-    arity: -2,
-    since: "7.0.0",
-    tips: ["nondeterministic_output_order"],
-    summary: "Returns the names of the commands",
-    help: [
-      "LIST [FILTERBY (ACLCAT <category>|PATTERN <pattern>|MODULE <name>)]",
-      "    Return a list of all commands in this server.",
-    ],
-  },
-]);
+function configGet({ config }: LocalServer, _client: Client, args: readonly string[]): Reply {
+  const patterns = args.slice(2).map((pattern) => pattern.toLowerCase());
+  const isWanted = (name: string) => patterns.some((pattern) => matchesGlob(pattern, name));
+  return new MapReply([...config].filter(([name]) => isWanted(name)));
+}
+
+const fault: LocalRun = ({ ofNode }, _client, args) => nodeOf(ofNode).fault(args);
+
+const snapshot: LocalRun = ({ ofNode }, client, args, reply) =>
+  nodeOf(ofNode).snapshot(client, args, reply);
+
+function info(server: LocalServer, _client: Client, args: readonly string[]): Reply {
+  return new VerbatimReply(server.info(args.slice(1)));
+}
+
+function time({ clock }: LocalServer): Reply {
+  const nowMs = clock.nowMs();
+  const seconds = Math.floor(nowMs / 1000);
+  return [String(seconds), String(Math.round((nowMs - seconds * 1000) * 1000))];
+}
+
+const NODES_ONLY = new CommandError("ERR Snapshots are taken by nodes, ask one of them");
+
+/** `BGSAVE [SCHEDULE]`, as Redis answers it. */
+function bgsave({ snapshots }: LocalServer, _client: Client, args: readonly string[]): Reply {
+  const isKnown = args.length === 1 ||
+    (args.length === 2 && isOption(argument(args, 1), "SCHEDULE"));
+  if (!isKnown) throw SYNTAX_ERROR;
+  if (snapshots === null) throw NODES_ONLY;
+  if (snapshots.take()) return new SimpleString("Background saving started");
+  throw new CommandError("ERR Background save already in progress");
+}
+
+/** `LASTSAVE`: seconds of the Unix epoch; 0 when there is no snapshot yet. */
+function lastsave({ snapshots }: LocalServer): Reply {
+  if (snapshots === null) throw NODES_ONLY;
+  const { lastMs, timeMs } = snapshots.report();
+  return Math.floor((lastMs ?? timeMs) / 1000);
+}
+
+function wait(
+  { ofLeader }: LocalServer,
+  _client: Client,
+  args: readonly string[],
+  reply: LocalReply,
+): Answer {
+  const isWhole = (text: string | undefined) => /^[+-]?[0-9]{1,15}$/.test(text ?? "");
+  if (!isWhole(args[1])) throw NOT_AN_INTEGER;
+  if (!isWhole(args[2])) throw new CommandError("ERR timeout is not an integer or out of range");
+  if (Number(args[2]) < 0) throw new CommandError("ERR timeout is negative");
+  assert(ofLeader !== null, "the dispatcher sends what the leader does to the leader");
+  ofLeader.wait(Math.max(0, Number(args[1])), Number(args[2]), reply);
+  return SETTLED_BY_HANDLER;
+}
 
 const ADMIN = {
   flags: ["admin", "noscript", ...PASSIVE],
@@ -93,12 +100,14 @@ const configSubcommands = subcommandsOf("config", { group: "server", ...ADMIN, s
       "GET <pattern>",
       "    Return parameters matching the glob-like <pattern> and their values.",
     ],
+    serve: configGet,
   },
   {
     name: "resetstat",
     arity: 2,
     summary: "Sets the counters of INFO to zero",
     help: ["RESETSTAT", "    Reset statistics reported by the INFO command."],
+    serve: () => OK,
   },
   {
     name: "rewrite",
@@ -106,6 +115,9 @@ const configSubcommands = subcommandsOf("config", { group: "server", ...ADMIN, s
     since: "2.8.0",
     summary: "Refused: there is no configuration file, settings are flags",
     help: ["REWRITE", "    Rewrite the configuration file."],
+    serve: () => {
+      throw new CommandError("ERR The server is running without a config file");
+    },
   },
   {
     name: "set",
@@ -125,6 +137,7 @@ const faultSubcommands = subcommandsOf("fault", { group: "server", ...ADMIN, sin
     isForNodes: true,
     summary: "Ends the process at once",
     help: ["CRASH", "    End the process at once, as if killed."],
+    serve: fault,
   },
   {
     name: "delay",
@@ -135,6 +148,7 @@ const faultSubcommands = subcommandsOf("fault", { group: "server", ...ADMIN, sin
       "DELAY <delay-ms> [FROM <id>[,<id> ...]] [<ms>]",
       "    Let messages from and to these peers, or all, take so much longer.",
     ],
+    serve: fault,
   },
   {
     name: "drop",
@@ -145,6 +159,7 @@ const faultSubcommands = subcommandsOf("fault", { group: "server", ...ADMIN, sin
       "DROP <percent> [FROM <id>[,<id> ...]] [<ms>]",
       "    Lose so many of a hundred messages from and to these peers, or all.",
     ],
+    serve: fault,
   },
   {
     name: "heal",
@@ -155,6 +170,7 @@ const faultSubcommands = subcommandsOf("fault", { group: "server", ...ADMIN, sin
       "HEAL [<subcommand>]",
       "    End all faults, or those of one kind; returns how many there were.",
     ],
+    serve: fault,
   },
   {
     name: "isolate",
@@ -165,6 +181,7 @@ const faultSubcommands = subcommandsOf("fault", { group: "server", ...ADMIN, sin
       "ISOLATE [FROM <id>[,<id> ...]] [IN|OUT|BOTH] [<ms>]",
       "    Lose all messages from (IN) and to (OUT) these peers, or all.",
     ],
+    serve: fault,
   },
   {
     name: "list",
@@ -172,6 +189,7 @@ const faultSubcommands = subcommandsOf("fault", { group: "server", ...ADMIN, sin
     isForNodes: true,
     summary: "Returns the faults that are on",
     help: ["LIST", "    Return the faults that are on."],
+    serve: fault,
   },
   {
     name: "pause",
@@ -183,6 +201,7 @@ const faultSubcommands = subcommandsOf("fault", { group: "server", ...ADMIN, sin
       "    Play dead on the network: peers and clients get nothing, but FAULT is answered.",
       "    <ms> is how long a fault lasts, here and below; without it, until it is healed.",
     ],
+    serve: fault,
   },
   {
     name: "slow-disk",
@@ -193,6 +212,7 @@ const faultSubcommands = subcommandsOf("fault", { group: "server", ...ADMIN, sin
       "SLOW-DISK <delay-ms> [<ms>]",
       "    Let each sync of the disk take so much longer.",
     ],
+    serve: fault,
   },
 ]);
 
@@ -211,6 +231,7 @@ const snapshotSubcommands = subcommandsOf("snapshot", {
       "BEGIN",
       "    Hold a snapshot of all that is committed; return its id, entry, term and size.",
     ],
+    serve: snapshot,
   },
   {
     name: "end",
@@ -218,6 +239,7 @@ const snapshotSubcommands = subcommandsOf("snapshot", {
     isForNodes: true,
     summary: "Lets a snapshot go",
     help: ["END <id>", "    Let it go, as the end of the connection does."],
+    serve: snapshot,
   },
   {
     name: "read",
@@ -228,10 +250,11 @@ const snapshotSubcommands = subcommandsOf("snapshot", {
       "READ <id> <offset> <bytes>",
       "    Return bytes of its file, up to 1048576; none are left when it returns fewer.",
     ],
+    serve: snapshot,
   },
 ]);
 
-/** Commands about the process and the cluster; node and proxy each answer for themselves. */
+/** Commands about the process and the cluster. */
 export const serverRows: readonly Command[] = [
   ...rowsOf("server", [], [
     local(
@@ -241,14 +264,10 @@ export const serverRows: readonly Command[] = [
       ["admin", "dangerous"],
       "1.0.0",
       "Takes a snapshot of the state, beside all other work",
+      bgsave,
     ),
     {
-      ...local("command", -1, PASSIVE, ["connection"], "2.8.13", "Tells about the commands"),
-      tips: ["nondeterministic_output_order"],
-      subcommands: commandSubcommands,
-    },
-    {
-      ...local("config", -2, [], [], "2.0.0", "Tells the settings"),
+      ...local("config", -2, [], [], "2.0.0", "Tells the settings", null),
       subcommands: configSubcommands,
     },
     {
@@ -259,11 +278,12 @@ export const serverRows: readonly Command[] = [
         ["admin", "dangerous"],
         "0.1.0",
         "Lets a node fail on purpose, if it was started with --allow-faults",
+        null,
       ),
       subcommands: faultSubcommands,
     },
     {
-      ...local("info", -1, PASSIVE, ["dangerous"], "1.0.0", "Tells the state of the server"),
+      ...local("info", -1, PASSIVE, ["dangerous"], "1.0.0", "Tells the state of the server", info),
       tips: ["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
     },
     {
@@ -274,6 +294,7 @@ export const serverRows: readonly Command[] = [
         ["admin", "dangerous"],
         "1.0.0",
         "Tells when the last snapshot was taken",
+        lastsave,
       ),
       tips: ["nondeterministic_output"],
     },
@@ -284,6 +305,7 @@ export const serverRows: readonly Command[] = [
       ["admin", "dangerous"],
       "2.8.12",
       "Tells the role in replication",
+      (server, client) => redisRole(server.clusterView(client)),
     ),
     {
       ...local(
@@ -293,11 +315,12 @@ export const serverRows: readonly Command[] = [
         ["admin", "dangerous"],
         "0.1.0",
         "Reads a snapshot of the whole state, for a backup",
+        null,
       ),
       subcommands: snapshotSubcommands,
     },
     {
-      ...local("time", 1, [...PASSIVE, "fast"], [], "2.6.0", "Tells the server's clock"),
+      ...local("time", 1, [...PASSIVE, "fast"], [], "2.6.0", "Tells the server's clock", time),
       tips: ["nondeterministic_output"],
     },
   ]),
@@ -310,7 +333,9 @@ export const serverRows: readonly Command[] = [
         ["connection"],
         "3.0.0",
         "Tells how many replicas have the connection's writes",
+        wait,
       ),
+      isForLeader: true,
       tips: ["request_policy:all_shards", "response_policy:agg_min"],
     },
   ]),

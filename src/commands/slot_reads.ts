@@ -2,7 +2,8 @@ import type { Arguments } from "../base/byte_string.ts";
 import type { Reply } from "../resp/reply.ts";
 import type { KeyName, Keyspace, KeyspaceView } from "../store/keyspace.ts";
 import { integerAt } from "./arguments.ts";
-import { type CommandContext, keySlot, SLOTS } from "./command.ts";
+import type { CommandContext } from "./command.ts";
+import { keySlot, SLOTS } from "./key_slot.ts";
 import { CommandError, replyTooLarge } from "./command_error.ts";
 import { endingView, KEYS_PER_STEP, Slices } from "./slices.ts";
 

@@ -1,6 +1,6 @@
 import { type Arguments, textOf } from "../base/byte_string.ts";
 import { argument } from "./arguments.ts";
-import { clientRows, connectionRows } from "./connection_rows.ts";
+import { clientRows } from "./client_rows.ts";
 import { clusterRows } from "./cluster_rows.ts";
 import type { Command, Inner } from "./command.ts";
 import {
@@ -9,6 +9,8 @@ import {
   unknownSubcommand,
   wrongNumberOfArguments,
 } from "./command_error.ts";
+import { commandRows } from "./command_rows.ts";
+import { connectionRows } from "./connection_rows.ts";
 import { counterRows } from "./counter_rows.ts";
 import { expiryRows } from "./expiry_rows.ts";
 import { getRows, setRows, stringPartRows } from "./string_rows.ts";
@@ -28,6 +30,16 @@ export const COMMANDS: readonly Command[] = [
   ...keyspaceRows,
   ...expiryRows,
   ...clientRows,
+  ...commandRows({
+    get commands() {
+      return COMMANDS;
+    },
+    lookup,
+    lookupFullName,
+    findInner,
+    keysOf,
+    hasRightArity,
+  }),
   ...clusterRows,
   ...connectionRows,
   ...serverRows,

@@ -2,7 +2,15 @@ import { replyOf } from "../../tests/support/reply_of.ts";
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { ErrorReply } from "../resp/reply.ts";
 import { unknownSubcommand } from "./command_error.ts";
-import { checkRequest, COMMANDS, keysOf, lookup, lookupFullName, rowOf } from "./table.ts";
+import {
+  checkRequest,
+  COMMANDS,
+  hasRightArity,
+  keysOf,
+  lookup,
+  lookupFullName,
+  rowOf,
+} from "./table.ts";
 
 function errorOf(...args: string[]): string {
   const reply = replyOf(() => checkRequest(args));
@@ -27,9 +35,13 @@ Deno.test("every row is whole: lower-case and unique names, handlers where they 
   const names = COMMANDS.map(({ name }) => name);
   assertEquals(names, [...new Set(names)].sort());
   for (const command of COMMANDS) {
-    const { name, kind, run, arity, keys, access, accessOf, summary } = command;
+    const { name, kind, run, serve, arity, keys, access, accessOf, summary } = command;
     assertEquals(name, name.toLowerCase());
     assertEquals(run === undefined, kind === "local", name);
+    // A container is served where it may stand alone, as COMMAND may.
+    const isServed = kind === "local" &&
+      (command.subcommands === undefined || hasRightArity(command, 1));
+    assertEquals(serve !== undefined, isServed, name);
     assert(arity !== 0 && !summary.endsWith("."), name);
     assert(keys === null || keys.first < Math.abs(arity), name);
     assertEquals(access === undefined, keys === null, name);
@@ -41,9 +53,11 @@ Deno.test("every subcommand's row is whole: help for people, a handler where one
   for (const { name: container, subcommands, kind } of COMMANDS) {
     if (subcommands === undefined) continue;
     assertEquals(kind, "local", "a container answers for itself only where it has no second word");
-    for (const { name, kind, run, arity, help = [], summary, subcommands: nested } of subcommands) {
+    for (const row of subcommands) {
+      const { name, kind, run, serve, arity, help = [], summary, subcommands: nested } = row;
       assert(name.startsWith(`${container}|`) && name === name.toLowerCase(), name);
       assertEquals(run === undefined, kind === "local", name);
+      assertEquals(serve === undefined, kind !== "local", name);
       assert(Math.abs(arity) >= 2 && !summary.endsWith("."), name);
       assert(help[0]?.toLowerCase().startsWith(name.slice(container.length + 1)), name);
       assert(help.length > 1 && nested === undefined, name);

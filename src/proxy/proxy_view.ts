@@ -1,11 +1,9 @@
-import { formatRedisAddress, parseAddress } from "../base/address.ts";
-import { keySlot, SLOTS } from "../commands/command.ts";
-import { unknownSubcommand } from "../commands/command_error.ts";
+import { parseAddress } from "../base/address.ts";
+import { type ClusterView, replicationFields } from "../commands/cluster_view.ts";
 import type { Clock } from "../platform/clock.ts";
-import type { Address } from "../platform/network.ts";
 import type { ProcessFacts } from "../platform/process.ts";
 import { DoubleReply, MapReply, type Reply } from "../resp/reply.ts";
-import { infoText, NO_COUNTS, processSections } from "../server/info.ts";
+import { infoText, keyspaceFields, NO_COUNTS, processSections } from "../server/info.ts";
 import type { RespListener } from "../server/listener.ts";
 import type { HoldStatistics } from "./hold_queue.ts";
 import type { Router } from "./router.ts";
@@ -107,6 +105,7 @@ function nodeStatus(view: NodeView, router: Router): NodeStatus {
 
 export interface ProxyInfoSources {
   readonly status: ProxyStatus;
+  readonly view: ClusterView;
   readonly facts: ProcessFacts;
   readonly nowMs: number;
   readonly listener: RespListener;
@@ -116,32 +115,22 @@ type Fields = readonly (readonly [string, string | number])[];
 
 /** `INFO` of a proxy: Redis's sections where they fit, then the proxy's view of the cluster. */
 export function proxyInfo(sources: ProxyInfoSources, wanted: readonly string[]): string {
-  const { status, facts, nowMs, listener } = sources;
+  const { status, view, facts, nowMs, listener } = sources;
   const counts = { ...NO_COUNTS, blockedClients: status.blockedClients };
   return infoText([
     ...processSections(facts, listener, nowMs, counts, "standalone"),
-    { name: "replication", fields: replicationFields(status) },
+    { name: "replication", fields: replicationFields(view) },
     { name: "proxy", fields: proxyFields(status) },
     { name: "nodes", fields: status.nodes.map(nodeField) },
-    { name: "keyspace", fields: keyspaceFields(status) },
+    { name: "keyspace", fields: newestKeyspaceFields(status) },
   ], wanted);
 }
 
-/** To its clients the proxy is a master without replicas: it takes reads and writes alike. */
-function replicationFields({ leader }: ProxyStatus): Fields {
-  return [
-    ["role", "master"],
-    ["connected_slaves", 0],
-    ["master_repl_offset", leader?.commitIndex ?? 0],
-  ];
-}
-
-/** As the responsive node that has applied most reported it last. */
-function keyspaceFields({ nodes }: ProxyStatus): Fields {
+/** By the word of the node that knows most, a moment ago. */
+function newestKeyspaceFields({ nodes }: ProxyStatus): Fields {
   const [newest] = nodes.filter(({ isResponsive }) => isResponsive)
     .sort((a, b) => b.appliedIndex - a.appliedIndex);
-  if (newest === undefined || newest.keys === 0) return [];
-  return [["db0", `keys=${newest.keys},expires=${newest.expires},avg_ttl=0`]];
+  return newest === undefined ? [] : keyspaceFields(newest.keys, newest.expires);
 }
 
 function proxyFields({ leader, term, inFlight, waiting, holds, nodes }: ProxyStatus): Fields {
@@ -178,46 +167,33 @@ function nodeField(node: NodeStatus, number: number): readonly [string, string] 
   return [`node${number}`, fields.map(([name, value]) => `${name}=${value}`).join(",")];
 }
 
-export interface ProxyClusterSources {
-  readonly status: ProxyStatus;
-  /** 40 hexadecimal digits, as Redis has them. */
-  readonly id: string;
-  /** `host:port` at which the client reached the proxy. */
-  readonly local: string;
-}
-
 /**
- * `CLUSTER …` on a proxy. To clients of Redis Cluster the proxy is the single master of all slots,
- * at the address at which they reached it; `ROLE` and `MEMBERS` show the nodes behind it.
+ * The cluster as clients of this proxy see it: to those of Redis Cluster the proxy is the single
+ * master of all slots, without replicas, at the address at which they reached it.
+ *
+ * @param id 40 hexadecimal digits, as Redis has them
+ * @param local `host:port` at which the client reached the proxy
  */
-export function proxyCluster(sources: ProxyClusterSources, args: readonly string[]): Reply {
-  const { status, id } = sources;
-  const self = parseAddress(sources.local) ?? { host: "", port: 0 };
-  const answer = answers.get(args[1]?.toLowerCase() ?? "");
-  if (answer === undefined) throw unknownSubcommand(args);
-  return answer(status, id, self, args[2] ?? "");
+export function proxyClusterView({ leader, term, nodes }: ProxyStatus, id: string, local: string) {
+  const address = parseAddress(local) ?? { host: "", port: 0 };
+  const self = { id, address, busPort: address.port, isConnected: true, offset: 0, epoch: 0 };
+  const view: ClusterView = {
+    id,
+    term,
+    isServing: leader !== null,
+    isCatchingUp: false,
+    nodes: [self],
+    masterId: id,
+    isMaster: true,
+    masterAddress: address,
+    offset: leader?.commitIndex ?? 0,
+    members: nodes.filter(({ id }) => id !== "").map(({ id, address }) => [id, address]),
+  };
+  return view;
 }
 
-type Answer = (status: ProxyStatus, id: string, self: Address, argument: string) => Reply;
-
-const answers: ReadonlyMap<string, Answer> = new Map<string, Answer>([
-  ["role", (status) => roleReply(status)],
-  ["members", ({ nodes }) => membersReply(nodes)],
-  ["myid", (_status, id) => id],
-  ["keyslot", (_status, _id, _self, key) => keySlot(key)],
-  ["info", (status) => infoReply(status)],
-  [
-    "nodes",
-    (_status, id, self) =>
-      `${id} ${formatRedisAddress(self)}@${self.port} myself,master - 0 0 0 connected 0-${
-        SLOTS - 1
-      }\n`,
-  ],
-  ["slots", (_status, id, { host, port }) => [[0, SLOTS - 1, [host, port, id, []]]]],
-  ["shards", (_status, id, self) => [shardReply(id, self)]],
-]);
-
-function roleReply({ leader, term, nodes }: ProxyStatus): Reply {
+/** `CLUSTER ROLE`: the nodes behind the proxy. */
+export function roleReply({ leader, term, nodes }: ProxyStatus): Reply {
   return new MapReply([
     ["role", "proxy"],
     ["term", term],
@@ -239,40 +215,4 @@ function nodeReply(node: NodeStatus): Reply {
     ["commit-index", node.commitIndex],
     ["applied-index", node.appliedIndex],
   ]);
-}
-
-function membersReply(nodes: readonly NodeStatus[]): Reply {
-  return new MapReply(
-    nodes.filter(({ id }) => id !== "").map(({ id, address }) => [id, address]),
-  );
-}
-
-function shardReply(id: string, { host, port }: Address): Reply {
-  const node = new MapReply([
-    ["id", id],
-    ["port", port],
-    ["ip", host],
-    ["endpoint", host],
-    ["role", "master"],
-    ["replication-offset", 0],
-    ["health", "online"],
-  ]);
-  return new MapReply([["slots", [0, SLOTS - 1]], ["nodes", [node]]]);
-}
-
-function infoReply({ leader, term }: ProxyStatus): string {
-  const slotsOk = leader === null ? 0 : SLOTS;
-  const fields: [string, string | number][] = [
-    ["cluster_enabled", 1],
-    ["cluster_state", leader === null ? "fail" : "ok"],
-    ["cluster_slots_assigned", SLOTS],
-    ["cluster_slots_ok", slotsOk],
-    ["cluster_slots_pfail", 0],
-    ["cluster_slots_fail", SLOTS - slotsOk],
-    ["cluster_known_nodes", 1],
-    ["cluster_size", 1],
-    ["cluster_current_epoch", term],
-    ["cluster_my_epoch", term],
-  ];
-  return fields.map(([name, value]) => `${name}:${value}\r\n`).join("");
 }

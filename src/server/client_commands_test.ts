@@ -1,18 +1,15 @@
 import { assertEquals } from "@std/assert";
 import { ManualClock } from "../../tests/support/node/manual_clock.ts";
-import { replyOf } from "../../tests/support/reply_of.ts";
-import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
-import { CLIENT_HANDLERS } from "./client_commands.ts";
+import { serve } from "../../tests/support/serve.ts";
+import { ErrorReply, OK } from "../resp/reply.ts";
 import type { Connection } from "./connection.ts";
-import { refuseTransaction } from "./local_commands.ts";
-import { PendingReply } from "./pending_reply.ts";
-import type { ProcessCommands } from "./process_commands.ts";
+import { refuseTransaction } from "./dispatcher.ts";
 
 /** Three connections of one process, of which the first asks. */
 function start() {
   const clock = new ManualClock();
   const gone: number[] = [];
-  const connections = new Map([1, 2, 3].map((id) => {
+  const clients = new Map([1, 2, 3].map((id) => {
     const connection = {
       id,
       remote: `127.0.0.1:${4000 + id}`,
@@ -26,14 +23,8 @@ function start() {
     };
     return [id, connection as unknown as Connection];
   }));
-  const self = connections.get(1) as Connection;
-  const process = { connections, clock } as unknown as ProcessCommands;
-  const handlers = new Map(CLIENT_HANDLERS);
-  const run = (...args: string[]): Reply => {
-    const handler = handlers.get(`client|${args[0]}`);
-    const reply = new PendingReply(self, 2);
-    return replyOf(() => handler?.(process, self, ["CLIENT", ...args], reply) as Reply);
-  };
+  const self = clients.get(1) as Connection;
+  const run = (...args: string[]) => serve(["CLIENT", ...args], { clients, clock }, self);
   return { clock, gone, run, self };
 }
 

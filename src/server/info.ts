@@ -1,9 +1,9 @@
+import { replicationFields } from "../commands/cluster_view.ts";
 import type { StateMachine } from "../commands/state_machine.ts";
 import type { StateReport } from "../node/members/report.ts";
 import type { Node } from "../node/node.ts";
 import type { ProcessFacts } from "../platform/process.ts";
-import type { Reply } from "../resp/reply.ts";
-import { clientAddressText } from "./cluster_commands.ts";
+import { clientAddressText, nodeView } from "./cluster_commands.ts";
 import type { FaultTools } from "./fault_commands.ts";
 import { REDIS_VERSION, REGENT_VERSION } from "./limits.ts";
 import type { RespListener } from "./listener.ts";
@@ -186,6 +186,8 @@ export interface NodeInfoSources {
 /** `INFO` of a node, in Redis's sections and names where they fit, and a section of its own. */
 export function nodeInfo(sources: NodeInfoSources, wanted: readonly string[]): string {
   const report = sources.node.report();
+  // As in Redis, keys count that are due and not removed yet: to leave them out takes too long.
+  const { storedSize, volatileSize } = sources.machine.keyspace;
   return infoText([
     ...processSections(
       sources.facts,
@@ -195,10 +197,10 @@ export function nodeInfo(sources: NodeInfoSources, wanted: readonly string[]): s
       "cluster",
     ),
     ...persistenceSections(sources.node),
-    { name: "replication", fields: replicationFields(report) },
+    { name: "replication", fields: replicationFields(nodeView(report)) },
     { name: "raft", fields: raftFields(report) },
     ...faultSections(sources.faultTools ?? null),
-    { name: "keyspace", fields: keyspaceFields(sources.machine) },
+    { name: "keyspace", fields: keyspaceFields(storedSize, volatileSize) },
   ], wanted);
 }
 
@@ -217,32 +219,6 @@ function countsOf({ node, machine }: NodeInfoSources): OwnCounts {
 function persistenceSections({ snapshots }: Node): InfoSection[] {
   if (snapshots === null) return [];
   return [{ name: "persistence", fields: persistenceFields(snapshots.report()) }];
-}
-
-function replicationFields(report: StateReport): [string, string | number][] {
-  if (report.role !== "leader") {
-    return [
-      ["role", "slave"],
-      ["master_host", report.leaderAddress?.host ?? ""],
-      ["master_port", report.leaderAddress?.port ?? 0],
-      ["master_link_status", report.isServing ? "up" : "down"],
-      ["master_sync_in_progress", report.isCatchingUp ? 1 : 0],
-      ["slave_repl_offset", report.appliedIndex],
-      ["slave_read_only", 1],
-      ["connected_slaves", 0],
-    ];
-  }
-  const followers = report.members.filter(({ id, isConnected }) => id !== report.id && isConnected);
-  return [
-    ["role", "master"],
-    ["connected_slaves", followers.length],
-    ...followers.map(({ clientAddress, matchIndex }, number): [string, string] => [
-      `slave${number}`,
-      `ip=${clientAddress?.host ?? ""},port=${clientAddress?.port ?? 0},state=online,` +
-      `offset=${matchIndex ?? 0},lag=${report.lastIndex - (matchIndex ?? 0)}`,
-    ]),
-    ["master_repl_offset", report.lastIndex],
-  ];
 }
 
 function raftFields(report: StateReport): [string, string | number][] {
@@ -274,27 +250,7 @@ function faultSections(tools: FaultTools | null): InfoSection[] {
   return [{ name: "faults", fields: [["faults", texts.length], ...fields] }];
 }
 
-function keyspaceFields(machine: StateMachine): [string, string][] {
-  // As in Redis, keys that are due and not removed yet count: leaving them out takes too long.
-  const { storedSize: size, volatileSize } = machine.keyspace;
-  return size === 0 ? [] : [["db0", `keys=${size},expires=${volatileSize},avg_ttl=0`]];
-}
-
-/** `ROLE`, in Redis's format. */
-export function redisRole(report: StateReport): Reply {
-  if (report.role !== "leader") {
-    const { host, port } = report.leaderAddress ?? { host: "", port: 0 };
-    const state = report.isServing ? "connected" : "connect";
-    return ["slave", host, port, state, report.appliedIndex];
-  }
-  const followers = report.members.filter(({ id, isConnected }) => id !== report.id && isConnected);
-  return [
-    "master",
-    report.lastIndex,
-    followers.map(({ clientAddress, matchIndex }): Reply => [
-      clientAddress?.host ?? "",
-      String(clientAddress?.port ?? 0),
-      String(matchIndex ?? 0),
-    ]),
-  ];
+/** The section `keyspace`, which is empty without keys. */
+export function keyspaceFields(keys: number, expires: number): [string, string][] {
+  return keys === 0 ? [] : [["db0", `keys=${keys},expires=${expires},avg_ttl=0`]];
 }

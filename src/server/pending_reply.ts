@@ -5,12 +5,6 @@ import { encodePieces, encodeReply, isString, type Protocol, replyBytes } from "
 import { EncodedStrings, MapReply, type Reply } from "../resp/reply.ts";
 import type { ReplyOutput } from "./reply_output.ts";
 
-/** Returned by a handler that settles the reply itself, at once or later. */
-export const SETTLED_BY_HANDLER: unique symbol = Symbol("settled by the handler");
-
-/** What a handler returns: the reply, which may be `null`, or that it settles the reply itself. */
-export type Answer = Reply | typeof SETTLED_BY_HANDLER;
-
 const NO_REST: readonly ByteString[] = [];
 /** Bytes above which a string is encoded in a piece of its own, without copying it. */
 const STRING_BYTES_MAX = 64 * 1024;

@@ -1,7 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
-import type { NodeSnapshots, SnapshotReport } from "../node/snapshots/node_snapshots.ts";
+import { serve } from "../../tests/support/serve.ts";
+import type { SnapshotTaker } from "../commands/local.ts";
+import type { SnapshotReport } from "../node/snapshots/node_snapshots.ts";
 import { ErrorReply, SimpleString } from "../resp/reply.ts";
-import { bgsave, lastsave, persistenceFields } from "./snapshot_commands.ts";
+import { persistenceFields } from "./snapshot_commands.ts";
 
 const REPORT: SnapshotReport = {
   isTaking: false,
@@ -16,7 +18,7 @@ const REPORT: SnapshotReport = {
 };
 
 /** Takes a snapshot that never ends. */
-function snapshots(): NodeSnapshots {
+function snapshots(): SnapshotTaker {
   let isTaking = false;
   return {
     report: () => ({ ...REPORT, isTaking }),
@@ -25,23 +27,23 @@ function snapshots(): NodeSnapshots {
       isTaking = true;
       return couldBegin;
     },
-  } as unknown as NodeSnapshots;
+  };
 }
 
 Deno.test("BGSAVE begins one at a time, and says so as Redis does", () => {
-  const one = snapshots();
-  assert(bgsave(one, ["BGSAVE", "NOW"]) instanceof ErrorReply);
-  assertEquals(bgsave(one, ["BGSAVE"]), new SimpleString("Background saving started"));
+  const one = { snapshots: snapshots() };
+  assert(serve(["BGSAVE", "NOW"], one) instanceof ErrorReply);
+  assertEquals(serve(["BGSAVE"], one), new SimpleString("Background saving started"));
   assertEquals(
-    bgsave(one, ["bgsave", "schedule"]),
+    serve(["bgsave", "schedule"], one),
     new ErrorReply("ERR Background save already in progress"),
   );
-  assert(bgsave(null, ["BGSAVE"]) instanceof ErrorReply);
+  assert(serve(["BGSAVE"], { snapshots: null }) instanceof ErrorReply);
 });
 
 Deno.test("LASTSAVE and INFO tell of the newest snapshot, older than this process or not", () => {
-  assertEquals(lastsave(snapshots()), 1_700_000_000);
-  assert(lastsave(null) instanceof ErrorReply);
+  assertEquals(serve(["LASTSAVE"], { snapshots: snapshots() }), 1_700_000_000);
+  assert(serve(["LASTSAVE"], { snapshots: null }) instanceof ErrorReply);
   const fields = new Map(persistenceFields({ ...REPORT, lastMs: 1_800_000_000_500, count: 2 }));
   assertEquals(fields.get("rdb_last_save_time"), 1_800_000_000);
   assertEquals([fields.get("rdb_saves"), fields.get("snapshot_index")], [2, 7]);

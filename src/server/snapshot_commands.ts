@@ -1,31 +1,15 @@
 import { latin1 } from "../base/bytes.ts";
 import { assert, messageOf } from "../base/errors.ts";
 import { unknownSubcommand } from "../commands/command_error.ts";
+import { type Answer, SETTLED_BY_HANDLER } from "../commands/local.ts";
 import { lookup } from "../commands/table.ts";
 import { type ClientOrder, Request } from "../node/clients/request.ts";
 import type { Node } from "../node/node.ts";
-import type { NodeSnapshots, SnapshotReport } from "../node/snapshots/node_snapshots.ts";
+import type { SnapshotReport } from "../node/snapshots/node_snapshots.ts";
 import { EXPORTS_MAX, type SnapshotExport } from "../node/snapshots/snapshot_exports.ts";
-import { ErrorReply, MapReply, OK, type Reply, SimpleString } from "../resp/reply.ts";
+import { ErrorReply, MapReply, OK, type Reply } from "../resp/reply.ts";
 import type { Connection } from "./connection.ts";
-import { type Answer, type PendingReply, SETTLED_BY_HANDLER } from "./pending_reply.ts";
-
-const STARTED = new SimpleString("Background saving started");
-const UNDER_WAY = new ErrorReply("ERR Background save already in progress");
-const NODES_ONLY = new ErrorReply("ERR Snapshots are taken by nodes, ask one of them");
-
-/** `BGSAVE [SCHEDULE]`, with the replies of Redis. @param snapshots `null` where none are taken */
-export function bgsave(snapshots: NodeSnapshots | null, args: readonly string[]): Reply {
-  const isKnown = args.length === 1 || (args.length === 2 && args[1]?.toUpperCase() === "SCHEDULE");
-  if (!isKnown) return new ErrorReply("ERR syntax error");
-  if (snapshots === null) return NODES_ONLY;
-  return snapshots.take() ? STARTED : UNDER_WAY;
-}
-
-/** `LASTSAVE`: when the last snapshot was taken, in Unix seconds; 0 when there is none yet. */
-export function lastsave(snapshots: NodeSnapshots | null): Reply {
-  return snapshots === null ? NODES_ONLY : secondsOf(snapshots.report());
-}
+import type { PendingReply } from "./pending_reply.ts";
 
 /** The section `persistence` of `INFO`, with Redis's names where the meaning is the same. */
 export function persistenceFields(report: SnapshotReport): [string, string | number][] {

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertInstanceOf, assertMatch } from "@std/assert
 import { DiskCluster } from "../../tests/support/disk_cluster.ts";
 import { MemoryClient } from "../../tests/support/node/memory_cluster.ts";
 import { replyOf } from "../../tests/support/reply_of.ts";
+import { SETTLED_BY_HANDLER } from "../commands/local.ts";
 import { checkRequest } from "../commands/table.ts";
 import { ClientOrder } from "../node/clients/request.ts";
 import type { Node } from "../node/node.ts";
@@ -9,7 +10,7 @@ import { EXPORTS_MAX } from "../node/snapshots/snapshot_exports.ts";
 import { ErrorReply, MapReply, type Reply } from "../resp/reply.ts";
 import { decodeReply } from "../resp/reply_scanner.ts";
 import type { Connection } from "./connection.ts";
-import { PendingReply, SETTLED_BY_HANDLER } from "./pending_reply.ts";
+import { PendingReply } from "./pending_reply.ts";
 import { READ_BYTES_MAX, SnapshotCommands } from "./snapshot_commands.ts";
 
 /** A client of one node's snapshots. */

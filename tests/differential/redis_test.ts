@@ -1,7 +1,6 @@
-import { replyOf } from "../support/reply_of.ts";
+import { serve } from "../support/serve.ts";
 import { assertEquals } from "@std/assert";
 import { seededRandom } from "../../src/base/random.ts";
-import { commandReply } from "../../src/commands/command_reply.ts";
 import { encodeReply, type Protocol } from "../../src/resp/encode.ts";
 import type { Reply } from "../../src/resp/reply.ts";
 import { decodeReply } from "../../src/resp/reply_scanner.ts";
@@ -95,7 +94,7 @@ for (const protocol of [2, 3] satisfies Protocol[]) {
       const [reply = ""] = await redis.send(["COMMAND", "INFO", name]);
       const expected = withoutSubcommands(reply);
       if (expected === null || OTHERWISE.includes(name)) continue;
-      const ours = encodeReply(commandReply(["COMMAND", "INFO", name]), protocol);
+      const ours = encodeReply(serve(["COMMAND", "INFO", name]), protocol);
       assertEquals(withoutSubcommands(ours), expected, name);
     }
   });
@@ -132,7 +131,6 @@ testWithRedis("COMMAND GETKEYSANDFLAGS tells what Redis tells", async (redis) =>
   for (const request of requests) {
     const args = ["COMMAND", "GETKEYSANDFLAGS", ...request];
     const [reply = ""] = await redis.send(args);
-    const ours = replyOf(() => commandReply(args));
-    assertEquals(encodeReply(ours, 2), reply, request.join(" "));
+    assertEquals(encodeReply(serve(args), 2), reply, request.join(" "));
   }
 });

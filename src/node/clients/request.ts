@@ -1,7 +1,8 @@
 import type { Arguments } from "../../base/byte_string.ts";
 import { formatAddress, formatRedisAddress } from "../../base/address.ts";
 import { messageOf } from "../../base/errors.ts";
-import { type Command, keySlot } from "../../commands/command.ts";
+import type { Command } from "../../commands/command.ts";
+import { keySlot } from "../../commands/key_slot.ts";
 import { keysOf, rowOf } from "../../commands/table.ts";
 import type { Address } from "../../platform/network.ts";
 import type { NodeId } from "../../raft/types.ts";

@@ -133,16 +133,15 @@ export const answerMutants: readonly Mutant[] = [
   {
     name: "pause-forgotten-by-the-node",
     bug: "writes go on during CLIENT PAUSE",
-    file: "src/server/node_frontend.ts",
-    find:
-      `if (this.pause.isOn && this.#isHeld(connection, args, reply, command.kind === "write")) return;`,
-    replace: "",
+    file: "src/server/dispatcher.ts",
+    find: "if (this.pause.isOn && this.#isHeld(connection, request, reply, isWrite)) return;",
+    replace: "if (isWrite && connection.id < 0 && this.pause.isOn) return;",
     killers: ["src/server/node_frontend_test.ts"],
   },
   {
     name: "transaction-executed-in-parts-by-the-node",
     bug: "commands between MULTI and EXEC are executed one by one",
-    file: "src/server/node_frontend.ts",
+    file: "src/server/dispatcher.ts",
     find: `if (refusal !== null) return reply.settle(refusal);
     }`,
     replace: `if (refusal !== null && command.kind === "local") return reply.settle(refusal);

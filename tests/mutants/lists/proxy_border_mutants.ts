@@ -49,15 +49,15 @@ export const proxyBorderMutants: readonly Mutant[] = [
   {
     name: "pause-forgotten-by-the-proxy",
     bug: "writes through a proxy go on during CLIENT PAUSE",
-    file: "src/proxy/proxy_frontend.ts",
+    file: "src/server/dispatcher.ts",
     find: "if (this.pause.isOn && this.#isHeld(connection, request, reply, isWrite)) return;",
-    replace: "if (isWrite && request.count > 99 && this.pause.isOn) return;",
+    replace: "if (isWrite && connection.id < 0 && this.pause.isOn) return;",
     killers: [PROXY],
   },
   {
     name: "transaction-executed-in-parts-by-the-proxy",
     bug: "commands between MULTI and EXEC are executed one by one through a proxy",
-    file: "src/proxy/proxy_frontend.ts",
+    file: "src/server/dispatcher.ts",
     find: "if (refusal !== null) return reply.settle(refusal);",
     replace: `if (refusal !== null && command.kind === "local") return reply.settle(refusal);`,
     killers: [PROXY],

@@ -409,17 +409,16 @@ export const proxyMutants: readonly Mutant[] = [
     name: "no-members-while-electing",
     bug: "a list of nodes is empty while a leader is elected: clients throw away all they know",
     file: "src/server/cluster_commands.ts",
-    find: "({ id }) => id === report.lastLeaderId",
-    replace: "({ id }) => id === report.leaderId",
+    find: "members.some((member) => member.id === lastLeaderId) ? lastLeaderId : null",
+    replace: "members.some((member) => member.id === lastLeaderId) ? report.leaderId : null",
     killers: ["src/server/node_frontend_test.ts"],
   },
   {
     name: "members-only-while-connected",
     bug: "a list of nodes leaves out those that are not connected just now",
-    file: "src/server/cluster_commands.ts",
-    find: "report.members.filter(isKnown).filter((member) => member !== master)",
-    replace:
-      "report.members.filter(isKnown).filter((member) => member.isConnected && member !== master)",
+    file: "src/commands/cluster_view.ts",
+    find: "nodes.filter(isKnown).filter((node) => node !== master)",
+    replace: "nodes.filter(isKnown).filter((node) => node.isConnected && node !== master)",
     killers: ["src/server/node_frontend_test.ts"],
   },
   {

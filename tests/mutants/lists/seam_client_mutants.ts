@@ -167,8 +167,7 @@ export const seamClientMutants: readonly Mutant[] = [
     bug:
       "a client sends WAIT without a time limit through the proxy and closes its side: it is never known to be gone",
     file: "src/proxy/proxy_frontend.ts",
-    find: `    reply.whenGone(() => {}); // \`forget\` ends the connection that it waits on
-`,
+    find: `if (command.kind === "local") reply.whenGone(() => {});`,
     replace: "",
     killers: ["src/proxy/proxy_test.ts"],
   },
@@ -341,7 +340,7 @@ export const seamClientMutants: readonly Mutant[] = [
     bug:
       "RESET after CLUSTER WATCH: a client that says HELLO 3 again gets pushes among its replies",
     file: "src/server/node_frontend.ts",
-    find: "    this.#cluster.unwatch(connection);\n    this.#snapshots",
+    find: "    this.#subscribers.remove(connection);\n    this.#snapshots",
     replace: "    this.#snapshots",
     killers: ["src/server/node_frontend_test.ts"],
   },

@@ -82,7 +82,7 @@ export const wireMutants: readonly Mutant[] = [
   {
     name: "null-reply-never-sent",
     bug: "a command whose reply is null is never answered, and nothing behind it",
-    file: "src/server/local_commands.ts",
+    file: "src/server/dispatcher.ts",
     find: "if (answer !== SETTLED_BY_HANDLER) reply",
     replace: "if (answer !== SETTLED_BY_HANDLER && answer !== null) reply",
     killers: ["src/server/node_frontend_test.ts"],
@@ -130,7 +130,7 @@ export const wireMutants: readonly Mutant[] = [
   {
     name: "refused-multi-runs",
     bug: "the commands behind a MULTI that was refused are executed one by one",
-    file: "src/server/local_commands.ts",
+    file: "src/server/dispatcher.ts",
     find: "return NOT_EXECUTED;",
     replace: "return name === word ? null : NOT_EXECUTED;",
     killers: ["src/server/client_commands_test.ts"],
@@ -138,10 +138,10 @@ export const wireMutants: readonly Mutant[] = [
   {
     name: "kill-beside-a-wrong-filter",
     bug: "CLIENT KILL leaves out a filter that it does not understand",
-    file: "src/server/client_commands.ts",
-    find: "filters.push(killFilter(option, value, process.clock.monotonicMs()));",
+    file: "src/commands/client_rows.ts",
+    find: "filters.push(killFilter(option, value, server.clock.monotonicMs()));",
     replace: `try {
-      filters.push(killFilter(option, value, process.clock.monotonicMs()));
+      filters.push(killFilter(option, value, server.clock.monotonicMs()));
     } catch { /* left out */ }`,
     killers: ["src/server/client_commands_test.ts"],
   },

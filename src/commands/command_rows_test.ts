@@ -1,16 +1,12 @@
-import { replyOf } from "../../tests/support/reply_of.ts";
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
+import { serve } from "../../tests/support/serve.ts";
 import { encodeReply } from "../resp/encode.ts";
 import { ErrorReply, MapReply, type Reply, type SimpleString } from "../resp/reply.ts";
-import { commandReply, helpReply } from "./command_reply.ts";
-import { checkRequest, COMMANDS } from "./table.ts";
+import type { NodeServer } from "./local.ts";
+import { COMMANDS } from "./table.ts";
 
 function command(...args: string[]): Reply {
-  const request = ["COMMAND", ...args];
-  return replyOf(() => {
-    checkRequest(request);
-    return commandReply(request);
-  });
+  return serve(["COMMAND", ...args]);
 }
 
 function errorOf(...args: string[]): string {
@@ -89,7 +85,7 @@ Deno.test("COMMAND GETKEYS finds the keys of a request", () => {
 
 Deno.test("HELP lists the subcommands, those of nodes at nodes alone", () => {
   const lines = (isNode: boolean) =>
-    (helpReply("cluster", isNode) as SimpleString[])
+    (serve(["CLUSTER", "HELP"], { ofNode: isNode ? {} as NodeServer : null }) as SimpleString[])
       .map(({ text }) => text);
   assert(lines(true).includes("FENCE <term>") && lines(true).includes("    Prints this help."));
   assert(!lines(false).includes("FENCE <term>") && lines(false).includes("NODES"));

@@ -1,0 +1,53 @@
+/** Number of slots in Redis Cluster. */
+export const SLOTS = 16384;
+
+/**
+ * The Redis Cluster slot of a key: CRC-16 (XMODEM) modulo 16384 of what stands between the first
+ * `{` and the next `}`, if that is not empty, else of the whole key.
+ *
+ * Source: Redis Cluster specification, "Key distribution model" and "Hash tags".
+ */
+export function keySlot(key: string): number {
+  const open = key.indexOf("{");
+  if (open >= 0) {
+    const close = key.indexOf("}", open + 1);
+    if (close > open + 1) return crc16(key, open + 1, close) % SLOTS;
+  }
+  return crc16(key, 0, key.length) % SLOTS;
+}
+
+/** Four bytes at a time: a key may be as long as a value, and byte by byte each waits for the last. */
+function crc16(text: string, from: number, to: number): number {
+  let crc = 0;
+  let index = from;
+  for (const end = to - 3; index < end; index += 4) {
+    const first = (crc >> 8) ^ (text.charCodeAt(index) & 0xff);
+    const second = (crc & 0xff) ^ (text.charCodeAt(index + 1) & 0xff);
+    crc = (BEFORE_3[first] ?? 0) ^ (BEFORE_2[second] ?? 0) ^
+      (BEFORE_1[text.charCodeAt(index + 2) & 0xff] ?? 0) ^
+      (TABLE[text.charCodeAt(index + 3) & 0xff] ?? 0);
+  }
+  for (; index < to; index++) {
+    const byte = text.charCodeAt(index) & 0xff;
+    crc = ((crc << 8) & 0xffff) ^ (TABLE[(crc >> 8) ^ byte] ?? 0);
+  }
+  return crc;
+}
+
+const POLYNOMIAL = 0x1021;
+const TABLE = Uint16Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte << 8;
+  for (let bit = 0; bit < 8; bit++) {
+    crc = crc & 0x8000 ? (crc << 1) ^ POLYNOMIAL : crc << 1;
+  }
+  return crc;
+});
+
+/** The checksums of each byte with so many zeros behind it. */
+const BEFORE_1 = withZero(TABLE);
+const BEFORE_2 = withZero(BEFORE_1);
+const BEFORE_3 = withZero(BEFORE_2);
+
+function withZero(table: Uint16Array): Uint16Array {
+  return table.map((crc) => (crc << 8) ^ (TABLE[crc >> 8] ?? 0));
+}

@@ -1,0 +1,139 @@
+import { assert } from "../base/errors.ts";
+import type { Command } from "../commands/command.ts";
+import { CommandError, errorReplyOf } from "../commands/command_error.ts";
+import { type LocalServer, SETTLED_BY_HANDLER } from "../commands/local.ts";
+import type { Clock } from "../platform/clock.ts";
+import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
+import { ClientPause } from "./client_pause.ts";
+import type { Connection } from "./connection.ts";
+import type { PendingReply } from "./pending_reply.ts";
+
+/**
+ * The one way of a request through a node or a proxy: its row is found and its arity checked, it
+ * waits while clients are paused, and then it is served here or routed. Node and proxy say how.
+ *
+ * `Request` is what a request is on this way: its arguments at a node, at a proxy its text.
+ */
+export abstract class Dispatcher<Request> {
+  readonly clock: Clock;
+  readonly pause: ClientPause;
+
+  constructor(clock: Clock) {
+    this.clock = clock;
+    this.pause = new ClientPause(clock);
+  }
+
+  /** What local commands are given. */
+  protected abstract readonly local: LocalServer;
+  /** The row. @throws {CommandError} when the request is wrong */
+  protected abstract rowOf(request: Request): Command;
+  /** As the client wrote it. */
+  protected abstract nameOf(request: Request): string;
+  /** As text, however long they are. */
+  protected abstract argsOf(request: Request): readonly string[];
+  /** Passes on what is not served here. @throws {CommandError} when it is refused */
+  protected abstract route(
+    connection: Connection,
+    command: Command,
+    request: Request,
+    reply: PendingReply,
+  ): void;
+
+  /** A local command was served, which may have changed the connection's protocol. */
+  protected served(_connection: Connection): void {}
+
+  /** Answers a request, now or later. */
+  dispatch(connection: Connection, request: Request, reply: PendingReply): void {
+    let command: Command;
+    try {
+      command = this.rowOf(request);
+    } catch (error) {
+      const refusal = errorReplyOf(error);
+      if (this.pause.isOn && this.#isHeld(connection, request, reply, false)) return;
+      return reply.settle(refuseTransaction(connection, this.nameOf(request)) ?? refusal);
+    }
+    const isWrite = command.kind === "write";
+    if (this.pause.isOn && this.#isHeld(connection, request, reply, isWrite)) return;
+    if (connection.isInRefusedTransaction) {
+      const refusal = refuseTransaction(connection, this.nameOf(request));
+      if (refusal !== null) return reply.settle(refusal);
+    }
+    connection.lastCommand = command.name;
+    try {
+      if (
+        command.kind !== "local" || (command.isForLeader === true && this.local.ofLeader === null)
+      ) {
+        return this.route(connection, command, request, reply);
+      }
+      const answer = this.#serve(connection, command, this.argsOf(request), reply);
+      if (answer !== SETTLED_BY_HANDLER) reply.settle(answer);
+      this.served(connection);
+    } catch (error) {
+      reply.settle(errorReplyOf(error));
+    }
+  }
+
+  #serve(connection: Connection, command: Command, args: readonly string[], reply: PendingReply) {
+    const { name, serve, isForNodes = false } = command;
+    if (isForNodes && this.local.ofNode === null) {
+      const words = name.replace("|", " ").toUpperCase();
+      throw new CommandError(`ERR ${words} is for nodes, this is a proxy`);
+    }
+    assert(serve !== undefined, `the local command ${name} has no handler`);
+    return serve(this.local, connection, args, reply);
+  }
+
+  /** Whether the request waits until `CLIENT PAUSE` ends. */
+  #isHeld(
+    connection: Connection,
+    request: Request,
+    reply: PendingReply,
+    isWrite: boolean,
+  ): boolean {
+    const serve = () => this.dispatch(connection, request, reply);
+    return this.pause.holds(connection, reply, isWrite, serve);
+  }
+}
+
+/** The connection, as far as transactions matter. */
+type TransactionState = Pick<Connection, "isInRefusedTransaction">;
+
+const MULTI_REFUSED = new ErrorReply(
+  "ERR transactions are not supported: nothing is executed until EXEC or DISCARD",
+);
+const NOT_EXECUTED = new ErrorReply(
+  "ERR not executed: the MULTI before it was refused; EXEC or DISCARD ends that",
+);
+const ABORTED = new ErrorReply("EXECABORT Transaction discarded because of previous errors.");
+
+/**
+ * Keeps the commands of a refused transaction from being executed one by one. Clients send them
+ * after `MULTI` without waiting for its answer, and report the whole transaction as failed.
+ *
+ * @param name the command's, as the client wrote it
+ * @returns the answer to the request; `null` if it is to be served as any other
+ */
+export function refuseTransaction(connection: TransactionState, name: string): Reply | null {
+  const word = name.length > LENGTH_MAX ? "" : name.toLowerCase();
+  if (!connection.isInRefusedTransaction) {
+    if (word !== "multi") return null;
+    connection.isInRefusedTransaction = true;
+    return MULTI_REFUSED;
+  }
+  switch (word) {
+    case "exec":
+      connection.isInRefusedTransaction = false;
+      return ABORTED;
+    case "discard":
+      connection.isInRefusedTransaction = false;
+      return OK;
+    case "quit":
+    case "reset":
+      return null;
+    default:
+      return NOT_EXECUTED;
+  }
+}
+
+/** Length of the longest name above, `discard`. */
+const LENGTH_MAX = 7;

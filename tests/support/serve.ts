@@ -1,0 +1,23 @@
+import { assert } from "../../src/base/errors.ts";
+import type { Client, LocalReply, LocalServer } from "../../src/commands/local.ts";
+import { checkRequest } from "../../src/commands/table.ts";
+import type { Reply } from "../../src/resp/reply.ts";
+import { replyOf } from "./reply_of.ts";
+
+/**
+ * Has the row of a local command serve a request, as the dispatcher does.
+ *
+ * @param server as much of one as the row looks at
+ */
+export function serve(
+  args: readonly string[],
+  server: Partial<LocalServer> = {},
+  client: Partial<Client> = {},
+): Reply {
+  const reply: LocalReply = { protocol: 2, isMuted: false, settle: () => {} };
+  return replyOf(() => {
+    const { serve: run, name } = checkRequest(args);
+    assert(run !== undefined, `${name} is no local command`);
+    return run(server as LocalServer, client as Client, args, reply) as Reply;
+  });
+}
