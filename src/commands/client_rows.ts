@@ -244,6 +244,7 @@ export const clientRows: readonly Command[] = rowsOf("connection", [], [{
     },
     {
       name: "info",
+      isText: true,
       arity: 2,
       since: "6.2.0",
       summary: "Tells about the connection",
@@ -281,6 +282,7 @@ export const clientRows: readonly Command[] = rowsOf("connection", [], [{
     {
       ...ADMIN,
       name: "list",
+      isText: true,
       arity: -2,
       summary: "Tells about the connections",
       tips: ["nondeterministic_output"],

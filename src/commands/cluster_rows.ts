@@ -84,6 +84,7 @@ export const clusterRows: readonly Command[] = rowsOf("cluster", [], [{
     },
     {
       name: "info",
+      isText: true,
       arity: 2,
       tips: ["nondeterministic_output"],
       summary: "Tells about the cluster as Redis Cluster does",
@@ -127,6 +128,7 @@ export const clusterRows: readonly Command[] = rowsOf("cluster", [], [{
     },
     {
       name: "nodes",
+      isText: true,
       arity: 2,
       tips: ["nondeterministic_output"],
       summary: "Tells the members as Redis Cluster does",

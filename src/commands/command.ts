@@ -98,6 +98,8 @@ export interface Command {
   readonly since: string;
   /** Of a write: the version of the state machine that brought it. @default the first */
   readonly machineSince?: number;
+  /** Its reply is text for people, which RESP2 cannot tell from a value. */
+  readonly isText?: boolean;
   /** One sentence for help. */
   readonly summary: string;
   /** Redis's command tips, for clients that talk to several servers. @default none */

@@ -284,6 +284,7 @@ export const serverRows: readonly Command[] = [
     },
     {
       ...local("info", -1, PASSIVE, ["dangerous"], "1.0.0", "Tells the state of the server", info),
+      isText: true,
       tips: ["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
     },
     {

@@ -3,12 +3,9 @@ import type { Command } from "../../src/commands/command.ts";
 import { COMMANDS } from "../../src/commands/table.ts";
 import { NastyValues } from "./nasty_values.ts";
 
-/** Commands that Redis does not know. */
-const OWN_NAMES = ["fault", "once", "session", "snapshot"];
-
-/** All commands that Redis has, too. */
-export const REDIS_COMMANDS: readonly Command[] = COMMANDS.filter(({ name }) =>
-  !OWN_NAMES.includes(name)
+/** All commands that Redis has, too. Regent's own came with its versions 0.x. */
+export const REDIS_COMMANDS: readonly Command[] = COMMANDS.filter(({ since }) =>
+  !since.startsWith("0.")
 );
 
 /**
@@ -65,7 +62,7 @@ const OPTION_WORDS = "NX XX GET KEEPTTL PERSIST EX PX EXAT PXAT GT LT REPLACE DB
 /** Makes requests for all commands that read or write, most of them right, many a little wrong. */
 export class CommandGenerator {
   readonly #values: NastyValues;
-  readonly #names = REDIS_COMMANDS.filter(({ kind }) => kind !== "local").map(({ name }) => name);
+  readonly #commands = REDIS_COMMANDS.filter(({ kind }) => kind !== "local");
 
   constructor(random: Random) {
     this.#values = new NastyValues(random);
@@ -74,9 +71,10 @@ export class CommandGenerator {
   next(): GeneratedRequest {
     const values = this.#values;
     if (values.chance(0.01)) return { args: this.#unknownCommand(), agreement: "bytes" };
-    const name = values.oneOf(this.#names);
+    const command = values.oneOf(this.#commands);
+    const { name } = command;
     if (name.startsWith("flush") && values.chance(0.97)) return this.next();
-    let args = this.#argumentsFor(name);
+    let args = this.#argumentsFor(command);
     // One argument more could make a right scan of a wrong one, with a cursor of the server's own.
     if (name !== "scan" && values.chance(0.03)) {
       args = values.chance(0.5) ? args.slice(1) : [...args, values.value()];
@@ -87,9 +85,10 @@ export class CommandGenerator {
     return { args: [values.anyCase(name), ...args], agreement };
   }
 
-  #argumentsFor(name: string): string[] {
+  /** What makes a row's arguments more telling than any keys and values. */
+  #argumentsFor(command: Command): string[] {
     const values = this.#values;
-    switch (name) {
+    switch (command.name) {
       case "set":
         return [values.key(), values.value(), ...this.#options(["NX", "XX", "GET", "KEEPTTL"])];
       case "getex":
@@ -98,13 +97,6 @@ export class CommandGenerator {
         return [values.key(), this.#amount("EX"), values.value()];
       case "psetex":
         return [values.key(), this.#amount("PX"), values.value()];
-      case "setnx":
-      case "getset":
-      case "append":
-        return [values.key(), values.value()];
-      case "mset":
-      case "msetnx":
-        return this.#several(() => [values.key(), values.value()]);
       case "setrange":
         return [values.key(), this.#offset(), values.value()];
       case "getrange":
@@ -123,17 +115,8 @@ export class CommandGenerator {
         return this.#expire("EXAT");
       case "pexpireat":
         return this.#expire("PXAT");
-      case "rename":
-      case "renamenx":
-        return [values.key(), values.key()];
       case "copy":
         return [values.key(), values.key(), ...this.#copyOptions()];
-      case "del":
-      case "unlink":
-      case "exists":
-      case "touch":
-      case "mget":
-        return this.#several(() => [values.key()]);
       case "keys":
         return [values.pattern()];
       case "scan":
@@ -141,12 +124,25 @@ export class CommandGenerator {
       case "flushall":
       case "flushdb":
         return values.oneOf([[], [], ["async"], ["SYNC"], ["x"], ["sync", "sync"]]);
-      case "dbsize":
-      case "randomkey":
-        return [];
       default:
-        return [values.key()];
+        return this.#argumentsByRow(command);
     }
+  }
+
+  /** Keys where the row has them, values elsewhere, as many as its arity says. */
+  #argumentsByRow({ arity, keys }: Command): string[] {
+    const values = this.#values;
+    if (keys !== null && keys.last < 0) {
+      return this.#several(() => [
+        values.key(),
+        ...Array.from({ length: keys.step - 1 }, () => values.value()),
+      ]);
+    }
+    const isKey = (at: number) => keys !== null && at >= keys.first && at <= keys.last;
+    return Array.from(
+      { length: Math.abs(arity) - 1 },
+      (_, at) => isKey(at + 1) ? values.key() : values.value(),
+    );
   }
 
   #several(make: () => string[]): string[] {

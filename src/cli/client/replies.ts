@@ -1,3 +1,4 @@
+import { rowOf } from "../../commands/table.ts";
 import { type ByteString, textOf } from "../../base/byte_string.ts";
 import { isString } from "../../resp/encode.ts";
 import type { Writable } from "node:stream";
@@ -87,8 +88,6 @@ const ESCAPES = Array.from({ length: 256 }, (_, byte) => {
   const char = String.fromCharCode(byte);
   return SPECIAL.get(char) ?? hex(char);
 });
-/** Commands whose bulk reply is text for people, which RESP2 cannot express. */
-const TEXT_COMMANDS = ["info", "client list", "client info", "cluster nodes", "cluster info"];
 
 /**
  * A reply for people, as `redis-cli` shows it on a terminal: with types, numbered elements and
@@ -104,9 +103,8 @@ export function* readableReply(reply: Reply, isText = false): Generator<string> 
 }
 
 /** Whether the reply to the request is text rather than a value. */
-export function asksForText([name = "", subcommand = ""]: readonly string[]): boolean {
-  const isWanted = (text: string) => TEXT_COMMANDS.includes(text.toLowerCase());
-  return isWanted(name) || isWanted(`${name} ${subcommand}`);
+export function asksForText(request: readonly string[]): boolean {
+  return rowOf(request)?.isText === true;
 }
 
 /** A bulk in double quotes, in the form that `splitInline` parses. */
