@@ -73,6 +73,11 @@ async function allModes(
       assertStringIncludes(stdout, `-> 21 keys | 16384 slots | ${replicas} slaves.`);
     }
   });
+  await t.step("the keys of a slot", async () => {
+    const slot = await cli("CLUSTER", "KEYSLOT", "volatile");
+    assertEquals(await cli("CLUSTER", "COUNTKEYSINSLOT", slot), "1");
+    assertEquals(await cli("CLUSTER", "GETKEYSINSLOT", slot, "10"), "volatile");
+  });
   await t.step("redis-benchmark, and what it says of one master", async () => {
     const run = (...args: string[]) =>
       runTool("redis-benchmark", ["-p", String(port), "-n", "200", "-c", "5", "-q", ...args]);
