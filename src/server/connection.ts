@@ -35,6 +35,9 @@ const PROBE_MS = 5_000;
 /** How long in ms the client of a closing connection may take to read its last replies. */
 const LINGER_MS = 10_000;
 
+/** Bytes of replies that wait behind an open one, above which they count at the end of the turn. */
+const UNCOUNTED_BYTES_MAX = 256 * 1024;
+
 /** What a connection needs of the listener that accepted it. */
 export interface ConnectionOwner {
   readonly limits: ClientLimits;
@@ -239,8 +242,10 @@ export class Connection implements LoadingClient, ReplyingConnection {
     this.#owner.load.unansweredBytes -= reply.requestBytes;
     this.#owner.largeRequests.note(reply, 0);
     this.#replies.settledBytes += reply.bytes;
-    if (reply === this.#replies.first) this.#markDirty();
-    else if (this.#replies.settledBytes > this.#owner.limits.outputBytesMax) {
+    const { settledBytes, first } = this.#replies;
+    // Without a flush, nobody would count what waits behind an open reply.
+    if (reply === first || settledBytes > UNCOUNTED_BYTES_MAX) this.#markDirty();
+    if (reply !== first && settledBytes > this.#owner.limits.outputBytesMax) {
       this.#slowReader.check();
     }
   }

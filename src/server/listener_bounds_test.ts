@@ -118,6 +118,29 @@ Deno.test(
 );
 
 Deno.test(
+  "replies that wait behind an open one count among the unread replies of all clients",
+  net,
+  () =>
+    withListener({ allOutputBytesMax: 24 * MIB }, async (listener, recorder, connect) => {
+      const clients = await Promise.all(Array.from({ length: 3 }, () => connect()));
+      for (const [at, client] of clients.entries()) {
+        await client.send("WAIT\r\nA\r\nB\r\n");
+        await recorder.until(() => recorder.pending.length === 3 * (at + 1));
+      }
+      for (const at of [1, 2, 4, 5, 7]) recorder.pending[at]?.reply.settle("x".repeat(6 * MIB));
+      await until("one is cut off", () => recorder.closed.length === 1);
+      const [cutOff] = recorder.closed;
+      assert(
+        cutOff === recorder.pending[0]?.connection || cutOff === recorder.pending[3]?.connection,
+      );
+      recorder.pending[6]?.reply.settle("a");
+      recorder.pending[8]?.reply.settle("c");
+      assertEquals((await clients[2]?.read(7 + 6 * MIB + 12 + 7))?.length, 6 * MIB + 26);
+      await until("the others wait on", () => listener.load.outputBytes === 12 * MIB + 24);
+    }),
+);
+
+Deno.test(
   "a reply too large to be held is refused, one at a time and with the flag's name",
   net,
   () =>

@@ -352,4 +352,13 @@ export const seamClientMutants: readonly Mutant[] = [
     replace: "if (tcpKeepaliveS < 0) socket.setKeepAlive(true, tcpKeepaliveS * 1_000);",
     killers: ["src/server/listener_test.ts"],
   },
+  {
+    name: "seam-replies-behind-an-open-one-uncounted",
+    bug:
+      "clients that WAIT and pipeline reads hold any number of replies, which the bound of all clients together does not see",
+    file: "src/server/connection.ts",
+    find: "if (reply === first || settledBytes > UNCOUNTED_BYTES_MAX) this.#markDirty();",
+    replace: "if (reply === first || settledBytes > 1e6 * UNCOUNTED_BYTES_MAX) this.#markDirty();",
+    killers: ["src/server/listener_bounds_test.ts"],
+  },
 ];
