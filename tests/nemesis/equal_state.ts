@@ -1,3 +1,4 @@
+import { messageOf } from "../../src/base/errors.ts";
 import { RespClient } from "../../src/cli/resp_client.ts";
 import { ErrorReply, type Reply } from "../../src/resp/reply.ts";
 import type { Member } from "../support/local_cluster.ts";
@@ -5,6 +6,9 @@ import { replyText } from "../support/reply_text.ts";
 import { until } from "../support/until.ts";
 
 const READS_AT_ONCE = 200;
+/** A busy machine may take long for some MiB; whatever is not there then will not come. */
+const ANSWER_MS_MAX = 30_000;
+const READ_MS_MAX = 90_000;
 
 /** What one node holds. */
 export interface NodeState {
@@ -26,23 +30,28 @@ export async function readState(node: Member, keys: readonly string[]): Promise<
       failure = error;
     }
     return state !== undefined;
-  }, { describe: () => String(failure) });
+  }, { timeoutMs: READ_MS_MAX, describe: () => String(failure) });
   return state as NodeState;
 }
 
 async function readOnce(node: Member, keys: readonly string[]): Promise<NodeState> {
   const { host = "127.0.0.1", port } = node;
-  const client = await RespClient.connect({ host, port });
+  const client = await RespClient.connect({ host, port }, { timeoutMs: ANSWER_MS_MAX });
+  const answer = async (...args: string[]) => {
+    try {
+      return checked(await client.request(args, ANSWER_MS_MAX));
+    } catch (error) {
+      throw new Error(`${args.join(" ")}: ${messageOf(error)}`, { cause: error });
+    }
+  };
   try {
     const values = new Map<string, string | null>();
     for (let at = 0; at < keys.length; at += READS_AT_ONCE) {
       const some = keys.slice(at, at + READS_AT_ONCE);
-      const replies = await Promise.all(
-        some.map((key) => client.request(["GET", key], 10_000).then(checked)),
-      );
+      const replies = await Promise.all(some.map((key) => answer("GET", key)));
       some.forEach((key, index) => values.set(key, replyText(replies[index] ?? null)));
     }
-    const size = Number(checked(await client.request(["DBSIZE"], 10_000)));
+    const size = Number(await answer("DBSIZE"));
     return { name: node.name, values, size };
   } finally {
     client.close();
