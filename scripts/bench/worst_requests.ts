@@ -76,6 +76,22 @@ function ofManyKeys(subcommand: string): Worst {
   }];
 }
 
+/** One request that brings as many words as are allowed. */
+function ofManyWords(word: string, ...request: string[]): Worst {
+  return () => [{
+    title: `${request.join(" ")} of many words`,
+    requests: [[...request, ...Array.from({ length: MANY - request.length }, () => word)]],
+  }];
+}
+
+/** A pattern as large as an argument may be. */
+function ofLargePattern(...request: string[]): Worst {
+  return ({ largeBytes }) => [{
+    title: `${request.join(" ")} of a large pattern`,
+    requests: [[...request, "*a".repeat(largeBytes / 2)]],
+  }];
+}
+
 /** A subcommand that needs no argument: that, many times. */
 const BARE_SUBCOMMANDS: Readonly<Record<string, Worst>> = Object.fromEntries(
   COMMANDS.flatMap(({ subcommands = [] }) => subcommands)
@@ -91,6 +107,7 @@ const BARE_SUBCOMMANDS: Readonly<Record<string, Worst>> = Object.fromEntries(
 const WORST_SUBCOMMANDS: Readonly<Record<string, Worst>> = {
   ...BARE_SUBCOMMANDS,
   "client|kill": many("CLIENT", "KILL", "ID", "999999999"),
+  "client|list": both(many("CLIENT", "LIST"), ofManyWords("99999999", "CLIENT", "LIST", "ID")),
   "client|no-evict": many("CLIENT", "NO-EVICT", "ON"),
   "client|no-touch": many("CLIENT", "NO-TOUCH", "ON"),
   "client|pause": many("CLIENT", "PAUSE", "0"),
@@ -108,12 +125,19 @@ const WORST_SUBCOMMANDS: Readonly<Record<string, Worst>> = {
   }],
   "cluster|transfer": many("CLUSTER", "TRANSFER", "nobody"),
   "cluster|watch": many("CLUSTER", "WATCH", "1000"),
-  "command|docs": some("COMMAND", "DOCS"),
+  "command|docs": both(some("COMMAND", "DOCS"), ofManyWords("client", "COMMAND", "DOCS")),
   "command|getkeys": ofManyKeys("GETKEYS"),
   "command|getkeysandflags": ofManyKeys("GETKEYSANDFLAGS"),
-  "command|info": some("COMMAND", "INFO"),
-  "command|list": some("COMMAND", "LIST"),
-  "config|get": many("CONFIG", "GET", "*"),
+  "command|info": both(some("COMMAND", "INFO"), ofManyWords("client", "COMMAND", "INFO")),
+  "command|list": both(
+    some("COMMAND", "LIST"),
+    ofLargePattern("COMMAND", "LIST", "FILTERBY", "PATTERN"),
+  ),
+  "config|get": both(
+    many("CONFIG", "GET", "*"),
+    ofLargePattern("CONFIG", "GET"),
+    ofManyWords("*z*q*", "CONFIG", "GET"),
+  ),
   "config|set": many("CONFIG", "SET", "maxmemory", "0"),
   "fault|delay": many("FAULT", "DELAY", "1"),
   "fault|drop": many("FAULT", "DROP", "1"),

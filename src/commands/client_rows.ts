@@ -6,9 +6,21 @@ import type { Client, LocalReply, LocalServer } from "./local.ts";
 
 const QUOTED_MAX = 128;
 
-/** Redis's rule: printable ASCII without spaces. An empty name removes the name. */
-export function isClientName(name: string): boolean {
-  return /^[!-~]*$/.test(name);
+/** Maximum length of what a client says about itself: it is kept, and shown by `CLIENT LIST`. */
+const CLIENT_TEXT_MAX = 1024;
+
+/**
+ * Checks by Redis's rule: printable ASCII without spaces. An empty name removes the name.
+ *
+ * @throws {CommandError} in Redis's words, with `what` at the start
+ */
+export function checkClientText(text: string, what: string): void {
+  if (text.length > CLIENT_TEXT_MAX) {
+    throw new CommandError(`ERR ${what} cannot be longer than ${CLIENT_TEXT_MAX} characters.`);
+  }
+  if (!/^[!-~]*$/.test(text)) {
+    throw new CommandError(`ERR ${what} cannot contain spaces, newlines or special characters.`);
+  }
 }
 
 const TRACKING = new MapReply([
@@ -18,20 +30,14 @@ const TRACKING = new MapReply([
 ]);
 
 function setName(client: Client, name: string): Reply {
-  if (!isClientName(name)) {
-    throw new CommandError(
-      "ERR Client names cannot contain spaces, newlines or special characters.",
-    );
-  }
+  checkClientText(name, "Client names");
   client.name = name;
   return OK;
 }
 
 function setInfo(client: Client, attribute: string, value: string): Reply {
   const name = attribute.toLowerCase();
-  if (!isClientName(value)) {
-    throw new CommandError(`ERR ${name} cannot contain spaces, newlines or special characters.`);
-  }
+  checkClientText(value, name);
   if (name === "lib-name") client.libraryName = value;
   else if (name === "lib-ver") client.libraryVersion = value;
   else throw new CommandError(`ERR Unrecognized option '${attribute}'`);
@@ -109,9 +115,9 @@ function listed(server: LocalServer, args: readonly string[]): Client[] {
     return all.filter(ofType(args[1] ?? ""));
   }
   if (option !== "ID" || args.length === 1) throw SYNTAX_ERROR;
-  const ids = args.slice(1).map((text) => parseInteger(text));
-  if (ids.includes(null)) throw new CommandError("ERR Invalid client ID");
-  return all.filter(({ id }) => ids.includes(id));
+  const ids = new Set(args.slice(1).map((text) => parseInteger(text)));
+  if (ids.has(null)) throw new CommandError("ERR Invalid client ID");
+  return all.filter(({ id }) => ids.has(id));
 }
 
 type Filter = (client: Client) => boolean;
@@ -125,7 +131,8 @@ function kill(server: LocalServer, self: Client, args: readonly string[]): Reply
     if (victims.length === 0) throw new CommandError("ERR No such client");
     return OK;
   }
-  const filters: Filter[] = [];
+  /** By option. Of one that is given twice, the last counts, as in Redis. */
+  const filters = new Map<string, Filter>();
   let isSelfSkipped = true;
   for (let at = 2; at < args.length; at += 2) {
     const [option = "", value] = args.slice(at, at + 2);
@@ -135,10 +142,11 @@ function kill(server: LocalServer, self: Client, args: readonly string[]): Reply
       isSelfSkipped = value.toLowerCase() === "yes";
       continue;
     }
-    filters.push(killFilter(option, value, server.clock.monotonicMs()));
+    filters.set(option.toUpperCase(), killFilter(option, value, server.clock.monotonicMs()));
   }
-  if (isSelfSkipped) filters.push((client) => client !== self);
-  const victims = clients.filter((client) => filters.every((filter) => filter(client)));
+  if (isSelfSkipped) filters.set("SKIPME", (client) => client !== self);
+  const all = [...filters.values()];
+  const victims = clients.filter((client) => all.every((filter) => filter(client)));
   victims.forEach((victim) => cutOff(victim, self));
   return victims.length;
 }

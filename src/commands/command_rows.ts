@@ -3,7 +3,7 @@ import { MapReply, type Reply, SetReply, SimpleString } from "../resp/reply.ts";
 import { argument, isOption } from "./arguments.ts";
 import { type Command, type Inner, rowsOf, subcommandsOf } from "./command.ts";
 import { CommandError, SYNTAX_ERROR } from "./command_error.ts";
-import { matchesGlob } from "./glob.ts";
+import { Glob, PATTERN_BYTES_MAX, PATTERN_TOO_LONG } from "./glob.ts";
 
 /** The whole table, which this part of it answers from. */
 export interface CommandTable {
@@ -27,6 +27,12 @@ const CATEGORIES = [
   "dangerous",
   "connection",
 ];
+/** Maximum number of commands that one request may ask about: each takes time and a long reply. */
+const NAMES_MAX = 256;
+const TOO_MANY_NAMES = new CommandError(`ERR too many commands, more than ${NAMES_MAX}`);
+/** Maximum number of words of a request whose keys are asked for. */
+const WORDS_MAX = 4_096;
+const TOO_MANY_WORDS = new CommandError(`ERR too many arguments, more than ${WORDS_MAX}`);
 const INVALID_COMMAND = new CommandError("ERR Invalid command specified");
 const NO_KEYS = new CommandError("ERR The command has no key arguments");
 const INVALID_ARITY = new CommandError("ERR Invalid number of arguments specified for command");
@@ -90,6 +96,7 @@ function categoriesOf({ kind, flags, categories }: Command): readonly string[] {
 }
 
 function docs({ commands: all, lookupFullName }: CommandTable, names: readonly string[]): Reply {
+  if (names.length > NAMES_MAX) throw TOO_MANY_NAMES;
   const commands = names.length === 0 ? all : names.flatMap((name) => lookupFullName(name) ?? []);
   return new MapReply(commands.map(docOf));
 }
@@ -120,6 +127,7 @@ function keysAndFlags(table: CommandTable, command: Command, request: readonly s
 }
 
 function commandWithKeys(table: CommandTable, request: readonly string[]): Command {
+  if (request.length > WORDS_MAX) throw TOO_MANY_WORDS;
   const command = table.lookup(argument(request, 0));
   if (command === undefined) throw INVALID_COMMAND;
   if (command.keys === null && command.inner === undefined) throw NO_KEYS;
@@ -136,7 +144,9 @@ function list(table: CommandTable, args: readonly string[]): Reply {
     return namesWhere(table, (command) => categoriesOf(command).includes(wanted.toLowerCase()));
   }
   if (isOption(filter, "PATTERN")) {
-    return namesWhere(table, ({ name }) => matchesGlob(wanted.toLowerCase(), name));
+    if (wanted.length > PATTERN_BYTES_MAX) throw PATTERN_TOO_LONG;
+    const glob = new Glob(wanted.toLowerCase());
+    return namesWhere(table, ({ name }) => glob.matches(name));
   }
   throw SYNTAX_ERROR;
 }
@@ -240,6 +250,7 @@ export function commandRows(table: CommandTable): readonly Command[] {
 }
 
 function infos({ commands, lookupFullName }: CommandTable, names: readonly string[]): Reply {
+  if (names.length > NAMES_MAX) throw TOO_MANY_NAMES;
   return names.length === 0
     ? commands.map(infoOf)
     : names.map((name) => infoOf(lookupFullName(name)));

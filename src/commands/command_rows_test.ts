@@ -95,3 +95,22 @@ Deno.test("COMMAND refuses what it does not know", () => {
   assertEquals(errorOf("nope"), "ERR unknown subcommand 'nope'. Try COMMAND HELP.");
   assertEquals(errorOf("COUNT", "x"), "ERR wrong number of arguments for 'command|count' command");
 });
+
+Deno.test("COMMAND asks nothing that takes long: a pattern and the number of names are bounded", () => {
+  assertEquals(
+    errorOf("LIST", "FILTERBY", "PATTERN", "*a".repeat(8_193)),
+    "ERR the pattern is too long, more than 16384 bytes",
+  );
+  for (const subcommand of ["INFO", "DOCS"]) {
+    assertEquals(
+      errorOf(subcommand, ...new Array(257).fill("get")),
+      "ERR too many commands, more than 256",
+    );
+    assert(!(command(subcommand, ...new Array(256).fill("get")) instanceof ErrorReply));
+  }
+  for (const subcommand of ["GETKEYS", "GETKEYSANDFLAGS"]) {
+    const keys = new Array(4_096).fill("k");
+    assertEquals(errorOf(subcommand, "MGET", ...keys), "ERR too many arguments, more than 4096");
+    assertEquals((command(subcommand, "MGET", ...keys.slice(1)) as Reply[]).length, 4_095);
+  }
+});

@@ -1,5 +1,5 @@
 import { MapReply, OK, PONG, type Reply, SimpleString } from "../resp/reply.ts";
-import { isClientName } from "./client_rows.ts";
+import { checkClientText } from "./client_rows.ts";
 import { type Command, type Row, rowsOf } from "./command.ts";
 import {
   CommandError,
@@ -49,11 +49,7 @@ function hello(
       at += 3;
     } else throw new CommandError(`ERR Syntax error in HELLO option '${args[at]}'`);
   }
-  if (name !== null && !isClientName(name)) {
-    throw new CommandError(
-      "ERR Client names cannot contain spaces, newlines or special characters.",
-    );
-  }
+  if (name !== null) checkClientText(name, "Client names");
   if (name !== null) client.name = name;
   if (version !== undefined) client.protocol = version === "3" ? 3 : 2;
   reply.protocol = client.protocol; // the reply itself is in the new protocol

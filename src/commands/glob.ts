@@ -1,3 +1,5 @@
+import { CommandError } from "./command_error.ts";
+
 const STAR = 0x2a;
 const QUESTION = 0x3f;
 const OPEN = 0x5b;
@@ -7,6 +9,12 @@ const CARET = 0x5e;
 const DASH = 0x2d;
 
 const BYTES = 256;
+
+/** Maximum bytes of a pattern: it is read and compared on the event loop. */
+export const PATTERN_BYTES_MAX = 16 * 1024;
+export const PATTERN_TOO_LONG: CommandError = new CommandError(
+  `ERR the pattern is too long, more than ${PATTERN_BYTES_MAX} bytes`,
+);
 
 /** What one character of a text is compared with: all stars in a row are one. */
 type Part = typeof ANY_TEXT | typeof ANY_CHARACTER | number | CharacterClass;

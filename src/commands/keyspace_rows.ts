@@ -6,10 +6,9 @@ import { type Command, type CommandContext, inSteps, rowsOf } from "./command.ts
 import { CommandError, replyTooLarge, SYNTAX_ERROR } from "./command_error.ts";
 import type { KeyName, Keyspace, KeyspaceView } from "../store/keyspace.ts";
 import { typeOf } from "../store/value.ts";
-import { Glob } from "./glob.ts";
+import { Glob, PATTERN_BYTES_MAX, PATTERN_TOO_LONG } from "./glob.ts";
 import { endingView, KEYS_PER_STEP, Slices } from "./slices.ts";
 
-const PATTERN_BYTES_MAX = 16 * 1024;
 /** `SCAN` looks at so many keys at most. */
 export const SCAN_KEYS_MAX = 10_000;
 /** It ends before the next key after so many comparisons of characters. */
@@ -19,9 +18,6 @@ const COMPARISONS_PER_STEP = 2 ** 15;
 /** Some seconds: a pattern that takes longer was made to do so. */
 const COMPARISONS_MAX = 2 ** 30;
 
-const PATTERN_TOO_LONG = new CommandError(
-  `ERR the pattern is too long, more than ${PATTERN_BYTES_MAX} bytes`,
-);
 const PATTERN_TOO_COSTLY = new CommandError(
   "ERR the pattern takes too long to be compared with the keys",
 );

@@ -5,7 +5,7 @@ import { redisRole } from "./cluster_view.ts";
 import { type Command, type Row, rowsOf, subcommandsOf } from "./command.ts";
 import { CommandError, NOT_AN_INTEGER, SYNTAX_ERROR } from "./command_error.ts";
 import { configSet } from "./config_set.ts";
-import { matchesGlob } from "./glob.ts";
+import { Glob, PATTERN_BYTES_MAX, PATTERN_TOO_LONG } from "./glob.ts";
 import {
   type Answer,
   type Client,
@@ -32,9 +32,12 @@ function local(
 }
 
 function configGet({ config }: LocalServer, _client: Client, args: readonly string[]): Reply {
-  const patterns = args.slice(2).map((pattern) => pattern.toLowerCase());
-  const isWanted = (name: string) => patterns.some((pattern) => matchesGlob(pattern, name));
-  return new MapReply([...config].filter(([name]) => isWanted(name)));
+  let bytes = 0;
+  for (let at = 2; at < args.length; at++) bytes += args[at]?.length ?? 0;
+  if (bytes > PATTERN_BYTES_MAX) throw PATTERN_TOO_LONG;
+  const patterns = new Set(args.slice(2).map((pattern) => pattern.toLowerCase()));
+  const globs = [...patterns].map((pattern) => new Glob(pattern));
+  return new MapReply([...config].filter(([name]) => globs.some((glob) => glob.matches(name))));
 }
 
 const fault: LocalRun = ({ ofNode }, _client, args) => nodeOf(ofNode).fault(args);

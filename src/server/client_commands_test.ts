@@ -82,3 +82,26 @@ Deno.test("behind a MULTI that was refused nothing is executed until EXEC or DIS
     assertEquals(say("SET"), null);
   }
 });
+
+Deno.test("of a CLIENT KILL filter that is given twice the last counts, as in Redis", () => {
+  const { gone, run } = start();
+  assertEquals(run("kill", "ID", "2", "ID", "3"), 1);
+  assertEquals(gone, [3]);
+});
+
+Deno.test("what a client says about itself is kept, and bounded in length", () => {
+  const { run, self } = start();
+  assertEquals(run("setname", "x".repeat(1_024)), OK);
+  const tooLong = "x".repeat(1_025);
+  const errors = [
+    run("setname", tooLong),
+    run("setinfo", "lib-name", tooLong),
+    run("setinfo", "LIB-VER", tooLong),
+  ].map((reply) => reply instanceof ErrorReply ? reply.text : reply);
+  assertEquals(errors, [
+    "ERR Client names cannot be longer than 1024 characters.",
+    "ERR lib-name cannot be longer than 1024 characters.",
+    "ERR lib-ver cannot be longer than 1024 characters.",
+  ]);
+  assertEquals(self.name.length, 1_024);
+});

@@ -16,6 +16,9 @@ export function clientAddressText(address: Address | null): string {
   return address === null ? "" : formatAddress(address);
 }
 
+/** Maximum number of subscribers: a change is pushed to all of them in one go. */
+const SUBSCRIBERS_MAX = 1_024;
+
 /** The connections, mostly of proxies, that get the node's state pushed as it changes. */
 export class StateSubscribers {
   readonly #node: Node;
@@ -52,13 +55,23 @@ export class StateSubscribers {
     this.#cancelWatch = null;
   }
 
-  #pushAll(): void {
-    for (const connection of this.#timers.keys()) this.#push(connection);
+  /** Whether the connection cannot be added, since there are as many others as there may be. */
+  isFullFor(connection: Connection): boolean {
+    return this.#timers.size >= SUBSCRIBERS_MAX && !this.#timers.has(connection);
   }
 
-  #push(connection: Connection): void {
+  #pushAll(): void {
+    const state = this.#state();
+    for (const connection of this.#timers.keys()) this.#push(connection, state);
+  }
+
+  #push(connection: Connection, state = this.#state()): void {
     if (connection.protocol !== 3) return this.remove(connection); // it has said HELLO 2
-    connection.push(statePush(this.#node.report(), this.#machine));
+    connection.push(state);
+  }
+
+  #state(): PushReply {
+    return statePush(this.#node.report(), this.#machine);
   }
 }
 
@@ -145,6 +158,9 @@ export function watchState(
   }
   if (!Number.isInteger(intervalMs) || intervalMs < 10 || intervalMs > 60_000) {
     throw new CommandError("ERR the interval is from 10 to 60000 milliseconds");
+  }
+  if (subscribers.isFullFor(connection)) {
+    throw new CommandError(`ERR too many connections watch, more than ${SUBSCRIBERS_MAX}`);
   }
   subscribers.add(connection, intervalMs);
   return OK;

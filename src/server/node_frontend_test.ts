@@ -111,6 +111,18 @@ Deno.test("a reply that is null answers the request, as any other", async () => 
   });
 });
 
+Deno.test("CONFIG GET takes no patterns that are long together", async () => {
+  await withLeader({}, (_cluster, ask) => {
+    const refusal = "-ERR the pattern is too long, more than 16384 bytes\r\n";
+    assertEquals(ask("CONFIG", "GET", "*a".repeat(8_193)), refusal);
+    assertEquals(ask("CONFIG", "GET", ...new Array(5_462).fill("abc")), refusal);
+    assertEquals(
+      ask("CONFIG", "GET", "max?emory", "maxmem*", "MAXMEM*").slice(0, 20),
+      "*2\r\n$9\r\nmaxmemory\r\n$",
+    );
+  });
+});
+
 Deno.test("while a leader is elected, clients of Redis Cluster find all members and the last leader", async () => {
   const follower = ({ followers }: MemoryCluster): Node => followers[0] as Node;
   await withLeader({ size: 3 }, (cluster, ask) => {

@@ -9,12 +9,16 @@ import type { Connection } from "./connection.ts";
 function start() {
   const clock = new ManualClock();
   const watching = new Set<() => void>();
+  let reportCount = 0;
   const node = {
     watch(changed: () => void) {
       watching.add(changed);
       return () => watching.delete(changed);
     },
-    report: () => ({ id: "n1", members: [], leaderAddress: null }),
+    report() {
+      reportCount++;
+      return { id: "n1", members: [], leaderAddress: null };
+    },
   };
   const subscribers = new StateSubscribers(node as unknown as Node, new StateMachine(), clock);
   const heard = new Map<string, number>();
@@ -33,7 +37,8 @@ function start() {
     run();
     return (heard.get(name) ?? 0) - before;
   };
-  return { clock, watching, subscribers, client, change, heardSince };
+  const reports = () => reportCount;
+  return { clock, watching, subscribers, client, change, heardSince, reports };
 }
 
 Deno.test("a watcher is told at once, at each interval and of every change", () => {
@@ -74,4 +79,17 @@ Deno.test("a watcher that speaks the old protocol again is told nothing more", (
   client("a").protocol = 2;
   assertEquals(heardSince("a", () => clock.advance(1_000)), 0);
   assertEquals(watching.size, 0);
+});
+
+Deno.test("only so many are told, and each change is described once for all of them", () => {
+  const { clock, subscribers, client, change, heardSince, reports } = start();
+  for (let at = 0; at < 1_024; at++) subscribers.add(client(`${at}`), 60_000);
+  assertEquals(subscribers.isFullFor(client("one more")), true);
+  assertEquals(subscribers.isFullFor(client("7")), false, "it is told already");
+  clock.advance(0);
+  const before = reports();
+  assertEquals(heardSince("1023", change), 1);
+  assertEquals(reports() - before, 1);
+  subscribers.remove(client("7"));
+  assertEquals(subscribers.isFullFor(client("one more")), false);
 });

@@ -177,4 +177,12 @@ export const answerMutants: readonly Mutant[] = [
       reply.settle(new ErrorReply(\`ERR \${messageOf(read)}\`));`,
     killers: ["src/server/snapshot_commands_test.ts"],
   },
+  {
+    name: "config-get-of-any-pattern",
+    bug: "a pattern of 8 MiB keeps a node busy for seconds, and its followers elect another leader",
+    file: "src/commands/server_rows.ts",
+    find: "if (bytes > PATTERN_BYTES_MAX) throw PATTERN_TOO_LONG;",
+    replace: "if (bytes > 1e6 * PATTERN_BYTES_MAX) throw PATTERN_TOO_LONG;",
+    killers: ["src/server/node_frontend_test.ts"],
+  },
 ];

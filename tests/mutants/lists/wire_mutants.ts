@@ -139,9 +139,10 @@ export const wireMutants: readonly Mutant[] = [
     name: "kill-beside-a-wrong-filter",
     bug: "CLIENT KILL leaves out a filter that it does not understand",
     file: "src/commands/client_rows.ts",
-    find: "filters.push(killFilter(option, value, server.clock.monotonicMs()));",
+    find:
+      "filters.set(option.toUpperCase(), killFilter(option, value, server.clock.monotonicMs()));",
     replace: `try {
-      filters.push(killFilter(option, value, server.clock.monotonicMs()));
+      filters.set(option.toUpperCase(), killFilter(option, value, server.clock.monotonicMs()));
     } catch { /* left out */ }`,
     killers: ["src/server/client_commands_test.ts"],
   },
