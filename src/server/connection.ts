@@ -108,6 +108,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
   #cancelProbe: Cancel | null = null;
   #isProbing = false;
   #isDirty = false;
+  #isSending = false;
   #isPaused = false;
   #isResting = false;
   /** Whether the client has closed its side while its requests wait for their turn. */
@@ -275,8 +276,20 @@ export class Connection implements LoadingClient, ReplyingConnection {
     this.#slowReader.check();
     if (this.#isClosed) return;
     const isAnswered = this.outstanding === 0 && this.#output.isHandedOver;
-    if (this.#isEnding && isAnswered) this.#end();
-    else this.#resumeWhenRelieved();
+    if (this.#isEnding && isAnswered) return this.#end();
+    const isMoreReady = !this.#output.isHandedOver || this.#replies.isReady;
+    if (isMoreReady && this.#output.hasTakenAll) this.#goOnSending();
+    this.#resumeWhenRelieved();
+  }
+
+  /** The socket took all that it was given at once, so it will not report that it has drained. */
+  #goOnSending(): void {
+    if (this.#isSending) return;
+    this.#isSending = true;
+    this.#owner.clock.after(0, () => {
+      this.#isSending = false;
+      this.#drained();
+    });
   }
 
   #end(): void {

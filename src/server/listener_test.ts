@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { EventEmitter } from "node:events";
 import { clockWith, withListener } from "../../tests/support/listener_bench.ts";
 import { until } from "../../tests/support/until.ts";
+import { textOf } from "../base/byte_string.ts";
 import { UserError } from "../base/errors.ts";
 import { type Logger, silentLogger } from "../base/logger.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -132,6 +133,25 @@ Deno.test(
       assertEquals(MIB + rest.length, 2 * "$3145728\r\n\r\n".length + 6 * MIB + 7);
       assert(rest.endsWith("bb\r\n$1\r\nc\r\n"));
       await until("it is closed", () => listener.connections.size === 0);
+    }),
+);
+
+Deno.test(
+  "large replies to pipelined requests are all sent, whether the socket takes them at once or not",
+  net,
+  () =>
+    withListener({}, async (_listener, recorder, connect) => {
+      const value = new Uint8Array(MIB).fill(0xff);
+      for (const form of [value, textOf(value)]) {
+        const client = await connect();
+        const from = recorder.pending.length;
+        const count = 8;
+        await client.send("A\r\n".repeat(count));
+        await recorder.until(() => recorder.pending.length === from + count);
+        for (const { reply } of recorder.pending.slice(from)) reply.settle(form);
+        const expected = `$${MIB}\r\n${textOf(value)}\r\n`.repeat(count);
+        assert(await client.read(expected.length) === expected);
+      }
     }),
 );
 

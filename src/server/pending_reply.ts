@@ -163,6 +163,12 @@ export class ReplyQueue {
     return this.#replies.size;
   }
 
+  /** Whether the first one is settled. */
+  get isReady(): boolean {
+    const { first } = this.#replies;
+    return first !== null && first.text !== null;
+  }
+
   /** Whether one of them may stay open for as long as the client wants. */
   get isWaiting(): boolean {
     for (const reply of this.#replies) {

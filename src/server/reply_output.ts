@@ -91,7 +91,7 @@ export class ReplyOutput {
     return this.#bytes + this.#socket.writableLength;
   }
 
-  /** Bytes that may be added now. The socket's `drain` event reports new room. */
+  /** Bytes that may be added now. New room is reported by the socket's `drain`, or by `hasTakenAll`. */
   get room(): number {
     return SOCKET_BYTES_MAX - this.waitingBytes;
   }
@@ -115,11 +115,24 @@ export class ReplyOutput {
     }
   }
 
-  /** Fills the socket up to its bound, in as few writes as possible. */
+  /**
+   * Whether the socket has handed all bytes to the system. It may do so during `send`; no `drain` event
+   * follows then.
+   */
+  get hasTakenAll(): boolean {
+    return this.#socket.writableLength === 0;
+  }
+
+  /**
+   * Fills the socket up to its bound, in as few writes as possible. One call sends no more than that
+   * bound, even to a socket that takes everything at once: the event loop has others to serve.
+   */
   send(): void {
-    while (this.#bytes > 0 && this.#socket.writableLength < SOCKET_BYTES_MAX) {
+    let room = SOCKET_BYTES_MAX;
+    while (this.#bytes > 0 && room > 0 && this.#socket.writableLength < SOCKET_BYTES_MAX) {
       const next = this.#next();
       this.#bytes -= next.length;
+      room -= next.length;
       if (typeof next === "string") this.#socket.write(next, "latin1");
       else this.#socket.write(next);
     }

@@ -386,4 +386,12 @@ export const wireMutants: readonly Mutant[] = [
     replace: "this.#pieces.push(taken);",
     killers: [REPLIES],
   },
+  {
+    name: "waits-for-a-drain-in-vain",
+    bug: "large replies stop when the socket takes one of them at once",
+    file: "src/server/connection.ts",
+    find: "if (isMoreReady && this.#output.hasTakenAll) this.#goOnSending();",
+    replace: "if (isMoreReady && this.#output.hasTakenAll && this.#isEnding) this.#goOnSending();",
+    killers: [LISTENER],
+  },
 ];
