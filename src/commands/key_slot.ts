@@ -16,16 +16,20 @@ export function keySlot(key: string): number {
   return crc16(key, 0, key.length) % SLOTS;
 }
 
-/** Four bytes at a time: a key may be as long as a value, and byte by byte each waits for the last. */
+/** Eight bytes at a time: a key may be as long as a value, and byte by byte each waits for the last. */
 function crc16(text: string, from: number, to: number): number {
   let crc = 0;
   let index = from;
-  for (const end = to - 3; index < end; index += 4) {
+  for (const end = to - 7; index < end; index += 8) {
     const first = (crc >> 8) ^ (text.charCodeAt(index) & 0xff);
     const second = (crc & 0xff) ^ (text.charCodeAt(index + 1) & 0xff);
-    crc = (BEFORE_3[first] ?? 0) ^ (BEFORE_2[second] ?? 0) ^
-      (BEFORE_1[text.charCodeAt(index + 2) & 0xff] ?? 0) ^
-      (TABLE[text.charCodeAt(index + 3) & 0xff] ?? 0);
+    crc = (BEFORE_7[first] ?? 0) ^ (BEFORE_6[second] ?? 0) ^
+      (BEFORE_5[text.charCodeAt(index + 2) & 0xff] ?? 0) ^
+      (BEFORE_4[text.charCodeAt(index + 3) & 0xff] ?? 0) ^
+      (BEFORE_3[text.charCodeAt(index + 4) & 0xff] ?? 0) ^
+      (BEFORE_2[text.charCodeAt(index + 5) & 0xff] ?? 0) ^
+      (BEFORE_1[text.charCodeAt(index + 6) & 0xff] ?? 0) ^
+      (TABLE[text.charCodeAt(index + 7) & 0xff] ?? 0);
   }
   for (; index < to; index++) {
     const byte = text.charCodeAt(index) & 0xff;
@@ -43,10 +47,14 @@ const TABLE = Uint16Array.from({ length: 256 }, (_, byte) => {
   return crc;
 });
 
-/** The checksums of each byte with so many zeros behind it. */
+/** The checksums of each byte followed by N zeros. */
 const BEFORE_1 = withZero(TABLE);
 const BEFORE_2 = withZero(BEFORE_1);
 const BEFORE_3 = withZero(BEFORE_2);
+const BEFORE_4 = withZero(BEFORE_3);
+const BEFORE_5 = withZero(BEFORE_4);
+const BEFORE_6 = withZero(BEFORE_5);
+const BEFORE_7 = withZero(BEFORE_6);
 
 function withZero(table: Uint16Array): Uint16Array {
   return table.map((crc) => (crc << 8) ^ (TABLE[crc >> 8] ?? 0));

@@ -180,8 +180,8 @@ export const commandMutants: readonly Mutant[] = [
     name: "slot-of-another-key",
     bug: "the bytes of a key change places in its slot's checksum",
     file: "src/commands/key_slot.ts",
-    find: "(BEFORE_3[first] ?? 0) ^ (BEFORE_2[second] ?? 0)",
-    replace: "(BEFORE_3[second] ?? 0) ^ (BEFORE_2[first] ?? 0)",
+    find: "(BEFORE_7[first] ?? 0) ^ (BEFORE_6[second] ?? 0)",
+    replace: "(BEFORE_7[second] ?? 0) ^ (BEFORE_6[first] ?? 0)",
     killers: ["src/commands/key_slot_test.ts"],
   },
 ];
