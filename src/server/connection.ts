@@ -11,30 +11,21 @@ import type { ClientLimits } from "./limits.ts";
 import { PendingReply, type ReplyingConnection, ReplyQueue } from "./pending_reply.ts";
 import { ReplyOutput, SlowReader } from "./reply_output.ts";
 
-/**
- * Longest time in ms that requests which arrived together are processed before others get a turn.
- */
+/** Time in ms after which a client whose requests arrived together lets others have a turn. */
 const DECODE_MS_MAX = 5;
 /** Number of requests after which the clock is read. */
 const REQUESTS_PER_LOOK = 8;
 
 /** Maximum bytes buffered of a client whose requests wait for their turn. */
 const RESTING_BYTES_MAX = 1024 * 1024;
-
 /** Maximum bytes buffered of a client that waits without a bound, beyond its requests in flight. */
 const PROBED_BYTES_MAX = 16 * 1024 * 1024;
-
 /** How long in ms an unbounded wait goes on after the client has closed its side. */
 const ENDED_WAIT_MS = 1_000;
-
-/**
- * Interval in ms at which a paused client that waits without a bound is read, to see if it is gone.
- */
+/** Interval in ms at which a paused client that waits without a bound is read: it may be gone. */
 const PROBE_MS = 5_000;
-
 /** How long in ms the client of a closing connection may take to read its last replies. */
 const LINGER_MS = 10_000;
-
 /** Bytes of replies that wait behind an open one, above which they count at the end of the turn. */
 const UNCOUNTED_BYTES_MAX = 256 * 1024;
 
@@ -63,9 +54,7 @@ export interface ConnectionOwner {
   remove(connection: Connection): void;
 }
 
-/**
- * A client's connection. Decodes requests, keeps replies in order, and bounds the bytes of both.
- */
+/** A client's connection. Decodes requests, keeps replies in order, and bounds the bytes of both. */
 export class Connection implements LoadingClient, ReplyingConnection {
   readonly id: number;
   /** `host:port` of the client. */
@@ -278,11 +267,11 @@ export class Connection implements LoadingClient, ReplyingConnection {
     const isAnswered = this.outstanding === 0 && this.#output.isHandedOver;
     if (this.#isEnding && isAnswered) return this.#end();
     const isMoreReady = !this.#output.isHandedOver || this.#replies.isReady;
-    if (isMoreReady && this.#output.hasTakenAll) this.#goOnSending();
+    if (isMoreReady && !this.#output.willDrain) this.#goOnSending();
     this.#resumeWhenRelieved();
   }
 
-  /** The socket took all that it was given at once, so it will not report that it has drained. */
+  /** The socket has taken what it was given at once, and will not report that it has drained. */
   #goOnSending(): void {
     if (this.#isSending) return;
     this.#isSending = true;
@@ -465,10 +454,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
     this.#isProbing = false;
     this.#socket.pause();
     if (this.#decoder.pendingBytes <= PROBED_BYTES_MAX) return;
-    this.#owner.logProtocolError(
-      this,
-      "sends on and on while a request of its own waits without end",
-    );
+    this.#owner.logProtocolError(this, "sends on and on while its own request waits without end");
     this.destroy();
   }
 

@@ -91,7 +91,7 @@ export class ReplyOutput {
     return this.#bytes + this.#socket.writableLength;
   }
 
-  /** Bytes that may be added now. New room is reported by the socket's `drain`, or by `hasTakenAll`. */
+  /** Bytes that may be added now. The socket's `drain` reports new room, if it `willDrain`. */
   get room(): number {
     return SOCKET_BYTES_MAX - this.waitingBytes;
   }
@@ -116,11 +116,11 @@ export class ReplyOutput {
   }
 
   /**
-   * Whether the socket has handed all bytes to the system. It may do so during `send`; no `drain` event
-   * follows then.
+   * Whether the socket will emit `drain`. It does not after it has handed everything, or all but a
+   * little, to the system during `send`.
    */
-  get hasTakenAll(): boolean {
-    return this.#socket.writableLength === 0;
+  get willDrain(): boolean {
+    return this.#socket.writableNeedDrain;
   }
 
   /**

@@ -1,3 +1,4 @@
+import { type ByteString, textOf } from "../../src/base/byte_string.ts";
 import { latin1Bytes } from "../../src/base/bytes.ts";
 import type { Clock } from "../../src/platform/clock.ts";
 import type { ConnectionSource } from "../../src/platform/acceptor.ts";
@@ -60,8 +61,12 @@ class SimSocket extends Emitter {
     return this.#stream.pendingBytes();
   }
 
-  write(text: string, _encoding: string): boolean {
+  /** The simulated kernel takes everything at once. */
+  readonly writableNeedDrain = false;
+
+  write(data: ByteString): boolean {
     if (this.#isDestroyed) return true;
+    const text = textOf(data);
     this.#stream.write(latin1Bytes(text));
     this.#watch.sent(text);
     return true;

@@ -1,3 +1,4 @@
+import { type ByteString, textOf } from "../../../src/base/byte_string.ts";
 import { assert, assertEquals } from "@std/assert";
 import { EventEmitter } from "node:events";
 import { latin1Bytes } from "../../../src/base/bytes.ts";
@@ -186,9 +187,13 @@ class FakeSocket extends EventEmitter {
     else this.emit("data", bytes);
   }
 
-  write(text: string): boolean {
-    this.received += text;
-    if (text.length >= HIGH_WATER_MARK) this.#needsDrain = true;
+  get writableNeedDrain(): boolean {
+    return this.#needsDrain;
+  }
+
+  write(data: ByteString): boolean {
+    this.received += textOf(data);
+    if (data.length >= HIGH_WATER_MARK) this.#needsDrain = true;
     return !this.#needsDrain;
   }
 

@@ -390,8 +390,8 @@ export const wireMutants: readonly Mutant[] = [
     name: "waits-for-a-drain-in-vain",
     bug: "large replies stop when the socket takes one of them at once",
     file: "src/server/connection.ts",
-    find: "if (isMoreReady && this.#output.hasTakenAll) this.#goOnSending();",
-    replace: "if (isMoreReady && this.#output.hasTakenAll && this.#isEnding) this.#goOnSending();",
+    find: "if (isMoreReady && !this.#output.willDrain) this.#goOnSending();",
+    replace: "if (isMoreReady && !this.#output.willDrain && this.#isEnding) this.#goOnSending();",
     killers: [LISTENER],
   },
 ];
