@@ -109,7 +109,10 @@ async function otherMembers({ args, raftPort }: NodePlace): Promise<void> {
   const peers = `n1=127.0.0.1:${raftPort},n2=127.0.0.1:2`;
   const { code, stderr } = await runRegent([...args, "--peers", peers]);
   assertEquals(code, 1);
-  assertStringIncludes(stderr, "Cannot change the members of n1's cluster by --peers: it has n1,");
+  assertStringIncludes(
+    stderr,
+    "Cannot change the members of n1's cluster by --peers: its members are n1,",
+  );
 }
 
 async function foreignFile(place: NodePlace): Promise<void> {
