@@ -1,4 +1,5 @@
 import { assert } from "../base/errors.ts";
+import type { Reply } from "../resp/reply.ts";
 import { argument } from "./arguments.ts";
 import {
   clusterInfoText,
@@ -8,6 +9,7 @@ import {
   slotsReply,
 } from "./cluster_view.ts";
 import { type Command, rowsOf, subcommandsOf } from "./command.ts";
+import { CommandError } from "./command_error.ts";
 import { keySlot } from "./key_slot.ts";
 import { type LocalRun, nodeOf, SETTLED_BY_HANDLER } from "./local.ts";
 import { countKeysInSlot, getKeysInSlot } from "./slot_reads.ts";
@@ -22,6 +24,16 @@ const changeMembers: LocalRun = ({ ofLeader }, _client, args, reply) => {
   ofLeader.changeMembers(args, reply);
   return SETTLED_BY_HANDLER;
 };
+
+/** Longest key in bytes that `CLUSTER KEYSLOT` takes: the checksum of 8 MiB takes up to 40 ms. */
+const SLOT_KEY_BYTES_MAX = 1024 * 1024;
+
+function slotReply(key: string): Reply {
+  if (key.length > SLOT_KEY_BYTES_MAX) {
+    throw new CommandError(`ERR the key is too long, more than ${SLOT_KEY_BYTES_MAX} bytes`);
+  }
+  return keySlot(key);
+}
 
 /** `CLUSTER …`: Redis Cluster's view of the members, and Regent's own. */
 export const clusterRows: readonly Command[] = rowsOf("cluster", [], [{
@@ -109,7 +121,7 @@ export const clusterRows: readonly Command[] = rowsOf("cluster", [], [{
       arity: 3,
       summary: "Returns the hash slot of a key",
       help: ["KEYSLOT <key>", "    Return the hash slot for <key>."],
-      serve: (_server, _client, args) => keySlot(argument(args, 2)),
+      serve: (_server, _client, args) => slotReply(argument(args, 2)),
     },
     {
       name: "members",

@@ -1,6 +1,8 @@
 import { assertEquals } from "@std/assert";
+import { serve } from "../../tests/support/serve.ts";
 import { randomInteger, seededRandom } from "../base/random.ts";
 import { keySlot, SLOTS } from "./key_slot.ts";
+import { ErrorReply } from "../resp/reply.ts";
 
 Deno.test("slots are those of the Redis Cluster specification", () => {
   // The check value of CRC-16/XMODEM.
@@ -42,4 +44,13 @@ Deno.test("of a key with a hash tag only the tag counts", () => {
 Deno.test("an empty or open tag is no tag", () => {
   assertEquals(keySlot("foo{}{bar}"), 8363);
   assertEquals(keySlot("foo{bar"), 15278);
+});
+
+Deno.test("CLUSTER KEYSLOT takes a key of up to 1 MiB", () => {
+  const longest = "k".repeat(1024 * 1024);
+  assertEquals(serve(["CLUSTER", "KEYSLOT", longest]), keySlot(longest));
+  assertEquals(
+    serve(["CLUSTER", "KEYSLOT", longest + "k"]),
+    new ErrorReply("ERR the key is too long, more than 1048576 bytes"),
+  );
 });
