@@ -1,5 +1,5 @@
-import { isString } from "../resp/encode.ts";
 import type { Arguments } from "../base/byte_string.ts";
+import { isString } from "../resp/encode.ts";
 import { includesVersion, type VersionRange } from "../base/version_range.ts";
 import { type SessionLimits, Sessions } from "../store/once_sessions.ts";
 import { assert, AssertionFailure } from "../base/errors.ts";

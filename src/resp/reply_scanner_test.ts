@@ -1,5 +1,5 @@
-import { type ByteString, textOf } from "../base/byte_string.ts";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { type ByteString, textOf } from "../base/byte_string.ts";
 import { latin1Bytes } from "../base/bytes.ts";
 import { type Random, randomInteger, seededRandom } from "../base/random.ts";
 import { decodeReply, ReplyFormatError, type ReplyLimits, ReplyScanner } from "./reply_scanner.ts";

@@ -1,5 +1,5 @@
-import { LONG_BYTES_MIN, textOf } from "../base/byte_string.ts";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { LONG_BYTES_MIN, textOf } from "../base/byte_string.ts";
 import { latin1Bytes } from "../base/bytes.ts";
 import { type Random, randomInteger, seededRandom } from "../base/random.ts";
 import { encodeArguments, encodeCount, encodeRequest } from "./encode.ts";

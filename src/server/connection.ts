@@ -1,5 +1,5 @@
-import type { Arguments } from "../base/byte_string.ts";
 import { formatAddress, plainHost } from "../base/address.ts";
+import type { Arguments } from "../base/byte_string.ts";
 import { type FairReading, readFairly } from "../platform/acceptor.ts";
 import type { Cancel, Clock } from "../platform/clock.ts";
 import type { Socket } from "../platform/sockets.ts";

@@ -1,6 +1,6 @@
-import { type Arguments, textOf } from "../base/byte_string.ts";
 import { assert, assertEquals } from "@std/assert";
 import { ManualClock } from "../../tests/support/node/manual_clock.ts";
+import { type Arguments, textOf } from "../base/byte_string.ts";
 import { silentLogger } from "../base/logger.ts";
 import { Faults } from "../faults/faults.ts";
 import { systemClock } from "../platform/system_clock.ts";

@@ -1,5 +1,5 @@
-import { assert } from "../base/errors.ts";
 import { textOf } from "../base/byte_string.ts";
+import { assert } from "../base/errors.ts";
 import { decodeReply, ReplyFormatError } from "../resp/reply_scanner.ts";
 import type { Reply } from "../resp/reply.ts";
 import { DEFAULT_HASH_SEED, type HashSeed } from "./key_table.ts";

@@ -1,6 +1,6 @@
+import { type ByteString, partOf, writeByteString } from "../base/byte_string.ts";
 import type { DeadlineMs } from "./deadlines.ts";
 import { Buffer } from "node:buffer";
-import { type ByteString, partOf, writeByteString } from "../base/byte_string.ts";
 import { encodeReply } from "../resp/encode.ts";
 import type { KeyImage, Keyspace, KeyspaceView } from "./keyspace.ts";
 import type { SessionImage, Sessions, SessionsView } from "./once_sessions.ts";

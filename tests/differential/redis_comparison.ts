@@ -1,5 +1,5 @@
-import { replyOf } from "../support/reply_of.ts";
 import { LONG_BYTES_MIN } from "../../src/base/byte_string.ts";
+import { replyOf } from "../support/reply_of.ts";
 import { latin1Bytes } from "../../src/base/bytes.ts";
 import { type Random, randomInteger, seededRandom } from "../../src/base/random.ts";
 import { StateMachine } from "../../src/commands/state_machine.ts";

@@ -1,5 +1,5 @@
-import { rowOf } from "../../commands/table.ts";
 import { type ByteString, textOf } from "../../base/byte_string.ts";
+import { rowOf } from "../../commands/table.ts";
 import { isString } from "../../resp/encode.ts";
 import type { Writable } from "node:stream";
 import { latin1Bytes } from "../../base/bytes.ts";

@@ -1,5 +1,5 @@
-import type { Arguments } from "../../base/byte_string.ts";
 import { formatAddress, formatRedisAddress } from "../../base/address.ts";
+import type { Arguments } from "../../base/byte_string.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Command } from "../../commands/command.ts";
 import { keySlot } from "../../commands/key_slot.ts";

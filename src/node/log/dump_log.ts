@@ -1,5 +1,5 @@
-import { textOf } from "../../base/byte_string.ts";
 import { formatAddress } from "../../base/address.ts";
+import { textOf } from "../../base/byte_string.ts";
 import { messageOf, UserError } from "../../base/errors.ts";
 import type { Disk } from "../../platform/disk.ts";
 import type { ClusterConfiguration } from "../members/configuration.ts";

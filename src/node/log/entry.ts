@@ -1,10 +1,10 @@
-import { assert } from "../../base/errors.ts";
 import {
   type Arguments,
   type ByteString,
   shareOf,
   writeByteString,
 } from "../../base/byte_string.ts";
+import { assert } from "../../base/errors.ts";
 import type { Entry } from "../../raft/types.ts";
 import {
   type ClusterConfiguration,

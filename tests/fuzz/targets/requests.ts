@@ -1,5 +1,5 @@
-import { textOf } from "../../../src/base/byte_string.ts";
 import { assert, assertEquals } from "@std/assert";
+import { textOf } from "../../../src/base/byte_string.ts";
 import { latin1Bytes } from "../../../src/base/bytes.ts";
 import { type Random, randomInteger, seededRandom } from "../../../src/base/random.ts";
 import { encodeArguments, encodeRequest } from "../../../src/resp/encode.ts";

@@ -1,6 +1,6 @@
-import { type ByteString, textOf } from "../../../src/base/byte_string.ts";
 import { assert, assertEquals } from "@std/assert";
 import { EventEmitter } from "node:events";
+import { type ByteString, textOf } from "../../../src/base/byte_string.ts";
 import { latin1Bytes } from "../../../src/base/bytes.ts";
 import { silentLogger } from "../../../src/base/logger.ts";
 import { type Random, randomInteger, seededRandom } from "../../../src/base/random.ts";
