@@ -2,7 +2,7 @@ import type { Arguments } from "../base/byte_string.ts";
 import type { Random } from "../base/random.ts";
 import { type Reply, SimpleString } from "../resp/reply.ts";
 import type { Keyspace } from "../store/keyspace.ts";
-import type { Sessions } from "../store/once_sessions.ts";
+import type { OnceSessions } from "../store/once_sessions.ts";
 import type { Settings } from "../store/value.ts";
 import type { LocalRun } from "./local.ts";
 import { Slices } from "./slices.ts";
@@ -32,7 +32,7 @@ export type KeyAccess = string | readonly string[];
 /** What a handler may look at: nothing else, so that all nodes compute the same. */
 export interface CommandContext {
   readonly keyspace: Keyspace;
-  readonly sessions: Sessions;
+  readonly sessions: OnceSessions;
   readonly settings: Settings;
   /**
    * The time, in milliseconds of the Unix epoch, from which relative deadlines and remaining times

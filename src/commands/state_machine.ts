@@ -1,7 +1,7 @@
 import type { Arguments } from "../base/byte_string.ts";
 import { isString } from "../resp/encode.ts";
 import { includesVersion, type VersionRange } from "../base/version_range.ts";
-import { type SessionLimits, Sessions } from "../store/once_sessions.ts";
+import { OnceSessions, type SessionLimits } from "../store/once_sessions.ts";
 import { assert, AssertionFailure } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import type { Reply } from "../resp/reply.ts";
@@ -115,7 +115,7 @@ export class StateMachine {
     this.#rules = this.#rulesOf(this.#version);
     this.#context = {
       keyspace: new Keyspace(hashSeed),
-      sessions: new Sessions(this.#rules.sessionLimits),
+      sessions: new OnceSessions(this.#rules.sessionLimits),
       settings: new Settings(),
       nowMs: 0,
       random: noRandom,
@@ -131,7 +131,7 @@ export class StateMachine {
     return this.#context.keyspace;
   }
 
-  get sessions(): Sessions {
+  get sessions(): OnceSessions {
     return this.#context.sessions;
   }
 

@@ -67,7 +67,7 @@ export function imageOf(session: OnceSession): SessionImage {
  * All sessions as they were when the view began. A session that is about to change is copied first,
  * unless it has been read by then.
  */
-export class SessionsView {
+export class OnceSessionsView {
   readonly #id: number;
   #sessions: readonly OnceSession[];
   readonly #images = new Map<OnceSession, SessionImage>();
@@ -161,7 +161,7 @@ export type SessionRefusal = "owner" | "all";
  * As with keys, time is the log's, a session that is due counts as absent, and equal calls in equal
  * order give equal states.
  */
-export class Sessions {
+export class OnceSessions {
   limits: SessionLimits;
   readonly #sessions = new Map<string, OnceSession>();
   readonly #expiries = new ExpiryHeap<OnceSession>();
@@ -174,7 +174,7 @@ export class Sessions {
   };
   /** Number of sessions by the name of their owner. */
   readonly #byOwner = new Map<string, number>();
-  #view: SessionsView | null = null;
+  #view: OnceSessionsView | null = null;
   #lastViewId = 0;
 
   constructor(limits: SessionLimits = NO_LIMITS) {
@@ -312,13 +312,13 @@ export class Sessions {
   }
 
   /** A view of all sessions as they are now; one at a time. It costs little until sessions change. */
-  beginView(): SessionsView {
+  beginView(): OnceSessionsView {
     assert(this.#view === null, "Cannot begin a view: current one has not ended");
-    this.#view = new SessionsView(++this.#lastViewId, [...this.#sessions.values()]);
+    this.#view = new OnceSessionsView(++this.#lastViewId, [...this.#sessions.values()]);
     return this.#view;
   }
 
-  endView(view: SessionsView): void {
+  endView(view: OnceSessionsView): void {
     if (this.#view === view) this.#view = null;
   }
 

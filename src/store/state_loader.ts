@@ -5,7 +5,12 @@ import type { Reply } from "../resp/reply.ts";
 import { DEFAULT_HASH_SEED, type HashSeed } from "./key_table.ts";
 import { Keyspace } from "./keyspace.ts";
 import { LongStrings } from "./long_strings.ts";
-import { type OnceSession, SERIAL_WINDOW, SESSION_TTL_MS_MAX, Sessions } from "./once_sessions.ts";
+import {
+  type OnceSession,
+  OnceSessions,
+  SERIAL_WINDOW,
+  SESSION_TTL_MS_MAX,
+} from "./once_sessions.ts";
 import { Settings } from "./value.ts";
 import {
   deadlineField,
@@ -24,7 +29,7 @@ import {
 /** What a loader has built, for the state machine alone. */
 export interface LoadedState {
   readonly keyspace: Keyspace;
-  readonly sessions: Sessions;
+  readonly sessions: OnceSessions;
   readonly settings: Settings;
 }
 
@@ -48,7 +53,7 @@ interface OpenSession {
  */
 export class StateLoader {
   readonly #keyspace: Keyspace;
-  readonly #sessions = new Sessions();
+  readonly #sessions = new OnceSessions();
   readonly #settings = new Settings();
   readonly #longs = new LongStrings();
   #announced: Announced | null = null;

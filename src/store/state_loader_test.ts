@@ -3,7 +3,7 @@ import { latin1, writeLatin1 } from "../base/bytes.ts";
 import { randomInteger, seededRandom } from "../base/random.ts";
 import { DoubleReply, ErrorReply, MapReply, OK, type Reply, VerbatimReply } from "../resp/reply.ts";
 import { Keyspace } from "./keyspace.ts";
-import { NO_OWNER, OnceSession, Sessions } from "./once_sessions.ts";
+import { NO_OWNER, OnceSession, OnceSessions } from "./once_sessions.ts";
 import { Settings } from "./value.ts";
 import { PIECE_MARK, SnapshotFormatError, StateSnapshot } from "./state_snapshot.ts";
 import { StateLoader } from "./state_loader.ts";
@@ -28,7 +28,7 @@ const REPLIES: readonly Reply[] = [...SHORT_REPLIES, "y".repeat(20_000)];
 
 /** A state with one of everything. */
 function someItems(hasLongStrings = true): Item[] {
-  const [keyspace, sessions] = [new Keyspace(), new Sessions()];
+  const [keyspace, sessions] = [new Keyspace(), new OnceSessions()];
   for (const one of [keyspace, sessions]) one.advanceTime(1000);
   keyspace.set("a\xff\0", "1");
   keyspace.set("__proto__", "");

@@ -3,7 +3,7 @@ import type { DeadlineMs } from "./deadlines.ts";
 import { Buffer } from "node:buffer";
 import { encodeReply } from "../resp/encode.ts";
 import type { KeyImage, Keyspace, KeyspaceView } from "./keyspace.ts";
-import type { SessionImage, Sessions, SessionsView } from "./once_sessions.ts";
+import type { OnceSessions, OnceSessionsView, SessionImage } from "./once_sessions.ts";
 import type { Settings } from "./value.ts";
 
 /**
@@ -130,14 +130,14 @@ export class StateSnapshot {
   /** Number of keys, due ones among them. */
   readonly keys: number;
   readonly #keyspace: Keyspace;
-  readonly #sessions: Sessions;
+  readonly #sessions: OnceSessions;
   readonly #keyspaceView: KeyspaceView;
-  readonly #sessionsView: SessionsView;
+  readonly #sessionsView: OnceSessionsView;
   readonly #items: Generator<Item, void>;
   /** An item that did not fit into the last chunk. */
   #item: Item | null = null;
 
-  constructor(keyspace: Keyspace, sessions: Sessions, { memoryBytesMax }: Settings) {
+  constructor(keyspace: Keyspace, sessions: OnceSessions, { memoryBytesMax }: Settings) {
     this.#keyspace = keyspace;
     this.#sessions = sessions;
     this.#keyspaceView = keyspace.beginView();

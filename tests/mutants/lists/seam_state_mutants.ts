@@ -56,7 +56,7 @@ export const seamStateMutants: readonly Mutant[] = [
     find: `    share.repliesBytes -= session.repliesBytes;
 `,
     replace: "",
-    killers: ["src/store/sessions_test.ts"],
+    killers: ["src/store/once_sessions_test.ts"],
   },
   {
     name: "seam-flushed-keys-take-memory",

@@ -2,7 +2,7 @@ import type { Mutant } from "../mutant.ts";
 
 const ROWS = "src/commands/session_rows_test.ts";
 const REPLIES = "src/store/kept_replies_test.ts";
-const SESSIONS = "src/store/sessions_test.ts";
+const SESSIONS = "src/store/once_sessions_test.ts";
 const STATE = "src/commands/snapshot_test.ts";
 const LOADER = "src/store/state_loader_test.ts";
 const ONCE = "src/proxy/exactly_once_test.ts";
@@ -87,7 +87,7 @@ export const sessionMutants: readonly Mutant[] = [
     bug: "a state that comes from a snapshot has no sessions, and executes again",
     file: "src/commands/state_machine.ts",
     find: "this.#context.sessions = sessions;",
-    replace: "this.#context.sessions = new Sessions(sessions.limits);",
+    replace: "this.#context.sessions = new OnceSessions(sessions.limits);",
     killers: [STATE],
     simulation: true,
   },
@@ -168,7 +168,7 @@ export const sessionMutants: readonly Mutant[] = [
     replace: `return isProxy
       ? { ...this.limits.proxies, sessionsMax: Infinity }
       : { ...this.limits.clients, sessionsMax: Infinity };`,
-    killers: ["src/store/sessions_test.ts"],
+    killers: ["src/store/once_sessions_test.ts"],
   },
   {
     name: "one-connection-takes-all-sessions",
@@ -176,7 +176,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: "src/store/once_sessions.ts",
     find: 'if (owner.name !== "" && (this',
     replace: 'if (owner.name === "none" && (this',
-    killers: ["src/store/sessions_test.ts"],
+    killers: ["src/store/once_sessions_test.ts"],
   },
   {
     name: "replies-push-out-those-of-others",
@@ -184,7 +184,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: "src/store/once_sessions.ts",
     find: "return isScarce ? repliesBytesMin : Math",
     replace: "return isScarce ? 0 : Math",
-    killers: ["src/store/sessions_test.ts"],
+    killers: ["src/store/once_sessions_test.ts"],
   },
   {
     name: "client-says-it-is-a-proxy",

@@ -5,16 +5,16 @@ import { EXPIRED_PER_STEP_MAX } from "./keyspace.ts";
 import {
   NO_OWNER,
   OnceSession,
+  OnceSessions,
   SERIAL_WINDOW,
   type SessionOwner,
-  Sessions,
 } from "./once_sessions.ts";
 
-function opened(sessions: Sessions, ttlMs = 1000): OnceSession {
+function opened(sessions: OnceSessions, ttlMs = 1000): OnceSession {
   return openedBy(sessions, NO_OWNER, ttlMs);
 }
 
-function openedBy(sessions: Sessions, owner: SessionOwner, ttlMs = 1000): OnceSession {
+function openedBy(sessions: OnceSessions, owner: SessionOwner, ttlMs = 1000): OnceSession {
   const session = sessions.open(ttlMs, owner);
   assert(session instanceof OnceSession, `refused: ${session}`);
   return session;
@@ -30,7 +30,7 @@ function limitsOf(sessionsMax: number, repliesBytesMin: number, sessionsPerOwner
 }
 
 Deno.test("ids are never used twice, also after their session is gone", () => {
-  const sessions = new Sessions();
+  const sessions = new OnceSessions();
   sessions.advanceTime(5);
   const ids = Array.from({ length: 10 }, () => {
     const { key } = opened(sessions);
@@ -43,7 +43,7 @@ Deno.test("ids are never used twice, also after their session is gone", () => {
 });
 
 Deno.test("a session ends when it was not used for its time, by the log's time alone", () => {
-  const sessions = new Sessions();
+  const sessions = new OnceSessions();
   const session = opened(sessions, 100);
   sessions.advanceTime(60);
   sessions.use(session, 0);
@@ -57,7 +57,7 @@ Deno.test("a session ends when it was not used for its time, by the log's time a
 });
 
 Deno.test("the session that was found last is found no more when it is closed or due", () => {
-  const sessions = new Sessions();
+  const sessions = new OnceSessions();
   const [one, other] = [opened(sessions, 10), opened(sessions, 20)];
   for (const session of [one, other, one, one]) {
     assertStrictEquals(sessions.find(session.key), session);
@@ -71,7 +71,7 @@ Deno.test("the session that was found last is found no more when it is closed or
 });
 
 Deno.test("of many sessions that are due each step removes a part, and the rest counts as absent", () => {
-  const sessions = new Sessions(limitsOf(2500, 1000));
+  const sessions = new OnceSessions(limitsOf(2500, 1000));
   const all = Array.from({ length: 2500 }, () => opened(sessions, 10));
   assertEquals(sessions.open(10), "all");
   sessions.advanceTime(10);
@@ -82,7 +82,7 @@ Deno.test("of many sessions that are due each step removes a part, and the rest 
 });
 
 Deno.test("a session that is due makes room for another one", () => {
-  const sessions = new Sessions(limitsOf(1500, 1000));
+  const sessions = new OnceSessions(limitsOf(1500, 1000));
   for (let count = 0; count < 1500; count++) opened(sessions, 10);
   sessions.advanceTime(10);
   for (let count = 0; count < 1500; count++) opened(sessions, 20);
@@ -92,7 +92,7 @@ Deno.test("a session that is due makes room for another one", () => {
 Deno.test("what is kept agrees with a naive model, in any order of serials", () => {
   for (let seed = 0; seed < 20; seed++) {
     const random = seededRandom(seed);
-    const sessions = new Sessions();
+    const sessions = new OnceSessions();
     const session = opened(sessions);
     const executed = new Map<number, string>();
     let ackedMax = 0;
@@ -116,7 +116,7 @@ Deno.test("what is kept agrees with a naive model, in any order of serials", () 
 });
 
 Deno.test("what replies take is counted, and all of it is given back", () => {
-  const sessions = new Sessions();
+  const sessions = new OnceSessions();
   const session = opened(sessions);
   const before = sessions.usedBytes;
   sessions.keep(session, 1, "x".repeat(1000));
@@ -133,7 +133,7 @@ Deno.test("what replies take is counted, and all of it is given back", () => {
 });
 
 Deno.test("replies of one session never push out those of another, whoever fills the room", () => {
-  const sessions = new Sessions(limitsOf(10, 1_000));
+  const sessions = new OnceSessions(limitsOf(10, 1_000));
   const [quiet, ...greedy] = Array.from({ length: 10 }, () => opened(sessions));
   const proxys = openedBy(sessions, { name: "p", isProxy: true });
   assert(quiet !== undefined);
@@ -153,7 +153,7 @@ Deno.test("replies of one session never push out those of another, whoever fills
 });
 
 Deno.test("what sessions kept that have ended is room for the others", () => {
-  const sessions = new Sessions(limitsOf(64, 1_000));
+  const sessions = new OnceSessions(limitsOf(64, 1_000));
   const many = Array.from({ length: 20 }, () => opened(sessions));
   for (const session of many) sessions.keep(session, 1, "x".repeat(5_000));
   for (const { key } of many) sessions.close(key);
@@ -163,7 +163,7 @@ Deno.test("what sessions kept that have ended is room for the others", () => {
 });
 
 Deno.test("clients leave the sessions of proxies alone, and one connection those of the others", () => {
-  const sessions = new Sessions(limitsOf(20, 1_000, 8));
+  const sessions = new OnceSessions(limitsOf(20, 1_000, 8));
   const client = (name: string) => ({ name, isProxy: false });
   const proxy = { name: "proxy", isProxy: true };
   for (let count = 0; count < 8; count++) openedBy(sessions, client("a"), 86_400_000);
@@ -183,7 +183,7 @@ Deno.test("clients leave the sessions of proxies alone, and one connection those
 });
 
 Deno.test("a serial gets one reply and no other", () => {
-  const sessions = new Sessions();
+  const sessions = new OnceSessions();
   const session = opened(sessions);
   sessions.keep(session, 5, null);
   assertThrows(() => sessions.keep(session, 5, null), AssertionFailure);
