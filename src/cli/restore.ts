@@ -3,7 +3,7 @@ import { UserError } from "../base/errors.ts";
 import type { ClusterConfiguration } from "../node/members/configuration.ts";
 import type { Address } from "../platform/network.ts";
 import { StateLoader } from "../store/state_loader.ts";
-import { SnapshotFormatError } from "../store/state_snapshot.ts";
+import { SnapshotFormatError } from "../store/snapshot_items.ts";
 import { directoryFlag, text, UsageError } from "./flags.ts";
 import { EmptyPlace, stageDirectory } from "./offline/data_directories.ts";
 import { type CheckedSnapshot, readSnapshotFile } from "./offline/snapshot_file.ts";

@@ -1,5 +1,6 @@
 import { type Arguments, type ByteString, textOf } from "../base/byte_string.ts";
 import { assert } from "../base/errors.ts";
+import { addIntegers, type Integer, multiplyIntegers, parseInteger } from "../base/integer.ts";
 import type { DeadlineMs } from "../store/deadlines.ts";
 import { typeOf, type Value } from "../store/value.ts";
 import {
@@ -34,100 +35,11 @@ export function stringOf({ value }: { readonly value: Value }): ByteString {
   return value;
 }
 
-/** A signed 64-bit integer: a number where that is exact, a bigint beyond. */
-export type Integer = number | bigint;
-
-export const INT64_MAX = 2n ** 63n - 1n;
-export const INT64_MIN = -(2n ** 63n);
-
-/** Up to so many digits a number is exact. */
-const EXACT_DIGITS = 15;
-/** The longest form: `-9223372036854775808`. */
-const LENGTH_MAX = 20;
-/** As many digits as 2^53 - 1 has. */
-const COUNT_LENGTH_MAX = 16;
-const ZERO = 0x30;
-const NINE = 0x39;
-const MINUS = 0x2d;
-
-/**
- * Reads a 64-bit integer in its one decimal form: no plus sign, no leading zeros, no spaces, no
- * `-0`. Anything else is `null`.
- */
-export function parseInteger(text: string): Integer | null {
-  const length = text.length;
-  if (length === 0 || length > LENGTH_MAX) return null;
-  const start = text.charCodeAt(0) === MINUS ? 1 : 0;
-  const first = text.charCodeAt(start);
-  // A leading zero is right only in "0" itself; past the end, `first` is NaN.
-  if (first === ZERO) return length === 1 ? 0 : null;
-  if (!(first > ZERO && first <= NINE)) return null;
-  let magnitude = first - ZERO;
-  for (let index = start + 1; index < length; index++) {
-    const code = text.charCodeAt(index);
-    if (code < ZERO || code > NINE) return null;
-    magnitude = magnitude * 10 + (code - ZERO);
-  }
-  if (length - start <= EXACT_DIGITS) return start === 1 ? -magnitude : magnitude;
-  const value = BigInt(text);
-  return value < INT64_MIN || value > INT64_MAX ? null : normalize(value);
-}
-
-/** The integer that a stored string is; `null` when it is anything else. */
-export function integerIn(value: ByteString): Integer | null {
-  return typeof value === "string" ? parseInteger(value) : null;
-}
-
 /** The integer that an argument is. @throws {CommandError} when it is none */
 export function integerAt(args: Arguments, index: number): Integer {
   const value = parseInteger(argument(args, index));
   if (value === null) throw NOT_AN_INTEGER;
   return value;
-}
-
-/**
- * Reads a part of a text, `from` up to before `to`, as an integer from 0 to 2^53 - 1 in its one
- * decimal form; anything else is -1. Makes no garbage.
- */
-export function parseCount(text: string, from: number, to: number): number {
-  const length = to - from;
-  if (length <= 0 || length > COUNT_LENGTH_MAX) return -1;
-  if (text.charCodeAt(from) === ZERO) return length === 1 ? 0 : -1;
-  let count = 0;
-  for (let index = from; index < to; index++) {
-    const code = text.charCodeAt(index);
-    // Past the end it is NaN.
-    if (!(code >= ZERO && code <= NINE)) return -1;
-    count = count * 10 + (code - ZERO);
-  }
-  // Rounded it may be by the last digit alone, and then stays beyond.
-  return count > Number.MAX_SAFE_INTEGER ? -1 : count;
-}
-
-/** The sum, or `null` when it does not fit into 64 bits. */
-export function addIntegers(a: Integer, b: Integer): Integer | null {
-  if (typeof a === "number" && typeof b === "number") {
-    const sum = a + b;
-    if (Number.isSafeInteger(sum)) return sum;
-  }
-  const sum = BigInt(a) + BigInt(b);
-  return sum < INT64_MIN || sum > INT64_MAX ? null : normalize(sum);
-}
-
-/** The product, or `null` when it does not fit into 64 bits. */
-export function multiplyIntegers(a: Integer, b: Integer): Integer | null {
-  if (typeof a === "number" && typeof b === "number") {
-    const product = a * b;
-    if (Number.isSafeInteger(product)) return product;
-  }
-  const product = BigInt(a) * BigInt(b);
-  return product < INT64_MIN || product > INT64_MAX ? null : normalize(product);
-}
-
-/** Gives the value its one form. */
-export function normalize(value: bigint): Integer {
-  const number = Number(value);
-  return Number.isSafeInteger(number) ? number : value;
 }
 
 /** How a deadline is given: in seconds or milliseconds, from now (`EX`, `PX`) or absolute. */

@@ -1,5 +1,5 @@
+import { parseInteger } from "../base/integer.ts";
 import { MapReply, OK, type Reply, SetReply } from "../resp/reply.ts";
-import { parseInteger } from "./arguments.ts";
 import { type Command, rowsOf, subcommandsOf } from "./command.ts";
 import { CommandError, errorQuoting, quoted, SYNTAX_ERROR } from "./command_error.ts";
 import type { Client, LocalReply, LocalServer } from "./local.ts";

@@ -3,7 +3,7 @@ import type { Random } from "../base/random.ts";
 import { type Reply, SimpleString } from "../resp/reply.ts";
 import type { Keyspace } from "../store/keyspace.ts";
 import type { OnceSessions } from "../store/once_sessions.ts";
-import type { Settings } from "../store/value.ts";
+import type { Settings } from "../store/settings.ts";
 import type { LocalRun } from "./local.ts";
 import { Slices } from "./slices.ts";
 

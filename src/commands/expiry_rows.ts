@@ -1,7 +1,8 @@
 import type { Arguments } from "../base/byte_string.ts";
+import { normalize } from "../base/integer.ts";
 import type { Reply } from "../resp/reply.ts";
 import type { DeadlineMs } from "../store/deadlines.ts";
-import { argument, deadlineOf, type DeadlineUnit, integerAt, normalize } from "./arguments.ts";
+import { argument, deadlineOf, type DeadlineUnit, integerAt } from "./arguments.ts";
 import { type Command, type CommandContext, FIRST_KEY, type Row, rowsOf } from "./command.ts";
 import { CommandError, errorQuoting, invalidExpireTime, quoted } from "./command_error.ts";
 

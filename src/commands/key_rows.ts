@@ -1,8 +1,9 @@
 import type { Arguments } from "../base/byte_string.ts";
+import { integerIn } from "../base/integer.ts";
 import { OK, type Reply, SimpleString } from "../resp/reply.ts";
 import { type Found, KEY_OVERHEAD_BYTES, type Keyspace } from "../store/keyspace.ts";
 import { typeOf, valueBytes } from "../store/value.ts";
-import { argument, integerAt, integerIn, isOption } from "./arguments.ts";
+import { argument, integerAt, isOption } from "./arguments.ts";
 import {
   ALL_KEYS,
   type Command,

@@ -1,4 +1,5 @@
 import { type Arguments, textOf } from "../base/byte_string.ts";
+import { parseCount } from "../base/integer.ts";
 import type { Reply } from "../resp/reply.ts";
 import {
   NO_OWNER,
@@ -6,7 +7,7 @@ import {
   SESSION_TTL_MS_MAX,
   type SessionOwner,
 } from "../store/once_sessions.ts";
-import { argument, integerAt, parseCount } from "./arguments.ts";
+import { argument, integerAt } from "./arguments.ts";
 import { type Command, type CommandContext, rowsOf, subcommandsOf } from "./command.ts";
 import { CommandError, errorQuoting, quoted, wrongNumberOfArguments } from "./command_error.ts";
 import { Slices } from "./slices.ts";

@@ -1,6 +1,7 @@
 import type { Arguments } from "../base/byte_string.ts";
 import type { Reply } from "../resp/reply.ts";
-import type { KeyName, Keyspace, KeyspaceView } from "../store/keyspace.ts";
+import type { Keyspace } from "../store/keyspace.ts";
+import type { KeyName, KeyspaceView } from "../store/keyspace_view.ts";
 import { integerAt } from "./arguments.ts";
 import type { CommandContext } from "./command.ts";
 import { keySlot, SLOTS } from "./key_slot.ts";

@@ -1,12 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { type Random, randomInteger, seededRandom } from "../base/random.ts";
-import {
-  EXPIRED_PER_STEP_MAX,
-  type Found,
-  type KeyImage,
-  Keyspace,
-  type KeyspaceView,
-} from "./keyspace.ts";
+import { EXPIRED_PER_STEP_MAX, type Found, Keyspace } from "./keyspace.ts";
+import type { KeyImage, KeyspaceView } from "./keyspace_view.ts";
 
 /** All that a keyspace is: its keys in order of position, due ones as well. */
 function stateOf(keyspace: Keyspace): KeyImage[] {

@@ -10,7 +10,7 @@ import {
   type SnapshotItem,
   textField,
   wrongItem,
-} from "./state_snapshot.ts";
+} from "./snapshot_items.ts";
 
 /**
  * Below this many characters an appended piece is small against what the engine keeps for a

@@ -11,7 +11,7 @@ import {
   SERIAL_WINDOW,
   SESSION_TTL_MS_MAX,
 } from "./once_sessions.ts";
-import { Settings } from "./value.ts";
+import { Settings } from "./settings.ts";
 import {
   deadlineField,
   integerField,
@@ -24,7 +24,7 @@ import {
   type SnapshotItem,
   textField,
   wrongItem,
-} from "./state_snapshot.ts";
+} from "./snapshot_items.ts";
 
 /** What a loader has built, for the state machine alone. */
 export interface LoadedState {

@@ -4,9 +4,10 @@ import { randomInteger, seededRandom } from "../base/random.ts";
 import { DoubleReply, ErrorReply, MapReply, OK, type Reply, VerbatimReply } from "../resp/reply.ts";
 import { Keyspace } from "./keyspace.ts";
 import { NO_OWNER, OnceSession, OnceSessions } from "./once_sessions.ts";
-import { Settings } from "./value.ts";
-import { PIECE_MARK, SnapshotFormatError, StateSnapshot } from "./state_snapshot.ts";
+import { Settings } from "./settings.ts";
+import { PIECE_MARK, SnapshotFormatError } from "./snapshot_items.ts";
 import { StateLoader } from "./state_loader.ts";
+import { StateSnapshot } from "./state_snapshot.ts";
 
 /** An item, or `["piece", text]` for a chunk that is one. */
 type Item = readonly unknown[];

@@ -3,7 +3,7 @@ import type { Logger } from "../../base/logger.ts";
 import type { StateMachine } from "../../commands/state_machine.ts";
 import type { Clock } from "../../platform/clock.ts";
 import type { NodeId, RaftStatus, SnapshotAt, SnapshotRequest } from "../../raft/types.ts";
-import { SnapshotFormatError } from "../../store/state_snapshot.ts";
+import { SnapshotFormatError } from "../../store/snapshot_items.ts";
 import type { LogEntry } from "../log/entry.ts";
 import type { LogStore } from "../log/log_store.ts";
 import { unsupportedVersion } from "../members/versions.ts";

@@ -3,7 +3,7 @@ import type { StateMachine } from "../../commands/state_machine.ts";
 import type { Clock } from "../../platform/clock.ts";
 import type { NodeId, RaftStatus, SnapshotAt, SnapshotRequest } from "../../raft/types.ts";
 import type { StateLoader } from "../../store/state_loader.ts";
-import { SnapshotFormatError } from "../../store/state_snapshot.ts";
+import { SnapshotFormatError } from "../../store/snapshot_items.ts";
 import { configurationOf } from "../members/configuration.ts";
 import { unsupportedVersion } from "../members/versions.ts";
 import type { SnapshotChunk, SnapshotMessage, SnapshotOffer } from "../peers/peer_message.ts";

@@ -58,12 +58,12 @@ export const commandMutants: readonly Mutant[] = [
   {
     name: "integer-above-2-53",
     bug: "integers above 2^53 are rounded",
-    file: "src/commands/arguments.ts",
+    file: "src/base/integer.ts",
     find: `const sum = a + b;
     if (Number.isSafeInteger(sum)) return sum;`,
     replace: `const sum = a + b;
     if (Number.isFinite(sum)) return sum;`,
-    killers: ["src/commands/integer_test.ts", "src/commands/counter_rows_test.ts"],
+    killers: ["src/base/integer_test.ts", "src/commands/counter_rows_test.ts"],
   },
   {
     name: "glob-exponential",

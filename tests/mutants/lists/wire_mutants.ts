@@ -347,7 +347,7 @@ export const wireMutants: readonly Mutant[] = [
   {
     name: "long-value-is-a-number",
     bug: "INCR of a long value that is bytes begins at zero",
-    file: "src/commands/arguments.ts",
+    file: "src/base/integer.ts",
     find: `return typeof value === "string" ? parseInteger(value) : null;`,
     replace: `return typeof value === "string" ? parseInteger(value) : 0;`,
     killers: [LONG_VALUES],

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { addIntegers, multiplyIntegers, parseCount, parseInteger } from "./arguments.ts";
+import { addIntegers, multiplyIntegers, parseCount, parseInteger } from "./integer.ts";
 
 Deno.test("integers have one form each", () => {
   assertEquals(parseInteger("0"), 0);
