@@ -20,9 +20,9 @@ const push = (...items: ConstructorParameters<typeof PushReply>[0]) =>
 
 /** What a node says in the place of its state, and what is made of it. */
 const BABBLE: readonly (readonly [text: string, reason: string])[] = [
-  ["HTTP/1.1 400 Bad Request\r\n\r\n", "sent what is no RESP: "],
-  ["$9999999999\r\n", "sent what is no RESP: "],
-  ["$2000000\r\n" + "x".repeat(2_000_000) + "\r\n", "sent what is no RESP: "],
+  ["HTTP/1.1 400 Bad Request\r\n\r\n", "sent invalid RESP: "],
+  ["$9999999999\r\n", "sent invalid RESP: "],
+  ["$2000000\r\n" + "x".repeat(2_000_000) + "\r\n", "sent invalid RESP: "],
   ["-NOAUTH Authentication required.\r\n", "NOAUTH Authentication required."],
   [push("regent-state"), UNREADABLE],
   [push("regent-state", "text"), UNREADABLE],

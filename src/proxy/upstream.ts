@@ -408,7 +408,7 @@ export class Upstream implements BatchSender {
       if (this.isClosed) return;
     }
     if (scanned.kind === "invalid") {
-      return this.destroy(`sent what is no RESP: ${scanned.error}`, true);
+      return this.destroy(`sent invalid RESP: ${scanned.error}`, true);
     }
     this.#countAnswers(answers);
     this.#options.events.settled(this);

@@ -154,7 +154,7 @@ export class NodeWatcher {
     for (;;) {
       const scanned = line.scanner.next();
       if (scanned.kind === "incomplete") return;
-      if (scanned.kind === "invalid") return this.#refuse(`sent what is no RESP: ${scanned.error}`);
+      if (scanned.kind === "invalid") return this.#refuse(`sent invalid RESP: ${scanned.error}`);
       if (scanned.text.startsWith("-")) return this.#refuse(scanned.text.slice(1).trimEnd());
       if (!scanned.text.startsWith(">")) continue;
       const state = stateIn(scanned.text);

@@ -27,22 +27,22 @@ const CAPACITY_BYTES_MIN = 256;
 const CAPACITY_BYTES_KEPT_MAX = 1024;
 const EMPTY = Buffer.alloc(0);
 
-/** Memory from this size on is used again; what is smaller V8 has collected before it adds up. */
+/** Smaller buffers are left to V8, which collects them before they add up. */
 const SPARE_BYTES_MIN = 64 * 1024;
-/** Larger pieces are not kept. */
+/** Larger buffers are not kept for reuse. */
 const SPARE_BYTES_MAX = 2 * 1024 * 1024;
 const SPARES_MAX = 4;
 
-/** What is handed over takes at most this many times its length. */
+/** A buffer that is handed over is at most this many times as long as the bytes in it. */
 const TAKEN_FACTOR_MAX = 1.125;
 
 /**
- * Memory that all tails of the process share: requests of a megabyte that come one after the other
- * would leave two megabytes of garbage each, of which V8 lets hundreds of megabytes stand.
+ * Free buffers, shared by all tails of the process. Without them each request of a megabyte would
+ * leave two megabytes of garbage, and V8 lets hundreds of megabytes of it accumulate.
  */
 const spares: Buffer[] = [];
 
-/** A piece of memory for so many bytes and more, if there is one. */
+/** Takes the largest free buffer out of the spares if it holds `bytes`; otherwise `null`. */
 function takeSpare(bytes: number): Buffer | null {
   if (bytes < SPARE_BYTES_MIN) return null;
   let best = -1;
@@ -52,7 +52,7 @@ function takeSpare(bytes: number): Buffer | null {
   return best < 0 ? null : spares.splice(best, 1)[0] ?? null;
 }
 
-/** Nothing may look into these bytes any more. */
+/** The caller must not use these bytes afterwards. */
 function giveSpare(bytes: Buffer): void {
   if (bytes.length < SPARE_BYTES_MIN || bytes.length > SPARE_BYTES_MAX) return;
   if (spares.length < SPARES_MAX) return void spares.push(bytes);
@@ -61,8 +61,8 @@ function giveSpare(bytes: Buffer): void {
 }
 
 /**
- * The beginning of something whose end has not arrived yet. Each byte is copied in once, whatever
- * the size of the pieces, so that nothing is kept of the buffers that they came in.
+ * The beginning of something whose end has not arrived yet. It copies each chunk, so that it keeps
+ * no reference to the buffers in which they arrived.
  */
 export class ByteTail {
   #bytes: Buffer = EMPTY;
@@ -80,8 +80,8 @@ export class ByteTail {
   /**
    * Adds `chunk[from … to - 1]`.
    *
-   * @param lengthExpected how long all of it will be, if known: memory grows with what has arrived,
-   * not with what was announced, and stops here
+   * @param lengthExpected the final length, if known: memory grows with the bytes that have arrived,
+   * not with those that were announced, and never beyond this
    */
   append(chunk: Uint8Array, from: number, to: number, lengthExpected = Infinity): void {
     const length = this.#length + (to - from);
@@ -94,8 +94,8 @@ export class ByteTail {
   }
 
   /**
-   * Hands over the first `length` bytes, for good, and clears itself. They are copied only if that
-   * spares much memory.
+   * Hands over the first `length` bytes and clears itself. They are copied only if their buffer is
+   * much larger (`TAKEN_FACTOR_MAX`).
    */
   take(length: number): Uint8Array {
     const bytes = this.#bytes;

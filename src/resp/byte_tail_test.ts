@@ -5,7 +5,7 @@ import { ByteTail } from "./byte_tail.ts";
 const KIB = 1024;
 const textOf = (tail: ByteTail) => tail.bytes.toString("latin1", 0, tail.length);
 
-/** Adds so many bytes, 64 KiB at a time, as they arrive. */
+/** Appends `length` bytes in chunks of 64 KiB, as a socket delivers them. */
 function fill(tail: ByteTail, byte: number, length: number): void {
   for (let at = 0; at < length; at += 64 * KIB) {
     const chunk = Buffer.alloc(Math.min(64 * KIB, length - at), byte);
@@ -13,7 +13,7 @@ function fill(tail: ByteTail, byte: number, length: number): void {
   }
 }
 
-Deno.test("large requests that follow each other use the same memory again", () => {
+Deno.test("consecutive large requests reuse the same memory", () => {
   const tail = new ByteTail();
   fill(tail, 1, KIB * KIB);
   const first = tail.bytes.buffer;
@@ -27,7 +27,7 @@ Deno.test("large requests that follow each other use the same memory again", () 
   }
 });
 
-Deno.test("what several tails hold at a time is never the same memory", () => {
+Deno.test("tails in use at the same time never share memory", () => {
   for (let round = 0; round < 3; round++) {
     const tails = Array.from({ length: 9 }, () => new ByteTail());
     const sizes = tails.map((_, at) => (at + 1) * 70 * KIB);
@@ -45,7 +45,7 @@ Deno.test("what several tails hold at a time is never the same memory", () => {
   }
 });
 
-Deno.test("what is kept for later is bounded, and nothing that is very large", () => {
+Deno.test("spare memory is bounded, and very large buffers are not kept", () => {
   const buffers = new Set<ArrayBufferLike>();
   const tails = Array.from({ length: 12 }, () => new ByteTail());
   const fillAll = () => tails.forEach((tail) => fill(tail, 1, 2 * KIB * KIB));
@@ -64,12 +64,12 @@ Deno.test("what is kept for later is bounded, and nothing that is very large", (
   assert(next.bytes.buffer !== buffer);
 });
 
-/** Takes all memory that is kept for later, so that the next tail gets its own. */
+/** Takes all spare buffers, so that the next tail allocates its own. */
 function drainSpares(): void {
   for (let taken = 0; taken < 4; taken++) fill(new ByteTail(), 0, 64 * KIB);
 }
 
-Deno.test("what is taken is handed over, and nothing writes over it", () => {
+Deno.test("taken bytes are handed over without a copy and never overwritten", () => {
   drainSpares();
   const tail = new ByteTail();
   fill(tail, 1, 300 * KIB);
@@ -85,7 +85,7 @@ Deno.test("what is taken is handed over, and nothing writes over it", () => {
   assertEquals([taken.length, taken.every((byte) => byte === 1)], [300 * KIB - 2, true]);
 });
 
-Deno.test("what is taken of much larger memory is copied, and the memory is used again", () => {
+Deno.test("bytes taken from a much larger buffer are copied, and the buffer is reused", () => {
   drainSpares();
   const large = new ByteTail();
   fill(large, 1, 2 * KIB * KIB);

@@ -58,19 +58,19 @@ export function encodeRequest(args: readonly string[]): string {
   return encodeCount(args.length) + encodeArguments(args);
 }
 
-/** How a request of so many arguments begins; they follow. */
+/** The header of a request with `count` arguments. */
 export function encodeCount(count: number): string {
   return COUNTS[count] ?? `*${count}\r\n`;
 }
 
-/** Arguments of a request, without their number. */
+/** The arguments of a request as bulk strings, without the header. */
 export function encodeArguments(args: readonly string[]): string {
   let text = "";
   for (const arg of args) text += encodeBulk(arg);
   return text;
 }
 
-/** The same in pieces that are joined nowhere: long arguments as they are, and text around them. */
+/** As `encodeArguments`, in pieces: long arguments are not copied, and text comes between them. */
 export function encodeArgumentPieces(args: Arguments): ByteString[] {
   const pieces: ByteString[] = [];
   let text = "";
@@ -86,8 +86,8 @@ export function encodeArgumentPieces(args: Arguments): ByteString[] {
 }
 
 /**
- * The same of many arguments: V8 puts the text together here, instead of later and all at once when
- * somebody looks into it.
+ * As `encodeArguments`, for many arguments: V8 flattens the text here, instead of later in one long
+ * pause when the text is first read.
  */
 export function joinArguments(args: Arguments): string {
   const pieces: string[] = [];
@@ -125,7 +125,7 @@ function encodeDouble(value: number, protocol: Protocol): string {
   return protocol === 3 ? `,${text}\r\n` : encodeBulk(text);
 }
 
-/** The shortest text that reads back as the same number, in the words that RESP3 prescribes. */
+/** The shortest text that parses to the same number, with RESP3's `inf` and `nan`. */
 function formatDouble(value: number): string {
   if (Number.isNaN(value)) return "nan";
   if (value === Infinity) return "inf";
@@ -137,15 +137,15 @@ function oneLine(text: string): string {
   return /[\r\n]/.test(text) ? text.replace(/[\r\n]/g, " ") : text;
 }
 
-/** What stands around an element at most: its type, its length, and two line ends. */
+/** Maximum number of bytes around an element: its type, its length, and two line ends. */
 const FRAME_BYTES = 32;
-/** Shorter texts are joined, so that there are not too many pieces. */
+/** Shorter texts are joined, to keep the number of pieces low. */
 const PIECE_BYTES_MIN = 64 * 1024;
 
 /**
- * About how many bytes a reply takes on the wire, never less; counted without building it.
+ * An upper bound of the number of bytes that a reply takes on the wire, found without encoding it.
  *
- * @param bytesMax beyond it the counting ends: the result is some number above it
+ * @param bytesMax the count stops above this, so that the result is then just some larger number
  */
 export function replyBytes(reply: Reply, bytesMax = Infinity): number {
   if (isString(reply)) return reply.length + FRAME_BYTES;
@@ -162,8 +162,8 @@ export function isString(reply: Reply): reply is ByteString {
 }
 
 /**
- * A long reply as it goes over the wire, in pieces that are joined nowhere: each is about 64 KiB, or
- * one string of the reply as it is.
+ * A long reply as it goes over the wire, in pieces of about 64 KiB. A longer string of the reply is
+ * a piece of its own and is not copied.
  */
 export function encodePieces(reply: Reply, protocol: Protocol): ByteString[] {
   const pieces = new Pieces();

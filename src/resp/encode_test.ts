@@ -41,7 +41,7 @@ const cases: readonly (readonly [Reply, string, string])[] = [
   [new PushReply(["p", OK]), "*2\r\n$1\r\np\r\n+OK\r\n", ">2\r\n$1\r\np\r\n+OK\r\n"],
 ];
 
-Deno.test("each kind of reply in both versions of RESP", () => {
+Deno.test("each kind of reply is encoded in both versions of RESP", () => {
   for (const [reply, resp2, resp3] of cases) {
     assertEquals(encodeReply(reply, 2), resp2);
     assertEquals(encodeReply(reply, 3), resp3);

@@ -9,18 +9,19 @@ const ESCAPES: ReadonlyMap<string, string> = new Map([
   ["a", "\x07"],
 ]);
 
-// Each finds the next character that ends a run of plain ones: runs are copied as a whole, since a
-// line may be one word of many kilobytes.
+// Each pattern finds the character that ends a run of plain ones. Runs are copied whole, since one
+// word of a line may have many kilobytes.
 const PLAIN_END = /[ \t\n\r"']/g;
 const DOUBLE_QUOTED_END = /["\\]/g;
 const SINGLE_QUOTED_END = /'/g;
 
 /**
  * The words of a command typed by hand, without its line end. Redis's rules: words are split at
- * spaces; `"…"` knows `\xHH`, `\n`, `\r`, `\t`, `\b`, `\a` and takes any other character after a
- * backslash as it is; `'…'` knows only `\'`; a closing quote ends its word. The line ends at a NUL.
+ * spaces; `"…"` has the escapes `\xHH`, `\n`, `\r`, `\t`, `\b` and `\a`, and any other character
+ * after a backslash stands for itself; `'…'` has only `\'`; a closing quote ends its word. The line
+ * ends at a NUL.
  *
- * @returns `null` when quotes do not balance
+ * @returns `null` when the quotes are unbalanced
  */
 export function splitInline(line: string): string[] | null {
   const nul = line.indexOf("\0");
@@ -41,7 +42,7 @@ interface Word {
   readonly end: number;
 }
 
-/** A word is plain up to its first quote, and ends with the quote that closes that one. */
+/** A word is plain up to its first quote, and ends at the matching closing quote. */
 function readWord(line: string, start: number): Word | null {
   const end = findFrom(PLAIN_END, line, start);
   const plain = line.slice(start, end);
@@ -85,7 +86,7 @@ function readSingle(line: string, start: number): Word | null {
   }
 }
 
-/** Where the pattern matches next, or the line's end. */
+/** The position of the pattern's next match, or the line's end. */
 function findFrom(pattern: RegExp, line: string, from: number): number {
   pattern.lastIndex = from;
   return pattern.exec(line)?.index ?? line.length;
@@ -101,10 +102,10 @@ function isSpace(char: string): boolean {
   return SPACES.includes(char);
 }
 
-/** V8 copies slices shorter than this; a longer one keeps the whole string in memory. */
+/** V8 copies slices shorter than this; a longer slice keeps the whole string in memory. */
 const SLICED_LENGTH_MIN = 13;
 
-/** A word that stands alone. */
+/** The word as a string of its own, which does not keep the line in memory. */
 function copyOf(word: string): string {
   if (word.length < SLICED_LENGTH_MIN) return word;
   const bytes = latin1Bytes(word);

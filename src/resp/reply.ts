@@ -1,7 +1,7 @@
 import type { ByteString } from "../base/byte_string.ts";
 
 /**
- * What a command answers, before it is put into RESP2 or RESP3.
+ * A command's reply, before it is encoded as RESP2 or RESP3.
  *
  * - a `ByteString`: a bulk string
  * - `number`, `bigint`: an integer
@@ -9,8 +9,8 @@ import type { ByteString } from "../base/byte_string.ts";
  * - an array: an array of replies
  * - the classes below: everything else
  *
- * Replies know nothing of a connection's protocol version, so that one can be kept and sent again
- * to a client that speaks the other.
+ * A reply is independent of the connection's protocol version, so that a kept reply can be sent
+ * again to a client that speaks the other version.
  */
 export type Reply =
   | ByteString
@@ -47,7 +47,7 @@ export class MapReply {
   constructor(readonly pairs: readonly (readonly [Reply, Reply])[]) {}
 }
 
-/** Elements whose order means nothing: a set in RESP3, an array in RESP2. */
+/** Unordered elements: a set in RESP3, an array in RESP2. */
 export class SetReply {
   constructor(readonly items: readonly Reply[]) {}
 }
@@ -57,12 +57,12 @@ export class VerbatimReply {
   constructor(readonly text: string) {}
 }
 
-/** A message that answers no request: `>` in RESP3, an array in RESP2. */
+/** A message that is not a reply to a request: `>` in RESP3, an array in RESP2. */
 export class PushReply {
   constructor(readonly items: readonly Reply[]) {}
 }
 
-/** An array of bulk strings as it goes over the wire in either protocol, but for its header. */
+/** An array of bulk strings as it goes over the wire in either protocol, without its header. */
 export class EncodedStrings {
   constructor(readonly count: number, readonly text: string) {}
 }
@@ -70,10 +70,10 @@ export class EncodedStrings {
 export const OK: SimpleString = new SimpleString("OK");
 export const PONG: SimpleString = new SimpleString("PONG");
 
-/** V8's strings end at 512 MiB. */
+/** V8's longest string has 512 MiB. */
 const BYTES_MAX = 2 ** 29 - 64 * 1024;
 
-/** Encodes an array of bulk strings string by string, for arrays that take long. */
+/** Encodes an array of bulk strings step by step, for arrays that take long to build. */
 export class EncodedStringsBuilder {
   readonly #parts: string[] = [];
   #part = "";
@@ -81,12 +81,12 @@ export class EncodedStringsBuilder {
   #bytes = 0;
   #count = 0;
 
-  /** @param bytesMax of the whole */
+  /** @param bytesMax maximum size of the encoded array */
   constructor(bytesMax = BYTES_MAX) {
     this.#bytesMax = Math.min(bytesMax, BYTES_MAX);
   }
 
-  /** Adds a string; false when the reply would be too large. */
+  /** Adds a string. Returns false when the array would become too large. */
   add(text: string): boolean {
     const encoded = `$${text.length}\r\n${text}\r\n`;
     this.#bytes += encoded.length;
@@ -97,8 +97,8 @@ export class EncodedStringsBuilder {
   }
 
   /**
-   * Has V8 put what was added into one piece. A text of millions of pieces would have to be put
-   * together when it is sent, at once.
+   * Has V8 flatten what was added since the last call. Otherwise V8 would flatten a text of millions
+   * of parts when it is sent, in one long pause.
    */
   flatten(): void {
     if (this.#part === "") return;
@@ -113,5 +113,5 @@ export class EncodedStringsBuilder {
   }
 }
 
-/** Keeping what was read stops the optimizer from leaving the reading out. */
+/** Storing the character keeps the optimizer from removing the read. */
 const sink = { code: 0 };

@@ -31,7 +31,7 @@ const replies: readonly Reply[] = [
   new PushReply(["p", new MapReply([["a", 1]])]),
 ];
 
-Deno.test("pieces are together what the reply is in one text, and never longer than was counted", () => {
+Deno.test("joined pieces equal the reply's encoding, and are never longer than counted", () => {
   for (const reply of replies) {
     for (const protocol of [2, 3] as Protocol[]) {
       const whole = encodeReply(reply, protocol);
@@ -41,7 +41,7 @@ Deno.test("pieces are together what the reply is in one text, and never longer t
   }
 });
 
-Deno.test("counting ends at the bound, and building does not join long strings", () => {
+Deno.test("counting stops at the bound, and encoding does not copy long strings", () => {
   const value = "x".repeat(MIB);
   const many = new Array(2 ** 20).fill(value);
   let looks = 0;

@@ -13,28 +13,28 @@ import {
   VerbatimReply,
 } from "./reply.ts";
 
-/** Bounds on what a server may send; beyond them the stream is invalid. */
+/** Limits on what a server may send. A stream that exceeds one is invalid. */
 export interface ReplyLimits {
-  /** One whole reply. @default what fits into one string */
+  /** Bytes of one reply. @default the longest string of V8 */
   readonly replyBytesMax?: number;
-  /** A line: a status, an error, a number, or the announcement of a length. @default 64 KiB */
+  /** Bytes of a line: a status, an error, a number, or a length. @default 64 KiB */
   readonly lineBytesMax?: number;
-  /** Aggregates within aggregates. @default 128 */
+  /** Nesting depth of aggregates. @default 128 */
   readonly depthMax?: number;
   /**
-   * For those who hand replies on: a long reply comes in pieces, so that it is never copied as a
-   * whole, and one beyond the limit is passed over, with this text in its place. @default a reply
-   * comes as one text, and one beyond the limit is invalid
+   * For callers that forward replies. A long reply is returned in pieces, so that it is never copied
+   * as a whole. A reply beyond the limit is skipped, and this text is returned instead. @default each
+   * reply is one text, and a reply beyond the limit is invalid
    */
   readonly oversizedText?: string;
 }
 
 /**
- * - `complete`: `text`, and behind it the texts of `rest` if there are any, are one whole reply as it
- *   came, one character (0–255) for each byte; its first character is its type. A reply of one line is
- *   in `text` alone
- * - `incomplete`: the bytes so far are the beginning of one, or none are left
- * - `invalid`: this is no RESP, or beyond a limit; nothing more can be read
+ * - `complete`: `text`, followed by the pieces of `rest` if there are any, is one whole reply as it
+ *   arrived, one character (0–255) for each byte. The first character is the reply's type. A reply of
+ *   one line is in `text` alone
+ * - `incomplete`: the bytes so far are the beginning of a reply, or none are left
+ * - `invalid`: the bytes are not RESP, or exceed a limit; nothing more can be read
  */
 export type ScannedReply =
   | { readonly kind: "complete"; readonly text: string; readonly rest?: readonly ByteString[] }
@@ -45,9 +45,9 @@ const INCOMPLETE: ScannedReply = { kind: "incomplete" };
 const OK_LINE: ScannedReply = { kind: "complete", text: "+OK\r\n" };
 /** V8's longest string has 2^29 - 24 characters. */
 const REPLY_BYTES_MAX = 2 ** 29 - 64 * 1024;
-/** From so many bytes on, what came of a long reply becomes a piece of its text. */
+/** A long reply is cut into pieces of at least this size. */
 const PIECE_BYTES_MIN = 128 * 1024;
-/** What is text of a long reply, so that its type can be seen; the rest stays bytes. */
+/** The first bytes of a long reply are returned as text, which shows its type; the rest as bytes. */
 const HEAD_BYTES = 32;
 const CR = 0x0d;
 const LF = 0x0a;
@@ -64,7 +64,7 @@ const NO_LINE = -1;
 
 /**
  * Finds where each reply of RESP2 or RESP3 ends, without building its value, so that it can be
- * handed on as it is. Bytes may be cut anywhere; time is linear in their number.
+ * forwarded unchanged. Chunks may be cut anywhere; time is linear in the number of bytes.
  */
 export class ReplyScanner {
   readonly #replyBytesMax: number;
@@ -73,22 +73,22 @@ export class ReplyScanner {
   readonly #oversizedText: string | null;
   #chunk: Uint8Array = NOTHING;
   #position = 0;
-  /** What came in earlier chunks of the reply under way. */
+  /** Bytes of the current reply that arrived in earlier chunks. */
   readonly #tail = new ByteTail();
-  /** What came before the tail, and its length. */
+  /** Pieces of the current reply before the tail, and their total length. */
   #pieces: ByteString[] = [];
   #piecesBytes = 0;
-  /** The reply under way is too long: it is passed over. */
+  /** The current reply is too long and is skipped. */
   #isOversized = false;
-  /** Where in the chunk the reply under way begins. */
+  /** Start of the current reply in the chunk. */
   #replyFrom = 0;
-  /** Where in the tail a line begins that goes on in the next chunk. */
+  /** Start, in the tail, of a line that continues in the next chunk. */
   #lineFrom = NO_LINE;
-  /** Bytes still to come of the bulk under way, with its CR LF. */
+  /** Bytes of the current bulk that have not arrived, including its CR LF. */
   #bulkMissing = 0;
-  /** Whether the line just read was a whole element, or the head of one. */
+  /** Whether the last line was a whole element, and not the header of one. */
   #lineEndsElement = false;
-  /** For each open aggregate, outermost first, the elements still to come. */
+  /** Number of elements missing in each open aggregate, outermost first. */
   #open: number[] = [];
   #invalid: ScannedReply | null = null;
 
@@ -103,8 +103,8 @@ export class ReplyScanner {
   }
 
   /**
-   * Takes the next bytes, once `next()` has answered `incomplete`. They must not change until it
-   * does so again.
+   * Takes the next bytes. Call it only after `next()` has returned `incomplete`; the bytes must not
+   * change until it does so again.
    */
   push(chunk: Uint8Array): void {
     this.#chunk = chunk;
@@ -142,11 +142,11 @@ export class ReplyScanner {
     return rest.length === 0 ? { kind: "complete", text } : { kind: "complete", text, rest };
   }
 
-  /** Keeps nothing of what was read, but for a line that goes on in the next chunk, or one byte. */
+  /** Drops what was read, except a line that continues in the next chunk, or the last byte. */
   #passOver(isOver: boolean): ScannedReply {
     this.#keep();
     const { bytes, length } = this.#tail;
-    // The last byte of a bulk is looked at again when its LF comes.
+    // The last byte may be the CR of a bulk: it is checked when the LF arrives.
     const from = this.#lineFrom === NO_LINE ? Math.max(0, length - 1) : this.#lineFrom;
     const line = Uint8Array.from(bytes.subarray(from, length));
     this.#forget();
@@ -178,7 +178,7 @@ export class ReplyScanner {
     return INCOMPLETE;
   }
 
-  /** What came in earlier chunks becomes a piece, unless a line began there that goes on. */
+  /** Makes the tail a piece, unless a line that began in it continues in this chunk. */
   #cutPiece(): void {
     const { length } = this.#tail;
     if (this.#lineFrom !== NO_LINE && this.#lineFrom < length) return;
@@ -187,7 +187,7 @@ export class ReplyScanner {
     this.#piecesBytes += length;
   }
 
-  /** Makes a piece of what came: text at the beginning of a reply, bytes where it is long. */
+  /** Makes the tail a piece: text at the beginning of a reply or when short, otherwise bytes. */
   #addPiece(): void {
     const { bytes, length } = this.#tail;
     const isFirst = this.#pieces.length === 0;
@@ -220,7 +220,7 @@ export class ReplyScanner {
       chunk[at + 3] === CR && chunk[at + 4] === LF;
   }
 
-  /** Goes on to the end of the reply: `null`; or tells why it cannot. */
+  /** Scans to the end of the reply. Returns `null` there, otherwise the reason why it stopped. */
   #scan(): ScannedReply | null {
     for (;;) {
       const inBulk = this.#bulkMissing > 0;
@@ -231,7 +231,7 @@ export class ReplyScanner {
     }
   }
 
-  /** An element has ended, and with it perhaps the aggregates that it was the last of. */
+  /** Counts an element as ended, and each aggregate whose last element it was. */
   #closeElement(): boolean {
     const open = this.#open;
     while (open.length > 0) {
@@ -283,7 +283,7 @@ export class ReplyScanner {
     return this.#takeLine(line, 0, line.length);
   }
 
-  /** A line in `bytes[from … to - 1]`, the LF taken off. */
+  /** Handles the line in `bytes[from … to - 1]`, without its LF. */
   #takeLine(bytes: Uint8Array, from: number, to: number): ScannedReply | null {
     if (to === from || bytes[to - 1] !== CR) return invalid("a line that does not end in CR LF");
     this.#lineEndsElement = true;
@@ -308,7 +308,7 @@ export class ReplyScanner {
   }
 
   #openAggregate(type: number, count: number): ScannedReply | null {
-    // Attributes are pairs that stand before the reply which they belong to.
+    // Attributes are pairs that precede the reply to which they belong.
     const elements = type === ATTRIBUTE ? count * 2 + 1 : type === MAP ? count * 2 : count;
     if (elements === 0) return null;
     if (this.#open.length >= this.#depthMax) return invalid("too deep a nesting");
@@ -326,7 +326,7 @@ function bytesOf(types: string): ReadonlySet<number> {
   return new Set(Array.from(types, (type) => type.charCodeAt(0)));
 }
 
-/** The text is no RESP, or not one whole reply. */
+/** The text is not RESP, or not exactly one reply. */
 export class ReplyFormatError extends Error {
   override name = "ReplyFormatError";
 }
@@ -334,9 +334,8 @@ export class ReplyFormatError extends Error {
 const DEPTH_MAX = 256;
 
 /**
- * The value of one whole reply in RESP2 or RESP3, as `ReplyScanner` hands it out. Integers beyond
- * 2^53 and big numbers become `bigint`; booleans 1 and 0, as RESP2 has them;
- * attributes are left out.
+ * The value of one whole reply in RESP2 or RESP3, as `ReplyScanner` returns it. Integers beyond 2^53
+ * and big numbers become `bigint`. Booleans become 1 and 0, as in RESP2. Attributes are dropped.
  *
  * @throws {ReplyFormatError} when it is not exactly one reply
  */

@@ -78,7 +78,7 @@ const corpus: readonly (readonly [string, Reply])[] = [
   ["*1\r\n|1\r\n+a\r\n*1\r\n:1\r\n:7\r\n", [7]],
 ];
 
-Deno.test("a corpus is cut into the same replies at every split, and read", () => {
+Deno.test("a corpus yields the same replies at every split", () => {
   for (const [text, value] of corpus) {
     const outcome = { replies: [text], error: null };
     assertEquals(scan(text, []), outcome);
@@ -93,7 +93,7 @@ Deno.test("a corpus is cut into the same replies at every split, and read", () =
   for (let cut = 1; cut < all.length; cut++) assertEquals(scan(all, [cut]).replies, texts);
 });
 
-Deno.test("what is no RESP, or beyond a limit, is invalid and not incomplete", () => {
+Deno.test("bytes that are not RESP, or exceed a limit, are invalid and not incomplete", () => {
   const wrong = [
     "x\r\n",
     "\r\n",
@@ -127,7 +127,7 @@ Deno.test("what is no RESP, or beyond a limit, is invalid and not incomplete", (
   assertStringIncludes(scan(array, [150], { replyBytesMax: 100 }).error ?? "", "100 bytes");
 });
 
-Deno.test("decodeReply refuses what is not exactly one reply", () => {
+Deno.test("decodeReply rejects a text that is not exactly one reply", () => {
   const wrong = [
     "",
     "+OK",
@@ -142,7 +142,7 @@ Deno.test("decodeReply refuses what is not exactly one reply", () => {
   for (const text of wrong) assertThrows(() => decodeReply(text), ReplyFormatError, "Cannot read");
 });
 
-Deno.test("encoded replies, cut anywhere, come back as they were", () => {
+Deno.test("encoded replies, cut anywhere, are decoded to the same values", () => {
   const random = seededRandom(7);
   for (let round = 0; round < 1000; round++) {
     const replies = Array.from({ length: 5 }, () => randomReply(random, 4));
@@ -183,7 +183,7 @@ function randomReply(random: Random, depth: number): Reply {
   }
 }
 
-Deno.test("any bytes, cut anywhere: never a throw, always the same", () => {
+Deno.test("random bytes, cut anywhere, never throw and always give the same result", () => {
   const random = seededRandom(20261121);
   const parts = [
     "*2\r\n",
@@ -226,7 +226,7 @@ Deno.test("a long reply in tiny pieces takes linear time", () => {
   assertEquals(lengths, [bulks.length, text.length - bulks.length]);
 });
 
-/** As `scan`, for who hands replies on: each reply as the pieces that it came in. */
+/** As `scan`, for callers that forward replies: each reply is a list of its pieces. */
 function scanPieces(text: string, cuts: readonly number[], replyBytesMax: number): string[][] {
   const scanner = new ReplyScanner({ replyBytesMax, oversizedText: "-too large" });
   const bytes = latin1Bytes(text);
@@ -246,7 +246,7 @@ function scanPieces(text: string, cuts: readonly number[], replyBytesMax: number
   return replies.map((pieces) => pieces.map(textOf));
 }
 
-Deno.test("a reply too long to be handed on is passed over, wherever it is cut", () => {
+Deno.test("a reply too long to be forwarded is skipped, wherever it is cut", () => {
   const long = [
     "$29\r\n+OK\r\n+OK\r\n-\r\n0123456789abcdef\r\n",
     "*3\r\n$9\r\n012345678\r\n:1\r\n*1\r\n+OK\r\n",
@@ -265,7 +265,7 @@ Deno.test("a reply too long to be handed on is passed over, wherever it is cut",
   }
 });
 
-Deno.test("a long reply that is handed on comes in pieces, and they are all of it", () => {
+Deno.test("a long reply is forwarded in pieces that make up the whole reply", () => {
   const random = seededRandom(11);
   const value = "0123456789abcdef".repeat(65_536);
   const texts = [
@@ -293,7 +293,7 @@ Deno.test("a long reply that is handed on comes in pieces, and they are all of i
   }
 });
 
-Deno.test("of a long reply that is handed on, all but its head stays bytes", () => {
+Deno.test("a long reply is forwarded as bytes after its first few", () => {
   const value = "\xff".repeat(200_000);
   const text = `*2\r\n$${value.length}\r\n${value}\r\n$1\r\na\r\n`;
   const scanner = new ReplyScanner({ oversizedText: "-too large" });
@@ -311,7 +311,7 @@ Deno.test("of a long reply that is handed on, all but its head stays bytes", () 
   throw new Error("it does not end");
 });
 
-Deno.test("a reply of one line is text as a whole, however long", () => {
+Deno.test("a reply of one line is returned as one text, however long", () => {
   const text = `-ERR ${"x".repeat(65_530)}\r\n`;
   const scanner = new ReplyScanner({ oversizedText: "-too large" });
   let found = "";

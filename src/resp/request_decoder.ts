@@ -14,25 +14,25 @@ const CRLF = "\r\n";
 const NO_REST: readonly ByteString[] = [];
 
 /**
- * A request as it goes over the wire, to be handed on without being taken apart. It is written as
- * `encodeRequest` writes it, so that whoever reads it finds the same arguments.
+ * A request as it goes over the wire, which is forwarded without being parsed again. It has the form
+ * that `encodeRequest` writes.
  */
 export class RequestText {
   readonly kind = "complete";
-  /** Of the arguments, the command's name included; at least 1. */
+  /** Number of arguments, including the command's name; at least 1. */
   readonly count: number;
   /**
-   * The arguments as bulk strings without their number, one character (0–255) for each byte. If one
-   * of them is long, only those before it.
+   * The arguments as bulk strings without the header, one character (0–255) for each byte. If one of
+   * them is long, the text ends before it.
    */
   readonly text: string;
-  /** What follows the text: the first long argument, and all after it. */
+  /** The bytes after `text`: the first long argument, and everything after it. */
   readonly rest: readonly ByteString[];
-  /** Of text and rest. */
+  /** Total length of `text` and `rest`. */
   readonly bytes: number;
   readonly #args: Arguments | null;
 
-  /** @param args what the text is made of, where it is at hand; they must be if there is a rest */
+  /** @param args the arguments that `text` encodes, if the caller has them; required with a `rest` */
   constructor(
     count: number,
     text: string,
@@ -57,15 +57,15 @@ export class RequestText {
   get name(): string {
     if (this.#args !== null) return textOf(this.#args[0] ?? "");
     const { text } = this;
-    // Names have less than ten characters, nearly all: `$3`, CR LF, and the name.
+    // Nearly all names have fewer than ten characters: `$3`, CR LF, and the name.
     if (text.charCodeAt(2) === CR) return text.slice(4, 4 + text.charCodeAt(1) - ZERO);
     const from = text.indexOf(CRLF) + 2;
     return text.slice(from, from + Number(text.slice(1, from - 2)));
   }
 
-  /** The arguments, which share their memory with the request; a new array at each call. */
+  /** The arguments in a new array. They share their memory with the request. */
   args(): ByteString[] {
-    // To look into a text that was just put together, V8 would copy all of it.
+    // Reading a text that was just concatenated would make V8 copy all of it.
     if (this.#args !== null) return [...this.#args];
     const { text, count } = this;
     const args: string[] = [];
@@ -84,41 +84,41 @@ export class RequestText {
   }
 }
 
-/** Bounds on what a client may send; beyond them a request is invalid. */
+/** Limits on what a client may send. A request that exceeds one is invalid. */
 export interface RequestLimits {
-  /** One argument. @default 512 MiB */
+  /** Bytes of one argument. @default 512 MiB */
   readonly bulkBytesMax?: number;
-  /** Arguments of one request, the name included. @default 1,048,576 */
+  /** Number of arguments of one request, including the name. @default 1,048,576 */
   readonly argumentsMax?: number;
-  /** A command typed by hand, or the line that announces a length. @default 64 KiB */
+  /** Bytes of a line: a command typed by hand, or a length. @default 64 KiB */
   readonly inlineBytesMax?: number;
-  /** All arguments of one request together. @default 512 MiB */
+  /** Bytes of all arguments of one request together. @default 512 MiB */
   readonly requestBytesMax?: number;
 }
 
 /**
  * - `complete`: a whole request, at least one argument
- * - `incomplete`: the bytes so far are the beginning of one, or none are left
- * - `invalid`: no more can be read from this client
+ * - `incomplete`: the bytes so far are the beginning of a request, or none are left
+ * - `invalid`: nothing more can be read from this client
  */
 export type DecodedRequest =
   | { readonly kind: "complete"; readonly args: ByteString[] }
   | { readonly kind: "incomplete" }
   | InvalidRequest;
 
-/** What cannot be read, and nothing behind it. */
+/** Bytes that are not a request. Nothing after them can be read. */
 export interface InvalidRequest {
   readonly kind: "invalid";
-  /** What to reply, without the code `ERR`, in Redis's words. */
+  /** The error to reply, in Redis's words, without the code `ERR`. */
   readonly error: string;
   /**
-   * It is an HTTP client, to be disconnected without an answer, as Redis does against forged requests
-   * from browsers.
+   * The client speaks HTTP. It has to be disconnected without a reply, as Redis does to stop requests
+   * forged in browsers.
    */
   readonly crossProtocol: boolean;
 }
 
-/** As `DecodedRequest`, but the arguments stay together. */
+/** As `DecodedRequest`, but the arguments stay one text. */
 export type DecodedText = RequestText | { readonly kind: "incomplete" } | InvalidRequest;
 
 const INCOMPLETE = { kind: "incomplete" } as const;
@@ -128,22 +128,22 @@ const DOLLAR = 0x24;
 const STAR = 0x2a;
 const ZERO = 0x30;
 const NO_BULK = -1;
-/** Larger lengths are read the long way. */
+/** Lengths with more digits take the slow path. */
 const SHORT_LENGTH_DIGITS = 7;
 const NOT_SHORT = -1;
 /**
- * From so many arguments on, those of a chunk that are to be handed on become text when the chunk has
- * been read, so that the last chunk does not leave all of them to be done at once.
+ * A forwarded request with at least this many arguments is encoded chunk by chunk, as it arrives, so
+ * that its last chunk does not cause a long pause.
  */
 const ENCODED_ARGUMENTS_MIN = 512;
-/** An argument ends soon when no more than this is missing of it. */
+/** An argument counts as nearly read when at most this many of its bytes are missing. */
 const NEARLY_READ_BYTES = 1024 * 1024;
-/** So much may stay in memory for one request of a chunk when the others are gone. */
+/** Maximum size of a text that the requests of a chunk share: each keeps all of it in memory. */
 const SHARED_BYTES_MAX = 2048;
 
 /**
- * Reads requests from the bytes of one client, split anywhere: arrays of bulk strings, and inline
- * commands. Time is linear in the number of bytes, however they are cut.
+ * Reads requests from the bytes of one client: arrays of bulk strings, and inline commands. Chunks
+ * may be cut anywhere; time is linear in the number of bytes.
  *
  * @example
  * ```ts
@@ -158,16 +158,16 @@ export class RequestDecoder {
   readonly #argumentsMax: number;
   readonly #inlineBytesMax: number;
   readonly #requestBytesMax: number;
-  /** Chunks that came before the earlier ones were used up. */
+  /** Chunks that arrived before the earlier ones were used up. */
   #waiting: Uint8Array[] = [];
   #chunk: Uint8Array = new Uint8Array(0);
   #position = 0;
-  /** The chunk as a text, once it is wanted. */
+  /** The whole chunk as text, once a request needs it. */
   #sharedText: string | null = null;
-  /** The beginning of a line or a bulk that goes on in the next chunk. */
+  /** The beginning of a line or a bulk that continues in the next chunk. */
   readonly #tail = new ByteTail();
   #args: ByteString[] = [];
-  /** The arguments before those, as text. */
+  /** The arguments before `#args`, already encoded. */
   #encoded: string[] = [];
   #encodedCount = 0;
   #argumentsMissing = 0;
@@ -191,7 +191,7 @@ export class RequestDecoder {
     this.#read(chunk);
   }
 
-  /** Bytes that came and are not part of a request handed out yet. */
+  /** Number of received bytes that belong to no request returned so far. */
   get pendingBytes(): number {
     let bytes = this.#tail.length + this.#requestBytes + this.#chunk.length - this.#position;
     for (const chunk of this.#waiting) bytes += chunk.length;
@@ -199,8 +199,8 @@ export class RequestDecoder {
   }
 
   /**
-   * The size of a request whose argument is being read and ends soon, as far as it has announced its
-   * arguments; 0: there is none, or much of it has yet to come.
+   * The announced size of a request whose current argument is nearly read (`NEARLY_READ_BYTES`);
+   * otherwise 0.
    */
   get bytesNearlyRead(): number {
     if (this.#bulkLength === NO_BULK) return 0;
@@ -208,7 +208,7 @@ export class RequestDecoder {
     return missing <= NEARLY_READ_BYTES ? this.#requestBytes : 0;
   }
 
-  /** The next request; after `incomplete`, push more; after `invalid`, the answer stays so. */
+  /** The next request. After `incomplete`, push more bytes; `invalid` is final. */
   next(): DecodedRequest {
     const decoded = this.#next();
     if (decoded.kind !== "complete" || this.#encodedCount === 0) return decoded;
@@ -227,7 +227,7 @@ export class RequestDecoder {
     return decoded;
   }
 
-  /** As `next`, for those who hand requests on. Each call may be of either. */
+  /** As `next`, for callers that forward requests. The two may be called in turns. */
   nextText(): DecodedText {
     const whole = this.#takeWhole();
     if (whole !== null) return whole;
@@ -237,14 +237,14 @@ export class RequestDecoder {
     return decoded;
   }
 
-  /** Keeps the arguments so far of the request under way as text. */
+  /** Encodes the arguments of the current request that have arrived so far. */
   #encode(args: Arguments): void {
     this.#encoded.push(joinArguments(args));
     this.#encodedCount += args.length;
     this.#args = [];
   }
 
-  /** A request that ends with these arguments. */
+  /** The request that ends with these arguments. */
   #textWith(args: Arguments): RequestText {
     if (this.#encodedCount === 0) return RequestText.of(args);
     this.#encode(args);
@@ -255,8 +255,8 @@ export class RequestDecoder {
   }
 
   /**
-   * An array of bulk strings that is in the chunk from its first byte to its last, and against no
-   * limit; `null` when there is anything to be said about what comes.
+   * The fast path: an array of bulk strings that lies in the chunk as a whole and exceeds no limit.
+   * `null` in all other cases.
    */
   #takeWhole(): RequestText | null {
     const chunk = this.#chunk;
@@ -300,7 +300,7 @@ export class RequestDecoder {
 
   #nextWaiting(): Uint8Array {
     if (this.#waiting.length === 1) return this.#waiting.pop() ?? this.#chunk;
-    // Many chunks are joined into one: taking them off the front one by one could be quadratic.
+    // Many chunks are joined into one: removing them from the front one by one could be quadratic.
     const joined = new ByteTail();
     for (const chunk of this.#waiting) joined.append(chunk, 0, chunk.length);
     this.#waiting = [];
@@ -314,7 +314,7 @@ export class RequestDecoder {
     }
   }
 
-  /** `null`: go on reading. */
+  /** Returns `null` when there is more to read. */
   #readLine(): DecodedRequest | null {
     const chunk = this.#chunk;
     const start = this.#position;
@@ -341,7 +341,7 @@ export class RequestDecoder {
     return invalid(type === STAR ? "too big mbulk count string" : "too big inline request");
   }
 
-  /** A line in `bytes[from … end - 1]`, the LF taken off. */
+  /** Handles the line in `bytes[from … end - 1]`, without its LF. */
   #takeLine(bytes: Uint8Array, from: number, end: number): DecodedRequest | null {
     if (end - from > this.#inlineBytesMax) return this.#lineTooBig(bytes[from]);
     const hasCr = end > from && bytes[end - 1] === CR;
@@ -370,7 +370,7 @@ export class RequestDecoder {
     return null;
   }
 
-  /** A bulk's bytes and the CR LF behind them. */
+  /** Reads a bulk's bytes and the CR LF after them. */
   #readBulk(): DecodedRequest | null {
     const { length: tailLength } = this.#tail;
     const chunk = this.#chunk;
@@ -419,7 +419,7 @@ export class RequestDecoder {
   }
 }
 
-/** The length in `bytes[at …]` up to CR LF; `NOT_SHORT` when it is none, is long, or does not end here. */
+/** The length in `bytes[at …]` up to CR LF; `NOT_SHORT` if it is malformed, long or incomplete. */
 function shortLengthAt(bytes: Uint8Array, at: number): number {
   let value = 0;
   let end = at;
@@ -432,7 +432,7 @@ function shortLengthAt(bytes: Uint8Array, at: number): number {
   return isPlain && bytes[end] === CR && bytes[end + 1] === LF ? value : NOT_SHORT;
 }
 
-/** A short length, as it must be written, with its CR LF. */
+/** The number of bytes that a short length takes, with its CR LF. */
 function lineBytes(length: number): number {
   let bytes = 3;
   for (let limit = 10; length >= limit; limit *= 10) bytes++;

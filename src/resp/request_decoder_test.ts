@@ -18,8 +18,8 @@ interface Outcome {
 }
 
 /**
- * Decodes the text cut at the given positions, reading all there is after each piece; in both ways,
- * which must agree.
+ * Decodes the text cut at the given positions, and reads every request after each piece. `next` and
+ * `nextText` must agree.
  */
 function decode(text: string, cuts: readonly number[], limits: RequestLimits = {}): Outcome {
   const decoder = new RequestDecoder(limits);
@@ -95,7 +95,7 @@ const corpus: readonly (readonly [string, readonly string[][]])[] = [
   ]]],
 ];
 
-Deno.test("a corpus is read the same at every split, byte by byte, and in one packet", () => {
+Deno.test("a corpus yields the same requests at every split, byte by byte, and in one packet", () => {
   for (const [text, requests] of corpus) {
     assertEquals(decode(text, []).requests, requests);
     assertEquals(decode(text, everyPosition(text)).requests, requests);
@@ -107,7 +107,7 @@ Deno.test("a corpus is read the same at every split, byte by byte, and in one pa
   assertEquals(decode(everything, []).requests, corpus.flatMap(([, requests]) => requests));
 });
 
-Deno.test("what is handed on is what came, whatever its lengths, alone or in a small or large packet", () => {
+Deno.test("a request is forwarded as it arrived, whatever its lengths, alone or in a small or large packet", () => {
   const lengths = [
     0,
     1,
@@ -143,7 +143,7 @@ Deno.test("what is handed on is what came, whatever its lengths, alone or in a s
   }
 });
 
-Deno.test("requests are taken one way or the other, as one likes", () => {
+Deno.test("requests may be taken as arguments and as text in turns", () => {
   const decoder = new RequestDecoder();
   decoder.push(latin1Bytes(encodeRequest(["ECHO", "a"]).repeat(3)));
   decoder.push(latin1Bytes(encodeRequest(["ECHO", "b"]) + "*2\r\n$4\r\nEC"));
@@ -156,7 +156,7 @@ Deno.test("requests are taken one way or the other, as one likes", () => {
   assertEquals(decoder.nextText(), RequestText.of(["PING"]));
 });
 
-Deno.test("a long argument is the bytes that came, whether it is taken or handed on", () => {
+Deno.test("a long argument is the bytes that arrived, whether it is taken or forwarded", () => {
   const value = Uint8Array.from({ length: LONG_BYTES_MIN }, (_, at) => at % 251);
   const text = encodeRequest(["SET", "k", textOf(value), "PX", "1"]);
   for (const size of [7, 1_000, LONG_BYTES_MIN, text.length]) {
@@ -175,14 +175,14 @@ Deno.test("a long argument is the bytes that came, whether it is taken or handed
         assertEquals(decoded.args().map(textOf), ["SET", "k", textOf(value), "PX", "1"]);
         assertEquals([decoded.text, ...decoded.rest].map(textOf).join(""), text.slice(4));
         assertEquals([decoded.bytes, decoded.name], [text.length - 4, "SET"]);
-        // What is whole in one chunk stays one text.
+        // A request that is whole in one chunk stays one text.
         if (size < text.length) assertEquals(decoded.rest[0], value);
       } else assertEquals(decoded.args, ["SET", "k", value, "PX", "1"]);
     }
   }
 });
 
-Deno.test("a long argument that does not end with its line is refused", () => {
+Deno.test("a long argument without CR LF at its end is rejected", () => {
   for (const size of [1_000, 2 * LONG_BYTES_MIN]) {
     const decoder = new RequestDecoder();
     const text = `*1\r\n$${LONG_BYTES_MIN}\r\n${"x".repeat(LONG_BYTES_MIN)}\rx`;
@@ -206,7 +206,7 @@ function manyInChunks(): Uint8Array[] {
   );
 }
 
-Deno.test("many arguments that are handed on are what came, whoever asks at each chunk", () => {
+Deno.test("many arguments are forwarded as they arrived, with either method after each chunk", () => {
   const chunks = manyInChunks();
   for (
     const takesText of [() => true, (at: number) => at % 2 === 0, (at: number) => at % 2 === 1]
@@ -230,7 +230,7 @@ Deno.test("many arguments that are handed on are what came, whoever asks at each
   }
 });
 
-Deno.test("of many arguments that are handed on, the last chunk leaves a small part to be done", () => {
+Deno.test("forwarding many arguments leaves only a small part of the work to the last chunk", () => {
   const shares = Array.from({ length: 7 }, () => {
     const decoder = new RequestDecoder();
     const stepsMs = manyInChunks().map((chunk) => {
@@ -267,7 +267,7 @@ Deno.test("wrong lengths are invalid, in Redis's words", () => {
   assertInvalid(`SET 'a\\'\r\n`, "unbalanced quotes in request");
 });
 
-Deno.test("what came before an invalid request is still answered", () => {
+Deno.test("requests before an invalid one are still decoded", () => {
   const outcome = decode(encodeRequest(["PING"]) + "*x\r\n" + encodeRequest(["PING"]), []);
   assertEquals(outcome.requests, [["PING"]]);
   assertStringIncludes(outcome.error ?? "", "invalid multibulk length");
@@ -319,7 +319,7 @@ Deno.test("chunks that arrive before earlier ones are used up keep their order",
   assertEquals(names, ["a", "b", "c"]);
 });
 
-Deno.test("any bytes, cut anywhere: never a throw, always the same", () => {
+Deno.test("random bytes, cut anywhere, never throw and always give the same result", () => {
   const random = seededRandom(20261121);
   for (let round = 0; round < 3000; round++) {
     const text = randomText(random);

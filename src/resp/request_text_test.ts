@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { encodeRequest, joinArguments } from "./encode.ts";
 import { RequestText } from "./request_decoder.ts";
 
-Deno.test("a text gives the arguments back that it is made of", () => {
+Deno.test("a request's text yields the arguments that it was made of", () => {
   const requests = [
     ["PING"],
     [""],

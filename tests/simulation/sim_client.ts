@@ -272,7 +272,7 @@ export class ClientConnection {
     for (;;) {
       const scanned = this.#scanner.next();
       if (scanned.kind === "incomplete" || this.#isClosed) return;
-      if (scanned.kind === "invalid") this.#fail(`got what is no RESP: ${scanned.error}`);
+      if (scanned.kind === "invalid") this.#fail(`received invalid RESP: ${scanned.error}`);
       else this.#answered(scanned.text);
     }
   }

@@ -52,7 +52,7 @@ export const requests: FuzzTarget = {
     const cut = decodeAll(chunksOf(input, seededRandom(choiceSeed(input))));
     assertEquals(cut, whole, "how the bytes are cut changes what they say");
     const forwarded = decodeAll(chunksOf(input, seededRandom(choiceSeed(input))), nextAsText);
-    assertEquals(forwarded, whole, "what is handed on is not what came");
+    assertEquals(forwarded, whole, "the forwarded request differs from the received one");
     for (const args of whole.requests) assertSound(args);
   },
 };
