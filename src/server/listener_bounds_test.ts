@@ -220,3 +220,44 @@ Deno.test(
       assertEquals(recorder.largest, [4 * MIB + 1, 0, 4 * MIB + 1, 0]);
     }),
 );
+
+Deno.test(
+  "a client with too many unanswered requests is not read until some are answered",
+  net,
+  () =>
+    withListener({ pipelineMax: 4 }, async (_listener, recorder, connect) => {
+      const client = await connect();
+      await client.send("A\r\n".repeat(10));
+      await recorder.until(() => recorder.pending.length === 4);
+      assertEquals(recorder.pending[0]?.connection.outstanding, 4);
+      let answered = 0;
+      while (answered < 10) {
+        await recorder.until(() => recorder.pending.length > answered);
+        recorder.pending[answered++]?.reply.settle(answered);
+      }
+      assertEquals((await client.read(41)).split("\r\n").length, 11);
+    }),
+);
+
+Deno.test(
+  "after a large reply fewer requests are read ahead",
+  net,
+  () =>
+    withListener({}, async (listener, recorder, connect) => {
+      const client = await connect();
+      const reply = "x".repeat(2 ** 22 - 12);
+      await client.send(`ECHO first\r\nA\r\n`);
+      await recorder.until(() => recorder.pending.length === 1);
+      recorder.pending.splice(0)[0]?.reply.settle(reply);
+      assertEquals((await client.read(11 + 2 ** 22)).length, 11 + 2 ** 22);
+      await client.send("A\r\n".repeat(40));
+      await recorder.until(() => recorder.pending.length >= 16);
+      const [connection] = listener.connections.values();
+      assertEquals(connection?.outstanding, 16);
+      for (let answered = 0; answered < 40; answered++) {
+        await recorder.until(() => recorder.pending.length > answered);
+        recorder.pending[answered]?.reply.settle(1);
+      }
+      assertEquals(await client.read(160), ":1\r\n".repeat(40));
+    }),
+);

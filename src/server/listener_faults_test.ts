@@ -1,7 +1,11 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { clockWith, withListener } from "../../tests/support/listener_bench.ts";
 import { until } from "../../tests/support/until.ts";
+import { type Logger, silentLogger } from "../base/logger.ts";
 import { systemClock } from "../platform/system_clock.ts";
+import { PushReply, type Reply } from "../resp/reply.ts";
+import type { Connection } from "./connection.ts";
+import type { PendingReply } from "./pending_reply.ts";
 
 const net = { permissions: { net: true } };
 
@@ -139,6 +143,55 @@ Deno.test(
         assertEquals([await client.read(7), logger.lines], ["$1\r\nc\r\n", []]);
       },
       clockWith(timers),
+      logger,
+    );
+  },
+);
+
+/** A reply that cannot be encoded. */
+const BROKEN: readonly Reply[] = new Proxy([], {
+  get() {
+    throw new Error("thrown on purpose");
+  },
+});
+
+Deno.test(
+  "an exception ends its connection with a log line, and nothing else",
+  net,
+  async () => {
+    const lines: string[] = [];
+    const logger: Logger = { ...silentLogger, error: (line) => void lines.push(line) };
+    const cases: [string, (reply: PendingReply, connection: Connection) => void][] = [
+      ["while it is read", () => {}],
+      ["in a reply", (reply) => reply.settle([BROKEN])],
+      ["in a push", (_reply, connection) => connection.push(new PushReply([BROKEN]))],
+      ["in a callback", (reply) =>
+        reply.guard(() => {
+          throw new Error("thrown on purpose");
+        })],
+    ];
+    await withListener(
+      {},
+      async (listener, recorder, connect) => {
+        const other = await connect();
+        for (const [number, [what, run]] of cases.entries()) {
+          const client = await connect();
+          await client.send(number === 0 ? "THROW\r\n" : "A\r\n");
+          if (number > 0) {
+            await recorder.until(() => recorder.pending.length === 1);
+            const [pending] = recorder.pending.splice(0);
+            assert(pending !== undefined);
+            run(pending.reply, pending.connection);
+          }
+          assertEquals(await client.readAll(), "", what);
+          assertEquals(lines.length, number + 1, what);
+          assertMatch(lines[number] ?? "", /^client 127\.0\.0\.1:\d+: .*thrown on purpose/);
+          await other.send("ECHO ok\r\n");
+          assertEquals(await other.read(8), "$2\r\nok\r\n", what);
+        }
+        assertEquals(listener.connections.size, 1);
+      },
+      systemClock,
       logger,
     );
   },

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { ManualClock } from "../../tests/support/node/manual_clock.ts";
+import { until } from "../../tests/support/until.ts";
 import { type Arguments, textOf } from "../base/byte_string.ts";
 import { silentLogger } from "../base/logger.ts";
 import { Faults } from "../faults/faults.ts";
@@ -173,13 +174,9 @@ Deno.test("what a client asked that went away meanwhile is not carried out", net
     await operator.send("FAULT pause\r\n");
     await operator.until("$5\r\nFAULT\r\n");
     await gone.send("ONE\r\n");
-    await echo.until(() => {
-      const [connection] = listener.connections.values();
-      if (connection?.outstanding !== 1) setTimeout(() => echo.changed(), 1);
-      return connection?.outstanding === 1;
-    });
     const [connection] = listener.connections.values();
     assert(connection !== undefined);
+    await until("the request is held", () => connection.outstanding === 1);
     connection.destroy();
     await operator.send("FAULT heal\r\nTWO\r\n");
     await operator.until("$5\r\nFAULT\r\n$5\r\nFAULT\r\n$3\r\nTWO\r\n");

@@ -58,11 +58,10 @@ class Person {
     this.#seen = this.#seen.slice(this.#seen.indexOf(text) + text.length);
   }
 
-  /** Types key by key, as fingers do. More at once would be a paste. */
+  /** Types key by key: several at once would be a paste. Resolves when the last one was read. */
   async types(keys: string): Promise<void> {
     for (const key of keys.startsWith("\x1b") ? [keys] : keys) {
-      this.#input.write(key);
-      await new Promise((resolve) => setTimeout(resolve, 0));
+      await new Promise((resolve) => this.#input.write(key, resolve));
     }
   }
 

@@ -70,4 +70,12 @@ export const commandLineMutants: readonly Mutant[] = [
     replace: "const words = args;",
     killers: [HELP_TEST],
   },
+  {
+    name: "pipe-reads-ahead",
+    bug: "regent cli --pipe reads its whole input into memory when the server is slow",
+    file: "src/cli/client/pipe_requests.ts",
+    find: "if (this.#socket.write(bytes) || this.#hasEnded) return;",
+    replace: "this.#socket.write(bytes); if (this.#options !== null) return;",
+    killers: ["src/cli/client/pipe_requests_test.ts"],
+  },
 ];

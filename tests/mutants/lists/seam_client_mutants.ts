@@ -206,7 +206,7 @@ export const seamClientMutants: readonly Mutant[] = [
     find: `    this.replyMode = "on";
     this.isInRefusedTransaction = false;`,
     replace: "    this.isInRefusedTransaction = false;",
-    killers: ["src/server/listener_test.ts"],
+    killers: ["src/server/connection_replies_test.ts"],
   },
   {
     name: "seam-requests-of-gone-clients-weigh-on",
@@ -216,7 +216,7 @@ export const seamClientMutants: readonly Mutant[] = [
     find: `    this.#owner.load.unansweredBytes -= this.#requestBytes;
     this.#owner.load.forget`,
     replace: "    this.#owner.load.forget",
-    killers: ["src/server/listener_test.ts"],
+    killers: ["src/server/connection_end_test.ts"],
   },
   {
     name: "seam-answers-to-gone-clients-free-bytes-twice",
@@ -226,7 +226,7 @@ export const seamClientMutants: readonly Mutant[] = [
     find: `    if (this.#isClosed) return;
     this.#requestBytes -=`,
     replace: "    this.#requestBytes -=",
-    killers: ["src/server/listener_test.ts"],
+    killers: ["src/server/connection_end_test.ts"],
   },
   {
     name: "seam-held-request-keeps-the-protocol",
@@ -236,7 +236,7 @@ export const seamClientMutants: readonly Mutant[] = [
     find: `    reply.protocol = this.protocol; // a request before it may have been HELLO
 `,
     replace: "",
-    killers: ["src/server/listener_test.ts"],
+    killers: ["src/server/connection_replies_test.ts"],
   },
   {
     name: "seam-second-pause-shortens-the-first",
@@ -290,7 +290,7 @@ export const seamClientMutants: readonly Mutant[] = [
     file: "src/server/pending_reply.ts",
     find: "return this.#gone !== null && this.text === null;",
     replace: "return this.#gone !== null;",
-    killers: ["src/server/listener_test.ts"],
+    killers: ["src/server/connection_end_test.ts"],
   },
   {
     name: "seam-request-of-a-gone-client-outlives-fault-pause",
@@ -317,7 +317,7 @@ export const seamClientMutants: readonly Mutant[] = [
     file: "src/server/connection.ts",
     find: "this.#isPaused = this.#isProbing = false;",
     replace: "this.#isPaused = false;",
-    killers: ["src/server/listener_test.ts"],
+    killers: ["src/server/connection_end_test.ts"],
   },
   {
     name: "seam-late-proxy-gives-up-what-is-answered",

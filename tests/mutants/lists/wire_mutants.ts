@@ -7,6 +7,9 @@ const STRINGS = "src/base/byte_string_test.ts";
 const LONG_VALUES = "src/commands/long_values_test.ts";
 const OUTPUT = "src/server/reply_output_test.ts";
 const LISTENER = "src/server/listener_test.ts";
+const LISTENER_FAULTS = "src/server/listener_faults_test.ts";
+const CONNECTION_REPLIES = "src/server/connection_replies_test.ts";
+const CONNECTION_END = "src/server/connection_end_test.ts";
 const BOUNDS = "src/server/listener_bounds_test.ts";
 
 /** RESP, and the connections with clients. */
@@ -49,7 +52,7 @@ export const wireMutants: readonly Mutant[] = [
     file: "src/resp/request_decoder.ts",
     find: `if (name === "post" || name === "host:") {`,
     replace: `if (name === "post:" || name === "host") {`,
-    killers: [REQUESTS, LISTENER],
+    killers: [REQUESTS, CONNECTION_END],
   },
   {
     name: "bulk-split-before-its-last-byte",
@@ -77,7 +80,7 @@ export const wireMutants: readonly Mutant[] = [
         reply = reply.next;
         continue;
       }`,
-    killers: [LISTENER, BOUNDS],
+    killers: [CONNECTION_REPLIES, CONNECTION_END, BOUNDS],
   },
   {
     name: "null-reply-never-sent",
@@ -93,7 +96,7 @@ export const wireMutants: readonly Mutant[] = [
     file: "src/server/pending_reply.ts",
     find: "} catch (error) {\n      this.fail(error);\n    }\n  }\n\n  /**\n   * Answers",
     replace: "} catch (error) {\n      throw error;\n    }\n  }\n\n  /**\n   * Answers",
-    killers: [LISTENER, BOUNDS],
+    killers: [LISTENER_FAULTS],
   },
   {
     name: "replies-joined-in-one-string",
@@ -169,7 +172,7 @@ export const wireMutants: readonly Mutant[] = [
     file: "src/server/connection.ts",
     find: `if (this.replyMode === "skip") this.replyMode = "on";`,
     replace: "",
-    killers: [LISTENER, BOUNDS],
+    killers: [CONNECTION_REPLIES],
   },
   {
     name: "waits-for-a-client-that-is-gone",
@@ -177,7 +180,7 @@ export const wireMutants: readonly Mutant[] = [
     file: "src/server/connection.ts",
     find: "if (this.#isWaiting) this.destroy();",
     replace: "",
-    killers: [LISTENER, BOUNDS],
+    killers: [CONNECTION_END],
   },
   {
     name: "gone-while-not-read",
@@ -185,7 +188,7 @@ export const wireMutants: readonly Mutant[] = [
     file: "src/server/connection.ts",
     find: "if (this.#cancelProbe === null && this.#isWaiting) this.#probeLater();",
     replace: "",
-    killers: [LISTENER, BOUNDS],
+    killers: [CONNECTION_END],
   },
   {
     name: "reset-keeps-the-fence",
@@ -201,7 +204,7 @@ export const wireMutants: readonly Mutant[] = [
     file: "src/server/connection.ts",
     find: "return this.outstanding === 0 && !this.isWatching &&",
     replace: "return !this.isWatching &&",
-    killers: [LISTENER, BOUNDS],
+    killers: [CONNECTION_END],
   },
   {
     name: "bytes-of-one-client-unbounded",
@@ -209,7 +212,7 @@ export const wireMutants: readonly Mutant[] = [
     file: "src/server/connection.ts",
     find: "this.#requestBytes >= limits.pipelineBytesMax",
     replace: "this.#requestBytes >= limits.pipelineBytesMax * 1e9",
-    killers: [LISTENER, BOUNDS],
+    killers: [BOUNDS],
   },
   {
     name: "bytes-of-all-clients-unbounded",
@@ -217,7 +220,7 @@ export const wireMutants: readonly Mutant[] = [
     file: "src/server/client_load.ts",
     find: "client !== this.#turn && this.#isFull",
     replace: "client !== this.#turn && false",
-    killers: [LISTENER, BOUNDS],
+    killers: [BOUNDS],
   },
   {
     name: "half-requests-lock-out",
@@ -225,7 +228,7 @@ export const wireMutants: readonly Mutant[] = [
     file: "src/server/client_load.ts",
     find: "if (isFull && !this.#mayTakeTurn) return;",
     replace: "if (isFull && (!this.#mayTakeTurn || isFull)) return;",
-    killers: [LISTENER, BOUNDS],
+    killers: [BOUNDS],
   },
   {
     name: "unread-replies-of-all-unbounded",
@@ -233,7 +236,7 @@ export const wireMutants: readonly Mutant[] = [
     file: "src/server/client_load.ts",
     find: "if (this.outputBytes <= this.#options.outputBytesMax) return;",
     replace: "if (this.outputBytes > 0) return;",
-    killers: [LISTENER, BOUNDS],
+    killers: [BOUNDS],
   },
   {
     name: "pipeline-without-a-bound",
@@ -241,7 +244,7 @@ export const wireMutants: readonly Mutant[] = [
     file: "src/server/connection.ts",
     find: "if (this.outstanding >= window) return this.#pause();",
     replace: "if (this.outstanding >= window * 1e9) return this.#pause();",
-    killers: [LISTENER, BOUNDS],
+    killers: [BOUNDS],
   },
   {
     name: "one-client-too-many",
@@ -249,7 +252,7 @@ export const wireMutants: readonly Mutant[] = [
     file: "src/server/listener.ts",
     find: "this.connections.size >= this.limits.clientsMax",
     replace: "this.connections.size > this.limits.clientsMax",
-    killers: [LISTENER, BOUNDS],
+    killers: [LISTENER],
   },
   {
     name: "fence-without-a-term",
@@ -392,6 +395,6 @@ export const wireMutants: readonly Mutant[] = [
     file: "src/server/connection.ts",
     find: "if (isMoreReady && !this.#output.willDrain) this.#goOnSending();",
     replace: "if (isMoreReady && !this.#output.willDrain && this.#isEnding) this.#goOnSending();",
-    killers: [LISTENER],
+    killers: [CONNECTION_REPLIES],
   },
 ];
