@@ -160,6 +160,16 @@ function circleOf(sources: readonly Source[]): string[] | null {
   return null;
 }
 
+/** The first import that stands before one with a smaller path; packages come before files. */
+function unorderedImports(source: Source): string[] {
+  const tree = ts.createSourceFile(source.path, source.text, ts.ScriptTarget.Latest);
+  const paths = tree.statements.filter(ts.isImportDeclaration)
+    .map(({ moduleSpecifier }) => (moduleSpecifier as ts.StringLiteral).text);
+  const rank = (path: string) => `${path.startsWith(".") ? 1 : 0}${path}`;
+  const at = paths.findIndex((path, i) => i > 0 && rank(path) < rank(paths[i - 1] ?? ""));
+  return at < 0 ? [] : [`${source.path} imports ${paths[at]} after ${paths[at - 1]}`];
+}
+
 const isTest = (source: Source) => source.path.endsWith("_test.ts");
 
 Deno.test("the layers are the folders that there are, in the order of the README", () => {
@@ -198,6 +208,17 @@ Deno.test("only platform opens sockets", () => {
   assertEquals(sources.flatMap(socketUses), []);
 });
 
+Deno.test("imports are in the order of their paths, packages first", () => {
+  const sources = ["src", "tests", "scripts"].flatMap(readSources)
+    .filter((source) => layerOf(source.path) !== "store");
+  assertEquals(sources.flatMap(unorderedImports), []);
+});
+
+Deno.test("no file of src has more than 500 lines", () => {
+  const long = readSources("src").filter(({ text }) => text.trimEnd().split("\n").length > 500);
+  assertEquals(long.map(({ path }) => path), []);
+});
+
 Deno.test("the check itself sees what it must see", () => {
   const upward = { path: "src/raft/x.ts", text: `import { a } from "../node/a.ts";` };
   assertEquals(upwardImports(upward), ["src/raft/x.ts imports src/node/a.ts"]);
@@ -228,4 +249,9 @@ Deno.test("the check itself sees what it must see", () => {
     "src/cli/x.ts:2 uses Deno.listen",
     "src/cli/x.ts:3 uses fetch",
   ]);
+  const unordered = {
+    path: "src/cli/x.ts",
+    text: `import net from "node:net";\nimport { a } from "./a.ts";\nimport { b } from "../b.ts";`,
+  };
+  assertEquals(unorderedImports(unordered), ["src/cli/x.ts imports ../b.ts after ./a.ts"]);
 });

@@ -1,10 +1,10 @@
 import { ConnectionLost, RespClient } from "../../src/cli/resp_client.ts";
 import { ErrorReply } from "../../src/resp/reply.ts";
 import { until } from "../../tests/support/until.ts";
-import { MarkdownTable, precise, sizeName } from "./report.ts";
-import { Peers, type Target, TARGETS, termOf } from "./peers.ts";
-import type { Resources } from "./resources.ts";
 import { OpenLoopFigures, runOpenLoop } from "./open_loop.ts";
+import { Peers, type Target, TARGETS, termOf } from "./peers.ts";
+import { MarkdownTable, precise, sizeName } from "./report.ts";
+import type { Resources } from "./resources.ts";
 import type { Settings } from "./settings.ts";
 
 /** 0: nobody writes large values. */

@@ -1,8 +1,8 @@
 import type { Member } from "../../tests/support/local_cluster.ts";
-import { alternate, Peers, type Target } from "./peers.ts";
-import { MarkdownTable, median, megabytes, rateAndRatio, rateName } from "./report.ts";
 import { IdleConnections } from "./idle_connections.ts";
+import { alternate, Peers, type Target } from "./peers.ts";
 import { residentBytes } from "./processes.ts";
+import { MarkdownTable, median, megabytes, rateAndRatio, rateName } from "./report.ts";
 import type { Resources } from "./resources.ts";
 import type { Settings } from "./settings.ts";
 

@@ -1,8 +1,8 @@
 import { messageOf } from "../../src/base/errors.ts";
 import type { LocalCluster } from "../../tests/support/local_cluster.ts";
-import { MarkdownTable } from "./report.ts";
 import { startCluster, termOf } from "./peers.ts";
 import { redisBenchmark } from "./redis_benchmark.ts";
+import { MarkdownTable } from "./report.ts";
 import type { Resources } from "./resources.ts";
 import type { Settings } from "./settings.ts";
 

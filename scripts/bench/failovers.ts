@@ -2,8 +2,8 @@ import { ConnectionLost, RespClient } from "../../src/cli/resp_client.ts";
 import { ErrorReply } from "../../src/resp/reply.ts";
 import type { LocalCluster } from "../../tests/support/local_cluster.ts";
 import { until } from "../../tests/support/until.ts";
-import { median } from "./report.ts";
 import { startCluster } from "./peers.ts";
+import { median } from "./report.ts";
 import type { Resources } from "./resources.ts";
 import type { Settings } from "./settings.ts";
 

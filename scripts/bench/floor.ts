@@ -1,9 +1,9 @@
 import { freePorts } from "../../tests/support/free_ports.ts";
 import { until } from "../../tests/support/until.ts";
 import { alternate, Peers } from "./peers.ts";
-import { MarkdownTable, median, rateAndRatio, rateName } from "./report.ts";
-import { redisBenchmark } from "./redis_benchmark.ts";
 import { spawnScript } from "./processes.ts";
+import { redisBenchmark } from "./redis_benchmark.ts";
+import { MarkdownTable, median, rateAndRatio, rateName } from "./report.ts";
 import type { Resources } from "./resources.ts";
 import type { Settings } from "./settings.ts";
 

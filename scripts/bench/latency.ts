@@ -1,7 +1,7 @@
-import { MarkdownTable } from "./report.ts";
-import { Peers, TARGETS } from "./peers.ts";
-import type { Resources } from "./resources.ts";
 import { OpenLoopFigures, runOpenLoop } from "./open_loop.ts";
+import { Peers, TARGETS } from "./peers.ts";
+import { MarkdownTable } from "./report.ts";
+import type { Resources } from "./resources.ts";
 import type { Settings } from "./settings.ts";
 
 const CONNECTIONS = 50;

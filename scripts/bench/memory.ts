@@ -1,9 +1,9 @@
 import { ask, type LocalCluster, type Member } from "../../tests/support/local_cluster.ts";
 import { fill } from "./load.ts";
-import { MarkdownTable, median, megabytes } from "./report.ts";
-import { startCluster, startRedis } from "./peers.ts";
 import { OpenLoopFigures, runOpenLoop } from "./open_loop.ts";
+import { startCluster, startRedis } from "./peers.ts";
 import { residentBytes, settledBytes } from "./processes.ts";
+import { MarkdownTable, median, megabytes } from "./report.ts";
 import type { Resources } from "./resources.ts";
 import type { Settings } from "./settings.ts";
 

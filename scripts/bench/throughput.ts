@@ -1,8 +1,8 @@
 import { type Member, roleOf } from "../../tests/support/local_cluster.ts";
 import { ALL_TARGETS, alternate, Peers, type Target } from "./peers.ts";
-import { MarkdownTable, median, rateAndRatio, rateName } from "./report.ts";
 import { type ProcessorTime, processorTimeDuring } from "./processes.ts";
 import { redisBenchmark } from "./redis_benchmark.ts";
+import { MarkdownTable, median, rateAndRatio, rateName } from "./report.ts";
 import type { Resources } from "./resources.ts";
 import type { Settings } from "./settings.ts";
 

@@ -1,5 +1,5 @@
-import { Buffer } from "node:buffer";
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { Buffer } from "node:buffer";
 import { copyOf, LONG_BYTES_MIN, partOf, shareOf, textOf, writeByteString } from "./byte_string.ts";
 
 const bytes = Uint8Array.from({ length: 2 * LONG_BYTES_MIN + 10 }, (_, at) => at * 7 % 256);

@@ -1,5 +1,5 @@
-import { replyOf } from "../../tests/support/reply_of.ts";
 import { assertEquals } from "@std/assert";
+import { replyOf } from "../../tests/support/reply_of.ts";
 import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
 import { StateMachine } from "./state_machine.ts";
 import { checkRequest } from "./table.ts";

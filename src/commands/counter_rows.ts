@@ -2,8 +2,8 @@ import type { Arguments } from "../base/byte_string.ts";
 import { addIntegers, INT64_MIN, type Integer, integerIn, normalize } from "../base/integer.ts";
 import type { Reply } from "../resp/reply.ts";
 import { argument, integerAt, stringOf } from "./arguments.ts";
-import { CommandError, NOT_AN_INTEGER } from "./command_error.ts";
 import { type Command, type CommandContext, FIRST_KEY, rowsOf } from "./command.ts";
+import { CommandError, NOT_AN_INTEGER } from "./command_error.ts";
 import { addLongDoubles, formatLongDouble, parseLongDouble } from "./long_double.ts";
 
 const OVERFLOW = new CommandError("ERR increment or decrement would overflow");

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
+import { RandomHistory } from "../../tests/support/random_history.ts";
 import { seededRandom } from "../base/random.ts";
 import { DEFAULT_HASH_SEED, HASH_SEED_WORDS, seedOf } from "../store/key_table.ts";
-import { RandomHistory } from "../../tests/support/random_history.ts";
 import { StateMachine } from "./state_machine.ts";
 import { lookup } from "./table.ts";
 

@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { serve } from "../../tests/support/serve.ts";
 import { randomInteger, seededRandom } from "../base/random.ts";
-import { keySlot, SLOTS } from "./key_slot.ts";
 import { ErrorReply } from "../resp/reply.ts";
+import { keySlot, SLOTS } from "./key_slot.ts";
 
 Deno.test("slots are those of the Redis Cluster specification", () => {
   // The check value of CRC-16/XMODEM.

@@ -1,12 +1,12 @@
 import type { Arguments } from "../base/byte_string.ts";
 import { randomInteger } from "../base/random.ts";
 import { EncodedStringsBuilder, OK, type Reply } from "../resp/reply.ts";
-import { argument, isOption, parseScan } from "./arguments.ts";
-import { type Command, type CommandContext, inSteps, rowsOf } from "./command.ts";
-import { CommandError, replyTooLarge, SYNTAX_ERROR } from "./command_error.ts";
 import type { Keyspace } from "../store/keyspace.ts";
 import type { KeyName, KeyspaceView } from "../store/keyspace_view.ts";
 import { typeOf } from "../store/value.ts";
+import { argument, isOption, parseScan } from "./arguments.ts";
+import { type Command, type CommandContext, inSteps, rowsOf } from "./command.ts";
+import { CommandError, replyTooLarge, SYNTAX_ERROR } from "./command_error.ts";
 import { Glob, PATTERN_BYTES_MAX, PATTERN_TOO_LONG } from "./glob.ts";
 import { endingView, KEYS_PER_STEP, Slices } from "./slices.ts";
 

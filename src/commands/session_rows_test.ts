@@ -1,4 +1,3 @@
-import { replyOf } from "../../tests/support/reply_of.ts";
 import {
   assert,
   assertEquals,
@@ -6,6 +5,7 @@ import {
   assertStrictEquals,
   assertThrows,
 } from "@std/assert";
+import { replyOf } from "../../tests/support/reply_of.ts";
 import { assertTranscript } from "../../tests/support/transcript.ts";
 import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
 import { ownedSessionOpen, sessionOpenOf } from "./session_rows.ts";

@@ -1,7 +1,7 @@
 import type { Reply } from "../resp/reply.ts";
-import { errorReplyOf } from "./command_error.ts";
 import type { Keyspace } from "../store/keyspace.ts";
 import type { KeyName, KeyspaceView } from "../store/keyspace_view.ts";
+import { errorReplyOf } from "./command_error.ts";
 
 /** So many keys are looked at, or changed, in one step. A step takes about a quarter of a millisecond. */
 export const KEYS_PER_STEP = 256;

@@ -4,8 +4,8 @@ import type { Keyspace } from "../store/keyspace.ts";
 import type { KeyName, KeyspaceView } from "../store/keyspace_view.ts";
 import { integerAt } from "./arguments.ts";
 import type { CommandContext } from "./command.ts";
-import { keySlot, SLOTS } from "./key_slot.ts";
 import { CommandError, replyTooLarge } from "./command_error.ts";
+import { keySlot, SLOTS } from "./key_slot.ts";
 import { endingView, KEYS_PER_STEP, Slices } from "./slices.ts";
 
 const INVALID_SLOT = new CommandError("ERR Invalid slot");

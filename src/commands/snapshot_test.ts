@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertThrows, fail } from "@std/assert";
+import { RandomHistory } from "../../tests/support/random_history.ts";
 import { latin1 } from "../base/bytes.ts";
 import { randomInteger, seededRandom } from "../base/random.ts";
 import { encodeReply } from "../resp/encode.ts";
@@ -7,7 +8,6 @@ import { StateLoader } from "../store/state_loader.ts";
 import type { StateSnapshot } from "../store/state_snapshot.ts";
 import { StateMachine } from "./state_machine.ts";
 import { lookup } from "./table.ts";
-import { RandomHistory } from "../../tests/support/random_history.ts";
 
 /** All that a state machine is, told without the help of its snapshots. */
 function describe(machine: StateMachine): string[] {

@@ -1,12 +1,12 @@
 import type { Arguments } from "../base/byte_string.ts";
-import { isString } from "../resp/encode.ts";
-import { includesVersion, type VersionRange } from "../base/version_range.ts";
-import { OnceSessions, type SessionLimits } from "../store/once_sessions.ts";
 import { assert, AssertionFailure } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
+import { includesVersion, type VersionRange } from "../base/version_range.ts";
+import { isString } from "../resp/encode.ts";
 import type { Reply } from "../resp/reply.ts";
 import { DEFAULT_HASH_SEED, type HashSeed } from "../store/key_table.ts";
 import { Keyspace } from "../store/keyspace.ts";
+import { OnceSessions, type SessionLimits } from "../store/once_sessions.ts";
 import { Settings } from "../store/settings.ts";
 import { StateLoader } from "../store/state_loader.ts";
 import { StateSnapshot } from "../store/state_snapshot.ts";

@@ -2,10 +2,10 @@ import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/asser
 import { AssertionFailure } from "../base/errors.ts";
 import { seededRandom } from "../base/random.ts";
 import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
-import { Slices } from "./slices.ts";
-import { StateMachine } from "./state_machine.ts";
 import type { Command } from "./command.ts";
 import { CommandError } from "./command_error.ts";
+import { Slices } from "./slices.ts";
+import { StateMachine } from "./state_machine.ts";
 import { lookup } from "./table.ts";
 
 const START_MS = 1_700_000_000_000;

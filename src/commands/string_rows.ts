@@ -1,5 +1,7 @@
 import { type Arguments, type ByteString, partOf, writeByteString } from "../base/byte_string.ts";
 import { OK, type Reply } from "../resp/reply.ts";
+import { append, flatten } from "../store/long_strings.ts";
+import { typeOf } from "../store/value.ts";
 import {
   argument,
   type DeadlineUnit,
@@ -26,8 +28,6 @@ import {
   wrongNumberOfArguments,
 } from "./command_error.ts";
 import { KEYS_PER_STEP } from "./slices.ts";
-import { append, flatten } from "../store/long_strings.ts";
-import { typeOf } from "../store/value.ts";
 
 function get({ keyspace }: CommandContext, args: Arguments): Reply {
   const found = keyspace.lookUp(argument(args, 1));

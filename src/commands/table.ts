@@ -13,11 +13,11 @@ import { commandRows } from "./command_rows.ts";
 import { connectionRows } from "./connection_rows.ts";
 import { counterRows } from "./counter_rows.ts";
 import { expiryRows } from "./expiry_rows.ts";
-import { getRows, setRows, stringPartRows } from "./string_rows.ts";
 import { inspectionRows, keyRows } from "./key_rows.ts";
 import { keyspaceRows } from "./keyspace_rows.ts";
 import { serverRows } from "./server_rows.ts";
 import { sessionRows } from "./session_rows.ts";
+import { getRows, setRows, stringPartRows } from "./string_rows.ts";
 
 /** All commands, in alphabetical order. */
 export const COMMANDS: readonly Command[] = [

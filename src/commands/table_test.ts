@@ -1,5 +1,5 @@
-import { replyOf } from "../../tests/support/reply_of.ts";
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
+import { replyOf } from "../../tests/support/reply_of.ts";
 import { ErrorReply } from "../resp/reply.ts";
 import { unknownSubcommand } from "./command_error.ts";
 import {

@@ -1,5 +1,5 @@
-import type { RaftState } from "./state.ts";
 import { startLeading } from "./leader.ts";
+import type { RaftState } from "./state.ts";
 import type { Message, NodeId, VoteRequest } from "./types.ts";
 
 /**

@@ -1,5 +1,5 @@
-import type { RaftState } from "./state.ts";
 import { campaignForTransfer } from "./election.ts";
+import type { RaftState } from "./state.ts";
 import type {
   AppendReply,
   AppendRequest,

@@ -1,6 +1,6 @@
 import { isWellFormed } from "./configuration_log.ts";
-import { hasCommittedInTerm, leadershipOf, type LeavingPeer, type RaftState } from "./state.ts";
 import { Progress } from "./progress.ts";
+import { hasCommittedInTerm, leadershipOf, type LeavingPeer, type RaftState } from "./state.ts";
 import { startRetiring } from "./transfer.ts";
 import type { Configuration } from "./types.ts";
 

@@ -1,5 +1,5 @@
-import { Buffer } from "node:buffer";
 import { assert, assertEquals } from "@std/assert";
+import { Buffer } from "node:buffer";
 import { ByteTail } from "./byte_tail.ts";
 
 const KIB = 1024;

@@ -2,7 +2,6 @@ import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/a
 import { type ByteString, textOf } from "../base/byte_string.ts";
 import { latin1Bytes } from "../base/bytes.ts";
 import { type Random, randomInteger, seededRandom } from "../base/random.ts";
-import { decodeReply, ReplyFormatError, type ReplyLimits, ReplyScanner } from "./reply_scanner.ts";
 import { encodeReply } from "./encode.ts";
 import {
   DoubleReply,
@@ -15,6 +14,7 @@ import {
   SimpleString,
   VerbatimReply,
 } from "./reply.ts";
+import { decodeReply, ReplyFormatError, type ReplyLimits, ReplyScanner } from "./reply_scanner.ts";
 
 interface Outcome {
   readonly replies: readonly string[];

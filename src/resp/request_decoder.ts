@@ -5,9 +5,9 @@ import {
   LONG_BYTES_MIN,
   textOf,
 } from "../base/byte_string.ts";
-import { encodeArgumentPieces, joinArguments } from "./encode.ts";
 import { latin1 } from "../base/bytes.ts";
 import { ByteTail, parseLength } from "./byte_tail.ts";
+import { encodeArgumentPieces, joinArguments } from "./encode.ts";
 import { splitInline } from "./inline.ts";
 
 const CRLF = "\r\n";

@@ -1,11 +1,11 @@
 import { LONG_BYTES_MIN } from "../../src/base/byte_string.ts";
-import { replyOf } from "../support/reply_of.ts";
 import { latin1Bytes } from "../../src/base/bytes.ts";
 import { type Random, randomInteger, seededRandom } from "../../src/base/random.ts";
 import { StateMachine } from "../../src/commands/state_machine.ts";
 import { checkRequest } from "../../src/commands/table.ts";
 import { encodeReply, type Protocol } from "../../src/resp/encode.ts";
 import type { RawRespClient } from "../support/raw_resp_client.ts";
+import { replyOf } from "../support/reply_of.ts";
 import { agree, elements } from "./agreement.ts";
 import { CommandGenerator, type GeneratedRequest } from "./command_generator.ts";
 

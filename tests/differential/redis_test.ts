@@ -1,4 +1,3 @@
-import { serve } from "../support/serve.ts";
 import { assertEquals } from "@std/assert";
 import { seededRandom } from "../../src/base/random.ts";
 import { encodeReply, type Protocol } from "../../src/resp/encode.ts";
@@ -6,6 +5,7 @@ import type { Reply } from "../../src/resp/reply.ts";
 import { decodeReply } from "../../src/resp/reply_scanner.ts";
 import { RawRespClient } from "../support/raw_resp_client.ts";
 import { hasRedisServer, startRedisServer } from "../support/redis_server.ts";
+import { serve } from "../support/serve.ts";
 import { type GeneratedRequest, REDIS_COMMANDS } from "./command_generator.ts";
 import { NastyValues } from "./nasty_values.ts";
 import { type Difference, RedisComparison } from "./redis_comparison.ts";

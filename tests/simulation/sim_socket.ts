@@ -1,7 +1,7 @@
 import { type ByteString, textOf } from "../../src/base/byte_string.ts";
 import { latin1Bytes } from "../../src/base/bytes.ts";
-import type { Clock } from "../../src/platform/clock.ts";
 import type { ConnectionSource } from "../../src/platform/acceptor.ts";
+import type { Clock } from "../../src/platform/clock.ts";
 import type { Address, Stream } from "../../src/platform/network.ts";
 import type { AnswerWatch, ConnectionWatch } from "./answer_watch.ts";
 

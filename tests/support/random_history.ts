@@ -1,10 +1,10 @@
-import { replyOf } from "./reply_of.ts";
 import { type Random, randomInteger } from "../../src/base/random.ts";
 import type { StateMachine } from "../../src/commands/state_machine.ts";
 import { checkRequest } from "../../src/commands/table.ts";
 import { encodeReply } from "../../src/resp/encode.ts";
 import type { Reply } from "../../src/resp/reply.ts";
 import { CommandGenerator } from "../differential/command_generator.ts";
+import { replyOf } from "./reply_of.ts";
 
 /** What clients, time and repetition do to a state machine, by a seed. */
 export class RandomHistory {

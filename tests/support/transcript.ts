@@ -1,8 +1,8 @@
-import { replyOf } from "./reply_of.ts";
 import { assert, assertEquals } from "@std/assert";
 import { StateMachine } from "../../src/commands/state_machine.ts";
 import { checkRequest } from "../../src/commands/table.ts";
 import { encodeReply } from "../../src/resp/encode.ts";
+import { replyOf } from "./reply_of.ts";
 
 /** The log's time in transcripts: milliseconds of the Unix epoch. */
 export const TRANSCRIPT_TIME_MS = 1_700_000_000_000;

@@ -1,9 +1,9 @@
-import { type ByteString, textOf } from "../../base/byte_string.ts";
-import { rowOf } from "../../commands/table.ts";
-import { isString } from "../../resp/encode.ts";
 import type { Writable } from "node:stream";
+import { type ByteString, textOf } from "../../base/byte_string.ts";
 import { latin1Bytes } from "../../base/bytes.ts";
 import { messageOf, UserError } from "../../base/errors.ts";
+import { rowOf } from "../../commands/table.ts";
+import { isString } from "../../resp/encode.ts";
 import {
   DoubleReply,
   EncodedStrings,

@@ -4,13 +4,6 @@ import {
   shareOf,
   writeByteString,
 } from "../../base/byte_string.ts";
-import { assert } from "../../base/errors.ts";
-import type { Entry } from "../../raft/types.ts";
-import {
-  type ClusterConfiguration,
-  configurationFields,
-  parseConfiguration,
-} from "../members/configuration.ts";
 import {
   readUint53,
   UINT53_BYTES,
@@ -20,6 +13,13 @@ import {
   writeUint53,
   writeVarint,
 } from "../../base/bytes.ts";
+import { assert } from "../../base/errors.ts";
+import type { Entry } from "../../raft/types.ts";
+import {
+  type ClusterConfiguration,
+  configurationFields,
+  parseConfiguration,
+} from "../members/configuration.ts";
 
 /** Each command with its arguments. */
 export type Commands = readonly Arguments[];

@@ -7,14 +7,14 @@ import {
   writeBase64,
   writeUint32,
 } from "../../base/bytes.ts";
-import { decodeEntry, encodeEntry, type LogEntry } from "../log/entry.ts";
-import { FRAME_HEADER_BYTES, FrameWriter, isIndex, parseFrame, ProtocolError } from "./frames.ts";
-import { includesVersion, type VersionRange } from "../../base/version_range.ts";
 import { messageOf } from "../../base/errors.ts";
+import { includesVersion, type VersionRange } from "../../base/version_range.ts";
 import { findRow } from "../../commands/table.ts";
 import type { NodeId } from "../../raft/types.ts";
+import { decodeEntry, encodeEntry, type LogEntry } from "../log/entry.ts";
 import { configurationFields, parseConfiguration } from "../members/configuration.ts";
 import type { StoredSnapshot } from "../snapshots/snapshot.ts";
+import { FRAME_HEADER_BYTES, FrameWriter, isIndex, parseFrame, ProtocolError } from "./frames.ts";
 import { type PeerMessage, SNAPSHOT_CHUNK_BYTES_MAX } from "./peer_message.ts";
 
 /**

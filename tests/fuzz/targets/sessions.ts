@@ -7,9 +7,9 @@ import { type Random, randomInteger, seededRandom } from "../../../src/base/rand
 import { StateMachine } from "../../../src/commands/state_machine.ts";
 import { COMMANDS } from "../../../src/commands/table.ts";
 import { Node } from "../../../src/node/node.ts";
+import type { ConnectionSource } from "../../../src/platform/acceptor.ts";
 import { encodeRequest } from "../../../src/resp/encode.ts";
 import { ReplyScanner } from "../../../src/resp/reply_scanner.ts";
-import type { ConnectionSource } from "../../../src/platform/acceptor.ts";
 import { DEFAULT_CLIENT_LIMITS } from "../../../src/server/limits.ts";
 import { RespListener } from "../../../src/server/listener.ts";
 import { NodeFrontend } from "../../../src/server/node_frontend.ts";

@@ -2,8 +2,8 @@ import { assert, assertEquals } from "@std/assert";
 import { latin1, latin1Bytes } from "../../../src/base/bytes.ts";
 import { randomInteger } from "../../../src/base/random.ts";
 import { StateMachine } from "../../../src/commands/state_machine.ts";
-import { StateLoader } from "../../../src/store/state_loader.ts";
 import { SnapshotFormatError } from "../../../src/store/snapshot_items.ts";
+import { StateLoader } from "../../../src/store/state_loader.ts";
 import { RandomHistory } from "../../support/random_history.ts";
 import type { FuzzTarget } from "../fuzz_target.ts";
 
