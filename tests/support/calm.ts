@@ -1,16 +1,17 @@
 import type { LocalClusterOptions } from "./local_cluster.ts";
 
 /**
- * For tests with elections in which no client may be refused: a proxy holds requests for longer than
- * a busy machine takes to start a node. How long clients were not served is judged by itself.
+ * For tests with elections in which no client request may be refused: a proxy holds requests for
+ * longer than a busy machine takes to start a node. Each test judges separately how long clients
+ * were not served.
  */
 export const PATIENT = {
   proxyFlags: ["--hold-ms-max", "60000"],
 } satisfies LocalClusterOptions;
 
 /**
- * For tests that are not about elections: one node leads at once, and no election happens by accident,
- * however busy the machine is.
+ * For tests that are not about elections: one node leads at once, and no election happens by
+ * accident, however busy the machine is.
  */
 export const CALM = {
   ...PATIENT,

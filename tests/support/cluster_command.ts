@@ -12,10 +12,10 @@ export interface TableRow {
   readonly data: string;
 }
 
-/** A `regent cluster` that has shown its table. */
+/** A `regent cluster` that has printed its table. */
 export interface ShownCluster {
   readonly command: RunningCommand;
-  /** The proxy's. */
+  /** The proxy's port. */
   readonly port: number;
   readonly rows: readonly TableRow[];
   readonly leader: TableRow;
@@ -31,7 +31,7 @@ export interface ClusterCommandOptions {
   readonly env?: Record<string, string>;
 }
 
-/** Runs `regent cluster` and, once it serves, a test. */
+/** Runs `regent cluster`, and a test as soon as it serves. */
 export async function withClusterCommand<T>(
   { dir, nodes = 3, port = freeClusterPort(nodes), flags = [], env = {} }: ClusterCommandOptions,
   test: (cluster: ShownCluster) => Promise<T>,

@@ -1,23 +1,23 @@
 import { RawRespClient } from "./raw_resp_client.ts";
 
-/** Requests in the largest packet. */
+/** Maximum number of requests in a packet. */
 const PACKET_MAX = 40;
 
 /**
- * A client that counts and appends, by requests whose replies tell whether each was executed exactly
- * once and in its order: its own counter must go up by one each time, its own list must get longer by
- * what was appended. A counter that it shares with others must give it growing values.
+ * A client whose requests show by their replies whether each was executed exactly once and in
+ * order: its own counter must grow by one each time, and its own list by what was appended. A
+ * counter that it shares with other clients must return growing values.
  */
 export class CountingClient {
   isStopping = false;
-  /** Replies that were right. */
+  /** Number of correct replies. */
   answered = 0;
-  /** How often the shared counter was answered. */
+  /** Number of replies about the shared counter. */
   sharedCount = 0;
   readonly counterKey: string;
   readonly listKey: string;
   readonly sharedKey: string;
-  /** What the counter and the list must hold at the end. */
+  /** The expected final value of the counter and length of the list. */
   count = 0;
   list = "";
   readonly violations: string[] = [];
@@ -42,7 +42,7 @@ export class CountingClient {
     return new CountingClient(await RawRespClient.connect(port), id, isPipelining, name);
   }
 
-  /** Until it is stopped, or something is wrong. */
+  /** Runs until it is stopped, or until a reply is wrong. */
   async run(): Promise<void> {
     for (let packet = 1; !this.isStopping && this.violations.length === 0; packet++) {
       await this.#sendPacket(this.#isPipelining ? 1 + packet % PACKET_MAX : 1);

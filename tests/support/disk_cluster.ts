@@ -20,7 +20,7 @@ export interface DiskClusterOptions {
   readonly segmentBytesMax?: number;
 }
 
-/** One life of a node. */
+/** A node's process, from its start to its end. */
 export interface Life {
   readonly node: Node;
   readonly machine: StateMachine;
@@ -30,17 +30,19 @@ export interface Life {
   readonly transport: PeerTransport;
 }
 
-/** Nodes with data directories on disks in memory, in one process, on a clock that a test moves. */
+/**
+ * Nodes with data directories on in-memory disks, in one process, on a clock that the test moves.
+ */
 export class DiskCluster {
   readonly clock = new ManualClock();
   readonly network = new MemoryNetwork(this.clock);
   readonly lives = new Map<string, Life>();
   readonly logLines: string[] = [];
-  /** Which messages are lost on their way. */
+  /** Decides which messages are lost. */
   isLost: (message: PeerMessage) => boolean = () => false;
-  /** Everything that a node has sent. */
+  /** All messages that nodes have sent. */
   readonly sent: PeerMessage[] = [];
-  /** What the disk of a node does. */
+  /** The fault of each operation on a node's disk. */
   readonly faults = new Map<string, (operation: DiskOperation) => DiskFault | null>();
   readonly #options: Required<DiskClusterOptions>;
   readonly #members: ReadonlyMap<string, Address>;
@@ -57,7 +59,7 @@ export class DiskCluster {
     for (const id of this.#members.keys()) await this.start(id);
   }
 
-  /** On the disk as it was left. */
+  /** Starts a node on its disk as it was left. */
   async start(id: string): Promise<Life> {
     const port = this.portOf(id);
     const disk = this.#diskOf(id);
@@ -121,7 +123,7 @@ export class DiskCluster {
     return life;
   }
 
-  /** The process dies; what it wrote stays. */
+  /** Kills the process; what it wrote stays. */
   kill(id: string): void {
     const life = this.life(id);
     this.lives.delete(id);
@@ -146,7 +148,7 @@ export class DiskCluster {
     return life;
   }
 
-  /** The id of who leads. */
+  /** The leader's id. */
   get leader(): string {
     const leaders = [...this.lives].filter(([, { node }]) => node.report().role === "leader");
     leaders.sort(([, a], [, b]) => b.node.report().term - a.node.report().term);
@@ -159,7 +161,7 @@ export class DiskCluster {
     return [...this.lives.keys()].filter((id) => id !== this.leader);
   }
 
-  /** Lets time pass until the condition holds. @throws after a minute of the cluster's time */
+  /** Advances the clock until the condition holds. @throws after a minute of the cluster's time */
   until(holds: () => boolean): void {
     for (let step = 0; step < 30_000; step++) {
       if (holds()) return;
@@ -179,7 +181,7 @@ export class DiskCluster {
       reports.every(({ appliedIndex, lastIndex }) => appliedIndex === lastIndex);
   }
 
-  /** The whole state of a node, to be compared. */
+  /** The whole state of a node, for comparison. */
   stateOf(id: string): string {
     const view = this.life(id).machine.beginSnapshot();
     const chunks: string[] = [];
@@ -189,7 +191,7 @@ export class DiskCluster {
     return chunks.join();
   }
 
-  /** Bytes in a node's directory. */
+  /** Total size of a node's directory. */
   sizeBytes(id: string): number {
     const { disk } = this.life(id);
     let sum = 0;

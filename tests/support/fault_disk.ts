@@ -5,7 +5,7 @@ import { type PowerLoss, randomPowerLoss } from "./power_loss.ts";
 
 /** A call that changes something, or makes it durable. */
 export interface DiskOperation {
-  /** From 1, over the life of this disk. */
+  /** Counts the operations of this disk, from 1. */
   readonly number: number;
   readonly kind:
     | "makeDirectory"
@@ -18,7 +18,7 @@ export interface DiskOperation {
     | "remove"
     | "syncDirectory";
   readonly path: string;
-  /** Of a write. */
+  /** Size of a write. */
   readonly sizeBytes: number;
 }
 
@@ -26,40 +26,40 @@ export type DiskFault =
   /** The process dies before the operation, or after this many bytes of a write. */
   | { readonly kind: "crash"; readonly bytesWritten?: number }
   /**
-   * The operation fails, a write after this many bytes. A failed sync loses what it should have
-   * written.
+   * The operation fails; a write fails after this many bytes. A failed sync loses the bytes that it
+   * should have written.
    */
   | { readonly kind: "error"; readonly error: Error; readonly bytesWritten?: number };
 
 export interface FaultDiskOptions {
   /** @default data/n1 */
   readonly root?: string;
-  /** Asked before each operation; `null`: it succeeds. */
+  /** Called before each operation. `null` lets it succeed. */
   readonly fault?: (operation: DiskOperation) => DiskFault | null;
-  /** Runs the end of each asynchronous sync later. @default as a microtask */
+  /** Schedules the end of each asynchronous sync. @default as a microtask */
   readonly schedule?: (run: () => void) => void;
 }
 
-/** Thrown by the operation that the process dies in, and by every later one. */
+/** Thrown by the operation in which the process dies, and by every later one. */
 export class DiskCrash extends Error {
   override name = "DiskCrash";
 }
 
 /**
- * A disk in memory that knows what of it is durable. `afterCrash` gives the disk that the next
- * process finds: everything, if only the process died; after a loss of power what was synced, and
- * of the rest what `PowerLoss` leaves.
+ * An in-memory disk that knows which of its bytes are durable. `afterCrash` returns the disk that
+ * the next process finds: everything if only the process died; after a loss of power what was
+ * synced, and of the rest what `PowerLoss` leaves.
  */
 export class FaultDisk implements Disk {
   readonly root: string;
   readonly #options: FaultDiskOptions;
   #seen = new Names();
   #durable = new Names();
-  /** Not durable yet, oldest first. */
+  /** Changes of names that are not durable yet, oldest first. */
   #pending: NameChange[] = [];
   #operationCount = 0;
   #isDead = false;
-  /** Grows whenever the durable names have changed. */
+  /** Grows whenever the durable names change. */
   durableNamesVersion = 0;
 
   constructor(options: FaultDiskOptions = {}) {
@@ -149,7 +149,10 @@ export class FaultDisk implements Disk {
     });
   }
 
-  /** Every name that a reader sees, directories too, and what the files hold; not to be kept. */
+  /**
+   * Every path that a reader sees, directories included, with the content of files. Read it at
+   * once.
+   */
   *everything(): Generator<readonly [path: string, content: Uint8Array | null]> {
     for (const directory of this.#seen.directories) yield [directory, null];
     for (const [path, file] of this.#seen.files) yield [path, file.view()];
@@ -160,19 +163,19 @@ export class FaultDisk implements Disk {
     return [...this.#durable.files.keys()];
   }
 
-  /** A file whose name would survive; `null` if there is none. */
+  /** The file whose name would survive, or `null`. */
   durableFile(path: string): FaultFile | null {
     return this.#durable.files.get(path) ?? null;
   }
 
-  /** Puts a file there, durably; no operation, so that a test can prepare or damage the disk. */
+  /** Creates a durable file. It is no operation, so that a test can prepare or damage the disk. */
   plant(path: string, content: Uint8Array): void {
     const change = { parent: "", added: { path, file: new FaultFile(content) } };
     this.#seen.apply(change);
     this.#durable.apply(change);
   }
 
-  /** What a loss of power would have a choice about. */
+  /** The unsynced changes, of which a loss of power keeps some. */
   unsynced(): { readonly nameCount: number; readonly files: ReadonlyMap<FaultFile, string> } {
     const files = new Map<FaultFile, string>();
     const note = (path: string, file: FaultFile) => {
@@ -186,7 +189,8 @@ export class FaultDisk implements Disk {
   /**
    * The disk as the next process finds it.
    *
-   * @param loss decides what is left, a generator by chance; `null`: the power stayed on
+   * @param loss decides which unsynced changes survive: a generator of random numbers, or a rule;
+   * `null`: the power stayed on
    */
   afterCrash(loss: Random | PowerLoss | null, options: FaultDiskOptions = {}): FaultDisk {
     const powerLoss = typeof loss === "function" ? randomPowerLoss(loss) : loss;
@@ -256,7 +260,7 @@ export class FaultDisk implements Disk {
     };
   }
 
-  /** Does it now and says so later; a process that dies in it does not hear of it. */
+  /** Runs the operation now and reports its end later, unless the process dies before. */
   #later(run: () => void, done: (error: Error | null) => void): void {
     let failure: Error | null = null;
     try {
@@ -268,7 +272,7 @@ export class FaultDisk implements Disk {
     this.#schedule(() => done(failure));
   }
 
-  /** Lets the plan of faults have its way; returns the error of a sync, throws all others. */
+  /** Applies the planned fault. Returns a sync's error and throws all others. */
   #operate(
     kind: DiskOperation["kind"],
     path: string,
@@ -336,7 +340,7 @@ class Names {
     return copy;
   }
 
-  /** Files of a directory that was itself lost. */
+  /** Drops the files of directories that were lost. */
   dropUnreachable(): void {
     for (const path of this.files.keys()) {
       if (!this.directories.has(parentOf(path))) this.files.delete(path);

@@ -1,15 +1,18 @@
 import type { FileChange, PowerLoss } from "./power_loss.ts";
 
-/** A file of `FaultDisk`: what a reader sees, what is durable, and what lies between the two. */
+/**
+ * A file of `FaultDisk`: the content that a reader sees, the durable content, and the changes
+ * between.
+ */
 export class FaultFile {
   #content: GrowingBytes;
   #durable: GrowingBytes;
-  /** Not durable yet, oldest first. */
+  /** Changes that are not durable yet, oldest first. */
   #pending: FileChange[] = [];
-  /** Grows whenever more has become durable. */
+  /** Grows whenever more becomes durable. */
   durableVersion = 0;
 
-  /** @param content durable from the beginning */
+  /** @param content durable from the start */
   constructor(content: Uint8Array) {
     this.#content = new GrowingBytes(content);
     this.#durable = new GrowingBytes(content);
@@ -19,7 +22,7 @@ export class FaultFile {
     return this.#content.length;
   }
 
-  /** What no sync has covered, oldest first. */
+  /** Changes that no sync has covered, oldest first. */
   get unsynced(): readonly FileChange[] {
     return this.#pending;
   }
@@ -34,7 +37,7 @@ export class FaultFile {
     return this.#content.view();
   }
 
-  /** A copy of all that a reader sees. */
+  /** A copy of the content that a reader sees. */
   content(): Uint8Array {
     return this.#content.copy();
   }
@@ -51,7 +54,7 @@ export class FaultFile {
     this.#change({ kind: "truncate", sizeBytes });
   }
 
-  /** Starts a sync of all that was written so far; the result ends it. */
+  /** Starts a sync of everything written so far. Calling the result ends the sync. */
   beginSync(): () => void {
     const covered = new Set(this.#pending);
     return () => {
@@ -63,12 +66,12 @@ export class FaultFile {
     };
   }
 
-  /** After a failed sync, readers still see bytes that no later sync will write. */
+  /** After a failed sync, readers still see bytes that no later sync writes. */
   dropPending(): void {
     this.#pending = [];
   }
 
-  /** @param powerLoss decides what is left of what was not synced; `null`: the power stayed on */
+  /** @param powerLoss decides which unsynced changes survive; `null`: the power stayed on */
   afterCrash(powerLoss: PowerLoss | null): FaultFile {
     const next = new FaultFile(this.#durable.copy());
     if (powerLoss === null) {
@@ -94,7 +97,7 @@ function apply(bytes: GrowingBytes, change: FileChange): void {
   }
 }
 
-/** Bytes that grow at their end without being copied each time. */
+/** A buffer that grows at its end without being copied each time. */
 class GrowingBytes {
   #bytes: Uint8Array;
   length: number;

@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 
 const MAIN = fileURLToPath(new URL("../../main.ts", import.meta.url));
 
-/** A running `regent` that may not have more files open than a few. */
+/** A running `regent` with a low limit of open files. */
 export class FewDescriptors {
   readonly #process: Deno.ChildProcess;
   readonly #drained: Promise<void>;
@@ -19,7 +19,7 @@ export class FewDescriptors {
     this.#drained = this.#drain();
   }
 
-  /** What it wrote to standard error so far. */
+  /** Its standard error so far. */
   get said(): string {
     return this.#said;
   }

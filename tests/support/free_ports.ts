@@ -1,20 +1,20 @@
 const HOST = "127.0.0.1";
 /**
- * These ports, and those 10,000 above them, which nodes and clusters of Redis take as well, are below
- * the ones that the system hands out to clients, from 32768 on.
+ * These ports, and those 10,000 above them, which nodes and Redis clusters also take, are below the
+ * ephemeral ports of the system, which start at 32768.
  */
 const FIRST_PORT = 10_000;
 const BLOCKS = 50;
 const BLOCK_PORTS = 200;
 
 /**
- * This process's own ports, as long as it lives. The port of a node that a test has killed is free
+ * Ports reserved by this process until it ends. The port of a node that a test has killed is free
  * for a while: if another process took it for a node of its own, two clusters would meet.
  */
 const block = reserveBlock();
 let next = 0;
 
-/** Free ports. The same one comes again only after all others. */
+/** Free ports. A port is returned again only after all others. */
 export function freePorts(count: number): number[] {
   const ports: number[] = [];
   for (let tried = 0; ports.length < count; tried++) {
@@ -28,7 +28,7 @@ export function freePorts(count: number): number[] {
   return ports;
 }
 
-/** Whoever listens on the first port of a block has the whole block. */
+/** The process that listens on the first port of a block owns the whole block. */
 function reserveBlock(): { readonly first: number; readonly ports: number } {
   const start = Math.floor(Math.random() * BLOCKS);
   for (let tried = 0; tried < BLOCKS; tried++) {

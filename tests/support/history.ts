@@ -1,18 +1,18 @@
 /** How a write ended, as far as the client knows. */
 export type Outcome = "done" | "refused" | "unknown";
 
-/** Errors that promise: not executed. */
+/** Errors that promise that the request was not executed. */
 const REFUSALS = /^(MOVED|CLUSTERDOWN|TRYAGAIN) /;
 
-/** What an error says about its write. */
+/** The outcome of a write that an error promises. */
 export function outcomeOf(error: string): Outcome {
   return REFUSALS.test(error) ? "refused" : "unknown";
 }
 
 /**
- * A number that one writer counts up, one write after the other, and that anybody reads. No read may
- * return less than what was acknowledged, or seen by another read, before it was sent; nor more than
- * what was attempted before it returned.
+ * A number that one writer increments, one write after the other, and that anybody reads. A read
+ * must return at least what was acknowledged, or returned by another read, before it was sent; and
+ * at most what was attempted before it returned.
  */
 export class Register {
   readonly key: string;
@@ -23,7 +23,7 @@ export class Register {
     this.key = key;
   }
 
-  /** What a read that is sent now must return at least. */
+  /** The least value that a read sent now must return. */
   get floor(): number {
     return this.#floor;
   }
@@ -38,7 +38,7 @@ export class Register {
 
   /**
    * @param floor `floor` as it was when the read was sent
-   * @returns what is wrong with this answer; `null` when it is right
+   * @returns what is wrong with this answer, or `null`
    */
   violationOf(reply: string | null, floor: number): string | null {
     const value = Number(reply ?? "0");
@@ -55,7 +55,7 @@ export class Register {
 export class UniqueWrites {
   readonly #outcomes = new Map<string, Outcome>();
 
-  /** The value that belongs to a key: nothing else may ever be found there. */
+  /** The only value that a key may ever have. */
   static valueOf(key: string): string {
     return `value of ${key}`;
   }
@@ -74,7 +74,7 @@ export class UniqueWrites {
     return count;
   }
 
-  /** @returns what is wrong with this value, read after all writes ended; `null` when it is right */
+  /** @returns what is wrong with this value, read after all writes ended, or `null` */
   violationOf(key: string, value: string | null): string | null {
     const outcome = this.#outcomes.get(key);
     if (value !== null && value !== UniqueWrites.valueOf(key)) return `${key} holds ${value}`;
@@ -85,8 +85,8 @@ export class UniqueWrites {
 }
 
 /**
- * The values that a key may have after what its only client did to it: several, as long as it is
- * unknown whether a write was executed.
+ * The values that a key may have after the writes of its only client. There are several as long as
+ * it is unknown whether a write was executed.
  */
 export class PossibleValues {
   #values: Set<string | null>;
@@ -102,7 +102,7 @@ export class PossibleValues {
     this.#values = new Set(outcome === "done" ? written : [...this.#values, ...written]);
   }
 
-  /** @returns whether the key can have had this value; from now on it had no other */
+  /** @returns whether the key can have had this value, which is then its only possible one */
   sees(value: string | null): boolean {
     if (!this.#values.has(value)) return false;
     this.#values = new Set([value]);

@@ -7,12 +7,12 @@ import { until } from "./until.ts";
 
 const MIB = 1024 * 1024;
 
-/** Bytes that no compression and no accident of text makes easier. */
+/** Random bytes, which cannot be compressed. */
 const NOISE = new TextDecoder("latin1").decode(
   Uint8Array.from({ length: MIB }, () => 160 + Math.random() * 96),
 );
 
-/** The value of about 1 MiB that `fillWithLarge` gives the key of this number. */
+/** The value of about 1 MiB that `fillWithLarge` sets for this key number. */
 export function largeValue(at: number): string {
   return `${at}:` + NOISE.slice(at);
 }
@@ -23,7 +23,7 @@ export async function fillWithLarge(member: Member, count: number): Promise<void
   const written: Promise<Reply>[] = [];
   for (let at = 0; at < count; at++) {
     const reply = client.request(["SET", `large:${at}`, largeValue(at)]);
-    reply.catch(() => {}); // told below, in its turn
+    reply.catch(() => {}); // awaited below, in its turn
     written.push(reply);
     if (written.length >= 2) assertEquals(replyText(await written.shift() ?? null), "OK");
   }
@@ -31,7 +31,7 @@ export async function fillWithLarge(member: Member, count: number): Promise<void
   client.close();
 }
 
-/** Waits until the leader has a snapshot of all that was written before. */
+/** Waits until the leader has a snapshot of everything written before. */
 export async function untilSnapshotOfAll(cluster: LocalCluster): Promise<Member> {
   const leader = await cluster.leader();
   const wanted = (await roleOf(leader))?.commitIndex ?? Infinity;
@@ -45,7 +45,7 @@ export async function untilSnapshotOfAll(cluster: LocalCluster): Promise<Member>
   return leader;
 }
 
-/** How much of a snapshot that is sent to it a node has in its directory. */
+/** Number of bytes that a node has received of the snapshot that is being sent to it. */
 export function incomingBytes({ dir }: Member): number {
   try {
     return Deno.statSync(`${dir}/snapshots/incoming`).size;

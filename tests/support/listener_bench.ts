@@ -59,7 +59,7 @@ export class Client {
     return text;
   }
 
-  /** Reads until the other side closes. */
+  /** Reads until the other side closes the connection. */
   readAll(): Promise<string> {
     return this.read(Infinity).catch(() => "");
   }

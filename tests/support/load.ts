@@ -4,22 +4,26 @@ import { MachineWatch } from "./machine_watch.ts";
 import { until } from "./until.ts";
 
 export interface LoadOptions {
-  /** Where the clients connect, in turns. */
+  /** Ports to which the clients connect, in turn. */
   readonly ports: readonly number[];
   /** @default 6 */
   readonly clients?: number;
-  /** Prefix of the keys, for several loads at the same time. @default "load" */
+  /** Prefix of the keys, which separates loads that run at the same time. @default "load" */
   readonly name?: string;
 }
 
-/** Generous, for machines that are slow. */
+/** Long enough for slow machines. */
 const PATIENCE_MS = 120_000;
-/** Of each kind; without what the machine did to it, another gap may be the longest. */
+/**
+ * Number of longest gaps of each kind that are judged: without the machine's own delays another one
+ * may be the longest.
+ */
 const GAPS_JUDGED = 20;
 
 /**
- * Clients that write and read all the time, and keep the history of it: each writes keys that are
- * used once and counts up a register of its own, reads both back, and reads the others' registers.
+ * Clients that write and read all the time, and record the history. Each client writes keys that
+ * are used once, increments a register of its own, reads both back, and reads the registers of the
+ * others.
  */
 export class Load implements LoadHistory {
   readonly writes = new UniqueWrites();
@@ -59,12 +63,12 @@ export class Load implements LoadHistory {
     return [...this.writeErrors, ...this.readErrors];
   }
 
-  /** The longest time in which nobody had a success, up to now. */
+  /** The longest time so far without a success of any client. */
   get longestGapMs(): number {
     return Math.max(0, ...this.#gaps().map(({ fromMs, toMs }) => toMs - fromMs));
   }
 
-  /** The same, without the time for which the machine delayed a process. */
+  /** The same, without the time by which the machine delayed a process. */
   get longestOwnGapMs(): number {
     const own = this.#gaps().map(({ fromMs, toMs }) =>
       toMs - fromMs - this.#watch.waitedMs(fromMs, toMs)
@@ -72,7 +76,7 @@ export class Load implements LoadHistory {
     return Math.max(0, ...own);
   }
 
-  /** Waits until every client has written and read this many times more. */
+  /** Waits until every client has written and read this many more times. */
   async untilMore(count: number): Promise<void> {
     const before = this.#clients.map(({ writes, reads }) => [writes.length, reads.length] as const);
     await until(
@@ -86,7 +90,7 @@ export class Load implements LoadHistory {
     );
   }
 
-  /** Lets all clients finish what they began, and disconnects them. */
+  /** Lets all clients finish their requests, and disconnects them. */
   async stop(): Promise<void> {
     for (const client of this.#clients) client.isStopping = true;
     await this.#running;
@@ -109,7 +113,7 @@ export class Load implements LoadHistory {
       `errors: ${JSON.stringify([...counts])}, violations: ${JSON.stringify(violations)}`;
   }
 
-  /** The longest ones, between successes of one kind. */
+  /** The longest gaps between successes of one kind. */
   #gaps(): Gap[] {
     return (["writes", "reads"] as const).flatMap((kind) => {
       const times = this.#clients.flatMap((client) => client[kind]).sort((a, b) => a - b);

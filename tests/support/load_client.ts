@@ -2,15 +2,17 @@ import { Redis } from "ioredis";
 import { messageOf } from "../../src/base/errors.ts";
 import { outcomeOf, type Register, UniqueWrites } from "./history.ts";
 
-/** The pause of a client after each step: the load is for its variety, the cores are for the cluster. */
+/**
+ * A client's pause after each step. The load needs variety, and the cluster needs the processors.
+ */
 const PAUSE_MS = 2;
 
-/** What the clients of one load find out together. */
+/** The findings that the clients of one load share. */
 export interface LoadHistory {
   readonly writes: UniqueWrites;
-  /** What the clients count up. */
+  /** The counters of the clients. */
   readonly registers: readonly Register[];
-  /** The texts of all errors that clients got. */
+  /** The texts of all errors that clients received. */
   readonly writeErrors: string[];
   readonly readErrors: string[];
   /** Observations that violate the system's promises. */
@@ -27,7 +29,7 @@ interface LoadClientOptions {
 /** One of the clients of a load. */
 export class LoadClient {
   isStopping = false;
-  /** When its writes and reads succeeded. */
+  /** Times at which its writes and reads succeeded. */
   readonly writes: number[] = [];
   readonly reads: number[] = [];
   readonly #history: LoadHistory;
@@ -40,7 +42,7 @@ export class LoadClient {
     this.#history = history;
     this.#options = options;
     this.#redis = new Redis({ host: "127.0.0.1", port: options.port });
-    this.#redis.on("error", () => {}); // it connects again by itself
+    this.#redis.on("error", () => {}); // it reconnects by itself
     this.#aborted.promise.catch(() => {});
   }
 

@@ -5,9 +5,14 @@ import { RegentProcess } from "./regent_process.ts";
 import { until } from "./until.ts";
 
 const HOST = "127.0.0.1";
-/** Where nobody listens, a request fails at once; where somebody does, a busy machine may take long. */
+/**
+ * Timeout of a request. A refused connection fails at once, but a busy machine may take long to
+ * answer.
+ */
 const PATIENCE_MS = 20_000;
-/** Of a look at nodes of which some may stand still; while nobody leads, each takes twice as long. */
+/**
+ * Timeout of a look at nodes that may be suspended. Without a leader each look takes twice as long.
+ */
 export const LOOK_MS = 500;
 const LOOK_MS_MAX = 5_000;
 
@@ -19,19 +24,19 @@ export interface LocalClusterOptions {
   /** @default a temporary directory, removed at the end */
   readonly dir?: string;
   readonly nodeFlags?: readonly string[];
-  /** Arguments of one node by its name, in addition to those of all. */
+  /** Flags of single nodes by their names, in addition to those of all. */
   readonly flagsOf?: Readonly<Record<string, readonly string[]>>;
   readonly proxyFlags?: readonly string[];
   /**
-   * Puts something between a node's Raft port and its peers.
+   * Puts a relay between a node's Raft port and its peers.
    *
    * @default nothing
-   * @returns the port by which the peers reach the node
+   * @returns the port through which the peers reach the node
    */
   readonly raftRelay?: (name: string, raftPort: number) => number;
 }
 
-/** One member or proxy: what it is, and the process that is it at the moment. */
+/** A member or proxy, and the process in which it runs now. */
 export interface Member {
   readonly name: string;
   /** @default 127.0.0.1 */
@@ -56,7 +61,7 @@ export class LocalCluster {
   readonly nodes: Member[] = [];
   readonly proxies: Member[] = [];
   readonly dir: string;
-  /** Of all nodes, for those that join. */
+  /** Flags of all nodes, also used for nodes that join. */
   readonly nodeFlags: readonly string[];
   readonly #isTemporary: boolean;
 
@@ -130,7 +135,7 @@ export class LocalCluster {
     }
   }
 
-  /** Starts a node that enters the running cluster by way of this address. */
+  /** Starts a node that joins the running cluster through this address. */
   join(name: string, via: { readonly port: number }, flags: readonly string[] = []): Member {
     const [port = 0, raftPort = 0] = freePorts(2);
     const dir = `${this.dir}/${name}`;
@@ -168,12 +173,12 @@ export class LocalCluster {
     return this.nodes.filter((node) => node !== leader);
   }
 
-  /** Starts a member's process again, with the same arguments. @param program another than `regent` */
+  /** Restarts a member's process with the same arguments. @param program instead of `regent` */
   restart(member: Member, program?: string): void {
     member.process = new RegentProcess(member.args, program);
   }
 
-  /** What the processes said; for the message of a failed test. */
+  /** The processes' output, for the message of a failed test. */
   said(): string {
     return [...this.nodes, ...this.proxies]
       .map(({ name, process }) => `--- ${name}\n${process.said}`)
@@ -194,7 +199,10 @@ function startMember(name: string, port: number, args: readonly string[], dir: s
   return { name, port, args, dir, process: new RegentProcess(args) };
 }
 
-/** One request on a connection of its own; `null` when nobody listens or no answer came in time. */
+/**
+ * Sends one request on a new connection. `null` if nobody listens or the answer does not come in
+ * time.
+ */
 export async function ask(
   { host = HOST, port }: Pick<Member, "host" | "port">,
   args: readonly string[],
@@ -213,12 +221,12 @@ export async function ask(
   }
 }
 
-/** A node's report on itself; `null` when nobody listens, or the node is suspended. */
+/** A node's report on itself; `null` if nobody listens, or the node is suspended. */
 export function roleOf(member: Pick<Member, "host" | "port">): Promise<RoleReport | null> {
   return roleWithin(member, PATIENCE_MS);
 }
 
-/** The same for a node that may be suspended. */
+/** As `roleOf`, for a node that may be suspended. */
 export async function roleWithin(
   member: Pick<Member, "host" | "port">,
   timeoutMs: number,

@@ -11,7 +11,7 @@ export function entryOf(index: number, term: number, valueBytes = 8): LogEntry {
   return { index, term, data, sizeBytes: sizeOfBatch(data) };
 }
 
-/** An entry with a configuration of N members, which distinguishes it from others. */
+/** An entry with a configuration of N members, which makes it unique. */
 export function configurationEntryOf(index: number, term: number, memberCount: number): LogEntry {
   const data = new Batch(1_700_000_000_000 + index, [], configurationOf(memberCount));
   return { index, term, data, sizeBytes: sizeOfBatch(data) };
@@ -31,7 +31,7 @@ export function entriesOf(from: number, to: number, term: number, valueBytes = 8
   return Array.from({ length: to - from + 1 }, (_, i) => entryOf(from + i, term, valueBytes));
 }
 
-/** All that a log holds, in a form that can be compared. */
+/** The whole content of a log, in a form that can be compared. */
 export interface LogContent {
   readonly hardState: HardState;
   readonly entries: readonly string[];

@@ -83,7 +83,7 @@ export function testEachLog(name: string, run: (fixture: LogFixture) => void): v
   for (const [store, open] of STORES) Deno.test(`${name} (${store})`, () => run(open()));
 }
 
-/** The same where no segment is full, so that the syncs can be counted. */
+/** As `testEachLog`, with segments that never fill up, so that syncs can be counted. */
 export function testEachCountable(name: string, run: (fixture: LogFixture) => void): void {
   for (const [store, open] of STORES.slice(0, 2)) {
     Deno.test(`${name} (${store})`, () => run(open()));

@@ -2,20 +2,20 @@ import type { LogEntry } from "../../src/node/log/entry.ts";
 import type { HardState } from "../../src/raft/types.ts";
 import { describeEntry, type LogContent } from "./log_entries.ts";
 
-/** What one call of `append` is given. */
+/** The arguments of a call of `append`. */
 export interface Append {
   readonly hardState: HardState | null;
   readonly entries: readonly LogEntry[];
 }
 
 export interface LogStates {
-  /** Every state that a crash may leave, in order; the first is that of a new log. */
+  /** Every state that a crash may leave, in order. The first is that of a new log. */
   readonly states: readonly LogContent[];
-  /** For n appends the position of the state in which they are all there. */
+  /** For N appends, the position of the state that contains all of them. */
   readonly complete: readonly number[];
 }
 
-/** The states that a log goes through while these appends are written one after the other. */
+/** The states that a log passes through while these appends are written one after the other. */
 export function statesOf(appends: readonly Append[]): LogStates {
   let hardState: HardState = { term: 0, vote: null };
   let entries: string[] = [];

@@ -1,9 +1,9 @@
 import { RegentProcess } from "./regent_process.ts";
 
-/** How often it is looked. */
+/** Interval between two samples. */
 const EVERY_MS = 50;
 
-/** How long each process was kept waiting between two looks. */
+/** How long each process was delayed between two samples. */
 interface Look {
   readonly fromMs: number;
   readonly toMs: number;
@@ -11,9 +11,9 @@ interface Look {
 }
 
 /**
- * Watches by how much the machine is late, so that a test need not blame that on the program: how
- * long each running `regent` was ready to run and got no processor, which the kernel counts, and how
- * much later than its timers this process runs, without what it did itself.
+ * Measures how much the machine delays processes, so that a test need not blame the program for it.
+ * For each running `regent` this is the time for which it was ready to run and had no processor, as
+ * the kernel counts. For this process it is the lateness of its timers without its own work.
  */
 export class MachineWatch {
   readonly #looks: Look[] = [];
@@ -31,12 +31,12 @@ export class MachineWatch {
     this.#look();
   }
 
-  /** For how long some process was kept waiting in this time. */
+  /** The longest time for which one process was delayed in this period. */
   waitedMs(fromMs: number, toMs: number): number {
     return longestWaitMs(this.#looks.filter((look) => fromMs < look.toMs && look.fromMs < toMs));
   }
 
-  /** The longest time that some process was kept waiting within a span of about this length. */
+  /** The longest time for which one process was delayed within a span of about this length. */
   worstWaitMs(spanMs: number): number {
     const count = Math.max(1, Math.ceil(spanMs / EVERY_MS));
     return Math.max(
@@ -60,7 +60,7 @@ export class MachineWatch {
   }
 }
 
-/** Of any one process. */
+/** The longest delay of any one process. */
 function longestWaitMs(looks: readonly Look[]): number {
   const sums = new Map<number, number>();
   for (const { waits } of looks) {
@@ -71,12 +71,15 @@ function longestWaitMs(looks: readonly Look[]): number {
   return Math.max(0, ...sums.values());
 }
 
-/** How long this thread ran, ever; 0 if nobody counts it. */
+/** How long this thread has run since it started; 0 if the system does not count it. */
 export function workedMs(): number {
   return schedulingOf("thread-self").ranMs;
 }
 
-/** How long the main thread of a process was ready to run and did not, ever; 0 if nobody counts it. */
+/**
+ * How long the main thread of a process has been ready and not running; 0 if the system does not
+ * count it.
+ */
 export function waitedForProcessorMs(processId: number): number {
   return schedulingOf(String(processId)).waitedMs;
 }

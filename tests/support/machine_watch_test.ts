@@ -7,7 +7,7 @@ const SPAN_MS = 300;
 const ignore = Deno.build.os !== "linux";
 
 Deno.test({
-  name: "what this process does itself is no lateness of the machine",
+  name: "this process's own work does not count as lateness of the machine",
   ignore,
   fn: works,
 });
@@ -18,12 +18,12 @@ function works(): void {
   const wasBusyMs = spin(SPAN_MS);
   watch.stop();
   const endMs = performance.now();
-  // It spins for so long by its own processor time; whatever else passed was taken from it.
+  // It spins by its own processor time: the rest of the time was taken from it.
   const takenMs = endMs - beginMs - wasBusyMs;
   assertLess(watch.waitedMs(beginMs, endMs), takenMs + 50);
 }
 
-Deno.test("time in which this process was to run and did not is lateness", () => {
+Deno.test("time in which this process was ready and not running counts as lateness", () => {
   const watch = new MachineWatch();
   const beginMs = performance.now();
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, SPAN_MS);
@@ -32,7 +32,7 @@ Deno.test("time in which this process was to run and did not is lateness", () =>
   assertGreater(watch.worstWaitMs(150), SPAN_MS - 100);
 });
 
-/** Works for so long. @returns the time for which this thread ran, in ms */
+/** Works for `forMs`. @returns the time for which this thread ran, in ms */
 function spin(forMs: number): number {
   const startMs = workedMs();
   while (workedMs() - startMs < forMs) { /* nothing else gets its turn */ }

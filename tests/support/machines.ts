@@ -1,7 +1,7 @@
 import { messageOf } from "../../src/base/errors.ts";
 import { regentCommand } from "./regent_process.ts";
 
-/** A machine of its own as far as the network goes: a namespace with one address, `10.77.0.N`. */
+/** A machine with its own network: a namespace with one address, `10.77.0.N`. */
 export class Machine {
   readonly name: string;
   readonly address: string;
@@ -19,7 +19,7 @@ export class Machine {
     void this.#drain(this.#process);
   }
 
-  /** Runs `regent` on this machine to its end. */
+  /** Runs `regent` on this machine until it ends. */
   async run(args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
     const child = this.#command(args).spawn();
     await child.stdin.close();
@@ -47,7 +47,7 @@ export class Machine {
   }
 }
 
-/** Why there are no machines here; `null`: they can be made, which needs Linux and root. */
+/** Why no machines can be made here, or `null`. They need Linux and root. */
 export async function whyNoMachines(): Promise<string | null> {
   if (Deno.build.os !== "linux") return "it is not Linux";
   try {
@@ -59,10 +59,10 @@ export async function whyNoMachines(): Promise<string | null> {
 }
 
 /**
- * Runs with machines that reach each other and nothing else: network namespaces on one bridge,
- * without a default route.
+ * Runs a test with machines that reach only each other: network namespaces on one bridge, without a
+ * default route.
  *
- * @throws where namespaces cannot be made, which needs root
+ * @throws if namespaces cannot be made, which needs root
  */
 export async function withMachines(
   count: number,

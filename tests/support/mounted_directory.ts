@@ -1,7 +1,7 @@
 /** Whether this process may mount file systems. */
 export const CAN_MOUNT = Deno.uid() === 0 && Deno.build.os === "linux" && isMountAllowed();
 
-/** Runs with a directory that is a file system of its own, as a volume is. */
+/** Runs a test with a directory that is a file system of its own, as a volume is. */
 export async function withMountedDirectory<T>(run: (path: string) => Promise<T>): Promise<T> {
   const path = Deno.makeTempDirSync();
   try {

@@ -1,6 +1,6 @@
 /**
- * Regent as its next version may be: with one version more of the protocol and of the state machine,
- * in which strings are shorter.
+ * Regent as its next version may be: the protocol and the state machine have one version more, and
+ * in the latter strings are shorter.
  */
 import { main } from "../../src/cli/main.ts";
 import { nodeSubcommandOf } from "../../src/cli/node.ts";

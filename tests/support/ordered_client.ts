@@ -4,7 +4,7 @@ import { outcomeOf, PossibleValues } from "./history.ts";
 
 /** Number of repetitions of the commands in one packet. */
 const REPETITIONS = 8;
-/** Distance between the clients' counters, so that a value identifies its client. */
+/** Distance between the counters of two clients, so that a value identifies its client. */
 const COUNTER_SPACING = 1_000_000;
 
 interface Step {
@@ -15,12 +15,12 @@ interface Step {
 type Answer = readonly [error: Error | null, reply: unknown];
 
 /**
- * A client that sends packets of commands whose replies show whether effects and replies came in the
- * order sent, and whether they are this client's: `SET k 1`, `GET k`, `SET k 2`, `GET k`, `INCR`s of
- * a counter, and a look at what belongs to another client.
+ * A client whose packets of commands show by their replies whether effects and replies came in the
+ * order sent, and whether the replies belong to this client: `SET k 1`, `GET k`, `SET k 2`, `GET
+ * k`, `INCR`s of a counter, and a `GET` of another client's key.
  */
 export class OrderedClient {
-  /** Packets answered in full, without an error. */
+  /** Number of packets answered in full, without an error. */
   packets = 0;
   isStopping = false;
   readonly violations: string[] = [];
@@ -41,7 +41,7 @@ export class OrderedClient {
     this.#counterKey = `counter:${id}`;
     this.#counter = new PossibleValues(String(id * COUNTER_SPACING));
     this.#redis = new Redis({ host: "127.0.0.1", port });
-    this.#redis.on("error", () => {}); // it connects again by itself
+    this.#redis.on("error", () => {}); // it reconnects by itself
   }
 
   async run(): Promise<void> {

@@ -1,7 +1,7 @@
 import { RespClient } from "../../src/cli/resp_client.ts";
 import type { Reply } from "../../src/resp/reply.ts";
 
-/** A client of the command line gives up after 2 s; a test waits for a machine that is busy. */
+/** The command line's client gives up after 2 s; a test waits longer, for a busy machine. */
 const PATIENCE_MS = 60_000;
 
 /** A client of a node or proxy on this machine that waits long for answers. */

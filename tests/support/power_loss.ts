@@ -17,30 +17,30 @@ export type FileChange =
   | { readonly kind: "extend"; readonly sizeBytes: number };
 
 /**
- * What a loss of power leaves of what was not synced. Everything that a sync covered, of a file or of
- * a directory, stays as it is, and so does every byte that no unsynced write concerns. Of the rest
- * any outcome is legal that consists of these:
+ * What a loss of power leaves of unsynced changes. Everything that a sync of a file or directory
+ * covered stays as it is, and so does every byte that no unsynced write touches. Of the rest any
+ * outcome is legal that consists of these:
  *
  * - Changes of a file's content, each by itself, in any combination, whatever their order: it is
  *   kept; it is lost; a write is kept up to any byte; of a write only some sectors of 512 bytes are
  *   kept, a sector whole or not at all. Where a lost write had made the file longer, and a later
- *   one is kept or only the new size is, zeros stand. A sync that is under way promises nothing yet.
+ * kept or only the new size is, zeros stand. A sync in flight promises nothing yet.
  * - Changes of names (create, rename, remove, make a directory), each by itself, in any combination,
  *   whatever their order: kept or lost. A rename is one change: both names or neither. What lies in
  *   a directory that is lost is lost.
  *
  * A failed sync drops the unsynced changes of its file for good: readers see them until the power
  * fails, and no later sync writes them. Not modelled: sectors that hold neither the old nor the new
- * bytes, disks that lie about a sync, synced data that rots (tests of damage do that by hand).
+ * bytes, disks that lie about a sync, synced data that rots (the tests of damage do that by hand).
  */
 export interface PowerLoss {
-  /** What is left of a file's unsynced changes, in the order in which it is to be done. */
+  /** The surviving changes of a file, in the order in which they are applied. */
   survivors(file: FaultFile): Iterable<FileChange>;
   /** Decides for each of N unsynced changes of names, oldest first, whether it survives. */
   names(count: number): (position: number) => boolean;
 }
 
-/** Nothing that was not synced survives. */
+/** Nothing unsynced survives. */
 export const EVERYTHING_LOST: PowerLoss = { survivors: () => [], names: () => () => false };
 
 /** Everything survives. */
@@ -49,7 +49,7 @@ export const EVERYTHING_KEPT: PowerLoss = {
   names: () => () => true,
 };
 
-/** Chooses by chance among the legal outcomes. Sizes without the bytes are not among its choices. */
+/** Chooses at random among the legal outcomes, except those that keep a size without the bytes. */
 export function randomPowerLoss(random: Random): PowerLoss {
   return {
     *survivors({ unsynced }) {
@@ -75,7 +75,7 @@ function randomSurvivors(change: FileChange, random: Random): FileChange[] {
   return sectorsOf(change).filter(() => randomInteger(random, 2) === 0);
 }
 
-/** A write's parts, none of which goes over the border of a sector. */
+/** A write's parts, none of which crosses a sector's border. */
 export function sectorsOf({ kind, offset, bytes }: FileWrite): FileWrite[] {
   const sectors: FileWrite[] = [];
   for (let at = 0; at < bytes.length;) {

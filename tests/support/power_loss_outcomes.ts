@@ -9,17 +9,17 @@ import {
   sectorsOf,
 } from "./power_loss.ts";
 
-/** More combinations of whole changes than this are refused: the run is to be made shorter. */
+/** Runs with more combinations of whole changes are rejected: make them shorter. */
 const COMBINATIONS_MAX = 1 << 15;
 
-/** One thing that a loss of power may leave. */
+/** One possible outcome of a loss of power. */
 export interface Outcome {
   /** For messages. */
   readonly name: string;
   readonly loss: PowerLoss;
 }
 
-/** What is left of one file's changes. */
+/** The surviving changes of one file. */
 interface FileOutcome {
   readonly name: string;
   readonly survivors: readonly FileChange[];
@@ -46,7 +46,7 @@ export function* outcomesOf(disk: FaultDisk): Generator<Outcome> {
   yield* tornOutcomesOf(disk);
 }
 
-/** Those in which each change is kept or lost as a whole. */
+/** Outcomes in which each change is kept or lost as a whole. */
 export function* combinationsOf(disk: FaultDisk): Generator<Outcome> {
   const { files, nameCount } = disk.unsynced();
   const whole = [...files].map(([file, path]) => [file, wholeOutcomes(file, path)] as const);
@@ -59,7 +59,7 @@ export function* combinationsOf(disk: FaultDisk): Generator<Outcome> {
   }
 }
 
-/** Those in which one write is done in part. */
+/** Outcomes in which one write is done in part. */
 function* tornOutcomesOf(disk: FaultDisk): Generator<Outcome> {
   const { files, nameCount } = disk.unsynced();
   for (const [torn, path] of files) {
@@ -136,7 +136,7 @@ function isOfRecords(change: FileChange): boolean {
   return change.kind === "write" && change.bytes.some((byte) => byte !== 0);
 }
 
-/** What may be left of a write. */
+/** The possible partial results of a write. */
 function* partsOf(write: FileWrite, atEachByte: boolean): Generator<[string, FileChange[]]> {
   const { kind, offset, bytes } = write;
   const lengths = atEachByte ? bytes.keys() : tellingLengths(bytes);
@@ -152,7 +152,7 @@ function* partsOf(write: FileWrite, atEachByte: boolean): Generator<[string, Fil
   }
 }
 
-/** At and next to the borders of records and of their headers. */
+/** Lengths at and next to the borders of records and of their headers. */
 export function tellingLengths(bytes: Uint8Array): number[] {
   const lengths = new Set<number>([1, bytes.length - 1]);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -178,12 +178,12 @@ function withoutRepeats(file: FaultFile, outcomes: readonly FileOutcome[]): File
 
 const decoder = new TextDecoder("latin1");
 
-/** One character a byte; different bytes make different characters. */
+/** One character for each byte; different bytes become different characters. */
 function textOf(bytes: Uint8Array): string {
   return decoder.decode(bytes);
 }
 
-/** Equal for two disks only if a reader cannot distinguish them. */
+/** Equal for two disks if and only if a reader cannot distinguish them. */
 export function imageOf(disk: FaultDisk): string {
   const files = [...disk.everything()].map(([path, content]) =>
     content === null ? `${path}/` : `${path}:${content.length}:${textOf(content)}`

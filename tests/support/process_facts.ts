@@ -1,6 +1,6 @@
 import type { ProcessFacts } from "../../src/platform/process.ts";
 
-/** Fixed facts that belong to no process. */
+/** Fixed facts of no real process. */
 export const PROCESS_FACTS: ProcessFacts = {
   processId: 1,
   startedMs: 0,

@@ -14,7 +14,7 @@ export async function infoOf(proxy: Member): Promise<Map<string, string>> {
 
 /** Waits until the proxy knows that no node can take requests. */
 export async function untilNobodyServes(cluster: LocalCluster): Promise<void> {
-  await until("the proxy knows nobody who serves", async () => {
+  await until("the proxy knows that no node serves", async () => {
     const info = await infoOf(cluster.proxy);
     const nodes = [...info].filter(([name]) => /^node\d+$/.test(name)).map(([, text]) => text);
     return info.get("leader_id") === "" && nodes.length === cluster.nodes.length &&

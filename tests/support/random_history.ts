@@ -6,7 +6,7 @@ import type { Reply } from "../../src/resp/reply.ts";
 import { CommandGenerator } from "../differential/command_generator.ts";
 import { replyOf } from "./reply_of.ts";
 
-/** What clients, time and repetition do to a state machine, by a seed. */
+/** The requests of clients, steps of time and retries that a state machine gets, from a seed. */
 export class RandomHistory {
   readonly #random: Random;
   readonly #generator: CommandGenerator;
@@ -18,7 +18,7 @@ export class RandomHistory {
     this.#generator = new CommandGenerator(random);
   }
 
-  /** One request, or one step of time, for all machines; the replies in RESP3. */
+  /** Applies one request, or one step of time, to all machines. Returns the replies in RESP3. */
   step(machines: readonly StateMachine[]): string[] {
     const random = this.#random;
     if (random() < 0.2) this.#timeMs += randomInteger(random, 60);

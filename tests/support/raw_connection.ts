@@ -2,7 +2,7 @@ import { latin1, latin1Bytes } from "../../src/base/bytes.ts";
 
 const PATIENCE_MS = 60_000;
 
-/** A bare TCP connection; what is awaited in vain for long ends it. */
+/** A bare TCP connection. A read or write that takes too long closes it. */
 export class RawConnection {
   readonly #connection: Deno.TcpConn;
   readonly #buffer = new Uint8Array(64 * 1024);
@@ -16,7 +16,7 @@ export class RawConnection {
     return new RawConnection(await Deno.connect({ hostname: "127.0.0.1", port }));
   }
 
-  /** Writes it all. @returns false when the other side took no more */
+  /** Writes all the data. @returns false if the other side did not take all of it */
   async send(data: string | Uint8Array): Promise<boolean> {
     const bytes = typeof data === "string" ? latin1Bytes(data) : data;
     try {
@@ -46,12 +46,12 @@ export class RawConnection {
     }
   }
 
-  /** All that comes until the other side closes. */
+  /** Reads until the other side closes the connection. */
   readToEnd(): Promise<string> {
     return this.read(Infinity);
   }
 
-  /** Says that nothing more will be sent. */
+  /** Closes the sending side. */
   async end(): Promise<void> {
     await this.#connection.closeWrite();
   }

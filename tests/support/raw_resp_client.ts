@@ -1,6 +1,6 @@
 /**
- * A RESP client for tests that hands back each reply as the bytes that came, one character (0–255)
- * for each. It knows only where replies end, and is independent of the code under test.
+ * A RESP client for tests that returns each reply as the bytes that arrived, one character (0–255)
+ * for each. It only finds where replies end, and is independent of the code under test.
  */
 export class RawRespClient {
   readonly #connection: Deno.Conn;
@@ -16,7 +16,7 @@ export class RawRespClient {
     return new RawRespClient(await Deno.connect({ hostname, port }));
   }
 
-  /** Sends all requests at once, and waits for as many replies. */
+  /** Sends all requests at once, and waits for all replies. */
   async send(...requests: readonly (readonly string[])[]): Promise<string[]> {
     const writing = this.#write(requests.map(encode).join(""));
     const replies: string[] = [];
@@ -62,7 +62,7 @@ function text(bytes: Uint8Array): string {
   return result;
 }
 
-/** Where the reply that starts at `from` ends, or -1 when it is not all there. */
+/** The end of the reply that starts at `from`, or -1 if it is incomplete. */
 function replyEnd(received: string, from: number): number {
   const lineEnd = received.indexOf("\r\n", from);
   if (lineEnd < 0) return -1;

@@ -7,7 +7,7 @@ export interface ReadmeCommand {
   readonly comment: string;
 }
 
-/** The README in front of its first heading of the second level, or below one of them. */
+/** The README before its first heading of the second level, or the section of a heading. */
 export function readmeSection(heading: string | null): string {
   const text = Deno.readTextFileSync(README);
   const sections = text.split(/^## /m);
@@ -18,7 +18,9 @@ export function readmeSection(heading: string | null): string {
   return section;
 }
 
-/** Everything that may be typed: the lines of `sh` blocks, and those after a `$` in others. */
+/**
+ * All commands that a reader may type: the lines of `sh` blocks, and those after a `$` in others.
+ */
 export function readmeCommands(text = Deno.readTextFileSync(README)): ReadmeCommand[] {
   const blocks = [...text.matchAll(/^```(\w*)\n(.*?)^```$/gms)];
   return blocks.flatMap(([, language, content = ""]) => {

@@ -12,20 +12,20 @@ export type Step =
   | Append
   /** Ends the oldest sync in flight. */
   | "syncEnds"
-  /** All of them end, and those that begin meanwhile. */
+  /** All syncs end, including those that begin meanwhile. */
   | "allSyncsEnd"
   /** The process ends and the next one opens the directory; the power stays on. */
   | "restart";
 
 export type Fault = (operation: DiskOperation) => DiskFault | null;
 
-/** How far a run came. */
+/** How far a run came before it ended. */
 export interface Played {
   readonly disk: FaultDisk;
   /** Number of appends started, and of those reported as durable. */
   readonly begun: number;
   readonly acknowledged: number;
-  /** What ended the run early. */
+  /** The error that ended the run early. */
   readonly failure: Error | null;
 }
 
@@ -35,15 +35,15 @@ export const append = (hardState: HardState | null, entries: readonly LogEntry[]
 });
 
 /**
- * A node's life on its data directory, from the very first start, as a list of steps that can be
- * played again and again with another fault, and the judgement of what is found afterwards.
+ * A node's life on its data directory, from its first start, as a list of steps. It can be replayed
+ * with other faults, and judges what a node finds afterwards.
  */
 export class RecordedRun {
   readonly #steps: readonly Step[];
   readonly #segmentBytesMax: number;
   readonly #states: LogStates;
   readonly #texts: readonly string[];
-  /** What a start has made of a disk, when it was found that one can go on from there. */
+  /** Disks after a start that was found to be sound. */
   readonly #goodStarts = new Set<string>();
 
   /** @param segmentBytesMax so small that a few entries fill a segment */
@@ -55,7 +55,7 @@ export class RecordedRun {
   }
 
   /**
-   * Executes the steps until they end or the disk fails, and leaves syncs in flight as they are.
+   * Runs the steps until they end or the disk fails, and leaves syncs in flight.
    */
   play(fault: Fault): Played {
     let running: (() => void)[] = [];
@@ -72,7 +72,7 @@ export class RecordedRun {
           log.close();
           running = [];
           log = open();
-          // What the node has read from its log it builds upon.
+          // The node builds on what it has read from its log.
           played.acknowledged = played.begun;
         } else {
           const number = ++played.begun;
@@ -89,15 +89,15 @@ export class RecordedRun {
     return played;
   }
 
-  /** The minimum state that a node must find after N appends. */
+  /** Whether a node may find this after N appends: at least all that was acknowledged. */
   #isPossible(text: string, { acknowledged, begun }: Played): boolean {
     const { complete } = this.#states;
     return this.#texts.slice(complete[acknowledged], (complete[begun] ?? 0) + 1).includes(text);
   }
 
   /**
-   * Opens the directory and checks that it holds all that was acknowledged and nothing that never
-   * was, that this is durable now, and that what is written behind it is read again.
+   * Opens the directory and checks that it holds everything acknowledged and nothing that was never
+   * appended, that this is durable now, and that entries appended after it can be read back.
    */
   assertRecovers(disk: FaultDisk, played: Played, hint: () => string): void {
     const log = this.#reopen(disk, hint);
@@ -122,7 +122,7 @@ export class RecordedRun {
     this.#goodStarts.add(start);
   }
 
-  /** Opens and closes; an error of the disk is thrown, or handed on. */
+  /** Opens and closes the directory. Errors of the disk are thrown or returned. */
   openAndClose(disk: FaultDisk): void {
     this.#open(disk, (error) => {
       throw error;
@@ -160,7 +160,7 @@ export class RecordedRun {
   }
 }
 
-/** For disks on which no sync may be in flight. */
+/** For disks on which every sync ends at once. */
 export const SYNCS_AT_ONCE = { schedule: (run: () => void) => run() };
 
 function assertSame(expected: string, found: unknown, hint: () => string): void {

@@ -3,7 +3,7 @@ import { append, RecordedRun } from "./recorded_run.ts";
 
 const at = (term: number, vote: string | null = null) => ({ term, vote });
 
-/** Lives of a node, each so short that every outcome of a loss of power at any point can be tried. */
+/** Lives of a node, short enough to try every outcome of a loss of power at any point. */
 export const RECORDED_RUNS: Readonly<Record<string, RecordedRun>> = {
   "first starts": new RecordedRun(["restart", "restart", append(at(1, "n1")), "syncEnds"], 2000),
   "elections": new RecordedRun([

@@ -14,7 +14,7 @@ export async function withRedis<T>(
   return await withClient(redis, run);
 }
 
-/** Runs with an `ioredis` client in its Cluster mode that is told only of these ports. */
+/** Runs with an `ioredis` client in its Cluster mode that knows only these ports. */
 export async function withRedisCluster<T>(
   ports: readonly number[],
   run: (cluster: Cluster) => Promise<T>,

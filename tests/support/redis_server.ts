@@ -21,13 +21,15 @@ export async function hasRedisServer(): Promise<boolean> {
 }
 
 export interface RedisServerOptions {
-  /** Where each write is synced before it is acknowledged. @default nothing is put on disk */
+  /**
+   * The directory in which each write is synced before it is acknowledged. @default no disk is used
+   */
   readonly dir?: string;
-  /** The port of the primary that it copies. @default it is a primary itself */
+  /** The port of the primary that it replicates. @default it is a primary itself */
   readonly primaryPort?: number;
 }
 
-/** Starts one on a free port, with one database, and waits until it serves. */
+/** Starts a server on a free port, with one database, and waits until it serves. */
 export async function startRedisServer(
   { dir, primaryPort }: RedisServerOptions = {},
 ): Promise<RedisServer> {

@@ -18,7 +18,7 @@ export function hasTool(name: string): boolean {
   }
 }
 
-/** Runs a program to its end, or ends it when it takes too long. */
+/** Runs a program until it ends, and kills it if it takes too long. */
 export async function runTool(
   name: string,
   args: readonly string[],
@@ -39,7 +39,7 @@ export async function runTool(
   return { code, stdout: text(stdout), stderr: text(stderr) };
 }
 
-/** What `redis-cli` prints, and its errors, without the last line feed. */
+/** The output of `redis-cli`, errors included, without the last line feed. */
 export async function redisCli(
   port: number,
   args: readonly string[],

@@ -7,9 +7,9 @@ const MAIN = fileURLToPath(new URL("../../main.ts", import.meta.url));
 const SOURCE_ARGS = ["run", "--quiet", "--no-prompt", "--allow-all"];
 
 /**
- * `regent` with these arguments, not started yet.
+ * The command for `regent` with these arguments, not started yet.
  *
- * @param program another one in its place, as source
+ * @param program started instead of `regent`, as source
  * @param within the command that starts it, such as `ip netns exec NAME`
  */
 export function regentCommand(
@@ -26,7 +26,7 @@ export function regentCommand(
   return new Deno.Command(file, { ...options, args: rest });
 }
 
-/** Runs `regent` to its end. */
+/** Runs `regent` until it ends. */
 export async function runRegent(
   args: readonly string[],
   env: Record<string, string> = {},
@@ -36,9 +36,9 @@ export async function runRegent(
   return { code, stdout: text(stdout), stderr: text(stderr) };
 }
 
-/** A running node or proxy; ends with the process that started it, at the latest. */
+/** A running node or proxy. It ends with the process that started it, at the latest. */
 export class RegentProcess {
-  /** The ids of all that run. */
+  /** The process ids of all that run. */
   static readonly running: Set<number> = new Set();
 
   readonly #process: Deno.ChildProcess;
@@ -75,12 +75,12 @@ export class RegentProcess {
     return !this.#hasEnded;
   }
 
-  /** What it wrote to standard error so far. */
+  /** Its standard error so far. */
   get said(): string {
     return this.#said;
   }
 
-  /** Sends a signal and, if that ends or stops the process, waits until it is so. */
+  /** Sends a signal and waits until the process has ended or stopped, if that is its effect. */
   async signal(signal: "SIGKILL" | "SIGTERM" | "SIGSTOP" | "SIGCONT"): Promise<void> {
     if (this.#hasEnded) return;
     this.#process.kill(signal);
@@ -95,7 +95,7 @@ export class RegentProcess {
     return status;
   }
 
-  /** Whether no thread of it runs; where `/proc` does not tell, the signal has to be trusted. */
+  /** Whether all its threads are stopped. Without `/proc` the signal is trusted. */
   #isStopped(): boolean {
     try {
       const tasks = `/proc/${this.processId}/task`;

@@ -1,7 +1,7 @@
 import { errorReplyOf } from "../../src/commands/command_error.ts";
 import type { Reply } from "../../src/resp/reply.ts";
 
-/** What a client would be answered: what `answer` returns, or the refusal that it throws. */
+/** The reply to a client: the result of `answer`, or the error that it throws. */
 export function replyOf<T>(answer: () => T): T | Reply {
   try {
     return answer();

@@ -1,6 +1,6 @@
 import { PatientClient } from "./patient_client.ts";
 
-/** Runs with a connection to each port, in their order, and closes them all. */
+/** Runs with a connection to each port, in their order, and closes all of them. */
 export async function withRespClients<T>(
   members: readonly { readonly port: number }[],
   run: (clients: PatientClient[]) => Promise<T>,

@@ -4,14 +4,14 @@ import { until } from "./until.ts";
 const CLIENTS = 4;
 const PACKET_REQUESTS = 30;
 const BIG_VALUE_BYTES = 10_000;
-/** The pause of a client after each visit: the cores are for the cluster. */
+/** A client's pause after each visit, since the cluster needs the processors. */
 const PAUSE_MS = 5;
-/** Generous, for machines that are slow. */
+/** Long enough for slow machines. */
 const PATIENCE_MS = 60_000;
 
 /**
  * Clients that connect, send something and leave: after half a request, without reading replies, or
- * after the first of many. Those who do read check that what they read is theirs.
+ * after the first of many replies. Those that read check that the replies are theirs.
  */
 export class RudeClients {
   static readonly KEYS: readonly string[] = Array.from(
@@ -19,9 +19,9 @@ export class RudeClients {
     (_, id) => `rude:${id}:`,
   );
 
-  /** Connections opened and left. */
+  /** Number of connections opened and left. */
   visits = 0;
-  /** Replies read. */
+  /** Number of replies read. */
   replies = 0;
   readonly violations: string[] = [];
   readonly #port: number;
@@ -69,7 +69,7 @@ export class RudeClients {
     }
   }
 
-  /** @param reply the bytes that came first, if any */
+  /** @param reply the bytes that arrived first, if any */
   #check(key: string, reply: string | null): void {
     if (reply === null) return;
     this.replies++;

@@ -1,7 +1,7 @@
 import { regentCommand } from "./regent_process.ts";
 import { until } from "./until.ts";
 
-/** A `regent` command that runs until it is told to end, with what it prints. */
+/** A running `regent` command, with its output. */
 export class RunningCommand {
   readonly #process: Deno.ChildProcess;
   readonly #ended: Promise<number>;
@@ -41,7 +41,7 @@ export class RunningCommand {
     return this.#stdout.split("\n").filter((line) => pattern.test(line));
   }
 
-  /** Waits for a line and hands it back. @throws when it does not come, or the command ends */
+  /** Waits for a line and returns it. @throws if it does not come, or the command ends */
   async line(pattern: RegExp): Promise<string> {
     const describe = () => `It said:\n${this.#stdout}${this.#stderr}`;
     await until(`a line like ${pattern}`, () => {
@@ -56,7 +56,7 @@ export class RunningCommand {
     if (!this.#hasEnded) this.#process.kill(signal);
   }
 
-  /** Resolves with the exit code, after all output has been read. */
+  /** Resolves with the exit code after all output has been read. */
   ended(): Promise<number> {
     return this.#ended;
   }
@@ -70,7 +70,7 @@ async function collect(
   for await (const chunk of stream) take(decoder.decode(chunk, { stream: true }));
 }
 
-/** Runs a command while a test does something; it is told to end, and at last killed. */
+/** Runs a command during a test, then ends it; kills it if it does not end. */
 export async function withCommand<T>(
   args: readonly string[],
   test: (command: RunningCommand) => Promise<T>,

@@ -5,9 +5,9 @@ import type { Reply } from "../../src/resp/reply.ts";
 import { replyOf } from "./reply_of.ts";
 
 /**
- * Has the row of a local command serve a request, as the dispatcher does.
+ * Calls the row of a local command, as the dispatcher does.
  *
- * @param server as much of one as the row looks at
+ * @param server the parts of it that the row uses
  */
 export function serve(
   args: readonly string[],

@@ -3,12 +3,12 @@ import { ask } from "./local_cluster.ts";
 import { withCommand } from "./running_command.ts";
 import { until } from "./until.ts";
 
-/** A node on ports of its own, not started yet. */
+/** The place of a node that is not started yet. */
 export interface NodePlace {
   readonly dir: string;
   readonly port: number;
   readonly raftPort: number;
-  /** `regent node` with id, ports and directory. */
+  /** Arguments of `regent node`: id, ports and directory. */
   readonly args: readonly string[];
 }
 
@@ -18,14 +18,14 @@ export function nodePlace(dir: string, id = "n1"): NodePlace {
   return { dir, port, raftPort, args: ["node", "--id", id, ...ports, "--dir", dir] };
 }
 
-/** What a test sees of a node that serves. */
+/** A serving node, as a test sees it. */
 export interface ServingNode {
-  /** What it has written to standard error. */
+  /** Its standard error so far. */
   said(): string;
   kill(): void;
 }
 
-/** Runs a node, with more flags, while it serves. */
+/** Runs a test with a serving node that has these additional flags. */
 export async function withServingNode<T>(
   place: NodePlace,
   flags: readonly string[],

@@ -5,13 +5,12 @@ import type { Disk, DiskFile } from "../../src/platform/disk.ts";
 type Done = (error: Error | null) => void;
 
 /**
- * A disk on which each write, read and sync of a file takes so long, and is done at the end of that
- * time. Whoever would make an event loop wait for it, or uses a file while it is at work, gets an
- * assertion failure.
+ * A disk on which each write, read and sync of a file takes a fixed time, and takes effect at its
+ * end. Code that would block the event loop, or uses a busy file, gets an assertion failure.
  */
 export class SlowDisk implements Disk {
   readonly root: string;
-  /** What it was asked to do so far, in order. */
+  /** The operations requested so far, in order. */
   readonly asked: { readonly kind: "write" | "sync"; readonly bytes: number }[] = [];
   readonly #disk: Disk;
   readonly #clock: Clock;

@@ -15,7 +15,7 @@ export function metaOf(index: number, term: number): SnapshotMeta {
   return { index, term, timeMs, machineVersion: 1, configuration: configurationOf(3) };
 }
 
-/** What the snapshot of this place holds: some chunks that tell of it. */
+/** The content of the snapshot of this entry: some chunks that identify it. */
 export function chunksOf(index: number, term: number, chunkBytes = 40): Uint8Array[] {
   return [1, 2, 3].map((chunk) =>
     encoder.encode(JSON.stringify([index, term, chunk, "x".repeat(chunkBytes)]))
@@ -26,7 +26,7 @@ export function openSnapshots(disk: Disk): DiskSnapshots {
   return DiskSnapshots.open(disk, { clusterId: "c1", nodeId: "n1" });
 }
 
-/** Writes one; the disk must finish its syncs at once. */
+/** Writes a snapshot. The disk must finish its syncs at once. */
 export function takeSnapshot(
   store: SnapshotStore,
   index: number,
@@ -40,7 +40,7 @@ export function takeSnapshot(
   else writer.finish(done);
 }
 
-/** A snapshot as another node has it. */
+/** A snapshot that another node has taken. */
 export function snapshotElsewhere(
   index: number,
   term: number,

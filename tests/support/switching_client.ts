@@ -5,19 +5,19 @@ import { messageOf } from "../../src/base/errors.ts";
 const RETRY_MS = 50;
 
 /**
- * An `ioredis` client that knows several proxies, and connects to the next one when its own is gone.
- * What was unanswered the library sends again; so the client counts under a session of its own.
+ * An `ioredis` client that knows several proxies, and connects to the next one when its own is
+ * gone. The library resends unanswered requests, so the client counts in a session of its own.
  */
 export class SwitchingClient {
   isStopping = false;
-  /** How often the counter was answered. */
+  /** Number of answers about the counter. */
   count = 0;
   readonly errors: string[] = [];
   readonly violations: string[] = [];
   readonly key: string;
   readonly #redis: Redis;
 
-  /** @param ports of the proxies, the client's own first */
+  /** @param ports the proxies' ports, the client's own proxy first */
   constructor(id: number, ports: readonly number[]) {
     this.key = `switching:${id}`;
     const redis = new Redis({
@@ -28,7 +28,7 @@ export class SwitchingClient {
         return RETRY_MS;
       },
     });
-    redis.on("error", () => {}); // it connects again by itself
+    redis.on("error", () => {}); // it reconnects by itself
     this.#redis = redis;
   }
 

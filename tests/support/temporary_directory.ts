@@ -1,4 +1,4 @@
-/** Runs with a new directory, which is removed at the end. */
+/** Runs with a new directory, and removes it at the end. */
 export async function withTemporaryDirectory<T>(run: (dir: string) => Promise<T>): Promise<T> {
   const dir = Deno.makeTempDirSync();
   try {

@@ -4,7 +4,7 @@ import { until } from "./until.ts";
 const BINARY = Deno.env.get("REGENT_BINARY");
 const MAIN = fileURLToPath(new URL("../../main.ts", import.meta.url));
 
-/** `regent` at a pseudo-terminal, which the program `script` makes. */
+/** `regent` on a pseudo-terminal, which the program `script` makes. */
 export class TerminalProcess {
   readonly #process: Deno.ChildProcess;
   readonly #keys: WritableStreamDefaultWriter<Uint8Array>;
@@ -24,7 +24,7 @@ export class TerminalProcess {
     this.#drained = this.#drain();
   }
 
-  /** Waits until something is shown, and forgets all up to it. */
+  /** Waits until the text is shown, and drops everything up to it. */
   async sees(text: string): Promise<void> {
     await until(`${text} is shown`, () => this.#seen.includes(text), {
       describe: () => JSON.stringify(this.#seen),

@@ -8,9 +8,9 @@ import { replyOf } from "./reply_of.ts";
 export const TRANSCRIPT_TIME_MS = 1_700_000_000_000;
 
 /**
- * Executes the requests of a transcript on a new state machine and compares the replies. A line
- * holds a request, with spaces between its arguments, then `→` and its reply in RESP2, with a space
- * for each CR LF. Empty lines count for nothing.
+ * Executes the requests of a transcript on a new state machine and compares the replies. A line has
+ * a request, with spaces between its arguments, then `→` and its reply in RESP2, with a space for
+ * each CR LF. Empty lines are ignored.
  */
 export function assertTranscript(transcript: string): void {
   const machine = new StateMachine();

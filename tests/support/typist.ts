@@ -4,7 +4,7 @@ import { until } from "./until.ts";
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const TYPED_MS_MAX = 120_000;
 
-/** What a command that was typed has printed, and how it ended. */
+/** The output of a typed command, and how it ended. */
 export interface Typed {
   readonly code: number;
   readonly stdout: string;
@@ -12,11 +12,11 @@ export interface Typed {
 }
 
 /**
- * Types commands into shells, in a copy of the project. Where the system allows it the shells have a
- * network of their own, so that the ports which the README names are free.
+ * Types commands into shells, in a copy of the project. Where the system allows it, the shells have
+ * a network of their own, so that the ports which the README names are free.
  */
 export class Typist {
-  /** Where the commands are typed. */
+  /** The shells' working directory. */
   readonly directory: string;
   readonly #network: Deno.ChildProcess | null;
   readonly #terminals: Terminal[] = [];
@@ -31,7 +31,7 @@ export class Typist {
     for (const name of ["deno.json", "main.ts", "src"]) {
       await run("cp", ["-r", `${ROOT}${name}`, directory]);
     }
-    // What an installed Regent would be.
+    // The script that stands for an installed Regent.
     Deno.mkdirSync(`${directory}/bin`);
     const program = `#!/bin/sh\nexec "${Deno.execPath()}" run -A "${directory}/main.ts" "$@"\n`;
     Deno.writeTextFileSync(`${directory}/bin/regent`, program, { mode: 0o755 });
@@ -39,7 +39,7 @@ export class Typist {
     return typist;
   }
 
-  /** Types a command and waits for its end. */
+  /** Types a command and waits until it ends. */
   async type(command: string): Promise<Typed> {
     const terminal = this.open(command);
     const timer = setTimeout(() => terminal.interrupt(), TYPED_MS_MAX);
@@ -48,7 +48,7 @@ export class Typist {
     return { code, stdout: terminal.stdout, stderr: terminal.stderr };
   }
 
-  /** Types a command that runs on. */
+  /** Types a command that keeps running. */
   open(command: string): Terminal {
     const network = this.#network === null
       ? []
@@ -114,7 +114,7 @@ export class Terminal {
     return line;
   }
 
-  /** Ctrl-C: every process of the group gets it. */
+  /** Presses Ctrl-C: every process of the group gets SIGINT. */
   async interrupt(): Promise<void> {
     await run("kill", ["-INT", "--", `-${this.#process.pid}`]);
   }
@@ -126,10 +126,13 @@ export class Terminal {
   }
 }
 
-/** `npx` need not ask the registry for what it has. */
+/** Keeps `npx` from asking the registry for packages that it has. */
 const OFFLINE = { npm_config_prefer_offline: "true", NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" };
 
-/** A process with a network of its own; `null` where that is not allowed, or npx would need another. */
+/**
+ * A process with a network of its own; `null` if that is not allowed, or if npx would need the
+ * other one.
+ */
 async function ownNetwork(): Promise<Deno.ChildProcess | null> {
   const env = { npm_config_offline: "true" };
   if (Deno.uid() !== 0 || !await run("npx", ["-y", "deno@2.9.6", "--version"], env)) return null;

@@ -1,10 +1,12 @@
-/** Twenty times what anything here takes on a quiet machine. Only a failure waits this long. */
+/**
+ * Twenty times as long as anything here takes on a quiet machine. Only a failure waits this long.
+ */
 const PATIENCE_MS = 60_000;
 
 /**
- * Resolves when the condition holds; asks again and again.
+ * Polls until the condition holds.
  *
- * @throws when it does not hold in time; `describe` tells what is so instead
+ * @throws if it does not hold in time; the message includes what `describe` returns
  */
 export async function until(
   what: string,

@@ -5,10 +5,10 @@ import { ask, type LocalCluster, type Member, roleOf } from "./local_cluster.ts"
 import { until } from "./until.ts";
 
 const KEYS_PER_REQUEST = 500;
-/** The usual gap of a failover is a fraction of it. */
+/** Far above the usual gap of a failover. */
 const GAP_MS_MAX = 5_000;
 
-/** Runs a load while a test does something; the clients are gone at the end in any case. */
+/** Runs a load during a test; the clients are gone at the end in any case. */
 export async function underLoad(
   options: LoadOptions,
   test: (load: Load) => Promise<void>,
@@ -28,12 +28,14 @@ export function assertNoErrors(load: Load): void {
   assertEquals(load.violations, []);
 }
 
-/** No time in which no client is served may be longer than nobody should ever wait. */
+/** Asserts that clients were never without service for long. */
 export function assertShortGaps(load: Load): void {
   assertLess(load.longestOwnGapMs, GAP_MS_MAX, load.describe());
 }
 
-/** Each running member and proxy must give back what was acknowledged, and nothing that was refused. */
+/**
+ * Each running member and proxy must return what was acknowledged, and nothing that was refused.
+ */
 export async function assertHistoryIn(cluster: LocalCluster, load: Load): Promise<void> {
   for (const member of [...cluster.proxies, ...cluster.nodes]) {
     if (!member.process.isRunning) continue;
@@ -53,11 +55,11 @@ export async function assertHistoryIn(cluster: LocalCluster, load: Load): Promis
   }
 }
 
-/** Waits until this node has applied all that the leader had committed when it was asked. */
+/** Waits until this node has applied everything that the leader had committed when it was asked. */
 export async function untilCaughtUp(cluster: LocalCluster, node: Member): Promise<void> {
   const describe = () => cluster.said();
   let commitIndex = Infinity;
-  await until("the leader tells its commit index", async () => {
+  await until("the leader reports its commit index", async () => {
     commitIndex = (await roleOf(await cluster.leader()))?.commitIndex ?? Infinity;
     return commitIndex < Infinity;
   }, { describe });

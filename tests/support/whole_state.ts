@@ -1,7 +1,7 @@
 import type { Reply } from "../../src/resp/reply.ts";
 import { PatientClient } from "./patient_client.ts";
 
-/** All keys of a node or proxy with values and deadlines, sorted, to be compared. */
+/** All keys of a node or proxy with values and deadlines, sorted, for comparison. */
 export async function wholeState({ port }: { readonly port: number }): Promise<string[]> {
   const client = await PatientClient.connect({ port });
   try {

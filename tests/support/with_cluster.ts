@@ -1,6 +1,6 @@
 import { LocalCluster, type LocalClusterOptions } from "./local_cluster.ts";
 
-/** Runs a test on a cluster of its own; when it fails, the error tells what the processes said. */
+/** Runs a test on a new cluster. If it fails, the error includes the processes' output. */
 export async function withCluster(
   options: LocalClusterOptions,
   test: (cluster: LocalCluster) => Promise<void>,

@@ -2,9 +2,9 @@ import { assert } from "@std/assert";
 import { LocalCluster, type LocalClusterOptions, type Member, roleOf } from "./local_cluster.ts";
 import { MachineWatch } from "./machine_watch.ts";
 
-/** The election timeouts with which it is tried, as multiples of the first. */
+/** The election timeouts of the attempts, as multiples of the first. */
 const FACTORS = [1, 1, 2, 4, 8, 16];
-/** That no process waited for a processor is no proof that memory and disk were as quick as usual. */
+/** Memory and disk may be slow although no process waited for a processor. */
 const UNEXPLAINED_MAX = 1;
 
 export interface WithoutElectionOptions extends LocalClusterOptions {
@@ -13,9 +13,10 @@ export interface WithoutElectionOptions extends LocalClusterOptions {
 }
 
 /**
- * Runs a test on a cluster in which no leader may be deposed. An election is forgiven when the machine
- * let a process wait for half an election timeout; then all is done again on a new cluster, at last
- * with longer timeouts: on a machine half as quick, twice the timeout asks for the same.
+ * Runs a test on a cluster in which no leader may be deposed. An election is forgiven when the
+ * machine kept a process waiting for half an election timeout. Then the test runs again on a new
+ * cluster, in the end with longer timeouts: on a machine half as fast, twice the timeout asks for
+ * the same.
  */
 export async function withoutElection(
   { electionMs, nodeFlags = [], ...options }: WithoutElectionOptions,

@@ -6,9 +6,11 @@ interface Timer {
   readonly run: () => void;
 }
 
-/** A clock that moves only when told. Due timers run in order of time, then of creation. */
+/**
+ * A clock that moves only when a test moves it. Due timers run in order of time, then of creation.
+ */
 export class ManualClock implements Clock {
-  /** What the wall clock shows beyond the monotonic one. */
+  /** Difference between the wall clock and the monotonic clock. */
   wallOffsetMs = 1_700_000_000_000;
   #nowMs = 0;
   #order = 0;
@@ -47,12 +49,12 @@ export class ManualClock implements Clock {
     this.#nowMs = untilMs;
   }
 
-  /** Lets time pass in which nothing runs, as if the process had stood still. */
+  /** Advances the time without running timers, as if the process had been suspended. */
   leap(ms: number): void {
     this.#nowMs += ms;
   }
 
-  /** Runs everything that was asked for `soon`, and what that asks for. */
+  /** Runs everything that was scheduled by `soon`, and what that schedules. */
   settle(): void {
     for (let run = this.#soon.shift(); run !== undefined; run = this.#soon.shift()) run();
   }

@@ -16,7 +16,7 @@ import { ManualClock } from "./manual_clock.ts";
 import { MemoryLog } from "./memory_log.ts";
 import { MemoryNetwork } from "./memory_network.ts";
 
-/** The incarnation of each member, for as long as it keeps its log. */
+/** The incarnation of a member, the same as long as it keeps its log. */
 export function incarnationOf(id: string): string {
   return `directory of ${id}`;
 }
@@ -28,11 +28,11 @@ export interface MemoryClusterOptions extends
       "inFlightBytesMax" | "heartbeatMs" | "waitMs" | "logger" | "founders" | "firstWrites"
     >
   > {
-  /** Of the nodes' builds. @default this build's */
+  /** The versions of each node's build. @default this build's */
   readonly versionsOf?: (at: number) => BuildVersions;
-  /** @default one that has the newest version from the beginning */
+  /** @default a state machine with the newest version from the start */
   readonly machineOf?: (versions: BuildVersions) => StateMachine;
-  /** What a node finds at its first start. @default an empty log */
+  /** The log that a node finds at its first start. @default an empty log */
   readonly logOf?: (at: number) => MemoryLog;
 }
 
@@ -40,19 +40,19 @@ export interface MemoryClusterOptions extends
 export class MemoryCluster {
   readonly clock = new ManualClock();
   readonly network = new MemoryNetwork(this.clock);
-  /** By how much the wall clock of each node is wrong, in the order of `nodes`. */
+  /** The error of each node's wall clock, in the order of `nodes`. */
   readonly wallOffsetsMs: number[] = [];
   readonly nodes: Node[] = [];
-  /** The failures on purpose of each node, in the order of `nodes`. */
+  /** The injected faults of each node, in the order of `nodes`. */
   readonly faults: Faults[] = [];
   readonly #options: MemoryClusterOptions;
   /** The ids of nodes that ended because they were removed. */
   readonly ended: string[] = [];
   #lifeCount = 0;
-  /** Nodes that could not go on, and why. */
+  /** Nodes that failed, and why. */
   readonly failed: (readonly [id: string, why: string])[] = [];
   readonly #transports: PeerTransport[] = [];
-  /** The state from which a restart starts. */
+  /** What each node needs for a restart. */
   readonly #lives: { members: ReadonlyMap<string, Address>; log: MemoryLog }[] = [];
   readonly #syncs: ((error: null) => void)[][] = [];
   /** Nodes whose syncs never end. */
@@ -62,7 +62,7 @@ export class MemoryCluster {
     this.#options = options;
   }
 
-  /** @param wallOffsetsMs by how much the wall clock of each node is wrong from the start on */
+  /** @param wallOffsetsMs the error of each node's wall clock from the start */
   static async start(
     size: number,
     options: MemoryClusterOptions = {},
@@ -78,7 +78,7 @@ export class MemoryCluster {
     return cluster;
   }
 
-  /** Asks the leader to enter a new node, and starts it when the leader has agreed. */
+  /** Asks the leader to add a new node, and starts it when the leader has agreed. */
   async join(): Promise<Node> {
     const at = this.nodes.length;
     const id = `n${at + 1}`;
@@ -99,7 +99,7 @@ export class MemoryCluster {
     this.#transports[at]?.stop();
   }
 
-  /** Starts a killed node again, perhaps where its peers do not know it. */
+  /** Restarts a killed node, with another port if given, which its peers do not know. */
   async restart(node: Node, port?: number, build?: BuildVersions): Promise<Node> {
     const at = this.nodes.indexOf(node);
     const life = this.#lives[at];
@@ -190,7 +190,7 @@ export class MemoryCluster {
     return this.nodes.filter((node) => node !== this.leader);
   }
 
-  /** Lets time pass until the condition holds. @throws after 20 s of the cluster's time */
+  /** Advances the clock until the condition holds. @throws after 20 s of the cluster's time */
   until(holds: () => boolean): void {
     for (let step = 0; step < 10_000; step++) {
       if (holds()) return;
@@ -223,7 +223,7 @@ export class MemoryCluster {
   }
 }
 
-/** Runs a test on a cluster that serves, and ends it. */
+/** Runs a test on a serving cluster, and ends the cluster. */
 export async function withMemoryCluster(
   size: number,
   test: (cluster: MemoryCluster) => void | Promise<void>,
@@ -247,7 +247,7 @@ export class MemoryClient {
     this.#node = node;
   }
 
-  /** Sends a request; the answer appears in what is returned. */
+  /** Sends a request. The result gets the reply when it arrives. */
   send(...args: string[]): { reply: Reply | undefined } {
     const command = rowOf(args);
     if (command === undefined) throw new Error(`unknown command ${args[0]}`);

@@ -15,11 +15,11 @@ export interface MemoryLogOptions {
   readonly onFailure?: (error: Error) => void;
 }
 
-/** A log that dies with the process, for tests. */
+/** A log in memory, for tests: it is lost with the process. */
 export class MemoryLog implements LogStore {
   readonly #commit: GroupCommit;
   #entries: LogEntry[] = [];
-  /** Of the entry before the first. */
+  /** The entry before the first. */
   #before = { index: 0, term: 0 };
   #hardState: HardState = { term: 0, vote: null };
 

@@ -12,7 +12,9 @@ const NO_HANDLERS: StreamHandlers = { onOpen() {}, onData() {}, onClose() {} };
 
 const keyOf = ({ host, port }: Address): string => `${host}:${port}`;
 
-/** Streams within one process: in order, after a delay, unless a test cuts the line. */
+/**
+ * Streams within one process. They keep the order and have a delay, unless a test cuts the line.
+ */
 export class MemoryNetwork implements Network {
   readonly #clock: Clock;
   readonly #delayMs: number;
@@ -24,7 +26,7 @@ export class MemoryNetwork implements Network {
     this.#delayMs = options.delayMs ?? 1;
   }
 
-  /** What is sent from or to this port is lost from now on, without a sign. */
+  /** Silently drops everything that is sent from or to this port from now on. */
   isolate(port: number): void {
     this.#cut.add(port);
   }
@@ -42,7 +44,7 @@ export class MemoryNetwork implements Network {
     return this.connectFrom(0, address, handlers);
   }
 
-  /** The network as the node that listens on this port sees it. */
+  /** The network as seen by the node that listens on this port. */
   of(port: number): Network {
     return {
       listen: (address, onConnection) => this.listen(address, onConnection),

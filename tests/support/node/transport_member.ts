@@ -12,7 +12,7 @@ export const ADDRESSES: ReadonlyMap<NodeId, Address> = new Map([
   ["n2", { host: "memory", port: 17002 }],
 ]);
 
-/** Of a plan: nobody has a recorded data directory, and nobody was removed. */
+/** Part of a plan in which no data directory is recorded and nobody was removed. */
 export const NOBODY = { incarnations: new Map<string, string>(), removed: [] };
 
 /** A member that has a transport and records its events. */
@@ -79,7 +79,7 @@ export function heartbeat(round: number): PeerMessage {
   return { type: "heartbeat", from: "n1", to: "n2", term: 1, commit: 0, round };
 }
 
-/** Two members, connected if they are of one cluster. */
+/** Two members, which connect if they are of one cluster. */
 export async function transportPair(clusterOfSecond = "c1") {
   const clock = new ManualClock();
   const network = new MemoryNetwork(clock);

@@ -6,7 +6,9 @@ import { encodeReply, type Protocol } from "../../../src/resp/encode.ts";
 import { ErrorReply, MapReply, OK, PushReply, type Reply } from "../../../src/resp/reply.ts";
 import { RequestDecoder } from "../../../src/resp/request_decoder.ts";
 
-/** What all fake nodes of a cluster share: the data, as if agreed upon, and who is where. */
+/**
+ * The state that all fake nodes of a cluster share: the data, as if replicated, and the addresses.
+ */
 export class FakeCluster {
   readonly data = new Map<string, string>();
   readonly nodes: FakeNode[] = [];
@@ -14,19 +16,19 @@ export class FakeCluster {
   readonly executed: string[] = [];
   /** Open sessions, with the replies to the serials that were executed. */
   readonly sessions = new Map<string, FakeSession>();
-  /** How many sessions can be open. */
+  /** Maximum number of open sessions. */
   sessionsMax = Infinity;
   openedCount = 0;
-  /** The newest term: who leads in an older one finds out as soon as it has to agree with others. */
+  /** The newest term. A leader of an older term finds out when it next needs a majority. */
   term = 0;
   leader: FakeNode | null = null;
 
   constructor(readonly network: Network, readonly clock: Clock) {}
 
   /**
-   * Nodes n1, n2… at 10.0.0.1:7001, …; n1 leads in term 1.
+   * Starts nodes n1, n2… at 10.0.0.1:7001, …; n1 leads in term 1.
    *
-   * @param host instead, with ports that the network chooses
+   * @param host used instead, with ports that the network chooses
    */
   start(count: number, host?: string): void {
     for (let number = 1; number <= count; number++) {
@@ -44,7 +46,7 @@ export class FakeCluster {
     return node;
   }
 
-  /** Makes a node leader; those that live and are not stopped learn of it. */
+  /** Makes a node leader. Nodes that run and are not stopped learn of it. */
   elect(index: number, term: number): void {
     const leader = this.node(index);
     this.term = term;
@@ -65,7 +67,7 @@ export interface FakeSession {
   readonly replies: Map<number, Reply>;
 }
 
-/** What a request brought in front of itself by `ONCE`. */
+/** The stamp that `ONCE` puts in front of a request. */
 export interface FakeStamp {
   readonly session: string;
   readonly serial: number;
@@ -73,15 +75,15 @@ export interface FakeStamp {
 }
 
 export interface FakeRequest {
-  /** Without the stamp. */
+  /** The arguments without the stamp. */
   readonly args: readonly string[];
   readonly stamp: FakeStamp | null;
   readonly connection: FakeConnection;
-  /** The answer, if it was executed already. */
+  /** The answer, if the request was executed already. */
   readonly answer?: Reply;
 }
 
-/** Speaks just enough of a node's RESP to be put in front of a proxy, and misbehaves on demand. */
+/** Speaks enough of a node's RESP to be used by a proxy, and misbehaves on demand. */
 export class FakeNode {
   state: FakeState = { role: "follower", term: 0, leaderId: null, isServing: false };
   isStopped = false;
@@ -92,23 +94,23 @@ export class FakeNode {
   refusesFence = false;
   /** `CLUSTER FENCE` is not answered. */
   ignoresFence = false;
-  /** Said in the place of each state; `null`: the state is. */
+  /** Sent in place of each state; `null`: the state is sent. */
   babble: string | null = null;
-  /** The next `SET` is refused, as for want of room. */
+  /** Refuses the next `SET`, as if it had no room. */
   refusesNextWrite = false;
-  /** The next read is refused alone: nobody confirmed it in time. */
+  /** Refuses only the next read, as if nobody had confirmed it in time. */
   refusesNextRead = false;
-  /** Whatever is asked is refused, though the node says that it is well. */
+  /** Refuses all requests, though the node reports that it is well. */
   refusesAll = false;
   /** Executes data commands at once, but delays their replies until `release`. */
   isMute = false;
   clusterId = "this";
-  /** How long a data command takes. */
+  /** Duration of a data command. */
   delayMs = 0;
-  /** The address at which others are told to find this node. */
+  /** The address that other nodes give out for this node. */
   host: string;
   port: number;
-  /** Data commands in the order of their arrival, without what the proxy asks for itself. */
+  /** Data commands in the order of their arrival, without the proxy's own requests. */
   readonly received: FakeRequest[] = [];
   readonly held: FakeRequest[] = [];
   readonly connections = new Set<FakeConnection>();
@@ -134,7 +136,7 @@ export class FakeNode {
       });
   }
 
-  /** Hears of the newest term. */
+  /** Learns of the newest term. */
   catchUp(): void {
     const { term, leader } = this.cluster;
     const role = this === leader ? "leader" : "follower";
@@ -151,7 +153,7 @@ export class FakeNode {
     for (const connection of this.connections) connection.pushState();
   }
 
-  /** As `kill -9`. */
+  /** Acts as after `kill -9`. */
   kill(): void {
     this.isDown = true;
     this.isStopped = false;
@@ -161,19 +163,21 @@ export class FakeNode {
     this.held.length = 0;
   }
 
-  /** The machine loses power and comes back: its old connections are dead, and nobody was told. */
+  /**
+   * The machine loses power and comes back: its old connections are dead, and no peer was notified.
+   */
   vanish(): void {
     for (const connection of this.connections) connection.isDead = true;
     this.connections.clear();
     this.held.length = 0;
   }
 
-  /** Like `kill -STOP`: connections stay open, and nothing is answered. */
+  /** Acts as after `kill -STOP`: connections stay open, and nothing is answered. */
   stop(): void {
     this.isStopped = true;
   }
 
-  /** As `kill -CONT`. */
+  /** Acts as after `kill -CONT`. */
   resume(): void {
     this.isStopped = false;
     for (const connection of this.connections) connection.resume();
@@ -199,7 +203,7 @@ export class FakeNode {
     } else this.#executeInTime(request);
   }
 
-  /** Answers of one connection keep their order. */
+  /** Keeps the answers of one connection in order. */
   #holdsOn(connection: FakeConnection): boolean {
     return this.held.some((request) => request.connection === connection);
   }
@@ -301,13 +305,13 @@ export class FakeNode {
 /** One accepted connection of a fake node. */
 export class FakeConnection {
   fenceTerm: number | null = null;
-  /** It refused a write of a fenced connection. */
+  /** Whether it has refused a write of a fenced connection. */
   hasRefused = false;
   isDead = false;
   protocol: Protocol = 2;
-  /** When the last answer is due that takes its time. */
+  /** When the last delayed answer is due. */
   busyUntilMs = 0;
-  /** Chunks of bytes that arrived, to see what left in one write. */
+  /** Chunks in the order of arrival, which show what was sent in one write. */
   readonly chunks: number[] = [];
   readonly #decoder = new RequestDecoder();
   #isWatching = false;

@@ -67,7 +67,7 @@ export class ProxyBench {
     this.clock.settle();
   }
 
-  /** Suspends the proxy's process: its timers and its input come late. */
+  /** Suspends the proxy's process: its timers run and its input arrives late. */
   stall(ms: number): void {
     this.#stalledMs += ms;
   }
@@ -77,7 +77,7 @@ export class ProxyBench {
   }
 }
 
-/** A client's connection to the proxy without a socket. Replies are in the order of requests. */
+/** A client's connection to the proxy without a socket. Replies come in the order of requests. */
 export class BenchClient {
   readonly #core: ProxyCore;
   readonly #clock: Clock;
@@ -92,7 +92,7 @@ export class BenchClient {
     this.protocol = protocol;
   }
 
-  /** Sends requests, words split at spaces, in one packet. */
+  /** Sends requests, whose words are separated by spaces, in one packet. */
   send(...requests: string[]): void {
     for (const text of requests) {
       const args = text.split(" ");
@@ -108,12 +108,14 @@ export class BenchClient {
     this.#core.router.closeClient(this.#queue);
   }
 
-  /** One word for each request: the value, `OK`, `nil`, an error's code; `…` while it is open. */
+  /**
+   * One word for each request: the value, `OK`, `nil`, an error's code, or `…` while it is open.
+   */
   get replies(): string[] {
     return this.#slots.map(({ text }) => text === null ? "…" : wordOf(decodeReply(text)));
   }
 
-  /** The texts as they came. */
+  /** The replies as they arrived. */
   get texts(): (string | null)[] {
     return this.#slots.map(({ text }) => text);
   }

@@ -13,9 +13,9 @@ const TRACE_MAX = 60;
 const JOINERS_MAX = 4;
 
 /**
- * A cluster in bad circumstances: messages are lost, repeated and reordered, links cut one way,
- * nodes pause and resume, or crash at any moment with part of their writes done, and disks are slow.
- * Members come and go, logs are compacted, leadership is handed over. After each step the oracle
+ * A cluster under faults: messages are lost, repeated and reordered, links are cut one way, nodes
+ * pause and resume, or crash at any moment with part of their writes done, and disks are slow.
+ * Members come and go, logs are compacted, leadership is transferred. After each step the oracle
  * checks all nodes.
  */
 export class Chaos {
@@ -30,7 +30,7 @@ export class Chaos {
   #network: TestMessage[] = [];
   /** Paused nodes, and the step at which each resumes. */
   readonly #paused = new Map<NodeId, number>();
-  /** Leaders say now and then that they are busy. */
+  /** Whether leaders sometimes report that they are busy. */
   readonly #isBusy: boolean;
   #serial = 0;
   #step = 0;
@@ -58,14 +58,14 @@ export class Chaos {
     }
   }
 
-  /** The last steps, for a reader who looks for a fault. */
+  /** The last steps, for debugging. */
   get trace(): string {
     return this.#trace.map((step) => typeof step === "string" ? step : describeMessage(step)).join(
       "\n",
     );
   }
 
-  /** How often each event happened that a run has to meet. */
+  /** Counts of the events that a run has to include. */
   get tally(): Tally {
     return this.#oracle.tally;
   }
@@ -81,7 +81,7 @@ export class Chaos {
     }
   }
 
-  /** Ends all faults and demands that the cluster gets back to work within some election timeouts. */
+  /** Ends all faults, and requires that the cluster works again within some election timeouts. */
   recover(): void {
     this.#cut.clear();
     this.#paused.clear();
@@ -95,7 +95,7 @@ export class Chaos {
     this.#replaceLeader();
   }
 
-  /** Hands leadership over: the other node leads, and has all earlier proposals. */
+  /** Transfers leadership: the other node leads, and has all earlier proposals. */
   #handOver(): void {
     const [leader] = this.#leaders();
     assert(leader !== undefined, "there is a leader");
@@ -111,7 +111,7 @@ export class Chaos {
     assert(role === "leader" && commitIndex > goal, `${to} got all and leads: it is ${role}`);
   }
 
-  /** Removes the leader: another node follows it, and it learns of its removal. */
+  /** Removes the leader: another node leads, and the old leader learns of its removal. */
   #replaceLeader(): void {
     const [leader] = this.#leaders();
     assert(leader !== undefined, "there is a leader");
@@ -141,7 +141,7 @@ export class Chaos {
     return [...this.#nodes.values()].filter(({ raft }) => raft.status().role === "leader");
   }
 
-  /** Works until nothing is in flight, on the network or to a disk. */
+  /** Runs until nothing is in flight, on the network or to a disk. */
   #finishWork(): void {
     do {
       while (this.#network.length > 0) this.#deliver(0);
@@ -248,7 +248,7 @@ export class Chaos {
     if (node.raft.propose([text]) !== null) this.#note(`${node.id} proposes ${text}`);
   }
 
-  /** Some node, perhaps a new one. */
+  /** A random node, perhaps a new one. */
   #pickMember(): NodeId {
     const id = String(1 + this.#below(this.#memberMax));
     if (!this.#nodes.has(id)) {
@@ -257,7 +257,7 @@ export class Chaos {
     return id;
   }
 
-  /** Half of the time the oldest message, otherwise any. */
+  /** The oldest message half of the time, otherwise any. */
   #nextPosition(): number {
     const isOldest = this.#below(2) === 0;
     const oldest = this.#network.findIndex((message) => !this.#isPaused(message.to));
@@ -293,7 +293,7 @@ export class Chaos {
     if (message !== undefined) this.#network.push(message);
   }
 
-  /** Cuts off a node or two, or single directions. */
+  /** Cuts off one or two nodes, or single directions. */
   #partition(): void {
     const isOneWay = this.#below(2) === 0;
     const side = new Set([this.#pick().id, this.#pick().id]);

@@ -44,13 +44,13 @@ export class LoneNode {
     return this.node.raft.status();
   }
 
-  /** Steps a message, by default from `2` to `1`, does all work, and returns what was sent. */
+  /** Steps a message, by default from `2` to `1`, does all work, and returns the messages sent. */
   step(message: Record<string, unknown>): TestMessage[] {
     this.node.step({ from: "2", to: "1", ...message } as TestMessage);
     return this.settle();
   }
 
-  /** Does all work, the disk's too, and returns what was sent since the last time. */
+  /** Does all work, including the disk's, and returns the messages sent since the last call. */
   settle(): TestMessage[] {
     this.node.settle();
     return this.takeSent();
@@ -80,7 +80,7 @@ export class LoneNode {
     return this.step({ type: "voteReply", term, granted });
   }
 
-  /** Lets a member confirm all that this leader has. */
+  /** Lets a member confirm all of this leader's entries. */
   confirm(from: string): TestMessage[] {
     const { term, lastIndex: index } = this.status();
     const rest = { accepted: true, index, hintIndex: 0, hintTerm: 0 };
@@ -88,7 +88,7 @@ export class LoneNode {
   }
 }
 
-/** A leader that has committed entry 1 of its term 1, among `voters`, all of which have it. */
+/** A leader that has committed entry 1 of its term 1 among `voters`, all of which have it. */
 export function leaderOf(voters: readonly string[], learners: readonly string[] = []): LoneNode {
   const leader = new LoneNode({ voters, learners });
   leader.node.raft.campaign();

@@ -9,12 +9,12 @@ interface Committed {
   readonly entry: TestEntry;
   /** The entry was committed in this term or an earlier one. */
   readonly byTerm: number;
-  /** What every state machine has come to when it has applied the entry. */
+  /** The state of every state machine that has applied the entry. */
   readonly state: number;
   readonly configuration: Configuration;
 }
 
-/** How often something happened. */
+/** Counts of events. */
 export interface Tally {
   committed: number;
   /** Configurations committed. */
@@ -28,9 +28,9 @@ export interface Tally {
 }
 
 /**
- * Sees everything that the nodes of a cluster do, and asserts what Raft promises of it (Raft paper,
- * figure 3; thesis §4.1), that nothing is said before it is durable, and that a snapshot is worth
- * the entries that it stands for.
+ * Sees everything that the nodes of a cluster do, and asserts what Raft promises (Raft paper,
+ * figure 3; thesis §4.1), that nothing is sent before it is durable, and that a snapshot equals the
+ * entries that it replaces.
  */
 export class Oracle {
   readonly #nodes: ReadonlyMap<NodeId, TestNode>;
@@ -44,7 +44,9 @@ export class Oracle {
   readonly #commitIndexes = new Map<NodeId, number>();
   readonly #reads = new Map<string, number>();
   readonly tally: Tally = { committed: 0, changes: 0, restored: 0, leaders: 0, transfers: 0 };
-  /** The highest commit index that any node ever had: what may have been acknowledged. */
+  /**
+   * The highest commit index that any node ever had: entries up to it may have been acknowledged.
+   */
   commitMax = 0;
 
   constructor(nodes: ReadonlyMap<NodeId, TestNode>, founding: Configuration) {
@@ -52,7 +54,7 @@ export class Oracle {
     this.#founding = founding;
   }
 
-  /** The message leaves now: what it says must be durable now. */
+  /** A message is sent now: what it claims must be durable now. */
   checkSend(message: TestMessage): void {
     if (message.type === "preVote") assertMayStand(this.#node(message.from));
     if (message.type === "preVote" || message.type === "preVoteReply") return;
@@ -65,8 +67,8 @@ export class Oracle {
       if (term === message.term && vote !== candidate) fail("vote not durable", message);
     }
     if (message.type === "appendReply" && message.accepted) {
-      // One write may take entries and, from the leader of a later term, cut them off: what was said
-      // of the earlier term is as true then as if there had been two.
+      // One write may add entries and, for the leader of a later term, cut them off. What was
+      // claimed in the earlier term is then as true as if there had been two writes.
       const isPast = log.hardState.term > message.term;
       if (!isPast && message.index > log.durableLastIndex) fail("entries not durable", message);
     }
@@ -77,7 +79,9 @@ export class Oracle {
     }
   }
 
-  /** Right before a node writes: the log keeps what is committed, and changes by one voter. */
+  /**
+   * Called right before a node writes: the log keeps what is committed, and changes by one voter.
+   */
   checkWrite(node: TestNode, { snapshot, entries }: Ready<string>): void {
     const first = snapshot !== null ? snapshot.index + 1 : entries[0]?.index;
     if (first === undefined) return;
@@ -112,7 +116,7 @@ export class Oracle {
     assert(node.state === known.state, `${node.id} has another state at ${entry.index}`);
   }
 
-  /** A snapshot has taken the place of a node's state: it must be that of the entries. */
+  /** A snapshot has replaced a node's state: it must equal the state after the entries. */
   checkRestore(node: TestNode, snapshot: TestSnapshot): void {
     const { index, term } = snapshot;
     const known = this.#committed[index - 1];
@@ -130,7 +134,9 @@ export class Oracle {
     this.#reads.set(`${node.id}/${readId}`, this.commitMax);
   }
 
-  /** Linearizability: the read sees all that was acknowledged before it began; one answer each. */
+  /**
+   * Linearizability: the read sees everything acknowledged before it began, and gets one answer.
+   */
   checkReadAnswer(node: TestNode, readId: number, index: number | null): void {
     const key = `${node.id}/${readId}`;
     const needed = this.#reads.get(key);
@@ -147,7 +153,7 @@ export class Oracle {
     }
   }
 
-  /** After each step of a node. */
+  /** Called after each step of a node. */
   check(node: TestNode): void {
     const status = node.raft.status();
     const commitBefore = this.#commitIndexes.get(node.id) ?? 0;
@@ -163,7 +169,7 @@ export class Oracle {
     assert(changes.length <= 1, `${node.id} has changes ${changes.map(describeEntry)}`);
   }
 
-  /** Where no write is in flight: the core knows exactly what is durable. */
+  /** Called when no write is in flight: the core then knows exactly what is durable. */
   checkDurable(node: TestNode): void {
     const { durableIndex, lastIndex } = node.raft.status();
     const { log } = node;
@@ -213,7 +219,10 @@ export class Oracle {
     this.#votes.set(key, candidate);
   }
 
-  /** What a leader has just committed is durable on a majority of the voters that it counts. */
+  /**
+   * Entries that a leader has just committed are durable on a majority of the voters that it
+   * counts.
+   */
   #assertOnMajority(leader: TestNode): void {
     const { commitIndex, configuration: { voters } } = leader.raft.status();
     const term = leader.log.term(commitIndex);
@@ -224,7 +233,7 @@ export class Oracle {
     );
   }
 
-  /** A committed entry that a node has once written is not replaced by another, or cut off. */
+  /** A committed entry that a node has written is never replaced or cut off. */
   #assertKept(node: TestNode, first: number, entries: readonly TestEntry[]): void {
     const last = Math.min(node.log.lastIndex(), this.#committed.length);
     for (let index = Math.max(first, node.log.firstIndex()); index <= last; index++) {
@@ -248,7 +257,10 @@ function assertSingleChange(before: Configuration, after: Configuration): void {
   assert(difference.size <= 1, `${from} and ${to} differ by ${[...difference]}`);
 }
 
-/** Thesis §4.1 as corrected: a leader changes nothing before an entry of its own term is committed. */
+/**
+ * Thesis §4.1 as corrected: a leader changes members only after an entry of its own term is
+ * committed.
+ */
 function assertMayChange(node: TestNode, entry: TestEntry): void {
   const { role, term, commitIndex } = node.raft.status();
   if (role !== "leader" || entry.term !== term) return;
@@ -256,7 +268,7 @@ function assertMayChange(node: TestNode, entry: TestEntry): void {
   assert(isOpen, `${node.id} begins ${describeEntry(entry)} too early`);
 }
 
-/** Only a voter may stand, by its newest configuration or by a committed one. */
+/** Only a voter may stand for election, by its newest configuration or by a committed one. */
 function assertMayStand(node: TestNode): void {
   const { role, commitIndex, configuration } = node.raft.status();
   if (role !== "preCandidate") return; // it stood before it learned more
@@ -270,7 +282,7 @@ function isChange(data: string | null): boolean {
   return data !== null && parseConfiguration(data) !== null;
 }
 
-/** The candidate that the sender votes for with this message; `null` if it is no vote. */
+/** The candidate for which the sender votes with this message; `null` if it is no vote. */
 function candidateOf(message: TestMessage): NodeId | null {
   if (message.type === "vote") return message.from;
   return message.type === "voteReply" && message.granted ? message.to : null;

@@ -16,13 +16,13 @@ import { NO_CONFIGURATION, type TestMessage, TestNode, type TestOptions } from "
  * - `transfer N to`: hands leadership over
  * - `campaign N`, `propose N data …` (each word one proposal, before one Ready), `read N id …`,
  *   `tick N count` (or `tick all count`), `unreachable N peer`
- * - `deliver [A->B]`: what is on the way now arrives, once; `stabilize [N …]`: until nothing is left
+ * - `deliver [A->B]`: messages in flight arrive now, once; `stabilize [N …]`: until nothing is left
  *   (among these nodes)
  * - `cut A->B …` and `cut N`, `heal`: what is sent there is lost; `lose [A->B]`: what is on the way is lost
  * - `repeat A->B`: what is on the way there will arrive twice; `reverse A->B`: in reverse order
  * - `hold N`: its writes do not become durable; `persist N [count]`; `release N`
  * - `crash N`, `restart N`
- * - `status [N]`, `configuration [N]`, `entries N`, `underway`: tell
+ * - `status [N]`, `configuration [N]`, `entries N`, `underway`: print it
  */
 export class Script {
   #nodes = new Map<NodeId, TestNode>();
@@ -214,7 +214,7 @@ export class Script {
       ids.length === 0 || (ids.includes(message.from) && ids.includes(message.to));
     this.#work();
     for (let round = 0; this.#network.some(isWithin); round++) {
-      assert(round < 100, "the cluster does not come to rest");
+      assert(round < 100, "the cluster does not settle");
       this.#deliver(isWithin);
     }
   }
@@ -243,7 +243,7 @@ export class Script {
     for (let i = 0; i < count; i++) node.persistNext();
   }
 
-  /** All nodes do what they can; writes become durable where they are not held. */
+  /** All nodes do what they can. Writes become durable unless they are held. */
   #work(): void {
     for (const node of this.#nodes.values()) {
       if (!node.isUp) continue;

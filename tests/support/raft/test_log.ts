@@ -1,12 +1,12 @@
 import { assert } from "../../../src/base/errors.ts";
 import type { Entry, HardState, LogReader, Ready, SnapshotAt } from "../../../src/raft/types.ts";
 
-/** A snapshot with what the state machine had come to. */
+/** A snapshot with the state of the state machine. */
 export interface TestSnapshot extends SnapshotAt {
   readonly state: number;
 }
 
-/** What a write of one Ready puts on the disk. */
+/** The data that one Ready writes to the disk. */
 interface Write extends Pick<Ready<string>, "hardState" | "entries"> {
   readonly snapshot: TestSnapshot | null;
 }
@@ -18,8 +18,8 @@ interface Kept {
 }
 
 /**
- * A log with a disk that is slower than memory: writes are visible at once and durable one by one
- * when the test says so. Refuses questions that `LogReader` does not allow.
+ * A log whose disk is slower than memory: writes are visible at once, and become durable one by one
+ * when the test says so. It asserts that callers ask only what `LogReader` allows.
  */
 export class TestLog implements LogReader<string> {
   #visible: Kept;
@@ -38,7 +38,7 @@ export class TestLog implements LogReader<string> {
     this.#hardState = hardState;
   }
 
-  /** As a restarted node would find it. */
+  /** The state that a restarted node would find. */
   get hardState(): HardState {
     return this.#hardState;
   }
@@ -47,17 +47,17 @@ export class TestLog implements LogReader<string> {
     return this.#durable.entries;
   }
 
-  /** As after a restart: of the last entry. */
+  /** The index of the last entry that a restarted node would find. */
   get durableLastIndex(): number {
     return lastIndexOf(this.#durable);
   }
 
-  /** The newest that is durable. */
+  /** The newest durable snapshot. */
   get snapshot(): TestSnapshot | null {
     return this.#snapshot;
   }
 
-  /** The newest, durable or not: where the log begins, no earlier one counts. */
+  /** The newest snapshot, durable or not. The log begins after it. */
   get visibleSnapshot(): TestSnapshot | null {
     return this.#writes.findLast(({ snapshot }) => snapshot !== null)?.snapshot ?? this.#snapshot;
   }
@@ -78,12 +78,12 @@ export class TestLog implements LogReader<string> {
     return termIn(this.#visible, index) ?? assert(false, `the log has no entry ${index}`) ?? 0;
   }
 
-  /** Whether the entry, or a snapshot with it, would survive a crash. */
+  /** Whether the entry, or a snapshot that covers it, would survive a crash. */
   hasDurable(index: number, term: number): boolean {
     return index <= this.#durable.before.index || termIn(this.#durable, index) === term;
   }
 
-  /** The term of the entry that would survive a crash, where the log has it. */
+  /** The term of the entry that would survive a crash, or `null` if the log lacks it. */
   durableTerm(index: number): number | null {
     return termIn(this.#durable, index);
   }
@@ -100,7 +100,7 @@ export class TestLog implements LogReader<string> {
     return result;
   }
 
-  /** All that is visible after `index`. */
+  /** All visible entries after `index`. */
   entriesAfter(index: number): readonly Entry<string>[] {
     return this.#visible.entries.slice(Math.max(0, index - this.#visible.before.index));
   }
@@ -119,7 +119,7 @@ export class TestLog implements LogReader<string> {
     this.#snapshot = write.snapshot ?? this.#snapshot;
   }
 
-  /** Keeps a snapshot of what is durable here, and of the entries only those after `index`. */
+  /** Keeps a snapshot of durable entries, and only the entries after `index`. */
   compact(snapshot: TestSnapshot, index: number): void {
     assert(snapshot.index >= (this.#snapshot?.index ?? 0), "snapshots only get newer");
     assert(index <= snapshot.index && snapshot.index <= this.durableLastIndex, "nothing gets lost");
@@ -128,7 +128,7 @@ export class TestLog implements LogReader<string> {
     this.#durable = compacted(this.#durable, index);
   }
 
-  /** Loses what is not durable. */
+  /** Loses everything that is not durable. */
   crash(): void {
     this.#writes.length = 0;
     this.#visible = this.#durable;

@@ -13,19 +13,19 @@ import {
 import { configurationText, parseConfiguration } from "./configuration_text.ts";
 import { TestLog, type TestSnapshot } from "./test_log.ts";
 
-/** A message; one with a snapshot has the state along with it. */
+/** A message. One with a snapshot carries the state along. */
 export type TestMessage = Message<string> & { readonly state?: number };
 export type TestEntry = Entry<string>;
 
-/** What a node does, as seen from outside. */
+/** The actions of a node, as seen from outside. */
 export interface TestNodeEvents {
   send(message: TestMessage): void;
-  /** Right before the write. */
+  /** Called right before the write. */
   write?(node: TestNode, ready: Ready<string>): void;
   apply?(node: TestNode, entry: TestEntry): void;
-  /** The state machine has got the state of a snapshot. */
+  /** The state machine was replaced by a snapshot. */
   restore?(node: TestNode, snapshot: TestSnapshot): void;
-  /** `index` is `null` when the read was refused. */
+  /** `index` is `null` if the read was refused. */
   read?(node: TestNode, readId: number, index: number | null): void;
 }
 
@@ -33,7 +33,7 @@ export type TestOptions = Partial<
   Omit<RaftOptions<string>, "id" | "configurations" | "hardState" | "log" | "appliedIndex">
 >;
 
-/** Of a node that is to join. */
+/** The configuration of a node that is about to join. */
 export const NO_CONFIGURATION: Configuration = { voters: [], learners: [] };
 
 /** A core with the simplest driver that keeps the contract of `Ready`. */
@@ -42,7 +42,7 @@ export class TestNode {
   readonly log: TestLog;
   raft: Raft<string>;
   isUp = true;
-  /** What the state machine has come to, as a number. */
+  /** The state of the state machine, as a number. */
   state = 0;
   readonly #founding: Configuration;
   readonly #newRaft: () => Raft<string>;
@@ -80,12 +80,12 @@ export class TestNode {
     this.raft = this.#newRaft();
   }
 
-  /** How many Readys wait for their write. */
+  /** Number of Readys whose write is in flight. */
   get inFlightCount(): number {
     return this.#inFlight.length;
   }
 
-  /** What the log says of the configuration at `index`. */
+  /** The configuration in force at `index` according to the log. */
   configurationAt(index: number): Configuration {
     const before = this.#configurations().filter((configuration) => configuration.index <= index);
     return before.at(-1)?.configuration ?? NO_CONFIGURATION;
@@ -98,7 +98,7 @@ export class TestNode {
     this.raft.step(message);
   }
 
-  /** Takes what is ready and does all of it that need not wait for the disk. */
+  /** Takes a Ready and does all of it that need not wait for the disk. */
   pump(): void {
     while (this.isUp && this.raft.hasReady()) this.write(this.raft.ready());
   }
@@ -141,9 +141,9 @@ export class TestNode {
   }
 
   /**
-   * Takes a snapshot of what is applied, and lets go of the log up to `index` or the snapshot.
+   * Takes a snapshot of the applied entries, and compacts the log up to `index` or the snapshot.
    *
-   * @returns the snapshot, or `null` where none can be taken now
+   * @returns the snapshot, or `null` if none can be taken now
    */
   compact(index = Infinity): TestSnapshot | null {
     const { appliedIndex, durableIndex } = this.raft.status();
@@ -157,7 +157,10 @@ export class TestNode {
     return snapshot;
   }
 
-  /** @param survivingWrites how many writes in flight reach the disk, though the core never learns of it */
+  /**
+   * @param survivingWrites how many writes in flight reach the disk, though the core never learns
+   * of it
+   */
   crash(survivingWrites = 0): void {
     for (let i = 0; i < survivingWrites; i++) this.log.persistNext();
     this.log.crash();
@@ -173,7 +176,7 @@ export class TestNode {
     this.isUp = true;
   }
 
-  /** In the place of a snapshot goes the newest that this node has. */
+  /** Sends a message; a snapshot is replaced by this node's newest. */
   #send(message: TestMessage): void {
     const { snapshot } = this.log;
     if (message.type !== "snapshot" || snapshot === null) return this.#events.send(message);
@@ -204,7 +207,7 @@ export class TestNode {
   }
 }
 
-/** The state machine: each entry counts, and so does its place. */
+/** The next state of the state machine. It depends on each entry and on their order. */
 export function nextState(state: number, entry: TestEntry): number {
   let next = (state ^ entry.index) >>> 0;
   for (const character of `${entry.term} ${entry.data}`) {
