@@ -57,7 +57,7 @@ function resolve(from: string, specifier: string): string {
   return new URL(specifier, `file:///${from}`).pathname.slice(1);
 }
 
-/** What breaks the rule of one direction, as readable lines. */
+/** The imports that break the rule of one direction, as readable lines. */
 function upwardImports(source: Source): string[] {
   const layer = layerOf(source.path);
   if (layer === null) return [];
@@ -91,7 +91,7 @@ function impurities(source: Source): string[] {
   return [...imports, ...uses];
 }
 
-/** Where a file opens sockets by itself. */
+/** The places where a file opens sockets itself. */
 function socketUses(source: Source): string[] {
   const imports = importsOf(source)
     .filter((specifier) => SOCKET_MODULES.test(specifier))
@@ -109,7 +109,7 @@ function socketUses(source: Source): string[] {
 
 type Report = (node: ts.Node, what: string) => void;
 
-/** What a check reports about the nodes of a file's syntax tree, with the line of each. */
+/** The findings of a check about the nodes of a file's syntax tree, each with its line. */
 function usesOf(source: Source, check: (node: ts.Node, report: Report) => void): string[] {
   const found: string[] = [];
   const tree = ts.createSourceFile(source.path, source.text, ts.ScriptTarget.Latest, true);
@@ -125,7 +125,7 @@ function usesOf(source: Source, check: (node: ts.Node, report: Report) => void):
   return found;
 }
 
-/** Not a property, a key or the name of a declaration's member. */
+/** Whether the name is not a property, a key or the name of a declaration's member. */
 function isFreeName(node: ts.Identifier): boolean {
   const parent = node.parent;
   if (ts.isPropertyAccessExpression(parent)) return parent.expression === node;
@@ -172,7 +172,7 @@ function unorderedImports(source: Source): string[] {
 
 const isTest = (source: Source) => source.path.endsWith("_test.ts");
 
-Deno.test("the layers are the folders that there are, in the order of the README", () => {
+Deno.test("the layers are the existing folders, in the order of the README", () => {
   const root = new URL("../", import.meta.url);
   const folders = [...Deno.readDirSync(new URL("src/", root))].map(({ name }) => name);
   assertEquals(folders.sort(), LAYERS.toSorted());
@@ -189,7 +189,7 @@ Deno.test("imports point down only", () => {
 
 for (const folder of LAYERS) {
   // Imports of types count as well.
-  Deno.test(`no file of ${folder} imports itself by way of others`, () => {
+  Deno.test(`no file of ${folder} imports itself through others`, () => {
     assertEquals(circleOf(readSources(`src/${folder}`)), null);
   });
 }
@@ -219,7 +219,7 @@ Deno.test("no file of src has more than 500 lines", () => {
   assertEquals(long.map(({ path }) => path), []);
 });
 
-Deno.test("the check itself sees what it must see", () => {
+Deno.test("the checks find what they have to find", () => {
   const upward = { path: "src/raft/x.ts", text: `import { a } from "../node/a.ts";` };
   assertEquals(upwardImports(upward), ["src/raft/x.ts imports src/node/a.ts"]);
   const circle = [

@@ -1,13 +1,13 @@
 import type { Agreement } from "./command_generator.ts";
 
-/** Beyond this, deadlines come from absolute times and must agree to the millisecond. */
+/** From this time on, deadlines come from absolute times and must agree to the millisecond. */
 const EXACT_FROM_MS = 10_000_000_000_000;
 const TOLERANCE_MS = 20_000;
 
 /**
  * Whether two raw replies agree.
  *
- * @param exists tells whether a key exists
+ * @param exists returns whether a key exists
  */
 export function agree(
   agreement: Agreement,
@@ -40,7 +40,7 @@ export function agree(
   }
 }
 
-/** The bulk strings of an array without arrays in it. */
+/** The bulk strings of an array that contains no arrays. */
 export function elements(reply: string): string[] {
   const found: string[] = [];
   let at = reply.indexOf("\r\n") + 2;
@@ -58,7 +58,7 @@ function sameElements(expected: string, actual: string): boolean {
   return JSON.stringify(elements(expected).sort()) === JSON.stringify(elements(actual).sort());
 }
 
-/** `*2`, and the cursor. */
+/** The header of a `SCAN` reply: `*2` and the cursor. */
 function scanHead(reply: string): string {
   return /^\*2\r\n\$\d+\r\n\d+\r\n/.exec(reply)?.[0] ?? "";
 }

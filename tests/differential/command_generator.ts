@@ -3,7 +3,7 @@ import type { Command } from "../../src/commands/command.ts";
 import { COMMANDS } from "../../src/commands/table.ts";
 import { NastyValues } from "./nasty_values.ts";
 
-/** All commands that Redis has, too. Regent's own came with its versions 0.x. */
+/** All commands that Redis has too. Regent's own are those since its versions 0.x. */
 export const REDIS_COMMANDS: readonly Command[] = COMMANDS.filter(({ since }) =>
   !since.startsWith("0.")
 );
@@ -41,7 +41,7 @@ const AGREEMENTS: ReadonlyMap<string, Agreement> = new Map<string, Agreement>([
   ["pexpiretime", "deadlineMilliseconds"],
 ]);
 
-/** Deadlines long gone and far ahead, so that both servers judge them alike at any time. */
+/** Deadlines in the distant past and future, so that both servers judge them alike at any time. */
 const ABSOLUTE_SECONDS = [
   "-5",
   "0",
@@ -59,7 +59,9 @@ const OPTION_WORDS = "NX XX GET KEEPTTL PERSIST EX PX EXAT PXAT GT LT REPLACE DB
   " ",
 );
 
-/** Makes requests for all commands that read or write, most of them right, many a little wrong. */
+/**
+ * Generates requests for all commands that read or write: most are valid, many have a small error.
+ */
 export class CommandGenerator {
   readonly #values: NastyValues;
   readonly #commands = REDIS_COMMANDS.filter(({ kind }) => kind !== "local");
@@ -75,7 +77,8 @@ export class CommandGenerator {
     const { name } = command;
     if (name.startsWith("flush") && values.chance(0.97)) return this.next();
     let args = this.#argumentsFor(command);
-    // One argument more could make a right scan of a wrong one, with a cursor of the server's own.
+    // One more argument could turn a whole scan into a partial one, with a cursor of the server's
+    // own.
     if (name !== "scan" && values.chance(0.03)) {
       args = values.chance(0.5) ? args.slice(1) : [...args, values.value()];
     }
@@ -85,7 +88,7 @@ export class CommandGenerator {
     return { args: [values.anyCase(name), ...args], agreement };
   }
 
-  /** What makes a row's arguments more telling than any keys and values. */
+  /** Arguments that exercise a command better than random keys and values. */
   #argumentsFor(command: Command): string[] {
     const values = this.#values;
     switch (command.name) {
@@ -129,7 +132,7 @@ export class CommandGenerator {
     }
   }
 
-  /** Keys where the row has them, values elsewhere, as many as its arity says. */
+  /** As many arguments as the row's arity says: keys in the row's places, values elsewhere. */
   #argumentsByRow({ arity, keys }: Command): string[] {
     const values = this.#values;
     if (keys !== null && keys.last < 0) {
@@ -149,7 +152,7 @@ export class CommandGenerator {
     return Array.from({ length: 1 + this.#values.integerBelow(4) }, make).flat();
   }
 
-  /** Options of `SET` or `GETEX`, in any order and mixture. */
+  /** Options of `SET` or `GETEX`, in any order and combination. */
   #options(words: readonly string[]): string[] {
     const values = this.#values;
     const found: string[] = [];
@@ -173,7 +176,7 @@ export class CommandGenerator {
     return args;
   }
 
-  /** Amounts of time that no pause between the two servers can turn into different outcomes. */
+  /** Amounts of time for which no delay between the two servers can change the outcome. */
   #amount(unit: string): string {
     const values = this.#values;
     if (values.chance(0.05)) return values.oneOf(["abc", "", "1.5", "-9223372036854775808"]);
@@ -210,7 +213,7 @@ export class CommandGenerator {
     return args;
   }
 
-  /** Either a whole scan in one step, or one that must fail. */
+  /** A whole scan in one step, or one that must fail. */
   #scan(): string[] {
     const values = this.#values;
     const args: string[] = [];

@@ -57,7 +57,7 @@ export class NastyValues {
     this.#random = random;
   }
 
-  /** A whole number in [0, below). */
+  /** An integer in [0, below). */
   integerBelow(below: number): number {
     return randomInteger(this.#random, below);
   }
@@ -134,7 +134,7 @@ export class NastyValues {
     }
   }
 
-  /** The same letters, some in another case. */
+  /** The same word, with some letters in the other case. */
   anyCase(word: string): string {
     if (this.chance(0.5)) return word;
     return word.replace(

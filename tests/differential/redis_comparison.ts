@@ -11,7 +11,7 @@ import { CommandGenerator, type GeneratedRequest } from "./command_generator.ts"
 
 const BATCH = 250;
 
-/** Where these commands have a value, which is long now and then. */
+/** The position of the value of each command, which is sometimes long. */
 const VALUE_AT: Readonly<Record<string, number>> = {
   set: 2,
   setnx: 2,
@@ -23,7 +23,7 @@ const VALUE_AT: Readonly<Record<string, number>> = {
 };
 const LONG_SHARE = 0.05;
 
-/** A request that Redis and Regent answer differently. */
+/** A request to which Redis and Regent reply differently. */
 export interface Difference {
   readonly args: readonly string[];
   readonly expected: string;
@@ -45,7 +45,10 @@ export class RedisComparison {
     this.#generator = new CommandGenerator(seededRandom(seed));
   }
 
-  /** Generates and compares `count` requests and the state they lead to; the first difference. */
+  /**
+   * Generates `count` requests, and compares the replies and the final states. Returns the first
+   * difference.
+   */
   async run(count: number): Promise<Difference | null> {
     await this.#redis.send(["HELLO", String(this.#protocol)], ["FLUSHALL"]);
     for (let done = 0; done < count; done += BATCH) {
@@ -58,7 +61,7 @@ export class RedisComparison {
   }
 
   async compare(requests: readonly GeneratedRequest[]): Promise<Difference | null> {
-    // Both clocks are read at about the same time; the machine's stands still for the batch.
+    // Both clocks are read at about the same time. The machine's stands still during the batch.
     this.#machine.advanceTime(Date.now());
     const replies = await this.#redis.send(...requests.map(({ args }) => args));
     for (const [index, { args, agreement }] of requests.entries()) {
@@ -72,13 +75,13 @@ export class RedisComparison {
 
   #next(): GeneratedRequest[] {
     const request = this.#withLongValue(this.#generator.next());
-    // Redis counts keys that are due until it removes them, which a whole scan makes it do.
+    // Redis counts expired keys until it removes them, which a whole scan makes it do.
     return request.args[0]?.toLowerCase() === "dbsize"
       ? [{ args: ["SCAN", "0", "COUNT", "1000000"], agreement: "scan" }, request]
       : [request];
   }
 
-  /** The request, perhaps with a value of a length that is kept as bytes. */
+  /** The request, perhaps with a value that is long enough to be kept as bytes. */
   #withLongValue(request: GeneratedRequest): GeneratedRequest {
     const args = [...request.args];
     const at = VALUE_AT[args[0]?.toLowerCase() ?? ""];

@@ -12,10 +12,10 @@ import { type Difference, RedisComparison } from "./redis_comparison.ts";
 
 const hasRedis = await hasRedisServer();
 const seed = await setting("REGENT_SEED") ?? Math.floor(Math.random() * 2 ** 31);
-/** For each version of the protocol. */
+/** Number of requests for each version of the protocol. */
 const count = await setting("REGENT_COUNT") ?? 10_000;
 
-/** A number from the environment, if it is set and may be read. */
+/** A number from the environment, or `null` if it is not set or may not be read. */
 async function setting(variable: string): Promise<number | null> {
   const { state } = await Deno.permissions.query({ name: "env", variable });
   const text = state === "granted" ? Deno.env.get(variable) : undefined;
@@ -43,7 +43,7 @@ function assertSame(difference: Difference | null): void {
   if (difference === null) return;
   const { args, expected, actual } = difference;
   assertEquals(actual, expected, `REGENT_SEED=${seed} ${JSON.stringify(args)}`);
-  throw new Error(`Cannot tell what differs: current value is ${JSON.stringify(difference)}`);
+  throw new Error(`Cannot find the difference: current value is ${JSON.stringify(difference)}`);
 }
 
 for (const protocol of [2, 3] satisfies Protocol[]) {
@@ -52,7 +52,7 @@ for (const protocol of [2, 3] satisfies Protocol[]) {
   });
 }
 
-testWithRedis("INCRBYFLOAT reckons as Redis does", async (redis) => {
+testWithRedis("INCRBYFLOAT computes as in Redis", async (redis) => {
   const values = new NastyValues(seededRandom(seed));
   const requests = Array.from({ length: count / 5 }, (): GeneratedRequest[] => [
     { args: ["SET", "k", values.float()], agreement: "bytes" },
@@ -62,7 +62,7 @@ testWithRedis("INCRBYFLOAT reckons as Redis does", async (redis) => {
   assertSame(await new RedisComparison(redis, 2, seed).compare(requests.flat()));
 });
 
-testWithRedis("integers are read and reckoned as Redis does", async (redis) => {
+testWithRedis("integers are parsed and computed as in Redis", async (redis) => {
   const values = new NastyValues(seededRandom(seed));
   const requests = Array.from({ length: count / 5 }, (): GeneratedRequest[] => [
     { args: ["SET", "k", values.integer()], agreement: "bytes" },
@@ -72,7 +72,7 @@ testWithRedis("integers are read and reckoned as Redis does", async (redis) => {
   assertSame(await new RedisComparison(redis, 2, seed).compare(requests.flat()));
 });
 
-testWithRedis("patterns match what they match in Redis", async (redis) => {
+testWithRedis("patterns match as in Redis", async (redis) => {
   const values = new NastyValues(seededRandom(seed));
   const keys = Array.from({ length: 100 }, () => values.pattern());
   const requests = Array.from({ length: count / 5 }, (): GeneratedRequest => (
@@ -86,7 +86,7 @@ testWithRedis("patterns match what they match in Redis", async (redis) => {
 });
 
 for (const protocol of [2, 3] satisfies Protocol[]) {
-  testWithRedis(`COMMAND INFO tells what Redis tells in RESP${protocol}`, async (redis) => {
+  testWithRedis(`COMMAND INFO replies as in Redis in RESP${protocol}`, async (redis) => {
     await redis.send(["HELLO", String(protocol)]);
     const subcommands = REDIS_COMMANDS.flatMap((command) => command.subcommands ?? []);
     const names = [...REDIS_COMMANDS, ...subcommands].map(({ name }) => name);
@@ -100,7 +100,10 @@ for (const protocol of [2, 3] satisfies Protocol[]) {
   });
 }
 
-/** FORGET takes FORCE, too, and CONFIG SET is a write of the cluster; the others read the state, where Redis's read that of a process. */
+/**
+ * FORGET also takes FORCE, and CONFIG SET is a write of the cluster. The others read the replicated
+ * state, where Redis reads a process's own.
+ */
 const OTHERWISE = [
   "cluster|forget",
   "cluster|countkeysinslot",
@@ -108,13 +111,13 @@ const OTHERWISE = [
   "config|set",
 ];
 
-/** Redis 7.0 does not know those that came later; of containers, each has others. */
+/** Removes subcommands: containers have other ones here, and Redis 7.0 lacks the later ones. */
 function withoutSubcommands(reply: string): Reply {
   const [row = null] = decodeReply(reply) as readonly Reply[];
   return Array.isArray(row) ? row.slice(0, -1) : row;
 }
 
-testWithRedis("COMMAND GETKEYSANDFLAGS tells what Redis tells", async (redis) => {
+testWithRedis("COMMAND GETKEYSANDFLAGS replies as in Redis", async (redis) => {
   const requests = [
     ["GET", "a"],
     ["MSET", "a", "1", "b", "2"],

@@ -13,7 +13,7 @@ import { requests } from "./targets/requests.ts";
 import { sessions } from "./targets/sessions.ts";
 import { snapshots } from "./targets/snapshots.ts";
 
-/** What is fuzzed within one process, by layers from the wire to whole parts. */
+/** The targets within one process, by layers from the wire to whole parts. */
 export const TARGETS: readonly FuzzTarget[] = [
   requests,
   replies,
@@ -30,7 +30,7 @@ export const TARGETS: readonly FuzzTarget[] = [
   proxy,
 ];
 
-/** @throws {RangeError} when there is none of that name */
+/** @throws {RangeError} if there is no target of that name */
 export function targetNamed(name: string): FuzzTarget {
   const target = TARGETS.find((one) => one.name === name);
   if (target !== undefined) return target;

@@ -2,9 +2,9 @@ import { latin1Bytes } from "../../src/base/bytes.ts";
 import { type Random, randomInteger } from "../../src/base/random.ts";
 
 /**
- * The input cut as a network may cut it: single bytes, a few pieces, or all at once.
+ * Cuts the input as a network may cut it: into single bytes, a few pieces, or not at all.
  *
- * @param countMax about how many chunks there are at most
+ * @param countMax about the maximum number of chunks
  */
 export function chunksOf(input: string, random: Random, countMax = 4096): Uint8Array[] {
   const bytes = latin1Bytes(input);

@@ -2,11 +2,11 @@
 export interface KeptCase {
   readonly target: string;
   readonly input: string;
-  /** What was wrong. */
+  /** What went wrong. */
   readonly was: string;
 }
 
-/** Run with every test. Append what `deno task fuzz` finds, as it prints it. */
+/** These run with every test. Append what `deno task fuzz` finds, as it prints it. */
 export const CORPUS: readonly KeptCase[] = [
   {
     target: "entries",

@@ -3,10 +3,10 @@ import { type Random, seededRandom } from "../../src/base/random.ts";
 import type { FuzzTarget } from "./fuzz_target.ts";
 import { mutate, randomBytes } from "./mutate.ts";
 
-/** The longest that one case may take on a busy machine. */
+/** Maximum duration of one case on a busy machine. */
 const CASE_MS_MAX = 3_000;
 
-/** A case that failed, with all that is needed to run it again. */
+/** A failed case, with everything needed to run it again. */
 export class FuzzFailure extends Error {
   override name = "FuzzFailure";
 
@@ -16,7 +16,9 @@ export class FuzzFailure extends Error {
   }
 }
 
-/** The input of a seed: mutated from a valid one mostly, sometimes valid, sometimes only noise. */
+/**
+ * The input of a seed: usually a mutated valid one, sometimes a valid one, sometimes only noise.
+ */
 export function inputOf(target: FuzzTarget, seed: number): string {
   const random: Random = seededRandom(seed);
   const kind = random();
@@ -27,7 +29,7 @@ export function inputOf(target: FuzzTarget, seed: number): string {
 }
 
 /**
- * Runs one input, and once more if it took long: the machine may have stood still.
+ * Runs one input. Runs it a second time if it took long, since the machine may have stalled.
  *
  * @throws {FuzzFailure}
  */
@@ -47,7 +49,7 @@ function timed(target: FuzzTarget, input: string): number {
   return performance.now() - startMs;
 }
 
-/** Bytes as a string literal that can be put into the corpus. */
+/** Bytes as a string literal for the corpus. */
 export function escaped(input: string): string {
   const text = input.replace(/[^ !#-[\]-~]/g, (char) => {
     if (char === "\r") return "\\r";

@@ -9,7 +9,7 @@ const LOAD_MS = 120_000;
 /** How much of a target to run. */
 export interface FuzzPart {
   readonly target: string;
-  /** The first case's; each further one's is one higher. */
+  /** The seed of the first case. Each further case has the next seed. */
   readonly seed: number;
   /** @default Infinity */
   readonly cases?: number;
@@ -17,20 +17,20 @@ export interface FuzzPart {
   readonly seconds?: number;
 }
 
-/** How it went. */
+/** The result of a part. */
 export interface FuzzResult {
   readonly target: string;
   readonly cases: number;
   readonly tookMs: number;
-  /** Seed, bytes and error of the first case that failed. */
+  /** Seed, bytes and error of the first failed case. */
   readonly failure: string | null;
 }
 
-/** Runs cases in a thread of its own, to detect those that never end. */
+/** Runs cases in a worker thread, to detect those that never end. */
 export class FuzzRun {
   readonly #worker = new Worker(new URL("./fuzz_worker.ts", import.meta.url), { type: "module" });
 
-  /** Runs cases of one target, one call after the other, up to the first that fails. */
+  /** Runs cases of one target, one after the other, up to the first failure. */
   async target({ target, seed, cases, seconds }: FuzzPart): Promise<FuzzResult> {
     const { failure, ...outcome } = await this.#carryOut({
       target,
@@ -53,7 +53,7 @@ export class FuzzRun {
       const cases = Atomics.load(order.progress, 0);
       if (cases !== seen.cases) Object.assign(seen, { cases, sinceMs: Date.now() });
       const tookMs = Date.now() - seen.sinceMs;
-      // Before its first case the thread loads the program, which takes long on a busy machine.
+      // Before its first case the worker loads the program, which takes long on a busy machine.
       if (tookMs < (cases === 0 ? LOAD_MS : HANG_MS)) return;
       const seed = order.firstSeed + cases;
       const input = escaped(inputOf(targetNamed(order.target), seed));

@@ -1,17 +1,20 @@
 import type { Random } from "../../src/base/random.ts";
 
-/** A part of Regent that takes bytes from outside, and what must hold whatever the bytes are. */
+/** A part of Regent that takes bytes from outside, and the properties that hold for all bytes. */
 export interface FuzzTarget {
   readonly name: string;
-  /** Words that mean something to it, for mutations to put in. */
+  /** Words of its format, which mutations insert. */
   readonly words: readonly string[];
-  /** A valid input, or one broken in a way that only the target knows: a character for each byte. */
+  /**
+   * An input that is valid, or broken in a way that only the target knows: a character for each
+   * byte.
+   */
   sample(random: Random): string;
-  /** Runs one input, deterministically. Throws when a promise is broken. */
+  /** Runs one input, deterministically. @throws if a property does not hold */
   run(input: string): void;
 }
 
-/** Random source for a run's own choices, such as chunk sizes: the same for the same input. */
+/** Seed of a run's own choices, such as chunk sizes: the same for the same input. */
 export function choiceSeed(input: string): number {
   let hash = 0x811c9dc5;
   for (let at = 0; at < input.length; at++) {

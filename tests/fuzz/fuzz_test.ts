@@ -7,11 +7,11 @@ import { fuzzCluster } from "./live_cluster.ts";
 
 const SECONDS_EACH = 0.3;
 
-Deno.test("what once broke a promise does not any more", () => {
+Deno.test("inputs that once broke a promise no longer do", () => {
   for (const { target, input } of CORPUS) runInput(targetNamed(target), input);
 });
 
-Deno.test("fresh inputs break nothing", async (test) => {
+Deno.test("fresh inputs break no promise", async (test) => {
   const seed = Date.now() % 2 ** 31;
   const run = new FuzzRun();
   for (const { name } of TARGETS) {
@@ -24,7 +24,7 @@ Deno.test("fresh inputs break nothing", async (test) => {
   run.stop();
 });
 
-Deno.test("a node and a proxy live through nonsense on all their ports", async () => {
+Deno.test("a node and a proxy survive nonsense on all their ports", async () => {
   const seed = Date.now() % 2 ** 31;
   await fuzzCluster({ seed, seconds: 1.5, nodes: 1 });
 });

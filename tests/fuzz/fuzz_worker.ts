@@ -1,6 +1,6 @@
 /**
- * Runs cases of one target, in a thread of its own so that one that never ends can be told by the
- * thread that waits for it.
+ * Runs cases of one target in a worker thread, so that the thread that waits for it detects a case
+ * that never ends.
  */
 /// <reference lib="deno.worker" />
 import { targetNamed } from "./all_targets.ts";
@@ -12,15 +12,15 @@ export interface FuzzOrder {
   readonly firstSeed: number;
   readonly casesMax: number;
   readonly secondsMax: number;
-  /** Where the number of cases done is counted. */
+  /** Counts the cases done. */
   readonly progress: Int32Array;
 }
 
-/** What it answers at the end. */
+/** The worker's answer at the end. */
 export interface FuzzOutcome {
   readonly cases: number;
   readonly tookMs: number;
-  /** The first case that failed. */
+  /** The first failed case. */
   readonly failure: { readonly seed: number; readonly message: string } | null;
 }
 

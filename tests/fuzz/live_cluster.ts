@@ -14,14 +14,14 @@ import { requests } from "./targets/requests.ts";
 import { sessions } from "./targets/sessions.ts";
 import { HELLO, identityOf, raftPortOf, UnfinishedPeers } from "./unfinished_peers.ts";
 
-/** Of an entry in parts, as a node has it. */
+/** A node's limit for an entry that arrives in parts. */
 const ENTRY_BYTES_MAX = 512 * 1024 * 1024;
 const RSS_MIB_MAX = 600;
-/** What a node keeps of peers that finish nothing: 64 each that say no hello and that nobody knows, and a few more. */
+/** Unfinished peers that a node may keep: 64 without a hello, 64 unknown ones, and a few more. */
 const UNFINISHED_PEERS_MAX = 140;
-/** How long a process may keep another client waiting while it is fed with nonsense. */
+/** How long a process may keep other clients waiting while it receives nonsense. */
 const SERVED_MS_MAX = 20_000;
-/** Connections that stay open with something unfinished, each of them. */
+/** Unfinished requests, each sent on a connection that stays open. */
 const UNFINISHED = [
   "*1\r\n$16777216\r\nhalf of it",
   "*131072\r\n$0\r\n\r\n",
@@ -44,14 +44,14 @@ export interface LiveFuzzResult {
 }
 
 /**
- * Feeds the ports of real processes with nonsense: they live on, serve others meanwhile, keep their
- * memory, and what they refuse changes neither terms nor data.
+ * Sends nonsense to the ports of real processes. They have to survive, serve others meanwhile and
+ * stay within a memory limit, and refused input must change neither terms nor data.
  *
- * @throws when one of them does not; the message tells the seed and what was sent last
+ * @throws if one of them does not; the message has the seed and the last inputs
  */
 export async function fuzzCluster(options: LiveFuzzOptions): Promise<LiveFuzzResult> {
   const { nodes = 3, proxies = 1 } = options;
-  // Elections of their own, on a machine that is busy with this, must not look like ours.
+  // Elections because of a busy machine must not be taken for the effect of an input.
   const nodeFlags = ["--election-ms", "3000", "--heartbeat-ms", "200"];
   const cluster = await LocalCluster.start({ nodes, proxies, nodeFlags });
   const fuzzed = new FuzzedCluster(cluster, options.seed);
@@ -105,7 +105,7 @@ class FuzzedCluster {
       await this.#unfinishedPeers.addRound();
       await this.#assertServing();
     }
-    await until("the nodes keep a bounded number of peers that finish nothing", () => {
+    await until("the nodes keep a bounded number of unfinished peers", () => {
       return this.#unfinishedPeers.openCount <= nodes.length * UNFINISHED_PEERS_MAX;
     });
     for (const connection of this.#held) connection.close();
@@ -132,7 +132,7 @@ class FuzzedCluster {
     try {
       for (const chunk of chunksOf(input, this.#random, 30)) await connection.write(chunk);
     } catch {
-      // Refused before it had all of it.
+      // The node refused it before it had all of it.
     }
     if (this.#held.length < 200 && this.#random() < 0.05) this.#held.push(connection);
     else await readAWhile(connection);
@@ -163,7 +163,7 @@ class FuzzedCluster {
     }
   }
 
-  /** As another member of this very cluster, or as a stranger. */
+  /** A hello of another member of this cluster, or of a stranger. */
   #hello(member: Member): string {
     const { nodes } = this.#cluster;
     const other = nodes.find((node) => node !== member) ?? member;
@@ -207,7 +207,7 @@ class FuzzedCluster {
   }
 }
 
-/** Of each process. */
+/** The last lines of each process. */
 function lastLines(said: string): string {
   return said.split(/(?=--- )/).map((one) => one.split("\n").slice(-8).join("\n")).join("\n");
 }
@@ -217,7 +217,7 @@ function rssMibIn(info: Reply | null): number {
   return Math.round(Number(/used_memory_rss:(\d+)/.exec(text)?.[1]) / 2 ** 20);
 }
 
-/** Takes what comes within a moment, and leaves. */
+/** Reads for a moment, and closes the connection. */
 async function readAWhile(connection: Deno.Conn): Promise<void> {
   const timer = setTimeout(() => connection.close(), 20);
   const buffer = new Uint8Array(64 * 1024);

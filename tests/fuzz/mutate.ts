@@ -1,6 +1,6 @@
 import { type Random, randomInteger } from "../../src/base/random.ts";
 
-/** Numbers at which lengths, counts and indexes go wrong. */
+/** Numbers with which lengths, counts and indexes go wrong. */
 const ODD_NUMBERS = [
   ..."0 -0 00 -1 -2 +1 1 2 3 7 9 10 127 128 255 256 511 512 1023 1024 4095 65535 65536 65537".split(
     " ",
@@ -22,16 +22,16 @@ const ODD_LENGTHS = [
 const ODD_BYTES = "\0\x01\x07\n\r\t \"$'*+,-/0:;<?@[\\]^_`{}~\x7f\x80\xff";
 const LENGTH_MAX = 64 * 1024;
 
-/** What random mutations are made with. */
+/** The material of random mutations. */
 export interface MutationOptions {
   readonly random: Random;
-  /** Words to put in. */
+  /** Words to insert. */
   readonly words: readonly string[];
   /** Another input of the same kind, to splice with. */
   readonly another: () => string;
 }
 
-/** The input with one change or several, of the kinds that broke real decoders. */
+/** The input with one or several changes, of the kinds that have broken real decoders. */
 export function mutate(input: string, options: MutationOptions): string {
   const { random } = options;
   let text = input;
@@ -42,7 +42,7 @@ export function mutate(input: string, options: MutationOptions): string {
   return text;
 }
 
-/** Bytes of no meaning. */
+/** Bytes without meaning. */
 export function randomBytes(random: Random, lengthMax: number): string {
   const length = randomInteger(random, lengthMax + 1);
   return Array.from({ length }, () => String.fromCharCode(randomInteger(random, 256))).join("");
@@ -73,7 +73,7 @@ function oneOf<T>(random: Random, values: readonly T[] | string): T {
   return values[randomInteger(random, values.length)] as T;
 }
 
-/** A piece of the text, short ones more often. */
+/** A piece of the text; short ones are more frequent. */
 function pieceOf(text: string, random: Random): { from: number; to: number } {
   const from = randomInteger(random, text.length + 1);
   const lengthMax = random() < 0.7 ? 8 : text.length;
@@ -157,7 +157,7 @@ function insertRandom(text: string, { random }: MutationOptions): string {
   return text.slice(0, at) + randomBytes(random, 16) + text.slice(at);
 }
 
-/** Brackets within brackets: what a decoder that calls itself dies of. */
+/** Brackets within brackets, which break a recursive decoder. */
 function nest(text: string, { random }: MutationOptions): string {
   if (random() < 0.8) return text;
   const { from, to } = pieceOf(text, random);

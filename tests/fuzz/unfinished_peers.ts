@@ -3,11 +3,14 @@ import { BUILD_VERSIONS } from "../../src/node/members/versions.ts";
 import type { Member } from "../support/local_cluster.ts";
 import { framed } from "./targets/frames.ts";
 
-/** What a node must bear, and close in time or keep in bounds. */
+/**
+ * Behaviour that a node must survive: it closes such a connection in time, or keeps a bounded
+ * number.
+ */
 const MANNERS = ["silent", "half a hello", "trickling", "stranger", "member", "member's lane"];
-/** So many new connections to each node, at each round. */
+/** Number of new connections to each node in a round. */
 const PER_ROUND = 2 * MANNERS.length;
-/** Of a connection that trickles: a byte each second. */
+/** Interval of a trickling connection, which sends a byte each time. */
 const TRICKLE_MS = 1_000;
 const HALF_A_FRAME = "\0\x10\0\0" + '{"type":"append",'.padEnd(60_000);
 
@@ -22,7 +25,7 @@ export function raftPortOf({ args }: Member): number {
   return Number(args[args.indexOf("--raft-port") + 1]);
 }
 
-/** Which cluster a node belongs to, and on which directory it runs. */
+/** The cluster of a node, and the incarnation of its directory. */
 export function identityOf({ dir }: Member): { clusterId: string; incarnation: string } {
   return JSON.parse(Deno.readTextFileSync(`${dir}/identity.json`));
 }
@@ -42,12 +45,12 @@ export class UnfinishedPeers {
     this.#nodes = nodes;
   }
 
-  /** How many a node has not closed. */
+  /** Number of connections that nodes have not closed. */
   get openCount(): number {
     return this.#open.size;
   }
 
-  /** Some more, to each node. */
+  /** Opens some more connections to each node. */
   async addRound(): Promise<void> {
     for (const node of this.#nodes) {
       for (let number = 0; number < PER_ROUND; number++) await this.#add(node);

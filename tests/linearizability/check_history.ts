@@ -4,16 +4,16 @@ import type { Operation } from "./operation.ts";
 import { Search } from "./search.ts";
 
 export interface CheckOptions {
-  /** How long to look at all; a search that is not at its end by then proves nothing. */
+  /** Time limit of the whole check. A search that has not ended by then proves nothing. */
   readonly timeoutMs: number;
 }
 
 export interface Verdict {
-  /** `unknown`: out of time or memory. That is no pass. */
+  /** `unknown`: out of time or memory, which is not a pass. */
   readonly verdict: "linearizable" | "not linearizable" | "unknown";
   /** The key whose history is wrong or could not be judged. */
   readonly key?: string;
-  /** Lines that show what cannot be explained. */
+  /** Lines that show the contradiction. */
   readonly explanation?: readonly string[];
 }
 
@@ -22,14 +22,14 @@ export interface Verdict {
  * between their invocation and their completion. Each operation touches one key, so each key is
  * judged alone (Herlihy and Wing: linearizability is local).
  *
- * @throws {RangeError} for an operation that the model does not know
+ * @throws {RangeError} for an operation that the model does not have
  */
 export function checkHistory(operations: readonly Operation[], options: CheckOptions): Verdict {
   const deadlineMs = performance.now() + options.timeoutMs;
   let undecided: string | undefined;
   for (const [key, ofKey] of byKey(operations)) {
     const nowMs = performance.now();
-    // half of what is left, so that a hard key leaves time for the others
+    // half of the time that is left, so that a hard key leaves time for the others
     const result = new Search(keyHistory(ofKey), nowMs + (deadlineMs - nowMs) / 2).run();
     if (result.kind === "none") {
       const explanation = explain(key, ofKey.length, result.deadEnd);

@@ -136,7 +136,7 @@ assertBad("a swap that gives back the wrong value", [[1, 2], "SET a", "OK"], [
   "b",
 ]);
 
-Deno.test("keys are judged apart, and the one at fault is shown", () => {
+Deno.test("each key is judged alone, and the failing one is shown", () => {
   const good = history([[1, 2], "SET a", "OK"], [[3, 4], "GET", "a"]);
   const bad = history([[1, 2], "SET a", "OK"], [[3, 4], "SET b", "OK"], [[5, 6], "GET", "a"]);
   const operations = [...good, ...bad.map((operation) => ({ ...operation, key: "other" }))];
@@ -147,23 +147,23 @@ Deno.test("keys are judged apart, and the one at fault is shown", () => {
     "the longest order found ends with (what the key then holds):",
     '  [1, 2] c0: SET a → "OK"  ("a")',
     '  [3, 4] c1: SET b → "OK"  ("b")',
-    'the key holds "b"; one of these has to come next, and none can:',
+    'the key holds "b"; one of these must come next, and none can:',
     '  [5, 6] c2: GET → "a", but would be answered "b"',
   ]);
 });
 
-Deno.test("what is of unknown outcome and does not help is shown too", () => {
+Deno.test("operations of unknown outcome that do not help are shown too", () => {
   const operations = history([[1, 2], "INCR", NO_REPLY], [[3, 4], "INCR", 3]);
   assertEquals(checkHistory(operations, { timeoutMs: 5_000 }).explanation, [
     'key "k": no order explains its 2 operations',
-    "the key holds nothing; one of these has to come next, and none can:",
+    "the key holds nothing; one of these must come next, and none can:",
     "  [3, 4] c1: INCR → 3, but would be answered 1",
-    "even with what is of unknown outcome and was begun before:",
+    "even with these earlier operations of unknown outcome:",
     "  [1, …] c0: INCR → unknown",
   ]);
 });
 
-Deno.test("a search without time is no pass", () => {
+Deno.test("a search that runs out of time is not a pass", () => {
   const writes = Array.from({ length: 18 }, (_, at) => [[1, 2], `SET ${at}`, "OK"] as const);
   const hard = history(...writes, [[3, 4], "GET", "nobody wrote this"]);
   const { verdict, key } = checkHistory(hard, { timeoutMs: 0 });

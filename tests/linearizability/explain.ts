@@ -4,7 +4,7 @@ import type { DeadEnd } from "./search.ts";
 
 const TEXT_MAX = 200;
 
-/** A dead end of the search, in lines for people. */
+/** A dead end of the search, as readable lines. */
 export function explain(
   key: string,
   count: number,
@@ -15,17 +15,17 @@ export function explain(
   for (const { operation, after } of order) {
     lines.push(`  ${describe(operation)}  (${quote(after)})`);
   }
-  lines.push(`the key holds ${quote(state)}; one of these has to come next, and none can:`);
+  lines.push(`the key holds ${quote(state)}; one of these must come next, and none can:`);
   for (const operation of stuck) {
     const { reply } = transitionOf(operation.args)(state);
     lines.push(`  ${describe(operation)}, but would be answered ${quote(reply)}`);
   }
-  if (unused.length > 0) lines.push("even with what is of unknown outcome and was begun before:");
+  if (unused.length > 0) lines.push("even with these earlier operations of unknown outcome:");
   for (const operation of unused) lines.push(`  ${describe(operation)}`);
   return lines;
 }
 
-/** One operation in a line: when, who, what, and how it ended. */
+/** One operation in a line: its times, client, request and outcome. */
 export function describe(operation: Operation): string {
   const { client, args, invokedMs, completedMs, outcome } = operation;
   const [name = "", ...rest] = args;
@@ -46,7 +46,7 @@ function quote(value: string | number | null): string {
   return typeof value === "number" ? String(value) : JSON.stringify(clip(value));
 }
 
-/** The end of a long text: values that grow differ there. */
+/** The end of a long text, where growing values differ. */
 function clip(text: string): string {
   return text.length <= TEXT_MAX ? text : `…${text.slice(-TEXT_MAX)}`;
 }

@@ -2,7 +2,7 @@ import type { Operation } from "./operation.ts";
 import { onlyExtends, type State } from "./register_model.ts";
 
 /**
- * What is known beforehand of a key that is only ever appended to: its state grows along one line,
+ * What is known in advance of a key that is only ever appended to. Its state grows along one line,
  * through the longest value that was read; beyond that only its length can be seen. Without this,
  * each order of unknown appends would have to be tried.
  */
@@ -13,7 +13,7 @@ export class Growth {
     this.#longestRead = longestRead;
   }
 
-  /** @returns `null` for a key that other requests touch too */
+  /** @returns `null` for a key that other commands change too */
   static of(operations: readonly Operation[]): Growth | null {
     if (!operations.every(({ args }) => onlyExtends(args))) return null;
     let longest = "";
@@ -30,7 +30,7 @@ export class Growth {
     return this.#longestRead.startsWith(value) || value.startsWith(this.#longestRead);
   }
 
-  /** Whether nobody saw the content of a state that comes after this one. */
+  /** Whether no read saw the content of a state after this one. */
   isUnseenAfter(state: State): boolean {
     return (state ?? "").startsWith(this.#longestRead);
   }

@@ -14,38 +14,38 @@ export interface KnownCall {
   readonly operation: Operation;
   readonly transition: Transition;
   readonly reply: PlainReply;
-  /** By its reply, the call left the key as it was. */
+  /** The reply shows that the call left the key unchanged. */
   readonly changedNothing: boolean;
 }
 
 /**
- * Operations with the same request and an unknown outcome. They have no end, so what a later one
- * explains an earlier one explains as well: they are used up in the order of their invocation.
+ * Operations with the same request and an unknown outcome. They have no end, so an earlier one
+ * explains whatever a later one does: they are used up in the order of their invocation.
  */
 export interface UnknownCalls {
   readonly transition: Transition;
   readonly operations: readonly Operation[];
-  /** Where each of them starts among the events. */
+  /** The start of each of them among the events. */
   readonly positions: readonly number[];
 }
 
-/** A call or a return in the list of those that are not yet put in order. */
+/** A call or a return in the list of those that have no place in the order yet. */
 export interface Event {
   readonly call: KnownCall;
   readonly position: number;
-  /** Of a call: its return. */
+  /** The return that belongs to a call. */
   readonly end: Event | null;
   previous: Event;
   next: Event | null;
 }
 
-/** What happened to one key. */
+/** The history of one key. */
 export interface KeyHistory {
-  /** Before the first event. */
+  /** The element before the first event. */
   readonly head: Event;
   readonly knownCount: number;
   readonly unknown: readonly UnknownCalls[];
-  /** For a key that only grows. */
+  /** Present for a key that only grows. */
   readonly growth: Growth | null;
 }
 
@@ -55,7 +55,7 @@ interface Moment {
   readonly operation: Operation;
 }
 
-/** Orders the events of one key; where times are equal the operations count as concurrent. */
+/** Sorts the events of one key. Operations with equal times count as concurrent. */
 export function keyHistory(operations: readonly Operation[]): KeyHistory {
   const moments = momentsOf(operations);
   const unknown = new Map<string, { operations: Operation[]; positions: number[] }>();
@@ -137,8 +137,8 @@ function linked(
 }
 
 /**
- * Whether a request of unknown outcome can help to explain anything: a read cannot, nor can a value
- * that nobody read, where the key is only read and overwritten.
+ * Whether a request of unknown outcome can help to explain anything. A read cannot, nor can a value
+ * that nobody read, if the key is only read and overwritten.
  */
 function whetherItMatters(
   operations: readonly Operation[],

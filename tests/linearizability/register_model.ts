@@ -1,6 +1,6 @@
 import type { PlainReply } from "./operation.ts";
 
-/** What a key holds; `null`: it does not exist. */
+/** The value of a key; `null` if it does not exist. */
 export type State = string | null;
 
 export interface Step {
@@ -8,17 +8,17 @@ export interface Step {
   readonly reply: PlainReply;
 }
 
-/** What a command does to a key, whichever state it finds. */
+/** The effect of a command on a key in any state. */
 export type Transition = (state: State) => Step;
 
 const NOT_AN_INTEGER = "-ERR value is not an integer or out of range";
 const INTEGER = /^(0|-?[1-9][0-9]{0,17})$/;
 
 /**
- * The meaning of a request on one key, after Redis's documentation of the command.
+ * The meaning of a request on one key, according to Redis's documentation of the command.
  *
  * @param args the request without its key
- * @throws {RangeError} for a command that the model does not know
+ * @throws {RangeError} for a command that the model does not have
  */
 export function transitionOf(args: readonly string[]): Transition {
   const [name = "", value = "", ...options] = args;
@@ -57,12 +57,12 @@ export function transitionOf(args: readonly string[]): Transition {
   }
 }
 
-/** Whether a request leaves every state as it is. */
+/** Whether a request leaves every state unchanged. */
 export function isRead(args: readonly string[]): boolean {
   return ["GET", "EXISTS", "STRLEN"].includes(args[0]?.toUpperCase() ?? "");
 }
 
-/** Whether a request that got this reply left the key as it was, whatever that was. */
+/** Whether this reply shows that the request left the key unchanged. */
 export function changedNothing(args: readonly string[], reply: PlainReply): boolean {
   if (isRead(args)) return true;
   switch (args[0]?.toUpperCase()) {
@@ -78,13 +78,13 @@ export function changedNothing(args: readonly string[], reply: PlainReply): bool
   }
 }
 
-/** Whether a request reads the value, or writes another whatever it finds. */
+/** Whether a request reads the value, or replaces any value by another. */
 export function isReadOrOverwrite(args: readonly string[]): boolean {
   const name = args[0]?.toUpperCase();
   return name === "GET" || (name === "SET" && args.length === 2);
 }
 
-/** Whether a request can only leave what it finds, or add to its end. */
+/** Whether a request can only leave a value unchanged, or append to it. */
 export function onlyExtends(args: readonly string[]): boolean {
   return isRead(args) || args[0]?.toUpperCase() === "APPEND";
 }

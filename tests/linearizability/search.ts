@@ -9,7 +9,7 @@ export interface DeadEnd {
   readonly state: State;
   /** One of these had to come next, and none can. */
   readonly stuck: readonly Operation[];
-  /** The newest started operations of unknown outcome that are not in the order. */
+  /** The newest operations of unknown outcome that are not in the order. */
   readonly unused: readonly Operation[];
 }
 
@@ -26,11 +26,11 @@ interface Choice {
   readonly stateBefore: State;
   readonly pendingBefore: State | undefined;
   readonly after: State;
-  /** No other step needs to be tried in its place. */
+  /** No other step needs to be tried instead. */
   readonly isForced: boolean;
 }
 
-/** Memoised configurations beyond this are given up like time. */
+/** The search gives up beyond this number of memoized configurations. */
 const SEEN_MAX = 3_000_000;
 const STEPS_BETWEEN_CLOCKS = 1_024;
 
@@ -39,7 +39,7 @@ const STEPS_BETWEEN_CLOCKS = 1_024;
  * search of Wing and Gong with the memory of Lowe ("Testing for linearizability", 2017), over a
  * linked list of calls and returns. Beyond these it uses that
  * - a call that, by its reply, changed nothing may come as soon as the reply fits, without a choice;
- * - an unknown call is worth trying only directly before a call that comes out differently by it.
+ * - an unknown call is worth trying only directly before a call whose outcome it changes.
  */
 export class Search {
   readonly #history: KeyHistory;
@@ -57,7 +57,7 @@ export class Search {
   #deadEnd: DeadEnd = { order: [], state: null, stuck: [], unused: [] };
   #deadEndKnown = -1;
 
-  /** @param deadlineMs by `performance.now()` */
+  /** @param deadlineMs on the clock of `performance.now()` */
   constructor(history: KeyHistory, deadlineMs: number) {
     this.#history = history;
     this.#deadlineMs = deadlineMs;
@@ -85,7 +85,7 @@ export class Search {
     this.#unknownAt = unknownAt;
   }
 
-  /** Takes the next call, if any before the first return can be taken. */
+  /** Takes the next call that can be taken before the first return. */
   #tryKnown(): boolean {
     for (let event = this.#known; event !== null && event.end !== null; event = event.next) {
       const { call } = event;
@@ -131,7 +131,7 @@ export class Search {
     return call.reply !== undefined && without.reply !== step.reply;
   }
 
-  /** Makes a step, unless it leads to where the search has been. */
+  /** Makes a step, unless it leads to a configuration that was tried. */
   #take(what: Event | number, operation: Operation, after: State, isForced: boolean): boolean {
     const pending = typeof what === "number" ? this.#state : undefined;
     const seen = this.#configuration(after, pending);
@@ -172,9 +172,9 @@ export class Search {
   }
 
   /**
-   * A text that is the same for two points of the search exactly when the same operations are in
-   * order and the state is the same: the calls that begin before the first return and are not in
-   * order yet say which known ones are.
+   * A text that is equal for two points of the search exactly if the same operations are in order
+   * and the state is the same. The known ones are given by the calls that begin before the first
+   * return and are not in order yet.
    */
   #configuration(state: State, pending: State | undefined): string {
     let text = `${this.#idOf(state)}`;
@@ -221,7 +221,7 @@ export class Search {
   }
 }
 
-/** How much of the order a dead end keeps. */
+/** Number of operations that a dead end keeps of the order. */
 const LINES_MAX = 12;
 
 function firstReturn(head: Event): number {
@@ -240,7 +240,7 @@ function lift(call: Event): void {
   }
 }
 
-/** Undoes the last `lift` that is not undone yet. */
+/** Undoes the last `lift` that has not been undone. */
 function unlift(call: Event): void {
   for (const event of [call.end, call]) {
     if (event === null) continue;

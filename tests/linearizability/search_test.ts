@@ -23,7 +23,7 @@ const REQUESTS = [
 ];
 const REPLIES = [null, "OK", 0, 1, 2, 3, "1", "2", "3", "4", "11", "12"];
 
-Deno.test("it agrees with the definition on thousands of small histories", () => {
+Deno.test("the search agrees with the definition on thousands of small histories", () => {
   const random = seededRandom(20_211);
   const counts = { good: 0, bad: 0 };
   for (let round = 0; round < 12_000; round++) {
@@ -44,7 +44,7 @@ Deno.test("it agrees with the definition on thousands of small histories", () =>
   assert(Math.min(counts.good, counts.bad) > 2_000, JSON.stringify(counts));
 });
 
-/** Changes one reply, or lets one operation begin later or end sooner. */
+/** Changes one reply, or moves the start or end of one operation. */
 function spoil(history: Operation[], number: () => number): void {
   const at = number() % history.length;
   const operation = history[at];
@@ -81,7 +81,10 @@ function longHistory(options: {
     })).flat();
 }
 
-/** Within so much processor time, where the system counts it. */
+/**
+ * Requires a verdict within this processor time, or wall-clock time if the system does not count
+ * it.
+ */
 function assertJudgedWithin(limitMs: number, verdict: string, history: Operation[]): void {
   const startMs = workedMs();
   const result = checkHistory(history, { timeoutMs: 120_000 });
@@ -100,13 +103,13 @@ Deno.test("100,000 operations on 100 keys take seconds, 8 clients on each", () =
 });
 
 for (const requests of [["GET", "SET #"], ["GET", "INCR"], ["GET", "APPEND #"]]) {
-  Deno.test(`hundreds of unknown outcomes do not explode: ${requests.join(", ")}`, () => {
+  Deno.test(`hundreds of unknown outcomes do not make the search explode: ${requests.join(", ")}`, () => {
     const shape = { keys: 5, operations: 1_000, clients: 10, unknownShare: 0.3, requests };
     assertJudgedWithin(15_000, "linearizable", longHistory(shape));
   });
 }
 
-Deno.test("a fault at the end of a long history is found", () => {
+Deno.test("a violation at the end of a long history is found", () => {
   const shape = { keys: 1, operations: 2_000, clients: 6, unknownShare: 0.02 };
   const history = longHistory({ ...shape, requests: ["GET", "SET #"] });
   const lastMs = Math.max(...history.map(({ completedMs }) => completedMs ?? 0));

@@ -25,7 +25,7 @@ import { versionMutants } from "./lists/version_mutants.ts";
 import { wireMutants } from "./lists/wire_mutants.ts";
 import type { Mutant } from "./mutant.ts";
 
-/** Every known bug that is tried, from the core outwards. */
+/** Every known bug, from the core outwards. */
 export const allMutants: readonly Mutant[] = [
   ...electionMutants,
   ...logMutants,

@@ -8,15 +8,15 @@ const WORKER_COUNT = 2;
 export interface HuntOptions {
   readonly root: string;
   readonly mutants: readonly Mutant[];
-  /** How many seeds the simulation tries on each mutant of the core. */
+  /** Number of seeds that the simulation tries on each mutant of the core. */
   readonly seedCount: number;
   readonly say: (line: string) => void;
 }
 
-/** What became of a mutant. */
+/** The result for a mutant. */
 export interface Verdict {
   readonly mutant: Mutant;
-  /** Who noticed the bug, with what it said and how long it took; in the order of trying. */
+  /** Who noticed the bug, with the reason and the time taken, in the order of trying. */
   readonly kills: readonly {
     readonly by: string;
     readonly reason: string;
@@ -27,10 +27,10 @@ export interface Verdict {
 }
 
 /**
- * Shows that the code without mutants passes all that may kill one, and then puts in one mutant after
- * the other.
+ * Checks that the code without mutants passes everything that may kill one, and then applies one
+ * mutant after the other.
  *
- * @returns the verdicts in the order of the mutants; `null` when the code without mutants fails
+ * @returns the verdicts in the order of the mutants; `null` if the code without mutants fails
  */
 export async function hunt(options: HuntOptions): Promise<readonly Verdict[] | null> {
   const origin = Workspace.create(options.root);
@@ -64,7 +64,7 @@ class Hunt {
     const [workspace] = this.#workspaces;
     if (workspace === undefined) throw new RangeError("Cannot hunt: there is no workspace");
     const complaint = await checkTypes(mutants, workspace);
-    if (complaint !== null) say(`a mutant is no valid TypeScript:\n${complaint}`);
+    if (complaint !== null) say(`a mutant is not valid TypeScript:\n${complaint}`);
     return complaint === null;
   }
 
@@ -106,7 +106,7 @@ class Hunt {
     return verdict;
   }
 
-  /** Tries one after the other until one notices. */
+  /** Tries one killer after the other until one notices. */
   async #try(
     killers: readonly Killer[],
     workspace: Workspace,

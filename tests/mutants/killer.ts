@@ -1,7 +1,7 @@
 import { runDeno, type RunResult } from "./run_deno.ts";
 import type { Workspace } from "./workspace.ts";
 
-/** So much more time than without a bug, before a run counts as hung. */
+/** A run counts as hung after this many times the duration without a bug. */
 const PATIENCE = 6;
 const SECONDS_MIN = 20;
 const FIRST_SECONDS_MAX = 600;
@@ -9,11 +9,11 @@ const FIRST_SECONDS_MAX = 600;
 /** A way to notice a bug: a test file, or the simulation. */
 export interface Killer {
   readonly name: string;
-  /** Of `deno`. Types are not checked each time: that is done once for all mutants. */
+  /** Arguments of `deno`. Types are not checked each time: that is done once for all mutants. */
   readonly args: readonly string[];
 }
 
-/** A mutant may well eat memory for ever. */
+/** A mutant may allocate memory without end. */
 const LIMITS = "--v8-flags=--max-old-space-size=1500";
 
 export function testFile(path: string): Killer {
@@ -28,18 +28,18 @@ export function simulation(seedCount: number, firstSeed = 1): Killer {
   return { name: "simulation", args };
 }
 
-/** Runs killers, and knows how long each takes when there is no bug. */
+/** Runs killers, and knows how long each takes without a bug. */
 export class Killers {
   readonly #seconds = new Map<string, number>();
 
-  /** Without a bug, for the first time. */
+  /** The first run, without a bug. */
   async calibrate(killer: Killer, workspace: Workspace): Promise<RunResult> {
     const result = await runDeno(workspace.path, killer.args, FIRST_SECONDS_MAX);
     this.#seconds.set(killer.name, result.seconds);
     return result;
   }
 
-  /** With a bug. It is noticed when this fails, or takes far longer than without. */
+  /** A run with a bug. The bug is noticed if the run fails, or takes far longer than without. */
   run(killer: Killer, workspace: Workspace): Promise<RunResult> {
     const seconds = this.#seconds.get(killer.name);
     if (seconds === undefined) throw new RangeError(`Cannot run ${killer.name}: it is unknown`);
@@ -47,7 +47,7 @@ export class Killers {
   }
 }
 
-/** What a failed run's output shows about the failure: a seed, or the name of a test. */
+/** What the output of a failed run shows about the failure: a seed, or the name of a test. */
 export function reasonOf({ ending, output }: RunResult): string {
   if (ending === "hung") return "hangs";
   const lines = output.split("\n");

@@ -1,19 +1,19 @@
 /**
- * A known bug, put into the code on purpose to see whether it is noticed. It is data: nothing of it
- * can get into the product.
+ * A known bug that is put into the code on purpose, to see whether it is noticed. It is data:
+ * nothing of it can get into the product.
  */
 export interface Mutant {
   readonly name: string;
-  /** What goes wrong, in the words of those whom it happened to. */
+  /** What goes wrong, in the words of those to whom it happened. */
   readonly bug: string;
-  /** From the project's root. */
+  /** Path from the project's root. */
   readonly file: string;
-  /** Stands in the file exactly once; otherwise the mutant is stale. */
+  /** A text that occurs in the file exactly once; otherwise the mutant is stale. */
   readonly find: string;
   readonly replace: string;
-  /** Test files that may notice, the quickest first; one of them must, if there are any. */
+  /** Test files that may notice, the quickest first. If there are any, one of them must. */
   readonly killers: readonly string[];
-  /** The simulation must notice as well, all by itself. @default false */
+  /** Whether the simulation must notice as well, by itself. @default false */
   readonly simulation?: boolean;
   /** The first seed, for mutants that need a rare history. @default 1 */
   readonly firstSeed?: number;
@@ -28,8 +28,8 @@ export interface Place {
 }
 
 /**
- * @param text of the mutant's file
- * @throws {RangeError} when the mutant is stale
+ * @param text content of the mutant's file
+ * @throws {RangeError} if the mutant is stale
  */
 export function placeOf({ name, file, find, replace }: Mutant, text: string): Place {
   const count = find === "" ? 0 : text.split(find).length - 1;
@@ -43,7 +43,7 @@ export function placeOf({ name, file, find, replace }: Mutant, text: string): Pl
   return { from, to: from + find.length };
 }
 
-/** The file's text with the bug in it. @throws {RangeError} when the mutant is stale */
+/** The file's content with the bug in it. @throws {RangeError} if the mutant is stale */
 export function mutate(mutant: Mutant, text: string): string {
   const { from, to } = placeOf(mutant, text);
   return text.slice(0, from) + mutant.replace + text.slice(to);

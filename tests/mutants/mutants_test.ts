@@ -8,7 +8,7 @@ import { Workspace } from "./workspace.ts";
 const ROOT = new URL("../../", import.meta.url);
 const MUTANTS_MIN = 40;
 
-Deno.test("no mutant is stale, and each has somebody to kill it", () => {
+Deno.test("no mutant is stale, and each has a killer", () => {
   assert(allMutants.length >= MUTANTS_MIN, `there are ${allMutants.length} mutants`);
   assertEquals(new Set(allMutants.map(({ name }) => name)).size, allMutants.length);
   const complaints: string[] = [];

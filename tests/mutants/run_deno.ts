@@ -1,6 +1,6 @@
 const OUTPUT_KEPT = 64 * 1024;
 
-/** What became of a run of Deno. */
+/** The result of a run of Deno. */
 export interface RunResult {
   readonly ending: "passed" | "failed" | "hung";
   readonly seconds: number;
@@ -8,7 +8,7 @@ export interface RunResult {
   readonly output: string;
 }
 
-/** Runs `deno` in a directory, and ends it when it takes longer than it may. */
+/** Runs `deno` in a directory, and kills it when the time is up. */
 export async function runDeno(
   directory: string,
   args: readonly string[],
@@ -31,11 +31,11 @@ export async function runDeno(
   const outputs = Promise.all([lastOf(child.stdout), lastOf(child.stderr)]);
   const { success, signal } = await child.status;
   clearTimeout(timer);
-  // Deno itself ends by a number, also when memory runs out; a signal is somebody else's doing.
+  // Deno ends with an exit code even if memory runs out. A signal comes from outside.
   if (!isHung && (signal === "SIGKILL" || signal === "SIGTERM")) {
     throw new Error(`Cannot judge deno ${args.join(" ")}: it was ended from outside by ${signal}`);
   }
-  // A child of a child may outlive it and hold the pipes.
+  // A grandchild process may outlive it and hold the pipes.
   const output = isHung ? "" : (await outputs).join("");
   const seconds = (performance.now() - sinceMs) / 1_000;
   return { ending: isHung ? "hung" : success ? "passed" : "failed", seconds, output };

@@ -1,6 +1,6 @@
 /**
- * The simulation as a killer of mutants: lives through seeds until one fails, and tells what of it.
- * The exit code is 1 then.
+ * The simulation as a killer of mutants: runs seeds until one fails, and prints that one. The exit
+ * code is then 1.
  *
  * deno run tests/mutants/simulate_until_failure.ts FIRST_SEED COUNT
  */

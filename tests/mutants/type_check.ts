@@ -5,10 +5,10 @@ import type { Workspace } from "./workspace.ts";
 const SECONDS_MAX = 180;
 
 /**
- * A bug that the compiler finds is none that anybody ships. Checks many mutants at once, those that
- * stand in each other's way in turns.
+ * Nobody ships a bug that the compiler finds. This checks many mutants at once, those that overlap
+ * in separate rounds.
  *
- * @returns what the compiler says; `null` when it is content
+ * @returns the compiler's output, or `null` if there is no error
  */
 export async function checkTypes(
   mutants: readonly Mutant[],

@@ -1,6 +1,6 @@
 import type { Verdict } from "./hunt.ts";
 
-/** All verdicts as a table in Markdown, and the sum below it. */
+/** All verdicts as a Markdown table, followed by the totals. */
 export function verdictTable(verdicts: readonly Verdict[]): string {
   const lines = ["| mutant | killed by | seconds |", "|---|---|---|"];
   for (const { mutant, kills, survived } of verdicts) {
@@ -24,7 +24,7 @@ export function verdictTable(verdicts: readonly Verdict[]): string {
   return lines.join("\n");
 }
 
-/** The mutants that somebody should have killed. */
+/** The mutants that should have been killed and were not. */
 export function survivorsOf(verdicts: readonly Verdict[]): readonly Verdict[] {
   return verdicts.filter(({ mutant, survived }) =>
     survived !== null && mutant.harmless === undefined

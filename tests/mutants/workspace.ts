@@ -1,6 +1,6 @@
 import { type Mutant, mutate } from "./mutant.ts";
 
-/** What the tests need of the project. */
+/** The parts of the project that tests need. */
 const COPIED = ["src", "tests", "scripts", "main.ts", "deno.json", "node_modules"];
 
 /** A copy of the project in a directory of its own: mutants never touch the work tree. */
@@ -18,7 +18,7 @@ export class Workspace {
     return new Workspace(path);
   }
 
-  /** Runs with the mutants in the code, and takes them out again. */
+  /** Runs with the mutants in the code, and removes them afterwards. */
   async with<T>(mutants: readonly Mutant[], run: () => Promise<T>): Promise<T> {
     const originals = new Map<string, string>();
     try {

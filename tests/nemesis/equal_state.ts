@@ -6,24 +6,24 @@ import { replyText } from "../support/reply_text.ts";
 import { until } from "../support/until.ts";
 
 const READS_AT_ONCE = 200;
-/** A busy machine may take long for some MiB; whatever is not there then will not come. */
+/** A busy machine may take long for some MiB; an answer that takes longer will not come. */
 const ANSWER_MS_MAX = 30_000;
 const READ_MS_MAX = 90_000;
 
-/** What one node holds. */
+/** The content of one node. */
 export interface NodeState {
   readonly name: string;
-  /** The value of each key that was asked for; `null`: it is not there. */
+  /** The value of each key that was read; `null` if it does not exist. */
   readonly values: ReadonlyMap<string, string | null>;
-  /** How many keys it holds in all. */
+  /** The total number of keys. */
   readonly size: number;
 }
 
-/** Reads these keys, and how many there are, at one node. */
+/** Reads these keys, and the number of keys, at one node. */
 export async function readState(node: Member, keys: readonly string[]): Promise<NodeState> {
   let state: NodeState | undefined;
   let failure: unknown;
-  await until(`${node.name} tells what it holds`, async () => {
+  await until(`${node.name} reports what it holds`, async () => {
     try {
       state = await readOnce(node, keys);
     } catch (error) {
@@ -63,7 +63,7 @@ function checked(reply: Reply): Reply {
   return reply;
 }
 
-/** The differences between nodes, as lines; empty when they hold the same. */
+/** The differences between nodes, as lines; empty if they hold the same. */
 export function differences(states: readonly NodeState[]): string[] {
   const [first, ...others] = states;
   if (first === undefined) return [];

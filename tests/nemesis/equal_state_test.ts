@@ -6,14 +6,14 @@ function state(name: string, values: Record<string, string | null>, size?: numbe
   return { name, values: new Map(Object.entries(values)), size: size ?? present };
 }
 
-Deno.test("equal nodes differ in nothing", () => {
+Deno.test("equal nodes have no differences", () => {
   assertEquals(
     differences([state("n1", { a: "1", b: null }), state("n2", { a: "1", b: null })]),
     [],
   );
 });
 
-Deno.test("another value, a key too many and one that cannot be read are told", () => {
+Deno.test("another value, an extra key and an unreadable key are reported", () => {
   assertEquals(differences([state("n1", { a: "1" }), state("n2", { a: "2" })]), [
     "a is 1 at n1 and 2 at n2",
   ]);

@@ -3,16 +3,16 @@ import type { Operation } from "../linearizability/operation.ts";
 /** Everything that clients sent and received. */
 export class History {
   readonly operations: Operation[] = [];
-  /** What may never happen, whatever the faults. */
+  /** Events that must never happen, whatever the faults. */
   readonly violations: string[] = [];
-  /** Requests that were answered with an error that says: not executed. */
+  /** Number of requests answered with an error that means: not executed. */
   refused = 0;
   readonly #told = new Map<string, number>();
   readonly #beginMs: number;
   #lastSuccessMs: number;
   #longestGap = { atMs: 0, forMs: 0 };
 
-  /** @param nowMs by `performance.now()`, as all times here */
+  /** @param nowMs on the clock of `performance.now()`, as all times here */
   constructor(nowMs: number) {
     this.#beginMs = nowMs;
     this.#lastSuccessMs = nowMs;
@@ -34,7 +34,7 @@ export class History {
     this.#lastSuccessMs = nowMs;
   }
 
-  /** The longest time in which no client got an answer, and when that was, from the beginning. */
+  /** The longest time without an answer to any client, and when it began. */
   get longestGap(): { readonly atMs: number; readonly forMs: number } {
     return this.#longestGap;
   }

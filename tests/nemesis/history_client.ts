@@ -10,34 +10,34 @@ import { type Request, wireRequest } from "./workload.ts";
 /** Used when the node to ask is no longer a member: nobody answers there. */
 const NOBODY: Address = { host: "127.0.0.1", port: 0 };
 const LOST_WITH_TWO = /^ERR 2 nodes were lost while they worked on this read, /;
-/** These say: not executed. */
+/** These errors mean: not executed. */
 const REFUSAL = /^(MOVED|CLUSTERDOWN|TRYAGAIN) /;
 const PAUSE_MS_MAX = 12;
-/** Of a request in a message. */
+/** Maximum number of characters of a request in a message. */
 const REQUEST_SHOWN = 80;
 
 export interface HistoryClientOptions {
   readonly name: string;
-  /** Where to connect at this time: another one when one does not answer. */
+  /** The addresses to try, one after the other, when one does not answer. */
   readonly addresses: () => readonly Address[];
-  /** Set when it talks to proxies: the time for which they may hold a request, in milliseconds. */
+  /** Set if it talks to proxies: the time for which they may hold a request, in milliseconds. */
   readonly holdMs?: number;
   readonly next: () => Request;
   readonly history: History;
   readonly random: Random;
-  /** Requests that are sent without waiting for the replies before them. */
+  /** Number of requests sent without waiting for the replies before them. */
   readonly pipeline: number;
-  /** How long a reply is waited for; then the connection is given up. */
+  /** Timeout of a reply, after which the connection is closed. */
   readonly patienceMs: number;
-  /** It stays with its address when it is sent elsewhere. @default false */
+  /** Whether it keeps its address when it is redirected. @default false */
   readonly staysPut?: boolean;
-  /** How long it rests before each request, at most. @default 12 */
+  /** Maximum pause before each request. @default 12 */
   readonly pauseMsMax?: number;
-  /** Told of each request, with the error when there was no result. @default nobody is */
+  /** Called for each request, with the error if there was no result. @default nothing */
   readonly onEnded?: (what: string, sentMs: number, endedMs: number, error: string | null) => void;
 }
 
-/** A client that sends requests all the time and writes down what it sees. */
+/** A client that sends requests all the time and records what it sees. */
 export class HistoryClient {
   readonly #options: HistoryClientOptions;
   #address: Address;
@@ -49,7 +49,7 @@ export class HistoryClient {
     this.#address = this.#anyAddress();
   }
 
-  /** Runs until `stop` is called, and then finishes what it began. */
+  /** Runs until `stop` is called, and then finishes its requests. */
   async run(): Promise<void> {
     const { random, next, pipeline, pauseMsMax = PAUSE_MS_MAX } = this.#options;
     while (!this.#isStopping) {
@@ -101,9 +101,9 @@ export class HistoryClient {
   }
 
   /**
-   * Sends requests on keys that nobody else uses without waiting in between. On one connection
-   * effects come in the order sent, so each counts as begun when the one before it had ended; the
-   * times are those of this client's own.
+   * Sends requests on keys that no other client uses, without waiting in between. On one connection
+   * effects come in the order sent, so each request counts as begun when the one before it ended.
+   * The times are on this client's own clock.
    */
   async #sendInOrder(connection: RespClient, requests: readonly Request[]): Promise<void> {
     const { port } = this.#address;
@@ -116,7 +116,7 @@ export class HistoryClient {
     });
   }
 
-  /** @returns `null` when the request was not executed */
+  /** @returns `null` if the request was not executed */
   async #outcome(connection: RespClient, request: Request): Promise<Outcome | null> {
     const { history, patienceMs } = this.#options;
     const sentMs = performance.now();
@@ -144,8 +144,8 @@ export class HistoryClient {
   }
 
   /**
-   * Through a proxy no request fails but by its deadline, or since two nodes died of it, for all that
-   * the proxy knows; nodes may refuse, or not know.
+   * Through a proxy a request fails only at its deadline, or, for all that the proxy knows, because
+   * two nodes died of it. Nodes may refuse a request, or not know its outcome.
    */
   #judgeError(request: Request, text: string, afterMs: number): void {
     const { history, name, holdMs } = this.#options;

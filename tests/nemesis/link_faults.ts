@@ -1,9 +1,9 @@
 /**
  * What happens to the bytes that one node sends to another:
- * - `hold`: kept back and delivered when the fault ends, as packets that TCP sends again and again
- * - `swallow`: read and thrown away; the connection is reset when the fault ends
- * - `refuse`: connections are reset, and new ones too
- * - `delay`: delivered in order, so much later
+ * - `hold`: they are kept back and delivered when the fault ends, as TCP retransmits packets
+ * - `swallow`: they are read and dropped; the connection is reset when the fault ends
+ * - `refuse`: connections are reset, new ones too
+ * - `delay`: they are delivered in order, with a delay
  */
 export type LinkMode =
   | { readonly kind: "open" }
@@ -12,7 +12,7 @@ export type LinkMode =
   | { readonly kind: "refuse" }
   | { readonly kind: "delay"; readonly delayMs: number };
 
-/** Which links a fault is on. */
+/** The links that a fault concerns. */
 export type LinkMatch = (from: string, to: string) => boolean;
 
 interface LinkFault {
@@ -22,12 +22,12 @@ interface LinkFault {
 
 const OPEN: LinkMode = { kind: "open" };
 
-/** The faults that are on the links between nodes now. Of several on one link the latest holds. */
+/** The faults on the links between nodes. If several concern a link, the latest holds. */
 export class LinkFaults {
   #faults: readonly LinkFault[] = [];
   #changed = Promise.withResolvers<void>();
 
-  /** @returns ends this fault */
+  /** @returns a function that ends this fault */
   begin(matches: LinkMatch, mode: LinkMode): () => void {
     const fault = { matches, mode };
     this.#set([...this.#faults, fault]);

@@ -8,9 +8,9 @@ import {
 } from "../support/local_cluster.ts";
 import type { Processes } from "./processes.ts";
 
-/** More would only slow each other down. */
+/** More members would only slow each other down. */
 const MEMBERS_MAX = 5;
-/** With fewer no member is taken away. */
+/** No member is removed if fewer than this would be left. */
 const VOTERS_MIN = 3;
 /** Time limit in milliseconds for a definite answer to a change. */
 const ANSWER_MS_MAX = 60_000;
@@ -19,19 +19,19 @@ const ANSWER_MS_MAX = 60_000;
  */
 const END_MS_MAX = 60_000;
 const RETRY_MS = 100;
-/** Longer than a node takes to say that it does not know. */
+/** Longer than a node takes to answer that it does not know. */
 const PATIENCE_MS = 7_000;
 
-/** Lets members come and go, one at a time, while other faults are about. */
+/** Adds and removes members, one at a time, during other faults. */
 export class MemberChanges {
   readonly #processes: Processes;
   readonly #flags: readonly string[];
-  /** How often it was done. */
+  /** Number of changes of each kind. */
   readonly counts = { added: 0, removed: 0, transferred: 0 };
   #lastNumber: number;
   #isUnderWay = false;
 
-  /** @param flags of the nodes that come */
+  /** @param flags the flags of added nodes */
   constructor(processes: Processes, flags: readonly string[]) {
     this.#processes = processes;
     this.#flags = flags;
@@ -49,10 +49,10 @@ export class MemberChanges {
   }
 
   /**
-   * Takes a member out for good: it has to end by itself.
+   * Removes a member for good. Its process has to end by itself.
    *
-   * @returns whom, or whom not and why
-   * @throws when nobody says what became of it, or the member goes on
+   * @returns the removed member, or the member that was not removed and why
+   * @throws if the outcome stays unknown, or the member keeps running
    */
   async remove(choose: () => Promise<Member>): Promise<string[]> {
     if (this.#isUnderWay) return [];
@@ -71,14 +71,14 @@ export class MemberChanges {
     }
   }
 
-  /** @returns whom leadership went to, or whom not and why */
+  /** @returns the new leader, or the member that did not become leader and why */
   async transfer({ name }: Member): Promise<string[]> {
     const outcome = await this.#request(["CLUSTER", "TRANSFER", name]);
     if (outcome === "OK") this.counts.transferred++;
     return [outcome === "OK" ? name : `not to ${name}: ${outcome}`];
   }
 
-  /** Whoever leads in the highest term. */
+  /** The leader of the highest term. */
   async leader(): Promise<Member | null> {
     const { nodes } = this.#processes.cluster;
     const reports = await this.#reports();
@@ -87,7 +87,7 @@ export class MemberChanges {
     return term < 0 ? null : nodes[terms.indexOf(term)] ?? null;
   }
 
-  /** How many say of themselves that they vote. */
+  /** Number of nodes that report that they are voters. */
   async #voterCount(): Promise<number> {
     const reports = await this.#reports();
     return reports.filter((report) => report !== null && report.role !== "learner").length;
@@ -100,7 +100,7 @@ export class MemberChanges {
     );
   }
 
-  /** Asks the leader until the answer is definite. All of these requests are idempotent. */
+  /** Asks the leader until the answer is definite. All these requests are idempotent. */
   async #request(args: readonly string[]): Promise<string> {
     const deadlineMs = performance.now() + ANSWER_MS_MAX;
     for (let last = "nobody leads"; performance.now() < deadlineMs; await sleep(RETRY_MS)) {

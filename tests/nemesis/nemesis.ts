@@ -8,40 +8,40 @@ import type { Processes } from "./processes.ts";
 import { slowSyncs } from "./slow_syncs.ts";
 import type { SmallDisk } from "./small_disk.ts";
 
-/** A node notices a full disk only when the log has used up what it filled with zeros ahead. */
+/** A node notices a full disk only when the log has used up its preallocated space. */
 const FULL_DISK_MS_MAX = 10_000;
 
 export interface NemesisOptions {
   readonly processes: Processes;
   readonly links: LinkFaults;
   readonly changes: MemberChanges;
-  /** The disk of one node. */
+  /** One node has a small disk. */
   readonly smallDisk: { readonly disk: SmallDisk; readonly member: Member } | null;
   readonly log: (line: string) => void;
 }
 
-/** What a fault was done to; empty: it could not be done. */
+/** The members that a fault hits; empty if it could not be applied. */
 type Victims = readonly string[];
 type Fault = (fault: PlannedFault) => Promise<Victims>;
 
-/** Carries out the planned faults on a running cluster, and ends each of them. */
+/** Applies the planned faults to a running cluster, and ends each of them. */
 export class Nemesis {
   readonly #options: NemesisOptions;
-  /** How often each kind was done. */
+  /** Number of faults of each kind. */
   readonly counts = new Map<FaultKind, number>();
 
   constructor(options: NemesisOptions) {
     this.#options = options;
   }
 
-  /** Resolves when the last fault has ended. @throws what went wrong with one of them */
+  /** Resolves when the last fault has ended. @throws the error of any fault */
   async run(plan: readonly PlannedFault[]): Promise<void> {
     const beginMs = performance.now();
     const done = await Promise.allSettled(plan.map(async (fault) => {
       await sleep(beginMs + fault.atMs - performance.now());
       const nowMs = Math.round(performance.now() - beginMs);
       const victims = await this.#faults[fault.kind](fault);
-      const whom = victims.length === 0 ? "left out: others are at it" : victims.join(", ");
+      const whom = victims.length === 0 ? "left out: it has another fault" : victims.join(", ");
       this.#options.log(`${nowMs} ms, for ${fault.forMs} ms: ${fault.kind} (${whom})`);
       if (victims.length === 0) return;
       this.counts.set(fault.kind, (this.counts.get(fault.kind) ?? 0) + 1);
@@ -119,7 +119,7 @@ export class Nemesis {
     return at(this.#options.processes.cluster.proxies, node);
   }
 
-  /** Who leads in the highest term; if nobody does, some node. */
+  /** The leader of the highest term, or some node if nobody leads. */
   async #leader(fault: PlannedFault): Promise<Member> {
     return await this.#options.changes.leader() ?? this.#node(fault);
   }
@@ -176,12 +176,12 @@ export class Nemesis {
     );
   }
 
-  /** A fault that the node itself is asked for, and that ends by itself. */
+  /** Asks the node itself for a fault that ends by itself. */
   async #fromInside(fault: PlannedFault, what: readonly string[]): Promise<Victims> {
     const node = this.#node(fault);
     const args = ["FAULT", ...what, String(Math.round(fault.forMs))];
     const reply = await ask(node, args, LOOK_MS);
-    if (reply === null) return []; // it is down, or stands still
+    if (reply === null) return []; // it is down or suspended
     if (reply instanceof ErrorReply) throw new Error(reply.text);
     await sleep(fault.forMs);
     return [`${node.name}: ${what.join(" ")}`];
@@ -196,7 +196,7 @@ export class Nemesis {
     return taken.flat();
   }
 
-  /** The node has to end by itself when its log cannot be written; with room again it starts. */
+  /** The node has to exit when its log cannot be written. With free space it starts again. */
   async #fillDisk(fault: PlannedFault): Promise<Victims> {
     const { processes, smallDisk } = this.#options;
     if (smallDisk === null || !this.#nodes.includes(smallDisk.member)) return [];

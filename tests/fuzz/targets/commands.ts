@@ -14,7 +14,7 @@ import { decodeAll, requestText } from "./requests.ts";
 const LIMITS = { stringBytesMax: 4096, keysMax: 64, memoryBytesMax: 64 * 1024 };
 const START_MS = 1_700_000_000_000;
 
-/** All that a keyspace holds, in order of position. */
+/** The whole content of a keyspace, in order of position. */
 export function describeKeyspace({ keyspace }: StateMachine): string[] {
   return keyspace.scan(0, keyspace.storedSize).keys.reverse().map((key) => {
     const { value, deadlineMs } = keyspace.find(key) ?? fail();
@@ -23,8 +23,9 @@ export function describeKeyspace({ keyspace }: StateMachine): string[] {
 }
 
 /**
- * The handlers, fed with any requests of the right number of arguments: they throw nothing but refusals, two
- * machines stay equal, reads and repeated serials change nothing, and the memory in use is counted right.
+ * The handlers, with any requests that have the right number of arguments. They throw only errors
+ * meant for clients, two machines stay equal, reads and repeated serials change nothing, and the
+ * memory in use is counted right.
  */
 export const commands: FuzzTarget = {
   name: "commands",

@@ -19,7 +19,7 @@ export function entryText(entry: LogEntry): string {
   return latin1(bytes, 0, bytes.length);
 }
 
-/** An entry as a leader makes them. */
+/** An entry as a leader creates it. */
 export function randomEntry(random: Random, index: number, term: number): LogEntry {
   if (random() < 0.1) return { index, term, data: null, sizeBytes: 64 };
   const commands = new CommandGenerator(random);
@@ -47,7 +47,7 @@ function randomConfiguration(random: Random): ClusterConfiguration {
   return { members, removed: random() < 0.5 ? [] : ["gone"] };
 }
 
-/** The decoder of entries, from the log's files and from other nodes. */
+/** The decoder of entries from the log's files and from other nodes. */
 export const entries: FuzzTarget = {
   name: "entries",
   words: [
@@ -80,7 +80,7 @@ export const entries: FuzzTarget = {
       entry = decodeEntry(bytes);
     } catch (error) {
       assert(error instanceof EntryFormatError, `${error}`);
-      assert(error.message.length < 300, "an error repeats too much of what came");
+      assert(error.message.length < 300, "an error repeats too much of its input");
       return;
     }
     const { index, term, data } = entry;
@@ -107,7 +107,7 @@ export const entries: FuzzTarget = {
   },
 };
 
-/** A no-op has nothing that could keep its bytes. */
+/** A no-op has nothing that could keep its bytes alive. */
 function bytesKept(entry: LogEntry, bytes: Uint8Array): Uint8Array {
   return entry.data === null ? encodeEntry(entry) : bytes;
 }

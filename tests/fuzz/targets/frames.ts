@@ -15,7 +15,7 @@ import { choiceSeed, type FuzzTarget } from "../fuzz_target.ts";
 import { mutate } from "../mutate.ts";
 import { entryText, randomEntry } from "./entries.ts";
 
-/** Of an entry in parts. */
+/** Limit of an entry that arrives in parts. */
 const ENTRY_BYTES_MAX = 4096;
 
 export const FRAME_WORDS = [
@@ -52,7 +52,7 @@ export function framed(payloads: readonly string[]): string {
   return latin1(bytes, 0, bytes.length);
 }
 
-/** Messages that a member may send first. */
+/** Hello messages. */
 export function helloText(random: Random, change: Partial<Hello> = {}): string {
   const hello: Hello = {
     ...BUILD_VERSIONS,
@@ -138,7 +138,7 @@ export function payloadsOf(message: PeerMessage): string[] {
   return payloads;
 }
 
-/** An append with entries in parts, as only long entries are in production. */
+/** An append with entries in parts, which in production only long entries have. */
 function inParts(message: PeerMessage, random: Random): string[] {
   const payloads = payloadsOf(message);
   if (message.type !== "append") return payloads;
@@ -159,7 +159,7 @@ function inParts(message: PeerMessage, random: Random): string[] {
   return [...parts, JSON.stringify(append)];
 }
 
-/** What a member sends on one connection; often with one frame changed inside its right length. */
+/** What a member sends on one connection, often with one frame changed but of the right length. */
 export function connectionText(random: Random): string {
   const payloads = [helloText(random)];
   for (let left = randomInteger(random, 4); left > 0; left--) {
@@ -173,7 +173,7 @@ export function connectionText(random: Random): string {
   return framed(payloads);
 }
 
-/** The receiving end of a connection between nodes, up to the decoded messages. */
+/** The receiving side of a connection between nodes, up to the decoded messages. */
 export const frames: FuzzTarget = {
   name: "frames",
   words: FRAME_WORDS,
@@ -181,9 +181,9 @@ export const frames: FuzzTarget = {
   run(input) {
     const whole = receive([latin1Bytes(input)]);
     const cut = receive(chunksOf(input, seededRandom(choiceSeed(input))));
-    assertEquals(cut, whole, "how the bytes are cut changes what they say");
+    assertEquals(cut, whole, "the chunks change the result");
     assert(whole.refusals.length <= 1 && whole.closedCount <= 1, "a connection ended twice");
-    assert(whole.refusals.length === whole.closedCount, "closed and not said why");
+    assert(whole.refusals.length === whole.closedCount, "closed without a reason");
   },
 };
 
@@ -200,7 +200,7 @@ const CLOCK: Clock = {
   soon: (run) => run(),
 };
 
-/** What the receiving end of node n1 makes of a connection. */
+/** What the receiving side of node n1 decodes from a connection. */
 export function receive(
   chunks: readonly Uint8Array[],
   entryBytesMax = ENTRY_BYTES_MAX,

@@ -6,11 +6,13 @@ import type { FuzzTarget } from "../fuzz_target.ts";
 /** Separates the pattern from the text. */
 const SEPARATOR = "\n";
 const PARTS = ["a", "b", "*", "**", "?", "[ab]", "[^a]", "[a-c]", "\\*", "[", "]", "-", "\\"];
-/** The time is the product of the two lengths at most: what is allowed to be long stays testable. */
+/** The time is at most the product of the two lengths: this keeps long inputs testable. */
 const LENGTH_MAX = 4096;
-/** At 20 million steps a second on a busy machine, a step being one character against another. */
+/** At 20 million steps a second on a busy machine. A step compares two characters. */
 const MS_PER_STEP = 1 / 20_000;
-/** A try may be slow because others use the machine; all of them are only when the matcher is. */
+/**
+ * One attempt may be slow because of other processes; all attempts are slow only if the matcher is.
+ */
 const TRIES = 5;
 
 function repeated(random: Random, parts: readonly string[], countMax: number): string {
@@ -37,7 +39,7 @@ export const glob: FuzzTarget = {
       tookMs = performance.now() - startMs;
     }
     assert(tookMs < allowedMs, `${tookMs} ms for ${pattern.length} against ${text.length} bytes`);
-    // Stars next to each other mean one.
+    // Consecutive stars mean one.
     if (!/[[\\]/.test(pattern)) {
       assertEquals(matchesGlob(pattern.replace(/\*+/g, "*"), text), matches);
       if (text !== "") assertEquals(slow(pattern, text), matches, "another matcher disagrees");
@@ -45,7 +47,7 @@ export const glob: FuzzTarget = {
   },
 };
 
-/** Which beginnings of the text the pattern matches, one character of the pattern after another. */
+/** Which prefixes of the text the pattern matches, one character of the pattern after another. */
 function slow(pattern: string, text: string): boolean {
   if (pattern.length * text.length > 20_000) return matchesGlob(pattern, text);
   let ends = new Set([0]);

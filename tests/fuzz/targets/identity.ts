@@ -33,7 +33,10 @@ const EXPECTED = {
   ...{ members: OPTIONS.members, founders: new Map(), isFounded: true },
 };
 
-/** A node that starts on a changed `identity.json`: it refuses in words, or is who it was. */
+/**
+ * A node that starts with a changed `identity.json`: it refuses with a message, or has its
+ * identity.
+ */
 export const identity: FuzzTarget = {
   name: "identity",
   words: ["null", "[]", "{}", "true", "false", '"n3"', '"n2": 7', "__proto__", "127.0.0.1:17004"],
@@ -46,7 +49,7 @@ export const identity: FuzzTarget = {
       opened.log.close();
       const { nodeId, clusterId, incarnation, members, founders, isFounded } = opened.identity;
       const known = { nodeId, clusterId, incarnation, members, founders, isFounded };
-      assertEquals(known, EXPECTED, "another identity was believed");
+      assertEquals(known, EXPECTED, "another identity was accepted");
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       assert(error.message.includes("data/n1"), error.message);

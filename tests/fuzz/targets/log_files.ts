@@ -22,7 +22,7 @@ const OPTIONS: DiskLogOptions = {
   },
 };
 
-/** A log of several segments, with conflicts and with a last write that was not synced. */
+/** A log of several segments, with conflicts and an unsynced last write. */
 function writtenDisk(): FaultDisk {
   const running: (() => void)[] = [];
   const disk = new FaultDisk({ schedule: (run) => running.push(run) });
@@ -51,7 +51,7 @@ function payloadsOf(content: string): string[] {
   return payloads;
 }
 
-/** A file of whole records, some changed and sealed with a new checksum. */
+/** A file of whole records, some changed and given a new checksum. */
 function resealed(content: string, random: Random): string {
   const payloads = payloadsOf(content);
   const at = randomInteger(random, payloads.length);
@@ -65,8 +65,8 @@ function resealed(content: string, random: Random): string {
 }
 
 /**
- * A node that starts on files of its log that were changed: it refuses in words, or has a log that
- * can be read, written, and read again. The input is a file's name, a line feed, and its content.
+ * A node that starts on changed files of its log: it refuses with a message, or has a log that can
+ * be read, written, and read again. The input is a file's name, a line feed, and its content.
  */
 export const logFiles: FuzzTarget = {
   name: "log-files",
@@ -88,7 +88,9 @@ export const logFiles: FuzzTarget = {
     const disk = BASE.afterCrash(null, { schedule: (run) => running.push(run) });
     disk.plant(`log/${name}`, latin1Bytes(input.slice(at + 1)));
     inWords(() => {
-      for (const line of dumpLog(disk)) assert(!line.includes("\n"), "a line of the dump is two");
+      for (const line of dumpLog(disk)) {
+        assert(!line.includes("\n"), "a line of the dump contains a line feed");
+      }
     });
     inWords(() =>
       assertUsable(disk, () => {
@@ -98,7 +100,7 @@ export const logFiles: FuzzTarget = {
   },
 };
 
-/** What cannot be done is refused with a message for people, never by a bug. */
+/** Requires that an error is one with a message for people, and not a bug. */
 function inWords(run: () => void): void {
   try {
     run();
@@ -123,5 +125,9 @@ function assertUsable(disk: FaultDisk, settle: () => void): void {
   const grown = contentOf(log);
   assertEquals(grown.entries.slice(0, before.entries.length), before.entries);
   log.close();
-  assertEquals(contentOf(DiskLog.open(disk, OPTIONS)), grown, "another start finds another log");
+  assertEquals(
+    contentOf(DiskLog.open(disk, OPTIONS)),
+    grown,
+    "the next start finds a different log",
+  );
 }

@@ -22,10 +22,10 @@ const ADDRESS = { host: "memory", port: 17001 };
 const COMMITTED = 5;
 
 /**
- * A whole follower in term 3 with six entries, five of them committed, to which somebody who calls
- * himself its member n3 sends the input. It never fails; what was refused changes nothing; what was
- * taken never undoes what is committed or a vote; and the leader is still heard, as long as it is a
- * member.
+ * A whole follower in term 3 with six entries, five of them committed. The input comes from a
+ * connection that claims to be its member n3. The follower never fails. Refused input changes
+ * nothing. Accepted input never undoes a vote or what is committed. The leader is still heard as
+ * long as it is a member.
  */
 export const node: FuzzTarget = {
   name: "node",
@@ -40,7 +40,7 @@ export const node: FuzzTarget = {
     const after = follower.state();
     const { taken } = follower;
     if (!taken.some((message) => !isOfCore(message) || isPossible(message))) {
-      assertEquals(after, before, "what was refused changed the state");
+      assertEquals(after, before, "refused input changed the state");
     }
     assertNothingUndone(before, after);
     if (after.members.includes("n2")) follower.hearLeader();
@@ -75,7 +75,7 @@ class FuzzedFollower implements PeerHandler {
   readonly #node: Node;
   readonly #leader: Stream;
   #leaderHeard = 0;
-  /** Only the leader's connection carries anything. */
+  /** Only the leader's connection sends messages. */
   #isLeaderSpeaking = false;
 
   constructor() {
@@ -107,7 +107,7 @@ class FuzzedFollower implements PeerHandler {
       entryBytesMax: 4096,
       network: this.#network,
     }, this);
-    transport.start(); // it listens at once; nothing here waits for what it dials
+    transport.start(); // it listens at once; nothing here waits for its outgoing connections
     this.#node.start({
       send() {},
       flush() {},
@@ -154,7 +154,7 @@ class FuzzedFollower implements PeerHandler {
     const members = report.members.map(({ id }) => id);
     assert(members.length > 0, "a cluster of nobody");
     const { hardState, entries } = contentOf(this.#log);
-    assertEquals(hardState.term, term, "a term that is not durable is shown");
+    assertEquals(hardState.term, term, "the status has a term that is not durable");
     const keyspace = describeKeyspace(this.#machine);
     return { term, vote: hardState.vote, commitIndex, entries, keyspace, members };
   }
@@ -163,7 +163,7 @@ class FuzzedFollower implements PeerHandler {
     this.#node.stop();
   }
 
-  // From the transport.
+  // Calls from the transport.
 
   message(message: PeerMessage): void {
     if (this.#isLeaderSpeaking) this.#leaderHeard++;
@@ -183,7 +183,7 @@ class FuzzedFollower implements PeerHandler {
     versions: BuildVersions,
   ): void {
     for (const { host, port } of [client, raft]) {
-      assert(/^[\w.:-]+$/.test(host) && port <= 65_535, "no address of a member");
+      assert(/^[\w.:-]+$/.test(host) && port <= 65_535, "not the address of a member");
     }
     this.#node.announced(peer, client, raft, incarnation, versions);
   }

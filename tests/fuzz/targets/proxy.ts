@@ -9,7 +9,7 @@ import { chunksOf } from "../chunks.ts";
 import { choiceSeed, type FuzzTarget } from "../fuzz_target.ts";
 import { replyText } from "./replies.ts";
 
-/** What the proxy waits for at most, and then some. */
+/** Somewhat more than the longest time for which the proxy waits. */
 const PATIENCE_MS = 7_000;
 
 function stateText(term: number): string {
@@ -29,9 +29,9 @@ function stateText(term: number): string {
 }
 
 /**
- * The proxy before a node that goes mad: all its connections, those for requests and those by which
- * it is watched, carry the input. No request gets two answers or none, and each answer is one whole
- * reply; once the node is itself again, so is the service.
+ * A proxy in front of a node that goes mad: all its connections, those for requests and those for
+ * watching, carry the input. Each request gets exactly one answer, which is one whole reply. When
+ * the node recovers, so does the service.
  */
 export const proxy: FuzzTarget = {
   name: "proxy",
@@ -61,7 +61,7 @@ export const proxy: FuzzTarget = {
     }
     mad.kill();
     bench.cluster.elect(1, 2);
-    bench.advance(100); // it is known to be gone
+    bench.advance(100); // the proxy knows that it is gone
     passUntil(bench, () => client.openCount === 0);
     assertEquals(client.openCount, 0, "a request got no answer");
     for (const text of client.texts) assertOneReply(text ?? "");
@@ -69,7 +69,7 @@ export const proxy: FuzzTarget = {
     const other = bench.client();
     other.send("SET other 1", "GET other");
     passUntil(bench, () => other.openCount === 0);
-    assertEquals(other.replies, ["OK", "1"], "the proxy does not serve any more");
+    assertEquals(other.replies, ["OK", "1"], "the proxy no longer serves");
     bench.core.stop();
   },
 };

@@ -44,7 +44,7 @@ export function payloadText(random: Random): string {
   }
 }
 
-/** Records with right checksums around these payloads. */
+/** Records around these payloads, with valid checksums. */
 export function sealed(payloads: readonly string[]): string {
   const writer = new RecordWriter();
   for (const payload of payloads) if (payload !== "") writer.add(latin1Bytes(payload));
@@ -52,7 +52,7 @@ export function sealed(payloads: readonly string[]): string {
   return latin1(bytes, 0, bytes.length);
 }
 
-/** What a record says, taken for sound; what looks like a record among bytes; the mark of the last sync. */
+/** The decoded records, the records found among other bytes, and the mark of the last sync. */
 export const records: FuzzTarget = {
   name: "records",
   words: ["null", "true", "[]", "{}", '"term":', '"vote":', '"format":2', '"synced":', "{", "}"],

@@ -23,7 +23,7 @@ import { randomBytes } from "../mutate.ts";
 
 const LIMITS = { replyBytesMax: 8192, lineBytesMax: 1024, depthMax: 32 };
 
-/** Replies of a node: a few, of any shape. */
+/** A few replies of a node, of any shape. */
 export function replyText(random: Random): string {
   let text = "";
   for (let left = 1 + randomInteger(random, 4); left > 0; left--) {
@@ -61,7 +61,7 @@ function randomReply(random: Random, depthMax: number): Reply {
   }
 }
 
-/** The scanner and the decoder of what nodes answer, as the proxy uses them. */
+/** The scanner and decoder of replies, as the proxy uses them. */
 export const replies: FuzzTarget = {
   name: "replies",
   words: ["\r\n", "+OK\r\n", "$-1\r\n", "*-1\r\n", "_\r\n", "#t\r\n", "|1\r\n", "%1\r\n", ">0\r\n"],
@@ -69,9 +69,9 @@ export const replies: FuzzTarget = {
   run(input) {
     const whole = scanAll([latin1Bytes(input)]);
     const cut = scanAll(chunksOf(input, seededRandom(choiceSeed(input))));
-    assertEquals(cut.texts, whole.texts, "how the bytes are cut changes what they say");
-    assertEquals(cut.end.kind, whole.end.kind, "how the bytes are cut changes the end");
-    assert(input.startsWith(whole.texts.join("")), "a reply is not what came");
+    assertEquals(cut.texts, whole.texts, "the chunks change the result");
+    assertEquals(cut.end.kind, whole.end.kind, "the chunks change the end");
+    assert(input.startsWith(whole.texts.join("")), "a reply differs from the received bytes");
     for (const text of whole.texts) assertDecodable(text);
     assertDecodable(input);
   },
@@ -89,7 +89,7 @@ function scanAll(chunks: readonly Uint8Array[]): { texts: string[]; end: Scanned
   return { texts, end };
 }
 
-/** What can be read can be written and read again; what cannot says so in the one agreed way. */
+/** A valid reply can be encoded and decoded again; an invalid one gives the documented error. */
 function assertDecodable(text: string): void {
   let reply: Reply;
   try {

@@ -8,7 +8,7 @@ import { CommandGenerator } from "../../differential/command_generator.ts";
 import { chunksOf } from "../chunks.ts";
 import { choiceSeed, type FuzzTarget } from "../fuzz_target.ts";
 
-/** Low ones, so that inputs of some kilobytes reach them. */
+/** Low limits, which inputs of some kilobytes reach. */
 export const LIMITS = {
   bulkBytesMax: 4096,
   argumentsMax: 200,
@@ -32,7 +32,7 @@ function inlineText(args: readonly string[], random: Random): string {
   return words.join(" ") + (random() < 0.5 ? "\r\n" : "\n");
 }
 
-/** The decoder of what clients send. */
+/** The decoder of clients' requests. */
 export const requests: FuzzTarget = {
   name: "requests",
   words: [
@@ -50,7 +50,7 @@ export const requests: FuzzTarget = {
   run(input) {
     const whole = decodeAll([latin1Bytes(input)]);
     const cut = decodeAll(chunksOf(input, seededRandom(choiceSeed(input))));
-    assertEquals(cut, whole, "how the bytes are cut changes what they say");
+    assertEquals(cut, whole, "the chunks change the result");
     const forwarded = decodeAll(chunksOf(input, seededRandom(choiceSeed(input))), nextAsText);
     assertEquals(forwarded, whole, "the forwarded request differs from the received one");
     for (const args of whole.requests) assertSound(args);
@@ -66,7 +66,7 @@ function nextAsText(decoder: RequestDecoder): DecodedRequest {
   return { kind: "complete", args };
 }
 
-/** Decodes requests of any form, as far as they can be read. */
+/** Decodes requests of any form, up to the first that is invalid. */
 export function decodeAll(
   chunks: readonly Uint8Array[],
   next = (decoder: RequestDecoder): DecodedRequest => decoder.next(),

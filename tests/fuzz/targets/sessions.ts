@@ -72,7 +72,7 @@ export const sessions: FuzzTarget = {
   },
 };
 
-/** What keeps later replies waiting, or ends the connection on request. */
+/** Commands that delay later replies, or end the connection. */
 const WAITS_OR_ENDS = new Set(["wait", "quit", "client", "shutdown", "reset"]);
 
 function assertReplies(input: string, { received, isEnded }: FakeSocket): void {
@@ -96,7 +96,7 @@ function assertReplies(input: string, { received, isEnded }: FakeSocket): void {
   if (!mayWait) assertEquals(count, expected, `replies are missing: ${received}`);
 }
 
-/** A cluster of one node with its port for clients, on a manual clock. */
+/** A cluster of one node with its client port, on a manual clock. */
 class ServedNode {
   readonly clock = new ManualClock();
   readonly #server = Object.assign(new EventEmitter(), {
@@ -150,7 +150,7 @@ class ServedNode {
     return socket;
   }
 
-  /** Lets time pass for as long as replies come: many large ones take their turns. */
+  /** Advances the clock as long as replies come: many large replies take turns. */
   answerAll(socket: FakeSocket): void {
     for (let before = -1; socket.received.length > before;) {
       before = socket.received.length;

@@ -9,7 +9,7 @@ import type { FuzzTarget } from "../fuzz_target.ts";
 
 const LINE_BREAK = "\0line break\0";
 
-/** The chunks of a machine's state, a line for each; there are line breaks in pieces alone. */
+/** The chunks of a machine's state, a line for each; line breaks occur only in pieces. */
 function textOf(machine: StateMachine): string {
   const snapshot = machine.beginSnapshot();
   const lines: string[] = [];
@@ -28,7 +28,7 @@ function load(text: string): StateMachine {
 }
 
 /**
- * The loader of snapshots, from files and from other nodes. What it accepts, it can write again.
+ * The loader of snapshots, from files and from other nodes. What it accepts can be written again.
  */
 export const snapshots: FuzzTarget = {
   name: "snapshots",
@@ -54,12 +54,12 @@ export const snapshots: FuzzTarget = {
       machine = load(input);
     } catch (error) {
       assert(error instanceof SnapshotFormatError, `${error}`);
-      assert(error.message.length < 400, "an error repeats too much of what came");
+      assert(error.message.length < 400, "an error repeats too much of its input");
       return;
     }
     const text = textOf(machine);
     const again = load(text);
-    assertEquals(textOf(again), text, "a snapshot does not come through as it is");
+    assertEquals(textOf(again), text, "a snapshot changes when it is loaded and taken again");
     assertEquals(again.usedBytes, machine.usedBytes, "memory is counted wrong");
   },
 };

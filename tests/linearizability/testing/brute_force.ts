@@ -2,8 +2,8 @@ import type { Operation } from "../operation.ts";
 import { type State, transitionOf } from "../register_model.ts";
 
 /**
- * The definition, word by word, for histories of one key with a handful of operations: tries every
- * order that keeps real time, with and without each operation of unknown outcome.
+ * The definition, word by word, for histories of one key with a handful of operations. It tries
+ * every order that keeps real time, with and without each operation of unknown outcome.
  */
 export function isLinearizable(operations: readonly Operation[], state: State = null): boolean {
   if (operations.every(({ outcome }) => outcome.kind === "unknown")) return true;

@@ -8,7 +8,7 @@ export interface RandomHistoryOptions {
   readonly operations: number;
   readonly key: string;
   readonly request: () => readonly string[];
-  /** Of 1: how often an operation's outcome is not known to its client. */
+  /** Share of the operations whose outcome their client does not learn, from 0 to 1. */
   readonly unknownShare: number;
 }
 
@@ -21,8 +21,9 @@ interface Running {
 }
 
 /**
- * What clients of a correct register see: each operation takes effect between its start and its end;
- * one of unknown outcome at some later time, or never. Times are steps of the making.
+ * The observations of clients of a correct register. Each operation takes effect between its start
+ * and its end; one of unknown outcome at some later time, or never. Times count the generator's
+ * steps.
  */
 export function randomHistory(options: RandomHistoryOptions): Operation[] {
   const { random, clients, operations, key, request, unknownShare } = options;

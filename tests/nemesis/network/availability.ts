@@ -1,6 +1,6 @@
 import { type Damage, type Service, serviceAt, type Shape } from "./reach.ts";
 
-/** A request of a client of a proxy: judged by when it was sent and when its answer came. */
+/** A request of a proxy's client, judged by the times at which it was sent and answered. */
 export interface Asked {
   readonly client: string;
   readonly proxy: string;
@@ -8,14 +8,14 @@ export interface Asked {
   readonly sentMs: number;
   /** When it was answered, or the client gave up. */
   readonly endedMs: number;
-  /** Instead of a result; `null`: it was answered. */
+  /** The error; `null` if it was answered. */
   readonly error: string | null;
 }
 
 export interface AvailabilityOptions extends Shape {
-  /** How long an answer may take when all is well. */
+  /** Maximum duration of an answer without a fault. */
   readonly answerMsMax: number;
-  /** How long an answer may take while some packets are lost. */
+  /** Maximum duration of an answer while some packets are lost. */
   readonly slowAnswerMsMax: number;
 }
 
@@ -24,9 +24,9 @@ interface Interval {
   readonly toMs: number;
 }
 
-/** A fault that is about. */
+/** An active fault. */
 export interface Begun {
-  /** It is over, and its end may be felt for as long as its beginning, unless told otherwise. */
+  /** Ends the fault. Its end has the settle time of its beginning, unless another is given. */
   at(nowMs: number, settleEndMs?: number): void;
   /** Another leader was elected, though nothing was done to the nodes. */
   elected(): void;
@@ -38,17 +38,17 @@ interface Fault extends Damage {
   readonly settleMs: number;
   leader?: string | undefined;
   endMs: number;
-  /** How long its end may be felt. */
+  /** The settle time after its end. */
   settleEndMs: number;
 }
 
-/** More violations than that say nothing more. */
+/** Further violations are only counted. */
 const TOLD_MAX = 20;
 
 /**
- * Judges whether clients were served whenever they had to be. Each beginning and each end of a fault
- * gives the cluster a time to settle, in which answers may be late. Outside of these times no answer
- * may be late, and no error may be the answer to a request for which there was time enough.
+ * Judges whether clients were served whenever service was owed. Each beginning and each end of a
+ * fault gives the cluster a time to settle, in which answers may be late. Outside of these times no
+ * answer may be late, and no request that had enough time may fail.
  */
 export class Availability {
   readonly #options: AvailabilityOptions;
@@ -61,7 +61,7 @@ export class Availability {
     this.#options = options;
   }
 
-  /** A fault begins. @param settleMs how long this may be felt at most */
+  /** Begins a fault. @param settleMs maximum time for which its beginning may be felt */
   begin(name: string, damage: Damage, settleMs: number, nowMs: number): Begun {
     const fault: Fault = {
       ...damage,
@@ -83,7 +83,7 @@ export class Availability {
     };
   }
 
-  /** The machine itself stood still; what happens meanwhile and shortly after is nobody's fault. */
+  /** The machine itself stalled: nothing is owed meanwhile and shortly after. */
   forgive(fromMs: number, toMs: number): void {
     const last = this.#forgiven.at(-1);
     if (last !== undefined && fromMs <= last.toMs) {
@@ -92,7 +92,8 @@ export class Availability {
   }
 
   /**
-   * The machine itself was late by this much within this time. Answers may take longer by as much.
+   * The machine itself was late by this much within this period. Answers may take longer by as
+   * much.
    */
   delayed(fromMs: number, toMs: number, lateMs: number): void {
     this.#delays.push({ fromMs, toMs, lateMs });
@@ -102,7 +103,7 @@ export class Availability {
     this.#asked.push(asked);
   }
 
-  /** What was late or failed although it was owed, in words. */
+  /** Owed answers that were late or failed, as readable lines. */
   violations(): string[] {
     const { answerMsMax, slowAnswerMsMax } = this.#options;
     const lines: string[] = [];
@@ -126,7 +127,10 @@ export class Availability {
     return more > 0 ? [...lines.slice(0, TOLD_MAX), `and ${more} more like these`] : lines;
   }
 
-  /** How much of this time clients of the proxy had to be served within the bound, from 0 to 1. */
+  /**
+   * Share of this period in which clients of the proxy had to be served within the bound, from 0 to
+   * 1.
+   */
   shareOwed(proxy: string, fromMs: number, toMs: number): number {
     let sumMs = 0;
     for (const interval of this.#owed(proxy, false)) {
@@ -138,7 +142,7 @@ export class Availability {
     return sumMs / (toMs - fromMs);
   }
 
-  /** When clients of this proxy have to be served, in order. */
+  /** The periods in which clients of this proxy have to be served, in order. */
   #owed(proxy: string, whenSlowToo: boolean): Interval[] {
     const changes = this.#faults.flatMap(({ beginMs, endMs }) => [beginMs, endMs]);
     const instants = [...new Set([-Infinity, ...changes, Infinity])].sort((a, b) => a - b);
@@ -160,7 +164,7 @@ export class Availability {
     return joined(owed);
   }
 
-  /** By how much the machine was late within this time. */
+  /** How late the machine was within this period. */
   #lateMs({ fromMs, toMs }: Interval): number {
     let sumMs = 0;
     for (const delay of this.#delays) {
@@ -181,11 +185,11 @@ export class Availability {
     } ms on ${what}, ` +
       `sent at ${Math.round(sentMs)} ms, though a majority could be reached for ` +
       `${Math.round(ownMs)} ms of it, and ${boundMs} ms are enough ` +
-      `(${near.length === 0 ? "no fault was about" : near.join("; ")})`;
+      `(${near.length === 0 ? "no fault was active" : near.join("; ")})`;
   }
 }
 
-/** The longest piece of a request's time in which it had to be served. */
+/** The longest part of a request's time in which service was owed. */
 function longestWithin(owed: readonly Interval[], { sentMs, endedMs }: Asked): Interval {
   let longest = { fromMs: sentMs, toMs: sentMs };
   for (const interval of owed) {
@@ -206,7 +210,7 @@ function without(intervals: readonly Interval[], hole: Interval): Interval[] {
   });
 }
 
-/** In order; those that touch become one. */
+/** Sorted intervals, in which those that touch are merged. */
 function joined(intervals: readonly Interval[]): Interval[] {
   const all: Interval[] = [];
   for (const next of [...intervals].sort((a, b) => a.fromMs - b.fromMs)) {

@@ -21,18 +21,18 @@ Deno.test("service is owed while a majority and a way to it exist", () => {
   assertEquals(at({ down: ["n3"] }, cut("n1>n2")), "not owed");
   assertEquals(at({ down: ["p1"] }), "not owed");
   assertEquals(at({ down: ["p2"] }), "owed");
-  // one way is no way, for clients as for nodes
+  // one direction is not enough, for clients as for nodes
   assertEquals(at(cut("c>p1")), "not owed");
   assertEquals(at(cut("p1>c")), "not owed");
   assertEquals(at(cut("p2>c")), "owed");
   // n1 and n2 could lead with n3, and n3 with each of them
   assertEquals(at(cut("n1>n2")), "owed");
   assertEquals(at(cut("n1>n2"), cut("p1>n1")), "not owed");
-  // a node that cannot lead need not be reached
+  // a node that cannot lead need not be reachable
   assertEquals(at(cut("n1>n2", "n1>n3"), cut("p1>n1")), "owed");
   assertEquals(at(cut("p1>n1")), "not owed");
   assertEquals(at(cut("p2>n1")), "owed");
-  // while nothing is done to the nodes, a follower need not be reached
+  // while nothing is done to the nodes, a follower need not be reachable
   assertEquals(at({ ...cut("p1>n2"), leader: "n1" }), "owed");
   assertEquals(at({ ...cut("p1>n1"), leader: "n1" }), "not owed");
   assertEquals(at({ ...cut("p1>n2"), leader: "n1" }, cut("n3>n1")), "not owed");
@@ -42,7 +42,7 @@ Deno.test("service is owed while a majority and a way to it exist", () => {
 
 const BOUNDS = { ...SHAPE, answerMsMax: 500, slowAnswerMsMax: 2_000 };
 
-/** Of a request that takes from one time to another, beside this fault. */
+/** The violations of a request between these times, during this fault. */
 function judged(
   [sentMs, endedMs]: readonly [number, number],
   fault: { damage: Damage; fromMs: number; toMs: number } | null = null,
@@ -61,7 +61,7 @@ Deno.test("an answer is late when it was owed for longer than the bound", () => 
   assertEquals(judged([0, 600]) > 0, true);
 });
 
-Deno.test("an error at once is one too, where service is owed", () => {
+Deno.test("an error at once is a violation where service is owed", () => {
   const told = (sentMs: number, error: string | null) => {
     const availability = new Availability(BOUNDS);
     availability.begin("down", { down: ["n1", "n2"] }, 1_000, 2_000).at(4_000);
@@ -73,7 +73,7 @@ Deno.test("an error at once is one too, where service is owed", () => {
   assertEquals([told(3_999, "no"), told(4_900, "no"), told(5_100, "no")], [0, 0, 1]);
 });
 
-Deno.test("while a fault begins or ends, answers may be late, but not for ever", () => {
+Deno.test("while a fault begins or ends, answers may be late within a bound", () => {
   const fault = { damage: alone("n1"), fromMs: 5_000, toMs: 9_000 };
   assertEquals(judged([4_900, 6_400], fault), 0);
   assertEquals(judged([4_900, 6_600], fault) > 0, true);
@@ -81,24 +81,24 @@ Deno.test("while a fault begins or ends, answers may be late, but not for ever",
   assertEquals(judged([8_900, 10_600], fault) > 0, true);
 });
 
-Deno.test("nothing is owed without a majority, and all is owed again soon after", () => {
+Deno.test("nothing is owed without a majority, and everything is owed again soon after", () => {
   const fault = { damage: { down: ["n1", "n2"] }, fromMs: 5_000, toMs: 9_000 };
   assertEquals(judged([5_100, 10_400], fault), 0);
   assertEquals(judged([5_100, 10_600], fault) > 0, true);
 });
 
-Deno.test("lost packets cost time, and a bounded one", () => {
+Deno.test("lost packets may delay answers within a bound", () => {
   const fault = { damage: { lossy: ["n1"] }, fromMs: 0, toMs: 90_000 };
   assertEquals(judged([5_000, 6_900], fault), 0);
   assertEquals(judged([5_000, 7_100], fault), 1);
 });
 
-Deno.test("what the machine itself did is forgiven", () => {
+Deno.test("stalls of the machine are forgiven", () => {
   assertEquals(judged([0, 1_400], null, [450, 1_000]), 0);
   assertEquals(judged([0, 1_600], null, [450, 1_000]) > 0, true);
 });
 
-Deno.test("what the machine was late by is allowed on top", () => {
+Deno.test("the machine's lateness is added to the bound", () => {
   const judgedWith = (lateMs: number) => {
     const availability = new Availability(BOUNDS);
     availability.delayed(700, 750, 30);
@@ -111,7 +111,7 @@ Deno.test("what the machine was late by is allowed on top", () => {
   assertEquals([judgedWith(61), judgedWith(59)], [0, 1]);
 });
 
-Deno.test("the share of time that is judged is told", () => {
+Deno.test("the share of time that is judged is reported", () => {
   const availability = new Availability(BOUNDS);
   availability.begin("down", { down: ["n1", "n2"] }, 1_000, 2_000).at(4_000);
   assertEquals(availability.shareOwed("p1", 0, 10_000), 0.7);

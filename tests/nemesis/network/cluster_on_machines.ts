@@ -26,8 +26,8 @@ export interface ClusterOnMachinesOptions {
 }
 
 /**
- * Real processes, each on a machine of its own. As a `Member`, each has the address at which it can
- * be observed, whatever is cut.
+ * Real processes, each on a machine of its own. The address of each `Member` is the one at which it
+ * can be observed, whatever is cut.
  */
 export class ClusterOnMachines {
   readonly nodes: readonly Member[];
@@ -68,7 +68,7 @@ export class ClusterOnMachines {
     return [...this.nodes, ...this.proxies];
   }
 
-  /** The port of clients, which they have to reach at the machine's first address. */
+  /** The address that clients have to use, the first of the machine. */
   addressOf({ name, port }: Member): { host: string; port: number } {
     return { host: this.#machines.machine(name).host, port };
   }
@@ -80,7 +80,7 @@ export class ClusterOnMachines {
     member.process = new RegentProcess(member.args, undefined, within);
   }
 
-  /** Who says that it leads, in the highest term. */
+  /** The leader of the highest term, by its own report. */
   async leader(): Promise<Member | null> {
     const reports = await this.#reports();
     const term = Math.max(...reports.map((report) => termLed(report)));
@@ -109,7 +109,9 @@ export class ClusterOnMachines {
     }
   }
 
-  /** Writes large values, so that a node that lacks them needs a large snapshot. @returns the keys */
+  /**
+   * Writes large values, so that a node that lacks them needs a large snapshot. @returns the keys
+   */
   async fill(keys: readonly string[], valueBytes: number): Promise<void> {
     const [proxy] = this.proxies;
     if (proxy === undefined) return;
@@ -132,12 +134,12 @@ export class ClusterOnMachines {
     return this.everybody.map((one) => `--- ${one.name}\n${this.saidBy(one)}`).join("\n");
   }
 
-  /** All that a member ever said. */
+  /** All output of a member so far. */
   saidBy({ name, process }: Member): string {
     return (this.#said.get(name) ?? "") + process.said;
   }
 
-  /** How often all of them together said so. */
+  /** How often this text occurs in the output of all processes. */
   timesSaid(words: string): number {
     return this.everybody.reduce((sum, one) => sum + this.saidBy(one).split(words).length - 1, 0);
   }

@@ -1,13 +1,13 @@
 import { until } from "../../support/until.ts";
 
-/** Of `10.9.0.0/16`; each machine has a network of its own in it, between itself and the router. */
+/** Each machine has a network of its own within `10.9.0.0/16`, between itself and the router. */
 const NETWORK = "10.9";
-/** Above the rule for local addresses, and below the one for the main table. */
+/** After the rule for local addresses, and before the one for the main table. */
 const FIRST_RULE = 100;
 
 type Child = Deno.ChildProcess;
 
-/** Whether this machine allows network namespaces to be made, in which cables can be cut. */
+/** Whether this system allows network namespaces, in which cables can be cut. */
 export async function canMakeMachines(): Promise<boolean> {
   if (Deno.build.os !== "linux") return false;
   const script = "ip link set lo up && ip rule add pref 99 from 10.9.9.9 blackhole";
@@ -22,15 +22,15 @@ export async function canMakeMachines(): Promise<boolean> {
 }
 
 /**
- * A network namespace with an address of its own. Faults concern that address; at a second one it
- * can be observed, whatever is cut.
+ * A network namespace with an address of its own, which faults concern. At a second address it can
+ * be observed, whatever is cut.
  */
 export class Machine {
   readonly name: string;
   readonly host: string;
   readonly observedHost: string;
   readonly number: number;
-  /** Keeps the namespace, and ends with this process; `null`: it is this process's own. */
+  /** Keeps the namespace, and ends with this process; `null` if it is this process's own. */
   holder: Child | null = null;
 
   constructor(name: string, number: number) {
@@ -40,23 +40,23 @@ export class Machine {
     this.observedHost = `${NETWORK}.${number}.2`;
   }
 
-  /** What stands before a command that is to run on this machine. */
+  /** The words before a command that has to run on this machine. */
   get within(): string[] {
     return this.holder === null ? [] : enter(this.holder.pid);
   }
 }
 
 /**
- * Machines around a router that can lose packets. The kernel does all of it: what is cut gets no
- * answer of any kind, and TCP waits longer and longer, as between real machines.
+ * Machines around a router that can drop packets. The kernel does all of it: packets on a cut path
+ * get no answer of any kind, and TCP backs off, as between real machines.
  *
- * The process has to be in a network namespace of its own (`unshare --net`), which is one of the
- * machines: the one of the clients.
+ * The process has to be in a network namespace of its own (`unshare --net`), which is the machine
+ * of the clients.
  */
 export class Machines {
   readonly #router: Child;
   readonly #machines = new Map<string, Machine>();
-  /** Those by which packets are lost at present. */
+  /** The routing rules that drop packets now. */
   readonly #rules = new Set<number>();
   /** Machines without power. */
   readonly #dark = new Set<string>();
@@ -66,7 +66,7 @@ export class Machines {
     this.#router = router;
   }
 
-  /** @param own the name of the machine that this process is on */
+  /** @param own the name of the machine on which this process runs */
   static async start(own: string, others: readonly string[]): Promise<Machines> {
     const router = await newNamespace();
     const machines = new Machines(router);
@@ -95,7 +95,7 @@ export class Machines {
     return [...this.#machines.keys()];
   }
 
-  /** From now on packets from one to the other are lost, for each pair of names. @returns ends it */
+  /** Drops packets from the first to the second machine of each pair. @returns ends it */
   async cut(pairs: readonly (readonly [string, string])[]): Promise<() => Promise<void>> {
     const numbers = pairs.map(() => ++this.#lastRule);
     await this.#change(pairs.map(([from, to], at) => {
@@ -106,13 +106,13 @@ export class Machines {
     return () => this.#forget(numbers);
   }
 
-  /** Ends all that was cut, and gives all machines power, whatever went wrong meanwhile. */
+  /** Ends all cuts and gives all machines power. */
   async healAll(): Promise<void> {
     await this.#forget([...this.#rules]);
     for (const name of [...this.#dark]) await this.powerOn(name);
   }
 
-  /** The machine goes, with all that its kernel knows of connections. Its packets should be cut. */
+  /** Powers a machine off: its kernel forgets all connections. Cut its packets first. */
   async powerOff(name: string): Promise<void> {
     const machine = this.machine(name);
     this.#dark.add(name);
@@ -127,13 +127,13 @@ export class Machines {
     this.#dark.delete(name);
   }
 
-  /** All namespaces end, and with them what the router's kernel was told to lose. */
+  /** Ends all namespaces, and with them the rules of the router's kernel. */
   stop(): void {
     for (const { holder } of this.#machines.values()) if (holder !== null) end(holder);
     end(this.#router);
   }
 
-  /** These rules hold no longer; those that ended before are passed over. */
+  /** Removes these rules. Rules that were removed before are skipped. */
   async #forget(numbers: readonly number[]): Promise<void> {
     const left = numbers.filter((number) => this.#rules.delete(number));
     if (left.length > 0) await this.#change(left.map((number) => `rule del pref ${number}`));
@@ -173,7 +173,7 @@ async function newNamespace(): Promise<Child> {
   return holder;
 }
 
-/** @returns when the process has ended; it may have before */
+/** @returns when the process has ended; it may have ended before */
 async function end(child: Child): Promise<void> {
   try {
     child.kill("SIGKILL");
@@ -191,7 +191,7 @@ async function batch(within: readonly string[], lines: readonly string[]): Promi
   await run([...within, "ip", "-batch", "-"], `${lines.join("\n")}\n`);
 }
 
-/** @throws with what it said when it fails */
+/** @throws with its output if it fails */
 async function run(words: readonly string[], input = ""): Promise<void> {
   const [command = "", ...args] = words;
   const pipes = { stdin: "piped", stdout: "null", stderr: "piped" } as const;

@@ -7,7 +7,7 @@ import { planNetworkFaults } from "./network_nemesis.ts";
 const HERE = fileURLToPath(import.meta.url);
 const PORT = 7000;
 
-/** On one machine: says what it hears. */
+/** Runs on one machine and prints what it receives. */
 const LISTENER = `
   const decoder = new TextDecoder();
   for await (const connection of Deno.listen({ hostname: "0.0.0.0", port: ${PORT} })) {
@@ -19,7 +19,7 @@ const LISTENER = `
     })().catch(() => {});
   }`;
 
-/** Resolves to what became of it within the time. */
+/** Resolves to the promise's result, or to a word if it takes longer. */
 function within(ms: number, promise: Promise<string>): Promise<string> {
   return Promise.race([
     promise.catch((error) => error.name as string),
@@ -45,7 +45,7 @@ async function say(connection: Deno.TcpConn, text: string): Promise<string> {
   return length === null ? "the end" : new TextDecoder().decode(answer.subarray(0, length));
 }
 
-/** What the test sees from the machine of the clients; runs in a namespace of its own. */
+/** What the clients' machine observes. Runs in a namespace of its own. */
 async function cutAndHeal(): Promise<string[]> {
   const seen: string[] = [];
   const machines = await Machines.start("a", ["b"]);
@@ -94,7 +94,7 @@ async function cutAndHeal(): Promise<string[]> {
   return seen;
 }
 
-Deno.test("a cut cable swallows packets one way, and a machine goes without a last word", async () => {
+Deno.test("a cut cable drops packets one way, and a machine without power sends no last packet", async () => {
   if (!await canMakeMachines()) return; // that needs Linux and root
   const args = ["--net", Deno.execPath(), "run", "--quiet", "--allow-all", HERE];
   const { stdout } = await new Deno.Command("unshare", { args }).output();
@@ -107,7 +107,7 @@ Deno.test("a cut cable swallows packets one way, and a machine goes without a la
   ]);
 });
 
-Deno.test("each kind of fault comes, as the seed says", () => {
+Deno.test("each kind of fault occurs, as the seed decides", () => {
   const some = (seed: number) => {
     const plan = planNetworkFaults(seededRandom(seed));
     return Array.from({ length: 43 }, () => plan.next().value);
