@@ -5,13 +5,13 @@ import { COMMANDS } from "../src/commands/table.ts";
 
 const LINE_LENGTH_MAX = 100;
 
-/** It reads or writes data: it itself, or each of its subcommands but HELP. */
+/** Whether the command, or each of its subcommands but HELP, reads or writes data. */
 function isForData({ name, kind, subcommands }: Command): boolean {
   if (subcommands === undefined) return kind !== "local";
   return subcommands.every((row) => isForData(row) || row.name === `${name}|help`);
 }
 
-/** The names of rows as a paragraph of the README has them. */
+/** The names of rows in the form of a paragraph of the README. */
 function paragraph(rows: readonly Command[]): string {
   const lines = ["`"];
   for (const { name } of rows) {
@@ -29,6 +29,6 @@ Deno.test("the README lists the commands of the table", () => {
   const rows = COMMANDS.filter(({ group }) => group !== SESSION_GROUP);
   for (const wanted of [rows.filter(isForData), rows.filter((row) => !isForData(row))]) {
     const text = paragraph(wanted);
-    assert(readme.includes(text), `the README is to have this paragraph:\n${text}`);
+    assert(readme.includes(text), `the README must contain this paragraph:\n${text}`);
   }
 });

@@ -1,6 +1,6 @@
 import { type Random, randomInteger } from "../../src/base/random.ts";
 
-/** What the nemesis can do, and how much of it there is in a run. */
+/** The kinds of faults, and the weight of each. */
 const WEIGHTS = {
   "kill a node": 4,
   "kill the leader": 4,
@@ -39,12 +39,12 @@ export type FaultKind = keyof typeof WEIGHTS;
 
 export interface PlannedFault {
   readonly kind: FaultKind;
-  /** From the beginning of the faults. */
+  /** Time from the beginning of the faults. */
   readonly atMs: number;
   readonly forMs: number;
-  /** Which node it is for, by counting in circles, where it is for one and not for the leader. */
+  /** The node that is hit, modulo the number of nodes, unless it is the leader. */
   readonly node: number;
-  /** For whatever else the fault has to decide. */
+  /** Seed of the fault's other choices. */
   readonly seed: number;
 }
 
@@ -55,15 +55,15 @@ export interface PlanOptions {
   readonly hasSmallDisk: boolean;
 }
 
-/** Of which all numbers of nodes that there may be are nearly equal shares. */
+/** Large enough that all possible numbers of nodes divide it nearly evenly. */
 const NODE_NUMBERS = 1_000;
 const PAUSE_MS_MAX = 1_200;
 const FAULT_MS_MIN = 200;
 const FAULT_MS_MAX = 2_800;
-/** How often one fault comes on top of another. */
+/** Share of the faults that overlap with another one. */
 const OVERLAP_SHARE = 0.4;
 
-/** The faults of a run, in order. The same random numbers give the same faults. */
+/** The faults of a run, in order. Equal random numbers give equal faults. */
 export function planFaults(options: PlanOptions): PlannedFault[] {
   const { random, durationMs, hasSmallDisk } = options;
   const bag = (Object.keys(WEIGHTS) as FaultKind[])

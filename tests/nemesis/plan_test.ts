@@ -11,7 +11,7 @@ Deno.test("a seed decides the faults", () => {
   assert(JSON.stringify(plan()) !== JSON.stringify(other));
 });
 
-Deno.test("faults of all kinds come in order, and end in time", () => {
+Deno.test("faults of all kinds occur in order, and end in time", () => {
   const plan = planFaults({ ...SHAPE, random: seededRandom(5) });
   assertEquals(new Set(plan.map(({ kind }) => kind)).size, 31);
   assert(plan.every(({ atMs }, at) => atMs >= (plan[at - 1]?.atMs ?? 0)));
@@ -21,7 +21,7 @@ Deno.test("faults of all kinds come in order, and end in time", () => {
   );
 });
 
-Deno.test("without a small disk none is filled", () => {
+Deno.test("without a small disk the plan never fills one", () => {
   const plan = planFaults({ ...SHAPE, hasSmallDisk: false, random: seededRandom(5) });
   assert(plan.every(({ kind }) => kind !== "fill the disk"));
 });

@@ -2,18 +2,21 @@ import type { LocalCluster, Member } from "../support/local_cluster.ts";
 
 const LAST_WORDS = 2_000;
 
-/** The processes of a cluster under faults: who may be down now, and what the dead had said. */
+/**
+ * The processes of a cluster under faults: which of them may be down now, and the output of those
+ * that ended.
+ */
 export class Processes {
   readonly cluster: LocalCluster;
   readonly #onUnexpectedEnd: (what: string) => void;
-  /** Members that a fault is using. */
+  /** Members that are part of a fault. */
   readonly #held = new Set<Member>();
   readonly #said = new Map<string, string>();
   /** Members that were removed for good. */
   readonly #former: Member[] = [];
   #isOver = false;
 
-  /** @param onUnexpectedEnd a process ended that no fault had touched */
+  /** @param onUnexpectedEnd called when a process ends that no fault has touched */
   constructor(cluster: LocalCluster, onUnexpectedEnd: (what: string) => void) {
     this.cluster = cluster;
     this.#onUnexpectedEnd = onUnexpectedEnd;
@@ -21,10 +24,10 @@ export class Processes {
   }
 
   /**
-   * Does something to those of the members that no other fault has in its hands. The members are up
-   * again, or starting, when it is done.
+   * Does something to those of the members that are not part of another fault. When it is done, the
+   * members are up again, or starting.
    *
-   * @returns the names of those that it was done to
+   * @returns the names of the members that were hit
    */
   async withHeld(
     members: readonly Member[],
@@ -40,20 +43,20 @@ export class Processes {
     return free.map(({ name }) => name);
   }
 
-  /** Starts a member that has ended. */
+  /** Restarts a member whose process has ended. */
   restart(member: Member): void {
     this.#keepWords(member);
     this.cluster.restart(member);
     this.#watch(member);
   }
 
-  /** A node has been started that enters the cluster. */
+  /** A node was started that joins the cluster. */
   joined(member: Member): void {
     this.#watch(member);
     this.#tellProxies();
   }
 
-  /** A node has been removed from the cluster, and its process has ended. */
+  /** A node was removed from the cluster, and its process has ended. */
   left(member: Member): void {
     const { nodes } = this.cluster;
     nodes.splice(nodes.indexOf(member), 1);
@@ -61,23 +64,23 @@ export class Processes {
     this.#tellProxies();
   }
 
-  /** All that there ever were. */
+  /** All members, former ones included. */
   get everybody(): readonly Member[] {
     const { nodes, proxies } = this.cluster;
     return [...this.#former, ...nodes, ...proxies];
   }
 
-  /** From now on processes may end. */
+  /** Processes may end from now on. */
   over(): void {
     this.#isOver = true;
   }
 
-  /** All that a member ever said. */
+  /** All output of a member so far. */
   saidBy(member: Member): string {
     return (this.#said.get(member.name) ?? "") + member.process.said;
   }
 
-  /** A proxy that is started again must find somebody who is still there. */
+  /** A restarted proxy must know nodes that are still there. */
   #tellProxies(): void {
     const addresses = this.cluster.nodes.map(({ port }) => `127.0.0.1:${port}`).join(",");
     for (const proxy of this.cluster.proxies) {
@@ -85,7 +88,7 @@ export class Processes {
     }
   }
 
-  /** How often all of them together said so. */
+  /** How often this text occurs in the output of all processes. */
   timesSaid(words: string): number {
     return this.everybody.reduce((sum, one) => sum + this.saidBy(one).split(words).length - 1, 0);
   }
@@ -100,7 +103,7 @@ export class Processes {
       if (this.#isOver || this.#held.has(member)) return;
       await process.ended();
       this.#onUnexpectedEnd(
-        `${member.name} ended by itself with ${signal ?? `code ${code}`}, having said: ` +
+        `${member.name} ended by itself with ${signal ?? `code ${code}`}, its output: ` +
           process.said.slice(-LAST_WORDS),
       );
     });

@@ -6,8 +6,9 @@ const HELLO_BYTES_MAX = 64 * 1024;
 const CHUNK_BYTES = 64 * 1024;
 
 /**
- * Stands before the Raft port of one node and lets through what the faults of the links allow. Who
- * dials is read from the hello that opens each connection, so that all nodes can use one address.
+ * A relay in front of one node's Raft port, which lets through what the link faults allow. It
+ * learns the sender from the hello that opens each connection, so that all nodes can use one
+ * address.
  */
 export class Relay {
   readonly #listener: Deno.TcpListener;
@@ -17,7 +18,7 @@ export class Relay {
   readonly #tunnels = new Set<Tunnel>();
 
   /**
-   * @param to the id of the node behind it
+   * @param to the id of the relayed node
    * @param targetPort its Raft port
    */
   constructor(port: number, to: string, targetPort: number, faults: LinkFaults) {
@@ -98,7 +99,7 @@ class Tunnel {
     this.#target?.close();
   }
 
-  /** Resets the connection when that is due, also while nothing is sent. */
+  /** Resets the connection when a fault asks for it, also while nothing is sent. */
   async #watch(from: string): Promise<void> {
     while (!this.#isClosed) {
       const kinds = [
@@ -118,7 +119,8 @@ class Tunnel {
     to: string,
     target: Deno.Conn,
   ): Promise<void> {
-    // What waits here is like what is in flight: the next read does not wait for its delivery.
+    // Bytes that wait here are like packets in flight: the next read does not wait for their
+    // delivery.
     let delivered = Promise.resolve();
     let waitingBytes = 0;
     for (;;) {
@@ -155,7 +157,7 @@ class Tunnel {
     for (let at = 0; at < bytes.length;) at += await target.write(bytes.subarray(at));
   }
 
-  /** Waits while bytes of this direction are held. */
+  /** Waits while the bytes of this direction are held. */
   async #passage(from: string, to: string): Promise<void> {
     while (!this.#isClosed && this.#faults.modeOf(from, to).kind === "hold") {
       await this.#faults.changed;
@@ -163,7 +165,7 @@ class Tunnel {
   }
 }
 
-/** Who dials, by the first frame, and all that was read so far; `null` when it is no hello. */
+/** The sender in the first frame, with all bytes read so far; `null` if it is not a hello. */
 async function readHello(
   dialler: Deno.Conn,
 ): Promise<{ from: string; bytes: Uint8Array } | null> {
@@ -192,7 +194,7 @@ function joined(chunks: readonly Uint8Array[]): Uint8Array {
   return bytes;
 }
 
-/** Whether this is just how connections end. */
+/** Whether this is a usual end of a connection. */
 function isEnd(error: unknown): boolean {
   return [
     Deno.errors.BadResource,

@@ -11,7 +11,7 @@ function helloOf(from: string): Uint8Array {
   return new Uint8Array([...frameHeader(payload.length), ...payload]);
 }
 
-/** One end of a connection that notes what arrives. */
+/** One end of a connection, which records what arrives. */
 class End {
   received = "";
   hasEnded = false;
@@ -45,13 +45,13 @@ class End {
 interface Link {
   readonly faults: LinkFaults;
   readonly dial: () => Promise<End>;
-  /** The ends of the connections at the node, in order of arrival. */
+  /** The node's ends of the connections, in order of arrival. */
   readonly arrived: readonly End[];
 }
 
-/** A relay before node `b`, dialled by `a`. */
+/** A relay in front of node `b`, to which `a` connects. */
 function withLink(name: string, test: (link: Link) => Promise<void>): void {
-  // Connections that the relay has closed may still be ending when the test does.
+  // Connections that the relay has closed may still be ending when the test is over.
   Deno.test({ name, sanitizeOps: false, sanitizeResources: false }, async () => {
     const arrived: End[] = [];
     const node = Deno.listen({ hostname: HOST, port: 0 });
@@ -82,19 +82,22 @@ withLink("an open link carries bytes both ways, the hello too", async ({ dial, a
   await until("a hears b", () => a.received === "pong");
 });
 
-withLink("what is held comes later, the other way is free", async ({ faults, dial, arrived }) => {
-  const a = await dial();
-  await until("the link is up", () => arrived.length === 1);
-  const end = faults.begin((from) => from === "a", { kind: "hold" });
-  await a.send("late");
-  await arrived[0]?.send("free");
-  await until("a hears b", () => a.received === "free");
-  assertEquals(ends(arrived[0], "late"), false);
-  end();
-  await until("b hears a", () => ends(arrived[0], "late"));
-});
+withLink(
+  "held bytes arrive later, and the other direction is free",
+  async ({ faults, dial, arrived }) => {
+    const a = await dial();
+    await until("the link is up", () => arrived.length === 1);
+    const end = faults.begin((from) => from === "a", { kind: "hold" });
+    await a.send("late");
+    await arrived[0]?.send("free");
+    await until("a hears b", () => a.received === "free");
+    assertEquals(ends(arrived[0], "late"), false);
+    end();
+    await until("b hears a", () => ends(arrived[0], "late"));
+  },
+);
 
-withLink("what is swallowed never comes, and then the link is reset", async (link) => {
+withLink("swallowed bytes never arrive, and then the link is reset", async (link) => {
   const { faults, dial, arrived } = link;
   const a = await dial();
   await until("the link is up", () => arrived.length === 1);
@@ -107,7 +110,7 @@ withLink("what is swallowed never comes, and then the link is reset", async (lin
   assertEquals(ends(arrived[0], "lost"), false);
 });
 
-withLink("a refused link is reset, and new ones are", async ({ faults, dial, arrived }) => {
+withLink("a refused link is reset, and so are new ones", async ({ faults, dial, arrived }) => {
   const a = await dial();
   await until("the link is up", () => arrived.length === 1);
   const end = faults.begin(() => true, { kind: "refuse" });
@@ -130,7 +133,7 @@ withLink("a delayed link keeps the order", async ({ faults, dial, arrived }) => 
   assertEquals(performance.now() - beginMs >= 29, true);
 });
 
-withLink("of two faults the later holds, until it ends", async ({ faults, dial, arrived }) => {
+withLink("of two faults the later one holds until it ends", async ({ faults, dial, arrived }) => {
   const endHold = faults.begin(() => true, { kind: "hold" });
   const endRefuse = faults.begin(() => true, { kind: "refuse" });
   const refused = await dial();

@@ -15,15 +15,15 @@ import { SmallDisk } from "./small_disk.ts";
 import { Workload } from "./workload.ts";
 
 export interface RunOptions {
-  /** Decides the faults and the requests; not the timing of real processes. */
+  /** Decides the faults and the requests, but not the timing of real processes. */
   readonly seed: number;
-  /** How long there are faults. */
+  /** Duration of the faults. */
   readonly durationMs: number;
   /** @default 3 */
   readonly nodes?: number;
-  /** Whether data and logs are kept when all was well, too. @default false */
+  /** Whether data and logs are kept after a success, too. @default false */
   readonly keep?: boolean;
-  /** Told what happens, line by line. */
+  /** Called for each event, with one line. */
   readonly log?: (line: string) => void;
 }
 
@@ -34,22 +34,22 @@ export interface RunReport {
   readonly errors: ReadonlyMap<string, number>;
   readonly faults: ReadonlyMap<FaultKind, number>;
   readonly changes: MemberChanges["counts"];
-  /** Of all nodes together. */
+  /** Totals of all nodes. */
   readonly snapshots: { readonly taken: number; readonly installed: number };
   /** Whether one node had a disk that could be filled. */
   readonly hadSmallDisk: boolean;
-  /** The longest time in which no client got an answer; `atMs` from the beginning. */
+  /** The longest time without an answer to any client; `atMs` counts from the beginning. */
   readonly longestGap: { readonly atMs: number; readonly forMs: number };
-  /** What broke a promise; empty when all was well. */
+  /** The broken promises. */
   readonly violations: readonly string[];
-  /** Where data and logs are kept; `null`: nowhere. */
+  /** The directory of data and logs; `null` if they were removed. */
   readonly dir: string | null;
 }
 
 const PROXIES = 2;
 /** How long a proxy holds a request. */
 const HOLD_MS = 5_000;
-/** With so small logs there are snapshots all the time. */
+/** Logs are so small that nodes take snapshots all the time. */
 const NODE_FLAGS = ["--snapshot-log-bytes", "1m", "--allow-faults"];
 const CHECK_MS_MAX = 120_000;
 /** Time in milliseconds for which clients continue after the last fault. */
@@ -92,7 +92,7 @@ export async function runNemesis(options: RunOptions): Promise<RunReport> {
   try {
     await nemesis.run(plan);
   } catch (error) {
-    history.violated(`a fault could not be done: ${messageOf(error)}`);
+    history.violated(`a fault failed: ${messageOf(error)}`);
   }
   links.endAll();
   try {
@@ -134,8 +134,8 @@ export async function runNemesis(options: RunOptions): Promise<RunReport> {
 }
 
 /**
- * Clients at the proxies and at the nodes. Those that pipeline have keys of their own; a reader stays
- * with one node while that is a member, to catch it when it has been left behind.
+ * Clients of the proxies and of the nodes. Those that pipeline have keys of their own. A reader
+ * stays with one node as long as it is a member, to notice when it has been left behind.
  */
 function makeClients(cluster: LocalCluster, history: History, random: Random) {
   const local = ({ port }: Member) => ({ host: "127.0.0.1", port });

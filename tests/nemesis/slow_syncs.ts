@@ -4,10 +4,10 @@ const WRITERS = 3;
 const BLOCK = "bs=64k";
 
 /**
- * Makes syncs slow for everybody on this file system: `dd` processes that write and sync all the
- * time compete for it.
+ * Makes syncs slow for all processes on this file system: `dd` processes that write and sync all
+ * the time compete for it.
  *
- * @returns ends it
+ * @returns a function that ends it
  */
 export function slowSyncs(dir: string): () => Promise<void> {
   const writers = Array.from({ length: WRITERS }, (_, at) => {
@@ -24,7 +24,7 @@ export function slowSyncs(dir: string): () => Promise<void> {
         if (!(error instanceof TypeError)) throw error; // it has ended
       }
       await process.status;
-      if (existsSync(path)) Deno.removeSync(path); // it may have been killed before it began
+      if (existsSync(path)) Deno.removeSync(path); // it may have been killed before it created the file
     }
   };
 }

@@ -1,7 +1,7 @@
 import { statfs } from "node:fs/promises";
 
 const ROOMY = "1g";
-/** What a full disk still takes: less than what the log fills with zeros ahead. */
+/** Free space of a full disk: less than the log preallocates. */
 const REST_BYTES = 16 * 1024;
 
 /** A file system for one node's data, which can be resized while it is in use. */
@@ -12,7 +12,7 @@ export class SmallDisk {
     this.#path = path;
   }
 
-  /** @returns `null` where mounting is not allowed */
+  /** @returns `null` if mounting is not allowed */
   static async mount(path: string): Promise<SmallDisk | null> {
     if (Deno.uid() !== 0) return null;
     Deno.mkdirSync(path, { recursive: true });
@@ -20,7 +20,7 @@ export class SmallDisk {
     return isMounted ? new SmallDisk(path) : null;
   }
 
-  /** From now on there is hardly any room. */
+  /** Leaves hardly any free space. */
   async fill(): Promise<boolean> {
     const { blocks, bsize, bfree } = await statfs(this.#path);
     const usedBytes = (blocks - bfree) * bsize;
@@ -31,7 +31,7 @@ export class SmallDisk {
     return await this.#resize(ROOMY);
   }
 
-  /** Leaves the files, on the disk below, when the file system is gone. */
+  /** Keeps the files on the disk below when the file system is gone. */
   async keepFiles(): Promise<void> {
     const copy = `${this.#path}.copy`;
     await succeeds("cp", "-a", this.#path, copy);

@@ -3,14 +3,17 @@ import { type Random, randomInteger } from "../../src/base/random.ts";
 /** A request: its key, and the words before and after it. */
 export interface Request {
   readonly key: string;
-  /** The request without its key, as the checker takes it. */
+  /** The request without its key, as the checker expects it. */
   readonly args: readonly string[];
 }
 
-/** How many requests a key gets before another takes its place: long values and histories are slow. */
+/**
+ * Number of requests on a key before a new key replaces it, since long values and histories are
+ * slow to check.
+ */
 const REQUESTS_PER_KEY = 300;
 
-/** A long value, so that logs grow: snapshots are due, and a full disk shows. */
+/** A long value, so that logs grow, snapshots are taken, and a full disk is noticed. */
 const LONG = "-".repeat(32 * 1024);
 
 /** The requests for each kind of key. `#` is a new value, `##` a long one. */
@@ -36,13 +39,13 @@ const SHAPES: Readonly<Record<string, readonly (readonly string[])[]>> = {
 
 const MIXED = Object.keys(SHAPES).filter((kind) => kind !== "written");
 
-/** Keys that follow each other. */
+/** Keys that replace each other. */
 interface Family {
   readonly name: string;
   requests: number;
 }
 
-/** Draws requests on a few keys that many clients share, with values that are used once. */
+/** Draws requests on a few keys that many clients share. Each value is used once. */
 export class Workload {
   readonly #random: Random;
   readonly #prefix: string;
@@ -51,9 +54,9 @@ export class Workload {
   #values = 0;
 
   /**
-   * @param prefix of all keys
-   * @param copies keys of each kind that are in use at one time
-   * @param kinds of keys; by default all, but for the one that is only written to
+   * @param prefix prefix of all keys
+   * @param copies number of keys of each kind that are in use at a time
+   * @param kinds kinds of keys; by default all but the one that is only written
    */
   constructor(random: Random, prefix: string, copies: number, kinds: readonly string[] = MIXED) {
     this.#random = random;
@@ -64,7 +67,7 @@ export class Workload {
     ).flat();
   }
 
-  /** All keys that were drawn so far. */
+  /** All keys drawn so far. */
   get keys(): readonly string[] {
     return [...this.#keys];
   }
@@ -102,7 +105,7 @@ export class Workload {
   }
 }
 
-/** The request as it goes to a server. */
+/** The request in the form in which it is sent. */
 export function wireRequest({ key, args }: Request): string[] {
   const [name = "", ...rest] = args;
   return [name, key, ...rest];

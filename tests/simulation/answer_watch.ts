@@ -6,31 +6,34 @@ import type { SimProcess } from "./sim_process.ts";
 const BYTES_MAX = 1 << 28;
 
 export interface AnswerWatchOptions {
-  /** Who answers, for people. */
+  /** The answering process, for messages. */
   readonly who: string;
-  /** What answers: while it stands still, nothing is owed. */
+  /** The answering process. While it is suspended, nothing is owed. */
   readonly process: SimProcess;
   readonly scheduler: Scheduler;
-  /** By the flags: how long an answer may take from when the request has arrived. */
+  /** How long after its arrival a request may be answered, according to the flags. */
   readonly withinMs: number;
-  /** Time counts from when all that came before is answered, as each of these may take as long. */
+  /**
+   * Whether the time starts when all earlier requests are answered, as each of them may take as
+   * long.
+   */
   readonly isByTurn?: boolean;
   readonly fail: (what: string) => never;
 }
 
-/** What a client asked for and is not answered yet. */
+/** A request that is not answered yet. */
 interface Owed {
   readonly text: string;
-  /** By how long the process had run. */
+  /** How long the process had run when the request arrived. */
   readonly sinceMs: number;
   readonly arrivedMs: number;
 }
 
 /**
- * Demands that each request is answered in time, as long as its connection lives. It knows the flags
- * and the bytes that pass the socket, and asks the product for nothing: whoever refuses, has no
- * leader, is no member any more or has a disk that hangs owes an answer as well. What the network
- * does is not judged here, for time counts at the socket of who answers.
+ * Requires that each request is answered in time, as long as its connection lives. It knows the
+ * flags and the bytes that pass the socket, and nothing else of the product: a process that refuses
+ * requests, has no leader, is no longer a member or has a hanging disk owes an answer as well. It
+ * does not judge the network, for time counts at the answering socket.
  */
 export class AnswerWatch {
   readonly #options: AnswerWatchOptions;
@@ -45,14 +48,14 @@ export class AnswerWatch {
   }
 }
 
-/** What passes on one client's connection. */
+/** Watches what passes on one client's connection. */
 export class ConnectionWatch {
   readonly #options: AnswerWatchOptions;
   readonly #remote: string;
-  /** A request has the form of a reply: an array of strings. */
+  /** Requests are scanned as replies: arrays of strings. */
   readonly #requests = new ReplyScanner({ replyBytesMax: BYTES_MAX });
   readonly #replies = new ReplyScanner({ replyBytesMax: BYTES_MAX });
-  /** Oldest first, as they are to be answered. */
+  /** Oldest first, the order of the answers. */
   readonly #owed: Owed[] = [];
   #isEnded = false;
   #isTimerSet = false;
@@ -69,7 +72,7 @@ export class ConnectionWatch {
     this.#requests.push(bytes);
     for (let next = this.#requests.next(); next.kind === "complete"; next = this.#requests.next()) {
       const text = describe(next.text);
-      // Reports follow, whenever there is something to report.
+      // Reports follow at any later time.
       if (text.startsWith("CLUSTER WATCH")) return this.ended();
       this.#owed.push({ text, sinceMs: process.ranMs, arrivedMs: scheduler.nowMs });
     }
@@ -107,7 +110,7 @@ export class ConnectionWatch {
     );
   }
 
-  /** For the answer that never comes. */
+  /** Sets a timer for an answer that never comes. */
   #setTimer(): void {
     const first = this.#owed[0];
     if (this.#isTimerSet || first === undefined) return;

@@ -40,7 +40,7 @@ function runUntil(scheduler: Scheduler, untilMs: number): void {
   while (scheduler.runNext(untilMs));
 }
 
-Deno.test("answer watch: an answer in time owes nothing any more", () => {
+Deno.test("answer watch: an answer in time settles its request", () => {
   const { scheduler, connection } = scene();
   connection.received(GET);
   runUntil(scheduler, WITHIN_MS);
@@ -48,7 +48,7 @@ Deno.test("answer watch: an answer in time owes nothing any more", () => {
   runUntil(scheduler, 10 * WITHIN_MS);
 });
 
-Deno.test("answer watch: a request that is never answered fails as soon as its time is over", () => {
+Deno.test("answer watch: a request without an answer fails as soon as its time is over", () => {
   const { scheduler, connection } = scene();
   connection.received(GET);
   const error = assertThrows(() => runUntil(scheduler, 10 * WITHIN_MS), Error);
@@ -66,14 +66,14 @@ Deno.test("answer watch: each request of a pipeline has its own time", () => {
   assertThrows(() => runUntil(scheduler, 10 * WITHIN_MS), Error, "GET b");
 });
 
-Deno.test("answer watch: half an answer is none", () => {
+Deno.test("answer watch: half an answer does not count", () => {
   const { scheduler, connection } = scene();
   connection.received(GET);
   connection.sent("$10\r\nhalf");
   assertThrows(() => runUntil(scheduler, 10 * WITHIN_MS), Error, "is not answered");
 });
 
-Deno.test("answer watch: a late answer fails although nobody has looked meanwhile", () => {
+Deno.test("answer watch: a late answer fails although nothing was checked meanwhile", () => {
   const { scheduler, process, connection } = scene();
   connection.received(GET.subarray(0, 5));
   runUntil(scheduler, 1_000);
@@ -85,7 +85,7 @@ Deno.test("answer watch: a late answer fails although nobody has looked meanwhil
   assertThrows(() => runUntil(scheduler, 3_000), Error, "is answered at 2301, after 301 ms");
 });
 
-Deno.test("answer watch: time in which the process stands still does not count", () => {
+Deno.test("answer watch: time in which the process is suspended does not count", () => {
   const { scheduler, process, connection } = scene();
   connection.received(GET);
   runUntil(scheduler, 100);

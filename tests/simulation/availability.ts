@@ -14,40 +14,40 @@ const NODES = ["n1", "n2", "n3"];
 const PROXY = "p1";
 const CLIENTS = 6;
 const STARTING_MS = 2_500;
-/** After a fault: longer than what the kernel may take to send again what it could not. */
+/** Time after a fault, longer than the kernel may take to retransmit. */
 const SETTLING_MS = 2_000;
-/** Nobody waits longer, however late a timer is, while nothing is wrong. */
+/** Maximum duration of an answer without a fault, however late a timer is. */
 const CALM_MS_MAX = 100;
 /** The proxy notices silence after 200 ms, in steps of 20. */
 const SILENT_NODE_MS_MAX = 400;
-/** An election takes one to two timeouts of 150 ms, a split vote another one. */
+/** An election takes one or two timeouts of 150 ms; a split vote takes another. */
 const ELECTION_MS_MAX = 1_200;
-/** A node that hears its leader and does not reach it is left by short reads after a second. */
+/** A proxy stops reading from a node that cannot reach its leader after a second. */
 const DEAF_LEADER_MS_MAX = 1_500;
 /**
- * From the end of an interruption until all that waited is answered: the proxy tries a node again
- * every 250 ms, gives up an attempt of before after as long, waits as long at most between two
- * attempts, and looks at all of it every 20 ms.
+ * Maximum time from the end of an interruption until every waiting request is answered. The proxy
+ * retries a node every 250 ms, gives up an older attempt after as long, waits as long at most
+ * between two attempts, and checks all of this every 20 ms.
  */
 const HEALED_MS_MAX = 3 * 250 + 4 * 20;
 
-/** Who is who when trouble begins. */
+/** The roles when the fault begins. */
 interface Scene {
   readonly world: World;
   readonly leader: SimNode;
   readonly follower: SimNode;
-  /** The nodes but this one. */
+  /** The ids of the other nodes. */
   readonly others: (node: SimNode) => string[];
 }
 
-/** One fault in a cluster that is well otherwise, and what clients may notice of it. */
+/** One fault in an otherwise healthy cluster, and its allowed effect on clients. */
 interface Trouble {
   readonly name: string;
-  /** No answer may take longer; `forMs` is how long the fault lasts. */
+  /** Maximum duration of an answer; `forMs` is the duration of the fault. */
   readonly boundMs: (forMs: number) => number;
-  /** Only reads are judged: writes cannot go on. */
+  /** Whether only reads are judged, because writes cannot succeed. */
   readonly readsOnly?: boolean;
-  /** @returns what ends it */
+  /** @returns a function that ends it */
   readonly begin: (scene: Scene) => () => void;
 }
 
@@ -148,7 +148,7 @@ function kill(node: SimNode): () => void {
   return () => node.start();
 }
 
-/** Nobody is told: its connections stay open at the other ends. */
+/** No peer is notified: the node's connections stay open at the other ends. */
 function losePower({ network }: World, node: SimNode): () => void {
   network.setDark(node.id, true);
   node.crash(true, "without power");
@@ -158,7 +158,7 @@ function losePower({ network }: World, node: SimNode): () => void {
   };
 }
 
-/** A request of a client, and how it went. */
+/** A client's request, and its result. */
 interface Asked {
   readonly text: string;
   readonly isRead: boolean;
@@ -223,7 +223,7 @@ class WaitingClient {
   }
 }
 
-/** Nothing is left to chance but who does what when. */
+/** A plan without random faults: only the schedule of processes is random. */
 function calmPlan(random: Random): FaultPlan {
   const drawn = drawFaultPlan({ random, laterRandom: random }, NODES.length);
   const never = Object.fromEntries(Object.keys(drawn.every).map((kind) => [kind, null]));
@@ -257,10 +257,10 @@ const PATIENT_PROXY = {
 };
 
 /**
- * Lets one fault after the other strike a cluster that is well otherwise, and demands that no client
- * of the proxy gets an error or waits for longer than the fault excuses.
+ * Applies one fault after the other to an otherwise healthy cluster, and requires that no client of
+ * the proxy gets an error or waits for longer than the fault allows.
  *
- * @returns what is wrong, `null` if nothing
+ * @returns what is wrong, or `null`
  */
 export async function judgeAvailability(seed: number): Promise<string | null> {
   const random = seededRandom(seed);
@@ -282,7 +282,7 @@ export async function judgeAvailability(seed: number): Promise<string | null> {
   });
 }
 
-/** One fault, from a calm time before to a calm time after it. */
+/** Runs one fault, with calm times before and after it. */
 async function live(
   world: World,
   proxy: SimProxy,

@@ -8,25 +8,27 @@ import type { SimNode } from "./sim_node.ts";
 import type { World } from "./world.ts";
 
 const WAIT_MS_MAX = 6_000;
-/** How long a node's timers and the clients' kernels may be late, and a heartbeat be delayed by it. */
+/** How late a node's timers and the clients' kernels may be, and a heartbeat with them. */
 const LATENESS_MS_MAX = 20;
 
 /**
- * When the faults have ended, the kernel may still be silent on connections that were cut off before. A
- * node gives them up after a second, and dials anew within another one.
+ * Time until all links work after the faults. The kernel may still be silent on connections that
+ * were cut off before: a node gives them up after a second, and reconnects within another.
  */
 const LINKS_MS_MAX = 2_100;
-/** Clocks are measured to half of the way there and back, which is short now. */
+/** Clocks are measured with an error of half the round trip, which is short now. */
 const MEASURED_MS_MAX = 100;
 
-/** Whether no follower can miss its leader for an election timeout when no fault strikes. */
+/** Whether no follower can miss its leader for an election timeout without a fault. */
 export function isCalm(plan: FaultPlan): boolean {
   const { minority, heartbeatMs, delayMs, jitterMs, electionMs } = plan;
   const silenceMsMax = heartbeatMs + delayMs + jitterMs + LATENESS_MS_MAX;
   return minority !== "faulty" && silenceMsMax < 0.8 * electionMs;
 }
 
-/** Nothing happens any more, but that one node is cut off for a while, and that keys end. */
+/**
+ * A phase without faults, except that one node is cut off for a while, and in which keys expire.
+ */
 export class CalmPhase {
   readonly #world: World;
   readonly #nodes: readonly SimNode[];
@@ -34,7 +36,7 @@ export class CalmPhase {
   readonly #wellSinceMs: number;
 
   /**
-   * @param nodes a majority, at which all is well and that agrees; no others are up
+   * @param nodes a healthy majority in agreement; all others are down
    * @param wellSinceMs when the faults ended there
    */
   constructor(
@@ -49,12 +51,12 @@ export class CalmPhase {
     this.#wellSinceMs = wellSinceMs;
   }
 
-  /** @returns what is wrong, if anything */
+  /** @returns what is wrong, or `null` */
   async run(): Promise<string | null> {
     const { electionMs, peers } = this.#world.plan;
     if (peers === "transport") await this.#world.run(this.#wellSinceMs + LINKS_MS_MAX);
-    // Nodes compare their clocks once a second: a leader whose clock is wrong may not know it yet.
-    // And a leader whose disk took long, since before the faults ended, hands over.
+    // Nodes compare their clocks once a second, so a leader whose clock is wrong may not know it
+    // yet. And a leader whose disk has been slow since before the faults ended hands over.
     await this.#runUntil(() => this.#areDisksCalm());
     await this.#runUntil(() => this.#leader() !== undefined && !this.#leadsByWrongClock());
     const leader = this.#leader();
@@ -75,13 +77,13 @@ export class CalmPhase {
       this.#nodes.every((node) => node.report()?.appliedIndex === leader.report()?.lastIndex)
     );
     if (!areEqual) return "a node that was cut off for a moment does not catch up";
-    // Where clocks are an hour apart, the log's time leaps as soon as the last of a majority is known.
+    // If clocks are an hour apart, the log's time jumps as soon as a majority of clocks is known.
     await this.#runUntil(() => this.#timeHasCaughtUp(leader));
     const wrong = await new DeadlineProbe(this.#world, this.#nodes, leader).run();
     return this.#world.failure ?? wrong;
   }
 
-  /** If the others are a majority without it. */
+  /** Cuts one follower off for a moment, if the others are a majority without it. */
   #cutOffOneFor(forMs: number, leader: SimNode): void {
     const { network, scheduler, random, nodes } = this.#world;
     if (this.#nodes.length <= majorityOf(nodes.size)) return;
@@ -108,7 +110,7 @@ export class CalmPhase {
     return this.#nodes.every(({ disk }) => disk.isCalm);
   }
 
-  /** Whether the log's time is where the clocks of a majority take it that knows all those that are up. */
+  /** Whether the log's time has reached the time of a majority of the clocks that are up. */
   #timeHasCaughtUp(leader: SimNode): boolean {
     const { scheduler, nodes } = this.#world;
     const times = this.#nodes.map(({ hostClock }) => hostClock.wallMs(scheduler.nowMs));
@@ -117,7 +119,7 @@ export class CalmPhase {
     return logTimeMs >= majorityMs - MEASURED_MS_MAX;
   }
 
-  /** Where the clocks of most others are right, and all nodes are there to say so. */
+  /** Whether the leader's clock is wrong although most others are right and all nodes are up. */
   #leadsByWrongClock(): boolean {
     const isAllWell = this.#nodes.length === this.#world.nodes.size;
     return isAllWell && this.#world.plan.areClocksRight && this.#leader()?.hasWrongClock === true;

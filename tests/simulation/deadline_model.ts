@@ -1,11 +1,11 @@
 import type { Reply } from "../../src/resp/reply.ts";
 
 /**
- * When keys whose names begin with `t` end, told from the commands alone: by the log's time, and by
- * nothing else. Knows `GET key` and `SET key value [NX|XX] PX milliseconds`.
+ * Computes from the commands alone when keys whose names begin with `t` expire: by the log's time,
+ * and by nothing else. Knows `GET key` and `SET key value [NX|XX] PX milliseconds`.
  */
 export class DeadlineModel {
-  /** The log's time at which each key ends. */
+  /** The log's time at which each key expires. */
   readonly #deadlines: Map<string, number>;
 
   constructor(deadlines: ReadonlyMap<string, number> = new Map()) {
@@ -18,7 +18,7 @@ export class DeadlineModel {
 
   /**
    * @param timeMs the log's time
-   * @returns what is wrong with the reply, if anything
+   * @returns what is wrong with the reply, or `null`
    */
   executed(args: readonly string[], reply: Reply, timeMs: number): string | null {
     const [command, key = "", ...rest] = args;

@@ -4,7 +4,7 @@ import { DeadlineModel } from "./deadline_model.ts";
 
 const OK = new SimpleString("OK");
 
-Deno.test("deadlines: a key is there until its time is over, and no longer", () => {
+Deno.test("deadlines: a key exists until its deadline, and no longer", () => {
   const model = new DeadlineModel();
   assertEquals(model.executed(["GET", "t1"], null, 5), null);
   assertEquals(model.executed(["SET", "t1", "a", "PX", "10"], OK, 5), null);
@@ -19,7 +19,7 @@ Deno.test("deadlines: a key is there until its time is over, and no longer", () 
   );
 });
 
-Deno.test("deadlines: NX and XX find what is there", () => {
+Deno.test("deadlines: NX and XX see whether the key exists", () => {
   const model = new DeadlineModel();
   const set = (condition: string) => ["SET", "t1", "a", condition, "PX", "10"];
   assertEquals(model.executed(set("XX"), null, 0), null);

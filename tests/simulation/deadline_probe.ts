@@ -5,7 +5,7 @@ import type { SimNode } from "./sim_node.ts";
 import type { World } from "./world.ts";
 
 const ANSWER_MS_MAX = 6_000;
-/** From a deadline to the time when no node has the key any more. */
+/** Maximum time from a deadline until no node has the key any more. */
 const EXPIRY_MS_MAX = 300;
 
 interface Probe {
@@ -23,8 +23,8 @@ const PROBES: readonly Probe[] = [
 const SESSION_MS = [800, 3_600_000];
 
 /**
- * Writes keys and opens sessions that end, and looks at every node when they must be there and when
- * they must be gone, by the simulation's own time. Nobody writes anything meanwhile.
+ * Writes keys and opens sessions that expire, and checks at every node, by the simulation's own
+ * time, when they must exist and when they must be gone. Nobody writes anything meanwhile.
  */
 export class DeadlineProbe {
   readonly #world: World;
@@ -37,7 +37,7 @@ export class DeadlineProbe {
     this.#leader = leader;
   }
 
-  /** @returns what is wrong, if anything */
+  /** @returns what is wrong, or `null` */
   async run(): Promise<string | null> {
     const sessions: Reply[] = [];
     for (const forMs of SESSION_MS) sessions.push(await this.#ask("SESSION", "OPEN", `${forMs}`));
@@ -90,7 +90,7 @@ export class DeadlineProbe {
   }
 }
 
-/** By its own time, as far as its log has brought it. */
+/** Whether the key exists by the node's own log time. */
 function holds({ machine }: SimNode, key: string): boolean {
   const exists = rowOf(["EXISTS", key]);
   return exists !== undefined && machine?.execute(exists, ["EXISTS", key], machine.timeMs) === 1;

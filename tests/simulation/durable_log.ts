@@ -20,15 +20,15 @@ interface ReadSegment {
 }
 
 /**
- * What of a node's log and snapshots would survive a loss of power now: read from the durable bytes
- * alone.
+ * The part of a node's log and snapshots that would survive a loss of power now, read from the
+ * durable bytes alone.
  */
 export class DurableLog {
   readonly #disk: FaultDisk;
   hardState: HardState = { term: 0, vote: null };
   /** The entry before the log's first. */
   #base = { index: 0, term: 0 };
-  /** Of the entries after that one. */
+  /** The terms of the entries after that one. */
   readonly #terms: number[] = [];
   #segments: ReadSegment[] = [];
   #snapshots = new Map<string, { readonly index: number; readonly isSound: boolean }>();
@@ -42,13 +42,13 @@ export class DurableLog {
     return this.#base.index + this.#terms.length;
   }
 
-  /** 0 when no such entry is durable in the log. */
+  /** 0 if no such entry is durable in the log. */
   termAt(index: number): number {
     if (index === this.#base.index) return this.#base.term;
     return this.#terms[index - this.#base.index - 1] ?? 0;
   }
 
-  /** The last entry that the newest whole snapshot covers; 0: there is none. */
+  /** The last entry covered by the newest whole snapshot; 0 if there is none. */
   get snapshotIndex(): number {
     const sound = [...this.#snapshots.values()].filter(({ isSound }) => isSound);
     return Math.max(0, ...sound.map(({ index }) => index));
@@ -61,11 +61,11 @@ export class DurableLog {
     return snapshotIndex >= this.#base.index && this.termAt(index) === term;
   }
 
-  /** Takes in what has become durable lately. */
+  /** Reads what has become durable since the last call. */
   refresh(): void {
     if (this.#disk.durableNamesVersion !== this.#namesVersion) this.#findFiles();
     const last = this.#segments.length - 1;
-    // Whatever is made durable in older segments was covered when the next one began.
+    // Older segments were complete and durable when the next one began.
     for (let at = Math.max(0, last - 1); at <= last; at++) {
       const segment = this.#segments[at];
       if (segment !== undefined) this.#read(segment);
@@ -147,7 +147,7 @@ export class DurableLog {
   }
 }
 
-/** The segments that count: older ones may be back after a loss of power, some of them. */
+/** The segments in use: after a loss of power some older ones may be back. */
 export function newestWithoutGap(paths: readonly string[]): ReadSegment[] {
   const segments: ReadSegment[] = [];
   for (const path of paths) {

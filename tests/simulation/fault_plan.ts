@@ -1,42 +1,45 @@
 import { type Random, randomInteger } from "../../src/base/random.ts";
 
-/** All chance of a simulation. */
+/** All random numbers of a simulation. */
 export interface RandomStreams {
   readonly random: Random;
-  /** For faults that were added later: seeds that are kept for what they showed must go on as before. */
+  /** For faults that were added later, so that kept seeds unfold as before. */
   readonly laterRandom: Random;
 }
 
-/** How often each fault strikes and how long it lasts: drawn by the seed, many of them never. */
+/** How often each fault occurs and how long it lasts, drawn from the seed. Many never occur. */
 export interface FaultPlan {
   readonly nodeCount: number;
   readonly proxyCount: number;
   readonly clientCount: number;
-  /** The raft messages go over byte streams by the real transport, or singly, worse than TCP. */
+  /**
+   * Raft messages travel over byte streams by the real transport, or singly, which is worse than
+   * TCP.
+   */
   readonly peers: "transport" | "messages";
   readonly faultsMs: number;
-  /** One way, without faults. */
+  /** Delay of one direction, without faults. */
   readonly delayMs: number;
   readonly jitterMs: number;
-  /** 0 … 1 for each message: */
+  /** Probabilities for each message, 0 … 1: */
   readonly loss: number;
   readonly repeat: number;
-  /** Takes much longer, so that it is overtaken. */
+  /** The message takes so much longer that others overtake it. */
   readonly straggle: number;
   readonly straggleMsMax: number;
   readonly split: number;
-  /** Milliseconds on average from one to the next; `null`: never. */
+  /** Average interval in milliseconds; `null`: never. */
   readonly every: Readonly<Record<FaultKind, number | null>>;
   readonly crashLosesPower: number;
   readonly restartMsMax: number;
   readonly pauseMsMax: number;
   readonly partitionMsMax: number;
   readonly clockRateMax: number;
-  /** The clocks of a majority show the right time; otherwise all of them jump. */
+  /** Whether the clocks of a majority show the right time; otherwise all of them jump. */
   readonly areClocksRight: boolean;
-  /** So many clocks are wrong by years, and jump by years, where the others are right. */
+  /** Number of clocks that are wrong by years and jump by years, if the others are right. */
   readonly wrongClocks: number;
-  /** All clocks are so far ahead, and are put right later. */
+  /** All clocks are ahead by this much, and are corrected later. */
   readonly clocksAheadMs: number;
   readonly clockJumpMsMax: number;
   readonly laziness: number;
@@ -44,16 +47,22 @@ export interface FaultPlan {
   readonly syncSpike: number;
   readonly syncSpikeMsMax: number;
   readonly segmentBytesMax: number;
-  /** Milliseconds on average from one change of the members to the next; `null`: never. */
+  /** Average interval in milliseconds between changes of members; `null`: never. */
   readonly changeMembersMs: number | null;
-  /** How many steps of work on the state a node does in one turn: few split entries and reads. */
+  /**
+   * Number of steps of work on the state in one turn of a node: a small number splits entries and
+   * reads.
+   */
   readonly turnStepsMax: number;
-  /** How much the log grows before a snapshot is taken. */
+  /** Growth of the log after which a snapshot is taken. */
   readonly snapshotLogBytes: number;
   readonly electionMs: number;
   readonly heartbeatMs: number;
   readonly waitMs: number;
-  /** The nodes begin with an older version of Regent, and are upgraded one by one as they restart. */
+  /**
+   * Whether nodes begin with an older version of Regent, and are upgraded one by one as they
+   * restart.
+   */
   readonly upgrades: boolean;
   /** What becomes of the nodes outside the chosen majority when the faults end there. */
   /** How often a value is much longer than others, and how long. */
@@ -88,7 +97,7 @@ export type FaultKind = (typeof FAULT_KINDS)[number];
 
 const YEARS_MS = 3 * 365 * 24 * 3600 * 1000;
 
-/** A quarter of the seeds is calm, a quarter middling, half of them brutal. */
+/** A quarter of the seeds is calm, a quarter moderate, and half of them brutal. */
 export function drawFaultPlan(
   { random, laterRandom }: RandomStreams,
   nodeCount: number | null,
@@ -102,7 +111,7 @@ export function drawFaultPlan(
   const every = (meanMs: number) =>
     often(0.15 + 0.45 * severity) ? Math.round(meanMs * between(0.4, 2) / severity) : null;
   const snapshotLogBytes = [500, 2_000, 8_000, 30_000][randomInteger(laterRandom, 4)] ?? 500;
-  // As a node of the command line has it, or as it may be found after an upgrade.
+  // As the command line starts a node, or as it may be found after an upgrade.
   const areSegmentsSmall = laterRandom() < 0.8;
   const segmentBytesMax = pick(2_000, 10_000, 60_000, 1_000_000);
   const changeMembersMs = laterRandom() < 0.3 ? Math.round(100 + laterRandom() * 900) : null;
@@ -137,7 +146,7 @@ export function drawFaultPlan(
       diskError: every(2_500),
       diskFull: every(5_000),
       slowDisk: every(2_000),
-      // Who leaves takes a sound disk away.
+      // A member that leaves takes a sound disk away.
       flip: changeMembersMs === null ? every(3_000) : null,
       clockJump: every(1_000),
       proxyCrash: every(2_500),
@@ -176,7 +185,7 @@ export function drawFaultPlan(
   };
 }
 
-/** For the report of a failing seed. */
+/** The plan as text, for the report of a failing seed. */
 export function describePlan(plan: FaultPlan): string[] {
   const { every, ...rest } = plan;
   const faults = FAULT_KINDS.flatMap((kind) =>

@@ -2,11 +2,11 @@
 export interface KeptSeed {
   readonly seed: number;
   readonly nodeCount: number | null;
-  /** What it showed. */
+  /** The bug that it showed. */
   readonly showed: string;
 }
 
-/** How a seed unfolds changes with the simulation; what it once showed has a test of its own as well. */
+/** How a seed unfolds changes with the simulation. So each bug has a test of its own as well. */
 export const KEPT_SEEDS: readonly KeptSeed[] = [
   {
     seed: 637,

@@ -3,15 +3,15 @@ import { majority } from "../../src/raft/mod.ts";
 import type { NodeId } from "../../src/raft/types.ts";
 import type { FaultPlan } from "./fault_plan.ts";
 
-/** By how much the driver's ticks may be ahead of or behind a node's clock: what it makes up for at once. */
+/** How far the driver's ticks may be off a node's clock, which it makes up for at once. */
 const TICKS_SLACK_MS = 50;
 
-/** As much of a Raft message as it takes. */
+/** The fields of a Raft message that are needed. */
 interface Heard {
   readonly type: string;
   readonly from: NodeId;
   readonly to: NodeId;
-  /** Those that compare clocks have none. */
+  /** Messages that compare clocks have no term. */
   readonly term?: number;
   readonly granted?: boolean;
   readonly isTransfer?: boolean;
@@ -31,24 +31,26 @@ export interface LeaderWatchOptions {
 }
 
 /**
- * What keeps a leader in its place, and what takes it from there (thesis §6.2, §9.6): nobody helps to
- * elect another while it hears its leader, and a leader that does not hear a majority gives up. Both
- * are judged by what each node has heard, so they hold whatever the faults do.
+ * Checks what keeps a leader in office and what deposes it (thesis §6.2, §9.6). Nobody helps to
+ * elect another leader while it hears its own, and a leader that does not hear a majority steps
+ * down. Both are judged by what each node has heard, so they hold whatever the faults do.
  */
 export class LeaderWatch {
   readonly #options: LeaderWatchOptions;
-  /** So long after a word from its leader a node is certain to be loyal, by any clock of the plan. */
+  /**
+   * For this time after a message from its leader a node must be loyal, by any clock of the plan.
+   */
   readonly #loyalMs: number;
-  /** After less than this without a majority a leader is certain to lead, by any clock of the plan. */
+  /** For this time without a majority a leader may certainly lead, by any clock of the plan. */
   readonly #aloneMsMin: number;
-  /** So long a leader may stay without a majority, by any clock of the plan. */
+  /** Maximum time for which a leader may stay without a majority, by any clock of the plan. */
   readonly #aloneMsMax: number;
-  /** The last word of a leader to each node, in this life of it. */
+  /** The last message of a leader to each node, in the node's current life. */
   readonly #heard = new Map<NodeId, { readonly term: number; readonly atMs: number }>();
   /** Requests for votes that may be granted, as `type/voter/candidate/term`. */
   readonly #grantable = new Set<string>();
   readonly #leading = new Map<NodeId, Leading>();
-  /** Since when each node has been running without standing still. */
+  /** Since when each node has been running without a suspension. */
   readonly #awakeSinceMs = new Map<NodeId, number>();
 
   constructor(options: LeaderWatchOptions) {
@@ -71,7 +73,7 @@ export class LeaderWatch {
     this.#awakeSinceMs.set(id, this.#options.nowMs());
   }
 
-  /** A node is about to handle a message. @param report of that node, as it is now */
+  /** A node is about to handle a message. @param report of that node, before the message */
   handling({ type, from, to, term = 0, isTransfer }: Heard, report: StateReport): void {
     const nowMs = this.#options.nowMs();
     const isLeader = report.role === "leader";
@@ -89,7 +91,7 @@ export class LeaderWatch {
       case "preVote":
       case "vote": {
         const heard = this.#heard.get(to);
-        // A node counts its time when a message comes: a leader may step down before it looks at it.
+        // A node counts its time when a message comes: a leader may step down before it handles it.
         const isLoyal = isLeader
           ? !this.#isAloneSince(report, nowMs - this.#aloneMsMin)
           : heard?.term === report.term && nowMs - heard.atMs < this.#loyalMs;
@@ -117,7 +119,7 @@ export class LeaderWatch {
     this.#options.fail(`${id} still leads term ${report.term}, without a majority of its members`);
   }
 
-  /** Whether this leader has led all the time since then, and heard no majority. */
+  /** Whether this leader has led ever since that time, and heard no majority. */
   #isAloneSince(report: StateReport, fromMs: number): boolean {
     const { sinceMs, answeredMs } = this.#leadershipOf(report);
     if (fromMs < sinceMs) return false;

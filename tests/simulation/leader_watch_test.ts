@@ -25,7 +25,7 @@ class Watched {
     for (const id of ["n1", "n2", "n3"]) this.watch.started(id);
   }
 
-  /** n2 is asked by n3 for this vote, and grants it. */
+  /** n3 asks n2 for this vote, and n2 grants it. */
   grant(type: "preVote" | "vote", term: number, report: StateReport): void {
     this.watch.handling({ type, from: "n3", to: "n2", term }, report);
     this.watch.sent({ type: `${type}Reply`, from: "n2", to: "n3", term, granted: true });
@@ -62,7 +62,7 @@ function report(id: string, role: StateReport["role"], term: number): StateRepor
   };
 }
 
-Deno.test("leader watch: no vote while the leader is heard", () => {
+Deno.test("leader watch: a node grants no vote while it hears its leader", () => {
   const watched = new Watched();
   const follower = report("n2", "follower", 1);
   watched.watch.handling({ type: "heartbeat", from: "n1", to: "n2", term: 1 }, follower);
@@ -73,7 +73,7 @@ Deno.test("leader watch: no vote while the leader is heard", () => {
   watched.grant("preVote", 2, follower);
 });
 
-Deno.test("leader watch: a vote in the leader's own term, or after a newer term, is free", () => {
+Deno.test("leader watch: a vote in the leader's own term, or after a newer term, is allowed", () => {
   const watched = new Watched();
   const follower = report("n2", "follower", 1);
   watched.watch.handling({ type: "heartbeat", from: "n1", to: "n2", term: 1 }, follower);
@@ -96,7 +96,7 @@ Deno.test("leader watch: a leader grants nothing while it hears a majority", () 
   watched.grant("preVote", 2, leader);
 });
 
-Deno.test("leader watch: a leader without a majority gives up in time, if it can", () => {
+Deno.test("leader watch: a leader without a majority steps down in time, if it can", () => {
   const watched = new Watched();
   const leader = report("n1", "leader", 1);
   watched.watch.turnEnded(leader);

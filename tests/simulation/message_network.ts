@@ -4,12 +4,13 @@ import type { NodeId } from "../../src/raft/types.ts";
 import type { SimNetwork } from "./sim_network.ts";
 import type { SimProcess } from "./sim_process.ts";
 
-/** Delivers a message to the process that runs on a machine now, if any. */
+/** Delivers a message to the current process of a machine, if there is one. */
 export type Deliver = (to: NodeId, message: PeerMessage) => void;
 
 /**
- * Carries each raft message for itself: any may be lost, repeated, or overtaken by others, and reach
- * even a later life of its receiver. Stronger than what TCP allows, and what the core has to bear.
+ * Carries each Raft message by itself: any may be lost, repeated, or overtaken by others, and may
+ * reach even a later life of its receiver. This is worse than TCP allows, and the core has to bear
+ * it.
  */
 export class MessagePeers implements Peers {
   readonly #network: SimNetwork;

@@ -5,7 +5,7 @@ import type { SimProxy } from "./sim_proxy.ts";
 import { setWrong } from "./time_oracle.ts";
 import type { World } from "./world.ts";
 
-/** What goes on at the others when the faults have ended at a majority. */
+/** Faults that go on at the other nodes when the faults have ended at a majority. */
 const FAULTS_OF_FEW: ReadonlySet<FaultKind> = new Set<FaultKind>([
   "crash",
   "crashInDisk",
@@ -16,7 +16,7 @@ const FAULTS_OF_FEW: ReadonlySet<FaultKind> = new Set<FaultKind>([
   "slowDisk",
 ]);
 
-/** Lets the faults of the plan happen, and ends them. */
+/** Applies the faults of the plan, and ends them. */
 export class Nemesis {
   readonly counts = new Map<FaultKind, number>();
   readonly #world: World;
@@ -24,12 +24,12 @@ export class Nemesis {
   readonly #plan: FaultPlan;
   readonly #nodes: readonly SimNode[];
   readonly #proxies: readonly SimProxy[];
-  /** All machines that talk with nodes, clients among them. */
+  /** All machines that talk with nodes, including clients. */
   readonly #hosts: readonly string[];
-  /** Those that faults may still strike. */
+  /** Nodes that faults may still hit. */
   #targets: readonly SimNode[];
   #isLimited = false;
-  /** Those that stay down when they are down. */
+  /** Nodes that stay down once they are down. */
   #leftDown: readonly SimNode[] = [];
 
   constructor(
@@ -79,7 +79,7 @@ export class Nemesis {
     });
   }
 
-  /** Ends all faults, or all but those that strike the few. */
+  /** Ends all faults, except those that hit the given few nodes. */
   endExcept(few: readonly SimNode[]): void {
     this.#isLimited = true;
     this.#targets = few;
@@ -136,7 +136,7 @@ export class Nemesis {
       case "crashAll":
         return this.#nodes.forEach((one) => this.#crash(one));
       case "crashInDisk":
-        // Power that goes while a damaged node starts takes what it knows the damage by.
+        // A loss of power while a damaged node starts would erase what shows the damage.
         if (!node.isDamaged) node.disk.armed = "crash";
         return;
       case "diskError":
@@ -172,7 +172,7 @@ export class Nemesis {
 
   #restartLater(node: SimNode): void {
     this.#world.scheduler.after(this.#random() * this.#plan.restartMsMax, () => {
-      // The operator may have made room, or only hopes so.
+      // The operator may have freed space, or only hopes so.
       if (node.disk.isFull && this.#random() < 0.5) {
         node.disk.isFull = false;
         this.#note(node.id, "disk has room again");
@@ -181,7 +181,7 @@ export class Nemesis {
     });
   }
 
-  /** Only what was not started again by somebody else, and can be. */
+  /** Starts the node unless another fault has done so, or it cannot start. */
   #startIfDown(node: SimNode): void {
     if (node.isUp || !node.isEntered || node.hasRefused || this.#leftDown.includes(node)) return;
     node.start();
@@ -212,18 +212,24 @@ export class Nemesis {
     });
   }
 
-  /** A minority of the disks at most: there must be a good copy of everything. */
+  /** Only a minority of the disks may be lost: there must be a good copy of everything. */
   #mayLose(node: SimNode): boolean {
     const lost = this.#nodes.filter(({ mayBeLost }) => mayBeLost).length;
     return !node.isLost && lost < Math.floor((this.#nodes.length - 1) / 2);
   }
 
-  /** Between the first and the last founder's beginning a lost disk may leave the rest waiting. */
+  /**
+   * Between the start of the first founder and that of the last, a lost disk may make the others
+   * wait.
+   */
   get #haveAllBegun(): boolean {
     return this.#nodes.every(({ hasTakenPart }) => hasTakenPart);
   }
 
-  /** Somebody starts a node as on the first day, on an empty disk; others are out of reach. */
+  /**
+   * The operator starts a node on an empty disk, as on the first day, while others cannot be
+   * reached.
+   */
   #wipe(): void {
     const { laterRandom } = this.#world;
     const takingPart = this.#nodes.filter(({ hasTakenPart }) => hasTakenPart).length;
@@ -312,7 +318,10 @@ export class Nemesis {
     );
   }
 
-  /** It wakes up in the belief that it leads, hears nothing from its peers, and clients ask it. */
+  /**
+   * The node wakes up believing that it leads, hears nothing from its peers, and clients send it
+   * requests.
+   */
   #putToSleep(node: SimNode): void {
     if (!node.isUp || node.isPaused) return;
     const asleepMs = this.#plan.electionMs * (2 + this.#random() * 2);
@@ -324,7 +333,7 @@ export class Nemesis {
     this.#world.scheduler.after(asleepMs, () => node.resume());
   }
 
-  /** No node hears any other: the leader gives up, and may well be elected again. */
+  /** No node hears any other: the leader steps down, and may be elected again. */
   #cutAll(): void {
     const cuts = this.#nodes.flatMap((from) =>
       this.#nodes.filter((to) => to !== from).map((to): [string, string] => [from.id, to.id])

@@ -10,8 +10,9 @@ export interface SessionEvents {
 }
 
 /**
- * Sees that fences hold: a proxy writes over fenced connections alone, and a node takes nothing from
- * one outside the term of its fence; and each write of a proxy's clients has a stamp. What proxies conclude from a refusal depends on both.
+ * Checks that fences hold: a proxy writes over fenced connections only, a node accepts nothing from
+ * one outside the term of its fence, and each write of a proxy's clients has a stamp. What proxies
+ * conclude from a refusal depends on both.
  */
 export class ObservedFrontend extends NodeFrontend {
   readonly #events: SessionEvents;

@@ -4,22 +4,25 @@ import type { HardState } from "../../src/raft/types.ts";
 import { SeenLog } from "./seen_log.ts";
 
 export interface LogEvents {
-  /** Before the log takes it. */
+  /** Called before the log appends. */
   appending(hardState: HardState | null, entries: readonly LogEntry[]): void;
-  /** The log says that it is durable, and nobody was told yet. */
+  /** Called when the log reports that it is durable, before anybody else learns of it. */
   persisted(hardState: HardState | null, entries: readonly LogEntry[]): void;
   /** Called before a snapshot replaces the log. */
   resetting(index: number, term: number): void;
-  /** Before entries up to this one are forgotten. */
+  /** Called before entries up to this one are dropped. */
   compacting(index: number): void;
 }
 
-/** Stands between node and log, and knows all that has been in the log in this life of the node. */
+/**
+ * Stands between node and log, and knows everything that the log contained in this life of the
+ * node.
+ */
 export class ObservedLog implements LogStore {
   readonly #inner: LogStore;
   readonly #events: LogEvents;
   readonly seen = new SeenLog();
-  /** Snapshots that took the log's place, and the state's not yet. */
+  /** Snapshots that have replaced the log, but not yet the state. */
   readonly #resets: number[] = [];
 
   constructor(inner: LogStore, events: LogEvents) {

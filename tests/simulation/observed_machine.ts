@@ -13,7 +13,7 @@ import { OnceModel } from "./once_model.ts";
 import type { SeenLog } from "./seen_log.ts";
 import { hashText } from "./trace.ts";
 
-/** All that is known of a state: what it holds, and what led to it. Never changes. */
+/** All that is known of a state: its content, and the commands that led to it. It never changes. */
 export interface KnownState {
   /** The last entry in it; no-ops may follow. */
   readonly index: number;
@@ -21,35 +21,35 @@ export interface KnownState {
   readonly timeMs: number;
   readonly deadlines: DeadlineModel;
   readonly once: OnceModel;
-  /** Of everything, as a snapshot tells it. */
+  /** The whole content, as a snapshot has it. */
   readonly text: string;
 }
 
-/** Of two versions. */
+/** The rules of two versions. */
 const RULES = [...MACHINE_RULES, ...MACHINE_RULES];
 
 export interface MachineEvents {
-  /** The node's log, by which the machine finds out which entry it is given. */
+  /** The node's log, from which the machine learns which entry it is given. */
   log(): SeenLog;
-  /** Before the entry is executed. */
+  /** Called before the entry is executed. */
   applying(index: number): void;
-  /** This write was executed, and not merely answered again. */
+  /** Called for a write that was executed, and not only answered again. */
   executed(args: readonly string[]): void;
-  /** @param stateHash of all that was executed so far, with the replies, and of what is stored now */
+  /** @param stateHash a hash of all commands so far, their replies, and what is stored now */
   applied(index: number, stateHash: number): void;
-  /** A snapshot takes the state's place. @returns what the state was when it was taken */
+  /** A snapshot replaces the state. @returns the state when the snapshot was taken */
   restored(): KnownState;
   fail(what: string): never;
 }
 
-/** A state machine that checks that it is given what the log holds, each entry once and in order. */
+/** A state machine that checks that it gets the entries of the log, each once and in order. */
 export class ObservedMachine extends StateMachine {
   readonly #events: MachineEvents;
   #index = 0;
   #hash = 0;
   #entry: LogEntry | null = null;
   #executed = 0;
-  /** The log's time as the entries tell it, whatever the keyspace takes it for. */
+  /** The log's time according to the entries, whatever the keyspace uses. */
   #entryTimeMs = 0;
   #deadlines = new DeadlineModel();
   #once = new OnceModel();
@@ -65,7 +65,7 @@ export class ObservedMachine extends StateMachine {
     return this.#index;
   }
 
-  /** A snapshot is being taken: the state cannot be told now. */
+  /** A snapshot is being taken: the state cannot be read now. */
   get isViewed(): boolean {
     return this.#isViewed;
   }
@@ -89,7 +89,7 @@ export class ObservedMachine extends StateMachine {
     if (this.timeMs < before) this.#events.fail(`the time goes back from ${before}`);
   }
 
-  /** Which version an entry is carried out by must be the same on all nodes. */
+  /** All nodes must execute an entry by the same version. */
   override advanceVersion(version: number): void {
     super.advanceVersion(version);
     this.#hash = hashText(this.#hash, `version ${this.version}`);
@@ -155,7 +155,7 @@ export class ObservedMachine extends StateMachine {
 
   override restore(loader: StateLoader, version: number): void {
     this.noteTurn();
-    this.#entry = null; // a part of it may have been executed; nobody will see it
+    this.#entry = null; // a part of it may have been executed, which nobody will see
     super.restore(loader, version);
     const known = this.#events.restored();
     this.#index = known.index;
@@ -170,7 +170,7 @@ export class ObservedMachine extends StateMachine {
     }
   }
 
-  /** What is known of the state as it is now. */
+  /** All that is known of the current state. */
   known(): KnownState {
     this.finish();
     return {
@@ -188,7 +188,7 @@ export class ObservedMachine extends StateMachine {
     if (this.#executed === (this.#entry?.data?.commands.length ?? 0)) this.finish();
   }
 
-  /** All of the entry must have been executed by now. */
+  /** All commands of the entry must have been executed by now. */
   finish(): void {
     const entry = this.#entry;
     if (entry === null) return;
@@ -204,7 +204,7 @@ export class ObservedMachine extends StateMachine {
     if (wrong !== null) this.#events.fail(wrong);
   }
 
-  /** What is stored, in a few numbers: to compare all of it each time would take too long. */
+  /** A few numbers about the content: comparing all of it each time would take too long. */
   #storedText(): string {
     const { storedSize, volatileSize } = this.keyspace;
     const { openedCount, size } = this.sessions;
@@ -212,7 +212,10 @@ export class ObservedMachine extends StateMachine {
       `${this.memoryBytesMax} ${this.nextDeadlineMs()}`;
   }
 
-  /** The whole state as text, in the order of positions; not while a snapshot is being taken. */
+  /**
+   * The whole state as text, in the order of positions. Not available while a snapshot is being
+   * taken.
+   */
   dump(): string {
     const view = super.beginSnapshot();
     const chunks: string[] = [];

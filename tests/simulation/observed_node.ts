@@ -3,11 +3,11 @@ import { Node } from "../../src/node/node.ts";
 import { ErrorReply } from "../../src/resp/reply.ts";
 
 export interface ReadEvents {
-  /** A read comes in. @returns what is to be called when it is answered from the state */
+  /** A read arrives. @returns a function that is called when it is answered from the state */
   asked(): () => void;
 }
 
-/** A node whose reads are judged one by one, whether or not anybody could tell by the replies. */
+/** A node whose reads are judged one by one, whether or not the replies would show an error. */
 export class ObservedNode extends Node {
   readonly #events: ReadEvents;
 

@@ -7,12 +7,12 @@ import type {
   StoredSnapshot,
 } from "../../src/node/snapshots/snapshot.ts";
 
-/** Sees which snapshots a node takes. */
+/** Observes which snapshots a node takes. */
 export class ObservedSnapshots implements SnapshotStore {
   readonly #inner: SnapshotStore;
   readonly #begun: (meta: SnapshotMeta) => void;
 
-  /** @param begun called when the state of this moment will be written */
+  /** @param begun called when a node starts to write the current state */
   constructor(inner: SnapshotStore, begun: (meta: SnapshotMeta) => void) {
     this.#inner = inner;
     this.#begun = begun;

@@ -1,8 +1,8 @@
 const REFUSAL = /^-(NOSESSION|STALE|ERR) /;
 
-/** Which writes under ONCE have been executed, told from the entries and their answers alone. */
+/** Computes from the entries and their answers alone which writes under ONCE have been executed. */
 export class OnceModel {
-  /** Of each session's serial: the write and its first answer. */
+  /** The write and its first answer for each serial of a session. */
   readonly #answers: Map<string, { readonly write: string; readonly reply: string }>;
 
   constructor(answers: ReadonlyMap<string, { write: string; reply: string }> = new Map()) {
@@ -14,9 +14,9 @@ export class OnceModel {
   }
 
   /**
-   * A write has been answered.
+   * Checks the answer to a write.
    *
-   * @returns the command that this has executed, none if it was executed before, or what is wrong
+   * @returns the command that was executed, `null` if it was executed before, or what is wrong
    */
   answered(
     args: readonly string[],

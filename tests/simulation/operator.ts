@@ -11,17 +11,17 @@ import type { World } from "./world.ts";
 const VOTERS_MIN = 2;
 const VOTERS_MAX = 6;
 
-/** From here on the bound of memory is chosen, up to twice as much: no simulation fills it. */
+/** The memory limit is chosen from here on, up to twice as much: no simulation reaches it. */
 const MEMORY_BYTES_MIN = 2 ** 30;
 
 /**
- * Somebody who lets nodes join and leave, hands leadership over, and bounds the memory, while
- * everything fails.
+ * An operator who lets nodes join and leave, transfers leadership, and limits the memory, during
+ * all faults.
  */
 export class Operator {
   readonly #world: World;
   readonly #founders: readonly SimNode[];
-  /** Not a member yet. */
+  /** Nodes that are not members yet. */
   readonly #joiners: SimNode[];
   #isStopped = false;
 
@@ -81,7 +81,7 @@ export class Operator {
     const voters = members.filter(({ isLearner }) => !isLearner);
     const { id } = chance < 0.3 ? leader : members[Math.floor(chance * members.length)] ?? leader;
     const founders = this.#founders.filter((one) => members.some((member) => member.id === one.id));
-    // Proxies know nobody else when they start.
+    // Proxies know only the founders when they start.
     const isLastFounder = founders.length === 1 && founders[0]?.id === id;
     if (voters.length <= VOTERS_MIN || isLastFounder) return;
     this.#note(id, "is to be removed");

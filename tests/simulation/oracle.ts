@@ -12,13 +12,13 @@ import type { KnownState } from "./observed_machine.ts";
 import type { SeenLog } from "./seen_log.ts";
 import { hashText } from "./trace.ts";
 
-/** What the oracle looks at of one node. */
+/** What the oracle sees of one node. */
 export interface Witness {
   readonly id: NodeId;
-  /** As the node sees it; of a node that is down, as it last saw it. */
+  /** The log as the node sees it, or saw it before it went down. */
   readonly log: SeenLog;
   readonly durable: DurableLog;
-  /** The same of a disk that was lost: what was on it counted, and is gone. */
+  /** The content of a disk that was lost: it counted, and is gone. */
   readonly lost: DurableLog | null;
   /** `null` while the node is down. */
   report(): StateReport | null;
@@ -31,41 +31,42 @@ interface Committed {
 }
 
 /**
- * Sees what the nodes send, write, and apply, and asserts what Raft promises of it (Raft paper,
- * figure 3), that nothing is said or acknowledged before it is durable, and that equal logs give
- * equal states.
+ * Sees what the nodes send, write and apply, and asserts what Raft promises (Raft paper, figure 3),
+ * that nothing is sent or acknowledged before it is durable, and that equal logs give equal states.
  */
 export class Oracle {
   readonly #witnesses: ReadonlyMap<NodeId, Witness>;
-  /** Who the members were from each change on that was committed, ascending. */
+  /** The members after each committed change, in ascending order. */
   readonly #configurations: {
     readonly index: number;
     readonly configuration: ClusterConfiguration;
   }[];
-  /** Ids that were removed. */
+  /** Ids of removed members. */
   readonly #removed = new Set<NodeId>();
-  /** Changes of the members that were committed. */
+  /** Number of committed changes of members. */
   changes = 0;
   readonly #leaders = new Map<number, NodeId>();
   readonly #votes = new Map<string, NodeId>();
-  /** Of each entry ever written, by index and term: a hash of it and the term before it. */
+  /** A hash of each entry ever written, by index and term, and the term before it. */
   readonly #written = new Map<string, number>();
   readonly #committed: Committed[] = [];
   /** The last committed entry that changes anything. */
   #lastCommand = 0;
-  /** What each node's log has called durable. */
+  /** What each node's log has reported as durable. */
   readonly #promised = new Map<NodeId, HardState>();
   readonly #commitIndexes = new Map<NodeId, number>();
   readonly #states = new Map<number, number>();
-  /** What was known of the state that each snapshot was taken of, by its index. */
+  /** The state of each snapshot when it was taken, by its index. */
   readonly #snapshots = new Map<number, KnownState>();
-  /** In which term each node led at the end of its last turn; 0: in none. */
+  /** The term in which each node led at the end of its last turn; 0 if in none. */
   readonly #leadTerms = new Map<NodeId, number>();
-  /** Up to where the newest leader that a node has heard may have compared its log with the node's. */
+  /**
+   * The last entry that the newest leader a node has heard may have compared with the node's log.
+   */
   readonly #shown = new Map<NodeId, { readonly term: number; readonly upTo: number }>();
   /** Number of snapshots started, and of those that replaced a log. */
   readonly snapshotCounts = { begun: 0, installed: 0 };
-  /** The first thing that was wrong. */
+  /** The first violation. */
   failure: string | null = null;
 
   constructor(witnesses: ReadonlyMap<NodeId, Witness>, founders: ClusterConfiguration) {
@@ -73,7 +74,7 @@ export class Oracle {
     this.#configurations = [{ index: 0, configuration: founders }];
   }
 
-  /** Who belongs to the cluster, as far as it is committed. */
+  /** The committed configuration of the cluster. */
   get configuration(): ClusterConfiguration {
     return this.#configurations.at(-1)?.configuration ?? { members: [], removed: [] };
   }
@@ -86,7 +87,7 @@ export class Oracle {
     return this.#leaders.size;
   }
 
-  /** A founder takes part: all founders started with the same directories. */
+  /** A founder begins to take part: all founders started with the same directories. */
   founded(id: NodeId, founders: ReadonlyMap<NodeId, string>): void {
     const [first] = this.#configurations;
     if (first === undefined || founders.size === 0) return;
@@ -114,12 +115,12 @@ export class Oracle {
     } else if (message.type === "heartbeat") this.#show(message.to, message.term, message.commit);
   }
 
-  /** The message leaves: what it says must be durable. */
+  /** A message is sent: what it claims must be durable. */
   sent(message: PeerMessage): void {
     if (isClockMessage(message)) return;
     const { type, from, to, term } = message;
     if (type === "preVote" || type === "preVoteReply") return;
-    if (type === "snapshotReply") return; // tells of bytes, and promises nothing
+    if (type === "snapshotReply") return; // it counts bytes, and promises nothing
     const { durable, log } = this.#witness(from);
     const { hardState } = durable;
     const what = `${type} ${from}->${to} of term ${term}`;
@@ -132,7 +133,8 @@ export class Oracle {
       }
     }
     if (type !== "appendReply" || !message.accepted || message.index === 0) return;
-    // One of an older term was true before a newer leader's log took its place, in the same sync.
+    // A message of an older term was true before a newer leader's log replaced it, in the same
+    // sync.
     if (hardState.term > term) return;
     const { index } = message;
     const isReplaced = (this.#witness(from).report()?.term ?? 0) > term;
@@ -163,7 +165,7 @@ export class Oracle {
     this.#writeAll(id, entries, log.termAt(first.index - 1));
   }
 
-  /** One at a time, of one voter at most, and nobody comes back. */
+  /** Changes come one at a time, of one voter at most, and no removed id comes back. */
   #checkChange(witness: Witness, { index, data }: LogEntry): void {
     const next = data?.configuration ?? null;
     const { id, log } = witness;
@@ -190,7 +192,7 @@ export class Oracle {
     this.changes++;
   }
 
-  /** A snapshot takes the place of the log: it must be of committed entries. */
+  /** A snapshot replaces the log: it must consist of committed entries. */
   resetting(id: NodeId, index: number, term: number): void {
     this.#checkCommitted(id, "installs a snapshot of", index, term);
     if (index <= (this.#commitIndexes.get(id) ?? 0)) {
@@ -200,7 +202,7 @@ export class Oracle {
     this.snapshotCounts.installed++;
   }
 
-  /** Only what a durable snapshot covers may be forgotten. */
+  /** Only what a durable snapshot covers may be dropped. */
   compacting(id: NodeId, index: number): void {
     const { snapshotIndex } = this.#witness(id).durable;
     if (index > snapshotIndex) {
@@ -213,7 +215,7 @@ export class Oracle {
   /** A node begins to take a snapshot of this state. */
   snapshotBegun(id: NodeId, meta: SnapshotMeta, state: KnownState): void {
     const { index, term } = meta;
-    // A no-op is applied without a word, and the turn in which it was committed goes on.
+    // A no-op is applied without a call, and the turn in which it was committed goes on.
     const report = this.#witness(id).report();
     if (report !== null && index <= report.commitIndex) {
       this.#learnCommitted(id, index, report.term);
@@ -237,13 +239,13 @@ export class Oracle {
     this.#snapshots.set(index, known);
   }
 
-  /** A node's state is that of a snapshot now. @returns what it was when it was taken */
+  /** A snapshot has replaced a node's state. @returns the state when it was taken */
   restored(id: NodeId, index: number): KnownState {
     return this.#snapshots.get(index) ??
       this.fail(`${id} has a snapshot of ${index}, nobody took it`);
   }
 
-  /** The log says that this is durable. */
+  /** The log reports that this is durable. */
   persisted(id: NodeId, hardState: HardState | null, entries: readonly LogEntry[]): void {
     const { durable, log } = this.#witness(id);
     const isKept = hardState === null || durable.hardState.term > hardState.term ||
@@ -260,9 +262,9 @@ export class Oracle {
   }
 
   /**
-   * A read comes in at a node: it must see all that was committed anywhere by now.
+   * A read arrives at a node: it must see everything that was committed anywhere by now.
    *
-   * @returns to be called with the node's state when it is answered from it
+   * @returns a function to call with the node's state when the read is answered from it
    */
   asked(id: NodeId): (index: number) => void {
     const needed = this.#lastCommand;
@@ -283,7 +285,7 @@ export class Oracle {
     this.#states.set(index, known);
   }
 
-  /** After each turn of a node. */
+  /** Called after each turn of a node. */
   turnEnded(id: NodeId): void {
     const report = this.#witness(id).report();
     if (report === null) return;
@@ -309,7 +311,7 @@ export class Oracle {
     if (report.commitIndex > before) this.#learnCommitted(id, report.commitIndex, report.term);
   }
 
-  /** A node comes back with this log, having had at least the durable one before. */
+  /** A node restarts with this log. Before, at least the durable part was there. */
   restarted(id: NodeId, before: DurableLog, hardState: HardState): void {
     const { log } = this.#witness(id);
     this.#commitIndexes.delete(id);
@@ -351,7 +353,7 @@ export class Oracle {
     }
   }
 
-  /** All that was ever committed is still durable on a majority. */
+  /** Everything that was ever committed is still durable on a majority. */
   checkNothingLost(): void {
     const last = this.#committed.length;
     const voters = votersOf(this.configuration.members);
@@ -409,7 +411,7 @@ export class Oracle {
     const term = log.termAt(upTo);
     const newest = votersOf(this.#witness(id).report()?.members ?? []);
     if (this.#isOnMajority(upTo, term, newest)) return;
-    // Another change may have been proposed in the very turn in which this was committed.
+    // Another change may have been proposed in the same turn in which this was committed.
     this.#assertOnMajority(upTo, term, votersOf(this.configuration.members));
   }
 
@@ -422,7 +424,7 @@ export class Oracle {
     const witness = this.#witness(id);
     const { log } = witness;
     const voters = votersOf(witness.report()?.members ?? []);
-    // Whoever is alone asks nobody, so no message has told of its own vote.
+    // A lone voter asks nobody, so no message has shown its own vote.
     const { term: votedTerm, vote } = witness.durable.hardState;
     if (votedTerm === term && vote === id) this.#voted(term, id, id);
     const votes = voters.filter((voter) => this.#votes.get(`${term}/${voter}`) === id);

@@ -6,10 +6,10 @@ import type { World } from "./world.ts";
 
 const PATIENCE_MS = 1_000;
 const KEYS_AT_ONCE = 20;
-/** How long what it writes to a key that passes lasts. */
+/** Lifetime of the values that it writes to an expiring key. */
 const PASSING_MS = "300";
 
-/** A client that insists: on writing, or on reading keys. */
+/** A client that keeps trying to write, or to read keys. */
 export class Prober {
   readonly name: string;
   hasSucceeded = false;
@@ -17,7 +17,7 @@ export class Prober {
   readonly #targets: readonly Address[];
   readonly #history: SimHistory;
   readonly #process: SimProcess;
-  /** Still to be read; `null`: it writes. */
+  /** Keys that are not read yet; `null` if it writes. */
   #keys: string[] | null;
   #tries = 0;
   #asked = 0;
@@ -61,7 +61,7 @@ export class Prober {
     });
   }
 
-  /** The connection is open, or what was asked is answered. */
+  /** The connection is open, or the last request is answered. */
   #goOn(connection: ClientConnection): void {
     const isAnswered = this.#asked > 0 && this.#succeeded === this.#asked;
     if (isAnswered) this.#keys?.splice(0, this.#asked);

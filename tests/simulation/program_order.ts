@@ -1,22 +1,22 @@
 import type { Operation } from "../linearizability/operation.ts";
 import { type Transition, transitionOf } from "../linearizability/register_model.ts";
 
-/** Number of possible states, above which too much is unknown to judge the rest. */
+/** Maximum number of possible states; with more, too much is unknown to judge the rest. */
 const STATES_MAX = 5_000;
-/** How often the writes of unknown outcome may be gone through at one place, each time in order. */
+/** How often the writes of unknown outcome may be applied at one place, each time in order. */
 const ROUNDS_MAX = 3;
 
 type State = string | null;
 
 /**
- * Judges a key that one connection alone writes: effects and answers must come in the order of
- * sending. An operation without a known outcome happens at its place in that order, or later (it may
- * wait in the log of a leader that is cut off, or in the kernel of a machine that nobody hears), even
- * after later ones of unknown outcome, or never. The others that read the key at the end do so at the
- * same time, while the last of these may still happen: each is judged for itself.
+ * Judges a key that only one connection writes: effects and answers must come in the order of
+ * sending. An operation of unknown outcome happens at its place in that order, or later (it may
+ * wait in the log of a leader that is cut off, or in the kernel of an unreachable machine), even
+ * after later ones of unknown outcome, or never. The clients that read the key at the end do so at
+ * the same time, while the last of these may still happen: each is judged by itself.
  *
  * @param operations of one key, in the order of sending; the first is its owner's
- * @returns what is wrong; `null` when nothing is
+ * @returns what is wrong, or `null`
  */
 export function checkProgramOrder(operations: readonly Operation[]): string | null {
   const owner = operations[0]?.client;
@@ -31,8 +31,8 @@ export function checkProgramOrder(operations: readonly Operation[]): string | nu
 }
 
 /**
- * As `checkProgramOrder`, for a connection through a proxy, which sends each write under a serial: a
- * write of unknown outcome happens once at most, and not after a later write was acknowledged.
+ * As `checkProgramOrder`, for a connection through a proxy, which sends each write under a serial:
+ * a write of unknown outcome happens at most once, and not after a later write was acknowledged.
  *
  * @param operations of one key and one connection, in the order of sending
  */
@@ -61,7 +61,7 @@ export function checkStampedOrder(operations: readonly Operation[]): string | nu
   return null;
 }
 
-/** A value, and how many of the late writes are executed or can be no more. */
+/** A value, and the number of late writes that are executed or can no longer be. */
 interface Stamped {
   readonly value: State;
   readonly executed: number;
@@ -112,7 +112,7 @@ function checkWith(rounds: number, operations: readonly Operation[]): string | n
   return null;
 }
 
-/** The states that any of these may have led to, one after the other. */
+/** The states to which any of these may have led, applied in order. */
 function afterSome(late: readonly Transition[], states: ReadonlySet<State>): Set<State> {
   const possible = new Set(states);
   for (const transition of late) {

@@ -2,7 +2,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { Operation, PlainReply } from "../linearizability/operation.ts";
 import { checkProgramOrder, checkStampedOrder } from "./program_order.ts";
 
-/** Requests in the order of sending, each with its reply; `undefined`: never answered. */
+/** Requests in the order of sending, each with its reply; `undefined` if it was never answered. */
 function history(...calls: readonly (readonly [string, PlainReply | undefined])[]): Operation[] {
   return calls.map(([text, reply], at) => ({
     key: "k",
@@ -13,14 +13,14 @@ function history(...calls: readonly (readonly [string, PlainReply | undefined])[
   }));
 }
 
-Deno.test("order: what was sent first happens first", () => {
+Deno.test("order: effects come in the order of sending", () => {
   const good = history(["SET a", "OK"], ["APPEND b", 2], ["GET", "ab"], ["DEL", 1], ["GET", null]);
   assertEquals(checkProgramOrder(good), null);
   const swapped = history(["SET a", "OK"], ["SET b", "OK"], ["GET", "a"]);
   assertStringIncludes(checkProgramOrder(swapped) ?? "", "order is lost");
 });
 
-Deno.test("order: what is unknown happens at its place, or later, or never", () => {
+Deno.test("order: a write of unknown outcome happens at its place, or later, or never", () => {
   const either = [["SET a", "OK"], ["SET b", undefined]] as const;
   assertEquals(checkProgramOrder(history(...either, ["GET", "a"])), null);
   assertEquals(checkProgramOrder(history(...either, ["GET", "b"])), null);
@@ -29,7 +29,7 @@ Deno.test("order: what is unknown happens at its place, or later, or never", () 
   assertStringIncludes(checkProgramOrder(undone) ?? "", "order is lost");
 });
 
-Deno.test("order: those that read at the same time may see a late write or not", () => {
+Deno.test("order: clients that read at the same time may see a late write or not", () => {
   const written = history(["SET a", "OK"], ["SET b", undefined]);
   const readers = history(["GET", "b"], ["GET", "a"]);
   const read = readers.map((operation, at) => ({ ...operation, client: `reader ${at}` }));
@@ -45,7 +45,7 @@ Deno.test("order: a late write may come even after later ones of unknown outcome
   assertStringIncludes(checkProgramOrder(executed) ?? "", "order is lost");
 });
 
-Deno.test("with stamps, a write of unknown outcome is not executed behind a later one", () => {
+Deno.test("with stamps, a write of unknown outcome is not executed after a later one", () => {
   const seen = (value: string) => history(["SET 1", undefined], ["SET 2", "OK"], ["GET", value]);
   assertEquals(checkStampedOrder(seen("2")), null);
   assertEquals(checkProgramOrder(seen("1")), null);

@@ -1,6 +1,6 @@
 import { simulate, type SimulationResult } from "./simulation.ts";
 
-/** One seed in N is run twice, to prove that nothing escapes the simulation. */
+/** One seed in N is run twice, to check that the simulation is deterministic. */
 const REPEATED_EVERY = 100;
 
 export interface RunOptions {
@@ -41,7 +41,7 @@ export class Totals {
     this.changes += result.changes;
   }
 
-  /** One line for people. */
+  /** A summary on one line. */
   toString(): string {
     const minutes = this.realMs / 60_000;
     const rate = (count: number) => Math.round(count / minutes);
@@ -82,7 +82,7 @@ async function repeat(first: SimulationResult, options: RunOptions): Promise<Sim
   return { ...first, failure };
 }
 
-/** What a failing seed has to say. */
+/** The report of a failing seed. */
 export function failureText({ seed, failure, report }: SimulationResult, nodes: number | null) {
   const flag = nodes === null ? "" : ` --nodes ${nodes}`;
   return [

@@ -4,7 +4,7 @@ interface Event {
   readonly run: () => void;
 }
 
-/** The simulated time of everything: events run in order of time, then in the order of their making. */
+/** The simulated time: events run in order of time, then in the order of creation. */
 export class Scheduler {
   #nowMs = 0;
   #order = 0;
@@ -16,7 +16,7 @@ export class Scheduler {
     return this.#nowMs;
   }
 
-  /** Events run so far. */
+  /** Number of events run so far. */
   get eventCount(): number {
     return this.#order - this.#events.length;
   }
@@ -40,7 +40,7 @@ export class Scheduler {
     this.at(this.#nowMs + delayMs, run);
   }
 
-  /** Runs the next event, if there is one that is due by then; otherwise time moves there. */
+  /** Runs the next event, if one is due by then; otherwise advances the time to it. */
   runNext(untilMs: number): boolean {
     const next = this.#events[0];
     if (next === undefined || next.atMs > untilMs) {

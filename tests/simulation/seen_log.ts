@@ -1,13 +1,15 @@
 import type { LogEntry } from "../../src/node/log/entry.ts";
 
-/** A log as its node sees it: after a base, which is the start of all logs or a snapshot. */
+/**
+ * A log as its node sees it. It begins after a base, which is a snapshot or the start of the log.
+ */
 export class SeenLog {
   #base = { index: 0, term: 0 };
   #entries: LogEntry[] = [];
-  /** What was here until a snapshot took its place: the state may be on its way through it. */
+  /** The entries that a snapshot has replaced: the state may still be applying them. */
   #replaced = new Map<number, LogEntry>();
 
-  /** The entry before the first that is here. */
+  /** The entry before the log's first. */
   get base(): { readonly index: number; readonly term: number } {
     return this.#base;
   }
@@ -16,7 +18,7 @@ export class SeenLog {
     return this.#base.index + this.#entries.length;
   }
 
-  /** Those that are here, ascending. */
+  /** The entries of the log, ascending. */
   get entries(): readonly LogEntry[] {
     return this.#entries;
   }
@@ -25,24 +27,24 @@ export class SeenLog {
     return this.#entries[index - this.#base.index - 1];
   }
 
-  /** Also when a snapshot has just taken its place. */
+  /** Finds an entry, even if a snapshot has just replaced it. */
   known(index: number): LogEntry | undefined {
     return this.at(index) ?? this.#replaced.get(index);
   }
 
-  /** 0 when it is not known. */
+  /** 0 if it is not known. */
   termAt(index: number): number {
     return index === this.#base.index ? this.#base.term : this.at(index)?.term ?? 0;
   }
 
-  /** Starts after this entry, without any. */
+  /** Starts after this entry, without entries. */
   reset(index: number, term: number): void {
     this.#replaced = new Map(this.#entries.map((entry) => [entry.index, entry]));
     this.#base = { index, term };
     this.#entries = [];
   }
 
-  /** Cuts off everything from the first new index on. */
+  /** Cuts the log off at the first new index, and appends. */
   append(entries: readonly LogEntry[]): void {
     const [first] = entries;
     if (first === undefined) return;

@@ -11,23 +11,26 @@ import type { TimeOracle } from "./time_oracle.ts";
 import type { World } from "./world.ts";
 
 const PIPELINE_MAX = 8;
-/** A prefix that looks like that of expiring keys, but with deadlines after most simulations. */
+/** A prefix like that of expiring keys, but with deadlines after the end of most simulations. */
 export const LASTING_KEY = "t9";
 /** Idle time, by the log's time, after which a proxy's session expires. */
 const SESSION_MS = 600_000;
-/** Unanswered requests of one that does not wait for answers. */
+/** Maximum number of unanswered requests of a client that does not wait for answers. */
 const UNANSWERED_MAX = 12;
 
 export interface SimClientOptions {
   readonly name: string;
   readonly history: SimHistory;
-  /** Where it may connect; it goes to another one when it is disappointed. */
+  /** Addresses to which it may connect. It goes to another one after an error. */
   readonly targets: readonly Address[];
-  /** Keys that it shares with others; the first letter tells what they are for. */
+  /** Keys that it shares with others. The first letter tells their purpose. */
   readonly keys: readonly string[];
 }
 
-/** A client that sends reads and writes with unique values, some of them pipelined, and notes all. */
+/**
+ * A client that sends reads and writes with unique values, some of them pipelined, and records
+ * everything.
+ */
 export class SimClient {
   readonly name: string;
   readonly #world: World;
@@ -36,7 +39,7 @@ export class SimClient {
   readonly #pipelineMax: number;
   readonly #thinkMsMax: number;
   readonly #patienceMs: number;
-  /** Sends on while it waits for answers. */
+  /** Whether it goes on sending while it waits for answers. */
   readonly #isHasty: boolean;
   #target: Address;
   #connection: ClientConnection | null = null;
@@ -59,7 +62,7 @@ export class SimClient {
     this.#target = this.#pickTarget();
   }
 
-  /** It waits for answers. */
+  /** Whether it waits for answers. */
   get isBusy(): boolean {
     return (this.#connection?.calls.length ?? 0) > 0;
   }
@@ -68,12 +71,12 @@ export class SimClient {
     this.#later(() => this.#go(), 20);
   }
 
-  /** Asks nothing more. */
+  /** Stops sending. */
   stop(): void {
     this.#isStopped = true;
   }
 
-  /** Gives up what is still unanswered. */
+  /** Gives up all unanswered requests. */
   abandon(): void {
     this.#connection?.close();
   }
@@ -147,7 +150,7 @@ export class SimClient {
     return registerRequest(key, chance, () => this.#value());
   }
 
-  /** Never the same twice. */
+  /** A value that is never used twice. */
   #value(): string {
     const value = `${this.name}.${++this.#serial}`;
     const { random, plan } = this.#world;
@@ -169,7 +172,7 @@ function registerRequest(key: string, chance: number, value: () => string): stri
   return chance < 0.93 ? ["DEL", key] : ["APPEND", key, `,${value()}`];
 }
 
-/** On a key that does not last: what comes of a request depends on whether its time is over. */
+/** A request on an expiring key, whose result depends on whether the deadline has passed. */
 function passingRequest(
   key: string,
   chance: number,
@@ -181,7 +184,7 @@ function passingRequest(
   return chance < 0.4 ? ["SET", key, value(), "XX", "PX", forMs] : ["GET", key];
 }
 
-/** On a key that nobody else writes: order is everything. */
+/** A request on a key that nobody else writes: only the order matters. */
 function ownRequest(key: string, chance: number, value: () => string): string[] {
   if (chance < 0.35) return ["GET", key];
   if (chance < 0.65) return ["APPEND", key, `,${value()}`];
@@ -193,9 +196,9 @@ export interface ClientConnectionOptions {
   readonly history: SimHistory;
   readonly patienceMs: number;
   readonly opened: () => void;
-  /** Nothing is unanswered any more. */
+  /** All requests are answered. */
   readonly answeredAll: () => void;
-  /** A node says that the leader is elsewhere. */
+  /** A node replied that the leader is elsewhere. */
   readonly moved: (address: Address) => void;
   readonly closed: () => void;
   readonly answered?: (ending: Ending) => void;
@@ -203,11 +206,11 @@ export interface ClientConnectionOptions {
 
 /** One connection of a client: requests out, replies in, in order. */
 export class ClientConnection {
-  /** Unanswered, oldest first. */
+  /** Unanswered requests, oldest first. */
   readonly calls: Call[] = [];
-  /** What the oracle of time makes of the answer to each of them. */
+  /** The time oracle's judgement of each answer. */
   readonly #judgements: ReturnType<TimeOracle["asked"]>[] = [];
-  /** What it talks to, unless that is a node. */
+  /** The proxy to which it is connected, or `null` for a node. */
   readonly proxy: SimProxy | null;
   readonly #world: World;
   readonly #process: SimProcess;
@@ -293,10 +296,10 @@ export class ClientConnection {
     if (this.calls.length === 0 && !this.#isClosed) this.#options.answeredAll();
   }
 
-  /** A proxy says so only when it has tried for as long as it may. */
+  /** A proxy may reply UNKNOWN only after it has tried for its full time. */
   #checkPatience({ args, invokedMs }: Call): void {
     const { plan, scheduler, timeOracle } = this.#world;
-    // Where too few right clocks were known the log's time is made good later, all at once.
+    // If too few right clocks were known, the log's time is corrected later in one jump.
     const mayHaveExpired = timeOracle.leaptMs + scheduler.nowMs >= SESSION_MS;
     if (this.proxy === null || mayHaveExpired) return;
     const triedMs = scheduler.nowMs - invokedMs;

@@ -9,12 +9,12 @@ import type { FaultPlan } from "./fault_plan.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { SimProcess } from "./sim_process.ts";
 
-/** An error that the plan of faults put in: a node may die of it. */
+/** An error that the fault plan injected: a node may die of it. */
 export class InjectedDiskError extends Error {
   override name = "InjectedDiskError";
 }
 
-/** A crash strikes whatever comes next, an error the next call of its kind. */
+/** A crash hits the next call, an error the next call of its kind. */
 export type ArmedFault = "crash" | "write error" | "sync error";
 
 export interface SimDiskOptions {
@@ -22,28 +22,28 @@ export interface SimDiskOptions {
   readonly scheduler: Scheduler;
   readonly random: Random;
   readonly plan: FaultPlan;
-  /** The machine's process is to die here and now. */
+  /** Called when the machine's process has to die at this moment. */
   readonly onCrash: () => void;
 }
 
-/** The disk of one machine over the lives of its processes. */
+/** The disk of one machine, which outlives its processes. */
 export class SimDisk {
-  /** The next call fails or is the last, once. */
+  /** The next call fails, or is the process's last. */
   armed: ArmedFault | null = null;
   isFull = false;
-  /** How much slower than usual. */
+  /** Factor by which it is slower than usual. */
   slowness = 1;
   /** While true, no sync ends. */
   #isHanging = false;
   #held: (() => void)[] = [];
   #spikesUntilMs = 0;
-  /** When false, nothing goes wrong that was not asked for. */
+  /** When false, only explicitly requested faults happen. */
   isFaulty = true;
   readonly #options: SimDiskOptions;
   #process: SimProcess | null = null;
   #disk: FaultDisk;
   #durable: DurableLog;
-  /** A bit was flipped: what was durable before counts as lost to the node, but not as never written. */
+  /** A bit was flipped: what was durable before is lost to the node, but was written. */
   #isDamaged = false;
 
   constructor(options: SimDiskOptions) {
@@ -68,7 +68,7 @@ export class SimDisk {
     return this.#disk;
   }
 
-  /** Everything is gone, and nobody knows what was there. */
+  /** Erases everything. */
   wipe(): void {
     this.#disk = new FaultDisk({ root: this.#options.root, ...this.#hooks() });
     this.#durable = new DurableLog(this.#disk);
@@ -76,9 +76,9 @@ export class SimDisk {
   }
 
   /**
-   * Flips a bit of what was certainly synced, after what a loss of power takes was taken.
+   * Flips a bit of data that was certainly synced, after a loss of power if there is one.
    *
-   * @returns where, or `null` when nothing is certain
+   * @returns where, or `null` if nothing is certain
    */
   flip(losesPower: boolean): string | null {
     const { root, random } = this.#options;
@@ -106,7 +106,7 @@ export class SimDisk {
     return position !== null && position.segment === name?.sequence ? position.offset : 0;
   }
 
-  /** Whether no sync takes long any more that did so by chance. */
+  /** Whether no sync is slow by chance any more. */
   get isCalm(): boolean {
     return !this.#isHanging && this.#options.scheduler.nowMs >= this.#spikesUntilMs;
   }
@@ -115,7 +115,7 @@ export class SimDisk {
     this.#isHanging = true;
   }
 
-  /** What was held ends now. */
+  /** Ends the held syncs. */
   unhang(): void {
     this.#isHanging = false;
     for (const run of this.#held.splice(0)) this.#finishSync(run);

@@ -6,7 +6,7 @@ import type { Operation, PlainReply } from "../linearizability/operation.ts";
 export interface Call {
   readonly client: string;
   readonly key: string;
-  /** Without the key. */
+  /** The arguments without the key. */
   readonly args: readonly string[];
   readonly invokedMs: number;
   readonly position: number;
@@ -17,21 +17,22 @@ export interface Call {
 export type Ending = "ok" | "refused" | "unknown";
 
 const REFUSAL = /^-(MOVED|CLUSTERDOWN|TRYAGAIN) /;
-/** A proxy gives no third node a read that two nodes were lost with. */
+/** The reply of a proxy after two nodes were lost during a read: it tries no third one. */
 const READ_LOST = /^-ERR \d+ nodes were lost while they worked on this read/;
 const READS = new Set(["GET", "EXISTS", "STRLEN"]);
 
 /**
- * Everything that clients asked and were told. Keys that many clients share are judged by real time;
- * keys that belong to one connection by the order in which they were sent, which the connection's
- * answers must follow.
+ * All requests and replies of clients. Keys that many clients share are judged by real time. Keys
+ * that belong to one connection are judged by the order of sending, which the answers must follow.
  */
 export class SimHistory {
-  /** On keys that clients share. */
+  /** Operations on keys that clients share. */
   readonly operations: Operation[] = [];
-  /** On keys that belong to one connection, each with its place in the order of sending. */
+  /**
+   * Operations on keys that belong to one connection, each with its place in the order of sending.
+   */
   readonly #own = new Map<string, { readonly position: number; readonly operation: Operation }[]>();
-  /** Those with a connection to a proxy. */
+  /** Keys of connections to a proxy. */
   readonly #stamped = new Set<string>();
   readonly counts = { ok: 0, refused: 0, unknown: 0 };
   #position = 0;
@@ -41,7 +42,7 @@ export class SimHistory {
     return { client, key, args, invokedMs, position: ++this.#position, expires };
   }
 
-  /** @returns how it ended, or what is wrong with the answer */
+  /** @returns the outcome, or what is wrong with the answer */
   answered(call: Call, text: string, completedMs: number): Ending | { readonly wrong: string } {
     const isLostRead = READ_LOST.test(text) && READS.has(call.args[0] ?? "");
     if (REFUSAL.test(text) || isLostRead) {
@@ -68,12 +69,12 @@ export class SimHistory {
     if (!READS.has(call.args[0] ?? "")) this.#add(call, { kind: "unknown" }, null);
   }
 
-  /** Every key that anything is known of. */
+  /** All keys with a history. */
   get keys(): string[] {
     return [...new Set(this.operations.map(({ key }) => key)), ...this.#own.keys()];
   }
 
-  /** Keys that belong to one connection: what was done to each, in the order of sending. */
+  /** For each key that belongs to one connection, its operations in the order of sending. */
   *ownHistories(): Iterable<readonly Operation[]> {
     for (const own of this.#own.values()) {
       own.sort((left, right) => left.position - right.position);
@@ -81,7 +82,7 @@ export class SimHistory {
     }
   }
 
-  /** Those of connections through proxies, without what others read at the end. */
+  /** As `ownHistories`, for connections through proxies, without the final reads of others. */
   *stampedHistories(): Iterable<readonly Operation[]> {
     for (const own of this.ownHistories()) {
       const owner = own[0];
@@ -90,7 +91,7 @@ export class SimHistory {
     }
   }
 
-  /** All that is written to this key goes through a proxy. */
+  /** Notes that all writes to this key go through a proxy. */
   noteStamped(key: string): void {
     this.#stamped.add(key);
   }
@@ -105,7 +106,7 @@ export class SimHistory {
     else if (isOwnKey(key)) this.#own.set(key, [{ position: call.position, operation }]);
     else this.operations.push(operation);
     if (!call.expires) return;
-    // What a deadline does is a deletion that nobody sent, at any time.
+    // A deadline is like a deletion that nobody sent, at any time.
     this.operations.push({
       client: "time",
       key,

@@ -28,38 +28,40 @@ import { SimServer } from "./sim_socket.ts";
 import { whatItWrites, type World } from "./world.ts";
 
 export const ENTRY_BYTES_MAX = 16 * 1024 * 1024;
-/** By so much a node may be late that looks at what waits once per heartbeat: its ticks, its timers. */
+/**
+ * Maximum lateness of a node that checks what waits once per heartbeat: its ticks and its timers.
+ */
 const LATENESS_MS_MAX = 40;
 export const CLUSTER_ID = "simulated";
 
-/** The machine that a life of a node runs on, and what it was started with. */
+/** The machine on which a life of a node runs, and its options. */
 export interface LifeOptions {
   readonly world: World;
   readonly process: SimProcess;
   readonly disk: Disk;
   readonly id: NodeId;
-  /** Of the data directory. */
+  /** The incarnation of the data directory. */
   readonly incarnation: string;
-  /** Of the process. */
+  /** The name of the process's life. */
   readonly lifeName: string;
   readonly build: BuildVersions;
   readonly address: Address;
   readonly raftAddress: Address;
-  /** Whom it knows at its first start. */
+  /** The members that it knows at its first start. */
   readonly members: ReadonlyMap<NodeId, Address>;
-  /** The disk was emptied when there was a cluster already: nothing may leave the node. */
+  /** Whether the disk was emptied after the cluster began: the node must not send anything. */
   readonly isWiped: () => boolean;
-  /** A bit of its log was flipped: it must not start. */
+  /** Whether a bit of its log was flipped: it must not start. */
   readonly isDamaged: boolean;
-  /** It was told that it is removed for good. */
+  /** The node learned that it was removed for good. */
   readonly onRemoved: () => void;
   /** The log has failed, and the node has stopped: the process is about to end. */
   readonly onStopped: () => void;
 }
 
 /**
- * A node's process from when it takes part: the production code on what the disk holds, between
- * observers that show the oracle all that it reads, writes, sends and answers.
+ * A node's process from the moment it takes part: the production code on the disk's content,
+ * between observers that show the oracle all that it reads, writes, sends and answers.
  */
 export class SimLife {
   readonly process: SimProcess;
@@ -70,7 +72,7 @@ export class SimLife {
   readonly #snapshots: DiskSnapshots;
   readonly #identity: Identity;
 
-  /** Opens the data directory. @throws {UserError} when it must not be used */
+  /** Opens the data directory. @throws {UserError} if it must not be used */
   constructor(options: LifeOptions) {
     const { world, process, disk, id, incarnation, members, isDamaged, onStopped } = options;
     const { oracle, plan } = world;
@@ -85,7 +87,7 @@ export class SimLife {
       members: new Map([...members].map(([id, { host, port }]) => [id, `${host}:${port}`])),
       segmentBytesMax: plan.segmentBytesMax,
       onFailure: (error) => {
-        if (!process.isAlive) throw error; // it died in a disk operation and does nothing more
+        if (!process.isAlive) throw error; // it died in a disk operation
         world.note(id, "log failed:", error.message);
         if (!(error instanceof InjectedDiskError)) throw error;
         node?.stop();
@@ -106,13 +108,13 @@ export class SimLife {
     this.node = node = this.#makeNode(observed);
   }
 
-  /** Begins to take part, and to serve clients. */
+  /** Begins to take part and to serve clients. */
   begin(): void {
     this.#connect();
     this.#listen();
   }
 
-  /** As by a signal: the node says goodbye to its clients first. */
+  /** Stops as after a signal: the node closes its clients' connections first. */
   stop(): void {
     this.process.run(() => {
       this.node.stop();
@@ -121,7 +123,7 @@ export class SimLife {
     });
   }
 
-  /** Something arrives from a peer. */
+  /** A message arrives from a peer. */
   deliver(message: PeerMessage): void {
     this.process.run(() => {
       this.#options.world.handling(message);
@@ -201,7 +203,7 @@ export class SimLife {
     });
   }
 
-  /** Where messages need no connections, only founders who are not ready yet are greeted by them. */
+  /** Greets founders that are not ready yet. Without connections only messages can do that. */
   #greet(): void {
     const { world, id, process, members } = this.#options;
     const areAllThere = [...world.nodes.values()].every((node) => node.hasTakenPart);
@@ -274,7 +276,7 @@ export class SimLife {
     }, handler);
   }
 
-  /** Everything that leaves the node passes the oracle. */
+  /** Shows the oracle all messages that the node sends. */
   #observed(peers: Peers): Peers {
     const { id, world, isWiped } = this.#options;
     const { machine, node } = this;

@@ -5,10 +5,10 @@ import type { Scheduler } from "./scheduler.ts";
 import type { SimProcess } from "./sim_process.ts";
 import { SimStream } from "./sim_stream.ts";
 
-/** When the kernel tries again to open a connection that nobody answers: Linux's first tries. */
+/** When the kernel retries to open a connection that nobody answers: Linux's first attempts. */
 const CONNECT_TRIES_MS = [0, 1_000, 3_000, 7_000, 15_000, 31_000, 63_000];
 
-/** What a leader may lose that stays in office all the while, and the cluster must bear. */
+/** Maximum loss with which a leader must stay in office. */
 const BAD_LINK_LOSS_MAX = 0.03;
 
 interface ListeningProcess {
@@ -24,9 +24,9 @@ export class SimNetwork {
   isFaulty = true;
   readonly plan: FaultPlan;
   readonly #listeners = new Map<string, ListeningProcess>();
-  /** By how many faults each link is cut, as `from>to`. */
+  /** Number of faults that cut each link, as `from>to`. */
   readonly #cuts = new Map<string, number>();
-  /** Machines that are without power: they do not even refuse connections. */
+  /** Machines without power: they do not even refuse connections. */
   readonly #dark = new Set<string>();
   readonly #streams = new Set<SimStream>();
   /** Links that stay faulty when the faults end elsewhere. */
@@ -88,18 +88,18 @@ export class SimNetwork {
     this.#bad.add(host);
   }
 
-  /** Whether chance may spoil what goes over this link. */
+  /** Whether random faults may hit this link. */
   isLinkFaulty(from: string, to: string): boolean {
     return this.isFaulty || this.#bad.has(from) || this.#bad.has(to);
   }
 
-  /** How likely something is lost on this link, 0 … 1. */
+  /** The probability of a loss on this link, 0 … 1. */
   loss(from: string, to: string): number {
     if (this.isFaulty) return this.plan.loss;
     return this.isLinkFaulty(from, to) ? Math.min(this.plan.loss, BAD_LINK_LOSS_MAX) : 0;
   }
 
-  /** How long something takes over this link, loss not counted. */
+  /** The delay on this link, without losses. */
   delayMs(from: string, to: string): number {
     const { delayMs, jitterMs, straggle, straggleMsMax } = this.plan;
     const usualMs = delayMs + this.random() * jitterMs;
@@ -159,7 +159,7 @@ export class SimNetwork {
     const port = 30_000 + randomInteger(this.random, 30_000);
     const far = new SimStream(this, process, near.process.name, `${near.process.name}:${port}`);
     SimStream.join(near, far);
-    // The kernel completes the connection even when the process stands still.
+    // The kernel completes the connection even while the process is suspended.
     process.run(() => onConnection(far));
     this.scheduler.after(backMs, () => near.becomeOpen());
   }

@@ -23,7 +23,7 @@ const OLD_BUILD: BuildVersions = {
   protocol: { oldest: 3, newest: 3 },
   machine: { oldest: 1, newest: 1 },
 };
-/** Two versions further than today's, of which the older is that of the others. */
+/** Two versions after today's. The older of them is that of the other nodes. */
 const NEW_BUILD: BuildVersions = {
   protocol: { oldest: 3, newest: 4 },
   machine: { oldest: 1, newest: 2 },
@@ -40,31 +40,31 @@ export class SimNode implements Witness {
   hasWrongClock = false;
   /** A bit of its log was flipped: it must never start again. */
   isDamaged = false;
-  /** Its disk was emptied when there was a cluster already: it must take part no more. */
+  /** Its disk was emptied after the cluster began: it must not take part any more. */
   isWiped = false;
-  /** What was on the disk that was emptied. */
+  /** The content of the disk before it was emptied. */
   lost: DurableLog | null = null;
-  /** It has noticed that, or that it is damaged. */
+  /** Whether it has noticed that, or that it is damaged. */
   hasRefused = false;
-  /** It has been a founder's, or a member's, and has taken part. */
+  /** Whether it has been a founder or a member, and has taken part. */
   hasTakenPart = false;
   readonly #world: World;
-  /** Whom it knows at its first start; `null` while it does not belong to the cluster. */
+  /** The members that it knows at its first start; `null` while it is not a member. */
   #contacts: readonly NodeId[] | null;
-  /** It was told that it is removed for good, and has ended. */
+  /** It learned that it was removed for good, and has ended. */
   isRemoved = false;
-  /** It has seen by which version the log began. */
+  /** It has seen the version with which the log began. */
   #isFounded = false;
   #process: SimProcess | null = null;
   #life: SimLife | null = null;
   #losesPower = false;
-  /** Of which version of Regent it is. */
+  /** The version of Regent that it runs. */
   #build: BuildVersions;
   #log = new SeenLog();
   #wipeCount = 0;
   #startCount = 0;
 
-  /** @param founders `null`: it is none of them, and is let in later */
+  /** @param founders `null` if it is none of them, and joins later */
   constructor(world: World, id: NodeId, founders: readonly NodeId[] | null) {
     const { plan, random, scheduler } = world;
     this.#world = world;
@@ -91,7 +91,7 @@ export class SimNode implements Witness {
     return { host: this.id, port: RAFT_PORT };
   }
 
-  /** Of the disk as it is now. */
+  /** The incarnation of the current disk. */
   get incarnation(): string {
     return `${this.id} disk ${this.#wipeCount}`;
   }
@@ -101,12 +101,12 @@ export class SimNode implements Witness {
     return this.#contacts !== null && !this.isRemoved;
   }
 
-  /** The cluster has let it in. @param members the others */
+  /** The cluster has added it. @param members the others */
   enter(members: readonly NodeId[]): void {
     this.#contacts ??= members;
   }
 
-  /** Lets something be done by the process that runs, if one does. */
+  /** Calls the running process's node, if there is one. */
   ask(what: (node: Node) => void): void {
     const life = this.#life;
     life?.process.run(() => what(life.node));
@@ -136,12 +136,12 @@ export class SimNode implements Witness {
     return this.#life?.node.report() ?? null;
   }
 
-  /** What its version of Regent understands. */
+  /** The versions that its build supports. */
   get versions(): BuildVersions {
     return this.#build;
   }
 
-  /** Starts the node on what its disk holds. */
+  /** Starts the node on the content of its disk. */
   start(): void {
     assert(this.#process === null, `${this.id} runs already`);
     const process = this.#world.process(this.id, this.hostClock);
@@ -167,12 +167,15 @@ export class SimNode implements Witness {
     return this.isDamaged || this.isWiped;
   }
 
-  /** Besides: its disk was emptied before it took part, and the others may know it by what it was. */
+  /**
+   * Also true if its disk was emptied before it took part, since the others may know its old
+   * incarnation.
+   */
   get mayBeLost(): boolean {
     return this.isLost || (this.#wipeCount > 0 && !this.hasTakenPart);
   }
 
-  /** Somebody gives the machine an empty disk, while its process does not run. */
+  /** Replaces the disk by an empty one while the process does not run. */
   wipe(isFounded: boolean): void {
     assert(this.#process === null, `${this.id} runs`);
     this.lost = this.disk.durable;
@@ -183,7 +186,7 @@ export class SimNode implements Witness {
     this.isWiped ||= isFounded;
   }
 
-  /** The process dies at once; without power also all that was not synced. */
+  /** Kills the process; without power unsynced data is lost as well. */
   crash(losesPower: boolean, how: string): void {
     if (this.#process === null) return;
     this.#world.note(this.id, losesPower ? "loses power" : "is killed", how);
@@ -192,7 +195,7 @@ export class SimNode implements Witness {
     this.#end();
   }
 
-  /** As by a signal: the node says goodbye to its clients first. */
+  /** Stops as after a signal: the node closes its clients' connections first. */
   stop(): void {
     const life = this.#life;
     if (life === null || this.isPaused) return;
@@ -212,7 +215,7 @@ export class SimNode implements Witness {
     this.#process?.resume();
   }
 
-  /** Something arrives, for whichever life of the node is there. */
+  /** A message arrives, for the current life of the node. */
   deliver(message: PeerMessage): void {
     this.#life?.deliver(message);
   }
@@ -296,7 +299,7 @@ export class SimNode implements Witness {
     this.#world.wait(founding.start());
   }
 
-  /** Of this process. */
+  /** The name of the current process's life. */
   #lifeName(): string {
     return `${this.id} life ${this.#startCount}`;
   }
@@ -336,7 +339,7 @@ export class SimNode implements Witness {
       isDamaged: this.isDamaged,
       onRemoved: () => this.#removed(process),
       onStopped: () => {
-        // The process takes its time to end.
+        // The process takes some time to end.
         scheduler.after(random() * 5, () => {
           if (this.#process === process) this.#end();
         });
@@ -348,7 +351,7 @@ export class SimNode implements Witness {
     life.begin();
   }
 
-  /** A peer, new or restarted, told where its clients reach it. */
+  /** A peer, new or restarted, announces the address for its clients. */
   announced({ id, address, incarnation, versions }: SimNode): void {
     const life = this.#life;
     life?.process.run(() => life.node.announced(id, address, null, incarnation, versions));

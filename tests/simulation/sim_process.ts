@@ -4,9 +4,9 @@ import type { Scheduler } from "./scheduler.ts";
 
 /** The clocks of one machine; they outlive its processes. */
 export class HostClock {
-  /** What the wall clock shows beyond simulated time. May jump. */
+  /** Difference between the wall clock and simulated time. It may jump. */
   wallOffsetMs: number;
-  /** How fast both clocks run; 1 is right. */
+  /** Speed of both clocks; 1 is right. */
   readonly rate: number;
 
   constructor(wallOffsetMs: number, rate: number) {
@@ -14,7 +14,7 @@ export class HostClock {
     this.rate = rate;
   }
 
-  /** What the wall clock shows, with fractions. @param nowMs simulated time */
+  /** The time that the wall clock shows, with fractions. @param nowMs simulated time */
   wallMs(nowMs: number): number {
     return this.wallOffsetMs + nowMs * this.rate;
   }
@@ -25,15 +25,18 @@ export interface SimProcessOptions {
   readonly scheduler: Scheduler;
   readonly random: Random;
   readonly hostClock: HostClock;
-  /** How often what is asked for `soon` waits for further events, 0 … 1; in reality it never does. */
+  /**
+   * Probability that a task scheduled by `soon` waits for further events, 0 … 1; in reality it is
+   * 0.
+   */
   readonly laziness: number;
-  /** An exception that the process would have died of. */
+  /** Called with an exception that would have ended the process. */
   readonly onException: (error: unknown) => void;
 }
 
 /**
- * One life of a simulated process: everything that happens to it goes through `run`, which a dead
- * process ignores and one that stands still puts off.
+ * One life of a simulated process. Everything that happens to it goes through `run`, which does
+ * nothing for a dead process, and waits while the process is suspended.
  */
 export class SimProcess {
   readonly name: string;
@@ -64,14 +67,14 @@ export class SimProcess {
     return this.#isPaused;
   }
 
-  /** How long it has run and not stood still, by its own clock. */
+  /** How long it has run without being suspended, by its own clock. */
   get ranMs(): number {
     const { scheduler, hostClock } = this.#options;
     const untilMs = this.#isPaused ? this.#pausedSinceMs : scheduler.nowMs;
     return (untilMs - this.#startMs - this.#pausedMs) * hostClock.rate;
   }
 
-  /** Lets something happen in the process, now or when it goes on. */
+  /** Runs work in the process, now or when it resumes. */
   run(work: () => void): void {
     if (!this.#isAlive) return;
     if (this.#isPaused || this.#isRunning) {
@@ -88,7 +91,7 @@ export class SimProcess {
     if (this.#backlog.length > 0 && !this.#isPaused) this.#catchUp();
   }
 
-  /** Nothing is handled from now on, and time passes. */
+  /** Suspends the process: it handles nothing, and time passes. */
   pause(): void {
     if (this.#isPaused) return;
     this.#isPaused = true;

@@ -11,10 +11,10 @@ import { HostClock, type SimProcess } from "./sim_process.ts";
 import { SimServer } from "./sim_socket.ts";
 import type { World } from "./world.ts";
 
-/** The proxy looks at what it holds, and at its connections, every 20 ms. */
+/** The proxy checks held requests and its connections every 20 ms. */
 const LATENESS_MS_MAX = 100;
 
-/** A machine with a proxy; it keeps nothing over a restart. */
+/** A machine with a proxy, which keeps nothing over a restart. */
 export class SimProxy {
   readonly name: string;
   readonly hostClock: HostClock;
@@ -25,7 +25,7 @@ export class SimProxy {
   readonly #limits: Partial<ProxyLimits> & Pick<ProxyLimits, "holdMsMax" | "replyMsMax">;
   #process: SimProcess | null = null;
 
-  /** @param limits instead of what the seed draws */
+  /** @param limits override those that the seed draws */
   constructor(
     world: World,
     name: string,

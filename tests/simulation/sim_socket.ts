@@ -26,7 +26,7 @@ class Emitter {
   }
 }
 
-/** As much of a `net.Socket` as a client's `Connection` uses, over a simulated stream. */
+/** The part of a `net.Socket` that a client's `Connection` uses, over a simulated stream. */
 class SimSocket extends Emitter {
   readonly remoteAddress: string;
   readonly remotePort: number;
@@ -61,7 +61,7 @@ class SimSocket extends Emitter {
     return this.#stream.pendingBytes();
   }
 
-  /** The simulated kernel takes everything at once. */
+  /** The simulated kernel accepts everything at once. */
   readonly writableNeedDrain = false;
 
   write(data: ByteString): boolean {
@@ -83,7 +83,7 @@ class SimSocket extends Emitter {
     return this;
   }
 
-  /** The simulated kernel looks after nobody: what is idle stays. */
+  /** The simulated kernel sends no keepalives: idle connections stay. */
   setKeepAlive(): this {
     return this;
   }
@@ -127,7 +127,7 @@ class SimSocket extends Emitter {
   #closed(): void {
     this.#hasEnded = true;
     this.#watch.ended();
-    // A closed socket is noticed even by one who does not read.
+    // A closed socket is noticed even while reading is paused.
     if (this.#isPaused) this.#endNow();
     else this.#deliver();
   }
@@ -139,7 +139,7 @@ class SimSocket extends Emitter {
   }
 }
 
-/** As much of a `net.Server` as `RespListener` uses. */
+/** The part of a `net.Server` that `RespListener` uses. */
 export class SimServer extends Emitter {
   readonly #address: Address;
   readonly #clock: Clock;

@@ -5,7 +5,7 @@ import type { SimNetwork } from "./sim_network.ts";
 import type { SimProcess } from "./sim_process.ts";
 
 const NO_HANDLERS: StreamHandlers = { onOpen() {}, onData() {}, onClose() {} };
-/** How long the kernel waits before it sends again what nobody acknowledged; doubled each time. */
+/** Time after which the kernel retransmits unacknowledged bytes; doubled each time. */
 const RETRANSMIT_MS = 200;
 const RETRANSMISSIONS_MAX = 9;
 
@@ -15,7 +15,10 @@ interface Chunk {
   readonly arrivesMs: number;
 }
 
-/** One end of a byte stream: in order, whole or broken off, as TCP promises, and no more than that. */
+/**
+ * One end of a byte stream. It keeps TCP's promises and no others: bytes arrive in order, and the
+ * stream is whole or ends early.
+ */
 export class SimStream implements Stream {
   readonly remote: string;
   readonly process: SimProcess;
@@ -24,7 +27,7 @@ export class SimStream implements Stream {
   #other: SimStream | null = null;
   #handlers = NO_HANDLERS;
   #state: "opening" | "open" | "closed" = "opening";
-  /** On their way to the other end. */
+  /** Chunks on their way to the other end. */
   readonly #sent: Chunk[] = [];
   #sentBytes = 0;
   #isPumping = false;
@@ -38,7 +41,7 @@ export class SimStream implements Stream {
     process.onEnd(() => this.#processEnded());
   }
 
-  /** Makes the two ends of one stream of them; `far`, the accepting end, is open at once. */
+  /** Connects the two ends of a stream. `far`, the accepting end, is open at once. */
   static join(near: SimStream, far: SimStream): void {
     near.#other = far;
     far.#other = near;
@@ -64,7 +67,7 @@ export class SimStream implements Stream {
     });
   }
 
-  /** The connection ends here, whatever the other side thinks. */
+  /** Ends the connection at this end, whatever the other end believes. */
   fail(reason: string): void {
     this.process.run(() => {
       if (this.#state === "closed") return;
@@ -73,7 +76,7 @@ export class SimStream implements Stream {
     });
   }
 
-  /** Both ends learn of it, each at its own time. Bytes in flight are lost. */
+  /** Resets both ends, each at its own time. Bytes in flight are lost. */
   reset(reason: string): void {
     const other = this.#other;
     this.#drop();
@@ -109,7 +112,7 @@ export class SimStream implements Stream {
     this.#pump();
   }
 
-  /** What was written before still arrives, unless the network forbids it. */
+  /** Closes this end. Bytes written before still arrive, unless the network prevents it. */
   close(): void {
     if (this.#state === "closed") return;
     const wasOpening = this.#other === null;
@@ -129,7 +132,7 @@ export class SimStream implements Stream {
     this.#sentBytes = 0;
   }
 
-  /** The kernel of a machine that lives closes what its dead processes leave open. */
+  /** The kernel of a running machine closes the connections of dead processes. */
   #processEnded(): void {
     if (this.#state === "closed") return;
     this.#end();
@@ -171,7 +174,7 @@ export class SimStream implements Stream {
 
   #deliver(other: SimStream, chunk: Uint8Array): void {
     if (other.#state === "closed" || !other.process.isAlive) {
-      // Its kernel knows of no such connection and says so.
+      // The kernel has no such connection and resets it.
       this.#drop();
       const backMs = this.#network.delayMs(this.#remoteHost, this.process.name);
       this.#network.scheduler.after(backMs, () => this.fail("connection reset"));

@@ -18,40 +18,40 @@ import { whatItWrites, World } from "./world.ts";
 const PROGRESS_MS_MAX = 6_000;
 /** Time for which nodes rely on the clocks of others that no longer answer. */
 const CLOCKS_KNOWN_MS = 5_000;
-/** And the nodes must agree, once nobody writes: what a full disk refused comes again in 10 s. */
+/** Time within which nodes must agree after the last write: a full disk retries after 10 s. */
 const AGREEMENT_MS_MAX = 12_000;
 const CHECK_MS_MAX = 20_000;
 const LINES = 150;
-/** How many nodes may join. */
+/** Maximum number of nodes that join. */
 const JOINERS = 3;
 
 export interface SimulationOptions {
-  /** `null`: the seed chooses. */
+  /** `null` if the seed chooses. */
   readonly nodeCount: number | null;
 }
 
 export interface SimulationResult {
   readonly seed: number;
-  /** `null`: all was as promised. */
+  /** The first broken promise, or `null`. */
   readonly failure: string | null;
-  /** The plan of faults and the last events, for people. */
+  /** The plan of faults and the last events, as readable lines. */
   readonly report: readonly string[];
-  /** The same for the same run. */
+  /** Equal for equal runs. */
   readonly traceHash: string;
   readonly simulatedMs: number;
   readonly operations: number;
   readonly faults: number;
   readonly entries: number;
   readonly elections: number;
-  /** Begun by nodes of their own state. */
+  /** Number of snapshots taken by nodes. */
   readonly snapshots: number;
-  /** Sent by others. */
+  /** Number of snapshots received from others and installed. */
   readonly installs: number;
-  /** Of the members. */
+  /** Number of committed changes of members. */
   readonly changes: number;
 }
 
-/** Lives through one seed: faults and load, the end of the faults, and the judgement. */
+/** Runs one seed: faults and load, the end of the faults, and the judgement. */
 export async function simulate(
   seed: number,
   { nodeCount }: SimulationOptions,
@@ -95,7 +95,7 @@ class Simulation {
     this.#nodes = [...world.nodes.values()];
     this.#operator = new Operator(world, founders, this.#nodes.slice(nodeCount));
     const seeds = founders.map(({ address }) => address);
-    // So many that one of them is among those that are well at the end.
+    // Enough of them that at least one is among the nodes that are well at the end.
     const fewSeeds = joinerCount > 0 ? seeds : seeds.slice(0, Math.floor(nodeCount / 2) + 1);
     this.#proxies = Array.from(
       { length: proxyCount },
@@ -106,7 +106,7 @@ class Simulation {
     this.#nemesis = new Nemesis(world, this.#proxies, this.#clients.map(({ name }) => name));
   }
 
-  /** @returns what is wrong, if anything */
+  /** @returns what is wrong, or `null` */
   async run(): Promise<string | null> {
     const { world } = this;
     for (const node of this.#nodes) {
@@ -162,7 +162,7 @@ class Simulation {
     const size = Math.floor(this.#nodes.length / 2) + 1;
     const few = [...this.#nodes];
     const majority: SimNode[] = [];
-    // A cluster whose founders were never all up needs them all, once.
+    // A cluster whose founders were never all up at the same time needs all of them once.
     const isFounded = this.#nodes.every((node) => node.hasTakenPart || !node.isEntered);
     const planned = isFounded ? this.#plan.minority : "healed";
     while (sound.length > 0 && (majority.length < size || planned === "healed")) {
@@ -171,8 +171,9 @@ class Simulation {
       majority.push(node);
       few.splice(few.indexOf(node), 1);
     }
-    // Whose clock is wrong does not lead as long as the others' are known, though it may have entries
-    // that the rest of a bare majority lacks: while others come and go, nobody may be able to lead.
+    // A node whose clock is wrong does not lead as long as the others' clocks are known, though it
+    // may have entries that the rest of a bare majority lacks. While others come and go, nobody may
+    // be able to lead.
     const mayNobodyLead = majority.some(({ hasWrongClock }) => hasWrongClock);
     const minority = planned === "faulty" && mayNobodyLead ? "down" : planned;
     this.#wellSinceMs = this.world.scheduler.nowMs;
@@ -205,7 +206,7 @@ class Simulation {
     } ms; ${this.#states()}`;
   }
 
-  /** Whether nobody may lead yet, since the newest entries are where the clock is wrong. */
+  /** Whether nobody may lead yet because the newest entries are at a node with a wrong clock. */
   #waitsForClocks(majority: readonly SimNode[]): boolean {
     if (majority.length > Math.floor(this.#nodes.length / 2) + 1) return false;
     if (majority.some((node) => node.report()?.role === "leader")) return false;
@@ -241,9 +242,9 @@ class Simulation {
   }
 
   /**
-   * Those of the nodes that belong to the cluster by now, and know it. A founder whose disk was emptied
-   * is lost only when the others say that they have founded the cluster with what it was: they may say
-   * so when the faults are over.
+   * The nodes that are members by now, and know it. A founder whose disk was emptied is lost only
+   * when the others report that they have founded the cluster with its old incarnation, which they
+   * may do after the faults.
    */
   #members(nodes: readonly SimNode[]): SimNode[] {
     const { members } = this.world.oracle.configuration;
@@ -252,7 +253,7 @@ class Simulation {
     );
   }
 
-  /** Every key, at every node. */
+  /** Reads every key at every node. */
   async #readAll(majority: readonly SimNode[]): Promise<string | null> {
     const { world } = this;
     const { keys } = this.#history;
@@ -272,7 +273,7 @@ class Simulation {
       : null;
   }
 
-  /** @returns what is wrong with what the clients saw, if anything */
+  /** @returns what is wrong with the clients' history, or `null` */
   judge(): string | null {
     for (const own of this.#history.ownHistories()) {
       const wrong = checkProgramOrder(own);
@@ -285,7 +286,7 @@ class Simulation {
     const { operations } = this.#history;
     let judged = checkHistory(operations, { timeoutMs: CHECK_MS_MAX });
     if (judged.verdict === "unknown") {
-      // Too many outcomes are open. What no node ever executed can be left out.
+      // Too many outcomes are unknown. Writes that no node ever executed can be left out.
       const mayMatter = operations.filter((operation) => this.#mayMatter(operation));
       judged = checkHistory(mayMatter, { timeoutMs: CHECK_MS_MAX });
     }
@@ -309,13 +310,13 @@ class Simulation {
   }
 }
 
-/** Whether the log of one holds what keeps the other from being elected by it. */
+/** Whether the log of one node has entries that keep it from voting for the other. */
 function isNewer({ log: one }: SimNode, { log: other }: SimNode): boolean {
   const [oneTerm, otherTerm] = [one.termAt(one.lastIndex), other.termAt(other.lastIndex)];
   return oneTerm === otherTerm ? one.lastIndex > other.lastIndex : oneTerm > otherTerm;
 }
 
-/** All have applied the same, to the end. */
+/** Whether all have applied the same entries, up to the last one. */
 function agree(nodes: readonly SimNode[]): boolean {
   const reports = nodes.map((node) => node.report());
   const first = reports[0];

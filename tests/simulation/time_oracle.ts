@@ -1,17 +1,17 @@
 import type { FaultPlan } from "./fault_plan.ts";
 import type { HostClock } from "./sim_process.ts";
 
-/** What the right clocks show when the simulation begins: milliseconds of the Unix epoch. */
+/** The time of the right clocks when the simulation begins, in milliseconds of the Unix epoch. */
 export const TRUE_START_MS = 1_700_000_000_000;
-/** By how much right clocks may differ at the beginning. */
+/** Maximum difference between right clocks at the beginning. */
 export const RIGHT_MS = 50;
-/** How wrong clocks are: by up to ten years, back or forth. */
+/** Maximum error of wrong clocks, in either direction: ten years. */
 const WRONG_MS = 10 * 365 * 24 * 3600 * 1000;
-/** An answer to "what time is it there" may be wrong by half of how long it took, a second at most. */
+/** A measured clock may be wrong by half of the round trip, which takes a second at most. */
 const MEASURED_MS_MAX = 500;
-/** How much time the log may lose while nobody is there to count it: all nodes are down. */
+/** Maximum time that the log may lose while all nodes are down. */
 const LOST_MS_MAX = 6_000;
-/** How long a deadline may wait for the leader to look, and for a majority to hear of it. */
+/** Maximum time for which a deadline may wait for the leader and a majority. */
 const LATE_MS_MAX = 3_000;
 
 /** A key with a time to live. */
@@ -20,9 +20,9 @@ interface Passing {
   readonly value: string;
   readonly forMs: number;
   readonly invokedMs: number;
-  /** When it was acknowledged; `Infinity`: never. */
+  /** When it was acknowledged; `Infinity` if it was not. */
   ackedMs: number;
-  /** Otherwise it may only have taken the place of another: the log's time was not known yet. */
+  /** False if it may only have replaced another key before the log's time was known. */
   readonly isJudged: boolean;
 }
 
@@ -32,21 +32,21 @@ export interface TimeOracleOptions {
 }
 
 /**
- * Judges time by the simulation's own, which no node knows: with a majority of clocks that are right
- * the log's time goes at the pace of true time, and keys live as long as their clients were told.
- * Asks neither the state machine for deadlines nor the log for what time it is.
+ * Judges time by the simulation's own, which no node knows. With a majority of right clocks the
+ * log's time runs at the pace of true time, and keys live as long as their clients asked for. It
+ * reads neither the state machine's deadlines nor the log's time.
  */
 export class TimeOracle {
   readonly #options: TimeOracleOptions;
   readonly #passing: Passing[] = [];
   /**
-   * By how much the log's time is ahead since entries of a time when all clocks were; `null` before it
-   * is known: with a majority of which one clock is wrong, a log may begin too early.
+   * How far the log's time is ahead since entries from a time when all clocks were ahead. `null`
+   * before it is known: with a majority that includes a wrong clock, a log may begin too early.
    */
   #leadMs: number | null = null;
-  /** In which a leader has appended an entry. */
+  /** The newest term in which a leader has appended an entry. */
   #newestTerm = 0;
-  /** Of the entries that any node has applied. */
+  /** The latest time of an entry that any node has applied. */
   #newestMs = -Infinity;
   #leastAheadMs = Infinity;
   #leaptMs = 0;
@@ -58,7 +58,8 @@ export class TimeOracle {
   /** The leader of this term appends an entry with this time. */
   proposed(id: string, term: number, timeMs: number, nowMs: number): void {
     const { plan, fail } = this.#options;
-    // One that was deposed and does not know it may go on with a time that was made good since.
+    // A leader that was deposed and does not know it may go on with a time that was corrected
+    // since.
     if (!plan.areClocksRight || term < this.#newestTerm) return;
     this.#newestTerm = term;
     const aheadMs = timeMs - (TRUE_START_MS + nowMs);
@@ -72,7 +73,7 @@ export class TimeOracle {
     }
   }
 
-  /** By how much the log's time has gained on the true time since some earlier entry, at most. */
+  /** Maximum amount by which the log's time has gained on true time since any earlier entry. */
   get leaptMs(): number {
     return this.#leaptMs;
   }
@@ -91,7 +92,7 @@ export class TimeOracle {
     else if (Math.abs(aheadMs) <= slackMs) this.#leadMs ??= 0;
   }
 
-  /** A client asks. @returns to be called with the time and the reply when it is answered */
+  /** A client sends a request. @returns a function to call with the time and the reply */
   asked(
     [command = "", key = "", value = "", ...rest]: readonly string[],
     invokedMs: number,
@@ -124,7 +125,7 @@ export class TimeOracle {
     const isThere = ({ invokedMs, forMs }: Passing) => invokedMs + forMs - slackMs > nowMs;
     const gone = all.find((one) =>
       one.isJudged && one.ackedMs < fromMs && isThere(one) &&
-      // Whatever may have taken its place is to last as well.
+      // A write that may have replaced it must last at least as long.
       all.every((other) =>
         other.ackedMs < one.invokedMs || other.invokedMs > nowMs || isThere(other)
       )
@@ -135,13 +136,16 @@ export class TimeOracle {
     }
   }
 
-  /** By how much right clocks, and what nodes make of them, may be off by now. */
+  /** Maximum error of right clocks, and of what nodes compute from them, by now. */
   #slackMs(nowMs: number): number {
     const driftMs = 2.2 * this.#options.plan.clockRateMax * nowMs;
     return Math.round(2 * RIGHT_MS + MEASURED_MS_MAX + driftMs);
   }
 
-  /** How much time the log may have lost, and made good later, while too few nodes were up to tell it. */
+  /**
+   * Maximum time that the log may have lost, and caught up later, while too few nodes were up to
+   * know it.
+   */
   #lostMsMax(nowMs: number): number {
     const { wrongClocks, clocksAheadMs, every } = this.#options.plan;
     if (wrongClocks === 0 && clocksAheadMs === 0) return 0;
@@ -155,12 +159,12 @@ export class TimeOracle {
   }
 }
 
-/** Keys that do not last, by their first letter. */
+/** Whether a key expires, by its first letter. */
 function isPassing(key: string): boolean {
   return key.startsWith("t");
 }
 
-/** Sets a clock wrong by years. @param chance 0 … 1 */
+/** Makes a clock wrong by years. @param chance 0 … 1 */
 export function setWrong(clock: HostClock, chance: number): void {
   clock.wallOffsetMs = TRUE_START_MS + (chance * 2 - 1) * WRONG_MS;
 }

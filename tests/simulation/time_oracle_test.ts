@@ -22,7 +22,7 @@ function oracleOf(plan: Partial<FaultPlan>): TimeOracle {
   });
 }
 
-Deno.test("a leader's time must be the true one, once the log's was", () => {
+Deno.test("a leader's time must be the true time, once the log's time was", () => {
   const oracle = oracleOf({ wrongClocks: 1 });
   oracle.proposed("n1", 1, TRUE_START_MS + 100 - YEAR_MS, 100); // too few clocks were known
   assertThrows(() => oracle.proposed("n1", 1, TRUE_START_MS + 100 + YEAR_MS, 100), Error, "later");
@@ -32,15 +32,15 @@ Deno.test("a leader's time must be the true one, once the log's was", () => {
   assertThrows(() => oracle.proposed("n3", 3, TRUE_START_MS - YEAR_MS, 300), Error, "earlier");
 });
 
-Deno.test("what a leader says counts no more when a later one has appended an entry", () => {
+Deno.test("a leader's time no longer counts when a later leader has appended an entry", () => {
   const oracle = oracleOf({ wrongClocks: 1 });
   oracle.proposed("n1", 1, TRUE_START_MS + 100 - YEAR_MS, 100);
   oracle.proposed("n2", 2, TRUE_START_MS + 200, 200);
   oracle.applied(TRUE_START_MS + 200, 210);
-  oracle.proposed("n1", 1, TRUE_START_MS + 300 - YEAR_MS, 300); // it slept meanwhile
+  oracle.proposed("n1", 1, TRUE_START_MS + 300 - YEAR_MS, 300); // it was suspended meanwhile
 });
 
-Deno.test("a leap is by what the log's time gains on the true one from entry to entry", () => {
+Deno.test("a leap is what the log's time gains on true time from entry to entry", () => {
   const oracle = oracleOf({ wrongClocks: 1 });
   const beginMs = TRUE_START_MS - YEAR_MS;
   oracle.applied(beginMs + 100, 150);
@@ -51,7 +51,7 @@ Deno.test("a leap is by what the log's time gains on the true one from entry to 
   assertEquals(oracle.leaptMs, YEAR_MS + 50);
 });
 
-Deno.test("a key may be gone for another that was asked for before the log's time was known", () => {
+Deno.test("a key may be replaced by one that was requested before the log's time was known", () => {
   for (const isOther of [false, true]) {
     const oracle = oracleOf({});
     const early = isOther ? oracle.asked(["SET", "t1", "a", "PX", "300"], 100) : () => {};

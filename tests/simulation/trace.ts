@@ -9,13 +9,13 @@ interface Line {
   readonly facts: readonly Fact[];
 }
 
-/** What happened: all of it in one number, to compare runs, and the last of it for people to read. */
+/** The events of a run: a hash of all of them, to compare runs, and the last ones as text. */
 export class Trace {
   #hash = 0x811c9dc5;
   #count = 0;
   readonly #lines: (Line | undefined)[] = new Array(KEPT);
 
-  /** The same for the same events. */
+  /** Equal for equal events. */
   get hash(): string {
     return `${this.#count}-${(this.#hash >>> 0).toString(16).padStart(8, "0")}`;
   }
@@ -54,7 +54,7 @@ function textOf({ atMs, who, what, facts }: Line): string {
   return `${atMs.toFixed(2).padStart(10)} ${who.padEnd(4)} ${[what, ...facts].join(" ")}`;
 }
 
-/** FNV-1a, going on from an earlier hash. */
+/** FNV-1a, continued from an earlier hash. */
 export function hashText(hash: number, text: string): number {
   let mixed = hash;
   for (let at = 0; at < text.length; at++) {

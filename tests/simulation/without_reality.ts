@@ -1,4 +1,4 @@
-/** What would let the real world into a simulation, and how it is reached. */
+/** The functions that would let the real world into a simulation, and their names. */
 const ESCAPES: readonly (readonly [object, string])[] = [
   [globalThis, "setTimeout"],
   [globalThis, "setInterval"],
@@ -11,8 +11,8 @@ const ESCAPES: readonly (readonly [object, string])[] = [
 ];
 
 /**
- * Runs something that must not know what time it is, nor draw lots: whoever asks gets an error. It
- * may wait for promises, but for nothing that really takes time.
+ * Runs something that must use neither real time nor real randomness: a call of either throws. It
+ * may wait for promises, but for nothing that takes real time.
  */
 export async function withoutReality<T>(run: () => Promise<T>): Promise<T> {
   const before = ESCAPES.map(([owner, name]) => Object.getOwnPropertyDescriptor(owner, name));

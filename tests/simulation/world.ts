@@ -15,7 +15,7 @@ import type { SimProxy } from "./sim_proxy.ts";
 import { TimeOracle } from "./time_oracle.ts";
 import { Trace } from "./trace.ts";
 
-/** Where the peers of a node reach it. */
+/** The port at which peers reach a node. */
 export const RAFT_PORT = 17001;
 
 function foundersOf({ nodeCount }: FaultPlan): ClusterConfiguration {
@@ -26,7 +26,7 @@ function foundersOf({ nodeCount }: FaultPlan): ClusterConfiguration {
   return { members, removed: [] };
 }
 
-/** Command, key and value, by which a write is known; a deadline does not count. */
+/** Command, key and value, which identify a write; a deadline does not count. */
 export function whatItWrites([command = "", key = "", value = ""]: readonly string[]): string {
   return `${command} ${key} ${value}`;
 }
@@ -42,12 +42,12 @@ export class World {
   readonly leaderWatch: LeaderWatch;
   readonly timeOracle: TimeOracle;
   readonly trace = new Trace();
-  /** `whatItWrites` of each write that any node has executed. */
+  /** `whatItWrites` for each write that any node has executed. */
   readonly executedWrites = new Set<string>();
   readonly nodes = new Map<NodeId, SimNode>();
-  /** By the names of their machines. */
+  /** The proxies by the names of their machines. */
   readonly proxies = new Map<string, SimProxy>();
-  /** Told when a node's process has ended, for whatever reason. */
+  /** Called when a node's process has ended, for whatever reason. */
   nodeEnded: (node: SimNode) => void = () => {};
   readonly #waiting: Promise<void>[] = [];
 
@@ -92,7 +92,9 @@ export class World {
     this.trace.note(this.scheduler.nowMs, who, what, ...facts);
   }
 
-  /** A node is about to append these entries: a leader has just made up their time. */
+  /**
+   * A node is about to append these entries. If it is the leader, it has just chosen their time.
+   */
   noteTime({ id, role, term }: StateReport, entries: readonly LogEntry[]): void {
     if (role !== "leader") return;
     for (const { data } of entries) {
@@ -104,7 +106,7 @@ export class World {
     this.timeOracle.applied(timeMs, this.scheduler.nowMs);
   }
 
-  /** A node is about to handle a message of a peer. */
+  /** A node is about to handle a peer's message. */
   handling(message: PeerMessage): void {
     this.#noteMessage(message);
     this.oracle.handling(message);
@@ -162,7 +164,7 @@ export class World {
     this.nodes.get(to)?.deliver(message);
   }
 
-  /** What the hello of the transport does, where there is none. */
+  /** Introduces a node to its peers, as the transport's hello does. */
   introduce(id: NodeId): void {
     for (const other of this.nodes.values()) {
       const node = this.nodes.get(id);
@@ -172,12 +174,12 @@ export class World {
     }
   }
 
-  /** Something that ends as a promise, which it does without waiting for any real thing. */
+  /** Waits for a promise that settles without waiting for anything real. */
   wait(work: Promise<void>): void {
     this.#waiting.push(work);
   }
 
-  /** Lets simulated time pass until then, or until something is wrong or `isDone`. */
+  /** Runs until this simulated time, or until something is wrong or `isDone` returns true. */
   async run(untilMs: number, isDone: () => boolean = () => false): Promise<boolean> {
     while (this.failure === null && !isDone()) {
       if (this.#waiting.length > 0) await Promise.all(this.#waiting.splice(0));

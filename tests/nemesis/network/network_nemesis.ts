@@ -6,7 +6,7 @@ import type { ClusterOnMachines } from "./cluster_on_machines.ts";
 import type { Machines } from "./machines.ts";
 import type { Damage } from "./reach.ts";
 
-/** What can happen, and how much of it there is. */
+/** The kinds of faults, and the weight of each. */
 const WEIGHTS = {
   "cut a node off from the others": 2,
   "cut the leader off from the others": 5,
@@ -35,9 +35,9 @@ export type NetworkFaultKind = keyof typeof WEIGHTS;
 export interface PlannedNetworkFault {
   readonly kind: NetworkFaultKind;
   readonly forMs: number;
-  /** For whatever the fault has to decide. */
+  /** Seed of the fault's own choices. */
   readonly seed: number;
-  /** How long all is well before the next one. */
+  /** Time without a fault before the next one. */
   readonly calmMs: number;
 }
 
@@ -46,7 +46,9 @@ const FAULT_MS_MAX = 4_500;
 const CALM_MS_MIN = 300;
 const CALM_MS_MAX = 2_500;
 
-/** Faults without end, each kind as often as it weighs before any comes again. */
+/**
+ * An endless sequence of faults: each kind as often as its weight before the cycle starts again.
+ */
 export function* planNetworkFaults(random: Random): Generator<PlannedNetworkFault> {
   const kinds = Object.keys(WEIGHTS) as NetworkFaultKind[];
   for (;;) {
@@ -63,21 +65,24 @@ export function* planNetworkFaults(random: Random): Generator<PlannedNetworkFaul
   }
 }
 
-/** How long a fault may be felt, by what the flags promise. */
+/** How long a fault may be felt, according to the flags. */
 export interface SettleTimes {
-  /** A change among nodes: it is noticed, and a leader elected. */
+  /** After a change among nodes: it is noticed, and a leader elected. */
   readonly nodesMs: number;
-  /** A change between proxies and nodes: the proxy notices, and asks others. */
+  /** After a change between proxies and nodes: the proxy notices it, and asks other nodes. */
   readonly proxiesMs: number;
 }
 
-/** A machine loses all its packets for so long … */
+/** A machine loses all its packets for this long … */
 const BURST_MS = 20;
-/** … again and again: one packet of five, which TCP has to send again. */
+/** … in each period of this length: one packet of five, which TCP has to retransmit. */
 const BURST_EVERY_MS = 100;
-/** How long a node that returns may take until it holds all that the others do. */
+/** How long a node that returns may take to catch up. */
 const LEVEL_MS_MAX = 60_000;
-/** Amount of data written while a node is left behind, so that the log it lacks is compacted. */
+/**
+ * Number of large values written while a node is left behind, so that the log it lacks is
+ * compacted.
+ */
 const BEHIND_KEYS = 12;
 
 export interface NetworkNemesisOptions {
@@ -86,7 +91,7 @@ export interface NetworkNemesisOptions {
   readonly clients: string;
   readonly availability: Availability;
   readonly settle: SettleTimes;
-  /** Size of the large values that are about. */
+  /** Size of a large value. */
   readonly largeBytes: number;
   readonly largeKeys: readonly string[];
   readonly log: (line: string) => void;
@@ -95,11 +100,11 @@ export interface NetworkNemesisOptions {
 
 type Pair = readonly [string, string];
 
-/** Cuts cables and powers machines off, one fault after the other, and writes down when. */
+/** Cuts cables and powers machines off, one fault after the other, and records when. */
 export class NetworkNemesis {
   readonly #options: NetworkNemesisOptions;
   readonly counts = new Map<NetworkFaultKind, number>();
-  /** Machines whose processes a fault is using. */
+  /** Machines whose processes are part of a fault. */
   readonly #held = new Set<Member>();
   #isOver = false;
 
@@ -108,12 +113,12 @@ export class NetworkNemesis {
     for (const member of options.cluster.everybody) this.#watch(member);
   }
 
-  /** From now on processes may end. */
+  /** Processes may end from now on. */
   over(): void {
     this.#isOver = true;
   }
 
-  /** @throws what went wrong with a fault, or a node that does not catch up after it */
+  /** @throws if a fault fails, or a node does not catch up after it */
   async run(plan: Iterable<PlannedNetworkFault>, durationMs: number): Promise<void> {
     const beginMs = performance.now();
     for (const fault of plan) {
@@ -129,7 +134,7 @@ export class NetworkNemesis {
     }
   }
 
-  /** @throws what goes wrong with it; nothing is cut, without power or stopped any more then */
+  /** @throws if the fault fails. All is healed before: cuts, power, suspended processes */
   async #strike(fault: PlannedNetworkFault): Promise<string> {
     try {
       return await this.#faults[fault.kind](fault, seededRandom(fault.seed));
@@ -219,13 +224,18 @@ export class NetworkNemesis {
     return this.#cut(fault, pairs, {}, this.#options.settle.nodesMs);
   }
 
-  /** Nothing is done to the nodes, so the leader goes on; who that is, is only asked to be lenient. */
+  /**
+   * Nothing is done to the nodes, so the leader stays. Asking who it is only makes the judge more
+   * lenient.
+   */
   async #cutProxies(fault: PlannedNetworkFault, pairs: readonly Pair[]): Promise<string> {
     const leader = await this.#leader();
     return this.#cut(fault, pairs, { leader }, this.#options.settle.proxiesMs);
   }
 
-  /** After it, the kernel of the clients' machine may wait for as long again before it sends again. */
+  /**
+   * Afterwards the kernel of the clients' machine may wait for as long again before it retransmits.
+   */
   #cutClients(fault: PlannedNetworkFault, pairs: readonly Pair[]): Promise<string> {
     const { proxiesMs } = this.#options.settle;
     return this.#cut(fault, pairs, {}, proxiesMs, proxiesMs + fault.forMs);
@@ -250,7 +260,7 @@ export class NetworkNemesis {
     return pairs.map(([from, to]) => `${from}→${to}`).join(" ");
   }
 
-  /** Without a last packet, and without a memory of its connections when it returns. */
+  /** The node sends no last packet, and its kernel knows no connection when it returns. */
   async #powerOff({ kind, forMs }: PlannedNetworkFault, name: string): Promise<string> {
     const { availability, machines, cluster, settle } = this.#options;
     const member = this.#member(name);
@@ -300,14 +310,14 @@ export class NetworkNemesis {
     return name;
   }
 
-  /** When it returns, the log that it lacks is gone: it needs a snapshot of everything. */
+  /** When the node returns, the log that it lacks has been compacted: it needs a snapshot. */
   async #leaveBehind({ kind, forMs }: PlannedNetworkFault, name: string): Promise<string> {
     const { availability, machines, cluster, settle, largeBytes, largeKeys } = this.#options;
     const pairs = bothWays([name], this.#all);
     const cuts = among(pairs);
     const ended = availability.begin(kind, { cuts }, settle.nodesMs, performance.now());
     const end = await machines.cut(pairs);
-    await sleep(forMs); // until it counts as gone
+    await sleep(forMs); // until it counts as dead
     const others = cluster.nodes.filter((node) => node.name !== name);
     await cluster.fill(largeKeys.slice(0, BEHIND_KEYS), largeBytes);
     await Promise.all(others.map((node) => ask(node, ["BGSAVE"], LOOK_MS)));
@@ -329,7 +339,7 @@ export class NetworkNemesis {
       if (this.#isOver || this.#held.has(member)) return;
       await process.ended();
       this.#options.onProcessEnded(
-        `${member.name} ended by itself with ${signal ?? `code ${code}`}, having said: ` +
+        `${member.name} ended by itself with ${signal ?? `code ${code}`}, its output: ` +
           process.said.slice(-2_000),
       );
     });

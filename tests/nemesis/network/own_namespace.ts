@@ -6,14 +6,14 @@ import {
   runNetworkNemesis,
 } from "./run_network_nemesis.ts";
 
-/** What stands before the report, in the last line of what the process says. */
+/** Prefix of the report, in the last line of the process's output. */
 const REPORT = "report: ";
 
 /**
- * Runs the faults of the network in a process with a network namespace of its own, so that nothing on
- * this machine gets into touch with it.
+ * Runs the network faults in a process with a network namespace of its own, so that nothing else on
+ * this machine is affected.
  *
- * @returns `null` where no network namespaces can be made: that needs Linux and root
+ * @returns `null` if network namespaces cannot be made, which needs Linux and root
  */
 export async function runInOwnNamespace(
   options: NetworkRunOptions,

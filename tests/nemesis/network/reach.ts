@@ -1,4 +1,4 @@
-/** What one fault takes away: it is this test's own doing, so nobody has to be asked about it. */
+/** What a fault takes away. The test causes it, so it need not ask anybody. */
 export interface Damage {
   /** Whether packets from one machine to another are lost. @default none are */
   readonly cuts?: (from: string, to: string) => boolean;
@@ -6,28 +6,28 @@ export interface Damage {
   readonly down?: readonly string[];
   /** Machines that lose some of their packets. @default none */
   readonly lossy?: readonly string[];
-  /** The leader, when the fault does not touch the nodes. @default any node that could lead */
+  /** The leader, if the fault does not touch the nodes. @default any node that could lead */
   readonly leader?: string | undefined;
 }
 
 export interface Shape {
   readonly nodes: readonly string[];
-  /** The name of the machine on which all clients are. */
+  /** The name of the machine on which all clients run. */
   readonly clients: string;
 }
 
-/** What a client can count on, by what is broken at one time. */
+/** The service that a client is owed under the current faults. */
 export type Service = "owed" | "owed, but slow" | "not owed";
 
 /**
- * Whether clients at this proxy have to be served. Independent of what nodes and proxies say: only
- * from which packets get through. They have to be served when
+ * Whether clients of this proxy have to be served. It does not depend on what nodes and proxies
+ * report, only on which packets get through. They have to be served when
  * - packets pass between the clients and the proxy, both ways, and its process runs
  * - some nodes could lead: each of them exchanges packets with enough others for a majority
- * - the proxy exchanges packets with each of those that could lead: it is not known which of them does,
- *   unless nothing is done to the nodes
+ * - the proxy exchanges packets with each of those that could lead, or with the leader if nothing
+ *   is done to the nodes: otherwise it is not known which of them leads
  *
- * Some lost packets take nothing away, but time.
+ * Losing some packets only costs time.
  */
 export function serviceAt(proxy: string, damages: readonly Damage[], shape: Shape): Service {
   const { nodes, clients } = shape;

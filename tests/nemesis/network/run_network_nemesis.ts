@@ -13,20 +13,20 @@ import { NetworkNemesis, planNetworkFaults } from "./network_nemesis.ts";
 import { Standstills } from "./standstills.ts";
 
 export interface NetworkRunOptions {
-  /** Decides the faults and the requests; not the timing of real processes. */
+  /** Decides the faults and the requests, but not the timing of real processes. */
   readonly seed: number;
-  /** How long there are faults. */
+  /** Duration of the faults. */
   readonly durationMs: number;
   readonly nodes: number;
-  /** Amount of data, and so the size of the snapshot that a node needs after it was left behind. */
+  /** Amount of data, which is the size of the snapshot that a left-behind node needs. */
   readonly largeMiB: number;
-  /** Whether data and logs are kept when all was well, too. */
+  /** Whether data and logs are kept after a success, too. */
   readonly keep: boolean;
 }
 
 type OnEnded = NonNullable<HistoryClientOptions["onEnded"]>;
 
-/** As it goes from one process to another. */
+/** The report in the form in which it is passed between processes. */
 export interface NetworkReport {
   readonly operations: number;
   readonly unknown: number;
@@ -36,12 +36,12 @@ export interface NetworkReport {
   readonly snapshots: { readonly taken: number; readonly installed: number };
   /** The longest time from a request at a proxy to its answer. */
   readonly longestAnswerMs: number;
-  /** For how much of the time clients had to be served within the bound, from 0 to 1. */
+  /** Share of the time in which clients had to be served within the bound, from 0 to 1. */
   readonly shareOwed: number;
-  /** For how long the machine itself was too busy to judge. */
+  /** Time for which the machine itself was too busy to judge. */
   readonly busyMs: number;
   readonly violations: readonly string[];
-  /** Where data and logs are kept; `null`: nowhere. */
+  /** The directory of data and logs; `null` if they were removed. */
   readonly dir: string | null;
 }
 
@@ -52,23 +52,27 @@ const CHECK_MS_MAX = 120_000;
 const CALM_MS = 1_000;
 const LEVEL_MS_MAX = 60_000;
 
-/** As `regent node` and `regent proxy` have them by default. */
+/** The defaults of `regent node` and `regent proxy`. */
 const ELECTION_MS = 150;
 const HOLD_MS = 5_000;
 /** Time of silence after which a proxy asks other nodes. */
 const SILENCE_MS = 200;
-/** Time after which a proxy takes reads back from a node that answers others, but not these. */
+/**
+ * Time after which a proxy retries reads elsewhere if a node answers other requests, but not these.
+ */
 const STUCK_MS = 1_000;
 
-/** An election that fails twice, since votes were split, each with the longest timeout. */
+/** An election that fails twice because of split votes, each with the longest timeout. */
 const ELECTED_MS = 3 * 2 * ELECTION_MS;
-/** For what nobody promises: a processor that is shared, and what the kernel does. */
+/** Allowance for a shared processor and the kernel. */
 const SLACK_MS = 300;
 const ANSWER_MS_MAX = 2 * ELECTION_MS + SLACK_MS;
-/** TCP sends again after 200 ms, 400 ms, 800 ms …; several packets in a row may be lost. */
+/** TCP retransmits after 200 ms, 400 ms, 800 ms …; several packets in a row may be lost. */
 const SLOW_ANSWER_MS_MAX = 4_000;
 
-/** Runs a cluster on machines of its own under faults of the network. In a namespace of its own. */
+/**
+ * Runs a cluster on machines of its own under network faults, in a network namespace of its own.
+ */
 export async function runNetworkNemesis(
   options: NetworkRunOptions,
   log: (line: string) => void,
@@ -81,7 +85,7 @@ export async function runNetworkNemesis(
     log(line);
   };
   const machines = await Machines.start(CLIENTS, [...nodes, ...PROXIES]);
-  // In memory, where mounting is allowed: slow disks are the other nemesis's.
+  // In memory, if mounting is allowed: slow disks are a fault of the other nemesis.
   const disk = await SmallDisk.mount(dir);
   let isKept = true;
   try {
@@ -101,7 +105,7 @@ export async function runNetworkNemesis(
 interface Setting extends Omit<NetworkRunOptions, "nodes"> {
   readonly nodes: readonly string[];
   readonly dir: string;
-  /** All that was noted. */
+  /** All notes. */
   readonly lines: readonly string[];
   readonly note: (line: string) => void;
 }
@@ -129,7 +133,7 @@ async function runFaults(
   cluster: ClusterOnMachines,
   { seed, durationMs, largeMiB, keep, nodes, dir, lines, note }: Setting,
 ): Promise<NetworkReport> {
-  const random = seededRandom(seed + 1); // the plan has its own: clients draw at random times
+  const random = seededRandom(seed + 1); // the plan has its own, since clients draw at random times
   const largeKeys = Array.from({ length: largeMiB }, (_, at) => `large:${at}`);
   await cluster.fill(largeKeys, MIB);
   const history = new History(performance.now());
@@ -221,9 +225,9 @@ async function runFaults(
 }
 
 /**
- * Clients that stay with their proxy, and are judged by when they are answered. Besides, each node has
- * a reader of its own that hardly rests, and one key is written as often: a leader that is cut off
- * and answers reads, though its successor writes, cannot stay unseen for long.
+ * Clients that stay with their proxy, and are judged by the times of their answers. In addition
+ * each node has a reader that hardly rests, and one key is written as often. So a leader that is
+ * cut off and answers reads while its successor writes is noticed soon.
  */
 function makeClients(
   cluster: ClusterOnMachines,

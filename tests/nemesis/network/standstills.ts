@@ -1,30 +1,30 @@
 import { waitedForProcessorMs } from "../../support/machine_watch.ts";
 
-/** How often it is looked. */
+/** Interval between two samples. */
 const EVERY_MS = 50;
-/** Lateness that counts, within one look. */
+/** Lateness within one sample that counts. */
 const LATE_MS = 5;
-/** So many looks are taken together … */
+/** Number of consecutive samples that are added up … */
 const LOOKS = 3;
-/** … and a process that waited for so long in all of them may have been taken for dead. */
+/** … and total wait in them after which others may have taken the process for dead. */
 const STANDSTILL_MS = 80;
 
 export interface StandstillEvents {
   /** A process was suspended long enough for others to notice. */
   stoodStill(fromMs: number, toMs: number): void;
-  /** A process was late by this much within this time. */
+  /** A process was late by this much within this period. */
   late(fromMs: number, toMs: number, lateMs: number): void;
 }
 
 /**
- * Notices when the machine itself is busy: this process gets its timers late, or one of the observed
- * ones was ready to run and had no processor. The kernel counts the latter for each process.
+ * Notices when the machine itself is busy: timers of this process run late, or an observed process
+ * is ready to run and has no processor. The kernel counts the latter for each process.
  */
 export class Standstills {
   readonly #processIds: () => readonly number[];
   readonly #events: StandstillEvents;
   readonly #waitedMs = new Map<number, number>();
-  /** How long each process waited, in each of the last looks. */
+  /** How long each process waited, in each of the last samples. */
   readonly #recent: { readonly fromMs: number; readonly waits: ReadonlyMap<number, number> }[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #lookedMs: number;
@@ -62,7 +62,7 @@ export class Standstills {
     this.#timer = setTimeout(() => this.#look(), EVERY_MS);
   }
 
-  /** Of any one process, in the last looks together. */
+  /** The longest total wait of any one process in the last samples. */
   #longestWaitMs(): number {
     const sums = new Map<number, number>();
     for (const { waits } of this.#recent) {

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { until } from "../../support/until.ts";
 import { Standstills } from "./standstills.ts";
 
-Deno.test("a process that stands still notices it", async () => {
+Deno.test("a process that is suspended notices it", async () => {
   const noticed: [number, number][] = [];
   const standstills = new Standstills(() => [], {
     stoodStill: (fromMs, toMs) => noticed.push([fromMs, toMs]),
