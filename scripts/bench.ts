@@ -1,7 +1,7 @@
 /**
- * Measures Regent, beside a Redis that syncs every write where there is something to compare,
- * alternating within one run. Prints Markdown. Figures of shared machines drift: only the ratios of
- * one run count.
+ * Measures Regent, beside a Redis that syncs every write where a comparison makes sense,
+ * alternating within one run. Prints Markdown. Results on shared machines drift: only the ratios
+ * within one run count.
  *
  * deno task bench [--only PART,…] [--help]
  */

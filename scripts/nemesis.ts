@@ -31,7 +31,7 @@ const flags = {
  */
 const MINUTES_OF_A_RUN = 2;
 /**
- * Sizes of the data under faults of the network, in turns. The second needs snapshots of real size.
+ * Sizes of the data under network faults, in turn. The second one makes snapshots of real size.
  */
 const LARGE_MIB = [4, 48];
 

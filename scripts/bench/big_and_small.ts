@@ -7,7 +7,7 @@ import { MarkdownTable, precise, sizeName } from "./report.ts";
 import type { Resources } from "./resources.ts";
 import type { Settings } from "./settings.ts";
 
-/** 0: nobody writes large values. */
+/** Sizes of the large values; 0: nobody writes any. */
 const SIZES = [0, 100 * 1024, 1024 * 1024];
 const SMALL = { rate: 200, connections: 1, keys: 1_000, valueBytes: 64, warmupSeconds: 1 };
 const COMMANDS = ["set", "get"] as const;
@@ -16,7 +16,7 @@ const BIG_KEYS = 50;
 const PATIENCE_MS = 60_000;
 const PAUSE_AFTER_ERROR_MS = 10;
 
-/** How long the small requests of others take while one client writes large values. */
+/** Measures the latency of small requests while another client writes large values. */
 export async function measureBigAndSmall(resources: Resources, settings: Settings): Promise<void> {
   const peers = await Peers.start(resources);
   console.log(
@@ -79,7 +79,7 @@ class BigWriter {
     this.#ended = this.#run();
   }
 
-  /** Resolves when it is under way. */
+  /** Resolves when it has begun to write. */
   static async start(port: number, valueBytes: number): Promise<BigWriter> {
     const client = await RespClient.connect({ host: "127.0.0.1", port });
     const writer = new BigWriter(client, valueBytes);
@@ -90,7 +90,7 @@ class BigWriter {
     return writer;
   }
 
-  /** @returns bytes acknowledged in a second, over all its time */
+  /** @returns acknowledged bytes per second, over its whole lifetime */
   async stop(): Promise<number> {
     this.#isStopped = true;
     await this.#ended;

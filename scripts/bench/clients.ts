@@ -7,7 +7,7 @@ import type { Settings } from "./settings.ts";
 const CLIENTS = [1, 4, 16, 50];
 const CLIENTS_MAX = Math.max(...CLIENTS);
 
-/** How long a request takes when each of a few clients waits for one answer at a time. */
+/** Measures latency with a few clients, each of which waits for one answer at a time. */
 export async function measureClients(
   resources: Resources,
   { rounds, requests }: Settings,
@@ -42,7 +42,7 @@ const NAMES: Readonly<Record<Target, string>> = {
   proxy: "proxy",
 };
 
-/** Fewer clients get fewer requests, so that each number of clients takes about as long. */
+/** Fewer clients send fewer requests, so that each number of clients takes about as long. */
 function share(requests: number, clients: number): number {
   return Math.ceil(requests * clients / CLIENTS_MAX);
 }

@@ -7,10 +7,10 @@ import type { Resources } from "./resources.ts";
 import type { Settings } from "./settings.ts";
 
 const FEW = 50;
-/** Beside the idle clients: proxies, and those who ask. */
+/** Allowance for the connections of proxies and of the measurement itself. */
 const OTHER_CLIENTS = 1_000;
 
-/** Many clients at work beside 50, and many that do nothing. */
+/** Measures throughput with many clients instead of 50, and with many idle ones. */
 export async function measureConnections(resources: Resources, settings: Settings): Promise<void> {
   const clientsMax = Math.max(settings.connections, settings.idleConnections) + OTHER_CLIENTS;
   const flags = ["--clients-max", String(clientsMax)];

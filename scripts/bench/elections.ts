@@ -9,7 +9,7 @@ import type { Settings } from "./settings.ts";
 const TESTS = ["set", "get"];
 const PIPELINE = 16;
 
-/** Elections that nobody has caused: without any load, and with all that the machine can do. */
+/** Counts elections without a cause, first without load, then with full load. */
 export async function measureElections(
   resources: Resources,
   { electionSeconds: seconds, requests }: Settings,
@@ -42,7 +42,7 @@ export async function measureElections(
 }
 
 interface LoopFigures {
-  /** Requests answered. */
+  /** Number of answered requests. */
   done: number;
   errors: string[];
 }

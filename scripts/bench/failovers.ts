@@ -7,7 +7,7 @@ import { median } from "./report.ts";
 import type { Resources } from "./resources.ts";
 import type { Settings } from "./settings.ts";
 
-/** How long a client of the proxy waits when the leader is killed, many times. */
+/** Measures how long a client of the proxy waits when the leader is killed, many times. */
 export async function measureFailovers(
   resources: Resources,
   { failovers: count }: Settings,
@@ -28,13 +28,13 @@ export async function measureFailovers(
 }
 
 interface Failover {
-  /** From the last acknowledged write before the gap to the first one after it. */
+  /** Time from the last acknowledged write before the gap to the first one after it. */
   readonly gapMs: number;
-  /** What the client was told besides `OK`. */
+  /** Replies other than `OK`. */
   readonly errors: readonly string[];
 }
 
-/** Kills the leader under a client that writes through the proxy, and brings the node back. */
+/** Kills the leader while a client writes through the proxy, and restarts the node. */
 async function measureFailover(cluster: LocalCluster): Promise<Failover> {
   const writer = new Writer(
     await RespClient.connect({ host: "127.0.0.1", port: cluster.proxy.port }),
@@ -52,7 +52,7 @@ async function measureFailover(cluster: LocalCluster): Promise<Failover> {
   return { gapMs: writer.longestGapMs, errors: writer.errors };
 }
 
-/** Writes one key after the other and notes the longest time between two acknowledgements. */
+/** Writes one key after the other and records the longest time between two acknowledgements. */
 class Writer {
   acknowledged = 0;
   longestGapMs = 0;

@@ -9,7 +9,10 @@ import type { Settings } from "./settings.ts";
 
 const LOADS = [1, 16].flatMap((pipeline) => ["set", "get"].map((test) => ({ test, pipeline })));
 
-/** What replication costs at least: the leader, beside the simplest program with the same I/O. */
+/**
+ * Measures the minimum cost of replication: the leader beside the simplest program with the same
+ * I/O.
+ */
 export async function measureFloor(resources: Resources, settings: Settings): Promise<void> {
   const peers = await Peers.start(resources);
   const [leaderPort = 0, ...followerPorts] = freePorts(3);

@@ -1,10 +1,10 @@
 /**
- * The least that replication costs on this runtime: sockets, files and syncs as a node of Regent has
- * them, and nothing else. No request is looked into, nothing is stored, nobody is elected.
+ * The minimum cost of replication on this runtime: the sockets, files and syncs of a Regent node,
+ * and nothing else. It does not parse requests, store data, or elect a leader.
  *
- * - `follower PORT DIR`: writes and syncs what the leader sends, and says so
- * - `leader PORT DIR PORT,PORT`: sends what clients write to two followers, writes and syncs it, and
- *   answers when one follower has said so. What clients only read, one follower is asked about.
+ * - `follower PORT DIR`: writes and syncs what the leader sends, and acknowledges it
+ * - `leader PORT DIR PORT,PORT`: sends clients' writes to two followers, writes and syncs them, and
+ *   answers when one follower has acknowledged them. For reads it asks one follower.
  */
 import { Buffer } from "node:buffer";
 import net from "node:net";
@@ -16,7 +16,7 @@ import { systemClock } from "../../src/platform/system_clock.ts";
 import { endWithStdin } from "./processes.ts";
 
 const HOST = "127.0.0.1";
-/** A frame of one byte asks; one byte for each frame answers. */
+/** A frame of one byte is a read. The answer to each frame is one byte. */
 const ASK = new Uint8Array([0]);
 const FRAME_BYTES_MAX = 64 * 1024 * 1024;
 const FILE_BYTES = 64 * 1024 * 1024;
@@ -25,7 +25,7 @@ const S = 0x53;
 const DIGITS_AND_NAME_AT = 8;
 const VALUE = `$64\r\n${"x".repeat(64)}\r\n`;
 
-/** A file that is written from its beginning again when it is full. */
+/** A file that is overwritten from the start when it is full. */
 class Ring {
   #offset = 0;
 
@@ -42,7 +42,7 @@ class Ring {
   }
 }
 
-/** Writes and syncs what the leader sends, and says so; says at once that it is asked. */
+/** Writes and syncs what the leader sends, then acknowledges it. Acknowledges reads at once. */
 function follow(port: number, ring: Ring): void {
   net.createServer({ noDelay: true }, (socket) => {
     const frames = new FrameDecoder({ frameBytesMax: FRAME_BYTES_MAX });
@@ -69,7 +69,7 @@ function lead(port: number, followers: readonly number[], ring: Ring): void {
   }).listen(port, HOST);
 }
 
-/** A connection to a follower: how many messages went there, and how many came back. */
+/** A connection to a follower, which counts the messages sent and the answers received. */
 class Follower {
   sent = 0;
   answered = 0;
@@ -100,7 +100,7 @@ interface Waiting {
   readonly isWrite: boolean;
 }
 
-/** Sends batches of what clients ask, one at a time. */
+/** Sends clients' requests in batches, one batch at a time. */
 class Leader {
   readonly #pacer = new BatchPacer(systemClock, 1, () => this.#go());
   readonly #followers: readonly Follower[];

@@ -3,7 +3,7 @@ import { until } from "../../tests/support/until.ts";
 import { LoadConnection } from "./load.ts";
 import { endWithStdin, readLines, spawnScript } from "./processes.ts";
 
-/** Connections that do nothing, held by a process of their own. */
+/** Idle connections, held by a separate process. */
 export class IdleConnections {
   readonly opened: number;
   readonly #process: Deno.ChildProcess;
@@ -15,7 +15,7 @@ export class IdleConnections {
     this.opened = opened;
   }
 
-  /** Resolves when all are open that can be. */
+  /** Resolves when as many as possible are open. */
   static async open(port: number, count: number): Promise<IdleConnections> {
     const process = spawnScript("idle_connections.ts", [String(port), String(count)]);
     const lines = readLines(process.stdout);
@@ -23,7 +23,10 @@ export class IdleConnections {
     return new IdleConnections(process, lines, opened);
   }
 
-  /** Some seconds later: how many are held, and whether a few of them are answered. */
+  /**
+   * Counts, some seconds later, the connections still held, and checks that some of them are
+   * answered.
+   */
   ask(): Promise<Held> {
     return nextReport<Held>(this.#lines);
   }
@@ -41,15 +44,15 @@ async function nextReport<T>(lines: AsyncIterator<string>): Promise<T> {
   return JSON.parse(value);
 }
 
-/** The first line on standard output, as JSON. */
+/** The first line of standard output, as JSON. */
 export interface Opened {
   readonly opened: number;
 }
 
-/** The second one. */
+/** The second line of standard output, as JSON. */
 export interface Held {
   readonly held: number;
-  /** How many were sent a request. */
+  /** Number of connections on which a request was sent. */
   readonly asked: number;
   readonly answered: number;
 }
@@ -58,7 +61,7 @@ const AT_ONCE = 100;
 const HOLD_MS = 5_000;
 const ASKED = 20;
 
-/** Opens the connections and holds them, in the process of their own. */
+/** Opens the connections and holds them, in the separate process. */
 class Holder {
   readonly #port: number;
   readonly #open = new Set<LoadConnection>();

@@ -9,7 +9,7 @@ const KEYS = 100_000;
 const VALUE_BYTES = 64;
 const WARMUP_SECONDS = 2;
 
-/** How long requests take at a fixed rate, from the moment at which each was due. */
+/** Measures latency at a fixed rate, from the moment at which each request was due. */
 export async function measureLatency(resources: Resources, settings: Settings): Promise<void> {
   const { rounds, rate, seconds } = settings;
   const peers = await Peers.start(resources);

@@ -1,9 +1,9 @@
 const DIGITS = 4;
 
-/** How often each latency was met: microseconds, kept to four digits, and counts. */
+/** The number of requests with each latency in microseconds, rounded to four digits. */
 export type LatencyCounts = readonly (readonly [us: number, count: number])[];
 
-/** Latencies of any number of requests, in little space. */
+/** A histogram of latencies, of bounded size. */
 export class LatencyHistogram {
   readonly #counts: Map<number, number>;
 
@@ -21,7 +21,7 @@ export class LatencyHistogram {
     for (const [us, count] of other.#counts) this.#add(us, count);
   }
 
-  /** @param share of the requests that were at least as fast, such as 0.99; 1: the slowest */
+  /** @param share of the requests that were at least as fast, such as 0.99; 1 gives the slowest */
   percentileMs(share: number): number {
     const rank = Math.max(1, Math.ceil(share * this.count));
     let seen = 0;

@@ -11,17 +11,17 @@ export type LoadCommand = "set" | "get";
 
 export interface LoadRequestsOptions {
   readonly command: LoadCommand;
-  /** How many keys there are. */
+  /** Number of keys. */
   readonly keys: number;
   readonly valueBytes: number;
 }
 
-/** The key of a number, 16 bytes long: those which `redis-benchmark` uses as well. */
+/** The key of a number, 16 bytes long and the same as that of `redis-benchmark`. */
 export function loadKey(at: number): string {
   return `key:${String(at).padStart(12, "0")}`;
 }
 
-/** Makes the bytes of requests at little cost. */
+/** Encodes requests at little cost. */
 export class LoadRequests {
   readonly #before: string;
   readonly #after: string;
@@ -38,7 +38,7 @@ export class LoadRequests {
     this.#keys = keys;
   }
 
-  /** For a key chosen by chance. */
+  /** A request on a random key. */
   random(): string {
     return this.of(randomInteger(Math.random, this.#keys));
   }
@@ -50,15 +50,15 @@ export class LoadRequests {
 
 export interface LoadConnectionOptions {
   readonly port: number;
-  /** @param text the reply as it came, one character for each byte */
+  /** @param text the reply as it arrived, one character for each byte */
   readonly onReply: (text: string) => void;
-  /** @default nothing is done */
+  /** @default nothing */
   readonly onEnd?: () => void;
 }
 
 /**
- * A connection of a load generator: sends bytes as they are, and hands over each reply. It ends when
- * the other side ends it, or speaks something else.
+ * A connection of a load generator. It sends bytes unchanged and returns each reply. It ends when
+ * the other side closes it, or sends invalid RESP.
  */
 export class LoadConnection {
   readonly #socket: net.Socket;
@@ -110,7 +110,7 @@ export interface FillOptions {
   readonly valueBytes: number;
 }
 
-/** Writes each key once. @throws when a write is refused, or the connection ends */
+/** Writes each key once. @throws if a write is refused, or the connection ends */
 export async function fill({ port, keys, valueBytes }: FillOptions): Promise<void> {
   const requests = new LoadRequests({ command: "set", keys, valueBytes });
   const batch = Math.max(1, Math.min(BATCH_REQUESTS_MAX, Math.floor(BATCH_BYTES_MAX / valueBytes)));
@@ -135,7 +135,7 @@ export async function fill({ port, keys, valueBytes }: FillOptions): Promise<voi
       await answered.promise;
     }
   } finally {
-    answered.promise.catch(() => {}); // closing rejects it when it was not waited for
+    answered.promise.catch(() => {}); // closing rejects it even if nobody waits for it
     connection.close();
   }
 }

@@ -9,7 +9,7 @@ import type { Settings } from "./settings.ts";
 
 const VALUE_BYTES = 64;
 
-/** What a million small keys take, and whether writing them over and over takes more. */
+/** Measures the memory that a million small keys take, and whether overwriting them takes more. */
 export async function measureMemory(resources: Resources, settings: Settings): Promise<void> {
   const { keys, minutes, rate } = settings;
   console.log(`\n${keys} keys of 16 bytes with values of ${VALUE_BYTES}.`);
@@ -57,10 +57,10 @@ async function fillCluster(cluster: LocalCluster, keys: number, row: Row): Promi
 }
 
 interface GrowthOptions {
-  /** They are there already, and written over by chance. */
+  /** Number of existing keys, which are overwritten at random. */
   readonly keys: number;
   readonly valueBytes: number;
-  /** Writes a second. */
+  /** Writes per second. */
   readonly rate: number;
   readonly minutes: number;
 }
@@ -69,7 +69,7 @@ const CONNECTIONS = 50;
 const SAMPLES_PER_MINUTE = 60;
 const SAMPLE_MS = 60_000 / SAMPLES_PER_MINUTE;
 
-/** Watches the memory of all processes while keys are written over through the proxy. */
+/** Watches the memory of all processes while keys are overwritten through the proxy. */
 async function measureGrowth(
   cluster: LocalCluster,
   { keys, valueBytes, rate, minutes }: GrowthOptions,

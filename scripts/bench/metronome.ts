@@ -5,13 +5,13 @@ export const IS_STOPPED = 1;
 export const CELLS = 2;
 
 /**
- * Ticks once in a millisecond, within about a tenth of one. Timers of the event loop come up to two
- * milliseconds late, which is more than what is to be measured; so a thread of its own sleeps from
- * tick to tick and wakes this one.
+ * Ticks once per millisecond, with an error of about a tenth of one. Timers of the event loop are
+ * up to two milliseconds late, which is more than the latencies to measure. So a worker thread
+ * sleeps from tick to tick and wakes this one.
  */
 export class Metronome {
   readonly #cells = new Int32Array(new SharedArrayBuffer(4 * CELLS));
-  /** When tick 0 was, as early as a tick was ever seen here. */
+  /** The time of tick 0, estimated from the earliest arrival of any tick. */
   #originMs = Infinity;
 
   static async start(): Promise<Metronome> {
@@ -26,8 +26,8 @@ export class Metronome {
   }
 
   /**
-   * Calls for each tick, none left out, with the moment at which it was due. Those that were missed
-   * come together, later.
+   * Calls back for each tick, without gaps, with the time at which it was due. Missed ticks are
+   * delivered together, late.
    */
   async run(ticks: number, onTick: (dueMs: number) => void): Promise<void> {
     const first = Atomics.load(this.#cells, TICKS) + 1;
@@ -41,7 +41,7 @@ export class Metronome {
     Atomics.store(this.#cells, IS_STOPPED, 1);
   }
 
-  /** Waits until another tick than this one is the last. @returns which */
+  /** Waits for a tick after `last`. @returns the newest one */
   async #next(last: number): Promise<number> {
     const waiting = Atomics.waitAsync(this.#cells, TICKS, last);
     if (waiting.async) await waiting.value;

@@ -1,4 +1,6 @@
-/** The thread of a `Metronome`: counts milliseconds and wakes whoever waits for the next. */
+/**
+ * The worker of a `Metronome`: counts milliseconds and wakes the thread that waits for the next.
+ */
 import { IS_STOPPED, TICKS } from "./metronome.ts";
 
 /** The part of a worker's global scope that is used here. */

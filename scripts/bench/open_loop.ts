@@ -6,21 +6,23 @@ import { endWithStdin, spawnScript } from "./processes.ts";
 
 export interface OpenLoopOptions extends LoadRequestsOptions {
   readonly port: number;
-  /** Requests a second over all connections, whether answers come or not. */
+  /** Requests per second over all connections, whether answers arrive or not. */
   readonly rate: number;
   readonly connections: number;
   readonly seconds: number;
-  /** At the beginning, beside `seconds`; not counted. */
+  /** Time before `seconds` that is not counted. */
   readonly warmupSeconds: number;
 }
 
-/** What came of a load, as JSON. */
+/** The results of a load, as JSON. */
 export interface OpenLoopReport {
-  /** From the moment at which a request was due to the answer. */
+  /** Time from the moment at which a request was due to its answer. */
   readonly latencies: LatencyCounts;
-  /** From the moment at which a request was due until it was sent: what the generator adds. */
+  /**
+   * Time from the moment at which a request was due until it was sent, which the generator adds.
+   */
   readonly lateness: LatencyCounts;
-  /** Error replies and how many of each, and requests without an answer. */
+  /** The number of error replies of each kind, and of requests without an answer. */
   readonly errors: readonly (readonly [error: string, count: number])[];
 }
 
@@ -28,7 +30,7 @@ const MS_PER_SECOND = 1000;
 const PATIENCE_MS = 10_000;
 const ERROR_CODE = 0x2d;
 
-/** What came of one or several loads. */
+/** The results of one or several loads. */
 export class OpenLoopFigures {
   readonly latencies = new LatencyHistogram();
   readonly lateness = new LatencyHistogram();
@@ -42,13 +44,13 @@ export class OpenLoopFigures {
     }
   }
 
-  /** `0`, or how many of each there were. */
+  /** `0`, or the number of each kind. */
   errorText(): string {
     return [...this.errors].map(([error, count]) => `${count} × ${error}`).join(", ") || "0";
   }
 }
 
-/** Runs a load in a process of its own, so that nothing else keeps it from its rate. */
+/** Runs a load in a separate process, so that nothing else keeps it from its rate. */
 export async function runOpenLoop(options: OpenLoopOptions): Promise<OpenLoopReport> {
   const process = spawnScript("open_loop.ts", [JSON.stringify(options)], { stderr: "piped" });
   const { success, stdout, stderr } = await process.output();
@@ -59,9 +61,9 @@ export async function runOpenLoop(options: OpenLoopOptions): Promise<OpenLoopRep
 }
 
 /**
- * Sends requests at a fixed rate. Each is due at a tick of a millisecond, and its latency counts from
- * there, however late it is sent and however many wait before it: a server that stands still delays
- * all that was due meanwhile, and not just one request of each connection.
+ * Sends requests at a fixed rate. Each is due at a tick of a millisecond, and its latency counts
+ * from there, however late it is sent and however many wait before it. So a stalled server delays
+ * all requests that were due meanwhile, and not just one on each connection.
  */
 async function openLoop(options: OpenLoopOptions): Promise<OpenLoopReport> {
   const loop = new OpenLoop(options);
@@ -145,7 +147,7 @@ class OpenLoop {
 
 interface Lane {
   readonly connection: LoadConnection;
-  /** When the requests that are not answered yet were due, oldest first. */
+  /** The times at which unanswered requests were due, oldest first. */
   readonly due: number[];
 }
 

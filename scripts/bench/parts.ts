@@ -17,12 +17,12 @@ import { measureValues } from "./values.ts";
 export interface Part {
   readonly name: string;
   readonly about: string;
-  /** The flag without which nothing is measured; its key. @default none */
+  /** The key of the flag without which nothing is measured. @default none */
   readonly needs?: "failovers" | "electionSeconds";
   readonly measure: (resources: Resources, settings: Settings) => Promise<void>;
 }
 
-/** All of them, in the order in which they run. */
+/** All parts, in the order in which they run. */
 export const PARTS: readonly Part[] = [
   {
     name: "throughput",

@@ -1,12 +1,12 @@
 import { readLines, spawnScript } from "./processes.ts";
 
-/** Pauses are told from this length on. */
+/** Shorter pauses are not printed. */
 const PAUSE_MS_MIN = 5;
 
 /**
- * Watches the event loop of this process and prints a line for each pause, `pause MS`. A timer that is
- * due each millisecond and comes late by so much was kept waiting by something; the time in which the
- * process was ready to run and others had the processors is not counted, where the system tells it.
+ * Watches the event loop of this process and prints a line for each pause, `pause MS`. A timer is
+ * due each millisecond, and its lateness is a pause. Time for which the process was ready to run
+ * and had no processor does not count, if the system reports it.
  */
 export function watchPauses(): void {
   let lastMs = performance.now();
@@ -21,7 +21,7 @@ export function watchPauses(): void {
   }, 1);
 }
 
-/** How long the main thread has waited for a processor, since the process began. */
+/** How long the main thread has waited for a processor since the process began. */
 function waitedMs(): number {
   try {
     return Number(Deno.readTextFileSync("/proc/self/schedstat").split(" ")[1]) / 1e6;
@@ -36,7 +36,7 @@ export class Watched {
   #pausesMs: number[] = [];
   said = "";
 
-  /** @param args of `regent`; without any, the process does nothing: its pauses are the machine's */
+  /** @param args of `regent`; without any the process is idle, and its pauses are the machine's */
   constructor(args: readonly string[] = []) {
     this.#process = spawnScript("watched_process.ts", args, { stderr: "piped" });
     void this.#read(this.#process.stdout, (line) => {

@@ -18,13 +18,13 @@ import type { Resources } from "./resources.ts";
 
 export const TARGETS = ["redis", "leader", "proxy"] as const;
 
-/** The same, and a Redis primary with two replicas. */
+/** As `TARGETS`, with a Redis primary that has two replicas. */
 export const ALL_TARGETS = ["redis", "replicated", "leader", "proxy"] as const;
 
-/** Whom a load is sent to. */
+/** The servers to which a load is sent. */
 export type Target = typeof ALL_TARGETS[number];
 
-/** A Redis primary, which clients ask, and its replicas. */
+/** A Redis primary, to which clients send requests, and its replicas. */
 export interface ReplicatedRedis {
   readonly primary: RedisServer;
   readonly replicas: readonly RedisServer[];
@@ -41,7 +41,10 @@ export interface PeersOptions extends LocalClusterOptions {
   readonly isReplicated?: boolean;
 }
 
-/** What is compared: a Redis that syncs every write before it acknowledges it, and a new cluster. */
+/**
+ * The compared servers: a Redis that syncs every write before it acknowledges it, and a new
+ * cluster.
+ */
 export class Peers {
   readonly #termAtStart: number;
   readonly #refusals: string[] = [];
@@ -62,7 +65,7 @@ export class Peers {
     return new Peers(redis, replicated, cluster, await termOf(cluster));
   }
 
-  /** Where a target is reached now: the leader may be another one soon. */
+  /** The current port of a target: the leader may change. */
   async port(target: Target): Promise<number> {
     if (target === "redis") return this.redis.port;
     if (target === "replicated") return this.replicated?.primary.port ?? NaN;
@@ -75,7 +78,7 @@ export class Peers {
     await fill({ ...data, port: this.cluster.proxy.port });
   }
 
-  /** Requests a second; 0: the load was refused each time. */
+  /** Requests per second; 0 if the load was refused each time. */
   async rate(target: Target, load: Omit<LoadOptions, "port">): Promise<number> {
     try {
       return (await this.load(target, load)).rate;
@@ -85,7 +88,7 @@ export class Peers {
     }
   }
 
-  /** @throws {LoadRefused} when the load was refused each time */
+  /** @throws {LoadRefused} if the load was refused each time */
   load(target: Target, load: Omit<LoadOptions, "port">): Promise<LoadFigures> {
     return this.unlessRefused(async () => {
       const figures = await redisBenchmark({ ...load, port: await this.port(target) });
@@ -102,7 +105,10 @@ export class Peers {
     if (target === "replicated") await this.replicated?.untilCopied();
   }
 
-  /** Measures again, a few times, when a load is refused: its leader has lost its office. */
+  /**
+   * Repeats a measurement a few times when the load is refused because the leader has lost its
+   * office.
+   */
   async unlessRefused<T>(measure: () => Promise<T>): Promise<T> {
     for (let attempt = 1;; attempt++) {
       try {
@@ -115,7 +121,9 @@ export class Peers {
     }
   }
 
-  /** Says how often another leader was elected since the start, for which there is no reason here. */
+  /**
+   * Prints how often another leader was elected since the start, for which there is no reason here.
+   */
   async printElections(): Promise<void> {
     const elections = await termOf(this.cluster) - this.#termAtStart;
     console.log(`\nElections meanwhile: ${elections}. Loads refused: ${this.#refusals.length}.`);
@@ -123,13 +131,13 @@ export class Peers {
   }
 }
 
-/** A cluster of three nodes and a proxy, with the settings of everybody. */
+/** A cluster of three nodes and a proxy, with default settings. */
 export async function startCluster(
   resources: Resources,
   options: LocalClusterOptions = {},
 ): Promise<LocalCluster> {
   const starting = LocalCluster.start({ ...options, dir: resources.temporaryDirectory() });
-  // Added before it has started, so that Ctrl-C finds it; what it failed with is told below.
+  // Added before it has started, so that Ctrl-C ends it; its failure is reported below.
   resources.add(async () => await (await starting.catch(() => null))?.stop());
   return await starting;
 }
@@ -137,7 +145,7 @@ export async function startCluster(
 /**
  * A Redis that syncs every write before it acknowledges it.
  *
- * @param primaryPort of the primary that it copies; by default it is one itself
+ * @param primaryPort the port of the primary that it replicates; by default it is a primary itself
  */
 export async function startRedis(
   resources: Resources,
@@ -150,8 +158,8 @@ export async function startRedis(
 }
 
 /**
- * A Redis primary with two replicas, each of which syncs every write. The primary answers when it has
- * synced a write itself, and waits for no replica.
+ * A Redis primary with two replicas, each of which syncs every write. The primary answers when it
+ * has synced a write itself, and waits for no replica.
  */
 export async function startReplicatedRedis(resources: Resources): Promise<ReplicatedRedis> {
   const primary = await startRedis(resources);
@@ -167,7 +175,7 @@ export async function startReplicatedRedis(resources: Resources): Promise<Replic
   return { primary, replicas, untilCopied };
 }
 
-/** The highest term that a node of the cluster knows: each election adds to it. */
+/** The highest term that a node of the cluster knows. Each election increments it. */
 export async function termOf(cluster: LocalCluster): Promise<number> {
   const terms = new Map<Member, number>();
   await until("all nodes tell their term", async () => {
@@ -181,8 +189,8 @@ export async function termOf(cluster: LocalCluster): Promise<number> {
 }
 
 /**
- * Measures all targets in turns, round after round, so that what drifts on a shared machine is the
- * same for all. The first round lets everybody's code be compiled and does not count.
+ * Measures all targets in turn, round after round, so that drift of a shared machine affects all of
+ * them alike. The first round warms up all code and does not count.
  */
 export async function alternate<K extends string, T>(
   rounds: number,

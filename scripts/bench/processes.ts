@@ -4,7 +4,7 @@ import { until } from "../../tests/support/until.ts";
 export type ScriptOptions = Pick<Deno.CommandOptions, "stdout" | "stderr">;
 
 /**
- * Runs a script of this folder in a process of its own. The script is to call `endWithStdin`, so that
+ * Runs a script of this folder in a separate process. The script must call `endWithStdin`, so that
  * it does not outlive this process.
  */
 export function spawnScript(
@@ -21,7 +21,7 @@ export function spawnScript(
   }).spawn();
 }
 
-/** Ends this process when its standard input ends: at the latest when its parent has ended. */
+/** Ends this process when its standard input ends: at the latest when its parent ends. */
 export async function endWithStdin(): Promise<never> {
   for await (const _ of Deno.stdin.readable);
   Deno.exit(0);
@@ -40,7 +40,7 @@ const SETTLED_MS = 5_000;
 const SETTLED_SHARE = 0.01;
 const TIMEOUT_MS = 90_000;
 
-/** Memory that a process has at the moment, by its `/proc/PID/status`. */
+/** The current memory of a process, from `/proc/PID/status`. */
 export function residentBytes(pid: number): number {
   const [, kib] = /^VmRSS:\s*(\d+) kB/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`)) ?? [];
   return Number(kib) * 1024;
@@ -65,10 +65,10 @@ export async function settledBytes(pids: readonly number[]): Promise<number[]> {
   return pids.map(residentBytes);
 }
 
-/** Linux counts in this unit, whatever its own clock does (`USER_HZ`). */
+/** Linux counts processor time in this unit (`USER_HZ`). */
 const TICK_US = 10_000;
 
-/** What processes have computed, in microseconds: in their own code, and in the system's. */
+/** The processor time of processes in microseconds: in their own code, and in the system's. */
 export interface ProcessorTime {
   readonly userUs: number;
   readonly systemUs: number;
@@ -91,10 +91,10 @@ export async function processorTimeDuring<K extends string>(
   return Object.fromEntries(used);
 }
 
-/** Of all threads of a process, since it began; by its `/proc/PID/stat`. */
+/** The processor time of all threads of a process since it began, from `/proc/PID/stat`. */
 function processorTime(pid: number): ProcessorTime {
   const text = Deno.readTextFileSync(`/proc/${pid}/stat`);
-  // The name of the program comes first, in parentheses, and may hold anything.
+  // The name of the program comes first, in parentheses, and may contain any character.
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   return { userUs: Number(fields[11]) * TICK_US, systemUs: Number(fields[12]) * TICK_US };
 }

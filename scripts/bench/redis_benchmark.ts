@@ -1,6 +1,6 @@
-/** What Redis's own load generator reports of one command. */
+/** The results of `redis-benchmark` for one command. */
 export interface LoadFigures {
-  /** Requests a second. */
+  /** Requests per second. */
   readonly rate: number;
   /** The median latency. With a pipeline it is that of all its requests together. */
   readonly medianMs: number;
@@ -10,14 +10,14 @@ export interface LoadOptions {
   readonly port: number;
   /** A command, in lower case. */
   readonly test: string;
-  /** Requests sent before an answer is awaited, on each connection. */
+  /** Requests sent on each connection before it waits for an answer. */
   readonly pipeline: number;
   readonly requests: number;
   /** @default 50 */
   readonly clients?: number;
   /** @default 64 */
   readonly valueBytes?: number;
-  /** Keys to choose from, by chance. @default 100000 */
+  /** Number of keys, of which each request draws one. @default 100000 */
   readonly keys?: number;
 }
 
@@ -29,8 +29,8 @@ export class LoadRefused extends Error {
 /**
  * Runs `redis-benchmark`.
  *
- * @throws {LoadRefused} with the error that a request was answered with
- * @throws when it reports no figures for another reason
+ * @throws {LoadRefused} with the error reply
+ * @throws if it prints no results for another reason
  */
 export async function redisBenchmark(options: LoadOptions): Promise<LoadFigures> {
   const { port, test, pipeline, requests } = options;

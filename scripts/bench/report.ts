@@ -1,6 +1,6 @@
 const MB = 1e6;
 
-/** A table that is printed line by line, so that long measurements show how far they are. */
+/** A table that is printed line by line, which shows the progress of long measurements. */
 export class MarkdownTable {
   constructor(...columns: readonly string[]) {
     console.log(`\n| ${columns.join(" | ")} |\n|${" --- |".repeat(columns.length)}`);
@@ -11,7 +11,7 @@ export class MarkdownTable {
   }
 }
 
-/** The middle of all figures; `NaN` of none. */
+/** The median; `NaN` of no figures. */
 export function median(figures: readonly number[]): number {
   const sorted = [...figures].sort((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);
@@ -24,7 +24,7 @@ export function thousands(count: number): string {
   return `${(count / 1000).toFixed(1)} k`;
 }
 
-/** Three digits, however small the figure is. */
+/** At least three digits. */
 export function precise(figure: number): string {
   return figure >= 100 ? figure.toFixed(0) : figure.toPrecision(3);
 }

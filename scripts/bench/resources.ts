@@ -1,6 +1,6 @@
 type End = () => void | Promise<void>;
 
-/** What a measurement has started, and how each of it is ended. */
+/** The things that a measurement has started, each with a function that ends it. */
 export class Resources {
   readonly #ends: End[] = [];
 
@@ -9,7 +9,7 @@ export class Resources {
     this.#ends.push(end);
   }
 
-  /** A new directory, removed at the end. */
+  /** A new directory, which is removed at the end. */
   temporaryDirectory(): string {
     const dir = Deno.makeTempDirSync({ prefix: "regent_bench_" });
     this.add(() => Deno.remove(dir, { recursive: true }));
@@ -24,8 +24,8 @@ export class Resources {
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
 /**
- * Runs a measurement and ends what it has started, also when it fails and on Ctrl-C, which then ends
- * this process. A second Ctrl-C ends it at once.
+ * Runs a measurement and ends everything that it has started, also after a failure or Ctrl-C, which
+ * then ends this process. A second Ctrl-C ends it at once.
  */
 export async function withResources(
   work: (resources: Resources) => Promise<void>,
@@ -41,7 +41,7 @@ export async function withResources(
   try {
     await work(resources);
   } finally {
-    // What fails because its processes were just ended is not worth telling, and nothing goes on.
+    // A failure caused by ending the processes is not reported, and nothing goes on.
     if (isInterrupted) await new Promise(() => {});
     await resources.end();
     for (const signal of SIGNALS) Deno.removeSignalListener(signal, interrupt);

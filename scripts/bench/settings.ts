@@ -1,6 +1,6 @@
 import { integer, type Values } from "../../src/cli/flags.ts";
 
-/** How large the measurements are. */
+/** The sizes of the measurements. */
 export const settingFlags = {
   rounds: integer("N", {
     help: "Runs of each load, beside one that warms up and does not count",

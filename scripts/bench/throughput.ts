@@ -20,7 +20,7 @@ interface Run {
   readonly processorTime: Readonly<Record<Role, ProcessorTime>>;
 }
 
-/** Small requests of 50 clients, and the processor time that they take. */
+/** Measures small requests of 50 clients, and the processor time that they take. */
 export async function measureThroughput(resources: Resources, settings: Settings): Promise<void> {
   const peers = await Peers.start(resources, { isReplicated: true });
   const runsOf = new Map<Load, Record<Target, Run[]>>();
@@ -71,7 +71,7 @@ async function commitIndexOf(node: Member): Promise<number> {
   return (await roleOf(node))?.commitIndex ?? NaN;
 }
 
-/** Whose processor time a load at a target takes. */
+/** The processes whose processor time counts for a load on a target. */
 const ROLES_AT: Readonly<Record<Target, readonly Role[]>> = {
   redis: ["redis"],
   replicated: ["redis", "replica"],

@@ -4,8 +4,8 @@ import type { Resources } from "./resources.ts";
 import type { Settings } from "./settings.ts";
 
 /**
- * The larger the values, the fewer the requests and the keys: at most 100 MB are stored in each
- * process. The keys of larger values are among those of the smaller ones.
+ * Larger values have fewer requests and fewer keys: at most 100 MB are stored in each process. The
+ * keys of larger values are among those of the smaller ones.
  */
 const SIZES = [
   { valueBytes: 1024, keys: 10_000, share: 0.5 },
@@ -14,7 +14,7 @@ const SIZES = [
 ];
 const CLIENTS = 50;
 
-/** Values of several sizes, by 50 clients without a pipeline. */
+/** Measures values of several sizes, with 50 clients and without a pipeline. */
 export async function measureValues(
   resources: Resources,
   { rounds, requests }: Settings,

@@ -1,27 +1,30 @@
 import { COMMANDS, hasRightArity } from "../../src/commands/table.ts";
-/** What is stored while pauses are measured: so many keys `key:0` and so on, and some large values. */
+/**
+ * The data during the measurement of pauses: this many keys `key:0`, `key:1`, …, and some large
+ * values.
+ */
 interface StoredKeys {
   readonly keys: number;
   readonly largeBytes: number;
 }
 
-/** The largest thing that a client can ask of a command, and what has to be there before. */
+/** The most expensive request of a command, and the data that it needs. */
 export interface WorstRequest {
   readonly title: string;
   readonly before?: readonly (readonly string[])[];
-  /** Sent in one go. */
+  /** Requests that are sent at once. */
   readonly requests: readonly (readonly string[])[];
 }
 
-/** What one request may bring: as many arguments as are allowed by default. */
+/** The default limit of arguments of one request. */
 const MANY = 128 * 1024;
 const PIPELINED = 10_000;
-/** Under which large values are stored. */
+/** The keys of large values. */
 const LARGE = "large";
 
 type Worst = (stored: StoredKeys) => readonly WorstRequest[];
 
-/** A request whose time depends on nothing but its own length: many of them at once. */
+/** Many requests, each of which takes time only in proportion to its own length. */
 function many(...request: string[]): Worst {
   return () => [{
     title: `${PIPELINED} × ${request.join(" ").slice(0, 40)}`,
@@ -29,14 +32,14 @@ function many(...request: string[]): Worst {
   }];
 }
 
-/** Many keys that are spread over all that are stored. */
+/** Many keys, evenly distributed over all stored keys. */
 function spread({ keys }: StoredKeys, count: number): string[] {
   const step = Math.max(1, Math.floor(keys / count));
   return Array.from({ length: count }, (_, at) => `key:${(at * step) % keys}`);
 }
 
 function large({ largeBytes }: StoredKeys): readonly string[] {
-  // Bytes above 127 take another way than ASCII, and a longer one.
+  // Bytes above 127 take another path than ASCII, and a longer one.
   return ["SET", LARGE, "\xe9b\0\xff".repeat(largeBytes / 4)];
 }
 
@@ -48,7 +51,7 @@ function onManyKeys(name: string): Worst {
   }];
 }
 
-/** A request about a large value, as often as is worth while. */
+/** Requests about a large value, as many as are worth sending. */
 function onLarge(title: string, ...request: string[]): Worst {
   return (stored) => [{ title, before: [large(stored)], requests: [request] }];
 }
@@ -57,7 +60,7 @@ function both(...worsts: Worst[]): Worst {
   return (stored) => worsts.flatMap((worst) => worst(stored));
 }
 
-/** So many of one request that answers with much, or looks at all keys. */
+/** Repetitions of a request that has a large reply, or scans all keys. */
 const SOME = 100;
 
 function some(...request: string[]): Worst {
@@ -67,7 +70,7 @@ function some(...request: string[]): Worst {
   }];
 }
 
-/** `COMMAND GETKEYS` of a request with as many keys as are allowed. */
+/** `COMMAND GETKEYS` with as many keys as are allowed. */
 function ofManyKeys(subcommand: string): Worst {
   const request = ["MGET", ...Array.from({ length: MANY - 3 }, () => "k")];
   return () => [{
@@ -76,7 +79,7 @@ function ofManyKeys(subcommand: string): Worst {
   }];
 }
 
-/** One request that brings as many words as are allowed. */
+/** One request with as many arguments as are allowed. */
 function ofManyWords(word: string, ...request: string[]): Worst {
   return () => [{
     title: `${request.join(" ")} of many words`,
@@ -84,7 +87,7 @@ function ofManyWords(word: string, ...request: string[]): Worst {
   }];
 }
 
-/** A pattern as large as an argument may be. */
+/** A pattern of the maximum length of an argument. */
 function ofLargePattern(...request: string[]): Worst {
   return ({ largeBytes }) => [{
     title: `${request.join(" ")} of a large pattern`,
@@ -92,7 +95,7 @@ function ofLargePattern(...request: string[]): Worst {
   }];
 }
 
-/** A subcommand that needs no argument: that, many times. */
+/** Repetitions of a subcommand without arguments. */
 const BARE_SUBCOMMANDS: Readonly<Record<string, Worst>> = Object.fromEntries(
   COMMANDS.flatMap(({ subcommands = [] }) => subcommands)
     .filter((row) => hasRightArity(row, 2) && !row.name.endsWith("|help"))
@@ -100,9 +103,9 @@ const BARE_SUBCOMMANDS: Readonly<Record<string, Worst>> = Object.fromEntries(
 );
 
 /**
- * The worst requests of the subcommands, by their full names. Those that would end or change the
- * process that is measured ask for what it refuses: FAULT without `--allow-faults`, members that are
- * none.
+ * The worst requests of the subcommands, by their full names. A subcommand that would end or change
+ * the measured process gets a request that it refuses: FAULT without `--allow-faults`, ids of
+ * nonexistent members.
  */
 const WORST_SUBCOMMANDS: Readonly<Record<string, Worst>> = {
   ...BARE_SUBCOMMANDS,
@@ -156,8 +159,8 @@ const WORST_SUBCOMMANDS: Readonly<Record<string, Worst>> = {
 const PAIRS = (MANY - 2) / 2;
 
 /**
- * For each row of the command table, what may keep a node or a proxy busy for longest. A command or
- * subcommand that is new belongs here as well: a test compares the names.
+ * For each row of the command table, the requests that may keep a node or a proxy busy for longest.
+ * A new command or subcommand must be added: a test compares the names.
  */
 export const WORST_REQUESTS: Readonly<Record<string, Worst>> = {
   ...WORST_SUBCOMMANDS,
@@ -308,16 +311,16 @@ export const WORST_REQUESTS: Readonly<Record<string, Worst>> = {
   wait: many("WAIT", "0", "1"),
 };
 
-/** Keys with a deadline that is soon, and the same for all. */
+/** Keys that all have the same deadline, which is soon. */
 function expiring({ keys }: StoredKeys, count: number): readonly (readonly string[])[] {
   const step = Math.max(1, Math.floor(keys / count));
   return Array.from({ length: count }, (_, at) => ["PEXPIRE", `key:${at * step}`, "1500"]);
 }
 
-/** Marks where the keys are put back that were removed before. */
+/** Marks requests that restore keys that were removed before. */
 function refilling(): readonly WorstRequest[] {
   return [{ title: REFILL, requests: [] }];
 }
 
-/** The title of what only puts the keys back. */
+/** The title of requests that only restore keys. */
 export const REFILL = "the keys are put back";

@@ -3,8 +3,8 @@ import { runInOwnNamespace } from "../nemesis/network/own_namespace.ts";
 import { runNemesis } from "../nemesis/run_nemesis.ts";
 
 /**
- * A slow machine does less in the time: what has to be met with may need another seed. A member can
- * be removed only when another one has joined and got its vote: the later plans have several
+ * On a slow machine fewer faults fit into the time, so that another seed may be needed. A member
+ * can be removed only after another one has joined and become a voter: the later plans have several
  * removals long after the first join.
  */
 const RUNS = [
@@ -17,7 +17,7 @@ const RUNS = [
 ];
 const NETWORK_SEEDS = [10858, 10859, 10860];
 
-Deno.test("a cluster under faults of all kinds breaks no promise", async () => {
+Deno.test("a cluster under all kinds of faults breaks no promise", async () => {
   const lines: string[] = [];
   const log = (line: string) => lines.push(line);
   const met = { operations: 0, added: 0, removed: 0, taken: 0 };

@@ -6,7 +6,7 @@ import { type Terminal, type Typed, Typist } from "../support/typist.ts";
 import { until } from "../support/until.ts";
 
 const CLOCK = "[0-9]{2}:[0-9]{2}:[0-9]{2}";
-/** The commands are those of the source; the compiled program has no README of its own. */
+/** The commands are those of the source: the compiled program has no README of its own. */
 const ignore = Deno.env.has("REGENT_BINARY") || !hasTool("redis-cli");
 
 Deno.test({ name: "the README, typed literally", ignore, fn: typeReadme });
@@ -54,7 +54,7 @@ interface Row {
   readonly processId: string;
 }
 
-/** The rows of a table of nodes, by the command `cluster` or `status`. */
+/** The rows of the table of nodes that `cluster` or `status` prints. */
 function rowsOf(text: string): Row[] {
   return text.split("\n").filter((line) => /^n[0-9] /.test(line)).map((line) => {
     const [id = "", role = ""] = line.split(/ {2,}/);
@@ -63,7 +63,7 @@ function rowsOf(text: string): Row[] {
   });
 }
 
-/** Another node may lead here than in the README: the two change their places. */
+/** Another node may lead than in the README: the two names are swapped. */
 function forLeader(shown: Row, actual: Row): (command: string) => string {
   const swaps = new Map([
     ...[[shown.id, actual.id], [shown.port, actual.port]] as const,
@@ -79,7 +79,7 @@ function leaderIn(rows: readonly Row[]): Row {
   return leader;
 }
 
-/** On a busy machine another one may have been elected since the table was shown. */
+/** On a busy machine another leader may have been elected since the table was shown. */
 function currentLeader(text: string): Row {
   const rows = rowsOf(text);
   const elected = [...text.matchAll(/^[0-9:]{8} {2}(n[0-9]) leads in term /gm)].at(-1)?.[1];
@@ -90,7 +90,7 @@ function assertWorks({ code, stderr }: Typed, command: string): void {
   assertEquals(code, 0, `${command}\n${stderr}`);
 }
 
-/** @returns the terminal of the node that was brought back */
+/** @returns the terminal of the restarted node */
 async function firstSession(typist: Typist, cluster: Terminal): Promise<Terminal> {
   const section = readmeSection("A first session");
   await cluster.line(/ status --nodes /);
@@ -116,7 +116,7 @@ async function firstSession(typist: Typist, cluster: Terminal): Promise<Terminal
     ...[task("node"), task("status"), task("log")],
   ]);
   for (const command of commands.slice(2, 4)) await typeAsShown(command);
-  // The lines that the first terminal shows are those of the README.
+  // The README has the lines that the first terminal shows.
   for (const line of section.match(/^[0-9:]{8} {2}.*$/gm) ?? []) {
     const pattern = translate(line).replace(/[().]/g, "\\$&").replace(/^[0-9:]{8}/, CLOCK)
       .replace(/^(\S+ {2})n[0-9] leads/, "$1n[0-9] leads").replace(
@@ -126,7 +126,7 @@ async function firstSession(typist: Typist, cluster: Terminal): Promise<Terminal
     await cluster.line(new RegExp(`^${pattern}$`));
   }
   const [node = "", status = "", log = ""] = commands.slice(4).map(({ command }) => command);
-  // What the first terminal has shown, word by word.
+  // The command that the first terminal has shown, word by word.
   assertStringIncludes(cluster.stdout, `  ${node}    # brings it back\n`);
   const byHand = typist.open(node);
   await cluster.line(new RegExp(`^${CLOCK}  ${leader.id} answers, as `));
@@ -170,7 +170,7 @@ async function failOnPurpose(typist: Typist, cluster: Terminal): Promise<void> {
   await until("all three are well", async () => {
     return (await typist.type(status)).stdout.match(/ yes /gm)?.length === 3;
   });
-  // The transcript's leader is the one that is cut off.
+  // The transcript's leader is the one that is isolated.
   const port = / --port ([0-9]+) isolate/.exec(transcript[0]?.command ?? "")?.[1] ?? "";
   const victim = { id: `n${port.at(-1)}`, role: "leader", port, processId: "" };
   const leader = leaderIn(rowsOf((await typist.type(status)).stdout));
@@ -185,7 +185,7 @@ async function failOnPurpose(typist: Typist, cluster: Terminal): Promise<void> {
       assertEquals((await said(command)).trim(), translate(output).trim(), command);
       continue;
     }
-    // Who was elected, the terms and the counts may differ; the shape and the faults may not.
+    // The elected node, the terms and the counts may differ; the shape and the faults may not.
     const shape = (table: string) => {
       const [heading = [], ...rows] = table.trim().split("\n").map((line) => line.split(/ {2,}/));
       const named = ["id", "address", "alive", "faults"].map((name) => heading.indexOf(name));
@@ -197,7 +197,7 @@ async function failOnPurpose(typist: Typist, cluster: Terminal): Promise<void> {
     };
     const byId = (rows: readonly (readonly unknown[])[]) =>
       rows.toSorted((a, b) => String(a[0]) < String(b[0]) ? -1 : 1);
-    // An election may take a busy machine long: whoever types it looks again.
+    // An election may take long on a busy machine: a reader would run the command again.
     const wanted = JSON.stringify(byId(shape(translate(output))));
     let table = "";
     await until("the status is that of the README", async () => {
@@ -214,7 +214,7 @@ async function failOnPurpose(typist: Typist, cluster: Terminal): Promise<void> {
   );
 }
 
-Deno.test("every command of the README is one, with flags that it has", async () => {
+Deno.test("every command of the README exists, with its flags", async () => {
   const { tasks } = JSON.parse(Deno.readTextFileSync(new URL("../../deno.json", import.meta.url)));
   const used = new Map<string, Set<string>>();
   for (const { command } of readmeCommands()) {
@@ -238,7 +238,7 @@ Deno.test("every command of the README is one, with flags that it has", async ()
   }));
 });
 
-Deno.test("each task says what it does, so that `deno task` reads as a menu", () => {
+Deno.test("each task has a description, so that `deno task` reads as a menu", () => {
   const { tasks } = JSON.parse(Deno.readTextFileSync(new URL("../../deno.json", import.meta.url)));
   const entries = Object.entries<{ description?: string; command?: string }>(tasks);
   assert(entries.length >= 20, String(entries.length));

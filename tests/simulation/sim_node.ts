@@ -287,7 +287,7 @@ export class SimNode implements Witness {
       },
       onRefused: (sentence) => {
         this.#world.note(this.id, "may not take part:", sentence);
-        // Emptied just before the others had founded the cluster with what it was.
+        // The disk was emptied just before the others founded the cluster with its old incarnation.
         if (this.#wipeCount > 0) this.isWiped = true;
         if (!this.isWiped) this.#world.oracle.fail(`${this.id} is refused: ${sentence}`);
         this.hasRefused = true;

@@ -29,7 +29,7 @@ Deno.test("regent cli", async (t) => {
   });
 });
 
-Deno.test("regent cli tells when nobody is there", async () => {
+Deno.test("regent cli reports that nobody listens", async () => {
   const [port] = freePorts(1);
   for (const args of [["ping"], ["--pipe"]]) {
     const { code, stderr } = await runRegent(["cli", "-p", String(port), ...args]);
@@ -110,7 +110,7 @@ async function closedOutput({ port }: Member): Promise<void> {
   assertEquals([code, said], [1, "regent: Cannot write to standard output: it was closed\n"]);
 }
 
-/** What servers tell in `HELP` is completed, and nothing that no server knows. */
+/** Everything that servers list in `HELP` is completed, and nothing that no server has. */
 async function names({ proxy, nodes: [node] }: LocalCluster): Promise<void> {
   assert(node !== undefined);
   for (const command of ["cluster", "command"]) {
@@ -144,7 +144,7 @@ async function interactive({ proxy }: LocalCluster): Promise<void> {
     await terminal.types("set shown 1\r");
     await terminal.sees("OK");
     await terminal.sees(prompt);
-    for (let times = 0; times < 10; times++) { // a completion pauses the reading of keys
+    for (let times = 0; times < 10; times++) { // a completion pauses the input
       await terminal.types("strl");
       await terminal.sees("strl");
       await terminal.types("\t");

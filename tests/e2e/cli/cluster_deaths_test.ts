@@ -13,7 +13,7 @@ import { until } from "../../support/until.ts";
 
 const CLOCK = "[0-9]{2}:[0-9]{2}:[0-9]{2}";
 
-Deno.test("regent cluster tells of deaths and elections", async (t) => {
+Deno.test("regent cluster reports deaths and elections", async (t) => {
   await withTemporaryDirectory(async (dir) => {
     await withClusterCommand({ dir }, async (cluster) => {
       await t.step(
@@ -30,7 +30,7 @@ Deno.test("regent cluster tells of deaths and elections", async (t) => {
   });
 });
 
-Deno.test("regent cluster --restart starts the dead again", async () => {
+Deno.test("regent cluster --restart restarts dead nodes", async () => {
   await withTemporaryDirectory(async (dir) => {
     await withClusterCommand(
       { dir, flags: ["--restart"] },
@@ -47,7 +47,7 @@ Deno.test("regent cluster --restart starts the dead again", async () => {
           await until("it serves", async () => await ask({ port }, ["GET", "k"]) === "v");
         }
         assertEquals(command.linesLike(/ died, killed by SIGKILL$/).length, 3);
-        // Told to stop, it is not told as dead, and started again all the same.
+        // A node that is asked to stop is not reported as dead, and is still restarted.
         const restarts = () => command.linesLike(/ is started again$/).length;
         const { processId } = await processOf(follower);
         Deno.kill(processId, "SIGTERM");
@@ -56,7 +56,7 @@ Deno.test("regent cluster --restart starts the dead again", async () => {
         );
         await until("it is started again", () => restarts() === 4);
         await until("it follows", async () => (await roleOf(follower))?.leaderId !== "");
-        // Removed, it stays away.
+        // A removed node is not restarted.
         const removal = ["remove", follower.name, "--from", `127.0.0.1:${port}`];
         assertEquals((await runRegent(removal)).code, 0);
         await command.line(

@@ -110,7 +110,7 @@ async function showsAndServes(cluster: ShownCluster, dir: string): Promise<void>
   }
   const info = await ask(leader, ["INFO", "server"]);
   assertStringIncludes(JSON.stringify(info), `process_id:${leader.processId}`);
-  // What it says to type next.
+  // The commands that it suggests.
   assertStringIncludes(command.stdout, `  redis-cli -p ${port} set greeting hello\n`);
   assertMatch(command.stdout, new RegExp(`^ {2}kill -9 ${leader.processId} `, "m"));
   assertStringIncludes(command.stdout, ` node --id ${leader.name} --port ${leader.port} --dir`);
@@ -149,7 +149,8 @@ async function ends(
     "\nStopped. The same command starts the same cluster again.\n",
   );
   assert(!/died/.test(command.stdout), command.stdout);
-  // On a busy machine a node may be silent for a second at any time: its end must not be told so.
+  // On a busy machine a node may be silent for a second at any time: its end must not be reported
+  // as that.
   assert(!/does not answer/.test(command.stdout.slice(saidBefore)), command.stdout);
 }
 

@@ -4,10 +4,10 @@ import { withTemporaryDirectory } from "../../support/temporary_directory.ts";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 
-/** What the program consists of, besides its own source. */
+/** The parts of the program besides its own source. */
 const PACKAGES = ["commander"];
 
-/** Nothing can be downloaded through a proxy that is not there. */
+/** A proxy that does not exist: nothing can be downloaded through it. */
 const OFFLINE = { HTTP_PROXY: "http://127.0.0.1:1/", HTTPS_PROXY: "http://127.0.0.1:1/" };
 
 Deno.test("the README's first command downloads nothing that only tests use", async () => {
@@ -24,10 +24,10 @@ Deno.test("the README's first command downloads nothing that only tests use", as
   });
 });
 
-Deno.test("the version and the help are told without any permission", async () => {
+Deno.test("version and help need no permission", async () => {
   for (const line of ["main.ts version", "main.ts node --help", "scripts/sim.ts --help"]) {
     const run = ["run", "--quiet", "--no-prompt", ...line.split(" ")];
-    // Where NO_COLOR is set, nobody asks for other variables of that kind.
+    // With NO_COLOR set, nothing reads other variables of that kind.
     const { code, stdout, stderr } = await deno(run, { NO_COLOR: "" });
     assertEquals([code, stderr], [0, ""], line);
     assert(stdout.length > 10, stdout);

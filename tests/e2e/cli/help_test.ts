@@ -44,7 +44,7 @@ Deno.test("help lists the commands, and each command's help its flags and their 
   });
 });
 
-Deno.test("help may be asked for in several ways", async () => {
+Deno.test("help is available in several ways", async () => {
   const [wanted, same, letter, word, short, none, version] = await Promise.all([
     runRegent(["log", "--help"]),
     runRegent(["help", "log"]),
@@ -62,7 +62,10 @@ Deno.test("help may be asked for in several ways", async () => {
 });
 
 const node = ["node", "--id", "n1", "--port", "7001"];
-/** What is wrong by what a directory remembers opens it: two at a time must not be the same one. */
+/**
+ * A command line that is wrong because of the directory's content opens it: no two tests may share
+ * one at a time.
+ */
 const [forHost, forPort] = [Deno.makeTempDirSync(), Deno.makeTempDirSync()];
 const WRONG: [args: string[], message: string][] = [
   [["bogus"], "Unknown command: bogus. `regent --help` lists them"],
@@ -134,7 +137,7 @@ Deno.test("a wrong command line gets one clear line and exit code 2", async () =
   for (const dir of [forHost, forPort]) Deno.removeSync(dir, { recursive: true });
 });
 
-Deno.test("variables of the environment stand in for flags", async () => {
+Deno.test("environment variables replace flags", async () => {
   const [wrong, beaten, empty, toggle] = await Promise.all([
     runRegent(["node"], { REGENT_ID: "n1", REGENT_PORT: "many" }),
     runRegent(["node", "--port", "0"], { REGENT_ID: "n1", REGENT_PORT: "many" }),

@@ -5,7 +5,7 @@ import { RegentProcess, runRegent } from "../../support/regent_process.ts";
 import { withTemporaryDirectory } from "../../support/temporary_directory.ts";
 import { until } from "../../support/until.ts";
 
-/** What is missing here, in words; `null`: nothing. */
+/** What is missing here, or `null`. */
 function missing(): string | null {
   if (!hasTool("redis-cli")) return "redis-cli is not installed";
   try {

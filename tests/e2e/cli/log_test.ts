@@ -72,7 +72,7 @@ async function noLog(dir: string): Promise<void> {
   }
 }
 
-/** Changes the log, lets a test look at it, and puts it right again. */
+/** Changes the log, lets a test read it, and restores it. */
 async function damaged(
   { dir }: NodePlace,
   damage: (bytes: Uint8Array) => Uint8Array,
@@ -110,7 +110,7 @@ async function isRefused(place: NodePlace, segment: string): Promise<void> {
   assertMatch(stderr, new RegExp(`^regent: Cannot read ${segment}: [^\n]*at byte [0-9]+[^\n]+\n$`));
 }
 
-/** What a kill in the middle of a write may leave: the beginning of one more record. */
+/** What a kill in the middle of a write may leave: the beginning of another record. */
 async function unfinishedRecord(place: NodePlace): Promise<void> {
   const begin = (bytes: Uint8Array) => {
     const end = bytes.findLastIndex((byte) => byte !== 0) + 1;

@@ -16,7 +16,7 @@ Deno.test("a node alone", async (t) => {
   });
 });
 
-Deno.test("a start that cannot be says why in one line", async (t) => {
+Deno.test("a failed start gives its reason in one line", async (t) => {
   await withTemporaryDirectory(async (dir) => {
     const place = nodePlace(`${dir}/n1`);
     await withServingNode(place, ["--role", "leader"], async () => {

@@ -6,24 +6,24 @@ import { withCluster } from "../../support/with_cluster.ts";
 
 const LEADER = ["--role", "leader"];
 const FOLLOWER = ["--role", "follower"];
-/** Election timeout so long that a node that does not stand at once loses to one that does. */
+/** So long that a node that does not stand for election at once loses to one that does. */
 const PATIENT = ["--election-ms", "10000"];
 
-/** Who leads, as every node says. */
+/** The leader according to every node. */
 async function leaders(cluster: LocalCluster): Promise<(string | undefined)[]> {
   const roles = await Promise.all(cluster.nodes.map(roleOf));
   assertEquals(roles.filter((role) => role?.role === "leader").length, 1);
   return roles.map((role) => role?.leaderId);
 }
 
-Deno.test("the one told to lead leads a new cluster at once", async () => {
+Deno.test("the node with --role leader leads a new cluster at once", async () => {
   const flagsOf = { n2: LEADER };
   await withCluster({ proxies: 0, nodeFlags: PATIENT, flagsOf }, async (cluster) => {
     assertEquals(await leaders(cluster), ["n2", "n2", "n2"]);
   });
 });
 
-Deno.test("two told to lead yield one leader, and stay with it", async () => {
+Deno.test("two nodes with --role leader yield one leader, which stays", async () => {
   const flagsOf = { n1: LEADER, n3: LEADER };
   await withCluster({ proxies: 0, nodeFlags: PATIENT, flagsOf }, async (cluster) => {
     const [leader] = await leaders(cluster);
@@ -31,7 +31,7 @@ Deno.test("two told to lead yield one leader, and stay with it", async () => {
   });
 });
 
-Deno.test("those told to follow let others lead, and step in when nobody does", async () => {
+Deno.test("nodes with --role follower let others lead, and stand for election when nobody does", async () => {
   const flagsOf = { n1: FOLLOWER, n2: FOLLOWER, n3: LEADER };
   await withCluster(
     { proxies: 0, nodeFlags: ["--election-ms", "3000"], flagsOf },
@@ -47,7 +47,7 @@ Deno.test("those told to follow let others lead, and step in when nobody does", 
   );
 });
 
-Deno.test("after a restart of all, the one told to lead stands before those told to follow", async () => {
+Deno.test("after a restart of all, the node with --role leader stands before those with --role follower", async () => {
   await withTemporaryDirectory(async (dir) => {
     const flagsOf = { n1: FOLLOWER, n2: FOLLOWER, n3: LEADER };
     const cluster = await LocalCluster.start({ dir, proxies: 0, nodeFlags: PATIENT, flagsOf });

@@ -60,7 +60,7 @@ async function status(nodes: string): Promise<{ code: number; rows: string[][] }
   return { code, rows: stdout.trimEnd().split("\n").map((line) => line.split(/ {2,}/)) };
 }
 
-/** @returns the rows of the first table that will do */
+/** @returns the rows of the first table that meets the condition */
 async function untilStatus(
   nodes: string,
   what: string,

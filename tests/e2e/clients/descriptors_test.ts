@@ -8,17 +8,20 @@ import { until } from "../../support/until.ts";
 
 const LIMIT = 96;
 const ROUNDS = 2;
-/** Who is refused keeps a descriptor for a moment. This process needs as many, and some besides. */
+/**
+ * A refused connection keeps its descriptor for a moment. This process needs as many, and some
+ * more.
+ */
 const AT_ONCE = Math.min(6 * LIMIT, ownLimit() - LIMIT);
 const isTooFew = AT_ONCE < 2 * LIMIT;
 
-/** What is a frame for no node: it closes the connection, if it reads what comes at all. */
+/** An invalid frame: a node that reads it closes the connection. */
 const NO_FRAME = "\xff\xff\xff\xff";
 
-/** For a node that reads what comes, on a busy machine. */
+/** Timeout for a node that reads input, on a busy machine. */
 const READ_MS_MAX = 10_000;
 
-/** How many files this process may have open. */
+/** Limit of open files of this process. */
 function ownLimit(): number {
   const { stdout } = new Deno.Command("bash", { args: ["-c", "ulimit -n"] }).outputSync();
   return Number(new TextDecoder().decode(stdout)) || Infinity; // or "unlimited"
@@ -43,13 +46,13 @@ function nodeArgs(port: number, raftPort: number, dir: string): string[] {
   return ["node", "--id", "n1", ...ports, "--dir", `${dir}/n1`, "--role", "leader"];
 }
 
-/** More connect at once than can, and all of them go again. */
+/** Opens more connections than the limit at once, and closes all of them. */
 async function exhaust(port: number): Promise<void> {
   const opening = Array.from({ length: AT_ONCE }, () => openUnlessRefused(port));
   for (const one of await Promise.all(opening)) one?.close();
 }
 
-/** More connect than can, and stay until that is noticed. */
+/** Opens more connections than the limit, and keeps them until the node notices. */
 async function exhaustUntil(ports: readonly number[], isNoticed: () => boolean): Promise<void> {
   const idle: (RawConnection | null)[] = [];
   try {
@@ -64,7 +67,7 @@ async function exhaustUntil(ports: readonly number[], isNoticed: () => boolean):
   }
 }
 
-/** @returns `null` while nobody listens there, or not any more: the port may be opened anew */
+/** @returns `null` while nobody listens there: the port may be opened again later */
 async function openUnlessRefused(port: number): Promise<RawConnection | null> {
   try {
     return await RawConnection.open(port);
@@ -152,7 +155,7 @@ outOfDescriptors(
   },
 );
 
-/** Whether somebody takes what comes to this port, rather than the kernel alone. */
+/** Whether a process reads from this port, and not the kernel alone. */
 async function reads(raftPort: number): Promise<boolean> {
   const connection = await openUnlessRefused(raftPort);
   if (connection === null) return false;

@@ -152,14 +152,14 @@ async function expires({ leader, followers, proxy }: Connections): Promise<void>
   const everywhere = [leader, ...followers, proxy];
   const ask = (...args: string[]) => Promise.all(everywhere.map((one) => one.request(args)));
   let deadlines: readonly Reply[] = [];
-  for (let briefMs = 400, isGone = true; isGone; briefMs *= 2) { // a busy machine may ask too late
+  for (let briefMs = 400, isGone = true; isGone; briefMs *= 2) { // on a busy machine the request may come too late
     await leader.request(["SET", "brief", "v", "PX", String(briefMs)]);
     deadlines = await ask("PEXPIRETIME", "brief");
     for (const ttl of await ask("PTTL", "brief")) assertLess(Number(ttl), briefMs + 1);
     isGone = deadlines.includes(-2);
   }
   assertEquals(new Set(deadlines).size, 1);
-  // Whoever finds it gone first, nobody may find it there afterwards.
+  // After the first read that does not find it, no read may find it.
   await until("it is gone at a follower", async () => {
     return await followers[0].request(["GET", "brief"]) === null;
   });

@@ -37,7 +37,7 @@ function frame(payload: string): string {
   return latin1(length, 0, 4) + payload;
 }
 
-/** What a connection may begin with that is no hello of a member. */
+/** Beginnings of connections that are not a member's hello. */
 function hostileFirstFrames(
   cluster: LocalCluster,
   member: Member,
@@ -86,7 +86,7 @@ function hostileFirstFrames(
   ];
 }
 
-/** The node closes the connection, and says nothing but that a member is welcome, and that it is alive. */
+/** The node closes the connection, and sends only its hello and keepalives. */
 async function isClosed(member: Member, bytes: string): Promise<void> {
   const answer = await withRawConnection(raftPort(member), async (connection) => {
     await connection.send(bytes);
@@ -112,7 +112,7 @@ async function isUnharmed(
   assertEquals(replyText(await ask(cluster.proxy, ["SET", "after", "all"])), "OK");
 }
 
-/** Whoever is refused may come again and again; the log must not grow by it. */
+/** A refused peer may come again and again: the log must not grow by it. */
 async function logsOnce(cluster: LocalCluster, leader: Member): Promise<void> {
   const reason = "is no member of the cluster";
   const count = () => leader.process.said.split(reason).length - 1;

@@ -9,7 +9,7 @@ import { withCluster } from "../../support/with_cluster.ts";
 
 const MIB = 1024 * 1024;
 const VALUE_BYTES = 64 * 1024;
-/** Less than what the slow reader asks for at once. */
+/** Less than the slow reader requests at once. */
 const OUTPUT_LIMIT = ["--output-bytes-max", "32m"];
 
 Deno.test("hostile input on the ports for clients", async (t) => {
@@ -41,7 +41,7 @@ Deno.test("hostile input on the ports for clients", async (t) => {
   });
 });
 
-/** Others are answered meanwhile, within the patience of `ask`. */
+/** Other clients are answered meanwhile, within the timeout of `ask`. */
 async function serves(member: Member): Promise<void> {
   const reply = await ask(member, ["SET", "others", "served"]);
   assert(reply !== null, "no answer for others");
@@ -167,7 +167,7 @@ async function slowReader(member: Member): Promise<void> {
     const requests = Array.from({ length: count }, (_, i) => `GET large\r\nECHO ${i}\r\n`);
     await connection.send(requests.join(""));
     const large = `$${VALUE_BYTES}\r\n${"x".repeat(VALUE_BYTES)}\r\n`;
-    const others: Promise<void>[] = []; // asked meanwhile: who reads nothing for 5 s is cut off
+    const others: Promise<void>[] = []; // asked meanwhile: a client that reads nothing for 5 s is disconnected
     let text = "";
     for (let i = 0; i < count; i++) {
       const expected = `${large}$${String(i).length}\r\n${i}\r\n`;
@@ -184,7 +184,7 @@ async function slowReader(member: Member): Promise<void> {
   });
 }
 
-/** How many clients have asked for this last. */
+/** Number of clients whose last command was this one. */
 async function clientsWith(member: Member, command: string): Promise<number> {
   const list = await ask(member, ["CLIENT", "LIST"]);
   return String(list).split(` cmd=${command} `).length - 1;
@@ -194,7 +194,7 @@ async function waitersGone(member: Member): Promise<void> {
   const open = await Promise.all(
     Array.from({ length: 50 }, async (_, i) => {
       const connection = await RawConnection.open(member.port);
-      // Half of them send so much behind it that they are not read any further.
+      // Half of them send so much after it that they are no longer read.
       await connection.send("WAIT 99 0\r\n" + "WAIT 99 0\r\n".repeat(i % 2 === 0 ? 0 : 20));
       return connection;
     }),

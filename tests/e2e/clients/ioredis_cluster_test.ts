@@ -90,10 +90,10 @@ async function readAtFollowers(redis: Cluster, followers: readonly number[]): Pr
   assert(counts.reduce((sum, count) => sum + count, 0) > 200, `followers took ${counts}`);
 }
 
-/** A client that has found no node in a list that it asked for waits longer until it asks again. */
+/** A client that has found no node in a list of nodes waits longer until it asks again. */
 const GAP_MS_MAX = 5_000;
 
-/** Kills the leader while requests are in flight, and requires that they go on without it. */
+/** Kills the leader while requests are in flight, and requires that they succeed without it. */
 async function followLeadership(redis: Cluster, cluster: LocalCluster): Promise<void> {
   let written = 0;
   let isStopped = false;

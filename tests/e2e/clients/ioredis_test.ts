@@ -124,7 +124,7 @@ async function bigValues(redis: Redis, prefix: string): Promise<void> {
 async function expiry(redis: Redis, prefix: string): Promise<void> {
   const key = `${prefix}brief`;
   let ttlMs = -2;
-  for (let briefMs = 150; ttlMs === -2; briefMs *= 2) { // a busy machine may ask too late
+  for (let briefMs = 150; ttlMs === -2; briefMs *= 2) { // on a busy machine the request may come too late
     await redis.set(key, "v", "PX", briefMs);
     ttlMs = await redis.pttl(key);
   }

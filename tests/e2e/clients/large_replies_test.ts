@@ -7,13 +7,13 @@ import { replyText } from "../../support/reply_text.ts";
 import { withCluster } from "../../support/with_cluster.ts";
 
 const MIB = 1024 * 1024;
-/** Together with what the third request asks for, longer than a string can be in V8. */
+/** Together with the third request's reply longer than the longest string of V8. */
 const SIZES = { large: 8_000_000, odd: 1_042_600, mib: MIB };
 const KEYS_ASKED = 511;
-/** Time for which the client reads nothing, so that all replies pile up. */
+/** Time for which the client reads nothing, so that all replies accumulate. */
 const UNREAD_MS = 4_000;
 
-Deno.test("replies longer than a string can be end no process, at a node and through the proxy", async () => {
+Deno.test("replies longer than V8's longest string end no process, at a node and through the proxy", async () => {
   await withCluster(CALM, async (cluster) => {
     const leader = await cluster.leader();
     for (const [key, size] of Object.entries(SIZES)) {

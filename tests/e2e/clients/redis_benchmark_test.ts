@@ -21,7 +21,7 @@ Deno.test({
   },
 });
 
-/** Whatever it complains of stands on a line of its own, before or among the figures. */
+/** Complaints stand on lines of their own, before or among the figures. */
 async function benchmark(port: number, pipeline: number, more: readonly string[]): Promise<void> {
   const { code, stdout, stderr } = await runTool("redis-benchmark", [
     ...["-p", String(port), "-n", "2000", "-c", "20", "-r", "1000", "-P", String(pipeline)],

@@ -90,7 +90,7 @@ async function allModes(
   });
 }
 
-/** `redis-benchmark --cluster` wants two masters, of Redis's own clusters too. */
+/** `redis-benchmark --cluster` requires two masters, of Redis's own clusters too. */
 function ofRedisCluster() {
   return withTemporaryDirectory(async (directory) => {
     const [port = 0] = freePorts(1);

@@ -13,7 +13,7 @@ interface Ports {
   readonly proxy: Member;
 }
 
-/** What `redis-cli` prints on one port. */
+/** The output of `redis-cli` on one port. */
 type Cli = (...args: string[]) => Promise<string>;
 
 function cliOf({ port }: Member): Cli {

@@ -5,8 +5,8 @@ import { hasRedisServer, startRedisServer } from "../../support/redis_server.ts"
 import { withCluster } from "../../support/with_cluster.ts";
 
 /**
- * What one connection sends; each gets the same bytes from Redis, from a node and from a proxy.
- * Inline, so that one line is one request.
+ * The requests of one connection. Redis, a node and a proxy must send the same bytes for each. They
+ * are inline, so that one line is one request.
  */
 const SAME: readonly (readonly string[])[] = [
   ["AUTH default x", "AUTH default ''", "AUTH x", "AUTH nobody x", "AUTH a b c", "AUTH"],
@@ -89,10 +89,10 @@ const SAME: readonly (readonly string[])[] = [
   ],
 ];
 
-/** As Redis has them in `CLIENT HELP` and `CONFIG HELP`. */
+/** As in Redis's `CLIENT HELP` and `CONFIG HELP`. */
 const HELP = ["CLIENT HELP", "CONFIG HELP", "COMMAND HELP", "CLUSTER HELP"];
 
-/** All that comes until the connection is closed. */
+/** Reads until the connection is closed. */
 function answers(port: number, requests: readonly string[]): Promise<string> {
   return withRawConnection(port, async (connection) => {
     await connection.send([...requests, "QUIT", ""].join("\r\n"));

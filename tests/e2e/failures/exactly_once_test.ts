@@ -7,7 +7,7 @@ import { withCluster } from "../../support/with_cluster.ts";
 const CLIENTS = 8;
 const KILLS = 8;
 const KILL_EVERY_MS = 1_000;
-/** Longer than any restart takes, on machines that are slow. */
+/** Longer than any restart takes, on slow machines. */
 const HOLD_MS_MAX = "60000";
 const PATIENCE_MS = 60_000;
 

@@ -11,7 +11,7 @@ const REQUESTS = 200;
 /** Longer than any restart takes. */
 const HOLD_MS_MAX = 60_000;
 
-Deno.test("what was held while nobody led flows on in order", async () => {
+Deno.test("requests that were held while nobody led are answered in order", async () => {
   await withCluster({ proxyFlags: ["--hold-ms-max", String(HOLD_MS_MAX)] }, async (cluster) => {
     const clients = await connectClients(cluster.proxy, CLIENTS);
     try {
@@ -20,7 +20,7 @@ Deno.test("what was held while nobody led flows on in order", async () => {
       await untilWaiting(cluster.proxy, CLIENTS * (REQUESTS + 1));
       for (const node of killed) cluster.restart(node);
       for (const [id, replies] of (await Promise.all(held)).entries()) {
-        // The length after each append, and at last the whole.
+        // The length after each append, and finally the whole value.
         let whole = "";
         const lengths = numbers().map((number) => `:${(whole += `${id}.${number},`).length}\r\n`);
         assertEquals(replies, [...lengths, `$${whole.length}\r\n${whole}\r\n`]);
@@ -31,7 +31,7 @@ Deno.test("what was held while nobody led flows on in order", async () => {
   });
 });
 
-Deno.test("beyond the bounds of holding, requests are refused at once with the bound's name", async () => {
+Deno.test("beyond the limits of holding, requests are refused at once with the limit's name", async () => {
   const flags = ["--hold-ms-max", String(HOLD_MS_MAX), "--hold-requests-max", "3"];
   const proxyFlags = [...flags, "--hold-bytes-max", "100000"];
   await withCluster({ proxyFlags }, async (cluster) => {
@@ -52,7 +52,7 @@ Deno.test("beyond the bounds of holding, requests are refused at once with the b
       for (const node of killed) cluster.restart(node);
       const replies = (await Promise.all(held)).flat();
       assertEquals(replies.slice(0, 2), ["+OK\r\n", "+OK\r\n"]);
-      // This read came from a client of its own: it stands in no order to the write.
+      // This read came from a client of its own: it has no order relative to the write.
       assert(["$1\r\nx\r\n", "$-1\r\n"].includes(replies[2] ?? ""), replies[2]);
       assertEquals(await ask(cluster.proxy, ["EXISTS", "too big", "one too many"]), 0);
     } finally {
@@ -80,7 +80,7 @@ async function addClient(clients: RawRespClient[], { port }: Member): Promise<Ra
   return client;
 }
 
-/** Leaves a follower alone, and waits until the proxy knows that nobody can take requests. */
+/** Leaves one follower alone, and waits until the proxy knows that no node can take requests. */
 async function killMajority(cluster: LocalCluster): Promise<Member[]> {
   const [survivor] = await cluster.followers();
   const killed = cluster.nodes.filter((node) => node !== survivor);
@@ -95,7 +95,7 @@ async function untilWaiting(proxy: Member, count: number): Promise<void> {
   }, { describe: () => proxy.process.said });
 }
 
-/** The error that this request gets; and it must get it long before the hold would end. */
+/** The error reply to this request, which must come long before the hold would end. */
 async function refusal(proxy: Member, args: readonly string[]): Promise<string> {
   const sentMs = performance.now();
   const text = replyText(await ask(proxy, args, HOLD_MS_MAX)) ?? "no error";

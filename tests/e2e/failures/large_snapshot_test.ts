@@ -9,15 +9,15 @@ import { until } from "../../support/until.ts";
 import { assertNoErrors, underLoad, untilCaughtUp } from "../../support/verify.ts";
 import { withoutElection } from "../../support/without_election.ts";
 
-/** The compiled program may be of an older Deno, which takes far longer for so many bytes. */
+/** The compiled program may be of an older Deno, which takes far longer for this many bytes. */
 const isOlder = Deno.env.get("REGENT_BINARY") !== undefined;
 const MIB = 1024 * 1024;
 const VALUES = isOlder ? 32 : 100;
-/** An event loop that waits for a slow disk, again and again, is too late for this too. */
+/** An event loop that is blocked by a slow disk exceeds this too. */
 const electionMs = isOlder ? 3_000 : 1_000;
 const FLAGS = ["--allow-faults", "--snapshot-log-bytes", "16m"];
 
-/** Asks a node for a key until told to stop; each request must be answered. */
+/** Requests a key from a node until it is stopped; each request must be answered. */
 async function asking(node: Member, isOver: () => boolean) {
   const client = await PatientClient.connect(node);
   let refusals = 0;
@@ -48,7 +48,7 @@ Deno.test("a node that joins with a slow disk gets a large snapshot while client
       );
       let isOver = false;
       const asked = asking(joined, () => isOver);
-      asked.catch(() => {}); // told below
+      asked.catch(() => {}); // awaited below
       await until(
         "it receives the snapshot",
         () => /receives the snapshot/.test(joined.process.said),

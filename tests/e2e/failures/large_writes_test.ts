@@ -11,11 +11,11 @@ const MIB = 1024 * 1024;
 const VALUES = 700;
 const KEYS = 20;
 /**
- * Maximum resident size of a process. V8 collects garbage late: 551 MiB were seen at the leader, and
- * 1,332 while each value was copied as text at every step.
+ * Maximum resident size of a process. V8 collects garbage late: the leader took 551 MiB, and 1,332
+ * MiB while each value was copied as text at every step.
  */
 const PEAK_MIB_MAX = 900;
-/** How large a process was at most is told by Linux, and an older Deno collects garbage far later. */
+/** Only Linux reports a process's peak memory, and an older Deno collects garbage far later. */
 const ignore = Deno.build.os !== "linux" || Deno.env.get("REGENT_BINARY") !== undefined;
 
 function peakMib(pid: number): number {
@@ -24,14 +24,14 @@ function peakMib(pid: number): number {
 }
 
 async function* requests(): AsyncGenerator<Uint8Array> {
-  // Bytes above 127 take another way than ASCII.
+  // Bytes above 127 take another path than ASCII.
   for (let at = 0; at < VALUES; at++) {
     const value = (at % 2 === 0 ? "\xe9b\0\xff" : "abcd").repeat(MIB / 4);
     yield await Promise.resolve(latin1Bytes(encodeRequest(["SET", `key${at % KEYS}`, value])));
   }
 }
 
-/** A client that never waits for an answer, and disks that are slower than it. */
+/** A client that never waits for an answer, and disks that are slower than the client. */
 Deno.test({
   name: "700 MB of pipelined values of 1 MiB take bounded memory, and none is refused",
   ignore,

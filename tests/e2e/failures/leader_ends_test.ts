@@ -3,10 +3,10 @@ import { PATIENT } from "../../support/calm.ts";
 import { assertHistoryIn, assertNoErrors, underLoad, untilCaughtUp } from "../../support/verify.ts";
 import { withCluster } from "../../support/with_cluster.ts";
 
-/** Election timeout so long that nobody stands just because the ending leader is silent. */
+/** So long that no node stands for election only because the ending leader is silent. */
 const SLOW_ELECTIONS = ["--election-ms", "3000"];
 
-Deno.test("a leader that is ended hands over first, and says that it stops", async () => {
+Deno.test("a leader that is ended transfers leadership first, and reports that it stops", async () => {
   await withCluster({ ...PATIENT, nodeFlags: SLOW_ELECTIONS }, async (cluster) => {
     const gaps: number[] = [];
     for (let round = 0; round < 3; round++) {
@@ -16,7 +16,7 @@ Deno.test("a leader that is ended hands over first, and says that it stops", asy
         await leader.process.signal("SIGTERM");
         assertEquals((await leader.process.status).code, 0);
         const said = leader.process.said.slice(saidBefore);
-        // Another one leads before the node's own end, and not because of it.
+        // Another node leads before this one ends, and not because of its end.
         assertMatch(said, /is asked to stop\n[^]*follows n\d in term \d+\n[^]*has stopped\n/);
         await load.untilMore(20);
         cluster.restart(leader);

@@ -17,7 +17,7 @@ import { withCluster } from "../../support/with_cluster.ts";
 
 const CLIENTS = 8;
 
-Deno.test("a leader that was stopped for a while serves nothing stale and loses nothing", async () => {
+Deno.test("a leader that was suspended for a while serves nothing stale and loses nothing", async () => {
   await withCluster(PATIENT, async (cluster) => {
     const load = await underLoad({ ports: [cluster.proxy.port] }, async (load) => {
       const stopped = await cluster.leader();
@@ -26,7 +26,7 @@ Deno.test("a leader that was stopped for a while serves nothing stale and loses 
       try {
         assertEquals(replyText(await ask(cluster.proxy, ["SET", "watched", "old"])), "OK");
         await stopped.process.signal("SIGSTOP");
-        // The first thing that the old leader finds when it wakes up, before all news of others.
+        // The first input of the old leader when it resumes, before any message of others.
         const early = old.sendAll("early");
         await load.untilMore(20);
         await until("the new value is written", async () => {
@@ -57,7 +57,7 @@ Deno.test("a leader that was stopped for a while serves nothing stale and loses 
   });
 });
 
-Deno.test("leaders that stop and go on again and again lose nothing", async () => {
+Deno.test("leaders that are suspended and resumed repeatedly lose nothing", async () => {
   await withCluster(PATIENT, async (cluster) => {
     const load = await underLoad({ ports: [cluster.proxy.port] }, async (load) => {
       for (let round = 0; round < 3; round++) {
@@ -77,8 +77,8 @@ Deno.test("leaders that stop and go on again and again lose nothing", async () =
 });
 
 /**
- * Connections to a node that believes to lead when it wakes up, whatever has happened meanwhile. Some
- * only read, some only write, some do both in one packet.
+ * Connections to a node that believes that it leads when it resumes. Some only read, some only
+ * write, some do both in one packet.
  */
 class OldLeaderClients {
   readonly #clients: readonly PatientClient[];
@@ -122,7 +122,7 @@ class OldLeaderClients {
     return `the old leader's answers: ${JSON.stringify(texts)}`;
   }
 
-  /** What was acknowledged and is not there, or was refused and is there. */
+  /** Keys that were acknowledged and are missing, or were refused and exist. */
   async brokenWords(proxy: Member): Promise<string[]> {
     const broken: string[] = [];
     for (const [key, reply] of this.#writes) {

@@ -14,12 +14,14 @@ import { withCluster } from "../../support/with_cluster.ts";
 
 const HOLD_MS = 1_000;
 const WAIT_MS = 500;
-/** For an answer that should come at once, on a machine that may be slow. */
+/** Timeout of an answer that should come at once, on a slow machine. */
 const PATIENCE_MS = 20_000;
 const HELD_TOO_LONG = /^CLUSTERDOWN no leader, held \d+ ms$/;
-/** Of a read that the survivor had when it lost the others. */
+/** The error of a read that the survivor was processing when it lost the others. */
 const NOT_ANSWERED = /^CLUSTERDOWN no node has answered this read, tried for \d+ ms$/;
-/** Of a read that was lost with the one and then with the other: it may be what ended them. */
+/**
+ * The error of a read that was lost with both nodes: for all that the proxy knows, it killed them.
+ */
 const LOST_WITH_TWO = /^ERR 2 nodes were lost while they worked on this read, /;
 const FLAGS = {
   nodeFlags: ["--wait-ms", String(WAIT_MS)],
@@ -59,7 +61,7 @@ async function assertNothingServedBy(
   });
   console.log(load.describe());
   assertEquals(load.violations, []);
-  // Reads are never lost, they are only held too long; writes may have been under way.
+  // A read is never lost, only held too long; a write may have been in flight.
   const isReadInVain = (error: string) =>
     [HELD_TOO_LONG, NOT_ANSWERED, LOST_WITH_TWO].some((expected) => expected.test(error));
   assertEquals(load.readErrors.filter((error) => !isReadInVain(error)), []);

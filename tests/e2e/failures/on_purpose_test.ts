@@ -37,7 +37,7 @@ Deno.test("the README's session: isolate the leader, watch the election, heal, w
   });
 });
 
-Deno.test("failures on purpose, at real nodes", async (t) => {
+Deno.test("injected faults at real nodes", async (t) => {
   const flagsOf = { n1: ["--allow-faults"], n2: ["--allow-faults"] };
   await withCluster({ flagsOf }, async (cluster) => {
     await t.step("a node that was not told to allow them obeys none", async () => {
@@ -88,7 +88,7 @@ async function isShown(cluster: LocalCluster): Promise<void> {
   assertEquals(await fault(node, "heal"), [`127.0.0.1:${node.port}: no faults`]);
 }
 
-/** The leader, if it is one that allows it: then a new one is elected meanwhile. */
+/** The leader, if a fault allows it: another node is then elected meanwhile. */
 async function playsDead(cluster: LocalCluster): Promise<void> {
   const { name } = await cluster.leader();
   const paused = {
@@ -125,7 +125,7 @@ function portOf(cluster: LocalCluster, name: string): number {
   return cluster.nodes.find((node) => node.name === name)?.port ?? 0;
 }
 
-/** Runs `regent fault` at a node. @returns the lines that it prints */
+/** Runs `regent fault` for a node. @returns the printed lines */
 async function fault(node: { readonly port: number }, ...words: string[]): Promise<string[]> {
   const { code, stdout, stderr } = await runRegent([
     "fault",
@@ -148,7 +148,7 @@ function rowOf(rows: Rows, { name }: Pick<TableRow, "name">): readonly string[] 
   return rows.find(([id]) => id === name) ?? [];
 }
 
-/** The last column, which is there only while faults are on. */
+/** The last column, which exists only while faults are active. */
 function faultsOf(rows: Rows, node: Pick<TableRow, "name">): string | undefined {
   const column = rows[0]?.indexOf("faults") ?? -1;
   return column < 0 ? undefined : rowOf(rows, node)[column];

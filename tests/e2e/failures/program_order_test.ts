@@ -6,7 +6,7 @@ import { until } from "../../support/until.ts";
 import { withCluster } from "../../support/with_cluster.ts";
 
 const CLIENTS = 6;
-/** Generous, for machines that are slow. */
+/** Long enough for slow machines. */
 const PATIENCE_MS = 60_000;
 
 Deno.test("replies keep the order of requests and find their clients while leaders die", async () => {
@@ -23,7 +23,7 @@ Deno.test("replies keep the order of requests and find their clients while leade
   });
 });
 
-Deno.test("replies keep the order of requests and find their clients while leaders stop", async () => {
+Deno.test("replies keep the order of requests and find their clients while leaders are suspended", async () => {
   await withCluster(PATIENT, async (cluster) => {
     await underOrderedClients(cluster, async (clients) => {
       for (let round = 0; round < 4; round++) {
@@ -60,7 +60,7 @@ async function underOrderedClients(
   assertEquals(clients.flatMap(({ violations }) => violations), []);
 }
 
-/** Waits until each client had N more packets answered without an error. */
+/** Waits until each client has N more packets answered without an error. */
 async function untilMore(clients: readonly OrderedClient[], count: number): Promise<void> {
   const before = clients.map(({ packets }) => packets);
   await until(

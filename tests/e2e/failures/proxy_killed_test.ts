@@ -8,7 +8,7 @@ import {
 } from "../../support/verify.ts";
 import { withCluster } from "../../support/with_cluster.ts";
 
-Deno.test("clients of a proxy that is killed connect again and go on", async () => {
+Deno.test("clients of a killed proxy reconnect and go on", async () => {
   await withCluster(PATIENT, async (cluster) => {
     const load = await underLoad({ ports: [cluster.proxy.port] }, async (load) => {
       for (let round = 0; round < 2; round++) {
@@ -18,13 +18,13 @@ Deno.test("clients of a proxy that is killed connect again and go on", async () 
       }
     });
     console.log(load.describe());
-    // What was under way is sent again by the client library: both kinds of write stand that.
+    // The client library resends requests in flight, which both kinds of write allow.
     assertNoErrors(load);
     await assertHistoryIn(cluster, load);
   });
 });
 
-Deno.test("two proxies work alike, also while the leader is killed", async () => {
+Deno.test("two proxies behave alike, also while the leader is killed", async () => {
   await withCluster({ ...PATIENT, proxies: 2 }, async (cluster) => {
     const ports = cluster.proxies.map(({ port }) => port);
     const load = await underLoad({ ports }, async (load) => {
@@ -41,7 +41,7 @@ Deno.test("two proxies work alike, also while the leader is killed", async () =>
   });
 });
 
-Deno.test("the clients of one proxy notice nothing of another one's death", async () => {
+Deno.test("the clients of one proxy do not notice another one's death", async () => {
   await withCluster({ ...PATIENT, proxies: 2 }, async (cluster) => {
     const [killed, other] = cluster.proxies;
     assertExists(killed);

@@ -47,7 +47,7 @@ Deno.test("three nodes are upgraded one by one under load, and no client sees an
   });
 });
 
-/** A node of the version before starts on a directory whose log is ahead of it. */
+/** A node of the previous version starts on a directory whose log is newer. */
 async function assertTooOld(cluster: LocalCluster): Promise<void> {
   const [, , node] = cluster.nodes;
   if (node === undefined) throw new Error("there is no third node");

@@ -36,7 +36,7 @@ async function comesBack(): Promise<void> {
   });
 }
 
-/** Whether one of the nodes leads and takes a write. */
+/** Whether one of the nodes leads and accepts a write. */
 async function written(machines: readonly Machine[], value: string): Promise<boolean> {
   const [asker] = machines;
   for (const { address } of machines) {

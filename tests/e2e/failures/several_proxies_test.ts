@@ -37,7 +37,7 @@ Deno.test("nodes are proxies too: one of them is killed, leader and proxy in one
       cluster.restart(leader);
       await untilMore(clients, 20);
     });
-    await untilProxying(ports); // the one that was started again, too
+    await untilProxying(ports); // including the restarted one
     await stopsWhole(cluster, ports);
   });
 });
@@ -82,7 +82,7 @@ async function untilProxying(ports: readonly number[]): Promise<void> {
   }
 }
 
-/** A node that is told to end leaves its proxy's port, too. */
+/** A node that is asked to end also leaves its proxy's port. */
 async function stopsWhole(cluster: LocalCluster, ports: readonly number[]): Promise<void> {
   const [node] = cluster.nodes;
   await node?.process.signal("SIGTERM");

@@ -46,7 +46,7 @@ for (const delayMs of [50, 200]) {
       await slow(cluster, delayMs);
       const newest = () => Number(segmentsOf(dir).at(-1)?.split("-")[0]);
       const before = newest();
-      // How many of them become one entry, and an entry stands in one segment, is up to the leader.
+      // The leader decides how many of them share an entry, and an entry is in one segment.
       for (let round = 0; newest() < before + SEGMENTS; round++) {
         assert(round < ROUNDS_MAX, `segments ${before} to ${newest()}`);
         await writeValues(leader);
@@ -55,7 +55,7 @@ for (const delayMs of [50, 200]) {
   });
 }
 
-Deno.test("a leader whose disk hangs hands over", async () => {
+Deno.test("a leader whose disk hangs transfers leadership", async () => {
   await withCluster({ nodeFlags }, async (cluster) => {
     const leader = await cluster.leader();
     await ask(leader, ["FAULT", "slow-disk", "60000"]);

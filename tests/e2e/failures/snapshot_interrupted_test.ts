@@ -12,15 +12,15 @@ import { replyText } from "../../support/reply_text.ts";
 import { until } from "../../support/until.ts";
 import { withCluster } from "../../support/with_cluster.ts";
 
-/** The compiled program may be of an older Deno, which takes far longer for so many bytes. */
+/** The compiled program may be of an older Deno, which takes far longer for this many bytes. */
 const isOlder = Deno.env.get("REGENT_BINARY") !== undefined;
 const MIB = 1024 * 1024;
 const VALUES = 24;
 const PATIENCE = ["--election-ms", isOlder ? "3000" : "1000"];
 const FLAGS = ["--allow-faults", "--snapshot-log-bytes", "4m", ...PATIENCE];
 
-/** Reports of other systems' users, lived through by real processes. */
-Deno.test("a snapshot that is interrupted arrives all the same", async (t) => {
+/** Bug reports of other systems' users, replayed with real processes. */
+Deno.test("an interrupted snapshot still arrives", async (t) => {
   await withCluster({ ...PATIENT, nodeFlags: FLAGS }, async (cluster) => {
     await fillWithLarge(cluster.proxy, VALUES);
     await untilSnapshotOfAll(cluster);
@@ -78,7 +78,8 @@ async function remove(cluster: LocalCluster, { name, process }: Member): Promise
 
 /**
  * A node with a slow disk that joins, and has received this much of the snapshot. On a busy machine
- * it may have all of it before its disk is slow, or before the test looks: then another one joins.
+ * it may have received all of it before its disk is slow, or before the test checks: then another
+ * node joins.
  */
 async function withPart(cluster: LocalCluster, name: string, part: number): Promise<Member> {
   const describe = () => cluster.said();
@@ -101,7 +102,7 @@ async function withPart(cluster: LocalCluster, name: string, part: number): Prom
   throw new Error(`no node was seen with a part of the snapshot\n${cluster.said()}`);
 }
 
-/** Waits until a node has its vote and the state. */
+/** Waits until a node is a voter and has the state. */
 async function untilWhole(cluster: LocalCluster, member: Member): Promise<void> {
   await until(`${member.name} has its vote, and all that is committed`, async () => {
     const leader = await roleOf(await cluster.leader());

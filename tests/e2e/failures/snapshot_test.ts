@@ -8,7 +8,7 @@ import { withCluster } from "../../support/with_cluster.ts";
 const MIB = 1024 * 1024;
 const VALUE = "v".repeat(64 * 1024);
 
-Deno.test("a follower too far behind gets a snapshot, and clients do not notice", async () => {
+Deno.test("a follower that is too far behind gets a snapshot, and clients do not notice", async () => {
   await withCluster({ ...PATIENT, nodeFlags: ["--snapshot-log-bytes", "1m"] }, async (cluster) => {
     const load = await underLoad({ ports: [cluster.proxy.port] }, async (load) => {
       const [follower] = await cluster.followers();
@@ -32,7 +32,7 @@ Deno.test("a follower too far behind gets a snapshot, and clients do not notice"
   });
 });
 
-/** Writes this many bytes, over and over to the same ten keys. */
+/** Writes this many bytes, again and again to the same ten keys. */
 async function overwrite(cluster: LocalCluster, bytes: number): Promise<void> {
   for (let at = 0; at * VALUE.length < bytes; at++) {
     await until("a write is taken", async () => {

@@ -29,7 +29,7 @@ Deno.test("an emptied disk under its old id elects nobody, and nothing acknowled
     await n1.process.signal("SIGKILL");
     await n2.process.signal("SIGKILL");
     Deno.removeSync(n1.dir, { recursive: true });
-    cluster.restart(n1); // the command of the first day
+    cluster.restart(n1); // the command of its first start
     cluster.restart(n3);
     const { code } = await n1.process.ended();
     assertEquals(code, 1);
@@ -46,7 +46,7 @@ Deno.test("an emptied disk under its old id elects nobody, and nothing acknowled
     }, { describe: () => cluster.said() });
     const leader = await cluster.leader();
     assertEquals(await ask(leader, ["GET", "precious"]), "1");
-    // What the line tells to do works.
+    // The command that the line suggests works.
     assertEquals(replyText(await ask(leader, ["CLUSTER", "FORGET", "n1"])), "OK");
     const n4 = cluster.join("n4", leader);
     await until("n4 has its vote", async () => (await roleOf(n4))?.role === "follower", {
@@ -56,7 +56,7 @@ Deno.test("an emptied disk under its old id elects nobody, and nothing acknowled
   });
 });
 
-Deno.test("a cluster begins when all its founders are up, whatever they were before", async () => {
+Deno.test("a cluster begins when all its founders are up, whatever happened to them before", async () => {
   const dir = Deno.makeTempDirSync();
   const ports = freePorts(6);
   const peers = [1, 2, 3].map((at) => `n${at}=127.0.0.1:${ports[at + 2]}`).join(",");
@@ -105,7 +105,8 @@ Deno.test("a copy of a data directory that runs beside the original is refused",
     ]);
     const said = () => `${cluster.said()}\n--- copy\n${copy.said}`;
     try {
-      // Which of the two is the original nobody can tell: whoever is refused says why and ends.
+      // Nobody can know which of the two is the original: the refused one gives the reason and
+      // ends.
       await until("one of the two ends", () => !copy.isRunning || !n3.process.isRunning, {
         describe: said,
       });
@@ -117,7 +118,7 @@ Deno.test("a copy of a data directory that runs beside the original is refused",
         /^regent: Cannot take part as n3: another process runs under this id, with a copy of this data directory, says n[12]; stop one of them, and let a new node --join under an id of its own$/,
       );
       assertEquals(other.isRunning, true);
-      // The cluster serves on.
+      // The cluster goes on serving.
       await until("a write is acknowledged", async () => {
         const leader = await cluster.leader();
         return replyText(await ask(leader, ["SET", "k", "v"])) === "OK";
@@ -137,7 +138,7 @@ Deno.test("a founder that waits for the others ends at once when it is asked to"
   const start = () => new RegentProcess([...args, "--dir", `${dir}/n1`, "--peers", peers]);
   let node = start();
   try {
-    for (let life = 1; life <= 2; life++) { // on an empty directory, and on what that one left
+    for (let life = 1; life <= 2; life++) { // on an empty directory, and on what the first life left
       await until("it waits", () => /waits for all members/.test(node.said), {
         describe: () => node.said,
       });

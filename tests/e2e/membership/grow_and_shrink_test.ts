@@ -22,7 +22,7 @@ async function untilVoter(cluster: LocalCluster, member: Member): Promise<void> 
   );
 }
 
-/** The command's last words, when it succeeded. */
+/** The last words of a successful command. */
 async function regent(...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await runRegent(args);
   assertEquals([code, stderr], [0, ""], args.join(" "));
@@ -97,7 +97,7 @@ Deno.test("a new node waits for its cluster, and a removed one stays removed", a
   });
 });
 
-Deno.test("a new node gets the state, though the log that made it is gone", async () => {
+Deno.test("a new node gets the state, though the log with its entries is gone", async () => {
   const flags = ["--snapshot-log-bytes", "1m"];
   await withCluster({ nodes: 1, proxies: 0, nodeFlags: flags }, async (cluster) => {
     const leader = await cluster.leader();

@@ -25,7 +25,7 @@ Deno.test("a backup of a running cluster", async (t) => {
   });
 });
 
-/** Writes `first` before `second`, the same number, again and again. @returns how often, at the end */
+/** Writes `first` before `second`, the same number, again and again. @returns the last number */
 async function writeUntil(port: number, isOver: () => boolean): Promise<number> {
   const client = await PatientClient.connect({ port });
   try {
@@ -108,7 +108,7 @@ async function restoresSeveral(cluster: LocalCluster, file: string): Promise<voi
   const processes = [
     new RegentProcess(first.args),
     new RegentProcess(second.args),
-    // Not restored: as if it had lost its disk.
+    // A node without the restored directory, as if it had lost its disk.
     new RegentProcess([...third.args, "--peers", peers]),
   ];
   try {
@@ -178,7 +178,7 @@ async function refusesFull(cluster: LocalCluster, file: string): Promise<void> {
   assertEquals((await runRegent(["restore", file, "--dir", dir, "--id", "n1"])).code, 0);
 }
 
-Deno.test("a node that dies or lies leaves no backup behind", async () => {
+Deno.test("a node that dies or sends wrong data leaves no backup behind", async () => {
   const dir = Deno.makeTempDirSync();
   const fields = ["id", "1", "index", 9, "term", 1, "size-bytes", 600_000, "checksum", 1];
   const begun = fields.map((field) => `+${field}\r\n`).join("");
@@ -211,7 +211,10 @@ Deno.test("a node that dies or lies leaves no backup behind", async () => {
   }
 });
 
-/** Plays a node that is asked for a snapshot. @param answer to each `SNAPSHOT READ`; `null`: it dies */
+/**
+ * Plays a node that is asked for a snapshot. @param answer to each `SNAPSHOT READ`; `null` if it
+ * dies
+ */
 async function serve(
   listener: Deno.Listener,
   begun: string,

@@ -48,7 +48,7 @@ async function untilAllTell(cluster: LocalCluster, bytes: number): Promise<void>
   }
 }
 
-/** Writes until it is refused. @returns the refusal */
+/** Writes until a write is refused. @returns the error */
 async function fill(client: PatientClient, name: string): Promise<string> {
   const value = "v".repeat(10 * KIB);
   for (let at = 0; at < 1_000; at++) {
@@ -107,7 +107,7 @@ async function isInBackups(cluster: LocalCluster): Promise<void> {
   });
 }
 
-Deno.test("founders that were killed while they waited need to be told nothing again", async () => {
+Deno.test("founders that were killed while they waited need no flags again", async () => {
   const dir = Deno.makeTempDirSync();
   const places = ["n1", "n2"].map((id) => nodePlace(`${dir}/${id}`, id));
   const peers = places.map(({ raftPort }, at) => `n${at + 1}=${HOST}:${raftPort}`).join(",");
@@ -119,14 +119,14 @@ Deno.test("founders that were killed while they waited need to be told nothing a
     return process;
   };
   try {
-    for (const { args, dir } of places) { // one alone at a time, so that it waits
+    for (const { args, dir } of places) { // one at a time, so that it waits
       const founder = start([...args, "--peers", peers, ...FLAG]);
       await until("it has a directory", () => existsSync(`${dir}/identity.json`), {
         describe: said,
       });
       await founder.signal("SIGKILL");
     }
-    // They remember their Raft ports, and what their cluster is to begin with.
+    // They remember their Raft ports, and the initial settings of their cluster.
     places.forEach(({ port, dir }, at) =>
       start(["node", "--id", `n${at + 1}`, "--port", `${port}`, "--dir", dir])
     );

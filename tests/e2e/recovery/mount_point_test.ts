@@ -5,7 +5,7 @@ import { runRegent } from "../../support/regent_process.ts";
 import { nodePlace, withServingNode } from "../../support/serving_node.ts";
 import { withTemporaryDirectory } from "../../support/temporary_directory.ts";
 
-/** A volume is mounted where `--dir` is: it can be filled, but not renamed. */
+/** A volume is mounted at `--dir`: files can be created in it, but it cannot be renamed. */
 Deno.test({
   name: "restore and recover where the data directory is a mount point",
   ignore: !CAN_MOUNT,
@@ -59,7 +59,7 @@ async function backUp(dir: string, file: string): Promise<void> {
   });
 }
 
-Deno.test("what is no directory, or no file, is told in one line", async () => {
+Deno.test("a path that is not a directory, or not a file, is reported in one line", async () => {
   await withTemporaryDirectory(async (dir) => {
     const file = `${dir}/file`;
     Deno.writeTextFileSync(file, "");

@@ -38,7 +38,7 @@ async function refusesRunning(cluster: LocalCluster): Promise<void> {
   assertStringIncludes(none.stderr, "it is no node's data directory");
 }
 
-/** The leader with all that was written, one that lacks the end, and one that dies with its disk. */
+/** The leader with all writes, a node that lacks the last ones, and one that dies with its disk. */
 async function fallApart(cluster: LocalCluster): Promise<[Member, Member, Member]> {
   const leader = await cluster.leader();
   const [second, straggler] = await cluster.followers();
@@ -104,7 +104,7 @@ function keptOf({ dir }: Member): string {
   return `${dir}/${kept[0]}`;
 }
 
-/** As if the process had died when it had moved the log, and not the snapshots yet. */
+/** The state after a crash between the moves of the log and of the snapshots. */
 async function finishes(survivor: Member): Promise<void> {
   const identity = Deno.readTextFileSync(`${survivor.dir}/identity.json`);
   const kept = keptOf(survivor);
@@ -148,7 +148,7 @@ async function growsAgain(
   try {
     await until("it serves", async () => await ask(first, ["DBSIZE"]) === KEYS, { describe: said });
     assertEquals(await ask(first, ["GET", `key${KEYS - 1}`]), `v${KEYS - 1}`);
-    // The straggler's old directory, told where the new cluster is: it must not get in.
+    // The straggler's old directory, with the address of the new cluster: it must not get in.
     const [, raftPort] = [first.port, first.raftPort];
     const old = new RegentProcess(
       straggler.args.map((arg) =>
