@@ -13,7 +13,7 @@ export const answerMutants: readonly Mutant[] = [
   },
   {
     name: "removed-node-forgets-the-answer",
-    bug: "a write that comes to a node after its removal is dropped, and its client waits for ever",
+    bug: "a write that reaches a node after its removal is dropped, and its client waits for ever",
     file: "src/node/clients/client_requests.ts",
     find: `    } else if (this.#isRemoved && !this.#isLeader) {
       return request.sink.settle(this.redirect(slotOf(request)));`,
@@ -37,7 +37,7 @@ export const answerMutants: readonly Mutant[] = [
   },
   {
     name: "unbegun-write-waits-for-ever",
-    bug: "a deposed leader drops the writes that it had taken and not put into its log",
+    bug: "a deposed leader drops the writes that it had accepted and not put into its log",
     file: "src/node/clients/client_requests.ts",
     find: "request.settle(request.isWrite ? this.redirect(slotOf(request)) : LEADER_CHANGED);",
     replace: "if (!request.isWrite) request.settle(LEADER_CHANGED);",
@@ -46,7 +46,7 @@ export const answerMutants: readonly Mutant[] = [
   },
   {
     name: "proxy-holds-for-ever",
-    bug: "a proxy keeps what nobody can take beyond --hold-ms-max",
+    bug: "a proxy keeps requests that no node can take for longer than --hold-ms-max",
     file: "src/proxy/hold_queue.ts",
     find: "if (heldMs <= this.#limits.holdMsMax) break;",
     replace: "if (heldMs >= 0) break;",
@@ -56,7 +56,7 @@ export const answerMutants: readonly Mutant[] = [
   {
     name: "handed-over-beyond-the-wait",
     bug:
-      "a write that waits for the next leader is kept beyond --wait-ms where elections take longer",
+      "a write that waits for the next leader is kept longer than --wait-ms if elections take longer",
     file: "src/node/clients/client_requests.ts",
     find: "const taken = this.#requests.filter((request) => request.sinceMs <= sinceMs);",
     replace: "const taken = this.#requests.filter((request) => request.sinceMs <= sinceMs - 1e9);",
@@ -66,7 +66,8 @@ export const answerMutants: readonly Mutant[] = [
   },
   {
     name: "handed-over-refused-at-once",
-    bug: "what waits for the next leader is refused at the next heartbeat, before its time is over",
+    bug:
+      "a write that waits for the next leader is refused at the next heartbeat, before its time is over",
     file: "src/node/clients/client_requests.ts",
     find: "this.#handover.takeOlderThan(tooOldMs)",
     replace: "this.#handover.takeOlderThan(nowMs)",
@@ -74,8 +75,7 @@ export const answerMutants: readonly Mutant[] = [
   },
   {
     name: "read-behind-a-write-given-up-on",
-    bug:
-      "a read sees a write of its own connection that was sent later, where that was given up on",
+    bug: "a read sees a later write of its own connection after an earlier write was given up",
     file: "src/node/clients/proposals.ts",
     find: "if (proposal.requests.length > 0) this.#pacer.noteAnswers(proposal.requests);",
     replace: `if (proposal.requests.length === 0) return null;
@@ -92,7 +92,7 @@ export const answerMutants: readonly Mutant[] = [
   },
   {
     name: "end-of-a-client-ends-the-process",
-    bug: "what goes wrong when a client has gone ends the process",
+    bug: "an exception after a client has disconnected ends the process",
     file: "src/server/listener.ts",
     find: `} catch (error) {
       this.logFailure(connection, error);
@@ -104,7 +104,7 @@ export const answerMutants: readonly Mutant[] = [
   },
   {
     name: "reply-that-cannot-be-sent-ends-the-process",
-    bug: "one reply that cannot be put together ends the process",
+    bug: "one reply that cannot be encoded ends the process",
     file: "src/server/connection.ts",
     find: `this.#flush();
     } catch (error) {
@@ -116,7 +116,7 @@ export const answerMutants: readonly Mutant[] = [
   },
   {
     name: "endless-sender-fills-the-memory",
-    bug: "a client that waits without end and sends on and on fills the memory",
+    bug: "a client that waits without a limit and keeps sending fills the memory",
     file: "src/server/connection.ts",
     find: "if (this.#decoder.pendingBytes <= PROBED_BYTES_MAX) return;",
     replace: "if (this.#decoder.pendingBytes <= 1_000 * PROBED_BYTES_MAX) return;",
@@ -124,7 +124,7 @@ export const answerMutants: readonly Mutant[] = [
   },
   {
     name: "client-that-has-read-all-is-cut-off",
-    bug: "a client is cut off though it has taken all that waited for it",
+    bug: "a client is disconnected though it has read everything that was buffered",
     file: "src/server/reply_output.ts",
     find: "if (!this.#isBehind) return;",
     replace: "",
@@ -150,7 +150,8 @@ export const answerMutants: readonly Mutant[] = [
   },
   {
     name: "wait-at-a-follower-counts-nobody",
-    bug: "WAIT at a follower tells of no replica, where it should name the leader",
+    bug:
+      "WAIT at a follower returns a number of replicas instead of an error that names the leader",
     file: "src/server/node_frontend.ts",
     find: `const refusal = this.#node.refusal(0);
     if (refusal !== null)`,
@@ -160,7 +161,7 @@ export const answerMutants: readonly Mutant[] = [
   },
   {
     name: "backup-hangs-when-its-node-stops",
-    bug: "a client that waits for a snapshot is not told that the node stops",
+    bug: "a client that waits for a snapshot gets no answer when the node stops",
     file: "src/node/snapshots/snapshot_exports.ts",
     find: `one.refuse("it is stopping");`,
     replace: "one.end();",
@@ -168,7 +169,7 @@ export const answerMutants: readonly Mutant[] = [
   },
   {
     name: "damaged-backup-stays-held",
-    bug: "backups that found a damaged file use up the places of all others",
+    bug: "backups that found a damaged file use up the slots of all others",
     file: "src/server/snapshot_commands.ts",
     find: `this.#forget(connection, id);
       held.end();

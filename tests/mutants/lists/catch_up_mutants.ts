@@ -4,11 +4,11 @@ const CATCH_UP = "src/node/members/catch_up_test.ts";
 const SNAPSHOTS = "src/node/snapshots/node_snapshots_test.ts";
 const RECEIVER = "src/node/snapshots/snapshot_receiver_test.ts";
 
-/** Nodes that are behind, and must not attract reads. */
+/** Nodes that lag, and must not attract reads. */
 export const catchUpMutants: readonly Mutant[] = [
   {
     name: "fresh-start-counts-as-caught-up",
-    bug: "a node that returns is asked for reads before it knows how far it is behind",
+    bug: "a node that returns gets reads before it knows how far it lags",
     file: "src/node/members/catch_up.ts",
     find: "this.#behindSinceMs = nowMs;\n  }",
     replace: "this.#behindSinceMs = nowMs < 0 ? nowMs : null;\n  }",
@@ -16,7 +16,7 @@ export const catchUpMutants: readonly Mutant[] = [
   },
   {
     name: "lag-without-an-end",
-    bug: "a node that applies ever later is never said to lag",
+    bug: "a node that applies ever later is never reported as lagging",
     file: "src/node/members/catch_up.ts",
     find: "if (isLate) this.#behindSinceMs ??= nowMs;",
     replace: "if (isLate) this.#behindSinceMs ??= null;",
@@ -32,7 +32,7 @@ export const catchUpMutants: readonly Mutant[] = [
   },
   {
     name: "reads-kept-while-catching-up",
-    bug: "reads that are at a node when it falls behind wait there until their time is over",
+    bug: "reads that are at a node when it falls behind wait there until they time out",
     file: "src/node/clients/client_requests.ts",
     find: "if (this.#refusesReads) this.#reads.refuseAll(() => CATCHING_UP);",
     replace: "",
@@ -40,7 +40,7 @@ export const catchUpMutants: readonly Mutant[] = [
   },
   {
     name: "catching-up-not-pushed",
-    bug: "a proxy is not told when a node has caught up",
+    bug: "a proxy does not learn when a node has caught up",
     file: "src/node/members/report.ts",
     find: "isCatchingUp === last.isCatchingUp && isEqual(now, last);",
     replace: "isEqual(now, last);",
@@ -48,8 +48,7 @@ export const catchUpMutants: readonly Mutant[] = [
   },
   {
     name: "needless-arrival-kept",
-    bug:
-      "half a snapshot that is not needed any more stays, and the node counts as behind for ever",
+    bug: "half a snapshot that is no longer needed stays, and the node counts as lagging for ever",
     file: "src/node/snapshots/snapshot_receiver.ts",
     find: `if (!isNeeded && arrival.state !== "finishing") this.#arrival = null;`,
     replace: `if (!isNeeded && arrival.state === "durable") this.#arrival = null;`,

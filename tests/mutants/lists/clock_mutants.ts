@@ -6,11 +6,11 @@ const CLOCKS = "src/node/time/member_clocks_test.ts";
 const EXPIRY = "src/node/expiry_test.ts";
 const TIMEKEEPING = "src/node/time/timekeeping_test.ts";
 
-/** Clocks that are wrong, and the log's time that must not be. */
+/** Wrong clocks, which must not make the log's time wrong. */
 export const clockMutants: readonly Mutant[] = [
   {
     name: "log-time-follows-the-leader's-clock",
-    bug: "a leader whose clock is years ahead ends all keys with one write",
+    bug: "a leader whose clock is years ahead expires all keys with one write",
     file: "src/node/time/log_time.ts",
     find: "if (this.#leadsIn !== null) this.#notBefore(majorityMs);",
     replace: "if (this.#leadsIn !== null) this.#notBefore(clock.nowMs());",
@@ -19,7 +19,7 @@ export const clockMutants: readonly Mutant[] = [
   },
   {
     name: "log-time-waits-for-the-clocks",
-    bug: "where the log's time is ahead it stands still, and keys live until the clocks are there",
+    bug: "if the log's time is ahead it stops, and keys live until the clocks have caught up",
     file: "src/node/time/log_time.ts",
     find: "isAhead ? passedMs * PACE_AHEAD : passedMs;",
     replace: "isAhead ? passedMs * PACE_AHEAD * 0 : passedMs;",
@@ -36,7 +36,8 @@ export const clockMutants: readonly Mutant[] = [
   },
   {
     name: "request-to-stand-forgotten",
-    bug: "a node that is told to lead, and knows the time only a moment later, never stands for it",
+    bug:
+      "a node that is asked to take over, and learns the time only a moment later, never stands for election",
     file: "src/raft/raft.ts",
     find: "state.isCampaignDue = !state.mayLead;",
     replace: "state.isCampaignDue = false;",
@@ -53,7 +54,7 @@ export const clockMutants: readonly Mutant[] = [
   },
   {
     name: "far-off-leader-leads-on",
-    bug: "a leader whose clock becomes wrong does not hand over",
+    bug: "a leader whose clock becomes wrong does not transfer its leadership",
     file: "src/node/time/timekeeping.ts",
     find: "if (!this.#isWrong || raft.role",
     replace: "if (this.#isWrong || raft.role",
@@ -62,7 +63,7 @@ export const clockMutants: readonly Mutant[] = [
   {
     name: "far-off-leader-tries-for-ever",
     bug:
-      "a leader with a wrong clock holds writes for one successor after the other that cannot lead",
+      "a leader with a wrong clock holds writes for one successor after another that cannot lead",
     file: "src/node/time/timekeeping.ts",
     find: "const to = this.#hasOffered ? null : successor();",
     replace: "const to = this.#hasOffered ? successor() : successor();",
@@ -70,7 +71,7 @@ export const clockMutants: readonly Mutant[] = [
   },
   {
     name: "leadership-to-a-wrong-clock",
-    bug: "leadership is handed to a node that must not lead, and writes wait in vain",
+    bug: "leadership is transferred to a node that must not lead, and writes wait for nothing",
     file: "src/node/members/membership.ts",
     find: "    if (hasWrongClock(to)) {",
     replace: "    if (hasWrongClock(to) && to === id) {",
@@ -78,7 +79,7 @@ export const clockMutants: readonly Mutant[] = [
   },
   {
     name: "clock-offset-with-the-wrong-sign",
-    bug: "what is ahead is taken for what is behind",
+    bug: "an offset ahead is taken for one behind",
     file: "src/node/time/member_clocks.ts",
     find: "return own - medianOf(times);",
     replace: "return medianOf(times) - own;",
@@ -86,7 +87,7 @@ export const clockMutants: readonly Mutant[] = [
   },
   {
     name: "clock-without-the-way",
-    bug: "the way that an answer takes counts as an offset",
+    bug: "the travel time of an answer counts as an offset",
     file: "src/node/time/member_clocks.ts",
     find: "const originMs = timeMs + tripMs / 2 - nowMs;",
     replace: "const originMs = timeMs - nowMs;",
@@ -94,7 +95,7 @@ export const clockMutants: readonly Mutant[] = [
   },
   {
     name: "clock-of-an-older-question",
-    bug: "an answer that was under way for long counts as that to the newest question",
+    bug: "an answer that took long counts as the answer to the newest question",
     file: "src/node/time/member_clocks.ts",
     find: "const tripMs = nowMs - (asked[at]?.atMs ?? -Infinity);",
     replace: "const tripMs = nowMs - (asked.at(at < 0 ? at : -1)?.atMs ?? -Infinity);",
@@ -102,7 +103,7 @@ export const clockMutants: readonly Mutant[] = [
   },
   {
     name: "clock-known-for-ever",
-    bug: "the clock of a node that is gone counts on",
+    bug: "the clock of a node that is gone still counts",
     file: "src/node/time/member_clocks.ts",
     find: "?.atMs ?? -Infinity) < KNOWN_MS_MAX;",
     replace: "?.atMs ?? -Infinity) < KNOWN_MS_MAX * Infinity;",
@@ -119,7 +120,7 @@ export const clockMutants: readonly Mutant[] = [
   },
   {
     name: "nobody-agrees-nobody-leads",
-    bug: "where all clocks differ nobody may lead, and nothing can be written",
+    bug: "if all clocks differ nobody may lead, and nothing can be written",
     file: "src/node/time/member_clocks.ts",
     find: "(agreed[0] ?? 0) > clockOffsetMsMax) continue;",
     replace: "(agreed[0] ?? 0) > Infinity) continue;",
@@ -127,7 +128,7 @@ export const clockMutants: readonly Mutant[] = [
   },
   {
     name: "clocks-put-right-at-once",
-    bug: "when all clocks are put right together, each node takes its own for the wrong one",
+    bug: "when all clocks are corrected together, each node takes its own for the wrong one",
     file: "src/node/time/member_clocks.ts",
     find: "id === self ? this.#jumpedMs : -Infinity",
     replace: "id === self ? -Infinity : this.#jumpedMs",
@@ -135,7 +136,7 @@ export const clockMutants: readonly Mutant[] = [
   },
   {
     name: "leader-keeps-its-time",
-    bug: "a node that was down while nothing was written takes up a time that is long over",
+    bug: "a node that was down while nothing was written resumes with a time that is long past",
     file: "src/node/time/timekeeping.ts",
     find: "logTimeMs !== null && from === raft.leaderId) {",
     replace: "logTimeMs !== null && from !== raft.leaderId) {",
@@ -143,7 +144,7 @@ export const clockMutants: readonly Mutant[] = [
   },
   {
     name: "new-leader-goes-back",
-    bug: "a new leader proposes with a time before that of entries which it has not applied yet",
+    bug: "a new leader proposes a time before that of entries which it has not applied yet",
     file: "src/node/time/log_time.ts",
     find: "this.#notBefore(last.timeMs);",
     replace: "if (last.term === 0) this.#notBefore(last.timeMs);",
@@ -151,7 +152,7 @@ export const clockMutants: readonly Mutant[] = [
   },
   {
     name: "follower-follows-the-clocks",
-    bug: "a node keeps what the clocks showed before they were put right, and leads with that",
+    bug: "a node keeps clock readings from before a correction, and leads with them",
     file: "src/node/time/log_time.ts",
     find: "if (this.#leadsIn !== null) this.#notBefore(majorityMs);",
     replace: "this.#notBefore(majorityMs);",
@@ -159,7 +160,7 @@ export const clockMutants: readonly Mutant[] = [
   },
   {
     name: "new-leader-without-the-clocks",
-    bug: "a cluster that was down goes on with the time at which it ended",
+    bug: "a cluster that was down resumes with the time at which it stopped",
     file: "src/node/time/log_time.ts",
     find: "this.#notBefore(this.#majorityMs());",
     replace: "",
@@ -167,7 +168,7 @@ export const clockMutants: readonly Mutant[] = [
   },
   {
     name: "outdated-word-counts",
-    bug: "a node leads with a time that a later leader did not go on from, and ends all keys",
+    bug: "a node leads with a time that a later leader did not continue, and expires all keys",
     file: "src/node/time/log_time.ts",
     find: "if (isOutdated) this.#nowMs = this.#loggedMs;",
     replace: "if (isOutdated) this.nowMs();",
@@ -175,7 +176,7 @@ export const clockMutants: readonly Mutant[] = [
   },
   {
     name: "word-forgotten-at-once",
-    bug: "where the log's time is ahead, each new leader loses the time since the last entry",
+    bug: "if the log's time is ahead, each new leader loses the time since the last entry",
     file: "src/node/time/log_time.ts",
     find: "if (isOutdated) this.#nowMs = this.#loggedMs;",
     replace: "if (isOutdated || said !== null) this.#nowMs = this.#loggedMs;",
@@ -183,7 +184,8 @@ export const clockMutants: readonly Mutant[] = [
   },
   {
     name: "time-forgotten-with-a-word",
-    bug: "where the log's time is ahead, a new leader that drops a word loses the time since then",
+    bug:
+      "if the log's time is ahead, a new leader that drops an old report loses the time since then",
     file: "src/node/time/log_time.ts",
     find: "if (isOutdated) this.#nowMs = this.#loggedMs;",
     replace: "if (isOutdated) this.#nowMs = machine.timeMs;",
@@ -191,7 +193,7 @@ export const clockMutants: readonly Mutant[] = [
   },
   {
     name: "own-word-is-none",
-    bug: "a node that led takes up its own time again, which no later leader went on from",
+    bug: "a node that led before resumes its own time, which no later leader continued",
     file: "src/node/time/log_time.ts",
     find: "if (this.#leadsIn !== null) this.#said = {",
     replace: "if (this.#leadsIn !== null && timeMs === 0) this.#said = {",
@@ -199,7 +201,7 @@ export const clockMutants: readonly Mutant[] = [
   },
   {
     name: "follower's-time-only-forth",
-    bug: "a follower's time stays ahead of its leader's, and PTTL there tells too little",
+    bug: "a follower's time stays ahead of its leader's, and PTTL there returns too little",
     file: "src/node/time/log_time.ts",
     find: "this.#nowMs = Math.min(this.#nowMs, timeMs + tripMs);",
     replace: "this.#nowMs = Math.max(this.#nowMs, timeMs - tripMs);",
@@ -207,7 +209,8 @@ export const clockMutants: readonly Mutant[] = [
   },
   {
     name: "old-proposals-count",
-    bug: "a node that leads again goes on from what it had proposed in vain, and ends all keys",
+    bug:
+      "a node that leads again continues the time of proposals that failed, and expires all keys",
     file: "src/node/time/log_time.ts",
     find: "this.#lastMs = 0;",
     replace: "",
@@ -215,7 +218,7 @@ export const clockMutants: readonly Mutant[] = [
   },
   {
     name: "new-leader-lets-nothing-pass",
-    bug: "a read at a follower sees a key that ended long ago, while nobody led",
+    bug: "a read at a follower sees a key that expired long ago, while nobody led",
     file: "src/node/time/log_time.ts",
     find: "else this.#passIfDue(last.timeMs);",
     replace: "else this.#passIfDue(Infinity);",
@@ -224,7 +227,7 @@ export const clockMutants: readonly Mutant[] = [
   {
     name: "what-is-not-applied-ends-later",
     bug:
-      "a read at a follower sees a key that ended long ago, and that the new leader applies late",
+      "a read at a follower sees a key that expired long ago, because the new leader applies late",
     file: "src/node/time/log_time.ts",
     find: "if (last.index > raft.status().appliedIndex) this.#letPass();",
     replace: "if (last.index > Infinity) this.#letPass();",
@@ -232,7 +235,8 @@ export const clockMutants: readonly Mutant[] = [
   },
   {
     name: "known-long-ago-is-known",
-    bug: "a node that was down leads with the time at which it ended, the clocks long out of reach",
+    bug:
+      "a node that was down leads with the time at which it stopped, with the other clocks long unreachable",
     file: "src/node/time/log_time.ts",
     find: "(this.#said !== null || this.#leadsIn !== null));",
     replace: "(this.#said !== undefined || this.#leadsIn !== null));",
@@ -240,7 +244,7 @@ export const clockMutants: readonly Mutant[] = [
   },
   {
     name: "word-before-leading",
-    bug: "a new leader tells the others a time that it has not looked up in its log yet",
+    bug: "a new leader reports a time that it has not yet looked up in its log",
     file: "src/node/time/log_time.ts",
     find: 'return role === "leader" && term === this.#leadsIn ? this.nowMs() : null;',
     replace: 'return role === "leader" && term > 0 ? this.nowMs() : null;',
@@ -248,7 +252,7 @@ export const clockMutants: readonly Mutant[] = [
   },
   {
     name: "word-of-an-older-leadership",
-    bug: "what a node said when it led before passes for what it says now",
+    bug: "a node's report from an earlier leadership passes for a current one",
     file: "src/node/time/timekeeping.ts",
     find: "if (isOfNow) this.log.noteLeaderTime(logTimeMs, tripMs);",
     replace: "if (isOfNow || from !== null) this.log.noteLeaderTime(logTimeMs, tripMs);",
@@ -256,7 +260,7 @@ export const clockMutants: readonly Mutant[] = [
   },
   {
     name: "new-leader-asked-late",
-    bug: "for a second nobody knows what the new leader goes by",
+    bug: "for a second nobody knows the time of the new leader",
     file: "src/node/time/timekeeping.ts",
     find: "this.#clocks.askAnew();",
     replace: "",
@@ -264,7 +268,7 @@ export const clockMutants: readonly Mutant[] = [
   },
   {
     name: "older-questions-given-up",
-    bug: "where an answer takes longer than 50 ms no clock is ever known, and nobody leads",
+    bug: "if an answer takes longer than 50 ms no clock is ever known, and nobody leads",
     file: "src/node/time/member_clocks.ts",
     find: "this.#asked.set(to, [...open, { serial, atMs: nowMs }]);",
     replace: "this.#asked.set(to, [...open.slice(0, 0), { serial, atMs: nowMs }]);",
@@ -272,7 +276,7 @@ export const clockMutants: readonly Mutant[] = [
   },
   {
     name: "asked-once-after-a-jump",
-    bug: "after a jump of its clock a node waits for a second where a question is lost",
+    bug: "after a jump of its clock a node waits for a second if a question is lost",
     file: "src/node/time/member_clocks.ts",
     find: "this.#isKnown(to, nowMs) && this.#isSince(to, this.#jumpedMs);",
     replace: "this.#isKnown(to, nowMs);",
@@ -280,7 +284,7 @@ export const clockMutants: readonly Mutant[] = [
   },
   {
     name: "clocks-of-before-they-were-put-right",
-    bug: "all clocks are put right, and a new leader goes by what they showed a moment before",
+    bug: "all clocks are corrected, and a new leader uses their readings of a moment before",
     file: "src/node/time/member_clocks.ts",
     find: "this.#knownTimes(voters, nowMs, this.#jumpedMs);",
     replace: "this.#knownTimes(voters, nowMs);",
@@ -297,7 +301,7 @@ export const clockMutants: readonly Mutant[] = [
   },
   {
     name: "reads-by-their-own-clock",
-    bug: "PTTL at a node is counted from that node's clock, not from the log's time",
+    bug: "PTTL at a node uses that node's clock, not the log's time",
     file: "src/node/node_parts.ts",
     find: "nowMs: () => time.nowMs(),",
     replace: "nowMs: () => Math.max(machine.timeMs, clock.nowMs()),",

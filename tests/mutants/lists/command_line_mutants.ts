@@ -3,11 +3,11 @@ import type { Mutant } from "../mutant.ts";
 const COMMAND_LINE = "src/cli/command_line.ts";
 const HELP_TEST = "tests/e2e/cli/help_test.ts";
 
-/** What the command line does that its library would do otherwise. */
+/** Where the command line must differ from its library. */
 export const commandLineMutants: readonly Mutant[] = [
   {
     name: "yes-from-the-environment",
-    bug: "a variable that was once set answers every question before a recovery or removal",
+    bug: "a variable that was set once answers every question before a recovery or removal",
     file: COMMAND_LINE,
     find: "if (flag.isTypedOnly === true) return undefined;",
     replace: "if (flag.isTypedOnly === null) return undefined;",
@@ -47,7 +47,8 @@ export const commandLineMutants: readonly Mutant[] = [
   },
   {
     name: "no-raw-takes-raw-back",
-    bug: "--no-raw is read as raw = false, and a reply goes into a file as no program expects it",
+    bug:
+      "--no-raw is read as raw = false, and a reply goes into a file in a format that no program expects",
     file: COMMAND_LINE,
     find: "option.negate = false;",
     replace: 'option.negate = name.startsWith("--no-");',
@@ -64,7 +65,8 @@ export const commandLineMutants: readonly Mutant[] = [
   },
   {
     name: "help-instead-of-unknown-command",
-    bug: "a script that calls a command of another version with --help takes it for one there is",
+    bug:
+      "a script that calls a command of another version with --help takes it for an existing one",
     file: "src/cli/main.ts",
     find: "const words = isKnown || args.length === 0 ? args : [name];",
     replace: "const words = args;",

@@ -33,7 +33,7 @@ export const commandMutants: readonly Mutant[] = [
   },
   {
     name: "heap-loses-its-order",
-    bug: "removing a deadline leaves a later one before an earlier",
+    bug: "removing a deadline puts a later one before an earlier one",
     file: "src/store/deadlines.ts",
     find: "this.moved(last);",
     replace: "this.#up(last, index);",
@@ -41,7 +41,7 @@ export const commandMutants: readonly Mutant[] = [
   },
   {
     name: "scan-misses-a-moved-key",
-    bug: "a key that took a removed one's place is not found there",
+    bug: "a key that took the place of a removed one is not found there",
     file: "src/store/items.ts",
     find: "else last.position = position;",
     replace: "",
@@ -49,7 +49,7 @@ export const commandMutants: readonly Mutant[] = [
   },
   {
     name: "expired-in-a-storm",
-    bug: "a storm of keys that end at the same time stalls everybody",
+    bug: "many keys that expire at the same time stall all clients",
     file: "src/store/keyspace.ts",
     find: "removed < EXPIRED_PER_STEP_MAX; removed++",
     replace: "removed < EXPIRED_PER_STEP_MAX * 1e9; removed++",
@@ -79,7 +79,8 @@ export const commandMutants: readonly Mutant[] = [
   },
   {
     name: "chance-in-a-write",
-    bug: "a write reads the clock of whoever executes it: the leader's and the followers' differ",
+    bug:
+      "a write reads the clock of the node that executes it: the leader's and the followers' differ",
     file: "src/commands/state_machine.ts",
     find: "context.nowMs = Math.max(nowMs, this.keyspace.timeMs);",
     replace: "context.nowMs = nowMs;",
@@ -95,7 +96,7 @@ export const commandMutants: readonly Mutant[] = [
   },
   {
     name: "bound-above-what-is-built-in",
-    bug: "a user's bound of memory counts although the version's rules allow less",
+    bug: "a user's memory limit counts although the version's rules allow less",
     file: "src/commands/state_machine.ts",
     find: "memoryBytesMax === 0 ? limit : Math.min(memoryBytesMax, limit)",
     replace: "memoryBytesMax === 0 ? limit : memoryBytesMax",
@@ -103,7 +104,7 @@ export const commandMutants: readonly Mutant[] = [
   },
   {
     name: "bound-lost-in-a-snapshot",
-    bug: "a node that was restored from a snapshot goes by a bound of memory of its own",
+    bug: "a node that was restored from a snapshot uses a memory limit of its own",
     file: "src/commands/state_machine.ts",
     find: "this.#context.settings = settings;",
     replace: "void settings;",
@@ -111,7 +112,7 @@ export const commandMutants: readonly Mutant[] = [
   },
   {
     name: "bound-not-told-in-a-snapshot",
-    bug: "a snapshot does not tell the user's bound of memory",
+    bug: "a snapshot lacks the user's memory limit",
     file: "src/store/state_snapshot.ts",
     find: "if (memoryBytesMax !== 0) state.push(memoryBytesMax);",
     replace: "if (memoryBytesMax < 0) state.push(memoryBytesMax);",
@@ -119,7 +120,7 @@ export const commandMutants: readonly Mutant[] = [
   },
   {
     name: "setting-half-done",
-    bug: "CONFIG SET changes what it can before it finds a name that is wrong",
+    bug: "CONFIG SET changes some settings before it finds an invalid name",
     file: "src/commands/config_set.ts",
     find: "  checkNames(args);\n",
     replace:
@@ -128,7 +129,8 @@ export const commandMutants: readonly Mutant[] = [
   },
   {
     name: "moved-record-loses-its-position",
-    bug: "a short key that took a removed one's place stands at another position for itself",
+    bug:
+      "a short key that took the place of a removed one is compared with the key at another position",
     file: "src/store/items.ts",
     find:
       'if (typeof last === "number") this.#arena.setPositionAt(last, position);\n      else last',
@@ -137,7 +139,7 @@ export const commandMutants: readonly Mutant[] = [
   },
   {
     name: "dead-values-kept",
-    bug: "what values leave behind when they change their length is never won back",
+    bug: "the space that values free when they change their length is never reclaimed",
     file: "src/store/record_arena.ts",
     find: "this.#deadUnits * DEAD_SHARE > this.#allocatedUnits",
     replace: "this.#deadUnits > DEAD_SHARE * this.#allocatedUnits",
@@ -145,7 +147,7 @@ export const commandMutants: readonly Mutant[] = [
   },
   {
     name: "removed-records-uncounted",
-    bug: "the room of keys that are removed is never won back",
+    bug: "the space of removed keys is never reclaimed",
     file: "src/store/items.ts",
     find:
       'else last.position = position;\n    }\n    if (typeof item === "number") this.#arena.remove(item);',
@@ -154,7 +156,7 @@ export const commandMutants: readonly Mutant[] = [
   },
   {
     name: "deadline-left-behind",
-    bug: "a key that takes a removed one's place loses its deadline",
+    bug: "a key that takes the place of a removed one loses its deadline",
     file: "src/store/keyspace.ts",
     find: "this.#deadlines.moved(last, position);",
     replace: "if (last < 0) this.#deadlines.moved(last, position);",
@@ -162,7 +164,7 @@ export const commandMutants: readonly Mutant[] = [
   },
   {
     name: "moved-record-not-found",
-    bug: "a key whose record was moved to win room back is found where it was",
+    bug: "a key whose record was moved during compaction is found at its old place",
     file: "src/store/items.ts",
     find: "this.#index.replace(this.#arena.keyAt(to), from, to);",
     replace: "if (from === to) this.#index.replace(this.#arena.keyAt(to), from, to);",
@@ -170,7 +172,7 @@ export const commandMutants: readonly Mutant[] = [
   },
   {
     name: "view-sees-who-moved-in",
-    bug: "a snapshot tells of the last key twice, as it has taken a removed one's place",
+    bug: "a snapshot contains the last key twice, as it has taken the place of a removed one",
     file: "src/store/keyspace.ts",
     find: "this.#keep(last);",
     replace: "",
@@ -178,7 +180,7 @@ export const commandMutants: readonly Mutant[] = [
   },
   {
     name: "slot-of-another-key",
-    bug: "the bytes of a key change places in its slot's checksum",
+    bug: "the bytes of a key swap places in its slot's checksum",
     file: "src/commands/key_slot.ts",
     find: "(BEFORE_7[first] ?? 0) ^ (BEFORE_6[second] ?? 0)",
     replace: "(BEFORE_7[second] ?? 0) ^ (BEFORE_6[first] ?? 0)",

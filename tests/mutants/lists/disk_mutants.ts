@@ -42,7 +42,7 @@ export const diskMutants: readonly Mutant[] = [
   },
   {
     name: "torn-tail-skipped",
-    bug: "a torn tail is skipped, not cut, and then appended after",
+    bug: "a torn tail is skipped, not cut off, and later appends follow it",
     file: "src/node/log/recovery.ts",
     find: "if (isTorn) file.truncate(segment.endBytes);",
     replace: "if (isTorn) segment.endBytes = file.sizeBytes();",
@@ -99,7 +99,7 @@ export const diskMutants: readonly Mutant[] = [
   },
   {
     name: "found-identity-taken-for-durable",
-    bug: "what a dead process renamed and did not sync is built upon, and a loss of power takes it",
+    bug: "a rename that a dead process did not sync is relied upon, and a loss of power undoes it",
     file: "src/node/log/data_directory.ts",
     find: `else disk.syncDirectoryNow("");`,
     replace: "",
@@ -107,7 +107,7 @@ export const diskMutants: readonly Mutant[] = [
   },
   {
     name: "disk-full-overlooked",
-    bug: "the disk is full half-way through a batch, and the log goes on behind it",
+    bug: "the disk is full half-way through a batch, and the log goes on after it",
     file: "src/node/log/disk_log.ts",
     find: `this.#writer.stop();
       this.#commit.fail(error instanceof Error ? error : new Error(String(error)));
@@ -118,7 +118,7 @@ export const diskMutants: readonly Mutant[] = [
   },
   {
     name: "sync-covers-later-writes",
-    bug: "a sync is taken to cover what was written after it began",
+    bug: "a sync is taken to cover writes that came after it began",
     file: "src/node/log/log_writer.ts",
     find: "this.#durable.push(...covered);",
     replace: "this.#durable.push(...covered, ...this.#waiting.splice(0));",
@@ -127,7 +127,7 @@ export const diskMutants: readonly Mutant[] = [
   },
   {
     name: "mark-ahead-of-sync",
-    bug: "what was written during a sync is marked as synced, and the node never starts again",
+    bug: "writes during a sync are marked as synced, and the node never starts again",
     file: "src/node/log/log_writer.ts",
     find: "const failure = error ?? this.#trySetSynced(position);",
     replace: "const failure = error ??\n" +
@@ -145,7 +145,7 @@ export const diskMutants: readonly Mutant[] = [
   },
   {
     name: "cut-tail-comes-back",
-    bug: "a conflicting tail is cut off in memory and is there again after a restart",
+    bug: "a conflicting tail is cut off in memory and is back after a restart",
     file: "src/node/log/log_index.ts",
     find: "this.#lastIndex = index;",
     replace: "this.#lastIndex = Math.max(this.#lastIndex, index);",
@@ -153,7 +153,7 @@ export const diskMutants: readonly Mutant[] = [
   },
   {
     name: "terms-of-a-cut-tail-kept",
-    bug: "the terms of entries that were cut off stay for those that replace them",
+    bug: "the terms of entries that were cut off stay for the entries that replace them",
     file: "src/node/log/log_index.ts",
     find: "    this.cutFrom(index);\n",
     replace: "",
@@ -161,7 +161,7 @@ export const diskMutants: readonly Mutant[] = [
   },
   {
     name: "gap-in-the-log-accepted",
-    bug: "a gap between two entries of the log is passed over at a restart",
+    bug: "a gap between two entries of the log is ignored at a restart",
     file: "src/node/log/recovery.ts",
     find: "if (index < segment.first || index > this.index.lastIndex + 1) {",
     replace: "if (index < segment.first) {",
@@ -169,12 +169,12 @@ export const diskMutants: readonly Mutant[] = [
   },
   {
     name: "segment-missing-overlooked",
-    bug: "a missing file in the middle of the log is passed over",
+    bug: "a missing file in the middle of the log is ignored",
     file: "src/node/log/recovery.ts",
     find: "if (before === 0) return;",
     replace: "return;",
     killers: [DAMAGE],
-    harmless: "a hole is refused before anything is read; this is the second look, after it",
+    harmless: "a hole is refused before anything is read; this is a second check",
   },
   {
     name: "marked-before-the-sync",
@@ -194,7 +194,7 @@ export const diskMutants: readonly Mutant[] = [
   },
   {
     name: "segment-renamed-unsynced",
-    bug: "a segment gets its name before its header is durable",
+    bug: "a segment is renamed before its header is durable",
     file: "src/node/log/log_writer.ts",
     find: "    file.sync(synced);\n",
     replace: "    synced(null);\n",
@@ -210,7 +210,7 @@ export const diskMutants: readonly Mutant[] = [
   },
   {
     name: "unfinished-segment-in-the-way",
-    bug: "what a crash left of a new segment keeps the next one from being begun",
+    bug: "the remains of a segment after a crash keep the next one from being begun",
     file: "src/node/log/segment.ts",
     find: "    removeUnfinishedSegment(this.#disk, this.#strays);\n",
     replace: "    if (this.#hasFailed) removeUnfinishedSegment(this.#disk, this.#strays);\n",
@@ -218,7 +218,7 @@ export const diskMutants: readonly Mutant[] = [
   },
   {
     name: "entries-before-the-hard-state",
-    bug: "of one write the entries are kept and the term that they came with is torn off",
+    bug: "the entries of a write are kept, and the term that came with them is torn off",
     file: "src/node/log/log_writer.ts",
     find: `    if (hardState !== null) records.add(encodeHardState(hardState));
     const entriesFrom = this.#segment.endBytes + records.length;
@@ -260,7 +260,8 @@ export const diskMutants: readonly Mutant[] = [
   },
   {
     name: "claim-ahead-of-the-sync",
-    bug: "a record says that all before it is synced; only what the last sync covered is",
+    bug:
+      "a record claims that everything before it is synced, and not only what the last sync covered",
     file: "src/node/log/log_writer.ts",
     find: "records.add(encodeSynced(offset, this.#nonce));",
     replace: "records.add(encodeSynced(this.#segment.endBytes, this.#nonce));",
@@ -268,7 +269,7 @@ export const diskMutants: readonly Mutant[] = [
   },
   {
     name: "claim-of-a-client-believed",
-    bug: "a value that looks like a record of a sync keeps a node from starting after a torn write",
+    bug: "a value that looks like a sync record keeps a node from starting after a torn write",
     file: "src/node/log/recovery.ts",
     find: `record?.kind === "synced" && record.nonce === nonce &&`,
     replace: `record?.kind === "synced" && (record.nonce === nonce || nonce !== "") &&`,
@@ -276,7 +277,7 @@ export const diskMutants: readonly Mutant[] = [
   },
   {
     name: "claims-behind-damage-overlooked",
-    bug: "what the log's own records tell of a sync does not count behind damage",
+    bug: "the log's own sync records are ignored after damage",
     file: "src/node/log/recovery.ts",
     find: "const SYNCED_BYTES_MAX = 256;",
     replace: "const SYNCED_BYTES_MAX = 16;",
@@ -284,7 +285,7 @@ export const diskMutants: readonly Mutant[] = [
   },
   {
     name: "innocent-segment-named",
-    bug: "a segment that was cut at a record's end is blamed on the next one",
+    bug: "a segment that was cut at the end of a record is reported as damage of the next one",
     file: "src/node/log/recovery.ts",
     find: "const { fileName } = this.index.newest;",
     replace: "const { fileName } = segment;",
@@ -330,7 +331,7 @@ export const diskMutants: readonly Mutant[] = [
   },
   {
     name: "bytes-above-127-as-utf-8",
-    bug: "a value that is no ASCII is written as UTF-8",
+    bug: "a value that is not ASCII is written as UTF-8",
     file: "src/base/bytes.ts",
     find: "if (read < piece.length) writeOther(bytes, at, text, from, to);",
     replace: 'if (read === 0 && piece !== "") writeOther(bytes, at, text, from, to);',
@@ -338,7 +339,7 @@ export const diskMutants: readonly Mutant[] = [
   },
   {
     name: "text-of-the-whole-buffer",
-    bug: "on an older Deno a long argument brings the bytes in front of it along",
+    bug: "on an older Deno a long argument includes the bytes before it",
     file: "src/base/bytes.ts",
     find: "atob(base64Text(bytes.subarray(from, to)))",
     replace: "atob(base64Text(bytes.subarray(Math.min(0, from), to)))",
@@ -346,7 +347,7 @@ export const diskMutants: readonly Mutant[] = [
   },
   {
     name: "bytes-behind-the-commands-passed-over",
-    bug: "an entry that is longer than its commands is taken for whole",
+    bug: "an entry that is longer than its commands is accepted",
     file: "src/node/log/entry.ts",
     find: "return at === bytes.length ? commands : null;",
     replace: "return commands;",
@@ -354,7 +355,7 @@ export const diskMutants: readonly Mutant[] = [
   },
   {
     name: "arguments-behind-the-end",
-    bug: "an argument that is cut short is taken for whole",
+    bug: "a truncated argument is accepted",
     file: "src/node/log/entry.ts",
     find: "if (length > bytes.length - at) return null;",
     replace: "if (at > bytes.length) return null;",
@@ -362,7 +363,7 @@ export const diskMutants: readonly Mutant[] = [
   },
   {
     name: "index-beyond-exact-numbers",
-    bug: "an entry's index that is no exact number is taken for its neighbour",
+    bug: "an entry's index that is not an exact number is taken for its neighbour",
     file: "src/node/log/entry.ts",
     find: "index > 0 && term > 0 && Number.isSafeInteger(index) &&",
     replace: "index > 0 && term > 0 &&",

@@ -9,7 +9,7 @@ const CLUSTER = "src/node/node_test.ts";
 export const electionMutants: readonly Mutant[] = [
   {
     name: "vote-forgotten-at-restart",
-    bug: "two votes in one term: the vote is not taken up after a restart",
+    bug: "two votes in one term: the vote is not loaded after a restart",
     file: "src/raft/state.ts",
     find: "this.#vote = options.hardState.vote;",
     replace: "this.#vote = null;",
@@ -45,7 +45,7 @@ export const electionMutants: readonly Mutant[] = [
   },
   {
     name: "vote-in-a-second-write",
-    bug: "term and vote are persisted in two writes, the vote's own after it was told",
+    bug: "term and vote are persisted in two writes, the vote's own after it was sent",
     file: "src/raft/raft.ts",
     find: "return isSame ? null : { term, vote };",
     replace:
@@ -109,7 +109,7 @@ export const electionMutants: readonly Mutant[] = [
   },
   {
     name: "lost-vote-request-not-repeated",
-    bug: "an election stands still when a request for a vote is lost",
+    bug: "an election stalls when a request for a vote is lost",
     file: "src/raft/election.ts",
     find: "if (state.votes.has(state.id)) requestVotes(state, type, term);",
     replace: "if (state.votes.size > state.quorum) requestVotes(state, type, term);",
@@ -125,7 +125,7 @@ export const electionMutants: readonly Mutant[] = [
   },
   {
     name: "cut-off-leader-with-much-under-way",
-    bug: "a leader that is cut off with much under way stays for minutes",
+    bug: "a leader that is cut off with many bytes in flight stays for minutes",
     file: "src/raft/state.ts",
     find: "Math.min(BUSY_MIB_MAX, mib)",
     replace: "Math.max(BUSY_MIB_MAX, mib)",
@@ -149,7 +149,7 @@ export const electionMutants: readonly Mutant[] = [
   },
   {
     name: "patient-follower-votes",
-    bug: "a follower that waits for its busy leader helps another to an election",
+    bug: "a follower that waits for its busy leader helps another candidate win",
     file: "src/raft/state.ts",
     find: "const silenceMax = this.options.electionTicks + this.leaderGraceTicks;",
     replace: "const silenceMax = this.options.electionTicks;",
@@ -157,7 +157,7 @@ export const electionMutants: readonly Mutant[] = [
   },
   {
     name: "busy-leader-says-so-late",
-    bug: "a leader says that it is busy with the next heartbeat, when it is silent already",
+    bug: "a leader reports that it is busy with the next heartbeat, when it is silent already",
     file: "src/raft/leader.ts",
     find: "  if (!isMore) return;\n",
     replace: "  if (!isMore || mib > 0) return;\n",
@@ -165,7 +165,7 @@ export const electionMutants: readonly Mutant[] = [
   },
   {
     name: "large-request-never-ends",
-    bug: "a large request that is answered counts as under way",
+    bug: "a large request that is answered still counts as in flight",
     file: "src/server/connection.ts",
     find: "    this.#owner.largeRequests.note(reply, 0);\n",
     replace: "",
@@ -173,7 +173,7 @@ export const electionMutants: readonly Mutant[] = [
   },
   {
     name: "large-request-of-a-ghost",
-    bug: "a client that leaves in its large request has the followers be patient for good",
+    bug: "a client that disconnects during its large request makes the followers patient for good",
     file: "src/server/connection.ts",
     find: "    this.#owner.largeRequests.forget(this);\n",
     replace: "",
@@ -181,7 +181,7 @@ export const electionMutants: readonly Mutant[] = [
   },
   {
     name: "large-request-told-when-it-is-there",
-    bug: "a large request is told of when reading it has held up the heartbeats already",
+    bug: "a large request is announced when reading it has delayed the heartbeats already",
     file: "src/resp/request_decoder.ts",
     find: "return missing <= NEARLY_READ_BYTES ? this.#requestBytes : 0;",
     replace: "return missing * 1e6 <= NEARLY_READ_BYTES ? this.#requestBytes : 0;",

@@ -22,7 +22,7 @@ export const identityMutants: readonly Mutant[] = [
   },
   {
     name: "founded-without-the-others-notes",
-    bug: "a founder takes part before the others have noted, durably, who they are",
+    bug: "a founder takes part before the others have durably recorded its identity",
     file: "src/node/members/founding.ts",
     find: "every(({ notes }) => notes.has(text));",
     replace: "every(({ notes }) => notes.has(text) || notes.size === 0);",
@@ -30,7 +30,7 @@ export const identityMutants: readonly Mutant[] = [
   },
   {
     name: "emptied-disk-takes-part",
-    bug: "an emptied disk under an old id takes part when a member says that it does",
+    bug: "an emptied disk under an old id takes part when a member does",
     file: "src/node/members/founding.ts",
     find: `if (recorded !== this.#incarnation) return { type: "refuse" };`,
     replace: `if (recorded === "") return { type: "refuse" };`,
@@ -40,7 +40,7 @@ export const identityMutants: readonly Mutant[] = [
   {
     name: "founders-heard-once-for-all-disks",
     bug:
-      "a founder is known by the first directory that it was heard with, though that was emptied",
+      "a founder is identified by the first directory that it announced, though that was emptied",
     file: "src/node/members/founding.ts",
     find: "this.#heard.set(from, { incarnation: word.incarnation, notes });",
     replace: `const { incarnation } = before ?? word;
@@ -49,7 +49,7 @@ export const identityMutants: readonly Mutant[] = [
   },
   {
     name: "founders-note-not-kept",
-    bug: "a founder says what it has noted before that is on its disk",
+    bug: "a founder announces the directories it has recorded before its disk has the record",
     file: "src/node/members/founding.ts",
     find: "      this.#options.save(identity);\n",
     replace: "      if (identity.isFounded) this.#options.save(identity);\n",
@@ -73,7 +73,7 @@ export const identityMutants: readonly Mutant[] = [
   },
   {
     name: "restart-is-taken-for-a-copy",
-    bug: "the last words of a process that died make its next life a copy",
+    bug: "the last messages of a dead process make its next life a copy",
     file: "src/node/peers/inbox.ts",
     find: "const RETURNS_MAX = 6;",
     replace: "const RETURNS_MAX = 1;",
@@ -89,7 +89,8 @@ export const identityMutants: readonly Mutant[] = [
   },
   {
     name: "incarnations-not-recorded",
-    bug: "the leader records no incarnations where none are: an upgraded cluster stays unprotected",
+    bug:
+      "the leader records no incarnations if there are none: an upgraded cluster stays unprotected",
     file: "src/node/members/membership.ts",
     find: "if (recorded !== configuration && this.#propose(recorded))",
     replace: "if (recorded === null && this.#propose(recorded))",
@@ -105,7 +106,7 @@ export const identityMutants: readonly Mutant[] = [
   },
   {
     name: "loopback-is-told-to-other-machines",
-    bug: "a node tells peers on other machines to come back to 127.0.0.1",
+    bug: "a node asks peers on other machines to connect to 127.0.0.1",
     file: "src/cli/node_place.ts",
     find: "if (isLoopback(address.host)) continue;",
     replace: "if (!isLoopback(address.host)) continue;",
@@ -113,7 +114,7 @@ export const identityMutants: readonly Mutant[] = [
   },
   {
     name: "client-port-in-peers",
-    bug: "--peers with the ports for clients is believed",
+    bug: "--peers with client ports is accepted",
     file: "src/cli/node_place.ts",
     find: "if (own.port === port && raftPort !== port) {",
     replace: "if (own.port === 0 && raftPort !== port) {",
@@ -121,7 +122,7 @@ export const identityMutants: readonly Mutant[] = [
   },
   {
     name: "silent-without-a-majority",
-    bug: "a node that reaches nobody does not say so",
+    bug: "a node that reaches nobody does not report it",
     file: "src/node/members/catch_up.ts",
     find: "if (isLed || members.length === 0) {",
     replace: "if (isLed || members.length > 0) {",
@@ -129,7 +130,7 @@ export const identityMutants: readonly Mutant[] = [
   },
   {
     name: "proxy-silent-without-a-majority",
-    bug: "a proxy that reaches no majority does not say whom it does not reach, and why",
+    bug: "a proxy that reaches no majority does not report which nodes it lacks, and why",
     file: "src/proxy/proxy.ts",
     find: "this.#majority.check(nowMs, this.topology.leader !== null, this.#cluster.members);",
     replace: "this.#majority.check(nowMs, this.topology.leader === null, this.#cluster.members);",
@@ -137,7 +138,7 @@ export const identityMutants: readonly Mutant[] = [
   },
   {
     name: "proxy-knows-no-reason",
-    bug: "a proxy says of each node that it has not been reached yet, whatever became of it",
+    bug: "a proxy reports each node as not reached yet, whatever happened to it",
     file: "src/proxy/watcher.ts",
     find: "    this.#reason = shortReason(reason);\n",
     replace: "    shortReason(reason);\n",
@@ -172,7 +173,7 @@ export const identityMutants: readonly Mutant[] = [
   },
   {
     name: "waiting-founder-forgets-its-settings",
-    bug: "a founder that is killed while it waits has forgotten where it listens",
+    bug: "a founder that is killed while it waits forgets the address on which it listens",
     file: "src/cli/taking_part.ts",
     find: "!== JSON.stringify(stored.settings)) saveIdentity(disk, identity);",
     replace: "=== JSON.stringify(stored.settings)) saveIdentity(disk, identity);",

@@ -9,7 +9,7 @@ const CLUSTER = "src/node/node_test.ts";
 export const logMutants: readonly Mutant[] = [
   {
     name: "commit-beyond-verified",
-    bug: "the commit index advances past what was verified to match",
+    bug: "the commit index advances beyond the entries known to match",
     file: "src/raft/follower.ts",
     find: "state.log.commitTo(Math.min(state.leaderCommit, state.matchIndex));",
     replace: "state.log.commitTo(Math.min(state.leaderCommit, state.log.lastIndex()));",
@@ -18,7 +18,7 @@ export const logMutants: readonly Mutant[] = [
   },
   {
     name: "heartbeat-commits-unmatched",
-    bug: "a heartbeat tells a follower to commit what it was never shown to have",
+    bug: "a heartbeat makes a follower commit entries that it was never shown to have",
     file: "src/raft/leader.ts",
     find: "const commit = Math.min(peer.match, state.log.commitIndex());",
     replace: "const commit = state.log.commitIndex();",
@@ -58,7 +58,7 @@ export const logMutants: readonly Mutant[] = [
   },
   {
     name: "previous-entry-not-compared",
-    bug: "entries are appended behind a previous entry of another term",
+    bug: "entries are appended after a previous entry of another term",
     file: "src/raft/follower.ts",
     find: "if (skipped === 0 && !log.matches(request.prevIndex, request.prevTerm)) {",
     replace: "if (skipped === 0 && request.prevIndex > log.lastIndex()) {",
@@ -67,7 +67,7 @@ export const logMutants: readonly Mutant[] = [
   },
   {
     name: "confirmed-before-sync",
-    bug: "a follower confirms what its disk does not hold yet",
+    bug: "a follower acknowledges entries before they are durable",
     file: "src/raft/follower.ts",
     find: "state.send(reply, matchIndex);",
     replace: "state.send(reply);",
@@ -97,7 +97,8 @@ export const logMutants: readonly Mutant[] = [
   },
   {
     name: "confirmation-carried-into-a-new-term",
-    bug: "what was confirmed to a leader of an older term is confirmed to the next one unseen",
+    bug:
+      "entries acknowledged to a leader of an older term are acknowledged to the next one without a comparison",
     file: "src/raft/follower.ts",
     find: "last.to === to && last.term === term) {",
     replace: "last.to === to) {",
@@ -105,7 +106,7 @@ export const logMutants: readonly Mutant[] = [
   },
   {
     name: "not-durable-read-from-disk",
-    bug: "entries are read back from the disk before they are surely there",
+    bug: "entries are read back from the disk before they are certain to be there",
     file: "src/raft/log.ts",
     find: "return this.#reader.entries(from, Math.min(to, this.#tailFirst - 1), bytesMax);",
     replace: "return this.#reader.entries(from, to, bytesMax);",
@@ -121,7 +122,7 @@ export const logMutants: readonly Mutant[] = [
   },
   {
     name: "late-refusal-believed",
-    bug: "a late refusal sends the leader back to before what the peer has confirmed",
+    bug: "a late rejection sends the leader back before entries that the peer has acknowledged",
     file: "src/raft/progress.ts",
     find: "if (index <= this.match || index >= this.next) return;",
     replace: "if (index >= this.next) return;",
@@ -138,7 +139,7 @@ export const logMutants: readonly Mutant[] = [
   },
   {
     name: "unwritten-commands-forgotten",
-    bug: "the commands of a batch that was never encoded are gone once it is carried out",
+    bug: "the commands of a batch that was never encoded are lost when it is executed",
     file: "src/node/log/entry.ts",
     find: "if (this.#encoded !== null) this.#commands = null;",
     replace: "this.#commands = null;",
@@ -146,7 +147,7 @@ export const logMutants: readonly Mutant[] = [
   },
   {
     name: "impossible-confirmation-believed",
-    bug: "a peer's confirmation of what it was never sent takes the leader's core apart",
+    bug: "an acknowledgement of entries that were never sent crashes the leader's core",
     file: "src/raft/leader.ts",
     find: "if (reply.index > state.log.lastIndex()) return;",
     replace: "if (reply.index < 0) return;",
@@ -154,8 +155,7 @@ export const logMutants: readonly Mutant[] = [
   },
   {
     name: "failed-piece-of-a-large-write-acknowledged",
-    bug:
-      "an error of the disk in the middle of a large value is passed over, and the value is acknowledged",
+    bug: "a disk error in the middle of a large value is ignored, and the value is acknowledged",
     file: "src/node/log/log_writer.ts",
     find: `if (error !== null) this.#fail(error);
         else this.#try(() => putFrom`,
@@ -189,7 +189,7 @@ export const logMutants: readonly Mutant[] = [
   },
   {
     name: "segment-follows-another-history",
-    bug: "a segment is read behind an entry that it was not written behind",
+    bug: "a segment is read after an entry that it did not follow",
     file: "src/node/log/recovery.ts",
     find: "if (previousTerm !== this.index.termAt(first - 1)) {",
     replace: "if (previousTerm < 0) {",
@@ -197,7 +197,7 @@ export const logMutants: readonly Mutant[] = [
   },
   {
     name: "unreadable-members-passed-over",
-    bug: "a node starts with older members, since it cannot read the newest",
+    bug: "a node starts with older members, since it cannot read the newest ones",
     file: "src/node/log/recovery.ts",
     find: `throw damagedLog(this.#disk, segment.fileName, offset, what);
     }
@@ -220,7 +220,7 @@ export const logMutants: readonly Mutant[] = [
   },
   {
     name: "large-segment-forgets-places",
-    bug: "with the 257th entry of a segment the log no longer knows where those before it are",
+    bug: "from the 257th entry of a segment on, the log loses the positions of the entries before",
     file: "src/node/log/segment.ts",
     find: "offsets.set(this.#offsets);",
     replace: "",
@@ -229,7 +229,7 @@ export const logMutants: readonly Mutant[] = [
   {
     name: "unwritten-entries-read-from-the-file",
     bug:
-      "a leader ends with an error about damage when it reads entries that are still in line to be written",
+      "a leader ends with an error about damage when it reads entries that are still queued for writing",
     file: "src/node/log/disk_log.ts",
     find: "while (last > from && this.#writer.unwritten(last) !== undefined) last--;",
     replace: "if (last < from) last = Math.min(last, this.#writer.segment.last);",

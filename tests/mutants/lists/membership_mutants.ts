@@ -6,7 +6,7 @@ const TRANSFER = "src/raft/transfer_test.ts";
 const CHANGES = "src/node/members/membership_test.ts";
 const MEMBERSHIP = "src/node/members/membership_test.ts";
 
-/** Members that come and go, and leadership that is handed over. */
+/** Members that join and leave, and transfers of leadership. */
 export const membershipMutants: readonly Mutant[] = [
   {
     name: "second-change-before-the-first",
@@ -26,7 +26,7 @@ export const membershipMutants: readonly Mutant[] = [
   },
   {
     name: "two-voters-at-once",
-    bug: "two voters change places at once, so that two majorities need not meet",
+    bug: "two voters are swapped at once, so that two majorities need not overlap",
     file: "src/raft/membership.ts",
     find: `return difference.size > 1 ?`,
     replace: `return difference.size > 2 ?`,
@@ -34,7 +34,7 @@ export const membershipMutants: readonly Mutant[] = [
   },
   {
     name: "election-by-committed-configuration",
-    bug: "an election counts the votes of a configuration that is committed, not of the newest",
+    bug: "an election counts votes by the committed configuration, not by the newest",
     file: "src/raft/election.ts",
     find: "for (const voter of state.configuration.voters) {\n    const answer",
     replace:
@@ -44,7 +44,7 @@ export const membershipMutants: readonly Mutant[] = [
   },
   {
     name: "learner-counted",
-    bug: "what a learner has counts towards the majority",
+    bug: "a learner's entries count towards the majority",
     file: "src/raft/leader.ts",
     find: "return reachedByMajority(state.configuration.voters.map((voter) => {",
     replace: `const { voters, learners } = state.configuration;
@@ -70,7 +70,7 @@ export const membershipMutants: readonly Mutant[] = [
   },
   {
     name: "removed-leader-stays",
-    bug: "a leader that is no member any more goes on leading",
+    bug: "a leader that is no longer a member goes on leading",
     file: "src/raft/membership.ts",
     find: "if (state.isConfigurationCommitted && !state.isVoter(state.id)) startRetiring(state);",
     replace: "if (state.isConfigurationCommitted && state.term === 0) startRetiring(state);",
@@ -78,7 +78,7 @@ export const membershipMutants: readonly Mutant[] = [
   },
   {
     name: "removed-peer-not-told",
-    bug: "a removed node never hears of it and disturbs the others for ever",
+    bug: "a removed node never learns of it and disturbs the others for ever",
     file: "src/raft/membership.ts",
     find: "const timeoutTicks = LEAVING_ELECTION_TIMEOUTS * state.options.electionTicks;",
     replace: "const timeoutTicks = 0 * LEAVING_ELECTION_TIMEOUTS;",
@@ -95,7 +95,7 @@ export const membershipMutants: readonly Mutant[] = [
   },
   {
     name: "cut-configuration-still-holds",
-    bug: "a change that was cut off with the log's tail goes on holding",
+    bug: "a change that was cut off with the log's tail stays in force",
     file: "src/raft/state.ts",
     find: "this.configurations.truncateFrom(index);",
     replace: "this.configurations.truncateFrom(index + 1_000_000);",
@@ -111,7 +111,8 @@ export const membershipMutants: readonly Mutant[] = [
   },
   {
     name: "voter-joins-again-without-data",
-    bug: "a voter whose directory was lost joins again, and what it once confirmed is missing",
+    bug:
+      "a voter whose directory was lost joins again, and the entries that it once acknowledged are missing",
     file: "src/node/members/membership.ts",
     find: "if (present.incarnation !== incarnation) {",
     replace: "if (present.incarnation !== incarnation && members.length === 0) {",
@@ -127,7 +128,7 @@ export const membershipMutants: readonly Mutant[] = [
   },
   {
     name: "vote-before-caught-up",
-    bug: "a new node gets its vote before it has the data: writes stand still until it has",
+    bug: "a new node becomes a voter before it has the data: writes stall until it has",
     file: "src/node/members/membership.ts",
     find: "peer.match >= commitIndex - CAUGHT_UP_ENTRIES &&",
     replace: "peer.match >= 0 * (commitIndex - CAUGHT_UP_ENTRIES) &&",
@@ -135,7 +136,7 @@ export const membershipMutants: readonly Mutant[] = [
   },
   {
     name: "timeout-now-before-caught-up",
-    bug: "leadership is handed to a node that lacks entries: it cannot win",
+    bug: "leadership is transferred to a node that lacks entries: it cannot win",
     file: "src/raft/transfer.ts",
     find: "return progress.get(transfer.to)?.match === state.log.lastIndex();",
     replace: "return progress.get(transfer.to)?.match !== undefined;",
@@ -143,7 +144,7 @@ export const membershipMutants: readonly Mutant[] = [
   },
   {
     name: "proposals-during-transfer",
-    bug: "a leader that hands over takes proposals, so that its successor never has everything",
+    bug: "a leader accepts proposals during a transfer, so that its successor never has everything",
     file: "src/raft/raft.ts",
     find: `if (state.role !== "leader" || state.leadership?.transfer !== null) return null;`,
     replace: `if (state.role !== "leader" || state.leadership === null) return null;`,
@@ -159,7 +160,7 @@ export const membershipMutants: readonly Mutant[] = [
   },
   {
     name: "writes-not-held-during-transfer",
-    bug: "writes that come while leadership is handed over are proposed to a core that takes none",
+    bug: "writes that arrive during a transfer are proposed to a core that accepts none",
     file: "src/node/members/membership.ts",
     find: "return raft.transferringTo !== null ||",
     replace: "return raft.transferringTo === id ||",
@@ -175,7 +176,7 @@ export const membershipMutants: readonly Mutant[] = [
   },
   {
     name: "node-ends-by-an-open-removal",
-    bug: "a node ends for good by a removal that is in its log and may never be committed",
+    bug: "a node ends for good because of a removal that is in its log and may never be committed",
     file: "src/node/members/membership.ts",
     find: "return this.committed.removed.includes(this.#options.id);",
     replace:
@@ -185,7 +186,8 @@ export const membershipMutants: readonly Mutant[] = [
   },
   {
     name: "follower-steps-down",
-    bug: "who does not lead forgets its leader where it is to lead no more, and a leader leads on",
+    bug:
+      "a follower that must not lead any more forgets its leader, and a leader in that place leads on",
     file: "src/raft/raft.ts",
     find: `if (state.role === "leader") state.becomeFollower(state.term, null);`,
     replace: `if (state.role !== "leader") state.becomeFollower(state.term, null);`,

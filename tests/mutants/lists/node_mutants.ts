@@ -3,11 +3,11 @@ import type { Mutant } from "../mutant.ts";
 const CLUSTER = "src/node/node_test.ts";
 const READS = "src/node/clients/reads_test.ts";
 
-/** The driver: how requests become entries, and entries replies. */
+/** The driver: how requests become entries, and entries become replies. */
 export const nodeMutants: readonly Mutant[] = [
   {
     name: "sent-before-persisted",
-    bug: "messages that depend on a write leave before it is durable",
+    bug: "messages that depend on a write are sent before it is durable",
     file: "src/node/node.ts",
     find: "for (const message of ready.messages) this.#send(message);",
     replace: `for (const message of [...ready.messages, ...ready.messagesAfterPersist]) {
@@ -18,7 +18,7 @@ export const nodeMutants: readonly Mutant[] = [
   },
   {
     name: "unknown-told-as-not-executed",
-    bug: "a write that committed is answered as not executed, and the client does it again",
+    bug: "a committed write is answered as not executed, and the client repeats it",
     file: "src/node/clients/proposals.ts",
     find: "request.settle(request.isWrite ? reply : LEADER_CHANGED);",
     replace: "request.settle(request.isWrite && requests.length < 0 ? reply : LEADER_CHANGED);",
@@ -39,7 +39,7 @@ export const nodeMutants: readonly Mutant[] = [
   },
   {
     name: "older-entry-in-a-proposal's-place",
-    bug: "a node dies, or answers OK, where an entry of an older term has won its proposal's place",
+    bug: "a node dies, or answers OK, when an entry of an older term has replaced its proposal",
     file: "src/node/clients/proposals.ts",
     find: "if (isOlder || (proposal.index === entry.index && proposal.term !== entry.term)) {",
     replace: "if (isOlder) {",
@@ -47,7 +47,7 @@ export const nodeMutants: readonly Mutant[] = [
   },
   {
     name: "read-overtakes-own-write",
-    bug: "program order: a read is asked before the write that was sent before it",
+    bug: "program order: a read index is requested before the write that was sent before the read",
     file: "src/node/clients/client_requests.ts",
     find: "if (this.#isLeader && request.client.openWrites > 0) {",
     replace: "if (this.#isLeader && request.client.openWrites > 1) {",
@@ -56,8 +56,7 @@ export const nodeMutants: readonly Mutant[] = [
   },
   {
     name: "read-after-write-does-not-wait-for-it",
-    bug:
-      "program order: a read behind a proposed write waits only for what was committed before it",
+    bug: "program order: a read after a proposed write waits only for entries committed before it",
     file: "src/node/clients/client_requests.ts",
     find: "this.#await(reads, this.#proposals.lastIndexIn(term));",
     replace: "this.#await(reads, this.#proposals.lastIndexIn(-1));",
@@ -85,7 +84,8 @@ export const nodeMutants: readonly Mutant[] = [
   },
   {
     name: "read-from-an-old-state",
-    bug: "a follower answers a confirmed read before it has applied what the leader told it",
+    bug:
+      "a follower answers a confirmed read before it has applied the entries that the leader named",
     file: "src/node/clients/reads.ts",
     find: "batch.index !== null && batch.index <= appliedIndex",
     replace: "batch.index !== null && appliedIndex > 0",
@@ -134,7 +134,7 @@ export const nodeMutants: readonly Mutant[] = [
   },
   {
     name: "follower-skips-the-time",
-    bug: "a key is expired on one node and alive on another: only writes move a follower's time",
+    bug: "a key is expired on one node and alive on another: only writes advance a follower's time",
     file: "src/node/clients/applier.ts",
     find: "machine.advanceTime(timeMs);",
     replace: "if (requests !== null || commands.length > 0) machine.advanceTime(timeMs);",
@@ -143,7 +143,7 @@ export const nodeMutants: readonly Mutant[] = [
   },
   {
     name: "final-state-skips-the-time",
-    bug: "a cluster begun again from a survivor's directory has keys that had expired there",
+    bug: "a new cluster from a survivor's directory has keys that had expired there",
     file: "src/node/clients/applier.ts",
     find: "machine.advanceTime(data.timeMs);",
     replace: "if (data.commands.length > 0) machine.advanceTime(data.timeMs);",
@@ -151,7 +151,7 @@ export const nodeMutants: readonly Mutant[] = [
   },
   {
     name: "writes-left-in-silence",
-    bug: "a write collected when leadership ended is never answered",
+    bug: "a write that was batched when leadership ended is never answered",
     file: "src/node/node.ts",
     find: "if (hasSteppedDown) this.#steppedDown(isHandingOver);",
     replace: "if (hasSteppedDown && term === 0) this.#steppedDown(isHandingOver);",
@@ -176,7 +176,7 @@ export const nodeMutants: readonly Mutant[] = [
   },
   {
     name: "late-loop-counts-every-tick",
-    bug: "an event loop that was late starts an election before it has read what the leader sent",
+    bug: "a late event loop starts an election before it has read the leader's messages",
     file: "src/node/ticker.ts",
     find: "Math.min(passed, SLEEP_TICKS_MAX)",
     replace: "Math.max(passed, SLEEP_TICKS_MAX)",
@@ -184,7 +184,7 @@ export const nodeMutants: readonly Mutant[] = [
   },
   {
     name: "sleep-counted-after-message",
-    bug: "the time that a node slept before a heartbeat counts as silence after it",
+    bug: "the time that a node was suspended before a heartbeat counts as silence after it",
     file: "src/node/node.ts",
     find: `    this.#ticker.catchUp();
     this.#raft.step(message);`,
@@ -193,7 +193,7 @@ export const nodeMutants: readonly Mutant[] = [
   },
   {
     name: "put-off-and-forgotten",
-    bug: "committed entries that were to be applied later are replaced by those after them",
+    bug: "committed entries that are queued for applying are replaced by those after them",
     file: "src/node/ready_runner.ts",
     find: `this.#write(ready);
     this.apply();`,
@@ -203,7 +203,7 @@ export const nodeMutants: readonly Mutant[] = [
   },
   {
     name: "read-waits-for-what-was-lost",
-    bug: "a read waits for an entry that was lost with its node's leadership, until it is refused",
+    bug: "a read waits for an entry that was lost with its node's leadership, until it times out",
     file: "src/node/clients/client_requests.ts",
     find: "this.#reads.forgetConfirmations();",
     replace: "if (this.#isLeader) this.#reads.forgetConfirmations();",
@@ -211,7 +211,7 @@ export const nodeMutants: readonly Mutant[] = [
   },
   {
     name: "thousands-of-proposals-lose-one",
-    bug: "after a thousand proposals under way one write in a thousand is never answered",
+    bug: "beyond a thousand proposals in flight, one write in a thousand is never answered",
     file: "src/node/clients/proposals.ts",
     find: "this.#proposed = this.#proposed.slice(this.#head);",
     replace: "this.#proposed = this.#proposed.slice(this.#head + 1);",
@@ -219,7 +219,7 @@ export const nodeMutants: readonly Mutant[] = [
   },
   {
     name: "waiters-forgotten-at-the-end",
-    bug: "whoever waits for replicas when a node ends hears nothing",
+    bug: "clients that wait for replicas when a node stops get no answer",
     file: "src/node/clients/client_requests.ts",
     find: `this.#reads.refuseAll(() => STOPPING);
     this.#checkWaiters(false);`,
@@ -228,7 +228,7 @@ export const nodeMutants: readonly Mutant[] = [
   },
   {
     name: "requests-after-the-end-hang",
-    bug: "a request that comes when the node has stopped is never answered",
+    bug: "a request that arrives after the node has stopped is never answered",
     file: "src/node/clients/client_requests.ts",
     find: "if (this.#isStopped) return request.sink.settle(STOPPING);",
     replace: "if (this.#isStopped) return;",
@@ -236,7 +236,7 @@ export const nodeMutants: readonly Mutant[] = [
   },
   {
     name: "handed-over-writes-hang-at-the-end",
-    bug: "writes that wait for a successor hear nothing when the node stops",
+    bug: "writes that wait for a successor get no answer when the node stops",
     file: "src/node/clients/client_requests.ts",
     find: "for (const request of this.#handover.takeAll()) request.settle(STOPPING);",
     replace: "",
@@ -244,7 +244,7 @@ export const nodeMutants: readonly Mutant[] = [
   },
   {
     name: "reads-among-lost-writes-asked-again",
-    bug: "a read between two writes of its client is asked of the next leader, which knows neither",
+    bug: "a read between two writes of its client is sent to the next leader, which has neither",
     file: "src/node/clients/client_requests.ts",
     find: "for (const request of this.#reads.takeWhere(hasWrites)) request.settle(LEADER_CHANGED);",
     replace: "void hasWrites;",
@@ -252,7 +252,7 @@ export const nodeMutants: readonly Mutant[] = [
   },
   {
     name: "long-turn-is-the-last",
-    bug: "a node that had much to do in one turn does nothing any more",
+    bug: "a node with too much work for one turn does nothing any more",
     file: "src/node/node.ts",
     find: `        this.#clock.after(0, this.#runTurn);
         break;`,
@@ -261,7 +261,7 @@ export const nodeMutants: readonly Mutant[] = [
   },
   {
     name: "committed-behind-a-long-entry-is-lost",
-    bug: "what is committed while a long entry is applied takes the place of what waited before",
+    bug: "entries committed while a long entry is applied replace those that waited before",
     file: "src/node/ready_runner.ts",
     find: "this.#unapplied = [...this.#unapplied, ...ready.committed];",
     replace: "this.#unapplied = ready.committed;",
@@ -269,7 +269,8 @@ export const nodeMutants: readonly Mutant[] = [
   },
   {
     name: "leader-sends-writes-to-itself",
-    bug: "writes that waited for a successor in vain are sent to the very node that refuses them",
+    bug:
+      "writes that waited for a successor without success are sent to the node that refuses them",
     file: "src/node/clients/client_requests.ts",
     find: `request.settle(this.#isLeader ? LEADER_CHANGED : this.redirect(slotOf(request)));
     }
@@ -281,7 +282,7 @@ export const nodeMutants: readonly Mutant[] = [
   },
   {
     name: "rest-is-the-last",
-    bug: "a node whose turn has used up its budget does nothing any more until something comes",
+    bug: "a node whose turn has used up its budget does nothing until its next input",
     file: "src/node/ticker.ts",
     find: "      this.#wake();",
     replace: "      if (this.#isLeft) this.#wake();",

@@ -8,7 +8,8 @@ const EXCHANGE = "src/cli/offline/data_directories_test.ts";
 export const operatorMutants: readonly Mutant[] = [
   {
     name: "address-without-brackets",
-    bug: "an IPv6 address is printed so that nobody else's parser can tell host from port",
+    bug:
+      "an IPv6 address is printed in a form in which other parsers cannot separate host and port",
     file: "src/base/address.ts",
     find: 'host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`',
     replace: 'host.includes("]") ? `[${host}]:${port}` : `${host}:${port}`',
@@ -16,7 +17,7 @@ export const operatorMutants: readonly Mutant[] = [
   },
   {
     name: "address-in-brackets-only",
-    bug: "the form in which Redis's replies have an IPv6 address is not understood",
+    bug: "an IPv6 address in the form of Redis's replies is not understood",
     file: "src/base/address.ts",
     find: "NAME.test(text) || isIPv6(text)",
     replace: "NAME.test(text)",
@@ -49,7 +50,7 @@ export const operatorMutants: readonly Mutant[] = [
   },
   {
     name: "half-a-restore-kept",
-    bug: "what an interrupted restore has left is mixed with what the next one makes",
+    bug: "the remains of an interrupted restore are mixed with the files of the next one",
     file: "src/cli/offline/data_directories.ts",
     find: "const isOurs = isThere(this.staging) || this.#isInstalling;",
     replace: "const isOurs = isThere(this.staging);",
@@ -65,7 +66,7 @@ export const operatorMutants: readonly Mutant[] = [
   },
   {
     name: "memory-usage-without-key",
-    bug: "the bytes that MEMORY USAGE tells leave out the key itself",
+    bug: "MEMORY USAGE does not count the key itself",
     file: "src/commands/key_rows.ts",
     find: "key.length + valueBytes(found.value) + KEY_OVERHEAD_BYTES",
     replace: "valueBytes(found.value) + KEY_OVERHEAD_BYTES",
@@ -73,7 +74,7 @@ export const operatorMutants: readonly Mutant[] = [
   },
   {
     name: "removed-by-a-followers-word",
-    bug: "regent cluster takes a node for removed because a follower has not heard of it yet",
+    bug: "regent cluster takes a node for removed because a follower has not learned of it yet",
     file: "src/cli/cluster/cluster_view.ts",
     find: 'if (state.role === "leader" && state.isServing && state.term >= this.term) {',
     replace: "if (state.isServing && state.term >= this.term) {",
@@ -82,7 +83,7 @@ export const operatorMutants: readonly Mutant[] = [
   {
     name: "port-that-is-never-opened-again",
     bug:
-      "after a want of file descriptors nobody can connect any more, until the node is restarted",
+      "after a lack of file descriptors nobody can connect any more, until the node is restarted",
     file: "src/platform/acceptor.ts",
     find: "      this.#reopen(wereOut);",
     replace: "      if (wereOut) this.#reopen(wereOut);",
@@ -90,7 +91,7 @@ export const operatorMutants: readonly Mutant[] = [
   },
   {
     name: "raft-port-dies-of-a-burst",
-    bug: "many connections to the Raft port for a moment, and no node reaches this one any more",
+    bug: "after many connections to the Raft port at once no node reaches this one any more",
     file: "src/platform/tcp_network.ts",
     find: "looksEachTime: true,",
     replace: "looksEachTime: false,",
@@ -98,7 +99,7 @@ export const operatorMutants: readonly Mutant[] = [
   },
   {
     name: "proxy-dies-of-a-burst",
-    bug: "the proxy does not look whether it is out of file descriptors, and stays unreachable",
+    bug: "the proxy does not notice that it is out of file descriptors, and stays unreachable",
     file: "src/cli/proxy.ts",
     find: "    areDescriptorsOut,\n    facts",
     replace: "    ...(areDescriptorsOut() ? { areDescriptorsOut } : {}),\n    facts",

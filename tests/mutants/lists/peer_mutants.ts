@@ -8,11 +8,11 @@ const GREETING = "src/node/peers/transport_greeting_test.ts";
 const PARTS = "src/node/peers/entry_parts_test.ts";
 const TRANSPORT = "src/node/peers/transport_test.ts";
 
-/** What nodes say to each other. */
+/** Messages between nodes. */
 export const peerMutants: readonly Mutant[] = [
   {
     name: "frame-of-any-length",
-    bug: "a huge length makes the receiver collect for ever",
+    bug: "a huge length makes the receiver buffer for ever",
     file: "src/node/peers/frames.ts",
     find: "if (length > Math.min(frameBytesMax, this.#frameBytesMax)) {",
     replace: "if (length > Math.max(frameBytesMax, this.#frameBytesMax) * 2 ** 32) {",
@@ -28,7 +28,7 @@ export const peerMutants: readonly Mutant[] = [
   },
   {
     name: "welcomed-after-the-end",
-    bug: "a transport that has ended takes a late connection, whose messages nobody gets",
+    bug: "a transport that has stopped accepts a late connection, whose messages nobody gets",
     file: "src/node/peers/transport.ts",
     find: "if (this.#isStopped) return stream.close();",
     replace: "if (this.#isStopped && stream.remote === null) return stream.close();",
@@ -44,7 +44,7 @@ export const peerMutants: readonly Mutant[] = [
   },
   {
     name: "sender-from-the-frame",
-    bug: "a message says by itself who sent it",
+    bug: "a message names its own sender, and is believed",
     file: "src/node/peers/message_codec.ts",
     find: "const message: Record<string, unknown> = { type, from, to };",
     replace: "const message: Record<string, unknown> = { type, from, to, ...parsed };",
@@ -68,7 +68,7 @@ export const peerMutants: readonly Mutant[] = [
   },
   {
     name: "foreign-write-replicated",
-    bug: "an entry with what is no write reaches the state machine",
+    bug: "an entry that contains a command that is not a write reaches the state machine",
     file: "src/node/peers/message_codec.ts",
     find: `findRow(args)?.kind === "write"`,
     replace: "findRow(args) !== null",
@@ -76,7 +76,7 @@ export const peerMutants: readonly Mutant[] = [
   },
   {
     name: "hello-of-any-size",
-    bug: "whoever has not said who he is makes a node keep megabytes",
+    bug: "a connection without a hello makes a node keep megabytes",
     file: "src/node/peers/inbox.ts",
     find: "this.#frames.next(HELLO_BYTES_MAX)",
     replace: "this.#frames.next(2 ** 20 * HELLO_BYTES_MAX)",
@@ -84,7 +84,7 @@ export const peerMutants: readonly Mutant[] = [
   },
   {
     name: "frame-read-as-latin1",
-    bug: "a name that is no ASCII is another one behind the wire",
+    bug: "a name that is not ASCII changes on the wire",
     file: "src/node/peers/frames.ts",
     find: "isAscii(payload) ?",
     replace: "payload.length >= 0 || isAscii(payload) ?",
@@ -100,7 +100,7 @@ export const peerMutants: readonly Mutant[] = [
   },
   {
     name: "entry-short-of-a-part",
-    bug: "an entry is taken before all of its parts are there",
+    bug: "an entry is accepted before all of its parts are there",
     file: "src/node/peers/message_codec.ts",
     find: "entry.index !== index || entry.filled < entry.sizeBytes",
     replace: "entry.index !== index",
@@ -108,7 +108,7 @@ export const peerMutants: readonly Mutant[] = [
   },
   {
     name: "parts-without-a-bound",
-    bug: "entries in parts are bounded each, and not together",
+    bug: "entries in parts are bounded singly, and not together",
     file: "src/node/peers/message_codec.ts",
     find: "if (this.#bytes > this.#entryBytesMax) {",
     replace: "if (sizeBytes > this.#entryBytesMax) {",
@@ -116,7 +116,7 @@ export const peerMutants: readonly Mutant[] = [
   },
   {
     name: "parts-of-no-append",
-    bug: "parts that no append asks for stay for the next one",
+    bug: "parts of no append stay for the next one",
     file: "src/node/peers/message_codec.ts",
     find: "    this.#parts.end();\n",
     replace: "",
@@ -140,7 +140,7 @@ export const peerMutants: readonly Mutant[] = [
   },
   {
     name: "large-entry-at-once",
-    bug: "a large entry leaves in one turn of the event loop, and no heartbeat meanwhile",
+    bug: "a large entry is sent in one turn of the event loop, without a heartbeat meanwhile",
     file: "src/node/peers/link.ts",
     find: "if (room <= 0) {",
     replace: "if (room <= -Infinity) {",
@@ -148,7 +148,7 @@ export const peerMutants: readonly Mutant[] = [
   },
   {
     name: "pace-without-the-stream",
-    bug: "a peer that takes nothing gets all of a large entry all the same",
+    bug: "all of a large entry is queued for a peer that takes nothing",
     file: "src/node/peers/link.ts",
     find: "STREAM_BYTES_MAX - this.#stream.pendingBytes()",
     replace: "STREAM_BYTES_MAX",
@@ -156,7 +156,7 @@ export const peerMutants: readonly Mutant[] = [
   },
   {
     name: "base64-of-all-parts",
-    bug: "the base64 of a large entry is there for each peer before it leaves",
+    bug: "the base64 of a large entry exists for each peer before it is sent",
     file: "src/node/peers/message_codec.ts",
     find: "make: () => [partFrames.frame(index, entry, offset)] });",
     replace:
@@ -165,7 +165,7 @@ export const peerMutants: readonly Mutant[] = [
   },
   {
     name: "part-encoded-for-each-peer",
-    bug: "each peer has the base64 of a large entry made anew",
+    bug: "the base64 of a large entry is encoded again for each peer",
     file: "src/node/peers/message_codec.ts",
     find: "if (at === offset && other.deref() === entry) return frame;",
     replace: "if (at < 0 && other.deref() === entry) return frame;",
@@ -173,7 +173,7 @@ export const peerMutants: readonly Mutant[] = [
   },
   {
     name: "part-of-another-entry",
-    bug: "a peer gets a part of another large entry, from the same place in it",
+    bug: "a peer gets a part of another large entry, from the same offset",
     file: "src/node/peers/message_codec.ts",
     find: "at === offset && other.deref() === entry",
     replace: "at === offset && other.deref() !== undefined",
@@ -181,7 +181,7 @@ export const peerMutants: readonly Mutant[] = [
   },
   {
     name: "taken-frames-overwritten",
-    bug: "frames that the network still has change with the next ones",
+    bug: "frames that are still queued in the socket change with the next ones",
     file: "src/node/peers/frames.ts",
     find: "this.#joined.slice(0, this.#joinedBytes)",
     replace: "this.#joined.subarray(0, this.#joinedBytes)",
@@ -189,7 +189,7 @@ export const peerMutants: readonly Mutant[] = [
   },
   {
     name: "unpadded-base64",
-    bug: "bytes that were cut off at the end are taken for whole",
+    bug: "bytes that were truncated at the end are accepted",
     file: "src/base/bytes.ts",
     find: `{ lastChunkHandling: "strict" }).written`,
     replace: `{ lastChunkHandling: "loose" } as never).written`,
@@ -197,7 +197,7 @@ export const peerMutants: readonly Mutant[] = [
   },
   {
     name: "silent-stranger-kept",
-    bug: "a connection that never says who it is stays for ever",
+    bug: "a connection that never sends a hello stays for ever",
     file: "src/node/peers/inbox.ts",
     find: "afterReading(options.clock, HELLO_MS_MAX, () => {",
     replace: "afterReading(options.clock, 1e9 * HELLO_MS_MAX, () => {",
@@ -229,7 +229,7 @@ export const peerMutants: readonly Mutant[] = [
   },
   {
     name: "dead-peer-taken-for-busy",
-    bug: "entries that the peer has acknowledged count as if it were busy with them",
+    bug: "entries that the peer has acknowledged still count as in flight",
     file: "src/node/peers/link.ts",
     find: "lastIndex <= message.index",
     replace: "lastIndex < message.index",
@@ -237,7 +237,7 @@ export const peerMutants: readonly Mutant[] = [
   },
   {
     name: "busy-without-end",
-    bug: "a dead peer that was sent much is waited for without a bound",
+    bug: "a dead peer with many bytes in flight is waited for without a bound",
     file: "src/node/peers/link.ts",
     find: "return Math.min(BUSY_MS_MAX, this",
     replace: "return Math.max(BUSY_MS_MAX, this",
@@ -245,7 +245,7 @@ export const peerMutants: readonly Mutant[] = [
   },
   {
     name: "lost-entries-keep-a-peer-busy",
-    bug: "what was sent on a connection that is lost counts as under way",
+    bug: "bytes sent on a lost connection still count as in flight",
     file: "src/node/peers/link.ts",
     find: "        this.#underWay.clear();\n",
     replace: "",
@@ -253,7 +253,7 @@ export const peerMutants: readonly Mutant[] = [
   },
   {
     name: "sleeper-takes-others-for-silent",
-    bug: "a process that stood still gives its connections up before it has read them",
+    bug: "a suspended process gives up its connections before it has read them",
     file: "src/node/peers/link.ts",
     find: "cancel = clock.after(ROUND_MS, run);",
     replace: "run();",
@@ -261,7 +261,7 @@ export const peerMutants: readonly Mutant[] = [
   },
   {
     name: "entries-lost-with-the-other-connection",
-    bug: "a large entry starts over when the connection for all else alone is broken",
+    bug: "a large entry is sent again from its start when only the other connection is lost",
     file: "src/node/peers/link.ts",
     find: "if (isSilent && this.#hasSpokenOfEntries()) return;",
     replace: "if (!isSilent && this.#hasSpokenOfEntries()) return;",
@@ -269,7 +269,7 @@ export const peerMutants: readonly Mutant[] = [
   },
   {
     name: "probe-as-long-as-an-entry",
-    bug: "after a lost connection a large entry is sent again with each heartbeat that is answered",
+    bug: "after a lost connection a large entry is resent with each answered heartbeat",
     file: "src/raft/leader.ts",
     find: "?? 0) > PROBE_BYTES_MAX ? [] : entries",
     replace: "?? 0) > PROBE_BYTES_MAX * 1e9 ? [] : entries",
@@ -277,7 +277,7 @@ export const peerMutants: readonly Mutant[] = [
   },
   {
     name: "any-number-of-one-peer",
-    bug: "whoever says hello as a member keeps as many connections as it opens",
+    bug: "a peer with a member's hello may keep any number of connections",
     file: "src/node/peers/transport.ts",
     find: "const keptCount = lane === null ? UNNAMED_MAX - 1 : 0;",
     replace: "const keptCount = lane === null ? UNNAMED_MAX - 1 : 1e9;",
@@ -285,7 +285,7 @@ export const peerMutants: readonly Mutant[] = [
   },
   {
     name: "any-number-that-say-no-purpose",
-    bug: "connections that do not say what they are for are kept without a bound",
+    bug: "connections that do not name their purpose are kept without a bound",
     file: "src/node/peers/transport.ts",
     find: "const keptCount = lane === null ? UNNAMED_MAX - 1 : 0;",
     replace: "const keptCount = lane === null ? UNNAMED_MAX * 1e9 : 0;",
@@ -301,7 +301,7 @@ export const peerMutants: readonly Mutant[] = [
   },
   {
     name: "any-number-of-unknown-nodes",
-    bug: "nodes that are no members are welcome, and dialled, without a bound",
+    bug: "any number of unknown nodes is accepted and dialled",
     file: "src/node/peers/transport.ts",
     find: ">= STRANGERS_MAX) {",
     replace: ">= 1e9 * STRANGERS_MAX) {",
@@ -309,7 +309,7 @@ export const peerMutants: readonly Mutant[] = [
   },
   {
     name: "memory-as-announced",
-    bug: "a peer that announces large entries takes the memory at once",
+    bug: "a peer that announces large entries gets the memory for them at once",
     file: "src/node/peers/message_codec.ts",
     find: "new Uint8Array(Math.min(sizeBytes, FIRST_BYTES))",
     replace: "new Uint8Array(Math.min(sizeBytes, 1e9 * FIRST_BYTES))",
@@ -317,7 +317,7 @@ export const peerMutants: readonly Mutant[] = [
   },
   {
     name: "grown-entry-begins-with-zeros",
-    bug: "the beginning of an entry is lost when its memory grows",
+    bug: "the beginning of an entry is lost when its buffer grows",
     file: "src/node/peers/message_codec.ts",
     find: "  grown.set(entry.bytes.subarray(0, entry.filled));\n",
     replace: "",
@@ -334,7 +334,7 @@ export const peerMutants: readonly Mutant[] = [
   {
     name: "notice-of-another-cluster-ends-a-node",
     bug:
-      "a node ends for good when another cluster at a peer's address has removed one of its name",
+      "a node ends for good when another cluster at a peer's address has removed a node of the same name",
     file: "src/node/peers/transport.ts",
     find: "if (cluster !== this.#options.clusterId || to !== this.#options.id) return;",
     replace: `if (cluster === "" || to !== this.#options.id) return;`,
@@ -342,7 +342,7 @@ export const peerMutants: readonly Mutant[] = [
   },
   {
     name: "notice-to-another-ends-a-node",
-    bug: "a node ends for good when it hears that another one was removed",
+    bug: "a node ends for good when it learns that another one was removed",
     file: "src/node/peers/transport.ts",
     find: "if (cluster !== this.#options.clusterId || to !== this.#options.id) return;",
     replace: `if (cluster !== this.#options.clusterId || to === "") return;`,
@@ -350,7 +350,7 @@ export const peerMutants: readonly Mutant[] = [
   },
   {
     name: "nonsense-of-a-peer-is-waited-for",
-    bug: "a link to whatever answers nonsense stays open, and the peer is not dialled again",
+    bug: "a link to a server that answers nonsense stays open, and the peer is not dialled again",
     file: "src/node/peers/link.ts",
     find: `if (!(error instanceof ProtocolError)) throw error;
       this.#reconnect();`,

@@ -3,12 +3,12 @@ import type { Mutant } from "../mutant.ts";
 const RUDE = "src/proxy/rude_nodes_test.ts";
 const PROXY = "src/proxy/proxy_test.ts";
 
-/** What a proxy makes of nodes that talk nonsense, and of clients' commands that concern itself. */
+/** How a proxy treats nodes that send nonsense, and clients' commands about the proxy itself. */
 export const proxyBorderMutants: readonly Mutant[] = [
   {
     name: "unanswered-fence-waited-for",
     bug:
-      "a leader that does not answer the fence gets no other connection, and writes wait in vain",
+      "a leader that does not answer the fence gets no new connection, and writes wait for nothing",
     file: "src/proxy/upstream_pool.ts",
     find: "if (nowMs - upstream.createdMs > OPENING_MS_MAX)",
     replace: "if (nowMs - upstream.createdMs > 1e6 * OPENING_MS_MAX)",
@@ -16,7 +16,7 @@ export const proxyBorderMutants: readonly Mutant[] = [
   },
   {
     name: "no-resp-from-a-node-waited-for",
-    bug: "a connection on which a node talks nonsense stays, and its requests hang",
+    bug: "a connection on which a node sends nonsense stays, and its requests hang",
     file: "src/proxy/upstream.ts",
     find: `if (scanned.kind === "invalid") {`,
     replace: `if (scanned.kind === "invalid" && answers < 0) {`,
@@ -40,7 +40,7 @@ export const proxyBorderMutants: readonly Mutant[] = [
   },
   {
     name: "error-of-a-watched-node-ignored",
-    bug: "nobody is told why a node that demands a password is not used",
+    bug: "nobody learns why a node that requires a password is not used",
     file: "src/proxy/watcher.ts",
     find: `if (scanned.text.startsWith("-")) return this.#refuse(scanned.text.slice(1).trimEnd());`,
     replace: "",

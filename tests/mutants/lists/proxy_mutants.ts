@@ -9,12 +9,12 @@ const ONCE = "src/proxy/exactly_once_test.ts";
 const TROUBLE = "src/proxy/node_trouble_test.ts";
 const WATCHERS = "src/proxy/watchers_test.ts";
 
-/** The proxy: who gets which request, and whose is which reply. */
+/** The proxy: which node gets a request, and whose a reply is. */
 export const proxyMutants: readonly Mutant[] = [
   {
     name: "stamped-beyond-a-nodes-arguments",
     bug:
-      "a write of about as many arguments as a node takes is stamped, and the node cuts off all who share the connection",
+      "a write with about as many arguments as a node accepts is stamped, and the node disconnects all clients that share the connection",
     file: "src/proxy/proxy_request.ts",
     find: "DEFAULT_CLIENT_LIMITS.argumentsMax - STAMP_ARGUMENTS",
     replace: "DEFAULT_CLIENT_LIMITS.argumentsMax + STAMP_ARGUMENTS",
@@ -30,7 +30,7 @@ export const proxyMutants: readonly Mutant[] = [
   },
   {
     name: "reply-to-the-wrong-client",
-    bug: "a reply goes to the wrong client: the late answer to a read that was taken back",
+    bug: "a reply goes to the wrong client: the late answer to a read that was moved elsewhere",
     file: "src/proxy/upstream.ts",
     find: "if (request === null) return;",
     replace: "if (request === null) return this.#answered(text, rest);",
@@ -38,7 +38,7 @@ export const proxyMutants: readonly Mutant[] = [
   },
   {
     name: "answered-batch-stays-under-way",
-    bug: "what the proxy asks for itself is not counted as answered, so every later batch waits",
+    bug: "the proxy's own requests are not counted as answered, so every later batch waits",
     file: "src/proxy/upstream.ts",
     find: "        answers++;",
     replace: "        if (this.#beforeProbe < 0 && this.isProven) answers++;",
@@ -46,7 +46,7 @@ export const proxyMutants: readonly Mutant[] = [
   },
   {
     name: "push-taken-for-a-reply",
-    bug: "a message that answers nothing shifts all replies that follow",
+    bug: "a push message shifts all replies after it",
     file: "src/proxy/upstream.ts",
     find: "const isPush = text.charCodeAt(0) === 0x3e;",
     replace: "const isPush = text.charCodeAt(0) === 0x7c;",
@@ -63,7 +63,7 @@ export const proxyMutants: readonly Mutant[] = [
   },
   {
     name: "unknown-outcome-resent",
-    bug: "a write whose outcome the node does not know is taken for one that was not executed",
+    bug: "a write whose outcome the node does not know is treated as not executed",
     file: "src/proxy/proxy_request.ts",
     find: `return text.startsWith("-TRYAGAIN ") ? "again" : null;`,
     replace:
@@ -98,7 +98,7 @@ export const proxyMutants: readonly Mutant[] = [
   },
   {
     name: "write-behind-a-read-of-its-key",
-    bug: "program order: a read that is asked again sees a later write of its own client",
+    bug: "program order: a read that is retried sees a later write of its own client",
     file: "src/proxy/client_queue.ts",
     find: "return request.isWrite && this.#reads.touch(request);",
     replace: "return request.isWrite && this.#reads === null;",
@@ -106,7 +106,7 @@ export const proxyMutants: readonly Mutant[] = [
   },
   {
     name: "repeated-under-another-stamp",
-    bug: "a write that may have been executed is sent again as if it were another",
+    bug: "a write that may have been executed is resent as if it were another",
     file: "src/proxy/client_queue.ts",
     find: "    request.isUncertain = true;",
     replace: "    request.isUncertain = true;\n    request.unstamp();",
@@ -115,7 +115,7 @@ export const proxyMutants: readonly Mutant[] = [
   },
   {
     name: "forgotten-write-executed-anew",
-    bug: "a write that may have been executed gets another session when its own is gone",
+    bug: "a write that may have been executed gets another session when its own has expired",
     file: "src/proxy/client_queue.ts",
     find: "if (request.isUncertain) return this.#settleInPlace(request, WRITE_LOST);",
     replace: "if (request.isSettled) return this.#settleInPlace(request, WRITE_LOST);",
@@ -123,7 +123,7 @@ export const proxyMutants: readonly Mutant[] = [
   },
   {
     name: "acknowledged-too-far",
-    bug: "the reply of a write that is still open is given up: sent again, it is refused",
+    bug: "the reply of a write in flight is acknowledged: when the write is resent, it is refused",
     file: "src/proxy/write_sessions.ts",
     find: "for (let next = this.#acked + 1; this.#isOver[next % PLACES] === 1; next++) {",
     replace: "for (let next = this.#acked + 1; next <= serial; next++) {",
@@ -131,7 +131,7 @@ export const proxyMutants: readonly Mutant[] = [
   },
   {
     name: "session-never-left",
-    bug: "one write that stays open for long lets the window of its session run over",
+    bug: "one slow write makes its session's window of serials overflow",
     file: "src/proxy/write_sessions.ts",
     find: "else if (current !== null && (current.span < SPAN_MAX || this.#next === null)) return;",
     replace:
@@ -140,7 +140,7 @@ export const proxyMutants: readonly Mutant[] = [
   },
   {
     name: "executed-behind-a-refusal",
-    bug: "a write behind a refused one of its connection is executed without it",
+    bug: "a write after a refused one on its connection is executed without it",
     file: "src/server/node_frontend.ts",
     find: "if (state.hasRefused) return reply.settle(REFUSED_BEFORE);",
     replace: "if (state.fenceTerm === -1) return reply.settle(REFUSED_BEFORE);",
@@ -157,7 +157,7 @@ export const proxyMutants: readonly Mutant[] = [
   },
   {
     name: "fence-not-asked-for",
-    bug: "pipelined writes behind a refused one are executed when the node leads again",
+    bug: "pipelined writes after a refused one are executed when the node leads again",
     file: "src/proxy/upstream.ts",
     find: "if (fenceTerm !== null) greetings.push(",
     replace: "if (fenceTerm === 0) greetings.push(",
@@ -166,7 +166,7 @@ export const proxyMutants: readonly Mutant[] = [
   },
   {
     name: "fence-ignored",
-    bug: "pipelined writes behind a refused one are executed: the node forgets the fence",
+    bug: "pipelined writes after a refused one are executed: the node forgets the fence",
     file: "src/server/cluster_commands.ts",
     find: "state.fenceTerm = term;",
     replace: "state.fenceTerm = null;",
@@ -175,7 +175,7 @@ export const proxyMutants: readonly Mutant[] = [
   },
   {
     name: "sent-behind-what-is-to-be-repeated",
-    bug: "a request follows others of its client while an earlier one of them has to be repeated",
+    bug: "a request overtakes an earlier one of its client that has to be retried",
     file: "src/proxy/client_queue.ts",
     find: "return this.#repeating.size === 0;",
     replace: "return this.#repeating.size >= 0;",
@@ -186,7 +186,7 @@ export const proxyMutants: readonly Mutant[] = [
   },
   {
     name: "read-torn-from-behind-its-write",
-    bug: "program order: a read behind a write that is under way is asked elsewhere",
+    bug: "program order: a read after a write in flight is sent elsewhere",
     file: "src/proxy/upstream_pool.ts",
     find: "if (client.writesUnderWay > 0 || isKept) staying.add(client);",
     replace: "if (client.writesUnderWay < 0 || isKept) staying.add(client);",
@@ -210,7 +210,7 @@ export const proxyMutants: readonly Mutant[] = [
   },
   {
     name: "superseded-leader-routed-to",
-    bug: "a leader of an older term counts beside the newer one",
+    bug: "a leader of an older term counts besides the newer one",
     file: "src/proxy/topology.ts",
     find: "termOf(node) === this.#highestLedTerm",
     replace: "termOf(node) <= this.#highestLedTerm",
@@ -218,7 +218,7 @@ export const proxyMutants: readonly Mutant[] = [
   },
   {
     name: "hold-without-a-bound",
-    bug: "the hold queue is without a bound of requests",
+    bug: "the hold queue has no limit of requests",
     file: "src/proxy/hold_queue.ts",
     find: "if (totals.requests >= holdRequestsMax) {",
     replace: "if (totals.requests >= holdRequestsMax * 1e9) {",
@@ -226,7 +226,7 @@ export const proxyMutants: readonly Mutant[] = [
   },
   {
     name: "hold-without-a-bound-of-bytes",
-    bug: "the hold queue is without a bound of bytes",
+    bug: "the hold queue has no limit of bytes",
     file: "src/proxy/hold_queue.ts",
     find: "if (totals.bytes + bytes > holdBytesMax) {",
     replace: "if (bytes > holdBytesMax) {",
@@ -234,7 +234,8 @@ export const proxyMutants: readonly Mutant[] = [
   },
   {
     name: "waits-without-a-bound",
-    bug: "each WAIT of each client opens one more connection to the leader, until it takes no more",
+    bug:
+      "each WAIT of each client opens another connection to the leader, until it accepts no more",
     file: "src/proxy/upstream_pool.ts",
     find: "return this.#dedicated.size >= (isWait ? waitsMax : waitsMax + RESERVED_CONNECTIONS);",
     replace:
@@ -243,7 +244,7 @@ export const proxyMutants: readonly Mutant[] = [
   },
   {
     name: "waits-shut-the-operator-out",
-    bug: "where many clients WAIT, members can be changed through the proxy no more",
+    bug: "if many clients WAIT, members can no longer be changed through the proxy",
     file: "src/proxy/upstream_pool.ts",
     find: "return this.#dedicated.size >= (isWait ? waitsMax : waitsMax + RESERVED_CONNECTIONS);",
     replace: "return this.#dedicated.size >= (isWait ? waitsMax : RESERVED_CONNECTIONS - 15);",
@@ -251,8 +252,7 @@ export const proxyMutants: readonly Mutant[] = [
   },
   {
     name: "refused-wait-is-held",
-    bug:
-      "a WAIT beyond --waits-max is held for as long as there is no leader, and answered by a lie",
+    bug: "a WAIT beyond --waits-max is held as long as there is no leader, and gets a false answer",
     file: "src/proxy/router.ts",
     find: "if (!this.#refusesToWait(request)) return this.hold.hold(client, nowMs);",
     replace: "return this.hold.hold(client, nowMs);",
@@ -269,7 +269,7 @@ export const proxyMutants: readonly Mutant[] = [
   {
     name: "hold-never-empties",
     bug:
-      "clients that go away leave their place in the hold queue, until it is full in a healthy cluster",
+      "clients that disconnect leave their entries in the hold queue, until it is full in a healthy cluster",
     file: "src/proxy/client_queue.ts",
     find: "      this.#count(request, -1);\n      request.drop();",
     replace: "      request.drop();",
@@ -293,7 +293,7 @@ export const proxyMutants: readonly Mutant[] = [
   },
   {
     name: "reads-all-to-one-node",
-    bug: "reads do not spread: what a node has under way does not count",
+    bug: "reads are not distributed: a node's requests in flight do not count",
     file: "src/proxy/upstream_pool.ts",
     find: "const work = 1 + links.underWay + lag / LAG_PER_REQUEST;",
     replace: "const work = 1 + lag / LAG_PER_REQUEST;",
@@ -301,7 +301,7 @@ export const proxyMutants: readonly Mutant[] = [
   },
   {
     name: "silent-node-holds-up-all-reads",
-    bug: "a node that hangs holds up the reads that others could answer",
+    bug: "a hanging node delays reads that others could answer",
     file: "src/proxy/upstream.ts",
     find: "(one !== sender && one.newestLeftMs <= longAgoMs)",
     replace: "(one !== sender && one.newestLeftMs <= longAgoMs - Infinity)",
@@ -309,7 +309,8 @@ export const proxyMutants: readonly Mutant[] = [
   },
   {
     name: "busy-node-taken-for-a-dead-one",
-    bug: "a busy node is taken for a dead one, and its work given to the others, one by one",
+    bug:
+      "a busy node is taken for a dead one, and its requests are given to the others, one by one",
     file: "src/proxy/upstream_pool.ts",
     find: "mayBeAtWork && (request.isHeavy || !request.mayMove);",
     replace: "mayBeAtWork && request.isSettled;",
@@ -317,7 +318,7 @@ export const proxyMutants: readonly Mutant[] = [
   },
   {
     name: "read-carried-on",
-    bug: "a request that kills one node is carried on to the next, until the majority is gone",
+    bug: "a request that kills one node is retried at the next, until the majority is gone",
     file: "src/proxy/proxy_request.ts",
     find: "return this.losses >= LOSSES_MAX;",
     replace: "return this.losses >= LOSSES_MAX * 1e9;",
@@ -325,7 +326,7 @@ export const proxyMutants: readonly Mutant[] = [
   },
   {
     name: "cut-off-node-left-uncounted",
-    bug: "a read is carried on without end from one node that is cut off to the next",
+    bug: "a read is retried without end at one cut-off node after the other",
     file: "src/proxy/upstream_pool.ts",
     find: "if (!node.isReachable) request.losses++;",
     replace: "if (!node.isReachable) request.losses += 0;",
@@ -357,7 +358,7 @@ export const proxyMutants: readonly Mutant[] = [
   },
   {
     name: "stuck-reads-waited-for",
-    bug: "reads wait for as long as it takes at a node that is well but gets no answer itself",
+    bug: "reads wait as long as they may at a node that is up but gets no answers itself",
     file: "src/proxy/upstream_pool.ts",
     find: "- Math.max(oldestSentMs, upstream.heardMs) <= STUCK_MS) return;",
     replace: "- Math.max(oldestSentMs, upstream.heardMs) <= STUCK_MS * 1e9) return;",
@@ -365,7 +366,7 @@ export const proxyMutants: readonly Mutant[] = [
   },
   {
     name: "interrupted-connection-used-again",
-    bug: "after an interruption requests wait behind what the kernel will send again much later",
+    bug: "after an interruption requests wait behind bytes that the kernel retransmits much later",
     file: "src/proxy/node_links.ts",
     find: "if (isResponsive && !this.#wasResponsive) this.#renew(nowMs);",
     replace: "if (isResponsive && !this.#wasResponsive && nowMs < 0) this.#renew(nowMs);",
@@ -374,7 +375,7 @@ export const proxyMutants: readonly Mutant[] = [
   {
     name: "replaced-connection-never-given-up",
     bug:
-      "what was under way when the network was interrupted waits for the kernel to send it again",
+      "requests in flight during an interruption of the network wait for the kernel's retransmission",
     file: "src/proxy/upstream_pool.ts",
     find: "if (nowMs - replacedMs <= REPLACED_MS_MAX + workMs) return false;",
     replace: "if (nowMs - replacedMs <= REPLACED_MS_MAX * 1e9 + workMs) return false;",
@@ -390,7 +391,7 @@ export const proxyMutants: readonly Mutant[] = [
   },
   {
     name: "write-given-up-with-its-connection",
-    bug: "a write that cannot be sent again is given up though its answer is on the way",
+    bug: "a write that cannot be resent is given up though its answer is on the way",
     file: "src/proxy/upstream_pool.ts",
     find: "return ![...upstream.requests()].some(isOnlyOnce);",
     replace: "return [...upstream.requests()].filter(isOnlyOnce).length >= 0;",
@@ -399,7 +400,7 @@ export const proxyMutants: readonly Mutant[] = [
   {
     name: "silent-watch-waited-for",
     bug:
-      "a node is watched over a connection that the network has interrupted, long after it is well",
+      "a node is watched over a connection that the network has interrupted, long after it has recovered",
     file: "src/proxy/watcher.ts",
     find: "this.#silentMs > CONTEND_AFTER_MS &&",
     replace: "this.#silentMs > CONTEND_AFTER_MS * 1e9 &&",
@@ -407,7 +408,7 @@ export const proxyMutants: readonly Mutant[] = [
   },
   {
     name: "no-members-while-electing",
-    bug: "a list of nodes is empty while a leader is elected: clients throw away all they know",
+    bug: "a list of nodes is empty during an election: clients forget all nodes they know",
     file: "src/server/cluster_commands.ts",
     find: "members.some((member) => member.id === lastLeaderId) ? lastLeaderId : null",
     replace: "members.some((member) => member.id === lastLeaderId) ? report.leaderId : null",
@@ -415,7 +416,7 @@ export const proxyMutants: readonly Mutant[] = [
   },
   {
     name: "members-only-while-connected",
-    bug: "a list of nodes leaves out those that are not connected just now",
+    bug: "a list of nodes lacks those that are disconnected at the moment",
     file: "src/commands/cluster_view.ts",
     find: "nodes.filter(isKnown).filter((node) => node !== master)",
     replace: "nodes.filter(isKnown).filter((node) => node.isConnected && node !== master)",
@@ -424,7 +425,7 @@ export const proxyMutants: readonly Mutant[] = [
   {
     name: "left-while-repeating",
     bug:
-      "a client that leaves while its writes are to be repeated keeps their serials open for ever",
+      "a client that disconnects while its writes wait for a retry keeps their serials open for ever",
     file: "src/proxy/client_queue.ts",
     find: "for (const request of this.#repeating.drain()) request.drop();",
     replace: "this.#repeating.drain();",
@@ -432,7 +433,7 @@ export const proxyMutants: readonly Mutant[] = [
   },
   {
     name: "left-with-writes-under-way",
-    bug: "a write that is lost after its client has left keeps its serial open for ever",
+    bug: "a write that is lost after its client has disconnected keeps its serial open for ever",
     file: "src/proxy/client_queue.ts",
     find: "if (this.isClosed) return request.drop();",
     replace: "if (this.isClosed) return;",
@@ -440,7 +441,8 @@ export const proxyMutants: readonly Mutant[] = [
   },
   {
     name: "refusing-node-trusted",
-    bug: "a node that refuses reads for ever, and says that it is well, is asked again and again",
+    bug:
+      "a node that refuses reads for ever, and reports that it is well, is retried again and again",
     file: "src/proxy/node_links.ts",
     find: "if (isRefused || !this.node.isReadable) {",
     replace: "if (!this.node.isReadable) {",
@@ -457,7 +459,7 @@ export const proxyMutants: readonly Mutant[] = [
   {
     name: "late-loop-taken-for-silence",
     bug:
-      "a spurious no-leader answer in a healthy cluster: the proxy's own pause counts as silence",
+      "a spurious no-leader answer in a healthy cluster: the proxy's own suspension counts as silence",
     file: "src/proxy/proxy.ts",
     find: "const silent = this.topology.pass(awakeMs);",
     replace: "const silent = this.topology.pass(Math.max(awakeMs, elapsedMs));",

@@ -55,7 +55,7 @@ export const readMutants: readonly Mutant[] = [
   },
   {
     name: "late-round-goes-to-nobody-else",
-    bug: "a voter that stays away holds reads up until the next heartbeats",
+    bug: "a voter that is away delays reads until the next heartbeats",
     file: "src/raft/leader.ts",
     find: "const isAsked = isRoundLate && peer.askedRound < leadership.reads.round;",
     replace: "const isAsked = isRoundLate && peer.askedRound > leadership.reads.round;",
@@ -63,7 +63,7 @@ export const readMutants: readonly Mutant[] = [
   },
   {
     name: "read-joins-a-round-under-way",
-    bug: "a read is confirmed by heartbeats that were sent before it came",
+    bug: "a read is confirmed by heartbeats that were sent before it arrived",
     file: "src/raft/reads.ts",
     find: "else this.#fresh.push({ ...read, index: commitIndex });",
     replace: `else if (this.#rounds.length > 0) {
@@ -74,7 +74,7 @@ export const readMutants: readonly Mutant[] = [
   },
   {
     name: "late-read-answer-after-restart",
-    bug: "the answer to a read from before a restart passes for the answer to a newer one",
+    bug: "the answer to a read from before a restart is taken for the answer to a newer one",
     file: "src/raft/reads.ts",
     find: "randomInteger(random, 2 ** 32) * 2 ** 20",
     replace: "randomInteger(random, 1)",
@@ -94,7 +94,7 @@ export const readMutants: readonly Mutant[] = [
   {
     name: "read-outlives-its-leader",
     bug:
-      "a ReadIndex answer outlives a change of leader: questions are not given up with the old one",
+      "a ReadIndex answer outlives a change of leader: requests to the old leader are not given up",
     file: "src/raft/state.ts",
     find: "for (const readId of this.forwardedReads.giveUp()) this.refusedReads.push(readId);",
     replace: "for (const readId of this.forwardedReads.giveUp(-1)) this.refusedReads.push(readId);",
@@ -111,7 +111,7 @@ export const readMutants: readonly Mutant[] = [
   },
   {
     name: "reads-not-confirmed-by-fewer",
-    bug: "reads wait for voters that a change of the members has just taken away",
+    bug: "reads wait for voters that a membership change has just removed",
     file: "src/raft/leader.ts",
     find: "confirmReads(state); // fewer voters need",
     replace: "// fewer voters need",

@@ -1,11 +1,11 @@
 import type { Mutant } from "../mutant.ts";
 
-/** Where clients, the proxy and nodes meet: put in by somebody who had not seen the tests. */
+/** Where clients, the proxy and nodes meet. The author had not seen the tests. */
 export const seamClientMutants: readonly Mutant[] = [
   {
     name: "seam-lost-session-stays-in-use",
     bug:
-      "a session that the nodes have forgotten goes on stamping writes: each of them is refused, stamped with the same session and refused again",
+      "a session that the nodes have forgotten still stamps writes: each is refused, stamped with the same session and refused again",
     file: "src/proxy/write_sessions.ts",
     find: `if (this.#current === session) this.#current = null;
     this.maintain`,
@@ -16,7 +16,7 @@ export const seamClientMutants: readonly Mutant[] = [
   {
     name: "seam-draining-session-closed-early",
     bug:
-      "a session that drains is closed with the first of its writes that ends: the others have lost their stamps when they are repeated",
+      "a session that is being drained is closed when its first write ends: the others have lost their stamps when they are retried",
     file: "src/proxy/write_sessions.ts",
     find: "if (this.#draining.has(session) && session.isDrained) this.#close(session);",
     replace: "if (this.#draining.delete(session)) this.#close(session);",
@@ -25,7 +25,7 @@ export const seamClientMutants: readonly Mutant[] = [
   {
     name: "seam-stamp-acknowledges-all-before-it",
     bug:
-      "a stamp says that all serials before it are answered: a write that is repeated behind another one is refused as forgotten",
+      "a stamp acknowledges all serials before it: a write that is retried after another one is refused as forgotten",
     file: "src/proxy/write_sessions.ts",
     find: "`${serial}/${this.#acked}`",
     replace: "`${serial}/${serial - 1}`",
@@ -34,7 +34,7 @@ export const seamClientMutants: readonly Mutant[] = [
   {
     name: "seam-refused-writes-count-as-uncertain",
     bug:
-      "the leader has said that it leads no more, and the connection ends: writes behind that answer, which nobody has executed, are answered as perhaps executed",
+      "the leader has reported that it leads no more, and the connection ends: writes after that report, which nobody has executed, are answered as perhaps executed",
     file: "src/proxy/router.ts",
     find: `wasWritten && !upstream.isOver ? "maybe" : "no"`,
     replace: `wasWritten ? "maybe" : "no"`,
@@ -43,7 +43,7 @@ export const seamClientMutants: readonly Mutant[] = [
   {
     name: "seam-reads-taken-back-fill-the-window",
     bug:
-      "reads that were taken back count for ever against the bytes that may be under way on their connection",
+      "reads that were moved elsewhere count for ever against the bytes in flight on their connection",
     file: "src/proxy/upstream.ts",
     find: `      taken.push({ request, wasWritten: i < writtenCount });
       this.#bytesUnderWay -= request.bytes;`,
@@ -64,7 +64,7 @@ export const seamClientMutants: readonly Mutant[] = [
   {
     name: "seam-replaced-connection-takes-more",
     bug:
-      "a node answers after a silence: clients with requests on the old connection, which may be stuck, go on to send theirs there",
+      "a node answers after a silence: clients with requests on the old connection, which may hang, still send theirs there",
     file: "src/proxy/node_links.ts",
     find: `upstream.replacedMs ??= nowMs;
       upstream.isSpent = true;`,
@@ -74,7 +74,7 @@ export const seamClientMutants: readonly Mutant[] = [
   {
     name: "seam-stale-connection-drops-a-write-among-reads",
     bug:
-      "a connection that was replaced is given up although a write that can be sent only once is under way on it among others",
+      "a replaced connection is given up although it has a write in flight that can be sent only once",
     file: "src/proxy/upstream_pool.ts",
     find: "return ![...upstream.requests()].some(isOnlyOnce);",
     replace: "return ![...upstream.requests()].every(isOnlyOnce);",
@@ -83,7 +83,7 @@ export const seamClientMutants: readonly Mutant[] = [
   {
     name: "seam-reads-at-a-node-without-a-leader-wait-for-ever",
     bug:
-      "a node says that it has no leader and keeps the reads it was sent: with nobody else to ask, they are not given up after --hold-ms-max",
+      "a node reports that it has no leader and keeps its reads: with no other node to ask, they are not given up after --hold-ms-max",
     file: "src/proxy/upstream_pool.ts",
     find: "const isHeld = fenceTerm === null && node.isResponsive && !node.isReadable;",
     replace: "const isHeld = fenceTerm !== null && node.isResponsive && !node.isReadable;",
@@ -92,7 +92,7 @@ export const seamClientMutants: readonly Mutant[] = [
   {
     name: "seam-each-attempt-begins-the-hold-time-anew",
     bug:
-      "a request that is held begins its time anew with each attempt: it is held for ever while a leader is known that nobody can reach",
+      "the time of a held request begins anew with each attempt: it is held for ever while the known leader cannot be reached",
     file: "src/proxy/hold_queue.ts",
     find: "if (this.holds(client) && client.first === first) client.heldSinceMs = heldSinceMs;",
     replace: "if (this.holds(client) && client.first !== first) client.heldSinceMs = heldSinceMs;",
@@ -100,7 +100,7 @@ export const seamClientMutants: readonly Mutant[] = [
   },
   {
     name: "seam-repeated-request-begins-its-time-anew",
-    bug: "a request that was refused and is held again begins its time anew",
+    bug: "the time of a request that was refused and is held again begins anew",
     file: "src/proxy/hold_queue.ts",
     find: "return request.firstSentMs ?? Math.max(request.sentMs, sinceMs);",
     replace: "return Math.max(request.firstSentMs ?? request.sentMs, sinceMs);",
@@ -109,7 +109,7 @@ export const seamClientMutants: readonly Mutant[] = [
   {
     name: "seam-ended-connection-holds-up-batches",
     bug:
-      "a connection that ended with requests not sent counts for ever when reads gather for a batch",
+      "a connection that ended with unsent requests counts for ever when reads are collected for a batch",
     file: "src/proxy/upstream.ts",
     find: `    this.#senders.delete(sender);
     this.flush();`,
@@ -128,7 +128,7 @@ export const seamClientMutants: readonly Mutant[] = [
   {
     name: "seam-beginning-to-serve-is-no-news",
     bug:
-      "a node that leads says that it serves now, and nothing else of it changes: nothing is sent to it until something does",
+      "a leader reports that it serves now, and nothing else of it changes: nothing is sent to it until something does",
     file: "src/proxy/topology.ts",
     find: "a.isServing !== b.isServing || a.addresses.size",
     replace: "a.addresses.size",
@@ -136,7 +136,8 @@ export const seamClientMutants: readonly Mutant[] = [
   },
   {
     name: "seam-leaders-word-on-addresses-counts-least",
-    bug: "nodes differ in where a member is: the word of a follower counts more than the leader's",
+    bug:
+      "nodes disagree about a member's address: a follower's report counts more than the leader's",
     file: "src/proxy/topology.ts",
     find: "node === this.#leader ? Infinity : termOf(node)",
     replace: "node === this.#leader ? -Infinity : termOf(node)",
@@ -145,7 +146,7 @@ export const seamClientMutants: readonly Mutant[] = [
   {
     name: "seam-executed-write-leaves-no-mark",
     bug:
-      "a write is executed while one before it has to be repeated: that one is repeated all the same, and undoes it",
+      "a write is executed while an earlier one has to be retried: that one is retried all the same, and undoes it",
     file: "src/proxy/client_queue.ts",
     find: `else if (request.isWrite) this.#settleAndMark(request, text);
     else this.#repeat(request, null);`,
@@ -156,7 +157,7 @@ export const seamClientMutants: readonly Mutant[] = [
   {
     name: "seam-write-passes-one-wide-read",
     bug:
-      "a write is sent while a read of all keys of its client is under way, which is repeated later and sees the write",
+      "a write is sent while a read of all keys of its client is in flight, which is retried later and sees the write",
     file: "src/proxy/client_queue.ts",
     find: "if (this.#wideCount > 0 || write.isWide)",
     replace: "if (this.#wideCount > 1 || write.isWide)",
@@ -165,7 +166,7 @@ export const seamClientMutants: readonly Mutant[] = [
   {
     name: "seam-half-closed-client-waits-at-the-proxy-for-ever",
     bug:
-      "a client sends WAIT without a time limit through the proxy and closes its side: it is never known to be gone",
+      "a client sends WAIT without a time limit through the proxy and closes its side: its disconnect is never noticed",
     file: "src/proxy/proxy_frontend.ts",
     find: `if (command.kind === "local") reply.whenGone(() => {});`,
     replace: "",
@@ -173,8 +174,7 @@ export const seamClientMutants: readonly Mutant[] = [
   },
   {
     name: "seam-dedicated-connection-outlives-its-client",
-    bug:
-      "a client that waits with WAIT is gone: the connection to the leader that it waited on stays",
+    bug: "a client disconnects during WAIT: its connection to the leader stays",
     file: "src/proxy/router.ts",
     find: "if (client.upstream?.isDedicated) client.upstream.destroy",
     replace: "if (client.upstream?.isDedicated && client.isIdle) client.upstream.destroy",
@@ -183,7 +183,7 @@ export const seamClientMutants: readonly Mutant[] = [
   {
     name: "seam-refused-read-makes-writes-certain",
     bug:
-      "the leader could not confirm a read in time, and then the connection ends: writes behind the read count as not executed, though they may be",
+      "the leader could not confirm a read in time, and then the connection ends: writes after the read count as not executed, though they may be",
     file: "src/proxy/node_links.ts",
     find: `if (refusal === "moved" || request.isWrite) upstream.isOver = true;`,
     replace: `if (refusal !== "again" || request.isWrite) upstream.isOver = true;`,
@@ -192,7 +192,7 @@ export const seamClientMutants: readonly Mutant[] = [
   {
     name: "seam-longest-request-is-stamped",
     bug:
-      "a write with as many arguments as a node takes is stamped as well: the node refuses what it is sent and closes the connection, which others share",
+      "a write with the maximum number of arguments is stamped as well: the node rejects it and closes the connection, which others share",
     file: "src/proxy/proxy_request.ts",
     find: "const STAMPED_ARGUMENTS_MAX = DEFAULT_CLIENT_LIMITS.argumentsMax - STAMP_ARGUMENTS;",
     replace:
@@ -201,7 +201,7 @@ export const seamClientMutants: readonly Mutant[] = [
   },
   {
     name: "seam-reset-keeps-the-reply-mode",
-    bug: "a client says CLIENT REPLY OFF and then RESET: its replies stay off",
+    bug: "a client sends CLIENT REPLY OFF and then RESET: its replies stay off",
     file: "src/server/connection.ts",
     find: `    this.replyMode = "on";
     this.isInRefusedTransaction = false;`,
@@ -211,7 +211,7 @@ export const seamClientMutants: readonly Mutant[] = [
   {
     name: "seam-requests-of-gone-clients-weigh-on",
     bug:
-      "what a client had under way when it was cut off counts for ever against what all clients may have",
+      "the requests in flight of a disconnected client count for ever against the limit of all clients",
     file: "src/server/connection.ts",
     find: `    this.#owner.load.unansweredBytes -= this.#requestBytes;
     this.#owner.load.forget`,
@@ -221,7 +221,7 @@ export const seamClientMutants: readonly Mutant[] = [
   {
     name: "seam-answers-to-gone-clients-free-bytes-twice",
     bug:
-      "a request is answered after its client has gone: its bytes are taken off twice, and the bound of all clients is none any more",
+      "a request is answered after its client has disconnected: its bytes are subtracted twice, and the limit of all clients no longer holds",
     file: "src/server/connection.ts",
     find: `    if (this.#isClosed) return;
     this.#requestBytes -=`,
@@ -231,7 +231,7 @@ export const seamClientMutants: readonly Mutant[] = [
   {
     name: "seam-held-request-keeps-the-protocol",
     bug:
-      "a client says HELLO 3 and something else while clients are paused: the second reply comes in the old protocol",
+      "a client sends HELLO 3 and another request while clients are paused: the second reply comes in the old protocol",
     file: "src/server/connection.ts",
     find: `    reply.protocol = this.protocol; // a request before it may have been HELLO
 `,
@@ -240,7 +240,7 @@ export const seamClientMutants: readonly Mutant[] = [
   },
   {
     name: "seam-second-pause-shortens-the-first",
-    bug: "a pause of a moment ends a longer one before its time",
+    bug: "a short pause ends a longer one before its time",
     file: "src/server/client_pause.ts",
     find: "Math.max(this.#untilMs, this.#clock.monotonicMs() + durationMs)",
     replace: "this.#clock.monotonicMs() + durationMs",
@@ -258,7 +258,7 @@ export const seamClientMutants: readonly Mutant[] = [
   {
     name: "seam-second-watcher-hears-no-changes",
     bug:
-      "all who watched a node's state have left: who watches next hears of changes only at the interval",
+      "all watchers of a node's state have left: the next watcher learns of changes only at the interval",
     file: "src/server/cluster_commands.ts",
     find: `    this.#cancelWatch?.();
     this.#cancelWatch = null;`,
@@ -267,7 +267,7 @@ export const seamClientMutants: readonly Mutant[] = [
   },
   {
     name: "seam-watching-again-keeps-the-old-beat",
-    bug: "a client that watches with another interval is told at both",
+    bug: "a client that watches again with another interval gets reports at both",
     file: "src/server/cluster_commands.ts",
     find: `    this.#timers.get(connection)?.();
     connection.isWatching = true;`,
@@ -277,7 +277,7 @@ export const seamClientMutants: readonly Mutant[] = [
   {
     name: "seam-all-connections-are-one-owner",
     bug:
-      "sessions of all connections that speak one protocol count as of one owner: the 65th is refused to all",
+      "sessions of all connections that use one protocol version count as of one owner: the 65th is refused to all",
     file: "src/server/node_frontend.ts",
     find: "${this.#options.facts.runId.slice(0, 8)}-${connection.id}",
     replace: "${this.#options.facts.runId.slice(0, 8)}-${connection.protocol}",
@@ -286,7 +286,7 @@ export const seamClientMutants: readonly Mutant[] = [
   {
     name: "seam-answered-wait-still-waits",
     bug:
-      "a client whose WAIT is answered closes its side and reads on slowly: after a second it is cut off",
+      "a client whose WAIT is answered closes its side and reads slowly: after a second it is disconnected",
     file: "src/server/pending_reply.ts",
     find: "return this.#gone !== null && this.text === null;",
     replace: "return this.#gone !== null;",
@@ -294,7 +294,7 @@ export const seamClientMutants: readonly Mutant[] = [
   },
   {
     name: "seam-request-of-a-gone-client-outlives-fault-pause",
-    bug: "a client leaves while its node plays dead: what it asked is carried out all the same",
+    bug: "a client disconnects while its node is paused: its requests are executed all the same",
     file: "src/server/pausable_frontend.ts",
     find: `    this.#held.delete(connection);
 `,
@@ -304,7 +304,7 @@ export const seamClientMutants: readonly Mutant[] = [
   {
     name: "seam-fair-reading-resumes-who-paused-itself",
     bug:
-      "a connection that is not to be read on, because too much waits, is read on when sockets had their turns",
+      "a connection that must not be read, because too much waits, is read when sockets get their turns",
     file: "src/platform/acceptor.ts",
     find: "for (const [socket, isWanted] of paused) if (isWanted()) socket.resume();",
     replace: "for (const [socket] of paused) socket.resume();",
@@ -313,7 +313,7 @@ export const seamClientMutants: readonly Mutant[] = [
   {
     name: "seam-relieved-connection-is-still-probed",
     bug:
-      "a client that was looked at while it waited is read on: what it sends next is taken for a sign of life, and it stands still",
+      "a client that was probed while it waited is read again: its next bytes are taken for a sign of life, and it hangs",
     file: "src/server/connection.ts",
     find: "this.#isPaused = this.#isProbing = false;",
     replace: "this.#isPaused = false;",
@@ -321,7 +321,7 @@ export const seamClientMutants: readonly Mutant[] = [
   },
   {
     name: "seam-late-proxy-gives-up-what-is-answered",
-    bug: "a proxy that stood still says UNKNOWN of writes whose answers it has not read yet",
+    bug: "a suspended proxy replies UNKNOWN to writes whose answers it has not read yet",
     file: "src/proxy/upstream_pool.ts",
     find: "this.#isLate = elapsedMs > STOOD_STILL_MS && !this.#isLate;",
     replace: "this.#isLate = elapsedMs > STOOD_STILL_MS * 1e9 && !this.#isLate;",
@@ -338,7 +338,7 @@ export const seamClientMutants: readonly Mutant[] = [
   {
     name: "seam-reset-goes-on-pushing",
     bug:
-      "RESET after CLUSTER WATCH: a client that says HELLO 3 again gets pushes among its replies",
+      "RESET after CLUSTER WATCH: a client that sends HELLO 3 again gets pushes among its replies",
     file: "src/server/node_frontend.ts",
     find: "    this.#subscribers.remove(connection);\n    this.#snapshots",
     replace: "    this.#snapshots",
@@ -346,7 +346,7 @@ export const seamClientMutants: readonly Mutant[] = [
   },
   {
     name: "seam-no-tcp-keep-alive",
-    bug: "clients of a machine that lost power keep their places for ever",
+    bug: "clients of a machine that lost power keep their slots for ever",
     file: "src/server/connection.ts",
     find: "if (tcpKeepaliveS > 0) socket.setKeepAlive(true, tcpKeepaliveS * 1_000);",
     replace: "if (tcpKeepaliveS < 0) socket.setKeepAlive(true, tcpKeepaliveS * 1_000);",
@@ -355,7 +355,7 @@ export const seamClientMutants: readonly Mutant[] = [
   {
     name: "seam-replies-behind-an-open-one-uncounted",
     bug:
-      "clients that WAIT and pipeline reads hold any number of replies, which the bound of all clients together does not see",
+      "clients that WAIT and pipeline reads hold any number of replies, which the limit of all clients together does not count",
     file: "src/server/connection.ts",
     find: "if (reply === first || settledBytes > UNCOUNTED_BYTES_MAX) this.#markDirty();",
     replace: "if (reply === first || settledBytes > 1e6 * UNCOUNTED_BYTES_MAX) this.#markDirty();",

@@ -1,13 +1,13 @@
 import type { Mutant } from "../mutant.ts";
 
 /**
- * Where a node, its consensus, its log, its snapshots and its peers meet: put in by somebody who had
- * not seen the tests.
+ * Where a node, its consensus, its log, its snapshots and its peers meet. The author had not seen
+ * the tests.
  */
 export const seamConsensusMutants: readonly Mutant[] = [
   {
     name: "seam-slow-successor-not-asked-again",
-    bug: "a leader that is to stop ends without a successor where one attempt was too slow",
+    bug: "a stopping leader ends without a successor if one attempt is too slow",
     file: "src/node/node.ts",
     find: "start(to, () => end(again));",
     replace: "start(to, () => end(done));",
@@ -15,7 +15,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
   },
   {
     name: "leader-ends-before-its-successor-is-elected",
-    bug: "a leader that is to stop ends when it leads no more, though its vote is still needed",
+    bug: "a stopping leader ends when it no longer leads, though its vote is still needed",
     file: "src/node/node.ts",
     find: "return this.#leaderId === null ? again() : done();",
     replace: "return this.#leaderId === null && isLate ? again() : done();",
@@ -24,7 +24,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
   {
     name: "seam-pending-writes-outlive-a-snapshot",
     bug:
-      "a snapshot takes the log's place while a write is under way: at its end entries count as durable that are not there",
+      "a snapshot replaces the log while a write is in flight: when the write ends, entries count as durable that are not there",
     file: "src/raft/log.ts",
     find:
       `    for (const pending of this.#pending) pending.lastIndex = Math.min(pending.lastIndex, kept);
@@ -35,7 +35,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
   {
     name: "seam-entries-are-applied-before-their-snapshot",
     bug:
-      "one message brings a snapshot and the next the entries behind it: they are given to be applied before the snapshot's state is there",
+      "one message brings a snapshot and the next the entries after it: they are applied before the snapshot's state is there",
     file: "src/raft/log.ts",
     find: "this.#appliedIndex < this.#commitIndex && this.#appliedIndex >= this.#base.index;",
     replace: "this.#appliedIndex < this.#commitIndex;",
@@ -44,7 +44,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
   {
     name: "seam-write-before-a-snapshot-counts-as-its-own",
     bug:
-      "a write that was under way before a snapshot came ends: the state counts as that of the snapshot, which is not installed yet",
+      "a write that was in flight before a snapshot came ends: the state counts as that of the snapshot, which is not installed yet",
     file: "src/raft/log.ts",
     find: "Math.max(this.#appliedIndex, pending.restoredIndex)",
     replace: "Math.max(this.#appliedIndex, this.#base.index)",
@@ -52,7 +52,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
   },
   {
     name: "seam-verified-index-outlives-its-leader",
-    bug: "what matched the log of the last leader counts as matching the next one's",
+    bug: "entries that matched the last leader's log count as matching the next one's",
     file: "src/raft/state.ts",
     find: `    this.matchIndex = this.log.commitIndex();
     this.leaderCommit = 0;`,
@@ -61,7 +61,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
   },
   {
     name: "seam-removed-peer-is-told-one-entry-more",
-    bug: "a removed peer counts as told of its removal only with the entry behind it",
+    bug: "a removed peer counts as informed of its removal only with the entry after it",
     file: "src/raft/membership.ts",
     find: "if (peer.commitSent >= one.index) one.commitSentTick",
     replace: "if (peer.commitSent > one.index) one.commitSentTick",
@@ -69,7 +69,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
   },
   {
     name: "seam-retiring-leader-picks-the-worst",
-    bug: "a leader that was removed leaves its term to the voter that has least of the log",
+    bug: "a removed leader transfers leadership to the voter with the shortest log",
     file: "src/raft/transfer.ts",
     find: "match > best.match",
     replace: "match < best.match",
@@ -77,7 +77,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
   },
   {
     name: "seam-request-to-take-over-is-sent-once",
-    bug: "the request to take over is lost: it is not sent again",
+    bug: "the request to take over is lost: it is not resent",
     file: "src/raft/transfer.ts",
     find: "if (isHeartbeatTime) transfer.isTimeoutNowSent = false;",
     replace:
@@ -87,7 +87,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
   {
     name: "seam-peer-with-the-snapshot-needs-one-entry-more",
     bug:
-      "a peer that has installed a snapshot is sent it again and again, until an entry comes in another way",
+      "a peer that has installed a snapshot is sent it again and again, until an entry arrives in another way",
     file: "src/raft/progress.ts",
     find: `if (this.state === "snapshot" && index >= this.#snapshotIndex) this.#replicate();`,
     replace: `if (this.state === "snapshot" && index > this.#snapshotIndex) this.#replicate();`,
@@ -95,8 +95,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
   },
   {
     name: "seam-bytes-of-lost-appends-stay-under-way",
-    bug:
-      "a connection is lost: what was under way on it counts for ever against the bytes that may be under way to the peer",
+    bug: "a connection is lost: its bytes in flight count for ever against the peer's limit",
     file: "src/raft/progress.ts",
     find: `    this.#inflights.length = 0;
     this.#inflightBytes = 0;
@@ -107,8 +106,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
   },
   {
     name: "seam-transfer-makes-lead-who-must-not",
-    bug:
-      "a node that the driver does not let lead, its clock being wrong, takes leadership over when asked",
+    bug: "a node that must not lead because its clock is wrong takes over when asked",
     file: "src/raft/election.ts",
     find: `if (state.role === "leader" || !state.mayLead || !state.isVoter(state.id)) return;`,
     replace: `if (state.role === "leader" || !state.isVoter(state.id)) return;`,
@@ -117,7 +115,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
   {
     name: "seam-snapshot-message-carries-the-newest-configuration",
     bug:
-      "a peer that gets a snapshot is told of a configuration that is not committed, as that of the snapshot",
+      "a peer that receives a snapshot gets an uncommitted configuration as that of the snapshot",
     file: "src/raft/leader.ts",
     find: "const { configuration } = configurations.at(lastIndex);",
     replace: "const { configuration } = configurations.newest;",
@@ -137,7 +135,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
   {
     name: "seam-configuration-behind-a-snapshot-is-missed",
     bug:
-      "one Ready brings a snapshot and, in the entries behind it, a change of the members: the node does not hear of it",
+      "one Ready brings a snapshot and, in the entries after it, a membership change: the node does not learn of it",
     file: "src/node/ready_runner.ts",
     find: `    members.noteAppend(ready.entries);
     this.#isInstalling`,
@@ -154,7 +152,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
   },
   {
     name: "seam-reads-wait-for-one-entry-less",
-    bug: "reads that were taken behind a write of this node are answered before it",
+    bug: "reads that came after a write of this node are answered before it",
     file: "src/node/clients/applier.ts",
     find: "reads.takeBefore(proposal.sequence)",
     replace: "reads.takeBefore(proposal.sequence + 1)",
@@ -163,7 +161,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
   {
     name: "seam-time-passes-again-within-a-command",
     bug:
-      "a long command of an entry goes on: its time passes once more, and removes expired keys between the command's steps",
+      "a long command of an entry continues: its time passes again, and removes expired keys between the command's steps",
     file: "src/node/clients/applier.ts",
     find: "const isBegun = work.done > 0 || this.#slices !== null;",
     replace: "const isBegun = work.done > 0;",
@@ -171,8 +169,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
   },
   {
     name: "seam-refused-open-writes-still-count",
-    bug:
-      "writes that waited too long for their entry are refused: their bytes count as open for ever",
+    bug: "writes that timed out are refused: their bytes count as in flight for ever",
     file: "src/node/clients/proposals.ts",
     find: `      this.#bytes -= bytes;
       this.#openBytes -= bytes;
@@ -191,7 +188,8 @@ export const seamConsensusMutants: readonly Mutant[] = [
   },
   {
     name: "seam-removed-node-may-lead-after-a-clock-message",
-    bug: "a removed node, or one that stops, may stand for election when the next clock is heard",
+    bug:
+      "a removed node, or one that stops, may stand for election when the next clock report arrives",
     file: "src/node/time/timekeeping.ts",
     find: "raft.mayLead = time.isKnown && !isWrong && !this.#isRetired;",
     replace:
@@ -201,7 +199,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
   {
     name: "seam-new-segment-claims-what-the-old-one-had-synced",
     bug:
-      "a segment is begun: until it is as long as the last one it does not say how far it was synced",
+      "a segment is begun: until it is as long as the last one it does not record how far it was synced",
     file: "src/node/log/log_writer.ts",
     find: `    this.#claimedBytes = begun.segment.endBytes;
 `,
@@ -210,7 +208,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
   },
   {
     name: "seam-sync-in-line-marks-what-comes-later",
-    bug: "a sync waits in line: the mark says that what was asked for meanwhile is durable as well",
+    bug: "a sync is queued: the mark claims that later requests are durable as well",
     file: "src/node/log/log_writer.ts",
     find: `    this.#enqueue((next) => {
       this.#sync(position, done);`,
@@ -229,7 +227,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
   },
   {
     name: "seam-sync-covers-what-came-meanwhile",
-    bug: "what is appended while a sync is under way counts as durable at its end",
+    bug: "entries appended during a sync count as durable at its end",
     file: "src/node/log/log_writer.ts",
     find: `    const covered = this.#waiting;
     this.#waiting = [];
@@ -246,7 +244,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
   {
     name: "seam-overtaken-snapshot-counts-as-arriving",
     bug:
-      "the last entry of a snapshot that is durable here comes in the log as well: the node counts as installing a snapshot and serves no reads",
+      "the last entry of a snapshot that is durable here also arrives in the log: the node counts as installing a snapshot and serves no reads",
     file: "src/node/snapshots/snapshot_receiver.ts",
     find: "const isNeeded = status.appliedIndex < arrival.incoming.snapshot.index;",
     replace: "const isNeeded = status.appliedIndex <= arrival.incoming.snapshot.index;",
@@ -255,7 +253,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
   {
     name: "seam-snapshot-of-what-is-committed-is-received",
     bug:
-      "a leader offers a snapshot of the very entry up to which the node has all: it is received, forgotten and offered again, for ever",
+      "a leader offers a snapshot of the last entry that the node already has: it is received, discarded and offered again, for ever",
     file: "src/node/snapshots/snapshot_receiver.ts",
     find: "if (snapshot.index <= status.commitIndex) return this.#offer",
     replace: "if (snapshot.index < status.commitIndex) return this.#offer",
@@ -264,7 +262,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
   {
     name: "seam-lost-chunks-fill-the-window",
     bug:
-      "chunks of a snapshot are lost and it is offered again: the lost ones count as under way, and nothing more is sent",
+      "chunks of a snapshot are lost and it is offered again: the lost ones count as in flight, and nothing more is sent",
     file: "src/node/snapshots/snapshot_sender.ts",
     find: `      stream.underWay.length = 0;
 `,
@@ -273,7 +271,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
   },
   {
     name: "seam-log-is-compacted-before-the-state-is-there",
-    bug: "a snapshot that was received is not installed yet: the log is cut up to it all the same",
+    bug: "a received snapshot is not installed yet: the log is compacted up to it all the same",
     file: "src/node/snapshots/snapshot_taker.ts",
     find: `const { appliedIndex, durableIndex } = this.#options.status();
     const newest = Math.min(this.#newestIndex, appliedIndex, durableIndex);`,
@@ -284,7 +282,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
   {
     name: "seam-failed-snapshot-keeps-its-view",
     bug:
-      "the disk does not take a snapshot: the view of the state stays open, and the next attempt ends the node",
+      "the disk does not accept a snapshot: the view of the state stays open, and the next attempt ends the node",
     file: "src/node/snapshots/snapshot_taker.ts",
     find: `    this.#attempt?.view.end();
 `,
@@ -294,7 +292,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
   {
     name: "seam-snapshot-of-entries-that-are-not-durable",
     bug:
-      "a snapshot is taken of entries that others have committed and this node's disk does not have yet",
+      "a snapshot is taken of entries that others have committed and this node has not made durable",
     file: "src/node/snapshots/snapshot_taker.ts",
     find: "if (meta.index > status().durableIndex) return;",
     replace: "if (meta.index > status().commitIndex) return;",
@@ -303,7 +301,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
   {
     name: "seam-taken-parts-still-count",
     bug:
-      "entries that came in parts count against the limit after they were taken: in the end each long entry closes the connection",
+      "entries that arrived in parts count against the limit after they were accepted: finally each long entry closes the connection",
     file: "src/node/peers/message_codec.ts",
     find: `    this.#bytes -= entry.sizeBytes;
     return entry.bytes;`,
@@ -313,7 +311,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
   {
     name: "seam-bulk-lane-is-not-opened-anew",
     bug:
-      "the urgent connection to a peer is lost: the other one, which says little, is not opened anew",
+      "the urgent connection to a peer is lost: the other one, which is mostly idle, does not reopen it",
     file: "src/node/peers/link.ts",
     find: `        this.#bulk.renew();
         options.onLost(peer, isSilent);`,
@@ -323,7 +321,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
   {
     name: "seam-moved-link-tries-the-old-address-first",
     bug:
-      "a peer has moved: its old address, from which nothing came, is dialled before the new one",
+      "a peer has moved: its old address, from which nothing comes, is dialled before the new one",
     file: "src/node/peers/link.ts",
     find: `    this.#isAnswered = true; // the old address must not be tried before this one
 `,
@@ -333,7 +331,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
   {
     name: "seam-link-to-a-member-that-came-back-ends",
     bug:
-      "a member is dropped from the plan and named again at once: its link ends three seconds later",
+      "a member is removed from the plan and added again at once: its link ends three seconds later",
     file: "src/node/peers/transport.ts",
     find: `    this.#leaving.get(peer)?.();
     this.#leaving.delete(peer);

@@ -1,11 +1,11 @@
 import type { Mutant } from "../mutant.ts";
 
-/** Where commands, the state, and the command line meet: put in by somebody who had not seen the tests. */
+/** Where commands, the state, and the command line meet. The author had not seen the tests. */
 export const seamStateMutants: readonly Mutant[] = [
   {
     name: "seam-restored-sessions-have-no-limits",
     bug:
-      "a node takes its version from a snapshot: its sessions go by no limits, those of other members do",
+      "a node takes its version from a snapshot: its sessions have no limits, those of other members do",
     file: "src/commands/state_machine.ts",
     find: `    this.sessions.limits = this.#rules.sessionLimits;
 `,
@@ -14,7 +14,7 @@ export const seamStateMutants: readonly Mutant[] = [
   },
   {
     name: "seam-nearest-deadline-is-the-farthest",
-    bug: "keys and sessions both have deadlines: the log's time moves on only with the later one",
+    bug: "keys and sessions both have deadlines: the log's time advances only with the later one",
     file: "src/commands/state_machine.ts",
     find: "Math.min(key, session)",
     replace: "Math.max(key, session)",
@@ -22,8 +22,7 @@ export const seamStateMutants: readonly Mutant[] = [
   },
   {
     name: "seam-stamped-write-is-never-out-of-memory",
-    bug:
-      "a write that comes in ONCE, as all through a proxy, is executed though the memory is full",
+    bug: "a write in ONCE, as all through a proxy, is executed though the memory is full",
     file: "src/commands/state_machine.ts",
     find: "replies.push(this.#run(checkInner(request, 0, check), request));",
     replace: `const { run } = checkInner(request, 0, check);
@@ -33,7 +32,7 @@ export const seamStateMutants: readonly Mutant[] = [
   {
     name: "seam-long-stamped-write-is-not-remembered",
     bug:
-      "a long write under a serial is executed step by step and not kept: sent again, it is executed again",
+      "a long write with a serial is executed step by step and its reply not kept: resent, it is executed again",
     file: "src/commands/session_rows.ts",
     find: `yield* context.allInSteps([args.slice(INNER)], checkBrought);
   context.sessions.keep(session, serial, reply);`,
@@ -51,7 +50,7 @@ export const seamStateMutants: readonly Mutant[] = [
   {
     name: "seam-replies-of-ended-sessions-weigh-on",
     bug:
-      "a session ends: its replies count for ever in its share, and the sessions that are left keep little",
+      "a session ends: its replies count for ever in its share, and the remaining sessions keep few",
     file: "src/store/once_sessions.ts",
     find: `    share.repliesBytes -= session.repliesBytes;
 `,
@@ -60,7 +59,7 @@ export const seamStateMutants: readonly Mutant[] = [
   },
   {
     name: "seam-flushed-keys-take-memory",
-    bug: "FLUSHALL leaves the memory counted of all keys it removed",
+    bug: "FLUSHALL still counts the memory of all keys it removed",
     file: "src/store/keyspace.ts",
     find: `    this.#deadlines = new Deadlines();
     this.#usedBytes = 0;
@@ -80,7 +79,7 @@ export const seamStateMutants: readonly Mutant[] = [
   },
   {
     name: "seam-restart-on-the-same-host-forgets-what-was-announced",
-    bug: "a node that is started again with the same --host forgets its --advertise",
+    bug: "a node that is restarted with the same --host forgets its --advertise",
     file: "src/cli/node_place.ts",
     find: `const isMoved = flags.host !== "" && flags.host !== remembered.host;`,
     replace: `const isMoved = flags.host !== "" && flags.host !== remembered.advertise;`,
@@ -100,7 +99,7 @@ export const seamStateMutants: readonly Mutant[] = [
   {
     name: "seam-directory-with-a-log-begins-anew",
     bug:
-      "a directory that has a log, but is not marked as founded, is taken for a new one when --peers differ",
+      "a directory that has a log, but is not marked as founded, is taken for a new one if --peers differ",
     file: "src/cli/taking_part.ts",
     find: `if (isFounded || disk.list("").includes("log")) return false;`,
     replace: `if (isFounded || disk.list("").includes("logs")) return false;`,

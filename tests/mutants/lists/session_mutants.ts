@@ -12,7 +12,7 @@ const LEASED = "src/proxy/leased_session_test.ts";
 export const sessionMutants: readonly Mutant[] = [
   {
     name: "once-executed-twice",
-    bug: "a serial that is sent again is executed again",
+    bug: "a serial that is resent is executed again",
     file: "src/commands/session_rows.ts",
     find: `if (kept !== undefined) return kept;
   const [reply = null] = context.executeAll([args.slice(INNER)], checkBrought);`,
@@ -23,7 +23,7 @@ export const sessionMutants: readonly Mutant[] = [
   },
   {
     name: "unknown-session-executed",
-    bug: "a request of a session that is gone is executed, perhaps for the second time",
+    bug: "a request of an expired session is executed, perhaps for the second time",
     file: "src/commands/session_rows.ts",
     find:
       "const session = sessionOf(context, args, serial);\n  const kept = session.replies.get(serial);\n  if (kept !== undefined) return kept;\n  const [reply = null] = context.executeAll([args.slice(INNER)], checkBrought);\n",
@@ -59,7 +59,7 @@ export const sessionMutants: readonly Mutant[] = [
   },
   {
     name: "displaced-reply-lost",
-    bug: "of two serials whose places in the table are the same, one is executed again",
+    bug: "of two serials with the same place in the table, one is executed again",
     file: "src/store/kept_replies.ts",
     find: "return this.#displaced?.get(serial);",
     replace: "return undefined;",
@@ -67,7 +67,7 @@ export const sessionMutants: readonly Mutant[] = [
   },
   {
     name: "closed-session-found",
-    bug: "a session that is closed is found as before",
+    bug: "a closed session is still found",
     file: "src/store/once_sessions.ts",
     find: "this.#sessions.delete(session.key);",
     replace: "",
@@ -84,7 +84,7 @@ export const sessionMutants: readonly Mutant[] = [
   },
   {
     name: "sessions-missing-in-the-snapshot",
-    bug: "a state that comes from a snapshot has no sessions, and executes again",
+    bug: "a state that was loaded from a snapshot has no sessions, and executes again",
     file: "src/commands/state_machine.ts",
     find: "this.#context.sessions = sessions;",
     replace: "this.#context.sessions = new OnceSessions(sessions.limits);",
@@ -93,7 +93,7 @@ export const sessionMutants: readonly Mutant[] = [
   },
   {
     name: "session-counter-missing-in-the-snapshot",
-    bug: "after a snapshot two sessions get one id",
+    bug: "after a snapshot two sessions get the same id",
     file: "src/store/once_sessions.ts",
     find: "this.#openedCount = openedCount;",
     replace: "this.#openedCount = openedCount * 0;",
@@ -102,7 +102,7 @@ export const sessionMutants: readonly Mutant[] = [
   },
   {
     name: "snapshot-sees-later-sessions",
-    bug: "a snapshot mixes the sessions of its moment with what came later",
+    bug: "a snapshot mixes the sessions of its moment with later ones",
     file: "src/store/once_sessions.ts",
     find: "this.#view?.keep(session);\n    const deadlineMs",
     replace: "const deadlineMs",
@@ -118,7 +118,7 @@ export const sessionMutants: readonly Mutant[] = [
   },
   {
     name: "unknown-repeated-without-a-stamp",
-    bug: "a write without a stamp whose outcome is unknown is sent again",
+    bug: "a write without a stamp whose outcome is unknown is resent",
     file: "src/proxy/client_queue.ts",
     find: "else if (request.isRepeatable && doubtOf(text) !== null) this",
     replace: "else if (doubtOf(text) !== null) this",
@@ -126,7 +126,7 @@ export const sessionMutants: readonly Mutant[] = [
   },
   {
     name: "stamp-changed-on-repetition",
-    bug: "a lost write is sent again under another serial, and executed twice",
+    bug: "a lost write is resent with another serial, and executed twice",
     file: "src/proxy/proxy_request.ts",
     find: `return this.kind === "write" && this.#session === null &&`,
     replace: `return this.kind === "write" &&`,
@@ -135,7 +135,7 @@ export const sessionMutants: readonly Mutant[] = [
   },
   {
     name: "uncertain-write-under-another-session",
-    bug: "a write that may have been executed is sent again under a new session",
+    bug: "a write that may have been executed is resent in a new session",
     file: "src/proxy/client_queue.ts",
     find: "if (request.isUncertain) return this.#settleInPlace(request, WRITE_LOST);",
     replace: `if (request.isUncertain && request.session === null) {
@@ -154,7 +154,7 @@ export const sessionMutants: readonly Mutant[] = [
   },
   {
     name: "acked-before-answered",
-    bug: "the proxy lets the state machine forget serials that it may have to send again",
+    bug: "the proxy lets the state machine forget serials that it may have to resend",
     file: "src/proxy/write_sessions.ts",
     find: "get acked(): number {\n    return this.#acked;",
     replace: "get acked(): number {\n    return Math.max(0, this.#highest - 1);",
@@ -162,7 +162,7 @@ export const sessionMutants: readonly Mutant[] = [
   },
   {
     name: "clients-take-the-proxies-sessions",
-    bug: "a client opens sessions for a day until no proxy gets one, and writes go without",
+    bug: "a client opens sessions for a day until no proxy gets one, and its writes have no stamp",
     file: "src/store/once_sessions.ts",
     find: "return isProxy ? this.limits.proxies : this.limits.clients;",
     replace: `return isProxy
@@ -180,7 +180,7 @@ export const sessionMutants: readonly Mutant[] = [
   },
   {
     name: "replies-push-out-those-of-others",
-    bug: "a session with large replies takes the room of all, and others forget theirs at once",
+    bug: "a session with large replies takes the space of all, and others forget theirs at once",
     file: "src/store/once_sessions.ts",
     find: "return isScarce ? repliesBytesMin : Math",
     replace: "return isScarce ? 0 : Math",
@@ -188,7 +188,7 @@ export const sessionMutants: readonly Mutant[] = [
   },
   {
     name: "client-says-it-is-a-proxy",
-    bug: "any client can take a session out of the proxies' share by a word",
+    bug: "any client can take a session from the proxies' share with a single word",
     file: "src/commands/session_rows.ts",
     find: "if (!isFenced || !(isProxy || isClient))",
     replace: "if (!(isProxy || isClient) || client === String(isFenced))",

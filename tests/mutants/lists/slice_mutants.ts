@@ -3,11 +3,11 @@ import type { Mutant } from "../mutant.ts";
 const APPLIER = "src/node/clients/applier_test.ts";
 const ARENA = "src/store/record_arena_test.ts";
 
-/** Long work that is done in parts, so that nothing keeps the event loop for long. */
+/** Long work that is split into parts, so that nothing blocks the event loop for long. */
 export const sliceMutants: readonly Mutant[] = [
   {
     name: "entry-counts-before-its-last-part",
-    bug: "a read is answered from a state that holds half of an entry",
+    bug: "a read is answered from a state that has half of an entry",
     file: "src/node/clients/applier.ts",
     find: "this.#add(entry, hasRequests ? proposal.requests : null, commands);",
     replace: `this.#last = { index: entry.index, term: entry.term };
@@ -16,7 +16,7 @@ export const sliceMutants: readonly Mutant[] = [
   },
   {
     name: "snapshot-of-half-an-entry",
-    bug: "a snapshot that is taken while an entry is applied in parts holds a part of it",
+    bug: "a snapshot that is taken while an entry is applied in parts has some of the parts",
     file: "src/node/snapshots/snapshot_taker.ts",
     find:
       "if (!isWhole()) return void (this.#isWanted = true); // retried when the entry is applied",
@@ -26,7 +26,7 @@ export const sliceMutants: readonly Mutant[] = [
   },
   {
     name: "long-work-in-one-turn",
-    bug: "an MSET of many keys keeps the event loop until all are set, and an election begins",
+    bug: "an MSET of many keys blocks the event loop until all are set, and an election begins",
     file: "src/node/clients/applier.ts",
     find: "if (!budget.spend(isDone ? 1 : LONG_STEP) && work.done < count) return false;",
     replace: "budget.spend(1);",
@@ -42,7 +42,7 @@ export const sliceMutants: readonly Mutant[] = [
   },
   {
     name: "keys-of-several-moments",
-    bug: "KEYS misses keys that were there all the time, as others are removed while it goes on",
+    bug: "KEYS misses keys that existed all the time, because others are removed meanwhile",
     file: "src/store/keyspace.ts",
     find: "for (const view of this.#views) view.keep(position);",
     replace: "this.#snapshotView?.keep(position);",
@@ -50,7 +50,7 @@ export const sliceMutants: readonly Mutant[] = [
   },
   {
     name: "key-view-never-ends",
-    bug: "each KEYS leaves a view behind, until all of them hold up the writes",
+    bug: "each KEYS leaves a view open, until all of them slow down the writes",
     file: "src/commands/slices.ts",
     find: "keyspace.endView(view);",
     replace: "if (view.size < 0) keyspace.endView(view);",
@@ -74,7 +74,7 @@ export const sliceMutants: readonly Mutant[] = [
   },
   {
     name: "slabs-stay",
-    bug: "memory of a state that was large never goes back to the system",
+    bug: "the memory of a state that was large never goes back to the system",
     file: "src/store/record_arena.ts",
     find: "if (slab.used > 0) return;",
     replace: "if (slab.used >= 0) return;",
@@ -82,7 +82,7 @@ export const sliceMutants: readonly Mutant[] = [
   },
   {
     name: "arena-falls-behind",
-    bug: "what is won back with each change is less than what a change leaves: the dead pile up",
+    bug: "each change reclaims less than it leaves: dead records accumulate",
     file: "src/store/record_arena.ts",
     find: "const STEP_COST_PER_UNIT = 10;",
     replace: "const STEP_COST_PER_UNIT = 0;",
@@ -90,7 +90,8 @@ export const sliceMutants: readonly Mutant[] = [
   },
   {
     name: "view-of-a-gone-client-stays",
-    bug: "each client that goes during KEYS leaves a view, which copies what every write changes",
+    bug:
+      "each client that disconnects during KEYS leaves a view open, which copies everything that is written",
     file: "src/node/clients/applier.ts",
     find: `slices.stop();
         continue;`,
@@ -100,7 +101,7 @@ export const sliceMutants: readonly Mutant[] = [
   {
     name: "write-stops-with-its-client",
     bug:
-      "a long write is carried out by half at the node whose client has gone, and the states differ",
+      "a long write is half executed at the node whose client has disconnected, and the states differ",
     file: "src/node/clients/applier.ts",
     find: "if (!request.isWrite && request.sink.isGone === true) {",
     replace: "if (request.sink.isGone === true) {",
@@ -108,7 +109,7 @@ export const sliceMutants: readonly Mutant[] = [
   },
   {
     name: "read-goes-on-without-its-client",
-    bug: "a read of many keys holds up the node though nobody wants its answer",
+    bug: "a read of many keys delays the node though nobody wants its answer",
     file: "src/node/clients/applier.ts",
     find: "if (!request.isWrite && request.sink.isGone === true) {",
     replace: "if (request.isWrite && request.args.length === 0) {",
@@ -116,7 +117,7 @@ export const sliceMutants: readonly Mutant[] = [
   },
   {
     name: "read-beside-others-ends-the-node",
-    bug: "a read that throws while others go on ends the process",
+    bug: "a read that throws while others are in progress ends the process",
     file: "src/node/clients/applier.ts",
     find: `request.fail(error);
       }
@@ -128,7 +129,7 @@ export const sliceMutants: readonly Mutant[] = [
   },
   {
     name: "half-an-entry-goes-on-behind-a-snapshot",
-    bug: "an entry that was carried out by half goes on upon the state of a snapshot",
+    bug: "a half executed entry continues on the state of a snapshot",
     file: "src/node/clients/applier.ts",
     find: `this.giveUp();
     const { proposals, reads }`,

@@ -13,7 +13,7 @@ const SNAPSHOTS = "src/node/snapshots/node_snapshots_test.ts";
 const OWN_DISK = "src/node/ready_runner_test.ts";
 const FILES = "src/node/snapshots/disk_snapshots_test.ts";
 
-/** Disks that are slow, hang, or hold what they should not, under a node that runs. */
+/** Disks that are slow, hang, or contain strange files, under a running node. */
 export const storageMutants: readonly Mutant[] = [
   {
     name: "unreadable-directory-ends-the-node",
@@ -25,7 +25,7 @@ export const storageMutants: readonly Mutant[] = [
   },
   {
     name: "first-failed-unlink-stops-the-rest",
-    bug: "snapshots behind one that cannot be removed stay for ever",
+    bug: "snapshots older than one that cannot be removed stay for ever",
     file: "src/node/stray_files.ts",
     find: "this.#logOnce(path, `cannot remove ${this.#pathOf(path)}: ${messageOf(error)}`);",
     replace: "this.#logOnce(path, `cannot remove ${this.#pathOf(path)}: ${messageOf(error)}`);\n" +
@@ -34,7 +34,7 @@ export const storageMutants: readonly Mutant[] = [
   },
   {
     name: "stray-told-each-time",
-    bug: "each compaction tells of the same stray file again",
+    bug: "each compaction reports the same stray file again",
     file: "src/node/stray_files.ts",
     find: "if (this.#logged.has(path)) return;",
     replace: "if (this.#logged.has(path + line)) return;",
@@ -42,7 +42,7 @@ export const storageMutants: readonly Mutant[] = [
   },
   {
     name: "roll-blocks",
-    bug: "a segment that begins syncs the one before on the event loop",
+    bug: "the start of a segment syncs the one before on the event loop",
     file: "src/node/log/log_writer.ts",
     find: "    old.sync(synced);\n",
     replace: "    old.syncNow();\n    synced(null);\n",
@@ -50,7 +50,7 @@ export const storageMutants: readonly Mutant[] = [
   },
   {
     name: "old-segments-removed-early",
-    bug: "a snapshot in the place of the log removes the segments before the new one is durable",
+    bug: "a snapshot that replaces the log removes the segments before the new one is durable",
     file: "src/node/log/disk_log.ts",
     find: "this.#writer.afterwards(() => this.#removeBefore(segment));",
     replace: "this.#removeBefore(segment);",
@@ -67,7 +67,7 @@ export const storageMutants: readonly Mutant[] = [
   },
   {
     name: "written-before-its-turn",
-    bug: "what comes while a segment begins is written to the one before",
+    bug: "writes during the start of a segment go to the segment before",
     file: "src/node/log/log_writer.ts",
     find: "if (!this.#isBusy) return this.#put(bytes, offset);",
     replace: "if (offset >= 0) return this.#put(bytes, offset);",
@@ -76,7 +76,7 @@ export const storageMutants: readonly Mutant[] = [
   },
   {
     name: "line-not-readable",
-    bug: "entries that are in line to be written cannot be read",
+    bug: "entries that are queued for writing cannot be read",
     file: "src/node/log/log_writer.ts",
     find: "for (const entry of entries) this.#unwritten.set(entry.index, entry);",
     replace: "for (const entry of entries) this.#unwritten.delete(entry.index);",
@@ -84,7 +84,7 @@ export const storageMutants: readonly Mutant[] = [
   },
   {
     name: "replaced-entry-forgotten",
-    bug: "an entry in line that replaces another one in line is read from a file that lacks it",
+    bug: "a queued entry that replaces another queued one is read from a file that lacks it",
     file: "src/node/log/log_writer.ts",
     find: "if (this.#unwritten.get(entry.index) === entry) this.#unwritten.delete(entry.index);",
     replace: "this.#unwritten.delete(entry.index);",
@@ -92,7 +92,7 @@ export const storageMutants: readonly Mutant[] = [
   },
   {
     name: "sync-overtakes-the-line",
-    bug: "a sync says that what is still in line to be written is durable",
+    bug: "a sync reports queued writes as durable",
     file: "src/node/log/log_writer.ts",
     find: "if (!this.#isBusy) return this.#sync(position, done);",
     replace: "if (position.offset > 0) return this.#sync(position, done);",
@@ -126,7 +126,7 @@ export const storageMutants: readonly Mutant[] = [
   {
     name: "slow-disk-tried-on-the-spot",
     bug:
-      "the event loop waits for a sync now and then, to see whether a slow disk has become quick",
+      "the event loop waits for a sync now and then, to check whether a slow disk has become fast",
     file: "src/platform/deno_disk.ts",
     find: "if (this.#untilQuick > 0) return;",
     replace: "if (this.#untilQuick > 0 && durationMs < 1) return;",
@@ -134,7 +134,7 @@ export const storageMutants: readonly Mutant[] = [
   },
   {
     name: "nothing-to-write-synced-all-the-same",
-    bug: "a Ready with nothing to write costs a sync while a write is under way",
+    bug: "a Ready with nothing to write costs a sync while a write is in flight",
     file: "src/node/ready_runner.ts",
     find: "else last.push(ready);\n      return;",
     replace: "else {\n        this.#underWay.push([ready]);\n" +
@@ -143,7 +143,7 @@ export const storageMutants: readonly Mutant[] = [
   },
   {
     name: "nothing-to-write-overtakes",
-    bug: "a Ready with nothing to write is done before the write that came before it",
+    bug: "a Ready with nothing to write is finished before the write before it",
     file: "src/node/ready_runner.ts",
     find: "if (last === undefined) this.#advance(ready);",
     replace: "if (last === undefined || last.length > 0) this.#advance(ready);",
@@ -152,7 +152,7 @@ export const storageMutants: readonly Mutant[] = [
   },
   {
     name: "installed-before-the-entries-behind-it",
-    bug: "of a Ready with a snapshot and entries, the entries are not waited for",
+    bug: "the entries of a Ready with a snapshot are not waited for",
     file: "src/node/ready_runner.ts",
     find: "log.reset(at.index, at.term, ready.hardState, hasEntries ? () => {} : installed);",
     replace: "log.reset(at.index, at.term, ready.hardState, installed);\n" +
@@ -170,7 +170,7 @@ export const storageMutants: readonly Mutant[] = [
   {
     name: "damaged-snapshot-not-taken-anew",
     bug:
-      "on an idle cluster a damaged snapshot is not taken anew, since there is one of that entry",
+      "on an idle cluster a damaged snapshot is not taken again, since there is one of that entry",
     file: "src/node/snapshots/snapshot_taker.ts",
     find: "if (meta.index === this.#newestIndex && !store.isNewestDamaged) {",
     replace: "if (meta.index === this.#newestIndex) {",
@@ -178,7 +178,7 @@ export const storageMutants: readonly Mutant[] = [
   },
   {
     name: "damage-sent-to-the-peer",
-    bug: "a leader does not check what it reads of a snapshot's file before it sends it",
+    bug: "a leader does not check the bytes of a snapshot's file before it sends them",
     file: "src/node/snapshots/snapshot_sender.ts",
     find: "stream.scanner?.push(bytes);",
     replace: "stream.scanner?.push(bytes.subarray(bytes.length));",
@@ -186,7 +186,7 @@ export const storageMutants: readonly Mutant[] = [
   },
   {
     name: "chunk-read-too-late-is-sent",
-    bug: "a chunk whose reading took long is sent though the peer has asked for another",
+    bug: "a chunk whose reading took long is sent though the peer has requested another",
     file: "src/node/snapshots/snapshot_sender.ts",
     find: "if (isDue && !this.#sendChunk(stream, read, offset)) return;",
     replace: "if ((isDue || read.length > 0) && !this.#sendChunk(stream, read, offset)) return;",
@@ -194,7 +194,7 @@ export const storageMutants: readonly Mutant[] = [
   },
   {
     name: "hanging-leader-leads-on",
-    bug: "a leader whose own disk hangs leads on, and keeps all that is written in memory",
+    bug: "a leader whose own disk hangs leads on, and keeps all writes in memory",
     file: "src/node/node.ts",
     find: "    this.#ownDisk.tick();\n",
     replace: "    if (this.#isStopped) this.#ownDisk.tick();\n",
@@ -202,7 +202,7 @@ export const storageMutants: readonly Mutant[] = [
   },
   {
     name: "late-disk-taken-for-hanging",
-    bug: "a leader whose disk is always a little late hands over again and again",
+    bug: "a leader whose disk is always a little late transfers leadership again and again",
     file: "src/node/ready_runner.ts",
     find: "if (this.#mark !== null && durableIndex >= this.#mark.index) this.#mark = null;",
     replace: "",
@@ -210,7 +210,7 @@ export const storageMutants: readonly Mutant[] = [
   },
   {
     name: "undurable-bytes-only-grow",
-    bug: "what has become durable counts as being on its way to the disk for ever",
+    bug: "durable writes still count as in flight to the disk",
     file: "src/node/ready_runner.ts",
     find: "this.#undurableBytes -= sizeBytes;",
     replace: "this.#undurableBytes -= Math.min(0, sizeBytes);",
@@ -218,7 +218,7 @@ export const storageMutants: readonly Mutant[] = [
   },
   {
     name: "writes-pile-up-before-a-slow-disk",
-    bug: "a leader takes writes without a bound while its disk is late",
+    bug: "a leader accepts writes without a bound while its disk is late",
     file: "src/node/ready_runner.ts",
     find: "return this.#options.undurableBytes() > UNDURABLE_BYTES_MAX;",
     replace: "return this.#options.undurableBytes() > 1e3 * UNDURABLE_BYTES_MAX;",

@@ -5,7 +5,7 @@ const GREETING = "src/node/peers/transport_greeting_test.ts";
 const CODEC = "src/node/peers/message_codec_test.ts";
 const RULES = "src/commands/machine_rules_test.ts";
 
-/** Nodes of different versions of Regent in one cluster. */
+/** Nodes with different versions of Regent in one cluster. */
 export const versionMutants: readonly Mutant[] = [
   {
     name: "removed-node-too-old-for-the-log",
@@ -25,7 +25,7 @@ export const versionMutants: readonly Mutant[] = [
   },
   {
     name: "raised-by-the-leader-alone",
-    bug: "the version is raised as soon as the leader understands a newer one",
+    bug: "the version is raised as soon as the leader supports a newer one",
     file: "src/node/members/versions.ts",
     find: "newest = Math.min(newest, said.machine.newest);",
     replace: "newest = Math.max(newest, said.machine.newest);",
@@ -33,7 +33,7 @@ export const versionMutants: readonly Mutant[] = [
   },
   {
     name: "written-before-the-version",
-    bug: "what is written first in a new cluster has no rules to go by",
+    bug: "the first write of a new cluster has no rules",
     file: "src/node/members/versions.ts",
     find: "return machine.version === 0 && this.#proposed.term !== raft.term;",
     replace: "return machine.version < 0 && this.#proposed.term !== raft.term;",
@@ -41,7 +41,7 @@ export const versionMutants: readonly Mutant[] = [
   },
   {
     name: "founders-writes-forgotten",
-    bug: "what the founders' flags say of the cluster's settings does not get into the log",
+    bug: "the cluster settings from the founders' flags do not get into the log",
     file: "src/node/members/versions.ts",
     find: "machine.version === 0 && firstWrites.length > 0",
     replace: "machine.version < 0 && firstWrites.length > 0",
@@ -49,7 +49,8 @@ export const versionMutants: readonly Mutant[] = [
   },
   {
     name: "founders-writes-behind-the-version",
-    bug: "a crash in the founding leaves the version without what the founders' flags say",
+    bug:
+      "a crash during the founding leaves the version without the settings from the founders' flags",
     file: "src/node/members/versions.ts",
     find: "const index = raft.propose(batches);",
     replace: "const index = raft.propose(batches.toReversed());",
@@ -65,7 +66,7 @@ export const versionMutants: readonly Mutant[] = [
   },
   {
     name: "too-old-and-goes-on",
-    bug: "a node carries out a log by rules that it does not know",
+    bug: "a node executes a log by rules that it does not know",
     file: "src/node/members/versions.ts",
     find: "if (version === 0 || includesVersion(supported, version)) return null;",
     replace: "if (version >= 0 || includesVersion(supported, version)) return null;",
@@ -81,7 +82,7 @@ export const versionMutants: readonly Mutant[] = [
   },
   {
     name: "rules-of-the-build",
-    bug: "a node decides by the newest rules that it knows, whatever the log says",
+    bug: "a node uses the newest rules that it knows, whatever the log says",
     file: "src/commands/state_machine.ts",
     find: "const row = rules[Math.max(1, version) - 1];",
     replace: "const row = version < 0 ? undefined : rules[rules.length - 1];",
@@ -89,7 +90,7 @@ export const versionMutants: readonly Mutant[] = [
   },
   {
     name: "version-goes-back",
-    bug: "an entry of an older leader takes the version back",
+    bug: "an entry of an older leader lowers the version",
     file: "src/commands/state_machine.ts",
     find: "if (version > this.#version) this.#setVersion(version);",
     replace: "this.#setVersion(version);",
@@ -97,7 +98,7 @@ export const versionMutants: readonly Mutant[] = [
   },
   {
     name: "version-not-in-the-snapshot",
-    bug: "a state that came as a snapshot keeps the rules of before",
+    bug: "a state from a snapshot keeps the old rules",
     file: "src/commands/state_machine.ts",
     find: "    this.#context.settings = settings;\n    this.#setVersion(version);",
     replace:
@@ -107,7 +108,7 @@ export const versionMutants: readonly Mutant[] = [
   {
     name: "reads-beyond-the-version",
     bug:
-      "what a newer build wrote behind a newer version is refused, so that the version never arrives",
+      "the writes of a newer build after a newer version are rejected, so that the version never arrives",
     file: "src/node/peers/message_codec.ts",
     find: "if (version !== null && !includesVersion(this.#options.machine, version)) {",
     replace:
@@ -116,7 +117,7 @@ export const versionMutants: readonly Mutant[] = [
   },
   {
     name: "any-protocol-welcome",
-    bug: "nodes that have no version of the protocol in common talk to each other",
+    bug: "nodes without a common protocol version talk to each other",
     file: "src/base/version_range.ts",
     find: "return newest >= Math.max(left.oldest, right.oldest) ? newest : null;",
     replace: "return newest >= Math.min(left.oldest, right.oldest) ? newest : null;",

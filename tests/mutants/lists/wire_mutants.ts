@@ -12,11 +12,11 @@ const CONNECTION_REPLIES = "src/server/connection_replies_test.ts";
 const CONNECTION_END = "src/server/connection_end_test.ts";
 const BOUNDS = "src/server/listener_bounds_test.ts";
 
-/** RESP, and the connections with clients. */
+/** RESP, and the connections of clients. */
 export const wireMutants: readonly Mutant[] = [
   {
     name: "negative-length",
-    bug: "a negative length is believed",
+    bug: "a negative length is accepted",
     file: "src/resp/request_decoder.ts",
     find: "if (!(length >= 0 && length <= this.#bulkBytesMax)) return",
     replace: "if (!(length <= this.#bulkBytesMax)) return",
@@ -24,7 +24,7 @@ export const wireMutants: readonly Mutant[] = [
   },
   {
     name: "request-of-any-size",
-    bug: "many arguments within the limit make a request beyond all limits",
+    bug: "many arguments within the limit make a request that exceeds all limits",
     file: "src/resp/request_decoder.ts",
     find: "if (this.#requestBytes > this.#requestBytesMax) {",
     replace: "if (length > this.#requestBytesMax) {",
@@ -40,7 +40,7 @@ export const wireMutants: readonly Mutant[] = [
   },
   {
     name: "forwarded-at-any-size",
-    bug: "a proxy hands on what is beyond the limit for a request",
+    bug: "a proxy forwards a request that exceeds the limit",
     file: "src/resp/request_decoder.ts",
     find: "if (requestBytes > this.#requestBytesMax) return null;",
     replace: "if (requestBytes > this.#requestBytesMax * 1e9) return null;",
@@ -56,7 +56,7 @@ export const wireMutants: readonly Mutant[] = [
   },
   {
     name: "bulk-split-before-its-last-byte",
-    bug: "a bulk split between CR and LF is taken for broken",
+    bug: "a bulk split between CR and LF is taken for malformed",
     file: "src/resp/reply_scanner.ts",
     find: "const beforeLast = end >= 2 ? chunk[end - 2] : bytes[length - 1];",
     replace: "const beforeLast = end >= 1 ? chunk[end - 2] : bytes[length - 1];",
@@ -72,7 +72,7 @@ export const wireMutants: readonly Mutant[] = [
   },
   {
     name: "open-reply-passed-over",
-    bug: "one missing reply shifts all that follow on the connection",
+    bug: "one missing reply shifts all later ones of the connection",
     file: "src/server/pending_reply.ts",
     find: "while (reply !== null && reply.text !== null && handedBytes < room) {",
     replace: `while (reply !== null && handedBytes < room) {
@@ -84,7 +84,7 @@ export const wireMutants: readonly Mutant[] = [
   },
   {
     name: "null-reply-never-sent",
-    bug: "a command whose reply is null is never answered, and nothing behind it",
+    bug: "a command whose reply is null is never answered, and neither is anything after it",
     file: "src/server/dispatcher.ts",
     find: "if (answer !== SETTLED_BY_HANDLER) reply",
     replace: "if (answer !== SETTLED_BY_HANDLER && answer !== null) reply",
@@ -100,7 +100,7 @@ export const wireMutants: readonly Mutant[] = [
   },
   {
     name: "replies-joined-in-one-string",
-    bug: "the replies that a client has not read are joined, until they are longer than a string",
+    bug: "unread replies of a client are joined, until they are longer than V8's longest string",
     file: "src/server/reply_output.ts",
     find: "this.#last.length + text.length <= SOCKET_BYTES_MAX",
     replace: "this.#last.length + text.length <= Infinity",
@@ -124,7 +124,7 @@ export const wireMutants: readonly Mutant[] = [
   },
   {
     name: "oversized-reply-taken-for-the-next",
-    bug: "what is passed over of a long reply is taken for the beginning of the next one",
+    bug: "skipped bytes of a long reply are taken for the beginning of the next one",
     file: "src/resp/reply_scanner.ts",
     find: "this.#tail.length === 0 && !this.#isOversized && this.#isOk(start)",
     replace: "this.#tail.length === 0 && this.#isOk(start)",
@@ -132,7 +132,7 @@ export const wireMutants: readonly Mutant[] = [
   },
   {
     name: "refused-multi-runs",
-    bug: "the commands behind a MULTI that was refused are executed one by one",
+    bug: "the commands after a MULTI that was refused are executed one by one",
     file: "src/server/dispatcher.ts",
     find: "return NOT_EXECUTED;",
     replace: "return name === word ? null : NOT_EXECUTED;",
@@ -140,7 +140,7 @@ export const wireMutants: readonly Mutant[] = [
   },
   {
     name: "kill-beside-a-wrong-filter",
-    bug: "CLIENT KILL leaves out a filter that it does not understand",
+    bug: "CLIENT KILL ignores a filter that it does not understand",
     file: "src/commands/client_rows.ts",
     find:
       "filters.set(option.toUpperCase(), killFilter(option, value, server.clock.monotonicMs()));",
@@ -151,7 +151,7 @@ export const wireMutants: readonly Mutant[] = [
   },
   {
     name: "paused-client-overtakes",
-    bug: "while writes are paused, a read overtakes its own client's write before it",
+    bug: "while writes are paused, a read overtakes its own client's earlier write",
     file: "src/server/client_pause.ts",
     find: `(this.#mode === "write" && isWrite) ||
       this.#holding.has(connection);`,
@@ -160,7 +160,7 @@ export const wireMutants: readonly Mutant[] = [
   },
   {
     name: "paused-request-of-a-client-that-is-gone",
-    bug: "what a client asked during a pause is carried out though it has gone",
+    bug: "a request of a pause is executed though its client has disconnected",
     file: "src/server/client_pause.ts",
     find: "if (!this.#holding.delete(connection)) return;",
     replace: "if (this.#holding.delete(connection)) return;",
@@ -168,7 +168,7 @@ export const wireMutants: readonly Mutant[] = [
   },
   {
     name: "skip-for-good",
-    bug: "CLIENT REPLY SKIP leaves out all replies, not one",
+    bug: "CLIENT REPLY SKIP suppresses all replies, not one",
     file: "src/server/connection.ts",
     find: `if (this.replyMode === "skip") this.replyMode = "on";`,
     replace: "",
@@ -176,7 +176,7 @@ export const wireMutants: readonly Mutant[] = [
   },
   {
     name: "waits-for-a-client-that-is-gone",
-    bug: "a WAIT without end stays when its client has gone",
+    bug: "a WAIT without a time limit stays when its client has disconnected",
     file: "src/server/connection.ts",
     find: "if (this.#isWaiting) this.destroy();",
     replace: "",
@@ -184,7 +184,7 @@ export const wireMutants: readonly Mutant[] = [
   },
   {
     name: "gone-while-not-read",
-    bug: "that a client is gone is not noticed while it is not read",
+    bug: "a disconnect is not noticed while the client is not read",
     file: "src/server/connection.ts",
     find: "if (this.#cancelProbe === null && this.#isWaiting) this.#probeLater();",
     replace: "",
@@ -200,7 +200,7 @@ export const wireMutants: readonly Mutant[] = [
   },
   {
     name: "idle-clients-stay",
-    bug: "the sweep of idle clients also cuts off those who wait for an answer",
+    bug: "the sweep of idle clients also disconnects those that wait for an answer",
     file: "src/server/connection.ts",
     find: "return this.outstanding === 0 && !this.isWatching &&",
     replace: "return !this.isWatching &&",
@@ -224,7 +224,7 @@ export const wireMutants: readonly Mutant[] = [
   },
   {
     name: "half-requests-lock-out",
-    bug: "half requests of clients that never finish them fill the room for good",
+    bug: "half requests of clients that never finish them use up the limit for good",
     file: "src/server/client_load.ts",
     find: "if (isFull && !this.#mayTakeTurn) return;",
     replace: "if (isFull && (!this.#mayTakeTurn || isFull)) return;",
@@ -232,7 +232,7 @@ export const wireMutants: readonly Mutant[] = [
   },
   {
     name: "unread-replies-of-all-unbounded",
-    bug: "replies that nobody reads are bounded for each client alone",
+    bug: "unread replies are bounded only for each client, not in total",
     file: "src/server/client_load.ts",
     find: "if (this.outputBytes <= this.#options.outputBytesMax) return;",
     replace: "if (this.outputBytes > 0) return;",
@@ -240,7 +240,7 @@ export const wireMutants: readonly Mutant[] = [
   },
   {
     name: "pipeline-without-a-bound",
-    bug: "requests are taken without a bound from a client that does not wait for answers",
+    bug: "requests are accepted without a bound from a client that does not wait for answers",
     file: "src/server/connection.ts",
     find: "if (this.outstanding >= window) return this.#pause();",
     replace: "if (this.outstanding >= window * 1e9) return this.#pause();",
@@ -256,7 +256,7 @@ export const wireMutants: readonly Mutant[] = [
   },
   {
     name: "fence-without-a-term",
-    bug: "what was meant for an earlier time of a leader is executed in a later one",
+    bug: "a request for an earlier leadership of a leader is executed in a later one",
     file: "src/node/node.ts",
     find: `return this.#raft.role === "leader" && this.#raft.term === term;`,
     replace: `return this.#raft.role === "leader" && this.#raft.term >= term;`,
@@ -264,7 +264,7 @@ export const wireMutants: readonly Mutant[] = [
   },
   {
     name: "memory-of-two-clients",
-    bug: "the beginnings of two clients' large requests are in the same memory",
+    bug: "the beginnings of two clients' large requests share memory",
     file: "src/resp/byte_tail.ts",
     find: "return best < 0 ? null : spares.splice(best, 1)[0] ?? null;",
     replace: "return best < 0 ? null : spares[best] ?? null;",
@@ -272,7 +272,7 @@ export const wireMutants: readonly Mutant[] = [
   },
   {
     name: "memory-of-each-request",
-    bug: "every large request takes memory of its own, which stays until V8 collects it",
+    bug: "every large request allocates memory, which stays until V8 collects it",
     file: "src/resp/byte_tail.ts",
     find: "    giveSpare(this.#bytes);\n    this.#bytes = EMPTY;",
     replace: "    this.#bytes = EMPTY;",
@@ -288,7 +288,7 @@ export const wireMutants: readonly Mutant[] = [
   },
   {
     name: "many-arguments-at-the-end",
-    bug: "a proxy puts the text of a request with many arguments together in one long step",
+    bug: "a proxy concatenates the text of a request with many arguments in one long step",
     file: "src/resp/request_decoder.ts",
     find: "if (this.#args.length >= ENCODED_ARGUMENTS_MIN)",
     replace: "if (this.#args.length >= ENCODED_ARGUMENTS_MIN * 1e6)",
@@ -296,7 +296,7 @@ export const wireMutants: readonly Mutant[] = [
   },
   {
     name: "arguments-before-a-change-lost",
-    bug: "who takes a request apart loses the arguments that were text already",
+    bug: "parsing a request loses the arguments that were text already",
     file: "src/resp/request_decoder.ts",
     find: `decoded.kind !== "complete" || this.#encodedCount === 0`,
     replace: `decoded.kind !== "complete" || this.#encodedCount >= 0`,
@@ -304,7 +304,7 @@ export const wireMutants: readonly Mutant[] = [
   },
   {
     name: "copy-shares-its-memory",
-    bug: "a long argument that came in one chunk changes when the chunk is used again",
+    bug: "a long argument that arrived in one chunk changes when the chunk is reused",
     file: "src/base/byte_string.ts",
     find: "return new Uint8Array(bytes.subarray(from, to));",
     replace: "return bytes.subarray(from, to);",
@@ -312,7 +312,7 @@ export const wireMutants: readonly Mutant[] = [
   },
   {
     name: "share-of-anything",
-    bug: "a value of 64 KiB keeps the whole entry of many megabytes in memory that it came in",
+    bug: "a value of 64 KiB keeps the whole entry of many megabytes in memory in which it arrived",
     file: "src/base/byte_string.ts",
     find: "to - from >= LONG_BYTES_MIN && 2 * (to - from) >= bytes.buffer.byteLength;",
     replace: "to - from >= LONG_BYTES_MIN;",
@@ -320,7 +320,7 @@ export const wireMutants: readonly Mutant[] = [
   },
   {
     name: "taken-and-kept",
-    bug: "the memory of a long argument is used again for the next request of any client",
+    bug: "the memory of a long argument is reused for the next request of any client",
     file: "src/resp/byte_tail.ts",
     find: `    this.#bytes = EMPTY;
     this.#length = 0;
@@ -331,7 +331,7 @@ export const wireMutants: readonly Mutant[] = [
   },
   {
     name: "taken-with-all-its-room",
-    bug: "a value of 64 KiB takes the 2 MiB of the memory that it was read into",
+    bug: "a value of 64 KiB keeps the 2 MiB of memory into which it was read",
     file: "src/resp/byte_tail.ts",
     find: "if (bytes.length > length * TAKEN_FACTOR_MAX) {",
     replace: "if (bytes.length > length * TAKEN_FACTOR_MAX * 1e6) {",
@@ -349,7 +349,7 @@ export const wireMutants: readonly Mutant[] = [
   },
   {
     name: "long-value-is-a-number",
-    bug: "INCR of a long value that is bytes begins at zero",
+    bug: "INCR of a long value that is kept as bytes begins at zero",
     file: "src/base/integer.ts",
     find: `return typeof value === "string" ? parseInteger(value) : null;`,
     replace: `return typeof value === "string" ? parseInteger(value) : 0;`,
@@ -357,7 +357,7 @@ export const wireMutants: readonly Mutant[] = [
   },
   {
     name: "rest-of-a-request-left-out",
-    bug: "a proxy counts what follows a long argument as nothing",
+    bug: "a proxy does not count the bytes after a long argument",
     file: "src/resp/request_decoder.ts",
     find: "for (const piece of rest) bytes += piece.length;",
     replace: "",
@@ -365,7 +365,7 @@ export const wireMutants: readonly Mutant[] = [
   },
   {
     name: "bytes-overtake-text",
-    bug: "a long value is sent before the replies that come before it",
+    bug: "a long value is sent before the replies that precede it",
     file: "src/server/reply_output.ts",
     find: `      if (this.#last !== "") this.#waiting.push(this.#last);
       this.#waiting.push(text);
@@ -375,7 +375,7 @@ export const wireMutants: readonly Mutant[] = [
   },
   {
     name: "long-error-as-bytes",
-    bug: "a proxy does not see that a long reply of one line is an error",
+    bug: "a proxy does not notice that a long reply of one line is an error",
     file: "src/resp/reply_scanner.ts",
     find: "!(isFirst && SCALARS.has(bytes[0] ?? 0));",
     replace: "!(isFirst && SCALARS.has(bytes[0] ?? 0) && length === 0);",
@@ -383,7 +383,7 @@ export const wireMutants: readonly Mutant[] = [
   },
   {
     name: "head-sent-twice",
-    bug: "the first bytes of a long reply are handed on twice",
+    bug: "the first bytes of a long reply are forwarded twice",
     file: "src/resp/reply_scanner.ts",
     find: "this.#pieces.push(isFirst ? taken.subarray(HEAD_BYTES) : taken);",
     replace: "this.#pieces.push(taken);",
