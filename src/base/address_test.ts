@@ -24,7 +24,7 @@ Deno.test("hosts by name, by IPv4, and by IPv6 with brackets and without", () =>
   }
 });
 
-Deno.test("what is printed can be read, in both forms", () => {
+Deno.test("a printed address can be parsed, in both forms", () => {
   for (const host of ["a.example", "10.0.0.1", "::1", "fe80::1%eth0", "1:2:3:4:5:6:7:8"]) {
     const address = { host, port: 17_001 };
     assertEquals(parseAddress(formatAddress(address)), address);
@@ -34,7 +34,7 @@ Deno.test("what is printed can be read, in both forms", () => {
   assertEquals(formatRedisAddress({ host: "::1", port: 1 }), "::1:1");
 });
 
-Deno.test("what is no address is none", () => {
+Deno.test("an invalid address is rejected", () => {
   const texts = [
     ...[
       "",

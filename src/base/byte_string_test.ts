@@ -6,7 +6,7 @@ const bytes = Uint8Array.from({ length: 2 * LONG_BYTES_MIN + 10 }, (_, at) => at
 const sum = (text: string | Uint8Array) =>
   [...(typeof text === "string" ? Buffer.from(text, "latin1") : text)].join();
 
-Deno.test("a short byte string is text, a long one is bytes, and both say the same", () => {
+Deno.test("a short byte string is text, a long one is bytes, and both are equal", () => {
   for (const length of [0, 1, 255, LONG_BYTES_MIN - 1, LONG_BYTES_MIN, LONG_BYTES_MIN + 1]) {
     for (const made of [copyOf(bytes, 3, 3 + length), shareOf(bytes, 3, 3 + length)]) {
       assertEquals(typeof made === "string", length < LONG_BYTES_MIN, `${length}`);
@@ -16,7 +16,7 @@ Deno.test("a short byte string is text, a long one is bytes, and both say the sa
   }
 });
 
-Deno.test("a copy has its own memory, whatever kind of array it is of", () => {
+Deno.test("a copy has its own memory, whatever the kind of array", () => {
   for (const source of [new Uint8Array(bytes), Buffer.from(bytes)]) {
     const copy = copyOf(source, 0, LONG_BYTES_MIN);
     assert(typeof copy !== "string" && copy.buffer !== source.buffer);
@@ -25,7 +25,7 @@ Deno.test("a copy has its own memory, whatever kind of array it is of", () => {
   }
 });
 
-Deno.test("memory is shared only by what takes half of it", () => {
+Deno.test("only a slice that takes at least half of the memory shares it", () => {
   const half = new Uint8Array(2 * LONG_BYTES_MIN);
   const shared = shareOf(half, 0, LONG_BYTES_MIN);
   assert(typeof shared !== "string" && shared.buffer === half.buffer);
@@ -37,7 +37,7 @@ Deno.test("memory is shared only by what takes half of it", () => {
   assert(typeof window !== "string" && window.buffer !== more.buffer);
 });
 
-Deno.test("a part of a byte string is the same of either form", () => {
+Deno.test("a slice is the same for either form", () => {
   const text = textOf(bytes);
   for (
     const [from, to] of [[0, 0], [5, 6], [1, LONG_BYTES_MIN], [1, LONG_BYTES_MIN + 9]] as const
@@ -48,7 +48,7 @@ Deno.test("a part of a byte string is the same of either form", () => {
   }
 });
 
-Deno.test("either form is written where it fits, and refused where it does not", () => {
+Deno.test("either form is written if it fits, and rejected otherwise", () => {
   const target = new Uint8Array(bytes.length + 2);
   for (const value of [bytes, textOf(bytes)]) {
     target.fill(0);

@@ -38,7 +38,7 @@ Deno.test("numbers of fixed length are written big-endian and read back", () => 
   assertEquals(Number.isSafeInteger(readUint53(new Uint8Array(8).fill(0xff), 0)), false);
 });
 
-Deno.test("a number of variable length has one form, and as many bytes as were announced", () => {
+Deno.test("a variable-length number has one form, and as many bytes as announced", () => {
   for (const value of SAFE) {
     const bytes = new Uint8Array(12);
     const end = writeVarint(bytes, 2, value);
@@ -49,7 +49,7 @@ Deno.test("a number of variable length has one form, and as many bytes as were a
   assertEquals([127, 128, 2 ** 28 - 1, 2 ** 28].map(varintBytes), [1, 2, 4, 5]);
 });
 
-Deno.test("what is no number of variable length is refused", () => {
+Deno.test("an invalid variable-length number is rejected", () => {
   const wrong = [[], [0x80], [0xff, 0xff], [0x80, 0x00], [0xff, 0x80, 0x00]];
   const tooLarge = [[...Array(7).fill(0xff), 0x10], [...Array(7).fill(0xff), 0x8f, 0x01]];
   for (const bytes of [...wrong, ...tooLarge, Array(20).fill(0xff)]) {
@@ -59,7 +59,7 @@ Deno.test("what is no number of variable length is refused", () => {
 
 const ascii = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
-Deno.test("base64 is that of RFC 4648, at any length and of any byte", () => {
+Deno.test("base64 is that of RFC 4648, for any length and any byte", () => {
   const vectors = ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"];
   vectors.forEach((text, length) => {
     const bytes = new TextEncoder().encode("foobar".slice(0, length));
@@ -71,7 +71,7 @@ Deno.test("base64 is that of RFC 4648, at any length and of any byte", () => {
   assertEquals(ascii(base64Bytes(all.subarray(3, 6))), "AwQF", "a part of a buffer");
 });
 
-Deno.test("base64 of many bytes is written in pieces, which nobody can tell", () => {
+Deno.test("base64 of many bytes is written in pieces, with the same result", () => {
   for (const length of [49_151, 49_152, 49_153, 49_154, 98_304, 98_305, 200_000]) {
     const bytes = Uint8Array.from({ length }, (_, at) => at * 7);
     const expected = Buffer.from(bytes).toString("base64");
@@ -83,7 +83,7 @@ Deno.test("base64 of many bytes is written in pieces, which nobody can tell", ()
   assertThrows(() => writeBase64(new Uint8Array(7), 0, new Uint8Array(4)), Error, "no room");
 });
 
-Deno.test("what is not exactly the base64 of some bytes is refused, native or not", () => {
+Deno.test("invalid base64 is rejected, native or not", () => {
   const wrong = [
     "Z",
     "Zg",
@@ -127,7 +127,7 @@ Deno.test("every byte becomes the character of the same number, at every length"
   }
 });
 
-Deno.test("the way around a slow runtime reads the same text", () => {
+Deno.test("the workaround for a slow runtime decodes the same text", () => {
   const bytes = Uint8Array.from({ length: 3_000 }, (_, at) => at * 7);
   for (const [from, to] of [[0, 0], [0, 3_000], [1, 2_999], [5, 133], [77, 78]] as const) {
     assertEquals(latin1ByBase64(bytes, from, to), latin1(bytes, from, to));
@@ -159,7 +159,7 @@ Deno.test("text is written into the middle of other bytes, which stay as they ar
   }
 });
 
-Deno.test("the way around a slow runtime writes the same bytes", () => {
+Deno.test("the workaround for a slow runtime writes the same bytes", () => {
   const bytes = Uint8Array.from({ length: 5_000 }, (_, at) => at * 7);
   const target = new Uint8Array(5_000);
   assertEquals(writeByBase64(target, latin1(bytes, 0, 5_000)), true);
@@ -167,7 +167,7 @@ Deno.test("the way around a slow runtime writes the same bytes", () => {
   assertEquals(writeByBase64(target, "\u0100".repeat(5_000)), false);
 });
 
-Deno.test("text that does not fit, or is no bytes, is a bug", () => {
+Deno.test("text that does not fit, or is not bytes, is a bug", () => {
   assertThrows(() => writeLatin1(new Uint8Array(4), 2, "abc"), RangeError);
   for (const text of ["\u0100", "abc\u20ac", "\ud83c\udfb5", "\xff".repeat(5000) + "\u0100"]) {
     assertThrows(() => writeLatin1(new Uint8Array(9999), 0, text), AssertionFailure);

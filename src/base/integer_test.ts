@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { addIntegers, multiplyIntegers, parseCount, parseInteger } from "./integer.ts";
 
-Deno.test("integers have one form each", () => {
+Deno.test("each integer has one form", () => {
   assertEquals(parseInteger("0"), 0);
   assertEquals(parseInteger("-7"), -7);
   assertEquals(parseInteger("123456789012345"), 123456789012345);
@@ -11,7 +11,7 @@ Deno.test("integers have one form each", () => {
   assertEquals(parseInteger("-9223372036854775808"), -9223372036854775808n);
 });
 
-Deno.test("whatever is no 64-bit integer in that form is refused", () => {
+Deno.test("anything but a 64-bit integer in that form is rejected", () => {
   const wrong = [
     "",
     "-",
@@ -32,7 +32,7 @@ Deno.test("whatever is no 64-bit integer in that form is refused", () => {
   for (const text of [...wrong, ...tooLarge]) assertEquals(parseInteger(text), null, text);
 });
 
-Deno.test("a count within a text is what the integer there is, unless it is negative or a bigint", () => {
+Deno.test("a count within a text is the integer there, unless it is negative or a bigint", () => {
   const texts = ["0", "7", "10", "9007199254740991", "9007199254740992", "9007199254740993"];
   texts.push("9999999999999999", "10000000000000000", "9223372036854775808", "-1", "-0", "00");
   texts.push("01", "", "-", "+1", " 1", "1 ", "1.0", "1e3", "1/", "/1", "a", ":", "1\0");

@@ -13,7 +13,7 @@ class Item {
   }
 }
 
-Deno.test("a linked list does what an array does", () => {
+Deno.test("a linked list behaves like an array", () => {
   const random = seededRandom(1);
   const list = new LinkedList<Item>();
   let model: Item[] = [];
@@ -37,7 +37,7 @@ Deno.test("a linked list does what an array does", () => {
   }
 });
 
-Deno.test("an item stands on one list at a time", () => {
+Deno.test("an item is in one list at a time", () => {
   const [first, second] = [new LinkedList<Item>(), new LinkedList<Item>()];
   const item = new Item(1);
   first.push(item);

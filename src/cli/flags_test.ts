@@ -30,7 +30,7 @@ const nothing: Environment = () => undefined;
 const parse = (line: string, environment = nothing) =>
   parseFlags(flags, line.split(" ").filter((word) => word !== ""), environment);
 
-Deno.test("what is not given has its default", () => {
+Deno.test("a missing flag has its default", () => {
   assertEquals(parse("--id n1"), {
     id: "n1",
     raftPort: undefined,
@@ -58,7 +58,7 @@ Deno.test("values are read with a space or an equals sign", () => {
   });
 });
 
-Deno.test("the environment stands in for flags, which win", () => {
+Deno.test("environment variables replace flags, and flags win", () => {
   const environment: Environment = (name) =>
     ({ REGENT_ID: "env", REGENT_RAFT_PORT: "5", REGENT_RESTART: "yes", REGENT_ROLE: "" })[name];
   const { id, raftPort, restart, role } = parse("--raft-port 6", environment);
@@ -70,7 +70,7 @@ Deno.test("the environment stands in for flags, which win", () => {
   });
 });
 
-Deno.test("a wrong command line is told in one clear sentence", () => {
+Deno.test("a wrong command line is reported in one clear sentence", () => {
   for (
     const [line, message] of [
       ["", "Cannot start without --id ID"],
@@ -132,14 +132,14 @@ Deno.test("a flag that may be given several times collects its values, in order"
   assertThrows(() => parseDirs([]), UserError, "Cannot start without --dir DIR");
 });
 
-Deno.test("what takes a safeguard away is not taken from the environment", () => {
+Deno.test("flags that remove a safeguard are not read from the environment", () => {
   const flags = { yes: typedOnly(toggle({ help: "x" })), loud: toggle({ help: "x" }) };
   const environment = () => "true";
   assertEquals(parseFlags(flags, [], environment), { yes: false, loud: true });
   assertEquals(parseFlags(flags, ["--yes"], environment), { yes: true, loud: true });
 });
 
-Deno.test("what Kubernetes says of a service is no flag, and a flag may have a variable of its own", () => {
+Deno.test("Kubernetes's service variables are not flags, and a flag may have a variable of another name", () => {
   const service: Environment = (name) => ({ REGENT_WAIT_MS: "tcp://10.0.0.1:7001" })[name];
   assertEquals(parse("--id n1", service).waitMs, 100);
   const own = { nodes: { ...flags.waitMs, environment: "REGENT_CLUSTER_NODES" } };

@@ -35,7 +35,7 @@ function warnings(wanted: number, bound: number): string[] {
   return lines;
 }
 
-Deno.test("a flag that says another bound than the cluster has is warned of once", () => {
+Deno.test("a flag with another limit than the cluster's is warned of once", () => {
   assertEquals(warnings(500, 500), []);
   assertEquals(warnings(0, 1_000), []);
   const [line = "", ...others] = warnings(700, 500);
@@ -45,7 +45,7 @@ Deno.test("a flag that says another bound than the cluster has is warned of once
   assertEquals(warnings(0, 500).length, 1);
 });
 
-Deno.test("what CONFIG GET shows of flags is what CONFIG SET calls immutable", () => {
+Deno.test("CONFIG GET shows exactly the flags that CONFIG SET calls immutable", () => {
   const values = parseFlags(clientFlags, [], () => undefined);
   const names = redisSettings({ host: "h", port: 1 }, values, "").map(([name]) => name);
   assertEquals(names.sort(), [...FIXED_SETTINGS]);

@@ -14,7 +14,7 @@ function refusal(flags: Partial<PlaceFlags>): string {
   return assertThrows(() => nodePlace({ ...FLAGS, ...flags }, {}), UsageError).message;
 }
 
-Deno.test("a later start is where the first one was", () => {
+Deno.test("a later start uses the place of the first one", () => {
   const first = nodePlace({ ...FLAGS, host: "10.0.0.1", peers: PEERS }, {});
   assertEquals(first.raftAddress, { host: "10.0.0.1", port: 17001 });
   const later = nodePlace(FLAGS, first.settings);
@@ -25,7 +25,7 @@ Deno.test("a later start is where the first one was", () => {
   assertEquals(nodePlace(FLAGS, second.settings), second);
 });
 
-Deno.test("what was announced is remembered from start to start, also with the same --host again", () => {
+Deno.test("announced addresses are remembered from start to start, also with the same --host again", () => {
   const flags = { ...FLAGS, host: "0.0.0.0", advertise: "a.example", advertiseRaftPort: 37001 };
   const first = nodePlace(flags, {});
   assertEquals(first.raftAddress, { host: "a.example", port: 37001 });
@@ -34,7 +34,7 @@ Deno.test("what was announced is remembered from start to start, also with the s
   assertEquals(nodePlace(FLAGS, second.settings), first);
 });
 
-Deno.test("what a start says counts more than what is remembered", () => {
+Deno.test("the flags of a start override what is remembered", () => {
   const remembered = { host: "10.0.0.1", advertise: "a.example", raftPort: 27001 };
   const moved = nodePlace({ ...FLAGS, host: "10.0.0.9" }, remembered);
   assertEquals(moved.clientAddress.host, "10.0.0.9");
@@ -43,7 +43,7 @@ Deno.test("what a start says counts more than what is remembered", () => {
   assertEquals(nodePlace({ ...FLAGS, port: 7009 }, { host: "10.0.0.1" }).raftPort, 17009);
 });
 
-Deno.test("contradictions are refused in words", () => {
+Deno.test("contradictions are refused with a message", () => {
   assertEquals(
     refusal({ host: "10.0.0.1", peers: parsePeers("n1=10.0.0.1:7001,n2=10.0.0.2:7001") }),
     "Cannot use --peers: n1=10.0.0.1:7001 is where clients connect, members connect on 17001",
@@ -74,7 +74,7 @@ Deno.test("contradictions are refused in words", () => {
   assertThrows(() => parsePeers("n1=h:1,n2=h:1"), UserError, "each address once");
 });
 
-Deno.test("a relay before the Raft port, and an address beyond a router, are no contradictions", () => {
+Deno.test("a relay before the Raft port, and an address beyond a router, are not contradictions", () => {
   const relayed = { ...FLAGS, host: "10.0.0.1", raftPort: 27001, advertiseRaftPort: 17001 };
   const place = nodePlace({ ...relayed, peers: PEERS }, {});
   assertEquals([place.raftPort, place.raftAddress.port], [27001, 17001]);
@@ -83,7 +83,7 @@ Deno.test("a relay before the Raft port, and an address beyond a router, are no 
   nodePlace({ ...FLAGS, host: "0.0.0.0", advertise: "a.example", peers: PEERS }, {});
 });
 
-Deno.test("peers elsewhere are not told to come back to a loopback address", () => {
+Deno.test("peers on other machines do not get a loopback address", () => {
   const loopback = { clientAddress: { host: "127.0.0.1", port: 7001 } };
   assertEquals(
     assertThrows(() => checkReachable(loopback, PEERS), UserError).message,

@@ -1,7 +1,7 @@
 import { assertRejects } from "@std/assert";
 import { ConnectionLost, RespClient } from "./resp_client.ts";
 
-Deno.test("a server that answers what cannot be read is left, not died of", {
+Deno.test("an invalid reply ends the connection, not the process", {
   permissions: { net: true },
 }, async () => {
   for (const answer of ["+no line feed\r", ":abc\r\n", "#x\r\n", "nonsense\r\n"]) {

@@ -33,7 +33,7 @@ Examples:
   regent dance
 `;
 
-Deno.test("help tells each flag, its default in words, and its variable", () => {
+Deno.test("help shows each flag, its default in words, and its variable", () => {
   const dance = subcommand({
     name: "regent dance",
     summary: "moves",
@@ -58,7 +58,7 @@ Deno.test("help tells each flag, its default in words, and its variable", () => 
   assertEquals(helpOf(dance), HELP);
 });
 
-Deno.test("long help is broken into lines, where the terminal ends", () => {
+Deno.test("long help is wrapped at the terminal's width", () => {
   const flags = { steps: integer("N", { help: "many words ".repeat(20).trim(), min: 1, max: 9 }) };
   const run = () => Promise.resolve(0);
   const description = "more words ".repeat(20);
@@ -70,7 +70,7 @@ Deno.test("long help is broken into lines, where the terminal ends", () => {
   }
 });
 
-Deno.test("what follows the first word may look like a flag", async () => {
+Deno.test("words after the first may look like flags", async () => {
   const flags = {
     host: withShort("h", text("HOST", { help: "host", fallback: "" })),
     port: withShort("p", port({ help: "port", fallback: 1 })),
@@ -105,7 +105,7 @@ Deno.test("what follows the first word may look like a flag", async () => {
   }
 });
 
-Deno.test("a command whose flags are wrong does not run", async () => {
+Deno.test("a command with invalid flags does not run", async () => {
   const dance = subcommand({
     name: "dance",
     summary: "",

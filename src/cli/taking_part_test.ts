@@ -45,7 +45,7 @@ function startAndEnd(
   });
 }
 
-Deno.test("a directory with a log is never begun anew, whatever --peers says", async () => {
+Deno.test("a directory with a log never starts anew, whatever --peers says", async () => {
   const disk = new FaultDisk();
   disk.makeDirectory("log");
   const stored: Identity = {

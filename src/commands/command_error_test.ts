@@ -8,7 +8,7 @@ import { CommandError, errorReplyOf } from "./command_error.ts";
 import { StateMachine } from "./state_machine.ts";
 import { checkRequest } from "./table.ts";
 
-Deno.test("a command that is refused has changed nothing", () => {
+Deno.test("a refused command has changed nothing", () => {
   const machine = new StateMachine();
   const random = seededRandom(1);
   const generator = new CommandGenerator(random);
@@ -27,14 +27,14 @@ Deno.test("a command that is refused has changed nothing", () => {
   assert(refused > 100);
 });
 
-Deno.test("a refusal becomes the reply, and a fault of ours is thrown on", () => {
+Deno.test("a command error becomes the reply, and an internal error is rethrown", () => {
   const refusal = new CommandError("ERR no");
   assertEquals(errorReplyOf(refusal), new ErrorReply("ERR no"));
   assertThrows(() => errorReplyOf(new TypeError("a bug")), TypeError, "a bug");
   assertEquals(refusal instanceof Error, false, "an Error would have a stack trace");
 });
 
-Deno.test("a request that is refused step by step is answered as at once", () => {
+Deno.test("a request that is refused during its steps gets the same reply as at once", () => {
   const machine = new StateMachine();
   const args = ["MSET", ...Array.from({ length: 2_001 }, (_, at) => `k${at}`)];
   const reply = machine.begin(checkRequest(args), args, 0);

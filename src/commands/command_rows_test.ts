@@ -15,7 +15,7 @@ function errorOf(...args: string[]): string {
   return reply.text;
 }
 
-Deno.test("COMMAND INFO tells what the table holds, in Redis's shape", () => {
+Deno.test("COMMAND INFO shows the table's rows in Redis's format", () => {
   assertEquals(
     encodeReply(command("INFO", "GET", "nosuch"), 2),
     "*2\r\n*10\r\n$3\r\nget\r\n:2\r\n*2\r\n+readonly\r\n+fast\r\n:1\r\n:1\r\n:1\r\n" +
@@ -29,7 +29,7 @@ Deno.test("COMMAND INFO tells what the table holds, in Redis's shape", () => {
   );
 });
 
-Deno.test("COMMAND, COMMAND INFO, COUNT and LIST tell of all commands", () => {
+Deno.test("COMMAND, COMMAND INFO, COUNT and LIST cover all commands", () => {
   for (const reply of [command(), command("info")]) {
     assert(Array.isArray(reply));
     assertEquals(reply.length, COMMANDS.length);
@@ -83,7 +83,7 @@ Deno.test("COMMAND GETKEYS finds the keys of a request", () => {
   assertEquals(errorOf("GETKEYS"), "ERR wrong number of arguments for 'command|getkeys' command");
 });
 
-Deno.test("HELP lists the subcommands, those of nodes at nodes alone", () => {
+Deno.test("HELP lists the subcommands, those of nodes only at nodes", () => {
   const lines = (isNode: boolean) =>
     (serve(["CLUSTER", "HELP"], { ofNode: isNode ? {} as NodeServer : null }) as SimpleString[])
       .map(({ text }) => text);
@@ -91,12 +91,12 @@ Deno.test("HELP lists the subcommands, those of nodes at nodes alone", () => {
   assert(!lines(false).includes("FENCE <term>") && lines(false).includes("NODES"));
 });
 
-Deno.test("COMMAND refuses what it does not know", () => {
+Deno.test("COMMAND rejects unknown names and subcommands", () => {
   assertEquals(errorOf("nope"), "ERR unknown subcommand 'nope'. Try COMMAND HELP.");
   assertEquals(errorOf("COUNT", "x"), "ERR wrong number of arguments for 'command|count' command");
 });
 
-Deno.test("COMMAND asks nothing that takes long: a pattern and the number of names are bounded", () => {
+Deno.test("COMMAND takes bounded time: a pattern and the number of names are bounded", () => {
   assertEquals(
     errorOf("LIST", "FILTERBY", "PATTERN", "*a".repeat(8_193)),
     "ERR the pattern is too long, more than 16384 bytes",

@@ -60,7 +60,7 @@ Deno.test("maxmemory is set in Redis's units, and nothing else can be set", () =
   assertEquals(machine.memoryBytesMax, 123, "what is refused changes nothing");
 });
 
-Deno.test("a bound below what is stored refuses new data and lets go of old, until it is raised", () => {
+Deno.test("a limit below what is stored refuses new data, until enough is deleted or it is raised", () => {
   const machine = new StateMachine();
   for (let at = 0; at < 10; at++) assertEquals(run(machine, "SET", `k${at}`, "v".repeat(90)), OK);
   assertEquals(set(machine, "maxmemory", "500"), OK);
@@ -82,7 +82,7 @@ Deno.test("a bound below what is stored refuses new data and lets go of old, unt
   assertEquals([machine.memoryBytesMax, machine.memoryBytesLimit], [LIMIT, LIMIT]);
 });
 
-Deno.test("the bound is a part of the state: a snapshot brings it, or that there is none", () => {
+Deno.test("the limit is a part of the state: a snapshot contains it, or that there is none", () => {
   for (const bytes of [0, 5_000]) {
     const machine = new StateMachine();
     set(machine, "maxmemory", String(bytes));
@@ -100,7 +100,7 @@ Deno.test("the bound is a part of the state: a snapshot brings it, or that there
   }
 });
 
-Deno.test("a version that allows less lowers a bound that was allowed", () => {
+Deno.test("a version with a lower maximum lowers a limit that was allowed", () => {
   const { stringBytesMax, keysMax } = { stringBytesMax: 100, keysMax: 100 };
   const limits = { sessionsMax: 1, repliesBytesMin: 1 };
   const sessionLimits = { clients: limits, proxies: limits, sessionsPerOwnerMax: 1 };

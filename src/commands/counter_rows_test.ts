@@ -15,7 +15,7 @@ Deno.test("counters count over the whole 64 bits, and no further", () => {
   `);
 });
 
-Deno.test("what is no integer is not counted", () => {
+Deno.test("a value that is not an integer is not counted", () => {
   assertTranscript(`
     SET k abc → +OK
     INCR k → -ERR value is not an integer or out of range
@@ -35,7 +35,7 @@ Deno.test("counters keep their deadline", () => {
   `);
 });
 
-Deno.test("INCRBYFLOAT refuses what is no number and what would not be one", () => {
+Deno.test("INCRBYFLOAT refuses operands and results that are not numbers", () => {
   assertTranscript(`
     INCRBYFLOAT f 10.50 → $4 10.5
     INCRBYFLOAT f 0.1 → $4 10.6

@@ -36,7 +36,7 @@ Deno.test("a deadline in the past deletes the key", () => {
   `);
 });
 
-Deno.test("conditions compare with the deadline there is; none counts as never", () => {
+Deno.test("conditions compare with the current deadline, and none counts as never", () => {
   assertTranscript(`
     SET k v → +OK
     EXPIRE k 100 XX → :0
@@ -53,7 +53,7 @@ Deno.test("conditions compare with the deadline there is; none counts as never",
   `);
 });
 
-Deno.test("options and times that make no sense are refused", () => {
+Deno.test("invalid options and times are refused", () => {
   const together = "options at the same time are not compatible";
   assertTranscript(`
     EXPIRE k 1 NX XX → -ERR NX and XX, GT or LT ${together}

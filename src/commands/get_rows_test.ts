@@ -29,7 +29,7 @@ Deno.test("GETEX returns, and sets or removes the deadline", () => {
   `);
 });
 
-Deno.test("reads that find their key count as hits, the others as misses, and writes not at all", () => {
+Deno.test("reads that find their key count as hits, other reads as misses, and writes not at all", () => {
   const machine = new StateMachine();
   const ask = (...args: string[]) => {
     const command = lookup(args[0] ?? "");

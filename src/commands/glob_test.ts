@@ -30,7 +30,7 @@ Deno.test("classes", () => {
   check("[\x80-a]", ["\x80", "\xff", "A", "a"], ["b"]);
 });
 
-Deno.test("a backslash takes the special meaning away", () => {
+Deno.test("a backslash removes the special meaning", () => {
   check("\\*", ["*"], ["a", "\\*"]);
   check("a\\", ["a\\"], ["a"]);
   check("\\a", ["a"], ["\\a"]);
@@ -46,7 +46,7 @@ function matchesNaively(pattern: string, text: string): boolean {
   return fits && matchesNaively(pattern.slice(1), text.slice(1));
 }
 
-Deno.test("trying only the last star again finds what trying all of them finds", () => {
+Deno.test("retrying only the last star matches the same as retrying all of them", () => {
   const random = seededRandom(11);
   const draw = (letters: string, lengthMax: number) =>
     Array.from(

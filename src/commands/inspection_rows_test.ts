@@ -1,7 +1,7 @@
 import { assertTranscript } from "../../tests/support/transcript.ts";
 import { KEY_OVERHEAD_BYTES } from "../store/keyspace.ts";
 
-Deno.test("MEMORY USAGE counts key, value and what goes with them", () => {
+Deno.test("MEMORY USAGE counts key, value and overhead", () => {
   assertTranscript(`
     MEMORY USAGE none → $-1
     SET key value → +OK
@@ -15,7 +15,7 @@ Deno.test("MEMORY USAGE counts key, value and what goes with them", () => {
   `);
 });
 
-Deno.test("OBJECT tells what Redis would tell of a string", () => {
+Deno.test("OBJECT replies about a string as Redis does", () => {
   const frequency = "-ERR An LFU maxmemory policy is not selected, access frequency not tracked. " +
     "Please note that when switching between policies at runtime LRU and LFU data will take some " +
     "time to adjust.";

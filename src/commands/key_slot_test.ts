@@ -34,14 +34,14 @@ Deno.test("keys of any length and of any bytes have the checksum of the definiti
   }
 });
 
-Deno.test("of a key with a hash tag only the tag counts", () => {
+Deno.test("only the hash tag of a key counts, if it has one", () => {
   assertEquals(keySlot("foo{hash_tag}"), keySlot("hash_tag"));
   assertEquals(keySlot("{user1000}.following"), keySlot("{user1000}.followers"));
   assertEquals(keySlot("foo{bar}{zap}"), keySlot("bar"));
   assertEquals(keySlot("foo{{bar}}zap"), keySlot("{bar"));
 });
 
-Deno.test("an empty or open tag is no tag", () => {
+Deno.test("an empty or open tag is not a hash tag", () => {
   assertEquals(keySlot("foo{}{bar}"), 8363);
   assertEquals(keySlot("foo{bar"), 15278);
 });

@@ -4,7 +4,7 @@ import { SCAN_KEYS_MAX } from "./keyspace_rows.ts";
 import { StateMachine } from "./state_machine.ts";
 import { lookup } from "./table.ts";
 
-Deno.test("KEYS and SCAN find what matches", () => {
+Deno.test("KEYS and SCAN find the matching keys", () => {
   assertTranscript(`
     MSET key:1 1 key:2 2 other 3 → +OK
     KEYS key:* → *2 $5 key:2 $5 key:1
@@ -17,7 +17,7 @@ Deno.test("KEYS and SCAN find what matches", () => {
   `);
 });
 
-Deno.test("SCAN refuses what it does not understand", () => {
+Deno.test("SCAN refuses invalid arguments", () => {
   assertTranscript(`
     SCAN x → -ERR invalid cursor
     SCAN 18446744073709551616 → -ERR invalid cursor
@@ -28,7 +28,7 @@ Deno.test("SCAN refuses what it does not understand", () => {
   `);
 });
 
-Deno.test("keys whose time has come are not found", () => {
+Deno.test("keys whose deadline has passed are not found", () => {
   assertTranscript(`
     SET gone 1 PXAT 1600000000000 → +OK
     KEYS * → *0

@@ -29,7 +29,7 @@ Deno.test("rounding is to the nearest, ties to even", () => {
   assertEquals(sum("0xffffffffffffffff7.8", "0"), sum("0xffffffffffffffff0", "0"));
 });
 
-Deno.test("texts that are no number are refused", () => {
+Deno.test("texts that are not numbers are refused", () => {
   const wrong = ["", ".", "e5", "1e", "1e+", "0x", "0x.", "0xg", "0x1p", "--1", "1 ", " 1", "1\0"];
   for (const text of [...wrong, "nan", "infinit", "1,5", "1" + "0".repeat(5119)]) {
     assertEquals(parseLongDouble(text), null, text);
@@ -48,7 +48,7 @@ Deno.test("numbers beyond the format are refused, those at its ends are not", ()
   assertEquals(sum("0x1.fffffffffffffffep16383", "0x1p16319"), null);
 });
 
-Deno.test("infinity is read, and no sum may have it", () => {
+Deno.test("infinity is parsed, and no sum may be infinite", () => {
   for (const text of ["inf", "+INF", "Infinity"]) assertEquals(parseLongDouble(text), "inf");
   assertEquals(parseLongDouble("-infinity"), "-inf");
   assertEquals(sum("inf", "1"), null);

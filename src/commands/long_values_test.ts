@@ -35,7 +35,7 @@ function restored(machine: StateMachine): StateMachine {
   return other;
 }
 
-Deno.test("a long value is stored as the bytes that came, and read without a copy", () => {
+Deno.test("a long value is stored as the bytes that arrived, and read without a copy", () => {
   const machine = new StateMachine();
   const value = new Uint8Array(LONG_BYTES_MIN).fill(0xf0);
   execute(machine, ["SET", "k", value]);
@@ -49,7 +49,7 @@ Deno.test("a long value is stored as the bytes that came, and read without a cop
   assertEquals(execute(machine, ["GETRANGE", "renamed", "1", "2"]), "\xf0\xf0");
 });
 
-Deno.test("what changes a long value changes neither its copy nor a snapshot under way", () => {
+Deno.test("changing a long value changes neither its copy nor a snapshot in progress", () => {
   const machine = new StateMachine();
   const value = new Uint8Array(2 * LONG_BYTES_MIN).fill(0x61);
   execute(machine, ["SET", "k", value]);

@@ -3,7 +3,7 @@ import { ErrorReply, OK } from "../resp/reply.ts";
 import { MACHINE_RULES, StateMachine } from "./state_machine.ts";
 import { rowOf } from "./table.ts";
 
-Deno.test("a machine decides by the rules of its version, and never goes back", () => {
+Deno.test("a machine uses the rules of its version, and never goes back", () => {
   const [rule] = MACHINE_RULES;
   if (rule === undefined) throw new Error("there are no rules");
   const { clients } = rule.sessionLimits;
@@ -37,7 +37,7 @@ Deno.test("a machine decides by the rules of its version, and never goes back", 
 });
 
 /** A version that was released decides for ever as it did: what changes these is a new version. */
-Deno.test("what version 1 decides stays as it is", () => {
+Deno.test("the results of version 1 stay as they are", () => {
   const machine = new StateMachine({ version: 1 });
   const run = (...args: string[]) => {
     const command = rowOf(args);

@@ -27,7 +27,7 @@ function textOf(reply: Reply): string {
 
 const ID = "1-1700000000000";
 
-Deno.test("a serial is executed once, in whatever order serials come", () => {
+Deno.test("a serial is executed once, in whatever order serials arrive", () => {
   assertTranscript(`
     SESSION OPEN → $15 ${ID}
     ONCE ${ID} 5 INCR n → :1
@@ -41,7 +41,7 @@ Deno.test("a serial is executed once, in whatever order serials come", () => {
   `);
 });
 
-Deno.test("a serial is answered as at first, whatever comes with it later, errors too", () => {
+Deno.test("a serial always gets its first reply, whatever the later request, errors included", () => {
   assertTranscript(`
     SESSION OPEN 5000 → $15 ${ID}
     SET text abc → +OK
@@ -61,7 +61,7 @@ Deno.test("a serial is answered as at first, whatever comes with it later, error
   `);
 });
 
-Deno.test("a serial that is acknowledged, or too old, is forgotten, and executed no more", () => {
+Deno.test("a serial that is acknowledged or too old is forgotten, and never executed again", () => {
   const forgotten = (serial: number, floor: number) =>
     `-STALE Serial ${serial} is forgotten, as all up to ${floor} are: nothing was executed now`;
   assertTranscript(`
@@ -97,7 +97,7 @@ Deno.test("an unknown or closed session executes nothing", () => {
   `);
 });
 
-Deno.test("what makes no sense is refused, and takes no serial", () => {
+Deno.test("invalid requests are refused, and use no serial", () => {
   const serial = "-ERR invalid serial, it must be an integer from 1 to 9007199254740991, " +
     "with /acked if wanted, an integer from 0 to below the serial";
   const ttl = "-ERR invalid ttl-ms, it must be from 1 to 86400000";
@@ -136,7 +136,7 @@ Deno.test("what makes no sense is refused, and takes no serial", () => {
   `);
 });
 
-Deno.test("a session expires by the log's time, each use of it counts, and it is not revived", () => {
+Deno.test("a session expires by the log's time, each use extends it, and it is not revived", () => {
   const machine = new StateMachine();
   machine.advanceTime(1000);
   assertEquals(execute(machine, "SESSION OPEN 100"), "1-1000");
@@ -151,7 +151,7 @@ Deno.test("a session expires by the log's time, each use of it counts, and it is
   assertEquals(machine.nextDeadlineMs(), null);
 });
 
-Deno.test("a write that found no room has found none when it is repeated, either", () => {
+Deno.test("a write that found no memory is not executed when it is repeated", () => {
   const machine = new StateMachine({ keysMax: 1 });
   const id = String(execute(machine, "SESSION OPEN"));
   assertEquals(execute(machine, `ONCE ${id} 1 SET a 1`), OK);
@@ -163,7 +163,7 @@ Deno.test("a write that found no room has found none when it is repeated, either
   assertEquals(execute(machine, `ONCE ${id} 4 SET b 1`), OK);
 });
 
-Deno.test("kept replies take room until they are acknowledged", () => {
+Deno.test("kept replies take memory until they are acknowledged", () => {
   const machine = new StateMachine({ memoryBytesMax: 2000 });
   const id = String(execute(machine, "SESSION OPEN"));
   execute(machine, `SET k ${"x".repeat(1800)}`);
@@ -184,7 +184,7 @@ function machineWith(clientSessions: number): StateMachine {
   });
 }
 
-Deno.test("there are so many sessions and no more, and the error names the limit", () => {
+Deno.test("the number of sessions is bounded, and the error names the limit", () => {
   const machine = machineWith(3);
   const open = (rest = "") => textOf(execute(machine, `SESSION OPEN 1000${rest}`));
   execute(machine, "SESSION OPEN");
@@ -201,7 +201,7 @@ Deno.test("there are so many sessions and no more, and the error names the limit
   assertEquals(open(" OTHER p"), "ERR wrong number of arguments for 'session|open' command");
 });
 
-Deno.test("who opens a session is what its node says; who is fenced may say for whom", () => {
+Deno.test("a session's owner is who its node says, and a fenced connection may name another", () => {
   const owned = (text: string, isFenced: boolean) => {
     const args = replyOf(() => ownedSessionOpen(text.split(" "), "n1-7", isFenced));
     return Array.isArray(args) ? args.slice(2).join(" ") : (args as ErrorReply).text;
@@ -218,7 +218,7 @@ Deno.test("who opens a session is what its node says; who is fenced may say for 
   assertThrows(() => sessionOpenOf(["SESSION", "OPEN", "5", "PROXY"], 9));
 });
 
-Deno.test("a serial that is executed step by step is answered as at first when it comes again", () => {
+Deno.test("a serial that is executed step by step gets its first reply when it is repeated", () => {
   const machine = new StateMachine();
   const id = String(execute(machine, "SESSION OPEN"));
   const keys = Array.from({ length: 2_000 }, (_, number) => `k${number}`);

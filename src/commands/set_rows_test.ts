@@ -1,6 +1,6 @@
 import { assertTranscript } from "../../tests/support/transcript.ts";
 
-Deno.test("SET sets, under a condition if there is one, and returns what was before if asked", () => {
+Deno.test("SET sets, under a condition if there is one, and returns the old value if asked", () => {
   assertTranscript(`
     SET k 1 → +OK
     SET k 2 NX → $-1
@@ -16,7 +16,7 @@ Deno.test("SET sets, under a condition if there is one, and returns what was bef
   `);
 });
 
-Deno.test("SET clears the deadline, unless it is given one or told to keep it", () => {
+Deno.test("SET clears the deadline, unless it has a new one or KEEPTTL", () => {
   assertTranscript(`
     SET k 1 EX 100 → +OK
     PTTL k → :100000
@@ -37,7 +37,7 @@ Deno.test("SET clears the deadline, unless it is given one or told to keep it", 
   `);
 });
 
-Deno.test("a time that makes no sense is refused, and the key stays as it is", () => {
+Deno.test("an invalid time is refused, and the key stays as it is", () => {
   assertTranscript(`
     SET k 1 EX 0 → -ERR invalid expire time in 'set' command
     SET k 1 PX -5 → -ERR invalid expire time in 'set' command
@@ -53,7 +53,7 @@ Deno.test("a time that makes no sense is refused, and the key stays as it is", (
   `);
 });
 
-Deno.test("the older ways to set", () => {
+Deno.test("the older forms of SET", () => {
   assertTranscript(`
     SETNX k 1 → :1
     SETNX k 2 → :0

@@ -4,7 +4,7 @@ import { Slices } from "./slices.ts";
 import { StateMachine } from "./state_machine.ts";
 import { rowOf } from "./table.ts";
 
-Deno.test("the keys of a slot are counted and told", () => {
+Deno.test("the keys of a slot are counted and listed", () => {
   assertTranscript(`
     MSET {a}1 x {a}2 x b x → +OK
     CLUSTER COUNTKEYSINSLOT 15495 → :2

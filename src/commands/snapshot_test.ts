@@ -53,7 +53,7 @@ function machineAfter(history: RandomHistory, steps: number): StateMachine {
   return machine;
 }
 
-Deno.test("a snapshot tells the state of its beginning, whatever happens meanwhile", () => {
+Deno.test("a snapshot contains the state of its beginning, whatever happens meanwhile", () => {
   let changed = 0;
   for (let seed = 0; seed < 40; seed++) {
     const random = seededRandom(seed);
@@ -77,7 +77,7 @@ Deno.test("a snapshot tells the state of its beginning, whatever happens meanwhi
   assert(changed > 35, `only ${changed} histories changed anything`);
 });
 
-Deno.test("a restored state behaves as the original does", () => {
+Deno.test("a restored state behaves like the original", () => {
   for (let seed = 100; seed < 130; seed++) {
     const random = seededRandom(seed);
     const history = new RandomHistory(random);
@@ -93,14 +93,14 @@ Deno.test("a restored state behaves as the original does", () => {
   }
 });
 
-Deno.test("chunks are no larger than wanted, if their items are not", () => {
+Deno.test("chunks are no larger than requested, unless an item is", () => {
   const machine = machineAfter(new RandomHistory(seededRandom(7)), 500);
   for (const text of textsOf(machine.beginSnapshot(), 64 * 1024)) {
     assert(text.length <= 64 * 1024, `${text.length}`);
   }
 });
 
-Deno.test("due keys that wait for their removal keep their positions", () => {
+Deno.test("expired keys that wait for their removal keep their positions", () => {
   const machine = new StateMachine();
   const set = lookup("set");
   assert(set !== undefined);
@@ -115,7 +115,7 @@ Deno.test("due keys that wait for their removal keep their positions", () => {
   assertEquals(describe(copy), describe(machine));
 });
 
-Deno.test("a snapshot that was not read to its end can be let go, and another one begun", () => {
+Deno.test("an unfinished snapshot can be abandoned, and another one begun", () => {
   const history = new RandomHistory(seededRandom(8));
   const machine = machineAfter(history, 300);
   const abandoned = machine.beginSnapshot();
@@ -130,7 +130,7 @@ Deno.test("a snapshot that was not read to its end can be let go, and another on
   assertEquals(textsOf(machine.beginSnapshot()), before);
 });
 
-Deno.test("a state that is put into the place of another does not disturb that one's snapshot", () => {
+Deno.test("a state that replaces another does not disturb the other's snapshot", () => {
   const history = new RandomHistory(seededRandom(9));
   const machine = machineAfter(history, 300);
   const texts = textsOf(machine.beginSnapshot(), 500);
@@ -142,7 +142,7 @@ Deno.test("a state that is put into the place of another does not disturb that o
   assertEquals(textsOf(snapshot, 500), texts);
 });
 
-Deno.test("half a snapshot is not restored, and none twice", () => {
+Deno.test("half a snapshot is not restored, and none is restored twice", () => {
   const machine = machineAfter(new RandomHistory(seededRandom(10)), 300);
   const before = describe(machine);
   const texts = textsOf(machine.beginSnapshot(), 500);

@@ -28,7 +28,7 @@ function machineAt(timeMs: number): StateMachine {
   return machine;
 }
 
-Deno.test("deadlines are reckoned from the log's time, and judged by it alone", () => {
+Deno.test("deadlines are computed from the log's time, and expire by it alone", () => {
   const machine = machineAt(START_MS);
   execute(machine, "SET k v EX 10");
   assertEquals(machine.nextDeadlineMs(), START_MS + 10_000);
@@ -53,7 +53,7 @@ Deno.test("the next deadline is the earliest of keys and sessions, whichever com
   assertEquals(machine.nextDeadlineMs(), START_MS + 7_000);
 });
 
-Deno.test("the remaining time is reckoned from the reader's clock, but never from before the log's", () => {
+Deno.test("the remaining time is computed from the reader's clock, but never from before the log's", () => {
   const machine = machineAt(START_MS);
   execute(machine, "SET k v PX 10499");
   assertEquals(execute(machine, "PTTL k", START_MS + 4000), 6499);
@@ -71,7 +71,7 @@ Deno.test("a command executes the same on every machine, however late it is appl
   assertEquals(execute(one, "PEXPIRETIME k", START_MS + 5), execute(other, "PEXPIRETIME k"));
 });
 
-Deno.test("chance is for reads: a write that used it would part the nodes", () => {
+Deno.test("only reads may use randomness: a write that did would make nodes differ", () => {
   const machine = machineAt(START_MS);
   execute(machine, "SET only v");
   assertEquals(execute(machine, "RANDOMKEY"), "only");
@@ -80,7 +80,7 @@ Deno.test("chance is for reads: a write that used it would part the nodes", () =
   assertThrows(() => machine.execute(randomkey, ["RANDOMKEY"], 0), AssertionFailure);
 });
 
-Deno.test("local commands are not for the state machine", () => {
+Deno.test("local commands do not go to the state machine", () => {
   assertThrows(() => execute(new StateMachine(), "PING"), AssertionFailure);
 });
 
@@ -97,7 +97,7 @@ Deno.test("strings do not grow past the limit, however large the offset", () => 
   assertEquals(execute(machine, "EXISTS new"), 0);
 });
 
-Deno.test("a full keyspace refuses what may need memory, and nothing else", () => {
+Deno.test("a full keyspace refuses commands that may need memory, and nothing else", () => {
   for (
     const machine of [new StateMachine({ keysMax: 2 }), new StateMachine({ memoryBytesMax: 300 })]
   ) {
@@ -140,7 +140,7 @@ Deno.test("a read whose reply would be too large is refused before it is built",
   assertEquals(execute(machine, "GETDEL long"), "v".repeat(101));
 });
 
-Deno.test("requests that another one brings are executed in order, whatever one of them is answered", () => {
+Deno.test("the requests inside another one are executed in order, whatever the replies are", () => {
   const requests = [
     "SET n 1",
     "INCR n",

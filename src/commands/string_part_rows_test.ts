@@ -15,7 +15,7 @@ Deno.test("GETRANGE counts from both ends and stays within the string", () => {
   `);
 });
 
-Deno.test("SETRANGE overwrites and fills up", () => {
+Deno.test("SETRANGE overwrites and pads", () => {
   assertTranscript(`
     SET k Hello_World → +OK
     SETRANGE k 6 Regent → :12

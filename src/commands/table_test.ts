@@ -31,7 +31,7 @@ Deno.test("commands are found in any case, and nothing else is", () => {
   }
 });
 
-Deno.test("every row is whole: lower-case and unique names, handlers where they belong", () => {
+Deno.test("every row is complete: lower-case and unique names, handlers where they belong", () => {
   const names = COMMANDS.map(({ name }) => name);
   assertEquals(names, [...new Set(names)].sort());
   for (const command of COMMANDS) {
@@ -49,7 +49,7 @@ Deno.test("every row is whole: lower-case and unique names, handlers where they 
   }
 });
 
-Deno.test("every subcommand's row is whole: help for people, a handler where one belongs", () => {
+Deno.test("every subcommand's row is complete: a summary, a handler where one belongs", () => {
   for (const { name: container, subcommands, kind } of COMMANDS) {
     if (subcommands === undefined) continue;
     assertEquals(kind, "local", "a container answers for itself only where it has no second word");
@@ -89,7 +89,7 @@ Deno.test("keys are found by their positions", () => {
   assertEquals(keys("PING"), []);
 });
 
-Deno.test("the keys of a request that another one brings are that one's keys", () => {
+Deno.test("the keys of a request that contains another one are those of the inner one", () => {
   assertEquals(keys("ONCE", "s", "1", "mset", "a", "1", "b", "2"), ["a", "b"]);
   assertEquals(keys("ONCE", "s", "1", "FLUSHALL"), []);
   // Whatever comes, also what was not checked.
@@ -101,7 +101,7 @@ Deno.test("the keys of a request that another one brings are that one's keys", (
   assertEquals(keys("ONCE"), []);
 });
 
-Deno.test("a request that another one brings is checked, and must be a write", () => {
+Deno.test("the inner request is checked, and must be a write", () => {
   const notTaken = (name: string) =>
     `ERR ONCE takes writes only, and '${name}' is not one it takes`;
   assertEquals(checkRequest(["ONCE", "s", "1", "incr", "n"]), lookup("once"));
@@ -124,7 +124,7 @@ Deno.test("a wrong number of arguments is refused in Redis's words", () => {
   assertEquals(checkRequest(["SET", "a", "1", "NX"]), lookup("set"));
 });
 
-Deno.test("an unknown command is refused in Redis's words, cut to size and without line breaks", () => {
+Deno.test("an unknown command is refused in Redis's words, truncated and without line breaks", () => {
   const beginning = "with args beginning with: ";
   assertEquals(errorOf("foo"), `ERR unknown command 'foo', ${beginning}`);
   assertEquals(errorOf("foo", "a", "b c"), `ERR unknown command 'foo', ${beginning}'a' 'b c' `);

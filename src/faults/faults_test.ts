@@ -14,7 +14,7 @@ function start(logger: Logger = silentLogger) {
   return { clock, faults, changes: () => changes };
 }
 
-Deno.test("a fault ends by its time, and tells so", () => {
+Deno.test("a fault ends by its time, and reports it", () => {
   const { clock, faults, changes } = start();
   faults.begin({ kind: "pause" }, 100);
   clock.advance(99.5);
@@ -34,7 +34,7 @@ Deno.test("a fault without a duration lasts until it is healed", () => {
   assertEquals([faults.heal(), faults.heal(), faults.isEmpty], [1, 0, true]);
 });
 
-Deno.test("healing takes the end of a fault with it", () => {
+Deno.test("healing cancels the timer of a fault", () => {
   const { clock, faults, changes } = start();
   faults.begin(SLOW, 100);
   faults.heal();
@@ -54,7 +54,7 @@ Deno.test("the same fault again replaces the first, with its duration", () => {
   assertEquals(faults.dropPercent("n2"), 0);
 });
 
-Deno.test("faults concern the peers they name, and one way if so told", () => {
+Deno.test("faults concern the peers they name, and one direction if they say so", () => {
   const { faults } = start();
   faults.begin({ kind: "isolate", peers: ["n2"], direction: "in" }, null);
   faults.begin({ kind: "isolate", peers: ["n3"], direction: "out" }, null);
@@ -77,7 +77,7 @@ Deno.test("faults concern the peers they name, and one way if so told", () => {
   ]);
 });
 
-Deno.test("there is a limit to how many faults are on", () => {
+Deno.test("the number of active faults is limited", () => {
   const { faults } = start();
   for (let number = 0; number < FAULTS_MAX; number++) {
     assertEquals(faults.begin({ kind: "drop", peers: [`n${number}`], percent: 1 }, null), true);
@@ -87,7 +87,7 @@ Deno.test("there is a limit to how many faults are on", () => {
   assertEquals([faults.texts().length, faults.syncDelayMs], [FAULTS_MAX, 0]);
 });
 
-Deno.test("the log tells of beginnings and ends; a node that stops leaves no timer", () => {
+Deno.test("the log has the beginning and end of faults; a node that stops leaves no timer", () => {
   const lines: string[] = [];
   const warn = (line: string) => lines.push(line);
   const { clock, faults } = start({ ...silentLogger, warn });

@@ -55,7 +55,7 @@ Deno.test("an isolated leader steps down by itself; healed, it follows and catch
   });
 });
 
-Deno.test("a leader that hears nobody steps down though it is heard; one that nobody hears, too", async () => {
+Deno.test("a leader that hears nobody steps down though it is heard; one that nobody hears does too", async () => {
   for (const direction of ["in", "out"] as const) {
     await withCluster((cluster) => {
       const old = cluster.leader;
@@ -68,7 +68,7 @@ Deno.test("a leader that hears nobody steps down though it is heard; one that no
   }
 });
 
-Deno.test("a paused leader neither hears nor says anything, and comes back by its time", async () => {
+Deno.test("a paused leader neither receives nor sends anything, and resumes by its time", async () => {
   await withCluster((cluster) => {
     const old = cluster.leader;
     faultsOf(cluster, old).begin({ kind: "pause" }, 5_000);
@@ -101,7 +101,7 @@ Deno.test("a pause without a duration ends by heal, however long it was", async 
   });
 });
 
-Deno.test("with delays and losses a cluster goes on", async () => {
+Deno.test("a cluster works with delays and losses", async () => {
   await withCluster((cluster) => {
     for (const faults of cluster.faults) {
       faults.begin({ kind: "delay", peers: null, delayMs: 10 }, null);

@@ -24,7 +24,7 @@ function start() {
   return { clock, faults, failures, disk, blocked, file, done, sync };
 }
 
-Deno.test("slow-disk: each sync takes so much longer, until the fault ends", () => {
+Deno.test("slow-disk: each sync takes longer by the delay, until the fault ends", () => {
   const { clock, faults, done, sync } = start();
   sync();
   clock.advance(10);
@@ -49,7 +49,7 @@ Deno.test("slow-disk: healing ends the syncs that are being held back", () => {
   assertEquals(done, [[100, null], [100, null]]);
 });
 
-Deno.test("slow-disk: every sync there is takes longer, of directories and those that block too", () => {
+Deno.test("slow-disk: every kind of sync takes longer, of directories and blocking ones too", () => {
   const { clock, faults, disk, blocked, file, done, sync } = start();
   file.syncNow();
   disk.syncDirectoryNow("");
@@ -63,7 +63,7 @@ Deno.test("slow-disk: every sync there is takes longer, of directories and those
   assertEquals(done, [[51, "directory"], [51, null]]);
 });
 
-Deno.test("slow-disk: the failure of a sync is told, late as well; all else is as fast as ever", () => {
+Deno.test("slow-disk: a failed sync is reported late as well; all else is as fast as ever", () => {
   const { clock, faults, failures, file, done, sync } = start();
   faults.begin({ kind: "slow-disk", delayMs: 50 }, null);
   failures.push(new Error("no space"));

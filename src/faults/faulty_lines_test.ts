@@ -25,7 +25,7 @@ Deno.test("each action comes after its delay, and none overtakes another", () =>
   assertEquals(done.slice(2), [["c", 50], ["d", 55]]);
 });
 
-Deno.test("what is released comes at once and in order, and only once", () => {
+Deno.test("released actions come at once and in order, and only once", () => {
   const { clock, line, done, add } = start();
   add("a", 30);
   add("b", 30);

@@ -41,7 +41,7 @@ async function start() {
 
 const text = (words: string) => new TextEncoder().encode(words);
 
-Deno.test("without a pause, streams do what they do", async () => {
+Deno.test("without a pause, streams are unchanged", async () => {
   const { clock, network, faulty, own, other, accepted } = await start();
   const [dialled, dialler] = [recorder(), recorder()];
   const out = faulty.connect(OTHER, dialled.handlers);
@@ -76,7 +76,7 @@ Deno.test("a pause keeps streams open and silent; its end closes them at both si
   for (const end of [own, other]) assertEquals(end.events, ["close"]);
 });
 
-Deno.test("in a pause, new streams are accepted and silent, and none is dialled", async () => {
+Deno.test("during a pause new streams are accepted and silent, and none is dialled", async () => {
   const { clock, faults, network, faulty, own, accepted } = await start();
   const [dialled, dialler] = [recorder(), recorder()];
   faults.begin({ kind: "pause" }, null);

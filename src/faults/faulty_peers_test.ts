@@ -80,7 +80,7 @@ Deno.test("without faults everything passes at once", () => {
   assertEquals(borders.through(), { out: ALL, in: ALL } as ReturnType<Borders["through"]>);
 });
 
-Deno.test("isolate: messages are lost as told, and come through again at its end", () => {
+Deno.test("isolate: messages in the chosen directions are lost, and arrive again at its end", () => {
   const cases: [Fault, unknown, unknown][] = [
     [{ kind: "isolate", peers: null, direction: "both" }, [], []],
     [{ kind: "isolate", peers: null, direction: "in" }, ALL, []],
@@ -106,7 +106,7 @@ Deno.test("isolate: messages are lost as told, and come through again at its end
   }
 });
 
-Deno.test("isolate: what the transport says of a peer itself is not lost", () => {
+Deno.test("isolate: events of the transport itself are not lost", () => {
   const { handler, faults, told } = new Borders();
   faults.begin({ kind: "isolate", peers: null, direction: "both" }, null);
   handler.unreachable("n2");
@@ -120,7 +120,7 @@ Deno.test("isolate: what the transport says of a peer itself is not lost", () =>
   assertEquals(told, ["n2 unreachable", "n2 announced"]);
 });
 
-Deno.test("delay: messages come late, in order, both ways, and only those of the peers named", () => {
+Deno.test("delay: messages arrive late, in order, in both directions, and only those of the named peers", () => {
   const borders = new Borders();
   const { clock, faults } = borders;
   faults.begin({ kind: "delay", peers: ["n2"], delayMs: 50 }, null);
@@ -138,7 +138,7 @@ Deno.test("delay: messages come late, in order, both ways, and only those of the
   });
 });
 
-Deno.test("delay: at its end what was held back comes first; a cut swallows it", () => {
+Deno.test("delay: at its end delayed messages come first; a cut drops them", () => {
   const borders = new Borders();
   const { clock, faults } = borders;
   faults.begin({ kind: "delay", peers: null, delayMs: 1_000 }, 100);
@@ -158,7 +158,7 @@ Deno.test("delay: at its end what was held back comes first; a cut swallows it",
   assertEquals(borders.through(), { out: [], in: [] });
 });
 
-Deno.test("delay: what is held back has a bound", () => {
+Deno.test("delay: the number of delayed messages is bounded", () => {
   const borders = new Borders();
   borders.faults.begin({ kind: "delay", peers: null, delayMs: 1_000 }, null);
   for (let round = 0; round < 12_000; round++) borders.exchange(round);
@@ -166,7 +166,7 @@ Deno.test("delay: what is held back has a bound", () => {
   assertEquals([borders.out.length, borders.in.length], [20_000, 20_000]);
 });
 
-Deno.test("drop: so many of a hundred are lost, each way", () => {
+Deno.test("drop: the chosen percentage is lost in each direction", () => {
   const borders = new Borders();
   borders.faults.begin({ kind: "drop", peers: ["n2"], percent: 30 }, 100);
   for (let round = 0; round < 1_000; round++) borders.exchange(round);

@@ -21,14 +21,14 @@ async function isKept(largestBytes: readonly number[], silenceMs: number): Promi
   }
 }
 
-Deno.test("a leader that stands still in a large request stays the leader", async () => {
+Deno.test("a leader that is busy with a large request stays the leader", async () => {
   assertEquals(await isKept([8 * MIB], 1_000), true);
   assertEquals(await isKept([8 * MIB], 4_000), false, "not for ever");
   assertEquals(await isKept([], 1_000), false);
   assertEquals(await isKept([8 * MIB, 0], 1_000), false, "nor when the request is done");
 });
 
-Deno.test("a leader that is about to stand still says so at once", async () => {
+Deno.test("a leader that is about to be busy announces it at once", async () => {
   const cluster = await MemoryCluster.start(3);
   try {
     cluster.untilServing();

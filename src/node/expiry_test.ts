@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { MemoryClient, MemoryCluster } from "../../tests/support/node/memory_cluster.ts";
 import { OK } from "../resp/reply.ts";
 
-Deno.test("what ended while nobody led is gone at every node, at the first read of the next leader", async () => {
+Deno.test("a key that expired while nobody led is gone at every node, at the first read of the next leader", async () => {
   for (const isApplied of [true, false]) {
     for (let round = 0; round < 6; round++) {
       const cluster = await MemoryCluster.start(3, { waitMs: 20_000 });

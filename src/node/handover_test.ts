@@ -6,7 +6,7 @@ function errorCode(reply: Reply | undefined): string | undefined {
   return reply instanceof ErrorReply ? reply.text.split(" ")[0] : undefined;
 }
 
-Deno.test("a leader that is to stop hands over first, and writes find the next one", () =>
+Deno.test("a stopping leader transfers leadership first, and writes find the next one", () =>
   withMemoryCluster(3, (cluster) => {
     const { leader } = cluster;
     const fromMs = cluster.clock.monotonicMs();
@@ -22,7 +22,7 @@ Deno.test("a leader that is to stop hands over first, and writes find the next o
     assertEquals(leader.report().leaderId, next);
   }));
 
-Deno.test("a leader that is to stop does not wait for one that cannot take over, or for none", () =>
+Deno.test("a stopping leader does not wait for a node that cannot take over, or if there is none", () =>
   withMemoryCluster(3, (cluster) => {
     const { leader, followers } = cluster;
     for (const follower of followers) cluster.stallDisk(follower);
@@ -37,7 +37,7 @@ Deno.test("a leader that is to stop does not wait for one that cannot take over,
     assert(cluster.clock.monotonicMs() - fromMs <= 1_000);
   }));
 
-Deno.test("a leader that is to stop waits for its successor, whenever it leads no more", async () => {
+Deno.test("a stopping leader waits for its successor, whenever it stops leading", async () => {
   // An attempt ends after 150 ms, and the next one starts 50 ms later.
   for (const afterMs of [10, 155, 165, 175, 185, 195, 250]) {
     await withMemoryCluster(3, (cluster) => {
@@ -61,7 +61,7 @@ Deno.test("a leader that is to stop waits for its successor, whenever it leads n
   }
 });
 
-Deno.test("a leader that is to stop tries again where its successor was too slow", () =>
+Deno.test("a stopping leader tries again if its successor was too slow", () =>
   withMemoryCluster(3, (cluster) => {
     const { leader, followers } = cluster;
     for (const follower of followers) cluster.stallDisk(follower);
@@ -75,7 +75,7 @@ Deno.test("a leader that is to stop tries again where its successor was too slow
     assert(leaderId !== null && leaderId !== id);
   }));
 
-Deno.test("a node that is to stop, or was removed, does not stand for election", () =>
+Deno.test("a node that is stopping, or was removed, does not stand for election", () =>
   withMemoryCluster(3, (cluster) => {
     const [first, second] = cluster.followers;
     assert(first !== undefined && second !== undefined);

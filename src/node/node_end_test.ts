@@ -30,7 +30,7 @@ function idOf(node: Node | undefined): string {
   return node.report().id;
 }
 
-Deno.test("a leader that stops answers all who wait, each by what became of the request", () =>
+Deno.test("a leader that stops answers all waiting requests, each by its outcome", () =>
   withMemoryCluster(3, (cluster) => {
     const { leader, followers } = cluster;
     cluster.isolate(leader);
@@ -58,7 +58,7 @@ Deno.test("a leader that stops answers all who wait, each by what became of the 
     assertEquals([late.map(({ reply }) => reply), counts], [[STOPPING, STOPPING], [0, 0]]);
   }));
 
-Deno.test("writes that wait for a successor are told when the node stops before there is one", () =>
+Deno.test("writes that wait for a successor are answered when the node stops before there is one", () =>
   withMemoryCluster(3, (cluster) => {
     const { leader, followers: [successor, other] } = cluster;
     assert(successor !== undefined && other !== undefined);
@@ -73,7 +73,7 @@ Deno.test("writes that wait for a successor are told when the node stops before 
     assertEquals([before.reply, after.reply], [STOPPING, STOPPING]);
   }));
 
-Deno.test("reads that have their place between writes are refused when leadership ends", () =>
+Deno.test("reads between writes are refused when leadership ends", () =>
   withMemoryCluster(3, (cluster) => {
     const old = cluster.leader;
     cluster.isolate(old);
@@ -99,7 +99,7 @@ Deno.test("reads that have their place between writes are refused when leadershi
     assertEquals(read.reply, null);
   }));
 
-Deno.test("changes of members that wait are bounded, and end as what they are", () =>
+Deno.test("waiting changes of members are bounded, and get their outcome", () =>
   withMemoryCluster(3, (cluster) => {
     const { leader, followers } = cluster;
     for (const follower of followers) cluster.isolate(follower);
@@ -136,7 +136,7 @@ Deno.test("changes of members that wait are bounded, and end as what they are", 
     assert(cluster.leader.report().members.every(({ id }) => !id.startsWith("m")));
   }, { waitMs: 150 }));
 
-Deno.test("a node whose turns take long lets others have the loop in between, and answers all", async () => {
+Deno.test("a node whose turns take long yields to others in between, and answers all", async () => {
   let leap = () => {};
   /** Each write takes 20 ms of the event loop. */
   class Slow extends StateMachine {
@@ -165,7 +165,7 @@ Deno.test("a node whose turns take long lets others have the loop in between, an
   }, { machineOf: (versions) => new Slow({ versions: versions.machine }) });
 });
 
-Deno.test("writes that waited for a successor are to be sent again where the same node leads on", () =>
+Deno.test("writes that waited for a successor are resent when the same node leads on", () =>
   withMemoryCluster(3, (cluster) => {
     const { leader, followers: [successor, other] } = cluster;
     assert(successor !== undefined && other !== undefined);
@@ -184,7 +184,7 @@ Deno.test("writes that waited for a successor are to be sent again where the sam
     assertEquals(again.reply, OK);
   }, { waitMs: 60_000 }));
 
-Deno.test("a turn whose budget is used up goes on in the next one, until all is answered", async () => {
+Deno.test("a turn whose budget is used up continues in the next one, until all is answered", async () => {
   let leap = () => {};
   class Slow extends StateMachine {
     override begin(...asked: Parameters<StateMachine["begin"]>) {

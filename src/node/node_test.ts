@@ -78,7 +78,7 @@ Deno.test("a read waits for the write before it, however slow the disks", () =>
     assertEquals([write.reply, read.reply], [OK, "v"]);
   }));
 
-Deno.test("all that arrives in one turn becomes one entry", () =>
+Deno.test("all requests of one turn become one entry", () =>
   withMemoryCluster(3, (cluster) => {
     const before = cluster.leader.report().lastIndex;
     const clients = Array.from({ length: 10 }, () => new MemoryClient(cluster.leader));
@@ -87,7 +87,7 @@ Deno.test("all that arrives in one turn becomes one entry", () =>
     assertEquals(cluster.leader.report().lastIndex, before + 1);
   }));
 
-Deno.test("a follower refuses writes and says where the leader is", () =>
+Deno.test("a follower refuses writes and names the leader", () =>
   withMemoryCluster(3, (cluster) => {
     const [follower] = cluster.followers;
     assert(follower !== undefined);
@@ -129,7 +129,7 @@ Deno.test("a cut-off leader serves nothing stale and acknowledges nothing", () =
     assertEquals(old.report().role, "follower");
   }));
 
-Deno.test("a write whose outcome nobody can tell is answered UNKNOWN after a bounded wait", () =>
+Deno.test("a write of unknown outcome is answered UNKNOWN after a bounded wait", () =>
   withMemoryCluster(3, (cluster) => {
     const old = cluster.leader;
     cluster.isolate(old);
@@ -140,7 +140,7 @@ Deno.test("a write whose outcome nobody can tell is answered UNKNOWN after a bou
     assert(cluster.clock.monotonicMs() - sinceMs < 6_000);
   }));
 
-Deno.test("a slow disk of the leader does not hold up the majority", () =>
+Deno.test("a leader's slow disk does not hold up the majority", () =>
   withMemoryCluster(3, (cluster) => {
     cluster.stallDisk(cluster.leader);
     const write = new MemoryClient(cluster.leader).send("SET", "k", "v");
@@ -148,7 +148,7 @@ Deno.test("a slow disk of the leader does not hold up the majority", () =>
     assertEquals(write.reply, OK);
   }));
 
-Deno.test("a cluster of one acknowledges only what its own disk holds", () =>
+Deno.test("a cluster of one acknowledges only what is durable on its own disk", () =>
   withMemoryCluster(1, (cluster) => {
     cluster.stallDisk(cluster.leader);
     const write = new MemoryClient(cluster.leader).send("SET", "k", "v");
@@ -198,7 +198,7 @@ Deno.test("a read at the leader never sees a key past its deadline", () =>
     }
   }));
 
-Deno.test("whoever waits for replicas is told how many hold the log", () =>
+Deno.test("a client that waits for replicas learns how many have the log", () =>
   withMemoryCluster(3, (cluster) => {
     const counts: number[] = [];
     new MemoryClient(cluster.leader).send("SET", "k", "v");
@@ -213,7 +213,7 @@ Deno.test("whoever waits for replicas is told how many hold the log", () =>
     assertEquals(counts, [2, 1]);
   }));
 
-Deno.test("a follower confirms nothing before its disk holds it", () =>
+Deno.test("a follower acknowledges nothing before it is durable", () =>
   withMemoryCluster(3, (cluster) => {
     const { followers } = cluster;
     for (const follower of followers) cluster.stallDisk(follower);
@@ -235,7 +235,7 @@ Deno.test("a deadline is the same at every node, however late each applies it", 
     assertEquals(new Set(reads.map(({ reply }) => reply)).size, 1);
   }));
 
-Deno.test("writes that wait for their turn when leadership ends are refused as not executed", () =>
+Deno.test("queued writes are refused as not executed when leadership ends", () =>
   withMemoryCluster(3, (cluster) => {
     const old = cluster.leader;
     cluster.isolate(old);
@@ -252,7 +252,7 @@ Deno.test("writes that wait for their turn when leadership ends are refused as n
     assertEquals(writes.slice(0, 4).map(({ reply }) => errorCode(reply)), Array(4).fill("UNKNOWN"));
   }));
 
-Deno.test("a read does not wait for what was lost with its node's leadership", () =>
+Deno.test("a read does not wait for entries lost with its node's leadership", () =>
   withMemoryCluster(3, (cluster) => {
     const old = cluster.leader;
     const passing = new MemoryClient(old).send("SET", "k", "v", "PX", "50");
@@ -289,7 +289,7 @@ Deno.test("a read at a follower sees what was acknowledged, while more comes in"
     }
   }));
 
-Deno.test("a read whose question was lost is asked again", () =>
+Deno.test("a read whose question was lost is sent again", () =>
   withMemoryCluster(3, (cluster) => {
     const [follower] = cluster.followers;
     assert(follower !== undefined);
@@ -301,7 +301,7 @@ Deno.test("a read whose question was lost is asked again", () =>
     assertEquals(read.reply, null);
   }));
 
-Deno.test("writes in flight are bounded, and the refusal says so", () =>
+Deno.test("writes in flight are bounded, and the error says so", () =>
   withMemoryCluster(3, (cluster) => {
     const { leader } = cluster;
     for (const follower of cluster.followers) cluster.isolate(follower);
@@ -312,7 +312,7 @@ Deno.test("writes in flight are bounded, and the refusal says so", () =>
   }, { inFlightBytesMax: 1_000 }));
 
 // Enough nodes for one of them to draw a timeout so short that the sleep makes a difference.
-Deno.test("a node that has slept takes none of it for silence when the leader speaks", () =>
+Deno.test("a node that was suspended does not count that as silence when the leader sends", () =>
   withMemoryCluster(13, (cluster) => {
     let changes = 0;
     for (const node of cluster.nodes) node.watch(() => changes++);

@@ -107,7 +107,7 @@ function fixture(stepsMax = Infinity) {
   };
 }
 
-Deno.test("where nobody waits, what is new is durable before what is committed is applied", () => {
+Deno.test("if nobody waits, new entries are durable before committed ones are applied", () => {
   const { writer, log, done, carryOut, endSync } = fixture();
   carryOut({ entries: entriesOf(3, 4, 1), committed: entriesOf(1, 2, 1) }, true);
   assertEquals([log.lastIndex(), done(), writer.isBusy], [4, [], true]);
@@ -118,7 +118,7 @@ Deno.test("where nobody waits, what is new is durable before what is committed i
   assertEquals(done(), ["apply 1", "apply 2"]);
 });
 
-Deno.test("where somebody waits, or nothing is written, it is applied at once", () => {
+Deno.test("if somebody waits, or nothing is written, committed entries are applied at once", () => {
   const { log, done, carryOut } = fixture();
   carryOut({ committed: entriesOf(1, 1, 1) }, true);
   assertEquals(done(), ["advance 1", "apply 1"]);
@@ -135,7 +135,7 @@ Deno.test("on a slow disk no more waits than what came with one Ready", () => {
   assertEquals(done(), ["apply 2"]);
 });
 
-Deno.test("a Ready with nothing to write is done with the write before it, without a sync", () => {
+Deno.test("a Ready with nothing to write is finished with the write before it, without a sync", () => {
   const { writer, syncs, done, carryOut, endSync } = fixture();
   carryOut({ entries: entriesOf(3, 3, 1) }, true);
   assert(writer.undurableBytes > 20);
@@ -153,7 +153,7 @@ Deno.test("a Ready with nothing to write is done with the write before it, witho
   assertEquals(done(), ["advance 6"]);
 });
 
-Deno.test("a snapshot and the entries behind it are one durable write", () => {
+Deno.test("a snapshot and the entries after it are one durable write", () => {
   const { writer, log, machine, members, applier, syncs, done, carryOut, endSync } = fixture();
   carryOut({ committed: entriesOf(1, 1, 1) }, true);
   carryOut({ entries: entriesOf(3, 3, 1), committed: entriesOf(2, 2, 1) }, true);
@@ -177,7 +177,7 @@ Deno.test("a snapshot and the entries behind it are one durable write", () => {
   assertEquals([done(), machine.keyspace.size], [["advance 4", "apply 21", "apply 22"], 3]);
 });
 
-Deno.test("a snapshot is installed when the entries behind it are durable as well", () => {
+Deno.test("a snapshot is installed when the entries after it are durable as well", () => {
   const { done, carryOut, endSync } = fixture();
   const configuration = coreConfigurationOf(configurationOf(3));
   carryOut(
@@ -190,7 +190,7 @@ Deno.test("a snapshot is installed when the entries behind it are durable as wel
   assertEquals(done(), ["installed", "advance 1"]);
 });
 
-Deno.test("a change of the members that comes with a snapshot, behind it, is known", () => {
+Deno.test("a change of members that comes with a snapshot, after it, is known", () => {
   const { members, carryOut } = fixture();
   const configuration = coreConfigurationOf(configurationOf(3));
   const changed = { index: 21, term: 4, data: new Batch(1, [], configurationOf(4)), sizeBytes: 1 };
@@ -198,7 +198,7 @@ Deno.test("a change of the members that comes with a snapshot, behind it, is kno
   assertEquals(members.newest, { index: 21, configuration: configurationOf(4) });
 });
 
-Deno.test("after the end nothing is applied, installed or said to be durable", () => {
+Deno.test("after the end nothing is applied, installed or reported as durable", () => {
   const { writer, syncs, done, carryOut, endSync } = fixture();
   carryOut({ entries: entriesOf(3, 3, 1), committed: entriesOf(1, 1, 1) }, true);
   const configuration = coreConfigurationOf(configurationOf(3));
@@ -210,7 +210,7 @@ Deno.test("after the end nothing is applied, installed or said to be durable", (
   assertEquals(done(), []);
 });
 
-Deno.test("what this build cannot carry out is not, nor what follows it", () => {
+Deno.test("entries that this build cannot execute are not applied, nor those after them", () => {
   const { writer, done, carryOut } = fixture();
   const raise = { index: 2, term: 1, data: new Batch(1, [], null, 9), sizeBytes: 0 };
   carryOut({ committed: [...entriesOf(1, 1, 1), raise, ...entriesOf(3, 3, 1)] }, false);
@@ -219,7 +219,7 @@ Deno.test("what this build cannot carry out is not, nor what follows it", () => 
   assertEquals(done(), []);
 });
 
-Deno.test("what is committed while a long entry is applied is applied behind it, all of it and in order", () => {
+Deno.test("entries committed while a long entry is applied are applied after it, in order", () => {
   const { writer, machine, applier, budget, done, carryOut } = fixture(1);
   const [first] = entriesOf(1, 1, 1);
   assert(first !== undefined);
@@ -275,7 +275,7 @@ function start() {
   return { raft, given, ownDisk, pass };
 }
 
-Deno.test("a leader whose disk is late for a second hands over, and steps down if nobody takes over", () => {
+Deno.test("a leader whose disk is late for a second transfers leadership, and steps down if nobody takes over", () => {
   const { raft, pass } = start();
   assertEquals(pass(5_000), []);
   raft.commitIndex = 11;
@@ -287,7 +287,7 @@ Deno.test("a leader whose disk is late for a second hands over, and steps down i
   assertEquals(pass(50), ["step down"]);
 });
 
-Deno.test("where nobody answers, or will not, a leader whose disk hangs steps down at once", () => {
+Deno.test("if nobody can or will take over, a leader whose disk hangs steps down at once", () => {
   for (const change of [{ successor: null }, { takes: false }]) {
     const { raft, given, pass } = start();
     Object.assign(given, change);
@@ -297,7 +297,7 @@ Deno.test("where nobody answers, or will not, a leader whose disk hangs steps do
   }
 });
 
-Deno.test("a disk that is behind, but works, is no reason", () => {
+Deno.test("a disk that is slow, but works, is no reason to step down", () => {
   const { raft, pass } = start();
   for (let index = 11; index < 100; index++) {
     raft.commitIndex = index;
@@ -309,7 +309,7 @@ Deno.test("a disk that is behind, but works, is no reason", () => {
   assertEquals(pass(5_000), []);
 });
 
-Deno.test("writes wait while too many bytes are on their way to the disk", () => {
+Deno.test("writes wait while too many bytes are in flight to the disk", () => {
   const { given, ownDisk } = start();
   given.bytes = UNDURABLE_BYTES_MAX;
   assertEquals(ownDisk.holdsWrites, false);

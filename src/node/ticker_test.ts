@@ -22,7 +22,7 @@ class Bench {
   }
 }
 
-Deno.test("Ticker counts what has passed when it is asked to, and keeps the rest", () => {
+Deno.test("Ticker counts the time that has passed when it is asked to, and keeps the rest", () => {
   const bench = new Bench();
   assertEquals([9, 1, 25, 14, 1].map((ms) => bench.ticksAfter(ms)), [0, 1, 2, 1, 1]);
 });
@@ -37,7 +37,7 @@ Deno.test("Ticker wakes its owner once, when the last tick of its sleep is over"
   assertEquals(bench.wokenMs, [30]);
 });
 
-Deno.test("Ticker wakes its owner at the earliest time that was asked for, and never late", () => {
+Deno.test("Ticker wakes its owner at the earliest time that was requested, and never late", () => {
   const bench = new Bench();
   bench.ticker.sleep(100);
   bench.ticker.sleep(2);

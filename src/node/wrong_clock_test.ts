@@ -44,7 +44,7 @@ function isAbout100(ms: number): boolean {
 }
 
 for (const wrongMs of [10 * YEAR_MS, -10 * YEAR_MS, 3_600_000, -3_600_000]) {
-  Deno.test(`a leader whose clock jumps by ${wrongMs} ms ends no key, and another leads`, async () => {
+  Deno.test(`a leader whose clock jumps by ${wrongMs} ms expires no key, and another leads`, async () => {
     const scene = new Scene();
     await scene.run([0, 0, 0], (cluster) => {
       const wrong = cluster.leader;
@@ -77,7 +77,7 @@ for (const wrongMs of [10 * YEAR_MS, -10 * YEAR_MS, 3_600_000, -3_600_000]) {
 
 for (const wrongMs of [10 * YEAR_MS, -10 * YEAR_MS]) {
   for (const size of [3, 5]) {
-    Deno.test(`of ${size} a minority whose clocks are wrong by ${wrongMs} ms from the start never leads`, async () => {
+    Deno.test(`in a cluster of ${size} a minority with clocks that are wrong by ${wrongMs} ms from the start never leads`, async () => {
       const wrongCount = (size - 1) / 2;
       const wallOffsetsMs = Array.from({ length: size }, (_, at) => at < wrongCount ? wrongMs : 0);
       await new Scene().run(wallOffsetsMs, (cluster) => {
@@ -97,7 +97,7 @@ for (const wrongMs of [10 * YEAR_MS, -10 * YEAR_MS]) {
   }
 }
 
-Deno.test("leadership is not handed to a node whose clock is wrong", async () => {
+Deno.test("leadership is not transferred to a node whose clock is wrong", async () => {
   await new Scene().run([0, 0, 0], (cluster) => {
     const { leader, followers: [follower] } = cluster;
     assert(follower !== undefined);
@@ -110,7 +110,7 @@ Deno.test("leadership is not handed to a node whose clock is wrong", async () =>
   });
 });
 
-Deno.test("a leader with a wrong clock steps down where nobody takes over in time", async () => {
+Deno.test("a leader with a wrong clock steps down if nobody takes over in time", async () => {
   await new Scene().run([0, 0, 0], (cluster) => {
     const wrong = cluster.leader;
     for (const follower of cluster.followers) cluster.stallDisk(follower);
@@ -124,7 +124,7 @@ Deno.test("a leader with a wrong clock steps down where nobody takes over in tim
   });
 });
 
-Deno.test("a clock that is put right lets its node lead again", async () => {
+Deno.test("a clock that is corrected lets its node lead again", async () => {
   await new Scene().run([YEAR_MS, 0, 0], (cluster) => {
     const [wrong] = cluster.nodes;
     assert(wrong !== undefined);
@@ -138,7 +138,7 @@ Deno.test("a clock that is put right lets its node lead again", async () => {
   });
 });
 
-Deno.test("time that was set ahead goes on: what is set for 100 ms lives 100 ms, at each leader", async () => {
+Deno.test("time that was ahead goes on: a key set for 100 ms lives 100 ms, at each leader", async () => {
   await new Scene().run([10 * YEAR_MS, 10 * YEAR_MS, 10 * YEAR_MS], (cluster) => {
     ask(cluster, cluster.leader, "SET", "k", "v"); // so it was agreed
     cluster.wallOffsetsMs.fill(0);
@@ -190,7 +190,7 @@ Deno.test("the newest entries on a wrong clock keep two of three from leading fo
   }
 });
 
-Deno.test("clocks that were put right before the first entry move the log's time nowhere", async () => {
+Deno.test("clocks that were corrected before the first entry do not move the log's time", async () => {
   const offsetsMs = [10 * YEAR_MS, 10 * YEAR_MS, 10 * YEAR_MS];
   const cluster = await MemoryCluster.start(3, {}, offsetsMs);
   try {
@@ -218,7 +218,7 @@ Deno.test("clocks that were put right before the first entry move the log's time
   }
 });
 
-Deno.test("a node that was down while nothing was written goes on with the leader's time", async () => {
+Deno.test("a node that was down while nothing was written continues with the leader's time", async () => {
   const cluster = await MemoryCluster.start(3, {}, [YEAR_MS, YEAR_MS, YEAR_MS]);
   try {
     cluster.untilServing();

@@ -35,7 +35,7 @@ Deno.test("usual traffic is not interrupted, and starts few timers", () => {
   assertEquals(log, []);
 });
 
-Deno.test("whoever delivers beyond the share of a turn goes on when all had theirs", () => {
+Deno.test("a socket that delivers more than its share of a turn continues when all had theirs", () => {
   const { reading, endTurn, log, socket } = setUp();
   const [flood, late] = [socket("flood"), socket("late")];
   for (let chunk = 0; chunk < 4; chunk++) reading.received(64 * KIB, flood, always);

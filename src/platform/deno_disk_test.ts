@@ -22,7 +22,7 @@ async function withDirectory(run: (root: string) => Promise<void>): Promise<void
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-Deno.test("what the system takes or gives in pieces is taken and given whole", () =>
+Deno.test("partial reads and writes of the system are completed", () =>
   withDirectory(async (root) => {
     const { writeSync, readSync } = Deno.FsFile.prototype;
     const disk = await DenoDisk.open(root);
@@ -99,7 +99,7 @@ Deno.test("files and directories", () =>
     disk.close();
   }));
 
-Deno.test("a sync of a closed file is told as an error", () =>
+Deno.test("a sync of a closed file is reported as an error", () =>
   withDirectory(async (root) => {
     const disk = await DenoDisk.open(root);
     const file = disk.open("x", "create");
@@ -109,7 +109,7 @@ Deno.test("a sync of a closed file is told as an error", () =>
     disk.close();
   }));
 
-Deno.test("a directory that cannot be made or read is the user's to mend", () =>
+Deno.test("a directory that cannot be made or read is reported to the user", () =>
   withDirectory(async (root) => {
     Deno.writeTextFileSync(`${root}/file`, "");
     await assertRejects(() => DenoDisk.open(`${root}/file/n1`), UserError, "Cannot use");
@@ -165,7 +165,7 @@ Deno.test("a second process on the same directory is refused while the first one
     (await DenoDisk.open(`${root}/n1`)).close();
   }));
 
-Deno.test("a process killed while it writes leaves all that it acknowledged", () =>
+Deno.test("a process killed while it writes leaves everything that it acknowledged", () =>
   withDirectory(async (root) => {
     let acknowledged = 0;
     for (let round = 0; round < 3; round++) {
@@ -208,17 +208,17 @@ function waitedFor(quick: QuickSync, count: number, durationMs: number): number 
   return waited;
 }
 
-Deno.test("a quick disk is waited for once it is known to be quick, a slow one never", () => {
+Deno.test("a fast disk is waited for once it is known to be fast, a slow one never", () => {
   assertEquals(waitedFor(new QuickSync(), 10_000, 0.3), 10_000 - 16);
   assertEquals(waitedFor(new QuickSync(), 10_000, 4), 0);
   assertEquals(waitedFor(new QuickSync(), 10_000, 200), 0);
 });
 
-Deno.test("a disk that is neither is waited for hardly ever", () => {
+Deno.test("a disk that is neither is hardly ever waited for", () => {
   assertEquals(waitedFor(new QuickSync(), 10_000, 3) < 300, true);
 });
 
-Deno.test("one slow sync among quick ones leaves the next to the other thread", () => {
+Deno.test("one slow sync among fast ones moves the next to the other thread", () => {
   const quick = new QuickSync();
   waitedFor(quick, 100, 0.3);
   assertEquals(waitedFor(quick, 1, 9), 1);
@@ -226,7 +226,7 @@ Deno.test("one slow sync among quick ones leaves the next to the other thread", 
   assertEquals(waitedFor(quick, 100, 0.3), 100);
 });
 
-Deno.test("a disk that was slow once on the other thread has to be quick for long", () => {
+Deno.test("a disk that was slow once on the other thread has to be fast for long", () => {
   const quick = new QuickSync();
   waitedFor(quick, 15, 0.3);
   assertEquals(waitedFor(quick, 1, 50), 0);
@@ -234,7 +234,7 @@ Deno.test("a disk that was slow once on the other thread has to be quick for lon
   assertEquals(waitedFor(quick, 100, 0.3), 100);
 });
 
-Deno.test("a sync that is now and then a little slow is no reason", () => {
+Deno.test("a sync that is slightly slow now and then is no reason", () => {
   const quick = new QuickSync();
   waitedFor(quick, 16, 0.3);
   for (let at = 0; at < 100; at++) {
@@ -242,7 +242,7 @@ Deno.test("a sync that is now and then a little slow is no reason", () => {
   }
 });
 
-Deno.test("a sync of much is left to the other thread", () => {
+Deno.test("a sync of many bytes is left to the other thread", () => {
   const quick = new QuickSync();
   waitedFor(quick, 16, 0.3);
   quick.noteWrite(200 * 1024);
@@ -279,7 +279,7 @@ function names(directory: string): string[] {
   return [...Deno.readDirSync(directory)].map(({ name }) => name).sort();
 }
 
-Deno.test("a removed name is gone at once, and what many bytes take bit by bit", () =>
+Deno.test("a removed name is gone at once, and large content bit by bit", () =>
   withFiles({ a: 13 * MIB, b: 9 * MIB, small: 10 }, async (path, bytesOf) => {
     const removal = new GradualRemoval();
     for (const name of ["a", "b", "small"]) removal.remove(path(name));
@@ -295,7 +295,7 @@ Deno.test("a removed name is gone at once, and what many bytes take bit by bit",
     removal.stop();
   }));
 
-Deno.test("what has another name keeps its content", () =>
+Deno.test("a file with another name keeps its content", () =>
   withFiles({ a: 9 * MIB, b: 9 * MIB }, async (path, bytesOf) => {
     const removal = new GradualRemoval();
     Deno.linkSync(path("a"), path("a of a copy"));
@@ -317,7 +317,7 @@ Deno.test("after the end nothing is shrunk any more", () =>
     other.stop();
   }));
 
-Deno.test("what is not there cannot be removed", () =>
+Deno.test("a missing file cannot be removed", () =>
   withFiles({}, (path) => {
     assertThrows(() => new GradualRemoval().remove(path("none")), Deno.errors.NotFound);
   }));

@@ -5,7 +5,7 @@ import { tcpNetwork } from "./tcp_network.ts";
 
 const MIB = 1024 * 1024;
 
-Deno.test("long texts arrive whole and in order, and what was not taken is told", async () => {
+Deno.test("long texts arrive whole and in order, and unsent bytes are reported", async () => {
   const long = "\xffa".repeat(4 * MIB);
   const sent = [long, "small", new Uint8Array(2 * MIB).fill(7), long, "last"];
   const expected = createHash("sha256");

@@ -55,7 +55,7 @@ function fixture(requestsMax?: number) {
   return { clock, batching, clients, one, other };
 }
 
-Deno.test("the same clients' requests leave for one node after the other, not for both at once", () => {
+Deno.test("the same clients' requests go to one node after the other, not to both at once", () => {
   const { clients, one, other } = fixture();
   one.ask(clients);
   assertEquals(one.underWay.length, 1);
@@ -70,7 +70,7 @@ Deno.test("the same clients' requests leave for one node after the other, not fo
   assertEquals([one.openCount, one.underWay.length], [1, 0]);
 });
 
-Deno.test("enough for a batch waits for nothing", () => {
+Deno.test("a full batch does not wait", () => {
   const { clients, one, other } = fixture(20);
   one.ask(clients.slice(0, 20));
   other.ask(clients.slice(20, 40));
@@ -80,7 +80,7 @@ Deno.test("enough for a batch waits for nothing", () => {
   assertEquals(one.underWay.length, 2);
 });
 
-Deno.test("a node that keeps its answers to itself holds up its own connection alone", () => {
+Deno.test("a node that holds back its answers delays only its own connection", () => {
   const { clock, clients, one, other } = fixture();
   one.ask(clients.slice(0, 1));
   other.ask(clients.slice(1, 2));
@@ -100,7 +100,7 @@ Deno.test("a node that keeps its answers to itself holds up its own connection a
   assertEquals(other.underWay.length, 1);
 });
 
-Deno.test("what waits for a connection goes when that has ended; one that is not ready waits", () => {
+Deno.test("requests that wait for a connection are retried elsewhere when it has ended; one that is not ready waits", () => {
   const { batching, clients, one, other } = fixture();
   one.ask(clients.slice(0, 1));
   other.isReady = false;

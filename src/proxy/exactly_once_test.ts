@@ -13,7 +13,7 @@ function stamps(node: FakeNode): string[] {
   });
 }
 
-Deno.test("writes carry a session and growing serials, a client's own are left alone", () => {
+Deno.test("writes have a session and growing serials; a client's own are unchanged", () => {
   const bench = ProxyBench.ready();
   const [client, other] = [bench.client(2), bench.client(3)];
   const leader = bench.cluster.node(0);
@@ -43,7 +43,7 @@ Deno.test("a write that was executed when its connection broke is answered, not 
   assertEquals(stamps(bench.cluster.node(1)), ["s1 1/0", "s1 2/0"]);
 });
 
-Deno.test("a write whose outcome the node does not know is sent again, with all behind it", () => {
+Deno.test("a write whose outcome the node does not know is resent, with all after it", () => {
   const bench = ProxyBench.ready();
   const client = bench.client();
   const leader = bench.cluster.node(0);
@@ -75,7 +75,7 @@ Deno.test("a leader that is cut off from the others is not waited for once anoth
   assertEquals(bench.cluster.executed, ["SET a 1"]);
 });
 
-Deno.test("UNKNOWN is left where nobody could be asked again in time; what was never sent is refused", () => {
+Deno.test("a write is UNKNOWN if no node could be asked in time, and refused if it was never sent", () => {
   const bench = ProxyBench.ready({ limits: { holdMsMax: 1_000 } });
   const [sent, unsent] = [bench.client(), bench.client()];
   bench.cluster.node(0).isHolding = true;
@@ -90,7 +90,7 @@ Deno.test("UNKNOWN is left where nobody could be asked again in time; what was n
   assertEquals([...sent.replies, ...unsent.replies], ["UNKNOWN", "UNKNOWN", "CLUSTERDOWN"]);
 });
 
-Deno.test("a session that is gone: what was not executed gets another, the rest is UNKNOWN", () => {
+Deno.test("of an expired session's writes, those not executed get another session, and the rest is UNKNOWN", () => {
   const bench = ProxyBench.ready();
   const { cluster } = bench;
   const [sent, other] = [bench.client(), bench.client()];
@@ -123,7 +123,7 @@ Deno.test("a write that is refused alone is not executed after a later one of it
   assertEquals(bench.cluster.executed, ["SET a 2"]);
 });
 
-Deno.test("no session to be had: writes go without, and are UNKNOWN when they are lost", () => {
+Deno.test("without a session writes are sent unstamped, and are UNKNOWN when they are lost", () => {
   const bench = new ProxyBench();
   bench.cluster.sessionsMax = 0;
   bench.advance(100);
@@ -145,7 +145,7 @@ Deno.test("no session to be had: writes go without, and are UNKNOWN when they ar
   assertEquals(stamps(bench.cluster.node(1)), ["s1 1/0"]);
 });
 
-Deno.test("a write without a session whose outcome the node does not know is not sent again", () => {
+Deno.test("a write without a session whose outcome the node does not know is not resent", () => {
   const bench = new ProxyBench();
   bench.cluster.sessionsMax = 0;
   bench.advance(100);
@@ -161,7 +161,7 @@ Deno.test("a write without a session whose outcome the node does not know is not
   assertEquals(bench.cluster.executed, []);
 });
 
-Deno.test("before the first session is there, writes wait for it", () => {
+Deno.test("writes wait for the first session", () => {
   const bench = new ProxyBench();
   const client = bench.client();
   client.send("SET a 1");
@@ -169,7 +169,7 @@ Deno.test("before the first session is there, writes wait for it", () => {
   assertEquals([client.replies, stamps(bench.cluster.node(0))], [["OK"], ["s1 1/0"]]);
 });
 
-Deno.test("a session whose oldest write stays open is left for the next in time, and closed at last", () => {
+Deno.test("a session whose oldest write stays open is replaced in time, and closed at last", () => {
   const bench = ProxyBench.ready({ limits: { windowRequestsMax: 100_000 } });
   const { cluster } = bench;
   const [stuck, busy] = [bench.client(3), bench.client(2)];
@@ -203,7 +203,7 @@ Deno.test("a session whose oldest write stays open is left for the next in time,
   assertEquals(cluster.executed.length, 6_001);
 });
 
-Deno.test("a session that was not used for long is replaced before it can expire", () => {
+Deno.test("a session that was idle for long is replaced before it can expire", () => {
   const bench = ProxyBench.ready();
   const { cluster } = bench;
   for (let seconds = 0; seconds < 301; seconds++) bench.advance(1_000);
@@ -214,7 +214,7 @@ Deno.test("a session that was not used for long is replaced before it can expire
   assertEquals([client.replies, stamps(cluster.node(0))], [["OK"], ["s2 1/0"]]);
 });
 
-Deno.test("the writes of a client that went away leave their session", () => {
+Deno.test("the writes of a disconnected client are removed from their session", () => {
   const bench = ProxyBench.ready();
   const [leaving, staying] = [bench.client(), bench.client()];
   bench.cluster.node(0).isHolding = true;
@@ -231,7 +231,7 @@ Deno.test("the writes of a client that went away leave their session", () => {
   assertEquals(stamps(bench.cluster.node(1)).at(-1), "s1 22/21");
 });
 
-Deno.test("a client that goes away while its write is to be repeated leaves no serial open", () => {
+Deno.test("a client that disconnects while its write waits for a retry leaves no serial open", () => {
   const bench = ProxyBench.ready();
   const [leaving, staying] = [bench.client(), bench.client()];
   const leader = bench.cluster.node(0);
@@ -250,7 +250,7 @@ Deno.test("a client that goes away while its write is to be repeated leaves no s
   assertEquals(stamps(leader).at(-1), "s1 3/2");
 });
 
-Deno.test("a client's own ONCE is sent again as it is, and is UNKNOWN when its session is gone", () => {
+Deno.test("a client's own ONCE is resent unchanged, and is UNKNOWN when its session has expired", () => {
   const bench = ProxyBench.ready();
   const { cluster } = bench;
   const client = bench.client();
@@ -275,7 +275,7 @@ Deno.test("a client's own ONCE is sent again as it is, and is UNKNOWN when its s
   assertEquals(cluster.executed, ["SET a 1", "SET a 2"]);
 });
 
-Deno.test("a write is stamped only if it has no more arguments with its stamp than a node takes", () => {
+Deno.test("a write is stamped only if its arguments and the stamp together are within a node's limit", () => {
   const client = new ClientQueue({ requests: 0, bytes: 0 }, () => {});
   const command = lookup("mset");
   assert(command !== undefined);

@@ -237,7 +237,7 @@ function checkOrder(executed: readonly string[]): void {
   }
 }
 
-Deno.test("whatever happens to nodes and clients: one right reply each, in order, each write once", () => {
+Deno.test("whatever happens to nodes and clients, each request gets one right reply, in order, and each write is executed once", () => {
   let executed = 0;
   let requests = 0;
   let lostReads = 0;

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertGreater, assertLess, assertStringIncludes } from "@std/assert";
 import { ProxyBench } from "../../tests/support/proxy/proxy_bench.ts";
 
-Deno.test("holding is bounded in time, and the error tells how long it was", () => {
+Deno.test("holding is bounded in time, and the error has the duration", () => {
   const bench = ProxyBench.ready({ limits: { holdMsMax: 1_000 } });
   bench.cluster.nodes.forEach((node) => node.kill());
   bench.advance(10);
@@ -53,7 +53,7 @@ Deno.test("holding is bounded in count and bytes, and the error names the limit"
   assertEquals(bench.core.status().holds.refused, 3);
 });
 
-Deno.test("the bytes of all that is held count together, and no longer than it is held", () => {
+Deno.test("the bytes of all held requests count together, and only while they are held", () => {
   const bench = ProxyBench.ready({ limits: { holdBytesMax: 400 } });
   bench.cluster.nodes.forEach((node) => node.kill());
   bench.advance(10);
@@ -67,7 +67,7 @@ Deno.test("the bytes of all that is held count together, and no longer than it i
   assertEquals(second.replies, ["CLUSTERDOWN", "…"]);
 });
 
-Deno.test("a healthy cluster never refuses, however much waits for its turn", () => {
+Deno.test("a healthy cluster never refuses, however many requests wait", () => {
   const bench = ProxyBench.ready({ limits: { holdRequestsMax: 10, windowRequestsMax: 4 } });
   const client = bench.client();
   for (let i = 0; i < 100; i++) client.send(`SET k ${i}`, "GET k");
@@ -75,7 +75,7 @@ Deno.test("a healthy cluster never refuses, however much waits for its turn", ()
   assertEquals(client.replies.filter((word) => word === "OK").length, 100);
 });
 
-Deno.test("after an election no more than a window is sent at once, to each client its share", () => {
+Deno.test("after an election at most a window is sent at once, and each client gets its share", () => {
   const bench = ProxyBench.ready({ limits: { windowRequestsMax: 100 } });
   bench.cluster.node(0).kill();
   bench.advance(10);
@@ -101,7 +101,7 @@ Deno.test("after an election no more than a window is sent at once, to each clie
   assert(clients.every(({ openCount }) => openCount === 0));
 });
 
-Deno.test("the window counts bytes under way, and they come back with the answers", () => {
+Deno.test("the window counts bytes in flight, and answers free them", () => {
   const bench = ProxyBench.ready({ limits: { windowBytesMax: 1_000 } });
   const leader = bench.cluster.node(0);
   leader.isHolding = true;
@@ -116,7 +116,7 @@ Deno.test("the window counts bytes under way, and they come back with the answer
   assertEquals(client.openCount, 0);
 });
 
-Deno.test("a leader that lets nobody in counts as none: what waits for it expires", () => {
+Deno.test("a leader that accepts no connection counts as none: requests for it expire", () => {
   const bench = new ProxyBench({ limits: { holdMsMax: 1_000 } });
   bench.cluster.node(0).refusesFence = true;
   bench.advance(100);
@@ -128,7 +128,7 @@ Deno.test("a leader that lets nobody in counts as none: what waits for it expire
   assertEquals(client.replies, ["CLUSTERDOWN"]);
 });
 
-Deno.test("a request larger than the window goes when nothing else is under way", () => {
+Deno.test("a request larger than the window is sent when nothing else is in flight", () => {
   const bench = ProxyBench.ready({ limits: { windowBytesMax: 1_000 } });
   const client = bench.client();
   client.send("SET a 1", `SET b ${"x".repeat(5_000)}`, "SET c 1");
@@ -136,7 +136,7 @@ Deno.test("a request larger than the window goes when nothing else is under way"
   assertEquals(client.replies, ["OK", "OK", "OK"]);
 });
 
-Deno.test("what is refused again and again is held no longer than what nobody takes", () => {
+Deno.test("a request that is refused again and again is held no longer than one that no node accepts", () => {
   const bench = ProxyBench.ready({ limits: { holdMsMax: 1_000 } });
   const leader = bench.cluster.node(0);
   const client = bench.client();

@@ -3,7 +3,7 @@ import { randomInteger, seededRandom } from "../base/random.ts";
 import { SERIAL_WINDOW } from "../store/once_sessions.ts";
 import { LeasedSession } from "./write_sessions.ts";
 
-Deno.test("all up to the first open serial are over, in whatever order they end", () => {
+Deno.test("all serials before the first open one are finished, in whatever order they end", () => {
   const random = seededRandom(1);
   const session = new LeasedSession("s", 0);
   const open: number[] = [];
@@ -19,12 +19,12 @@ Deno.test("all up to the first open serial are over, in whatever order they end"
   }
 });
 
-Deno.test("serials grow by one from 1, and tell when they were last asked for", () => {
+Deno.test("serials grow by one from 1, and record when they were last requested", () => {
   const session = new LeasedSession("7-1", 5);
   assertEquals([session.give(10), session.give(20), session.usedMs], [1, 2, 20]);
 });
 
-Deno.test("a stamp tells the session, the serial, and up to which all are over", () => {
+Deno.test("a stamp has the session, the serial, and the last finished serial", () => {
   const session = new LeasedSession("7-1", 0);
   const texts = Array.from({ length: 3 }, () => session.stampText(session.give(0), 3));
   session.release(2);

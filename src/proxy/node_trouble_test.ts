@@ -23,7 +23,7 @@ function setHolding(bench: ProxyBench, isHolding: boolean): void {
   for (const node of bench.cluster.nodes) node.isHolding = isHolding;
 }
 
-Deno.test("a busy node keeps the long read that it works on, and others answer the short ones", () => {
+Deno.test("a busy node keeps its long read, and others answer the short ones", () => {
   const bench = ProxyBench.ready();
   const [long, short] = [bench.client(), bench.client()];
   setHolding(bench, true);
@@ -45,7 +45,7 @@ Deno.test("a busy node keeps the long read that it works on, and others answer t
   assertEquals([long.openCount, asked(bench, "KEYS")], [0, [busy.id]]);
 });
 
-Deno.test("a long read whose node is cut off is asked of one node more, and then refused honestly", () => {
+Deno.test("a long read whose node is cut off is retried at one more node, and then refused with the reason", () => {
   const bench = ProxyBench.ready({ nodes: 5 });
   const client = bench.client();
   setHolding(bench, true);
@@ -62,7 +62,7 @@ Deno.test("a long read whose node is cut off is asked of one node more, and then
 });
 
 for (const name of ["KEYS", "GET"]) {
-  Deno.test(`a ${name} that two nodes died with is not given to a third`, () => {
+  Deno.test(`a ${name} that two nodes died with is not sent to a third`, () => {
     const bench = ProxyBench.ready({ nodes: 5 });
     const [client, other] = [bench.client(), bench.client()];
     setHolding(bench, true);
@@ -82,7 +82,7 @@ for (const name of ["KEYS", "GET"]) {
   });
 }
 
-Deno.test("a node that has lost its leader gives its reads back, and its late answers are dropped", () => {
+Deno.test("a node that has lost its leader returns its reads, and its late answers are dropped", () => {
   const bench = ProxyBench.ready();
   const client = bench.client();
   bench.cluster.data.set("a", "1");
@@ -104,7 +104,7 @@ Deno.test("a node that has lost its leader gives its reads back, and its late an
   assertEquals(client.replies.slice(2), new Array(10).fill("2"));
 });
 
-Deno.test("nobody can take reads for a while: they are given back as soon as somebody can", () => {
+Deno.test("when no node can take reads for a while, they wait until one can", () => {
   const bench = ProxyBench.ready();
   const client = bench.client();
   setHolding(bench, true);
@@ -148,7 +148,7 @@ Deno.test("a node that comes back gets no reads before it has answered the proxy
   assert(back.received.length > 0, "it has caught up and is left out nevertheless");
 });
 
-Deno.test("a node that nobody has asked yet, or for long, does not look like the fastest", () => {
+Deno.test("a node that was not measured yet, or for long, does not look like the fastest", () => {
   const bench = new ProxyBench();
   const slow = bench.cluster.node(1);
   slow.delayMs = 80;
@@ -170,7 +170,7 @@ Deno.test("a node that nobody has asked yet, or for long, does not look like the
   assert(slow.received.length > 0, "it is fast again and is left out nevertheless");
 });
 
-Deno.test("a node that is well and answers no read: short reads are asked elsewhere, no more come", () => {
+Deno.test("a node that is up and answers no reads: its short reads move elsewhere, and it gets no more", () => {
   const bench = ProxyBench.ready();
   const [client, long] = [bench.client(), bench.client()];
   bench.cluster.nodes.slice(1).forEach((node) => node.isHolding = true);
@@ -195,7 +195,7 @@ Deno.test("a node that is well and answers no read: short reads are asked elsewh
   assertEquals(asked(bench, "KEYS").length, 1); // it may take long
 });
 
-Deno.test("after an interruption requests leave on new connections, not on those that lost bytes", () => {
+Deno.test("after an interruption requests use new connections, not those that lost bytes", () => {
   const bench = ProxyBench.ready();
   const [client, reader, late] = [bench.client(), bench.client(), bench.client()];
   const leader = bench.cluster.node(0);
@@ -215,7 +215,7 @@ Deno.test("after an interruption requests leave on new connections, not on those
   assertEquals(leader.connections.size <= 4, true);
 });
 
-Deno.test("an answer that comes after all on a connection that was replaced still counts", () => {
+Deno.test("a late answer on a replaced connection still counts", () => {
   const bench = ProxyBench.ready();
   bench.cluster.sessionsMax = 0;
   bench.cluster.sessions.clear();
@@ -250,7 +250,7 @@ Deno.test("a node that was busy with a large write gets it once, and time to fin
   assertEquals(client.replies, ["OK"]);
 });
 
-Deno.test("a proxy that stood still reads what was answered before it gives a connection up", () => {
+Deno.test("a suspended proxy reads the answers that have arrived before it gives a connection up", () => {
   const bench = ProxyBench.ready();
   const [writer, reader] = [bench.client(), bench.client()];
   setHolding(bench, true);
@@ -266,7 +266,7 @@ Deno.test("a proxy that stood still reads what was answered before it gives a co
   assertEquals(asked(bench, "GET", "a").length, 1);
 });
 
-Deno.test("a proxy that is always late still gives up what gets no answer", () => {
+Deno.test("a proxy that is always late still gives up requests without an answer", () => {
   const bench = ProxyBench.ready({ limits: { replyMsMax: 1_000 } });
   const client = bench.client();
   setHolding(bench, true);
@@ -279,7 +279,7 @@ Deno.test("a proxy that is always late still gives up what gets no answer", () =
   assertEquals(writes > 1, true, `${writes} writes`);
 });
 
-Deno.test("a machine that lost power without a word is watched again well before a second is over", () => {
+Deno.test("a machine that lost power silently is watched again well within a second", () => {
   const bench = ProxyBench.ready();
   bench.cluster.node(0).vanish();
   for (let i = 0; i < 60 && bench.core.status().leader !== null; i++) bench.advance(5);
@@ -288,7 +288,7 @@ Deno.test("a machine that lost power without a word is watched again well before
   assertEquals(bench.core.status().leader?.id, "n1");
 });
 
-Deno.test("a node that says it is well and refuses whatever it is asked gets hardly anything", () => {
+Deno.test("a node that reports that it is well and refuses everything gets hardly any requests", () => {
   const bench = ProxyBench.ready();
   const [reader, writer] = [bench.client(), bench.client()];
   const [leader, refusing] = [bench.cluster.node(0), bench.cluster.node(1)];
@@ -315,7 +315,7 @@ Deno.test("a node that says it is well and refuses whatever it is asked gets har
   assert(refusing.received.length > before, "it is well again and is left out");
 });
 
-Deno.test("reads that were given back leave their room to others when they are answered after all", () => {
+Deno.test("late answers to reads that were moved elsewhere free their space", () => {
   const bench = ProxyBench.ready({ nodes: 2, limits: { windowBytesMax: 1_000 } });
   const [, follower] = bench.cluster.nodes;
   assert(follower !== undefined);
@@ -335,7 +335,7 @@ Deno.test("reads that were given back leave their room to others when they are a
   assertEquals(follower.received.length, 9);
 });
 
-Deno.test("the time that a node takes to catch up does not count as that of a read", () => {
+Deno.test("the time that a node takes to catch up does not count as a read's latency", () => {
   const bench = ProxyBench.ready();
   const clients = Array.from({ length: 16 }, () => bench.client());
   const back = bench.cluster.node(2);

@@ -8,7 +8,7 @@ import type { Upstream } from "./upstream.ts";
 import { STAMP_ARGUMENTS } from "./write_sessions.ts";
 
 /** A node closes the connection on what has more: that of all clients, who share it. */
-Deno.test("no stamp makes a request have more arguments than a node takes", () => {
+Deno.test("a stamp never raises the number of arguments above a node's limit", () => {
   const command = lookup("del");
   assert(command !== undefined);
   const { argumentsMax } = DEFAULT_CLIENT_LIMITS;
@@ -22,7 +22,7 @@ Deno.test("no stamp makes a request have more arguments than a node takes", () =
   assertEquals(stamped, [null, null, argumentsMax, argumentsMax - 1]);
 });
 
-Deno.test("a write waits for its client's read of very many keys, which are not looked for", () => {
+Deno.test("a write waits for its client's read of very many keys, whose keys are not compared", () => {
   const client = new ClientQueue({ requests: 0, bytes: 0 }, () => {});
   const requestOf = (...args: string[]) => {
     const command = lookup(args[0] ?? "");

@@ -68,7 +68,7 @@ class RawClient {
 
 const request = (text: string) => encodeRequest(text.split(" "));
 
-Deno.test("one packet with writes and reads, and one that is cut everywhere", async () => {
+Deno.test("writes and reads in one packet, and cut everywhere", async () => {
   await withProxy(async (proxy) => {
     const client = new RawClient(proxy);
     const packet = ["SET k 1", "GET k", "SET k 2", "GET k", "PING"].map(request).join("");
@@ -80,7 +80,7 @@ Deno.test("one packet with writes and reads, and one that is cut everywhere", as
   });
 });
 
-Deno.test("commands are told apart, however they are written and whatever came before", async () => {
+Deno.test("commands are recognised however they are written and whatever precedes them", async () => {
   await withProxy(async (proxy, cluster) => {
     const client = new RawClient(proxy);
     const arity = (name: string) => `-ERR wrong number of arguments for '${name}' command\r\n`;
@@ -101,7 +101,7 @@ Deno.test("commands are told apart, however they are written and whatever came b
   });
 });
 
-Deno.test("bytes are bytes, all the way and back", async () => {
+Deno.test("bytes arrive unchanged, in both directions", async () => {
   await withProxy(async (proxy) => {
     const client = new RawClient(proxy);
     const bytes = Array.from({ length: 256 }, (_, byte) => String.fromCharCode(byte)).join("");
@@ -115,7 +115,7 @@ Deno.test("bytes are bytes, all the way and back", async () => {
   });
 });
 
-Deno.test("many clients come and go in the middle of anything; the others get their own", async () => {
+Deno.test("many clients connect and disconnect at any moment; the others get their own replies", async () => {
   await withProxy(async (proxy, cluster) => {
     const clients = Array.from({ length: 30 }, () => new RawClient(proxy));
     clients.forEach((client, i) => {
@@ -140,7 +140,7 @@ Deno.test("many clients come and go in the middle of anything; the others get th
   });
 });
 
-Deno.test("a client that sends and ends gets its answers first", async () => {
+Deno.test("a client that closes its side gets its answers first", async () => {
   await withProxy(async (proxy) => {
     const client = new RawClient(proxy);
     client.socket.end(latin1Bytes("SET a 1\r\nGET a\r\n"));
@@ -149,7 +149,7 @@ Deno.test("a client that sends and ends gets its answers first", async () => {
   });
 });
 
-Deno.test("a client that waits without a limit and ends is not waited for", async () => {
+Deno.test("a client that waits without a limit and disconnects is not waited for", async () => {
   await withProxy(async (proxy, cluster) => {
     const leader = cluster.node(0);
     leader.isHolding = true;
@@ -172,7 +172,7 @@ Deno.test("a client that waits without a limit and ends is not waited for", asyn
   });
 });
 
-Deno.test("the leader dies under a client: held, then served by the next", async () => {
+Deno.test("when the leader dies, requests are held, then served by the next one", async () => {
   await withProxy(async (proxy, cluster) => {
     const client = new RawClient(proxy);
     await client.ask(request("SET a 1"), "+OK\r\n");
@@ -218,7 +218,7 @@ Deno.test("to a client of Redis Cluster the proxy is the master of all slots", a
   });
 });
 
-Deno.test("the proxy tells its view, and speaks RESP3", async () => {
+Deno.test("the proxy reports its view, and speaks RESP3", async () => {
   await withProxy(async (proxy, cluster) => {
     const client = new RawClient(proxy);
     await client.ask(request("GET a"), "$-1\r\n");
@@ -284,7 +284,7 @@ Deno.test("CLIENT PAUSE of everything at a proxy ends by itself", async () => {
 const PONG_OK_UNKNOWN =
   "+PONG\r\n+OK\r\n-ERR unknown command 'NOSUCH', with args beginning with: \r\n";
 
-Deno.test("a proxy executes nothing of a transaction, which clients send without waiting", async () => {
+Deno.test("a proxy executes no request of a transaction, which clients send without waiting", async () => {
   await withProxy(async (proxy, cluster) => {
     const client = new RawClient(proxy);
     client.write(["MULTI", "SET a 1", "PING", "NOSUCH", "EXEC", "SET a 2"].map(request).join(""));
@@ -325,7 +325,7 @@ Deno.test("a client's own session is opened by the leader, in that client's name
   });
 });
 
-Deno.test("CLUSTER SHARDS and CLUSTER INFO of a proxy tell of one master, and whether there is a leader", async () => {
+Deno.test("CLUSTER SHARDS and CLUSTER INFO of a proxy show one master, and whether there is a leader", async () => {
   await withProxy(async (proxy, cluster) => {
     const client = new RawClient(proxy);
     const { port } = proxy.listener.address;

@@ -41,7 +41,7 @@ Deno.test("writes go to the leader, fenced to its term; reads to followers, unfe
   assert(reads.every(({ args, connection }) => args[0] === "GET" && connection.fenceTerm === null));
 });
 
-Deno.test("a write behind reads that a follower has not answered waits for them", () => {
+Deno.test("a write waits for earlier reads that a follower has not answered", () => {
   const bench = ProxyBench.ready();
   for (const node of bench.cluster.nodes) node.isHolding = true;
   const client = bench.client();
@@ -58,7 +58,7 @@ Deno.test("a write behind reads that a follower has not answered waits for them"
   assertEquals(client.replies, ["nil", "nil", "OK", "1"]);
 });
 
-Deno.test("all that many clients send in one turn leaves in one write, and each gets its own", () => {
+Deno.test("the requests of many clients in one turn are one write, and each client gets its own reply", () => {
   const bench = ProxyBench.ready();
   const clients = Array.from({ length: 50 }, () => bench.client());
   clients.forEach((client, i) => client.send(`SET k${i} ${i}`, `GET k${i}`));
@@ -82,7 +82,7 @@ Deno.test("clients of RESP3 get RESP3, over connections of their own", () => {
   assertEquals(third.texts.slice(1), ["+OK\r\n", "$-1\r\n"]);
 });
 
-Deno.test("a leader dies: what it was sent and what it was not is held and then flows", () => {
+Deno.test("when a leader dies, sent and unsent requests are held and then served", () => {
   const bench = ProxyBench.ready();
   const client = bench.client();
   bench.cluster.node(0).isHolding = true;
@@ -109,7 +109,7 @@ Deno.test("a leader dies: what it was sent and what it was not is held and then 
   assertEquals(bench.core.status().holds.totalMs, longestMs); // it is over
 });
 
-Deno.test("reads among writes of their client, lost with the leader, see what came before them", () => {
+Deno.test("reads between writes of their client, lost with the leader, see the earlier writes", () => {
   const bench = ProxyBench.ready();
   const client = bench.client();
   bench.cluster.data.set("a", "old");
@@ -125,7 +125,7 @@ Deno.test("reads among writes of their client, lost with the leader, see what ca
   assertEquals(bench.cluster.executed, ["SET x 1", "SET b 1", "SET a 2"]);
 });
 
-Deno.test("a write follows reads of other keys at once, and waits for those of its own", () => {
+Deno.test("a write overtakes reads of other keys, and waits for those of its own", () => {
   const bench = ProxyBench.ready();
   const client = bench.client();
   const leader = bench.cluster.node(0);
@@ -139,7 +139,7 @@ Deno.test("a write follows reads of other keys at once, and waits for those of i
   assertEquals(client.replies, ["OK", "nil", "OK", "ERR", "OK"]);
 });
 
-Deno.test("what a node refuses as not executed goes to the next leader, in order", () => {
+Deno.test("a request that a node refuses as not executed goes to the next leader, in order", () => {
   const bench = ProxyBench.ready();
   const client = bench.client();
   bench.cluster.node(0).isHolding = true;
@@ -152,7 +152,7 @@ Deno.test("what a node refuses as not executed goes to the next leader, in order
   assertEquals(bench.cluster.executed, ["SET a 1", "SET a 2"]);
 });
 
-Deno.test("what stands behind a refusal on a lost connection was not executed either", () => {
+Deno.test("requests after a refusal on a lost connection were not executed either", () => {
   const bench = ProxyBench.ready();
   const client = bench.client();
   bench.cluster.node(0).isHolding = true;
@@ -167,7 +167,7 @@ Deno.test("what stands behind a refusal on a lost connection was not executed ei
   assertEquals(bench.cluster.executed, ["SET a 1", "SET a 2"]);
 });
 
-Deno.test("behind a read that no majority confirmed in time a write may be executed all the same", () => {
+Deno.test("after a read that no majority confirmed in time a write may still be executed", () => {
   const bench = ProxyBench.ready();
   bench.cluster.sessionsMax = 0;
   bench.cluster.sessions.clear();
@@ -188,7 +188,7 @@ Deno.test("behind a read that no majority confirmed in time a write may be execu
   assertEquals(bench.cluster.executed, ["SET a 0", "SET a 1"]);
 });
 
-Deno.test("what a node refuses for want of room is repeated with all behind it, in order", () => {
+Deno.test("a request that a node refuses for lack of space is repeated with all after it, in order", () => {
   const bench = ProxyBench.ready();
   const client = bench.client();
   const leader = bench.cluster.node(0);
@@ -222,7 +222,7 @@ Deno.test("a leader that loses and regains leadership executes nothing out of or
   assertEquals(bench.cluster.executed, ["SET b 1", "SET a 1", "SET a 2", "SET a 3"]);
 });
 
-Deno.test("a client that goes away leaves its place, and nobody gets its replies", () => {
+Deno.test("a disconnected client frees its place, and nobody gets its replies", () => {
   const bench = ProxyBench.ready();
   const [leaving, staying] = [bench.client(), bench.client()];
   bench.cluster.node(0).isHolding = true;
@@ -238,7 +238,7 @@ Deno.test("a client that goes away leaves its place, and nobody gets its replies
   assertEquals(bench.core.status().inFlight, 0);
 });
 
-Deno.test("a reply that nobody asked for ends the connection; nothing is shifted", () => {
+Deno.test("an unexpected reply ends the connection; nothing is shifted", () => {
   const bench = ProxyBench.ready();
   const client = bench.client();
   const leader = bench.cluster.node(0);
@@ -275,7 +275,7 @@ Deno.test("a push on a connection for requests is no reply: it ends the connecti
   assertEquals(client.replies, ["OK"]);
 });
 
-Deno.test("a node without a leader is passed by, and the client does not see it", () => {
+Deno.test("a node without a leader is skipped, and the client does not notice", () => {
   const bench = ProxyBench.ready();
   const client = bench.client();
   for (const node of bench.cluster.nodes) node.isHolding = true;
@@ -289,7 +289,7 @@ Deno.test("a node without a leader is passed by, and the client does not see it"
   assertEquals(client.replies, ["nil"]);
 });
 
-Deno.test("WAIT has a connection of its own, after what came before and before what comes behind", () => {
+Deno.test("WAIT has a connection of its own, after earlier requests and before later ones", () => {
   const bench = ProxyBench.ready();
   const client = bench.client();
   const leader = bench.cluster.node(0);
@@ -314,7 +314,7 @@ Deno.test("WAIT has a connection of its own, after what came before and before w
   assertEquals(leader.connections.has(wait?.connection as never), false);
 });
 
-Deno.test("more clients than --waits-max are refused when they WAIT, in order, and again taken later", () => {
+Deno.test("clients beyond --waits-max are refused when they WAIT, in order, and accepted later", () => {
   const bench = ProxyBench.ready({ limits: { waitsMax: 2 } });
   const leader = bench.cluster.node(0);
   leader.isHolding = true;
@@ -337,7 +337,7 @@ Deno.test("more clients than --waits-max are refused when they WAIT, in order, a
   assertEquals(refused.replies.at(-1), "2");
 });
 
-Deno.test("WAITs that were held without a leader are no more than --waits-max with one either", () => {
+Deno.test("WAITs that were held without a leader are bounded by --waits-max with one too", () => {
   const bench = ProxyBench.ready({ limits: { waitsMax: 2 } });
   bench.cluster.node(0).kill();
   bench.advance(300);
@@ -354,7 +354,7 @@ Deno.test("WAITs that were held without a leader are no more than --waits-max wi
   assertEquals(answers, [null, null, ...Array(3).fill(TOO_MANY_WAITS)]);
 });
 
-Deno.test("a change of members finds a connection where all WAITs are taken", () => {
+Deno.test("a membership change finds a connection while all WAITs are in use", () => {
   const bench = ProxyBench.ready({ limits: { waitsMax: 1 } });
   const leader = bench.cluster.node(0);
   leader.isHolding = true;
@@ -365,7 +365,7 @@ Deno.test("a change of members finds a connection where all WAITs are taken", ()
   assertEquals(leader.held.map(({ args }) => args[0]), ["WAIT", "CLUSTER"]);
 });
 
-Deno.test("WAIT is asked again of the next leader, and ends with its client", () => {
+Deno.test("WAIT is resent to the next leader, and ends with its client", () => {
   const bench = ProxyBench.ready();
   const [staying, leaving] = [bench.client(), bench.client()];
   bench.cluster.node(0).isHolding = true;
@@ -386,7 +386,7 @@ Deno.test("WAIT is asked again of the next leader, and ends with its client", ()
   assertEquals(leader.connections.has(connection), false);
 });
 
-Deno.test("reads spread by the work under way; a slow node gets few, the leader helps", () => {
+Deno.test("reads are distributed by requests in flight; a slow node gets few, the leader helps", () => {
   const bench = ProxyBench.ready();
   const [leader, fast, slow] = bench.cluster.nodes;
   assert(leader && fast && slow);
@@ -407,7 +407,7 @@ Deno.test("reads spread by the work under way; a slow node gets few, the leader 
   assertGreater(leader.received.length, 20);
 });
 
-Deno.test("the reads of a moment go to one node, those of another moment to another", () => {
+Deno.test("concurrent reads go to one node, later ones to another", () => {
   const bench = ProxyBench.ready();
   const [leader, ...followers] = bench.cluster.nodes;
   const clients = Array.from({ length: 20 }, () => bench.client());
@@ -425,7 +425,7 @@ Deno.test("the reads of a moment go to one node, those of another moment to anot
   assertEquals(leader?.received.filter(({ args }) => args[0] === "GET"), []);
 });
 
-Deno.test("a node that takes too long for one answer is asked anew, over another connection", () => {
+Deno.test("a node that takes too long for one answer is asked again, over another connection", () => {
   const bench = ProxyBench.ready({ limits: { replyMsMax: 2_000 } });
   const client = bench.client();
   bench.cluster.node(0).isHolding = true;
@@ -440,7 +440,7 @@ Deno.test("a node that takes too long for one answer is asked anew, over another
   assertEquals(bench.cluster.executed, ["SET a 1", "SET a 2"]);
 });
 
-Deno.test("a request larger than the window has its turn, however many small ones come later", () => {
+Deno.test("a request larger than the window gets its turn, however many small ones arrive later", () => {
   const bench = ProxyBench.ready({ limits: { windowBytesMax: 1_000 } });
   const leader = bench.cluster.node(0);
   leader.isHolding = true;
@@ -462,7 +462,7 @@ Deno.test("a request larger than the window has its turn, however many small one
   for (const other of others) assertEquals(other.replies.length, 50);
 });
 
-Deno.test("a read leaves at once when the one before it was answered, also after the proxy's own", () => {
+Deno.test("a read is sent at once when the one before it was answered, also after the proxy's own", () => {
   const bench = ProxyBench.ready();
   const client = bench.client();
   for (const key of ["a", "b", "c", "d"]) {

@@ -33,7 +33,7 @@ const BABBLE: readonly (readonly [text: string, reason: string])[] = [
 
 for (const [text, reason] of BABBLE) {
   const name = JSON.stringify(text.slice(0, 30));
-  Deno.test(`a node that says ${name} is passed by, told of once, and taken when it makes sense`, () => {
+  Deno.test(`a node that sends ${name} is skipped, reported once, and used when it recovers`, () => {
     const logger = recorder();
     const bench = ProxyBench.ready({ logger });
     const node = bench.cluster.node(2);
@@ -57,7 +57,7 @@ for (const [text, reason] of BABBLE) {
   });
 }
 
-Deno.test("a leader that sends no RESP loses the connection, and each request gets its own answer", () => {
+Deno.test("a leader that sends invalid RESP loses the connection, and each request gets its own answer", () => {
   for (const text of ["?\r\n", "$-7\r\n", "\r\n\r\n", "$3\r\nabcde"]) {
     const bench = ProxyBench.ready();
     const leader = bench.cluster.node(0);
@@ -78,7 +78,7 @@ Deno.test("a leader that sends no RESP loses the connection, and each request ge
   }
 });
 
-Deno.test("a leader that answers no fence is asked over another connection a second later", () => {
+Deno.test("a leader that does not answer the fence is asked over another connection a second later", () => {
   const bench = new ProxyBench();
   const leader = bench.cluster.node(0);
   leader.ignoresFence = true;
@@ -94,7 +94,7 @@ Deno.test("a leader that answers no fence is asked over another connection a sec
   assert([...opened].some((connection) => !leader.connections.has(connection)), "it was closed");
 });
 
-Deno.test("what a stopped proxy still hears is nobody's", () => {
+Deno.test("messages that arrive after the proxy has stopped are ignored", () => {
   const bench = ProxyBench.ready();
   const client = bench.client();
   bench.cluster.node(0).isMute = true;

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { ProxyBench } from "../../tests/support/proxy/proxy_bench.ts";
 
-Deno.test("a leader stops: writes wait for its answer until another leads, then are sent there", () => {
+Deno.test("a leader is suspended: writes wait for its answer until another leads, then are sent there", () => {
   const bench = ProxyBench.ready();
   const [writer, late] = [bench.client(), bench.client()];
   const [old] = bench.cluster.nodes;
@@ -23,7 +23,7 @@ Deno.test("a leader stops: writes wait for its answer until another leads, then 
   assertEquals(writer.replies, ["OK"]);
 });
 
-Deno.test("a stopped leader that comes back in time has its answers counted", () => {
+Deno.test("the answers of a suspended leader that resumes in time count", () => {
   const bench = ProxyBench.ready();
   const client = bench.client();
   bench.cluster.node(0).stop();
@@ -36,7 +36,7 @@ Deno.test("a stopped leader that comes back in time has its answers counted", ()
   assertEquals(bench.cluster.executed, ["SET a 1", "SET a 2"]);
 });
 
-Deno.test("a stopped leader without a successor: its writes are UNKNOWN after the bound of holding", () => {
+Deno.test("a suspended leader without a successor: its writes are UNKNOWN after the hold time", () => {
   const bench = ProxyBench.ready();
   const client = bench.client();
   bench.cluster.nodes.forEach((node) => node.stop());
@@ -47,7 +47,7 @@ Deno.test("a stopped leader without a successor: its writes are UNKNOWN after th
   assertEquals(client.replies, ["UNKNOWN", "UNKNOWN"]);
 });
 
-Deno.test("a follower stops: its reads are asked elsewhere, and it gets no more", () => {
+Deno.test("a follower is suspended: its reads move elsewhere, and it gets no more", () => {
   const bench = ProxyBench.ready();
   const client = bench.client();
   const followers = bench.cluster.nodes.slice(1);
@@ -70,7 +70,7 @@ Deno.test("a follower stops: its reads are asked elsewhere, and it gets no more"
   assertEquals(client.openCount, 0);
 });
 
-Deno.test("a leader stops: reads whose write is answered are asked elsewhere, and its answers stay in step", () => {
+Deno.test("a leader is suspended: reads whose write is answered move elsewhere, and its answers stay in step", () => {
   const bench = ProxyBench.ready();
   const [reader, writer] = [bench.client(), bench.client()];
   const leader = bench.cluster.node(0);
@@ -88,7 +88,7 @@ Deno.test("a leader stops: reads whose write is answered are asked elsewhere, an
   assertEquals(writer.replies, ["OK", "1"]);
 });
 
-Deno.test("WAIT at a leader that stops is asked again of the next", () => {
+Deno.test("WAIT at a suspended leader is resent to the next one", () => {
   const bench = ProxyBench.ready();
   const client = bench.client();
   bench.cluster.node(0).isHolding = true;

@@ -31,7 +31,7 @@ function three(): Topology {
 
 const leaderOf = (topology: Topology) => topology.leader?.address ?? null;
 
-Deno.test("the leader is who says so, serves, and is not superseded", () => {
+Deno.test("the leader is the node that says so, serves, and is not superseded", () => {
   const topology = three();
   assertEquals([leaderOf(topology), topology.highestLedTerm], ["a", 1]);
   // Another leads, though it does not serve yet, and the old one does not know.
@@ -50,7 +50,7 @@ Deno.test("a candidate's term does not depose a leader", () => {
   assertEquals(leaderOf(topology), "a");
 });
 
-Deno.test("a term that only silent nodes remember counts for nothing: a cluster may be new", () => {
+Deno.test("a term that only silent nodes remember counts for nothing: the cluster may be new", () => {
   const topology = three();
   topology.noteReport("b", state("b", { term: 7, leaderId: "c" }));
   assertEquals(leaderOf(topology), null);
@@ -58,7 +58,7 @@ Deno.test("a term that only silent nodes remember counts for nothing: a cluster 
   assertEquals([leaderOf(topology), topology.highestLedTerm], ["a", 1]);
 });
 
-Deno.test("silence and a broken connection end a node's say, a report brings it back", () => {
+Deno.test("silence and a broken connection invalidate a node's report, a new report restores it", () => {
   const topology = three();
   assertEquals(topology.pass(200), []);
   topology.noteReport("b", state("b", { leaderId: "a" }));
@@ -71,14 +71,14 @@ Deno.test("silence and a broken connection end a node's say, a report brings it 
   assertEquals(leaderOf(topology), null);
 });
 
-Deno.test("a report that changes nothing is no news, progress of the log neither", () => {
+Deno.test("a report that changes nothing is no news, and neither is progress of the log", () => {
   const topology = three();
   assertEquals(topology.noteReport("b", state("b", { leaderId: "a", commitIndex: 9 })), false);
   assertEquals(topology.node("b")?.state?.commitIndex, 9);
   assertEquals(topology.noteReport("unknown", state("x", {})), false);
 });
 
-Deno.test("members are where the leader says, and whom only others know counts too", () => {
+Deno.test("members are at the leader's addresses, and members known only to others count too", () => {
   const topology = three();
   topology.noteReport("b", state("b", { addresses: new Map([["x", "old:1"], ["y", "y:1"]]) }));
   topology.noteReport(

@@ -16,7 +16,7 @@ function recorder(): Logger & { readonly lines: string[] } {
   return { lines, info: record, warn: record, error: record };
 }
 
-Deno.test("one address is enough to find all nodes and the leader, a follower's too", () => {
+Deno.test("one address is enough to find all nodes and the leader, even a follower's", () => {
   const bench = ProxyBench.ready({ nodes: 5, seeds: ["10.0.0.4:7004"] });
   assertEquals(known(bench), [1, 2, 3, 4, 5].map((n) => `n${n}@10.0.0.${n}:700${n}`));
   assertEquals(bench.core.status().leader?.id, "n1");
@@ -34,7 +34,7 @@ Deno.test("a node that moves is followed", () => {
   assertEquals(known(bench), ["n1@10.0.0.1:7001", "n2@10.0.0.2:7002", "n3@10.0.0.3:7333"]);
 });
 
-Deno.test("all nodes gone and come back elsewhere: a seed brings the proxy back", () => {
+Deno.test("when all nodes have moved, a seed brings the proxy back", () => {
   const bench = ProxyBench.ready({ seeds: ["10.0.0.1:7001"] });
   bench.cluster.nodes.forEach((node) => node.kill());
   bench.advance(1_000);
@@ -49,7 +49,7 @@ Deno.test("all nodes gone and come back elsewhere: a seed brings the proxy back"
   assertEquals(bench.core.status().leader?.id, "n2");
 });
 
-Deno.test("all nodes gone, and only those come back that were no seeds", () => {
+Deno.test("when all nodes were gone, those that were no seeds are found when they come back", () => {
   const bench = ProxyBench.ready({ seeds: ["10.0.0.1:7001"] });
   bench.cluster.nodes.forEach((node) => node.kill());
   bench.advance(1_000);
@@ -59,7 +59,7 @@ Deno.test("all nodes gone, and only those come back that were no seeds", () => {
   assertEquals(known(bench), ["n2@10.0.0.2:7002", "n3@10.0.0.3:7003"]);
 });
 
-Deno.test("a seed that is another name of a member is left once the member answers", () => {
+Deno.test("a seed that is another name of a member is dropped once the member answers", () => {
   const bench = new ProxyBench({ seeds: ["alias:1"] });
   const alias = { host: "alias", port: 1 };
   // The alias leads to the first node itself.
@@ -77,7 +77,7 @@ Deno.test("a seed that is another name of a member is left once the member answe
   assertEquals(bench.cluster.node(0).connections.size, 3);
 });
 
-Deno.test("a member whose told address cannot be reached is used where it answers", () => {
+Deno.test("a member whose announced address cannot be reached is used where it answers", () => {
   const bench = new ProxyBench({ seeds: ["alias:1"], nodes: 1 });
   const node = bench.cluster.node(0);
   void bench.network.listen({ host: "alias", port: 1 }, (stream) => node.accept(stream));
@@ -88,7 +88,7 @@ Deno.test("a member whose told address cannot be reached is used where it answer
   assertEquals(client.replies, ["OK", "1"]);
 });
 
-Deno.test("a machine that lost power without a word is found again", () => {
+Deno.test("a machine that lost power silently is found again", () => {
   const bench = ProxyBench.ready();
   const client = bench.client();
   bench.cluster.node(0).vanish();
@@ -105,7 +105,7 @@ Deno.test("a machine that lost power without a word is found again", () => {
   assertEquals(client.replies.slice(2), ["OK", "2"]);
 });
 
-Deno.test("another cluster at the address of a dead node is not used, and told of once", () => {
+Deno.test("another cluster at the address of a dead node is not used, and reported once", () => {
   const logger = recorder();
   const bench = ProxyBench.ready({ logger });
   const node = bench.cluster.node(2);
@@ -156,7 +156,7 @@ Deno.test("changes are logged once, attempts to connect are not", () => {
   ]);
 });
 
-Deno.test("whom a proxy without a leader does not reach is told with the reason, every few seconds", () => {
+Deno.test("members that a proxy without a leader cannot reach are reported with the reason, every few seconds", () => {
   const logger = recorder();
   const bench = ProxyBench.ready({ logger });
   const told = () => logger.lines.filter((line) => line.startsWith("no leader without a majority"));
@@ -175,7 +175,7 @@ Deno.test("whom a proxy without a leader does not reach is told with the reason,
   assertEquals(told().length, 2);
 });
 
-Deno.test("a proxy that reaches none of its nodes tells why, by their addresses", () => {
+Deno.test("a proxy that reaches none of its nodes reports why, with their addresses", () => {
   const logger = recorder();
   const bench = new ProxyBench({ logger, seeds: ["10.0.0.1:7001", "10.9.9.9:7009"] });
   bench.cluster.nodes.forEach((node) => node.kill());
@@ -186,7 +186,7 @@ Deno.test("a proxy that reaches none of its nodes tells why, by their addresses"
   ]);
 });
 
-Deno.test("a state is read whole or not at all", () => {
+Deno.test("a state is decoded whole or not at all", () => {
   const fields: [string, string | number | string[][]][] = [
     ["id", "n1"],
     ["role", "follower"],

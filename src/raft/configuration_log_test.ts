@@ -10,7 +10,7 @@ function logOf(...indexes: number[]): ConfigurationLog {
   );
 }
 
-Deno.test("ConfigurationLog: the newest is in effect, and truncating it brings back the one before", () => {
+Deno.test("ConfigurationLog: the newest is in effect, and truncating it restores the one before", () => {
   const log = logOf(0, 4);
   log.append(7, of("7"));
   assertEquals(log.newest, { index: 7, configuration: of("7") });
@@ -38,7 +38,7 @@ Deno.test("ConfigurationLog keeps what was in effect at the end of the compacted
   assertEquals(log.newest, { index: 7, configuration: of("7") });
 });
 
-Deno.test("ConfigurationLog begins anew with a snapshot", () => {
+Deno.test("ConfigurationLog starts anew with a snapshot", () => {
   const log = logOf(0, 4);
   log.restore(9, of("9"));
   assertEquals([log.oldest.index, log.newest.index], [9, 9]);

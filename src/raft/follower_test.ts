@@ -22,7 +22,7 @@ function acceptedIndex(node: LoneNode, message: Record<string, unknown>): number
   return reply?.type === "appendReply" && reply.accepted ? reply.index : null;
 }
 
-Deno.test("thesis 5: a snapshot that is ahead takes the place of log, state and configuration", () => {
+Deno.test("thesis 5: a snapshot that is ahead replaces log, state and configuration", () => {
   for (const terms of [[], [1, 1], [1, 2, 2, 2, 2, 2, 2]]) {
     const node = new LoneNode({ terms, term: 3 });
     assertEquals(acceptedIndex(node, { ...snapshot, term: 3, lastIndex: 5, lastTerm: 3 }), 5);
@@ -37,7 +37,7 @@ Deno.test("thesis 5: a snapshot that is ahead takes the place of log, state and 
   }
 });
 
-Deno.test("thesis 5: a snapshot of what the log has commits it, and cuts nothing off", () => {
+Deno.test("thesis 5: a snapshot of entries in the log commits them, and truncates nothing", () => {
   const node = new LoneNode({ terms: [1, 1, 2, 2], term: 2 });
   assertEquals(acceptedIndex(node, { ...snapshot, term: 2, lastIndex: 3, lastTerm: 2 }), 3);
   assertEquals([node.status().commitIndex, node.status().lastIndex], [3, 4]);
@@ -45,7 +45,7 @@ Deno.test("thesis 5: a snapshot of what the log has commits it, and cuts nothing
   assertEquals(node.status().configuration.learners, []);
 });
 
-Deno.test("a snapshot older than what is committed changes nothing, and is answered with that", () => {
+Deno.test("a snapshot older than the commit index changes nothing, and the answer has that index", () => {
   const node = new LoneNode({ terms: [1, 1, 1], term: 1 });
   node.step({ ...append, term: 1, prevIndex: 3, prevTerm: 1, commit: 3 });
   const before = node.status();
@@ -55,7 +55,7 @@ Deno.test("a snapshot older than what is committed changes nothing, and is answe
   assertEquals(node.status(), before);
 });
 
-Deno.test("a snapshot of an older term, or none at all, is not taken", () => {
+Deno.test("a snapshot of an older term, or a malformed one, is not accepted", () => {
   const node = new LoneNode({ terms: [1, 2], term: 3 });
   const before = node.status();
   const [reply] = node.step({ ...snapshot, term: 2, lastIndex: 5, lastTerm: 2 });
@@ -72,14 +72,14 @@ Deno.test("a snapshot of an older term, or none at all, is not taken", () => {
   assertEquals(node.status(), before);
 });
 
-Deno.test("a snapshot cannot contradict what this term's leader has confirmed", () => {
+Deno.test("a snapshot cannot contradict entries that this term's leader has confirmed", () => {
   const node = new LoneNode({ term: 2 });
   node.step({ ...append, term: 2, entries: entriesOf([2, 2]) });
   assertEquals(node.step({ ...snapshot, term: 2, lastIndex: 2, lastTerm: 1 }), []);
   assertEquals(node.status().lastIndex, 2);
 });
 
-Deno.test("until a snapshot is durable nothing is confirmed or applied, whatever follows it", () => {
+Deno.test("until a snapshot is durable nothing is acknowledged or applied, whatever follows it", () => {
   const node = new LoneNode({ terms: [1, 1], term: 1 });
   const { raft } = node.node;
   node.node.step({ ...snapshot, from: "2", to: "1", term: 1, lastIndex: 5, lastTerm: 1 } as never);
@@ -99,7 +99,7 @@ Deno.test("until a snapshot is durable nothing is confirmed or applied, whatever
   assertEquals(node.applied, []);
 });
 
-Deno.test("an append that begins before the compacted log is no conflict, and cuts nothing off", () => {
+Deno.test("an append that begins before the compacted log is no conflict, and truncates nothing", () => {
   const node = new LoneNode({ before: { index: 5, term: 1 }, terms: [1, 1, 1] });
   const entries = entriesOf([1, 1, 1, 1], 4);
   const late = { ...append, term: 1, prevIndex: 3, prevTerm: 1, commit: 7, entries };
@@ -108,14 +108,14 @@ Deno.test("an append that begins before the compacted log is no conflict, and cu
   assertEquals(acceptedIndex(node, { ...append, term: 1 }), 7, "not even one from the beginning");
 });
 
-Deno.test("a node starts with what its snapshot has applied", () => {
+Deno.test("a node starts with the applied state of its snapshot", () => {
   const node = new LoneNode({ before: { index: 4, term: 2 }, terms: [2, 2] });
   assertEquals([node.status().commitIndex, node.status().appliedIndex], [4, 4]);
   node.step({ ...append, term: 2, prevIndex: 6, prevTerm: 2, commit: 6 });
   assertEquals(node.applied, [5, 6]);
 });
 
-Deno.test("a snapshot of what is in the log already keeps the entries after it", () => {
+Deno.test("a snapshot of entries in the log keeps the entries after it", () => {
   const follower = new LoneNode({ terms: [1, 1, 1, 1, 1] });
   const configuration = { voters: ["1", "2", "3"], learners: [] };
   const snapshot = { type: "snapshot", lastIndex: 3, lastTerm: 1, configuration, state: 0 };
@@ -127,7 +127,7 @@ Deno.test("a snapshot of what is in the log already keeps the entries after it",
   assertEquals(follower.node.log.entries(1, 5, 1e6), entriesOf([1, 1, 1, 1, 1]));
 });
 
-Deno.test("a follower waits longer for a leader that is busy, and not for ever", () => {
+Deno.test("a follower waits longer for a busy leader, and not for ever", () => {
   for (const [busyMib, ticks] of [[undefined, 10], [0, 10], [3, 40], [64, 90]] as const) {
     const follower = new LoneNode({ term: 1, options: { standing: "eager", electionTicks: 10 } });
     follower.step(busyMib === undefined ? heartbeat : { ...heartbeat, busyMib });
@@ -139,7 +139,7 @@ Deno.test("a follower waits longer for a leader that is busy, and not for ever",
   }
 });
 
-Deno.test("a follower waits no longer than usual once its leader is busy no more, or is another", () => {
+Deno.test("a follower waits no longer than usual once its leader is no longer busy, or is another", () => {
   const append = { type: "append", prevIndex: 0, prevTerm: 0, commit: 0, entries: [] };
   for (const last of [heartbeat, { ...append, term: 2, from: "3" }]) {
     const follower = new LoneNode({ term: 1, options: { standing: "eager", electionTicks: 10 } });

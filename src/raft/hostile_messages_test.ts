@@ -46,7 +46,7 @@ Deno.test("a second leader of one term is ignored, by followers and by the leade
   }
 });
 
-Deno.test("answers to what was never asked do not move the leader", () => {
+Deno.test("answers to questions that were never sent do not change the leader", () => {
   const node = new LoneNode({ terms: [1] });
   node.lead();
   const before = node.status();
@@ -59,7 +59,7 @@ Deno.test("answers to what was never asked do not move the leader", () => {
   assertEquals(node.status(), before);
 });
 
-Deno.test("votes that nobody was asked for do not elect a candidate whose own is not durable", () => {
+Deno.test("unrequested votes do not elect a candidate whose own vote is not durable", () => {
   const node = new LoneNode({ terms: [1] });
   const { raft } = node.node;
   raft.step({ ...append, entries: entriesOf([1, 1]), term: 1, from: "2", to: "1" } as TestMessage);
@@ -76,7 +76,7 @@ Deno.test("votes that nobody was asked for do not elect a candidate whose own is
   }
 });
 
-Deno.test("a leader that contradicts committed or its own entries cannot cut them off", () => {
+Deno.test("a leader that contradicts committed or its own entries cannot truncate them", () => {
   const node = new LoneNode({ term: 2 });
   node.step({ ...append, entries: entriesOf([1, 1, 1]), commit: 2, term: 2 });
   node.step({ ...append, entries: entriesOf([2, 2, 2]), commit: 3, term: 2 });

@@ -15,7 +15,7 @@ const appends = (sent: readonly TestMessage[]) =>
       : []
   );
 
-Deno.test("a long entry leaves once after a lost connection, however long the peer is busy with it", () => {
+Deno.test("a long entry is resent once after a lost connection, however long the peer is busy with it", () => {
   const leader = new LoneNode({});
   leader.lead();
   leader.step({ ...accepted, index: 1 });
@@ -61,7 +61,7 @@ Deno.test("a leader waits longer for peers that are busy with large entries, and
   }
 });
 
-Deno.test("a leader says that it is busy before it is, and at the usual time that it is no more", () => {
+Deno.test("a leader announces that it is busy before it is, and at the usual time that it is no more", () => {
   const leader = new LoneNode({ options: { heartbeatTicks: 3 } });
   leader.lead();
   for (const from of ["2", "3"]) leader.step({ ...accepted, from, index: 1 });
@@ -96,7 +96,7 @@ function compactedLeader(): LoneNode {
   return node;
 }
 
-Deno.test("a peer that needs what was compacted gets a snapshot, and nothing else meanwhile", () => {
+Deno.test("a peer that needs compacted entries gets a snapshot, and nothing else meanwhile", () => {
   const node = compactedLeader();
   node.node.raft.propose(["x"]);
   assert(node.settle().every(({ to }) => to !== "2"));
@@ -107,7 +107,7 @@ Deno.test("a peer that needs what was compacted gets a snapshot, and nothing els
   assertEquals(entries.map(({ index }) => index), [6, 7, 8, 9]);
 });
 
-Deno.test("a snapshot is sent again while the peer is alive and has not taken it", () => {
+Deno.test("a snapshot is resent while the peer is alive and has not received it", () => {
   const node = compactedLeader();
   const alive = { type: "heartbeatReply", term: 2, round: 0 };
   const snapshots = (messages: readonly { type: string }[]) =>

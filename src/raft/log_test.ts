@@ -16,7 +16,7 @@ function append(log: RaftLog<string>, terms: number[]): void {
 
 const indexesOf = (entries: readonly TestEntry[]) => entries.map((entry) => entry.index);
 
-Deno.test("RaftLog is durable up to where the writes in their order have come", () => {
+Deno.test("RaftLog is durable up to the last write that ended in order", () => {
   const { log } = logOf([1]);
   append(log, [1, 1]);
   assertEquals(indexesOf(log.handOut(1)), [2, 3]);
@@ -29,7 +29,7 @@ Deno.test("RaftLog is durable up to where the writes in their order have come", 
   assertEquals(log.durableIndex(), 4);
 });
 
-Deno.test("RaftLog takes no entry for durable because another at its index is", () => {
+Deno.test("RaftLog takes no entry for durable because of another at its index", () => {
   const { log } = logOf([1]);
   append(log, [2, 2, 2]);
   log.handOut(1); // 2…4 of term 2
@@ -56,7 +56,7 @@ Deno.test("RaftLog advances writes in their order only", () => {
   assertThrows(() => log.markDurable(2), AssertionFailure, "Ready 2 is advanced where 1 is due");
 });
 
-Deno.test("RaftLog does not ask the reader for what it may not have", () => {
+Deno.test("RaftLog does not ask the reader for entries that it may lack", () => {
   const { log } = logOf([1, 1], 0);
   append(log, [2, 2]);
   assertEquals(indexesOf(log.entries(1, 4, 100)), [1, 2]);
@@ -79,7 +79,7 @@ Deno.test("RaftLog keeps durable entries in memory up to its bound", () => {
   assertEquals(indexesOf(log.entries(3, 4, 100)), [3, 4], "from memory");
 });
 
-Deno.test("RaftLog keeps in memory what is not durable, beyond any bound", () => {
+Deno.test("RaftLog keeps entries in memory until they are durable, beyond any bound", () => {
   const { log, reader } = logOf([], 0);
   append(log, [1, 1]);
   reader.write({ hardState: null, snapshot: null, entries: log.handOut(1) });
@@ -96,7 +96,7 @@ Deno.test("RaftLog reads by size, but at least one entry", () => {
   assertEquals(indexesOf(log.entries(1, 3, 1)), [1]);
 });
 
-Deno.test("RaftLog cuts off nothing that is committed", () => {
+Deno.test("RaftLog truncates no committed entry", () => {
   const { log } = logOf([1, 1]);
   log.commitTo(2);
   assertThrows(() => log.truncateFrom(2), AssertionFailure, "committed");

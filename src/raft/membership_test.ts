@@ -44,7 +44,7 @@ Deno.test("thesis 4.1: one voter at a time, each change after the one before is 
   assertEquals(refusal("1", "2", "3"), null);
 });
 
-Deno.test("thesis 4.1: a change counts by the new configuration as soon as it is in the log", () => {
+Deno.test("thesis 4.1: a change is in force as soon as it is in the log", () => {
   // [before, after, who confirms the change, whether that commits it]; the leader is 1.
   const cases: [string, string, string, boolean][] = [
     ["1,2,3", "1,2,3,4", "2", false],
@@ -85,7 +85,7 @@ Deno.test("thesis 4.1: votes count by the newest configuration, committed or not
   assertEquals(node.status().role, "candidate");
 });
 
-Deno.test("thesis 4.1: what a removed node has does not count, nor does its silence", () => {
+Deno.test("thesis 4.1: a removed node's entries do not count, nor does its silence", () => {
   const node = leaderOf(["1", "2", "3", "4"]);
   configure(node, "1,2,3");
   node.step({ ...accepted, from: "2", term: 1, index: 2 });
@@ -173,7 +173,7 @@ Deno.test("thesis 4.2.2: a node takes entries from strangers, and grants them vo
   assertEquals(node.status().role, "learner", "not even when it is asked to");
 });
 
-Deno.test("configurations of the tests go to text and back", () => {
+Deno.test("configurations of the tests are encoded as text and decoded", () => {
   for (const text of ["C:1", "C:1,2+3", "C:1+2,3"]) {
     const parsed = parseConfiguration(text);
     assert(parsed !== null);
@@ -181,7 +181,7 @@ Deno.test("configurations of the tests go to text and back", () => {
   }
 });
 
-Deno.test("reads that wait are confirmed by the voters that a smaller configuration keeps", () => {
+Deno.test("waiting reads are confirmed by the voters that a smaller configuration keeps", () => {
   // [before, after, whether the reads of a leader that only 2 has answered are confirmed]
   const cases: [string, string, boolean][] = [
     ["1,2,3,4", "1,2,3", true],
@@ -200,7 +200,7 @@ Deno.test("reads that wait are confirmed by the voters that a smaller configurat
   }
 });
 
-Deno.test("a learner does not stand, and one that is no member does not either", () => {
+Deno.test("neither a learner nor a node that is no member stands for election", () => {
   const learner = new LoneNode({ voters: ["2", "3"], learners: ["1"] });
   const stranger = new LoneNode({ voters: ["2", "3"] });
   for (const node of [learner, stranger]) {

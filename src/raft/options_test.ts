@@ -14,12 +14,12 @@ const options = {
   sizeOf: (data: string) => data.length,
 };
 
-Deno.test("completeOptions() fills in what is not given", () => {
+Deno.test("completeOptions() fills in missing options", () => {
   const { standing, appendBytesMax, inflightMax } = completeOptions({ ...options, inflightMax: 7 });
   assertEquals([standing, appendBytesMax, inflightMax], ["normal", 1024 * 1024, 7]);
 });
 
-Deno.test("completeOptions() refuses values that make no sense", () => {
+Deno.test("completeOptions() rejects invalid values", () => {
   const refused = (change: Record<string, unknown>, message: string) =>
     assertThrows(() => completeOptions({ ...options, ...change }), RangeError, message);
   refused({ electionTicks: 0 }, "Cannot use electionTicks: current value is 0");

@@ -27,7 +27,7 @@ Deno.test("Progress probes with one append, and replicates from the first match"
   assertEquals(stateOf(progress), ["replicate", 5, 6]);
 });
 
-Deno.test("Progress backs up to the hint, always at least one, never to what matches", () => {
+Deno.test("Progress backs up to the hint, by at least one entry, and never before the match", () => {
   const next = (refused: number, hint: number) => {
     const progress = new Progress(limits, 9, 0);
     progress.refuse(refused, hint);
@@ -60,7 +60,7 @@ Deno.test("Progress bounds what is in flight, by count and by bytes", () => {
   assertEquals(progress.canSend(9), false, "one, but too large");
 });
 
-Deno.test("Progress asks after an append that stays unanswered, once in a while", () => {
+Deno.test("Progress sends a probe now and then while an append stays unanswered", () => {
   const progress = replicating(1);
   const isChecked = (tick: number) => {
     progress.checkDue = false;
@@ -74,7 +74,7 @@ Deno.test("Progress asks after an append that stays unanswered, once in a while"
   assertEquals(isChecked(30), false);
 });
 
-Deno.test("Progress loses nothing by answers that come late", () => {
+Deno.test("Progress loses nothing by late answers", () => {
   const progress = replicating(6);
   progress.noteSent(9, 1, 0);
   assertEquals(progress.accept(3), false);

@@ -41,7 +41,7 @@ Deno.test("paper 5.1: messages of an older term change nothing, and replies carr
   assertEquals(node.status(), before);
 });
 
-Deno.test("paper 5.2: one vote in a term, for the first who asks", () => {
+Deno.test("paper 5.2: one vote in a term, for the first candidate that asks", () => {
   const node = new LoneNode({ term: 2 });
   const granted = (from: string) => {
     const [reply] = node.step({ ...vote, term: 2, from });
@@ -55,7 +55,7 @@ Deno.test("paper 5.2: one vote in a term, for the first who asks", () => {
   assertEquals(granted("3"), false, "the vote survives a crash");
 });
 
-Deno.test("paper 5.2: a candidate that steps back within its term keeps its vote", () => {
+Deno.test("paper 5.2: a candidate that steps down within its term keeps its vote", () => {
   const node = new LoneNode({ term: 1 });
   node.node.raft.campaign();
   node.settle();
@@ -87,7 +87,7 @@ Deno.test("paper 5.2: only votes of the candidate's own term elect it, one from 
   assertEquals(node.status().role, "leader");
 });
 
-Deno.test("paper 5.2: election timeouts are spread over the range of the standing", () => {
+Deno.test("paper 5.2: election timeouts are spread over the configured range", () => {
   const random = seededRandom(1);
   const range = (standing: "eager" | "normal" | "reluctant") => {
     const drawn = Array.from({ length: 1000 }, () => drawElectionTimeout(100, standing, random));
@@ -129,7 +129,7 @@ Deno.test("paper 5.5: requests for votes that stay unanswered are repeated", () 
   assertEquals(asked(node.tick(1)), ["vote 3"]);
 });
 
-Deno.test("paper 5.3: an append is refused where the entry before it does not match", () => {
+Deno.test("paper 5.3: an append is refused if the entry before it does not match", () => {
   const refused = { prevIndex: 3, prevTerm: 3, entries: entriesOf([3], 4) };
   for (const terms of [[1, 1], [1, 1, 1], [1, 1, 2, 2]]) {
     const node = new LoneNode({ terms, term: 3 });
@@ -139,7 +139,7 @@ Deno.test("paper 5.3: an append is refused where the entry before it does not ma
   }
 });
 
-Deno.test("paper 5.3: entries that conflict are cut off, with all that follow; others stay", () => {
+Deno.test("paper 5.3: conflicting entries are truncated, with all that follow; others stay", () => {
   const cases = [
     { log: [1, 2, 2], prev: [1, 1], sent: [3], result: [1, 3] },
     { log: [1, 2, 2], prev: [1, 1], sent: [2], result: [1, 2, 2] },
@@ -158,7 +158,7 @@ Deno.test("paper 5.3: entries that conflict are cut off, with all that follow; o
   }
 });
 
-Deno.test("paper 5.3: an append that comes late does not cut off what came after it", () => {
+Deno.test("paper 5.3: a late append does not truncate the entries after it", () => {
   const node = new LoneNode({ term: 1 });
   const first = { ...append, entries: entriesOf([1, 1]), term: 1 };
   const second = { ...append, prevIndex: 2, prevTerm: 1, entries: entriesOf([1, 1], 3), term: 1 };
@@ -167,7 +167,7 @@ Deno.test("paper 5.3: an append that comes late does not cut off what came after
   assertEquals(node.status().durableIndex, 4);
 });
 
-Deno.test("paper 5.3: what was taken in an older term is not confirmed in a newer one", () => {
+Deno.test("paper 5.3: entries accepted in an older term are not acknowledged in a newer one", () => {
   const node = new LoneNode({ terms: [1] });
   const from1 = { ...append, from: "2", to: "1", prevIndex: 1, prevTerm: 1 } as const;
   node.node.raft.step({ ...from1, type: "append", term: 2, entries: entriesOf([2, 2, 2], 2) });
@@ -208,7 +208,7 @@ Deno.test("paper 5.4.1: a vote goes only to a log that is at least as up to date
   }
 });
 
-Deno.test("paper 5.4.2: entries of older terms are committed only along with one of the present", () => {
+Deno.test("paper 5.4.2: entries of older terms are committed only along with one of the current term", () => {
   const node = new LoneNode({ terms: [1, 1, 1] });
   node.lead();
   const term = node.status().term;
@@ -235,7 +235,7 @@ Deno.test("paper 8: a leader opens its term with a no-op, and serves no read bef
   assertEquals(node.reads, [{ readId: 1, index: 2 }]);
 });
 
-Deno.test("thesis 6.4: an answer counts only in the term, and in the life, in which it was asked for", () => {
+Deno.test("thesis 6.4: an answer counts only in the term, and in the life, in which it was requested", () => {
   const node = new LoneNode({ terms: [1, 1] });
   const ask = (readId: number): number => {
     assert(node.node.raft.readIndex(readId));
@@ -263,7 +263,7 @@ Deno.test("thesis 6.4: an answer counts only in the term, and in the life, in wh
   assertEquals(node.reads.at(-1), { readId: 3, index: 2 });
 });
 
-Deno.test("thesis 6.4: an answer counts however late, while the leader is heard of", () => {
+Deno.test("thesis 6.4: an answer counts however late, while the leader is heard", () => {
   const node = new LoneNode({ terms: [1, 1] });
   node.step({ ...heartbeat, term: 1 });
   node.node.raft.readIndex(1);
@@ -277,7 +277,7 @@ Deno.test("thesis 6.4: an answer counts however late, while the leader is heard 
   assertEquals(node.reads, [{ readId: 1, index: 2 }]);
 });
 
-Deno.test("thesis 6.4: a read is confirmed by answers to what was sent after it came, no others", () => {
+Deno.test("thesis 6.4: a read is confirmed only by answers to messages sent after it arrived", () => {
   const node = new LoneNode({ terms: [1] });
   node.lead();
   const { term } = node.status();
@@ -322,7 +322,7 @@ Deno.test("until a tick is due nothing happens, whatever the role", () => {
   }
 });
 
-Deno.test("thesis 9.6: a pre-vote changes neither term nor vote, and is free to all who ask", () => {
+Deno.test("thesis 9.6: a pre-vote changes neither term nor vote, and may be granted to all who ask", () => {
   const node = new LoneNode({ term: 4, vote: "1" });
   const before = node.status();
   for (const from of ["2", "3"]) {

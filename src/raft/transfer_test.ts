@@ -80,7 +80,7 @@ Deno.test("a node that is asked to stand too early stands once it may, if nobody
   }
 });
 
-Deno.test("a removed leader waits for a voter that has everything, then names it, or just goes", () => {
+Deno.test("a removed leader waits for a voter that has everything, then names it, or just steps down", () => {
   const proposedBefore = leaderOf(["1", "2", "3"]);
   configure(proposedBefore, "2,3");
   proposedBefore.node.raft.propose(["x"]);
@@ -103,7 +103,7 @@ Deno.test("a removed leader waits for a voter that has everything, then names it
   assertEquals(unheard.status().role, "learner");
 });
 
-Deno.test("a removed leader leaves its term to the voter that has most", () => {
+Deno.test("a removed leader hands over to the voter with the longest log", () => {
   const node = leaderOf(["1", "2", "3"]);
   configure(node, "2,3");
   node.node.raft.propose(["x"]);
@@ -113,7 +113,7 @@ Deno.test("a removed leader leaves its term to the voter that has most", () => {
   assertEquals(sent.at(-1), { type: "timeoutNow", from: "1", to: "3", term: 1 });
 });
 
-Deno.test("stepDown() makes a leader stop in its term, and changes nothing on a follower", () => {
+Deno.test("stepDown() makes a leader step down in its term, and changes nothing on a follower", () => {
   const leader = leaderOf(["1", "2", "3"]);
   const { term } = leader.status();
   leader.node.raft.stepDown();

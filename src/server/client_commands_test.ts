@@ -28,7 +28,7 @@ function start() {
   return { clock, gone, run, self };
 }
 
-Deno.test("CLIENT KILL kills whom all its filters name, and not the one who asks", () => {
+Deno.test("CLIENT KILL disconnects the clients that match all filters, and not its sender", () => {
   const { gone, run } = start();
   assertEquals(run("kill", "ID", "2", "ADDR", "127.0.0.1:4003"), 0);
   assertEquals(run("kill", "TYPE", "normal", "USER", "default"), 2);
@@ -37,7 +37,7 @@ Deno.test("CLIENT KILL kills whom all its filters name, and not the one who asks
   assertEquals(gone.includes(1), true);
 });
 
-Deno.test("CLIENT KILL with a filter that is wrong kills nobody", () => {
+Deno.test("CLIENT KILL with an invalid filter disconnects nobody", () => {
   const { gone, run } = start();
   const wrong = [
     ["ID", "x"],
@@ -55,7 +55,7 @@ Deno.test("CLIENT KILL with a filter that is wrong kills nobody", () => {
   assertEquals(gone, []);
 });
 
-Deno.test("CLIENT KILL MAXAGE kills those that are as old", () => {
+Deno.test("CLIENT KILL MAXAGE disconnects clients of at least that age", () => {
   const { clock, gone, run } = start();
   clock.advance(9_999);
   assertEquals(run("kill", "MAXAGE", "10"), 0);
@@ -64,7 +64,7 @@ Deno.test("CLIENT KILL MAXAGE kills those that are as old", () => {
   assertEquals(gone, [2, 3]);
 });
 
-Deno.test("behind a MULTI that was refused nothing is executed until EXEC or DISCARD", () => {
+Deno.test("after a MULTI that was refused nothing is executed until EXEC or DISCARD", () => {
   const { self } = start();
   const say = (name: string) => {
     const reply = refuseTransaction(self, name);
@@ -83,13 +83,13 @@ Deno.test("behind a MULTI that was refused nothing is executed until EXEC or DIS
   }
 });
 
-Deno.test("of a CLIENT KILL filter that is given twice the last counts, as in Redis", () => {
+Deno.test("the last of two equal CLIENT KILL filters counts, as in Redis", () => {
   const { gone, run } = start();
   assertEquals(run("kill", "ID", "2", "ID", "3"), 1);
   assertEquals(gone, [3]);
 });
 
-Deno.test("what a client says about itself is kept, and bounded in length", () => {
+Deno.test("names and library names of clients are kept, and bounded in length", () => {
   const { run, self } = start();
   assertEquals(run("setname", "x".repeat(1_024)), OK);
   const tooLong = "x".repeat(1_025);

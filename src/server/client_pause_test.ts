@@ -36,7 +36,7 @@ Deno.test("a pause holds all requests until its time is up, and serves them in o
   assertEquals([served.at(-1), pause.isOn], ["next", false]);
 });
 
-Deno.test("a pause of writes holds writes, and of the same client all that follows", () => {
+Deno.test("a pause of writes holds writes, and later requests of the same client", () => {
   const { pause, served, send } = start();
   pause.begin("write", 1_000);
   send("a", "read a");
@@ -60,7 +60,7 @@ Deno.test("a second pause makes the first longer and stricter, never the opposit
   assertEquals(served, ["read"]);
 });
 
-Deno.test("a pause that was ended leaves nothing of its time to the next", () => {
+Deno.test("a pause that was ended gives none of its time to the next", () => {
   const { clock, pause } = start();
   pause.begin("all", 60_000);
   pause.end();
@@ -79,7 +79,7 @@ Deno.test("a pause may be longer than any timer", () => {
   assertEquals(pause.isOn, false);
 });
 
-Deno.test("what a client that is gone has asked is not carried out", () => {
+Deno.test("the requests of a disconnected client are not executed", () => {
   const { pause, served, send, clientOf } = start();
   pause.begin("all", 1_000);
   send("a", "write a", true);

@@ -45,7 +45,7 @@ Deno.test("FAULT begins, lists and heals", () => {
   assertEquals([run("heal"), run("list")], [0, []]);
 });
 
-Deno.test("FAULT CRASH ends the process; with anything behind it, it does not", () => {
+Deno.test("FAULT CRASH ends the process; with more arguments, it does not", () => {
   const { run, crashes } = start();
   assertEquals(errorOf(run("crash", "now")), wrongNumber("crash"));
   assertEquals(crashes(), 0);
@@ -53,7 +53,7 @@ Deno.test("FAULT CRASH ends the process; with anything behind it, it does not", 
   assertEquals(crashes(), 1);
 });
 
-Deno.test("what is no fault changes nothing", () => {
+Deno.test("an invalid fault changes nothing", () => {
   const { run } = start();
   assertEquals(errorOf(run("list", "all")), wrongNumber("list"));
   assertEquals(errorOf(run("heal", "pause", "drop")), wrongNumber("heal"));
@@ -63,7 +63,7 @@ Deno.test("what is no fault changes nothing", () => {
   assertEquals(run("list"), []);
 });
 
-Deno.test("a node that was not started with --allow-faults obeys nothing", () => {
+Deno.test("a node without --allow-faults refuses all faults", () => {
   const refused = ["pause", "isolate", "crash", "heal", "list"].map((what) =>
     errorOf(fault(null, what))
   );

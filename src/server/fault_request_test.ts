@@ -8,7 +8,7 @@ function parse(text: string) {
   return parseFault(["FAULT", ...text.split(" ")], OTHERS);
 }
 
-Deno.test("each fault is read, with and without peers, direction and duration, in any case", () => {
+Deno.test("each fault is parsed, with and without peers, direction and duration, in any case", () => {
   const cases: [string, unknown, number | null][] = [
     ["pause", { kind: "pause" }, null],
     ["PAUSE 5000", { kind: "pause" }, 5000],
@@ -37,7 +37,7 @@ const DURATION = "ERR the duration is a whole number from 1 to 86400000: current
 const DELAY = "ERR the delay is a whole number from 1 to 60000: current value is ";
 const PERCENT = "ERR the percentage is a whole number from 1 to 100: current value is ";
 
-Deno.test("whatever else a client asks for is refused, and told why", () => {
+Deno.test("anything else is refused, with the reason", () => {
   const cases: [string, string][] = [
     ["pause 0", `${DURATION}'0'`],
     ["pause 86400001", `${DURATION}'86400001'`],
@@ -75,7 +75,7 @@ Deno.test("whatever else a client asks for is refused, and told why", () => {
   }
 });
 
-Deno.test("a refusal repeats little of what was sent, and no control character", () => {
+Deno.test("an error repeats little of the request, and no control character", () => {
   for (
     const args of [["\r\n" + "x".repeat(1e6)], ["pause", "\r\n"], ["isolate", "from", "\0\xff"]]
   ) {
@@ -85,7 +85,7 @@ Deno.test("a refusal repeats little of what was sent, and no control character",
   }
 });
 
-Deno.test("a node without peers says that there are none", () => {
+Deno.test("the error of a node without peers says that there are none", () => {
   const refusal = parseFault(["FAULT", "isolate", "from", "n2"], []);
   assertInstanceOf(refusal, ErrorReply);
   assertEquals(refusal.text, "ERR Cannot find peer 'n2': the peers are none");

@@ -8,7 +8,7 @@ const MIB = 2 ** 20;
 const sized = (bytes: number) => `*2\r\n$1\r\nA\r\n$${bytes}\r\n${"x".repeat(bytes)}\r\n`;
 
 Deno.test(
-  "bytes of requests are bounded for each client, by not reading on",
+  "the bytes of each client's requests are bounded, by pausing its reads",
   net,
   () =>
     withListener({ pipelineBytesMax: 4 * MIB }, async (listener, recorder, connect) => {
@@ -36,7 +36,7 @@ Deno.test(
 );
 
 Deno.test(
-  "bytes of requests are bounded for all clients, in order, and small ones pass",
+  "the bytes of all clients' requests are bounded, in order, and small ones pass",
   net,
   () =>
     withListener({ inFlightBytesMax: 4 * MIB }, async (listener, recorder, connect) => {
@@ -60,7 +60,7 @@ Deno.test(
     }),
 );
 
-Deno.test("halves of requests that fill the room do not lock the others out", net, async () => {
+Deno.test("half requests that fill the limit do not lock out other clients", net, async () => {
   const timers: (() => void)[] = [];
   await withListener({ inFlightBytesMax: 4 * MIB }, async (listener, recorder, connect) => {
     const halves = await Promise.all(Array.from({ length: 8 }, () => connect()));
@@ -94,7 +94,7 @@ Deno.test("halves of requests that fill the room do not lock the others out", ne
 });
 
 Deno.test(
-  "unread replies are bounded for all clients, and the greediest goes first",
+  "the unread replies of all clients are bounded, and the client with the most goes first",
   net,
   () =>
     withListener({ allOutputBytesMax: 24 * MIB }, async (listener, recorder, connect) => {
@@ -141,7 +141,7 @@ Deno.test(
 );
 
 Deno.test(
-  "a reply too large to be held is refused, one at a time and with the flag's name",
+  "a reply too large to be buffered is refused, one at a time and with the flag's name",
   net,
   () =>
     withListener({ outputBytesMax: 2 ** 20 }, async (_listener, recorder, connect) => {
@@ -158,7 +158,7 @@ Deno.test(
 );
 
 Deno.test(
-  "requests that wait for their turn are carried out before the client's end counts",
+  "queued requests are executed before the client's end counts",
   net,
   () => {
     let nowMs = 0;
@@ -175,7 +175,7 @@ Deno.test(
 );
 
 Deno.test(
-  "a large request is told of before the last of it is read, until it is answered",
+  "a large request is announced before the last of it is read, until it is answered",
   net,
   () =>
     withListener({ bulkBytesMax: 16 * MIB }, async (_listener, recorder, connect) => {
@@ -202,7 +202,7 @@ Deno.test(
 );
 
 Deno.test(
-  "a client that is gone in a large request, or behind one, is not waited for",
+  "a client that disconnects during a large request, or after one, is not waited for",
   net,
   () =>
     withListener({ bulkBytesMax: 16 * MIB }, async (_listener, recorder, connect) => {

@@ -16,7 +16,7 @@ function recorder() {
 }
 
 Deno.test(
-  "what goes wrong at the end of a connection is told, and the others are served",
+  "an exception at the end of a connection is reported, and the others are served",
   net,
   async () => {
     const logger = recorder();
@@ -82,7 +82,7 @@ Deno.test(
 );
 
 Deno.test(
-  "a client that sends on and on while its own request waits without end is cut off",
+  "a client that keeps sending while its own request waits without a limit is disconnected",
   net,
   async () => {
     const timers: (() => void)[] = [];
@@ -123,7 +123,7 @@ Deno.test(
 );
 
 Deno.test(
-  "a client whose large replies waited for another one is not taken for one that does not read",
+  "a client whose large replies waited for another one counts as one that reads",
   net,
   async () => {
     const timers: (() => void)[] = [];

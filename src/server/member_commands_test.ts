@@ -28,7 +28,7 @@ function errorOf(reply: Reply): string {
   return reply.text;
 }
 
-Deno.test("a new node learns which cluster it is in, and whom to ask", () =>
+Deno.test("a new node learns its cluster, and the addresses of members", () =>
   withLeader((run) => {
     const wanted = new MapReply([
       ["cluster-id", "memory"],
@@ -40,7 +40,7 @@ Deno.test("a new node learns which cluster it is in, and whom to ask", () =>
     assertEquals(run("TRANSFER", "n1"), OK);
   }));
 
-Deno.test("what is no change of members is refused", () =>
+Deno.test("an invalid change of members is refused", () =>
   withLeader((run) => {
     const wrongCount = (name: string) =>
       `ERR wrong number of arguments for 'cluster|${name}' command`;

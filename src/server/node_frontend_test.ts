@@ -69,7 +69,7 @@ async function withLeader(
   }
 }
 
-Deno.test("a fenced connection is served in the term of its fence alone", async () => {
+Deno.test("a fenced connection is served only in the term of its fence", async () => {
   await withLeader({}, (cluster, ask) => {
     const { term } = cluster.leader.report();
     assertEquals(ask("SET", "k", "1"), "+OK\r\n");
@@ -83,7 +83,7 @@ Deno.test("a fenced connection is served in the term of its fence alone", async 
   });
 });
 
-Deno.test("behind a refused request nothing is executed on a fenced connection", async () => {
+Deno.test("after a refused request nothing is executed on a fenced connection", async () => {
   await withLeader({ inFlightBytesMax: 1_000 }, (cluster, ask, sent) => {
     const term = String(cluster.leader.report().term);
     const overfill = (): string => {
@@ -111,7 +111,7 @@ Deno.test("a reply that is null answers the request, as any other", async () => 
   });
 });
 
-Deno.test("CONFIG GET takes no patterns that are long together", async () => {
+Deno.test("CONFIG GET refuses patterns that are too long together", async () => {
   await withLeader({}, (_cluster, ask) => {
     const refusal = "-ERR the pattern is too long, more than 16384 bytes\r\n";
     assertEquals(ask("CONFIG", "GET", "*a".repeat(8_193)), refusal);
@@ -152,7 +152,7 @@ Deno.test("while a leader is elected, clients of Redis Cluster find all members 
   }, follower);
 });
 
-Deno.test("RESET takes the fence back", async () => {
+Deno.test("RESET removes the fence", async () => {
   await withLeader({}, (cluster, ask) => {
     const { term } = cluster.leader.report();
     assertEquals(ask("CLUSTER", "FENCE", String(term + 1)).slice(0, 10), "-TRYAGAIN ");
@@ -162,7 +162,7 @@ Deno.test("RESET takes the fence back", async () => {
   });
 });
 
-Deno.test("RESET ends what CLUSTER WATCH began, also for a client that speaks RESP3 again", async () => {
+Deno.test("RESET ends CLUSTER WATCH, also for a client that switches to RESP3 again", async () => {
   const pushed: PushReply[] = [];
   const subscriber = { protocol: 3, push: (message: PushReply) => pushed.push(message) } as const;
   await withLeader({ connection: subscriber }, (cluster, ask) => {
@@ -177,7 +177,7 @@ Deno.test("RESET ends what CLUSTER WATCH began, also for a client that speaks RE
   });
 });
 
-Deno.test("a WAIT without end is answered when its client is gone, and nothing is left of it", async () => {
+Deno.test("a WAIT without a limit is answered when its client disconnects, and leaves nothing behind", async () => {
   await withLeader({}, (cluster, _ask, sent) => {
     const reply = sent("WAIT", "99", "0");
     cluster.clock.advance(1_000);
@@ -197,7 +197,7 @@ Deno.test("sessions are counted for each connection, not for all together", asyn
   });
 });
 
-Deno.test("CLIENT PAUSE at a node holds writes, and what their clients send behind them", async () => {
+Deno.test("CLIENT PAUSE at a node holds writes, and later requests of their clients", async () => {
   await withLeader({}, (cluster, ask, sent, reconnect) => {
     assertEquals(ask("SET", "k", "1"), "+OK\r\n");
     assertEquals(ask("CLIENT", "PAUSE", "3600000", "WRITE"), "+OK\r\n");
@@ -213,7 +213,7 @@ Deno.test("CLIENT PAUSE at a node holds writes, and what their clients send behi
   });
 });
 
-Deno.test("a node executes nothing of a transaction, which clients send without waiting", async () => {
+Deno.test("a node executes no request of a transaction, which clients send without waiting", async () => {
   await withLeader({}, (cluster, ask, sent) => {
     const all = [["MULTI"], ["SET", "k", "1"], ["NOSUCH"], ["EXEC"]].map((args) => sent(...args));
     cluster.until(() => all.every(({ text }) => text !== null));
@@ -227,7 +227,7 @@ Deno.test("a node executes nothing of a transaction, which clients send without 
   });
 });
 
-Deno.test("WAIT at a node that does not lead says who does", async () => {
+Deno.test("WAIT at a node that does not lead names the leader", async () => {
   await withLeader({ size: 3 }, (cluster, ask) => {
     const { port } = cluster.leader.report().leaderAddress ?? { port: 0 };
     assertEquals(ask("WAIT", "1", "0"), `-MOVED 0 memory:${port}\r\n`);
@@ -237,7 +237,7 @@ Deno.test("WAIT at a node that does not lead says who does", async () => {
   }, ({ followers: [first], leader }) => first ?? leader);
 });
 
-Deno.test("SESSION OPEN for somebody else is refused on a connection without a fence", async () => {
+Deno.test("SESSION OPEN for another owner is refused on a connection without a fence", async () => {
   await withLeader({}, (cluster, ask) => {
     const wrong = "-ERR wrong number of arguments for 'session|open' command\r\n";
     assertEquals(ask("SESSION", "OPEN", "1000", "CLIENT", "x"), wrong);
@@ -247,7 +247,7 @@ Deno.test("SESSION OPEN for somebody else is refused on a connection without a f
   });
 });
 
-Deno.test("CLUSTER FENCE and CLUSTER WATCH refuse what they cannot do", async () => {
+Deno.test("CLUSTER FENCE and CLUSTER WATCH refuse invalid requests", async () => {
   await withLeader({}, (_cluster, ask) => {
     for (const term of ["x", "-1", "1.5"]) {
       assertEquals(ask("CLUSTER", "FENCE", term), "-ERR the term is not an integer\r\n");

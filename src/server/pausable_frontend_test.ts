@@ -119,7 +119,7 @@ async function withEcho(
 const net = { permissions: { net: true } };
 
 Deno.test(
-  "a paused node says nothing and does nothing, then goes on where it was",
+  "a paused node sends nothing and executes nothing, then continues",
   net,
   async () => {
     await withEcho(async (echo, connect, listener) => {
@@ -168,7 +168,7 @@ Deno.test(
   },
 );
 
-Deno.test("what a client asked that went away meanwhile is not carried out", net, async () => {
+Deno.test("a request whose client disconnects during the pause is not executed", net, async () => {
   await withEcho(async (echo, connect, listener) => {
     const [gone, operator] = [await connect(), await connect()];
     await operator.send("FAULT pause\r\n");

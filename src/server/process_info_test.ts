@@ -40,7 +40,7 @@ function fieldsWith(
   );
 }
 
-Deno.test("used_memory counts what is outside of V8's heap, too", () => {
+Deno.test("used_memory includes memory outside of V8's heap", () => {
   const memory = { rss: 628 * MIB, heapTotal: 60 * MIB, heapUsed: 36 * MIB, external: 500 * MIB };
   const fields = fieldsWith(memory, { ...NO_COUNTS, dataBytes: 268 * MIB, maxmemory: 2 ** 31 });
   assertEquals(fields.get("used_memory"), String(536 * MIB));
@@ -50,7 +50,7 @@ Deno.test("used_memory counts what is outside of V8's heap, too", () => {
   assertEquals([fields.get("maxmemory"), fields.get("maxmemory_human")], ["2147483648", "2.00G"]);
 });
 
-Deno.test("INFO has each field that dashboards read, and its number", () => {
+Deno.test("INFO has each field that dashboards read, as a number", () => {
   const memory = { rss: 1, heapTotal: 1, heapUsed: 1, external: 0 };
   const counts = { ...NO_COUNTS, blockedClients: 4, expiredKeys: 5, hits: 6, misses: 7 };
   const fields = fieldsWith(memory, counts);

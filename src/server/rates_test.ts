@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { Rates } from "./rates.ts";
 
-Deno.test("rates are those of the last 1.6 seconds, and of a pause when there is one", () => {
+Deno.test("rates are those of the last 1.6 seconds, or of a longer time without samples", () => {
   const counted = { requests: 0, inputBytes: 0, outputBytes: 0 };
   const rates = new Rates(counted, 0);
   for (let nowMs = 0; nowMs <= 10_000; nowMs += 10) {

@@ -21,7 +21,7 @@ function output(): { socket: FakeSocket; output: ReplyOutput } {
   return { socket, output: new ReplyOutput(socket as unknown as net.Socket) };
 }
 
-Deno.test("more waits than a string can hold, and each piece is handed over once, in order", () => {
+Deno.test("the queue may be longer than a string, and each piece is handed over once, in order", () => {
   const { socket, output: out } = output();
   const long = "x".repeat(100 * MIB);
   for (let i = 0; i < 7; i++) {
@@ -46,7 +46,7 @@ Deno.test("more waits than a string can hold, and each piece is handed over once
   assertEquals(bytes, 7 * (long.length + 3));
 });
 
-Deno.test("short replies leave in one write", () => {
+Deno.test("short replies are one write", () => {
   const { socket, output: out } = output();
   for (let i = 0; i < 1_000; i++) out.add("+OK\r\n");
   out.send();
@@ -58,7 +58,7 @@ Deno.test("short replies leave in one write", () => {
   assertEquals(socket.writes.length, 1);
 });
 
-Deno.test("long values are handed over as they are, in their place among the texts", () => {
+Deno.test("long values are handed over without a copy, in their place among the texts", () => {
   const { socket, output: out } = output();
   const bytes = new Uint8Array(2 * MIB + 1).fill(0x61);
   const sent: ByteString[] = [

@@ -30,7 +30,7 @@ function snapshots(): SnapshotTaker {
   };
 }
 
-Deno.test("BGSAVE begins one at a time, and says so as Redis does", () => {
+Deno.test("BGSAVE begins one snapshot at a time, and replies as Redis does", () => {
   const one = { snapshots: snapshots() };
   assert(serve(["BGSAVE", "NOW"], one) instanceof ErrorReply);
   assertEquals(serve(["BGSAVE"], one), new SimpleString("Background saving started"));
@@ -41,7 +41,7 @@ Deno.test("BGSAVE begins one at a time, and says so as Redis does", () => {
   assert(serve(["BGSAVE"], { snapshots: null }) instanceof ErrorReply);
 });
 
-Deno.test("LASTSAVE and INFO tell of the newest snapshot, older than this process or not", () => {
+Deno.test("LASTSAVE and INFO report the newest snapshot, older than this process or not", () => {
   assertEquals(serve(["LASTSAVE"], { snapshots: snapshots() }), 1_700_000_000);
   assert(serve(["LASTSAVE"], { snapshots: null }) instanceof ErrorReply);
   const fields = new Map(persistenceFields({ ...REPORT, lastMs: 1_800_000_000_500, count: 2 }));

@@ -70,7 +70,7 @@ function write(cluster: DiskCluster, node: Node, key: string): void {
   cluster.until(() => answer.reply !== undefined);
 }
 
-Deno.test("a follower's snapshot holds what was acknowledged before, however far behind it was", async () => {
+Deno.test("a follower's snapshot has everything acknowledged before, however far behind it was", async () => {
   await withCluster(3, (cluster) => {
     const [behind = ""] = cluster.followers;
     const { node: leader } = cluster.life(cluster.leader);
@@ -117,7 +117,7 @@ Deno.test("a snapshot is read in pieces, by the connection that began it", async
   });
 });
 
-Deno.test("what a connection holds goes with it; one too many is refused", async () => {
+Deno.test("a connection's snapshots end with it; one too many is refused", async () => {
   await withCluster(1, (cluster) => {
     const commands = new SnapshotCommands(cluster.life("n1").node);
     const client = new SnapshotClient(cluster, commands);
@@ -129,7 +129,7 @@ Deno.test("what a connection holds goes with it; one too many is refused", async
   });
 });
 
-Deno.test("what makes no sense is refused", async () => {
+Deno.test("invalid requests are refused", async () => {
   await withCluster(1, (cluster) => {
     const client = new SnapshotClient(cluster, new SnapshotCommands(cluster.life("n1").node));
     const id = String(client.begin().get("id"));
@@ -141,7 +141,7 @@ Deno.test("what makes no sense is refused", async () => {
   });
 });
 
-Deno.test("a disk that takes no snapshot, or gives it back damaged, is told, and nothing is held", async () => {
+Deno.test("a disk that fails to store a snapshot, or returns it damaged, is reported, and nothing stays open", async () => {
   await withCluster(1, (cluster) => {
     const { node, disk, snapshots } = cluster.life("n1");
     write(cluster, node, "k");

@@ -41,7 +41,7 @@ function start() {
   return { clock, watching, subscribers, client, change, heardSince, reports };
 }
 
-Deno.test("a watcher is told at once, at each interval and of every change", () => {
+Deno.test("a watcher gets a report at once, at each interval and after every change", () => {
   const { clock, subscribers, client, change, heardSince } = start();
   subscribers.add(client("a"), 100);
   assertEquals(heardSince("a", () => clock.advance(0)), 1);
@@ -49,7 +49,7 @@ Deno.test("a watcher is told at once, at each interval and of every change", () 
   assertEquals(heardSince("a", change), 1);
 });
 
-Deno.test("whoever watches anew is told at the new interval alone", () => {
+Deno.test("a watcher with a new interval gets reports at that interval alone", () => {
   const { clock, subscribers, client, heardSince } = start();
   subscribers.add(client("a"), 100);
   subscribers.add(client("a"), 500);
@@ -57,7 +57,7 @@ Deno.test("whoever watches anew is told at the new interval alone", () => {
   assertEquals(heardSince("a", () => clock.advance(1_000)), 2);
 });
 
-Deno.test("the node is watched while anybody is told, and again for the next one", () => {
+Deno.test("the node is watched while there are watchers, and again for the next one", () => {
   const { clock, watching, subscribers, client, change, heardSince } = start();
   subscribers.add(client("a"), 100);
   subscribers.add(client("b"), 100);
@@ -72,7 +72,7 @@ Deno.test("the node is watched while anybody is told, and again for the next one
   assertEquals(heardSince("c", change), 1);
 });
 
-Deno.test("a watcher that speaks the old protocol again is told nothing more", () => {
+Deno.test("a watcher that switches back to RESP2 gets no more reports", () => {
   const { clock, watching, subscribers, client, heardSince } = start();
   subscribers.add(client("a"), 100);
   clock.advance(0);
@@ -81,7 +81,7 @@ Deno.test("a watcher that speaks the old protocol again is told nothing more", (
   assertEquals(watching.size, 0);
 });
 
-Deno.test("only so many are told, and each change is described once for all of them", () => {
+Deno.test("the number of watchers is bounded, and each change is described once for all of them", () => {
   const { clock, subscribers, client, change, heardSince, reports } = start();
   for (let at = 0; at < 1_024; at++) subscribers.add(client(`${at}`), 60_000);
   assertEquals(subscribers.isFullFor(client("one more")), true);

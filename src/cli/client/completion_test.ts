@@ -2,7 +2,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { COMMANDS } from "../../commands/table.ts";
 import { completeLine, helpText } from "./completion.ts";
 
-Deno.test("names of commands are completed in the case that was typed", () => {
+Deno.test("command names are completed in the case that was typed", () => {
   assertEquals(completeLine("getr"), [["getrange "], "getr"]);
   assertEquals(completeLine("GETR"), [["GETRANGE "], "GETR"]);
   assertEquals(completeLine("Getr"), [["getrange "], "Getr"]);
@@ -12,7 +12,7 @@ Deno.test("names of commands are completed in the case that was typed", () => {
   for (const { name } of COMMANDS) assertEquals(completeLine(name)[0].includes(`${name} `), true);
 });
 
-Deno.test("so are subcommands, and what help can tell of", () => {
+Deno.test("subcommands and topics of help are completed too", () => {
   assertEquals(completeLine("cluster no"), [["nodes "], "no"]);
   assertEquals(completeLine("CLUSTER NO"), [["NODES "], "NO"]);
   assertEquals(completeLine("CONFIG "), [["GET ", "HELP ", "RESETSTAT ", "REWRITE ", "SET "], ""]);
@@ -21,7 +21,7 @@ Deno.test("so are subcommands, and what help can tell of", () => {
   assertEquals(completeLine("cluster nodes i"), [[], "i"]);
 });
 
-Deno.test("help tells of the client, of groups, and of each command", () => {
+Deno.test("help explains the client, groups, and each command", () => {
   const general = helpText(undefined);
   for (const { name, group, summary } of COMMANDS) {
     assertStringIncludes(general, ` ${name.toUpperCase()}`);
@@ -33,7 +33,7 @@ Deno.test("help tells of the client, of groups, and of each command", () => {
   assertStringIncludes(helpText("@bogus"), "No group is named bogus");
 });
 
-Deno.test("help claims for Redis what Redis has, and nothing else", () => {
+Deno.test("help names Redis only for commands that Redis has", () => {
   const origin = (name: string) => /^ {2}group +(.*)$/m.exec(helpText(name))?.[1];
   assertEquals(origin("GET"), "string, in Redis since 1.0.0");
   assertEquals(origin("copy"), "generic, in Redis since 6.2.0");

@@ -118,7 +118,7 @@ Deno.test("Ctrl-C clears the line, help needs no server, quit ends", {
   assertEquals(person.requests, "*1\r\n$4\r\nping\r\n");
 });
 
-Deno.test("a lost connection is told, nothing is sent twice, and the next command connects", {
+Deno.test("a lost connection is reported, nothing is sent twice, and the next command connects", {
   permissions: PERMISSIONS,
 }, async () => {
   const person = new Person([null, "+OK\r\n", "nonsense\r\n", ":7\r\n"]);
@@ -152,7 +152,7 @@ Deno.test("Ctrl-C gives up waiting for an answer", { permissions: PERMISSIONS },
   await person.leaves();
 });
 
-Deno.test("nobody there is told, and asked again with each command", {
+Deno.test("a missing server is reported, and tried again with each command", {
   permissions: PERMISSIONS,
 }, async () => {
   const server = Deno.listen({ hostname: "127.0.0.1", port: 0 });

@@ -44,7 +44,7 @@ const LAST = /ECHO\r\n(\$36\r\n.{36}\r\n)$/;
 const answer = (connection: Deno.TcpConn, text: string) =>
   connection.write(latin1Bytes(text)).then(() => {});
 
-Deno.test("all is sent as it is, and replies and errors are counted", {
+Deno.test("the input is sent unchanged, and replies and errors are counted", {
   permissions: NET,
 }, async () => {
   let received = "";
@@ -62,7 +62,7 @@ Deno.test("all is sent as it is, and replies and errors are counted", {
   assertEquals(sent, "set a 1\r\n*2\r\n$3\r\nget\r\n$1\r\na\r\nget b");
 });
 
-Deno.test("a server that dies, talks nonsense or falls silent ends it with a reason", {
+Deno.test("a server that dies, sends nonsense or falls silent ends it with a reason", {
   permissions: NET,
 }, async () => {
   const after = (text: string) => async (connection: Deno.TcpConn) => {
@@ -84,7 +84,7 @@ Deno.test("a server that dies, talks nonsense or falls silent ends it with a rea
   assertStringIncludes(silent.failure ?? "", "no answer for 0.05 s");
 });
 
-Deno.test("the input is read no faster than the server takes it", {
+Deno.test("the input is read no faster than the server reads it", {
   permissions: NET,
 }, async () => {
   const mib = 2 ** 20;
@@ -110,7 +110,7 @@ Deno.test("the input is read no faster than the server takes it", {
   assert(aheadBytesMax < 32 * mib, `${aheadBytesMax} bytes were taken and not read`);
 });
 
-Deno.test("nobody there is told at once", { permissions: NET }, async () => {
+Deno.test("a missing server is reported at once", { permissions: NET }, async () => {
   const server = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = server.addr as Deno.NetAddr;
   server.close();

@@ -34,7 +34,7 @@ Deno.test("values are shown with their types", () => {
   assertEquals(readable(null, true), "(nil)\n");
 });
 
-Deno.test("elements are numbered, and stand under each other", () => {
+Deno.test("elements are numbered and aligned", () => {
   assertEquals(
     readable([1, [2, [3, "x"]], [], ["a", null]]),
     '1) (integer) 1\n2) 1) (integer) 2\n   2) 1) (integer) 3\n      2) "x"\n' +
@@ -45,7 +45,7 @@ Deno.test("elements are numbered, and stand under each other", () => {
   assertEquals(lines.slice(10), ["11) 1) (integer) 1", "    2) (integer) 2", ""]);
 });
 
-Deno.test("maps tell keys and values", () => {
+Deno.test("maps show keys and values", () => {
   const map = new MapReply([["a", 1], ["b", new MapReply([["c", "d"], ["e", [1, 2]]])], ["f", []]]);
   assertEquals(
     readable(map),
@@ -54,7 +54,7 @@ Deno.test("maps tell keys and values", () => {
   );
 });
 
-Deno.test("what is quoted can be typed again, whatever the bytes", () => {
+Deno.test("a quoted value can be typed again, whatever its bytes", () => {
   const all = Array.from({ length: 256 }, (_, byte) => String.fromCharCode(byte)).join("");
   assertEquals(splitInline(quoted(all)), [all]);
 });
@@ -64,7 +64,7 @@ Deno.test("a value of many slices is shown whole", () => {
   assertEquals(readable(text), `"${"\\xe9".repeat(100_000)}"\n`);
 });
 
-Deno.test("some commands are answered by text", () => {
+Deno.test("some commands have text as their reply", () => {
   assertEquals(asksForText(["INFO", "server"]), true);
   assertEquals(asksForText(["Cluster", "NODES"]), true);
   assertEquals(asksForText(["cluster", "myid"]), false);

@@ -25,7 +25,7 @@ Deno.test("lines are the same wherever the bytes are cut", async () => {
   assertEquals(await Array.fromAsync(inputLines(input("a\n"))), ["a"]);
 });
 
-Deno.test("a line without an end is not taken in for ever", async () => {
+Deno.test("a line without an end is not buffered for ever", async () => {
   const endless = inputLines(input("abc", "def", "ghi"), 8);
   await assertRejects(() => Array.fromAsync(endless), UserError, "more than 8 bytes");
 });
@@ -46,7 +46,7 @@ Deno.test("a typed line is split as redis-cli splits it, in bytes", () => {
   assertEquals(textOfBytes(typedArguments("é€😀")?.[0] ?? ""), "é€😀");
 });
 
-Deno.test("lines that may hold a password are known", () => {
+Deno.test("lines that may contain a password are recognised", () => {
   const secret = [
     "auth hunter2",
     "  AUTH user hunter2",
@@ -66,7 +66,7 @@ Deno.test("lines that may hold a password are known", () => {
 
 const PERMISSIONS: Deno.PermissionOptions = { read: true, write: true };
 
-Deno.test("lines are kept for the next session, newest first, by their owner alone", {
+Deno.test("lines are kept for the next session, newest first, readable only by their owner", {
   permissions: PERMISSIONS,
 }, async () => {
   await withTemporaryDirectory((home) => {
@@ -94,7 +94,7 @@ Deno.test("the file stays small", { permissions: PERMISSIONS }, async () => {
   });
 });
 
-Deno.test("without a home nothing is kept, and a failure is told", {
+Deno.test("without a home directory nothing is kept, and a failure is reported", {
   permissions: PERMISSIONS,
 }, async () => {
   const nowhere = new CommandHistory(undefined);

@@ -22,7 +22,7 @@ const state = (role: string, term: number, leaderId: string, members = ["n1", "n
   members,
 });
 
-Deno.test("the first leader is no news, a successor is one line with the gap", async () => {
+Deno.test("the first leader is not reported, a successor is one line with the gap", async () => {
   const stage = scene();
   const { view, lines } = stage;
   const serving = view.whenServing(() => 2);
@@ -52,7 +52,7 @@ Deno.test("silence, return and the end of a leadership are one line each", () =>
   ]);
 });
 
-Deno.test("a member that a leader has no longer is removed, the leader before it too", () => {
+Deno.test("a member that the leader no longer lists is removed, the previous leader too", () => {
   const { view } = scene();
   view.said("n1", state("leader", 1, "n1"));
   view.said("n2", state("follower", 1, "n1", ["n1"]));

@@ -3,7 +3,7 @@ import { portHolder, takenPorts } from "./ports.ts";
 
 const hostname = "127.0.0.1";
 
-Deno.test("a taken port is named; freed in time, it is none", async () => {
+Deno.test("a taken port is named, unless it is freed in time", async () => {
   const listener = Deno.listen({ hostname, port: 0 });
   const { port } = listener.addr as Deno.NetAddr;
   assertEquals(await takenPorts(hostname, [port]), [port]);
@@ -12,7 +12,7 @@ Deno.test("a taken port is named; freed in time, it is none", async () => {
   assertEquals(await taken, []);
 });
 
-Deno.test("whoever listens and says nothing is known by its process, if by anything", async () => {
+Deno.test("a silent listener is identified by its process, if at all", async () => {
   const listener = Deno.listen({ hostname, port: 0 });
   const { port } = listener.addr as Deno.NetAddr;
   const accepting = listener.accept().then((connection) => connection.close());

@@ -91,7 +91,7 @@ function isWhole(path: string): boolean {
   }
 }
 
-Deno.test("a restore that dies between any two moves can be done again", async () => {
+Deno.test("a restore that dies between any two moves can be repeated", async () => {
   for (let moves = 0; moves < 4; moves++) {
     await withTemporaryDirectory(async (path) => {
       Deno.mkdirSync(`${path}/lost+found`);
@@ -115,7 +115,7 @@ Deno.test("a restore that dies between any two moves can be done again", async (
   }
 });
 
-Deno.test("a place that could not be filled is as it was", async () => {
+Deno.test("a directory that could not be filled is left as it was", async () => {
   await withTemporaryDirectory(async (above) => {
     Deno.mkdirSync(`${above}/empty`);
     for (const [name, left] of [["missing", null], ["empty", []]] as const) {

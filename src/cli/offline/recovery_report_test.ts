@@ -13,7 +13,7 @@ function survivor(nodeId: string, lastTerm: number, lastIndex: number): Survivor
 
 const textOf = (survivors: readonly SurvivorReport[]) => recoveryReport(survivors, []).join("\n");
 
-Deno.test("the newest log is that of the later last term, then the longer one, then the first", () => {
+Deno.test("the newest log is the one with the later last term, then the longer one, then the first", () => {
   const older = survivor("n1", 4, 900);
   const newer = survivor("n2", 5, 20);
   const longer = survivor("n3", 5, 21);
@@ -23,7 +23,7 @@ Deno.test("the newest log is that of the later last term, then the longer one, t
   assertEquals(newestOf([]), undefined);
 });
 
-Deno.test("the report tells what is there, what is kept and what may be lost", () => {
+Deno.test("the report shows what is there, what is kept and what may be lost", () => {
   assertEquals(
     textOf([survivor("n2", 5, 20)]),
     `id  directory  cluster  term  last term  last index  snapshot
@@ -38,7 +38,7 @@ acknowledged to a client.`,
   );
 });
 
-Deno.test("a majority is told that it needs no recovery", () => {
+Deno.test("a majority does not need a recovery, and the report says so", () => {
   const text = textOf([survivor("n2", 5, 20), survivor("n3", 5, 3)]);
   assertMatch(
     text,

@@ -44,7 +44,7 @@ async function makeDirectory(dir: string, following: readonly LogEntry[]): Promi
 
 const following = [...entriesOf(6, 8, 3), configurationEntryOf(9, 4, 5), ...entriesOf(10, 11, 4)];
 
-Deno.test("a survivor tells what it holds, and its final state holds every entry", async () => {
+Deno.test("a survivor reports its content, and its final state has every entry", async () => {
   await withTemporaryDirectory(async (above) => {
     const dir = `${above}/n2`;
     await makeDirectory(dir, following);
@@ -63,7 +63,7 @@ Deno.test("a survivor tells what it holds, and its final state holds every entry
   });
 });
 
-Deno.test("a final state is as late as the last entry, which may only let time pass", async () => {
+Deno.test("a final state is as late as the last entry, which may only advance the time", async () => {
   await withTemporaryDirectory(async (above) => {
     const passing = new Batch(1_700_000_009_000, []);
     const last = { index: 6, term: 2, data: passing, sizeBytes: sizeOfBatch(passing) };
@@ -74,7 +74,7 @@ Deno.test("a final state is as late as the last entry, which may only let time p
   });
 });
 
-Deno.test("a directory is locked as long as it is looked at", async () => {
+Deno.test("a directory is locked as long as it is read", async () => {
   await withTemporaryDirectory(async (above) => {
     await makeDirectory(`${above}/n2`, following);
     const survivor = await Survivor.open(`${above}/n2`);
@@ -84,7 +84,7 @@ Deno.test("a directory is locked as long as it is looked at", async () => {
   });
 });
 
-Deno.test("a damaged directory says why it cannot be used", async () => {
+Deno.test("a damaged directory is reported with the reason", async () => {
   await withTemporaryDirectory(async (above) => {
     const dir = `${above}/n2`;
     await makeDirectory(dir, following);
@@ -102,7 +102,7 @@ Deno.test("a damaged directory says why it cannot be used", async () => {
   });
 });
 
-Deno.test("what an earlier attempt left is replaced", async () => {
+Deno.test("the remains of an earlier attempt are replaced", async () => {
   await withTemporaryDirectory(async (above) => {
     const dir = `${above}/n2`;
     Deno.mkdirSync(`${dir}/snapshots`, { recursive: true });

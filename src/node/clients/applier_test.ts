@@ -79,7 +79,7 @@ function turnsUntilDone(
   return turns;
 }
 
-Deno.test("keys end by the log's time, not by the clock of the node that answers a read", () => {
+Deno.test("keys expire by the log's time, not by the clock of the node that answers a read", () => {
   const machine = new StateMachine();
   const clock = new ManualClock();
   const applier = applierOf(machine, clock);
@@ -94,7 +94,7 @@ Deno.test("keys end by the log's time, not by the clock of the node that answers
   assertEquals(applier.last, { index: 1, term: 1 });
 });
 
-Deno.test("of a batch that was carried out only the bytes are kept", () => {
+Deno.test("only the bytes of an applied batch are kept", () => {
   const applier = applierOf(new StateMachine(), new ManualClock());
   const commands = [["SET", "k", "v"]];
   const entry = { index: 1, term: 1, data: new Batch(1, commands), sizeBytes: 1 };
@@ -107,7 +107,7 @@ Deno.test("of a batch that was carried out only the bytes are kept", () => {
 
 const FILL = entryOf(1, ["MSET", ...MANY_KEYS.flatMap((key) => [key, "v"])]);
 
-Deno.test("an entry that takes long is in the state when its last part is done, and not before", () => {
+Deno.test("a long entry is in the state when its last part is done, and not before", () => {
   const machine = new StateMachine();
   const applier = applierOf(machine, new ManualClock(), LONG_STEP);
   applier.apply(FILL);
@@ -150,7 +150,7 @@ Deno.test("in parts or at once, entries lead to the same state and the same repl
   assertEquals(parts.keyspace.size, KEY_COUNT - 2_500);
 });
 
-Deno.test("the time of an entry passes once, in however many parts its first command is done", () => {
+Deno.test("the time of an entry advances once, in however many parts its first command is done", () => {
   const due = 2_500; // more than one step of time removes
   const states = [Infinity, 3].map((stepsMax) => {
     const machine = new StateMachine();
@@ -174,7 +174,7 @@ Deno.test("the time of an entry passes once, in however many parts its first com
   assertEquals(states[1], states[0]);
 });
 
-Deno.test("a read that takes long sees one state: what is applied meanwhile waits for it", () => {
+Deno.test("a long read sees one state: entries wait for it", () => {
   const machine = new StateMachine();
   const applier = applierOf(machine, new ManualClock(), 1);
   applier.apply(FILL);
@@ -187,7 +187,7 @@ Deno.test("a read that takes long sees one state: what is applied meanwhile wait
   assertEquals(read.replies, [MANY_KEYS.map(() => "v")]);
 });
 
-Deno.test("KEYS tells the keys of one moment while others come, go and expire", () => {
+Deno.test("KEYS returns the keys of one moment while others are added, removed and expire", () => {
   const machine = new StateMachine();
   const applier = applierOf(machine, new ManualClock(), LONG_STEP);
   applier.apply(FILL);
@@ -212,7 +212,7 @@ Deno.test("KEYS tells the keys of one moment while others come, go and expire", 
   });
 });
 
-Deno.test("more KEYS than there may be views are answered one after the other, the state waiting", () => {
+Deno.test("more KEYS than the limit of views are answered one after the other, while the state waits", () => {
   const machine = new StateMachine();
   const applier = applierOf(machine, new ManualClock(), LONG_STEP);
   applier.apply(FILL);
@@ -232,7 +232,7 @@ Deno.test("more KEYS than there may be views are answered one after the other, t
   assert(!applier.isBusy, "the views have ended");
 });
 
-Deno.test("a snapshot that takes the state's place leaves nobody waiting", () => {
+Deno.test("a snapshot that replaces the state leaves no request unanswered", () => {
   const machine = new StateMachine();
   const applier = applierOf(machine, new ManualClock(), 1);
   applier.apply(FILL);
@@ -269,7 +269,7 @@ Deno.test("a read that throws is answered with an error, and nothing else happen
   assertEquals(applier.isBusy, false);
 });
 
-Deno.test("a read is refused whose place was before a write that a snapshot may hold", () => {
+Deno.test("a read is refused if it precedes a write that a snapshot may contain", () => {
   const machine = new StateMachine();
   const applier = applierOf(machine, new ManualClock());
   const { proposals, reads } = applier;
@@ -287,7 +287,7 @@ Deno.test("a read is refused whose place was before a write that a snapshot may 
   assertEquals([before.replies, behind.replies], [[LEADER_CHANGED], []]);
 });
 
-Deno.test("a read has its place before a write that was given up on and is executed after all", () => {
+Deno.test("a read keeps its place before a write that was given up and is executed after all", () => {
   const machine = new StateMachine();
   const applier = applierOf(machine, new ManualClock());
   const { proposals, reads } = applier;
@@ -304,7 +304,7 @@ Deno.test("a read has its place before a write that was given up on and is execu
 });
 
 for (const stepsBefore of [0, 1]) {
-  Deno.test(`KEYS of clients that go after ${stepsBefore} steps end, and their views with them`, () => {
+  Deno.test(`KEYS of clients that disconnect after ${stepsBefore} steps end, and their views with them`, () => {
     const machine = new StateMachine();
     const applier = applierOf(machine, new ManualClock(), LONG_STEP);
     applier.apply(FILL);
@@ -327,7 +327,7 @@ for (const stepsBefore of [0, 1]) {
   });
 }
 
-Deno.test("KEYS that are given up leave no view behind", () => {
+Deno.test("abandoned KEYS leave no view open", () => {
   const machine = new StateMachine();
   const applier = applierOf(machine, new ManualClock(), LONG_STEP);
   applier.apply(FILL);
@@ -342,7 +342,7 @@ Deno.test("KEYS that are given up leave no view behind", () => {
   }
 });
 
-Deno.test("one of the reads that go on beside others throws: it is told, and the others go on", () => {
+Deno.test("a read in progress that throws gets an error, and the others continue", () => {
   const machine = new StateMachine();
   const applier = applierOf(machine, new ManualClock(), LONG_STEP);
   applier.apply(FILL);
@@ -369,7 +369,7 @@ Deno.test("one of the reads that go on beside others throws: it is told, and the
   assertEquals(sound.replies.map((reply) => encodeReply(reply, 2)), [expected]);
 });
 
-Deno.test("a read of many keys ends when its client has gone, and what follows is carried out", () => {
+Deno.test("a read of many keys ends when its client has disconnected, and the next request is executed", () => {
   const machine = new StateMachine();
   const applier = applierOf(machine, new ManualClock(), 1);
   applier.apply(FILL);
@@ -383,7 +383,7 @@ Deno.test("a read of many keys ends when its client has gone, and what follows i
   assertEquals([gone.replies, next.replies], [[], ["v"]]);
 });
 
-Deno.test("a write that takes long is carried out to its end though its client has gone", () => {
+Deno.test("a long write is executed to its end though its client has disconnected", () => {
   const machine = new StateMachine();
   const applier = applierOf(machine, new ManualClock(), 1);
   const write = request("MSET", ...MANY_KEYS.flatMap((key) => [key, "w"]));
@@ -397,7 +397,7 @@ Deno.test("a write that takes long is carried out to its end though its client h
   assertEquals(write.request.client.openWrites, 0);
 });
 
-Deno.test("a snapshot takes the place of an entry that is carried out by half", () => {
+Deno.test("a snapshot replaces an entry that is half executed", () => {
   const other = new StateMachine();
   other.keyspace.set("k", "from the snapshot");
   const machine = new StateMachine();

@@ -32,7 +32,7 @@ class Bench {
   }
 }
 
-Deno.test("the first request goes at once, and so does that of a client alone", () => {
+Deno.test("the first request is sent at once, and so is that of a lone client", () => {
   const bench = new Bench(1);
   for (let i = 0; i < 10; i++) {
     bench.ask(0, 1);
@@ -64,7 +64,7 @@ Deno.test("a few clients become one batch: it waits for all of them", () => {
   }
 });
 
-Deno.test("who asks twice, or was not answered, is not taken for another", () => {
+Deno.test("a client that sends again, or was not answered, is not taken for another", () => {
   const bench = new Bench(64);
   bench.answer(32);
   bench.ask(0, 16);
@@ -82,7 +82,7 @@ Deno.test("a client with many requests counts once", () => {
   assertEquals(bench.isDue(), true);
 });
 
-Deno.test("who asks for something of another kind meanwhile is not waited for", () => {
+Deno.test("a client that sends a request of another kind meanwhile is not waited for", () => {
   const writes = new Bench(32);
   const reads = new Bench(0);
   writes.answer(32);
@@ -90,7 +90,7 @@ Deno.test("who asks for something of another kind meanwhile is not waited for", 
   assertEquals(writes.isDue(), true);
 });
 
-Deno.test("who was answered in two batches is waited for with the last", () => {
+Deno.test("a client that was answered in two batches is waited for with the last", () => {
   const writes = new Bench(32);
   const reads = new Bench(0);
   const requests = writes.clients.map((client) => ({ client }));
@@ -101,7 +101,7 @@ Deno.test("who was answered in two batches is waited for with the last", () => {
   assertEquals(reads.isDue(), true);
 });
 
-Deno.test("while it waits, only a batch that is complete needs to be looked at", () => {
+Deno.test("while it waits, it checks only whether the batch is complete", () => {
   const bench = new Bench(64);
   bench.answer(32);
   assertEquals(bench.mayBeDue(), true, "nobody has asked yet");
@@ -112,7 +112,7 @@ Deno.test("while it waits, only a batch that is complete needs to be looked at",
   assertEquals(bench.mayBeDue(), true);
 });
 
-Deno.test("it does not wait for long, and says when", () => {
+Deno.test("it does not wait for long, and says until when", () => {
   const bench = new Bench(32);
   bench.answer(32);
   bench.ask(0, 20);
@@ -123,7 +123,7 @@ Deno.test("it does not wait for long, and says when", () => {
   assertEquals([bench.wakes, bench.isDue()], [1, true]);
 });
 
-Deno.test("waits in vain are given up for longer and longer, until one succeeds", () => {
+Deno.test("unsuccessful waits are avoided for longer and longer, until one succeeds", () => {
   const bench = new Bench(32);
   const waitsBetween = () => {
     for (let without = 0;; without++) {
@@ -147,7 +147,7 @@ Deno.test("waits in vain are given up for longer and longer, until one succeeds"
   assertEquals(waitsBetween(), 0);
 });
 
-Deno.test("nothing overtakes a batch under way, unless that stays away for long", () => {
+Deno.test("nothing overtakes a batch in flight, unless that takes long", () => {
   const bench = new Bench(1);
   const underWay = { underWayCount: 1, newestSinceMs: bench.clock.monotonicMs() };
   assertEquals(bench.isDue(underWay), false);
@@ -157,7 +157,7 @@ Deno.test("nothing overtakes a batch under way, unless that stays away for long"
   assertEquals(bench.isDue({ ...underWay, underWayCount: 4 }), false, "four at most");
 });
 
-Deno.test("what is enough does not wait for more", () => {
+Deno.test("a full batch does not wait", () => {
   const bench = new Bench(32);
   bench.answer(32);
   const large = { isFull: true, underWayCount: 1, newestSinceMs: 0 };

@@ -20,7 +20,7 @@ function request(client: ClientOrder, ...args: string[]): Request {
 
 const keysOf = ({ requests }: OpenBatch) => requests.map(({ args }) => args[1]);
 
-Deno.test("all that is small goes into one batch, reads at their place among the writes", () => {
+Deno.test("small requests go into one batch, reads at their place among the writes", () => {
   const open = proposals();
   const client = new ClientOrder();
   for (let at = 0; at < 100; at++) {
@@ -33,7 +33,7 @@ Deno.test("all that is small goes into one batch, reads at their place among the
   assertEquals([open.openWriteCount, open.openBytes], [0, 0]);
 });
 
-Deno.test("what is large is cut into entries of a good size, and keeps its order", () => {
+Deno.test("large requests are cut into entries of a good size, and keep their order", () => {
   const open = proposals();
   const client = new ClientOrder();
   const value = "x".repeat(MIB / 2);
@@ -75,7 +75,7 @@ Deno.test("bytes count from the arrival to the decision", () => {
   assertEquals([open.bytes, client.openWrites], [0, 0]);
 });
 
-Deno.test("writes that waited for too long to be proposed leave their room to others", () => {
+Deno.test("writes that waited too long to be proposed free their space", () => {
   const open = proposals();
   const client = new ClientOrder();
   for (let at = 0; at < 3; at++) {
@@ -90,7 +90,7 @@ Deno.test("writes that waited for too long to be proposed leave their room to ot
  * A leader of a newer term proposes where a former leader has an entry that it did not see, and that
  * one leads again before the proposal reaches anybody: the older entry is committed in its place.
  */
-Deno.test("a proposal is lost where an entry of an older term is committed in its place", () => {
+Deno.test("a proposal is lost when an entry of an older term is committed in its place", () => {
   const open = proposals();
   const client = new ClientOrder();
   const replies: Reply[] = [];
@@ -111,7 +111,7 @@ Deno.test("a proposal is lost where an entry of an older term is committed in it
   assertEquals([open.bytes, client.openWrites], [0, 0]);
 });
 
-Deno.test("thousands of proposals under way are decided one after the other, and none is left out", () => {
+Deno.test("thousands of proposals in flight are decided one after the other, and none is skipped", () => {
   const open = proposals();
   const client = new ClientOrder();
   const count = 2_500;
@@ -130,7 +130,7 @@ Deno.test("thousands of proposals under way are decided one after the other, and
   assertEquals([open.underWayCount, open.lastIndexIn(1), open.bytes], [0, 0, 0]);
 });
 
-Deno.test("a snapshot decides thousands of proposals, and those behind it stay under way", () => {
+Deno.test("a snapshot decides thousands of proposals, and later ones stay in flight", () => {
   const open = proposals();
   const client = new ClientOrder();
   const replies: Reply[] = [];

@@ -24,7 +24,7 @@ function queueOf(count: number, batch: { indexMin?: number; afterProposal?: numb
 
 const keysOf = (requests: readonly Request[]) => requests.map(({ args }) => args[1]);
 
-Deno.test("a confirmation counts for what was asked before it, and not for what came later", () => {
+Deno.test("a confirmation counts for reads requested before it, and not for later ones", () => {
   const queue = queueOf(3);
   queue.confirm({ readId: 2, index: 7 });
   assertEquals(queue.underWayCount, 1);
@@ -34,7 +34,7 @@ Deno.test("a confirmation counts for what was asked before it, and not for what 
   assertEquals(keysOf(queue.takeReady(7)), ["c"]);
 });
 
-Deno.test("a read waits for the writes that it comes after, whatever the leader says", () => {
+Deno.test("a read waits for the writes before it, whatever the leader says", () => {
   const queue = queueOf(1, { indexMin: 9 });
   queue.confirm({ readId: 1, index: 7 });
   assertEquals(keysOf(queue.takeReady(8)), []);
@@ -47,7 +47,7 @@ Deno.test("reads are answered before the proposals that come after them, not bef
   assertEquals(keysOf(queue.takeBefore(5)), ["a"]);
 });
 
-Deno.test("reads that wait for too long are taken, asked about or not, the others stay", () => {
+Deno.test("reads that waited too long are returned, requested or not, and the others stay", () => {
   const queue = queueOf(0);
   for (const [at, key] of ["a", "b", "c", "d"].entries()) {
     const request = read(key);

@@ -5,7 +5,7 @@ import { ReplicationWaiters } from "./replication_waiters.ts";
 const peersAt = (...matches: readonly number[]) =>
   matches.map((match, at) => ({ id: `n${at + 2}`, match }));
 
-Deno.test("whoever waits does so for what was written before, not for what comes meanwhile", () => {
+Deno.test("a client waits for writes before its request, not for later ones", () => {
   const waiters = new ReplicationWaiters();
   const counts: number[] = [];
   waiters.add(2, Infinity, (count) => counts.push(count));
@@ -19,7 +19,7 @@ Deno.test("whoever waits does so for what was written before, not for what comes
   assertEquals([counts, waiters.isEmpty], [[2], true]);
 });
 
-Deno.test("whoever has waited for long enough hears how many hold it", () => {
+Deno.test("a client that has waited long enough learns how many replicas have them", () => {
   const waiters = new ReplicationWaiters();
   const counts: number[] = [];
   waiters.add(2, 100, (count) => counts.push(count));

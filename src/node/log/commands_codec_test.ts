@@ -15,7 +15,7 @@ Deno.test("commands are a table of lengths, and the bytes of their arguments", (
   assertEquals([...encodeCommands([], 1)], [0, 0]);
 });
 
-Deno.test("what is encoded is decoded, every byte and none at all included", () => {
+Deno.test("encoded commands are decoded, with every byte and empty ones", () => {
   const cases: string[][][] = [
     [],
     [["SET", "k", ALL_BYTES], ["DEL", ""]],
@@ -31,7 +31,7 @@ Deno.test("what is encoded is decoded, every byte and none at all included", () 
   }
 });
 
-Deno.test("a long argument is written as text or bytes alike, and is bytes when it is read", () => {
+Deno.test("a long argument is encoded the same as text or bytes, and decoded as bytes", () => {
   const long = new Uint8Array(LONG_BYTES_MIN).fill(0xfe);
   const commands = [["SET", "k", "v"], ["SET", "long", long, "KEEPTTL"], ["DEL", "k"]];
   const bytes = encodeCommands(commands, 5);
@@ -42,7 +42,7 @@ Deno.test("a long argument is written as text or bytes alike, and is bytes when 
   assert(argument instanceof Uint8Array && argument.buffer === bytes.buffer, "it was copied");
 });
 
-Deno.test("what is cut short, goes on behind its end, or promises more than there is, is refused", () => {
+Deno.test("truncated, overlong and inconsistent encodings are rejected", () => {
   const whole = encodeCommands([["SET", "k", "v"], ["DEL", "a"]], 0);
   for (let length = 0; length < whole.length; length++) {
     assertEquals(decodeCommands(whole.subarray(0, length), 0), null, `${length} bytes`);

@@ -293,7 +293,7 @@ function crashAt(number: number, bytesWritten: number): Life {
 
 const powerLossOrNot = (random: Random) => randomInteger(random, 2) === 0 ? null : random;
 
-Deno.test("a life goes through every step and kind of operation", () => {
+Deno.test("the recorded life contains every step and kind of operation", () => {
   const kinds = new Set<string>();
   const { acknowledged, failure, lostSnapshots, disk } = live(({ kind, path }) => {
     kinds.add(`${kind} ${path.replace(/[-\d]+/, "").replace(/[-\d]+/, "")}`);
@@ -310,7 +310,7 @@ Deno.test("a life goes through every step and kind of operation", () => {
   assert(directory.log.firstIndex() > 30);
 });
 
-Deno.test("a process that dies in any operation starts again with all that was acknowledged", () => {
+Deno.test("a process that dies in any operation restarts with everything acknowledged", () => {
   const random = seededRandom(1);
   for (let number = 1; number <= OPERATION_COUNT; number++) {
     for (const bytesWritten of [0, 1, randomInteger(random, 300), 1e6]) {
@@ -321,7 +321,7 @@ Deno.test("a process that dies in any operation starts again with all that was a
   }
 });
 
-Deno.test("a loss of power in any operation takes nothing that was acknowledged", () => {
+Deno.test("a loss of power in any operation loses nothing acknowledged", () => {
   for (let number = 1; number <= OPERATION_COUNT; number++) {
     const life = crashAt(number, number * 131 % 300);
     for (let seed = 1; seed <= 8; seed++) {
@@ -331,7 +331,7 @@ Deno.test("a loss of power in any operation takes nothing that was acknowledged"
   }
 });
 
-Deno.test("crash after crash, at the start too, takes nothing that was acknowledged", () => {
+Deno.test("crash after crash, during the start too, loses nothing acknowledged", () => {
   for (let seed = 1; seed <= 400; seed++) {
     const random = seededRandom(seed);
     const life = crashAt(1 + randomInteger(random, OPERATION_COUNT), randomInteger(random, 300));
@@ -356,7 +356,7 @@ Deno.test("crash after crash, at the start too, takes nothing that was acknowled
   }
 });
 
-Deno.test("a directory from before there were snapshots keeps its first one", () => {
+Deno.test("a directory from before snapshots existed keeps its first one", () => {
   const disk = new FaultDisk({ schedule: (run) => run() });
   const { log } = open(disk, fail);
   for (let index = 1; index <= 20; index++) log.append(null, [entryAt(index, 1)], () => {});
@@ -375,7 +375,7 @@ Deno.test("a directory from before there were snapshots keeps its first one", ()
   }
 });
 
-Deno.test("a disk that fails in a snapshot costs the snapshot, in the log the node", () => {
+Deno.test("a disk error in a snapshot costs the snapshot, in the log it ends the node", () => {
   for (let number = 1; number <= OPERATION_COUNT; number++) {
     let failed: DiskOperation | null = null;
     const life = live((operation) => {

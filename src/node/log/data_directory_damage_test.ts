@@ -89,7 +89,7 @@ Deno.test("the directory has an identity, several segments and a mark", () => {
   assert(FILES.filter(({ path }) => isSegment(path)).length >= 4);
 });
 
-Deno.test("what was prepared for the next segment means nothing, whatever is in it", () => {
+Deno.test("a prepared segment means nothing, whatever it contains", () => {
   const bytes = DISK.afterCrash(null).read("log/new");
   assert(bytes !== null, "one was prepared");
   const segment = FILES.find(({ path }) => isSegment(path))?.bytes ?? bytes;
@@ -98,7 +98,7 @@ Deno.test("what was prepared for the next segment means nothing, whatever is in 
   }
 });
 
-Deno.test("each flipped byte of each file is refused by its name, or changes nothing", () => {
+Deno.test("each flipped byte of each file is reported with its name, or changes nothing", () => {
   const changes: readonly ((byte: number) => number)[] = [
     ...[0, 1, 2, 3, 4, 5, 6, 7].map((bit) => (byte: number) => byte ^ (1 << bit)),
     (byte) => byte ^ 0xff,
@@ -122,7 +122,7 @@ Deno.test("each flipped byte of each file is refused by its name, or changes not
   }
 });
 
-Deno.test("each file cut at each byte is refused by its name, or changes nothing", () => {
+Deno.test("each file cut at each byte is reported with its name, or changes nothing", () => {
   for (const { path, bytes } of FILES) {
     for (let length = 0; length < bytes.length; length++) {
       const hint = () => `${path} cut to ${length}`;
@@ -132,7 +132,7 @@ Deno.test("each file cut at each byte is refused by its name, or changes nothing
   }
 });
 
-Deno.test("a file with zeros or foreign bytes from any place on is refused or changes nothing", () => {
+Deno.test("a file with zeros or foreign bytes from any offset on is refused or changes nothing", () => {
   for (const { path, bytes } of FILES) {
     const end = usedBytes(bytes);
     for (let at = 0; at < end; at++) {
@@ -145,7 +145,7 @@ Deno.test("a file with zeros or foreign bytes from any place on is refused or ch
   }
 });
 
-Deno.test("each file that is gone, or stands at another's place, is refused", () => {
+Deno.test("each file that is missing, or has another's name, is refused", () => {
   for (const { path } of FILES) {
     const refusal = openDamaged(path, null, () => `without ${path}`) ?? "";
     assertStringIncludes(refusal, missingText(path), `without ${path}`);

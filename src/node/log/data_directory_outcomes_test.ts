@@ -72,7 +72,7 @@ function* newDisks(
   }
 }
 
-Deno.test("the runs go through every kind of operation", () => {
+Deno.test("the runs contain every kind of operation", () => {
   const kinds = new Set<string>();
   let segments = 0;
   for (const [, run] of RUNS) {
@@ -128,7 +128,7 @@ Deno.test("a process that dies at any byte of any write loses nothing acknowledg
   assert(count > 5000, `${count} deaths`);
 });
 
-Deno.test("an operation that fails ends the run, and a restart finds all acknowledged", () => {
+Deno.test("a failed operation ends the run, and a restart finds everything acknowledged", () => {
   const error = new Error("input/output error");
   let count = 0;
   for (const [title, run] of RUNS) {
@@ -153,7 +153,7 @@ Deno.test("an operation that fails ends the run, and a restart finds all acknowl
   assert(count > 1000, `${count} failures`);
 });
 
-Deno.test("a disk that is full at any write is refused by starts until there is room", () => {
+Deno.test("a disk that is full at any write makes starts fail until there is space", () => {
   const error = new Error("no space left on device");
   const needsRoom = ["write", "create", "makeDirectory"];
   for (const [title, run] of RUNS) {

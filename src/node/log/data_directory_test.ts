@@ -91,7 +91,7 @@ Deno.test("a directory of a version without incarnations gets one, once", () => 
   assertEquals(second.identity, first.identity);
 });
 
-Deno.test("what is noted of the founders is kept, before there is a log and after", () => {
+Deno.test("the record of the founders is kept, before there is a log and after", () => {
   const disk = new FaultDisk();
   const identity: Identity = {
     ...{ nodeId: "n1", clusterId: "c1", incarnation: "i1", members: MEMBERS, isFounded: false },
@@ -108,7 +108,7 @@ Deno.test("what is noted of the founders is kept, before there is a log and afte
   assertEquals(log.lastIndex(), 0);
 });
 
-Deno.test("a directory that is not ours is refused", () => {
+Deno.test("a foreign directory is refused", () => {
   const foreign = new FaultDisk();
   foreign.plant("thesis.tex", text("important"));
   assertStringIncludes(refusal(foreign), '"thesis.tex", which is not Regent');
@@ -124,11 +124,11 @@ Deno.test("a directory that is not ours is refused", () => {
   assertEquals(openDataDirectory(mounted, OPTIONS).log.lastIndex(), 0);
 });
 
-Deno.test("an empty directory needs to be told its cluster", () => {
+Deno.test("an empty directory needs the cluster's id", () => {
   assertStringIncludes(refusal(new FaultDisk(), { clusterId: null }), "--peers");
 });
 
-Deno.test("a lost log or identity is refused, not begun anew", () => {
+Deno.test("a lost log or identity is refused, and not started anew", () => {
   const withoutIdentity = used();
   withoutIdentity.remove("identity.json");
   assertStringIncludes(refusal(withoutIdentity), "a log but no identity.json");
@@ -137,7 +137,7 @@ Deno.test("a lost log or identity is refused, not begun anew", () => {
   assertStringIncludes(refusal(withoutLog), "the log files are missing");
 });
 
-Deno.test("a restore or recovery that was interrupted is told, not begun anew as an empty node", () => {
+Deno.test("an interrupted restore or recovery is reported, and not started anew as an empty node", () => {
   for (const name of ["staging", "installing"]) {
     const disk = new FaultDisk();
     disk.makeDirectory(name);
@@ -153,7 +153,7 @@ Deno.test("a restore or recovery that was interrupted is told, not begun anew as
   }
 });
 
-Deno.test("an identity whose checksum fits, and whose members or founders are no texts, is refused", () => {
+Deno.test("an identity with a valid checksum, and invalid members or founders, is refused", () => {
   for (const wrong of [{ members: { n1: 7 } }, { founders: { n1: null } }]) {
     const disk = used();
     const { checksum: _, ...fields } = JSON.parse(
@@ -181,7 +181,7 @@ function overlooked(): never {
   throw new Error("an identity file was overlooked");
 }
 
-Deno.test("a damaged identity is refused or says what it said", () => {
+Deno.test("a damaged identity is refused or unchanged", () => {
   const whole = used().read("identity.json") ?? text("");
   for (let length = 0; length < whole.length - 2; length++) {
     const disk = used();
@@ -230,7 +230,7 @@ Deno.test("a crash at any moment of the first start leaves a directory that star
   }
 });
 
-Deno.test("what a dead process has renamed is made durable before it is built upon", () => {
+Deno.test("a rename of a dead process is made durable before it is relied upon", () => {
   const onlyTheLatestName: PowerLoss = {
     survivors: ({ unsynced }) => unsynced,
     names: (count) => (position) => position === count - 1,

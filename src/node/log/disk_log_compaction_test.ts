@@ -18,7 +18,7 @@ const ignore = () => {};
 const configurationsOf = (log: LogStore) =>
   log.configurations().map(({ index, configuration }) => [index, configuration.members.length]);
 
-testEachLog("configurations are those of the entries that are there", ({ log }) => {
+testEachLog("configurations are those of the existing entries", ({ log }) => {
   assertEquals(log.configurations(), []);
   log.append(null, [entryOf(1, 1), configurationEntryOf(2, 1, 3), ...entriesOf(3, 9, 1)], ignore);
   log.append(null, [configurationEntryOf(10, 1, 4), configurationEntryOf(11, 2, 5)], ignore);
@@ -32,27 +32,30 @@ testEachLog("configurations are those of the entries that are there", ({ log }) 
   assertEquals(configurationsOf(log), []);
 });
 
-testEachLog("a compacted log keeps all above, and the term before its first entry", ({ log }) => {
-  log.append({ term: 1, vote: "n1" }, entriesOf(1, 20, 1, 100), ignore);
-  log.append({ term: 2, vote: null }, entriesOf(21, 40, 2, 100), ignore);
-  log.compact(0);
-  assertEquals(log.firstIndex(), 1);
-  for (const index of [10, 20, 21, 30, 29, 40]) {
-    log.compact(index);
-    const first = log.firstIndex();
-    assert(first <= Math.max(index, 30) + 1, `${first} after ${index}`);
-    assertEquals(log.term(first - 1), first === 1 ? 0 : first <= 21 ? 1 : 2);
-    assertThrows(() => log.term(first - 2), AssertionFailure);
-    if (index === 40) break;
-    const expected = entriesOf(1, 20, 1, 100).concat(entriesOf(21, 40, 2, 100)).slice(first - 1);
-    assertEquals(contentOf(log).entries, expected.map(describeEntry));
-    if (first > 1) assertThrows(() => log.entries(first - 1, 40, 1e6), AssertionFailure);
-  }
-  assertEquals(log.lastIndex(), 40);
-  log.append({ term: 3, vote: null }, entriesOf(41, 45, 3), ignore);
-  assertEquals([log.term(40), log.term(41), log.lastIndex()], [2, 3, 45]);
-  assertThrows(() => log.compact(46), AssertionFailure);
-});
+testEachLog(
+  "a compacted log keeps all later entries, and the term before its first entry",
+  ({ log }) => {
+    log.append({ term: 1, vote: "n1" }, entriesOf(1, 20, 1, 100), ignore);
+    log.append({ term: 2, vote: null }, entriesOf(21, 40, 2, 100), ignore);
+    log.compact(0);
+    assertEquals(log.firstIndex(), 1);
+    for (const index of [10, 20, 21, 30, 29, 40]) {
+      log.compact(index);
+      const first = log.firstIndex();
+      assert(first <= Math.max(index, 30) + 1, `${first} after ${index}`);
+      assertEquals(log.term(first - 1), first === 1 ? 0 : first <= 21 ? 1 : 2);
+      assertThrows(() => log.term(first - 2), AssertionFailure);
+      if (index === 40) break;
+      const expected = entriesOf(1, 20, 1, 100).concat(entriesOf(21, 40, 2, 100)).slice(first - 1);
+      assertEquals(contentOf(log).entries, expected.map(describeEntry));
+      if (first > 1) assertThrows(() => log.entries(first - 1, 40, 1e6), AssertionFailure);
+    }
+    assertEquals(log.lastIndex(), 40);
+    log.append({ term: 3, vote: null }, entriesOf(41, 45, 3), ignore);
+    assertEquals([log.term(40), log.term(41), log.lastIndex()], [2, 3, 45]);
+    assertThrows(() => log.compact(46), AssertionFailure);
+  },
+);
 
 testEachLog("a compacted log forgets configurations with their entries", ({ log }) => {
   log.append(null, [configurationEntryOf(1, 1, 3), ...entriesOf(2, 9, 1, 300)], ignore);
@@ -64,7 +67,7 @@ testEachLog("a compacted log forgets configurations with their entries", ({ log 
   assertEquals(configurationsOf(log), expected);
 });
 
-testEachLog("a compacted log is cut off like any other", ({ log }) => {
+testEachLog("a compacted log can be truncated like any other", ({ log }) => {
   log.append({ term: 1, vote: null }, entriesOf(1, 30, 1, 100), ignore);
   log.compact(20);
   const first = log.firstIndex();
@@ -75,7 +78,7 @@ testEachLog("a compacted log is cut off like any other", ({ log }) => {
   if (first > 1) assertThrows(() => log.append(null, [entryOf(first - 1, 3)], ignore));
 });
 
-testEachLog("a snapshot takes the place of the whole log", (fixture) => {
+testEachLog("a snapshot replaces the whole log", (fixture) => {
   const { log } = fixture;
   const done: string[] = [];
   log.append({ term: 1, vote: "n1" }, [configurationEntryOf(1, 1, 3)], () => done.push("append"));
@@ -146,7 +149,7 @@ Deno.test("a log on disk keeps the segments that it needs, and no more", () => {
   assertEquals([again.firstIndex(), again.lastIndex(), again.term(300)], [301, 300, 2]);
 });
 
-Deno.test("a removed segment that comes back does not matter, even if what cut it off is there", () => {
+Deno.test("a removed segment that comes back does not matter, even if the one that truncated it exists", () => {
   const disk = new FaultDisk({ schedule: (run) => run() });
   const options = { clusterId: "c1", nodeId: "n1", nonce: "nonce", onFailure: ignore };
   const log = DiskLog.open(disk, { ...options, create: true, segmentBytesMax: 1000 });
@@ -168,7 +171,7 @@ Deno.test("a removed segment that comes back does not matter, even if what cut i
   assertEquals(disk.list("log").length, 2);
 });
 
-Deno.test("a log that begins behind what its snapshot covers is refused", () => {
+Deno.test("a log that begins after the end of its snapshot is refused", () => {
   const disk = new FaultDisk({ schedule: (run) => run() });
   const owner = { clusterId: "c1", nodeId: "n1", nonce: "nonce" };
   const options = { ...owner, segmentBytesMax: 2000, onFailure: ignore };
@@ -187,7 +190,7 @@ Deno.test("a log that begins behind what its snapshot covers is refused", () => 
   open(before).close();
 });
 
-Deno.test("stray files, and files that cannot be removed, are told once and do no harm", () => {
+Deno.test("stray files, and files that cannot be removed, are reported once and do no harm", () => {
   const warnings: string[] = [];
   const failing = new Set<string>();
   let isListFailing = false;

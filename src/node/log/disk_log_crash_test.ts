@@ -110,7 +110,7 @@ function crashAt(number: number, bytesWritten: number) {
   );
 }
 
-Deno.test("the history goes through every kind of operation", () => {
+Deno.test("the history contains every kind of operation", () => {
   const kinds = new Map<string, number>();
   const { acknowledged, failure } = play(({ kind }) => {
     kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
@@ -169,7 +169,7 @@ Deno.test("crash after crash, in recovery too, loses nothing acknowledged", () =
   }
 });
 
-Deno.test("an operation that fails is final, and what was acknowledged is there", () => {
+Deno.test("a failed operation is final, and everything acknowledged is there", () => {
   const random = seededRandom(7);
   for (let number = 1; number <= OPERATION_COUNT; number++) {
     const { disk, acknowledged, begun, failure } = play((operation) =>
@@ -188,7 +188,7 @@ Deno.test("an operation that fails is final, and what was acknowledged is there"
   }
 });
 
-Deno.test("a sync that failed is not believed after a restart until it is repeated in full", () => {
+Deno.test("a failed sync is not trusted after a restart until it is repeated in full", () => {
   for (let number = 1; number <= OPERATION_COUNT; number++) {
     let kind = "";
     const { disk } = play((operation) => {

@@ -87,7 +87,7 @@ Deno.test("a flipped byte is refused or harmless, wherever it is", () => {
   }
 });
 
-Deno.test("a file that was cut is refused or harmless, at any length", () => {
+Deno.test("a truncated file is refused or harmless, at any length", () => {
   const { disk, content } = written();
   for (const path of logPaths(disk)) {
     const bytes = fileOf(disk, path);
@@ -149,7 +149,7 @@ function unsynced(): { disk: FaultDisk; log: DiskLog; syncedBytes: number; conte
   return { disk, log, syncedBytes, content };
 }
 
-Deno.test("a torn tail is cut off, and what is appended after it is read", () => {
+Deno.test("a torn tail is cut off, and later appends can be read", () => {
   const { disk, syncedBytes, content } = unsynced();
   const bytes = fileOf(disk, SEGMENT_1);
   const used = usedBytes(bytes);
@@ -170,7 +170,7 @@ Deno.test("a torn tail is cut off, and what is appended after it is read", () =>
   assertStringIncludes(lines[0] ?? "", `cut data/n1/${SEGMENT_1} at byte ${syncedBytes}`);
 });
 
-Deno.test("what a start has shown to be there counts as synced", () => {
+Deno.test("data found at a start counts as synced", () => {
   const { disk } = unsynced();
   const log = DiskLog.open(disk, OPTIONS);
   assertEquals(log.lastIndex(), 4);
@@ -181,7 +181,7 @@ Deno.test("what a start has shown to be there counts as synced", () => {
   assertThrows(() => DiskLog.open(disk, OPTIONS), UserError, "although the log was synced");
 });
 
-Deno.test("a later record that tells of a sync proves what stands before it", () => {
+Deno.test("a later sync record proves the data before it", () => {
   const { disk, log, syncedBytes } = unsynced();
   log.close();
   const bytes = fileOf(disk, SEGMENT_1);
@@ -192,7 +192,7 @@ Deno.test("a later record that tells of a sync proves what stands before it", ()
   assertThrows(() => DiskLog.open(disk, OPTIONS), UserError, "although the log was synced");
 });
 
-Deno.test("no client can make up a record that tells of a sync", () => {
+Deno.test("no client can forge a sync record", () => {
   const claimed = (nonce: string): string | null => {
     const { disk, log, syncedBytes, content } = unsynced();
     const forged = new RecordWriter();
@@ -209,7 +209,7 @@ Deno.test("no client can make up a record that tells of a sync", () => {
   assertStringIncludes(claimed("nonce") ?? "", "although the log was synced");
 });
 
-Deno.test("a write lost before one that was kept is no damage when neither was synced", () => {
+Deno.test("a lost write before a kept one is no damage if neither was synced", () => {
   const { disk, log, syncedBytes, content } = unsynced();
   const middle = usedBytes(fileOf(disk, SEGMENT_1));
   log.append(null, entriesOf(5, 6, 1, 50), () => {});
@@ -242,7 +242,7 @@ Deno.test("foreign logs are refused", () => {
   assertStringIncludes(refusal(ofVersion1), "its format is 1 and this version reads 3");
 });
 
-Deno.test("an unknown kind of record is refused, not passed over", () => {
+Deno.test("an unknown kind of record is refused, not skipped", () => {
   const noEntry = String.fromCharCode(...encodeEntry(noOp(10, 1)).subarray(0, 16));
   for (const payload of ["{}", "[1]", noEntry, '{"index":10,"term":1}', '{"member":"n4"}']) {
     const { disk } = written(1 << 20);
@@ -273,7 +273,7 @@ Deno.test("entries that leave a gap or go back in term are refused", () => {
   }
 });
 
-Deno.test("without power a log that says nothing of syncs is still read", () => {
+Deno.test("after a loss of power a log without sync records is still read", () => {
   const { disk, content } = written();
   disk.plant("log/synced", new Uint8Array(0));
   assertEquals(openOrRefuse(disk.afterCrash(seededRandom(1)), content, "empty mark"), null);

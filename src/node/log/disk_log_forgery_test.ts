@@ -90,7 +90,7 @@ Deno.test("a segment with its own header is read", () => {
   assertEquals(DiskLog.open(disk, OPTIONS).lastIndex(), lastIndex);
 });
 
-Deno.test("a segment that does not follow the one before is refused, by its name and why", () => {
+Deno.test("a segment that does not follow the one before is refused, with its name and the reason", () => {
   const { newest } = written();
   const first = Number(newest.slice(9, -4));
   const forged: readonly (readonly [Partial<SegmentHeader>, string])[] = [
@@ -111,7 +111,7 @@ Deno.test("a segment that does not follow the one before is refused, by its name
   }
 });
 
-Deno.test("a change of members that cannot be read is refused at the start, not passed over", () => {
+Deno.test("an invalid change of members is refused at the start, not skipped", () => {
   const { disk, newest } = written(1 << 20);
   const payload = encodeEntry(configurationEntryOf(13, 3, 3));
   append(disk, newest, payload);
@@ -126,7 +126,7 @@ Deno.test("a change of members that cannot be read is refused at the start, not 
   assertIncludes(message, "is no entry (");
 });
 
-Deno.test("an entry that cannot be read is told when it is, by its place", () => {
+Deno.test("an invalid entry is reported when it is read, with its position", () => {
   const { disk, newest } = written(1 << 20);
   const broken = encodeEntry(entryOf(13, 3));
   append(disk, newest, broken.subarray(0, broken.length - 1));
@@ -137,7 +137,7 @@ Deno.test("an entry that cannot be read is told when it is, by its place", () =>
   assertIncludes(message, "is no entry (");
 });
 
-Deno.test("a log that a snapshot has taken the place of is refused without one", () => {
+Deno.test("a log that a snapshot has replaced is refused without the snapshot", () => {
   const error = new Error("not now");
   const disk = new FaultDisk({
     schedule: (run) => run(),
@@ -155,7 +155,7 @@ Deno.test("a log that a snapshot has taken the place of is refused without one",
   assertEquals([again.firstIndex(), contentOf(again).entries.length], [31, 2]);
 });
 
-Deno.test("a segment that the disk does not give back is named with the disk's reason", () => {
+Deno.test("a segment that the disk cannot read is named with the disk's reason", () => {
   const { disk, newest } = written();
   const read = disk.read.bind(disk);
   disk.read = (path) => {

@@ -66,7 +66,7 @@ function withoutBlocking(disk: Disk, isForbidden: () => boolean): Disk {
   return wrapped;
 }
 
-Deno.test("segments begin without a sync that blocks, and what comes meanwhile waits in line", () => {
+Deno.test("segments begin without a blocking sync, and writes are queued meanwhile", () => {
   const { log, finish, segments, disk, failures, reopen } = start();
   const done: number[] = [];
   for (let index = 1; index <= 12; index++) {
@@ -85,7 +85,7 @@ Deno.test("segments begin without a sync that blocks, and what comes meanwhile w
   assertEquals(contentOf(reopen(disk.afterCrash(EVERYTHING_LOST))), content);
 });
 
-Deno.test("a tail that is cut off while it is in line to be written does not come back", () => {
+Deno.test("a tail that is cut off while it is queued does not come back", () => {
   const { log, finish, disk, reopen } = start();
   log.append(null, entriesOf(1, 3, 1, 200), () => {});
   log.append(null, entriesOf(4, 6, 1, 200), () => {});
@@ -99,7 +99,7 @@ Deno.test("a tail that is cut off while it is in line to be written does not com
   assertEquals(contentOf(reopen(disk.afterCrash(null))).entries, expected);
 });
 
-Deno.test("the next segment is prepared when one is half full; a disk without room for it has time", () => {
+Deno.test("the next segment is prepared when one is half full; a full disk gets more time", () => {
   let isFull = false;
   const error = new Error("no space left on device");
   const { log, disk, finish, warnings, failures, segments } = start({
@@ -128,7 +128,7 @@ Deno.test("the next segment is prepared when one is half full; a disk without ro
   assert(failures.length === 1, "without a file no segment begins");
 });
 
-Deno.test("what is large is written beside the event loop, in the order of the calls", () => {
+Deno.test("large writes happen beside the event loop, in the order of the calls", () => {
   const { log, disk, running, finish, reopen } = start({}, 64 * MIB);
   const done: number[] = [];
   log.append(null, entriesOf(1, 1, 1), () => done.push(1));
@@ -150,7 +150,7 @@ Deno.test("what is large is written beside the event loop, in the order of the c
   assertEquals(contentOf(reopen(disk.afterCrash(EVERYTHING_LOST))), content);
 });
 
-Deno.test("an error of a large write, or of a segment that begins, is final", () => {
+Deno.test("an error of a large write, or of a new segment, is final", () => {
   for (const broken of ["write log/", "rename log/new", "syncDirectory log", "sync log/new"]) {
     let isBroken = false;
     const { log, finish, failures } = start({
@@ -198,7 +198,7 @@ Deno.test("an error in any piece of a large write is final, and nothing of it is
   }
 });
 
-Deno.test("each segment tells from its beginning on how far it was synced", () => {
+Deno.test("each segment records from its beginning how far it was synced", () => {
   const { log, disk, finish } = start({}, 3_000);
   for (let index = 1; index <= 14; index++) {
     log.append(null, entriesOf(index, index, 1, 200), () => {});
@@ -231,7 +231,7 @@ Deno.test("a segment of very many entries finds each of them, after cuts and res
   assertEquals(contentOf(reopen(disk.afterCrash(EVERYTHING_LOST))).entries, expected);
 });
 
-Deno.test("entries are read whether they are in the file or in line to be written, in one go", () => {
+Deno.test("entries are read at once, whether they are in the file or queued", () => {
   const { log, finish } = start({}, 64 * MIB);
   log.append({ term: 1, vote: "n1" }, entriesOf(1, 3, 1), () => {});
   finish();

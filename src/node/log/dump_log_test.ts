@@ -53,7 +53,7 @@ Deno.test("a log is readable, one line for each entry", () => {
   ]);
 });
 
-Deno.test("changes of members and snapshots in the place of the log are told", () => {
+Deno.test("changes of members, and snapshots that replace the log, are shown", () => {
   const disk = diskWithLog(1 << 20);
   const snapshot = { index: 40, term: 3 };
   const options = {
@@ -85,12 +85,12 @@ Deno.test("changes of members and snapshots in the place of the log are told", (
   assertEquals([...dumpLog(disk)], expected);
 });
 
-Deno.test("values are shown whole when asked for", () => {
+Deno.test("values are shown whole if requested", () => {
   const lines = [...dumpLog(diskWithLog(1 << 20), { full: true })];
   assertStringIncludes(lines.at(-1) ?? "", `"${"v".repeat(1000)}"`);
 });
 
-Deno.test("what can be read of a damaged log is shown, then the error", () => {
+Deno.test("the readable part of a damaged log is shown, then the error", () => {
   const disk = diskWithLog(800);
   const bytes = disk.read(`log/${SEGMENT}`) ?? new Uint8Array(0);
   bytes[250] = 0x7e;
@@ -103,7 +103,7 @@ Deno.test("what can be read of a damaged log is shown, then the error", () => {
   assertStringIncludes(lines.at(-1) ?? "", "entry 2 term 2");
 });
 
-Deno.test("records of another kind or version are named, not passed over", () => {
+Deno.test("records of another kind or version are named, not skipped", () => {
   const lineFor = (payload: string | Uint8Array) => {
     const record = new RecordWriter();
     record.add(typeof payload === "string" ? new TextEncoder().encode(payload) : payload);
@@ -125,7 +125,7 @@ Deno.test("records of another kind or version are named, not passed over", () =>
   );
 });
 
-Deno.test("the log of a node that goes on writing can be dumped", () => {
+Deno.test("the log of a running node can be dumped", () => {
   const disk = new FaultDisk({ schedule: (run) => run() });
   const options = {
     clusterId: "c1",

@@ -40,7 +40,7 @@ Deno.test("an entry is its kind, index, term and time, and what it carries", () 
   assertEquals([...encodeEntry(entry(1, 1, []))], [...head(2, 1, 1, TIME_MS), 0]);
 });
 
-Deno.test("what is encoded is decoded", () => {
+Deno.test("encoded entries are decoded", () => {
   const large = Number.MAX_SAFE_INTEGER;
   for (const [index, term] of [[9, 3], [1, 1], [large, large], [2 ** 32, 2 ** 32 + 1]] as const) {
     for (const commands of [null, [], [["SET", "k", "\x00\xff"], ["DEL", ""]]]) {
@@ -59,7 +59,7 @@ Deno.test("what is encoded is decoded", () => {
   }
 });
 
-Deno.test("a change of members is JSON behind the time, and known without decoding it", () => {
+Deno.test("a change of members is JSON after the time, and recognised without decoding it", () => {
   const raftAddress = { host: "h", port: 17001 };
   const members = [
     { id: "n1", raftAddress, isLearner: false },
@@ -115,7 +115,7 @@ Deno.test("a change of members that is not whole is refused", () => {
   assertThrows(() => decodeEntry(malformed), EntryFormatError);
 });
 
-Deno.test("an entry is encoded once, and anew only at another place of the log", () => {
+Deno.test("an entry is encoded once, and again only for another place in the log", () => {
   const data = new Batch(1, [["SET", "k", "v"]]);
   const first = encodeEntry({ index: 1, term: 1, data, sizeBytes: 0 });
   assertStrictEquals(encodeEntry({ index: 1, term: 1, data, sizeBytes: 0 }), first);
@@ -123,7 +123,7 @@ Deno.test("an entry is encoded once, and anew only at another place of the log",
   assertEquals(decodeEntry(encodeEntry({ index: 2, term: 5, data, sizeBytes: 0 })).term, 5);
 });
 
-Deno.test("a decoded entry keeps its bytes, whatever becomes of the buffer they came in", () => {
+Deno.test("a decoded entry keeps its bytes, whatever happens to the buffer", () => {
   const original = encodeEntry(entry(7, 2, [["SET", "k", "v"]]));
   const buffer = original.slice();
   const decoded = decodeEntry(buffer);
@@ -131,7 +131,7 @@ Deno.test("a decoded entry keeps its bytes, whatever becomes of the buffer they 
   assertEquals(encodeEntry(decoded), original);
 });
 
-Deno.test("commands that were forgotten are told by the bytes, if there are any", () => {
+Deno.test("commands that were forgotten are decoded from the bytes, if there are any", () => {
   const commands = [["SET", "k", "\xff\0"], ["DEL", "k"]];
   const place = { index: 7, term: 2, sizeBytes: 0 };
   const unwritten = new Batch(1, commands);
@@ -153,7 +153,7 @@ Deno.test("commands that were forgotten are told by the bytes, if there are any"
   assertEquals(decodeEntry(elsewhere).data?.commands, commands);
 });
 
-Deno.test("anything that is no entry is refused", () => {
+Deno.test("anything that is not an entry is refused", () => {
   const commands = [1, 1, 1, 0x61];
   const tooLarge = 2n ** 53n;
   const wrong = [
@@ -192,7 +192,7 @@ Deno.test("the estimated size is near the encoded one", () => {
   assertEquals(sizeOfBatch(null), encodeEntry(entry(1, 1, null)).length);
 });
 
-Deno.test("a version of the state machine survives, and is known without decoding the rest", () => {
+Deno.test("a version of the state machine survives, and is recognised without decoding the rest", () => {
   const raise = { index: 7, term: 2, data: new Batch(TIME_MS, [], null, 3), sizeBytes: 33 };
   const bytes = encodeEntry(raise);
   assertEquals([bytes.length, sizeOfBatch(raise.data)], [33, 33]);

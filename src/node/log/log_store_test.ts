@@ -23,7 +23,7 @@ testEach("a new log is empty", ({ log }) => {
   assertEquals(log.hardState(), { term: 0, vote: null });
 });
 
-testEach("what is appended is visible at once, before it is durable", ({ log }) => {
+testEach("appended entries are visible at once, before they are durable", ({ log }) => {
   log.append({ term: 2, vote: "n3" }, entriesOf(1, 4, 2), ignore);
   log.append(null, [{ index: 5, term: 3, data: null, sizeBytes: 64 }], ignore);
   assertEquals([log.firstIndex(), log.lastIndex()], [1, 5]);
@@ -33,7 +33,7 @@ testEach("what is appended is visible at once, before it is durable", ({ log }) 
   assertEquals(log.entries(5, 5, 1e6)[0]?.data, null);
 });
 
-testEach("entries are as many as fit, but at least one", ({ log }) => {
+testEach("a read returns as many entries as fit, but at least one", ({ log }) => {
   log.append(null, entriesOf(1, 20, 1, 1000), ignore);
   const read = (from: number, to: number, bytesMax: number) =>
     log.entries(from, to, bytesMax).map(({ index }) => index);
@@ -43,7 +43,7 @@ testEach("entries are as many as fit, but at least one", ({ log }) => {
   assertEquals(read(1, 20, 1e9), entriesOf(1, 20, 1).map(({ index }) => index));
 });
 
-testEach("an entry at an index that is taken cuts off the rest", ({ log }) => {
+testEach("an entry at an existing index truncates the rest", ({ log }) => {
   log.append({ term: 1, vote: "n1" }, entriesOf(1, 30, 1), ignore);
   log.append({ term: 2, vote: null }, entriesOf(29, 29, 2), ignore);
   assertEquals([log.lastIndex(), log.term(28), log.term(29)], [29, 1, 2]);
@@ -53,7 +53,7 @@ testEach("an entry at an index that is taken cuts off the rest", ({ log }) => {
   assertEquals(contentOf(log).entries, entriesOf(1, 40, 5).map(describeEntry));
 });
 
-testEachCountable("one sync covers everything that waits, in order", (fixture) => {
+testEachCountable("one sync covers all waiting appends, in order", (fixture) => {
   const { log } = fixture;
   const done: number[] = [];
   for (let i = 1; i <= 10; i++) log.append(null, [entryOf(i, 1, 1)], () => done.push(i));
@@ -67,7 +67,7 @@ testEachCountable("one sync covers everything that waits, in order", (fixture) =
   assertEquals([fixture.syncCount(), done], [3, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]]);
 });
 
-testEachCountable("an append from within a done waits for a sync of its own", (fixture) => {
+testEachCountable("an append from within a callback waits for a sync of its own", (fixture) => {
   const done: number[] = [];
   fixture.log.append(null, [entryOf(1, 1)], () => {
     fixture.log.append(null, [entryOf(2, 1)], () => done.push(2));
@@ -93,7 +93,7 @@ testEachCountable("a failed sync is final", (fixture) => {
   assertEquals(fixture.syncCount(), 2);
 });
 
-testEachCountable("nothing is called after close", (fixture) => {
+testEachCountable("no callback runs after close", (fixture) => {
   fixture.log.append(null, [entryOf(1, 1)], () => {
     throw new Error("done was called");
   });
@@ -103,7 +103,7 @@ testEachCountable("nothing is called after close", (fixture) => {
   assertEquals([fixture.syncCount(), fixture.failures], [1, []]);
 });
 
-testEach("what Raft never does is a bug", ({ log }) => {
+testEach("calls that Raft never makes are bugs", ({ log }) => {
   log.append({ term: 3, vote: "n1" }, entriesOf(1, 3, 3), ignore);
   const fails = (run: () => void) => assertThrows(run, AssertionFailure);
   fails(() => log.append({ term: 2, vote: null }, [], ignore));

@@ -30,7 +30,7 @@ Deno.test("a record is its length, a checksum of length and payload, and the pay
   assertEquals(payloadAt(record, 0), null);
 });
 
-Deno.test("records are read in order, up to the first that is not sound", () => {
+Deno.test("records are read in order, up to the first invalid one", () => {
   const records = recordsOf('{"a":1}', '{"b":22}', `{"c":"${"x".repeat(100_000)}"}`);
   const seen: [string, number][] = [];
   const end = scanRecords(records, (payload, offset) => seen.push([textOf(payload), offset]));
@@ -48,7 +48,7 @@ Deno.test("zeros are the end, not a record", () => {
   assert(!isZeroFrom(zeros, 3));
 });
 
-Deno.test("a record above the size that is asked for is none", () => {
+Deno.test("a record larger than requested is not read", () => {
   const record = recordsOf('{"a":1}');
   assertEquals(payloadAt(record, 0, 7)?.length, 7);
   assertEquals(payloadAt(record, 0, 6), null);
@@ -56,7 +56,7 @@ Deno.test("a record above the size that is asked for is none", () => {
 
 const parse = (text: string) => parseLogRecord(new TextEncoder().encode(text));
 
-Deno.test("a payload that is no object of ours is no record", () => {
+Deno.test("a payload that is not one of our objects is not a record", () => {
   const wrong = [
     "",
     "null",
@@ -71,7 +71,7 @@ Deno.test("a payload that is no object of ours is no record", () => {
   for (const text of wrong) assertEquals(parse(text), null, text);
 });
 
-Deno.test("an entry is known by its beginning", () => {
+Deno.test("an entry is recognised by its beginning", () => {
   const bytes = encodeEntry({ index: 8, term: 3, data: null, sizeBytes: 0 });
   assertEquals(parseLogRecord(bytes), {
     kind: "entry",
@@ -82,7 +82,7 @@ Deno.test("an entry is known by its beginning", () => {
   });
 });
 
-Deno.test("a record that tells of a sync tells whose it is", () => {
+Deno.test("a sync record names the directory to which it belongs", () => {
   const record = parseLogRecord(encodeSynced(77, 'a "nonce"'));
   assertEquals(record, { kind: "synced", offset: 77, nonce: 'a "nonce"' });
 });

@@ -12,7 +12,7 @@ function newDisk(): FaultDisk {
 const positionOn = (disk: FaultDisk) =>
   readSyncedPosition(disk.read(SYNCED_MARK_PATH) ?? new Uint8Array(0));
 
-Deno.test("the mark tells the last position, over restarts too", () => {
+Deno.test("the mark has the last position, over restarts too", () => {
   const disk = newDisk();
   const mark = SyncedMark.create(disk);
   assertEquals(positionOn(disk), { segment: 0, offset: 0 });
@@ -48,7 +48,7 @@ Deno.test("a torn write of the mark leaves the position before", () => {
   }
 });
 
-Deno.test("bytes that are no mark tell nothing", () => {
+Deno.test("bytes that are not a mark mean nothing", () => {
   assertEquals(readSyncedPosition(new Uint8Array(0)), null);
   assertEquals(readSyncedPosition(new Uint8Array(2000).fill(0x7b)), null);
   for (const payload of ["null", "{", "[1]", '{"segment":-1,"synced":1}', '{"segment":1}']) {

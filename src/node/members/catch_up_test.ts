@@ -24,7 +24,7 @@ const READY = [false, false];
 const BEHIND = [true, false];
 const REFUSING = [true, true];
 
-Deno.test("a node that has just started is behind until it has applied what the leader committed", () => {
+Deno.test("a node that has just started lags until it has applied what the leader committed", () => {
   const { catchUp, note } = start();
   assertEquals(catchUp.isBehind, true);
   assertEquals(note(1, {}), BEHIND);
@@ -38,7 +38,7 @@ Deno.test("a node that does not learn how far the leader is refuses reads after 
   assertEquals(note(101, {}), REFUSING);
 });
 
-Deno.test("a node under load is always a little behind, and does not lag", () => {
+Deno.test("a node under load is always slightly behind, and does not lag", () => {
   const { note } = start();
   note(0, { appliedIndex: 1, leaderCommit: 1 });
   for (let ms = 10; ms < 1_000; ms += 10) {
@@ -58,7 +58,7 @@ Deno.test("a node lags when it has known of a committed entry for too long witho
   assertEquals(note(249, { appliedIndex: 700, leaderCommit: 900 }), READY);
 });
 
-Deno.test("a node that receives a snapshot is behind until it is installed, a leader never is", () => {
+Deno.test("a node that receives a snapshot lags until it is installed; a leader never does", () => {
   const { note } = start();
   note(0, { appliedIndex: 5, leaderCommit: 5 });
   assertEquals(note(10, { appliedIndex: 5, leaderCommit: 5, isReceiving: true }), BEHIND);
@@ -67,7 +67,7 @@ Deno.test("a node that receives a snapshot is behind until it is installed, a le
   assertEquals(note(113, { isLeader: true, appliedIndex: 5, leaderCommit: 90 }), READY);
 });
 
-Deno.test("whom a node without a leader does not reach is told, every few seconds", () => {
+Deno.test("a node without a leader reports unreachable members every few seconds", () => {
   const lines: string[] = [];
   const problems = new Map([["n2", "10.0.0.2:17001: refused"], ["n3", "10.0.0.3:17001: reset"]]);
   const watch = new MajorityWatch({

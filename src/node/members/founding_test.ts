@@ -181,7 +181,7 @@ Deno.test("a founder whose disk is emptied later is refused, once, and founds no
   assertEquals([machines.founded.has("n2"), machines.kept.get("n2")?.isFounded], [false, false]);
 });
 
-Deno.test("a disk that takes no note ends the founder, who has promised nothing", async () => {
+Deno.test("a disk that cannot be written to ends the founder, which has promised nothing", async () => {
   const machines = new Machines();
   machines.fullDisk = "n2";
   for (const id of IDS) await machines.start(id);
@@ -194,7 +194,7 @@ Deno.test("a disk that takes no note ends the founder, who has promised nothing"
   assertEquals([...machines.founded.keys()].sort(), IDS);
 });
 
-Deno.test("a founder whom the others have removed meanwhile ends as removed, once", async () => {
+Deno.test("a founder that the others have removed meanwhile ends as removed, once", async () => {
   const machines = new Machines();
   for (const id of IDS) await machines.start(id);
   await machines.untilFounded();
@@ -213,7 +213,7 @@ Deno.test("a founder whom the others have removed meanwhile ends as removed, onc
   assertEquals([machines.kept.get("n3")?.isFounded, machines.listens("n3")], [false, false]);
 });
 
-Deno.test("a founder that is stopped while it begins to listen does not listen, nor do anything", async () => {
+Deno.test("a founder that is stopped while it opens its port does not listen, nor do anything", async () => {
   const machines = new Machines();
   const isStarted = machines.start("n1");
   machines.stop("n1");
@@ -309,7 +309,7 @@ Deno.test("a cluster of one begins by itself", () => {
   assertEquals(town.get("n1").noted, new Map([["n1", "n1-1"]]));
 });
 
-Deno.test("a cluster begins when all have been up at the same time, and no sooner", () => {
+Deno.test("a cluster begins when all have been up at the same time, and not sooner", () => {
   const town = new Town("n1", "n2", "n3");
   town.talk("n1", "n2");
   assertEquals(town.founded(), []);
@@ -323,7 +323,7 @@ Deno.test("a cluster begins when all have been up at the same time, and no soone
   }
 });
 
-Deno.test("a founder waits until all others have noted the same as it", () => {
+Deno.test("a founder waits until all others have recorded the same", () => {
   const town = new Town("n1", "n2", "n3");
   town.say("n2", "n1");
   town.say("n3", "n1");
@@ -348,7 +348,7 @@ Deno.test("founders may begin again with empty disks until all are up", () => {
   assertEquals(town.get("n3").noted.get("n1"), "n1-2");
 });
 
-Deno.test("a disk that is lost half-way is noted anew", () => {
+Deno.test("a disk that is lost half-way is recorded anew", () => {
   const town = new Town("n1", "n2", "n3");
   for (const from of ["n1", "n3"]) town.say(from, "n2"); // n2 alone has noted n1-1
   town.wipe("n1", "n1-2");
@@ -357,7 +357,7 @@ Deno.test("a disk that is lost half-way is noted anew", () => {
   assertEquals(town.get("n2").noted.get("n1"), "n1-2");
 });
 
-Deno.test("an empty disk under an old id is refused by whoever takes part", () => {
+Deno.test("an empty disk under an old id is refused by nodes that take part", () => {
   const town = new Town("n1", "n2", "n3");
   town.talk("n1", "n2", "n3");
   town.wipe("n1", "n1-2");
@@ -365,7 +365,7 @@ Deno.test("an empty disk under an old id is refused by whoever takes part", () =
   assertEquals([town.get("n1").isRefused, town.get("n1").isFounded], [true, false]);
 });
 
-Deno.test("an empty disk and a member that has never taken part begin nothing without the third", () => {
+Deno.test("an empty disk and a member that has never taken part do not begin without the third", () => {
   const town = new Town("n1", "n2", "n3");
   // n1 and n2 take part and write. n3 has sent its hello, and has not heard the others' yet.
   for (let round = 0; round < 4; round++) {
@@ -385,7 +385,7 @@ Deno.test("an empty disk and a member that has never taken part begin nothing wi
   assertEquals(town.get("n3").noted.get("n1"), "n1-1");
 });
 
-Deno.test("a word that arrives late takes nothing back", () => {
+Deno.test("a late message undoes nothing", () => {
   const town = new Town("n1", "n2");
   const early = town.get("n1").word;
   town.say("n1", "n2");
@@ -396,7 +396,7 @@ Deno.test("a word that arrives late takes nothing back", () => {
   assertEquals(town.founded().sort(), ["n1", "n2"]);
 });
 
-Deno.test("whoever joined later, and strangers, found nothing", () => {
+Deno.test("later members and strangers found nothing", () => {
   const town = new Town("n1", "n2");
   town.get("n1").hear("n4", { incarnation: "i", founders: new Map(), isFounded: true });
   town.get("n1").hear("n2", { incarnation: "i", founders: new Map(), isFounded: true });

@@ -14,7 +14,7 @@ function entry(index: number, change: ClusterConfiguration | null = null): LogEn
   return { index, term: 1, data: new Batch(1, [], change), sizeBytes: 1 };
 }
 
-Deno.test("the newest configuration holds, and a cut brings back the one before", () => {
+Deno.test("the newest configuration is in force, and a cut restores the one before", () => {
   const one = configuration("n1");
   const two = configuration("n1", "n2");
   const three = configuration("n1", "n2", "n3");
@@ -31,7 +31,7 @@ Deno.test("the newest configuration holds, and a cut brings back the one before"
   assertEquals(members.newest, { index: 0, configuration: one });
 });
 
-Deno.test("what held before a compacted log is kept, and a snapshot begins anew", () => {
+Deno.test("the configuration before a compacted log is kept, and a snapshot replaces all", () => {
   const base = { index: 0, configuration: configuration("n1") };
   const later = [3, 6].map((index) => ({ index, configuration: configuration("n1", `n${index}`) }));
   const members = new Members(base, later);
@@ -44,7 +44,7 @@ Deno.test("what held before a compacted log is kept, and a snapshot begins anew"
   assertEquals(new Members({ ...base, index: 4 }, later).known.map(({ index }) => index), [4, 6]);
 });
 
-Deno.test("a founder begins with the founders, who joins with nobody", () => {
+Deno.test("a founder begins with the founders, a joining node with nobody", () => {
   const others = new Map([["n1", address(1)], ["n2", address(2)]]);
   assertEquals(firstConfiguration("n2", others).members.map(({ id }) => id), ["n1", "n2"]);
   assertEquals(firstConfiguration("n3", others), { members: [], removed: [] });

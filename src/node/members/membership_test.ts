@@ -174,7 +174,7 @@ Deno.test("a transfer that cannot succeed ends with a reason, and its leader goe
     assertEquals(transfer(cluster, learnerId), OK);
   }));
 
-Deno.test("a learner that lags is asked in vain to lead, and gets no vote", () =>
+Deno.test("a learner that lags cannot be made leader, and does not become a voter", () =>
   withMemoryCluster(1, async (cluster) => {
     const learner = await cluster.join();
     cluster.stallDisk(learner);
@@ -191,7 +191,7 @@ Deno.test("a learner that lags is asked in vain to lead, and gets no vote", () =
     assertEquals(writer.errors, []);
   }));
 
-Deno.test("what would harm the cluster is refused, and says why", () =>
+Deno.test("a harmful change is refused with the reason", () =>
   withMemoryCluster(3, (cluster) => {
     const { leader } = cluster;
     const join = (id: string) =>
@@ -232,7 +232,7 @@ Deno.test("what would harm the cluster is refused, and says why", () =>
     return Promise.resolve();
   }));
 
-Deno.test("a member that was away hears of its removal when it comes back", () =>
+Deno.test("a member that was away learns of its removal when it comes back", () =>
   withMemoryCluster(3, async (cluster) => {
     const [away] = cluster.followers;
     assert(away !== undefined, "there are followers");
@@ -268,7 +268,7 @@ Deno.test("a member that comes back elsewhere is found, and the log says where",
   }, { logger });
 });
 
-Deno.test("changes asked for at once are made one after the other", () =>
+Deno.test("concurrent changes are made one after the other", () =>
   withMemoryCluster(1, (cluster) => {
     const { leader } = cluster;
     const answers: Reply[] = [];
@@ -283,7 +283,7 @@ Deno.test("changes asked for at once are made one after the other", () =>
     return Promise.resolve();
   }));
 
-Deno.test("a follower says where the leader is, who makes changes", () =>
+Deno.test("a follower names the leader, which makes changes", () =>
   withMemoryCluster(3, (cluster) => {
     const [follower] = cluster.followers;
     const reply = ask(cluster, (node, done) => node.membership.forget("n9", false, done), follower);
@@ -292,7 +292,7 @@ Deno.test("a follower says where the leader is, who makes changes", () =>
     return Promise.resolve();
   }));
 
-Deno.test("a learner gets its vote when it has almost all that is committed", () =>
+Deno.test("a learner becomes a voter when it has almost everything that is committed", () =>
   withMemoryCluster(1, async (cluster) => {
     const { leader } = cluster;
     const client = new MemoryClient(leader);
@@ -313,7 +313,7 @@ Deno.test("a learner gets its vote when it has almost all that is committed", ()
     assert(match() > 60, `it had no more than ${match()} of 100 entries`);
   }));
 
-Deno.test("a change that is not agreed on is not told as done", () =>
+Deno.test("a change that is not agreed on is not reported as done", () =>
   withMemoryCluster(3, (cluster) => {
     const { leader } = cluster;
     const ids = cluster.followers.map((follower) => follower.report().id);
@@ -325,7 +325,7 @@ Deno.test("a change that is not agreed on is not told as done", () =>
     return Promise.resolve();
   }));
 
-Deno.test("the leader records the data directories of members that are known by name only", async () => {
+Deno.test("the leader records the data directories of members known only by name", async () => {
   const cluster = await MemoryCluster.start(3, { founders: new Map() });
   cluster.untilServing();
   const recorded = () =>
@@ -359,7 +359,7 @@ function health(live: string[]) {
 
 const ALL = health(["n1", "n2", "n3", "n4", "n5"]);
 
-Deno.test("a new node enters as a learner, and may ask again from the same directory", () => {
+Deno.test("a new node joins as a learner, and may ask again from the same directory", () => {
   const present = withLearner(configuration("n1"), "n2", address(2), "i2");
   assert(typeof present !== "string");
   assertEquals(text(present), ["n1", "(n2)"]);
@@ -371,7 +371,7 @@ Deno.test("a new node enters as a learner, and may ask again from the same direc
   assertEquals(moved.members[1]?.raftAddress, address(9));
 });
 
-Deno.test("who must not enter is told why", () => {
+Deno.test("a node that must not join gets the reason", () => {
   const members = configuration("n1", "n2", "(n3)", "-n4");
   const refusal = (id: string) => String(withLearner(members, id, address(0), "i"));
   for (const id of ["n2", "n3"]) {
@@ -397,7 +397,7 @@ Deno.test("a removal leaves a majority that answers, or is forced", () => {
   assertEquals(text(without(members, "n3", true, three)), ["n1", "n2", "n4", "n5", "-n3"]);
 });
 
-Deno.test("learners go at any time, and the last voter never", () => {
+Deno.test("learners can leave at any time, and the last voter never", () => {
   const members = configuration("n1", "(n2)");
   assertEquals(text(without(members, "n2", false, health([]))), ["n1", "-n2"]);
   for (const isForced of [false, true]) {
@@ -408,7 +408,7 @@ Deno.test("learners go at any time, and the last voter never", () => {
   }
 });
 
-Deno.test("what holds already changes nothing", () => {
+Deno.test("a change to the current state changes nothing", () => {
   const members = configuration("n1", "n2", "-n3");
   assertEquals(without(members, "n3", false, ALL), members);
   assertEquals(withAddress(members, "n2", address(2)), members);

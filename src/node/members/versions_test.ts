@@ -77,7 +77,7 @@ Deno.test("a new log begins with the founders' writes, before those of clients, 
   cluster.stop();
 });
 
-Deno.test("wherever a crash cuts the founding off, the founders' writes are made, and not after others", async () => {
+Deno.test("wherever a crash interrupts the founding, the founders' writes are made, and before all others", async () => {
   const found = async (log: MemoryLog, request: readonly string[] | null) => {
     const machine = new StateMachine({ version: 0 });
     const cluster = await MemoryCluster.start(1, {
@@ -145,7 +145,7 @@ Deno.test("a cluster of one begins with the newest version", async () => {
   cluster.stop();
 });
 
-Deno.test("the version is raised once all members understand a newer one, a dead one too", async () => {
+Deno.test("the version is raised once all members support a newer one, a dead one too", async () => {
   const cluster = await clusterOf(1, 1, 1);
   cluster.untilServing();
   cluster.until(() => versions(cluster).every((version) => version === 1));
@@ -170,7 +170,7 @@ Deno.test("the version is raised once all members understand a newer one, a dead
   cluster.stop();
 });
 
-Deno.test("a node that is too old for the log stops, with one line, before it applies", async () => {
+Deno.test("a node that is too old for the log stops with one line before it applies", async () => {
   const cluster = await clusterOf(2, 2, 2);
   cluster.untilServing();
   cluster.until(() => versions(cluster).every((version) => version === 2));
@@ -214,7 +214,7 @@ Deno.test("a write that the cluster's version does not know is refused, and noth
   cluster.stop();
 });
 
-Deno.test("an old node whose removal lets the others go on ends as one that was removed", async () => {
+Deno.test("an old node whose removal lets the others raise the version ends as removed", async () => {
   const cluster = await clusterOf(2, 2, 1);
   cluster.untilServing();
   const [first, , old] = cluster.nodes;

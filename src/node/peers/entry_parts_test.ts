@@ -4,7 +4,7 @@ import { ENTRY_PART_BYTES, EntryParts } from "./message_codec.ts";
 
 const MIB = 2 ** 20;
 
-Deno.test("an entry of any length is put together again", () => {
+Deno.test("an entry of any length is reassembled", () => {
   for (const sizeBytes of [1, ENTRY_PART_BYTES, 4 * MIB, 4 * MIB + 1, 13 * MIB]) {
     const entry = Uint8Array.from({ length: sizeBytes }, (_, at) => at * 31 >> 4);
     const parts = new EntryParts(64 * MIB);
@@ -19,7 +19,7 @@ Deno.test("an entry of any length is put together again", () => {
   }
 });
 
-Deno.test("an entry takes memory as it comes, and not as it was announced", () => {
+Deno.test("an entry takes memory as it arrives, and not as announced", () => {
   const before = Deno.memoryUsage().external;
   const all = Array.from({ length: 32 }, () => {
     const parts = new EntryParts(512 * MIB);

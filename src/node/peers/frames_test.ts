@@ -18,7 +18,7 @@ function bytesOf(...texts: string[]): Uint8Array {
   return Buffer.concat(writer.take());
 }
 
-Deno.test("frames come out as they went in, split at any byte", () => {
+Deno.test("frames are decoded as they were encoded, split at any byte", () => {
   const bytes = bytesOf("one", "", "three and more", "ü");
   for (let first = 0; first <= bytes.length; first++) {
     for (let second = first; second <= bytes.length; second += 3) {
@@ -82,7 +82,7 @@ Deno.test("small frames are joined for sending, and large ones are not copied", 
   assertEquals(lengths, [3, 3, 100_006, 100_004, 5]);
 });
 
-Deno.test("what was taken stays as it is when the writer is used again", () => {
+Deno.test("taken bytes stay unchanged when the writer is reused", () => {
   const writer = new FrameWriter();
   writer.addText("first");
   const [taken] = writer.take();
@@ -92,6 +92,6 @@ Deno.test("what was taken stays as it is when the writer is used again", () => {
   assertEquals(taken, before);
 });
 
-Deno.test("a piece that is no ASCII has no known length, and is refused", () => {
+Deno.test("a piece that is not ASCII has no known length, and is rejected", () => {
   assertThrows(() => new FrameWriter().addPieces(["\u00fc"]));
 });

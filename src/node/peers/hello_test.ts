@@ -4,7 +4,7 @@ import { decodeHello, decodeNotice, decodeWelcome, type Notice } from "./hello.t
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-Deno.test("a hello of another form is refused", () => {
+Deno.test("a malformed hello is refused", () => {
   const hello = {
     ...{ protocol: { oldest: 3, newest: 4 }, machine: { oldest: 1, newest: 2 } },
     ...{ cluster: "c", from: "n1", to: "n2", host: "h", port: 7001 },
@@ -54,7 +54,7 @@ Deno.test("a welcome is in a version that was offered", () => {
   assertThrows(() => decodeWelcome(bytes('{"type":"alive"}'), spoken), ProtocolError);
 });
 
-Deno.test("of what a receiver says, only that a node may not take part is a notice", () => {
+Deno.test("only a receiver's message that a node may not take part is a notice", () => {
   const removed = { type: "removed", cluster: "c", to: "n1", at: { host: "h", port: 7001 } };
   for (const type of ["removed", "stranger", "copy"]) {
     const notice = { ...removed, type };

@@ -11,7 +11,7 @@ function frame(text: string): Uint8Array {
   return frames.take()[0] ?? new Uint8Array();
 }
 
-Deno.test("a peer that speaks and never reads is kept no signs of life for", () => {
+Deno.test("keepalives are not queued for a peer that never reads", () => {
   const clock = new ManualClock();
   let handlers: StreamHandlers | undefined;
   let pendingBytes = 0;
@@ -49,14 +49,14 @@ Deno.test("a peer that speaks and never reads is kept no signs of life for", () 
   inbox.close();
 });
 
-Deno.test("restarts are no copies, however late the last words of a process arrive", () => {
+Deno.test("restarts are not copies, however late the last messages of a process arrive", () => {
   const lives = new PeerLives();
   for (const life of ["a", "a", "b", "a", "a", "b", "b", "c", "b", "c", "d"]) {
     assertEquals(lives.mayBe("n1", life), true, life);
   }
 });
 
-Deno.test("of two processes that take turns the one that came later is refused", () => {
+Deno.test("of two processes in turns the one that came later is refused", () => {
   const lives = new PeerLives();
   const answers = new Map([["a", true], ["b", true]]);
   for (let turn = 0; turn < 10; turn++) {

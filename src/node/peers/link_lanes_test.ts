@@ -65,7 +65,7 @@ function lanes() {
   return { both, clock, dialled, typesOf, lostCount: () => lostCount };
 }
 
-Deno.test("entries have a connection of their own, in order, and all else another", () => {
+Deno.test("entries have a connection of their own, in order, and the rest has another", () => {
   const { both, dialled, typesOf } = lanes();
   assertEquals(dialled.length, 2);
   assertEquals(both.isOpen, false);
@@ -85,7 +85,7 @@ Deno.test("entries have a connection of their own, in order, and all else anothe
   assertEquals(dialled.map(typesOf), [["append", "append"], ["heartbeat", "vote"]]);
 });
 
-Deno.test("what is urgent goes with the entries until its own connection is open", () => {
+Deno.test("urgent messages go with the entries until their own connection is open", () => {
   const { both, dialled: [bulk, urgent], typesOf } = lanes();
   assert(bulk !== undefined && urgent !== undefined);
   bulk.handlers.onOpen();
@@ -100,7 +100,7 @@ Deno.test("what is urgent goes with the entries until its own connection is open
   assertEquals([typesOf(bulk).length, typesOf(urgent)], [6, ["heartbeat", "vote"]]);
 });
 
-Deno.test("who falls silent where most is said is dialled anew for entries as well", () => {
+Deno.test("a peer whose urgent connection falls silent is dialled anew for entries as well", () => {
   const { both, clock, dialled, lostCount } = lanes();
   for (const { handlers } of dialled) {
     handlers.onOpen();
@@ -146,7 +146,7 @@ function openLanes() {
   return { ...made, beat, areClosed };
 }
 
-Deno.test("a peer that is silent has a second, and longer while it is busy with much", () => {
+Deno.test("a silent peer has a second, and longer while it is busy with many bytes", () => {
   for (
     const [answered, aliveMs, deadMs] of [
       [[], 4_900, 5_200],
@@ -168,7 +168,7 @@ Deno.test("a peer that is silent has a second, and longer while it is busy with 
   }
 });
 
-Deno.test("no peer has time without end, whatever it was sent", () => {
+Deno.test("no peer has unlimited time, whatever was sent to it", () => {
   const { both, beat, areClosed } = openLanes();
   for (let index = 1; index < 100; index++) both.send(append(index, 64 * 2 ** 20));
   both.flush();
@@ -179,7 +179,7 @@ Deno.test("no peer has time without end, whatever it was sent", () => {
   both.stop();
 });
 
-Deno.test("a new connection knows nothing of what was sent on the one before", () => {
+Deno.test("a new connection does not count bytes of the one before", () => {
   const { both, clock, dialled, beat } = openLanes();
   both.send(append(1, 16 * 2 ** 20));
   both.flush();
@@ -192,7 +192,7 @@ Deno.test("a new connection knows nothing of what was sent on the one before", (
   both.stop();
 });
 
-Deno.test("a process that stood still reads what has come before it takes its peers for dead", () => {
+Deno.test("a suspended process reads what has arrived before it takes its peers for dead", () => {
   const { both, clock, dialled, areClosed, beat, lostCount } = openLanes();
   both.send(HEARTBEAT);
   both.flush();
@@ -208,7 +208,7 @@ Deno.test("a process that stood still reads what has come before it takes its pe
   both.stop();
 });
 
-Deno.test("a connection that alone is silent is alone dialled anew, and no entries are lost", () => {
+Deno.test("if only one connection is silent only that one is dialled anew, and no entries are lost", () => {
   const { both, dialled, areClosed, beat, lostCount } = openLanes();
   for (let round = 0; round < 4; round++) {
     both.send(append(1 + round, 10));
@@ -219,7 +219,7 @@ Deno.test("a connection that alone is silent is alone dialled anew, and no entri
   both.stop();
 });
 
-Deno.test("a connection for entries that is lost leaves the other alone", () => {
+Deno.test("a lost connection for entries leaves the other alone", () => {
   const { both, dialled, typesOf, lostCount } = lanes();
   for (const { handlers } of dialled) {
     handlers.onOpen();

@@ -7,7 +7,7 @@ import type { Network, StreamHandlers } from "../../platform/network.ts";
 import { type FramePiece, FrameWriter } from "./frames.ts";
 import { PacedOutput, PeerLink } from "./link.ts";
 
-Deno.test("a peer that does not read gets no more, and the loss is told", () => {
+Deno.test("a peer that does not read gets no more, and the loss is reported", () => {
   let handlers: StreamHandlers | undefined;
   let pendingBytes = 0;
   let writeCount = 0;
@@ -51,7 +51,7 @@ Deno.test("a peer that does not read gets no more, and the loss is told", () => 
   assertEquals(sendOne(), [3, 1]);
 });
 
-Deno.test("what keeps a link from opening is told with the address, an IPv6 host in brackets", () => {
+Deno.test("the reason why a link does not open is reported with the address, an IPv6 host in brackets", () => {
   let handlers: StreamHandlers | undefined;
   const link = new PeerLink({ host: "::1", port: 17002 }, {
     peer: "n2",
@@ -127,7 +127,7 @@ async function transportTo() {
   return { clock, member, dialled, closed, say, end };
 }
 
-Deno.test("a word that somebody is removed or a stranger counts for whom it names, in this cluster alone", async () => {
+Deno.test("a notice that a node is removed or a stranger counts for the named node, in this cluster alone", async () => {
   const { member, say, end } = await transportTo();
   for (const type of ["removed", "stranger", "copy"]) {
     say(JSON.stringify({ type, cluster: "c2", to: "n1", at: null }));
@@ -168,7 +168,7 @@ Deno.test("a peer that answers nonsense loses the connection, is dialled again a
   end();
 });
 
-Deno.test("a transport that was stopped dials nobody again, whatever its connections say at the end", async () => {
+Deno.test("a transport that was stopped dials nobody again, whatever its connections report at the end", async () => {
   const { clock, member, dialled, say, end } = await transportTo();
   say('{"type":"welcome","protocol":3}');
   const count = dialled.length;
@@ -211,14 +211,14 @@ const parts = (count: number, made: number[]): FramePiece[] =>
     },
   }));
 
-Deno.test("what is small leaves at once", () => {
+Deno.test("small messages are sent at once", () => {
   const { written, output } = make();
   output.add([Uint8Array.of(1), Uint8Array.of(2)]);
   assertEquals(written, [Uint8Array.of(1), Uint8Array.of(2)]);
   assertEquals(output.pendingBytes, 2);
 });
 
-Deno.test("a large entry leaves as the peer takes it, in order, and is made no sooner", () => {
+Deno.test("a large entry is sent as the peer reads it, in order, and is not encoded sooner", () => {
   const { clock, written, take, output } = make();
   const made: number[] = [];
   output.add(parts(64, made));
@@ -236,7 +236,7 @@ Deno.test("a large entry leaves as the peer takes it, in order, and is made no s
   assertEquals(written.map(([first]) => first), [...made, 99]);
 });
 
-Deno.test("a peer that takes nothing gets no more, and after the end nothing is written", () => {
+Deno.test("a peer that reads nothing gets no more, and nothing is written after the end", () => {
   const { clock, written, take, output } = make();
   const made: number[] = [];
   output.add(parts(64, made));

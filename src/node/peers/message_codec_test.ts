@@ -106,7 +106,7 @@ Deno.test("sender and receiver follow from the connection, whatever a frame says
   assertEquals([message?.from, message?.to], ["n1", "n2"]);
 });
 
-Deno.test("what is no message of ours is refused", () => {
+Deno.test("an invalid message is refused", () => {
   const append = '{"type":"append","term":1,"prevIndex":0,"prevTerm":0,"commit":0';
   const chunk = '{"type":"snapshotChunk","term":1,"index":1,"checksum":1,"offset":0';
   const tooMuch = "A".repeat(Math.ceil((SNAPSHOT_CHUNK_BYTES_MAX + 1) / 3) * 4);
@@ -148,7 +148,7 @@ Deno.test("what is no message of ours is refused", () => {
   assertThrows(() => decoder().decode(invalidUtf8), ProtocolError, "not JSON");
 });
 
-Deno.test("an offer of what is no snapshot is refused", () => {
+Deno.test("an offer of an invalid snapshot is refused", () => {
   const { configuration } = SNAPSHOT;
   for (
     const wrong of [
@@ -210,7 +210,7 @@ Deno.test("entries of an append follow each other", () => {
   }
 });
 
-Deno.test("of what follows a version that is not understood here, nothing is read", () => {
+Deno.test("nothing is decoded after a version that is not understood here", () => {
   const raise = { index: 6, term: 2, data: new Batch(1, [], null, 3), sizeBytes: 33 };
   const later = [entry(7, 2, ["NEWER", "k"]), long(8, ENTRY_PART_BYTES)];
   const payloads = payloadsOf(appendOf(entry(5, 2), raise, ...later));
@@ -225,7 +225,7 @@ Deno.test("of what follows a version that is not understood here, nothing is rea
   assertThrows(() => newer.decode(last), ProtocolError, "entry 7");
 });
 
-Deno.test("entries hold nothing but writes", () => {
+Deno.test("entries contain only writes", () => {
   for (const command of [["GET", "k"], ["PING"], ["NOSUCH"], ["SET", "k"], ["__proto__"]]) {
     const wrong = appendOf(entry(5, 2, ["SET", "a", "b"]), entry(6, 2, command));
     assertThrows(() => decoded(payloadsOf(wrong)), ProtocolError, "entry 6");
@@ -236,7 +236,7 @@ Deno.test("entries hold nothing but writes", () => {
 const long = (index: number, sizeBytes: number) =>
   entry(index, 2, ["SET", "k", `\xff${"v".repeat(sizeBytes)}`]);
 
-Deno.test("a long entry comes in parts, each a frame, among short ones", () => {
+Deno.test("a long entry arrives in parts, each a frame, among short ones", () => {
   const sent = appendOf(
     long(5, 2 * ENTRY_PART_BYTES),
     entry(6, 2, ["DEL", "k"]),
@@ -273,7 +273,7 @@ Deno.test("a part becomes base64 once for all peers, and when it is its turn", (
   again.forEach((frame, at) => assert(Buffer.compare(frame, ofOther[at] ?? frame) !== 0));
 });
 
-Deno.test("parts that are not what they say are refused", () => {
+Deno.test("inconsistent parts are refused", () => {
   const payloads = payloadsOf(appendOf(long(5, 2 * ENTRY_PART_BYTES)));
   const [first, second, third, append] = payloads.map((payload) =>
     JSON.parse(new TextDecoder().decode(payload))
@@ -306,7 +306,7 @@ Deno.test("parts that are not what they say are refused", () => {
   }
 });
 
-Deno.test("an entry's base64 is made once for all peers, and given back when it is applied", () => {
+Deno.test("an entry's base64 is made once for all peers, and released when it is applied", () => {
   const one = long(5, ENTRY_PART_BYTES / 2);
   const text = encodeWholeEntry(one);
   assertStrictEquals(encodeWholeEntry(one), text);
@@ -320,7 +320,7 @@ Deno.test("an entry's base64 is made once for all peers, and given back when it 
   assert(base64(before) !== base64(after), "another term's bytes");
 });
 
-Deno.test("no base64 of a large entry is made before its parts leave", () => {
+Deno.test("no base64 of a large entry is made before its parts are sent", () => {
   const writer = new FrameWriter();
   const one = long(5, 2 * ENTRY_PART_BYTES);
   writeMessage(writer, {

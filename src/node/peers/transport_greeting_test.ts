@@ -14,7 +14,7 @@ import { encodeEntry } from "../log/entry.ts";
 import { BUILD_VERSIONS } from "../members/versions.ts";
 import { FrameWriter } from "./frames.ts";
 
-Deno.test("another cluster's node is turned away with one line", async () => {
+Deno.test("another cluster's node is refused with one line", async () => {
   const { clock, first, second } = await transportPair("c2");
   clock.advance(10_000); // it dials again and again
   first.transport.send(heartbeat(1));
@@ -55,7 +55,7 @@ Deno.test("neighbouring versions of the protocol work together, and no others do
   }
 });
 
-Deno.test("a peer that lets nobody in, but accepts, is not taken for connected", async () => {
+Deno.test("a peer that accepts a connection and refuses the node does not count as connected", async () => {
   const clock = new ManualClock();
   const network = new MemoryNetwork(clock);
   const first = new TransportMember("n1", clock, network);
@@ -138,7 +138,7 @@ Deno.test("nonsense closes the connection with one line, and nothing else happen
   assertEquals(second.messages, []);
 });
 
-Deno.test("whoever is not known may speak if it knows a newer configuration", async () => {
+Deno.test("an unknown node may send if it knows a newer configuration", async () => {
   const { clock, network, second } = await transportPair();
   const stranger = new TransportMember("n9", clock, network);
   await stranger.transport.start();
@@ -158,7 +158,7 @@ Deno.test("whoever is not known may speak if it knows a newer configuration", as
   assertEquals(stranger.messages.length, 1);
 });
 
-Deno.test("a member speaks until a configuration without it is committed", async () => {
+Deno.test("a member may send until a configuration without it is committed", async () => {
   const { clock, network, second } = await transportPair();
   const leader = new TransportMember("n9", clock, network);
   await leader.transport.start();
@@ -175,7 +175,7 @@ Deno.test("a member speaks until a configuration without it is committed", async
   assertEquals(second.messages.length, 1);
 });
 
-Deno.test("a removed peer is told so, and heard no more", async () => {
+Deno.test("a removed peer is notified, and heard no more", async () => {
   const { clock, first, second } = await transportPair();
   second.transport.follow({
     index: 3,
@@ -198,7 +198,7 @@ Deno.test("a removed peer is told so, and heard no more", async () => {
   assertEquals(second.messages.length, 1);
 });
 
-Deno.test("another cluster's word that somebody is removed counts for nothing", async () => {
+Deno.test("another cluster's notice that a node is removed counts for nothing", async () => {
   const { clock, first, second } = await transportPair("c2");
   second.transport.follow({
     index: 3,
@@ -212,7 +212,7 @@ Deno.test("another cluster's word that somebody is removed counts for nothing", 
   assertEquals(first.removedCount, 0);
 });
 
-Deno.test("a peer with another data directory than the recorded one is told so, and not heard", async () => {
+Deno.test("a peer with another data directory than the recorded one is notified, and not heard", async () => {
   const { clock, first, second } = await transportPair();
   const plan = { index: 5, committedIndex: 5, committedMembers: new Set(ADDRESSES.keys()) };
   const addresses = new Map([...ADDRESSES].slice(0, 1));
@@ -238,7 +238,7 @@ Deno.test("a peer with another data directory than the recorded one is told so, 
   assertMatch(second.logged.join(), /n1 runs on another data directory than the one that the/);
 });
 
-Deno.test("of two processes with one data directory the later one is told so, and not heard", async () => {
+Deno.test("of two processes with one data directory the later one is notified, and not heard", async () => {
   const { clock, network, first, second } = await transportPair();
   const copy = new TransportMember("n1", clock, network, "c1", undefined, 17_005);
   await copy.start();
@@ -259,7 +259,7 @@ Deno.test("of two processes with one data directory the later one is told so, an
   assertEquals([second.messages.length, again.refusals], [2, []]);
 });
 
-Deno.test("who says no hello is closed in time, however slowly it speaks, and never crowds members out", async () => {
+Deno.test("a connection without a hello is closed in time, however slowly it sends, and never crowds members out", async () => {
   const clock = new ManualClock();
   const network = new MemoryNetwork(clock);
   const second = new TransportMember("n2", clock, network);
@@ -290,7 +290,7 @@ Deno.test("who says no hello is closed in time, however slowly it speaks, and ne
   assertEquals(first.transport.isConnected("n2"), true);
 });
 
-Deno.test("of one process the newest connection for each purpose counts, and all others are closed", async () => {
+Deno.test("the newest connection of a process for each purpose counts, and all others are closed", async () => {
   const lanes = ["bulk", "urgent", "bulk", undefined, undefined, "urgent", undefined];
   const { clock, second, open } = await manyToSecond(
     70,
@@ -304,7 +304,7 @@ Deno.test("of one process the newest connection for each purpose counts, and all
   assertEquals(second.messages.length, 4);
 });
 
-Deno.test("a member finds its way past any number of nodes that nobody knows", async () => {
+Deno.test("a member connects despite any number of unknown nodes", async () => {
   const { clock, network, second, open } = await manyToSecond(
     200,
     (at) => helloOf({ from: `x${at}`, life: "one", lane: "bulk", configuration: 99 }),

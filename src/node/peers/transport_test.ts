@@ -11,7 +11,7 @@ import {
 import type { Network } from "../../platform/network.ts";
 import { Batch } from "../log/entry.ts";
 
-Deno.test("a connection that comes after the end is closed, and not left to who listens no more", async () => {
+Deno.test("a connection that arrives after the end is closed", async () => {
   const clock = new ManualClock();
   const network = new MemoryNetwork(clock);
   const { connect, listen } = network.of(17002);
@@ -28,7 +28,7 @@ Deno.test("a connection that comes after the end is closed, and not left to who 
   assertEquals(first.transport.isConnected("n2"), false);
 });
 
-Deno.test("messages and entries arrive, what is urgent first, and addresses are announced", async () => {
+Deno.test("messages and entries arrive, urgent ones first, and addresses are announced", async () => {
   const { clock, first, second } = await transportPair();
   const entries = [1, 2].map((index) => ({
     index,
@@ -52,7 +52,7 @@ Deno.test("messages and entries arrive, what is urgent first, and addresses are 
   assertEquals(second.announced, [["n1", address], ["n1", address]]); // by each connection
 });
 
-Deno.test("a broken connection is dialled again, and the loss is told", async () => {
+Deno.test("a broken connection is dialled again, and the loss is reported", async () => {
   const { clock, network, first, second } = await transportPair();
   second.transport.stop();
   clock.advance(1_000);
@@ -110,7 +110,7 @@ Deno.test("a peer that comes back and dials is dialled at once, whatever the bac
   assertEquals(returned.messages.length, 1);
 });
 
-Deno.test("a peer that shows no sign of life is dialled anew", async () => {
+Deno.test("a peer without signs of life is dialled anew", async () => {
   const { clock, network, first } = await transportPair();
   network.isolate(17002);
   for (let round = 0; round < 30; round++) {
@@ -121,7 +121,7 @@ Deno.test("a peer that shows no sign of life is dialled anew", async () => {
   assertEquals(new Set(first.lost), new Set(["n2"]));
 });
 
-Deno.test("entries that come seldom find their connection alive", async () => {
+Deno.test("rare entries find their connection alive", async () => {
   const { clock, first, second } = await transportPair();
   const append = () => {
     first.transport.send({
@@ -151,7 +151,7 @@ Deno.test("a peer that has moved is dialled where it says it is, and where it wa
   assertEquals(first.transport.isConnected("n2"), true);
 });
 
-Deno.test("a member that is named again before it was left keeps its connections", async () => {
+Deno.test("a member that is added again before its link is closed keeps its connections", async () => {
   const { clock, first, second } = await transportPair();
   const plan = { index: 6, committedIndex: 1, committedMembers: new Set(ADDRESSES.keys()) };
   first.transport.follow({ ...plan, addresses: new Map(), ...NOBODY });

@@ -84,7 +84,7 @@ function entry(index: number, value: string): LogEntry {
   };
 }
 
-Deno.test("the wire is frames of JSON, which a few lines in any language read", async () => {
+Deno.test("the wire has JSON frames, which a few lines in any language decode", async () => {
   const entries = [entry(5, "\x00\xff"), entry(6, "v".repeat(ENTRY_PART_BYTES)), entry(7, "")];
   const chunk = Uint8Array.from({ length: 256 }, (_, byte) => byte);
   const envelope = { from: "n1", to: "n2", term: 2 } as const;

@@ -95,7 +95,7 @@ class Kept {
   }
 }
 
-Deno.test("before the clocks of a majority are known, time goes on from the log's alone", () => {
+Deno.test("before the clocks of a majority are known, time continues from the log's alone", () => {
   const loggedMs = 1_600_000_000_000;
   const kept = new Kept(loggedMs);
   kept.offsets = {};
@@ -108,7 +108,7 @@ Deno.test("before the clocks of a majority are known, time goes on from the log'
   assertEquals(kept.time.nowMs(), kept.trueMs);
 });
 
-Deno.test("a wrong clock of its own moves the log's time nowhere, while it runs and at its start", () => {
+Deno.test("a node's own wrong clock does not move the log's time, while it runs and at its start", () => {
   for (const wrongMs of [10 * YEAR_MS, -10 * YEAR_MS]) {
     const kept = new Kept(1_600_000_000_000);
     kept.clock.wallOffsetMs += wrongMs;
@@ -120,7 +120,7 @@ Deno.test("a wrong clock of its own moves the log's time nowhere, while it runs 
   }
 });
 
-Deno.test("time that is ahead of the clocks goes on at the pace of monotonic time", () => {
+Deno.test("time that is ahead of the clocks runs at the pace of monotonic time", () => {
   const aheadMs = 10 * YEAR_MS;
   const loggedMs = 1_700_000_000_000 + aheadMs;
   const kept = new Kept(loggedMs);
@@ -130,7 +130,7 @@ Deno.test("time that is ahead of the clocks goes on at the pace of monotonic tim
   assertEquals(Math.round((kept.time.aheadMs() ?? 0) / 1_000), aheadMs / 1_000);
 });
 
-Deno.test("a lead of a moment is made good in time, and time never stands still for it", () => {
+Deno.test("a lead of a moment is made up in time, and time never stops for it", () => {
   const kept = new Kept(1_700_000_000_000 + 40);
   let beforeMs = kept.time.nowMs();
   for (let round = 0; round < 50; round++) {
@@ -142,7 +142,7 @@ Deno.test("a lead of a moment is made good in time, and time never stands still 
   assert((kept.time.aheadMs() ?? Infinity) <= 2, String(kept.time.aheadMs()));
 });
 
-Deno.test("an entry that is ahead is gone on from, and time never goes back", () => {
+Deno.test("an entry that is ahead is continued from, and time never goes back", () => {
   const kept = new Kept(0);
   kept.pass(100);
   const aheadMs = kept.trueMs + 60_000;
@@ -157,7 +157,7 @@ Deno.test("an entry that is ahead is gone on from, and time never goes back", ()
   assert(kept.time.nowMs() > nextMs);
 });
 
-Deno.test("without the others time goes on, though its own clock jumps", () => {
+Deno.test("without the others time goes on, though the node's own clock jumps", () => {
   const kept = new Kept(0);
   kept.pass(100);
   kept.offsets = {};
@@ -180,7 +180,7 @@ Deno.test("a cluster of one believes its clock, but not when it goes back", () =
   assertEquals(kept.time.nowMs(), kept.trueMs + YEAR_MS);
 });
 
-Deno.test("a node that does not lead goes by the log and by the leader's word, not by the clocks", () => {
+Deno.test("a node that does not lead uses the log and the leader's word, not the clocks", () => {
   const loggedMs = 1_600_000_000_000;
   const kept = new Kept(loggedMs, VOTERS, null);
   kept.pass(1_000);
@@ -194,7 +194,7 @@ Deno.test("a node that does not lead goes by the log and by the leader's word, n
   assertEquals(kept.time.nowMs(), loggedMs + 61_000);
 });
 
-Deno.test("the leader's word puts a follower's time right, forth and back, as exact as it came", () => {
+Deno.test("the leader's word corrects a follower's time in both directions, as exactly as it arrived", () => {
   const kept = new Kept(1_700_000_000_000, VOTERS, null);
   kept.pass(100);
   const wordMs = 1_700_000_050_000;
@@ -209,7 +209,7 @@ Deno.test("the leader's word puts a follower's time right, forth and back, as ex
   assertEquals(kept.time.nowMs(), wordMs - 10_000);
 });
 
-Deno.test("a new leader goes by the clocks as they are now, not as they once were", () => {
+Deno.test("a new leader uses the clocks as they are now, not as they once were", () => {
   for (const onceMs of [10 * YEAR_MS, -10 * YEAR_MS]) {
     const kept = new Kept(1_600_000_000_000, VOTERS, null);
     kept.setAll(onceMs);
@@ -221,7 +221,7 @@ Deno.test("a new leader goes by the clocks as they are now, not as they once wer
   }
 });
 
-Deno.test("a new leader goes on from what the last one said, and the time since then", () => {
+Deno.test("a new leader continues from the last one's word, and the time since then", () => {
   const loggedMs = 1_700_000_000_000 + 10 * YEAR_MS;
   const kept = new Kept(loggedMs, VOTERS, null);
   kept.append(1, loggedMs);
@@ -232,7 +232,7 @@ Deno.test("a new leader goes on from what the last one said, and the time since 
   assert(passedMs >= 60_998 && passedMs <= 61_000, String(passedMs));
 });
 
-Deno.test("time that no later leader went on from is forgotten", () => {
+Deno.test("time that no later leader continued is forgotten", () => {
   const heard = new Kept(0, VOTERS, null);
   heard.pass(200);
   heard.time.noteLeaderTime(heard.trueMs + 10 * YEAR_MS, 0);
@@ -265,7 +265,7 @@ Deno.test("when a word is forgotten, the time since the last entry is not", () =
   assert(passedMs >= 10_488 && passedMs <= 10_500, String(passedMs));
 });
 
-Deno.test("time that a later leader may have gone on from goes on", () => {
+Deno.test("time that a later leader may have continued goes on", () => {
   const aheadMs = 10 * YEAR_MS;
   const kept = new Kept(0, VOTERS, null);
   kept.pass(200);
@@ -277,7 +277,7 @@ Deno.test("time that a later leader may have gone on from goes on", () => {
   assert(leftMs >= -2 && leftMs <= 0, String(leftMs));
 });
 
-Deno.test("behind a snapshot the time of its last entry counts, whoever said otherwise before", () => {
+Deno.test("after a snapshot the time of its last entry counts, whatever was said before", () => {
   const kept = new Kept(0, VOTERS, null);
   kept.pass(200);
   kept.time.noteLeaderTime(kept.trueMs + 10 * YEAR_MS, 0);
@@ -288,7 +288,7 @@ Deno.test("behind a snapshot the time of its last entry counts, whoever said oth
   assertEquals(kept.time.next(), kept.trueMs);
 });
 
-Deno.test("who knows the time neither by the clocks nor by a leader's word may not say it", () => {
+Deno.test("a node that has the time neither from the clocks nor from a leader may not report it", () => {
   const kept = new Kept(0, VOTERS, null);
   kept.time.noteLeaderTime(1_700_000_000_000, 0);
   assertEquals(kept.time.isKnown, false); // its own clock may be wrong
@@ -307,7 +307,7 @@ Deno.test("who knows the time neither by the clocks nor by a leader's word may n
   assertEquals(restarted.time.isKnown, false); // how long was it down?
 });
 
-Deno.test("only a leader gives its word, and only in the term that it is ready to lead", () => {
+Deno.test("only a leader gives its word, and only in the term in which it is ready to lead", () => {
   const kept = new Kept(0, VOTERS, null);
   kept.pass(200);
   assertEquals(kept.time.word, null);
@@ -322,7 +322,7 @@ Deno.test("only a leader gives its word, and only in the term that it is ready t
   assertEquals(kept.time.word, null);
 });
 
-Deno.test("a new leader goes on from the last time in its log, applied or not", () => {
+Deno.test("a new leader continues from the last time in its log, applied or not", () => {
   const kept = new Kept(0, VOTERS, null);
   kept.pass(100);
   const lastMs = kept.trueMs + 60_000;
@@ -333,7 +333,7 @@ Deno.test("a new leader goes on from the last time in its log, applied or not", 
   assertEquals(kept.time.next(), lastMs);
 });
 
-Deno.test("what a leader has let pass in vain does not keep the next one from letting it pass", () => {
+Deno.test("time that a leader spent on failed proposals does not stop the next leader's time", () => {
   const kept = new Kept(0);
   kept.pass(200);
   const deadlineMs = kept.trueMs + 100;
@@ -349,7 +349,7 @@ Deno.test("what a leader has let pass in vain does not keep the next one from le
   assertEquals(kept.proposed.length, 2);
 });
 
-Deno.test("a node that has heard of no time does not say how far ahead it is", () => {
+Deno.test("a node that knows no time does not report how far ahead it is", () => {
   const fresh = new Kept(0, VOTERS, null);
   fresh.pass(1_000);
   assertEquals(fresh.time.aheadMs(), null);

@@ -56,7 +56,7 @@ class Measured {
   }
 }
 
-Deno.test("an offset is ahead where it is positive, whatever the way takes", () => {
+Deno.test("an offset is positive if the clock is ahead, whatever the travel time", () => {
   const measured = new Measured();
   measured.measure({ n2: 0, n3: 0 }, 150, 150);
   measured.clock.wallOffsetMs += 700;
@@ -66,7 +66,7 @@ Deno.test("an offset is ahead where it is positive, whatever the way takes", () 
   assertEquals(measured.clocks.offsetMs(["n1", "n2", "n3"]), -700);
 });
 
-Deno.test("what took too long, or answers no question, says nothing", () => {
+Deno.test("an answer that took too long, or answers no question, is ignored", () => {
   const measured = new Measured();
   measured.measure({ n2: 0, n3: 0 }, 10, 1_000);
   assertEquals(measured.clocks.offsetMs(["n1", "n2", "n3"]), null);
@@ -78,7 +78,7 @@ Deno.test("what took too long, or answers no question, says nothing", () => {
   assertEquals(measured.clocks.majorityMs(["n1", "n2"]), measured.trueMs());
 });
 
-Deno.test("an answer belongs to its own question, also where others were asked meanwhile", () => {
+Deno.test("an answer belongs to its own question, also if others were asked meanwhile", () => {
   const measured = new Measured();
   const [first] = measured.clocks.questions(MEMBERS);
   measured.clock.advance(100);
@@ -92,7 +92,7 @@ Deno.test("an answer belongs to its own question, also where others were asked m
   assertEquals(measured.answer(first), null); // the newer answer counts
 });
 
-Deno.test("when it is asked anew, all are, known or not", () => {
+Deno.test("when one is asked anew all are, known or not", () => {
   const measured = new Measured();
   measured.measure({ n2: 0, n3: 0 });
   assertEquals(measured.clocks.questions(MEMBERS), []);
@@ -101,7 +101,7 @@ Deno.test("when it is asked anew, all are, known or not", () => {
   assertEquals(measured.clocks.questions(MEMBERS), []);
 });
 
-Deno.test("after a jump of its own clock the others' count as they are measured since then", () => {
+Deno.test("after a jump of its own clock only later measurements of the others count", () => {
   const measured = new Measured();
   const three = ["n1", "n2", "n3"];
   measured.measure({ n2: YEAR_MS, n3: YEAR_MS });
@@ -135,7 +135,7 @@ Deno.test("members are asked often until they are known, then once a second, and
   assertEquals(clocks.majorityMs(["n1", "n2"]), null);
 });
 
-Deno.test("a minority moves the majority's time neither forth nor back", () => {
+Deno.test("a minority moves the majority's time in neither direction", () => {
   for (const wrongMs of [10 * YEAR_MS, -10 * YEAR_MS]) {
     for (
       const [offsets, own] of [
@@ -160,7 +160,7 @@ Deno.test("one wrong clock and one right one, without the third, do not jump ahe
   assertEquals(measured.clocks.majorityMs(["n1", "n2", "n3"]), measured.trueMs());
 });
 
-Deno.test("less than a majority tells no time; whoever is alone believes its own clock", () => {
+Deno.test("less than a majority has no time; a lone node trusts its own clock", () => {
   const measured = new Measured();
   measured.measure({ n2: 0 });
   assertEquals(measured.clocks.majorityMs(["n1", "n2", "n3", "n4", "n5"]), null);
@@ -191,7 +191,7 @@ Deno.test("a clock is wrong when a majority is far from it, and not when only a 
   }
 });
 
-Deno.test("of two that differ, or without the third, nobody is known to be wrong", () => {
+Deno.test("of two that differ, or without the third, no clock is known to be wrong", () => {
   const measured = new Measured();
   measured.measure({ n2: YEAR_MS });
   for (const voters of [["n1", "n2"], ["n1", "n2", "n3"]]) {
@@ -199,7 +199,7 @@ Deno.test("of two that differ, or without the third, nobody is known to be wrong
   }
 });
 
-Deno.test("what was measured exactly is kept, until it cannot be right any more", () => {
+Deno.test("an exact measurement is kept until it can no longer be right", () => {
   const measured = new Measured();
   const two = ["n1", "n2"];
   const offsetMs = () => measured.clocks.offsetMs(two, "n2");
@@ -213,7 +213,7 @@ Deno.test("what was measured exactly is kept, until it cannot be right any more"
   assertEquals(offsetMs(), 250);
 });
 
-Deno.test("after a jump a clock is judged by what the others show since then", () => {
+Deno.test("after a jump a clock is judged by later measurements of the others", () => {
   const three = ["n1", "n2", "n3"];
   for (const othersMs of [0, -YEAR_MS]) {
     const measured = new Measured();

@@ -54,7 +54,7 @@ class Follower {
   }
 }
 
-Deno.test("what the leader says of the log's time counts, and what others say does not", () => {
+Deno.test("the leader's word about the log's time counts, and that of others does not", () => {
   const follower = new Follower();
   const wordMs = follower.clock.nowMs() + YEAR_MS;
   for (const question of follower.questions()) {
@@ -63,7 +63,7 @@ Deno.test("what the leader says of the log's time counts, and what others say do
   assertEquals(follower.logTimeMs, wordMs);
 });
 
-Deno.test("a new leader is asked for its word at once, and an older one's does not pass for it", () => {
+Deno.test("a new leader is asked for its word at once, and an older one's does not count for it", () => {
   const follower = new Follower();
   const nowMs = follower.clock.nowMs();
   for (const question of follower.questions()) follower.answer(question, nowMs);
@@ -80,7 +80,7 @@ Deno.test("a new leader is asked for its word at once, and an older one's does n
   assertEquals(follower.logTimeMs, nowMs + 2_000);
 });
 
-Deno.test("nobody stands before the clocks of a majority are known to it", async () => {
+Deno.test("no node stands for election before the clocks of a majority are known to it", async () => {
   const cluster = await MemoryCluster.start(3);
   const [first] = cluster.nodes;
   try {
