@@ -1,7 +1,7 @@
 import { type Killer, Killers, reasonOf, simulation, testFile } from "./killer.ts";
 import type { Mutant } from "./mutant.ts";
 import { checkTypes } from "./type_check.ts";
-import { Workspace } from "./workspace.ts";
+import { share, withWorkspaces, type Workspace } from "./workspace.ts";
 
 const WORKER_COUNT = 2;
 
@@ -33,14 +33,11 @@ export interface Verdict {
  * @returns the verdicts in the order of the mutants; `null` if the code without mutants fails
  */
 export async function hunt(options: HuntOptions): Promise<readonly Verdict[] | null> {
-  const origin = Workspace.create(options.root);
-  const workspaces = [origin];
-  try {
-    while (workspaces.length < WORKER_COUNT) workspaces.push(Workspace.create(origin.path));
-    return await new Hunt(options, workspaces).run();
-  } finally {
-    for (const workspace of workspaces) workspace.remove();
-  }
+  return await withWorkspaces(
+    options.root,
+    WORKER_COUNT,
+    (workspaces) => new Hunt(options, workspaces).run(),
+  );
 }
 
 class Hunt {
@@ -56,7 +53,11 @@ class Hunt {
   async run(): Promise<readonly Verdict[] | null> {
     const { mutants } = this.#options;
     if (!await this.#checkTypes() || !await this.#calibrate()) return null;
-    return await this.#share(mutants, (mutant, workspace) => this.#judge(mutant, workspace));
+    return await share(
+      mutants,
+      this.#workspaces,
+      (mutant, workspace) => this.#judge(mutant, workspace),
+    );
   }
 
   async #checkTypes(): Promise<boolean> {
@@ -76,7 +77,7 @@ class Hunt {
       killers.unshift(simulation(this.#options.seedCount));
     }
     say(`without a mutant, ${killers.length} ways to kill one:`);
-    const results = await this.#share(killers, async (killer, workspace) => {
+    const results = await share(killers, this.#workspaces, async (killer, workspace) => {
       const { ending, seconds, output } = await this.#killers.calibrate(killer, workspace);
       say(`  ${ending} ${killer.name}, ${seconds.toFixed(1)} s`);
       if (ending !== "passed") say(output);
@@ -128,21 +129,5 @@ class Hunt {
       say(`killed ${mutant.name} by ${by}, ${seconds.toFixed(1)} s: ${reason}`);
     }
     if (survived !== null) say(`SURVIVED ${survived}: ${mutant.name}`);
-  }
-
-  /** Does the work for each item, one at a time in each workspace. */
-  async #share<T, R>(
-    items: readonly T[],
-    work: (item: T, workspace: Workspace) => Promise<R>,
-  ): Promise<R[]> {
-    const results: R[] = [];
-    let next = 0;
-    await Promise.all(this.#workspaces.map(async (workspace) => {
-      while (next < items.length) {
-        const at = next++;
-        results[at] = await work(items[at] as T, workspace);
-      }
-    }));
-    return results;
   }
 }

@@ -1,0 +1,53 @@
+/**
+ * Finds blocks of `src` that no unit test executes; with `--throw`, blocks that may fail without a
+ * test beside them that notices. The exit code is 1 when one is found that is not kept for a reason.
+ *
+ * deno task branches [--throw] [--only PATH]
+ */
+import project from "../deno.json" with { type: "json" };
+import { UserError } from "../src/base/errors.ts";
+import { text, toggle, type Values } from "../src/cli/flags.ts";
+import { NOT_EXECUTED, NOT_NOTICED } from "../tests/branches/kept.ts";
+import { throwIntoBlocks } from "../tests/branches/throws.ts";
+import { complaints, measure } from "../tests/branches/unexecuted.ts";
+import { readSources } from "../tests/support/sources.ts";
+import { runTask } from "./run_task.ts";
+
+const flags = {
+  throw: toggle({ help: "Put a throw into each block, and run the tests beside its file" }),
+  only: text("PATH", { help: "Look only at files whose path starts with this", fallback: "src/" }),
+};
+
+const ROOT = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
+
+async function run({ throw: isThrowing, only }: Values<typeof flags>): Promise<number> {
+  const files = readSources("src").map(({ path }) => path)
+    .filter((path) => path.startsWith(only) && !path.endsWith("_test.ts"));
+  if (files.length === 0) throw new UserError(`Cannot find a file: current value is ${only}`);
+  const found = isThrowing ? await unnoticedIn(files) : await unexecutedIn(files);
+  const kept = (isThrowing ? NOT_NOTICED : NOT_EXECUTED).filter(({ file }) => files.includes(file));
+  const lines = complaints(found, kept);
+  for (const line of lines) console.log(line);
+  console.log(`${found.length} found, ${lines.length} of them not kept for a reason`);
+  return lines.length > 0 ? 1 : 0;
+}
+
+async function unnoticedIn(files: readonly string[]) {
+  const { thrownCount, unnoticed } = await throwIntoBlocks({ root: ROOT, files, say: console.log });
+  console.log(`${thrownCount} throws`);
+  return unnoticed;
+}
+
+async function unexecutedIn(files: readonly string[]) {
+  const [, ...args] = project.tasks["test:unit"].command.replace(/^deno /, "").split(" ");
+  const { blockCount, executed, unexecuted } = await measure(ROOT, args, files);
+  console.log(`${blockCount} blocks, ${executed.length} of them executed`);
+  return unexecuted;
+}
+
+await runTask({
+  name: "branches",
+  about: "Finds blocks that no test executes, or whose failure no test notices.",
+  flags,
+  run,
+});

@@ -1,0 +1,63 @@
+/** A block that may stay as it is, and why. */
+export interface Kept {
+  readonly file: string;
+  /** The first line of the block, as the task prints it. @default every block of the file */
+  readonly code?: string;
+  readonly reason: string;
+}
+
+/** Files of the command line that run as processes of their own, by the tests that start them. */
+const RUN_BY: readonly (readonly [test: string, files: readonly string[]])[] = [
+  ["tests/e2e/recovery/backup_test.ts", ["src/cli/backup.ts", "src/cli/restore.ts"]],
+  ["tests/e2e/cli/client_test.ts", [
+    "src/cli/cli.ts",
+    "src/cli/client/client_connection.ts",
+    "src/cli/client/interactive_session.ts",
+    "src/cli/client/pipe_requests.ts",
+    "src/cli/client/replies.ts",
+    "src/cli/client/typed_lines.ts",
+  ]],
+  ["tests/e2e/cli/node_start_test.ts", [
+    "src/cli/client_flags.ts",
+    "src/cli/node.ts",
+    "src/cli/node_place.ts",
+    "src/cli/running.ts",
+  ]],
+  ["tests/e2e/cli/cluster_test.ts", [
+    "src/cli/cluster.ts",
+    "src/cli/cluster/child_process.ts",
+    "src/cli/cluster/node_observer.ts",
+    "src/cli/cluster/ports.ts",
+  ]],
+  ["tests/e2e/cli/help_test.ts", [
+    "src/cli/command_line.ts",
+    "src/cli/flags.ts",
+    "src/cli/main.ts",
+  ]],
+  ["tests/e2e/failures/on_purpose_test.ts", ["src/cli/fault.ts", "src/cli/node_faults.ts"]],
+  ["tests/e2e/membership/grow_and_shrink_test.ts", [
+    "src/cli/leader_request.ts",
+    "src/cli/remove.ts",
+    "src/cli/taking_part.ts",
+  ]],
+  ["tests/e2e/cli/log_test.ts", ["src/cli/log.ts"]],
+  ["tests/e2e/recovery/maxmemory_test.ts", ["src/cli/memory_bound.ts"]],
+  ["tests/e2e/recovery/recover_test.ts", [
+    "src/cli/offline/copy_progress.ts",
+    "src/cli/offline/data_directories.ts",
+    "src/cli/offline/recovery_report.ts",
+    "src/cli/offline/snapshot_file.ts",
+    "src/cli/offline/survivor.ts",
+    "src/cli/recover.ts",
+  ]],
+  ["tests/e2e/cli/roles_test.ts", ["src/cli/proxy.ts"]],
+  ["tests/e2e/cli/status_test.ts", ["src/cli/resp_client.ts", "src/cli/status.ts"]],
+];
+
+/** No unit test executes them. */
+export const NOT_EXECUTED: readonly Kept[] = [
+  ...RUN_BY.flatMap(([reason, files]) => files.map((file) => ({ file, reason }))),
+];
+
+/** No test beside their file fails when they throw. */
+export const NOT_NOTICED: readonly Kept[] = [];
