@@ -15,18 +15,19 @@ export class ConfigurationLog {
   }
 
   get newest(): ConfigurationAt {
-    return this.#last();
+    return this.#checked(this.#configurations.at(-1));
   }
 
   /** Nothing is known of earlier ones. */
   get oldest(): ConfigurationAt {
-    return this.#configurations[0] ?? this.#last();
+    return this.#checked(this.#configurations[0]);
   }
 
   /** The configuration in effect at `index`, which is not before `oldest.index`. */
   at(index: number): ConfigurationAt {
     const found = this.#configurations.findLast((configuration) => configuration.index <= index);
-    return found ?? this.oldest;
+    assert(found !== undefined, "nobody asks for a configuration before the oldest one");
+    return found;
   }
 
   append(index: number, configuration: Configuration): void {
@@ -52,10 +53,9 @@ export class ConfigurationLog {
     this.#configurations = [{ index, configuration }];
   }
 
-  #last(): ConfigurationAt {
-    const last = this.#configurations.at(-1);
-    assert(last !== undefined, "there is always some configuration");
-    return last;
+  #checked(one: ConfigurationAt | undefined): ConfigurationAt {
+    assert(one !== undefined, "there is always some configuration");
+    return one;
   }
 }
 

@@ -26,6 +26,7 @@ Deno.test("ConfigurationLog: the newest is in effect, and truncating it restores
 Deno.test("ConfigurationLog finds what was in effect at an index", () => {
   const log = logOf(2, 4, 7);
   assertEquals([2, 3, 4, 6, 7, 99].map((index) => log.at(index).index), [2, 2, 4, 4, 7, 7]);
+  assertThrows(() => log.at(1), AssertionFailure, "before the oldest");
 });
 
 Deno.test("ConfigurationLog keeps what was in effect at the end of the compacted entries", () => {

@@ -130,7 +130,7 @@ function checkPlaces<T>(options: Required<RaftOptions<T>>): void {
     );
   }
   const indexes = configurations.map(({ index }) => index);
-  const isAscending = indexes.every((index, i) => i === 0 || index > (indexes[i - 1] ?? index));
+  const isAscending = indexes.every((index, i) => index > (indexes[i - 1] ?? -1));
   const isInPlace = (indexes[0] ?? Infinity) <= appliedIndex &&
     (indexes.at(-1) ?? Infinity) <= log.lastIndex();
   if (!isAscending || !isInPlace) {

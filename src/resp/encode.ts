@@ -151,7 +151,9 @@ export function replyBytes(reply: Reply, bytesMax = Infinity): number {
   if (isString(reply)) return reply.length + FRAME_BYTES;
   if (typeof reply !== "object" || reply === null) return FRAME_BYTES;
   if (reply instanceof MapReply) return pairsBytes(reply.pairs, bytesMax);
-  if (reply instanceof PushReply) return itemsBytes(reply.items, bytesMax);
+  if (reply instanceof PushReply || reply instanceof SetReply) {
+    return itemsBytes(reply.items, bytesMax);
+  }
   if (Array.isArray(reply)) return itemsBytes(reply as readonly Reply[], bytesMax);
   return FRAME_BYTES + ("text" in reply ? reply.text.length : 0);
 }

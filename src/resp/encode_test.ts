@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import { encodeReply, encodeRequest } from "./encode.ts";
 import {
   DoubleReply,
+  EncodedStringsBuilder,
   ErrorReply,
   MapReply,
   OK,
@@ -46,6 +47,12 @@ Deno.test("each kind of reply is encoded in both versions of RESP", () => {
     assertEquals(encodeReply(reply, 2), resp2);
     assertEquals(encodeReply(reply, 3), resp3);
   }
+});
+
+Deno.test("an array that is encoded step by step is not built beyond its bound", () => {
+  const builder = new EncodedStringsBuilder(20);
+  assertEquals(["abc", "def", "g"].map((text) => builder.add(text)), [true, true, false]);
+  assertEquals(encodeReply(builder.build(), 2), "*2\r\n$3\r\nabc\r\n$3\r\ndef\r\n");
 });
 
 Deno.test("a request is an array of bulk strings", () => {

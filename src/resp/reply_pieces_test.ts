@@ -8,6 +8,7 @@ import {
   OK,
   PushReply,
   type Reply,
+  SetReply,
   VerbatimReply,
 } from "./reply.ts";
 
@@ -29,6 +30,7 @@ const replies: readonly Reply[] = [
   new MapReply([["k", ["v"]], ["long", "x".repeat(100_000)]]),
   new EncodedStrings(2, "$1\r\na\r\n$1\r\nb\r\n"),
   new PushReply(["p", new MapReply([["a", 1]])]),
+  new SetReply(["member", ["a".repeat(70_000)]]),
 ];
 
 Deno.test("joined pieces equal the reply's encoding, and are never longer than counted", () => {
@@ -53,6 +55,16 @@ Deno.test("counting stops at the bound, and encoding does not copy long strings"
   });
   assert(replyBytes(watched, 256 * MIB) > 256 * MIB);
   assertLess(looks, 300, "looks at what is refused");
+  let seen = 0;
+  const pairs = Array.from({ length: 1_000 }, (): [Reply, Reply] => ["key", value]);
+  pairs[Symbol.iterator] = function* () {
+    for (let at = 0; at < pairs.length; at++) {
+      seen++;
+      yield pairs[at] as [Reply, Reply];
+    }
+  } as () => ArrayIterator<[Reply, Reply]>;
+  assert(replyBytes(new MapReply(pairs), 10 * MIB) > 10 * MIB);
+  assertLess(seen, 12, "looks at pairs of what is refused");
   const pieces = encodePieces(many.slice(0, 1_000), 2);
   assertLess(Math.max(...pieces.map(({ length }) => length)), MIB + 1);
 });

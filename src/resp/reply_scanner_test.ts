@@ -136,6 +136,7 @@ Deno.test("decodeReply rejects a text that is not exactly one reply", () => {
     "*2\r\n:1\r\n",
     ":x\r\n",
     ",x\r\n",
+    ",\r\n",
     "#x\r\n",
   ];
   wrong.push("*999999999999\r\n", "*1\r\n".repeat(300) + ":1\r\n", "?\r\n", "$x\r\n");
@@ -291,6 +292,14 @@ Deno.test("a long reply is forwarded in pieces that make up the whole reply", ()
     const longest = Math.max(...replies.flat().map(({ length }) => length));
     assert(longest <= 2 * 128 * 1024 + step, `a piece of ${longest} bytes`);
   }
+});
+
+Deno.test("a long reply comes whole, in whatever parts its lines arrive", () => {
+  const text = "*20000\r\n" + ":123456\r\n".repeat(20_000);
+  const cuts = Array.from({ length: 60 }, (_, i) => 70_000 + i);
+  const [pieces = []] = scanPieces(text, cuts, Infinity);
+  assert(pieces.length > 1, "it is one piece");
+  assertEquals(pieces.join("") === text, true);
 });
 
 Deno.test("a long reply is forwarded as bytes after its first few", () => {

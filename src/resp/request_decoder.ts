@@ -299,7 +299,11 @@ export class RequestDecoder {
   }
 
   #nextWaiting(): Uint8Array {
-    if (this.#waiting.length === 1) return this.#waiting.pop() ?? this.#chunk;
+    const [first] = this.#waiting;
+    if (first !== undefined && this.#waiting.length === 1) {
+      this.#waiting.pop();
+      return first;
+    }
     // Many chunks are joined into one: removing them from the front one by one could be quadratic.
     const joined = new ByteTail();
     for (const chunk of this.#waiting) joined.append(chunk, 0, chunk.length);

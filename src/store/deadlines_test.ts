@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { randomInteger, seededRandom } from "../base/random.ts";
 import { DEADLINE_BYTES, Deadlines } from "./deadlines.ts";
 
@@ -14,6 +14,19 @@ Deno.test("a position has the deadline that it was given last, until it is taken
   deadlines.delete(100_000);
   deadlines.delete(8);
   assertEquals([deadlines.at(100_000), deadlines.earliest()?.key], [null, "later"]);
+});
+
+Deno.test("any number of due deadlines is counted in steps that are short", () => {
+  const deadlines = new Deadlines();
+  for (let position = 0; position < 5_000; position++) {
+    deadlines.set(position, `k${position}`, position);
+  }
+  const steps = deadlines.countDueInSteps(3_999);
+  let stepCount = 0;
+  let result = steps.next();
+  for (; result.done !== true; result = steps.next()) stepCount++;
+  assertEquals(result.value, 4_000);
+  assert(stepCount >= 3, `in ${stepCount} steps`);
 });
 
 Deno.test("deadlines go with their keys, whatever positions these have", () => {

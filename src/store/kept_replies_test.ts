@@ -1,7 +1,16 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { AssertionFailure } from "../base/errors.ts";
 import { randomInteger, seededRandom } from "../base/random.ts";
-import { KeptReplies } from "./kept_replies.ts";
+import {
+  DoubleReply,
+  ErrorReply,
+  MapReply,
+  PushReply,
+  SetReply,
+  SimpleString,
+  VerbatimReply,
+} from "../resp/reply.ts";
+import { KeptReplies, replyBytes } from "./kept_replies.ts";
 
 Deno.test("replies agree with a map's, dense or scattered, whatever places they share", () => {
   for (let seed = 0; seed < 30; seed++) {
@@ -33,6 +42,22 @@ Deno.test("what is null is kept as well as what is not", () => {
   replies.add(32, null);
   assertEquals([replies.get(16), replies.get(32), replies.get(48)], [null, null, undefined]);
   assertEquals([replies.has(32), replies.remove(32), replies.has(32)], [true, null, false]);
+});
+
+Deno.test("a reply takes the bytes of all that is in it", () => {
+  const text = "x".repeat(100);
+  const replies = [
+    text,
+    new SimpleString(text),
+    new ErrorReply(text),
+    new VerbatimReply(text),
+    [text],
+    new MapReply([[text, 1]]),
+    new PushReply([text]),
+    new SetReply([[text]]),
+  ];
+  for (const reply of replies) assert(replyBytes(reply) >= 100, reply.constructor.name);
+  for (const reply of [null, 1, 2n, new DoubleReply(0.5)]) assert(replyBytes(reply) < 100);
 });
 
 Deno.test("a serial is added once, and none below 1", () => {

@@ -231,6 +231,15 @@ Deno.test("of a storm of due keys each step removes a part, and the rest counts 
   for (let position = 0; position < 20; position++) {
     assertEquals(wholeOf(keyspace.keyNearInSteps(position * 97)), "stays");
   }
+  const steps = [...keyspace.keyNearInSteps(0)].length + [...keyspace.countInSteps()].length;
+  assert(steps >= 2 * Math.floor(keyspace.storedSize / 1024), `they take ${steps} steps`);
+  const view = keyspace.beginKeyView();
+  assert(view !== null);
+  const seen: (string | null)[] = [];
+  for (let name = view.read(); name !== null; name = view.read()) seen.push(name.key);
+  keyspace.endView(view);
+  assertEquals(seen.length, keyspace.storedSize);
+  assertEquals(seen.filter((key) => key !== null), ["stays"]);
 
   const due = keyspace.volatileSize;
   const [left] = Array.from({ length: count }, (_, key) => `k${key}`).sort().slice(-1);

@@ -5,7 +5,7 @@ import { DoubleReply, ErrorReply, MapReply, OK, type Reply, VerbatimReply } from
 import { Keyspace } from "./keyspace.ts";
 import { NO_OWNER, OnceSession, OnceSessions } from "./once_sessions.ts";
 import { Settings } from "./settings.ts";
-import { PIECE_MARK, SnapshotFormatError } from "./snapshot_items.ts";
+import { PIECE_MARK, SHORT_LENGTH_MAX, SnapshotFormatError } from "./snapshot_items.ts";
 import { StateLoader } from "./state_loader.ts";
 import { StateSnapshot } from "./state_snapshot.ts";
 
@@ -185,6 +185,16 @@ Deno.test("items that are missing, doubled, too long, too short or out of order 
       assertThrows(() => load(broken), SnapshotFormatError, "", `${at}: ${item[0]}`);
     }
   }
+});
+
+Deno.test("a string that is too long for an item must come in pieces", () => {
+  const key = (length: number) => [
+    ["state", 2, 1000, 1, 0, 0, 0],
+    ["key", "k".repeat(length), "v"],
+    ["end"],
+  ];
+  assertEquals(loaded(key(SHORT_LENGTH_MAX)).take().keyspace.size, 1);
+  assertThrows(() => load(key(SHORT_LENGTH_MAX + 1)), SnapshotFormatError, "too long");
 });
 
 Deno.test("what is no array of arrays in JSON is refused", () => {

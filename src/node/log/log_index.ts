@@ -150,7 +150,9 @@ export class LogIndex {
     this.#segments.splice(0, kept === -1 ? this.#segments.length - 1 : kept);
     this.#terms.forgetBefore(this.firstIndex - 1);
     this.#configurations = this.#configurations.filter((one) => one.index >= this.firstIndex);
-    return this.#segments[0] ?? this.newest;
+    const [oldest] = this.#segments;
+    assert(oldest !== undefined, "the newest segment is never forgotten");
+    return oldest;
   }
 
   #cutConfigurationsFrom(index: number): void {

@@ -58,7 +58,9 @@ export class Members {
 
   /** The configuration as of the entry at `index`. */
   at(index: number): StoredConfiguration {
-    return this.#known.findLast((one) => one.index <= index) ?? this.#known[0] ?? this.newest;
+    const one = this.#known.findLast((one) => one.index <= index) ?? this.#known[0];
+    assert(one !== undefined, "there is always some configuration");
+    return one;
   }
 
   /**

@@ -397,4 +397,12 @@ export const wireMutants: readonly Mutant[] = [
     replace: "if (isMoreReady && !this.#output.willDrain && this.#isEnding) this.#goOnSending();",
     killers: [CONNECTION_REPLIES],
   },
+  {
+    name: "sets-count-nothing",
+    bug: "what a set holds does not count against the bounds of replies",
+    file: "src/resp/encode.ts",
+    find: "if (reply instanceof PushReply || reply instanceof SetReply) {",
+    replace: "if (reply instanceof PushReply) {",
+    killers: ["src/resp/reply_pieces_test.ts"],
+  },
 ];
