@@ -10,9 +10,9 @@ import { Buffer } from "node:buffer";
 import net from "node:net";
 import { type Asker, BatchPacer } from "../../src/node/clients/batch_pacer.ts";
 import { FrameDecoder, FrameWriter } from "../../src/node/peers/frames.ts";
+import { systemClock } from "../../src/platform/clock.ts";
 import { DenoDisk } from "../../src/platform/deno_disk.ts";
 import type { DiskFile } from "../../src/platform/disk.ts";
-import { systemClock } from "../../src/platform/system_clock.ts";
 import { endWithStdin } from "./processes.ts";
 
 const HOST = "127.0.0.1";

@@ -15,8 +15,8 @@ import {
   TerminalInput,
   textOfBytes,
 } from "./client/typed_lines.ts";
+import { subcommand } from "./command_line.ts";
 import { hostFlag, integer, port as portFlag, toggle, UsageError, withShort } from "./flags.ts";
-import { subcommand } from "./subcommand.ts";
 
 const ERRORS_SHOWN_MAX = 10;
 

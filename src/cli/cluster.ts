@@ -4,9 +4,9 @@ import { type ChildExit, ChildProcess } from "./cluster/child_process.ts";
 import { ClusterView } from "./cluster/cluster_view.ts";
 import { NodeObserver, proxyServing } from "./cluster/node_observer.ts";
 import { portHolder, takenPorts } from "./cluster/ports.ts";
+import { subcommand } from "./command_line.ts";
 import { directoryFlag, integer, port as portFlag, toggle, UsageError } from "./flags.ts";
 import { memoryFlag } from "./memory_bound.ts";
-import { subcommand } from "./subcommand.ts";
 import { table } from "./table.ts";
 
 const HOST = "127.0.0.1";

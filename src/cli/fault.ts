@@ -1,9 +1,9 @@
 import { type Address, formatAddress } from "../base/address.ts";
 import { UserError } from "../base/errors.ts";
 import { ErrorReply, type Reply, SimpleString } from "../resp/reply.ts";
+import { subcommand } from "./command_line.ts";
 import { hostFlag, port as portFlag, UsageError } from "./flags.ts";
 import { ConnectionLost, RespClient } from "./resp_client.ts";
-import { subcommand } from "./subcommand.ts";
 
 export const faultSubcommand = subcommand({
   name: "fault",

@@ -1,7 +1,7 @@
 import { dumpLog } from "../node/log/dump_log.ts";
 import { DenoDisk } from "../platform/deno_disk.ts";
+import { subcommand } from "./command_line.ts";
 import { directoryFlag, toggle } from "./flags.ts";
-import { subcommand } from "./subcommand.ts";
 
 export const logSubcommand = subcommand({
   name: "log",

@@ -3,7 +3,7 @@ import { REGENT_VERSION } from "../server/limits.ts";
 import { backupSubcommand } from "./backup.ts";
 import { cliSubcommand } from "./cli.ts";
 import { clusterSubcommand } from "./cluster.ts";
-import { commandOf, isHelp } from "./command_line.ts";
+import { commandFor, commandOf, isHelp, type Subcommand } from "./command_line.ts";
 import { faultSubcommand } from "./fault.ts";
 import { type Environment, UsageError } from "./flags.ts";
 import { logSubcommand } from "./log.ts";
@@ -13,7 +13,6 @@ import { recoverSubcommand } from "./recover.ts";
 import { removeSubcommand, transferSubcommand } from "./remove.ts";
 import { restoreSubcommand } from "./restore.ts";
 import { statusSubcommand } from "./status.ts";
-import { commandFor, type Subcommand } from "./subcommand.ts";
 
 const VERSION = `regent ${REGENT_VERSION}`;
 const USAGE_EXIT_CODE = 2;

@@ -14,20 +14,22 @@ import { BUILD_VERSIONS, type BuildVersions } from "../node/members/versions.ts"
 import { Node } from "../node/node.ts";
 import { PeerTransport } from "../node/peers/transport.ts";
 import { restoreNewest } from "../node/snapshots/node_snapshots.ts";
+import { systemClock } from "../platform/clock.ts";
 import { DenoDisk } from "../platform/deno_disk.ts";
 import type { Address } from "../platform/network.ts";
 import {
   areDescriptorsOut,
   clientsThatFit,
+  endOfService,
   processFacts,
   stderrLogger,
 } from "../platform/process.ts";
-import { systemClock } from "../platform/system_clock.ts";
 import { tcpNetwork } from "../platform/tcp_network.ts";
 import { listen, type RespListener } from "../server/listener.ts";
 import { NodeFrontend } from "../server/node_frontend.ts";
 import { HASH_SEED_WORDS } from "../store/key_table.ts";
 import { clientFlags, clientLimits, redisSettings, withClientsThatFit } from "./client_flags.ts";
+import { type Subcommand, subcommand } from "./command_line.ts";
 import {
   addressFlag,
   bytes,
@@ -48,8 +50,6 @@ import { memoryFlag, warnOfOtherMemoryBound } from "./memory_bound.ts";
 import { NodeFaults } from "./node_faults.ts";
 import { checkReachable, nodePlace } from "./node_place.ts";
 import { proxyFlags, startProxy } from "./proxy.ts";
-import { endOfService } from "./running.ts";
-import { type Subcommand, subcommand } from "./subcommand.ts";
 import { currentMembers, newIncarnation, parseId, parsePeers, takePart } from "./taking_part.ts";
 
 /** Maximum size of an entry: that of a record in the log, and so room for the largest request. */

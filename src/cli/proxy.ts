@@ -1,17 +1,19 @@
 import { formatAddress } from "../base/address.ts";
 import type { Logger } from "../base/logger.ts";
+import { systemClock } from "../platform/clock.ts";
 import type { Address } from "../platform/network.ts";
 import {
   areDescriptorsOut,
   clientsThatFit,
+  endOfService,
   processFacts,
   stderrLogger,
 } from "../platform/process.ts";
-import { systemClock } from "../platform/system_clock.ts";
 import { tcpNetwork } from "../platform/tcp_network.ts";
 import { DEFAULT_PROXY_LIMITS } from "../proxy/limits.ts";
 import { Proxy } from "../proxy/proxy.ts";
 import { clientFlags, clientLimits, redisSettings, withClientsThatFit } from "./client_flags.ts";
+import { subcommand } from "./command_line.ts";
 import {
   addressList,
   bytes,
@@ -22,8 +24,6 @@ import {
   toggle,
   type Values,
 } from "./flags.ts";
-import { endOfService } from "./running.ts";
-import { subcommand } from "./subcommand.ts";
 
 /** Maximum share of the free file descriptors for connections that each serve one `WAIT`. */
 const WAITS_SHARE_MAX = 0.1;

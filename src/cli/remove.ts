@@ -1,7 +1,7 @@
 import { UserError } from "../base/errors.ts";
+import { subcommand } from "./command_line.ts";
 import { addressList, toggle, typedOnly, UsageError } from "./flags.ts";
-import { requestOfLeader } from "./leader_request.ts";
-import { subcommand } from "./subcommand.ts";
+import { requestOfLeader } from "./resp_client.ts";
 
 /** How long to look for the leader, in milliseconds. */
 const PATIENCE_MS = 10_000;

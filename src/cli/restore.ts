@@ -4,10 +4,10 @@ import type { ClusterConfiguration } from "../node/members/configuration.ts";
 import type { Address } from "../platform/network.ts";
 import { SnapshotFormatError } from "../store/snapshot_items.ts";
 import { StateLoader } from "../store/state_loader.ts";
+import { subcommand } from "./command_line.ts";
 import { directoryFlag, text, UsageError } from "./flags.ts";
 import { EmptyPlace, stageDirectory } from "./offline/data_directories.ts";
 import { type CheckedSnapshot, readSnapshotFile } from "./offline/snapshot_file.ts";
-import { subcommand } from "./subcommand.ts";
 import { clusterIdOf, newClusterId, newIncarnation, parseId, parsePeers } from "./taking_part.ts";
 
 /** Of a cluster of one, which says by itself where it is once it runs. */

@@ -2,9 +2,9 @@ import { formatAddress } from "../base/address.ts";
 import { UserError } from "../base/errors.ts";
 import type { Address } from "../platform/network.ts";
 import type { Reply } from "../resp/reply.ts";
+import { subcommand } from "./command_line.ts";
 import { addressList, readAddress } from "./flags.ts";
 import { ConnectionLost, fieldsOf, RespClient } from "./resp_client.ts";
-import { subcommand } from "./subcommand.ts";
 import { table } from "./table.ts";
 
 export const statusSubcommand = subcommand({

@@ -7,8 +7,7 @@ import { Founding, type FoundingOptions } from "../node/members/founding.ts";
 import type { Disk } from "../platform/disk.ts";
 import type { Address } from "../platform/network.ts";
 import { readAddress } from "./flags.ts";
-import { requestOfLeader } from "./leader_request.ts";
-import { fieldsOf } from "./resp_client.ts";
+import { fieldsOf, requestOfLeader } from "./resp_client.ts";
 
 /**
  * The id of a new cluster. It is the same for all founders that are given the same members.

@@ -1,6 +1,6 @@
 import { messageOf, UserError } from "../base/errors.ts";
+import { systemClock } from "./clock.ts";
 import type { Disk, DiskFile } from "./disk.ts";
-import { systemClock } from "./system_clock.ts";
 
 const LOCK_NAME = "lock";
 const LOCK_WAIT_MS = 1_000;

@@ -3,10 +3,10 @@ import { formatAddress, plainHost } from "../base/address.ts";
 import { messageOf } from "../base/errors.ts";
 import { silentLogger } from "../base/logger.ts";
 import { Acceptor, FairReading, readFairly } from "./acceptor.ts";
+import { systemClock } from "./clock.ts";
 import type { Network, Stream, StreamHandlers } from "./network.ts";
 import { areDescriptorsOut } from "./process.ts";
 import { connectSocket, type Socket } from "./sockets.ts";
-import { systemClock } from "./system_clock.ts";
 
 /** Links between nodes, and from a proxy to nodes, take turns among themselves. */
 const fairness = new FairReading((run) => setImmediate(run));

@@ -6,7 +6,7 @@ import { until } from "../../tests/support/until.ts";
 import { latin1, latin1Bytes } from "../base/bytes.ts";
 import { silentLogger } from "../base/logger.ts";
 import { seededRandom } from "../base/random.ts";
-import { systemClock } from "../platform/system_clock.ts";
+import { systemClock } from "../platform/clock.ts";
 import { tcpNetwork } from "../platform/tcp_network.ts";
 import { encodeRequest } from "../resp/encode.ts";
 import { DEFAULT_CLIENT_LIMITS } from "../server/limits.ts";

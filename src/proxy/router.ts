@@ -1,3 +1,4 @@
+import { LinkedList } from "../base/linked_list.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
 import type { Command } from "../commands/command.ts";
@@ -16,7 +17,6 @@ import {
   type RequestOwner,
   tooManyWaits,
 } from "./proxy_request.ts";
-import { RoomQueue } from "./room_queue.ts";
 import type { Topology } from "./topology.ts";
 import type { Upstream } from "./upstream.ts";
 import { UpstreamPool, type UpstreamPoolEvents } from "./upstream_pool.ts";
@@ -308,5 +308,36 @@ export class Router implements UpstreamPoolEvents, SessionLink {
     if (doubtOf(text) !== "unknown") return;
     upstream.isSpent = true;
     upstream.isAccepting = false;
+  }
+}
+
+/** The clients whose next request waits for room on a connection, in order for each connection. */
+class RoomQueue {
+  /** Nearly always empty: a connection has room for thousands of requests. */
+  readonly #clients = new Map<Upstream, LinkedList<ClientQueue>>();
+
+  first(upstream: Upstream): ClientQueue | null {
+    return this.#clients.size === 0 ? null : this.#clients.get(upstream)?.first ?? null;
+  }
+
+  countOf(upstream: Upstream): number {
+    return this.#clients.get(upstream)?.size ?? 0;
+  }
+
+  push(upstream: Upstream, client: ClientQueue): void {
+    let clients = this.#clients.get(upstream);
+    if (clients === undefined) {
+      clients = new LinkedList();
+      this.#clients.set(upstream, clients);
+    }
+    clients.push(client);
+  }
+
+  shift(upstream: Upstream): ClientQueue | null {
+    const clients = this.#clients.get(upstream);
+    if (clients === undefined) return null;
+    const client = clients.shift();
+    if (clients.size === 0) this.#clients.delete(upstream);
+    return client;
   }
 }

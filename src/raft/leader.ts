@@ -1,8 +1,14 @@
 import { assert } from "../base/errors.ts";
-import { adoptConfiguration, retireIfRemoved, tickLeaving } from "./membership.ts";
+import {
+  adoptConfiguration,
+  flushTransfer,
+  hasTransferWork,
+  retireIfRemoved,
+  tickLeaving,
+  tickTransfer,
+} from "./membership.ts";
 import { type Progress, reachedByMajority } from "./progress.ts";
 import { hasCommittedInTerm, leadershipOf, type RaftState } from "./state.ts";
-import { flushTransfer, hasTransferWork, tickTransfer } from "./transfer.ts";
 import type {
   AppendReply,
   Entry,

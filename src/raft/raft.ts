@@ -20,11 +20,10 @@ import {
   tickLeader,
   ticksUntilLeaderIsDue,
 } from "./leader.ts";
-import { type ConfigurationRefusal, configurationRefusal } from "./membership.ts";
+import { type ConfigurationRefusal, configurationRefusal, startTransfer } from "./membership.ts";
 import { isPossible } from "./message_guard.ts";
 import type { RaftOptions } from "./options.ts";
 import { hasCommittedInTerm, RaftState } from "./state.ts";
-import { startTransfer } from "./transfer.ts";
 import type {
   Configuration,
   HardState,

@@ -3,13 +3,35 @@ import type { ClusterView } from "../commands/cluster_view.ts";
 import { CommandError, wrongNumberOfArguments } from "../commands/command_error.ts";
 import type { StateMachine } from "../commands/state_machine.ts";
 import type { Faults } from "../faults/faults.ts";
-import { LEADER_CHANGED } from "../node/clients/request.ts";
+import { ClientOrder, LEADER_CHANGED } from "../node/clients/request.ts";
 import type { StateReport } from "../node/members/report.ts";
 import type { Node } from "../node/node.ts";
 import type { Cancel, Clock } from "../platform/clock.ts";
 import { ErrorReply, MapReply, OK, PushReply, type Reply } from "../resp/reply.ts";
-import type { ClientState } from "./client_state.ts";
 import type { Connection } from "./connection.ts";
+
+/** What a node knows of one client beyond its connection. */
+export class ClientState {
+  readonly order = new ClientOrder();
+  /** Whether a request was refused under the fence, so that none that follows may be executed. */
+  hasRefused = false;
+  #fenceTerm: number | null = null;
+
+  /** Set by `CLUSTER FENCE`: data commands are accepted only while this node leads in that term. */
+  get fenceTerm(): number | null {
+    return this.#fenceTerm;
+  }
+
+  set fenceTerm(term: number | null) {
+    this.#fenceTerm = term;
+    this.hasRefused = false;
+  }
+
+  /** Resets it as for a new client. Requests in flight keep their order. */
+  reset(): void {
+    this.fenceTerm = null;
+  }
+}
 
 /** `host:port` with an IPv6 host in brackets; empty while the address is unknown. */
 export function clientAddressText(address: Address | null): string {

@@ -1,8 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { clockWith, withListener } from "../../tests/support/listener_bench.ts";
 import { until } from "../../tests/support/until.ts";
-import type { Clock } from "../platform/clock.ts";
-import { systemClock } from "../platform/system_clock.ts";
+import { type Clock, systemClock } from "../platform/clock.ts";
 
 const net = { permissions: { net: true } };
 const MIB = 2 ** 20;

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { clockWith, withListener } from "../../tests/support/listener_bench.ts";
 import { until } from "../../tests/support/until.ts";
 import { type Logger, silentLogger } from "../base/logger.ts";
-import { systemClock } from "../platform/system_clock.ts";
+import { systemClock } from "../platform/clock.ts";
 import { PushReply, type Reply } from "../resp/reply.ts";
 import type { Connection } from "./connection.ts";
 import type { PendingReply } from "./pending_reply.ts";

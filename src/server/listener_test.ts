@@ -3,7 +3,7 @@ import { EventEmitter } from "node:events";
 import { withListener } from "../../tests/support/listener_bench.ts";
 import { UserError } from "../base/errors.ts";
 import { silentLogger } from "../base/logger.ts";
-import { systemClock } from "../platform/system_clock.ts";
+import { systemClock } from "../platform/clock.ts";
 import { DEFAULT_CLIENT_LIMITS } from "./limits.ts";
 import { listen, RespListener } from "./listener.ts";
 

@@ -16,8 +16,8 @@ import type { Node } from "../node/node.ts";
 import type { NodeSnapshots } from "../node/snapshots/node_snapshots.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Reply } from "../resp/reply.ts";
-import { ClientState } from "./client_state.ts";
 import {
+  ClientState,
   fence,
   memberCommand,
   nodeView,

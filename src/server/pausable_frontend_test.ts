@@ -4,7 +4,7 @@ import { until } from "../../tests/support/until.ts";
 import { type Arguments, textOf } from "../base/byte_string.ts";
 import { silentLogger } from "../base/logger.ts";
 import { Faults } from "../faults/faults.ts";
-import { systemClock } from "../platform/system_clock.ts";
+import { systemClock } from "../platform/clock.ts";
 import { PushReply } from "../resp/reply.ts";
 import type { Connection } from "./connection.ts";
 import { DEFAULT_CLIENT_LIMITS } from "./limits.ts";

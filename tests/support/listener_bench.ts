@@ -1,8 +1,7 @@
 import { type Arguments, textOf } from "../../src/base/byte_string.ts";
 import { latin1, latin1Bytes } from "../../src/base/bytes.ts";
 import { type Logger, silentLogger } from "../../src/base/logger.ts";
-import type { Clock } from "../../src/platform/clock.ts";
-import { systemClock } from "../../src/platform/system_clock.ts";
+import { type Clock, systemClock } from "../../src/platform/clock.ts";
 import type { Connection } from "../../src/server/connection.ts";
 import { type ClientLimits, DEFAULT_CLIENT_LIMITS } from "../../src/server/limits.ts";
 import { listen, type RespListener } from "../../src/server/listener.ts";

@@ -43,7 +43,7 @@ export const commandLineMutants: readonly Mutant[] = [
     file: COMMAND_LINE,
     find: "commandOf(command.name(), { flags }).parse(",
     replace: "(flags && command).parse(",
-    killers: ["src/cli/subcommand_test.ts"],
+    killers: ["src/cli/command_line_test.ts"],
   },
   {
     name: "no-raw-takes-raw-back",
@@ -52,7 +52,7 @@ export const commandLineMutants: readonly Mutant[] = [
     file: COMMAND_LINE,
     find: "option.negate = false;",
     replace: 'option.negate = name.startsWith("--no-");',
-    killers: ["src/cli/subcommand_test.ts"],
+    killers: ["src/cli/command_line_test.ts"],
   },
   {
     name: "help-that-asks-for-the-environment",

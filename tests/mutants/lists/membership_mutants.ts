@@ -137,7 +137,7 @@ export const membershipMutants: readonly Mutant[] = [
   {
     name: "timeout-now-before-caught-up",
     bug: "leadership is transferred to a node that lacks entries: it cannot win",
-    file: "src/raft/transfer.ts",
+    file: "src/raft/membership.ts",
     find: "return progress.get(transfer.to)?.match === state.log.lastIndex();",
     replace: "return progress.get(transfer.to)?.match !== undefined;",
     killers: [TRANSFER],
@@ -153,7 +153,7 @@ export const membershipMutants: readonly Mutant[] = [
   {
     name: "transfer-without-end",
     bug: "a transfer to a node that does not take over stops all writes for ever",
-    file: "src/raft/transfer.ts",
+    file: "src/raft/membership.ts",
     find: "else leadership.transfer = null;",
     replace: "else transfer.isTimeoutNowSent = false;",
     killers: [TRANSFER, MEMBERSHIP],

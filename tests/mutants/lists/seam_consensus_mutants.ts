@@ -70,7 +70,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
   {
     name: "seam-retiring-leader-picks-the-worst",
     bug: "a removed leader transfers leadership to the voter with the shortest log",
-    file: "src/raft/transfer.ts",
+    file: "src/raft/membership.ts",
     find: "match > best.match",
     replace: "match < best.match",
     killers: ["src/raft/transfer_test.ts"],
@@ -78,7 +78,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
   {
     name: "seam-request-to-take-over-is-sent-once",
     bug: "the request to take over is lost: it is not resent",
-    file: "src/raft/transfer.ts",
+    file: "src/raft/membership.ts",
     find: "if (isHeartbeatTime) transfer.isTimeoutNowSent = false;",
     replace:
       "if (isHeartbeatTime && state.ticks >= transfer.endTick) transfer.isTimeoutNowSent = false;",

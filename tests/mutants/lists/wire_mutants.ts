@@ -193,7 +193,7 @@ export const wireMutants: readonly Mutant[] = [
   {
     name: "reset-keeps-the-fence",
     bug: "RESET leaves a connection bound to a term",
-    file: "src/server/client_state.ts",
+    file: "src/server/cluster_commands.ts",
     find: "reset(): void {\n    this.fenceTerm = null;",
     replace: "reset(): void {",
     killers: ["src/server/node_frontend_test.ts"],

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { progressText } from "./copy_progress.ts";
+import { progressText } from "./backup.ts";
 
 Deno.test("progress is shown in percent and in MiB", () => {
   assertEquals(progressText(0, 0), "  0 %  0.0 of 0.0 MiB");

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import net from "node:net";
-import { systemClock } from "./system_clock.ts";
+import { systemClock } from "./clock.ts";
 
 Deno.test(
   "a timer that is cancelled when it is due does not run",

@@ -1,4 +1,5 @@
 import { assertEquals, assertRejects, assertStringIncludes, fail } from "@std/assert";
+import { commandFor, type Subcommand, subcommand } from "./command_line.ts";
 import {
   addressList,
   bytes,
@@ -11,7 +12,6 @@ import {
   UsageError,
   withShort,
 } from "./flags.ts";
-import { commandFor, type Subcommand, subcommand } from "./subcommand.ts";
 
 const HELP = `Usage: regent dance [flags]
 
