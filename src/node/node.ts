@@ -85,7 +85,7 @@ export class Node implements PeerHandler {
       peers: () => this.#peers,
       schedule: () => this.#schedule(),
       advanced: ({ messagesAfterPersist }) => {
-        for (const message of messagesAfterPersist) this.#send(message);
+        for (const message of messagesAfterPersist) this.#peers?.send(message);
       },
       fail: (why) => this.#fail(why),
     });
@@ -371,16 +371,12 @@ export class Node implements PeerHandler {
   }
 
   #carryOut(ready: Ready<Batch>): void {
-    for (const message of ready.messages) this.#send(message);
+    for (const message of ready.messages) this.#peers?.send(message);
+    for (const wanted of ready.snapshotsWanted) this.#snapshots?.send(wanted);
     if (this.#isLeader && ready.entries.length > 0) this.#peers?.flush(); // followers write meanwhile
     this.#writer.carryOut(ready, !this.#isLeader && !this.#requests.hasReads);
     if (this.#isStopped) return; // the log failed
     this.#requests.confirm(ready);
-  }
-
-  #send(message: Message<Batch>): void {
-    if (message.type === "snapshot") this.#snapshots?.request(message);
-    else this.#peers?.send(message);
   }
 
   #noteRole(): void {

@@ -242,8 +242,8 @@ export function makeParts(options: CompleteNodeOptions, hooks: NodeHooks) {
       hooks.peers()?.send(message);
       schedule();
     },
-    step: (request) => {
-      raft.step(request);
+    onReceived: (snapshot) => {
+      raft.snapshotReceived(snapshot);
       schedule();
     },
     refused: hooks.fail,

@@ -97,6 +97,7 @@ function fixture(stepsMax = Infinity) {
         snapshot: null,
         entries: [],
         messages: [],
+        snapshotsWanted: [],
         messagesAfterPersist: [],
         committed: [],
         reads: [],

@@ -15,15 +15,12 @@ export class ConfigurationLog {
   }
 
   get newest(): ConfigurationAt {
-    return this.#checked(this.#configurations.at(-1));
+    const newest = this.#configurations.at(-1);
+    assert(newest !== undefined, "there is always some configuration");
+    return newest;
   }
 
-  /** Nothing is known of earlier ones. */
-  get oldest(): ConfigurationAt {
-    return this.#checked(this.#configurations[0]);
-  }
-
-  /** The configuration in effect at `index`, which is not before `oldest.index`. */
+  /** The configuration in effect at `index`, which is not before the oldest one. */
   at(index: number): ConfigurationAt {
     const found = this.#configurations.findLast((configuration) => configuration.index <= index);
     assert(found !== undefined, "nobody asks for a configuration before the oldest one");
@@ -43,19 +40,9 @@ export class ConfigurationLog {
     }
   }
 
-  /** Forgets what was in effect before `index`: nobody will ask for it any more. */
-  compactTo(index: number): void {
-    while ((this.#configurations[1]?.index ?? Infinity) <= index) this.#configurations.shift();
-  }
-
   /** A snapshot has replaced the log. */
   restore(index: number, configuration: Configuration): void {
     this.#configurations = [{ index, configuration }];
-  }
-
-  #checked(one: ConfigurationAt | undefined): ConfigurationAt {
-    assert(one !== undefined, "there is always some configuration");
-    return one;
   }
 }
 

@@ -5,8 +5,9 @@ import type {
   AppendRequest,
   Heartbeat,
   Message,
+  NodeId,
   ReadIndexReply,
-  SnapshotRequest,
+  SnapshotAt,
 } from "./types.ts";
 
 /** Handles a message of this follower's own term. */
@@ -17,9 +18,6 @@ export function stepFollower<T>(state: RaftState<T>, message: Message<T>): void 
       return;
     case "heartbeat":
       if (follow(state, message.from)) handleHeartbeat(state, message);
-      return;
-    case "snapshot":
-      if (follow(state, message.from)) handleSnapshot(state, message);
       return;
     case "timeoutNow":
       if (follow(state, message.from)) campaignForTransfer(state);
@@ -83,20 +81,25 @@ function handleHeartbeat<T>(state: RaftState<T>, heartbeat: Heartbeat): void {
 }
 
 /**
- * Thesis §5, InstallSnapshot, receiver: this node's driver has received a whole snapshot. It is
- * taken only if it brings something new. What is committed here, or in the log already, stays with
- * everything after it.
+ * Thesis §5, InstallSnapshot, receiver: the driver has received a whole snapshot. It is taken only
+ * if it brings something new. What is committed here, or in the log already, stays with everything
+ * after it. All of the snapshot is committed, so this term's leader has its entries, also when
+ * another leader sent it.
  */
-function handleSnapshot<T>(state: RaftState<T>, request: SnapshotRequest): void {
-  const { lastIndex: index, lastTerm: term, configuration } = request;
+export function takeSnapshot<T>(
+  state: RaftState<T>,
+  snapshot: SnapshotAt,
+  leaderId: NodeId,
+): void {
+  const { index, term } = snapshot;
   if (index > state.log.commitIndex()) {
     if (!state.log.matches(index, term)) {
       if (index <= state.matchIndex) return; // a leader never changes its own log
-      state.restore({ index, term, configuration });
+      state.restore(snapshot);
     }
     noteMatch(state, index, index);
   }
-  acknowledge(state, request.from, state.log.commitIndex());
+  acknowledge(state, leaderId, state.log.commitIndex());
 }
 
 function handleReadIndexReply<T>(state: RaftState<T>, reply: ReadIndexReply): void {

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { entriesOf, LoneNode } from "../../tests/support/raft/lone_node.ts";
-import type { TestMessage } from "../../tests/support/raft/test_node.ts";
 import { type Random, randomInteger, seededRandom } from "../base/random.ts";
+import type { Message } from "./types.ts";
 
 const append = { type: "append", prevIndex: 0, prevTerm: 0, commit: 0, entries: [] };
 const heartbeat = { type: "heartbeat", commit: 0, round: 0 };
@@ -62,7 +62,9 @@ Deno.test("answers to questions that were never sent do not change the leader", 
 Deno.test("unrequested votes do not elect a candidate whose own vote is not durable", () => {
   const node = new LoneNode({ terms: [1] });
   const { raft } = node.node;
-  raft.step({ ...append, entries: entriesOf([1, 1]), term: 1, from: "2", to: "1" } as TestMessage);
+  raft.step(
+    { ...append, entries: entriesOf([1, 1]), term: 1, from: "2", to: "1" } as Message<string>,
+  );
   node.node.pump(); // this write is in flight when the node stands
   raft.campaign();
   raft.step({ type: "preVoteReply", term: 2, granted: true, from: "2", to: "1" });
@@ -93,7 +95,7 @@ Deno.test("a leader that contradicts committed or its own entries cannot truncat
   assertEquals(node.status().commitIndex, 2);
 });
 
-Deno.test("no sequence of messages, possible or not, makes a node throw", () => {
+Deno.test("no sequence of messages and snapshots, possible or not, makes a node throw", () => {
   for (let seed = 1; seed <= 300; seed++) {
     const random = seededRandom(seed);
     const node = new LoneNode({ terms: [1, 2, 2], options: { random } });
@@ -105,7 +107,8 @@ Deno.test("no sequence of messages, possible or not, makes a node throw", () => 
         if (random() < 0.1) node.tick(1 + randomInteger(random, 10));
         if (random() < 0.1) node.node.raft.propose(["x"]);
         if (random() < 0.1) node.node.raft.readIndex(i);
-        node.node.raft.step(message as unknown as TestMessage);
+        if (random() < 0.1) node.node.receive(anySnapshot(random));
+        node.node.raft.step(message as unknown as Message<string>);
         if (random() < 0.5) node.node.pump(); // the disk is slow
         else node.settle();
       }
@@ -115,6 +118,13 @@ Deno.test("no sequence of messages, possible or not, makes a node throw", () => 
     }
   }
 });
+
+/** A snapshot that no correct leader may have. */
+function anySnapshot(random: Random) {
+  const [index, term] = [randomInteger(random, 9), randomInteger(random, 4)];
+  const voters = ["1", "2", "3"].slice(randomInteger(random, 4));
+  return { index, term, configuration: { voters, learners: [] }, state: 0 };
+}
 
 /** A message with small random numbers, mostly of about the present term. */
 function anyMessage(random: Random, term: number): Record<string, unknown> {

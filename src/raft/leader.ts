@@ -246,7 +246,7 @@ function quickestMajority<T>(state: RaftState<T>): readonly Progress[] {
 
 function sendAppends<T>(state: RaftState<T>, to: NodeId, peer: Progress): void {
   const lastIndex = state.log.lastIndex();
-  if (peer.needsSnapshot(state.log.firstIndex())) sendSnapshot(state, to);
+  if (peer.needsSnapshot(state.log.firstIndex())) wantSnapshot(state, to, peer);
   if (peer.checkDue && !peer.canSend(lastIndex)) sendAppend(state, to, peer, []);
   peer.checkDue = false;
   while (peer.canSend(lastIndex)) {
@@ -303,13 +303,9 @@ function sendHeartbeat<T>(state: RaftState<T>, to: NodeId, peer: Progress, round
   peer.heartbeatDue = false;
 }
 
-/** Asks the driver to stream a snapshot to a peer that needs compacted entries. */
-function sendSnapshot<T>(state: RaftState<T>, to: NodeId): void {
-  const { log, configurations, id: from, term } = state;
-  configurations.compactTo(log.firstIndex() - 1);
-  const lastIndex = Math.max(log.firstIndex() - 1, configurations.oldest.index);
-  const { configuration } = configurations.at(lastIndex);
-  const lastTerm = log.term(lastIndex);
-  leadershipOf(state).progress.get(to)?.noteSnapshotSent(lastIndex, state.ticks);
-  state.send({ type: "snapshot", from, to, term, lastIndex, lastTerm, configuration });
+/** Asks the driver to send a snapshot to a peer that needs compacted entries. */
+function wantSnapshot<T>(state: RaftState<T>, to: NodeId, peer: Progress): void {
+  const index = state.log.firstIndex() - 1;
+  peer.noteSnapshotWanted(index, state.ticks);
+  state.snapshotsWanted.push({ to, term: state.term, index });
 }

@@ -1,5 +1,5 @@
 import { isWellFormed } from "./configuration_log.ts";
-import type { AppendRequest, Message, SnapshotRequest } from "./types.ts";
+import type { AppendRequest, Message, SnapshotAt } from "./types.ts";
 
 /**
  * Upper bound of terms, indexes and counts: no cluster gets near it, and sums of two are still
@@ -30,8 +30,6 @@ export function isPossible<T>(message: Message<T>): boolean {
     case "readIndexReply":
       return Number.isSafeInteger(message.readId) &&
         (message.index === null || isCount(message.index));
-    case "snapshot":
-      return isPossibleSnapshot(message);
     case "preVoteReply":
     case "voteReply":
     case "timeoutNow":
@@ -53,10 +51,12 @@ function isPossibleAppend<T>(message: AppendRequest<T>): boolean {
   return term <= message.term;
 }
 
-function isPossibleSnapshot(
-  { term, lastIndex, lastTerm, configuration }: SnapshotRequest,
+/** Whether a correct leader of this term, or of an earlier one, could have sent this snapshot. */
+export function isPossibleSnapshot(
+  { index, term, configuration }: SnapshotAt,
+  currentTerm: number,
 ): boolean {
-  return isPosition(lastIndex, lastTerm) && lastIndex > 0 && lastTerm <= term &&
+  return isPosition(index, term) && index > 0 && term <= currentTerm &&
     isWellFormed(configuration);
 }
 

@@ -9,9 +9,10 @@
  * - `step(message)` for each message from a peer, in whatever order the network brings them.
  * - `propose`, `readIndex`, `campaign` and `transfer` for what users want; `reportUnreachable` when
  *   a connection ends; `mayLead` and `stepDown` when the driver knows a reason not to lead.
+ * - `snapshotReceived(snapshot)` when a whole snapshot from a leader is durable here.
  *
  * Out: after any of these calls, while `hasReady()`, take a `ready()` and do what it says in the
- * order that `Ready` states: send `messages`; write `snapshot`, `entries` and `hardState` in one
+ * order that `Ready` states: send `messages` and `snapshotsWanted`; write `snapshot`, `entries` and `hardState` in one
  * write; apply `committed`; answer `reads`. When the write is durable, call `advance(ready)` and
  * send `messagesAfterPersist`. Collect all input of one turn of the event loop before taking a
  * Ready: then proposals share their append requests, reads share a round of heartbeats, and all of
@@ -44,11 +45,13 @@
  *
  * Snapshots: the driver takes them of what is applied, and compacts the log as `LogReader` allows;
  * the core need not be told. A snapshot holds the configuration at its index, and none may be taken
- * before one is known. For a peer that needs compacted entries there is a `snapshot` message, in
- * whose place the driver streams its newest snapshot. The core repeats the message after each
- * election timeout until the peer has confirmed; a stream in flight to that peer just goes on. The
- * receiving driver steps the message once it has the whole snapshot, with that snapshot's index,
- * term and configuration. The next Ready has it as `snapshot`, unless it is not needed.
+ * before one is known. A peer that needs compacted entries is named in `snapshotsWanted`, and the
+ * driver sends it the newest snapshot in its own way. The receiving driver takes a snapshot only
+ * from the node that it knows as leader, in the term that it knows: a stale leader is ignored. When
+ * the whole snapshot is durable, it calls `snapshotReceived`, whoever leads by then: a snapshot that
+ * a leader sent is committed, so every later leader has its entries. The next Ready has it as
+ * `snapshot`, unless it is not needed. While no leader is known, the call does nothing: the driver
+ * repeats it.
  *
  * At the start the driver gives the newest snapshot's index as `appliedIndex`. Its log must reach
  * that far: the driver resets a log that ends before it to the snapshot first.

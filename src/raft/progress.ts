@@ -77,13 +77,13 @@ export class Progress {
       this.#inflightBytes < this.#limits.inflightBytesMax;
   }
 
-  /** Whether a snapshot is to be sent now, given the beginning of the leader's log. */
+  /** Whether the driver is to be asked for a snapshot now, given the beginning of the leader's log. */
   needsSnapshot(firstIndex: number): boolean {
     return this.state === "snapshot" ? this.#snapshotTick === null : this.next < firstIndex;
   }
 
-  /** A snapshot up to `index`, or a newer one, is in flight. */
-  noteSnapshotSent(index: number, tick: number): void {
+  /** The driver was asked for a snapshot up to `index` or a newer one. */
+  noteSnapshotWanted(index: number, tick: number): void {
     this.state = "snapshot";
     this.#forgetInflights();
     this.#snapshotIndex = index;
@@ -134,8 +134,8 @@ export class Progress {
 
   /**
    * The peer has just shown that it is alive. An append without an answer for `retryTicks` may be
-   * lost: a probe is sent again, and a replicating peer is asked what it has. A snapshot is sent
-   * again after `snapshotRetryTicks`.
+   * lost: a probe is sent again, and a replicating peer is asked what it has. The driver is asked
+   * for a snapshot again after `snapshotRetryTicks`.
    */
   noteAlive(tick: number, retryTicks: number, snapshotRetryTicks: number): void {
     if (this.state === "snapshot") {

@@ -8,7 +8,7 @@ import {
   repeatVoteRequests,
   stepCandidate,
 } from "./election.ts";
-import { stepFollower } from "./follower.ts";
+import { stepFollower, takeSnapshot } from "./follower.ts";
 import {
   addRead,
   advanceCommit,
@@ -21,7 +21,7 @@ import {
   ticksUntilLeaderIsDue,
 } from "./leader.ts";
 import { type ConfigurationRefusal, configurationRefusal, startTransfer } from "./membership.ts";
-import { isPossible } from "./message_guard.ts";
+import { isPossible, isPossibleSnapshot } from "./message_guard.ts";
 import type { RaftOptions } from "./options.ts";
 import { hasCommittedInTerm, RaftState } from "./state.ts";
 import type {
@@ -33,6 +33,7 @@ import type {
   RaftStatus,
   Ready,
   Role,
+  SnapshotAt,
 } from "./types.ts";
 
 /**
@@ -202,6 +203,18 @@ export class Raft<T> {
     return true;
   }
 
+  /**
+   * A whole snapshot that a leader sent is durable on this node. It becomes the log and the state of
+   * this follower if it brings anything new, and the present leader hears up to where the logs match.
+   * Nothing happens while no leader is known, or if the snapshot is impossible in the present term.
+   */
+  snapshotReceived(snapshot: SnapshotAt): void {
+    const state = this.#state;
+    const { role, leaderId, term } = state;
+    if (role !== "follower" || leaderId === null || !isPossibleSnapshot(snapshot, term)) return;
+    takeSnapshot(state, snapshot, leaderId);
+  }
+
   /** The connection to a peer was lost: what is in flight to it may not arrive. */
   reportUnreachable(peer: NodeId): void {
     this.#state.leadership?.progress.get(peer)?.noteUnreachable();
@@ -230,6 +243,7 @@ export class Raft<T> {
       entries: state.log.handOut(this.#sequence),
       messages: state.messages,
       messagesAfterPersist: state.messagesAfterPersist,
+      snapshotsWanted: state.snapshotsWanted,
       committed: state.log.takeCommitted(state.options.committedBytesMax),
       reads: state.reads,
       refusedReads: state.refusedReads,
@@ -237,6 +251,7 @@ export class Raft<T> {
     state.messages = [];
     state.snapshot = null;
     state.messagesAfterPersist = [];
+    state.snapshotsWanted = [];
     state.reads = [];
     state.refusedReads = [];
     return ready;
@@ -341,7 +356,7 @@ function answerStale<T>(state: RaftState<T>, message: Message<T>): void {
 }
 
 function isFromLeader<T>({ type }: Message<T>): boolean {
-  return type === "append" || type === "heartbeat" || type === "snapshot" || type === "timeoutNow";
+  return type === "append" || type === "heartbeat" || type === "timeoutNow";
 }
 
 /** See `RaftStatus.role`. */

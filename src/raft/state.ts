@@ -13,6 +13,7 @@ import type {
   ReadState,
   Role,
   SnapshotAt,
+  SnapshotWanted,
 } from "./types.ts";
 
 /**
@@ -95,6 +96,7 @@ export class RaftState<T> {
   /** The contents of the next Ready. */
   messages: Message<T>[] = [];
   messagesAfterPersist: Message<T>[] = [];
+  snapshotsWanted: SnapshotWanted[] = [];
   reads: ReadState[] = [];
   refusedReads: number[] = [];
   snapshot: SnapshotAt | null = null;

@@ -121,26 +121,12 @@ export interface ReadIndexReply extends MessageHeader {
   readonly index: number | null;
 }
 
-/**
- * The receiver needs entries that the leader has compacted (thesis §5, InstallSnapshot). The
- * sending driver does not send this message as it stands, but streams its newest snapshot, which
- * covers `lastIndex` at least. The receiving driver steps this message once it has the whole, with
- * that snapshot's own index, term and configuration.
- */
-export interface SnapshotRequest extends MessageHeader {
-  readonly type: "snapshot";
-  readonly lastIndex: number;
-  readonly lastTerm: number;
-  readonly configuration: Configuration;
-}
-
 /** The leader asks the receiver to stand for election at once (thesis §3.10). */
 export interface TimeoutNow extends MessageHeader {
   readonly type: "timeoutNow";
 }
 
 export type Message<T> =
-  | SnapshotRequest
   | TimeoutNow
   | VoteRequest
   | VoteReply
@@ -151,6 +137,15 @@ export type Message<T> =
   | ReadIndexRequest
   | ReadIndexReply;
 
+/** A leader's peer that needs entries which the leader has compacted (thesis §5). */
+export interface SnapshotWanted {
+  readonly to: NodeId;
+  /** The leader's term. */
+  readonly term: number;
+  /** Index of the last compacted entry. The snapshot must cover this entry; any newer one does. */
+  readonly index: number;
+}
+
 /** A read that may be answered from the state machine once `index` is applied. */
 export interface ReadState {
   readonly readId: number;
@@ -159,7 +154,8 @@ export interface ReadState {
 
 /**
  * What the core wants done. The driver, in this order:
- * 1. sends `messages`, which depend on nothing that is not durable yet;
+ * 1. sends `messages`, which depend on nothing that is not durable yet, and its newest snapshot to
+ *    each peer in `snapshotsWanted`;
  * 2. makes one durable write: it replaces the whole log and the state by `snapshot`, if there is
  *    one; appends `entries`, after it has truncated the log from the first one's index on; and
  *    stores `hardState`. Writes of successive Readys keep their order;
@@ -177,13 +173,18 @@ export interface Ready<T> {
   readonly sequence: number;
   readonly hardState: HardState | null;
   /**
-   * The snapshot that the driver stepped last with this index and term. The log now begins after
-   * it.
+   * The snapshot that the driver reported last by `snapshotReceived` with this index and term. The
+   * log now begins after it.
    */
   readonly snapshot: SnapshotAt | null;
   readonly entries: readonly Entry<T>[];
   readonly messages: readonly Message<T>[];
   readonly messagesAfterPersist: readonly Message<T>[];
+  /**
+   * Peers that get nothing but a snapshot now. The core asks again after each election timeout,
+   * while the peer answers heartbeats and has not confirmed. The stream to that peer then goes on.
+   */
+  readonly snapshotsWanted: readonly SnapshotWanted[];
   /**
    * Each committed entry once, in order. The core counts an entry as applied when it hands it out.
    */

@@ -1,4 +1,4 @@
-import type { Message, NodeId, SnapshotRequest } from "../../raft/types.ts";
+import type { Message, NodeId } from "../../raft/types.ts";
 import type { Batch } from "../log/entry.ts";
 import type { StoredSnapshot } from "../snapshots/snapshot.ts";
 
@@ -62,13 +62,10 @@ export type ClockMessage = ClockQuestion | ClockReply;
 export type SnapshotMessage = SnapshotOffer | SnapshotChunk | SnapshotReply;
 
 /**
- * The messages between nodes: the core's, except the one that asks the driver to stream a snapshot;
- * those of that stream; and those that compare clocks.
+ * The messages between nodes: the core's; those with which the driver sends snapshots; and those
+ * that compare clocks.
  */
-export type PeerMessage =
-  | Exclude<Message<Batch>, SnapshotRequest>
-  | SnapshotMessage
-  | ClockMessage;
+export type PeerMessage = Message<Batch> | SnapshotMessage | ClockMessage;
 
 export function isSnapshotMessage(message: PeerMessage): message is SnapshotMessage {
   const { type } = message;
@@ -79,9 +76,7 @@ export function isSnapshotMessage(message: PeerMessage): message is SnapshotMess
 export const SNAPSHOT_CHUNK_BYTES_MAX = 128 * 1024;
 
 /** Whether the message goes to the consensus core. */
-export function isOfCore(
-  message: PeerMessage,
-): message is Exclude<Message<Batch>, SnapshotRequest> {
+export function isOfCore(message: PeerMessage): message is Message<Batch> {
   return !isSnapshotMessage(message) && !isClockMessage(message);
 }
 

@@ -2,7 +2,7 @@ import { UserError } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { StateMachine } from "../../commands/state_machine.ts";
 import type { Clock } from "../../platform/clock.ts";
-import type { NodeId, RaftStatus, SnapshotAt, SnapshotRequest } from "../../raft/types.ts";
+import type { NodeId, RaftStatus, SnapshotAt, SnapshotWanted } from "../../raft/types.ts";
 import { SnapshotFormatError } from "../../store/snapshot_items.ts";
 import type { LogEntry } from "../log/entry.ts";
 import type { LogStore } from "../log/log_store.ts";
@@ -30,7 +30,8 @@ export interface NodeSnapshotsOptions {
   readonly status: () => RaftStatus;
   /** Sends a message in this turn or the next. */
   readonly send: (message: SnapshotMessage) => void;
-  readonly step: (request: SnapshotRequest) => void;
+  /** See `SnapshotReceiverOptions`. */
+  readonly onReceived: (snapshot: SnapshotAt) => void;
   /** See `SnapshotReceiverOptions`. */
   readonly refused: (why: string) => void;
 }
@@ -81,9 +82,9 @@ export class NodeSnapshots {
     return this.#taker.take();
   }
 
-  /** The core wants a peer to get the newest snapshot. */
-  request(request: SnapshotRequest): void {
-    this.#sender.request(request);
+  /** Sends a peer the newest snapshot, or goes on with that. */
+  send(wanted: SnapshotWanted): void {
+    this.#sender.start(wanted);
   }
 
   message(message: SnapshotMessage): void {

@@ -1,7 +1,7 @@
 import type { Logger } from "../../base/logger.ts";
 import type { StateMachine } from "../../commands/state_machine.ts";
 import type { Clock } from "../../platform/clock.ts";
-import type { NodeId, RaftStatus, SnapshotAt, SnapshotRequest } from "../../raft/types.ts";
+import type { RaftStatus, SnapshotAt } from "../../raft/types.ts";
 import { SnapshotFormatError } from "../../store/snapshot_items.ts";
 import type { StateLoader } from "../../store/state_loader.ts";
 import { configurationOf } from "../members/configuration.ts";
@@ -24,7 +24,6 @@ const LOAD_MS = 4;
 const RETRY_MS = 10_000;
 
 export interface SnapshotReceiverOptions {
-  readonly id: NodeId;
   /** Makes the loaders for new states. */
   readonly machine: StateMachine;
   readonly store: SnapshotStore;
@@ -32,8 +31,8 @@ export interface SnapshotReceiverOptions {
   readonly logger: Logger;
   readonly status: () => RaftStatus;
   readonly send: (message: SnapshotMessage) => void;
-  /** Tells the core that the snapshot is durable here. */
-  readonly step: (request: SnapshotRequest) => void;
+  /** Tells the core that this whole snapshot is durable here, or not needed. */
+  readonly onReceived: (snapshot: SnapshotAt) => void;
   /** Called when this build cannot use the leader's snapshot. */
   readonly refused: (why: string) => void;
 }
@@ -90,8 +89,8 @@ export class SnapshotReceiver {
     const status = this.#options.status();
     if (offer.from !== status.leaderId || offer.term !== status.term) return;
     const { snapshot } = offer;
-    // The core answers this without the snapshot.
-    if (snapshot.index <= status.commitIndex) return this.#offer(snapshot, status);
+    // The core confirms this without the snapshot.
+    if (snapshot.index <= status.commitIndex) return this.#report(snapshot);
     const why = unsupportedVersion(this.#options.machine.versions, snapshot.machineVersion);
     if (why !== null) {
       return this.#options.refused(`Cannot use the snapshot of entry ${snapshot.index}: ${why}`);
@@ -130,7 +129,7 @@ export class SnapshotReceiver {
     // The entries may have arrived in the log instead, from another leader.
     if (!isNeeded && arrival.state === "receiving") arrival.incoming.abandon();
     if (!isNeeded && arrival.state !== "finishing") this.#arrival = null;
-    else if (arrival.state === "durable") this.#offer(arrival.incoming.snapshot, status);
+    else if (arrival.state === "durable") this.#report(arrival.incoming.snapshot);
   }
 
   /** The snapshot with which the core wants to replace the state. */
@@ -274,21 +273,8 @@ export class SnapshotReceiver {
     this.#refused = { snapshot, untilMs: this.#options.clock.monotonicMs() + RETRY_MS };
   }
 
-  /**
-   * Offers the snapshot to the core in the name of the present leader. A snapshot of any leader
-   * is committed, and thus in the log of every later leader.
-   */
-  #offer(snapshot: StoredSnapshot, { leaderId, term }: RaftStatus): void {
-    if (leaderId === null || leaderId === this.#options.id) return;
-    this.#options.step({
-      type: "snapshot",
-      from: leaderId,
-      to: this.#options.id,
-      term,
-      lastIndex: snapshot.index,
-      lastTerm: snapshot.term,
-      configuration: configurationOf(snapshot.configuration),
-    });
+  #report({ index, term, configuration }: StoredSnapshot): void {
+    this.#options.onReceived({ index, term, configuration: configurationOf(configuration) });
   }
 
   #reply(

@@ -84,19 +84,18 @@ function start(state: StateMachine, { diskMs = 0, chunkMs = 0, fault }: Conditio
   const { index, checksum } = snapshot;
   const sent: SnapshotMessage[] = [];
   const lines: string[] = [];
-  const stepped: number[] = [];
+  const reported: number[] = [];
   const note = (line: string) => void lines.push(line);
   const status = { leaderId: "n1", term: 3, commitIndex: 5, appliedIndex: 5 } as RaftStatus;
   const store = openSnapshots(disk);
   const receiver = new SnapshotReceiver({
-    id: "n2",
     machine,
     store,
     clock,
     logger: { info: () => {}, warn: note, error: note },
     status: () => status,
     send: (message) => void sent.push(message),
-    step: ({ lastIndex }) => void stepped.push(lastIndex),
+    onReceived: ({ index }) => void reported.push(index),
     refused: note,
   });
   /** The offset in the last reply. */
@@ -127,7 +126,7 @@ function start(state: StateMachine, { diskMs = 0, chunkMs = 0, fault }: Conditio
     machine,
     snapshot,
     lines,
-    stepped,
+    reported,
     store,
     receiver,
     answers,
@@ -146,21 +145,21 @@ function start(state: StateMachine, { diskMs = 0, chunkMs = 0, fault }: Conditio
 
 Deno.test("a slow disk holds up the sender, and never the event loop of the receiver", () => {
   const state = leaderState(600);
-  const { clock, disk, snapshot, stepped, store, receiver, sendWhatMay, sentBytes, offer } = start(
+  const { clock, disk, snapshot, reported, store, receiver, sendWhatMay, sentBytes, offer } = start(
     state,
     { diskMs: 200 },
   );
   assert(snapshot.sizeBytes > 25 * MIB);
   offer();
   let mostWaiting = 0;
-  for (let step = 0; step < 4_000 && stepped.length === 0; step++) {
+  for (let step = 0; step < 4_000 && reported.length === 0; step++) {
     sendWhatMay();
     const writtenBytes = disk.asked.reduce((sum, { bytes }) => sum + bytes, 0);
     mostWaiting = Math.max(mostWaiting, sentBytes() - writtenBytes);
     clock.advance(10);
     receiver.tick();
   }
-  assertEquals([stepped[0], store.newest()], [9, snapshot]);
+  assertEquals([reported[0], store.newest()], [9, snapshot]);
   assert(mostWaiting < 17 * MIB, `${mostWaiting} bytes waited for the disk`);
   const { loader } = receiver.take({
     index: 9,
@@ -173,7 +172,7 @@ Deno.test("a slow disk holds up the sender, and never the event loop of the rece
 });
 
 Deno.test("the state is built in short slices, and a sender that is faster has to wait", () => {
-  const { clock, snapshot, stepped, machine, receiver, answers, sendNext, sendWhatMay, offer } =
+  const { clock, snapshot, reported, machine, receiver, answers, sendNext, sendWhatMay, offer } =
     start(leaderState(40), { chunkMs: 3 });
   offer();
   let worstMs = 0;
@@ -190,11 +189,11 @@ Deno.test("the state is built in short slices, and a sender that is faster has t
   answers();
   for (let count = 0; count < 4; count++) sendNext();
   assertEquals([clock.monotonicMs() - beforeMs, answers()], [0, SNAPSHOT_CHUNK_BYTES_MAX * 2]);
-  for (let step = 0; step < 2_000 && stepped.length === 0; step++) {
+  for (let step = 0; step < 2_000 && reported.length === 0; step++) {
     clock.advance(1);
     sendWhatMay();
   }
-  assertEquals(stepped, [9]);
+  assertEquals(reported, [9]);
   assert(machine.loadedChunks > snapshot.sizeBytes / (48 * KIB));
   // A slice that is over the time only by its last chunks, of which 32 KiB may hold two ends.
   assert(worstMs > 0 && worstMs <= 12, `${worstMs} ms`);
@@ -203,7 +202,7 @@ Deno.test("the state is built in short slices, and a sender that is faster has t
 
 Deno.test("what fails at the disk while an answer waits is asked for again, after a while", () => {
   let isFull = true;
-  const { clock, inner, snapshot, lines, stepped, receiver, answers, sendWhatMay, offer } = start(
+  const { clock, inner, snapshot, lines, reported, receiver, answers, sendWhatMay, offer } = start(
     leaderState(100),
     {
       diskMs: 20,
@@ -228,7 +227,7 @@ Deno.test("what fails at the disk while an answer waits is asked for again, afte
   clock.advance(2_000);
   offer();
   assertEquals(answers(), 0);
-  assertEquals([snapshot.index, stepped, lines], [9, [], []]);
+  assertEquals([snapshot.index, reported, lines], [9, [], []]);
 });
 
 Deno.test("a receiver that stops, or no longer needs it, builds no more of the state", () => {

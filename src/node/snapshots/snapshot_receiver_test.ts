@@ -38,7 +38,7 @@ function receiver(fault: (operation: DiskOperation) => DiskFault | null = () => 
   const clock = new ManualClock();
   const sent: SnapshotMessage[] = [];
   const lines: string[] = [];
-  const stepped: number[] = [];
+  const reported: number[] = [];
   const note = (line: string) => void lines.push(line);
   const logger = { info: () => {}, warn: note, error: note };
   const store = DiskSnapshots.open(disk, { clusterId: "c1", nodeId: "n2", logger });
@@ -49,14 +49,13 @@ function receiver(fault: (operation: DiskOperation) => DiskFault | null = () => 
     appliedIndex: 5,
   } as RaftStatus;
   const one = new SnapshotReceiver({
-    id: "n2",
     machine: new StateMachine(),
     store,
     clock,
     logger,
     status: () => status,
     send: (message) => void sent.push(message),
-    step: ({ lastIndex }) => void stepped.push(lastIndex),
+    onReceived: ({ index }) => void reported.push(index),
     refused: (why) => void lines.push(why),
   });
   return {
@@ -67,7 +66,7 @@ function receiver(fault: (operation: DiskOperation) => DiskFault | null = () => 
     clock,
     sent,
     lines,
-    stepped,
+    reported,
     offer: (snapshot: StoredSnapshot) =>
       one.handleOffer({ ...FROM_LEADER, type: "snapshotOffer", snapshot }),
     send: ({ index, checksum }: StoredSnapshot, bytes: Uint8Array, offset = 0) =>
@@ -121,17 +120,18 @@ Deno.test("only the leader of this term is listened to, and only bytes that come
   one.handleChunk({ ...chunk, offset: 20, bytes: bytes.subarray(20, 30) });
   one.handleChunk({ ...chunk, checksum: checksum ^ 1, offset: 10, bytes: bytes.subarray(10, 20) });
   one.handleChunk({ ...chunk, from: "n3", offset: 10, bytes: bytes.subarray(10, 20) });
+  one.handleChunk({ ...chunk, term: 2, offset: 10, bytes: bytes.subarray(10, 20) });
   one.handleOffer({ ...FROM_LEADER, type: "snapshotOffer", snapshot });
   const told = sent.map((reply) => reply.type === "snapshotReply" ? reply.offset : -1);
   assertEquals(told, [0, 10, 10, 10, 10]);
 });
 
 Deno.test("what is committed here already needs no stream: the core answers", () => {
-  const { one, sent, stepped } = receiver();
+  const { one, sent, reported } = receiver();
   const { snapshot } = snapshotElsewhere(5, 2);
   one.handleOffer({ ...FROM_LEADER, type: "snapshotOffer", snapshot });
   assert(sent.length === 0);
-  assertEquals(stepped, [5]);
+  assertEquals(reported, [5]);
 });
 
 Deno.test("what has come by the log meanwhile leaves nothing behind", () => {
@@ -168,7 +168,7 @@ Deno.test("the leader's snapshot of a version that is not understood here is ref
 const TOO_LATE = "Cannot install the snapshot of entry 9: it is not here";
 
 Deno.test("a snapshot is installed when it is durable, once, and with its own state", () => {
-  const { one, store, stepped, offer, send, settle, lines } = receiver();
+  const { one, store, reported, offer, send, settle, lines } = receiver();
   const { snapshot, bytes } = stateElsewhere();
   const configuration = configurationOf(snapshot.configuration);
   const at = { index: 9, term: 2, configuration };
@@ -176,9 +176,9 @@ Deno.test("a snapshot is installed when it is durable, once, and with its own st
   offer(snapshot);
   send(snapshot, bytes);
   assertThrows(() => one.take(at), Error, TOO_LATE);
-  assertEquals([stepped, store.newest()], [[], null]);
+  assertEquals([reported, store.newest()], [[], null]);
   settle();
-  assertEquals([stepped, store.newest(), lines], [[9], snapshot, []]);
+  assertEquals([reported, store.newest(), lines], [[9], snapshot, []]);
   assertThrows(() => one.take({ ...at, term: 3 }), Error, TOO_LATE);
   assertThrows(() => one.take({ ...at, index: 10 }), Error);
   const received = one.take(at);
@@ -189,12 +189,12 @@ Deno.test("a snapshot is installed when it is durable, once, and with its own st
 });
 
 Deno.test("a sound file that holds a state without its end is not installed", () => {
-  const { one, disk, store, stepped, offer, send, settle, lines } = receiver();
+  const { one, disk, store, reported, offer, send, settle, lines } = receiver();
   const { snapshot, bytes } = stateElsewhere(1);
   offer(snapshot);
   send(snapshot, bytes);
   settle();
-  assertEquals([stepped, store.newest(), disk.list("snapshots")], [[], null, []]);
+  assertEquals([reported, store.newest(), disk.list("snapshots")], [[], null, []]);
   assertEquals(lines, ["cannot use the snapshot of entry 9: it ends too early"]);
   assertEquals(one.isReceiving, true, "it is still needed");
 });
@@ -209,13 +209,13 @@ Deno.test("a file that is not the one that was announced is not installed", () =
     { configuration: { ...configuration, removed: ["n9"] } },
   ];
   for (const wrong of announced) {
-    const { one, store, stepped, offer, send, settle, replies, clock, lines } = receiver();
+    const { one, store, reported, offer, send, settle, replies, clock, lines } = receiver();
     const other = { ...snapshot, ...wrong };
     offer(other);
     send(other, bytes);
     settle();
     one.tick();
-    assertEquals([stepped, store.newest(), lines.length], [[], null, 1], JSON.stringify(wrong));
+    assertEquals([reported, store.newest(), lines.length], [[], null, 1], JSON.stringify(wrong));
     assertMatch(lines[0] ?? "", /entry 9: it differs from the offered one/);
     replies();
     offer(other);
@@ -224,12 +224,12 @@ Deno.test("a file that is not the one that was announced is not installed", () =
     offer(snapshot);
     send(snapshot, bytes);
     settle();
-    assertEquals([stepped, store.newest()], [[9], snapshot]);
+    assertEquals([reported, store.newest()], [[9], snapshot]);
   }
 });
 
 Deno.test("a chunk that is damaged ends the arrival, which begins anew after a while", () => {
-  const { one, disk, stepped, offer, send, settle, replies, clock, lines } = receiver();
+  const { one, disk, reported, offer, send, settle, replies, clock, lines } = receiver();
   const { snapshot, bytes } = stateElsewhere();
   const damaged = bytes.slice();
   damaged[20] = (damaged[20] ?? 0) ^ 1;
@@ -246,13 +246,13 @@ Deno.test("a chunk that is damaged ends the arrival, which begins anew after a w
   assertEquals(replies(), [[true, 0]]);
   send(snapshot, bytes);
   settle();
-  assertEquals([stepped, lines.length], [[9], 1]);
+  assertEquals([reported, lines.length], [[9], 1]);
 });
 
 Deno.test("a disk on which no file can be made is tried again after a while", () => {
   let isFull = true;
   const error = new Error("no space left");
-  const { stepped, offer, send, settle, replies, clock, lines } = receiver(({ kind }) =>
+  const { reported, offer, send, settle, replies, clock, lines } = receiver(({ kind }) =>
     isFull && kind === "create" ? { kind: "error", error } : null
   );
   const { snapshot, bytes } = stateElsewhere();
@@ -269,59 +269,57 @@ Deno.test("a disk on which no file can be made is tried again after a while", ()
   assertEquals(replies(), [[true, 0]]);
   send(snapshot, bytes);
   settle();
-  assertEquals(stepped, [9]);
+  assertEquals(reported, [9]);
 });
 
 Deno.test("another snapshot than the one that was refused is taken at once", () => {
-  const { stepped, offer, send, settle, lines } = receiver();
+  const { reported, offer, send, settle, lines } = receiver();
   const cut = stateElsewhere(1);
   offer(cut.snapshot);
   send(cut.snapshot, cut.bytes);
   settle();
-  assertEquals([stepped, lines.length], [[], 1]);
+  assertEquals([reported, lines.length], [[], 1]);
   const { snapshot, bytes } = stateElsewhere();
   offer(snapshot);
   send(snapshot, bytes);
   settle();
-  assertEquals(stepped, [9]);
+  assertEquals(reported, [9]);
 });
 
 Deno.test("a file whose beginning is on the disk, and its state not in memory, comes from its beginning", () => {
-  const { store, stepped, offer, send, settle, replies } = receiver();
+  const { store, reported, offer, send, settle, replies } = receiver();
   const { snapshot, bytes } = stateElsewhere();
   store.receive(snapshot)?.write(bytes.subarray(0, 50), 0);
   offer(snapshot);
   assertEquals(replies(), [[true, 0]]);
   send(snapshot, bytes);
   settle();
-  assertEquals([stepped, store.newest()], [[9], snapshot]);
+  assertEquals([reported, store.newest()], [[9], snapshot]);
 });
 
-Deno.test("while nobody leads, a snapshot that is durable waits for a leader", () => {
-  const { one, status, stepped, offer, send, settle } = receiver();
+Deno.test("a snapshot that is durable is reported until it is applied, since the core may know no leader", () => {
+  const { one, status, reported, offer, send, settle } = receiver();
   const { snapshot, bytes } = stateElsewhere();
   offer(snapshot);
   send(snapshot, bytes);
   status.leaderId = null;
   status.term = 4;
   settle();
+  assertEquals(reported, [9]);
   one.tick();
-  assertEquals(stepped, []);
-  status.leaderId = "n2"; // this node itself
+  assertEquals(reported, [9, 9]);
+  status.appliedIndex = 9;
   one.tick();
-  assertEquals(stepped, []);
-  status.leaderId = "n3";
-  one.tick();
-  assertEquals(stepped, [9]);
+  assertEquals(reported, [9, 9]);
 });
 
 Deno.test("a receiver that was stopped tells nobody of what the disk ends", () => {
-  const { one, stepped, offer, send, settle, clock } = receiver();
+  const { one, reported, offer, send, settle, clock } = receiver();
   const { snapshot, bytes } = stateElsewhere();
   offer(snapshot);
   send(snapshot, bytes);
   clock.advance(1); // the state is built, and the file is being synced
   one.stop();
   settle();
-  assertEquals(stepped, []);
+  assertEquals(reported, []);
 });

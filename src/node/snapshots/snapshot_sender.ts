@@ -1,7 +1,7 @@
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { Clock } from "../../platform/clock.ts";
-import type { NodeId, RaftStatus, SnapshotRequest } from "../../raft/types.ts";
+import type { NodeId, RaftStatus, SnapshotWanted } from "../../raft/types.ts";
 import {
   SNAPSHOT_CHUNK_BYTES_MAX,
   type SnapshotMessage,
@@ -24,6 +24,7 @@ const GONE_MS = 60_000;
 const RETRY_MS = 5_000;
 
 export interface SnapshotSenderOptions {
+  readonly id: NodeId;
   readonly store: SnapshotStore;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -34,7 +35,7 @@ export interface SnapshotSenderOptions {
 
 /** A stream of one snapshot to one peer. It keeps its snapshot when a newer one is taken. */
 interface SnapshotStream {
-  readonly request: SnapshotRequest;
+  readonly wanted: SnapshotWanted;
   readonly source: SnapshotSource;
   /** Bytes that the peer has acknowledged. */
   ackedBytes: number;
@@ -76,12 +77,12 @@ export class SnapshotSender {
   }
 
   /** Starts to send the newest snapshot, or makes sure that a running stream goes on. */
-  request(request: SnapshotRequest): void {
-    const { to, term } = request;
+  start(wanted: SnapshotWanted): void {
+    const { to, term } = wanted;
     const stream = this.#streams.get(to);
-    if (stream === undefined || stream.request.term !== term || this.#isOutdated(stream)) {
+    if (stream === undefined || stream.wanted.term !== term || this.#isOutdated(stream)) {
       this.#end(to);
-      this.#begin(request);
+      this.#begin(wanted);
     } else if (this.#now - stream.heardMs > SILENCE_MS_MAX) {
       this.#offer(stream);
     }
@@ -89,7 +90,7 @@ export class SnapshotSender {
 
   handleReply(reply: SnapshotReply): void {
     const stream = this.#streams.get(reply.from);
-    if (stream === undefined || stream.request.term !== reply.term) return;
+    if (stream === undefined || stream.wanted.term !== reply.term) return;
     const { index, checksum, sizeBytes } = stream.source.snapshot;
     if (reply.index !== index || reply.checksum !== checksum || reply.offset > sizeBytes) return;
     stream.heardMs = this.#now;
@@ -117,13 +118,13 @@ export class SnapshotSender {
 
   /** Ends the streams that nobody needs any more. */
   tick({ role, term, peers }: RaftStatus): void {
-    for (const [to, { request, source, answeredMs }] of this.#streams) {
+    for (const [to, { wanted, source, answeredMs }] of this.#streams) {
       // A peer that has this snapshot may still need a newer one, after a compaction of the log.
       const needsIt = peers.some(({ id, state, match }) =>
         id === to && state === "snapshot" && match < source.snapshot.index
       );
       const isGone = this.#now - answeredMs > GONE_MS;
-      if (role !== "leader" || request.term !== term || !needsIt || isGone) this.#end(to);
+      if (role !== "leader" || wanted.term !== term || !needsIt || isGone) this.#end(to);
     }
   }
 
@@ -141,8 +142,8 @@ export class SnapshotSender {
     return ackedBytes === 0 && source.snapshot.index < newest;
   }
 
-  #begin(request: SnapshotRequest): void {
-    const { to } = request;
+  #begin(wanted: SnapshotWanted): void {
+    const { to } = wanted;
     if (this.#now < (this.#retryAtMs.get(to) ?? 0)) return;
     let source: SnapshotSource | null = null;
     try {
@@ -153,7 +154,7 @@ export class SnapshotSender {
     }
     if (source === null) return;
     const stream: SnapshotStream = {
-      request,
+      wanted,
       source,
       ackedBytes: 0,
       sentBytes: 0,
@@ -173,10 +174,10 @@ export class SnapshotSender {
     stream.isOffered = true;
     stream.window = 1;
     stream.heardMs = this.#now;
-    const { from, to, term } = stream.request;
+    const { to, term } = stream.wanted;
     this.#options.send({
       type: "snapshotOffer",
-      from,
+      from: this.#options.id,
       to,
       term,
       snapshot: stream.source.snapshot,
@@ -201,9 +202,9 @@ export class SnapshotSender {
     // Heartbeats and everything else are served during the read.
     source.readLater(offset, SNAPSHOT_CHUNK_BYTES_MAX, (read) => {
       stream.isReading = false;
-      if (this.#streams.get(stream.request.to) !== stream) return;
+      if (this.#streams.get(stream.wanted.to) !== stream) return;
       if (read instanceof Error) {
-        const { to } = stream.request;
+        const { to } = stream.wanted;
         return this.#useless(to, source.snapshot, `cannot be read, ${read.message}`);
       }
       // Meanwhile the peer may have asked for another part.
@@ -216,8 +217,9 @@ export class SnapshotSender {
 
   /** @returns false when the file is damaged and the stream has ended */
   #sendChunk(stream: SnapshotStream, bytes: Uint8Array, offset: number): boolean {
-    const { source: { snapshot }, request: { from, to, term } } = stream;
+    const { source: { snapshot }, wanted: { to, term } } = stream;
     const { index, checksum, sizeBytes } = snapshot;
+    const from = this.#options.id;
     try {
       stream.scanner?.push(bytes);
       if (offset + bytes.length === sizeBytes) stream.scanner?.finish();

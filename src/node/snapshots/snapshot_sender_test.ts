@@ -3,20 +3,12 @@ import { FaultDisk } from "../../../tests/support/fault_disk.ts";
 import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
 import { openSnapshots, takeSnapshot } from "../../../tests/support/snapshots.ts";
 import { silentLogger } from "../../base/logger.ts";
-import type { PeerStatus, RaftStatus, SnapshotRequest } from "../../raft/types.ts";
+import type { PeerStatus, RaftStatus, SnapshotWanted } from "../../raft/types.ts";
 import type { SnapshotMessage, SnapshotReply } from "../peers/peer_message.ts";
 import type { StoredSnapshot } from "./snapshot.ts";
 import { SnapshotSender } from "./snapshot_sender.ts";
 
-const REQUEST: SnapshotRequest = {
-  type: "snapshot",
-  from: "n1",
-  to: "n2",
-  term: 3,
-  lastIndex: 10,
-  lastTerm: 1,
-  configuration: { voters: ["n1", "n2"], learners: [] },
-};
+const WANTED: SnapshotWanted = { to: "n2", term: 3, index: 10 };
 
 /** A sender on a store with a snapshot of entry 10. Disk operations end when the test says so. */
 function start(chunkBytes = 40) {
@@ -30,6 +22,7 @@ function start(chunkBytes = 40) {
   const sent: SnapshotMessage[] = [];
   const damaged: StoredSnapshot[] = [];
   const sender = new SnapshotSender({
+    id: "n1",
     store,
     clock: new ManualClock(),
     logger: silentLogger,
@@ -66,24 +59,24 @@ function start(chunkBytes = 40) {
 
 Deno.test("a peer that has the snapshot, and needs a newer one by now, is sent that", () => {
   const { store, sender, snapshot, reply, sent } = start();
-  sender.request(REQUEST);
+  sender.start(WANTED);
   reply(0, true);
   sender.tick(statusOf({ match: 9 }));
   reply(snapshot.sizeBytes, false);
   takeSnapshot(store, 20, 1, () => {});
-  sender.request(REQUEST);
+  sender.start(WANTED);
   assertEquals(sent(), ["snapshotOffer", 0]);
 
   // The core keeps asking. It has compacted the log up to 20 meanwhile.
   sender.tick(statusOf({ match: 10 }));
   assertEquals(sender.indexMin, null);
-  sender.request(REQUEST);
+  sender.start(WANTED);
   assertEquals([sent(), sender.indexMin], [["snapshotOffer"], 20]);
 });
 
 Deno.test("chunks are read one after the other beside the event loop", () => {
   const { sender, reply, sent, lateFromNowOn, finish } = start(200_000);
-  sender.request(REQUEST);
+  sender.start(WANTED);
   lateFromNowOn();
   reply(0, true);
   assertEquals(sent(), ["snapshotOffer"]);
@@ -110,7 +103,7 @@ Deno.test("a file that is damaged is told, and is not offered again", () => {
   const bytes = disk.read(path) ?? new Uint8Array(0);
   bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 4;
   disk.plant(path, bytes);
-  sender.request(REQUEST);
+  sender.start(WANTED);
   reply(0, true);
   assertEquals([sent(), damaged, sender.indexMin], [["snapshotOffer"], [snapshot], null]);
   store.noteDamaged(snapshot);
@@ -128,7 +121,7 @@ Deno.test("a file that cannot be read or opened is told like one that is damaged
     const bytes = disk.read(path) ?? new Uint8Array(0);
     if (what === "gone") disk.remove(path);
     else disk.plant(path, bytes.slice(0, bytes.length >> 1));
-    sender.request(REQUEST);
+    sender.start(WANTED);
     reply(0, true);
     for (let at = 128 * 1024; at < snapshot.sizeBytes; at += 128 * 1024) reply(at, false);
     assertEquals([damaged, sender.indexMin], [[snapshot], null], what);
@@ -153,7 +146,7 @@ function statusOf({ match }: Pick<PeerStatus, "match">): RaftStatus {
     appliedIndex: 20,
     lastIndex: 20,
     durableIndex: 20,
-    configuration: REQUEST.configuration,
+    configuration: { voters: ["n1", "n2"], learners: [] },
     isConfigurationCommitted: true,
     transferringTo: null,
     servesReads: true,
@@ -163,7 +156,7 @@ function statusOf({ match }: Pick<PeerStatus, "match">): RaftStatus {
 
 Deno.test("answers that are about another snapshot, term or node, or beyond the end, count for nothing", () => {
   const { sender, snapshot, reply, sent, damaged } = start();
-  sender.request(REQUEST);
+  sender.start(WANTED);
   assertEquals(sent(), ["snapshotOffer"]);
   const { index, checksum, sizeBytes } = snapshot;
   const wrong: Partial<SnapshotReply>[] = [

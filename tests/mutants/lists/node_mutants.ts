@@ -9,9 +9,9 @@ export const nodeMutants: readonly Mutant[] = [
     name: "sent-before-persisted",
     bug: "messages that depend on a write are sent before it is durable",
     file: "src/node/node.ts",
-    find: "for (const message of ready.messages) this.#send(message);",
+    find: "for (const message of ready.messages) this.#peers?.send(message);",
     replace: `for (const message of [...ready.messages, ...ready.messagesAfterPersist]) {
-      this.#send(message);
+      this.#peers?.send(message);
     }`,
     killers: [CLUSTER],
     simulation: true,

@@ -113,12 +113,11 @@ export const seamConsensusMutants: readonly Mutant[] = [
     killers: ["src/raft/transfer_test.ts"],
   },
   {
-    name: "seam-snapshot-message-carries-the-newest-configuration",
-    bug:
-      "a peer that receives a snapshot gets an uncommitted configuration as that of the snapshot",
+    name: "seam-wanted-snapshot-ends-before-the-log",
+    bug: "a peer with an older snapshot counts as having the compacted entries: the leader asserts",
     file: "src/raft/leader.ts",
-    find: "const { configuration } = configurations.at(lastIndex);",
-    replace: "const { configuration } = configurations.newest;",
+    find: "const index = state.log.firstIndex() - 1;",
+    replace: "const index = Math.max(0, state.log.firstIndex() - 2);",
     killers: ["src/raft/leader_test.ts"],
   },
   {
@@ -255,8 +254,8 @@ export const seamConsensusMutants: readonly Mutant[] = [
     bug:
       "a leader offers a snapshot of the last entry that the node already has: it is received, discarded and offered again, for ever",
     file: "src/node/snapshots/snapshot_receiver.ts",
-    find: "if (snapshot.index <= status.commitIndex) return this.#offer",
-    replace: "if (snapshot.index < status.commitIndex) return this.#offer",
+    find: "if (snapshot.index <= status.commitIndex) return this.#report",
+    replace: "if (snapshot.index < status.commitIndex) return this.#report",
     killers: ["src/node/snapshots/snapshot_receiver_test.ts"],
   },
   {

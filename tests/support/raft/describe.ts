@@ -53,8 +53,8 @@ function fields(message: TestMessage): string {
     case "heartbeatReply":
       return `round=${message.round}`;
     case "snapshot":
-      return `last=${message.lastIndex}/${message.lastTerm} ` +
-        configurationText(message.configuration);
+      return `last=${message.snapshot.index}/${message.snapshot.term} ` +
+        configurationText(message.snapshot.configuration);
     case "timeoutNow":
     case "readIndex":
       return "";

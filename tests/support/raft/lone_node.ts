@@ -1,4 +1,5 @@
 import { assert } from "../../../src/base/errors.ts";
+import type { SnapshotAt, SnapshotWanted } from "../../../src/raft/mod.ts";
 import { TestLog } from "./test_log.ts";
 import { type TestEntry, type TestMessage, TestNode, type TestOptions } from "./test_node.ts";
 
@@ -25,6 +26,7 @@ export class LoneNode {
   readonly applied: number[] = [];
   readonly reads: { readId: number; index: number | null }[] = [];
   #sent: TestMessage[] = [];
+  #wanted: SnapshotWanted[] = [];
 
   constructor(state: LoneNodeState) {
     const { terms = [], vote = null, before = { index: 0, term: 0 }, options } = state;
@@ -32,6 +34,7 @@ export class LoneNode {
     const hardState = { term: state.term ?? terms.at(-1) ?? before.term, vote };
     const events = {
       send: (message: TestMessage) => void this.#sent.push(message),
+      lacksSnapshot: (wanted: SnapshotWanted) => void this.#wanted.push(wanted),
       apply: (_node: TestNode, entry: TestEntry) => void this.applied.push(entry.index),
       read: (_node: TestNode, readId: number, index: number | null) =>
         void this.reads.push({ readId, index }),
@@ -48,6 +51,19 @@ export class LoneNode {
   step(message: Record<string, unknown>): TestMessage[] {
     this.node.step({ from: "2", to: "1", ...message } as TestMessage);
     return this.settle();
+  }
+
+  /** Receives a whole snapshot, does all work, and returns the messages sent since the last call. */
+  receive(snapshot: SnapshotAt): TestMessage[] {
+    this.node.receive({ ...snapshot, state: 0 });
+    return this.settle();
+  }
+
+  /** Returns the snapshots that the core has asked for since the last call. */
+  takeWanted(): SnapshotWanted[] {
+    const wanted = this.#wanted;
+    this.#wanted = [];
+    return wanted;
   }
 
   /** Does all work, including the disk's, and returns the messages sent since the last call. */

@@ -9,17 +9,27 @@ import {
   Raft,
   type RaftOptions,
   type Ready,
+  type SnapshotWanted,
 } from "../../../src/raft/mod.ts";
-import { configurationText, parseConfiguration } from "./configuration_text.ts";
+import { parseConfiguration } from "./configuration_text.ts";
 import { TestLog, type TestSnapshot } from "./test_log.ts";
 
-/** A message. One with a snapshot carries the state along. */
-export type TestMessage = Message<string> & { readonly state?: number };
+/** A whole snapshot on its way from a leader to a peer. */
+export interface TestSnapshotMessage extends SnapshotWanted {
+  readonly type: "snapshot";
+  readonly from: NodeId;
+  readonly snapshot: TestSnapshot;
+}
+
+/** The messages between nodes: the core's, and the snapshots that the drivers send. */
+export type TestMessage = Message<string> | TestSnapshotMessage;
 export type TestEntry = Entry<string>;
 
 /** The actions of a node, as seen from outside. */
 export interface TestNodeEvents {
   send(message: TestMessage): void;
+  /** Called when the core wants a snapshot sent, and this node has none. */
+  lacksSnapshot?(wanted: SnapshotWanted): void;
   /** Called right before the write. */
   write?(node: TestNode, ready: Ready<string>): void;
   apply?(node: TestNode, entry: TestEntry): void;
@@ -92,10 +102,14 @@ export class TestNode {
   }
 
   step(message: TestMessage): void {
-    if (message.type === "snapshot") {
-      this.#received.set(`${message.lastIndex}/${message.lastTerm}`, message.state ?? 0);
-    }
-    this.raft.step(message);
+    if (message.type === "snapshot") this.receive(message.snapshot);
+    else this.raft.step(message);
+  }
+
+  /** Takes a whole snapshot, whichever leader sent it, and whoever leads by now. */
+  receive({ state, ...at }: TestSnapshot): void {
+    this.#received.set(`${at.index}/${at.term}`, state);
+    this.raft.snapshotReceived(at);
   }
 
   /** Takes a Ready and does all of it that need not wait for the disk. */
@@ -105,7 +119,8 @@ export class TestNode {
 
   /** Steps 1 to 3 of the contract. */
   write(ready: Ready<string>): void {
-    for (const message of ready.messages) this.#send(message);
+    for (const message of ready.messages) this.#events.send(message);
+    for (const wanted of ready.snapshotsWanted) this.#sendSnapshot(wanted);
     this.#events.write?.(this, ready);
     const received = this.#receivedOf(ready);
     this.log.write({ ...ready, snapshot: received });
@@ -128,7 +143,7 @@ export class TestNode {
       this.#events.restore?.(this, ready.received);
     }
     this.raft.advance(ready);
-    for (const message of ready.messagesAfterPersist) this.#send(message);
+    for (const message of ready.messagesAfterPersist) this.#events.send(message);
   }
 
   /** Runs until nothing is left to do without new input. */
@@ -176,17 +191,12 @@ export class TestNode {
     this.isUp = true;
   }
 
-  /** Sends a message; a snapshot is replaced by this node's newest. */
-  #send(message: TestMessage): void {
-    const { snapshot } = this.log;
-    if (message.type !== "snapshot" || snapshot === null) return this.#events.send(message);
-    const { index: lastIndex, term: lastTerm, configuration, state } = snapshot;
-    assert(lastIndex >= message.lastIndex, `no snapshot reaches ${message.lastIndex}`);
-    if (lastIndex === message.lastIndex) {
-      const [asked, kept] = [message.configuration, configuration].map(configurationText);
-      assert(asked === kept, `the core takes ${asked} for the configuration ${kept}`);
-    }
-    this.#events.send({ ...message, lastIndex, lastTerm, configuration, state });
+  /** Sends the newest snapshot that this node has. */
+  #sendSnapshot(wanted: SnapshotWanted): void {
+    const { id: from, log: { snapshot } } = this;
+    if (snapshot === null) return this.#events.lacksSnapshot?.(wanted);
+    assert(snapshot.index >= wanted.index, `no snapshot reaches ${wanted.index}`);
+    this.#events.send({ type: "snapshot", from, ...wanted, snapshot });
   }
 
   #receivedOf({ snapshot }: Ready<string>): TestSnapshot | null {
