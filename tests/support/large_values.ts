@@ -12,20 +12,21 @@ const NOISE = new TextDecoder("latin1").decode(
   Uint8Array.from({ length: MIB }, () => 160 + Math.random() * 96),
 );
 
-/** The value of about 1 MiB that `fillWithLarge` sets for this key number. */
-export function largeValue(at: number): string {
-  return `${at}:` + NOISE.slice(at);
+/** The value of about `bytes` that `fillWithLarge` sets for this key number. */
+export function largeValue(at: number, bytes = MIB): string {
+  return `${at}:` + NOISE.slice(at % 1000, at % 1000 + bytes);
 }
 
-/** Sets N keys `large:0`, `large:1`, … to 1 MiB each, two at a time. */
-export async function fillWithLarge(member: Member, count: number): Promise<void> {
+/** Sets N keys `large:0`, `large:1`, … to values of about `bytes` each, about 2 MiB at a time. */
+export async function fillWithLarge(member: Member, count: number, bytes = MIB): Promise<void> {
+  const pipelined = Math.ceil(2 * MIB / bytes);
   const client = await PatientClient.connect(member);
   const written: Promise<Reply>[] = [];
   for (let at = 0; at < count; at++) {
-    const reply = client.request(["SET", `large:${at}`, largeValue(at)]);
+    const reply = client.request(["SET", `large:${at}`, largeValue(at, bytes)]);
     reply.catch(() => {}); // awaited below, in its turn
     written.push(reply);
-    if (written.length >= 2) assertEquals(replyText(await written.shift() ?? null), "OK");
+    if (written.length >= pipelined) assertEquals(replyText(await written.shift() ?? null), "OK");
   }
   for (const reply of await Promise.all(written)) assertEquals(replyText(reply), "OK");
   client.close();
