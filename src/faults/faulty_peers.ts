@@ -56,30 +56,30 @@ export class FaultyHandler implements PeerHandler {
     this.#lines = new FaultyLines(faults, clock, random, "in");
   }
 
-  message(message: PeerMessage): void {
-    this.#lines.carry(message.from, () => this.#handler.message(message));
+  onMessage(message: PeerMessage): void {
+    this.#lines.carry(message.from, () => this.#handler.onMessage(message));
   }
 
-  unreachable(peer: NodeId): void {
-    this.#handler.unreachable(peer);
+  onUnreachable(peer: NodeId): void {
+    this.#handler.onUnreachable(peer);
   }
 
   /** Never lost, since it is announced only once per connection. */
-  announced(
+  onAnnounced(
     peer: NodeId,
     clientAddress: Address,
     raftAddress: Address,
     incarnation: string,
     versions: BuildVersions,
   ): void {
-    this.#handler.announced(peer, clientAddress, raftAddress, incarnation, versions);
+    this.#handler.onAnnounced(peer, clientAddress, raftAddress, incarnation, versions);
   }
 
-  removed(): void {
-    this.#handler.removed();
+  onRemoved(): void {
+    this.#handler.onRemoved();
   }
 
-  refused(by: NodeId, why: "stranger" | "copy", at: Address | null): void {
-    this.#handler.refused(by, why, at);
+  onRefused(by: NodeId, why: "stranger" | "copy", at: Address | null): void {
+    this.#handler.onRefused(by, why, at);
   }
 }

@@ -36,11 +36,11 @@ class Borders {
     );
     this.handler = new FaultyHandler(
       {
-        message: (message) => this.in.push(this.#note(message, message.from)),
-        unreachable: (peer) => this.told.push(`${peer} unreachable`),
-        refused: (by) => this.told.push(`refused by ${by}`),
-        announced: (peer) => this.told.push(`${peer} announced`),
-        removed: () => this.told.push("removed"),
+        onMessage: (message) => this.in.push(this.#note(message, message.from)),
+        onUnreachable: (peer) => this.told.push(`${peer} unreachable`),
+        onRefused: (by) => this.told.push(`refused by ${by}`),
+        onAnnounced: (peer) => this.told.push(`${peer} announced`),
+        onRemoved: () => this.told.push("removed"),
       },
       this.faults,
       this.clock,
@@ -52,7 +52,7 @@ class Borders {
   exchange(round: number): void {
     for (const peer of ["n2", "n3"]) {
       this.peers.send(heartbeat("n1", peer, round));
-      this.handler.message(heartbeat(peer, "n1", round));
+      this.handler.onMessage(heartbeat(peer, "n1", round));
     }
     this.peers.flush();
   }
@@ -109,8 +109,8 @@ Deno.test("isolate: messages in the chosen directions are lost, and arrive again
 Deno.test("isolate: events of the transport itself are not lost", () => {
   const { handler, faults, told } = new Borders();
   faults.begin({ kind: "isolate", peers: null, direction: "both" }, null);
-  handler.unreachable("n2");
-  handler.announced(
+  handler.onUnreachable("n2");
+  handler.onAnnounced(
     "n2",
     { host: "memory", port: 7002 },
     { host: "memory", port: 17002 },

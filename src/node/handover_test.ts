@@ -50,7 +50,7 @@ Deno.test("a stopping leader waits for its successor, whenever it stops leading"
       const [from = "", to] = [...followers, leader].map((node) => node.report().id).slice(1);
       assert(to !== undefined);
       const refusal = { accepted: false, index: 0, hintIndex: 0, hintTerm: 0 } as const;
-      leader.message({ type: "appendReply", from, to, term: 99, ...refusal });
+      leader.onMessage({ type: "appendReply", from, to, term: 99, ...refusal });
       cluster.clock.advance(100);
       assertEquals([afterMs, isOver, leader.report().leaderId], [afterMs, false, null]);
       for (const follower of followers) cluster.healDisk(follower);
@@ -80,7 +80,7 @@ Deno.test("a node that is stopping, or was removed, does not stand for election"
     const [first, second] = cluster.followers;
     assert(first !== undefined && second !== undefined);
     first.handOver(() => {});
-    second.removed();
+    second.onRemoved();
     cluster.kill(cluster.leader);
     for (let step = 0; step < 100; step++) {
       cluster.clock.advance(10);

@@ -84,7 +84,7 @@ export class Node implements PeerHandler {
     const parts = makeParts(this.#options, {
       peers: () => this.#peers,
       schedule: () => this.#schedule(),
-      advanced: ({ messagesAfterPersist }) => {
+      onAdvanced: ({ messagesAfterPersist }) => {
         for (const message of messagesAfterPersist) this.#peers?.send(message);
       },
       fail: (why) => this.#fail(why),
@@ -182,7 +182,7 @@ export class Node implements PeerHandler {
   #fail(why: string): void {
     if (this.#isStopped) return;
     const { isRemoved } = this.#membership;
-    if (isRemoved) this.removed();
+    if (isRemoved) this.onRemoved();
     this.stop();
     if (isRemoved) return;
     this.#options.onFailure?.(new UserError(why));
@@ -254,10 +254,10 @@ export class Node implements PeerHandler {
 
   // From the transport.
 
-  message(message: PeerMessage): void {
+  onMessage(message: PeerMessage): void {
     if (this.#isStopped) return;
-    if (isSnapshotMessage(message)) this.#snapshots?.message(message);
-    else if (isClockMessage(message)) this.#timekeeping.message(message);
+    if (isSnapshotMessage(message)) this.#snapshots?.handle(message);
+    else if (isClockMessage(message)) this.#timekeeping.handle(message);
     else this.#step(message);
     this.#schedule();
   }
@@ -270,38 +270,38 @@ export class Node implements PeerHandler {
     this.#raft.step(message);
   }
 
-  unreachable(peer: NodeId): void {
+  onUnreachable(peer: NodeId): void {
     if (this.#isStopped) return;
     this.#raft.reportUnreachable(peer);
-    this.#snapshots?.unreachable(peer);
+    this.#snapshots?.noteUnreachable(peer);
     this.#schedule();
   }
 
-  announced(
+  onAnnounced(
     peer: NodeId,
     clientAddress: Address,
     raftAddress: Address | null,
     incarnation: string,
     versions: BuildVersions,
   ): void {
-    this.#addresses.announced(peer, clientAddress, raftAddress, incarnation);
-    this.#upgrade.announced(peer, versions);
+    this.#addresses.noteAnnounced(peer, clientAddress, raftAddress, incarnation);
+    this.#upgrade.noteAnnounced(peer, versions);
     this.#schedule();
   }
 
-  refused(by: NodeId, why: "stranger" | "copy", at: Address | null): void {
+  onRefused(by: NodeId, why: "stranger" | "copy", at: Address | null): void {
     if (this.#isRemoved || this.#isStopped) return;
     const { id, onRefused } = this.#options;
     onRefused?.(refusedSentence(id, by, why, at ?? this.#addresses.forClients(by)));
   }
 
-  removed(): void {
+  onRemoved(): void {
     if (this.#isRemoved || this.#isStopped) return;
     this.#isRemoved = true;
     const { id, logger, onRemoved, electionMs } = this.#options;
     logger.warn(`${id} was removed from the cluster for good: this node ends`);
     this.#timekeeping.retire();
-    this.#requests.removed();
+    this.#requests.noteRemoved();
     this.#clock.after(Math.max(REMOVED_MS, 2 * electionMs), () => onRemoved?.());
     this.#schedule();
   }
@@ -393,12 +393,12 @@ export class Node implements PeerHandler {
     this.#term = term;
     this.#leaderId = leaderId;
     this.#requests.noteRole(role === "leader", leaderId);
-    if (hasSteppedDown) this.#steppedDown(isHandingOver);
+    if (hasSteppedDown) this.#endLeadership(isHandingOver);
     if (role === "leader") this.#time.lead(this.#log);
     if (leaderId !== null) this.#requests.askAgain();
   }
 
-  #steppedDown(isHandingOver: boolean): void {
+  #endLeadership(isHandingOver: boolean): void {
     this.#requests.endLeadership(isHandingOver);
     this.#time.forget();
   }
@@ -407,7 +407,7 @@ export class Node implements PeerHandler {
   #followMembers(): void {
     const plan = this.#addresses.newPlan();
     if (plan !== null) this.#peers?.follow(plan);
-    if (!this.#isLeader && this.#membership.isRemoved) this.removed();
+    if (!this.#isLeader && this.#membership.isRemoved) this.onRemoved();
   }
 
   /** Number of ticks for which nothing is due unless input arrives. */

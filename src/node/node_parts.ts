@@ -169,7 +169,7 @@ export interface NodeHooks {
   /** Asks for another turn. */
   readonly schedule: () => void;
   /** Called when a Ready is durable: what waited for that may be sent. */
-  readonly advanced: ReadyRunnerOptions["advanced"];
+  readonly onAdvanced: ReadyRunnerOptions["onAdvanced"];
   /** Called when this build cannot go on with the log. */
   readonly fail: (why: string) => void;
 }
@@ -246,7 +246,7 @@ export function makeParts(options: CompleteNodeOptions, hooks: NodeHooks) {
       raft.snapshotReceived(snapshot);
       schedule();
     },
-    refused: hooks.fail,
+    onRefused: hooks.fail,
   });
   const writer = new ReadyRunner({
     raft,
@@ -254,9 +254,9 @@ export function makeParts(options: CompleteNodeOptions, hooks: NodeHooks) {
     members,
     applier,
     snapshots,
-    advanced: hooks.advanced,
+    onAdvanced: hooks.onAdvanced,
     schedule,
-    refused: hooks.fail,
+    onRefused: hooks.fail,
   });
   const ownDisk = new OwnDisk({
     raft,
@@ -297,7 +297,7 @@ export function makeParts(options: CompleteNodeOptions, hooks: NodeHooks) {
     logger,
     waitMs,
     isConnected,
-    announced: (member) => addresses.forPeers(member),
+    addressOf: (member) => addresses.forPeers(member),
     incarnationOf: (member) => addresses.incarnationOf(member),
     logTime,
     hasWrongClock: (member) => timekeeping.hasWrongClock(member),

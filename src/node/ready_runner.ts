@@ -14,13 +14,13 @@ export interface ReadyRunnerOptions {
   readonly log: LogStore;
   readonly members: Members;
   readonly applier: Applier;
-  readonly snapshots: Pick<NodeSnapshots, "install" | "installed"> | null;
+  readonly snapshots: Pick<NodeSnapshots, "install" | "prune"> | null;
   /** Called when a Ready is durable and the core knows it: what waited for that may be sent. */
-  readonly advanced: (ready: Ready<Batch>) => void;
+  readonly onAdvanced: (ready: Ready<Batch>) => void;
   /** Asks for another turn. */
   readonly schedule: () => void;
   /** Called when this build cannot apply the next entry. Nothing is applied afterwards. */
-  readonly refused: (why: string) => void;
+  readonly onRefused: (why: string) => void;
 }
 
 /**
@@ -84,7 +84,7 @@ export class ReadyRunner {
       const why = applier.refusal(entry);
       if (why !== null) {
         this.stop();
-        return this.#options.refused(why);
+        return this.#options.onRefused(why);
       }
       applier.apply(entry);
       count++;
@@ -106,7 +106,7 @@ export class ReadyRunner {
     for (const { sizeBytes } of entries) this.#undurableBytes += sizeBytes;
     if (snapshot !== null) return this.#install(ready, snapshot);
     members.noteAppend(entries);
-    log.append(hardState, entries, () => this.#written());
+    log.append(hardState, entries, () => this.#completeWrite());
   }
 
   /** Ignores the end of writes in flight from now on. */
@@ -127,8 +127,8 @@ export class ReadyRunner {
       this.#isInstalling = false;
       this.#unapplied = this.#unapplied.filter(({ index }) => index > at.index);
       applier.restore(received);
-      snapshots?.installed();
-      this.#written();
+      snapshots?.prune();
+      this.#completeWrite();
     };
     const hasEntries = ready.entries.length > 0;
     log.reset(at.index, at.term, ready.hardState, hasEntries ? () => {} : installed);
@@ -136,7 +136,7 @@ export class ReadyRunner {
   }
 
   /** The oldest write is durable. */
-  #written(): void {
+  #completeWrite(): void {
     const durable = this.#underWay.shift() ?? [];
     for (const { sizeBytes } of durable[0]?.entries ?? []) this.#undurableBytes -= sizeBytes;
     if (this.#isStopped) return;
@@ -146,7 +146,7 @@ export class ReadyRunner {
 
   #advance(ready: Ready<Batch>): void {
     this.#options.raft.advance(ready);
-    this.#options.advanced(ready);
+    this.#options.onAdvanced(ready);
   }
 }
 

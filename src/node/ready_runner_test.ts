@@ -71,13 +71,13 @@ function fixture(stepsMax = Infinity) {
       install: ({ index, term }) => {
         done.push(`install ${index}`);
         const snapshot = { ...metaOf(index, term), sizeBytes: 100, checksum: 1 };
-        return { snapshot, loader: loaderOf(machine, stateWith("installed")) };
+        return { snapshot, loader: loaderOf(machine, stateWith("prune")) };
       },
-      installed: () => done.push("installed"),
+      prune: () => done.push("prune"),
     },
-    advanced: () => {},
+    onAdvanced: () => {},
     schedule: () => {},
-    refused: (why) => done.push(`refused: ${why.slice(0, 20)}`),
+    onRefused: (why) => done.push(`refused: ${why.slice(0, 20)}`),
   });
   let sequence = 0;
   return {
@@ -171,7 +171,7 @@ Deno.test("a snapshot and the entries after it are one durable write", () => {
   endSync();
   assertEquals([done(), applier.last.index, writer.isBusy], [["advance 2"], 2, true]);
   while (syncs.length > 0) endSync();
-  assertEquals(done(), ["installed", "advance 3"]);
+  assertEquals(done(), ["prune", "advance 3"]);
   assertEquals([applier.last, writer.isBusy], [{ index: 20, term: 3 }, false]);
   assertEquals([machine.keyspace.size, contentOf(log).entries.length], [1, 2]);
   carryOut({ committed: entriesOf(21, 22, 4) }, true);
@@ -188,7 +188,7 @@ Deno.test("a snapshot is installed when the entries after it are durable as well
   endSync(); // of the snapshot's place in the log
   assertEquals(done(), ["install 20"]);
   endSync();
-  assertEquals(done(), ["installed", "advance 1"]);
+  assertEquals(done(), ["prune", "advance 1"]);
 });
 
 Deno.test("a change of members that comes with a snapshot, after it, is known", () => {

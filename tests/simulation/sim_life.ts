@@ -127,12 +127,12 @@ export class SimLife {
   deliver(message: PeerMessage): void {
     this.process.run(() => {
       this.#options.world.handling(message);
-      this.node.message(message);
+      this.node.onMessage(message);
     });
   }
 
   unreachable(peer: NodeId): void {
-    this.process.run(() => this.node.unreachable(peer));
+    this.process.run(() => this.node.onUnreachable(peer));
   }
 
   #makeLog(inner: LogStore): ObservedLog {
@@ -211,8 +211,8 @@ export class SimLife {
     if (this.#identity.founders.size === 0 || (areAllThere && !mayBeWiped)) return;
     const nothing = () => {};
     const transport = this.#makeTransport({
-      ...{ message: nothing, unreachable: nothing, announced: nothing },
-      ...{ removed: nothing, refused: nothing },
+      ...{ onMessage: nothing, onUnreachable: nothing, onAnnounced: nothing },
+      ...{ onRemoved: nothing, onRefused: nothing },
     });
     const addresses = new Map(members);
     addresses.delete(id);
@@ -237,15 +237,15 @@ export class SimLife {
       return;
     }
     const handler: PeerHandler = {
-      message: (message) => {
+      onMessage: (message) => {
         world.handling(message);
-        node.message(message);
+        node.onMessage(message);
       },
-      unreachable: (peer) => node.unreachable(peer),
-      announced: (peer, client, raft, disk, versions) =>
-        node.announced(peer, client, raft, disk, versions),
-      removed: () => node.removed(),
-      refused: (by, why, at) => node.refused(by, why, at),
+      onUnreachable: (peer) => node.onUnreachable(peer),
+      onAnnounced: (peer, client, raft, disk, versions) =>
+        node.onAnnounced(peer, client, raft, disk, versions),
+      onRemoved: () => node.onRemoved(),
+      onRefused: (by, why, at) => node.onRefused(by, why, at),
     };
     const transport = this.#makeTransport(handler);
     const begin = () => node.start(this.#observed(transport));

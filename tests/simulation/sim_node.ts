@@ -354,6 +354,6 @@ export class SimNode implements Witness {
   /** A peer, new or restarted, announces the address for its clients. */
   announced({ id, address, incarnation, versions }: SimNode): void {
     const life = this.#life;
-    life?.process.run(() => life.node.announced(id, address, null, incarnation, versions));
+    life?.process.run(() => life.node.onAnnounced(id, address, null, incarnation, versions));
   }
 }

@@ -123,7 +123,7 @@ export class Applier {
     for (let work = this.#works[0]; work !== undefined; work = this.#works[0]) {
       if (!this.#carryOut(work)) return;
       this.#works.shift();
-      if (work.entry !== null) this.#finished(work.entry);
+      if (work.entry !== null) this.#finish(work.entry);
     }
   }
 
@@ -203,7 +203,7 @@ export class Applier {
     return true;
   }
 
-  #finished(entry: LogEntry): void {
+  #finish(entry: LogEntry): void {
     this.#last = { index: entry.index, term: entry.term };
     entry.data?.forgetCommands();
     this.#options.applied?.(entry);

@@ -328,7 +328,7 @@ export class ClientRequests {
   }
 
   /** This node is no longer a member: from now on it only redirects its clients. */
-  removed(): void {
+  noteRemoved(): void {
     const { clock, electionMs } = this.#options;
     this.#isRemoved = true;
     this.#handover.begin([], clock.monotonicMs() + electionMs);

@@ -348,7 +348,7 @@ export class NextSegment {
       this.#blank = { file, sizeBytes: this.#blankBytes };
       file.write(new Uint8Array(this.#blankBytes), 0);
       this.#isSyncing = true;
-      file.sync((error) => this.#synced(error));
+      file.sync((error) => this.#noteSync(error));
     } catch (error) {
       this.#discard(error);
     }
@@ -385,7 +385,7 @@ export class NextSegment {
     return { file, sizeBytes: 0 };
   }
 
-  #synced(error: Error | null): void {
+  #noteSync(error: Error | null): void {
     this.#isSyncing = false;
     if (error !== null) this.#discard(error);
     const run = this.#onSyncEnd;

@@ -49,7 +49,7 @@ export class MemberAddresses {
   }
 
   /** Takes a member's announcement. `raftAddress` is `null` when it announced none. */
-  announced(
+  noteAnnounced(
     id: NodeId,
     clientAddress: Address,
     raftAddress: Address | null,

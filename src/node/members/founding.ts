@@ -168,17 +168,17 @@ export class Founding {
         founders: Object.fromEntries(this.#identity.founders),
         isFounded: false,
       }),
-      onHello: (hello) => this.#heard(hello),
+      onHello: (hello) => this.#noteHello(hello),
     }, {
-      message: () => {}, // nothing is agreed on with anybody before the cluster is founded
-      unreachable: () => {},
-      announced: () => {},
-      removed: () => {
+      onMessage: () => {}, // nothing is agreed on with anybody before the cluster is founded
+      onUnreachable: () => {},
+      onAnnounced: () => {},
+      onRemoved: () => {
         if (this.#isOver) return;
         this.stop();
         this.#options.onRemoved();
       },
-      refused: (by, why, at) => this.#refuse(refusedSentence(nodeId, by, why, at)),
+      onRefused: (by, why, at) => this.#refuse(refusedSentence(nodeId, by, why, at)),
     });
   }
 
@@ -209,7 +209,7 @@ export class Founding {
     this.#transport.stop();
   }
 
-  #heard({ from, incarnation, founders, isFounded, host, port }: Hello): void {
+  #noteHello({ from, incarnation, founders, isFounded, host, port }: Hello): void {
     if (this.#isOver) return;
     const word = { incarnation, founders: new Map(Object.entries(founders)), isFounded };
     const step = this.#founders.handleWord(from, word);

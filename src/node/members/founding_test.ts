@@ -115,7 +115,7 @@ class Machines {
     const transport = new PeerTransport({
       ...{ ...place, id: nodeId, clusterId: "c1" },
       credentials: () => ({ incarnation, life, founders: Object.fromEntries(founders), isFounded }),
-    }, { message() {}, unreachable() {}, announced() {}, removed() {}, refused() {} });
+    }, { onMessage() {}, onUnreachable() {}, onAnnounced() {}, onRemoved() {}, onRefused() {} });
     this.#transports.set(nodeId, transport);
     void transport.start().then(() => {
       const addresses = new Map(

@@ -24,7 +24,7 @@ export interface MembershipOptions {
   readonly waitMs: number;
   readonly isConnected: (peer: NodeId) => boolean;
   /** The Raft address that a member announced; `null` if it announced none. */
-  readonly announced: (id: NodeId) => Address | null;
+  readonly addressOf: (id: NodeId) => Address | null;
   /** The incarnation that a member announced; `null` if it announced none. */
   readonly incarnationOf: (id: NodeId) => string | null;
   /** The log's time for an entry proposed now. */
@@ -156,14 +156,14 @@ export class Membership {
 
   /** Makes one change that needs no request: an incarnation, a new address, or a learner's vote. */
   #changeByItself(): void {
-    const { raft, members, logger, announced, incarnationOf, schedule } = this.#options;
+    const { raft, members, logger, addressOf, incarnationOf, schedule } = this.#options;
     const status = raft.status();
     if (!this.#mayPropose(status)) return;
     const { configuration } = members.newest;
     const recorded = withIncarnations(configuration, incarnationOf);
     if (recorded !== configuration && this.#propose(recorded)) return schedule();
     for (const { id, isLearner } of configuration.members) {
-      const address = announced(id);
+      const address = addressOf(id);
       const moved = address === null ? configuration : withAddress(configuration, id, address);
       if (address !== null && moved !== configuration) {
         logger.info(`${id} is now reached at ${formatAddress(address)}`);

@@ -63,7 +63,7 @@ export class MachineUpgrade {
     this.#options = options;
   }
 
-  announced(id: NodeId, versions: BuildVersions): void {
+  noteAnnounced(id: NodeId, versions: BuildVersions): void {
     this.#said.set(id, versions);
   }
 

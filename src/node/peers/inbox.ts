@@ -128,8 +128,8 @@ export class PeerInbox {
     });
     stream.handle({
       onOpen: () => {},
-      onData: (bytes) => this.#received(bytes),
-      onClose: () => this.#closed(),
+      onData: (bytes) => this.#handleData(bytes),
+      onClose: () => this.#handleClose(),
     });
   }
 
@@ -151,10 +151,10 @@ export class PeerInbox {
   close(): void {
     if (this.#isClosed) return;
     this.#stream.close();
-    this.#closed();
+    this.#handleClose();
   }
 
-  #received(bytes: Uint8Array): void {
+  #handleData(bytes: Uint8Array): void {
     try {
       this.#frames.push(bytes);
       for (;;) {
@@ -221,7 +221,7 @@ export class PeerInbox {
     for (const piece of frames.take()) this.#stream.write(piece);
   }
 
-  #closed(): void {
+  #handleClose(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#cancelHello();

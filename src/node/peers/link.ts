@@ -114,7 +114,7 @@ export class EntriesUnderWay {
   #bytes = 0;
 
   /** Counts a message sent to the peer. */
-  sent(message: PeerMessage, nowMs: number): void {
+  noteSent(message: PeerMessage, nowMs: number): void {
     if (message.type !== "append") return;
     let bytes = 0;
     for (const { sizeBytes } of message.entries) bytes += sizeBytes;
@@ -298,23 +298,23 @@ export class PeerLink {
     this.#cancelRetry = afterReading(this.#options.clock, DIAL_MS_MAX, giveUp);
     const answers = new FrameDecoder({ frameBytesMax: NOTICE_BYTES_MAX });
     const stream = this.#options.network.connect(this.#address, {
-      onOpen: () => this.#opened(stream),
-      onData: (bytes) => this.#heard(answers, bytes),
-      onClose: (reason) => this.#closed(shortReason(reason)),
+      onOpen: () => this.#sayHello(stream),
+      onData: (bytes) => this.#handleData(answers, bytes),
+      onClose: (reason) => this.#handleClose(shortReason(reason)),
     });
     this.#stream = stream;
     this.#output = new PacedOutput(stream, this.#options.clock);
     this.#isAnswered = false;
   }
 
-  #opened(stream: Stream): void {
+  #sayHello(stream: Stream): void {
     const hello = new FrameWriter();
     hello.addText(this.#options.hello());
     for (const piece of hello.take()) stream.write(piece);
   }
 
   /** The peer is listening, and has chosen a version. */
-  #welcomed(frame: Uint8Array): void {
+  #noteWelcome(frame: Uint8Array): void {
     decodeWelcome(frame, this.#options.protocol);
     this.#cancelRetry?.();
     this.#isOpen = true;
@@ -328,7 +328,7 @@ export class PeerLink {
     });
   }
 
-  #heard(answers: FrameDecoder, bytes: Uint8Array): void {
+  #handleData(answers: FrameDecoder, bytes: Uint8Array): void {
     this.#unansweredSinceMs = null;
     this.#heardMs = this.#options.clock.monotonicMs();
     this.#isAnswered = true;
@@ -337,7 +337,7 @@ export class PeerLink {
       for (let frame = answers.next(); frame !== null; frame = answers.next()) {
         const notice = decodeNotice(frame);
         if (notice !== null) this.#options.onNotice(notice);
-        else if (!this.#isOpen) this.#welcomed(frame);
+        else if (!this.#isOpen) this.#noteWelcome(frame);
       }
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
@@ -347,10 +347,10 @@ export class PeerLink {
 
   #reconnect(reason = "closed", isSilent = false): void {
     this.#stream?.close();
-    this.#closed(reason, isSilent);
+    this.#handleClose(reason, isSilent);
   }
 
-  #closed(reason: string, isSilent = false): void {
+  #handleClose(reason: string, isSilent = false): void {
     this.#reason = reason;
     const wasOpen = this.#isOpen;
     if (!this.#isAnswered && this.#otherAddress !== null) {
@@ -438,7 +438,7 @@ export class PeerLinks {
   send(message: PeerMessage): void {
     if (!isBulk(message) && this.#urgent.isOpen) return this.#urgent.send(message);
     if (!this.#bulk.isOpen) return;
-    this.#underWay.sent(message, this.#clock.monotonicMs());
+    this.#underWay.noteSent(message, this.#clock.monotonicMs());
     this.#bulk.send(message);
   }
 

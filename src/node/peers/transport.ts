@@ -117,11 +117,11 @@ const LEAVING_MS = 3_000;
 
 /** Receives what the peers say. */
 export interface PeerHandler {
-  message(message: PeerMessage): void;
+  onMessage(message: PeerMessage): void;
   /** Recently sent messages may be lost. */
-  unreachable(peer: NodeId): void;
+  onUnreachable(peer: NodeId): void;
   /** A peer announced its addresses, its incarnation and the versions of its build. */
-  announced(
+  onAnnounced(
     peer: NodeId,
     clientAddress: Address,
     raftAddress: Address,
@@ -129,9 +129,9 @@ export interface PeerHandler {
     versions: BuildVersions,
   ): void;
   /** A peer says that this node was removed from the cluster for good. */
-  removed(): void;
+  onRemoved(): void;
   /** A peer, with its address for clients, says that this node may not take part; see `Notice`. */
-  refused(by: NodeId, why: Exclude<NoticeType, "removed">, at: Address | null): void;
+  onRefused(by: NodeId, why: Exclude<NoticeType, "removed">, at: Address | null): void;
 }
 
 /**
@@ -185,18 +185,18 @@ export class PeerTransport {
           entryBytesMax: this.#options.entryBytesMax,
           machine: this.#versions.machine,
           clock: this.#options.clock,
-          onRefusal: (who, remote, reason) => this.#refused(who, remote, reason),
-          onHello: (hello) => this.#greeted(hello),
-          onMessage: (message) => this.#received(message),
+          onRefusal: (who, remote, reason) => this.#logRefusal(who, remote, reason),
+          onHello: (hello) => this.#admit(hello),
+          onMessage: (message) => this.#handleMessage(message),
           onClose: (inbox) => this.#inboxes.delete(inbox),
         }),
       );
     });
   }
 
-  #received(message: PeerMessage): void {
+  #handleMessage(message: PeerMessage): void {
     if (message.type === "appendReply") this.#links.get(message.from)?.noteReceived(message);
-    this.#handler.message(message);
+    this.#handler.onMessage(message);
   }
 
   /** However many connections stay silent, a member finds room. */
@@ -204,7 +204,7 @@ export class PeerTransport {
     const unknown = [...this.#inboxes].filter(({ peer }) => peer === null);
     const [oldest] = unknown;
     if (oldest === undefined || unknown.length < UNKNOWN_MAX) return;
-    this.#refused("an unknown node", "many places", `more than ${UNKNOWN_MAX} say no hello`);
+    this.#logRefusal("an unknown node", "many places", `more than ${UNKNOWN_MAX} say no hello`);
     oldest.close();
   }
 
@@ -268,11 +268,11 @@ export class PeerTransport {
       network,
       clock,
       random,
-      onLost: () => this.#handler.unreachable(peer),
+      onLost: () => this.#handler.onUnreachable(peer),
       onNotice: ({ cluster, to, type, at }) => {
         if (cluster !== this.#options.clusterId || to !== this.#options.id) return;
-        if (type === "removed") this.#handler.removed();
-        else this.#handler.refused(peer, type, at);
+        if (type === "removed") this.#handler.onRemoved();
+        else this.#handler.onRefused(peer, type, at);
       },
     });
   }
@@ -313,7 +313,7 @@ export class PeerTransport {
   }
 
   /** Logs a refusal, but not again and again: a refused node keeps reconnecting. */
-  #refused(who: string, remote: string, reason: string): void {
+  #logRefusal(who: string, remote: string, reason: string): void {
     const nowMs = this.#options.clock.monotonicMs();
     const refusal = `${who}: ${reason}`;
     const lastMs = this.#refusals.get(refusal) ?? -Infinity;
@@ -327,7 +327,7 @@ export class PeerTransport {
    * Decides whether the sender may take part. An unknown sender may if it knows a newer
    * configuration: it may be the leader from which this node will learn it.
    */
-  #greeted(hello: Hello): Welcome | Notice {
+  #admit(hello: Hello): Welcome | Notice {
     const { id, clusterId } = this.#options;
     if (hello.cluster !== clusterId) {
       throw new ProtocolError(`node ${hello.from} belongs to another cluster, ${hello.cluster}`);
@@ -393,7 +393,7 @@ export class PeerTransport {
     this.#links.set(from, links);
     links.moveTo(raftAddress);
     links.dialNow();
-    this.#handler.announced(from, { host, port }, raftAddress, incarnation, {
+    this.#handler.onAnnounced(from, { host, port }, raftAddress, incarnation, {
       protocol,
       machine,
     });

@@ -58,7 +58,7 @@ async function recorded(messages: readonly PeerMessage[]): Promise<Uint8Array[]>
       credentials: () => (
         { incarnation: `of ${id}`, life: "l", founders: { n1: "of n1" }, isFounded: true }
       ),
-    }, { message() {}, unreachable() {}, announced() {}, removed() {}, refused() {} });
+    }, { onMessage() {}, onUnreachable() {}, onAnnounced() {}, onRemoved() {}, onRefused() {} });
   const receiver = transport("n2", 17002, network);
   await receiver.start();
   const sender = transport("n1", 17001, tapped);

@@ -69,11 +69,11 @@ export class DiskSnapshots implements SnapshotStore {
     assert(this.#writer?.isAbandoned ?? true, "Cannot begin a snapshot: another is being written");
     const { clusterId: cluster, nodeId: node } = this.#options;
     const writer = new WrittenFile(this.#disk, { ...meta, cluster, node }, {
-      failed: (message) => this.#warn("write", meta, message),
+      onFailure: (message) => this.#warn("write", meta, message),
       isWanted: (snapshot) => this.#mayHaveItsName(snapshot),
-      ended: (snapshot, isThere) => {
+      onEnd: (snapshot, isThere) => {
         if (isThere) this.#writer = null;
-        this.#ended(snapshot, isThere);
+        this.#noteEnd(snapshot, isThere);
       },
     });
     if (writer.isAbandoned) return null;
@@ -87,11 +87,11 @@ export class DiskSnapshots implements SnapshotStore {
     this.#incoming?.abandon();
     const { clusterId } = this.#options;
     const incoming = new IncomingFile(this.#disk, snapshot, clusterId, {
-      failed: (message) => this.#warn("receive", snapshot, message),
+      onFailure: (message) => this.#warn("receive", snapshot, message),
       isWanted: (stored) => this.#mayHaveItsName(stored),
-      ended: (stored, isThere) => {
+      onEnd: (stored, isThere) => {
         if (isThere) this.#incoming = null;
-        this.#ended(stored, isThere);
+        this.#noteEnd(stored, isThere);
       },
     });
     if (incoming.isAbandoned) return null;
@@ -149,7 +149,7 @@ export class DiskSnapshots implements SnapshotStore {
     return true;
   }
 
-  #ended(snapshot: StoredSnapshot, isThere: boolean): void {
+  #noteEnd(snapshot: StoredSnapshot, isThere: boolean): void {
     this.#named.delete(snapshot);
     if (isThere) this.#newest = snapshot;
   }

@@ -18,11 +18,11 @@ import { UnfinishedFile } from "./unfinished_file.ts";
 /** What a file in progress reports to the store. */
 export interface UnfinishedEvents {
   /** The disk failed, or the content is damaged. */
-  failed(message: string): void;
+  onFailure(message: string): void;
   /** Asked before the file gets its name, and when the name is durable. */
   isWanted(snapshot: StoredSnapshot): boolean;
   /** The file is durable, or never will be. Called before anybody else is told. */
-  ended(snapshot: StoredSnapshot, isThere: boolean): void;
+  onEnd(snapshot: StoredSnapshot, isThere: boolean): void;
 }
 
 /** A snapshot that this node writes. */
@@ -38,7 +38,11 @@ export class WrittenFile implements SnapshotWriter {
   constructor(disk: Disk, header: SnapshotHeader, events: UnfinishedEvents) {
     this.#header = header;
     this.#events = events;
-    this.#file = new UnfinishedFile(disk, NEW_SNAPSHOT_PATH, (message) => events.failed(message));
+    this.#file = new UnfinishedFile(
+      disk,
+      NEW_SNAPSHOT_PATH,
+      (message) => events.onFailure(message),
+    );
     this.#writeCounted(encodeSnapshotHeader(header));
   }
 
@@ -63,7 +67,7 @@ export class WrittenFile implements SnapshotWriter {
     const snapshot = { ...meta, sizeBytes: this.#file.sizeBytes, checksum };
     const path = `${SNAPSHOT_DIRECTORY}/${snapshotFileName(snapshot)}`;
     this.#file.publish(path, () => this.#events.isWanted(snapshot), (isThere) => {
-      this.#events.ended(snapshot, isThere);
+      this.#events.onEnd(snapshot, isThere);
       done(isThere ? snapshot : null);
     });
   }
@@ -102,7 +106,7 @@ export class IncomingFile implements IncomingSnapshot {
     this.#file = new UnfinishedFile(
       disk,
       INCOMING_SNAPSHOT_PATH,
-      (message) => events.failed(message),
+      (message) => events.onFailure(message),
     );
     this.#scanner = new SnapshotScanner(snapshot.sizeBytes);
   }
@@ -141,7 +145,7 @@ export class IncomingFile implements IncomingSnapshot {
     this.#check(() => this.#checkContent());
     const path = `${SNAPSHOT_DIRECTORY}/${snapshotFileName(this.snapshot)}`;
     this.#file.publish(path, () => this.#events.isWanted(this.snapshot), (isThere) => {
-      this.#events.ended(this.snapshot, isThere);
+      this.#events.onEnd(this.snapshot, isThere);
       done(isThere ? this.snapshot : null);
     });
   }
@@ -167,7 +171,7 @@ export class IncomingFile implements IncomingSnapshot {
       return true;
     } catch (error) {
       if (!(error instanceof SnapshotFileError)) throw error;
-      this.#events.failed(error.message);
+      this.#events.onFailure(error.message);
       this.abandon();
       return false;
     }

@@ -33,7 +33,7 @@ export interface NodeSnapshotsOptions {
   /** See `SnapshotReceiverOptions`. */
   readonly onReceived: (snapshot: SnapshotAt) => void;
   /** See `SnapshotReceiverOptions`. */
-  readonly refused: (why: string) => void;
+  readonly onRefused: (why: string) => void;
 }
 
 /** A node's report on its snapshots. */
@@ -57,18 +57,39 @@ export class NodeSnapshots {
   readonly #status: () => RaftStatus;
 
   constructor(options: NodeSnapshotsOptions) {
-    this.#store = options.store;
-    this.#status = options.status;
-    const damaged = (snapshot: StoredSnapshot) => {
-      options.store.noteDamaged(snapshot);
+    const { id, machine, log, store, clock, logger } = options;
+    const { logBytesMax, meta, isWhole, status, send, onReceived, onRefused } = options;
+    this.#store = store;
+    this.#status = status;
+    const onDamaged = (snapshot: StoredSnapshot) => {
+      store.noteDamaged(snapshot);
       this.#taker.take();
     };
-    this.#sender = new SnapshotSender({ ...options, damaged });
-    this.#receiver = new SnapshotReceiver(options);
-    const sentIndexMin = () => this.#sender.indexMin;
-    this.#taker = new SnapshotTaker({ ...options, sentIndexMin });
-    const appliedIndex = () => options.meta().index;
-    this.exports = new SnapshotExports({ ...options, appliedIndex, damaged }, this.#taker);
+    this.#sender = new SnapshotSender({ id, store, clock, logger, send, onDamaged });
+    this.#receiver = new SnapshotReceiver({
+      machine,
+      store,
+      clock,
+      logger,
+      status,
+      send,
+      onReceived,
+      onRefused,
+    });
+    this.#taker = new SnapshotTaker({
+      machine,
+      log,
+      store,
+      clock,
+      logger,
+      logBytesMax,
+      meta,
+      isWhole,
+      status,
+      sentIndexMin: () => this.#sender.indexMin,
+    });
+    const appliedIndex = () => meta().index;
+    this.exports = new SnapshotExports({ store, clock, appliedIndex, onDamaged }, this.#taker);
   }
 
   report(): SnapshotReport {
@@ -87,7 +108,7 @@ export class NodeSnapshots {
     this.#sender.start(wanted);
   }
 
-  message(message: SnapshotMessage): void {
+  handle(message: SnapshotMessage): void {
     switch (message.type) {
       case "snapshotOffer":
         return this.#receiver.handleOffer(message);
@@ -103,8 +124,8 @@ export class NodeSnapshots {
     return this.#receiver.isReceiving;
   }
 
-  unreachable(peer: NodeId): void {
-    this.#sender.unreachable(peer);
+  noteUnreachable(peer: NodeId): void {
+    this.#sender.noteUnreachable(peer);
   }
 
   noteApplied({ index, sizeBytes }: LogEntry): void {
@@ -125,7 +146,7 @@ export class NodeSnapshots {
   }
 
   /** Removes older snapshots once the received one is installed. */
-  installed(): void {
+  prune(): void {
     this.#store.prune();
   }
 

@@ -15,7 +15,7 @@ export interface SnapshotExportsOptions {
   /** Index of the last entry in the state. */
   readonly appliedIndex: () => number;
   /** Called when a snapshot's file cannot be read or is damaged, so that no client can use it. */
-  readonly damaged: (snapshot: StoredSnapshot) => void;
+  readonly onDamaged: (snapshot: StoredSnapshot) => void;
 }
 
 /** A client's hold on a snapshot. */
@@ -61,8 +61,8 @@ export class SnapshotExports {
    */
   begin(done: Done): SnapshotExport | null {
     if (this.#exports.size >= EXPORTS_MAX) return null;
-    const { clock, store, appliedIndex, damaged } = this.#options;
-    const one = new Export(appliedIndex(), done, clock.monotonicMs(), clock, damaged, () => {
+    const { clock, store, appliedIndex, onDamaged } = this.#options;
+    const one = new Export(appliedIndex(), done, clock.monotonicMs(), clock, onDamaged, () => {
       this.#exports.delete(one);
       store.prune();
     });
@@ -96,7 +96,7 @@ export class SnapshotExports {
 class Export implements SnapshotExport {
   readonly indexMin: number;
   readonly #clock: Clock;
-  readonly #damaged: (snapshot: StoredSnapshot) => void;
+  readonly #onDamaged: (snapshot: StoredSnapshot) => void;
   readonly #onEnd: () => void;
   /** Checks the content as long as the reads are consecutive from the start. */
   #scanner: SnapshotScanner | null = null;
@@ -115,14 +115,14 @@ class Export implements SnapshotExport {
     done: Done,
     nowMs: number,
     clock: Clock,
-    damaged: (snapshot: StoredSnapshot) => void,
+    onDamaged: (snapshot: StoredSnapshot) => void,
     onEnd: () => void,
   ) {
     this.indexMin = indexMin;
     this.#done = done;
     this.usedMs = nowMs;
     this.#clock = clock;
-    this.#damaged = damaged;
+    this.#onDamaged = onDamaged;
     this.#onEnd = onEnd;
   }
 
@@ -137,7 +137,7 @@ class Export implements SnapshotExport {
       this.source = store.openNewest();
     } catch {
       this.refuse("its disk cannot read the snapshot");
-      return this.#damaged(newest);
+      return this.#onDamaged(newest);
     }
     this.#scanner = new SnapshotScanner(newest.sizeBytes);
     this.usedMs = this.#clock.monotonicMs();
@@ -176,7 +176,7 @@ class Export implements SnapshotExport {
     source?.readLater(next.offset, next.bytesMax, (bytes) => {
       const read = bytes instanceof Error ? bytes : this.#check(bytes, next.offset);
       this.#reads.shift();
-      if (read instanceof Error) this.#damaged(source.snapshot);
+      if (read instanceof Error) this.#onDamaged(source.snapshot);
       this.#readNext();
       next.done(read);
     });

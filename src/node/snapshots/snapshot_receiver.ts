@@ -34,7 +34,7 @@ export interface SnapshotReceiverOptions {
   /** Tells the core that this whole snapshot is durable here, or not needed. */
   readonly onReceived: (snapshot: SnapshotAt) => void;
   /** Called when this build cannot use the leader's snapshot. */
-  readonly refused: (why: string) => void;
+  readonly onRefused: (why: string) => void;
 }
 
 /** A snapshot that is arriving. */
@@ -93,7 +93,7 @@ export class SnapshotReceiver {
     if (snapshot.index <= status.commitIndex) return this.#report(snapshot);
     const why = unsupportedVersion(this.#options.machine.versions, snapshot.machineVersion);
     if (why !== null) {
-      return this.#options.refused(`Cannot use the snapshot of entry ${snapshot.index}: ${why}`);
+      return this.#options.onRefused(`Cannot use the snapshot of entry ${snapshot.index}: ${why}`);
     }
     const arrival = this.#place(snapshot);
     if (arrival !== null) this.#reply(offer, arrival.incoming, true);

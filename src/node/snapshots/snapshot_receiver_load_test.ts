@@ -96,7 +96,7 @@ function start(state: StateMachine, { diskMs = 0, chunkMs = 0, fault }: Conditio
     status: () => status,
     send: (message) => void sent.push(message),
     onReceived: ({ index }) => void reported.push(index),
-    refused: note,
+    onRefused: note,
   });
   /** The offset in the last reply. */
   let ackedBytes: number | null = null;

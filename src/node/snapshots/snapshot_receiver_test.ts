@@ -56,7 +56,7 @@ function receiver(fault: (operation: DiskOperation) => DiskFault | null = () => 
     status: () => status,
     send: (message) => void sent.push(message),
     onReceived: ({ index }) => void reported.push(index),
-    refused: (why) => void lines.push(why),
+    onRefused: (why) => void lines.push(why),
   });
   return {
     status,

@@ -30,7 +30,7 @@ export interface SnapshotSenderOptions {
   readonly logger: Logger;
   readonly send: (message: SnapshotMessage) => void;
   /** Called when a snapshot's file cannot be read or is damaged, so that no peer can use it. */
-  readonly damaged: (snapshot: StoredSnapshot) => void;
+  readonly onDamaged: (snapshot: StoredSnapshot) => void;
 }
 
 /** A stream of one snapshot to one peer. It keeps its snapshot when a newer one is taken. */
@@ -105,13 +105,13 @@ export class SnapshotSender {
       stream.underWay.length = 0;
       stream.scanner = reply.offset === 0 ? new SnapshotScanner(sizeBytes) : null;
     } else {
-      this.#acknowledged(stream, reply.offset);
+      this.#noteAcknowledged(stream, reply.offset);
     }
     this.#sendChunks(stream);
   }
 
   /** Chunks in flight to the peer may be lost. */
-  unreachable(peer: NodeId): void {
+  noteUnreachable(peer: NodeId): void {
     const stream = this.#streams.get(peer);
     if (stream !== undefined) stream.heardMs = -Infinity;
   }
@@ -150,7 +150,7 @@ export class SnapshotSender {
       source = this.#options.store.openNewest();
     } catch (error) {
       const newest = this.#options.store.newest();
-      if (newest !== null) this.#useless(to, newest, `cannot be read, ${messageOf(error)}`);
+      if (newest !== null) this.#giveUp(to, newest, `cannot be read, ${messageOf(error)}`);
     }
     if (source === null) return;
     const stream: SnapshotStream = {
@@ -184,7 +184,7 @@ export class SnapshotSender {
     });
   }
 
-  #acknowledged(stream: SnapshotStream, offset: number): void {
+  #noteAcknowledged(stream: SnapshotStream, offset: number): void {
     stream.ackedBytes = Math.max(stream.ackedBytes, offset);
     let chunk = stream.underWay[0];
     for (; chunk !== undefined && chunk.end <= offset; chunk = stream.underWay[0]) {
@@ -205,7 +205,7 @@ export class SnapshotSender {
       if (this.#streams.get(stream.wanted.to) !== stream) return;
       if (read instanceof Error) {
         const { to } = stream.wanted;
-        return this.#useless(to, source.snapshot, `cannot be read, ${read.message}`);
+        return this.#giveUp(to, source.snapshot, `cannot be read, ${read.message}`);
       }
       // Meanwhile the peer may have asked for another part.
       const isDue = !stream.isOffered && stream.scanner === scanner &&
@@ -225,7 +225,7 @@ export class SnapshotSender {
       if (offset + bytes.length === sizeBytes) stream.scanner?.finish();
     } catch (error) {
       if (!(error instanceof SnapshotFileError)) throw error;
-      this.#useless(to, snapshot, `is damaged, ${error.message}`);
+      this.#giveUp(to, snapshot, `is damaged, ${error.message}`);
       return false;
     }
     this.#options.send({ type: "snapshotChunk", from, to, term, index, checksum, offset, bytes });
@@ -234,13 +234,13 @@ export class SnapshotSender {
     return true;
   }
 
-  #useless(to: NodeId, snapshot: StoredSnapshot, why: string): void {
+  #giveUp(to: NodeId, snapshot: StoredSnapshot, why: string): void {
     this.#options.logger.warn(
       `cannot send ${to} a snapshot: the one of entry ${snapshot.index} ${why}; takes a new one`,
     );
     this.#retryAtMs.set(to, this.#now + RETRY_MS);
     this.#end(to);
-    this.#options.damaged(snapshot);
+    this.#options.onDamaged(snapshot);
   }
 
   #end(to: NodeId): void {

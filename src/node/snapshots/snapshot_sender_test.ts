@@ -27,7 +27,7 @@ function start(chunkBytes = 40) {
     clock: new ManualClock(),
     logger: silentLogger,
     send: (message) => void sent.push(message),
-    damaged: (one) => void damaged.push(one),
+    onDamaged: (one) => void damaged.push(one),
   });
   const { index, checksum } = snapshot;
   const reply = (offset: number, isToOffer: boolean, change: Partial<SnapshotReply> = {}) =>

@@ -144,7 +144,7 @@ export class SnapshotTaker {
     if (meta.configuration.members.length === 0) return;
     this.#isWanted = false;
     const writer = store.begin(meta);
-    if (writer === null) return this.#failed();
+    if (writer === null) return this.#noteFailure();
     this.#attempt = { meta, view: machine.beginSnapshot(), writer, startedMs: nowMs };
     this.#scheduleSlice(0);
   }
@@ -163,7 +163,7 @@ export class SnapshotTaker {
     for (let count = 0; count < SLICE_CHUNKS_MAX; count++) {
       const chunk = view.next(CHUNK_BYTES);
       if (chunk === null) return this.#finish(attempt);
-      if (!writer.write(chunk)) return this.#failed();
+      if (!writer.write(chunk)) return this.#noteFailure();
       if (clock.monotonicMs() - startMs >= SLICE_MS) break;
     }
     this.#scheduleSlice(SLICE_MS);
@@ -172,7 +172,7 @@ export class SnapshotTaker {
   #finish(attempt: Attempt): void {
     attempt.writer.finish((snapshot) => {
       if (this.#attempt !== attempt) return;
-      if (snapshot === null) return this.#failed();
+      if (snapshot === null) return this.#noteFailure();
       this.#attempt = null;
       this.#taken(snapshot, attempt.startedMs);
     });
@@ -190,7 +190,7 @@ export class SnapshotTaker {
   }
 
   /** Drops the attempt. The store has logged why. */
-  #failed(): void {
+  #noteFailure(): void {
     this.abandon();
     this.#hasFailed = true;
     this.#retryAtMs = this.#options.clock.monotonicMs() + RETRY_MS;

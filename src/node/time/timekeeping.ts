@@ -1,4 +1,6 @@
 import type { Logger } from "../../base/logger.ts";
+import type { Random } from "../../base/random.ts";
+import type { StateMachine } from "../../commands/state_machine.ts";
 import type { Clock } from "../../platform/clock.ts";
 import type { Raft } from "../../raft/mod.ts";
 import type { NodeId } from "../../raft/types.ts";
@@ -6,15 +8,21 @@ import type { Batch } from "../log/entry.ts";
 import type { Members } from "../members/members.ts";
 import type { TimeReport } from "../members/report.ts";
 import type { ClockMessage, PeerMessage } from "../peers/peer_message.ts";
-import { LogTime, type LogTimeOptions } from "./log_time.ts";
-import { MemberClocks, type MemberClocksOptions } from "./member_clocks.ts";
+import { LogTime } from "./log_time.ts";
+import { MemberClocks } from "./member_clocks.ts";
 
-export interface TimekeepingOptions
-  extends
-    MemberClocksOptions,
-    Omit<LogTimeOptions, "clocks" | "voters">,
-    Omit<ClockGuardOptions, "clocks" | "time" | "voters"> {
+export interface TimekeepingOptions {
+  readonly id: NodeId;
+  readonly raft: Raft<Batch>;
+  readonly machine: StateMachine;
   readonly members: Members;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Maximum offset from the median, above which a clock is wrong. */
+  readonly clockOffsetMsMax: number;
+  /** The best member to lead instead; `null` when none is reachable. */
+  readonly successor: () => NodeId | null;
   readonly send: (message: PeerMessage) => void;
 }
 
@@ -32,15 +40,28 @@ export class Timekeeping {
   #leaderSinceMs = 0;
 
   constructor(options: TimekeepingOptions) {
+    const { id, raft, machine, members, clock, random, logger } = options;
+    const { clockOffsetMsMax, successor } = options;
+    const voters = () => members.voters;
+    const clocks = new MemberClocks({ id, clock, random, clockOffsetMsMax });
     this.#options = options;
-    this.#voters = () => options.members.voters;
-    this.#clocks = new MemberClocks(options);
-    const clocks = { ...options, clocks: this.#clocks, voters: this.#voters };
-    this.log = new LogTime(clocks);
-    this.#guard = new ClockGuard({ ...clocks, time: this.log });
+    this.#voters = voters;
+    this.#clocks = clocks;
+    this.log = new LogTime({ raft, machine, clock, clocks, voters });
+    this.#guard = new ClockGuard({
+      id,
+      raft,
+      clock,
+      clocks,
+      time: this.log,
+      logger,
+      clockOffsetMsMax,
+      voters,
+      successor,
+    });
   }
 
-  message(message: ClockMessage): void {
+  handle(message: ClockMessage): void {
     const { raft, send, clock } = this.#options;
     if (message.type === "clock") return send(this.#clocks.reply(message, this.log.word));
     this.#noteLeader();

@@ -46,7 +46,7 @@ class Follower {
 
   answer({ from, to, serial }: ClockQuestion, logTimeMs: number | null): void {
     const timeMs = this.clock.nowMs();
-    this.timekeeping.message({ type: "clockReply", from: to, to: from, serial, timeMs, logTimeMs });
+    this.timekeeping.handle({ type: "clockReply", from: to, to: from, serial, timeMs, logTimeMs });
   }
 
   get logTimeMs(): number {

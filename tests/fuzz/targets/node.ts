@@ -165,17 +165,17 @@ class FuzzedFollower implements PeerHandler {
 
   // Calls from the transport.
 
-  message(message: PeerMessage): void {
+  onMessage(message: PeerMessage): void {
     if (this.#isLeaderSpeaking) this.#leaderHeard++;
     else this.taken.push(message);
-    this.#node.message(message);
+    this.#node.onMessage(message);
   }
 
-  unreachable(peer: string): void {
-    this.#node.unreachable(peer);
+  onUnreachable(peer: string): void {
+    this.#node.onUnreachable(peer);
   }
 
-  announced(
+  onAnnounced(
     peer: string,
     client: Address,
     raft: Address,
@@ -185,14 +185,14 @@ class FuzzedFollower implements PeerHandler {
     for (const { host, port } of [client, raft]) {
       assert(/^[\w.:-]+$/.test(host) && port <= 65_535, "not the address of a member");
     }
-    this.#node.announced(peer, client, raft, incarnation, versions);
+    this.#node.onAnnounced(peer, client, raft, incarnation, versions);
   }
 
-  removed(): void {
-    this.#node.removed();
+  onRemoved(): void {
+    this.#node.onRemoved();
   }
 
-  refused(by: string, why: "stranger" | "copy", at: Address | null): void {
-    this.#node.refused(by, why, at);
+  onRefused(by: string, why: "stranger" | "copy", at: Address | null): void {
+    this.#node.onRefused(by, why, at);
   }
 }

@@ -153,8 +153,8 @@ export const nodeMutants: readonly Mutant[] = [
     name: "writes-left-in-silence",
     bug: "a write that was batched when leadership ended is never answered",
     file: "src/node/node.ts",
-    find: "if (hasSteppedDown) this.#steppedDown(isHandingOver);",
-    replace: "if (hasSteppedDown && term === 0) this.#steppedDown(isHandingOver);",
+    find: "if (hasSteppedDown) this.#endLeadership(isHandingOver);",
+    replace: "if (hasSteppedDown && term === 0) this.#endLeadership(isHandingOver);",
     killers: [CLUSTER],
   },
   {

@@ -138,7 +138,7 @@ export const storageMutants: readonly Mutant[] = [
     file: "src/node/ready_runner.ts",
     find: "else last.push(ready);\n      return;",
     replace: "else {\n        this.#underWay.push([ready]);\n" +
-      "        log.append(null, [], () => this.#written());\n      }\n      return;",
+      "        log.append(null, [], () => this.#completeWrite());\n      }\n      return;",
     killers: [READY],
   },
   {

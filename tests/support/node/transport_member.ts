@@ -53,11 +53,11 @@ export class TransportMember {
       random: seededRandom(1),
       logger: { info: log, warn: log, error: log },
     }, {
-      message: (message) => this.messages.push(message),
-      unreachable: (peer) => this.lost.push(peer),
-      announced: (peer, address) => this.announced.push([peer, address]),
-      removed: () => this.removedCount++,
-      refused: (by, why, at) => this.refusals.push(`${why} by ${by} at ${at?.host}:${at?.port}`),
+      onMessage: (message) => this.messages.push(message),
+      onUnreachable: (peer) => this.lost.push(peer),
+      onAnnounced: (peer, address) => this.announced.push([peer, address]),
+      onRemoved: () => this.removedCount++,
+      onRefused: (by, why, at) => this.refusals.push(`${why} by ${by} at ${at?.host}:${at?.port}`),
     });
     this.#plan = {
       index: 5,
