@@ -148,6 +148,7 @@ const WORST_SUBCOMMANDS: Readonly<Record<string, Worst>> = {
   "memory|usage": many("MEMORY", "USAGE", "key:1"),
   "object|encoding": many("OBJECT", "ENCODING", "key:1"),
   "object|freq": many("OBJECT", "FREQ", "key:1"),
+  "object|idletime": many("OBJECT", "IDLETIME", "key:1"),
   "object|refcount": many("OBJECT", "REFCOUNT", "key:1"),
   "session|close": many("SESSION", "CLOSE", "none"),
   "session|open": many("SESSION", "OPEN", "1000"),

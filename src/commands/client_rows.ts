@@ -317,8 +317,8 @@ export const clientRows: readonly Command[] = rowsOf("connection", [], [{
       name: "no-touch",
       arity: 3,
       since: "7.2.0",
-      summary: "Accepted; keys have no time of last access",
-      help: ["NO-TOUCH (ON|OFF)", "    Will not touch LRU/LFU stats when this mode is on."],
+      summary: "Accepted; accesses count for OBJECT FREQ all the same",
+      help: ["NO-TOUCH (ON|OFF)", "    Accepted; accesses count for OBJECT FREQ all the same."],
       serve: onOrOff,
     },
     {

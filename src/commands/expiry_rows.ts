@@ -30,7 +30,7 @@ function expireRun(unit: DeadlineUnit, name: string) {
     const deadlineMs = deadlineOf(integerAt(args, 2), unit, context.nowMs);
     if (deadlineMs === null) throw invalidExpireTime(name);
     const key = argument(args, 1);
-    const found = context.keyspace.find(key);
+    const found = context.keyspace.use(key);
     if (found === undefined) return 0;
     if (conditions !== null && !isAllowed(conditions, found.deadlineMs, deadlineMs)) return 0;
     context.keyspace.setDeadline(key, deadlineMs);
@@ -70,7 +70,7 @@ function isAllowed(
 
 function persist({ keyspace }: CommandContext, args: Arguments): Reply {
   const key = argument(args, 1);
-  const found = keyspace.find(key);
+  const found = keyspace.use(key);
   if (found === undefined || found.deadlineMs === null) return 0;
   keyspace.clearDeadline(key);
   return 1;
@@ -100,7 +100,7 @@ function remainingMs(context: CommandContext, args: Arguments): DeadlineMs {
 }
 
 function deadline({ keyspace }: CommandContext, args: Arguments): DeadlineMs {
-  const found = keyspace.lookUp(argument(args, 1));
+  const found = keyspace.inspect(argument(args, 1));
   return found === undefined ? NO_KEY : found.deadlineMs ?? NO_DEADLINE;
 }
 

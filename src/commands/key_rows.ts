@@ -37,20 +37,28 @@ function* del(
   return deleted;
 }
 
-function* exists(
-  { keyspace }: CommandContext,
+function* exists({ keyspace }: CommandContext, args: Arguments): Generator<void, Reply> {
+  return yield* countFound(args, (key) => keyspace.inspect(key));
+}
+
+function* touch({ keyspace }: CommandContext, args: Arguments): Generator<void, Reply> {
+  return yield* countFound(args, (key) => keyspace.lookUp(key));
+}
+
+function* countFound(
   args: Arguments,
-): Generator<void, Reply> {
+  find: (key: string) => Found | undefined,
+): Generator<void, number> {
   let found = 0;
   for (let index = 1; index < args.length; index++) {
-    if (keyspace.lookUp(argument(args, index)) !== undefined) found++;
+    if (find(argument(args, index)) !== undefined) found++;
     if (index % KEYS_PER_STEP === 0) yield;
   }
   return found;
 }
 
 function type({ keyspace }: CommandContext, args: Arguments): Reply {
-  const found = keyspace.lookUp(argument(args, 1));
+  const found = keyspace.inspect(argument(args, 1));
   return found === undefined ? NO_TYPE : new SimpleString(typeOf(found.value));
 }
 
@@ -86,7 +94,7 @@ function copy({ keyspace }: CommandContext, args: Arguments): Reply {
   const replace = parseCopyOptions(args);
   const key = argument(args, 2);
   if (argument(args, 1) === key) throw SAME_KEY;
-  const source = keyspace.find(argument(args, 1));
+  const source = keyspace.use(argument(args, 1));
   if (source === undefined || (!replace && keyspace.has(key))) return 0;
   store(keyspace, key, source);
   return 1;
@@ -156,9 +164,9 @@ export const keyRows: readonly Command[] = rowsOf("generic", ["keyspace"], [
     keys: ALL_KEYS,
     access: "RO",
     since: "3.2.1",
-    summary: "Counts which of the keys exist",
+    summary: "Counts which of the keys exist, and accesses them",
     tips: ["request_policy:multi_shard", "response_policy:agg_sum"],
-    ...inSteps(exists),
+    ...inSteps(touch),
   },
   {
     name: "type",
@@ -214,10 +222,10 @@ const EMBEDDED_LENGTH_MAX = 44;
 const SHARED_INTEGERS = 10_000;
 /** What Redis counts for an object that is never freed. */
 const SHARED_REFERENCES = 2 ** 31 - 1;
-/** Redis says the same as long as no LFU policy is chosen; nothing is evicted here. */
-const NO_FREQUENCY = new CommandError(
-  "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that " +
-    "when switching between policies at runtime LRU and LFU data will take some time to adjust.",
+/** Redis says the same when it counts how often keys are accessed. */
+const NO_IDLE_TIME = new CommandError(
+  "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when " +
+    "switching between policies at runtime LRU and LFU data will take some time to adjust.",
 );
 
 /** `MEMORY USAGE key [SAMPLES count]`: what the key counts for where memory is bounded. */
@@ -242,7 +250,11 @@ function encoding({ keyspace }: CommandContext, args: Arguments): Reply {
 }
 
 function frequency({ keyspace }: CommandContext, args: Arguments): Reply {
-  if (keyspace.has(argument(args, 2))) throw NO_FREQUENCY;
+  return keyspace.frequencyOf(argument(args, 2));
+}
+
+function idleTime({ keyspace }: CommandContext, args: Arguments): Reply {
+  if (keyspace.has(argument(args, 2))) throw NO_IDLE_TIME;
   return null;
 }
 
@@ -315,9 +327,24 @@ export const inspectionRows: readonly Command[] = [
         access: "RO",
         since: "4.0.0",
         tips: ["nondeterministic_output"],
-        summary: "Refused: how often keys are used is not counted",
-        help: ["FREQ <key>", "    Refused, as by a Redis that evicts nothing by frequency."],
+        summary: "Tells how often a key has been accessed at this node lately",
+        help: [
+          "FREQ <key>",
+          "    Return the access frequency index of the <key> at this node. The returned integer",
+          "    is proportional to the logarithm of the recent access frequency of the key.",
+        ],
         run: frequency,
+      },
+      {
+        name: "idletime",
+        arity: 3,
+        kind: "read",
+        keys: KEY_OF_SUBCOMMAND,
+        access: "RO",
+        tips: ["nondeterministic_output"],
+        summary: "Refused: the times of accesses are not kept",
+        help: ["IDLETIME <key>", "    Refused, as by a Redis that evicts by frequency."],
+        run: idleTime,
       },
       {
         name: "refcount",

@@ -1,5 +1,6 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ErrorReply, OK } from "../resp/reply.ts";
+import { POSITIONS_MAX } from "../store/record_arena.ts";
 import { MACHINE_RULES, StateMachine } from "./state_machine.ts";
 import { rowOf } from "./table.ts";
 
@@ -63,4 +64,11 @@ Deno.test("the results of version 1 stay as they are", () => {
     run("DEL", "key"),
   ];
   assertEquals(used, [168, 10_332, 10_619, 11_119, 10_951]);
+});
+
+Deno.test("the arena has a position for each key that any version lets in", () => {
+  const requestKeysMax = 2 ** 20;
+  for (const { keysMax } of MACHINE_RULES) {
+    assert(keysMax + requestKeysMax <= POSITIONS_MAX, `${keysMax}`);
+  }
 });

@@ -274,6 +274,7 @@ export class StateMachine {
 
   #setContext(nowMs: number, random: Random): void {
     this.#context.nowMs = Math.max(nowMs, this.keyspace.timeMs);
+    this.keyspace.noteTime(this.#context.nowMs);
     this.#context.random = random;
   }
 

@@ -65,7 +65,7 @@ function getex({ keyspace, nowMs }: CommandContext, args: Arguments): Reply {
   const options = parseStringOptions(args, 2, "getex");
   if (options === null) throw SYNTAX_ERROR;
   const key = argument(args, 1);
-  const found = keyspace.find(key);
+  const found = keyspace.use(key);
   if (found === undefined) return null;
   const value = stringOf(found);
 
@@ -145,7 +145,8 @@ function setWithOptions(context: CommandContext, args: Arguments): Reply {
   const { keyspace } = context;
   const found = get ? keyspace.find(key) : undefined;
   const before = found === undefined ? null : stringOf(found);
-  if (condition !== null && keyspace.has(key) !== (condition === "XX")) return before;
+  if (condition === "NX" && keyspace.use(key) !== undefined) return before;
+  if (condition === "XX" && !keyspace.has(key)) return before;
   if (keepDeadline) keyspace.update(key, valueArgument(args, 2));
   else keyspace.set(key, valueArgument(args, 2));
   if (deadlineMs !== null) keyspace.setDeadline(key, deadlineMs);
@@ -154,7 +155,7 @@ function setWithOptions(context: CommandContext, args: Arguments): Reply {
 
 function setnx({ keyspace }: CommandContext, args: Arguments): Reply {
   const key = argument(args, 1);
-  if (keyspace.has(key)) return 0;
+  if (keyspace.use(key) !== undefined) return 0;
   keyspace.set(key, valueArgument(args, 2));
   return 1;
 }

@@ -52,9 +52,11 @@ class LongItem {
   readonly key: string;
   value: Value;
   position: number;
+  stamp: number;
 
-  constructor(position: number, key: string, value: Value) {
+  constructor(position: number, key: string, value: Value, stamp: number) {
     this.position = position;
+    this.stamp = stamp;
     this.key = key;
     this.value = value;
   }
@@ -128,9 +130,19 @@ export class Items implements KeyOwner<Item> {
     return typeof item === "number" ? this.#arena.positionAt(item) : item.position;
   }
 
+  /** What `add` or `setStamp` has noted of the key's accesses. */
+  stampOf(item: Item): number {
+    return typeof item === "number" ? this.#arena.stampAt(item) : item.stamp;
+  }
+
+  setStamp(item: Item, stamp: number): void {
+    if (typeof item === "number") this.#arena.setStampAt(item, stamp);
+    else item.stamp = stamp;
+  }
+
   /** Adds a key that is not there, at the next position. */
-  add(key: string, value: Value): void {
-    const item = this.#make(this.#byPosition.length, key, value);
+  add(key: string, value: Value, stamp: number): void {
+    const item = this.#make(this.#byPosition.length, key, value, stamp);
     this.#index.add(key, item);
     this.#byPosition.push(item);
   }
@@ -144,7 +156,7 @@ export class Items implements KeyOwner<Item> {
       return;
     }
     const position = this.positionOf(item);
-    const changed = this.#make(position, key, value);
+    const changed = this.#make(position, key, value, this.stampOf(item));
     this.#index.replace(key, item, changed);
     this.#byPosition.set(position, changed);
     if (typeof item === "number") this.#arena.remove(item);
@@ -163,10 +175,10 @@ export class Items implements KeyOwner<Item> {
     if (typeof item === "number") this.#arena.remove(item);
   }
 
-  #make(position: number, key: string, value: Value): Item {
+  #make(position: number, key: string, value: Value, stamp: number): Item {
     return isShort(key, value)
-      ? this.#arena.add(position, key, value)
-      : new LongItem(position, key, value);
+      ? this.#arena.add(position, key, value, stamp)
+      : new LongItem(position, key, value, stamp);
   }
 
   /** The arena has moved a record. */

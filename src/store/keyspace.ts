@@ -2,6 +2,7 @@ import { type DeadlineMs, Deadlines } from "./deadlines.ts";
 import { type Value, valueBytes } from "./value.ts";
 import { assert } from "../base/errors.ts";
 import { type Item, Items } from "./items.ts";
+import { KeyFrequencies } from "./key_frequency.ts";
 import { DEFAULT_HASH_SEED, type HashSeed } from "./key_table.ts";
 import { DUE_KEY, imageAt, type KeyImage, type KeyName, KeyspaceView } from "./keyspace_view.ts";
 
@@ -47,9 +48,12 @@ export class Keyspace {
   /** Without the deadlines. */
   #usedBytes = 0;
   #expiredCount = 0;
-  /** Of this process alone: no part of the state. */
+  /** Of this process alone, as are the stamps of items: no part of the state. */
   #hitCount = 0;
   #missCount = 0;
+  readonly #frequencies = new KeyFrequencies();
+  /** The access that is counted next: 1 is the next one. */
+  #untilCounted = 1;
   #snapshotView: KeyspaceView | null = null;
   #keyViews = 0;
   /** All that are open, of either kind. */
@@ -106,6 +110,21 @@ export class Keyspace {
     return { hits: this.#hitCount, misses: this.#missCount };
   }
 
+  /** Takes the time of the next accesses, which frequencies go by: the log's, or of who reads. */
+  noteTime(nowMs: number): void {
+    this.#frequencies.noteTime(nowMs);
+  }
+
+  /**
+   * How often the key has been accessed here lately, as Redis's LFU counts it (0 … 255); `null` when
+   * it does not exist. Nodes differ in it, so that no write may depend on it.
+   */
+  frequencyOf(key: string): number | null {
+    const item = this.#items.find(key);
+    if (item === undefined || this.#isDue(this.#items.positionOf(item))) return null;
+    return this.#frequencies.of(this.#items.stampOf(item));
+  }
+
   /** Moves the log's time on, never back, and removes some of the keys that are due. */
   advanceTime(timeMs: number): void {
     if (timeMs > this.#timeMs) this.#timeMs = timeMs;
@@ -129,14 +148,32 @@ export class Keyspace {
   /** What a key has that exists. */
   find(key: string): Found | undefined {
     const item = this.#items.find(key);
-    if (item === undefined) return undefined;
-    const deadlineMs = this.#deadlines.at(this.#items.positionOf(item));
-    if (deadlineMs !== null && deadlineMs <= this.#timeMs) return undefined;
-    return { value: this.#items.valueOf(item), deadlineMs };
+    return item === undefined ? undefined : this.#foundAt(item);
   }
 
-  /** As `find`, for a read that a client asked for: it counts as a hit or a miss. */
+  /** As `find`, for a write that uses the key without changing its value: it counts as an access. */
+  use(key: string): Found | undefined {
+    const item = this.#items.find(key);
+    const found = item === undefined ? undefined : this.#foundAt(item);
+    if (item !== undefined && found !== undefined) this.#noteAccess(item);
+    return found;
+  }
+
+  /** As `find`, for a read that a client asked for: an access, which is a hit or a miss. */
   lookUp(key: string): Found | undefined {
+    const item = this.#items.find(key);
+    const found = item === undefined ? undefined : this.#foundAt(item);
+    if (item === undefined || found === undefined) {
+      this.#missCount++;
+    } else {
+      this.#hitCount++;
+      this.#noteAccess(item);
+    }
+    return found;
+  }
+
+  /** As `lookUp`, for a read that tells about the key and does not use it: it is no access. */
+  inspect(key: string): Found | undefined {
     const found = this.find(key);
     if (found === undefined) this.#missCount++;
     else this.#hitCount++;
@@ -249,6 +286,7 @@ export class Keyspace {
   /** Puts back what a snapshot holds of all keys together, before the keys themselves. */
   restore(timeMs: number, expiredCount: number): void {
     this.#timeMs = timeMs;
+    this.#frequencies.noteTime(timeMs);
     this.#expiredCount = expiredCount;
   }
 
@@ -304,13 +342,29 @@ export class Keyspace {
     return item;
   }
 
+  #foundAt(item: Item): Found | undefined {
+    const deadlineMs = this.#deadlines.at(this.#items.positionOf(item));
+    if (deadlineMs !== null && deadlineMs <= this.#timeMs) return undefined;
+    return { value: this.#items.valueOf(item), deadlineMs };
+  }
+
+  #noteAccess(item: Item): void {
+    if (--this.#untilCounted === 0) this.#countAccess(item);
+  }
+
+  #countAccess(item: Item): void {
+    this.#untilCounted = this.#frequencies.drawNext();
+    this.#items.setStamp(item, this.#frequencies.afterAccess(this.#items.stampOf(item)));
+  }
+
   #insert(key: string, value: Value): void {
-    this.#items.add(key, value);
+    this.#items.add(key, value, this.#frequencies.newStamp());
     this.#usedBytes += KEY_OVERHEAD_BYTES + key.length + valueBytes(value);
   }
 
   #change(item: Item, key: string, value: Value): void {
     if (this.#views.length > 0) this.#keep(this.#items.positionOf(item));
+    this.#noteAccess(item);
     this.#usedBytes += valueBytes(value) - this.#items.valueBytesOf(item);
     this.#items.update(item, key, value);
   }

@@ -138,16 +138,27 @@ export class SegmentMemory {
 export const RECORD_KEY_BYTES_MAX = HASHED_KEY_LENGTH_MAX;
 export const RECORD_VALUE_BYTES_MAX = 4096;
 
+/** Positions are below this. */
+export const POSITIONS_MAX = 2 ** 24;
+
 /** Records begin at multiples of this, and a place is counted in it: so it stays a small integer. */
 const UNIT_BYTES = 8;
 const WORDS_PER_UNIT = 2;
 const HEADER_UNITS = 1;
-/** A record begins with its position; the next word holds the lengths and a flag. */
+/**
+ * A record begins with its position; the next word holds the lengths and a flag. The bits that are
+ * left over in both words hold the stamp: its lower bits in the first, its upper in the second.
+ */
 const STATE_WORD = 1;
+const POSITION_BITS = 24;
+const POSITION_MASK = POSITIONS_MAX - 1;
 const VALUE_LENGTH_BITS = 13;
 const VALUE_LENGTH_MASK = 2 ** VALUE_LENGTH_BITS - 1;
 const KEY_LENGTH_MASK = 2 ** 9 - 1;
 const DEAD_FLAG = 2 ** 22;
+const STATE_BITS = 23;
+const STATE_MASK = 2 ** STATE_BITS - 1;
+const LOWER_STAMP_BITS = 32 - POSITION_BITS;
 
 const SEGMENT_UNITS_BITS = 15;
 const SEGMENT_UNITS_MAX = 2 ** SEGMENT_UNITS_BITS;
@@ -234,14 +245,20 @@ export class RecordArena {
     return this.#memory.slabBytes;
   }
 
-  /** Makes a record; tells where. Key and value are as short as they must be. */
-  add(position: number, key: string, value: string): number {
+  /**
+   * Makes a record; tells where. Key and value are as short as they must be.
+   *
+   * @param stamp a number of `STAMP_BITS` that the record keeps
+   */
+  add(position: number, key: string, value: string, stamp: number): number {
+    assert(position < POSITIONS_MAX, "Cannot add a record: its position is too high");
     const units = unitsFor(key.length + value.length);
     const segment = this.#segmentWith(units);
     const unit = segment.filledUnits;
     segment.filledUnits += units;
-    segment.words[unit * WORDS_PER_UNIT] = position;
-    segment.words[unit * WORDS_PER_UNIT + STATE_WORD] = stateOf(key.length, value.length);
+    segment.words[unit * WORDS_PER_UNIT] = position | stamp << POSITION_BITS;
+    segment.words[unit * WORDS_PER_UNIT + STATE_WORD] = stateOf(key.length, value.length) |
+      stamp >>> LOWER_STAMP_BITS << STATE_BITS;
     const valueAt = writeLatin1(segment.bytes, bytesFrom(unit), key);
     writeLatin1(segment.bytes, valueAt, value);
     return placeOf(segment, unit);
@@ -276,11 +293,29 @@ export class RecordArena {
 
   /** The number that was given to the record. */
   positionAt(place: number): number {
-    return this.#segmentOf(place).words[unitOf(place) * WORDS_PER_UNIT] as number;
+    const word = this.#segmentOf(place).words[unitOf(place) * WORDS_PER_UNIT] as number;
+    return word & POSITION_MASK;
   }
 
   setPositionAt(place: number, position: number): void {
-    this.#segmentOf(place).words[unitOf(place) * WORDS_PER_UNIT] = position;
+    const { words } = this.#segmentOf(place);
+    const at = unitOf(place) * WORDS_PER_UNIT;
+    words[at] = (words[at] as number) & ~POSITION_MASK | position;
+  }
+
+  stampAt(place: number): number {
+    const { words } = this.#segmentOf(place);
+    const at = unitOf(place) * WORDS_PER_UNIT;
+    const upper = (words[at + STATE_WORD] as number) >>> STATE_BITS;
+    return upper << LOWER_STAMP_BITS | (words[at] as number) >>> POSITION_BITS;
+  }
+
+  setStampAt(place: number, stamp: number): void {
+    const { words } = this.#segmentOf(place);
+    const at = unitOf(place) * WORDS_PER_UNIT;
+    const state = (words[at + STATE_WORD] as number) & STATE_MASK;
+    words[at] = (words[at] as number) & POSITION_MASK | stamp << POSITION_BITS;
+    words[at + STATE_WORD] = state | stamp >>> LOWER_STAMP_BITS << STATE_BITS;
   }
 
   /** Writes another value into a record, if it takes just as many units; tells whether it does. */
@@ -294,7 +329,7 @@ export class RecordArena {
     if (length !== before) {
       if (length > RECORD_VALUE_BYTES_MAX) return false;
       if (unitsFor(keyLength + length) !== unitsFor(keyLength + before)) return false;
-      segment.words[unit * WORDS_PER_UNIT + STATE_WORD] = state - before + length;
+      segment.words[unit * WORDS_PER_UNIT + STATE_WORD] = state & ~VALUE_LENGTH_MASK | length;
     }
     writeLatin1(segment.bytes, bytesFrom(unit) + keyLength, value);
     return true;

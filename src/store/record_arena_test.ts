@@ -1,6 +1,13 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { AssertionFailure } from "../base/errors.ts";
 import { type Random, randomInteger, seededRandom } from "../base/random.ts";
-import { RECORD_KEY_BYTES_MAX, RECORD_VALUE_BYTES_MAX, RecordArena } from "./record_arena.ts";
+import { STAMP_BITS } from "./key_frequency.ts";
+import {
+  POSITIONS_MAX,
+  RECORD_KEY_BYTES_MAX,
+  RECORD_VALUE_BYTES_MAX,
+  RecordArena,
+} from "./record_arena.ts";
 
 /** What the arena should hold at a place. */
 interface Expected {
@@ -8,6 +15,7 @@ interface Expected {
   position: number;
   readonly key: string;
   value: string;
+  stamp: number;
 }
 
 /** Records as their owner knows them, in order of position. */
@@ -21,20 +29,27 @@ class Records {
 
   add(key: string, value: string): void {
     const position = this.list.length;
-    const place = this.arena.add(position, key, value);
-    this.list.push({ place, position, key, value });
+    const stamp = (position * 7_919 + 1) % 2 ** STAMP_BITS;
+    const place = this.arena.add(position, key, value, stamp);
+    this.list.push({ place, position, key, value, stamp });
     this.bytes += recordBytes(key, value);
   }
 
   change(position: number, value: string): void {
     const record = this.at(position);
-    const { key, place } = record;
+    const { key, place, stamp } = record;
     this.bytes += recordBytes(key, value) - recordBytes(key, record.value);
     if (!this.arena.overwrite(place, value)) {
-      record.place = this.arena.add(position, key, value);
+      record.place = this.arena.add(position, key, value, stamp);
       this.arena.remove(place);
     }
     record.value = value;
+  }
+
+  setStamp(position: number, stamp: number): void {
+    const record = this.at(position);
+    record.stamp = stamp;
+    this.arena.setStampAt(record.place, stamp);
   }
 
   /** Lets the last one take the place of one that goes. */
@@ -51,7 +66,8 @@ class Records {
   }
 
   check(): void {
-    for (const { place, position, key, value } of this.list) {
+    for (const { place, position, key, value, stamp } of this.list) {
+      assertEquals(this.arena.stampAt(place), stamp);
       assertEquals(this.arena.keyAt(place), key);
       assertEquals(this.arena.valueAt(place), value);
       assertEquals(this.arena.positionAt(place), position);
@@ -100,9 +116,11 @@ Deno.test("an arena holds what it was given, whoever comes, changes and goes", (
     for (let step = 1; step <= 30_000; step++) {
       const isGrowing = randomInteger(random, 30_000) > step;
       const { length } = records.list;
-      const choice = randomInteger(random, 4);
+      const choice = randomInteger(random, 5);
       if (choice === 0 || length === 0) {
         records.add(randomText(random, keyBytesMax), randomText(random, bytesMax));
+      } else if (choice === 4) {
+        records.setStamp(randomInteger(random, length), randomInteger(random, 2 ** STAMP_BITS));
       } else if (choice === 1 && !isGrowing) records.remove(randomInteger(random, length));
       else records.change(randomInteger(random, length), randomText(random, bytesMax));
       if (step % 1_000 === 0) records.check();
@@ -208,4 +226,24 @@ Deno.test("the memory of a state that was large goes back to the system", () => 
   while (records.list.length > 0) records.remove(records.list.length - 1);
   for (let times = 0; times < 2_000; times++) records.arena.tidy();
   assertEquals(records.arena.slabBytes, 0);
+});
+
+Deno.test("a record keeps the highest position and the highest stamp, one beside the other", () => {
+  const arena = new RecordArena(() => {});
+  const key = "k".repeat(RECORD_KEY_BYTES_MAX);
+  const value = "v".repeat(RECORD_VALUE_BYTES_MAX);
+  const highest = 2 ** STAMP_BITS - 1;
+  const place = arena.add(POSITIONS_MAX - 1, key, value, highest);
+  const all = () => [arena.positionAt(place), arena.stampAt(place), arena.valueLengthAt(place)];
+  assertEquals(all(), [POSITIONS_MAX - 1, highest, value.length]);
+  arena.setPositionAt(place, 0);
+  assertEquals(all(), [0, highest, value.length]);
+  arena.setPositionAt(place, POSITIONS_MAX - 1);
+  arena.setStampAt(place, 0);
+  assertEquals(all(), [POSITIONS_MAX - 1, 0, value.length]);
+  arena.setStampAt(place, highest);
+  assert(arena.overwrite(place, value.slice(1)));
+  assertEquals(all(), [POSITIONS_MAX - 1, highest, value.length - 1]);
+  assertEquals([arena.keyAt(place), arena.valueAt(place)], [key, value.slice(1)]);
+  assertThrows(() => arena.add(POSITIONS_MAX, key, value, 0), AssertionFailure);
 });

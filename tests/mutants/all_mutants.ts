@@ -5,6 +5,7 @@ import { commandLineMutants } from "./lists/command_line_mutants.ts";
 import { commandMutants } from "./lists/command_mutants.ts";
 import { diskMutants } from "./lists/disk_mutants.ts";
 import { electionMutants } from "./lists/election_mutants.ts";
+import { frequencyMutants } from "./lists/frequency_mutants.ts";
 import { identityMutants } from "./lists/identity_mutants.ts";
 import { logMutants } from "./lists/log_mutants.ts";
 import { membershipMutants } from "./lists/membership_mutants.ts";
@@ -32,6 +33,7 @@ export const allMutants: readonly Mutant[] = [
   ...readMutants,
   ...answerMutants,
   ...membershipMutants,
+  ...frequencyMutants,
   ...identityMutants,
   ...snapshotMutants,
   ...catchUpMutants,
