@@ -218,7 +218,7 @@ export function makeParts(options: CompleteNodeOptions, hooks: NodeHooks) {
     start: { index, term },
     nowMs: () => time.nowMs(),
     budget,
-    applied: (entry) => snapshots?.noteApplied(entry),
+    onApplied: (entry) => snapshots?.noteApplied(entry),
   });
 
   // Durability

@@ -59,7 +59,7 @@ function fixture(stepsMax = Infinity) {
     random: seededRandom(1),
     start: { index: 0, term: 0 },
     budget,
-    applied: ({ index }) => done.push(`apply ${index}`),
+    onApplied: ({ index }) => done.push(`apply ${index}`),
   });
   const members = new Members({ index: 0, configuration: configurationOf(3) }, []);
   const writer = new ReadyRunner({

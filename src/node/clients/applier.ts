@@ -26,7 +26,7 @@ export interface ApplierOptions {
   /** Bounds the work per turn. */
   readonly budget: TurnBudget;
   /** Called when all of an entry is in the state. */
-  readonly applied?: (entry: LogEntry) => void;
+  readonly onApplied?: (entry: LogEntry) => void;
 }
 
 /** A position in the log. */
@@ -206,7 +206,7 @@ export class Applier {
   #finish(entry: LogEntry): void {
     this.#last = { index: entry.index, term: entry.term };
     entry.data?.forgetCommands();
-    this.#options.applied?.(entry);
+    this.#options.onApplied?.(entry);
   }
 
   /** Executes the request or one step of it. Returns whether the request is done. */

@@ -40,7 +40,7 @@ function applierOf(machine: StateMachine, clock: ManualClock, stepsMax = Infinit
     random,
     start,
     budget,
-    applied: ({ index }) => void applied.push(index),
+    onApplied: ({ index }) => void applied.push(index),
   });
   return Object.assign(applier, { budget, applied, proposals, reads });
 }

@@ -174,11 +174,11 @@ export class SnapshotTaker {
       if (this.#attempt !== attempt) return;
       if (snapshot === null) return this.#noteFailure();
       this.#attempt = null;
-      this.#taken(snapshot, attempt.startedMs);
+      this.#noteTaken(snapshot, attempt.startedMs);
     });
   }
 
-  #taken({ index, sizeBytes }: StoredSnapshot, startedMs: number): void {
+  #noteTaken({ index, sizeBytes }: StoredSnapshot, startedMs: number): void {
     const { clock, store, logger } = this.#options;
     const durationMs = Math.round(clock.monotonicMs() - startedMs);
     this.#last = { atMs: clock.nowMs(), durationMs };
