@@ -11,41 +11,41 @@ import {
   WRONG_TYPE,
 } from "./command_error.ts";
 
-/** An argument that the arity check has shown to be there, as text. */
+/** An argument as text. The arity check has shown that it exists. */
 export function argument(args: Arguments, index: number): string {
   return textOf(valueArgument(args, index));
 }
 
-/** The same of one that is to be stored: it keeps its form. */
+/** As `argument`, for a value that is to be stored: it keeps its form. */
 export function valueArgument(args: Arguments, index: number): ByteString {
   const value = args[index];
   assert(value !== undefined, "Cannot read an argument: the arity was not checked");
   return value;
 }
 
-/** Whether an argument is this option, written in any case. `option` is in upper case. */
+/** Whether an argument is this option, in any case. `option` is in upper case. */
 export function isOption(argument: string, option: string): boolean {
   return argument.length === option.length &&
     (argument === option || argument.toUpperCase() === option);
 }
 
-/** The string that a key holds. @throws {CommandError} when it holds another type */
+/** The string value of a key. @throws {CommandError} if the key holds another type */
 export function stringOf({ value }: { readonly value: Value }): ByteString {
   if (typeOf(value) !== "string") throw WRONG_TYPE;
   return value;
 }
 
-/** The integer that an argument is. @throws {CommandError} when it is none */
+/** The integer value of an argument. @throws {CommandError} if it is not an integer */
 export function integerAt(args: Arguments, index: number): Integer {
   const value = parseInteger(argument(args, index));
   if (value === null) throw NOT_AN_INTEGER;
   return value;
 }
 
-/** How a deadline is given: in seconds or milliseconds, from now (`EX`, `PX`) or absolute. */
+/** The unit of a deadline: seconds or milliseconds, from now (`EX`, `PX`) or absolute. */
 export type DeadlineUnit = "EX" | "PX" | "EXAT" | "PXAT";
 
-/** The deadline for an amount of time, or `null` when it does not fit into 64 bits. */
+/** The deadline for an amount of time; `null` if it does not fit into 64 bits. */
 export function deadlineOf(amount: Integer, unit: DeadlineUnit, nowMs: number): Integer | null {
   const inSeconds = unit === "EX" || unit === "EXAT";
   const amountMs = inSeconds ? multiplyIntegers(amount, 1000) : amount;
@@ -54,9 +54,9 @@ export function deadlineOf(amount: Integer, unit: DeadlineUnit, nowMs: number): 
 }
 
 /**
- * Reads the deadline of `SET`, `GETEX` and the like.
+ * Parses the deadline of `SET`, `GETEX` and the like.
  *
- * @throws {CommandError} when it is no integer, not positive, or beyond 64 bits
+ * @throws {CommandError} if it is not an integer, not positive, or beyond 64 bits
  */
 export function readDeadline(
   amount: string,
@@ -83,7 +83,7 @@ export interface ScanOptions {
 }
 
 /**
- * Reads `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`.
+ * Parses `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`.
  *
  * @throws {CommandError}
  */
@@ -114,8 +114,8 @@ export function parseScan(args: Arguments): ScanOptions {
 }
 
 /**
- * Redis reads cursors with C's `strtoul`: a sign is allowed, an empty text is 0, and a negative
- * number is a huge one. No scan hands out such cursors; they are taken for the start.
+ * Redis parses cursors with C's `strtoul`: a sign is allowed, an empty text is 0, and a negative
+ * number is a huge one. No scan returns such cursors; they count as the start.
  */
 function parseCursor(text: string): number | null {
   const nul = text.indexOf("\0");
@@ -134,13 +134,13 @@ export interface StringOptions {
   keepDeadline: boolean;
   persist: boolean;
   unit: DeadlineUnit | null;
-  /** What follows `unit`. */
+  /** The argument after `unit`. */
   amount: string;
 }
 
 /**
- * Reads the options from argument `from` on; `null` when they make no sense. An option may be
- * repeated, and the last amount counts; different ones for the same thing exclude each other.
+ * Parses the options from argument `from` on; `null` if they are invalid. An option may be
+ * repeated, and the last amount counts; different options for the same thing exclude each other.
  */
 export function parseStringOptions(
   args: Arguments,

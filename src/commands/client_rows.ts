@@ -6,7 +6,9 @@ import type { Client, LocalReply, LocalServer } from "./local.ts";
 
 const QUOTED_MAX = 128;
 
-/** Maximum length of what a client says about itself: it is kept, and shown by `CLIENT LIST`. */
+/**
+ * Maximum length of a client's name and library name, which are kept and shown by `CLIENT LIST`.
+ */
 const CLIENT_TEXT_MAX = 1024;
 
 /**
@@ -131,7 +133,7 @@ function kill(server: LocalServer, self: Client, args: readonly string[]): Reply
     if (victims.length === 0) throw new CommandError("ERR No such client");
     return OK;
   }
-  /** By option. Of one that is given twice, the last counts, as in Redis. */
+  /** Filters by option. If one is given twice the last counts, as in Redis. */
   const filters = new Map<string, Filter>();
   let isSelfSkipped = true;
   for (let at = 2; at < args.length; at += 2) {
@@ -207,7 +209,7 @@ const ADMIN = {
   categories: ["admin", "dangerous", "connection"],
 };
 
-/** `CLIENT …`: what a client says and asks about connections. */
+/** `CLIENT …`: commands about client connections. */
 export const clientRows: readonly Command[] = rowsOf("connection", [], [{
   name: "client",
   arity: -2,

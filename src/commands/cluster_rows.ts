@@ -20,7 +20,7 @@ import { endingView, KEYS_PER_STEP, Slices } from "./slices.ts";
 const INVALID_SLOT = new CommandError("ERR Invalid slot");
 const INVALID_SLOT_OR_COUNT = new CommandError("ERR Invalid slot or number of keys");
 
-/** A read that goes through all keys: at once, or in slices from a view of the keys as they are now. */
+/** A read of all keys: at once, or in slices from a view of the current keys. */
 interface SlotRead {
   readonly run: (context: CommandContext, args: Arguments) => Reply;
   readonly begin: (context: CommandContext, args: Arguments) => Slices;
@@ -59,7 +59,7 @@ const getKeysInSlot: SlotRead = slotRead(function* ({ replyBytesMax }, args, key
   return found;
 });
 
-/** @param read gets the keys, and a null wherever others may be looked after */
+/** @param read gets the keys, and a `null` wherever it may yield to other requests */
 function slotRead(
   read: (
     context: CommandContext,
@@ -82,7 +82,7 @@ function slotRead(
   };
 }
 
-/** @param view `null`: the keys do not change meanwhile */
+/** @param view `null` if the keys do not change meanwhile */
 function* keysOf(
   keyspace: Keyspace,
   view: KeyspaceView<KeyName> | null,
@@ -101,7 +101,7 @@ const ADMIN = {
 };
 
 const changeMembers: LocalRun = ({ ofLeader }, _client, args, reply) => {
-  assert(ofLeader !== null, "the dispatcher sends what the leader does to the leader");
+  assert(ofLeader !== null, "the dispatcher sends leader commands to the leader");
   ofLeader.changeMembers(args, reply);
   return SETTLED_BY_HANDLER;
 };
@@ -124,7 +124,7 @@ export const clusterRows: readonly Command[] = rowsOf("cluster", [], [{
   flags: [],
   keys: null,
   since: "3.0.0",
-  summary: "Tells about the cluster, and changes its members",
+  summary: "Shows the cluster, and changes its members",
   subcommands: subcommandsOf("cluster", {
     group: "cluster",
     flags: ["stale"],
@@ -158,7 +158,7 @@ export const clusterRows: readonly Command[] = rowsOf("cluster", [], [{
       summary: "Removes a member for good",
       help: [
         "FORGET <id> [FORCE]",
-        "    Remove a member for good, FORCE also if too few members would be left that answer.",
+        "    Remove a member for good; with FORCE also if too few remaining members answer.",
       ],
       isForLeader: true,
       serve: changeMembers,
@@ -180,7 +180,7 @@ export const clusterRows: readonly Command[] = rowsOf("cluster", [], [{
       isText: true,
       arity: 2,
       tips: ["nondeterministic_output"],
-      summary: "Tells about the cluster as Redis Cluster does",
+      summary: "Returns the state of the cluster as Redis Cluster does",
       help: ["INFO", "    Return information about the cluster."],
       serve: (server, client) => clusterInfoText(server.clusterView(client)),
     },
@@ -192,7 +192,7 @@ export const clusterRows: readonly Command[] = rowsOf("cluster", [], [{
       summary: "Enters a new node as a learner; the node itself says it",
       help: [
         "JOIN <id> <host>:<raft-port> <incarnation>",
-        "    Enter a new node as a learner; it gets its vote when it has caught up. Said by that node.",
+        "    Add a new node as a learner, which becomes a voter when it has caught up. Sent by that node.",
       ],
       isForLeader: true,
       serve: changeMembers,
@@ -208,7 +208,7 @@ export const clusterRows: readonly Command[] = rowsOf("cluster", [], [{
       name: "members",
       arity: 2,
       since: "0.1.0",
-      summary: "Tells the members' ids and addresses",
+      summary: "Returns the members' ids and addresses",
       help: ["MEMBERS", "    Return the members' ids and addresses."],
       serve: (server, client) => membersReply(server.clusterView(client)),
     },
@@ -224,7 +224,7 @@ export const clusterRows: readonly Command[] = rowsOf("cluster", [], [{
       isText: true,
       arity: 2,
       tips: ["nondeterministic_output"],
-      summary: "Tells the members as Redis Cluster does",
+      summary: "Returns the members as Redis Cluster does",
       help: [
         "NODES",
         "    Return cluster configuration seen by node. Output format:",
@@ -273,7 +273,7 @@ export const clusterRows: readonly Command[] = rowsOf("cluster", [], [{
       arity: 3,
       since: "0.1.0",
       summary: "Hands leadership over to a voting member",
-      help: ["TRANSFER <id>", "    Hand leadership over to a voting member."],
+      help: ["TRANSFER <id>", "    Transfer leadership to a voting member."],
       isForLeader: true,
       serve: changeMembers,
     },

@@ -2,42 +2,47 @@ import { type Address, formatRedisAddress } from "../base/address.ts";
 import { MapReply, type Reply } from "../resp/reply.ts";
 import { SLOTS } from "./key_slot.ts";
 
-/** One that serves clients of Redis Cluster: a member as a node sees it, or a proxy as it sees itself. */
+/**
+ * A server for clients of Redis Cluster: a member as a node sees it, or a proxy as it sees itself.
+ */
 export interface ClusterNode {
   readonly id: string;
-  /** For clients; `null` while it is unknown. */
+  /** The address for clients; `null` while it is unknown. */
   readonly address: Address | null;
-  /** The port behind `@` in `CLUSTER NODES`. */
+  /** The port after `@` in `CLUSTER NODES`. */
   readonly busPort: number;
   readonly isConnected: boolean;
   /** The last entry that it is known to have. */
   readonly offset: number;
-  /** Of its configuration, in `CLUSTER NODES`: the term; of a proxy 0. */
+  /** The epoch of its configuration in `CLUSTER NODES`: the term, or 0 for a proxy. */
   readonly epoch: number;
 }
 
 /**
- * The cluster as one node or proxy sees it now. What Redis's `CLUSTER`, `ROLE` and `INFO` tell of it
- * is rendered from this value, by both alike.
+ * The cluster as one node or proxy sees it now. Both render the replies of Redis's `CLUSTER`,
+ * `ROLE` and `INFO` from this value.
  */
 export interface ClusterView {
-  /** Of the node or proxy that is asked. */
+  /** The id of the node or proxy that answers. */
   readonly id: string;
   readonly term: number;
-  /** Reads and writes are served, here or through here. */
+  /** Whether reads and writes are served, here or through here. */
   readonly isServing: boolean;
   readonly isCatchingUp: boolean;
-  /** Those that serve clients; a proxy serves all slots by itself. */
+  /** The servers for clients. A proxy serves all slots by itself. */
   readonly nodes: readonly ClusterNode[];
-  /** Of `nodes`: who is the master of all slots, the leader or the last one known. */
+  /** The id, among `nodes`, of the master of all slots: the leader or the last one known. */
   readonly masterId: string | null;
-  /** The one that is asked takes writes. */
+  /** Whether the answering server accepts writes. */
   readonly isMaster: boolean;
-  /** Whom writes are sent to. */
+  /** The address to which writes are sent. */
   readonly masterAddress: Address | null;
-  /** The last entry: of the log at a leader, applied at another, committed as a proxy knows it. */
+  /**
+   * The last entry: of the log at a leader, applied at a follower, committed as far as a proxy
+   * knows.
+   */
   readonly offset: number;
-  /** The ids of all members with `host:port` for clients, empty while it is unknown. */
+  /** The ids of all members with their `host:port` for clients, which is empty while unknown. */
   readonly members: readonly (readonly [id: string, address: string])[];
 }
 

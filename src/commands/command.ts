@@ -9,13 +9,13 @@ import { Slices } from "./slices.ts";
 
 /**
  * Who executes a command:
- * - `write`: the replicated state machine, by way of the log
+ * - `write`: the replicated state machine, through the log
  * - `read`: the state machine of any node, once it is known to be up to date
- * - `local`: the process that the client is connected to, node or proxy
+ * - `local`: the process to which the client is connected, node or proxy
  */
 export type CommandKind = "read" | "write" | "local";
 
-/** Where the keys stand among the arguments, the command's name being argument 0 (Redis's terms). */
+/** The positions of the keys among the arguments. Argument 0 is the command's name, as in Redis. */
 export interface KeyPositions {
   readonly first: number;
   /** Negative counts from the end: -1 is the last argument. */
@@ -29,63 +29,63 @@ export interface KeyPositions {
  */
 export type KeyAccess = string | readonly string[];
 
-/** What a handler may look at: nothing else, so that all nodes compute the same. */
+/** The only input of a handler besides the arguments, so that all nodes compute the same. */
 export interface CommandContext {
   readonly keyspace: Keyspace;
   readonly sessions: OnceSessions;
   readonly settings: Settings;
   /**
    * The time, in milliseconds of the Unix epoch, from which relative deadlines and remaining times
-   * are reckoned. In a write it is the log entry's time. In a read it is the answering node's clock
-   * but never before the log's time; whether a key exists is never judged by it.
+   * are computed. In a write it is the log entry's time. In a read it is the answering node's clock
+   * but never before the log's time. It does not decide whether a key exists.
    */
   readonly nowMs: number;
-  /** For `RANDOMKEY`. A write must not use it. */
+  /** Randomness for `RANDOMKEY`. A write must not use it. */
   readonly random: Random;
-  /** The longest string that a command may make. */
+  /** Maximum length of a string that a command may create. */
   readonly stringBytesMax: number;
-  /** The built-in bound of what the state may take, which a setting can only lower. */
+  /** The built-in memory limit of the state, which a setting can only lower. */
   readonly memoryBytesLimit: number;
-  /** The longest reply of a read; of a write, it must not be looked at. */
+  /** Maximum size of a read's reply. A write must not use it. */
   readonly replyBytesMax: number;
   /**
-   * Executes the requests that another one brings, in order and in that one's log entry, so that
-   * nothing comes between them. The reply to a request that `check` or its handler refuses is the
-   * refusal; those after it are executed all the same.
+   * Executes the requests inside another request, in order and in that request's log entry, so that
+   * nothing comes between them. If `check` or a handler refuses a request its reply is the error,
+   * and later requests are still executed.
    */
   readonly executeAll: (requests: readonly Arguments[], check: Inner["check"]) => Reply[];
-  /** The same, step by step where a request takes long. */
+  /** As `executeAll`, in steps if a request takes long. */
   readonly allInSteps: (
     requests: readonly Arguments[],
     check: Inner["check"],
   ) => Generator<void, Reply[]>;
 }
 
-/** The request that another one brings, to its end. */
+/** The request inside another one, which extends to the end of the arguments. */
 export interface Inner {
-  /** The argument at which it begins. */
+  /** Index of its first argument. */
   readonly from: number;
-  /** @throws {CommandError} when this command may not be brought */
+  /** @throws {CommandError} if this command may not be inside the other */
   readonly check: (command: Command) => void;
 }
 
-/** A row of the command table: the one source for routing, `COMMAND` and documentation. */
+/** A row of the command table, the single source for routing, `COMMAND` and documentation. */
 export interface Command {
-  /** Lower case; of a subcommand with its container's name before it, `client|kill`. */
+  /** In lower case. A subcommand has its container's name before it, `client|kill`. */
   readonly name: string;
-  /** Number of arguments with the name; negative: at least that many (Redis's convention). */
+  /** Number of arguments including the name; negative: at least that many (Redis's convention). */
   readonly arity: number;
   readonly kind: CommandKind;
   /** Redis's command flags, such as `fast` or `denyoom`; `write` and `readonly` follow from kind. */
   readonly flags: readonly string[];
   readonly keys: KeyPositions | null;
-  /** Given where there are `keys`. */
+  /** Present if there are `keys`. */
   readonly access?: KeyAccess;
-  /** Redis's remark on the access. */
+  /** Redis's note on the access. */
   readonly accessNote?: string;
-  /** The access of this request, where it depends on the arguments (`variable_flags`). */
+  /** The access of a given request, if it depends on the arguments (`variable_flags`). */
   readonly accessOf?: (args: Arguments) => string;
-  /** It brings a whole other request (`ONCE`): that one's keys count. */
+  /** The command contains a whole other request (`ONCE`), whose keys count. */
   readonly inner?: Inner;
   /** Redis's command group, such as `string`; `session` is Regent's own. */
   readonly group: string;
@@ -94,38 +94,38 @@ export interface Command {
    * `flags`: `read`, `write`, `fast`, `slow`.
    */
   readonly categories: readonly string[];
-  /** The version of Redis that brought it; of Regent in the group `session`. */
+  /** The version of Redis that introduced it, or of Regent in the group `session`. */
   readonly since: string;
-  /** Of a write: the version of the state machine that brought it. @default the first */
+  /** For a write, the version of the state machine that introduced it. @default the first */
   readonly machineSince?: number;
-  /** Its reply is text for people, which RESP2 cannot tell from a value. */
+  /** Whether its reply is text for people, which RESP2 cannot distinguish from a value. */
   readonly isText?: boolean;
   /** One sentence for help. */
   readonly summary: string;
   /** Redis's command tips, for clients that talk to several servers. @default none */
   readonly tips?: readonly string[];
-  /** Of a container, such as `CLIENT`: the rows of its second words. */
+  /** The rows of a container's second words, such as those of `CLIENT`. */
   readonly subcommands?: readonly Command[];
-  /** Of a subcommand: its lines in the container's `HELP`, the arguments first. */
+  /** A subcommand's lines in the container's `HELP`, the arguments first. */
   readonly help?: readonly string[];
-  /** A node serves it, and a proxy has nothing of the kind. @default both serve it */
+  /** Whether only nodes serve it, since a proxy has nothing of the kind. @default both serve it */
   readonly isForNodes?: boolean;
-  /** Of a local command: the leader alone serves it, and a proxy asks the leader. */
+  /** Whether only the leader serves this local command: a proxy asks the leader. */
   readonly isForLeader?: boolean;
   /**
-   * Executes a read or a write. `args[0]` is the command's name as the client wrote it. Arity has
-   * been checked. A refusal is thrown as `CommandError`, before anything is changed.
+   * Executes a read or a write. `args[0]` is the command's name as the client wrote it. The arity
+   * has been checked. A refusal is thrown as `CommandError`, before anything is changed.
    */
   readonly run?: (context: CommandContext, args: Arguments) => Reply;
-  /** Executes a local command; what node and proxy provide for it is passed in. */
+  /** Executes a local command, with the functions that the node or proxy provides. */
   readonly serve?: LocalRun;
   /**
-   * The same as `run` with the same reply, for requests that may take long: with
-   * `SLICED_ARGUMENTS_MIN` arguments or more, or with any number (`isLong`). A command without it
-   * takes a time that does not depend on the number of keys or arguments.
+   * As `run`, with the same reply, for requests that may take long: those with at least
+   * `SLICED_ARGUMENTS_MIN` arguments, or all of them (`isLong`). The time of a command without it
+   * does not depend on the number of keys or arguments.
    */
   readonly begin?: (context: CommandContext, args: Arguments) => Slices;
-  /** However few its arguments are, it may take long. */
+  /** Whether it may take long even with few arguments. */
   readonly isLong?: boolean;
 }
 
@@ -138,12 +138,12 @@ export const ALL_KEYS: KeyPositions = { first: 1, last: -1, step: 1 };
 /** `MSET key value key value …` */
 export const ALL_PAIRS: KeyPositions = { first: 1, last: -1, step: 2 };
 
-/** A row without what all rows of its group have in common. */
+/** A row without the fields that all rows of its group share. */
 export type Row = Omit<Command, "group" | "categories"> & Partial<Pick<Command, "categories">>;
 
 type Steps = (context: CommandContext, args: Arguments) => Generator<void, Reply>;
 
-/** How a row carries out its requests when they are written as steps. */
+/** The handlers of a row that is written as steps. */
 export function inSteps(steps: Steps): Required<Pick<Command, "run" | "begin">> {
   return {
     run: (context, args) => new Slices(steps(context, args)).finish(),
@@ -151,7 +151,7 @@ export function inSteps(steps: Steps): Required<Pick<Command, "run" | "begin">> 
   };
 }
 
-/** Completes the rows of a group; a row's own categories count instead of the group's. */
+/** Completes the rows of a group. A row's own categories replace the group's. */
 export function rowsOf(
   group: string,
   categories: readonly string[],
@@ -160,10 +160,10 @@ export function rowsOf(
   return rows.map((row) => ({ categories, ...row, group }));
 }
 
-/** What all subcommands of a container have in common, and may have otherwise. */
+/** Defaults of all subcommands of a container. */
 export type SubcommandDefaults = Pick<Row, "flags" | "since"> & Pick<Command, "categories">;
 
-/** A row of a container; its arity counts the container's name. */
+/** A row of a container. Its arity includes the container's name. */
 export type SubcommandRow =
   & Pick<Row, "name" | "arity" | "summary">
   & Partial<Omit<Row, "name" | "arity" | "summary">>;
@@ -171,7 +171,7 @@ export type SubcommandRow =
 const HELP_FLAGS = ["loading", "stale"];
 
 /**
- * The rows of a container's subcommands, with `HELP` among them, which follows from the others.
+ * The rows of a container's subcommands, including `HELP`, which is derived from the others.
  *
  * @param container in lower case
  */
@@ -186,7 +186,7 @@ export function subcommandsOf(
     flags: HELP_FLAGS,
     categories: defaults.categories.filter((category) => !ADMIN.includes(category)),
     since: "5.0.0",
-    summary: "Tells about the subcommands",
+    summary: "Describes the subcommands",
     help: ["HELP", "    Prints this help."],
     serve: ({ ofNode }) => helpReply(container, all, ofNode !== null),
   };
@@ -200,7 +200,7 @@ export function subcommandsOf(
   return all;
 }
 
-/** @param isNode whether what only nodes serve is shown, too */
+/** @param isNode whether subcommands that only nodes serve are shown */
 function helpReply(container: string, rows: readonly Command[], isNode: boolean): Reply {
   const lines = rows
     .filter(({ isForNodes = false }) => isNode || !isForNodes)

@@ -2,11 +2,11 @@ import { type Arguments, textOf } from "../base/byte_string.ts";
 import { ErrorReply } from "../resp/reply.ts";
 
 /**
- * A request is refused: a handler throws this before it has changed anything, and whoever executes
- * the command answers with `reply`.
+ * A refusal of a request. A handler throws it before it has changed anything, and the caller
+ * replies with `reply`.
  *
- * It does not extend `Error`, so that V8 captures no stack trace for it: a client may be refused at
- * full rate. To throw and catch it costs about 3 µs, an `Error` three times as much.
+ * It does not extend `Error`, so that V8 captures no stack trace: a client may be refused at full
+ * rate. Throwing and catching it takes about 3 µs, three times as long for an `Error`.
  */
 export class CommandError {
   readonly reply: ErrorReply;
@@ -18,9 +18,9 @@ export class CommandError {
 }
 
 /**
- * The answer to a request whose handler threw.
+ * The reply to a request whose handler threw.
  *
- * @throws {unknown} the same again when it is no refusal
+ * @throws {unknown} the same value if it is not a `CommandError`
  */
 export function errorReplyOf(thrown: unknown): ErrorReply {
   if (thrown instanceof CommandError) return thrown.reply;
@@ -38,7 +38,9 @@ export const WRONG_TYPE: CommandError = new CommandError(
   "WRONGTYPE Operation against a key holding the wrong kind of value",
 );
 
-/** Maximum number of characters of a name that Redis repeats, and about that many of all arguments. */
+/**
+ * Maximum number of characters of a name that Redis repeats, and roughly of all arguments together.
+ */
 const QUOTED_MAX = 128;
 
 /** The beginning of an argument as C prints it: it ends before the first zero byte. */
@@ -48,14 +50,14 @@ export function quoted(argument: string, lengthMax: number): string {
 }
 
 /**
- * An error that repeats what a client sent. Line breaks would break the protocol: they are cut off
- * at the ends and become spaces within, as Redis does it.
+ * An error that repeats input of a client. Line breaks would break the protocol: as in Redis, they
+ * are trimmed at the ends and become spaces within.
  */
 export function errorQuoting(text: string): CommandError {
   return new CommandError(text.replace(/^[\r\n]+|[\r\n]+$/g, "").replace(/[\r\n]/g, " "));
 }
 
-/** @param name in lower case; of a subcommand `container|subcommand` */
+/** @param name in lower case; for a subcommand `container|subcommand` */
 export function wrongNumberOfArguments(name: string): CommandError {
   return new CommandError(`ERR wrong number of arguments for '${name}' command`);
 }
@@ -70,14 +72,14 @@ export function unknownCommand(args: Arguments): CommandError {
   return errorQuoting(`ERR unknown command '${name}', with args beginning with: ${beginning}`);
 }
 
-/** The error for a container command, such as `CLIENT`, whose second word it does not know. */
+/** The error for a container command, such as `CLIENT`, with an unknown second word. */
 export function unknownSubcommand(args: Arguments): CommandError {
   const [container = "", word = ""] = args.slice(0, 2).map(textOf);
   const name = quoted(word, QUOTED_MAX);
   return errorQuoting(`ERR unknown subcommand '${name}'. Try ${container.toUpperCase()} HELP.`);
 }
 
-/** What is answered instead of a reply that would be too long to be held for a client. */
+/** The error that replaces a reply too large to be buffered for a client. */
 export function replyTooLarge(bytesMax: number): CommandError {
   return new CommandError(
     `ERR The reply is too large, more than ${bytesMax} bytes (--output-bytes-max)`,

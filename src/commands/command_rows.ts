@@ -5,7 +5,7 @@ import { type Command, type Inner, rowsOf, subcommandsOf } from "./command.ts";
 import { CommandError, SYNTAX_ERROR } from "./command_error.ts";
 import { Glob, PATTERN_BYTES_MAX, PATTERN_TOO_LONG } from "./glob.ts";
 
-/** The whole table, which this part of it answers from. */
+/** The whole table, from which its own rows answer. */
 export interface CommandTable {
   readonly commands: readonly Command[];
   lookup(name: string): Command | undefined;
@@ -27,10 +27,10 @@ const CATEGORIES = [
   "dangerous",
   "connection",
 ];
-/** Maximum number of commands that one request may ask about: each takes time and a long reply. */
+/** Maximum number of commands in one request: each takes time and has a long reply. */
 const NAMES_MAX = 256;
 const TOO_MANY_NAMES = new CommandError(`ERR too many commands, more than ${NAMES_MAX}`);
-/** Maximum number of words of a request whose keys are asked for. */
+/** Maximum number of words of a request whose keys are requested. */
 const WORDS_MAX = 4_096;
 const TOO_MANY_WORDS = new CommandError(`ERR too many arguments, more than ${WORDS_MAX}`);
 const INVALID_COMMAND = new CommandError("ERR Invalid command specified");
@@ -57,12 +57,12 @@ function statuses(texts: readonly string[]): Reply {
   return new SetReply(texts.map((text) => new SimpleString(text)));
 }
 
-/** Where the keys stand and how they are used, in the form of Redis's key specifications. */
+/** The positions and the access of keys, in the form of Redis's key specifications. */
 function keySpecifications({ keys, access = [], accessNote }: Command): Reply[] {
   if (keys === null) return [];
   const accesses = typeof access === "string" ? [access] : access;
   return accesses.map((flags, at) => {
-    // One for all keys, or one for each of them.
+    // One access for all keys, or one for each of them.
     const { first, last, step } = accesses.length === 1
       ? keys
       : { first: keys.first + at, last: keys.first + at, step: 1 };
@@ -151,7 +151,7 @@ function list(table: CommandTable, args: readonly string[]): Reply {
   throw SYNTAX_ERROR;
 }
 
-/** Subcommands have places of their own behind their container. */
+/** Subcommands follow their container. */
 function namesWhere(
   { commands }: CommandTable,
   isWanted: (command: Command) => boolean,
@@ -162,7 +162,7 @@ function namesWhere(
 
 const PASSIVE = ["loading", "stale"];
 
-/** `COMMAND …`: the table about itself, in the shapes of Redis 7. */
+/** `COMMAND …`: the table about itself, in the formats of Redis 7. */
 export function commandRows(table: CommandTable): readonly Command[] {
   const subcommands = subcommandsOf("command", {
     group: "server",
@@ -213,7 +213,7 @@ export function commandRows(table: CommandTable): readonly Command[] {
       name: "info",
       arity: -2,
       tips: ["nondeterministic_output_order"],
-      summary: "Tells about commands in the form that clients read",
+      summary: "Returns details of commands in the form that clients read",
       help: [
         "INFO [<command-name> ...]",
         "    Return details about multiple commands.",
@@ -242,7 +242,7 @@ export function commandRows(table: CommandTable): readonly Command[] {
     flags: PASSIVE,
     keys: null,
     since: "2.8.13",
-    summary: "Tells about the commands",
+    summary: "Returns details of all commands",
     tips: ["nondeterministic_output_order"],
     subcommands,
     serve: () => infos(table, []),

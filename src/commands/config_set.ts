@@ -4,10 +4,12 @@ import { argument } from "./arguments.ts";
 import type { CommandContext } from "./command.ts";
 import { CommandError, errorQuoting, SYNTAX_ERROR } from "./command_error.ts";
 
-/** The setting that belongs to the cluster, under the name that Redis has for it. */
+/** The setting that belongs to the cluster, under its name in Redis. */
 export const MAXMEMORY = "maxmemory";
 
-/** What `CONFIG GET` shows besides: flags of each process, which no client can change. */
+/**
+ * The other settings that `CONFIG GET` shows: flags of each process, which no client can change.
+ */
 export const FIXED_SETTINGS: readonly string[] = [
   "appendfsync",
   "appendonly",
@@ -35,16 +37,16 @@ const UNITS: Readonly<Record<string, number>> = {
   gb: 1_024 ** 3,
 };
 
-/** The request that changes the bound of memory. */
+/** The request that changes the memory limit. */
 export function maxmemoryRequest(bytes: number): readonly string[] {
   return ["CONFIG", "SET", MAXMEMORY, String(bytes)];
 }
 
-/** `CONFIG SET name value …`: all of the settings are changed, or none. */
+/** `CONFIG SET name value …` changes all of the settings, or none. */
 export function configSet(context: CommandContext, args: Arguments): Reply {
   if (args.length % 2 !== 0) throw SYNTAX_ERROR;
   checkNames(args);
-  // Only one name is left, and it is there once.
+  // Only one name is possible, and it occurs once.
   const bytes = parseMemory(argument(args, 3));
   if (bytes === null) throw failed(MAXMEMORY, "argument must be a memory value");
   if (bytes > context.memoryBytesLimit) {
@@ -55,7 +57,10 @@ export function configSet(context: CommandContext, args: Arguments): Reply {
   return OK;
 }
 
-/** Sees that all names can be set. @throws {CommandError} in Redis's words, of the first that cannot */
+/**
+ * Checks that all names can be set. @throws {CommandError} in Redis's words, for the first that
+ * cannot
+ */
 function checkNames(args: Arguments): void {
   for (let at = 2; at < args.length; at += 2) {
     const name = argument(args, at);
@@ -75,7 +80,7 @@ function failed(name: string, why: string): CommandError {
   );
 }
 
-/** A number of bytes as Redis writes it, such as `100mb`; `null` when it is none. */
+/** A number of bytes as Redis writes it, such as `100mb`; `null` if it is invalid. */
 function parseMemory(text: string): number | null {
   const [, digits, unit = ""] = /^([0-9]*)([kmg]?b?)$/i.exec(text) ?? [];
   if (digits === undefined) return null;

@@ -17,7 +17,7 @@ const WRONG_PASSWORD = new CommandError(
 );
 const RESET = new SimpleString("RESET");
 
-/** Whether it is the only user, who has no password: any password is right, as in Redis. */
+/** Whether it is the only user, which has no password: any password is right, as in Redis. */
 function isKnownUser(name: string | undefined): boolean {
   return name === "default";
 }
@@ -116,7 +116,7 @@ function local(
   return { name, arity, kind: "local", flags, keys: null, since, summary, serve };
 }
 
-/** Commands about the connection; whoever holds the connection executes them. */
+/** Commands about the connection. The process that holds the connection executes them. */
 export const connectionRows: readonly Command[] = [
   ...rowsOf("connection", ["connection"], [
     local("auth", -2, ALWAYS, "1.0.0", "Authenticates the connection", auth),
@@ -133,7 +133,7 @@ export const connectionRows: readonly Command[] = [
       -1,
       ALWAYS,
       "6.0.0",
-      "Chooses the protocol's version and tells about the server",
+      "Chooses the protocol's version and describes the server",
       hello,
     ),
     {
@@ -141,7 +141,7 @@ export const connectionRows: readonly Command[] = [
       tips: ["request_policy:all_shards", "response_policy:all_succeeded"],
     },
     local("quit", -1, ALWAYS, "1.0.0", "Closes the connection", quit),
-    local("reset", 1, ALWAYS, "6.2.0", "Puts the connection into its first state", reset),
+    local("reset", 1, ALWAYS, "6.2.0", "Resets the connection", reset),
     local("select", 2, PASSIVE, "1.0.0", "Chooses the database; there is one, 0", select),
   ]),
   ...rowsOf("cluster", ["connection"], [

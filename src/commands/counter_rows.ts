@@ -58,7 +58,7 @@ function incrbyfloat(context: CommandContext, args: Arguments): Reply {
   return result;
 }
 
-/** Commands that take a string for a number. */
+/** Commands that treat a string as a number. */
 export const counterRows: readonly Command[] = rowsOf("string", ["string"], [
   {
     name: "incr",

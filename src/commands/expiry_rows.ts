@@ -10,11 +10,11 @@ const NX_WITH_OTHERS = new CommandError(
   "ERR NX and XX, GT or LT options at the same time are not compatible",
 );
 const GT_WITH_LT = new CommandError("ERR GT and LT options at the same time are not compatible");
-/** `TTL` and its like answer so for a key that does not exist, or has no deadline. */
+/** Replies of `TTL` and the like for a key that does not exist, or has no deadline. */
 const NO_KEY = -2;
 const NO_DEADLINE = -1;
 
-/** Redis repeats the whole option; but lines of replies must stay within what clients accept. */
+/** Redis repeats the whole option, but lines of replies must not exceed the limit of clients. */
 const OPTION_QUOTED_MAX = 16 * 1024;
 
 interface Conditions {
@@ -58,7 +58,7 @@ function unsupportedOption(option: string): CommandError {
   throw errorQuoting(`ERR Unsupported option ${quoted(option, OPTION_QUOTED_MAX)}`);
 }
 
-/** A key without a deadline counts as one that never ends. */
+/** A key without a deadline counts as one with an infinite deadline. */
 function isAllowed(
   { nx, xx, gt, lt }: Conditions,
   current: DeadlineMs | null,
@@ -104,7 +104,7 @@ function deadline({ keyspace }: CommandContext, args: Arguments): DeadlineMs {
   return found === undefined ? NO_KEY : found.deadlineMs ?? NO_DEADLINE;
 }
 
-/** To the nearest second, halves upwards. */
+/** Rounds to the nearest second, halves upwards. */
 function toSeconds(timeMs: DeadlineMs): DeadlineMs {
   if (timeMs < 0) return timeMs;
   return typeof timeMs === "number"
@@ -145,12 +145,12 @@ function timeRow(
   };
 }
 
-/** Commands for the ends of keys. */
+/** Commands about keys' deadlines. */
 export const expiryRows: readonly Command[] = rowsOf("generic", ["keyspace"], [
   expireRow("expire", "EX", "1.0.0", "Sets a key's time to live in seconds"),
   expireRow("pexpire", "PX", "2.6.0", "Sets a key's time to live in milliseconds"),
-  expireRow("expireat", "EXAT", "1.2.0", "Sets a key's end as a Unix time in seconds"),
-  expireRow("pexpireat", "PXAT", "2.6.0", "Sets a key's end as a Unix time in milliseconds"),
+  expireRow("expireat", "EXAT", "1.2.0", "Sets a key's deadline as a Unix time in seconds"),
+  expireRow("pexpireat", "PXAT", "2.6.0", "Sets a key's deadline as a Unix time in milliseconds"),
   {
     ...timeRow("ttl", "1.0.0", "Returns a key's time to live in seconds", ttl),
     tips: ["nondeterministic_output"],
@@ -159,11 +159,11 @@ export const expiryRows: readonly Command[] = rowsOf("generic", ["keyspace"], [
     ...timeRow("pttl", "2.6.0", "Returns a key's time to live in milliseconds", pttl),
     tips: ["nondeterministic_output"],
   },
-  timeRow("expiretime", "7.0.0", "Returns a key's end as a Unix time in seconds", expiretime),
+  timeRow("expiretime", "7.0.0", "Returns a key's deadline as a Unix time in seconds", expiretime),
   timeRow(
     "pexpiretime",
     "7.0.0",
-    "Returns a key's end as a Unix time in milliseconds",
+    "Returns a key's deadline as a Unix time in milliseconds",
     pexpiretime,
   ),
   {

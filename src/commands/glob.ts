@@ -10,13 +10,13 @@ const DASH = 0x2d;
 
 const BYTES = 256;
 
-/** Maximum bytes of a pattern: it is read and compared on the event loop. */
+/** Maximum length of a pattern in bytes: it is parsed and compared on the event loop. */
 export const PATTERN_BYTES_MAX = 16 * 1024;
 export const PATTERN_TOO_LONG: CommandError = new CommandError(
   `ERR the pattern is too long, more than ${PATTERN_BYTES_MAX} bytes`,
 );
 
-/** What one character of a text is compared with: all stars in a row are one. */
+/** The part of a pattern that one character is compared with. Consecutive stars are one part. */
 type Part = typeof ANY_TEXT | typeof ANY_CHARACTER | number | CharacterClass;
 const ANY_TEXT = -1;
 const ANY_CHARACTER = -2;
@@ -25,11 +25,11 @@ const ANY_CHARACTER = -2;
 type CharacterClass = Uint8Array;
 
 /**
- * A pattern as Redis understands it: `*`, `?`, `[abc]`, `[a-z]`, `[^a]`, and `\` before a character
- * that stands for itself.
+ * A pattern as in Redis: `*`, `?`, `[abc]`, `[a-z]`, `[^a]`, and `\` before a character that stands
+ * for itself.
  *
- * Three things are Redis's own: no pattern but the empty one matches the empty text; a class that
- * is not closed ends with the pattern; and the ends of a range compare as signed bytes.
+ * Three rules are Redis's own: only the empty pattern matches the empty text; an unclosed class
+ * ends with the pattern; and the ends of a range compare as signed bytes.
  */
 export class Glob {
   readonly #parts: readonly Part[];
@@ -38,20 +38,20 @@ export class Glob {
     this.#parts = partsOf(pattern);
   }
 
-  /** Whether the text matches. Takes as many steps as the product of the two lengths at most. */
+  /** Whether the text matches. The number of steps is at most the product of the two lengths. */
   matches(text: string): boolean {
     return new GlobMatch(this.#parts, text).run(Infinity) ?? false;
   }
 
-  /** Begins to match a text, for those who cannot wait until a long one is compared. */
+  /** Begins to match a text, for callers that cannot wait until a long one is compared. */
   begin(text: string): GlobMatch {
     return new GlobMatch(this.#parts, text);
   }
 }
 
 /**
- * A text that is being matched. Only the last `*` is ever tried again at a later place: what an
- * earlier one could match more of, the last one matches as well.
+ * A match in progress. Only the last `*` is ever retried at a later place: whatever an earlier one
+ * could match in addition, the last one matches as well.
  */
 export class GlobMatch {
   readonly #parts: readonly Part[];
@@ -67,12 +67,15 @@ export class GlobMatch {
     this.#text = text;
   }
 
-  /** How many characters were compared so far. */
+  /** Number of characters compared so far. */
   get steps(): number {
     return this.#steps;
   }
 
-  /** Goes on for so many steps: whether the text matches, or `null` when it is not known by then. */
+  /**
+   * Continues for this many steps. Returns whether the text matches, or `null` if that is not known
+   * yet.
+   */
   run(steps: number): boolean | null {
     const parts = this.#parts;
     const text = this.#text;
@@ -133,7 +136,7 @@ function partsOf(pattern: string): readonly Part[] {
   return parts;
 }
 
-/** The class whose text begins there, and where the pattern goes on. */
+/** The class that begins at `from`, and where the pattern continues. */
 function classAt(pattern: string, from: number): { members: CharacterClass; end: number } {
   const length = pattern.length;
   const isNegated = pattern.charCodeAt(from) === CARET;

@@ -70,13 +70,13 @@ function rename(context: CommandContext, args: Arguments): Reply {
 function renamenx(context: CommandContext, args: Arguments): Reply {
   const { keyspace } = context;
   if (!keyspace.has(argument(args, 1))) throw NO_SUCH_KEY;
-  // A key exists as its own destination, too.
+  // The key exists, even if source and destination are the same.
   if (keyspace.has(argument(args, 2))) return 0;
   move(context, argument(args, 1), argument(args, 2));
   return 1;
 }
 
-/** Tells whether there was something to move. */
+/** Returns whether the key existed. */
 function move({ keyspace }: CommandContext, from: string, to: string): boolean {
   const source = keyspace.find(from);
   if (source === undefined) return false;
@@ -100,7 +100,7 @@ function copy({ keyspace }: CommandContext, args: Arguments): Reply {
   return 1;
 }
 
-/** Tells whether `REPLACE` is given. The only database is 0. */
+/** Returns whether `REPLACE` is given. The only database is 0. */
 function parseCopyOptions(args: Arguments): boolean {
   let replace = false;
   for (let index = 3; index < args.length; index++) {
@@ -118,7 +118,7 @@ function parseCopyOptions(args: Arguments): boolean {
   return replace;
 }
 
-/** Commands for keys that hold whatever type. */
+/** Commands for keys of any type. */
 export const keyRows: readonly Command[] = rowsOf("generic", ["keyspace"], [
   {
     name: "del",

@@ -2,8 +2,8 @@
 export const SLOTS = 16384;
 
 /**
- * The Redis Cluster slot of a key: CRC-16 (XMODEM) modulo 16384 of what stands between the first
- * `{` and the next `}`, if that is not empty, else of the whole key.
+ * The Redis Cluster slot of a key: CRC-16 (XMODEM) modulo 16384 of the text between the first `{`
+ * and the next `}`, if that is not empty, otherwise of the whole key.
  *
  * Source: Redis Cluster specification, "Key distribution model" and "Hash tags".
  */
@@ -16,7 +16,10 @@ export function keySlot(key: string): number {
   return crc16(key, 0, key.length) % SLOTS;
 }
 
-/** Eight bytes at a time: a key may be as long as a value, and byte by byte each waits for the last. */
+/**
+ * Eight bytes at a time: a key may be as long as a value, and byte by byte each step waits for the
+ * last.
+ */
 function crc16(text: string, from: number, to: number): number {
   let crc = 0;
   let index = from;

@@ -10,20 +10,20 @@ import { CommandError, replyTooLarge, SYNTAX_ERROR } from "./command_error.ts";
 import { Glob, PATTERN_BYTES_MAX, PATTERN_TOO_LONG } from "./glob.ts";
 import { endingView, KEYS_PER_STEP, Slices } from "./slices.ts";
 
-/** `SCAN` looks at so many keys at most. */
+/** Maximum number of keys that one `SCAN` reads. */
 export const SCAN_KEYS_MAX = 10_000;
-/** It ends before the next key after so many comparisons of characters. */
+/** After this many compared characters `SCAN` ends before the next key. */
 const SCAN_COMPARISONS_MAX = 2 ** 20;
-/** Of characters, in one step: half a millisecond at most. */
+/** Number of characters compared in one step, which takes half a millisecond at most. */
 const COMPARISONS_PER_STEP = 2 ** 15;
-/** Some seconds: a pattern that takes longer was made to do so. */
+/** Takes some seconds: a pattern that takes longer was made to do so. */
 const COMPARISONS_MAX = 2 ** 30;
 
 const PATTERN_TOO_COSTLY = new CommandError(
   "ERR the pattern takes too long to be compared with the keys",
 );
 
-/** Answers at once: the same keys as `beginKeys`, from the last to the first. */
+/** Answers at once with the same keys as `beginKeys`, from the last to the first. */
 function keys({ keyspace, replyBytesMax }: CommandContext, args: Arguments): Reply {
   const pattern = argument(args, 1);
   if (pattern.length > PATTERN_BYTES_MAX) throw PATTERN_TOO_LONG;
@@ -40,8 +40,8 @@ function keys({ keyspace, replyBytesMax }: CommandContext, args: Arguments): Rep
 }
 
 /**
- * Answers from a view of the keys as they are now, while other requests change them. When there are
- * too many such views, the others wait.
+ * Answers from a view of the current keys, while other requests change them. If there are too many
+ * such views, the other requests wait.
  */
 function beginKeys({ keyspace, replyBytesMax }: CommandContext, args: Arguments): Slices {
   const pattern = argument(args, 1);
@@ -51,7 +51,7 @@ function beginKeys({ keyspace, replyBytesMax }: CommandContext, args: Arguments)
   return new Slices(endingView(read, keyspace, view), true);
 }
 
-/** @param view `null`: the keys do not change meanwhile */
+/** @param view `null` if the keys do not change meanwhile */
 function* keysInSteps(
   keyspace: Keyspace,
   pattern: string,
@@ -88,7 +88,7 @@ function* keysInSteps(
   return found.build();
 }
 
-/** Looks at a bounded number of keys, whatever `COUNT` says: the cursor tells where to go on. */
+/** Reads a bounded number of keys, whatever `COUNT` says. The cursor says where to continue. */
 function* scan(
   { keyspace }: CommandContext,
   args: Arguments,

@@ -1,5 +1,5 @@
 /**
- * A number in the 80-bit extended format of x86 processors, in which Redis reckons `INCRBYFLOAT`:
+ * A number in the 80-bit extended format of x86 processors, in which Redis computes `INCRBYFLOAT`:
  * `significand · 2^exponent`, where the significand has at most 64 bits, and a sign.
  */
 export type LongDouble = Finite | Infinite;
@@ -17,9 +17,11 @@ const SIGNIFICAND_BITS = 64;
 const EXPONENT_MIN = -16445;
 /** Finite numbers are below 2^16384. */
 const MAGNITUDE_BITS_MAX = 16384;
-/** Redis reads numbers into a buffer of 5 KiB. */
+/** Redis parses numbers in a buffer of 5 KiB. */
 const TEXT_LENGTH_MAX = 5 * 1024 - 1;
-/** A decimal exponent beyond which every text that short is infinite, or below it zero. */
+/**
+ * With a larger decimal exponent every text of that length is infinite, or with a smaller one zero.
+ */
 const DECIMAL_EXPONENT_MAX = 20_000;
 const FRACTION_DIGITS = 17;
 const FRACTION_SCALE = 10n ** BigInt(FRACTION_DIGITS);
@@ -29,8 +31,9 @@ const HEXADECIMAL = /^([+-]?)0x([0-9a-f]*)(?:\.([0-9a-f]*))?(?:p([+-]?[0-9]+))?$
 const INFINITE = /^([+-]?)inf(?:inity)?$/i;
 
 /**
- * Reads what C's `strtold` reads, and no more: decimal and hexadecimal numbers and infinity, without
- * spaces. `null` for anything else, for what is too large, and for what is not 0 but too small.
+ * Parses exactly what C's `strtold` accepts: decimal and hexadecimal numbers and infinity, without
+ * spaces. `null` for anything else, for numbers that are too large, and for nonzero numbers that
+ * are too small.
  */
 export function parseLongDouble(text: string): LongDouble | null {
   if (text.length > TEXT_LENGTH_MAX) return null;
@@ -53,7 +56,7 @@ export function parseLongDouble(text: string): LongDouble | null {
   return sign === "-" ? { ...parsed, significand: -parsed.significand } : parsed;
 }
 
-/** The sum, rounded; `null` when it is infinite or not a number. */
+/** The sum, rounded; `null` if it is infinite or not a number. */
 export function addLongDoubles(a: LongDouble, b: LongDouble): LongDouble | null {
   if (typeof a === "string" || typeof b === "string") return null;
   const exponent = Math.min(a.exponent, b.exponent);
@@ -67,7 +70,7 @@ export function addLongDoubles(a: LongDouble, b: LongDouble): LongDouble | null 
 /**
  * The number with up to 17 digits after the point, rounded, without zeros at the end; 0 has no sign.
  *
- * @throws {RangeError} when the number is infinite
+ * @throws {RangeError} if the number is infinite
  */
 export function formatLongDouble(number: LongDouble): string {
   if (typeof number === "string") {
@@ -89,7 +92,7 @@ export function formatLongDouble(number: LongDouble): string {
 function fromDecimal(magnitude: bigint, exponent: number): Finite | null {
   if (exponent > DECIMAL_EXPONENT_MAX || exponent < -DECIMAL_EXPONENT_MAX) return null;
   if (exponent >= 0) return round(magnitude * 10n ** BigInt(exponent), 0, false);
-  // The quotient gets two bits more than are kept; what lies below them counts as one sticky bit.
+  // The quotient gets two bits more than are kept; those below count as one sticky bit.
   const divisor = 10n ** BigInt(-exponent);
   const shift = Math.max(0, SIGNIFICAND_BITS + 2 + bitLength(divisor) - bitLength(magnitude));
   const dividend = magnitude << BigInt(shift);
@@ -98,16 +101,16 @@ function fromDecimal(magnitude: bigint, exponent: number): Finite | null {
 
 /** `magnitude · 2^exponent`, rounded. */
 function fromBinary(magnitude: bigint, exponent: number): Finite | null {
-  // Far beyond the range nothing needs to be computed, and the shifts below stay small.
+  // Far out of range nothing needs to be computed, which keeps the shifts below small.
   const bits = bitLength(magnitude);
   if (bits + exponent > MAGNITUDE_BITS_MAX || bits + exponent < EXPONENT_MIN) return null;
   return round(magnitude, exponent, false);
 }
 
 /**
- * Rounds to the format, to the nearest, ties to even; `null` when the result is infinite.
+ * Rounds to the format, to the nearest, ties to even; `null` if the result is infinite.
  *
- * @param sticky whether the exact value is a little above the given one
+ * @param sticky whether the exact value is slightly above the given one
  */
 function round(magnitude: bigint, exponent: number, sticky: boolean): Finite | null {
   const excess = Math.max(bitLength(magnitude) - SIGNIFICAND_BITS, EXPONENT_MIN - exponent, 0);

@@ -55,9 +55,9 @@ function time({ clock }: LocalServer): Reply {
   return [String(seconds), String(Math.round((nowMs - seconds * 1000) * 1000))];
 }
 
-const NODES_ONLY = new CommandError("ERR Snapshots are taken by nodes, ask one of them");
+const NODES_ONLY = new CommandError("ERR Snapshots are taken by nodes, send this to one of them");
 
-/** `BGSAVE [SCHEDULE]`, as Redis answers it. */
+/** `BGSAVE [SCHEDULE]`, with Redis's replies. */
 function bgsave({ snapshots }: LocalServer, _client: Client, args: readonly string[]): Reply {
   const isKnown = args.length === 1 ||
     (args.length === 2 && isOption(argument(args, 1), "SCHEDULE"));
@@ -67,7 +67,7 @@ function bgsave({ snapshots }: LocalServer, _client: Client, args: readonly stri
   throw new CommandError("ERR Background save already in progress");
 }
 
-/** `LASTSAVE`: seconds of the Unix epoch; 0 when there is no snapshot yet. */
+/** `LASTSAVE`: seconds of the Unix epoch; 0 if there is no snapshot yet. */
 function lastsave({ snapshots }: LocalServer): Reply {
   if (snapshots === null) throw NODES_ONLY;
   const { lastMs, timeMs } = snapshots.report();
@@ -84,7 +84,7 @@ function wait(
   if (!isWhole(args[1])) throw NOT_AN_INTEGER;
   if (!isWhole(args[2])) throw new CommandError("ERR timeout is not an integer or out of range");
   if (Number(args[2]) < 0) throw new CommandError("ERR timeout is negative");
-  assert(ofLeader !== null, "the dispatcher sends what the leader does to the leader");
+  assert(ofLeader !== null, "the dispatcher sends leader commands to the leader");
   ofLeader.wait(Math.max(0, Number(args[1])), Number(args[2]), reply);
   return SETTLED_BY_HANDLER;
 }
@@ -125,7 +125,7 @@ const configSubcommands = subcommandsOf("config", { group: "server", ...ADMIN, s
   {
     name: "set",
     arity: -4,
-    // Not for all nodes, as in Redis: what can be set belongs to the cluster, and the leader takes it.
+    // Not a command for all nodes, as in Redis: the settings that can be set belong to the cluster.
     kind: "write",
     summary: "Changes a setting of the cluster: maxmemory",
     help: ["SET <directive> <value>", "    Set the configuration <directive> to <value>."],
@@ -149,7 +149,7 @@ const faultSubcommands = subcommandsOf("fault", { group: "server", ...ADMIN, sin
     summary: "Delays messages",
     help: [
       "DELAY <delay-ms> [FROM <id>[,<id> ...]] [<ms>]",
-      "    Let messages from and to these peers, or all, take so much longer.",
+      "    Delay messages from and to these peers, or all, by <delay-ms>.",
     ],
     serve: fault,
   },
@@ -160,7 +160,7 @@ const faultSubcommands = subcommandsOf("fault", { group: "server", ...ADMIN, sin
     summary: "Loses messages at random",
     help: [
       "DROP <percent> [FROM <id>[,<id> ...]] [<ms>]",
-      "    Lose so many of a hundred messages from and to these peers, or all.",
+      "    Lose this percentage of the messages from and to these peers, or all.",
     ],
     serve: fault,
   },
@@ -191,7 +191,7 @@ const faultSubcommands = subcommandsOf("fault", { group: "server", ...ADMIN, sin
     arity: 2,
     isForNodes: true,
     summary: "Returns the faults that are on",
-    help: ["LIST", "    Return the faults that are on."],
+    help: ["LIST", "    Return the active faults."],
     serve: fault,
   },
   {
@@ -201,8 +201,8 @@ const faultSubcommands = subcommandsOf("fault", { group: "server", ...ADMIN, sin
     summary: "Plays dead",
     help: [
       "PAUSE [<ms>]",
-      "    Play dead on the network: peers and clients get nothing, but FAULT is answered.",
-      "    <ms> is how long a fault lasts, here and below; without it, until it is healed.",
+      "    Be silent on the network: peers and clients get nothing, but FAULT is answered.",
+      "    <ms> is the duration of a fault, also of other kinds; without it, it lasts until healed.",
     ],
     serve: fault,
   },
@@ -213,7 +213,7 @@ const faultSubcommands = subcommandsOf("fault", { group: "server", ...ADMIN, sin
     summary: "Slows the disk",
     help: [
       "SLOW-DISK <delay-ms> [<ms>]",
-      "    Let each sync of the disk take so much longer.",
+      "    Delay each sync of the disk by <delay-ms>.",
     ],
     serve: fault,
   },
@@ -232,7 +232,7 @@ const snapshotSubcommands = subcommandsOf("snapshot", {
     summary: "Holds a snapshot of all that is committed",
     help: [
       "BEGIN",
-      "    Hold a snapshot of all that is committed; return its id, entry, term and size.",
+      "    Open a snapshot of all that is committed; return its id, entry, term and size.",
     ],
     serve: snapshot,
   },
@@ -241,7 +241,7 @@ const snapshotSubcommands = subcommandsOf("snapshot", {
     arity: 3,
     isForNodes: true,
     summary: "Lets a snapshot go",
-    help: ["END <id>", "    Let it go, as the end of the connection does."],
+    help: ["END <id>", "    Close it, as the end of the connection does."],
     serve: snapshot,
   },
   {
@@ -251,7 +251,7 @@ const snapshotSubcommands = subcommandsOf("snapshot", {
     summary: "Returns a piece of a snapshot",
     help: [
       "READ <id> <offset> <bytes>",
-      "    Return bytes of its file, up to 1048576; none are left when it returns fewer.",
+      "    Return bytes of its file, up to 1048576; fewer than requested at its end.",
     ],
     serve: snapshot,
   },
@@ -266,11 +266,19 @@ export const serverRows: readonly Command[] = [
       ["admin", "noscript", "no_async_loading"],
       ["admin", "dangerous"],
       "1.0.0",
-      "Takes a snapshot of the state, beside all other work",
+      "Takes a snapshot of the state in the background",
       bgsave,
     ),
     {
-      ...local("config", -2, [], [], "2.0.0", "Tells the settings", null),
+      ...local(
+        "config",
+        -2,
+        [],
+        [],
+        "2.0.0",
+        "Shows the settings, and changes those of the cluster",
+        null,
+      ),
       subcommands: configSubcommands,
     },
     {
@@ -280,13 +288,21 @@ export const serverRows: readonly Command[] = [
         ["admin", "noscript", ...PASSIVE],
         ["admin", "dangerous"],
         "0.1.0",
-        "Lets a node fail on purpose, if it was started with --allow-faults",
+        "Injects faults into a node that was started with --allow-faults",
         null,
       ),
       subcommands: faultSubcommands,
     },
     {
-      ...local("info", -1, PASSIVE, ["dangerous"], "1.0.0", "Tells the state of the server", info),
+      ...local(
+        "info",
+        -1,
+        PASSIVE,
+        ["dangerous"],
+        "1.0.0",
+        "Returns the state of the server",
+        info,
+      ),
       isText: true,
       tips: ["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
     },
@@ -297,7 +313,7 @@ export const serverRows: readonly Command[] = [
         [...PASSIVE, "fast"],
         ["admin", "dangerous"],
         "1.0.0",
-        "Tells when the last snapshot was taken",
+        "Returns when the last snapshot was taken",
         lastsave,
       ),
       tips: ["nondeterministic_output"],
@@ -308,7 +324,7 @@ export const serverRows: readonly Command[] = [
       ["noscript", ...PASSIVE, "fast"],
       ["admin", "dangerous"],
       "2.8.12",
-      "Tells the role in replication",
+      "Returns the role in replication",
       (server, client) => redisRole(server.clusterView(client)),
     ),
     {
@@ -324,7 +340,7 @@ export const serverRows: readonly Command[] = [
       subcommands: snapshotSubcommands,
     },
     {
-      ...local("time", 1, [...PASSIVE, "fast"], [], "2.6.0", "Tells the server's clock", time),
+      ...local("time", 1, [...PASSIVE, "fast"], [], "2.6.0", "Returns the server's clock", time),
       tips: ["nondeterministic_output"],
     },
   ]),
@@ -336,7 +352,7 @@ export const serverRows: readonly Command[] = [
         ["noscript"],
         ["connection"],
         "3.0.0",
-        "Tells how many replicas have the connection's writes",
+        "Waits until replicas have the connection's writes, and returns how many do",
         wait,
       ),
       isForLeader: true,

@@ -18,7 +18,7 @@ export const SESSION_GROUP = "session";
 /** The full name of the command that opens a session. */
 export const SESSION_OPEN = "session|open";
 
-/** Whose a session is: a proxy's own, or that of a client. */
+/** The owner of a session that belongs to a proxy itself, and not to a client. */
 export const PROXY = "PROXY";
 const CLIENT = "CLIENT";
 const CLIENT_NAME_MAX = 32;
@@ -59,7 +59,7 @@ function open({ sessions }: CommandContext, args: Arguments): Reply {
   );
 }
 
-/** What follows the time in the log: `PROXY` or `CLIENT`, and the owner's name. */
+/** The owner that follows the time in the log: `PROXY` or `CLIENT`, and the owner's name. */
 function ownerOf(args: Arguments): SessionOwner | null {
   if (args.length <= 3) return NO_OWNER;
   const [, , , kind, name] = args.map(textOf);
@@ -69,12 +69,12 @@ function ownerOf(args: Arguments): SessionOwner | null {
 }
 
 /**
- * `SESSION OPEN` as it goes into the log. Only the node that a connection belongs to knows who asks,
- * and only a proxy, over a connection that is fenced to a leadership, may say for whom it asks:
- * `PROXY` for itself, or `CLIENT` and what it calls that client.
+ * `SESSION OPEN` in the form that goes into the log. Only the node of a connection knows its
+ * client. Only a proxy, over a connection that is fenced to a leadership, may name another owner:
+ * `PROXY` for itself, or `CLIENT` and its name for that client.
  *
  * @param connection a name that no other connection has
- * @throws {CommandError} if it says more than this client may
+ * @throws {CommandError} if the request names an owner that this client may not name
  */
 export function ownedSessionOpen(
   args: readonly string[],
@@ -90,9 +90,9 @@ export function ownedSessionOpen(
 }
 
 /**
- * `SESSION OPEN` as a proxy hands it on for one of its clients.
+ * `SESSION OPEN` in the form in which a proxy forwards it for one of its clients.
  *
- * @throws {CommandError} if it says more than a client may
+ * @throws {CommandError} if the request has more arguments than a client may send
  */
 export function sessionOpenOf(
   args: readonly string[],
@@ -104,9 +104,8 @@ export function sessionOpenOf(
 }
 
 /**
- * What a serial was answered first, it is always answered: also an error of the command, and also
- * that there was no room for it. So a request that overtakes its own repetition cannot be refused to
- * one and executed for the other.
+ * A serial always gets its first reply, even if that was an error of the command, or that there was
+ * no memory for it. So a request and its retry cannot get different results, whichever comes first.
  */
 function once(context: CommandContext, args: Arguments): Reply {
   const serial = serialOf(args);
@@ -128,7 +127,7 @@ function* onceInSteps(context: CommandContext, args: Arguments): Generator<void,
   return reply;
 }
 
-/** Only a write can happen exactly once; sessions are not kept in sessions. */
+/** Only writes can be executed exactly once, and sessions are not kept in sessions. */
 function checkBrought({ kind, group, name }: Command): void {
   if (kind === "write" && group !== SESSION_GROUP) return;
   throw new CommandError(`ERR ONCE takes writes only, and '${name}' is not one it takes`);
@@ -142,7 +141,9 @@ function serialOf(args: Arguments): number {
   return serial;
 }
 
-/** All serials up to this one are answered: `acked` in `serial/acked`. Negative when it is wrong. */
+/**
+ * The highest serial up to which all are answered: `acked` in `serial/acked`. Negative if invalid.
+ */
 function ackedOf(text: string): number {
   const end = serialEnd(text);
   return end === text.length ? 0 : parseCount(text, end + 1, text.length);
@@ -154,9 +155,9 @@ function serialEnd(text: string): number {
 }
 
 /**
- * The session of `ONCE`, which this request keeps alive.
+ * The session of `ONCE`, whose deadline this request extends.
  *
- * @throws {CommandError} when it has ended, or has forgotten that serial: nothing is executed
+ * @throws {CommandError} if it has expired, or has forgotten that serial: nothing is executed
  */
 function sessionOf({ sessions }: CommandContext, args: Arguments, serial: number): OnceSession {
   const session = sessions.find(argument(args, 1));
@@ -179,7 +180,7 @@ function stale(serial: number, floor: number): CommandError {
   );
 }
 
-/** Commands that make a write happen exactly once, however often it is sent. */
+/** Commands that execute a write exactly once, however often it is sent. */
 export const sessionRows: readonly Command[] = rowsOf(SESSION_GROUP, ["connection"], [
   {
     name: "session",
@@ -210,7 +211,7 @@ export const sessionRows: readonly Command[] = rowsOf(SESSION_GROUP, ["connectio
         summary: "Opens a session",
         help: [
           "OPEN [<ttl-ms>]",
-          "    Return the id of a new session; it ends when it is not used for that long.",
+          "    Return the id of a new session, which ends when it is idle for that long.",
         ],
         run: open,
       },

@@ -3,17 +3,17 @@ import type { Keyspace } from "../store/keyspace.ts";
 import type { KeyName, KeyspaceView } from "../store/keyspace_view.ts";
 import { errorReplyOf } from "./command_error.ts";
 
-/** So many keys are looked at, or changed, in one step. A step takes about a quarter of a millisecond. */
+/** Number of keys read or changed in one step, which takes about a quarter of a millisecond. */
 export const KEYS_PER_STEP = 256;
 
-/** Requests with fewer arguments are carried out at once. */
+/** Requests with fewer arguments are executed at once. */
 export const SLICED_ARGUMENTS_MIN = 512;
 
-/** A request that is carried out step by step, so that the event loop can look after others. */
+/** A request that is executed in steps, so that the event loop can serve others in between. */
 export class Slices {
   /**
-   * Whether other requests may be carried out between its steps: it answers from a view of the state
-   * as it was. Otherwise nothing else may be done with the state until it is finished.
+   * Whether other requests may be executed between its steps, since it answers from a view of the
+   * state. Otherwise nothing else may use the state until it is finished.
    */
   readonly isBeside: boolean;
   readonly #steps: Generator<void, Reply>;
@@ -23,7 +23,7 @@ export class Slices {
     this.isBeside = isBeside;
   }
 
-  /** Does one step; the reply when it was the last, be it a refusal, else `undefined`. */
+  /** Does one step. Returns the reply, or an error, after the last one, otherwise `undefined`. */
   next(): Reply | undefined {
     try {
       const { done, value } = this.#steps.next();
@@ -33,7 +33,7 @@ export class Slices {
     }
   }
 
-  /** Does all steps that are left. */
+  /** Does all remaining steps. */
   finish(): Reply {
     for (;;) {
       const reply = this.next();
@@ -41,18 +41,18 @@ export class Slices {
     }
   }
 
-  /** Gives up what is left; for reads alone. */
+  /** Abandons the remaining steps. Only for reads. */
   stop(): void {
     this.#steps.return(null);
   }
 
-  /** The steps, for a request that brings this one. */
+  /** The steps, for a request that contains this one. */
   steps(): Generator<void, Reply> {
     return this.#steps;
   }
 }
 
-/** The steps of a read from a view of the keys, which ends with them. */
+/** The steps of a read from a view of the keys, which closes the view at their end. */
 export function* endingView(
   steps: Generator<void, Reply>,
   keyspace: Keyspace,

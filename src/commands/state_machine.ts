@@ -17,42 +17,42 @@ import { SLICED_ARGUMENTS_MIN, type Slices } from "./slices.ts";
 import { checkInner } from "./table.ts";
 
 /**
- * What decides the result of a write beside the state and the request. All members of a cluster must
- * go by the same rules at the same entry, or their states part; so the log says by which: it carries
- * the state machine's version, and a version has these rules for ever.
+ * What decides the result of a write besides the state and the request. All members of a cluster
+ * must use the same rules for the same entry, otherwise their states diverge. So the log has the
+ * state machine's version, and the rules of a version never change.
  *
- * Whoever changes a rule, how memory is counted (`usedBytes`), what a command does, or brings a new
- * write, adds a version with its row to `MACHINE_RULES`.
+ * A change of a rule, of how memory is counted (`usedBytes`), of what a command does, or a new
+ * write requires a new version with its row in `MACHINE_RULES`.
  */
 export interface MachineRules {
-  /** The longest string that a command may make, in bytes. */
+  /** Maximum length in bytes of a string that a command may create. */
   readonly stringBytesMax: number;
-  /** With so many keys stored, commands that may need memory are refused. */
+  /** Number of keys at which commands that may need memory are refused. */
   readonly keysMax: number;
   /**
-   * With about so many bytes of keys, values and kept replies stored, commands that may need memory
-   * are refused. `CONFIG SET maxmemory` can lower it.
+   * Approximate number of bytes of keys, values and kept replies at which commands that may need
+   * memory are refused. `CONFIG SET maxmemory` can lower it.
    */
   readonly memoryBytesMax: number;
-  /** How many sessions there can be, and what the replies that they keep may take. */
+  /** Maximum number of sessions, and of bytes for the replies that they keep. */
   readonly sessionLimits: SessionLimits;
 }
 
-/** The rules of each version, the first being 1. */
+/** The rules of each version, starting with version 1. */
 export const MACHINE_RULES: readonly MachineRules[] = [
   {
     stringBytesMax: 64 * 2 ** 20,
-    /** 2^24 less what one request can bring. */
+    /** 2^24 minus the keys that one request can add. */
     keysMax: 2 ** 24 - 2 ** 20,
     /**
-     * V8's heap ends at 4 GiB by default. Above this come one more string of the longest, and the
-     * copies that changing such strings leaves until they are collected.
+     * V8's heap is limited to 4 GiB by default. One more string of maximum length, and the garbage
+     * from changing such strings, come on top.
      */
     memoryBytesMax: 2 * 2 ** 30,
     /**
-     * A client's session may always keep some 160 small replies, a proxy's all that can be open
-     * (`SERIAL_WINDOW`): 256 MiB and 512 MiB if all of them do. A connection has no use for many
-     * sessions, and a proxy opens a few.
+     * A client's session may always keep some 160 small replies, and a proxy's as many as can be
+     * open (`SERIAL_WINDOW`): 256 MiB and 512 MiB if all of them do. A connection has no use for
+     * many sessions, and a proxy opens a few.
      */
     sessionLimits: {
       clients: { sessionsMax: 16_384, repliesBytesMin: 16 * 1024 },
@@ -62,40 +62,40 @@ export const MACHINE_RULES: readonly MachineRules[] = [
   },
 ];
 
-/** What this build understands. */
+/** The versions that this build supports. */
 export const MACHINE_VERSIONS: VersionRange = { oldest: 1, newest: MACHINE_RULES.length };
 
 export interface StateMachineOptions extends Partial<MachineRules> {
   /**
-   * The version that it begins with. A node's begins at 0, and the log says the rest.
+   * The version at the start. That of a node is 0, and the log raises it.
    *
    * @default the newest
    */
   readonly version?: number;
-  /** The versions it understands, the last being that of the last rules. @default this build's */
+  /** The supported versions; the last one is that of the last rules. @default this build's */
   readonly versions?: VersionRange;
-  /** The rules of each version, the first being 1. @default this build's */
+  /** The rules of each version, starting with version 1. @default this build's */
   readonly rules?: readonly MachineRules[];
   /**
-   * The longest reply of a read, in bytes. It may differ from member to member.
+   * Maximum size of a read's reply in bytes. It may differ from member to member.
    *
    * @default {268435456}
    */
   readonly replyBytesMax?: number;
   /**
-   * Decides where keys are looked up, and nothing that can be seen: each node has its own, so that
-   * nobody can choose keys that collide.
+   * Decides where keys are stored in the table, and has no visible effect. Each node has its own,
+   * so that nobody can choose keys that collide.
    *
-   * @default one that everybody can know
+   * @default a fixed seed that anybody can know
    */
   readonly hashSeed?: HashSeed;
 }
 
 const REPLY_BYTES_MAX = 256 * 2 ** 20;
 
-/** The replicated state machine: executes what the log brings, and reads, on the keyspace. */
+/** The replicated state machine: executes log entries and reads on the keyspace. */
 export class StateMachine {
-  /** What it understands. */
+  /** The versions that it supports. */
   readonly versions: VersionRange;
   readonly #context: Changeable<CommandContext>;
   readonly #options: StateMachineOptions;
@@ -136,19 +136,19 @@ export class StateMachine {
     return this.#context.sessions;
   }
 
-  /** About how much memory the state takes: keys, values, sessions and the replies they keep. */
+  /** Approximate memory of the state: keys, values, sessions and the replies they keep. */
   get usedBytes(): number {
     return this.keyspace.usedBytes + this.sessions.usedBytes;
   }
 
-  /** About how many bytes the state may take before commands that need memory are refused. */
+  /** Approximate number of bytes of the state at which commands that need memory are refused. */
   get memoryBytesMax(): number {
     const { memoryBytesMax } = this.#context.settings;
     const limit = this.#rules.memoryBytesMax;
     return memoryBytesMax === 0 ? limit : Math.min(memoryBytesMax, limit);
   }
 
-  /** The bound that is built in, whatever the user has set. */
+  /** The built-in limit, whatever the user has set. */
   get memoryBytesLimit(): number {
     return this.#rules.memoryBytesMax;
   }
@@ -158,18 +158,18 @@ export class StateMachine {
     return this.keyspace.timeMs;
   }
 
-  /** Takes the time that a log entry carries; to be called once for each entry, before its commands. */
+  /** Adopts the time of a log entry. Called once for each entry, before its commands. */
   advanceTime(timeMs: number): void {
     this.keyspace.advanceTime(timeMs);
     this.sessions.advanceTime(timeMs);
   }
 
-  /** By whose rules it decides; 0 before the log's first entry that says so. */
+  /** The version whose rules it uses; 0 before the first entry that sets one. */
   get version(): number {
     return this.#version;
   }
 
-  /** Takes the version that a log entry or a snapshot carries; an older one than it has is no news. */
+  /** Adopts the version of a log entry or a snapshot. An older one has no effect. */
   advanceVersion(version: number): void {
     assert(includesVersion(this.versions, version), `Cannot be at version ${version}`);
     if (version > this.#version) this.#setVersion(version);
@@ -183,7 +183,7 @@ export class StateMachine {
     this.sessions.limits = this.#rules.sessionLimits;
   }
 
-  /** Nothing that the first version's rules decide comes before them. */
+  /** No entry that needs rules comes before the version. */
   #rulesOf(version: number): MachineRules {
     const { rules = MACHINE_RULES } = this.#options;
     const row = rules[Math.max(1, version) - 1];
@@ -191,7 +191,10 @@ export class StateMachine {
     return { ...row, ...this.#options };
   }
 
-  /** When the log's time should move on even if nothing is written; `null`: nothing has a deadline. */
+  /**
+   * The log time of the next deadline, by which time must advance without writes; `null` if there
+   * is none.
+   */
   nextDeadlineMs(): number | null {
     const key = this.keyspace.nextDeadlineMs();
     const session = this.sessions.nextDeadlineMs();
@@ -199,24 +202,24 @@ export class StateMachine {
   }
 
   /**
-   * A view of the whole state as it is now, to be told in chunks while commands go on. One at a time:
-   * it must be read to its end or `end` be called before the next one. Takes about no time.
+   * A view of the whole current state, which can be read in chunks while commands are executed.
+   * Only one at a time: read it to its end or call `end` before the next one. Takes hardly any
+   * time.
    */
   beginSnapshot(): StateSnapshot {
     return new StateSnapshot(this.keyspace, this.sessions, this.#context.settings);
   }
 
-  /** An empty loader for the snapshot that is to be restored here. */
+  /** An empty loader for a snapshot to restore here. */
   newLoader(): StateLoader {
     return new StateLoader(this.#hashSeed);
   }
 
   /**
-   * Puts the state of a snapshot in the place of everything. A snapshot that is being taken goes on
-   * with the state of before.
+   * Replaces the state by that of a snapshot. A snapshot in progress goes on with the old state.
    *
    * @param version the machine's when the snapshot was taken
-   * @throws {SnapshotFormatError} when the loader has not been given the whole of it; nothing changes
+   * @throws {SnapshotFormatError} if the loader lacks a part of it; then nothing changes
    */
   restore(loader: StateLoader, version: number): void {
     assert(version === 0 || includesVersion(this.versions, version), `Unknown version ${version}`);
@@ -228,9 +231,9 @@ export class StateMachine {
   }
 
   /**
-   * Executes a command whose arity has been checked. What it throws as a refusal is the reply.
+   * Executes a command whose arity has been checked. The reply to a refusal is its error.
    *
-   * @param nowMs for a write the log's time, for a read the clock of whoever answers; in whole
+   * @param nowMs for a write the log's time, for a read the clock of the answering node; in whole
    * milliseconds, and never before the log's time
    * @param random for reads only
    */
@@ -249,8 +252,8 @@ export class StateMachine {
   }
 
   /**
-   * As `execute`, but a request that may take long is only begun. Unless it `isBeside`, nothing else
-   * may be executed, and no time or snapshot be taken, until its last step.
+   * As `execute`, but only begins a request that may take long. Unless it `isBeside`, nothing else
+   * may be executed until its last step, and neither time nor a snapshot may be taken.
    */
   begin(
     command: Command,
@@ -264,7 +267,7 @@ export class StateMachine {
     try {
       if (command.kind === "write" && this.#isFull(command)) throw this.#outOfMemory();
       const slices = command.begin(this.#context, args);
-      // A view of the state begins with the first step. Mostly it is the only one.
+      // The view of the state begins with the first step, which usually is the only one.
       const reply = slices.next();
       return reply === undefined ? slices : reply;
     } catch (error) {
@@ -278,7 +281,7 @@ export class StateMachine {
     this.#context.random = random;
   }
 
-  /** Executes a request. @throws {CommandError} when it is refused */
+  /** Executes a request. @throws {CommandError} if it is refused */
   #run(command: Command, args: Arguments): Reply {
     const { run, kind, name } = command;
     if (run === undefined) throw new AssertionFailure(`Cannot execute ${name}: it is local`);
@@ -314,14 +317,14 @@ export class StateMachine {
     return replies;
   }
 
-  /** The same as `#run`, step by step where the command can be. */
+  /** As `#run`, in steps if the command supports it. */
   *#steps(command: Command, args: Arguments): Generator<void, Reply> {
     if (command.begin === undefined) return this.#run(command, args);
     if (command.kind === "write" && this.#isFull(command)) throw this.#outOfMemory();
     return yield* command.begin(this.#context, args).steps();
   }
 
-  /** Whether there is no room for what a write may need. */
+  /** Whether there is no memory for a write that may need some. */
   #isFull({ flags }: Command): boolean {
     const isFull = this.keyspace.storedSize >= this.#rules.keysMax ||
       this.usedBytes >= this.memoryBytesMax;
@@ -339,5 +342,5 @@ export class StateMachine {
 type Changeable<T> = { -readonly [K in keyof T]: T[K] };
 
 function noRandom(): number {
-  throw new AssertionFailure("Cannot use chance in a write: the nodes would part");
+  throw new AssertionFailure("Cannot use randomness in a write: the nodes would diverge");
 }

@@ -376,7 +376,7 @@ const GETRANGE = {
   run: getrange,
 } as const;
 
-/** Commands that look at, or change, a part of a string. */
+/** Commands that read or change a part of a string. */
 export const stringPartRows: readonly Command[] = rowsOf("string", ["string"], [
   {
     name: "strlen",

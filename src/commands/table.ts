@@ -46,12 +46,12 @@ export const COMMANDS: readonly Command[] = [
   ...sessionRows,
 ].sort((a, b) => a.name < b.name ? -1 : 1);
 
-/** Under both spellings that clients use; any other costs a conversion. */
+/** Both spellings that clients use. Other spellings need a conversion. */
 const BY_NAME: ReadonlyMap<string, Command> = new Map(
   COMMANDS.flatMap((command) => [[command.name, command], [command.name.toUpperCase(), command]]),
 );
 const NAME_LENGTH_MAX = Math.max(...COMMANDS.map(({ name }) => name.length));
-/** By their full names, `client|kill`. */
+/** Subcommands by their full names, `client|kill`. */
 const SUBCOMMANDS: ReadonlyMap<string, Command> = new Map(
   COMMANDS.flatMap(({ subcommands = [] }) => subcommands.map((one) => [one.name, one])),
 );
@@ -63,15 +63,15 @@ interface Lookup {
 }
 
 /**
- * The last two names that were looked up in the map, which most requests repeat. Two, because `ONCE`
- * brings another command. A comparison takes 8 ns and the map 60, since the name of a new request has
- * no hash yet; a node looks up two or three names for each request, and takes 5 to 9 µs for one in a
- * pipeline.
+ * The last two names that were found in the map, which most requests repeat. There are two because
+ * `ONCE` contains another command. A comparison takes 8 ns and the map 60, since the name of a new
+ * request has no hash yet. A node looks up two or three names for each request, and takes 5 to 9 µs
+ * for a pipelined request.
  */
 let recent: Lookup | null = null;
 let previous: Lookup | null = null;
 
-/** The command of that name, written in any case. */
+/** The command of that name, in any case. */
 export function lookup(name: string): Command | undefined {
   if (recent !== null && recent.name === name) return recent.command;
   if (previous !== null && previous.name === name) return previous.command;
@@ -90,7 +90,7 @@ export function lookupFullName(name: string): Command | undefined {
   return lookup(name) ?? SUBCOMMANDS.get(name.toLowerCase());
 }
 
-/** The row of a request that was checked before, as those in the log were. */
+/** The row of a request that was checked before, such as those in the log. */
 export function rowOf(args: Arguments): Command | undefined {
   const command = lookup(textOf(args[0] ?? ""));
   return command?.subcommands === undefined || args[1] === undefined
@@ -99,8 +99,7 @@ export function rowOf(args: Arguments): Command | undefined {
 }
 
 /**
- * The command of a request, or its subcommand's row. The request that another one brings is checked,
- * too.
+ * The command of a request, or its subcommand's row. An inner request is checked too.
  *
  * @throws {CommandError} if it does not exist, or not with that number of arguments
  */
@@ -111,7 +110,7 @@ export function checkRequest(args: Arguments): Command {
   return command;
 }
 
-/** As `checkRequest`, but `null` for a request that is wrong. */
+/** As `checkRequest`, but `null` for an invalid request. */
 export function findRow(args: Arguments): Command | null {
   try {
     return checkRequest(args);
@@ -121,7 +120,7 @@ export function findRow(args: Arguments): Command | null {
   }
 }
 
-/** The command of the request that another one brings; `null` when there is none that is right. */
+/** The command of the inner request; `null` if it is invalid. */
 export function findInner(args: Arguments, { from, check }: Inner): Command | null {
   try {
     return args.length > from ? checkInner(args, from, check) : null;
@@ -132,9 +131,9 @@ export function findInner(args: Arguments, { from, check }: Inner): Command | nu
 }
 
 /**
- * The command of the request that another one brings, from the argument `from` on.
+ * The command of the inner request, which begins with argument `from`.
  *
- * @throws {CommandError} if it is wrong, or may not be brought
+ * @throws {CommandError} if it is invalid, or may not be an inner request
  */
 export function checkInner(args: Arguments, from: number, check: Inner["check"]): Command {
   const command = checkFrom(args, from);
@@ -149,7 +148,9 @@ function checkFrom(args: Arguments, from: number): Command {
   return command.subcommands === undefined ? command : checkSubcommand(command, args, from);
 }
 
-/** The row of a container's second word; the container's own where there is none, as in `COMMAND`. */
+/**
+ * The row of a container's second word, or the container's own if there is none, as in `COMMAND`.
+ */
 function checkSubcommand(container: Command, args: Arguments, from: number): Command {
   if (from + 1 === args.length) return container;
   const word = argument(args, from + 1);
@@ -161,12 +162,12 @@ function checkSubcommand(container: Command, args: Arguments, from: number): Com
   return command;
 }
 
-/** @param length the number of arguments, the name included */
+/** @param length number of arguments, including the name */
 export function hasRightArity({ arity }: Command, length: number): boolean {
   return arity >= 0 ? length === arity : length >= -arity;
 }
 
-/** The keys among the arguments, in order; repeated as they are. */
+/** The keys among the arguments, in order, with repetitions. */
 export function keysOf(command: Command, args: Arguments): string[] {
   const found: string[] = [];
   if (command.inner !== undefined) {
