@@ -6,7 +6,7 @@ export type Integer = number | bigint;
 export const INT64_MAX = 2n ** 63n - 1n;
 export const INT64_MIN = -(2n ** 63n);
 
-/** Up to so many digits a number is exact. */
+/** Integers with up to this many digits are exact as numbers. */
 const EXACT_DIGITS = 15;
 /** The longest form: `-9223372036854775808`. */
 const LENGTH_MAX = 20;

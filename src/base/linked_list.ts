@@ -1,6 +1,6 @@
 import { assert } from "./errors.ts";
 
-/** An item that can stand on a `LinkedList`, on one at a time. The list alone writes both fields. */
+/** An item of a `LinkedList`. It is in at most one list, which alone writes both fields. */
 export interface Listed<T> {
   /** The list that the item stands on. */
   list: object | null;

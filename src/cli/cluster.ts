@@ -103,7 +103,7 @@ class LocalCluster {
     this.#members = [...nodeMembers(options), proxyMember(options)];
   }
 
-  /** Resolves when the cluster serves, or when it is told to end first. */
+  /** Resolves when the cluster serves, or when it is asked to end first. */
   async start(ending: Promise<unknown>): Promise<void> {
     const { nodes, port } = this.#options;
     await this.#adoptRunning();

@@ -54,7 +54,7 @@ function peersText(peers: FaultPeers): string {
   return peers === null ? "" : ` from ${peers.join(",")}`;
 }
 
-/** Maximum number of faults at a time. Each message is checked against all of them. */
+/** Maximum number of active faults. Each message is checked against all of them. */
 export const FAULTS_MAX = 64;
 
 interface ActiveFault {

@@ -90,7 +90,7 @@ const BACKLOG = 1024;
 export interface AcceptorOptions {
   readonly address: Address;
   readonly allowHalfOpen: boolean;
-  /** Whether no more files can be opened; `null` disables the check. */
+  /** Whether the limit of open files is reached; `null` disables the check. */
   readonly areDescriptorsOut: (() => boolean) | null;
   /** Whether to check on each connection as well. Affordable where connections are rare. */
   readonly looksEachTime: boolean;

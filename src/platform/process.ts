@@ -80,7 +80,7 @@ export function clientsThatFit(): number {
   }
 }
 
-/** Whether no more files can be opened. */
+/** Whether the limit of open files is reached. */
 export function areDescriptorsOut(): boolean {
   const files: Deno.FsFile[] = [];
   try {

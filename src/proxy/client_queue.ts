@@ -148,7 +148,7 @@ export class ClientQueue implements RequestOwner, Listed<ClientQueue> {
    * @param holdMsMax a request that was first sent longer ago is given up instead
    */
   settleRepeating(nowMs: number, holdMsMax: number): void {
-    assert(this.isIdle, "requests are repeated while others are under way");
+    assert(this.isIdle, "requests are repeated while others are in flight");
     if (this.#repeating.size === 0) return;
     const repeated = this.#repeating.drain();
     let isOvertaken = false;

@@ -46,7 +46,7 @@ export interface NodeLinksEvents {
   answered(upstream: Upstream, request: ProxyRequest, text: string): void;
   /** All answers that had arrived are delivered. */
   settled(upstream: Upstream, nowMs: number): void;
-  /** The connection has ended. Requests in flight are to be taken with `takeLost`. */
+  /** The connection has ended. Take its requests in flight with `takeLost`. */
   closed(upstream: Upstream, reason: string): void;
 }
 

@@ -122,7 +122,7 @@ export class ProxyRequest implements Listed<ProxyRequest> {
     return this.kind === "write";
   }
 
-  /** Whether it is to be stamped before it is sent. */
+  /** Whether it gets a stamp before it is sent. */
   get wantsStamp(): boolean {
     return this.kind === "write" && this.#session === null &&
       this.command.group !== SESSION_GROUP && this.#request.count <= STAMPED_ARGUMENTS_MAX;

@@ -54,7 +54,7 @@ export class Batching {
     this.#pacer = new BatchPacer(clock, UNDER_WAY_MAX, () => this.flush());
   }
 
-  /** Notes a request of this client. @returns whether `flush` is to be called soon */
+  /** Notes a request of this client. @returns whether the caller should call `flush` soon */
   add(sender: BatchSender, client: Asker): boolean {
     this.#senders.add(sender);
     this.#pacer.noteRequest(client);
@@ -130,7 +130,7 @@ export interface UpstreamEvents {
   probed(upstream: Upstream, text: string): void;
   /** All answers that had arrived are delivered. */
   settled(upstream: Upstream): void;
-  /** The connection has ended. Requests in flight are to be taken with `takeLost`. */
+  /** The connection has ended. Take its requests in flight with `takeLost`. */
   closed(upstream: Upstream, reason: string): void;
 }
 

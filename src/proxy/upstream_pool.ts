@@ -261,7 +261,7 @@ export class UpstreamPool {
     // Readers outlast an election: the node will serve again.
     const isKept = fenceTerm === null && !isSpent && node.isResponsive && this.#isMember(node);
     const isEmpty = upstream.oldestSentMs === Infinity;
-    if (isEmpty && !isKept) upstream.destroy("nothing is under way any more");
+    if (isEmpty && !isKept) upstream.destroy("nothing is in flight any more");
     else this.#options.events.retired(upstream);
   }
 

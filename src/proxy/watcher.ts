@@ -17,7 +17,7 @@ const CONTEND_AFTER_MS = 220;
 const CONTEND_EVERY_MS = 250;
 /** Silence after which a watching connection is closed: the machine may be gone. */
 const GIVE_UP_AFTER_MS = 1_000;
-/** Maximum bytes of a reported state; whoever sends more is not a node. */
+/** Maximum bytes of a reported state; a peer that sends more is not a node. */
 const REPLY_BYTES_MAX = 1024 * 1024;
 /** The problem with a node that is connected and silent. */
 const SILENT = "does not answer";

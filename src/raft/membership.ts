@@ -94,7 +94,7 @@ function hasHeard({ commitSentTick }: LeavingPeer, peer: Progress): boolean {
   return commitSentTick !== null && peer.heardTick >= commitSentTick;
 }
 
-/** Begins to hand leadership over to a voter. Returns false where that cannot be. */
+/** Begins to transfer leadership to a voter. Returns false if that is impossible. */
 export function startTransfer<T>(state: RaftState<T>, to: NodeId): boolean {
   if (state.role !== "leader" || to === state.id || !state.isVoter(to)) return false;
   const leadership = leadershipOf(state);

@@ -171,7 +171,7 @@ export class Raft<T> {
   }
 
   /**
-   * Size in MiB of the largest request that this node is about to read or carry out; 0 if none is
+   * Size in MiB of the largest request that this node is about to read or execute; 0 if none is
    * large. A leader tells the others, which then allow it to be silent for longer.
    */
   set busyMib(mib: number) {

@@ -96,7 +96,7 @@ export interface Heartbeat extends MessageHeader {
   /** The newest round of leadership confirmation (ReadIndex). */
   readonly round: number;
   /**
-   * Size in MiB of the request that the leader is about to read or carry out. It keeps the leader
+   * Size in MiB of the request that the leader is about to read or execute. It keeps the leader
    * busy, so that the leader may be silent for longer. Left out if there is none.
    */
   readonly busyMib?: number;

@@ -21,7 +21,7 @@ export interface ClientLoadOptions {
   readonly requestBytesMax: number;
   /** Maximum bytes of replies of all clients. */
   readonly outputBytesMax: number;
-  /** Whether no more can be taken for now, whatever the numbers are. */
+  /** Whether no further request is accepted for now, whatever the numbers are. */
   readonly isFull: () => boolean;
 }
 

@@ -42,7 +42,7 @@ export interface ConnectionOwner {
   readonly isSilent: boolean;
   /** Whether requests are passed on as text, by `forward`. */
   readonly isForwarding: boolean;
-  /** Serves a request. `reply` is to be settled, now or later. */
+  /** Serves a request. The handler must settle `reply`, now or later. */
   request(connection: Connection, args: Arguments, reply: PendingReply): void;
   /** The same for a request as text, where `isForwarding`. */
   forward(connection: Connection, request: RequestText, reply: PendingReply): void;
@@ -187,7 +187,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
     this.isInRefusedTransaction = false;
   }
 
-  /** Takes no more requests, and closes once the earlier ones are answered. */
+  /** Accepts no further requests, and closes once the earlier ones are answered. */
   closeAfterReplies(): void {
     this.#isEnding = true;
     this.#socket.pause();
@@ -233,7 +233,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
     this.#owner.largeRequests.note(reply, 0);
     this.#replies.settledBytes += reply.bytes;
     const { settledBytes, first } = this.#replies;
-    // Without a flush, nobody would count what waits behind an open reply.
+    // Without a flush, replies that wait behind an open one would not be counted.
     if (reply === first || settledBytes > UNCOUNTED_BYTES_MAX) this.#markDirty();
     if (reply !== first && settledBytes > this.#owner.limits.outputBytesMax) {
       this.#slowReader.check();

@@ -111,7 +111,7 @@ const ABORTED = new ErrorReply("EXECABORT Transaction discarded because of previ
  * after `MULTI` without waiting for its answer, and report the whole transaction as failed.
  *
  * @param name the command's, as the client wrote it
- * @returns the answer to the request; `null` if it is to be served as any other
+ * @returns the answer to the request; `null` if it is served like any other
  */
 export function refuseTransaction(connection: TransactionState, name: string): Reply | null {
   const word = name.length > LENGTH_MAX ? "" : name.toLowerCase();

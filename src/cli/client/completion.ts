@@ -16,7 +16,7 @@ const EXECUTED: Readonly<Record<CommandKind, string>> = {
 const GENERAL = [
   'Type a command of Redis and Enter, such as: SET greeting "hello\\n"',
   "",
-  "  help COMMAND   tells about a command; help @GROUP lists a group",
+  "  help COMMAND   describes a command; help @GROUP lists a group",
   "  Tab            completes names; arrows up and down recall earlier lines",
   "  Ctrl-C         clears the line, or gives up waiting for an answer",
   "  clear          clears the screen",

@@ -101,7 +101,7 @@ export interface EncodedEntry {
   readonly term: number;
   /** Must not change any more. */
   readonly bytes: Uint8Array;
-  /** What the batch holds, made anew at each call. */
+  /** The content of the batch, in a new array at each call. */
   decodeCommands(): Commands;
 }
 
@@ -115,7 +115,7 @@ const TOGETHER_MAX = 4096;
  * table is the number of commands, and for each the number of its arguments and the length of each,
  * all as variable-length integers.
  *
- * @param offset so many bytes are left free before them
+ * @param offset number of bytes left free before them
  */
 export function encodeCommands(commands: Commands, offset: number): Uint8Array {
   let length = offset + varintBytes(commands.length);

@@ -117,7 +117,7 @@ export class LogIndex {
     this.#lastIndex = segment.first - 1;
   }
 
-  /** Starts the log anew with this segment. Nothing earlier counts any more. */
+  /** Starts the log anew with this segment. Earlier segments no longer count. */
   beginAnew(segment: Segment, previousTerm: number): void {
     this.#segments.length = 0;
     this.#segments.push(segment);

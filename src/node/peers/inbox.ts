@@ -70,7 +70,7 @@ const ALIVE_INTERVAL_MS = 300;
  */
 const HELLO_BYTES_MAX = 4096;
 
-/** Unread bytes, above which a sender gets no more signs of life. */
+/** Number of unread bytes above which a sender gets no further signs of life. */
 const UNREAD_BYTES_MAX = 64 * 1024;
 
 /** Time limit for a hello, however slowly its bytes arrive, in milliseconds. */

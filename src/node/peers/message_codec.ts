@@ -268,7 +268,7 @@ export function writeMessage(frames: FrameWriter, message: PeerMessage): void {
   if (fields.type === "append") {
     writeAppend(frames, fields);
   } else if (fields.type === "snapshotChunk") {
-    // The longest text of the message is copied no more often than it must be.
+    // The longest text of the message is copied as rarely as possible.
     const { bytes, ...others } = fields;
     frames.addPieces([withOpenField(others, "bytes", '"'), base64Bytes(bytes), '"}']);
   } else if (fields.type === "snapshotOffer") {
