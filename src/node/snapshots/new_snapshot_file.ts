@@ -1,6 +1,6 @@
 import { crc32 } from "../../base/bytes.ts";
-import { assert } from "../../base/errors.ts";
-import type { Disk } from "../../platform/disk.ts";
+import { assert, messageOf } from "../../base/errors.ts";
+import type { Disk, DiskFile } from "../../platform/disk.ts";
 import { RECORD_HEADER_BYTES, RecordWriter } from "../log/record.ts";
 import type { IncomingSnapshot, SnapshotWriter, StoredSnapshot } from "./snapshot.ts";
 import { INCOMING_SNAPSHOT_PATH, NEW_SNAPSHOT_PATH, SNAPSHOT_DIRECTORY } from "./snapshot_files.ts";
@@ -13,7 +13,201 @@ import {
   type SnapshotHeader,
   SnapshotScanner,
 } from "./snapshot_format.ts";
-import { UnfinishedFile } from "./unfinished_file.ts";
+
+/** Bytes between two syncs. They keep the last sync short, and do not delay the log's. */
+const SYNC_BYTES = 4 * 1024 * 1024;
+/** Small writes are joined up to this many bytes, since a slow disk charges for each write. */
+const WRITE_BYTES_MAX = 1024 * 1024;
+
+/**
+ * A file that counts only once it is whole and durable under its final name. At the first error it
+ * is removed, and nothing else happens. It never blocks on the disk: writes and syncs run one after
+ * the other in the background, and new bytes wait in memory.
+ */
+export class UnfinishedFile {
+  readonly #disk: Disk;
+  readonly #path: string;
+  readonly #onFailure: (message: string) => void;
+  #file: DiskFile | null = null;
+  /** Bytes not handed to the disk yet. */
+  #waiting: Uint8Array[] = [];
+  #sizeBytes = 0;
+  #writtenBytes = 0;
+  #syncedBytes = 0;
+  /** A write or a sync is in flight. */
+  #isBusy = false;
+  #isAbandoned = false;
+  /** It has its final name, which is not durable yet. */
+  #isNamed = false;
+  #isPublished = false;
+  /** Called after the sync that covers everything. */
+  #onSynced: (() => void) | null = null;
+
+  /** @param onFailure called once, before any other callback */
+  constructor(disk: Disk, path: string, onFailure: (message: string) => void) {
+    this.#disk = disk;
+    this.#path = path;
+    this.#onFailure = onFailure;
+    this.#try(() => {
+      removeIfThere(disk, path);
+      this.#file = disk.open(path, "create");
+    });
+  }
+
+  get isAbandoned(): boolean {
+    return this.#isAbandoned;
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  /** Bytes not known to be durable; 0 once abandoned, since nobody needs to wait then. */
+  get unsyncedBytes(): number {
+    return this.#isAbandoned ? 0 : this.#sizeBytes - this.#syncedBytes;
+  }
+
+  /**
+   * Appends the bytes later. The caller may reuse `bytes`.
+   *
+   * @returns false when the file is abandoned; an error of the disk may show only at a later call
+   */
+  write(bytes: Uint8Array): boolean {
+    assert(this.#onSynced === null, "A file is written to after its end");
+    if (this.#isAbandoned) return false;
+    this.#sizeBytes += bytes.length;
+    this.#waiting.push(bytes.slice());
+    this.#goOn();
+    return !this.#isAbandoned;
+  }
+
+  /**
+   * Makes the file durable under its name, unless `isWanted` refuses. It is asked before the file
+   * gets the name, and again when the name is durable.
+   *
+   * @param done called with whether the file is there
+   */
+  publish(path: string, isWanted: () => boolean, done: (isThere: boolean) => void): void {
+    if (this.#isAbandoned) return done(false);
+    assert(this.#onSynced === null, "A file ends twice");
+    this.#onSynced = () => {
+      if (!this.#isAbandoned && !isWanted()) this.abandon();
+      this.#try(() => this.#rename(path, isWanted, () => done(!this.#isAbandoned)));
+      if (!this.#isNamed) done(false);
+    };
+    this.#goOn();
+  }
+
+  abandon(): void {
+    if (this.#isAbandoned || this.#isPublished) return;
+    this.#isAbandoned = true;
+    this.#waiting = [];
+    this.#close();
+    if (this.#isNamed) return; // a whole file, pruned like any that is not the newest
+    try {
+      removeIfThere(this.#disk, this.#path);
+    } catch {
+      // The next attempt or the next start removes it.
+    }
+  }
+
+  /** Starts the next write or sync if the disk is idle. */
+  #goOn(): void {
+    if (this.#isBusy || this.#isAbandoned) return;
+    const unsyncedBytes = this.#writtenBytes - this.#syncedBytes;
+    const isWhole = this.#waiting.length === 0 && this.#onSynced !== null;
+    if (unsyncedBytes >= SYNC_BYTES || isWhole) this.#sync();
+    else if (this.#waiting.length > 0) this.#write();
+  }
+
+  #write(): void {
+    const bytes = takeJoined(this.#waiting, WRITE_BYTES_MAX);
+    this.#run((done) => this.#file?.writeLater(bytes, this.#writtenBytes, done), () => {
+      this.#writtenBytes += bytes.length;
+    });
+  }
+
+  #sync(): void {
+    const coveredBytes = this.#writtenBytes;
+    this.#run((done) => this.#file?.sync(done), () => this.#syncedBytes = coveredBytes);
+  }
+
+  #run(begin: (done: (error: Error | null) => void) => void, succeeded: () => void): void {
+    const done = (error: Error | null) => {
+      this.#isBusy = false;
+      if (this.#isAbandoned) this.#close();
+      else if (error !== null) this.#fail(error);
+      else succeeded();
+      if (this.unsyncedBytes === 0 && this.#onSynced !== null) this.#onSynced();
+      else this.#goOn();
+    };
+    this.#isBusy = true;
+    try {
+      begin(done);
+    } catch (error) {
+      done(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  #rename(path: string, isWanted: () => boolean, done: () => void): void {
+    this.#disk.rename(this.#path, path);
+    this.#isNamed = true;
+    this.#disk.syncDirectory(path.slice(0, path.lastIndexOf("/")), (error) => {
+      if (error !== null && !this.#isAbandoned) this.#fail(error);
+      else if (!isWanted()) this.abandon(); // a newer one has arrived meanwhile
+      this.#isPublished = !this.#isAbandoned;
+      this.#close();
+      done();
+    });
+  }
+
+  #try(run: () => void): void {
+    if (this.#isAbandoned) return;
+    try {
+      run();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#onFailure(messageOf(error));
+    this.abandon();
+  }
+
+  /** Closes the file, but not while the disk works on it. */
+  #close(): void {
+    if (this.#isBusy) return;
+    this.#file?.close();
+    this.#file = null;
+  }
+}
+
+/** Takes the first piece out of the list, joined with the following ones as far as they fit. */
+function takeJoined(pieces: Uint8Array[], bytesMax: number): Uint8Array {
+  let count = 0;
+  let bytes = 0;
+  for (const { length } of pieces) {
+    if (count > 0 && bytes + length > bytesMax) break;
+    count++;
+    bytes += length;
+  }
+  const taken = pieces.splice(0, count);
+  const [first] = taken;
+  if (first !== undefined && taken.length === 1) return first;
+  const joined = new Uint8Array(bytes);
+  let at = 0;
+  for (const piece of taken) {
+    joined.set(piece, at);
+    at += piece.length;
+  }
+  return joined;
+}
+
+export function removeIfThere(disk: Disk, path: string): void {
+  const slash = path.lastIndexOf("/");
+  if (disk.list(path.slice(0, slash)).includes(path.slice(slash + 1))) disk.remove(path);
+}
 
 /** What a file in progress reports to the store. */
 export interface UnfinishedEvents {

@@ -12,7 +12,7 @@ const DIRECTORY_CRASH = "src/node/log/data_directory_crash_test.ts";
 const COMPACTION = "src/node/log/disk_log_compaction_test.ts";
 const SENDER = "src/node/snapshots/snapshot_sender_test.ts";
 const TAKER = "src/node/snapshots/snapshot_taker_test.ts";
-const UNFINISHED = "src/node/snapshots/unfinished_file_test.ts";
+const NEW_FILE = "src/node/snapshots/new_snapshot_file_test.ts";
 const RECEIVER_LOAD = "src/node/snapshots/snapshot_receiver_load_test.ts";
 const MEMBERS = "src/node/members/members_test.ts";
 
@@ -107,7 +107,7 @@ export const snapshotMutants: readonly Mutant[] = [
   {
     name: "snapshot-renamed-without-directory-sync",
     bug: "a snapshot is renamed, its directory not synced, and the log is let go",
-    file: "src/node/snapshots/unfinished_file.ts",
+    file: "src/node/snapshots/new_snapshot_file.ts",
     find: `this.#disk.syncDirectory(path.slice(0, path.lastIndexOf("/")), (error) => {`,
     replace: "((run: (error: Error | null) => void) => run(null))((error) => {",
     killers: [FILES, DIRECTORY_CRASH],
@@ -116,7 +116,7 @@ export const snapshotMutants: readonly Mutant[] = [
   {
     name: "snapshot-renamed-before-sync",
     bug: "a crash in the middle leaves half a file under a snapshot's name",
-    file: "src/node/snapshots/unfinished_file.ts",
+    file: "src/node/snapshots/new_snapshot_file.ts",
     find: "if (this.unsyncedBytes === 0 && this.#onSynced !== null)",
     replace: "if (this.unsyncedBytes >= 0 && this.#onSynced !== null)",
     killers: [FILES, DIRECTORY_CRASH],
@@ -211,26 +211,26 @@ export const snapshotMutants: readonly Mutant[] = [
   {
     name: "snapshot-written-during-a-sync",
     bug: "a snapshot's file is written to while the disk still works on it",
-    file: "src/node/snapshots/unfinished_file.ts",
+    file: "src/node/snapshots/new_snapshot_file.ts",
     find: "if (this.#isBusy || this.#isAbandoned) return;",
     replace: "if (this.#isAbandoned) return;",
-    killers: [UNFINISHED],
+    killers: [NEW_FILE],
   },
   {
     name: "snapshot-written-on-the-loop",
     bug: "a snapshot that arrives is written on the event loop, which waits for the disk",
-    file: "src/node/snapshots/unfinished_file.ts",
+    file: "src/node/snapshots/new_snapshot_file.ts",
     find: "(done) => this.#file?.writeLater(bytes, this.#writtenBytes, done)",
     replace: "(done) => (this.#file?.write(bytes, this.#writtenBytes), done(null))",
-    killers: [UNFINISHED, RECEIVER_LOAD],
+    killers: [NEW_FILE, RECEIVER_LOAD],
   },
   {
     name: "snapshot-synced-only-at-the-end",
     bug: "the last sync of a snapshot is of all of it, and holds up the log's",
-    file: "src/node/snapshots/unfinished_file.ts",
+    file: "src/node/snapshots/new_snapshot_file.ts",
     find: "if (unsyncedBytes >= SYNC_BYTES || isWhole) this.#sync();",
     replace: "if (unsyncedBytes >= 1e9 * SYNC_BYTES || isWhole) this.#sync();",
-    killers: [UNFINISHED],
+    killers: [NEW_FILE],
   },
   {
     name: "snapshot-built-in-one-turn",
@@ -388,7 +388,7 @@ export const snapshotMutants: readonly Mutant[] = [
     name: "slow-disk-that-fails-ends-all-snapshots",
     bug:
       "after a disk that was slow has failed, no snapshot is taken any more, and the log grows for ever",
-    file: "src/node/snapshots/unfinished_file.ts",
+    file: "src/node/snapshots/new_snapshot_file.ts",
     find: "return this.#isAbandoned ? 0 : this.#sizeBytes - this.#syncedBytes;",
     replace: "return this.#sizeBytes - this.#syncedBytes;",
     killers: [TAKER],
@@ -421,7 +421,7 @@ export const snapshotMutants: readonly Mutant[] = [
     name: "older-snapshot-becomes-the-newest",
     bug:
       "a snapshot whose name is durable only behind a newer one takes its place, though the log begins behind the newer",
-    file: "src/node/snapshots/unfinished_file.ts",
+    file: "src/node/snapshots/new_snapshot_file.ts",
     find: "else if (!isWanted()) this.abandon(); // a newer one has arrived meanwhile",
     replace: "else isWanted();",
     killers: [FILES],

@@ -6,7 +6,7 @@ import {
 } from "../../../tests/support/fault_disk.ts";
 import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
 import { SlowDisk } from "../../../tests/support/slow_disk.ts";
-import { UnfinishedFile } from "./unfinished_file.ts";
+import { UnfinishedFile } from "./new_snapshot_file.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
