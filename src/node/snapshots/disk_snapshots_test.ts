@@ -48,7 +48,7 @@ Deno.test("a snapshot may be without chunks, or have large ones", () => {
   assertEquals(contentOfNewest(openSnapshots(disk)), expectedContent(2, 1, 3_000_000));
 });
 
-Deno.test("a snapshot counts when it is durable, not before", () => {
+Deno.test("a snapshot counts once it is durable, and not before", () => {
   const running: (() => void)[] = [];
   const disk = newDisk({ schedule: (run) => running.push(run) });
   const store = openSnapshots(disk);
@@ -66,7 +66,7 @@ Deno.test("a snapshot counts when it is durable, not before", () => {
   assertEquals(store.newest(), stored);
 });
 
-Deno.test("the newest one stays, with those that are being sent", () => {
+Deno.test("the newest snapshot is kept, and those that are being sent", () => {
   const disk = newDisk();
   const store = openSnapshots(disk);
   taken(store, 1, 1);
@@ -90,7 +90,7 @@ Deno.test("the newest one stays, with those that are being sent", () => {
   assertEquals(disk.list("snapshots").map((name) => Number(name.slice(0, 20))), [3]);
 });
 
-Deno.test("a snapshot that has its name and is not durable yet is not pruned", () => {
+Deno.test("a snapshot that is renamed and not yet durable is not pruned", () => {
   const running: (() => void)[] = [];
   const disk = newDisk({ schedule: (run) => running.push(run) });
   const store = openSnapshots(disk);
@@ -109,7 +109,7 @@ Deno.test("a snapshot that has its name and is not durable yet is not pruned", (
   assertEquals([store.newest()?.index, disk.list("snapshots")], [6, [name]]);
 });
 
-Deno.test("a snapshot arrives in pieces of any size, and goes on where it was", () => {
+Deno.test("a snapshot arrives in pieces of any size, and continues where it was", () => {
   const { snapshot, bytes } = snapshotElsewhere(50, 3);
   for (const pieceBytes of [1, 7, 64, 1000]) {
     const disk = newDisk();
@@ -135,7 +135,7 @@ Deno.test("a snapshot arrives in pieces of any size, and goes on where it was", 
   }
 });
 
-Deno.test("another snapshot takes the place of one that is arriving", () => {
+Deno.test("another snapshot replaces the one that is arriving", () => {
   const first = snapshotElsewhere(50, 3);
   const second = snapshotElsewhere(50, 3, 80);
   const store = openSnapshots(newDisk());
@@ -151,7 +151,7 @@ Deno.test("another snapshot takes the place of one that is arriving", () => {
   assertEquals(contentOfNewest(store), expectedContent(50, 3, 80));
 });
 
-Deno.test("what arrives damaged, or is not what was announced, is abandoned", () => {
+Deno.test("a snapshot that arrives damaged, or differs from the announced one, is abandoned", () => {
   const { snapshot, bytes } = snapshotElsewhere(50, 3);
   const warnings: string[] = [];
   const logger = { info() {}, error() {}, warn: (message: string) => warnings.push(message) };
@@ -189,7 +189,7 @@ Deno.test("what arrives damaged, or is not what was announced, is abandoned", ()
   assertStringIncludes(warnings.at(-1) ?? "", "it belongs to cluster c1");
 });
 
-Deno.test("a snapshot that is not newer is not taken", () => {
+Deno.test("a snapshot that is not newer is not accepted", () => {
   const running: (() => void)[] = [];
   const disk = newDisk({ schedule: (run) => running.push(run) });
   const store = openSnapshots(disk);
@@ -218,7 +218,7 @@ function slowly() {
 const NAME_40 = "00000000000000000040-3.snapshot";
 const NAME_50 = "00000000000000000050-3.snapshot";
 
-Deno.test("an older snapshot whose name is durable only behind a newer one is not the newest", () => {
+Deno.test("an older snapshot whose name becomes durable after a newer one's is not the newest", () => {
   const { ends, disk, store, isThere } = slowly();
   const { snapshot, bytes } = snapshotElsewhere(50, 3);
   const ended: (StoredSnapshot | null)[] = [];
@@ -236,7 +236,7 @@ Deno.test("an older snapshot whose name is durable only behind a newer one is no
   assertEquals(disk.list("snapshots"), [NAME_50]);
 });
 
-Deno.test("of two snapshots of one entry that end together, the one that counts is the one in the file", () => {
+Deno.test("of two snapshots of one entry that end together, the one in the file counts", () => {
   for (const isOwnFirst of [true, false]) {
     const { ends, disk, store, isThere } = slowly();
     const { snapshot, bytes } = snapshotElsewhere(50, 3, 80);
@@ -265,7 +265,7 @@ Deno.test("of two snapshots of one entry that end together, the one that counts 
   }
 });
 
-Deno.test("what is abandoned leaves nothing, and what a crash left is removed", () => {
+Deno.test("an abandoned snapshot leaves nothing behind, and the remains of a crash are removed", () => {
   const running: (() => void)[] = [];
   const disk = newDisk({ schedule: (run) => running.push(run) });
   const store = openSnapshots(disk);
@@ -285,7 +285,7 @@ Deno.test("what is abandoned leaves nothing, and what a crash left is removed", 
   assertEquals(disk.list("snapshots"), []);
 });
 
-Deno.test("a disk that is full costs the snapshot, whatever of it was under way", () => {
+Deno.test("a full disk costs the snapshot, at any step of it", () => {
   for (let number = 1;; number++) {
     let writes = 0;
     const warnings: string[] = [];
@@ -322,7 +322,7 @@ Deno.test("a disk that is full costs the snapshot, whatever of it was under way"
   }
 });
 
-Deno.test("a failure to remove an old snapshot is told and does no harm", () => {
+Deno.test("a failure to remove an old snapshot is reported and does no harm", () => {
   const warnings: string[] = [];
   const logger = { info() {}, error() {}, warn: (message: string) => warnings.push(message) };
   const disk = newDisk({
@@ -338,7 +338,7 @@ Deno.test("a failure to remove an old snapshot is told and does no harm", () => 
   assertEquals(store.newest()?.index, 2);
 });
 
-Deno.test("a stray file beside the snapshots is told once and does no harm, whatever it is", () => {
+Deno.test("a stray file beside the snapshots is reported once and does no harm, whatever it is", () => {
   const warnings: string[] = [];
   const logger = { info() {}, error() {}, warn: (message: string) => warnings.push(message) };
   const disk = newDisk();

@@ -87,7 +87,7 @@ Deno.test("a file is synced while it grows, so that the last sync is short", () 
 
 for (const kind of ["write", "sync"] as const) {
   for (const number of [1, 2]) {
-    Deno.test(`${kind} ${number} fails later: told once, nothing is left, nothing is published`, () => {
+    Deno.test(`${kind} ${number} fails later: it is reported once, and nothing is left or published`, () => {
       let count = 0;
       const error = new Error("disk full");
       const { clock, inner, file, failures } = start((operation) =>
@@ -106,7 +106,7 @@ for (const kind of ["write", "sync"] as const) {
   }
 }
 
-Deno.test("a file that is abandoned while the disk works on it is gone at once, and is told later", () => {
+Deno.test("a file that is abandoned while the disk is busy with it is gone at once, and reported later", () => {
   const { clock, inner, disk, file, failures } = start();
   give(file, content(MIB), 128 * KIB);
   const told: boolean[] = [];

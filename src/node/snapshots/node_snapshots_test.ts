@@ -74,7 +74,7 @@ function withoutTime(state: string): string {
   return shortened;
 }
 
-Deno.test("a node restarts from its snapshot and the log behind it", async () => {
+Deno.test("a node restarts from its snapshot and the log after it", async () => {
   const cluster = new DiskCluster(3);
   await cluster.startAll();
   cluster.untilServing();
@@ -102,7 +102,7 @@ Deno.test("a follower far behind gets a snapshot while writes go on", () =>
     cluster.until(() => disk.list("snapshots").length === 1);
   }));
 
-Deno.test("a node that gets a snapshot says so, and refuses reads until it has caught up", () =>
+Deno.test("a node that receives a snapshot reports it, and refuses reads until it has caught up", () =>
   withOneFarBehind(async (cluster, behind) => {
     await cluster.start(behind);
     const { node } = cluster.life(behind);
@@ -125,7 +125,7 @@ Deno.test("a node that gets a snapshot says so, and refuses reads until it has c
     assertEquals(typeof answer.reply, "string");
   }));
 
-Deno.test("a snapshot that is damaged at the leader is taken anew at once", () =>
+Deno.test("a snapshot that is damaged at the leader is taken again at once", () =>
   withOneFarBehind(async (cluster, behind) => {
     const { disk, snapshots, node } = cluster.life(cluster.leader);
     // Nothing new arrives: the next snapshot is of the same entry.
@@ -143,7 +143,7 @@ Deno.test("a snapshot that is damaged at the leader is taken anew at once", () =
     assert(cluster.logLines.some((line) => line.includes("is damaged, at byte")));
   }));
 
-Deno.test("a stream goes on where its connection ended", () =>
+Deno.test("a stream continues where its connection ended", () =>
   withOneFarBehind(async (cluster, behind) => {
     await cluster.start(behind);
     cluster.until(() => chunksTo(cluster, behind).length >= 2);
@@ -173,7 +173,7 @@ Deno.test("a stream survives the end of its leader, and of its receiver", () =>
     untilEven(cluster);
   }));
 
-Deno.test("a newer snapshot does not disturb one that is under way", () =>
+Deno.test("a newer snapshot does not disturb a stream in progress", () =>
   withOneFarBehind(async (cluster, behind) => {
     await cluster.start(behind);
     const { node, snapshots } = cluster.life(cluster.leader);
@@ -187,7 +187,7 @@ Deno.test("a newer snapshot does not disturb one that is under way", () =>
     cluster.until(() => disk.list("snapshots").length === 1);
   }));
 
-Deno.test("a follower a little behind needs no snapshot", async () => {
+Deno.test("a follower that lags slightly needs no snapshot", async () => {
   const cluster = new DiskCluster(3);
   await cluster.startAll();
   cluster.untilServing();
@@ -208,7 +208,7 @@ Deno.test("a follower a little behind needs no snapshot", async () => {
   cluster.stop();
 });
 
-Deno.test("a snapshot brings the members along, from restart to restart", async () => {
+Deno.test("a snapshot contains the members, from restart to restart", async () => {
   const cluster = new DiskCluster(4);
   await cluster.startAll();
   cluster.untilServing();
@@ -241,7 +241,7 @@ Deno.test("a snapshot brings the members along, from restart to restart", async 
   cluster.stop();
 });
 
-Deno.test("what a snapshot decides is unknown to those who asked for it", () =>
+Deno.test("a write that a snapshot decides has an unknown outcome for its client", () =>
   withOneFarBehind(async (cluster, behind) => {
     await cluster.start(behind);
     untilEven(cluster);
@@ -313,7 +313,7 @@ Deno.test("a full disk costs a snapshot, and nothing else", async () => {
   cluster.stop();
 });
 
-Deno.test("a sound file that holds no state of ours is told in one line", () => {
+Deno.test("a sound file without a valid state is reported in one line", () => {
   const store = openSnapshots(new FaultDisk({ schedule: (run) => run() }));
   restoreNewest(store, new StateMachine());
   takeSnapshot(store, 9, 2, () => {});
@@ -340,7 +340,7 @@ function storeOf(
   return { disk, store };
 }
 
-Deno.test("a snapshot of a version that this build does not understand is refused at the start", () => {
+Deno.test("a snapshot of a version that this build does not support is refused at the start", () => {
   const { oldest, newest } = new StateMachine().versions;
   for (const version of [oldest, newest]) {
     const machine = new StateMachine();
@@ -357,7 +357,7 @@ Deno.test("a snapshot of a version that this build does not understand is refuse
   assertEquals(machine.keyspace.size, 0);
 });
 
-Deno.test("a state without its end, or a file that is damaged by now, is refused at the start", () => {
+Deno.test("a state without its end, or a file that has become damaged, is refused at the start", () => {
   const cut = storeOf(1, (chunks) => chunks.slice(0, -1));
   const machine = new StateMachine();
   const { message } = assertThrows(() => restoreNewest(cut.store, machine), UserError);

@@ -65,7 +65,7 @@ function* damagedVersions(bytes: Uint8Array): Generator<[string, Uint8Array]> {
   yield ["twice", new Uint8Array([...bytes, ...bytes])];
 }
 
-Deno.test("a damaged snapshot is never used: an older one and the log are, or the start is refused", () => {
+Deno.test("a damaged snapshot is never used: the start uses an older one and the log, or is refused", () => {
   const reaching = written(10);
   const short = written(20);
   for (const [hint, damaged] of damagedVersions(bytesOf(reaching, NEWER))) {
@@ -85,7 +85,7 @@ Deno.test("a damaged snapshot is never used: an older one and the log are, or th
   }
 });
 
-Deno.test("a missing snapshot is refused, unless the log makes up for it", () => {
+Deno.test("a missing snapshot is refused, unless the log has its entries", () => {
   const without = (compactedTo: number, ...paths: string[]) => {
     const disk = written(compactedTo);
     for (const path of paths) disk.remove(path);
@@ -115,7 +115,7 @@ Deno.test("a log that lost a segment is refused even if a snapshot covers others
   }
 });
 
-Deno.test("segments that a loss of power brought back do not count, whatever of them", () => {
+Deno.test("segments that a loss of power brought back do not count, whole or in part", () => {
   const whole = written(0);
   const names = whole.list("log").filter((name) => name.endsWith(".log"));
   for (let choice = 0; choice < 64; choice++) {
@@ -132,14 +132,14 @@ Deno.test("segments that a loss of power brought back do not count, whatever of 
   }
 });
 
-Deno.test("a snapshot that does not follow from the log's beginning is refused", () => {
+Deno.test("a snapshot that does not fit the log's beginning is refused", () => {
   const disk = written(20);
   disk.remove(NEWER);
   takeSnapshot(openSnapshots(disk), 20, 2, () => {});
   assertStringIncludes(refusal(disk), "it follows an entry 20 of term 1");
 });
 
-Deno.test("a snapshot ahead of the log brings its term along", () => {
+Deno.test("a snapshot ahead of the log sets the term", () => {
   const disk = written(20);
   takeSnapshot(openSnapshots(disk), 25, 4, () => {});
   const { log } = open(disk);

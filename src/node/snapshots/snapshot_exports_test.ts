@@ -49,7 +49,7 @@ function filesOf(cluster: DiskCluster): readonly string[] {
   return cluster.life("n1").disk.list("snapshots");
 }
 
-Deno.test("a client's snapshot covers all that is applied, and is sound", async () => {
+Deno.test("a client's snapshot covers everything applied, and is sound", async () => {
   await withNode((cluster, exports) => {
     const { appliedIndex } = cluster.life("n1").node.report();
     const held = begin(cluster, exports);
@@ -64,7 +64,7 @@ Deno.test("a client's snapshot covers all that is applied, and is sound", async 
   });
 });
 
-Deno.test("a file that is damaged, cut short or gone costs one backup: the next has another file", async () => {
+Deno.test("a file that is damaged, truncated or missing costs one backup: the next has another file", async () => {
   for (const harm of ["damaged", "cut short", "gone"] as const) {
     await withNode((cluster, exports) => {
       begin(cluster, exports).end();
@@ -95,7 +95,7 @@ Deno.test("a file that is damaged, cut short or gone costs one backup: the next 
   }
 });
 
-Deno.test("the newest snapshot is taken again only when something is newer", async () => {
+Deno.test("a new snapshot is taken only if something is newer than the newest one", async () => {
   await withNode((cluster, exports) => {
     const first = begin(cluster, exports).source?.snapshot;
     const second = begin(cluster, exports).source?.snapshot;
@@ -106,7 +106,7 @@ Deno.test("the newest snapshot is taken again only when something is newer", asy
   });
 });
 
-Deno.test("one that begins while a snapshot is taken gets what was applied by then", async () => {
+Deno.test("a backup that begins while a snapshot is taken contains what was applied by then", async () => {
   await withNode((cluster, exports) => {
     assert(cluster.life("n1").node.snapshots?.take());
     write(cluster, "more", 1);
@@ -115,7 +115,7 @@ Deno.test("one that begins while a snapshot is taken gets what was applied by th
   });
 });
 
-Deno.test("a file stays as long as somebody reads it, and goes then", async () => {
+Deno.test("a file is kept as long as somebody reads it, and then removed", async () => {
   await withNode((cluster, exports) => {
     const held = begin(cluster, exports);
     const [name] = filesOf(cluster);
@@ -146,7 +146,7 @@ Deno.test("no read waits for the disk on the event loop, and each is answered on
   });
 });
 
-Deno.test("only so many are open at once, and idle ones end by themselves", async () => {
+Deno.test("the number of open backups is bounded, and idle ones end by themselves", async () => {
   await withNode((cluster, exports) => {
     const held = Array.from({ length: EXPORTS_MAX }, () => begin(cluster, exports));
     assertEquals(exports.begin(() => {}), null);
@@ -161,7 +161,7 @@ Deno.test("only so many are open at once, and idle ones end by themselves", asyn
   });
 });
 
-Deno.test("a disk that takes no snapshot refuses the client, and the next one is tried anew", async () => {
+Deno.test("a disk that cannot store a snapshot makes the backup fail, and the next one tries again", async () => {
   await withNode((cluster, exports) => {
     const error = new Error("disk full");
     cluster.faults.set(
@@ -177,7 +177,7 @@ Deno.test("a disk that takes no snapshot refuses the client, and the next one is
   });
 });
 
-Deno.test("whoever waits for a snapshot is told when the node stops", async () => {
+Deno.test("clients that wait for a snapshot get an error when the node stops", async () => {
   await withNode((cluster, exports) => {
     const held = begin(cluster, exports);
     write(cluster, "later", 1);

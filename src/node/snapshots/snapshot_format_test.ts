@@ -42,7 +42,7 @@ function scan(bytes: Uint8Array, sizeBytes = bytes.length): void {
 
 const refusal = (run: () => void) => assertThrows(run, SnapshotFileError).message;
 
-Deno.test("nothing may stand behind the end, even where it came in one piece with it", () => {
+Deno.test("nothing may follow the end, even if it arrives in one piece with it", () => {
   const { bytes, snapshot } = snapshotElsewhere(9, 2);
   const scanner = new SnapshotScanner(snapshot.sizeBytes);
   scanner.push(bytes);
@@ -56,7 +56,7 @@ Deno.test("nothing may stand behind the end, even where it came in one piece wit
   }
 });
 
-Deno.test("a file is cut short at each length but its own", () => {
+Deno.test("a file is rejected at each length but its own", () => {
   const { bytes } = snapshotElsewhere(9, 2);
   for (let length = 0; length < bytes.length; length++) {
     const cut = bytes.subarray(0, length);
@@ -64,7 +64,7 @@ Deno.test("a file is cut short at each length but its own", () => {
   }
 });
 
-Deno.test("no memory is taken for a header or an end that claims to be huge", () => {
+Deno.test("no memory is allocated for a header or an end that claims to be huge", () => {
   const { bytes } = snapshotElsewhere(9, 2);
   const [header] = recordsOf(bytes);
   assert(header !== undefined);
@@ -83,7 +83,7 @@ Deno.test("no memory is taken for a header or an end that claims to be huge", ()
   }
 });
 
-Deno.test("records that are sound one by one, and not those that the end tells of, are refused", () => {
+Deno.test("records that are sound singly, and do not match the end, are refused", () => {
   const { bytes } = snapshotElsewhere(9, 2);
   const records = recordsOf(bytes);
   const [header, first, second, third, end] = records;

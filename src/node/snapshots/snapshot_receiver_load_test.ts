@@ -143,7 +143,7 @@ function start(state: StateMachine, { diskMs = 0, chunkMs = 0, fault }: Conditio
   };
 }
 
-Deno.test("a slow disk holds up the sender, and never the event loop of the receiver", () => {
+Deno.test("a slow disk slows down the sender, and never blocks the event loop of the receiver", () => {
   const state = leaderState(600);
   const { clock, disk, snapshot, reported, store, receiver, sendWhatMay, sentBytes, offer } = start(
     state,
@@ -171,7 +171,7 @@ Deno.test("a slow disk holds up the sender, and never the event loop of the rece
   assertEquals(machine.keyspace.size, 600);
 });
 
-Deno.test("the state is built in short slices, and a sender that is faster has to wait", () => {
+Deno.test("the state is built in short slices, and a faster sender has to wait", () => {
   const { clock, snapshot, reported, machine, receiver, answers, sendNext, sendWhatMay, offer } =
     start(leaderState(40), { chunkMs: 3 });
   offer();
@@ -200,7 +200,7 @@ Deno.test("the state is built in short slices, and a sender that is faster has t
   assertEquals(receiver.isReceiving, true);
 });
 
-Deno.test("what fails at the disk while an answer waits is asked for again, after a while", () => {
+Deno.test("a snapshot that fails at the disk while an answer waits is requested again after a while", () => {
   let isFull = true;
   const { clock, inner, snapshot, lines, reported, receiver, answers, sendWhatMay, offer } = start(
     leaderState(100),
@@ -230,7 +230,7 @@ Deno.test("what fails at the disk while an answer waits is asked for again, afte
   assertEquals([snapshot.index, reported, lines], [9, [], []]);
 });
 
-Deno.test("a receiver that stops, or no longer needs it, builds no more of the state", () => {
+Deno.test("a receiver that stops, or no longer needs the snapshot, stops building the state", () => {
   for (const end of ["stop", "abandon"] as const) {
     const { clock, inner, machine, receiver, sendNext, offer } = start(leaderState(40), {
       chunkMs: 3,

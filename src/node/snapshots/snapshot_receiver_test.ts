@@ -83,7 +83,7 @@ function receiver(fault: (operation: DiskOperation) => DiskFault | null = () => 
   };
 }
 
-Deno.test("what is sound as a file and no state is refused, with one line, and not taken again", () => {
+Deno.test("a sound file without a valid state is refused with one line, and not received again", () => {
   const { one, disk, store, clock, sent, lines } = receiver();
   const { snapshot, bytes } = snapshotElsewhere(9, 2);
   const { index, checksum } = snapshot;
@@ -105,7 +105,7 @@ Deno.test("what is sound as a file and no state is refused, with one line, and n
   assertEquals(sent.length, 1);
 });
 
-Deno.test("only the leader of this term is listened to, and only bytes that come next are taken", () => {
+Deno.test("only this term's leader is heard, and only the next bytes are accepted", () => {
   const { one, sent, disk } = receiver();
   const { snapshot, bytes } = snapshotElsewhere(9, 2);
   const { index, checksum } = snapshot;
@@ -126,7 +126,7 @@ Deno.test("only the leader of this term is listened to, and only bytes that come
   assertEquals(told, [0, 10, 10, 10, 10]);
 });
 
-Deno.test("what is committed here already needs no stream: the core answers", () => {
+Deno.test("a snapshot of committed entries needs no stream: the core answers", () => {
   const { one, sent, reported } = receiver();
   const { snapshot } = snapshotElsewhere(5, 2);
   one.handleOffer({ ...FROM_LEADER, type: "snapshotOffer", snapshot });
@@ -134,7 +134,7 @@ Deno.test("what is committed here already needs no stream: the core answers", ()
   assertEquals(reported, [5]);
 });
 
-Deno.test("what has come by the log meanwhile leaves nothing behind", () => {
+Deno.test("a snapshot whose entries arrived in the log meanwhile leaves nothing behind", () => {
   const { one, status, disk } = receiver();
   const { snapshot, bytes } = snapshotElsewhere(9, 2);
   const { index, checksum } = snapshot;
@@ -154,7 +154,7 @@ Deno.test("what has come by the log meanwhile leaves nothing behind", () => {
   assertEquals([one.isReceiving, disk.list("snapshots")], [false, []]);
 });
 
-Deno.test("the leader's snapshot of a version that is not understood here is refused, and not received", () => {
+Deno.test("the leader's snapshot of an unsupported version is refused, and not received", () => {
   const { one, sent, disk, lines } = receiver();
   const { snapshot } = snapshotElsewhere(9, 2);
   const offer = { ...FROM_LEADER, type: "snapshotOffer" } as const;
@@ -188,7 +188,7 @@ Deno.test("a snapshot is installed when it is durable, once, and with its own st
   assertThrows(() => one.take(at), Error, TOO_LATE);
 });
 
-Deno.test("a sound file that holds a state without its end is not installed", () => {
+Deno.test("a sound file with a state without its end is not installed", () => {
   const { one, disk, store, reported, offer, send, settle, lines } = receiver();
   const { snapshot, bytes } = stateElsewhere(1);
   offer(snapshot);
@@ -199,7 +199,7 @@ Deno.test("a sound file that holds a state without its end is not installed", ()
   assertEquals(one.isReceiving, true, "it is still needed");
 });
 
-Deno.test("a file that is not the one that was announced is not installed", () => {
+Deno.test("a file that differs from the announced one is not installed", () => {
   const { snapshot, bytes } = stateElsewhere();
   const { configuration } = metaOf(9, 2);
   const announced: Partial<StoredSnapshot>[] = [
@@ -228,7 +228,7 @@ Deno.test("a file that is not the one that was announced is not installed", () =
   }
 });
 
-Deno.test("a chunk that is damaged ends the arrival, which begins anew after a while", () => {
+Deno.test("a damaged chunk ends the stream, which begins again after a while", () => {
   const { one, disk, reported, offer, send, settle, replies, clock, lines } = receiver();
   const { snapshot, bytes } = stateElsewhere();
   const damaged = bytes.slice();
@@ -272,7 +272,7 @@ Deno.test("a disk on which no file can be made is tried again after a while", ()
   assertEquals(reported, [9]);
 });
 
-Deno.test("another snapshot than the one that was refused is taken at once", () => {
+Deno.test("a snapshot other than the refused one is accepted at once", () => {
   const { reported, offer, send, settle, lines } = receiver();
   const cut = stateElsewhere(1);
   offer(cut.snapshot);
@@ -286,7 +286,7 @@ Deno.test("another snapshot than the one that was refused is taken at once", () 
   assertEquals(reported, [9]);
 });
 
-Deno.test("a file whose beginning is on the disk, and its state not in memory, comes from its beginning", () => {
+Deno.test("a file whose beginning is on the disk, but whose state is not in memory, is received from its beginning", () => {
   const { store, reported, offer, send, settle, replies } = receiver();
   const { snapshot, bytes } = stateElsewhere();
   store.receive(snapshot)?.write(bytes.subarray(0, 50), 0);
@@ -313,7 +313,7 @@ Deno.test("a snapshot that is durable is reported until it is applied, since the
   assertEquals(reported, [9, 9]);
 });
 
-Deno.test("a receiver that was stopped tells nobody of what the disk ends", () => {
+Deno.test("a stopped receiver reports nothing that the disk finishes", () => {
   const { one, reported, offer, send, settle, clock } = receiver();
   const { snapshot, bytes } = stateElsewhere();
   offer(snapshot);

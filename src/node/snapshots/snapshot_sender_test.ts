@@ -57,7 +57,7 @@ function start(chunkBytes = 40) {
   };
 }
 
-Deno.test("a peer that has the snapshot, and needs a newer one by now, is sent that", () => {
+Deno.test("a peer that has the snapshot, and needs a newer one by now, gets the newer one", () => {
   const { store, sender, snapshot, reply, sent } = start();
   sender.start(WANTED);
   reply(0, true);
@@ -97,7 +97,7 @@ Deno.test("chunks are read one after the other beside the event loop", () => {
   assertEquals(sent(), []);
 });
 
-Deno.test("a file that is damaged is told, and is not offered again", () => {
+Deno.test("a damaged file is reported, and not offered again", () => {
   const { store, disk, sender, snapshot, damaged, reply, sent } = start();
   const path = `snapshots/${disk.list("snapshots")[0]}`;
   const bytes = disk.read(path) ?? new Uint8Array(0);
@@ -114,7 +114,7 @@ Deno.test("a file that is damaged is told, and is not offered again", () => {
   assert(store.openNewest() !== null);
 });
 
-Deno.test("a file that cannot be read or opened is told like one that is damaged", () => {
+Deno.test("a file that cannot be read or opened is reported like a damaged one", () => {
   for (const what of ["cut short", "gone"] as const) {
     const { store, disk, sender, snapshot, damaged, reply, sent } = start(200_000);
     const path = `snapshots/${disk.list("snapshots")[0]}`;
@@ -154,7 +154,7 @@ function statusOf({ match }: Pick<PeerStatus, "match">): RaftStatus {
   };
 }
 
-Deno.test("answers that are about another snapshot, term or node, or beyond the end, count for nothing", () => {
+Deno.test("answers about another snapshot, term or node, or beyond the end, are ignored", () => {
   const { sender, snapshot, reply, sent, damaged } = start();
   sender.start(WANTED);
   assertEquals(sent(), ["snapshotOffer"]);

@@ -91,7 +91,7 @@ function start({ clock = new ManualClock(), diskSnapshots, machine = new StateMa
   return { clock, log, node, disk, taker, stored };
 }
 
-Deno.test("what is not applied stays in the log, though a snapshot that came covers it", () => {
+Deno.test("entries that are not applied stay in the log, though a received snapshot covers them", () => {
   const { log, node, disk, taker, stored, clock } = start();
   node.appliedIndex = 10;
   disk.newest = stored(ENTRIES);
@@ -100,7 +100,7 @@ Deno.test("what is not applied stays in the log, though a snapshot that came cov
   assertEquals(log.firstIndex() <= 11, true);
 });
 
-Deno.test("a snapshot that the disk did not take is followed by another one", () => {
+Deno.test("a snapshot that failed at the disk is followed by another one", () => {
   const { disk, taker, clock } = start();
   disk.takes = false;
   taker.take();
@@ -112,7 +112,7 @@ Deno.test("a snapshot that the disk did not take is followed by another one", ()
   assertEquals([taker.report().hasLastFailed, disk.newest?.index], [false, ENTRIES]);
 });
 
-Deno.test("a damaged snapshot is replaced without being asked for, as often as the disk fails", () => {
+Deno.test("a damaged snapshot is replaced without a request, as often as the disk fails", () => {
   const { disk, taker, stored, clock } = start();
   disk.newest = stored(ENTRIES);
   disk.isDamaged = true;
@@ -136,7 +136,7 @@ Deno.test("a damaged snapshot is replaced without being asked for, as often as t
   assertEquals(disk.begun.length, 3);
 });
 
-Deno.test("no snapshot is taken of entries that this node's disk does not have", () => {
+Deno.test("no snapshot is taken of entries that are not durable on this node", () => {
   const { disk, node, taker, clock } = start();
   node.durableIndex = ENTRIES - 1;
   taker.take();
@@ -148,7 +148,7 @@ Deno.test("no snapshot is taken of entries that this node's disk does not have",
   assertEquals(disk.begun, [ENTRIES]);
 });
 
-Deno.test("no snapshot is taken of an entry that is in the state by half", () => {
+Deno.test("no snapshot is taken of an entry that is half applied", () => {
   const { disk, node, taker, clock } = start();
   node.isWhole = false;
   assertEquals([taker.take(), taker.take()], [true, false], "it is to come");
@@ -161,7 +161,7 @@ Deno.test("no snapshot is taken of an entry that is in the state by half", () =>
   assertEquals([disk.begun, disk.newest?.index], [[ENTRIES], ENTRIES]);
 });
 
-Deno.test("a node that does not know the members takes no snapshot, which would lack them", () => {
+Deno.test("a node that does not know the members takes no snapshot", () => {
   const { disk, node, taker, clock } = start();
   node.knowsMembers = false;
   taker.take();
@@ -200,7 +200,7 @@ Deno.test("a disk that is slow and then fails costs one attempt, and another one
   assertEquals([store.newest()?.index, taker.report().hasLastFailed], [ENTRIES, false]);
 });
 
-Deno.test("a slow disk holds up the taking, and little waits for it in memory", () => {
+Deno.test("a slow disk slows down the snapshot, and little waits for it in memory", () => {
   const { clock, taker, store } = startSlowly(() => false);
   const begin = store.begin.bind(store);
   let mostBytes = 0;
@@ -223,7 +223,7 @@ Deno.test("a slow disk holds up the taking, and little waits for it in memory", 
   assert(mostBytes > 16e6 && mostBytes < 17.5e6, `${mostBytes} bytes`);
 });
 
-Deno.test("where nothing is newer than the newest snapshot, that one counts as taken", () => {
+Deno.test("if nothing is newer than the newest snapshot, that one counts as taken", () => {
   const { disk, taker, stored, clock } = start();
   disk.newest = stored(ENTRIES);
   assertEquals([taker.take(), taker.take()], [true, true], "it is over at once");
@@ -233,7 +233,7 @@ Deno.test("where nothing is newer than the newest snapshot, that one counts as t
   assertEquals(lastMs, clock.nowMs() - 100);
 });
 
-Deno.test("a snapshot whose attempt was given up while the disk ended it is not counted as taken", () => {
+Deno.test("a snapshot that was abandoned while the disk finished it does not count as taken", () => {
   const { disk, taker, clock } = start();
   const ends: (() => void)[] = [];
   disk.ends = (run) => void ends.push(run);
@@ -246,7 +246,7 @@ Deno.test("a snapshot whose attempt was given up while the disk ended it is not 
   assertEquals([isTaking, hasLastFailed, count], [false, false, 0]);
 });
 
-Deno.test("bytes behind an entry, and entries before bytes", () => {
+Deno.test("bytes after an entry, and entries before bytes", () => {
   const log = new LogBytes(10, 100);
   assertEquals([log.since(10), log.before(10, 50)], [0, 10]);
   for (let index = 11; index <= 20; index++) log.noteApplied(index, 100);
