@@ -40,3 +40,41 @@ Deno.test("long texts arrive whole and in order, and unsent bytes are reported",
   sender.close();
   listener.close();
 });
+
+/** How long until the kernel probes a connection from this port, in seconds; `null`: it never does. */
+function keepAliveSeconds(port: number): number | null {
+  const hexPort = port.toString(16).toUpperCase().padStart(4, "0");
+  const line = Deno.readTextFileSync("/proc/net/tcp").split("\n")
+    .find((one) => one.trim().split(/ +/)[1]?.endsWith(`:${hexPort}`) && one.includes(" 01 "));
+  // The timer's kind and when it fires, in hundredths of a second: 2 is keep-alive's.
+  const [kind, when = ""] = line?.trim().split(/ +/)[5]?.split(":") ?? [];
+  return kind === "02" ? Math.round(parseInt(when, 16) / 100) : null;
+}
+
+Deno.test({
+  name: "both ends of a connection probe whether the other machine is still there",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const open = Promise.withResolvers<void>();
+    const accepted = Promise.withResolvers<void>();
+    const ports: number[] = [];
+    const quiet = { onData() {}, onClose() {} };
+    const listener = await tcpNetwork.listen({ host: "127.0.0.1", port: 0 }, (stream) => {
+      ports.push(Number(stream.remote.split(":")[1]));
+      stream.handle({ ...quiet, onOpen() {} });
+      accepted.resolve();
+    });
+    const sender = tcpNetwork.connect(listener.address, { ...quiet, onOpen: open.resolve });
+    try {
+      await Promise.all([open.promise, accepted.promise]);
+      ports.push(listener.address.port);
+      for (const port of ports) {
+        const seconds = keepAliveSeconds(port);
+        assert(seconds !== null && seconds > 50 && seconds <= 60, `${port}: ${seconds}`);
+      }
+    } finally {
+      sender.close();
+      listener.close();
+    }
+  },
+});

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import net from "node:net";
 import { PROCESS_FACTS } from "../../tests/support/process_facts.ts";
-import { FakeCluster } from "../../tests/support/proxy/fake_node.ts";
+import { FakeCluster, MEMORY_BYTES_MAX } from "../../tests/support/proxy/fake_node.ts";
 import { until } from "../../tests/support/until.ts";
 import { latin1, latin1Bytes } from "../base/bytes.ts";
 import { silentLogger } from "../base/logger.ts";
@@ -355,6 +355,19 @@ Deno.test("CLUSTER SHARDS and CLUSTER INFO of a proxy show one master, and wheth
     const ill = await fields();
     assertEquals([ill.get("cluster_state"), ill.get("cluster_slots_ok")], ["fail", "0"]);
     assertEquals(ill.get("cluster_slots_fail"), "16384");
+    client.socket.destroy();
+  });
+});
+
+Deno.test("INFO and CONFIG GET of a proxy report the cluster's bound of memory", async () => {
+  await withProxy(async (proxy) => {
+    const client = new RawClient(proxy);
+    await until("a leader is known", () => proxy.status().leader !== null);
+    client.write(request("INFO memory") + request("CONFIG GET maxmemory"));
+    const reply = `*2\r\n$9\r\nmaxmemory\r\n$7\r\n${MEMORY_BYTES_MAX}\r\n`;
+    await until("the answers", () => client.text.endsWith(reply));
+    assertStringIncludes(client.text, `\r\nmaxmemory:${MEMORY_BYTES_MAX}\r\n`);
+    assertStringIncludes(client.text, "\r\nmaxmemory_human:4.77M\r\n");
     client.socket.destroy();
   });
 });

@@ -116,7 +116,8 @@ type Fields = readonly (readonly [string, string | number])[];
 /** `INFO` of a proxy: Redis's sections where they fit, then the proxy's view of the cluster. */
 export function proxyInfo(sources: ProxyInfoSources, wanted: readonly string[]): string {
   const { status, view, facts, nowMs, listener } = sources;
-  const counts = { ...NO_COUNTS, blockedClients: status.blockedClients };
+  const { blockedClients, memoryBytesMax } = status;
+  const counts = { ...NO_COUNTS, blockedClients, maxmemory: memoryBytesMax };
   return infoText([
     ...processSections(facts, listener, nowMs, counts, "standalone"),
     { name: "replication", fields: replicationFields(view) },

@@ -48,7 +48,7 @@ export interface OwnCounts {
   readonly misses: number;
   /** Estimated bytes of the state; 0 where there is none. */
   readonly dataBytes: number;
-  /** Bound of `dataBytes` above which writes are refused; 0 where there is none. */
+  /** Bound of the state's bytes above which writes are refused; 0 while it is unknown. */
   readonly maxmemory: number;
   /** Bytes of short keys and values outside of the heap. */
   readonly arenaBytes: number;
@@ -64,10 +64,17 @@ export const NO_COUNTS: OwnCounts = {
   arenaBytes: 0,
 };
 
+/** What `INFO` reports of a listener. */
+export interface ListenerCounts extends Pick<RespListener, "address" | "rates" | "totals"> {
+  readonly clock: Pick<RespListener["clock"], "monotonicMs">;
+  readonly connections: { readonly size: number };
+  readonly limits: Pick<RespListener["limits"], "clientsMax">;
+}
+
 /** The sections of `INFO` that a node and a proxy share. */
 export function processSections(
   facts: ProcessFacts,
-  listener: RespListener,
+  listener: ListenerCounts,
   nowMs: number,
   counts: OwnCounts,
   mode: ServerMode,
@@ -180,7 +187,7 @@ export interface NodeInfoSources {
   /** @default faults are not allowed */
   readonly faultTools?: FaultTools;
   /** To be called only once there is a client. */
-  readonly listener: () => RespListener;
+  readonly listener: () => ListenerCounts;
 }
 
 /** `INFO` of a node, in Redis's sections and names where they fit, and a section of its own. */

@@ -1,7 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { PROCESS_FACTS } from "../../tests/support/process_facts.ts";
-import { infoText, NO_COUNTS, processSections } from "./info.ts";
-import type { RespListener } from "./listener.ts";
+import { infoText, type ListenerCounts, NO_COUNTS, processSections } from "./info.ts";
 import { Rates } from "./rates.ts";
 
 const MIB = 2 ** 20;
@@ -22,14 +21,14 @@ function fieldsWith(
   counts = NO_COUNTS,
 ): Map<string, string> {
   const totals = { connections: 3, requests: 40, rejected: 1, inputBytes: 500, outputBytes: 600 };
-  const listener = {
+  const listener: ListenerCounts = {
     totals,
     rates: new Rates(totals, 0),
     clock: { monotonicMs: () => 1_000 },
     address: { host: "127.0.0.1", port: 7001 },
-    connections: new Map([[1, null], [2, null]]),
+    connections: { size: 2 },
     limits: { clientsMax: 10_000 },
-  } as unknown as RespListener;
+  };
   const facts = { ...PROCESS_FACTS, memoryBytes: () => memory };
   const text = infoText(processSections(facts, listener, 2 * 86_400_000, counts, "cluster"), []);
   return new Map(

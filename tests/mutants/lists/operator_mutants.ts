@@ -105,4 +105,28 @@ export const operatorMutants: readonly Mutant[] = [
     replace: "    ...(areDescriptorsOut() ? { areDescriptorsOut } : {}),\n    facts",
     killers: [DESCRIPTORS],
   },
+  {
+    name: "proxy-hides-maxmemory",
+    bug: "INFO of a proxy shows no bound of memory, although the cluster has one",
+    file: "src/proxy/proxy_view.ts",
+    find: "blockedClients, maxmemory: memoryBytesMax };",
+    replace: "blockedClients, maxmemory: 0 * memoryBytesMax };",
+    killers: ["src/proxy/proxy_test.ts"],
+  },
+  {
+    name: "clock-offset-without-sign",
+    bug: "INFO does not show whether a node's clock is ahead of the others' or behind",
+    file: "src/server/info.ts",
+    find: '["clock_offset_ms", report.time.clockOffsetMs ?? ""]',
+    replace: '["clock_offset_ms", Math.abs(report.time.clockOffsetMs ?? 0)]',
+    killers: ["src/server/node_info_test.ts"],
+  },
+  {
+    name: "links-without-keep-alive",
+    bug: "a link to a machine that lost its power stays open for good while nothing is sent on it",
+    file: "src/platform/tcp_network.ts",
+    find: "    socket.setKeepAlive(true, KEEP_ALIVE_MS);",
+    replace: "    socket.setKeepAlive(false, KEEP_ALIVE_MS);",
+    killers: ["src/platform/tcp_network_test.ts"],
+  },
 ];

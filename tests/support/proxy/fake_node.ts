@@ -6,6 +6,9 @@ import { encodeReply, type Protocol } from "../../../src/resp/encode.ts";
 import { ErrorReply, MapReply, OK, PushReply, type Reply } from "../../../src/resp/reply.ts";
 import { RequestDecoder } from "../../../src/resp/request_decoder.ts";
 
+/** The bound of memory that each fake node reports. */
+export const MEMORY_BYTES_MAX = 5_000_000;
+
 /**
  * The state that all fake nodes of a cluster share: the data, as if replicated, and the addresses.
  */
@@ -353,6 +356,7 @@ export class FakeConnection {
           ["applied-index", 1],
           ["serving", state.isServing ? 1 : 0],
           ["queue", 0],
+          ["memory-bytes-max", MEMORY_BYTES_MAX],
           ["nodes", cluster.nodes.map((node) => [node.id, node.address])],
         ]),
       ]),

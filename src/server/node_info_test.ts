@@ -1,0 +1,41 @@
+import { assertEquals } from "@std/assert";
+import { MemoryCluster } from "../../tests/support/node/memory_cluster.ts";
+import { PROCESS_FACTS } from "../../tests/support/process_facts.ts";
+import { StateMachine } from "../commands/state_machine.ts";
+import type { Node } from "../node/node.ts";
+import { type ListenerCounts, nodeInfo } from "./info.ts";
+import { Rates } from "./rates.ts";
+
+/** A field of a node's `INFO raft`. */
+function fieldOf(cluster: MemoryCluster, node: Node, name: string): string | undefined {
+  const totals = { connections: 0, requests: 0, rejected: 0, inputBytes: 0, outputBytes: 0 };
+  const listener: ListenerCounts = {
+    totals,
+    rates: new Rates(totals, 0),
+    clock: cluster.clock,
+    address: { host: "127.0.0.1", port: 7001 },
+    connections: { size: 0 },
+    limits: { clientsMax: 10_000 },
+  };
+  const text = nodeInfo({
+    node,
+    machine: new StateMachine(),
+    facts: PROCESS_FACTS,
+    clock: cluster.clock,
+    listener: () => listener,
+  }, ["raft"]);
+  return text.split("\r\n").find((line) => line.startsWith(`${name}:`))?.slice(name.length + 1);
+}
+
+Deno.test("INFO reports how far a node's clock is from the others', ahead and behind", async () => {
+  const cluster = await MemoryCluster.start(3, {}, [0, 2_500, -700]);
+  try {
+    const offsets = () => cluster.nodes.map((node) => fieldOf(cluster, node, "clock_offset_ms"));
+    assertEquals(offsets(), ["", "", ""], "no node has heard of another's clock");
+    cluster.untilServing();
+    cluster.clock.advance(3_000);
+    assertEquals(offsets().map((text) => Math.round(Number(text) / 100) * 100), [0, 2_500, -700]);
+  } finally {
+    cluster.stop();
+  }
+});
