@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { ManualClock } from "../../tests/support/node/manual_clock.ts";
 import { serve } from "../../tests/support/serve.ts";
+import type { Client } from "../commands/local.ts";
 import { ErrorReply, OK } from "../resp/reply.ts";
-import type { Connection } from "./connection.ts";
 import { refuseTransaction } from "./dispatcher.ts";
 
 /** Three connections of one process, of which the first asks. */
@@ -10,20 +10,25 @@ function start() {
   const clock = new ManualClock();
   const gone: number[] = [];
   const clients = new Map([1, 2, 3].map((id) => {
-    const connection = {
+    const connection: Client = {
       id,
       remote: `127.0.0.1:${4000 + id}`,
       local: "127.0.0.1:7001",
       name: "",
       openedMs: clock.monotonicMs(),
+      lastReadMs: 0,
+      lastCommand: "",
+      protocol: 2,
+      libraryName: "",
+      libraryVersion: "",
       replyMode: "on",
-      isInRefusedTransaction: false,
+      reset() {},
       closeAfterReplies: () => gone.push(id),
       destroy: () => gone.push(id),
     };
-    return [id, connection as unknown as Connection];
+    return [id, connection];
   }));
-  const self = clients.get(1) as Connection;
+  const self = clients.get(1) as Client;
   const run = (...args: string[]) => serve(["CLIENT", ...args], { clients, clock }, self);
   return { clock, gone, run, self };
 }
@@ -65,7 +70,7 @@ Deno.test("CLIENT KILL MAXAGE disconnects clients of at least that age", () => {
 });
 
 Deno.test("after a MULTI that was refused nothing is executed until EXEC or DISCARD", () => {
-  const { self } = start();
+  const self = { isInRefusedTransaction: false };
   const say = (name: string) => {
     const reply = refuseTransaction(self, name);
     return reply instanceof ErrorReply ? reply.text.split(" ", 3).slice(0, 3).join(" ") : reply;

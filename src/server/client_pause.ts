@@ -5,8 +5,11 @@ import type { PendingReply } from "./pending_reply.ts";
 /** What `CLIENT PAUSE` holds: all requests, or writes and the requests that follow them. */
 export type PauseMode = "all" | "write";
 
+/** The connection of a request that is held. */
+export type PausedConnection = Pick<Connection, "isClosed" | "prepare">;
+
 interface HeldRequest {
-  readonly connection: Connection;
+  readonly connection: PausedConnection;
   readonly reply: PendingReply;
   /** Serves the request as if it had just been read. */
   readonly serve: () => void;
@@ -24,7 +27,7 @@ export class ClientPause {
   #cancel: Cancel | null = null;
   #held: HeldRequest[] = [];
   /** Clients with held requests, whose later requests must not overtake these. */
-  readonly #holding = new Set<Connection>();
+  readonly #holding = new Set<PausedConnection>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -58,7 +61,7 @@ export class ClientPause {
 
   /** Holds the request if it has to wait. @returns whether it does */
   holds(
-    connection: Connection,
+    connection: PausedConnection,
     reply: PendingReply,
     isWrite: boolean,
     serve: () => void,
@@ -72,7 +75,7 @@ export class ClientPause {
   }
 
   /** Drops the held requests of a client that is gone: they are not executed. */
-  forget(connection: Connection): void {
+  forget(connection: PausedConnection): void {
     if (!this.#holding.delete(connection)) return;
     this.#held = this.#held.filter((request) => request.connection !== connection);
   }

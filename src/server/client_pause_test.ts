@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
+import { FakeConnection } from "../../tests/support/fake_connection.ts";
 import { ManualClock } from "../../tests/support/node/manual_clock.ts";
 import { ClientPause } from "./client_pause.ts";
-import type { Connection } from "./connection.ts";
 import { PendingReply } from "./pending_reply.ts";
 
 /** Requests of two clients, and which of them were served. */
@@ -11,9 +11,9 @@ function start() {
   const served: string[] = [];
   const clients = new Map(["a", "b"].map((name) => [
     name,
-    { isClosed: false, prepare() {} } as unknown as Connection,
+    new FakeConnection(),
   ]));
-  const clientOf = (name: string) => clients.get(name) as Connection;
+  const clientOf = (name: string) => clients.get(name) as FakeConnection;
   const send = (client: string, name: string, isWrite = false): void => {
     const reply = new PendingReply(clientOf(client), 2);
     const serve = () => send(client, name, isWrite);

@@ -41,22 +41,25 @@ export function clientAddressText(address: Address | null): string {
 /** Maximum number of subscribers: a change is pushed to all of them in one go. */
 const SUBSCRIBERS_MAX = 1_024;
 
+/** A connection that gets the node's state pushed. */
+export type SubscribedConnection = Pick<Connection, "isWatching" | "protocol" | "push">;
+
 /** The connections, mostly of proxies, that get the node's state pushed as it changes. */
 export class StateSubscribers {
-  readonly #node: Node;
+  readonly #node: Pick<Node, "report" | "watch">;
   readonly #machine: StateMachine;
   readonly #clock: Clock;
-  readonly #timers = new Map<Connection, Cancel>();
+  readonly #timers = new Map<SubscribedConnection, Cancel>();
   #cancelWatch: Cancel | null = null;
 
-  constructor(node: Node, machine: StateMachine, clock: Clock) {
+  constructor(node: Pick<Node, "report" | "watch">, machine: StateMachine, clock: Clock) {
     this.#node = node;
     this.#machine = machine;
     this.#clock = clock;
   }
 
   /** Pushes the state at once, at every change, and every `intervalMs`. */
-  add(connection: Connection, intervalMs: number): void {
+  add(connection: SubscribedConnection, intervalMs: number): void {
     this.#timers.get(connection)?.();
     connection.isWatching = true;
     this.#cancelWatch ??= this.#node.watch(() => this.#pushAll());
@@ -68,7 +71,7 @@ export class StateSubscribers {
     this.#timers.set(connection, this.#clock.after(0, beat));
   }
 
-  remove(connection: Connection): void {
+  remove(connection: SubscribedConnection): void {
     this.#timers.get(connection)?.();
     this.#timers.delete(connection);
     connection.isWatching = false;
@@ -78,7 +81,7 @@ export class StateSubscribers {
   }
 
   /** Whether the connection cannot be added, since there are as many others as there may be. */
-  isFullFor(connection: Connection): boolean {
+  isFullFor(connection: SubscribedConnection): boolean {
     return this.#timers.size >= SUBSCRIBERS_MAX && !this.#timers.has(connection);
   }
 
@@ -87,7 +90,7 @@ export class StateSubscribers {
     for (const connection of this.#timers.keys()) this.#push(connection, state);
   }
 
-  #push(connection: Connection, state = this.#state()): void {
+  #push(connection: SubscribedConnection, state = this.#state()): void {
     if (connection.protocol !== 3) return this.remove(connection); // it has said HELLO 2
     connection.push(state);
   }

@@ -30,13 +30,15 @@ import { Dispatcher } from "./dispatcher.ts";
 import { faultCommand } from "./fault_commands.ts";
 import { nodeInfo, type NodeInfoSources } from "./info.ts";
 import { REDIS_VERSION } from "./limits.ts";
-import type { RequestHandler } from "./listener.ts";
+import type { RequestHandler, RespListener } from "./listener.ts";
 import type { PendingReply } from "./pending_reply.ts";
 import { SnapshotCommands } from "./snapshot_commands.ts";
 
 export interface NodeFrontendOptions extends Omit<NodeInfoSources, "node"> {
   readonly node: Node;
   readonly clock: Clock;
+  /** To be called only once there is a client. */
+  readonly listener: () => RespListener;
   /** The flags that `CONFIG GET` shows. */
   readonly config: ReadonlyMap<string, string>;
 }

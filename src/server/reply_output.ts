@@ -69,12 +69,18 @@ export class SlowReader {
 /** Maximum bytes in the socket. The rest waits here, sharing its memory with the values. */
 const SOCKET_BYTES_MAX = 1024 * 1024;
 
+/** What replies are handed to. */
+export interface OutputSocket extends Pick<Socket, "writableLength" | "writableNeedDrain"> {
+  write(data: Uint8Array): unknown;
+  write(data: string, encoding: "latin1"): unknown;
+}
+
 /**
  * The replies to one client, handed to the socket in pieces as the client takes them. Long texts are
  * never joined: together they may be longer than a string can be.
  */
 export class ReplyOutput {
-  readonly #socket: Socket;
+  readonly #socket: OutputSocket;
   /** The next piece begins at `#from` of the first one. */
   #waiting: ByteString[] = [];
   #from = 0;
@@ -82,7 +88,7 @@ export class ReplyOutput {
   #last = "";
   #bytes = 0;
 
-  constructor(socket: Socket) {
+  constructor(socket: OutputSocket) {
     this.#socket = socket;
   }
 

@@ -1,14 +1,14 @@
 import { assert, assertEquals, assertLess } from "@std/assert";
-import type net from "node:net";
 import { type ByteString, textOf } from "../base/byte_string.ts";
-import { ReplyOutput } from "./reply_output.ts";
+import { type OutputSocket, ReplyOutput } from "./reply_output.ts";
 
 const MIB = 1024 * 1024;
 
 /** Takes what is written, and holds it until it is drained. */
-class FakeSocket {
+class FakeSocket implements OutputSocket {
   writes: ByteString[] = [];
   writableLength = 0;
+  readonly writableNeedDrain = true;
 
   write(text: ByteString): void {
     this.writes.push(text);
@@ -18,7 +18,7 @@ class FakeSocket {
 
 function output(): { socket: FakeSocket; output: ReplyOutput } {
   const socket = new FakeSocket();
-  return { socket, output: new ReplyOutput(socket as unknown as net.Socket) };
+  return { socket, output: new ReplyOutput(socket) };
 }
 
 Deno.test("the queue may be longer than a string, and each piece is handed over once, in order", () => {

@@ -8,7 +8,6 @@ import type { Node } from "../node/node.ts";
 import type { SnapshotReport } from "../node/snapshots/node_snapshots.ts";
 import { EXPORTS_MAX, type SnapshotExport } from "../node/snapshots/snapshot_exports.ts";
 import { ErrorReply, MapReply, OK, type Reply } from "../resp/reply.ts";
-import type { Connection } from "./connection.ts";
 import type { PendingReply } from "./pending_reply.ts";
 
 /** The section `persistence` of `INFO`, with Redis's names where the meaning is the same. */
@@ -51,10 +50,15 @@ const TOO_MANY = new ErrorReply(
   `TRYAGAIN Clients hold ${EXPORTS_MAX} snapshots of this node already, which is the most`,
 );
 
+/** The connection of a client that reads snapshots. */
+export interface SnapshotReader {
+  readonly isClosed: boolean;
+}
+
 /** `SNAPSHOT …` on a node, by which a client reads a snapshot of the whole state for a backup. */
 export class SnapshotCommands {
   readonly #node: Node;
-  readonly #held = new Map<Connection, Map<string, SnapshotExport>>();
+  readonly #held = new Map<SnapshotReader, Map<string, SnapshotExport>>();
   #lastId = 0;
 
   constructor(node: Node) {
@@ -63,7 +67,7 @@ export class SnapshotCommands {
 
   /** @param order of the connection's requests, whose writes the snapshot includes */
   run(
-    connection: Connection,
+    connection: SnapshotReader,
     order: ClientOrder,
     args: readonly string[],
     reply: PendingReply,
@@ -83,14 +87,14 @@ export class SnapshotCommands {
     }
   }
 
-  forget(connection: Connection): void {
+  forget(connection: SnapshotReader): void {
     const held = this.#held.get(connection);
     this.#held.delete(connection);
     for (const one of held?.values() ?? []) one.end();
   }
 
   /** Submits a read first: once it is answered, the state has all writes acknowledged before. */
-  #begin(connection: Connection, order: ClientOrder, reply: PendingReply): void {
+  #begin(connection: SnapshotReader, order: ClientOrder, reply: PendingReply): void {
     const command = lookup("dbsize");
     assert(command !== undefined, "DBSIZE is not in the command table");
     const settle = (answer: Reply) => {
@@ -100,7 +104,7 @@ export class SnapshotCommands {
     this.#node.submit(new Request(command, ["DBSIZE"], order, { settle }));
   }
 
-  #hold(connection: Connection, reply: PendingReply): void {
+  #hold(connection: SnapshotReader, reply: PendingReply): void {
     const { snapshots } = this.#node;
     if (snapshots === null) return reply.settle(NO_SNAPSHOTS);
     const id = String(++this.#lastId);
@@ -115,7 +119,7 @@ export class SnapshotCommands {
   }
 
   #read(
-    connection: Connection,
+    connection: SnapshotReader,
     reply: PendingReply,
     id: string,
     offset: string,
@@ -137,7 +141,7 @@ export class SnapshotCommands {
     return SETTLED_BY_HANDLER;
   }
 
-  #end(connection: Connection, id: string): Reply {
+  #end(connection: SnapshotReader, id: string): Reply {
     const held = this.#held.get(connection)?.get(id);
     if (held === undefined) return UNKNOWN_ID;
     this.#forget(connection, id);
@@ -145,13 +149,13 @@ export class SnapshotCommands {
     return OK;
   }
 
-  #heldBy(connection: Connection): Map<string, SnapshotExport> {
+  #heldBy(connection: SnapshotReader): Map<string, SnapshotExport> {
     const held = this.#held.get(connection) ?? new Map<string, SnapshotExport>();
     this.#held.set(connection, held);
     return held;
   }
 
-  #forget(connection: Connection, id: string): void {
+  #forget(connection: SnapshotReader, id: string): void {
     const held = this.#held.get(connection);
     held?.delete(id);
     if (held?.size === 0) this.#held.delete(connection);

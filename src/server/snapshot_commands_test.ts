@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertInstanceOf, assertMatch } from "@std/assert";
 import { DiskCluster } from "../../tests/support/disk_cluster.ts";
+import { FakeConnection } from "../../tests/support/fake_connection.ts";
 import { MemoryClient } from "../../tests/support/node/memory_cluster.ts";
 import { replyOf } from "../../tests/support/reply_of.ts";
 import { SETTLED_BY_HANDLER } from "../commands/local.ts";
@@ -9,13 +10,12 @@ import type { Node } from "../node/node.ts";
 import { EXPORTS_MAX } from "../node/snapshots/snapshot_exports.ts";
 import { ErrorReply, MapReply, type Reply } from "../resp/reply.ts";
 import { decodeReply } from "../resp/reply_scanner.ts";
-import type { Connection } from "./connection.ts";
 import { PendingReply } from "./pending_reply.ts";
 import { READ_BYTES_MAX, SnapshotCommands } from "./snapshot_commands.ts";
 
 /** A client of one node's snapshots. */
 class SnapshotClient {
-  readonly connection = { isClosed: false, noteSettled() {} } as unknown as Connection;
+  readonly connection = new FakeConnection();
   readonly #cluster: DiskCluster;
   readonly #commands: SnapshotCommands;
 

@@ -1,9 +1,29 @@
 import { assertEquals } from "@std/assert";
 import { ManualClock } from "../../tests/support/node/manual_clock.ts";
 import { StateMachine } from "../commands/state_machine.ts";
-import type { Node } from "../node/node.ts";
-import { StateSubscribers } from "./cluster_commands.ts";
-import type { Connection } from "./connection.ts";
+import type { StateReport } from "../node/members/report.ts";
+import { StateSubscribers, type SubscribedConnection } from "./cluster_commands.ts";
+
+const STATE_REPORT: StateReport = {
+  clusterId: "c",
+  id: "n1",
+  role: "follower",
+  term: 1,
+  leaderId: null,
+  lastLeaderId: null,
+  leaderAddress: null,
+  commitIndex: 1,
+  appliedIndex: 1,
+  lastIndex: 1,
+  isServing: false,
+  isCatchingUp: false,
+  time: { clockOffsetMs: null, logTimeMs: 0, logTimeAheadMs: null },
+  queued: 0,
+  protocolVersion: 3,
+  machineVersion: 1,
+  machineVersionMax: 1,
+  members: [],
+};
 
 /** A node that tells of its changes when it is told to, and clients that count what they hear. */
 function start() {
@@ -17,17 +37,17 @@ function start() {
     },
     report() {
       reportCount++;
-      return { id: "n1", members: [], leaderAddress: null };
+      return STATE_REPORT;
     },
   };
-  const subscribers = new StateSubscribers(node as unknown as Node, new StateMachine(), clock);
+  const subscribers = new StateSubscribers(node, new StateMachine(), clock);
   const heard = new Map<string, number>();
-  const clients = new Map<string, Connection>();
-  const client = (name: string): Connection => {
+  const clients = new Map<string, SubscribedConnection>();
+  const client = (name: string): SubscribedConnection => {
     const known = clients.get(name);
     if (known !== undefined) return known;
     const push = () => heard.set(name, (heard.get(name) ?? 0) + 1);
-    const connection = { protocol: 3, isWatching: false, push } as unknown as Connection;
+    const connection: SubscribedConnection = { protocol: 3, isWatching: false, push };
     clients.set(name, connection);
     return connection;
   };

@@ -30,7 +30,10 @@ export interface SnapshotTakerOptions {
   readonly meta: () => SnapshotMeta;
   /** Whether the machine holds whole entries. Otherwise one is applied in part. */
   readonly isWhole: () => boolean;
-  readonly status: () => RaftStatus;
+  readonly status: () => Pick<
+    RaftStatus,
+    "appliedIndex" | "commitIndex" | "durableIndex" | "peers"
+  >;
   /** The lowest index of a snapshot being sent; `null` when none is. */
   readonly sentIndexMin: () => number | null;
 }

@@ -6,7 +6,6 @@ import { SlowDisk } from "../../../tests/support/slow_disk.ts";
 import { openSnapshots } from "../../../tests/support/snapshots.ts";
 import { silentLogger } from "../../base/logger.ts";
 import { StateMachine } from "../../commands/state_machine.ts";
-import type { RaftStatus } from "../../raft/types.ts";
 import { Batch } from "../log/entry.ts";
 import type { SnapshotMeta, SnapshotStore, SnapshotWriter, StoredSnapshot } from "./snapshot.ts";
 import { LogBytes, SnapshotTaker } from "./snapshot_taker.ts";
@@ -85,7 +84,7 @@ function start({ clock = new ManualClock(), diskSnapshots, machine = new StateMa
     logBytesMax: 1_000_000,
     meta: () => meta(node.appliedIndex),
     isWhole: () => node.isWhole,
-    status: () => ({ ...node, peers: [] }) as unknown as RaftStatus,
+    status: () => ({ ...node, peers: [] }),
     sentIndexMin: () => null,
   });
   return { clock, log, node, disk, taker, stored };

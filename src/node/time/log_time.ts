@@ -1,6 +1,6 @@
 import type { StateMachine } from "../../commands/state_machine.ts";
 import type { Clock } from "../../platform/clock.ts";
-import type { Raft } from "../../raft/mod.ts";
+import type { Raft, RaftStatus } from "../../raft/mod.ts";
 import type { LogReader, NodeId } from "../../raft/types.ts";
 import { Batch } from "../log/entry.ts";
 import type { MemberClocks } from "./member_clocks.ts";
@@ -10,8 +10,13 @@ const PACE_AHEAD = 0.999;
 /** Minimum lead that counts as ahead. Less is measurement noise. */
 const AHEAD_MS = 1;
 
+/** The consensus, as far as time needs it. */
+export interface TimedRaft extends Pick<Raft<Batch>, "propose" | "role" | "term"> {
+  status(): Pick<RaftStatus, "appliedIndex">;
+}
+
 export interface LogTimeOptions {
-  readonly raft: Raft<Batch>;
+  readonly raft: TimedRaft;
   readonly machine: StateMachine;
   readonly clock: Clock;
   readonly clocks: MemberClocks;

@@ -3,9 +3,8 @@ import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
 import { MemoryLog } from "../../../tests/support/node/memory_log.ts";
 import { seededRandom } from "../../base/random.ts";
 import { StateMachine } from "../../commands/state_machine.ts";
-import type { Raft } from "../../raft/mod.ts";
 import { Batch } from "../log/entry.ts";
-import { LogTime } from "./log_time.ts";
+import { LogTime, type TimedRaft } from "./log_time.ts";
 import { MemberClocks } from "./member_clocks.ts";
 
 const YEAR_MS = 365 * 24 * 3600 * 1000;
@@ -24,7 +23,7 @@ class Kept {
   readonly time: LogTime;
   readonly log = new MemoryLog();
   readonly proposed: Batch[] = [];
-  readonly raft = {
+  readonly raft: { -readonly [K in keyof TimedRaft]: TimedRaft[K] } = {
     role: "follower",
     term: 1,
     propose: (batches: readonly Batch[]) => this.proposed.push(...batches),
@@ -42,7 +41,7 @@ class Kept {
   ) {
     this.machine.advanceTime(loggedMs);
     this.time = new LogTime({
-      raft: this.raft as unknown as Raft<Batch>,
+      raft: this.raft,
       machine: this.machine,
       clock: this.clock,
       clocks: this.clocks,

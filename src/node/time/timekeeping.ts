@@ -8,12 +8,16 @@ import type { Batch } from "../log/entry.ts";
 import type { Members } from "../members/members.ts";
 import type { TimeReport } from "../members/report.ts";
 import type { ClockMessage, PeerMessage } from "../peers/peer_message.ts";
-import { LogTime } from "./log_time.ts";
+import { LogTime, type TimedRaft } from "./log_time.ts";
 import { MemberClocks } from "./member_clocks.ts";
+
+type GuardedRaft =
+  & TimedRaft
+  & Pick<Raft<Batch>, "leaderId" | "mayLead" | "stepDown" | "transfer" | "transferringTo">;
 
 export interface TimekeepingOptions {
   readonly id: NodeId;
-  readonly raft: Raft<Batch>;
+  readonly raft: GuardedRaft;
   readonly machine: StateMachine;
   readonly members: Members;
   readonly clock: Clock;
@@ -118,7 +122,7 @@ const COMPLAIN_MS = 60_000;
 
 export interface ClockGuardOptions {
   readonly id: NodeId;
-  readonly raft: Raft<Batch>;
+  readonly raft: GuardedRaft;
   readonly clock: Clock;
   readonly clocks: MemberClocks;
   readonly time: LogTime;

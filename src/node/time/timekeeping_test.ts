@@ -4,18 +4,30 @@ import { MemoryCluster } from "../../../tests/support/node/memory_cluster.ts";
 import { silentLogger } from "../../base/logger.ts";
 import { seededRandom } from "../../base/random.ts";
 import { StateMachine } from "../../commands/state_machine.ts";
-import type { Raft } from "../../raft/mod.ts";
-import type { Batch } from "../log/entry.ts";
 import { firstConfiguration, Members } from "../members/members.ts";
 import type { ClockQuestion, PeerMessage } from "../peers/peer_message.ts";
-import { Timekeeping } from "./timekeeping.ts";
+import { Timekeeping, type TimekeepingOptions } from "./timekeeping.ts";
 
 const YEAR_MS = 365 * 24 * 3600 * 1000;
+
+type FakeRaft = {
+  -readonly [K in keyof TimekeepingOptions["raft"]]: TimekeepingOptions["raft"][K];
+};
 
 /** The timekeeping of n1, a follower among three. */
 class Follower {
   readonly clock = new ManualClock();
-  readonly raft = { role: "follower", term: 1, leaderId: "n2" as string | null, mayLead: false };
+  readonly raft: FakeRaft = {
+    role: "follower",
+    term: 1,
+    leaderId: "n2",
+    mayLead: false,
+    transferringTo: null,
+    propose: () => null,
+    status: () => ({ appliedIndex: 0 }),
+    stepDown() {},
+    transfer: () => false,
+  };
   readonly timekeeping: Timekeeping;
   #sent: PeerMessage[] = [];
 
@@ -25,7 +37,7 @@ class Follower {
     const configuration = firstConfiguration("n1", members);
     this.timekeeping = new Timekeeping({
       id: "n1",
-      raft: this.raft as unknown as Raft<Batch>,
+      raft: this.raft,
       machine: new StateMachine(),
       members: new Members({ index: 0, configuration }, []),
       clock: this.clock,
