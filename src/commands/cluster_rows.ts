@@ -1,5 +1,4 @@
 import type { Arguments } from "../base/byte_string.ts";
-import { assert } from "../base/errors.ts";
 import type { Reply } from "../resp/reply.ts";
 import type { Keyspace } from "../store/keyspace.ts";
 import type { KeyName, KeyspaceView } from "../store/keyspace_view.ts";
@@ -12,9 +11,9 @@ import {
   slotsReply,
 } from "./cluster_view.ts";
 import { type Command, type CommandContext, rowsOf, subcommandsOf } from "./command.ts";
-import { CommandError, replyTooLarge } from "./command_error.ts";
+import { CommandError, replyTooLarge, wrongNumberOfArguments } from "./command_error.ts";
 import { keySlot, SLOTS } from "./key_slot.ts";
-import { type LocalRun, nodeOf, SETTLED_BY_HANDLER } from "./local.ts";
+import { leaderOf, type LocalRun, nodeOf, SETTLED_BY_HANDLER } from "./local.ts";
 import { endingView, KEYS_PER_STEP, Slices } from "./slices.ts";
 
 const INVALID_SLOT = new CommandError("ERR Invalid slot");
@@ -100,9 +99,19 @@ const ADMIN = {
   categories: ["admin", "dangerous"],
 };
 
-const changeMembers: LocalRun = ({ ofLeader }, _client, args, reply) => {
-  assert(ofLeader !== null, "the dispatcher sends leader commands to the leader");
-  ofLeader.changeMembers(args, reply);
+const forget: LocalRun = ({ ofLeader }, _client, args, reply) => {
+  if (args.length > 4) throw wrongNumberOfArguments("cluster|forget");
+  leaderOf(ofLeader).forgetMember(argument(args, 2), args[3], reply);
+  return SETTLED_BY_HANDLER;
+};
+
+const join: LocalRun = ({ ofLeader }, _client, args, reply) => {
+  leaderOf(ofLeader).join(argument(args, 2), argument(args, 3), argument(args, 4), reply);
+  return SETTLED_BY_HANDLER;
+};
+
+const transfer: LocalRun = ({ ofLeader }, _client, args, reply) => {
+  leaderOf(ofLeader).transfer(argument(args, 2), reply);
   return SETTLED_BY_HANDLER;
 };
 
@@ -161,7 +170,7 @@ export const clusterRows: readonly Command[] = rowsOf("cluster", [], [{
         "    Remove a member for good; with FORCE also if too few remaining members answer.",
       ],
       isForLeader: true,
-      serve: changeMembers,
+      serve: forget,
     },
     {
       ...getKeysInSlot,
@@ -195,7 +204,7 @@ export const clusterRows: readonly Command[] = rowsOf("cluster", [], [{
         "    Add a new node as a learner, which becomes a voter when it has caught up. Sent by that node.",
       ],
       isForLeader: true,
-      serve: changeMembers,
+      serve: join,
     },
     {
       name: "keyslot",
@@ -275,7 +284,7 @@ export const clusterRows: readonly Command[] = rowsOf("cluster", [], [{
       summary: "Hands leadership over to a voting member",
       help: ["TRANSFER <id>", "    Transfer leadership to a voting member."],
       isForLeader: true,
-      serve: changeMembers,
+      serve: transfer,
     },
     {
       name: "watch",

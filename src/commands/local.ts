@@ -91,20 +91,55 @@ export function nodeOf(ofNode: NodeServer | null): NodeServer {
   return ofNode;
 }
 
+/** What serves a row with `isForLeader`: the dispatcher sends the others to the leader. */
+export function leaderOf(ofLeader: LeaderServer | null): LeaderServer {
+  assert(ofLeader !== null, "the dispatcher sends leader commands to the leader");
+  return ofLeader;
+}
+
 export interface NodeServer {
   /** `CLUSTER FENCE` */
   fence(client: Client, term: number): Reply;
   /** `CLUSTER WATCH` */
   watch(client: Client, intervalMs: number): Reply;
-  /** `SNAPSHOT …`: the whole state, for a backup. */
-  snapshot(client: Client, args: readonly string[], reply: LocalReply): Answer;
-  /** `FAULT …`: injected faults, if they are allowed. */
-  fault(args: readonly string[]): Reply;
+  /** `SNAPSHOT BEGIN`: holds the whole state for a backup, and settles the reply. */
+  beginSnapshot(client: Client, reply: LocalReply): void;
+  /** `SNAPSHOT READ`: settles the reply. */
+  readSnapshot(client: Client, piece: SnapshotPiece, reply: LocalReply): void;
+  /** `SNAPSHOT END` */
+  endSnapshot(client: Client, id: string): Reply;
+  /** `FAULT …`. Its methods throw a `CommandError` if faults are not allowed. */
+  readonly faults: FaultServer;
 }
 
+/** A piece of a snapshot's file, as a client asks for it. */
+export interface SnapshotPiece {
+  readonly id: string;
+  readonly offset: string;
+  readonly bytes: string;
+}
+
+/** Injected faults. */
+export interface FaultServer {
+  list(): Reply;
+  /** Ends the process. */
+  crash(): Reply;
+  /** @param kind as the client wrote it; `undefined`: all of them */
+  heal(kind: string | undefined): Reply;
+  /** @param words what follows the kind in the request */
+  begin(kind: FaultName, words: readonly string[]): Reply;
+}
+
+/** The second word of a `FAULT` that begins one, in lower case. */
+export type FaultName = "delay" | "drop" | "isolate" | "pause" | "slow-disk";
+
 export interface LeaderServer {
-  /** `CLUSTER JOIN`, `FORGET` and `TRANSFER`: settled when the change is committed. */
-  changeMembers(args: readonly string[], reply: LocalReply): void;
+  /** `CLUSTER JOIN`, settled when the change is committed, as `CLUSTER FORGET`. */
+  join(id: string, raftAddress: string, incarnation: string, reply: LocalReply): void;
+  /** @param option as the client wrote it */
+  forgetMember(id: string, option: string | undefined, reply: LocalReply): void;
+  /** `CLUSTER TRANSFER`, settled when the successor leads. */
+  transfer(id: string, reply: LocalReply): void;
   /** `WAIT`, with two non-negative numbers. */
   wait(replicas: number, timeoutMs: number, reply: LocalReply): void;
 }

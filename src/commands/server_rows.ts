@@ -1,14 +1,20 @@
-import { assert } from "../base/errors.ts";
 import { MapReply, OK, type Reply, SimpleString, VerbatimReply } from "../resp/reply.ts";
 import { argument, isOption } from "./arguments.ts";
 import { redisRole } from "./cluster_view.ts";
 import { type Command, type Row, rowsOf, subcommandsOf } from "./command.ts";
-import { CommandError, NOT_AN_INTEGER, SYNTAX_ERROR } from "./command_error.ts";
+import {
+  CommandError,
+  NOT_AN_INTEGER,
+  SYNTAX_ERROR,
+  wrongNumberOfArguments,
+} from "./command_error.ts";
 import { configSet } from "./config_set.ts";
 import { Glob, PATTERN_BYTES_MAX, PATTERN_TOO_LONG } from "./glob.ts";
 import {
   type Answer,
   type Client,
+  type FaultName,
+  leaderOf,
   type LocalReply,
   type LocalRun,
   type LocalServer,
@@ -40,10 +46,26 @@ function configGet({ config }: LocalServer, _client: Client, args: readonly stri
   return new MapReply([...config].filter(([name]) => globs.some((glob) => glob.matches(name))));
 }
 
-const fault: LocalRun = ({ ofNode }, _client, args) => nodeOf(ofNode).fault(args);
+/** Begins a fault of that kind. */
+function faultOf(kind: FaultName): LocalRun {
+  return ({ ofNode }, _client, args) => nodeOf(ofNode).faults.begin(kind, args.slice(2));
+}
 
-const snapshot: LocalRun = ({ ofNode }, client, args, reply) =>
-  nodeOf(ofNode).snapshot(client, args, reply);
+const healFaults: LocalRun = ({ ofNode }, _client, args) => {
+  if (args.length > 3) throw wrongNumberOfArguments("fault|heal");
+  return nodeOf(ofNode).faults.heal(args[2]);
+};
+
+const beginSnapshot: LocalRun = ({ ofNode }, client, _args, reply) => {
+  nodeOf(ofNode).beginSnapshot(client, reply);
+  return SETTLED_BY_HANDLER;
+};
+
+const readSnapshot: LocalRun = ({ ofNode }, client, args, reply) => {
+  const [, , id = "", offset = "", bytes = ""] = args;
+  nodeOf(ofNode).readSnapshot(client, { id, offset, bytes }, reply);
+  return SETTLED_BY_HANDLER;
+};
 
 function info(server: LocalServer, _client: Client, args: readonly string[]): Reply {
   return new VerbatimReply(server.info(args.slice(1)));
@@ -84,8 +106,7 @@ function wait(
   if (!isWhole(args[1])) throw NOT_AN_INTEGER;
   if (!isWhole(args[2])) throw new CommandError("ERR timeout is not an integer or out of range");
   if (Number(args[2]) < 0) throw new CommandError("ERR timeout is negative");
-  assert(ofLeader !== null, "the dispatcher sends leader commands to the leader");
-  ofLeader.wait(Math.max(0, Number(args[1])), Number(args[2]), reply);
+  leaderOf(ofLeader).wait(Math.max(0, Number(args[1])), Number(args[2]), reply);
   return SETTLED_BY_HANDLER;
 }
 
@@ -140,7 +161,7 @@ const faultSubcommands = subcommandsOf("fault", { group: "server", ...ADMIN, sin
     isForNodes: true,
     summary: "Ends the process at once",
     help: ["CRASH", "    End the process at once, as if killed."],
-    serve: fault,
+    serve: ({ ofNode }) => nodeOf(ofNode).faults.crash(),
   },
   {
     name: "delay",
@@ -151,7 +172,7 @@ const faultSubcommands = subcommandsOf("fault", { group: "server", ...ADMIN, sin
       "DELAY <delay-ms> [FROM <id>[,<id> ...]] [<ms>]",
       "    Delay messages from and to these peers, or all, by <delay-ms>.",
     ],
-    serve: fault,
+    serve: faultOf("delay"),
   },
   {
     name: "drop",
@@ -162,7 +183,7 @@ const faultSubcommands = subcommandsOf("fault", { group: "server", ...ADMIN, sin
       "DROP <percent> [FROM <id>[,<id> ...]] [<ms>]",
       "    Lose this percentage of the messages from and to these peers, or all.",
     ],
-    serve: fault,
+    serve: faultOf("drop"),
   },
   {
     name: "heal",
@@ -173,7 +194,7 @@ const faultSubcommands = subcommandsOf("fault", { group: "server", ...ADMIN, sin
       "HEAL [<subcommand>]",
       "    End all faults, or those of one kind; returns how many there were.",
     ],
-    serve: fault,
+    serve: healFaults,
   },
   {
     name: "isolate",
@@ -184,7 +205,7 @@ const faultSubcommands = subcommandsOf("fault", { group: "server", ...ADMIN, sin
       "ISOLATE [FROM <id>[,<id> ...]] [IN|OUT|BOTH] [<ms>]",
       "    Lose all messages from (IN) and to (OUT) these peers, or all.",
     ],
-    serve: fault,
+    serve: faultOf("isolate"),
   },
   {
     name: "list",
@@ -192,7 +213,7 @@ const faultSubcommands = subcommandsOf("fault", { group: "server", ...ADMIN, sin
     isForNodes: true,
     summary: "Returns the faults that are on",
     help: ["LIST", "    Return the active faults."],
-    serve: fault,
+    serve: ({ ofNode }) => nodeOf(ofNode).faults.list(),
   },
   {
     name: "pause",
@@ -204,7 +225,7 @@ const faultSubcommands = subcommandsOf("fault", { group: "server", ...ADMIN, sin
       "    Be silent on the network: peers and clients get nothing, but FAULT is answered.",
       "    <ms> is the duration of a fault, also of other kinds; without it, it lasts until healed.",
     ],
-    serve: fault,
+    serve: faultOf("pause"),
   },
   {
     name: "slow-disk",
@@ -215,7 +236,7 @@ const faultSubcommands = subcommandsOf("fault", { group: "server", ...ADMIN, sin
       "SLOW-DISK <delay-ms> [<ms>]",
       "    Delay each sync of the disk by <delay-ms>.",
     ],
-    serve: fault,
+    serve: faultOf("slow-disk"),
   },
 ]);
 
@@ -234,7 +255,7 @@ const snapshotSubcommands = subcommandsOf("snapshot", {
       "BEGIN",
       "    Open a snapshot of all that is committed; return its id, entry, term and size.",
     ],
-    serve: snapshot,
+    serve: beginSnapshot,
   },
   {
     name: "end",
@@ -242,7 +263,7 @@ const snapshotSubcommands = subcommandsOf("snapshot", {
     isForNodes: true,
     summary: "Lets a snapshot go",
     help: ["END <id>", "    Close it, as the end of the connection does."],
-    serve: snapshot,
+    serve: ({ ofNode }, client, args) => nodeOf(ofNode).endSnapshot(client, argument(args, 2)),
   },
   {
     name: "read",
@@ -253,7 +274,7 @@ const snapshotSubcommands = subcommandsOf("snapshot", {
       "READ <id> <offset> <bytes>",
       "    Return bytes of its file, up to 1048576; fewer than requested at its end.",
     ],
-    serve: snapshot,
+    serve: readSnapshot,
   },
 ]);
 

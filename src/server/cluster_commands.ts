@@ -1,13 +1,14 @@
 import { type Address, formatAddress, parseAddress } from "../base/address.ts";
+import { isOption } from "../commands/arguments.ts";
 import type { ClusterView } from "../commands/cluster_view.ts";
-import { CommandError, wrongNumberOfArguments } from "../commands/command_error.ts";
+import { CommandError, SYNTAX_ERROR } from "../commands/command_error.ts";
 import type { StateMachine } from "../commands/state_machine.ts";
 import type { Faults } from "../faults/faults.ts";
 import { ClientOrder, LEADER_CHANGED } from "../node/clients/request.ts";
 import type { StateReport } from "../node/members/report.ts";
 import type { Node } from "../node/node.ts";
 import type { Cancel, Clock } from "../platform/clock.ts";
-import { ErrorReply, MapReply, OK, PushReply, type Reply } from "../resp/reply.ts";
+import { MapReply, OK, PushReply, type Reply } from "../resp/reply.ts";
 import type { Connection } from "./connection.ts";
 
 /** What a node knows of one client beyond its connection. */
@@ -130,35 +131,45 @@ function statePush(report: StateReport, { keyspace, memoryBytesMax }: StateMachi
 /** What an id may be, as for `--id`. */
 const ID = /^[A-Za-z0-9_.-]{1,64}$/;
 
-/**
- * `CLUSTER JOIN`, `FORGET` and `TRANSFER`. Answered when the change is committed, or the successor
- * leads.
- *
- * @param args the whole request, with `CLUSTER` and the subcommand
- */
-export function memberCommand(
+const INVALID_ID = new CommandError("ERR the id is not one that a node can have");
+const INVALID_ADDRESS = new CommandError("ERR the address is not <host>:<raft-port>");
+const INVALID_INCARNATION = new CommandError("ERR the incarnation is not one");
+
+type Settle = (reply: Reply) => void;
+
+/** `CLUSTER JOIN`, settled when the change is committed. */
+export function joinMember(
   node: Node,
-  args: readonly string[],
-  settle: (reply: Reply) => void,
+  id: string,
+  raftAddress: string,
+  incarnation: string,
+  settle: Settle,
 ): void {
-  const [, name = "", id = "", option, incarnation = ""] = args;
-  const subcommand = name.toUpperCase();
-  if (subcommand === "FORGET" && args.length > 4) throw wrongNumberOfArguments("cluster|forget");
-  if (!ID.test(id)) return settle(new ErrorReply("ERR the id is not one that a node can have"));
-  const { membership } = node;
-  if (subcommand === "TRANSFER") return membership.transfer.start(id, settle);
-  if (subcommand === "FORGET") {
-    if (option !== undefined && option.toUpperCase() !== "FORCE") {
-      return settle(new ErrorReply("ERR syntax error"));
-    }
-    return membership.forget(id, option !== undefined, settle);
-  }
-  const address = parseAddress(option ?? "");
-  if (address === null) return settle(new ErrorReply("ERR the address is not <host>:<raft-port>"));
-  if (!ID.test(incarnation)) return settle(new ErrorReply("ERR the incarnation is not one"));
-  membership.join(id, address, incarnation, (reply) => {
+  if (!ID.test(id)) throw INVALID_ID;
+  const address = parseAddress(raftAddress);
+  if (address === null) throw INVALID_ADDRESS;
+  if (!ID.test(incarnation)) throw INVALID_INCARNATION;
+  node.membership.join(id, address, incarnation, (reply) => {
     settle(reply === OK ? joinedReply(node.report()) : reply);
   });
+}
+
+/** `CLUSTER FORGET`, settled when the change is committed. */
+export function forgetMember(
+  node: Node,
+  id: string,
+  option: string | undefined,
+  settle: Settle,
+): void {
+  if (!ID.test(id)) throw INVALID_ID;
+  if (option !== undefined && !isOption(option, "FORCE")) throw SYNTAX_ERROR;
+  node.membership.forget(id, option !== undefined, settle);
+}
+
+/** `CLUSTER TRANSFER`, settled when the successor leads. */
+export function transferLeadership(node: Node, id: string, settle: Settle): void {
+  if (!ID.test(id)) throw INVALID_ID;
+  node.membership.transfer.start(id, settle);
 }
 
 /** What a new node needs to start: the id of its cluster, and the members it can connect to. */

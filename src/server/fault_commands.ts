@@ -1,4 +1,5 @@
-import { wrongNumberOfArguments } from "../commands/command_error.ts";
+import { CommandError, wrongNumberOfArguments } from "../commands/command_error.ts";
+import type { FaultServer } from "../commands/local.ts";
 import {
   type Direction,
   type Fault,
@@ -9,7 +10,7 @@ import {
   FAULTS_MAX,
 } from "../faults/faults.ts";
 import type { NodeId } from "../raft/types.ts";
-import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
+import { OK, type Reply } from "../resp/reply.ts";
 
 /** Longest duration of a fault in ms, a day. Without a duration it lasts until it is healed. */
 export const FAULT_DURATION_MS_MAX = 24 * 60 * 60 * 1000;
@@ -30,43 +31,39 @@ export interface FaultRequest {
 }
 
 /**
- * Reads `FAULT kind …`.
+ * Reads what follows the kind in a `FAULT`.
  *
- * @param args the whole request
  * @param others the ids of this node's peers, the only ones that may be named
+ * @throws {CommandError} when the words are wrong
  */
 export function parseFault(
-  args: readonly string[],
+  kind: FaultKind,
+  words: readonly string[],
   others: readonly NodeId[],
-): FaultRequest | ErrorReply {
-  const kind = faultKind(args[1] ?? "");
-  if (kind === null) return unknownFault(args[1] ?? "");
-  const words = new Words(kind, args.slice(2), others);
-  const fault = words.fault();
-  const durationMs = words.duration();
-  const error = words.error ?? words.rest();
-  return error ?? { fault, durationMs };
+): FaultRequest {
+  const parser = new Words(kind, words, others);
+  const fault = parser.fault();
+  const durationMs = parser.duration();
+  parser.end();
+  return { fault, durationMs };
 }
 
-/** The kind of that name in any case; `null` when there is none. */
-export function faultKind(name: string): FaultKind | null {
-  return FAULT_KINDS.find((kind) => kind === name.toLowerCase()) ?? null;
+/** The kind of that name in any case. @throws {CommandError} when there is none */
+function faultKind(name: string): FaultKind {
+  const kind = FAULT_KINDS.find((one) => one === name.toLowerCase());
+  if (kind === undefined) {
+    throw new CommandError(
+      `ERR unknown fault '${printable(name)}': expected ${FAULT_KINDS.join(", ")}`,
+    );
+  }
+  return kind;
 }
 
-export function unknownFault(name: string): ErrorReply {
-  return new ErrorReply(
-    `ERR unknown fault '${printable(name)}': expected ${
-      FAULT_KINDS.join(", ")
-    }, crash, heal or list`,
-  );
-}
-
-/** Parses the words one by one, and keeps the first error. */
+/** Parses the words one by one. */
 class Words {
   readonly #kind: FaultKind;
   readonly #words: string[];
   readonly #others: readonly NodeId[];
-  error: ErrorReply | null = null;
 
   constructor(kind: FaultKind, words: readonly string[], others: readonly NodeId[]) {
     this.#kind = kind;
@@ -99,26 +96,21 @@ class Words {
     return this.#number("the duration", 1, FAULT_DURATION_MS_MAX);
   }
 
-  /** An error if words are left; `null` otherwise. */
-  rest(): ErrorReply | null {
+  /** Refuses words that are left. */
+  end(): void {
     const [word] = this.#words;
-    return word === undefined
-      ? null
-      : new ErrorReply(`ERR FAULT ${this.#kind} does not understand '${printable(word)}'`);
+    if (word === undefined) return;
+    throw new CommandError(`ERR FAULT ${this.#kind} does not understand '${printable(word)}'`);
   }
 
   #number(what: string, min: number, max: number): number {
     const word = this.#words.shift();
-    if (word === undefined) {
-      this.error ??= wrongNumberOfArguments(`fault|${this.#kind}`).reply;
-      return min;
-    }
+    if (word === undefined) throw wrongNumberOfArguments(`fault|${this.#kind}`);
     const value = /^[0-9]{1,9}$/.test(word) ? Number(word) : NaN;
     if (value >= min && value <= max) return value;
-    this.error ??= new ErrorReply(
+    throw new CommandError(
       `ERR ${what} is a whole number from ${min} to ${max}: current value is '${printable(word)}'`,
     );
-    return min;
   }
 
   /** Parses `FROM id,…`; `null` when it is absent. */
@@ -128,7 +120,7 @@ class Words {
     const ids = [...new Set((list ?? "").split(","))].sort();
     const unknown = ids.find((id) => !this.#others.includes(id));
     if (unknown !== undefined) {
-      this.error ??= new ErrorReply(
+      throw new CommandError(
         `ERR Cannot find peer '${printable(unknown)}': the peers are ${
           this.#others.join(", ") || "none"
         }`,
@@ -149,10 +141,12 @@ function printable(word: string): string {
   return word.slice(0, 64).replace(/[^\x20-\x7e]/g, "?");
 }
 
-const NOT_ALLOWED = new ErrorReply(
+const NOT_ALLOWED = new CommandError(
   "ERR FAULT is off: this node was not started with --allow-faults",
 );
-const TOO_MANY = new ErrorReply(`ERR there are ${FAULTS_MAX} faults already: FAULT HEAL ends them`);
+const TOO_MANY = new CommandError(
+  `ERR there are ${FAULTS_MAX} faults already: FAULT HEAL ends them`,
+);
 
 /** What a node needs to fail on purpose. */
 export interface FaultTools {
@@ -166,39 +160,42 @@ export interface PeerList {
   report(): { readonly id: NodeId; readonly members: readonly { readonly id: NodeId }[] };
 }
 
-/** Answers `FAULT …`. @param tools `null`: faults are not allowed */
-export function faultCommand(
-  tools: FaultTools | null,
-  node: PeerList,
-  args: readonly string[],
-): Reply {
-  const subcommand = args[1]?.toLowerCase() ?? "";
-  if (tools === null) return NOT_ALLOWED;
-  const { faults } = tools;
-  switch (subcommand) {
-    case "list":
-      return faults.texts();
-    case "crash":
-      tools.crash();
-      return OK;
-    case "heal":
-      return heal(faults, args);
-    default:
-      return begin(faults, node, args);
+/** `FAULT …` on a node. */
+export class FaultCommands implements FaultServer {
+  readonly #given: FaultTools | null;
+  readonly #node: PeerList;
+
+  /** @param tools `null`: faults are not allowed */
+  constructor(tools: FaultTools | null, node: PeerList) {
+    this.#given = tools;
+    this.#node = node;
   }
-}
 
-function heal(faults: Faults, args: readonly string[]): Reply {
-  if (args.length > 3) throw wrongNumberOfArguments("fault|heal");
-  if (args[2] === undefined) return faults.heal();
-  const kind = faultKind(args[2]);
-  return kind === null ? unknownFault(args[2]) : faults.heal(kind);
-}
+  list(): Reply {
+    return this.#tools().faults.texts();
+  }
 
-function begin(faults: Faults, node: PeerList, args: readonly string[]): Reply {
-  const { id, members } = node.report();
-  const others = members.map((member) => member.id).filter((member) => member !== id);
-  const request = parseFault(args, others);
-  if (request instanceof ErrorReply) return request;
-  return faults.begin(request.fault, request.durationMs) ? OK : TOO_MANY;
+  crash(): Reply {
+    this.#tools().crash();
+    return OK;
+  }
+
+  heal(kind: string | undefined): Reply {
+    const { faults } = this.#tools();
+    return kind === undefined ? faults.heal() : faults.heal(faultKind(kind));
+  }
+
+  begin(kind: FaultKind, words: readonly string[]): Reply {
+    const { faults } = this.#tools();
+    const { id, members } = this.#node.report();
+    const others = members.map((member) => member.id).filter((member) => member !== id);
+    const { fault, durationMs } = parseFault(kind, words, others);
+    if (!faults.begin(fault, durationMs)) throw TOO_MANY;
+    return OK;
+  }
+
+  #tools(): FaultTools {
+    if (this.#given === null) throw NOT_ALLOWED;
+    return this.#given;
+  }
 }

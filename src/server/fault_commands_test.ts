@@ -1,23 +1,17 @@
 import { assertEquals, assertInstanceOf } from "@std/assert";
 import { ManualClock } from "../../tests/support/node/manual_clock.ts";
-import { replyOf } from "../../tests/support/reply_of.ts";
+import { serve } from "../../tests/support/serve.ts";
 import { silentLogger } from "../base/logger.ts";
-import { checkRequest } from "../commands/table.ts";
 import { Faults } from "../faults/faults.ts";
 import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
-import { faultCommand, type FaultTools } from "./fault_commands.ts";
+import { FaultCommands, type FaultTools } from "./fault_commands.ts";
 
 const NODE = {
   report: () => ({ id: "n1", members: ["n1", "n2", "n3"].map((id) => ({ id })) }),
 };
 
-/** As the dispatcher does: what the table refuses does not get there. */
 function fault(tools: FaultTools | null, ...args: string[]): Reply {
-  const request = ["FAULT", ...args];
-  return replyOf(() => {
-    checkRequest(request);
-    return faultCommand(tools, NODE, request);
-  });
+  return serve(["FAULT", ...args], { ofNode: { faults: new FaultCommands(tools, NODE) } });
 }
 
 function start() {

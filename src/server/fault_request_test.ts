@@ -1,11 +1,24 @@
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
-import { ErrorReply } from "../resp/reply.ts";
-import { parseFault } from "./fault_commands.ts";
+import { ManualClock } from "../../tests/support/node/manual_clock.ts";
+import { serve } from "../../tests/support/serve.ts";
+import { silentLogger } from "../base/logger.ts";
+import { type FaultKind, Faults } from "../faults/faults.ts";
+import { ErrorReply, type Reply } from "../resp/reply.ts";
+import { FaultCommands, parseFault } from "./fault_commands.ts";
 
 const OTHERS = ["n2", "n3"];
 
 function parse(text: string) {
-  return parseFault(["FAULT", ...text.split(" ")], OTHERS);
+  const [kind = "", ...words] = text.split(" ");
+  return parseFault(kind.toLowerCase() as FaultKind, words, OTHERS);
+}
+
+/** The reply of a node with these peers. */
+function ask(args: readonly string[], others = OTHERS): Reply {
+  const members = ["n1", ...others].map((id) => ({ id }));
+  const tools = { faults: new Faults(new ManualClock(), silentLogger), crash() {} };
+  const faults = new FaultCommands(tools, { report: () => ({ id: "n1", members }) });
+  return serve(["FAULT", ...args], { ofNode: { faults } });
 }
 
 Deno.test("each fault is parsed, with and without peers, direction and duration, in any case", () => {
@@ -64,12 +77,16 @@ Deno.test("anything else is refused, with the reason", () => {
     ["slow-disk", "ERR wrong number of arguments for 'fault|slow-disk' command"],
     ["slow-disk 5 from n2", `${DURATION}'from'`],
     [
+      "heal constructor",
+      "ERR unknown fault 'constructor': expected pause, isolate, delay, drop, slow-disk",
+    ],
+    [
       "constructor",
-      "ERR unknown fault 'constructor': expected pause, isolate, delay, drop, slow-disk, crash, heal or list",
+      "ERR unknown subcommand 'constructor'. Try FAULT HELP.",
     ],
   ];
   for (const [text, message] of cases) {
-    const refusal = parse(text);
+    const refusal = ask(text.split(" "));
     assertInstanceOf(refusal, ErrorReply, text);
     assertEquals(refusal.text, message, text);
   }
@@ -79,14 +96,14 @@ Deno.test("an error repeats little of the request, and no control character", ()
   for (
     const args of [["\r\n" + "x".repeat(1e6)], ["pause", "\r\n"], ["isolate", "from", "\0\xff"]]
   ) {
-    const refusal = parseFault(["FAULT", ...args], OTHERS);
+    const refusal = ask(args);
     assertInstanceOf(refusal, ErrorReply);
     assert(refusal.text.length < 200 && /^[\x20-\x7e]*$/.test(refusal.text), refusal.text);
   }
 });
 
 Deno.test("the error of a node without peers says that there are none", () => {
-  const refusal = parseFault(["FAULT", "isolate", "from", "n2"], []);
+  const refusal = ask(["isolate", "from", "n2"], []);
   assertInstanceOf(refusal, ErrorReply);
   assertEquals(refusal.text, "ERR Cannot find peer 'n2': the peers are none");
 });

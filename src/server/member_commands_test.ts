@@ -1,23 +1,28 @@
 import { assertEquals, assertInstanceOf } from "@std/assert";
 import { MemoryCluster } from "../../tests/support/node/memory_cluster.ts";
-import { replyOf } from "../../tests/support/reply_of.ts";
-import { checkRequest } from "../commands/table.ts";
+import { serve } from "../../tests/support/serve.ts";
 import { ErrorReply, MapReply, OK, type Reply } from "../resp/reply.ts";
-import { memberCommand } from "./cluster_commands.ts";
+import { forgetMember, joinMember, transferLeadership } from "./cluster_commands.ts";
 
 async function withLeader(test: (run: (...args: string[]) => Reply) => void): Promise<void> {
   const cluster = await MemoryCluster.start(1);
   try {
     cluster.untilServing();
-    test((...args) =>
-      replyOf(() => {
-        checkRequest(["CLUSTER", ...args]);
-        let answer: Reply | undefined;
-        memberCommand(cluster.leader, ["CLUSTER", ...args], (reply) => answer = reply);
-        cluster.until(() => answer !== undefined);
-        return answer as Reply;
-      })
-    );
+    const { leader } = cluster;
+    test((...args) => {
+      let answer: Reply | undefined;
+      const settle = (reply: Reply) => void (answer = reply);
+      const served = serve(["CLUSTER", ...args], {
+        ofLeader: {
+          join: (id, address, incarnation) => joinMember(leader, id, address, incarnation, settle),
+          forgetMember: (id, option) => forgetMember(leader, id, option, settle),
+          transfer: (id) => transferLeadership(leader, id, settle),
+        },
+      });
+      if (served instanceof ErrorReply) return served;
+      cluster.until(() => answer !== undefined);
+      return answer as Reply;
+    });
   } finally {
     cluster.stop();
   }

@@ -3,11 +3,12 @@ import type { ClusterView } from "../commands/cluster_view.ts";
 import type { Command } from "../commands/command.ts";
 import { MAXMEMORY } from "../commands/config_set.ts";
 import type {
-  Answer,
+  FaultServer,
   LeaderServer,
   LocalReply,
   LocalServer,
   NodeServer,
+  SnapshotPiece,
 } from "../commands/local.ts";
 import { ownedSessionOpen, SESSION_OPEN } from "../commands/session_rows.ts";
 import { checkRequest } from "../commands/table.ts";
@@ -19,15 +20,17 @@ import type { Reply } from "../resp/reply.ts";
 import {
   ClientState,
   fence,
-  memberCommand,
+  forgetMember,
+  joinMember,
   nodeView,
   roleReply,
   StateSubscribers,
+  transferLeadership,
   watchState,
 } from "./cluster_commands.ts";
 import type { Connection } from "./connection.ts";
 import { Dispatcher } from "./dispatcher.ts";
-import { faultCommand } from "./fault_commands.ts";
+import { FaultCommands } from "./fault_commands.ts";
 import { nodeInfo, type NodeInfoSources } from "./info.ts";
 import { REDIS_VERSION } from "./limits.ts";
 import type { RequestHandler, RespListener } from "./listener.ts";
@@ -49,6 +52,7 @@ export class NodeFrontend extends Dispatcher<Arguments>
   protected override readonly local: LocalServer = this;
   readonly ofNode: NodeServer = this;
   readonly ofLeader: LeaderServer = this;
+  readonly faults: FaultServer;
   readonly #node: Node;
   readonly #options: NodeFrontendOptions;
   readonly #states = new WeakMap<Connection, ClientState>();
@@ -59,6 +63,7 @@ export class NodeFrontend extends Dispatcher<Arguments>
     super(options.clock);
     this.#node = options.node;
     this.#options = options;
+    this.faults = new FaultCommands(options.faultTools ?? null, options.node);
     this.#snapshots = new SnapshotCommands(options.node);
     this.#subscribers = new StateSubscribers(options.node, options.machine, options.clock);
   }
@@ -155,20 +160,32 @@ export class NodeFrontend extends Dispatcher<Arguments>
     return watchState(this.#subscribers, connection, intervalMs);
   }
 
-  changeMembers(args: readonly string[], reply: LocalReply): void {
-    memberCommand(this.#node, args, (answer) => reply.settle(answer));
+  join(id: string, raftAddress: string, incarnation: string, reply: LocalReply): void {
+    joinMember(this.#node, id, raftAddress, incarnation, (answer) => reply.settle(answer));
+  }
+
+  forgetMember(id: string, option: string | undefined, reply: LocalReply): void {
+    forgetMember(this.#node, id, option, (answer) => reply.settle(answer));
+  }
+
+  transfer(id: string, reply: LocalReply): void {
+    transferLeadership(this.#node, id, (answer) => reply.settle(answer));
   }
 
   get snapshots(): NodeSnapshots | null {
     return this.#node.snapshots;
   }
 
-  snapshot(connection: Connection, args: readonly string[], reply: PendingReply): Answer {
-    return this.#snapshots.run(connection, this.#stateOf(connection).order, args, reply);
+  beginSnapshot(connection: Connection, reply: PendingReply): void {
+    this.#snapshots.begin(connection, this.#stateOf(connection).order, reply);
   }
 
-  fault(args: readonly string[]): Reply {
-    return faultCommand(this.#options.faultTools ?? null, this.#node, args);
+  readSnapshot(connection: Connection, piece: SnapshotPiece, reply: PendingReply): void {
+    this.#snapshots.read(connection, piece, reply);
+  }
+
+  endSnapshot(connection: Connection, id: string): Reply {
+    return this.#snapshots.end(connection, id);
   }
 
   wait(replicas: number, timeoutMs: number, reply: PendingReply): void {

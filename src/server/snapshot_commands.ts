@@ -1,7 +1,7 @@
 import { latin1 } from "../base/bytes.ts";
 import { assert, messageOf } from "../base/errors.ts";
-import { unknownSubcommand } from "../commands/command_error.ts";
-import { type Answer, SETTLED_BY_HANDLER } from "../commands/local.ts";
+import { CommandError } from "../commands/command_error.ts";
+import type { SnapshotPiece } from "../commands/local.ts";
 import { lookup } from "../commands/table.ts";
 import { type ClientOrder, Request } from "../node/clients/request.ts";
 import type { Node } from "../node/node.ts";
@@ -45,7 +45,7 @@ function secondsOf({ lastMs, timeMs }: SnapshotReport): number {
 export const READ_BYTES_MAX = 1024 * 1024;
 
 const NO_SNAPSHOTS = new ErrorReply("ERR This node keeps no snapshots");
-const UNKNOWN_ID = new ErrorReply("ERR This connection holds no snapshot of that id");
+const UNKNOWN_ID = new CommandError("ERR This connection holds no snapshot of that id");
 const TOO_MANY = new ErrorReply(
   `TRYAGAIN Clients hold ${EXPORTS_MAX} snapshots of this node already, which is the most`,
 );
@@ -65,36 +65,18 @@ export class SnapshotCommands {
     this.#node = node;
   }
 
-  /** @param order of the connection's requests, whose writes the snapshot includes */
-  run(
-    connection: SnapshotReader,
-    order: ClientOrder,
-    args: readonly string[],
-    reply: PendingReply,
-  ): Answer {
-    const subcommand = args[1]?.toUpperCase() ?? "";
-    const [, , id = "", offset = "", bytes = ""] = args;
-    switch (subcommand) {
-      case "BEGIN":
-        this.#begin(connection, order, reply);
-        return SETTLED_BY_HANDLER;
-      case "READ":
-        return this.#read(connection, reply, id, offset, bytes);
-      case "END":
-        return this.#end(connection, id);
-      default:
-        throw unknownSubcommand(args);
-    }
-  }
-
   forget(connection: SnapshotReader): void {
     const held = this.#held.get(connection);
     this.#held.delete(connection);
     for (const one of held?.values() ?? []) one.end();
   }
 
-  /** Submits a read first: once it is answered, the state has all writes acknowledged before. */
-  #begin(connection: SnapshotReader, order: ClientOrder, reply: PendingReply): void {
+  /**
+   * Submits a read first: once it is answered, the state has all writes acknowledged before.
+   *
+   * @param order of the connection's requests, whose writes the snapshot includes
+   */
+  begin(connection: SnapshotReader, order: ClientOrder, reply: PendingReply): void {
     const command = lookup("dbsize");
     assert(command !== undefined, "DBSIZE is not in the command table");
     const settle = (answer: Reply) => {
@@ -118,17 +100,15 @@ export class SnapshotCommands {
     this.#heldBy(connection).set(id, held);
   }
 
-  #read(
+  read(
     connection: SnapshotReader,
+    { id, offset, bytes }: SnapshotPiece,
     reply: PendingReply,
-    id: string,
-    offset: string,
-    bytes: string,
-  ): Answer {
+  ): void {
     const held = this.#held.get(connection)?.get(id);
-    if (held === undefined) return UNKNOWN_ID;
+    if (held === undefined) throw UNKNOWN_ID;
     if (!isWhole(offset) || !isWhole(bytes) || Number(bytes) > READ_BYTES_MAX) {
-      return new ErrorReply(
+      throw new CommandError(
         `ERR offset and bytes are whole numbers, bytes up to ${READ_BYTES_MAX}`,
       );
     }
@@ -138,12 +118,11 @@ export class SnapshotCommands {
       held.end();
       reply.settle(new ErrorReply(`ERR ${messageOf(read)}`));
     });
-    return SETTLED_BY_HANDLER;
   }
 
-  #end(connection: SnapshotReader, id: string): Reply {
+  end(connection: SnapshotReader, id: string): Reply {
     const held = this.#held.get(connection)?.get(id);
-    if (held === undefined) return UNKNOWN_ID;
+    if (held === undefined) throw UNKNOWN_ID;
     this.#forget(connection, id);
     held.end();
     return OK;

@@ -2,9 +2,8 @@ import { assert, assertEquals, assertInstanceOf, assertMatch } from "@std/assert
 import { DiskCluster } from "../../tests/support/disk_cluster.ts";
 import { FakeConnection } from "../../tests/support/fake_connection.ts";
 import { MemoryClient } from "../../tests/support/node/memory_cluster.ts";
-import { replyOf } from "../../tests/support/reply_of.ts";
-import { SETTLED_BY_HANDLER } from "../commands/local.ts";
-import { checkRequest } from "../commands/table.ts";
+import { serve } from "../../tests/support/serve.ts";
+import { type Answer, SETTLED_BY_HANDLER } from "../commands/local.ts";
 import { ClientOrder } from "../node/clients/request.ts";
 import type { Node } from "../node/node.ts";
 import { EXPORTS_MAX } from "../node/snapshots/snapshot_exports.ts";
@@ -27,10 +26,19 @@ class SnapshotClient {
   sent(...args: string[]): PendingReply {
     const reply = new PendingReply(this.connection, 3);
     const request = ["SNAPSHOT", ...args];
-    const answer = replyOf(() => {
-      checkRequest(request);
-      return this.#commands.run(this.connection, new ClientOrder(), request, reply);
-    });
+    const commands = this.#commands;
+    const answer = serve(
+      request,
+      {
+        ofNode: {
+          beginSnapshot: () => commands.begin(this.connection, new ClientOrder(), reply),
+          readSnapshot: (_client, piece) => commands.read(this.connection, piece, reply),
+          endSnapshot: (_client, id) => commands.end(this.connection, id),
+        },
+      },
+      {},
+      reply,
+    ) as Answer;
     if (answer !== SETTLED_BY_HANDLER) reply.settle(answer);
     return reply;
   }

@@ -1,8 +1,20 @@
 import { assert } from "../../src/base/errors.ts";
-import type { Client, LocalReply, LocalServer } from "../../src/commands/local.ts";
+import type {
+  Client,
+  LeaderServer,
+  LocalReply,
+  LocalServer,
+  NodeServer,
+} from "../../src/commands/local.ts";
 import { checkRequest } from "../../src/commands/table.ts";
 import type { Reply } from "../../src/resp/reply.ts";
 import { replyOf } from "./reply_of.ts";
+
+/** The parts of a server that a row uses. */
+export interface ServerParts extends Partial<Omit<LocalServer, "ofLeader" | "ofNode">> {
+  readonly ofNode?: Partial<NodeServer> | null;
+  readonly ofLeader?: Partial<LeaderServer> | null;
+}
 
 /**
  * Calls the row of a local command, as the dispatcher does.
@@ -11,10 +23,10 @@ import { replyOf } from "./reply_of.ts";
  */
 export function serve(
   args: readonly string[],
-  server: Partial<LocalServer> = {},
+  server: ServerParts = {},
   client: Partial<Client> = {},
+  reply: LocalReply = { protocol: 2, isMuted: false, settle: () => {} },
 ): Reply {
-  const reply: LocalReply = { protocol: 2, isMuted: false, settle: () => {} };
   return replyOf(() => {
     const { serve: run, name } = checkRequest(args);
     assert(run !== undefined, `${name} is no local command`);

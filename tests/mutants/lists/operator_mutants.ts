@@ -129,4 +129,12 @@ export const operatorMutants: readonly Mutant[] = [
     replace: "    socket.setKeepAlive(false, KEEP_ALIVE_MS);",
     killers: ["src/platform/tcp_network_test.ts"],
   },
+  {
+    name: "heal-ends-all-faults",
+    bug: "FAULT HEAL ends all faults of a node, also when it names one kind",
+    file: "src/commands/server_rows.ts",
+    find: "faults.heal(args[2]);",
+    replace: "faults.heal(args[3]);",
+    killers: ["src/server/fault_commands_test.ts"],
+  },
 ];
