@@ -72,6 +72,34 @@ Deno.test("COMMAND DOCS documents the commands that it knows", () => {
   assertEquals(reply.pairs.map(([name]) => name), ["set"]);
 });
 
+Deno.test("COMMAND DOCS without names documents all commands, with their subcommands", () => {
+  const reply = command("DOCS");
+  assertInstanceOf(reply, MapReply);
+  assertEquals(reply.pairs.map(([name]) => name), COMMANDS.map(({ name }) => name));
+  const [, client] = reply.pairs.find(([name]) => name === "client") ?? [];
+  assertInstanceOf(client, MapReply);
+  const [, subcommands] = client.pairs.find(([name]) => name === "subcommands") ?? [];
+  assertInstanceOf(subcommands, MapReply);
+  assert(subcommands.pairs.some(([name]) => name === "client|kill"));
+});
+
+Deno.test("COMMAND INFO does not know a name that is longer than any", () => {
+  assertEquals(command("INFO", "x".repeat(10_000)), [null]);
+});
+
+Deno.test("COMMAND GETKEYSANDFLAGS looks into a request that brings another", () => {
+  const brought = ["ONCE", "7", "1/0", "SET", "k", "v"];
+  assertEquals(
+    encodeReply(command("GETKEYSANDFLAGS", ...brought), 2),
+    encodeReply(command("GETKEYSANDFLAGS", ...brought.slice(3)), 2),
+  );
+  assertEquals(
+    encodeReply(command("GETKEYSANDFLAGS", "SET", "k", "v"), 2),
+    "*1\r\n*2\r\n$1\r\nk\r\n*2\r\n+OW\r\n+update\r\n",
+  );
+  assertEquals(command("GETKEYSANDFLAGS", ...brought.with(3, "NOSUCH")), []);
+});
+
 Deno.test("COMMAND GETKEYS finds the keys of a request", () => {
   assertEquals(command("GETKEYS", "MSET", "a", "1", "b", "2"), ["a", "b"]);
   assertEquals(errorOf("GETKEYS", "nosuch", "a"), "ERR Invalid command specified");
@@ -89,6 +117,11 @@ Deno.test("HELP lists the subcommands, those of nodes only at nodes", () => {
       .map(({ text }) => text);
   assert(lines(true).includes("FENCE <term>") && lines(true).includes("    Prints this help."));
   assert(!lines(false).includes("FENCE <term>") && lines(false).includes("NODES"));
+  const help = command("HELP") as SimpleString[];
+  assertEquals(help.slice(1, 3).map(({ text }) => text), [
+    "(no subcommand)",
+    "    Return details about all commands.",
+  ]);
 });
 
 Deno.test("COMMAND rejects unknown names and subcommands", () => {

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { addLongDoubles, formatLongDouble, parseLongDouble } from "./long_double.ts";
 
 /** `a + b`, as `INCRBYFLOAT` answers. */
@@ -53,4 +53,10 @@ Deno.test("infinity is parsed, and no sum may be infinite", () => {
   assertEquals(parseLongDouble("-infinity"), "-inf");
   assertEquals(sum("inf", "1"), null);
   assertEquals(sum("inf", "-inf"), null);
+});
+
+Deno.test("an infinite number is not formatted", () => {
+  const infinite = parseLongDouble("inf");
+  if (typeof infinite !== "string") throw new Error(`it is ${infinite}`);
+  assertThrows(() => formatLongDouble(infinite), RangeError, "inf");
 });

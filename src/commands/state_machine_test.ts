@@ -5,7 +5,7 @@ import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
 import type { Command } from "./command.ts";
 import { CommandError } from "./command_error.ts";
 import { Slices } from "./slices.ts";
-import { StateMachine } from "./state_machine.ts";
+import { MACHINE_RULES, StateMachine } from "./state_machine.ts";
 import { lookup } from "./table.ts";
 
 const START_MS = 1_700_000_000_000;
@@ -177,4 +177,24 @@ Deno.test("the requests inside another one are executed in order, whatever the r
   ];
   assertEquals(summary(new StateMachine().execute(row, ["BRING"], 0)), expected);
   assertEquals(summary(new StateMachine().begin(row, ["BRING"], 0) as Reply), expected);
+});
+
+Deno.test("a write in steps is refused as one at once when there is no room", () => {
+  const [rule] = MACHINE_RULES;
+  assert(rule !== undefined);
+  const machine = new StateMachine({ rules: [{ ...rule, keysMax: 1 }] });
+  execute(machine, "SET k v");
+  const args = ["MSET", ...Array.from({ length: 1_200 }, (_, at) => `${at}`)];
+  const [mset, once] = [lookup("mset"), lookup("once")];
+  assert(mset !== undefined && once !== undefined);
+  const whole = machine.execute(mset, args, 0);
+  assertEquals(textOf(whole).slice(0, 4), "OOM ");
+  assertEquals(machine.begin(mset, args, 0), whole);
+  const row: Command = {
+    ...once,
+    begin: ({ allInSteps }) => new Slices(allInSteps([args], () => {})),
+    isLong: true,
+  };
+  assertEquals(machine.begin(row, ["BRING"], 0), [whole]);
+  assertEquals(machine.keyspace.size, 1);
 });

@@ -16,11 +16,11 @@ function start() {
       local: "127.0.0.1:7001",
       name: "",
       openedMs: clock.monotonicMs(),
-      lastReadMs: 0,
-      lastCommand: "",
-      protocol: 2,
-      libraryName: "",
-      libraryVersion: "",
+      lastReadMs: clock.monotonicMs(),
+      lastCommand: "get",
+      libraryName: "lib",
+      libraryVersion: "1.2",
+      protocol: 3,
       replyMode: "on",
       reset() {},
       closeAfterReplies: () => gone.push(id),
@@ -109,4 +109,54 @@ Deno.test("names and library names of clients are kept, and bounded in length", 
     "ERR lib-ver cannot be longer than 1024 characters.",
   ]);
   assertEquals(self.name.length, 1_024);
+});
+
+function lineOf(id: number, ageSeconds: number): string {
+  return `id=${id} addr=127.0.0.1:${4000 + id} laddr=127.0.0.1:7001 name= age=${ageSeconds} ` +
+    `idle=${ageSeconds} flags=N db=0 cmd=get user=default lib-name=lib lib-ver=1.2 resp=3\n`;
+}
+
+Deno.test("CLIENT LIST and INFO tell a line for each connection that is asked for", () => {
+  const { clock, run } = start();
+  clock.advance(2_999);
+  const all = [1, 2, 3].map((id) => lineOf(id, 2)).join("");
+  assertEquals([run("list"), run("LIST", "type", "NORMAL")], [all, all]);
+  assertEquals(run("list", "id", "3", "1", "9"), lineOf(1, 2) + lineOf(3, 2));
+  for (const type of ["master", "pubsub", "replica", "slave"]) {
+    assertEquals(run("list", "type", type), "");
+  }
+  assertEquals(run("info"), lineOf(1, 2));
+  const errors = [["type", "x"], ["id", "1", "x"], ["id"], ["nope", "1"], ["type", "normal", "x"]]
+    .map((options) => run("list", ...options)).map((reply) =>
+      reply instanceof ErrorReply ? reply.text : reply
+    );
+  assertEquals(errors, [
+    "ERR Unknown client type 'x'",
+    "ERR Invalid client ID",
+    "ERR syntax error",
+    "ERR syntax error",
+    "ERR syntax error",
+  ]);
+});
+
+Deno.test("CLIENT KILL with one word kills who has this address", () => {
+  const { gone, run } = start();
+  assertEquals(run("kill", "127.0.0.1:4002"), OK);
+  assertEquals(gone, [2]);
+  const reply = run("kill", "127.0.0.1:9");
+  assertEquals(reply instanceof ErrorReply && reply.text, "ERR No such client");
+});
+
+Deno.test("CLIENT PAUSE with a wrong time or mode pauses nobody", () => {
+  const { run } = start();
+  const errors = [["1", "all", "x"], ["1", "nope"], ["x"], ["-1"]]
+    .map((words) => run("pause", ...words)).map((reply) =>
+      reply instanceof ErrorReply ? reply.text : reply
+    );
+  assertEquals(errors, [
+    "ERR syntax error",
+    "ERR CLIENT PAUSE mode must be WRITE or ALL",
+    "ERR timeout is not an integer or out of range",
+    "ERR timeout is negative",
+  ]);
 });

@@ -405,4 +405,12 @@ export const wireMutants: readonly Mutant[] = [
     replace: "if (reply instanceof PushReply) {",
     killers: ["src/resp/reply_pieces_test.ts"],
   },
+  {
+    name: "line-cut-into-two-pieces",
+    bug: "a line of a long reply that arrives in three parts is cut, and its start is forgotten",
+    file: "src/resp/reply_scanner.ts",
+    find: "if (this.#lineFrom !== NO_LINE && this.#lineFrom < length) return;",
+    replace: "if (this.#lineFrom !== NO_LINE && this.#lineFrom === 0) return;",
+    killers: [REPLIES],
+  },
 ];
