@@ -26,6 +26,11 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** A thrown value as an error. */
+export function errorOf(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}
+
 /**
  * States an invariant. It stays on in production: a process that has lost an invariant must stop
  * before it answers anyone.

@@ -123,9 +123,8 @@ export class Faults {
   }
 
   /** Calls `changed` after each change. `changed` may ask for the new state at once. */
-  watch(changed: () => void): Cancel {
+  watch(changed: () => void): void {
     this.#watchers.add(changed);
-    return () => this.#watchers.delete(changed);
   }
 
   get isPaused(): boolean {

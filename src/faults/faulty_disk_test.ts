@@ -75,3 +75,25 @@ Deno.test("slow-disk: a failed sync is reported late as well; all else is as fas
   clock.advance(100);
   assertEquals(done, [[51, "no space"]]);
 });
+
+Deno.test("slow-disk: all else is what the disk does", () => {
+  const { clock, faults, disk, file } = start();
+  faults.begin({ kind: "slow-disk", delayMs: 60_000 }, null);
+  const done: (string | null)[] = [];
+  const note = (error: Error | null) => done.push(error?.message ?? null);
+  file.writeLater(new Uint8Array([1, 2, 3]), 0, note);
+  clock.advance(1);
+  const into = new Uint8Array(3);
+  file.readLater(into, 0, note);
+  clock.advance(1);
+  assertEquals([done, [...into]], [[null, null], [1, 2, 3]]);
+  file.truncate(2);
+  file.close();
+  disk.makeDirectory("log");
+  disk.rename("file", "log/renamed");
+  assertEquals(disk.read("file"), null);
+  assertEquals([...disk.read("log/renamed") ?? []], [1, 2]);
+  assertEquals(disk.list("log"), ["renamed"]);
+  disk.remove("log/renamed");
+  assertEquals(disk.list("log"), []);
+});

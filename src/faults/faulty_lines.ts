@@ -1,3 +1,4 @@
+import { assert } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import type { Cancel, Clock } from "../platform/clock.ts";
 import type { NodeId } from "../raft/types.ts";
@@ -39,7 +40,7 @@ export class DelayLine {
 
   #schedule(): void {
     const [next] = this.#waiting;
-    if (next === undefined) return;
+    assert(next !== undefined, "Nothing waits for its time");
     const delayMs = Math.max(0, next.dueMs - this.#clock.monotonicMs());
     this.#cancelTimer = this.#clock.after(delayMs, () => this.#runDue());
   }

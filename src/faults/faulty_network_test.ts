@@ -94,3 +94,19 @@ Deno.test("during a pause new streams are accepted and silent, and none is diall
   clock.advance(10);
   assertEquals(accepted.own.length, 1);
 });
+
+Deno.test("a stream that has ended ends once, whatever comes later", async () => {
+  const { clock, faults, network, faulty, own, accepted } = await start();
+  const [dialled, dialler] = [recorder(), recorder()];
+  const out = faulty.connect(OTHER, dialled.handlers);
+  network.connect(OWN, dialler.handlers);
+  clock.advance(10);
+  out.close();
+  out.close();
+  accepted.other[0]?.close();
+  accepted.own[0]?.close();
+  faults.begin({ kind: "pause" }, null);
+  faults.heal();
+  clock.advance(10);
+  assertEquals([dialled.events, own.events, dialler.events], [["open"], [], ["open", "close"]]);
+});

@@ -117,7 +117,8 @@ Deno.test("isolate: events of the transport itself are not lost", () => {
     "i",
     BUILD_VERSIONS,
   );
-  assertEquals(told, ["n2 unreachable", "n2 announced"]);
+  handler.refused("n2", "copy", null);
+  assertEquals(told, ["n2 unreachable", "n2 announced", "refused by n2"]);
 });
 
 Deno.test("delay: messages arrive late, in order, in both directions, and only those of the named peers", () => {

@@ -1,4 +1,4 @@
-import { messageOf, UserError } from "../base/errors.ts";
+import { errorOf, messageOf, UserError } from "../base/errors.ts";
 import { systemClock } from "./clock.ts";
 import type { Disk, DiskFile } from "./disk.ts";
 
@@ -358,16 +358,12 @@ function attempt(run: () => void): Error | null {
     run();
     return null;
   } catch (error) {
-    return asError(error);
+    return errorOf(error);
   }
 }
 
 function settle(promise: Promise<void>, done: (error: Error | null) => void): void {
-  promise.then(() => done(null), (error) => done(asError(error)));
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
+  promise.then(() => done(null), (error) => done(errorOf(error)));
 }
 
 function orIfMissing<T>(missing: T, run: () => T): T {

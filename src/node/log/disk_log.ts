@@ -1,4 +1,4 @@
-import { assert } from "../../base/errors.ts";
+import { assert, errorOf } from "../../base/errors.ts";
 import { type Logger, silentLogger } from "../../base/logger.ts";
 import type { Disk, DiskFile } from "../../platform/disk.ts";
 import type { HardState } from "../../raft/types.ts";
@@ -186,7 +186,7 @@ export class DiskLog implements LogStore {
     } catch (error) {
       // Half a record may be there now. Nothing must ever be written after it.
       this.#writer.stop();
-      this.#commit.fail(error instanceof Error ? error : new Error(String(error)));
+      this.#commit.fail(errorOf(error));
       return;
     }
     this.#commit.add(done);

@@ -1,4 +1,5 @@
 import { crc32 } from "../../base/bytes.ts";
+import { errorOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { Disk, DiskFile } from "../../platform/disk.ts";
 import type { HardState } from "../../raft/types.ts";
@@ -228,7 +229,7 @@ export class LogWriter {
   #fail(error: unknown): void {
     if (this.#isStopped) return;
     this.stop();
-    this.#options.onFailure(error instanceof Error ? error : new Error(String(error)));
+    this.#options.onFailure(errorOf(error));
   }
 
   // Starting a segment
@@ -378,7 +379,7 @@ export class LogWriter {
       this.#setSynced(position);
       return null;
     } catch (error) {
-      return error instanceof Error ? error : new Error(String(error));
+      return errorOf(error);
     }
   }
 

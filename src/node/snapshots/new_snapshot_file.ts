@@ -1,5 +1,5 @@
 import { crc32 } from "../../base/bytes.ts";
-import { assert, messageOf } from "../../base/errors.ts";
+import { assert, errorOf, messageOf } from "../../base/errors.ts";
 import type { Disk, DiskFile } from "../../platform/disk.ts";
 import { RECORD_HEADER_BYTES, RecordWriter } from "../log/record.ts";
 import type { IncomingSnapshot, SnapshotWriter, StoredSnapshot } from "./snapshot.ts";
@@ -145,7 +145,7 @@ export class UnfinishedFile {
     try {
       begin(done);
     } catch (error) {
-      done(error instanceof Error ? error : new Error(String(error)));
+      done(errorOf(error));
     }
   }
 
