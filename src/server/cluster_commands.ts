@@ -40,7 +40,7 @@ export function clientAddressText(address: Address | null): string {
 }
 
 /** Maximum number of subscribers: a change is pushed to all of them in one go. */
-const SUBSCRIBERS_MAX = 1_024;
+export const SUBSCRIBERS_MAX = 1_024;
 
 /** A connection that gets the node's state pushed. */
 export type SubscribedConnection = Pick<Connection, "isWatching" | "protocol" | "push">;

@@ -2,7 +2,7 @@ import { assertEquals, assertInstanceOf } from "@std/assert";
 import { ManualClock } from "../../tests/support/node/manual_clock.ts";
 import { serve } from "../../tests/support/serve.ts";
 import { silentLogger } from "../base/logger.ts";
-import { Faults } from "../faults/faults.ts";
+import { Faults, FAULTS_MAX } from "../faults/faults.ts";
 import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
 import { FaultCommands, type FaultTools } from "./fault_commands.ts";
 
@@ -68,3 +68,16 @@ Deno.test("a node without --allow-faults refuses all faults", () => {
 function wrongNumber(subcommand: string): string {
   return `ERR wrong number of arguments for 'fault|${subcommand}' command`;
 }
+
+Deno.test("FAULT is refused when there are too many faults", () => {
+  const { faults, run } = start();
+  for (let peer = 0; peer < FAULTS_MAX; peer++) {
+    faults.begin({ kind: "delay", delayMs: 50, peers: [`p${peer}`] }, null);
+  }
+  assertEquals(
+    errorOf(run("delay", "50")),
+    `ERR there are ${FAULTS_MAX} faults already: FAULT HEAL ends them`,
+  );
+  assertEquals(run("heal"), FAULTS_MAX);
+  assertEquals(run("delay", "50"), OK);
+});

@@ -15,3 +15,8 @@ Deno.test("rates are those of the last 1.6 seconds, or of a longer time without 
   assertEquals(Math.round(rates.get(20_000).requests), 0);
   assertEquals(rates.get(20_000).requests >= 0, true);
 });
+
+Deno.test("in the moment in which counting begins there is no rate", () => {
+  const rates = new Rates({ requests: 5, inputBytes: 6, outputBytes: 7 }, 100);
+  assertEquals(rates.get(100), { requests: 0, inputBytes: 0, outputBytes: 0 });
+});

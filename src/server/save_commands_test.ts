@@ -46,5 +46,15 @@ Deno.test("LASTSAVE and INFO report the newest snapshot, older than this process
   assert(serve(["LASTSAVE"], { snapshots: null }) instanceof ErrorReply);
   const fields = new Map(persistenceFields({ ...REPORT, lastMs: 1_800_000_000_500, count: 2 }));
   assertEquals(fields.get("rdb_last_save_time"), 1_800_000_000);
+  const told = (changes: Partial<SnapshotReport>, name: string) =>
+    new Map(persistenceFields({ ...REPORT, ...changes })).get(name);
+  const values = (name: string, changes: Partial<SnapshotReport>) => [
+    told({}, name),
+    told(changes, name),
+  ];
+  assertEquals(values("rdb_bgsave_in_progress", { isTaking: true }), [0, 1]);
+  assertEquals(values("rdb_last_bgsave_status", { hasLastFailed: true }), ["ok", "err"]);
+  assertEquals(values("rdb_last_bgsave_time_sec", { lastDurationMs: 2_400 }), [-1, 2]);
+  assertEquals(told({}, "rdb_last_save_time"), 1_700_000_000);
   assertEquals([fields.get("rdb_saves"), fields.get("snapshot_index")], [2, 7]);
 });

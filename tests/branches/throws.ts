@@ -15,15 +15,15 @@ export interface ThrowOptions {
 }
 
 export interface Throws {
-  /** Blocks that the tests beside their file execute. */
+  /** Blocks that the tests in their folder, or in one around it, execute. */
   readonly thrownCount: number;
   /** Those whose `throw` no test notices. */
   readonly unnoticed: readonly Place[];
 }
 
 /**
- * Puts a `throw` into each block that the tests beside its file execute, one at a time, and runs
- * those tests.
+ * Puts a `throw` into each block that the tests in its folder, or in one around it, execute, one at
+ * a time, and runs those tests.
  *
  * @throws {Error} when the tests fail without any `throw`
  */
@@ -33,7 +33,7 @@ export async function throwIntoBlocks({ root, files, say }: ThrowOptions): Promi
   const folders = Map.groupBy(files, (file) => file.slice(0, file.lastIndexOf("/")));
   await withWorkspaces(root, 1, async ([workspace]) => {
     for (const [folder, inside] of folders) {
-      const tests = testsIn(`${root}/${folder}`).map((name) => `${folder}/${name}`);
+      const tests = testsAround(root, folder);
       if (workspace === undefined || tests.length === 0) continue;
       const { places, verdicts } = await judge(inside, tests, workspace);
       const thrown = verdicts.filter(({ isExecuted }) => isExecuted);
@@ -115,7 +115,11 @@ async function run(
   return (await child.status).code;
 }
 
-function testsIn(folder: string): string[] {
-  const names = [...Deno.readDirSync(folder)].map(({ name }) => name);
-  return names.filter((name) => name.endsWith("_test.ts")).sort();
+/** The test files in a folder, and in those around it below `src`. */
+function testsAround(root: string, folder: string): string[] {
+  const above = folder.slice(0, folder.lastIndexOf("/"));
+  const around = above.includes("/") ? testsAround(root, above) : [];
+  const names = [...Deno.readDirSync(`${root}/${folder}`)].map(({ name }) => name).sort();
+  const own = names.filter((name) => name.endsWith("_test.ts")).map((name) => `${folder}/${name}`);
+  return [...own, ...around];
 }
