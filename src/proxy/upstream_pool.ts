@@ -1,4 +1,5 @@
 import { parseAddress } from "../base/address.ts";
+import { assert } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Network } from "../platform/network.ts";
@@ -220,7 +221,6 @@ export class UpstreamPool {
     const nowMs = clock.monotonicMs();
     for (const node of topology.nodes) {
       const links = this.#links.get(node) ?? this.#add(node);
-      if (links === null) continue;
       if (node.isReadable) links.openReaders(this.#protocols, nowMs);
       if (node === topology.leader) {
         links.openWriters(this.#protocols, node.state?.term ?? 0, nowMs);
@@ -228,9 +228,9 @@ export class UpstreamPool {
     }
   }
 
-  #add(node: NodeView): NodeLinks | null {
+  #add(node: NodeView): NodeLinks {
     const address = parseAddress(node.address);
-    if (address === null) return null;
+    assert(address !== null, `A node is watched at ${node.address}`);
     const links = new NodeLinks(node, address, this.#linkOptions);
     this.#links.set(node, links);
     return links;

@@ -292,17 +292,19 @@ export class ClusterWatcher {
     const { topology, logger, changed } = this.#options;
     this.#ids.set(address, state.id);
     const node = topology.node(address);
-    const wasResponsive = node?.isResponsive ?? false;
+    if (node === undefined) return;
+    const wasResponsive = node.isResponsive;
     if (!topology.noteReport(address, state)) return;
-    if (!wasResponsive) logger.info(`node ${node?.label ?? address} answers`);
+    if (!wasResponsive) logger.info(`node ${node.label} answers`);
     this.refresh();
     changed();
   }
 
   #disconnected(address: string): void {
     const { topology, logger, changed } = this.#options;
-    if (!topology.noteDisconnect(address)) return;
-    logger.warn(`node ${topology.node(address)?.label ?? address} is gone`);
+    const node = topology.node(address);
+    if (node === undefined || !topology.noteDisconnect(address)) return;
+    logger.warn(`node ${node.label} is gone`);
     this.refresh();
     changed();
   }

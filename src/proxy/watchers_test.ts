@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { ProxyBench } from "../../tests/support/proxy/proxy_bench.ts";
 import type { Logger } from "../base/logger.ts";
-import { ErrorReply, MapReply, PushReply } from "../resp/reply.ts";
+import { ErrorReply, MapReply, PushReply, type Reply } from "../resp/reply.ts";
 import { parseNodeState } from "./topology.ts";
 
 function known(bench: ProxyBench): string[] {
@@ -199,7 +199,8 @@ Deno.test("a state is decoded whole or not at all", () => {
     ["nodes", [["n1", "h:1"], ["__proto__", "h:2"], ["n3", ""]]],
     ["something-new", "x"],
   ];
-  const push = (pairs: typeof fields) => new PushReply(["regent-state", new MapReply(pairs)]);
+  const push = (pairs: readonly (readonly [string, Reply])[]) =>
+    new PushReply(["regent-state", new MapReply(pairs)]);
   const state = parseNodeState(push(fields));
   assertEquals([state?.id, state?.term, state?.leaderId, state?.isServing], ["n1", 3, null, true]);
   assertEquals([...state?.addresses ?? []], [["n1", "h:1"], ["__proto__", "h:2"]]);
@@ -210,6 +211,25 @@ Deno.test("a state is decoded whole or not at all", () => {
     [name, value],
   ) => [name, name === "role" ? "king" : value]);
   assertEquals(parseNodeState(push(wrong)), null);
+  for (const nodes of [[["n1", "h:1"], "n2"], [["n1", 7]], [[1, "h:1"]], [[]]]) {
+    const changed = fields.map(([name, value]): [string, Reply] => [
+      name,
+      name === "nodes" ? nodes : value,
+    ]);
+    assertEquals(parseNodeState(push(changed)), null, JSON.stringify(nodes));
+  }
   assertEquals(parseNodeState(new ErrorReply("ERR x")), null);
   assertEquals(parseNodeState(new PushReply(["other", new MapReply(fields)])), null);
+});
+
+Deno.test("a member at an address that is none is not watched, and nobody else suffers", () => {
+  const bench = ProxyBench.ready();
+  bench.cluster.node(2).host = "no address:";
+  bench.cluster.elect(0, 2); // the others hear of it
+  bench.advance(300);
+  const client = bench.client();
+  client.send("SET a 1", "GET a");
+  bench.advance(100);
+  assertEquals(client.replies, ["OK", "1"]);
+  assertEquals(known(bench).slice(0, 2), ["n1@10.0.0.1:7001", "n2@10.0.0.2:7002"]);
 });
