@@ -3,14 +3,14 @@ import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
 import { textOf } from "../../base/byte_string.ts";
 import { seededRandom } from "../../base/random.ts";
 import { Slices } from "../../commands/slices.ts";
-import { StateMachine } from "../../commands/state_machine.ts";
+import { MACHINE_RULES, StateMachine } from "../../commands/state_machine.ts";
 import { lookup } from "../../commands/table.ts";
 import { encodeReply } from "../../resp/encode.ts";
 import { ErrorReply, type Reply } from "../../resp/reply.ts";
 import { Batch, encodeEntry } from "../log/entry.ts";
 import type { Received } from "../snapshots/snapshot_receiver.ts";
 import { LONG_STEP, TurnBudget } from "../ticker.ts";
-import { Applier } from "./applier.ts";
+import { Applier, applyTo } from "./applier.ts";
 import { BatchPacer } from "./batch_pacer.ts";
 import { Proposals } from "./proposals.ts";
 import { ReadQueue } from "./reads.ts";
@@ -416,4 +416,20 @@ Deno.test("a snapshot replaces an entry that is half executed", () => {
   applier.apply({ ...entryOf(8, ["SET", "k", "later"]), term: 2 });
   turnsUntilDone(applier);
   assertEquals(machine.keyspace.find("k")?.value, "later");
+});
+
+Deno.test("whole entries are applied without anybody who waits, versions and no-ops among them", () => {
+  const versions = { oldest: 1, newest: 2 };
+  const [rule] = MACHINE_RULES;
+  assert(rule !== undefined);
+  const machine = new StateMachine({ version: 0, versions, rules: [rule, rule] });
+  const apply = (data: Batch | null) => applyTo(machine, { index: 1, term: 1, data, sizeBytes: 0 });
+  apply(null);
+  assertEquals([machine.timeMs, machine.version], [0, 0]);
+  apply(new Batch(1_000, [], null, 2));
+  assertEquals([machine.timeMs, machine.version], [1_000, 2]);
+  apply(new Batch(2_000, [["SET", "k", "v", "PX", "500"]]));
+  assertEquals([machine.timeMs, machine.keyspace.size], [2_000, 1]);
+  apply(new Batch(2_500, []));
+  assertEquals([machine.timeMs, machine.keyspace.size], [2_500, 0]);
 });

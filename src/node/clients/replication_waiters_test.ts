@@ -29,3 +29,15 @@ Deno.test("a client that has waited long enough learns how many replicas have th
   waiters.check(peersAt(10, 9), true, 100);
   assertEquals(counts, [1]);
 });
+
+Deno.test("clients that wait are counted until they are answered or gone", () => {
+  const waiters = new ReplicationWaiters();
+  const cancels = [1, 2].map(() => waiters.add(1, 100, () => {}));
+  assertEquals(waiters.count, 2);
+  cancels[0]?.();
+  waiters.check(peersAt(0), true, 0);
+  assertEquals(waiters.count, 1);
+  waiters.noteLogged(1);
+  waiters.check(peersAt(1), true, 0);
+  assertEquals(waiters.count, 0);
+});

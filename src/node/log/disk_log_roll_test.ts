@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { FaultDisk, type FaultDiskOptions } from "../../../tests/support/fault_disk.ts";
 import { contentOf, describeEntry, entriesOf } from "../../../tests/support/log_entries.ts";
 import { EVERYTHING_LOST } from "../../../tests/support/power_loss.ts";
@@ -248,5 +248,11 @@ Deno.test("entries are read at once, whether they are in the file or queued", ()
       }
     }
     finish(1);
+  }
+});
+
+Deno.test("a log is not opened with segments of a size that none can have", () => {
+  for (const size of [0, -1, NaN, 2 ** 31 + 1]) {
+    assertThrows(() => start({}, size), RangeError, "segmentBytesMax");
   }
 });

@@ -150,3 +150,25 @@ Deno.test("no log is an error", () => {
     "there is no log",
   );
 });
+
+Deno.test("versions of the state machine, and times beyond any date, are shown", () => {
+  const disk = diskWithLog(1 << 20);
+  const log = DiskLog.open(disk, {
+    clusterId: "c1",
+    nodeId: "n1",
+    nonce: "nonce",
+    create: false,
+    onFailure: () => {},
+  });
+  log.append(null, [
+    { index: 3, term: 2, data: new Batch(0, [], null, 4), sizeBytes: 0 },
+    { index: 4, term: 2, data: new Batch(8.64e15, []), sizeBytes: 0 },
+    { index: 5, term: 2, data: new Batch(8.64e15 + 2, []), sizeBytes: 0 },
+  ], () => {});
+  assertEquals([...dumpLog(disk)].slice(-3), [
+    "entry 3 term 2 1970-01-01T00:00:00.000Z state machine version 4",
+    "entry 4 term 2 +275760-09-13T00:00:00.000Z time only",
+    "entry 5 term 2 8640000000000002 ms time only",
+  ]);
+  log.close();
+});

@@ -86,3 +86,15 @@ Deno.test("a sync record names the directory to which it belongs", () => {
   const record = parseLogRecord(encodeSynced(77, 'a "nonce"'));
   assertEquals(record, { kind: "synced", offset: 77, nonce: 'a "nonce"' });
 });
+
+Deno.test("a writer gives the room of large records back, and writes on", () => {
+  const writer = new RecordWriter();
+  writer.add(new Uint8Array(5 << 20).fill(1));
+  assert(writer.bytes().buffer.byteLength > 5 << 20);
+  writer.clear();
+  assert(writer.bytes().buffer.byteLength <= 4 << 20);
+  writer.add(bytesOf("next"));
+  const seen: string[] = [];
+  scanRecords(writer.bytes(), (payload) => seen.push(textOf(payload)));
+  assertEquals(seen, ["next"]);
+});

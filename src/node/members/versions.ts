@@ -26,9 +26,9 @@ export const BUILD_VERSIONS: BuildVersions = {
 /** Why this build cannot apply a log or snapshot of this version; `null` when it can. */
 export function unsupportedVersion(supported: VersionRange, version: number): string | null {
   if (version === 0 || includesVersion(supported, version)) return null;
-  const other = version > supported.newest ? "newer" : "older";
+  const other = version > supported.newest ? "a newer" : "an older";
   return `the log is at state machine version ${version}, and this version of Regent understands ` +
-    `${describeVersions(supported)}: start a ${other} version of Regent on this directory`;
+    `${describeVersions(supported)}: start ${other} version of Regent on this directory`;
 }
 
 export interface MachineUpgradeOptions {

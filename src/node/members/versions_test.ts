@@ -6,7 +6,7 @@ import { rowOf } from "../../commands/table.ts";
 import { ErrorReply, OK, type Reply } from "../../resp/reply.ts";
 import { ClientOrder, Request } from "../clients/request.ts";
 import type { Node } from "../node.ts";
-import type { BuildVersions } from "./versions.ts";
+import { type BuildVersions, unsupportedVersion } from "./versions.ts";
 
 const PROTOCOL = { oldest: 3, newest: 3 };
 
@@ -229,4 +229,11 @@ Deno.test("an old node whose removal lets the others raise the version ends as r
   cluster.until(() => cluster.ended.length + cluster.failed.length > 0);
   assertEquals([cluster.ended, cluster.failed], [["n3"], []]);
   cluster.stop();
+});
+
+Deno.test("a log of another version says which build understands it", () => {
+  const supported = { oldest: 2, newest: 3 };
+  for (const version of [0, 2, 3]) assertEquals(unsupportedVersion(supported, version), null);
+  assertMatch(unsupportedVersion(supported, 4) ?? "", /version 4, .* start a newer version/);
+  assertMatch(unsupportedVersion(supported, 1) ?? "", /version 1, .* start an older version/);
 });

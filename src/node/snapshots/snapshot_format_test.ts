@@ -1,7 +1,12 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { snapshotElsewhere } from "../../../tests/support/snapshots.ts";
 import { RecordWriter } from "../log/record.ts";
-import { SnapshotFileError, SnapshotScanner } from "./snapshot_format.ts";
+import {
+  parseSnapshotFileName,
+  SnapshotFileError,
+  snapshotFileName,
+  SnapshotScanner,
+} from "./snapshot_format.ts";
 
 const MIB = 1024 * 1024;
 
@@ -118,4 +123,11 @@ Deno.test("records that are sound singly, and do not match the end, are refused"
       );
     }
   }
+});
+
+Deno.test("only the name that would be given is the name of a snapshot", () => {
+  const name = snapshotFileName({ index: 41, term: 7 });
+  assertEquals(parseSnapshotFileName(name), { index: 41, term: 7 });
+  const others = [name.replace("-7", "-07"), `${name}~`, name.slice(1), "x.snapshot", ""];
+  for (const other of others) assertEquals(parseSnapshotFileName(other), null, other);
 });
