@@ -61,6 +61,18 @@ Deno.test("a stopping leader waits for its successor, whenever it stops leading"
   }
 });
 
+Deno.test("a leader that reaches nobody stops at once, and so does one that has stopped", () =>
+  withMemoryCluster(1, (cluster) => {
+    const { leader } = cluster;
+    let overs = 0;
+    leader.handOver(() => overs++);
+    assertEquals(overs, 1);
+    leader.stop();
+    leader.handOver(() => overs++);
+    assertEquals(overs, 2);
+    return Promise.resolve();
+  }));
+
 Deno.test("a stopping leader tries again if its successor was too slow", () =>
   withMemoryCluster(3, (cluster) => {
     const { leader, followers } = cluster;

@@ -191,6 +191,20 @@ Deno.test("a snapshot is installed when the entries after it are durable as well
   assertEquals(done(), ["prune", "advance 1"]);
 });
 
+Deno.test("what is committed behind a snapshot is applied once the snapshot is installed", () => {
+  const { writer, syncs, done, carryOut, endSync } = fixture();
+  const committed = entriesOf(20, 21, 4); // entry 20 is in the snapshot
+  const configuration = coreConfigurationOf(configurationOf(3));
+  const snapshot = { index: 20, term: 3, configuration };
+  carryOut({ snapshot, entries: entriesOf(21, 22, 4), committed }, false);
+  writer.apply();
+  assertEquals(done(), ["install 20"]);
+  while (syncs.length > 0) endSync();
+  assertEquals(done(), ["installed", "advance 1"]);
+  writer.apply();
+  assertEquals(done(), ["apply 21"]);
+});
+
 Deno.test("a change of members that comes with a snapshot, after it, is known", () => {
   const { members, carryOut } = fixture();
   const configuration = coreConfigurationOf(configurationOf(3));

@@ -174,6 +174,22 @@ Deno.test("a transfer that cannot succeed ends with a reason, and its leader goe
     assertEquals(transfer(cluster, learnerId), OK);
   }));
 
+Deno.test("leadership is transferred to one member at a time", () =>
+  withMemoryCluster(3, (cluster) => {
+    const { leader } = cluster;
+    const [first = "", second = ""] = cluster.followers.map((node) => node.report().id);
+    const replies: Reply[] = [];
+    for (const id of [first, second]) {
+      leader.membership.transfer.start(id, (reply) => replies.push(reply));
+    }
+    assertEquals(replies.map(refusal), [
+      `ERR leadership is being transferred to ${first} already`,
+    ]);
+    cluster.until(() => replies.length === 2);
+    assertEquals([replies[1], cluster.leader.report().id], [OK, first]);
+    return Promise.resolve();
+  }));
+
 Deno.test("a learner that lags cannot be made leader, and does not become a voter", () =>
   withMemoryCluster(1, async (cluster) => {
     const learner = await cluster.join();
@@ -289,6 +305,13 @@ Deno.test("a follower names the leader, which makes changes", () =>
     const reply = ask(cluster, (node, done) => node.membership.forget("n9", false, done), follower);
     const port = Number(cluster.leader.report().id.slice(1)) + 7000;
     assertEquals(refusal(reply), `MOVED 0 memory:${port}`);
+    const { id } = follower?.report() ?? { id: "" };
+    const transferred = ask(
+      cluster,
+      (node, done) => node.membership.transfer.start(id, done),
+      follower,
+    );
+    assertEquals(refusal(transferred), `MOVED 0 memory:${port}`);
     return Promise.resolve();
   }));
 

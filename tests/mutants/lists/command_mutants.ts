@@ -186,4 +186,29 @@ export const commandMutants: readonly Mutant[] = [
     replace: "(BEFORE_7[second] ?? 0) ^ (BEFORE_6[first] ?? 0)",
     killers: ["src/commands/key_slot_test.ts"],
   },
+  {
+    name: "full-in-steps",
+    bug: "a write that another one brings is executed in steps though there is no room",
+    file: "src/commands/state_machine.ts",
+    find: `if (command.kind === "write" && this.#isFull(command)) throw this.#outOfMemory();
+    return yield* command.begin`,
+    replace: "return yield* command.begin",
+    killers: ["src/commands/state_machine_test.ts"],
+  },
+  {
+    name: "hello-by-half",
+    bug: "HELLO with a wrong user sets the name all the same",
+    file: "src/commands/connection_rows.ts",
+    find: 'name = args[at + 1] ?? "";',
+    replace: 'name = client.name = args[at + 1] ?? "";',
+    killers: ["src/commands/connection_rows_test.ts"],
+  },
+  {
+    name: "due-keys-in-a-view",
+    bug: "KEYS in steps shows keys whose time has come",
+    file: "src/store/keyspace.ts",
+    find: "const exists = deadlineMs === null || deadlineMs > timeMs;",
+    replace: "const exists = deadlineMs === null || deadlineMs > 0 || timeMs === 0;",
+    killers: ["src/commands/keyspace_rows_test.ts"],
+  },
 ];

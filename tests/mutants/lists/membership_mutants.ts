@@ -201,4 +201,12 @@ export const membershipMutants: readonly Mutant[] = [
     replace: "if (this.#waiting.length >= 100 * WAITING_MAX)",
     killers: ["src/node/node_end_test.ts"],
   },
+  {
+    name: "transfer-on-top-of-another",
+    bug: "a second transfer of leadership waits for one that was never begun",
+    file: "src/node/members/membership.ts",
+    find: "if (!raft.transfer(to)) {",
+    replace: "if (!raft.transfer(to) && raft.transferringTo === to) {",
+    killers: ["src/node/members/membership_test.ts"],
+  },
 ];

@@ -288,4 +288,20 @@ export const nodeMutants: readonly Mutant[] = [
     replace: "      if (this.#isLeft) this.#wake();",
     killers: ["src/node/node_end_test.ts"],
   },
+  {
+    name: "entries-behind-a-snapshot-forgotten",
+    bug: "what is committed behind a snapshot while it is installed is never applied",
+    file: "src/node/ready_runner.ts",
+    find: "this.#unapplied = this.#unapplied.filter(({ index }) => index > at.index);",
+    replace: "this.#unapplied = this.#unapplied.filter(({ index }) => index > at.index + 1);",
+    killers: ["src/node/ready_runner_test.ts"],
+  },
+  {
+    name: "version-forgotten-offline",
+    bug: "a state that is built from a log offline stays at its old version",
+    file: "src/node/clients/applier.ts",
+    find: "if (data.machineVersion !== null) machine.advanceVersion(data.machineVersion);\n  for",
+    replace: "for",
+    killers: ["src/node/clients/applier_test.ts"],
+  },
 ];
