@@ -212,3 +212,24 @@ Deno.test("a turn whose budget is used up continues in the next one, until all i
     assert(tookMs < 500, `it took ${tookMs} ms, of which 320 were work`);
   }, { machineOf: (versions) => new Slow({ versions: versions.machine }), waitMs: 60_000 });
 });
+
+Deno.test("a node that may not take part says why and whom to ask, unless it has ended", () =>
+  withMemoryCluster(3, (cluster) => {
+    const [first, second] = cluster.followers;
+    assert(first !== undefined && second !== undefined);
+    const { id } = first.report();
+    const by = cluster.leader.report().id;
+    first.refused(by, "stranger", null);
+    first.refused(by, "copy", null);
+    const port = 7000 + Number(by.slice(1));
+    assertEquals(cluster.refused.map(([refused]) => refused), [id, id]);
+    const [stranger = "", copy = ""] = cluster.refused.map(([, why]) => why);
+    assert(stranger.includes(`regent remove ${id} --from memory:${port}`), stranger);
+    assert(copy.includes("a copy of this data directory"), copy);
+    second.stop();
+    second.refused(by, "copy", null);
+    first.removed();
+    first.refused(by, "copy", null);
+    assertEquals(cluster.refused.length, 2);
+    return Promise.resolve();
+  }));

@@ -132,6 +132,9 @@ Deno.test("a lost log or identity is refused, and not started anew", () => {
   const withoutIdentity = used();
   withoutIdentity.remove("identity.json");
   assertStringIncludes(refusal(withoutIdentity), "a log but no identity.json");
+  const onlySnapshots = new FaultDisk();
+  onlySnapshots.makeDirectory("snapshots");
+  assertStringIncludes(refusal(onlySnapshots), "snapshots but no identity.json");
   const withoutLog = used();
   for (const name of withoutLog.list("log")) withoutLog.remove(`log/${name}`);
   assertStringIncludes(refusal(withoutLog), "the log files are missing");

@@ -10,9 +10,12 @@ import {
   takeSnapshot,
 } from "../../../tests/support/snapshots.ts";
 import { AssertionFailure, UserError } from "../../base/errors.ts";
+import { silentLogger } from "../../base/logger.ts";
+import { StrayFiles } from "../stray_files.ts";
 import { DiskSnapshots } from "./disk_snapshots.ts";
 import type { SnapshotStore, StoredSnapshot } from "./snapshot.ts";
-import { SnapshotScanner } from "./snapshot_format.ts";
+import { listSnapshots } from "./snapshot_files.ts";
+import { snapshotFileName, SnapshotScanner } from "./snapshot_format.ts";
 
 /** Syncs end at once, unless the options say otherwise. */
 const newDisk = (options: FaultDiskOptions = {}) =>
@@ -368,4 +371,38 @@ Deno.test("snapshots of another cluster are refused", () => {
   taken(openSnapshots(disk), 5, 1);
   const other = () => DiskSnapshots.open(disk, { clusterId: "c2", nodeId: "n1" });
   assertThrows(other, UserError, "it belongs to cluster c1, and this is a node of cluster c2");
+});
+
+Deno.test("snapshots are listed newest first: by entry, and of one entry by term", () => {
+  const disk = newDisk();
+  disk.makeDirectory("snapshots");
+  const names = [[9, 12], [10, 2], [10, 11], [2, 40]].map(([index = 0, term = 0]) =>
+    snapshotFileName({ index, term })
+  );
+  for (const name of names) disk.open(`snapshots/${name}`, "create").close();
+  const listed = listSnapshots(new StrayFiles(disk, silentLogger));
+  assertEquals(listed, [names[2], names[1], names[0], names[3]]);
+});
+
+Deno.test("files that are being sent are closed with the store", () => {
+  let openCount = 0;
+  const disk = newDisk();
+  const counting = new Proxy(disk, {
+    get(target, name) {
+      const value = Reflect.get(target, name);
+      if (name !== "open") return typeof value === "function" ? value.bind(target) : value;
+      return (...args: Parameters<typeof disk.open>) => {
+        const file = disk.open(...args);
+        openCount++;
+        return { ...file, close: () => (openCount--, file.close()) };
+      };
+    },
+  });
+  const store = openSnapshots(counting);
+  taken(store, 100, 7);
+  const before = openCount;
+  assert(store.openNewest() !== null && store.openNewest() !== null);
+  assertEquals(openCount, before + 2);
+  store.close();
+  assertEquals(openCount, before);
 });

@@ -119,3 +119,12 @@ Deno.test("a file that is abandoned while the disk is busy with it is gone at on
   assertEquals([told, failures], [[false], []]);
   assertEquals(inner.read("s/new"), content(10));
 });
+
+Deno.test("an abandoned file takes nothing any more", () => {
+  const { clock, inner, file } = start();
+  assertEquals(file.write(content(10)), true);
+  file.abandon();
+  assertEquals(file.write(content(10)), false);
+  clock.advance(1_000);
+  assertEquals(inner.list("s"), []);
+});

@@ -67,17 +67,16 @@ export function findSnapshots(
 
 /** Names of snapshot files, newest first. Foreign files are ignored. */
 export function listSnapshots(strays: StrayFiles): string[] {
-  const names: string[] = [];
+  const found: { readonly name: string; readonly index: number; readonly term: number }[] = [];
   for (const name of strays.list(SNAPSHOT_DIRECTORY)) {
     const path = `${SNAPSHOT_DIRECTORY}/${name}`;
-    if (parseSnapshotFileName(name) !== null) names.push(name);
+    const parsed = parseSnapshotFileName(name);
+    if (parsed !== null) found.push({ name, ...parsed });
     else if (path !== NEW_SNAPSHOT_PATH && path !== INCOMING_SNAPSHOT_PATH) strays.found(path);
   }
   // Of two with one index, the one with the later term is committed.
-  const order = (name: string) => parseSnapshotFileName(name) ?? { index: 0, term: 0 };
-  return names.sort((left, right) =>
-    order(right).index - order(left).index || order(right).term - order(left).term
-  );
+  found.sort((left, right) => right.index - left.index || right.term - left.term);
+  return found.map(({ name }) => name);
 }
 
 /** The chunks of a snapshot file, each checked. The end checks that none is missing. */

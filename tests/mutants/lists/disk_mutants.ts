@@ -110,7 +110,7 @@ export const diskMutants: readonly Mutant[] = [
     bug: "the disk is full half-way through a batch, and the log goes on after it",
     file: "src/node/log/disk_log.ts",
     find: `this.#writer.stop();
-      this.#commit.fail(error instanceof Error ? error : new Error(String(error)));
+      this.#commit.fail(errorOf(error));
       return;`,
     replace: "if (!(error instanceof Error)) throw error;",
     killers: [STORE, CRASH],

@@ -51,6 +51,8 @@ export class MemoryCluster {
   #lifeCount = 0;
   /** Nodes that failed, and why. */
   readonly failed: (readonly [id: string, why: string])[] = [];
+  /** Nodes that were told that they may not take part, and why. */
+  readonly refused: (readonly [id: string, why: string])[] = [];
   readonly #transports: PeerTransport[] = [];
   /** What each node needs for a restart. */
   readonly #lives: { members: ReadonlyMap<string, Address>; log: MemoryLog }[] = [];
@@ -147,6 +149,7 @@ export class MemoryCluster {
       machine: machineOf(versions),
       versions,
       onFailure: ({ message }) => this.failed.push([id, message]),
+      onRefused: (sentence) => this.refused.push([id, sentence]),
       onRemoved: () => this.ended.push(id),
     });
     const faults = new Faults(clock, silentLogger);
