@@ -117,7 +117,7 @@ Deno.test("isolate: events of the transport itself are not lost", () => {
     "i",
     BUILD_VERSIONS,
   );
-  handler.refused("n2", "copy", null);
+  handler.onRefused("n2", "copy", null);
   assertEquals(told, ["n2 unreachable", "n2 announced", "refused by n2"]);
 });
 
