@@ -112,7 +112,7 @@ export const diskMutants: readonly Mutant[] = [
     find: `this.#writer.stop();
       this.#commit.fail(errorOf(error));
       return;`,
-    replace: "if (!(error instanceof Error)) throw error;",
+    replace: "if (errorOf(error) !== error) throw error;",
     killers: [STORE, CRASH],
     simulation: true,
   },
