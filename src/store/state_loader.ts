@@ -66,11 +66,6 @@ export class StateLoader {
     this.#keyspace = new Keyspace(hashSeed);
   }
 
-  /** Number of keys that have been loaded. */
-  get keys(): number {
-    return this.#keyspace.storedSize;
-  }
-
   /** Number of keys that the first chunk has announced; `null` before it. */
   get keysAnnounced(): number | null {
     return this.#announced?.keys ?? null;

@@ -270,3 +270,14 @@ Deno.test("nothing may stand behind the end of a state, in its chunk or in anoth
   assertThrows(() => loader.take(), SnapshotFormatError);
   assertThrows(() => load([state, key, ["end"], ["end"]]), SnapshotFormatError);
 });
+
+Deno.test("the number of keys is known from the first chunk on", () => {
+  const loader = new StateLoader();
+  assertEquals(loader.keysAnnounced, null);
+  const [state, ...others] = someItems();
+  loader.push(chunkOf([state]));
+  const { keysAnnounced } = loader;
+  for (const item of others) loader.push(isPiece(item) ? pieceOf(item[1]) : chunkOf([item]));
+  assertEquals([loader.isComplete, loader.keysAnnounced], [true, keysAnnounced]);
+  assertEquals(loader.take().keyspace.storedSize, keysAnnounced);
+});
