@@ -15,6 +15,10 @@ export type ByteString = string | Uint8Array;
 /** The least number of bytes of a `ByteString` that is no text. */
 export const LONG_BYTES_MIN = 64 * 1024;
 
+export function isByteString(value: unknown): value is ByteString {
+  return typeof value === "string" || value instanceof Uint8Array;
+}
+
 /** The arguments of a request, the command's name first. */
 export type Arguments = readonly ByteString[];
 

@@ -2,14 +2,7 @@ import { type Arguments, type ByteString, textOf } from "../base/byte_string.ts"
 import { assert } from "../base/errors.ts";
 import { addIntegers, type Integer, multiplyIntegers, parseInteger } from "../base/integer.ts";
 import type { DeadlineMs } from "../store/deadlines.ts";
-import { typeOf, type Value } from "../store/value.ts";
-import {
-  CommandError,
-  invalidExpireTime,
-  NOT_AN_INTEGER,
-  SYNTAX_ERROR,
-  WRONG_TYPE,
-} from "./command_error.ts";
+import { CommandError, invalidExpireTime, NOT_AN_INTEGER, SYNTAX_ERROR } from "./command_error.ts";
 
 /** An argument as text. The arity check has shown that it exists. */
 export function argument(args: Arguments, index: number): string {
@@ -27,12 +20,6 @@ export function valueArgument(args: Arguments, index: number): ByteString {
 export function isOption(argument: string, option: string): boolean {
   return argument.length === option.length &&
     (argument === option || argument.toUpperCase() === option);
-}
-
-/** The string value of a key. @throws {CommandError} if the key holds another type */
-export function stringOf({ value }: { readonly value: Value }): ByteString {
-  if (typeOf(value) !== "string") throw WRONG_TYPE;
-  return value;
 }
 
 /** The integer value of an argument. @throws {CommandError} if it is not an integer */

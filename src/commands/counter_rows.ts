@@ -1,10 +1,11 @@
 import type { Arguments } from "../base/byte_string.ts";
 import { addIntegers, INT64_MIN, type Integer, integerIn, normalize } from "../base/integer.ts";
 import type { Reply } from "../resp/reply.ts";
-import { argument, integerAt, stringOf } from "./arguments.ts";
+import { argument, integerAt } from "./arguments.ts";
 import { type Command, type CommandContext, FIRST_KEY, rowsOf } from "./command.ts";
 import { CommandError, NOT_AN_INTEGER } from "./command_error.ts";
 import { addLongDoubles, formatLongDouble, parseLongDouble } from "./long_double.ts";
+import { stringOf } from "./typed_values.ts";
 
 const OVERFLOW = new CommandError("ERR increment or decrement would overflow");
 const DECREMENT_OVERFLOW = new CommandError("ERR decrement would overflow");

@@ -1,8 +1,8 @@
-import type { Arguments } from "../base/byte_string.ts";
+import { type Arguments, isByteString } from "../base/byte_string.ts";
 import { integerIn } from "../base/integer.ts";
 import { OK, type Reply, SimpleString } from "../resp/reply.ts";
-import { type Found, KEY_OVERHEAD_BYTES, type Keyspace } from "../store/keyspace.ts";
-import { typeOf, valueBytes } from "../store/value.ts";
+import { type Found, KEY_OVERHEAD_BYTES } from "../store/keyspace.ts";
+import { typeOf, valueBytes } from "../store/values/value.ts";
 import { argument, integerAt, isOption } from "./arguments.ts";
 import {
   ALL_KEYS,
@@ -59,44 +59,31 @@ function* countFound(
 
 function type({ keyspace }: CommandContext, args: Arguments): Reply {
   const found = keyspace.inspect(argument(args, 1));
-  return found === undefined ? NO_TYPE : new SimpleString(typeOf(found.value));
+  return found === undefined ? NO_TYPE : new SimpleString(typeOf(found.value).name);
 }
 
-function rename(context: CommandContext, args: Arguments): Reply {
-  if (!move(context, argument(args, 1), argument(args, 2))) throw NO_SUCH_KEY;
+function rename({ keyspace }: CommandContext, args: Arguments): Reply {
+  const from = argument(args, 1);
+  if (!keyspace.has(from)) throw NO_SUCH_KEY;
+  keyspace.rename(from, argument(args, 2));
   return OK;
 }
 
-function renamenx(context: CommandContext, args: Arguments): Reply {
-  const { keyspace } = context;
-  if (!keyspace.has(argument(args, 1))) throw NO_SUCH_KEY;
+function renamenx({ keyspace }: CommandContext, args: Arguments): Reply {
+  const [from, to] = [argument(args, 1), argument(args, 2)];
+  if (!keyspace.has(from)) throw NO_SUCH_KEY;
   // The key exists, even if source and destination are the same.
-  if (keyspace.has(argument(args, 2))) return 0;
-  move(context, argument(args, 1), argument(args, 2));
+  if (keyspace.has(to)) return 0;
+  keyspace.rename(from, to);
   return 1;
-}
-
-/** Returns whether the key existed. */
-function move({ keyspace }: CommandContext, from: string, to: string): boolean {
-  const source = keyspace.find(from);
-  if (source === undefined) return false;
-  keyspace.delete(from);
-  store(keyspace, to, source);
-  return true;
-}
-
-function store(keyspace: Keyspace, key: string, { value, deadlineMs }: Found): void {
-  keyspace.set(key, value);
-  if (deadlineMs !== null) keyspace.setDeadline(key, deadlineMs);
 }
 
 function copy({ keyspace }: CommandContext, args: Arguments): Reply {
   const replace = parseCopyOptions(args);
-  const key = argument(args, 2);
-  if (argument(args, 1) === key) throw SAME_KEY;
-  const source = keyspace.use(argument(args, 1));
-  if (source === undefined || (!replace && keyspace.has(key))) return 0;
-  store(keyspace, key, source);
+  const [from, to] = [argument(args, 1), argument(args, 2)];
+  if (from === to) throw SAME_KEY;
+  if (keyspace.use(from) === undefined || (!replace && keyspace.has(to))) return 0;
+  keyspace.copy(from, to);
   return 1;
 }
 
@@ -216,8 +203,6 @@ export const keyRows: readonly Command[] = rowsOf("generic", ["keyspace"], [
 
 /** `OBJECT ENCODING key`: of a subcommand, the first argument. */
 const KEY_OF_SUBCOMMAND = { first: 2, last: 2, step: 1 };
-/** Redis keeps strings up to this length in one piece with their heads. */
-const EMBEDDED_LENGTH_MAX = 44;
 /** Redis shares one object among all keys that hold the same integer below this. */
 const SHARED_INTEGERS = 10_000;
 /** What Redis counts for an object that is never freed. */
@@ -244,9 +229,7 @@ function usage({ keyspace }: CommandContext, args: Arguments): Reply {
 function encoding({ keyspace }: CommandContext, args: Arguments): Reply {
   const found = keyspace.find(argument(args, 2));
   if (found === undefined) return null;
-  const { value } = found;
-  if (integerIn(value) !== null) return "int";
-  return value.length <= EMBEDDED_LENGTH_MAX ? "embstr" : "raw";
+  return typeOf(found.value).encoding(found.value);
 }
 
 function frequency({ keyspace }: CommandContext, args: Arguments): Reply {
@@ -261,7 +244,7 @@ function idleTime({ keyspace }: CommandContext, args: Arguments): Reply {
 function references({ keyspace }: CommandContext, args: Arguments): Reply {
   const found = keyspace.find(argument(args, 2));
   if (found === undefined) return null;
-  const number = integerIn(found.value);
+  const number = isByteString(found.value) ? integerIn(found.value) : null;
   return number !== null && number >= 0 && number < SHARED_INTEGERS ? SHARED_REFERENCES : 1;
 }
 

@@ -3,7 +3,7 @@ import { randomInteger } from "../base/random.ts";
 import { EncodedStringsBuilder, OK, type Reply } from "../resp/reply.ts";
 import type { Keyspace } from "../store/keyspace.ts";
 import type { KeyName, KeyspaceView } from "../store/keyspace_view.ts";
-import { typeOf } from "../store/value.ts";
+import { typeOf } from "../store/values/value.ts";
 import { argument, isOption, parseScan } from "./arguments.ts";
 import { type Command, type CommandContext, inSteps, rowsOf } from "./command.ts";
 import { CommandError, replyTooLarge, SYNTAX_ERROR } from "./command_error.ts";
@@ -125,7 +125,7 @@ function* scan(
 
 function isOfType(keyspace: Keyspace, key: string, type: string): boolean {
   const found = keyspace.find(key);
-  return found !== undefined && isOption(type, typeOf(found.value).toUpperCase());
+  return found !== undefined && isOption(type, typeOf(found.value).name.toUpperCase());
 }
 
 function randomkey({ keyspace, random }: CommandContext): Generator<void, Reply> {

@@ -10,7 +10,9 @@ import { OnceSessions, type SessionLimits } from "../store/once_sessions.ts";
 import { Settings } from "../store/settings.ts";
 import { StateLoader } from "../store/state_loader.ts";
 import { StateSnapshot } from "../store/state_snapshot.ts";
-import { STRING_LENGTH_MAX } from "../store/value.ts";
+import { STRING_LENGTH_MAX } from "../store/values/string_type.ts";
+import { VALUE_TYPES } from "../store/values/value.ts";
+import type { AnyValueType } from "../store/values/value_type.ts";
 import type { Command, CommandContext, Inner } from "./command.ts";
 import { CommandError, errorReplyOf, replyTooLarge } from "./command_error.ts";
 import { SLICED_ARGUMENTS_MIN, type Slices } from "./slices.ts";
@@ -89,6 +91,8 @@ export interface StateMachineOptions extends Partial<MachineRules> {
    * @default a fixed seed that anybody can know
    */
   readonly hashSeed?: HashSeed;
+  /** The types of values beside strings. @default this build's */
+  readonly types?: readonly AnyValueType[];
 }
 
 const REPLY_BYTES_MAX = 256 * 2 ** 20;
@@ -212,7 +216,7 @@ export class StateMachine {
 
   /** An empty loader for a snapshot to restore here. */
   newLoader(): StateLoader {
-    return new StateLoader(this.#hashSeed);
+    return new StateLoader(this.#hashSeed, this.#options.types ?? VALUE_TYPES);
   }
 
   /**

@@ -1,14 +1,18 @@
-import { type Arguments, type ByteString, partOf, writeByteString } from "../base/byte_string.ts";
+import {
+  type Arguments,
+  type ByteString,
+  isByteString,
+  partOf,
+  writeByteString,
+} from "../base/byte_string.ts";
 import { OK, type Reply } from "../resp/reply.ts";
 import { append, flatten } from "../store/long_strings.ts";
-import { typeOf } from "../store/value.ts";
 import {
   argument,
   type DeadlineUnit,
   integerAt,
   parseStringOptions,
   readDeadline,
-  stringOf,
   valueArgument,
 } from "./arguments.ts";
 import {
@@ -28,6 +32,7 @@ import {
   wrongNumberOfArguments,
 } from "./command_error.ts";
 import { KEYS_PER_STEP } from "./slices.ts";
+import { stringOf } from "./typed_values.ts";
 
 function get({ keyspace }: CommandContext, args: Arguments): Reply {
   const found = keyspace.lookUp(argument(args, 1));
@@ -43,7 +48,7 @@ function* mget(
   for (let index = 1; index < args.length; index++) {
     const found = keyspace.lookUp(argument(args, index));
     // A key of another type counts as one that does not exist.
-    const value = found === undefined || typeOf(found.value) !== "string" ? null : found.value;
+    const value = found !== undefined && isByteString(found.value) ? found.value : null;
     bytes += value?.length ?? 0;
     if (bytes > replyBytesMax) throw replyTooLarge(replyBytesMax);
     values.push(value);

@@ -1,15 +1,15 @@
 import { assert } from "../base/errors.ts";
 import { type HashSeed, KeyIndex, type KeyOwner } from "./key_table.ts";
 import { RECORD_KEY_BYTES_MAX, RECORD_VALUE_BYTES_MAX, RecordArena } from "./record_arena.ts";
-import { type Value, valueBytes } from "./value.ts";
+import { type Value, valueBytes } from "./values/value.ts";
 
-/** A power of two. V8 copies an array of this length in some microseconds. */
+/** Items per block, a power of two. V8 copies an array of this length within microseconds. */
 const BLOCK = 1 << 13;
 const SHIFT = 13;
 
 /**
- * A list that grows and shrinks at its end without a pause, however long it is. An array copies all
- * of itself, again and again, as it grows: 7 MB and tens of milliseconds with 900,000 items.
+ * A list that grows and shrinks at its end in constant time. An array would copy all of itself each
+ * time it grows: 7 MB, which takes tens of milliseconds, with 900,000 items.
  */
 export class BlockList<T> {
   readonly #blocks: T[][] = [];
@@ -24,7 +24,7 @@ export class BlockList<T> {
     return this.#blocks[index >>> SHIFT]?.[index & (BLOCK - 1)];
   }
 
-  /** Replaces an item that is there. */
+  /** Replaces the item at an index below `length`. */
   set(index: number, item: T): void {
     const block = this.#blocks[index >>> SHIFT];
     if (block !== undefined) block[index & (BLOCK - 1)] = item;
@@ -47,12 +47,15 @@ export class BlockList<T> {
   }
 }
 
-/** A key and its value, one of which is too long for the arena. */
+/**
+ * A key and its value that do not fit into the arena: one of them is long, or the value no string.
+ */
 class LongItem {
   readonly key: string;
   value: Value;
   position: number;
   stamp: number;
+  ownedSince = 0;
 
   constructor(position: number, key: string, value: Value, stamp: number) {
     this.position = position;
@@ -63,24 +66,24 @@ class LongItem {
 }
 
 /**
- * A key with its value: the place of its record in the arena, or an object for one that is long. It
- * is good until any item changes or goes.
+ * A key with its value: the place of its record in the arena, or a `LongItem`. It is valid until
+ * any item changes or is removed.
  */
 export type Item = number | LongItem;
 
 /**
- * Keys with their values, found by key and by position. Every key has a position, 0 … count - 1,
- * without gaps: removing one moves the last key into its place.
+ * Keys with their values, found by key and by position. Every key has a position from 0 to count -
+ * 1, without gaps: when a key is removed, the last one takes its position.
  *
- * Long keys and values are kept as they are handed in: they must not be slices of larger strings,
- * which V8 would keep alive with them. Short ones are copied.
+ * Long keys and values are stored as they are handed in. They must not be slices of larger strings,
+ * which V8 would keep in memory with them. Short ones are copied.
  */
 export class Items implements KeyOwner<Item> {
   readonly #arena = new RecordArena((from, to) => this.#moved(from, to));
   readonly #index: KeyIndex<Item>;
   readonly #byPosition = new BlockList<Item>();
 
-  /** @param hashSeed of lookups, with no influence on anything that can be seen */
+  /** @param hashSeed seeds the hash table. It has no influence on results */
   constructor(hashSeed: HashSeed) {
     this.#index = new KeyIndex(hashSeed, this);
   }
@@ -89,12 +92,12 @@ export class Items implements KeyOwner<Item> {
     return this.#byPosition.length;
   }
 
-  /** How much memory short keys and values take, with the room between them. */
+  /** Memory allocated for short keys with short values, in bytes, including what is free. */
   get arenaBytes(): number {
     return this.#arena.allocatedBytes;
   }
 
-  /** Wins back a bounded amount of memory where there is some to be won. Items change by it. */
+  /** Frees a bounded amount of memory of the arena, if it has some to free. Items change by it. */
   tidy(): void {
     this.#arena.tidy();
   }
@@ -121,7 +124,18 @@ export class Items implements KeyOwner<Item> {
     return typeof item === "number" ? this.#arena.valueAt(item) : item.value;
   }
 
-  /** What the value takes. */
+  /**
+   * The epoch of the keyspace since which this key alone has held its value, unless it is a string.
+   */
+  ownedSince(item: Item): number {
+    return typeof item === "number" ? 0 : item.ownedSince;
+  }
+
+  setOwnedSince(item: Item, epoch: number): void {
+    if (typeof item !== "number") item.ownedSince = epoch;
+  }
+
+  /** Estimated memory of the value, in bytes. */
   valueBytesOf(item: Item): number {
     return typeof item === "number" ? this.#arena.valueLengthAt(item) : valueBytes(item.value);
   }
@@ -130,7 +144,7 @@ export class Items implements KeyOwner<Item> {
     return typeof item === "number" ? this.#arena.positionAt(item) : item.position;
   }
 
-  /** What `add` or `setStamp` has noted of the key's accesses. */
+  /** The stamp of the key's accesses, as `add` or `setStamp` has stored it. */
   stampOf(item: Item): number {
     return typeof item === "number" ? this.#arena.stampAt(item) : item.stamp;
   }
@@ -140,14 +154,14 @@ export class Items implements KeyOwner<Item> {
     else item.stamp = stamp;
   }
 
-  /** Adds a key that is not there, at the next position. */
+  /** Adds a key that is not there, at the next position. For the epoch, see `update`. */
   add(key: string, value: Value, stamp: number): void {
     const item = this.#make(this.#byPosition.length, key, value, stamp);
     this.#index.add(key, item);
     this.#byPosition.push(item);
   }
 
-  /** Gives a key that is there, as this item, another value. */
+  /** Gives the key of an item another value, whose epoch must then be set unless it is a string. */
   update(item: Item, key: string, value: Value): void {
     if (typeof item === "number") {
       if (typeof value === "string" && this.#arena.overwrite(item, value)) return;
@@ -162,7 +176,7 @@ export class Items implements KeyOwner<Item> {
     if (typeof item === "number") this.#arena.remove(item);
   }
 
-  /** Removes a key that is there, as this item. */
+  /** Removes the key of an item. */
   remove(item: Item, key: string): void {
     this.#index.delete(key);
     const position = this.positionOf(item);

@@ -19,7 +19,8 @@ const MINUTE_MS = 60_000 * DECAY_MINUTES;
 
 /**
  * How often keys are accessed, by the logarithmic counter of Redis's LFU (`OBJECT FREQ`): an access
- * raises a frequency with a probability that falls with its height, and each minute lowers it by one.
+ * raises a frequency with a probability that falls with its height, and each minute lowers it by
+ * one.
  *
  * A key carries a stamp of `STAMP_BITS`: the minute, modulo 2^17, in which its frequency will have
  * fallen to 0. So nothing needs to be done as time passes. The stamp of a key without any access

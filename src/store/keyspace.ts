@@ -1,123 +1,137 @@
-import { type DeadlineMs, Deadlines } from "./deadlines.ts";
-import { type Value, valueBytes } from "./value.ts";
+import { type ByteString, isByteString } from "../base/byte_string.ts";
 import { assert } from "../base/errors.ts";
+import { type DeadlineMs, Deadlines } from "./deadlines.ts";
 import { type Item, Items } from "./items.ts";
 import { KeyFrequencies } from "./key_frequency.ts";
 import { DEFAULT_HASH_SEED, type HashSeed } from "./key_table.ts";
-import { DUE_KEY, imageAt, type KeyImage, type KeyName, KeyspaceView } from "./keyspace_view.ts";
+import { DUE_KEY, imageAt, type KeyName, KeyspaceView } from "./keyspace_view.ts";
+import { isOfType, type Value, valueBytes } from "./values/value.ts";
+import type { TypedValue, ValueType } from "./values/value_type.ts";
 
-/** How many due keys one step of time removes at most, so that a storm of them stalls nobody. */
+/** Maximum number of due keys that one `advanceTime` removes, which bounds how long it takes. */
 export const EXPIRED_PER_STEP_MAX = 1000;
 
-/** So many views of the keys alone can be open at once: each costs a copy at each write. */
+/**
+ * Maximum number of views of the keys alone that are open at once. Each costs every write a copy.
+ */
 export const KEY_VIEWS_MAX = 4;
 
-/** So many positions are looked at in one step of what looks at many. */
+/** Number of positions that one step of `keyNearInSteps` looks at. */
 const POSITIONS_PER_STEP = 1024;
 
-/** What a key costs beside its own bytes and its value's: at most so much was measured on V8. */
+/** Memory that a key takes beside its own bytes and its value's, as measured on V8 at the worst. */
 export const KEY_OVERHEAD_BYTES = 160;
 
-/** What a key has. */
+/** Stands for an epoch where another key may hold the same value, and for every string. */
+const SHARED = 0;
+
+/** The value and the deadline of a key. */
 export interface Found {
   readonly value: Value;
-  /** When the key ends; `null`: never. */
+  /** `null`: the key does not expire. */
   readonly deadlineMs: DeadlineMs | null;
 }
 
 /**
  * The keys and values of the replicated state machine.
  *
- * Every key has a position, 0 … size - 1, without gaps: removing one moves the last key into its
- * place. So a random key takes one step, and `scan` walks the positions downwards, where a key that
- * is moved can only be met again, never missed.
+ * Every key has a position from 0 to size - 1, without gaps: when a key is removed, the last one
+ * takes its position. So a random key is found in constant time. `scan` walks the positions
+ * downwards, so that it may return a key that moves twice, but never misses one.
  *
- * Whether a key has expired is judged by the log's time alone (`advanceTime`). A due key that was
- * not removed yet counts as absent everywhere; reads change nothing. Equal calls in equal order give
- * equal states, positions included, and the state is no more than time, and (key, value, deadline)
- * in order of position.
+ * A key expires by the log's time alone (`advanceTime`). A key that is due and not removed yet
+ * counts as absent everywhere. Reads change nothing. Equal calls in equal order give equal states,
+ * positions included. The state consists of the time, and the key, value and deadline at each
+ * position.
  *
- * Keys and values that are handed in must not be slices of larger strings: V8 would keep those alive
- * with what is not copied.
+ * A key or string that is handed in must not be a slice of a larger string, which V8 would keep in
+ * memory with it.
  */
 export class Keyspace {
   readonly #hashSeed: HashSeed;
   #items: Items;
   #deadlines = new Deadlines();
   #timeMs = 0;
-  /** Without the deadlines. */
+  /** Memory of keys and values, without that of deadlines. */
   #usedBytes = 0;
   #expiredCount = 0;
-  /** Of this process alone, as are the stamps of items: no part of the state. */
+  /** Counted by this process alone, as are the stamps of items: no part of the state. */
   #hitCount = 0;
   #missCount = 0;
   readonly #frequencies = new KeyFrequencies();
-  /** The access that is counted next: 1 is the next one. */
+  /** Number of accesses until one is counted: 1 is the next one. */
   #untilCounted = 1;
   #snapshotView: KeyspaceView | null = null;
+  /** Rises when a view of the values begins, to distinguish earlier values from later ones. */
+  #epoch = 1;
+  /** The open view may hold the values that were stored in this epoch or an earlier one. */
+  #viewEpoch = SHARED;
   #keyViews = 0;
-  /** All that are open, of either kind. */
+  /** The open views of both kinds. */
   #views: readonly KeyspaceView<unknown>[] = [];
 
-  /** @param hashSeed of lookups, with no influence on anything that can be seen */
+  /** @param hashSeed seeds the hash table. It has no influence on results */
   constructor(hashSeed: HashSeed = DEFAULT_HASH_SEED) {
     this.#hashSeed = hashSeed;
     this.#items = new Items(hashSeed);
   }
 
-  /** The log's time: milliseconds of the Unix epoch, never going back. */
+  /** The log's time in milliseconds of the Unix epoch. It never goes back. */
   get timeMs(): number {
     return this.#timeMs;
   }
 
-  /** Number of keys, without those that are due. Takes as many steps as there are due ones. */
+  /** Number of keys that are not due. Takes time in proportion to the number of due ones. */
   get size(): number {
     return this.#items.count - this.#deadlines.countDue(this.#timeMs);
   }
 
-  /** The same, in steps that are short, however many are due. */
+  /** As `size`, in steps of a bounded time. */
   *countInSteps(): Generator<void, number> {
     return this.#items.count - (yield* this.#deadlines.countDueInSteps(this.#timeMs));
   }
 
-  /** Number of keys in memory, due or not. */
+  /** Number of keys in memory, including those that are due. */
   get storedSize(): number {
     return this.#items.count;
   }
 
-  /** Number of keys that have a deadline, due or not. */
+  /** Number of keys that have a deadline, including those that are due. */
   get volatileSize(): number {
     return this.#deadlines.size;
   }
 
-  /** About how much memory keys, values and deadlines take. */
+  /** Estimated memory of keys, values and deadlines, in bytes. */
   get usedBytes(): number {
     return this.#usedBytes + this.#deadlines.usedBytes;
   }
 
-  /** How much memory short keys and values take, with the room between them. */
+  /** Memory allocated for short keys with short values, in bytes, including what is free. */
   get arenaBytes(): number {
     return this.#items.arenaBytes;
   }
 
-  /** How many keys have been removed because their time had come. */
+  /** Number of keys that have expired and were removed. */
   get expiredCount(): number {
     return this.#expiredCount;
   }
 
-  /** How many reads have found their key here, and how many have not. */
+  /** Number of reads that found their key, and of those that did not. */
   get lookUps(): { readonly hits: number; readonly misses: number } {
     return { hits: this.#hitCount, misses: this.#missCount };
   }
 
-  /** Takes the time of the next accesses, which frequencies go by: the log's, or of who reads. */
+  /**
+   * Sets the time of the next accesses: that of the log for a write, of the node's clock for a
+   * read.
+   */
   noteTime(nowMs: number): void {
     this.#frequencies.noteTime(nowMs);
   }
 
   /**
-   * How often the key has been accessed here lately, as Redis's LFU counts it (0 … 255); `null` when
-   * it does not exist. Nodes differ in it, so that no write may depend on it.
+   * How often the key was accessed at this node lately, as Redis's LFU counts it (0 … 255); `null`
+   * when it does not exist. It differs between nodes, so that no write may depend on it.
    */
   frequencyOf(key: string): number | null {
     const item = this.#items.find(key);
@@ -125,7 +139,7 @@ export class Keyspace {
     return this.#frequencies.of(this.#items.stampOf(item));
   }
 
-  /** Moves the log's time on, never back, and removes some of the keys that are due. */
+  /** Advances the log's time, which never goes back, and removes some of the keys that are due. */
   advanceTime(timeMs: number): void {
     if (timeMs > this.#timeMs) this.#timeMs = timeMs;
     this.#items.tidy();
@@ -137,7 +151,7 @@ export class Keyspace {
     }
   }
 
-  /** The earliest deadline, to be met by the next step of time; `null` when there is none. */
+  /** The earliest deadline, at which the time should be advanced; `null` when there is none. */
   nextDeadlineMs(): number | null {
     const earliest = this.#deadlines.earliest();
     return earliest === undefined || typeof earliest.deadlineMs === "bigint"
@@ -145,13 +159,13 @@ export class Keyspace {
       : earliest.deadlineMs;
   }
 
-  /** What a key has that exists. */
+  /** The value and deadline of a key, if it exists. */
   find(key: string): Found | undefined {
     const item = this.#items.find(key);
     return item === undefined ? undefined : this.#foundAt(item);
   }
 
-  /** As `find`, for a write that uses the key without changing its value: it counts as an access. */
+  /** As `find`, for a write that uses the key without changing its value: counts an access. */
   use(key: string): Found | undefined {
     const item = this.#items.find(key);
     const found = item === undefined ? undefined : this.#foundAt(item);
@@ -159,7 +173,7 @@ export class Keyspace {
     return found;
   }
 
-  /** As `find`, for a read that a client asked for: an access, which is a hit or a miss. */
+  /** As `find`, for a read of a client: counts an access, and a hit or a miss. */
   lookUp(key: string): Found | undefined {
     const item = this.#items.find(key);
     const found = item === undefined ? undefined : this.#foundAt(item);
@@ -172,7 +186,7 @@ export class Keyspace {
     return found;
   }
 
-  /** As `lookUp`, for a read that tells about the key and does not use it: it is no access. */
+  /** As `lookUp`, for a read that only asks about the key: counts no access. */
   inspect(key: string): Found | undefined {
     const found = this.find(key);
     if (found === undefined) this.#missCount++;
@@ -186,26 +200,95 @@ export class Keyspace {
     return item !== undefined && !this.#isDue(this.#items.positionOf(item));
   }
 
-  /** Gives the key this value and no deadline. */
-  set(key: string, value: Value): void {
-    const item = this.#items.find(key);
-    if (item === undefined) {
-      this.#insert(key, value);
-      return;
-    }
-    const position = this.#items.positionOf(item);
-    this.#change(item, key, value);
-    if (this.#deadlines.at(position) !== null) this.#deadlines.delete(position);
+  /** Gives the key this string and no deadline. */
+  set(key: string, value: ByteString): void {
+    this.#set(key, value);
   }
 
-  /** Gives the key this value, and keeps its deadline if it exists and has one. */
-  update(key: string, value: Value): void {
+  /** Gives the key this string, and keeps its deadline if it exists and has one. */
+  update(key: string, value: ByteString): void {
     const item = this.#items.find(key);
-    if (item === undefined || this.#isDue(this.#items.positionOf(item))) this.set(key, value);
+    if (item === undefined || this.#isDue(this.#items.positionOf(item))) this.#set(key, value);
     else this.#change(item, key, value);
   }
 
-  /** Sets the end of a key that exists; when that has come already, the key is removed. */
+  /**
+   * Changes the value of a key, which must not hold another type. A key that does not exist begins
+   * with an empty value. The key keeps its deadline; it is removed if the value ends up empty.
+   * There is no other way to obtain a value that can be changed: one that an open view or another
+   * key holds is copied first.
+   *
+   * @param change must not use the keyspace, and must not keep the value
+   * @returns what `change` returns
+   */
+  edit<View extends TypedValue, Editable extends View, Result>(
+    key: string,
+    type: ValueType<View, Editable>,
+    change: (value: Editable) => Result,
+  ): Result {
+    const item = this.#items.find(key);
+    if (item === undefined || this.#isDue(this.#items.positionOf(item))) {
+      return this.#editNew(key, type, change);
+    }
+    const value = this.#items.valueOf(item);
+    assert(isOfType(value, type), "Cannot edit a value: it is of another type");
+    const isOwned = this.#items.ownedSince(item) > this.#viewEpoch;
+    const editable = isOwned ? value as Editable : type.clone(value);
+    const bytesBefore = type.bytes(value);
+    this.#noteAccess(item);
+    // What `change` did before it threw is kept. Otherwise it would be lost on the nodes that
+    // happen to have copied the value, and kept on those that have not.
+    try {
+      return change(editable);
+    } finally {
+      assert(this.#items.find(key) === item, "Cannot edit a value: its key was touched meanwhile");
+      if (editable !== value) {
+        this.#keep(this.#items.positionOf(item));
+        this.#items.update(item, key, editable);
+        this.#items.setOwnedSince(item, this.#epoch);
+      }
+      this.#usedBytes += type.bytes(editable) - bytesBefore;
+      if (type.isEmpty(editable)) this.#remove(item, key);
+    }
+  }
+
+  #editNew<View extends TypedValue, Editable extends View, Result>(
+    key: string,
+    type: ValueType<View, Editable>,
+    change: (value: Editable) => Result,
+  ): Result {
+    const editable = type.create();
+    try {
+      return change(editable);
+    } finally {
+      if (!type.isEmpty(editable)) this.#put(key, editable, this.#epoch);
+    }
+  }
+
+  /** Renames a key that exists, and replaces a key that has the new name. Takes constant time. */
+  rename(from: string, to: string): void {
+    const item = this.#itemOf(from);
+    const value = this.#items.valueOf(item);
+    const ownedSince = this.#items.ownedSince(item);
+    const deadlineMs = this.#deadlines.at(this.#items.positionOf(item));
+    this.#remove(item, from);
+    this.#put(to, value, ownedSince);
+    if (deadlineMs !== null) this.setDeadline(to, deadlineMs);
+  }
+
+  /**
+   * Gives another key the value and the deadline of a key that exists. Takes constant time: both
+   * keys hold the same value until one of them is edited.
+   */
+  copy(from: string, to: string): void {
+    const item = this.#itemOf(from);
+    const deadlineMs = this.#deadlines.at(this.#items.positionOf(item));
+    this.#items.setOwnedSince(item, SHARED);
+    this.#put(to, this.#items.valueOf(item), SHARED);
+    if (deadlineMs !== null) this.setDeadline(to, deadlineMs);
+  }
+
+  /** Sets the deadline of a key that exists, or removes the key if the deadline has passed. */
   setDeadline(key: string, deadlineMs: DeadlineMs): void {
     const item = this.#itemOf(key);
     if (deadlineMs <= this.#timeMs) {
@@ -217,7 +300,7 @@ export class Keyspace {
     this.#deadlines.set(position, key, deadlineMs);
   }
 
-  /** Takes the end of a key that exists away, if it has one. */
+  /** Removes the deadline of a key that exists, if it has one. */
   clearDeadline(key: string): void {
     const position = this.#items.positionOf(this.#itemOf(key));
     if (this.#deadlines.at(position) === null) return;
@@ -225,7 +308,7 @@ export class Keyspace {
     this.#deadlines.delete(position);
   }
 
-  /** Removes the key; tells whether it existed. */
+  /** Removes a key. Returns whether it existed. */
   delete(key: string): boolean {
     const item = this.#items.find(key);
     if (item === undefined) return false;
@@ -236,29 +319,31 @@ export class Keyspace {
 
   /** Removes all keys. */
   clear(): void {
-    // A view goes on with the items and deadlines of before, which nobody changes any more.
+    // An open view keeps the old items and deadlines, which nobody changes any more.
     this.#items = new Items(this.#hashSeed);
     this.#deadlines = new Deadlines();
     this.#usedBytes = 0;
     this.#views = [];
     this.#snapshotView = null;
+    this.#viewEpoch = SHARED;
     this.#keyViews = 0;
   }
 
-  /** A view of all keys as they are now; one at a time. It costs nothing until keys change. */
+  /** Begins a view of all keys as they are now. Only one is open at a time. Takes constant time. */
   beginView(): KeyspaceView {
     assert(this.#snapshotView === null, "Cannot begin a view: current one has not ended");
     const items = this.#items;
     const deadlines = this.#deadlines;
     const view = new KeyspaceView(items.count, (position) => imageAt(items, deadlines, position));
     this.#snapshotView = view;
+    this.#viewEpoch = this.#epoch++;
     this.#views = [...this.#views, view];
     return view;
   }
 
   /**
-   * A view of the keys that exist now, without their values. `null` when there are `KEY_VIEWS_MAX`
-   * already.
+   * Begins a view of the keys that exist now, without their values. Returns `null` while
+   * `KEY_VIEWS_MAX` are open.
    */
   beginKeyView(): KeyspaceView<KeyName> | null {
     if (this.#keyViews >= KEY_VIEWS_MAX) return null;
@@ -277,13 +362,19 @@ export class Keyspace {
 
   endView(view: KeyspaceView<unknown>): void {
     const views = this.#views.filter((one) => one !== view);
-    if (views.length === this.#views.length) return; // all keys were removed meanwhile
+    if (views.length === this.#views.length) return; // `clear` has ended it
     this.#views = views;
-    if (view === this.#snapshotView) this.#snapshotView = null;
-    else this.#keyViews--;
+    if (view === this.#snapshotView) {
+      this.#snapshotView = null;
+      this.#viewEpoch = SHARED;
+    } else {
+      this.#keyViews--;
+    }
   }
 
-  /** Puts back what a snapshot holds of all keys together, before the keys themselves. */
+  /**
+   * Restores what a snapshot holds about all keys together. To be called before keys are restored.
+   */
   restore(timeMs: number, expiredCount: number): void {
     this.#timeMs = timeMs;
     this.#frequencies.noteTime(timeMs);
@@ -291,19 +382,39 @@ export class Keyspace {
   }
 
   /**
-   * Puts a key back at the next position, even if it is due; tells whether it was new, as it must be.
+   * Restores a key with a string at the next position, even if it is due. Returns false when the
+   * key is there already.
    */
-  restoreKey({ key, value, deadlineMs }: KeyImage): boolean {
+  restoreString(key: string, value: ByteString, deadlineMs: DeadlineMs | null): boolean {
+    return this.#restore(key, value, deadlineMs, SHARED);
+  }
+
+  /** As `restoreString`, for a value of another type. The caller must not keep the value. */
+  restoreValue<View extends TypedValue, Editable extends View>(
+    key: string,
+    _type: ValueType<View, Editable>,
+    value: NoInfer<Editable>,
+    deadlineMs: DeadlineMs | null,
+  ): boolean {
+    return this.#restore(key, value, deadlineMs, this.#epoch);
+  }
+
+  #restore(
+    key: string,
+    value: Value,
+    deadlineMs: DeadlineMs | null,
+    ownedSince: number,
+  ): boolean {
     if (this.#items.find(key) !== undefined) return false;
     const position = this.#items.count;
-    this.#insert(key, value);
+    this.#put(key, value, ownedSince);
     if (deadlineMs !== null) this.#deadlines.set(position, key, deadlineMs);
     return true;
   }
 
   /**
-   * Looks at the next `count` positions. A whole scan starts with cursor 0 and ends when 0 comes
-   * back; it meets every key that exists all the while at least once.
+   * Returns the keys at the next `count` positions. A whole scan starts with cursor 0 and ends when
+   * cursor 0 is returned. It returns every key that exists throughout the scan at least once.
    */
   scan(cursor: number, count: number): { readonly cursor: number; readonly keys: string[] } {
     const size = this.#items.count;
@@ -318,8 +429,8 @@ export class Keyspace {
   }
 
   /**
-   * The first key that exists at or after a position, going round; `null` when there is none. In
-   * steps that are short, however many keys are due.
+   * The first key that exists at or after a position, continuing from position 0 after the last
+   * one; `null` when no key exists. In steps of a bounded time.
    */
   *keyNearInSteps(position: number): Generator<void, string | null> {
     const size = this.#items.count;
@@ -357,9 +468,23 @@ export class Keyspace {
     this.#items.setStamp(item, this.#frequencies.afterAccess(this.#items.stampOf(item)));
   }
 
-  #insert(key: string, value: Value): void {
-    this.#items.add(key, value, this.#frequencies.newStamp());
-    this.#usedBytes += KEY_OVERHEAD_BYTES + key.length + valueBytes(value);
+  /** Gives the key a value of any type and no deadline. */
+  #put(key: string, value: Value, ownedSince: number): void {
+    this.#set(key, value);
+    if (!isByteString(value)) this.#items.setOwnedSince(this.#itemOf(key), ownedSince);
+  }
+
+  /** As `#put`, without the epoch since which this key alone holds the value. */
+  #set(key: string, value: Value): void {
+    const item = this.#items.find(key);
+    if (item === undefined) {
+      this.#items.add(key, value, this.#frequencies.newStamp());
+      this.#usedBytes += KEY_OVERHEAD_BYTES + key.length + valueBytes(value);
+      return;
+    }
+    const position = this.#items.positionOf(item);
+    this.#change(item, key, value);
+    if (this.#deadlines.at(position) !== null) this.#deadlines.delete(position);
   }
 
   #change(item: Item, key: string, value: Value): void {
@@ -380,7 +505,7 @@ export class Keyspace {
     this.#items.remove(item, key);
   }
 
-  /** To be called before what stands at a position changes or leaves it. */
+  /** To be called before the key at a position changes or moves. */
   #keep(position: number): void {
     for (const view of this.#views) view.keep(position);
   }

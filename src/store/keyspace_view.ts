@@ -1,43 +1,43 @@
 import type { DeadlineMs, Deadlines } from "./deadlines.ts";
 import type { Items } from "./items.ts";
-import type { Value } from "./value.ts";
+import type { Value } from "./values/value.ts";
 
-/** A key as it was at a point in time. */
+/** A key as it was when a view began. */
 export interface KeyImage {
   readonly key: string;
   readonly value: Value;
-  /** `null`: it has no end. */
+  /** `null`: the key does not expire. */
   readonly deadlineMs: DeadlineMs | null;
 }
 
 /**
- * All keys as they were when the view began, in order of position. What stands at a position that
- * was not read yet is copied before it changes, so that beginning costs nothing, whatever the number
- * of keys, and each write at most two copies.
+ * All keys as they were when the view began, in order of position. A view begins in constant time:
+ * the image of a position that was not read yet is stored before a write changes the position. A
+ * write changes at most two positions.
  *
- * @typeParam T what the view tells of a key
+ * @typeParam T the image of a key
  */
 export class KeyspaceView<T = KeyImage> {
   /** Number of positions. */
   readonly size: number;
   readonly #imageAt: (position: number) => T;
-  /** What stood at positions where something has changed. */
+  /** Images of positions that have changed since the view began and were not read yet. */
   readonly #images = new Map<number, T>();
   #next = 0;
 
-  /** @param imageAt what stands at a position now */
+  /** @param imageAt makes the image of a position as it is now */
   constructor(size: number, imageAt: (position: number) => T) {
     this.size = size;
     this.#imageAt = imageAt;
   }
 
-  /** To be called before what stands at a position changes or leaves it. */
+  /** To be called before the key at a position changes or moves. */
   keep(position: number): void {
     if (position < this.#next || position >= this.size || this.#images.has(position)) return;
     this.#images.set(position, this.#imageAt(position));
   }
 
-  /** What stood at the next position; `null` after the last. */
+  /** The image of the next position; `null` after the last. */
   read(): T | null {
     const position = this.#next;
     if (position >= this.size) return null;
@@ -50,15 +50,15 @@ export class KeyspaceView<T = KeyImage> {
   }
 }
 
-/** A key as a view of the keys alone tells it. */
+/** The image of a key in a view without values. */
 export interface KeyName {
-  /** `null`: it does not exist. */
+  /** `null`: the key was due. */
   readonly key: string | null;
 }
 
 export const DUE_KEY: KeyName = { key: null };
 
-/** What stands at a position now. */
+/** The image of the key at a position, as it is now. */
 export function imageAt(items: Items, deadlines: Deadlines, position: number): KeyImage {
   const item = items.at(position);
   return {

@@ -1,7 +1,6 @@
 import { type ByteString, LONG_BYTES_MIN, textOf } from "../base/byte_string.ts";
 import { latin1 } from "../base/bytes.ts";
 import { ByteTail } from "../resp/byte_tail.ts";
-import { STRING_LENGTH_MAX } from "./value.ts";
 import {
   integerField,
   lengthOf,
@@ -11,18 +10,19 @@ import {
   textField,
   wrongItem,
 } from "./snapshot_items.ts";
+import { STRING_LENGTH_MAX } from "./values/string_type.ts";
 
 /**
- * Below this many characters an appended piece is small against what the engine keeps for a
- * concatenation.
+ * Length in characters below which an appended piece is small compared to the memory that V8 takes
+ * for a concatenation.
  */
 const SMALL_PIECE = 1024;
 
 /**
- * Concatenates for keeping. The engine joins two strings without copying, which is what makes
- * appending cheap; but each join costs some 32 bytes, so a value made of many small pieces would
- * take many times its length. Therefore it is copied into one piece whenever small pieces have
- * made it grow past a multiple of a step that grows with it: a bounded cost for each byte.
+ * Concatenates two strings for storing. V8 joins strings without a copy, which makes appending
+ * cheap. But each join takes some 32 bytes, so that a value of many small pieces would take many
+ * times its length. Therefore the value is copied into one piece whenever small pieces make it grow
+ * past a multiple of a step, which grows with the value: the cost for each byte is bounded.
  */
 export function append(value: ByteString, piece: ByteString): string {
   const joined = textOf(value) + textOf(piece);
@@ -33,31 +33,31 @@ export function append(value: ByteString, piece: ByteString): string {
 }
 
 /**
- * Makes the engine copy a string that it has put together from others into one piece, so that those
- * others can be freed.
+ * Makes V8 copy a concatenation into one piece, so that the strings that it was made of can be
+ * freed.
  */
 export function flatten(value: string): string {
-  // Reading a character does it; keeping what was read stops the optimizer from leaving that out.
+  // Reading a character flattens it. The assignment keeps the optimizer from removing the read.
   sink.code = value.charCodeAt(0);
   return value;
 }
 
 const sink = { code: 0 };
 
-/** A key and its value. */
+/** Maximum number of long strings in one item: a key and its value. */
 const WAITING_MAX = 2;
 
-/** Puts together strings that a snapshot tells in pieces, and hands them to the item they are for. */
+/** Assembles the strings that a snapshot holds in pieces, for the item that follows them. */
 export class LongStrings {
   readonly #open = new ByteTail();
   readonly #waiting: ByteString[] = [];
 
-  /** Whether nothing was told that no item has taken. */
+  /** Whether no piece and no string waits for its item. */
   get isEmpty(): boolean {
     return this.#open.length === 0 && this.#waiting.length === 0;
   }
 
-  /** Takes the piece in `bytes[from …]`, which is copied. */
+  /** Adds the piece in `bytes[from …]`, which is copied. */
   add(bytes: Uint8Array, from: number): void {
     const length = bytes.length - from;
     if (length <= 0 || length > PIECE_LENGTH_MAX || this.#open.length % PIECE_LENGTH_MAX) {
@@ -71,7 +71,7 @@ export class LongStrings {
     this.#open.append(bytes, from, bytes.length);
   }
 
-  /** Takes `["long", length]`. */
+  /** Ends a string with its item `["long", length]`. */
   finish(item: SnapshotItem): void {
     lengthOf(item, 2, 2);
     const { length } = this.#open;
@@ -85,7 +85,7 @@ export class LongStrings {
     }
   }
 
-  /** A string of an item: its own, or the next long one in place of a 0. */
+  /** A string field of an item: its own text, or the next long string in the place of a 0. */
   field(item: SnapshotItem, index: number): ByteString {
     if (item[index] !== 0) {
       const text = textField(item, index);
@@ -93,7 +93,7 @@ export class LongStrings {
       return text;
     }
     const text = this.#waiting.shift();
-    if (text === undefined) throw wrongItem(item, `field ${index} was not told before`);
+    if (text === undefined) throw wrongItem(item, `field ${index} has no string before it`);
     return text;
   }
 }

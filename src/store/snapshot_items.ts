@@ -1,47 +1,57 @@
 import type { DeadlineMs } from "./deadlines.ts";
 
 /**
- * How a state is told in chunks. A chunk that begins with `PIECE_MARK` is a piece of a long byte
- * string, as it is. Each other one is UTF-8 JSON, an array of items, and each item an array that
- * begins with its kind; a byte string is a JSON string there, whose code points 0–255 are the bytes.
- * The items, in this order:
+ * The format of a state in chunks. A chunk that begins with `PIECE_MARK` holds a piece of a long
+ * string in its other bytes. Every other chunk is UTF-8 JSON: an array of items, each an array that
+ * begins with its kind. A byte string is a JSON string whose code points 0–255 are the bytes. The
+ * items, in this order:
  *
- * - `["state", format, timeMs, keys, expiredKeys, sessions, openedSessions]` or, where the user has
- *   bounded the memory, `[…, openedSessions, memoryBytesMax]`: once, at the beginning
- * - `["key", key, value]` or `["key", key, value, deadline]`: for each position, from 0; a deadline
- *   beyond 2^53 - 1 is a string
- * - `["session", id, ttlMs, deadlineMs, floor, highest, replies]` or, where it has an owner,
- *   `[…, replies, owner, 1 for a proxy's]`: in the order of opening, each followed by so many of
- * - `["reply", serial, reply]`: in any order, written by serial; the reply is in RESP3
- * - `["end"]`: once, at the end
+ * - `["state", format, timeMs, keys, expiredKeys, sessions, openedSessions]` or, if the user has
+ *   bounded the memory, `[…, openedSessions, memoryBytesMax]`: once, first
+ * - for each position, from 0: `["key", key, value]` if the value is a string. Any other value is
+ *   `["open", key, type]`, then its entries in one or more `["part", string, …]`, then `["close",
+ *   entries]` with their number. `key` and `open` of a key that expires have its deadline as
+ *   another field, a string if it is beyond 2^53 - 1
+ * - for each session, in the order of opening: `["session", id, ttlMs, deadlineMs, floor, highest,
+ *   replies]` or, if it has an owner, `[…, replies, owner, 1 for a proxy's and else 0]`, then its
+ *   replies as `["reply", serial, reply]`, the reply in RESP3. They are written in the order of
+ *   their serials and may be read in any order
+ * - `["end"]`: once, last
  *
- * A key, value or reply longer than `SHORT_LENGTH_MAX` is told beforehand, in pieces of which all but
- * the last are of `PIECE_LENGTH_MAX` bytes, and then by `["long", length]`; in its place stands 0.
- * Where there are two, the first told is the first in the item.
+ * A string longer than `SHORT_LENGTH_MAX` stands before its item: in pieces, all of
+ * `PIECE_LENGTH_MAX` bytes but the last, and then `["long", length]`. Its field in the item is 0.
+ * Two long strings of one item come in the order of their fields.
  */
 export const SNAPSHOT_FORMAT = 2;
 
-/** Strings up to this length are told in their item: at most six times as many bytes of JSON. */
+/** Longest string in an item, in bytes. Its JSON takes up to six times as many. */
 export const SHORT_LENGTH_MAX = 8192;
 
-/** No JSON begins with it. */
+/** The first byte of a chunk that is a piece. No JSON begins with it. */
 export const PIECE_MARK = 0;
+/** Number of bytes of a piece. */
 export const PIECE_LENGTH_MAX = 32 * 1024 - 1;
 
-/** Something that is no chunk of a snapshot, or not the one that is due. */
+/**
+ * Size at which a part is full: the bytes of its strings, and `PART_STRING_BYTES` for each string.
+ */
+export const PART_BYTES = SHORT_LENGTH_MAX;
+export const PART_STRING_BYTES = 4;
+
+/** A chunk is not valid, or not the next one. */
 export class SnapshotFormatError extends Error {
   override name = "SnapshotFormatError";
 }
 
-/** An item of a chunk, of which no more is known than that it is an array. */
+/** An item of a chunk, whose fields were not checked yet. */
 export type SnapshotItem = readonly unknown[];
 
 const DEADLINE_MAX = 2n ** 63n - 1n;
 
-// A byte order mark must not vanish: it is no JSON.
+// A byte order mark must not be dropped: it is not valid JSON.
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** @throws {SnapshotFormatError} as do all functions here */
+/** The items of a chunk. @throws {SnapshotFormatError} as do all functions in this file */
 export function parseChunk(chunk: Uint8Array): readonly SnapshotItem[] {
   let items: unknown;
   try {
@@ -55,7 +65,7 @@ export function parseChunk(chunk: Uint8Array): readonly SnapshotItem[] {
   return items;
 }
 
-/** Checks the number of fields, the kind included. */
+/** Checks the number of fields, including the kind. */
 export function lengthOf(item: SnapshotItem, lengthMin: number, lengthMax: number): void {
   if (item.length < lengthMin || item.length > lengthMax) {
     throw wrongItem(item, `it has ${item.length} fields`);
@@ -72,7 +82,7 @@ export function integerField(
   if (typeof value !== "number" || !Number.isSafeInteger(value) || value < min || value > max) {
     throw wrongItem(item, `field ${index} is wrong`);
   }
-  // JSON knows -0.
+  // -0 is valid JSON: make it 0.
   return value + 0;
 }
 
@@ -85,7 +95,7 @@ export function textField(item: SnapshotItem, index: number): string {
   return value;
 }
 
-/** A deadline in its one form: a bigint is a string, and beyond 2^53 - 1. */
+/** A deadline: a number, or a string if it is beyond 2^53 - 1. */
 export function deadlineField(item: SnapshotItem, index: number): DeadlineMs {
   const value = item[index];
   if (typeof value !== "string") return integerField(item, index, 1);
@@ -107,7 +117,7 @@ export function sessionNumber(
   return { key, number: Number(number) };
 }
 
-/** An error that tells of an item only its kind: the rest is clients' data. */
+/** The error for a wrong item. It shows only the item's kind: the rest is data of clients. */
 export function wrongItem([kind]: SnapshotItem, reason: string): SnapshotFormatError {
   const name = typeof kind === "string" ? JSON.stringify(kind.slice(0, 20)) : typeof kind;
   return new SnapshotFormatError(`Cannot load a chunk: an item ${name} is wrong: ${reason}`);

@@ -1,7 +1,7 @@
-import { textOf } from "../base/byte_string.ts";
+import { type ByteString, textOf } from "../base/byte_string.ts";
 import { assert } from "../base/errors.ts";
-import { decodeReply, ReplyFormatError } from "../resp/reply_scanner.ts";
 import type { Reply } from "../resp/reply.ts";
+import { decodeReply, ReplyFormatError } from "../resp/reply_scanner.ts";
 import { DEFAULT_HASH_SEED, type HashSeed } from "./key_table.ts";
 import { Keyspace } from "./keyspace.ts";
 import { LongStrings } from "./long_strings.ts";
@@ -25,15 +25,21 @@ import {
   textField,
   wrongItem,
 } from "./snapshot_items.ts";
+import { ValueLoader } from "./value_loader.ts";
+import { VALUE_TYPES } from "./values/value.ts";
+import type { AnyValueType } from "./values/value_type.ts";
 
-/** What a loader has built, for the state machine alone. */
+/** The form of the name of a type. */
+const TYPE_NAME = /^[a-z]{1,20}$/;
+
+/** The state that a loader has built, for the state machine. */
 export interface LoadedState {
   readonly keyspace: Keyspace;
   readonly sessions: OnceSessions;
   readonly settings: Settings;
 }
 
-/** Counts that the first item has announced. */
+/** Time and counts from the first item. */
 interface Announced {
   readonly timeMs: number;
   readonly keys: number;
@@ -41,32 +47,42 @@ interface Announced {
   readonly openedSessions: number;
 }
 
-/** A session whose replies are being told. */
+/** The session whose replies are being loaded. */
 interface OpenSession {
   readonly session: OnceSession;
   readonly replies: number;
 }
 
 /**
- * Builds a state from the chunks of a snapshot, in order, apart from any other state. The first
- * chunk that is wrong ends it: nothing can be had from it any more.
+ * Builds a state from the chunks of a snapshot, in order. After the first wrong chunk the loader is
+ * of no use any more.
  */
 export class StateLoader {
   readonly #keyspace: Keyspace;
   readonly #sessions = new OnceSessions();
   readonly #settings = new Settings();
   readonly #longs = new LongStrings();
+  readonly #types: readonly AnyValueType[];
   #announced: Announced | null = null;
+  /** The value whose parts are being loaded. */
+  #value: ValueLoader | null = null;
   #session: OpenSession | null = null;
   #sessionNumber = 0;
   #state: "loading" | "complete" | "failed" | "taken" = "loading";
 
-  /** @param hashSeed see `Keyspace` */
-  constructor(hashSeed: HashSeed = DEFAULT_HASH_SEED) {
+  /**
+   * @param hashSeed see `Keyspace`
+   * @param types the types of values that the snapshot may hold beside strings
+   */
+  constructor(
+    hashSeed: HashSeed = DEFAULT_HASH_SEED,
+    types: readonly AnyValueType[] = VALUE_TYPES,
+  ) {
     this.#keyspace = new Keyspace(hashSeed);
+    this.#types = types;
   }
 
-  /** Number of keys that the first chunk has announced; `null` before it. */
+  /** Number of keys in the snapshot; `null` before the first chunk. */
   get keysAnnounced(): number | null {
     return this.#announced?.keys ?? null;
   }
@@ -77,24 +93,24 @@ export class StateLoader {
   }
 
   /**
-   * Takes the next chunk, whose bytes are copied.
+   * Loads the next chunk, whose bytes are copied.
    *
-   * @throws {SnapshotFormatError} when it is not the chunk that is due, and from then on always
+   * @throws {SnapshotFormatError} when it is not a valid next chunk, and from then on always
    */
   push(chunk: Uint8Array): void {
     if (this.#state !== "loading") {
       throw new SnapshotFormatError(`Cannot load a chunk: current state is ${this.#state}`);
     }
-    // Until all of it turns out to be right.
+    // Until the whole chunk has proved valid.
     this.#state = "failed";
     const isEnd = chunk[0] === PIECE_MARK ? this.#takePiece(chunk) : this.#takeAll(chunk);
     this.#state = isEnd ? "complete" : "loading";
   }
 
   /**
-   * Hands over what was built, once.
+   * Returns the state that was built, once.
    *
-   * @throws {SnapshotFormatError} when the last chunk has not been taken
+   * @throws {SnapshotFormatError} when the last chunk was not loaded
    */
   take(): LoadedState {
     if (this.#state !== "complete") {
@@ -110,7 +126,7 @@ export class StateLoader {
     return false;
   }
 
-  /** Tells whether the end was among them. */
+  /** Returns whether the end was among the items. */
   #takeAll(chunk: Uint8Array): boolean {
     let isEnd = false;
     for (const item of parseChunk(chunk)) {
@@ -120,7 +136,7 @@ export class StateLoader {
     return isEnd;
   }
 
-  /** Tells whether it was the end. */
+  /** Returns whether the item was the end. */
   #take(item: SnapshotItem): boolean {
     const [kind] = item;
     if (this.#announced === null) {
@@ -128,27 +144,31 @@ export class StateLoader {
       this.#announced = this.#takeState(item);
       return false;
     }
-    switch (kind) {
-      case "long":
-        this.#longs.finish(item);
-        return false;
+    if (kind === "long") {
+      this.#longs.finish(item);
+      return false;
+    }
+    if (this.#value === null) this.#takeWhole(item, this.#announced);
+    else this.#takeOfValue(item, this.#value);
+    if (!this.#longs.isEmpty) throw wrongItem(item, "it does not use a long string before it");
+    return kind === "end";
+  }
+
+  #takeWhole(item: SnapshotItem, announced: Announced): void {
+    switch (item[0]) {
       case "key":
-        this.#takeKey(item, this.#announced);
-        break;
+        return this.#takeKey(item, announced);
+      case "open":
+        return this.#openValue(item, announced);
       case "session":
-        this.#takeSession(item, this.#announced);
-        break;
+        return this.#takeSession(item, announced);
       case "reply":
-        this.#takeReply(item);
-        break;
+        return this.#takeReply(item);
       case "end":
-        this.#takeEnd(item, this.#announced);
-        break;
+        return this.#takeEnd(item, announced);
       default:
         throw wrongItem(item, "its kind is not due");
     }
-    if (!this.#longs.isEmpty) throw wrongItem(item, "it leaves a long string behind");
-    return kind === "end";
   }
 
   #takeState(item: SnapshotItem): Announced {
@@ -167,20 +187,59 @@ export class StateLoader {
     return announced;
   }
 
-  #takeKey(item: SnapshotItem, { keys }: Announced): void {
+  #takeKey(item: SnapshotItem, announced: Announced): void {
     lengthOf(item, 3, 4);
-    if (this.#keyspace.storedSize >= keys) throw wrongItem(item, "there are too many");
-    const key = textOf(this.#longs.field(item, 1));
+    const key = this.#keyField(item, announced);
     const value = this.#longs.field(item, 2);
     const deadlineMs = item.length === 3 ? null : deadlineField(item, 3);
-    if (!this.#keyspace.restoreKey({ key, value, deadlineMs })) {
-      throw wrongItem(item, "the key is there already");
+    const isNew = this.#keyspace.restoreString(key, value, deadlineMs);
+    if (!isNew) throw keyIsThere(item);
+  }
+
+  #openValue(item: SnapshotItem, announced: Announced): void {
+    lengthOf(item, 3, 4);
+    const key = this.#keyField(item, announced);
+    const name = textField(item, 2);
+    if (!TYPE_NAME.test(name)) throw wrongItem(item, "field 2 is wrong");
+    const type = this.#types.find((one) => one.name === name);
+    if (type === undefined) {
+      throw wrongItem(
+        item,
+        `this version of Regent does not know the type ${name}. Upgrade to one that does`,
+      );
     }
+    const deadlineMs = item.length === 3 ? null : deadlineField(item, 3);
+    this.#value = new ValueLoader(key, type, deadlineMs);
+  }
+
+  /** Takes an item of an open value. */
+  #takeOfValue(item: SnapshotItem, value: ValueLoader): void {
+    switch (item[0]) {
+      case "part": {
+        const strings: ByteString[] = [];
+        for (let at = 1; at < item.length; at++) strings.push(this.#longs.field(item, at));
+        return value.add(item, strings);
+      }
+      case "close": {
+        const { key, type, deadlineMs } = value;
+        const isNew = this.#keyspace.restoreValue(key, type, value.finish(item), deadlineMs);
+        if (!isNew) throw keyIsThere(item);
+        this.#value = null;
+        return;
+      }
+      default:
+        throw wrongItem(item, "the value before it is not closed");
+    }
+  }
+
+  #keyField(item: SnapshotItem, { keys }: Announced): string {
+    if (this.#keyspace.storedSize >= keys) throw wrongItem(item, "there are too many");
+    return textOf(this.#longs.field(item, 1));
   }
 
   #takeSession(item: SnapshotItem, { timeMs, keys, sessions, openedSessions }: Announced): void {
     lengthOf(item, 7, 9);
-    if (item.length === 8) throw wrongItem(item, "its owner is told by half");
+    if (item.length === 8) throw wrongItem(item, "half of its owner is missing");
     if (this.#keyspace.storedSize !== keys) throw wrongItem(item, "keys are missing");
     if (this.#sessions.storedSize >= sessions) throw wrongItem(item, "there are too many");
     this.#closeSession(item);
@@ -234,6 +293,10 @@ export class StateLoader {
       throw wrongItem(item, "replies are missing");
     }
   }
+}
+
+function keyIsThere(item: SnapshotItem): SnapshotFormatError {
+  return wrongItem(item, "the key is there already");
 }
 
 function replyOf(text: string, item: SnapshotItem): Reply {

@@ -1,4 +1,6 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { listType } from "../../tests/support/store/list_value.ts";
+import { textOf } from "../base/byte_string.ts";
 import { latin1, writeLatin1 } from "../base/bytes.ts";
 import { randomInteger, seededRandom } from "../base/random.ts";
 import { DoubleReply, ErrorReply, MapReply, OK, type Reply, VerbatimReply } from "../resp/reply.ts";
@@ -8,6 +10,8 @@ import { Settings } from "./settings.ts";
 import { PIECE_MARK, SHORT_LENGTH_MAX, SnapshotFormatError } from "./snapshot_items.ts";
 import { StateLoader } from "./state_loader.ts";
 import { StateSnapshot } from "./state_snapshot.ts";
+import { isOfType } from "./values/value.ts";
+import type { Entry, TypedValue, ValueType } from "./values/value_type.ts";
 
 /** An item, or `["piece", text]` for a chunk that is one. */
 type Item = readonly unknown[];
@@ -39,7 +43,12 @@ function someItems(hasLongStrings = true): Item[] {
   if (hasLongStrings) {
     keyspace.set("k".repeat(9000), "v".repeat(70_000));
     keyspace.set("bytes", "\xff\0\n".repeat(30_000));
+    keyspace.edit("l".repeat(9000), listType, (list) => {
+      for (const item of ["a", "", "b".repeat(9000), "\xff\0", "c".repeat(70_000)]) list.push(item);
+    });
   }
+  keyspace.edit("list", listType, (list) => list.push("item"));
+  keyspace.setDeadline("list", 6000);
   keyspace.set("last", "x");
   const gone = sessions.open(5);
   assert(gone instanceof OnceSession);
@@ -70,9 +79,13 @@ function chunkOf(items: unknown): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(items));
 }
 
+function newLoader(): StateLoader {
+  return new StateLoader(undefined, [listType]);
+}
+
 /** Loads each item as a chunk of its own. */
 function loaded(items: readonly unknown[]): StateLoader {
-  const loader = new StateLoader();
+  const loader = newLoader();
   for (const item of items) loader.push(isPiece(item) ? pieceOf(item[1]) : chunkOf([item]));
   return loader;
 }
@@ -104,7 +117,7 @@ Deno.test("replies may come in any order, and are told in the order of their ser
   const state = ["state", 2, 1000, 0, 0, 1, 1];
   const session = ["session", "1-1000", 1000, 2000, 0, 4097, 3];
   const reply = (serial: number) => ["reply", serial, `:${serial}\r\n`];
-  const loader = new StateLoader();
+  const loader = newLoader();
   loader.push(chunkOf([state, session, ...[4097, 1, 17].map(reply), ["end"]]));
   const { keyspace, sessions } = loader.take();
   const chunk = new StateSnapshot(keyspace, sessions, new Settings()).next(1000);
@@ -136,7 +149,7 @@ Deno.test("each field of each item is refused with a value that it cannot have",
     for (let field = 0; field < item.length; field++) {
       const [kind] = item;
       const isText = typeof item[field] === "string" && field > 0;
-      const isDeadline = kind === "key" && field === 3;
+      const isDeadline = (kind === "key" || kind === "open") && field === 3;
       const others = isText && !isDeadline ? [7] : ["__proto__", "1", 2 ** 53];
       for (const value of [...never, ...others]) {
         const broken = item.map((old, index) => index === field ? value : old);
@@ -214,13 +227,13 @@ Deno.test("what is no array of arrays in JSON is refused", () => {
   const chunks = texts.map((text) => new TextEncoder().encode(text));
   chunks.push(new Uint8Array([0x5b, 0xff, 0x5d]), new TextEncoder().encode("[".repeat(1e6)));
   for (const chunk of chunks) {
-    assertThrows(() => new StateLoader().push(chunk), SnapshotFormatError);
+    assertThrows(() => newLoader().push(chunk), SnapshotFormatError);
   }
 });
 
 Deno.test("after a chunk that was wrong there is nothing to be had", () => {
   const items = someItems();
-  const loader = new StateLoader();
+  const loader = newLoader();
   loader.push(chunkOf(items.slice(0, 2)));
   assertThrows(() => loader.push(chunkOf([["nosuch"]])), SnapshotFormatError);
   assertThrows(() => loader.push(chunkOf(items.slice(2))), SnapshotFormatError, "failed");
@@ -236,7 +249,7 @@ Deno.test("a chunk that is cut, or has a changed byte, is refused or means somet
     const at = randomInteger(random, Math.min(length, 400));
     if (run >= 500) bytes[at] = randomInteger(random, 256);
     try {
-      const loader = new StateLoader();
+      const loader = newLoader();
       loader.push(bytes);
       assertEquals(run >= 500 && loader.isComplete, true);
     } catch (error) {
@@ -264,7 +277,7 @@ Deno.test("what the first item has announced must be there at the end, with sess
 Deno.test("nothing may stand behind the end of a state, in its chunk or in another", () => {
   const state = ["state", 2, 1000, 1, 0, 0, 0];
   const key = ["key", "a", "v"];
-  const loader = new StateLoader();
+  const loader = newLoader();
   const chunk = chunkOf([state, key, ["end"], ["key", "b", "v"]]);
   assertMatch(assertThrows(() => loader.push(chunk), SnapshotFormatError).message, /after the end/);
   assertThrows(() => loader.take(), SnapshotFormatError);
@@ -272,7 +285,7 @@ Deno.test("nothing may stand behind the end of a state, in its chunk or in anoth
 });
 
 Deno.test("the number of keys is known from the first chunk on", () => {
-  const loader = new StateLoader();
+  const loader = newLoader();
   assertEquals(loader.keysAnnounced, null);
   const [state, ...others] = someItems();
   loader.push(chunkOf([state]));
@@ -280,4 +293,98 @@ Deno.test("the number of keys is known from the first chunk on", () => {
   for (const item of others) loader.push(isPiece(item) ? pieceOf(item[1]) : chunkOf([item]));
   assertEquals([loader.isComplete, loader.keysAnnounced], [true, keysAnnounced]);
   assertEquals(loader.take().keyspace.storedSize, keysAnnounced);
+});
+
+const ONE_KEY = ["state", 2, 1000, 1, 0, 0, 0];
+
+function refusalOf(...items: readonly unknown[]): string {
+  return assertThrows(() => load([ONE_KEY, ...items]), SnapshotFormatError).message;
+}
+
+Deno.test("a value is refused unless it is whole, and its type is known and agrees", () => {
+  const open = ["open", "k", "testlist"];
+  const part = ["part", "a", "b"];
+  load([ONE_KEY, open, part, ["part", "c"], ["close", 3], ["end"]]);
+  assertMatch(refusalOf(open, part, ["end"]), /is not closed/);
+  assertMatch(refusalOf(open, part, ["key", "k", "v"]), /is not closed/);
+  assertMatch(refusalOf(open, ["close", 0], ["end"]), /field 1 is wrong/);
+  assertMatch(refusalOf(open, part, ["close", 3]), /there are 2 entries/);
+  assertMatch(refusalOf(open, ["part"]), /it has 1 fields/);
+  assertMatch(refusalOf(open, ["part", "a", "wrong"]), /a testlist has no such entry there/);
+  assertMatch(refusalOf(open, ["part", "a", "more"], ["close", 2]), /entries are missing/);
+  assertMatch(refusalOf(["part", "a"]), /its kind is not due/);
+  assertMatch(refusalOf(["close", 1]), /its kind is not due/);
+  assertMatch(refusalOf(["key", "k", "v"], open), /there are too many/);
+  const twice = ["state", 2, 1000, 2, 0, 0, 0];
+  for (const first of [[["key", "k", "v"]], [open, part, ["close", 2]]]) {
+    const items = [twice, ...first, open, part, ["close", 2]];
+    const { message } = assertThrows(() => load(items), SnapshotFormatError);
+    assertMatch(message, /the key is there already/);
+  }
+});
+
+Deno.test("a type that is not known is named, with the advice to upgrade", () => {
+  for (const name of ["hash", "string"]) {
+    const message = refusalOf(["open", "k", name]);
+    assertMatch(message, /does not know the type (hash|string)\. Upgrade to one that does/);
+  }
+  for (const name of ["", "Hash", "a b", "x".repeat(21), "testlist\n"]) {
+    assertMatch(refusalOf(["open", "k", name]), /field 2 is wrong/);
+  }
+});
+
+/** Pairs of strings, which do not change once they are stored. */
+interface Pairs extends TypedValue {
+  readonly pairs: Entry[];
+}
+
+const pairsType: ValueType<Pairs, Pairs> = {
+  name: "pairs",
+  entryLength: 2,
+  create: () => ({ type: pairsType, pairs: [] }),
+  isEmpty: ({ pairs }) => pairs.length === 0,
+  bytes: ({ pairs }) => pairs.length,
+  clone: ({ type, pairs }) => ({ type, pairs: [...pairs] }),
+  encoding: () => "pairs",
+  *encode({ pairs }) {
+    yield* pairs;
+  },
+  decoder() {
+    const pairs: Entry[] = [];
+    return {
+      add([first = "", second = ""]) {
+        pairs.push([first, second]);
+        return true;
+      },
+      finish: () => ({ type: pairsType, pairs }),
+    };
+  },
+};
+
+Deno.test("entries of any length come through in parts of a bounded size", () => {
+  const lengths = [0, 1, 4091, 8192, 8193, 32_767, 32_768, 100_000];
+  const pairs: Entry[] = [];
+  for (const first of lengths) {
+    for (const second of lengths) pairs.push(["\x01".repeat(first), "b".repeat(second)]);
+  }
+  for (let count = 0; count < 20_000; count++) pairs.push(["", "\x01"]);
+  const keyspace = new Keyspace();
+  keyspace.edit("k", pairsType, (value) => value.pairs.push(...pairs));
+  const snapshot = new StateSnapshot(keyspace, new OnceSessions(), new Settings());
+  const loader = new StateLoader(undefined, [pairsType]);
+  for (let chunk = snapshot.next(1); chunk !== null; chunk = snapshot.next(1)) {
+    assert(chunk.length <= 6 * 2 * 8192 + 100, `${chunk.length}`);
+    loader.push(chunk);
+  }
+  const { value = "" } = loader.take().keyspace.find("k") ?? {};
+  assert(isOfType(value, pairsType));
+  const plain = value.pairs.map((entry) => entry.map(textOf));
+  assertEquals(plain, pairs.map((entry) => [...entry].map(textOf)));
+  assertMatch(
+    assertThrows(() => {
+      const other = new StateLoader(undefined, [pairsType]);
+      other.push(chunkOf([ONE_KEY, ["open", "k", "pairs"], ["part", "a", "b", "c"]]));
+    }, SnapshotFormatError).message,
+    /it has 4 fields/,
+  );
 });

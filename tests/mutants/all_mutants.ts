@@ -22,6 +22,7 @@ import { sessionMutants } from "./lists/session_mutants.ts";
 import { sliceMutants } from "./lists/slice_mutants.ts";
 import { snapshotMutants } from "./lists/snapshot_mutants.ts";
 import { storageMutants } from "./lists/storage_mutants.ts";
+import { valueMutants } from "./lists/value_mutants.ts";
 import { versionMutants } from "./lists/version_mutants.ts";
 import { wireMutants } from "./lists/wire_mutants.ts";
 import type { Mutant } from "./mutant.ts";
@@ -45,6 +46,7 @@ export const allMutants: readonly Mutant[] = [
   ...peerMutants,
   ...versionMutants,
   ...commandMutants,
+  ...valueMutants,
   ...sliceMutants,
   ...wireMutants,
   ...proxyMutants,

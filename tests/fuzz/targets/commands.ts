@@ -8,6 +8,7 @@ import { decodeReply } from "../../../src/resp/reply_scanner.ts";
 import { DEADLINE_BYTES } from "../../../src/store/deadlines.ts";
 import { KEY_OVERHEAD_BYTES } from "../../../src/store/keyspace.ts";
 import { OnceSession } from "../../../src/store/once_sessions.ts";
+import { valueBytes } from "../../../src/store/values/value.ts";
 import { choiceSeed, type FuzzTarget } from "../fuzz_target.ts";
 import { decodeAll, requestText } from "./requests.ts";
 
@@ -99,7 +100,7 @@ function countedBytes({ keyspace }: StateMachine): number {
   let bytes = 0;
   for (const key of keyspace.scan(0, keyspace.storedSize).keys) {
     const { value, deadlineMs } = keyspace.find(key) ?? fail();
-    bytes += KEY_OVERHEAD_BYTES + key.length + value.length;
+    bytes += KEY_OVERHEAD_BYTES + key.length + valueBytes(value);
     if (deadlineMs !== null) bytes += DEADLINE_BYTES + key.length;
   }
   return bytes;
