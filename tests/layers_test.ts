@@ -209,8 +209,7 @@ Deno.test("only platform opens sockets", () => {
 });
 
 Deno.test("imports are in the order of their paths, packages first", () => {
-  const sources = ["src", "tests", "scripts"].flatMap(readSources)
-    .filter((source) => layerOf(source.path) !== "store");
+  const sources = ["src", "tests", "scripts"].flatMap(readSources);
   assertEquals(sources.flatMap(unorderedImports), []);
 });
 

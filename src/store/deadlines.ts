@@ -1,24 +1,24 @@
 /**
- * A point in time, in milliseconds of the Unix epoch: a number up to 2^53 - 1, a bigint from there
- * up to 2^63 - 1. So each deadline has exactly one form.
+ * A point in time in milliseconds of the Unix epoch: a number up to 2^53 - 1, a bigint beyond that
+ * up to 2^63 - 1. So each deadline has exactly one representation.
  */
 export type DeadlineMs = number | bigint;
 
-/** So many entries are looked at in one step. */
+/** Number of entries that one step of `countDueInSteps` counts. */
 const ENTRIES_PER_STEP = 1024;
 
-/** What ends at some time. */
+/** Something that expires. */
 export interface Expiring {
   readonly key: string;
   deadlineMs: DeadlineMs;
-  /** Its place in the heap; -1: it is not in it. */
+  /** Its index in the heap; -1: it is not in the heap. */
   heapIndex: number;
 }
 
 /**
  * A binary heap of deadlines, the earliest first. Each entry knows its index, so that a deadline
- * that changes or goes away leaves nothing behind. Equal deadlines are ordered by key: what comes
- * out depends on what is in, never on the order in which it came.
+ * can be changed or removed at once. Equal deadlines are ordered by key: the order in which entries
+ * leave depends on the entries alone, never on the order in which they were added.
  */
 export class ExpiryHeap<T extends Expiring> {
   readonly #entries: T[] = [];
@@ -36,7 +36,7 @@ export class ExpiryHeap<T extends Expiring> {
     this.#up(expiry, this.#entries.length - 1);
   }
 
-  /** Puts an entry whose deadline was changed into its new place. */
+  /** Restores the order of the heap after the deadline of an entry has changed. */
   moved(expiry: T): void {
     this.#up(expiry, expiry.heapIndex);
     this.#down(expiry, expiry.heapIndex);
@@ -51,14 +51,14 @@ export class ExpiryHeap<T extends Expiring> {
     this.moved(last);
   }
 
-  /** How many deadlines are at or before `timeMs`; takes as many steps. */
+  /** Number of deadlines at or before `timeMs`. Takes time in proportion to it. */
   countDue(timeMs: number, index = 0): number {
     const entry = this.#entries[index];
     if (entry === undefined || entry.deadlineMs > timeMs) return 0;
     return 1 + this.countDue(timeMs, 2 * index + 1) + this.countDue(timeMs, 2 * index + 2);
   }
 
-  /** The same, in steps that are short. */
+  /** As `countDue`, in steps of a bounded time. */
   *countDueInSteps(timeMs: number): Generator<void, number> {
     const unseen = [0];
     let count = 0;
@@ -112,7 +112,7 @@ function isBefore(a: Expiring, b: Expiring): boolean {
   return a.deadlineMs < b.deadlineMs;
 }
 
-/** What a deadline costs beside its key's bytes: at most so much was measured on V8. */
+/** Memory that a deadline takes beside its key's bytes, as measured on V8 at the worst. */
 export const DEADLINE_BYTES = 120;
 
 const CHUNK_BITS = 12;
@@ -124,15 +124,16 @@ interface KeyDeadline {
   heapIndex: number;
 }
 
-/** Those of neighbouring positions. */
+/** The deadlines of neighbouring positions. */
 interface Chunk {
   readonly deadlines: (KeyDeadline | null)[];
   count: number;
 }
 
 /**
- * The ends of keys: the earliest first, and by the key's position. A position needs no hash that
- * someone could aim at, and a list of chunks grows without ever being copied as a whole.
+ * The deadlines of keys, ordered by time and found by the key's position. Unlike a hash table, a
+ * list of chunks by position cannot be attacked with colliding keys, and grows without a copy of
+ * the whole.
  */
 export class Deadlines {
   readonly #heap = new ExpiryHeap<KeyDeadline>();
@@ -143,12 +144,12 @@ export class Deadlines {
     return this.#heap.size;
   }
 
-  /** About how much memory they take. */
+  /** Estimated memory of the deadlines, in bytes. */
   get usedBytes(): number {
     return this.#heap.size * DEADLINE_BYTES + this.#keyBytes;
   }
 
-  /** When the key at a position ends; `null`: never. */
+  /** The deadline of the key at a position; `null`: it does not expire. */
   at(position: number): DeadlineMs | null {
     return this.#heap.size === 0 ? null : this.#find(position)?.deadlineMs ?? null;
   }
@@ -173,23 +174,23 @@ export class Deadlines {
     this.#keyBytes -= deadline.key.length;
   }
 
-  /** The key at a position stands at another one now, where no deadline is. */
+  /** Notes that a key has moved to a position that has no deadline. */
   moved(from: number, to: number): void {
     const deadline = this.#take(from);
     if (deadline !== null) this.#put(to, deadline);
   }
 
-  /** The earliest, of equal ones the one whose key comes first. */
+  /** The earliest deadline. Of equal ones, the one whose key sorts first. */
   earliest(): Readonly<KeyDeadline> | undefined {
     return this.#heap.earliest();
   }
 
-  /** How many are at or before `timeMs`; takes as many steps. */
+  /** Number of deadlines at or before `timeMs`. Takes time in proportion to it. */
   countDue(timeMs: number): number {
     return this.#heap.countDue(timeMs);
   }
 
-  /** The same, in steps that are short. */
+  /** As `countDue`, in steps of a bounded time. */
   countDueInSteps(timeMs: number): Generator<void, number> {
     return this.#heap.countDueInSteps(timeMs);
   }

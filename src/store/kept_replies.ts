@@ -1,3 +1,4 @@
+import { assert } from "../base/errors.ts";
 import {
   ErrorReply,
   MapReply,
@@ -8,13 +9,12 @@ import {
   SimpleString,
   VerbatimReply,
 } from "../resp/reply.ts";
-import { assert } from "../base/errors.ts";
 
-/** About what an element costs beside the bytes of its text. */
+/** Estimated memory of an element beside the bytes of its text. */
 const ELEMENT_BYTES = 16;
 const OK_BYTES = ELEMENT_BYTES + OK.text.length;
 
-/** About how many bytes a kept reply takes. */
+/** Estimated memory of a kept reply, in bytes. */
 export function replyBytes(reply: Reply): number {
   if (reply === OK) return OK_BYTES;
   if (typeof reply === "string" || reply instanceof Uint8Array) return ELEMENT_BYTES + reply.length;
@@ -34,16 +34,16 @@ function sum(items: readonly Reply[]): number {
   return bytes;
 }
 
-/** So many places a table has at least, once it holds anything; a power of two, as all sizes. */
+/** Minimum number of places of a table that holds something. All sizes are powers of two. */
 const PLACES_MIN = 16;
-/** The mark of a free place; serials begin with 1. */
+/** Marks a free place: serials begin with 1. */
 const FREE = 0;
 
 /**
- * Replies by serial. Serials come almost in order and go in order, a few thousand at a time: each
- * has its place, the serial modulo the size of the table, and a place that is left is used again
- * without any garbage. A serial whose place is taken goes into a map; so the table's size follows
- * from the number of replies, however far their serials are apart.
+ * Replies by serial. A few thousand serials are kept at a time; they are added almost in order and
+ * removed in order. So each has a place, the serial modulo the size of the table, and a place is
+ * reused without garbage. A serial whose place is taken goes into a map. So the size of the table
+ * depends on the number of replies alone, however far their serials are apart.
  *
  * Serials are safe integers from 1 on.
  */
@@ -57,7 +57,7 @@ export class KeptReplies {
     return this.#size;
   }
 
-  /** How many places its table has. */
+  /** Number of places of its table. */
   get places(): number {
     return this.#serials.length;
   }
@@ -103,7 +103,7 @@ export class KeptReplies {
     return reply;
   }
 
-  /** All, in the order of their serials, whatever the order in which they came. */
+  /** All replies in the order of their serials, whatever the order in which they were added. */
   entries(): (readonly [number, Reply])[] {
     const entries: (readonly [number, Reply])[] = [...this.#displaced ?? []];
     for (const [place, reply] of this.#replies.entries()) {

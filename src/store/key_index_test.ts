@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
+import { type Keyed, OWN_KEYS } from "../../tests/support/store/keyed.ts";
 import { randomInteger, seededRandom } from "../base/random.ts";
 import { HASHED_KEY_LENGTH_MAX, type HashSeed, KeyIndex, seedOf } from "./key_table.ts";
-import { type Keyed, OWN_KEYS } from "../../tests/support/store/keyed.ts";
 
 /** So that many keys have a hash in common: only bytes from this place on count. */
 function colliding(from: number): HashSeed {

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { type Keyed, OWN_KEYS } from "../../tests/support/store/keyed.ts";
 import { randomInteger, seededRandom } from "../base/random.ts";
 import { KeySegment } from "./key_table.ts";
-import { type Keyed, OWN_KEYS } from "../../tests/support/store/keyed.ts";
 
 Deno.test("a segment behaves like a map, whatever cells its keys want", () => {
   for (const hashes of [1, 2, 5, 40]) {

@@ -1,30 +1,34 @@
+import { assert } from "../base/errors.ts";
 import { seededRandom } from "../base/random.ts";
 import { PartedMap } from "./parted_map.ts";
-import { assert } from "../base/errors.ts";
 
-/** Longer keys are not hashed here: a loop over each of their bytes would be felt. */
+/**
+ * Longest key that is hashed here, in bytes. A loop over the bytes of longer keys would take too
+ * long.
+ */
 export const HASHED_KEY_LENGTH_MAX = 256;
 
-/** A word for each byte of the longest key, and one for each length. */
+/** One word for each byte of the longest key, and one for each length. */
 export const HASH_SEED_WORDS = 2 * HASHED_KEY_LENGTH_MAX + 1;
 
 /**
- * `HASH_SEED_WORDS` random words. Who does not know them cannot choose keys that collide; each process
- * draws its own.
+ * `HASH_SEED_WORDS` random words, drawn by each process. Nobody who does not know them can choose
+ * keys that collide.
  */
 export type HashSeed = Int32Array<ArrayBuffer>;
 
-/** A seed that everybody can know, for states that no client reaches. */
+/** A fixed seed, for states that no client reaches. */
 export const DEFAULT_HASH_SEED: HashSeed = seedOf(1);
 
 /**
- * 30 bits that depend on each byte of a key of at most `HASHED_KEY_LENGTH_MAX` bytes, and on the seed.
+ * A hash of 30 bits of a key of at most `HASHED_KEY_LENGTH_MAX` bytes, which depends on each byte
+ * and on the seed.
  *
- * First the sum of the bytes, each times a random word of its place: whatever two keys are compared,
- * the upper 25 bits of their sums differ as those of two random numbers would (Carter and Wegman,
- * "Universal classes of hash functions", 1979). The products do not wait for each other, as the steps
- * of a chained hash do. Then the bits are mixed one to one (MurmurHash3's last step), since like keys
- * have like sums.
+ * First the bytes are summed, each multiplied by the random word of its index: for any two keys,
+ * the upper 25 bits of the sums collide as seldom as those of random numbers (Carter and Wegman,
+ * "Universal classes of hash functions", 1979). The products do not depend on each other, unlike
+ * the steps of a chained hash. Then the bits are mixed by a bijection (the finalizer of
+ * MurmurHash3), since similar keys have similar sums.
  */
 export function hashOf(seed: HashSeed, key: string): number {
   const { length } = key;
@@ -38,25 +42,25 @@ export function hashOf(seed: HashSeed, key: string): number {
   return (sum ^ (sum >>> 16)) >>> (32 - HASH_BITS);
 }
 
-/** How many bits `hashOf` gives. */
+/** Number of bits of a hash. */
 export const HASH_BITS = 30;
 
-/** A seed out of a number, for tests. */
+/** A seed derived from a number, for tests. */
 export function seedOf(number: number): HashSeed {
   const random = seededRandom(number);
   return Int32Array.from({ length: HASH_SEED_WORDS }, () => random() * 2 ** 32 | 0);
 }
 
 /**
- * Items by their keys, which somebody else knows: grows and shrinks without a pause, and looks up a
- * key in half the time that a `Map` of V8 takes for one whose string is new. That is, for keys of
- * usual length: V8 hashes long ones faster, and only once for each string.
+ * Items by their keys, which the owner of the items knows. It grows and shrinks without a pause. A
+ * lookup takes half the time of a `Map` of V8 for a string that was never hashed. Long keys are in
+ * maps: V8 hashes them faster, and each string once only.
  */
 export class KeyIndex<T extends number | object> {
   readonly #table: KeyTable<T>;
   readonly #longKeys = new PartedMap<T>();
 
-  /** @param seed decides where items stand, which nobody can see */
+  /** @param seed has no influence on results */
   constructor(seed: HashSeed, owner: KeyOwner<T>) {
     this.#table = new KeyTable(seed, owner);
   }
@@ -71,13 +75,13 @@ export class KeyIndex<T extends number | object> {
     else this.#table.add(key, item);
   }
 
-  /** Puts an item in the place of another one of the same key. */
+  /** Replaces an item by another one of the same key. */
   replace(key: string, item: T, by: T): void {
     if (isLong(key)) this.#longKeys.set(key, by);
     else this.#table.replace(key, item, by);
   }
 
-  /** Removes the item of that key; tells whether it was there. */
+  /** Removes the item of a key. Returns whether it was there. */
   delete(key: string): boolean {
     return isLong(key) ? this.#longKeys.delete(key) : this.#table.delete(key);
   }
@@ -92,21 +96,25 @@ export interface KeyOwner<T> {
   hasKey(item: T, key: string): boolean;
 }
 
-/** A segment does not shrink below this. */
+/** Minimum number of cells of a segment. */
 export const SEGMENT_CELLS_MIN = 16;
 
-/** So many of the hash's lower bits decide where in its segment an item stands. */
+/** Number of lower bits of the hash that select the cell in a segment. */
 const PLACE_BITS = 16;
 
 /**
- * Items by hash and key, in open addressing: a key that is present mostly costs one look at the cells
- * and one at its item. Removal closes the gap, so that it leaves no trace.
+ * Items by hash and key, in a table with open addressing. To find a key that is present mostly
+ * takes one access to the cells and one to its item. Removal moves later items into the gap, so
+ * that no tombstones are needed.
  */
 export class KeySegment<T extends number | object> {
-  /** How many of the hash's upper bits all items have in common, at least. */
+  /** Minimum number of upper bits that the hashes of all items have in common. */
   readonly depth: number;
   readonly #owner: KeyOwner<T>;
-  /** Hash and item of one cell stand together, for one look; `null`, `null` is an empty cell. */
+  /**
+   * Hash and item of a cell are neighbours, for one access to memory. An empty cell is `null`,
+   * `null`.
+   */
   #cells: (number | T | null)[];
   #count = 0;
 
@@ -127,7 +135,7 @@ export class KeySegment<T extends number | object> {
     return isFull(this.#count, this.size);
   }
 
-  /** Whether half as many cells would be plenty. */
+  /** Whether it should shrink to half as many cells. */
   get isSparse(): boolean {
     return this.#count * 8 < this.size && this.size >= 2 * SEGMENT_CELLS_MIN;
   }
@@ -148,7 +156,7 @@ export class KeySegment<T extends number | object> {
     this.#put(hash, item);
   }
 
-  /** Puts an item in the place of another one, which is there. */
+  /** Replaces an item that is there. */
   replace(hash: number, item: T, by: T): void {
     const cells = this.#cells;
     const { length } = cells;
@@ -159,7 +167,7 @@ export class KeySegment<T extends number | object> {
     cells[at + 1] = by;
   }
 
-  /** Removes the item of that key; tells whether it was there. */
+  /** Removes the item of a key. Returns whether it was there. */
   delete(hash: number, key: string): boolean {
     const cells = this.#cells;
     const { length } = cells;
@@ -174,7 +182,7 @@ export class KeySegment<T extends number | object> {
     return true;
   }
 
-  /** Moves all items to another number of cells, which holds them. */
+  /** Changes the number of cells, which must hold all items. */
   resize(size: number): void {
     const cells = this.#cells;
     this.#cells = emptyCells(size);
@@ -186,9 +194,10 @@ export class KeySegment<T extends number | object> {
   }
 
   /**
-   * Two segments with its items: those whose hash has that bit clear, and those that have it set.
+   * Splits its items into two segments: those whose hash has the bit clear, and those that have it
+   * set.
    *
-   * @param size their number of cells; one that gets too many items has as many cells as this one
+   * @param size number of cells of each; one that gets too many items has as many cells as this one
    */
   split(bit: number, size: number): readonly [clear: KeySegment<T>, set: KeySegment<T>] {
     const cells = this.#cells;
@@ -216,7 +225,7 @@ export class KeySegment<T extends number | object> {
     this.#count++;
   }
 
-  /** Number of items whose hash has that bit set. */
+  /** Number of items whose hash has the bit set. */
   #countSet(bit: number): number {
     const cells = this.#cells;
     let count = 0;
@@ -226,7 +235,7 @@ export class KeySegment<T extends number | object> {
     return count;
   }
 
-  /** Empties a cell, and moves back what then would not be found any more. */
+  /** Empties a cell, and moves back the items that could not be found any more. */
   #empty(cell: number): void {
     const cells = this.#cells;
     const { length } = cells;
@@ -234,7 +243,7 @@ export class KeySegment<T extends number | object> {
     let gap = cell;
     for (let at = after(gap, length); cells[at + 1] !== null; at = after(at, length)) {
       const hash = cells[at] as number;
-      // It would stand before the cell where the search for it begins.
+      // In the gap it would stand before the cell at which the search for it begins.
       if (distance(homeOf(hash, length), at) < distance(gap, at)) continue;
       cells[gap] = hash;
       cells[gap + 1] = cells[at + 1] as T;
@@ -245,12 +254,14 @@ export class KeySegment<T extends number | object> {
   }
 }
 
-/** Whether four of five cells are taken: beyond, a search for what is not there takes too long. */
+/**
+ * Whether four of five cells are taken. Beyond that, the search for an absent key takes too long.
+ */
 function isFull(count: number, size: number): boolean {
   return count * 5 >= size * 4;
 }
 
-/** Where a search begins, in an array of that length: two for each cell. */
+/** The index at which a search begins, in an array of that length with two elements per cell. */
 function homeOf(hash: number, length: number): number {
   const place = hash & (2 ** PLACE_BITS - 1);
   return (place * (length >>> 1)) >>> PLACE_BITS << 1;
@@ -264,24 +275,24 @@ function emptyCells<T>(size: number): (T | null)[] {
   return new Array<T | null>(2 * size).fill(null);
 }
 
-/** To rewrite so many cells takes a tenth of a millisecond. 3 * 2^n, as `largerSize` tells. */
+/** Maximum number of cells, 3 * 2^n as in `largerSize`. To rewrite them takes 0.1 ms. */
 const SEGMENT_CELLS_MAX = 6144;
-/** Of each of the two that a segment splits into. */
+/** Number of cells of each half of a segment that was split. */
 const HALF_CELLS = 4096;
-/** Enough for fifty million keys. */
+/** Maximum depth of the directory, enough for 50 million keys. */
 const DEPTH_MAX = 14;
 
 /**
- * A map by key for many keys, in segments that a directory finds by the hash's upper bits. A full
- * segment grows, and from a certain size on splits (Fagin and others, "Extendible hashing", 1979):
- * so nothing ever moves all keys at once, which with a million of them takes longer than anything
- * else may.
+ * A map for many keys, in segments that a directory finds by the upper bits of the hash. A full
+ * segment grows up to `SEGMENT_CELLS_MAX`, and then splits (Fagin and others, "Extendible hashing",
+ * 1979). So no operation ever moves all keys, which would stop the event loop for too long with a
+ * million keys.
  */
 export class KeyTable<T extends number | object> {
   readonly #seed: HashSeed;
-  /** 2^depth long; a segment of less depth stands in it several times, in a row. */
+  /** Has 2^depth entries. A segment of less depth fills several neighbouring ones. */
   #directory: KeySegment<T>[];
-  /** Leaves of a hash the index in the directory. */
+  /** Number of bits by which a hash is shifted to get its index in the directory. */
   #shift = HASH_BITS;
   #steps = 0;
 
@@ -290,7 +301,7 @@ export class KeyTable<T extends number | object> {
     this.#directory = [new KeySegment<T>(owner, 0, SEGMENT_CELLS_MIN)];
   }
 
-  /** How many cells and directory entries growing and shrinking have looked at or made so far. */
+  /** Number of cells and directory entries that were read or written so far to grow and shrink. */
   get steps(): number {
     return this.#steps;
   }
@@ -311,7 +322,7 @@ export class KeyTable<T extends number | object> {
     segment.add(hash, key, item);
   }
 
-  /** Puts an item in the place of another one of the same key. */
+  /** Replaces an item by another one of the same key. */
   replace(key: string, item: T, by: T): void {
     const hash = hashOf(this.#seed, key);
     this.#segmentOf(hash).replace(hash, item, by);
@@ -326,12 +337,12 @@ export class KeyTable<T extends number | object> {
   }
 
   #segmentOf(hash: number): KeySegment<T> {
-    // There is one for each number that comes out.
+    // The directory has an entry for every hash.
     return this.#directory[hash >>> this.#shift] as KeySegment<T>;
   }
 
   #grow(segment: KeySegment<T>, hash: number): void {
-    // Keys whose hashes are alike beyond the directory's depth were no chance: they stay together.
+    // At the maximum depth a segment is not split, and grows instead.
     if (segment.size < SEGMENT_CELLS_MAX || segment.depth === DEPTH_MAX) {
       this.#resize(segment, largerSize(segment.size));
     } else {
@@ -367,7 +378,9 @@ export class KeyTable<T extends number | object> {
   }
 }
 
-/** 2^n, 3/2 * 2^n, 2 * 2^n and so on: to double would leave more than half of the cells empty. */
+/**
+ * The next of 2^n, 3/2 * 2^n, 2 * 2^n …: doubling would leave more than half of the cells empty.
+ */
 function largerSize(size: number): number {
   const isPowerOfTwo = (size & (size - 1)) === 0;
   return isPowerOfTwo ? size * 3 / 2 : size * 4 / 3;

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { DEFAULT_HASH_SEED, HASH_SEED_WORDS, KeyTable } from "./key_table.ts";
 import { type Keyed, OWN_KEYS } from "../../tests/support/store/keyed.ts";
+import { DEFAULT_HASH_SEED, HASH_SEED_WORDS, KeyTable } from "./key_table.ts";
 
 /** What one split of a segment of 6144 cells takes, with a directory of a thousand. */
 const STEPS_AT_ONCE_MAX = 2 * (6144 + 4096) + 4 * 1024;

@@ -1,40 +1,40 @@
+import { assert } from "../base/errors.ts";
 import type { Reply } from "../resp/reply.ts";
 import { type Expiring, ExpiryHeap } from "./deadlines.ts";
 import { KeptReplies, replyBytes } from "./kept_replies.ts";
-import { assert } from "../base/errors.ts";
 import { EXPIRED_PER_STEP_MAX } from "./keyspace.ts";
 
 /**
- * Who opened a session, as the leader that took the request tells it: a session counts against the
- * bounds of its owner.
+ * Who opened a session, as stated by the leader that received the request. A session counts towards
+ * the limits of its owner.
  */
 export interface SessionOwner {
-  /** Of one connection, and of no other in the life of the cluster. */
+  /** The name of a connection, unique in the life of the cluster. */
   readonly name: string;
-  /** Opened by a proxy, for the writes of many clients. */
+  /** Whether a proxy opened it, for the writes of many clients. */
   readonly isProxy: boolean;
 }
 
-/** Of sessions whose owner is not known. */
+/** The owner of sessions whose owner is not known. */
 export const NO_OWNER: SessionOwner = { name: "", isProxy: false };
 
-/** One client's session: which of its serials have been executed, and what they were answered. */
+/** A client's exactly-once session: the serials that were executed, with their replies. */
 export class OnceSession implements Expiring {
-  /** `counter-time`: the number of the session, and the log's time at which it was opened. */
+  /** Its id, `number-time`: the number of the session and the log's time when it was opened. */
   readonly key: string;
   readonly ttlMs: number;
   deadlineMs: number;
   heapIndex = -1;
-  /** Serials up to this one are forgotten. */
+  /** The replies to serials up to this one are forgotten. */
   floor = 0;
   /** The highest serial seen; 0 before the first. */
   highest = 0;
-  /** What was answered, by serial. */
+  /** The kept replies by serial. */
   readonly replies = new KeptReplies();
-  /** About what the replies cost. */
+  /** Estimated memory of the replies, in bytes. */
   repliesBytes = 0;
   readonly owner: SessionOwner;
-  /** The last view that needs nothing of it any more. */
+  /** The id of the last view that has read the session, or has its image. */
   viewId = 0;
 
   constructor(key: string, ttlMs: number, deadlineMs: number, owner: SessionOwner) {
@@ -45,7 +45,7 @@ export class OnceSession implements Expiring {
   }
 }
 
-/** A session as it was at a point in time. */
+/** A session as it was when a view began. */
 export interface SessionImage {
   readonly key: string;
   readonly ttlMs: number;
@@ -53,19 +53,19 @@ export interface SessionImage {
   readonly floor: number;
   readonly highest: number;
   readonly owner: SessionOwner;
-  /** In the order of their serials. */
+  /** The replies in the order of their serials. */
   readonly replies: readonly (readonly [number, Reply])[];
 }
 
-/** Takes time in proportion to the number of replies, a few thousand at most. */
+/** The image of a session. Takes time in proportion to its replies, a few thousand at most. */
 export function imageOf(session: OnceSession): SessionImage {
   const { key, ttlMs, deadlineMs, floor, highest, owner, replies } = session;
   return { key, ttlMs, deadlineMs, floor, highest, owner, replies: replies.entries() };
 }
 
 /**
- * All sessions as they were when the view began. A session that is about to change is copied first,
- * unless it has been read by then.
+ * All sessions as they were when the view began. The image of a session that was not read yet is
+ * stored before the session changes.
  */
 export class OnceSessionsView {
   readonly #id: number;
@@ -73,7 +73,7 @@ export class OnceSessionsView {
   readonly #images = new Map<OnceSession, SessionImage>();
   #next = 0;
 
-  /** @param id higher than that of each view before */
+  /** @param id higher than the id of every view before */
   constructor(id: number, sessions: readonly OnceSession[]) {
     this.#id = id;
     this.#sessions = sessions;
@@ -90,7 +90,7 @@ export class OnceSessionsView {
     this.#images.set(session, imageOf(session));
   }
 
-  /** The next session, in the order in which they were opened; `null` after the last. */
+  /** The next session in the order of opening; `null` after the last. */
   read(): SessionImage | null {
     const session = this.#sessions[this.#next];
     if (session === undefined) return null;
@@ -102,33 +102,34 @@ export class OnceSessionsView {
   }
 }
 
-/** Serials that are further than this behind the highest one of their session are forgotten. */
+/** A session keeps replies to serials that are at most this far below its highest one. */
 export const SERIAL_WINDOW = 4096;
 
-/** What a session costs beside its replies. */
+/** Memory of a session without its replies, in bytes. */
 export const SESSION_BYTES = 500;
-/** What a kept reply costs beside itself. */
+/** Memory that a kept reply takes beside the reply itself, in bytes. */
 export const KEPT_REPLY_BYTES = 80;
 
-/** The longest time without use that a session can be opened for. */
+/** Maximum time to live of an unused session, in milliseconds. */
 export const SESSION_TTL_MS_MAX = 24 * 60 * 60 * 1000;
 
-/** What the sessions of clients, or those of proxies, may take. */
+/** Limits of the sessions of clients, or of those of proxies. */
 export interface SessionShareLimits {
-  /** So many can be open at once. */
+  /** Maximum number of open sessions. */
   readonly sessionsMax: number;
   /**
-   * The replies that one session keeps may always take so many bytes, whatever the others keep. What
-   * it keeps beyond is forgotten once all together have more than this for each of `sessionsMax`.
+   * Memory in bytes that each session may always use for its replies, whatever the others use.
+   * Replies beyond it are forgotten when all sessions together use more than `sessionsMax` times
+   * this.
    */
   readonly repliesBytesMin: number;
 }
 
-/** Limits that decide what happens: the same on all nodes. */
+/** Limits that decide the results of writes, so that they are the same on all nodes. */
 export interface SessionLimits {
   readonly clients: SessionShareLimits;
   readonly proxies: SessionShareLimits;
-  /** So many sessions one owner can have open at once. */
+  /** Maximum number of open sessions of one owner. */
   readonly sessionsPerOwnerMax: number;
 }
 
@@ -139,27 +140,28 @@ const NO_LIMITS: SessionLimits = {
   sessionsPerOwnerMax: Infinity,
 };
 
-/** While there is room, the replies of one session take one part of so many of its share. */
+/** While there is room, the replies of one session may use up to 1/16 of the share. */
 const PARTS_OF_SHARE = 16;
 
-/** What the sessions of clients or those of proxies take together. */
+/** What the sessions of clients, or those of proxies, use together. */
 interface Share {
   sessions: number;
   repliesBytes: number;
 }
 
-/** Why a session is not opened. */
+/** Which limit prevents that a session is opened: that of its owner, or that of all. */
 export type SessionRefusal = "owner" | "all";
 
 /**
- * The sessions of the replicated state machine: for each the last replies, so that a request that
- * is sent again is answered and not executed again.
+ * The exactly-once sessions of the replicated state machine. Each keeps its last replies, so that a
+ * request that is sent again is answered and not executed again.
  *
- * A serial of a session is in one of three states: kept (executed, its reply is here), forgotten
- * (at or below the session's floor, which only rises; it may have been executed or not), or new.
+ * A serial of a session is in one of three states: kept (it was executed and its reply is here),
+ * forgotten (it is at or below the floor, which only rises, and may have been executed or not), or
+ * new.
  *
- * As with keys, time is the log's, a session that is due counts as absent, and equal calls in equal
- * order give equal states.
+ * As with keys, sessions expire by the log's time, a session that is due counts as absent, and
+ * equal calls in equal order give equal states.
  */
 export class OnceSessions {
   limits: SessionLimits;
@@ -172,7 +174,7 @@ export class OnceSessions {
     clients: { sessions: 0, repliesBytes: 0 },
     proxies: { sessions: 0, repliesBytes: 0 },
   };
-  /** Number of sessions by the name of their owner. */
+  /** Number of sessions by the name of the owner. */
   readonly #byOwner = new Map<string, number>();
   #view: OnceSessionsView | null = null;
   #lastViewId = 0;
@@ -181,27 +183,29 @@ export class OnceSessions {
     this.limits = limits;
   }
 
-  /** Number of sessions in memory, due or not. */
+  /** Number of sessions in memory, including those that are due. */
   get storedSize(): number {
     return this.#sessions.size;
   }
 
-  /** Number of sessions, without those that are due. */
+  /** Number of sessions that are not due. */
   get size(): number {
     return this.#sessions.size - this.#expiries.countDue(this.#timeMs);
   }
 
-  /** How many sessions have ever been opened. */
+  /** Number of sessions that were ever opened. */
   get openedCount(): number {
     return this.#openedCount;
   }
 
-  /** About how much memory sessions and their replies take. */
+  /** Estimated memory of sessions and their replies, in bytes. */
   get usedBytes(): number {
     return this.#sessions.size * SESSION_BYTES + this.#repliesBytes;
   }
 
-  /** Moves the log's time on, never back, and removes some of the sessions that are due. */
+  /**
+   * Advances the log's time, which never goes back, and removes some of the sessions that are due.
+   */
   advanceTime(timeMs: number): void {
     if (timeMs > this.#timeMs) this.#timeMs = timeMs;
     this.#removeSomeDue();
@@ -213,15 +217,15 @@ export class OnceSessions {
     }
   }
 
-  /** When the next session ends; `null` when there is none. */
+  /** The earliest deadline of a session; `null` when there is none. */
   nextDeadlineMs(): number | null {
     const earliest = this.#expiries.earliest();
     return earliest?.deadlineMs ?? null;
   }
 
   /**
-   * Opens a session that ends when it is not used for so long; or tells of whom there are too many.
-   * Clients cannot take the part that is for proxies, nor those the clients'.
+   * Opens a session that expires when it is not used for `ttlMs`, unless a limit prevents it.
+   * Clients and proxies have limits of their own.
    */
   open(ttlMs: number, owner: SessionOwner = NO_OWNER): OnceSession | SessionRefusal {
     if (this.#isShareFull(owner)) this.#removeSomeDue();
@@ -242,13 +246,13 @@ export class OnceSessions {
     return session;
   }
 
-  /** The session of that id, if it is there and its time has not come. */
+  /** The session with that id, if it exists. */
   find(id: string): OnceSession | undefined {
     const session = this.#sessions.get(id);
     return session !== undefined && session.deadlineMs > this.#timeMs ? session : undefined;
   }
 
-  /** Ends the session; tells whether it was there. */
+  /** Closes a session. Returns whether it existed. */
   close(id: string): boolean {
     const session = this.#sessions.get(id);
     if (session === undefined) return false;
@@ -258,8 +262,8 @@ export class OnceSessions {
   }
 
   /**
-   * Notes that the session is in use, and that its client has the answers to all serials up to
-   * `acked`: these are forgotten.
+   * Extends the deadline of a session that is used, and forgets the replies to serials up to
+   * `acked`, which its client has received.
    */
   use(session: OnceSession, acked: number): void {
     this.#view?.keep(session);
@@ -272,8 +276,8 @@ export class OnceSessions {
   }
 
   /**
-   * Keeps what a new serial was answered, and forgets what falls out of the session's window by it.
-   * `use` has been called.
+   * Keeps the reply to a new serial, and forgets the replies that fall out of the session's window.
+   * To be called after `use`.
    */
   keep(session: OnceSession, serial: number, reply: Reply): void {
     assert(serial > session.floor, "Cannot keep a reply: its serial is forgotten");
@@ -281,7 +285,8 @@ export class OnceSessions {
     this.#store(session, serial, reply);
     if (serial > session.highest) session.highest = serial;
     this.#forget(session, session.highest - SERIAL_WINDOW - 1);
-    // Whoever keeps more than its part makes room, and nobody for it: the newest reply always stays.
+    // A session that uses too much forgets its own replies, never those of others, nor its newest
+    // one.
     const bytesMax = this.#repliesBytesMaxOf(session);
     while (session.repliesBytes > bytesMax && session.floor < serial - 1) {
       this.#forget(session, session.floor + 1);
@@ -289,8 +294,8 @@ export class OnceSessions {
   }
 
   /**
-   * What the replies of one session may take: as long as there is much room, a good part of it; when
-   * there is little, what each session has that can be open.
+   * Maximum memory of the replies of one session, in bytes: a part of the share while there is
+   * room, and else the amount that each session may always use.
    */
   #repliesBytesMaxOf({ owner }: OnceSession): number {
     const { sessionsMax, repliesBytesMin } = this.#limitsOf(owner);
@@ -311,7 +316,7 @@ export class OnceSessions {
     return isProxy ? this.#shares.proxies : this.#shares.clients;
   }
 
-  /** A view of all sessions as they are now; one at a time. It costs little until sessions change. */
+  /** Begins a view of all sessions as they are now. Only one is open at a time. */
   beginView(): OnceSessionsView {
     assert(this.#view === null, "Cannot begin a view: current one has not ended");
     this.#view = new OnceSessionsView(++this.#lastViewId, [...this.#sessions.values()]);
@@ -322,13 +327,15 @@ export class OnceSessions {
     if (this.#view === view) this.#view = null;
   }
 
-  /** Puts back what a snapshot holds of all sessions together, before the sessions themselves. */
+  /**
+   * Restores what a snapshot holds about all sessions. To be called before sessions are restored.
+   */
   restore(timeMs: number, openedCount: number): void {
     this.#timeMs = timeMs;
     this.#openedCount = openedCount;
   }
 
-  /** Puts a session back, without replies; ids come in the order in which they were opened. */
+  /** Restores a session without replies. Sessions are restored in the order of opening. */
   restoreSession(image: Omit<SessionImage, "replies">): OnceSession {
     const session = new OnceSession(image.key, image.ttlMs, image.deadlineMs, image.owner);
     session.floor = image.floor;
@@ -337,7 +344,7 @@ export class OnceSessions {
     return session;
   }
 
-  /** Puts a reply of a session back. */
+  /** Restores a reply of a session. */
   restoreReply(session: OnceSession, serial: number, reply: Reply): void {
     this.#store(session, serial, reply);
   }
@@ -355,7 +362,9 @@ export class OnceSessions {
     this.#count(session, KEPT_REPLY_BYTES + replyBytes(reply));
   }
 
-  /** Raises the floor. Takes as many steps as there are replies or serials, whichever is less. */
+  /**
+   * Raises the floor. Takes time in proportion to the replies or the serials, whichever are fewer.
+   */
   #forget(session: OnceSession, floor: number): void {
     const before = session.floor;
     if (floor <= before) return;
@@ -388,7 +397,7 @@ export class OnceSessions {
   }
 
   #remove(session: OnceSession): void {
-    // A view may read it later: a removed session does not change any more.
+    // An open view may still read the session, which does not change any more.
     this.#expiries.remove(session);
     this.#sessions.delete(session.key);
     this.#repliesBytes -= session.repliesBytes;

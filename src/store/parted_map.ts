@@ -1,10 +1,10 @@
 /**
- * A power of two. A map that has doubled again and again copies all of itself at once: with a million
- * keys that takes longer than anything else may, with a part of them it is not felt.
+ * Number of parts, a power of two. A map copies all of itself when it doubles, which would stop the
+ * event loop for too long with a million keys, and takes 1/64 of the time with one part of them.
  */
 const PARTS = 64;
 
-/** A map by string in many parts, so that it grows and shrinks without a long pause. */
+/** A map with string keys in many parts, so that it grows and shrinks without a long pause. */
 export class PartedMap<T> {
   readonly #parts: readonly Map<string, T>[] = Array.from({ length: PARTS }, () => new Map());
 
@@ -25,15 +25,15 @@ export class PartedMap<T> {
   }
 
   #partOf(key: string): Map<string, T> {
-    // There is one for each number that comes out.
+    // `partOf` returns only indexes of parts.
     return this.#parts[partOf(key)] as Map<string, T>;
   }
 }
 
 /**
- * The part that a key belongs to. Looks at a few characters: at the last ones, where numbered keys
- * differ, and at some before. Keys that differ elsewhere only share a part, which is as slow as one
- * map, but not wrong.
+ * The part that a key belongs to. It depends on the last characters, in which numbered keys differ,
+ * and on a sample of those before. Keys that differ only in other characters share one part, which
+ * is slower and still correct.
  */
 export function partOf(key: string): number {
   let hash = key.length;
@@ -48,6 +48,6 @@ export function partOf(key: string): number {
   return (hash ^ (hash >>> 15)) & (PARTS - 1);
 }
 
-/** At so many characters of the end, and of what is before. */
+/** Number of characters that are sampled at the end, and of the rest. */
 const SAMPLES = 6;
 const MULTIPLIER = 0x01000193;

@@ -1,18 +1,19 @@
-import { assert } from "../base/errors.ts";
 import { latin1, writeLatin1 } from "../base/bytes.ts";
+import { assert } from "../base/errors.ts";
 import { HASHED_KEY_LENGTH_MAX } from "./key_table.ts";
 
-/** Of a segment that is a part of a slab. */
+/** Size of a segment that is a part of a slab. */
 export const SEGMENT_BYTES = 2 ** 18;
 /**
- * 40 MiB: the C library gives memory of more than 32 MiB back to the system as soon as it is free,
- * while smaller pieces may stay with the process for good. Pages that were never written cost nothing.
+ * Number of segments in a slab, which make 40 MiB: the C library returns freed memory of more than
+ * 32 MiB to the system at once, and may keep smaller pieces for good. Pages that were never written
+ * take no memory.
  */
 export const SLAB_SEGMENTS = 160;
-/** With so many free segments in all slabs together, one of them is emptied. */
+/** Number of free segments in all slabs beyond which one slab is emptied. */
 const FREE_SEGMENTS_MAX = SLAB_SEGMENTS * 5 / 4;
 
-/** A large piece of memory, of which each segment is a part. */
+/** A large piece of memory that is divided into segments. */
 class Slab {
   readonly #buffer = new ArrayBuffer(SLAB_SEGMENTS * SEGMENT_BYTES);
   readonly #free = Array.from({ length: SLAB_SEGMENTS }, (_, at) => SLAB_SEGMENTS - 1 - at);
@@ -35,7 +36,7 @@ class Slab {
     this.#free.push(at);
   }
 
-  /** Gives the memory back at once, not when garbage is collected. */
+  /** Frees the memory at once, not at the next garbage collection. */
   release(): void {
     this.#buffer.transfer(0);
   }
@@ -43,7 +44,7 @@ class Slab {
 
 /** The memory of one segment. */
 export class SegmentPlace {
-  /** `null`: it is a piece of memory of its own. */
+  /** `null`: the segment has a buffer of its own. */
   readonly slab: Slab | null;
   readonly at: number;
   readonly bytes: Uint8Array;
@@ -58,27 +59,28 @@ export class SegmentPlace {
 }
 
 /**
- * The memory for segments. Small states have pieces of their own, as large as they need; large ones
- * take parts of slabs, the fullest first. A slab that is empty goes back to the system, and one that
- * could be is pointed out (`isScarce`), so that its segments are emptied.
+ * Allocates memory for segments. The segments of a small state have buffers of their own, as large
+ * as needed. Those of a large state are parts of slabs, and the fullest slab is used first. A slab
+ * without segments is freed. When enough segments are free, one slab is chosen whose segments
+ * should be emptied (`isScarce`).
  */
 export class SegmentMemory {
   #slabs: Slab[] = [];
-  /** The slab that is being emptied: nothing more is taken from it. */
+  /** The slab that is being emptied: no segment is allocated in it. */
   #scarce: Slab | null = null;
   #usedSegments = 0;
 
-  /** How much memory the slabs take, used or not, pages that were never written among it. */
+  /** Size of all slabs in bytes, including free segments and pages that were never written. */
   get slabBytes(): number {
     return this.#slabs.length * SLAB_SEGMENTS * SEGMENT_BYTES;
   }
 
-  /** Memory of its own, for a segment of any size. */
+  /** Allocates a buffer for one segment of any size. */
   takeAlone(bytes: number): SegmentPlace {
     return new SegmentPlace(null, 0, new ArrayBuffer(bytes), 0, bytes);
   }
 
-  /** A part of a slab. */
+  /** Allocates a segment in a slab. */
   take(): SegmentPlace {
     let fullest: Slab | null = null;
     for (const slab of this.#slabs) {
@@ -107,7 +109,7 @@ export class SegmentMemory {
     slab.release();
   }
 
-  /** Whether there is a slab that should be emptied. */
+  /** Whether some slab should be emptied. */
   mayBeScarce(isSmall: boolean): boolean {
     if (this.#slabs.length === 0) return false;
     this.#scarce ??= this.#findScarce(isSmall);
@@ -115,9 +117,9 @@ export class SegmentMemory {
   }
 
   /**
-   * Whether the segment is a part of a slab that should be emptied.
+   * Whether the segment is in the slab that should be emptied.
    *
-   * @param isSmall the state needs no slab for what it holds
+   * @param isSmall whether the state is so small that it needs no slab
    */
   isScarce({ slab }: SegmentPlace, isSmall: boolean): boolean {
     return slab !== null && this.mayBeScarce(isSmall) && slab === this.#scarce;
@@ -134,20 +136,24 @@ export class SegmentMemory {
   }
 }
 
-/** Longer keys and values are better off as strings of their own. */
+/** Longest key and longest value of a record, in bytes. Longer ones are objects of V8. */
 export const RECORD_KEY_BYTES_MAX = HASHED_KEY_LENGTH_MAX;
 export const RECORD_VALUE_BYTES_MAX = 4096;
 
-/** Positions are below this. */
+/** All positions are below this. */
 export const POSITIONS_MAX = 2 ** 24;
 
-/** Records begin at multiples of this, and a place is counted in it: so it stays a small integer. */
+/**
+ * Records are aligned to units. A place is counted in units, so that V8 stores it as a small
+ * integer.
+ */
 const UNIT_BYTES = 8;
 const WORDS_PER_UNIT = 2;
 const HEADER_UNITS = 1;
 /**
- * A record begins with its position; the next word holds the lengths and a flag. The bits that are
- * left over in both words hold the stamp: its lower bits in the first, its upper in the second.
+ * The first word of a record holds its position. The second holds both lengths and the dead flag.
+ * The other bits of both words hold the stamp: the lower ones in the first word, the upper in the
+ * second.
  */
 const STATE_WORD = 1;
 const POSITION_BITS = 24;
@@ -163,25 +169,25 @@ const LOWER_STAMP_BITS = 32 - POSITION_BITS;
 const SEGMENT_UNITS_BITS = 15;
 const SEGMENT_UNITS_MAX = 2 ** SEGMENT_UNITS_BITS;
 /**
- * A small state takes little. A quarter of such a segment is still more than the largest record, so
- * that emptying one always wins more than is left unused at another's end.
+ * Size of the first segment. A quarter of it is larger than the largest record, so that emptying a
+ * segment always frees more than is left unused at the end of another one.
  */
 const SEGMENT_UNITS_MIN = 2 ** 12;
-/** When more than one unit of so many belongs to nobody any more, some are won back. */
+/** Segments are emptied while more than one in this many units is dead. */
 const DEAD_SHARE = 4;
-/** A state of so many units needs no slabs. */
+/** Number of units below which a state needs no slabs. */
 const SMALL_UNITS = 2 ** 20;
 
 /**
- * What one change does at most to win memory back: to move a record costs its units and a few more.
- * So it takes half a millisecond at most, and still keeps up with what a change leaves behind.
+ * Maximum work of one change to free memory, in units moved, `COST_PER_RECORD` added for each
+ * record. It takes at most half a millisecond, and keeps up with the units that changes leave dead.
  */
 const STEP_COST_MIN = 64;
 const STEP_COST_MAX = 4096;
 const STEP_COST_PER_UNIT = 10;
 const COST_PER_RECORD = 4;
 
-/** A stretch of memory that is filled from its beginning and emptied as a whole. */
+/** Memory that is filled from its beginning and freed as a whole. */
 class Segment {
   readonly index: number;
   readonly place: SegmentPlace;
@@ -200,24 +206,24 @@ class Segment {
   }
 }
 
-/** A segment on its way out, whose records before `unit` have left. */
+/** A segment that is being emptied. Its records before `unit` have moved. */
 interface Emptying {
   readonly segment: Segment;
   unit: number;
 }
 
 /**
- * Short keys with short values, in memory of our own. As objects of V8 each would take several times
- * its length, be moved twice when it is new, be visited at every later collection, and stand in
- * several places; here a key that is looked up and its value mostly are in two neighbouring cache
- * lines.
+ * Short keys with short values, in array buffers outside V8's heap. As an object of V8 each would
+ * take several times its length, be moved twice while it is young, be visited by every later
+ * garbage collection, and lie in several places. Here a key and its value mostly lie in two
+ * neighbouring cache lines.
  *
- * A record is known by its place, in units from the arena's beginning. A value of a length much like
- * its predecessor's is written over it. Any other needs a new record, at the end; what it leaves
- * behind is won back by moving all that is left of the segment with the most dead units, a few records
- * with each change. So about a quarter is dead at most, whatever the lengths of values are and in
- * which order they come; and memory that is not needed goes back to the system.
- * Design: the log-structured memory of RAMCloud (Rumble et al., FAST '14).
+ * A record is identified by its place, counted in units from the beginning of the arena. A new
+ * value that needs as many units as the old one overwrites it. Any other value needs a new record
+ * at the end, and the old record is dead. Dead records are freed by moving the live ones out of the
+ * segment with the most dead units, a few records with each change. So at most about a quarter of
+ * the units is dead, whatever the lengths and the order of the values, and unused memory is
+ * returned to the system. Design: the log-structured memory of RAMCloud (Rumble et al., FAST '14).
  */
 export class RecordArena {
   readonly #moved: (from: number, to: number) => void;
@@ -227,28 +233,28 @@ export class RecordArena {
   readonly #memory = new SegmentMemory();
   #emptying: Emptying | null = null;
   #allocatedUnits = 0;
-  /** Without those of the segment that is being emptied. */
+  /** Number of dead units, without those of the segment that is being emptied. */
   #deadUnits = 0;
 
-  /** @param moved is told of each record that stands at another place now, in the middle of `remove` */
+  /** @param moved is called for each record that has moved, within `remove` and `tidy` */
   constructor(moved: (from: number, to: number) => void) {
     this.#moved = moved;
   }
 
-  /** How much memory it holds, dead or not. */
+  /** Memory of all segments in bytes, including free and dead units. */
   get allocatedBytes(): number {
     return this.#allocatedUnits * UNIT_BYTES;
   }
 
-  /** How much memory it has reserved in large pieces, pages that were never written among it. */
+  /** Size of all slabs in bytes, including pages that were never written. */
   get slabBytes(): number {
     return this.#memory.slabBytes;
   }
 
   /**
-   * Makes a record; tells where. Key and value are as short as they must be.
+   * Adds a record and returns its place. Key and value must be short enough.
    *
-   * @param stamp a number of `STAMP_BITS` that the record keeps
+   * @param stamp a number of `STAMP_BITS` bits that the record keeps
    */
   add(position: number, key: string, value: string, stamp: number): number {
     assert(position < POSITIONS_MAX, "Cannot add a record: its position is too high");
@@ -291,7 +297,7 @@ export class RecordArena {
     return valueLengthOf(this.#stateAt(place));
   }
 
-  /** The number that was given to the record. */
+  /** The position that was stored in the record. */
   positionAt(place: number): number {
     const word = this.#segmentOf(place).words[unitOf(place) * WORDS_PER_UNIT] as number;
     return word & POSITION_MASK;
@@ -318,7 +324,7 @@ export class RecordArena {
     words[at + STATE_WORD] = state | stamp >>> LOWER_STAMP_BITS << STATE_BITS;
   }
 
-  /** Writes another value into a record, if it takes just as many units; tells whether it does. */
+  /** Overwrites the value if the new one needs as many units. Returns whether it did. */
   overwrite(place: number, value: string): boolean {
     const segment = this.#segmentOf(place);
     const unit = unitOf(place);
@@ -335,7 +341,7 @@ export class RecordArena {
     return true;
   }
 
-  /** Takes a record away; others may move. */
+  /** Removes a record. Others may move. */
   remove(place: number): void {
     const segment = this.#segmentOf(place);
     const stateWord = unitOf(place) * WORDS_PER_UNIT + STATE_WORD;
@@ -347,14 +353,14 @@ export class RecordArena {
     this.#winBack(Math.min(STEP_COST_MAX, STEP_COST_MIN + units * STEP_COST_PER_UNIT));
   }
 
-  /** Wins back some memory where there is some to be won; others may move. */
+  /** Frees a bounded amount of dead memory, if there is enough. Records may move. */
   tidy(): void {
     this.#winBack(STEP_COST_MAX);
   }
 
   #segmentOf(place: number): Segment {
     const segment = this.#segments[place >> SEGMENT_UNITS_BITS];
-    // The message is the same for all, so that nothing is put together when there is no need for it.
+    // A constant message: building one would cost time even when the assertion holds.
     assert(
       segment !== undefined && segment !== null,
       "Cannot find a record: its place is not there",
@@ -366,7 +372,7 @@ export class RecordArena {
     return this.#segmentOf(place).words[unitOf(place) * WORDS_PER_UNIT + STATE_WORD] as number;
   }
 
-  /** The newest segment, or a new one, with room for so many units at its end. */
+  /** The newest segment if it has room for the units at its end, else a new one. */
   #segmentWith(units: number): Segment {
     const segment = this.#head;
     return segment === null || segment.filledUnits + units > segment.units
@@ -375,7 +381,7 @@ export class RecordArena {
   }
 
   #newSegment(): Segment {
-    if (this.#head !== null) { // what is left of it can never be used
+    if (this.#head !== null) { // the rest of it stays unused
       const left = this.#head.units - this.#head.filledUnits;
       this.#head.deadUnits += left;
       this.#deadUnits += left;
@@ -393,7 +399,7 @@ export class RecordArena {
     return this.#memory.takeAlone(units * UNIT_BYTES);
   }
 
-  /** Goes on emptying segments as long as there is reason to, and for no more than this cost. */
+  /** Continues to empty segments while too much is dead, up to this cost. */
   #winBack(costMax: number): void {
     let cost = 0;
     while (cost < costMax) {
@@ -403,7 +409,9 @@ export class RecordArena {
     }
   }
 
-  /** The segment with the most dead units when too many are dead; or one whose slab is scarce. */
+  /**
+   * The segment with the most dead units if too many are dead, else one of the slab to be emptied.
+   */
   #nextToEmpty(): Emptying | null {
     const isSmall = this.#allocatedUnits < SMALL_UNITS / 2;
     const hasDead = this.#deadUnits * DEAD_SHARE > this.#allocatedUnits;
@@ -420,7 +428,7 @@ export class RecordArena {
     return { segment: worst, unit: 0 };
   }
 
-  /** Moves the next record to the end; after the last gives the segment back. Tells what it cost. */
+  /** Moves the next record to the end, or frees the segment after the last. Returns the cost. */
   #moveOne(emptying: Emptying): number {
     const { segment, unit } = emptying;
     if (unit >= segment.filledUnits) {
@@ -454,7 +462,7 @@ export class RecordArena {
   }
 }
 
-/** Where in its segment a place is. */
+/** The unit of a place within its segment. */
 function unitOf(place: number): number {
   return place & (SEGMENT_UNITS_MAX - 1);
 }
@@ -463,7 +471,7 @@ function placeOf({ index }: Segment, unit: number): number {
   return index * SEGMENT_UNITS_MAX + unit;
 }
 
-/** Where in its segment the bytes of a record begin: those of the key, and then the value's. */
+/** The offset in the segment at which the bytes of a record begin: the key, and then the value. */
 function bytesFrom(unit: number): number {
   return (unit + HEADER_UNITS) * UNIT_BYTES;
 }
@@ -484,7 +492,7 @@ function unitsOf(state: number): number {
   return unitsFor(keyLengthOf(state) + valueLengthOf(state));
 }
 
-/** How many units a record with so many bytes takes. */
+/** Number of units of a record with this many bytes of key and value. */
 function unitsFor(length: number): number {
   return HEADER_UNITS + (length + UNIT_BYTES - 1 >>> 3);
 }

@@ -1,5 +1,7 @@
-/** Settings of the cluster: part of the replicated state, changed by writes only. */
+/**
+ * Settings of the cluster. They are part of the replicated state, so that only writes change them.
+ */
 export class Settings {
-  /** The user's bound of what the state may take, in bytes; 0: only the built-in bound applies. */
+  /** The user's bound of the memory of the state in bytes; 0: only the built-in bound applies. */
   memoryBytesMax = 0;
 }
