@@ -1,8 +1,8 @@
 import { type Arguments, isByteString } from "../base/byte_string.ts";
 import { integerIn } from "../base/integer.ts";
 import { OK, type Reply, SimpleString } from "../resp/reply.ts";
-import { type Found, KEY_OVERHEAD_BYTES } from "../store/keyspace.ts";
-import { typeOf, valueBytes } from "../store/values/value.ts";
+import { KEY_OVERHEAD_BYTES } from "../store/keyspace.ts";
+import { type Found, typeOf, valueBytes } from "../store/values/value.ts";
 import { argument, integerAt, isOption } from "./arguments.ts";
 import {
   ALL_KEYS,

@@ -1,6 +1,6 @@
 import { type ByteString, isByteString } from "../base/byte_string.ts";
-import type { Found, Keyspace } from "../store/keyspace.ts";
-import { isOfType } from "../store/values/value.ts";
+import type { Keyspace } from "../store/keyspace.ts";
+import { type Found, isOfType } from "../store/values/value.ts";
 import type { TypedValue, ValueType } from "../store/values/value_type.ts";
 import { WRONG_TYPE } from "./command_error.ts";
 

@@ -4,6 +4,9 @@
  */
 export type DeadlineMs = number | bigint;
 
+/** Maximum number of due keys or sessions that one `advanceTime` removes, which bounds how long it takes. */
+export const EXPIRED_PER_STEP_MAX = 1000;
+
 /** Number of entries that one step of `countDueInSteps` counts. */
 const ENTRIES_PER_STEP = 1024;
 

@@ -1,20 +1,12 @@
 import { type ByteString, isByteString } from "../base/byte_string.ts";
 import { assert } from "../base/errors.ts";
-import { type DeadlineMs, Deadlines } from "./deadlines.ts";
+import { type DeadlineMs, Deadlines, EXPIRED_PER_STEP_MAX } from "./deadlines.ts";
 import { type Item, Items } from "./items.ts";
 import { KeyFrequencies } from "./key_frequency.ts";
 import { DEFAULT_HASH_SEED, type HashSeed } from "./key_table.ts";
-import { DUE_KEY, imageAt, type KeyName, KeyspaceView } from "./keyspace_view.ts";
-import { isOfType, type Value, valueBytes } from "./values/value.ts";
+import { DUE_KEY, imageAt, KEY_VIEWS_MAX, type KeyName, KeyspaceView } from "./keyspace_view.ts";
+import { type Found, isOfType, type Value, valueBytes } from "./values/value.ts";
 import type { TypedValue, ValueType } from "./values/value_type.ts";
-
-/** Maximum number of due keys that one `advanceTime` removes, which bounds how long it takes. */
-export const EXPIRED_PER_STEP_MAX = 1000;
-
-/**
- * Maximum number of views of the keys alone that are open at once. Each costs every write a copy.
- */
-export const KEY_VIEWS_MAX = 4;
 
 /** Number of positions that one step of `keyNearInSteps` looks at. */
 const POSITIONS_PER_STEP = 1024;
@@ -25,13 +17,6 @@ export const KEY_OVERHEAD_BYTES = 160;
 /** Stands for an epoch where another key may hold the same value, and for every string. */
 const SHARED = 0;
 
-/** The value and the deadline of a key. */
-export interface Found {
-  readonly value: Value;
-  /** `null`: the key does not expire. */
-  readonly deadlineMs: DeadlineMs | null;
-}
-
 /**
  * The keys and values of the replicated state machine.
  *
@@ -41,8 +26,7 @@ export interface Found {
  *
  * A key expires by the log's time alone (`advanceTime`). A key that is due and not removed yet
  * counts as absent everywhere. Reads change nothing. Equal calls in equal order give equal states,
- * positions included. The state consists of the time, and the key, value and deadline at each
- * position.
+ * positions included. The state consists of the time, and of keys, values and deadlines by position.
  *
  * A key or string that is handed in must not be a slice of a larger string, which V8 would keep in
  * memory with it.
@@ -219,7 +203,6 @@ export class Keyspace {
    * key holds is copied first.
    *
    * @param change must not use the keyspace, and must not keep the value
-   * @returns what `change` returns
    */
   edit<View extends TypedValue, Editable extends View, Result>(
     key: string,

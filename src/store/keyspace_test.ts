@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { type Random, randomInteger, seededRandom } from "../base/random.ts";
-import { EXPIRED_PER_STEP_MAX, type Found, Keyspace } from "./keyspace.ts";
+import { EXPIRED_PER_STEP_MAX } from "./deadlines.ts";
+import { Keyspace } from "./keyspace.ts";
 import type { KeyImage, KeyspaceView } from "./keyspace_view.ts";
+import type { Found } from "./values/value.ts";
 
 /** All that a keyspace is: its keys in order of position, due ones as well. */
 function stateOf(keyspace: Keyspace): KeyImage[] {

@@ -50,6 +50,11 @@ export class KeyspaceView<T = KeyImage> {
   }
 }
 
+/**
+ * Maximum number of views of the keys alone that are open at once. Each costs every write a copy.
+ */
+export const KEY_VIEWS_MAX = 4;
+
 /** The image of a key in a view without values. */
 export interface KeyName {
   /** `null`: the key was due. */

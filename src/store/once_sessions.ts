@@ -1,8 +1,7 @@
 import { assert } from "../base/errors.ts";
 import type { Reply } from "../resp/reply.ts";
-import { type Expiring, ExpiryHeap } from "./deadlines.ts";
+import { EXPIRED_PER_STEP_MAX, type Expiring, ExpiryHeap } from "./deadlines.ts";
 import { KeptReplies, replyBytes } from "./kept_replies.ts";
-import { EXPIRED_PER_STEP_MAX } from "./keyspace.ts";
 
 /**
  * Who opened a session, as stated by the leader that received the request. A session counts towards

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { AssertionFailure } from "../base/errors.ts";
 import { randomInteger, seededRandom } from "../base/random.ts";
-import { EXPIRED_PER_STEP_MAX } from "./keyspace.ts";
+import { EXPIRED_PER_STEP_MAX } from "./deadlines.ts";
 import {
   NO_OWNER,
   OnceSession,

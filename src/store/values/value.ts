@@ -1,4 +1,5 @@
 import { type ByteString, isByteString } from "../../base/byte_string.ts";
+import type { DeadlineMs } from "../deadlines.ts";
 import { stringType } from "./string_type.ts";
 import type { AnyValueType, TypedValue, ValueDescription, ValueType } from "./value_type.ts";
 
@@ -7,6 +8,13 @@ import type { AnyValueType, TypedValue, ValueDescription, ValueType } from "./va
  * change it. So a read that lets writes go on between its steps must not keep one.
  */
 export type Value = ByteString | TypedValue;
+
+/** The value and the deadline of a key. */
+export interface Found {
+  readonly value: Value;
+  /** `null`: the key does not expire. */
+  readonly deadlineMs: DeadlineMs | null;
+}
 
 /** The types of this build beside strings. A new type is a module in this folder and a row here. */
 export const VALUE_TYPES: readonly AnyValueType[] = [];
