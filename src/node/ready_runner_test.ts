@@ -200,7 +200,7 @@ Deno.test("what is committed behind a snapshot is applied once the snapshot is i
   writer.apply();
   assertEquals(done(), ["install 20"]);
   while (syncs.length > 0) endSync();
-  assertEquals(done(), ["installed", "advance 1"]);
+  assertEquals(done(), ["prune", "advance 1"]);
   writer.apply();
   assertEquals(done(), ["apply 21"]);
 });
