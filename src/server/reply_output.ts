@@ -1,4 +1,4 @@
-import type { ByteString } from "../base/byte_string.ts";
+import { type ByteString, writeByteString } from "../base/byte_string.ts";
 import type { Cancel, Clock } from "../platform/clock.ts";
 import type { Socket } from "../platform/sockets.ts";
 
@@ -76,6 +76,18 @@ export interface OutputSocket extends Pick<Socket, "writableLength" | "writableN
 }
 
 /**
+ * Maximum bytes of pieces that are copied into one write. A write costs 30 to 50 µs, whatever its
+ * size, and a copy of 100 KiB within memory that was used before about 5 µs.
+ */
+const JOINED_BYTES_MAX = 128 * 1024;
+
+/**
+ * Memory to join pieces in, shared by all outputs. A socket that has handed everything to the system
+ * when `write` returns has no more use for it; one that has not keeps it.
+ */
+let joined: Uint8Array | null = null;
+
+/**
  * The replies to one client, handed to the socket in pieces as the client takes them. Long texts are
  * never joined: together they may be longer than a string can be.
  */
@@ -136,11 +148,12 @@ export class ReplyOutput {
   send(): void {
     let room = SOCKET_BYTES_MAX;
     while (this.#bytes > 0 && room > 0 && this.#socket.writableLength < SOCKET_BYTES_MAX) {
-      const next = this.#next();
+      const next = this.#join() ?? this.#next();
       this.#bytes -= next.length;
       room -= next.length;
       if (typeof next === "string") this.#socket.write(next, "latin1");
       else this.#socket.write(next);
+      if (this.#socket.writableLength > 0) joined = null;
     }
   }
 
@@ -149,6 +162,33 @@ export class ReplyOutput {
     this.#from = 0;
     this.#last = "";
     this.#bytes = 0;
+  }
+
+  /** As many of the next pieces as one write may join; `null` if they are fewer than two. */
+  #join(): Uint8Array | null {
+    // A socket that holds bytes writes later, and would keep the memory of each write.
+    if (this.#waiting.length === 0 || this.#socket.writableLength > 0) return null;
+    let count = 0;
+    let bytes = -this.#from;
+    for (const piece of this.#waiting) {
+      if (bytes + piece.length > JOINED_BYTES_MAX) break;
+      bytes += piece.length;
+      count++;
+    }
+    const takesLast = count === this.#waiting.length &&
+      bytes + this.#last.length <= JOINED_BYTES_MAX;
+    if (count + (takesLast ? 1 : 0) < 2) return null;
+    joined ??= new Uint8Array(JOINED_BYTES_MAX);
+    let at = 0;
+    for (const piece of this.#waiting.splice(0, count)) {
+      at = writeByteString(joined, at, this.#from === 0 ? piece : partOf(piece, this.#from));
+      this.#from = 0;
+    }
+    if (takesLast) {
+      at = writeByteString(joined, at, this.#last);
+      this.#last = "";
+    }
+    return joined.subarray(0, at);
   }
 
   #next(): ByteString {
@@ -167,6 +207,11 @@ export class ReplyOutput {
       this.#from = 0;
     }
     if (from === 0 && to === first.length) return first;
-    return typeof first === "string" ? first.slice(from, to) : first.subarray(from, to);
+    return partOf(first, from, to);
   }
+}
+
+/** A part of a piece, which shares its memory. */
+function partOf(piece: ByteString, from: number, to = piece.length): ByteString {
+  return typeof piece === "string" ? piece.slice(from, to) : piece.subarray(from, to);
 }

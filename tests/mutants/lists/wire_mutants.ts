@@ -364,6 +364,22 @@ export const wireMutants: readonly Mutant[] = [
     killers: [REQUESTS],
   },
   {
+    name: "joined-memory-reused-too-early",
+    bug: "replies that the socket still holds are overwritten by the next ones",
+    file: "src/server/reply_output.ts",
+    find: "if (this.#socket.writableLength > 0) joined = null;",
+    replace: "",
+    killers: [OUTPUT],
+  },
+  {
+    name: "joined-from-the-beginning",
+    bug: "a piece that was sent in part is sent again when it is joined with the next ones",
+    file: "src/server/reply_output.ts",
+    find: "this.#from === 0 ? piece : partOf(piece, this.#from)",
+    replace: "piece",
+    killers: [OUTPUT],
+  },
+  {
     name: "bytes-overtake-text",
     bug: "a long value is sent before the replies that precede it",
     file: "src/server/reply_output.ts",
