@@ -8,7 +8,7 @@
  */
 import { Buffer } from "node:buffer";
 import net from "node:net";
-import { type Asker, BatchPacer } from "../../src/node/clients/batch_pacer.ts";
+import { BatchPacer, type PacedClient } from "../../src/node/clients/batch_pacer.ts";
 import { FrameDecoder, FrameWriter } from "../../src/node/peers/frames.ts";
 import { systemClock } from "../../src/platform/clock.ts";
 import { DenoDisk } from "../../src/platform/deno_disk.ts";
@@ -87,8 +87,8 @@ class Follower {
   }
 }
 
-class Client implements Asker {
-  answeredWith: Asker["answeredWith"] = null;
+class Client implements PacedClient {
+  answeredWith: PacedClient["answeredWith"] = null;
 
   constructor(readonly socket: net.Socket) {}
 }

@@ -61,7 +61,7 @@ export class Node implements PeerHandler {
   readonly #budget: TurnBudget;
   readonly #applier: Applier;
   readonly #snapshots: NodeSnapshots | null;
-  readonly #writer: ReadyRunner;
+  readonly #runner: ReadyRunner;
   readonly #ownDisk: OwnDisk;
   readonly #ticker: Ticker;
   readonly #majority: MajorityWatch;
@@ -101,7 +101,7 @@ export class Node implements PeerHandler {
     this.#budget = parts.budget;
     this.#applier = parts.applier;
     this.#snapshots = parts.snapshots;
-    this.#writer = parts.writer;
+    this.#runner = parts.writer;
     this.#ownDisk = parts.ownDisk;
     this.#ticker = parts.ticker;
     this.#majority = parts.majority;
@@ -168,7 +168,7 @@ export class Node implements PeerHandler {
   stop(): void {
     this.#isStopped = true;
     this.#ticker.stop();
-    this.#writer.stop();
+    this.#runner.stop();
     this.#snapshots?.stop();
     this.#applier.giveUp();
     this.#membership.stop(STOPPING);
@@ -337,7 +337,7 @@ export class Node implements PeerHandler {
       this.#seal();
     }
     this.#applier.goOn();
-    if (this.#isLeader || this.#requests.hasReads || !this.#writer.isBusy) this.#writer.apply();
+    if (this.#isLeader || this.#requests.hasReads || !this.#runner.isBusy) this.#runner.apply();
     this.#requests.answerReads();
     this.#catchUp.note(startMs, {
       isLeader: this.#isLeader,
@@ -348,7 +348,7 @@ export class Node implements PeerHandler {
     this.#requests.checkWaiters();
     this.#followMembers();
     this.#peers?.flush();
-    if (!this.#writer.isBusy) this.#writer.apply();
+    if (!this.#runner.isBusy) this.#runner.apply();
     if (!this.#budget.isResting) this.#applier.goOnBeside();
     if (this.#applier.hasWork || !this.#budget.isLeft) this.#budget.rest();
     const { memoryBytesMax } = this.#options.machine;
@@ -374,7 +374,7 @@ export class Node implements PeerHandler {
     for (const message of ready.messages) this.#peers?.send(message);
     for (const wanted of ready.snapshotsWanted) this.#snapshots?.send(wanted);
     if (this.#isLeader && ready.entries.length > 0) this.#peers?.flush(); // followers write meanwhile
-    this.#writer.carryOut(ready, !this.#isLeader && !this.#requests.hasReads);
+    this.#runner.carryOut(ready, !this.#isLeader && !this.#requests.hasReads);
     if (this.#isStopped) return; // the log failed
     this.#requests.confirm(ready);
   }
@@ -386,7 +386,7 @@ export class Node implements PeerHandler {
     this.#addresses.noteLeader(leaderId, transferringTo);
     const isSame = role === this.#role && term === this.#term && leaderId === this.#leaderId;
     if (isSame) return;
-    this.#writer.apply(); // the log's time continues from the newest applied entry
+    this.#runner.apply(); // the log's time continues from the newest applied entry
     const hasSteppedDown = this.#isLeader && (role !== "leader" || term !== this.#term);
     this.#options.logger.info(describeRole(role, term, leaderId));
     this.#role = role;

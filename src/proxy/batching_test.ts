@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { ManualClock } from "../../tests/support/node/manual_clock.ts";
-import type { Asker } from "../node/clients/batch_pacer.ts";
+import type { PacedClient } from "../node/clients/batch_pacer.ts";
 import { Batching, type BatchSender } from "./upstream.ts";
 
 /** A connection that only counts. */
@@ -12,8 +12,8 @@ class Sender implements BatchSender {
   isReady = true;
   newestLeftMs = -Infinity;
   /** The batches under way, each with its clients. */
-  readonly underWay: Asker[][] = [];
-  #open: Asker[] = [];
+  readonly underWay: PacedClient[][] = [];
+  #open: PacedClient[] = [];
 
   constructor(batching: Batching, clock: ManualClock) {
     this.#batching = batching;
@@ -25,7 +25,7 @@ class Sender implements BatchSender {
   }
 
   /** So many requests of these clients, one each; what may leave then leaves. */
-  ask(clients: readonly Asker[], bytes = 1): void {
+  ask(clients: readonly PacedClient[], bytes = 1): void {
     for (const client of clients) {
       this.openCount++;
       this.openBytes += bytes;
@@ -50,7 +50,7 @@ class Sender implements BatchSender {
 function fixture(requestsMax?: number) {
   const clock = new ManualClock();
   const batching = new Batching(clock, requestsMax);
-  const clients = Array.from({ length: 50 }, (): Asker => ({ answeredWith: null }));
+  const clients = Array.from({ length: 50 }, (): PacedClient => ({ answeredWith: null }));
   const [one, other] = [new Sender(batching, clock), new Sender(batching, clock)];
   return { clock, batching, clients, one, other };
 }

@@ -33,9 +33,10 @@ export interface WaitingTotals {
  * 3. A stamped write is executed once, however many copies of it are in flight. A copy that nobody
  *    waits for may arrive late, and changes nothing.
  *
- * A write whose session is gone may be refused alone, contrary to 1. It is not sent again when a
- * later write may have been executed. When it may have been executed itself, its outcome is
- * unknown. The same holds for an unstamped write whose answer is lost.
+ * There are two exceptions. A node may refuse one write alone, contrary to 1, because it no longer
+ * knows the exactly-once session of its stamp; and 3 does not hold for a write without a stamp. Such
+ * a write is not sent again if a later write may have been executed. If it may have been executed
+ * itself, the client gets an error that says so.
  *
  * A read may be sent again only while no later write to its keys can have been executed. So such a
  * write is not sent until the read is answered (`mustWait`).

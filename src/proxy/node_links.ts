@@ -39,15 +39,15 @@ export class Backoff {
 /** What happens on the connections to a node. */
 export interface NodeLinksEvents {
   /** A connection takes requests now. */
-  ready(): void;
+  onLinkReady(): void;
   /** Clients' reads may go over a connection now. */
-  readable(): void;
+  onReadable(): void;
   /** The oldest request in flight got its answer. */
-  answered(upstream: Upstream, request: ProxyRequest, text: string): void;
+  onLinkAnswer(upstream: Upstream, request: ProxyRequest, text: string): void;
   /** All answers that had arrived are delivered. */
-  settled(upstream: Upstream, nowMs: number): void;
+  onLinkDelivered(upstream: Upstream, nowMs: number): void;
   /** The connection has ended. Take its requests in flight with `takeLost`. */
-  closed(upstream: Upstream, reason: string): void;
+  onLinkClose(upstream: Upstream, reason: string): void;
 }
 
 export interface LinkOptions {
@@ -140,20 +140,20 @@ export class NodeLinks implements UpstreamEvents {
     return this.#upstream(protocol, null, true);
   }
 
-  ready(upstream: Upstream): void {
+  onReady(upstream: Upstream): void {
     if (upstream.fenceTerm === null) this.#readerBackoff.noteSuccess();
     if (this.node.isReadable) this.#probe(upstream, this.#nowMs());
-    this.#options.events.ready();
+    this.#options.events.onLinkReady();
   }
 
-  answered(upstream: Upstream, request: ProxyRequest, text: string): void {
+  onAnswer(upstream: Upstream, request: ProxyRequest, text: string): void {
     const refusal = refusalOf(text);
     if (refusal !== null) this.#noteRefusal(upstream, request, refusal);
     else if (!upstream.isProven && upstream.fenceTerm !== null) {
       upstream.isProven = true;
       this.#writerBackoff.noteSuccess();
     }
-    this.#options.events.answered(upstream, request, text);
+    this.#options.events.onLinkAnswer(upstream, request, text);
   }
 
   #noteRefusal(
@@ -172,9 +172,9 @@ export class NodeLinks implements UpstreamEvents {
     if (refusal === "moved" || request.isWrite) upstream.isOver = true;
   }
 
-  probed(upstream: Upstream, text: string): void {
+  onProbeAnswer(upstream: Upstream, text: string): void {
     const isReadable = this.#noteProbe(upstream, refusalOf(text) !== null, this.#nowMs());
-    if (isReadable) this.#options.events.readable();
+    if (isReadable) this.#options.events.onReadable();
   }
 
   /** Adapts the connections to the state that the node reported last. */
@@ -213,7 +213,7 @@ export class NodeLinks implements UpstreamEvents {
     return !isProven;
   }
 
-  closed(upstream: Upstream, reason: string): void {
+  onClose(upstream: Upstream, reason: string): void {
     const nowMs = this.#nowMs();
     upstream.isAccepting = false;
     this.#former.delete(upstream);
@@ -224,7 +224,7 @@ export class NodeLinks implements UpstreamEvents {
     }
     const isUnanswered = upstream.oldestSentMs !== Infinity;
     if (upstream.isDedicated && isUnanswered) this.#pause(nowMs);
-    this.#options.events.closed(upstream, reason);
+    this.#options.events.onLinkClose(upstream, reason);
   }
 
   /** The node has just refused a request that does not depend on its leadership. */
@@ -232,10 +232,10 @@ export class NodeLinks implements UpstreamEvents {
     this.pausedUntilMs = nowMs + REFUSAL_PAUSE_MS;
   }
 
-  settled(upstream: Upstream): void {
+  onDelivered(upstream: Upstream): void {
     const nowMs = this.#nowMs();
     this.#noteLatency(upstream, nowMs);
-    this.#options.events.settled(upstream, nowMs);
+    this.#options.events.onLinkDelivered(upstream, nowMs);
   }
 
   #nowMs(): number {

@@ -89,7 +89,7 @@ export class ProxyFrontend extends Dispatcher<RequestText>
     request: RequestText,
     reply: PendingReply,
   ): void {
-    // `closed` ends the connection of its own that a request to the leader waits on.
+    // A request that waits at the leader for long has a connection of its own, which `forget` ends.
     if (command.kind === "local") reply.whenGone(() => {});
     let passed = request;
     if (command.name === SESSION_OPEN) {

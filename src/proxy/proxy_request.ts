@@ -3,7 +3,7 @@ import type { Listed } from "../base/linked_list.ts";
 import type { Command } from "../commands/command.ts";
 import { SESSION_GROUP } from "../commands/session_rows.ts";
 import { keysOf } from "../commands/table.ts";
-import type { Asker } from "../node/clients/batch_pacer.ts";
+import type { PacedClient } from "../node/clients/batch_pacer.ts";
 import { encodeCount, encodeReply, type Protocol } from "../resp/encode.ts";
 import { ErrorReply } from "../resp/reply.ts";
 import type { RequestText } from "../resp/request_decoder.ts";
@@ -39,7 +39,7 @@ export interface EncodedReplySink {
 }
 
 /** The client of a request, as far as the request and its connection know it. */
-export interface RequestOwner extends Asker {
+export interface RequestOwner extends PacedClient {
   readonly isClosed: boolean;
   /** Number of writes sent and not answered. */
   readonly writesUnderWay: number;

@@ -140,25 +140,25 @@ export class Router implements UpstreamPoolEvents, SessionLink {
 
   // `UpstreamPoolEvents`: what happens on the connections.
 
-  ready(): void {
+  onLinkReady(): void {
     if (this.#isStopped) return;
     this.pool.update();
     this.#sessions.maintain(this.#nowMs());
     this.#retryHeld();
   }
 
-  answered(upstream: Upstream, request: ProxyRequest, text: string): void {
+  onLinkAnswer(upstream: Upstream, request: ProxyRequest, text: string): void {
     if (request.isRepeatable && doubtOf(text) !== null) this.#doubted(upstream, request, text);
     request.client.takeAnswer(request, text);
     if (upstream.isDedicated) upstream.destroy("its request is answered");
   }
 
-  readable(): void {
+  onReadable(): void {
     this.pool.update();
     this.#retryHeld();
   }
 
-  settled(upstream: Upstream, nowMs: number): void {
+  onLinkDelivered(upstream: Upstream, nowMs: number): void {
     let client = this.#room.first(upstream);
     for (; client !== null; client = this.#room.first(upstream)) {
       const request = client.first;
@@ -169,9 +169,9 @@ export class Router implements UpstreamPoolEvents, SessionLink {
     if (!upstream.isAccepting && upstream.underWay === 0) upstream.destroy("its term is over");
   }
 
-  closed(upstream: Upstream, reason: string): void {
+  onLinkClose(upstream: Upstream, reason: string): void {
     this.pool.forget(upstream);
-    if (reason.startsWith("sent ")) {
+    if (upstream.isNodesFault) {
       this.#options.logger.warn(`node ${upstream.node.label} ${reason}`);
     }
     const clients = new Set<RequestOwner>();
@@ -183,10 +183,10 @@ export class Router implements UpstreamPoolEvents, SessionLink {
       clients.add(request.client);
     }
     for (const client of clients) client.proceed();
-    this.retired(upstream);
+    this.onRetired(upstream);
   }
 
-  takenBack(requests: readonly ProxyRequest[]): void {
+  onTakenBack(requests: readonly ProxyRequest[]): void {
     const clients = new Set<RequestOwner>();
     for (const request of requests) {
       request.client.takeLoss(request, "no");
@@ -195,7 +195,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
     for (const client of clients) client.proceed();
   }
 
-  retired(upstream: Upstream): void {
+  onRetired(upstream: Upstream): void {
     const nowMs = this.#nowMs();
     for (let left = this.#room.countOf(upstream); left > 0; left--) {
       const client = this.#room.shift(upstream);

@@ -2,11 +2,11 @@ import type { ByteString } from "../base/byte_string.ts";
 import { messageOf } from "../base/errors.ts";
 import { replyTooLarge } from "../commands/command_error.ts";
 import {
-  type Asker,
   BatchPacer,
   type BatchStatus,
   FULL_BATCH_BYTES,
   LONG_WAY_MS,
+  type PacedClient,
 } from "../node/clients/batch_pacer.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Address, Network, Stream } from "../platform/network.ts";
@@ -55,7 +55,7 @@ export class Batching {
   }
 
   /** Notes a request of this client. @returns whether the caller should call `flush` soon */
-  add(sender: BatchSender, client: Asker): boolean {
+  add(sender: BatchSender, client: PacedClient): boolean {
     this.#senders.add(sender);
     this.#pacer.noteRequest(client);
     return this.#pacer.mayBeDue(this.#statusOf(sender));
@@ -75,7 +75,7 @@ export class Batching {
   }
 
   /** All requests of a batch are answered, these among them. */
-  noteAnswers(requests: readonly { readonly client: Asker }[]): void {
+  noteAnswers(requests: readonly { readonly client: PacedClient }[]): void {
     this.#pacer.noteAnswers(requests);
     this.flush();
   }
@@ -123,15 +123,15 @@ export interface UpstreamOptions {
 
 export interface UpstreamEvents {
   /** The connection takes requests now. */
-  ready(upstream: Upstream): void;
+  onReady(upstream: Upstream): void;
   /** The oldest request in flight got its answer. */
-  answered(upstream: Upstream, request: ProxyRequest, text: string): void;
+  onAnswer(upstream: Upstream, request: ProxyRequest, text: string): void;
   /** The probe was answered. */
-  probed(upstream: Upstream, text: string): void;
+  onProbeAnswer(upstream: Upstream, text: string): void;
   /** All answers that had arrived are delivered. */
-  settled(upstream: Upstream): void;
+  onDelivered(upstream: Upstream): void;
   /** The connection has ended. Take its requests in flight with `takeLost`. */
-  closed(upstream: Upstream, reason: string): void;
+  onClose(upstream: Upstream, reason: string): void;
 }
 
 /**
@@ -168,6 +168,8 @@ export class Upstream implements BatchSender {
   isOver = false;
   /** Whether the node closed it, broke the protocol, or did not answer in time. */
   isBroken = false;
+  /** Whether the proxy closed it because the node broke the protocol or did not answer in time. */
+  isNodesFault = false;
   /**
    * For reads: whether the node has answered two probes since it became readable, so that clients'
    * reads may follow. Fenced: whether it has executed a request.
@@ -369,6 +371,7 @@ export class Upstream implements BatchSender {
   /** @param isNodesFault whether the node is at fault */
   destroy(reason: string, isNodesFault = false): void {
     if (this.#state === "closed") return;
+    this.isNodesFault = isNodesFault;
     this.#stream.close();
     this.#closed(reason, isNodesFault);
   }
@@ -380,7 +383,7 @@ export class Upstream implements BatchSender {
 
   #becomeReady(): void {
     this.#state = "ready";
-    this.#options.events.ready(this);
+    this.#options.events.onReady(this);
     this.#batching.flush();
   }
 
@@ -411,7 +414,7 @@ export class Upstream implements BatchSender {
       return this.destroy(`sent invalid RESP: ${scanned.error}`, true);
     }
     this.#countAnswers(answers);
-    this.#options.events.settled(this);
+    this.#options.events.onDelivered(this);
   }
 
   /** Counts answers towards the batches, which are answered in order. */
@@ -445,14 +448,14 @@ export class Upstream implements BatchSender {
     const request = isPush ? undefined : this.#underWay.shift();
     if (request === undefined) return this.destroy("sent a reply that nobody asked for", true);
     if (this.#beforeProbe >= 0 && this.#beforeProbe-- === 0) {
-      return this.#options.events.probed(this, text);
+      return this.#options.events.onProbeAnswer(this, text);
     }
     if (request === null) return;
     this.#bytesUnderWay -= request.bytes;
     this.answeredSentMs = request.sentMs;
     this.#answeredRequests.push(request);
     request.rest = rest;
-    this.#options.events.answered(this, request, text);
+    this.#options.events.onAnswer(this, request, text);
   }
 
   #closed(reason: string, isNodesFault: boolean): void {
@@ -462,7 +465,7 @@ export class Upstream implements BatchSender {
     this.#pieces = [];
     this.#output = "";
     this.#batching.remove(this);
-    this.#options.events.closed(this, reason);
+    this.#options.events.onClose(this, reason);
   }
 }
 

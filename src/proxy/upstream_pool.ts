@@ -93,9 +93,9 @@ const READS_OF_ONE_NODE = 256;
 
 export interface UpstreamPoolEvents extends NodeLinksEvents {
   /** These reads are taken back from a silent node, to be sent to others, in the order given. */
-  takenBack(requests: readonly ProxyRequest[]): void;
+  onTakenBack(requests: readonly ProxyRequest[]): void;
   /** No new requests are sent there, so no client should wait for room on it. */
-  retired(upstream: Upstream): void;
+  onRetired(upstream: Upstream): void;
 }
 
 export interface UpstreamPoolOptions {
@@ -262,7 +262,7 @@ export class UpstreamPool {
     const isKept = fenceTerm === null && !isSpent && node.isResponsive && this.#isMember(node);
     const isEmpty = upstream.oldestSentMs === Infinity;
     if (isEmpty && !isKept) upstream.destroy("nothing is in flight any more");
-    else this.#options.events.retired(upstream);
+    else this.#options.events.onRetired(upstream);
   }
 
   /**
@@ -288,7 +288,7 @@ export class UpstreamPool {
       if (!node.isReachable) request.losses++;
       else if (mayBeAtWork) request.moves++;
     }
-    events.takenBack(taken.map(({ request }) => request));
+    events.onTakenBack(taken.map(({ request }) => request));
   }
 
   /**

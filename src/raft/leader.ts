@@ -116,7 +116,7 @@ export function advanceCommit<T>(state: RaftState<T>): void {
   const index = reachedByVoters(state, state.log.durableIndex(), (peer) => peer.match);
   if (index <= state.log.commitIndex() || state.log.term(index) !== state.term) return;
   state.log.commitTo(index);
-  reads.openTerm(index);
+  reads.noteCommit(index);
   retireIfRemoved(state);
 }
 

@@ -62,8 +62,8 @@
  * The files, each importing only files that this list names after it: `raft.ts` has the calls and
  * settles terms; `message_guard.ts` keeps impossible messages out. Then there is one file a role,
  * in the order in which a node goes through them: `follower.ts`, `election.ts` (candidates),
- * `leader.ts`. A leader relies on `membership.ts` and `transfer.ts`. All of them work on
- * `state.ts`, which alone changes roles. Its parts know nothing of roles: `progress.ts` (what a
+ * `leader.ts`. A leader relies on `membership.ts`, which also transfers leadership. All of them work
+ * on `state.ts`, which alone changes roles. Its parts know nothing of roles: `progress.ts` (what a
  * peer has, and what a majority has), `reads.ts`, `log.ts` (what is in memory, handed out, durable
  * and committed), `configuration_log.ts` and `options.ts`. `types.ts` has what a driver sees.
  *

@@ -58,7 +58,7 @@ export class ReadRounds {
    * The leader has committed an entry of its own term: reads that waited for it join the next
    * round.
    */
-  openTerm(commitIndex: number): void {
+  noteCommit(commitIndex: number): void {
     for (const read of this.#early) this.#fresh.push({ ...read, index: commitIndex });
     this.#early = [];
   }

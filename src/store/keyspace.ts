@@ -14,8 +14,8 @@ const POSITIONS_PER_STEP = 1024;
 /** Memory that a key takes beside its own bytes and its value's, as measured on V8 at the worst. */
 export const KEY_OVERHEAD_BYTES = 160;
 
-/** Stands for an epoch where another key may hold the same value, and for every string. */
-const SHARED = 0;
+/** Lower than every epoch. As an owner's: the value is a string, or another key may hold it. */
+const NO_EPOCH = 0;
 
 /**
  * The keys and values of the replicated state machine.
@@ -48,8 +48,8 @@ export class Keyspace {
   #snapshotView: KeyspaceView | null = null;
   /** Rises when a view of the values begins, to distinguish earlier values from later ones. */
   #epoch = 1;
-  /** The open view may hold the values that were stored in this epoch or an earlier one. */
-  #viewEpoch = SHARED;
+  /** The open view may hold values stored up to this epoch; `NO_EPOCH`: no view is open. */
+  #viewEpoch = NO_EPOCH;
   #keyViews = 0;
   /** The open views of both kinds. */
   #views: readonly KeyspaceView<unknown>[] = [];
@@ -266,8 +266,8 @@ export class Keyspace {
   copy(from: string, to: string): void {
     const item = this.#itemOf(from);
     const deadlineMs = this.#deadlines.at(this.#items.positionOf(item));
-    this.#items.setOwnedSince(item, SHARED);
-    this.#put(to, this.#items.valueOf(item), SHARED);
+    this.#items.setOwnedSince(item, NO_EPOCH);
+    this.#put(to, this.#items.valueOf(item), NO_EPOCH);
     if (deadlineMs !== null) this.setDeadline(to, deadlineMs);
   }
 
@@ -308,7 +308,7 @@ export class Keyspace {
     this.#usedBytes = 0;
     this.#views = [];
     this.#snapshotView = null;
-    this.#viewEpoch = SHARED;
+    this.#viewEpoch = NO_EPOCH;
     this.#keyViews = 0;
   }
 
@@ -349,7 +349,7 @@ export class Keyspace {
     this.#views = views;
     if (view === this.#snapshotView) {
       this.#snapshotView = null;
-      this.#viewEpoch = SHARED;
+      this.#viewEpoch = NO_EPOCH;
     } else {
       this.#keyViews--;
     }
@@ -369,7 +369,7 @@ export class Keyspace {
    * key is there already.
    */
   restoreString(key: string, value: ByteString, deadlineMs: DeadlineMs | null): boolean {
-    return this.#restore(key, value, deadlineMs, SHARED);
+    return this.#restore(key, value, deadlineMs, NO_EPOCH);
   }
 
   /** As `restoreString`, for a value of another type. The caller must not keep the value. */

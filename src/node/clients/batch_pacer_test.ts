@@ -1,13 +1,13 @@
 import { assertEquals } from "@std/assert";
 import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
-import { type Asker, BatchPacer, type BatchStatus } from "./batch_pacer.ts";
+import { BatchPacer, type BatchStatus, type PacedClient } from "./batch_pacer.ts";
 
 /** N clients, each with one request at a time. */
 class Bench {
   readonly clock = new ManualClock();
   wakes = 0;
   readonly pacer = new BatchPacer(this.clock, 4, () => this.wakes++);
-  readonly clients: Asker[];
+  readonly clients: PacedClient[];
 
   constructor(count: number) {
     this.clients = Array.from({ length: count }, () => ({ answeredWith: null }));

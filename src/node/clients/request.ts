@@ -7,7 +7,7 @@ import { keysOf, rowOf } from "../../commands/table.ts";
 import type { Address } from "../../platform/network.ts";
 import type { NodeId } from "../../raft/types.ts";
 import { ErrorReply, type Reply } from "../../resp/reply.ts";
-import type { Asker } from "./batch_pacer.ts";
+import type { PacedClient } from "./batch_pacer.ts";
 
 /** Takes the reply to one request. */
 export interface ReplySink {
@@ -20,10 +20,10 @@ export interface ReplySink {
 }
 
 /** The state of one client's connection that decides the order of its requests. */
-export class ClientOrder implements Asker {
+export class ClientOrder implements PacedClient {
   /** Number of writes taken from this client and not answered. */
   openWrites = 0;
-  answeredWith: Asker["answeredWith"] = null;
+  answeredWith: PacedClient["answeredWith"] = null;
 }
 
 /** A read or write on its way through the node. */

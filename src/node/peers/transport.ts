@@ -107,7 +107,7 @@ const UNKNOWN_MAX = 64;
  * Maximum number of nodes that claim to be members by a newer configuration than this node's. A
  * cluster has only a few members.
  */
-const STRANGERS_MAX = 64;
+const UNKNOWN_NODES_MAX = 64;
 /** Maximum number of connections without a lane per process: earlier builds have two of them. */
 const UNNAMED_MAX = 2;
 /**
@@ -356,8 +356,12 @@ export class PeerTransport {
     if (!isKnown && hello.configuration <= committedIndex) {
       throw new ProtocolError(`${hello.from} is no member of the cluster`);
     }
-    if (!isKnown && !this.#links.has(hello.from) && this.#strangerCount() >= STRANGERS_MAX) {
-      throw new ProtocolError(`more than ${STRANGERS_MAX} nodes that are no members say hello`);
+    if (
+      !isKnown && !this.#links.has(hello.from) && this.#unknownCount() >= UNKNOWN_NODES_MAX
+    ) {
+      throw new ProtocolError(
+        `more than ${UNKNOWN_NODES_MAX} nodes that are no members say hello`,
+      );
     }
     if (!this.#lives.mayBe(hello.from, hello.life)) return notice("copy");
     // Only a process that is still alive returns. That distinguishes a copy from a restart.
@@ -374,7 +378,7 @@ export class PeerTransport {
     for (const inbox of before.slice(0, Math.max(0, before.length - keptCount))) inbox.close();
   }
 
-  #strangerCount(): number {
+  #unknownCount(): number {
     const { addresses, committedMembers } = this.#plan;
     let count = 0;
     for (const id of this.#links.keys()) {

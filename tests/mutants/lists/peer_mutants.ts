@@ -303,8 +303,8 @@ export const peerMutants: readonly Mutant[] = [
     name: "any-number-of-unknown-nodes",
     bug: "any number of unknown nodes is accepted and dialled",
     file: "src/node/peers/transport.ts",
-    find: ">= STRANGERS_MAX) {",
-    replace: ">= 1e9 * STRANGERS_MAX) {",
+    find: ">= UNKNOWN_NODES_MAX",
+    replace: ">= 1e9 * UNKNOWN_NODES_MAX",
     killers: [GREETING],
   },
   {
