@@ -88,3 +88,28 @@ Deno.test("the requests of a disconnected client are not executed", () => {
   pause.end();
   assertEquals(served, ["write b"]);
 });
+
+Deno.test("a held request whose client is disconnected by an earlier one is not executed", () => {
+  const clock = new ManualClock();
+  const pause = new ClientPause(clock);
+  const served: string[] = [];
+  const [first, second] = [new FakeConnection(), new FakeConnection()];
+  pause.begin("all", 1_000);
+  pause.holds(first, new PendingReply(first, 2), true, () => {
+    served.push("first");
+    second.isClosed = true; // as by CLIENT KILL
+    pause.forget(second);
+  });
+  pause.holds(second, new PendingReply(second, 2), true, () => served.push("second"));
+  pause.end();
+  assertEquals(served, ["first"]);
+});
+
+Deno.test("a disconnect of a client without held requests leaves those of others", () => {
+  const { pause, served, send, clientOf } = start();
+  pause.begin("all", 1_000);
+  send("a", "read a");
+  pause.forget(clientOf("b"));
+  pause.end();
+  assertEquals(served, ["read a"]);
+});

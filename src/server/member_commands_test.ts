@@ -57,7 +57,9 @@ Deno.test("an invalid change of members is refused", () =>
     assertEquals(errorOf(run("transfer", "n2", "x")), wrongCount("transfer"));
     assertEquals(errorOf(run("forget", "n2", "now")), "ERR syntax error");
     for (const id of ["", "n 2", "n2\r\n", "n".repeat(65), "__proto__\x00"]) {
-      assertEquals(errorOf(run("forget", id)), "ERR the id is not one that a node can have");
+      for (const words of [["join", id, "h:1", "i2"], ["forget", id], ["transfer", id]]) {
+        assertEquals(errorOf(run(...words)), "ERR the id is not one that a node can have");
+      }
     }
     for (const address of ["", "h", "h:", ":1", "h:0", "h:65536", "h:1e3", "a b:1", "h:1\r\n"]) {
       assertEquals(

@@ -6,6 +6,7 @@ import {
 import { PROCESS_FACTS } from "../../tests/support/process_facts.ts";
 import { StateMachine } from "../commands/state_machine.ts";
 import type { Node } from "../node/node.ts";
+import { systemClock } from "../platform/clock.ts";
 import type { PushReply } from "../resp/reply.ts";
 import type { Connection } from "./connection.ts";
 import { NodeFrontend } from "./node_frontend.ts";
@@ -258,4 +259,54 @@ Deno.test("CLUSTER FENCE and CLUSTER WATCH refuse invalid requests", async () =>
       "-ERR CLUSTER WATCH needs RESP3, say HELLO 3 first\r\n",
     );
   });
+});
+
+Deno.test("a new node joins, and is forgotten, by way of the leader's frontend", async () => {
+  await withLeader({}, (_cluster, ask) => {
+    const joined = ask("CLUSTER", "JOIN", "n2", "memory:17002", "i2");
+    assert(joined.startsWith("*4\r\n$10\r\ncluster-id\r\n$6\r\nmemory\r\n"), joined);
+    assert(joined.includes("n2") && joined.includes("memory:17002"), joined);
+    assertEquals(ask("CLUSTER", "FORGET", "n2", "FORCE"), "+OK\r\n");
+    const unknown = ask("CLUSTER", "FORGET", "n7");
+    assert(unknown.startsWith("-ERR n7 is no member of this cluster"), unknown);
+  });
+});
+
+Deno.test("a follower refuses a new node, and shows the leader", async () => {
+  await withLeader({ size: 3 }, (_cluster, ask) => {
+    const reply = ask("CLUSTER", "JOIN", "n9", "memory:17009", "i9");
+    assert(reply.startsWith("-MOVED "), reply);
+  }, ({ followers }) => followers[0] as Node);
+});
+
+Deno.test("SNAPSHOT READ and END name a snapshot of this connection", async () => {
+  await withLeader({}, (_cluster, ask) => {
+    const refusal = "-ERR This connection holds no snapshot of that id\r\n";
+    assertEquals(ask("SNAPSHOT", "READ", "1", "0", "10"), refusal);
+    assertEquals(ask("SNAPSHOT", "END", "1"), refusal);
+  });
+});
+
+Deno.test("SNAPSHOT BEGIN is refused like any read that no leader confirms", async () => {
+  await withLeader({ size: 3 }, (cluster, ask) => {
+    cluster.leader.stop();
+    assertEquals(ask("SNAPSHOT", "BEGIN").slice(0, 1), "-");
+  }, ({ leader }) => leader);
+});
+
+Deno.test("the largest request of the clients reaches the node, which asks the others for patience", () => {
+  const noted: number[] = [];
+  const node = { noteLargest: (bytes: number) => void noted.push(bytes), snapshots: null };
+  const frontend = new NodeFrontend({
+    node: node as unknown as Node,
+    machine: new StateMachine(),
+    clock: systemClock,
+    facts: PROCESS_FACTS,
+    config: new Map(),
+    listener: () => {
+      throw new Error("Cannot ask the listener: there is none");
+    },
+  });
+  frontend.noteLargest(5_000_000);
+  assertEquals(noted, [5_000_000]);
 });

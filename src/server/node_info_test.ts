@@ -1,13 +1,20 @@
 import { assertEquals } from "@std/assert";
+import { DiskCluster } from "../../tests/support/disk_cluster.ts";
 import { MemoryCluster } from "../../tests/support/node/memory_cluster.ts";
 import { PROCESS_FACTS } from "../../tests/support/process_facts.ts";
 import { StateMachine } from "../commands/state_machine.ts";
 import type { Node } from "../node/node.ts";
+import type { Clock } from "../platform/clock.ts";
 import { type ListenerCounts, nodeInfo } from "./info.ts";
 import { Rates } from "./rates.ts";
 
-/** A field of a node's `INFO raft`. */
-function fieldOf(cluster: MemoryCluster, node: Node, name: string): string | undefined {
+/** A field of a node's `INFO`, of `raft` unless said otherwise. */
+function fieldOf(
+  cluster: { readonly clock: Clock },
+  node: Node,
+  name: string,
+  section = "raft",
+): string | undefined {
   const totals = { connections: 0, requests: 0, rejected: 0, inputBytes: 0, outputBytes: 0 };
   const listener: ListenerCounts = {
     totals,
@@ -23,7 +30,7 @@ function fieldOf(cluster: MemoryCluster, node: Node, name: string): string | und
     facts: PROCESS_FACTS,
     clock: cluster.clock,
     listener: () => listener,
-  }, ["raft"]);
+  }, [section]);
   return text.split("\r\n").find((line) => line.startsWith(`${name}:`))?.slice(name.length + 1);
 }
 
@@ -38,4 +45,23 @@ Deno.test("INFO reports how far a node's clock is from the others', ahead and be
   } finally {
     cluster.stop();
   }
+});
+
+Deno.test("INFO persistence is of nodes that keep snapshots, and shows whether one is taken", async () => {
+  const cluster = new DiskCluster(1);
+  await cluster.startAll();
+  try {
+    cluster.untilServing();
+    const { node } = cluster.life("n1");
+    const isSaving = () => fieldOf(cluster, node, "rdb_bgsave_in_progress", "persistence");
+    assertEquals(isSaving(), "0");
+    node.snapshots?.take();
+    assertEquals(isSaving(), "1");
+  } finally {
+    cluster.stop();
+  }
+  const without = await MemoryCluster.start(1);
+  const field = fieldOf(without, without.nodes[0] as Node, "rdb_bgsave_in_progress", "persistence");
+  assertEquals(field, undefined);
+  without.stop();
 });

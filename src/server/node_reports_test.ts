@@ -9,7 +9,13 @@ import { Faults } from "../faults/faults.ts";
 import type { Node } from "../node/node.ts";
 import { ErrorReply, MapReply, type Reply } from "../resp/reply.ts";
 import { decodeReply } from "../resp/reply_scanner.ts";
-import { nodeView, StateSubscribers, SUBSCRIBERS_MAX, watchState } from "./cluster_commands.ts";
+import {
+  nodeView,
+  roleReply,
+  StateSubscribers,
+  SUBSCRIBERS_MAX,
+  watchState,
+} from "./cluster_commands.ts";
 import type { Connection } from "./connection.ts";
 import type { RespListener } from "./listener.ts";
 import { NodeFrontend } from "./node_frontend.ts";
@@ -199,4 +205,19 @@ Deno.test("CLUSTER WATCH takes an interval that is bounded, and a bounded number
   for (const right of [10, 60_000]) assertEquals(watch(3, right), "OK");
   for (let count = 2; count < SUBSCRIBERS_MAX; count++) assertEquals(watch(3, 1_000), "OK");
   assertMatch(watch(3, 1_000), /^ERR too many connections watch/);
+});
+
+Deno.test("CLUSTER ROLE says whether a node catches up", async () => {
+  const cluster = await MemoryCluster.start(1);
+  try {
+    const report = cluster.nodes[0]?.report();
+    assert(report !== undefined);
+    for (const [isCatchingUp, number] of [[true, 1], [false, 0]] as const) {
+      const reply = roleReply({ ...report, isCatchingUp }, null);
+      assertInstanceOf(reply, MapReply);
+      assertEquals(new Map(reply.pairs).get("catching-up"), number);
+    }
+  } finally {
+    cluster.stop();
+  }
 });

@@ -183,3 +183,27 @@ Deno.test("a request whose client disconnects during the pause is not executed",
     assertEquals(echo.seen, ["FAULT", "FAULT", "TWO"]);
   });
 });
+
+Deno.test("faults other than a pause neither silence the listener nor hold requests", () => {
+  const faults = new Faults(new ManualClock(), silentLogger);
+  const silences: boolean[] = [];
+  const seen: string[] = [];
+  const largest: number[] = [];
+  const frontend = {
+    handle: (_connection: Connection, args: Arguments) => void seen.push(...args.map(textOf)),
+    noteLargest: (bytes: number) => void largest.push(bytes),
+    forget() {},
+  };
+  const pausable = new PausableFrontend(frontend, faults, () => ({
+    silence: (isSilent) => void silences.push(isSilent),
+  }));
+  const request = () => pausable.handle({} as Connection, ["ONE"], {} as PendingReply);
+  faults.begin({ kind: "slow-disk", delayMs: 1 }, null);
+  request();
+  assertEquals([silences, seen], [[], ["ONE"]]);
+  faults.begin({ kind: "pause" }, null);
+  faults.begin({ kind: "drop", percent: 1, peers: null }, null);
+  request();
+  pausable.noteLargest(7);
+  assertEquals([silences, seen, largest], [[true], ["ONE"], [7]]);
+});

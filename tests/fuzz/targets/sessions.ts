@@ -1,6 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
 import { EventEmitter } from "node:events";
-import { type ByteString, textOf } from "../../../src/base/byte_string.ts";
 import { latin1Bytes } from "../../../src/base/bytes.ts";
 import { silentLogger } from "../../../src/base/logger.ts";
 import { type Random, randomInteger, seededRandom } from "../../../src/base/random.ts";
@@ -13,6 +12,7 @@ import { ReplyScanner } from "../../../src/resp/reply_scanner.ts";
 import { DEFAULT_CLIENT_LIMITS } from "../../../src/server/limits.ts";
 import { RespListener } from "../../../src/server/listener.ts";
 import { NodeFrontend } from "../../../src/server/node_frontend.ts";
+import { FakeSocket } from "../../support/fake_socket.ts";
 import { ManualClock } from "../../support/node/manual_clock.ts";
 import { MemoryLog } from "../../support/node/memory_log.ts";
 import { PROCESS_FACTS } from "../../support/process_facts.ts";
@@ -162,68 +162,5 @@ class ServedNode {
 
   stop(): void {
     this.#node.stop();
-  }
-}
-
-/** Minimum size of a write that is followed by `drain`. */
-const HIGH_WATER_MARK = 16 * 1024;
-
-/** The part of a socket that a connection uses. Written bytes arrive at once. */
-class FakeSocket extends EventEmitter {
-  readonly remoteAddress = "127.0.0.1";
-  readonly remotePort = 50_000;
-  readonly localAddress = "127.0.0.1";
-  readonly localPort = 7001;
-  readonly writableLength = 0;
-  received = "";
-  isEnded = false;
-  #isPaused = false;
-  #needsDrain = false;
-  #waiting: Uint8Array[] = [];
-
-  send(bytes: Uint8Array): void {
-    if (this.isEnded) return;
-    if (this.#isPaused) this.#waiting.push(bytes);
-    else this.emit("data", bytes);
-  }
-
-  get writableNeedDrain(): boolean {
-    return this.#needsDrain;
-  }
-
-  write(data: ByteString): boolean {
-    this.received += textOf(data);
-    if (data.length >= HIGH_WATER_MARK) this.#needsDrain = true;
-    return !this.#needsDrain;
-  }
-
-  /** Emits `drain` after large writes, as a stream does. */
-  drain(): void {
-    if (!this.#needsDrain) return;
-    this.#needsDrain = false;
-    this.emit("drain");
-  }
-
-  pause(): void {
-    this.#isPaused = true;
-  }
-
-  resume(): void {
-    this.#isPaused = false;
-    for (const bytes of this.#waiting.splice(0)) this.send(bytes);
-  }
-
-  setTimeout(): void {}
-
-  setKeepAlive(): void {}
-
-  end(): void {
-    this.destroy();
-  }
-
-  destroy(): void {
-    if (this.isEnded) return;
-    this.isEnded = true;
-    this.emit("close");
   }
 }
