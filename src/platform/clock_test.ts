@@ -33,3 +33,12 @@ Deno.test(
     assertEquals(ranLate, 0);
   },
 );
+
+Deno.test("what is put off to the next turn and cancelled before does not run", async () => {
+  const ran: string[] = [];
+  const cancel = systemClock.after(0, () => ran.push("cancelled"));
+  systemClock.after(0, () => ran.push("next turn"));
+  cancel();
+  await new Promise<void>((resolve) => systemClock.after(1, resolve));
+  assertEquals(ran, ["next turn"]);
+});

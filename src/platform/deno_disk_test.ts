@@ -321,3 +321,150 @@ Deno.test("a missing file cannot be removed", () =>
   withFiles({}, (path) => {
     assertThrows(() => new GradualRemoval().remove(path("none")), Deno.errors.NotFound);
   }));
+
+/** Replaces functions of the runtime while `run` lasts. */
+async function withReplaced<T extends object>(
+  target: T,
+  replacements: Partial<T>,
+  run: () => Promise<void> | void,
+): Promise<void> {
+  const names = Object.keys(replacements) as (keyof T)[];
+  const before = names.map((name) => [name, target[name]] as const);
+  Object.assign(target, replacements);
+  try {
+    await run();
+  } finally {
+    for (const [name, value] of before) target[name] = value;
+  }
+}
+
+Deno.test("a system that takes nothing of a write fails it, at once or later", () =>
+  withDirectory(async (root) => {
+    const disk = await DenoDisk.open(root);
+    const file = disk.open("x", "create");
+    const nothing = { writeSync: () => 0, write: () => Promise.resolve(0) };
+    await withReplaced(Deno.FsFile.prototype, nothing, async () => {
+      const refusal = "Cannot write to x: nothing was taken";
+      assertThrows(() => file.write(bytes("hello"), 0), Error, refusal);
+      const error = await new Promise((resolve) => file.writeLater(bytes("hello"), 0, resolve));
+      assertEquals((error as Error).message, refusal);
+    });
+    file.close();
+    disk.close();
+  }));
+
+Deno.test("a sync of a quick disk waits for the end of the turn, and reports its error", () =>
+  withDirectory(async (root) => {
+    const events: string[] = [];
+    const disk = await DenoDisk.open(root);
+    const file = disk.open("x", "create");
+    const quick = {
+      syncData: () => Promise.resolve(),
+      syncDataSync: () => {
+        events.push("sync");
+        if (events.includes("fail")) throw new Error("thrown on purpose");
+      },
+    };
+    await withReplaced(Deno.FsFile.prototype, quick, async () => {
+      const sync = () => new Promise<Error | null>((resolve) => file.sync(resolve));
+      for (let count = 0; count < 10_000 && events.length === 0; count++) await sync();
+      assertEquals(events, ["sync"]);
+      const done = sync();
+      events.push("turn");
+      assertEquals(await done, null);
+      assertEquals(events, ["sync", "turn", "sync"]);
+      events.push("fail");
+      assertEquals((await sync())?.message, "thrown on purpose");
+    });
+    file.close();
+    disk.close();
+  }));
+
+Deno.test("a long sync of many bytes does not make a quick disk a slow one", () => {
+  const quick = new QuickSync();
+  waitedFor(quick, 16, 0.3);
+  quick.noteWrite(Infinity);
+  assertEquals(quick.begin(), false);
+  quick.noteSyncElsewhere(500);
+  assertEquals(waitedFor(quick, 10, 0.3), 10);
+});
+
+Deno.test("a large file that cannot be removed is closed, and stays as it is", () =>
+  withFiles({ a: 9 * MIB }, async (path, bytesOf) => {
+    const removeSync = () => {
+      throw new Deno.errors.PermissionDenied("not allowed on purpose");
+    };
+    await withReplaced(Deno, { removeSync } as Partial<typeof Deno>, () => {
+      const removal = new GradualRemoval();
+      assertThrows(() => removal.remove(path("a")), Deno.errors.PermissionDenied);
+      removal.stop(); // an open file would be a leak of this test
+    });
+    assertEquals([names(path("")), bytesOf("a")], [["a"], 9 * MIB]);
+  }));
+
+Deno.test("a removed file that cannot be shrunk is closed, and the next one is shrunk", () =>
+  withFiles({ a: 9 * MIB, b: 9 * MIB }, async (path, bytesOf) => {
+    const { truncateSync } = Deno.FsFile.prototype;
+    let failures = 0;
+    const replacement = {
+      truncateSync(this: Deno.FsFile, size?: number) {
+        if (failures++ === 0) throw new Error("thrown on purpose");
+        truncateSync.call(this, size);
+      },
+    };
+    await withReplaced(Deno.FsFile.prototype, replacement, async () => {
+      const removal = new GradualRemoval();
+      for (const name of ["a", "b"]) removal.remove(path(name));
+      await until("the other is small", () => bytesOf("b") === MIB);
+      assertEquals(bytesOf("a"), 9 * MIB);
+      removal.stop();
+    });
+  }));
+
+Deno.test("a data directory may be named relative to the working directory", async () => {
+  const root = `regent-disk-${crypto.randomUUID()}`;
+  try {
+    const disk = await DenoDisk.open(`${root}/n1/`);
+    assertEquals(disk.list(""), ["lock"]);
+    disk.close();
+  } finally {
+    Deno.removeSync(root, { recursive: true });
+  }
+});
+
+Deno.test("a data directory needs no access to the directory around it, and fails on a failing disk", () =>
+  withDirectory(async (root) => {
+    Deno.mkdirSync(`${root}/n1`);
+    const { openSync } = Deno;
+    const opening = (errorOf: () => Error) => ({
+      openSync: (path: string | URL, options?: Deno.OpenOptions) => {
+        if (path === root) throw errorOf();
+        return openSync(path, options);
+      },
+    });
+    const denied = opening(() => new Deno.errors.PermissionDenied("not allowed on purpose"));
+    await withReplaced(Deno, denied as Partial<typeof Deno>, async () => {
+      (await DenoDisk.open(`${root}/n1`)).close();
+    });
+    const broken = opening(() => new Error("input/output error on purpose"));
+    await withReplaced(Deno, broken as Partial<typeof Deno>, async () => {
+      await assertRejects(
+        () => DenoDisk.open(`${root}/n1`),
+        UserError,
+        `Cannot use ${root}/n1: input/output error on purpose`,
+      );
+    });
+  }));
+
+Deno.test("a lock without the number of its process is reported as held by an unknown one", () =>
+  withDirectory(async (root) => {
+    const writer = startWriter(`${root}/n1`);
+    await writer.reach(1);
+    Deno.truncateSync(`${root}/n1/lock`, 0); // as between locking and writing the number
+    await assertRejects(
+      () => DenoDisk.open(`${root}/n1`),
+      UserError,
+      "another process (pid unknown) has it open",
+    );
+    await writer.kill();
+  }));
