@@ -1,5 +1,8 @@
 import { assert, assertEquals, assertGreater, assertLess, assertStringIncludes } from "@std/assert";
 import { ProxyBench } from "../../tests/support/proxy/proxy_bench.ts";
+import { ClientQueue } from "./client_queue.ts";
+import { HoldQueue } from "./hold_queue.ts";
+import { DEFAULT_PROXY_LIMITS } from "./limits.ts";
 
 Deno.test("holding is bounded in time, and the error has the duration", () => {
   const bench = ProxyBench.ready({ limits: { holdMsMax: 1_000 } });
@@ -151,4 +154,29 @@ Deno.test("a request that is refused again and again is held no longer than one 
   assertEquals(client.replies, ["…"]);
   bench.advance(80);
   assertEquals(client.replies, ["CLUSTERDOWN"]);
+});
+
+Deno.test("while a leader is missing, a read that a follower can take is not refused with the rest", () => {
+  const bench = ProxyBench.ready({ limits: { holdRequestsMax: 1 } });
+  const [writer, reader, mixed] = [bench.client(), bench.client(), bench.client()];
+  bench.cluster.node(0).kill();
+  bench.advance(10);
+  writer.send("SET a 1");
+  reader.send("GET a");
+  mixed.send("SET b 1");
+  bench.advance(10);
+  assertEquals([writer.replies, reader.replies, mixed.replies], [["…"], ["nil"], ["CLUSTERDOWN"]]);
+});
+
+Deno.test("a retry within a retry lets each held client try once", () => {
+  const hold = new HoldQueue(DEFAULT_PROXY_LIMITS);
+  const clients = [1, 2, 3].map(() => new ClientQueue(hold.totals, () => {}));
+  for (const client of clients) hold.hold(client, 0);
+  const tried: number[] = [];
+  const dispatch = (client: ClientQueue) => {
+    tried.push(clients.indexOf(client));
+    if (tried.length === 1) hold.retry(0, dispatch); // as when a session is had meanwhile
+  };
+  hold.retry(0, dispatch);
+  assertEquals([tried, hold.isEmpty], [[0, 1, 2], true]);
 });

@@ -368,3 +368,21 @@ Deno.test("a client whose connection was replaced sends nothing more on the old 
   bench.advance(400);
   assertEquals([client.replies[0], client.openCount], ["OK", 0]);
 });
+
+Deno.test("a WAIT that was under way during an interruption is still answered on its connection", () => {
+  const bench = ProxyBench.ready();
+  const leader = bench.cluster.node(0);
+  leader.isHolding = true;
+  const client = bench.client();
+  client.send("WAIT 2 0");
+  bench.advance(10);
+  const [wait] = leader.held;
+  bench.network.isolate(leader.port);
+  bench.advance(900);
+  bench.network.heal();
+  bench.advance(60);
+  leader.release();
+  bench.advance(20);
+  assertEquals([client.replies, wait?.args[0]], [["2"], "WAIT"]);
+  assertEquals(leader.connections.has(wait?.connection as never), false);
+});

@@ -371,3 +371,26 @@ Deno.test("INFO and CONFIG GET of a proxy report the cluster's bound of memory",
     client.socket.destroy();
   });
 });
+
+Deno.test("CLIENT LIST at a proxy shows its clients", async () => {
+  await withProxy(async (proxy) => {
+    const [client, other] = [new RawClient(proxy), new RawClient(proxy)];
+    await other.ask(request("CLIENT SETNAME other"), "+OK\r\n");
+    client.write(request("CLIENT LIST") + request("PING"));
+    await until("the list", () => client.text.endsWith("+PONG\r\n"));
+    const names = client.text.split("\n").map((line) => / name=(\S*) /.exec(line)?.[1])
+      .filter((name) => name !== undefined);
+    assertEquals(names.sort(), ["", "other"]);
+    for (const { socket } of [client, other]) socket.destroy();
+  });
+});
+
+Deno.test("a malformed request at a proxy is answered and its connection closed", async () => {
+  await withProxy(async (proxy) => {
+    const client = new RawClient(proxy);
+    client.write("PING\r\n*1\r\n+nonsense\r\n");
+    await until("it is answered", () => client.text.includes("got '+'"));
+    assertEquals(client.text, "+PONG\r\n-ERR Protocol error: expected '$', got '+'\r\n");
+    client.socket.destroy();
+  });
+});

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { type NodeState, Topology } from "./topology.ts";
+import { type NodeState, NodeView, Topology } from "./topology.ts";
 
 function state(id: string, fields: Partial<NodeState>): NodeState {
   return {
@@ -86,4 +86,11 @@ Deno.test("members are at the leader's addresses, and members known only to othe
     state("a", { role: "leader", leaderId: "a", addresses: new Map([["x", "new:1"]]) }),
   );
   assertEquals([...topology.memberAddresses()], [["x", "new:1"], ["y", "y:1"]]);
+});
+
+Deno.test("log lines name a node by its address until it has reported its id", () => {
+  const node = new NodeView("10.0.0.1:7001");
+  assertEquals(node.label, "10.0.0.1:7001");
+  node.state = state("n1", {});
+  assertEquals(node.label, "n1 (10.0.0.1:7001)");
 });

@@ -233,3 +233,16 @@ Deno.test("a member at an address that is none is not watched, and nobody else s
   assertEquals(client.replies, ["OK", "1"]);
   assertEquals(known(bench).slice(0, 2), ["n1@10.0.0.1:7001", "n2@10.0.0.2:7002"]);
 });
+
+Deno.test("a seed that turns out to be another name of a member is dropped at its first report", () => {
+  const bench = new ProxyBench({ seeds: ["10.0.0.1:7001", "alias:1"], nodes: 1 });
+  const node = bench.cluster.node(0);
+  void bench.network.listen({ host: "alias", port: 1 }, (stream) => node.accept(stream));
+  bench.advance(100);
+  assertEquals(known(bench), ["n1@10.0.0.1:7001"]);
+  const client = bench.client();
+  client.send("SET a 1");
+  bench.advance(50);
+  assertEquals(client.replies, ["OK"]);
+  assertEquals(node.connections.size, 3); // one to watch, one to read, one to write
+});
