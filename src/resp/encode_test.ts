@@ -42,6 +42,12 @@ const cases: readonly (readonly [Reply, string, string])[] = [
   [new PushReply(["p", OK]), "*2\r\n$1\r\np\r\n+OK\r\n", ">2\r\n$1\r\np\r\n+OK\r\n"],
 ];
 
+Deno.test("a byte string is encoded as a bulk string, whatever its bytes", () => {
+  for (const protocol of [2, 3] as const) {
+    assertEquals(encodeReply(new Uint8Array([0, 0x0d, 0xff]), protocol), "$3\r\n\0\r\xff\r\n");
+  }
+});
+
 Deno.test("each kind of reply is encoded in both versions of RESP", () => {
   for (const [reply, resp2, resp3] of cases) {
     assertEquals(encodeReply(reply, 2), resp2);

@@ -143,6 +143,11 @@ Deno.test("decodeReply rejects a text that is not exactly one reply", () => {
   for (const text of wrong) assertThrows(() => decodeReply(text), ReplyFormatError, "Cannot read");
 });
 
+Deno.test("an array or set of length -1 is decoded as nil", () => {
+  for (const text of ["*-1\r\n", "~-1\r\n"]) assertEquals(decodeReply(text), null);
+  assertEquals(decodeReply("*2\r\n*-1\r\n:1\r\n"), [null, 1]);
+});
+
 Deno.test("encoded replies, cut anywhere, are decoded to the same values", () => {
   const random = seededRandom(7);
   for (let round = 0; round < 1000; round++) {

@@ -312,6 +312,9 @@ Deno.test("a value is refused unless it is whole, and its type is known and agre
   assertMatch(refusalOf(open, ["part"]), /it has 1 fields/);
   assertMatch(refusalOf(open, ["part", "a", "wrong"]), /a testlist has no such entry there/);
   assertMatch(refusalOf(open, ["part", "a", "more"], ["close", 2]), /entries are missing/);
+  const empty = new StateLoader(undefined, [{ ...listType, isEmpty: () => true }]);
+  for (const item of [ONE_KEY, open, part]) empty.push(chunkOf([item]));
+  assertThrows(() => empty.push(chunkOf([["close", 2]])), Error, "the value is empty");
   assertMatch(refusalOf(["part", "a"]), /its kind is not due/);
   assertMatch(refusalOf(["close", 1]), /its kind is not due/);
   assertMatch(refusalOf(["key", "k", "v"], open), /there are too many/);

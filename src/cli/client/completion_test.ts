@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { COMMANDS } from "../../commands/table.ts";
-import { completeLine, helpText } from "./completion.ts";
+import { completeLine, helpText, subcommandNames } from "./completion.ts";
 
 Deno.test("command names are completed in the case that was typed", () => {
   assertEquals(completeLine("getr"), [["getrange "], "getr"]);
@@ -43,4 +43,8 @@ Deno.test("help names Redis only for commands that Redis has", () => {
   for (const own of ["FAULT", "SNAPSHOT"]) {
     assertEquals(origin(own), "server, Regent's own since 0.1.0");
   }
+});
+
+Deno.test("an unknown command has no subcommands", () => {
+  assertEquals(subcommandNames("nosuch"), []);
 });
