@@ -233,3 +233,28 @@ Deno.test("a node that may not take part says why and whom to ask, unless it has
     assertEquals(cluster.refused.length, 2);
     return Promise.resolve();
   }));
+
+Deno.test("a node that has stopped ignores what its transport and its writer still report", () =>
+  withMemoryCluster(3, (cluster) => {
+    const [stopped] = cluster.followers;
+    const id = idOf(stopped);
+    stopped?.stop();
+    const before = stopped?.report();
+    stopped?.onUnreachable(idOf(cluster.leader));
+    cluster.clock.advance(3_000);
+    assertEquals([stopped?.report().term, stopped?.report().role], [before?.term, before?.role]);
+    assertEquals(cluster.leader.report().members.some((member) => member.id === id), true);
+  }));
+
+Deno.test("the reads of a node that learns of its removal are redirected to the leader", () =>
+  withMemoryCluster(3, (cluster) => {
+    const [follower] = cluster.followers;
+    assert(follower !== undefined);
+    cluster.isolate(cluster.leader);
+    const read = new MemoryClient(follower).send("GET", "n");
+    cluster.clock.advance(5);
+    assertEquals(read.reply, undefined);
+    follower.onRemoved();
+    cluster.clock.advance(5);
+    assertEquals(codeOf(read), "MOVED");
+  }));

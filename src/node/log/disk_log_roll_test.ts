@@ -2,6 +2,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { FaultDisk, type FaultDiskOptions } from "../../../tests/support/fault_disk.ts";
 import { contentOf, describeEntry, entriesOf } from "../../../tests/support/log_entries.ts";
 import { EVERYTHING_LOST } from "../../../tests/support/power_loss.ts";
+import { UserError } from "../../base/errors.ts";
 import type { Disk, DiskFile } from "../../platform/disk.ts";
 import { DiskLog } from "./disk_log.ts";
 
@@ -255,4 +256,58 @@ Deno.test("a log is not opened with segments of a size that none can have", () =
   for (const size of [0, -1, NaN, 2 ** 31 + 1]) {
     assertThrows(() => start({}, size), RangeError, "segmentBytesMax");
   }
+});
+
+Deno.test("a log that is closed at any moment of a roll reports nothing more", () => {
+  for (let before = 0; before < 40; before++) {
+    let isClosed = false;
+    const error = new Error("failed on purpose");
+    const { log, finish, failures } = start({
+      fault: () => isClosed && before % 2 === 1 ? { kind: "error", error } : null,
+    });
+    const reported: number[] = [];
+    for (const entry of entriesOf(1, 8, 1, 400)) {
+      log.append(null, [entry], () => reported.push(isClosed ? -entry.index : entry.index));
+    }
+    finish(before);
+    log.close();
+    isClosed = true;
+    finish();
+    assertEquals([reported.filter((index) => index < 0), failures], [[], []], `${before}`);
+  }
+});
+
+Deno.test("a segment that is listed and cannot be found is reported, and the log is not opened", () => {
+  const { log, disk, finish } = start();
+  for (const entry of entriesOf(1, 8, 1, 400)) log.append(null, [entry], () => {});
+  finish();
+  log.close();
+  const after = disk.afterCrash(null, { schedule: (run) => run() });
+  const [first = ""] = after.list("log").filter((name) => name.endsWith(".log"));
+  const { read } = after;
+  after.read = (path) => path.endsWith(first) ? null : read.call(after, path);
+  const open = () =>
+    DiskLog.open(after, {
+      clusterId: "c1",
+      nodeId: "n1",
+      nonce: "nonce",
+      create: false,
+      onFailure() {},
+    });
+  const { message } = assertThrows(open, UserError, "the file is missing");
+  assertEquals(message.includes(first), true, message);
+});
+
+Deno.test("an entry that is appended when another one is durable is durable after it, on a disk without delay", () => {
+  const { log } = start({ schedule: (run) => run() }, MIB);
+  const durable: number[] = [];
+  const [first, second, third] = entriesOf(1, 3, 1, 10);
+  assert(first && second && third);
+  log.append(null, [first], () => {
+    log.append(null, [second], () => durable.push(2));
+    log.append(null, [third], () => durable.push(3));
+    durable.push(1);
+  });
+  assertEquals(durable, [1, 2, 3]);
+  log.close();
 });

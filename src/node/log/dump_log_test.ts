@@ -172,3 +172,16 @@ Deno.test("versions of the state machine, and times beyond any date, are shown",
   ]);
   log.close();
 });
+
+Deno.test("a segment that a running node removes meanwhile is left out", () => {
+  const disk = diskWithLog(200);
+  const lines = [...dumpLog(disk)];
+  const [first = ""] = disk.list("log").filter((name) => name.endsWith(".log"));
+  const running = Object.create(disk, {
+    read: { value: (path: string) => path.endsWith(first) ? null : disk.read(path) },
+    list: { value: (directory: string) => disk.list(directory) },
+  });
+  const left = [...dumpLog(running)];
+  assertEquals(left.length > 0 && left.length < lines.length, true);
+  assertEquals(left, lines.slice(-left.length));
+});

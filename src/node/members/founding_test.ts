@@ -1,9 +1,11 @@
 import { assertEquals, assertMatch } from "@std/assert";
+import { Buffer } from "node:buffer";
 import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
 import { MemoryNetwork } from "../../../tests/support/node/memory_network.ts";
 import { seededRandom } from "../../base/random.ts";
 import type { Address } from "../../platform/network.ts";
 import type { Identity } from "../log/data_directory.ts";
+import { FrameWriter } from "../peers/frames.ts";
 import { PeerTransport, type PeerTransportOptions } from "../peers/transport.ts";
 import { Founders, type FounderWord, Founding, type FoundingStep } from "./founding.ts";
 
@@ -224,6 +226,50 @@ Deno.test("a founder that is stopped while it opens its port does not listen, no
   machines.clock.advance(10_000);
   assertEquals([machines.founded.size, machines.kept.get("n1")?.founders.size], [0, 0]);
   assertEquals(machines.logged.filter((line) => line.startsWith("n1: waits")), []);
+});
+
+Deno.test("a notice that comes twice in one piece ends a founder once", async () => {
+  for (const type of ["removed", "stranger"] as const) {
+    const machines = new Machines();
+    const frames = new FrameWriter();
+    for (let count = 0; count < 2; count++) {
+      frames.addText(JSON.stringify({ type, cluster: "c1", to: "n1", at: null }));
+    }
+    const twice = Buffer.concat(frames.take());
+    await machines.network.listen({ host: "memory", port: 17002 }, (stream) => {
+      stream.handle({ onOpen() {}, onData: () => stream.write(twice), onClose() {} });
+    });
+    await machines.start("n1");
+    machines.clock.advance(3_000);
+    assertEquals(machines.refused.length, 1, machines.refused.join());
+  }
+});
+
+Deno.test("a founder of a cluster of one begins at once, and says nothing afterwards", async () => {
+  const clock = new ManualClock();
+  const network = new MemoryNetwork(clock);
+  const events: string[] = [];
+  const note = (line: string) => void events.push(line);
+  const founding = new Founding({
+    identity: emptyIdentity("n1", "i1"),
+    members: new Map([["n1", { host: "memory", port: 17001 }]]),
+    life: "l1",
+    listen: { host: "memory", port: 17001 },
+    clientAddress: { host: "memory", port: 7001 },
+    entryBytesMax: 10_000,
+    network: network.of(17001),
+    clock,
+    random: seededRandom(1),
+    logger: { info: note, warn: note, error: note },
+    save: ({ isFounded }) => note(`saved, founded: ${isFounded}`),
+    onFounded: ({ founders }) => note(`founded by ${[...founders]}`),
+    onRefused: note,
+    onRemoved: () => note("removed"),
+    onFailed: () => note("failed"),
+  });
+  await founding.start();
+  clock.advance(120_000);
+  assertEquals(events, ["saved, founded: true", "founded by n1,i1"]);
 });
 
 /** Founders that hear each other when and as often as a test says. */

@@ -67,3 +67,39 @@ Deno.test("of two processes in turns the one that came later is refused", () => 
   assertEquals(lives.mayBe("n1", "c"), true); // the first one was started again
   assertEquals(lives.mayBe("n1", "b"), false);
 });
+
+Deno.test("of several processes in turns the one that came first is kept, whoever speaks when it shows", () => {
+  const lives = new PeerLives();
+  for (const life of ["a", "b", "c", "a", "c", "a", "c", "b"]) {
+    assertEquals(lives.mayBe("n1", life), true, life);
+  }
+  assertEquals(lives.mayBe("n1", "a"), true); // the sixth return: it shows
+  assertEquals([lives.mayBe("n1", "b"), lives.mayBe("n1", "a")], [false, true]);
+});
+
+Deno.test("an inbox that is closed twice, or closed after its stream, ends once", () => {
+  for (const isStreamFirst of [false, true]) {
+    let handlers: StreamHandlers | undefined;
+    const events: string[] = [];
+    const inbox = new PeerInbox({
+      remote: "n1",
+      handle: (given) => handlers = given,
+      write() {},
+      pendingBytes: () => 0,
+      close: () => void events.push("stream closed"),
+    }, {
+      self: "n2",
+      entryBytesMax: 1_000,
+      machine: BUILD_VERSIONS.machine,
+      clock: new ManualClock(),
+      onRefusal: () => {},
+      onHello: () => ({ type: "welcome", protocol: BUILD_VERSIONS.protocol.newest }),
+      onMessage() {},
+      onClose: () => void events.push("ended"),
+    });
+    if (isStreamFirst) handlers?.onClose("reset");
+    else inbox.close();
+    inbox.close();
+    assertEquals(events, isStreamFirst ? ["ended"] : ["stream closed", "ended"]);
+  }
+});

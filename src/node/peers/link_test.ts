@@ -249,3 +249,50 @@ Deno.test("a peer that reads nothing gets no more, and nothing is written after 
   assertEquals(written.length, length);
   assertEquals(output.pendingBytes, 0);
 });
+
+Deno.test("messages without a connection are lost, and never sent on a later one", () => {
+  const clock = new ManualClock();
+  const dialled: StreamHandlers[] = [];
+  const written: string[] = [];
+  const link = new PeerLink({ host: "memory", port: 17002 }, {
+    peer: "n2",
+    hello: () => "{}",
+    onNotice: () => {},
+    patienceMs: () => 0,
+    protocol: { oldest: 3, newest: 3 },
+    network: {
+      listen: () => Promise.reject(new Error("nobody listens here")),
+      connect: (_address, given) => {
+        dialled.push(given);
+        const write = (data: Uint8Array | string) =>
+          void written.push(typeof data === "string" ? data : new TextDecoder().decode(data));
+        return { remote: "n2", handle() {}, write, pendingBytes: () => 0, close() {} };
+      },
+    },
+    clock,
+    random: seededRandom(1),
+    onLost: () => {},
+  });
+  const welcome = new FrameWriter();
+  welcome.addText('{"type":"welcome","protocol":3}');
+  const pieces = welcome.take();
+  const open = () => {
+    dialled.at(-1)?.onOpen();
+    for (const piece of pieces) dialled.at(-1)?.onData(piece);
+  };
+  const send = (round: number) =>
+    link.send({ type: "heartbeat", from: "n1", to: "n2", term: 1, commit: 0, round });
+  send(1);
+  open();
+  link.flush();
+  send(2);
+  dialled.at(-1)?.onClose("reset"); // in the turn in which it was sent
+  link.flush();
+  for (let step = 0; step < 100 && dialled.length === 1; step++) clock.advance(10);
+  open();
+  send(3);
+  link.flush();
+  const rounds = written.join("").match(/"round":\d/g);
+  assertEquals([dialled.length, rounds], [2, ['"round":3']]);
+  link.stop();
+});

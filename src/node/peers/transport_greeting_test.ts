@@ -319,3 +319,29 @@ Deno.test("a member connects despite any number of unknown nodes", async () => {
   clock.advance(10);
   assertEquals(second.messages.length, 1);
 });
+
+Deno.test("a peer that no plan names is not dialled, and is reported as such", async () => {
+  const { first } = await transportPair();
+  assertEquals(first.transport.problem("n2"), null);
+  assertEquals(first.transport.problem("n9"), "not dialled yet");
+});
+
+Deno.test("refusals are logged once a minute each, however many different ones come between", async () => {
+  const { clock, network, second } = await manyToSecond(
+    1_000,
+    (at) => helloOf({ from: `x${at}`, life: "l" }),
+  );
+  assertEquals(second.logged.length, 1_000);
+  const again = (from: string) => {
+    const stream = network.connect({ host: "memory", port: 17002 }, {
+      onOpen: () => stream.write(frames(helloOf({ from, life: "l" }))),
+      onData() {},
+      onClose() {},
+    });
+    clock.advance(5);
+    return second.logged.length;
+  };
+  assertEquals(again("x999"), 1_000);
+  assertEquals(again("y"), 1_001); // more are not remembered: all are forgotten
+  assertEquals([again("y"), again("x999")], [1_001, 1_002]);
+});

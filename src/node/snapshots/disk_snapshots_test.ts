@@ -406,3 +406,13 @@ Deno.test("files that are being sent are closed with the store", () => {
   store.close();
   assertEquals(openCount, before);
 });
+
+Deno.test("a snapshot that is whole takes no more bytes", () => {
+  const { snapshot, bytes } = snapshotElsewhere(50, 3);
+  const store = openSnapshots(newDisk());
+  const incoming = store.receive(snapshot);
+  assertEquals(incoming?.write(bytes, 0), true);
+  assertEquals(incoming?.write(bytes.subarray(0, 1), bytes.length), false);
+  assertEquals(incoming?.write(new Uint8Array(0), bytes.length), true);
+  assertEquals(incoming?.offset, bytes.length);
+});

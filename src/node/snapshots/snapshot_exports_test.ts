@@ -191,3 +191,27 @@ Deno.test("clients that wait for a snapshot get an error when the node stops", a
     assertEquals(refusals.length, 1);
   });
 });
+
+Deno.test("a backup that begins while a snapshot of the same state is taken waits for that one", async () => {
+  await withNode((cluster, exports) => {
+    const { node } = cluster.life("n1");
+    const before = node.snapshots?.report().count ?? NaN;
+    assert(node.snapshots?.take());
+    let refusal: string | null | undefined;
+    const held = exports.begin((reason) => refusal = reason);
+    node.snapshots?.exports.tick();
+    cluster.until(() => refusal !== undefined);
+    assertEquals([refusal, held?.source?.snapshot.index], [null, node.report().appliedIndex]);
+    assertEquals(node.snapshots?.report().count, before + 1);
+  });
+});
+
+Deno.test("a backup that is ended twice frees its place once", async () => {
+  await withNode((cluster, exports) => {
+    const held = Array.from({ length: EXPORTS_MAX }, () => begin(cluster, exports));
+    assertEquals(exports.begin(() => {}), null);
+    for (let count = 0; count < 2; count++) held[0]?.end();
+    begin(cluster, exports);
+    assertEquals(exports.begin(() => {}), null);
+  });
+});

@@ -2,7 +2,9 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { snapshotElsewhere } from "../../../tests/support/snapshots.ts";
 import { RecordWriter } from "../log/record.ts";
 import {
+  parseSnapshotEnd,
   parseSnapshotFileName,
+  parseSnapshotHeader,
   SnapshotFileError,
   snapshotFileName,
   SnapshotScanner,
@@ -130,4 +132,16 @@ Deno.test("only the name that would be given is the name of a snapshot", () => {
   assertEquals(parseSnapshotFileName(name), { index: 41, term: 7 });
   const others = [name.replace("-7", "-07"), `${name}~`, name.slice(1), "x.snapshot", ""];
   for (const other of others) assertEquals(parseSnapshotFileName(other), null, other);
+});
+
+Deno.test("a header or an end that is no JSON object is refused", () => {
+  const { bytes } = snapshotElsewhere(9, 2);
+  const records = recordsOf(bytes);
+  for (const text of ["[1", "7", "null", '"x"']) {
+    const payload = new TextEncoder().encode(text);
+    assertEquals(refusal(() => parseSnapshotHeader(payload)), "there is no header");
+    assertEquals(parseSnapshotEnd(payload), null);
+    const cut = joined(...records.slice(0, -1), recordOf(payload));
+    assertThrows(() => scan(cut), SnapshotFileError);
+  }
 });

@@ -323,3 +323,28 @@ Deno.test("a stopped receiver reports nothing that the disk finishes", () => {
   settle();
   assertEquals(reported, []);
 });
+
+Deno.test("while a durable snapshot waits to be installed another one is not received", () => {
+  const { one, reported, offer, send, settle, replies } = receiver();
+  const { snapshot, bytes } = stateElsewhere();
+  offer(snapshot);
+  send(snapshot, bytes);
+  settle();
+  replies();
+  offer(snapshotElsewhere(12, 3).snapshot);
+  assertEquals([replies(), reported], [[], [9]]);
+  const configuration = configurationOf(snapshot.configuration);
+  assertEquals(one.take({ index: 9, term: 2, configuration }).snapshot, snapshot);
+});
+
+Deno.test("a chunk whose answer waits for the state is not answered once another snapshot arrives", () => {
+  const { offer, send, clock, replies } = receiver();
+  const large = snapshotElsewhere(9, 2, 300_000);
+  const later = snapshotElsewhere(12, 3);
+  offer(large.snapshot);
+  send(large.snapshot, large.bytes.subarray(0, 400_000)); // more than may wait to be loaded
+  offer(later.snapshot);
+  assertEquals(replies(), [[true, 0], [true, 0]]);
+  clock.advance(100);
+  assertEquals(replies(), []);
+});

@@ -20,11 +20,12 @@ function start(chunkBytes = 40) {
   const snapshot = store.newest();
   assert(snapshot !== null);
   const sent: SnapshotMessage[] = [];
+  const clock = new ManualClock();
   const damaged: StoredSnapshot[] = [];
   const sender = new SnapshotSender({
     id: "n1",
     store,
-    clock: new ManualClock(),
+    clock,
     logger: silentLogger,
     send: (message) => void sent.push(message),
     onDamaged: (one) => void damaged.push(one),
@@ -45,6 +46,7 @@ function start(chunkBytes = 40) {
       } satisfies SnapshotReply,
     );
   return {
+    clock,
     store,
     disk,
     sender,
@@ -174,4 +176,30 @@ Deno.test("answers about another snapshot, term or node, or beyond the end, are 
   assertEquals(sent(), [0]);
   for (const change of wrong) reply(sizeBytes, false, change);
   assertEquals([sent(), sender.indexMin], [[], index]);
+});
+
+Deno.test("more chunks are sent at once while answers are quick, and one after a slow answer", () => {
+  const { clock, sender, reply, sent } = start(1_000_000);
+  const chunk = 128 * 1024;
+  sender.start(WANTED);
+  reply(0, true);
+  assertEquals(sent(), ["snapshotOffer", 0]);
+  reply(chunk, false);
+  assertEquals(sent(), [chunk, 2 * chunk]);
+  clock.advance(51);
+  reply(2 * chunk, false);
+  assertEquals(sent(), []);
+  reply(3 * chunk, false);
+  assertEquals(sent(), [3 * chunk]);
+});
+
+Deno.test("a read that ends after its peer needs nothing more is dropped", () => {
+  const { sender, reply, sent, lateFromNowOn, finish } = start();
+  sender.start(WANTED);
+  lateFromNowOn();
+  reply(0, true);
+  sent();
+  sender.tick({ ...statusOf({ match: 9 }), role: "follower" });
+  finish();
+  assertEquals(sent(), []);
 });

@@ -44,6 +44,7 @@ function start({ clock = new ManualClock(), diskSnapshots, machine = new StateMa
     newest: null as StoredSnapshot | null,
     isDamaged: false,
     begun: [] as number[],
+    written: () => {},
     /** When the last sync ends. */
     ends: (run: () => void): void => run(),
   };
@@ -68,7 +69,10 @@ function start({ clock = new ManualClock(), diskSnapshots, machine = new StateMa
       disk.begun.push(index);
       const writer: Partial<SnapshotWriter> = {
         unsyncedBytes: 0,
-        write: () => disk.takes,
+        write: () => {
+          disk.written();
+          return disk.takes;
+        },
         abandon() {},
         finish: (done) => disk.ends(() => done(disk.newest = stored(index))),
       };
@@ -264,4 +268,19 @@ Deno.test("a long log is remembered more coarsely, and never too short", () => {
     assert(told >= exact && told <= exact + 20_000, `${told} for ${exact}`);
     assert(log.before(index, 1_000) <= Math.max(0, index - 100));
   }
+});
+
+Deno.test("a slice that takes its time ends, and the next one goes on after as long", () => {
+  const machine = new StateMachine();
+  for (let at = 0; at < 20; at++) machine.keyspace.set(`k${at}`, "v".repeat(30_000));
+  const { clock, disk, taker } = start({ machine });
+  const writtenMs: number[] = [];
+  disk.written = () => {
+    writtenMs.push(clock.monotonicMs());
+    clock.leap(2); // as long as a chunk takes
+  };
+  taker.take();
+  const sinceMs = clock.monotonicMs();
+  clock.advance(13);
+  assertEquals(writtenMs.map((ms) => ms - sinceMs), [0, 2, 8, 10]);
 });
