@@ -110,3 +110,23 @@ Deno.test("a stream that has ended ends once, whatever comes later", async () =>
   clock.advance(10);
   assertEquals([dialled.events, own.events, dialler.events], [["open"], [], ["open", "close"]]);
 });
+
+Deno.test("a stream that is closed because another one broke is not reported as broken", async () => {
+  const { clock, faults, faulty } = await start();
+  const events: string[] = [];
+  const second = { onOpen() {}, onData() {}, onClose: () => events.push("second") };
+  const first = {
+    ...second,
+    onClose: () => {
+      events.push("first");
+      other.close();
+    },
+  };
+  faulty.connect(OTHER, first);
+  const other = faulty.connect(OTHER, second);
+  clock.advance(10);
+  faults.begin({ kind: "pause" }, null);
+  faults.heal();
+  clock.advance(10);
+  assertEquals(events, ["first"]);
+});
