@@ -310,3 +310,18 @@ Deno.test("the largest request of the clients reaches the node, which asks the o
   frontend.noteLargest(5_000_000);
   assertEquals(noted, [5_000_000]);
 });
+
+Deno.test("CLIENT REPLY mutes the next reply or all of them, and is answered only by ON", async () => {
+  const connection: { replyMode: Connection["replyMode"] } = { replyMode: "on" };
+  await withLeader({ size: 1 }, (_cluster, _ask, sent) => {
+    const reply = (mode: string) => {
+      const { text, connection: client } = sent("CLIENT", "REPLY", mode);
+      return [text, (client as unknown as typeof connection).replyMode];
+    };
+    Object.assign(sent("PING").connection, connection);
+    assertEquals(reply("skip"), ["", "skip"]);
+    assertEquals(reply("off"), ["", "off"]);
+    assertEquals(reply("skip"), ["", "off"]);
+    assertEquals(reply("on"), ["+OK\r\n", "on"]);
+  });
+});

@@ -71,7 +71,6 @@ const ONLY_OLDER_DENO: readonly (readonly [file: string, code: string])[] = [
     'Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64")',
   ],
   ["src/base/bytes.ts", "return parseWithBuffer(text, target);"],
-  ["src/base/bytes.ts", "hasNativeBase64"],
   ["src/base/bytes.ts", "latin1ByBase64(bytes, from, to)"],
   ["src/base/bytes.ts", "to - from >= DETOUR_CHARACTERS_MIN"],
   ["src/base/bytes.ts", "to - from >= BASE64_CHARACTERS_MIN"],
