@@ -155,6 +155,16 @@ Deno.test("a costly comparison goes on in a later step", () => {
   }
 });
 
+Deno.test("a comparison that would take seconds is refused", () => {
+  const machine = new StateMachine();
+  machine.keyspace.set("a".repeat(1024 * 1024), "v");
+  const pattern = `*${"a".repeat(1_100)}b`; // 1.15e9 comparisons, of 1.07e9 allowed
+  for (const args of [["KEYS", pattern], ["SCAN", "0", "MATCH", pattern]]) {
+    const { reply } = inSteps(machine, ...args);
+    assert(textOf(reply).includes("too long"), textOf(reply));
+  }
+});
+
 Deno.test("an answer of keys that is too large is refused, in steps or at once", () => {
   const machine = new StateMachine({ replyBytesMax: 1_000 });
   for (let key = 0; key < 100; key++) machine.keyspace.set(`{a}:${key}`.padEnd(20), "v");
@@ -180,6 +190,15 @@ Deno.test("keys are told without a view when there are too many already", () => 
   assert(steps > 4, `${steps} steps`);
   for (const view of views) machine.keyspace.endView(view);
   assertEquals(inSteps(machine, "CLUSTER", "COUNTKEYSINSLOT", "15495").reply, 2_000);
+});
+
+Deno.test("the keys of a slot are looked for in steps", () => {
+  const machine = new StateMachine();
+  for (let key = 0; key < 2_000; key++) machine.keyspace.set(`{b}:${key}`, "v");
+  machine.keyspace.set("{a}", "v");
+  const { reply, steps } = inSteps(machine, "CLUSTER", "GETKEYSINSLOT", "15495", "10");
+  assertEquals(reply, ["{a}"]);
+  assert(steps > 4, `${steps} steps`);
 });
 
 Deno.test("EXISTS of many keys is answered in steps", () => {

@@ -92,6 +92,7 @@ const GUARDS: readonly (readonly [file: string, code: string, reason: string])[]
   ["src/faults/faulty_network.ts", "return;", "a stream calls no handler after its end"],
   ["src/node/clients/proposals.ts", "nowMs", "a proposal is of some request"],
   ["src/node/log/synced_mark.ts", "new Uint8Array(0)", "recovery has read the file before"],
+  ["src/node/log/log_writer.ts", "return;", "a stopped writer syncs nothing that could fail"],
   ["src/node/members/founding.ts", "return;", "a stopped transport takes no hello"],
   ["src/node/members/versions.ts", "return;", "a leader that transfers nothing takes proposals"],
   ["src/node/node.ts", "return;", "only a reply that stops the node while entries are applied"],
@@ -112,6 +113,7 @@ const GUARDS: readonly (readonly [file: string, code: string, reason: string])[]
   ["src/proxy/upstream.ts", "return;", "a stream calls no handler after its end"],
   ["src/proxy/watcher.ts", "return;", "a closed stream is silent, a watched node known"],
   ["src/proxy/write_sessions.ts", "this.#next = null;", "a session is lost only once it is used"],
+  ["src/store/record_arena.ts", "return null;", "a scarce slab has a segment"],
   [
     "src/server/fault_commands.ts",
     "throw wrongNumberOfArguments(`fault|${this.#kind}`);",
