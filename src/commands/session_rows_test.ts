@@ -173,7 +173,7 @@ Deno.test("kept replies take memory until they are acknowledged", () => {
   assertEquals(execute(machine, "SET k 1"), OK);
 });
 
-/** With room for so many sessions of clients, and for one of a proxy. */
+/** A machine with room for the given number of clients' sessions, and for one of a proxy. */
 function machineWith(clientSessions: number): StateMachine {
   return new StateMachine({
     sessionLimits: {

@@ -82,18 +82,21 @@ Deno.test({
 Deno.test("a stream that was closed here reports nothing more, and takes no more data", async () => {
   const reported: string[] = [];
   const accepted = Promise.withResolvers<void>();
+  const opened = Promise.withResolvers<void>();
   const ended = Promise.withResolvers<void>();
   const listener = await tcpNetwork.listen({ host: "127.0.0.1", port: 0 }, (stream) => {
     stream.handle({ onOpen() {}, onData() {}, onClose: () => ended.resolve() });
     accepted.resolve();
   });
   const stream = tcpNetwork.connect(listener.address, {
-    onOpen: () => reported.push("open"),
+    onOpen() {
+      reported.push("open");
+      opened.resolve();
+    },
     onData: () => reported.push("data"),
     onClose: () => reported.push("close"),
   });
-  await accepted.promise;
-  while (reported.length === 0) await new Promise((resolve) => setTimeout(resolve));
+  await Promise.all([accepted.promise, opened.promise]);
   stream.close();
   stream.write("late");
   await ended.promise;

@@ -76,8 +76,8 @@ export interface OutputSocket extends Pick<Socket, "writableLength" | "writableN
 }
 
 /**
- * Maximum bytes of pieces that are copied into one write. A write costs 30 to 50 µs, whatever its
- * size, and a copy of 100 KiB within memory that was used before about 5 µs.
+ * Maximum bytes of pieces that are copied into one write. With three writes for each reply, GET of
+ * 100 KiB had 0.7 of the rate.
  */
 const JOINED_BYTES_MAX = 128 * 1024;
 

@@ -16,7 +16,7 @@ function start(): KeyFrequencies {
   return frequencies;
 }
 
-/** The frequency of a new key after so many accesses at one moment, on average. */
+/** The average frequency of a new key after `accesses` accesses at one moment. */
 function averageAfter(accesses: number, keys: number): number {
   const frequencies = start();
   let sum = 0;

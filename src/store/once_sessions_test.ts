@@ -20,7 +20,7 @@ function openedBy(sessions: OnceSessions, owner: SessionOwner, ttlMs = 1000): On
   return session;
 }
 
-/** So many sessions of clients and half as many of proxies, each with so many bytes of replies. */
+/** Sessions of clients, and half as many of proxies, each with the given bytes of replies. */
 function limitsOf(sessionsMax: number, repliesBytesMin: number, sessionsPerOwnerMax = Infinity) {
   return {
     clients: { sessionsMax, repliesBytesMin },

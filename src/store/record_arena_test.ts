@@ -101,7 +101,7 @@ function lastChanged(key: string): string {
   return key.slice(0, -1) + String.fromCharCode(key.charCodeAt(key.length - 1) ^ 1);
 }
 
-/** A text of bytes by chance, of at most so many. */
+/** A text of random bytes, up to the given length. */
 function randomText(random: Random, bytesMax: number): string {
   const unit = String.fromCharCode(...Array.from({ length: 7 }, () => randomInteger(random, 256)));
   const length = randomInteger(random, bytesMax + 1);

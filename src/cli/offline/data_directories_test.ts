@@ -25,7 +25,7 @@ const OLD = ["old", "old", "old"];
 
 class Died extends Error {}
 
-/** Runs until the process would have moved so many names, and no further. @returns whether it died */
+/** Runs until the process has moved the given number of names. @returns whether it died */
 function dyingAfter(moves: number, run: () => void): boolean {
   const rename = Deno.renameSync;
   let left = moves;

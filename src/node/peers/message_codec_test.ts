@@ -232,7 +232,7 @@ Deno.test("entries contain only writes", () => {
   }
 });
 
-/** An entry of about so many bytes. */
+/** An entry of about the given number of bytes. */
 const long = (index: number, sizeBytes: number) =>
   entry(index, 2, ["SET", "k", `\xff${"v".repeat(sizeBytes)}`]);
 

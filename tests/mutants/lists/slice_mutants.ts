@@ -65,6 +65,14 @@ export const sliceMutants: readonly Mutant[] = [
     killers: ["src/commands/keyspace_rows_test.ts"],
   },
   {
+    name: "pattern-of-any-cost",
+    bug: "SCAN compares a pattern with a long key for as long as it takes",
+    file: "src/commands/keyspace_rows.ts",
+    find: "if (match.steps > COMPARISONS_MAX) throw PATTERN_TOO_COSTLY;",
+    replace: "",
+    killers: ["src/commands/keyspace_rows_test.ts"],
+  },
+  {
     name: "arena-empties-a-segment-at-once",
     bug: "deleting one short key moves ten thousand others, and takes 13 ms",
     file: "src/store/record_arena.ts",
