@@ -15,6 +15,7 @@ const REPORT: SnapshotReport = {
   index: 7,
   sizeBytes: 900,
   timeMs: 1_700_000_000_999,
+  logFirstIndex: 5,
 };
 
 /** Takes a snapshot that never ends. */
@@ -57,4 +58,5 @@ Deno.test("LASTSAVE and INFO report the newest snapshot, older than this process
   assertEquals(values("rdb_last_bgsave_time_sec", { lastDurationMs: 2_400 }), [-1, 2]);
   assertEquals(told({}, "rdb_last_save_time"), 1_700_000_000);
   assertEquals([fields.get("rdb_saves"), fields.get("snapshot_index")], [2, 7]);
+  assertEquals(fields.get("log_first_index"), 5);
 });

@@ -34,6 +34,7 @@ export function persistenceFields(report: SnapshotReport): [string, string | num
     ["snapshot_duration_ms", lastDurationMs ?? -1],
     ["aof_current_size", report.logBytes],
     ["log_bytes_since_snapshot", report.logBytes],
+    ["log_first_index", report.logFirstIndex],
   ];
 }
 

@@ -46,6 +46,18 @@ export async function untilSnapshotOfAll(cluster: LocalCluster): Promise<Member>
   return leader;
 }
 
+/**
+ * Waits until the leader's log lacks an entry that came after this one. A leader keeps what a
+ * follower lacks until it has not heard from that follower for a while.
+ */
+export async function untilCompacted(cluster: LocalCluster, index: number): Promise<void> {
+  const leader = await cluster.leader();
+  await until(`${leader.name}'s log begins after entry ${index + 1}`, async () => {
+    const info = String(await ask(leader, ["INFO", "persistence"]));
+    return Number(/log_first_index:(\d+)/.exec(info)?.[1]) > index + 1;
+  }, { describe: () => cluster.said() });
+}
+
 /** Number of bytes that a node has received of the snapshot that is being sent to it. */
 export function incomingBytes({ dir }: Member): number {
   try {

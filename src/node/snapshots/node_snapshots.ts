@@ -44,6 +44,8 @@ export interface SnapshotReport extends SnapshotTakerReport {
   readonly sizeBytes: number;
   /** The log's time in it. */
   readonly timeMs: number;
+  /** Index of the oldest entry in the log. A node that needs older ones gets a snapshot. */
+  readonly logFirstIndex: number;
 }
 
 /** Everything that a node does with snapshots: it takes, sends, receives and installs them. */
@@ -54,12 +56,14 @@ export class NodeSnapshots {
   readonly #taker: SnapshotTaker;
   readonly #sender: SnapshotSender;
   readonly #receiver: SnapshotReceiver;
+  readonly #log: LogStore;
   readonly #status: () => RaftStatus;
 
   constructor(options: NodeSnapshotsOptions) {
     const { id, machine, log, store, clock, logger } = options;
     const { logBytesMax, meta, isWhole, status, send, onReceived, onRefused } = options;
     this.#store = store;
+    this.#log = log;
     this.#status = status;
     const onDamaged = (snapshot: StoredSnapshot) => {
       store.noteDamaged(snapshot);
@@ -95,7 +99,8 @@ export class NodeSnapshots {
   report(): SnapshotReport {
     const newest = this.#store.newest();
     const { index, sizeBytes, timeMs } = newest ?? { index: 0, sizeBytes: 0, timeMs: 0 };
-    return { ...this.#taker.report(), index, sizeBytes, timeMs };
+    const logFirstIndex = this.#log.firstIndex();
+    return { ...this.#taker.report(), index, sizeBytes, timeMs, logFirstIndex };
   }
 
   /** Starts to take a snapshot. Returns false when one is being taken already. */

@@ -40,6 +40,7 @@ async function withOneFarBehind(
   write(cluster, 2 * keys, keys, bytes, "late");
   const { log, node } = cluster.life(cluster.leader);
   cluster.until(() => log.firstIndex() > 10 && !(node.snapshots?.report().isTaking ?? true));
+  assertEquals(node.snapshots?.report().logFirstIndex, log.firstIndex());
   try {
     await run(cluster, behind);
   } finally {

@@ -2,8 +2,13 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { NODE_DEFAULTS } from "../../../src/node/node_parts.ts";
 import { ErrorReply } from "../../../src/resp/reply.ts";
 import { PATIENT } from "../../support/calm.ts";
-import { fillWithLarge, largeValue, untilSnapshotOfAll } from "../../support/large_values.ts";
-import { ask, type LocalCluster, type Member } from "../../support/local_cluster.ts";
+import {
+  fillWithLarge,
+  largeValue,
+  untilCompacted,
+  untilSnapshotOfAll,
+} from "../../support/large_values.ts";
+import { ask, type LocalCluster, type Member, roleOf } from "../../support/local_cluster.ts";
 import { PatientClient } from "../../support/patient_client.ts";
 import { replyText } from "../../support/reply_text.ts";
 import { until } from "../../support/until.ts";
@@ -91,8 +96,10 @@ Deno.test("a follower that returns after its log was compacted away gets a large
   await withoutElection(OPTIONS, async (cluster, leader) => {
     const follower = cluster.nodes.find((node) => node !== leader) as Member;
     await follower.process.signal("SIGKILL");
+    const last = (await roleOf(leader))?.commitIndex ?? Infinity;
     await fillWithLarge(cluster.proxy, count, bytes);
     await untilSnapshotOfAll(cluster);
+    await untilCompacted(cluster, last);
     const load = await underLoad({ ports: [cluster.proxy.port] }, async (load) => {
       cluster.restart(follower);
       await untilInstalled(cluster, follower);
