@@ -3,7 +3,7 @@
  * it, and prints the longest pauses of the two event loops. Exits with 1 when one is longer than
  * allowed.
  *
- * deno task bench:pauses [--keys N] [--only COMMAND] [--large-bytes N] [--pause-ms-max MS]
+ * deno task bench:pauses [--keys N] [--only COMMANDS] [--large-bytes N] [--pause-ms-max MS]
  */
 import net from "node:net";
 import { integer, text, type Values } from "../src/cli/flags.ts";
@@ -19,7 +19,10 @@ import { runTask } from "./run_task.ts";
 
 const flags = {
   keys: integer("N", { help: "Keys of 64 bytes each", fallback: 1_000_000, min: 1_000, max: 1e7 }),
-  only: text("COMMAND", { help: "Measures this command only, with its subcommands", fallback: "" }),
+  only: text("COMMANDS", {
+    help: "Measures only these commands, with their subcommands, as in keys,scan",
+    fallback: "",
+  }),
   largeBytes: integer("N", {
     help: "Bytes of a large value, by default the largest that a client may send",
     fallback: DEFAULT_CLIENT_LIMITS.bulkBytesMax,
@@ -93,7 +96,7 @@ class Bench {
     console.log("| --- | --- | --- | --- | --- | --- |");
     const longest = new Map<string, number>();
     for (const [name, worst] of Object.entries(WORST_REQUESTS)) {
-      if (only !== "" && name !== only && !name.startsWith(`${only}|`)) continue;
+      if (only !== "" && !only.split(",").includes(name.split("|")[0] ?? "")) continue;
       for (const request of worst({ keys, largeBytes: largeBytes - 1024 })) {
         if (request.title === REFILL) {
           await this.#fill();

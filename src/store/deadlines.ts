@@ -120,6 +120,8 @@ export const DEADLINE_BYTES = 120;
 
 const CHUNK_BITS = 12;
 const CHUNK_POSITIONS = 2 ** CHUNK_BITS;
+/** Maximum number of empty chunks that are kept, of 32 KiB each. */
+const SPARES_MAX = 32;
 
 interface KeyDeadline {
   readonly key: string;
@@ -141,6 +143,8 @@ interface Chunk {
 export class Deadlines {
   readonly #heap = new ExpiryHeap<KeyDeadline>();
   readonly #chunks: (Chunk | null)[] = [];
+  /** Empty chunks. A lock that is taken and released again and again would make one each time. */
+  readonly #spares: Chunk[] = [];
   #keyBytes = 0;
 
   get size(): number {
@@ -208,7 +212,7 @@ export class Deadlines {
   #put(position: number, deadline: KeyDeadline): void {
     const index = position >>> CHUNK_BITS;
     while (this.#chunks.length <= index) this.#chunks.push(null);
-    const chunk = this.#chunks[index] ??= newChunk();
+    const chunk = this.#chunks[index] ??= this.#spares.pop() ?? newChunk();
     chunk.deadlines[position % CHUNK_POSITIONS] = deadline;
     chunk.count++;
   }
@@ -219,7 +223,10 @@ export class Deadlines {
     const chunk = this.#chunks[index] ?? null;
     if (deadline === null || chunk === null) return null;
     chunk.deadlines[position % CHUNK_POSITIONS] = null;
-    if (--chunk.count === 0) this.#chunks[index] = null;
+    if (--chunk.count === 0) {
+      this.#chunks[index] = null;
+      if (this.#spares.length < SPARES_MAX) this.#spares.push(chunk);
+    }
     return deadline;
   }
 }

@@ -65,3 +65,22 @@ Deno.test("deadlines count what they take, and no more when they are gone", () =
   for (const position of [0, 1, 2, 2]) deadlines.delete(position);
   assertEquals([deadlines.size, deadlines.usedBytes], [0, 0]);
 });
+
+Deno.test("deadlines that come and go reuse the memory of their chunks", () => {
+  const deadlines = new Deadlines();
+  const fill = Array.prototype.fill;
+  let made = 0;
+  Array.prototype.fill = function (...args) {
+    made++;
+    return fill.apply(this, args);
+  };
+  try {
+    for (let step = 0; step < 100; step++) {
+      for (const position of [5, 100_000]) deadlines.set(position, "lock", step);
+      for (const position of [5, 100_000]) deadlines.delete(position);
+    }
+  } finally {
+    Array.prototype.fill = fill;
+  }
+  assertEquals(made, 2);
+});

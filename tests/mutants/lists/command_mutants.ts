@@ -32,6 +32,14 @@ export const commandMutants: readonly Mutant[] = [
     killers: [KEYSPACE],
   },
   {
+    name: "emptied-chunk-is-dropped",
+    bug: "a lock that is taken and released makes a chunk of deadlines each time",
+    file: "src/store/deadlines.ts",
+    find: "??= this.#spares.pop() ?? newChunk();",
+    replace: "??= newChunk();",
+    killers: ["src/store/deadlines_test.ts"],
+  },
+  {
     name: "heap-loses-its-order",
     bug: "removing a deadline puts a later one before an earlier one",
     file: "src/store/deadlines.ts",
