@@ -13,7 +13,7 @@ function execute(machine: StateMachine, args: readonly ByteString[]): Reply {
 }
 
 /** A reply as it goes over the wire, in the form of text. */
-const wire = (reply: Reply) => encodePieces(reply, 3).map(textOf).join("");
+const wire = (reply: Reply) => [...encodePieces(reply, 3)].map(textOf).join("");
 
 function chunksOf(machine: StateMachine): string[] {
   const snapshot = machine.beginSnapshot();

@@ -44,13 +44,7 @@ export function encodeReply(reply: Reply, protocol: Protocol): string {
   if (reply instanceof MapReply) return encodeMap(reply, protocol);
   if (reply instanceof EncodedStrings) return encodeCount(reply.count) + reply.text;
   if (reply instanceof VerbatimReply) return encodeVerbatim(reply.text, protocol);
-  if (reply instanceof PushReply) {
-    return encodeItems(protocol === 3 ? ">" : "*", reply.items, protocol);
-  }
-  if (reply instanceof SetReply) {
-    return encodeItems(protocol === 3 ? "~" : "*", reply.items, protocol);
-  }
-  return encodeItems("*", reply, protocol);
+  return encodeItems(reply, protocol);
 }
 
 /** A request as clients send it: an array of bulk strings. */
@@ -101,19 +95,40 @@ function encodeBulk(text: string): string {
   return (BULK_HEADERS[text.length] ?? `$${text.length}\r\n`) + text + "\r\n";
 }
 
-function encodeItems(type: string, items: readonly Reply[], protocol: Protocol): string {
-  let text = `${type}${items.length}\r\n`;
-  for (const item of items) text += encodeReply(item, protocol);
+/** A reply of elements in their order. */
+type Items = readonly Reply[] | PushReply | SetReply;
+
+function encodeItems(reply: Items, protocol: Protocol): string {
+  let text = itemsHeader(reply, protocol);
+  for (const item of itemsOf(reply)) text += encodeReply(item, protocol);
   return text;
 }
 
+function itemsHeader(reply: Items, protocol: Protocol): string {
+  const { length } = itemsOf(reply);
+  if (protocol === 3 && reply instanceof PushReply) return `>${length}\r\n`;
+  if (protocol === 3 && reply instanceof SetReply) return `~${length}\r\n`;
+  return encodeCount(length);
+}
+
+function itemsOf(reply: Items): readonly Reply[] {
+  return reply instanceof PushReply || reply instanceof SetReply ? reply.items : reply;
+}
+
+function isItems(reply: Reply): reply is Items {
+  return reply instanceof PushReply || reply instanceof SetReply || Array.isArray(reply);
+}
+
 function encodeMap(map: MapReply, protocol: Protocol): string {
-  const { pairs } = map;
-  let text = protocol === 3 ? `%${pairs.length}\r\n` : `*${pairs.length * 2}\r\n`;
-  for (const [key, value] of pairs) {
+  let text = mapHeader(map, protocol);
+  for (const [key, value] of map.pairs) {
     text += encodeReply(key, protocol) + encodeReply(value, protocol);
   }
   return text;
+}
+
+function mapHeader({ pairs }: MapReply, protocol: Protocol): string {
+  return protocol === 3 ? `%${pairs.length}\r\n` : `*${pairs.length * 2}\r\n`;
 }
 
 function encodeVerbatim(text: string, protocol: Protocol): string {
@@ -151,10 +166,8 @@ export function replyBytes(reply: Reply, bytesMax = Infinity): number {
   if (isString(reply)) return reply.length + FRAME_BYTES;
   if (typeof reply !== "object" || reply === null) return FRAME_BYTES;
   if (reply instanceof MapReply) return pairsBytes(reply.pairs, bytesMax);
-  if (reply instanceof PushReply || reply instanceof SetReply) {
-    return itemsBytes(reply.items, bytesMax);
-  }
-  if (Array.isArray(reply)) return itemsBytes(reply as readonly Reply[], bytesMax);
+  if (isItems(reply)) return itemsBytes(itemsOf(reply), bytesMax);
+  if (reply instanceof EncodedStrings) return FRAME_BYTES + reply.bytes;
   return FRAME_BYTES + ("text" in reply ? reply.text.length : 0);
 }
 
@@ -164,13 +177,44 @@ export function isString(reply: Reply): reply is ByteString {
 }
 
 /**
- * A long reply as it goes over the wire, in pieces of about 64 KiB. A longer string of the reply is
- * a piece of its own and is not copied.
+ * A long reply as it goes over the wire, in pieces of about 64 KiB, which are encoded one by one. A
+ * longer string of the reply is a piece of its own and is not copied.
  */
-export function encodePieces(reply: Reply, protocol: Protocol): ByteString[] {
-  const pieces = new Pieces();
-  addReply(pieces, reply, protocol);
-  return pieces.take();
+export function* encodePieces(reply: Reply, protocol: Protocol): Generator<ByteString, void> {
+  const open: Iterator<Reply>[] = [[reply].values()];
+  let text = "";
+  for (let items = open.at(-1); items !== undefined; items = open.at(-1)) {
+    const { done, value } = items.next();
+    if (done === true) {
+      open.pop();
+    } else if (isString(value)) {
+      text += BULK_HEADERS[value.length] ?? `$${value.length}\r\n`;
+      if (typeof value === "string" && value.length < PIECE_BYTES_MIN) text += value + "\r\n";
+      else {
+        yield text;
+        yield value;
+        text = "\r\n";
+      }
+    } else if (value instanceof EncodedStrings) {
+      text += encodeCount(value.count);
+      for (const part of value.parts) {
+        text += part;
+        if (text.length < PIECE_BYTES_MIN) continue;
+        yield text;
+        text = "";
+      }
+    } else if (value instanceof MapReply) {
+      text += mapHeader(value, protocol);
+      open.push(value.pairs.flat().values());
+    } else if (isItems(value)) {
+      text += itemsHeader(value, protocol);
+      open.push(itemsOf(value).values());
+    } else text += encodeReply(value, protocol);
+    if (text.length < PIECE_BYTES_MIN) continue;
+    yield text;
+    text = "";
+  }
+  if (text !== "") yield text;
 }
 
 function itemsBytes(items: readonly Reply[], bytesMax: number): number {
@@ -189,69 +233,4 @@ function pairsBytes(pairs: MapReply["pairs"], bytesMax: number): number {
     if (bytes > bytesMax) break;
   }
   return bytes;
-}
-
-class Pieces {
-  readonly #pieces: ByteString[] = [];
-  #open = "";
-
-  add(text: ByteString): void {
-    if (typeof text === "string" && text.length < PIECE_BYTES_MIN) {
-      this.#open += text;
-      if (this.#open.length >= PIECE_BYTES_MIN) this.#close();
-      return;
-    }
-    this.#close();
-    this.#pieces.push(text);
-  }
-
-  take(): ByteString[] {
-    this.#close();
-    return this.#pieces;
-  }
-
-  #close(): void {
-    if (this.#open !== "") this.#pieces.push(this.#open);
-    this.#open = "";
-  }
-}
-
-function addReply(pieces: Pieces, reply: Reply, protocol: Protocol): void {
-  if (isString(reply)) return addBulk(pieces, `$${reply.length}\r\n`, reply);
-  if (typeof reply !== "object" || reply === null) return pieces.add(encodeReply(reply, protocol));
-  if (reply instanceof MapReply) {
-    const { pairs } = reply;
-    pieces.add(protocol === 3 ? `%${pairs.length}\r\n` : `*${pairs.length * 2}\r\n`);
-    for (const [key, value] of pairs) {
-      addReply(pieces, key, protocol);
-      addReply(pieces, value, protocol);
-    }
-  } else if (reply instanceof PushReply) {
-    addItems(pieces, protocol === 3 ? ">" : "*", reply.items, protocol);
-  } else if (reply instanceof VerbatimReply) {
-    const { text } = reply;
-    const head = protocol === 3 ? `=${text.length + 4}\r\ntxt:` : `$${text.length}\r\n`;
-    addBulk(pieces, head, text);
-  } else if (reply instanceof EncodedStrings) {
-    pieces.add(`*${reply.count}\r\n`);
-    pieces.add(reply.text);
-  } else if (Array.isArray(reply)) {
-    addItems(pieces, "*", reply as readonly Reply[], protocol);
-  } else pieces.add(encodeReply(reply, protocol));
-}
-
-function addBulk(pieces: Pieces, head: string, text: ByteString): void {
-  pieces.add(head);
-  pieces.add(text);
-  pieces.add("\r\n");
-}
-
-function addItems(
-  pieces: Pieces,
-  type: string,
-  items: readonly Reply[],
-  protocol: Protocol,
-): void {
-  pieces.add(`${type}${items.length}\r\n`);
-  for (const item of items) addReply(pieces, item, protocol);
 }

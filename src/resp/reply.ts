@@ -64,7 +64,21 @@ export class PushReply {
 
 /** An array of bulk strings as it goes over the wire in either protocol, without its header. */
 export class EncodedStrings {
-  constructor(readonly count: number, readonly text: string) {}
+  readonly count: number;
+  /** The elements, cut anywhere. */
+  readonly parts: readonly string[];
+  /** Total length of the parts. */
+  readonly bytes: number;
+
+  constructor(count: number, parts: readonly string[]) {
+    this.count = count;
+    this.parts = parts;
+    this.bytes = parts.reduce((bytes, part) => bytes + part.length, 0);
+  }
+
+  get text(): string {
+    return this.parts.join("");
+  }
 }
 
 export const OK: SimpleString = new SimpleString("OK");
@@ -109,7 +123,7 @@ export class EncodedStringsBuilder {
 
   build(): EncodedStrings {
     this.flatten();
-    return new EncodedStrings(this.#count, this.#parts.join(""));
+    return new EncodedStrings(this.#count, this.#parts);
   }
 }
 

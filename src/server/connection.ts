@@ -15,6 +15,8 @@ import { ReplyOutput, SlowReader } from "./reply_output.ts";
 const DECODE_MS_MAX = 5;
 /** Number of requests after which the clock is read. */
 const REQUESTS_PER_LOOK = 8;
+/** Bytes of replies that wait, above which the clock is read after each request. */
+const REPLY_BYTES_PER_LOOK = 64 * 1024;
 
 /** Maximum bytes buffered of a client whose requests wait for their turn. */
 const RESTING_BYTES_MAX = 1024 * 1024;
@@ -159,7 +161,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
   push(message: PushReply): void {
     if (this.#isClosed || this.#isEnding || this.#isSilent) return;
     this.#guard(() => {
-      this.#output.add(encodeReply(message, this.protocol));
+      this.#replies.interject(encodeReply(message, this.protocol), this.#output);
       this.#markDirty();
     });
   }
@@ -265,7 +267,10 @@ export class Connection implements LoadingClient, ReplyingConnection {
     this.#slowReader.check();
     if (this.#isClosed) return;
     const isAnswered = this.outstanding === 0 && this.#output.isHandedOver;
-    if (this.#isEnding && isAnswered) return this.#end();
+    if (this.#isEnding && isAnswered) {
+      this.#socket.setTimeout(LINGER_MS, () => this.#socket.destroy());
+      return void this.#socket.end(() => this.#socket.destroy());
+    }
     const isMoreReady = !this.#output.isHandedOver || this.#replies.isReady;
     if (isMoreReady && !this.#output.willDrain) this.#goOnSending();
     this.#resumeWhenRelieved();
@@ -279,11 +284,6 @@ export class Connection implements LoadingClient, ReplyingConnection {
       this.#isSending = false;
       this.#drained();
     });
-  }
-
-  #end(): void {
-    this.#socket.setTimeout(LINGER_MS, () => this.#socket.destroy());
-    this.#socket.end(() => this.#socket.destroy());
   }
 
   #drained(): void {
@@ -346,7 +346,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
     const window = this.#output.room > 0 ? this.#window : 0;
     for (let count = 1; !this.#isEnding && !this.#isClosed; count++) {
       if (this.outstanding >= window) return this.#pause();
-      if (count % REQUESTS_PER_LOOK === 0 && this.#hasDecodedForLong()) return this.#rest();
+      if (this.#hasDecodedForLong(count)) return this.#rest();
       if (this.#hasTooManyBytes()) return this.#pause();
       const goesOn = this.#owner.isForwarding ? this.#forwardNext() : this.#takeNext();
       if (!goesOn) return;
@@ -404,8 +404,10 @@ export class Connection implements LoadingClient, ReplyingConnection {
     return this.#replies.window(this.#owner.limits.pipelineMax);
   }
 
-  #hasDecodedForLong(): boolean {
-    return this.#owner.clock.monotonicMs() - this.lastReadMs > DECODE_MS_MAX;
+  #hasDecodedForLong(count: number): boolean {
+    const isLookDue = count % REQUESTS_PER_LOOK === 0 ||
+      (count > 1 && this.#replies.settledBytes > REPLY_BYTES_PER_LOOK);
+    return isLookDue && this.#owner.clock.monotonicMs() - this.lastReadMs > DECODE_MS_MAX;
   }
 
   /**

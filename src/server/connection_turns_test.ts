@@ -116,6 +116,15 @@ Deno.test("a client whose requests wait for their turn is not read beyond 1 MiB"
   assertEquals(recorder.pending.at(-1)?.args[1]?.length, MIB);
 });
 
+Deno.test("a client with large replies lets others have a turn after fewer requests", () => {
+  const { clock, send, names } = start();
+  const large = `*2\r\n$4\r\nECHO\r\n$100000\r\n${"x".repeat(100_000)}\r\n`;
+  send(`${large}SLOW\r\nA\r\n`);
+  assertEquals(names(), ["SLOW"]);
+  clock.advance(0);
+  assertEquals(names(), ["SLOW", "A"]);
+});
+
 Deno.test("requests that wait for their turn are not executed once the connection ends", () => {
   const { clock, recorder, send, names } = start();
   send(`${LONG}B\r\n`);

@@ -61,14 +61,12 @@ Deno.test(
         await recorder.until(() => recorder.pending.length === 1);
         const reply = recorder.pending[0]?.reply;
         assert(reply !== undefined);
-        const rest = {
-          length: 0,
-          [Symbol.iterator]: () => {
+        const items = Object.assign(["x".repeat(300_000)], {
+          values: () => {
             throw new RangeError("Invalid string length");
           },
-        };
-        Object.defineProperty(reply, "bytes", { value: 3 });
-        reply.settleEncoded("+A\r\n", rest as unknown as readonly string[]);
+        });
+        reply.settle(["y".repeat(300_000), items]);
         await second.send("ECHO b\r\n");
         assertEquals(await second.read(7), "$1\r\nb\r\n");
         await until("it is closed", () => listener.connections.size === 1);

@@ -36,14 +36,20 @@ export class PendingReply {
   next: PendingReply | null = null;
   /** Length of the request. */
   requestBytes = 0;
-  /** The encoded answer; `null` while it is open. */
+  /** The encoded answer, or its beginning; `null` while it is open. */
   text: string | null = null;
-  /** The pieces after `text`, where the reply is long. */
-  rest: readonly ByteString[] = NO_REST;
+  /** Length of the answer; no less than that, while it is not encoded as a whole. */
+  bytes = 0;
   /** Whether the client does not want it. It is settled as any other, with an empty text. */
   isMuted = false;
 
   #gone: (() => void) | null = null;
+  /** The pieces after `text`. Those of a long reply are encoded when they are sent. */
+  #rest: Iterator<ByteString> | null = null;
+  /** What is sent right after the answer. */
+  #after = "";
+  #handedBytes = 0;
+  #isBegun = false;
 
   constructor(connection: ReplyingConnection, protocol: Protocol) {
     this.connection = connection;
@@ -55,10 +61,18 @@ export class PendingReply {
     return this.connection.isClosed;
   }
 
-  get bytes(): number {
-    let bytes = this.text?.length ?? 0;
-    for (const text of this.rest) bytes += text.length;
-    return bytes;
+  /** Bytes that are not handed over yet. */
+  get waitingBytes(): number {
+    return this.isHandedOver ? 0 : Math.max(0, this.bytes - this.#handedBytes);
+  }
+
+  /** Whether it is handed over in part. */
+  get isInPieces(): boolean {
+    return this.#isBegun && this.#rest !== null;
+  }
+
+  get isHandedOver(): boolean {
+    return this.#isBegun && this.#rest === null;
   }
 
   /** Whether it is open, and may stay open without a bound. */
@@ -96,10 +110,48 @@ export class PendingReply {
    * @param rest the pieces after the text
    */
   settleEncoded(text: string, rest: readonly ByteString[] = NO_REST): void {
+    let bytes = text.length;
+    for (const piece of rest) bytes += piece.length;
+    this.#settlePieces(text, rest.length === 0 ? null : rest.values(), bytes);
+  }
+
+  #settlePieces(text: string, rest: Iterator<ByteString> | null, bytes: number): void {
     if (this.text !== null) return;
     this.text = this.isMuted ? "" : text;
-    this.rest = this.isMuted ? NO_REST : rest;
+    this.#rest = this.isMuted ? null : rest;
+    this.bytes = this.isMuted ? 0 : bytes;
     this.connection.noteSettled(this);
+  }
+
+  /**
+   * Hands the settled answer, or the next pieces of it, to the output.
+   *
+   * @param room no piece is handed over after these many bytes
+   * @returns the bytes handed over
+   */
+  handOver(output: Pick<ReplyOutput, "add">, room: number): number {
+    let bytes = 0;
+    if (!this.#isBegun) {
+      this.#isBegun = true;
+      const text = this.text ?? "";
+      output.add(text);
+      bytes = text.length;
+    }
+    while (this.#rest !== null && bytes < room) {
+      const { done, value } = this.#rest.next();
+      if (done === true) this.#rest = null;
+      const piece = done === true ? this.#after : value;
+      output.add(piece);
+      bytes += piece.length;
+    }
+    this.#handedBytes += bytes;
+    return bytes;
+  }
+
+  /** Adds what has to be sent right after this answer, which is handed over in part. */
+  append(text: string): void {
+    this.#after += text;
+    this.bytes += text.length;
   }
 
   /** Ends the connection, since the request cannot be answered through a fault of ours. */
@@ -125,8 +177,12 @@ export class PendingReply {
     if (!isString(reply) && bytes <= ARRAY_BYTES_MAX) {
       return this.settleEncoded(encodeReply(reply, this.protocol));
     }
-    const [text = "", ...rest] = encodePieces(reply, this.protocol);
-    this.settleEncoded(textOf(text), rest);
+    const pieces = encodePieces(reply, this.protocol);
+    if (isString(reply)) {
+      const [text = "", ...rest] = pieces;
+      return this.settleEncoded(textOf(text), rest);
+    }
+    this.#settlePieces(textOf(pieces.next().value ?? ""), pieces, bytes);
   }
 }
 
@@ -191,16 +247,26 @@ export class ReplyQueue {
     let handedBytes = 0;
     let reply = this.#replies.first;
     while (reply !== null && reply.text !== null && handedBytes < room) {
-      const { bytes } = reply;
-      output.add(reply.text);
-      for (const text of reply.rest) output.add(text);
-      handedBytes += bytes;
+      const { bytes, waitingBytes } = reply;
+      handedBytes += reply.handOver(output, room - handedBytes);
+      this.settledBytes -= waitingBytes - reply.waitingBytes;
+      if (!reply.isHandedOver) break;
       this.#replyBytes += (bytes - this.#replyBytes) / (bytes > this.#replyBytes ? 1 : 8);
       this.#replies.shift();
       reply = this.#replies.first;
     }
-    this.settledBytes -= handedBytes;
     return handedBytes;
+  }
+
+  /**
+   * Hands over a message that answers no request: at once, or after the reply that is handed over in
+   * part.
+   */
+  interject(text: string, output: ReplyOutput): void {
+    const { first } = this.#replies;
+    if (first === null || !first.isInPieces) return output.add(text);
+    first.append(text);
+    this.settledBytes += text.length;
   }
 
   /** How many requests may wait for their replies, or for the client to read these. */

@@ -361,4 +361,28 @@ export const seamClientMutants: readonly Mutant[] = [
     replace: "if (reply === first || settledBytes > 1e6 * UNCOUNTED_BYTES_MAX) this.#markDirty();",
     killers: ["src/server/listener_bounds_test.ts"],
   },
+  {
+    name: "seam-message-within-a-reply",
+    bug: "a report for a watching client is sent in the middle of a long reply",
+    file: "src/server/pending_reply.ts",
+    find: "if (first === null || !first.isInPieces) return output.add(text);",
+    replace: 'if (first === null || !first.isInPieces || text !== "") return output.add(text);',
+    killers: ["src/server/pending_reply_test.ts"],
+  },
+  {
+    name: "seam-long-reply-encoded-at-once",
+    bug: "a long array is encoded as a whole in one turn",
+    file: "src/server/pending_reply.ts",
+    find: "while (this.#rest !== null && bytes < room) {",
+    replace: "while (this.#rest !== null && bytes < 1e6 * room) {",
+    killers: ["src/server/pending_reply_test.ts"],
+  },
+  {
+    name: "seam-large-replies-without-a-look",
+    bug: "eight requests with large replies are executed before the clock is read",
+    file: "src/server/connection.ts",
+    find: "(count > 1 && this.#replies.settledBytes > REPLY_BYTES_PER_LOOK);",
+    replace: "(count > 1e6 && this.#replies.settledBytes > REPLY_BYTES_PER_LOOK);",
+    killers: ["src/server/connection_turns_test.ts"],
+  },
 ];

@@ -417,8 +417,8 @@ export const wireMutants: readonly Mutant[] = [
     name: "sets-count-nothing",
     bug: "what a set holds does not count against the bounds of replies",
     file: "src/resp/encode.ts",
-    find: "if (reply instanceof PushReply || reply instanceof SetReply) {",
-    replace: "if (reply instanceof PushReply) {",
+    find: "if (isItems(reply)) return itemsBytes(",
+    replace: "if (isItems(reply) && !(reply instanceof SetReply)) return itemsBytes(",
     killers: ["src/resp/reply_pieces_test.ts"],
   },
   {
