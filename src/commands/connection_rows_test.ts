@@ -43,6 +43,11 @@ Deno.test("a connection is asked and answered as in Redis", () => {
     ["SELECT 01", NO_INTEGER],
     ["SELECT 1", "-ERR DB index is out of range"], // there is one database
     ["AUTH a b c", SYNTAX_ERROR],
+    [
+      "AUTH x",
+      "-ERR AUTH <password> called without any password configured for the default user. " +
+      "Are you sure your configuration is correct?",
+    ],
     ["AUTH default x", "+OK"],
     ["AUTH nobody x", WRONG_PASSWORD],
     ["READONLY", "+OK"],

@@ -133,7 +133,9 @@ Deno.test("due keys are left out of KEYS and SCAN, though they are still there",
   const whole = inSteps(machine, "KEYS", "*");
   assertEquals(textsOf(whole.reply), ["stays"]);
   assert(whole.steps > 4, `${whole.steps} steps`);
-  assertEquals(inSteps(machine, "SCAN", "0", "COUNT", "5000").reply, ["0", ["stays"]]);
+  for (const match of [[], ["MATCH", "*"]]) {
+    assertEquals(inSteps(machine, "SCAN", "0", "COUNT", "5000", ...match).reply, ["0", ["stays"]]);
+  }
 });
 
 function textsOf(reply: Reply): string[] {

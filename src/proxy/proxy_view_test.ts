@@ -47,3 +47,10 @@ Deno.test("a proxy tells which nodes answer and serve, and of the keys of those 
   bench.advance(1_000);
   assertEquals([told(bench).keys, told(bench).responsive.includes(1)], ["", false]);
 });
+
+Deno.test("seeds that have not answered yet are shown in the order of their addresses", () => {
+  const seeds = ["10.0.0.9:7001", "10.0.0.1:7001", "10.0.0.5:7001"];
+  const bench = new ProxyBench({ seeds });
+  const shown = bench.core.status().nodes.map(({ id, address }) => `${id}${address}`);
+  assertEquals(shown, seeds.toSorted());
+});

@@ -29,6 +29,7 @@ const replies: readonly Reply[] = [
   Array.from({ length: 50_000 }, (_, i) => `key:${i}`),
   new MapReply([["k", ["v"]], ["long", "x".repeat(100_000)]]),
   new EncodedStrings(2, ["$1\r\na\r\n$1\r", "\nb\r\n"]),
+  new EncodedStrings(2, [`$70000\r\n${"a".repeat(70_000)}\r\n`, "$1\r\nb\r\n"]),
   new PushReply(["p", new MapReply([["a", 1]])]),
   new SetReply(["member", ["a".repeat(70_000)]]),
 ];
