@@ -25,20 +25,20 @@ export interface ApplierOptions {
   readonly start: Place;
   /** Bounds the work per turn. */
   readonly budget: TurnBudget;
-  /** Called when all of an entry is in the state. */
+  /** Called when an entry is fully applied. */
   readonly onApplied?: (entry: LogEntry) => void;
 }
 
 /** A position in the log. */
 type Place = Pick<SnapshotMeta, "index" | "term">;
 
-/** Work that others see as one step. */
+/** One entry, or a group of reads. Nothing else sees it half done. */
 interface Work {
-  /** The entry that is in the state when the work is done; `null` for reads. */
+  /** The entry that this work applies; `null` for reads. */
   readonly entry: LogEntry | null;
-  /** The requests that wait for it; `null` when nobody waits. */
+  /** The client requests to answer; `null` when no client of this node waits. */
   readonly requests: readonly Request[] | null;
-  /** The commands to execute when nobody waits. */
+  /** The commands to execute when no client of this node waits. */
   readonly commands: Commands;
   /** Number of requests or commands done. */
   done: number;
@@ -47,20 +47,21 @@ interface Work {
 const NO_COMMANDS: Commands = [];
 
 /**
- * Executes committed entries on the state, and answers this node's clients from it, in order. Long
- * work is done in parts: an entry is in the state when its last part is done, and no read or later
- * entry runs in between. Only reads that answer from a view of the state run beside other work.
+ * Applies committed entries to the state machine, and answers this node's clients, in the order of
+ * the log. A long request runs in slices, over several turns of the event loop. An entry counts as
+ * applied after its last slice, and no read or later entry runs in between. The exception is a read
+ * that answers from a view of the state: it runs beside other work.
  */
 export class Applier {
   readonly #options: ApplierOptions;
   readonly #budget: TurnBudget;
   #last: Place;
-  /** The first is in progress. */
+  /** Queued work. The first item is in progress. */
   #works: Work[] = [];
-  /** The request or command of the first work that is in progress; `null` between two of them. */
+  /** The slices left of the request or command in progress; `null` between two of them. */
   #slices: Slices | null = null;
-  /** Reads that answer from views. */
-  #beside: { readonly slices: Slices; readonly request: Request }[] = [];
+  /** Reads in progress that answer from a view of the state. */
+  #viewReads: { readonly slices: Slices; readonly request: Request }[] = [];
   /** The log's time for the reads of this turn; `null` before the first of them. */
   #readMs: number | null = null;
 
@@ -82,7 +83,7 @@ export class Applier {
 
   /** Whether any work is left. */
   get hasWork(): boolean {
-    return this.#works.length > 0 || this.#beside.length > 0;
+    return this.#works.length > 0 || this.#viewReads.length > 0;
   }
 
   /**
@@ -97,7 +98,7 @@ export class Applier {
 
   /** Starts to apply the next entry. Must not be called while `isBusy`. */
   apply(entry: LogEntry): void {
-    assert(!this.isBusy, "Cannot apply an entry: one before it is in progress");
+    assert(!this.isBusy, "Cannot apply an entry: an earlier one is in progress");
     assert(entry.index === this.#last.index + 1, `entry ${entry.index} is not next`);
     const { proposals, reads } = this.#options;
     const proposal = proposals.decidedBy(entry);
@@ -129,7 +130,7 @@ export class Applier {
 
   /** Continues the reads that run beside other work. */
   goOnBeside(): void {
-    for (let next = this.#beside.shift(); next !== undefined; next = this.#beside.shift()) {
+    for (let next = this.#viewReads.shift(); next !== undefined; next = this.#viewReads.shift()) {
       const { slices, request } = next;
       if (request.sink.isGone === true) {
         slices.stop();
@@ -137,7 +138,7 @@ export class Applier {
       }
       try {
         const reply = slices.next();
-        if (reply === undefined) this.#beside.push(next);
+        if (reply === undefined) this.#viewReads.push(next);
         else request.settle(reply);
       } catch (error) {
         request.fail(error);
@@ -151,22 +152,22 @@ export class Applier {
     this.giveUp();
     const { proposals, reads } = this.#options;
     const passedOver = proposals.passOver(snapshot.index);
-    // These reads came before writes that the snapshot may hold.
+    // These reads precede writes that the snapshot may contain.
     for (const request of reads.takeBefore(passedOver)) request.settle(LEADER_CHANGED);
     this.#options.machine.restore(loader, snapshot.machineVersion);
     this.#last = { index: snapshot.index, term: snapshot.term };
   }
 
-  /** Drops the work in progress. Its outcome is unknown. */
+  /** Drops the work in progress. The outcome of its requests is unknown. */
   giveUp(): void {
     this.#slices?.stop();
     this.#slices = null;
     const works = this.#works;
     this.#works = [];
     for (const { requests, done } of works) settleUnknown(requests?.slice(done) ?? []);
-    const beside = this.#beside;
-    this.#beside = [];
-    for (const { slices, request } of beside) {
+    const viewReads = this.#viewReads;
+    this.#viewReads = [];
+    for (const { slices, request } of viewReads) {
       slices.stop();
       settleUnknown([request]);
     }
@@ -176,7 +177,7 @@ export class Applier {
     this.#works.push({ entry, requests, commands, done: 0 });
   }
 
-  /** False when the budget is used up first. */
+  /** Returns false when the turn's budget runs out before the work is done. */
   #carryOut(work: Work): boolean {
     const { entry, requests, commands } = work;
     const budget = this.#budget;
@@ -209,9 +210,9 @@ export class Applier {
     this.#options.onApplied?.(entry);
   }
 
-  /** Executes the request or one step of it. Returns whether the request is done. */
+  /** Executes the request or one slice of it. Returns whether the request is done. */
   #answer(request: Request): boolean {
-    // A write that throws may have changed half of the state. The node must not go on from there.
+    // A write that throws may have changed the state in part. The node must not continue with it.
     if (request.isWrite) return this.#step(request);
     try {
       return this.#step(request);
@@ -242,12 +243,12 @@ export class Applier {
       request.settle(begun);
       return true;
     }
-    if (begun.isBeside) this.#beside.push({ slices: begun, request });
+    if (begun.isBeside) this.#viewReads.push({ slices: begun, request });
     else this.#slices = begun;
     return begun.isBeside;
   }
 
-  /** The same for a command that nobody waits for. */
+  /** Executes a command, or one slice of it, without a reply. Returns whether it is done. */
   #execute(args: Arguments, index: number): boolean {
     if (this.#slices !== null) {
       if (this.#slices.next() === undefined) return false;
@@ -262,7 +263,7 @@ export class Applier {
   }
 }
 
-/** Applies a whole entry that nobody waits for. */
+/** Applies a whole entry at once, without replies. */
 export function applyTo(machine: StateMachine, { index, data }: LogEntry): void {
   if (data === null) return;
   machine.advanceTime(data.timeMs);

@@ -39,7 +39,7 @@ export class HandoverQueue {
   #requests: Request[] = [];
   #untilMs = -Infinity;
 
-  /** Starts when this node stopped leading in favour of another. */
+  /** Starts to keep requests: this node has handed leadership over. */
   begin(requests: readonly Request[], untilMs: number): void {
     this.#requests.push(...requests);
     this.#untilMs = untilMs;
@@ -87,14 +87,14 @@ export interface ClientRequestsOptions {
   readonly time: LogTime;
   readonly catchUp: CatchUp;
   readonly addresses: MemberAddresses;
-  /** These three may hold back writes. */
+  /** The next three may hold back writes. */
   readonly membership: Pick<Membership, "holdsWrites">;
   readonly upgrade: Pick<MachineUpgrade, "holdsWrites">;
   readonly ownDisk: Pick<OwnDisk, "holdsWrites">;
   readonly electionMs: number;
   /** Maximum time before a request is answered, executed or not, in milliseconds. */
   readonly waitMs: number;
-  /** Bytes of undecided writes, above which new writes are refused. */
+  /** Bytes of writes in flight above which new writes are refused. */
   readonly inFlightBytesMax: number;
   /** Asks for another turn. */
   readonly schedule: () => void;
@@ -164,7 +164,8 @@ export class ClientRequests {
   /** Without a leader, reads wait: no other node could answer them. */
   get #refusesReads(): boolean {
     const { catchUp, clock } = this.#options;
-    if (this.#leaderId === null || !catchUp.isBehind) return false; // first, as the clock is slow
+    // Checked first: reading the clock takes longer.
+    if (this.#leaderId === null || !catchUp.isBehind) return false;
     return catchUp.refusesReads(clock.monotonicMs());
   }
 
@@ -173,7 +174,7 @@ export class ClientRequests {
     return this.#handover.isUnderWay(this.#options.clock.monotonicMs());
   }
 
-  /** The refusal of a request for this slot that only the leader can take. */
+  /** The refusal of a request that only the leader can take, for this slot. */
   redirect(slot: number): ErrorReply {
     return this.#options.addresses.redirect(slot, this.#isRemoved);
   }
@@ -196,7 +197,7 @@ export class ClientRequests {
     return this.#waiters.count;
   }
 
-  /** Number of requests that this node has taken and not decided, for its report. */
+  /** Number of proposals in flight and of reads waiting for a ReadIndex round, for the report. */
   get queuedCount(): number {
     return this.#proposals.underWayCount + this.#reads.openCount;
   }
@@ -210,7 +211,7 @@ export class ClientRequests {
     return !this.#reads.isEmpty;
   }
 
-  /** Whether a request waits for something that only time brings. */
+  /** Whether a request depends on the passing of time, so that the node must wake at each tick. */
   get isUrgent(): boolean {
     return this.#asker.isRefused || this.#waiters.hasDeadline || !this.#handover.isEmpty;
   }
@@ -270,7 +271,7 @@ export class ClientRequests {
     this.#asker.ask(requests, { indexMin, proposal: this.#proposals.lastSequence });
   }
 
-  /** Takes the core's answers: read indexes, and reads that could not get one. */
+  /** Takes the core's answers: read indexes, and reads refused without one. */
   confirm({ reads, refusedReads }: Ready<Batch>): void {
     for (const read of reads) this.#reads.confirm(read);
     if (refusedReads.length > 0) this.#asker.noteRefusal();
@@ -297,19 +298,19 @@ export class ClientRequests {
     this.#waiters.check(peers, mayWait, this.#options.clock.monotonicMs());
   }
 
-  // When other things change
+  // When the role changes, time passes, or the node stops
 
   noteRole(isLeader: boolean, leaderId: NodeId | null): void {
     this.#isLeader = isLeader;
     this.#leaderId = leaderId;
   }
 
-  /** A leader is known: asks it for the waiting reads. */
+  /** A leader is known: asks it for the indexes of the waiting reads. */
   askAgain(): void {
     this.#asker.repeat();
   }
 
-  /** Answers what was taken from clients and not proposed when leadership ends. */
+  /** Leadership has ended: answers the requests that were not proposed. */
   endLeadership(isHandingOver: boolean): void {
     const open = this.#proposals.takeOpen();
     if (isHandingOver) {
@@ -321,7 +322,7 @@ export class ClientRequests {
       if (request.isWrite && isHandingOver) continue;
       request.settle(request.isWrite ? this.redirect(slotOf(request)) : LEADER_CHANGED);
     }
-    // Other reads are asked again from the next leader. These have their place between lost writes.
+    // Other reads get their index from the next leader. These follow writes that may be lost.
     const hasWrites = ({ client }: Request) => client.openWrites > 0;
     for (const request of this.#reads.takeWhere(hasWrites)) request.settle(LEADER_CHANGED);
     this.#reads.forgetConfirmations();

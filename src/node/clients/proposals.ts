@@ -5,20 +5,18 @@ import { Batch, type LogEntry } from "../log/entry.ts";
 import { type BatchPacer, FULL_BATCH_BYTES } from "./batch_pacer.ts";
 import { LEADER_CHANGED, OUTCOME_UNKNOWN, type Request } from "./request.ts";
 
-/** Bytes of writes in an entry, above which it takes no more writes. */
+/** An entry that holds this many bytes of writes takes no more. */
 const ENTRY_BYTES_MAX = 1024 * 1024;
-/** Estimated overhead of an argument in an entry. */
+/** Estimated overhead of an argument in an entry, in bytes. */
 const BYTES_PER_ARGUMENT = 4;
 
 /** A log entry that this node proposed, and the requests waiting for it. */
 export interface Proposal {
-  /**
-   * Grows from proposal to proposal while this process lives. Indexes may be reused, this is not.
-   */
+  /** Increases with each proposal of this process. Unlike an index, it is never reused. */
   readonly sequence: number;
   readonly index: number;
   readonly term: number;
-  /** Writes, and the reads that ride along among them. Empty once they were given up. */
+  /** Writes, and the reads queued among them. Empty once they were given up. */
   requests: readonly Request[];
   readonly bytes: number;
   readonly sinceMs: number;
@@ -34,10 +32,12 @@ export interface OpenBatch {
 }
 
 /**
- * The writes of this node's clients. They are open while they are collected, then proposed: in the
- * log, with an unknown outcome. A read after an open write of its own connection goes with the
- * entry, and is answered at its place when the entry is applied. The entry confirms the read as well
- * as a ReadIndex round would, because it was proposed after the read arrived.
+ * The writes of this node's clients. A write is open while its batch is collected. Then it is
+ * proposed: it is in the log, with an unknown outcome.
+ *
+ * A read that follows an open write of its own connection is queued with that write, and is
+ * answered in its place when the entry is applied. It needs no ReadIndex round: the entry was
+ * proposed after the read arrived, so its commit proves as much.
  */
 export class Proposals {
   readonly #pacer: BatchPacer;
@@ -46,7 +46,7 @@ export class Proposals {
   #openBytes = 0;
   #proposed: Proposal[] = [];
   #head = 0;
-  /** Of all open and proposed writes. */
+  /** Bytes of all open and proposed writes. */
   #bytes = 0;
   #lastSequence = 0;
 
@@ -62,7 +62,7 @@ export class Proposals {
     return this.#lastSequence;
   }
 
-  /** Of the open writes. */
+  /** Bytes of the open writes. */
   get openBytes(): number {
     return this.#openBytes;
   }
@@ -85,7 +85,7 @@ export class Proposals {
     return this.#proposed.length - this.#head;
   }
 
-  /** Whether the open writes go into the log now. */
+  /** Whether to propose the open writes now. */
   isDue(): boolean {
     return this.#pacer.isDue(this);
   }
@@ -140,8 +140,8 @@ export class Proposals {
   }
 
   /**
-   * Takes a batch for the log from the front of the open requests: all of them, or enough for an
-   * entry of a good size. At least one write is open. `noteProposed` must be called next.
+   * Takes the next batch from the front of the open requests: all of them, or as many as fit one
+   * entry. At least one write must be open. Call `noteProposed` next.
    */
   sealOpen(timeMs: number): OpenBatch {
     const commands: Arguments[] = [];
@@ -176,8 +176,8 @@ export class Proposals {
   }
 
   /**
-   * Returns this node's proposal that the committed entry is, or `null`. The proposal has no
-   * requests if they were given up.
+   * Returns this node's proposal that became this committed entry; `null` if the entry is not from
+   * this node. The proposal has no requests if they were given up.
    *
    * Terms never decrease along a log. So an entry of a newer term also shows that older proposals
    * at or after its index are lost. Their requests are answered here as not executed.
@@ -187,13 +187,14 @@ export class Proposals {
       const proposal = this.#proposed[this.#head];
       if (proposal === undefined) return null;
       const isOlder = proposal.index >= entry.index && proposal.term < entry.term;
-      // A newer proposal is lost too when an entry from before it won its index.
+      // A proposal of a newer term is lost too when an older entry was committed at its index.
       if (isOlder || (proposal.index === entry.index && proposal.term !== entry.term)) {
         this.#dropHead();
         for (const request of proposal.requests) request.settle(LEADER_CHANGED);
       } else if (proposal.index === entry.index) {
         this.#dropHead();
-        // Given-up requests are gone, but waiting reads still have their place before the entry.
+        // Requests that were given up are gone, but reads may wait for their place before the
+        // entry.
         if (proposal.requests.length > 0) this.#pacer.noteAnswers(proposal.requests);
         return proposal;
       } else {
@@ -204,8 +205,8 @@ export class Proposals {
   }
 
   /**
-   * Answers requests that waited too long, whose outcome is unknown. The proposals stay in flight,
-   * and count, until they are decided.
+   * Answers requests that have waited too long: their outcome is unknown. Their proposals stay in
+   * flight, and count, until they are committed or lost.
    *
    * @param sinceMs proposals whose first request arrived at or before this time are given up
    */
@@ -220,7 +221,8 @@ export class Proposals {
   }
 
   /**
-   * A snapshot has decided all proposals up to `index`, without saying how.
+   * A snapshot has replaced the log up to `index`. Whether it contains the proposals up to there is
+   * unknown.
    *
    * @returns sequence of the last of them; 0 when there was none
    */

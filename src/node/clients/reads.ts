@@ -9,10 +9,14 @@ import { readNotConfirmed, type Request } from "./request.ts";
 interface ReadBatch {
   readonly readId: number;
   readonly requests: readonly Request[];
-  /** Index of the writes that these reads follow. It must be applied whatever the leader says. */
+  /**
+   * Index of the last write that these reads follow. It must be applied before the reads are
+   * answered, even if the leader's read index is lower.
+   */
   indexMin: number;
   /**
-   * Sequence of this node's newest proposal when the reads were taken. Later ones follow the reads.
+   * Sequence of this node's newest proposal when the reads were taken. Later proposals come after
+   * the reads.
    */
   readonly afterProposal: number;
   readonly sinceMs: number;
@@ -34,7 +38,7 @@ export class ReadQueue {
     this.#pacer = pacer;
   }
 
-  /** Whether a ReadIndex round starts now for the open reads. */
+  /** Whether to start a ReadIndex round for the open reads now. */
   isDue(): boolean {
     return this.#pacer.isDue(this);
   }
@@ -54,7 +58,7 @@ export class ReadQueue {
     return count;
   }
 
-  /** Monotonic time at which the newest waiting batch was asked about. */
+  /** Monotonic time at which the newest waiting batch asked for its read index. */
   get newestSinceMs(): number {
     return this.#batches.at(-1)?.sinceMs ?? -Infinity;
   }
@@ -78,7 +82,7 @@ export class ReadQueue {
     this.#batches.push({ ...batch, index: null });
   }
 
-  /** A quorum confirmed this round, and with it all earlier ones. */
+  /** A quorum has confirmed this round, and with it all earlier ones. */
   confirm({ readId, index }: ReadState): void {
     for (const batch of this.#batches) {
       if (batch.readId <= readId && batch.index === null) {
@@ -116,7 +120,9 @@ export class ReadQueue {
     for (const request of this.takeOlderThan(Infinity)) request.settle(replyTo(request));
   }
 
-  /** Takes the reads that arrived at or before this time, asked about or not. */
+  /**
+   * Takes the reads that arrived at or before this time, whether or not their round has started.
+   */
   takeOlderThan(sinceMs: number): Request[] {
     const isOld = (request?: Request) => request !== undefined && request.sinceMs <= sinceMs;
     // Batches are in order of arrival, so the scan mostly ends at the first.
@@ -127,7 +133,7 @@ export class ReadQueue {
     return taken;
   }
 
-  /** Takes single matching reads out of their batches. The others keep waiting. */
+  /** Takes the matching reads out of their batches. The other reads keep waiting. */
   takeWhere(fits: (request: Request) => boolean): Request[] {
     const taken: Request[] = [];
     this.#batches = this.#batches.flatMap((batch) => {
@@ -163,13 +169,13 @@ export interface ReadAskerOptions {
 
 /** What the reads of one batch must see, besides what the leader has committed. */
 export interface ReadsAfter {
-  /** Index of the entry that must be applied whatever the leader says. */
+  /** Index of the entry that must be applied, even if the leader's read index is lower. */
   readonly indexMin: number;
   /** Sequence of this node's newest proposal. */
   readonly proposal: number;
 }
 
-/** Asks the core for read indexes, and repeats the question when no answer comes. */
+/** Asks the core for read indexes, and asks again when no answer comes. */
 export class ReadAsker {
   readonly #options: ReadAskerOptions;
   #nextReadId = 1;
@@ -180,7 +186,7 @@ export class ReadAsker {
     this.#options = options;
   }
 
-  /** The node that was asked does not lead. The question is repeated at the next tick. */
+  /** The node that was asked does not lead. The next tick asks again. */
   get isRefused(): boolean {
     return this.#isRefused;
   }
@@ -207,7 +213,7 @@ export class ReadAsker {
     if (this.#isRefused) this.repeat();
   }
 
-  /** Refuses reads that have waited too long, and asks again in case the last question was lost. */
+  /** Refuses reads that have waited too long. Asks again in case the last request was lost. */
   sweep(nowMs: number): void {
     const { reads, heartbeatMs, waitMs } = this.#options;
     for (const request of reads.takeOlderThan(nowMs - waitMs)) {

@@ -2,7 +2,7 @@ import type { Cancel } from "../../platform/clock.ts";
 import type { NodeId } from "../../raft/types.ts";
 
 interface Waiter {
-  /** Index to replicate; `null` until everything taken before is in the log. */
+  /** Index to replicate; `null` until all writes taken before the wait are in the log. */
   index: number | null;
   readonly count: number;
   deadlineMs: number;
@@ -42,7 +42,7 @@ export class ReplicationWaiters {
     return () => waiter.deadlineMs = -Infinity;
   }
 
-  /** Everything taken from clients so far is in the log, up to this index. */
+  /** All writes taken from clients so far are in the log, up to this index. */
   noteLogged(lastIndex: number): void {
     for (const waiter of this.#waiters) waiter.index ??= lastIndex;
   }

@@ -19,9 +19,9 @@ export interface ReplySink {
   failed?(error: unknown): void;
 }
 
-/** The state of one client's connection that decides the order of its requests. */
+/** State of one client's connection that keeps its requests in order. */
 export class ClientOrder implements PacedClient {
-  /** Number of writes taken from this client and not answered. */
+  /** Number of writes taken from this client and not answered yet. */
   openWrites = 0;
   answeredWith: PacedClient["answeredWith"] = null;
 }
@@ -58,14 +58,14 @@ export class Request {
   }
 }
 
-// The refusals below state what happened: MOVED, CLUSTERDOWN and TRYAGAIN promise that the request
-// was not executed. UNKNOWN stands for an outcome that this node cannot know.
-
 /** The Redis Cluster slot of the first key; 0 when there is none. */
 export function slotOf({ command, args }: Pick<Request, "command" | "args">): number {
   const [key] = keysOf(command, args);
   return key === undefined ? 0 : keySlot(key);
 }
+
+// The refusals below state what happened: MOVED, CLUSTERDOWN and TRYAGAIN promise that the request
+// was not executed. UNKNOWN means an outcome that this node cannot know.
 
 /** Redirects a client to the leader, as Redis Cluster does. */
 export function moved(slot: number, leader: Address): ErrorReply {
@@ -116,14 +116,16 @@ export function refusedSentence(
 ): string {
   if (why === "copy") {
     return `Cannot take part as ${id}: another process runs under this id, with a copy of this ` +
-      `data directory, says ${by}; stop one of them, and let a new node --join under an id of its own`;
+      `data directory, says ${by}; stop one of them, and start a new node with --join, ` +
+      `a new --id and an empty directory`;
   }
   const from = at === null ? "" : ` --from ${formatAddress(at)}`;
   return `Cannot take part as ${id}: this data directory is not the one that the cluster knows ` +
     `${id} by, says ${by}, and what ${id} has acknowledged may be missing here; ` +
-    `bring that directory back, or run regent remove ${id}${from}, and start this node with ` +
+    `restore that directory, or run regent remove ${id}${from}, and start this node with ` +
     `--join, a new --id and an empty directory`;
 }
+
 export const WRITE_NOT_CONFIRMED = new ErrorReply(
   "UNKNOWN The write was not confirmed in time, it may or may not be executed",
 );
@@ -141,8 +143,8 @@ export function isKnownAt(version: number, { command, args }: Pick<Request, "com
 
 export function tooNew({ name }: Command, version: number): ErrorReply {
   return new ErrorReply(
-    `ERR '${name}' is not known to state machine version ${version}, which the cluster has until all ` +
-      "members run a newer version of Regent; the request was not executed",
+    `ERR '${name}' is not known to state machine version ${version}, which the cluster uses ` +
+      "until all members run a newer version of Regent; the request was not executed",
   );
 }
 

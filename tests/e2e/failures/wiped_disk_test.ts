@@ -115,7 +115,7 @@ Deno.test("a copy of a data directory that runs beside the original is refused",
       assertEquals((await refused.ended()).code, 1);
       assertMatch(
         refused.said.trimEnd().split("\n").at(-1) ?? "",
-        /^regent: Cannot take part as n3: another process runs under this id, with a copy of this data directory, says n[12]; stop one of them, and let a new node --join under an id of its own$/,
+        /^regent: Cannot take part as n3: another process runs under this id, with a copy of this data directory, says n[12]; stop one of them, and start a new node with --join, a new --id and an empty directory$/,
       );
       assertEquals(other.isRunning, true);
       // The cluster goes on serving.
