@@ -10,19 +10,19 @@ import { StrayFiles } from "../stray_files.ts";
 import { DiskLog } from "./disk_log.ts";
 
 const IDENTITY_FORMAT = 2;
-/** Without an incarnation, which the next start adds. */
+/** The format without an incarnation. The next start adds one. */
 const FORMAT_WITHOUT_INCARNATION = 1;
 const READABLE_FORMATS: readonly number[] = [FORMAT_WITHOUT_INCARNATION, IDENTITY_FORMAT];
 const IDENTITY_PATH = "identity.json";
 const NEW_IDENTITY_PATH = "identity.json.new";
 /** Locked by the process that uses the directory. */
 export const LOCK_NAME = "lock";
-/** In directories that are the root of a file system. */
+/** Exists in a directory that is the root of a file system. */
 export const LOST_AND_FOUND_NAME = "lost+found";
 /** The new content of a restore or recovery, before it is put in place. */
 export const STAGING_NAME = "staging";
 export const INSTALLING_NAME = "installing";
-/** Prefix of the old content that a recovery keeps. */
+/** Prefix of the names under which a recovery keeps the old content. */
 export const KEPT_PREFIX = "before-recovery-";
 const OUR_NAMES: readonly string[] = [
   LOCK_NAME,
@@ -60,7 +60,7 @@ export interface NodeSettings {
   readonly host?: string;
   readonly advertise?: string;
   readonly raftPort?: number;
-  /** Raft port under which others reach it, if not its own. */
+  /** Raft port at which others reach the node, if not its own. */
   readonly advertiseRaftPort?: number;
   /** Memory bound of a cluster that it founds, in bytes; 0 means as much as possible. */
   readonly memoryBytesMax?: number;
@@ -68,7 +68,7 @@ export interface NodeSettings {
 
 export interface DataDirectoryOptions {
   readonly nodeId: NodeId;
-  /** `null` accepts the cluster that the directory belongs to. It must belong to one then. */
+  /** `null` accepts whichever cluster the directory belongs to. A new directory needs an id. */
   readonly clusterId: string | null;
   /** Used when the directory is new. */
   readonly members: ReadonlyMap<NodeId, string>;
@@ -139,8 +139,8 @@ export function openDataDirectory(disk: Disk, options: DataDirectoryOptions): Da
   // Write the identity first: a crash before the log exists leaves a directory that is known to be
   // this node's and unused.
   if (stored?.incarnation !== identity.incarnation) writeIdentity(disk, identity);
-  // Its writer may have died before the name was durable. A power failure could lose the name, and
-  // leave a log that belongs to nobody.
+  // The process that wrote the identity may have died before the file's name was durable. A power
+  // failure could lose the name, and leave a log that belongs to nobody.
   else disk.syncDirectoryNow("");
   const strays = new StrayFiles(disk, options.logger ?? silentLogger);
   for (const name of foreignIn(disk)) strays.found(name);
@@ -180,17 +180,18 @@ function openLog(
     if (!(error instanceof UserError) || snapshots.damage.length === 0) throw error;
     throw new UserError(`${snapshots.damage.join(". ")}. ${error.message}`, { cause: error });
   }
-  if (snapshot !== null) putInPlace(log, snapshot, options.logger);
+  if (snapshot !== null) replaceLog(log, snapshot, options.logger);
   isOpen = true;
   return log;
 }
 
 /**
- * A snapshot from another node first becomes durable, and then replaces the log. A snapshot that
- * this node took may be ahead of the log too, if its last entries were committed by a majority
- * without this node.
+ * Replaces the log by the snapshot, unless the log contains the snapshot's last entry. A snapshot
+ * from another node first becomes durable, and then replaces the log. A snapshot that this node
+ * took may be ahead of the log too, if its last entries were committed by a majority without this
+ * node.
  */
-function putInPlace(log: DiskLog, { index, term }: SnapshotMeta, logger = silentLogger): void {
+function replaceLog(log: DiskLog, { index, term }: SnapshotMeta, logger = silentLogger): void {
   if (index <= log.lastIndex() && log.term(index) === term) return;
   logger.info(
     `the snapshot of entry ${index} replaces the log, which ends with entry ` +
@@ -204,7 +205,7 @@ function putInPlace(log: DiskLog, { index, term }: SnapshotMeta, logger = silent
 function readStored(disk: Disk): StoredIdentity | null {
   const names = disk.list("");
   const foreign = foreignIn(disk)[0];
-  // Where there is an identity, the directory is a node's, and foreign files do no harm.
+  // Where there is an identity, the directory belongs to a node, and foreign files do no harm.
   if (foreign !== undefined && !names.includes(IDENTITY_PATH)) {
     throw new UserError(
       `Cannot use ${disk.root}: it holds ${JSON.stringify(foreign)}, which is not Regent's; ` +
@@ -226,7 +227,7 @@ function readStored(disk: Disk): StoredIdentity | null {
       `Cannot use ${disk.root}: it holds ${
         remains === "log" ? "a log" : remains
       } but no ${IDENTITY_PATH}; ` +
-        `restore that file from a copy of this very node, or choose an empty directory`,
+        `restore that file from a copy of this same node, or choose an empty directory`,
     );
   }
   return null;
@@ -256,7 +257,7 @@ function parseIdentity(disk: Disk, bytes: Uint8Array): StoredIdentity {
   const refuse = (what: string) =>
     new UserError(
       `Cannot read ${disk.root}/${IDENTITY_PATH}: ${what}; ` +
-        `restore it from a copy of this very node`,
+        `restore it from a copy of this same node`,
     );
   let fields: Record<string, unknown>;
   try {
@@ -264,7 +265,7 @@ function parseIdentity(disk: Disk, bytes: Uint8Array): StoredIdentity {
   } catch (error) {
     throw refuse(messageOf(error));
   }
-  if (typeof fields !== "object" || fields === null) throw refuse("it is no JSON object");
+  if (typeof fields !== "object" || fields === null) throw refuse("it is not a JSON object");
   const { format } = fields;
   if (typeof format === "number" && !READABLE_FORMATS.includes(format)) {
     throw new UserError(
@@ -284,7 +285,7 @@ function parseIdentity(disk: Disk, bytes: Uint8Array): StoredIdentity {
   if (!isWhole) throw refuse("a field is missing or wrong");
   const { checksum: _checksum, ...content } = fields;
   if (fields["checksum"] !== checksumOf(content)) {
-    throw refuse("its checksum does not fit: a field was changed or damaged");
+    throw refuse("its checksum does not match: a field was changed or damaged");
   }
   const addresses = textsOf(members);
   const incarnations = textsOf(founders);
@@ -309,14 +310,15 @@ function textsOf(fields: unknown): Map<string, string> | null {
 }
 
 /**
- * Detects damage: the file is for people, but a damaged id or address must not name another member.
+ * The checksum of the fields. The file is text for people, but a damaged id or address must not
+ * name another member.
  */
 function checksumOf(fields: object): string {
   const bytes = new TextEncoder().encode(JSON.stringify(fields));
   return crc32(bytes).toString(16).padStart(8, "0");
 }
 
-/** Writes the identity atomically, as far as crashes are concerned. */
+/** Writes the identity so that a crash leaves either the old one or the new one. */
 function writeIdentity(disk: Disk, identity: StoredIdentity): void {
   const { nodeId, clusterId, incarnation, members, founders, isFounded, settings } = identity;
   const fields = {

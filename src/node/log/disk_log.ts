@@ -36,9 +36,12 @@ export interface DiskLogOptions extends LogOwner {
   readonly create: boolean;
   /** For a new log: at most 64 ASCII characters that no client can guess. */
   readonly nonce: string;
-  /** Called when a write or a sync failed and the log is dead, perhaps from within `append`. */
+  /**
+   * Called when a write or a sync has failed. The log writes nothing afterwards. It may be called
+   * from within `append`.
+   */
   readonly onFailure: (error: Error) => void;
-  /** The newest sound snapshot. The log may lack what it contains. @default null */
+  /** The newest valid snapshot. The log may lack what it contains. @default null */
   readonly snapshot?: SnapshotPlace | null;
   /** @default 64 MiB */
   readonly segmentBytesMax?: number;
@@ -46,12 +49,12 @@ export interface DiskLogOptions extends LogOwner {
 }
 
 /**
- * A log in append-only files of records. An entry whose index is not above the last one's cuts off
- * the log from that index on. The reader concludes this from the index; the file is not shortened.
- * So synced bytes are never touched again, writes and syncs may overlap freely, and a crash leaves
- * either the old tail or the new one. A segment holds no entry below its first index: a cut further
- * back starts a new segment. A snapshot that replaces the log starts one too, and its header says
- * so. What the snapshot covers is removed as whole files.
+ * A log in append-only files of records. An entry whose index is not above the last one's truncates
+ * the log from that index on. A reader sees that from the index: the file is not shortened. So
+ * synced bytes are never overwritten, writes and syncs may overlap freely, and a crash leaves
+ * either the old tail or the new one. A segment holds no entry below its first index: a truncation
+ * below that starts a new segment. A snapshot that replaces the log starts one too, and its header
+ * says so. Segments that the snapshot covers are removed as whole files.
  */
 export class DiskLog implements LogStore {
   readonly #disk: Disk;
@@ -184,7 +187,7 @@ export class DiskLog implements LogStore {
     try {
       write();
     } catch (error) {
-      // Half a record may be there now. Nothing must ever be written after it.
+      // The file may end with half a record now. Nothing must ever be written after it.
       this.#writer.stop();
       this.#commit.fail(errorOf(error));
       return;
@@ -250,7 +253,7 @@ export class DiskLog implements LogStore {
     return file;
   }
 
-  /** The last entry from `from` to `to` that a file holds; the first one is known to be in it. */
+  /** The last entry from `from` to `to` that is in a file. The one at `from` is known to be. */
   #lastWritten(from: number, to: number): number {
     let last = to;
     while (last > from && this.#writer.unwritten(last) !== undefined) last--;

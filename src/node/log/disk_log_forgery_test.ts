@@ -94,12 +94,15 @@ Deno.test("a segment that does not follow the one before is refused, with its na
   const { newest } = written();
   const first = Number(newest.slice(9, -4));
   const forged: readonly (readonly [Partial<SegmentHeader>, string])[] = [
-    [{ nonce: "other" }, "the segment is of another log"],
+    [{ nonce: "other" }, "the segment belongs to another log"],
     [{ term: 2 }, "the term goes back to 2"],
-    [{ first: 0 }, "entry 0 is to follow"],
-    [{ first: first + 1 }, `entry ${first + 1} is to follow, and the last one is ${first - 1}`],
-    [{ previousTerm: 2 }, "the entry before is said to be of term 2"],
-    [{ previousTerm: 0 }, "the entry before is said to be of term 0"],
+    [{ first: 0 }, "the segment starts at entry 0"],
+    [
+      { first: first + 1 },
+      `the segment starts at entry ${first + 1}, and the log so far ends at ${first - 1}`,
+    ],
+    [{ previousTerm: 2 }, "the header gives the previous entry term 2"],
+    [{ previousTerm: 0 }, "the header gives the previous entry term 0"],
     [{ previousBytes: 5 }, "says that they end at byte 5"],
     [{ cluster: "c2" }, "it was written by node n1 of cluster c2"],
     [{ node: "n2" }, "it was written by node n2 of cluster c1"],
@@ -123,7 +126,7 @@ Deno.test("an invalid change of members is refused at the start, not skipped", (
   append(disk, newest, broken);
   const message = refusal(disk);
   assertIncludes(message, `Cannot read data/n1/log/${newest}`);
-  assertIncludes(message, "is no entry (");
+  assertIncludes(message, "is not an entry (");
 });
 
 Deno.test("an invalid entry is reported when it is read, with its position", () => {
@@ -134,7 +137,7 @@ Deno.test("an invalid entry is reported when it is read, with its position", () 
   assertEquals(log.entries(1, 12, 1e6).length, 12);
   const { message } = assertThrows(() => log.entries(13, 13, 1e6), UserError);
   assertIncludes(message, `Cannot read data/n1/log/${newest}`);
-  assertIncludes(message, "is no entry (");
+  assertIncludes(message, "is not an entry (");
 });
 
 Deno.test("a log that a snapshot has replaced is refused without the snapshot", () => {

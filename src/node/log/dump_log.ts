@@ -18,12 +18,13 @@ export interface DumpLogOptions {
   readonly full?: boolean;
 }
 
+/** Longer arguments are cut to this many characters, unless `full` is set. */
 const ARGUMENT_CHARACTERS_MAX = 64;
 
 /**
  * Prints a log as text, in the order of writing: a line for each entry, each change of term or
- * vote, and each segment. It changes nothing and needs no lock. What cannot be read gets a line
- * that starts with `error:`, and the next segment follows.
+ * vote, and each segment. It changes nothing and needs no lock. Whatever cannot be read gets a line
+ * that starts with `error:`. After a damaged record, the next segment follows.
  *
  * @throws {UserError} when there is no log
  */

@@ -29,11 +29,16 @@ export type Commands = readonly Arguments[];
  * cluster's members, or a newer version of the state machine.
  */
 export class Batch {
-  /** The leader's clock at the proposal, never before the previous entry's: ms of the Unix epoch. */
+  /** The log's time, in milliseconds since the Unix epoch. It never decreases along the log. */
   readonly timeMs: number;
-  /** Who belongs to the cluster from this entry on; `commands` is empty then. */
+  /**
+   * The cluster's members from this entry on, with `commands` empty; `null` if they do not change.
+   */
   readonly configuration: ClusterConfiguration | null;
-  /** The state machine has this version from this entry on; `commands` is empty then. */
+  /**
+   * The state machine's version from this entry on, with `commands` empty; `null` if it does not
+   * change.
+   */
   readonly machineVersion: number | null;
   #commands: Commands | null;
   #encoded: EncodedEntry | null = null;
@@ -53,14 +58,14 @@ export class Batch {
     this.#commands = commands;
   }
 
-  /** May be empty: only time passes. */
+  /** Empty in an entry that only lets time pass. */
   get commands(): Commands {
     return this.#commands ?? this.#encoded?.decodeCommands() ?? [];
   }
 
   /**
-   * Keeps the commands as bytes only, if there are any: they have been carried out, and as strings
-   * they would be moved about by V8 for as long as the log has the batch in memory.
+   * Drops the decoded commands once they are applied, if their bytes are kept. V8's garbage
+   * collector would move the strings for as long as the log has the batch in memory.
    */
   forgetCommands(): void {
     this.#base64 = null;
@@ -68,27 +73,27 @@ export class Batch {
   }
 
   /**
-   * The bytes of the entry with this index and term, if `keepEncoded` got them. They live as long
-   * as the batch, so that the log and each peer take what was encoded once.
+   * The bytes that `keepEncoded` was given for this index and term; `null` if it was not. They are
+   * kept as long as the batch, so that the log and all peers share one encoding.
    */
   encodedAs(index: number, term: number): Uint8Array | null {
     const kept = this.#encoded;
     return kept !== null && kept.index === index && kept.term === term ? kept.bytes : null;
   }
 
-  /** For the entry codec alone. */
+  /** For the entry codec only. */
   keepEncoded(encoded: EncodedEntry): void {
     this.#encoded = encoded;
   }
 
-  /** What `keepBase64` got for these very bytes. */
+  /** The base64 that `keepBase64` was given for this same array; `null` if it was not. */
   base64Of(bytes: Uint8Array): Uint8Array | null {
     return this.#base64?.of === bytes ? this.#base64.text : null;
   }
 
   /**
-   * Keeps the base64 of the encoded entry until the commands are forgotten: by then it is on its way
-   * to all peers but those that lag.
+   * Keeps the base64 of the encoded entry until `forgetCommands`. By then it has been sent to all
+   * peers that do not lag.
    */
   keepBase64(of: Uint8Array, text: Uint8Array): void {
     if (this.#commands !== null) this.#base64 = { of, text };
@@ -99,23 +104,26 @@ export class Batch {
 export interface EncodedEntry {
   readonly index: number;
   readonly term: number;
-  /** Must not change any more. */
+  /** Must not be changed. */
   readonly bytes: Uint8Array;
-  /** The content of the batch, in a new array at each call. */
+  /** The commands of the batch, in a new array at each call. */
   decodeCommands(): Commands;
 }
 
 export type LogEntry = Entry<Batch>;
 
-/** Arguments shorter than this are written many at once: each write costs as much as copying a few hundred bytes. */
+/**
+ * Maximum number of characters of short arguments that are joined into one write. Each write costs
+ * as much as copying a few hundred bytes.
+ */
 const TOGETHER_MAX = 4096;
 
 /**
- * Commands as bytes: a table, and after it the bytes of all arguments with nothing between them. The
- * table is the number of commands, and for each the number of its arguments and the length of each,
- * all as variable-length integers.
+ * Encodes commands as a table, followed by the bytes of all arguments without separators. The table
+ * has the number of commands and, for each command, the number of its arguments and the length of
+ * each. All are variable-length integers.
  *
- * @param offset number of bytes left free before them
+ * @param offset number of bytes left free before the table
  */
 export function encodeCommands(commands: Commands, offset: number): Uint8Array {
   let length = offset + varintBytes(commands.length);
@@ -129,8 +137,8 @@ export function encodeCommands(commands: Commands, offset: number): Uint8Array {
 }
 
 /**
- * The commands that stand from `offset` to the end; `null` when anything else does. The bytes must
- * not change any more: a long argument shares their memory.
+ * Decodes the commands from `offset` to the end; `null` when the bytes are malformed. The bytes
+ * must not change afterwards: a long argument shares their memory.
  */
 export function decodeCommands(bytes: Uint8Array, offset: number): Commands | null {
   const table = new VarintReader(bytes, offset);
@@ -175,7 +183,7 @@ function writeArguments(bytes: Uint8Array, offset: number, commands: Commands): 
   writeLatin1(bytes, at, together);
 }
 
-/** The lengths of each command's arguments. A table that promises more than there is ends early. */
+/** The lengths of each command's arguments; `null` when the table is cut short or malformed. */
 function readTable(table: VarintReader): number[][] | null {
   const commands: number[][] = [];
   const commandCount = table.next();
@@ -194,7 +202,10 @@ function readTable(table: VarintReader): number[][] | null {
   return commands;
 }
 
-/** The first byte. Of the log's other records, which are JSON, none begins with one of these. */
+/**
+ * The first byte of an entry says its kind. The log's other records are JSON, and none begins with
+ * one of these.
+ */
 const NO_OP = 1;
 const COMMANDS = 2;
 const CONFIGURATION = 3;
@@ -203,36 +214,36 @@ const MACHINE_VERSION = 4;
 const INDEX_AT = 1;
 const TERM_AT = INDEX_AT + UINT53_BYTES;
 const TIME_AT = TERM_AT + UINT53_BYTES;
-/** A no-op ends where others have their time. */
+/** A no-op has neither a time nor a body. */
 const NO_OP_BYTES = TIME_AT;
 const BODY_AT = TIME_AT + UINT53_BYTES;
 
-/** A version ends where others have their commands or members. */
+/** An entry with a machine version has the version as its body. */
 const MACHINE_VERSION_BYTES = BODY_AT + UINT53_BYTES;
 
-/** What the numbers of arguments and their lengths take, for each. */
+/** Estimated size in bytes of each number in the table of commands. */
 const COUNT_BYTES = 1;
 
 const encoder = new TextEncoder();
-// A byte order mark must not vanish: it is no JSON.
+// Keep a byte order mark, so that the JSON parser refuses it.
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Where an entry stands in the log, and whether it changes the members or the version. */
+/** The position of an entry in the log, and whether it changes the members or the version. */
 export interface EntryPlace {
   readonly index: number;
   readonly term: number;
   readonly isConfiguration: boolean;
-  /** The state machine's from there on; `null`: as before. */
+  /** The state machine's version from this entry on; `null` if it does not change. */
   readonly machineVersion: number | null;
 }
 
 /**
- * An entry as bytes, the same in the log file and on the network: a byte that says which kind it is,
- * the index and the term, for all but a no-op the time, 8 bytes big-endian each, and the commands as
- * `encodeCommands` writes them, the configuration as UTF-8 JSON, or the state machine's version, 8
- * bytes big-endian.
+ * Encodes an entry, in the same way for the log file and the network. One byte says the kind. The
+ * index, the term and, except in a no-op, the time follow, as 8 bytes each, big-endian. The body is
+ * last: the commands as `encodeCommands` writes them, the configuration as UTF-8 JSON, or the state
+ * machine's version as 8 bytes, big-endian.
  *
- * Encoded at the first call and kept in the batch; the result must not be changed.
+ * The result is kept in the batch for later calls, and must not be changed.
  */
 export function encodeEntry(entry: LogEntry): Uint8Array {
   const { index, term, data } = entry;
@@ -258,14 +269,16 @@ function encodeBatch({ configuration, machineVersion, commands }: Batch, entry: 
 }
 
 /**
- * The entry of `encodeEntry`'s bytes.
+ * Decodes the bytes of `encodeEntry`.
  *
- * @param isKept nobody will change the bytes: they need not be copied
+ * @param isKept whether nobody will change the bytes, so that they need not be copied
  * @throws {EntryFormatError} when the bytes are anything else
  */
 export function decodeEntry(bytes: Uint8Array, isKept = false): LogEntry {
   const place = decodePlace(bytes);
-  if (place === null) throw new EntryFormatError("Cannot decode entry: it has no place in a log");
+  if (place === null) {
+    throw new EntryFormatError("Cannot decode entry: its kind, index or term is wrong");
+  }
   const { index, term, isConfiguration, machineVersion } = place;
   const sizeBytes = bytes.length;
   if (bytes[0] === NO_OP) return { index, term, data: null, sizeBytes };
@@ -283,7 +296,7 @@ export function decodeEntry(bytes: Uint8Array, isKept = false): LogEntry {
   return { index, term, data: batch, sizeBytes };
 }
 
-/** Where these bytes belong, without decoding the rest; `null` when no entry begins like that. */
+/** Decodes only the position and kind of an encoded entry; `null` when the bytes cannot be one. */
 export function decodePlace(bytes: Uint8Array): EntryPlace | null {
   const kind = bytes[0];
   const isNoOp = kind === NO_OP && bytes.length === NO_OP_BYTES;
@@ -299,7 +312,7 @@ export function decodePlace(bytes: Uint8Array): EntryPlace | null {
   return isPlace ? { index, term, isConfiguration: kind === CONFIGURATION, machineVersion } : null;
 }
 
-/** About how many bytes the entry of this batch will take, without encoding it. */
+/** Approximate size in bytes of this batch's entry, without encoding it. */
 export function sizeOfBatch(batch: Batch | null): number {
   if (batch === null) return NO_OP_BYTES;
   if (batch.configuration !== null) return encodeConfiguration(batch.configuration).length;
@@ -312,7 +325,7 @@ export function sizeOfBatch(batch: Batch | null): number {
   return size;
 }
 
-/** Bytes that are no entry: damaged, or of something that does not speak our format. */
+/** Bytes that are not an encoded entry: they are damaged, or in another format. */
 export class EntryFormatError extends Error {
   override name = "EntryFormatError";
 }
@@ -353,7 +366,7 @@ function decodeConfiguration(bytes: Uint8Array, index: number): ClusterConfigura
   try {
     configuration = parseConfiguration(JSON.parse(decoder.decode(bytes.subarray(BODY_AT))));
   } catch (cause) {
-    throw new EntryFormatError(`Cannot decode entry ${index}: its configuration is no JSON`, {
+    throw new EntryFormatError(`Cannot decode entry ${index}: its configuration is not JSON`, {
       cause,
     });
   }

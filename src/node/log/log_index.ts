@@ -5,7 +5,7 @@ import type { Segment } from "./segment.ts";
 
 /** The term of each entry of a log. Terms rarely change, so only the changes are stored. */
 export class TermRuns {
-  /** Where each run starts. The first run is that of the entry before the log. */
+  /** Index at which each run starts. The first run starts with the entry before the log. */
   readonly #starts: number[];
   readonly #terms: number[];
 
@@ -72,7 +72,7 @@ export class LogIndex {
     return this.#lastIndex;
   }
 
-  /** Of the entries in the log, ascending. */
+  /** The configurations of the entries in the log, in ascending order of index. */
   get configurations(): readonly StoredConfiguration[] {
     return this.#configurations;
   }
@@ -88,7 +88,7 @@ export class LogIndex {
   termAt(index: number): number {
     assert(
       index >= this.firstIndex - 1 && index <= this.#lastIndex,
-      `Cannot tell the term of entry ${index}: the log holds ${this.firstIndex} to ${this.#lastIndex}`,
+      `Cannot give the term of entry ${index}: the log holds ${this.firstIndex} to ${this.#lastIndex}`,
     );
     return this.#terms.termAt(index);
   }
@@ -107,7 +107,7 @@ export class LogIndex {
     return segment;
   }
 
-  /** Starts a new segment. Its first index cuts off the log from there on. */
+  /** Starts a new segment. The log is truncated from the segment's first index on. */
   begin(segment: Segment): void {
     while ((this.#segments.at(-1)?.first ?? 0) >= segment.first) this.#segments.pop();
     this.#segments.at(-1)?.cutFrom(segment.first);
@@ -126,7 +126,7 @@ export class LogIndex {
     this.#configurations = [];
   }
 
-  /** Adds an entry to the newest segment. It cuts off the log from its index on. */
+  /** Adds an entry to the newest segment. The log is truncated from its index on first. */
   add(
     index: number,
     term: number,

@@ -17,17 +17,17 @@ export interface LogStore extends LogReader<Batch> {
   /** The configurations in the log, durable or not, in ascending order of index. */
   configurations(): readonly StoredConfiguration[];
   /**
-   * Writes both, in order after all earlier calls, and calls `done` once they are durable. Entries
-   * at or after the first new index are cut off first. Readers see the change at once. Calls during
-   * a sync share the next one.
+   * Writes the hard state and the entries after those of all earlier calls, and calls `done` once
+   * they are durable. Entries at or after the first new index are truncated first. Readers see the
+   * change at once. Calls made during a sync share the next sync.
    *
    * A failed write or sync is final: `onFailure` is called once, and no `done` afterwards.
    */
   append(hardState: HardState | null, entries: readonly LogEntry[], done: () => void): void;
   /**
-   * Forgets entries up to `index` as far as that frees space: `firstIndex()` moves up to `index +
+   * Forgets entries up to `index`, as far as that frees space: `firstIndex()` moves up to `index +
    * 1` at most, and often less. The caller has a durable snapshot that covers `index`, and never
-   * reads the forgotten entries again. What a crash brings back is forgotten again.
+   * reads the forgotten entries again. Entries that a crash brings back are forgotten again.
    */
   compact(index: number): void;
   /**
@@ -35,6 +35,6 @@ export interface LogStore extends LogReader<Batch> {
    * given. Durable and in order like an append.
    */
   reset(index: number, term: number, hardState: HardState | null, done: () => void): void;
-  /** Stops. No pending `done` is called, and what was not synced may be lost. */
+  /** Stops. No pending `done` is called, and writes that were not synced may be lost. */
   close(): void;
 }

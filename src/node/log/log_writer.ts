@@ -18,15 +18,15 @@ import { LOG_DIRECTORY, nameNewSegment, NextSegment, type Segment, segmentOf } f
 import { isBefore, type SyncedMark, type SyncedPosition } from "./synced_mark.ts";
 
 /**
- * Zeros written ahead of the records, in one write for many batches. A sync is faster when the file
- * need not grow. Zeros are not a record, so they mark the end of what was written.
+ * Number of zeros written ahead of the records, in one write for many batches. A sync is faster
+ * when the file need not grow. Zeros are not a record, so they mark the end of the log.
  */
 const FILL_BYTES = 1 << 18;
-/** Room for a hard state and the claim of the last sync. */
+/** Bytes allowed for a hard state and the claim of the last sync. */
 const BESIDE_ENTRIES_BYTES = 512;
-/** Entries with more bytes than this together are written without blocking the event loop. */
+/** Entries with more bytes than this in total are written without blocking the event loop. */
 const LARGE_BYTES = 1 << 20;
-/** Size of the pieces of such a write. */
+/** Size in bytes of the pieces of such a write. */
 const PIECE_BYTES = 1 << 20;
 
 export interface LogWriterOptions {
@@ -36,7 +36,7 @@ export interface LogWriterOptions {
   readonly onFailure: (error: Error) => void;
 }
 
-/** A step on the files that waits for all earlier ones. It calls `next` at its end. */
+/** An operation on the files that starts after all earlier ones. It calls `next` at its end. */
 type Task = (next: () => void) => void;
 
 /**
@@ -142,7 +142,7 @@ export class LogWriter {
       records.add(encodeSynced(offset, this.#nonce));
       this.#claimedBytes = offset;
     }
-    // The hard state comes first: if the entries are torn off, it is still true.
+    // The hard state comes first: if a crash tears off the entries, it is still valid.
     if (hardState !== null) records.add(encodeHardState(hardState));
     const entriesFrom = this.#segment.endBytes + records.length;
     const entriesBytes = recordBytes(entries);
@@ -203,7 +203,9 @@ export class LogWriter {
     this.#isBusy = false;
   }
 
-  /** Runs the task. If the task is not over when it returns, its end continues the queue. */
+  /**
+   * Runs the task. Returns whether it is over already. If it is not, its end continues the queue.
+   */
   #isOverAtOnce(task: Task): boolean {
     let isOver = false;
     let isLate = false;
@@ -234,7 +236,10 @@ export class LogWriter {
 
   // Starting a segment
 
-  /** If two syncs of one file overlap, the kernel reports a failure to only one of them. */
+  /**
+   * Waits for the sync in flight: if two syncs of one file overlap, the kernel reports a failure to
+   * only one of them.
+   */
   #whenSynced(run: () => void): void {
     if (this.#syncing === null) run();
     else this.#onSyncEnd = run;
@@ -284,7 +289,7 @@ export class LogWriter {
     const bytes = this.#records.bytes();
     if (!this.#isBusy) return this.#put(bytes, offset);
     const kept = bytes.slice();
-    this.#writeInLine(entries, (next) => {
+    this.#enqueueWrite(entries, (next) => {
       this.#put(kept, offset);
       next();
     });
@@ -293,13 +298,13 @@ export class LogWriter {
   #writeLarge(entries: readonly LogEntry[], entriesFrom: number): void {
     const before = this.#records.bytes().slice();
     const offset = this.#segment.endBytes;
-    this.#writeInLine(entries, (next) => {
+    this.#enqueueWrite(entries, (next) => {
       if (before.length > 0) this.#put(before, offset);
       this.#putEntries(entries, 0, entriesFrom, next);
     });
   }
 
-  #writeInLine(entries: readonly LogEntry[], write: Task): void {
+  #enqueueWrite(entries: readonly LogEntry[], write: Task): void {
     for (const entry of entries) this.#unwritten.set(entry.index, entry);
     this.#enqueue((next) =>
       write(() => {
@@ -345,7 +350,10 @@ export class LogWriter {
     putFrom(0);
   }
 
-  /** Writes zeros after a write that ends at `endBytes`. After a large write it would not pay. */
+  /**
+   * Writes zeros after a write that ends at `endBytes`, except after a large write, where they
+   * would save little.
+   */
   #fill(endBytes: number, bytes: number): void {
     if (endBytes <= this.#fileBytes) return;
     this.#fileBytes = endBytes;
@@ -408,7 +416,7 @@ export class GroupCommit {
   readonly #sync: Sync;
   readonly #onFailure: (error: Error) => void;
   #waiting: (() => void)[] = [];
-  /** Durable, with `done` not called yet. */
+  /** Callbacks of durable writes, not called yet. */
   readonly #durable: (() => void)[] = [];
   #isSyncing = false;
   #isDraining = false;
@@ -432,7 +440,7 @@ export class GroupCommit {
     if (!this.#isSyncing) this.#start();
   }
 
-  /** Calls no `done` any more. */
+  /** Stops: no `done` is called afterwards. */
   stop(): void {
     this.#isStopped = true;
   }
@@ -453,7 +461,7 @@ export class GroupCommit {
       if (error !== null) return this.fail(error);
       if (this.#isStopped) return;
       this.#durable.push(...covered);
-      // Start the next sync first: the disk then works while the callers continue.
+      // Start the next sync first, so that the disk works while the callers continue.
       if (this.#waiting.length > 0) this.#start();
       this.#drain();
     });

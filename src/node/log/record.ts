@@ -12,16 +12,16 @@ const WRITER_BYTES_KEPT_MAX = 1 << 22;
 
 /**
  * The checksum of a record: the CRC-32 of its payload, seeded with the length, so that a flipped
- * bit in the length is found too.
+ * bit in the length is detected too.
  */
 function checksum(payload: Uint8Array): number {
   return crc32(payload, payload.length);
 }
 
 /**
- * The payload of the record at `offset`. `null` if there is no sound record with at most
+ * The payload of the record at `offset`. `null` if there is no valid record with at most
  * `payloadBytesMax` bytes. Zeros are never a record. A payload may contain anything that clients
- * write, even records; those inside a payload do not count.
+ * write, even the bytes of a record; those do not count.
  */
 export function payloadAt(
   bytes: Uint8Array,
@@ -45,9 +45,9 @@ export function isZeroFrom(bytes: Uint8Array, offset: number): boolean {
 }
 
 /**
- * Visits the sound records from the start.
+ * Visits the valid records from the start.
  *
- * @returns the offset of the first thing that is not a sound record
+ * @returns the offset at which the valid records end
  */
 export function scanRecords(
   bytes: Uint8Array,
@@ -61,7 +61,7 @@ export function scanRecords(
   return offset;
 }
 
-/** The header of a record with this length, and this checksum as described at `checksum`. */
+/** The header of a record with this payload length and this checksum, as `checksum` computes it. */
 export function recordHeader(length: number, checksum: number): Uint8Array {
   const bytes = new Uint8Array(RECORD_HEADER_BYTES);
   writeUint32(bytes, 0, length);
@@ -79,7 +79,7 @@ export class RecordWriter {
   }
 
   add(payload: Uint8Array): void {
-    assert(payload.length > 0 && payload.length <= PAYLOAD_BYTES_MAX, "A record has an odd size");
+    assert(payload.length > 0 && payload.length <= PAYLOAD_BYTES_MAX, "A record has a bad size");
     const at = this.#length;
     this.#reserve(at + RECORD_HEADER_BYTES + payload.length);
     writeUint32(this.#bytes, at, payload.length);
@@ -169,15 +169,15 @@ export function encodeHardState({ term, vote }: HardState): Uint8Array {
 }
 
 /**
- * Encodes the claim that the segment is durable up to an offset. The record counts wherever it is
- * found after damage. So it contains the nonce, which no client knows: otherwise a client's value
- * could forge one.
+ * Encodes the claim that the segment is durable up to an offset. Recovery looks for such records
+ * even among damaged bytes. So each contains the nonce, which no client knows: otherwise a client's
+ * value could forge one.
  */
 export function encodeSynced(offset: number, nonce: string): Uint8Array {
   return encoder.encode(JSON.stringify({ synced: offset, nonce }));
 }
 
-/** Parses a sound payload; `null` when this version does not write such payloads. */
+/** Parses a valid payload; `null` when this version does not write such payloads. */
 export function parseLogRecord(payload: Uint8Array): LogRecord | null {
   const place = decodePlace(payload);
   if (place !== null) return { kind: "entry", ...place };
@@ -193,7 +193,7 @@ export function parseLogRecord(payload: Uint8Array): LogRecord | null {
   return { kind: "synced", offset: synced, nonce };
 }
 
-/** The fields of a JSON object; `null` when the payload is none. */
+/** The fields of a JSON object; `null` when the payload is not one. */
 export function parseFields(payload: Uint8Array): Record<string, unknown> | null {
   let value: unknown;
   try {

@@ -29,7 +29,7 @@ import {
 } from "./segment.ts";
 import { readSyncedPosition, SYNCED_MARK_PATH, SyncedMark } from "./synced_mark.ts";
 
-/** Maximum size of a record that claims a sync. */
+/** Maximum size in bytes of a record that claims a sync. */
 const SYNCED_BYTES_MAX = 256;
 
 /** The node that the log must belong to. */
@@ -41,7 +41,7 @@ export interface LogOwner {
 /**
  * Rebuilds the state of a log from its segments, in the order of writing and without gaps. It may
  * start at any segment, since older ones are removed once a snapshot covers them. Only a write that
- * certainly never finished is skipped. Everything else that is wrong is refused.
+ * certainly never finished is skipped. Any other damage is refused.
  */
 export class LogReplay {
   readonly #disk: Disk;
@@ -73,12 +73,12 @@ export class LogReplay {
    * Reads the newest segment. It ends at its first damaged record, if that was certainly not
    * durable.
    *
-   * Sound records after a damaged one prove nothing by themselves: at a power failure, the disk may
-   * have kept a later write and lost an earlier one of the same sync. What proves that the damaged
-   * record was durable is the mark of the last sync, or a later record that claims it.
+   * Valid records after a damaged one prove nothing by themselves: at a power failure, the disk may
+   * have kept a later write and lost an earlier one of the same sync. The damaged record was
+   * durable if the mark of the last sync, or a later record that claims a sync, says so.
    *
    * @param syncedBytes offset up to which the segment was certainly synced
-   * @returns whether there is something after the end to cut off
+   * @returns whether there is something after the end to truncate
    */
   replayNewest(name: SegmentName, bytes: Uint8Array, syncedBytes: number): boolean {
     const segment = this.#replay(name, bytes);
@@ -153,19 +153,19 @@ export class LogReplay {
     const refuse = (what: string) => damagedLog(this.#disk, segment.fileName, 0, what);
     const { sequence, first } = segment;
     if (header.segment !== sequence || header.first !== first) {
-      throw refuse("the header does not fit the file's name");
+      throw refuse("the header does not match the file's name");
     }
     if (this.#previousBytes !== null && header.previousBytes !== this.#previousBytes) {
-      // This header is sound, so the previous file is incomplete.
+      // This header is valid, so the previous file is incomplete.
       const { fileName } = this.index.newest;
       const what = `the records end, and segment ${sequence} says that they end at byte ` +
         `${header.previousBytes}`;
       throw damagedLog(this.#disk, fileName, this.#previousBytes, what);
     }
     if (this.#previousBytes !== null && header.nonce !== this.nonce) {
-      throw refuse("the segment is of another log");
+      throw refuse("the segment belongs to another log");
     }
-    if (first < 1) throw refuse(`entry ${first} is to follow`);
+    if (first < 1) throw refuse(`the segment starts at entry ${first}`);
     if (header.term < this.hardState.term) throw refuse(`the term goes back to ${header.term}`);
   }
 
@@ -173,10 +173,10 @@ export class LogReplay {
     const refuse = (what: string) => damagedLog(this.#disk, fileName, 0, what);
     const { firstIndex, lastIndex } = this.index;
     if (first < firstIndex || first > lastIndex + 1) {
-      throw refuse(`entry ${first} is to follow, and the last one is ${lastIndex}`);
+      throw refuse(`the segment starts at entry ${first}, and the log so far ends at ${lastIndex}`);
     }
     if (previousTerm !== this.index.termAt(first - 1)) {
-      throw refuse(`the entry before is said to be of term ${previousTerm}`);
+      throw refuse(`the header gives the previous entry term ${previousTerm}`);
     }
   }
 
@@ -205,7 +205,7 @@ export class LogReplay {
         break;
       case "synced":
         if (record.offset > offset) throw refuse("is a record that claims a sync of later bytes");
-        if (record.nonce !== this.nonce) throw refuse("is a record of another log");
+        if (record.nonce !== this.nonce) throw refuse("is a record that belongs to another log");
         this.syncedBytes = Math.max(this.syncedBytes, record.offset);
         break;
       default:
@@ -221,7 +221,7 @@ export class LogReplay {
     try {
       return decodeEntry(payload).data?.configuration ?? null;
     } catch (error) {
-      const what = `is no entry (${messageOf(error)})`;
+      const what = `is not an entry (${messageOf(error)})`;
       throw damagedLog(this.#disk, segment.fileName, offset, what);
     }
   }
@@ -286,11 +286,11 @@ export function createLog(
 }
 
 /**
- * Reads the log, cuts off what was never finished, and makes the rest durable.
+ * Reads the log, truncates a write that never finished, and makes the rest durable.
  *
- * Segments that a snapshot covers are removed from the oldest on, but a power failure may bring any
- * of them back. So only the newest segments without a gap count, starting with the one that goes
- * back furthest. They must reach back to the snapshot.
+ * Segments that a snapshot covers are removed, the oldest first, but a power failure may bring any
+ * of them back. So only the newest segments without a gap count, starting with the one that has the
+ * lowest first index. They must reach back to the snapshot.
  *
  * @throws {UserError} when the log is damaged, incomplete, or another node's
  */
@@ -310,7 +310,7 @@ export function recoverLog(
   const markBytes = disk.read(SYNCED_MARK_PATH);
   if (markBytes === null) throw unusableLog(disk, `the file "synced" is missing`);
   const position = readSyncedPosition(markBytes);
-  if (position === null) logger.warn(`${disk.root}/${SYNCED_MARK_PATH} holds no position`);
+  if (position === null) logger.warn(`${disk.root}/${SYNCED_MARK_PATH} holds no valid position`);
   else if (position.segment > newest.sequence) {
     throw unusableLog(disk, `segment ${position.segment} is missing`);
   }
@@ -330,7 +330,7 @@ export function recoverLog(
   if (isTorn) {
     logger.info(
       `cut ${disk.root}/log/${segment.fileName} at byte ${segment.endBytes}: ` +
-        `the bytes there were never finished nor acknowledged`,
+        `the write there never finished, and was not acknowledged`,
     );
   }
   removeSegmentsBefore(strays, oldest.sequence);
@@ -350,7 +350,7 @@ function newestWithoutGap(names: readonly SegmentName[]): SegmentName[] {
   return names.slice(Math.max(0, gap));
 }
 
-/** A segment that goes back further than earlier ones has cut off everything in those. */
+/** A segment whose first index is below that of earlier segments has truncated all of them. */
 function fromLowestFirst(names: readonly SegmentName[]): SegmentName[] {
   const lowest = Math.min(...names.map(({ first }) => first));
   return names.slice(names.findIndex(({ first }) => first === lowest));

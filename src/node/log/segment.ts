@@ -15,13 +15,16 @@ import {
 import { SYNCED_MARK_PATH } from "./synced_mark.ts";
 
 export const LOG_DIRECTORY = "log";
-/** A segment in progress. What a crash leaves of one is removed before the next is created. */
+/**
+ * A segment that is being created. A crash may leave it behind: it is removed before the next one
+ * is created.
+ */
 export const NEW_SEGMENT_PATH = "log/new";
 
 const ADVICE =
-  "restore the directory from a copy of this very node, or put a new node with another id in its place";
+  "restore the directory from a copy of this same node, or replace the node by one with a new id";
 
-/** Acknowledged data may be lost, so the node must not go on. */
+/** The error for a damaged record. Acknowledged data may be lost, so the node must not start. */
 export function damagedLog(disk: Disk, fileName: string, offset: number, what: string): UserError {
   return new UserError(
     `Cannot read ${disk.root}/log/${fileName}: at byte ${offset} ${what}; ${ADVICE}`,
@@ -75,8 +78,8 @@ export function nameNewSegment(disk: Disk, segment: Segment): void {
 }
 
 /**
- * Removes segments from the oldest on, so that a crash leaves no gap. A segment that cannot be
- * removed stays until the next attempt; a start reads only what follows the last gap.
+ * Removes segments, the oldest first, so that a crash leaves no gap. A segment that cannot be
+ * removed stays until the next attempt. A start reads only the segments after the last gap.
  */
 export function removeSegmentsBefore(strays: StrayFiles, sequence: number): void {
   for (const name of listSegments(strays)) {
@@ -92,9 +95,9 @@ export function removeUnfinishedSegment(disk: Disk, strays: StrayFiles): void {
 }
 
 /**
- * Makes a part of a file durable, whatever happened to earlier syncs. The kernel reports a failed
- * sync once, to one caller, and marks the unwritten pages as clean. Another sync, at the same time
- * or after a restart, would succeed without writing anything.
+ * Writes a part of a file again and syncs it, so that it is durable even if an earlier sync failed.
+ * The kernel reports a failed sync once, to one caller, and marks the unwritten pages as clean.
+ * Another sync, at the same time or after a restart, would succeed without writing anything.
  */
 export function writeAgain(file: DiskFile, from: number, to: number): void {
   if (to > from) {
@@ -143,7 +146,7 @@ export function assertResettable(log: LogStore, index: number, hardState: HardSt
   assertNextHardState(log, hardState);
   assert(
     index >= log.firstIndex(),
-    `Cannot begin behind entry ${index}: the log begins with entry ${log.firstIndex()} already`,
+    `Cannot reset the log to entry ${index}: the log begins with entry ${log.firstIndex()} already`,
   );
 }
 
@@ -158,6 +161,7 @@ function assertNextHardState(log: LogStore, hardState: HardState | null): void {
 }
 
 const NAME = /^(\d{8,})-(\d{20})\.log$/;
+/** Number of entries for which a new segment has memory at first. */
 const COUNT_INITIAL = 256;
 
 export interface SegmentName {
@@ -305,7 +309,7 @@ function decode(disk: Disk, segment: Segment, offset: number, payload: Uint8Arra
   try {
     return decodeEntry(payload);
   } catch (error) {
-    throw damagedLog(disk, segment.fileName, offset, `is no entry (${messageOf(error)})`);
+    throw damagedLog(disk, segment.fileName, offset, `is not an entry (${messageOf(error)})`);
   }
 }
 
@@ -316,10 +320,10 @@ export interface BlankFile {
 }
 
 /**
- * Creates the file of the next segment while the present one is being filled, so that little is
- * left to do when it is needed. It gets its header and its name then. What a crash leaves of it is
- * removed before another is created. If the disk fails ahead of time, it gets another chance when
- * the file is needed.
+ * Creates the file of the next segment ahead of time, while the current segment fills up, so that
+ * little is left to do when it is needed. Only then does the file get its header and its name. A
+ * file that a crash left behind is removed before another is created. If the disk fails ahead of
+ * time, creating the file is tried once more when it is needed.
  */
 export class NextSegment {
   readonly #disk: Disk;
@@ -330,7 +334,7 @@ export class NextSegment {
   #isSyncing = false;
   /** Preparing has failed, and is not tried again for this segment. */
   #hasFailed = false;
-  /** Takes the file as soon as its sync has ended. */
+  /** Called once, when the sync in flight has ended. */
   #onSyncEnd: (() => void) | null = null;
 
   constructor(disk: Disk, strays: StrayFiles, logger: Logger, blankBytes: number) {

@@ -4,7 +4,10 @@ import { isCount, parseFields, payloadAt, RecordWriter } from "./record.ts";
 const encoder = new TextEncoder();
 
 export const SYNCED_MARK_PATH = "log/synced";
-/** Size of the two slots, which are written in turn. In its own disk sector, one is always whole. */
+/**
+ * Size in bytes of each of the two slots, which are written in turn. Each is a disk sector of its
+ * own, so that a torn write leaves the other one whole.
+ */
 const SLOT_BYTES = 512;
 
 /** The log is durable up to this offset of this segment, including all earlier segments. */
@@ -16,8 +19,8 @@ export interface SyncedPosition {
 /**
  * The file that records how far the log was synced. It distinguishes a damaged record that was
  * acknowledged from one that was never finished. It is written after each sync, before anything is
- * acknowledged, but is not synced itself. It survives the process. After a power failure it is
- * older, and still a true lower bound.
+ * acknowledged, but is not synced itself. It survives the end of the process. After a power failure
+ * it may be older, but is still a valid lower bound.
  */
 export class SyncedMark {
   readonly #file: DiskFile;
