@@ -28,8 +28,8 @@ export interface DiskSnapshotsOptions {
 
 /**
  * Stores snapshots in files: a header record, a record per chunk, and an end record that says what
- * must be there. A file gets its name once it is whole and durable. When the disk fails, only this
- * snapshot is lost: the log is still whole, and the next attempt will come.
+ * the file must contain. A file gets its name once it is complete and durable. When the disk fails,
+ * only this snapshot is lost: the log is intact, and a snapshot is tried again later.
  */
 export class DiskSnapshots implements SnapshotStore {
   /** A sentence for each file newer than `newest()`, saying why it does not count. */
@@ -70,10 +70,10 @@ export class DiskSnapshots implements SnapshotStore {
     const { clusterId: cluster, nodeId: node } = this.#options;
     const writer = new WrittenFile(this.#disk, { ...meta, cluster, node }, {
       onFailure: (message) => this.#warn("write", meta, message),
-      isWanted: (snapshot) => this.#mayHaveItsName(snapshot),
-      onEnd: (snapshot, isThere) => {
-        if (isThere) this.#writer = null;
-        this.#noteEnd(snapshot, isThere);
+      isWanted: (snapshot) => this.#mayBeNamed(snapshot),
+      onEnd: (snapshot, isStored) => {
+        if (isStored) this.#writer = null;
+        this.#noteEnd(snapshot, isStored);
       },
     });
     if (writer.isAbandoned) return null;
@@ -88,10 +88,10 @@ export class DiskSnapshots implements SnapshotStore {
     const { clusterId } = this.#options;
     const incoming = new IncomingFile(this.#disk, snapshot, clusterId, {
       onFailure: (message) => this.#warn("receive", snapshot, message),
-      isWanted: (stored) => this.#mayHaveItsName(stored),
-      onEnd: (stored, isThere) => {
-        if (isThere) this.#incoming = null;
-        this.#noteEnd(stored, isThere);
+      isWanted: (stored) => this.#mayBeNamed(stored),
+      onEnd: (stored, isStored) => {
+        if (isStored) this.#incoming = null;
+        this.#noteEnd(stored, isStored);
       },
     });
     if (incoming.isAbandoned) return null;
@@ -136,8 +136,11 @@ export class DiskSnapshots implements SnapshotStore {
     for (const source of this.#sources) source.close();
   }
 
-  /** Two snapshots of one entry have one name: the second would replace the file of the first. */
-  #mayHaveItsName(snapshot: StoredSnapshot): boolean {
+  /**
+   * Whether a snapshot may take its final name. Two snapshots of one entry have the same name, so
+   * the second would replace the file of the first.
+   */
+  #mayBeNamed(snapshot: StoredSnapshot): boolean {
     const { index, term } = snapshot;
     const newest = this.#newest?.index ?? 0;
     const isNew = index > newest || (index === newest && this.isNewestDamaged);
@@ -149,9 +152,9 @@ export class DiskSnapshots implements SnapshotStore {
     return true;
   }
 
-  #noteEnd(snapshot: StoredSnapshot, isThere: boolean): void {
+  #noteEnd(snapshot: StoredSnapshot, isStored: boolean): void {
     this.#named.delete(snapshot);
-    if (isThere) this.#newest = snapshot;
+    if (isStored) this.#newest = snapshot;
   }
 
   #warn(what: string, { index }: SnapshotMeta, message: string): void {

@@ -14,15 +14,18 @@ import {
   SnapshotScanner,
 } from "./snapshot_format.ts";
 
-/** Bytes between two syncs. They keep the last sync short, and do not delay the log's. */
+/**
+ * Bytes after which a growing file is synced. So the last sync is short, and the log's syncs are
+ * not delayed.
+ */
 const SYNC_BYTES = 4 * 1024 * 1024;
-/** Small writes are joined up to this many bytes, since a slow disk charges for each write. */
+/** Small writes are joined up to this many bytes, since each write is costly on a slow disk. */
 const WRITE_BYTES_MAX = 1024 * 1024;
 
 /**
- * A file that counts only once it is whole and durable under its final name. At the first error it
- * is removed, and nothing else happens. It never blocks on the disk: writes and syncs run one after
- * the other in the background, and new bytes wait in memory.
+ * A file that counts only once it is complete, and durable under its final name. At the first error
+ * it is removed, and nothing else happens. It never blocks on the disk: writes and syncs run one
+ * after the other in the background, and new bytes wait in memory.
  */
 export class UnfinishedFile {
   readonly #disk: Disk;
@@ -70,7 +73,7 @@ export class UnfinishedFile {
   /**
    * Appends the bytes later. The caller may reuse `bytes`.
    *
-   * @returns false when the file is abandoned; an error of the disk may show only at a later call
+   * @returns false when the file is abandoned; a disk error may be reported only by a later call
    */
   write(bytes: Uint8Array): boolean {
     assert(this.#onSynced === null, "A file is written to after its end");
@@ -85,9 +88,9 @@ export class UnfinishedFile {
    * Makes the file durable under its name, unless `isWanted` refuses. It is asked before the file
    * gets the name, and again when the name is durable.
    *
-   * @param done called with whether the file is there
+   * @param done called with whether the file is stored
    */
-  publish(path: string, isWanted: () => boolean, done: (isThere: boolean) => void): void {
+  publish(path: string, isWanted: () => boolean, done: (isStored: boolean) => void): void {
     if (this.#isAbandoned) return done(false);
     assert(this.#onSynced === null, "A file ends twice");
     this.#onSynced = () => {
@@ -103,7 +106,7 @@ export class UnfinishedFile {
     this.#isAbandoned = true;
     this.#waiting = [];
     this.#close();
-    if (this.#isNamed) return; // a whole file, pruned like any that is not the newest
+    if (this.#isNamed) return; // it is complete, and pruned as an older snapshot
     try {
       removeIfThere(this.#disk, this.#path);
     } catch {
@@ -183,7 +186,7 @@ export class UnfinishedFile {
   }
 }
 
-/** Takes the first piece out of the list, joined with the following ones as far as they fit. */
+/** Takes the first piece out of the list, joined with as many of the next ones as fit. */
 function takeJoined(pieces: Uint8Array[], bytesMax: number): Uint8Array {
   let count = 0;
   let bytes = 0;
@@ -209,14 +212,14 @@ export function removeIfThere(disk: Disk, path: string): void {
   if (disk.list(path.slice(0, slash)).includes(path.slice(slash + 1))) disk.remove(path);
 }
 
-/** What a file in progress reports to the store. */
+/** What an unfinished file reports to the store. */
 export interface UnfinishedEvents {
   /** The disk failed, or the content is damaged. */
   onFailure(message: string): void;
   /** Asked before the file gets its name, and when the name is durable. */
   isWanted(snapshot: StoredSnapshot): boolean;
-  /** The file is durable, or never will be. Called before anybody else is told. */
-  onEnd(snapshot: StoredSnapshot, isThere: boolean): void;
+  /** The file is stored, or never will be. Called before any other callback. */
+  onEnd(snapshot: StoredSnapshot, isStored: boolean): void;
 }
 
 /** A snapshot that this node writes. */
@@ -260,9 +263,9 @@ export class WrittenFile implements SnapshotWriter {
     const { cluster: _cluster, node: _node, ...meta } = this.#header;
     const snapshot = { ...meta, sizeBytes: this.#file.sizeBytes, checksum };
     const path = `${SNAPSHOT_DIRECTORY}/${snapshotFileName(snapshot)}`;
-    this.#file.publish(path, () => this.#events.isWanted(snapshot), (isThere) => {
-      this.#events.onEnd(snapshot, isThere);
-      done(isThere ? snapshot : null);
+    this.#file.publish(path, () => this.#events.isWanted(snapshot), (isStored) => {
+      this.#events.onEnd(snapshot, isStored);
+      done(isStored ? snapshot : null);
     });
   }
 
@@ -338,9 +341,9 @@ export class IncomingFile implements IncomingSnapshot {
     );
     this.#check(() => this.#checkContent());
     const path = `${SNAPSHOT_DIRECTORY}/${snapshotFileName(this.snapshot)}`;
-    this.#file.publish(path, () => this.#events.isWanted(this.snapshot), (isThere) => {
-      this.#events.onEnd(this.snapshot, isThere);
-      done(isThere ? this.snapshot : null);
+    this.#file.publish(path, () => this.#events.isWanted(this.snapshot), (isStored) => {
+      this.#events.onEnd(this.snapshot, isStored);
+      done(isStored ? this.snapshot : null);
     });
   }
 

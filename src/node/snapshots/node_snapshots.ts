@@ -23,7 +23,7 @@ export interface NodeSnapshotsOptions {
   readonly logger: Logger;
   /** See `SnapshotTakerOptions`. */
   readonly logBytesMax: number;
-  /** The meta data of the machine's current state. */
+  /** The metadata of the machine's current state. */
   readonly meta: () => SnapshotMeta;
   /** See `SnapshotTakerOptions`. */
   readonly isWhole: () => boolean;
@@ -108,7 +108,7 @@ export class NodeSnapshots {
     return this.#taker.take();
   }
 
-  /** Sends a peer the newest snapshot, or goes on with that. */
+  /** Starts to send a peer the newest snapshot, or continues to. */
   send(wanted: SnapshotWanted): void {
     this.#sender.start(wanted);
   }
@@ -144,7 +144,7 @@ export class NodeSnapshots {
     this.exports.tick();
   }
 
-  /** The received snapshot with which the core replaces log and state. */
+  /** Returns the received snapshot with which the core replaces log and state. */
   install(at: SnapshotAt): Received {
     this.#taker.abandon();
     return this.#receiver.take(at);
@@ -164,10 +164,10 @@ export class NodeSnapshots {
 }
 
 /**
- * Loads the newest snapshot into a new state machine at the start. A million keys take some
- * seconds, during which nothing else runs; nothing is served yet.
+ * Loads the newest snapshot into a new state machine at the start. This blocks the event loop, for
+ * some seconds per million keys, but no client is served yet.
  *
- * @throws {UserError} when the file is damaged, or holds no state of ours
+ * @throws {UserError} when the file is damaged, or does not hold a state of Regent
  */
 export function restoreNewest(store: SnapshotStore, machine: StateMachine): void {
   const newest = store.newest();

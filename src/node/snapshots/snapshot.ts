@@ -13,7 +13,7 @@ export interface SnapshotMeta {
   readonly machineVersion: number;
 }
 
-/** A whole snapshot in a file. Plain data: an offer to another node contains all of it. */
+/** A complete snapshot in a file. Plain data: an offer to another node contains all of it. */
 export interface StoredSnapshot extends SnapshotMeta {
   /** Size of the file. */
   readonly sizeBytes: number;
@@ -26,9 +26,9 @@ export interface SnapshotWriter {
   /** Whether it was abandoned, by `abandon` or because the disk failed. The failure is logged. */
   readonly isAbandoned: boolean;
   /**
-   * Bytes given to `write` and not known to be durable, some of them in memory while a sync is in
-   * flight; 0 once abandoned. A caller that pauses above some MiB bounds that memory, and keeps the
-   * log's own syncs short.
+   * Bytes given to `write` that are not known to be durable, some of them in memory while a sync is
+   * in flight; 0 once abandoned. A caller that pauses above some MiB bounds that memory, and keeps
+   * the log's own syncs short.
    */
   readonly unsyncedBytes: number;
   /**
@@ -39,7 +39,7 @@ export interface SnapshotWriter {
   write(chunk: Uint8Array): boolean;
   /**
    * Calls `done` once: with the snapshot when it is durable and the newest, or with `null` when it
-   * was abandoned or another one as new arrived meanwhile.
+   * was abandoned or another one at least as new arrived meanwhile.
    */
   finish(done: (snapshot: StoredSnapshot | null) => void): void;
   /** Ends the attempt and removes its file. */
@@ -50,7 +50,7 @@ export interface SnapshotWriter {
 export interface IncomingSnapshot {
   readonly snapshot: StoredSnapshot;
   readonly isAbandoned: boolean;
-  /** Bytes received, and so where to continue, also after a change of connection or sender. */
+  /** Number of bytes received. The next sender continues there, whatever the connection. */
   readonly offset: number;
   /** See `SnapshotWriter.unsyncedBytes`. */
   readonly unsyncedBytes: number;
@@ -64,7 +64,7 @@ export interface IncomingSnapshot {
   /**
    * To be called once `offset` is the whole size. Calls `done` once: with the snapshot when it is
    * durable and the newest, or with `null` when it was abandoned: it is damaged, the disk failed,
-   * or another one as new is here.
+   * or another one at least as new is stored.
    */
   finish(done: (snapshot: StoredSnapshot | null) => void): void;
   abandon(): void;
@@ -87,7 +87,7 @@ export interface SnapshotSource {
   close(): void;
 }
 
-/** The snapshots of a node. Only whole ones count. */
+/** The snapshots of a node. Only complete ones count. */
 export interface SnapshotStore {
   newest(): StoredSnapshot | null;
   /** Starts to write a snapshot, one at a time; `null` when the disk fails, which is logged. */
@@ -116,7 +116,7 @@ export interface SnapshotStore {
    * @throws {UserError} while iterating, when the file is damaged
    */
   load(): Iterable<Uint8Array>;
-  /** Removes all snapshots but the newest, the open ones and those whose name becomes durable. */
+  /** Removes all snapshots but the newest, the open ones and those about to become the newest. */
   prune(): void;
   /** Abandons snapshots in progress. */
   close(): void;

@@ -42,7 +42,7 @@ interface WaitingRead {
 /** Ends a client's wait for a snapshot: `null` for success, otherwise the reason of the refusal. */
 type Done = (refusal: string | null) => void;
 
-/** Lets clients read snapshots, and keeps those from being removed. */
+/** Lets clients read snapshots, and keeps those files from being removed meanwhile. */
 export class SnapshotExports {
   readonly #options: SnapshotExportsOptions;
   readonly #taker: SnapshotTaker;
@@ -107,7 +107,7 @@ class Export implements SnapshotExport {
   /** Whether a snapshot is being taken for this export. */
   hasAsked = false;
   #isOver = false;
-  /** The first is in flight: a file serves one read at a time. */
+  /** Reads, oldest first. Only the first is in flight: a file serves one read at a time. */
   #reads: WaitingRead[] = [];
 
   constructor(

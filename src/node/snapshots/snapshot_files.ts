@@ -11,22 +11,23 @@ import {
 } from "./snapshot_format.ts";
 
 export const SNAPSHOT_DIRECTORY = "snapshots";
-/** Files in progress, written here or received. Neither counts as a snapshot. */
+/** Unfinished files, written here or received. Neither counts as a snapshot. */
 export const NEW_SNAPSHOT_PATH = "snapshots/new";
 export const INCOMING_SNAPSHOT_PATH = "snapshots/incoming";
 
+/** Size in bytes of each read of a file that is checked or loaded. */
 const READ_BYTES = 1 << 18;
 
 /** The snapshots found at the start. */
 export interface FoundSnapshots {
-  /** The newest sound snapshot. */
+  /** The newest valid snapshot. */
   readonly newest: StoredSnapshot | null;
   /** A sentence for each newer one, saying why it does not count. */
   readonly damage: readonly string[];
 }
 
 /**
- * Creates the directory durably, removes files in progress, and finds the newest sound snapshot.
+ * Creates the directory durably, removes unfinished files, and finds the newest valid snapshot.
  *
  * @throws {UserError} when there is a snapshot of another cluster, or of another version
  */
@@ -42,7 +43,8 @@ export function findSnapshots(
     const path = `${SNAPSHOT_DIRECTORY}/${name}`;
     if (path === NEW_SNAPSHOT_PATH || path === INCOMING_SNAPSHOT_PATH) strays.remove(path);
   }
-  // A process may have died between a rename and its sync. What is read now must stay.
+  // A process may have died between a rename and its sync. A snapshot that is used now must not
+  // vanish in a power failure.
   disk.syncDirectoryNow(SNAPSHOT_DIRECTORY);
   disk.syncDirectoryNow("");
   const damage: string[] = [];

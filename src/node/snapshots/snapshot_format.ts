@@ -21,19 +21,19 @@ export interface SnapshotHeader extends SnapshotMeta {
 /** The last record of a snapshot file: what the file contains. */
 export interface SnapshotEnd {
   readonly chunks: number;
-  /** Of all chunks, without their record headers. */
+  /** Size of all chunks, without their record headers. */
   readonly bytes: number;
   /**
    * CRC-32 of the record headers of all records but this one. The headers contain the checksums of
-   * the payloads. So no payload byte is read twice, and a missing or moved record is noticed.
+   * the payloads. So no payload byte is read twice, and a missing or moved record is detected.
    */
   readonly checksum: number;
 }
 
-/** A file that is not a whole snapshot: damaged, cut short, or of another version. */
+/** A file that is not a complete snapshot: damaged, cut short, or of another version. */
 export class SnapshotFileError extends Error {
   override name = "SnapshotFileError";
-  /** Whether the file is sound, and of another version. */
+  /** Whether the file is valid, but of another version. */
   readonly isOtherFormat: boolean;
 
   constructor(message: string, isOtherFormat = false) {
@@ -51,7 +51,7 @@ export function encodeSnapshotHeader(header: SnapshotHeader): Uint8Array {
   return encoder.encode(JSON.stringify({ format: SNAPSHOT_FORMAT, ...place, configuration }));
 }
 
-/** @throws {SnapshotFileError} when the record is no header, or of another version */
+/** @throws {SnapshotFileError} when the record is not a header, or of another version */
 export function parseSnapshotHeader(payload: Uint8Array): SnapshotHeader {
   const fields = parseFields(payload) ?? {};
   const { format, cluster, node, index, term, timeMs, machineVersion } = fields;
@@ -73,7 +73,7 @@ export function encodeSnapshotEnd({ chunks, bytes, checksum }: SnapshotEnd): Uin
   return encoder.encode(JSON.stringify({ chunks, bytes, checksum }));
 }
 
-/** `null` when the record is no end. */
+/** `null` when the record is not an end record. */
 export function parseSnapshotEnd(payload: Uint8Array): SnapshotEnd | null {
   const { chunks, bytes, checksum } = parseFields(payload) ?? {};
   return isCount(chunks) && isCount(bytes) && isCount(checksum)
@@ -105,13 +105,13 @@ export function parseSnapshotFileName(name: string): Pick<SnapshotMeta, "index" 
   return snapshotFileName(parsed) === name ? parsed : null;
 }
 
-/** Maximum size of header and end, whatever a file claims. */
+/** Maximum sizes in bytes of the header and the end, whatever a file claims. */
 const HEADER_BYTES_MAX = 1 << 20;
 const END_BYTES_MAX = 1 << 10;
 
 /**
- * Checks a snapshot file while its bytes arrive, in pieces of any size, and hands out its chunks. A
- * chunk that is handed out is sound. Only `finish` knows that none is missing.
+ * Checks a snapshot file while its bytes arrive, in pieces of any size, and hands out its chunks.
+ * Each chunk that is handed out is valid. Only `finish` knows that none is missing.
  */
 export class SnapshotScanner {
   readonly #sizeBytes: number;
@@ -127,13 +127,13 @@ export class SnapshotScanner {
   #checksum = 0;
   #isComplete = false;
 
-  /** @param onChunk `null`: the chunks are only checked, and kept nowhere */
+  /** @param onChunk `null` to check the chunks without keeping them */
   constructor(sizeBytes: number, onChunk: ((chunk: Uint8Array) => void) | null = null) {
     this.#sizeBytes = sizeBytes;
     this.#onChunk = onChunk;
   }
 
-  /** @throws {SnapshotFileError} when a sound file cannot continue like this */
+  /** @throws {SnapshotFileError} when no valid file can continue like this */
   push(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length;) {
       if (this.#isComplete) throw new SnapshotFileError("there is something after the end");
@@ -146,7 +146,7 @@ export class SnapshotScanner {
   /**
    * Ends the file.
    *
-   * @throws {SnapshotFileError} when the file is not whole
+   * @throws {SnapshotFileError} when the file is incomplete
    */
   finish(): { readonly header: SnapshotHeader; readonly checksum: number } {
     if (!this.#isComplete || this.#header === null) throw this.#wrong("the file is cut short");

@@ -16,7 +16,7 @@ const UNSYNCED_BYTES_MAX = 16 * 1024 * 1024;
 const SYNC_WAIT_MS = 5;
 /** Bytes received and not loaded into the new state, above which the sender must wait. */
 const UNLOADED_BYTES_MAX = 256 * 1024;
-/** The new state is loaded in pieces of this many bytes, with a look at the clock after each. */
+/** The new state is loaded in pieces of this many bytes. The time is checked after each. */
 const LOAD_BYTES = 32 * 1024;
 /** Maximum time per turn of the event loop for loading, in milliseconds. */
 const LOAD_MS = 4;
@@ -31,7 +31,7 @@ export interface SnapshotReceiverOptions {
   readonly logger: Logger;
   readonly status: () => RaftStatus;
   readonly send: (message: SnapshotMessage) => void;
-  /** Tells the core that this whole snapshot is durable here, or not needed. */
+  /** Tells the core that this complete snapshot is durable here, or not needed. */
   readonly onReceived: (snapshot: SnapshotAt) => void;
   /** Called when this build cannot use the leader's snapshot. */
   readonly onRefused: (why: string) => void;
@@ -42,13 +42,13 @@ interface Arrival {
   readonly incoming: IncomingSnapshot;
   readonly scanner: SnapshotScanner;
   readonly loader: StateLoader;
-  /** Bytes received, in order, that the scanner has not seen. */
+  /** Received bytes that the scanner has not seen, in order. */
   readonly unloaded: Uint8Array[];
   unloadedBytes: number;
   isLoading: boolean;
   /** The newest unanswered chunk. Its reply also acknowledges all earlier ones. */
   unanswered: SnapshotChunk | null;
-  /** `durable` means that the snapshot counts and the core can be told. */
+  /** `durable`: the snapshot is stored, and the core can be told. */
   state: "receiving" | "finishing" | "durable";
 }
 
@@ -59,10 +59,11 @@ export interface Received {
 }
 
 /**
- * The follower's side of snapshot streams. It writes what arrives, and loads a new state from it
- * beside the one in use. Neither blocks the event loop: the disk works on its own, the state is
- * loaded in short slices, and the reply to a faster sender is delayed. After a lost connection, or
- * when another leader offers the same file, the stream continues where it was.
+ * The follower's side of snapshot streams. It writes what arrives to disk, and loads it into a new
+ * state while the current one stays in use. Neither blocks the event loop: the disk works in the
+ * background, and the state is loaded in short slices. If the sender is faster, its replies are
+ * delayed (back-pressure). After a lost connection, or when another leader offers the same file,
+ * the stream continues where it was.
  */
 export class SnapshotReceiver {
   readonly #options: SnapshotReceiverOptions;
@@ -89,7 +90,7 @@ export class SnapshotReceiver {
     const status = this.#options.status();
     if (offer.from !== status.leaderId || offer.term !== status.term) return;
     const { snapshot } = offer;
-    // The core confirms this without the snapshot.
+    // The entries are committed here, so the core confirms them without the snapshot.
     if (snapshot.index <= status.commitIndex) return this.#report(snapshot);
     const why = unsupportedVersion(this.#options.machine.versions, snapshot.machineVersion);
     if (why !== null) {
@@ -119,7 +120,10 @@ export class SnapshotReceiver {
     if (!isWaiting) this.#answer(arrival);
   }
 
-  /** Tells the core about a durable snapshot, whoever leads now. Drops one that is not needed. */
+  /**
+   * Tells the core about a durable snapshot, whoever leads now. Drops a snapshot that is not
+   * needed.
+   */
   tick(): void {
     this.#lookForFailure();
     const arrival = this.#arrival;
@@ -149,7 +153,9 @@ export class SnapshotReceiver {
     if (this.#arrival?.state === "receiving") this.#arrival.incoming.abandon();
   }
 
-  /** The arrival that takes the offered snapshot; `null` if it cannot be received now. */
+  /**
+   * The arrival of the offered snapshot, new or in progress; `null` if it cannot be received now.
+   */
   #place(snapshot: StoredSnapshot): Arrival | null {
     const { store, clock } = this.#options;
     const current = this.#arrival;
@@ -163,7 +169,7 @@ export class SnapshotReceiver {
     }
     this.#arrival = null;
     let incoming = store.receive(snapshot);
-    if (incoming !== null && incoming.offset > 0) { // the state of its first part is not here
+    if (incoming !== null && incoming.offset > 0) { // its first part is in no loader
       incoming.abandon();
       incoming = store.receive(snapshot);
     }
@@ -189,7 +195,7 @@ export class SnapshotReceiver {
     return this.#arrival;
   }
 
-  /** Acknowledges what was received, once disk and state have kept up. */
+  /** Acknowledges what was received, once the disk and the new state have kept up. */
   #answer(arrival: Arrival): void {
     const { incoming, unanswered } = arrival;
     if (!this.#isCurrent(arrival) || unanswered === null) return;
@@ -247,7 +253,7 @@ export class SnapshotReceiver {
     return !this.#isStopped && this.#arrival === arrival && !arrival.incoming.isAbandoned;
   }
 
-  /** Notices a failure of the disk, which works on its own. */
+  /** Notices a failure of the disk, which works in the background. */
   #lookForFailure(): void {
     const arrival = this.#arrival;
     if (arrival?.state !== "receiving" || !arrival.incoming.isAbandoned) return;

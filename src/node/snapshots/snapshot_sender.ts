@@ -13,7 +13,8 @@ import { SnapshotFileError, SnapshotScanner } from "./snapshot_format.ts";
 /** Maximum number of chunks in flight to one peer. */
 const WINDOW_MAX = 4;
 /**
- * A chunk acknowledged within this time shows that network and peer have room for more in flight.
+ * A chunk acknowledged within this time, in milliseconds, shows that the network and the peer have
+ * room for more in flight.
  */
 const FAST_MS = 50;
 /** Time in milliseconds without a reply, after which the sender asks the peer what it has. */
@@ -58,8 +59,8 @@ interface SnapshotStream {
 
 /**
  * The leader's side of snapshot streams. On a slow network only one chunk is in flight at a time,
- * so that urgent messages wait behind few bytes. The core asks again for a snapshot while the peer
- * is alive and lacks it, which serves as the timer for retries.
+ * so that little is queued before an urgent message. The core asks for a snapshot again and again
+ * while the peer is alive and lacks it: that serves as the timer for retries.
  */
 export class SnapshotSender {
   readonly #options: SnapshotSenderOptions;
@@ -136,7 +137,7 @@ export class SnapshotSender {
     return this.#options.clock.monotonicMs();
   }
 
-  /** Whether nothing has arrived yet, and there is a newer snapshot. */
+  /** Whether the peer has received nothing yet, and there is a newer snapshot. */
   #isOutdated({ source, ackedBytes }: SnapshotStream): boolean {
     const newest = this.#options.store.newest()?.index ?? 0;
     return ackedBytes === 0 && source.snapshot.index < newest;
@@ -199,7 +200,7 @@ export class SnapshotSender {
     const isFull = stream.isOffered || underWay.length >= stream.window;
     if (stream.isReading || isFull || offset >= source.snapshot.sizeBytes) return;
     stream.isReading = true;
-    // Heartbeats and everything else are served during the read.
+    // The event loop serves heartbeats and everything else during the read.
     source.readLater(offset, SNAPSHOT_CHUNK_BYTES_MAX, (read) => {
       stream.isReading = false;
       if (this.#streams.get(stream.wanted.to) !== stream) return;
@@ -207,7 +208,7 @@ export class SnapshotSender {
         const { to } = stream.wanted;
         return this.#giveUp(to, source.snapshot, `cannot be read, ${read.message}`);
       }
-      // Meanwhile the peer may have asked for another part.
+      // The peer may have asked for another part during the read.
       const isDue = !stream.isOffered && stream.scanner === scanner &&
         stream.sentBytes === offset;
       if (isDue && !this.#sendChunk(stream, read, offset)) return;

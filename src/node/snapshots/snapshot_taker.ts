@@ -6,16 +6,17 @@ import type { StateSnapshot } from "../../store/state_snapshot.ts";
 import type { LogStore } from "../log/log_store.ts";
 import type { SnapshotMeta, SnapshotStore, SnapshotWriter, StoredSnapshot } from "./snapshot.ts";
 
-/** Size of the chunks of a new snapshot. */
+/** Size in bytes of the chunks of a new snapshot. */
 const CHUNK_BYTES = 32 * 1024;
 /** Maximum time in milliseconds of one slice of work. The pause before the next takes as long. */
 const SLICE_MS = 4;
+/** Maximum number of chunks in one slice of work. */
 const SLICE_CHUNKS_MAX = 16;
 /** Bytes written and not synced, above which the next slice waits. */
 const UNSYNCED_BYTES_MAX = 16 * 1024 * 1024;
 /** Time in milliseconds before the next attempt after a failure. The disk is probably full. */
 const RETRY_MS = 30_000;
-/** Interval in milliseconds between checks of what the peers still need of the log. */
+/** Interval in milliseconds between attempts to compact the log. */
 const COMPACT_MS = 1_000;
 
 export interface SnapshotTakerOptions {
@@ -24,11 +25,14 @@ export interface SnapshotTakerOptions {
   readonly store: SnapshotStore;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Bytes of log since the last snapshot before the next is taken, if that one is not larger. */
+  /**
+   * A snapshot is due when the log has grown by more than this many bytes since the last one, and
+   * by more than the size of that one.
+   */
   readonly logBytesMax: number;
-  /** The meta data of the machine's current state. */
+  /** The metadata of the machine's current state. */
   readonly meta: () => SnapshotMeta;
-  /** Whether the machine holds whole entries. Otherwise one is applied in part. */
+  /** Whether the state ends with a whole entry. Otherwise an entry is applied in part. */
   readonly isWhole: () => boolean;
   readonly status: () => Pick<
     RaftStatus,
@@ -141,9 +145,9 @@ export class SnapshotTaker {
       this.#last ??= { atMs: this.#options.clock.nowMs(), durationMs: 0 };
       return;
     }
-    // Entries committed by others may not be durable here.
+    // A majority without this node may have committed entries that are not durable here.
     if (meta.index > status().durableIndex) return;
-    // A node that joins does not know the configuration of such an early entry.
+    // A joining node does not know the configuration at such an early entry.
     if (meta.configuration.members.length === 0) return;
     this.#isWanted = false;
     const writer = store.begin(meta);
@@ -205,20 +209,23 @@ export class SnapshotTaker {
    */
   #compact(): void {
     const { log } = this.#options;
-    // A received snapshot may not have replaced log and state yet.
+    // A received snapshot may not have replaced the log and the state yet.
     const { appliedIndex, durableIndex } = this.#options.status();
     const newest = Math.min(this.#newestIndex, appliedIndex, durableIndex);
     if (newest < log.firstIndex()) return;
     const isTooLong = this.#logBytes.since(log.firstIndex() - 1) > 4 * this.#logBytesMax;
-    const index = isTooLong ? newest : Math.min(newest, this.#neededFrom(newest));
+    const index = isTooLong ? newest : Math.min(newest, this.#unneededUpTo(newest));
     if (index <= this.#compactedTo) return;
     this.#compactedTo = index;
     log.compact(index);
     this.#logBytes.forgetBefore(log.firstIndex() - 1);
   }
 
-  /** The index up to which no live peer needs the log, as far as is known. */
-  #neededFrom(newest: number): number {
+  /**
+   * The index up to which the log may be compacted: no live peer needs these entries, as far as is
+   * known.
+   */
+  #unneededUpTo(newest: number): number {
     const { status, logBytesMax, sentIndexMin } = this.#options;
     let index = Math.min(
       this.#logBytes.before(newest, logBytesMax / 4),
@@ -231,7 +238,7 @@ export class SnapshotTaker {
   }
 }
 
-/** Maximum number of marks. Beyond it, every second one is dropped. */
+/** Maximum number of marks. When there are more, every second one is dropped. */
 const MARKS_MAX = 256;
 
 interface Mark {
@@ -240,7 +247,7 @@ interface Mark {
 }
 
 /**
- * Records coarsely how many bytes of log were applied up to which entry, to convert bounds in bytes
+ * Records at intervals how many bytes of log were applied up to an entry, to convert sizes in bytes
  * to indexes. It counts from its creation.
  */
 export class LogBytes {
@@ -249,7 +256,7 @@ export class LogBytes {
   #bytes = 0;
   #stepBytes: number;
 
-  /** @param stepBytes distance of two marks, at least at first */
+  /** @param stepBytes distance in bytes between marks; it doubles when marks are dropped */
   constructor(index: number, stepBytes: number) {
     this.#index = index;
     this.#marks = [{ index, bytes: 0 }];
