@@ -2,7 +2,7 @@ import { isAscii } from "node:buffer";
 import { latin1, readUint32, writeUint32 } from "../../base/bytes.ts";
 import { assert } from "../../base/errors.ts";
 
-/** Size of a frame's length, which precedes its payload. */
+/** Size in bytes of a frame's length, which precedes its payload. */
 export const FRAME_HEADER_BYTES = 4;
 const EMPTY = new Uint8Array(0);
 
@@ -83,15 +83,15 @@ export class FrameDecoder {
   }
 }
 
-/** Minimum size of bytes that are sent as they are. Smaller ones are joined. */
+/** Arrays of at least this many bytes are sent as they are. Smaller ones are copied together. */
 const ALONE_BYTES_MIN = 64 * 1024;
 const UTF8_BYTES_PER_CHARACTER_MAX = 3;
 
 const encoder = new TextEncoder();
 
 /**
- * Bytes that are created only when they are written, so that a large entry is not in memory at
- * once.
+ * Bytes that are created only when they are written, so that the frames of a large entry are not
+ * all in memory at once.
  */
 export interface LaterPiece {
   /** Approximate number of bytes. */
@@ -211,7 +211,7 @@ export function parseFrame(payload: Uint8Array): Record<string, unknown> {
     throw new ProtocolError("a frame that is not JSON");
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new ProtocolError("a frame that is no JSON object");
+    throw new ProtocolError("a frame that is not a JSON object");
   }
   return value as Record<string, unknown>;
 }

@@ -56,6 +56,7 @@ export interface Notice {
 export type NoticeType = (typeof NOTICE_TYPES)[number];
 
 const NOTICE_TYPES = ["removed", "stranger", "copy"] as const;
+
 /** The answer that opens a connection. */
 export interface Welcome {
   readonly type: "welcome";
@@ -63,10 +64,10 @@ export interface Welcome {
   readonly protocol: number;
 }
 
-/** Sent by a receiver now and then, to show the sender that the connection works. */
+/** Keep-alive from a receiver, which shows the sender that the connection works. */
 export const ALIVE_FRAME = '{"type":"alive"}';
 
-/** @throws {ProtocolError} when the payload is no hello */
+/** @throws {ProtocolError} when the payload is not a hello */
 export function decodeHello(payload: Uint8Array): Hello {
   const fields = parseFrame(payload);
   const { cluster, from, to, host, port, raftHost, raftPort, configuration } = fields;
@@ -89,7 +90,7 @@ export function decodeHello(payload: Uint8Array): Hello {
   } as Hello;
 }
 
-/** @throws {ProtocolError} when the payload is no welcome in one of these versions */
+/** @throws {ProtocolError} when the payload is not a welcome in one of these versions */
 export function decodeWelcome(payload: Uint8Array, spoken: VersionRange): Welcome {
   const { type, protocol } = parseFrame(payload);
   if (type !== "welcome" || !isIndex(protocol) || !includesVersion(spoken, protocol)) {
@@ -98,7 +99,7 @@ export function decodeWelcome(payload: Uint8Array, spoken: VersionRange): Welcom
   return { type, protocol };
 }
 
-/** Decodes what a peer answers on a link; `null` for signs of life and everything else. */
+/** Decodes what a peer answers on a link; `null` for keep-alives and everything else. */
 export function decodeNotice(payload: Uint8Array): Notice | null {
   const { type, cluster, to, at } = parseFrame(payload);
   const known = NOTICE_TYPES.find((one) => one === type);

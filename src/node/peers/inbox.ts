@@ -16,7 +16,7 @@ import { afterReading } from "./link.ts";
 import { FRAME_BYTES_MAX, MessageDecoder } from "./message_codec.ts";
 import type { PeerMessage } from "./peer_message.ts";
 
-/** Number of returns of earlier processes above which one of them counts as a copy. */
+/** After this many returns of earlier processes, one of the processes counts as a copy. */
 const RETURNS_MAX = 6;
 /** Number of recent processes remembered per peer. */
 const LIVES_MAX = 8;
@@ -25,15 +25,16 @@ interface Known {
   /** In the order of first appearance. */
   lives: string[];
   current: string;
+  /** Number of times that an earlier process returned, since the newest one appeared. */
   returns: number;
-  /** The process that appeared last while several took turns. */
+  /** The process that counts as a copy; `null` while none does. */
   copy: string | null;
 }
 
 /**
- * Detects two processes that run under one id, with copies of one data directory. After a restart
- * the new process stays and the old one never returns, however late its last messages arrive. If
- * two take turns again and again, both are alive, and the one that appeared first is kept.
+ * Detects two processes that run under one id, on copies of one data directory. After a restart the
+ * new process stays and the old one never returns, however late its last messages arrive. If two
+ * processes keep taking turns, both are alive. The one that appeared first is kept.
  */
 export class PeerLives {
   readonly #known = new Map<NodeId, Known>();
@@ -62,15 +63,15 @@ export class PeerLives {
   }
 }
 
-/** Interval in milliseconds between signs of life to a sender, and their maximum delay. */
+/** Minimum interval in milliseconds between keep-alives to a sender, and their maximum delay. */
 const ALIVE_INTERVAL_MS = 300;
 /**
- * Maximum size of a hello. Only members send large frames: an unknown sender cannot make a node
- * keep more than this.
+ * Maximum size in bytes of a hello. Only members send large frames: an unknown sender cannot make a
+ * node keep more than this.
  */
 const HELLO_BYTES_MAX = 4096;
 
-/** Number of unread bytes above which a sender gets no further signs of life. */
+/** Number of unread bytes at which a sender gets no further keep-alives. */
 const UNREAD_BYTES_MAX = 64 * 1024;
 
 /** Time limit for a hello, however slowly its bytes arrive, in milliseconds. */
@@ -80,7 +81,7 @@ export const HELLO_MS_MAX = 3_000;
 const REASONS: Readonly<Record<NoticeType, string>> = {
   removed: "was removed from the cluster",
   stranger: "runs on another data directory than the one that the cluster knows it by",
-  copy: "runs twice, and this one came later: on a copy of the same data directory",
+  copy: "runs twice, on copies of one data directory, and this process came later",
 };
 
 export interface PeerInboxOptions {
@@ -114,7 +115,7 @@ export class PeerInbox {
   /** Decodes the peer's messages; `null` before the hello. */
   #messages: MessageDecoder | null = null;
   #aliveSentMs = -Infinity;
-  /** Cancels the next sign of life. */
+  /** Cancels the next keep-alive. */
   #cancelAlive: Cancel | null = null;
   readonly #cancelHello: Cancel;
   #isClosed = false;
@@ -169,7 +170,7 @@ export class PeerInbox {
       this.close();
       return;
     }
-    this.#showLife();
+    this.#keepAlive();
   }
 
   #nextFrame(): Uint8Array | null {
@@ -196,13 +197,13 @@ export class PeerInbox {
     this.#messages = new MessageDecoder({ from: hello.from, to, entryBytesMax, machine });
   }
 
-  #showLife(): void {
+  #keepAlive(): void {
     if (this.#isClosed || this.#peer === null || this.#cancelAlive !== null) return;
     const { clock } = this.#options;
     const nowMs = clock.monotonicMs();
     const dueMs = this.#aliveSentMs + ALIVE_INTERVAL_MS;
     if (nowMs < dueMs) {
-      // A sender that rarely speaks would otherwise take the silence for a broken connection.
+      // A sender that rarely sends would otherwise take the silence for a broken connection.
       this.#cancelAlive = clock.after(dueMs - nowMs, () => this.#sendAlive());
       return;
     }

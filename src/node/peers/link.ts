@@ -10,13 +10,16 @@ import { decodeNotice, decodeWelcome, type Lane, type Notice } from "./hello.ts"
 import { writeMessage } from "./message_codec.ts";
 import type { PeerMessage } from "./peer_message.ts";
 
-/** Minimum duration of one round of the event loop, which reads everything that has arrived. */
+/**
+ * Time in milliseconds in which the event loop runs at least once, and reads everything that has
+ * arrived.
+ */
 const ROUND_MS = 25;
 
 /**
- * Calls back after the delay, but not before everything that arrived by then could be read. When a
- * process stood still for long, its timers fire before it reads its sockets. It would take peers
- * for silent that have spoken meanwhile.
+ * Calls back after the delay, but not before the event loop has read everything that arrived by
+ * then. After a long pause of the process, its timers fire before it reads its sockets: it would
+ * take peers for silent that have sent something meanwhile.
  */
 export function afterReading(clock: Clock, delayMs: number, run: () => void): Cancel {
   let cancel = clock.after(delayMs, () => {
@@ -27,14 +30,14 @@ export function afterReading(clock: Clock, delayMs: number, run: () => void): Ca
   return () => cancel();
 }
 
-/** Bytes of large pieces in a stream's buffer, above which the rest waits. */
+/** Bytes in a stream's buffer at which further pieces wait. */
 const STREAM_BYTES_MAX = 1024 * 1024;
-/** Interval in milliseconds between looks at the stream's buffer. */
+/** Interval in milliseconds between checks of the stream's buffer while pieces wait. */
 const PACE_MS = 1;
 
 /**
- * The output to one peer. A large entry leaves over many turns of the event loop, so that
- * heartbeats and clients are served in between, and it takes memory only as it leaves.
+ * The output to one peer. A large entry is sent over many turns of the event loop, so that
+ * heartbeats and clients are served in between. Its frames are created only as they are sent.
  */
 export class PacedOutput {
   readonly #stream: Stream;
@@ -63,7 +66,7 @@ export class PacedOutput {
     if (this.#cancel === null) this.#write();
   }
 
-  /** Drops what waits: the connection is over. */
+  /** Drops the waiting pieces: the connection has ended. */
   stop(): void {
     this.#cancel?.();
     this.#waiting = [];
@@ -91,11 +94,11 @@ export class PacedOutput {
   }
 }
 
-/** Time for which a peer may be busy, per MiB of the entries in flight to it. */
+/** Time in milliseconds for which a peer may be busy, per MiB of the entries in flight to it. */
 const BUSY_MS_PER_MIB = 250;
-/** Upper bound of that time. */
+/** Upper bound of that time, in milliseconds. */
 const BUSY_MS_MAX = 15_000;
-/** Minimum size of an append that may keep a peer busy. */
+/** Minimum size in bytes of an append that may keep a peer busy. */
 const COUNTED_BYTES_MIN = 64 * 1024;
 
 interface Sent {
@@ -106,7 +109,7 @@ interface Sent {
 
 /**
  * The entries in flight to a peer. While the peer reads a large entry, its event loop may be silent
- * on all connections. A sender that took this for death would send the entry again, and keep the
+ * on all connections. A sender that took the peer for dead would send the entry again, and keep the
  * peer busy for ever.
  */
 export class EntriesUnderWay {
@@ -156,21 +159,29 @@ export class EntriesUnderWay {
   }
 }
 
+/** Delay in milliseconds before the first reconnection. It doubles up to the maximum. */
 const RETRY_MS_MIN = 20;
 const RETRY_MS_MAX = 500;
 /**
- * Bytes that the network has not taken, above which messages are dropped; Raft repeats them. The
- * largest value, 64 MiB and a third more as base64, must fit.
+ * Bytes not yet taken by the operating system above which messages are dropped. Raft sends them
+ * again. The largest value must fit: 64 MiB, and a third more as base64.
  */
 const PENDING_BYTES_MAX = 128 * 1024 * 1024;
 /**
- * Time limit in milliseconds for a connection, until the peer's welcome. The kernel retries ever
- * more rarely, up to once a minute. After the end of a network failure that would be far too late.
+ * Time limit in milliseconds from dialling to the peer's welcome. The kernel retries a connection
+ * with growing delays, up to a minute. That would be far too late after the end of a network
+ * failure.
  */
 const DIAL_MS_MAX = 1_000;
-/** Time of silence after a message, above which a peer that is not busy is dialled again. */
+/**
+ * Time of silence after a message, in milliseconds, above which a peer that is not busy is dialled
+ * again.
+ */
 const SILENCE_MS_MAX = 1_000;
-/** Bytes of a peer's reply on a link that is not its own: signs of life, hardly more. */
+/**
+ * Maximum size in bytes of a frame that a peer sends back on a link: a welcome, notice or
+ * keep-alive.
+ */
 const NOTICE_BYTES_MAX = 1_024;
 
 export interface PeerLinkOptions {
@@ -185,18 +196,18 @@ export interface PeerLinkOptions {
   /** How much longer than usual the peer may be silent, because it may be busy. */
   readonly patienceMs: (nowMs: number) => number;
   /**
-   * What was sent may be lost. `isSilent` means that nobody closed the connection, but nothing is
-   * heard.
+   * Messages that were sent may be lost. `isSilent` means that nobody closed the connection, but
+   * nothing has arrived on it.
    */
   readonly onLost: (peer: NodeId, isSilent: boolean) => void;
-  /** The peer says that somebody may not take part. */
+  /** The peer says that a node, which the notice names, may not take part. */
   readonly onNotice: (notice: Notice) => void;
 }
 
 /** A connection for messages from this node to one peer. It reconnects whenever it breaks. */
 export class PeerLink {
   #address: Address;
-  /** The peer's previous or possible other address, tried when nobody answers. */
+  /** Another address of the peer, such as the previous one. It is tried when nobody answers. */
   #otherAddress: Address | null = null;
   readonly #options: PeerLinkOptions;
   readonly #frames = new FrameWriter();
@@ -216,7 +227,7 @@ export class PeerLink {
   /** When the oldest message without a reply was sent; `null` when there is none. */
   #unansweredSinceMs: number | null = null;
   #heardMs = -Infinity;
-  /** Cancels the last check of whether the peer is really silent. */
+  /** Cancels the last check before a silent peer is dialled again. */
   #cancelLook: Cancel | null = null;
 
   constructor(address: Address, options: PeerLinkOptions) {
@@ -229,7 +240,7 @@ export class PeerLink {
     return this.#isOpen;
   }
 
-  /** Monotonic time of the last sign of life on this link. */
+  /** Monotonic time at which the peer last sent anything on this link. */
   get heardMs(): number {
     return this.#heardMs;
   }
@@ -372,10 +383,11 @@ export class PeerLink {
 }
 
 /**
- * Time after a sign of life on one connection in which the peer counts as alive, so that a silent
- * second connection is broken itself. Signs of life come twice as often.
+ * Time in milliseconds after something arrived on the bulk connection in which the peer counts as
+ * alive. If the urgent connection is silent nevertheless, that connection itself is broken.
+ * Keep-alives come twice as often as this.
  */
-const SPOKE_LATELY_MS = 600;
+const ALIVE_MS = 600;
 
 export interface PeerLinksOptions extends Omit<PeerLinkOptions, "hello" | "patienceMs"> {
   /** The text of the hello that opens a connection. */
@@ -412,8 +424,8 @@ export class PeerLinks {
       hello: () => options.hello("urgent"),
       patienceMs,
       onLost: (peer, isSilent) => {
-        if (isSilent && this.#hasSpokenOfEntries()) return;
-        // The other connection may have so little traffic that it would notice late.
+        if (isSilent && this.#isBulkAlive()) return;
+        // The other connection may have so little traffic that it would notice the failure late.
         this.#bulk.renew();
         options.onLost(peer, isSilent);
       },
@@ -476,8 +488,8 @@ export class PeerLinks {
     this.#bulk.stop();
   }
 
-  #hasSpokenOfEntries(): boolean {
-    return this.#bulk.isOpen && this.#clock.monotonicMs() - this.#bulk.heardMs < SPOKE_LATELY_MS;
+  #isBulkAlive(): boolean {
+    return this.#bulk.isOpen && this.#clock.monotonicMs() - this.#bulk.heardMs < ALIVE_MS;
   }
 }
 

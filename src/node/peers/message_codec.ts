@@ -18,20 +18,20 @@ import { FRAME_HEADER_BYTES, FrameWriter, isIndex, parseFrame, ProtocolError } f
 import { type PeerMessage, SNAPSHOT_CHUNK_BYTES_MAX } from "./peer_message.ts";
 
 /**
- * The most bytes of an entry in one frame. A longer entry travels in parts of this size, each a frame
- * of its own: so no frame is large, the receiver reads each as it arrives, and its event loop is free
- * in between. A multiple of 3, so that the base64 of all parts but the last needs no padding.
+ * Maximum number of bytes of an entry in one frame. A longer entry is sent in parts of this size,
+ * each in a frame of its own. So the receiver reads each part as it arrives, and its event loop is
+ * free in between. A multiple of 3, so that the base64 of all parts but the last needs no padding.
  */
 export const ENTRY_PART_BYTES = 192 * 1024;
 
-/** Whether an entry of these bytes travels in parts. */
+/** Whether this encoded entry is sent in parts. */
 export function isInParts(bytes: Uint8Array): boolean {
   return bytes.length > ENTRY_PART_BYTES;
 }
 
 /**
- * The bytes of an entry that is no longer than a part as base64. Made once for all peers and kept in
- * the batch until the leader has applied it; the result must not be changed.
+ * Encodes an entry that is no longer than a part as base64. The result is made once for all peers
+ * and kept in the batch until the leader has applied it. It must not be changed.
  */
 export function encodeWholeEntry(entry: LogEntry): Uint8Array {
   const bytes = encodeEntry(entry);
@@ -42,7 +42,10 @@ export function encodeWholeEntry(entry: LogEntry): Uint8Array {
   return text;
 }
 
-/** Memory for a longer entry grows with what has arrived of it, not with what was announced. */
+/**
+ * Bytes allocated at first for an entry that arrives in parts. Memory grows with the bytes that
+ * have arrived, not with the size that was announced.
+ */
 const FIRST_BYTES = 4 * 1024 * 1024;
 
 interface PartialEntry {
@@ -52,7 +55,7 @@ interface PartialEntry {
   filled: number;
 }
 
-/** Puts entries together that arrive in parts, for the append that follows these. */
+/** Assembles entries that arrive in parts, for the append that follows them. */
 export class EntryParts {
   readonly #entryBytesMax: number;
   #entries: PartialEntry[] = [];
@@ -63,7 +66,7 @@ export class EntryParts {
   }
 
   /**
-   * Takes the fields of an `entryPart`: the parts of an entry come one after the other.
+   * Takes the fields of an `entryPart`. The parts of an entry arrive in order.
    *
    * @throws {ProtocolError} when the part does not continue what came before
    */
@@ -91,7 +94,7 @@ export class EntryParts {
   /**
    * Hands out the entry with this index.
    *
-   * @throws {ProtocolError} when it is not the next one, or not whole
+   * @throws {ProtocolError} when it is not the next one, or incomplete
    */
   take(index: number): Uint8Array {
     const entry = this.#entries.shift();
@@ -102,12 +105,14 @@ export class EntryParts {
     return entry.bytes;
   }
 
-  /** @throws {ProtocolError} when parts came that no append asked for */
+  /** @throws {ProtocolError} when parts are left that no append asked for */
   end(): void {
-    if (this.#entries.length > 0) throw new ProtocolError("parts of an entry of no append");
+    if (this.#entries.length > 0) {
+      throw new ProtocolError("parts of an entry that no append asked for");
+    }
   }
 
-  /** Forgets all parts: what they belong to is not read. */
+  /** Forgets all parts: the entries that they belong to are not read. */
   clear(): void {
     this.#entries = [];
     this.#bytes = 0;
@@ -132,22 +137,23 @@ function grow(entry: PartialEntry, neededBytes: number): void {
   entry.bytes = grown;
 }
 
-/** The frames made last are kept for the other peers: 2 MiB of them. */
+/** Number of recent frames kept for the other peers: 2 MiB of them. */
 const RECENT_FRAMES = 8;
 const END = '"}';
 
 const encoder = new TextEncoder();
 
 interface RecentFrame {
-  /** The bytes of the whole entry, which this must not keep in memory. */
+  /** The bytes of the whole entry. This reference must not keep them in memory. */
   readonly entry: WeakRef<Uint8Array>;
   readonly offset: number;
   readonly frame: Uint8Array;
 }
 
 /**
- * The frames of large entries, each made when the one before is on its way to a peer. Peers mostly
- * take the same part one right after the other, so that it becomes base64 once for all of them.
+ * Makes the frames of large entries. A frame is made when the one before it is being sent to a
+ * peer. Most peers take the same part shortly after each other, so it is converted to base64 once
+ * for all of them.
  */
 class PartFrames {
   readonly #recent: RecentFrame[] = [];
@@ -166,7 +172,7 @@ class PartFrames {
 
 const partFrames = new PartFrames();
 
-/** Adds the frames of an entry that is too long for one. Its bytes must not change any more. */
+/** Adds the frames of an entry that is too long for one. Its bytes must not change afterwards. */
 export function addPartFrames(frames: FrameWriter, index: number, entry: Uint8Array): void {
   for (let offset = 0; offset < entry.length; offset += ENTRY_PART_BYTES) {
     const length = base64Length(Math.min(ENTRY_PART_BYTES, entry.length - offset));
@@ -174,7 +180,7 @@ export function addPartFrames(frames: FrameWriter, index: number, entry: Uint8Ar
   }
 }
 
-/** One piece of memory for all of it, written once. */
+/** Writes the whole frame into one buffer, without copying the base64. */
 function encodePart(index: number, entry: Uint8Array, offset: number): Uint8Array {
   const part = entry.subarray(offset, offset + ENTRY_PART_BYTES);
   const fields = { type: "entryPart", index, offset, sizeBytes: entry.length };
@@ -190,12 +196,12 @@ function encodePart(index: number, entry: Uint8Array, offset: number): Uint8Arra
 
 type AppendMessage = Extract<PeerMessage, { type: "append" }>;
 
-/** The most entries in one append. */
+/** Maximum number of entries in one append. */
 export const APPEND_ENTRIES_MAX = 65_536;
 
 /**
- * The most bytes in one frame of a member. The largest is an append: about 1 MiB of entries by the
- * leader's count, a third more as base64, and more than that if all of them are tiny.
+ * Maximum size in bytes of a member's frame. The largest frame is an append: about 1 MiB of entries
+ * as the leader counts them, a third more as base64, and still more if all entries are tiny.
  */
 export const FRAME_BYTES_MAX = 4 * 1024 * 1024;
 
@@ -254,21 +260,22 @@ const shapes: readonly (readonly [PeerMessage["type"], Shape])[] = [
   ["snapshotReply", { ...snapshotPart, isToOffer: isBoolean }],
 ];
 
-/** The fields of each message on the wire; sender and receiver follow from the connection. */
+/** The fields of each message on the wire. Sender and receiver follow from the connection. */
 const FIELDS: ReadonlyMap<unknown, Fields> = new Map(
   shapes.map(([type, shape]) => [type, Object.entries(shape)]),
 );
 
 /**
- * Adds the frames of a message: one, a JSON object, and before an append one more for each part of an
- * entry that is too long for it. Bytes are base64: an entry's are those of the log file.
+ * Adds the frames of a message. Each message is one frame, a JSON object. Before an append, each
+ * part of an entry that is too long for it has a frame of its own. Bytes are base64. An entry has
+ * the same bytes as in the log file.
  */
 export function writeMessage(frames: FrameWriter, message: PeerMessage): void {
   const { from: _from, to: _to, ...fields } = message;
   if (fields.type === "append") {
     writeAppend(frames, fields);
   } else if (fields.type === "snapshotChunk") {
-    // The longest text of the message is copied as rarely as possible.
+    // The base64 is the longest text of the message, and is copied as rarely as possible.
     const { bytes, ...others } = fields;
     frames.addPieces([withOpenField(others, "bytes", '"'), base64Bytes(bytes), '"}']);
   } else if (fields.type === "snapshotOffer") {
@@ -297,7 +304,7 @@ function writeAppend(
   frames.addPieces(pieces);
 }
 
-/** The beginning of an object with these fields and one more, whose value follows. */
+/** The beginning of a JSON object with these fields and one more, whose value follows. */
 function withOpenField(fields: object, name: string, begin: string): string {
   return `${JSON.stringify(fields).slice(0, -1)},"${name}":${begin}`;
 }
@@ -311,13 +318,13 @@ function snapshotFields(snapshot: StoredSnapshot): StoredSnapshot {
 export interface MessageDecoderOptions {
   readonly from: NodeId;
   readonly to: NodeId;
-  /** Of the entries of one append that come in parts, all together. */
+  /** Maximum total size in bytes of the entries of one append that arrive in parts. */
   readonly entryBytesMax: number;
-  /** What this build understands. */
+  /** The machine versions that this build understands. */
   readonly machine: VersionRange;
 }
 
-/** The messages that one peer sends on one connection. */
+/** Decodes the messages that one peer sends on one connection. */
 export class MessageDecoder {
   readonly #options: MessageDecoderOptions;
   readonly #parts: EntryParts;
@@ -328,8 +335,8 @@ export class MessageDecoder {
   }
 
   /**
-   * @returns the message of a frame; `null` when it was a part of what comes later
-   * @throws {ProtocolError} when it is no message of ours
+   * @returns the message of a frame; `null` when the frame is a part of an entry
+   * @throws {ProtocolError} when it is not a valid message
    */
   decode(payload: Uint8Array): PeerMessage | null {
     const parsed = parseFrame(payload);
@@ -355,7 +362,7 @@ export class MessageDecoder {
     return message as unknown as PeerMessage;
   }
 
-  /** The entries of an append, which follow each other as it says. */
+  /** Decodes the entries of an append. They must be consecutive, as the append says. */
   #entries({ term, prevIndex, prevTerm, entries }: WireAppend): readonly LogEntry[] {
     let lastTerm = prevTerm;
     const decoded: LogEntry[] = [];
@@ -369,12 +376,12 @@ export class MessageDecoder {
       if (
         entry.data !== null && !entry.data.commands.every((args) => findRow(args)?.kind === "write")
       ) {
-        throw new ProtocolError(`entry ${entry.index} holds what is no write of ours`);
+        throw new ProtocolError(`entry ${entry.index} holds a command that is not a known write`);
       }
       decoded.push(entry);
       const version = entry.data?.machineVersion ?? null;
-      // What follows may be written in a way that nobody here can read. This entry is kept, so that
-      // the node sees when it is committed, and stops before it carries it out.
+      // This build may be unable to read the entries after this one. This one is kept, so that the
+      // node sees when it is committed, and stops before applying it.
       if (version !== null && !includesVersion(this.#options.machine, version)) {
         this.#parts.clear();
         return decoded;
@@ -385,7 +392,7 @@ export class MessageDecoder {
   }
 }
 
-/** An append as its frame has it. */
+/** An append as it is on the wire. */
 type WireAppend = Omit<AppendMessage, "entries"> & { readonly entries: readonly (string | null)[] };
 
 function decodeBytes(bytes: Uint8Array | null): LogEntry {
@@ -412,7 +419,7 @@ function parseSnapshot(value: unknown): StoredSnapshot {
   const configuration = parseConfiguration(fields.configuration);
   const numbers = [index, term, timeMs, machineVersion, sizeBytes, checksum];
   if (configuration === null || !numbers.every(isIndex) || index === 0 || sizeBytes === 0) {
-    throw new ProtocolError("an offer of what is no snapshot");
+    throw new ProtocolError("an offer of a malformed snapshot");
   }
   const snapshot = { index, term, timeMs, machineVersion, sizeBytes, checksum, configuration };
   return snapshot as StoredSnapshot;

@@ -114,8 +114,8 @@ Deno.test("an invalid message is refused", () => {
     const [text, why] of [
       ["", "not JSON"],
       ["{", "not JSON"],
-      ["[]", "no JSON object"],
-      ["null", "no JSON object"],
+      ["[]", "not a JSON object"],
+      ["null", "not a JSON object"],
       ["{}", "unknown type"],
       ['{"type":"snapshot"}', "unknown type"],
       [`${chunk},"bytes":""}`, "wrong bytes"],
@@ -297,7 +297,7 @@ Deno.test("inconsistent parts are refused", () => {
       [[first, second, third, { ...first, index: 6, sizeBytes: 5e5 }], "over the limit"],
       [[first, second, append], "did not come in parts"],
       [[first, second, third, { ...append, prevIndex: 5 }], "did not come in parts"],
-      [[first, second, third, other], "parts of an entry of no append"],
+      [[first, second, third, other], "parts of an entry that no append asked for"],
       [[first, second, third, heartbeat, append, append], "did not come in parts"],
     ] as const
   ) {

@@ -72,7 +72,7 @@ export function isSnapshotMessage(message: PeerMessage): message is SnapshotMess
   return type === "snapshotOffer" || type === "snapshotChunk" || type === "snapshotReply";
 }
 
-/** Maximum number of bytes in a chunk, and so of what delays an urgent message. */
+/** Maximum number of bytes in a chunk. An urgent message may wait behind this many bytes. */
 export const SNAPSHOT_CHUNK_BYTES_MAX = 128 * 1024;
 
 /** Whether the message goes to the consensus core. */

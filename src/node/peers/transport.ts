@@ -29,7 +29,10 @@ export interface Peers {
 export interface PeerPlan {
   /** Index of the newest configuration that this node knows. */
   readonly index: number;
-  /** Index of the newest committed one. A peer with a newer one may know better who takes part. */
+  /**
+   * Index of the newest committed one. A peer that knows a newer one may know better who takes
+   * part.
+   */
   readonly committedIndex: number;
   /** Members of the committed configuration. They take part until one without them is committed. */
   readonly committedMembers: ReadonlySet<NodeId>;
@@ -37,26 +40,28 @@ export interface PeerPlan {
   readonly addresses: ReadonlyMap<NodeId, Address>;
   /** The members' recorded data directories. */
   readonly incarnations: ReadonlyMap<NodeId, string>;
-  /** Former members, which certainly must not take part. */
+  /** Former members, which must never take part again. */
   readonly removed: readonly NodeId[];
 }
 
 /**
+ * Derives the plan from what a node knows of the members.
+ *
  * @param committed newest committed configuration; only it can say who is removed
  * @param contacts peers of a node that knows no configuration yet
- * @param told addresses that members announced
+ * @param announced addresses that members announced
  */
 export function peerPlan(
   self: NodeId,
   newest: StoredConfiguration,
   committed: StoredConfiguration,
   contacts: ReadonlyMap<NodeId, Address>,
-  told: ReadonlyMap<NodeId, Address>,
+  announced: ReadonlyMap<NodeId, Address>,
 ): PeerPlan {
   const { index, configuration: { members } } = newest;
   const known = members.length === 0
     ? [...contacts]
-    : members.map(({ id, raftAddress }) => [id, told.get(id) ?? raftAddress] as const);
+    : members.map(({ id, raftAddress }) => [id, announced.get(id) ?? raftAddress] as const);
   return {
     index,
     committedIndex: committed.index,
@@ -101,7 +106,7 @@ export type Credentials = Pick<Hello, "incarnation" | "life" | "founders" | "isF
 const SAME_REFUSAL_MS = 60_000;
 /** Number of different refusals remembered for that. */
 const REFUSALS_MAX = 1_000;
-/** Maximum number of connections without a hello. The oldest makes room for the next. */
+/** Maximum number of connections without a hello. One more closes the oldest. */
 const UNKNOWN_MAX = 64;
 /**
  * Maximum number of nodes that claim to be members by a newer configuration than this node's. A
@@ -115,7 +120,7 @@ const UNNAMED_MAX = 2;
  */
 const LEAVING_MS = 3_000;
 
-/** Receives what the peers say. */
+/** Receives what the peers send. */
 export interface PeerHandler {
   onMessage(message: PeerMessage): void;
   /** Recently sent messages may be lost. */
@@ -176,7 +181,7 @@ export class PeerTransport {
   async start(): Promise<void> {
     const { listen, network } = this.#options;
     this.#listener = await network.listen(listen, (stream) => {
-      // The network may deliver connections accepted earlier. They are for whoever listens next.
+      // A connection that was accepted before the stop may be delivered after it.
       if (this.#isStopped) return stream.close();
       this.#makeRoom();
       this.#inboxes.add(
@@ -199,12 +204,15 @@ export class PeerTransport {
     this.#handler.onMessage(message);
   }
 
-  /** However many connections stay silent, a member finds room. */
+  /**
+   * Closes the oldest connection without a hello when there are too many, so that a member can
+   * always connect.
+   */
   #makeRoom(): void {
     const unknown = [...this.#inboxes].filter(({ peer }) => peer === null);
     const [oldest] = unknown;
     if (oldest === undefined || unknown.length < UNKNOWN_MAX) return;
-    this.#logRefusal("an unknown node", "many places", `more than ${UNKNOWN_MAX} say no hello`);
+    this.#logRefusal("an unknown node", "many addresses", `more than ${UNKNOWN_MAX} send no hello`);
     oldest.close();
   }
 
@@ -308,8 +316,8 @@ export class PeerTransport {
     this.#closeInboxes((inbox) => inbox.peer === peer);
   }
 
-  #closeInboxes(isMeant: (inbox: PeerInbox) => boolean): void {
-    for (const inbox of [...this.#inboxes]) if (isMeant(inbox)) inbox.close();
+  #closeInboxes(matches: (inbox: PeerInbox) => boolean): void {
+    for (const inbox of [...this.#inboxes]) if (matches(inbox)) inbox.close();
   }
 
   /** Logs a refusal, but not again and again: a refused node keeps reconnecting. */
@@ -354,13 +362,13 @@ export class PeerTransport {
     const isKnown = addresses.has(hello.from) || committedMembers.has(hello.from) ||
       this.#leaving.has(hello.from);
     if (!isKnown && hello.configuration <= committedIndex) {
-      throw new ProtocolError(`${hello.from} is no member of the cluster`);
+      throw new ProtocolError(`${hello.from} is not a member of the cluster`);
     }
     if (
       !isKnown && !this.#links.has(hello.from) && this.#unknownCount() >= UNKNOWN_NODES_MAX
     ) {
       throw new ProtocolError(
-        `more than ${UNKNOWN_NODES_MAX} nodes that are no members say hello`,
+        `more than ${UNKNOWN_NODES_MAX} nodes that are not members say hello`,
       );
     }
     if (!this.#lives.mayBe(hello.from, hello.life)) return notice("copy");

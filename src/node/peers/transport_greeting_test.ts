@@ -146,7 +146,7 @@ Deno.test("an unknown node may send if it knows a newer configuration", async ()
   const plan = { committedIndex: 0, committedMembers: new Set<string>(), addresses };
   stranger.transport.follow({ ...plan, ...NOBODY, index: 1 });
   clock.advance(1_000);
-  assertMatch(second.logged.join(), /n9 is no member of the cluster/);
+  assertMatch(second.logged.join(), /n9 is not a member of the cluster/);
   // Newer than the other's committed configuration, though not than its newest.
   stranger.transport.follow({ ...plan, ...NOBODY, index: 2 });
   clock.advance(2_000);
@@ -310,7 +310,7 @@ Deno.test("a member connects despite any number of unknown nodes", async () => {
     (at) => helloOf({ from: `x${at}`, life: "one", lane: "bulk", configuration: 99 }),
   );
   assertEquals(open.size, 64);
-  assertMatch(second.logged.join(), /more than 64 nodes that are no members say hello/);
+  assertMatch(second.logged.join(), /more than 64 nodes that are not members say hello/);
   const first = new TransportMember("n1", clock, network);
   await first.start();
   clock.advance(600);

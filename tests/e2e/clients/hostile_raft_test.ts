@@ -114,7 +114,7 @@ async function isUnharmed(
 
 /** A refused peer may come again and again: the log must not grow by it. */
 async function logsOnce(cluster: LocalCluster, leader: Member): Promise<void> {
-  const reason = "is no member of the cluster";
+  const reason = "is not a member of the cluster";
   const count = () => leader.process.said.split(reason).length - 1;
   assertEquals(count(), 1, leader.process.said);
   const frames = hostileFirstFrames(cluster, leader).find(([what]) =>

@@ -263,8 +263,8 @@ export const peerMutants: readonly Mutant[] = [
     name: "entries-lost-with-the-other-connection",
     bug: "a large entry is sent again from its start when only the other connection is lost",
     file: "src/node/peers/link.ts",
-    find: "if (isSilent && this.#hasSpokenOfEntries()) return;",
-    replace: "if (!isSilent && this.#hasSpokenOfEntries()) return;",
+    find: "if (isSilent && this.#isBulkAlive()) return;",
+    replace: "if (!isSilent && this.#isBulkAlive()) return;",
     killers: [LANES],
   },
   {
