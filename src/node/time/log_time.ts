@@ -5,12 +5,14 @@ import type { LogReader, NodeId } from "../../raft/types.ts";
 import { Batch } from "../log/entry.ts";
 import type { MemberClocks } from "./member_clocks.ts";
 
-/** Rate of the log's time while it is ahead of the clocks: a slowdown that nobody notices. */
+/**
+ * Rate of the log's time while it is ahead of the clocks. The slowdown is too small to be noticed.
+ */
 const PACE_AHEAD = 0.999;
-/** Minimum lead that counts as ahead. Less is measurement noise. */
+/** Minimum lead in milliseconds that counts as ahead. Less is measurement noise. */
 const AHEAD_MS = 1;
 
-/** The consensus, as far as time needs it. */
+/** The part of the consensus core that the log's time needs. */
 export interface TimedRaft extends Pick<Raft<Batch>, "propose" | "role" | "term"> {
   status(): Pick<RaftStatus, "appliedIndex">;
 }
@@ -25,7 +27,7 @@ export interface LogTimeOptions {
 }
 
 /** The log's time as a leader reported it, and that leader's term. */
-interface Said {
+interface ReportedTime {
   readonly term: number;
   readonly timeMs: number;
 }
@@ -35,11 +37,12 @@ interface Said {
  *
  * It advances at the rate of this node's monotonic clock. A leader's time also follows the clocks
  * of a majority of the voters when they are ahead of it. No single clock moves it, not even the
- * leader's own. When it is ahead of the clocks, it does not wait for them.
+ * leader's own. When it is ahead of the clocks, it does not stop to wait for them, but runs
+ * slightly slower.
  *
- * A node that does not lead follows the log and what the leader says, and ignores the clocks: they
- * may be set right before it leads. So its time may go back to what the leader says, but never
- * behind what it has applied. Keys and sessions expire by entries alone. So whatever a client has
+ * A node that does not lead follows the log and the leader's reports, and ignores the clocks, which
+ * may be corrected before it leads. So its time may go back to what the leader reports, but never
+ * below what it has applied. Keys and sessions expire by entries alone. So whatever a client has
  * seen expire is in the log of every later leader.
  */
 export class LogTime {
@@ -57,7 +60,7 @@ export class LogTime {
   /** The term in which this node leads; `null` while it does not lead. */
   #leadsIn: number | null = null;
   /** From the last leader, which may have been this node. */
-  #said: Said | null = null;
+  #reported: ReportedTime | null = null;
 
   constructor(options: LogTimeOptions) {
     this.#options = options;
@@ -76,13 +79,13 @@ export class LogTime {
 
   /**
    * Whether this node may say what the time is. It knows the clocks of a majority, or has known
-   * them and follows what a leader said. Before that it knows neither how long it was down nor
+   * them and follows a leader's report. Before that it knows neither how long it was down nor
    * whether its own clock is right.
    */
   get isKnown(): boolean {
     const isKnownNow = this.#majorityMs() !== null;
     this.#wasKnown ||= isKnownNow;
-    return isKnownNow || (this.#wasKnown && (this.#said !== null || this.#leadsIn !== null));
+    return isKnownNow || (this.#wasKnown && (this.#reported !== null || this.#leadsIn !== null));
   }
 
   /** The log's current time as far as this node knows. It never goes back while this node leads. */
@@ -104,7 +107,9 @@ export class LogTime {
     return Math.floor(this.#nowMs);
   }
 
-  /** What this node reports to the others as their leader; `null` when it does not lead. */
+  /**
+   * The time that this node reports to the others as their leader; `null` when it does not lead.
+   */
   get word(): number | null {
     const { role, term } = this.#options.raft;
     return role === "leader" && term === this.#leadsIn ? this.nowMs() : null;
@@ -120,7 +125,7 @@ export class LogTime {
     this.#notBefore(timeMs);
     this.#nowMs = Math.min(this.#nowMs, timeMs + tripMs);
     this.#loggedMs = Math.min(this.#loggedMs, timeMs + tripMs);
-    this.#said = { term: this.#options.raft.term, timeMs };
+    this.#reported = { term: this.#options.raft.term, timeMs };
     this.#notBefore(this.#options.machine.timeMs);
   }
 
@@ -129,7 +134,7 @@ export class LogTime {
    */
   aheadMs(): number | null {
     const majorityMs = this.#majorityMs();
-    const isTimeKnown = this.#said !== null || this.#leadsIn !== null;
+    const isTimeKnown = this.#reported !== null || this.#leadsIn !== null;
     return majorityMs === null || !isTimeKnown ? null : this.nowMs() - Math.floor(majorityMs);
   }
 
@@ -163,9 +168,10 @@ export class LogTime {
     this.nowMs();
     const last = lastTime(log) ??
       { index: 0, term: log.term(log.lastIndex()), timeMs: machine.timeMs };
-    const said = this.#said;
-    // A later leader did not continue from that report: only this node knew of it.
-    const isOutdated = said !== null && last.term > said.term && last.timeMs < said.timeMs;
+    const reported = this.#reported;
+    // Later leaders continued from an earlier time: only this node knew of that report.
+    const isOutdated = reported !== null && last.term > reported.term &&
+      last.timeMs < reported.timeMs;
     if (isOutdated) this.#nowMs = this.#loggedMs;
     this.#notBefore(last.timeMs);
     this.#notBefore(this.#majorityMs());
@@ -179,7 +185,7 @@ export class LogTime {
   /** This node stops leading. */
   forget(): void {
     const timeMs = this.nowMs();
-    if (this.#leadsIn !== null) this.#said = { term: this.#leadsIn, timeMs };
+    if (this.#leadsIn !== null) this.#reported = { term: this.#leadsIn, timeMs };
     this.#leadsIn = null;
     this.#lastMs = 0;
     this.#index = 0;
@@ -212,7 +218,7 @@ export class LogTime {
 }
 
 /** The time of the last entry that has one; `null` when the log holds none. */
-function lastTime(log: LogReader<Batch>): Said & { readonly index: number } | null {
+function lastTime(log: LogReader<Batch>): ReportedTime & { readonly index: number } | null {
   for (let index = log.lastIndex(); index >= log.firstIndex(); index--) {
     const entry = log.entries(index, index, 1)[0];
     const data = entry?.data ?? null;

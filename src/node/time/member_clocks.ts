@@ -7,18 +7,20 @@ import type { ClockQuestion, ClockReply } from "../peers/peer_message.ts";
 const ASK_MS = 1_000;
 /** The same for a member whose clock is unknown. */
 const ASK_AGAIN_MS = 50;
-/** Maximum round trip of an answer that counts. The error may be half of the round trip. */
+/** Maximum round trip in milliseconds of an answer that counts. The error may be half of it. */
 const ROUND_TRIP_MS_MAX = 1_000;
-/** A member that has not answered for this long counts as unknown. */
+/** Time in milliseconds without an answer after which a member's clock counts as unknown. */
 const KNOWN_MS_MAX = 5_000;
-/** A wall clock that moves this far against the monotonic clock within moments has been set. */
+/**
+ * A wall clock that moves by more than this many milliseconds against the monotonic clock was set.
+ */
 const JUMP_MS = 500;
 
 export interface MemberClocksOptions {
   readonly id: NodeId;
   readonly clock: Clock;
   readonly random: Random;
-  /** Maximum offset from the median, above which a clock is wrong. */
+  /** Maximum offset from the median in milliseconds, above which a clock is wrong. */
   readonly clockOffsetMsMax: number;
 }
 
@@ -38,9 +40,9 @@ interface Asked {
 }
 
 /**
- * Measures the clocks of the other members. It asks each once a second, and assumes that the answer
- * was given halfway through the round trip. Clocks are kept relative to this node's monotonic
- * clock, so that a jump of its own wall clock shows at once.
+ * Measures the clocks of the other members. It asks each member once a second, and assumes that the
+ * answer was given halfway through the round trip. Clocks are stored relative to this node's
+ * monotonic clock, so that a jump of its own wall clock shows at once.
  */
 export class MemberClocks {
   readonly #options: MemberClocksOptions;
@@ -93,7 +95,7 @@ export class MemberClocks {
     this.#isAskedAnew = true;
   }
 
-  /** @param logTimeMs this node's word on the log's time, if it leads */
+  /** @param logTimeMs the log's time, if this node leads; otherwise `null` */
   reply({ from, to, serial }: ClockQuestion, logTimeMs: number | null): ClockReply {
     const timeMs = this.#options.clock.nowMs();
     return { type: "clockReply", from: to, to: from, serial, timeMs, logTimeMs };
@@ -124,7 +126,7 @@ export class MemberClocks {
   /**
    * The latest time that the clocks of a majority of the voters have reached; `null` while fewer
    * are known. A minority cannot move it beyond the clocks of the others. After a jump of this
-   * node's clock the others are measured anew first, since theirs may have been set at the same
+   * node's clock the others are measured again first, since they may have been set at the same
    * time.
    */
   majorityMs(voters: readonly NodeId[]): number | null {
@@ -180,7 +182,10 @@ export class MemberClocks {
     this.#asked.clear();
   }
 
-  /** The clocks measured since then, and this node's own, in ascending order. */
+  /**
+   * The known clocks that were measured at or after `sinceMs`, and this node's own, in ascending
+   * order.
+   */
   #knownTimes(voters: readonly NodeId[], nowMs: number, sinceMs = -Infinity): number[] {
     const times: number[] = [];
     for (const id of voters) {

@@ -23,7 +23,7 @@ export interface TimekeepingOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  /** Maximum offset from the median, above which a clock is wrong. */
+  /** Maximum offset from the median in milliseconds, above which a clock is wrong. */
   readonly clockOffsetMsMax: number;
   /** The best member to lead instead; `null` when none is reachable. */
   readonly successor: () => NodeId | null;
@@ -31,7 +31,8 @@ export interface TimekeepingOptions {
 }
 
 /**
- * A node's dealings with time: it measures clocks, keeps the log's time, and decides who may lead.
+ * Everything that a node does with time: it measures clocks, keeps the log's time, and decides
+ * whether this node may lead.
  */
 export class Timekeeping {
   readonly log: LogTime;
@@ -72,7 +73,7 @@ export class Timekeeping {
     const tripMs = this.#clocks.handleReply(message);
     const { from, logTimeMs } = message;
     if (tripMs !== null && logTimeMs !== null && from === raft.leaderId) {
-      // The sender may have led before, and answered a question from then.
+      // The sender may have led before as well. A reply to a question from then does not count.
       const isOfNow = clock.monotonicMs() - tripMs >= this.#leaderSinceMs;
       if (isOfNow) this.log.noteLeaderTime(logTimeMs, tripMs);
     }
@@ -141,7 +142,7 @@ export class ClockGuard {
   readonly #options: ClockGuardOptions;
   #isWrong = false;
   #complainedMs = -Infinity;
-  /** Leadership was offered to a successor, who did not take it. */
+  /** A handover was attempted in this leadership. */
   #hasOffered = false;
   #isRetired = false;
 

@@ -195,8 +195,8 @@ export const clockMutants: readonly Mutant[] = [
     name: "own-word-is-none",
     bug: "a node that led before resumes its own time, which no later leader continued",
     file: "src/node/time/log_time.ts",
-    find: "if (this.#leadsIn !== null) this.#said = {",
-    replace: "if (this.#leadsIn !== null && timeMs === 0) this.#said = {",
+    find: "if (this.#leadsIn !== null) this.#reported = {",
+    replace: "if (this.#leadsIn !== null && timeMs === 0) this.#reported = {",
     killers: [LOG_TIME],
   },
   {
@@ -238,8 +238,8 @@ export const clockMutants: readonly Mutant[] = [
     bug:
       "a node that was down leads with the time at which it stopped, with the other clocks long unreachable",
     file: "src/node/time/log_time.ts",
-    find: "(this.#said !== null || this.#leadsIn !== null));",
-    replace: "(this.#said !== undefined || this.#leadsIn !== null));",
+    find: "(this.#reported !== null || this.#leadsIn !== null));",
+    replace: "(this.#reported !== undefined || this.#leadsIn !== null));",
     killers: [LOG_TIME],
   },
   {
