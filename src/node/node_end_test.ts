@@ -126,7 +126,7 @@ Deno.test("waiting changes of members are bounded, and get their outcome", () =>
     assertEquals(refused.length, 7, "64 may wait");
     cluster.until(() => replies.every((got) => got.length === 1));
     const texts = replies.flat().map((reply) => reply instanceof ErrorReply ? reply.text : "OK");
-    assertMatch(texts[0] ?? "", /^UNKNOWN The change of the members was not confirmed in time/);
+    assertMatch(texts[0] ?? "", /^UNKNOWN The membership change was not confirmed in time/);
     for (const text of texts.slice(1)) assertMatch(text, /^TRYAGAIN .* this one was not started$/);
     cluster.network.heal();
     cluster.untilServing();

@@ -69,6 +69,6 @@ Deno.test("an invalid change of members is refused", () =>
     }
     assertEquals(
       errorOf(run("forget", "__proto__")),
-      "ERR __proto__ is no member of this cluster: it has n1",
+      "ERR __proto__ is not a member of this cluster: its members are n1",
     );
   }));

@@ -268,7 +268,7 @@ Deno.test("a new node joins, and is forgotten, by way of the leader's frontend",
     assert(joined.includes("n2") && joined.includes("memory:17002"), joined);
     assertEquals(ask("CLUSTER", "FORGET", "n2", "FORCE"), "+OK\r\n");
     const unknown = ask("CLUSTER", "FORGET", "n7");
-    assert(unknown.startsWith("-ERR n7 is no member of this cluster"), unknown);
+    assert(unknown.startsWith("-ERR n7 is not a member of this cluster"), unknown);
   });
 });
 

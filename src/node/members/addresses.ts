@@ -37,6 +37,7 @@ export class MemberAddresses {
   /** The configurations that the transport follows: the newest, and the committed one. */
   #followed: readonly StoredConfiguration[] = [];
   #version = 0;
+  /** The newest configuration that `#version` counts. */
   #versioned: StoredConfiguration | null = null;
 
   constructor(options: MemberAddressesOptions) {
@@ -88,7 +89,9 @@ export class MemberAddresses {
     return leaderId === null ? null : this.forClients(leaderId);
   }
 
-  /** Must be called often enough to see every leader, and every target of a handover. */
+  /**
+   * Notes the leader. Must be called often enough to see every leader, and every handover's target.
+   */
   noteLeader(leaderId: NodeId | null, transferringTo: NodeId | null): void {
     this.#successor = transferringTo ?? leaderId ?? this.#successor;
   }

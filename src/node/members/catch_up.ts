@@ -21,7 +21,9 @@ export interface LagFacts {
  */
 export class CatchUp {
   readonly #lagMsMax: number;
-  /** A commit index that was not applied when it was heard, and the monotonic time of that. */
+  /**
+   * A commit index that was not applied when it was heard, and the monotonic time at which it was.
+   */
   #mark: { readonly index: number; readonly heardMs: number } | null = null;
   #behindSinceMs: number | null;
 
@@ -36,11 +38,12 @@ export class CatchUp {
     return this.#behindSinceMs !== null;
   }
 
-  /** Whether to refuse waiting reads, which may have to wait for long. */
+  /** Whether to refuse reads, which might wait for long. */
   refusesReads(nowMs: number): boolean {
     return this.#behindSinceMs !== null && nowMs - this.#behindSinceMs > this.#lagMsMax;
   }
 
+  /** Judges the lag anew. */
   note(nowMs: number, facts: LagFacts): void {
     const { isLeader, leaderCommit, isReceiving } = facts;
     if (isLeader) this.#caughtUp();
@@ -69,7 +72,7 @@ export class CatchUp {
   }
 }
 
-/** Time without a leader before the first log line. An election takes less. */
+/** Time in milliseconds without a leader before the first log line. An election takes less. */
 const PATIENCE_MS = 3_000;
 /** Interval in milliseconds between further lines. */
 const AGAIN_MS = 5_000;

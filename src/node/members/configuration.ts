@@ -37,7 +37,7 @@ export function incarnationsOf({ members }: ClusterConfiguration): ReadonlyMap<N
   return known;
 }
 
-/** Records missing incarnations. Returns the same configuration if that changes nothing. */
+/** Adds missing incarnations. Returns the same configuration if that changes nothing. */
 export function withIncarnations(
   configuration: ClusterConfiguration,
   incarnationOf: (id: NodeId) => string | null,
@@ -71,7 +71,8 @@ export function configurationFields(
 }
 
 /**
- * Reads a configuration from parsed JSON. `null` if it is none, has no voter, or has an id twice.
+ * Reads a configuration from parsed JSON. `null` if it is malformed, has no voter, or has an id
+ * twice.
  */
 export function parseConfiguration(value: unknown): ClusterConfiguration | null {
   const { members, removed } = fieldsOf(value);

@@ -9,7 +9,7 @@ import { PeerTransport, type PeerTransportOptions } from "../peers/transport.ts"
 /** What another founder reports about itself. */
 export interface FounderWord {
   readonly incarnation: string;
-  /** The incarnations of all founders that it has noted durably; empty before. */
+  /** The incarnations of all founders, as it has noted them durably; empty before that. */
   readonly founders: ReadonlyMap<NodeId, string>;
   /** Whether it takes part already. */
   readonly isFounded: boolean;
@@ -19,7 +19,7 @@ export interface FounderWord {
 export type FoundingStep =
   /** Nothing to do yet. */
   | { readonly type: "wait" }
-  /** All founders were heard. Note their incarnations durably, then say so. */
+  /** All founders were heard. Note their incarnations durably, then announce the note. */
   | { readonly type: "note"; readonly founders: ReadonlyMap<NodeId, string> }
   /** All founders have noted the same. This node may take part. */
   | { readonly type: "found"; readonly founders: ReadonlyMap<NodeId, string> }
@@ -35,14 +35,14 @@ interface Heard {
 
 /**
  * Decides when a new cluster may start. Its founders must agree on the data directory of each.
- * Otherwise a directory that was emptied later could vote, together with a member that has missed
- * everything, for a history without acknowledged writes.
+ * Otherwise a member whose directory was emptied later could elect, together with a member that has
+ * missed everything, a leader without the acknowledged writes.
  *
  * A founder that has heard all others notes everybody's incarnation, durably, and reports that. It
  * takes part when all others report the same note, or when one reports that it takes part already.
- * Until then it may replace its note if another founder has a new directory. That is safe: a
- * founder that takes part needs the same note from this node. If this node replaced the note
- * without taking part by it, nothing can have been committed with its help.
+ * Until then it may replace its note if another founder has a new directory. That is safe. Another
+ * founder may take part already, because this node reported the old note. But this node did not
+ * take part by the old note, so nothing can have been committed with its help.
  *
  * So a founder may restart, or start again with an empty directory, any number of times before all
  * of them have been up at the same time. From then on its directory is its own for good.
@@ -120,7 +120,7 @@ const LOG_INTERVAL_MS = 5_000;
 
 export interface FoundingOptions
   extends Omit<PeerTransportOptions, "credentials" | "onHello" | "id" | "clusterId"> {
-  /** As stored. Not founded yet. */
+  /** The stored identity, not founded yet. */
   readonly identity: Identity;
   /** Random id of this process. */
   readonly life: string;
@@ -170,7 +170,7 @@ export class Founding {
       }),
       onHello: (hello) => this.#noteHello(hello),
     }, {
-      onMessage: () => {}, // nothing is agreed on with anybody before the cluster is founded
+      onMessage: () => {}, // there is no consensus before the cluster is founded
       onUnreachable: () => {},
       onAnnounced: () => {},
       onRemoved: () => {
@@ -200,7 +200,7 @@ export class Founding {
       removed: [],
     });
     this.#step(this.#founders.begin());
-    this.#sayAgain();
+    this.#sayHelloAgain();
   }
 
   stop(): void {
@@ -247,12 +247,12 @@ export class Founding {
     this.#options.onRefused(sentence);
   }
 
-  #sayAgain(): void {
+  #sayHelloAgain(): void {
     if (this.#isOver) return;
     this.#cancel = this.#options.clock.after(AGAIN_MS, () => {
       this.#logMissing();
       this.#transport.renew();
-      this.#sayAgain();
+      this.#sayHelloAgain();
     });
   }
 

@@ -7,7 +7,8 @@ import { type ClusterConfiguration, withIncarnations } from "./configuration.ts"
 
 /**
  * The configuration that a new node starts with. For a founder, which is among `members`, it is the
- * founding one. For others it has no members: those that they know may have been removed since.
+ * founding one. For other nodes it has no members, since some of `members` may have been removed by
+ * now.
  *
  * @param incarnations of the founders
  */
@@ -25,8 +26,8 @@ export function firstConfiguration(
 }
 
 /**
- * The configurations in the log, and the one before its first entry. The newest counts, committed
- * or not.
+ * The configurations in the log, and the one before its first entry. The newest is in effect,
+ * committed or not.
  */
 export class Members {
   #known: StoredConfiguration[];

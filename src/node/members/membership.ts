@@ -206,11 +206,11 @@ export class Membership {
 }
 
 const NOT_BEGUN = new ErrorReply(
-  "TRYAGAIN Another change of the members is in progress, this one was not started",
+  "TRYAGAIN Another membership change is in progress, this one was not started",
 );
 
 const NOT_COMMITTED = new ErrorReply(
-  "UNKNOWN The change of the members was not confirmed in time, it may or may not happen",
+  "UNKNOWN The membership change was not confirmed in time, it may or may not happen",
 );
 
 export interface LeadershipTransferOptions {
@@ -218,14 +218,14 @@ export interface LeadershipTransferOptions {
   readonly raft: Raft<Batch>;
   readonly members: Members;
   readonly clock: Clock;
-  /** How long the outcome may stay unknown, in milliseconds. */
+  /** Time in milliseconds after which a caller hears that the outcome is unknown. */
   readonly waitMs: number;
   readonly hasWrongClock: (id: NodeId) => boolean;
   readonly redirect: () => ErrorReply;
   readonly schedule: () => void;
 }
 
-interface UnderWay {
+interface PendingTransfer {
   readonly to: NodeId;
   readonly deadlineMs: number;
   readonly done: (reply: Reply) => void;
@@ -235,7 +235,7 @@ interface UnderWay {
 export class LeadershipTransfer {
   readonly #options: LeadershipTransferOptions;
   readonly #isLive: (id: NodeId) => boolean;
-  #underWay: UnderWay[] = [];
+  #pending: PendingTransfer[] = [];
 
   constructor(options: LeadershipTransferOptions, isLive: (id: NodeId) => boolean) {
     this.#options = options;
@@ -259,11 +259,11 @@ export class LeadershipTransfer {
     if (!raft.transfer(to)) {
       return done(refusal(`leadership is being transferred to ${raft.transferringTo} already`));
     }
-    this.#underWay.push({ to, done, deadlineMs: clock.monotonicMs() + waitMs });
+    this.#pending.push({ to, done, deadlineMs: clock.monotonicMs() + waitMs });
     schedule();
   }
 
-  /** The best voter to lead in this leader's place; `null` when none answers. */
+  /** The voter that should lead in this leader's place; `null` when none answers. */
   successor(): NodeId | null {
     const { raft, hasWrongClock } = this.#options;
     const fit = raft.status().peers.filter(({ id, isLearner }) =>
@@ -275,7 +275,7 @@ export class LeadershipTransfer {
 
   /** Answers callers whose outcome is known. */
   turn(): void {
-    if (this.#underWay.length === 0) return;
+    if (this.#pending.length === 0) return;
     const { role, leaderId, transferringTo } = this.#options.raft;
     this.#settle(({ to }) => {
       if (leaderId === to) return OK;
@@ -298,11 +298,11 @@ export class LeadershipTransfer {
     this.#settle(() => reply);
   }
 
-  #settle(replyTo: (one: UnderWay) => SimpleString | ErrorReply | null): void {
-    for (const one of this.#underWay) {
+  #settle(replyTo: (one: PendingTransfer) => SimpleString | ErrorReply | null): void {
+    for (const one of this.#pending) {
       const reply = replyTo(one);
       if (reply === null) continue;
-      this.#underWay = this.#underWay.filter((other) => other !== one);
+      this.#pending = this.#pending.filter((other) => other !== one);
       one.done(reply);
     }
   }
@@ -323,8 +323,8 @@ export interface MemberHealth {
 
 /**
  * Adds a learner. A member that asks again from another data directory than the recorded one is
- * refused: entries that it once acknowledged would be missing without notice. From the recorded one
- * it may ask again.
+ * refused, since entries that it once acknowledged would be missing. From the recorded one it may
+ * ask again.
  */
 export function withLearner(
   configuration: ClusterConfiguration,
@@ -357,7 +357,7 @@ export function withLearner(
 /**
  * Removes a member for good.
  *
- * @param isForced also if too few of the remaining voters answer
+ * @param isForced whether to remove it even if too few of the remaining voters answer
  */
 export function without(
   configuration: ClusterConfiguration,
@@ -411,7 +411,8 @@ export function isMember({ members }: ClusterConfiguration, id: NodeId): boolean
 
 /** The refusal for an id that no member has. */
 export function noMember({ members }: ClusterConfiguration, id: NodeId): string {
-  return `${id} is no member of this cluster: it has ${members.map(({ id }) => id).join(", ")}`;
+  const ids = members.map((member) => member.id);
+  return `${id} is not a member of this cluster: its members are ${ids.join(", ")}`;
 }
 
 export function isSame(a: Address, b: Address): boolean {

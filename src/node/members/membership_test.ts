@@ -152,7 +152,7 @@ Deno.test("a transfer that cannot succeed ends with a reason, and its leader goe
     const { id } = quiet.report();
     assertEquals(
       refusal(transfer(cluster, "n9")),
-      "ERR n9 is no member of this cluster: it has n1, n2, n3",
+      "ERR n9 is not a member of this cluster: its members are n1, n2, n3",
     );
     cluster.stallDisk(quiet); // it answers, and never gets what it lacks
     let answer: Reply | undefined;
@@ -230,7 +230,7 @@ Deno.test("a harmful change is refused with the reason", () =>
     );
     assertEquals(
       refusal(forget(cluster, "n9")),
-      "ERR n9 is no member of this cluster: it has n1, n2, n3",
+      "ERR n9 is not a member of this cluster: its members are n1, n2, n3",
     );
     assertEquals(forget(cluster, dead), OK);
     assertEquals(forget(cluster, dead), OK); // said again after a lost answer
@@ -438,7 +438,7 @@ Deno.test("a change to the current state changes nothing", () => {
   assertEquals(withAddress(members, "n9", address(2)), members);
   assertEquals(
     without(members, "n9", false, ALL),
-    "n9 is no member of this cluster: it has n1, n2",
+    "n9 is not a member of this cluster: its members are n1, n2",
   );
 });
 

@@ -27,12 +27,12 @@ export interface StateReport {
    */
   readonly isServing: boolean;
   /**
-   * Whether the node lacks so many committed entries that reads would wait for long. It is
-   * receiving or installing a snapshot, applies entries late, or has just started.
+   * Whether the node lags so far that reads would wait for long. It is receiving or installing a
+   * snapshot, applies entries late, or has just started.
    */
   readonly isCatchingUp: boolean;
   readonly time: TimeReport;
-  /** Number of requests taken and not answered yet. */
+  /** Number of proposals in flight and of reads waiting for a ReadIndex round. */
   readonly queued: number;
   /** The newest version of the peer protocol that this node speaks. */
   readonly protocolVersion: number;
@@ -159,22 +159,22 @@ export class StateObservers {
     return () => this.#observers.delete(changed);
   }
 
-  /** @param placesVersion changes whenever the members or their addresses change */
+  /** @param addressesVersion changes whenever the members or their addresses change */
   check(
     now: WatchedState,
     isCatchingUp: boolean,
-    placesVersion: number,
+    addressesVersion: number,
     memoryBytesMax: number,
   ): void {
     if (this.#observers.size === 0) return;
     const last = this.#reported;
-    const isSame = last !== null && placesVersion === this.#reportedVersion &&
+    const isSame = last !== null && addressesVersion === this.#reportedVersion &&
       memoryBytesMax === this.#reportedMemoryBytesMax &&
       isCatchingUp === last.isCatchingUp && isEqual(now, last);
     if (isSame) return;
     const { role, term, leaderId, servesReads } = now;
     this.#reported = { role, term, leaderId, servesReads, isCatchingUp };
-    this.#reportedVersion = placesVersion;
+    this.#reportedVersion = addressesVersion;
     this.#reportedMemoryBytesMax = memoryBytesMax;
     for (const changed of this.#observers) changed();
   }

@@ -37,7 +37,7 @@ export interface MachineUpgradeOptions {
   readonly machine: StateMachine;
   readonly members: Members;
   readonly logger: Logger;
-  /** Commands that a new log starts with. The first version's rules decide them. */
+  /** Commands that a new log starts with. They are applied by the rules of the first version. */
   readonly firstWrites: readonly (readonly string[])[];
   /** Whether a member is connected now. */
   readonly isConnected: (id: NodeId) => boolean;
@@ -48,14 +48,14 @@ export interface MachineUpgradeOptions {
 /**
  * The leader's part in the version of the state machine. It raises the version, by an entry, to the
  * newest that all members understand, learners included. A log without a version is new, and gets
- * the newest at once. The founders' first writes are in the entry before that. If a crash leaves
- * only that entry, the next leader still finds no version, and writes both again. Clients' writes
- * wait for the version, so none comes in between.
+ * the newest at once. The entry before that one contains the first writes. If a crash leaves only
+ * the entry with the first writes, the next leader still finds no version, and proposes both again.
+ * Clients' writes wait for the version, so none comes in between.
  */
 export class MachineUpgrade {
   readonly #options: MachineUpgradeOptions;
   /** The versions that members announced when they last connected. */
-  readonly #said = new Map<NodeId, BuildVersions>();
+  readonly #announced = new Map<NodeId, BuildVersions>();
   /** Index of the entry that raises the version, and the term of the proposal. */
   #proposed = { index: 0, term: 0 };
 
@@ -64,10 +64,10 @@ export class MachineUpgrade {
   }
 
   noteAnnounced(id: NodeId, versions: BuildVersions): void {
-    this.#said.set(id, versions);
+    this.#announced.set(id, versions);
   }
 
-  /** Whether writes wait, since the log does not say yet by which rules it is applied. */
+  /** Whether writes wait, since the log does not say yet which version's rules apply. */
   get holdsWrites(): boolean {
     const { raft, machine } = this.#options;
     return machine.version === 0 && this.#proposed.term !== raft.term;
@@ -78,7 +78,7 @@ export class MachineUpgrade {
     const { raft, machine, logger, logTime, firstWrites } = this.#options;
     if (machine.version >= machine.versions.newest) return;
     const { servesReads, appliedIndex, commitIndex, term, transferringTo } = raft.status();
-    // From here on the state contains everything that earlier leaders decided about the version.
+    // The state now contains everything that earlier leaders decided about the version.
     if (!servesReads || appliedIndex < commitIndex || transferringTo !== null) return;
     if (this.#proposed.term === term && this.#proposed.index > appliedIndex) return;
     const version = machine.version === 0 ? this.#newestToBeginWith() : this.#understoodByAll();
@@ -97,7 +97,7 @@ export class MachineUpgrade {
 
   /** Members that never connected are taken to be as new as this one, since the log must start. */
   #newestToBeginWith(): number {
-    const said = [...this.#said.values()].map(({ machine }) => machine.newest);
+    const said = [...this.#announced.values()].map(({ machine }) => machine.newest);
     return Math.min(this.#options.machine.versions.newest, ...said);
   }
 
@@ -107,7 +107,7 @@ export class MachineUpgrade {
     let newest = machine.versions.newest;
     for (const { id } of members.newest.configuration.members) {
       if (id === self) continue;
-      const said = this.#said.get(id);
+      const said = this.#announced.get(id);
       if (said === undefined || !isConnected(id)) return 0;
       newest = Math.min(newest, said.machine.newest);
     }

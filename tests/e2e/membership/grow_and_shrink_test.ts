@@ -92,7 +92,7 @@ Deno.test("a new node waits for its cluster, and a removed one stays removed", a
     assertEquals([absent.code, absent.stdout], [1, ""]);
     assertMatch(
       absent.stderr,
-      /^regent: Cannot remove n7: n7 is no member of this cluster: it has .*\n$/,
+      /^regent: Cannot remove n7: n7 is not a member of this cluster: its members are .*\n$/,
     );
   });
 });
