@@ -31,7 +31,7 @@ import type { Timekeeping } from "./time/timekeeping.ts";
 
 /** Maximum duration of one turn in milliseconds, before the event loop serves others. */
 const TURN_MS_MAX = 12;
-/** A stopping leader waits this many of the shortest election timeouts for a successor. */
+/** Number of minimum election timeouts for which a stopping leader waits for a successor. */
 const HAND_OVER_ELECTIONS = 4;
 /** Minimum of that time in milliseconds, since the machines may be busy. */
 const HAND_OVER_MS_MIN = 1_000;
@@ -101,7 +101,7 @@ export class Node implements PeerHandler {
     this.#budget = parts.budget;
     this.#applier = parts.applier;
     this.#snapshots = parts.snapshots;
-    this.#runner = parts.writer;
+    this.#runner = parts.runner;
     this.#ownDisk = parts.ownDisk;
     this.#ticker = parts.ticker;
     this.#majority = parts.majority;
@@ -164,7 +164,7 @@ export class Node implements PeerHandler {
     this.#membership.transfer.start(to, () => end(again));
   }
 
-  /** Stops taking part. Whoever still waits gets an answer. */
+  /** Stops taking part. All waiting requests get an answer. */
   stop(): void {
     this.#isStopped = true;
     this.#ticker.stop();
@@ -176,8 +176,8 @@ export class Node implements PeerHandler {
   }
 
   /**
-   * Stops because this build cannot go on with the log. A member that was removed earlier just
-   * ends.
+   * Stops because this build cannot continue with the log. A node that was removed earlier reports
+   * that instead.
    */
   #fail(why: string): void {
     if (this.#isStopped) return;
@@ -262,9 +262,7 @@ export class Node implements PeerHandler {
     this.#schedule();
   }
 
-  /**
-   * Ticks are counted first, so that a timer that the message starts does not start in the past.
-   */
+  /** Counts ticks first, so that a timer that the message starts does not start in the past. */
   #step(message: Message<Batch>): void {
     this.#ticker.catchUp();
     this.#raft.step(message);
@@ -373,7 +371,8 @@ export class Node implements PeerHandler {
   #carryOut(ready: Ready<Batch>): void {
     for (const message of ready.messages) this.#peers?.send(message);
     for (const wanted of ready.snapshotsWanted) this.#snapshots?.send(wanted);
-    if (this.#isLeader && ready.entries.length > 0) this.#peers?.flush(); // followers write meanwhile
+    // Send entries first: the followers write them while this node does.
+    if (this.#isLeader && ready.entries.length > 0) this.#peers?.flush();
     this.#runner.carryOut(ready, !this.#isLeader && !this.#requests.hasReads);
     if (this.#isStopped) return; // the log failed
     this.#requests.confirm(ready);
@@ -403,7 +402,7 @@ export class Node implements PeerHandler {
     this.#time.forget();
   }
 
-  /** Connects to the current members. Ends this node once it is no member any more. */
+  /** Connects to the current members. Ends this node once it is not a member any more. */
   #followMembers(): void {
     const plan = this.#addresses.newPlan();
     if (plan !== null) this.#peers?.follow(plan);
@@ -415,7 +414,7 @@ export class Node implements PeerHandler {
     return this.#requests.isUrgent ? 1 : this.#raft.ticksUntilDue();
   }
 
-  /** Does the periodic work that not every turn needs. */
+  /** Does the periodic work, once per heartbeat interval rather than in every turn. */
   #sweep(nowMs: number): void {
     this.#sweepAtMs = nowMs + this.#options.heartbeatMs;
     this.#timekeeping.tick();

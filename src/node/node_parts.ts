@@ -50,7 +50,7 @@ export interface NodeOptions {
   readonly onRemoved?: () => void;
   /** Called with a sentence that says why a peer does not let this node take part. */
   readonly onRefused?: (sentence: string) => void;
-  /** Called when the node has stopped, since it cannot go on with this log. */
+  /** Called when the node has stopped, since it cannot continue with this log. */
   readonly onFailure?: (error: UserError) => void;
   /** Protocol and machine versions that this build understands. @default those of this build */
   readonly versions?: BuildVersions;
@@ -76,28 +76,29 @@ export interface NodeOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  /** @default "normal" */
+  /** See `RaftOptions.standing`. @default "normal" */
   readonly standing?: "eager" | "normal" | "reluctant";
-  /** @default 10 */
+  /** Duration of a tick in milliseconds. @default 10 */
   readonly tickMs?: number;
   /** The shortest election timeout in milliseconds. The longest is twice that. @default 150 */
   readonly electionMs?: number;
-  /** @default 50 */
+  /** Interval in milliseconds between a leader's heartbeats. @default 50 */
   readonly heartbeatMs?: number;
   /**
-   * How long a read waits for a leader, and a write for its outcome after a change of leader.
+   * How long a read waits for a leader, and a write for its outcome after a change of leader, in
+   * milliseconds.
    *
    * @default {5000}
    */
   readonly waitMs?: number;
   /**
-   * Maximum offset of a clock from the median of the members' clocks. A node whose clock is further
-   * off does not lead.
+   * Maximum offset in milliseconds of a clock from the median of the members' clocks. A node whose
+   * clock is further off does not lead.
    *
    * @default {10000}
    */
   readonly clockOffsetMsMax?: number;
-  /** Bytes of undecided writes, above which new writes are refused. @default 256 MiB */
+  /** Bytes of writes in flight above which new writes are refused. @default 256 MiB */
   readonly inFlightBytesMax?: number;
   /**
    * Maximum number of steps of work on the state in one turn. The time is bounded as well; this
@@ -157,9 +158,9 @@ export function makeRaft(
   });
 }
 
-/** Entries in flight, above which the next batch keeps collecting. */
+/** Maximum number of entries in flight. Further writes are collected for the next one. */
 const ENTRIES_UNDER_WAY_MAX = 4;
-/** ReadIndex rounds in flight, above which reads keep collecting. */
+/** Maximum number of ReadIndex rounds in flight. Further reads are collected for the next one. */
 const READ_ROUNDS_MAX = 4;
 
 /** What the parts need from their node. */
@@ -168,9 +169,9 @@ export interface NodeHooks {
   readonly peers: () => Peers | null;
   /** Asks for another turn. */
   readonly schedule: () => void;
-  /** Called when a Ready is durable: what waited for that may be sent. */
+  /** Called when a Ready is durable: the messages that waited for that may be sent. */
   readonly onAdvanced: ReadyRunnerOptions["onAdvanced"];
-  /** Called when this build cannot go on with the log. */
+  /** Called when this build cannot continue with the log. */
   readonly fail: (why: string) => void;
 }
 
@@ -248,7 +249,7 @@ export function makeParts(options: CompleteNodeOptions, hooks: NodeHooks) {
     },
     onRefused: hooks.fail,
   });
-  const writer = new ReadyRunner({
+  const runner = new ReadyRunner({
     raft,
     log,
     members,
@@ -263,7 +264,7 @@ export function makeParts(options: CompleteNodeOptions, hooks: NodeHooks) {
     clock,
     logger,
     electionMs,
-    undurableBytes: () => writer.undurableBytes,
+    undurableBytes: () => runner.undurableBytes,
     successor,
   });
 
@@ -352,7 +353,7 @@ export function makeParts(options: CompleteNodeOptions, hooks: NodeHooks) {
     budget,
     applier,
     snapshots,
-    writer,
+    runner,
     ownDisk,
     requests,
     ticker,
@@ -363,7 +364,7 @@ export function makeParts(options: CompleteNodeOptions, hooks: NodeHooks) {
 function baseOf({ id, members, snapshots, base, founders }: CompleteNodeOptions) {
   const founding = { index: 0, configuration: firstConfiguration(id, members) };
   const { index, configuration } = snapshots?.newest() ?? base ?? founding;
-  // A backup that was restored on several machines knows its members by name only.
+  // A backup that was restored on several machines has its members' ids, but no incarnations.
   const recorded = withIncarnations(configuration, (one) => founders?.get(one) ?? null);
   return { index, configuration: recorded };
 }

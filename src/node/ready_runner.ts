@@ -15,7 +15,10 @@ export interface ReadyRunnerOptions {
   readonly members: Members;
   readonly applier: Applier;
   readonly snapshots: Pick<NodeSnapshots, "install" | "prune"> | null;
-  /** Called when a Ready is durable and the core knows it: what waited for that may be sent. */
+  /**
+   * Called when a Ready is durable and the core knows it: the messages that waited for that may be
+   * sent.
+   */
   readonly onAdvanced: (ready: Ready<Batch>) => void;
   /** Asks for another turn. */
   readonly schedule: () => void;
@@ -33,7 +36,7 @@ export class ReadyRunner {
   #unapplied: readonly LogEntry[] = [];
   /** Writes in flight, oldest first, each with the Readys to advance when it is durable. */
   readonly #underWay: Ready<Batch>[][] = [];
-  /** A snapshot is replacing log and state. Applying goes on from there. */
+  /** A snapshot is replacing the log and the state. Applying continues after it. */
   #isInstalling = false;
   #undurableBytes = 0;
   #isStopped = false;
@@ -96,7 +99,7 @@ export class ReadyRunner {
     const { log, members } = this.#options;
     const { hardState, snapshot, entries } = ready;
     if (hardState === null && entries.length === 0 && snapshot === null) {
-      // It takes its place after the last write, and needs no sync of its own.
+      // This Ready takes its place after the last write, and needs no sync of its own.
       const last = this.#underWay.at(-1);
       if (last === undefined) this.#advance(ready);
       else last.push(ready);
@@ -109,7 +112,7 @@ export class ReadyRunner {
     log.append(hardState, entries, () => this.#completeWrite());
   }
 
-  /** Ignores the end of writes in flight from now on. */
+  /** Stops. The end of writes in flight is ignored from now on. */
   stop(): void {
     this.#isStopped = true;
   }
@@ -118,7 +121,7 @@ export class ReadyRunner {
   #install(ready: Ready<Batch>, at: SnapshotAt): void {
     const { log, members, applier, snapshots } = this.#options;
     const received = snapshots?.install(at);
-    assert(received !== undefined, "a snapshot comes from where snapshots are");
+    assert(received !== undefined, "only a node that stores snapshots installs one");
     members.restore({ index: at.index, configuration: received.snapshot.configuration });
     members.noteAppend(ready.entries);
     this.#isInstalling = true;
@@ -152,9 +155,9 @@ export class ReadyRunner {
 
 /** Bytes of entries not yet durable on this node, above which a leader holds new writes. */
 export const UNDURABLE_BYTES_MAX = 64 * 1024 * 1024;
-/** Minimum time for which a leader's disk may lag before the leader gives up leadership. */
+/** Minimum time in milliseconds for which a leader's disk may lag before it gives up leadership. */
 const LAG_MS_MIN = 1_000;
-/** The disk may lag by this many election timeouts, if that is longer. */
+/** The disk may lag for this many election timeouts, if that is longer. */
 const LAG_ELECTIONS = 4;
 
 export interface OwnDiskOptions {
@@ -173,17 +176,17 @@ export interface OwnDiskOptions {
 
 /**
  * Keeps a node whose own disk hangs from leading. The others commit without it, and clients notice
- * nothing. But everything written stays in this node's memory, and one more failure stops the
+ * nothing. But this node keeps everything written in memory, and one more failure stops the
  * cluster.
  */
 export class OwnDisk {
   readonly #options: OwnDiskOptions;
   readonly #lagMsMax: number;
   /**
-   * The newest committed entry that was not durable here when it was noted, and the time of that.
+   * A committed entry that was not durable here when it was noted, and the time at which it was.
    */
   #mark: { readonly index: number; readonly sinceMs: number } | null = null;
-  /** Leadership was offered to a successor, who did not take it. */
+  /** A handover was attempted in this leadership. */
   #hasOffered = false;
 
   constructor(options: OwnDiskOptions) {

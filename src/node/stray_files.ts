@@ -5,7 +5,7 @@ import type { Disk } from "../platform/disk.ts";
 /**
  * Handles foreign files in our directories, and files of ours that cannot be removed. Neither is a
  * reason to stop: an operator's copy, or what a network file system leaves of an open file, only
- * takes space. Each is logged once.
+ * takes space. Each file is logged once.
  */
 export class StrayFiles {
   readonly #disk: Disk;

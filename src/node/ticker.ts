@@ -1,7 +1,7 @@
 import type { Cancel, Clock } from "../platform/clock.ts";
 
 /**
- * Maximum number of ticks in one sleep, and of ticks counted at once. When the event loop was late
+ * Maximum number of ticks in one sleep, and of ticks counted at once. After the event loop was late
  * or the machine was suspended, messages from the others are still unread or unsent. Counting all
  * of that time would start needless elections.
  */
@@ -18,7 +18,7 @@ export interface TickerOptions {
 
 /**
  * Counts elapsed time in ticks when asked to, and wakes its owner when the next tick that matters
- * is due. It sets no timer for every tick: that would be most of the work of an idle node.
+ * is due. It does not set a timer for every tick: those would be most of the work of an idle node.
  */
 export class Ticker {
   readonly #options: TickerOptions;
@@ -64,10 +64,10 @@ export class Ticker {
 
 /** Maximum time per turn of the event loop for work on the state, in milliseconds. */
 export const STATE_MS_MAX = 5;
-/** Number of short steps, of about 1 µs each, between two looks at the clock. */
-const STEPS_PER_LOOK = 64;
-/** Cost of a long step, in short ones. */
-export const LONG_STEP = STEPS_PER_LOOK;
+/** Number of short steps, of about 1 µs each, between two checks of the time. */
+const STEPS_PER_CHECK = 64;
+/** Cost of a long step, in short steps. */
+export const LONG_STEP = STEPS_PER_CHECK;
 
 /** Bounds the work on the state that one turn of the event loop does. */
 export class TurnBudget {
@@ -76,7 +76,8 @@ export class TurnBudget {
   readonly #stepsMax: number;
   #sinceMs = 0;
   #steps = 0;
-  #unlooked = 0;
+  /** Steps done since the last check of the time. */
+  #uncheckedSteps = 0;
   #isLeft = true;
   #isResting = false;
   readonly #wake: () => void;
@@ -107,7 +108,7 @@ export class TurnBudget {
     if (this.#isResting) return;
     this.#sinceMs = nowMs;
     this.#steps = 0;
-    this.#unlooked = 0;
+    this.#uncheckedSteps = 0;
     this.#isLeft = true;
   }
 
@@ -124,10 +125,10 @@ export class TurnBudget {
   /** Counts steps done. Returns whether more may be done in this turn. */
   spend(steps: number): boolean {
     this.#steps += steps;
-    this.#unlooked += steps;
+    this.#uncheckedSteps += steps;
     if (this.#steps >= this.#stepsMax) this.#isLeft = false;
-    if (this.#unlooked >= STEPS_PER_LOOK && this.#isLeft) {
-      this.#unlooked = 0;
+    if (this.#uncheckedSteps >= STEPS_PER_CHECK && this.#isLeft) {
+      this.#uncheckedSteps = 0;
       this.#isLeft = this.#clock.monotonicMs() - this.#sinceMs < this.#msMax;
     }
     return this.#isLeft;
