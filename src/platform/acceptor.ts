@@ -5,7 +5,10 @@ import type { Cancel, Clock } from "./clock.ts";
 import type { Address } from "./network.ts";
 import { listeningSocket, type Socket } from "./sockets.ts";
 
-/** Bytes received in one turn of the event loop, above which the turn is watched for a flood. */
+/**
+ * Bytes received at which the count is reset in the next turn of the event loop. Fewer need no
+ * timer.
+ */
 const WATCHED_BYTES = 64 * 1024;
 /** Maximum number of bytes that all sockets together deliver in one turn of the event loop. */
 const TURN_BYTES_MAX = 256 * 1024;
@@ -19,8 +22,8 @@ export interface PausableSocket {
 /**
  * Gives every socket its turn. Deno 2.9 reads a socket that always has more data again and again, 2
  * MiB at a time, and all other sockets wait. Waits of seconds were measured, long enough to make a
- * healthy node look dead. So once the sockets together have delivered their share of a turn, each
- * socket that delivers more pauses until the event loop has looked at all of them.
+ * healthy node look dead. So once the sockets together have delivered `TURN_BYTES_MAX`, each socket
+ * that delivers more pauses until the event loop has polled all of them.
  */
 export class FairReading {
   readonly #later: (run: () => void) => unknown;
@@ -34,7 +37,8 @@ export class FairReading {
   }
 
   /**
-   * Counts bytes that a socket delivered, and pauses the socket if the turn has had its share.
+   * Counts bytes that a socket delivered, and pauses the socket if the limit of the turn is
+   * reached.
    *
    * @param isWanted whether the owner still wants to read when the socket's turn comes again
    */
@@ -44,7 +48,7 @@ export class FairReading {
     if (this.#bytes < TURN_BYTES_MAX) return this.#watch();
     socket.pause();
     this.#paused.set(socket, isWanted);
-    // The next turn may start with the timers, before it looks at any socket. So wait for two.
+    // The next turn may start with the timers, before it polls any socket. So wait for two turns.
     if (this.#paused.size === 1) this.#later(() => this.#later(() => this.#goOn()));
   }
 
@@ -83,8 +87,9 @@ export function readFairly(
   });
 }
 
-/** Interval between checks for free file descriptors. */
+/** Interval in milliseconds between checks for free file descriptors. */
 const LOOK_MS = 1_000;
+/** Maximum number of connections that the kernel queues until they are accepted. */
 const BACKLOG = 1024;
 
 export interface AcceptorOptions {
@@ -92,7 +97,7 @@ export interface AcceptorOptions {
   readonly allowHalfOpen: boolean;
   /** Whether the limit of open files is reached; `null` disables the check. */
   readonly areDescriptorsOut: (() => boolean) | null;
-  /** Whether to check on each connection as well. Affordable where connections are rare. */
+  /** Whether to check on each connection as well. That is affordable where connections are rare. */
   readonly looksEachTime: boolean;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -189,7 +194,7 @@ export class Acceptor implements ConnectionSource {
     }
   }
 
-  #reopen(isTold: boolean): void {
+  #reopen(isLogged: boolean): void {
     const { address, logger } = this.#options;
     const { port } = this.address();
     noteClosed(this.address(), this.#options);
@@ -198,7 +203,7 @@ export class Acceptor implements ConnectionSource {
       this.#server = server;
       server.on("connection", this.#pass);
       if (this.#isClosed) server.close();
-      else if (isTold) logger.info("file descriptors are free again: connections are accepted");
+      else if (isLogged) logger.info("file descriptors are free again: connections are accepted");
     }, (error) => {
       logger.warn(`${error.message}, trying again`);
       this.#isSuspect = true;
@@ -208,8 +213,11 @@ export class Acceptor implements ConnectionSource {
 
 /** By port: when this process last closed a listening socket, in monotonic milliseconds. */
 const closedMs = new Map<number, number>();
-/** A closed socket may hold its port for this long, until the runtime has released it. */
+/**
+ * A closed socket may hold its port for this many milliseconds, until the runtime has released it.
+ */
 const CLOSING_MS_MAX = 2_000;
+/** Interval in milliseconds between attempts to listen. */
 const TRY_AGAIN_MS = 10;
 
 /** @param address `null` when the server was no longer listening */

@@ -1,6 +1,6 @@
 import { clearImmediate, setImmediate } from "node:timers";
 
-/** Time as Regent sees it. The simulation brings its own. */
+/** Time as Regent sees it. The simulation has a clock of its own. */
 export interface Clock {
   /** The wall clock, in milliseconds since the Unix epoch. It may jump. */
   nowMs(): number;

@@ -3,6 +3,7 @@ import { systemClock } from "./clock.ts";
 import type { Disk, DiskFile } from "./disk.ts";
 
 const LOCK_NAME = "lock";
+/** Maximum time in milliseconds to wait for the lock; see `lockInTime`. */
 const LOCK_WAIT_MS = 1_000;
 
 /** The machine's own file system, below one data directory. */
@@ -53,7 +54,7 @@ export class DenoDisk implements Disk {
     } catch (error) {
       throw new UserError(`Cannot read ${root}: ${messageOf(error)}`);
     }
-    throw new UserError(`Cannot read ${root}: it is no directory`);
+    throw new UserError(`Cannot read ${root}: it is not a directory`);
   }
 
   /** Releases the lock. */
@@ -139,7 +140,7 @@ class DenoFile implements DiskFile {
     this.#quick.noteWrite(bytes.length);
     for (let written = 0; written < bytes.length;) {
       const count = this.#file.writeSync(bytes.subarray(written));
-      if (count === 0) throw new Error(`Cannot write to ${this.#path}: nothing was taken`);
+      if (count === 0) throw new Error(`Cannot write to ${this.#path}: no bytes were written`);
       written += count;
     }
     this.#position = offset + bytes.length;
@@ -158,7 +159,7 @@ class DenoFile implements DiskFile {
     this.#seek(offset);
     for (let written = 0; written < bytes.length;) {
       const count = await this.#file.write(bytes.subarray(written));
-      if (count === 0) throw new Error(`Cannot write to ${this.#path}: nothing was taken`);
+      if (count === 0) throw new Error(`Cannot write to ${this.#path}: no bytes were written`);
       written += count;
     }
     this.#position = offset + bytes.length;
@@ -218,15 +219,21 @@ class DenoFile implements DiskFile {
   }
 }
 
-/** A disk whose mean sync takes longer is slow, and is synced on another thread. */
+/**
+ * Mean duration of a sync in milliseconds above which the disk is slow, and is synced on another
+ * thread.
+ */
 const QUICK_MS = 1;
-/** Weight of the moving mean: about this many syncs count. */
+/** Approximate number of syncs that the moving mean covers. */
 const MEAN_OF = 16;
-/** A single sync that takes this long makes the disk slow at once. */
+/** A single sync that takes this many milliseconds makes the disk slow at once. */
 const SLOW_MS = 8;
-/** A sync on the other thread below this time counts as quick, including the way there and back. */
+/**
+ * A sync on the other thread counts as quick below this time in milliseconds, including the way
+ * there and back.
+ */
 const QUICK_ELSEWHERE_MS = 4;
-/** Quick syncs in a row on the other thread before the disk first counts as quick. */
+/** Consecutive quick syncs on the other thread before the disk first counts as quick. */
 const FIRST_STREAK = 16;
 /** The same after the disk was found slow. */
 const LATER_STREAK = 256;
@@ -234,15 +241,15 @@ const LATER_STREAK = 256;
 const QUICK_BYTES = 256 * 1024;
 
 /**
- * Decides whether to wait for the next sync of a file on the event loop. A sync on another thread
- * costs as much processor time as the sync itself on a quick disk. But an event loop that waits for
- * a slow disk serves nobody. So the loop never experiments: syncs on the other thread show whether
- * the disk is quick.
+ * Decides whether to wait for the next sync of a file on the event loop. On a quick disk, handing a
+ * sync to another thread costs as much processor time as the sync itself. But an event loop that
+ * waits for a slow disk serves nobody. So the loop never experiments: syncs on the other thread
+ * show whether the disk is quick.
  */
 export class QuickSync {
   #isQuick = false;
   #meanMs = 0;
-  /** Quick syncs in a row on the other thread that are still missing. */
+  /** Number of consecutive quick syncs on the other thread until the disk counts as quick. */
   #untilQuick = FIRST_STREAK;
   #bytes = 0;
   #isLittle = false;
@@ -252,7 +259,10 @@ export class QuickSync {
     this.#bytes += bytes;
   }
 
-  /** Whether the sync that starts now is to block. `noteSync` or `noteSyncElsewhere` must follow. */
+  /**
+   * Whether the sync that starts now is to block the event loop. `noteSync` or `noteSyncElsewhere`
+   * must follow.
+   */
   begin(): boolean {
     this.#isLittle = this.#bytes <= QUICK_BYTES;
     this.#bytes = 0;
@@ -282,7 +292,7 @@ export class QuickSync {
 
 /** Bytes freed per step. The file system takes about 1 ms for them, and every sync waits for it. */
 const STEP_BYTES = 4 * 1024 * 1024;
-/** Pause between two steps, for others to use the disk. */
+/** Pause in milliseconds between two steps, so that others can use the disk. */
 const PAUSE_MS = 2;
 
 interface RemovedFile {
@@ -291,9 +301,9 @@ interface RemovedFile {
 }
 
 /**
- * Removes files. The name goes at once. The space of a large file is freed step by step: to free it
- * in one call blocks the process, or everybody's syncs if another thread does it, for 0.25 ms per
- * MiB.
+ * Removes files. The name is removed at once. The space of a large file is freed in steps. Freeing
+ * it in one call takes 0.25 ms per MiB, and blocks the process meanwhile or, on another thread, all
+ * syncs.
  */
 export class GradualRemoval {
   readonly #removed: RemovedFile[] = [];
@@ -310,13 +320,14 @@ export class GradualRemoval {
       file.close();
       throw error;
     }
-    // The file has another hard link, for example in a copy made of links. Leave its bytes alone.
+    // The file has another hard link, for example in a copy made of links. Do not change its
+    // content.
     if (file.statSync().nlink !== 0) return file.close();
     this.#removed.push({ file, sizeBytes: size });
     this.#continue();
   }
 
-  /** Closes the files, whereupon the system frees the rest at once. */
+  /** Closes the files. The system then frees the rest of their space at once. */
   stop(): void {
     this.#cancel?.();
     this.#cancel = null;

@@ -115,7 +115,7 @@ Deno.test("a directory that cannot be made or read is reported to the user", () 
     await assertRejects(() => DenoDisk.open(`${root}/file/n1`), UserError, "Cannot use");
     await assertRejects(() => DenoDisk.open(`${root}/file`), UserError, "Cannot use");
     assertThrows(() => DenoDisk.openForReading(`${root}/none`), UserError, "Cannot read");
-    assertThrows(() => DenoDisk.openForReading(`${root}/file`), UserError, "is no directory");
+    assertThrows(() => DenoDisk.openForReading(`${root}/file`), UserError, "is not a directory");
   }));
 
 /** A process that writes a log until it is killed. */
@@ -344,7 +344,7 @@ Deno.test("a system that takes nothing of a write fails it, at once or later", (
     const file = disk.open("x", "create");
     const nothing = { writeSync: () => 0, write: () => Promise.resolve(0) };
     await withReplaced(Deno.FsFile.prototype, nothing, async () => {
-      const refusal = "Cannot write to x: nothing was taken";
+      const refusal = "Cannot write to x: no bytes were written";
       assertThrows(() => file.write(bytes("hello"), 0), Error, refusal);
       const error = await new Promise((resolve) => file.writeLater(bytes("hello"), 0, resolve));
       assertEquals((error as Error).message, refusal);

@@ -1,5 +1,5 @@
 /**
- * The file system as the node sees it. The simulation brings its own, with faults. Paths are
+ * The file system as the node sees it. The simulation has a disk of its own, with faults. Paths are
  * relative to the node's data directory, with `/` between names; `""` is the directory itself. A
  * method with a callback does not block the event loop; every other method does. Every error is
  * thrown, or handed to the callback, as an `Error`.
@@ -39,7 +39,9 @@ export interface DiskFile {
    * through this handle.
    */
   writeLater(bytes: Uint8Array, offset: number, done: (error: Error | null) => void): void;
-  /** As `read`, without blocking. The rules of `writeLater` for the handle hold here too. */
+  /**
+   * The same as `read`, without blocking. The rules of `writeLater` for the handle apply here too.
+   */
   readLater(into: Uint8Array, offset: number, done: (error: Error | null) => void): void;
   truncate(sizeBytes: number): void;
   /** Makes all earlier writes durable. Further writes may be made meanwhile. */

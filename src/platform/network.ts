@@ -2,7 +2,7 @@ import type { Address } from "../base/address.ts";
 
 export type { Address };
 
-/** Opens byte streams. The simulation brings its own. */
+/** Opens byte streams. The simulation has a network of its own. */
 export interface Network {
   /** Starts to listen; `onConnection` gets each accepted stream. */
   listen(address: Address, onConnection: (stream: Stream) => void): Promise<Listener>;

@@ -6,6 +6,7 @@ import type { Logger } from "../base/logger.ts";
 /** Facts about the process for INFO and other reports. */
 export interface ProcessFacts {
   readonly processId: number;
+  /** In milliseconds since the Unix epoch. */
   readonly startedMs: number;
   /** 40 hexadecimal digits, different for each process. */
   readonly runId: string;
@@ -59,15 +60,15 @@ function known<T>(find: () => T, otherwise: T): T {
 }
 
 /**
- * File descriptors reserved for log files, peers, snapshots and connections that are being refused.
+ * Number of file descriptors reserved for log files, peers, snapshots and connections that are
+ * being refused.
  */
 const RESERVED = 16;
-/** Descriptors that must be free for the process not to count as out of descriptors. */
+/** Number of descriptors that must be free, or else the process counts as out of them. */
 const PROBED = 2;
 
 /**
- * Number of clients that fit beside the descriptors that are open already. `Infinity` where the
- * system does not say.
+ * Number of clients for which file descriptors are left. `Infinity` where the system does not say.
  */
 export function clientsThatFit(): number {
   try {
@@ -104,7 +105,7 @@ export function endingSignal(): Promise<Deno.Signal> {
 
 const encoder = new TextEncoder();
 
-/** Removes line breaks and control characters: messages may repeat what strangers sent. */
+/** Removes line breaks and control characters: messages may repeat what unknown clients sent. */
 function printable(message: string): string {
   return message.replace(
     // deno-lint-ignore no-control-regex -- these are what is to be kept out
@@ -120,7 +121,7 @@ export function stderrLogger(name: string): Logger {
     try {
       Deno.stderr.writeSync(encoder.encode(line));
     } catch {
-      // The reader of our log is gone. That must not end the service.
+      // Whoever read our log is gone. That must not end the service.
     }
   };
   return {

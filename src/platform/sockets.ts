@@ -1,10 +1,10 @@
 import net from "node:net";
 import type { Address } from "./network.ts";
 
-/** A TCP connection. Its type is Node's; nobody outside of `platform` opens one by Node's module. */
+/** A TCP connection. The type is Node's, but only `platform` uses Node's module to open one. */
 export type Socket = net.Socket;
 
-/** Begins to connect. The socket emits `connect`, or `error` and `close`. */
+/** Starts to connect. The socket emits `connect`, or `error` and `close`. */
 export function connectSocket({ host, port }: Address): Socket {
   return net.connect({ host, port, noDelay: true });
 }
@@ -14,12 +14,16 @@ export interface ListenSocketOptions {
   readonly allowHalfOpen: boolean;
 }
 
-/** A listening socket that does not listen yet. */
+/** A server socket that does not listen yet. */
 export function listeningSocket({ allowHalfOpen }: ListenSocketOptions): net.Server {
   return net.createServer({ noDelay: true, allowHalfOpen });
 }
 
-/** Whether another socket listens on this address. @throws when it cannot be listened on otherwise */
+/**
+ * Whether another socket listens on this address.
+ *
+ * @throws when it cannot be listened on for another reason
+ */
 export function isAddressInUse({ host, port }: Address): boolean {
   try {
     Deno.listen({ hostname: host, port }).close();

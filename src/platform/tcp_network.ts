@@ -21,7 +21,7 @@ export const tcpNetwork: Network = {
       areDescriptorsOut,
       looksEachTime: true,
       clock: systemClock,
-      logger: silentLogger, // the listener for clients logs it
+      logger: silentLogger, // the listener for clients logs the same events
     });
     acceptor.on("connection", (socket) => {
       sockets.add(socket);
@@ -47,12 +47,17 @@ export const tcpNetwork: Network = {
   },
 };
 
-/** Maximum number of bytes that a socket buffers. It converts buffered text at once, at 2 ms per MiB. */
+/**
+ * Maximum number of bytes that a socket buffers. It converts buffered text in one go, at 2 ms per
+ * MiB.
+ */
 const SOCKET_BYTES_MAX = 1024 * 1024;
 /** Maximum number of characters handed to a socket at once. */
 const SLICE_BYTES = 512 * 1024;
 
-/** Idle time after which TCP keep-alive probes whether the other machine is still there. */
+/**
+ * Idle time in milliseconds after which TCP keep-alive probes whether the other machine is there.
+ */
 const KEEP_ALIVE_MS = 60_000;
 
 class TcpStream implements Stream {
@@ -60,7 +65,7 @@ class TcpStream implements Stream {
   readonly #socket: Socket;
   #reason = "closed by the other side";
   #ended = false;
-  /** Data that the socket has no room for. The first piece is sent up to `#from` already. */
+  /** Data that the socket has no room for. The first piece is already sent up to `#from`. */
   #waiting: (Uint8Array | string)[] = [];
   #from = 0;
   #waitingBytes = 0;
