@@ -2,8 +2,8 @@ import { assert } from "../base/errors.ts";
 import type { Configuration, ConfigurationAt } from "./types.ts";
 
 /**
- * The configurations in the log, and the one before them. The newest is in effect, committed or
- * not. Truncating its entry brings back the previous one (thesis §4.1).
+ * The configurations in the log, and the one before its first entry. The newest is in effect,
+ * committed or not. Truncating its entry restores the previous one (thesis §4.1).
  */
 export class ConfigurationLog {
   #configurations: ConfigurationAt[];
@@ -23,7 +23,7 @@ export class ConfigurationLog {
   /** The configuration in effect at `index`, which is not before the oldest one. */
   at(index: number): ConfigurationAt {
     const found = this.#configurations.findLast((configuration) => configuration.index <= index);
-    assert(found !== undefined, "nobody asks for a configuration before the oldest one");
+    assert(found !== undefined, "no configuration is asked for before the oldest one");
     return found;
   }
 
@@ -35,7 +35,7 @@ export class ConfigurationLog {
   /** The log has been truncated from `index` on. */
   truncateFrom(index: number): void {
     while (this.newest.index >= index) {
-      assert(this.#configurations.length > 1, "what is committed is never cut off");
+      assert(this.#configurations.length > 1, "a committed configuration is never truncated");
       this.#configurations.pop();
     }
   }

@@ -20,7 +20,7 @@ Deno.test("ConfigurationLog: the newest is in effect, and truncating it restores
   assertEquals(log.newest.index, 4);
   log.truncateFrom(2);
   assertEquals(log.newest, { index: 0, configuration: of("0") });
-  assertThrows(() => log.truncateFrom(0), AssertionFailure, "never cut off");
+  assertThrows(() => log.truncateFrom(0), AssertionFailure, "never truncated");
 });
 
 Deno.test("ConfigurationLog finds what was in effect at an index", () => {

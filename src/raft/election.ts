@@ -3,9 +3,9 @@ import type { RaftState } from "./state.ts";
 import type { Message, NodeId, VoteRequest } from "./types.ts";
 
 /**
- * Whether this node may stand. A voter that an uncommitted change removes still may: perhaps it
- * alone knows of the change, and a node that lacks it cannot win the votes of those that have it
- * (thesis §4.2.2).
+ * Whether this node may stand for election. A voter that an uncommitted change removes still may:
+ * perhaps it alone has the change in its log, and a node that lacks it cannot win the votes of
+ * those that have it (thesis §4.2.2).
  */
 export function isElectable<T>(state: RaftState<T>): boolean {
   if (!state.mayLead) return false;
@@ -14,7 +14,7 @@ export function isElectable<T>(state: RaftState<T>): boolean {
   return committed.configuration.voters.includes(state.id);
 }
 
-/** Stands for election, beginning with the pre-vote. A leader has no reason to. */
+/** Stands for election, beginning with the pre-vote. A leader does nothing. */
 export function campaign<T>(state: RaftState<T>): void {
   if (state.role === "leader" || !isElectable(state)) return;
   state.becomePreCandidate();
@@ -23,8 +23,8 @@ export function campaign<T>(state: RaftState<T>): void {
 }
 
 /**
- * Stands at once because the leader asks for it (thesis §3.10). A pre-vote would only cost time:
- * the leader itself gives way.
+ * Stands for election at once, because the leader asks for it (thesis §3.10). A pre-vote would only
+ * cost time, since the leader gives way.
  */
 export function campaignForTransfer<T>(state: RaftState<T>): void {
   if (state.role === "leader" || !state.mayLead || !state.isVoter(state.id)) return;
@@ -33,8 +33,7 @@ export function campaignForTransfer<T>(state: RaftState<T>): void {
 }
 
 /**
- * Acts on a leader's long silence: stands, or at least forgets the leader if this node may not
- * stand.
+ * Acts on the leader's silence: stands for election or, if this node may not, forgets the leader.
  */
 export function handleElectionTimeout<T>(state: RaftState<T>): void {
   if (isElectable(state)) campaign(state);
@@ -42,8 +41,8 @@ export function handleElectionTimeout<T>(state: RaftState<T>): void {
 }
 
 /**
- * Asks the members again that have not answered (Raft paper §5.5). The request may be lost, or its
- * receiver may only now have given up the old leader.
+ * Asks those members again that have not answered (Raft paper §5.5). The request may have been
+ * lost, or its receiver may only now have stopped hearing the old leader.
  */
 export function repeatVoteRequests<T>(state: RaftState<T>): void {
   const type = state.role === "preCandidate" ? "preVote" : "vote";
@@ -77,7 +76,7 @@ export function countOwnVote<T>(state: RaftState<T>): void {
   if (state.role !== "candidate" || state.votes.has(state.id) || !state.isHardStateDurable()) {
     return;
   }
-  // The requests leave only now: a slow disk must not shorten the wait for the answers.
+  // The vote requests are sent only now: a slow disk must not shorten the wait for the answers.
   state.electionElapsed = 0;
   countVote(state, state.id, true);
 }

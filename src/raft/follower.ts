@@ -31,7 +31,10 @@ export function stepFollower<T>(state: RaftState<T>, message: Message<T>): void 
   }
 }
 
-/** Takes the sender for this term's leader. Returns false if another leads it, which cannot be. */
+/**
+ * Accepts the sender as this term's leader. Returns false if the term has another one, which cannot
+ * happen while all nodes are correct.
+ */
 function follow<T>(state: RaftState<T>, from: string): boolean {
   if (state.leaderId === null) state.becomeFollower(state.term, from);
   state.electionElapsed = 0;
@@ -73,7 +76,7 @@ function refuseAppend<T>(state: RaftState<T>, request: AppendRequest<T>): void {
 
 function handleHeartbeat<T>(state: RaftState<T>, heartbeat: Heartbeat): void {
   // The leader sends no higher `commit` than this node has confirmed in this term, perhaps before a
-  // restart: the logs match up to there.
+  // restart. So the logs match up to there.
   noteMatch(state, Math.min(heartbeat.commit, state.log.lastIndex()), heartbeat.commit);
   state.leaderGraceTicks = state.graceTicks(heartbeat.busyMib ?? 0);
   const { id: from, term } = state;
@@ -81,10 +84,10 @@ function handleHeartbeat<T>(state: RaftState<T>, heartbeat: Heartbeat): void {
 }
 
 /**
- * Thesis §5, InstallSnapshot, receiver: the driver has received a whole snapshot. It is taken only
- * if it brings something new. What is committed here, or in the log already, stays with everything
- * after it. All of the snapshot is committed, so this term's leader has its entries, also when
- * another leader sent it.
+ * Thesis §5, InstallSnapshot, receiver: the driver has received a complete snapshot. It is used
+ * only if it brings something new. What is committed here, or in the log already, stays, with
+ * everything after it. All of the snapshot is committed, so this term's leader has its entries,
+ * even if another leader sent the snapshot.
  */
 export function takeSnapshot<T>(
   state: RaftState<T>,
@@ -106,7 +109,8 @@ function handleReadIndexReply<T>(state: RaftState<T>, reply: ReadIndexReply): vo
   if (reply.from !== state.leaderId) return;
   const readId = state.forwardedReads.take(reply.readId);
   if (readId === null) return;
-  // The index is the leader's commit index: learned here, it spares the read a wait for a heartbeat.
+  // The index is the leader's commit index. Learning it here spares the read a wait for the next
+  // heartbeat.
   if (reply.index !== null) noteMatch(state, state.matchIndex, reply.index);
   state.answerRead(state.id, readId, reply.index);
 }

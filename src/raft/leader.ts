@@ -19,7 +19,10 @@ import type {
   ReadIndexRequest,
 } from "./types.ts";
 
-/** Whole ticks after which a round that was sent to a bare majority goes to the other peers too. */
+/**
+ * Number of whole ticks after which a round that was sent to a bare majority is sent to the other
+ * peers too.
+ */
 const ROUND_WIDEN_TICKS = 1;
 
 /**
@@ -29,7 +32,7 @@ const ROUND_WIDEN_TICKS = 1;
  */
 const PROBE_BYTES_MAX = 64 * 1024;
 
-/** Takes up leadership, and opens the term with the no-op (Raft paper §8; thesis §6.4). */
+/** Starts to lead, and opens the term with the no-op (Raft paper §8; thesis §6.4). */
 export function startLeading<T>(state: RaftState<T>): void {
   state.becomeLeader();
   const index = state.log.lastIndex() + 1;
@@ -62,14 +65,14 @@ export function stepLeader<T>(state: RaftState<T>, message: Message<T>): void {
       return handleHeartbeatReply(state, message);
     case "readIndex":
       return addRead(state, message);
-    default: // late votes, and a second leader of one term, which cannot be
+    default: // late votes, and a second leader of one term, which cannot happen
       return;
   }
 }
 
 /**
  * Asks for a read index, for this node or a follower. A follower that asks in this term had not
- * voted in a later one when its read arrived. So where this leader and the asker form a majority,
+ * voted in a later one when its read arrived. So if this leader and that node form a majority,
  * nobody else can have been elected by then, and the read needs no round.
  */
 export function addRead<T>(
@@ -171,8 +174,8 @@ export function tickLeader<T>(state: RaftState<T>): void {
 }
 
 /**
- * Records what keeps this node busy. The followers hear of it at once, before the leader falls
- * silent, and of the end with the next regular heartbeat.
+ * Records the size of what keeps this node busy. The followers learn of it at once, before the
+ * leader falls silent. They learn of its end with the next regular heartbeat.
  */
 export function setBusy<T>(state: RaftState<T>, mib: number): void {
   const isMore = mib > state.busyMib;
@@ -198,7 +201,7 @@ function hasActiveMajority<T>(state: RaftState<T>): boolean {
   return reachedByVoters(state, 1, (peer) => isActiveOrBusy(state, peer) ? 1 : 0) === 1;
 }
 
-/** A peer that reads the entries in flight to it may be silent for longer. */
+/** A peer that is reading the entries in flight to it may be silent for longer. */
 function isActiveOrBusy<T>(state: RaftState<T>, peer: Progress): boolean {
   return state.isActive(peer, state.graceTicks(Math.floor(peer.inflightBytes / 2 ** 20)));
 }

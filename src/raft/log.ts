@@ -4,9 +4,11 @@ import type { Entry, LogReader } from "./types.ts";
 /** A Ready whose write is in flight. */
 interface PendingPersist {
   readonly sequence: number;
-  /** The state machine has the state of a snapshot up to here once the write is durable. */
+  /** The state machine has the state of a snapshot up to this index once the write is durable. */
   readonly restoredIndex: number;
-  /** The current log is durable up to here once the write is. A later truncation lowers it. */
+  /**
+   * The current log is durable up to this index once the write is. A later truncation lowers it.
+   */
   lastIndex: number;
 }
 
@@ -36,7 +38,8 @@ export class RaftLog<T> {
   /**
    * What the reader holds at the start counts as durable.
    *
-   * @param appliedIndex what the state machine has at the start, which is committed
+   * @param appliedIndex index up to which the state machine has applied the log at the start; all
+   * of that is committed
    */
   constructor(
     reader: LogReader<T>,
@@ -142,7 +145,7 @@ export class RaftLog<T> {
 
   /** Truncates the log from `index` on: a newer leader has other entries there. */
   truncateFrom(index: number): void {
-    assert(index > this.#commitIndex, `entry ${index} is committed and cannot be cut off`);
+    assert(index > this.#commitIndex, `entry ${index} is committed and cannot be truncated`);
     for (let last = this.#lastIndex; last >= Math.max(index, this.#tailFirst); last--) {
       this.#tailBytes -= this.#tailEntry(last).sizeBytes;
       this.#tail.delete(last);
@@ -151,7 +154,7 @@ export class RaftLog<T> {
     this.#tailFirst = Math.min(this.#tailFirst, index);
     this.#handedOutIndex = Math.min(this.#handedOutIndex, index - 1);
     this.#durableIndex = Math.min(this.#durableIndex, index - 1);
-    // Earlier writes still end, but say nothing about what is at these indexes now.
+    // Earlier writes still complete, but do not make durable what is at these indexes now.
     for (const pending of this.#pending) {
       pending.lastIndex = Math.min(pending.lastIndex, index - 1);
     }
@@ -159,8 +162,8 @@ export class RaftLog<T> {
 
   /**
    * Replaces the log by a snapshot: the log now ends at `index`, and begins right after it. The
-   * snapshot contains all that was committed before, so this much stays durable while it is being
-   * written.
+   * snapshot contains everything committed before. So everything up to the old commit index still
+   * counts as durable while the snapshot is being written.
    */
   restore(index: number, term: number): void {
     assert(index > this.#commitIndex, `a snapshot of ${index} brings nothing new`);
@@ -181,7 +184,7 @@ export class RaftLog<T> {
     return this.#handedOutIndex < this.#lastIndex;
   }
 
-  /** Hands out the entries that no earlier Ready has. Ready `sequence` writes them. */
+  /** Hands out the entries that no earlier Ready has. Ready number `sequence` writes them. */
   handOut(sequence: number): readonly Entry<T>[] {
     const entries: Entry<T>[] = [];
     for (let index = this.#handedOutIndex + 1; index <= this.#lastIndex; index++) {
@@ -193,7 +196,7 @@ export class RaftLog<T> {
     return entries;
   }
 
-  /** The write of Ready `sequence`, the oldest in flight, is durable. */
+  /** The write of Ready number `sequence`, the oldest in flight, is durable. */
   markDurable(sequence: number): void {
     const pending = this.#pending.shift();
     assert(

@@ -15,7 +15,7 @@ import type { Configuration, NodeId } from "./types.ts";
  */
 const LEAVING_ELECTION_TIMEOUTS = 4;
 
-/** Why a configuration cannot be proposed here and now. */
+/** Why a configuration cannot be proposed now. */
 export type ConfigurationRefusal =
   /** This node does not lead, or is handing leadership over. */
   | "notLeader"
@@ -48,9 +48,9 @@ export function configurationRefusal<T>(
 }
 
 /**
- * Updates what the leader keeps of its peers to the newest configuration.
+ * Updates the leader's peers to the newest configuration.
  *
- * @param next the first guess of the next entry that a new peer needs
+ * @param next first guess of the next entry that a new peer needs
  */
 export function adoptConfiguration<T>(state: RaftState<T>, next: number): void {
   const { progress, leaving } = leadershipOf(state);
@@ -68,7 +68,7 @@ export function adoptConfiguration<T>(state: RaftState<T>, next: number): void {
   }
 }
 
-/** Forgets the removed peers that know of their removal by now, or do not answer. */
+/** Forgets the removed peers that have learned of their removal, or do not answer. */
 export function tickLeaving<T>(state: RaftState<T>): void {
   const { progress, leaving } = leadershipOf(state);
   const timeoutTicks = LEAVING_ELECTION_TIMEOUTS * state.options.electionTicks;
@@ -103,7 +103,7 @@ export function startTransfer<T>(state: RaftState<T>, to: NodeId): boolean {
   return true;
 }
 
-/** Makes a removed leader leave its term to the voter with the most entries. */
+/** Makes a removed leader hand over to the voter with the most entries. */
 export function startRetiring<T>(state: RaftState<T>): void {
   const leadership = leadershipOf(state);
   if (leadership.transfer?.isRetiring) return;
@@ -118,14 +118,17 @@ export function startRetiring<T>(state: RaftState<T>): void {
   for (const peer of leadership.progress.values()) peer.heartbeatDue = true;
 }
 
-/** Whether the target has all entries and is still to be asked to stand. */
+/** Whether the target has all entries, and has not been asked to stand since the last heartbeat. */
 export function hasTransferWork<T>(state: RaftState<T>): boolean {
   const { transfer, progress } = leadershipOf(state);
   if (transfer === null || transfer.isTimeoutNowSent) return false;
   return progress.get(transfer.to)?.match === state.log.lastIndex();
 }
 
-/** Asks the target to stand once it has all entries. Comes after all other messages of a Ready. */
+/**
+ * Asks the target to stand for election once it has all entries. This comes after all other
+ * messages of a Ready.
+ */
 export function flushTransfer<T>(state: RaftState<T>): void {
   if (!hasTransferWork(state)) return;
   const { transfer } = leadershipOf(state);

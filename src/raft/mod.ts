@@ -12,11 +12,11 @@
  * - `snapshotReceived(snapshot)` when a whole snapshot from a leader is durable here.
  *
  * Out: after any of these calls, while `hasReady()`, take a `ready()` and do what it says in the
- * order that `Ready` states: send `messages` and `snapshotsWanted`; write `snapshot`, `entries` and `hardState` in one
- * write; apply `committed`; answer `reads`. When the write is durable, call `advance(ready)` and
- * send `messagesAfterPersist`. Collect all input of one turn of the event loop before taking a
- * Ready: then proposals share their append requests, reads share a round of heartbeats, and all of
- * it shares one write.
+ * order that `Ready` states: send `messages` and `snapshotsWanted`; write `snapshot`, `entries` and
+ * `hardState` in one write; apply `committed`; answer `reads`. When the write is durable, call
+ * `advance(ready)` and send `messagesAfterPersist`. Collect all input of one turn of the event loop
+ * before taking a Ready: then proposals share their append requests, reads share a round of
+ * heartbeats, and all of it shares one write.
  *
  * Writes may overlap: the driver may take further Readys while earlier ones are being written, as
  * long as the log keeps their order and `advance` is called in it. Between `ready()` and the append
@@ -37,19 +37,19 @@
  * Members: a configuration is the data of an entry; `configurationOf` recognises it. It takes
  * effect as soon as it is in the log; `status()` shows the newest and whether it is committed. Each
  * change adds or removes one voter at most, and begins after the previous one is committed;
- * `configurationRefusal` says what is in the way. Ids are for life: an id whose disk was lost must
- * not come back, and the driver sees to it. A node that joins starts without a configuration, and
- * learns it from the log or a snapshot. A leader that a committed change removes hands over and
- * becomes a learner by itself. It refuses proposals meanwhile, as during a `transfer`: look at
- * `status().transferringTo` before proposing.
+ * `configurationRefusal` says why a change cannot begin. Ids are for life: the driver makes sure
+ * that an id whose disk was lost never comes back. A node that joins starts without a
+ * configuration, and learns it from the log or a snapshot. A leader that a committed change removes
+ * hands over and becomes a learner by itself. It refuses proposals meanwhile, as during a
+ * `transfer`: check `status().transferringTo` before proposing.
  *
  * Snapshots: the driver takes them of what is applied, and compacts the log as `LogReader` allows;
  * the core need not be told. A snapshot holds the configuration at its index, and none may be taken
  * before one is known. A peer that needs compacted entries is named in `snapshotsWanted`, and the
- * driver sends it the newest snapshot in its own way. The receiving driver takes a snapshot only
+ * driver sends it the newest snapshot by its own means. The receiving driver takes a snapshot only
  * from the node that it knows as leader, in the term that it knows: a stale leader is ignored. When
- * the whole snapshot is durable, it calls `snapshotReceived`, whoever leads by then: a snapshot that
- * a leader sent is committed, so every later leader has its entries. The next Ready has it as
+ * the whole snapshot is durable, it calls `snapshotReceived`, whoever leads by then: a snapshot
+ * that a leader sent is committed, so every later leader has its entries. The next Ready has it as
  * `snapshot`, unless it is not needed. While no leader is known, the call does nothing: the driver
  * repeats it.
  *
@@ -62,10 +62,11 @@
  * The files, each importing only files that this list names after it: `raft.ts` has the calls and
  * settles terms; `message_guard.ts` keeps impossible messages out. Then there is one file a role,
  * in the order in which a node goes through them: `follower.ts`, `election.ts` (candidates),
- * `leader.ts`. A leader relies on `membership.ts`, which also transfers leadership. All of them work
- * on `state.ts`, which alone changes roles. Its parts know nothing of roles: `progress.ts` (what a
- * peer has, and what a majority has), `reads.ts`, `log.ts` (what is in memory, handed out, durable
- * and committed), `configuration_log.ts` and `options.ts`. `types.ts` has what a driver sees.
+ * `leader.ts`. A leader relies on `membership.ts`, which also transfers leadership. All of them
+ * work on `state.ts`, which alone changes roles. Its parts know nothing of roles: `progress.ts`
+ * (what a peer has, and what a majority has), `reads.ts`, `log.ts` (what is in memory, handed out,
+ * durable and committed), `configuration_log.ts` and `options.ts`. `types.ts` has what a driver
+ * sees.
  *
  * To follow one message: an append at a follower goes from `raft.ts` to `follower.ts`, `state.ts`
  * and `log.ts`; the reply at the leader goes from `raft.ts` to `leader.ts`, `progress.ts` and

@@ -7,8 +7,8 @@ export interface RaftOptions<T> {
   /**
    * In ascending order. The first is the one in effect at `appliedIndex`: that of the newest
    * snapshot, or the founding one at index 0, which is the same on every founder. A node that is to
-   * join, and knows none yet, has an empty one without voters. Those of later entries in the log
-   * follow.
+   * join and knows none yet has an empty one, without voters. The configurations of later entries
+   * in the log follow.
    */
   readonly configurations: readonly ConfigurationAt[];
   /** The configuration that a proposal holds; `null` for every other proposal. */
@@ -19,30 +19,29 @@ export interface RaftOptions<T> {
    * @default {firstIndex() - 1 of the log}
    */
   readonly appliedIndex?: number;
-  /** As it was last made durable; term 0 without a vote on a new node. */
+  /** The hard state that was last made durable; term 0 without a vote on a new node. */
   readonly hardState: HardState;
   /** Holds what is durable; the core trusts all of it. */
   readonly log: LogReader<T>;
-  /**
-   * For election timeouts and the ids of reads. Must differ from one life of a node to the next.
-   */
+  /** For election timeouts and the ids of reads. Must differ from one run of a node to the next. */
   readonly random: Random;
   /**
-   * The shortest time in ticks without a leader after which a node stands. A leader may miss its
-   * majority for twice as long: to step down early helps nobody, since reads and writes need a
-   * majority anyway, and answers are late on a busy machine.
+   * The shortest time in ticks without a leader after which a node stands for election. A leader
+   * may go without its majority for twice as long. To step down early helps nobody: reads and
+   * writes need a majority anyway, and answers are late on a busy machine.
    */
   readonly electionTicks: number;
   /** Ticks between the regular heartbeats of a leader. */
   readonly heartbeatTicks: number;
   /**
-   * How soon the node stands when there is no leader. The election timeout is drawn anew for each
-   * term: `eager` 1–1.25 times `electionTicks`, `normal` 1–2 times, `reluctant` 2–3 times.
+   * How soon the node stands for election when there is no leader. The election timeout is drawn
+   * anew for each term: `eager` 1–1.25 times `electionTicks`, `normal` 1–2 times, `reluctant` 2–3
+   * times.
    *
    * @default {"normal"}
    */
   readonly standing?: Standing;
-  /** About how many bytes a proposal takes on the wire. */
+  /** Approximate size of a proposal on the wire, in bytes. */
   readonly sizeOf: (data: T) => number;
   /**
    * Maximum number of bytes of entries in one append request. A larger entry is sent alone.
@@ -142,9 +141,9 @@ function checkPlaces<T>(options: Required<RaftOptions<T>>): void {
 }
 
 /**
- * An election timeout in ticks, drawn from the range of `standing`, and one tick more. When the
- * first node stands, the others must have lost patience with the leader too, or they ignore it, and
- * their ticks may lag by one.
+ * An election timeout in ticks, drawn from the range of `standing`, plus one tick. When the first
+ * node stands, the others ignore it unless they have stopped hearing the leader too, and their
+ * ticks may lag by one.
  */
 export function drawElectionTimeout(
   electionTicks: number,

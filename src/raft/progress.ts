@@ -3,9 +3,9 @@ import type { ProgressState } from "./types.ts";
 
 /** Limits on what is in flight to one peer. */
 export interface ProgressLimits {
-  /** Number of append requests. */
+  /** Maximum number of append requests. */
   readonly inflightMax: number;
-  /** Bytes of their entries. */
+  /** Bytes of their entries at or above which no further one is sent. */
   readonly inflightBytesMax: number;
 }
 
@@ -41,7 +41,7 @@ export class Progress {
   /** The highest commit index that a message has carried to the peer. */
   commitSent = 0;
   heartbeatDue = false;
-  /** An empty append is to find out whether what is in flight was lost. */
+  /** Whether to send an empty append, to find out whether what is in flight was lost. */
   checkDue = false;
 
   readonly #limits: ProgressLimits;
@@ -55,8 +55,8 @@ export class Progress {
   #snapshotTick: number | null = null;
 
   /**
-   * @param next the first guess of the next entry that the peer needs: the one after the leader's
-   *   last (Raft paper §5.3)
+   * @param next first guess of the next entry that the peer needs: the one after the leader's last
+   * (Raft paper §5.3)
    */
   constructor(limits: ProgressLimits, next: number, tick: number) {
     this.#limits = limits;
@@ -77,7 +77,7 @@ export class Progress {
       this.#inflightBytes < this.#limits.inflightBytesMax;
   }
 
-  /** Whether the driver is to be asked for a snapshot now, given the beginning of the leader's log. */
+  /** Whether the driver is to be asked for a snapshot now, given the start of the leader's log. */
   needsSnapshot(firstIndex: number): boolean {
     return this.state === "snapshot" ? this.#snapshotTick === null : this.next < firstIndex;
   }

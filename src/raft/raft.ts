@@ -38,9 +38,9 @@ import type {
 
 /**
  * Number of election timeouts for which a follower waits for the leader's answer to a read. On a
- * slow or lossy network heartbeats can be frequent enough for a leader to stay while no question is
- * answered within one election timeout. The driver asks again meanwhile, and the first answer is as
- * good as the last, however late it is.
+ * slow or lossy network, heartbeats can be frequent enough for a leader to stay while no read
+ * request is answered within one election timeout. The driver asks again meanwhile, and a late
+ * answer is as good as an early one.
  */
 const FORWARDED_READ_ELECTION_TIMEOUTS = 10;
 
@@ -113,8 +113,8 @@ export class Raft<T> {
   }
 
   /**
-   * Stands for election now, not only after the election timeout, with a pre-vote as always. A node
-   * that may not lead yet stands as soon as it may, unless it knows a leader by then.
+   * Stands for election now rather than after the election timeout, with a pre-vote as always. A
+   * node that may not lead yet stands as soon as it may, unless it knows a leader by then.
    */
   campaign(): void {
     const state = this.#state;
@@ -126,11 +126,11 @@ export class Raft<T> {
    * Appends one entry for each of `data`, of which there is at least one. A configuration is
    * proposed alone, and takes effect at once.
    *
-   * @returns the index of the first entry; `null` if nothing has happened: this node does not lead,
-   *   it is handing leadership over, or `configurationRefusal` says why
+   * @returns the index of the first entry; `null` if nothing was appended: this node does not lead,
+   * it is handing leadership over, or `configurationRefusal` says why
    */
   propose(data: readonly T[]): number | null {
-    assert(data.length > 0, "a proposal is of something");
+    assert(data.length > 0, "a proposal has at least one entry");
     const state = this.#state;
     if (state.role !== "leader" || state.leadership?.transfer !== null) return null;
     const configuration = data.map(state.options.configurationOf).find((found) => found !== null);
@@ -178,7 +178,7 @@ export class Raft<T> {
     setBusy(this.#state, mib);
   }
 
-  /** Stops leading, though the term has no other leader: the members have to elect one. */
+  /** Stops leading, although the term has no other leader. The members have to elect one. */
   stepDown(): void {
     const state = this.#state;
     if (state.role === "leader") state.becomeFollower(state.term, null);
@@ -204,9 +204,10 @@ export class Raft<T> {
   }
 
   /**
-   * A whole snapshot that a leader sent is durable on this node. It becomes the log and the state of
-   * this follower if it brings anything new, and the present leader hears up to where the logs match.
-   * Nothing happens while no leader is known, or if the snapshot is impossible in the present term.
+   * A complete snapshot that a leader sent is durable on this node. It becomes the log and the
+   * state of this follower if it brings anything new, and the current leader is told how far the
+   * logs match. Nothing happens while no leader is known, or if the snapshot is impossible in the
+   * current term.
    */
   snapshotReceived(snapshot: SnapshotAt): void {
     const state = this.#state;
@@ -266,7 +267,7 @@ export class Raft<T> {
     if (state.role === "leader") advanceCommit(state);
   }
 
-  /** A picture of the present state, for operators, routing and tests. */
+  /** The current state, for operators, routing and tests. */
   status(): RaftStatus {
     return raftStatus(this.#state);
   }
@@ -336,9 +337,10 @@ function settleTerm<T>(state: RaftState<T>, message: Message<T>): boolean {
 }
 
 /**
- * Answers a leader or candidate of an older term, which so learns of ours. Otherwise a node that
- * has reached a higher term, and is ignored because the leader is alive, could never come back
- * (thesis §9.6): its refusal makes the leader take up the term, and the next election includes it.
+ * Answers a leader or candidate of an older term, so that it learns of the newer term. Otherwise a
+ * node that has reached a higher term, and is ignored because the leader is alive, could never come
+ * back (thesis §9.6). Its refusal makes the leader adopt the term, and the next election includes
+ * the node.
  */
 function answerStale<T>(state: RaftState<T>, message: Message<T>): void {
   if (message.type === "vote" || message.type === "preVote") return refuseVote(state, message);

@@ -89,8 +89,8 @@ export class ReadRounds {
 
 /**
  * The reads for which a follower has asked the leader. On the wire each has an id of its own. The
- * ids begin at a random number in each life of the node: a late answer to a question from before a
- * restart must not be taken for the answer to a newer one.
+ * ids begin at a random number in each run of the node, so that a late answer to a request from
+ * before a restart is not taken for the answer to a newer one.
  */
 export class ForwardedReads {
   readonly #asked = new Map<number, { readonly readId: number; readonly tick: number }>();
@@ -100,7 +100,7 @@ export class ForwardedReads {
     this.#nextWireId = randomInteger(random, 2 ** 32) * 2 ** 20;
   }
 
-  /** Notes a question and returns its id on the wire. */
+  /** Notes a request, and returns its id on the wire. */
   ask(readId: number, tick: number): number {
     const wireId = this.#nextWireId++;
     this.#asked.set(wireId, { readId, tick });
@@ -108,7 +108,7 @@ export class ForwardedReads {
   }
 
   /**
-   * Removes the answered question and returns the driver's id of it; `null` if nobody waits for it
+   * Removes the answered request, and returns the driver's id for it; `null` if nobody waits for it
    * any more.
    */
   take(wireId: number): number | null {
@@ -119,8 +119,8 @@ export class ForwardedReads {
   }
 
   /**
-   * Removes the questions asked at or before `tick`, all by default, and returns the driver's ids
-   * of them.
+   * Removes the requests made at or before `tick`, all by default, and returns the driver's ids for
+   * them.
    */
   giveUp(tick = Infinity): readonly number[] {
     const readIds: number[] = [];

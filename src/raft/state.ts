@@ -18,14 +18,14 @@ import type {
 
 /**
  * Maximum number of MiB for which a busy member gets extra time: one election timeout for each MiB
- * that it is busy with. Without extra time it would be taken for dead, and all of the work would
- * have to be done again.
+ * that it is busy with. Without extra time it would be taken for dead, and would have to do all of
+ * the work again.
  */
 const BUSY_MIB_MAX = 8;
 
 /** State that exists only while this node leads. Each leadership begins with a new one. */
 export interface Leadership {
-  /** Of all other members, and of the peers in `leaving`. */
+  /** The progress of all other members, and of the peers in `leaving`. */
   readonly progress: Map<NodeId, Progress>;
   /** Removed peers that are still to learn of their removal. */
   readonly leaving: Map<NodeId, LeavingPeer>;
@@ -79,7 +79,8 @@ export class RaftState<T> {
   /** Whether the driver allows this node to stand for election. */
   mayLead = true;
   /**
-   * The driver asked this node to stand while it was not allowed to: it stands once it is allowed.
+   * The driver asked this node to stand for election while it was not allowed to. It stands once it
+   * is allowed.
    */
   isCampaignDue = false;
   /** This candidate stands because the leader asked it to (thesis §3.10). */
@@ -176,7 +177,7 @@ export class RaftState<T> {
   }
 
   markHardStateDurable(hardState: HardState): void {
-    assert(hardState.term <= this.#term, "nothing is durable that never was");
+    assert(hardState.term <= this.#term, "the durable term is not above the current one");
     this.#durableHardState = hardState;
   }
 
@@ -187,7 +188,7 @@ export class RaftState<T> {
     return this.#leaderId !== null && this.electionElapsed < silenceMax;
   }
 
-  /** Extra ticks for which a member may be silent that is busy with `mib` MiB. */
+  /** Extra ticks for which a member that is busy with `mib` MiB may be silent. */
   graceTicks(mib: number): number {
     return Math.min(BUSY_MIB_MAX, mib) * this.options.electionTicks;
   }
@@ -212,7 +213,7 @@ export class RaftState<T> {
     this.#leaderId = leaderId;
   }
 
-  /** Asks whether an election could be won, without a new term (thesis §9.6). */
+  /** Starts to ask whether an election could be won, without a new term (thesis §9.6). */
   becomePreCandidate(): void {
     assert(this.#role !== "leader", "a leader does not stand");
     this.#leaveRole();
@@ -220,7 +221,7 @@ export class RaftState<T> {
   }
 
   becomeCandidate(): void {
-    assert(this.#role === "preCandidate", "a node stands only when it has a chance");
+    assert(this.#role === "preCandidate", "only a pre-candidate becomes a candidate");
     this.#leaveRole();
     this.#role = "candidate";
     this.#term++;
@@ -228,7 +229,7 @@ export class RaftState<T> {
   }
 
   becomeLeader(): void {
-    assert(this.#role === "candidate", "a leader was elected");
+    assert(this.#role === "candidate", "only a candidate becomes the leader");
     assert(this.#vote === this.id && this.isHardStateDurable(), "a leader's own vote is durable");
     this.#leaveRole();
     this.#role = "leader";
@@ -274,11 +275,11 @@ export class RaftState<T> {
   }
 
   /**
-   * Queues a message. It leaves after the next write if it depends on something that is not durable
-   * yet, and at once otherwise. Every message depends on the sender's term and vote, except the
-   * pre-vote, which binds nobody.
+   * Queues a message. It is sent after the next write if it depends on something that is not
+   * durable yet, and at once otherwise. Every message depends on the sender's term and vote, except
+   * the pre-vote, which binds nobody.
    *
-   * @param dependsOnIndex the message says that the log is durable up to here
+   * @param dependsOnIndex index up to which the message says that the log is durable
    */
   send(message: Message<T>, dependsOnIndex = 0): void {
     const mayLeaveNow = message.type === "preVote" || message.type === "preVoteReply" ||
@@ -321,9 +322,9 @@ export class RaftState<T> {
   }
 }
 
-/** What the leader's functions operate on. Asserts that this node leads. */
+/** The leader's state. Asserts that this node leads. */
 export function leadershipOf<T>(state: RaftState<T>): Leadership {
-  assert(state.leadership !== null, `node ${state.id} is no leader, but ${state.role}`);
+  assert(state.leadership !== null, `node ${state.id} is not the leader, but ${state.role}`);
   return state.leadership;
 }
 

@@ -10,13 +10,13 @@ export interface Entry<T> {
   readonly term: number;
   /** What the state machine gets; `null` for the no-op that opens a leader's term. */
   readonly data: T | null;
-  /** About how many bytes `data` takes on the wire. Bounds batches and caches. */
+  /** Approximate size of `data` on the wire, in bytes. Bounds batches and caches. */
   readonly sizeBytes: number;
 }
 
 /**
- * What a node must never forget. It is made durable in one write, before any message that depends
- * on it.
+ * The term and the vote, which a node must never forget. They are made durable in one write, before
+ * any message that depends on them.
  */
 export interface HardState {
   readonly term: number;
@@ -32,16 +32,16 @@ export interface Configuration {
 
 /** A configuration, and the index in the log from which on it is in effect. */
 export interface ConfigurationAt {
-  /** Of its entry, or of the snapshot that has it; 0 for the founding one. */
+  /** Index of its entry, or of the snapshot that has it; 0 for the founding one. */
   readonly index: number;
   readonly configuration: Configuration;
 }
 
-/** What replaces all entries up to `index` (thesis §5). */
+/** The snapshot that replaces all entries up to `index` (thesis §5). */
 export interface SnapshotAt {
   readonly index: number;
   readonly term: number;
-  /** As it was when `index` had been applied. */
+  /** The configuration in effect at `index`. */
   readonly configuration: Configuration;
 }
 
@@ -53,13 +53,15 @@ interface MessageHeader {
   readonly term: number;
 }
 
-/** Raft paper, figure 2 (RequestVote). A `preVote` changes no state at its receiver (thesis §9.6). */
+/**
+ * Raft paper, figure 2 (RequestVote). A `preVote` changes no state at its receiver (thesis §9.6).
+ */
 export interface VoteRequest extends MessageHeader {
   readonly type: "preVote" | "vote";
   readonly lastIndex: number;
   readonly lastTerm: number;
   /**
-   * The leader itself wants this election (thesis §3.10): that it is alive is no reason to refuse.
+   * The leader itself wants this election (thesis §3.10). That it is alive is no reason to refuse.
    */
   readonly isTransfer: boolean;
 }
@@ -82,7 +84,10 @@ export interface AppendRequest<T> extends MessageHeader {
 export interface AppendReply extends MessageHeader {
   readonly type: "appendReply";
   readonly accepted: boolean;
-  /** Accepted: the log matches the leader's up to here, durably. Refused: the refused `prevIndex`. */
+  /**
+   * Accepted: index up to which the log matches the leader's, durably. Refused: the refused
+   * `prevIndex`.
+   */
   readonly index: number;
   /** Refused: the follower's log may match up to here. Lets the leader back up fast. */
   readonly hintIndex: number;
@@ -110,7 +115,7 @@ export interface HeartbeatReply extends MessageHeader {
 /** A follower asks the leader for a read index (thesis §6.4). */
 export interface ReadIndexRequest extends MessageHeader {
   readonly type: "readIndex";
-  /** Chosen by the follower, unique in its life. */
+  /** Chosen by the follower, unique during one run of its process. */
   readonly readId: number;
 }
 
@@ -231,10 +236,10 @@ export interface RaftStatus {
   readonly appliedIndex: number;
   readonly lastIndex: number;
   readonly durableIndex: number;
-  /** The newest in the log, which is in effect. */
+  /** The newest configuration in the log, which is in effect. */
   readonly configuration: Configuration;
   readonly isConfigurationCommitted: boolean;
-  /** Leader: the voter that it hands leadership to. It takes no proposals meanwhile. */
+  /** Leader: the voter to which it is handing leadership. It takes no proposals meanwhile. */
   readonly transferringTo: NodeId | null;
   /** Leader: what it knows of the other members. Empty elsewhere. */
   readonly peers: readonly PeerStatus[];
@@ -252,6 +257,6 @@ export interface PeerStatus {
   readonly match: number;
   readonly next: number;
   readonly state: ProgressState;
-  /** It answered within the last two times `electionTicks`. */
+  /** Whether it answered within the last `2 * electionTicks` ticks. */
   readonly recentlyActive: boolean;
 }
