@@ -137,7 +137,7 @@ Deno.test("an invalid message is refused", () => {
       [`${append},"entries":[7]}`, "wrong entries"],
       [`${append},"entries":[${"null,".repeat(65_536)}null]}`, "wrong entries"],
       [`${append},"entries":["AQ"]}`, "an entry with wrong base64"],
-      [`${append},"entries":["AQ=="]}`, "no place in a log"],
+      [`${append},"entries":["AQ=="]}`, "its kind, index or term is wrong"],
       [`${append},"entries":[null]}`, "entry 1 did not come in parts"],
       ['{"type":"heartbeat","__proto__":{"term":1,"commit":0,"round":0}}', "wrong term"],
     ] as const
