@@ -6,8 +6,8 @@ export interface Address {
 }
 
 /**
- * Names and IPv4 addresses, without characters that separate fields in `CLUSTER NODES` or
- * `--peers`.
+ * A host name or an IPv4 address. It has none of the characters that separate fields in
+ * `CLUSTER NODES` or `--peers`.
  */
 const NAME = /^[^\s:[\]@=,]{1,255}$/;
 
@@ -15,7 +15,7 @@ const NAME = /^[^\s:[\]@=,]{1,255}$/;
  * Parses `HOST:PORT`. An IPv6 host may be in brackets, as in URLs, or bare, as in Redis's replies.
  * In the bare form the last colon separates the port.
  *
- * @returns `null` when the text is no address
+ * @returns `null` when the text is not an address
  */
 export function parseAddress(text: string): Address | null {
   const [, hostText = "", portText = ""] = /^(.+):([0-9]{1,5})$/s.exec(text) ?? [];
@@ -24,7 +24,7 @@ export function parseAddress(text: string): Address | null {
   return host === null || !isPort(port) ? null : { host, port };
 }
 
-/** Parses a host alone, an IPv6 address with or without brackets; `null` when it is none. */
+/** Parses a host, an IPv6 address with or without brackets; `null` when the text is not a host. */
 export function parseHost(text: string): string | null {
   const bare = /^\[(.*)\]$/s.exec(text)?.[1];
   if (bare !== undefined) return isIPv6(bare) ? plainHost(bare) : null;

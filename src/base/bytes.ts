@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { crc32 as zlibCrc32 } from "node:zlib";
 import { assert } from "./errors.ts";
 
-/** Bytes of an integer as `writeUint53` writes it. */
+/** Number of bytes that `writeUint53` writes. */
 export const UINT53_BYTES = 8;
 
 /** The 4 bytes at `at` as an unsigned big-endian number. Bytes beyond the end count as 0. */
@@ -70,7 +70,7 @@ export class VarintReader {
   }
 
   /**
-   * The next number. `null` at the end, for a longer form than needed, and for an unsafe integer.
+   * The next number. `null` at the end, for more bytes than needed, and for an unsafe integer.
    */
   next(): number | null {
     const first = this.#bytes[this.#at++];
@@ -96,7 +96,7 @@ export function crc32(bytes: Uint8Array, seed = 0): number {
   return zlibCrc32(bytes, seed);
 }
 
-/** Native methods of current runtimes, which not all type declarations have. */
+/** Native methods of current runtimes that some type declarations lack. */
 interface NativeBase64 {
   toBase64?(): string;
   setFromBase64?(
@@ -117,9 +117,9 @@ export function base64Text(bytes: Uint8Array): string {
 }
 
 /**
- * Number of bytes encoded into one string. V8 gives a string of more than 128 KiB pages of its own;
- * a shorter one is freed by the next minor collection. A multiple of 3, so that only the last
- * string has padding.
+ * Maximum number of bytes encoded into one string. V8 gives a string of more than 128 KiB pages of
+ * its own; a shorter one is freed by the next minor garbage collection. It is a multiple of 3, so
+ * that only the last string has padding.
  */
 const PIECE_BYTES = 48 * 1024;
 
@@ -178,7 +178,7 @@ export function parseBase64(text: string): Uint8Array | null {
  * changed
  */
 export function parseBase64Into(text: string, target: Uint8Array): boolean {
-  // Decoders skip whitespace. A text with whitespace is longer than its bytes need.
+  // Decoders skip whitespace. The length shows it: the text is longer than its bytes need.
   if (base64Size(text) !== target.length) return false;
   const native = target as NativeBase64;
   if (native.setFromBase64 === undefined) return parseWithBuffer(text, target);
@@ -190,7 +190,10 @@ export function parseBase64Into(text: string, target: Uint8Array): boolean {
   }
 }
 
-/** For runtimes without the native methods. `Buffer` accepts almost any text, so compare. */
+/**
+ * Decodes base64 on runtimes without the native methods. `Buffer` accepts almost any text, so the
+ * result is encoded again and compared.
+ */
 export function parseWithBuffer(text: string, target: Uint8Array): boolean {
   const bytes = Buffer.from(text, "base64");
   if (bytes.length !== target.length || bytes.toString("base64") !== text) return false;
@@ -204,18 +207,19 @@ const latin1Slice = (Buffer.prototype as unknown as { latin1Slice: Latin1Slice }
 
 /**
  * Older versions of Deno build the string character by character, which takes 0.1 s and more per
- * MiB. There the method has three parameters. A detour through native base64 is 200 times as fast.
+ * MiB. They are recognized by the method's three parameters. With them, going through native base64
+ * is 200 times as fast.
  */
 const isSliceSlow = latin1Slice.length > 2 && hasNativeBase64;
-/** Minimum number of characters for which the detour pays. */
-const DETOUR_CHARACTERS_MIN = 128;
+/** On an older Deno: minimum number of bytes to read for which base64 is faster. */
+const READ_BY_BASE64_BYTES_MIN = 128;
 
 /**
  * The bytes from `from` to `to - 1` as a string with one character (0–255) per byte. The string is
  * a copy: it keeps neither the bytes nor a longer string in memory.
  */
 export function latin1(bytes: Uint8Array, from: number, to: number): string {
-  // The native call costs about 100 ns whatever the length. Short words are cheaper by hand.
+  // The native call takes about 100 ns whatever the length. For short words this is faster.
   switch (to - from) {
     case 0:
       return "";
@@ -231,13 +235,13 @@ export function latin1(bytes: Uint8Array, from: number, to: number): string {
         bytes[from + 3] ?? 0,
       );
     default:
-      return isSliceSlow && to - from >= DETOUR_CHARACTERS_MIN
+      return isSliceSlow && to - from >= READ_BY_BASE64_BYTES_MIN
         ? latin1ByBase64(bytes, from, to)
         : latin1Slice.call(bytes, from, to);
   }
 }
 
-/** The same for runtimes with a slow `latin1Slice`. */
+/** As `latin1`, for runtimes with a slow `latin1Slice`. */
 export function latin1ByBase64(bytes: Uint8Array, from: number, to: number): string {
   return atob(base64Text(bytes.subarray(from, to)));
 }
@@ -248,14 +252,14 @@ export function latin1Bytes(text: string): Buffer {
 }
 
 const encoder = new TextEncoder();
-/** Minimum number of characters for which a native call pays. */
+/** Minimum number of characters for which a native call is faster. */
 const NATIVE_CHARACTERS_MIN = 80;
 /** Number of leading characters examined to guess whether a text is ASCII. */
 const PROBE_CHARACTERS = 64;
-/** On an older Deno: minimum number of characters for which the detour through base64 pays. */
-const BASE64_CHARACTERS_MIN = 4096;
+/** On an older Deno: minimum number of characters to write for which base64 is faster. */
+const WRITE_BY_BASE64_CHARACTERS_MIN = 4096;
 /**
- * Long texts are written in pieces of this many characters. The quickest way is chosen per piece.
+ * Long texts are written in pieces of this many characters. The fastest way is chosen for each.
  */
 const PIECE_CHARACTERS = 192 * 1024;
 
@@ -291,14 +295,14 @@ function pieceOf(text: string, from: number, to: number): string {
 
 /** Writes a text that is short or not ASCII. */
 function writeOther(bytes: Uint8Array, at: number, text: string, from: number, to: number): void {
-  const isDetour = isSliceSlow && to - from >= BASE64_CHARACTERS_MIN;
-  if (isDetour && writeByBase64(bytes.subarray(at + from, at + to), pieceOf(text, from, to))) {
+  const usesBase64 = isSliceSlow && to - from >= WRITE_BY_BASE64_CHARACTERS_MIN;
+  if (usesBase64 && writeByBase64(bytes.subarray(at + from, at + to), pieceOf(text, from, to))) {
     return;
   }
   writeBytewise(bytes, at, text, from, to);
 }
 
-/** False when a character is above 255. */
+/** Writes a text as long as the target. Returns false if it is not, or not of characters 0–255. */
 export function writeByBase64(target: Uint8Array, text: string): boolean {
   try {
     return parseBase64Into(btoa(text), target);
@@ -330,5 +334,5 @@ function writeBytewise(
     all |= code;
     bytes[at + i] = code;
   }
-  assert(all <= 0xff, "Cannot write text: a character is no byte");
+  assert(all <= 0xff, "Cannot write text: a character is above 255");
 }

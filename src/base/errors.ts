@@ -11,7 +11,7 @@ export class UserError extends Error {
 /**
  * The error for an address that cannot be listened on.
  *
- * @param error of the system, with its code
+ * @param error the operating system's error, with its code
  */
 export function cannotListen(
   address: Address,

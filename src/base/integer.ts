@@ -1,6 +1,6 @@
 import type { ByteString } from "./byte_string.ts";
 
-/** A signed 64-bit integer: a number where that is exact, a bigint beyond. */
+/** A signed 64-bit integer: a number if it is a safe integer, otherwise a bigint. */
 export type Integer = number | bigint;
 
 export const INT64_MAX = 2n ** 63n - 1n;
@@ -8,24 +8,24 @@ export const INT64_MIN = -(2n ** 63n);
 
 /** Integers with up to this many digits are exact as numbers. */
 const EXACT_DIGITS = 15;
-/** The longest form: `-9223372036854775808`. */
+/** Length of the longest text: `-9223372036854775808`. */
 const LENGTH_MAX = 20;
-/** As many digits as 2^53 - 1 has. */
+/** Number of digits of 2^53 - 1. */
 const COUNT_LENGTH_MAX = 16;
 const ZERO = 0x30;
 const NINE = 0x39;
 const MINUS = 0x2d;
 
 /**
- * Reads a 64-bit integer in its one decimal form: no plus sign, no leading zeros, no spaces, no
- * `-0`. Anything else is `null`.
+ * Parses a 64-bit integer in its canonical decimal form: no plus sign, no leading zeros, no spaces,
+ * no `-0`. Anything else is `null`.
  */
 export function parseInteger(text: string): Integer | null {
   const length = text.length;
   if (length === 0 || length > LENGTH_MAX) return null;
   const start = text.charCodeAt(0) === MINUS ? 1 : 0;
   const first = text.charCodeAt(start);
-  // A leading zero is right only in "0" itself; past the end, `first` is NaN.
+  // A leading zero is valid only in "0" itself. Without any digit, `first` is NaN.
   if (first === ZERO) return length === 1 ? 0 : null;
   if (!(first > ZERO && first <= NINE)) return null;
   let magnitude = first - ZERO;
@@ -39,14 +39,14 @@ export function parseInteger(text: string): Integer | null {
   return value < INT64_MIN || value > INT64_MAX ? null : normalize(value);
 }
 
-/** The integer that a stored string is; `null` when it is anything else. */
+/** The integer that a stored string represents; `null` when it represents none. */
 export function integerIn(value: ByteString): Integer | null {
   return typeof value === "string" ? parseInteger(value) : null;
 }
 
 /**
- * Reads a part of a text, `from` up to before `to`, as an integer from 0 to 2^53 - 1 in its one
- * decimal form; anything else is -1. Makes no garbage.
+ * Parses the part `from … to - 1` of a text as an integer from 0 to 2^53 - 1 in its canonical
+ * decimal form; anything else is -1. Allocates no memory.
  */
 export function parseCount(text: string, from: number, to: number): number {
   const length = to - from;
@@ -55,11 +55,11 @@ export function parseCount(text: string, from: number, to: number): number {
   let count = 0;
   for (let index = from; index < to; index++) {
     const code = text.charCodeAt(index);
-    // Past the end it is NaN.
+    // Past the end of the text, `code` is NaN.
     if (!(code >= ZERO && code <= NINE)) return -1;
     count = count * 10 + (code - ZERO);
   }
-  // Rounded it may be by the last digit alone, and then stays beyond.
+  // Only the last digit can cause rounding, which never brings a larger number below 2^53.
   return count > Number.MAX_SAFE_INTEGER ? -1 : count;
 }
 
@@ -83,7 +83,7 @@ export function multiplyIntegers(a: Integer, b: Integer): Integer | null {
   return product < INT64_MIN || product > INT64_MAX ? null : normalize(product);
 }
 
-/** Gives the value its one form. */
+/** The canonical form of a value: a number if it is a safe integer, otherwise a bigint. */
 export function normalize(value: bigint): Integer {
   const number = Number(value);
   return Number.isSafeInteger(number) ? number : value;

@@ -2,13 +2,13 @@ import { assert } from "./errors.ts";
 
 /** An item of a `LinkedList`. It is in at most one list, which alone writes both fields. */
 export interface Listed<T> {
-  /** The list that the item stands on. */
+  /** The list that the item is in. */
   list: object | null;
   /** The item after it on that list. */
   next: T | null;
 }
 
-/** A queue that is chained through its items, so that adding and taking allocate no memory. */
+/** An intrusive queue: its items hold the links, so that adding and taking allocate no memory. */
 export class LinkedList<T extends Listed<T>> {
   #first: T | null = null;
   #last: T | null = null;
@@ -55,7 +55,7 @@ export class LinkedList<T extends Listed<T>> {
     return item;
   }
 
-  /** Takes all items. */
+  /** Takes all items, in order. */
   drain(): T[] {
     const items: T[] = [];
     for (let item = this.shift(); item !== null; item = this.shift()) items.push(item);

@@ -1,4 +1,4 @@
-/** Takes what an operator should know, one line per message, without secrets. */
+/** Receives messages for the operator. A message is one line, and contains no secrets. */
 export interface Logger {
   info(message: string): void;
   warn(message: string): void;

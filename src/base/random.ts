@@ -1,6 +1,6 @@
 /**
- * A source of numbers in [0, 1). It is handed in wherever chance is needed, so that a seed replays
- * it.
+ * A source of numbers in [0, 1). It is passed in wherever randomness is needed, so that a seed
+ * reproduces a run.
  */
 export type Random = () => number;
 
@@ -8,7 +8,7 @@ export type Random = () => number;
  * A seeded generator (mulberry32, a public-domain construction by Tommy Ettinger). The same seed
  * gives the same sequence on every machine. Not for secrets.
  *
- * @param seed any integer, of which the low 32 bits count
+ * @param seed any integer, of which only the low 32 bits are used
  */
 export function seededRandom(seed: number): Random {
   let state = seed >>> 0;

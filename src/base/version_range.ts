@@ -19,7 +19,7 @@ export function describeVersions({ oldest, newest }: VersionRange): string {
   return oldest === newest ? `${newest}` : `${oldest} to ${newest}`;
 }
 
-/** Reads a range from parsed JSON; `null` when it is none. */
+/** Reads a range from parsed JSON; `null` when it is not a range. */
 export function parseVersionRange(value: unknown): VersionRange | null {
   if (typeof value !== "object" || value === null) return null;
   const { oldest, newest } = value as Record<keyof VersionRange, unknown>;

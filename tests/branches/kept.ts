@@ -72,8 +72,8 @@ const ONLY_OLDER_DENO: readonly (readonly [file: string, code: string])[] = [
   ],
   ["src/base/bytes.ts", "return parseWithBuffer(text, target);"],
   ["src/base/bytes.ts", "latin1ByBase64(bytes, from, to)"],
-  ["src/base/bytes.ts", "to - from >= DETOUR_CHARACTERS_MIN"],
-  ["src/base/bytes.ts", "to - from >= BASE64_CHARACTERS_MIN"],
+  ["src/base/bytes.ts", "to - from >= READ_BY_BASE64_BYTES_MIN"],
+  ["src/base/bytes.ts", "to - from >= WRITE_BY_BASE64_CHARACTERS_MIN"],
   [
     "src/base/bytes.ts",
     "writeByBase64(bytes.subarray(at + from, at + to), pieceOf(text, from, to))",
