@@ -1,8 +1,8 @@
 import { latin1, writeLatin1 } from "./bytes.ts";
 
 /**
- * A byte string of any length. A short one is text, with one character (0–255) for each byte. One of
- * at least `LONG_BYTES_MIN` bytes is the bytes themselves. Both forms mean the same.
+ * A byte string of any length. A short one is text, with one character (0–255) for each byte. A
+ * long one, of at least `LONG_BYTES_MIN` bytes, is the bytes themselves. Both forms mean the same.
  *
  * Text is what V8 handles best as long as it is short. A long text would be copied at each step
  * between the socket, the log and the store, into memory that V8 frees late.

@@ -9,7 +9,7 @@ export function argument(args: Arguments, index: number): string {
   return textOf(valueArgument(args, index));
 }
 
-/** As `argument`, for a value that is to be stored: it keeps its form. */
+/** As `argument`, for a value to be stored: long bytes are not converted to text. */
 export function valueArgument(args: Arguments, index: number): ByteString {
   const value = args[index];
   assert(value !== undefined, "Cannot read an argument: the arity was not checked");
@@ -32,7 +32,7 @@ export function integerAt(args: Arguments, index: number): Integer {
 /** The unit of a deadline: seconds or milliseconds, from now (`EX`, `PX`) or absolute. */
 export type DeadlineUnit = "EX" | "PX" | "EXAT" | "PXAT";
 
-/** The deadline for an amount of time; `null` if it does not fit into 64 bits. */
+/** The deadline, in ms of the Unix epoch; `null` if it does not fit into 64 bits. */
 export function deadlineOf(amount: Integer, unit: DeadlineUnit, nowMs: number): Integer | null {
   const inSeconds = unit === "EX" || unit === "EXAT";
   const amountMs = inSeconds ? multiplyIntegers(amount, 1000) : amount;
@@ -72,7 +72,7 @@ export interface ScanOptions {
 /**
  * Parses `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`.
  *
- * @throws {CommandError}
+ * @throws {CommandError} if the cursor or an option is invalid
  */
 export function parseScan(args: Arguments): ScanOptions {
   const cursor = parseCursor(argument(args, 1));
@@ -102,7 +102,7 @@ export function parseScan(args: Arguments): ScanOptions {
 
 /**
  * Redis parses cursors with C's `strtoul`: a sign is allowed, an empty text is 0, and a negative
- * number is a huge one. No scan returns such cursors; they count as the start.
+ * number wraps around to a huge one. No scan returns such a cursor, so it starts at the beginning.
  */
 function parseCursor(text: string): number | null {
   const nul = text.indexOf("\0");

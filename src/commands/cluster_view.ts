@@ -3,7 +3,7 @@ import { MapReply, type Reply } from "../resp/reply.ts";
 import { SLOTS } from "./key_slot.ts";
 
 /**
- * A server for clients of Redis Cluster: a member as a node sees it, or a proxy as it sees itself.
+ * A server as clients of Redis Cluster see it: a member as a node sees it, or a proxy as itself.
  */
 export interface ClusterNode {
   readonly id: string;
@@ -12,7 +12,7 @@ export interface ClusterNode {
   /** The port after `@` in `CLUSTER NODES`. */
   readonly busPort: number;
   readonly isConnected: boolean;
-  /** The last entry that it is known to have. */
+  /** Index of the last entry that it is known to have. */
   readonly offset: number;
   /** The epoch of its configuration in `CLUSTER NODES`: the term, or 0 for a proxy. */
   readonly epoch: number;
@@ -26,7 +26,7 @@ export interface ClusterView {
   /** The id of the node or proxy that answers. */
   readonly id: string;
   readonly term: number;
-  /** Whether reads and writes are served, here or through here. */
+  /** Whether this server serves reads and writes, or forwards them to a node that does. */
   readonly isServing: boolean;
   readonly isCatchingUp: boolean;
   /** The servers for clients. A proxy serves all slots by itself. */
@@ -38,8 +38,8 @@ export interface ClusterView {
   /** The address to which writes are sent. */
   readonly masterAddress: Address | null;
   /**
-   * The last entry: of the log at a leader, applied at a follower, committed as far as a proxy
-   * knows.
+   * Index of an entry: at a leader the last one in its log, at a follower the last one it applied,
+   * at a proxy the last one it knows to be committed.
    */
   readonly offset: number;
   /** The ids of all members with their `host:port` for clients, which is empty while unknown. */
@@ -81,8 +81,8 @@ function isKnown(node: ClusterNode): node is KnownNode {
 }
 
 /**
- * Those with known addresses, the last known leader first. Members that this node cannot reach are
- * listed too: a client that gets an empty list forgets all nodes, and one that finds a dead node
+ * The servers with known addresses, the last known leader first. Members that this node cannot reach
+ * are listed too: a client that gets an empty list forgets all nodes, and one that finds a dead node
  * asks another.
  */
 function mastersFirst({ nodes, masterId }: ClusterView): KnownNode[] {

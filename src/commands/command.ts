@@ -61,7 +61,7 @@ export interface CommandContext {
   ) => Generator<void, Reply[]>;
 }
 
-/** The request inside another one, which extends to the end of the arguments. */
+/** A request inside another one. It extends to the end of the arguments. */
 export interface Inner {
   /** Index of its first argument. */
   readonly from: number;
@@ -85,7 +85,7 @@ export interface Command {
   readonly accessNote?: string;
   /** The access of a given request, if it depends on the arguments (`variable_flags`). */
   readonly accessOf?: (args: Arguments) => string;
-  /** The command contains a whole other request (`ONCE`), whose keys count. */
+  /** Set if the command contains a whole other request (`ONCE`). Its keys are that request's. */
   readonly inner?: Inner;
   /** Redis's command group, such as `string`; `session` is Regent's own. */
   readonly group: string;
@@ -120,9 +120,9 @@ export interface Command {
   /** Executes a local command, with the functions that the node or proxy provides. */
   readonly serve?: LocalRun;
   /**
-   * As `run`, with the same reply, for requests that may take long: those with at least
-   * `SLICED_ARGUMENTS_MIN` arguments, or all of them (`isLong`). The time of a command without it
-   * does not depend on the number of keys or arguments.
+   * Begins what `run` does at once, for requests that may take long: those with at least
+   * `SLICED_ARGUMENTS_MIN` arguments, or all of them (`isLong`). The reply is the same. The time of
+   * a command without it does not depend on the number of keys or arguments.
    */
   readonly begin?: (context: CommandContext, args: Arguments) => Slices;
   /** Whether it may take long even with few arguments. */

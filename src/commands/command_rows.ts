@@ -5,7 +5,7 @@ import { type Command, type Inner, rowsOf, subcommandsOf } from "./command.ts";
 import { CommandError, SYNTAX_ERROR } from "./command_error.ts";
 import { Glob, PATTERN_BYTES_MAX, PATTERN_TOO_LONG } from "./glob.ts";
 
-/** The whole table, from which its own rows answer. */
+/** The command table, which the rows of `COMMAND` describe. */
 export interface CommandTable {
   readonly commands: readonly Command[];
   lookup(name: string): Command | undefined;
@@ -30,7 +30,7 @@ const CATEGORIES = [
 /** Maximum number of commands in one request: each takes time and has a long reply. */
 const NAMES_MAX = 256;
 const TOO_MANY_NAMES = new CommandError(`ERR too many commands, more than ${NAMES_MAX}`);
-/** Maximum number of words of a request whose keys are requested. */
+/** Maximum number of arguments of the request whose keys `COMMAND GETKEYS` returns. */
 const WORDS_MAX = 4_096;
 const TOO_MANY_WORDS = new CommandError(`ERR too many arguments, more than ${WORDS_MAX}`);
 const INVALID_COMMAND = new CommandError("ERR Invalid command specified");
@@ -115,8 +115,9 @@ function getKeysAndFlags(table: CommandTable, request: readonly string[]): Reply
   const command = commandWithKeys(table, request);
   const { inner } = command;
   if (inner === undefined) return keysAndFlags(table, command, request);
-  const brought = table.findInner(request, inner);
-  return brought === null ? [] : keysAndFlags(table, brought, request.slice(inner.from));
+  const innerCommand = table.findInner(request, inner);
+  if (innerCommand === null) return [];
+  return keysAndFlags(table, innerCommand, request.slice(inner.from));
 }
 
 function keysAndFlags(table: CommandTable, command: Command, request: readonly string[]): Reply {
@@ -162,7 +163,7 @@ function namesWhere(
 
 const PASSIVE = ["loading", "stale"];
 
-/** `COMMAND …`: the table about itself, in the formats of Redis 7. */
+/** `COMMAND …`: describes the commands, in the formats of Redis 7. */
 export function commandRows(table: CommandTable): readonly Command[] {
   const subcommands = subcommandsOf("command", {
     group: "server",
@@ -182,7 +183,7 @@ export function commandRows(table: CommandTable): readonly Command[] {
       arity: -2,
       since: "7.0.0",
       tips: ["nondeterministic_output_order"],
-      summary: "Tells what commands are for",
+      summary: "Returns the documentation of commands",
       help: [
         "DOCS [<command-name> ...]",
         "    Return documentation details about multiple commands.",

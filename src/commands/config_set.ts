@@ -4,11 +4,11 @@ import { argument } from "./arguments.ts";
 import type { CommandContext } from "./command.ts";
 import { CommandError, errorQuoting, SYNTAX_ERROR } from "./command_error.ts";
 
-/** The setting that belongs to the cluster, under its name in Redis. */
+/** The only setting of the whole cluster, under its name in Redis. */
 export const MAXMEMORY = "maxmemory";
 
 /**
- * The other settings that `CONFIG GET` shows: flags of each process, which no client can change.
+ * The other settings that `CONFIG GET` shows: flags of the process, which no client can change.
  */
 export const FIXED_SETTINGS: readonly string[] = [
   "appendfsync",
@@ -58,8 +58,9 @@ export function configSet(context: CommandContext, args: Arguments): Reply {
 }
 
 /**
- * Checks that all names can be set. @throws {CommandError} in Redis's words, for the first that
- * cannot
+ * Checks that all names can be set.
+ *
+ * @throws {CommandError} in Redis's words, for the first name that cannot be set
  */
 function checkNames(args: Arguments): void {
   for (let at = 2; at < args.length; at += 2) {

@@ -17,7 +17,7 @@ const WRONG_PASSWORD = new CommandError(
 );
 const RESET = new SimpleString("RESET");
 
-/** Whether it is the only user, which has no password: any password is right, as in Redis. */
+/** Whether it is the only user. That user has no password, so any is right, as in Redis. */
 function isKnownUser(name: string | undefined): boolean {
   return name === "default";
 }
@@ -133,7 +133,7 @@ export const connectionRows: readonly Command[] = [
       -1,
       ALWAYS,
       "6.0.0",
-      "Chooses the protocol's version and describes the server",
+      "Sets the protocol version and describes the server",
       hello,
     ),
     {
@@ -142,7 +142,7 @@ export const connectionRows: readonly Command[] = [
     },
     local("quit", -1, ALWAYS, "1.0.0", "Closes the connection", quit),
     local("reset", 1, ALWAYS, "6.2.0", "Resets the connection", reset),
-    local("select", 2, PASSIVE, "1.0.0", "Chooses the database; there is one, 0", select),
+    local("select", 2, PASSIVE, "1.0.0", "Selects the database; the only one is 0", select),
   ]),
   ...rowsOf("cluster", ["connection"], [
     local("readonly", 1, PASSIVE, "3.0.0", "Accepted for clients of Redis Cluster", () => OK),

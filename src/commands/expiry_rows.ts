@@ -14,7 +14,10 @@ const GT_WITH_LT = new CommandError("ERR GT and LT options at the same time are 
 const NO_KEY = -2;
 const NO_DEADLINE = -1;
 
-/** Redis repeats the whole option, but lines of replies must not exceed the limit of clients. */
+/**
+ * Number of characters after which an option is cut off in an error. Redis repeats all of it, but
+ * clients limit the length of a line in a reply.
+ */
 const OPTION_QUOTED_MAX = 16 * 1024;
 
 interface Conditions {

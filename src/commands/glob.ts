@@ -43,7 +43,7 @@ export class Glob {
     return new GlobMatch(this.#parts, text).run(Infinity) ?? false;
   }
 
-  /** Begins to match a text, for callers that cannot wait until a long one is compared. */
+  /** Begins to match a text, for callers that must not block while a long one is compared. */
   begin(text: string): GlobMatch {
     return new GlobMatch(this.#parts, text);
   }
@@ -56,8 +56,10 @@ export class Glob {
 export class GlobMatch {
   readonly #parts: readonly Part[];
   readonly #text: string;
+  /** The next part of the pattern, and the character of the text that it is compared with. */
   #at = 0;
   #index = 0;
+  /** The part after the last `*`, or -1, and the character at which that part was tried last. */
   #retryAt = -1;
   #retryIndex = 0;
   #steps = 0;

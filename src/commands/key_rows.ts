@@ -139,7 +139,7 @@ export const keyRows: readonly Command[] = rowsOf("generic", ["keyspace"], [
     keys: ALL_KEYS,
     access: "RO",
     since: "1.0.0",
-    summary: "Counts which of the keys exist",
+    summary: "Counts the given keys that exist",
     tips: ["request_policy:multi_shard", "response_policy:agg_sum"],
     ...inSteps(exists),
   },
@@ -151,7 +151,7 @@ export const keyRows: readonly Command[] = rowsOf("generic", ["keyspace"], [
     keys: ALL_KEYS,
     access: "RO",
     since: "3.2.1",
-    summary: "Counts which of the keys exist, and accesses them",
+    summary: "Counts the given keys that exist, and counts an access to each",
     tips: ["request_policy:multi_shard", "response_policy:agg_sum"],
     ...inSteps(touch),
   },
@@ -174,7 +174,7 @@ export const keyRows: readonly Command[] = rowsOf("generic", ["keyspace"], [
     keys: FIRST_TWO_KEYS,
     access: ["RW access delete", "OW update"],
     since: "1.0.0",
-    summary: "Renames a key, with its deadline, over another if need be",
+    summary: "Renames a key, with its deadline; replaces an existing key of the new name",
     run: rename,
   },
   {
@@ -185,7 +185,7 @@ export const keyRows: readonly Command[] = rowsOf("generic", ["keyspace"], [
     keys: FIRST_TWO_KEYS,
     access: ["RW access delete", "OW insert"],
     since: "1.0.0",
-    summary: "Renames a key, with its deadline, if the new name is free",
+    summary: "Renames a key, with its deadline, if no key has the new name",
     run: renamenx,
   },
   {
@@ -201,19 +201,19 @@ export const keyRows: readonly Command[] = rowsOf("generic", ["keyspace"], [
   },
 ]);
 
-/** `OBJECT ENCODING key`: of a subcommand, the first argument. */
+/** The first argument after a subcommand, as in `OBJECT ENCODING key`. */
 const KEY_OF_SUBCOMMAND = { first: 2, last: 2, step: 1 };
 /** Redis shares one object among all keys that hold the same integer below this. */
 const SHARED_INTEGERS = 10_000;
-/** What Redis counts for an object that is never freed. */
+/** The reference count that Redis reports for a shared object, which it never frees. */
 const SHARED_REFERENCES = 2 ** 31 - 1;
-/** Redis says the same when it counts how often keys are accessed. */
+/** Redis's error under an LFU policy, which tracks how often keys are accessed, as Regent does. */
 const NO_IDLE_TIME = new CommandError(
   "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when " +
     "switching between policies at runtime LRU and LFU data will take some time to adjust.",
 );
 
-/** `MEMORY USAGE key [SAMPLES count]`: what the key counts for where memory is bounded. */
+/** `MEMORY USAGE key [SAMPLES count]`: the bytes that the key counts for in the memory limit. */
 function usage({ keyspace }: CommandContext, args: Arguments): Reply {
   for (let index = 3; index < args.length; index += 2) {
     if (!isOption(argument(args, index), "SAMPLES") || index + 1 === args.length) {
@@ -248,7 +248,7 @@ function references({ keyspace }: CommandContext, args: Arguments): Reply {
   return number !== null && number >= 0 && number < SHARED_INTEGERS ? SHARED_REFERENCES : 1;
 }
 
-/** What keys cost and how Redis would keep them, for tools that look at many of them. */
+/** What keys cost and how Redis would encode them, for tools that inspect many keys. */
 export const inspectionRows: readonly Command[] = [
   ...rowsOf("server", [], [{
     name: "memory",
@@ -257,7 +257,7 @@ export const inspectionRows: readonly Command[] = [
     flags: [],
     keys: null,
     since: "4.0.0",
-    summary: "Tells what keys cost",
+    summary: "Returns how much memory keys use",
     subcommands: subcommandsOf("memory", {
       group: "server",
       flags: [],
@@ -269,7 +269,7 @@ export const inspectionRows: readonly Command[] = [
       kind: "read",
       keys: KEY_OF_SUBCOMMAND,
       access: "RO",
-      summary: "Tells how many bytes a key counts for where memory is bounded",
+      summary: "Returns how many bytes a key counts for in the memory limit",
       help: [
         "USAGE <key> [SAMPLES <count>]",
         "    Return the bytes that <key> and its value count for.",
@@ -284,7 +284,7 @@ export const inspectionRows: readonly Command[] = [
     flags: [],
     keys: null,
     since: "2.2.3",
-    summary: "Tells how a key's value is kept",
+    summary: "Returns how a key's value is stored",
     subcommands: subcommandsOf("object", {
       group: "generic",
       flags: [],
@@ -298,8 +298,8 @@ export const inspectionRows: readonly Command[] = [
         keys: KEY_OF_SUBCOMMAND,
         access: "RO",
         tips: ["nondeterministic_output"],
-        summary: "Tells how Redis would keep the value",
-        help: ["ENCODING <key>", "    Return how Redis would keep the value of <key>."],
+        summary: "Returns the encoding that Redis would use for the value",
+        help: ["ENCODING <key>", "    Return the encoding that Redis would use for <key>."],
         run: encoding,
       },
       {
@@ -310,7 +310,7 @@ export const inspectionRows: readonly Command[] = [
         access: "RO",
         since: "4.0.0",
         tips: ["nondeterministic_output"],
-        summary: "Tells how often a key has been accessed at this node lately",
+        summary: "Returns how often a key has been accessed at this node recently",
         help: [
           "FREQ <key>",
           "    Return the access frequency index of the <key> at this node. The returned integer",
@@ -325,7 +325,7 @@ export const inspectionRows: readonly Command[] = [
         keys: KEY_OF_SUBCOMMAND,
         access: "RO",
         tips: ["nondeterministic_output"],
-        summary: "Refused: the times of accesses are not kept",
+        summary: "Refused: access times are not tracked",
         help: ["IDLETIME <key>", "    Refused, as by a Redis that evicts by frequency."],
         run: idleTime,
       },
@@ -336,8 +336,8 @@ export const inspectionRows: readonly Command[] = [
         keys: KEY_OF_SUBCOMMAND,
         access: "RO",
         tips: ["nondeterministic_output"],
-        summary: "Tells how many references Redis would count",
-        help: ["REFCOUNT <key>", "    Return how many references Redis would count."],
+        summary: "Returns the reference count that Redis would report",
+        help: ["REFCOUNT <key>", "    Return the reference count that Redis would report."],
         run: references,
       },
     ]),

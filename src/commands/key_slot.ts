@@ -17,8 +17,8 @@ export function keySlot(key: string): number {
 }
 
 /**
- * Eight bytes at a time: a key may be as long as a value, and byte by byte each step waits for the
- * last.
+ * Slicing-by-8: takes eight bytes a step, since a key may be as long as a value. With one byte a
+ * step, each step would have to wait for the result of the one before.
  */
 function crc16(text: string, from: number, to: number): number {
   let crc = 0;
@@ -50,7 +50,7 @@ const TABLE = Uint16Array.from({ length: 256 }, (_, byte) => {
   return crc;
 });
 
-/** The checksums of each byte followed by N zeros. */
+/** `BEFORE_N`: the checksum of each byte followed by N zero bytes. */
 const BEFORE_1 = withZero(TABLE);
 const BEFORE_2 = withZero(BEFORE_1);
 const BEFORE_3 = withZero(BEFORE_2);

@@ -12,11 +12,14 @@ import { endingView, KEYS_PER_STEP, Slices } from "./slices.ts";
 
 /** Maximum number of keys that one `SCAN` reads. */
 export const SCAN_KEYS_MAX = 10_000;
-/** After this many compared characters `SCAN` ends before the next key. */
+/** Number of compared characters after which `SCAN` examines no further key. */
 const SCAN_COMPARISONS_MAX = 2 ** 20;
 /** Number of characters compared in one step, which takes half a millisecond at most. */
 const COMPARISONS_PER_STEP = 2 ** 15;
-/** Takes some seconds: a pattern that takes longer was made to do so. */
+/**
+ * Number of compared characters after which a request is refused. That takes some seconds, which
+ * only a pattern made for that purpose needs.
+ */
 const COMPARISONS_MAX = 2 ** 30;
 
 const PATTERN_TOO_COSTLY = new CommandError(
@@ -40,8 +43,8 @@ function keys({ keyspace, replyBytesMax }: CommandContext, args: Arguments): Rep
 }
 
 /**
- * Answers from a view of the current keys, while other requests change them. If there are too many
- * such views, the other requests wait.
+ * Answers from a view of the current keys, while other requests may change them. If there are too
+ * many such views, the other requests have to wait.
  */
 function beginKeys({ keyspace, replyBytesMax }: CommandContext, args: Arguments): Slices {
   const pattern = argument(args, 1);
@@ -63,11 +66,11 @@ function* keysInSteps(
   const size = view?.size ?? keyspace.storedSize;
   const found = new EncodedStringsBuilder(replyBytesMax);
   let comparisons = 0;
-  let isDue = 0;
+  let sinceYield = 0;
   for (let position = 0; position < size; position++) {
     const key = view === null ? keyspace.keyAt(position) : view.read()?.key ?? null;
-    if (++isDue === KEYS_PER_STEP) {
-      isDue = 0;
+    if (++sinceYield === KEYS_PER_STEP) {
+      sinceYield = 0;
       found.flatten();
       yield;
     }
@@ -168,7 +171,7 @@ const genericRows = rowsOf("generic", ["keyspace"], [
     flags: [],
     keys: null,
     since: "2.8.0",
-    summary: "Goes through all keys in steps",
+    summary: "Iterates over all keys, some in each call",
     tips: ["nondeterministic_output", "request_policy:special"],
     ...inSteps(scan),
     isLong: true,

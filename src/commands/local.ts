@@ -44,7 +44,7 @@ export interface Client {
   destroy(): void;
 }
 
-/** The slot of the answer among the client's replies. */
+/** The place of the answer among the client's replies. */
 export interface LocalReply {
   protocol: Protocol;
   /** Whether the client has suppressed it. */
@@ -81,19 +81,19 @@ export interface LocalServer {
 export interface SnapshotTaker {
   /** Starts a snapshot. Returns false if one is in progress. */
   take(): boolean;
-  /** `lastMs`: when the last one was taken, or `null`. `timeMs`: the log's time in the newest. */
+  /** `lastMs`: when the last one was taken, or `null`. `timeMs`: the log time of the newest one. */
   report(): { readonly lastMs: number | null; readonly timeMs: number };
 }
 
-/** The server of a row with `isForNodes`: the dispatcher sends it only to nodes. */
+/** The node that serves a row with `isForNodes`. The dispatcher refuses such rows on a proxy. */
 export function nodeOf(ofNode: NodeServer | null): NodeServer {
-  assert(ofNode !== null, "the dispatcher sends rows for nodes only to nodes");
+  assert(ofNode !== null, "the dispatcher calls rows for nodes only on nodes");
   return ofNode;
 }
 
-/** What serves a row with `isForLeader`: the dispatcher sends the others to the leader. */
+/** The node that serves a row with `isForLeader`. On a proxy, the dispatcher routes such rows. */
 export function leaderOf(ofLeader: LeaderServer | null): LeaderServer {
-  assert(ofLeader !== null, "the dispatcher sends leader commands to the leader");
+  assert(ofLeader !== null, "the dispatcher calls rows for the leader only on nodes");
   return ofLeader;
 }
 
@@ -134,9 +134,9 @@ export interface FaultServer {
 export type FaultName = "delay" | "drop" | "isolate" | "pause" | "slow-disk";
 
 export interface LeaderServer {
-  /** `CLUSTER JOIN`, settled when the change is committed, as `CLUSTER FORGET`. */
+  /** `CLUSTER JOIN`. The reply is settled when the change is committed. */
   join(id: string, raftAddress: string, incarnation: string, reply: LocalReply): void;
-  /** @param option as the client wrote it */
+  /** `CLUSTER FORGET`, settled as `join`. @param option as the client wrote it */
   forgetMember(id: string, option: string | undefined, reply: LocalReply): void;
   /** `CLUSTER TRANSFER`, settled when the successor leads. */
   transfer(id: string, reply: LocalReply): void;

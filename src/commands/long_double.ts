@@ -17,10 +17,10 @@ const SIGNIFICAND_BITS = 64;
 const EXPONENT_MIN = -16445;
 /** Finite numbers are below 2^16384. */
 const MAGNITUDE_BITS_MAX = 16384;
-/** Redis parses numbers in a buffer of 5 KiB. */
+/** Maximum length of a text: Redis parses numbers in a buffer of 5 KiB. */
 const TEXT_LENGTH_MAX = 5 * 1024 - 1;
 /**
- * With a larger decimal exponent every text of that length is infinite, or with a smaller one zero.
+ * Above this decimal exponent every text of that length is infinite; below its negative, it is 0.
  */
 const DECIMAL_EXPONENT_MAX = 20_000;
 const FRACTION_DIGITS = 17;
@@ -92,7 +92,7 @@ export function formatLongDouble(number: LongDouble): string {
 function fromDecimal(magnitude: bigint, exponent: number): Finite | null {
   if (exponent > DECIMAL_EXPONENT_MAX || exponent < -DECIMAL_EXPONENT_MAX) return null;
   if (exponent >= 0) return round(magnitude * 10n ** BigInt(exponent), 0, false);
-  // The quotient gets two bits more than are kept; those below count as one sticky bit.
+  // The quotient gets two bits more than are kept. The bits below them count as one sticky bit.
   const divisor = 10n ** BigInt(-exponent);
   const shift = Math.max(0, SIGNIFICAND_BITS + 2 + bitLength(divisor) - bitLength(magnitude));
   const dividend = magnitude << BigInt(shift);
@@ -101,7 +101,7 @@ function fromDecimal(magnitude: bigint, exponent: number): Finite | null {
 
 /** `magnitude · 2^exponent`, rounded. */
 function fromBinary(magnitude: bigint, exponent: number): Finite | null {
-  // Far out of range nothing needs to be computed, which keeps the shifts below small.
+  // A number far out of range is not computed, which keeps the shifts in `round` small.
   const bits = bitLength(magnitude);
   if (bits + exponent > MAGNITUDE_BITS_MAX || bits + exponent < EXPONENT_MIN) return null;
   return round(magnitude, exponent, false);

@@ -46,7 +46,7 @@ function configGet({ config }: LocalServer, _client: Client, args: readonly stri
   return new MapReply([...config].filter(([name]) => globs.some((glob) => glob.matches(name))));
 }
 
-/** Begins a fault of that kind. */
+/** The handler that begins a fault of that kind. */
 function faultOf(kind: FaultName): LocalRun {
   return ({ ofNode }, _client, args) => nodeOf(ofNode).faults.begin(kind, args.slice(2));
 }
@@ -146,7 +146,7 @@ const configSubcommands = subcommandsOf("config", { group: "server", ...ADMIN, s
   {
     name: "set",
     arity: -4,
-    // Not a command for all nodes, as in Redis: the settings that can be set belong to the cluster.
+    // In Redis each node needs its own CONFIG SET. Here the setting belongs to the whole cluster.
     kind: "write",
     summary: "Changes a setting of the cluster: maxmemory",
     help: ["SET <directive> <value>", "    Set the configuration <directive> to <value>."],
@@ -178,10 +178,10 @@ const faultSubcommands = subcommandsOf("fault", { group: "server", ...ADMIN, sin
     name: "drop",
     arity: -3,
     isForNodes: true,
-    summary: "Loses messages at random",
+    summary: "Drops messages at random",
     help: [
       "DROP <percent> [FROM <id>[,<id> ...]] [<ms>]",
-      "    Lose this percentage of the messages from and to these peers, or all.",
+      "    Drop this percentage of the messages from and to these peers, or all.",
     ],
     serve: faultOf("drop"),
   },
@@ -200,10 +200,10 @@ const faultSubcommands = subcommandsOf("fault", { group: "server", ...ADMIN, sin
     name: "isolate",
     arity: -2,
     isForNodes: true,
-    summary: "Loses all messages",
+    summary: "Drops all messages",
     help: [
       "ISOLATE [FROM <id>[,<id> ...]] [IN|OUT|BOTH] [<ms>]",
-      "    Lose all messages from (IN) and to (OUT) these peers, or all.",
+      "    Drop all messages from (IN) and to (OUT) these peers, or all.",
     ],
     serve: faultOf("isolate"),
   },
@@ -211,7 +211,7 @@ const faultSubcommands = subcommandsOf("fault", { group: "server", ...ADMIN, sin
     name: "list",
     arity: 2,
     isForNodes: true,
-    summary: "Returns the faults that are on",
+    summary: "Returns the active faults",
     help: ["LIST", "    Return the active faults."],
     serve: ({ ofNode }) => nodeOf(ofNode).faults.list(),
   },
@@ -219,11 +219,11 @@ const faultSubcommands = subcommandsOf("fault", { group: "server", ...ADMIN, sin
     name: "pause",
     arity: -2,
     isForNodes: true,
-    summary: "Plays dead",
+    summary: "Sends nothing to peers and clients",
     help: [
       "PAUSE [<ms>]",
       "    Be silent on the network: peers and clients get nothing, but FAULT is answered.",
-      "    <ms> is the duration of a fault, also of other kinds; without it, it lasts until healed.",
+      "    <ms> is the duration of any kind of fault; without it a fault lasts until healed.",
     ],
     serve: faultOf("pause"),
   },
@@ -250,7 +250,7 @@ const snapshotSubcommands = subcommandsOf("snapshot", {
     name: "begin",
     arity: 2,
     isForNodes: true,
-    summary: "Holds a snapshot of all that is committed",
+    summary: "Opens a snapshot of all that is committed",
     help: [
       "BEGIN",
       "    Open a snapshot of all that is committed; return its id, entry, term and size.",
@@ -261,7 +261,7 @@ const snapshotSubcommands = subcommandsOf("snapshot", {
     name: "end",
     arity: 3,
     isForNodes: true,
-    summary: "Lets a snapshot go",
+    summary: "Closes a snapshot",
     help: ["END <id>", "    Close it, as the end of the connection does."],
     serve: ({ ofNode }, client, args) => nodeOf(ofNode).endSnapshot(client, argument(args, 2)),
   },

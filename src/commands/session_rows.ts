@@ -18,21 +18,22 @@ export const SESSION_GROUP = "session";
 /** The full name of the command that opens a session. */
 export const SESSION_OPEN = "session|open";
 
-/** The owner of a session that belongs to a proxy itself, and not to a client. */
+/** The kind of owner of a session: a proxy itself, for its own stamps, or a client. */
 export const PROXY = "PROXY";
 const CLIENT = "CLIENT";
 const CLIENT_NAME_MAX = 32;
 
 const TTL_MS_DEFAULT = 10 * 60 * 1000;
 const ID_QUOTED_MAX = 64;
-const INNER = 3;
+/** Index in `ONCE id serial …` of the first argument of the inner request. */
+const INNER_FROM = 3;
 
 const INVALID_TTL = new CommandError(
   `ERR invalid ttl-ms, it must be from 1 to ${SESSION_TTL_MS_MAX}`,
 );
 const INVALID_SERIAL = new CommandError(
   "ERR invalid serial, it must be an integer from 1 to 9007199254740991, " +
-    "with /acked if wanted, an integer from 0 to below the serial",
+    "optionally followed by /acked, an integer from 0 to below the serial",
 );
 
 function close({ sessions }: CommandContext, args: Arguments): Reply {
@@ -59,7 +60,7 @@ function open({ sessions }: CommandContext, args: Arguments): Reply {
   );
 }
 
-/** The owner that follows the time in the log: `PROXY` or `CLIENT`, and the owner's name. */
+/** The owner in a logged `SESSION OPEN`, after the TTL: `PROXY` or `CLIENT`, and its name. */
 function ownerOf(args: Arguments): SessionOwner | null {
   if (args.length <= 3) return NO_OWNER;
   const [, , , kind, name] = args.map(textOf);
@@ -69,9 +70,9 @@ function ownerOf(args: Arguments): SessionOwner | null {
 }
 
 /**
- * `SESSION OPEN` in the form that goes into the log. Only the node of a connection knows its
- * client. Only a proxy, over a connection that is fenced to a leadership, may name another owner:
- * `PROXY` for itself, or `CLIENT` and its name for that client.
+ * `SESSION OPEN` in the form that goes into the log, with the owner, which only the node with the
+ * client's connection knows. Only a proxy, over a connection that is fenced to a leadership, may
+ * name the owner: `PROXY` for itself, or `CLIENT` and a name for one of its clients.
  *
  * @param connection a name that no other connection has
  * @throws {CommandError} if the request names an owner that this client may not name
@@ -104,15 +105,15 @@ export function sessionOpenOf(
 }
 
 /**
- * A serial always gets its first reply, even if that was an error of the command, or that there was
- * no memory for it. So a request and its retry cannot get different results, whichever comes first.
+ * A serial always gets its first reply again, even an error of the command, or `OOM`. So a request
+ * and its retry cannot get different results, whichever is executed first.
  */
 function once(context: CommandContext, args: Arguments): Reply {
   const serial = serialOf(args);
   const session = sessionOf(context, args, serial);
   const kept = session.replies.get(serial);
   if (kept !== undefined) return kept;
-  const [reply = null] = context.executeAll([args.slice(INNER)], checkBrought);
+  const [reply = null] = context.executeAll([args.slice(INNER_FROM)], checkInnerWrite);
   context.sessions.keep(session, serial, reply);
   return reply;
 }
@@ -122,13 +123,13 @@ function* onceInSteps(context: CommandContext, args: Arguments): Generator<void,
   const session = sessionOf(context, args, serial);
   const kept = session.replies.get(serial);
   if (kept !== undefined) return kept;
-  const [reply = null] = yield* context.allInSteps([args.slice(INNER)], checkBrought);
+  const [reply = null] = yield* context.allInSteps([args.slice(INNER_FROM)], checkInnerWrite);
   context.sessions.keep(session, serial, reply);
   return reply;
 }
 
-/** Only writes can be executed exactly once, and sessions are not kept in sessions. */
-function checkBrought({ kind, group, name }: Command): void {
+/** `ONCE` accepts writes only, and of those no commands about sessions. */
+function checkInnerWrite({ kind, group, name }: Command): void {
   if (kind === "write" && group !== SESSION_GROUP) return;
   throw new CommandError(`ERR ONCE takes writes only, and '${name}' is not one it takes`);
 }
@@ -142,7 +143,7 @@ function serialOf(args: Arguments): number {
 }
 
 /**
- * The highest serial up to which all are answered: `acked` in `serial/acked`. Negative if invalid.
+ * `acked` in `serial/acked`: all serials up to it are answered. 0 if absent, negative if invalid.
  */
 function ackedOf(text: string): number {
   const end = serialEnd(text);
@@ -223,7 +224,7 @@ export const sessionRows: readonly Command[] = rowsOf(SESSION_GROUP, ["connectio
     kind: "write",
     flags: ["movablekeys"],
     keys: null,
-    inner: { from: INNER, check: checkBrought },
+    inner: { from: INNER_FROM, check: checkInnerWrite },
     since: "0.1.0",
     summary: "Executes a write, or repeats its reply if the session has executed that serial",
     run: once,

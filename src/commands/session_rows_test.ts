@@ -99,7 +99,7 @@ Deno.test("an unknown or closed session executes nothing", () => {
 
 Deno.test("invalid requests are refused, and use no serial", () => {
   const serial = "-ERR invalid serial, it must be an integer from 1 to 9007199254740991, " +
-    "with /acked if wanted, an integer from 0 to below the serial";
+    "optionally followed by /acked, an integer from 0 to below the serial";
   const ttl = "-ERR invalid ttl-ms, it must be from 1 to 86400000";
   const words = [
     "0",

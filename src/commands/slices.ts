@@ -23,7 +23,7 @@ export class Slices {
     this.isBeside = isBeside;
   }
 
-  /** Does one step. Returns the reply, or an error, after the last one, otherwise `undefined`. */
+  /** Executes one step. Returns the reply or error after the last one, otherwise `undefined`. */
   next(): Reply | undefined {
     try {
       const { done, value } = this.#steps.next();
@@ -33,7 +33,7 @@ export class Slices {
     }
   }
 
-  /** Does all remaining steps. */
+  /** Executes all remaining steps. */
   finish(): Reply {
     for (;;) {
       const reply = this.next();

@@ -20,8 +20,8 @@ import { checkInner } from "./table.ts";
 
 /**
  * What decides the result of a write besides the state and the request. All members of a cluster
- * must use the same rules for the same entry, otherwise their states diverge. So the log has the
- * state machine's version, and the rules of a version never change.
+ * must use the same rules for the same entry, otherwise their states diverge. So the log records
+ * the state machine's version, and the rules of a version never change.
  *
  * A change of a rule, of how memory is counted (`usedBytes`), of what a command does, or a new
  * write requires a new version with its row in `MACHINE_RULES`.
@@ -69,12 +69,12 @@ export const MACHINE_VERSIONS: VersionRange = { oldest: 1, newest: MACHINE_RULES
 
 export interface StateMachineOptions extends Partial<MachineRules> {
   /**
-   * The version at the start. That of a node is 0, and the log raises it.
+   * The version at the start. A node starts with 0, and its log raises it.
    *
    * @default the newest
    */
   readonly version?: number;
-  /** The supported versions; the last one is that of the last rules. @default this build's */
+  /** The supported versions. The newest one has the last of the rules. @default this build's */
   readonly versions?: VersionRange;
   /** The rules of each version, starting with version 1. @default this build's */
   readonly rules?: readonly MachineRules[];
@@ -91,7 +91,7 @@ export interface StateMachineOptions extends Partial<MachineRules> {
    * @default a fixed seed that anybody can know
    */
   readonly hashSeed?: HashSeed;
-  /** The types of values beside strings. @default this build's */
+  /** The types of values besides strings. @default this build's */
   readonly types?: readonly AnyValueType[];
 }
 
@@ -187,7 +187,7 @@ export class StateMachine {
     this.sessions.limits = this.#rules.sessionLimits;
   }
 
-  /** No entry that needs rules comes before the version. */
+  /** Version 0 gets the rules of version 1: no entry that needs rules precedes a version. */
   #rulesOf(version: number): MachineRules {
     const { rules = MACHINE_RULES } = this.#options;
     const row = rules[Math.max(1, version) - 1];
@@ -257,7 +257,7 @@ export class StateMachine {
 
   /**
    * As `execute`, but only begins a request that may take long. Unless it `isBeside`, nothing else
-   * may be executed until its last step, and neither time nor a snapshot may be taken.
+   * may be executed until its last step, time must not advance, and no snapshot may begin.
    */
   begin(
     command: Command,
@@ -271,7 +271,7 @@ export class StateMachine {
     try {
       if (command.kind === "write" && this.#isFull(command)) throw this.#outOfMemory();
       const slices = command.begin(this.#context, args);
-      // The view of the state begins with the first step, which usually is the only one.
+      // The request's view of the state is made in the first step, usually the only one.
       const reply = slices.next();
       return reply === undefined ? slices : reply;
     } catch (error) {

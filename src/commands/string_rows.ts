@@ -228,7 +228,7 @@ export const setRows: readonly Command[] = rowsOf("string", ["string"], [
     accessNote: "RW and ACCESS due to the optional `GET` argument",
     accessOf: (args) => parseStringOptions(args, 3, "set")?.get ? "RW access update" : "OW update",
     since: "1.0.0",
-    summary: "Sets the value of a key, with conditions and a deadline if wanted",
+    summary: "Sets the value of a key, optionally with conditions and a deadline",
     run: set,
   },
   {
@@ -272,7 +272,7 @@ export const setRows: readonly Command[] = rowsOf("string", ["string"], [
     keys: FIRST_KEY,
     access: "RW access update",
     since: "1.0.0",
-    summary: "Sets the value of a key and returns the one before",
+    summary: "Sets the value of a key and returns the old value",
     run: getset,
   },
   {
@@ -366,7 +366,7 @@ function getrange({ keyspace }: CommandContext, args: Arguments): Reply {
   return from > to ? "" : partOf(value, from, to + 1);
 }
 
-/** An index from the start, for one that counts from the end when it is negative. */
+/** The index counted from the start. A negative one counts from the end. */
 function fromStart(index: number, length: number): number {
   return index < 0 ? Math.max(0, length + index) : index;
 }
@@ -402,7 +402,7 @@ export const stringPartRows: readonly Command[] = rowsOf("string", ["string"], [
     keys: FIRST_KEY,
     access: "RW insert",
     since: "2.0.0",
-    summary: "Appends to a string, which is made if needed",
+    summary: "Appends to a string, which is created if needed",
     run: appendTo,
   },
   {
@@ -413,7 +413,7 @@ export const stringPartRows: readonly Command[] = rowsOf("string", ["string"], [
     keys: FIRST_KEY,
     access: "RW update",
     since: "2.2.0",
-    summary: "Overwrites a part of a string, filling up with zero bytes if needed",
+    summary: "Overwrites a part of a string, padded with zero bytes if needed",
     run: setrange,
   },
   { name: "getrange", since: "2.4.0", ...GETRANGE },

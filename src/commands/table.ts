@@ -46,7 +46,7 @@ export const COMMANDS: readonly Command[] = [
   ...sessionRows,
 ].sort((a, b) => a.name < b.name ? -1 : 1);
 
-/** Both spellings that clients use. Other spellings need a conversion. */
+/** The commands by name, in lower and in upper case. Mixed case is converted first. */
 const BY_NAME: ReadonlyMap<string, Command> = new Map(
   COMMANDS.flatMap((command) => [[command.name, command], [command.name.toUpperCase(), command]]),
 );
@@ -90,7 +90,7 @@ export function lookupFullName(name: string): Command | undefined {
   return lookup(name) ?? SUBCOMMANDS.get(name.toLowerCase());
 }
 
-/** The row of a request that was checked before, such as those in the log. */
+/** The row of a request that was checked earlier, such as one from the log. */
 export function rowOf(args: Arguments): Command | undefined {
   const command = lookup(textOf(args[0] ?? ""));
   return command?.subcommands === undefined || args[1] === undefined

@@ -15,8 +15,8 @@ export const sessionMutants: readonly Mutant[] = [
     bug: "a serial that is resent is executed again",
     file: "src/commands/session_rows.ts",
     find: `if (kept !== undefined) return kept;
-  const [reply = null] = context.executeAll([args.slice(INNER)], checkBrought);`,
-    replace: `const [reply = null] = context.executeAll([args.slice(INNER)], checkBrought);
+  const [reply = null] = context.executeAll([args.slice(INNER_FROM)], checkInnerWrite);`,
+    replace: `const [reply = null] = context.executeAll([args.slice(INNER_FROM)], checkInnerWrite);
   if (kept !== undefined) return kept;`,
     killers: [ROWS],
     simulation: true,
@@ -26,14 +26,14 @@ export const sessionMutants: readonly Mutant[] = [
     bug: "a request of an expired session is executed, perhaps for the second time",
     file: "src/commands/session_rows.ts",
     find:
-      "const session = sessionOf(context, args, serial);\n  const kept = session.replies.get(serial);\n  if (kept !== undefined) return kept;\n  const [reply = null] = context.executeAll([args.slice(INNER)], checkBrought);\n",
+      "const session = sessionOf(context, args, serial);\n  const kept = session.replies.get(serial);\n  if (kept !== undefined) return kept;\n  const [reply = null] = context.executeAll([args.slice(INNER_FROM)], checkInnerWrite);\n",
     replace: `if (context.sessions.find(argument(args, 1)) === undefined) {
-    context.executeAll([args.slice(INNER)], checkBrought);
+    context.executeAll([args.slice(INNER_FROM)], checkInnerWrite);
   }
   const session = sessionOf(context, args, serial);
   const kept = session.replies.get(serial);
   if (kept !== undefined) return kept;
-  const [reply = null] = context.executeAll([args.slice(INNER)], checkBrought);
+  const [reply = null] = context.executeAll([args.slice(INNER_FROM)], checkInnerWrite);
 `,
     killers: [ROWS],
   },
