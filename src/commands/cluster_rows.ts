@@ -245,7 +245,7 @@ export const clusterRows: readonly Command[] = rowsOf("cluster", [], [{
       name: "role",
       arity: 2,
       since: "0.1.0",
-      summary: "Returns a node's id, role, term, leader and indexes, or a proxy's view of all nodes",
+      summary: "Returns a node's id, role, term, leader and indexes; a proxy's view of all nodes",
       help: [
         "ROLE",
         "    Return id, role, term, leader and indexes; on a proxy its view of all nodes.",

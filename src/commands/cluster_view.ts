@@ -81,9 +81,9 @@ function isKnown(node: ClusterNode): node is KnownNode {
 }
 
 /**
- * The servers with known addresses, the last known leader first. Members that this node cannot reach
- * are listed too: a client that gets an empty list forgets all nodes, and one that finds a dead node
- * asks another.
+ * The servers with known addresses, the last known leader first. Members that this node cannot
+ * reach are listed too: a client that gets an empty list forgets all nodes, and one that finds a
+ * dead node asks another.
  */
 function mastersFirst({ nodes, masterId }: ClusterView): KnownNode[] {
   const master = nodes.find(({ id }) => id === masterId);

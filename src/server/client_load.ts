@@ -1,6 +1,6 @@
 import type { Cancel, Clock } from "../platform/clock.ts";
 
-/** Bytes of requests that each client may have in flight, however many the others have. */
+/** Bytes of requests in flight below which a client is read however many the others have. */
 const FREE_BYTES = 16 * 1024;
 /** How long in ms a client may take to finish its request while others wait for it. */
 const TURN_MS_MAX = 10_000;
@@ -26,14 +26,15 @@ export interface ClientLoadOptions {
 }
 
 /**
- * The requests in flight and unread replies of all clients of a process together. When requests
- * exceed their bound, clients with more than a few bytes in flight are not read until others are
- * answered. They resume in the order in which they stopped.
+ * Back-pressure of all clients of a process together: counts the bytes of their requests in flight
+ * and of their unread replies. When the requests exceed their bound, clients with more than a few
+ * bytes in flight are not read until others are answered. They resume in the order in which they
+ * stopped.
  */
 export class ClientLoad {
   /** Bytes of complete requests that are not answered. */
   unansweredBytes = 0;
-  /** Bytes of incomplete requests, and of those waiting behind others to be decoded. */
+  /** Bytes received and not decoded yet: of incomplete requests, and of complete ones that wait. */
   partialBytes = 0;
   /** Bytes of replies that clients have not taken. */
   outputBytes = 0;
@@ -80,7 +81,7 @@ export class ClientLoad {
     });
   }
 
-  /** Takes note that the client has finished a request. */
+  /** Notes that the client has sent a complete request. */
   noteFinished(client: LoadingClient): void {
     if (client === this.#turn) this.#endTurn();
   }
@@ -102,7 +103,7 @@ export class ClientLoad {
   }
 
   #wake(): void {
-    // Each client once: one that has to wait again is put after the others.
+    // Each client is tried once: one that has to wait again is queued after the others.
     for (let left = this.#waiting.size; left > 0; left--) {
       const isFull = this.#isFull;
       if (isFull && !this.#mayTakeTurn) return;
@@ -115,7 +116,7 @@ export class ClientLoad {
   }
 
   /**
-   * Whether incomplete requests are what fills the bound, so that one client must finish its own.
+   * Whether mostly incomplete requests fill the bound, so that one client must finish its own.
    */
   get #mayTakeTurn(): boolean {
     return this.#turn === null && !this.#options.isFull() &&
@@ -137,7 +138,7 @@ export class ClientLoad {
   }
 }
 
-/** Bytes of a request from which reading and executing it keeps the event loop busy for long. */
+/** Bytes from which on reading and executing a request keeps the event loop busy for long. */
 const LARGE_BYTES = 2 * 1024 * 1024;
 
 /**

@@ -80,7 +80,7 @@ export class ClientPause {
     this.#held = this.#held.filter((request) => request.connection !== connection);
   }
 
-  /** Waits until the pause is over, in steps: a timer has a longest time, a pause does not. */
+  /** Waits until the pause is over. A long pause needs several timers: each has a maximum time. */
   #await(): void {
     this.#cancel?.();
     const leftMs = this.#untilMs - this.#clock.monotonicMs();
@@ -91,5 +91,5 @@ export class ClientPause {
   }
 }
 
-/** Longest time of a single timer. */
+/** Maximum time in ms of a single timer. */
 const TIMER_MS_MAX = 60 * 60 * 1000;

@@ -39,7 +39,7 @@ export function clientAddressText(address: Address | null): string {
   return address === null ? "" : formatAddress(address);
 }
 
-/** Maximum number of subscribers: a change is pushed to all of them in one go. */
+/** Maximum number of subscribers: one turn of the event loop pushes a change to all of them. */
 export const SUBSCRIBERS_MAX = 1_024;
 
 /** A connection that gets the node's state pushed. */
@@ -81,7 +81,7 @@ export class StateSubscribers {
     this.#cancelWatch = null;
   }
 
-  /** Whether the connection cannot be added, since there are as many others as there may be. */
+  /** Whether the connection cannot be added, since the maximum number of others is reached. */
   isFullFor(connection: SubscribedConnection): boolean {
     return this.#timers.size >= SUBSCRIBERS_MAX && !this.#timers.has(connection);
   }
@@ -92,7 +92,7 @@ export class StateSubscribers {
   }
 
   #push(connection: SubscribedConnection, state = this.#state()): void {
-    if (connection.protocol !== 3) return this.remove(connection); // it has said HELLO 2
+    if (connection.protocol !== 3) return this.remove(connection); // it has sent HELLO 2
     connection.push(state);
   }
 
@@ -128,12 +128,12 @@ function statePush(report: StateReport, { keyspace, memoryBytesMax }: StateMachi
   ]);
 }
 
-/** What an id may be, as for `--id`. */
+/** The form of an id, as for `--id`. */
 const ID = /^[A-Za-z0-9_.-]{1,64}$/;
 
-const INVALID_ID = new CommandError("ERR the id is not one that a node can have");
+const INVALID_ID = new CommandError("ERR invalid node id");
 const INVALID_ADDRESS = new CommandError("ERR the address is not <host>:<raft-port>");
-const INVALID_INCARNATION = new CommandError("ERR the incarnation is not one");
+const INVALID_INCARNATION = new CommandError("ERR invalid incarnation");
 
 type Settle = (reply: Reply) => void;
 
@@ -190,19 +190,19 @@ export function watchState(
   intervalMs: number,
 ): Reply {
   if (connection.protocol !== 3) {
-    throw new CommandError("ERR CLUSTER WATCH needs RESP3, say HELLO 3 first");
+    throw new CommandError("ERR CLUSTER WATCH needs RESP3, send HELLO 3 first");
   }
   if (!Number.isInteger(intervalMs) || intervalMs < 10 || intervalMs > 60_000) {
-    throw new CommandError("ERR the interval is from 10 to 60000 milliseconds");
+    throw new CommandError("ERR the interval must be from 10 to 60000 milliseconds");
   }
   if (subscribers.isFullFor(connection)) {
-    throw new CommandError(`ERR too many connections watch, more than ${SUBSCRIBERS_MAX}`);
+    throw new CommandError(`ERR too many connections watch, the maximum is ${SUBSCRIBERS_MAX}`);
   }
   subscribers.add(connection, intervalMs);
   return OK;
 }
 
-/** `CLUSTER FENCE`: takes data commands only while this node leads in that term. */
+/** `CLUSTER FENCE`: accepts data commands only while this node leads in that term. */
 export function fence(node: Node, state: ClientState, term: number): Reply {
   if (!Number.isSafeInteger(term) || term < 0) {
     throw new CommandError("ERR the term is not an integer");

@@ -11,24 +11,30 @@ import type { ClientLimits } from "./limits.ts";
 import { PendingReply, type ReplyingConnection, ReplyQueue } from "./pending_reply.ts";
 import { ReplyOutput, SlowReader } from "./reply_output.ts";
 
-/** Time in ms after which a client whose requests arrived together lets others have a turn. */
+/** Time in ms after which decoding one client's requests yields to the event loop. */
 const DECODE_MS_MAX = 5;
 /** Number of requests after which the clock is read. */
-const REQUESTS_PER_LOOK = 8;
-/** Bytes of replies that wait, above which the clock is read after each request. */
-const REPLY_BYTES_PER_LOOK = 64 * 1024;
+const REQUESTS_PER_CLOCK_READ = 8;
+/** Bytes of waiting replies above which the clock is read after each request. */
+const REPLY_BYTES_PER_CLOCK_READ = 64 * 1024;
 
-/** Maximum bytes buffered of a client whose requests wait for their turn. */
-const RESTING_BYTES_MAX = 1024 * 1024;
-/** Maximum bytes buffered of a client that waits without a bound, beyond its requests in flight. */
+/** Bytes buffered of a client that has yielded, above which its socket is paused. */
+const YIELDING_BYTES_MAX = 1024 * 1024;
+/**
+ * Bytes buffered of a client that waits without a bound, beyond its requests in flight, above which
+ * it is disconnected.
+ */
 const PROBED_BYTES_MAX = 16 * 1024 * 1024;
-/** How long in ms an unbounded wait goes on after the client has closed its side. */
+/** Time in ms for which an unbounded wait continues after the client has closed its side. */
 const ENDED_WAIT_MS = 1_000;
 /** Interval in ms at which a paused client that waits without a bound is read: it may be gone. */
 const PROBE_MS = 5_000;
-/** How long in ms the client of a closing connection may take to read its last replies. */
+/** Idle time in ms after which a closing connection is destroyed, read or not. */
 const LINGER_MS = 10_000;
-/** Bytes of replies that wait behind an open one, above which they count at the end of the turn. */
+/**
+ * Bytes of settled replies that wait for an earlier one, above which they are reported to the load at
+ * the end of the turn.
+ */
 const UNCOUNTED_BYTES_MAX = 256 * 1024;
 
 /** What a connection needs of the listener that accepted it. */
@@ -36,7 +42,7 @@ export interface ConnectionOwner {
   readonly limits: ClientLimits;
   readonly clock: Clock;
   readonly fairness: FairReading;
-  /** Bytes of all connections together. */
+  /** Bytes received and sent on all connections together. */
   readonly totals: { inputBytes: number; outputBytes: number };
   readonly load: ClientLoad;
   readonly largeRequests: LargeRequests;
@@ -71,7 +77,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
   libraryName = "";
   libraryVersion = "";
   lastCommand = "NULL";
-  /** Set by `CLIENT REPLY`; `skip` leaves out the next reply. */
+  /** Set by `CLIENT REPLY`; `skip` suppresses the next reply. */
   replyMode: "on" | "off" | "skip" = "on";
   /** Whether it is between a refused `MULTI` and its `EXEC` or `DISCARD`. */
   isInRefusedTransaction = false;
@@ -79,7 +85,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
   lastReadMs: number;
   /** Whether one of its requests may have waited without a bound. */
   mayWait = false;
-  /** Whether it gets pushes, so that it need not send anything itself. */
+  /** Whether it gets pushes, so that it is not idle even if it sends nothing. */
   isWatching = false;
   /** Whether it gets its replies even while the listener is silent. */
   isSpared = false;
@@ -90,7 +96,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
   readonly #replies = new ReplyQueue();
   /** Bytes of requests that are not answered. */
   #requestBytes = 0;
-  /** Last reported to the load: bytes not decoded, and bytes that the client has not taken. */
+  /** The bytes last reported to the load: not decoded yet, and not read by the client yet. */
   #knownPending = 0;
   #knownOutput = 0;
   readonly #output: ReplyOutput;
@@ -101,8 +107,8 @@ export class Connection implements LoadingClient, ReplyingConnection {
   #isDirty = false;
   #isSending = false;
   #isPaused = false;
-  #isResting = false;
-  /** Whether the client has closed its side while its requests wait for their turn. */
+  #isYielding = false;
+  /** Whether the client has closed its side while its requests wait to be decoded. */
   #isEndDue = false;
   #isEnding = false;
   #isClosed = false;
@@ -152,7 +158,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
     return this.#isClosed;
   }
 
-  /** Bytes held for the client above which it is checked for reading. */
+  /** Bytes of unread replies above which the client is disconnected unless it reads some. */
   get outputBytesMax(): number {
     return this.#owner.limits.outputBytesMax;
   }
@@ -201,7 +207,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
    * their answers, unless they may wait without a bound.
    */
   #ended(): void {
-    if (this.#isResting) {
+    if (this.#isYielding) {
       this.#isEndDue = true;
       return;
     }
@@ -227,7 +233,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
     this.#closed();
   }
 
-  /** Takes note that a reply has its text. Called by `PendingReply`. */
+  /** Notes that a reply is settled. Called by `PendingReply`. */
   noteSettled(reply: PendingReply): void {
     if (this.#isClosed) return;
     this.#requestBytes -= reply.requestBytes;
@@ -235,7 +241,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
     this.#owner.largeRequests.note(reply, 0);
     this.#replies.settledBytes += reply.bytes;
     const { settledBytes, first } = this.#replies;
-    // Without a flush, replies that wait behind an open one would not be counted.
+    // Without a flush, replies that wait for an earlier one would not be counted.
     if (reply === first || settledBytes > UNCOUNTED_BYTES_MAX) this.#markDirty();
     if (reply !== first && settledBytes > this.#owner.limits.outputBytesMax) {
       this.#slowReader.check();
@@ -276,7 +282,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
     this.#resumeWhenRelieved();
   }
 
-  /** The socket has taken what it was given at once, and will not report that it has drained. */
+  /** Sends more in the next turn: the socket took everything at once, so it emits no `drain`. */
   #goOnSending(): void {
     if (this.#isSending) return;
     this.#isSending = true;
@@ -332,8 +338,8 @@ export class Connection implements LoadingClient, ReplyingConnection {
       this.#owner.totals.inputBytes += chunk.length;
       this.#decoder.push(chunk);
       if (this.#isProbing) this.#probed();
-      else if (!this.#isResting) this.#decode();
-      else if (this.#decoder.pendingBytes > RESTING_BYTES_MAX) this.#pause();
+      else if (!this.#isYielding) this.#decode();
+      else if (this.#decoder.pendingBytes > YIELDING_BYTES_MAX) this.#pause();
       this.#reportPending();
     } catch (error) {
       this.fail(error);
@@ -346,7 +352,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
     const window = this.#output.room > 0 ? this.#window : 0;
     for (let count = 1; !this.#isEnding && !this.#isClosed; count++) {
       if (this.outstanding >= window) return this.#pause();
-      if (this.#hasDecodedForLong(count)) return this.#rest();
+      if (this.#hasDecodedForLong(count)) return this.#yield();
       if (this.#hasTooManyBytes()) return this.#pause();
       const goesOn = this.#owner.isForwarding ? this.#forwardNext() : this.#takeNext();
       if (!goesOn) return;
@@ -405,24 +411,24 @@ export class Connection implements LoadingClient, ReplyingConnection {
   }
 
   #hasDecodedForLong(count: number): boolean {
-    const isLookDue = count % REQUESTS_PER_LOOK === 0 ||
-      (count > 1 && this.#replies.settledBytes > REPLY_BYTES_PER_LOOK);
-    return isLookDue && this.#owner.clock.monotonicMs() - this.lastReadMs > DECODE_MS_MAX;
+    const isReadDue = count % REQUESTS_PER_CLOCK_READ === 0 ||
+      (count > 1 && this.#replies.settledBytes > REPLY_BYTES_PER_CLOCK_READ);
+    return isReadDue && this.#owner.clock.monotonicMs() - this.lastReadMs > DECODE_MS_MAX;
   }
 
   /**
-   * Yields to the event loop; decoded and buffered requests wait. The socket is not paused for it:
+   * Yields to the event loop; the requests that are buffered wait. The socket is not paused for it:
    * Deno 2.6 mixes up the data it reads when a socket is resumed so soon.
    */
-  #rest(): void {
-    this.#isResting = true;
+  #yield(): void {
+    this.#isYielding = true;
     this.#owner.clock.after(0, () => {
-      this.#isResting = false;
-      this.#guard(() => this.#goOnAfterRest());
+      this.#isYielding = false;
+      this.#guard(() => this.#resumeAfterYield());
     });
   }
 
-  #goOnAfterRest(): void {
+  #resumeAfterYield(): void {
     if (this.#isEnding || this.#isClosed) return;
     if (this.#isPaused) return this.#resumeWhenRelieved();
     this.#decode();
@@ -431,7 +437,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
   }
 
   #endIfDue(): void {
-    if (!this.#isEndDue || this.#isResting) return;
+    if (!this.#isEndDue || this.#isYielding) return;
     if (!this.#isPaused || this.#isWaiting) this.#ended();
   }
 
@@ -441,7 +447,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
     if (this.#cancelProbe === null && this.#isWaiting) this.#probeLater();
   }
 
-  /** Reads on now and then, since only reading shows that a client is gone. */
+  /** Reads from time to time during a pause, since only reading shows that a client is gone. */
   #probeLater(): void {
     this.#cancelProbe = this.#owner.clock.after(PROBE_MS, () => {
       this.#cancelProbe = null;
@@ -456,12 +462,12 @@ export class Connection implements LoadingClient, ReplyingConnection {
     this.#isProbing = false;
     this.#socket.pause();
     if (this.#decoder.pendingBytes <= PROBED_BYTES_MAX) return;
-    this.#owner.logProtocolError(this, "sends on and on while its own request waits without end");
+    this.#owner.logProtocolError(this, "keeps sending while its own request waits without a bound");
     this.destroy();
   }
 
   #resumeWhenRelieved(): void {
-    if (!this.#isPaused || this.#isResting || this.#isEnding || this.#isClosed) return;
+    if (!this.#isPaused || this.#isYielding || this.#isEnding || this.#isClosed) return;
     if (this.outstanding > this.#window / 2 || this.#output.room <= 0) return;
     const { load, limits } = this.#owner;
     if (this.#requestBytes > limits.pipelineBytesMax / 2 || load.isWaiting(this)) return;
@@ -472,7 +478,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
     this.#endIfDue();
   }
 
-  /** Reads on: there is room again for the requests of all clients, or it is this one's turn. */
+  /** Resumes reading: there is room for the requests of all clients, or it is this one's turn. */
   goOn(): void {
     this.#guard(() => this.#resumeWhenRelieved());
   }

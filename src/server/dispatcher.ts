@@ -9,10 +9,11 @@ import type { Connection } from "./connection.ts";
 import type { PendingReply } from "./pending_reply.ts";
 
 /**
- * The one way of a request through a node or a proxy: its row is found and its arity checked, it
- * waits while clients are paused, and then it is served here or routed. Node and proxy say how.
+ * The path of every request through a node or a proxy: its row is looked up and its arity checked,
+ * it waits while clients are paused, and then it is served here or routed. Node and proxy implement
+ * the steps that differ.
  *
- * `Request` is what a request is on this way: its arguments at a node, at a proxy its text.
+ * `Request` is the form of a request: its arguments at a node, its text at a proxy.
  */
 export abstract class Dispatcher<Request> {
   readonly clock: Clock;
@@ -23,15 +24,15 @@ export abstract class Dispatcher<Request> {
     this.pause = new ClientPause(clock);
   }
 
-  /** What local commands are given. */
+  /** The server that is passed to local commands. */
   protected abstract readonly local: LocalServer;
-  /** The row. @throws {CommandError} when the request is wrong */
+  /** The row of the request. @throws {CommandError} when the request is invalid */
   protected abstract rowOf(request: Request): Command;
-  /** As the client wrote it. */
+  /** The command's name as the client wrote it. */
   protected abstract nameOf(request: Request): string;
-  /** As text, however long they are. */
+  /** The arguments as text, however long they are. */
   protected abstract argsOf(request: Request): readonly string[];
-  /** Passes on what is not served here. @throws {CommandError} when it is refused */
+  /** Passes on a request that is not served here. @throws {CommandError} when it is refused */
   protected abstract route(
     connection: Connection,
     command: Command,
@@ -39,7 +40,7 @@ export abstract class Dispatcher<Request> {
     reply: PendingReply,
   ): void;
 
-  /** A local command was served, which may have changed the connection's protocol. */
+  /** Called after a local command, which may have changed the connection's protocol. */
   protected served(_connection: Connection): void {}
 
   /** Answers a request, now or later. */
@@ -102,7 +103,7 @@ const MULTI_REFUSED = new ErrorReply(
   "ERR transactions are not supported: nothing is executed until EXEC or DISCARD",
 );
 const NOT_EXECUTED = new ErrorReply(
-  "ERR not executed: the MULTI before it was refused; EXEC or DISCARD ends that",
+  "ERR not executed: MULTI was refused; send EXEC or DISCARD to continue",
 );
 const ABORTED = new ErrorReply("EXECABORT Transaction discarded because of previous errors.");
 

@@ -26,7 +26,7 @@ const DIRECTIONS: ReadonlyMap<string, Direction> = new Map<string, Direction>([
 /** A fault that a client requests. */
 export interface FaultRequest {
   readonly fault: Fault;
-  /** `null`: until it is healed. */
+  /** `null`: the fault lasts until it is healed. */
   readonly durationMs: number | null;
 }
 
@@ -96,7 +96,7 @@ class Words {
     return this.#number("the duration", 1, FAULT_DURATION_MS_MAX);
   }
 
-  /** Refuses words that are left. */
+  /** @throws {CommandError} when words are left */
   end(): void {
     const [word] = this.#words;
     if (word === undefined) return;
@@ -162,12 +162,12 @@ export interface PeerList {
 
 /** `FAULT …` on a node. */
 export class FaultCommands implements FaultServer {
-  readonly #given: FaultTools | null;
+  readonly #allowedTools: FaultTools | null;
   readonly #node: PeerList;
 
   /** @param tools `null`: faults are not allowed */
   constructor(tools: FaultTools | null, node: PeerList) {
-    this.#given = tools;
+    this.#allowedTools = tools;
     this.#node = node;
   }
 
@@ -195,7 +195,7 @@ export class FaultCommands implements FaultServer {
   }
 
   #tools(): FaultTools {
-    if (this.#given === null) throw NOT_ALLOWED;
-    return this.#given;
+    if (this.#allowedTools === null) throw NOT_ALLOWED;
+    return this.#allowedTools;
   }
 }

@@ -39,7 +39,7 @@ export function infoText(sections: readonly InfoSection[], wanted: readonly stri
  */
 export type ServerMode = "cluster" | "standalone";
 
-/** Counts that a node and a proxy take in their own ways. */
+/** Counts that a node and a proxy obtain in different ways. */
 export interface OwnCounts {
   /** Number of requests that wait for other nodes (`WAIT`). */
   readonly blockedClients: number;
@@ -50,7 +50,7 @@ export interface OwnCounts {
   readonly dataBytes: number;
   /** Bound of the state's bytes above which writes are refused; 0 while it is unknown. */
   readonly maxmemory: number;
-  /** Bytes of short keys and values outside of the heap. */
+  /** Bytes of short keys and values outside V8's heap. */
   readonly arenaBytes: number;
 }
 
@@ -193,7 +193,7 @@ export interface NodeInfoSources {
 /** `INFO` of a node, in Redis's sections and names where they fit, and a section of its own. */
 export function nodeInfo(sources: NodeInfoSources, wanted: readonly string[]): string {
   const report = sources.node.report();
-  // As in Redis, keys count that are due and not removed yet: to leave them out takes too long.
+  // As in Redis, expired keys count until they are removed: leaving them out would take too long.
   const { storedSize, volatileSize } = sources.machine.keyspace;
   return infoText([
     ...processSections(

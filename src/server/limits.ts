@@ -1,4 +1,4 @@
-/** The version of Redis whose commands and replies Regent has. Clients derive features from it. */
+/** The version of Redis that Regent imitates. Clients derive the available features from it. */
 export const REDIS_VERSION = "7.0.15";
 
 export const REGENT_VERSION = "0.1.0";
@@ -10,8 +10,8 @@ export interface ClientLimits {
   /** Maximum number of connections. @default 10000 */
   readonly clientsMax: number;
   /**
-   * Maximum bytes of one argument. The default gets through at the default election timeout, on two
-   * shared cores.
+   * Maximum bytes of one argument. A write of the default size causes no election at the default
+   * election timeout, measured on two shared cores.
    *
    * @default 8 MiB
    */
@@ -21,8 +21,8 @@ export interface ClientLimits {
   /** Maximum number of arguments of one request. @default 131072 */
   readonly argumentsMax: number;
   /**
-   * Maximum number of unanswered requests of one connection, above which its socket is not read.
-   * Fewer where replies are large.
+   * Maximum number of unanswered requests of one connection, at which its socket is not read. While
+   * replies are large, the number is lower.
    *
    * @default 10000
    */
@@ -36,7 +36,12 @@ export interface ClientLimits {
   readonly outputBytesMax: number;
   /** Bytes of unanswered requests of one connection, above which it is not read. @default 16 MiB */
   readonly pipelineBytesMax: number;
-  /** The same of all connections; clients with small requests are still read. @default 64 MiB */
+  /**
+   * Bytes of unanswered requests of all connections, above which only clients with few bytes in
+   * flight are read.
+   *
+   * @default 64 MiB
+   */
   readonly inFlightBytesMax: number;
   /**
    * Bytes of replies held for all clients, above which the one with most is disconnected.

@@ -18,7 +18,7 @@ import { Rates } from "./rates.ts";
 export interface RequestHandler {
   handle(connection: Connection, args: Arguments, reply: PendingReply): void;
   /**
-   * Takes the bytes of the largest request that is nearly read or not answered; 0 if none is large.
+   * Gets the bytes of the largest request that is nearly read or not answered; 0 if none is large.
    */
   noteLargest?(bytes: number): void;
   forget(connection: Connection): void;
@@ -52,7 +52,7 @@ export async function listen(options: ListenOptions): Promise<RespListener> {
     ...options,
     allowHalfOpen: true,
     areDescriptorsOut,
-    looksEachTime: false, // a refused client shows it, see `suspect`
+    looksEachTime: false, // `suspect` is called when a client is refused
   });
   return new RespListener(acceptor, options);
 }
@@ -68,7 +68,7 @@ export class RespListener implements ConnectionOwner {
   readonly connections = new Map<number, Connection>();
   /** Totals since the start, for `INFO`. */
   readonly totals = { connections: 0, requests: 0, rejected: 0, inputBytes: 0, outputBytes: 0 };
-  /** The same per second. */
+  /** The totals' growth per second. */
   readonly rates: Rates;
 
   isSilent = false;
@@ -124,7 +124,7 @@ export class RespListener implements ConnectionOwner {
     for (const connection of [...this.connections.values()]) connection.destroy();
   }
 
-  /** While silent, clients are accepted and read, and get nothing. */
+  /** While silent, clients are accepted and read, but nothing is sent to them. */
   silence(isSilent: boolean): void {
     this.isSilent = isSilent;
     if (isSilent) return;

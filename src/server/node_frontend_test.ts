@@ -256,7 +256,7 @@ Deno.test("CLUSTER FENCE and CLUSTER WATCH refuse invalid requests", async () =>
     assertEquals(ask("SET", "k", "1"), "+OK\r\n", "there is no fence");
     assertEquals(
       ask("CLUSTER", "WATCH", "100"),
-      "-ERR CLUSTER WATCH needs RESP3, say HELLO 3 first\r\n",
+      "-ERR CLUSTER WATCH needs RESP3, send HELLO 3 first\r\n",
     );
   });
 });

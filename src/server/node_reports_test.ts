@@ -199,8 +199,8 @@ Deno.test("CLUSTER WATCH takes an interval that is bounded, and a bounded number
     const reply = replyOf(() => watchState(subscribers, connection, intervalMs));
     return reply instanceof ErrorReply ? reply.text : "OK";
   };
-  const range = "ERR the interval is from 10 to 60000 milliseconds";
-  assertEquals(watch(2, 100), "ERR CLUSTER WATCH needs RESP3, say HELLO 3 first");
+  const range = "ERR the interval must be from 10 to 60000 milliseconds";
+  assertEquals(watch(2, 100), "ERR CLUSTER WATCH needs RESP3, send HELLO 3 first");
   for (const wrong of [9, 60_001, 10.5, NaN]) assertEquals(watch(3, wrong), range);
   for (const right of [10, 60_000]) assertEquals(watch(3, right), "OK");
   for (let count = 2; count < SUBSCRIBERS_MAX; count++) assertEquals(watch(3, 1_000), "OK");

@@ -15,7 +15,7 @@ export interface SilentListener {
 }
 
 /**
- * Stands before the frontend of a node that can play dead (`FAULT PAUSE`). During the pause,
+ * Wraps the frontend of a node that can be made to look stopped (`FAULT PAUSE`). During the pause,
  * requests are held, as the kernel holds them for a stopped process, and nothing is sent. `FAULT`
  * itself is executed and answered.
  */

@@ -18,9 +18,9 @@ export interface ReplyingConnection {
   readonly outputBytesMax: number;
   /** Set when one of its requests may wait without a bound. */
   mayWait: boolean;
-  /** Takes note that a reply has its text. */
+  /** Notes that a reply is settled. */
   noteSettled(reply: PendingReply): void;
-  /** Ends the connection, since serving a request failed through a fault of ours. */
+  /** Ends the connection, since serving a request failed: a bug in Regent. */
   fail(error: unknown): void;
 }
 
@@ -34,13 +34,13 @@ export class PendingReply {
   protocol: Protocol;
   list: object | null = null;
   next: PendingReply | null = null;
-  /** Length of the request. */
+  /** Length of the request in bytes. */
   requestBytes = 0;
   /** The encoded answer, or its beginning; `null` while it is open. */
   text: string | null = null;
-  /** Length of the answer; no less than that, while it is not encoded as a whole. */
+  /** Length of the answer in bytes; an upper bound while it is not encoded as a whole. */
   bytes = 0;
-  /** Whether the client does not want it. It is settled as any other, with an empty text. */
+  /** Whether the client has suppressed it. It is settled as any other, with an empty text. */
   isMuted = false;
 
   #gone: (() => void) | null = null;
@@ -126,7 +126,7 @@ export class PendingReply {
   /**
    * Hands the settled answer, or the next pieces of it, to the output.
    *
-   * @param room no piece is handed over after these many bytes
+   * @param room number of bytes after which no further piece is handed over
    * @returns the bytes handed over
    */
   handOver(output: Pick<ReplyOutput, "add">, room: number): number {
@@ -154,12 +154,12 @@ export class PendingReply {
     this.bytes += text.length;
   }
 
-  /** Ends the connection, since the request cannot be answered through a fault of ours. */
+  /** Ends the connection, since the request cannot be answered: a bug in Regent. */
   fail(error: unknown): void {
     this.connection.fail(error);
   }
 
-  /** Runs something for this request. An exception in it ends the connection, and nothing else. */
+  /** Runs a function for this request. If it throws, only this connection ends. */
   guard(run: () => void): void {
     try {
       run();
@@ -193,7 +193,8 @@ function isShort(reply: Reply): boolean {
 }
 
 /**
- * Bytes that the replies to all requests which are read at once may take, by the recent average.
+ * Bytes that the replies to a connection's unanswered requests may take, estimated from the recent
+ * size of a reply. They decide how many requests are read ahead.
  */
 const REPLIES_BYTES = 64 * 1024 * 1024;
 /** Assumed bytes of a reply before the first one is known. */
@@ -207,7 +208,8 @@ export class ReplyQueue {
   /** Bytes of replies that are settled and not handed to the output yet. */
   settledBytes = 0;
   /**
-   * Recent size of a reply: rises to a larger one at once, falls by an eighth of the difference.
+   * Recent size of a reply in bytes. A larger reply raises it to its own size; a smaller one lowers
+   * it by an eighth of the difference.
    */
   #replyBytes = REPLY_BYTES_FIRST;
 
@@ -225,7 +227,7 @@ export class ReplyQueue {
     return first !== null && first.text !== null;
   }
 
-  /** Whether one of them may stay open for as long as the client wants. */
+  /** Whether one of them is open, and may stay open without a bound. */
   get isWaiting(): boolean {
     for (const reply of this.#replies) {
       if (reply.isWaiting) return true;
@@ -275,7 +277,7 @@ export class ReplyQueue {
     return Math.min(pipelineMax, Math.max(WINDOW_MIN, fitting));
   }
 
-  /** The client is gone, and with it all replies. */
+  /** Drops all replies, since the client is gone. */
   close(): void {
     for (const reply of this.#replies.drain()) reply.cancel();
   }

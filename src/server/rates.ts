@@ -1,4 +1,4 @@
-/** Totals since the process started. */
+/** Totals since the process started; or, as the result of `Rates.get`, rates per second. */
 export interface Counted {
   readonly requests: number;
   readonly inputBytes: number;
@@ -9,7 +9,7 @@ interface Sample extends Counted {
   readonly atMs: number;
 }
 
-/** Minimum interval between two samples. */
+/** Minimum interval in ms between two samples. */
 const SAMPLE_MS = 100;
 /** Number of samples that a rate covers, as in Redis. */
 const SAMPLES = 16;

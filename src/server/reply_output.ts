@@ -2,18 +2,18 @@ import { type ByteString, writeByteString } from "../base/byte_string.ts";
 import type { Cancel, Clock } from "../platform/clock.ts";
 import type { Socket } from "../platform/sockets.ts";
 
-/** Time in ms after which a client is disconnected that has too much to read and takes nothing. */
+/** Time in ms after which a client with too many unread bytes is disconnected if it reads none. */
 const STALL_MS = 5_000;
 
-/** Factor of the bound of unread bytes at which a client is disconnected even while it reads. */
+/** Multiple of the bound of unread bytes above which a client is disconnected even if it reads. */
 const HARD_FACTOR = 4;
 
 export interface SlowReaderOptions {
   readonly clock: Clock;
   readonly outputBytesMax: number;
-  /** Bytes of replies that the client has not taken. */
+  /** Bytes of replies that the client has not read. */
   readonly waitingBytes: () => number;
-  /** How many of them may wait at present. */
+  /** The bound of these bytes at present, above which the client is watched. */
   readonly waitingBytesMax: () => number;
   readonly cutOff: () => void;
 }
@@ -32,7 +32,7 @@ export class SlowReader {
     this.#options = options;
   }
 
-  /** Takes note that the client has taken all bytes of its socket. */
+  /** Notes that the client has taken all bytes of its socket. */
   noteDrain(): void {
     this.#drains++;
   }

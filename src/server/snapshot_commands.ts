@@ -48,7 +48,7 @@ export const READ_BYTES_MAX = 1024 * 1024;
 const NO_SNAPSHOTS = new ErrorReply("ERR This node keeps no snapshots");
 const UNKNOWN_ID = new CommandError("ERR This connection holds no snapshot of that id");
 const TOO_MANY = new ErrorReply(
-  `TRYAGAIN Clients hold ${EXPORTS_MAX} snapshots of this node already, which is the most`,
+  `TRYAGAIN Clients already hold ${EXPORTS_MAX} snapshots of this node, which is the maximum`,
 );
 
 /** The connection of a client that reads snapshots. */
@@ -73,7 +73,7 @@ export class SnapshotCommands {
   }
 
   /**
-   * Submits a read first: once it is answered, the state has all writes acknowledged before.
+   * Submits a read first. Once it is answered, the state has all writes acknowledged before it.
    *
    * @param order of the connection's requests, whose writes the snapshot includes
    */
@@ -156,7 +156,7 @@ function heldReply(id: string, held: SnapshotExport | null): Reply {
 }
 
 function refusedReply(reason: string): ErrorReply {
-  return new ErrorReply(`ERR This node can give no snapshot: ${reason}`);
+  return new ErrorReply(`ERR This node cannot provide a snapshot: ${reason}`);
 }
 
 function isWhole(text: string): boolean {

@@ -159,7 +159,7 @@ Deno.test("a disk that fails to store a snapshot, or returns it damaged, is repo
       "n1",
       ({ path }) => path.startsWith("snapshots/") ? { kind: "error", error } : null,
     );
-    const refusal = "ERR This node can give no snapshot: its disk cannot store a snapshot";
+    const refusal = "ERR This node cannot provide a snapshot: its disk cannot store a snapshot";
     for (let count = 0; count <= EXPORTS_MAX; count++) assertEquals(client.error("BEGIN"), refusal);
     cluster.faults.clear();
     const id = String(client.begin().get("id"));

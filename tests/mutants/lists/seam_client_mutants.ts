@@ -381,8 +381,8 @@ export const seamClientMutants: readonly Mutant[] = [
     name: "seam-large-replies-without-a-look",
     bug: "eight requests with large replies are executed before the clock is read",
     file: "src/server/connection.ts",
-    find: "(count > 1 && this.#replies.settledBytes > REPLY_BYTES_PER_LOOK);",
-    replace: "(count > 1e6 && this.#replies.settledBytes > REPLY_BYTES_PER_LOOK);",
+    find: "(count > 1 && this.#replies.settledBytes > REPLY_BYTES_PER_CLOCK_READ);",
+    replace: "(count > 1e6 && this.#replies.settledBytes > REPLY_BYTES_PER_CLOCK_READ);",
     killers: ["src/server/connection_turns_test.ts"],
   },
 ];
