@@ -44,25 +44,28 @@ export interface WaitingTotals {
 export class ClientQueue implements RequestOwner, Listed<ClientQueue> {
   readonly #totals: WaitingTotals;
   readonly #proceed: (client: ClientQueue) => void;
-  /** Not sent yet. */
+  /** Requests not sent yet, and those to be sent again once `settleRepeating` has put them here. */
   readonly #waiting = new LinkedList<ProxyRequest>();
-  /** Sent, in the order in which the node answers. */
-  readonly #underWay = new LinkedList<ProxyRequest>();
-  /** Refused or lost, and all after them. Writes among them that are settled mark their place. */
-  readonly #repeating = new LinkedList<ProxyRequest>();
+  /** Requests in flight, in the order in which the node answers. */
+  readonly #inFlight = new LinkedList<ProxyRequest>();
+  /**
+   * Requests to be sent again: the first one that was refused or lost, and all after it. Settled
+   * writes among them keep their places, to show which earlier requests they have overtaken.
+   */
+  readonly #retries = new LinkedList<ProxyRequest>();
   /** The connection of all requests in flight; `null` when there are none. */
   upstream: Upstream | null = null;
   answeredWith: RequestOwner["answeredWith"] = null;
   writesUnderWay = 0;
-  readonly #reads = new ReadsUnderWay();
+  readonly #reads = new ReadsInFlight();
   isClosed = false;
-  /** The list of waiting clients that this one stands on, and the client after it. */
+  /** The list of waiting clients that this one is in, and the client after it. */
   list: object | null = null;
   next: ClientQueue | null = null;
-  /** Since when no node could take its first waiting request; meaningful while it is held. */
+  /** Since when no node has been able to take its first waiting request; valid while it is held. */
   heldSinceMs = 0;
 
-  /** @param proceed is called when no request is in flight any more and some are left to send */
+  /** @param proceed called when no request is in flight any more and some are left to send */
   constructor(totals: WaitingTotals, proceed: (client: ClientQueue) => void) {
     this.#totals = totals;
     this.#proceed = proceed;
@@ -77,22 +80,22 @@ export class ClientQueue implements RequestOwner, Listed<ClientQueue> {
   }
 
   get isIdle(): boolean {
-    return this.#underWay.size === 0;
+    return this.#inFlight.size === 0;
   }
 
   /** Whether requests wait to be sent, or to be sent again. */
   get hasMore(): boolean {
-    return this.#waiting.size > 0 || this.#repeating.size > 0;
+    return this.#waiting.size > 0 || this.#retries.size > 0;
   }
 
-  /** Whether the next request may follow those in flight: none has to be sent again before it. */
+  /** Whether the next request may follow those in flight: none has to be sent again first. */
   get mayPipeline(): boolean {
-    return this.#repeating.size === 0;
+    return this.#retries.size === 0;
   }
 
   /** Whether the request must not be sent until those in flight are answered. */
   mustWait(request: ProxyRequest): boolean {
-    return request.isWrite && this.#reads.touch(request);
+    return request.isWrite && this.#reads.conflictWith(request);
   }
 
   add(request: ProxyRequest): void {
@@ -104,7 +107,7 @@ export class ClientQueue implements RequestOwner, Listed<ClientQueue> {
   send(upstream: Upstream): ProxyRequest {
     const request = this.dropFirst();
     assert(this.isIdle || this.upstream === upstream, "a client's requests are on two connections");
-    this.#underWay.push(request);
+    this.#inFlight.push(request);
     this.upstream = upstream;
     if (request.isWrite) this.writesUnderWay++;
     else if (upstream.fenceTerm !== null) this.#reads.add(request);
@@ -121,21 +124,21 @@ export class ClientQueue implements RequestOwner, Listed<ClientQueue> {
 
   /** A node has answered the oldest request in flight. */
   takeAnswer(request: ProxyRequest, text: string): void {
-    this.#takeUnderWay(request);
-    if (refusalOf(text) !== null) this.#repeat(request, text);
+    this.#takeInFlight(request);
+    if (refusalOf(text) !== null) this.#retry(request, text);
     else if (request.isRepeatable && doubtOf(text) !== null) this.#doubted(request, text);
-    else if (this.#repeating.size === 0) request.settle(text);
+    else if (this.#retries.size === 0) request.settle(text);
     else if (request.isWrite) this.#settleAndMark(request, text);
-    else this.#repeat(request, null);
+    else this.#retry(request, null);
     if (this.hasMore && this.isIdle) this.proceed();
   }
 
   /** The oldest request in flight is lost with its connection, or taken back. */
   takeLoss(request: ProxyRequest, isExecuted: "maybe" | "no"): void {
-    this.#takeUnderWay(request);
+    this.#takeInFlight(request);
     if (!request.isWrite && request.isSuspect) request.settle(READ_LOST);
-    else if (!request.isWrite || isExecuted === "no") this.#repeat(request, null);
-    else if (request.isRepeatable && !request.isSuspect) this.#repeatUncertain(request);
+    else if (!request.isWrite || isExecuted === "no") this.#retry(request, null);
+    else if (request.isRepeatable && !request.isSuspect) this.#retryUncertain(request);
     else this.#settleInPlace(request, WRITE_LOST);
   }
 
@@ -146,20 +149,20 @@ export class ClientQueue implements RequestOwner, Listed<ClientQueue> {
   /**
    * Puts the requests to be sent again in front of the waiting ones. Nothing may be in flight.
    *
-   * @param holdMsMax a request that was first sent longer ago is given up instead
+   * @param holdMsMax time in ms after its first sending at which a request is given up instead
    */
   settleRepeating(nowMs: number, holdMsMax: number): void {
-    assert(this.isIdle, "requests are repeated while others are in flight");
-    if (this.#repeating.size === 0) return;
-    const repeated = this.#repeating.drain();
+    assert(this.isIdle, "requests are sent again while others are in flight");
+    if (this.#retries.size === 0) return;
+    const retries = this.#retries.drain();
     let isOvertaken = false;
-    for (const request of repeated.reverse()) {
-      const repeatedMs = nowMs - (request.firstSentMs ?? nowMs);
+    for (const request of retries.reverse()) {
+      const retriedMs = nowMs - (request.firstSentMs ?? nowMs);
       if (request.isSettled) isOvertaken = true;
       else if (isOvertaken && request.isWrite && !request.isUncertain) {
         request.settle(request.kept ?? WRITE_OVERTAKEN);
-      } else if (repeatedMs > holdMsMax) {
-        request.giveUp(repeatedMs);
+      } else if (retriedMs > holdMsMax) {
+        request.giveUp(retriedMs);
       } else {
         request.kept = null;
         this.#waiting.unshift(request);
@@ -178,11 +181,11 @@ export class ClientQueue implements RequestOwner, Listed<ClientQueue> {
       this.#count(request, -1);
       request.drop();
     }
-    for (const request of this.#repeating.drain()) request.drop();
+    for (const request of this.#retries.drain()) request.drop();
   }
 
-  #takeUnderWay(request: ProxyRequest): void {
-    assert(this.#underWay.shift() === request, "a reply is not the oldest request's");
+  #takeInFlight(request: ProxyRequest): void {
+    assert(this.#inFlight.shift() === request, "a reply is not the oldest request's");
     if (request.isWrite) this.writesUnderWay--;
     else if (this.upstream?.fenceTerm !== null) this.#reads.remove(request);
     if (this.isIdle) this.upstream = null;
@@ -194,39 +197,39 @@ export class ClientQueue implements RequestOwner, Listed<ClientQueue> {
   }
 
   #doubted(request: ProxyRequest, text: string): void {
-    if (doubtOf(text) === "unknown") return this.#repeatUncertain(request);
+    if (doubtOf(text) === "unknown") return this.#retryUncertain(request);
     if (request.isUncertain) return this.#settleInPlace(request, WRITE_LOST);
-    // It is the client's own session, so the client gets the answer.
+    // The client stamped it with a session of its own, so the client gets the answer.
     if (request.session === null) return this.#settleInPlace(request, text);
     request.unstamp();
-    this.#repeat(request, null);
+    this.#retry(request, null);
   }
 
-  #repeatUncertain(request: ProxyRequest): void {
+  #retryUncertain(request: ProxyRequest): void {
     request.isUncertain = true;
-    this.#repeat(request, null);
+    this.#retry(request, null);
   }
 
-  #repeat(request: ProxyRequest, kept: string | null): void {
+  #retry(request: ProxyRequest, kept: string | null): void {
     if (this.isClosed) return request.drop();
     request.firstSentMs ??= request.sentMs;
     request.kept = kept;
-    this.#repeating.push(request);
+    this.#retries.push(request);
   }
 
   #settleInPlace(request: ProxyRequest, text: string): void {
-    if (this.#repeating.size === 0) request.settle(text);
+    if (this.#retries.size === 0) request.settle(text);
     else this.#settleAndMark(request, text);
   }
 
   #settleAndMark(request: ProxyRequest, text: string): void {
     request.settle(text);
-    this.#repeating.push(request);
+    this.#retries.push(request);
   }
 }
 
 /** The keys of a client's reads in flight on a connection that also carries its writes. */
-class ReadsUnderWay {
+class ReadsInFlight {
   /** Number of reads in flight by key. */
   readonly #keys = new Map<string, number>();
   #count = 0;
@@ -241,7 +244,8 @@ class ReadsUnderWay {
     this.#change(read, -1);
   }
 
-  touch(write: ProxyRequest): boolean {
+  /** Whether the write may change a key that a read in flight reads. */
+  conflictWith(write: ProxyRequest): boolean {
     if (this.#count === 0) return false;
     if (this.#wideCount > 0 || write.isWide) return true;
     return write.keys.some((key) => this.#keys.has(key));

@@ -10,7 +10,7 @@ export interface HoldStatistics {
   readonly count: number;
   readonly totalMs: number;
   readonly longestMs: number;
-  /** Requests answered with an error because a limit of holding was reached. */
+  /** Number of requests answered with an error because a limit of holding was reached. */
   readonly refused: number;
 }
 
@@ -20,6 +20,7 @@ export class HoldQueue {
   readonly totals: WaitingTotals = { requests: 0, bytes: 0 };
   readonly #limits: ProxyLimits;
   readonly #clients = new LinkedList<ClientQueue>();
+  /** Since when at least one request has been held; `null` while none is. */
   #sinceMs: number | null = null;
   #count = 0;
   #totalMs = 0;
@@ -34,7 +35,7 @@ export class HoldQueue {
     return this.#clients.size === 0;
   }
 
-  /** Whether the waiting bytes have reached their bound, so that clients should not be read. */
+  /** Whether the waiting bytes have reached their bound, so that clients must not be read. */
   get isFull(): boolean {
     return this.totals.bytes > 0 && this.totals.bytes >= this.#limits.holdBytesMax;
   }

@@ -7,13 +7,13 @@ import { type ProxyRequest, refusalOf } from "./proxy_request.ts";
 import type { NodeView } from "./topology.ts";
 import { Batching, Upstream, type UpstreamEvents } from "./upstream.ts";
 
-/** Longest pause after the first failed attempt. */
-const FIRST_MS = 10;
-/** Longest pause between two attempts, however many have failed. */
-const LAST_MS = 250;
+/** Maximum pause in ms after the first failed attempt. It doubles with each further one. */
+const FIRST_PAUSE_MS_MAX = 10;
+/** Maximum pause in ms between two attempts, however many have failed. */
+const PAUSE_MS_MAX = 250;
 
 /**
- * Exponential back-off of connection attempts, with jitter so that proxies do not all come at once.
+ * Exponential back-off of connection attempts, with jitter so that proxies do not retry in step.
  */
 export class Backoff {
   readonly #random: Random;
@@ -26,7 +26,7 @@ export class Backoff {
   }
 
   noteFailure(nowMs: number): void {
-    const boundMs = Math.min(LAST_MS, FIRST_MS * 2 ** this.#failures++);
+    const boundMs = Math.min(PAUSE_MS_MAX, FIRST_PAUSE_MS_MAX * 2 ** this.#failures++);
     this.notBeforeMs = nowMs + boundMs * (0.5 + this.#random() / 2);
   }
 
@@ -38,7 +38,7 @@ export class Backoff {
 
 /** What happens on the connections to a node. */
 export interface NodeLinksEvents {
-  /** A connection takes requests now. */
+  /** A connection is now ready for requests. */
   onLinkReady(): void;
   /** Clients' reads may go over a connection now. */
   onReadable(): void;
@@ -60,15 +60,15 @@ export interface LinkOptions {
   readonly readBatching: (protocol: Protocol) => Batching;
 }
 
-/** How long a node that refused a read gets no other reads. */
+/** Time in ms for which a node that refused a read gets no other reads. */
 const REFUSAL_PAUSE_MS = 20;
-/** Pause after a refused probe before the next one. */
+/** Minimum time in ms from a refused probe to the next one. */
 const PROBE_PAUSE_MS = 100;
-/** Age above which a measured latency is replaced by the next measurement, not averaged with it. */
+/** Age in ms of a latency above which the next measurement replaces it, without averaging. */
 const LATENCY_AGE_MS_MAX = 1_000;
 /** Weight of the newest measurement in the moving average of the latency. */
 const LATENCY_WEIGHT = 0.2;
-/** Lower bound of a latency, so that scores stay comparable. */
+/** Minimum of a latency in ms, so that scores stay comparable. */
 const LATENCY_MS_MIN = 0.05;
 
 /**
@@ -84,7 +84,7 @@ export class NodeLinks implements UpstreamEvents {
   readonly writers = new Map<Protocol, Upstream>();
   /** For reads only. */
   readonly readers = new Map<Protocol, Upstream>();
-  /** Time before which reads go elsewhere, since the node refused one. */
+  /** Time before which reads go to other nodes, since this one refused a read. */
   pausedUntilMs = -Infinity;
   /** What `follow` saw last: whether the node is responsive, and whether it can answer reads. */
   #wasResponsive = false;
@@ -98,6 +98,7 @@ export class NodeLinks implements UpstreamEvents {
   #measuredMs = -Infinity;
   /** The latency does not decay below this until it is measured again. */
   #latencyMsFloor = LATENCY_MS_MIN;
+  /** The term of the writers; -1 before the first. */
   #term = -1;
 
   constructor(node: NodeView, address: Address, options: LinkOptions) {
@@ -120,7 +121,7 @@ export class NodeLinks implements UpstreamEvents {
     return count;
   }
 
-  /** Moving average of how long reads take. */
+  /** Moving average in ms of how long reads take. */
   get latencyMs(): number {
     return this.#latencyMs;
   }
@@ -260,10 +261,11 @@ export class NodeLinks implements UpstreamEvents {
 
   /**
    * To be called regularly. Repeats refused probes, and measures a node again that got no reads for
-   * a while, so that a slow node is not avoided for ever. Until then its latency decays, so that of
-   * nodes about as fast the one that got no reads is next. Without the decay all reads go to one
-   * follower. On one machine with two processors that measures the same: GET of 50 clients has a
-   * median of 1.09 ms without it and 1.16 ms with it. It is kept for nodes with processors of their own.
+   * a while, so that a slow node is not avoided for ever. Until then its latency decays, so that
+   * reads go to it before a node of about the same speed. Without the decay all reads go to one
+   * follower. On one machine with two processors the decay does not help: GET of 50 clients has a
+   * median of 1.09 ms without it and 1.16 ms with it. It is kept for nodes with processors of their
+   * own.
    *
    * @param elapsedMs time since the last call
    * @param areReadsAsked whether clients have read since the last call
@@ -280,7 +282,7 @@ export class NodeLinks implements UpstreamEvents {
     }
   }
 
-  /** Reads have waited here for too long: they go elsewhere until the node answers a probe. */
+  /** Reads have waited here for too long: they go to other nodes until this one answers probes. */
   distrust(upstream: Upstream, nowMs: number): void {
     upstream.isProven = upstream.isConfirmed = false;
     this.#probe(upstream, nowMs);

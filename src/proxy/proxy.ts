@@ -13,11 +13,11 @@ import { Router } from "./router.ts";
 import { Topology } from "./topology.ts";
 import { ClusterWatcher } from "./watcher.ts";
 
-/** Interval of the router's and the watcher's ticks. */
+/** Interval in ms of the router's and the watcher's ticks. */
 const TICK_MS = 20;
 
 export interface ProxyCoreOptions {
-  /** Nodes to begin with; one is enough to find the others. */
+  /** Addresses of nodes to start with. One is enough to find the others. */
   readonly seeds: readonly Address[];
   readonly network: Network;
   readonly clock: Clock;
@@ -93,7 +93,7 @@ export class ProxyCore {
     const nowMs = this.#options.clock.monotonicMs();
     const elapsedMs = nowMs - this.#tickedMs;
     this.#tickedMs = nowMs;
-    // When this process was late, it has not read yet what the nodes sent meanwhile.
+    // If this process was stopped, it has not yet read what the nodes sent meanwhile.
     const awakeMs = Math.min(elapsedMs, 2 * TICK_MS);
     const silent = this.topology.pass(awakeMs);
     for (const node of silent) this.#options.logger.warn(`node ${node.label} does not answer`);
@@ -119,7 +119,7 @@ export interface ProxyOptions extends ProxyCoreOptions {
 }
 
 /**
- * A RESP router in front of the nodes. It keeps nothing on disk, and any number of them may run.
+ * A RESP router in front of the nodes. It keeps nothing on disk, and any number of proxies may run.
  */
 export class Proxy {
   readonly core: ProxyCore;
@@ -139,7 +139,7 @@ export class Proxy {
       router: core.router,
       status: () => core.status(),
       listener: () => {
-        if (listener === null) throw new Error("Cannot look at clients: nobody listens yet");
+        if (listener === null) throw new Error("Cannot list clients: the listener is not open yet");
         return listener;
       },
       clock,

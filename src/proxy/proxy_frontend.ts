@@ -19,6 +19,7 @@ import type { ClientQueue } from "./client_queue.ts";
 import { proxyClusterView, proxyInfo, type ProxyStatus, roleReply } from "./proxy_view.ts";
 import type { Router } from "./router.ts";
 
+/** Number of commands whose lookup is cached. */
 const NAMES_KEPT = 32;
 
 interface NamedCommand {
@@ -89,15 +90,15 @@ export class ProxyFrontend extends Dispatcher<RequestText>
     request: RequestText,
     reply: PendingReply,
   ): void {
-    // A request that waits at the leader for long has a connection of its own, which `forget` ends.
+    // It may wait without a bound. If the client leaves, `forget` closes its dedicated connection.
     if (command.kind === "local") reply.whenGone(() => {});
-    let passed = request;
+    let forwarded = request;
     if (command.name === SESSION_OPEN) {
       // A client's session counts against that client, not against this proxy.
-      passed = RequestText.of(sessionOpenOf(request.args().map(textOf), connection.id));
+      forwarded = RequestText.of(sessionOpenOf(request.args().map(textOf), connection.id));
     }
     const { router } = this.#options;
-    router.submit(this.#client(connection), command, passed, reply, connection.lastReadMs);
+    router.submit(this.#client(connection), command, forwarded, reply, connection.lastReadMs);
   }
 
   protected override served(connection: Connection): void {

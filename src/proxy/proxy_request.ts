@@ -10,19 +10,19 @@ import type { RequestText } from "../resp/request_decoder.ts";
 import { DEFAULT_CLIENT_LIMITS } from "../server/limits.ts";
 import { type LeasedSession, STAMP_ARGUMENTS, type WriteSessions } from "./write_sessions.ts";
 
-/** Maximum number of keys of a light read: one of more keys, or of none, may take long. */
+/** Maximum number of keys of a light read. A read of more keys, or of none, may take long. */
 const LIGHT_KEYS_MAX = 64;
-/** Maximum number of arguments that are searched for keys: more would take milliseconds. */
+/** Maximum number of arguments that are searched for keys. More would take milliseconds. */
 const SEARCHED_ARGUMENTS_MAX = 512;
-/** Maximum bytes of a light request: a longer one alone may keep a node busy. */
+/** Maximum bytes of a light request. A longer one may keep a node busy by itself. */
 const LIGHT_BYTES_MAX = 1024 * 1024;
-/** How many silent nodes may be left working on a light read while another one is asked. */
+/** Maximum number of silent nodes that may be working on a read while another node is asked. */
 const MOVES_MAX = 2;
-/** When this many nodes were lost while working on a request, it may be what ended them. */
+/** Number of nodes lost while working on a request, at which it is suspected to be the cause. */
 const LOSSES_MAX = 2;
 
 /**
- * Maximum number of arguments of a request that is stamped: a node takes no more with the stamp.
+ * Maximum number of arguments of a request that is stamped: a node accepts no more with the stamp.
  */
 const STAMPED_ARGUMENTS_MAX = DEFAULT_CLIENT_LIMITS.argumentsMax - STAMP_ARGUMENTS;
 
@@ -51,7 +51,7 @@ export interface RequestOwner extends PacedClient {
   proceed(): void;
 }
 
-/** How a request is routed. A `wait` gets a connection to itself. */
+/** How a request is routed. A `wait` gets a dedicated connection. */
 export type RouteKind = "read" | "write" | "wait";
 
 /** A client's request on its way to a node and back. */
@@ -60,7 +60,7 @@ export class ProxyRequest implements Listed<ProxyRequest> {
   readonly command: Command;
   readonly kind: RouteKind;
   readonly sink: EncodedReplySink;
-  /** Length on the wire without the stamp. */
+  /** Length in bytes on the wire, without the stamp. */
   readonly bytes: number;
   /** When it was last sent; before that, when it arrived. */
   sentMs: number;
@@ -71,9 +71,9 @@ export class ProxyRequest implements Listed<ProxyRequest> {
   /** Whether it is a write that, by the answers so far, may have been executed. */
   isUncertain = false;
   isSettled = false;
-  /** How many silent nodes were left working on it. */
+  /** Number of silent nodes that may still be working on it. */
   moves = 0;
-  /** How many connections ended by their nodes while it was in flight on them. */
+  /** Number of connections that their nodes ended while it was in flight on them. */
   losses = 0;
   /** The pieces after the text of the answer that is being delivered. */
   rest: readonly ByteString[] = NO_REST;
@@ -108,7 +108,7 @@ export class ProxyRequest implements Listed<ProxyRequest> {
     return this.sink.protocol;
   }
 
-  /** As it is sent, with the stamp if it has one; if an argument is long, up to that one. */
+  /** The request as it is sent, with the stamp if it has one, up to the first long argument. */
   get text(): string {
     return this.#head + this.#request.text;
   }
@@ -148,7 +148,7 @@ export class ProxyRequest implements Listed<ProxyRequest> {
     this.#head = session.stampText(this.#serial, this.#request.count);
   }
 
-  /** Takes the stamp off, under which it was not executed. */
+  /** Removes the stamp, under which it was not executed. */
   unstamp(): void {
     this.drop();
     this.#head = encodeCount(this.#request.count);
@@ -183,7 +183,7 @@ export class ProxyRequest implements Listed<ProxyRequest> {
     return this.kind === "wait" || this.moves + this.losses < MOVES_MAX;
   }
 
-  /** Whether too many nodes were lost with it for another one to get it. */
+  /** Whether so many nodes were lost while working on it that no other node may get it. */
   get isSuspect(): boolean {
     if (this.kind === "wait" || (this.isWrite && !this.isHeavy)) return false;
     return this.losses >= LOSSES_MAX;
@@ -198,14 +198,15 @@ export class ProxyRequest implements Listed<ProxyRequest> {
   /** Answers it with an error, since it has waited for too long. */
   giveUp(waitedMs: number): void {
     if (this.isUncertain) return this.settle(WRITE_LOST);
-    const isAsked = this.firstSentMs !== null && this.kind === "read";
-    this.settle(isAsked ? readNotAnswered(waitedMs) : heldTooLong(waitedMs));
+    const wasSent = this.firstSentMs !== null && this.kind === "read";
+    this.settle(wasSent ? readNotAnswered(waitedMs) : heldTooLong(waitedMs));
   }
 }
 
 /**
- * Whether a node's answer promises that the request was not executed. To a write on a fenced
- * connection it also promises that nothing after it was executed; to a read, only `moved` does.
+ * Whether a node's answer promises that the request was not executed; `null` if it does not. To a
+ * write on a fenced connection it also promises that nothing after it was executed. To a read, only
+ * `moved` promises that as well.
  */
 export function refusalOf(text: string): "moved" | "down" | "again" | null {
   if (text.charCodeAt(0) !== 0x2d) return null;
@@ -215,8 +216,8 @@ export function refusalOf(text: string): "moved" | "down" | "again" | null {
 }
 
 /**
- * Whether a node's answer leaves open that the write was executed: `unknown` says so itself,
- * `forgotten` says that its session or serial was not found this time.
+ * Whether a node's answer leaves open if the write was executed: `unknown` says so itself,
+ * `forgotten` says that the session or serial was not found this time. `null`: it does not.
  */
 export function doubtOf(text: string): "unknown" | "forgotten" | null {
   if (text.charCodeAt(0) !== 0x2d) return null;
@@ -229,15 +230,15 @@ function errorText(text: string): string {
 }
 
 export const WRITE_LOST = errorText(
-  "UNKNOWN The connection to the leader was lost, the write may or may not be executed",
+  "UNKNOWN The connection to the leader was lost, the write may or may not have been executed",
 );
 
 export const READ_LOST = errorText(
-  `ERR ${LOSSES_MAX} nodes were lost while they worked on this read, it is not given to another one`,
+  `ERR ${LOSSES_MAX} nodes were lost while they worked on this read, it is not sent to another one`,
 );
 
 export const WRITE_OVERTAKEN = errorText(
-  "TRYAGAIN A later write of this connection may be executed already, this one was not executed",
+  "TRYAGAIN A later write of this connection may have been executed already, this one was not",
 );
 
 export function readNotAnswered(triedMs: number): string {
@@ -251,7 +252,7 @@ export function heldTooLong(heldMs: number): string {
 }
 
 export function tooManyWaits(waitsMax: number): string {
-  return errorText(`ERR ${waitsMax} clients of this proxy wait already (--waits-max)`);
+  return errorText(`ERR ${waitsMax} clients of this proxy are already waiting (--waits-max)`);
 }
 
 export function holdIsFull(limit: string, flag: string): string {

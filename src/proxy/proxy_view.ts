@@ -25,7 +25,7 @@ export interface NodeStatus {
   readonly expires: number;
   /** Number of requests that this proxy has sent there and that are not answered. */
   readonly inFlight: number;
-  /** Moving average of how long reads take there. */
+  /** Moving average in ms of how long reads take there. */
   readonly latencyMs: number;
 }
 
@@ -33,7 +33,7 @@ export interface NodeStatus {
 export interface ProxyStatus {
   readonly nodes: readonly NodeStatus[];
   readonly leader: NodeStatus | null;
-  /** The newest term in which a leader is known. */
+  /** The highest term in which a leader is known. */
   readonly term: number;
   readonly inFlight: number;
   /** Requests not sent yet, whether held or waiting for their turn. */
@@ -41,7 +41,7 @@ export interface ProxyStatus {
   readonly holds: HoldStatistics;
   /** Number of clients whose request has a dedicated connection, `WAIT` mostly. */
   readonly blockedClients: number;
-  /** Bound of the state, as the node that has applied most reports it; 0 while none answers. */
+  /** Bound of the state's bytes, as reported at the highest applied index; 0 before any report. */
   readonly memoryBytesMax: number;
 }
 
@@ -72,7 +72,7 @@ function newestState({ nodes }: Topology): NodeState | null {
   return newest;
 }
 
-/** The proxy goes on watching its seeds, but a removed node is not shown. */
+/** Leaves out removed nodes that are still watched, since they are seeds. */
 function isOfInterest(
   { state, isResponsive }: NodeView,
   members: ReadonlyMap<string, string>,
@@ -127,7 +127,7 @@ export function proxyInfo(sources: ProxyInfoSources, wanted: readonly string[]):
   ], wanted);
 }
 
-/** By the word of the node that knows most, a moment ago. */
+/** As last reported by the responsive node with the highest applied index. */
 function newestKeyspaceFields({ nodes }: ProxyStatus): Fields {
   const [newest] = nodes.filter(({ isResponsive }) => isResponsive)
     .sort((a, b) => b.appliedIndex - a.appliedIndex);

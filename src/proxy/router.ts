@@ -22,7 +22,7 @@ import type { Upstream } from "./upstream.ts";
 import { UpstreamPool, type UpstreamPoolEvents } from "./upstream_pool.ts";
 import { type SessionLink, WriteSessions } from "./write_sessions.ts";
 
-/** Maximum number of requests that a client sends in a row while others wait for the connection. */
+/** Maximum number of requests that a client sends in a row while others wait for a connection. */
 const BURST = 64;
 
 export interface RouterOptions {
@@ -73,7 +73,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
     if (client.upstream?.isDedicated) client.upstream.destroy("the client is gone");
   }
 
-  /** Opens connections for this version of RESP ahead of need: a client speaks it. */
+  /** Opens connections for this version of RESP in advance, since a client uses it. */
   expect(protocol: Protocol): void {
     this.pool.expect(protocol);
   }
@@ -148,7 +148,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
   }
 
   onLinkAnswer(upstream: Upstream, request: ProxyRequest, text: string): void {
-    if (request.isRepeatable && doubtOf(text) !== null) this.#doubted(upstream, request, text);
+    if (request.isRepeatable && doubtOf(text) !== null) this.#noteDoubt(upstream, request, text);
     request.client.takeAnswer(request, text);
     if (upstream.isDedicated) upstream.destroy("its request is answered");
   }
@@ -209,7 +209,12 @@ export class Router implements UpstreamPoolEvents, SessionLink {
     return this.#options.clock.monotonicMs();
   }
 
-  /** Sends what the client may send now. */
+  /**
+   * Sends the requests that the client may send now.
+   *
+   * @param burstMax number of requests after which it waits for its next turn
+   * @param turnOn the connection on which it is this client's turn, if it waited for room there
+   */
   #dispatch(
     client: ClientQueue,
     nowMs: number,
@@ -245,7 +250,8 @@ export class Router implements UpstreamPoolEvents, SessionLink {
   }
 
   /**
-   * The connection for the request; `later`: after those in flight; `null`: none can take it now.
+   * The connection for the request. `later`: it must wait until those in flight are answered.
+   * `null`: no connection can take it now.
    */
   #route(client: ClientQueue, request: ProxyRequest, nowMs: number): Upstream | "later" | null {
     if (!client.mayPipeline) return "later";
@@ -288,7 +294,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
     return upstream !== null && upstream !== "later";
   }
 
-  /** Sends what is left of a client that has nothing in flight any more. */
+  /** Sends the remaining requests of a client that has none in flight any more. */
   readonly #proceed = (client: ClientQueue): void => {
     const nowMs = this.#nowMs();
     client.settleRepeating(nowMs, this.#options.limits.holdMsMax);
@@ -301,7 +307,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
   }
 
   /** Handles an answer that leaves open whether the write was executed. */
-  #doubted(upstream: Upstream, { session }: ProxyRequest, text: string): void {
+  #noteDoubt(upstream: Upstream, { session }: ProxyRequest, text: string): void {
     if (text.startsWith("-NOSESSION ") && session !== null) {
       this.#sessions.forget(session, this.#nowMs());
     }

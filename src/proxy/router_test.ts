@@ -5,7 +5,7 @@ import { latin1Bytes } from "../base/bytes.ts";
 import { encodeReply } from "../resp/encode.ts";
 import { ErrorReply, PushReply } from "../resp/reply.ts";
 
-const TOO_MANY_WAITS = "-ERR 2 clients of this proxy wait already (--waits-max)\r\n";
+const TOO_MANY_WAITS = "-ERR 2 clients of this proxy are already waiting (--waits-max)\r\n";
 
 function namesReceived(node: FakeNode): string[] {
   return node.received.map(({ args }) => args.join(" "));

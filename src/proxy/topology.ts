@@ -89,14 +89,14 @@ export class NodeView {
   readonly address: string;
   /** Its last report; `null` before the first one. */
   state: NodeState | null = null;
-  /** Whether it has reported within the bound of silence, and the connection is open. */
+  /** Whether its connection is open, and it has reported within `silenceMsMax`. */
   isResponsive = false;
   /**
    * Whether a connection to it is open. A silent node that can be reached is busy or stopped; one
    * that cannot be reached is dead or cut off.
    */
   isReachable = false;
-  /** How long it has been silent, counting only time in which this process ran. */
+  /** How long in ms it has been silent, counting only time in which this process ran. */
   silentMs = 0;
 
   constructor(address: string) {
@@ -108,6 +108,7 @@ export class NodeView {
     return this.state === null ? this.address : `${this.state.id} (${this.address})`;
   }
 
+  /** Whether reads may be sent to it. */
   get isReadable(): boolean {
     return this.isResponsive && this.state !== null && this.state.isServing &&
       this.state.role !== "candidate";
@@ -121,7 +122,7 @@ export class Topology {
   #leader: NodeView | null = null;
   #highestLedTerm = 0;
 
-  /** @param silenceMsMax silence after which a node counts as not responsive */
+  /** @param silenceMsMax silence in ms after which a node counts as not responsive */
   constructor(silenceMsMax: number) {
     this.#silenceMsMax = silenceMsMax;
   }
@@ -154,7 +155,7 @@ export class Topology {
 
   remove(address: string): void {
     this.#nodes.delete(address);
-    this.#elect();
+    this.#updateLeader();
   }
 
   /** Takes a node's report. @returns whether anything that matters to routing has changed */
@@ -167,8 +168,8 @@ export class Topology {
     node.isResponsive = true;
     node.isReachable = true;
     node.silentMs = 0;
-    this.#elect();
-    return !wasResponsive || before === null || isOther(before, state);
+    this.#updateLeader();
+    return !wasResponsive || before === null || isRoutingDifferent(before, state);
   }
 
   /**
@@ -181,38 +182,39 @@ export class Topology {
     if (node === undefined || !node.isReachable) return false;
     node.isReachable = false;
     node.isResponsive = false;
-    this.#elect();
+    this.#updateLeader();
     return true;
   }
 
   /** Lets time pass. @returns the nodes whose silence has just exceeded the bound */
   pass(elapsedMs: number): NodeView[] {
-    const fallen: NodeView[] = [];
+    const silenced: NodeView[] = [];
     for (const node of this.#nodes.values()) {
       node.silentMs += elapsedMs;
       if (!node.isResponsive || node.silentMs <= this.#silenceMsMax) continue;
       node.isResponsive = false;
-      fallen.push(node);
+      silenced.push(node);
     }
-    if (fallen.length > 0) this.#elect();
-    return fallen;
+    if (silenced.length > 0) this.#updateLeader();
+    return silenced;
   }
 
   /**
-   * The members' addresses by id, from responsive nodes; a report of a higher term takes
-   * precedence.
+   * The members' addresses by id, from responsive nodes. The leader's report takes precedence, then
+   * those of higher terms.
    */
   memberAddresses(): Map<string, string> {
-    const witnesses = [...this.#nodes.values()].filter(({ isResponsive }) => isResponsive);
+    const responsive = [...this.#nodes.values()].filter(({ isResponsive }) => isResponsive);
     const rank = (node: NodeView) => node === this.#leader ? Infinity : termOf(node);
     const addresses = new Map<string, string>();
-    for (const { state } of witnesses.sort((a, b) => rank(a) - rank(b))) {
+    for (const { state } of responsive.sort((a, b) => rank(a) - rank(b))) {
       for (const [id, address] of state?.addresses ?? []) addresses.set(id, address);
     }
     return addresses;
   }
 
-  #elect(): void {
+  /** Finds the leader among the reports. */
+  #updateLeader(): void {
     this.#highestLedTerm = 0;
     for (const { isResponsive, state } of this.#nodes.values()) {
       if (!isResponsive || state === null || state.leaderId === null) continue;
@@ -233,7 +235,7 @@ function termOf(node: NodeView): number {
   return node.state?.term ?? 0;
 }
 
-function isOther(a: NodeState, b: NodeState): boolean {
+function isRoutingDifferent(a: NodeState, b: NodeState): boolean {
   return a.id !== b.id || a.role !== b.role || a.term !== b.term || a.leaderId !== b.leaderId ||
     a.isServing !== b.isServing || a.addresses.size !== b.addresses.size ||
     [...b.addresses].some(([id, address]) => a.addresses.get(id) !== address);

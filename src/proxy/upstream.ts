@@ -17,8 +17,8 @@ import type { ProxyLimits } from "./limits.ts";
 import type { ProxyRequest } from "./proxy_request.ts";
 import type { NodeView } from "./topology.ts";
 
-/** Maximum number of batches in flight on one connection, where round trips are long. */
-const UNDER_WAY_MAX = 16;
+/** Maximum number of batches in flight on one connection, which only long round trips reach. */
+const BATCHES_IN_FLIGHT_MAX = 16;
 
 /** A connection whose requests leave in batches. */
 export interface BatchSender {
@@ -36,10 +36,10 @@ export interface BatchSender {
 }
 
 /**
- * Decides when the requests of a connection are sent, or those of several connections that the same
- * clients' requests may use. A batch costs a node about the same whatever its size. So requests
- * that any of three nodes could serve go to one of them, as long as they are not too many for it,
- * and the next batch goes to another.
+ * Decides when the requests of a connection are sent. Connections that could carry the same
+ * requests share one `Batching`. A batch costs a node about the same whatever its size. So requests
+ * that any of three nodes could serve are collected for one of them until they fill a batch, and
+ * the next batch goes to another.
  */
 export class Batching {
   readonly #clock: Clock;
@@ -51,7 +51,7 @@ export class Batching {
   constructor(clock: Clock, requestsMax = Infinity) {
     this.#clock = clock;
     this.#requestsMax = requestsMax;
-    this.#pacer = new BatchPacer(clock, UNDER_WAY_MAX, () => this.flush());
+    this.#pacer = new BatchPacer(clock, BATCHES_IN_FLIGHT_MAX, () => this.flush());
   }
 
   /** Notes a request of this client. @returns whether the caller should call `flush` soon */
@@ -86,7 +86,10 @@ export class Batching {
     this.flush();
   }
 
-  /** A node that does not answer for long holds up its own connection only. */
+  /**
+   * The batches in flight on all connections together, without those that another node has not
+   * answered for long: a slow node delays its own connection only.
+   */
   #statusOf(sender: BatchSender): BatchStatus {
     const isFull = this.isFull(sender);
     if (isFull || this.#senders.size === 1) {
@@ -159,11 +162,13 @@ export class Upstream implements BatchSender {
   /** Whether new requests may be sent here. Set by its owners. */
   isAccepting = true;
   /**
-   * Whether the node has refused a request on this fenced connection, so that it gets no others.
+   * Whether it gets no new requests any more, since the node refused one on this fenced connection,
+   * or does not know the outcome of one, or since another connection has replaced it.
    */
   isSpent = false;
   /**
-   * Whether the node said that it does not lead: nothing after that was executed here, if fenced.
+   * Whether the node refused a request on this fenced connection, with the promise that nothing
+   * after it was executed.
    */
   isOver = false;
   /** Whether the node closed it, broke the protocol, or did not answer in time. */
@@ -181,7 +186,7 @@ export class Upstream implements BatchSender {
   probedMs = -Infinity;
   probeNotBeforeMs = -Infinity;
   /**
-   * When a new connection took its place; it is closed unless something arrives soon after that.
+   * When a new connection replaced it. It is closed unless something arrives soon after that.
    */
   replacedMs: number | null = null;
   /** When bytes last arrived. */
@@ -194,7 +199,7 @@ export class Upstream implements BatchSender {
   readonly #stream: Stream;
   readonly #scanner: ReplyScanner;
   /** The requests in flight; `null` for a probe, or for one that was taken back. */
-  readonly #underWay = new Fifo<ProxyRequest | null>();
+  readonly #inFlight = new Fifo<ProxyRequest | null>();
   readonly #batching: Batching;
   readonly #flush = () => {
     this.#isFlushing = false;
@@ -206,10 +211,10 @@ export class Upstream implements BatchSender {
   /** Requests answered since a batch was last complete. */
   #answeredRequests: ProxyRequest[] = [];
   #bytesUnderWay = 0;
-  /** Number of answers before that to the probe; negative while there is none. */
+  /** Number of answers expected before the probe's; negative while no probe is in flight. */
   #beforeProbe = -1;
   #greetingsMissing: number;
-  /** What leaves next: the pieces, in which long arguments stand alone, and the text after them. */
+  /** What is sent next: pieces, each long argument as one of its own, and the text after them. */
   #pieces: ByteString[] = [];
   #piecesBytes = 0;
   #output = "";
@@ -246,13 +251,13 @@ export class Upstream implements BatchSender {
 
   /** Number of requests sent and not answered, including those taken back. */
   get underWay(): number {
-    return this.#underWay.size;
+    return this.#inFlight.size;
   }
 
   /** When the oldest request in flight was sent; `Infinity` when there is none. */
   get oldestSentMs(): number {
-    for (let i = 0; i < this.#underWay.size; i++) {
-      const request = this.#underWay.at(i);
+    for (let i = 0; i < this.#inFlight.size; i++) {
+      const request = this.#inFlight.at(i);
       if (request) return request.sentMs;
     }
     return Infinity;
@@ -261,7 +266,7 @@ export class Upstream implements BatchSender {
   /** Whether a request has to wait for room. A large one is sent when nothing else is in flight. */
   isFullFor(bytes: number): boolean {
     const { windowRequestsMax, windowBytesMax } = this.#options.limits;
-    const size = this.#underWay.size;
+    const size = this.#inFlight.size;
     return size >= windowRequestsMax || (size > 0 && this.#bytesUnderWay + bytes > windowBytesMax);
   }
 
@@ -288,7 +293,7 @@ export class Upstream implements BatchSender {
   }
 
   send(request: ProxyRequest): void {
-    this.#underWay.push(request);
+    this.#inFlight.push(request);
     this.#bytesUnderWay += request.bytes;
     this.#output += request.text;
     if (request.requestRest.length > 0) this.#addPieces(request.requestRest);
@@ -327,8 +332,8 @@ export class Upstream implements BatchSender {
   /** Sends a probe. The connection must be ready, and no probe in flight. */
   probe(nowMs: number): void {
     this.probedMs = nowMs;
-    this.#beforeProbe = this.#underWay.size;
-    this.#underWay.push(null);
+    this.#beforeProbe = this.#inFlight.size;
+    this.#inFlight.push(null);
     this.#output += PROBE;
     this.#outputCount++;
     this.sendOpen();
@@ -336,8 +341,8 @@ export class Upstream implements BatchSender {
 
   /** Requests in flight, oldest first, without those taken back. */
   *requests(): Iterable<ProxyRequest> {
-    for (let i = 0; i < this.#underWay.size; i++) {
-      const request = this.#underWay.at(i);
+    for (let i = 0; i < this.#inFlight.size; i++) {
+      const request = this.#inFlight.at(i);
       if (request) yield request;
     }
   }
@@ -345,13 +350,13 @@ export class Upstream implements BatchSender {
   /** Takes back the requests that `wants` picks. Their answers are dropped if they come. */
   takeBack(wants: (request: ProxyRequest) => boolean): LostRequest[] {
     const taken: LostRequest[] = [];
-    const writtenCount = this.#underWay.size - this.#outputCount;
-    for (let i = 0; i < this.#underWay.size; i++) {
-      const request = this.#underWay.at(i);
+    const writtenCount = this.#inFlight.size - this.#outputCount;
+    for (let i = 0; i < this.#inFlight.size; i++) {
+      const request = this.#inFlight.at(i);
       if (!request || !wants(request)) continue;
       taken.push({ request, wasWritten: i < writtenCount });
       this.#bytesUnderWay -= request.bytes;
-      this.#underWay.replace(i, null);
+      this.#inFlight.replace(i, null);
     }
     return taken;
   }
@@ -359,12 +364,12 @@ export class Upstream implements BatchSender {
   /** Takes the requests that were in flight when the connection ended, oldest first. */
   takeLost(): LostRequest[] {
     const lost: LostRequest[] = [];
-    const writtenCount = this.#underWay.size - this.#outputCount;
-    for (let i = 0; i < this.#underWay.size; i++) {
-      const request = this.#underWay.at(i);
+    const writtenCount = this.#inFlight.size - this.#outputCount;
+    for (let i = 0; i < this.#inFlight.size; i++) {
+      const request = this.#inFlight.at(i);
       if (request) lost.push({ request, wasWritten: i < writtenCount });
     }
-    while (this.#underWay.size > 0) this.#underWay.shift();
+    while (this.#inFlight.size > 0) this.#inFlight.shift();
     return lost;
   }
 
@@ -393,7 +398,7 @@ export class Upstream implements BatchSender {
     try {
       this.#readReplies(bytes);
     } catch (error) {
-      this.destroy(`sent what could not be handled: ${messageOf(error)}`, true);
+      this.destroy(`sent a reply that could not be handled: ${messageOf(error)}`, true);
     }
   }
 
@@ -420,7 +425,7 @@ export class Upstream implements BatchSender {
   /** Counts answers towards the batches, which are answered in order. */
   #countAnswers(count: number): void {
     let left = count;
-    let isOneOver = false;
+    let isBatchAnswered = false;
     for (
       let open = this.#batches.at(0);
       open !== undefined && left > 0;
@@ -428,10 +433,10 @@ export class Upstream implements BatchSender {
     ) {
       if (left < open) this.#batches.replace(0, open - left);
       else this.#batches.shift();
-      isOneOver ||= left >= open;
+      isBatchAnswered ||= left >= open;
       left -= open;
     }
-    if (!isOneOver) return;
+    if (!isBatchAnswered) return;
     const answered = this.#answeredRequests;
     this.#answeredRequests = [];
     this.#batching.noteAnswers(answered);
@@ -445,8 +450,8 @@ export class Upstream implements BatchSender {
 
   #answered(text: string, rest: readonly ByteString[]): void {
     const isPush = text.charCodeAt(0) === 0x3e;
-    const request = isPush ? undefined : this.#underWay.shift();
-    if (request === undefined) return this.destroy("sent a reply that nobody asked for", true);
+    const request = isPush ? undefined : this.#inFlight.shift();
+    if (request === undefined) return this.destroy("sent a reply to no request", true);
     if (this.#beforeProbe >= 0 && this.#beforeProbe-- === 0) {
       return this.#options.events.onProbeAnswer(this, text);
     }

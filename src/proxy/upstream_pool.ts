@@ -10,7 +10,7 @@ import type { ProxyRequest, RequestOwner } from "./proxy_request.ts";
 import type { NodeView, Topology } from "./topology.ts";
 import { Batching, type Upstream } from "./upstream.ts";
 
-/** Factor by which the leader's score must beat a follower's: it has the writes to serve. */
+/** Factor by which the leader's score must beat a follower's, since it also serves the writes. */
 const LEADER_FACTOR = 4;
 /** Number of entries of lag that weigh as much as one more request in flight. */
 const LAG_PER_REQUEST = 1_000;
@@ -49,7 +49,7 @@ export function chooseReader(
   const atLeader = readerOf(leader, protocol, nowMs);
   if (atLeader === null || best === null) return atLeader ?? best;
   if (atLeader.isGathering) return atLeader;
-  // It gets few reads, so its measured latency may be too low.
+  // The leader gets few reads, so its measured latency may be too low.
   const latencyMs = Math.max(leader.latencyMs, latencyMsMin);
   const score = scoreOf(atLeader, (1 + leader.underWay) * latencyMs * LEADER_FACTOR);
   return score < bestScore ? atLeader : best;
@@ -67,29 +67,30 @@ function scoreOf(upstream: Upstream, score: number): number {
   return upstream.isFullFor(0) ? Number.MAX_VALUE : score;
 }
 
-/** How long a connection may take to open and answer the greetings. */
+/** Time in ms within which a connection must open and answer the greetings. */
 const OPENING_MS_MAX = 1_000;
-/** How long a superseded leader may take to answer its last writes. */
+/** Time in ms within which a superseded leader must answer its last writes. */
 const SUPERSEDED_MS_MAX = 250;
 
 /**
- * How long a replaced connection may stay silent. It gets a second more for each MiB in flight on
- * it: a node that is only busy with large requests must not get them again, and be busy for longer.
+ * Time in ms for which a replaced connection may stay silent. It gets a second more for each MiB in
+ * flight on it: a node that is merely busy with large requests must not get them again, which would
+ * keep it busy for longer.
  */
 const REPLACED_MS_MAX = 200;
 const REPLACED_MS_PER_MIB = 1_000;
-/** Time between two ticks above which this process counts as having been stopped. */
+/** Time in ms between two ticks above which this process counts as having been stopped. */
 const STOOD_STILL_MS = 100;
-/** How long a node may leave reads unanswered before others are asked. */
+/** Time in ms for which a node may leave reads unanswered before other nodes are asked. */
 const STUCK_MS = 1_000;
 
 /**
- * Number of dedicated connections beyond `--waits-max` for other commands, as a change of members.
+ * Number of dedicated connections beyond `--waits-max` for other commands, such as a member change.
  */
 const RESERVED_CONNECTIONS = 16;
 
-/** Number of reads in one batch, after which the next reads go to another node. */
-const READS_OF_ONE_NODE = 256;
+/** Number of reads that fill a batch. The next reads go to another node. */
+const READS_PER_BATCH = 256;
 
 export interface UpstreamPoolEvents extends NodeLinksEvents {
   /** These reads are taken back from a silent node, to be sent to others, in the order given. */
@@ -129,7 +130,7 @@ export class UpstreamPool {
     return this.#links.get(node);
   }
 
-  /** Opens connections for this version of RESP ahead of need: a client speaks it. */
+  /** Opens connections for this version of RESP in advance, since a client uses it. */
   expect(protocol: Protocol): void {
     if (this.#protocols.has(protocol)) return;
     this.#protocols.add(protocol);
@@ -150,7 +151,7 @@ export class UpstreamPool {
     return upstream !== undefined && upstream.isReady && upstream.isAccepting ? upstream : null;
   }
 
-  /** Number of connections that serve one request each. */
+  /** Number of connections that carry one request each. */
   get dedicatedCount(): number {
     return this.#dedicated.size;
   }
@@ -187,7 +188,7 @@ export class UpstreamPool {
     this.#isLate = elapsedMs > STOOD_STILL_MS && !this.#isLate;
     for (const upstream of this.#isLate ? [] : [...this.#upstreams()]) {
       this.#destroyOverdue(upstream, nowMs);
-      if (upstream.isReady) this.#leaveStuck(upstream, nowMs);
+      if (upstream.isReady) this.#takeStuckReadsBack(upstream, nowMs);
     }
     const areReadsAsked = this.#areReadsAsked;
     this.#areReadsAsked = false;
@@ -230,7 +231,7 @@ export class UpstreamPool {
 
   #add(node: NodeView): NodeLinks {
     const address = parseAddress(node.address);
-    assert(address !== null, `A node is watched at ${node.address}`);
+    assert(address !== null, `A node is watched at the invalid address ${node.address}`);
     const links = new NodeLinks(node, address, this.#linkOptions);
     this.#links.set(node, links);
     return links;
@@ -250,7 +251,7 @@ export class UpstreamPool {
   /**
    * Decides what becomes of a connection that takes no new requests. Its requests wait for their
    * answers as long as these may come. Writes to a silent node wait until another leader is known,
-   * since only then it is certain that waiting does not help.
+   * since only then is it certain that waiting does not help.
    */
   #retire(upstream: Upstream): void {
     const { node, fenceTerm, isSpent } = upstream;
@@ -258,7 +259,7 @@ export class UpstreamPool {
     if (!node.isResponsive && this.isSuperseded(upstream)) {
       return upstream.destroy("another leader was elected");
     }
-    // Readers outlast an election: the node will serve again.
+    // Connections for reads are kept during an election: the node will serve again.
     const isKept = fenceTerm === null && !isSpent && node.isResponsive && this.#isMember(node);
     const isEmpty = upstream.oldestSentMs === Infinity;
     if (isEmpty && !isKept) upstream.destroy("nothing is in flight any more");
@@ -274,7 +275,7 @@ export class UpstreamPool {
     const { clock, events } = this.#options;
     const { node } = upstream;
     if (this.reader(upstream.protocol, clock.monotonicMs()) === null) return;
-    // A node that reports no leader has not begun with them.
+    // A node that reports no leader has not started on its reads.
     const mayBeAtWork = node.isReachable && (!node.isResponsive || node.isReadable);
     const staying = new Set<RequestOwner>();
     for (const request of upstream.requests()) {
@@ -292,10 +293,10 @@ export class UpstreamPool {
   }
 
   /**
-   * Takes reads back that a responsive node has not answered for long: it may itself wait for an
-   * answer.
+   * Takes reads back that a responsive node has not answered for long. The node may itself be
+   * waiting for an answer.
    */
-  #leaveStuck(upstream: Upstream, nowMs: number): void {
+  #takeStuckReadsBack(upstream: Upstream, nowMs: number): void {
     const { fenceTerm, isDedicated, isProven, oldestSentMs } = upstream;
     if (fenceTerm !== null || isDedicated || !isProven) return;
     if (nowMs - Math.max(oldestSentMs, upstream.heardMs) <= STUCK_MS) return;
@@ -303,6 +304,7 @@ export class UpstreamPool {
     this.#takeReadsBack(upstream);
   }
 
+  /** Whether it is fenced to a term, and a leader of a later term is known. */
   isSuperseded({ fenceTerm }: Upstream): boolean {
     return fenceTerm !== null && this.#options.topology.highestLedTerm > fenceTerm;
   }
@@ -330,7 +332,7 @@ export class UpstreamPool {
       return upstream.destroy("another leader was elected");
     }
     if (this.#isStale(upstream, nowMs)) return upstream.destroy("another connection replaced it");
-    // A node without a leader holds reads as the proxy does, but without the bound of the proxy.
+    // A node without a leader holds reads as the proxy does, but without the proxy's time limit.
     const isHeld = fenceTerm === null && node.isResponsive && !node.isReadable;
     const heldMs = isHeld ? waitedMs : node.isResponsive ? 0 : Math.min(waitedMs, node.silentMs);
     if (waitedMs <= replyMsMax && heldMs <= holdMsMax) return;
@@ -338,10 +340,11 @@ export class UpstreamPool {
   }
 }
 
+/** Whether it must not be sent again, since it may be executed each time. */
 function isOnlyOnce(request: ProxyRequest): boolean {
   return request.isWrite && !request.isRepeatable;
 }
 
 function readBatching(clock: Clock): Batching {
-  return new Batching(clock, READS_OF_ONE_NODE);
+  return new Batching(clock, READS_PER_BATCH);
 }

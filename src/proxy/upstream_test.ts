@@ -72,7 +72,7 @@ Deno.test("an answer that cannot be handled closes the connection, and nothing i
   assertEquals(events, [
     "ready",
     "stream closed",
-    "closed: sent what could not be handled: thrown on purpose",
+    "closed: sent a reply that could not be handled: thrown on purpose",
   ]);
   assertEquals([upstream.isBroken, upstream.takeLost().length], [true, 1]);
 });

@@ -9,17 +9,17 @@ import { Backoff } from "./node_links.ts";
 import { type NodeState, parseNodeState, type Topology } from "./topology.ts";
 
 /**
- * Silence after which a second connection is tried: the network may work again. By then the node
- * counts as silent, so that its other connections are replaced as well.
+ * Silence in ms after which a second connection is tried: the network may work again. By then the
+ * node counts as silent, so that its other connections are replaced as well.
  */
 const CONTEND_AFTER_MS = 220;
-/** Interval of new attempts; the kernel's own retries come at growing intervals. */
+/** Interval in ms of new attempts. The kernel's own retries come at growing intervals. */
 const CONTEND_EVERY_MS = 250;
-/** Silence after which a watching connection is closed: the machine may be gone. */
+/** Silence in ms after which a connection is closed: the machine may be down. */
 const GIVE_UP_AFTER_MS = 1_000;
 /** Maximum bytes of a reported state; a peer that sends more is not a node. */
 const REPLY_BYTES_MAX = 1024 * 1024;
-/** The problem with a node that is connected and silent. */
+/** The problem with a node that is connected but silent. */
 const SILENT = "does not answer";
 
 export interface NodeWatcherOptions {
@@ -41,7 +41,7 @@ export interface NodeWatcherEvents {
 }
 
 /** One connection to the node, or the attempt to open one. */
-interface Line {
+interface WatchConnection {
   readonly stream: Stream;
   readonly scanner: ReplyScanner;
   isOpen: boolean;
@@ -56,11 +56,13 @@ interface Line {
 export class NodeWatcher {
   readonly #options: NodeWatcherOptions;
   readonly #backoff: Backoff;
-  #line: Line | null = null;
-  #contender: Line | null = null;
-  /** How long nothing arrived, counting only time in which this process ran. */
+  #connection: WatchConnection | null = null;
+  #contender: WatchConnection | null = null;
+  /** How long in ms nothing has arrived, counting only time in which this process ran. */
   #silentMs = 0;
+  /** Time in ms since the second connection was tried, counted in the same way. */
   #sinceContenderMs = 0;
+  /** The last reason for which the node was refused; empty once it reports. */
   #refusal = "";
   /** Why the last connection ended, or could not be opened. */
   #reason = "not reached yet";
@@ -79,7 +81,7 @@ export class NodeWatcher {
   tick(nowMs: number, awakeMs: number): void {
     this.#silentMs += awakeMs;
     this.#sinceContenderMs += awakeMs;
-    if (this.#line === null) {
+    if (this.#connection === null) {
       if (nowMs >= this.#backoff.notBeforeMs) this.#open();
     } else if (this.#silentMs > GIVE_UP_AFTER_MS) {
       this.#giveUp();
@@ -91,20 +93,20 @@ export class NodeWatcher {
     }
   }
 
-  /** Why the node is not heard, if it is not. */
+  /** Why the node does not report, if it does not. */
   get problem(): string {
     return this.#reason;
   }
 
   close(): void {
-    this.#line?.stream.close();
+    this.#connection?.stream.close();
     this.#contender?.stream.close();
-    this.#line = this.#contender = null;
+    this.#connection = this.#contender = null;
   }
 
   #open(): void {
     this.#silentMs = 0;
-    this.#line = this.#connect();
+    this.#connection = this.#connect();
   }
 
   #contend(): void {
@@ -117,30 +119,30 @@ export class NodeWatcher {
     this.#reason = SILENT;
     const contender = this.#contender;
     if (!(contender?.isOpen ?? false)) return this.#end();
-    this.#line?.stream.close();
+    this.#connection?.stream.close();
     this.#promote();
   }
 
   /** Replaces the first connection by the second. */
   #promote(): void {
-    this.#line = this.#contender;
+    this.#connection = this.#contender;
     this.#contender = null;
     this.#silentMs = 0;
   }
 
-  #connect(): Line {
+  #connect(): WatchConnection {
     const { address, network } = this.#options;
     const scanner = new ReplyScanner({ replyBytesMax: REPLY_BYTES_MAX });
     const stream = network.connect(address, {
       onOpen: () => {
-        line.isOpen = true;
+        connection.isOpen = true;
         this.#greet(stream);
       },
-      onData: (bytes) => this.#received(line, bytes),
-      onClose: (reason) => this.#closed(line, reason),
+      onData: (bytes) => this.#received(connection, bytes),
+      onClose: (reason) => this.#closed(connection, reason),
     });
-    const line: Line = { stream, scanner, isOpen: false };
-    return line;
+    const connection: WatchConnection = { stream, scanner, isOpen: false };
+    return connection;
   }
 
   #greet(stream: Stream): void {
@@ -148,11 +150,11 @@ export class NodeWatcher {
     stream.write(encodeRequest(["HELLO", "3"]) + encodeRequest(watch));
   }
 
-  #received(line: Line, bytes: Uint8Array): void {
-    if (line !== this.#line && line !== this.#contender) return;
-    line.scanner.push(bytes);
+  #received(connection: WatchConnection, bytes: Uint8Array): void {
+    if (connection !== this.#connection && connection !== this.#contender) return;
+    connection.scanner.push(bytes);
     for (;;) {
-      const scanned = line.scanner.next();
+      const scanned = connection.scanner.next();
       if (scanned.kind === "incomplete") return;
       if (scanned.kind === "invalid") return this.#refuse(`sent invalid RESP: ${scanned.error}`);
       if (scanned.text.startsWith("-")) return this.#refuse(scanned.text.slice(1).trimEnd());
@@ -164,17 +166,17 @@ export class NodeWatcher {
       this.#backoff.noteSuccess();
       this.#refusal = "";
       this.#reason = SILENT;
-      this.#settleOn(line);
+      this.#keepOnly(connection);
       this.#options.events.reported(state);
-      if (this.#line === null) return;
+      if (this.#connection === null) return;
     }
   }
 
   /** The node reports on this connection, so the other one is closed. */
-  #settleOn(line: Line): void {
+  #keepOnly(connection: WatchConnection): void {
     this.#silentMs = 0;
-    if (line === this.#contender) {
-      this.#line?.stream.close();
+    if (connection === this.#contender) {
+      this.#connection?.stream.close();
       this.#promote();
     } else if (this.#contender !== null) {
       this.#contender.stream.close();
@@ -191,16 +193,16 @@ export class NodeWatcher {
     this.#end();
   }
 
-  #closed(line: Line, reason: string): void {
+  #closed(connection: WatchConnection, reason: string): void {
     this.#reason = shortReason(reason);
-    if (line === this.#contender) this.#contender = null;
-    else if (line === this.#line) this.#end();
+    if (connection === this.#contender) this.#contender = null;
+    else if (connection === this.#connection) this.#end();
   }
 
   #end(): void {
-    this.#line?.stream.close();
+    this.#connection?.stream.close();
     this.#promote();
-    if (this.#line === null) this.#backoff.noteFailure(this.#options.clock.monotonicMs());
+    if (this.#connection === null) this.#backoff.noteFailure(this.#options.clock.monotonicMs());
     this.#options.events.disconnected();
   }
 }
@@ -227,7 +229,7 @@ export interface ClusterWatcherOptions {
 }
 
 /**
- * Watches all nodes of the cluster: finds them through any one, and follows them when they move.
+ * Watches all nodes of the cluster. Finds them through any one, and follows their address changes.
  */
 export class ClusterWatcher {
   readonly #options: ClusterWatcherOptions;
@@ -252,7 +254,7 @@ export class ClusterWatcher {
     this.refresh();
   }
 
-  /** @param awakeMs how long this process ran since the last call */
+  /** @param awakeMs how long in ms this process ran since the last call */
   tick(nowMs: number, awakeMs: number): void {
     for (const watcher of [...this.#watchers.values()]) watcher.tick(nowMs, awakeMs);
   }
@@ -262,7 +264,7 @@ export class ClusterWatcher {
     return this.#members.size === 0 ? this.#seeds : [...this.#members.keys()];
   }
 
-  /** The address of one of the `members`, and why it is not heard; `null` when it is heard. */
+  /** The address of one of the `members`, and why it does not report; `null` when it does. */
   problem(member: string): string | null {
     const address = this.#members.get(member) ?? member;
     for (const node of this.#options.topology.nodes) {
@@ -304,7 +306,7 @@ export class ClusterWatcher {
     const { topology, logger, changed } = this.#options;
     const node = topology.node(address);
     if (node === undefined || !topology.noteDisconnect(address)) return;
-    logger.warn(`node ${node.label} is gone`);
+    logger.warn(`node ${node.label} is disconnected`);
     this.refresh();
     changed();
   }

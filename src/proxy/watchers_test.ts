@@ -149,7 +149,7 @@ Deno.test("changes are logged once, attempts to connect are not", () => {
   bench.cluster.node(2).stop();
   bench.advance(3_000);
   assertEquals(logger.lines.slice(4), [
-    "node n1 (10.0.0.1:7001) is gone",
+    "node n1 (10.0.0.1:7001) is disconnected",
     "no leader, requests are held",
     "n2 (10.0.0.2:7002) leads in term 2",
     "node n3 (10.0.0.3:7003) does not answer",

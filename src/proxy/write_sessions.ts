@@ -3,7 +3,7 @@ import { PROXY } from "../commands/session_rows.ts";
 import { encodeArguments, encodeCount } from "../resp/encode.ts";
 import { SERIAL_WINDOW } from "../store/once_sessions.ts";
 
-/** Number of places for open serials: more than the window, so that no two share one. */
+/** Number of places for serials that are not settled: no two within the window share one. */
 const PLACES = 2 * SERIAL_WINDOW;
 /** Number of arguments below which the beginning of a stamped request is cached. */
 const HEADS_MAX = 64;
@@ -27,14 +27,14 @@ export class LeasedSession {
   /** How stamped requests begin, by the number of their own arguments. */
   readonly #heads: string[] = [];
   /** Which of the serials above `#acked` are settled. */
-  readonly #isOver = new Uint8Array(PLACES);
+  readonly #isSettled = new Uint8Array(PLACES);
 
   constructor(id: string, nowMs: number) {
     this.id = id;
     this.usedMs = nowMs;
   }
 
-  /** Distance from the last settled serial of the prefix to the highest one given out. */
+  /** Number of serials after `acked` up to the highest one given out. */
   get span(): number {
     return this.#highest - this.#acked;
   }
@@ -47,7 +47,7 @@ export class LeasedSession {
     return this.#acked;
   }
 
-  /** Gives out the next serial. The span must be below the state machine's window. */
+  /** Gives out the next serial. `span` must be below the state machine's `SERIAL_WINDOW`. */
   give(nowMs: number): number {
     this.usedMs = nowMs;
     this.#highest++;
@@ -56,7 +56,7 @@ export class LeasedSession {
 
   /**
    * The beginning of a stamped request with `count` arguments of its own. It also acknowledges all
-   * settled serials of the prefix, so that the nodes forget their replies.
+   * serials up to `acked`, so that the nodes forget their replies.
    */
   stampText(serial: number, count: number): string {
     return this.#head(count) + encodeArguments([`${serial}/${this.#acked}`]);
@@ -74,28 +74,31 @@ export class LeasedSession {
    * Settles the serial: its request is answered, or will not be sent again. Called once for each.
    */
   release(serial: number): void {
-    this.#isOver[serial % PLACES] = 1;
-    for (let next = this.#acked + 1; this.#isOver[next % PLACES] === 1; next++) {
-      this.#isOver[next % PLACES] = 0;
+    this.#isSettled[serial % PLACES] = 1;
+    for (let next = this.#acked + 1; this.#isSettled[next % PLACES] === 1; next++) {
+      this.#isSettled[next % PLACES] = 0;
       this.#acked = next;
     }
   }
 }
 
-/** How long an unused session lasts in the state machine. */
+/** Time in ms after which the state machine drops an unused session. */
 const TTL_MS = 10 * 60 * 1000;
-/** How long an unused session is trusted: clocks differ, and the log's time may be ahead. */
+/**
+ * Time in ms without use after which a session is not used again. It is shorter than the TTL, since
+ * clocks differ and log time may be ahead.
+ */
 const UNUSED_MS_MAX = TTL_MS / 2;
-/** Span at which the next session is opened, so that it is there in time. */
+/** Span at which the next session is opened, so that it is open in time. */
 const SPAN_OPENING = SERIAL_WINDOW / 4;
 /** Span at which new writes get the next session. */
 const SPAN_MAX = SERIAL_WINDOW / 2;
-/** Pause after a refusal that will pass, such as during an election. */
+/** Pause in ms after a temporary refusal, such as during an election. */
 const RETRY_MS = 20;
-/** Pause after any other refusal; until then writes go without a session. */
+/** Pause in ms after any other refusal. Until then writes are sent without a session. */
 const WITHOUT_MS = 5_000;
 
-/** Has the leader execute a command about sessions. */
+/** The way to the leader for commands about sessions. */
 export interface SessionLink {
   /** Whether a leader can be asked now. */
   readonly isOpen: boolean;
@@ -112,26 +115,26 @@ export interface WriteSessionsOptions {
 
 /**
  * The sessions with which this proxy stamps its clients' writes, so that a write whose answer was
- * lost can be sent again. One session is in use at a time. When its oldest open serial lags far, as
- * with a write that waits for a new leader while others proceed, the next session takes over, and
- * the old one is closed once its writes are settled.
+ * lost can be sent again. One session is in use at a time. When its oldest unsettled serial lags
+ * far behind the newest, as with a write that waits for a new leader while others proceed, the next
+ * session takes over. The old one is closed once its writes are settled.
  */
 export class WriteSessions {
   readonly #options: WriteSessionsOptions;
   #current: LeasedSession | null = null;
   #next: LeasedSession | null = null;
-  /** Sessions that give out no new serials, and have open ones. */
+  /** Sessions that give out no more serials, and have some that are not settled. */
   readonly #draining = new Set<LeasedSession>();
   #isOpening = false;
   #retryAtMs = -Infinity;
-  /** Whether the nodes refuse to open a session, so that writes go without one. */
+  /** Whether the nodes refuse to open a session, for a reason that is not temporary. */
   #isWithout = false;
 
   constructor(options: WriteSessionsOptions) {
     this.#options = options;
   }
 
-  /** Whether no session can be had, so that writes have to go without one. */
+  /** Whether no session is available, so that writes have to be sent without one. */
   get isWithout(): boolean {
     return this.#isWithout && this.#current === null;
   }
@@ -189,9 +192,9 @@ export class WriteSessions {
   }
 
   #failed(text: string, askedMs: number): void {
-    const isPassing = /^-(MOVED|CLUSTERDOWN|TRYAGAIN|UNKNOWN) /.test(text);
-    this.#retryAtMs = askedMs + (isPassing ? RETRY_MS : WITHOUT_MS);
-    if (isPassing) return;
+    const isTemporary = /^-(MOVED|CLUSTERDOWN|TRYAGAIN|UNKNOWN) /.test(text);
+    this.#retryAtMs = askedMs + (isTemporary ? RETRY_MS : WITHOUT_MS);
+    if (isTemporary) return;
     if (!this.#isWithout) {
       const reason = text.slice(1).trimEnd();
       this.#options.logger.warn(`writes go without a session, some may end in UNKNOWN: ${reason}`);
@@ -217,7 +220,7 @@ export class WriteSessions {
 
   #close(session: LeasedSession): void {
     this.#draining.delete(session);
-    // Without a leader, it is left to expire.
+    // Without a leader it is not closed, and expires.
     const { link } = this.#options;
     if (link.isOpen) link.ask(["SESSION", "CLOSE", session.id], () => {});
   }

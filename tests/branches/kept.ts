@@ -105,7 +105,7 @@ const GUARDS: readonly (readonly [file: string, code: string, reason: string])[]
   ["src/platform/deno_disk.ts", "return;", "a timer runs only while files are left"],
   [
     "src/proxy/proxy.ts",
-    'throw new Error("Cannot look at clients: nobody listens yet");',
+    'throw new Error("Cannot list clients: the listener is not open yet");',
     "clients come only to a listener",
   ],
   ["src/proxy/router.ts", "return null;", "no more clients are taken than were counted"],

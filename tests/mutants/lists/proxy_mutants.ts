@@ -100,7 +100,7 @@ export const proxyMutants: readonly Mutant[] = [
     name: "write-behind-a-read-of-its-key",
     bug: "program order: a read that is retried sees a later write of its own client",
     file: "src/proxy/client_queue.ts",
-    find: "return request.isWrite && this.#reads.touch(request);",
+    find: "return request.isWrite && this.#reads.conflictWith(request);",
     replace: "return request.isWrite && this.#reads === null;",
     killers: [ROUTER, STOPPED, FAULTS],
   },
@@ -125,7 +125,7 @@ export const proxyMutants: readonly Mutant[] = [
     name: "acknowledged-too-far",
     bug: "the reply of a write in flight is acknowledged: when the write is resent, it is refused",
     file: "src/proxy/write_sessions.ts",
-    find: "for (let next = this.#acked + 1; this.#isOver[next % PLACES] === 1; next++) {",
+    find: "for (let next = this.#acked + 1; this.#isSettled[next % PLACES] === 1; next++) {",
     replace: "for (let next = this.#acked + 1; next <= serial; next++) {",
     killers: ["src/proxy/leased_session_test.ts", FAULTS],
   },
@@ -177,8 +177,8 @@ export const proxyMutants: readonly Mutant[] = [
     name: "sent-behind-what-is-to-be-repeated",
     bug: "a request overtakes an earlier one of its client that has to be retried",
     file: "src/proxy/client_queue.ts",
-    find: "return this.#repeating.size === 0;",
-    replace: "return this.#repeating.size >= 0;",
+    find: "return this.#retries.size === 0;",
+    replace: "return this.#retries.size >= 0;",
     killers: [ROUTER, STOPPED, FAULTS],
     harmless:
       "a refusal also closes a fenced connection to further requests; a read that follows " +
@@ -427,8 +427,8 @@ export const proxyMutants: readonly Mutant[] = [
     bug:
       "a client that disconnects while its writes wait for a retry keeps their serials open for ever",
     file: "src/proxy/client_queue.ts",
-    find: "for (const request of this.#repeating.drain()) request.drop();",
-    replace: "this.#repeating.drain();",
+    find: "for (const request of this.#retries.drain()) request.drop();",
+    replace: "this.#retries.drain();",
     killers: [ONCE],
   },
   {

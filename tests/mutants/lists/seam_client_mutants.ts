@@ -149,9 +149,9 @@ export const seamClientMutants: readonly Mutant[] = [
       "a write is executed while an earlier one has to be retried: that one is retried all the same, and undoes it",
     file: "src/proxy/client_queue.ts",
     find: `else if (request.isWrite) this.#settleAndMark(request, text);
-    else this.#repeat(request, null);`,
+    else this.#retry(request, null);`,
     replace: `else if (request.isWrite) request.settle(text);
-    else this.#repeat(request, null);`,
+    else this.#retry(request, null);`,
     killers: ["src/proxy/exactly_once_test.ts"],
   },
   {
