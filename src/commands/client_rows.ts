@@ -320,7 +320,10 @@ export const clientRows: readonly Command[] = rowsOf("connection", [], [{
       arity: 3,
       since: "7.2.0",
       summary: "Accepted without effect: accesses still count for OBJECT FREQ",
-      help: ["NO-TOUCH (ON|OFF)", "    Accepted without effect: accesses still count for OBJECT FREQ."],
+      help: [
+        "NO-TOUCH (ON|OFF)",
+        "    Accepted without effect: accesses still count for OBJECT FREQ.",
+      ],
       serve: onOrOff,
     },
     {

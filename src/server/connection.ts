@@ -29,11 +29,11 @@ const PROBED_BYTES_MAX = 16 * 1024 * 1024;
 const ENDED_WAIT_MS = 1_000;
 /** Interval in ms at which a paused client that waits without a bound is read: it may be gone. */
 const PROBE_MS = 5_000;
-/** Idle time in ms after which a closing connection is destroyed, read or not. */
+/** Idle time in ms after which a closing connection is destroyed, even with replies unread. */
 const LINGER_MS = 10_000;
 /**
- * Bytes of settled replies that wait for an earlier one, above which they are reported to the load at
- * the end of the turn.
+ * Bytes of settled replies that wait for an earlier one, above which they are reported to the load
+ * at the end of the turn.
  */
 const UNCOUNTED_BYTES_MAX = 256 * 1024;
 
