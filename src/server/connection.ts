@@ -20,10 +20,7 @@ const REPLY_BYTES_PER_CLOCK_READ = 64 * 1024;
 
 /** Bytes buffered of a client that has yielded, above which its socket is paused. */
 const YIELDING_BYTES_MAX = 1024 * 1024;
-/**
- * Bytes buffered of a client that waits without a bound, beyond its requests in flight, above which
- * it is disconnected.
- */
+/** Bytes buffered of a client that waits without a bound, above which it is disconnected. */
 const PROBED_BYTES_MAX = 16 * 1024 * 1024;
 /** Time in ms for which an unbounded wait continues after the client has closed its side. */
 const ENDED_WAIT_MS = 1_000;
@@ -31,10 +28,7 @@ const ENDED_WAIT_MS = 1_000;
 const PROBE_MS = 5_000;
 /** Idle time in ms after which a closing connection is destroyed, even with replies unread. */
 const LINGER_MS = 10_000;
-/**
- * Bytes of settled replies that wait for an earlier one, above which they are reported to the load
- * at the end of the turn.
- */
+/** Bytes of replies that wait for an earlier one, above which the load counts them nevertheless. */
 const UNCOUNTED_BYTES_MAX = 256 * 1024;
 
 /** What a connection needs of the listener that accepted it. */
