@@ -52,13 +52,17 @@ export class HoldQueue {
     this.#count++;
   }
 
-  /** Lets every client try again, in order. Clients that still cannot send are held again. */
-  retry(nowMs: number, dispatch: (client: ClientQueue) => void): void {
+  /**
+   * Lets every client try again, in order.
+   *
+   * @param send sends a client's requests, or holds the client again
+   */
+  retry(nowMs: number, send: (client: ClientQueue) => void): void {
     for (let left = this.#clients.size; left > 0; left--) {
       const client = this.#clients.shift();
       if (client === null) break;
       const { first, heldSinceMs } = client;
-      dispatch(client);
+      send(client);
       if (this.holds(client) && client.first === first) client.heldSinceMs = heldSinceMs;
     }
     if (this.isEmpty) this.#ended(nowMs);

@@ -98,7 +98,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
       return request.settle(refusal);
     }
     client.add(request);
-    this.#dispatch(client, nowMs);
+    this.#sendWaiting(client, nowMs);
   }
 
   /** To be called when nodes have come, gone, or changed their roles. */
@@ -164,7 +164,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
       const request = client.first;
       if (request !== null && upstream.isAccepting && upstream.isFullFor(request.bytes)) return;
       this.#room.shift(upstream);
-      this.#dispatch(client, nowMs, BURST, upstream);
+      this.#sendWaiting(client, nowMs, BURST, upstream);
     }
     if (!upstream.isAccepting && upstream.underWay === 0) upstream.destroy("its term is over");
   }
@@ -199,7 +199,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
     const nowMs = this.#nowMs();
     for (let left = this.#room.countOf(upstream); left > 0; left--) {
       const client = this.#room.shift(upstream);
-      if (client !== null) this.#dispatch(client, nowMs);
+      if (client !== null) this.#sendWaiting(client, nowMs);
     }
   }
 
@@ -215,7 +215,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
    * @param burstMax number of requests after which it waits for its next turn
    * @param turnOn the connection on which it is this client's turn, if it waited for room there
    */
-  #dispatch(
+  #sendWaiting(
     client: ClientQueue,
     nowMs: number,
     burstMax = Infinity,
@@ -225,7 +225,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
     for (let sent = 0;; sent++) {
       const request = client.first;
       if (request === null) return;
-      const upstream = this.#route(client, request, nowMs);
+      const upstream = this.#connectionFor(client, request, nowMs);
       if (upstream === "later") return;
       if (upstream === null) {
         if (!this.#refusesToWait(request)) return this.hold.hold(client, nowMs);
@@ -253,7 +253,11 @@ export class Router implements UpstreamPoolEvents, SessionLink {
    * The connection for the request. `later`: it must wait until those in flight are answered.
    * `null`: no connection can take it now.
    */
-  #route(client: ClientQueue, request: ProxyRequest, nowMs: number): Upstream | "later" | null {
+  #connectionFor(
+    client: ClientQueue,
+    request: ProxyRequest,
+    nowMs: number,
+  ): Upstream | "later" | null {
     if (!client.mayPipeline) return "later";
     const current = client.upstream;
     if (current !== null) {
@@ -290,7 +294,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
   #couldSend(client: ClientQueue, request: ProxyRequest, nowMs: number): boolean {
     if (this.hold.isEmpty && this.#options.topology.leader !== null) return true;
     if (client.list !== null || client.first !== null || request.kind === "wait") return false;
-    const upstream = this.#route(client, request, nowMs);
+    const upstream = this.#connectionFor(client, request, nowMs);
     return upstream !== null && upstream !== "later";
   }
 
@@ -298,12 +302,12 @@ export class Router implements UpstreamPoolEvents, SessionLink {
   readonly #proceed = (client: ClientQueue): void => {
     const nowMs = this.#nowMs();
     client.settleRepeating(nowMs, this.#options.limits.holdMsMax);
-    this.#dispatch(client, nowMs);
+    this.#sendWaiting(client, nowMs);
   };
 
   #retryHeld(): void {
     const nowMs = this.#nowMs();
-    this.hold.retry(nowMs, (client) => this.#dispatch(client, nowMs, BURST));
+    this.hold.retry(nowMs, (client) => this.#sendWaiting(client, nowMs, BURST));
   }
 
   /** Handles an answer that leaves open whether the write was executed. */

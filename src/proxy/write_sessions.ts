@@ -3,7 +3,7 @@ import { PROXY } from "../commands/session_rows.ts";
 import { encodeArguments, encodeCount } from "../resp/encode.ts";
 import { SERIAL_WINDOW } from "../store/once_sessions.ts";
 
-/** Number of places for serials that are not settled: no two within the window share one. */
+/** Number of places for serials that are not released: no two within the window share one. */
 const PLACES = 2 * SERIAL_WINDOW;
 /** Number of arguments below which the beginning of a stamped request is cached. */
 const HEADS_MAX = 64;
@@ -12,7 +12,7 @@ export const STAMP_ARGUMENTS = 3;
 
 /**
  * A session of the replicated state machine that this proxy has opened. It gives out serials in
- * order, and knows up to which serial all are settled.
+ * order, and knows up to which serial all are released.
  */
 export class LeasedSession {
   readonly id: string;
@@ -22,12 +22,12 @@ export class LeasedSession {
   isLost = false;
   /** The highest serial given out. */
   #highest = 0;
-  /** All serials up to this one are settled. */
+  /** All serials up to this one are released. */
   #acked = 0;
   /** How stamped requests begin, by the number of their own arguments. */
   readonly #heads: string[] = [];
-  /** Which of the serials above `#acked` are settled. */
-  readonly #isSettled = new Uint8Array(PLACES);
+  /** Which of the serials above `#acked` are released. */
+  readonly #isReleased = new Uint8Array(PLACES);
 
   constructor(id: string, nowMs: number) {
     this.id = id;
@@ -71,12 +71,12 @@ export class LeasedSession {
   }
 
   /**
-   * Settles the serial: its request is answered, or will not be sent again. Called once for each.
+   * Releases the serial: its request is answered, or will not be sent again. Called once for each.
    */
   release(serial: number): void {
-    this.#isSettled[serial % PLACES] = 1;
-    for (let next = this.#acked + 1; this.#isSettled[next % PLACES] === 1; next++) {
-      this.#isSettled[next % PLACES] = 0;
+    this.#isReleased[serial % PLACES] = 1;
+    for (let next = this.#acked + 1; this.#isReleased[next % PLACES] === 1; next++) {
+      this.#isReleased[next % PLACES] = 0;
       this.#acked = next;
     }
   }
@@ -115,15 +115,15 @@ export interface WriteSessionsOptions {
 
 /**
  * The sessions with which this proxy stamps its clients' writes, so that a write whose answer was
- * lost can be sent again. One session is in use at a time. When its oldest unsettled serial lags
+ * lost can be sent again. One session is in use at a time. When its oldest unreleased serial lags
  * far behind the newest, as with a write that waits for a new leader while others proceed, the next
- * session takes over. The old one is closed once its writes are settled.
+ * session takes over. The old one is closed once all its serials are released.
  */
 export class WriteSessions {
   readonly #options: WriteSessionsOptions;
   #current: LeasedSession | null = null;
   #next: LeasedSession | null = null;
-  /** Sessions that give out no more serials, and have some that are not settled. */
+  /** Sessions that give out no more serials, and have some that are not released. */
   readonly #draining = new Set<LeasedSession>();
   #isOpening = false;
   #retryAtMs = -Infinity;
@@ -157,7 +157,7 @@ export class WriteSessions {
     this.maintain(nowMs);
   }
 
-  /** Settles the serial of a write. */
+  /** Releases the serial of a write. */
   release(session: LeasedSession, serial: number): void {
     session.release(serial);
     if (this.#draining.has(session) && session.isDrained) this.#close(session);
