@@ -179,7 +179,7 @@ export const clockMutants: readonly Mutant[] = [
     bug: "if the log's time is ahead, each new leader loses the time since the last entry",
     file: "src/node/time/log_time.ts",
     find: "if (isOutdated) this.#nowMs = this.#loggedMs;",
-    replace: "if (isOutdated || said !== null) this.#nowMs = this.#loggedMs;",
+    replace: "if (isOutdated || reported !== null) this.#nowMs = this.#loggedMs;",
     killers: [LOG_TIME, WRONG],
   },
   {
