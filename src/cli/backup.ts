@@ -12,7 +12,7 @@ import { isThere } from "./offline/data_directories.ts";
 import { type CheckedSnapshot, readSnapshotFile } from "./offline/snapshot_file.ts";
 import { ConnectionLost, fieldsOf, RespClient } from "./resp_client.ts";
 
-/** Time limit in milliseconds for the snapshot. A million keys take some seconds. */
+/** Time limit of taking the snapshot, in milliseconds. A million keys take some seconds. */
 const BEGIN_MS_MAX = 10 * 60_000;
 const READ_MS_MAX = 30_000;
 const READ_BYTES = 256 * 1024;
@@ -21,14 +21,15 @@ const READS_MAX = 4;
 
 export const backupSubcommand = subcommand({
   name: "backup",
-  summary: "writes the state of a running cluster into a file",
+  summary: "write the state of a running cluster to a file",
   description:
-    "Asks a node for a snapshot with everything acknowledged so far, while the cluster goes on, " +
-    "and writes it to FILE, which appears only when it is whole and checked. Through a proxy, a " +
-    "follower is asked if possible. `regent restore` makes a new cluster from the file.",
+    "Asks a node for a snapshot with everything acknowledged so far, and writes it to FILE, " +
+    "which appears only when it is complete and checked. The cluster keeps serving meanwhile. " +
+    "Through a proxy, the snapshot comes from a follower if possible. `regent restore` creates a " +
+    "new cluster from the file.",
   flags: {
     from: {
-      ...addressFlag({ help: "A node or proxy, at its address for clients" }),
+      ...addressFlag({ help: "Address for clients of a node or proxy" }),
       fallback: { host: "127.0.0.1", port: 7000 },
       fallbackText: "127.0.0.1:7000",
       isRequired: false,
@@ -52,7 +53,8 @@ export const backupSubcommand = subcommand({
       removeIfThere(partial);
       if (!(error instanceof ConnectionLost)) throw error;
       throw new UserError(
-        `Cannot go on: the connection to ${formatAddress(address)} was lost: ${error.message}`,
+        `Cannot finish the backup: the connection to ${formatAddress(address)} was lost: ` +
+          error.message,
       );
     } finally {
       client.close();
@@ -68,23 +70,23 @@ export const backupSubcommand = subcommand({
 });
 
 /** A snapshot that a node keeps for this client. */
-interface Held {
+interface HeldSnapshot {
   readonly id: string;
   readonly index: number;
   readonly sizeBytes: number;
   readonly checksum: number;
 }
 
-interface Begun {
+interface BegunSnapshot {
   readonly address: Address;
   readonly client: RespClient;
-  readonly held: Held;
+  readonly held: HeldSnapshot;
 }
 
 function onlyFile(words: readonly string[]): string {
   const [file] = words;
   if (file === undefined || words.length > 1) {
-    throw new UsageError("Cannot start without the FILE to write");
+    throw new UsageError("Cannot start: expected one FILE to write");
   }
   return file;
 }
@@ -96,11 +98,11 @@ function refuseExisting(path: string, isForced: boolean): void {
 }
 
 /**
- * Asks the node, or one after the other of the proxy's nodes.
+ * Asks the node for a snapshot, or the proxy's nodes one after the other.
  *
  * @throws {UserError} when none gives a snapshot
  */
-async function begin(from: Address): Promise<Begun> {
+async function begin(from: Address): Promise<BegunSnapshot> {
   const reasons: string[] = [];
   let addresses = [from];
   try {
@@ -120,7 +122,7 @@ async function begin(from: Address): Promise<Begun> {
   throw new UserError(`Cannot get a snapshot: ${reasons.join("; ") || "the proxy knows no node"}`);
 }
 
-/** The node itself. For a proxy its responsive nodes, followers first. */
+/** The node itself or, for a proxy, its responsive nodes, followers first. */
 async function nodesAt(from: Address): Promise<Address[]> {
   const client = await RespClient.connect(from);
   try {
@@ -137,7 +139,7 @@ async function nodesAt(from: Address): Promise<Address[]> {
   }
 }
 
-async function beginAt(address: Address): Promise<Begun> {
+async function beginAt(address: Address): Promise<BegunSnapshot> {
   const client = await RespClient.connect(address);
   try {
     const fields = fieldsOf(await client.request(["SNAPSHOT", "BEGIN"], BEGIN_MS_MAX));
@@ -155,8 +157,8 @@ async function beginAt(address: Address): Promise<Begun> {
   }
 }
 
-/** Downloads the file with several reads in flight, so that neither side waits for the other. */
-async function download(client: RespClient, held: Held, partial: string): Promise<void> {
+/** Downloads the snapshot with several reads in flight, so that neither side has to wait. */
+async function download(client: RespClient, held: HeldSnapshot, partial: string): Promise<void> {
   const { id, sizeBytes } = held;
   const file = openPartial(partial);
   const progress = new CopyProgress(sizeBytes);
@@ -186,17 +188,19 @@ async function download(client: RespClient, held: Held, partial: string): Promis
   }
 }
 
-/** Gives the file its name after its content on the disk was checked. */
+/** Checks the content on the disk and gives the file its final name. */
 function publish(
   partial: string,
   path: string,
-  held: Held,
+  held: HeldSnapshot,
   isForced: boolean,
 ): { readonly keys: number } {
   try {
     const { checked, keys } = check(partial);
     if (checked.checksum !== held.checksum || checked.sizeBytes !== held.sizeBytes) {
-      throw new UserError(`Cannot use ${partial}: it is not what the node sent`);
+      throw new UserError(
+        `Cannot use ${partial}: it is not what the node sent; run the backup again`,
+      );
     }
     refuseExisting(path, isForced);
     Deno.renameSync(partial, path);
@@ -238,7 +242,7 @@ function removeIfThere(path: string): void {
 }
 
 const MIB = 1024 * 1024;
-/** A terminal needs no more updates per second. */
+/** Minimum interval between two updates of the progress line, in milliseconds. */
 const SHOW_MS = 100;
 
 /** Shows the progress of a long copy on standard error, if that is a terminal. */

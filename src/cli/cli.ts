@@ -22,26 +22,26 @@ const ERRORS_SHOWN_MAX = 10;
 
 export const cliSubcommand = subcommand({
   name: "cli",
-  summary: "a client: a prompt, single commands, and commands from a file",
+  summary: "send commands to a node or proxy: typed at a prompt, as arguments, or from a file",
   description:
-    "Sends commands to a node or proxy. With COMMAND it executes that one, and exits with 1 when " +
-    "the reply is an error. Without, it reads commands line by line: from a terminal with a prompt, " +
-    "history (~/.regentcli_history, never with passwords) and completion; from anything else one " +
-    "after the other, and exits with 1 when a reply was an error.\n" +
+    "Sends commands to a node or proxy. With COMMAND, it sends that command. Without COMMAND, it " +
+    "reads commands from standard input, one a line. On a terminal it has a prompt, completion " +
+    "and a history (~/.regentcli_history, without lines that contain passwords). The exit code " +
+    "is 1 if the reply to COMMAND, or to any line of a file or pipe, was an error.\n" +
     "\n" +
     "Replies are printed with their types on a terminal, and raw otherwise.",
   flags: {
-    host: withShort("h", hostFlag({ help: "The node's or proxy's host", fallback: "127.0.0.1" })),
-    port: withShort("p", portFlag({ help: "The node's or proxy's port", fallback: 7000 })),
-    resp3: withShort("3", toggle({ help: "Speak RESP3, with maps and pushes" })),
+    host: withShort("h", hostFlag({ help: "Host of the node or proxy", fallback: "127.0.0.1" })),
+    port: withShort("p", portFlag({ help: "Port of the node or proxy", fallback: 7000 })),
+    resp3: withShort("3", toggle({ help: "Use RESP3, with maps and pushes, instead of RESP2" })),
     raw: toggle({ help: "Print replies raw, even on a terminal" }),
-    noRaw: toggle({ help: "Print replies with their types, even off a terminal" }),
+    noRaw: toggle({ help: "Print replies with their types, even to a file or pipe" }),
     pipe: toggle({
-      help: "Send standard input, inline commands or RESP of any size, without waiting for " +
-        "replies, and print the number of replies and errors; exits with 1 after errors",
+      help: "Send standard input, inline commands or RESP of any size, without waiting for each " +
+        "reply; print the number of errors and replies, and exit with 1 if there were errors",
     }),
     pipeTimeout: integer("SECONDS", {
-      help: "With --pipe, how long the server may make no progress; 0: no limit",
+      help: "With --pipe, give up after this many seconds without progress of the server; 0: never",
       fallback: 30,
       min: 0,
       max: 86_400,
@@ -76,7 +76,7 @@ export const cliSubcommand = subcommand({
   },
 });
 
-/** Prints errors to standard error, so that nobody takes one for a value. */
+/** Prints errors to standard error, so that no script mistakes one for a value. */
 async function runOne(
   connection: ClientConnection,
   args: readonly string[],
@@ -124,7 +124,7 @@ async function runPipe(address: Address, timeoutMs: number): Promise<number> {
   await standardOutput.write(`errors: ${errors}, replies: ${replies}\n`);
   if (failure === null) return errors === 0 ? 0 : 1;
   throw new UserError(
-    `Cannot tell whether the rest was executed: after ${replies} replies of ` +
+    `Cannot tell whether the rest was executed: after ${replies} replies from ` +
       `${formatAddress(address)}: ${failure}`,
   );
 }

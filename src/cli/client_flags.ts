@@ -9,62 +9,63 @@ const MIB = 1024 * 1024;
 /** The limits on clients, the same for node and proxy. */
 export const clientFlags = {
   clientsMax: integer("N", {
-    help: "Maximum number of clients",
+    help: "Maximum number of connected clients",
     fallback: DEFAULT_CLIENT_LIMITS.clientsMax,
     min: 1,
     max: 1_000_000,
   }),
   bulkBytesMax: bytes({
-    help: "Maximum size of an argument, and of a value; above the default the nodes may need a " +
-      "longer --election-ms",
+    help: "Maximum size of an argument, and so of a value; above the default, the nodes may need " +
+      "a longer --election-ms",
     fallback: DEFAULT_CLIENT_LIMITS.bulkBytesMax,
     min: 1024,
     max: 64 * MIB,
   }),
   requestBytesMax: bytes({
-    help: "Maximum size of a request",
+    help: "Maximum size of a request with all its arguments",
     fallback: DEFAULT_CLIENT_LIMITS.requestBytesMax,
     min: 1024,
     max: 64 * MIB,
   }),
   pipelineMax: integer("N", {
-    help: "Requests of one client in flight; above it, the client is not read",
+    help: "Maximum number of one client's requests in flight; at the limit, no more are read",
     fallback: DEFAULT_CLIENT_LIMITS.pipelineMax,
     min: 1,
     max: 1_000_000,
   }),
   outputBytesMax: bytes({
-    help: "Unread replies of one client; above it, a client that reads nothing for 5 s is " +
-      "disconnected, and above four times it, any client",
+    help: "Limit of one client's unread replies; above it, a client that reads nothing for 5 s " +
+      "is disconnected; above four times the limit, any client is",
     fallback: DEFAULT_CLIENT_LIMITS.outputBytesMax,
     min: MIB,
     max: 1024 * MIB,
   }),
   pipelineBytesMax: bytes({
-    help: "Bytes of one client's requests in flight; above it, the client is not read",
+    help: "Maximum size of one client's requests in flight; at the limit, no more are read",
     fallback: DEFAULT_CLIENT_LIMITS.pipelineBytesMax,
     min: 64 * 1024,
     max: 1024 * MIB,
   }),
   inFlightBytesMax: bytes({
-    help: "The same for all clients together; above it, only small requests are read",
+    help: "Limit of all clients' requests in flight; above it, only small requests are read",
     fallback: DEFAULT_CLIENT_LIMITS.inFlightBytesMax,
     min: MIB,
     max: 4096 * MIB,
   }),
   allOutputBytesMax: bytes({
-    help: "Unread replies of all clients together; above it, the client with most is disconnected",
+    help: "Limit of all clients' unread replies; above it, the client with the most is " +
+      "disconnected",
     fallback: DEFAULT_CLIENT_LIMITS.allOutputBytesMax,
     min: MIB,
     max: 4096 * MIB,
   }),
-  tcpKeepaliveS: integer("S", {
+  tcpKeepaliveS: integer("SECONDS", {
     help: "Idle time before TCP keep-alive probes a client; 0: never",
     fallback: DEFAULT_CLIENT_LIMITS.tcpKeepaliveS,
     min: 0,
     max: 32_767,
   }),
-  timeoutS: integer("S", {
+  timeoutS: integer("SECONDS", {
     help: "Idle time after which a client is disconnected; 0: never",
     fallback: DEFAULT_CLIENT_LIMITS.timeoutS,
     min: 0,
@@ -72,7 +73,7 @@ export const clientFlags = {
   }),
 } satisfies Flags;
 
-/** The flags with no more clients than file descriptors allow. Logs when that lowers the limit. */
+/** Lowers `--clients-max` to what the file descriptors allow, with a line in the log. */
 export function withClientsThatFit<T extends { readonly clientsMax: number }>(
   values: T,
   clientsFitting: number,
@@ -81,10 +82,10 @@ export function withClientsThatFit<T extends { readonly clientsMax: number }>(
   const { clientsMax } = values;
   if (clientsMax <= clientsFitting) return values;
   if (clientsFitting < 1) {
-    throw new UserError("Cannot serve clients: the limit of open files (ulimit -n) is too low");
+    throw new UserError("Cannot serve clients: raise the limit of open files (ulimit -n)");
   }
   logger.warn(
-    `${clientsFitting} clients at most instead of ${clientsMax} (--clients-max), ` +
+    `accepts at most ${clientsFitting} clients instead of ${clientsMax} (--clients-max), ` +
       "since the limit of open files (ulimit -n) allows no more",
   );
   return { ...values, clientsMax: clientsFitting };

@@ -12,34 +12,35 @@ import { table } from "./table.ts";
 const HOST = "127.0.0.1";
 const RAFT_PORT_OFFSET = 10_000;
 const STOP_WITH_STDIN = "--stop-with-stdin";
-/** Given even where it is the default, since inherited environment variables must not change it. */
+/** Includes flags at their defaults, since inherited environment variables must not change them. */
 const ON_THIS_HOST = ["--host", HOST, "--advertise", HOST, STOP_WITH_STDIN];
 const START_SECONDS_MAX = 60;
 const RESTART_DELAY_MS = 500;
-/** Maximum delay in milliseconds before a process that ends again and again is restarted. */
+/** Maximum delay in milliseconds before the restart of a process that keeps ending. */
 const RESTART_DELAY_MS_MAX = 16_000;
-/** A process that lived for this long is restarted after the shortest delay. */
+/** A process that ran for this long, in milliseconds, is restarted after the shortest delay. */
 const SOUND_LIFE_MS = 10_000;
 const PRINT_DELAY_MS = 100;
 
 export const clusterSubcommand = subcommand({
   name: "cluster",
-  summary: "a whole local cluster: N nodes and a proxy, one process each",
+  summary: "run a cluster on this machine: N nodes and a proxy, one process each",
   description:
     "Starts N nodes and a proxy on this machine, one process each, and reports elections and " +
-    "deaths as they happen. On the same directory it starts the same cluster again, and adopts a " +
-    "node that was restarted by hand and still runs. Ctrl-C stops everything that it started.",
+    "ended processes as they happen. With the same --dir it starts the same cluster again, and " +
+    "includes a node that you restarted and that still runs. Ctrl-C stops everything that it " +
+    "started.",
   flags: {
-    // Elsewhere REGENT_NODES are addresses.
+    // For the other subcommands, REGENT_NODES is a list of addresses.
     nodes: {
       ...integer("N", { help: "Number of nodes", fallback: 3, min: 1, max: 9 }),
       environment: "REGENT_CLUSTER_NODES",
     },
-    port: portFlag({ help: "The proxy's port; the nodes take the next ones", fallback: 7000 }),
-    dir: directoryFlag({ help: "Where the nodes keep their data", fallback: "data" }),
+    port: portFlag({ help: "Port of the proxy; the nodes use the ports after it", fallback: 7000 }),
+    dir: directoryFlag({ help: "Directory for the nodes' data and logs", fallback: "data" }),
     memoryBytesMax: memoryFlag,
     restart: toggle({
-      help: "Restart a process whenever it ends; a removed node stays away",
+      help: "Restart each process that ends, except the nodes removed from the cluster",
     }),
   },
   examples: ["regent cluster", "regent cluster --nodes 5 --port 7100 --dir /tmp/five"],
@@ -70,7 +71,7 @@ interface Member {
   readonly port: number;
   /** All ports that it listens on. */
   readonly ports: readonly number[];
-  /** In the user's words; `null` for the proxy. */
+  /** The data directory, as the user typed it; `null` for the proxy. */
   readonly directory: string | null;
   readonly args: readonly string[];
   readonly permissions: readonly string[];
@@ -110,7 +111,13 @@ class LocalCluster {
     console.log(`Starting ${nodes} ${nodes === 1 ? "node" : "nodes"} and a proxy…`);
     const failed = new Promise<never>((_resolve, reject) => this.#failed = reject);
     const timer = setTimeout(
-      () => this.#failed(new UserError(`Cannot start: not serving after ${START_SECONDS_MAX} s`)),
+      () =>
+        this.#failed(
+          new UserError(
+            `Cannot start: the cluster does not serve after ${START_SECONDS_MAX} s; ` +
+              `see the logs in ${this.#options.dir}/logs`,
+          ),
+        ),
       START_SECONDS_MAX * 1000,
     );
     for (const member of this.#members) {
@@ -150,7 +157,7 @@ class LocalCluster {
   }
 
   /**
-   * Adopts nodes that still run: a node restarted by hand outlives the cluster's other processes.
+   * Adopts nodes that still run. A node that the user restarted outlives the cluster's processes.
    *
    * @throws {UserError} when another program has one of the ports
    */
@@ -161,20 +168,20 @@ class LocalCluster {
       if (takenPort === undefined) continue;
       const holder = await portHolder({ host: HOST, port: takenPort });
       const isOurs = takenPort === port && directory !== null && holder.nodeId === name &&
-        holder.processId === this.#userOf(name);
+        holder.processId === this.#lockHolder(name);
       if (!isOurs || holder.processId === null) {
         throw new UserError(
           `Cannot listen on ${HOST}:${takenPort}: the port is in use by ${holder.description}; ` +
-            `end that, or choose other ports by --port`,
+            `end that process, or choose other ports with --port`,
         );
       }
       this.#adopted.set(name, holder.processId);
-      console.log(`${name} runs already (pid ${holder.processId}) and is adopted as it is`);
+      console.log(`${name} is already running (pid ${holder.processId}) and is used as it is`);
     }
   }
 
   /** The process that has locked a node's directory, or was the last to do so. */
-  #userOf(name: string): number | null {
+  #lockHolder(name: string): number | null {
     try {
       return Number(Deno.readTextFileSync(`${this.#options.path}/${name}/lock`)) || null;
     } catch (error) {
@@ -211,7 +218,7 @@ class LocalCluster {
     }
     this.#print(() => {
       if (this.#view.isRemoved(name)) {
-        return `${name} (pid ${processId}) ended, it is no longer a member`;
+        return `${name} (pid ${processId}) ended: it is no longer a member`;
       }
       if (exit.isInOrder) return `${name} (pid ${processId}) was stopped`;
       return death + (exit.how.includes("killed") || reason === "" ? "" : `: ${reason}`);
@@ -229,11 +236,11 @@ class LocalCluster {
     setTimeout(() => {
       if (this.#isStopping || this.#view.isRemoved(name)) return;
       this.#spawn(member);
-      this.#print(() => `${name} is started again`);
+      this.#print(() => `${name} was restarted`);
     }, delayMs);
   }
 
-  /** Waits a moment, so that the nodes' end by the same Ctrl-C is not reported as deaths. */
+  /** Prints after a moment, so that nodes which the same Ctrl-C ends are not reported as dead. */
   #print(line: () => string): void {
     if (!this.#isStarted) return;
     const clock = new Date().toLocaleTimeString("en-GB");
@@ -255,6 +262,7 @@ class LocalCluster {
     ]);
     const leader = this.#members.find(({ name }) => name === this.#view.leaderId);
     const leaderId = leader === undefined ? "PID" : processIdOf(leader.name);
+    const program = programName();
     console.log([
       "",
       table([["name", "role", "address", "pid", "data"], ...rows]),
@@ -263,9 +271,9 @@ class LocalCluster {
       `  redis-cli -p ${port} set greeting hello`,
       `  redis-cli -p ${port} get greeting`,
       `  kill -9 ${leaderId}    # the leader dies, another takes over, nothing is lost`,
-      `  ${programName()} ${bringsBack(leader)}    # brings it back`,
-      `  ${programName()} status --nodes ${HOST}:${port}`,
-      `  ${programName()} fault --port ${leader?.port} isolate 5000    # cuts the leader off for 5 s`,
+      `  ${program} ${restartCommand(leader)}    # brings it back`,
+      `  ${program} status --nodes ${HOST}:${port}`,
+      `  ${program} fault --port ${leader?.port} isolate 5000    # isolates the leader for 5 s`,
       "",
     ].join("\n"));
   }
@@ -324,7 +332,7 @@ function makeDirectory(dir: string): string {
 }
 
 /** The shortest command that restarts a node on its directory. */
-function bringsBack(member: Member | undefined): string {
+function restartCommand(member: Member | undefined): string {
   if (member === undefined) return "node";
   const { name, port, directory } = member;
   const dir = shellWord(directory ?? "");

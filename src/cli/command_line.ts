@@ -10,7 +10,7 @@ import {
   type Values,
 } from "./flags.ts";
 
-/** Minimum width in columns of the text beside a flag. Below it, the library does not wrap. */
+/** Minimum width of a flag's help text, in columns. Commander does not wrap below it. */
 const WRAPPED_COLUMNS_MIN = 20;
 
 export interface CommandShape {
@@ -22,7 +22,7 @@ export interface CommandShape {
 }
 
 /**
- * A command of the library with these flags. It throws where the library would end the process, and
+ * Builds a commander command with these flags. It throws where commander would end the process, and
  * needs no permissions.
  */
 export function commandOf(
@@ -33,7 +33,7 @@ export function commandOf(
     .usage(words === undefined ? "[flags]" : `[flags] ${words}`)
     .allowExcessArguments(words !== undefined)
     .optionsGroup("Flags:")
-    .helpOption("-h, --help", "Show this text")
+    .helpOption("-h, --help", "Print this text")
     .configureHelp({
       minWidthToWrap: WRAPPED_COLUMNS_MIN,
       optionTerm: (option) => option.flags.replace(/[<>]/g, ""),
@@ -41,9 +41,9 @@ export function commandOf(
     })
     .configureOutput({
       writeOut: print,
-      writeErr: print, // help when there is no command; errors are thrown
+      writeErr: print, // the help text when no command is given; errors are thrown
       outputError: () => {},
-      // By default the library reads the environment, for which not every task has the permission.
+      // By default commander reads the environment, which not every task is permitted to do.
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     })
@@ -56,14 +56,14 @@ export function commandOf(
   return command;
 }
 
-/** Whether the error only means that help or version was shown. */
+/** Whether the error only means that the help or the version was printed. */
 export function isHelp(error: unknown): error is CommanderError {
   return error instanceof CommanderError && /^commander\.(help|version)/.test(error.code);
 }
 
 /**
- * The values of the flags after the command has parsed its arguments: the typed value, else that of
- * the environment variable, else the default.
+ * The values of the flags after the command has parsed its arguments. For each flag it is the typed
+ * value, else that of the environment variable, else the default.
  *
  * @throws {UsageError} for a wrong or missing value
  */
@@ -76,12 +76,13 @@ export function valuesOf<F extends Flags>(
   for (const [key, flag] of Object.entries(flags)) {
     const name = `--${flagName(key)}`;
     const typed: true | string | string[] | undefined = command.getOptionValue(key);
-    const word = typed === undefined ? wordOf(key, flag, environment) : undefined;
+    const variable = typed === undefined ? environmentValue(key, flag, environment) : undefined;
     if (typed === true) values[key] = true;
     else if (typeof typed === "string") values[key] = parse(flag, name, typed);
     else if (typed !== undefined) values[key] = typed.flatMap((one) => parse(flag, name, one));
-    else if (word !== undefined && word !== "") values[key] = parse(flag, twinOf(key, flag), word);
-    else if (!flag.isRequired) values[key] = flag.fallback;
+    else if (variable !== undefined && variable !== "") {
+      values[key] = parse(flag, twinOf(key, flag), variable);
+    } else if (!flag.isRequired) values[key] = flag.fallback;
     else throw new UsageError(`Cannot start without ${name} ${flag.placeholder ?? ""}`.trim());
   }
   return values as Values<F>;
@@ -118,7 +119,7 @@ function optionOf(key: string, flag: Flags[string], hasTwin: boolean): Option {
   option.negate = false; // `--no-raw` is a flag of its own, not the opposite of `--raw`
   if (placeholder === null) return option;
   return option.argParser<string | string[]>((word, words = []) => {
-    // The library takes any next word as the value, even a flag.
+    // Commander takes any next word as the value, even a flag.
     if (word.startsWith("--")) throw new UsageError(`Cannot use ${name} without a value`);
     return isRepeatable ? [words, word].flat() : word;
   });
@@ -131,7 +132,7 @@ function defaultText({ isRequired, fallback, fallbackText }: Flags[string]): str
   return text === "" ? "" : ` (default ${text})`;
 }
 
-/** The library's error in our words, in one line. */
+/** Rewords an error of commander, in one line. */
 function usageError({ code, message }: CommanderError, command: Command, flags: Flags): UsageError {
   const [, subject = "", hint] = /'(.*)'(?:\n\(D(.*)\)| argument missing)?$/s.exec(message) ?? [];
   const suggestion = hint === undefined ? "" : ` (d${hint})`;
@@ -139,34 +140,39 @@ function usageError({ code, message }: CommanderError, command: Command, flags: 
     case "commander.unknownOption": {
       const [name = "", value] = subject.split("=", 2);
       if (value === undefined) {
-        return new UsageError(`Cannot understand flag: ${name}${suggestion}`);
+        return new UsageError(`Unknown flag: ${name}${suggestion}`);
       }
       if (command.options.some(({ long }) => name === long)) {
         return new UsageError(`Cannot use ${name} with a value: it is a switch`);
       }
-      // The library suggests nothing for a name with a value. So ask about the name alone.
+      // Commander suggests nothing for `--name=value`, so this parses the name alone.
       commandOf(command.name(), { flags }).parse([name], { from: "user" });
-      return new UsageError(`Cannot understand flag: ${subject}`);
+      return new UsageError(`Unknown flag: ${subject}`);
     }
     case "commander.unknownCommand":
       return new UsageError(`Unknown command: ${subject}${suggestion}`);
     case "commander.optionMissingArgument":
       return new UsageError(`Cannot use ${/--[^ ]+/.exec(subject)?.[0]} without a value`);
     case "commander.excessArguments":
-      return new UsageError(`Cannot understand argument: ${command.args[0]}`);
+      return new UsageError(`Unexpected argument: ${command.args[0]}`);
     default:
       return new UsageError(message);
   }
 }
 
 /**
- * The environment's value for a flag. The library could read it too, but from the process itself,
- * without permission, and it would accept an empty variable as a value and any value as `true`.
+ * The value of a flag's environment variable. Commander could read it too, but directly from the
+ * process, for which a task may lack the permission. It would also accept an empty variable as a
+ * value, and any value of a switch as `true`.
  *
- * Kubernetes sets `REGENT_PORT=tcp://10.0.0.1:7001` and the like in every container beside a
- * service called regent. Such values are not meant for flags.
+ * Kubernetes sets variables such as `REGENT_PORT=tcp://10.0.0.1:7001` in every container that runs
+ * in one namespace with a service called regent. Such values are not meant for flags.
  */
-function wordOf(key: string, flag: Flags[string], environment: Environment): string | undefined {
+function environmentValue(
+  key: string,
+  flag: Flags[string],
+  environment: Environment,
+): string | undefined {
   if (flag.isTypedOnly === true) return undefined;
   const name = twinOf(key, flag);
   const value = environment(name);
@@ -212,7 +218,7 @@ export function subcommand<F extends Flags>(definition: Subcommand<F>): Subcomma
   return definition as unknown as Subcommand;
 }
 
-/** Registers a subcommand with the library. */
+/** Builds the commander command of a subcommand. */
 export function commandFor(
   subcommand: Subcommand,
   environment: Environment,

@@ -27,7 +27,7 @@ Flags:
   --tune DIR           What [REGENT_TUNE]
   --encore             Again [REGENT_ENCORE]
   --yes                Without asking
-  -h, --help           Show this text
+  -h, --help           Print this text
 
 Examples:
   regent dance

@@ -7,24 +7,25 @@ import { ConnectionLost, RespClient } from "./resp_client.ts";
 
 export const faultSubcommand = subcommand({
   name: "fault",
-  summary: "makes a node fail on purpose, and heals it",
+  summary: "make a node fail on purpose, and heal it",
   description:
     "Sends FAULT to one node, which must have been started with --allow-faults, as the nodes of " +
-    "`regent cluster` are. Then lists the active faults of that node. WHAT is one of:\n" +
+    "`regent cluster` are. Then prints the active faults of that node. WHAT is one of:\n" +
     "\n" +
-    "  pause [MS]                              play dead on the network\n" +
-    "  isolate [from ID,…] [in|out|both] [MS]  lose messages to and from peers\n" +
-    "  delay DELAY-MS [from ID,…] [MS]         delay messages by DELAY-MS\n" +
-    "  drop PERCENT [from ID,…] [MS]           lose PERCENT of the messages\n" +
+    "  pause [MS]                              stay connected, but send nothing\n" +
+    "  isolate [from ID,…] [in|out|both] [MS]  lose all messages from and to peers\n" +
+    "  delay DELAY-MS [from ID,…] [MS]         delay their messages by DELAY-MS\n" +
+    "  drop PERCENT [from ID,…] [MS]           lose PERCENT of their messages\n" +
     "  slow-disk DELAY-MS [MS]                 delay each sync by DELAY-MS\n" +
     "  crash                                   end the process as kill -9 does\n" +
-    "  heal [KIND]                             end all faults, or all of one KIND\n" +
-    "  list                                    change nothing\n" +
+    "  heal [KIND]                             end all faults, or those of one KIND\n" +
+    "  list                                    only print the active faults\n" +
     "\n" +
-    "MS is how long the fault lasts; without it, until it is healed or the process ends.",
+    "Without `from`, a fault applies to all peers. MS is its duration in milliseconds. Without " +
+    "MS, it lasts until it is healed or the process ends.",
   flags: {
-    host: hostFlag({ help: "The node's host", fallback: "127.0.0.1" }),
-    port: portFlag({ help: "The node's port for clients" }),
+    host: hostFlag({ help: "Host of the node", fallback: "127.0.0.1" }),
+    port: portFlag({ help: "Port of the node for clients" }),
   },
   words: "WHAT",
   examples: [
@@ -33,8 +34,8 @@ export const faultSubcommand = subcommand({
     "regent fault --port 7001 heal",
   ],
   async run({ host, port }, words) {
-    if (words.length === 0) throw new UsageError("Cannot start without WHAT to inject");
-    for (const line of await fail({ host, port }, words)) console.log(line);
+    if (words.length === 0) throw new UsageError("Cannot start: expected WHAT to inject");
+    for (const line of await sendFault({ host, port }, words)) console.log(line);
     return 0;
   },
 });
@@ -45,7 +46,7 @@ export const faultSubcommand = subcommand({
  * @returns the lines of its reply
  * @throws {UserError} when it refuses or does not answer
  */
-async function fail(
+async function sendFault(
   address: Address,
   words: readonly string[],
 ): Promise<string[]> {

@@ -1,7 +1,7 @@
 import { type Address, formatAddress, parseAddress, parseHost } from "../base/address.ts";
 import { UserError } from "../base/errors.ts";
 
-/** A wrong command line: exit code 2, and a pointer to the help. */
+/** A wrong command line. The program prints a pointer to the help, and exits with 2. */
 export class UsageError extends UserError {
   override name = "UsageError";
 }
@@ -18,7 +18,7 @@ export interface Flag<T> {
   /** The fallback in help. @default the fallback itself if it is a string or a number */
   readonly fallbackText?: string;
   readonly isRequired: boolean;
-  /** Whether the values of repeated flags form a list. @default false, the last one counts */
+  /** Whether the values of repeated flags form a list. @default false: the last value counts */
   readonly isRepeatable?: boolean;
   /** Whether no environment variable can stand in for the flag. @default false */
   readonly isTypedOnly?: boolean;
@@ -68,7 +68,7 @@ export function several<T>(flag: Flag<T>): Flag<readonly T[]> {
   };
 }
 
-/** For flags that switch off a safeguard: they count only when typed. */
+/** Makes a flag ignore its environment variable, for flags that switch off a safeguard. */
 export function typedOnly<T>(flag: Flag<T>): Flag<T> {
   return { ...flag, isTypedOnly: true };
 }

@@ -5,10 +5,11 @@ import { directoryFlag, toggle } from "./flags.ts";
 
 export const logSubcommand = subcommand({
   name: "log",
-  summary: "a node's log as readable text",
+  summary: "print a node's log as text",
   description:
-    "Prints the log of a node: one line for each entry, each change of term or vote and each " +
-    "segment. Changes nothing; the node may be running. Exits with 1 when a part is unreadable.",
+    "Prints the log of a node: one line for each entry, each change of term or vote, and each " +
+    "segment. Nothing is changed, and the node may be running. The exit code is 1 if a part of " +
+    "the log cannot be read.",
   flags: {
     dir: directoryFlag({ help: "The node's data directory" }),
     full: toggle({ help: "Print long values in full" }),

@@ -32,9 +32,10 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   faultSubcommand,
 ];
 
-const TWINS =
-  "`regent COMMAND --help` lists the flags of a command. Environment variables stand in for\n" +
-  "flags, as REGENT_RAFT_PORT for --raft-port, but not for --yes and --force.";
+const ENVIRONMENT_NOTE =
+  "`regent COMMAND --help` lists the flags of a command. Instead of a flag, you can\n" +
+  "set an environment variable, such as REGENT_RAFT_PORT for --raft-port, except for\n" +
+  "--yes and --force.";
 
 /**
  * Runs the command line.
@@ -49,15 +50,15 @@ export async function main(
 ): Promise<number> {
   let exitCode = 0;
   const version = commandOf("version")
-    .summary("the version of this program; --version too")
+    .summary("print the version of this program, as --version does")
     .action(() => console.log(VERSION));
   const program = commandOf("regent")
     .usage("COMMAND [flags]")
     .description("Regent: a strongly consistent store that speaks the Redis protocol")
-    .version(VERSION, "--version", "Show the version of this program")
-    .helpCommand("help", "the flags of a command: `regent help COMMAND`")
+    .version(VERSION, "--version", "Print the version of this program")
+    .helpCommand("help", "print the flags of a command: `regent help COMMAND`")
     .enablePositionalOptions() // flags after a command belong to that command
-    .addHelpText("after", `\n${TWINS}`);
+    .addHelpText("after", `\n${ENVIRONMENT_NOTE}`);
   for (const one of subcommands) {
     program.addCommand(commandFor(one, environment, (code) => exitCode = code));
   }
@@ -66,7 +67,7 @@ export async function main(
   const isHelpFor = args[0] === "help" && args.length > 1;
   const [name = ""] = isHelpFor ? args.slice(1) : args;
   const isKnown = program.commands.some((command) => command.name() === name);
-  // With `help` or `--help` beside an unknown command, the library would show its own help.
+  // For `help` or `--help` with an unknown command, commander would print the general help.
   const words = isKnown || args.length === 0 ? args : [name];
   try {
     await program.parseAsync([...words], { from: "user" });
@@ -75,7 +76,7 @@ export async function main(
     if (isHelp(error)) return error.exitCode === 0 ? 0 : USAGE_EXIT_CODE;
     if (!(error instanceof UserError)) throw error;
     if (!(error instanceof UsageError)) return fail(messageOf(error), 1);
-    const more = isKnown ? `${name} --help\` lists the flags` : "--help` lists them";
+    const more = isKnown ? `${name} --help\` lists the flags` : "--help` lists commands and flags";
     return fail(`${error.message}. \`regent ${more}`, USAGE_EXIT_CODE);
   }
 }

@@ -5,14 +5,14 @@ import type { StateReport } from "../node/members/report.ts";
 import type { Cancel, Clock } from "../platform/clock.ts";
 import { bytes, optional } from "./flags.ts";
 
-/** Interval in milliseconds between checks of whether the state is known. */
+/** Interval in milliseconds between checks of whether the cluster's limit is known. */
 const LOOK_MS = 500;
 
 /** A flag of `node` and `cluster`. */
 export const memoryFlag = optional(bytes({
-  help:
-    "When a cluster is founded: memory for keys, values and kept replies, above which all members " +
-    "refuse writes (OOM); 0 or not given: 2g, the maximum; CONFIG SET maxmemory changes it later",
+  help: "maxmemory of a new cluster: memory for keys, values and kept replies, above which all " +
+    "members refuse writes (OOM); 0 or absent: 2g, the maximum; CONFIG SET maxmemory changes it " +
+    "later",
   fallback: 0,
   min: 0,
   // The first version's rules apply to the founders' writes.
@@ -20,7 +20,7 @@ export const memoryFlag = optional(bytes({
 }));
 
 export interface MemoryBoundOptions {
-  /** The flag's value; 0 for the built-in bound. */
+  /** The flag's value; 0 for the built-in limit. */
   readonly wanted: number;
   readonly node: { report(): StateReport };
   readonly machine: Pick<StateMachine, "memoryBytesMax" | "memoryBytesLimit">;
@@ -29,9 +29,9 @@ export interface MemoryBoundOptions {
 }
 
 /**
- * Warns once when the cluster's memory bound differs from this node's flag, which counts only at
- * the founding. It first waits until everything is applied that was in the log when the node began
- * to serve.
+ * Warns once when the cluster's maxmemory differs from this node's flag, which counts only when the
+ * cluster is founded. It first waits until the node has applied everything that was in the log when
+ * it began to serve.
  *
  * @returns cancels the wait
  */

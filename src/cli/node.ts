@@ -52,81 +52,84 @@ import { checkReachable, nodePlace } from "./node_place.ts";
 import { proxyFlags, startProxy } from "./proxy.ts";
 import { currentMembers, newIncarnation, parseId, parsePeers, takePart } from "./taking_part.ts";
 
-/** Maximum size of an entry: that of a record in the log, and so room for the largest request. */
+/** Maximum size of a log entry: that of a record, which has room for the largest request. */
 const ENTRY_BYTES_MAX = 512 * 1024 * 1024;
 const MIB = 1024 * 1024;
 /** Time in milliseconds between a handover and the end of the connections. */
 const FAREWELL_MS = 50;
 
 const flags = {
-  id: { ...text("ID", { help: "The node's name, for life" }), parse: parseId },
-  port: portFlag({ help: "Where clients connect" }),
+  id: { ...text("ID", { help: "The node's id, which never changes" }), parse: parseId },
+  port: portFlag({ help: "Port for clients" }),
   raftPort: optional(
-    portFlag({ help: "Where the other nodes connect; by default the port + 10000" }),
+    portFlag({
+      help: "Port for the other nodes; by default that of the last start, or else --port + 10000",
+    }),
   ),
   advertiseRaftPort: optional(
     portFlag({
-      help: "The port at which the other nodes reach this one, if not --raft-port: behind a relay",
+      help: "Port at which the other nodes reach this one, if a router forwards another port to " +
+        "--raft-port; by default that of the last start, or else --raft-port",
     }),
   ),
   host: hostFlag({
-    help: "The address to listen on; by default that of the last start, or else 127.0.0.1",
+    help: "Host or IP address to listen on; by default that of the last start, or else 127.0.0.1",
     fallback: "",
   }),
   advertise: hostFlag({
-    help: "The address at which others reach this node; by default that of the last start on " +
-      "this --host, or else --host",
+    help: "Host or IP address at which others reach this node; by default that of the last start " +
+      "with the same --host, or else --host",
     fallback: "",
   }),
   dir: directoryFlag({ help: "The data directory; by default data/ID", fallback: "" }),
   role: optional(choice(["leader", "follower"], {
-    help: "leader: on an empty directory found a cluster and stand for election at once, else " +
-      "prefer to lead; follower: let other nodes stand for election first",
+    help: "leader: prefer to lead; on an empty directory, also stand for election at once, and " +
+      "found a cluster of this node alone if there are no --peers; follower: let other nodes " +
+      "stand for election first; by default neither",
     fallback: "follower",
   })),
   peers: {
     ...text("ID=HOST:PORT,…", {
-      help:
-        "All members of a new cluster with their Raft addresses, the same on every node; later " +
-        "their new addresses, if these changed",
+      help: "All members of a new cluster with their Raft addresses, the same on every node; on " +
+        "later starts, their new addresses if these have changed",
       fallback: "",
     }),
     parse: parsePeers,
     fallback: new Map<string, Address>(),
   },
   join: optional(addressFlag({
-    help: "On an empty directory: join the running cluster of this node or proxy; the address is " +
-      "the one for clients",
+    help: "Join the running cluster of the node or proxy at this address for clients; ignored on " +
+      "a directory with data",
   })),
   electionMs: integer("MS", {
-    help: "The shortest election timeout; the longest is twice that",
+    help: "Minimum election timeout; each timeout is random, up to twice as long",
     fallback: 150,
     min: 20,
     max: 60_000,
   }),
   heartbeatMs: integer("MS", {
-    help: "Interval between a leader's heartbeats; below --election-ms",
+    help: "Interval between a leader's heartbeats; must be below --election-ms",
     fallback: 50,
     min: 10,
     max: 30_000,
   }),
   waitMs: integer("MS", {
-    help:
-      "How long a read waits for a leader, and a write for its outcome after a change of leader",
+    help: "Maximum time for which a read waits for a leader, and a write for its outcome after a " +
+      "change of leader",
     fallback: 5_000,
     min: 100,
     max: 600_000,
   }),
   clockOffsetMsMax: integer("MS", {
-    help: "Maximum offset of the node's clock from the median of the members' clocks; with a " +
-      "larger one it does not lead",
+    help: "Maximum offset of the node's clock from the median of the members' clocks; above it, " +
+      "the node does not lead",
     fallback: 10_000,
     min: 1_000,
     max: 86_400_000,
   }),
   snapshotLogBytes: bytes({
-    help: "A snapshot is taken, and the log compacted, when the log since the last snapshot has " +
-      "more bytes than this and than that snapshot",
+    help: "Take a snapshot and compact the log when the log since the last snapshot is larger " +
+      "than this, and larger than that snapshot",
     fallback: 64 * MIB,
     min: MIB,
     max: 64 * 1024 * MIB,
@@ -141,9 +144,10 @@ const flags = {
   memoryBytesMax: memoryFlag,
   allowFaults: toggle({
     help:
-      "Obey FAULT, by which any client can make this node fail; for demonstrations and game days",
+      "Obey the FAULT command, with which any client can make this node fail; for demonstrations " +
+      "and game days",
   }),
-  stopWithStdin: toggle({ help: "Stop when standard input ends, for supervisors" }),
+  stopWithStdin: toggle({ help: "Stop when standard input ends, for use under a supervisor" }),
 } satisfies Flags;
 
 /** The parts of a node that depend on the build. */
@@ -160,10 +164,11 @@ export const nodeSubcommand = nodeSubcommandOf(THIS_BUILD);
 export function nodeSubcommandOf(build: NodeBuild): Subcommand {
   return subcommand({
     name: "node",
-    summary: "one node, leader or follower",
+    summary: "run one node of a cluster",
     description:
-      "Runs one member of a cluster: it stores the log and the data, serves clients on --port, and " +
-      "talks to the other members on --raft-port. An election always decides who leads.",
+      "Runs one member of a cluster: it stores the log and the data, serves clients on --port, " +
+      "and talks to the other members on --raft-port. The members elect the leader, whatever " +
+      "--role says.",
     flags,
     examples: [
       "regent node --id n1 --port 7001 --role leader          a cluster of one",
@@ -195,7 +200,7 @@ interface RunningNode {
 }
 
 /**
- * Builds the parts from the bottom up and starts them. `stop` goes the other way.
+ * Builds the parts from the bottom up and starts them. `stop` stops them from the top down.
  *
  * @param ending settles when the process should end, even while the node waits for others
  * @returns `null` when `ending` settles first
@@ -209,12 +214,13 @@ async function startNode(
   const logger = stderrLogger(id);
   if (values.join !== undefined && values.peers.size > 0) {
     throw new UsageError(
-      "Cannot use --join with --peers: the one enters a cluster, the other founds one",
+      "Cannot use --join with --peers: --join enters a running cluster, --peers founds a new one",
     );
   }
   if (values.heartbeatMs >= values.electionMs) {
     throw new UsageError(
-      `Cannot use --heartbeat-ms: it must be below --election-ms: current value is ${values.heartbeatMs}`,
+      `Cannot use --heartbeat-ms: it must be below --election-ms: ` +
+        `current value is ${values.heartbeatMs}`,
     );
   }
   const failure = Promise.withResolvers<never>();
@@ -225,15 +231,15 @@ async function startNode(
   const ownDisk = await DenoDisk.open(directory);
   const stored = readIdentity(ownDisk);
   const remembered = stored?.nodeId === id ? stored.settings : {};
-  const at = nodePlace(values, remembered);
-  const { host, raftPort, clientAddress, raftAddress } = at;
+  const place = nodePlace(values, remembered);
+  const { host, raftPort, clientAddress, raftAddress } = place;
   const faults = values.allowFaults ? new NodeFaults(logger) : null;
   const disk = faults?.disk(ownDisk) ?? ownDisk;
   if (stored === null && values.join === undefined) checkFounding(values);
   const others = new Map(values.peers);
   if (values.join !== undefined) others.set("the cluster", values.join);
-  checkReachable(at, othersThan(id, others));
-  const place = {
+  checkReachable(place, othersThan(id, others));
+  const raftOptions = {
     listen: { host, port: raftPort },
     clientAddress,
     raftAddress,
@@ -245,18 +251,28 @@ async function startNode(
   };
   const life = crypto.randomUUID();
   const { peers, join } = values;
-  // The setting counts at the founding, which may happen at a later start.
+  // The limit applies when the cluster is founded, which may be at a later start.
   const firstMemory = values.memoryBytesMax ?? remembered.memoryBytesMax;
   const settings = {
-    ...at.settings,
+    ...place.settings,
     ...(firstMemory === undefined ? {} : { memoryBytesMax: firstMemory }),
   };
-  const part = await takePart({ ...place, id, disk, stored, settings, life, peers, join, ending });
-  if (part === null) return null;
+  const confirmed = await takePart({
+    ...raftOptions,
+    id,
+    disk,
+    stored,
+    settings,
+    life,
+    peers,
+    join,
+    ending,
+  });
+  if (confirmed === null) return null;
   const { identity, log, snapshots } = openDataDirectory(disk, {
     nodeId: id,
-    clusterId: part.clusterId,
-    members: part.members,
+    clusterId: confirmed.clusterId,
+    members: confirmed.members,
     incarnation: newIncarnation(),
     nonce: crypto.randomUUID(),
     segmentBytesMax: Math.min(64 * MIB, values.snapshotLogBytes / 2),
@@ -264,7 +280,7 @@ async function startNode(
     onFailure: (error) => {
       node.stop(); // nothing is acknowledged any more
       failure.reject(
-        new UserError(`Cannot go on, the log in ${directory} failed: ${error.message}`),
+        new UserError(`Cannot go on: the log in ${directory} failed: ${error.message}`),
       );
     },
   });
@@ -272,7 +288,7 @@ async function startNode(
     saveIdentity(disk, { ...identity, settings });
   }
   const members = currentMembers(identity, values.peers);
-  checkReachable(at, othersThan(id, knownMembers(members, { log, snapshots })));
+  checkReachable(place, othersThan(id, knownMembers(members, { log, snapshots })));
   const isNew = log.lastIndex() === 0;
 
   const machine = new StateMachine({
@@ -312,7 +328,7 @@ async function startNode(
     clockOffsetMsMax: values.clockOffsetMsMax,
   });
   const transport = new PeerTransport({
-    ...place,
+    ...raftOptions,
     id,
     clusterId: identity.clusterId,
     credentials: () => (
@@ -324,7 +340,7 @@ async function startNode(
   node.start(faults?.peers(transport) ?? transport);
   if (role === "leader" && isNew) node.campaign();
   const wantedMemory = values.memoryBytesMax;
-  const stopLooking = wantedMemory === undefined
+  const cancelMemoryCheck = wantedMemory === undefined
     ? () => {}
     : warnOfOtherMemoryBound({ wanted: wantedMemory, node, machine, clock: systemClock, logger });
 
@@ -364,7 +380,7 @@ async function startNode(
       await new Promise<void>((resolve) => node.handOver(resolve));
       // Let proxies and clients hear of the new leader before their connections end.
       await new Promise((resolve) => setTimeout(resolve, FAREWELL_MS));
-      stopLooking();
+      cancelMemoryCheck();
       proxy?.stop();
       faults?.stop();
       node.stop();
@@ -385,7 +401,7 @@ function othersThan(
   return new Map([...members].filter(([member]) => member !== id));
 }
 
-/** The members and their addresses in the newest configuration of the directory. */
+/** The members, with their Raft addresses, in the newest configuration of the directory. */
 function knownMembers(
   founders: ReadonlyMap<string, Address>,
   { log, snapshots }: Pick<DataDirectory, "log" | "snapshots">,
@@ -395,7 +411,7 @@ function knownMembers(
   return new Map(newest.configuration.members.map(({ id, raftAddress }) => [id, raftAddress]));
 }
 
-/** @throws {UsageError} when an empty directory is given no cluster */
+/** @throws {UsageError} when no flag says which cluster an empty directory should belong to */
 function checkFounding({ id, role, peers }: NodeValues): void {
   if (peers.size === 0 && role !== "leader") {
     throw new UsageError(
@@ -404,11 +420,13 @@ function checkFounding({ id, role, peers }: NodeValues): void {
     );
   }
   if (peers.size > 0 && !peers.has(id)) {
-    throw new UsageError(`Cannot be ${id}: --peers names only ${[...peers.keys()].join(", ")}`);
+    throw new UsageError(
+      `Cannot start as ${id}: --peers names only ${[...peers.keys()].join(", ")}`,
+    );
   }
 }
 
-/** Members whose addresses differ from those at the founding, according to the operator. */
+/** Members whose addresses in `--peers` differ from those at the founding. */
 function movedMembers(
   { members }: Identity,
   peers: ReadonlyMap<string, Address>,

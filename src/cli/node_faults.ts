@@ -11,11 +11,12 @@ import type { FaultTools } from "../server/fault_commands.ts";
 import type { RequestHandler } from "../server/listener.ts";
 import { PausableFrontend, type SilentListener } from "../server/pausable_frontend.ts";
 
-/** What a shell reports for a process that SIGKILL ended. */
+/** The exit code that a shell reports for a process killed by SIGKILL. */
 const KILLED_EXIT_CODE = 137;
 
 /**
- * Puts the wrappers that `FAULT` needs between the parts of a node. Other nodes have none of them.
+ * Puts the wrappers that `FAULT` needs between the parts of a node. A node without `--allow-faults`
+ * has none of them.
  */
 export class NodeFaults {
   readonly tools: FaultTools;

@@ -3,21 +3,22 @@ import { UserError } from "../base/errors.ts";
 import type { NodeSettings } from "../node/log/data_directory.ts";
 import { UsageError } from "./flags.ts";
 
-/** By Redis Cluster's convention. */
+/** By default, the Raft port is the client port plus this, as is the bus port of Redis Cluster. */
 const RAFT_PORT_OFFSET = 10_000;
 const DEFAULT_HOST = "127.0.0.1";
-/** Where one can listen, and nobody can connect. */
+/** Addresses on which a node can listen, but to which nobody can connect. */
 const WILDCARDS: readonly string[] = ["0.0.0.0", "::"];
 
-/** What the command line says of where a node is. */
+/** The flags that say where a node listens and how others reach it. */
 export interface PlaceFlags {
   readonly id: string;
   readonly port: number;
   readonly raftPort: number | undefined;
   readonly advertiseRaftPort: number | undefined;
   readonly proxyPort: number | undefined;
-  /** Empty where they are not given. */
+  /** Empty if not given. */
   readonly host: string;
+  /** Empty if not given. */
   readonly advertise: string;
   readonly peers: ReadonlyMap<string, Address>;
 }
@@ -33,14 +34,14 @@ export interface NodePlace {
 }
 
 /**
- * The addresses of a node: from its flags, and where those are absent, from its last start.
+ * The addresses of a node, from its flags, and for absent flags from its last start.
  *
  * @throws {UsageError} when flags contradict each other
  */
 export function nodePlace(flags: PlaceFlags, remembered: NodeSettings): NodePlace {
   const { id, port, peers } = flags;
   const host = flags.host || remembered.host || DEFAULT_HOST;
-  // The stored announced address belongs to the old host.
+  // The stored `--advertise` belongs to the old host.
   const isMoved = flags.host !== "" && flags.host !== remembered.host;
   const advertised = flags.advertise || (isMoved ? "" : remembered.advertise ?? "");
   const raftPort = flags.raftPort ?? remembered.raftPort ?? port + RAFT_PORT_OFFSET;
@@ -119,12 +120,12 @@ function checkOwnEntry(
   const refuse = (why: string) =>
     new UsageError(`Cannot use --peers: ${id}=${formatAddress(own)} ${why}`);
   if (own.port === port && raftPort !== port) {
-    throw refuse(`is where clients connect, members connect on ${raftPort}`);
+    throw refuse(`is the address for clients: give the Raft port, ${raftPort}`);
   }
   if (own.port !== raftPort) {
     throw refuse(
       `contradicts the Raft port ${raftPort}: make them the same, or give --advertise-raft-port ` +
-        `if there is a relay between them`,
+        `if a router forwards one to the other`,
     );
   }
   const areBothNumbers = [own.host, host].every((one) =>

@@ -46,12 +46,12 @@ Deno.test("the flags of a start override what is remembered", () => {
 Deno.test("contradictions are refused with a message", () => {
   assertEquals(
     refusal({ host: "10.0.0.1", peers: parsePeers("n1=10.0.0.1:7001,n2=10.0.0.2:7001") }),
-    "Cannot use --peers: n1=10.0.0.1:7001 is where clients connect, members connect on 17001",
+    "Cannot use --peers: n1=10.0.0.1:7001 is the address for clients: give the Raft port, 17001",
   );
   assertEquals(
     refusal({ host: "10.0.0.1", raftPort: 27001, peers: PEERS }),
     "Cannot use --peers: n1=10.0.0.1:17001 contradicts the Raft port 27001: make them the same, " +
-      "or give --advertise-raft-port if there is a relay between them",
+      "or give --advertise-raft-port if a router forwards one to the other",
   );
   assertEquals(
     refusal({ peers: PEERS }),
@@ -74,9 +74,9 @@ Deno.test("contradictions are refused with a message", () => {
   assertThrows(() => parsePeers("n1=h:1,n2=h:1"), UserError, "each address once");
 });
 
-Deno.test("a relay before the Raft port, and an address beyond a router, are not contradictions", () => {
-  const relayed = { ...FLAGS, host: "10.0.0.1", raftPort: 27001, advertiseRaftPort: 17001 };
-  const place = nodePlace({ ...relayed, peers: PEERS }, {});
+Deno.test("a forwarded Raft port, and an address beyond a router, are not contradictions", () => {
+  const forwarded = { ...FLAGS, host: "10.0.0.1", raftPort: 27001, advertiseRaftPort: 17001 };
+  const place = nodePlace({ ...forwarded, peers: PEERS }, {});
   assertEquals([place.raftPort, place.raftAddress.port], [27001, 17001]);
   assertEquals(nodePlace(FLAGS, place.settings).raftAddress, place.raftAddress);
   nodePlace({ ...FLAGS, host: "192.168.0.1", advertise: "203.0.113.9", peers: PEERS }, {});

@@ -25,33 +25,35 @@ import {
   type Values,
 } from "./flags.ts";
 
-/** Maximum share of the free file descriptors for connections that each serve one `WAIT`. */
+/** Maximum share of the free file descriptors for connections to the leader that serve `WAIT`. */
 const WAITS_SHARE_MAX = 0.1;
 const MIB = 1024 * 1024;
 
 /** The limits of a proxy, alone or in the process of a node. */
 export const proxyFlags = {
   holdRequestsMax: integer("N", {
-    help: "Requests held by the proxy while there is no leader",
+    help: "Maximum number of requests that the proxy holds while there is no leader; more get an " +
+      "error",
     fallback: DEFAULT_PROXY_LIMITS.holdRequestsMax,
     min: 0,
     max: 10_000_000,
   }),
   holdBytesMax: bytes({
-    help: "Bytes of requests waiting at the proxy, with a leader or without; above it, clients " +
-      "with large requests are not read",
+    help: "Maximum size of the requests waiting at the proxy, with a leader or without; at the " +
+      "limit, clients with large requests are not read",
     fallback: DEFAULT_PROXY_LIMITS.holdBytesMax,
     min: 0,
     max: 1024 * MIB,
   }),
   holdMsMax: integer("MS", {
-    help: "Maximum time for which the proxy holds a request",
+    help: "Maximum time for which the proxy holds a request; after it, the reply is an error",
     fallback: DEFAULT_PROXY_LIMITS.holdMsMax,
     min: 0,
     max: 600_000,
   }),
   waitsMax: integer("N", {
-    help: "Concurrent WAITs of the proxy's clients; each takes a connection to the leader",
+    help: "Maximum number of the proxy's clients in WAIT, each with a connection to the leader; " +
+      "more get an error",
     fallback: DEFAULT_PROXY_LIMITS.waitsMax,
     min: 0,
     max: 1_000_000,
@@ -92,17 +94,17 @@ export async function startProxy(
 }
 
 const flags = {
-  port: portFlag({ help: "Where clients connect" }),
-  host: hostFlag({ help: "The address to listen on", fallback: "127.0.0.1" }),
+  port: portFlag({ help: "Port for clients" }),
+  host: hostFlag({ help: "Host or IP address to listen on", fallback: "127.0.0.1" }),
   nodes: addressList({ help: "Addresses of nodes; one is enough to find the others" }),
   ...proxyFlags,
   ...clientFlags,
-  stopWithStdin: toggle({ help: "Stop when standard input ends, for supervisors" }),
+  stopWithStdin: toggle({ help: "Stop when standard input ends, for use under a supervisor" }),
 } satisfies Flags;
 
 export const proxySubcommand = subcommand({
   name: "proxy",
-  summary: "the RESP router in front of the nodes",
+  summary: "run a proxy in front of the nodes",
   description:
     "Sends writes to the leader, spreads reads over the nodes, and holds requests while a new " +
     "leader is elected. Stores nothing on disk; run as many as you like.",

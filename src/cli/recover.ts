@@ -10,20 +10,20 @@ import { newClusterId, newIncarnation, parseId } from "./taking_part.ts";
 
 export const recoverSubcommand = subcommand({
   name: "recover",
-  summary: "makes a new cluster from what is left when the majority is lost for good",
+  summary: "create a new cluster from what is left when a majority is lost for good",
   description:
-    "For one case only: a majority of the cluster's disks is lost for good. Compares the " +
-    "directories of the survivors, whose nodes must not run, and reports which has the newest log " +
-    "and what may be lost. Only with --yes, or after a typed yes, it makes a NEW cluster of that " +
-    "node alone, with everything in its log. The directory keeps its old content. All other nodes " +
-    "join by `regent node --join` with empty directories: old ones are refused.",
+    "For one case only: a majority of the cluster's disks is lost for good. Compares the data " +
+    "directories of the survivors, whose nodes must be stopped, and reports which has the newest " +
+    "log and what may be lost. With --yes, or after you type yes, it creates a NEW cluster of " +
+    "that node alone, with everything in its log. The directory keeps its old content. All other " +
+    "nodes join with `regent node --join` and empty directories: their old ones are refused.",
   flags: {
     dir: several(
-      directoryFlag({ help: "A survivor's data directory; give the flag once per survivor" }),
+      directoryFlag({ help: "Data directory of a survivor; repeat the flag for each survivor" }),
     ),
     id: optional({
       ...text("ID", {
-        help: "The id of the new cluster's node; by default the survivor's",
+        help: "Id of the node in the new cluster; by default the survivor's",
         fallback: "",
       }),
       parse: parseId,
@@ -41,7 +41,7 @@ export const recoverSubcommand = subcommand({
       for (const dir of distinct(dirs)) survivors.push(await Survivor.open(dir));
       const newest = compare(survivors);
       if (!yes && !isConfirmed()) {
-        console.log("Nothing was changed. To make the new cluster, give --yes");
+        console.log("Nothing was changed. To create the new cluster, give --yes");
         return 1;
       }
       await recover(newest.survivor, newest.report, id ?? newest.report.nodeId);
@@ -52,7 +52,7 @@ export const recoverSubcommand = subcommand({
   },
 });
 
-/** Drops directories that are given twice, by different names. */
+/** Drops repetitions of one directory, even under different names. */
 function distinct(dirs: readonly string[]): Iterable<string> {
   return new Map(dirs.map((dir) => [isThere(dir) ? Deno.realPathSync(dir) : dir, dir])).values();
 }
@@ -63,7 +63,7 @@ interface Newest {
 }
 
 /**
- * Prints a comparison.
+ * Prints a comparison of the survivors.
  *
  * @throws {UserError} when no new cluster can be made of the directories
  */
@@ -95,8 +95,8 @@ function checkRelated(survivors: readonly Survivor[]): void {
   for (const [at, { nodeId, clusterId, dir }] of survivors.entries()) {
     if (clusterId !== first?.clusterId) {
       throw new UserError(
-        `Cannot recover from ${dir} together with ${first?.dir}: they belong to different clusters, ` +
-          `${clusterId} and ${first?.clusterId}`,
+        `Cannot recover from ${dir} together with ${first?.dir}: they belong to different ` +
+          `clusters, ${clusterId} and ${first?.clusterId}`,
       );
     }
     const twin = survivors.find((one, other) => other < at && one.nodeId === nodeId);
@@ -110,12 +110,12 @@ function checkRelated(survivors: readonly Survivor[]): void {
 
 function isConfirmed(): boolean {
   if (!Deno.stdin.isTerminal() || !Deno.stdout.isTerminal()) return false;
-  return prompt("Type yes to make a new cluster of it:")?.trim() === "yes";
+  return prompt("Type yes to create a new cluster from it:")?.trim() === "yes";
 }
 
 /**
- * Completes the new content inside the directory before the old content is set aside. Whenever the
- * process dies, at least one of them is whole.
+ * Completes the new content inside the directory before it sets the old content aside. Whenever the
+ * process dies, at least one of the two is complete.
  */
 async function recover(survivor: Survivor, report: SurvivorReport, id: string): Promise<void> {
   const { nodeId, lastIndex, lastTerm } = report;
@@ -166,7 +166,7 @@ function alone(
   };
 }
 
-/** Finishes an earlier recovery that died between its two moves. Its new content is whole. */
+/** Finishes an earlier recovery that was interrupted after its new content was complete. */
 async function finishInterrupted(dir: string): Promise<void> {
   if (!isThere(dir) || !new Exchange(dir).isInterrupted) return;
   const disk = await DenoDisk.open(dir);
@@ -175,8 +175,9 @@ async function finishInterrupted(dir: string): Promise<void> {
     const kept = exchange.setAside();
     exchange.install();
     throw new UserError(
-      `Cannot recover from ${dir} again: an earlier recovery had been interrupted, and is finished ` +
-        `now; the new cluster is in ${dir}, the old content in ${kept}; start it with regent node`,
+      `Cannot recover from ${dir} again: an earlier recovery had been interrupted, and is now ` +
+        `finished; the new cluster is in ${dir}, the old content in ${kept}; start the new one ` +
+        `with regent node`,
     );
   } finally {
     disk.close();

@@ -8,22 +8,22 @@ const PATIENCE_MS = 10_000;
 
 /** A flag of `remove` and `transfer`. */
 const fromFlag = addressList({
-  help: "Nodes or proxies to ask; each knows who leads",
+  help: "Nodes or proxies to ask; one is enough, since each knows the leader",
   fallback: [{ host: "127.0.0.1", port: 7000 }],
 });
 
 export const removeSubcommand = subcommand({
   name: "remove",
-  summary: "takes a member out of the cluster for good",
+  summary: "remove a member from the cluster for good",
   description:
-    "Removes the member ID, even the leader, and returns when the removal is committed. The node " +
-    "then ends by itself, and its id is never used again. Refused while another change is in " +
-    "progress, and when too few of the remaining voting members answer.",
+    "Removes the member ID, which may be the leader, and returns when the removal is committed. " +
+    "The node then ends by itself, and its id is never used again. The removal is refused while " +
+    "another change is in progress, and when too few of the remaining voting members answer.",
   flags: {
     from: fromFlag,
     force: typedOnly(toggle({
-      help: "Even if too few of the remaining members answer: nothing can be written then until " +
-        "enough of them are back",
+      help: "Remove it even if too few of the remaining members answer; then nothing can be " +
+        "written until enough of them are back",
     })),
   },
   words: "ID",
@@ -43,16 +43,19 @@ export const removeSubcommand = subcommand({
 
 export const transferSubcommand = subcommand({
   name: "transfer",
-  summary: "transfers leadership to a member",
+  summary: "transfer leadership to a member",
   description:
-    "Makes the voting member ID lead, and returns when it does. Clients' requests wait meanwhile; " +
-    "none fails.",
+    "Transfers leadership to the voting member ID, and returns when it leads. Clients' requests " +
+    "wait meanwhile; none fails.",
   flags: { from: fromFlag },
   words: "ID",
   examples: ["regent transfer n2", "regent transfer n2 --from 127.0.0.1:7001"],
   async run({ from }, words) {
     const id = onlyId(words);
-    await changeMembers(`let ${id} lead`, { addresses: from, args: ["CLUSTER", "TRANSFER", id] });
+    await changeMembers(`transfer leadership to ${id}`, {
+      addresses: from,
+      args: ["CLUSTER", "TRANSFER", id],
+    });
     console.log(`${id} leads`);
     return 0;
   },
@@ -73,7 +76,7 @@ async function changeMembers(
 function onlyId(words: readonly string[]): string {
   const [id] = words;
   if (id === undefined || words.length > 1) {
-    throw new UsageError("Cannot start without the ID of one member");
+    throw new UsageError("Cannot start: expected the ID of one member");
   }
   return id;
 }

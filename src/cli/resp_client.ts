@@ -20,7 +20,7 @@ interface Waiting {
   reject(error: Error): void;
 }
 
-/** The connection ended, or the other side does not answer. */
+/** Thrown when the connection has ended, or the other side does not answer. */
 export class ConnectionLost extends Error {
   override name = "ConnectionLost";
 }
@@ -75,7 +75,7 @@ export class RespClient {
   }
 
   /**
-   * Sends a request. Errors of the server are returned, not thrown.
+   * Sends a request. An error reply is returned, not thrown.
    *
    * @param timeoutMs `Infinity`: no limit
    * @throws {ConnectionLost} when the reply does not come
@@ -113,7 +113,7 @@ export class RespClient {
       const scanned = this.#scanner.next();
       if (scanned.kind === "incomplete") return;
       if (scanned.kind === "invalid") {
-        this.#leave(scanned.error);
+        this.#closeAsInvalid(scanned.error);
         return;
       }
       const reply = this.#decode(scanned.text);
@@ -123,17 +123,17 @@ export class RespClient {
     }
   }
 
-  /** `undefined` when the reply is invalid, and the connection was closed. */
+  /** The reply; `undefined` when it is invalid. The connection is then closed. */
   #decode(text: string): Reply | undefined {
     try {
       return decodeReply(text);
     } catch (error) {
-      this.#leave(messageOf(error));
+      this.#closeAsInvalid(messageOf(error));
       return undefined;
     }
   }
 
-  #leave(reason: string): void {
+  #closeAsInvalid(reason: string): void {
     this.#fail(`the answer is not in the Redis protocol: ${reason}`);
     this.#socket.destroy();
   }
@@ -157,21 +157,21 @@ export function fieldsOf(reply: Reply): Map<string, Reply> {
 }
 
 const RETRY_MS = 200;
-/** Time limit of one reply, in milliseconds: a change must be committed, or a transfer end. */
+/** Time limit of one reply, in milliseconds. It covers a membership change or a transfer. */
 const ANSWER_MS_MAX = 15_000;
 
 interface LeaderRequestOptions {
   /** Nodes or proxies to ask first. */
   readonly addresses: readonly Address[];
   readonly args: readonly string[];
-  /** How long to retry while nobody answers or leads; `Infinity`: for ever. */
+  /** How long to retry while nobody answers or leads; `Infinity`: without limit. */
   readonly patienceMs: number;
-  /** Called with the reason for a retry, once per reason. */
+  /** Called with the reason for a retry when it differs from the last one. */
   readonly onRetry?: (reason: string) => void;
 }
 
 /**
- * Sends a request to the leader. Any node or proxy says where that is. Retries while there is no
+ * Sends a request to the leader, whose address any node or proxy knows. Retries while there is no
  * leader, so the request must be idempotent.
  *
  * @returns a reply that is no error
@@ -180,7 +180,7 @@ interface LeaderRequestOptions {
 export async function requestOfLeader(options: LeaderRequestOptions): Promise<Reply> {
   const { addresses, args, patienceMs, onRetry = () => {} } = options;
   const deadlineMs = performance.now() + patienceMs;
-  let told = "";
+  let lastReason = "";
   for (;;) {
     const reasons: string[] = [];
     for (const address of addresses) {
@@ -192,8 +192,8 @@ export async function requestOfLeader(options: LeaderRequestOptions): Promise<Re
     if (performance.now() >= deadlineMs) {
       throw new UserError(`Cannot reach the leader of the cluster: ${reason}`);
     }
-    if (reason !== told) onRetry(reason);
-    told = reason;
+    if (reason !== lastReason) onRetry(reason);
+    lastReason = reason;
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   }
 }
@@ -203,7 +203,7 @@ type Answer = { readonly reply: Reply; readonly reason?: undefined } | {
   readonly reason: string;
 };
 
-/** Asks one address, and once more at the leader that it names. */
+/** Sends the request to one address, and if the reply is `MOVED`, to the leader that it names. */
 async function follow(address: Address, args: readonly string[]): Promise<Answer> {
   const first = await ask(address, args);
   const moved = first.reason === undefined ? null : /^MOVED \S+ (\S+)$/.exec(first.reason);

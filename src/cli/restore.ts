@@ -10,20 +10,20 @@ import { EmptyPlace, stageDirectory } from "./offline/data_directories.ts";
 import { type CheckedSnapshot, readSnapshotFile } from "./offline/snapshot_file.ts";
 import { clusterIdOf, newClusterId, newIncarnation, parseId, parsePeers } from "./taking_part.ts";
 
-/** Of a cluster of one, which says by itself where it is once it runs. */
-const ANY_RAFT_ADDRESS: Address = { host: "127.0.0.1", port: 17_001 };
+/** The stored address of a cluster of one. The node replaces it by its own when it starts. */
+const PLACEHOLDER_RAFT_ADDRESS: Address = { host: "127.0.0.1", port: 17_001 };
 
 export const restoreSubcommand = subcommand({
   name: "restore",
-  summary: "makes a node of a new cluster from a backup",
+  summary: "create a node of a new cluster from a backup",
   description:
-    "Turns an empty or missing directory into that of a node with the backup's data. The node " +
-    "belongs to a NEW cluster: of itself alone, or of all --peers, on each of which the same file " +
-    "must be restored with the same --peers. Then `regent node` starts it. Changes nothing when " +
-    "the file is damaged or the directory is in use.",
+    "Creates the data directory of a node from a backup. The node belongs to a NEW cluster, of " +
+    "itself alone or of all --peers. In the latter case, restore the same file with the same " +
+    "--peers on each of them. Then `regent node` starts it. Nothing is changed if the file is " +
+    "damaged or the directory is in use.",
   flags: {
-    dir: directoryFlag({ help: "The directory to create or fill; missing or empty" }),
-    id: { ...text("ID", { help: "The node's name, for life" }), parse: parseId },
+    dir: directoryFlag({ help: "The data directory to create; it must be empty or missing" }),
+    id: { ...text("ID", { help: "The node's id, which never changes" }), parse: parseId },
     peers: {
       ...text("ID=HOST:PORT,…", {
         help:
@@ -45,7 +45,9 @@ export const restoreSubcommand = subcommand({
   async run({ dir, id, peers }, words) {
     const file = onlyFile(words);
     if (peers.size > 0 && !peers.has(id)) {
-      throw new UsageError(`Cannot be ${id}: --peers names only ${[...peers.keys()].join(", ")}`);
+      throw new UsageError(
+        `Cannot restore ${id}: --peers names only ${[...peers.keys()].join(", ")}`,
+      );
     }
     const place = await EmptyPlace.take(dir);
     try {
@@ -79,12 +81,12 @@ export const restoreSubcommand = subcommand({
 function onlyFile(words: readonly string[]): string {
   const [file] = words;
   if (file === undefined || words.length > 1) {
-    throw new UsageError("Cannot start without the FILE of one backup");
+    throw new UsageError("Cannot start: expected one FILE, the backup to restore");
   }
   return file;
 }
 
-/** Reads the whole file as a node would: whatever is restored must load. */
+/** Reads the whole file as a node would, since what is restored must load. */
 function checkFile(path: string): { readonly checked: CheckedSnapshot; readonly keys: number } {
   const loader = new StateLoader();
   const chunks = readSnapshotFile(path);
@@ -95,7 +97,7 @@ function checkFile(path: string): { readonly checked: CheckedSnapshot; readonly 
     return { checked: next.value, keys: keyspace.storedSize };
   } catch (error) {
     if (!(error instanceof SnapshotFormatError)) throw error;
-    const what = `${error.message}; it is damaged, or no backup`;
+    const what = `${error.message}; it is damaged or not a backup`;
     throw new UserError(`Cannot use ${path}: ${what}`, { cause: error });
   }
 }
@@ -108,11 +110,11 @@ function membersOf(
 ): ClusterConfiguration {
   if (peers.size === 0) {
     return {
-      members: [{ id, raftAddress: ANY_RAFT_ADDRESS, isLearner: false, incarnation }],
+      members: [{ id, raftAddress: PLACEHOLDER_RAFT_ADDRESS, isLearner: false, incarnation }],
       removed: removed.filter((one) => one !== id),
     };
   }
-  // The file must be the same for all. The founders exchange their incarnations once all are up.
+  // All members restore the same state. They exchange their incarnations once all of them are up.
   return {
     members: [...peers].map(([id, raftAddress]) => ({ id, raftAddress, isLearner: false })),
     removed: removed.filter((one) => !peers.has(one)),

@@ -9,15 +9,17 @@ import { table } from "./table.ts";
 
 export const statusSubcommand = subcommand({
   name: "status",
-  summary: "one table: id, role, term, address, commit, applied, lag, alive, clock",
+  summary: "print the role, the log and the clock of each member",
   description:
-    "Asks the members of a cluster for their state and prints it as a table. Any node's or " +
-    "proxy's address will do; it exits with 1 when no leader serves. `clock` is how far a " +
-    "member's clock is ahead of (+) or behind (-) the median of the members' clocks. Injected " +
-    "faults (`regent fault`) are listed too, if there are any.",
+    "Asks the members of a cluster for their state and prints it as a table. The address of any " +
+    "node or proxy is enough. The exit code is 1 if there is no leader. `lag` is the number of " +
+    "committed entries that a member has not applied. `clock` is how far its clock is ahead of " +
+    "(+) or behind (-) the median of the members' clocks. `protocol` and `machine` are the " +
+    "versions of the protocol between nodes and of the state machine. `faults` appears while " +
+    "there are injected faults (`regent fault`).",
   flags: {
     nodes: addressList({
-      help: "Nodes or proxies to ask; each knows the others",
+      help: "Nodes or proxies to ask; one is enough, since each knows the others",
       fallback: [{ host: "127.0.0.1", port: 7000 }],
     }),
   },
@@ -30,19 +32,21 @@ export const statusSubcommand = subcommand({
   },
 });
 
-/** A member's report on itself. The numbers are `null` when it did not answer. */
+/** A member's report on itself. */
 export interface MemberState {
   readonly id: string;
   readonly address: Address;
   readonly role: string;
   readonly term: number;
+  /** `null` if the member did not answer. */
   readonly commitIndex: number | null;
+  /** `null` if the member did not answer. */
   readonly appliedIndex: number | null;
   /** Offset of its clock from the median of the members' clocks; `null` when unknown. */
   readonly clockOffsetMs: number | null;
   /** Versions of the peer protocol, of the state machine in the log, and of the build. */
   readonly versions: MemberVersions | null;
-  /** The injected failures that are active there. */
+  /** Its active injected faults. */
   readonly faults: readonly string[];
 }
 
@@ -89,7 +93,7 @@ function parseMembers(reply: Reply): Member[] {
     .map(([id, address]) => ({ id, address: readAddress(String(address)) }));
 }
 
-/** Asks a member for its state. The result says so if it does not answer. */
+/** Asks a member for its state. Without an answer, the role is `-` and the indexes are `null`. */
 export async function askState({ id, address }: Member): Promise<MemberState> {
   let faults: readonly string[] = [];
   const unknown = { commitIndex: null, appliedIndex: null, clockOffsetMs: null, versions: null };
@@ -124,7 +128,7 @@ export async function askState({ id, address }: Member): Promise<MemberState> {
   }
 }
 
-/** Empty where faults are not allowed, or `FAULT` is unknown. */
+/** The active faults; empty if faults are not allowed, or the node does not know `FAULT`. */
 async function askFaults(client: RespClient): Promise<string[]> {
   const reply = await client.request(["FAULT", "LIST"]);
   return Array.isArray(reply) ? reply.map(String) : [];

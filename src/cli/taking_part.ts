@@ -31,7 +31,7 @@ export function newIncarnation(): string {
   return randomUUID().replaceAll("-", "");
 }
 
-/** Ids appear in files, in `CLUSTER NODES` and in tables, so they must not contain separators. */
+/** Ids appear in files, in `CLUSTER NODES` and in tables, so they cannot contain separators. */
 export function parseId(value: string): string {
   if (!/^[A-Za-z0-9_.-]{1,64}$/.test(value)) {
     throw new UserError("expected up to 64 letters, digits, dots, dashes and underscores");
@@ -65,7 +65,7 @@ export function parsePeers(value: string): Map<string, Address> {
 export interface JoinRequest {
   readonly id: string;
   readonly raftAddress: Address;
-  /** Identity of the data directory, which is stored already: the same in every attempt. */
+  /** Incarnation of the data directory. It is stored already, so each attempt sends the same. */
   readonly incarnation: string;
   /** Address of a node or proxy. */
   readonly via: Address;
@@ -116,7 +116,7 @@ export interface TakingPartOptions extends
   /** Address of the cluster to join; `undefined` for founders. */
   readonly join: Address | undefined;
   readonly raftAddress: Address;
-  /** Stored at once, for later starts that do not give them. */
+  /** Stored at once, for later starts without these flags. */
   readonly settings: NodeSettings;
   readonly logger: Logger;
   /** Settles when the process should end. */
@@ -134,8 +134,8 @@ export interface TakingPartOptions extends
 export async function takePart(options: TakingPartOptions): Promise<Identity | null> {
   const { disk, id, join } = options;
   let identity = options.stored;
-  if (identity !== null && identity.nodeId !== id) return identity; // opening it is refused later
-  if (identity === null || isToBeginAnew(identity, options)) {
+  if (identity !== null && identity.nodeId !== id) return identity; // refused when it is opened
+  if (identity === null || shouldStartOver(identity, options)) {
     identity = newIdentity(options);
     saveIdentity(disk, identity);
   }
@@ -146,12 +146,13 @@ export async function takePart(options: TakingPartOptions): Promise<Identity | n
           `received the answer; start it with --join again`,
       );
     }
-    const joined = await orEnd(askToJoin(options, identity, join), options.ending);
+    const joined = await unlessEnding(askToJoin(options, identity, join), options.ending);
     if (joined === null) return null;
     identity = { ...identity, ...joined, isFounded: true };
     saveIdentity(disk, identity);
   }
-  return identity.isFounded ? identity : await orEnd(founded(options, identity), options.ending);
+  if (identity.isFounded) return identity;
+  return await unlessEnding(untilFounded(options, identity), options.ending);
 }
 
 /** The members in the directory, at their current addresses. */
@@ -166,18 +167,19 @@ export function currentMembers(
   const given = [...peers.keys()].sort().join(", ");
   if (known !== given) {
     throw new UserError(
-      `Cannot change the members of ${nodeId}'s cluster by --peers: its members are ${known}, and --peers names ${given}`,
+      `Cannot change the members of ${nodeId}'s cluster by --peers: its members are ${known}, ` +
+        `and --peers names ${given}; use --join and regent remove`,
     );
   }
   return peers;
 }
 
 /**
- * Whether the operator now gives other members, or founds a cluster instead of joining one, before
- * anything has happened that anybody could rely on. The directory then starts again with another
- * incarnation, whoever may have heard of the first one.
+ * Whether the directory gets a new identity: the operator now gives other members, or founds a
+ * cluster instead of joining one, and the node has not taken part in any cluster yet. The
+ * incarnation is new too, since other nodes may have received the first one.
  */
-function isToBeginAnew({ isFounded, clusterId, members }: Identity, options: TakingPartOptions) {
+function shouldStartOver({ isFounded, clusterId, members }: Identity, options: TakingPartOptions) {
   const { peers, join, disk } = options;
   if (isFounded || disk.list("").includes("log")) return false;
   if (clusterId === "") return join === undefined && peers.size > 0;
@@ -211,8 +213,12 @@ function askToJoin(
   return joinCluster({ id, raftAddress, incarnation, via, logger });
 }
 
-/** @throws {UserError} when this directory is not the founder that the others know */
-async function founded(options: TakingPartOptions, stored: Identity): Promise<Identity> {
+/**
+ * Waits until all founders have been up at the same time.
+ *
+ * @throws {UserError} when this directory is not the founder that the others know
+ */
+async function untilFounded(options: TakingPartOptions, stored: Identity): Promise<Identity> {
   const { disk, peers, settings, ending } = options;
   const members = currentMembers(stored, peers);
   const identity = { ...stored, settings };
@@ -226,7 +232,12 @@ async function founded(options: TakingPartOptions, stored: Identity): Promise<Id
       onFounded: resolve,
       onRefused: (sentence) => reject(new UserError(sentence)),
       onRemoved: () =>
-        reject(new UserError(`Cannot take part as ${identity.nodeId}: it was removed for good`)),
+        reject(
+          new UserError(
+            `Cannot take part as ${identity.nodeId}: it was removed for good; start this node ` +
+              `with --join, a new --id and an empty directory`,
+          ),
+        ),
       onFailed: (error) =>
         reject(new UserError(`Cannot use ${disk.root}: ${messageOf(error)}`, { cause: error })),
     });
@@ -235,6 +246,7 @@ async function founded(options: TakingPartOptions, stored: Identity): Promise<Id
   });
 }
 
-async function orEnd<T>(work: Promise<T>, ending: Promise<unknown>): Promise<T | null> {
+/** The result of `work`; `null` when the process should end first. */
+async function unlessEnding<T>(work: Promise<T>, ending: Promise<unknown>): Promise<T | null> {
   return await Promise.race([work, ending.then(() => null)]);
 }

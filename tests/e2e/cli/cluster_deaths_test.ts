@@ -40,7 +40,7 @@ Deno.test("regent cluster --restart restarts dead nodes", async () => {
         const proxy = rows.find(({ name }) => name === "proxy") ?? leader;
         for (const dead of [leader, follower, proxy]) {
           Deno.kill(dead.processId, "SIGKILL");
-          await command.line(new RegExp(`^${CLOCK}  ${dead.name} is started again$`));
+          await command.line(new RegExp(`^${CLOCK}  ${dead.name} was restarted$`));
           if (dead !== proxy) {
             await command.line(new RegExp(`^${CLOCK}  ${dead.name} answers, as [a-z]+ of term`));
           }
@@ -48,7 +48,7 @@ Deno.test("regent cluster --restart restarts dead nodes", async () => {
         }
         assertEquals(command.linesLike(/ died, killed by SIGKILL$/).length, 3);
         // A node that is asked to stop is not reported as dead, and is still restarted.
-        const restarts = () => command.linesLike(/ is started again$/).length;
+        const restarts = () => command.linesLike(/ was restarted$/).length;
         const { processId } = await processOf(follower);
         Deno.kill(processId, "SIGTERM");
         await command.line(
@@ -60,7 +60,7 @@ Deno.test("regent cluster --restart restarts dead nodes", async () => {
         const removal = ["remove", follower.name, "--from", `127.0.0.1:${port}`];
         assertEquals((await runRegent(removal)).code, 0);
         await command.line(
-          new RegExp(`^${CLOCK}  ${follower.name} .* ended, it is no longer a member$`),
+          new RegExp(`^${CLOCK}  ${follower.name} .* ended: it is no longer a member$`),
         );
         assertEquals(await ask({ port }, ["GET", "k"]), "v");
         command.signal("SIGTERM");
@@ -89,8 +89,8 @@ Deno.test("a node that was brought back by hand is adopted when the cluster star
       });
       const { processId } = await processOf(node);
       await withClusterCommand({ dir, port }, async ({ command, rows }) => {
-        const line = `${node.name} runs already (pid ${processId}) and is adopted as it is`;
-        assertEquals(command.linesLike(/runs already/), [line]);
+        const line = `${node.name} is already running (pid ${processId}) and is used as it is`;
+        assertEquals(command.linesLike(/is already running/), [line]);
         assertEquals(rows.find(({ name }) => name === node.name)?.processId, processId);
         await until("it follows", async () => (await roleOf(node))?.leaderId !== "");
         assertEquals(await ask(node, ["GET", "k"]), "v");

@@ -123,7 +123,7 @@ async function noPlace({ port, rows }: ShownCluster, dir: string): Promise<void>
   assertEquals(
     stderr,
     `regent: Cannot listen on 127.0.0.1:${port + 1}: the port is in use by node n1, pid ` +
-      `${first?.processId}; end that, or choose other ports by --port\n`,
+      `${first?.processId}; end that process, or choose other ports with --port\n`,
   );
   const other = await start(`${dir}/other`, port - 1, ["--nodes", "1"]);
   assertMatch(other.stderr, /: the port is in use by a proxy, pid [0-9]+; end that/);

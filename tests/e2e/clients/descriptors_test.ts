@@ -87,7 +87,7 @@ outOfDescriptors(
       try {
         const serves = async () => await ask({ port }, ["PING"]) !== null;
         await until("it serves", serves, { describe: () => node.said });
-        assertMatch(node.said, /\d+ clients at most instead of 10000 \(--clients-max\)/);
+        assertMatch(node.said, /accepts at most \d+ clients instead of 10000 \(--clients-max\)/);
         for (let round = 0; round < ROUNDS; round++) {
           await exhaust(port);
           await until("it accepts again", serves, { describe: () => node.said });
@@ -114,7 +114,7 @@ outOfDescriptors(
       try {
         const serves = async () => await ask({ port: proxyPort }, ["INCR", "k"]) !== null;
         await until("it serves", serves, { describe: () => proxy.said });
-        assertMatch(proxy.said, /\d+ clients at most instead of 10000 \(--clients-max\)/);
+        assertMatch(proxy.said, /accepts at most \d+ clients instead of 10000 \(--clients-max\)/);
         for (let round = 0; round < ROUNDS; round++) {
           await exhaust(proxyPort);
           await until("it serves again", serves, { describe: () => proxy.said });

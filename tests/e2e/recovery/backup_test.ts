@@ -159,7 +159,7 @@ async function refusesDamage(cluster: LocalCluster, file: string): Promise<void>
     const dir = `${cluster.dir}/from-damaged-${at}`;
     const { code, stdout, stderr } = await runRegent(["restore", path, "--dir", dir, "--id", "n1"]);
     assertEquals([code, stdout], [1, ""], `${at}: ${stderr}`);
-    assertMatch(stderr, /^regent: Cannot use \S+: [^\n]+; it is damaged, or no backup\n$/);
+    assertMatch(stderr, /^regent: Cannot use \S+: [^\n]+; it is damaged or not a backup\n$/);
     const names = [...Deno.readDirSync(cluster.dir)].map(({ name }) => name);
     assertEquals(names.filter((name) => name.startsWith(`from-damaged-${at}`)), []);
   }));

@@ -77,7 +77,11 @@ Deno.test("a path that is not a directory, or not a file, is reported in one lin
         `Cannot read ${file}: it is not a directory`,
       ],
       [["recover", "--dir", file], 1, `Cannot read ${file}: it is not a directory`],
-      [["recover", "--dir", dir], 1, `Cannot recover from ${dir}: it is no node's data directory`],
+      [
+        ["recover", "--dir", dir],
+        1,
+        `Cannot recover from ${dir}: it is not the data directory of a node`,
+      ],
       [["recover", "--dir", ""], 2, "Cannot use --dir: expected a directory"],
       [["log", "--dir", file], 1, `Cannot read ${file}: it is not a directory`],
       [["log", "--dir", ""], 2, "Cannot use --dir: expected a directory"],

@@ -35,7 +35,7 @@ async function refusesRunning(cluster: LocalCluster): Promise<void> {
   assertMatch(stderr, /^regent: Cannot use \S+: another process \(pid \d+\) has it open\n$/);
   const none = await runRegent(["recover", "--dir", cluster.dir, "--yes"]);
   assertEquals(none.code, 1);
-  assertStringIncludes(none.stderr, "it is no node's data directory");
+  assertStringIncludes(none.stderr, "it is not the data directory of a node");
 }
 
 /** The leader with all writes, a node that lacks the last ones, and one that dies with its disk. */
@@ -71,9 +71,9 @@ async function comparesOnly(
     assertMatch(stdout, new RegExp(`^${name} +${dir} +[0-9a-f]{32} +\\d+ +\\d+ +\\d+ +\\d+$`, "m"));
   }
   assertStringIncludes(stdout, `${survivor.name} has the newest log: it ends with entry`);
-  assertStringIncludes(stdout, "Nothing was changed. To make the new cluster, give --yes\n");
+  assertStringIncludes(stdout, "Nothing was changed. To create the new cluster, give --yes\n");
   const alone = await runRegent(["recover", "--dir", survivor.dir]);
-  assertStringIncludes(alone.stdout, "Writes that were acknowledged by their word may\nbe lost");
+  assertStringIncludes(alone.stdout, "Acknowledged writes that only they hold may be lost.");
   assertMatch(alone.stdout, /^Kept: everything up to entry \d+\./m);
   const names = [...Deno.readDirSync(cluster.dir)].map(({ name }) => name);
   assertEquals(names.filter((name) => name.includes(".")), []);
@@ -128,7 +128,7 @@ async function finishes(survivor: Member): Promise<void> {
   assertStringIncludes(start.stderr, "was interrupted; run the same command again");
   const { code, stderr } = await runRegent(["recover", "--dir", survivor.dir, "--yes"]);
   assertEquals(code, 1);
-  assertStringIncludes(stderr, "an earlier recovery had been interrupted, and is finished now");
+  assertStringIncludes(stderr, "an earlier recovery had been interrupted, and is now finished");
   assertEquals(Deno.readTextFileSync(`${survivor.dir}/identity.json`), identity);
   assert(Deno.statSync(`${keptOf(survivor)}/snapshots`).isDirectory);
 }
