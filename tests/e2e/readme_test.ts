@@ -27,7 +27,7 @@ async function typeReadme(t: Deno.TestContext): Promise<void> {
     });
     const again = typist.open(cluster);
     await t.step("takes in the node that runs, with the data", async () => {
-      await again.line(/^n[123] runs already \(pid [0-9]+\) and is adopted as it is$/);
+      await again.line(/^n[123] is already running \(pid [0-9]+\) and is used as it is$/);
       await again.line(/ status --nodes /);
       assertEquals((await typist.type("redis-cli -p 7000 get greeting")).stdout, "again\n");
     });
@@ -210,7 +210,7 @@ async function failOnPurpose(typist: Typist, cluster: Terminal): Promise<void> {
     new RegExp(`^${CLOCK}  n[123] leads in term [0-9]+, [0-9.]+ s after ${leader.id}`),
   );
   await cluster.line(
-    new RegExp(`^${CLOCK}  ${leader.id} no longer leads, it follows in term [0-9]+$`),
+    new RegExp(`^${CLOCK}  ${leader.id} no longer leads: it follows in term [0-9]+$`),
   );
 }
 

@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 
-/** Appends a stream of text to a file. Resolves with its last line when it ends. */
+/** Appends a stream of text to a file. Resolves with the last line when the stream ends. */
 export async function endOfLines(
   stream: ReadableStream<Uint8Array>,
   path: string,
@@ -32,7 +32,7 @@ export interface ChildOptions {
 }
 
 export interface ChildExit {
-  /** Whether it ended normally, on request or for lack of work. */
+  /** Whether the exit code was 0: it was asked to stop, or was removed from the cluster. */
   readonly isInOrder: boolean;
   /** For example `killed by SIGKILL` or `exit code 1`. */
   readonly how: string;
@@ -40,8 +40,8 @@ export interface ChildExit {
   readonly lastLine: string;
 }
 
-/** Variables meant for a single node must not reach all of them. Empty counts as unset. */
-const ONE_AT_A_TIME = { REGENT_JOIN: "", REGENT_PROXY_PORT: "" };
+/** Variables meant for a single node, which must not reach all of them. Empty counts as unset. */
+const SINGLE_NODE_VARIABLES = { REGENT_JOIN: "", REGENT_PROXY_PORT: "" };
 
 /** A process of a local cluster: a node or the proxy. */
 export class ChildProcess {
@@ -55,7 +55,7 @@ export class ChildProcess {
     const { file, args } = programCommand(options.args, options.permissions);
     this.#process = new Deno.Command(file, {
       args,
-      env: ONE_AT_A_TIME,
+      env: SINGLE_NODE_VARIABLES,
       stdin: "piped", // its end tells the child that its parent is gone
       stdout: "null",
       stderr: "piped",
@@ -67,7 +67,7 @@ export class ChildProcess {
     return this.#process.pid;
   }
 
-  /** Asks the process to stop, and kills it if it does not. `kill -STOP` may have suspended it. */
+  /** Asks the process to stop, and kills it if it does not stop, as when it is suspended. */
   stop(): void {
     this.#signal("SIGTERM");
     this.#timer ??= setTimeout(() => this.#signal("SIGKILL"), STOP_MS_MAX);

@@ -1,6 +1,6 @@
 import type { ObservedState, ObserverEvents } from "./node_observer.ts";
 
-/** Follows the cluster's state, and reports changes as lines for people. */
+/** Follows the state of the cluster, and reports changes to the user, one line each. */
 export class ClusterView implements ObserverEvents {
   readonly #print: (line: string) => void;
   readonly #nowMs: () => number;
@@ -63,7 +63,7 @@ export class ClusterView implements ObserverEvents {
       }
       this.#members = state.members;
     } else if (before?.role === "leader" && state.role !== "leader") {
-      this.#print(`${id} no longer leads, it follows in term ${state.term}`);
+      this.#print(`${id} no longer leads: it follows in term ${state.term}`);
     }
     for (const check of this.#leaderChanged) check();
   }

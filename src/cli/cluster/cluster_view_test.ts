@@ -48,7 +48,7 @@ Deno.test("silence, return and the end of a leadership are one line each", () =>
   assertEquals(lines, [
     "n1 does not answer",
     "n1 answers, as leader of term 1",
-    "n1 no longer leads, it follows in term 2",
+    "n1 no longer leads: it follows in term 2",
   ]);
 });
 

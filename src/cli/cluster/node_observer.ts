@@ -4,7 +4,7 @@ import { ConnectionLost, fieldsOf, RespClient } from "../resp_client.ts";
 
 const PROBE_MS = 50;
 
-/** Resolves when the proxy answers and knows a leader, or when `isOver`. */
+/** Resolves when the proxy answers and knows a leader, or when `isOver` returns true. */
 export async function proxyServing(address: Address, isOver: () => boolean): Promise<void> {
   while (!isOver() && !(await knowsLeader(address))) {
     await new Promise((resolve) => setTimeout(resolve, PROBE_MS));
@@ -36,13 +36,13 @@ export interface ObservedState {
   readonly term: number;
   readonly leaderId: string;
   readonly isServing: boolean;
-  /** Of the newest configuration that the node knows. */
+  /** Ids of the members in the newest configuration that the node knows. */
   readonly members: readonly string[];
 }
 
 export interface ObserverEvents {
   said(id: string, state: ObservedState): void;
-  /** The node has been silent for a while, though its process may live. */
+  /** The node has not reported for a second. Its process may still run. */
   fellSilent(id: string): void;
 }
 
@@ -71,11 +71,11 @@ export class NodeObserver {
     this.#client?.close();
   }
 
-  /** The process died, so its silence is no news. It may come back. */
+  /** To be called when the process has died, so that its silence is not reported as well. */
   died(): void {
     clearTimeout(this.#silenceTimer);
     this.#isSilent = true;
-    this.#client?.close(); // late reports are no sign of life
+    this.#client?.close(); // reports may still be on their way
   }
 
   async #connect(): Promise<void> {
@@ -85,7 +85,7 @@ export class NodeObserver {
       if (this.#isStopped) return this.#client.close();
       await this.#client.request(["HELLO", "3"]);
       await this.#client.request(["CLUSTER", "WATCH", String(WATCH_INTERVAL_MS)]);
-      this.#expectWord();
+      this.#restartSilenceTimer();
       await this.#client.ended;
     } catch (error) {
       if (!(error instanceof ConnectionLost)) throw error;
@@ -99,7 +99,7 @@ export class NodeObserver {
     const [kind, report] = push.items;
     if (kind !== "regent-state" || report === undefined) return;
     this.#isSilent = false;
-    this.#expectWord();
+    this.#restartSilenceTimer();
     const fields = fieldsOf(report);
     this.#events.said(this.#id, {
       role: String(fields.get("role")),
@@ -110,7 +110,7 @@ export class NodeObserver {
     });
   }
 
-  #expectWord(): void {
+  #restartSilenceTimer(): void {
     clearTimeout(this.#silenceTimer);
     this.#silenceTimer = setTimeout(() => this.#silent(), SILENCE_MS);
   }

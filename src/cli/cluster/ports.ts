@@ -6,9 +6,9 @@ const WAIT_MS_MAX = 1_000;
 const RETRY_MS = 50;
 
 /**
- * Finds taken ports in advance: by the time a child reports one, whoever has the port may have been
- * taken for the child. Waits up to a second, so that a cluster that was just killed can finish
- * exiting.
+ * Finds which ports are in use. This is done before the children start, since later the process
+ * that has a port could be mistaken for the child. Waits up to a second, so that a cluster that was
+ * just killed can finish exiting.
  */
 export async function takenPorts(hostname: string, ports: readonly number[]): Promise<number[]> {
   for (let waitedMs = 0;; waitedMs += RETRY_MS) {
@@ -21,13 +21,13 @@ export async function takenPorts(hostname: string, ports: readonly number[]): Pr
 /** What is known about the process that listens on a port. */
 export interface PortHolder {
   readonly processId: number | null;
-  /** Set when it is a node of Regent. */
+  /** `null` if it is not a node of Regent. */
   readonly nodeId: string | null;
-  /** For people, such as `node n2, pid 123`. */
+  /** A description for the user, such as `node n2, pid 123`. */
   readonly description: string;
 }
 
-/** Identifies the listener: a server by its own protocol, anything else by the operating system. */
+/** Identifies the listener: it asks a RESP server itself, and else the operating system. */
 export async function portHolder(address: Address): Promise<PortHolder> {
   return await askServer(address) ?? await askSystem(address) ??
     { processId: null, nodeId: null, description: "another process" };
@@ -51,11 +51,11 @@ async function askServer(address: Address): Promise<PortHolder | null> {
     }
   } catch (error) {
     if (!(error instanceof ConnectionLost)) throw error;
-    return null; // it speaks another protocol, or nothing at all
+    return null; // it speaks another protocol, or does not answer
   }
 }
 
-/** Uses `ss`, where it exists and this process may run it. */
+/** Asks `ss`, if it exists and this process may run it. */
 async function askSystem({ port }: Address): Promise<PortHolder | null> {
   try {
     const { stdout } = await new Deno.Command("ss", {
