@@ -13,14 +13,14 @@ import {
 import type { SnapshotMeta } from "../../node/snapshots/snapshot.ts";
 import { DenoDisk } from "../../platform/deno_disk.ts";
 
-/** Bytes waiting for the disk, above which the next chunk waits too. */
+/** Maximum number of written bytes that are not synced. Above it, the next chunk waits. */
 const UNSYNCED_BYTES_MAX = 16 * 1024 * 1024;
 
 /** The initial content of a node's directory in a new cluster. */
 export interface FirstState {
   readonly nodeId: string;
   readonly clusterId: string;
-  /** New, since the directory is not the one that the data comes from. */
+  /** A new one, since the data comes from another directory. */
   readonly incarnation: string;
   /** Whether the node may take part at once, since it is alone. */
   readonly isFounded: boolean;
@@ -30,8 +30,8 @@ export interface FirstState {
 }
 
 /**
- * Creates a whole data directory at its own path, and first removes what an earlier attempt left
- * there. No node ever sees a part of it: `Exchange` puts it in place when it is whole.
+ * Creates a complete data directory at a path of its own, and first removes what an earlier attempt
+ * left there. No node ever sees a part of it: `Exchange` puts it in place when it is complete.
  *
  * @throws {UserError} when the disk fails, or the chunks cannot be read
  */
@@ -64,7 +64,7 @@ export function isThere(path: string): boolean {
     Deno.statSync(path);
     return true;
   } catch (error) {
-    // A file in place of a directory: nothing can be below it.
+    // If a part of the path is a file, nothing exists below it.
     const { NotFound, NotADirectory } = Deno.errors;
     if (error instanceof NotFound || error instanceof NotADirectory) return false;
     throw error;
@@ -113,7 +113,7 @@ async function write(disk: DenoDisk, state: FirstState): Promise<void> {
   }
 }
 
-/** Reads the directory again as the node will. */
+/** Reads the directory again, as the node will. */
 function check(disk: DenoDisk, state: FirstState): void {
   const { log, snapshots } = open(disk, state);
   const { index, term } = state.snapshot;
@@ -125,20 +125,20 @@ function check(disk: DenoDisk, state: FirstState): void {
   if (!isWhole) throw new UserError(`Cannot use ${disk.root}: it does not hold what was written`);
 }
 
-/** A directory is a node's as long as it contains this file. */
+/** A directory belongs to a node as long as it contains this file. */
 const IDENTITY_NAME = "identity.json";
 
 /**
- * Exchanges the content of a data directory. The directory itself stays, since it may be a mount
- * point, and so everything stays on its file system. Each step is one rename, or several in a row:
+ * Replaces the content of a data directory. The directory itself stays, since it may be a mount
+ * point, and so everything stays on one file system. Each step consists of one or several renames:
  *
  * 1. The new content is completed in `staging`. The old one is in place.
  * 2. The old content, `identity.json` first, is moved to `before-recovery-TIME`.
  * 3. `staging` becomes `installing`.
  * 4. The new content, `identity.json` last, is moved from there into place.
  *
- * No node starts on a directory that has one of these two, and no `identity.json`. The caller holds
- * the directory's lock.
+ * No node starts on a directory that contains `staging` or `installing` but no `identity.json`. The
+ * caller holds the directory's lock.
  */
 export class Exchange {
   readonly #path: string;
@@ -200,7 +200,7 @@ export class Exchange {
     });
   }
 
-  /** Removes what an interrupted exchange left, when it has set nothing aside. */
+  /** Removes what an interrupted exchange left, if that had set nothing aside. */
   clear(): void {
     const isOurs = isThere(this.staging) || this.#isInstalling;
     const names = isOurs ? [...this.#contentNames(), STAGING_NAME, INSTALLING_NAME] : [];
@@ -217,7 +217,7 @@ export class Exchange {
     return namesIn(this.#path);
   }
 
-  /** Leaves out what belongs to the place rather than to the node. */
+  /** The names of the node's own content: not the lock, `lost+found`, or what exchanges create. */
   #contentNames(): string[] {
     const others = [LOCK_NAME, LOST_AND_FOUND_NAME, STAGING_NAME, INSTALLING_NAME];
     return this.#names().filter((name) => !others.includes(name) && !name.startsWith(KEPT_PREFIX));
@@ -245,6 +245,7 @@ function syncDirectory(path: string): void {
   DenoDisk.openForReading(path).syncDirectoryNow("");
 }
 
+/** Reports an error of `run` as `Cannot ${what}`. */
 function explaining(what: string, run: () => void): void {
   try {
     run();
@@ -253,7 +254,7 @@ function explaining(what: string, run: () => void): void {
   }
 }
 
-/** A missing or empty directory that is to be filled. It is locked meanwhile. */
+/** A missing or empty directory that is to be filled. It is locked while it is filled. */
 export class EmptyPlace {
   /** Absolute, without symbolic links. */
   readonly path: string;
@@ -277,7 +278,7 @@ export class EmptyPlace {
     const real = Deno.realPathSync(path);
     const held = checkedContent(dir, real);
     const place = new EmptyPlace(dir, real, held);
-    // A node that was refused for lack of --peers leaves a lock file. Another may be starting.
+    // A lock file may be left by a node that was refused for lack of --peers, or be in use.
     if (held.length > 0) await place.#open();
     return place;
   }
@@ -297,9 +298,10 @@ export class EmptyPlace {
     this.#isFilled = true;
   }
 
+  /** Releases the lock. Removes everything that this attempt created, unless it succeeded. */
   leave(): void {
     if (this.#lock === null) return;
-    if (!this.#isFilled) this.#takeBack();
+    if (!this.#isFilled) this.#undo();
     this.#lock.close();
   }
 
@@ -307,8 +309,7 @@ export class EmptyPlace {
     this.#lock ??= await DenoDisk.open(this.path);
   }
 
-  /** Removes everything that this attempt created. */
-  #takeBack(): void {
+  #undo(): void {
     try {
       if (this.#isNew) removeDirectory(this.path);
       else if (!this.#hadLock) Deno.removeSync(`${this.path}/${LOCK_NAME}`);

@@ -9,7 +9,7 @@ export interface Casualty {
   readonly damage: string;
 }
 
-/** What the operator should know before anything changes. */
+/** The text that the operator sees before anything is changed. */
 export function recoveryReport(
   survivors: readonly SurvivorReport[],
   casualties: readonly Casualty[],
@@ -60,21 +60,21 @@ function losses(newest: SurvivorReport, survivors: readonly SurvivorReport[]): s
   if (2 * here.length > voters.length) {
     const [present, all] = [names(here), names(voters)];
     lines.push(
-      `WARNING: as far as these know, a majority of the voting members (${all}) is here: ${present}.`,
-      "Then nothing is lost and no recovery is needed: start these nodes as they are, they elect a",
-      "leader, and then `regent remove` the others.",
+      `WARNING: by these logs, a majority of the voting members (${all}) is here: ${present}.`,
+      "If so, nothing is lost and no recovery is needed. Start these nodes as they are. When they",
+      "have elected a leader, remove the others with `regent remove`.",
     );
   } else {
     const missing = names(lost) || "unknown";
     lines.push(
-      `Not here, of the voting members: ${missing}. Writes that were acknowledged by their word may`,
-      "be lost: whether there are any, and which, cannot be known.",
+      `Missing voting members: ${missing}. Acknowledged writes that only they hold may be lost.`,
+      "It cannot be known whether there are any, or which.",
     );
   }
   lines.push(`Kept: everything up to entry ${newest.lastIndex}.`);
   if (newest.lastIndex > committed) {
     lines.push(
-      `Up to entry ${committed} it is known to be committed; what follows may or may not have been`,
+      `Entries up to ${committed} are known to be committed. Later ones may or may not have been`,
       "acknowledged to a client.",
     );
   }

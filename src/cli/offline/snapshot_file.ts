@@ -8,10 +8,10 @@ import {
 
 const READ_BYTES = 1 << 20;
 
-/** A snapshot file that was read to its end and is sound. */
+/** A snapshot file that was read to its end and is not damaged. */
 export interface CheckedSnapshot {
   readonly header: SnapshotHeader;
-  /** The checksum by which nodes identify it. */
+  /** The checksum by which nodes identify the file. */
   readonly checksum: number;
   readonly sizeBytes: number;
   /** SHA-256 of the whole file, in hexadecimal digits. */
@@ -19,8 +19,8 @@ export interface CheckedSnapshot {
 }
 
 /**
- * Reads a snapshot file, of a node or of a backup, and hands out its checked chunks. Only the end
- * shows that none is missing.
+ * Reads a snapshot file, of a node or of a backup, and yields its checked chunks. Only the end of
+ * the iteration shows that none is missing.
  *
  * @throws {UserError} while iterating, when it is damaged, cut short, or cannot be read
  */
@@ -60,6 +60,6 @@ function explained(path: string, error: unknown): unknown {
   return new UserError(
     error.isOtherFormat
       ? `Cannot read ${path}: ${error.message}; use the version of Regent that wrote it`
-      : `Cannot use ${path}: ${error.message}; it is damaged, or no backup`,
+      : `Cannot use ${path}: ${error.message}; it is damaged or not a backup`,
   );
 }

@@ -16,7 +16,7 @@ import { isThere } from "./data_directories.ts";
 const READ_BYTES = 4 * 1024 * 1024;
 const CHUNK_BYTES = 64 * 1024;
 
-/** The state after every entry in a directory: from its snapshot, and all of its log. */
+/** The state after the last entry of a directory: its snapshot, with all of its log applied. */
 export function finalState({ log, snapshots }: Pick<DataDirectory, "log" | "snapshots">) {
   const machine = new StateMachine({ version: 0 });
   restoreNewest(snapshots, machine);
@@ -31,7 +31,7 @@ export function finalState({ log, snapshots }: Pick<DataDirectory, "log" | "snap
   return machine;
 }
 
-/** A state in the chunks of a snapshot. */
+/** The chunks of a snapshot of the state. */
 export function* chunksOf(machine: StateMachine): Generator<Uint8Array> {
   const view = machine.beginSnapshot();
   try {
@@ -65,15 +65,15 @@ export class Survivor {
   readonly dir: string;
   readonly nodeId: string;
   readonly clusterId: string;
-  /** Why its content cannot be used; `null` when it can. */
+  /** Why the content cannot be used; `null` if it can. */
   readonly damage: string | null;
   readonly #disk: DenoDisk;
   readonly #data: DataDirectory | null;
 
-  /** @throws {UserError} when it is no node's directory, or a node runs on it */
+  /** @throws {UserError} when it is not a node's directory, or a node runs on it */
   static async open(dir: string): Promise<Survivor> {
     if (!isThere(`${dir}/identity.json`)) {
-      throw new UserError(`Cannot recover from ${dir}: it is no node's data directory`);
+      throw new UserError(`Cannot recover from ${dir}: it is not the data directory of a node`);
     }
     const disk = await DenoDisk.open(dir);
     try {
@@ -93,7 +93,7 @@ export class Survivor {
     this.nodeId = nodeId;
     this.clusterId = clusterId;
     try {
-      // Do what a start of the node would do, and no more: cut off a write that was never finished.
+      // As at a start of the node, this cuts off an unfinished write at the end, and no more.
       this.#data = openDataDirectory(disk, {
         ...identity,
         nonce: crypto.randomUUID(),

@@ -80,7 +80,7 @@ Deno.test("a directory is locked as long as it is read", async () => {
     const survivor = await Survivor.open(`${above}/n2`);
     await assertRejects(() => Survivor.open(`${above}/n2`), UserError, "has it open");
     survivor.close();
-    await assertRejects(() => Survivor.open(above), UserError, "no node's data directory");
+    await assertRejects(() => Survivor.open(above), UserError, "not the data directory of a node");
   });
 });
 
