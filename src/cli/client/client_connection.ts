@@ -11,14 +11,14 @@ const CONNECT_TIMEOUT_MS = 5_000;
 const REPLY_BYTES_MAX = 256 * 1024 * 1024;
 
 /**
- * Why a host cannot be reached, in words for people.
+ * The reason why a host cannot be reached, in words for the user.
  *
- * @param message of the system's error
+ * @param message that of the system's error
  */
 export function reachReason(message: string): string {
-  if (message.includes("ECONNREFUSED")) return "nobody listens there";
-  if (message.includes("ENOTFOUND")) return "no such host is known";
-  return message === "" ? "nobody answers" : message;
+  if (message.includes("ECONNREFUSED")) return "connection refused";
+  if (message.includes("ENOTFOUND")) return "unknown host";
+  return message === "" ? "no answer" : message;
 }
 
 export interface ClientConnectionOptions {
@@ -28,7 +28,7 @@ export interface ClientConnectionOptions {
   readonly onPush?: (push: PushReply) => void;
 }
 
-/** A connection that is made when there is something to send, and made again after it was lost. */
+/** A connection that is opened when there is something to send, and again after it was lost. */
 export class ClientConnection {
   /** `HOST:PORT` */
   readonly name: string;
@@ -68,8 +68,8 @@ export class ClientConnection {
   }
 
   /**
-   * Sends a request, connects first if needed, and waits without limit. A request is never sent
-   * twice, since it may have been executed.
+   * Sends a request and waits for the reply without a time limit. Connects first if needed. A
+   * request is never sent twice, since it may have been executed.
    *
    * @throws {UserError} when nobody answers, or the reply is lost
    */
@@ -98,7 +98,8 @@ export class ClientConnection {
 export const INVALID_ARGUMENTS = "Invalid argument(s): quotes do not balance\n";
 
 /**
- * Executes the lines of an input one after the other, and prints each reply. `quit` or `exit` ends.
+ * Executes the lines of an input one after the other, and prints each reply. Ends at `quit`, `exit`
+ * or the end of the input.
  *
  * @returns whether no reply was an error
  * @throws {UserError} when nobody answers, or the output is closed

@@ -9,20 +9,21 @@ export function subcommandNames(command: string): readonly string[] {
 
 const COLUMNS = 78;
 const EXECUTED: Readonly<Record<CommandKind, string>> = {
-  write: "by all nodes, by way of the leader's log",
+  write: "by all nodes, through the leader's log",
   read: "by any node, once it is up to date",
-  local: "by the node or proxy that is connected",
+  local: "by the connected node or proxy",
 };
 const GENERAL = [
-  'Type a command of Redis and Enter, such as: SET greeting "hello\\n"',
+  'Type a Redis command and press Enter, for example: SET greeting "hello\\n"',
   "",
-  "  help COMMAND   describes a command; help @GROUP lists a group",
+  "  help COMMAND   describes a command",
+  "  help @GROUP    lists the commands of a group",
   "  Tab            completes names; arrows up and down recall earlier lines",
-  "  Ctrl-C         clears the line, or gives up waiting for an answer",
+  "  Ctrl-C         clears the line, or stops waiting for a reply",
   "  clear          clears the screen",
-  "  quit, Ctrl-D   ends",
+  "  quit, Ctrl-D   leaves the client",
   "",
-  "Double quotes know \\n, \\t, \\xHH and \\\"; single quotes take all as it is but \\'",
+  "Escapes in double quotes: \\n, \\t, \\xHH, \\\" and others. In single quotes: only \\'",
   "",
 ];
 
@@ -32,7 +33,7 @@ export function helpText(topic: string | undefined): string {
   if (topic.startsWith("@")) return groupText(topic.slice(1).toLowerCase());
   const command = lookup(topic);
   return command === undefined
-    ? `No command is named ${topic}; help alone lists all`
+    ? `No command is named ${topic}; type help to list all commands`
     : commandText(command);
 }
 
@@ -49,14 +50,16 @@ function commandText({ name, summary, kind, keys, group, since, arity }: Command
   ].join("\n");
 }
 
-/** Redis's versions start at 1.0.0, Regent's are below. */
+/** The version of Redis or Regent that introduced a command. Regent's versions are below 1.0.0. */
 function origin(since: string): string {
   return since.startsWith("0.") ? `Regent's own since ${since}` : `in Redis since ${since}`;
 }
 
 function groupText(group: string): string {
   const commands = COMMANDS.filter((command) => command.group === group);
-  if (commands.length === 0) return `No group is named ${group}; there are ${groups().join(", ")}`;
+  if (commands.length === 0) {
+    return `No group is named ${group}; the groups are ${groups().join(", ")}`;
+  }
   const width = Math.max(...commands.map(({ name }) => name.length));
   return commands.map(({ name, summary }) => `${name.toUpperCase().padEnd(width)}  ${summary}`)
     .join("\n");
@@ -82,8 +85,8 @@ function groupLine(group: string): string {
 const OWN_WORDS = ["clear", "exit", "help", "quit"];
 
 /**
- * Completes the last word of a line: to names of commands or subcommands, and after `help` to names
- * of commands. The candidates have the case that was typed, and a trailing space.
+ * Completes the last word of a line to the names of commands or subcommands, and after `help` to
+ * the names of commands. The candidates have the case that was typed, and a trailing space.
  *
  * @returns the candidates, and the part of the line that they replace
  */

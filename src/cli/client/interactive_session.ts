@@ -39,9 +39,9 @@ export class InteractiveSession {
   readonly #terminal: Writable;
   readonly #output: ClientOutput;
   readonly #editor: readline.Interface;
-  /** Typed lines that are not done. The first is being executed. */
+  /** Typed lines that are not finished. The first one is being executed. */
   readonly #lines: string[] = [];
-  /** Settles when all typed lines are done after the end, or the output is gone. */
+  /** Settles when the session has ended and all lines are finished, or the output is closed. */
   readonly #done: Promise<void>;
   #resolveDone: () => void = () => {};
   #rejectDone: (error: unknown) => void = () => {};
@@ -69,7 +69,7 @@ export class InteractiveSession {
     });
   }
 
-  /** @throws {UserError} when the terminal cannot be written */
+  /** @throws {UserError} when writing to the terminal fails */
   async run(): Promise<void> {
     const editor = this.#editor;
     editor.on("line", (line: string) => this.#typed(line));
@@ -175,7 +175,7 @@ export class InteractiveSession {
   #interrupted(): void {
     if (this.#lines.length > 0) {
       this.#lines.length = 1;
-      return this.#connection.close("given up by Ctrl-C");
+      return this.#connection.close("interrupted by Ctrl-C");
     }
     this.#editor.write(null, { ctrl: true, name: "e" });
     this.#editor.write(null, { ctrl: true, name: "u" });

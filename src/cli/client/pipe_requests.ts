@@ -13,20 +13,20 @@ const REPLY_BYTES_MAX = 256 * 1024 * 1024;
 export interface PipeResult {
   readonly errors: number;
   readonly replies: number;
-  /** Why not all requests were answered; `null` when they were. */
+  /** Why some requests have no reply; `null` if all have one. */
   readonly failure: string | null;
 }
 
 export interface PipeOptions {
   /** Time in milliseconds without progress before giving up; 0: never. */
   readonly timeoutMs: number;
-  /** Gets the text of each error reply, without its type. */
+  /** Called with the text of each error reply, without its type. */
   readonly onError: (text: string) => void;
 }
 
 /**
- * Sends an input of requests, inline or RESP, without waiting for replies, and counts those. Memory
- * is bounded whatever the size: the input is read no faster than the server takes it.
+ * Sends an input of requests, inline or RESP, without waiting for replies, and counts the replies.
+ * Memory is bounded for an input of any size, which is read no faster than the server takes it.
  */
 export function pipeRequests(
   input: AsyncIterable<Uint8Array>,
@@ -40,7 +40,7 @@ class RequestPipe {
   readonly #socket: Socket;
   readonly #scanner = new ReplyScanner({ replyBytesMax: REPLY_BYTES_MAX });
   readonly #options: PipeOptions;
-  /** Text of the final ECHO. Its reply follows the replies to everything before. */
+  /** Text of the final ECHO, whose reply comes after the replies to all other requests. */
   readonly #end = crypto.randomUUID();
   readonly #ended: Promise<string | null>;
   #resolveEnded: (failure: string | null) => void = () => {};
@@ -67,7 +67,7 @@ class RequestPipe {
       const failure = await Promise.race([this.#ended, sent.then(() => this.#ended)]);
       return { errors: this.#errors, replies: this.#replies, failure };
     } finally {
-      this.#finish("it was given up");
+      this.#finish("the command has ended");
     }
   }
 
@@ -90,7 +90,7 @@ class RequestPipe {
     this.#watch(true);
   }
 
-  /** Resolves when the server has room again, or the connection is closed. */
+  /** Resolves when the socket takes more bytes, or the connection is closed. */
   async #write(bytes: Uint8Array): Promise<void> {
     if (this.#socket.write(bytes) || this.#hasEnded) return;
     this.#watch(true);
@@ -129,7 +129,7 @@ class RequestPipe {
     this.#options.onError(type === "-" ? reply.slice(1, -2) : reply.split("\r\n")[1] ?? "");
   }
 
-  /** Restarts the timer for the server, or stops it while waiting for input. */
+  /** Restarts the timeout of the server, or stops it while waiting for input. */
   #watch(isWaitingForServer: boolean): void {
     this.#isWaitingForServer = isWaitingForServer;
     clearTimeout(this.#timer);

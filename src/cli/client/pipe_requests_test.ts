@@ -116,5 +116,5 @@ Deno.test("a missing server is reported at once", { permissions: NET }, async ()
   server.close();
   const options = { timeoutMs: 0, onError: () => {} };
   const result = await pipeRequests(input("ping\n"), { host: "127.0.0.1", port }, options);
-  assertEquals(result, { errors: 0, replies: 0, failure: "nobody listens there" });
+  assertEquals(result, { errors: 0, replies: 0, failure: "connection refused" });
 });

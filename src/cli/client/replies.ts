@@ -132,7 +132,7 @@ function scalarText(
   return printable(reply.text);
 }
 
-/** In slices: an escaped value may be four times as long, and exceed the longest string. */
+/** In slices, since an escaped value can be four times as long and exceed the maximum string. */
 function* showBulk(text: string): Generator<string> {
   yield '"';
   for (let at = 0; at < text.length; at += SLICE_CHARS) {
@@ -190,18 +190,18 @@ function hex(char: string): string {
 
 const BATCH_CHARS = 64 * 1024;
 
-/** Takes the text of replies. */
+/** Where the text of replies is written. */
 export interface ClientOutput {
   /**
-   * Resolves when the text was taken, so that a slow reader slows the writer down.
+   * Resolves when the text was written, so that a slow reader slows the writer down.
    *
    * @param text one character (0–255) per byte
-   * @throws {UserError} when nobody reads any more
+   * @throws {UserError} when the output is closed
    */
   write(text: string): Promise<void>;
 }
 
-/** Standard output, outside of line editing. */
+/** Standard output, when there is no line editing. */
 export const standardOutput: ClientOutput = {
   async write(text) {
     const bytes = latin1Bytes(text);
@@ -213,9 +213,9 @@ export const standardOutput: ClientOutput = {
   },
 };
 
-/** A stream that line editing writes to as well. */
+/** An output to a stream that line editing writes to as well. */
 export function streamOutput(stream: Writable): ClientOutput {
-  stream.on("error", () => {}); // each write reports it too
+  stream.on("error", () => {}); // each write reports its error itself
   return {
     write: (text) =>
       new Promise((resolve, reject) =>

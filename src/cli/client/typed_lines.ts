@@ -8,8 +8,9 @@ const READ_BYTES = 1_024;
 /**
  * Reads keys from the terminal at standard input, for line editing.
  *
- * `process.stdin` does not work: in older Denos (2.6, say) a pause, as for a completion, leaves a
- * pending read behind, which takes the next keys or shares its buffer with the next read.
+ * `process.stdin` does not work. In older versions of Deno, such as 2.6, a pause, such as for a
+ * completion, leaves a read pending, which takes the next keys or shares its buffer with the next
+ * read.
  */
 export class TerminalInput extends Readable {
   constructor() {
@@ -135,7 +136,7 @@ export class CommandHistory {
     return this.#lines;
   }
 
-  /** Why the history cannot be stored; `null` when it can, or need not be. */
+  /** Why the history cannot be stored; `null` if it can, or if there is no file for it. */
   get failure(): string | null {
     return this.#failure;
   }
@@ -161,7 +162,7 @@ export class CommandHistory {
     });
   }
 
-  /** A failure is only reported: the client works without its history. */
+  /** Only notes a failure, since the client works without its history. */
   #try(action: () => void): void {
     try {
       action();
