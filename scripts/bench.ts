@@ -1,7 +1,7 @@
 /**
- * Measures Regent, beside a Redis that syncs every write where a comparison makes sense,
- * alternating within one run. Prints Markdown. Results on shared machines drift: only the ratios
- * within one run count.
+ * Measures Regent and, where a comparison makes sense, a Redis that syncs every write. The two take
+ * turns within one run. Prints Markdown. Results on shared machines drift, so compare only the
+ * ratios within one run.
  *
  * deno task bench [--only PART,…] [--help]
  */
@@ -23,8 +23,8 @@ async function run({ only, ...settings }: Values<typeof flags>): Promise<number>
   }
   console.log(`${navigator.hardwareConcurrency} processors, Deno ${Deno.version.deno}.`);
   console.log(
-    `Medians of ${settings.rounds} rounds; in each, all targets take turns. A round before them ` +
-      "warms up and does not count.",
+    `Medians of ${settings.rounds} rounds. In each round, all targets take turns. A warm-up ` +
+      "round before them is not counted.",
   );
   let exitCode = 0;
   for (const part of (only ?? PARTS).filter(isWanted)) {
@@ -44,7 +44,7 @@ const partLines = PARTS.map(({ name, about }) => `  ${name.padEnd(13)}  ${about}
 await runTask({
   name: "bench",
   about: [
-    "Measures Regent, beside a Redis that syncs every write. Parts:",
+    "Measures Regent and, for comparison, a Redis that syncs every write. Prints Markdown. Parts:",
     "",
     ...partLines,
   ].join("\n"),

@@ -1,9 +1,10 @@
 /**
  * Fills a node with keys, sends the worst requests of each command to it and to a proxy in front of
- * it, and prints the longest pauses of the two event loops. Exits with 1 when one is longer than
- * allowed.
+ * it, and prints the longest pauses of the two event loops. The exit code is 1 if one is longer
+ * than allowed.
  *
  * deno task bench:pauses [--keys N] [--only COMMANDS] [--large-bytes N] [--pause-ms-max MS]
+ *   [--rounds N]
  */
 import net from "node:net";
 import { integer, text, type Values } from "../src/cli/flags.ts";
@@ -18,20 +19,30 @@ import { REFILL, WORST_REQUESTS, type WorstRequest } from "./bench/worst_request
 import { runTask } from "./run_task.ts";
 
 const flags = {
-  keys: integer("N", { help: "Keys of 64 bytes each", fallback: 1_000_000, min: 1_000, max: 1e7 }),
+  keys: integer("N", {
+    help: "Number of stored keys, with values of 64 bytes",
+    fallback: 1_000_000,
+    min: 1_000,
+    max: 1e7,
+  }),
   only: text("COMMANDS", {
-    help: "Measures only these commands, with their subcommands, as in keys,scan",
+    help: "Measure only these commands and their subcommands, such as keys,scan; by default all",
     fallback: "",
   }),
   largeBytes: integer("N", {
-    help: "Bytes of a large value, by default the largest that a client may send",
+    help: "Size of a large value in bytes; by default the largest that a client may send",
     fallback: DEFAULT_CLIENT_LIMITS.bulkBytesMax,
     min: 64 * 1024,
     max: 64 * 1024 * 1024,
   }),
-  pauseMsMax: integer("MS", { help: "The longest pause allowed", fallback: 25, min: 1, max: 1e6 }),
+  pauseMsMax: integer("MS", {
+    help: "Longest pause allowed; exits with 1 after a longer one",
+    fallback: 25,
+    min: 1,
+    max: 1e6,
+  }),
   rounds: integer("N", {
-    help: "Number of rounds, of which the best counts",
+    help: "Number of times that each request is measured; the best one counts",
     fallback: 2,
     min: 1,
     max: 9,
@@ -41,7 +52,7 @@ const flags = {
 const VALUE = "x".repeat(64);
 const FILL_PIPELINE = 1_000;
 const LONG_MS = 300_000;
-/** Work after the replies, such as garbage collection, belongs to the request. */
+/** Time in milliseconds after the replies in which pauses still count, as of garbage collection. */
 const AFTERWARDS_MS = 300;
 
 async function run(values: Values<typeof flags>): Promise<number> {
@@ -173,7 +184,9 @@ function settle(): Promise<void> {
 }
 
 /**
- * Sends requests in one write and counts the replies. A request of one word with spaces is inline.
+ * Sends requests and waits for all replies. A request of one word with spaces is sent inline.
+ *
+ * @param isKept whether to return the replies
  */
 function ask(
   port: number,
@@ -220,7 +233,7 @@ function onTheWire(request: readonly string[]): string {
 
 await runTask({
   name: "bench:pauses",
-  about: "Measures for how long the worst requests of each command keep the event loops busy.",
+  about: "Measures how long the worst requests of each command block the event loops.",
   flags,
   run,
 });

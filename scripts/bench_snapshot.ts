@@ -15,9 +15,14 @@ import { Watched } from "./bench/pauses.ts";
 import { runTask } from "./run_task.ts";
 
 const flags = {
-  keys: integer("N", { help: "Keys of 64 bytes each", fallback: 1_000_000, min: 1, max: 1e7 }),
+  keys: integer("N", {
+    help: "Number of keys, with values of 64 bytes",
+    fallback: 1_000_000,
+    min: 1,
+    max: 1e7,
+  }),
   rounds: integer("N", {
-    help: "Times that all keys are written over",
+    help: "Number of times that all keys are overwritten",
     fallback: 2,
     min: 0,
     max: 100,
@@ -48,7 +53,7 @@ async function run({ keys, rounds }: Values<typeof flags>): Promise<number> {
   return 0;
 }
 
-/** A node of its own cluster, with one client. */
+/** A cluster of one node, with one client. */
 class Bench {
   readonly #args: readonly string[];
   readonly #port: number;
@@ -171,7 +176,7 @@ function directoryBytes(path: string): number {
 
 await runTask({
   name: "bench:snapshot",
-  about: "Measures what snapshots cost: pauses, restarts, the size of the directory.",
+  about: "Measures what snapshots cost: pauses, the time of a restart, the size of the directory.",
   flags,
   run,
 });

@@ -1,6 +1,7 @@
 /**
- * Finds blocks of `src` that no unit test executes; with `--throw`, blocks that may fail without a
- * test beside them that notices. The exit code is 1 when one is found that is not kept for a reason.
+ * Finds blocks of `src` that no unit test executes or, with `--throw`, whose failure no test in
+ * their folder notices. The exit code is 1 if a block is found that `tests/branches/kept.ts` does
+ * not list with a reason.
  *
  * deno task branches [--throw] [--only PATH]
  */
@@ -14,7 +15,9 @@ import { readSources } from "../tests/support/sources.ts";
 import { runTask } from "./run_task.ts";
 
 const flags = {
-  throw: toggle({ help: "Put a throw into each block, and run the tests beside its file" }),
+  throw: toggle({
+    help: "Put a throw into each block, one at a time, and run the tests in its folder",
+  }),
   only: text("PATH", { help: "Look only at files whose path starts with this", fallback: "src/" }),
 };
 
@@ -23,12 +26,14 @@ const ROOT = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
 async function run({ throw: isThrowing, only }: Values<typeof flags>): Promise<number> {
   const files = readSources("src").map(({ path }) => path)
     .filter((path) => path.startsWith(only) && !path.endsWith("_test.ts"));
-  if (files.length === 0) throw new UserError(`Cannot find a file: current value is ${only}`);
+  if (files.length === 0) throw new UserError(`Cannot find a file: no path starts with ${only}`);
   const found = isThrowing ? await unnoticedIn(files) : await unexecutedIn(files);
   const kept = (isThrowing ? NOT_NOTICED : NOT_EXECUTED).filter(({ file }) => files.includes(file));
   const lines = complaints(found, kept);
   for (const line of lines) console.log(line);
-  console.log(`${found.length} found, ${lines.length} of them not kept for a reason`);
+  console.log(
+    `${found.length} found, ${lines.length} of them not listed in tests/branches/kept.ts`,
+  );
   return lines.length > 0 ? 1 : 0;
 }
 

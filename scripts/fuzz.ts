@@ -11,25 +11,25 @@ const ALL = [...TARGETS.map(({ name }) => name), LIVE];
 const flags = {
   seed: optional(
     integer("N", {
-      help: "The first case's seed; by default from the clock",
+      help: "Seed of the first case; by default taken from the clock",
       fallback: 0,
       min: 0,
       max: 2 ** 32,
     }),
   ),
   seconds: integer("N", {
-    help: "Duration in seconds, for all targets together",
+    help: "Duration of the whole run in seconds, shared by all targets",
     fallback: 60,
     min: 1,
     max: 10 ** 6,
   }),
   cases: integer("N", {
-    help: "Maximum number of cases per target",
+    help: "Maximum number of cases for each target",
     fallback: 10 ** 9,
     min: 1,
     max: 10 ** 9,
   }),
-  target: optional(choice(ALL, { help: "Run only this target", fallback: LIVE })),
+  target: optional(choice(ALL, { help: "Run only this target; by default all", fallback: LIVE })),
 } satisfies Flags;
 
 async function fuzz(
@@ -73,7 +73,8 @@ function report({ target, cases, tookMs, failure }: FuzzResult, seed: number): v
   if (failure === null) return;
   console.log(`FAILED ${failure}`);
   console.log(
-    `Again: deno task fuzz --target ${target} --cases 1 --seed ${failedSeed(failure) ?? seed}`,
+    `Repeat it: deno task fuzz --target ${target} --cases 1 ` +
+      `--seed ${failedSeed(failure) ?? seed}`,
   );
 }
 
@@ -83,7 +84,7 @@ function failedSeed(failure: string): string | undefined {
 
 await runTask({
   name: "fuzz",
-  about: "Nonsense and near-sense against every decoder, a node, a proxy, and a cluster.",
+  about: "Feeds random and almost valid input to every decoder, a node, a proxy, and a cluster.",
   flags,
   run: fuzz,
 });

@@ -1,6 +1,6 @@
 /**
- * Puts known bugs into a copy of the code, one at a time, and shows that the simulation or the
- * tests notice each of them. The exit code is 1 when one is not noticed.
+ * Puts known bugs into a copy of the code, one at a time, and shows whether the simulation or the
+ * tests notice each of them. The exit code is 1 if one is not noticed.
  *
  * deno task mutants [--only NAME] [--seeds N]
  */
@@ -12,9 +12,12 @@ import { survivorsOf, verdictTable } from "../tests/mutants/verdict_table.ts";
 import { runTask } from "./run_task.ts";
 
 const flags = {
-  only: text("NAME", { help: "Run only mutants whose name contains this", fallback: "" }),
+  only: text("NAME", {
+    help: "Run only mutants whose name contains this; by default all",
+    fallback: "",
+  }),
   seeds: integer("N", {
-    help: "Maximum number of seeds of the simulation per mutant of the core",
+    help: "Maximum number of simulation seeds for each mutant that the simulation runs",
     fallback: 300,
     min: 1,
     max: 100_000,
@@ -23,7 +26,7 @@ const flags = {
 
 async function run({ only, seeds }: Values<typeof flags>): Promise<number> {
   const mutants = allMutants.filter(({ name }) => name.includes(only));
-  if (mutants.length === 0) throw new UserError(`Cannot find a mutant: current value is ${only}`);
+  if (mutants.length === 0) throw new UserError(`Cannot find a mutant: no name contains ${only}`);
   const sinceMs = performance.now();
   const root = new URL("..", import.meta.url).pathname;
   const verdicts = await hunt({ root, mutants, seedCount: seeds, say: console.log });
@@ -35,7 +38,7 @@ async function run({ only, seeds }: Values<typeof flags>): Promise<number> {
 
 await runTask({
   name: "mutants",
-  about: "Puts known bugs into a copy of the code, and shows who notices.",
+  about: "Puts known bugs into a copy of the code, and shows which tests notice them.",
   flags,
   run,
 });

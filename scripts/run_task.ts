@@ -12,8 +12,9 @@ export interface Task<F extends Flags> {
 }
 
 /**
- * Runs a script of the project and ends the process: with 2 and one line when a flag is wrong, with
- * 1 when the script fails, otherwise with the result of `run`. `--help` lists the flags.
+ * Runs a script of the project and ends the process. The exit code is 2, with one line on standard
+ * error, if a flag is wrong; 1 if the script throws; otherwise the result of `run`. `--help` lists
+ * the flags.
  */
 export async function runTask<F extends Flags>(
   { name, about, flags, run }: Task<F>,

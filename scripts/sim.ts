@@ -1,6 +1,6 @@
 /**
- * Runs whole clusters in one process, on simulated clocks, networks and disks, one cluster per
- * seed, and judges them. See tests/README.md.
+ * Runs clusters in one process, on simulated clocks, networks and disks, one cluster for each seed,
+ * and checks that they keep the promises. See tests/README.md.
  *
  * deno task sim [--seed N] [--seeds N] [--seconds N] [--nodes 3|5]
  */
@@ -13,7 +13,7 @@ const PROGRESS_EVERY = 100;
 const flags = {
   seed: optional(
     integer("N", {
-      help: "The first seed; by default from the clock",
+      help: "The first seed; by default taken from the clock",
       fallback: 0,
       min: 0,
       max: 2 ** 32,
@@ -21,7 +21,7 @@ const flags = {
   ),
   seeds: optional(
     integer("N", {
-      help: "Number of seeds; 1 when --seed is given",
+      help: "Number of seeds; by default 100, 1 with --seed, or no limit with --seconds",
       fallback: 0,
       min: 1,
       max: 1e9,
@@ -29,7 +29,7 @@ const flags = {
   ),
   seconds: optional(
     integer("N", {
-      help: "Time in seconds after which no further seed starts",
+      help: "Time in seconds after which no further seed is started; by default no limit",
       fallback: 0,
       min: 1,
       max: 1e6,
@@ -61,7 +61,7 @@ async function run({ seed, seeds, seconds, nodes }: Values<typeof flags>): Promi
 
 await runTask({
   name: "sim",
-  about: "Lives through whole clusters on simulated clocks, networks and disks, and judges them.",
+  about: "Runs clusters on simulated clocks, networks and disks, and checks them.",
   flags,
   run,
 });
