@@ -7,7 +7,7 @@ import { MarkdownTable, precise, sizeName } from "./report.ts";
 import type { Resources } from "./resources.ts";
 import type { Settings } from "./settings.ts";
 
-/** Sizes of the large values; 0: nobody writes any. */
+/** Sizes of the large values in bytes; 0: none are written. */
 const SIZES = [0, 100 * 1024, 1024 * 1024];
 const SMALL = { rate: 200, connections: 1, keys: 1_000, valueBytes: 64, warmupSeconds: 1 };
 const COMMANDS = ["set", "get"] as const;
@@ -20,8 +20,9 @@ const PAUSE_AFTER_ERROR_MS = 10;
 export async function measureBigAndSmall(resources: Resources, settings: Settings): Promise<void> {
   const peers = await Peers.start(resources);
   console.log(
-    `\nOne client writes large values, one after the other; two others send a small SET and a small ` +
-      `GET ${SMALL.rate} times a second, ${settings.seconds} s each; ms from when each was due.`,
+    `\nOne client writes large values, one after the other. Two others send a small SET and a ` +
+      `small GET ${SMALL.rate} times a second, ${settings.seconds} s for each row. Latencies are ` +
+      "in ms, from the time at which a request was due.",
   );
   const table = new MarkdownTable(
     ...["large values", "at", "MB/s", "slowest large"],
@@ -79,7 +80,7 @@ class BigWriter {
     this.#ended = this.#run();
   }
 
-  /** Resolves when it has begun to write. */
+  /** Resolves when some values have been written. */
   static async start(port: number, valueBytes: number): Promise<BigWriter> {
     const client = await RespClient.connect({ host: "127.0.0.1", port });
     const writer = new BigWriter(client, valueBytes);
@@ -90,7 +91,7 @@ class BigWriter {
     return writer;
   }
 
-  /** @returns acknowledged bytes per second, over its whole lifetime */
+  /** @returns acknowledged bytes per second since the start */
   async stop(): Promise<number> {
     this.#isStopped = true;
     await this.#ended;

@@ -7,15 +7,15 @@ import type { Settings } from "./settings.ts";
 const CLIENTS = [1, 4, 16, 50];
 const CLIENTS_MAX = Math.max(...CLIENTS);
 
-/** Measures latency with a few clients, each of which waits for one answer at a time. */
+/** Measures latency with a few clients, each with one request at a time. */
 export async function measureClients(
   resources: Resources,
   { rounds, requests }: Settings,
 ): Promise<void> {
   const peers = await Peers.start(resources, { isReplicated: true });
   console.log(
-    "\nThe median latency in ms and, in bold, its ratio to that of one client. Each client sends its " +
-      "next request when it has the answer to the last one.",
+    "\nThe median latency in ms and, in bold, its ratio to that of one client. Each client sends " +
+      "one request at a time.",
   );
   const counts = CLIENTS.map((count) => `${count} ${count === 1 ? "client" : "clients"}`);
   const table = new MarkdownTable("load", "at", ...counts);
@@ -42,7 +42,7 @@ const NAMES: Readonly<Record<Target, string>> = {
   proxy: "proxy",
 };
 
-/** Fewer clients send fewer requests, so that each number of clients takes about as long. */
+/** The number of requests: fewer for fewer clients, so that each run takes about as long. */
 function share(requests: number, clients: number): number {
   return Math.ceil(requests * clients / CLIENTS_MAX);
 }

@@ -10,7 +10,7 @@ const FEW = 50;
 /** Allowance for the connections of proxies and of the measurement itself. */
 const OTHER_CLIENTS = 1_000;
 
-/** Measures throughput with many clients instead of 50, and with many idle ones. */
+/** Measures throughput with many clients compared with 50, and the memory of idle connections. */
 export async function measureConnections(resources: Resources, settings: Settings): Promise<void> {
   const clientsMax = Math.max(settings.connections, settings.idleConnections) + OTHER_CLIENTS;
   const flags = ["--clients-max", String(clientsMax)];

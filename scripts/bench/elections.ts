@@ -9,7 +9,7 @@ import type { Settings } from "./settings.ts";
 const TESTS = ["set", "get"];
 const PIPELINE = 16;
 
-/** Counts elections without a cause, first without load, then with full load. */
+/** Counts elections that nothing should cause, first without load, then with full load. */
 export async function measureElections(
   resources: Resources,
   { electionSeconds: seconds, requests }: Settings,

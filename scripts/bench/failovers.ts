@@ -7,7 +7,7 @@ import { median } from "./report.ts";
 import type { Resources } from "./resources.ts";
 import type { Settings } from "./settings.ts";
 
-/** Measures how long a client of the proxy waits when the leader is killed, many times. */
+/** Kills the leader several times and measures how long a client of the proxy waits. */
 export async function measureFailovers(
   resources: Resources,
   { failovers: count }: Settings,
@@ -22,9 +22,11 @@ export async function measureFailovers(
   }
   if (count === 0) return;
   gaps.sort((a, b) => a - b);
-  console.log(`\nWithout service after kill -9 of the leader, through the proxy, ${count} times:`);
+  console.log(
+    `\nTime without service through the proxy after kill -9 of the leader, ${count} times:`,
+  );
   console.log(`median ${Math.round(median(gaps))} ms, all ${gaps.join(", ")} ms`);
-  for (const [error, times] of errors) console.log(`told the client ${times} times: ${error}`);
+  for (const [error, times] of errors) console.log(`the client received ${times} × ${error}`);
 }
 
 interface Failover {
@@ -40,11 +42,11 @@ async function measureFailover(cluster: LocalCluster): Promise<Failover> {
     await RespClient.connect({ host: "127.0.0.1", port: cluster.proxy.port }),
   );
   const writing = writer.run();
-  await until("the writer is under way", () => writer.acknowledged > 100);
+  await until("the first writes are acknowledged", () => writer.acknowledged > 100);
   const leader = await cluster.leader();
   const before = writer.acknowledged;
   await leader.process.signal("SIGKILL");
-  await until("writes go on", () => writer.acknowledged > before + 200, { timeoutMs: 60_000 });
+  await until("writes continue", () => writer.acknowledged > before + 200, { timeoutMs: 60_000 });
   writer.stop();
   await writing;
   cluster.restart(leader);

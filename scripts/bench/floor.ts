@@ -10,8 +10,8 @@ import type { Settings } from "./settings.ts";
 const LOADS = [1, 16].flatMap((pipeline) => ["set", "get"].map((test) => ({ test, pipeline })));
 
 /**
- * Measures the minimum cost of replication: the leader beside the simplest program with the same
- * I/O.
+ * Measures the minimum cost of replication. It compares the leader with the simplest program that
+ * does the same I/O.
  */
 export async function measureFloor(resources: Resources, settings: Settings): Promise<void> {
   const peers = await Peers.start(resources);

@@ -1,6 +1,6 @@
 /**
- * The minimum cost of replication on this runtime: the sockets, files and syncs of a Regent node,
- * and nothing else. It does not parse requests, store data, or elect a leader.
+ * Shows the minimum cost of replication on this runtime. It has the sockets, files and syncs of a
+ * Regent node, and nothing else: it does not parse requests, store data, or elect a leader.
  *
  * - `follower PORT DIR`: writes and syncs what the leader sends, and acknowledges it
  * - `leader PORT DIR PORT,PORT`: sends clients' writes to two followers, writes and syncs them, and
@@ -157,7 +157,7 @@ class Leader {
     this.#asked = followers.map((follower) => ({ follower, upTo: follower.sent }));
   }
 
-  /** The first follower that has the batch decides. */
+  /** Answers the batch as soon as one follower has acknowledged it. */
   #answer(): void {
     if (!this.#asked.some(({ follower, upTo }) => follower.answered >= upTo)) return;
     this.#asked = [];

@@ -15,7 +15,7 @@ export class IdleConnections {
     this.opened = opened;
   }
 
-  /** Resolves when as many as possible are open. */
+  /** Opens connections, up to `count` or until one fails. */
   static async open(port: number, count: number): Promise<IdleConnections> {
     const process = spawnScript("idle_connections.ts", [String(port), String(count)]);
     const lines = readLines(process.stdout);

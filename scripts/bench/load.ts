@@ -21,7 +21,7 @@ export function loadKey(at: number): string {
   return `key:${String(at).padStart(12, "0")}`;
 }
 
-/** Encodes requests at little cost. */
+/** Encodes requests cheaply: only the key differs from one to the next. */
 export class LoadRequests {
   readonly #before: string;
   readonly #after: string;

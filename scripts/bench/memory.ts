@@ -9,7 +9,7 @@ import type { Settings } from "./settings.ts";
 
 const VALUE_BYTES = 64;
 
-/** Measures the memory that a million small keys take, and whether overwriting them takes more. */
+/** Measures the memory of many small keys, and whether it grows while they are overwritten. */
 export async function measureMemory(resources: Resources, settings: Settings): Promise<void> {
   const { keys, minutes, rate } = settings;
   console.log(`\n${keys} keys of 16 bytes with values of ${VALUE_BYTES}.`);
@@ -75,8 +75,8 @@ async function measureGrowth(
   { keys, valueBytes, rate, minutes }: GrowthOptions,
 ): Promise<void> {
   console.log(
-    `\n${rate} SETs a second over the same keys, through the proxy. RSS in MB, the median of the ` +
-      "seconds of each minute; it goes up and down with what is not collected yet.",
+    `\n${rate} SETs a second over the same keys, through the proxy. RSS in MB, the median of ` +
+      "each minute's samples. It goes up and down with the garbage that is not collected yet.",
   );
   const members = [...cluster.nodes, ...cluster.proxies];
   const table = new MarkdownTable("minute", ...members.map(({ name }) => name));

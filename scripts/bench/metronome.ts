@@ -5,9 +5,9 @@ export const IS_STOPPED = 1;
 export const CELLS = 2;
 
 /**
- * Ticks once per millisecond, with an error of about a tenth of one. Timers of the event loop are
- * up to two milliseconds late, which is more than the latencies to measure. So a worker thread
- * sleeps from tick to tick and wakes this one.
+ * Ticks once per millisecond, with an error of about 0.1 ms. Timers of the event loop are up to
+ * 2 ms late, which is more than the latencies to measure. So a worker thread sleeps from tick to
+ * tick and wakes this one.
  */
 export class Metronome {
   readonly #cells = new Int32Array(new SharedArrayBuffer(4 * CELLS));

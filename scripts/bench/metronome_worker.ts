@@ -1,5 +1,5 @@
 /**
- * The worker of a `Metronome`: counts milliseconds and wakes the thread that waits for the next.
+ * The worker of a `Metronome`. It counts milliseconds and wakes the thread that waits for the next.
  */
 import { IS_STOPPED, TICKS } from "./metronome.ts";
 

@@ -56,7 +56,7 @@ export interface OpenLoopOptions extends LoadRequestsOptions {
   readonly rate: number;
   readonly connections: number;
   readonly seconds: number;
-  /** Time before `seconds` that is not counted. */
+  /** Time before `seconds` whose requests are not counted. */
   readonly warmupSeconds: number;
 }
 
@@ -65,7 +65,8 @@ export interface OpenLoopReport {
   /** Time from the moment at which a request was due to its answer. */
   readonly latencies: LatencyCounts;
   /**
-   * Time from the moment at which a request was due until it was sent, which the generator adds.
+   * Time from the moment at which a request was due until it was sent. It is the generator's part
+   * of the latency.
    */
   readonly lateness: LatencyCounts;
   /** The number of error replies of each kind, and of requests without an answer. */
@@ -96,7 +97,7 @@ export class OpenLoopFigures {
   }
 }
 
-/** Runs a load in a separate process, so that nothing else keeps it from its rate. */
+/** Runs a load in a separate process, so that other work does not delay its requests. */
 export async function runOpenLoop(options: OpenLoopOptions): Promise<OpenLoopReport> {
   const process = spawnScript("open_loop.ts", [JSON.stringify(options)], { stderr: "piped" });
   const { success, stdout, stderr } = await process.output();
@@ -108,8 +109,8 @@ export async function runOpenLoop(options: OpenLoopOptions): Promise<OpenLoopRep
 
 /**
  * Sends requests at a fixed rate. Each is due at a tick of a millisecond, and its latency counts
- * from there, however late it is sent and however many wait before it. So a stalled server delays
- * all requests that were due meanwhile, and not just one on each connection.
+ * from there, even if it is sent late or waits for others. So a stalled server adds to the latency
+ * of all requests that were due meanwhile, and not just of one on each connection.
  */
 async function openLoop(options: OpenLoopOptions): Promise<OpenLoopReport> {
   const loop = new OpenLoop(options);

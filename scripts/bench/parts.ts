@@ -17,7 +17,7 @@ import { measureValues } from "./values.ts";
 export interface Part {
   readonly name: string;
   readonly about: string;
-  /** The key of the flag without which nothing is measured. @default none */
+  /** The key of a flag. The part is skipped if its value is 0. @default none */
   readonly needs?: "failovers" | "electionSeconds";
   readonly measure: (resources: Resources, settings: Settings) => Promise<void>;
 }
@@ -26,7 +26,7 @@ export interface Part {
 export const PARTS: readonly Part[] = [
   {
     name: "throughput",
-    about: "SET and GET of 64 bytes, plain and with -P 16, beside Redis without and with replicas",
+    about: "SET and GET of 64 bytes, with -P 1 and 16, and replicated Redis",
     measure: measureThroughput,
   },
   {
@@ -36,7 +36,7 @@ export const PARTS: readonly Part[] = [
   },
   {
     name: "floor",
-    about: "The leader beside the simplest program that does the same I/O",
+    about: "The leader compared with a minimal program with the same I/O",
     measure: measureFloor,
   },
   {
@@ -46,17 +46,17 @@ export const PARTS: readonly Part[] = [
   },
   {
     name: "big-and-small",
-    about: "Small requests while another client writes large values",
+    about: "Latency of small requests while another writes large values",
     measure: measureBigAndSmall,
   },
   {
     name: "connections",
-    about: "Throughput with many clients, and many idle ones",
+    about: "Throughput with many clients, and memory of idle connections",
     measure: measureConnections,
   },
   {
     name: "latency",
-    about: "How long requests take at a fixed rate",
+    about: "Latency at a fixed rate of requests",
     measure: measureLatency,
   },
   {
@@ -66,13 +66,13 @@ export const PARTS: readonly Part[] = [
   },
   {
     name: "failover",
-    about: "How long writes wait after kill -9 of the leader",
+    about: "Time for which writes wait after kill -9 of the leader",
     needs: "failovers",
     measure: measureFailovers,
   },
   {
     name: "elections",
-    about: "Elections without a cause, idle and fully loaded; with --election-seconds",
+    about: "Elections without a cause; runs only with --election-seconds",
     needs: "electionSeconds",
     measure: measureElections,
   },
@@ -81,13 +81,13 @@ export const PARTS: readonly Part[] = [
 /** Chooses parts by their names. */
 export const onlyFlag: Flag<readonly Part[] | undefined> = {
   placeholder: "PART,…",
-  help: "These parts alone",
+  help: "Measure only these parts; by default all",
   fallback: undefined,
   isRequired: false,
   parse(text) {
     const names = text.split(",").map((name) => name.trim());
     if (names.some((name) => PARTS.every((part) => part.name !== name))) {
-      throw new UserError(`expected parts of ${PARTS.map(({ name }) => name).join(", ")}`);
+      throw new UserError(`expected one or several of ${PARTS.map(({ name }) => name).join(", ")}`);
     }
     return PARTS.filter(({ name }) => names.includes(name));
   },

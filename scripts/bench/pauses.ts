@@ -1,12 +1,12 @@
 import { readLines, spawnScript } from "./processes.ts";
 
-/** Shorter pauses are not printed. */
+/** Minimum duration of a printed pause, in milliseconds. */
 const PAUSE_MS_MIN = 5;
 
 /**
  * Watches the event loop of this process and prints a line for each pause, `pause MS`. A timer is
  * due each millisecond, and its lateness is a pause. Time for which the process was ready to run
- * and had no processor does not count, if the system reports it.
+ * but had no processor does not count, if the system reports it.
  */
 export function watchPauses(): void {
   let lastMs = performance.now();
@@ -36,7 +36,7 @@ export class Watched {
   #pausesMs: number[] = [];
   said = "";
 
-  /** @param args of `regent`; without any the process is idle, and its pauses are the machine's */
+  /** @param args those of `regent`; if empty, the process is idle and has the machine's pauses */
   constructor(args: readonly string[] = []) {
     this.#process = spawnScript("watched_process.ts", args, { stderr: "piped" });
     void this.#read(this.#process.stdout, (line) => {

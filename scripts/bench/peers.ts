@@ -18,7 +18,7 @@ import type { Resources } from "./resources.ts";
 
 export const TARGETS = ["redis", "leader", "proxy"] as const;
 
-/** As `TARGETS`, with a Redis primary that has two replicas. */
+/** `TARGETS`, and a Redis primary with two replicas. */
 export const ALL_TARGETS = ["redis", "replicated", "leader", "proxy"] as const;
 
 /** The servers to which a load is sent. */
@@ -72,7 +72,7 @@ export class Peers {
     return target === "proxy" ? this.cluster.proxy.port : (await this.cluster.leader()).port;
   }
 
-  /** Writes the same keys to both. */
+  /** Writes the same keys to Redis and the cluster. */
   async fill(data: Omit<FillOptions, "port">): Promise<void> {
     await fill({ ...data, port: this.redis.port });
     await fill({ ...data, port: this.cluster.proxy.port });
@@ -98,16 +98,16 @@ export class Peers {
   }
 
   /**
-   * Waits until replicas have all writes of their primary, so that they do not go on working while
-   * the next target is measured.
+   * Waits until replicas have all writes of their primary, so that they do no work while the next
+   * target is measured.
    */
   async untilCopied(target: Target): Promise<void> {
     if (target === "replicated") await this.replicated?.untilCopied();
   }
 
   /**
-   * Repeats a measurement a few times when the load is refused because the leader has lost its
-   * office.
+   * Repeats a measurement when the load is refused because another leader was elected. Tries at
+   * most five times.
    */
   async unlessRefused<T>(measure: () => Promise<T>): Promise<T> {
     for (let attempt = 1;; attempt++) {
@@ -122,7 +122,7 @@ export class Peers {
   }
 
   /**
-   * Prints how often another leader was elected since the start, for which there is no reason here.
+   * Prints the number of elections since the start. Nothing here should cause one.
    */
   async printElections(): Promise<void> {
     const elections = await termOf(this.cluster) - this.#termAtStart;
@@ -137,7 +137,7 @@ export async function startCluster(
   options: LocalClusterOptions = {},
 ): Promise<LocalCluster> {
   const starting = LocalCluster.start({ ...options, dir: resources.temporaryDirectory() });
-  // Added before it has started, so that Ctrl-C ends it; its failure is reported below.
+  // Added before the start has finished, so that Ctrl-C ends it. A failure is reported below.
   resources.add(async () => await (await starting.catch(() => null))?.stop());
   return await starting;
 }
@@ -178,7 +178,7 @@ export async function startReplicatedRedis(resources: Resources): Promise<Replic
 /** The highest term that a node of the cluster knows. Each election increments it. */
 export async function termOf(cluster: LocalCluster): Promise<number> {
   const terms = new Map<Member, number>();
-  await until("all nodes tell their term", async () => {
+  await until("all nodes report their term", async () => {
     for (const node of cluster.nodes) {
       const report = terms.has(node) ? null : await roleOf(node);
       if (report !== null) terms.set(node, report.term);
@@ -189,8 +189,8 @@ export async function termOf(cluster: LocalCluster): Promise<number> {
 }
 
 /**
- * Measures all targets in turn, round after round, so that drift of a shared machine affects all of
- * them alike. The first round warms up all code and does not count.
+ * Measures all targets in turn, round after round, so that the drift of a shared machine affects
+ * them alike. A first round, which warms up all code, is not counted.
  */
 export async function alternate<K extends string, T>(
   rounds: number,

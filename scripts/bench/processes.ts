@@ -1,6 +1,6 @@
 import { until } from "../../tests/support/until.ts";
 
-/** Streams of a script that are not piped by default. */
+/** Where the output of a script goes. @default stdout is piped, stderr is inherited */
 export type ScriptOptions = Pick<Deno.CommandOptions, "stdout" | "stderr">;
 
 /**
@@ -21,7 +21,7 @@ export function spawnScript(
   }).spawn();
 }
 
-/** Ends this process when its standard input ends: at the latest when its parent ends. */
+/** Ends this process when its standard input ends, which is at the latest when its parent ends. */
 export async function endWithStdin(): Promise<never> {
   for await (const _ of Deno.stdin.readable);
   Deno.exit(0);
@@ -46,7 +46,7 @@ export function residentBytes(pid: number): number {
   return Number(kib) * 1024;
 }
 
-/** The memory of each process once none has changed by a hundredth for five seconds. */
+/** The memory of each process, once none has changed by more than 1 % for five seconds. */
 export async function settledBytes(pids: readonly number[]): Promise<number[]> {
   let reference = pids.map(residentBytes);
   let sinceMs = performance.now();
@@ -68,7 +68,7 @@ export async function settledBytes(pids: readonly number[]): Promise<number[]> {
 /** Linux counts processor time in this unit (`USER_HZ`). */
 const TICK_US = 10_000;
 
-/** The processor time of processes in microseconds: in their own code, and in the system's. */
+/** Processor time in microseconds: in the code of the process, and in the kernel. */
 export interface ProcessorTime {
   readonly userUs: number;
   readonly systemUs: number;

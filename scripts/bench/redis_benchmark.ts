@@ -2,7 +2,7 @@
 export interface LoadFigures {
   /** Requests per second. */
   readonly rate: number;
-  /** The median latency. With a pipeline it is that of all its requests together. */
+  /** The median latency. With a pipeline, it is the latency of the whole pipeline. */
   readonly medianMs: number;
 }
 
@@ -17,11 +17,11 @@ export interface LoadOptions {
   readonly clients?: number;
   /** @default 64 */
   readonly valueBytes?: number;
-  /** Number of keys, of which each request draws one. @default 100000 */
+  /** Number of keys. Each request picks one at random. @default 100000 */
   readonly keys?: number;
 }
 
-/** A request was answered with an error, at which `redis-benchmark` gives up. */
+/** Thrown when `redis-benchmark` gives up because the reply to a request was an error. */
 export class LoadRefused extends Error {
   override name = "LoadRefused";
 }
@@ -41,7 +41,7 @@ export async function redisBenchmark(options: LoadOptions): Promise<LoadFigures>
   ];
   const output = await new Deno.Command("redis-benchmark", { args }).output();
   const text = new TextDecoder().decode(output.stdout);
-  // The name of the test, requests a second, and the mean, least and median latency.
+  // The name of the test, requests per second, and the mean, minimum and median latency.
   const [, rate, medianMs] = /^"[A-Z]+[^"]*","([0-9.]+)","[^"]*","[^"]*","([0-9.]+)"/m.exec(text) ??
     [];
   if (rate === undefined) {

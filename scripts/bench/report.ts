@@ -1,6 +1,6 @@
 const MB = 1e6;
 
-/** A table that is printed line by line, which shows the progress of long measurements. */
+/** A Markdown table. Each row is printed at once, which shows the progress of a measurement. */
 export class MarkdownTable {
   constructor(...columns: readonly string[]) {
     console.log(`\n| ${columns.join(" | ")} |\n|${" --- |".repeat(columns.length)}`);
@@ -11,7 +11,7 @@ export class MarkdownTable {
   }
 }
 
-/** The median; `NaN` of no figures. */
+/** The median; `NaN` if there are no figures. */
 export function median(figures: readonly number[]): number {
   const sorted = [...figures].sort((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);
@@ -24,7 +24,7 @@ export function thousands(count: number): string {
   return `${(count / 1000).toFixed(1)} k`;
 }
 
-/** At least three digits. */
+/** Formats a figure with at least three digits. */
 export function precise(figure: number): string {
   return figure >= 100 ? figure.toFixed(0) : figure.toPrecision(3);
 }
@@ -44,7 +44,7 @@ export function rateAndRatio(rates: readonly number[], others: readonly number[]
   return `${rateName(rate)}, **${(rate / median(others)).toFixed(2)}**`;
 }
 
-/** In thousands, unless it is small. */
+/** Formats a rate, in thousands unless it is small. */
 export function rateName(rate: number): string {
   return rate >= 1000 ? thousands(rate) : precise(rate);
 }

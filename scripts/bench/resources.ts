@@ -4,7 +4,7 @@ type End = () => void | Promise<void>;
 export class Resources {
   readonly #ends: End[] = [];
 
-  /** @param end called once, before those that were added earlier */
+  /** @param end called once. The last one added is called first. */
   add(end: End): void {
     this.#ends.push(end);
   }
@@ -24,8 +24,8 @@ export class Resources {
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
 /**
- * Runs a measurement and ends everything that it has started, also after a failure or Ctrl-C, which
- * then ends this process. A second Ctrl-C ends it at once.
+ * Runs a measurement and ends everything that it has started, also after a failure. Ctrl-C does the
+ * same and then ends this process. A second Ctrl-C ends the process at once.
  */
 export async function withResources(
   work: (resources: Resources) => Promise<void>,
@@ -41,7 +41,7 @@ export async function withResources(
   try {
     await work(resources);
   } finally {
-    // A failure caused by ending the processes is not reported, and nothing goes on.
+    // After Ctrl-C, wait for the exit: a failure caused by it must not be reported.
     if (isInterrupted) await new Promise(() => {});
     await resources.end();
     for (const signal of SIGNALS) Deno.removeSignalListener(signal, interrupt);

@@ -20,7 +20,7 @@ interface Run {
   readonly processorTime: Readonly<Record<Role, ProcessorTime>>;
 }
 
-/** Measures small requests of 50 clients, and the processor time that they take. */
+/** Measures the throughput of small requests from 50 clients, and their processor time. */
 export async function measureThroughput(resources: Resources, settings: Settings): Promise<void> {
   const peers = await Peers.start(resources, { isReplicated: true });
   const runsOf = new Map<Load, Record<Target, Run[]>>();
@@ -80,7 +80,7 @@ const ROLES_AT: Readonly<Record<Target, readonly Role[]>> = {
 };
 
 function printProcessorTime(runsOf: ReadonlyMap<Load, Record<Target, Run[]>>): void {
-  console.log("\nProcessor time of a process for each request, in µs: user + system.");
+  console.log("\nProcessor time for each request, in µs per process: user + system.");
   const table = new MarkdownTable("load", "at", ...ROLES, "requests/log entry");
   for (const [load, runs] of runsOf) {
     for (const target of ALL_TARGETS) {

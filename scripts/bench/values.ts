@@ -4,8 +4,8 @@ import type { Resources } from "./resources.ts";
 import type { Settings } from "./settings.ts";
 
 /**
- * Larger values have fewer requests and fewer keys: at most 100 MB are stored in each process. The
- * keys of larger values are among those of the smaller ones.
+ * The larger the values, the fewer the keys and requests, so that each process stores at most 100
+ * MB. The larger values overwrite some of the smaller ones.
  */
 const SIZES = [
   { valueBytes: 1024, keys: 10_000, share: 0.5 },

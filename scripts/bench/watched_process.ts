@@ -1,4 +1,4 @@
-/** Prints its pauses while it runs `regent` with its arguments or, without any, is idle. */
+/** Prints its pauses while it runs `regent` with its arguments. Without arguments it is idle. */
 import { main } from "../../src/cli/main.ts";
 import { watchPauses } from "./pauses.ts";
 import { endWithStdin } from "./processes.ts";

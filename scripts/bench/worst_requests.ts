@@ -1,7 +1,6 @@
 import { COMMANDS, hasRightArity } from "../../src/commands/table.ts";
 /**
- * The data during the measurement of pauses: this many keys `key:0`, `key:1`, …, and some large
- * values.
+ * The data while pauses are measured: `keys` keys, named `key:0`, `key:1`, …, and a large value.
  */
 interface StoredKeys {
   readonly keys: number;
@@ -16,15 +15,15 @@ export interface WorstRequest {
   readonly requests: readonly (readonly string[])[];
 }
 
-/** The default limit of arguments of one request. */
+/** The default limit on the number of arguments of one request. */
 const MANY = 128 * 1024;
 const PIPELINED = 10_000;
-/** The keys of large values. */
+/** The key of the large value. */
 const LARGE = "large";
 
 type Worst = (stored: StoredKeys) => readonly WorstRequest[];
 
-/** Many requests, each of which takes time only in proportion to its own length. */
+/** Many pipelined requests, each of which takes time only in proportion to its own length. */
 function many(...request: string[]): Worst {
   return () => [{
     title: `${PIPELINED} × ${request.join(" ").slice(0, 40)}`,
@@ -39,7 +38,7 @@ function spread({ keys }: StoredKeys, count: number): string[] {
 }
 
 function large({ largeBytes }: StoredKeys): readonly string[] {
-  // Bytes above 127 take another path than ASCII, and a longer one.
+  // Bytes above 127 take a slower path than ASCII.
   return ["SET", LARGE, "\xe9b\0\xff".repeat(largeBytes / 4)];
 }
 
@@ -51,22 +50,22 @@ function onManyKeys(name: string): Worst {
   }];
 }
 
-/** Requests about a large value, as many as are worth sending. */
+/** One request on a large value. */
 function onLarge(title: string, ...request: string[]): Worst {
   return (stored) => [{ title, before: [large(stored)], requests: [request] }];
 }
 
-function both(...worsts: Worst[]): Worst {
+function all(...worsts: Worst[]): Worst {
   return (stored) => worsts.flatMap((worst) => worst(stored));
 }
 
 /** Repetitions of a request that has a large reply, or scans all keys. */
-const SOME = 100;
+const REPETITIONS = 100;
 
-function some(...request: string[]): Worst {
+function repeated(...request: string[]): Worst {
   return () => [{
-    title: `${SOME} × ${request.join(" ")}`,
-    requests: Array.from({ length: SOME }, () => request),
+    title: `${REPETITIONS} × ${request.join(" ")}`,
+    requests: Array.from({ length: REPETITIONS }, () => request),
   }];
 }
 
@@ -110,17 +109,17 @@ const BARE_SUBCOMMANDS: Readonly<Record<string, Worst>> = Object.fromEntries(
 const WORST_SUBCOMMANDS: Readonly<Record<string, Worst>> = {
   ...BARE_SUBCOMMANDS,
   "client|kill": many("CLIENT", "KILL", "ID", "999999999"),
-  "client|list": both(many("CLIENT", "LIST"), ofManyWords("99999999", "CLIENT", "LIST", "ID")),
+  "client|list": all(many("CLIENT", "LIST"), ofManyWords("99999999", "CLIENT", "LIST", "ID")),
   "client|no-evict": many("CLIENT", "NO-EVICT", "ON"),
   "client|no-touch": many("CLIENT", "NO-TOUCH", "ON"),
   "client|pause": many("CLIENT", "PAUSE", "0"),
   "client|reply": many("CLIENT", "REPLY", "ON"),
   "client|setinfo": many("CLIENT", "SETINFO", "LIB-NAME", "x"),
   "client|setname": many("CLIENT", "SETNAME", "x"),
-  "cluster|countkeysinslot": some("CLUSTER", "COUNTKEYSINSLOT", "0"),
+  "cluster|countkeysinslot": repeated("CLUSTER", "COUNTKEYSINSLOT", "0"),
   "cluster|fence": many("CLUSTER", "FENCE", "1"),
   "cluster|forget": many("CLUSTER", "FORGET", "nobody"),
-  "cluster|getkeysinslot": some("CLUSTER", "GETKEYSINSLOT", "0", "1000000000"),
+  "cluster|getkeysinslot": repeated("CLUSTER", "GETKEYSINSLOT", "0", "1000000000"),
   "cluster|join": many("CLUSTER", "JOIN", "nobody", "nowhere", "none"),
   "cluster|keyslot": ({ largeBytes }) => [{
     title: "CLUSTER KEYSLOT of a large key",
@@ -128,15 +127,15 @@ const WORST_SUBCOMMANDS: Readonly<Record<string, Worst>> = {
   }],
   "cluster|transfer": many("CLUSTER", "TRANSFER", "nobody"),
   "cluster|watch": many("CLUSTER", "WATCH", "1000"),
-  "command|docs": both(some("COMMAND", "DOCS"), ofManyWords("client", "COMMAND", "DOCS")),
+  "command|docs": all(repeated("COMMAND", "DOCS"), ofManyWords("client", "COMMAND", "DOCS")),
   "command|getkeys": ofManyKeys("GETKEYS"),
   "command|getkeysandflags": ofManyKeys("GETKEYSANDFLAGS"),
-  "command|info": both(some("COMMAND", "INFO"), ofManyWords("client", "COMMAND", "INFO")),
-  "command|list": both(
-    some("COMMAND", "LIST"),
+  "command|info": all(repeated("COMMAND", "INFO"), ofManyWords("client", "COMMAND", "INFO")),
+  "command|list": all(
+    repeated("COMMAND", "LIST"),
     ofLargePattern("COMMAND", "LIST", "FILTERBY", "PATTERN"),
   ),
-  "config|get": both(
+  "config|get": all(
     many("CONFIG", "GET", "*"),
     ofLargePattern("CONFIG", "GET"),
     ofManyWords("*z*q*", "CONFIG", "GET"),
@@ -165,7 +164,7 @@ const PAIRS = (MANY - 2) / 2;
  */
 export const WORST_REQUESTS: Readonly<Record<string, Worst>> = {
   ...WORST_SUBCOMMANDS,
-  append: both(
+  append: all(
     many("APPEND", "appended", "x".repeat(64)),
     onLarge("APPEND to a large value", "APPEND", LARGE, "x"),
   ),
@@ -182,7 +181,7 @@ export const WORST_REQUESTS: Readonly<Record<string, Worst>> = {
   }],
   decr: many("DECR", "counter"),
   decrby: many("DECRBY", "counter", "7"),
-  del: both(
+  del: all(
     onManyKeys("DEL"),
     onLarge("DEL of a large value", "DEL", LARGE),
     refilling,
@@ -192,7 +191,7 @@ export const WORST_REQUESTS: Readonly<Record<string, Worst>> = {
     }],
     refilling,
   ),
-  echo: both(many("ECHO", "x"), (stored) => [{
+  echo: all(many("ECHO", "x"), (stored) => [{
     title: "ECHO of a large value",
     requests: [["ECHO", "\xff".repeat(stored.largeBytes)]],
   }]),
@@ -203,9 +202,9 @@ export const WORST_REQUESTS: Readonly<Record<string, Worst>> = {
   }],
   expireat: many("EXPIREAT", "key:1", "9999999999"),
   expiretime: many("EXPIRETIME", "key:1"),
-  flushall: both(() => [{ title: "FLUSHALL", requests: [["FLUSHALL"]] }], refilling),
-  flushdb: both(() => [{ title: "FLUSHDB ASYNC", requests: [["FLUSHDB", "ASYNC"]] }], refilling),
-  get: both(many("GET", "key:1"), onLarge("GET of a large value", "GET", LARGE)),
+  flushall: all(() => [{ title: "FLUSHALL", requests: [["FLUSHALL"]] }], refilling),
+  flushdb: all(() => [{ title: "FLUSHDB ASYNC", requests: [["FLUSHDB", "ASYNC"]] }], refilling),
+  get: all(many("GET", "key:1"), onLarge("GET of a large value", "GET", LARGE)),
   getdel: onLarge("GETDEL of a large value", "GETDEL", LARGE),
   getex: onLarge("GETEX of a large value", "GETEX", LARGE, "PERSIST"),
   getrange: onLarge("GETRANGE of a large value", "GETRANGE", LARGE, "1", "-2"),
@@ -230,7 +229,7 @@ export const WORST_REQUESTS: Readonly<Record<string, Worst>> = {
     },
   ],
   lastsave: many("LASTSAVE"),
-  mget: both(onManyKeys("MGET"), (stored) => [{
+  mget: all(onManyKeys("MGET"), (stored) => [{
     title: "MGET of a large value, 4 times",
     before: [large(stored)],
     requests: [["MGET", LARGE, LARGE, LARGE, LARGE]],
@@ -257,7 +256,7 @@ export const WORST_REQUESTS: Readonly<Record<string, Worst>> = {
   }],
   pexpireat: many("PEXPIREAT", "key:1", "9999999999999"),
   pexpiretime: many("PEXPIRETIME", "key:1"),
-  ping: both(many("PING"), () => [{
+  ping: all(many("PING"), () => [{
     title: "1,200 inline lines of 50 KB",
     requests: Array.from({ length: 1_200 }, () => [`PING ${"x".repeat(50_000)}`]),
   }]),
@@ -286,7 +285,7 @@ export const WORST_REQUESTS: Readonly<Record<string, Worst>> = {
     },
   ],
   select: many("SELECT", "0"),
-  set: both(many("SET", "key:1", "x".repeat(64)), (stored) => [{
+  set: all(many("SET", "key:1", "x".repeat(64)), (stored) => [{
     title: "SET of a large value",
     requests: [large(stored)],
   }, {
@@ -295,7 +294,7 @@ export const WORST_REQUESTS: Readonly<Record<string, Worst>> = {
   }]),
   setex: many("SETEX", "passing", "100", "x"),
   setnx: many("SETNX", "key:1", "x"),
-  setrange: both(
+  setrange: all(
     onLarge("SETRANGE in a large value", "SETRANGE", LARGE, "1000", "y"),
     () => [{
       title: "SETRANGE far beyond the end",
@@ -308,20 +307,20 @@ export const WORST_REQUESTS: Readonly<Record<string, Worst>> = {
   touch: onManyKeys("TOUCH"),
   ttl: many("TTL", "key:1"),
   type: many("TYPE", "key:1"),
-  unlink: both(onManyKeys("UNLINK"), refilling),
+  unlink: all(onManyKeys("UNLINK"), refilling),
   wait: many("WAIT", "0", "1"),
 };
 
-/** Keys that all have the same deadline, which is soon. */
+/** Requests that give keys the same deadline, 1.5 s later. */
 function expiring({ keys }: StoredKeys, count: number): readonly (readonly string[])[] {
   const step = Math.max(1, Math.floor(keys / count));
   return Array.from({ length: count }, (_, at) => ["PEXPIRE", `key:${at * step}`, "1500"]);
 }
 
-/** Marks requests that restore keys that were removed before. */
+/** Asks the benchmark to fill the node again, after keys were removed. */
 function refilling(): readonly WorstRequest[] {
   return [{ title: REFILL, requests: [] }];
 }
 
-/** The title of requests that only restore keys. */
+/** The title of an item that only asks for a refill. */
 export const REFILL = "the keys are put back";
