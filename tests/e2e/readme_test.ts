@@ -32,7 +32,7 @@ async function typeReadme(t: Deno.TestContext): Promise<void> {
       assertEquals((await typist.type("redis-cli -p 7000 get greeting")).stdout, "again\n");
     });
     await t.step("without redis-cli", () => withoutRedisCli(typist));
-    await t.step("let it fail on purpose", () => failOnPurpose(typist, again));
+    await t.step("make it fail on purpose", () => failOnPurpose(typist, again));
     await t.step("Ctrl-C in both terminals ends everything", async () => {
       await again.interrupt();
       await again.line(
@@ -160,7 +160,7 @@ async function withoutRedisCli(typist: Typist): Promise<void> {
 
 /** The transcript, command by command, with the outputs that it shows. */
 async function failOnPurpose(typist: Typist, cluster: Terminal): Promise<void> {
-  const section = readmeSection("Let it fail on purpose");
+  const section = readmeSection("Make it fail on purpose");
   const transcript = [...section.matchAll(/^\$ (.*)\n((?:(?!\$ |```).*\n)*)/gm)]
     .map(([, command = "", output = ""]) => ({ command, output }));
   const shown = rowsOf(transcript.map(({ output }) => output).join("")).map(({ id }) => id);
