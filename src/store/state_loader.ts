@@ -2,6 +2,7 @@ import { type ByteString, textOf } from "../base/byte_string.ts";
 import { assert } from "../base/errors.ts";
 import type { Reply } from "../resp/reply.ts";
 import { decodeReply, ReplyFormatError } from "../resp/reply_scanner.ts";
+import type { DeadlineMs } from "./deadlines.ts";
 import { DEFAULT_HASH_SEED, type HashSeed } from "./key_table.ts";
 import { Keyspace } from "./keyspace.ts";
 import { LongStrings } from "./long_strings.ts";
@@ -25,9 +26,8 @@ import {
   textField,
   wrongItem,
 } from "./snapshot_items.ts";
-import { ValueLoader } from "./value_loader.ts";
 import { VALUE_TYPES } from "./values/value.ts";
-import type { AnyValueType } from "./values/value_type.ts";
+import type { AnyValueType, TypedValue, ValueDecoder } from "./values/value_type.ts";
 
 /** The form of the name of a type. */
 const TYPE_NAME = /^[a-z]{1,20}$/;
@@ -305,5 +305,52 @@ function replyOf(text: string, item: SnapshotItem): Reply {
   } catch (error) {
     assert(error instanceof ReplyFormatError, `Cannot decode a reply: ${error}`);
     throw wrongItem(item, error.message);
+  }
+}
+
+/** Builds one value that is not a string from the items of a snapshot. */
+class ValueLoader {
+  readonly key: string;
+  readonly type: AnyValueType;
+  readonly deadlineMs: DeadlineMs | null;
+  readonly #decoder: ValueDecoder<TypedValue>;
+  #entries = 0;
+
+  constructor(key: string, type: AnyValueType, deadlineMs: DeadlineMs | null) {
+    this.key = key;
+    this.type = type;
+    this.deadlineMs = deadlineMs;
+    this.#decoder = type.decoder();
+  }
+
+  /**
+   * Takes `["part", string, …]`.
+   *
+   * @param strings those of the item, long ones in their places
+   * @throws {SnapshotFormatError} as does `finish`
+   */
+  add(item: SnapshotItem, strings: readonly ByteString[]): void {
+    const { entryLength } = this.type;
+    if (strings.length === 0 || strings.length % entryLength !== 0) {
+      throw wrongItem(item, `it has ${item.length} fields`);
+    }
+    for (let from = 0; from < strings.length; from += entryLength) {
+      if (!this.#decoder.add(strings.slice(from, from + entryLength))) {
+        throw wrongItem(item, `a ${this.type.name} has no such entry there`);
+      }
+      this.#entries++;
+    }
+  }
+
+  /** Takes `["close", entries]`. */
+  finish(item: SnapshotItem): TypedValue {
+    lengthOf(item, 2, 2);
+    if (integerField(item, 1, 1) !== this.#entries) {
+      throw wrongItem(item, `there are ${this.#entries} entries`);
+    }
+    const value = this.#decoder.finish();
+    if (value === null) throw wrongItem(item, "entries are missing");
+    if (this.type.isEmpty(value)) throw wrongItem(item, "the value is empty");
+    return value;
   }
 }

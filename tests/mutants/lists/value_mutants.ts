@@ -141,7 +141,7 @@ export const valueMutants: readonly Mutant[] = [
   {
     name: "entries-not-counted",
     bug: "a snapshot that lost a part of a value is loaded",
-    file: "src/store/value_loader.ts",
+    file: "src/store/state_loader.ts",
     find: "integerField(item, 1, 1) !== this.#entries",
     replace: "integerField(item, 1, 1) < 0",
     killers: [LOADER],
