@@ -6,7 +6,7 @@ import {
   writeByteString,
 } from "../base/byte_string.ts";
 import { OK, type Reply } from "../resp/reply.ts";
-import { append, flatten } from "../store/long_strings.ts";
+import { append, flatten } from "../store/values/string_type.ts";
 import {
   argument,
   type DeadlineUnit,

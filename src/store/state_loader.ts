@@ -1,11 +1,12 @@
-import { type ByteString, textOf } from "../base/byte_string.ts";
+import { type ByteString, LONG_BYTES_MIN, textOf } from "../base/byte_string.ts";
+import { latin1 } from "../base/bytes.ts";
 import { assert } from "../base/errors.ts";
+import { ByteTail } from "../resp/byte_tail.ts";
 import type { Reply } from "../resp/reply.ts";
 import { decodeReply, ReplyFormatError } from "../resp/reply_scanner.ts";
 import type { DeadlineMs } from "./deadlines.ts";
 import { DEFAULT_HASH_SEED, type HashSeed } from "./key_table.ts";
 import { Keyspace } from "./keyspace.ts";
-import { LongStrings } from "./long_strings.ts";
 import {
   type OnceSession,
   OnceSessions,
@@ -18,14 +19,17 @@ import {
   integerField,
   lengthOf,
   parseChunk,
+  PIECE_LENGTH_MAX,
   PIECE_MARK,
   sessionNumber,
+  SHORT_LENGTH_MAX,
   SNAPSHOT_FORMAT,
   SnapshotFormatError,
   type SnapshotItem,
   textField,
   wrongItem,
 } from "./snapshot_items.ts";
+import { STRING_LENGTH_MAX } from "./values/string_type.ts";
 import { VALUE_TYPES } from "./values/value.ts";
 import type { AnyValueType, TypedValue, ValueDecoder } from "./values/value_type.ts";
 
@@ -305,6 +309,60 @@ function replyOf(text: string, item: SnapshotItem): Reply {
   } catch (error) {
     assert(error instanceof ReplyFormatError, `Cannot decode a reply: ${error}`);
     throw wrongItem(item, error.message);
+  }
+}
+
+/** Maximum number of long strings in one item: a key and its value. */
+const WAITING_MAX = 2;
+
+/** Assembles the strings that a snapshot holds in pieces, for the item that follows them. */
+class LongStrings {
+  readonly #open = new ByteTail();
+  readonly #waiting: ByteString[] = [];
+
+  /** Whether no piece and no string waits for its item. */
+  get isEmpty(): boolean {
+    return this.#open.length === 0 && this.#waiting.length === 0;
+  }
+
+  /** Adds the piece in `bytes[from …]`, which is copied. */
+  add(bytes: Uint8Array, from: number): void {
+    const length = bytes.length - from;
+    if (length <= 0 || length > PIECE_LENGTH_MAX || this.#open.length % PIECE_LENGTH_MAX) {
+      throw wrongItem(["piece"], "it has a wrong length");
+    }
+    if (
+      this.#waiting.length >= WAITING_MAX || this.#open.length + length > STRING_LENGTH_MAX
+    ) {
+      throw wrongItem(["piece"], "there are too many");
+    }
+    this.#open.append(bytes, from, bytes.length);
+  }
+
+  /** Ends a string with its item `["long", length]`. */
+  finish(item: SnapshotItem): void {
+    lengthOf(item, 2, 2);
+    const { length } = this.#open;
+    if (length <= SHORT_LENGTH_MAX || integerField(item, 1, 0) !== length) {
+      throw wrongItem(item, `its pieces have a length of ${length}`);
+    }
+    if (length >= LONG_BYTES_MIN) this.#waiting.push(this.#open.take(length));
+    else {
+      this.#waiting.push(latin1(this.#open.bytes, 0, length));
+      this.#open.clear();
+    }
+  }
+
+  /** A string field of an item: its own text, or the next long string in the place of a 0. */
+  field(item: SnapshotItem, index: number): ByteString {
+    if (item[index] !== 0) {
+      const text = textField(item, index);
+      if (text.length > SHORT_LENGTH_MAX) throw wrongItem(item, `field ${index} is too long`);
+      return text;
+    }
+    const text = this.#waiting.shift();
+    if (text === undefined) throw wrongItem(item, `field ${index} has no string before it`);
+    return text;
   }
 }
 
