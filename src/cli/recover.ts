@@ -4,8 +4,14 @@ import { DenoDisk } from "../platform/deno_disk.ts";
 import { subcommand } from "./command_line.ts";
 import { directoryFlag, optional, several, text, toggle, typedOnly } from "./flags.ts";
 import { Exchange, isThere, stageDirectory } from "./offline/data_directories.ts";
-import { newestOf, recoveryReport } from "./offline/recovery_report.ts";
-import { chunksOf, finalState, Survivor, type SurvivorReport } from "./offline/survivor.ts";
+import {
+  chunksOf,
+  finalState,
+  newestOf,
+  recoveryReport,
+  Survivor,
+  type SurvivorReport,
+} from "./offline/survivor.ts";
 import { newClusterId, newIncarnation, parseId } from "./taking_part.ts";
 
 export const recoverSubcommand = subcommand({

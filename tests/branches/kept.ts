@@ -42,7 +42,6 @@ const RUN_BY: readonly (readonly [test: string, files: readonly string[]])[] = [
   ["tests/e2e/recovery/maxmemory_test.ts", ["src/cli/memory_bound.ts"]],
   ["tests/e2e/recovery/recover_test.ts", [
     "src/cli/offline/data_directories.ts",
-    "src/cli/offline/recovery_report.ts",
     "src/cli/offline/snapshot_file.ts",
     "src/cli/offline/survivor.ts",
     "src/cli/recover.ts",
