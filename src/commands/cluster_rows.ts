@@ -10,11 +10,18 @@ import {
   shardsReply,
   slotsReply,
 } from "./cluster_view.ts";
-import { type Command, type CommandContext, rowsOf, subcommandsOf } from "./command.ts";
+import {
+  type Command,
+  type CommandContext,
+  endingView,
+  KEYS_PER_STEP,
+  rowsOf,
+  Slices,
+  subcommandsOf,
+} from "./command.ts";
 import { CommandError, replyTooLarge, wrongNumberOfArguments } from "./command_error.ts";
 import { keySlot, SLOTS } from "./key_slot.ts";
 import { leaderOf, type LocalRun, nodeOf, SETTLED_BY_HANDLER } from "./local.ts";
-import { endingView, KEYS_PER_STEP, Slices } from "./slices.ts";
 
 const INVALID_SLOT = new CommandError("ERR Invalid slot");
 const INVALID_SLOT_OR_COUNT = new CommandError("ERR Invalid slot or number of keys");

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { assertTranscript } from "../../tests/support/transcript.ts";
-import { Slices } from "./slices.ts";
+import { Slices } from "./command.ts";
 import { StateMachine } from "./state_machine.ts";
 import { rowOf } from "./table.ts";
 

@@ -11,11 +11,11 @@ import {
   FIRST_KEY,
   FIRST_TWO_KEYS,
   inSteps,
+  KEYS_PER_STEP,
   rowsOf,
   subcommandsOf,
 } from "./command.ts";
 import { CommandError, SYNTAX_ERROR } from "./command_error.ts";
-import { KEYS_PER_STEP } from "./slices.ts";
 
 const NO_TYPE = new SimpleString("none");
 const NO_SUCH_KEY = new CommandError("ERR no such key");

@@ -5,10 +5,17 @@ import type { Keyspace } from "../store/keyspace.ts";
 import type { KeyName, KeyspaceView } from "../store/keyspace_view.ts";
 import { typeOf } from "../store/values/value.ts";
 import { argument, isOption, parseScan } from "./arguments.ts";
-import { type Command, type CommandContext, inSteps, rowsOf } from "./command.ts";
+import {
+  type Command,
+  type CommandContext,
+  endingView,
+  inSteps,
+  KEYS_PER_STEP,
+  rowsOf,
+  Slices,
+} from "./command.ts";
 import { CommandError, replyTooLarge, SYNTAX_ERROR } from "./command_error.ts";
 import { Glob, PATTERN_BYTES_MAX, PATTERN_TOO_LONG } from "./glob.ts";
-import { endingView, KEYS_PER_STEP, Slices } from "./slices.ts";
 
 /** Maximum number of keys that one `SCAN` reads. */
 export const SCAN_KEYS_MAX = 10_000;

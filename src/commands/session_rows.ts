@@ -8,9 +8,8 @@ import {
   type SessionOwner,
 } from "../store/once_sessions.ts";
 import { argument, integerAt } from "./arguments.ts";
-import { type Command, type CommandContext, rowsOf, subcommandsOf } from "./command.ts";
+import { type Command, type CommandContext, rowsOf, Slices, subcommandsOf } from "./command.ts";
 import { CommandError, errorQuoting, quoted, wrongNumberOfArguments } from "./command_error.ts";
-import { Slices } from "./slices.ts";
 
 /** The group of the commands below. */
 export const SESSION_GROUP = "session";

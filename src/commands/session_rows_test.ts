@@ -8,8 +8,8 @@ import {
 import { replyOf } from "../../tests/support/reply_of.ts";
 import { assertTranscript } from "../../tests/support/transcript.ts";
 import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
+import { Slices } from "./command.ts";
 import { ownedSessionOpen, sessionOpenOf } from "./session_rows.ts";
-import { Slices } from "./slices.ts";
 import { StateMachine } from "./state_machine.ts";
 import { rowOf } from "./table.ts";
 

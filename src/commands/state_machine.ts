@@ -13,9 +13,14 @@ import { StateSnapshot } from "../store/state_snapshot.ts";
 import { STRING_LENGTH_MAX } from "../store/values/string_type.ts";
 import { VALUE_TYPES } from "../store/values/value.ts";
 import type { AnyValueType } from "../store/values/value_type.ts";
-import type { Command, CommandContext, Inner } from "./command.ts";
+import {
+  type Command,
+  type CommandContext,
+  type Inner,
+  SLICED_ARGUMENTS_MIN,
+  type Slices,
+} from "./command.ts";
 import { CommandError, errorReplyOf, replyTooLarge } from "./command_error.ts";
-import { SLICED_ARGUMENTS_MIN, type Slices } from "./slices.ts";
 import { checkInner } from "./table.ts";
 
 /**

@@ -2,9 +2,8 @@ import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/asser
 import { AssertionFailure } from "../base/errors.ts";
 import { seededRandom } from "../base/random.ts";
 import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
-import type { Command } from "./command.ts";
+import { type Command, Slices } from "./command.ts";
 import { CommandError } from "./command_error.ts";
-import { Slices } from "./slices.ts";
 import { MACHINE_RULES, StateMachine } from "./state_machine.ts";
 import { lookup } from "./table.ts";
 

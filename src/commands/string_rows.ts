@@ -22,6 +22,7 @@ import {
   type CommandContext,
   FIRST_KEY,
   inSteps,
+  KEYS_PER_STEP,
   rowsOf,
 } from "./command.ts";
 import {
@@ -31,7 +32,6 @@ import {
   SYNTAX_ERROR,
   wrongNumberOfArguments,
 } from "./command_error.ts";
-import { KEYS_PER_STEP } from "./slices.ts";
 import { stringOf } from "./typed_values.ts";
 
 function get({ keyspace }: CommandContext, args: Arguments): Reply {

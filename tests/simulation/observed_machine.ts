@@ -1,7 +1,6 @@
 import type { Random } from "../../src/base/random.ts";
 import type { VersionRange } from "../../src/base/version_range.ts";
-import type { Command } from "../../src/commands/command.ts";
-import { Slices } from "../../src/commands/slices.ts";
+import { type Command, Slices } from "../../src/commands/command.ts";
 import { MACHINE_RULES, StateMachine } from "../../src/commands/state_machine.ts";
 import type { LogEntry } from "../../src/node/log/entry.ts";
 import { encodeReply } from "../../src/resp/encode.ts";

@@ -1,7 +1,7 @@
 import type { Arguments } from "../../base/byte_string.ts";
 import { assert } from "../../base/errors.ts";
 import type { Random } from "../../base/random.ts";
-import { Slices } from "../../commands/slices.ts";
+import { Slices } from "../../commands/command.ts";
 import type { StateMachine } from "../../commands/state_machine.ts";
 import { rowOf } from "../../commands/table.ts";
 import type { Commands, LogEntry } from "../log/entry.ts";

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
 import { textOf } from "../../base/byte_string.ts";
 import { seededRandom } from "../../base/random.ts";
-import { Slices } from "../../commands/slices.ts";
+import { Slices } from "../../commands/command.ts";
 import { MACHINE_RULES, StateMachine } from "../../commands/state_machine.ts";
 import { lookup } from "../../commands/table.ts";
 import { encodeReply } from "../../resp/encode.ts";

@@ -51,7 +51,7 @@ export const sliceMutants: readonly Mutant[] = [
   {
     name: "key-view-never-ends",
     bug: "each KEYS leaves a view open, until all of them slow down the writes",
-    file: "src/commands/slices.ts",
+    file: "src/commands/command.ts",
     find: "keyspace.endView(view);",
     replace: "if (view.size < 0) keyspace.endView(view);",
     killers: [APPLIER],
