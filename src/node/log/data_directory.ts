@@ -5,7 +5,7 @@ import type { Disk } from "../../platform/disk.ts";
 import type { NodeId } from "../../raft/types.ts";
 import { DiskSnapshots } from "../snapshots/disk_snapshots.ts";
 import type { SnapshotMeta } from "../snapshots/snapshot.ts";
-import { SNAPSHOT_DIRECTORY } from "../snapshots/snapshot_files.ts";
+import { SNAPSHOT_DIRECTORY } from "../snapshots/snapshot_format.ts";
 import { StrayFiles } from "../stray_files.ts";
 import { DiskLog } from "./disk_log.ts";
 

@@ -12,9 +12,8 @@ import {
 import { AssertionFailure, UserError } from "../../base/errors.ts";
 import { silentLogger } from "../../base/logger.ts";
 import { StrayFiles } from "../stray_files.ts";
-import { DiskSnapshots } from "./disk_snapshots.ts";
+import { DiskSnapshots, listSnapshots } from "./disk_snapshots.ts";
 import type { SnapshotStore, StoredSnapshot } from "./snapshot.ts";
-import { listSnapshots } from "./snapshot_files.ts";
 import { snapshotFileName, SnapshotScanner } from "./snapshot_format.ts";
 
 /** Syncs end at once, unless the options say otherwise. */

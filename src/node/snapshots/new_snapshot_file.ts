@@ -3,11 +3,13 @@ import { assert, errorOf, messageOf } from "../../base/errors.ts";
 import type { Disk, DiskFile } from "../../platform/disk.ts";
 import { RECORD_HEADER_BYTES, RecordWriter } from "../log/record.ts";
 import type { IncomingSnapshot, SnapshotWriter, StoredSnapshot } from "./snapshot.ts";
-import { INCOMING_SNAPSHOT_PATH, NEW_SNAPSHOT_PATH, SNAPSHOT_DIRECTORY } from "./snapshot_files.ts";
 import {
   encodeSnapshotEnd,
   encodeSnapshotHeader,
+  INCOMING_SNAPSHOT_PATH,
   isSameConfiguration,
+  NEW_SNAPSHOT_PATH,
+  SNAPSHOT_DIRECTORY,
   SnapshotFileError,
   snapshotFileName,
   type SnapshotHeader,

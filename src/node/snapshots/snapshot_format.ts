@@ -90,6 +90,11 @@ export function isSameConfiguration(
   return text(left) === text(right);
 }
 
+export const SNAPSHOT_DIRECTORY = "snapshots";
+/** Unfinished files, written here or received. Neither counts as a snapshot. */
+export const NEW_SNAPSHOT_PATH = "snapshots/new";
+export const INCOMING_SNAPSHOT_PATH = "snapshots/incoming";
+
 const NAME = /^(\d{20})-(\d+)\.snapshot$/;
 
 /** `00000000000000000101-3.snapshot`: index and term of the last entry in it. */

@@ -187,7 +187,7 @@ export const snapshotMutants: readonly Mutant[] = [
   {
     name: "oldest-snapshot-loaded",
     bug: "of two snapshots close together the older one is loaded",
-    file: "src/node/snapshots/snapshot_files.ts",
+    file: "src/node/snapshots/disk_snapshots.ts",
     find: "right.index - left.index ||",
     replace: "left.index - right.index ||",
     killers: [FILES, DIRECTORY_CRASH],
@@ -195,7 +195,7 @@ export const snapshotMutants: readonly Mutant[] = [
   {
     name: "older-term-of-two-snapshots",
     bug: "of two snapshots of one entry the one that was never committed is loaded",
-    file: "src/node/snapshots/snapshot_files.ts",
+    file: "src/node/snapshots/disk_snapshots.ts",
     find: "|| right.term - left.term",
     replace: "|| left.term - right.term",
     killers: [FILES],
