@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { ReplicationWaiters } from "./replication_waiters.ts";
+import { ReplicationWaiters } from "./client_requests.ts";
 
 /** Two other members that hold everything up to these indexes. */
 const peersAt = (...matches: readonly number[]) =>

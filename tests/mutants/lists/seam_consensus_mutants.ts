@@ -144,7 +144,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
   {
     name: "seam-waiter-follows-the-logs-end",
     bug: "WAIT under steady writes of others waits for their entries too",
-    file: "src/node/clients/replication_waiters.ts",
+    file: "src/node/clients/client_requests.ts",
     find: "waiter.index ??= lastIndex",
     replace: "waiter.index = lastIndex",
     killers: ["src/node/clients/replication_waiters_test.ts"],
