@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { randomInteger, seededRandom } from "../base/random.ts";
-import { PartedMap, partOf } from "./parted_map.ts";
+import { PartedMap, partOf } from "./key_table.ts";
 
 Deno.test("a parted map behaves like a map, for keys of any length and name", () => {
   const random = seededRandom(1);
