@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { AssertionFailure } from "./errors.ts";
-import { LinkedList } from "./linked_list.ts";
+import { LinkedList } from "./queues.ts";
 import { randomInteger, seededRandom } from "./random.ts";
 
 class Item {

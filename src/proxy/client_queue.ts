@@ -1,5 +1,5 @@
 import { assert } from "../base/errors.ts";
-import { LinkedList, type Listed } from "../base/linked_list.ts";
+import { LinkedList, type Listed } from "../base/queues.ts";
 import {
   doubtOf,
   type ProxyRequest,

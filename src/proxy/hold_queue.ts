@@ -1,4 +1,4 @@
-import { LinkedList } from "../base/linked_list.ts";
+import { LinkedList } from "../base/queues.ts";
 import type { ClientQueue, WaitingTotals } from "./client_queue.ts";
 import type { ProxyLimits } from "./limits.ts";
 import { holdIsFull, type ProxyRequest } from "./proxy_request.ts";

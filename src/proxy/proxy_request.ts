@@ -1,5 +1,5 @@
 import type { ByteString } from "../base/byte_string.ts";
-import type { Listed } from "../base/linked_list.ts";
+import type { Listed } from "../base/queues.ts";
 import type { Command } from "../commands/command.ts";
 import { SESSION_GROUP } from "../commands/session_rows.ts";
 import { keysOf } from "../commands/table.ts";

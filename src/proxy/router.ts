@@ -1,5 +1,5 @@
-import { LinkedList } from "../base/linked_list.ts";
 import type { Logger } from "../base/logger.ts";
+import { LinkedList } from "../base/queues.ts";
 import type { Random } from "../base/random.ts";
 import type { Command } from "../commands/command.ts";
 import { checkRequest } from "../commands/table.ts";

@@ -1,5 +1,6 @@
 import type { ByteString } from "../base/byte_string.ts";
 import { messageOf } from "../base/errors.ts";
+import { Fifo } from "../base/queues.ts";
 import { replyTooLarge } from "../commands/command_error.ts";
 import {
   BatchPacer,
@@ -12,7 +13,6 @@ import type { Clock } from "../platform/clock.ts";
 import type { Address, Network, Stream } from "../platform/network.ts";
 import { encodeReply, encodeRequest, type Protocol } from "../resp/encode.ts";
 import { ReplyScanner } from "../resp/reply_scanner.ts";
-import { Fifo } from "./fifo.ts";
 import type { ProxyLimits } from "./limits.ts";
 import type { ProxyRequest } from "./proxy_request.ts";
 import type { NodeView } from "./topology.ts";

@@ -1,5 +1,5 @@
 import { type ByteString, textOf } from "../base/byte_string.ts";
-import { LinkedList } from "../base/linked_list.ts";
+import { LinkedList } from "../base/queues.ts";
 import { replyTooLarge } from "../commands/command_error.ts";
 import { encodePieces, encodeReply, isString, type Protocol, replyBytes } from "../resp/encode.ts";
 import { EncodedStrings, MapReply, type Reply } from "../resp/reply.ts";
