@@ -2,8 +2,7 @@ import { assertEquals, assertInstanceOf } from "@std/assert";
 import { PROCESS_FACTS } from "../../tests/support/process_facts.ts";
 import { ProxyBench } from "../../tests/support/proxy/proxy_bench.ts";
 import { MapReply, type Reply } from "../resp/reply.ts";
-import type { RespListener } from "../server/listener.ts";
-import { Rates } from "../server/rates.ts";
+import { Rates, type RespListener } from "../server/listener.ts";
 import { proxyClusterView, proxyInfo, roleReply } from "./proxy_view.ts";
 
 const TOTALS = { connections: 0, requests: 0, rejected: 0, inputBytes: 0, outputBytes: 0 };

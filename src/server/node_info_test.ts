@@ -6,7 +6,7 @@ import { StateMachine } from "../commands/state_machine.ts";
 import type { Node } from "../node/node.ts";
 import type { Clock } from "../platform/clock.ts";
 import { type ListenerCounts, nodeInfo } from "./info.ts";
-import { Rates } from "./rates.ts";
+import { Rates } from "./listener.ts";
 
 /** A field of a node's `INFO`, of `raft` unless said otherwise. */
 function fieldOf(

@@ -17,10 +17,9 @@ import {
   watchState,
 } from "./cluster_commands.ts";
 import type { Connection } from "./connection.ts";
-import type { RespListener } from "./listener.ts";
+import { Rates, type RespListener } from "./listener.ts";
 import { NodeFrontend } from "./node_frontend.ts";
 import { PendingReply } from "./pending_reply.ts";
-import { Rates } from "./rates.ts";
 
 const TOTALS = { connections: 3, requests: 40, rejected: 1, inputBytes: 500, outputBytes: 600 };
 

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { PROCESS_FACTS } from "../../tests/support/process_facts.ts";
 import { infoText, type ListenerCounts, NO_COUNTS, processSections } from "./info.ts";
-import { Rates } from "./rates.ts";
+import { Rates } from "./listener.ts";
 
 const MIB = 2 ** 20;
 /** What redis_exporter, RedisInsight and Datadog's agent read of a server without replicas. */

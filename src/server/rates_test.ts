@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { Rates } from "./rates.ts";
+import { Rates } from "./listener.ts";
 
 Deno.test("rates are those of the last 1.6 seconds, or of a longer time without samples", () => {
   const counted = { requests: 0, inputBytes: 0, outputBytes: 0 };
