@@ -1,7 +1,7 @@
 import type { Clock } from "../platform/clock.ts";
 import type { Disk, DiskFile } from "../platform/disk.ts";
+import { DelayLine } from "./delay_line.ts";
 import type { Faults } from "./faults.ts";
-import { DelayLine } from "./faulty_lines.ts";
 
 type Done = (error: Error | null) => void;
 

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { ManualClock } from "../../tests/support/node/manual_clock.ts";
-import { DelayLine } from "./faulty_lines.ts";
+import { DelayLine } from "./delay_line.ts";
 
 function start() {
   const clock = new ManualClock();
