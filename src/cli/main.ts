@@ -10,7 +10,7 @@ import { logSubcommand } from "./log.ts";
 import { nodeSubcommand } from "./node.ts";
 import { proxySubcommand } from "./proxy.ts";
 import { recoverSubcommand } from "./recover.ts";
-import { removeSubcommand, transferSubcommand } from "./remove.ts";
+import { removeSubcommand, transferSubcommand } from "./remove_and_transfer.ts";
 import { restoreSubcommand } from "./restore.ts";
 import { statusSubcommand } from "./status.ts";
 
