@@ -107,7 +107,7 @@ class Leader {
   readonly #ring: Ring;
   #waiting: Waiting[] = [];
   #openCount = 0;
-  #underWay: Waiting[] = [];
+  #inFlight: Waiting[] = [];
   #asked: readonly { readonly follower: Follower; readonly upTo: number }[] = [];
   #isScheduled = false;
 
@@ -132,14 +132,14 @@ class Leader {
     this.#isScheduled = false;
     const status = {
       isFull: false,
-      underWayCount: this.#underWay.length > 0 ? 1 : 0,
-      newestSinceMs: Infinity,
+      batchesInFlight: this.#inFlight.length > 0 ? 1 : 0,
+      newestSentMs: Infinity,
     };
     if (this.#openCount === 0 || !this.#pacer.isDue(status)) return;
-    this.#underWay = this.#waiting;
+    this.#inFlight = this.#waiting;
     this.#waiting = [];
     this.#openCount = 0;
-    const writes = this.#underWay.filter(({ isWrite }) => isWrite);
+    const writes = this.#inFlight.filter(({ isWrite }) => isWrite);
     if (writes.length === 0) {
       this.#send(ASK, this.#followers.slice(0, 1));
       return;
@@ -161,8 +161,8 @@ class Leader {
   #answer(): void {
     if (!this.#asked.some(({ follower, upTo }) => follower.answered >= upTo)) return;
     this.#asked = [];
-    const answered = this.#underWay;
-    this.#underWay = [];
+    const answered = this.#inFlight;
+    this.#inFlight = [];
     for (const { client, count, isWrite } of answered) {
       client.socket.write((isWrite ? "+OK\r\n" : VALUE).repeat(count), "latin1");
     }

@@ -35,7 +35,7 @@ export class ReadyRunner {
   /** Committed entries that are not applied yet. */
   #unapplied: readonly LogEntry[] = [];
   /** Writes in flight, oldest first, each with the Readys to advance when it is durable. */
-  readonly #underWay: Ready<Batch>[][] = [];
+  readonly #inFlight: Ready<Batch>[][] = [];
   /** A snapshot is replacing the log and the state. Applying continues after it. */
   #isInstalling = false;
   #undurableBytes = 0;
@@ -57,7 +57,7 @@ export class ReadyRunner {
 
   /** Whether a write is in flight. */
   get isBusy(): boolean {
-    return this.#underWay.length > 0;
+    return this.#inFlight.length > 0;
   }
 
   /**
@@ -100,12 +100,12 @@ export class ReadyRunner {
     const { hardState, snapshot, entries } = ready;
     if (hardState === null && entries.length === 0 && snapshot === null) {
       // This Ready takes its place after the last write, and needs no sync of its own.
-      const last = this.#underWay.at(-1);
+      const last = this.#inFlight.at(-1);
       if (last === undefined) this.#advance(ready);
       else last.push(ready);
       return;
     }
-    this.#underWay.push([ready]);
+    this.#inFlight.push([ready]);
     for (const { sizeBytes } of entries) this.#undurableBytes += sizeBytes;
     if (snapshot !== null) return this.#install(ready, snapshot);
     members.noteAppend(entries);
@@ -140,7 +140,7 @@ export class ReadyRunner {
 
   /** The oldest write is durable. */
   #completeWrite(): void {
-    const durable = this.#underWay.shift() ?? [];
+    const durable = this.#inFlight.shift() ?? [];
     for (const { sizeBytes } of durable[0]?.entries ?? []) this.#undurableBytes -= sizeBytes;
     if (this.#isStopped) return;
     for (const ready of durable) this.#advance(ready);

@@ -10,9 +10,9 @@ class Sender implements BatchSender {
   openCount = 0;
   openBytes = 0;
   isReady = true;
-  newestLeftMs = -Infinity;
-  /** The batches under way, each with its clients. */
-  readonly underWay: PacedClient[][] = [];
+  newestSentMs = -Infinity;
+  /** The batches in flight, each with its clients. */
+  readonly inFlight: PacedClient[][] = [];
   #open: PacedClient[] = [];
 
   constructor(batching: Batching, clock: ManualClock) {
@@ -20,8 +20,8 @@ class Sender implements BatchSender {
     this.#clock = clock;
   }
 
-  get batchesUnderWay(): number {
-    return this.underWay.length;
+  get batchesInFlight(): number {
+    return this.inFlight.length;
   }
 
   /** So many requests of these clients, one each; what may leave then leaves. */
@@ -36,14 +36,14 @@ class Sender implements BatchSender {
   }
 
   sendOpen(): void {
-    this.underWay.push(this.#open);
+    this.inFlight.push(this.#open);
     this.#open = [];
     this.openCount = this.openBytes = 0;
-    this.newestLeftMs = this.#clock.monotonicMs();
+    this.newestSentMs = this.#clock.monotonicMs();
   }
 
   answer(): void {
-    this.#batching.noteAnswers((this.underWay.shift() ?? []).map((client) => ({ client })));
+    this.#batching.noteAnswers((this.inFlight.shift() ?? []).map((client) => ({ client })));
   }
 }
 
@@ -58,16 +58,16 @@ function fixture(requestsMax?: number) {
 Deno.test("the same clients' requests go to one node after the other, not to both at once", () => {
   const { clients, one, other } = fixture();
   one.ask(clients);
-  assertEquals(one.underWay.length, 1);
+  assertEquals(one.inFlight.length, 1);
   one.answer();
   other.ask(clients.slice(0, 40));
-  assertEquals(other.underWay.length, 0, "those of the last batch are waited for");
+  assertEquals(other.inFlight.length, 0, "those of the last batch are waited for");
   other.ask(clients.slice(40));
-  assertEquals(other.underWay.map((batch) => batch.length), [50]);
+  assertEquals(other.inFlight.map((batch) => batch.length), [50]);
   one.ask(clients.slice(0, 1));
-  assertEquals(one.underWay.length, 0, "one batch at a time");
+  assertEquals(one.inFlight.length, 0, "one batch at a time");
   other.answer();
-  assertEquals([one.openCount, one.underWay.length], [1, 0]);
+  assertEquals([one.openCount, one.inFlight.length], [1, 0]);
 });
 
 Deno.test("a full batch does not wait", () => {
@@ -75,29 +75,29 @@ Deno.test("a full batch does not wait", () => {
   one.ask(clients.slice(0, 20));
   other.ask(clients.slice(20, 40));
   other.ask(clients.slice(40));
-  assertEquals([one.underWay.length, other.underWay.length, other.openCount], [1, 1, 10]);
+  assertEquals([one.inFlight.length, other.inFlight.length, other.openCount], [1, 1, 10]);
   one.ask(clients.slice(0, 1), 256 * 1024);
-  assertEquals(one.underWay.length, 2);
+  assertEquals(one.inFlight.length, 2);
 });
 
 Deno.test("a node that holds back its answers delays only its own connection", () => {
   const { clock, clients, one, other } = fixture();
   one.ask(clients.slice(0, 1));
   other.ask(clients.slice(1, 2));
-  assertEquals(other.underWay.length, 0);
+  assertEquals(other.inFlight.length, 0);
   clock.advance(4);
-  assertEquals(other.underWay.length, 1, "it went by itself");
+  assertEquals(other.inFlight.length, 1, "it went by itself");
   other.answer();
   other.ask(clients.slice(1, 2));
-  assertEquals(other.underWay.length, 1);
+  assertEquals(other.inFlight.length, 1);
   for (let i = 0; i < 100; i++) {
     one.ask(clients.slice(2, 3));
     clock.advance(5);
   }
-  assertEquals(one.underWay.length, 16);
+  assertEquals(one.inFlight.length, 16);
   other.answer();
   other.ask(clients.slice(1, 2));
-  assertEquals(other.underWay.length, 1);
+  assertEquals(other.inFlight.length, 1);
 });
 
 Deno.test("requests that wait for a connection are retried elsewhere when it has ended; one that is not ready waits", () => {
@@ -106,8 +106,8 @@ Deno.test("requests that wait for a connection are retried elsewhere when it has
   other.isReady = false;
   other.ask(clients.slice(1, 2));
   batching.remove(one);
-  assertEquals(other.underWay.length, 0);
+  assertEquals(other.inFlight.length, 0);
   other.isReady = true;
   batching.flush();
-  assertEquals(other.underWay.length, 1);
+  assertEquals(other.inFlight.length, 1);
 });

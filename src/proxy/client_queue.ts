@@ -56,7 +56,7 @@ export class ClientQueue implements RequestOwner, Listed<ClientQueue> {
   /** The connection of all requests in flight; `null` when there are none. */
   upstream: Upstream | null = null;
   answeredWith: RequestOwner["answeredWith"] = null;
-  writesUnderWay = 0;
+  writesInFlight = 0;
   readonly #reads = new ReadsInFlight();
   isClosed = false;
   /** The list of waiting clients that this one is in, and the client after it. */
@@ -109,7 +109,7 @@ export class ClientQueue implements RequestOwner, Listed<ClientQueue> {
     assert(this.isIdle || this.upstream === upstream, "a client's requests are on two connections");
     this.#inFlight.push(request);
     this.upstream = upstream;
-    if (request.isWrite) this.writesUnderWay++;
+    if (request.isWrite) this.writesInFlight++;
     else if (upstream.fenceTerm !== null) this.#reads.add(request);
     return request;
   }
@@ -186,7 +186,7 @@ export class ClientQueue implements RequestOwner, Listed<ClientQueue> {
 
   #takeInFlight(request: ProxyRequest): void {
     assert(this.#inFlight.shift() === request, "a reply is not the oldest request's");
-    if (request.isWrite) this.writesUnderWay--;
+    if (request.isWrite) this.writesInFlight--;
     else if (this.upstream?.fenceTerm !== null) this.#reads.remove(request);
     if (this.isIdle) this.upstream = null;
   }

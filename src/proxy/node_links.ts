@@ -114,10 +114,10 @@ export class NodeLinks implements UpstreamEvents {
   }
 
   /** Requests sent to this node and not answered yet. */
-  get underWay(): number {
+  get requestsInFlight(): number {
     let count = 0;
-    for (const upstream of this.writers.values()) count += upstream.underWay;
-    for (const upstream of this.readers.values()) count += upstream.underWay;
+    for (const upstream of this.writers.values()) count += upstream.requestsInFlight;
+    for (const upstream of this.readers.values()) count += upstream.requestsInFlight;
     return count;
   }
 
@@ -300,7 +300,7 @@ export class NodeLinks implements UpstreamEvents {
    */
   #renew(nowMs: number): void {
     for (const upstream of this.upstreams) {
-      if (!upstream.isReady || upstream.underWay === 0) continue;
+      if (!upstream.isReady || upstream.requestsInFlight === 0) continue;
       upstream.replacedMs ??= nowMs;
       upstream.isSpent = true;
       const upstreams = this.#among(upstream);

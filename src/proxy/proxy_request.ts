@@ -42,7 +42,7 @@ export interface EncodedReplySink {
 export interface RequestOwner extends PacedClient {
   readonly isClosed: boolean;
   /** Number of writes sent and not answered. */
-  readonly writesUnderWay: number;
+  readonly writesInFlight: number;
   /** A node has answered the oldest request in flight. */
   takeAnswer(request: ProxyRequest, text: string): void;
   /** The oldest request in flight is lost with its connection, or taken back. */

@@ -98,7 +98,7 @@ function nodeStatus(view: NodeView, router: Router): NodeStatus {
     keys: state?.keys ?? 0,
     expires: state?.expires ?? 0,
     appliedIndex: state?.appliedIndex ?? 0,
-    inFlight: links?.underWay ?? 0,
+    inFlight: links?.requestsInFlight ?? 0,
     latencyMs: links?.latencyMs ?? 0,
   };
 }

@@ -166,7 +166,9 @@ export class Router implements UpstreamPoolEvents, SessionLink {
       this.#room.shift(upstream);
       this.#sendWaiting(client, nowMs, BURST, upstream);
     }
-    if (!upstream.isAccepting && upstream.underWay === 0) upstream.destroy("its term is over");
+    if (!upstream.isAccepting && upstream.requestsInFlight === 0) {
+      upstream.destroy("its term is over");
+    }
   }
 
   onLinkClose(upstream: Upstream, reason: string): void {

@@ -6,8 +6,8 @@ import {
   BatchPacer,
   type BatchStatus,
   FULL_BATCH_BYTES,
-  LONG_WAY_MS,
   type PacedClient,
+  SLOW_BATCH_MS,
 } from "../node/clients/batch_pacer.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Address, Network, Stream } from "../platform/network.ts";
@@ -28,9 +28,9 @@ export interface BatchSender {
   /** Whether it can send. */
   readonly isReady: boolean;
   /** Number of batches whose requests are not all answered. */
-  readonly batchesUnderWay: number;
+  readonly batchesInFlight: number;
   /** When the newest of them was sent. */
-  readonly newestLeftMs: number;
+  readonly newestSentMs: number;
   /** Sends the open requests as one batch. */
   sendOpen(): void;
 }
@@ -93,18 +93,18 @@ export class Batching {
   #statusOf(sender: BatchSender): BatchStatus {
     const isFull = this.isFull(sender);
     if (isFull || this.#senders.size === 1) {
-      const { batchesUnderWay, newestLeftMs } = sender;
-      return { isFull, underWayCount: batchesUnderWay, newestSinceMs: newestLeftMs };
+      const { batchesInFlight, newestSentMs } = sender;
+      return { isFull, batchesInFlight, newestSentMs };
     }
-    const longAgoMs = this.#clock.monotonicMs() - LONG_WAY_MS;
-    let underWayCount = 0;
-    let newestSinceMs = -Infinity;
+    const longAgoMs = this.#clock.monotonicMs() - SLOW_BATCH_MS;
+    let batchesInFlight = 0;
+    let newestSentMs = -Infinity;
     for (const one of this.#senders) {
-      if (one.batchesUnderWay === 0 || (one !== sender && one.newestLeftMs <= longAgoMs)) continue;
-      underWayCount += one.batchesUnderWay;
-      newestSinceMs = Math.max(newestSinceMs, one.newestLeftMs);
+      if (one.batchesInFlight === 0 || (one !== sender && one.newestSentMs <= longAgoMs)) continue;
+      batchesInFlight += one.batchesInFlight;
+      newestSentMs = Math.max(newestSentMs, one.newestSentMs);
     }
-    return { isFull, underWayCount, newestSinceMs };
+    return { isFull, batchesInFlight, newestSentMs };
   }
 }
 
@@ -193,7 +193,7 @@ export class Upstream implements BatchSender {
   heardMs = -Infinity;
   /** When the last answered request was sent; `NaN` once it has been taken into account. */
   answeredSentMs = NaN;
-  newestLeftMs = -Infinity;
+  newestSentMs = -Infinity;
   readonly createdMs: number;
   readonly #options: UpstreamOptions;
   readonly #stream: Stream;
@@ -210,7 +210,7 @@ export class Upstream implements BatchSender {
   readonly #batches = new Fifo<number>();
   /** Requests answered since a batch was last complete. */
   #answeredRequests: ProxyRequest[] = [];
-  #bytesUnderWay = 0;
+  #bytesInFlight = 0;
   /** Number of answers expected before the probe's; negative while no probe is in flight. */
   #beforeProbe = -1;
   #greetingsMissing: number;
@@ -250,7 +250,7 @@ export class Upstream implements BatchSender {
   }
 
   /** Number of requests sent and not answered, including those taken back. */
-  get underWay(): number {
+  get requestsInFlight(): number {
     return this.#inFlight.size;
   }
 
@@ -267,12 +267,12 @@ export class Upstream implements BatchSender {
   isFullFor(bytes: number): boolean {
     const { windowRequestsMax, windowBytesMax } = this.#options.limits;
     const size = this.#inFlight.size;
-    return size >= windowRequestsMax || (size > 0 && this.#bytesUnderWay + bytes > windowBytesMax);
+    return size >= windowRequestsMax || (size > 0 && this.#bytesInFlight + bytes > windowBytesMax);
   }
 
   /** Bytes of the requests in flight. */
-  get bytesUnderWay(): number {
-    return this.#bytesUnderWay;
+  get bytesInFlight(): number {
+    return this.#bytesInFlight;
   }
 
   get openCount(): number {
@@ -283,7 +283,7 @@ export class Upstream implements BatchSender {
     return this.#piecesBytes + this.#output.length;
   }
 
-  get batchesUnderWay(): number {
+  get batchesInFlight(): number {
     return this.#batches.size;
   }
 
@@ -294,7 +294,7 @@ export class Upstream implements BatchSender {
 
   send(request: ProxyRequest): void {
     this.#inFlight.push(request);
-    this.#bytesUnderWay += request.bytes;
+    this.#bytesInFlight += request.bytes;
     this.#output += request.text;
     if (request.requestRest.length > 0) this.#addPieces(request.requestRest);
     this.#outputCount++;
@@ -314,7 +314,7 @@ export class Upstream implements BatchSender {
     const pieces = this.#pieces;
     const text = this.#output;
     this.#batches.push(this.#outputCount);
-    this.newestLeftMs = this.#options.clock.monotonicMs();
+    this.newestSentMs = this.#options.clock.monotonicMs();
     this.#output = "";
     this.#outputCount = 0;
     if (pieces.length > 0) {
@@ -355,7 +355,7 @@ export class Upstream implements BatchSender {
       const request = this.#inFlight.at(i);
       if (!request || !wants(request)) continue;
       taken.push({ request, wasWritten: i < writtenCount });
-      this.#bytesUnderWay -= request.bytes;
+      this.#bytesInFlight -= request.bytes;
       this.#inFlight.replace(i, null);
     }
     return taken;
@@ -456,7 +456,7 @@ export class Upstream implements BatchSender {
       return this.#options.events.onProbeAnswer(this, text);
     }
     if (request === null) return;
-    this.#bytesUnderWay -= request.bytes;
+    this.#bytesInFlight -= request.bytes;
     this.answeredSentMs = request.sentMs;
     this.#answeredRequests.push(request);
     request.rest = rest;

@@ -38,7 +38,7 @@ export function chooseReader(
     if (upstream === null) continue;
     if (upstream.isGathering) return upstream;
     const lag = Math.max(0, commitIndex - (links.node.state?.appliedIndex ?? 0));
-    const work = 1 + links.underWay + lag / LAG_PER_REQUEST;
+    const work = 1 + links.requestsInFlight + lag / LAG_PER_REQUEST;
     const score = scoreOf(upstream, work * links.latencyMs);
     latencyMsMin = Math.min(latencyMsMin, links.latencyMs);
     if (score >= bestScore && best !== null) continue;
@@ -51,7 +51,7 @@ export function chooseReader(
   if (atLeader.isGathering) return atLeader;
   // The leader gets few reads, so its measured latency may be too low.
   const latencyMs = Math.max(leader.latencyMs, latencyMsMin);
-  const score = scoreOf(atLeader, (1 + leader.underWay) * latencyMs * LEADER_FACTOR);
+  const score = scoreOf(atLeader, (1 + leader.requestsInFlight) * latencyMs * LEADER_FACTOR);
   return score < bestScore ? atLeader : best;
 }
 
@@ -281,7 +281,7 @@ export class UpstreamPool {
     for (const request of upstream.requests()) {
       const { client } = request;
       const isKept = mayBeAtWork && (request.isHeavy || !request.mayMove);
-      if (client.writesUnderWay > 0 || isKept) staying.add(client);
+      if (client.writesInFlight > 0 || isKept) staying.add(client);
     }
     const taken = upstream.takeBack(({ client }) => !staying.has(client));
     for (const { request, wasWritten } of taken) {
@@ -313,7 +313,7 @@ export class UpstreamPool {
   #isStale(upstream: Upstream, nowMs: number): boolean {
     const { replacedMs, heardMs, node } = upstream;
     if (replacedMs === null || heardMs >= replacedMs || !node.isResponsive) return false;
-    const workMs = upstream.bytesUnderWay / 2 ** 20 * REPLACED_MS_PER_MIB;
+    const workMs = upstream.bytesInFlight / 2 ** 20 * REPLACED_MS_PER_MIB;
     if (nowMs - replacedMs <= REPLACED_MS_MAX + workMs) return false;
     return ![...upstream.requests()].some(isOnlyOnce);
   }

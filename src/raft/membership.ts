@@ -22,7 +22,7 @@ export type ConfigurationRefusal =
   /** The leader has not committed an entry of its term yet. */
   | "termNotOpened"
   /** The previous change is not committed yet. */
-  | "changeUnderWay"
+  | "changeInProgress"
   /** More than one voter would be added or removed. */
   | "moreThanOneVoter"
   /** The configuration has no voter, or has an id twice. */
@@ -41,7 +41,7 @@ export function configurationRefusal<T>(
   if (state.role !== "leader" || leadershipOf(state).transfer !== null) return "notLeader";
   if (!isWellFormed(configuration)) return "malformed";
   if (!hasCommittedInTerm(state)) return "termNotOpened";
-  if (!state.isConfigurationCommitted) return "changeUnderWay";
+  if (!state.isConfigurationCommitted) return "changeInProgress";
   const difference = new Set(state.configuration.voters)
     .symmetricDifference(new Set(configuration.voters));
   return difference.size > 1 ? "moreThanOneVoter" : null;

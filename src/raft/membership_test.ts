@@ -39,7 +39,7 @@ Deno.test("thesis 4.1: one voter at a time, each change after the one before is 
   assertEquals(leader.node.raft.propose(["C:1,2,4"]), null);
   assertEquals(leader.node.raft.propose(["C:1,2,3,4"]), 2);
   leader.settle();
-  assertEquals(refusal("1", "2", "3"), "changeUnderWay");
+  assertEquals(refusal("1", "2", "3"), "changeInProgress");
   for (const from of ["2", "3"]) leader.confirm(from);
   assertEquals(refusal("1", "2", "3"), null);
 });

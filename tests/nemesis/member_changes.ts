@@ -29,7 +29,7 @@ export class MemberChanges {
   /** Number of changes of each kind. */
   readonly counts = { added: 0, removed: 0, transferred: 0 };
   #lastNumber: number;
-  #isUnderWay = false;
+  #isInProgress = false;
 
   /** @param flags the flags of added nodes */
   constructor(processes: Processes, flags: readonly string[]) {
@@ -41,7 +41,7 @@ export class MemberChanges {
   /** Starts a node with an empty directory. It joins, and becomes a voter, as the faults allow. */
   add(): string[] {
     const { cluster } = this.#processes;
-    if (cluster.nodes.length >= MEMBERS_MAX || this.#isUnderWay) return [];
+    if (cluster.nodes.length >= MEMBERS_MAX || this.#isInProgress) return [];
     const name = `n${++this.#lastNumber}`;
     this.#processes.joined(cluster.join(name, cluster.proxy, this.#flags));
     this.counts.added++;
@@ -55,8 +55,8 @@ export class MemberChanges {
    * @throws if the outcome stays unknown, or the member keeps running
    */
   async remove(choose: () => Promise<Member>): Promise<string[]> {
-    if (this.#isUnderWay) return [];
-    this.#isUnderWay = true;
+    if (this.#isInProgress) return [];
+    this.#isInProgress = true;
     try {
       if (await this.#voterCount() < VOTERS_MIN) return [];
       const member = await choose();
@@ -67,7 +67,7 @@ export class MemberChanges {
       });
       return held.map((name) => outcome === "OK" ? name : `not ${name}: ${outcome}`);
     } finally {
-      this.#isUnderWay = false;
+      this.#isInProgress = false;
     }
   }
 

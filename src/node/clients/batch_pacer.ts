@@ -7,7 +7,7 @@ const WAIT_MS = 2;
 /** Maximum number of batches sent without waiting after a wait that brought nothing. */
 const SKIPS_MAX = 64;
 /** Time in milliseconds after which a batch in flight no longer delays the next one. */
-export const LONG_WAY_MS = 4;
+export const SLOW_BATCH_MS = 4;
 /** Size in bytes at which a batch is sent without waiting, even if others are in flight. */
 export const FULL_BATCH_BYTES = 256 * 1024;
 
@@ -16,9 +16,9 @@ export interface BatchStatus {
   /** Whether the collected requests fill a batch. */
   readonly isFull: boolean;
   /** Number of batches in flight. */
-  readonly underWayCount: number;
+  readonly batchesInFlight: number;
   /** When the newest batch in flight was sent; meaningless if there is none. */
-  readonly newestSinceMs: number;
+  readonly newestSentMs: number;
 }
 
 /** A client of one or several pacers. */
@@ -42,7 +42,7 @@ interface Answered {
  * were sent at once, the clients would split into groups: while one group's batch is in flight, the
  * next group collects. There would be many small batches instead of one.
  *
- * So only one batch is in flight at a time, unless it takes longer than `LONG_WAY_MS`. The next
+ * So only one batch is in flight at a time, unless it takes longer than `SLOW_BATCH_MS`. The next
  * batch waits up to `WAIT_MS` for the clients that the last one answered. Clients that send at a
  * fixed rate do not ask again that soon. After such a wait in vain, the next batch does not wait.
  * Each further wait in vain doubles the number of batches that do not wait.
@@ -54,7 +54,7 @@ interface Answered {
 export class BatchPacer {
   readonly #clock: Clock;
   readonly #wake: () => void;
-  readonly #underWayMax: number;
+  readonly #batchesMax: number;
   /** The clients answered last. */
   #answered: Answered = { missing: 0 };
   /** Number of them that the next batch waited for at first; 0 when the wait is over. */
@@ -67,9 +67,9 @@ export class BatchPacer {
   #isWaking = false;
 
   /** @param wake called when `isDue` must be asked again */
-  constructor(clock: Clock, underWayMax: number, wake: () => void) {
+  constructor(clock: Clock, batchesMax: number, wake: () => void) {
     this.#clock = clock;
-    this.#underWayMax = underWayMax;
+    this.#batchesMax = batchesMax;
     this.#wake = wake;
   }
 
@@ -101,29 +101,29 @@ export class BatchPacer {
   /**
    * Whether one more request may have made the batch due. If not, the caller need not ask `isDue`.
    */
-  mayBeDue({ isFull, underWayCount }: BatchStatus): boolean {
+  mayBeDue({ isFull, batchesInFlight }: BatchStatus): boolean {
     return !this.#isWaking || isFull ||
-      (underWayCount === 0 && this.#answered.missing === 0);
+      (batchesInFlight === 0 && this.#answered.missing === 0);
   }
 
   /**
    * Whether to send the batch now. If not, ask again after the next answers; `wake` is called if it
    * may be due before that.
    */
-  isDue({ isFull, underWayCount, newestSinceMs }: BatchStatus): boolean {
-    if (isFull) return underWayCount < this.#underWayMax;
-    if (underWayCount === 0 && this.#answered.missing === 0) {
+  isDue({ isFull, batchesInFlight, newestSentMs }: BatchStatus): boolean {
+    if (isFull) return batchesInFlight < this.#batchesMax;
+    if (batchesInFlight === 0 && this.#answered.missing === 0) {
       if (this.#wanted > 0) this.#skips = 0;
       this.#wanted = 0;
       return true;
     }
     const nowMs = this.#clock.monotonicMs();
-    const untilMs = underWayCount === 0 ? this.#untilMs : newestSinceMs + LONG_WAY_MS;
+    const untilMs = batchesInFlight === 0 ? this.#untilMs : newestSentMs + SLOW_BATCH_MS;
     if (nowMs < untilMs) {
       this.#wakeIn(untilMs - nowMs);
       return false;
     }
-    if (underWayCount > 0) return underWayCount < this.#underWayMax;
+    if (batchesInFlight > 0) return batchesInFlight < this.#batchesMax;
     if (this.#answered.missing > this.#wanted / 2) this.#noteVainWait();
     this.#stopWaiting();
     return true;

@@ -24,11 +24,11 @@ class Bench {
   }
 
   isDue(more: Partial<BatchStatus> = {}): boolean {
-    return this.pacer.isDue({ isFull: false, underWayCount: 0, newestSinceMs: 0, ...more });
+    return this.pacer.isDue({ isFull: false, batchesInFlight: 0, newestSentMs: 0, ...more });
   }
 
   mayBeDue(more: Partial<BatchStatus> = {}): boolean {
-    return this.pacer.mayBeDue({ isFull: false, underWayCount: 0, newestSinceMs: 0, ...more });
+    return this.pacer.mayBeDue({ isFull: false, batchesInFlight: 0, newestSentMs: 0, ...more });
   }
 }
 
@@ -149,18 +149,18 @@ Deno.test("unsuccessful waits are avoided for longer and longer, until one succe
 
 Deno.test("nothing overtakes a batch in flight, unless that takes long", () => {
   const bench = new Bench(1);
-  const underWay = { underWayCount: 1, newestSinceMs: bench.clock.monotonicMs() };
-  assertEquals(bench.isDue(underWay), false);
-  assertEquals(bench.mayBeDue(underWay), false);
+  const inFlight = { batchesInFlight: 1, newestSentMs: bench.clock.monotonicMs() };
+  assertEquals(bench.isDue(inFlight), false);
+  assertEquals(bench.mayBeDue(inFlight), false);
   bench.clock.advance(4);
-  assertEquals([bench.wakes, bench.isDue(underWay)], [1, true]);
-  assertEquals(bench.isDue({ ...underWay, underWayCount: 4 }), false, "four at most");
+  assertEquals([bench.wakes, bench.isDue(inFlight)], [1, true]);
+  assertEquals(bench.isDue({ ...inFlight, batchesInFlight: 4 }), false, "four at most");
 });
 
 Deno.test("a full batch does not wait", () => {
   const bench = new Bench(32);
   bench.answer(32);
-  const large = { isFull: true, underWayCount: 1, newestSinceMs: 0 };
+  const large = { isFull: true, batchesInFlight: 1, newestSentMs: 0 };
   assertEquals([bench.isDue(large), bench.mayBeDue(large)], [true, true]);
-  assertEquals(bench.isDue({ ...large, underWayCount: 4 }), false);
+  assertEquals(bench.isDue({ ...large, batchesInFlight: 4 }), false);
 });

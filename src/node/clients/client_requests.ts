@@ -45,7 +45,7 @@ export class HandoverQueue {
   }
 
   /** Whether to keep requests rather than refuse them while no leader is known. */
-  isUnderWay(nowMs: number): boolean {
+  isInProgress(nowMs: number): boolean {
     return nowMs < this.#untilMs;
   }
 
@@ -228,7 +228,7 @@ export class ClientRequests {
 
   /** Whether leadership is moving to another node, so that requests are kept for now. */
   get #isHandingOver(): boolean {
-    return this.#handover.isUnderWay(this.#options.clock.monotonicMs());
+    return this.#handover.isInProgress(this.#options.clock.monotonicMs());
   }
 
   /** The refusal of a request that only the leader can take, for this slot. */
@@ -256,12 +256,12 @@ export class ClientRequests {
 
   /** Number of proposals in flight and of reads waiting for a ReadIndex round, for the report. */
   get queuedCount(): number {
-    return this.#proposals.underWayCount + this.#reads.openCount;
+    return this.#proposals.batchesInFlight + this.#reads.openCount;
   }
 
   /** Whether clients' writes are in flight. */
   get hasProposals(): boolean {
-    return this.#proposals.underWayCount > 0;
+    return this.#proposals.batchesInFlight > 0;
   }
 
   get hasReads(): boolean {
@@ -340,8 +340,8 @@ export class ClientRequests {
     if (this.#reads.isEmpty || applier.isBusy || !budget.isLeft) return;
     const ready = this.#reads.takeReady(applier.last.index);
     if (ready.length > 0) applier.answer(ready);
-    const { openCount, underWayCount } = this.#reads;
-    if (ready.length > 0 && openCount > 0 && underWayCount === 0) schedule();
+    const { openCount, batchesInFlight } = this.#reads;
+    if (ready.length > 0 && openCount > 0 && batchesInFlight === 0) schedule();
   }
 
   checkWaiters(): void {

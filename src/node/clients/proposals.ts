@@ -77,11 +77,11 @@ export class Proposals {
   }
 
   /** Monotonic time of the newest proposal. */
-  get newestSinceMs(): number {
+  get newestSentMs(): number {
     return this.#proposed.at(-1)?.sinceMs ?? -Infinity;
   }
 
-  get underWayCount(): number {
+  get batchesInFlight(): number {
     return this.#proposed.length - this.#head;
   }
 

@@ -50,7 +50,7 @@ Deno.test("large requests are cut into entries of a good size, and keep their or
   }
   assertEquals(cut, [["k0", "k0", "k1", "k1"], ["k2", "k2", "k3", "k3"], ["k4", "k4"]]);
   assertEquals([open.openBytes, open.bytes], [0, bytes]);
-  assertEquals(open.underWayCount, 3);
+  assertEquals(open.batchesInFlight, 3);
 });
 
 Deno.test("a value larger than an entry of a good size has one to itself", () => {
@@ -105,9 +105,9 @@ Deno.test("a proposal is lost when an entry of an older term is committed in its
   propose(185, 17);
   const entryAt = (index: number, term: number) => ({ index, term, data: null, sizeBytes: 1 });
   assertEquals(open.decidedBy(entryAt(184, 15)), null);
-  assertEquals([replies, open.underWayCount], [[LEADER_CHANGED], 1]);
+  assertEquals([replies, open.batchesInFlight], [[LEADER_CHANGED], 1]);
   assertEquals(open.decidedBy(entryAt(185, 19)), null);
-  assertEquals([replies, open.underWayCount], [[LEADER_CHANGED, LEADER_CHANGED], 0]);
+  assertEquals([replies, open.batchesInFlight], [[LEADER_CHANGED, LEADER_CHANGED], 0]);
   assertEquals([open.bytes, client.openWrites], [0, 0]);
 });
 
@@ -120,14 +120,14 @@ Deno.test("thousands of proposals in flight are decided one after the other, and
     open.noteProposed(index, 1, open.sealOpen(index), 0);
   }
   for (let index = 1; index <= count; index++) {
-    assertEquals([open.underWayCount, open.lastIndexIn(1)], [count + 1 - index, count]);
+    assertEquals([open.batchesInFlight, open.lastIndexIn(1)], [count + 1 - index, count]);
     const decided = open.decidedBy({ index, term: 1, data: null, sizeBytes: 1 });
     assertEquals([decided?.index, decided?.sequence], [index, index]);
     assertEquals(decided?.requests.map(({ args }) => args[1]), [`k${index}`]);
     for (const one of decided?.requests ?? []) one.settle(OK);
     assertEquals(client.openWrites, count - index);
   }
-  assertEquals([open.underWayCount, open.lastIndexIn(1), open.bytes], [0, 0, 0]);
+  assertEquals([open.batchesInFlight, open.lastIndexIn(1), open.bytes], [0, 0, 0]);
 });
 
 Deno.test("a snapshot decides thousands of proposals, and later ones stay in flight", () => {
@@ -142,9 +142,9 @@ Deno.test("a snapshot decides thousands of proposals, and later ones stay in fli
     open.noteProposed(index, 1, open.sealOpen(index), 0);
   }
   assertEquals(open.passOver(1_200), 1_200);
-  assertEquals([open.underWayCount, replies.length, client.openWrites], [300, 1_200, 300]);
+  assertEquals([open.batchesInFlight, replies.length, client.openWrites], [300, 1_200, 300]);
   assertEquals(open.passOver(1_200), 0);
   open.giveUp(0, OUTCOME_UNKNOWN);
-  assertEquals([replies.length, client.openWrites, open.underWayCount], [1_500, 0, 300]);
+  assertEquals([replies.length, client.openWrites, open.batchesInFlight], [1_500, 0, 300]);
   assertEquals(open.decidedBy({ index: 1_201, term: 1, data: null, sizeBytes: 1 })?.requests, []);
 });

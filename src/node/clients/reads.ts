@@ -52,14 +52,14 @@ export class ReadQueue {
     return this.#open.length;
   }
 
-  get underWayCount(): number {
+  get batchesInFlight(): number {
     let count = 0;
     for (const batch of this.#batches) if (batch.index === null) count++;
     return count;
   }
 
   /** Monotonic time at which the newest waiting batch asked for its read index. */
-  get newestSinceMs(): number {
+  get newestSentMs(): number {
     return this.#batches.at(-1)?.sinceMs ?? -Infinity;
   }
 
@@ -202,7 +202,7 @@ export class ReadAsker {
   repeat(): void {
     this.#isRefused = false;
     const { reads, clock } = this.#options;
-    if (reads.underWayCount > 0) this.#ask(clock.monotonicMs());
+    if (reads.batchesInFlight > 0) this.#ask(clock.monotonicMs());
   }
 
   noteRefusal(): void {

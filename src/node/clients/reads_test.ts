@@ -27,7 +27,7 @@ const keysOf = (requests: readonly Request[]) => requests.map(({ args }) => args
 Deno.test("a confirmation counts for reads requested before it, and not for later ones", () => {
   const queue = queueOf(3);
   queue.confirm({ readId: 2, index: 7 });
-  assertEquals(queue.underWayCount, 1);
+  assertEquals(queue.batchesInFlight, 1);
   assertEquals(keysOf(queue.takeReady(6)), []);
   assertEquals(keysOf(queue.takeReady(7)), ["a", "b"]);
   queue.confirm({ readId: 3, index: 5 });
@@ -57,7 +57,7 @@ Deno.test("reads that waited too long are returned, requested or not, and the ot
     if (at === 2) queue.wait({ ...batch, requests: queue.takeOpen() });
   }
   assertEquals(keysOf(queue.takeOlderThan(2)), ["a", "b"]);
-  assertEquals([queue.underWayCount, queue.openCount], [1, 1]);
+  assertEquals([queue.batchesInFlight, queue.openCount], [1, 1]);
   assertEquals(keysOf(queue.takeOlderThan(4)), ["c", "d"]);
   assertEquals(queue.isEmpty, true);
 });

@@ -253,12 +253,12 @@ export class LogWriter {
     const old = this.#file;
     const { file, sizeBytes } = this.#next.take();
     this.#begun = file;
-    let underWay = 2;
+    let inFlight = 2;
     const synced = (error: Error | null) => {
       if (this.#isStopped) return;
       if (error !== null) return this.#fail(error);
-      underWay--;
-      if (underWay === 0) this.#try(() => this.#name(segment, begun));
+      inFlight--;
+      if (inFlight === 0) this.#try(() => this.#name(segment, begun));
     };
     const begun = () => {
       old.close();

@@ -112,7 +112,7 @@ interface Sent {
  * on all connections. A sender that took the peer for dead would send the entry again, and keep the
  * peer busy for ever.
  */
-export class EntriesUnderWay {
+export class EntriesInFlight {
   #sent: Sent[] = [];
   #bytes = 0;
 
@@ -404,18 +404,18 @@ export class PeerLinks {
   readonly #bulk: PeerLink;
 
   readonly #clock: Clock;
-  readonly #underWay = new EntriesUnderWay();
+  readonly #entriesInFlight = new EntriesInFlight();
 
   constructor(address: Address, options: PeerLinksOptions) {
     this.#clock = options.clock;
     // A peer that is busy with entries is silent on both connections.
-    const patienceMs = (nowMs: number) => this.#underWay.patienceMs(nowMs);
+    const patienceMs = (nowMs: number) => this.#entriesInFlight.patienceMs(nowMs);
     this.#bulk = new PeerLink(address, {
       ...options,
       hello: () => options.hello("bulk"),
       patienceMs,
       onLost: (peer, isSilent) => {
-        this.#underWay.clear();
+        this.#entriesInFlight.clear();
         options.onLost(peer, isSilent);
       },
     });
@@ -450,13 +450,13 @@ export class PeerLinks {
   send(message: PeerMessage): void {
     if (!isBulk(message) && this.#urgent.isOpen) return this.#urgent.send(message);
     if (!this.#bulk.isOpen) return;
-    this.#underWay.noteSent(message, this.#clock.monotonicMs());
+    this.#entriesInFlight.noteSent(message, this.#clock.monotonicMs());
     this.#bulk.send(message);
   }
 
   /** Counts an acknowledgement from the peer. */
   noteReceived(message: PeerMessage): void {
-    this.#underWay.noteReceived(message);
+    this.#entriesInFlight.noteReceived(message);
   }
 
   /** Sends what was collected in this turn, urgent messages first. */

@@ -88,7 +88,7 @@ Deno.test("a connection that does not open is given up and dialled anew", async 
   await second.start();
   clock.advance(10_000);
   assertGreater(dials, 5);
-  assertEquals(closed.length, dials - 2); // one under way for each connection
+  assertEquals(closed.length, dials - 2); // one in flight for each connection
   isSwallowing = false;
   clock.advance(2_000);
   assertEquals(first.transport.isConnected("n2"), true);

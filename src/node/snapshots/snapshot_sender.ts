@@ -42,7 +42,7 @@ interface SnapshotStream {
   ackedBytes: number;
   sentBytes: number;
   /** Chunks in flight: where each ends, and when it was sent. */
-  readonly underWay: { readonly end: number; readonly sentMs: number }[];
+  readonly chunksInFlight: { readonly end: number; readonly sentMs: number }[];
   /** A read from the disk is in flight. */
   isReading: boolean;
   /** Checks the file while it is sent from the start; `null` when the peer had a part already. */
@@ -103,7 +103,7 @@ export class SnapshotSender {
       stream.isOffered = false;
       stream.ackedBytes = reply.offset;
       stream.sentBytes = reply.offset;
-      stream.underWay.length = 0;
+      stream.chunksInFlight.length = 0;
       stream.scanner = reply.offset === 0 ? new SnapshotScanner(sizeBytes) : null;
     } else {
       this.#noteAcknowledged(stream, reply.offset);
@@ -159,7 +159,7 @@ export class SnapshotSender {
       source,
       ackedBytes: 0,
       sentBytes: 0,
-      underWay: [],
+      chunksInFlight: [],
       isReading: false,
       scanner: null,
       window: 1,
@@ -187,17 +187,17 @@ export class SnapshotSender {
 
   #noteAcknowledged(stream: SnapshotStream, offset: number): void {
     stream.ackedBytes = Math.max(stream.ackedBytes, offset);
-    let chunk = stream.underWay[0];
-    for (; chunk !== undefined && chunk.end <= offset; chunk = stream.underWay[0]) {
-      stream.underWay.shift();
+    let chunk = stream.chunksInFlight[0];
+    for (; chunk !== undefined && chunk.end <= offset; chunk = stream.chunksInFlight[0]) {
+      stream.chunksInFlight.shift();
       const isFast = this.#now - chunk.sentMs <= FAST_MS;
       stream.window = isFast ? Math.min(stream.window + 1, WINDOW_MAX) : 1;
     }
   }
 
   #sendChunks(stream: SnapshotStream): void {
-    const { source, underWay, scanner, sentBytes: offset } = stream;
-    const isFull = stream.isOffered || underWay.length >= stream.window;
+    const { source, chunksInFlight, scanner, sentBytes: offset } = stream;
+    const isFull = stream.isOffered || chunksInFlight.length >= stream.window;
     if (stream.isReading || isFull || offset >= source.snapshot.sizeBytes) return;
     stream.isReading = true;
     // The event loop serves heartbeats and everything else during the read.
@@ -231,7 +231,7 @@ export class SnapshotSender {
     }
     this.#options.send({ type: "snapshotChunk", from, to, term, index, checksum, offset, bytes });
     stream.sentBytes = offset + bytes.length;
-    stream.underWay.push({ end: stream.sentBytes, sentMs: this.#now });
+    stream.chunksInFlight.push({ end: stream.sentBytes, sentMs: this.#now });
     return true;
   }
 

@@ -12,8 +12,8 @@ export const membershipMutants: readonly Mutant[] = [
     name: "second-change-before-the-first",
     bug: "a second change is begun before the first is committed: split brain (thesis §4.1)",
     file: "src/raft/membership.ts",
-    find: `if (!state.isConfigurationCommitted) return "changeUnderWay";`,
-    replace: `if (!state.isConfigurationCommitted && state.term === 0) return "changeUnderWay";`,
+    find: `if (!state.isConfigurationCommitted) return "changeInProgress";`,
+    replace: `if (!state.isConfigurationCommitted && state.term === 0) return "changeInProgress";`,
     killers: [RAFT_MEMBERSHIP, CHAOS],
   },
   {

@@ -247,7 +247,7 @@ export const peerMutants: readonly Mutant[] = [
     name: "lost-entries-keep-a-peer-busy",
     bug: "bytes sent on a lost connection still count as in flight",
     file: "src/node/peers/link.ts",
-    find: "        this.#underWay.clear();\n",
+    find: "        this.#entriesInFlight.clear();\n",
     replace: "",
     killers: [LANES],
   },

@@ -46,7 +46,7 @@ export const seamClientMutants: readonly Mutant[] = [
       "reads that were moved elsewhere count for ever against the bytes in flight on their connection",
     file: "src/proxy/upstream.ts",
     find: `      taken.push({ request, wasWritten: i < writtenCount });
-      this.#bytesUnderWay -= request.bytes;`,
+      this.#bytesInFlight -= request.bytes;`,
     replace: "      taken.push({ request, wasWritten: i < writtenCount });",
     killers: ["src/proxy/node_trouble_test.ts"],
   },

@@ -220,8 +220,8 @@ export const seamConsensusMutants: readonly Mutant[] = [
     name: "seam-segment-begins-before-the-old-one-is-synced",
     bug: "a new segment gets its name when the first of two syncs has ended",
     file: "src/node/log/log_writer.ts",
-    find: "    let underWay = 2;",
-    replace: "    let underWay = 1;",
+    find: "    let inFlight = 2;",
+    replace: "    let inFlight = 1;",
     killers: ["src/node/log/disk_log_crash_test.ts"],
   },
   {
@@ -263,7 +263,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
     bug:
       "chunks of a snapshot are lost and it is offered again: the lost ones count as in flight, and nothing more is sent",
     file: "src/node/snapshots/snapshot_sender.ts",
-    find: `      stream.underWay.length = 0;
+    find: `      stream.chunksInFlight.length = 0;
 `,
     replace: "",
     killers: ["src/node/snapshots/node_snapshots_test.ts"],

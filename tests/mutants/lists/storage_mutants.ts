@@ -137,7 +137,7 @@ export const storageMutants: readonly Mutant[] = [
     bug: "a Ready with nothing to write costs a sync while a write is in flight",
     file: "src/node/ready_runner.ts",
     find: "else last.push(ready);\n      return;",
-    replace: "else {\n        this.#underWay.push([ready]);\n" +
+    replace: "else {\n        this.#inFlight.push([ready]);\n" +
       "        log.append(null, [], () => this.#completeWrite());\n      }\n      return;",
     killers: [READY],
   },

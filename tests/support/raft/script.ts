@@ -22,7 +22,7 @@ import { NO_CONFIGURATION, type TestMessage, TestNode, type TestOptions } from "
  * - `repeat A->B`: what is on the way there will arrive twice; `reverse A->B`: in reverse order
  * - `hold N`: its writes do not become durable; `persist N [count]`; `release N`
  * - `crash N`, `restart N`
- * - `status [N]`, `configuration [N]`, `entries N`, `underway`: print it
+ * - `status [N]`, `configuration [N]`, `entries N`, `inflight`: print it
  */
 export class Script {
   #nodes = new Map<NodeId, TestNode>();
@@ -73,7 +73,7 @@ export class Script {
         return this.#show(first, (node) => [describeStatus(node)]);
       case "entries":
         return this.#show(first, (node) => node.log.durableEntries.map(describeEntry));
-      case "underway":
+      case "inflight":
         return void this.#output.push(...this.#network.map(describeMessage));
       default:
         return this.#executeFault(command, first, args);
