@@ -44,7 +44,7 @@ export interface WaitingTotals {
 export class ClientQueue implements RequestOwner, Listed<ClientQueue> {
   readonly #totals: WaitingTotals;
   readonly #proceed: (client: ClientQueue) => void;
-  /** Requests not sent yet, and those to be sent again once `settleRepeating` has put them here. */
+  /** Requests not sent yet, and those to be sent again once `requeueRetries` has put them here. */
   readonly #waiting = new LinkedList<ProxyRequest>();
   /** Requests in flight, in the order in which the node answers. */
   readonly #inFlight = new LinkedList<ProxyRequest>();
@@ -126,7 +126,7 @@ export class ClientQueue implements RequestOwner, Listed<ClientQueue> {
   takeAnswer(request: ProxyRequest, text: string): void {
     this.#takeInFlight(request);
     if (refusalOf(text) !== null) this.#retry(request, text);
-    else if (request.isRepeatable && doubtOf(text) !== null) this.#doubted(request, text);
+    else if (request.isStamped && doubtOf(text) !== null) this.#doubted(request, text);
     else if (this.#retries.size === 0) request.settle(text);
     else if (request.isWrite) this.#settleAndMark(request, text);
     else this.#retry(request, null);
@@ -138,7 +138,7 @@ export class ClientQueue implements RequestOwner, Listed<ClientQueue> {
     this.#takeInFlight(request);
     if (!request.isWrite && request.isSuspect) request.settle(READ_LOST);
     else if (!request.isWrite || isExecuted === "no") this.#retry(request, null);
-    else if (request.isRepeatable && !request.isSuspect) this.#retryUncertain(request);
+    else if (request.isStamped && !request.isSuspect) this.#retryUncertain(request);
     else this.#settleInPlace(request, WRITE_LOST);
   }
 
@@ -151,7 +151,7 @@ export class ClientQueue implements RequestOwner, Listed<ClientQueue> {
    *
    * @param holdMsMax time in ms after its first sending at which a request is given up instead
    */
-  settleRepeating(nowMs: number, holdMsMax: number): void {
+  requeueRetries(nowMs: number, holdMsMax: number): void {
     assert(this.isIdle, "requests are sent again while others are in flight");
     if (this.#retries.size === 0) return;
     const retries = this.#retries.drain();
@@ -234,7 +234,7 @@ class ReadsInFlight {
   readonly #keys = new Map<string, number>();
   #count = 0;
   /** Number of reads in flight that read keys they do not name, or too many to list. */
-  #wideCount = 0;
+  #unknownKeysCount = 0;
 
   add(read: ProxyRequest): void {
     this.#change(read, 1);
@@ -247,14 +247,14 @@ class ReadsInFlight {
   /** Whether the write may change a key that a read in flight reads. */
   conflictWith(write: ProxyRequest): boolean {
     if (this.#count === 0) return false;
-    if (this.#wideCount > 0 || write.isWide) return true;
+    if (this.#unknownKeysCount > 0 || write.hasUnknownKeys) return true;
     return write.keys.some((key) => this.#keys.has(key));
   }
 
   #change(read: ProxyRequest, sign: 1 | -1): void {
     this.#count += sign;
-    if (read.isWide) {
-      this.#wideCount += sign;
+    if (read.hasUnknownKeys) {
+      this.#unknownKeysCount += sign;
       return;
     }
     for (const key of read.keys) {

@@ -150,8 +150,8 @@ export class NodeLinks implements UpstreamEvents {
   onAnswer(upstream: Upstream, request: ProxyRequest, text: string): void {
     const refusal = refusalOf(text);
     if (refusal !== null) this.#noteRefusal(upstream, request, refusal);
-    else if (!upstream.isProven && upstream.fenceTerm !== null) {
-      upstream.isProven = true;
+    else if (!upstream.isHealthy && upstream.fenceTerm !== null) {
+      upstream.isHealthy = true;
       this.#writerBackoff.noteSuccess();
     }
     this.#options.events.onLinkAnswer(upstream, request, text);
@@ -167,10 +167,10 @@ export class NodeLinks implements UpstreamEvents {
       this.#pause(nowMs);
       return this.distrust(upstream, nowMs);
     }
-    upstream.isSpent = true;
+    upstream.isDraining = true;
     upstream.isAccepting = false;
     // A leader that could not confirm a read in time may still lead, and execute what follows it.
-    if (refusal === "moved" || request.isWrite) upstream.isOver = true;
+    if (refusal === "moved" || request.isWrite) upstream.executesNothingMore = true;
   }
 
   onProbeAnswer(upstream: Upstream, text: string): void {
@@ -184,7 +184,7 @@ export class NodeLinks implements UpstreamEvents {
     if (isResponsive && !this.#wasResponsive) this.#renew(nowMs);
     if (isReadable !== this.#wasReadable) {
       for (const upstream of this.readers.values()) {
-        upstream.isProven = upstream.isConfirmed = false;
+        upstream.isHealthy = upstream.hasPassedProbe = false;
         if (isReadable) this.#probe(upstream, nowMs);
       }
     }
@@ -198,20 +198,20 @@ export class NodeLinks implements UpstreamEvents {
    * @returns whether clients' reads may go over the connection from now on
    */
   #noteProbe(upstream: Upstream, isRefused: boolean, nowMs: number): boolean {
-    const { isProven, isConfirmed } = upstream;
-    upstream.isConfirmed = !isRefused;
+    const { isHealthy, hasPassedProbe } = upstream;
+    upstream.hasPassedProbe = !isRefused;
     if (isRefused || !this.node.isReadable) {
-      upstream.isProven = false;
+      upstream.isHealthy = false;
       upstream.probeNotBeforeMs = nowMs + PROBE_PAUSE_MS;
       return false;
     }
-    if (!isConfirmed) {
+    if (!hasPassedProbe) {
       this.#probe(upstream, nowMs);
       return false;
     }
     this.#measured(Math.max(LATENCY_MS_MIN, nowMs - upstream.probedMs), nowMs);
-    upstream.isProven = true;
-    return !isProven;
+    upstream.isHealthy = true;
+    return !isHealthy;
   }
 
   onClose(upstream: Upstream, reason: string): void {
@@ -278,13 +278,13 @@ export class NodeLinks implements UpstreamEvents {
     if (!this.node.isReadable) return;
     const isOld = areReadsAsked && nowMs - this.#measuredMs > LATENCY_AGE_MS_MAX;
     for (const upstream of this.readers.values()) {
-      if (!upstream.isProven || isOld) this.#probe(upstream, nowMs);
+      if (!upstream.isHealthy || isOld) this.#probe(upstream, nowMs);
     }
   }
 
   /** Reads have waited here for too long: they go to other nodes until this one answers probes. */
   distrust(upstream: Upstream, nowMs: number): void {
-    upstream.isProven = upstream.isConfirmed = false;
+    upstream.isHealthy = upstream.hasPassedProbe = false;
     this.#probe(upstream, nowMs);
   }
 
@@ -302,7 +302,7 @@ export class NodeLinks implements UpstreamEvents {
     for (const upstream of this.upstreams) {
       if (!upstream.isReady || upstream.requestsInFlight === 0) continue;
       upstream.replacedMs ??= nowMs;
-      upstream.isSpent = true;
+      upstream.isDraining = true;
       const upstreams = this.#among(upstream);
       if (upstreams.get(upstream.protocol) !== upstream) continue;
       upstreams.delete(upstream.protocol);

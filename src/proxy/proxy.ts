@@ -95,7 +95,7 @@ export class ProxyCore {
     this.#tickedMs = nowMs;
     // If this process was stopped, it has not yet read what the nodes sent meanwhile.
     const awakeMs = Math.min(elapsedMs, 2 * TICK_MS);
-    const silent = this.topology.pass(awakeMs);
+    const silent = this.topology.advance(awakeMs);
     for (const node of silent) this.#options.logger.warn(`node ${node.label} does not answer`);
     if (silent.length > 0) {
       this.#cluster.refresh();

@@ -102,7 +102,7 @@ export class ProxyFrontend extends Dispatcher<RequestText>
   }
 
   protected override served(connection: Connection): void {
-    this.#options.router.expect(connection.protocol);
+    this.#options.router.openConnectionsFor(connection.protocol);
   }
 
   get isFull(): boolean {

@@ -17,7 +17,7 @@ const SEARCHED_ARGUMENTS_MAX = 512;
 /** Maximum bytes of a light request. A longer one may keep a node busy by itself. */
 const LIGHT_BYTES_MAX = 1024 * 1024;
 /** Maximum number of silent nodes that may be working on a read while another node is asked. */
-const MOVES_MAX = 2;
+const SILENT_NODES_MAX = 2;
 /** Number of nodes lost while working on a request, at which it is suspected to be the cause. */
 const LOSSES_MAX = 2;
 
@@ -72,7 +72,7 @@ export class ProxyRequest implements Listed<ProxyRequest> {
   isUncertain = false;
   isSettled = false;
   /** Number of silent nodes that may still be working on it. */
-  moves = 0;
+  silentNodeCount = 0;
   /** Number of connections that their nodes ended while it was in flight on them. */
   losses = 0;
   /** The pieces after the text of the answer that is being delivered. */
@@ -131,7 +131,7 @@ export class ProxyRequest implements Listed<ProxyRequest> {
   /**
    * Whether it is executed once however often it is sent: the proxy or the client has stamped it.
    */
-  get isRepeatable(): boolean {
+  get isStamped(): boolean {
     return this.#session !== null || this.command.name === "once";
   }
 
@@ -144,7 +144,7 @@ export class ProxyRequest implements Listed<ProxyRequest> {
   stamp(sessions: WriteSessions, session: LeasedSession, nowMs: number): void {
     this.#sessions = sessions;
     this.#session = session;
-    this.#serial = session.give(nowMs);
+    this.#serial = session.nextSerial(nowMs);
     this.#head = session.stampText(this.#serial, this.#request.count);
   }
 
@@ -162,7 +162,7 @@ export class ProxyRequest implements Listed<ProxyRequest> {
   }
 
   /** Whether its keys are not known, or too many to list. */
-  get isWide(): boolean {
+  get hasUnknownKeys(): boolean {
     return this.#request.count > SEARCHED_ARGUMENTS_MAX || this.keys.length === 0;
   }
 
@@ -175,12 +175,12 @@ export class ProxyRequest implements Listed<ProxyRequest> {
   get isHeavy(): boolean {
     if (this.kind === "wait") return false;
     if (this.bytes > LIGHT_BYTES_MAX) return true;
-    return !this.isWrite && (this.isWide || this.keys.length > LIGHT_KEYS_MAX);
+    return !this.isWrite && (this.hasUnknownKeys || this.keys.length > LIGHT_KEYS_MAX);
   }
 
   /** Whether another node may be asked while a silent one may still work on it. */
   get mayMove(): boolean {
-    return this.kind === "wait" || this.moves + this.losses < MOVES_MAX;
+    return this.kind === "wait" || this.silentNodeCount + this.losses < SILENT_NODES_MAX;
   }
 
   /** Whether so many nodes were lost while working on it that no other node may get it. */

@@ -74,8 +74,8 @@ export class Router implements UpstreamPoolEvents, SessionLink {
   }
 
   /** Opens connections for this version of RESP in advance, since a client uses it. */
-  expect(protocol: Protocol): void {
-    this.pool.expect(protocol);
+  openConnectionsFor(protocol: Protocol): void {
+    this.pool.openConnectionsFor(protocol);
   }
 
   /**
@@ -91,7 +91,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
     nowMs: number,
   ): void {
     const request = new ProxyRequest(client, command, text, sink, nowMs);
-    this.expect(request.protocol);
+    this.openConnectionsFor(request.protocol);
     const refusal = this.hold.refusal(request.bytes);
     if (refusal !== null && !this.#couldSend(client, request, nowMs)) {
       this.hold.countRefusal();
@@ -148,7 +148,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
   }
 
   onLinkAnswer(upstream: Upstream, request: ProxyRequest, text: string): void {
-    if (request.isRepeatable && doubtOf(text) !== null) this.#noteDoubt(upstream, request, text);
+    if (request.isStamped && doubtOf(text) !== null) this.#noteDoubt(upstream, request, text);
     request.client.takeAnswer(request, text);
     if (upstream.isDedicated) upstream.destroy("its request is answered");
   }
@@ -181,7 +181,10 @@ export class Router implements UpstreamPoolEvents, SessionLink {
     for (const { request, wasWritten } of upstream.takeLost()) {
       const wasDropped = upstream.isBroken || (isSuperseded && request.isHeavy);
       if (wasWritten && wasDropped) request.losses++;
-      request.client.takeLoss(request, wasWritten && !upstream.isOver ? "maybe" : "no");
+      request.client.takeLoss(
+        request,
+        wasWritten && !upstream.executesNothingMore ? "maybe" : "no",
+      );
       clients.add(request.client);
     }
     for (const client of clients) client.proceed();
@@ -284,7 +287,8 @@ export class Router implements UpstreamPoolEvents, SessionLink {
 
   /** Whether the request needs no stamp, gets one now, or has to go without. */
   #isStampable(request: ProxyRequest, nowMs: number): boolean {
-    return !request.wantsStamp || this.#sessions.isWithout || this.#sessions.take(nowMs) !== null;
+    return !request.wantsStamp || this.#sessions.isUnavailable ||
+      this.#sessions.take(nowMs) !== null;
   }
 
   #stamp(request: ProxyRequest, nowMs: number): void {
@@ -303,7 +307,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
   /** Sends the remaining requests of a client that has none in flight any more. */
   readonly #proceed = (client: ClientQueue): void => {
     const nowMs = this.#nowMs();
-    client.settleRepeating(nowMs, this.#options.limits.holdMsMax);
+    client.requeueRetries(nowMs, this.#options.limits.holdMsMax);
     this.#sendWaiting(client, nowMs);
   };
 
@@ -318,7 +322,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
       this.#sessions.forget(session, this.#nowMs());
     }
     if (doubtOf(text) !== "unknown") return;
-    upstream.isSpent = true;
+    upstream.isDraining = true;
     upstream.isAccepting = false;
   }
 }

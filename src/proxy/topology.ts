@@ -187,7 +187,7 @@ export class Topology {
   }
 
   /** Lets time pass. @returns the nodes whose silence has just exceeded the bound */
-  pass(elapsedMs: number): NodeView[] {
+  advance(elapsedMs: number): NodeView[] {
     const silenced: NodeView[] = [];
     for (const node of this.#nodes.values()) {
       node.silentMs += elapsedMs;

@@ -60,11 +60,11 @@ Deno.test("a term that only silent nodes remember counts for nothing: the cluste
 
 Deno.test("silence and a broken connection invalidate a node's report, a new report restores it", () => {
   const topology = three();
-  assertEquals(topology.pass(200), []);
+  assertEquals(topology.advance(200), []);
   topology.noteReport("b", state("b", { leaderId: "a" }));
-  assertEquals(topology.pass(1).map(({ address }) => address), ["a", "c"]);
+  assertEquals(topology.advance(1).map(({ address }) => address), ["a", "c"]);
   assertEquals(leaderOf(topology), null);
-  assertEquals(topology.pass(100), []);
+  assertEquals(topology.advance(100), []);
   assertEquals(topology.noteReport("a", state("a", { role: "leader", leaderId: "a" })), true);
   assertEquals(leaderOf(topology), "a");
   assertEquals([topology.noteDisconnect("a"), topology.noteDisconnect("a")], [true, false]);

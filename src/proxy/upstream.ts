@@ -165,12 +165,12 @@ export class Upstream implements BatchSender {
    * Whether it gets no new requests any more, since the node refused one on this fenced connection,
    * or does not know the outcome of one, or since another connection has replaced it.
    */
-  isSpent = false;
+  isDraining = false;
   /**
    * Whether the node refused a request on this fenced connection, with the promise that nothing
    * after it was executed.
    */
-  isOver = false;
+  executesNothingMore = false;
   /** Whether the node closed it, broke the protocol, or did not answer in time. */
   isBroken = false;
   /** Whether the proxy closed it because the node broke the protocol or did not answer in time. */
@@ -179,9 +179,9 @@ export class Upstream implements BatchSender {
    * For reads: whether the node has answered two probes since it became readable, so that clients'
    * reads may follow. Fenced: whether it has executed a request.
    */
-  isProven = false;
+  isHealthy = false;
   /** Whether the first probe was answered. */
-  isConfirmed = false;
+  hasPassedProbe = false;
   /** When the last probe was sent. */
   probedMs = -Infinity;
   probeNotBeforeMs = -Infinity;
@@ -288,7 +288,7 @@ export class Upstream implements BatchSender {
   }
 
   /** Whether a batch is being collected that still has room. */
-  get isGathering(): boolean {
+  get isCollecting(): boolean {
     return this.#outputCount > 0 && !this.#batching.isFull(this) && !this.isFullFor(0);
   }
 

@@ -36,7 +36,7 @@ export function chooseReader(
     if (links === leader) continue;
     const upstream = readerOf(links, protocol, nowMs);
     if (upstream === null) continue;
-    if (upstream.isGathering) return upstream;
+    if (upstream.isCollecting) return upstream;
     const lag = Math.max(0, commitIndex - (links.node.state?.appliedIndex ?? 0));
     const work = 1 + links.requestsInFlight + lag / LAG_PER_REQUEST;
     const score = scoreOf(upstream, work * links.latencyMs);
@@ -48,7 +48,7 @@ export function chooseReader(
   if (leader === null) return best;
   const atLeader = readerOf(leader, protocol, nowMs);
   if (atLeader === null || best === null) return atLeader ?? best;
-  if (atLeader.isGathering) return atLeader;
+  if (atLeader.isCollecting) return atLeader;
   // The leader gets few reads, so its measured latency may be too low.
   const latencyMs = Math.max(leader.latencyMs, latencyMsMin);
   const score = scoreOf(atLeader, (1 + leader.requestsInFlight) * latencyMs * LEADER_FACTOR);
@@ -58,7 +58,7 @@ export function chooseReader(
 function readerOf(links: NodeLinks, protocol: Protocol, nowMs: number): Upstream | null {
   const upstream = links.readers.get(protocol);
   if (upstream === undefined || !upstream.isReady || !upstream.isAccepting) return null;
-  if (!upstream.isProven) return null;
+  if (!upstream.isHealthy) return null;
   return nowMs < links.pausedUntilMs ? null : upstream;
 }
 
@@ -131,7 +131,7 @@ export class UpstreamPool {
   }
 
   /** Opens connections for this version of RESP in advance, since a client uses it. */
-  expect(protocol: Protocol): void {
+  openConnectionsFor(protocol: Protocol): void {
     if (this.#protocols.has(protocol)) return;
     this.#protocols.add(protocol);
     this.#open();
@@ -241,8 +241,8 @@ export class UpstreamPool {
     return this.#options.topology.node(node.address) === node;
   }
 
-  #mayAccept({ node, fenceTerm, isDedicated, isSpent }: Upstream): boolean {
-    if (!this.#isMember(node) || isSpent) return false;
+  #mayAccept({ node, fenceTerm, isDedicated, isDraining }: Upstream): boolean {
+    if (!this.#isMember(node) || isDraining) return false;
     if (fenceTerm === null && !isDedicated) return node.isReadable;
     const isLeader = this.#options.topology.leader === node;
     return isLeader && (isDedicated || node.state?.term === fenceTerm);
@@ -254,13 +254,13 @@ export class UpstreamPool {
    * since only then is it certain that waiting does not help.
    */
   #retire(upstream: Upstream): void {
-    const { node, fenceTerm, isSpent } = upstream;
+    const { node, fenceTerm, isDraining } = upstream;
     if (!node.isReadable) this.#takeReadsBack(upstream);
     if (!node.isResponsive && this.isSuperseded(upstream)) {
       return upstream.destroy("another leader was elected");
     }
     // Connections for reads are kept during an election: the node will serve again.
-    const isKept = fenceTerm === null && !isSpent && node.isResponsive && this.#isMember(node);
+    const isKept = fenceTerm === null && !isDraining && node.isResponsive && this.#isMember(node);
     const isEmpty = upstream.oldestSentMs === Infinity;
     if (isEmpty && !isKept) upstream.destroy("nothing is in flight any more");
     else this.#options.events.onRetired(upstream);
@@ -287,7 +287,7 @@ export class UpstreamPool {
     for (const { request, wasWritten } of taken) {
       if (!wasWritten) continue;
       if (!node.isReachable) request.losses++;
-      else if (mayBeAtWork) request.moves++;
+      else if (mayBeAtWork) request.silentNodeCount++;
     }
     events.onTakenBack(taken.map(({ request }) => request));
   }
@@ -297,8 +297,8 @@ export class UpstreamPool {
    * waiting for an answer.
    */
   #takeStuckReadsBack(upstream: Upstream, nowMs: number): void {
-    const { fenceTerm, isDedicated, isProven, oldestSentMs } = upstream;
-    if (fenceTerm !== null || isDedicated || !isProven) return;
+    const { fenceTerm, isDedicated, isHealthy, oldestSentMs } = upstream;
+    if (fenceTerm !== null || isDedicated || !isHealthy) return;
     if (nowMs - Math.max(oldestSentMs, upstream.heardMs) <= STUCK_MS) return;
     this.#links.get(upstream.node)?.distrust(upstream, nowMs);
     this.#takeReadsBack(upstream);
@@ -342,7 +342,7 @@ export class UpstreamPool {
 
 /** Whether it must not be sent again, since it may be executed each time. */
 function isOnlyOnce(request: ProxyRequest): boolean {
-  return request.isWrite && !request.isRepeatable;
+  return request.isWrite && !request.isStamped;
 }
 
 function readBatching(clock: Clock): Batching {

@@ -48,7 +48,7 @@ export class LeasedSession {
   }
 
   /** Gives out the next serial. `span` must be below the state machine's `SERIAL_WINDOW`. */
-  give(nowMs: number): number {
+  nextSerial(nowMs: number): number {
     this.usedMs = nowMs;
     this.#highest++;
     return this.#highest;
@@ -128,15 +128,15 @@ export class WriteSessions {
   #isOpening = false;
   #retryAtMs = -Infinity;
   /** Whether the nodes refuse to open a session, for a reason that is not temporary. */
-  #isWithout = false;
+  #isRefused = false;
 
   constructor(options: WriteSessionsOptions) {
     this.#options = options;
   }
 
   /** Whether no session is available, so that writes have to be sent without one. */
-  get isWithout(): boolean {
-    return this.#isWithout && this.#current === null;
+  get isUnavailable(): boolean {
+    return this.#isRefused && this.#current === null;
   }
 
   /** The session for one more serial; `null` while there is none. */
@@ -184,8 +184,8 @@ export class WriteSessions {
     this.#isOpening = false;
     const id = /^\$\d+\r\n(.+)\r\n$/.exec(text)?.[1];
     if (id === undefined) return this.#failed(text, askedMs);
-    if (this.#isWithout) this.#options.logger.info("writes have a session again");
-    this.#isWithout = false;
+    if (this.#isRefused) this.#options.logger.info("writes have a session again");
+    this.#isRefused = false;
     this.#next = new LeasedSession(id, askedMs);
     this.#rotate(askedMs);
     this.#options.opened();
@@ -195,11 +195,11 @@ export class WriteSessions {
     const isTemporary = /^-(MOVED|CLUSTERDOWN|TRYAGAIN|UNKNOWN) /.test(text);
     this.#retryAtMs = askedMs + (isTemporary ? RETRY_MS : WITHOUT_MS);
     if (isTemporary) return;
-    if (!this.#isWithout) {
+    if (!this.#isRefused) {
       const reason = text.slice(1).trimEnd();
       this.#options.logger.warn(`writes go without a session, some may end in UNKNOWN: ${reason}`);
     }
-    this.#isWithout = true;
+    this.#isRefused = true;
     this.#options.opened();
   }
 

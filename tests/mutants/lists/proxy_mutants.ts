@@ -41,7 +41,7 @@ export const proxyMutants: readonly Mutant[] = [
     bug: "the proxy's own requests are not counted as answered, so every later batch waits",
     file: "src/proxy/upstream.ts",
     find: "        answers++;",
-    replace: "        if (this.#beforeProbe < 0 && this.isProven) answers++;",
+    replace: "        if (this.#beforeProbe < 0 && this.isHealthy) answers++;",
     killers: [ROUTER],
   },
   {
@@ -56,7 +56,7 @@ export const proxyMutants: readonly Mutant[] = [
     name: "ambiguous-write-resent",
     bug: "a write without a stamp is resent after an ambiguous failure",
     file: "src/proxy/router.ts",
-    find: `wasWritten && !upstream.isOver ? "maybe" : "no"`,
+    find: `wasWritten && !upstream.executesNothingMore ? "maybe" : "no"`,
     replace: `wasWritten && upstream.isDedicated ? "maybe" : "no"`,
     killers: [ROUTER, STOPPED, ONCE],
     simulation: true,
@@ -76,8 +76,8 @@ export const proxyMutants: readonly Mutant[] = [
       "a non-idempotent write is resent after an ambiguous failure: a read before it could not " +
       "be confirmed in time, though the leader led on and executed the write",
     file: "src/proxy/node_links.ts",
-    find: `if (refusal === "moved" || request.isWrite) upstream.isOver = true;`,
-    replace: `if (refusal === "moved" || request.bytes > 0) upstream.isOver = true;`,
+    find: `if (refusal === "moved" || request.isWrite) upstream.executesNothingMore = true;`,
+    replace: `if (refusal === "moved" || request.bytes > 0) upstream.executesNothingMore = true;`,
     killers: [ROUTER, STOPPED],
   },
   {
@@ -344,7 +344,7 @@ export const proxyMutants: readonly Mutant[] = [
     name: "reads-at-a-node-behind",
     bug: "a node that comes back attracts all reads before it can answer any",
     file: "src/proxy/upstream_pool.ts",
-    find: "if (!upstream.isProven) return null;",
+    find: "if (!upstream.isHealthy) return null;",
     replace: "if (upstream.isClosed) return null;",
     killers: [TROUBLE],
   },
@@ -461,8 +461,8 @@ export const proxyMutants: readonly Mutant[] = [
     bug:
       "a spurious no-leader answer in a healthy cluster: the proxy's own suspension counts as silence",
     file: "src/proxy/proxy.ts",
-    find: "const silent = this.topology.pass(awakeMs);",
-    replace: "const silent = this.topology.pass(Math.max(awakeMs, elapsedMs));",
+    find: "const silent = this.topology.advance(awakeMs);",
+    replace: "const silent = this.topology.advance(Math.max(awakeMs, elapsedMs));",
     killers: [WATCHERS, ROUTER, STOPPED],
   },
   {
@@ -477,8 +477,9 @@ export const proxyMutants: readonly Mutant[] = [
     name: "wide-write-overtakes-a-read",
     bug: "a write of very many keys is executed before an earlier read of its client",
     file: "src/proxy/client_queue.ts",
-    find: "if (this.#wideCount > 0 || write.isWide) return true;",
-    replace: "if (this.#wideCount > 0) return true;\n    if (write.isWide) return false;",
+    find: "if (this.#unknownKeysCount > 0 || write.hasUnknownKeys) return true;",
+    replace:
+      "if (this.#unknownKeysCount > 0) return true;\n    if (write.hasUnknownKeys) return false;",
     killers: ["src/proxy/proxy_request_test.ts"],
   },
 ];

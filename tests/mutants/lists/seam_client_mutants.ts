@@ -36,7 +36,7 @@ export const seamClientMutants: readonly Mutant[] = [
     bug:
       "the leader has reported that it leads no more, and the connection ends: writes after that report, which nobody has executed, are answered as perhaps executed",
     file: "src/proxy/router.ts",
-    find: `wasWritten && !upstream.isOver ? "maybe" : "no"`,
+    find: `wasWritten && !upstream.executesNothingMore ? "maybe" : "no"`,
     replace: `wasWritten ? "maybe" : "no"`,
     killers: ["src/proxy/router_test.ts"],
   },
@@ -55,9 +55,9 @@ export const seamClientMutants: readonly Mutant[] = [
     bug:
       "a node that was not readable needs one answer to the proxy's own read, which may have taken a catch-up, and that counts as its latency",
     file: "src/proxy/node_links.ts",
-    find: `upstream.isProven = upstream.isConfirmed = false;
+    find: `upstream.isHealthy = upstream.hasPassedProbe = false;
         if (isReadable)`,
-    replace: `upstream.isProven = false;
+    replace: `upstream.isHealthy = false;
         if (isReadable)`,
     killers: ["src/proxy/node_trouble_test.ts"],
   },
@@ -67,7 +67,7 @@ export const seamClientMutants: readonly Mutant[] = [
       "a node answers after a silence: clients with requests on the old connection, which may hang, still send theirs there",
     file: "src/proxy/node_links.ts",
     find: `upstream.replacedMs ??= nowMs;
-      upstream.isSpent = true;`,
+      upstream.isDraining = true;`,
     replace: "upstream.replacedMs ??= nowMs;",
     killers: ["src/proxy/node_trouble_test.ts"],
   },
@@ -159,8 +159,8 @@ export const seamClientMutants: readonly Mutant[] = [
     bug:
       "a write is sent while a read of all keys of its client is in flight, which is retried later and sees the write",
     file: "src/proxy/client_queue.ts",
-    find: "if (this.#wideCount > 0 || write.isWide)",
-    replace: "if (this.#wideCount > 1 || write.isWide)",
+    find: "if (this.#unknownKeysCount > 0 || write.hasUnknownKeys)",
+    replace: "if (this.#unknownKeysCount > 1 || write.hasUnknownKeys)",
     killers: ["src/proxy/router_test.ts"],
   },
   {
@@ -185,8 +185,8 @@ export const seamClientMutants: readonly Mutant[] = [
     bug:
       "the leader could not confirm a read in time, and then the connection ends: writes after the read count as not executed, though they may be",
     file: "src/proxy/node_links.ts",
-    find: `if (refusal === "moved" || request.isWrite) upstream.isOver = true;`,
-    replace: `if (refusal !== "again" || request.isWrite) upstream.isOver = true;`,
+    find: `if (refusal === "moved" || request.isWrite) upstream.executesNothingMore = true;`,
+    replace: `if (refusal !== "again" || request.isWrite) upstream.executesNothingMore = true;`,
     killers: ["src/proxy/router_test.ts"],
   },
   {

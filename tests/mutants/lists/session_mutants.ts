@@ -120,7 +120,7 @@ export const sessionMutants: readonly Mutant[] = [
     name: "unknown-repeated-without-a-stamp",
     bug: "a write without a stamp whose outcome is unknown is resent",
     file: "src/proxy/client_queue.ts",
-    find: "else if (request.isRepeatable && doubtOf(text) !== null) this",
+    find: "else if (request.isStamped && doubtOf(text) !== null) this",
     replace: "else if (doubtOf(text) !== null) this",
     killers: [ONCE],
   },
