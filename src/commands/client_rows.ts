@@ -129,7 +129,7 @@ function kill(server: LocalServer, self: Client, args: readonly string[]): Reply
   const clients = [...server.clients.values()];
   if (args.length === 3) {
     const victims = clients.filter(({ remote }) => remote === args[2]);
-    victims.forEach((victim) => cutOff(victim, self));
+    victims.forEach((victim) => disconnect(victim, self));
     if (victims.length === 0) throw new CommandError("ERR No such client");
     return OK;
   }
@@ -149,7 +149,7 @@ function kill(server: LocalServer, self: Client, args: readonly string[]): Reply
   if (isSelfSkipped) filters.set("SKIPME", (client) => client !== self);
   const all = [...filters.values()];
   const victims = clients.filter((client) => all.every((filter) => filter(client)));
-  victims.forEach((victim) => cutOff(victim, self));
+  victims.forEach((victim) => disconnect(victim, self));
   return victims.length;
 }
 
@@ -189,7 +189,7 @@ function ofType(type: string): Filter {
   throw errorQuoting(`ERR Unknown client type '${quoted(type, QUOTED_MAX)}'`);
 }
 
-function cutOff(victim: Client, self: Client): void {
+function disconnect(victim: Client, self: Client): void {
   if (victim === self) victim.closeAfterReplies();
   else victim.destroy();
 }

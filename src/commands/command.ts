@@ -154,12 +154,12 @@ export class Slices {
    * Whether other requests may be executed between its steps, since it answers from a view of the
    * state. Otherwise nothing else may use the state until it is finished.
    */
-  readonly isBeside: boolean;
+  readonly isConcurrent: boolean;
   readonly #steps: Generator<void, Reply>;
 
-  constructor(steps: Generator<void, Reply>, isBeside = false) {
+  constructor(steps: Generator<void, Reply>, isConcurrent = false) {
     this.#steps = steps;
-    this.isBeside = isBeside;
+    this.isConcurrent = isConcurrent;
   }
 
   /** Executes one step. Returns the reply or error after the last one, otherwise `undefined`. */

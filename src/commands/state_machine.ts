@@ -261,8 +261,8 @@ export class StateMachine {
   }
 
   /**
-   * As `execute`, but only begins a request that may take long. Unless it `isBeside`, nothing else
-   * may be executed until its last step, time must not advance, and no snapshot may begin.
+   * As `execute`, but only begins a request that may take long. Unless it `isConcurrent`, nothing
+   * else may be executed until its last step, time must not advance, and no snapshot may begin.
    */
   begin(
     command: Command,

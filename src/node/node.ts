@@ -334,7 +334,7 @@ export class Node implements PeerHandler {
       }
       this.#seal();
     }
-    this.#applier.goOn();
+    this.#applier.continueWork();
     if (this.#isLeader || this.#requests.hasReads || !this.#runner.isBusy) this.#runner.apply();
     this.#requests.answerReads();
     this.#catchUp.note(startMs, {
@@ -347,7 +347,7 @@ export class Node implements PeerHandler {
     this.#followMembers();
     this.#peers?.flush();
     if (!this.#runner.isBusy) this.#runner.apply();
-    if (!this.#budget.isResting) this.#applier.goOnBeside();
+    if (!this.#budget.isResting) this.#applier.continueConcurrentReads();
     if (this.#applier.hasWork || !this.#budget.isLeft) this.#budget.rest();
     const { memoryBytesMax } = this.#options.machine;
     this.#observers.check(

@@ -248,7 +248,7 @@ Deno.test("entries committed while a long entry is applied are applied after it,
   for (let turns = 0; writer.hasUnapplied || applier.isBusy; turns++) {
     assert(turns < 100, "it ends");
     budget.begin(0);
-    applier.goOn();
+    applier.continueWork();
     writer.apply();
   }
   assertEquals(done(), ["apply 1", "apply 2", "apply 3", "apply 4"]);

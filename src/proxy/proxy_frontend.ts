@@ -91,7 +91,7 @@ export class ProxyFrontend extends Dispatcher<RequestText>
     reply: PendingReply,
   ): void {
     // It may wait without a bound. If the client leaves, `forget` closes its dedicated connection.
-    if (command.kind === "local") reply.whenGone(() => {});
+    if (command.kind === "local") reply.waitUnbounded(() => {});
     let forwarded = request;
     if (command.name === SESSION_OPEN) {
       // A client's session counts against that client, not against this proxy.

@@ -10,9 +10,9 @@ export interface LoadingClient {
   /** Bytes of replies that it has not taken. */
   readonly waitingBytes: number;
   /** Resumes reading. */
-  goOn(): void;
+  resume(): void;
   /** Disconnects the client. */
-  cutOff(reason: string): void;
+  disconnect(reason: string): void;
 }
 
 export interface ClientLoadOptions {
@@ -65,7 +65,7 @@ export class ClientLoad {
     return this.#waiting.has(client);
   }
 
-  /** Queues a client that is not read until its `goOn` is called. */
+  /** Queues a client that is not read until its `resume` is called. */
   wait(client: LoadingClient): void {
     this.#waiting.add(client);
     this.wakeLater();
@@ -99,7 +99,7 @@ export class ClientLoad {
     for (const client of clients) {
       if (greediest === null || client.waitingBytes > greediest.waitingBytes) greediest = client;
     }
-    greediest?.cutOff("has the most unread replies of all clients (--all-output-bytes-max)");
+    greediest?.disconnect("has the most unread replies of all clients (--all-output-bytes-max)");
   }
 
   #wake(): void {
@@ -111,7 +111,7 @@ export class ClientLoad {
       if (client === undefined) return;
       this.#waiting.delete(client);
       if (isFull) this.#beginTurn(client);
-      client.goOn();
+      client.resume();
     }
   }
 
@@ -126,7 +126,7 @@ export class ClientLoad {
   #beginTurn(client: LoadingClient): void {
     this.#turn = client;
     this.#cancelTurn = this.#options.clock.after(TURN_MS_MAX, () => {
-      client.cutOff("does not finish its request while others wait (--in-flight-bytes-max)");
+      client.disconnect("does not finish its request while others wait (--in-flight-bytes-max)");
     });
   }
 

@@ -14,11 +14,11 @@ function start() {
   const goneOn: string[] = [];
   const client = (name: string, whenGoingOn = () => {}): LoadingClient => ({
     waitingBytes: 0,
-    goOn() {
+    resume() {
       goneOn.push(name);
       whenGoingOn();
     },
-    cutOff() {},
+    disconnect() {},
   });
   const relieve = () => {
     isFull = false;

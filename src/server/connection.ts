@@ -40,7 +40,7 @@ export interface ConnectionOwner {
   readonly totals: { inputBytes: number; outputBytes: number };
   readonly load: ClientLoad;
   readonly largeRequests: LargeRequests;
-  /** Whether nothing may be sent now, except to a connection with `isSpared`. */
+  /** Whether nothing may be sent now, except to a connection with `ignoresSilence`. */
   readonly isSilent: boolean;
   /** Whether requests are passed on as text, by `forward`. */
   readonly isForwarding: boolean;
@@ -82,7 +82,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
   /** Whether it gets pushes, so that it is not idle even if it sends nothing. */
   isWatching = false;
   /** Whether it gets its replies even while the listener is silent. */
-  isSpared = false;
+  ignoresSilence = false;
 
   readonly #socket: Socket;
   readonly #owner: ConnectionOwner;
@@ -122,7 +122,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
       outputBytesMax: owner.limits.outputBytesMax,
       waitingBytes: () => this.waitingBytes,
       waitingBytesMax: () => this.#isEnding ? 0 : owner.limits.outputBytesMax,
-      cutOff: () => this.cutOff(),
+      disconnect: () => this.disconnect(),
     });
     const { tcpKeepaliveS } = owner.limits;
     if (tcpKeepaliveS > 0) socket.setKeepAlive(true, tcpKeepaliveS * 1_000);
@@ -292,7 +292,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
   }
 
   get #isSilent(): boolean {
-    return this.#owner.isSilent && !this.isSpared;
+    return this.#owner.isSilent && !this.ignoresSilence;
   }
 
   /** Bytes of replies that the client has not taken. */
@@ -314,7 +314,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
     this.#owner.largeRequests.note(this, this.#decoder.bytesNearlyRead);
   }
 
-  cutOff(reason = "does not read its replies (--output-bytes-max)"): void {
+  disconnect(reason = "does not read its replies (--output-bytes-max)"): void {
     if (this.#isClosed) return;
     this.#owner.logProtocolError(this, reason);
     this.destroy();
@@ -473,7 +473,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
   }
 
   /** Resumes reading: there is room for the requests of all clients, or it is this one's turn. */
-  goOn(): void {
+  resume(): void {
     this.#guard(() => this.#resumeWhenRelieved());
   }
 

@@ -170,7 +170,7 @@ Deno.test(
       const waiting = await connect();
       await waiting.send("ECHO a\r\nWAIT\r\nECHO b\r\n");
       await recorder.until(() => recorder.pending.length === 1);
-      recorder.pending[0]?.reply.whenGone(() => ended++);
+      recorder.pending[0]?.reply.waitUnbounded(() => ended++);
       await waiting.conn.closeWrite();
       assertEquals(await waiting.read(7), "$1\r\na\r\n");
       const plain = await connect();
@@ -199,7 +199,7 @@ Deno.test(
       const client = await connect();
       await client.send("WAIT\r\n");
       await recorder.until(() => recorder.pending.length === 1);
-      recorder.pending[0]?.reply.whenGone(() => ended++);
+      recorder.pending[0]?.reply.waitUnbounded(() => ended++);
       await client.send("A\r\nB\r\nC\r\n");
       await until("it is paused", () => timers.length === 1);
       client.conn.close();
@@ -221,7 +221,7 @@ Deno.test(
       const client = await connect();
       await client.send("WAIT\r\n");
       await recorder.until(() => recorder.pending.length === 1);
-      recorder.pending[0]?.reply.whenGone(() => {});
+      recorder.pending[0]?.reply.waitUnbounded(() => {});
       await client.send("A\r\nB\r\n");
       await until("it is paused", () => timers.length === 1);
       timers.shift()?.();
@@ -277,7 +277,7 @@ Deno.test(
       const reply = recorder.pending[0]?.reply;
       assert(reply !== undefined);
       assertEquals(reply.isWaiting, false);
-      reply.whenGone(() => {});
+      reply.waitUnbounded(() => {});
       assertEquals(reply.isWaiting, true);
       reply.settle("done"); // a client that has closed its side may take its time to read it
       assertEquals(reply.isWaiting, false);

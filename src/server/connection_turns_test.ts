@@ -152,7 +152,7 @@ Deno.test(
     for (const [isUnbounded, openAfterwards] of [[true, 0], [false, 1]] as const) {
       const { clock, socket, recorder, listener, send, names } = start({ pipelineMax: 12 });
       send(`${LONG}${"B\r\n".repeat(8)}`);
-      if (isUnbounded) recorder.pending[0]?.reply.whenGone(() => {});
+      if (isUnbounded) recorder.pending[0]?.reply.waitUnbounded(() => {});
       socket.emit("end");
       clock.advance(0);
       assertEquals([names().length, socket.isPaused], [12, true]);

@@ -129,9 +129,9 @@ Deno.test(
       }
       for (const at of [1, 2, 4, 5, 7]) recorder.pending[at]?.reply.settle("x".repeat(6 * MIB));
       await until("one is cut off", () => recorder.closed.length === 1);
-      const [cutOff] = recorder.closed;
+      const [gone] = recorder.closed;
       assert(
-        cutOff === recorder.pending[0]?.connection || cutOff === recorder.pending[3]?.connection,
+        gone === recorder.pending[0]?.connection || gone === recorder.pending[3]?.connection,
       );
       recorder.pending[6]?.reply.settle("a");
       recorder.pending[8]?.reply.settle("c");

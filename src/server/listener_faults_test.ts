@@ -92,7 +92,7 @@ Deno.test(
         const [client, other] = [await connect(), await connect()];
         await client.send("WAIT\r\n");
         await recorder.until(() => recorder.pending.length === 1);
-        recorder.pending[0]?.reply.whenGone(() => ended++);
+        recorder.pending[0]?.reply.waitUnbounded(() => ended++);
         await client.send("A\r\nB\r\nC\r\n");
         await until("it is paused", () => timers.length === 1);
         let sentBytes = 0;

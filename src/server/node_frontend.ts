@@ -191,7 +191,9 @@ export class NodeFrontend extends Dispatcher<Arguments>
   wait(replicas: number, timeoutMs: number, reply: PendingReply): void {
     const refusal = this.#node.refusal(0);
     if (refusal !== null) return reply.settle(refusal);
-    reply.whenGone(this.#node.whenReplicated(replicas, timeoutMs, (count) => reply.settle(count)));
+    reply.waitUnbounded(
+      this.#node.whenReplicated(replicas, timeoutMs, (count) => reply.settle(count)),
+    );
   }
 
   #stateOf(connection: Connection): ClientState {

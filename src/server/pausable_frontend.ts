@@ -37,7 +37,7 @@ export class PausableFrontend implements RequestHandler {
   handle(connection: Connection, args: Arguments, reply: PendingReply): void {
     const [name] = args;
     const isFault = typeof name === "string" && name.toLowerCase() === "fault";
-    if (isFault) connection.isSpared = true;
+    if (isFault) connection.ignoresSilence = true;
     if (this.#isPaused && !isFault) this.#hold(connection, { args, reply });
     else this.#frontend.handle(connection, args, reply);
   }

@@ -80,9 +80,9 @@ export class PendingReply {
     return this.#gone !== null && this.text === null;
   }
 
-  /** Marks a request that may wait without a bound. `end` is called when the client is gone. */
-  whenGone(end: () => void): void {
-    this.#gone = end;
+  /** Marks a request that may wait without a bound. `onGone` is called when the client is gone. */
+  waitUnbounded(onGone: () => void): void {
+    this.#gone = onGone;
     this.connection.mayWait = true;
   }
 

@@ -30,7 +30,7 @@ Deno.test("replies wait without a bound as long as one of them does", () => {
   const replies = [1, 2, 3].map(() => new PendingReply(new FakeConnection(), 2));
   for (const reply of replies) queue.push(reply);
   assertEquals(queue.isWaiting, false);
-  replies[1]?.whenGone(() => {});
+  replies[1]?.waitUnbounded(() => {});
   assertEquals(queue.isWaiting, true);
   replies[1]?.settle("answer");
   assertEquals(queue.isWaiting, false);

@@ -15,7 +15,7 @@ export interface SlowReaderOptions {
   readonly waitingBytes: () => number;
   /** The bound of these bytes at present, above which the client is watched. */
   readonly waitingBytesMax: () => number;
-  readonly cutOff: () => void;
+  readonly disconnect: () => void;
 }
 
 /**
@@ -39,8 +39,8 @@ export class SlowReader {
 
   /** Disconnects the client, or watches it, if too many bytes wait. To be called on each change. */
   check(): void {
-    const { outputBytesMax, waitingBytes, cutOff } = this.#options;
-    if (waitingBytes() > HARD_FACTOR * outputBytesMax) cutOff();
+    const { outputBytesMax, waitingBytes, disconnect } = this.#options;
+    if (waitingBytes() > HARD_FACTOR * outputBytesMax) disconnect();
     else if (this.#cancel === null && this.#isBehind) this.#watch();
   }
 
@@ -51,12 +51,12 @@ export class SlowReader {
 
   /** Checks again every `STALL_MS` for as long as too many bytes wait. */
   #watch(): void {
-    const { clock, cutOff } = this.#options;
+    const { clock, disconnect } = this.#options;
     const drains = this.#drains;
     this.#cancel = clock.after(STALL_MS, () => {
       this.#cancel = null;
       if (!this.#isBehind) return;
-      if (this.#drains === drains) cutOff();
+      if (this.#drains === drains) disconnect();
       else this.#watch();
     });
   }

@@ -50,7 +50,7 @@ const NO_COMMANDS: Commands = [];
  * Applies committed entries to the state machine, and answers this node's clients, in the order of
  * the log. A long request runs in slices, over several turns of the event loop. An entry counts as
  * applied after its last slice, and no read or later entry runs in between. The exception is a read
- * that answers from a view of the state: it runs beside other work.
+ * that answers from a view of the state: it runs concurrently with other work.
  */
 export class Applier {
   readonly #options: ApplierOptions;
@@ -61,7 +61,7 @@ export class Applier {
   /** The slices left of the request or command in progress; `null` between two of them. */
   #slices: Slices | null = null;
   /** Reads in progress that answer from a view of the state. */
-  #viewReads: { readonly slices: Slices; readonly request: Request }[] = [];
+  #concurrentReads: { readonly slices: Slices; readonly request: Request }[] = [];
   /** The log's time for the reads of this turn; `null` before the first of them. */
   #readMs: number | null = null;
 
@@ -83,7 +83,7 @@ export class Applier {
 
   /** Whether any work is left. */
   get hasWork(): boolean {
-    return this.#works.length > 0 || this.#viewReads.length > 0;
+    return this.#works.length > 0 || this.#concurrentReads.length > 0;
   }
 
   /**
@@ -109,18 +109,18 @@ export class Applier {
     const hasRequests = proposal !== null && proposal.requests.length > 0;
     const commands = hasRequests ? NO_COMMANDS : entry.data?.commands ?? NO_COMMANDS;
     this.#add(entry, hasRequests ? proposal.requests : null, commands);
-    this.goOn();
+    this.continueWork();
   }
 
   /** Starts to answer reads from the current state. Must not be called while `isBusy`. */
   answer(requests: readonly Request[]): void {
     assert(!this.isBusy, "Cannot answer reads: an entry is in progress");
     this.#add(null, requests, NO_COMMANDS);
-    this.goOn();
+    this.continueWork();
   }
 
   /** Continues the work in progress, as far as the turn's budget allows. */
-  goOn(): void {
+  continueWork(): void {
     for (let work = this.#works[0]; work !== undefined; work = this.#works[0]) {
       if (!this.#carryOut(work)) return;
       this.#works.shift();
@@ -128,9 +128,13 @@ export class Applier {
     }
   }
 
-  /** Continues the reads that run beside other work. */
-  goOnBeside(): void {
-    for (let next = this.#viewReads.shift(); next !== undefined; next = this.#viewReads.shift()) {
+  /** Continues the reads that run concurrently with other work. */
+  continueConcurrentReads(): void {
+    for (
+      let next = this.#concurrentReads.shift();
+      next !== undefined;
+      next = this.#concurrentReads.shift()
+    ) {
       const { slices, request } = next;
       if (request.sink.isGone === true) {
         slices.stop();
@@ -138,7 +142,7 @@ export class Applier {
       }
       try {
         const reply = slices.next();
-        if (reply === undefined) this.#viewReads.push(next);
+        if (reply === undefined) this.#concurrentReads.push(next);
         else request.settle(reply);
       } catch (error) {
         request.fail(error);
@@ -165,9 +169,9 @@ export class Applier {
     const works = this.#works;
     this.#works = [];
     for (const { requests, done } of works) settleUnknown(requests?.slice(done) ?? []);
-    const viewReads = this.#viewReads;
-    this.#viewReads = [];
-    for (const { slices, request } of viewReads) {
+    const concurrentReads = this.#concurrentReads;
+    this.#concurrentReads = [];
+    for (const { slices, request } of concurrentReads) {
       slices.stop();
       settleUnknown([request]);
     }
@@ -243,9 +247,9 @@ export class Applier {
       request.settle(begun);
       return true;
     }
-    if (begun.isBeside) this.#viewReads.push({ slices: begun, request });
+    if (begun.isConcurrent) this.#concurrentReads.push({ slices: begun, request });
     else this.#slices = begun;
-    return begun.isBeside;
+    return begun.isConcurrent;
   }
 
   /** Executes a command, or one slice of it, without a reply. Returns whether it is done. */

@@ -73,8 +73,8 @@ function turnsUntilDone(
   for (; applier.hasWork; turns++) {
     eachTurn();
     applier.budget.begin(0);
-    applier.goOn();
-    applier.goOnBeside();
+    applier.continueWork();
+    applier.continueConcurrentReads();
   }
   return turns;
 }
@@ -316,11 +316,11 @@ for (const stepsBefore of [0, 1]) {
       assertEquals([applier.isBusy, applier.hasWork], [false, true], `round ${round}`);
       for (let step = 0; step < 2 * stepsBefore; step++) {
         applier.budget.begin(0);
-        applier.goOnBeside();
+        applier.continueConcurrentReads();
       }
       for (const { sink } of asked) sink.isGone = true;
       applier.budget.begin(0);
-      applier.goOnBeside();
+      applier.continueConcurrentReads();
       assertEquals(applier.hasWork, false);
       assertEquals(asked.map(({ replies }) => replies), [[], []]);
     }

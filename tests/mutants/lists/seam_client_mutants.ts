@@ -168,7 +168,7 @@ export const seamClientMutants: readonly Mutant[] = [
     bug:
       "a client sends WAIT without a time limit through the proxy and closes its side: its disconnect is never noticed",
     file: "src/proxy/proxy_frontend.ts",
-    find: `if (command.kind === "local") reply.whenGone(() => {});`,
+    find: `if (command.kind === "local") reply.waitUnbounded(() => {});`,
     replace: "",
     killers: ["src/proxy/proxy_test.ts"],
   },
