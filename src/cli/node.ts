@@ -18,7 +18,7 @@ import { systemClock } from "../platform/clock.ts";
 import { DenoDisk } from "../platform/deno_disk.ts";
 import type { Address } from "../platform/network.ts";
 import {
-  areDescriptorsOut,
+  hasNoFreeDescriptors,
   clientsThatFit,
   endOfService,
   processFacts,
@@ -358,7 +358,7 @@ async function startNode(
     address: { host, port },
     handler: faults?.frontend(frontend, () => listener) ?? frontend,
     limits: clientLimits(fitting),
-    areDescriptorsOut,
+    hasNoFreeDescriptors,
     clock: systemClock,
     logger,
   });

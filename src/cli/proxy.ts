@@ -3,7 +3,7 @@ import type { Logger } from "../base/logger.ts";
 import { systemClock } from "../platform/clock.ts";
 import type { Address } from "../platform/network.ts";
 import {
-  areDescriptorsOut,
+  hasNoFreeDescriptors,
   clientsThatFit,
   endOfService,
   processFacts,
@@ -85,7 +85,7 @@ export async function startProxy(
     logger,
     limits: { holdRequestsMax, holdBytesMax, holdMsMax, waitsMax },
     clientLimits: clientLimits(fitting),
-    areDescriptorsOut,
+    hasNoFreeDescriptors,
     facts: processFacts(),
     config: new Map(redisSettings(address, fitting, "")),
   });

@@ -96,9 +96,9 @@ export interface AcceptorOptions {
   readonly address: Address;
   readonly allowHalfOpen: boolean;
   /** Whether the limit of open files is reached; `null` disables the check. */
-  readonly areDescriptorsOut: (() => boolean) | null;
+  readonly hasNoFreeDescriptors: (() => boolean) | null;
   /** Whether to check on each connection as well. That is affordable where connections are rare. */
-  readonly looksEachTime: boolean;
+  readonly checksEachConnection: boolean;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -126,12 +126,12 @@ export class Acceptor implements ConnectionSource {
   #cancelLook: Cancel | null = null;
   /** The server may have stopped accepting. */
   #isSuspect = false;
-  #areOut = false;
+  #isOutOfDescriptors = false;
   #isClosed = false;
   #accepted: (socket: Socket) => void = (socket) => socket.destroy();
   readonly #pass = (socket: Socket) => {
-    const { areDescriptorsOut, looksEachTime } = this.#options;
-    if (looksEachTime && areDescriptorsOut?.() === true) this.suspect();
+    const { hasNoFreeDescriptors, checksEachConnection } = this.#options;
+    if (checksEachConnection && hasNoFreeDescriptors?.() === true) this.suspect();
     this.#accepted(socket);
   };
 
@@ -140,7 +140,7 @@ export class Acceptor implements ConnectionSource {
     this.#options = options;
     acceptors.add(this);
     server.on("connection", this.#pass);
-    if (options.areDescriptorsOut !== null) this.#lookLater();
+    if (options.hasNoFreeDescriptors !== null) this.#lookLater();
   }
 
   /** @throws {UserError} when the address is not available */
@@ -182,15 +182,15 @@ export class Acceptor implements ConnectionSource {
   }
 
   #look(): void {
-    const { areDescriptorsOut, logger } = this.#options;
-    const wereOut = this.#areOut;
-    this.#areOut = areDescriptorsOut?.() ?? false;
-    if (this.#areOut) {
-      if (!wereOut) logger.warn("out of file descriptors (ulimit -n): nobody can connect for now");
+    const { hasNoFreeDescriptors, logger } = this.#options;
+    const wasOut = this.#isOutOfDescriptors;
+    this.#isOutOfDescriptors = hasNoFreeDescriptors?.() ?? false;
+    if (this.#isOutOfDescriptors) {
+      if (!wasOut) logger.warn("out of file descriptors (ulimit -n): nobody can connect for now");
       this.suspect();
     } else if (this.#isSuspect) {
       this.#isSuspect = false;
-      this.#reopen(wereOut);
+      this.#reopen(wasOut);
     }
   }
 

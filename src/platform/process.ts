@@ -82,7 +82,7 @@ export function clientsThatFit(): number {
 }
 
 /** Whether the limit of open files is reached. */
-export function areDescriptorsOut(): boolean {
+export function hasNoFreeDescriptors(): boolean {
   const files: Deno.FsFile[] = [];
   try {
     for (let i = 0; i < PROBED; i++) files.push(Deno.openSync("/dev/null"));

@@ -5,7 +5,7 @@ import { silentLogger } from "../base/logger.ts";
 import { Acceptor, FairReading, readFairly } from "./acceptor.ts";
 import { systemClock } from "./clock.ts";
 import type { Network, Stream, StreamHandlers } from "./network.ts";
-import { areDescriptorsOut } from "./process.ts";
+import { hasNoFreeDescriptors } from "./process.ts";
 import { connectSocket, type Socket } from "./sockets.ts";
 
 /** Links between nodes, and from a proxy to nodes, take turns among themselves. */
@@ -18,8 +18,8 @@ export const tcpNetwork: Network = {
     const acceptor = await Acceptor.open({
       address,
       allowHalfOpen: false,
-      areDescriptorsOut,
-      looksEachTime: true,
+      hasNoFreeDescriptors,
+      checksEachConnection: true,
       clock: systemClock,
       logger: silentLogger, // the listener for clients logs the same events
     });

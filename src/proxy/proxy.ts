@@ -112,7 +112,7 @@ export interface ProxyOptions extends ProxyCoreOptions {
   readonly address: Address;
   readonly clientLimits: ClientLimits;
   /** Whether the process has run out of file descriptors. @default it never has */
-  readonly areDescriptorsOut?: () => boolean;
+  readonly hasNoFreeDescriptors?: () => boolean;
   readonly facts: ProcessFacts;
   /** What `CONFIG GET` shows. */
   readonly config: ReadonlyMap<string, string>;

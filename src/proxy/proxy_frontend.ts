@@ -84,7 +84,7 @@ export class ProxyFrontend extends Dispatcher<RequestText>
     return request.args().map(textOf);
   }
 
-  protected override route(
+  protected override submit(
     connection: Connection,
     command: Command,
     request: RequestText,

@@ -10,8 +10,8 @@ import type { PendingReply } from "./pending_reply.ts";
 
 /**
  * The path of every request through a node or a proxy: its row is looked up and its arity checked,
- * it waits while clients are paused, and then it is served here or routed. Node and proxy implement
- * the steps that differ.
+ * it waits while clients are paused, and then it is served here, or submitted to the node or the
+ * router. Node and proxy implement the steps that differ.
  *
  * `Request` is the form of a request: its arguments at a node, its text at a proxy.
  */
@@ -32,8 +32,8 @@ export abstract class Dispatcher<Request> {
   protected abstract nameOf(request: Request): string;
   /** The arguments as text, however long they are. */
   protected abstract argsOf(request: Request): readonly string[];
-  /** Passes on a request that is not served here. @throws {CommandError} when it is refused */
-  protected abstract route(
+  /** Submits a request that is not served here. @throws {CommandError} when it is refused */
+  protected abstract submit(
     connection: Connection,
     command: Command,
     request: Request,
@@ -64,7 +64,7 @@ export abstract class Dispatcher<Request> {
       if (
         command.kind !== "local" || (command.isForLeader === true && this.local.ofLeader === null)
       ) {
-        return this.route(connection, command, request, reply);
+        return this.submit(connection, command, request, reply);
       }
       const answer = this.#serve(connection, command, this.argsOf(request), reply);
       if (answer !== SETTLED_BY_HANDLER) reply.settle(answer);

@@ -38,7 +38,7 @@ export interface ListenOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   /** Whether the process has run out of file descriptors. @default it never has */
-  readonly areDescriptorsOut?: () => boolean;
+  readonly hasNoFreeDescriptors?: () => boolean;
 }
 
 /** Interval in ms at which idle clients are looked for. */
@@ -46,12 +46,12 @@ const SWEEP_MS = 1_000;
 
 /** Starts to accept clients. @throws {UserError} when the address cannot be listened on */
 export async function listen(options: ListenOptions): Promise<RespListener> {
-  const areDescriptorsOut = options.areDescriptorsOut ?? null;
+  const hasNoFreeDescriptors = options.hasNoFreeDescriptors ?? null;
   const acceptor = await Acceptor.open({
     ...options,
     allowHalfOpen: true,
-    areDescriptorsOut,
-    looksEachTime: false, // `suspect` is called when a client is refused
+    hasNoFreeDescriptors,
+    checksEachConnection: false, // `suspect` is called when a client is refused
   });
   return new RespListener(acceptor, options);
 }

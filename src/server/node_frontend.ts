@@ -93,7 +93,7 @@ export class NodeFrontend extends Dispatcher<Arguments>
     return args.map(textOf);
   }
 
-  protected override route(
+  protected override submit(
     connection: Connection,
     command: Command,
     args: Arguments,

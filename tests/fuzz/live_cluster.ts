@@ -1,6 +1,6 @@
 import { latin1Bytes } from "../../src/base/bytes.ts";
 import { type Random, randomInteger, seededRandom } from "../../src/base/random.ts";
-import { isOfCore } from "../../src/node/peers/peer_message.ts";
+import { isRaftMessage } from "../../src/node/peers/peer_message.ts";
 import { isPossible } from "../../src/raft/message_guard.ts";
 import { type Reply, SimpleString } from "../../src/resp/reply.ts";
 import { ask, LocalCluster, type Member, roleOf } from "../support/local_cluster.ts";
@@ -158,7 +158,7 @@ class FuzzedCluster {
       const frames = framed(payloads);
       const known = framed([JSON.stringify({ ...HELLO, from: "n3", to: "n1" })]) + frames;
       const { messages } = receive([latin1Bytes(known)], ENTRY_BYTES_MAX);
-      if (messages.some((message) => !isOfCore(message) || isPossible(message))) continue;
+      if (messages.some((message) => !isRaftMessage(message) || isPossible(message))) continue;
       return random() < 0.9 ? framed([this.#hello(member)]) + frames : frames;
     }
   }

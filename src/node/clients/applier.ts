@@ -101,7 +101,7 @@ export class Applier {
     assert(!this.isBusy, "Cannot apply an entry: an earlier one is in progress");
     assert(entry.index === this.#last.index + 1, `entry ${entry.index} is not next`);
     const { proposals, reads } = this.#options;
-    const proposal = proposals.decidedBy(entry);
+    const proposal = proposals.takeFor(entry);
     if (proposal !== null) {
       const before = reads.takeBefore(proposal.sequence);
       if (before.length > 0) this.#add(null, before, NO_COMMANDS);
@@ -155,9 +155,9 @@ export class Applier {
   restore({ snapshot, loader }: Received): void {
     this.giveUp();
     const { proposals, reads } = this.#options;
-    const passedOver = proposals.passOver(snapshot.index);
+    const lastCovered = proposals.settleCovered(snapshot.index);
     // These reads precede writes that the snapshot may contain.
-    for (const request of reads.takeBefore(passedOver)) request.settle(LEADER_CHANGED);
+    for (const request of reads.takeBefore(lastCovered)) request.settle(LEADER_CHANGED);
     this.#options.machine.restore(loader, snapshot.machineVersion);
     this.#last = { index: snapshot.index, term: snapshot.term };
   }

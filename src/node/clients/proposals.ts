@@ -182,7 +182,7 @@ export class Proposals {
    * Terms never decrease along a log. So an entry of a newer term also shows that older proposals
    * at or after its index are lost. Their requests are answered here as not executed.
    */
-  decidedBy(entry: LogEntry): Proposal | null {
+  takeFor(entry: LogEntry): Proposal | null {
     for (;;) {
       const proposal = this.#proposed[this.#head];
       if (proposal === undefined) return null;
@@ -226,7 +226,7 @@ export class Proposals {
    *
    * @returns sequence of the last of them; 0 when there was none
    */
-  passOver(index: number): number {
+  settleCovered(index: number): number {
     for (let sequence = 0;;) {
       const proposal = this.#proposed[this.#head];
       if (proposal === undefined || proposal.index > index) return sequence;

@@ -70,7 +70,7 @@ Deno.test("bytes count from the arrival to the decision", () => {
   const batch = open.sealOpen(1);
   open.noteProposed(1, 1, batch, 0);
   assertEquals(open.bytes > 0, true);
-  const decided = open.decidedBy({ index: 1, term: 1, data: batch.batch, sizeBytes: 1 });
+  const decided = open.takeFor({ index: 1, term: 1, data: batch.batch, sizeBytes: 1 });
   for (const one of decided?.requests ?? []) one.settle(OK);
   assertEquals([open.bytes, client.openWrites], [0, 0]);
 });
@@ -104,9 +104,9 @@ Deno.test("a proposal is lost when an entry of an older term is committed in its
   propose(184, 17);
   propose(185, 17);
   const entryAt = (index: number, term: number) => ({ index, term, data: null, sizeBytes: 1 });
-  assertEquals(open.decidedBy(entryAt(184, 15)), null);
+  assertEquals(open.takeFor(entryAt(184, 15)), null);
   assertEquals([replies, open.batchesInFlight], [[LEADER_CHANGED], 1]);
-  assertEquals(open.decidedBy(entryAt(185, 19)), null);
+  assertEquals(open.takeFor(entryAt(185, 19)), null);
   assertEquals([replies, open.batchesInFlight], [[LEADER_CHANGED, LEADER_CHANGED], 0]);
   assertEquals([open.bytes, client.openWrites], [0, 0]);
 });
@@ -121,7 +121,7 @@ Deno.test("thousands of proposals in flight are decided one after the other, and
   }
   for (let index = 1; index <= count; index++) {
     assertEquals([open.batchesInFlight, open.lastIndexIn(1)], [count + 1 - index, count]);
-    const decided = open.decidedBy({ index, term: 1, data: null, sizeBytes: 1 });
+    const decided = open.takeFor({ index, term: 1, data: null, sizeBytes: 1 });
     assertEquals([decided?.index, decided?.sequence], [index, index]);
     assertEquals(decided?.requests.map(({ args }) => args[1]), [`k${index}`]);
     for (const one of decided?.requests ?? []) one.settle(OK);
@@ -141,10 +141,10 @@ Deno.test("a snapshot decides thousands of proposals, and later ones stay in fli
     open.addWrite(new Request(command, ["SET", "k", "v"], client, sink));
     open.noteProposed(index, 1, open.sealOpen(index), 0);
   }
-  assertEquals(open.passOver(1_200), 1_200);
+  assertEquals(open.settleCovered(1_200), 1_200);
   assertEquals([open.batchesInFlight, replies.length, client.openWrites], [300, 1_200, 300]);
-  assertEquals(open.passOver(1_200), 0);
+  assertEquals(open.settleCovered(1_200), 0);
   open.giveUp(0, OUTCOME_UNKNOWN);
   assertEquals([replies.length, client.openWrites, open.batchesInFlight], [1_500, 0, 300]);
-  assertEquals(open.decidedBy({ index: 1_201, term: 1, data: null, sizeBytes: 1 })?.requests, []);
+  assertEquals(open.takeFor({ index: 1_201, term: 1, data: null, sizeBytes: 1 })?.requests, []);
 });

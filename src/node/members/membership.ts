@@ -91,7 +91,7 @@ export class Membership {
   /** Removes a member for good. `done` gets OK when that is committed, or a refusal. */
   forget(id: NodeId, isForced: boolean, done: (reply: Reply) => void): void {
     this.#add({
-      change: (configuration) => without(configuration, id, isForced, this.#health),
+      change: (configuration) => withoutMember(configuration, id, isForced, this.#health),
       isDone: ({ removed }) => removed.includes(id),
       done,
     });
@@ -359,7 +359,7 @@ export function withLearner(
  *
  * @param isForced whether to remove it even if too few of the remaining voters answer
  */
-export function without(
+export function withoutMember(
   configuration: ClusterConfiguration,
   id: NodeId,
   isForced: boolean,

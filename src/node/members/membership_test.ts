@@ -9,7 +9,7 @@ import { silentLogger } from "../../base/logger.ts";
 import { ErrorReply, OK, type Reply } from "../../resp/reply.ts";
 import type { Node } from "../node.ts";
 import type { ClusterConfiguration } from "./configuration.ts";
-import { type Change, withAddress, withLearner, without, withVoter } from "./membership.ts";
+import { type Change, withAddress, withLearner, withoutMember, withVoter } from "./membership.ts";
 
 /** The leader's reply to a change of members. */
 function ask(
@@ -409,23 +409,23 @@ Deno.test("a node that must not join gets the reason", () => {
 
 Deno.test("a removal leaves a majority that answers, or is forced", () => {
   const members = configuration("n1", "n2", "n3", "n4", "n5");
-  assertEquals(text(without(members, "n5", false, ALL)), ["n1", "n2", "n3", "n4", "-n5"]);
+  assertEquals(text(withoutMember(members, "n5", false, ALL)), ["n1", "n2", "n3", "n4", "-n5"]);
   const three = health(["n1", "n2", "n3"]);
-  assertEquals(text(without(members, "n5", false, three)), ["n1", "n2", "n3", "n4", "-n5"]);
+  assertEquals(text(withoutMember(members, "n5", false, three)), ["n1", "n2", "n3", "n4", "-n5"]);
   assertEquals(
-    without(members, "n3", false, three),
+    withoutMember(members, "n3", false, three),
     "Removing n3 would leave 2 of 4 voting members that answer, and 3 are needed: n4, n5 do not " +
       "answer; start them again, or use FORCE",
   );
-  assertEquals(text(without(members, "n3", true, three)), ["n1", "n2", "n4", "n5", "-n3"]);
+  assertEquals(text(withoutMember(members, "n3", true, three)), ["n1", "n2", "n4", "n5", "-n3"]);
 });
 
 Deno.test("learners can leave at any time, and the last voter never", () => {
   const members = configuration("n1", "(n2)");
-  assertEquals(text(without(members, "n2", false, health([]))), ["n1", "-n2"]);
+  assertEquals(text(withoutMember(members, "n2", false, health([]))), ["n1", "-n2"]);
   for (const isForced of [false, true]) {
     assertEquals(
-      without(members, "n1", isForced, ALL),
+      withoutMember(members, "n1", isForced, ALL),
       "n1 is the only voting member, and a cluster needs one",
     );
   }
@@ -433,11 +433,11 @@ Deno.test("learners can leave at any time, and the last voter never", () => {
 
 Deno.test("a change to the current state changes nothing", () => {
   const members = configuration("n1", "n2", "-n3");
-  assertEquals(without(members, "n3", false, ALL), members);
+  assertEquals(withoutMember(members, "n3", false, ALL), members);
   assertEquals(withAddress(members, "n2", address(2)), members);
   assertEquals(withAddress(members, "n9", address(2)), members);
   assertEquals(
-    without(members, "n9", false, ALL),
+    withoutMember(members, "n9", false, ALL),
     "n9 is not a member of this cluster: its members are n1, n2",
   );
 });

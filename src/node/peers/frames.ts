@@ -93,13 +93,13 @@ const encoder = new TextEncoder();
  * Bytes that are created only when they are written, so that the frames of a large entry are not
  * all in memory at once.
  */
-export interface LaterPiece {
+export interface LazyPiece {
   /** Approximate number of bytes. */
   readonly length: number;
   make(): readonly Uint8Array[];
 }
 
-export type FramePiece = Uint8Array | LaterPiece;
+export type FramePiece = Uint8Array | LazyPiece;
 
 /** Collects the frames of one turn, to write them together. */
 export class FrameWriter {
@@ -137,7 +137,7 @@ export class FrameWriter {
   }
 
   /** Adds frames that are created later. Their source must not change until then. */
-  addLater(piece: LaterPiece): void {
+  addLazy(piece: LazyPiece): void {
     this.#endJoined();
     this.#whole.push(piece);
   }
@@ -147,7 +147,7 @@ export class FrameWriter {
     return this.takePieces().flatMap((piece) => piece instanceof Uint8Array ? piece : piece.make());
   }
 
-  /** The same, with the later pieces still to be created. */
+  /** The same, with the lazy pieces still to be created. */
   takePieces(): readonly FramePiece[] {
     this.#endJoined();
     const pieces = this.#whole;

@@ -176,7 +176,7 @@ const partFrames = new PartFrames();
 export function addPartFrames(frames: FrameWriter, index: number, entry: Uint8Array): void {
   for (let offset = 0; offset < entry.length; offset += ENTRY_PART_BYTES) {
     const length = base64Length(Math.min(ENTRY_PART_BYTES, entry.length - offset));
-    frames.addLater({ length, make: () => [partFrames.frame(index, entry, offset)] });
+    frames.addLazy({ length, make: () => [partFrames.frame(index, entry, offset)] });
   }
 }
 

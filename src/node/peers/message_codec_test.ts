@@ -2,7 +2,7 @@ import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/ass
 import { Buffer } from "node:buffer";
 import { Batch, encodeEntry, type LogEntry } from "../log/entry.ts";
 import type { StoredSnapshot } from "../snapshots/snapshot.ts";
-import { FrameDecoder, FrameWriter, type LaterPiece, ProtocolError } from "./frames.ts";
+import { FrameDecoder, FrameWriter, type LazyPiece, ProtocolError } from "./frames.ts";
 import {
   encodeWholeEntry,
   ENTRY_PART_BYTES,
@@ -254,10 +254,10 @@ Deno.test("a long entry arrives in parts, each a frame, among short ones", () =>
 });
 
 Deno.test("a part becomes base64 once for all peers, and when it is its turn", () => {
-  const append = (of: LogEntry): LaterPiece[] => {
+  const append = (of: LogEntry): LazyPiece[] => {
     const frames = new FrameWriter();
     writeMessage(frames, appendOf(of));
-    return frames.takePieces().filter((piece) => !(piece instanceof Uint8Array)) as LaterPiece[];
+    return frames.takePieces().filter((piece) => !(piece instanceof Uint8Array)) as LazyPiece[];
   };
   const one = long(5, 3 * ENTRY_PART_BYTES);
   const [toFirst, toSecond, toLast] = [append(one), append(one), append(one)];

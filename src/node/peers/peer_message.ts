@@ -75,8 +75,8 @@ export function isSnapshotMessage(message: PeerMessage): message is SnapshotMess
 /** Maximum number of bytes in a chunk. An urgent message may wait behind this many bytes. */
 export const SNAPSHOT_CHUNK_BYTES_MAX = 128 * 1024;
 
-/** Whether the message goes to the consensus core. */
-export function isOfCore(message: PeerMessage): message is Message<Batch> {
+/** Whether the message is one of Raft's. */
+export function isRaftMessage(message: PeerMessage): message is Message<Batch> {
   return !isSnapshotMessage(message) && !isClockMessage(message);
 }
 

@@ -5,7 +5,7 @@ import { type Random, seededRandom } from "../../../src/base/random.ts";
 import { StateMachine } from "../../../src/commands/state_machine.ts";
 import type { BuildVersions } from "../../../src/node/members/versions.ts";
 import { Node } from "../../../src/node/node.ts";
-import { isOfCore, type PeerMessage } from "../../../src/node/peers/peer_message.ts";
+import { isRaftMessage, type PeerMessage } from "../../../src/node/peers/peer_message.ts";
 import { type PeerHandler, PeerTransport } from "../../../src/node/peers/transport.ts";
 import type { Address, Stream } from "../../../src/platform/network.ts";
 import { isPossible } from "../../../src/raft/message_guard.ts";
@@ -39,7 +39,7 @@ export const node: FuzzTarget = {
     follower.clock.advance(5);
     const after = follower.state();
     const { taken } = follower;
-    if (!taken.some((message) => !isOfCore(message) || isPossible(message))) {
+    if (!taken.some((message) => !isRaftMessage(message) || isPossible(message))) {
       assertEquals(after, before, "refused input changed the state");
     }
     assertNothingUndone(before, after);

@@ -86,8 +86,8 @@ export const answerMutants: readonly Mutant[] = [
     name: "read-behind-a-snapshot",
     bug: "a read sees a later write of its own connection that a snapshot brought",
     file: "src/node/clients/applier.ts",
-    find: "reads.takeBefore(passedOver)",
-    replace: "reads.takeBefore(passedOver - passedOver)",
+    find: "reads.takeBefore(lastCovered)",
+    replace: "reads.takeBefore(lastCovered - lastCovered)",
     killers: ["src/node/clients/applier_test.ts"],
   },
   {
