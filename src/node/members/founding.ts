@@ -7,7 +7,7 @@ import type { Hello } from "../peers/hello.ts";
 import { PeerTransport, type PeerTransportOptions } from "../peers/transport.ts";
 
 /** What another founder reports about itself. */
-export interface FounderWord {
+export interface FounderReport {
   readonly incarnation: string;
   /** The incarnations of all founders, as it has noted them durably; empty before that. */
   readonly founders: ReadonlyMap<NodeId, string>;
@@ -78,18 +78,18 @@ export class Founders {
     return { type: "found", founders: new Map([[this.#self, this.#incarnation]]) };
   }
 
-  handleWord(from: NodeId, word: FounderWord): FoundingStep {
+  handleReport(from: NodeId, report: FounderReport): FoundingStep {
     if (!this.#others.includes(from)) return { type: "wait" };
-    if (word.isFounded) {
-      const recorded = word.founders.get(this.#self);
+    if (report.isFounded) {
+      const recorded = report.founders.get(this.#self);
       if (recorded === undefined) return { type: "wait" }; // it joined later, and does not know
       if (recorded !== this.#incarnation) return { type: "refuse" };
-      return { type: "found", founders: word.founders };
+      return { type: "found", founders: report.founders };
     }
     const before = this.#heard.get(from);
-    const notes = before?.incarnation === word.incarnation ? before.notes : new Set<string>();
-    if (word.founders.size > 0) notes.add(textOf(word.founders));
-    this.#heard.set(from, { incarnation: word.incarnation, notes });
+    const notes = before?.incarnation === report.incarnation ? before.notes : new Set<string>();
+    if (report.founders.size > 0) notes.add(textOf(report.founders));
+    this.#heard.set(from, { incarnation: report.incarnation, notes });
     return this.#next();
   }
 
@@ -211,8 +211,8 @@ export class Founding {
 
   #noteHello({ from, incarnation, founders, isFounded, host, port }: Hello): void {
     if (this.#isOver) return;
-    const word = { incarnation, founders: new Map(Object.entries(founders)), isFounded };
-    const step = this.#founders.handleWord(from, word);
+    const report = { incarnation, founders: new Map(Object.entries(founders)), isFounded };
+    const step = this.#founders.handleReport(from, report);
     const { nodeId } = this.#identity;
     if (step.type === "refuse") {
       this.#refuse(refusedSentence(nodeId, from, "stranger", { host, port }));

@@ -7,7 +7,7 @@ import type { Address } from "../../platform/network.ts";
 import type { Identity } from "../log/data_directory.ts";
 import { FrameWriter } from "../peers/frames.ts";
 import { PeerTransport, type PeerTransportOptions } from "../peers/transport.ts";
-import { Founders, type FounderWord, Founding, type FoundingStep } from "./founding.ts";
+import { type FounderReport, Founders, Founding, type FoundingStep } from "./founding.ts";
 
 const IDS = ["n1", "n2", "n3"];
 const MEMBERS: ReadonlyMap<string, Address> = new Map(
@@ -299,7 +299,7 @@ class Town {
   }
 
   say(from: string, to: string): void {
-    this.get(to).hear(from, this.get(from).word);
+    this.get(to).hear(from, this.get(from).report);
   }
 
   founded(): string[] {
@@ -329,13 +329,13 @@ class Founder {
     this.#founders = this.#begin();
   }
 
-  get word(): FounderWord {
+  get report(): FounderReport {
     const { incarnation, noted: founders, isFounded } = this;
     return { incarnation, founders, isFounded };
   }
 
-  hear(from: string, word: FounderWord): void {
-    if (!this.isFounded && !this.isRefused) this.#take(this.#founders.handleWord(from, word));
+  hear(from: string, report: FounderReport): void {
+    if (!this.isFounded && !this.isRefused) this.#take(this.#founders.handleReport(from, report));
   }
 
   #begin(): Founders {
@@ -433,7 +433,7 @@ Deno.test("an empty disk and a member that has never taken part do not begin wit
 
 Deno.test("a late message undoes nothing", () => {
   const town = new Town("n1", "n2");
-  const early = town.get("n1").word;
+  const early = town.get("n1").report;
   town.say("n1", "n2");
   town.say("n2", "n1"); // both have noted it
   town.say("n1", "n2");

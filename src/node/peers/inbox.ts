@@ -40,7 +40,7 @@ export class PeerLives {
   readonly #known = new Map<NodeId, Known>();
 
   /** Takes a process's hello. Returns false if the process is a copy. */
-  mayBe(peer: NodeId, life: string): boolean {
+  admit(peer: NodeId, life: string): boolean {
     const known = this.#known.get(peer);
     if (known === undefined) {
       this.#known.set(peer, { lives: [life], current: life, returns: 0, copy: null });

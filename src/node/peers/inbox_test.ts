@@ -52,7 +52,7 @@ Deno.test("keepalives are not queued for a peer that never reads", () => {
 Deno.test("restarts are not copies, however late the last messages of a process arrive", () => {
   const lives = new PeerLives();
   for (const life of ["a", "a", "b", "a", "a", "b", "b", "c", "b", "c", "d"]) {
-    assertEquals(lives.mayBe("n1", life), true, life);
+    assertEquals(lives.admit("n1", life), true, life);
   }
 });
 
@@ -60,21 +60,21 @@ Deno.test("of two processes in turns the one that came later is refused", () => 
   const lives = new PeerLives();
   const answers = new Map([["a", true], ["b", true]]);
   for (let turn = 0; turn < 10; turn++) {
-    for (const life of ["a", "b"]) answers.set(life, lives.mayBe("n1", life));
-    assertEquals(lives.mayBe("n2", "a"), true);
+    for (const life of ["a", "b"]) answers.set(life, lives.admit("n1", life));
+    assertEquals(lives.admit("n2", "a"), true);
   }
   assertEquals([answers.get("a"), answers.get("b")], [true, false]);
-  assertEquals(lives.mayBe("n1", "c"), true); // the first one was started again
-  assertEquals(lives.mayBe("n1", "b"), false);
+  assertEquals(lives.admit("n1", "c"), true); // the first one was started again
+  assertEquals(lives.admit("n1", "b"), false);
 });
 
 Deno.test("of several processes in turns the one that came first is kept, whoever speaks when it shows", () => {
   const lives = new PeerLives();
   for (const life of ["a", "b", "c", "a", "c", "a", "c", "b"]) {
-    assertEquals(lives.mayBe("n1", life), true, life);
+    assertEquals(lives.admit("n1", life), true, life);
   }
-  assertEquals(lives.mayBe("n1", "a"), true); // the sixth return: it shows
-  assertEquals([lives.mayBe("n1", "b"), lives.mayBe("n1", "a")], [false, true]);
+  assertEquals(lives.admit("n1", "a"), true); // the sixth return: it shows
+  assertEquals([lives.admit("n1", "b"), lives.admit("n1", "a")], [false, true]);
 });
 
 Deno.test("an inbox that is closed twice, or closed after its stream, ends once", () => {

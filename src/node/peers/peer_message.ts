@@ -38,7 +38,7 @@ export interface SnapshotReply extends Envelope, SnapshotName {
 }
 
 /** Asks a member for its time. */
-export interface ClockQuestion {
+export interface ClockRequest {
   readonly type: "clock";
   readonly from: NodeId;
   readonly to: NodeId;
@@ -57,7 +57,7 @@ export interface ClockReply {
   readonly logTimeMs: number | null;
 }
 
-export type ClockMessage = ClockQuestion | ClockReply;
+export type ClockMessage = ClockRequest | ClockReply;
 
 export type SnapshotMessage = SnapshotOffer | SnapshotChunk | SnapshotReply;
 

@@ -371,7 +371,7 @@ export class PeerTransport {
         `more than ${UNKNOWN_NODES_MAX} nodes that are not members say hello`,
       );
     }
-    if (!this.#lives.mayBe(hello.from, hello.life)) return notice("copy");
+    if (!this.#lives.admit(hello.from, hello.life)) return notice("copy");
     // Only a process that is still alive returns. That distinguishes a copy from a restart.
     this.#closeInboxes((inbox) => inbox.peer === hello.from && inbox.life !== hello.life);
     this.#closeReplaced(hello);

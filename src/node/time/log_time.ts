@@ -110,7 +110,7 @@ export class LogTime {
   /**
    * The time that this node reports to the others as their leader; `null` when it does not lead.
    */
-  get word(): number | null {
+  get leaderTimeMs(): number | null {
     const { role, term } = this.#options.raft;
     return role === "leader" && term === this.#leadsIn ? this.nowMs() : null;
   }

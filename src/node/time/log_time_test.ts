@@ -81,7 +81,7 @@ class Kept {
   /** Lets time pass in steps, and measures the clocks in each. */
   pass(ms: number): void {
     for (let passed = 0; passed < ms; passed += 50) {
-      for (const { from, to, serial } of this.clocks.questions(VOTERS)) {
+      for (const { from, to, serial } of this.clocks.requests(VOTERS)) {
         const offsetMs = this.offsets[to];
         if (offsetMs === undefined) continue;
         const timeMs = this.trueMs + offsetMs;
@@ -179,7 +179,7 @@ Deno.test("a cluster of one believes its clock, but not when it goes back", () =
   assertEquals(kept.time.nowMs(), kept.trueMs + YEAR_MS);
 });
 
-Deno.test("a node that does not lead uses the log and the leader's word, not the clocks", () => {
+Deno.test("a node that does not lead uses the log and the leader's report, not the clocks", () => {
   const loggedMs = 1_600_000_000_000;
   const kept = new Kept(loggedMs, VOTERS, null);
   kept.pass(1_000);
@@ -193,19 +193,19 @@ Deno.test("a node that does not lead uses the log and the leader's word, not the
   assertEquals(kept.time.nowMs(), loggedMs + 61_000);
 });
 
-Deno.test("the leader's word corrects a follower's time in both directions, as exactly as it arrived", () => {
+Deno.test("the leader's report corrects a follower's time in both directions, as exactly as it arrived", () => {
   const kept = new Kept(1_700_000_000_000, VOTERS, null);
   kept.pass(100);
-  const wordMs = 1_700_000_050_000;
-  kept.time.noteLeaderTime(wordMs, 30);
-  assertEquals(kept.time.nowMs(), wordMs);
-  kept.time.noteLeaderTime(wordMs - 20, 30); // it may be as late as that by now
-  assertEquals(kept.time.nowMs(), wordMs);
-  kept.time.noteLeaderTime(wordMs - 20_000, 30);
-  assertEquals(kept.time.nowMs(), wordMs - 19_970);
-  kept.machine.advanceTime(wordMs - 10_000);
-  kept.time.noteLeaderTime(wordMs - 20_000, 30); // said before that entry
-  assertEquals(kept.time.nowMs(), wordMs - 10_000);
+  const reportedMs = 1_700_000_050_000;
+  kept.time.noteLeaderTime(reportedMs, 30);
+  assertEquals(kept.time.nowMs(), reportedMs);
+  kept.time.noteLeaderTime(reportedMs - 20, 30); // it may be as late as that by now
+  assertEquals(kept.time.nowMs(), reportedMs);
+  kept.time.noteLeaderTime(reportedMs - 20_000, 30);
+  assertEquals(kept.time.nowMs(), reportedMs - 19_970);
+  kept.machine.advanceTime(reportedMs - 10_000);
+  kept.time.noteLeaderTime(reportedMs - 20_000, 30); // said before that entry
+  assertEquals(kept.time.nowMs(), reportedMs - 10_000);
 });
 
 Deno.test("a new leader uses the clocks as they are now, not as they once were", () => {
@@ -220,7 +220,7 @@ Deno.test("a new leader uses the clocks as they are now, not as they once were",
   }
 });
 
-Deno.test("a new leader continues from the last one's word, and the time since then", () => {
+Deno.test("a new leader continues from the last one's report, and the time since then", () => {
   const loggedMs = 1_700_000_000_000 + 10 * YEAR_MS;
   const kept = new Kept(loggedMs, VOTERS, null);
   kept.append(1, loggedMs);
@@ -251,7 +251,7 @@ Deno.test("time that no later leader continued is forgotten", () => {
   }
 });
 
-Deno.test("when a word is forgotten, the time since the last entry is not", () => {
+Deno.test("when a report is forgotten, the time since the last entry is not", () => {
   const loggedMs = 1_700_000_000_000 + 10 * YEAR_MS;
   const kept = new Kept(loggedMs, VOTERS, null);
   kept.pass(200);
@@ -306,19 +306,19 @@ Deno.test("a node that has the time neither from the clocks nor from a leader ma
   assertEquals(restarted.time.isKnown, false); // how long was it down?
 });
 
-Deno.test("only a leader gives its word, and only in the term in which it is ready to lead", () => {
+Deno.test("only a leader reports the time, and only in the term in which it is ready to lead", () => {
   const kept = new Kept(0, VOTERS, null);
   kept.pass(200);
-  assertEquals(kept.time.word, null);
+  assertEquals(kept.time.leaderTimeMs, null);
   kept.raft.role = "leader";
-  assertEquals(kept.time.word, null); // it has not looked into its log yet
+  assertEquals(kept.time.leaderTimeMs, null); // it has not looked into its log yet
   kept.lead(1);
-  assertEquals(kept.time.word, kept.trueMs);
+  assertEquals(kept.time.leaderTimeMs, kept.trueMs);
   kept.raft.term = 2;
-  assertEquals(kept.time.word, null);
+  assertEquals(kept.time.leaderTimeMs, null);
   kept.raft.term = 1;
   kept.raft.role = "follower";
-  assertEquals(kept.time.word, null);
+  assertEquals(kept.time.leaderTimeMs, null);
 });
 
 Deno.test("a new leader continues from the last time in its log, applied or not", () => {

@@ -1,9 +1,9 @@
 import { type Random, randomInteger } from "../../base/random.ts";
 import type { Clock } from "../../platform/clock.ts";
 import { majority, type NodeId } from "../../raft/mod.ts";
-import type { ClockQuestion, ClockReply } from "../peers/peer_message.ts";
+import type { ClockReply, ClockRequest } from "../peers/peer_message.ts";
 
-/** Interval in milliseconds between questions to a member whose clock is known. */
+/** Interval in milliseconds between requests to a member whose clock is known. */
 const ASK_MS = 1_000;
 /** The same for a member whose clock is unknown. */
 const ASK_AGAIN_MS = 50;
@@ -28,7 +28,7 @@ export interface MemberClocksOptions {
 interface Known {
   /** The member's wall clock at the time when this node's monotonic clock showed 0. */
   readonly originMs: number;
-  /** Round trip of question and answer, which bounds the error. */
+  /** Round trip of request and answer, which bounds the error. */
   readonly tripMs: number;
   /** Monotonic time of the last confirmation. */
   readonly atMs: number;
@@ -47,12 +47,12 @@ interface Asked {
 export class MemberClocks {
   readonly #options: MemberClocksOptions;
   readonly #known = new Map<NodeId, Known>();
-  /** Per member: the newest answered question and the unanswered ones after it, oldest first. */
+  /** Per member: the newest answered request and the unanswered ones after it, oldest first. */
   readonly #asked = new Map<NodeId, readonly Asked[]>();
   #isAskedAnew = false;
   /**
    * Starts at a random number, so that an answer from before a restart does not match a new
-   * question.
+   * request.
    */
   #serial: number;
   /** This node's wall clock at the time when its monotonic clock showed 0, as last read. */
@@ -66,15 +66,15 @@ export class MemberClocks {
     this.#serial = randomInteger(options.random, 2 ** 32);
   }
 
-  /** The questions that are due. Also forgets everybody who is not among `members`. */
-  questions(members: readonly NodeId[]): ClockQuestion[] {
+  /** The requests that are due. Also forgets everybody who is not among `members`. */
+  requests(members: readonly NodeId[]): ClockRequest[] {
     const { id: from, clock } = this.#options;
     const nowMs = clock.monotonicMs();
     for (const map of [this.#known, this.#asked]) {
       for (const id of map.keys()) if (!members.includes(id)) map.delete(id);
     }
     this.#noteJump(nowMs);
-    const questions: ClockQuestion[] = [];
+    const requests: ClockRequest[] = [];
     for (const to of members) {
       const asked = this.#asked.get(to) ?? [];
       const isKnown = this.#isKnown(to, nowMs) && this.#isSince(to, this.#jumpedMs);
@@ -84,19 +84,19 @@ export class MemberClocks {
       const serial = ++this.#serial;
       const open = asked.filter(({ atMs }) => nowMs - atMs <= ROUND_TRIP_MS_MAX);
       this.#asked.set(to, [...open, { serial, atMs: nowMs }]);
-      questions.push({ type: "clock", from, to, serial });
+      requests.push({ type: "clock", from, to, serial });
     }
     this.#isAskedAnew = false;
-    return questions;
+    return requests;
   }
 
-  /** Makes the next questions go to all members at once. */
+  /** Makes the next requests go to all members at once. */
   askAnew(): void {
     this.#isAskedAnew = true;
   }
 
   /** @param logTimeMs the log's time, if this node leads; otherwise `null` */
-  reply({ from, to, serial }: ClockQuestion, logTimeMs: number | null): ClockReply {
+  reply({ from, to, serial }: ClockRequest, logTimeMs: number | null): ClockReply {
     const timeMs = this.#options.clock.nowMs();
     return { type: "clockReply", from: to, to: from, serial, timeMs, logTimeMs };
   }
@@ -104,8 +104,8 @@ export class MemberClocks {
   /**
    * Takes a member's answer.
    *
-   * @returns age of the question in milliseconds; `null` when the answer does not count, because it
-   * took too long or a newer question has been answered
+   * @returns age of the request in milliseconds; `null` when the answer does not count, because it
+   * took too long or a newer request has been answered
    */
   handleReply({ from, serial, timeMs }: ClockReply): number | null {
     const asked = this.#asked.get(from) ?? [];
@@ -172,7 +172,7 @@ export class MemberClocks {
     return isWrong;
   }
 
-  /** Notices a jump of this node's wall clock, and makes all members due for a question. */
+  /** Notices a jump of this node's wall clock, and makes all members due for a request. */
   #noteJump(nowMs: number): void {
     const originMs = this.#options.clock.nowMs() - nowMs;
     const isJump = Math.abs(originMs - this.#ownOriginMs) > JUMP_MS;

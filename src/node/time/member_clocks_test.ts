@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
 import { seededRandom } from "../../base/random.ts";
-import type { ClockQuestion } from "../peers/peer_message.ts";
+import type { ClockRequest } from "../peers/peer_message.ts";
 import { MemberClocks } from "./member_clocks.ts";
 
 const YEAR_MS = 365 * 24 * 3600 * 1000;
@@ -24,12 +24,12 @@ class Measured {
   }
 
   /** @returns the round trip, if the reply counts */
-  answer(question: ClockQuestion | undefined, wrongBy = 0): number | null {
+  answer(request: ClockRequest | undefined, wrongBy = 0): number | null {
     return this.clocks.handleReply({
       type: "clockReply",
-      from: question?.to ?? "",
+      from: request?.to ?? "",
       to: "n1",
-      serial: (question?.serial ?? 0) + wrongBy,
+      serial: (request?.serial ?? 0) + wrongBy,
       timeMs: this.trueMs(),
       logTimeMs: null,
     });
@@ -37,11 +37,11 @@ class Measured {
 
   /** Asks all members, and lets those reply whose clock errors are given. */
   measure(offsets: Readonly<Record<string, number>>, there = 5, back = 5): void {
-    const questions = this.clocks.questions(MEMBERS);
+    const requests = this.clocks.requests(MEMBERS);
     this.clock.advance(there);
     const atMs = this.trueMs();
     this.clock.advance(back);
-    for (const { from, to, serial } of questions) {
+    for (const { from, to, serial } of requests) {
       const offsetMs = offsets[to];
       if (offsetMs === undefined) continue;
       this.clocks.handleReply({
@@ -66,23 +66,23 @@ Deno.test("an offset is positive if the clock is ahead, whatever the travel time
   assertEquals(measured.clocks.offsetMs(["n1", "n2", "n3"]), -700);
 });
 
-Deno.test("an answer that took too long, or answers no question, is ignored", () => {
+Deno.test("an answer that took too long, or answers no request, is ignored", () => {
   const measured = new Measured();
   measured.measure({ n2: 0, n3: 0 }, 10, 1_000);
   assertEquals(measured.clocks.offsetMs(["n1", "n2", "n3"]), null);
-  const [question] = measured.clocks.questions(MEMBERS);
-  assertEquals(measured.answer(question, 1), null);
+  const [request] = measured.clocks.requests(MEMBERS);
+  assertEquals(measured.answer(request, 1), null);
   measured.clock.advance(1);
   assertEquals(measured.clocks.majorityMs(["n1", "n2"]), null);
-  assertEquals(measured.answer(question), 1);
+  assertEquals(measured.answer(request), 1);
   assertEquals(measured.clocks.majorityMs(["n1", "n2"]), measured.trueMs());
 });
 
-Deno.test("an answer belongs to its own question, also if others were asked meanwhile", () => {
+Deno.test("an answer belongs to its own request, also if others were asked meanwhile", () => {
   const measured = new Measured();
-  const [first] = measured.clocks.questions(MEMBERS);
+  const [first] = measured.clocks.requests(MEMBERS);
   measured.clock.advance(100);
-  const [second] = measured.clocks.questions(MEMBERS);
+  const [second] = measured.clocks.requests(MEMBERS);
   measured.clock.advance(100);
   assertEquals(measured.answer(first), 200);
   assertEquals(measured.clocks.majorityMs(["n1", "n2"]), measured.trueMs());
@@ -95,10 +95,10 @@ Deno.test("an answer belongs to its own question, also if others were asked mean
 Deno.test("when one is asked anew all are, known or not", () => {
   const measured = new Measured();
   measured.measure({ n2: 0, n3: 0 });
-  assertEquals(measured.clocks.questions(MEMBERS), []);
+  assertEquals(measured.clocks.requests(MEMBERS), []);
   measured.clocks.askAnew();
-  assertEquals(measured.clocks.questions(MEMBERS).length, 4);
-  assertEquals(measured.clocks.questions(MEMBERS), []);
+  assertEquals(measured.clocks.requests(MEMBERS).length, 4);
+  assertEquals(measured.clocks.requests(MEMBERS), []);
 });
 
 Deno.test("after a jump of its own clock only later measurements of the others count", () => {
@@ -109,7 +109,7 @@ Deno.test("after a jump of its own clock only later measurements of the others c
   measured.clock.advance(10);
   measured.clock.wallOffsetMs -= YEAR_MS; // they were all put right, perhaps
   assertEquals(measured.clocks.majorityMs(three), null);
-  assertEquals(measured.clocks.questions(three).length, 2);
+  assertEquals(measured.clocks.requests(three).length, 2);
   measured.clock.advance(50); // and until they are known again
   measured.measure({ n2: YEAR_MS, n3: YEAR_MS });
   assertEquals(measured.clocks.majorityMs(three), measured.trueMs() + YEAR_MS);
@@ -117,12 +117,12 @@ Deno.test("after a jump of its own clock only later measurements of the others c
 
 Deno.test("members are asked often until they are known, then once a second, and forgotten in time", () => {
   const { clock, clocks } = new Measured();
-  const asked = () => clocks.questions(["n1", "n2"]).map(({ to }) => to);
+  const asked = () => clocks.requests(["n1", "n2"]).map(({ to }) => to);
   assertEquals(asked(), ["n2"]);
   assertEquals(asked(), []);
   clock.advance(50);
-  const [question] = clocks.questions(["n1", "n2"]);
-  const serial = question?.serial ?? 0;
+  const [request] = clocks.requests(["n1", "n2"]);
+  const serial = request?.serial ?? 0;
   const reply = { type: "clockReply", from: "n2", to: "n1", serial, logTimeMs: null } as const;
   clocks.handleReply({ ...reply, timeMs: clock.nowMs() });
   clock.advance(999);

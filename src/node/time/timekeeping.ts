@@ -68,12 +68,12 @@ export class Timekeeping {
 
   handle(message: ClockMessage): void {
     const { raft, send, clock } = this.#options;
-    if (message.type === "clock") return send(this.#clocks.reply(message, this.log.word));
+    if (message.type === "clock") return send(this.#clocks.reply(message, this.log.leaderTimeMs));
     this.#noteLeader();
     const tripMs = this.#clocks.handleReply(message);
     const { from, logTimeMs } = message;
     if (tripMs !== null && logTimeMs !== null && from === raft.leaderId) {
-      // The sender may have led before as well. A reply to a question from then does not count.
+      // The sender may have led before as well. A reply to a request from then does not count.
       const isOfNow = clock.monotonicMs() - tripMs >= this.#leaderSinceMs;
       if (isOfNow) this.log.noteLeaderTime(logTimeMs, tripMs);
     }
@@ -85,7 +85,7 @@ export class Timekeeping {
     const { members, send } = this.#options;
     this.#noteLeader();
     const ids = members.newest.configuration.members.map(({ id }) => id);
-    for (const question of this.#clocks.questions(ids)) send(question);
+    for (const request of this.#clocks.requests(ids)) send(request);
     this.#guard.tick();
     this.log.nowMs(); // continues from the newest applied entry
   }

@@ -5,7 +5,7 @@ import { silentLogger } from "../../base/logger.ts";
 import { seededRandom } from "../../base/random.ts";
 import { StateMachine } from "../../commands/state_machine.ts";
 import { firstConfiguration, Members } from "../members/members.ts";
-import type { ClockQuestion, PeerMessage } from "../peers/peer_message.ts";
+import type { ClockRequest, PeerMessage } from "../peers/peer_message.ts";
 import { Timekeeping, type TimekeepingOptions } from "./timekeeping.ts";
 
 const YEAR_MS = 365 * 24 * 3600 * 1000;
@@ -49,14 +49,14 @@ class Follower {
     });
   }
 
-  /** @returns the questions to n2 and n3 in the next tick */
-  questions(): ClockQuestion[] {
+  /** @returns the requests to n2 and n3 in the next tick */
+  requests(): ClockRequest[] {
     this.#sent = [];
     this.timekeeping.tick();
     return this.#sent.filter((message) => message.type === "clock");
   }
 
-  answer({ from, to, serial }: ClockQuestion, logTimeMs: number | null): void {
+  answer({ from, to, serial }: ClockRequest, logTimeMs: number | null): void {
     const timeMs = this.clock.nowMs();
     this.timekeeping.handle({ type: "clockReply", from: to, to: from, serial, timeMs, logTimeMs });
   }
@@ -66,29 +66,29 @@ class Follower {
   }
 }
 
-Deno.test("the leader's word about the log's time counts, and that of others does not", () => {
+Deno.test("the leader's report about the log's time counts, and that of others does not", () => {
   const follower = new Follower();
-  const wordMs = follower.clock.nowMs() + YEAR_MS;
-  for (const question of follower.questions()) {
-    follower.answer(question, question.to === "n2" ? wordMs : wordMs + YEAR_MS);
+  const reportedMs = follower.clock.nowMs() + YEAR_MS;
+  for (const request of follower.requests()) {
+    follower.answer(request, request.to === "n2" ? reportedMs : reportedMs + YEAR_MS);
   }
-  assertEquals(follower.logTimeMs, wordMs);
+  assertEquals(follower.logTimeMs, reportedMs);
 });
 
-Deno.test("a new leader is asked for its word at once, and an older one's does not count for it", () => {
+Deno.test("a new leader is asked for its report at once, and an older one's does not count for it", () => {
   const follower = new Follower();
   const nowMs = follower.clock.nowMs();
-  for (const question of follower.questions()) follower.answer(question, nowMs);
-  assertEquals(follower.questions(), []);
+  for (const request of follower.requests()) follower.answer(request, nowMs);
+  assertEquals(follower.requests(), []);
   follower.clock.advance(1_000);
-  const ofOldTerm = follower.questions();
+  const ofOldTerm = follower.requests();
   follower.clock.advance(10);
   Object.assign(follower.raft, { term: 3 }); // n2 leads again, after another one
-  for (const question of ofOldTerm) follower.answer(question, nowMs + YEAR_MS);
+  for (const request of ofOldTerm) follower.answer(request, nowMs + YEAR_MS);
   assertEquals(follower.logTimeMs, nowMs + 1_010);
-  const ofNewTerm = follower.questions();
+  const ofNewTerm = follower.requests();
   assertEquals(ofNewTerm.map(({ to }) => to), ["n2", "n3"]);
-  for (const question of ofNewTerm) follower.answer(question, nowMs + 2_000);
+  for (const request of ofNewTerm) follower.answer(request, nowMs + 2_000);
   assertEquals(follower.logTimeMs, nowMs + 2_000);
 });
 

@@ -94,8 +94,8 @@ export const clockMutants: readonly Mutant[] = [
     killers: [CLOCKS],
   },
   {
-    name: "clock-of-an-older-question",
-    bug: "an answer that took long counts as the answer to the newest question",
+    name: "clock-of-an-older-request",
+    bug: "an answer that took long counts as the answer to the newest request",
     file: "src/node/time/member_clocks.ts",
     find: "const tripMs = nowMs - (asked[at]?.atMs ?? -Infinity);",
     replace: "const tripMs = nowMs - (asked.at(at < 0 ? at : -1)?.atMs ?? -Infinity);",
@@ -167,7 +167,7 @@ export const clockMutants: readonly Mutant[] = [
     killers: [LOG_TIME],
   },
   {
-    name: "outdated-word-counts",
+    name: "outdated-report-counts",
     bug: "a node leads with a time that a later leader did not continue, and expires all keys",
     file: "src/node/time/log_time.ts",
     find: "if (isOutdated) this.#nowMs = this.#loggedMs;",
@@ -175,7 +175,7 @@ export const clockMutants: readonly Mutant[] = [
     killers: [LOG_TIME],
   },
   {
-    name: "word-forgotten-at-once",
+    name: "report-forgotten-at-once",
     bug: "if the log's time is ahead, each new leader loses the time since the last entry",
     file: "src/node/time/log_time.ts",
     find: "if (isOutdated) this.#nowMs = this.#loggedMs;",
@@ -183,7 +183,7 @@ export const clockMutants: readonly Mutant[] = [
     killers: [LOG_TIME, WRONG],
   },
   {
-    name: "time-forgotten-with-a-word",
+    name: "time-forgotten-with-a-report",
     bug:
       "if the log's time is ahead, a new leader that drops an old report loses the time since then",
     file: "src/node/time/log_time.ts",
@@ -192,7 +192,7 @@ export const clockMutants: readonly Mutant[] = [
     killers: [LOG_TIME],
   },
   {
-    name: "own-word-is-none",
+    name: "own-report-is-none",
     bug: "a node that led before resumes its own time, which no later leader continued",
     file: "src/node/time/log_time.ts",
     find: "if (this.#leadsIn !== null) this.#reported = {",
@@ -243,7 +243,7 @@ export const clockMutants: readonly Mutant[] = [
     killers: [LOG_TIME],
   },
   {
-    name: "word-before-leading",
+    name: "report-before-leading",
     bug: "a new leader reports a time that it has not yet looked up in its log",
     file: "src/node/time/log_time.ts",
     find: 'return role === "leader" && term === this.#leadsIn ? this.nowMs() : null;',
@@ -251,7 +251,7 @@ export const clockMutants: readonly Mutant[] = [
     killers: [LOG_TIME],
   },
   {
-    name: "word-of-an-older-leadership",
+    name: "report-of-an-older-leadership",
     bug: "a node's report from an earlier leadership passes for a current one",
     file: "src/node/time/timekeeping.ts",
     find: "if (isOfNow) this.log.noteLeaderTime(logTimeMs, tripMs);",
@@ -267,7 +267,7 @@ export const clockMutants: readonly Mutant[] = [
     killers: [TIMEKEEPING],
   },
   {
-    name: "older-questions-given-up",
+    name: "older-requests-given-up",
     bug: "if an answer takes longer than 50 ms no clock is ever known, and nobody leads",
     file: "src/node/time/member_clocks.ts",
     find: "this.#asked.set(to, [...open, { serial, atMs: nowMs }]);",
@@ -276,7 +276,7 @@ export const clockMutants: readonly Mutant[] = [
   },
   {
     name: "asked-once-after-a-jump",
-    bug: "after a jump of its clock a node waits for a second if a question is lost",
+    bug: "after a jump of its clock a node waits for a second if a request is lost",
     file: "src/node/time/member_clocks.ts",
     find: "this.#isKnown(to, nowMs) && this.#isSince(to, this.#jumpedMs);",
     replace: "this.#isKnown(to, nowMs);",

@@ -42,8 +42,8 @@ export const identityMutants: readonly Mutant[] = [
     bug:
       "a founder is identified by the first directory that it announced, though that was emptied",
     file: "src/node/members/founding.ts",
-    find: "this.#heard.set(from, { incarnation: word.incarnation, notes });",
-    replace: `const { incarnation } = before ?? word;
+    find: "this.#heard.set(from, { incarnation: report.incarnation, notes });",
+    replace: `const { incarnation } = before ?? report;
     this.#heard.set(from, { incarnation, notes });`,
     killers: [FOUNDERS],
   },
