@@ -33,11 +33,14 @@ export const clusterSubcommand = subcommand({
   flags: {
     // For the other subcommands, REGENT_NODES is a list of addresses.
     nodes: {
-      ...integer("N", { help: "Number of nodes", fallback: 3, min: 1, max: 9 }),
+      ...integer("N", { help: "Number of nodes", defaultValue: 3, min: 1, max: 9 }),
       environment: "REGENT_CLUSTER_NODES",
     },
-    port: portFlag({ help: "Port of the proxy; the nodes use the ports after it", fallback: 7000 }),
-    dir: directoryFlag({ help: "Directory for the nodes' data and logs", fallback: "data" }),
+    port: portFlag({
+      help: "Port of the proxy; the nodes use the ports after it",
+      defaultValue: 7000,
+    }),
+    dir: directoryFlag({ help: "Directory for the nodes' data and logs", defaultValue: "data" }),
     memoryBytesMax: memoryFlag,
     restart: toggle({
       help: "Restart each process that ends, except the nodes removed from the cluster",
@@ -209,10 +212,10 @@ class LocalCluster {
     const reason = exit.lastLine.replace(/^regent: /, "");
     const death = `${name} (pid ${processId}) died, ${exit.how}`;
     this.#observers.get(name)?.died();
-    if (exit.isInOrder && directory !== null) this.#endedCount++;
+    if (exit.isSuccess && directory !== null) this.#endedCount++;
     this.#view.died(name);
     if (!this.#isStarted) {
-      if (!exit.isInOrder) this.#failed(new UserError(`Cannot start: ${death}: ${reason}`));
+      if (!exit.isSuccess) this.#failed(new UserError(`Cannot start: ${death}: ${reason}`));
       else console.log(`${name} ended: ${reason}`);
       return;
     }
@@ -220,7 +223,7 @@ class LocalCluster {
       if (this.#view.isRemoved(name)) {
         return `${name} (pid ${processId}) ended: it is no longer a member`;
       }
-      if (exit.isInOrder) return `${name} (pid ${processId}) was stopped`;
+      if (exit.isSuccess) return `${name} (pid ${processId}) was stopped`;
       return death + (exit.how.includes("killed") || reason === "" ? "" : `: ${reason}`);
     });
     if (this.#options.restart) this.#restartLater(member, lifeMs);

@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 
 /** Appends a stream of text to a file. Resolves with the last line when the stream ends. */
-export async function endOfLines(
+export async function appendToFile(
   stream: ReadableStream<Uint8Array>,
   path: string,
 ): Promise<string> {
@@ -33,7 +33,7 @@ export interface ChildOptions {
 
 export interface ChildExit {
   /** Whether the exit code was 0: it was asked to stop, or was removed from the cluster. */
-  readonly isInOrder: boolean;
+  readonly isSuccess: boolean;
   /** For example `killed by SIGKILL` or `exit code 1`. */
   readonly how: string;
   /** The last line that it printed; empty if none. */
@@ -82,11 +82,11 @@ export class ChildProcess {
   }
 
   async #watch({ logFile, onExit }: ChildOptions): Promise<void> {
-    const lastLine = await endOfLines(this.#process.stderr, logFile);
+    const lastLine = await appendToFile(this.#process.stderr, logFile);
     const status = await this.#process.status;
     clearTimeout(this.#timer);
     const how = status.signal === null ? `exit code ${status.code}` : `killed by ${status.signal}`;
-    onExit(this, { isInOrder: status.success, how, lastLine });
+    onExit(this, { isSuccess: status.success, how, lastLine });
   }
 }
 

@@ -46,7 +46,7 @@ export class ClusterView implements ObserverEvents {
     });
   }
 
-  said(id: string, state: ObservedState): void {
+  reported(id: string, state: ObservedState): void {
     const before = this.#states.get(id);
     this.#states.set(id, state);
     const nowMs = this.#nowMs();
@@ -73,7 +73,7 @@ export class ClusterView implements ObserverEvents {
     for (const check of this.#leaderChanged) check();
   }
 
-  fellSilent(id: string): void {
+  stoppedReporting(id: string): void {
     this.#states.delete(id);
     this.#print(`${id} does not answer`);
   }

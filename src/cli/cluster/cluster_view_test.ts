@@ -26,25 +26,25 @@ Deno.test("the first leader is not reported, a successor is one line with the ga
   const stage = scene();
   const { view, lines } = stage;
   const serving = view.whenServing(() => 2);
-  view.said("n1", state("leader", 1, "n1"));
-  view.said("n2", state("follower", 1, "n1"));
+  view.reported("n1", state("leader", 1, "n1"));
+  view.reported("n2", state("follower", 1, "n1"));
   await serving;
   assertEquals([view.leaderId, view.term, view.roleOf("n2")], ["n1", 1, "follower"]);
   assertEquals(lines, ["n2 answers, as follower of term 1"]);
   view.died("n1");
   assertEquals(view.roleOf("n1"), "-");
   stage.nowMs = 310;
-  view.said("n2", state("leader", 2, "n2"));
+  view.reported("n2", state("leader", 2, "n2"));
   assertEquals(lines.slice(1), ["n2 leads in term 2, 0.31 s after n1 was last heard"]);
 });
 
 Deno.test("silence, return and the end of a leadership are one line each", () => {
   const { view, lines } = scene();
-  view.said("n1", state("leader", 1, "n1"));
-  view.fellSilent("n1");
-  view.said("n1", state("leader", 1, "n1"));
-  view.said("n1", state("follower", 2, "n2"));
-  view.said("n1", state("follower", 2, "n2"));
+  view.reported("n1", state("leader", 1, "n1"));
+  view.stoppedReporting("n1");
+  view.reported("n1", state("leader", 1, "n1"));
+  view.reported("n1", state("follower", 2, "n2"));
+  view.reported("n1", state("follower", 2, "n2"));
   assertEquals(lines, [
     "n1 does not answer",
     "n1 answers, as leader of term 1",
@@ -54,11 +54,11 @@ Deno.test("silence, return and the end of a leadership are one line each", () =>
 
 Deno.test("a member that the leader no longer lists is removed, the previous leader too", () => {
   const { view } = scene();
-  view.said("n1", state("leader", 1, "n1"));
-  view.said("n2", state("follower", 1, "n1", ["n1"]));
+  view.reported("n1", state("leader", 1, "n1"));
+  view.reported("n2", state("follower", 1, "n1", ["n1"]));
   assertEquals(view.isRemoved("n3"), false); // a follower may be behind
-  view.said("n1", state("leader", 1, "n1", ["n1", "n2"]));
+  view.reported("n1", state("leader", 1, "n1", ["n1", "n2"]));
   assertEquals(["n1", "n2", "n3"].map((id) => view.isRemoved(id)), [false, false, true]);
-  view.said("n2", state("leader", 2, "n2", ["n2"]));
+  view.reported("n2", state("leader", 2, "n2", ["n2"]));
   assertEquals(["n1", "n2", "n3"].map((id) => view.isRemoved(id)), [true, false, true]);
 });

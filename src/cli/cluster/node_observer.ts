@@ -41,9 +41,9 @@ export interface ObservedState {
 }
 
 export interface ObserverEvents {
-  said(id: string, state: ObservedState): void;
+  reported(id: string, state: ObservedState): void;
   /** The node has not reported for a second. Its process may still run. */
-  fellSilent(id: string): void;
+  stoppedReporting(id: string): void;
 }
 
 /** Follows one node's state, and reconnects until it is stopped. */
@@ -101,7 +101,7 @@ export class NodeObserver {
     this.#isSilent = false;
     this.#restartSilenceTimer();
     const fields = fieldsOf(report);
-    this.#events.said(this.#id, {
+    this.#events.reported(this.#id, {
       role: String(fields.get("role")),
       term: Number(fields.get("term")),
       leaderId: String(fields.get("leader-id")),
@@ -118,7 +118,7 @@ export class NodeObserver {
   #silent(): void {
     if (this.#isSilent || this.#isStopped) return;
     this.#isSilent = true;
-    this.#events.fellSilent(this.#id);
+    this.#events.stoppedReporting(this.#id);
   }
 }
 

@@ -158,7 +158,7 @@ function compareLogs(
 }
 
 /** A directory that cannot be used, and the reason. */
-export interface Casualty {
+export interface DamagedDirectory {
   readonly dir: string;
   readonly nodeId: string;
   readonly clusterId: string;
@@ -168,12 +168,12 @@ export interface Casualty {
 /** The text that the operator sees before anything is changed. */
 export function recoveryReport(
   survivors: readonly SurvivorReport[],
-  casualties: readonly Casualty[],
+  damaged: readonly DamagedDirectory[],
 ): string[] {
   const newest = newestOf(survivors);
   return [
-    survivorTable(survivors, casualties),
-    ...casualties.map(({ nodeId, damage }) => `${nodeId} cannot be used: ${damage}`),
+    survivorTable(survivors, damaged),
+    ...damaged.map(({ nodeId, damage }) => `${nodeId} cannot be used: ${damage}`),
     "",
     ...(newest === undefined ? [] : [
       `${newest.nodeId} has the newest log: it ends with entry ${newest.lastIndex} of term ` +
@@ -190,20 +190,20 @@ export function newestOf(survivors: readonly SurvivorReport[]): SurvivorReport |
 
 function survivorTable(
   survivors: readonly SurvivorReport[],
-  casualties: readonly Casualty[],
+  damaged: readonly DamagedDirectory[],
 ): string {
-  const sound = survivors.map((one) => [
+  const soundRows = survivors.map((one) => [
     one.nodeId,
     one.dir,
     one.clusterId,
     ...[one.term, one.lastTerm, one.lastIndex, one.snapshotIndex].map(String),
   ]);
-  const damaged = casualties.map(({ nodeId, dir, clusterId }) => [
+  const damagedRows = damaged.map(({ nodeId, dir, clusterId }) => [
     ...[nodeId, dir, clusterId],
     ...["damaged", "-", "-", "-"],
   ]);
   const heading = ["id", "directory", "cluster", "term", "last term", "last index", "snapshot"];
-  return table([heading, ...sound, ...damaged]);
+  return table([heading, ...soundRows, ...damagedRows]);
 }
 
 function losses(newest: SurvivorReport, survivors: readonly SurvivorReport[]): string[] {

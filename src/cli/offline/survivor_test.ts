@@ -176,8 +176,8 @@ Deno.test("a snapshot that covers everything leaves no doubt about what is commi
 });
 
 Deno.test("a damaged directory is shown, and does not count", () => {
-  const casualty = { dir: "data/n1", nodeId: "n1", clusterId: "c1", damage: "Cannot read it" };
-  const text = recoveryReport([survivor("n3", 5, 3)], [casualty]).join("\n");
+  const damaged = { dir: "data/n1", nodeId: "n1", clusterId: "c1", damage: "Cannot read it" };
+  const text = recoveryReport([survivor("n3", 5, 3)], [damaged]).join("\n");
   assertMatch(text, /^n1 +data\/n1 +c1 +damaged +- +- +-$/m);
   assertMatch(text, /^n1 cannot be used: Cannot read it$/m);
   assertMatch(text, /Missing voting members: n1, n2\./);
