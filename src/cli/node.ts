@@ -18,9 +18,9 @@ import { systemClock } from "../platform/clock.ts";
 import { DenoDisk } from "../platform/deno_disk.ts";
 import type { Address } from "../platform/network.ts";
 import {
-  hasNoFreeDescriptors,
   clientsThatFit,
   endOfService,
+  hasNoFreeDescriptors,
   processFacts,
   stderrLogger,
 } from "../platform/process.ts";
@@ -28,6 +28,7 @@ import { tcpNetwork } from "../platform/tcp_network.ts";
 import { listen, type RespListener } from "../server/listener.ts";
 import { NodeFrontend } from "../server/node_frontend.ts";
 import { HASH_SEED_WORDS } from "../store/key_table.ts";
+import { bootstrap, currentMembers, newIncarnation, parseId, parsePeers } from "./bootstrap.ts";
 import { clientFlags, clientLimits, redisSettings, withClientsThatFit } from "./client_flags.ts";
 import { type Subcommand, subcommand } from "./command_line.ts";
 import {
@@ -50,7 +51,6 @@ import { memoryFlag, warnOfOtherMemoryBound } from "./memory_bound.ts";
 import { NodeFaults } from "./node_faults.ts";
 import { checkReachable, nodePlace } from "./node_place.ts";
 import { proxyFlags, startProxy } from "./proxy.ts";
-import { currentMembers, newIncarnation, parseId, parsePeers, takePart } from "./taking_part.ts";
 
 /** Maximum size of a log entry: that of a record, which has room for the largest request. */
 const ENTRY_BYTES_MAX = 512 * 1024 * 1024;
@@ -257,7 +257,7 @@ async function startNode(
     ...place.settings,
     ...(firstMemory === undefined ? {} : { memoryBytesMax: firstMemory }),
   };
-  const confirmed = await takePart({
+  const confirmed = await bootstrap({
     ...raftOptions,
     id,
     disk,

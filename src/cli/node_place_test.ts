@@ -1,8 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { UserError } from "../base/errors.ts";
+import { parsePeers } from "./bootstrap.ts";
 import { UsageError } from "./flags.ts";
 import { checkReachable, nodePlace, type PlaceFlags } from "./node_place.ts";
-import { parsePeers } from "./taking_part.ts";
 
 const FLAGS: PlaceFlags = {
   ...{ id: "n1", port: 7001, raftPort: undefined, advertiseRaftPort: undefined },

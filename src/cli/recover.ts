@@ -1,6 +1,7 @@
 import { UserError } from "../base/errors.ts";
 import type { ClusterConfiguration } from "../node/members/configuration.ts";
 import { DenoDisk } from "../platform/deno_disk.ts";
+import { newClusterId, newIncarnation, parseId } from "./bootstrap.ts";
 import { subcommand } from "./command_line.ts";
 import { directoryFlag, optional, several, text, toggle, typedOnly } from "./flags.ts";
 import { Exchange, isThere, stageDirectory } from "./offline/data_directories.ts";
@@ -12,7 +13,6 @@ import {
   Survivor,
   type SurvivorReport,
 } from "./offline/survivor.ts";
-import { newClusterId, newIncarnation, parseId } from "./taking_part.ts";
 
 export const recoverSubcommand = subcommand({
   name: "recover",
@@ -77,14 +77,14 @@ function compare(survivors: readonly Survivor[]): Newest {
   checkRelated(survivors);
   const sound = survivors.filter(({ damage }) => damage === null);
   const reports = sound.map((one) => one.report());
-  const casualties = survivors.filter(({ damage }) => damage !== null)
+  const damaged = survivors.filter(({ damage }) => damage !== null)
     .map(({ dir, nodeId, clusterId, damage }) => ({
       dir,
       nodeId,
       clusterId,
       damage: damage ?? "",
     }));
-  for (const line of recoveryReport(reports, casualties)) console.log(line);
+  for (const line of recoveryReport(reports, damaged)) console.log(line);
   const report = newestOf(reports);
   const survivor = sound.find(({ nodeId }) => nodeId === report?.nodeId);
   if (report === undefined || survivor === undefined) {

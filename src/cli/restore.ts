@@ -4,11 +4,11 @@ import type { ClusterConfiguration } from "../node/members/configuration.ts";
 import type { Address } from "../platform/network.ts";
 import { SnapshotFormatError } from "../store/snapshot_items.ts";
 import { StateLoader } from "../store/state_loader.ts";
+import { clusterIdOf, newClusterId, newIncarnation, parseId, parsePeers } from "./bootstrap.ts";
 import { subcommand } from "./command_line.ts";
 import { directoryFlag, text, UsageError } from "./flags.ts";
 import { EmptyPlace, stageDirectory } from "./offline/data_directories.ts";
 import { type CheckedSnapshot, readSnapshotFile } from "./offline/snapshot_file.ts";
-import { clusterIdOf, newClusterId, newIncarnation, parseId, parsePeers } from "./taking_part.ts";
 
 /** The stored address of a cluster of one. The node replaces it by its own when it starts. */
 const PLACEHOLDER_RAFT_ADDRESS: Address = { host: "127.0.0.1", port: 17_001 };

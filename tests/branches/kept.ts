@@ -35,8 +35,8 @@ const RUN_BY: readonly (readonly [test: string, files: readonly string[]])[] = [
   ]],
   ["tests/e2e/failures/on_purpose_test.ts", ["src/cli/fault.ts", "src/cli/node_faults.ts"]],
   ["tests/e2e/membership/grow_and_shrink_test.ts", [
+    "src/cli/bootstrap.ts",
     "src/cli/remove_and_transfer.ts",
-    "src/cli/taking_part.ts",
   ]],
   ["tests/e2e/cli/log_test.ts", ["src/cli/log.ts"]],
   ["tests/e2e/recovery/maxmemory_test.ts", ["src/cli/memory_bound.ts"]],

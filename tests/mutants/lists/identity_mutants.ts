@@ -174,9 +174,9 @@ export const identityMutants: readonly Mutant[] = [
   {
     name: "waiting-founder-forgets-its-settings",
     bug: "a founder that is killed while it waits forgets the address on which it listens",
-    file: "src/cli/taking_part.ts",
+    file: "src/cli/bootstrap.ts",
     find: "!== JSON.stringify(stored.settings)) saveIdentity(disk, identity);",
     replace: "=== JSON.stringify(stored.settings)) saveIdentity(disk, identity);",
-    killers: ["src/cli/taking_part_test.ts"],
+    killers: ["src/cli/bootstrap_test.ts"],
   },
 ];

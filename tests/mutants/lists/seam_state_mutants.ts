@@ -100,17 +100,17 @@ export const seamStateMutants: readonly Mutant[] = [
     name: "seam-directory-with-a-log-begins-anew",
     bug:
       "a directory that has a log, but is not marked as founded, is taken for a new one if --peers differ",
-    file: "src/cli/taking_part.ts",
+    file: "src/cli/bootstrap.ts",
     find: `if (isFounded || disk.list("").includes("log")) return false;`,
     replace: `if (isFounded || disk.list("").includes("logs")) return false;`,
-    killers: ["src/cli/taking_part_test.ts"],
+    killers: ["src/cli/bootstrap_test.ts"],
   },
   {
     name: "seam-order-of-peers-makes-another-cluster",
     bug: "nodes that name the same members in another order do not find a cluster",
-    file: "src/cli/taking_part.ts",
+    file: "src/cli/bootstrap.ts",
     find: "`${id}=${address}`).sort();",
     replace: "`${id}=${address}`);",
-    killers: ["src/cli/taking_part_test.ts"],
+    killers: ["src/cli/bootstrap_test.ts"],
   },
 ];

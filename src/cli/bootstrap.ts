@@ -103,7 +103,7 @@ export async function joinCluster(
   }
 }
 
-export interface TakingPartOptions extends
+export interface BootstrapOptions extends
   Pick<
     FoundingOptions,
     "life" | "listen" | "clientAddress" | "entryBytesMax" | "network" | "clock" | "random"
@@ -131,7 +131,7 @@ export interface TakingPartOptions extends
  * @returns the identity from now on; `null` when the process should end first
  * @throws {UserError} when the node may not take part
  */
-export async function takePart(options: TakingPartOptions): Promise<Identity | null> {
+export async function bootstrap(options: BootstrapOptions): Promise<Identity | null> {
   const { disk, id, join } = options;
   let identity = options.stored;
   if (identity !== null && identity.nodeId !== id) return identity; // refused when it is opened
@@ -179,7 +179,7 @@ export function currentMembers(
  * cluster instead of joining one, and the node has not taken part in any cluster yet. The
  * incarnation is new too, since other nodes may have received the first one.
  */
-function shouldStartOver({ isFounded, clusterId, members }: Identity, options: TakingPartOptions) {
+function shouldStartOver({ isFounded, clusterId, members }: Identity, options: BootstrapOptions) {
   const { peers, join, disk } = options;
   if (isFounded || disk.list("").includes("log")) return false;
   if (clusterId === "") return join === undefined && peers.size > 0;
@@ -189,7 +189,7 @@ function shouldStartOver({ isFounded, clusterId, members }: Identity, options: T
   return peers.size > 0 && !isSame;
 }
 
-function newIdentity({ id, peers, join, raftAddress, settings }: TakingPartOptions): Identity {
+function newIdentity({ id, peers, join, raftAddress, settings }: BootstrapOptions): Identity {
   const addresses = peers.size > 0 ? peers : new Map([[id, raftAddress]]);
   const members = new Map([...addresses].map(([peer, at]) => [peer, formatAddress(at)]));
   const isJoining = join !== undefined;
@@ -206,7 +206,7 @@ function newIdentity({ id, peers, join, raftAddress, settings }: TakingPartOptio
 }
 
 function askToJoin(
-  { id, raftAddress, logger }: TakingPartOptions,
+  { id, raftAddress, logger }: BootstrapOptions,
   { incarnation }: Identity,
   via: Address,
 ): Promise<Pick<Identity, "clusterId" | "members">> {
@@ -218,7 +218,7 @@ function askToJoin(
  *
  * @throws {UserError} when this directory is not the founder that the others know
  */
-async function untilFounded(options: TakingPartOptions, stored: Identity): Promise<Identity> {
+async function untilFounded(options: BootstrapOptions, stored: Identity): Promise<Identity> {
   const { disk, peers, settings, ending } = options;
   const members = currentMembers(stored, peers);
   const identity = { ...stored, settings };

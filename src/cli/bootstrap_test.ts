@@ -6,7 +6,7 @@ import { UserError } from "../base/errors.ts";
 import { silentLogger } from "../base/logger.ts";
 import { seededRandom } from "../base/random.ts";
 import { type Identity, type NodeSettings, readIdentity } from "../node/log/data_directory.ts";
-import { clusterIdOf, parsePeers, takePart } from "./taking_part.ts";
+import { bootstrap, clusterIdOf, parsePeers } from "./bootstrap.ts";
 
 Deno.test("the members in any order are one cluster, other members are another", () => {
   const members = [["n1", "a:1"], ["n2", "b:1"], ["n3", "c:1"]] as const;
@@ -25,7 +25,7 @@ function startAndEnd(
   settings: NodeSettings = {},
 ): Promise<Identity | null> {
   const clock = new ManualClock();
-  return takePart({
+  return bootstrap({
     id: "n1",
     disk,
     stored,
