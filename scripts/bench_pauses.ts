@@ -21,29 +21,29 @@ import { runTask } from "./run_task.ts";
 const flags = {
   keys: integer("N", {
     help: "Number of stored keys, with values of 64 bytes",
-    fallback: 1_000_000,
+    defaultValue: 1_000_000,
     min: 1_000,
     max: 1e7,
   }),
   only: text("COMMANDS", {
     help: "Measure only these commands and their subcommands, such as keys,scan; by default all",
-    fallback: "",
+    defaultValue: "",
   }),
   largeBytes: integer("N", {
     help: "Size of a large value in bytes; by default the largest that a client may send",
-    fallback: DEFAULT_CLIENT_LIMITS.bulkBytesMax,
+    defaultValue: DEFAULT_CLIENT_LIMITS.bulkBytesMax,
     min: 64 * 1024,
     max: 64 * 1024 * 1024,
   }),
   pauseMsMax: integer("MS", {
     help: "Longest pause allowed; exits with 1 after a longer one",
-    fallback: 25,
+    defaultValue: 25,
     min: 1,
     max: 1e6,
   }),
   rounds: integer("N", {
     help: "Number of times that each request is measured; the best one counts",
-    fallback: 2,
+    defaultValue: 2,
     min: 1,
     max: 9,
   }),

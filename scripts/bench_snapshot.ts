@@ -17,13 +17,13 @@ import { runTask } from "./run_task.ts";
 const flags = {
   keys: integer("N", {
     help: "Number of keys, with values of 64 bytes",
-    fallback: 1_000_000,
+    defaultValue: 1_000_000,
     min: 1,
     max: 1e7,
   }),
   rounds: integer("N", {
     help: "Number of times that all keys are overwritten",
-    fallback: 2,
+    defaultValue: 2,
     min: 0,
     max: 100,
   }),

@@ -18,7 +18,10 @@ const flags = {
   throw: toggle({
     help: "Put a throw into each block, one at a time, and run the tests in its folder",
   }),
-  only: text("PATH", { help: "Look only at files whose path starts with this", fallback: "src/" }),
+  only: text("PATH", {
+    help: "Look only at files whose path starts with this",
+    defaultValue: "src/",
+  }),
 };
 
 const ROOT = new URL("..", import.meta.url).pathname.replace(/\/$/, "");

@@ -12,24 +12,26 @@ const flags = {
   seed: optional(
     integer("N", {
       help: "Seed of the first case; by default taken from the clock",
-      fallback: 0,
+      defaultValue: 0,
       min: 0,
       max: 2 ** 32,
     }),
   ),
   seconds: integer("N", {
     help: "Duration of the whole run in seconds, shared by all targets",
-    fallback: 60,
+    defaultValue: 60,
     min: 1,
     max: 10 ** 6,
   }),
   cases: integer("N", {
     help: "Maximum number of cases for each target",
-    fallback: 10 ** 9,
+    defaultValue: 10 ** 9,
     min: 1,
     max: 10 ** 9,
   }),
-  target: optional(choice(ALL, { help: "Run only this target; by default all", fallback: LIVE })),
+  target: optional(
+    choice(ALL, { help: "Run only this target; by default all", defaultValue: LIVE }),
+  ),
 } satisfies Flags;
 
 async function fuzz(

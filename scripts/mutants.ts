@@ -14,11 +14,11 @@ import { runTask } from "./run_task.ts";
 const flags = {
   only: text("NAME", {
     help: "Run only mutants whose name contains this; by default all",
-    fallback: "",
+    defaultValue: "",
   }),
   seeds: integer("N", {
     help: "Maximum number of simulation seeds for each mutant that the simulation runs",
-    fallback: 300,
+    defaultValue: 300,
     min: 1,
     max: 100_000,
   }),

@@ -15,14 +15,14 @@ import { runNemesis, type RunReport } from "../tests/nemesis/run_nemesis.ts";
 import { runTask } from "./run_task.ts";
 
 const flags = {
-  minutes: integer("N", { help: "Duration in minutes", fallback: 1, min: 1, max: 10_000 }),
+  minutes: integer("N", { help: "Duration in minutes", defaultValue: 1, min: 1, max: 10_000 }),
   seed: integer("N", {
     help: "Seed of the faults and requests; the default is random",
-    fallback: Math.floor(Math.random() * 2 ** 31),
+    defaultValue: Math.floor(Math.random() * 2 ** 31),
     min: 0,
     max: 2 ** 32 - 1,
   }),
-  nodes: integer("N", { help: "Number of nodes", fallback: 3, min: 3, max: 9 }),
+  nodes: integer("N", { help: "Number of nodes", defaultValue: 3, min: 3, max: 9 }),
   keep: toggle({ help: "Keep data and logs even if no promise was broken" }),
 };
 

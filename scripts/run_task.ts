@@ -19,7 +19,8 @@ export interface Task<F extends Flags> {
 export async function runTask<F extends Flags>(
   { name, about, flags, run }: Task<F>,
 ): Promise<never> {
-  const command = commandOf(`deno task ${name}`, { flags, hasTwins: false }).description(about);
+  const command = commandOf(`deno task ${name}`, { flags, hasEnvironmentVariables: false })
+    .description(about);
   try {
     command.parse(Deno.args, { from: "user" });
     Deno.exit(await run(valuesOf(command, flags, () => undefined)));

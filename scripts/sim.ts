@@ -14,7 +14,7 @@ const flags = {
   seed: optional(
     integer("N", {
       help: "The first seed; by default taken from the clock",
-      fallback: 0,
+      defaultValue: 0,
       min: 0,
       max: 2 ** 32,
     }),
@@ -22,7 +22,7 @@ const flags = {
   seeds: optional(
     integer("N", {
       help: "Number of seeds; by default 100, 1 with --seed, or no limit with --seconds",
-      fallback: 0,
+      defaultValue: 0,
       min: 1,
       max: 1e9,
     }),
@@ -30,13 +30,13 @@ const flags = {
   seconds: optional(
     integer("N", {
       help: "Time in seconds after which no further seed is started; by default no limit",
-      fallback: 0,
+      defaultValue: 0,
       min: 1,
       max: 1e6,
     }),
   ),
   nodes: optional(
-    choice(["3", "5"], { help: "Number of nodes; by default the seed chooses", fallback: "3" }),
+    choice(["3", "5"], { help: "Number of nodes; by default the seed chooses", defaultValue: "3" }),
   ),
 } satisfies Flags;
 

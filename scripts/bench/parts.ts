@@ -82,7 +82,7 @@ export const PARTS: readonly Part[] = [
 export const onlyFlag: Flag<readonly Part[] | undefined> = {
   placeholder: "PART,…",
   help: "Measure only these parts; by default all",
-  fallback: undefined,
+  defaultValue: undefined,
   isRequired: false,
   parse(text) {
     const names = text.split(",").map((name) => name.trim());

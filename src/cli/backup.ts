@@ -30,8 +30,8 @@ export const backupSubcommand = subcommand({
   flags: {
     from: {
       ...addressFlag({ help: "Address for clients of a node or proxy" }),
-      fallback: { host: "127.0.0.1", port: 7000 },
-      fallbackText: "127.0.0.1:7000",
+      defaultValue: { host: "127.0.0.1", port: 7000 },
+      defaultText: "127.0.0.1:7000",
       isRequired: false,
     },
     force: typedOnly(toggle({ help: "Replace FILE if it exists" })),

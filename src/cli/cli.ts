@@ -31,8 +31,11 @@ export const cliSubcommand = subcommand({
     "\n" +
     "Replies are printed with their types on a terminal, and raw otherwise.",
   flags: {
-    host: withShort("h", hostFlag({ help: "Host of the node or proxy", fallback: "127.0.0.1" })),
-    port: withShort("p", portFlag({ help: "Port of the node or proxy", fallback: 7000 })),
+    host: withShort(
+      "h",
+      hostFlag({ help: "Host of the node or proxy", defaultValue: "127.0.0.1" }),
+    ),
+    port: withShort("p", portFlag({ help: "Port of the node or proxy", defaultValue: 7000 })),
     resp3: withShort("3", toggle({ help: "Use RESP3, with maps and pushes, instead of RESP2" })),
     raw: toggle({ help: "Print replies raw, even on a terminal" }),
     noRaw: toggle({ help: "Print replies with their types, even to a file or pipe" }),
@@ -42,7 +45,7 @@ export const cliSubcommand = subcommand({
     }),
     pipeTimeout: integer("SECONDS", {
       help: "With --pipe, give up after this many seconds without progress of the server; 0: never",
-      fallback: 30,
+      defaultValue: 30,
       min: 0,
       max: 86_400,
     }),

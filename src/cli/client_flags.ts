@@ -10,64 +10,64 @@ const MIB = 1024 * 1024;
 export const clientFlags = {
   clientsMax: integer("N", {
     help: "Maximum number of connected clients",
-    fallback: DEFAULT_CLIENT_LIMITS.clientsMax,
+    defaultValue: DEFAULT_CLIENT_LIMITS.clientsMax,
     min: 1,
     max: 1_000_000,
   }),
   bulkBytesMax: bytes({
     help: "Maximum size of an argument, and so of a value; above the default, the nodes may need " +
       "a longer --election-ms",
-    fallback: DEFAULT_CLIENT_LIMITS.bulkBytesMax,
+    defaultValue: DEFAULT_CLIENT_LIMITS.bulkBytesMax,
     min: 1024,
     max: 64 * MIB,
   }),
   requestBytesMax: bytes({
     help: "Maximum size of a request with all its arguments",
-    fallback: DEFAULT_CLIENT_LIMITS.requestBytesMax,
+    defaultValue: DEFAULT_CLIENT_LIMITS.requestBytesMax,
     min: 1024,
     max: 64 * MIB,
   }),
   pipelineMax: integer("N", {
     help: "Maximum number of one client's requests in flight; at the limit, no more are read",
-    fallback: DEFAULT_CLIENT_LIMITS.pipelineMax,
+    defaultValue: DEFAULT_CLIENT_LIMITS.pipelineMax,
     min: 1,
     max: 1_000_000,
   }),
   outputBytesMax: bytes({
     help: "Limit of one client's unread replies; above it, a client that reads nothing for 5 s " +
       "is disconnected; above four times the limit, any client is",
-    fallback: DEFAULT_CLIENT_LIMITS.outputBytesMax,
+    defaultValue: DEFAULT_CLIENT_LIMITS.outputBytesMax,
     min: MIB,
     max: 1024 * MIB,
   }),
   pipelineBytesMax: bytes({
     help: "Maximum size of one client's requests in flight; at the limit, no more are read",
-    fallback: DEFAULT_CLIENT_LIMITS.pipelineBytesMax,
+    defaultValue: DEFAULT_CLIENT_LIMITS.pipelineBytesMax,
     min: 64 * 1024,
     max: 1024 * MIB,
   }),
   inFlightBytesMax: bytes({
     help: "Limit of all clients' requests in flight; above it, only small requests are read",
-    fallback: DEFAULT_CLIENT_LIMITS.inFlightBytesMax,
+    defaultValue: DEFAULT_CLIENT_LIMITS.inFlightBytesMax,
     min: MIB,
     max: 4096 * MIB,
   }),
   allOutputBytesMax: bytes({
     help: "Limit of all clients' unread replies; above it, the client with the most is " +
       "disconnected",
-    fallback: DEFAULT_CLIENT_LIMITS.allOutputBytesMax,
+    defaultValue: DEFAULT_CLIENT_LIMITS.allOutputBytesMax,
     min: MIB,
     max: 4096 * MIB,
   }),
   tcpKeepaliveS: integer("SECONDS", {
     help: "Idle time before TCP keep-alive probes a client; 0: never",
-    fallback: DEFAULT_CLIENT_LIMITS.tcpKeepaliveS,
+    defaultValue: DEFAULT_CLIENT_LIMITS.tcpKeepaliveS,
     min: 0,
     max: 32_767,
   }),
   timeoutS: integer("SECONDS", {
     help: "Idle time after which a client is disconnected; 0: never",
-    fallback: DEFAULT_CLIENT_LIMITS.timeoutS,
+    defaultValue: DEFAULT_CLIENT_LIMITS.timeoutS,
     min: 0,
     max: 1_000_000,
   }),

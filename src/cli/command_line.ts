@@ -2,10 +2,10 @@ import { Command, CommanderError, Option } from "commander";
 import { UserError } from "../base/errors.ts";
 import {
   type Environment,
+  environmentVariableOf,
   type Flag,
   flagName,
   type Flags,
-  twinOf,
   UsageError,
   type Values,
 } from "./flags.ts";
@@ -18,7 +18,7 @@ export interface CommandShape {
   /** The arguments after the flags, as help shows them. @default none allowed */
   readonly words?: string | undefined;
   /** Whether environment variables can stand in for the flags. @default true */
-  readonly hasTwins?: boolean;
+  readonly hasEnvironmentVariables?: boolean;
 }
 
 /**
@@ -27,7 +27,7 @@ export interface CommandShape {
  */
 export function commandOf(
   name: string,
-  { flags = {}, words, hasTwins = true }: CommandShape = {},
+  { flags = {}, words, hasEnvironmentVariables = true }: CommandShape = {},
 ): Command {
   const command = new Command(name)
     .usage(words === undefined ? "[flags]" : `[flags] ${words}`)
@@ -51,7 +51,7 @@ export function commandOf(
       throw isHelp(error) ? error : usageError(error, command, flags);
     });
   for (const [key, flag] of Object.entries(flags)) {
-    command.addOption(optionOf(key, flag, hasTwins));
+    command.addOption(optionOf(key, flag, hasEnvironmentVariables));
   }
   return command;
 }
@@ -81,8 +81,8 @@ export function valuesOf<F extends Flags>(
     else if (typeof typed === "string") values[key] = parse(flag, name, typed);
     else if (typed !== undefined) values[key] = typed.flatMap((one) => parse(flag, name, one));
     else if (variable !== undefined && variable !== "") {
-      values[key] = parse(flag, twinOf(key, flag), variable);
-    } else if (!flag.isRequired) values[key] = flag.fallback;
+      values[key] = parse(flag, environmentVariableOf(key, flag), variable);
+    } else if (!flag.isRequired) values[key] = flag.defaultValue;
     else throw new UsageError(`Cannot start without ${name} ${flag.placeholder ?? ""}`.trim());
   }
   return values as Values<F>;
@@ -106,12 +106,14 @@ function print(text: string): void {
   console.log(text.replace(/\n$/, ""));
 }
 
-function optionOf(key: string, flag: Flags[string], hasTwin: boolean): Option {
+function optionOf(key: string, flag: Flags[string], hasEnvironmentVariable: boolean): Option {
   const { short, placeholder, help, isTypedOnly = false, isRepeatable = false } = flag;
   const name = `--${flagName(key)}`;
   const names = short === undefined ? name : `-${short}, ${name}`;
-  const twin = hasTwin && !isTypedOnly ? ` [${twinOf(key, flag)}]` : "";
-  const description = `${help}${defaultText(flag)}${twin}`;
+  const variable = hasEnvironmentVariable && !isTypedOnly
+    ? ` [${environmentVariableOf(key, flag)}]`
+    : "";
+  const description = `${help}${defaultNote(flag)}${variable}`;
   const option = new Option(
     placeholder === null ? names : `${names} <${placeholder}>`,
     description,
@@ -125,10 +127,10 @@ function optionOf(key: string, flag: Flags[string], hasTwin: boolean): Option {
   });
 }
 
-function defaultText({ isRequired, fallback, fallbackText }: Flags[string]): string {
+function defaultNote({ isRequired, defaultValue, defaultText }: Flags[string]): string {
   if (isRequired) return " (required)";
-  const isPlain = typeof fallback === "string" || typeof fallback === "number";
-  const text = fallbackText ?? (isPlain ? String(fallback) : "");
+  const isPlain = typeof defaultValue === "string" || typeof defaultValue === "number";
+  const text = defaultText ?? (isPlain ? String(defaultValue) : "");
   return text === "" ? "" : ` (default ${text})`;
 }
 
@@ -174,7 +176,7 @@ function environmentValue(
   environment: Environment,
 ): string | undefined {
   if (flag.isTypedOnly === true) return undefined;
-  const name = twinOf(key, flag);
+  const name = environmentVariableOf(key, flag);
   const value = environment(name);
   if (value === undefined || !/^(tcp|udp|sctp):\/\//.test(value)) return value;
   console.error(`regent: ignores ${name}=${value}, which Kubernetes sets for a service`);

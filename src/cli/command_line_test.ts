@@ -39,16 +39,16 @@ Deno.test("help shows each flag, its default in words, and its variable", () => 
     summary: "moves",
     description: "Moves.",
     flags: {
-      steps: withShort("s", integer("N", { help: "How many", fallback: 3, min: 1, max: 9 })),
+      steps: withShort("s", integer("N", { help: "How many", defaultValue: 3, min: 1, max: 9 })),
       with: addressList({
         help: "Whom",
-        fallback: [{ host: "127.0.0.1", port: 7000 }, { host: "::1", port: 7001 }],
+        defaultValue: [{ host: "127.0.0.1", port: 7000 }, { host: "::1", port: 7001 }],
       }),
       room: addressList({ help: "Where" }),
-      spaceBytes: bytes({ help: "How much", fallback: 64 * 1024 ** 2, min: 1, max: 1024 ** 3 }),
-      oddBytes: bytes({ help: "How much", fallback: 1025, min: 1, max: 1024 ** 3 }),
+      spaceBytes: bytes({ help: "How much", defaultValue: 64 * 1024 ** 2, min: 1, max: 1024 ** 3 }),
+      oddBytes: bytes({ help: "How much", defaultValue: 1025, min: 1, max: 1024 ** 3 }),
       door: optional(port({ help: "Which" })),
-      tune: { ...text("DIR", { help: "What", fallback: "" }), fallback: new Map() },
+      tune: { ...text("DIR", { help: "What", defaultValue: "" }), defaultValue: new Map() },
       encore: toggle({ help: "Again" }),
       yes: typedOnly(toggle({ help: "Without asking" })),
     },
@@ -72,8 +72,8 @@ Deno.test("long help is wrapped at the terminal's width", () => {
 
 Deno.test("words after the first may look like flags", async () => {
   const flags = {
-    host: withShort("h", text("HOST", { help: "host", fallback: "" })),
-    port: withShort("p", port({ help: "port", fallback: 1 })),
+    host: withShort("h", text("HOST", { help: "host", defaultValue: "" })),
+    port: withShort("p", port({ help: "port", defaultValue: 1 })),
     noRaw: toggle({ help: "switch" }),
   };
   for (
@@ -110,7 +110,7 @@ Deno.test("a command with invalid flags does not run", async () => {
     name: "dance",
     summary: "",
     description: "",
-    flags: { steps: integer("N", { help: "How many", fallback: 3, min: 1, max: 9 }) },
+    flags: { steps: integer("N", { help: "How many", defaultValue: 3, min: 1, max: 9 }) },
     examples: [],
     run: () => fail("it ran"),
   });

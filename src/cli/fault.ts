@@ -24,7 +24,7 @@ export const faultSubcommand = subcommand({
     "Without `from`, a fault applies to all peers. MS is its duration in milliseconds. Without " +
     "MS, it lasts until it is healed or the process ends.",
   flags: {
-    host: hostFlag({ help: "Host of the node", fallback: "127.0.0.1" }),
+    host: hostFlag({ help: "Host of the node", defaultValue: "127.0.0.1" }),
     port: portFlag({ help: "Port of the node for clients" }),
   },
   words: "WHAT",

@@ -14,9 +14,9 @@ export interface Flag<T> {
   readonly short?: string;
   readonly help: string;
   /** Value when the flag is absent; `undefined` for an optional flag without a default. */
-  readonly fallback: T;
-  /** The fallback in help. @default the fallback itself if it is a string or a number */
-  readonly fallbackText?: string;
+  readonly defaultValue: T;
+  /** The default in help. @default the value itself if it is a string or a number */
+  readonly defaultText?: string;
   readonly isRequired: boolean;
   /** Whether the values of repeated flags form a list. @default false: the last value counts */
   readonly isRepeatable?: boolean;
@@ -45,7 +45,7 @@ export function flagName(key: string): string {
 }
 
 /** The environment variable that stands in for a flag. */
-export function twinOf(key: string, { environment }: Flags[string]): string {
+export function environmentVariableOf(key: string, { environment }: Flags[string]): string {
   return environment ?? `REGENT_${flagName(key).replaceAll("-", "_").toUpperCase()}`;
 }
 
@@ -59,10 +59,10 @@ export function withShort<T>(short: string, flag: Flag<T>): Flag<T> {
 }
 
 /** Makes a flag repeatable. */
-export function several<T>(flag: Flag<T>): Flag<readonly T[]> {
+export function repeatable<T>(flag: Flag<T>): Flag<readonly T[]> {
   return {
     ...flag,
-    fallback: [],
+    defaultValue: [],
     isRepeatable: true,
     parse: (value) => [flag.parse(value)],
   };
@@ -75,18 +75,18 @@ export function typedOnly<T>(flag: Flag<T>): Flag<T> {
 
 /** Makes a flag optional, without a default. */
 export function optional<T>(flag: Flag<T>): Flag<T | undefined> {
-  return { ...flag, fallback: undefined, isRequired: false };
+  return { ...flag, defaultValue: undefined, isRequired: false };
 }
 
 export function text(
   placeholder: string,
-  { help, fallback }: Common & { readonly fallback?: string },
+  { help, defaultValue }: Common & { readonly defaultValue?: string },
 ): Flag<string> {
   return {
     placeholder,
     help,
-    fallback: fallback ?? "",
-    isRequired: fallback === undefined,
+    defaultValue: defaultValue ?? "",
+    isRequired: defaultValue === undefined,
     parse: (value) => value,
   };
 }
@@ -95,7 +95,7 @@ export function toggle({ help }: Common): Flag<boolean> {
   return {
     placeholder: null,
     help,
-    fallback: false,
+    defaultValue: false,
     isRequired: false,
     parse(value) {
       if (/^(1|true|yes|on)$/i.test(value)) return true;
@@ -107,8 +107,8 @@ export function toggle({ help }: Common): Flag<boolean> {
 
 export function integer(
   placeholder: string,
-  { help, fallback, min, max }: Common & {
-    readonly fallback?: number;
+  { help, defaultValue, min, max }: Common & {
+    readonly defaultValue?: number;
     readonly min: number;
     readonly max: number;
   },
@@ -116,8 +116,8 @@ export function integer(
   return {
     placeholder,
     help,
-    fallback: fallback ?? 0,
-    isRequired: fallback === undefined,
+    defaultValue: defaultValue ?? 0,
+    isRequired: defaultValue === undefined,
     parse(value) {
       const number = Number(value);
       if (!/^[0-9]+$/.test(value) || number < min || number > max) {
@@ -128,7 +128,7 @@ export function integer(
   };
 }
 
-export function port(common: Common & { readonly fallback?: number }): Flag<number> {
+export function port(common: Common & { readonly defaultValue?: number }): Flag<number> {
   return integer("PORT", { ...common, min: 1, max: 65_535 });
 }
 
@@ -136,8 +136,8 @@ const UNITS: Readonly<Record<string, number>> = { "": 1, k: 1024, m: 1024 ** 2, 
 
 /** A flag for a size: `1048576`, `512k`, `64m`, `1g`. */
 export function bytes(
-  { help, fallback, min, max }: Common & {
-    readonly fallback: number;
+  { help, defaultValue, min, max }: Common & {
+    readonly defaultValue: number;
     readonly min: number;
     readonly max: number;
   },
@@ -145,8 +145,8 @@ export function bytes(
   return {
     placeholder: "BYTES",
     help,
-    fallback,
-    fallbackText: sizeText(fallback),
+    defaultValue,
+    defaultText: sizeText(defaultValue),
     isRequired: false,
     parse(value) {
       const match = /^([0-9]+)([kmg]?)b?$/i.exec(value);
@@ -169,12 +169,12 @@ function sizeText(sizeBytes: number): string {
 
 export function choice<T extends string>(
   values: readonly T[],
-  { help, fallback }: Common & { readonly fallback: T },
+  { help, defaultValue }: Common & { readonly defaultValue: T },
 ): Flag<T> {
   return {
     placeholder: values.join("|"),
     help,
-    fallback,
+    defaultValue,
     isRequired: false,
     parse(value) {
       const found = values.find((one) => one === value);
@@ -186,10 +186,10 @@ export function choice<T extends string>(
 
 /** A flag for the path of a directory. */
 export function directoryFlag(
-  { help, fallback }: Common & { readonly fallback?: string },
+  { help, defaultValue }: Common & { readonly defaultValue?: string },
 ): Flag<string> {
   return {
-    ...text("DIR", { help, ...(fallback === undefined ? {} : { fallback }) }),
+    ...text("DIR", { help, ...(defaultValue === undefined ? {} : { defaultValue }) }),
     parse(value) {
       if (value === "") throw new UserError("expected a directory");
       return value;
@@ -198,9 +198,11 @@ export function directoryFlag(
 }
 
 /** A flag for a host to listen on or to connect to. */
-export function hostFlag({ help, fallback }: Common & { readonly fallback: string }): Flag<string> {
+export function hostFlag(
+  { help, defaultValue }: Common & { readonly defaultValue: string },
+): Flag<string> {
   return {
-    ...text("HOST", { help, fallback }),
+    ...text("HOST", { help, defaultValue }),
     parse(value) {
       const parsed = parseHost(value);
       if (parsed === null) throw new UserError("expected a name or an IP address");
@@ -211,7 +213,11 @@ export function hostFlag({ help, fallback }: Common & { readonly fallback: strin
 
 /** A flag for `HOST:PORT`. */
 export function addressFlag({ help }: Common): Flag<Address> {
-  return { ...text("HOST:PORT", { help }), fallback: { host: "", port: 0 }, parse: readAddress };
+  return {
+    ...text("HOST:PORT", { help }),
+    defaultValue: { host: "", port: 0 },
+    parse: readAddress,
+  };
 }
 
 /** @throws {UserError} when the text is no address */
@@ -222,14 +228,14 @@ export function readAddress(value: string): Address {
 }
 
 export function addressList(
-  { help, fallback }: Common & { readonly fallback?: readonly Address[] },
+  { help, defaultValue }: Common & { readonly defaultValue?: readonly Address[] },
 ): Flag<readonly Address[]> {
   return {
     placeholder: "HOST:PORT,…",
     help,
-    fallback: fallback ?? [],
-    fallbackText: (fallback ?? []).map(formatAddress).join(","),
-    isRequired: fallback === undefined,
+    defaultValue: defaultValue ?? [],
+    defaultText: (defaultValue ?? []).map(formatAddress).join(","),
+    isRequired: defaultValue === undefined,
     parse: (value) => value.split(",").map((part) => readAddress(part.trim())),
   };
 }

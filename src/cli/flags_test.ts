@@ -9,7 +9,7 @@ import {
   integer,
   optional,
   port,
-  several,
+  repeatable,
   text,
   toggle,
   typedOnly,
@@ -19,11 +19,11 @@ import {
 const flags = {
   id: text("ID", { help: "name" }),
   raftPort: optional(port({ help: "port" })),
-  waitMs: integer("MS", { help: "time", fallback: 100, min: 10, max: 1_000 }),
-  bulkBytesMax: bytes({ help: "size", fallback: 1024, min: 10, max: 1024 ** 3 }),
-  role: choice(["leader", "follower"], { help: "role", fallback: "follower" }),
+  waitMs: integer("MS", { help: "time", defaultValue: 100, min: 10, max: 1_000 }),
+  bulkBytesMax: bytes({ help: "size", defaultValue: 1024, min: 10, max: 1024 ** 3 }),
+  role: choice(["leader", "follower"], { help: "role", defaultValue: "follower" }),
   restart: toggle({ help: "switch" }),
-  nodes: { ...addressList({ help: "addresses" }), fallback: [], isRequired: false },
+  nodes: { ...addressList({ help: "addresses" }), defaultValue: [], isRequired: false },
 };
 
 const nothing: Environment = () => undefined;
@@ -109,7 +109,7 @@ Deno.test("a wrong command line is reported in one clear sentence", () => {
 
 Deno.test("a letter may stand for a name", () => {
   const short = {
-    port: withShort("p", port({ help: "port", fallback: 1 })),
+    port: withShort("p", port({ help: "port", defaultValue: 1 })),
     resp3: withShort("3", toggle({ help: "switch" })),
     raw: toggle({ help: "switch" }),
   };
@@ -123,7 +123,7 @@ Deno.test("a letter may stand for a name", () => {
 });
 
 Deno.test("a flag that may be given several times collects its values, in order", () => {
-  const repeated = { dir: several(text("DIR", { help: "directories" })) };
+  const repeated = { dir: repeatable(text("DIR", { help: "directories" })) };
   const parseDirs = (args: readonly string[], environment = nothing) =>
     parseFlags(repeated, args, environment).dir;
   assertEquals(parseDirs(["--dir", "b", "--dir=a,c"]), ["b", "a,c"]);

@@ -13,7 +13,7 @@ export const memoryFlag = optional(bytes({
   help: "maxmemory of a new cluster: memory for keys, values and kept replies, above which all " +
     "members refuse writes (OOM); 0 or absent: 2g, the maximum; CONFIG SET maxmemory changes it " +
     "later",
-  fallback: 0,
+  defaultValue: 0,
   min: 0,
   // The first version's rules apply to the founders' writes.
   max: MACHINE_RULES[0]?.memoryBytesMax ?? 0,

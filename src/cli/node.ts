@@ -74,28 +74,28 @@ const flags = {
   ),
   host: hostFlag({
     help: "Host or IP address to listen on; by default that of the last start, or else 127.0.0.1",
-    fallback: "",
+    defaultValue: "",
   }),
   advertise: hostFlag({
     help: "Host or IP address at which others reach this node; by default that of the last start " +
       "with the same --host, or else --host",
-    fallback: "",
+    defaultValue: "",
   }),
-  dir: directoryFlag({ help: "The data directory; by default data/ID", fallback: "" }),
+  dir: directoryFlag({ help: "The data directory; by default data/ID", defaultValue: "" }),
   role: optional(choice(["leader", "follower"], {
     help: "leader: prefer to lead; on an empty directory, also stand for election at once, and " +
       "found a cluster of this node alone if there are no --peers; follower: let other nodes " +
       "stand for election first; by default neither",
-    fallback: "follower",
+    defaultValue: "follower",
   })),
   peers: {
     ...text("ID=HOST:PORT,…", {
       help: "All members of a new cluster with their Raft addresses, the same on every node; on " +
         "later starts, their new addresses if these have changed",
-      fallback: "",
+      defaultValue: "",
     }),
     parse: parsePeers,
-    fallback: new Map<string, Address>(),
+    defaultValue: new Map<string, Address>(),
   },
   join: optional(addressFlag({
     help: "Join the running cluster of the node or proxy at this address for clients; ignored on " +
@@ -103,34 +103,34 @@ const flags = {
   })),
   electionMs: integer("MS", {
     help: "Minimum election timeout; each timeout is random, up to twice as long",
-    fallback: 150,
+    defaultValue: 150,
     min: 20,
     max: 60_000,
   }),
   heartbeatMs: integer("MS", {
     help: "Interval between a leader's heartbeats; must be below --election-ms",
-    fallback: 50,
+    defaultValue: 50,
     min: 10,
     max: 30_000,
   }),
   waitMs: integer("MS", {
     help: "Maximum time for which a read waits for a leader, and a write for its outcome after a " +
       "change of leader",
-    fallback: 5_000,
+    defaultValue: 5_000,
     min: 100,
     max: 600_000,
   }),
   clockOffsetMsMax: integer("MS", {
     help: "Maximum offset of the node's clock from the median of the members' clocks; above it, " +
       "the node does not lead",
-    fallback: 10_000,
+    defaultValue: 10_000,
     min: 1_000,
     max: 86_400_000,
   }),
   snapshotLogBytes: bytes({
     help: "Take a snapshot and compact the log when the log since the last snapshot is larger " +
       "than this, and larger than that snapshot",
-    fallback: 64 * MIB,
+    defaultValue: 64 * MIB,
     min: MIB,
     max: 64 * 1024 * MIB,
   }),

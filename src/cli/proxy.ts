@@ -3,9 +3,9 @@ import type { Logger } from "../base/logger.ts";
 import { systemClock } from "../platform/clock.ts";
 import type { Address } from "../platform/network.ts";
 import {
-  hasNoFreeDescriptors,
   clientsThatFit,
   endOfService,
+  hasNoFreeDescriptors,
   processFacts,
   stderrLogger,
 } from "../platform/process.ts";
@@ -34,27 +34,27 @@ export const proxyFlags = {
   holdRequestsMax: integer("N", {
     help: "Maximum number of requests that the proxy holds while there is no leader; more get an " +
       "error",
-    fallback: DEFAULT_PROXY_LIMITS.holdRequestsMax,
+    defaultValue: DEFAULT_PROXY_LIMITS.holdRequestsMax,
     min: 0,
     max: 10_000_000,
   }),
   holdBytesMax: bytes({
     help: "Maximum size of the requests waiting at the proxy, with a leader or without; at the " +
       "limit, clients with large requests are not read",
-    fallback: DEFAULT_PROXY_LIMITS.holdBytesMax,
+    defaultValue: DEFAULT_PROXY_LIMITS.holdBytesMax,
     min: 0,
     max: 1024 * MIB,
   }),
   holdMsMax: integer("MS", {
     help: "Maximum time for which the proxy holds a request; after it, the reply is an error",
-    fallback: DEFAULT_PROXY_LIMITS.holdMsMax,
+    defaultValue: DEFAULT_PROXY_LIMITS.holdMsMax,
     min: 0,
     max: 600_000,
   }),
   waitsMax: integer("N", {
     help: "Maximum number of the proxy's clients in WAIT, each with a connection to the leader; " +
       "more get an error",
-    fallback: DEFAULT_PROXY_LIMITS.waitsMax,
+    defaultValue: DEFAULT_PROXY_LIMITS.waitsMax,
     min: 0,
     max: 1_000_000,
   }),
@@ -95,7 +95,7 @@ export async function startProxy(
 
 const flags = {
   port: portFlag({ help: "Port for clients" }),
-  host: hostFlag({ help: "Host or IP address to listen on", fallback: "127.0.0.1" }),
+  host: hostFlag({ help: "Host or IP address to listen on", defaultValue: "127.0.0.1" }),
   nodes: addressList({ help: "Addresses of nodes; one is enough to find the others" }),
   ...proxyFlags,
   ...clientFlags,

@@ -3,7 +3,7 @@ import type { ClusterConfiguration } from "../node/members/configuration.ts";
 import { DenoDisk } from "../platform/deno_disk.ts";
 import { newClusterId, newIncarnation, parseId } from "./bootstrap.ts";
 import { subcommand } from "./command_line.ts";
-import { directoryFlag, optional, several, text, toggle, typedOnly } from "./flags.ts";
+import { directoryFlag, optional, repeatable, text, toggle, typedOnly } from "./flags.ts";
 import { Exchange, isThere, stageDirectory } from "./offline/data_directories.ts";
 import {
   chunksOf,
@@ -24,13 +24,13 @@ export const recoverSubcommand = subcommand({
     "that node alone, with everything in its log. The directory keeps its old content. All other " +
     "nodes join with `regent node --join` and empty directories: their old ones are refused.",
   flags: {
-    dir: several(
+    dir: repeatable(
       directoryFlag({ help: "Data directory of a survivor; repeat the flag for each survivor" }),
     ),
     id: optional({
       ...text("ID", {
         help: "Id of the node in the new cluster; by default the survivor's",
-        fallback: "",
+        defaultValue: "",
       }),
       parse: parseId,
     }),

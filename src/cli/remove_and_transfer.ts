@@ -9,7 +9,7 @@ const PATIENCE_MS = 10_000;
 /** A flag of `remove` and `transfer`. */
 const fromFlag = addressList({
   help: "Nodes or proxies to ask; one is enough, since each knows the leader",
-  fallback: [{ host: "127.0.0.1", port: 7000 }],
+  defaultValue: [{ host: "127.0.0.1", port: 7000 }],
 });
 
 export const removeSubcommand = subcommand({

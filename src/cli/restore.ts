@@ -29,10 +29,10 @@ export const restoreSubcommand = subcommand({
         help:
           "All members of the new cluster with their Raft addresses, the same on every node; by " +
           "default this node alone",
-        fallback: "",
+        defaultValue: "",
       }),
       parse: parsePeers,
-      fallback: new Map<string, Address>(),
+      defaultValue: new Map<string, Address>(),
     },
   },
   words: "FILE",

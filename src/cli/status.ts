@@ -20,7 +20,7 @@ export const statusSubcommand = subcommand({
   flags: {
     nodes: addressList({
       help: "Nodes or proxies to ask; one is enough, since each knows the others",
-      fallback: [{ host: "127.0.0.1", port: 7000 }],
+      defaultValue: [{ host: "127.0.0.1", port: 7000 }],
     }),
   },
   examples: ["regent status", "regent status --nodes 127.0.0.1:7001"],

@@ -16,7 +16,7 @@ const COMMANDS = [
   "recover",
 ];
 
-Deno.test("help lists the commands, and each command's help its flags and their twins", async () => {
+Deno.test("help lists the commands, and each command's help its flags and their variables", async () => {
   const [general, ...each] = await Promise.all([
     runRegent(["--help"]),
     ...COMMANDS.map((command) => runRegent([command, "--help"])),
@@ -36,9 +36,9 @@ Deno.test("help lists the commands, and each command's help its flags and their 
     for (const flag of flags.filter((name) => name !== "help")) {
       // Elsewhere REGENT_NODES are addresses.
       const own = command === "cluster" && flag === "nodes" ? "CLUSTER_NODES" : flag;
-      const twin = `[REGENT_${own.replaceAll("-", "_").toUpperCase()}]`;
+      const variable = `[REGENT_${own.replaceAll("-", "_").toUpperCase()}]`;
       const isTypedOnly = ["yes", "force"].includes(flag);
-      assertEquals(stdout.includes(twin), !isTypedOnly, `${command} --${flag}`);
+      assertEquals(stdout.includes(variable), !isTypedOnly, `${command} --${flag}`);
     }
     for (const line of stdout.split("\n")) assert(line.length <= 110, line);
   });
