@@ -19,6 +19,7 @@ function start() {
     clock: { nowMs: () => 1_700_000_000_123, monotonicMs: () => 0 },
     hello: () => ({ version: "7.0.15", mode: "cluster", role: "master" }),
     info: (sections) => `about ${sections.join()}`,
+    resetStatistics() {},
     reset: () => ended.push("all that it has set up"),
   };
   const ask = (line: string) =>

@@ -69,6 +69,8 @@ export interface LocalServer {
   hello(): { readonly version: string; readonly mode: string; readonly role: string };
   /** The text of these sections of `INFO`, or of all if there are none. */
   info(sections: readonly string[]): string;
+  /** Sets the counters of `INFO` to zero. The state, and what controls the process, stay. */
+  resetStatistics(): void;
   /** @param client a proxy's own address in the view is the one to which this client connected */
   clusterView(client: Client): ClusterView;
   /** `CLUSTER ROLE`: details of Regent that differ between nodes and proxies. */

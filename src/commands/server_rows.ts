@@ -131,7 +131,10 @@ const configSubcommands = subcommandsOf("config", { group: "server", ...ADMIN, s
     arity: 2,
     summary: "Sets the counters of INFO to zero",
     help: ["RESETSTAT", "    Reset statistics reported by the INFO command."],
-    serve: () => OK,
+    serve: (server) => {
+      server.resetStatistics();
+      return OK;
+    },
   },
   {
     name: "rewrite",

@@ -233,6 +233,7 @@ export class StateMachine {
   restore(loader: StateLoader, version: number): void {
     assert(version === 0 || includesVersion(this.versions, version), `Unknown version ${version}`);
     const { keyspace, sessions, settings } = loader.take();
+    Object.assign(keyspace.lookUps, this.keyspace.lookUps);
     this.#context.keyspace = keyspace;
     this.#context.sessions = sessions;
     this.#context.settings = settings;

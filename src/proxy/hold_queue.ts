@@ -116,6 +116,15 @@ export class HoldQueue {
     };
   }
 
+  /** Forgets past periods. A current one is counted as if it had begun now. */
+  resetStatistics(nowMs: number): void {
+    if (this.#sinceMs !== null) this.#sinceMs = nowMs;
+    this.#count = this.#sinceMs === null ? 0 : 1;
+    this.#totalMs = 0;
+    this.#longestMs = 0;
+    this.#refused = 0;
+  }
+
   #heldFrom(request: ProxyRequest, sinceMs: number): number {
     return request.firstSentMs ?? Math.max(request.sentMs, sinceMs);
   }

@@ -180,3 +180,29 @@ Deno.test("a retry within a retry lets each held client try once", () => {
   hold.retry(0, dispatch);
   assertEquals([tried, hold.isEmpty], [[0, 1, 2], true]);
 });
+
+Deno.test("resetting the statistics forgets past periods, and a current one begins anew", () => {
+  const bench = ProxyBench.ready({ limits: { holdMsMax: 1_000 } });
+  const candidate = { role: "candidate", term: 1, leaderId: null, isServing: false } as const;
+  for (const node of bench.cluster.nodes) node.become(candidate);
+  bench.advance(20);
+  const { hold } = bench.core.router;
+  const counts = () => {
+    const { heldNow, count, totalMs, longestMs, refused } = bench.core.status().holds;
+    return [heldNow, count, totalMs, longestMs, refused];
+  };
+  const client = bench.client();
+  client.send("SET a 1");
+  bench.advance(1_100);
+  assertEquals(counts().map((number) => number > 0), [false, true, true, true, true]);
+  hold.resetStatistics(bench.clock.monotonicMs());
+  assertEquals(counts(), [0, 0, 0, 0, 0]);
+  client.send("SET a 1");
+  bench.advance(300);
+  hold.resetStatistics(bench.clock.monotonicMs());
+  assertEquals(counts(), [1, 1, 0, 0, 0]);
+  bench.advance(100);
+  assertEquals(counts(), [1, 1, 100, 100, 0]);
+  bench.advance(650);
+  assertEquals(client.replies, ["CLUSTERDOWN", "CLUSTERDOWN"], "how long it is held stays");
+});

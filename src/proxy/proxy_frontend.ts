@@ -130,6 +130,12 @@ export class ProxyFrontend extends Dispatcher<RequestText>
     return proxyInfo(sources, sections);
   }
 
+  resetStatistics(): void {
+    const { router, listener, clock } = this.#options;
+    listener().resetTotals();
+    router.hold.resetStatistics(clock.monotonicMs());
+  }
+
   clusterView({ local }: Client): ClusterView {
     return proxyClusterView(this.#options.status(), this.#id, local);
   }

@@ -372,6 +372,32 @@ Deno.test("INFO and CONFIG GET of a proxy report the cluster's bound of memory",
   });
 });
 
+Deno.test("CONFIG RESETSTAT sets the counters of a proxy's INFO to zero", async () => {
+  await withProxy(async (proxy, cluster) => {
+    const client = new RawClient(proxy);
+    await client.ask(request("SET a 1"), "+OK\r\n");
+    for (const node of cluster.nodes) {
+      node.become({ role: "follower", term: 1, leaderId: null, isServing: false });
+    }
+    await until("no leader is known", () => proxy.status().leader === null);
+    client.text = "";
+    client.write(request("SET a 2"));
+    await until("it is held", () => proxy.status().holds.heldNow > 0);
+    cluster.elect(1, 2);
+    await until("it is served", () => client.text === "+OK\r\n");
+    client.socket.destroy();
+    const other = new RawClient(proxy);
+    await other.ask(request("CONFIG RESETSTAT"), "+OK\r\n");
+    other.write(request("INFO stats") + request("INFO proxy") + request("PING"));
+    await until("the information", () => other.text.endsWith("+PONG\r\n"));
+    for (const field of ["connections_received:0", "commands_processed:1", "net_output_bytes:5"]) {
+      assertStringIncludes(other.text, `total_${field}\r\n`);
+    }
+    assertStringIncludes(other.text, "\r\nholds_total:0\r\n");
+    other.socket.destroy();
+  });
+});
+
 Deno.test("CLIENT LIST at a proxy shows its clients", async () => {
   await withProxy(async (proxy) => {
     const [client, other] = [new RawClient(proxy), new RawClient(proxy)];

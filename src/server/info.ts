@@ -179,6 +179,18 @@ function human(bytes: number): string {
   return power === 0 ? `${bytes}B` : `${(bytes / 2 ** (10 * power)).toFixed(2)}${units[power]}`;
 }
 
+/**
+ * What a node's counts were at the last `CONFIG RESETSTAT`, if they cannot be set to zero: the
+ * number of expired keys is a part of the replicated state.
+ */
+export interface CountsBefore {
+  readonly expiredKeys: number;
+  /** Number of snapshots taken. */
+  readonly saves: number;
+}
+
+export const NO_COUNTS_BEFORE: CountsBefore = { expiredKeys: 0, saves: 0 };
+
 export interface NodeInfoSources {
   readonly node: Node;
   readonly machine: StateMachine;
@@ -188,11 +200,14 @@ export interface NodeInfoSources {
   readonly faultTools?: FaultTools;
   /** To be called only once there is a client. */
   readonly listener: () => ListenerCounts;
+  /** @default NO_COUNTS_BEFORE */
+  readonly countsBefore?: CountsBefore;
 }
 
 /** `INFO` of a node, in Redis's sections and names where they fit, and a section of its own. */
 export function nodeInfo(sources: NodeInfoSources, wanted: readonly string[]): string {
   const report = sources.node.report();
+  const { countsBefore = NO_COUNTS_BEFORE } = sources;
   // As in Redis, expired keys count until they are removed: leaving them out would take too long.
   const { storedSize, volatileSize } = sources.machine.keyspace;
   return infoText([
@@ -200,10 +215,10 @@ export function nodeInfo(sources: NodeInfoSources, wanted: readonly string[]): s
       sources.facts,
       sources.listener(),
       sources.clock.nowMs(),
-      countsOf(sources),
+      countsOf(sources, countsBefore),
       "cluster",
     ),
-    ...persistenceSections(sources.node),
+    ...persistenceSections(sources.node, countsBefore),
     { name: "replication", fields: replicationFields(nodeView(report)) },
     { name: "raft", fields: raftFields(report) },
     ...faultSections(sources.faultTools ?? null),
@@ -211,11 +226,11 @@ export function nodeInfo(sources: NodeInfoSources, wanted: readonly string[]): s
   ], wanted);
 }
 
-function countsOf({ node, machine }: NodeInfoSources): OwnCounts {
+function countsOf({ node, machine }: NodeInfoSources, before: CountsBefore): OwnCounts {
   const { keyspace } = machine;
   return {
     blockedClients: node.waitingCount,
-    expiredKeys: keyspace.expiredCount,
+    expiredKeys: keyspace.expiredCount - before.expiredKeys,
     ...keyspace.lookUps,
     dataBytes: machine.usedBytes,
     maxmemory: machine.memoryBytesMax,
@@ -223,9 +238,11 @@ function countsOf({ node, machine }: NodeInfoSources): OwnCounts {
   };
 }
 
-function persistenceSections({ snapshots }: Node): InfoSection[] {
+function persistenceSections({ snapshots }: Node, { saves }: CountsBefore): InfoSection[] {
   if (snapshots === null) return [];
-  return [{ name: "persistence", fields: persistenceFields(snapshots.report()) }];
+  const report = snapshots.report();
+  const fields = persistenceFields({ ...report, count: report.count - saves });
+  return [{ name: "persistence", fields }];
 }
 
 function raftFields(report: StateReport): [string, string | number][] {

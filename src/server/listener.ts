@@ -65,7 +65,7 @@ export class RespListener implements ConnectionOwner {
   readonly load: ClientLoad;
   readonly largeRequests: LargeRequests;
   readonly connections = new Map<number, Connection>();
-  /** Totals since the start, for `INFO`. */
+  /** Totals since the start or the last `resetTotals`, for `INFO`. */
   readonly totals = { connections: 0, requests: 0, rejected: 0, inputBytes: 0, outputBytes: 0 };
   /** The totals' growth per second. */
   readonly rates: Rates;
@@ -79,6 +79,8 @@ export class RespListener implements ConnectionOwner {
   readonly #requests: RequestHandler | null;
   readonly #forwards: ForwardingHandler | null;
   readonly #dirty: Connection[] = [];
+  /** The id of the last client. Ids are never reused. */
+  #lastId = 0;
   #cancelSweep: Cancel | null = null;
   readonly #flushAll = () => this.#flush();
 
@@ -121,6 +123,13 @@ export class RespListener implements ConnectionOwner {
     this.#cancelSweep?.();
     this.#source.close();
     for (const connection of [...this.connections.values()]) connection.destroy();
+  }
+
+  /** Sets all totals to zero. */
+  resetTotals(): void {
+    this.rates.noteReset();
+    const zeros = { connections: 0, requests: 0, rejected: 0, inputBytes: 0, outputBytes: 0 };
+    Object.assign(this.totals, zeros);
   }
 
   /** While silent, clients are accepted and read, but nothing is sent to them. */
@@ -174,7 +183,8 @@ export class RespListener implements ConnectionOwner {
       socket.end(encodeReply(refusal, 2), () => socket.destroy());
       return;
     }
-    const id = ++this.totals.connections;
+    this.totals.connections++;
+    const id = ++this.#lastId;
     try {
       this.connections.set(id, new Connection(id, socket, this));
     } catch (error) {
@@ -192,7 +202,7 @@ export class RespListener implements ConnectionOwner {
   }
 }
 
-/** Totals since the process started; or, as the result of `Rates.get`, rates per second. */
+/** Totals since the start or the last reset; or, as the result of `Rates.get`, rates per second. */
 interface Counted {
   readonly requests: number;
   readonly inputBytes: number;
@@ -225,6 +235,20 @@ export class Rates {
     const { requests, inputBytes, outputBytes } = this.#counted;
     const sample = { requests, inputBytes, outputBytes, atMs: nowMs };
     this.#samples = [...this.#samples.slice(1 - SAMPLES), sample];
+  }
+
+  /**
+   * To be called before the totals are set to zero. The rates go on, as samples are moved down by
+   * what the totals are.
+   */
+  noteReset(): void {
+    const { requests, inputBytes, outputBytes } = this.#counted;
+    this.#samples = this.#samples.map((sample) => ({
+      requests: sample.requests - requests,
+      inputBytes: sample.inputBytes - inputBytes,
+      outputBytes: sample.outputBytes - outputBytes,
+      atMs: sample.atMs,
+    }));
   }
 
   /** Rates per second over the last 1.6 s, or over a longer time without work. */

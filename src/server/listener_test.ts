@@ -56,3 +56,26 @@ Deno.test("a port in use is reported in one line", net, () =>
       `Cannot listen on 127.0.0.1:${listener.address.port}: the port is in use`,
     );
   }));
+
+Deno.test(
+  "resetting the totals sets each to zero, and reuses no client's id",
+  net,
+  () =>
+    withListener({ clientsMax: 1 }, async (listener, _recorder, connect) => {
+      const first = await connect();
+      await first.send("ECHO a\r\n");
+      await first.read(7);
+      await (await connect()).readAll();
+      assertEquals(Object.values(listener.totals).map((count) => count > 0).includes(false), false);
+      listener.resetTotals();
+      assertEquals(new Set(Object.values(listener.totals)), new Set([0]));
+      assertEquals(listener.rates.get(listener.clock.monotonicMs()).requests >= 0, true);
+      const [[before] = []] = listener.connections;
+      listener.connections.get(before ?? 0)?.destroy();
+      const second = await connect();
+      await second.send("ECHO a\r\n");
+      await second.read(7);
+      assertEquals([...listener.connections.keys()].includes(before ?? 0), false);
+      assertEquals(listener.totals.connections, 1);
+    }),
+);

@@ -31,13 +31,13 @@ import {
 import type { Connection } from "./connection.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { FaultCommands } from "./fault_commands.ts";
-import { nodeInfo, type NodeInfoSources } from "./info.ts";
+import { type CountsBefore, NO_COUNTS_BEFORE, nodeInfo, type NodeInfoSources } from "./info.ts";
 import { REDIS_VERSION } from "./limits.ts";
 import type { RequestHandler, RespListener } from "./listener.ts";
 import type { PendingReply } from "./pending_reply.ts";
 import { SnapshotCommands } from "./snapshot_commands.ts";
 
-export interface NodeFrontendOptions extends Omit<NodeInfoSources, "node"> {
+export interface NodeFrontendOptions extends Omit<NodeInfoSources, "countsBefore" | "node"> {
   readonly node: Node;
   readonly clock: Clock;
   /** To be called only once there is a client. */
@@ -58,6 +58,7 @@ export class NodeFrontend extends Dispatcher<Arguments>
   readonly #states = new WeakMap<Connection, ClientState>();
   readonly #subscribers: StateSubscribers;
   readonly #snapshots: SnapshotCommands;
+  #countsBefore: CountsBefore = NO_COUNTS_BEFORE;
 
   constructor(options: NodeFrontendOptions) {
     super(options.clock);
@@ -141,7 +142,17 @@ export class NodeFrontend extends Dispatcher<Arguments>
   }
 
   info(sections: readonly string[]): string {
-    return nodeInfo(this.#options, sections);
+    return nodeInfo({ ...this.#options, countsBefore: this.#countsBefore }, sections);
+  }
+
+  resetStatistics(): void {
+    const { listener, machine, node } = this.#options;
+    listener().resetTotals();
+    Object.assign(machine.keyspace.lookUps, { hits: 0, misses: 0 });
+    this.#countsBefore = {
+      expiredKeys: machine.keyspace.expiredCount,
+      saves: node.snapshots?.report().count ?? 0,
+    };
   }
 
   clusterView(): ClusterView {

@@ -6,7 +6,8 @@ import { StateMachine } from "../commands/state_machine.ts";
 import type { Node } from "../node/node.ts";
 import type { Clock } from "../platform/clock.ts";
 import { type ListenerCounts, nodeInfo } from "./info.ts";
-import { Rates } from "./listener.ts";
+import { Rates, type RespListener } from "./listener.ts";
+import { NodeFrontend } from "./node_frontend.ts";
 
 /** A field of a node's `INFO`, of `raft` unless said otherwise. */
 function fieldOf(
@@ -64,4 +65,34 @@ Deno.test("INFO persistence is of nodes that keep snapshots, and shows whether o
   const field = fieldOf(without, without.nodes[0] as Node, "rdb_bgsave_in_progress", "persistence");
   assertEquals(field, undefined);
   without.stop();
+});
+
+Deno.test("CONFIG RESETSTAT sets the number of snapshots in INFO to zero", async () => {
+  const cluster = new DiskCluster(1);
+  await cluster.startAll();
+  try {
+    cluster.untilServing();
+    const { node, machine } = cluster.life("n1");
+    const totals = { connections: 0, requests: 0, rejected: 0, inputBytes: 0, outputBytes: 0 };
+    const listener = {
+      totals,
+      rates: new Rates(totals, 0),
+      clock: cluster.clock,
+      address: { host: "127.0.0.1", port: 7001 },
+      connections: new Map(),
+      limits: { clientsMax: 10_000 },
+      resetTotals() {},
+    } as unknown as RespListener;
+    const frontend = new NodeFrontend({
+      ...{ node, machine, clock: cluster.clock, facts: PROCESS_FACTS, config: new Map() },
+      listener: () => listener,
+    });
+    const saves = () => /^rdb_saves:.*$/m.exec(frontend.info(["persistence"]))?.[0].trim();
+    node.snapshots?.take();
+    cluster.until(() => saves() === "rdb_saves:1");
+    frontend.resetStatistics();
+    assertEquals(saves(), "rdb_saves:0");
+  } finally {
+    cluster.stop();
+  }
 });

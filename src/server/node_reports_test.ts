@@ -7,7 +7,7 @@ import { silentLogger } from "../base/logger.ts";
 import { StateMachine } from "../commands/state_machine.ts";
 import { Faults } from "../faults/faults.ts";
 import type { Node } from "../node/node.ts";
-import { ErrorReply, MapReply, type Reply } from "../resp/reply.ts";
+import { ErrorReply, MapReply, type Reply, SimpleString } from "../resp/reply.ts";
 import { decodeReply } from "../resp/reply_scanner.ts";
 import {
   nodeView,
@@ -28,6 +28,8 @@ class AskedCluster {
   readonly cluster: MemoryCluster;
   readonly faults: Faults;
   readonly machine = new StateMachine();
+  /** Number of times that the listener was asked to reset its totals. */
+  resetCount = 0;
   readonly #frontends: Map<Node, NodeFrontend>;
   readonly #connections: Map<number, Connection>;
 
@@ -59,6 +61,7 @@ class AskedCluster {
       address: { host: "127.0.0.1", port: 7001 },
       connections: this.#connections,
       limits: { clientsMax: 10_000 },
+      resetTotals: () => this.resetCount++,
     } as unknown as RespListener;
     this.#frontends = new Map(cluster.nodes.map((node) => [
       node,
@@ -136,6 +139,38 @@ Deno.test("INFO tells of the raft, the keys and the faults of a node", () =>
       "1",
       true,
     ]);
+  }));
+
+Deno.test("CONFIG RESETSTAT sets the counters of a node's INFO to zero, and the state stays", () =>
+  withNodes((asked, leader) => {
+    const { keyspace } = asked.machine;
+    const expireOne = () => {
+      keyspace.set("k", "1");
+      keyspace.setDeadline("k", keyspace.timeMs + 1);
+      keyspace.advanceTime(keyspace.timeMs + 2);
+    };
+    const counts = () => {
+      const stats = asked.fields(leader, "stats");
+      return ["expired_keys", "keyspace_hits", "keyspace_misses"].map((name) => stats.get(name));
+    };
+    expireOne();
+    keyspace.set("a", "1");
+    for (const key of ["a", "a", "b"]) keyspace.lookUp(key);
+    assertEquals(counts(), ["1", "2", "1"]);
+    assertEquals(asked.ask(leader, "CONFIG", "RESETSTAT"), new SimpleString("OK"));
+    assertEquals([counts(), asked.resetCount], [["0", "0", "0"], 1]);
+    assertEquals(keyspace.expiredCount, 1, "all members count the same");
+    expireOne();
+    keyspace.lookUp("a");
+    keyspace.lookUp("b");
+    assertEquals(counts(), ["1", "1", "1"]);
+    const loader = asked.machine.newLoader();
+    const snapshot = asked.machine.beginSnapshot();
+    for (let chunk = snapshot.next(1_000); chunk !== null; chunk = snapshot.next(1_000)) {
+      loader.push(chunk);
+    }
+    asked.machine.restore(loader, 0);
+    assertEquals(counts(), ["1", "1", "1"], "a snapshot from the leader is no reset");
   }));
 
 Deno.test("a node without faults or snapshots tells nothing of them, and refuses them", () =>

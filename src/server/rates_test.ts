@@ -20,3 +20,21 @@ Deno.test("in the moment in which counting begins there is no rate", () => {
   const rates = new Rates({ requests: 5, inputBytes: 6, outputBytes: 7 }, 100);
   assertEquals(rates.get(100), { requests: 0, inputBytes: 0, outputBytes: 0 });
 });
+
+Deno.test("rates go on when the counters start again from zero", () => {
+  const counted = { requests: 0, inputBytes: 0, outputBytes: 0 };
+  const rates = new Rates(counted, 0);
+  for (let nowMs = 0; nowMs <= 3_000; nowMs += 10) {
+    counted.requests++;
+    counted.inputBytes += 20;
+    counted.outputBytes += 30;
+    rates.sample(nowMs);
+    if (nowMs === 2_000) {
+      rates.noteReset();
+      Object.assign(counted, { requests: 0, inputBytes: 0, outputBytes: 0 });
+    }
+    if (nowMs < 2_000) continue;
+    const { requests, inputBytes, outputBytes } = rates.get(nowMs);
+    assertEquals([requests, inputBytes, outputBytes], [100, 2_000, 3_000]);
+  }
+});

@@ -39,9 +39,11 @@ export class Keyspace {
   /** Memory of keys and values, without that of deadlines. */
   #usedBytes = 0;
   #expiredCount = 0;
-  /** Counted by this process alone, as are the stamps of items: no part of the state. */
-  #hitCount = 0;
-  #missCount = 0;
+  /**
+   * Number of reads that found their key, and of those that did not. Counted by this process alone,
+   * as are the stamps of items: no part of the state.
+   */
+  readonly lookUps = { hits: 0, misses: 0 };
   readonly #frequencies = new KeyFrequencies();
   /** Number of accesses until one is counted: 1 is the next one. */
   #untilCounted = 1;
@@ -98,11 +100,6 @@ export class Keyspace {
   /** Number of keys that have expired and were removed. */
   get expiredCount(): number {
     return this.#expiredCount;
-  }
-
-  /** Number of reads that found their key, and of those that did not. */
-  get lookUps(): { readonly hits: number; readonly misses: number } {
-    return { hits: this.#hitCount, misses: this.#missCount };
   }
 
   /**
@@ -162,9 +159,9 @@ export class Keyspace {
     const item = this.#items.find(key);
     const found = item === undefined ? undefined : this.#foundAt(item);
     if (item === undefined || found === undefined) {
-      this.#missCount++;
+      this.lookUps.misses++;
     } else {
-      this.#hitCount++;
+      this.lookUps.hits++;
       this.#noteAccess(item);
     }
     return found;
@@ -173,8 +170,8 @@ export class Keyspace {
   /** As `lookUp`, for a read that only asks about the key: counts no access. */
   inspect(key: string): Found | undefined {
     const found = this.find(key);
-    if (found === undefined) this.#missCount++;
-    else this.#hitCount++;
+    if (found === undefined) this.lookUps.misses++;
+    else this.lookUps.hits++;
     return found;
   }
 

@@ -137,4 +137,28 @@ export const operatorMutants: readonly Mutant[] = [
     replace: "faults.heal(args[3]);",
     killers: ["src/server/fault_commands_test.ts"],
   },
+  {
+    name: "reset-statistics-reuse-ids",
+    bug: "after CONFIG RESETSTAT a new client gets the id of another one, which is then forgotten",
+    file: "src/server/listener.ts",
+    find: "const id = ++this.#lastId;",
+    replace: "const id = this.#lastId = this.totals.connections + 0 * this.#lastId;",
+    killers: ["src/server/listener_test.ts"],
+  },
+  {
+    name: "reset-statistics-negative-rate",
+    bug: "for 1.6 s after CONFIG RESETSTAT, INFO reports negative rates",
+    file: "src/server/listener.ts",
+    find: "    this.#samples = this.#samples.map((sample) => ({",
+    replace: "    this.#samples.map((sample) => ({",
+    killers: ["src/server/rates_test.ts"],
+  },
+  {
+    name: "reset-statistics-keep-expired-keys",
+    bug: "CONFIG RESETSTAT does not reset the number of expired keys in INFO",
+    file: "src/server/info.ts",
+    find: "keyspace.expiredCount - before.expiredKeys",
+    replace: "keyspace.expiredCount - 0 * before.expiredKeys",
+    killers: ["src/server/node_reports_test.ts"],
+  },
 ];

@@ -62,4 +62,12 @@ export const proxyBorderMutants: readonly Mutant[] = [
     replace: `if (refusal !== null && command.kind === "local") return reply.settle(refusal);`,
     killers: [PROXY],
   },
+  {
+    name: "reset-statistics-keep-holds",
+    bug: "CONFIG RESETSTAT at a proxy does not reset the numbers of held and refused requests",
+    file: "src/proxy/proxy_frontend.ts",
+    find: "router.hold.resetStatistics(clock.monotonicMs());",
+    replace: "if (clock.monotonicMs() < 0) router.hold.resetStatistics(0);",
+    killers: [PROXY],
+  },
 ];
