@@ -151,7 +151,7 @@ export class ClientQueue implements RequestOwner, Listed<ClientQueue> {
    *
    * @param holdMsMax time in ms after its first sending at which a request is given up instead
    */
-  requeueRetries(nowMs: number, holdMsMax: number): void {
+  requeueRetries(nowMs: number, holdMsMax: number, isLeaderKnown: boolean): void {
     assert(this.isIdle, "requests are sent again while others are in flight");
     if (this.#retries.size === 0) return;
     const retries = this.#retries.drain();
@@ -162,7 +162,7 @@ export class ClientQueue implements RequestOwner, Listed<ClientQueue> {
       else if (isOvertaken && request.isWrite && !request.isUncertain) {
         request.settle(request.kept ?? WRITE_OVERTAKEN);
       } else if (retriedMs > holdMsMax) {
-        request.giveUp(retriedMs);
+        request.giveUp(retriedMs, isLeaderKnown);
       } else {
         request.kept = null;
         this.#waiting.unshift(request);

@@ -1,7 +1,7 @@
 import { LinkedList } from "../base/queues.ts";
 import type { ClientQueue, WaitingTotals } from "./client_queue.ts";
 import type { ProxyLimits } from "./limits.ts";
-import { holdIsFull, type ProxyRequest } from "./proxy_request.ts";
+import type { ProxyRequest } from "./proxy_request.ts";
 
 /** How often and how long requests were held, for `INFO`. */
 export interface HoldStatistics {
@@ -79,21 +79,21 @@ export class HoldQueue {
       for (let request = client.first; request !== null; request = client.first) {
         const heldMs = nowMs - this.#heldFrom(request, sinceMs);
         if (heldMs <= this.#limits.holdMsMax) break;
-        client.dropFirst().giveUp(heldMs);
+        client.dropFirst().giveUp(heldMs, leaderlessSinceMs === Infinity);
         this.#refused++;
       }
     }
   }
 
-  /** The error for one more request of this many bytes; `null` while there is room. */
-  refusal(bytes: number): string | null {
+  /** The limit that one more request of this many bytes exceeds; `null` while there is room. */
+  limitFor(bytes: number): string | null {
     const { holdRequestsMax, holdBytesMax } = this.#limits;
     const { totals } = this;
     if (totals.requests >= holdRequestsMax) {
-      return holdIsFull(`${holdRequestsMax} requests`, "--hold-requests-max");
+      return `${holdRequestsMax} requests are held already (--hold-requests-max)`;
     }
     if (totals.bytes + bytes > holdBytesMax) {
-      return holdIsFull(`${holdBytesMax} bytes`, "--hold-bytes-max");
+      return `more than ${holdBytesMax} bytes would be held (--hold-bytes-max)`;
     }
     return null;
   }

@@ -1,4 +1,11 @@
-import { assert, assertEquals, assertGreater, assertLess, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertGreater,
+  assertLess,
+  assertMatch,
+  assertStringIncludes,
+} from "@std/assert";
 import { ProxyBench } from "../../tests/support/proxy/proxy_bench.ts";
 import { ClientQueue } from "./client_queue.ts";
 import { HoldQueue } from "./hold_queue.ts";
@@ -52,7 +59,10 @@ Deno.test("holding is bounded in count and bytes, and the error names the limit"
   assertEquals(second.replies, ["CLUSTERDOWN"]);
   first.close();
   second.send(`SET a ${"x".repeat(300)}`);
-  assertStringIncludes(second.texts[1] ?? "", "200 bytes are held already (--hold-bytes-max)");
+  assertStringIncludes(
+    second.texts[1] ?? "",
+    "no leader, held 0 ms: more than 200 bytes would be held",
+  );
   assertEquals(bench.core.status().holds.refused, 3);
 });
 
@@ -128,7 +138,39 @@ Deno.test("a leader that accepts no connection counts as none: requests for it e
   bench.advance(900);
   assertEquals(client.replies, ["…"]);
   bench.advance(200);
-  assertEquals(client.replies, ["CLUSTERDOWN"]);
+  assertMatch(
+    client.texts[0] ?? "",
+    /^-CLUSTERDOWN no node has taken this request, held 1\d\d\d ms\r/,
+  );
+});
+
+Deno.test("the error of a request that a known leader refuses does not say 'no leader'", () => {
+  const bench = ProxyBench.ready({ limits: { holdMsMax: 1_000 } });
+  const leader = bench.cluster.node(0);
+  leader.isHolding = true;
+  const client = bench.client();
+  client.send("SET a 1");
+  bench.advance(1_500);
+  leader.refusesNextWrite = true;
+  leader.release();
+  bench.advance(20);
+  assertMatch(
+    client.texts[0] ?? "",
+    /^-CLUSTERDOWN no node has taken this request, held 1\d\d\d ms\r/,
+  );
+});
+
+Deno.test("the error of a request beyond the limit says 'no leader' only if none is known", () => {
+  const bench = new ProxyBench({ limits: { holdRequestsMax: 1, holdBytesMax: 200 } });
+  bench.cluster.node(0).refusesFence = true;
+  bench.advance(100);
+  bench.client().send(`SET a ${"x".repeat(120)}`);
+  const client = bench.client();
+  client.send("SET a 1");
+  assertEquals(
+    client.texts,
+    ["-CLUSTERDOWN 1 requests are held already (--hold-requests-max)\r\n"],
+  );
 });
 
 Deno.test("a request larger than the window is sent when nothing else is in flight", () => {

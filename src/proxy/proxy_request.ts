@@ -196,10 +196,10 @@ export class ProxyRequest implements Listed<ProxyRequest> {
   }
 
   /** Answers it with an error, since it has waited for too long. */
-  giveUp(waitedMs: number): void {
+  giveUp(waitedMs: number, isLeaderKnown: boolean): void {
     if (this.isUncertain) return this.settle(WRITE_LOST);
     const wasSent = this.firstSentMs !== null && this.kind === "read";
-    this.settle(wasSent ? readNotAnswered(waitedMs) : heldTooLong(waitedMs));
+    this.settle(wasSent ? readNotAnswered(waitedMs) : heldTooLong(waitedMs, isLeaderKnown));
   }
 }
 
@@ -247,14 +247,16 @@ export function readNotAnswered(triedMs: number): string {
   );
 }
 
-export function heldTooLong(heldMs: number): string {
-  return errorText(`CLUSTERDOWN no leader, held ${Math.round(heldMs)} ms`);
+function heldTooLong(heldMs: number, isLeaderKnown: boolean): string {
+  const reason = isLeaderKnown ? "no node has taken this request" : "no leader";
+  return errorText(`CLUSTERDOWN ${reason}, held ${Math.round(heldMs)} ms`);
 }
 
 export function tooManyWaits(waitsMax: number): string {
   return errorText(`ERR ${waitsMax} clients of this proxy are already waiting (--waits-max)`);
 }
 
-export function holdIsFull(limit: string, flag: string): string {
-  return errorText(`CLUSTERDOWN no leader, held 0 ms: ${limit} are held already (${flag})`);
+/** @param limit the limit that is reached */
+export function holdIsFull(limit: string, isLeaderKnown: boolean): string {
+  return errorText(`CLUSTERDOWN ${isLeaderKnown ? "" : "no leader, held 0 ms: "}${limit}`);
 }

@@ -13,6 +13,7 @@ import type { ProxyLimits } from "./limits.ts";
 import {
   doubtOf,
   type EncodedReplySink,
+  holdIsFull,
   ProxyRequest,
   type RequestOwner,
   tooManyWaits,
@@ -92,10 +93,10 @@ export class Router implements UpstreamPoolEvents, SessionLink {
   ): void {
     const request = new ProxyRequest(client, command, text, sink, nowMs);
     this.openConnectionsFor(request.protocol);
-    const refusal = this.hold.refusal(request.bytes);
-    if (refusal !== null && !this.#couldSend(client, request, nowMs)) {
+    const limit = this.hold.limitFor(request.bytes);
+    if (limit !== null && !this.#couldSend(client, request, nowMs)) {
       this.hold.countRefusal();
-      return request.settle(refusal);
+      return request.settle(holdIsFull(limit, this.#isLeaderKnown));
     }
     client.add(request);
     this.#sendWaiting(client, nowMs);
@@ -105,8 +106,9 @@ export class Router implements UpstreamPoolEvents, SessionLink {
   topologyChanged(): void {
     if (this.#isStopped) return;
     const nowMs = this.#nowMs();
-    const isLeaderless = this.#options.topology.leader === null;
-    this.#leaderlessSinceMs = isLeaderless ? Math.min(this.#leaderlessSinceMs, nowMs) : Infinity;
+    this.#leaderlessSinceMs = this.#isLeaderKnown
+      ? Infinity
+      : Math.min(this.#leaderlessSinceMs, nowMs);
     this.pool.update();
     this.#sessions.maintain(nowMs);
     this.#retryHeld();
@@ -210,6 +212,10 @@ export class Router implements UpstreamPoolEvents, SessionLink {
 
   // Where requests go.
 
+  get #isLeaderKnown(): boolean {
+    return this.#options.topology.leader !== null;
+  }
+
   #nowMs(): number {
     return this.#options.clock.monotonicMs();
   }
@@ -298,7 +304,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
 
   /** Whether the request would be sent at once, or in its turn, instead of being held. */
   #couldSend(client: ClientQueue, request: ProxyRequest, nowMs: number): boolean {
-    if (this.hold.isEmpty && this.#options.topology.leader !== null) return true;
+    if (this.hold.isEmpty && this.#isLeaderKnown) return true;
     if (client.list !== null || client.first !== null || request.kind === "wait") return false;
     const upstream = this.#connectionFor(client, request, nowMs);
     return upstream !== null && upstream !== "later";
@@ -307,7 +313,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
   /** Sends the remaining requests of a client that has none in flight any more. */
   readonly #proceed = (client: ClientQueue): void => {
     const nowMs = this.#nowMs();
-    client.requeueRetries(nowMs, this.#options.limits.holdMsMax);
+    client.requeueRetries(nowMs, this.#options.limits.holdMsMax, this.#isLeaderKnown);
     this.#sendWaiting(client, nowMs);
   };
 

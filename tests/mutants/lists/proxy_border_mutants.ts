@@ -1,6 +1,7 @@
 import type { Mutant } from "../mutant.ts";
 
 const RUDE = "src/proxy/rude_nodes_test.ts";
+const HOLD = "src/proxy/hold_queue_test.ts";
 const PROXY = "src/proxy/proxy_test.ts";
 
 /** How a proxy treats nodes that send nonsense, and clients' commands about the proxy itself. */
@@ -69,5 +70,22 @@ export const proxyBorderMutants: readonly Mutant[] = [
     find: "router.hold.resetStatistics(clock.monotonicMs());",
     replace: "if (clock.monotonicMs() < 0) router.hold.resetStatistics(0);",
     killers: [PROXY],
+  },
+  {
+    name: "known-leader-called-none",
+    bug: "the error of a request that a known leader does not take says that there is no leader",
+    file: "src/proxy/proxy_request.ts",
+    find: `isLeaderKnown ? "no node has taken this request" : "no leader";`,
+    replace: `isLeaderKnown && heldMs < 0 ? "no node has taken this request" : "no leader";`,
+    killers: [HOLD],
+  },
+  {
+    name: "full-hold-called-no-leader",
+    bug:
+      "the error of a request beyond what is held for a known leader says that there is no leader",
+    file: "src/proxy/proxy_request.ts",
+    find: `isLeaderKnown ? "" : "no leader, held 0 ms: "`,
+    replace: `isLeaderKnown && limit === "" ? "" : "no leader, held 0 ms: "`,
+    killers: [HOLD],
   },
 ];
