@@ -57,6 +57,22 @@ Deno.test("a write whose outcome the node does not know is resent, with all afte
   assertEquals(client.replies, ["OK", "OK"]);
 });
 
+Deno.test("a write whose outcome no node knows is not said to have lost its connection", () => {
+  const bench = ProxyBench.ready({ limits: { holdMsMax: 1_000 } });
+  const client = bench.client();
+  const leader = bench.cluster.node(0);
+  leader.isHolding = true;
+  client.send("SET a 1");
+  bench.advance(5);
+  const candidate = { role: "candidate", term: 1, leaderId: null, isServing: false } as const;
+  for (const node of bench.cluster.nodes) node.become(candidate);
+  leader.held.shift()?.connection.reply(new ErrorReply("UNKNOWN The leader changed"));
+  bench.advance(1_200);
+  assertEquals(client.texts, [
+    "-UNKNOWN No leader has confirmed the write, it may or may not have been executed\r\n",
+  ]);
+});
+
 Deno.test("a leader that is cut off from the others is not waited for once another leads", () => {
   const bench = ProxyBench.ready();
   const client = bench.client();

@@ -230,7 +230,7 @@ function errorText(text: string): string {
 }
 
 export const WRITE_LOST = errorText(
-  "UNKNOWN The connection to the leader was lost, the write may or may not have been executed",
+  "UNKNOWN No leader has confirmed the write, it may or may not have been executed",
 );
 
 export const READ_LOST = errorText(

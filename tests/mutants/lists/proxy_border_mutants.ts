@@ -88,4 +88,12 @@ export const proxyBorderMutants: readonly Mutant[] = [
     replace: `isLeaderKnown && limit === "" ? "" : "no leader, held 0 ms: "`,
     killers: [HOLD],
   },
+  {
+    name: "unknown-outcome-called-a-lost-connection",
+    bug: "the error of a write whose outcome the leader did not know speaks of a lost connection",
+    file: "src/proxy/proxy_request.ts",
+    find: "UNKNOWN No leader has confirmed the write, it may",
+    replace: "UNKNOWN The connection to the leader was lost, the write may",
+    killers: ["src/proxy/exactly_once_test.ts"],
+  },
 ];
