@@ -12,11 +12,11 @@ export const statusSubcommand = subcommand({
   summary: "print the role, the log and the clock of each member",
   description:
     "Asks the members of a cluster for their state and prints it as a table. The address of any " +
-    "node or proxy is enough. The exit code is 1 if there is no leader. `lag` is the number of " +
-    "committed entries that a member has not applied. `clock` is how far its clock is ahead of " +
-    "(+) or behind (-) the median of the members' clocks. `protocol` and `machine` are the " +
-    "versions of the protocol between nodes and of the state machine. `faults` appears while " +
-    "there are injected faults (`regent fault`).",
+    "node or proxy is enough. The exit code is 1 unless a leader answers and serves. `lag` is " +
+    "the number of committed entries that a member has not applied. `clock` is how far its clock " +
+    "is ahead of (+) or behind (-) the median of the members' clocks. `protocol` and `machine` " +
+    "are the versions of the protocol between nodes and of the state machine. `faults` appears " +
+    "while there are injected faults (`regent fault`).",
   flags: {
     nodes: addressList({
       help: "Nodes or proxies to ask; one is enough, since each knows the others",
@@ -28,15 +28,22 @@ export const statusSubcommand = subcommand({
     const members = await findMembers(nodes);
     const states = await Promise.all(members.map(askState));
     console.log(statusTable(states));
-    return states.some(({ role }) => role === "leader") ? 0 : 1;
+    return isServed(states) ? 0 : 1;
   },
 });
+
+/** Whether the cluster has a leader that serves. */
+export function isServed(states: readonly MemberState[]): boolean {
+  return states.some(({ role, isServing }) => role === "leader" && isServing);
+}
 
 /** A member's report on itself. */
 export interface MemberState {
   readonly id: string;
   readonly address: Address;
   readonly role: string;
+  /** Whether it serves; true if its build does not report that. */
+  readonly isServing: boolean;
   readonly term: number;
   /** `null` if the member did not answer. */
   readonly commitIndex: number | null;
@@ -97,7 +104,7 @@ function parseMembers(reply: Reply): Member[] {
 export async function askState({ id, address }: Member): Promise<MemberState> {
   let faults: readonly string[] = [];
   const unknown = { commitIndex: null, appliedIndex: null, clockOffsetMs: null, versions: null };
-  const dead = () => ({ id, address, role: "-", term: 0, ...unknown });
+  const dead = () => ({ id, address, role: "-", isServing: false, term: 0, ...unknown });
   try {
     const client = await RespClient.connect(address);
     try {
@@ -108,6 +115,7 @@ export async function askState({ id, address }: Member): Promise<MemberState> {
         id,
         address,
         role: String(fields.get("role")),
+        isServing: fields.get("serving") !== 0,
         term: Number(fields.get("term")),
         commitIndex: Number(fields.get("commit-index")),
         appliedIndex: Number(fields.get("applied-index")),
@@ -165,7 +173,7 @@ export function statusTable(states: readonly MemberState[]): string {
     const isAlive = state.commitIndex !== null;
     return [
       state.id,
-      state.role,
+      state.role === "leader" && !state.isServing ? "leader, not serving" : state.role,
       isAlive ? String(state.term) : "-",
       formatAddress(state.address),
       String(state.commitIndex ?? "-"),

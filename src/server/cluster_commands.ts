@@ -221,6 +221,7 @@ export function roleReply(report: StateReport, faults: Faults | null): Reply {
     ["leader-address", clientAddressText(report.leaderAddress)],
     ["commit-index", report.commitIndex],
     ["applied-index", report.appliedIndex],
+    ["serving", report.isServing ? 1 : 0],
     ["catching-up", report.isCatchingUp ? 1 : 0],
     ["clock-offset-ms", report.time.clockOffsetMs],
     ["protocol-version", report.protocolVersion],

@@ -241,7 +241,7 @@ Deno.test("CLUSTER WATCH takes an interval that is bounded, and a bounded number
   assertMatch(watch(3, 1_000), /^ERR too many connections watch/);
 });
 
-Deno.test("CLUSTER ROLE says whether a node catches up", async () => {
+Deno.test("CLUSTER ROLE says whether a node catches up, and whether it serves", async () => {
   const cluster = await MemoryCluster.start(1);
   try {
     const report = cluster.nodes[0]?.report();
@@ -250,6 +250,9 @@ Deno.test("CLUSTER ROLE says whether a node catches up", async () => {
       const reply = roleReply({ ...report, isCatchingUp }, null);
       assertInstanceOf(reply, MapReply);
       assertEquals(new Map(reply.pairs).get("catching-up"), number);
+      const serving = roleReply({ ...report, isServing: number === 1 }, null);
+      assertInstanceOf(serving, MapReply);
+      assertEquals(new Map(serving.pairs).get("serving"), number);
     }
   } finally {
     cluster.stop();

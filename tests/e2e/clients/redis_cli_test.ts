@@ -97,7 +97,7 @@ async function clusterAtNodes({ leader, follower, followers }: Ports): Promise<v
     const role = (await cli("cluster", "role")).split("\n");
     assertEquals(role.filter((_, at) => at % 2 === 0), [
       ...["id", "role", "term", "leader-id", "leader-address", "commit-index", "applied-index"],
-      ...["catching-up", "clock-offset-ms"],
+      ...["serving", "catching-up", "clock-offset-ms"],
       ...["protocol-version", "machine-version", "machine-version-max"],
     ]);
     assertEquals(role[3], node === leader ? "leader" : "follower");

@@ -161,4 +161,12 @@ export const operatorMutants: readonly Mutant[] = [
     replace: "keyspace.expiredCount - 0 * before.expiredKeys",
     killers: ["src/server/node_reports_test.ts"],
   },
+  {
+    name: "status-of-a-leader-that-does-not-serve",
+    bug: "regent status exits with 0 though the leader does not serve",
+    file: "src/cli/status.ts",
+    find: `role === "leader" && isServing)`,
+    replace: `role === "leader" && isServing !== null)`,
+    killers: ["src/cli/status_test.ts"],
+  },
 ];
