@@ -63,7 +63,7 @@ export class ClusterView implements ObserverEvents {
       }
       this.#members = state.members;
     } else if (before?.role === "leader" && state.role !== "leader") {
-      this.#print(`${id} no longer leads: it follows in term ${state.term}`);
+      this.#print(`${id} no longer leads: it ${doingOf(state)}`);
     }
     for (const check of this.#leaderChanged) check();
   }
@@ -87,4 +87,11 @@ export class ClusterView implements ObserverEvents {
     }
     this.#leader = { id, term };
   }
+}
+
+/** What a node does that does not lead. */
+function doingOf({ role, term, leaderId }: ObservedState): string {
+  if (role === "candidate") return `is a candidate in term ${term}`;
+  if (leaderId === "") return `knows no leader in term ${term}`;
+  return `${role === "learner" ? "learns from" : "follows"} ${leaderId} in term ${term}`;
 }

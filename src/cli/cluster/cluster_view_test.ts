@@ -48,8 +48,24 @@ Deno.test("silence, return and the end of a leadership are one line each", () =>
   assertEquals(lines, [
     "n1 does not answer",
     "n1 answers, as leader of term 1",
-    "n1 no longer leads: it follows in term 2",
+    "n1 no longer leads: it follows n2 in term 2",
   ]);
+});
+
+Deno.test("of a node that no longer leads it is told what it is", () => {
+  for (
+    const [role, leaderId, told] of [
+      ["follower", "n2", "it follows n2 in term 2"],
+      ["follower", "", "it knows no leader in term 2"],
+      ["candidate", "", "it is a candidate in term 2"],
+      ["learner", "n2", "it learns from n2 in term 2"],
+    ] as const
+  ) {
+    const { view, lines } = scene();
+    view.said("n1", state("leader", 1, "n1"));
+    view.said("n1", state(role, 2, leaderId));
+    assertEquals(lines, [`n1 no longer leads: ${told}`]);
+  }
 });
 
 Deno.test("a member that the leader no longer lists is removed, the previous leader too", () => {

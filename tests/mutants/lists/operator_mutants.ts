@@ -169,4 +169,12 @@ export const operatorMutants: readonly Mutant[] = [
     replace: `role === "leader" && isServing !== null)`,
     killers: ["src/cli/status_test.ts"],
   },
+  {
+    name: "candidate-said-to-follow",
+    bug: "regent cluster says that a former leader follows, though it is a candidate",
+    file: "src/cli/cluster/cluster_view.ts",
+    find: `if (role === "candidate") return`,
+    replace: `if (role === "pre-candidate") return`,
+    killers: ["src/cli/cluster/cluster_view_test.ts"],
+  },
 ];
