@@ -25,22 +25,24 @@ import {
   type Values,
 } from "./flags.ts";
 
-/** Maximum share of the free file descriptors for connections to the leader that serve `WAIT`. */
+/** Maximum number of connections for `WAIT`, as a share of the clients for which there is room. */
 const WAITS_SHARE_MAX = 0.1;
 const MIB = 1024 * 1024;
 
 /** The limits of a proxy, alone or in the process of a node. */
 export const proxyFlags = {
   holdRequestsMax: integer("N", {
-    help: "Maximum number of requests that the proxy holds while there is no leader; more get an " +
-      "error",
+    help:
+      "Maximum number of requests that the proxy holds while there is no leader, or it cannot " +
+      "be used; more get an error",
     defaultValue: DEFAULT_PROXY_LIMITS.holdRequestsMax,
     min: 0,
     max: 10_000_000,
   }),
   holdBytesMax: bytes({
     help: "Maximum size of the requests waiting at the proxy, with a leader or without; at the " +
-      "limit, clients with large requests are not read",
+      "limit, clients with large requests are not read, and while requests are held, more get an " +
+      "error",
     defaultValue: DEFAULT_PROXY_LIMITS.holdBytesMax,
     min: 0,
     max: 1024 * MIB,
@@ -53,7 +55,7 @@ export const proxyFlags = {
   }),
   waitsMax: integer("N", {
     help: "Maximum number of the proxy's clients in WAIT, each with a connection to the leader; " +
-      "more get an error",
+      "more get an error; at most a tenth of the clients that the limit of open files allows",
     defaultValue: DEFAULT_PROXY_LIMITS.waitsMax,
     min: 0,
     max: 1_000_000,
