@@ -17,7 +17,7 @@ export interface LoadRequestsOptions {
 }
 
 /** The key of a number, 16 bytes long and the same as that of `redis-benchmark`. */
-export function loadKey(at: number): string {
+function loadKey(at: number): string {
   return `key:${String(at).padStart(12, "0")}`;
 }
 

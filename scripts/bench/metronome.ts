@@ -2,7 +2,7 @@ const CALIBRATION_TICKS = 200;
 /** Cells of the memory shared with the worker. */
 export const TICKS = 0;
 export const IS_STOPPED = 1;
-export const CELLS = 2;
+const CELLS = 2;
 
 /**
  * Ticks once per millisecond, with an error of about 0.1 ms. Timers of the event loop are up to

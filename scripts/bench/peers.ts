@@ -161,7 +161,7 @@ export async function startRedis(
  * A Redis primary with two replicas, each of which syncs every write. The primary answers when it
  * has synced a write itself, and waits for no replica.
  */
-export async function startReplicatedRedis(resources: Resources): Promise<ReplicatedRedis> {
+async function startReplicatedRedis(resources: Resources): Promise<ReplicatedRedis> {
   const primary = await startRedis(resources);
   const replicas: RedisServer[] = [];
   for (let at = 0; at < REPLICAS; at++) replicas.push(await startRedis(resources, primary.port));

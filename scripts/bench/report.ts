@@ -20,7 +20,7 @@ export function median(figures: readonly number[]): number {
 }
 
 /** `12.3 k` */
-export function thousands(count: number): string {
+function thousands(count: number): string {
   return `${(count / 1000).toFixed(1)} k`;
 }
 

@@ -108,7 +108,7 @@ interface NativeBase64 {
 const asciiEncoder = new TextEncoder();
 
 /** Whether the runtime decodes base64 natively into an existing array. */
-export const hasNativeBase64 = (Uint8Array.prototype as NativeBase64).setFromBase64 !== undefined;
+const hasNativeBase64 = (Uint8Array.prototype as NativeBase64).setFromBase64 !== undefined;
 
 /** The bytes as base64 (RFC 4648 §4, padded). */
 export function base64Text(bytes: Uint8Array): string {

@@ -3,7 +3,7 @@ import type { ByteString } from "./byte_string.ts";
 /** A signed 64-bit integer: a number if it is a safe integer, otherwise a bigint. */
 export type Integer = number | bigint;
 
-export const INT64_MAX = 2n ** 63n - 1n;
+const INT64_MAX = 2n ** 63n - 1n;
 export const INT64_MIN = -(2n ** 63n);
 
 /** Integers with up to this many digits are exact as numbers. */

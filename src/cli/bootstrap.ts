@@ -78,7 +78,7 @@ export interface JoinRequest {
  * @returns cluster id and members for the new directory, without this node
  * @throws {UserError} when the leader refuses
  */
-export async function joinCluster(
+async function joinCluster(
   { id, raftAddress, incarnation, via, logger }: JoinRequest,
 ): Promise<Pick<Identity, "clusterId" | "members">> {
   try {

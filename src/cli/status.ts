@@ -155,7 +155,7 @@ const HOUR_MS = 3_600 * SECOND_MS;
 const DAY_MS = 24 * HOUR_MS;
 
 /** Formats an offset in a suitable unit. */
-export function clockText(offsetMs: number | null): string {
+function clockText(offsetMs: number | null): string {
   if (offsetMs === null) return "-";
   const sign = offsetMs < 0 ? "-" : "+";
   const ms = Math.abs(offsetMs);

@@ -121,7 +121,7 @@ export function findRow(args: Arguments): Command | null {
 }
 
 /** The command of the inner request; `null` if it is invalid. */
-export function findInner(args: Arguments, { from, check }: Inner): Command | null {
+function findInner(args: Arguments, { from, check }: Inner): Command | null {
   try {
     return args.length > from ? checkInner(args, from, check) : null;
   } catch (error) {

@@ -31,7 +31,7 @@ export const FAULT_KINDS: readonly FaultKind[] = ["pause", "isolate", "delay", "
  *
  * @param leftMs time until it ends; `null` when only `heal` ends it
  */
-export function faultText(fault: Fault, leftMs: number | null): string {
+function faultText(fault: Fault, leftMs: number | null): string {
   return leftMs === null ? whatText(fault) : `${whatText(fault)}, ${Math.ceil(leftMs)} ms left`;
 }
 

@@ -135,7 +135,7 @@ export type CompleteNodeOptions =
  *
  * @param appliedIndex index of the last entry in the state machine
  */
-export function makeRaft(
+function makeRaft(
   options: CompleteNodeOptions,
   members: Members,
   appliedIndex: number,
@@ -174,8 +174,6 @@ export interface NodeHooks {
   /** Called when this build cannot continue with the log. */
   readonly fail: (why: string) => void;
 }
-
-export type NodeParts = ReturnType<typeof makeParts>;
 
 /** Builds the parts of a node from its log and its snapshots. Nothing runs yet. */
 export function makeParts(options: CompleteNodeOptions, hooks: NodeHooks) {

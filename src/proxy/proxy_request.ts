@@ -241,7 +241,7 @@ export const WRITE_OVERTAKEN = errorText(
   "TRYAGAIN A later write of this connection may have been executed already, this one was not",
 );
 
-export function readNotAnswered(triedMs: number): string {
+function readNotAnswered(triedMs: number): string {
   return errorText(
     `CLUSTERDOWN no node has answered this read, tried for ${Math.round(triedMs)} ms`,
   );

@@ -22,7 +22,7 @@ const LAG_PER_REQUEST = 1_000;
  *
  * @param commitIndex the leader's, as last reported
  */
-export function chooseReader(
+function chooseReader(
   candidates: Iterable<NodeLinks>,
   protocol: Protocol,
   leader: NodeLinks | null,

@@ -22,7 +22,7 @@ const REPLY_BYTES_MAX = 1024 * 1024;
 /** The problem with a node that is connected but silent. */
 const SILENT = "does not answer";
 
-export interface NodeWatcherOptions {
+interface NodeWatcherOptions {
   readonly address: Address;
   readonly intervalMs: number;
   readonly network: Network;
@@ -31,7 +31,7 @@ export interface NodeWatcherOptions {
   readonly events: NodeWatcherEvents;
 }
 
-export interface NodeWatcherEvents {
+interface NodeWatcherEvents {
   /** Why a node that reports this state must not be used; `null` when it may. */
   objection(state: NodeState): string | null;
   reported(state: NodeState): void;
@@ -53,7 +53,7 @@ interface WatchConnection {
  * stopped. If the node reports on the second one first, it replaces the first: after an
  * interruption the kernel retransmits on an old connection at growing intervals only.
  */
-export class NodeWatcher {
+class NodeWatcher {
   readonly #options: NodeWatcherOptions;
   readonly #backoff: Backoff;
   #connection: WatchConnection | null = null;

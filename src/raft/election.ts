@@ -7,7 +7,7 @@ import type { Message, NodeId, VoteRequest } from "./types.ts";
  * perhaps it alone has the change in its log, and a node that lacks it cannot win the votes of
  * those that have it (thesis §4.2.2).
  */
-export function isElectable<T>(state: RaftState<T>): boolean {
+function isElectable<T>(state: RaftState<T>): boolean {
   if (!state.mayLead) return false;
   if (state.isVoter(state.id)) return true;
   const committed = state.configurations.at(state.log.commitIndex());
@@ -54,7 +54,7 @@ export function repeatVoteRequests<T>(state: RaftState<T>): void {
  * Counts a member's first answer to this candidate or pre-candidate, and acts once a majority
  * agrees.
  */
-export function countVote<T>(state: RaftState<T>, from: NodeId, granted: boolean): void {
+function countVote<T>(state: RaftState<T>, from: NodeId, granted: boolean): void {
   if (!state.votes.has(from)) state.votes.set(from, granted);
   let grantedCount = 0;
   let refusedCount = 0;

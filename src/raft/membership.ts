@@ -104,7 +104,7 @@ export function startTransfer<T>(state: RaftState<T>, to: NodeId): boolean {
 }
 
 /** Makes a removed leader hand over to the voter with the most entries. */
-export function startRetiring<T>(state: RaftState<T>): void {
+function startRetiring<T>(state: RaftState<T>): void {
   const leadership = leadershipOf(state);
   if (leadership.transfer?.isRetiring) return;
   let best: { to: NodeId; match: number } | null = null;

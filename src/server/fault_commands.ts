@@ -13,9 +13,9 @@ import type { NodeId } from "../raft/types.ts";
 import { OK, type Reply } from "../resp/reply.ts";
 
 /** Longest duration of a fault in ms, a day. Without a duration it lasts until it is healed. */
-export const FAULT_DURATION_MS_MAX = 24 * 60 * 60 * 1000;
+const FAULT_DURATION_MS_MAX = 24 * 60 * 60 * 1000;
 /** Longest delay of a message or a sync in ms. */
-export const FAULT_DELAY_MS_MAX = 60_000;
+const FAULT_DELAY_MS_MAX = 60_000;
 
 const DIRECTIONS: ReadonlyMap<string, Direction> = new Map<string, Direction>([
   ["IN", "in"],

@@ -2,9 +2,9 @@ import { seededRandom } from "../base/random.ts";
 
 /** Redis's defaults: what a new key begins with, and `lfu-log-factor`. */
 export const NEW_KEY_FREQUENCY = 5;
-export const LOG_FACTOR = 10;
+const LOG_FACTOR = 10;
 /** Number of minutes in which a frequency falls by one: Redis's `lfu-decay-time`. */
-export const DECAY_MINUTES = 1;
+const DECAY_MINUTES = 1;
 /** The highest frequency. */
 export const FREQUENCY_MAX = 255;
 /** One access in N is counted, and stands for N. Counting each one cost 18 ns of a GET's 160. */

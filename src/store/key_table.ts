@@ -96,7 +96,7 @@ export interface KeyOwner<T> {
 }
 
 /** Minimum number of cells of a segment. */
-export const SEGMENT_CELLS_MIN = 16;
+const SEGMENT_CELLS_MIN = 16;
 
 /** Number of lower bits of the hash that select the cell in a segment. */
 const PLACE_BITS = 16;

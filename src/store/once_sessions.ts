@@ -57,7 +57,7 @@ export interface SessionImage {
 }
 
 /** The image of a session. Takes time in proportion to its replies, a few thousand at most. */
-export function imageOf(session: OnceSession): SessionImage {
+function imageOf(session: OnceSession): SessionImage {
   const { key, ttlMs, deadlineMs, floor, highest, owner, replies } = session;
   return { key, ttlMs, deadlineMs, floor, highest, owner, replies: replies.entries() };
 }
@@ -105,9 +105,9 @@ export class OnceSessionsView {
 export const SERIAL_WINDOW = 4096;
 
 /** Memory of a session without its replies, in bytes. */
-export const SESSION_BYTES = 500;
+const SESSION_BYTES = 500;
 /** Memory that a kept reply takes beside the reply itself, in bytes. */
-export const KEPT_REPLY_BYTES = 80;
+const KEPT_REPLY_BYTES = 80;
 
 /** Maximum time to live of an unused session, in milliseconds. */
 export const SESSION_TTL_MS_MAX = 24 * 60 * 60 * 1000;

@@ -3,13 +3,13 @@ import { assert } from "../base/errors.ts";
 import { HASHED_KEY_LENGTH_MAX } from "./key_table.ts";
 
 /** Size of a segment that is a part of a slab. */
-export const SEGMENT_BYTES = 2 ** 18;
+const SEGMENT_BYTES = 2 ** 18;
 /**
  * Number of segments in a slab, which make 40 MiB: the C library returns freed memory of more than
  * 32 MiB to the system at once, and may keep smaller pieces for good. Pages that were never written
  * take no memory.
  */
-export const SLAB_SEGMENTS = 160;
+const SLAB_SEGMENTS = 160;
 /** Number of free segments in all slabs beyond which one slab is emptied. */
 const FREE_SEGMENTS_MAX = SLAB_SEGMENTS * 5 / 4;
 
@@ -64,7 +64,7 @@ export class SegmentPlace {
  * without segments is freed. When enough segments are free, one slab is chosen whose segments
  * should be emptied (`isScarce`).
  */
-export class SegmentMemory {
+class SegmentMemory {
   #slabs: Slab[] = [];
   /** The slab that is being emptied: no segment is allocated in it. */
   #scarce: Slab | null = null;

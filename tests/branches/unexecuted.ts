@@ -15,7 +15,7 @@ export interface Coverage {
 }
 
 /** @param files below the root @param directory filled by `deno test --coverage` */
-export function coverageOf(root: string, files: readonly string[], directory: string): Coverage {
+function coverageOf(root: string, files: readonly string[], directory: string): Coverage {
   const flags = readExecuted(directory, root, files);
   const executed: Place[] = [];
   const unexecuted: Place[] = [];

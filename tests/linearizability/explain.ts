@@ -26,7 +26,7 @@ export function explain(
 }
 
 /** One operation in a line: its times, client, request and outcome. */
-export function describe(operation: Operation): string {
+function describe(operation: Operation): string {
   const { client, args, invokedMs, completedMs, outcome } = operation;
   const [name = "", ...rest] = args;
   const request = [name, ...rest.map((text) => clip(text))].join(" ");

@@ -153,7 +153,7 @@ function* partsOf(write: FileWrite, atEachByte: boolean): Generator<[string, Fil
 }
 
 /** Lengths at and next to the borders of records and of their headers. */
-export function tellingLengths(bytes: Uint8Array): number[] {
+function tellingLengths(bytes: Uint8Array): number[] {
   const lengths = new Set<number>([1, bytes.length - 1]);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   for (let at = 0; at + RECORD_HEADER_BYTES < bytes.length;) {

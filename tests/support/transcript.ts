@@ -5,7 +5,7 @@ import { encodeReply } from "../../src/resp/encode.ts";
 import { replyOf } from "./reply_of.ts";
 
 /** The log's time in transcripts: milliseconds of the Unix epoch. */
-export const TRANSCRIPT_TIME_MS = 1_700_000_000_000;
+const TRANSCRIPT_TIME_MS = 1_700_000_000_000;
 
 /**
  * Executes the requests of a transcript on a new state machine and compares the replies. A line has

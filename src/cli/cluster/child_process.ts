@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 
 /** Appends a stream of text to a file. Resolves with the last line when the stream ends. */
-export async function appendToFile(
+async function appendToFile(
   stream: ReadableStream<Uint8Array>,
   path: string,
 ): Promise<string> {

@@ -50,7 +50,7 @@ export async function stageDirectory(path: string, state: FirstState): Promise<v
 }
 
 /** Removes a directory and its content, if it exists. */
-export function removeDirectory(path: string): void {
+function removeDirectory(path: string): void {
   try {
     Deno.removeSync(path, { recursive: true });
   } catch (error) {

@@ -34,7 +34,7 @@ import {
  * Keeps requests that arrive while leadership moves to another node. They were not executed, and
  * wait until their new target is known.
  */
-export class HandoverQueue {
+class HandoverQueue {
   #requests: Request[] = [];
   #untilMs = -Infinity;
 

@@ -4,7 +4,7 @@ import type { StoredConfiguration } from "./log_store.ts";
 import type { Segment } from "./segment.ts";
 
 /** The term of each entry of a log. Terms rarely change, so only the changes are stored. */
-export class TermRuns {
+class TermRuns {
   /** Index at which each run starts. The first run starts with the entry before the log. */
   readonly #starts: number[];
   readonly #terms: number[];

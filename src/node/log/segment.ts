@@ -19,7 +19,7 @@ export const LOG_DIRECTORY = "log";
  * A segment that is being created. A crash may leave it behind: it is removed before the next one
  * is created.
  */
-export const NEW_SEGMENT_PATH = "log/new";
+const NEW_SEGMENT_PATH = "log/new";
 
 const ADVICE =
   "restore the directory from a copy of this same node, or replace the node by one with a new id";
@@ -88,7 +88,7 @@ export function removeSegmentsBefore(strays: StrayFiles, sequence: number): void
 }
 
 /** Removes what a crash or a failed attempt left of a new segment. */
-export function removeUnfinishedSegment(disk: Disk, strays: StrayFiles): void {
+function removeUnfinishedSegment(disk: Disk, strays: StrayFiles): void {
   if (strays.list(LOG_DIRECTORY).some((name) => `${LOG_DIRECTORY}/${name}` === NEW_SEGMENT_PATH)) {
     disk.remove(NEW_SEGMENT_PATH);
   }

@@ -401,16 +401,16 @@ export function withAddress(
   return changed(configuration, id, (member) => ({ ...member, raftAddress }));
 }
 
-export function isVoter({ members }: ClusterConfiguration, id: NodeId): boolean {
+function isVoter({ members }: ClusterConfiguration, id: NodeId): boolean {
   return members.some((member) => member.id === id && !member.isLearner);
 }
 
-export function isMember({ members }: ClusterConfiguration, id: NodeId): boolean {
+function isMember({ members }: ClusterConfiguration, id: NodeId): boolean {
   return members.some((member) => member.id === id);
 }
 
 /** The refusal for an id that no member has. */
-export function noMember({ members }: ClusterConfiguration, id: NodeId): string {
+function noMember({ members }: ClusterConfiguration, id: NodeId): string {
   const ids = members.map((member) => member.id);
   return `${id} is not a member of this cluster: its members are ${ids.join(", ")}`;
 }

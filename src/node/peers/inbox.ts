@@ -75,7 +75,7 @@ const HELLO_BYTES_MAX = 4096;
 const UNREAD_BYTES_MAX = 64 * 1024;
 
 /** Time limit for a hello, however slowly its bytes arrive, in milliseconds. */
-export const HELLO_MS_MAX = 3_000;
+const HELLO_MS_MAX = 3_000;
 
 /** What the log says when a notice closes a connection. */
 const REASONS: Readonly<Record<NoticeType, string>> = {

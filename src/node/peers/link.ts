@@ -112,7 +112,7 @@ interface Sent {
  * on all connections. A sender that took the peer for dead would send the entry again, and keep the
  * peer busy for ever.
  */
-export class EntriesInFlight {
+class EntriesInFlight {
   #sent: Sent[] = [];
   #bytes = 0;
 

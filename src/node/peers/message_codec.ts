@@ -25,7 +25,7 @@ import { type PeerMessage, SNAPSHOT_CHUNK_BYTES_MAX } from "./peer_message.ts";
 export const ENTRY_PART_BYTES = 192 * 1024;
 
 /** Whether this encoded entry is sent in parts. */
-export function isInParts(bytes: Uint8Array): boolean {
+function isInParts(bytes: Uint8Array): boolean {
   return bytes.length > ENTRY_PART_BYTES;
 }
 
@@ -173,7 +173,7 @@ class PartFrames {
 const partFrames = new PartFrames();
 
 /** Adds the frames of an entry that is too long for one. Its bytes must not change afterwards. */
-export function addPartFrames(frames: FrameWriter, index: number, entry: Uint8Array): void {
+function addPartFrames(frames: FrameWriter, index: number, entry: Uint8Array): void {
   for (let offset = 0; offset < entry.length; offset += ENTRY_PART_BYTES) {
     const length = base64Length(Math.min(ENTRY_PART_BYTES, entry.length - offset));
     frames.addLazy({ length, make: () => [partFrames.frame(index, entry, offset)] });
@@ -197,7 +197,7 @@ function encodePart(index: number, entry: Uint8Array, offset: number): Uint8Arra
 type AppendMessage = Extract<PeerMessage, { type: "append" }>;
 
 /** Maximum number of entries in one append. */
-export const APPEND_ENTRIES_MAX = 65_536;
+const APPEND_ENTRIES_MAX = 65_536;
 
 /**
  * Maximum size in bytes of a member's frame. The largest frame is an append: about 1 MiB of entries

@@ -209,7 +209,7 @@ function takeJoined(pieces: Uint8Array[], bytesMax: number): Uint8Array {
   return joined;
 }
 
-export function removeIfThere(disk: Disk, path: string): void {
+function removeIfThere(disk: Disk, path: string): void {
   const slash = path.lastIndexOf("/");
   if (disk.list(path.slice(0, slash)).includes(path.slice(slash + 1))) disk.remove(path);
 }

@@ -9,7 +9,7 @@ import {
 import type { SnapshotMeta } from "./snapshot.ts";
 
 /** Version of the files in `snapshots/`. A node refuses all others. */
-export const SNAPSHOT_FORMAT = 3;
+const SNAPSHOT_FORMAT = 3;
 
 /** The first record of a snapshot file. */
 export interface SnapshotHeader extends SnapshotMeta {

@@ -121,7 +121,7 @@ export class Timekeeping {
 /** Interval in milliseconds between log lines about the same wrong clock. */
 const COMPLAIN_MS = 60_000;
 
-export interface ClockGuardOptions {
+interface ClockGuardOptions {
   readonly id: NodeId;
   readonly raft: GuardedRaft;
   readonly clock: Clock;
@@ -138,7 +138,7 @@ export interface ClockGuardOptions {
  * Keeps a node from leading while it cannot tell the time: it does not know the clocks of a
  * majority yet, or its own clock is far from theirs.
  */
-export class ClockGuard {
+class ClockGuard {
   readonly #options: ClockGuardOptions;
   #isWrong = false;
   #complainedMs = -Infinity;
