@@ -390,6 +390,30 @@ Deno.test("a writer under a leader that cannot commit is answered in time", () =
     assertEquals(leader.report().queued, 0);
   }, { waitMs: 1_000 }));
 
+Deno.test("a node reports how many requests it has taken and not executed", () =>
+  withMemoryCluster(3, (cluster) => {
+    const { leader, followers } = cluster;
+    const answers: Answer[] = [];
+    const open = () => answers.filter((answer) => !isAnswered(answer)).length;
+    for (const follower of followers) cluster.stallDisk(follower);
+    for (let round = 0; round < 10; round++) {
+      const client = new MemoryClient(leader);
+      for (const name of ["GET", "SET", "GET"]) {
+        answers.push(client.send(name, "k", ...(name === "SET" ? ["v"] : [])));
+        assertEquals(leader.report().queued, open());
+      }
+      answers.push(new MemoryClient(leader).send("GET", "k"));
+      for (let ms = 0; ms < 5; ms++) {
+        cluster.clock.advance(1);
+        assertEquals(leader.report().queued, open());
+      }
+    }
+    assert(open() >= 20);
+    for (const follower of followers) cluster.healDisk(follower);
+    cluster.until(() => open() === 0);
+    assertEquals(leader.report().queued, 0);
+  }));
+
 Deno.test("a write that waits for a successor is answered in time, though none is elected", () =>
   withMemoryCluster(3, (cluster) => {
     const { leader, followers: [successor, other] } = cluster;

@@ -13,7 +13,7 @@ export interface NodeState {
   readonly appliedIndex: number;
   /** A leader whose first entry is committed, or a follower that hears a leader. */
   readonly isServing: boolean;
-  /** Number of requests the node has taken and not answered. */
+  /** Number of clients' reads and writes that the node has taken and not executed yet. */
   readonly queued: number;
   /** Number of keys, and number of those with a deadline. */
   readonly keys: number;

@@ -54,8 +54,12 @@ class HandoverQueue {
     this.#requests.push(request);
   }
 
+  get count(): number {
+    return this.#requests.length;
+  }
+
   get isEmpty(): boolean {
-    return this.#requests.length === 0;
+    return this.count === 0;
   }
 
   /** Takes the requests that arrived at or before this time. */
@@ -254,9 +258,9 @@ export class ClientRequests {
     return this.#waiters.count;
   }
 
-  /** Number of proposals in flight and of reads waiting for a ReadIndex round, for the report. */
+  /** Number of reads and writes taken and not executed yet, for the report. */
   get queuedCount(): number {
-    return this.#proposals.batchesInFlight + this.#reads.openCount;
+    return this.#handover.count + this.#proposals.requestCount + this.#reads.requestCount;
   }
 
   /** Whether clients' writes are in flight. */

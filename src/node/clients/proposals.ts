@@ -85,6 +85,12 @@ export class Proposals {
     return this.#proposed.length - this.#head;
   }
 
+  /** Number of requests that wait for an entry, open or proposed. */
+  get requestCount(): number {
+    const proposed = this.#proposed.slice(this.#head);
+    return proposed.reduce((sum, { requests }) => sum + requests.length, this.#open.length);
+  }
+
   /** Whether to propose the open writes now. */
   isDue(): boolean {
     return this.#pacer.isDue(this);

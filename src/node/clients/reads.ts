@@ -58,6 +58,11 @@ export class ReadQueue {
     return count;
   }
 
+  /** Number of reads, whether or not their round has started. */
+  get requestCount(): number {
+    return this.#batches.reduce((sum, { requests }) => sum + requests.length, this.#open.length);
+  }
+
   /** Monotonic time at which the newest waiting batch asked for its read index. */
   get newestSentMs(): number {
     return this.#batches.at(-1)?.sinceMs ?? -Infinity;

@@ -32,7 +32,7 @@ export interface StateReport {
    */
   readonly isCatchingUp: boolean;
   readonly time: TimeReport;
-  /** Number of proposals in flight and of reads waiting for a ReadIndex round. */
+  /** Number of clients' reads and writes that it has taken and not executed yet. */
   readonly queued: number;
   /** The newest version of the peer protocol that this node speaks. */
   readonly protocolVersion: number;

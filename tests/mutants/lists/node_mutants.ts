@@ -304,4 +304,20 @@ export const nodeMutants: readonly Mutant[] = [
     replace: "for",
     killers: ["src/node/clients/applier_test.ts"],
   },
+  {
+    name: "queue-without-open-writes",
+    bug: "the number of requests that a node reports lacks the writes that are being collected",
+    file: "src/node/clients/proposals.ts",
+    find: "sum + requests.length, this.#open.length)",
+    replace: "sum + requests.length, 0)",
+    killers: ["src/node/node_test.ts"],
+  },
+  {
+    name: "queue-without-reads-in-flight",
+    bug: "the number of requests that a node reports lacks the reads whose round has started",
+    file: "src/node/clients/reads.ts",
+    find: "(sum, { requests }) => sum + requests.length, this",
+    replace: "(sum, { requests }) => sum + 0 * requests.length, this",
+    killers: ["src/node/node_test.ts"],
+  },
 ];
