@@ -49,6 +49,8 @@ export interface CommandContext {
   readonly memoryBytesLimit: number;
   /** Maximum size of a read's reply. A write must not use it. */
   readonly replyBytesMax: number;
+  /** Number of compared characters after which a read of many keys is refused. */
+  readonly comparisonsMax: number;
   /**
    * Executes the requests inside another request, in order and in that request's log entry, so that
    * nothing comes between them. If `check` or a handler refuses a request its reply is the error,

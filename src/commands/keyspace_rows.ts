@@ -24,10 +24,10 @@ const SCAN_COMPARISONS_MAX = 2 ** 20;
 /** Number of characters compared in one step, which takes half a millisecond at most. */
 const COMPARISONS_PER_STEP = 2 ** 15;
 /**
- * Number of compared characters after which a request is refused. That takes some seconds, which
- * only a pattern made for that purpose needs.
+ * Number of compared characters after which a request is refused, by default. That takes some
+ * seconds, which only a pattern made for that purpose needs.
  */
-const COMPARISONS_MAX = 2 ** 30;
+export const COMPARISONS_MAX = 2 ** 30;
 
 const PATTERN_TOO_COSTLY = new CommandError(
   "ERR the pattern takes too long to be compared with the keys",
@@ -53,20 +53,20 @@ function keys({ keyspace, replyBytesMax }: CommandContext, args: Arguments): Rep
  * Answers from a view of the current keys, while other requests may change them. If there are too
  * many such views, the other requests have to wait.
  */
-function beginKeys({ keyspace, replyBytesMax }: CommandContext, args: Arguments): Slices {
+function beginKeys(context: CommandContext, args: Arguments): Slices {
+  const { keyspace } = context;
   const pattern = argument(args, 1);
   const view = pattern.length > PATTERN_BYTES_MAX ? null : keyspace.beginKeyView();
-  const read = keysInSteps(keyspace, pattern, view, replyBytesMax);
+  const read = keysInSteps(context, pattern, view);
   if (view === null) return new Slices(read);
   return new Slices(endingView(read, keyspace, view), true);
 }
 
 /** @param view `null` if the keys do not change meanwhile */
 function* keysInSteps(
-  keyspace: Keyspace,
+  { keyspace, replyBytesMax, comparisonsMax }: CommandContext,
   pattern: string,
   view: KeyspaceView<KeyName> | null,
-  replyBytesMax: number,
 ): Generator<void, Reply> {
   if (pattern.length > PATTERN_BYTES_MAX) throw PATTERN_TOO_LONG;
   const glob = pattern === "*" ? null : new Glob(pattern);
@@ -87,7 +87,7 @@ function* keysInSteps(
       let matches = match.run(COMPARISONS_PER_STEP);
       while (matches === null) {
         yield;
-        if (comparisons + match.steps > COMPARISONS_MAX) throw PATTERN_TOO_COSTLY;
+        if (comparisons + match.steps > comparisonsMax) throw PATTERN_TOO_COSTLY;
         matches = match.run(COMPARISONS_PER_STEP);
       }
       comparisons += match.steps;
@@ -100,7 +100,7 @@ function* keysInSteps(
 
 /** Reads a bounded number of keys, whatever `COUNT` says. The cursor says where to continue. */
 function* scan(
-  { keyspace }: CommandContext,
+  { keyspace, comparisonsMax }: CommandContext,
   args: Arguments,
 ): Generator<void, Reply> {
   const options = parseScan(args);
@@ -122,7 +122,7 @@ function* scan(
       let matches = match.run(COMPARISONS_PER_STEP);
       while (matches === null) {
         yield;
-        if (match.steps > COMPARISONS_MAX) throw PATTERN_TOO_COSTLY;
+        if (match.steps > comparisonsMax) throw PATTERN_TOO_COSTLY;
         matches = match.run(COMPARISONS_PER_STEP);
       }
       comparisons += match.steps;

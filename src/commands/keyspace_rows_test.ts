@@ -3,7 +3,7 @@ import { assertTranscript } from "../../tests/support/transcript.ts";
 import { EncodedStrings, ErrorReply, type Reply } from "../resp/reply.ts";
 import { Slices } from "./command.ts";
 import { PATTERN_BYTES_MAX } from "./glob.ts";
-import { SCAN_KEYS_MAX } from "./keyspace_rows.ts";
+import { COMPARISONS_MAX, SCAN_KEYS_MAX } from "./keyspace_rows.ts";
 import { StateMachine } from "./state_machine.ts";
 import { rowOf } from "./table.ts";
 
@@ -158,12 +158,15 @@ Deno.test("a costly comparison goes on in a later step", () => {
 });
 
 Deno.test("a comparison that would take seconds is refused", () => {
-  const machine = new StateMachine();
-  machine.keyspace.set("a".repeat(1024 * 1024), "v");
-  const pattern = `*${"a".repeat(1_100)}b`; // 1.15e9 comparisons, of 1.07e9 allowed
-  for (const args of [["KEYS", pattern], ["SCAN", "0", "MATCH", pattern]]) {
-    const { reply } = inSteps(machine, ...args);
+  assertEquals(COMPARISONS_MAX, 2 ** 30); // the default, which takes some seconds
+  const machine = new StateMachine({ comparisonsMax: 2 ** 20 });
+  machine.keyspace.set("a".repeat(4096), "v");
+  const patternOf = (comparisons: number) => `*${"a".repeat(comparisons / 4096)}b`;
+  for (const words of [["KEYS"], ["SCAN", "0", "MATCH"]]) {
+    const { reply } = inSteps(machine, ...words, patternOf(2 ** 21));
     assert(textOf(reply).includes("too long"), textOf(reply));
+    const allowed = inSteps(machine, ...words, patternOf(2 ** 18));
+    assertEquals([allowed.reply instanceof ErrorReply, allowed.steps > 4], [false, true]);
   }
 });
 

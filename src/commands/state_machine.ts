@@ -21,6 +21,7 @@ import {
   type Slices,
 } from "./command.ts";
 import { CommandError, errorReplyOf, replyTooLarge } from "./command_error.ts";
+import { COMPARISONS_MAX } from "./keyspace_rows.ts";
 import { checkInner } from "./table.ts";
 
 /**
@@ -90,6 +91,13 @@ export interface StateMachineOptions extends Partial<MachineRules> {
    */
   readonly replyBytesMax?: number;
   /**
+   * Number of characters that `KEYS` or `SCAN` may compare with a pattern. It may differ from
+   * member to member.
+   *
+   * @default COMPARISONS_MAX
+   */
+  readonly comparisonsMax?: number;
+  /**
    * Decides where keys are stored in the table, and has no visible effect. Each node has its own,
    * so that nobody can choose keys that collide.
    *
@@ -117,6 +125,7 @@ export class StateMachine {
       versions = MACHINE_VERSIONS,
       hashSeed = DEFAULT_HASH_SEED,
       replyBytesMax = REPLY_BYTES_MAX,
+      comparisonsMax = COMPARISONS_MAX,
     } = options;
     this.versions = versions;
     this.#options = options;
@@ -132,6 +141,7 @@ export class StateMachine {
       stringBytesMax: Math.min(this.#rules.stringBytesMax, STRING_LENGTH_MAX),
       memoryBytesLimit: this.#rules.memoryBytesMax,
       replyBytesMax,
+      comparisonsMax,
       executeAll: (requests, check) => this.#executeAll(requests, check),
       allInSteps: (requests, check) => this.#allInSteps(requests, check),
     };

@@ -68,8 +68,16 @@ export const sliceMutants: readonly Mutant[] = [
     name: "pattern-of-any-cost",
     bug: "SCAN compares a pattern with a long key for as long as it takes",
     file: "src/commands/keyspace_rows.ts",
-    find: "if (match.steps > COMPARISONS_MAX) throw PATTERN_TOO_COSTLY;",
-    replace: "",
+    find: "if (match.steps > comparisonsMax) throw PATTERN_TOO_COSTLY;",
+    replace: "if (match.steps > Infinity * comparisonsMax) throw PATTERN_TOO_COSTLY;",
+    killers: ["src/commands/keyspace_rows_test.ts"],
+  },
+  {
+    name: "pattern-of-any-cost-to-keys",
+    bug: "KEYS compares a pattern with long keys for as long as it takes",
+    file: "src/commands/keyspace_rows.ts",
+    find: "if (comparisons + match.steps > comparisonsMax) throw PATTERN_TOO_COSTLY;",
+    replace: "if (match.steps > Infinity * comparisonsMax) throw PATTERN_TOO_COSTLY;",
     killers: ["src/commands/keyspace_rows_test.ts"],
   },
   {
