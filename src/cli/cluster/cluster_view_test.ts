@@ -62,8 +62,8 @@ Deno.test("of a node that no longer leads it is told what it is", () => {
     ] as const
   ) {
     const { view, lines } = scene();
-    view.said("n1", state("leader", 1, "n1"));
-    view.said("n1", state(role, 2, leaderId));
+    view.reported("n1", state("leader", 1, "n1"));
+    view.reported("n1", state(role, 2, leaderId));
     assertEquals(lines, [`n1 no longer leads: ${told}`]);
   }
 });
