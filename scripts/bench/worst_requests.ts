@@ -227,6 +227,11 @@ export const WORST_REQUESTS: Readonly<Record<string, Worst>> = {
       before: [["SET", "a".repeat(100_000), "v"]],
       requests: [["KEYS", "*a".repeat(1_000) + "b"]],
     },
+    {
+      title: "KEYS with a pattern that is costly for each of 1,000 keys",
+      before: Array.from({ length: 1_000 }, (_, at) => ["SET", `${at}:${"a".repeat(2_000)}`, "v"]),
+      requests: [["KEYS", `*${"a".repeat(10)}b`]],
+    },
   ],
   lastsave: many("LASTSAVE"),
   mget: all(onManyKeys("MGET"), (stored) => [{

@@ -21,7 +21,7 @@ import { Glob, PATTERN_BYTES_MAX, PATTERN_TOO_LONG } from "./glob.ts";
 export const SCAN_KEYS_MAX = 10_000;
 /** Number of compared characters after which `SCAN` examines no further key. */
 const SCAN_COMPARISONS_MAX = 2 ** 20;
-/** Number of characters compared in one step, which takes half a millisecond at most. */
+/** Number of compared characters after which a step ends. They take half a millisecond at most. */
 const COMPARISONS_PER_STEP = 2 ** 15;
 /**
  * Number of compared characters after which a request is refused, by default. That takes some
@@ -73,11 +73,12 @@ function* keysInSteps(
   const size = view?.size ?? keyspace.storedSize;
   const found = new EncodedStringsBuilder(replyBytesMax);
   let comparisons = 0;
-  let sinceYield = 0;
+  let keysInStep = 0;
+  let stepComparisons = 0;
   for (let position = 0; position < size; position++) {
     const key = view === null ? keyspace.keyAt(position) : view.read()?.key ?? null;
-    if (++sinceYield === KEYS_PER_STEP) {
-      sinceYield = 0;
+    if (++keysInStep === KEYS_PER_STEP || stepComparisons >= COMPARISONS_PER_STEP) {
+      keysInStep = stepComparisons = 0;
       found.flatten();
       yield;
     }
@@ -91,6 +92,7 @@ function* keysInSteps(
         matches = match.run(COMPARISONS_PER_STEP);
       }
       comparisons += match.steps;
+      stepComparisons += match.steps;
       if (!matches) continue;
     }
     if (!found.add(key)) throw replyTooLarge(replyBytesMax);
@@ -112,10 +114,14 @@ function* scan(
   const to = Math.max(0, from - Math.min(options.count, SCAN_KEYS_MAX));
   const found: string[] = [];
   let comparisons = 0;
+  let stepComparisons = 0;
   let position = from;
   while (position > to && comparisons < SCAN_COMPARISONS_MAX) {
     const key = keyspace.keyAt(--position);
-    if ((from - position) % KEYS_PER_STEP === 0) yield;
+    if ((from - position) % KEYS_PER_STEP === 0 || stepComparisons >= COMPARISONS_PER_STEP) {
+      stepComparisons = 0;
+      yield;
+    }
     if (key === null) continue;
     if (glob !== null) {
       const match = glob.begin(key);
@@ -126,6 +132,7 @@ function* scan(
         matches = match.run(COMPARISONS_PER_STEP);
       }
       comparisons += match.steps;
+      stepComparisons += match.steps;
       if (!matches) continue;
     }
     if (type === null || isOfType(keyspace, key, type)) found.push(key);

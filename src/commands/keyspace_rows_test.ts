@@ -157,6 +157,16 @@ Deno.test("a costly comparison goes on in a later step", () => {
   }
 });
 
+Deno.test("many comparisons end a step, though each of them is short", () => {
+  const machine = new StateMachine();
+  for (let key = 0; key < 64; key++) machine.keyspace.set(`${key}:${"a".repeat(2_000)}`, "v");
+  const pattern = `*${"a".repeat(10)}b`;
+  for (const args of [["KEYS", pattern], ["SCAN", "0", "MATCH", pattern, "COUNT", "100"]]) {
+    const { steps } = inSteps(machine, ...args);
+    assert(steps > 20, `${args[0]}: ${steps} steps`);
+  }
+});
+
 Deno.test("a comparison that would take seconds is refused", () => {
   assertEquals(COMPARISONS_MAX, 2 ** 30); // the default, which takes some seconds
   const machine = new StateMachine({ comparisonsMax: 2 ** 20 });

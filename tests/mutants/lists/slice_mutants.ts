@@ -81,6 +81,24 @@ export const sliceMutants: readonly Mutant[] = [
     killers: ["src/commands/keyspace_rows_test.ts"],
   },
   {
+    name: "comparisons-of-a-keys-step-uncounted",
+    bug: "KEYS compares 256 keys with a costly pattern in one step",
+    file: "src/commands/keyspace_rows.ts",
+    find: "if (++keysInStep === KEYS_PER_STEP || stepComparisons >= COMPARISONS_PER_STEP) {",
+    replace:
+      "if (++keysInStep === KEYS_PER_STEP || stepComparisons >= 1e9 * COMPARISONS_PER_STEP) {",
+    killers: ["src/commands/keyspace_rows_test.ts"],
+  },
+  {
+    name: "comparisons-of-a-scan-step-uncounted",
+    bug: "SCAN compares 256 keys with a costly pattern in one step",
+    file: "src/commands/keyspace_rows.ts",
+    find:
+      "if ((from - position) % KEYS_PER_STEP === 0 || stepComparisons >= COMPARISONS_PER_STEP) {",
+    replace: "if ((from - position) % KEYS_PER_STEP === 0 || stepComparisons < 0) {",
+    killers: ["src/commands/keyspace_rows_test.ts"],
+  },
+  {
     name: "arena-empties-a-segment-at-once",
     bug: "deleting one short key moves ten thousand others, and takes 13 ms",
     file: "src/store/record_arena.ts",
