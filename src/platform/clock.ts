@@ -6,13 +6,37 @@ export interface Clock {
   nowMs(): number;
   /** Milliseconds from an arbitrary start. It never goes back. */
   monotonicMs(): number;
-  /** Calls `run` once after about `delayMs`. The result cancels the call. */
+  /**
+   * Calls `run` once after about `delayMs`. The result cancels the call. With a delay of 0, that is
+   * in the next turn of the event loop, or up to 1 ms later.
+   */
   after(delayMs: number, run: () => void): Cancel;
   /** Calls `run` once, after everything that has already arrived in this turn is handled. */
   soon(run: () => void): void;
 }
 
 export type Cancel = () => void;
+
+/**
+ * Maximum time in milliseconds for which immediates follow each other. As long as one is pending,
+ * Deno looks at the sockets in every 61st turn only: with turns of 4 ms, a heartbeat would wait for
+ * a quarter of a second. While a timer is pending and nothing else, it looks at them at once.
+ */
+const IMMEDIATES_MS_MAX = 5;
+/** Immediates that are further apart than this, in milliseconds, do not follow each other. */
+const GAP_MS = 10;
+
+/** When the current sequence of immediates began, and when its last one was asked for. */
+let sequenceMs = -Infinity;
+let lastMs = -Infinity;
+
+/** Whether the next turn has to begin with a timer, so that sockets are read before it. */
+function mustReadSockets(): boolean {
+  const nowMs = performance.now();
+  if (nowMs - lastMs > GAP_MS) sequenceMs = nowMs;
+  lastMs = nowMs;
+  return nowMs - sequenceMs > IMMEDIATES_MS_MAX;
+}
 
 /** The machine's own clock and timers. */
 export const systemClock: Clock = {
@@ -25,14 +49,17 @@ export const systemClock: Clock = {
       if (!isCancelled) run();
     };
     // A timer waits for at least 1 ms. An immediate runs in the next turn of the event loop.
-    if (delayMs === 0) {
+    if (delayMs === 0 && !mustReadSockets()) {
       const immediate = setImmediate(runUnlessCancelled);
       return () => {
         isCancelled = true;
         clearImmediate(immediate);
       };
     }
-    const timer = setTimeout(runUnlessCancelled, delayMs);
+    const timer = setTimeout(() => {
+      sequenceMs = performance.now();
+      runUnlessCancelled();
+    }, delayMs);
     return () => {
       isCancelled = true;
       clearTimeout(timer);

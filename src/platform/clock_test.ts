@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import net from "node:net";
 import { systemClock } from "./clock.ts";
 
@@ -41,4 +41,32 @@ Deno.test("what is put off to the next turn and cancelled before does not run", 
   cancel();
   await new Promise<void>((resolve) => systemClock.after(1, resolve));
   assertEquals(ran, ["next turn"]);
+});
+
+Deno.test("sockets are read while one piece of work takes many turns", {
+  permissions: { net: true },
+}, async () => {
+  using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+  const { port } = listener.addr as Deno.NetAddr;
+  using client = await Deno.connect({ port, hostname: "127.0.0.1" });
+  using server = await listener.accept();
+  let turns = 0;
+  let sentAt = Infinity;
+  let isRead = false;
+  const read = server.read(new Uint8Array(1)).then(() => void (isRead = true));
+  await new Promise<void>((resolve) => {
+    const work = () => {
+      const endMs = performance.now() + 2;
+      while (performance.now() < endMs);
+      if (++turns === 10) {
+        sentAt = turns;
+        void client.write(new Uint8Array(1));
+      }
+      if (isRead || turns > 200) resolve();
+      else systemClock.after(0, work);
+    };
+    work();
+  });
+  await read;
+  assert(turns - sentAt < 15, `read after ${turns - sentAt} turns`);
 });

@@ -1,4 +1,3 @@
-import { setImmediate } from "node:timers";
 import { formatAddress, plainHost } from "../base/address.ts";
 import { messageOf } from "../base/errors.ts";
 import { silentLogger } from "../base/logger.ts";
@@ -9,7 +8,7 @@ import { hasNoFreeDescriptors } from "./process.ts";
 import { connectSocket, type Socket } from "./sockets.ts";
 
 /** Links between nodes, and from a proxy to nodes, take turns among themselves. */
-const fairness = new FairReading((run) => setImmediate(run));
+const fairness = new FairReading((run) => systemClock.after(0, run));
 
 /** TCP through `node:net`, which is faster here than `Deno.listen` and `Deno.connect`. */
 export const tcpNetwork: Network = {
