@@ -21,9 +21,10 @@ import {
   NODE_DEFAULTS,
   type NodeOptions,
 } from "./node_parts.ts";
+import type { OwnDisk } from "./own_disk.ts";
 import { isClockMessage, isSnapshotMessage, type PeerMessage } from "./peers/peer_message.ts";
 import type { PeerHandler, Peers } from "./peers/transport.ts";
-import type { OwnDisk, ReadyRunner } from "./ready_runner.ts";
+import type { ReadyRunner } from "./ready_runner.ts";
 import type { NodeSnapshots } from "./snapshots/node_snapshots.ts";
 import type { Ticker, TurnBudget } from "./ticker.ts";
 import type { LogTime } from "./time/log_time.ts";

@@ -9,7 +9,7 @@ import type { MemberAddresses } from "../members/addresses.ts";
 import type { CatchUp } from "../members/catch_up.ts";
 import type { Membership } from "../members/membership.ts";
 import type { MachineUpgrade } from "../members/versions.ts";
-import type { OwnDisk } from "../ready_runner.ts";
+import type { OwnDisk } from "../own_disk.ts";
 import type { TurnBudget } from "../ticker.ts";
 import type { LogTime } from "../time/log_time.ts";
 import type { Applier } from "./applier.ts";

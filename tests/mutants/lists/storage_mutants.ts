@@ -10,7 +10,7 @@ const READY = "src/node/ready_runner_test.ts";
 const QUICK = "src/platform/deno_disk_test.ts";
 const SENDER = "src/node/snapshots/snapshot_sender_test.ts";
 const SNAPSHOTS = "src/node/snapshots/node_snapshots_test.ts";
-const OWN_DISK = "src/node/ready_runner_test.ts";
+const OWN_DISK = "src/node/own_disk_test.ts";
 const FILES = "src/node/snapshots/disk_snapshots_test.ts";
 
 /** Disks that are slow, hang, or contain strange files, under a running node. */
@@ -203,7 +203,7 @@ export const storageMutants: readonly Mutant[] = [
   {
     name: "late-disk-taken-for-hanging",
     bug: "a leader whose disk is always a little late transfers leadership again and again",
-    file: "src/node/ready_runner.ts",
+    file: "src/node/own_disk.ts",
     find: "if (this.#mark !== null && durableIndex >= this.#mark.index) this.#mark = null;",
     replace: "",
     killers: [OWN_DISK],
@@ -219,7 +219,7 @@ export const storageMutants: readonly Mutant[] = [
   {
     name: "writes-pile-up-before-a-slow-disk",
     bug: "a leader accepts writes without a bound while its disk is late",
-    file: "src/node/ready_runner.ts",
+    file: "src/node/own_disk.ts",
     find: "return this.#options.undurableBytes() > UNDURABLE_BYTES_MAX;",
     replace: "return this.#options.undurableBytes() > 1e3 * UNDURABLE_BYTES_MAX;",
     killers: [OWN_DISK],
