@@ -108,6 +108,12 @@ export interface NodeOptions {
    * @default {Infinity}
    */
   readonly turnStepsMax?: number;
+  /**
+   * Maximum number of committed entries in memory that are not applied yet.
+   *
+   * @default {4096}
+   */
+  readonly unappliedMax?: number;
 }
 
 export const NODE_DEFAULTS = {
@@ -125,6 +131,7 @@ export const NODE_DEFAULTS = {
   snapshotLogBytes: 64 * 1024 * 1024,
   inFlightBytesMax: 256 * 1024 * 1024,
   turnStepsMax: Infinity,
+  unappliedMax: 4096,
 } as const satisfies Partial<NodeOptions>;
 
 export type CompleteNodeOptions =
@@ -254,6 +261,7 @@ export function makeParts(options: CompleteNodeOptions, hooks: NodeHooks) {
     members,
     applier,
     snapshots,
+    unappliedMax: options.unappliedMax,
     onAdvanced: hooks.onAdvanced,
     schedule,
     onRefused: hooks.fail,

@@ -8,11 +8,13 @@ import type { Members } from "./members/members.ts";
 import type { NodeSnapshots } from "./snapshots/node_snapshots.ts";
 
 export interface ReadyRunnerOptions {
-  readonly raft: Pick<Raft<Batch>, "advance">;
+  readonly raft: Pick<Raft<Batch>, "advance" | "committedMax">;
   readonly log: LogStore;
   readonly members: Members;
   readonly applier: Applier;
   readonly snapshots: Pick<NodeSnapshots, "install" | "prune"> | null;
+  /** Maximum number of committed entries in memory that are not applied yet. */
+  readonly unappliedMax: number;
   /**
    * Called when a Ready is durable and the core knows it: the messages that waited for that may be
    * sent.
@@ -25,6 +27,12 @@ export interface ReadyRunnerOptions {
 }
 
 /**
+ * Bytes of committed entries that are not applied yet, at or above which the core hands out no
+ * more. What one Ready brings may exceed it.
+ */
+const UNAPPLIED_BYTES_MAX = 4 * 1024 * 1024;
+
+/**
  * Executes the core's Readys: writes to the log in order, reports to the core what is durable, and
  * hands committed entries to the state machine.
  */
@@ -32,6 +40,8 @@ export class ReadyRunner {
   readonly #options: ReadyRunnerOptions;
   /** Committed entries that are not applied yet. */
   #unapplied: readonly LogEntry[] = [];
+  /** Whether more of them may come. */
+  #hasRoom = true;
   /** Writes in flight, oldest first, each with the Readys to advance when it is durable. */
   readonly #inFlight: Ready<Batch>[][] = [];
   /** A snapshot is replacing the log and the state. Applying continues after it. */
@@ -41,11 +51,7 @@ export class ReadyRunner {
 
   constructor(options: ReadyRunnerOptions) {
     this.#options = options;
-  }
-
-  /** Whether committed entries wait to be applied. */
-  get hasUnapplied(): boolean {
-    return this.#unapplied.length > 0;
+    options.raft.committedMax = options.unappliedMax;
   }
 
   /** Bytes of entries whose write is in flight. */
@@ -72,6 +78,7 @@ export class ReadyRunner {
     else if (ready.committed.length > 0) {
       this.#unapplied = [...this.#unapplied, ...ready.committed];
     }
+    this.#noteUnapplied();
     if (!mayApplyLater || !this.isBusy) this.apply();
   }
 
@@ -91,6 +98,23 @@ export class ReadyRunner {
       count++;
     }
     this.#unapplied = count === this.#unapplied.length ? [] : this.#unapplied.slice(count);
+    this.#noteUnapplied();
+  }
+
+  /**
+   * Lets the core hand out no more committed entries than there is room for. The others stay in the
+   * log. Otherwise, while a long request is executed or after a restart, a large part of the log
+   * would be in memory, decoded.
+   */
+  #noteUnapplied(): void {
+    const { raft, unappliedMax, schedule } = this.#options;
+    let bytes = 0;
+    for (const { sizeBytes } of this.#unapplied) bytes += sizeBytes;
+    const room = bytes < UNAPPLIED_BYTES_MAX ? unappliedMax - this.#unapplied.length : 0;
+    const hadRoom = this.#hasRoom;
+    this.#hasRoom = room > 0;
+    raft.committedMax = Math.max(0, room);
+    if (this.#hasRoom && !hadRoom) schedule();
   }
 
   #write(ready: Ready<Batch>): void {
@@ -127,6 +151,7 @@ export class ReadyRunner {
       if (this.#isStopped) return;
       this.#isInstalling = false;
       this.#unapplied = this.#unapplied.filter(({ index }) => index > at.index);
+      this.#noteUnapplied();
       applier.restore(received);
       snapshots?.prune();
       this.#completeWrite();

@@ -189,3 +189,32 @@ Deno.test("a follower waits no longer than usual once its leader is no longer bu
     assertEquals(follower.status().role, "preCandidate");
   }
 });
+
+Deno.test("committed entries that the driver does not take yet stay in the log", () => {
+  const node = follower({ terms: [1, 1, 1, 1], term: 1 });
+  const { raft } = node.node;
+  raft.committedMax = 0;
+  const commit = { ...append, from: "2", to: "1", term: 1, prevIndex: 4, prevTerm: 1, commit: 4 };
+  node.node.step(commit as TestMessage);
+  node.node.write(raft.ready());
+  assertEquals([raft.hasReady(), raft.commitIndex, raft.status().appliedIndex], [false, 4, 0]);
+  raft.committedMax = 3;
+  assertEquals(raft.hasReady(), true);
+  node.node.write(raft.ready());
+  assertEquals(node.applied, [1, 2, 3]);
+  node.settle();
+  assertEquals(node.applied, [1, 2, 3, 4]);
+});
+
+Deno.test("a snapshot replaces committed entries that the driver has not taken", () => {
+  const node = follower({ terms: [1, 1], term: 1 });
+  node.node.raft.committedMax = 0;
+  node.step({ ...append, term: 1, prevIndex: 2, prevTerm: 1, commit: 2 });
+  assertEquals(acceptedIndex(node.receive({ index: 5, term: 1, configuration })), 5);
+  const entries = entriesOf([1], 6);
+  node.step({ ...append, term: 1, prevIndex: 5, prevTerm: 1, commit: 6, entries });
+  assertEquals(node.applied, []);
+  node.node.raft.committedMax = Infinity;
+  node.settle();
+  assertEquals(node.applied, [6]);
+});

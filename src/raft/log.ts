@@ -223,10 +223,14 @@ export class RaftLog<T> {
     return this.#appliedIndex < this.#commitIndex && this.#appliedIndex >= this.#base.index;
   }
 
-  /** The next committed entries, each once; about `bytesMax` at a time, at least one. */
-  takeCommitted(bytesMax: number): readonly Entry<T>[] {
-    if (!this.hasUnapplied()) return [];
-    const entries = this.entries(this.#appliedIndex + 1, this.#commitIndex, bytesMax);
+  /**
+   * The next committed entries, each once; at most `countMax`, and as many as fit into `bytesMax`,
+   * but at least one unless `countMax` is 0.
+   */
+  takeCommitted(bytesMax: number, countMax: number): readonly Entry<T>[] {
+    if (countMax === 0 || !this.hasUnapplied()) return [];
+    const last = Math.min(this.#commitIndex, this.#appliedIndex + countMax);
+    const entries = this.entries(this.#appliedIndex + 1, last, bytesMax);
     this.#appliedIndex += entries.length;
     assert(this.#appliedIndex <= this.#commitIndex, "only what is committed is applied");
     return entries;

@@ -108,10 +108,19 @@ Deno.test("RaftLog truncates no committed entry", () => {
 Deno.test("RaftLog hands out each committed entry once", () => {
   const { log } = logOf([1, 1, 1]);
   log.commitTo(2);
-  assertEquals(indexesOf(log.takeCommitted(100)), [1, 2]);
-  assertEquals(log.takeCommitted(100), []);
+  assertEquals(indexesOf(log.takeCommitted(100, Infinity)), [1, 2]);
+  assertEquals(log.takeCommitted(100, Infinity), []);
   log.commitTo(3);
-  assertEquals(indexesOf(log.takeCommitted(100)), [3]);
+  assertEquals(indexesOf(log.takeCommitted(100, Infinity)), [3]);
+});
+
+Deno.test("RaftLog hands out no more committed entries than it is asked for", () => {
+  const { log } = logOf([1, 1, 1]);
+  log.commitTo(3);
+  assertEquals(log.takeCommitted(100, 0), []);
+  assertEquals(indexesOf(log.takeCommitted(100, 2)), [1, 2]);
+  assertEquals(log.appliedIndex(), 2);
+  assertEquals(indexesOf(log.takeCommitted(100, 2)), [3]);
 });
 
 Deno.test("RaftLog may begin after index 1: it knows the term before, and takes it for committed", () => {
@@ -126,7 +135,7 @@ Deno.test("RaftLog may begin after index 1: it knows the term before, and takes 
   assertEquals([log.matches(7, 3), log.matches(6, 3), log.matches(9, 5)], [true, false, true]);
   assertEquals(log.lastIndexOfTermAtMost(9, 1, 0), 7);
   log.commitTo(8);
-  assertEquals(indexesOf(log.takeCommitted(100)), [8]);
+  assertEquals(indexesOf(log.takeCommitted(100, Infinity)), [8]);
   assertThrows(() => log.entries(7, 9, 100), AssertionFailure, "compacted");
 
   const empty = new RaftLog(new TestLog({ term: 9, vote: null }, [], { index: 7, term: 3 }), 100);

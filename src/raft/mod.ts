@@ -8,7 +8,8 @@
  * - `tick()` at even intervals. `electionTicks` and `heartbeatTicks` count these calls.
  * - `step(message)` for each message from a peer, in whatever order the network brings them.
  * - `propose`, `readIndex`, `campaign` and `transfer` for what users want; `reportUnreachable` when
- *   a connection ends; `mayLead` and `stepDown` when the driver knows a reason not to lead.
+ *   a connection ends; `mayLead` and `stepDown` when the driver knows a reason not to lead;
+ *   `committedMax` when it applies entries more slowly than they are committed.
  * - `snapshotReceived(snapshot)` when a whole snapshot from a leader is durable here.
  *
  * Out: after any of these calls, while `hasReady()`, take a `ready()` and do what it says in the

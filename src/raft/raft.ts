@@ -178,6 +178,14 @@ export class Raft<T> {
     setBusy(this.#state, mib);
   }
 
+  /**
+   * Maximum number of committed entries in the next Ready; `Infinity` at first. Entries beyond it
+   * stay in the log, and come in later Readys. At 0, committed entries alone make no Ready.
+   */
+  set committedMax(count: number) {
+    this.#state.committedMax = count;
+  }
+
   /** Stops leading, although the term has no other leader. The members have to elect one. */
   stepDown(): void {
     const state = this.#state;
@@ -225,7 +233,8 @@ export class Raft<T> {
   hasReady(): boolean {
     const state = this.#state;
     return state.messages.length > 0 || state.messagesAfterPersist.length > 0 ||
-      state.log.hasNewEntries() || state.log.hasUnapplied() || this.#changedHardState() !== null ||
+      state.log.hasNewEntries() || (state.committedMax > 0 && state.log.hasUnapplied()) ||
+      this.#changedHardState() !== null ||
       state.snapshot !== null || state.reads.length > 0 || state.refusedReads.length > 0 ||
       (state.role === "leader" && hasLeaderWork(state));
   }
@@ -245,7 +254,7 @@ export class Raft<T> {
       messages: state.messages,
       messagesAfterPersist: state.messagesAfterPersist,
       snapshotsWanted: state.snapshotsWanted,
-      committed: state.log.takeCommitted(state.options.committedBytesMax),
+      committed: state.log.takeCommitted(state.options.committedBytesMax, state.committedMax),
       reads: state.reads,
       refusedReads: state.refusedReads,
     };

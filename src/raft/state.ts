@@ -89,6 +89,8 @@ export class RaftState<T> {
   matchIndex: number;
   /** The highest commit index that this term's leader has sent. */
   leaderCommit = 0;
+  /** Maximum number of committed entries in the next Ready. */
+  committedMax = Infinity;
   /** MiB of the request that keeps this node busy while it leads; see `Heartbeat`. */
   busyMib = 0;
   /** Extra ticks for which this term's leader may be silent, because it is busy. */

@@ -51,7 +51,7 @@ export interface FaultPlan {
   readonly changeMembersMs: number | null;
   /**
    * Number of steps of work on the state in one turn of a node: a small number splits entries and
-   * reads.
+   * reads. It is also the number of committed entries that a node takes before it applies them.
    */
   readonly turnStepsMax: number;
   /** Growth of the log after which a snapshot is taken. */

@@ -195,6 +195,7 @@ export class SimLife {
       heartbeatMs: plan.heartbeatMs,
       waitMs: plan.waitMs,
       turnStepsMax: plan.turnStepsMax,
+      unappliedMax: plan.turnStepsMax,
     }, {
       asked: () => {
         const answered = oracle.asked(id);

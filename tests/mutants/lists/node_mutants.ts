@@ -268,6 +268,38 @@ export const nodeMutants: readonly Mutant[] = [
     killers: ["src/node/ready_runner_test.ts"],
   },
   {
+    name: "committed-piles-up-unapplied",
+    bug: "while a long request is executed, a large part of the log piles up in memory, decoded",
+    file: "src/node/ready_runner.ts",
+    find: "unappliedMax - this.#unapplied.length : 0;",
+    replace: "unappliedMax : unappliedMax;",
+    killers: ["src/node/ready_runner_test.ts"],
+  },
+  {
+    name: "committed-bytes-pile-up-unapplied",
+    bug: "while a long request is executed, committed entries pile up in memory if they are few",
+    file: "src/node/ready_runner.ts",
+    find: "const room = bytes < UNAPPLIED_BYTES_MAX ?",
+    replace: "const room = bytes < 1e3 * UNAPPLIED_BYTES_MAX ?",
+    killers: ["src/node/ready_runner_test.ts"],
+  },
+  {
+    name: "room-for-committed-unnoticed",
+    bug: "a node that has applied what it had does not apply what is committed since",
+    file: "src/node/ready_runner.ts",
+    find: "if (this.#hasRoom && !hadRoom) schedule();",
+    replace: "if (this.#hasRoom && !hadRoom && bytes > 1e9) schedule();",
+    killers: ["src/node/ready_runner_test.ts"],
+  },
+  {
+    name: "committed-alone-makes-no-ready",
+    bug: "a node that may take no committed entries takes Readys without end",
+    file: "src/raft/raft.ts",
+    find: "(state.committedMax > 0 && state.log.hasUnapplied())",
+    replace: "state.log.hasUnapplied()",
+    killers: ["src/raft/follower_test.ts"],
+  },
+  {
     name: "leader-sends-writes-to-itself",
     bug:
       "writes that waited for a successor without success are sent to the node that refuses them",
