@@ -25,6 +25,15 @@ export interface OwnDiskOptions {
   readonly successor: () => NodeId | null;
 }
 
+/** A committed entry that a leader's disk has not synced yet. */
+interface Mark {
+  readonly index: number;
+  /** Monotonic time at which it was noted. */
+  readonly sinceMs: number;
+  /** A handover was attempted since then. */
+  hasOffered: boolean;
+}
+
 /**
  * Keeps a node whose own disk hangs from leading. The others commit without it, and clients notice
  * nothing. But this node keeps everything written in memory, and one more failure stops the
@@ -33,12 +42,8 @@ export interface OwnDiskOptions {
 export class OwnDisk {
   readonly #options: OwnDiskOptions;
   readonly #lagMsMax: number;
-  /**
-   * A committed entry that was not durable here when it was noted, and the time at which it was.
-   */
-  #mark: { readonly index: number; readonly sinceMs: number } | null = null;
-  /** A handover was attempted in this leadership. */
-  #hasOffered = false;
+  /** `null` while this node does not lead, or all that is committed is durable here. */
+  #mark: Mark | null = null;
 
   constructor(options: OwnDiskOptions) {
     this.#options = options;
@@ -55,20 +60,19 @@ export class OwnDisk {
     const { raft, clock, logger, successor } = this.#options;
     if (raft.role !== "leader") {
       this.#mark = null;
-      this.#hasOffered = false;
       return;
     }
     const { durableIndex, commitIndex } = raft;
     const nowMs = clock.monotonicMs();
     if (this.#mark !== null && durableIndex >= this.#mark.index) this.#mark = null;
     if (durableIndex >= commitIndex) return;
-    this.#mark ??= { index: commitIndex, sinceMs: nowMs };
+    this.#mark ??= { index: commitIndex, sinceMs: nowMs, hasOffered: false };
     const lateMs = nowMs - this.#mark.sinceMs;
     if (lateMs <= this.#lagMsMax || raft.transferringTo !== null) return;
-    const to = this.#hasOffered ? null : successor();
+    const to = this.#mark.hasOffered ? null : successor();
     const what = to === null ? "steps down" : `hands over to ${to}`;
     logger.warn(`its disk has not finished a sync for ${Math.round(lateMs)} ms: ${what}`);
-    this.#hasOffered = true;
+    this.#mark.hasOffered = true;
     if (to === null || !raft.transfer(to)) raft.stepDown();
   }
 }

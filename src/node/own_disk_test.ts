@@ -53,6 +53,20 @@ Deno.test("a leader whose disk is late for a second transfers leadership, and st
   assertEquals(pass(50), ["step down"]);
 });
 
+Deno.test("a leader whose disk hangs again after it recovered tries to transfer leadership again", () => {
+  const { raft, given, pass } = start();
+  raft.commitIndex = 11;
+  assertEquals(pass(1_100), ["transfer n2"]);
+  raft.durableIndex = 11;
+  assertEquals(pass(50), []);
+  raft.commitIndex = 12;
+  assertEquals(pass(1_100), ["transfer n2"]);
+  given.successor = null;
+  raft.durableIndex = 12;
+  raft.commitIndex = 13;
+  assertEquals(pass(1_100), ["step down"]);
+});
+
 Deno.test("if nobody can or will take over, a leader whose disk hangs steps down at once", () => {
   for (const change of [{ successor: null }, { takes: false }]) {
     const { raft, given, pass } = start();

@@ -142,7 +142,7 @@ class ClockGuard {
   readonly #options: ClockGuardOptions;
   #isWrong = false;
   #complainedMs = -Infinity;
-  /** A handover was attempted in this leadership. */
+  /** A handover was attempted since the clock of this leader is wrong. */
   #hasOffered = false;
   #isRetired = false;
 
@@ -165,7 +165,7 @@ class ClockGuard {
     else if (this.#isWrong) this.#options.logger.info(`its clock is right again: it may lead`);
     this.#isWrong = isWrong;
     raft.mayLead = time.isKnown && !isWrong && !this.#isRetired;
-    if (raft.role !== "leader") this.#hasOffered = false;
+    if (!isWrong || raft.role !== "leader") this.#hasOffered = false;
   }
 
   /** Hands over when this leader's clock is wrong, or steps down when nobody takes over in time. */

@@ -14,7 +14,7 @@ type FakeRaft = {
   -readonly [K in keyof TimekeepingOptions["raft"]]: TimekeepingOptions["raft"][K];
 };
 
-/** The timekeeping of n1, a follower among three. */
+/** The timekeeping of n1, a follower among three, whose best successor is n3. */
 class Follower {
   readonly clock = new ManualClock();
   readonly raft: FakeRaft = {
@@ -45,7 +45,7 @@ class Follower {
       logger: silentLogger,
       clockOffsetMsMax: 10_000,
       send: (message) => this.#sent.push(message),
-      successor: () => null,
+      successor: () => "n3",
     });
   }
 
@@ -56,8 +56,11 @@ class Follower {
     return this.#sent.filter((message) => message.type === "clock");
   }
 
-  answer({ from, to, serial }: ClockRequest, logTimeMs: number | null): void {
-    const timeMs = this.clock.nowMs();
+  answer(
+    { from, to, serial }: ClockRequest,
+    logTimeMs: number | null,
+    timeMs = this.clock.nowMs(),
+  ): void {
     this.timekeeping.handle({ type: "clockReply", from: to, to: from, serial, timeMs, logTimeMs });
   }
 
@@ -90,6 +93,34 @@ Deno.test("a new leader is asked for its report at once, and an older one's does
   assertEquals(ofNewTerm.map(({ to }) => to), ["n2", "n3"]);
   for (const request of ofNewTerm) follower.answer(request, nowMs + 2_000);
   assertEquals(follower.logTimeMs, nowMs + 2_000);
+});
+
+Deno.test("a leader whose clock becomes wrong again tries to transfer leadership again", () => {
+  const leader = new Follower();
+  const done: string[] = [];
+  Object.assign(leader.raft, {
+    role: "leader",
+    leaderId: "n1",
+    transfer: (to: string) => done.push(`transfer ${to}`) > 0,
+    stepDown: () => {
+      done.push("step down");
+      leader.raft.role = "follower";
+    },
+  });
+  const right = leader.clock.wallOffsetMs;
+  const after = (offsetMs: number) => {
+    leader.clock.advance(1_000);
+    leader.clock.wallOffsetMs = right + offsetMs;
+    const rightMs = leader.clock.nowMs() - offsetMs;
+    for (const request of leader.requests()) leader.answer(request, null, rightMs);
+    leader.timekeeping.tick();
+    return done.splice(0);
+  };
+  assertEquals(after(0), []);
+  assertEquals(after(YEAR_MS), ["transfer n3"]);
+  assertEquals(after(0), []);
+  assertEquals(after(YEAR_MS), ["transfer n3"]);
+  assertEquals(after(YEAR_MS), ["step down"]);
 });
 
 Deno.test("no node stands for election before the clocks of a majority are known to it", async () => {

@@ -70,6 +70,15 @@ export const clockMutants: readonly Mutant[] = [
     killers: [WRONG],
   },
   {
+    name: "handover-of-the-last-wrong-clock-counts",
+    bug:
+      "a leader whose clock is wrong steps down without a handover, since one failed days before",
+    file: "src/node/time/timekeeping.ts",
+    find: 'if (!isWrong || raft.role !== "leader") this.#hasOffered = false;',
+    replace: 'if (raft.role !== "leader") this.#hasOffered = false;',
+    killers: [TIMEKEEPING],
+  },
+  {
     name: "leadership-to-a-wrong-clock",
     bug: "leadership is transferred to a node that must not lead, and writes wait for nothing",
     file: "src/node/members/membership.ts",

@@ -209,6 +209,14 @@ export const storageMutants: readonly Mutant[] = [
     killers: [OWN_DISK],
   },
   {
+    name: "handover-of-the-last-stall-counts",
+    bug: "a leader whose disk hangs steps down without a handover, since one failed days before",
+    file: "src/node/own_disk.ts",
+    find: "sinceMs: nowMs, hasOffered: false };",
+    replace: "sinceMs: nowMs, hasOffered: durableIndex > 10 };",
+    killers: [OWN_DISK],
+  },
+  {
     name: "undurable-bytes-only-grow",
     bug: "durable writes still count as in flight to the disk",
     file: "src/node/ready_runner.ts",
