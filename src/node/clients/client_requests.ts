@@ -325,7 +325,7 @@ export class ClientRequests {
     if (this.#reads.openCount === 0) return;
     if (!isForced && !this.#reads.isDue()) return;
     if (this.#isLeader) this.#time.passBeforeRead();
-    this.#await(this.#reads.takeOpen(), this.#time.index);
+    this.#await(this.#reads.takeOpen(), this.#time.timeEntryIndex);
   }
 
   #await(requests: readonly Request[], indexMin: number): void {

@@ -49,14 +49,15 @@ export class LogTime {
   readonly #options: LogTimeOptions;
   /** Time of the newest entry that this node proposed. */
   #lastMs = 0;
-  #index = 0;
+  /** See `timeEntryIndex`. */
+  #timeEntryIndex = 0;
   /** The log's time when the monotonic clock showed `#atMs`. */
   #nowMs: number;
   /** The same, counted from applied entries alone. */
   #loggedMs: number;
   #atMs: number;
   /** Whether the clocks of a majority have ever been known. */
-  #wasKnown = false;
+  #wereClocksKnown = false;
   /** The term in which this node leads; `null` while it does not lead. */
   #leadsIn: number | null = null;
   /** From the last leader, which may have been this node. */
@@ -73,8 +74,8 @@ export class LogTime {
    * Index of the newest entry that only lets time pass. Reads wait for it to see which keys
    * expired.
    */
-  get index(): number {
-    return this.#index;
+  get timeEntryIndex(): number {
+    return this.#timeEntryIndex;
   }
 
   /**
@@ -83,9 +84,13 @@ export class LogTime {
    * whether its own clock is right.
    */
   get isKnown(): boolean {
-    const isKnownNow = this.#majorityMs() !== null;
-    this.#wasKnown ||= isKnownNow;
-    return isKnownNow || (this.#wasKnown && (this.#reported !== null || this.#leadsIn !== null));
+    if (this.#majorityMs() !== null) return true;
+    return this.#wereClocksKnown && (this.#reported !== null || this.#leadsIn !== null);
+  }
+
+  /** Remembers whether the clocks of a majority are known. Call it after each measurement. */
+  noteClocks(): void {
+    if (this.#majorityMs() !== null) this.#wereClocksKnown = true;
   }
 
   /** The log's current time as far as this node knows. It never goes back while this node leads. */
@@ -155,7 +160,7 @@ export class LogTime {
    * @param isBusy whether clients' writes let time pass anyway
    */
   tick(isBusy: boolean): void {
-    const isProposed = this.#index > this.#options.raft.status().appliedIndex;
+    const isProposed = this.#timeEntryIndex > this.#options.raft.status().appliedIndex;
     if (!isBusy && !isProposed) this.#passIfDue(0);
   }
 
@@ -188,7 +193,7 @@ export class LogTime {
     if (this.#leadsIn !== null) this.#reported = { term: this.#leadsIn, timeMs };
     this.#leadsIn = null;
     this.#lastMs = 0;
-    this.#index = 0;
+    this.#timeEntryIndex = 0;
   }
 
   #majorityMs(): number | null {
@@ -213,7 +218,7 @@ export class LogTime {
   }
 
   #letPass(): void {
-    this.#index = this.#options.raft.propose([new Batch(this.next(), [])]) ?? 0;
+    this.#timeEntryIndex = this.#options.raft.propose([new Batch(this.next(), [])]) ?? 0;
   }
 }
 

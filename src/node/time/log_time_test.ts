@@ -88,6 +88,7 @@ class Kept {
         const reply = { type: "clockReply", from: to, to: from, serial, logTimeMs: null } as const;
         this.clocks.handleReply({ ...reply, timeMs });
       }
+      this.time.noteClocks();
       this.time.nowMs();
       this.clock.advance(50);
     }

@@ -164,6 +164,7 @@ class ClockGuard {
     if (isWrong) this.#complain();
     else if (this.#isWrong) this.#options.logger.info(`its clock is right again: it may lead`);
     this.#isWrong = isWrong;
+    time.noteClocks();
     raft.mayLead = time.isKnown && !isWrong && !this.#isRetired;
     if (!isWrong || raft.role !== "leader") this.#hasOffered = false;
   }

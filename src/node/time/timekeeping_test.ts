@@ -95,6 +95,20 @@ Deno.test("a new leader is asked for its report at once, and an older one's does
   assertEquals(follower.logTimeMs, nowMs + 2_000);
 });
 
+Deno.test("a node that has known the clocks, and has its leader's report, may lead when others are silent", () => {
+  for (const isReported of [true, false]) {
+    const follower = new Follower();
+    const logTimeMs = isReported ? follower.clock.nowMs() : null;
+    assertEquals(follower.raft.mayLead, false);
+    for (const request of follower.requests()) follower.answer(request, logTimeMs);
+    assertEquals(follower.raft.mayLead, true);
+    follower.clock.advance(60_000);
+    follower.timekeeping.tick();
+    assertEquals(follower.timekeeping.report().clockOffsetMs, null);
+    assertEquals(follower.raft.mayLead, isReported);
+  }
+});
+
 Deno.test("a leader whose clock becomes wrong again tries to transfer leadership again", () => {
   const leader = new Follower();
   const done: string[] = [];

@@ -79,6 +79,14 @@ export const clockMutants: readonly Mutant[] = [
     killers: [TIMEKEEPING],
   },
   {
+    name: "clocks-were-never-known",
+    bug: "a node that knows the time from its leader may not lead while the others are silent",
+    file: "src/node/time/timekeeping.ts",
+    find: "    time.noteClocks();\n",
+    replace: "",
+    killers: [TIMEKEEPING],
+  },
+  {
     name: "leadership-to-a-wrong-clock",
     bug: "leadership is transferred to a node that must not lead, and writes wait for nothing",
     file: "src/node/members/membership.ts",
@@ -247,8 +255,8 @@ export const clockMutants: readonly Mutant[] = [
     bug:
       "a node that was down leads with the time at which it stopped, with the other clocks long unreachable",
     file: "src/node/time/log_time.ts",
-    find: "(this.#reported !== null || this.#leadsIn !== null));",
-    replace: "(this.#reported !== undefined || this.#leadsIn !== null));",
+    find: "return this.#wereClocksKnown && (this.#reported !== null",
+    replace: "return this.#wereClocksKnown && (this.#reported !== undefined",
     killers: [LOG_TIME],
   },
   {
