@@ -3,7 +3,7 @@ import { cannotListen } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Cancel, Clock } from "./clock.ts";
 import type { Address } from "./network.ts";
-import { listeningSocket, type Socket } from "./sockets.ts";
+import { listeningSocket, type ListenSocketOptions, type Socket } from "./sockets.ts";
 
 /**
  * Bytes received at which the count is reset in the next turn of the event loop. Fewer need no
@@ -101,6 +101,20 @@ export interface AcceptorOptions {
   readonly checksEachConnection: boolean;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Creates a server socket that does not listen yet. @default one of `node:net` */
+  readonly createServer?: (options: ListenSocketOptions) => ServerSocket;
+}
+
+/** The part of `net.Server` that an acceptor needs. */
+export interface ServerSocket {
+  /** `null` unless the socket listens. */
+  address(): net.AddressInfo | string | null;
+  listen(options: Address & { readonly backlog: number }, listening: () => void): unknown;
+  on(event: "connection", accepted: (socket: Socket) => void): unknown;
+  on(event: "error", failed: (error: Error) => void): unknown;
+  once(event: "error", failed: (error: Error) => void): unknown;
+  removeAllListeners(event: "error"): unknown;
+  close(): unknown;
 }
 
 /** A source of connections: the part of `net.Server` that is used here. */
@@ -122,10 +136,15 @@ const acceptors = new Set<Acceptor>();
  */
 export class Acceptor implements ConnectionSource {
   readonly #options: AcceptorOptions;
-  #server: net.Server;
+  /** The address of the first server. Later ones get the same. */
+  readonly #address: net.AddressInfo;
+  /** `null` while no server listens. */
+  #server: ServerSocket | null = null;
   #cancelLook: Cancel | null = null;
-  /** The server may have stopped accepting. */
+  /** The server may have stopped accepting, or none listens. */
   #isSuspect = false;
+  #isReopening = false;
+  /** Whether it was logged that nobody can connect, and not yet that connections are accepted. */
   #isOutOfDescriptors = false;
   #isClosed = false;
   #accepted: (socket: Socket) => void = (socket) => socket.destroy();
@@ -135,11 +154,11 @@ export class Acceptor implements ConnectionSource {
     this.#accepted(socket);
   };
 
-  private constructor(server: net.Server, options: AcceptorOptions) {
-    this.#server = server;
+  private constructor(server: ServerSocket, options: AcceptorOptions) {
     this.#options = options;
+    this.#address = addressOf(server);
+    this.#use(server);
     acceptors.add(this);
-    server.on("connection", this.#pass);
     if (options.hasNoFreeDescriptors !== null) this.#lookLater();
   }
 
@@ -149,7 +168,7 @@ export class Acceptor implements ConnectionSource {
   }
 
   address(): net.AddressInfo {
-    return this.#server.address() as net.AddressInfo;
+    return this.#address;
   }
 
   on(_event: "connection", accepted: (socket: Socket) => void): void {
@@ -170,8 +189,19 @@ export class Acceptor implements ConnectionSource {
     this.#isClosed = true;
     acceptors.delete(this);
     this.#cancelLook?.();
-    noteClosed(this.address(), this.#options);
+    this.#stopListening();
+  }
+
+  #use(server: ServerSocket): void {
+    this.#server = server;
+    server.on("connection", this.#pass);
+  }
+
+  #stopListening(): void {
+    if (this.#server === null) return;
+    closedMs.set(this.#address.port, this.#options.clock.monotonicMs());
     this.#server.close();
+    this.#server = null;
   }
 
   #lookLater(): void {
@@ -182,31 +212,35 @@ export class Acceptor implements ConnectionSource {
   }
 
   #look(): void {
+    if (this.#isReopening) return;
     const { hasNoFreeDescriptors, logger } = this.#options;
-    const wasOut = this.#isOutOfDescriptors;
-    this.#isOutOfDescriptors = hasNoFreeDescriptors?.() ?? false;
-    if (this.#isOutOfDescriptors) {
-      if (!wasOut) logger.warn("out of file descriptors (ulimit -n): nobody can connect for now");
+    if (hasNoFreeDescriptors?.() === true) {
+      if (!this.#isOutOfDescriptors) {
+        logger.warn("out of file descriptors (ulimit -n): nobody can connect for now");
+      }
+      this.#isOutOfDescriptors = true;
       this.suspect();
     } else if (this.#isSuspect) {
       this.#isSuspect = false;
-      this.#reopen(wasOut);
+      this.#reopen();
     }
   }
 
-  #reopen(isLogged: boolean): void {
+  #reopen(): void {
     const { address, logger } = this.#options;
-    const { port } = this.address();
-    noteClosed(this.address(), this.#options);
-    this.#server.close();
-    listenAgain({ host: address.host, port }, this.#options).then((server) => {
-      this.#server = server;
-      server.on("connection", this.#pass);
-      if (this.#isClosed) server.close();
-      else if (isLogged) logger.info("file descriptors are free again: connections are accepted");
+    this.#isReopening = true;
+    this.#stopListening();
+    listenAgain({ host: address.host, port: this.#address.port }, this.#options).then((server) => {
+      this.#isReopening = false;
+      this.#use(server);
+      if (this.#isClosed) return this.#stopListening();
+      if (!this.#isOutOfDescriptors) return;
+      this.#isOutOfDescriptors = false;
+      logger.info("file descriptors are free again: connections are accepted");
     }, (error) => {
-      logger.warn(`${error.message}, trying again`);
+      this.#isReopening = false;
       this.#isSuspect = true;
+      if (!this.#isClosed) logger.warn(`${error.message}, trying again`);
     });
   }
 }
@@ -220,13 +254,17 @@ const CLOSING_MS_MAX = 2_000;
 /** Interval in milliseconds between attempts to listen. */
 const TRY_AGAIN_MS = 10;
 
-/** @param address `null` when the server was no longer listening */
-function noteClosed(address: net.AddressInfo | null, { clock }: AcceptorOptions): void {
-  if (address !== null) closedMs.set(address.port, clock.monotonicMs());
+/** @param server listens on a TCP port */
+function addressOf(server: ServerSocket): net.AddressInfo {
+  const address = server.address();
+  if (address === null || typeof address === "string") {
+    throw new Error(`Cannot accept connections: current address is ${address}`);
+  }
+  return address;
 }
 
 /** Listens, and retries while this process itself held the port a moment ago. */
-async function listenAgain(address: Address, options: AcceptorOptions): Promise<net.Server> {
+async function listenAgain(address: Address, options: AcceptorOptions): Promise<ServerSocket> {
   const { clock } = options;
   for (;;) {
     try {
@@ -240,10 +278,10 @@ async function listenAgain(address: Address, options: AcceptorOptions): Promise<
   }
 }
 
-function listen(address: Address, options: AcceptorOptions): Promise<net.Server> {
+function listen(address: Address, options: AcceptorOptions): Promise<ServerSocket> {
   return new Promise((resolve, reject) => {
-    const { logger } = options;
-    const server = listeningSocket(options);
+    const { logger, createServer = listeningSocket } = options;
+    const server = createServer(options);
     server.once("error", (error: Error) => reject(cannotListen(address, error)));
     server.listen({ ...address, backlog: BACKLOG }, () => {
       server.removeAllListeners("error");

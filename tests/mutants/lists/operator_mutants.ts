@@ -1,5 +1,6 @@
 import type { Mutant } from "../mutant.ts";
 
+const ACCEPTOR = "src/platform/acceptor_test.ts";
 const ADDRESS = "src/base/address_test.ts";
 const DESCRIPTORS = "tests/e2e/clients/descriptors_test.ts";
 const EXCHANGE = "src/cli/offline/data_directories_test.ts";
@@ -85,9 +86,33 @@ export const operatorMutants: readonly Mutant[] = [
     bug:
       "after a lack of file descriptors nobody can connect any more, until the node is restarted",
     file: "src/platform/acceptor.ts",
-    find: "      this.#reopen(wasOut);",
-    replace: "      if (wasOut) this.#reopen(wasOut);",
-    killers: [DESCRIPTORS],
+    find: "      this.#reopen();",
+    replace: "      if (this.#isOutOfDescriptors) this.#reopen();",
+    killers: [ACCEPTOR, DESCRIPTORS],
+  },
+  {
+    name: "port-that-is-opened-twice-at-once",
+    bug: "a node that waits until its port is free opens it a second time, and logs that it cannot",
+    file: "src/platform/acceptor.ts",
+    find: "if (this.#isReopening) return;",
+    replace: "if (this.#isReopening && this.#isClosed) return;",
+    killers: [ACCEPTOR],
+  },
+  {
+    name: "port-that-is-not-tried-again",
+    bug: "once a port could not be opened again nobody can connect, until the node is restarted",
+    file: "src/platform/acceptor.ts",
+    find: "      this.#isSuspect = true;\n",
+    replace: "",
+    killers: [ACCEPTOR],
+  },
+  {
+    name: "another-port-after-a-shortage",
+    bug: "after a lack of file descriptors a node whose port the system chose listens on another",
+    file: "src/platform/acceptor.ts",
+    find: "port: this.#address.port }",
+    replace: "port: address.port }",
+    killers: [ACCEPTOR],
   },
   {
     name: "raft-port-dies-of-a-burst",
