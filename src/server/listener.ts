@@ -1,5 +1,5 @@
 import type { Arguments } from "../base/byte_string.ts";
-import { messageOf } from "../base/errors.ts";
+import { assert, messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { Acceptor, type ConnectionSource, FairReading } from "../platform/acceptor.ts";
 import type { Cancel, Clock } from "../platform/clock.ts";
@@ -30,6 +30,11 @@ export interface ForwardingHandler {
   /** Whether too much waits, so that clients with large requests are not read. @default false */
   readonly isFull?: boolean;
 }
+
+/** A handler, and the kind of requests that it takes. */
+type Frontend =
+  | { readonly isForwarding: false; readonly handler: RequestHandler }
+  | { readonly isForwarding: true; readonly handler: ForwardingHandler };
 
 export interface ListenOptions {
   readonly address: Address;
@@ -73,11 +78,9 @@ export class RespListener implements ConnectionOwner {
   isSilent = false;
   readonly isForwarding: boolean;
 
+  readonly #frontend: Frontend;
   readonly #source: ConnectionSource;
   readonly #options: ListenOptions;
-  /** One of these two is set. */
-  readonly #requests: RequestHandler | null;
-  readonly #forwards: ForwardingHandler | null;
   readonly #dirty: Connection[] = [];
   /** The id of the last client. Ids are never reused. */
   #lastId = 0;
@@ -90,21 +93,22 @@ export class RespListener implements ConnectionOwner {
     this.clock = options.clock;
     this.rates = new Rates(this.totals, options.clock.monotonicMs());
     this.fairness = new FairReading((run) => options.clock.after(0, run));
+    const frontend = frontendOf(options.handler);
+    this.#frontend = frontend;
+    this.isForwarding = frontend.isForwarding;
     const { inFlightBytesMax, allOutputBytesMax } = options.limits;
     this.load = new ClientLoad({
       clock: options.clock,
       requestBytesMax: inFlightBytesMax,
       outputBytesMax: allOutputBytesMax,
-      isFull: () => "isFull" in options.handler && options.handler.isFull === true,
+      isFull: () => frontend.isForwarding && frontend.handler.isFull === true,
     });
     this.#source = source;
     source.on("connection", (socket) => this.#accept(socket));
     this.#options = options;
-    const { handler } = options;
-    this.#requests = "handle" in handler ? handler : null;
-    this.#forwards = "forward" in handler ? handler : null;
-    this.isForwarding = this.#forwards !== null;
-    this.largeRequests = new LargeRequests((bytes) => this.#requests?.noteLargest?.(bytes));
+    this.largeRequests = new LargeRequests((bytes) => {
+      if (!frontend.isForwarding) frontend.handler.noteLargest?.(bytes);
+    });
     const { timeoutS } = options.limits;
     if (timeoutS > 0) this.#sweepIdle(timeoutS * 1_000);
   }
@@ -140,13 +144,17 @@ export class RespListener implements ConnectionOwner {
   }
 
   request(connection: Connection, args: Arguments, reply: PendingReply): void {
+    const frontend = this.#frontend;
+    assert(!frontend.isForwarding, "the handler takes requests as text only");
     this.totals.requests++;
-    this.#requests?.handle(connection, args, reply);
+    frontend.handler.handle(connection, args, reply);
   }
 
   forward(connection: Connection, request: RequestText, reply: PendingReply): void {
+    const frontend = this.#frontend;
+    assert(frontend.isForwarding, "the handler takes no requests as text");
     this.totals.requests++;
-    this.#forwards?.forward(connection, request, reply);
+    frontend.handler.forward(connection, request, reply);
   }
 
   flushLater(connection: Connection): void {
@@ -168,7 +176,7 @@ export class RespListener implements ConnectionOwner {
   remove(connection: Connection): void {
     this.connections.delete(connection.id);
     try {
-      this.#options.handler.forget(connection);
+      this.#frontend.handler.forget(connection);
     } catch (error) {
       this.logFailure(connection, error);
     }
@@ -200,6 +208,14 @@ export class RespListener implements ConnectionOwner {
     this.load.checkOutput(this.connections.values());
     this.load.wakeLater();
   }
+}
+
+function frontendOf(handler: RequestHandler | ForwardingHandler): Frontend {
+  assert(
+    "handle" in handler !== "forward" in handler,
+    "a handler has either `handle` or `forward`",
+  );
+  return "forward" in handler ? { isForwarding: true, handler } : { isForwarding: false, handler };
 }
 
 /** Totals since the start or the last reset; or, as the result of `Rates.get`, rates per second. */

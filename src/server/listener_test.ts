@@ -1,11 +1,11 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { EventEmitter } from "node:events";
 import { withListener } from "../../tests/support/listener_bench.ts";
-import { UserError } from "../base/errors.ts";
+import { AssertionFailure, UserError } from "../base/errors.ts";
 import { silentLogger } from "../base/logger.ts";
 import { systemClock } from "../platform/clock.ts";
 import { DEFAULT_CLIENT_LIMITS } from "./limits.ts";
-import { listen, RespListener } from "./listener.ts";
+import { listen, type ListenOptions, RespListener } from "./listener.ts";
 
 const net = { permissions: { net: true } };
 
@@ -39,6 +39,30 @@ Deno.test("TCP keepalive is set as the flag says", () => {
     listener.close();
     assertEquals(set, [...asked.map((how) => [...how])]);
   }
+});
+
+Deno.test("a handler takes one kind of requests, and none of the other kind is lost", () => {
+  const start = (handler: ListenOptions["handler"]) => {
+    const source = { address: () => ({ port: 1 }), on() {}, close() {} };
+    const limits = { ...DEFAULT_CLIENT_LIMITS, timeoutS: 0 };
+    const address = { host: "h", port: 1 };
+    const options = { address, handler, limits, clock: systemClock, logger: silentLogger };
+    return new RespListener(source, options);
+  };
+  const served: string[] = [];
+  const handle = () => void served.push("request");
+  const forward = () => void served.push("text");
+  const forget = () => {};
+  const any = null as never;
+  const [requests, texts] = [start({ handle, forget }), start({ forward, forget })];
+  requests.request(any, any, any);
+  texts.forward(any, any, any);
+  assertEquals(served, ["request", "text"]);
+  assertThrows(() => requests.forward(any, any, any), AssertionFailure, "no requests as text");
+  assertThrows(() => texts.request(any, any, any), AssertionFailure, "requests as text only");
+  const kinds = "a handler has either `handle` or `forward`";
+  assertThrows(() => start({ handle, forward, forget }), AssertionFailure, kinds);
+  assertThrows(() => start({ forget } as never), AssertionFailure, kinds);
 });
 
 Deno.test("a port in use is reported in one line", net, () =>

@@ -91,6 +91,22 @@ export const answerMutants: readonly Mutant[] = [
     killers: ["src/node/clients/applier_test.ts"],
   },
   {
+    name: "handler-of-both-kinds",
+    bug: "a handler of decoded requests that can forward as well is never asked to serve one",
+    file: "src/server/listener.ts",
+    find: `"handle" in handler !== "forward" in handler,`,
+    replace: `"handle" in handler || "forward" in handler,`,
+    killers: ["src/server/listener_test.ts"],
+  },
+  {
+    name: "request-that-no-handler-takes",
+    bug: "a client hangs, since its request is of a kind that the handler does not take",
+    file: "src/server/listener.ts",
+    find: `assert(!frontend.isForwarding, "the handler takes requests as text only");`,
+    replace: "if (frontend.isForwarding) return;",
+    killers: ["src/server/listener_test.ts"],
+  },
+  {
     name: "end-of-a-client-ends-the-process",
     bug: "an exception after a client has disconnected ends the process",
     file: "src/server/listener.ts",
