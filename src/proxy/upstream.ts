@@ -469,6 +469,8 @@ export class Upstream implements BatchSender {
     this.isBroken = isNodesFault;
     this.#pieces = [];
     this.#output = "";
+    // `#outputCount` stays as it is. `takeLost` derives `wasWritten` from it, which decides whether
+    // a write is sent again or its outcome is UNKNOWN.
     this.#batching.remove(this);
     this.#options.events.onClose(this, reason);
   }

@@ -50,7 +50,7 @@ function start(change: Partial<UpstreamEvents> = {}) {
     return new ProxyRequest(client, checkRequest(args), RequestText.of(args), sink, 0);
   };
   const receive = (text: string) => node?.onData(latin1Bytes(text));
-  return { upstream, events, request, receive };
+  return { upstream, clock, events, request, receive };
 }
 
 Deno.test("a connection to a node is closed once, for the first reason", () => {
@@ -75,4 +75,17 @@ Deno.test("an answer that cannot be handled closes the connection, and nothing i
     "closed: sent a reply that could not be handled: thrown on purpose",
   ]);
   assertEquals([upstream.isBroken, upstream.takeLost().length], [true, 1]);
+});
+
+Deno.test("a request that was never sent is not reported as written when its connection ends", () => {
+  const { upstream, clock, request } = start();
+  const requests = [request(), request(), request()];
+  for (const one of requests) {
+    upstream.send(one);
+    if (one === requests[0]) clock.settle();
+  }
+  upstream.destroy("the node is gone", true);
+  const lost = upstream.takeLost();
+  assertEquals(lost.map(({ request }) => requests.indexOf(request)), [0, 1, 2]);
+  assertEquals(lost.map(({ wasWritten }) => wasWritten), [true, false, false]);
 });

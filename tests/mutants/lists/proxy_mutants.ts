@@ -45,6 +45,15 @@ export const proxyMutants: readonly Mutant[] = [
     killers: [ROUTER],
   },
   {
+    name: "unsent-write-taken-for-a-sent-one",
+    bug:
+      "a write that was never sent is UNKNOWN to its client when the connection to its node ends",
+    file: "src/proxy/upstream.ts",
+    find: "    this.#batching.remove(this);",
+    replace: "    this.#outputCount = 0;\n    this.#batching.remove(this);",
+    killers: ["src/proxy/upstream_test.ts"],
+  },
+  {
     name: "push-taken-for-a-reply",
     bug: "a push message shifts all replies after it",
     file: "src/proxy/upstream.ts",
