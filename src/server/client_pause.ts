@@ -11,6 +11,8 @@ export type PausedConnection = Pick<Connection, "isClosed" | "prepare">;
 interface HeldRequest {
   readonly connection: PausedConnection;
   readonly reply: PendingReply;
+  /** Whether requests before it, which may change protocol and muting, were held as well. */
+  readonly isAfterHeld: boolean;
   /** Serves the request as if it had just been read. */
   readonly serve: () => void;
 }
@@ -52,9 +54,10 @@ export class ClientPause {
     const held = this.#held;
     this.#held = [];
     this.#holding.clear();
-    for (const { connection, reply, serve } of held) {
+    for (const { connection, reply, isAfterHeld, serve } of held) {
       if (connection.isClosed) continue;
-      connection.prepare(reply);
+      // The first one was prepared on arrival. Its `CLIENT REPLY SKIP` is used up.
+      if (isAfterHeld) connection.prepare(reply);
       serve();
     }
   }
@@ -69,7 +72,7 @@ export class ClientPause {
     const mustWait = this.#mode === "all" || (this.#mode === "write" && isWrite) ||
       this.#holding.has(connection);
     if (!mustWait) return false;
-    this.#held.push({ connection, reply, serve });
+    this.#held.push({ connection, reply, isAfterHeld: this.#holding.has(connection), serve });
     this.#holding.add(connection);
     return true;
   }

@@ -66,8 +66,9 @@ export class PausableFrontend implements RequestHandler {
     const held = this.#held;
     this.#held = new Map();
     for (const [connection, requests] of held) {
-      for (const { args, reply } of requests) {
-        reply.protocol = connection.protocol; // a request before it may have been HELLO
+      for (const [at, { args, reply }] of requests.entries()) {
+        // The first one was prepared on arrival. Its `CLIENT REPLY SKIP` is used up.
+        if (at > 0) connection.prepare(reply);
         reply.guard(() => this.#frontend.handle(connection, args, reply));
       }
     }

@@ -239,6 +239,31 @@ export const seamClientMutants: readonly Mutant[] = [
     killers: ["src/server/connection_replies_test.ts"],
   },
   {
+    name: "seam-client-pause-uses-up-skip",
+    bug:
+      "CLIENT REPLY SKIP comes before CLIENT PAUSE, and the next request during it: its reply is sent, and the client takes it for that of the request after it",
+    file: "src/server/client_pause.ts",
+    find: "if (isAfterHeld) connection.prepare(reply);",
+    replace: "if (isAfterHeld || !reply.isGone) connection.prepare(reply);",
+    killers: ["src/server/held_requests_test.ts"],
+  },
+  {
+    name: "seam-client-pause-forgets-held-skip",
+    bug: "CLIENT REPLY SKIP is held by CLIENT PAUSE: the reply after it is sent all the same",
+    file: "src/server/client_pause.ts",
+    find: "if (isAfterHeld) connection.prepare(reply);",
+    replace: "if (!isAfterHeld) connection.prepare(reply);",
+    killers: ["src/server/held_requests_test.ts"],
+  },
+  {
+    name: "seam-fault-pause-forgets-held-skip",
+    bug: "CLIENT REPLY is held by FAULT PAUSE: it does not count for the requests held after it",
+    file: "src/server/pausable_frontend.ts",
+    find: "if (at > 0) connection.prepare(reply);",
+    replace: "if (at >= 0) reply.protocol = connection.protocol;",
+    killers: ["src/server/held_requests_test.ts"],
+  },
+  {
     name: "seam-second-pause-shortens-the-first",
     bug: "a short pause ends a longer one before its time",
     file: "src/server/client_pause.ts",
