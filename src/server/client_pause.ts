@@ -58,7 +58,7 @@ export class ClientPause {
       if (connection.isClosed) continue;
       // The first one was prepared on arrival. Its `CLIENT REPLY SKIP` is used up.
       if (isAfterHeld) connection.prepare(reply);
-      serve();
+      reply.guard(serve);
     }
   }
 

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { EventEmitter } from "node:events";
 import { FakeSocket } from "../../tests/support/fake_socket.ts";
 import { ManualClock } from "../../tests/support/node/manual_clock.ts";
@@ -189,4 +189,44 @@ Deno.test("CLIENT REPLY SKIP outlasts a second pause that a held request begins"
     clock.advance(PAUSE_MS);
     assertEquals(client.received, "$1\r\na\r\n");
   }
+});
+
+for (const [name, { begin, end }] of Object.entries(PAUSES)) {
+  Deno.test(`a request held by ${name} that fails ends its own connection and no other`, () => {
+    const started = start();
+    const { connect, executed, errors } = started;
+    const [failing, other] = [connect(), connect()];
+    begin(started);
+    failing.ask("SET bad 1", "SET after 1");
+    other.ask("SET good 1");
+    end(started);
+    assertEquals([failing.isEnded, failing.received], [true, ""]);
+    assertEquals([other.isEnded, other.received], [false, "+OK\r\n"]);
+    assertEquals([executed, errors.length], [["SET good 1"], 1]);
+    assertMatch(errors[0] ?? "", /serving it failed: thrown on purpose/);
+  });
+}
+
+Deno.test("a held request that fails does not end the connection of CLIENT UNPAUSE", () => {
+  const { connect, executed } = start();
+  const [failing, other, operator] = [connect(), connect(), connect()];
+  operator.ask("CLIENT PAUSE 1000 WRITE");
+  failing.ask("SET bad 1");
+  other.ask("SET good 1");
+  operator.ask("CLIENT UNPAUSE", "ECHO a");
+  assertEquals(failing.isEnded, true);
+  assertEquals([other.received, executed], ["+OK\r\n", ["SET good 1"]]);
+  assertEquals(operator.received, "+OK\r\n+OK\r\n$1\r\na\r\n");
+});
+
+Deno.test("requests held by FAULT PAUSE are not executed once a held CLIENT KILL ends their client", () => {
+  const { faults, clock, connect, executed } = start();
+  const [killer, killed] = [connect(), connect()];
+  faults.begin({ kind: "pause" }, null);
+  killer.ask("CLIENT KILL TYPE normal", "SET k 1");
+  killed.ask("SET k 2", "SET k 3");
+  faults.heal();
+  clock.settle();
+  assertEquals([killer.received, killed.received], [":1\r\n+OK\r\n", ""]);
+  assertEquals(executed, ["SET k 1"]);
 });

@@ -67,6 +67,7 @@ export class PausableFrontend implements RequestHandler {
     this.#held = new Map();
     for (const [connection, requests] of held) {
       for (const [at, { args, reply }] of requests.entries()) {
+        if (connection.isClosed) break; // an earlier request may have ended it
         // The first one was prepared on arrival. Its `CLIENT REPLY SKIP` is used up.
         if (at > 0) connection.prepare(reply);
         reply.guard(() => this.#frontend.handle(connection, args, reply));

@@ -264,6 +264,23 @@ export const seamClientMutants: readonly Mutant[] = [
     killers: ["src/server/held_requests_test.ts"],
   },
   {
+    name: "seam-held-request-fails-for-others",
+    bug:
+      "a request that CLIENT PAUSE has held fails: the requests after it are lost, and the exception ends the process or the client that sent CLIENT UNPAUSE",
+    file: "src/server/client_pause.ts",
+    find: "reply.guard(serve);",
+    replace: "serve();",
+    killers: ["src/server/held_requests_test.ts"],
+  },
+  {
+    name: "seam-request-of-a-killed-client-outlives-fault-pause",
+    bug: "a held CLIENT KILL ends a client: its held requests are executed all the same",
+    file: "src/server/pausable_frontend.ts",
+    find: "if (connection.isClosed) break;",
+    replace: "",
+    killers: ["src/server/held_requests_test.ts"],
+  },
+  {
     name: "seam-second-pause-shortens-the-first",
     bug: "a short pause ends a longer one before its time",
     file: "src/server/client_pause.ts",
