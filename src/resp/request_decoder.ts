@@ -182,8 +182,12 @@ export class RequestDecoder {
     this.#requestBytesMax = limits.requestBytesMax ?? 512 * 1024 * 1024;
   }
 
-  /** Takes the next bytes. They must not change until `next()` has answered `incomplete`. */
+  /**
+   * Takes the next bytes. They must not change until `next()` has answered `incomplete`. After
+   * `invalid` they are dropped.
+   */
   push(chunk: Uint8Array): void {
+    if (this.#invalid !== null) return;
     if (this.#position < this.#chunk.length || this.#waiting.length > 0) {
       this.#waiting.push(chunk);
       return;

@@ -273,6 +273,21 @@ Deno.test("requests before an invalid one are still decoded", () => {
   assertStringIncludes(outcome.error ?? "", "invalid multibulk length");
 });
 
+Deno.test("nothing is read after an invalid request, whatever arrives later", () => {
+  for (const text of ["*x\r\n", `SET "a\r\n`, "*1\r\n$x\r\n", "*1\r\n$4\r\nPINGxx"]) {
+    const decoder = new RequestDecoder();
+    decoder.push(latin1Bytes(text));
+    const refused = decoder.nextText();
+    assertEquals(refused.kind, "invalid", text);
+    const pendingBytes = decoder.pendingBytes;
+    for (let count = 0; count < 2; count++) {
+      decoder.push(latin1Bytes(encodeRequest(["PING"])));
+      assertEquals([decoder.nextText(), decoder.next()], [refused, refused], text);
+      assertEquals(decoder.pendingBytes, pendingBytes, text);
+    }
+  }
+});
+
 Deno.test("every length is bounded, finished or not", () => {
   const limits = { inlineBytesMax: 100, argumentsMax: 3, bulkBytesMax: 10, requestBytesMax: 15 };
   assertInvalid("x".repeat(101), "too big inline request", limits);

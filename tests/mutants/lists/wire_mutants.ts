@@ -47,6 +47,14 @@ export const wireMutants: readonly Mutant[] = [
     killers: [REQUESTS],
   },
   {
+    name: "forwarded-after-an-invalid-request",
+    bug: "a proxy's decoder reads on after an invalid request, in bytes whose meaning is unknown",
+    file: "src/resp/request_decoder.ts",
+    find: "    if (this.#invalid !== null) return;\n",
+    replace: "",
+    killers: [REQUESTS],
+  },
+  {
     name: "http-request-answered",
     bug: "an HTTP request sent to the RESP port is executed line by line",
     file: "src/resp/request_decoder.ts",
