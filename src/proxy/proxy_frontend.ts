@@ -98,7 +98,8 @@ export class ProxyFrontend extends Dispatcher<RequestText>
       forwarded = RequestText.of(sessionOpenOf(request.args().map(textOf), connection.id));
     }
     const { router } = this.#options;
-    router.submit(this.#client(connection), command, forwarded, reply, connection.lastReadMs);
+    const sinceMs = this.pause.waitsSince(connection.lastReadMs);
+    router.submit(this.#client(connection), command, forwarded, reply, sinceMs);
   }
 
   protected override served(connection: Connection): void {

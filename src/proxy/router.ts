@@ -82,7 +82,8 @@ export class Router implements UpstreamPoolEvents, SessionLink {
   /**
    * Accepts a read, a write or a `WAIT`. The sink gets the answer, perhaps before this returns.
    *
-   * @param nowMs when the request was read, so that the clock is not read for each request
+   * @param nowMs when the request was read, or when the pause that held it ended, so that the clock
+   *   is not read for each request
    */
   submit(
     client: ClientQueue,

@@ -26,6 +26,8 @@ export class ClientPause {
   readonly #clock: Clock;
   #mode: PauseMode | null = null;
   #untilMs = -Infinity;
+  /** When the last pause ended, by the monotonic clock. */
+  #endedMs = -Infinity;
   #cancel: Cancel | null = null;
   #held: HeldRequest[] = [];
   /** Clients with held requests, whose later requests must not overtake these. */
@@ -37,6 +39,11 @@ export class ClientPause {
 
   get isOn(): boolean {
     return this.#mode !== null;
+  }
+
+  /** Since when a request has waited that was read at this time: a pause does not count. */
+  waitsSince(readMs: number): number {
+    return Math.max(readMs, this.#endedMs);
   }
 
   /** As in Redis, a second pause can make the first one longer and stricter, never the opposite. */
@@ -51,6 +58,7 @@ export class ClientPause {
     this.#cancel = null;
     this.#mode = null;
     this.#untilMs = -Infinity;
+    this.#endedMs = this.#clock.monotonicMs();
     const held = this.#held;
     this.#held = [];
     this.#holding.clear();

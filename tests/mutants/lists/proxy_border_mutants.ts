@@ -16,6 +16,15 @@ export const proxyBorderMutants: readonly Mutant[] = [
     killers: [RUDE],
   },
   {
+    name: "pause-counts-as-waiting-for-a-node",
+    bug:
+      "a request waits for CLIENT PAUSE: the proxy takes that time for the node's, and ends the connection that all clients share",
+    file: "src/proxy/proxy_frontend.ts",
+    find: "this.pause.waitsSince(connection.lastReadMs)",
+    replace: "connection.lastReadMs",
+    killers: ["src/proxy/paused_clients_test.ts"],
+  },
+  {
     name: "no-resp-from-a-node-waited-for",
     bug: "a connection on which a node sends nonsense stays, and its requests hang",
     file: "src/proxy/upstream.ts",
