@@ -113,12 +113,13 @@ export class SnapshotCommands {
         `ERR offset and bytes are whole numbers, bytes up to ${READ_BYTES_MAX}`,
       );
     }
-    held.read(Number(offset), Number(bytes), (read) => {
+    const done = (read: Uint8Array | Error): void => {
       if (!(read instanceof Error)) return reply.settle(latin1(read, 0, read.length));
       this.#forget(connection, id);
       held.end();
       reply.settle(new ErrorReply(`ERR ${messageOf(read)}`));
-    });
+    };
+    held.read(Number(offset), Number(bytes), (read) => reply.guard(() => done(read)));
   }
 
   end(connection: SnapshotReader, id: string): Reply {

@@ -4,9 +4,9 @@ import { FakeConnection } from "../../tests/support/fake_connection.ts";
 import { MemoryClient } from "../../tests/support/node/memory_cluster.ts";
 import { serve } from "../../tests/support/serve.ts";
 import { type Answer, SETTLED_BY_HANDLER } from "../commands/local.ts";
-import { ClientOrder } from "../node/clients/request.ts";
+import { ClientOrder, type Request } from "../node/clients/request.ts";
 import type { Node } from "../node/node.ts";
-import { EXPORTS_MAX } from "../node/snapshots/snapshot_exports.ts";
+import { EXPORTS_MAX, type SnapshotExport } from "../node/snapshots/snapshot_exports.ts";
 import { ErrorReply, MapReply, type Reply } from "../resp/reply.ts";
 import { decodeReply } from "../resp/reply_scanner.ts";
 import { PendingReply } from "./pending_reply.ts";
@@ -172,5 +172,30 @@ Deno.test("a disk that fails to store a snapshot, or returns it damaged, is repo
     );
     assertMatch(client.error("READ", id, "0", "1"), /holds no snapshot of that id/);
     for (let count = 0; count < EXPORTS_MAX; count++) client.begin();
+  });
+});
+
+Deno.test("an exception after a piece was read ends the connection that asked for it", async () => {
+  await withCluster(1, (cluster) => {
+    let finish: (read: Uint8Array | Error) => void = () => {};
+    const held: SnapshotExport = {
+      source: null,
+      read: (_offset, _bytesMax, done) => void (finish = done),
+      end() {
+        throw new Error("thrown on purpose");
+      },
+    };
+    const exports = { begin: () => held };
+    const commands = new SnapshotCommands({
+      snapshots: { exports },
+      submit: (request: Request) => request.settle(0),
+    } as unknown as Node);
+    const failures: unknown[] = [];
+    const client = new SnapshotClient(cluster, commands);
+    client.connection.fail = (error) => void failures.push(error);
+    client.sent("BEGIN");
+    client.sent("READ", "1", "0", "10");
+    finish(new Error("the disk failed"));
+    assertEquals(failures.map(String), ["Error: thrown on purpose"]);
   });
 });

@@ -184,6 +184,14 @@ export const answerMutants: readonly Mutant[] = [
     killers: ["src/node/snapshots/snapshot_exports_test.ts"],
   },
   {
+    name: "failing-backup-ends-the-node",
+    bug: "an exception after a piece of a backup was read ends the node, with all its clients",
+    file: "src/server/snapshot_commands.ts",
+    find: "(read) => reply.guard(() => done(read))",
+    replace: "(read) => done(read)",
+    killers: ["src/server/snapshot_commands_test.ts"],
+  },
+  {
     name: "damaged-backup-stays-held",
     bug: "backups that found a damaged file use up the slots of all others",
     file: "src/server/snapshot_commands.ts",
