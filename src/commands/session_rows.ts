@@ -11,7 +11,10 @@ import { argument, integerAt } from "./arguments.ts";
 import { type Command, type CommandContext, rowsOf, Slices, subcommandsOf } from "./command.ts";
 import { CommandError, errorQuoting, quoted, wrongNumberOfArguments } from "./command_error.ts";
 
-/** The group of the commands below. */
+/**
+ * The group of the commands below. `ONCE` decides here whether a write is executed or gets its
+ * first reply again; `store/once_sessions.ts` holds the sessions with those replies.
+ */
 export const SESSION_GROUP = "session";
 
 /** The full name of the command that opens a session. */

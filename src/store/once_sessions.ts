@@ -17,7 +17,10 @@ export interface SessionOwner {
 /** The owner of sessions whose owner is not known. */
 export const NO_OWNER: SessionOwner = { name: "", isProxy: false };
 
-/** A client's exactly-once session: the serials that were executed, with their replies. */
+/**
+ * A client's exactly-once session: the serials that were executed, with their replies. `ONCE` in
+ * `commands/session_rows.ts` decides by it whether a write is executed or gets its reply again.
+ */
 export class OnceSession implements Expiring {
   /** Its id, `number-time`: the number of the session and the log's time when it was opened. */
   readonly key: string;
