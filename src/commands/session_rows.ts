@@ -106,28 +106,54 @@ export function sessionOpenOf(
   return [name, open, ttlMs, CLIENT, String(client)];
 }
 
-/**
- * A serial always gets its first reply again, even an error of the command, or `OOM`. So a request
- * and its retry cannot get different results, whichever is executed first.
- */
+/** A request of `ONCE` in a session that exists and has not forgotten its serial. */
+interface OnceCall {
+  readonly session: OnceSession;
+  readonly serial: number;
+  /** The reply of the first execution; `undefined` if the serial was not executed yet. */
+  readonly kept: Reply | undefined;
+}
+
+/** As `onceInSteps`, without a generator, which makes a short write about 200 ns slower. */
 function once(context: CommandContext, args: Arguments): Reply {
-  const serial = serialOf(args);
-  const session = sessionOf(context, args, serial);
-  const kept = session.replies.get(serial);
-  if (kept !== undefined) return kept;
-  const [reply = null] = context.executeAll([args.slice(INNER_FROM)], checkInnerWrite);
-  context.sessions.keep(session, serial, reply);
-  return reply;
+  const call = callOf(context, args);
+  if (call.kept !== undefined) return call.kept;
+  return keepReply(context, call, context.executeAll(innerOf(args), checkInnerWrite));
 }
 
 function* onceInSteps(context: CommandContext, args: Arguments): Generator<void, Reply> {
+  const call = callOf(context, args);
+  if (call.kept !== undefined) return call.kept;
+  return keepReply(context, call, yield* context.allInSteps(innerOf(args), checkInnerWrite));
+}
+
+/**
+ * Decides whether the serial is new, and extends the session's deadline.
+ *
+ * @throws {CommandError} if the request is refused: nothing is executed
+ */
+function callOf(context: CommandContext, args: Arguments): OnceCall {
   const serial = serialOf(args);
   const session = sessionOf(context, args, serial);
-  const kept = session.replies.get(serial);
-  if (kept !== undefined) return kept;
-  const [reply = null] = yield* context.allInSteps([args.slice(INNER_FROM)], checkInnerWrite);
-  context.sessions.keep(session, serial, reply);
+  return { session, serial, kept: session.replies.get(serial) };
+}
+
+/**
+ * Keeps the reply of the inner request, and returns it. A serial always gets its first reply again,
+ * even an error of the command, or `OOM`. So a request and its retry cannot get different results,
+ * whichever is executed first.
+ */
+function keepReply(
+  { sessions }: CommandContext,
+  { session, serial }: OnceCall,
+  [reply = null]: readonly Reply[],
+): Reply {
+  sessions.keep(session, serial, reply);
   return reply;
+}
+
+function innerOf(args: Arguments): Arguments[] {
+  return [args.slice(INNER_FROM)];
 }
 
 /** `ONCE` accepts writes only, and of those no commands about sessions. */

@@ -11,7 +11,7 @@ import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
 import { Slices } from "./command.ts";
 import { ownedSessionOpen, sessionOpenOf } from "./session_rows.ts";
 import { StateMachine } from "./state_machine.ts";
-import { rowOf } from "./table.ts";
+import { lookup, rowOf } from "./table.ts";
 
 function execute(machine: StateMachine, request: string): Reply {
   const args = request.split(" ");
@@ -234,4 +234,98 @@ Deno.test("a serial that is executed step by step gets its first reply when it i
   assertEquals([once(), machine.keyspace.size], [2_000, 0]);
   setAll();
   assertEquals([once(), machine.keyspace.size], [2_000, 2_000]);
+});
+
+/** Executes the same requests, each `ONCE` either at once or in steps, whatever its length. */
+class OnceMachine {
+  readonly machine = new StateMachine({ keysMax: 1_500 });
+  readonly id = String(execute(this.machine, "SESSION OPEN 60000"));
+  readonly #isInSteps: boolean;
+  /** Number of requests that took more than one step. */
+  longCount = 0;
+
+  constructor(isInSteps: boolean) {
+    this.#isInSteps = isInSteps;
+  }
+
+  once(serial: string, inner: readonly string[], id = this.id): Reply {
+    const { machine } = this;
+    machine.advanceTime(machine.timeMs + 10);
+    const command = lookup("once");
+    assert(command !== undefined);
+    const args = ["ONCE", id, serial, ...inner];
+    if (!this.#isInSteps) return machine.execute(command, args, machine.timeMs);
+    const begun = machine.begin({ ...command, isLong: true }, args, machine.timeMs);
+    if (!(begun instanceof Slices)) return begun;
+    this.longCount++;
+    return begun.finish();
+  }
+
+  /** The state with all sessions and the replies that they keep, as bytes of a snapshot. */
+  state(): (Uint8Array | number)[] {
+    const chunks: Uint8Array[] = [];
+    const snapshot = this.machine.beginSnapshot();
+    for (let chunk = snapshot.next(4096); chunk !== null; chunk = snapshot.next(4096)) {
+      chunks.push(chunk);
+    }
+    return [this.machine.usedBytes, ...chunks];
+  }
+}
+
+Deno.test("ONCE does the same at once and in steps", () => {
+  const keys = (count: number, prefix: string) =>
+    Array.from({ length: count }, (_, number) => `${prefix}${number}`);
+  const pairs = (count: number, prefix: string) => keys(count, prefix).flatMap((key) => [key, "v"]);
+  // Each row: a serial and an inner request, and how its reply begins.
+  const rows: [string, readonly string[], unknown][] = [
+    ["1", ["SET", "text", "abc"], OK],
+    ["2", ["APPEND", "text", "d"], 4],
+    ["2", ["APPEND", "text", "d"], 4],
+    ["3", ["GETDEL", "none"], null],
+    ["4", ["SET", "none", "1"], OK],
+    ["3", ["GETDEL", "none"], null],
+    ["5", ["INCR", "text"], "ERR value is not an integer or out of range"],
+    ["5", ["SET", "text", "1"], "ERR value is not an integer or out of range"],
+    ["6", ["GET", "text"], "ERR ONCE takes writes only, and 'get' is not one it takes"],
+    ["7", ["NOSUCH"], "ERR unknown command 'NOSUCH'"],
+    ["8", ["INCR"], "ERR wrong number of arguments for 'incr' command"],
+    ["0", ["INCR", "n"], "ERR invalid serial"],
+    ["9/9", ["INCR", "n"], "ERR invalid serial"],
+    ["9", ["MSET", ...pairs(1_000, "a")], OK],
+    ["9", ["MSET", ...pairs(1_000, "b")], OK],
+    [
+      "10",
+      ["MSET", ...pairs(1_000, "c"), "odd"],
+      "ERR wrong number of arguments for 'mset' command",
+    ],
+    ["10", ["MSET", ...pairs(1_000, "c")], "ERR wrong number of arguments for 'mset' command"],
+    ["11", ["MSET", ...pairs(600, "d")], OK],
+    ["12", ["MSET", ...pairs(600, "e")], "OOM command not allowed"],
+    ["13", ["SET", "e", "v"], "OOM command not allowed"],
+    ["14", ["MGET", ...keys(600, "d")], "ERR ONCE takes writes only"],
+    ["15", ["DEL", ...keys(700, "a")], 700],
+    ["15", ["DEL", ...keys(1_000, "a")], 700],
+    ["12", ["MSET", ...pairs(600, "e")], "OOM command not allowed"],
+    ["16/4", ["DEL", ...keys(1_000, "a")], 300],
+    ["4", ["DEL", ...keys(600, "d")], "STALE Serial 4 is forgotten"],
+    ["4", ["INCR", "n"], "STALE Serial 4 is forgotten"],
+    ["6000", ["UNLINK", ...keys(300, "d")], 300],
+    ["15", ["UNLINK", ...keys(600, "d")], "STALE Serial 15 is forgotten"],
+  ];
+  const [atOnce, inSteps] = [new OnceMachine(false), new OnceMachine(true)];
+  for (const [serial, inner, expected] of rows) {
+    const [reply, other] = [atOnce, inSteps].map((machine) => machine.once(serial, inner));
+    assertEquals(other, reply);
+    const what = `ONCE ${serial} ${inner.slice(0, 2).join(" ")}`;
+    if (reply instanceof ErrorReply) assert(reply.text.startsWith(String(expected)), reply.text);
+    else assertEquals(reply, expected as Reply, what);
+    assertEquals(inSteps.state(), atOnce.state(), what);
+  }
+  for (const inner of [["INCR", "n"], ["DEL", ...keys(600, "d")]]) {
+    const replies = [atOnce, inSteps].map((machine) => textOf(machine.once("1", inner, "9-9")));
+    assert(replies[0]?.startsWith("NOSESSION "));
+    assertEquals(replies[1], replies[0]);
+    assertEquals(inSteps.state(), atOnce.state());
+  }
+  assertEquals([atOnce.longCount, inSteps.longCount], [0, 5]);
 });

@@ -34,9 +34,9 @@ export const seamStateMutants: readonly Mutant[] = [
     bug:
       "a long write with a serial is executed step by step and its reply not kept: resent, it is executed again",
     file: "src/commands/session_rows.ts",
-    find: `yield* context.allInSteps([args.slice(INNER_FROM)], checkInnerWrite);
-  context.sessions.keep(session, serial, reply);`,
-    replace: "yield* context.allInSteps([args.slice(INNER_FROM)], checkInnerWrite);",
+    find:
+      `return keepReply(context, call, yield* context.allInSteps(innerOf(args), checkInnerWrite));`,
+    replace: "return (yield* context.allInSteps(innerOf(args), checkInnerWrite))[0] ?? null;",
     killers: ["src/commands/session_rows_test.ts"],
   },
   {

@@ -14,27 +14,34 @@ export const sessionMutants: readonly Mutant[] = [
     name: "once-executed-twice",
     bug: "a serial that is resent is executed again",
     file: "src/commands/session_rows.ts",
-    find: `if (kept !== undefined) return kept;
-  const [reply = null] = context.executeAll([args.slice(INNER_FROM)], checkInnerWrite);`,
-    replace: `const [reply = null] = context.executeAll([args.slice(INNER_FROM)], checkInnerWrite);
-  if (kept !== undefined) return kept;`,
+    find: `if (call.kept !== undefined) return call.kept;
+  return keepReply(context, call, context`,
+    replace: `if (call.kept !== undefined) {
+    context.executeAll(innerOf(args), checkInnerWrite);
+    return call.kept;
+  }
+  return keepReply(context, call, context`,
     killers: [ROWS],
     simulation: true,
+  },
+  {
+    name: "long-once-executed-twice",
+    bug: "a long write that is resent is executed again, step by step",
+    file: "src/commands/session_rows.ts",
+    find: `if (call.kept !== undefined) return call.kept;
+  return keepReply(context, call, yield*`,
+    replace: "return keepReply(context, call, yield*",
+    killers: [ROWS],
   },
   {
     name: "unknown-session-executed",
     bug: "a request of an expired session is executed, perhaps for the second time",
     file: "src/commands/session_rows.ts",
-    find:
-      "const session = sessionOf(context, args, serial);\n  const kept = session.replies.get(serial);\n  if (kept !== undefined) return kept;\n  const [reply = null] = context.executeAll([args.slice(INNER_FROM)], checkInnerWrite);\n",
+    find: "const session = sessionOf(context, args, serial);",
     replace: `if (context.sessions.find(argument(args, 1)) === undefined) {
-    context.executeAll([args.slice(INNER_FROM)], checkInnerWrite);
+    context.executeAll(innerOf(args), checkInnerWrite);
   }
-  const session = sessionOf(context, args, serial);
-  const kept = session.replies.get(serial);
-  if (kept !== undefined) return kept;
-  const [reply = null] = context.executeAll([args.slice(INNER_FROM)], checkInnerWrite);
-`,
+  const session = sessionOf(context, args, serial);`,
     killers: [ROWS],
   },
   {
@@ -49,12 +56,8 @@ export const sessionMutants: readonly Mutant[] = [
     name: "reply-of-another-serial",
     bug: "a request gets the reply of another serial",
     file: "src/commands/session_rows.ts",
-    find: `const kept = session.replies.get(serial);
-  if (kept !== undefined) return kept;
-  const [reply = null] = context`,
-    replace: `const kept = session.replies.get(serial) ?? session.replies.get(serial + 1);
-  if (kept !== undefined) return kept;
-  const [reply = null] = context`,
+    find: "kept: session.replies.get(serial) }",
+    replace: "kept: session.replies.get(serial) ?? session.replies.get(serial + 1) }",
     killers: [ROWS],
   },
   {
