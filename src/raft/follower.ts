@@ -89,7 +89,7 @@ function handleHeartbeat<T>(state: RaftState<T>, heartbeat: Heartbeat): void {
  * everything after it. All of the snapshot is committed, so this term's leader has its entries,
  * even if another leader sent the snapshot.
  */
-export function takeSnapshot<T>(
+export function acceptSnapshot<T>(
   state: RaftState<T>,
   snapshot: SnapshotAt,
   leaderId: NodeId,

@@ -8,7 +8,7 @@ import {
   repeatVoteRequests,
   stepCandidate,
 } from "./election.ts";
-import { stepFollower, takeSnapshot } from "./follower.ts";
+import { acceptSnapshot, stepFollower } from "./follower.ts";
 import {
   addRead,
   advanceCommit,
@@ -221,7 +221,7 @@ export class Raft<T> {
     const state = this.#state;
     const { role, leaderId, term } = state;
     if (role !== "follower" || leaderId === null || !isPossibleSnapshot(snapshot, term)) return;
-    takeSnapshot(state, snapshot, leaderId);
+    acceptSnapshot(state, snapshot, leaderId);
   }
 
   /** The connection to a peer was lost: what is in flight to it may not arrive. */

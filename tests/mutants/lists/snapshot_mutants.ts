@@ -364,8 +364,8 @@ export const snapshotMutants: readonly Mutant[] = [
     name: "snapshot-is-a-sign-of-life",
     bug: "a snapshot that is durable here keeps this node from standing, though its leader is dead",
     file: "src/raft/raft.ts",
-    find: "    takeSnapshot(state, snapshot, leaderId);",
-    replace: "    state.electionElapsed = 0;\n    takeSnapshot(state, snapshot, leaderId);",
+    find: "    acceptSnapshot(state, snapshot, leaderId);",
+    replace: "    state.electionElapsed = 0;\n    acceptSnapshot(state, snapshot, leaderId);",
     killers: [FOLLOWER],
   },
   {
