@@ -1,5 +1,5 @@
 import { messageOf, UserError } from "../base/errors.ts";
-import { REGENT_VERSION } from "../server/limits.ts";
+import { REGENT_VERSION } from "../base/version.ts";
 import { backupSubcommand } from "./backup.ts";
 import { cliSubcommand } from "./cli.ts";
 import { clusterSubcommand } from "./cluster.ts";

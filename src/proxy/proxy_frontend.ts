@@ -1,5 +1,6 @@
 import { textOf } from "../base/byte_string.ts";
 import { type Random, randomInteger } from "../base/random.ts";
+import { REDIS_VERSION } from "../base/version.ts";
 import type { ClusterView } from "../commands/cluster_view.ts";
 import type { Command } from "../commands/command.ts";
 import { MAXMEMORY } from "../commands/config_set.ts";
@@ -12,7 +13,6 @@ import type { Reply } from "../resp/reply.ts";
 import { RequestText } from "../resp/request_decoder.ts";
 import type { Connection } from "../server/connection.ts";
 import { Dispatcher } from "../server/dispatcher.ts";
-import { REDIS_VERSION } from "../server/limits.ts";
 import type { ForwardingHandler, RespListener } from "../server/listener.ts";
 import type { PendingReply } from "../server/pending_reply.ts";
 import type { ClientQueue } from "./client_queue.ts";

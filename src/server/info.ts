@@ -1,3 +1,4 @@
+import { REDIS_VERSION, REGENT_VERSION } from "../base/version.ts";
 import { replicationFields } from "../commands/cluster_view.ts";
 import type { StateMachine } from "../commands/state_machine.ts";
 import type { StateReport } from "../node/members/report.ts";
@@ -5,7 +6,6 @@ import type { Node } from "../node/node.ts";
 import type { ProcessFacts } from "../platform/process.ts";
 import { clientAddressText, nodeView } from "./cluster_commands.ts";
 import type { FaultTools } from "./fault_commands.ts";
-import { REDIS_VERSION, REGENT_VERSION } from "./limits.ts";
 import type { RespListener } from "./listener.ts";
 import { persistenceFields } from "./snapshot_commands.ts";
 

@@ -1,8 +1,3 @@
-/** The version of Redis that Regent imitates. Clients derive the available features from it. */
-export const REDIS_VERSION = "7.0.15";
-
-export const REGENT_VERSION = "0.1.0";
-
 /**
  * Limits for clients. A client that exceeds one gets an error that names it, or is disconnected.
  */

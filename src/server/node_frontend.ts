@@ -1,4 +1,5 @@
 import { type Arguments, textOf } from "../base/byte_string.ts";
+import { REDIS_VERSION } from "../base/version.ts";
 import type { ClusterView } from "../commands/cluster_view.ts";
 import type { Command } from "../commands/command.ts";
 import { MAXMEMORY } from "../commands/config_set.ts";
@@ -32,7 +33,6 @@ import type { Connection } from "./connection.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { FaultCommands } from "./fault_commands.ts";
 import { type CountsBefore, NO_COUNTS_BEFORE, nodeInfo, type NodeInfoSources } from "./info.ts";
-import { REDIS_VERSION } from "./limits.ts";
 import type { RequestHandler, RespListener } from "./listener.ts";
 import type { PendingReply } from "./pending_reply.ts";
 import { SnapshotCommands } from "./snapshot_commands.ts";
