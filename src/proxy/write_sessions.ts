@@ -18,8 +18,6 @@ export class LeasedSession {
   readonly id: string;
   /** When it was last used, by the proxy's clock. */
   usedMs: number;
-  /** Whether the state machine has forgotten it. */
-  isLost = false;
   /** The highest serial given out. */
   #highest = 0;
   /** All serials up to this one are released. */
@@ -150,7 +148,6 @@ export class WriteSessions {
 
   /** Drops a session that the state machine does not know: it must have expired. */
   forget(session: LeasedSession, nowMs: number): void {
-    session.isLost = true;
     this.#draining.delete(session);
     if (this.#next === session) this.#next = null;
     if (this.#current === session) this.#current = null;
