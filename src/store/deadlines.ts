@@ -123,15 +123,9 @@ const CHUNK_POSITIONS = 2 ** CHUNK_BITS;
 /** Maximum number of empty chunks that are kept, of 32 KiB each. */
 const SPARES_MAX = 32;
 
-interface KeyDeadline {
-  readonly key: string;
-  deadlineMs: DeadlineMs;
-  heapIndex: number;
-}
-
 /** The deadlines of neighbouring positions. */
 interface Chunk {
-  readonly deadlines: (KeyDeadline | null)[];
+  readonly deadlines: (Expiring | null)[];
   count: number;
 }
 
@@ -141,7 +135,7 @@ interface Chunk {
  * the whole.
  */
 export class Deadlines {
-  readonly #heap = new ExpiryHeap<KeyDeadline>();
+  readonly #heap = new ExpiryHeap<Expiring>();
   readonly #chunks: (Chunk | null)[] = [];
   /** Empty chunks. A lock that is taken and released again and again would make one each time. */
   readonly #spares: Chunk[] = [];
@@ -188,7 +182,7 @@ export class Deadlines {
   }
 
   /** The earliest deadline. Of equal ones, the one whose key sorts first. */
-  earliest(): Readonly<KeyDeadline> | undefined {
+  earliest(): Readonly<Expiring> | undefined {
     return this.#heap.earliest();
   }
 
@@ -202,14 +196,12 @@ export class Deadlines {
     return this.#heap.countDueInSteps(timeMs);
   }
 
-  #find(position: number): KeyDeadline | null {
+  #find(position: number): Expiring | null {
     const chunk = this.#chunks[position >>> CHUNK_BITS] ?? null;
-    return chunk === null
-      ? null
-      : chunk.deadlines[position % CHUNK_POSITIONS] as KeyDeadline | null;
+    return chunk === null ? null : chunk.deadlines[position % CHUNK_POSITIONS] as Expiring | null;
   }
 
-  #put(position: number, deadline: KeyDeadline): void {
+  #put(position: number, deadline: Expiring): void {
     const index = position >>> CHUNK_BITS;
     while (this.#chunks.length <= index) this.#chunks.push(null);
     const chunk = this.#chunks[index] ??= this.#spares.pop() ?? newChunk();
@@ -217,7 +209,7 @@ export class Deadlines {
     chunk.count++;
   }
 
-  #take(position: number): KeyDeadline | null {
+  #take(position: number): Expiring | null {
     const index = position >>> CHUNK_BITS;
     const deadline = this.#find(position);
     const chunk = this.#chunks[index] ?? null;
@@ -232,5 +224,5 @@ export class Deadlines {
 }
 
 function newChunk(): Chunk {
-  return { deadlines: new Array<KeyDeadline | null>(CHUNK_POSITIONS).fill(null), count: 0 };
+  return { deadlines: new Array<Expiring | null>(CHUNK_POSITIONS).fill(null), count: 0 };
 }
