@@ -239,11 +239,13 @@ const HELP_FLAGS = ["loading", "stale"];
  * The rows of a container's subcommands, including `HELP`, which is derived from the others.
  *
  * @param container in lower case
+ * @param bareHelp the container's own lines in `HELP`, if it can stand without a subcommand
  */
 export function subcommandsOf(
   container: string,
   defaults: SubcommandDefaults & Pick<Command, "group">,
   rows: readonly SubcommandRow[],
+  bareHelp: readonly string[] = [],
 ): readonly Command[] {
   const help: SubcommandRow = {
     name: "help",
@@ -253,7 +255,7 @@ export function subcommandsOf(
     since: "5.0.0",
     summary: "Describes the subcommands",
     help: ["HELP", "    Prints this help."],
-    serve: ({ ofNode }) => helpReply(container, all, ofNode !== null),
+    serve: ({ ofNode }) => helpReply(container, bareHelp, all, ofNode !== null),
   };
   const all: readonly Command[] = [...rows, help].map((row) => ({
     kind: "local",
@@ -266,16 +268,18 @@ export function subcommandsOf(
 }
 
 /** @param isNode whether subcommands that only nodes serve are shown */
-function helpReply(container: string, rows: readonly Command[], isNode: boolean): Reply {
+function helpReply(
+  container: string,
+  bareHelp: readonly string[],
+  rows: readonly Command[],
+  isNode: boolean,
+): Reply {
   const lines = rows
     .filter(({ isForNodes = false }) => isNode || !isForNodes)
     .flatMap(({ help = [] }) => help);
   const usage =
     `${container.toUpperCase()} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:`;
-  const bare = container === "command"
-    ? ["(no subcommand)", "    Return details about all commands."]
-    : [];
-  return [usage, ...bare, ...lines].map((line) => new SimpleString(line));
+  return [usage, ...bareHelp, ...lines].map((line) => new SimpleString(line));
 }
 
 const ADMIN = ["admin", "dangerous"];

@@ -234,7 +234,7 @@ export function commandRows(table: CommandTable): readonly Command[] {
       ],
       serve: (_server, _client, args) => list(table, args.slice(2)),
     },
-  ]);
+  ], ["(no subcommand)", "    Return details about all commands."]);
 
   return rowsOf("server", ["connection"], [{
     name: "command",
