@@ -35,7 +35,7 @@ export const removeSubcommand = subcommand({
   async run({ from, force }, words) {
     const id = onlyId(words);
     const args = ["CLUSTER", "FORGET", id, ...(force ? ["FORCE"] : [])];
-    await changeMembers(`remove ${id}`, { addresses: from, args });
+    await askLeaderTo(`remove ${id}`, { addresses: from, args });
     console.log(`${id} is removed`);
     return 0;
   },
@@ -52,7 +52,7 @@ export const transferSubcommand = subcommand({
   examples: ["regent transfer n2", "regent transfer n2 --from 127.0.0.1:7001"],
   async run({ from }, words) {
     const id = onlyId(words);
-    await changeMembers(`transfer leadership to ${id}`, {
+    await askLeaderTo(`transfer leadership to ${id}`, {
       addresses: from,
       args: ["CLUSTER", "TRANSFER", id],
     });
@@ -61,7 +61,8 @@ export const transferSubcommand = subcommand({
   },
 });
 
-async function changeMembers(
+/** Sends a request to the leader. @param what completes "Cannot …" */
+async function askLeaderTo(
   what: string,
   request: Pick<Parameters<typeof requestOfLeader>[0], "addresses" | "args">,
 ): Promise<void> {
