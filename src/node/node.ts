@@ -6,7 +6,7 @@ import type { Message, NodeId, Ready, Role } from "../raft/types.ts";
 import type { ErrorReply } from "../resp/reply.ts";
 import type { Applier } from "./clients/applier.ts";
 import type { ClientRequests } from "./clients/client_requests.ts";
-import { refusedSentence, type Request, STOPPING } from "./clients/request.ts";
+import { type Request, STOPPING } from "./clients/request.ts";
 import type { Batch } from "./log/entry.ts";
 import type { LogStore } from "./log/log_store.ts";
 import type { MemberAddresses } from "./members/addresses.ts";
@@ -22,6 +22,7 @@ import {
   type NodeOptions,
 } from "./node_parts.ts";
 import type { OwnDisk } from "./own_disk.ts";
+import { refusedSentence } from "./peers/hello.ts";
 import { isClockMessage, isSnapshotMessage, type PeerMessage } from "./peers/peer_message.ts";
 import type { PeerHandler, Peers } from "./peers/transport.ts";
 import type { ReadyRunner } from "./ready_runner.ts";

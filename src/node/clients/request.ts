@@ -1,11 +1,10 @@
-import { formatAddress, formatRedisAddress } from "../../base/address.ts";
+import { formatRedisAddress } from "../../base/address.ts";
 import type { Arguments } from "../../base/byte_string.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Command } from "../../commands/command.ts";
 import { keySlot } from "../../commands/key_slot.ts";
 import { keysOf, rowOf } from "../../commands/table.ts";
 import type { Address } from "../../platform/network.ts";
-import type { NodeId } from "../../raft/types.ts";
 import { ErrorReply, type Reply } from "../../resp/reply.ts";
 import type { PacedClient } from "./batch_pacer.ts";
 
@@ -102,29 +101,6 @@ export const REFUSED_BEFORE = new ErrorReply(
 export const OUTCOME_UNKNOWN = new ErrorReply(
   "UNKNOWN The leader changed before the write was confirmed, it may or may not be executed",
 );
-
-/**
- * Why this node may not take part, and what to do about it.
- *
- * @param at where clients reach the peer
- */
-export function refusedSentence(
-  id: NodeId,
-  by: NodeId,
-  why: "stranger" | "copy",
-  at: Address | null,
-): string {
-  if (why === "copy") {
-    return `Cannot take part as ${id}: another process runs under this id, with a copy of this ` +
-      `data directory, says ${by}; stop one of them, and start a new node with --join, ` +
-      `a new --id and an empty directory`;
-  }
-  const from = at === null ? "" : ` --from ${formatAddress(at)}`;
-  return `Cannot take part as ${id}: this data directory is not the one that the cluster knows ` +
-    `${id} by, says ${by}, and what ${id} has acknowledged may be missing here; ` +
-    `restore that directory, or run regent remove ${id}${from}, and start this node with ` +
-    `--join, a new --id and an empty directory`;
-}
 
 export const WRITE_NOT_CONFIRMED = new ErrorReply(
   "UNKNOWN The write was not confirmed in time, it may or may not be executed",

@@ -1,9 +1,8 @@
 import type { Cancel } from "../../platform/clock.ts";
 import type { Address } from "../../platform/network.ts";
 import type { NodeId } from "../../raft/types.ts";
-import { refusedSentence } from "../clients/request.ts";
 import type { Identity } from "../log/data_directory.ts";
-import type { Hello } from "../peers/hello.ts";
+import { type Hello, refusedSentence } from "../peers/hello.ts";
 import { PeerTransport, type PeerTransportOptions } from "../peers/transport.ts";
 
 /** What another founder reports about itself. */

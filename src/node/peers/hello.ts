@@ -1,3 +1,4 @@
+import { formatAddress } from "../../base/address.ts";
 import { includesVersion, parseVersionRange, type VersionRange } from "../../base/version_range.ts";
 import type { Address } from "../../platform/network.ts";
 import type { NodeId } from "../../raft/types.ts";
@@ -105,6 +106,30 @@ export function decodeNotice(payload: Uint8Array): Notice | null {
   const known = NOTICE_TYPES.find((one) => one === type);
   if (known === undefined || typeof cluster !== "string" || typeof to !== "string") return null;
   return { type: known, cluster, to, at: addressIn(at) };
+}
+
+/**
+ * Tells the user of the node `id` why it may not take part, and what to do about it.
+ *
+ * @param by the peer that says so
+ * @param at where clients reach that peer
+ */
+export function refusedSentence(
+  id: NodeId,
+  by: NodeId,
+  why: Exclude<NoticeType, "removed">,
+  at: Address | null,
+): string {
+  if (why === "copy") {
+    return `Cannot take part as ${id}: another process runs under this id, with a copy of this ` +
+      `data directory, says ${by}; stop one of them, and start a new node with --join, ` +
+      `a new --id and an empty directory`;
+  }
+  const from = at === null ? "" : ` --from ${formatAddress(at)}`;
+  return `Cannot take part as ${id}: this data directory is not the one that the cluster knows ` +
+    `${id} by, says ${by}, and what ${id} has acknowledged may be missing here; ` +
+    `restore that directory, or run regent remove ${id}${from}, and start this node with ` +
+    `--join, a new --id and an empty directory`;
 }
 
 function addressIn(value: unknown): Address | null {

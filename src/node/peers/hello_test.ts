@@ -1,6 +1,6 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { ProtocolError } from "./frames.ts";
-import { decodeHello, decodeNotice, decodeWelcome, type Notice } from "./hello.ts";
+import { decodeHello, decodeNotice, decodeWelcome, type Notice, refusedSentence } from "./hello.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
@@ -70,4 +70,17 @@ Deno.test("only a receiver's message that a node may not take part is a notice",
     assertEquals(decodeNotice(bytes(JSON.stringify(other))), null);
   }
   assertThrows(() => decodeNotice(bytes("removed")), ProtocolError);
+});
+
+Deno.test("why a node may not take part is told, with what to do about it", () => {
+  const at = { host: "::1", port: 7001 };
+  assertMatch(
+    refusedSentence("n3", "n1", "copy", at),
+    /^Cannot take part as n3: another process runs under this id, .* says n1; stop one of them/,
+  );
+  assertMatch(
+    refusedSentence("n3", "n1", "stranger", at),
+    /or run regent remove n3 --from \[::1\]:7001, and start this node/,
+  );
+  assertMatch(refusedSentence("n3", "n1", "stranger", null), /or run regent remove n3, and start/);
 });
