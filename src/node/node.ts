@@ -375,7 +375,7 @@ export class Node implements PeerHandler {
     for (const wanted of ready.snapshotsWanted) this.#snapshots?.send(wanted);
     // Send entries first: the followers write them while this node does.
     if (this.#isLeader && ready.entries.length > 0) this.#peers?.flush();
-    this.#runner.carryOut(ready, !this.#isLeader && !this.#requests.hasReads);
+    this.#runner.writeAndApply(ready, !this.#isLeader && !this.#requests.hasReads);
     if (this.#isStopped) return; // the log failed
     this.#requests.confirm(ready);
   }

@@ -65,12 +65,12 @@ export class ReadyRunner {
   }
 
   /**
-   * Carries out one Ready.
+   * Writes what one Ready holds, and applies what it has committed.
    *
    * @param mayApplyLater whether applying may wait for `apply` or the next Ready, since nobody
    * waits for the state. The leader then hears earlier that its entries are durable here.
    */
-  carryOut(ready: Ready<Batch>, mayApplyLater: boolean): void {
+  writeAndApply(ready: Ready<Batch>, mayApplyLater: boolean): void {
     if (ready.snapshot !== null) this.apply();
     this.#write(ready);
     this.apply();

@@ -88,8 +88,8 @@ function fixture(stepsMax = Infinity) {
     syncs,
     done: () => done.splice(0),
     endSync: () => syncs.shift()?.(),
-    carryOut(change: Partial<Ready<Batch>>, mayApplyLater: boolean) {
-      writer.carryOut({
+    writeAndApply(change: Partial<Ready<Batch>>, mayApplyLater: boolean) {
+      writer.writeAndApply({
         sequence: ++sequence,
         hardState: null,
         snapshot: null,
@@ -107,8 +107,8 @@ function fixture(stepsMax = Infinity) {
 }
 
 Deno.test("if nobody waits, new entries are durable before committed ones are applied", () => {
-  const { writer, log, done, carryOut, endSync } = fixture();
-  carryOut({ entries: entriesOf(3, 4, 1), committed: entriesOf(1, 2, 1) }, true);
+  const { writer, log, done, writeAndApply, endSync } = fixture();
+  writeAndApply({ entries: entriesOf(3, 4, 1), committed: entriesOf(1, 2, 1) }, true);
   assertEquals([log.lastIndex(), done(), writer.isBusy], [4, [], true]);
   endSync();
   assertEquals([done(), writer.isBusy], [["advance 1"], false]);
@@ -118,46 +118,46 @@ Deno.test("if nobody waits, new entries are durable before committed ones are ap
 });
 
 Deno.test("if somebody waits, or nothing is written, committed entries are applied at once", () => {
-  const { log, done, carryOut } = fixture();
-  carryOut({ committed: entriesOf(1, 1, 1) }, true);
+  const { log, done, writeAndApply } = fixture();
+  writeAndApply({ committed: entriesOf(1, 1, 1) }, true);
   assertEquals(done(), ["advance 1", "apply 1"]);
-  carryOut({ entries: entriesOf(3, 3, 1), committed: entriesOf(2, 2, 1) }, false);
+  writeAndApply({ entries: entriesOf(3, 3, 1), committed: entriesOf(2, 2, 1) }, false);
   assertEquals([log.lastIndex(), done()], [3, ["apply 2"]]);
 });
 
 Deno.test("on a slow disk no more waits than what came with one Ready", () => {
-  const { log, done, carryOut } = fixture();
-  carryOut({ entries: entriesOf(3, 3, 1), committed: entriesOf(1, 1, 1) }, true);
-  carryOut({ entries: entriesOf(4, 4, 1), committed: entriesOf(2, 2, 1) }, true);
+  const { log, done, writeAndApply } = fixture();
+  writeAndApply({ entries: entriesOf(3, 3, 1), committed: entriesOf(1, 1, 1) }, true);
+  writeAndApply({ entries: entriesOf(4, 4, 1), committed: entriesOf(2, 2, 1) }, true);
   assertEquals([log.lastIndex(), done()], [4, ["apply 1"]]);
-  carryOut({ committed: entriesOf(3, 3, 1) }, true);
+  writeAndApply({ committed: entriesOf(3, 3, 1) }, true);
   assertEquals(done(), ["apply 2"]);
 });
 
 Deno.test("a Ready with nothing to write is finished with the write before it, without a sync", () => {
-  const { writer, syncs, done, carryOut, endSync } = fixture();
-  carryOut({ entries: entriesOf(3, 3, 1) }, true);
+  const { writer, syncs, done, writeAndApply, endSync } = fixture();
+  writeAndApply({ entries: entriesOf(3, 3, 1) }, true);
   assert(writer.undurableBytes > 20);
-  carryOut({}, true);
-  carryOut({ entries: entriesOf(4, 4, 1) }, true);
-  carryOut({}, true);
-  carryOut({}, true);
+  writeAndApply({}, true);
+  writeAndApply({ entries: entriesOf(4, 4, 1) }, true);
+  writeAndApply({}, true);
+  writeAndApply({}, true);
   assertEquals(done(), []);
   endSync();
   assertEquals(done(), ["advance 1", "advance 2"]);
   endSync();
   assertEquals([done(), syncs.length], [["advance 3", "advance 4", "advance 5"], 0]);
   assertEquals(writer.undurableBytes, 0);
-  carryOut({}, true);
+  writeAndApply({}, true);
   assertEquals(done(), ["advance 6"]);
 });
 
 Deno.test("a snapshot and the entries after it are one durable write", () => {
-  const { writer, log, machine, members, applier, syncs, done, carryOut, endSync } = fixture();
-  carryOut({ committed: entriesOf(1, 1, 1) }, true);
-  carryOut({ entries: entriesOf(3, 3, 1), committed: entriesOf(2, 2, 1) }, true);
+  const { writer, log, machine, members, applier, syncs, done, writeAndApply, endSync } = fixture();
+  writeAndApply({ committed: entriesOf(1, 1, 1) }, true);
+  writeAndApply({ entries: entriesOf(3, 3, 1), committed: entriesOf(2, 2, 1) }, true);
   const configuration = coreConfigurationOf(configurationOf(3));
-  carryOut({
+  writeAndApply({
     hardState: { term: 4, vote: null },
     snapshot: { index: 20, term: 3, configuration },
     entries: entriesOf(21, 22, 4),
@@ -172,14 +172,14 @@ Deno.test("a snapshot and the entries after it are one durable write", () => {
   assertEquals(done(), ["prune", "advance 3"]);
   assertEquals([applier.last, writer.isBusy], [{ index: 20, term: 3 }, false]);
   assertEquals([machine.keyspace.size, contentOf(log).entries.length], [1, 2]);
-  carryOut({ committed: entriesOf(21, 22, 4) }, true);
+  writeAndApply({ committed: entriesOf(21, 22, 4) }, true);
   assertEquals([done(), machine.keyspace.size], [["advance 4", "apply 21", "apply 22"], 3]);
 });
 
 Deno.test("a snapshot is installed when the entries after it are durable as well", () => {
-  const { done, carryOut, endSync } = fixture();
+  const { done, writeAndApply, endSync } = fixture();
   const configuration = coreConfigurationOf(configurationOf(3));
-  carryOut(
+  writeAndApply(
     { snapshot: { index: 20, term: 3, configuration }, entries: entriesOf(21, 22, 4) },
     true,
   );
@@ -190,11 +190,11 @@ Deno.test("a snapshot is installed when the entries after it are durable as well
 });
 
 Deno.test("what is committed behind a snapshot is applied once the snapshot is installed", () => {
-  const { writer, syncs, done, carryOut, endSync } = fixture();
+  const { writer, syncs, done, writeAndApply, endSync } = fixture();
   const committed = entriesOf(20, 21, 4); // entry 20 is in the snapshot
   const configuration = coreConfigurationOf(configurationOf(3));
   const snapshot = { index: 20, term: 3, configuration };
-  carryOut({ snapshot, entries: entriesOf(21, 22, 4), committed }, false);
+  writeAndApply({ snapshot, entries: entriesOf(21, 22, 4), committed }, false);
   writer.apply();
   assertEquals(done(), ["install 20"]);
   while (syncs.length > 0) endSync();
@@ -204,18 +204,18 @@ Deno.test("what is committed behind a snapshot is applied once the snapshot is i
 });
 
 Deno.test("a change of members that comes with a snapshot, after it, is known", () => {
-  const { members, carryOut } = fixture();
+  const { members, writeAndApply } = fixture();
   const configuration = coreConfigurationOf(configurationOf(3));
   const changed = { index: 21, term: 4, data: new Batch(1, [], configurationOf(4)), sizeBytes: 1 };
-  carryOut({ snapshot: { index: 20, term: 3, configuration }, entries: [changed] }, true);
+  writeAndApply({ snapshot: { index: 20, term: 3, configuration }, entries: [changed] }, true);
   assertEquals(members.newest, { index: 21, configuration: configurationOf(4) });
 });
 
 Deno.test("after the end nothing is applied, installed or reported as durable", () => {
-  const { writer, syncs, done, carryOut, endSync } = fixture();
-  carryOut({ entries: entriesOf(3, 3, 1), committed: entriesOf(1, 1, 1) }, true);
+  const { writer, syncs, done, writeAndApply, endSync } = fixture();
+  writeAndApply({ entries: entriesOf(3, 3, 1), committed: entriesOf(1, 1, 1) }, true);
   const configuration = coreConfigurationOf(configurationOf(3));
-  carryOut({ snapshot: { index: 20, term: 3, configuration } }, true);
+  writeAndApply({ snapshot: { index: 20, term: 3, configuration } }, true);
   done();
   writer.stop();
   while (syncs.length > 0) endSync();
@@ -224,24 +224,24 @@ Deno.test("after the end nothing is applied, installed or reported as durable", 
 });
 
 Deno.test("entries that this build cannot execute are not applied, nor those after them", () => {
-  const { writer, done, carryOut } = fixture();
+  const { writer, done, writeAndApply } = fixture();
   const raise = { index: 2, term: 1, data: new Batch(1, [], null, 9), sizeBytes: 0 };
-  carryOut({ committed: [...entriesOf(1, 1, 1), raise, ...entriesOf(3, 3, 1)] }, false);
+  writeAndApply({ committed: [...entriesOf(1, 1, 1), raise, ...entriesOf(3, 3, 1)] }, false);
   assertEquals(done(), ["advance 1", "apply 1", "refused: Cannot apply entry 2"]);
   writer.apply();
   assertEquals(done(), []);
 });
 
 Deno.test("entries committed while a long entry is applied are applied after it, in order", () => {
-  const { writer, machine, applier, budget, done, carryOut } = fixture(1);
+  const { writer, machine, applier, budget, done, writeAndApply } = fixture(1);
   const [first] = entriesOf(1, 1, 1);
   assert(first !== undefined);
   const keys = Array.from({ length: 1_000 }, (_, number) => [`many${number}`, "v"]).flat();
-  carryOut({ committed: [{ ...first, data: new Batch(1, [["MSET", ...keys]]) }] }, false);
+  writeAndApply({ committed: [{ ...first, data: new Batch(1, [["MSET", ...keys]]) }] }, false);
   assertEquals([done(), applier.isBusy], [["advance 1"], true]);
-  carryOut({ committed: entriesOf(2, 3, 1) }, false);
-  carryOut({}, false);
-  carryOut({ committed: entriesOf(4, 4, 1) }, false);
+  writeAndApply({ committed: entriesOf(2, 3, 1) }, false);
+  writeAndApply({}, false);
+  writeAndApply({ committed: entriesOf(4, 4, 1) }, false);
   assertEquals(done(), ["advance 2", "advance 3", "advance 4"]);
   for (let turns = 0; applier.last.index < 4; turns++) {
     assert(turns < 100, "it ends");
@@ -297,7 +297,7 @@ function replay(entries: readonly LogEntry[], unappliedMax: number) {
   while (isScheduled || applier.hasWork || !budget.isLeft) {
     isScheduled = false;
     budget.begin(0);
-    while (raft.hasReady()) runner.carryOut(raft.ready(), false);
+    while (raft.hasReady()) runner.writeAndApply(raft.ready(), false);
     applier.continueWork();
     runner.apply();
     unappliedCount = Math.max(unappliedCount, raft.status().appliedIndex - applier.last.index);

@@ -112,8 +112,8 @@ export class Applier {
     this.continueWork();
   }
 
-  /** Starts to answer reads from the current state. Must not be called while `isBusy`. */
-  answer(requests: readonly Request[]): void {
+  /** Starts to execute reads on the current state. Must not be called while `isBusy`. */
+  executeReads(requests: readonly Request[]): void {
     assert(!this.isBusy, "Cannot answer reads: an entry is in progress");
     this.#add(null, requests, NO_COMMANDS);
     this.continueWork();
@@ -122,7 +122,7 @@ export class Applier {
   /** Continues the work in progress, as far as the turn's budget allows. */
   continueWork(): void {
     for (let work = this.#works[0]; work !== undefined; work = this.#works[0]) {
-      if (!this.#carryOut(work)) return;
+      if (!this.#runWork(work)) return;
       this.#works.shift();
       if (work.entry !== null) this.#finish(work.entry);
     }
@@ -182,7 +182,7 @@ export class Applier {
   }
 
   /** Returns false when the turn's budget runs out before the work is done. */
-  #carryOut(work: Work): boolean {
+  #runWork(work: Work): boolean {
     const { entry, requests, commands } = work;
     const budget = this.#budget;
     if (!budget.isLeft) return false;
@@ -200,8 +200,8 @@ export class Applier {
     const count = requests?.length ?? commands.length;
     while (work.done < count) {
       const isDone = requests === null
-        ? this.#execute(commands[work.done] ?? [], entry?.index ?? 0)
-        : this.#answer(requests[work.done] as Request);
+        ? this.#executeCommand(commands[work.done] ?? [], entry?.index ?? 0)
+        : this.#executeRequest(requests[work.done] as Request);
       if (isDone) work.done++;
       if (!budget.spend(isDone ? 1 : LONG_STEP) && work.done < count) return false;
     }
@@ -215,7 +215,7 @@ export class Applier {
   }
 
   /** Executes the request or one slice of it. Returns whether the request is done. */
-  #answer(request: Request): boolean {
+  #executeRequest(request: Request): boolean {
     // A write that throws may have changed the state in part. The node must not continue with it.
     if (request.isWrite) return this.#step(request);
     try {
@@ -253,7 +253,7 @@ export class Applier {
   }
 
   /** Executes a command, or one slice of it, without a reply. Returns whether it is done. */
-  #execute(args: Arguments, index: number): boolean {
+  #executeCommand(args: Arguments, index: number): boolean {
     if (this.#slices !== null) {
       if (this.#slices.next() === undefined) return false;
       this.#slices = null;

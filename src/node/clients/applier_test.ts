@@ -88,7 +88,7 @@ Deno.test("keys expire by the log's time, not by the clock of the node that answ
   applier.apply({ index: 1, term: 1, data, sizeBytes: 1 });
   clock.wallOffsetMs += 101;
   const read = request("GET", "k");
-  applier.answer([read.request]);
+  applier.executeReads([read.request]);
   assertEquals(read.replies, ["v"]);
   assertEquals([machine.timeMs, machine.keyspace.storedSize], [timeMs, 1]);
   assertEquals(applier.last, { index: 1, term: 1 });
@@ -181,7 +181,7 @@ Deno.test("a long read sees one state: entries wait for it", () => {
   turnsUntilDone(applier);
   applier.budget.begin(0);
   const read = request("MGET", ...MANY_KEYS);
-  applier.answer([read.request]);
+  applier.executeReads([read.request]);
   assertEquals([read.replies.length, applier.isBusy], [0, true]);
   turnsUntilDone(applier);
   assertEquals(read.replies, [MANY_KEYS.map(() => "v")]);
@@ -194,7 +194,7 @@ Deno.test("KEYS returns the keys of one moment while others are added, removed a
   turnsUntilDone(applier);
   const asked = ["k1*", "*", "k2?9?"].map((pattern) => request("KEYS", pattern));
   applier.budget.begin(0);
-  for (const { request } of asked) applier.answer([request]);
+  for (const { request } of asked) applier.executeReads([request]);
   assertEquals([applier.isBusy, applier.hasWork], [false, true]);
   let index = 1;
   turnsUntilDone(applier, () => {
@@ -219,7 +219,7 @@ Deno.test("more KEYS than the limit of views are answered one after the other, w
   turnsUntilDone(applier);
   const asked = Array.from({ length: 7 }, () => request("KEYS", "k77*"));
   applier.budget.begin(0);
-  applier.answer(asked.map(({ request }) => request));
+  applier.executeReads(asked.map(({ request }) => request));
   assert(applier.isBusy);
   turnsUntilDone(applier);
   const expected = encodeReply(MANY_KEYS.filter((key) => key.startsWith("k77")), 2);
@@ -228,7 +228,7 @@ Deno.test("more KEYS than the limit of views are answered one after the other, w
   }
   const again = request("KEYS", "k77*");
   applier.budget.begin(0);
-  applier.answer([again.request]);
+  applier.executeReads([again.request]);
   assert(!applier.isBusy, "the views have ended");
 });
 
@@ -239,10 +239,10 @@ Deno.test("a snapshot that replaces the state leaves no request unanswered", () 
   turnsUntilDone(applier);
   applier.budget.begin(0);
   const keys = request("KEYS", "*");
-  applier.answer([keys.request]);
+  applier.executeReads([keys.request]);
   applier.budget.begin(0);
   const gets = [request("MGET", ...MANY_KEYS), request("GET", "k1")];
-  applier.answer(gets.map(({ request }) => request));
+  applier.executeReads(gets.map(({ request }) => request));
   applier.giveUp();
   assertEquals([applier.isBusy, applier.hasWork], [false, false]);
   for (const { replies } of [keys, ...gets]) {
@@ -263,7 +263,7 @@ Deno.test("a read that throws is answered with an error, and nothing else happen
       throw failure;
     },
   });
-  applier.answer([read.request, other]);
+  applier.executeReads([read.request, other]);
   assertEquals(read.replies, [new ErrorReply("ERR The read failed: Invalid string length")]);
   assertEquals(failures, [failure]);
   assertEquals(applier.isBusy, false);
@@ -312,7 +312,7 @@ for (const stepsBefore of [0, 1]) {
     for (let round = 0; round < 10; round++) {
       const asked = [request("KEYS", "k77*"), request("KEYS", "*")];
       applier.budget.begin(0);
-      applier.answer(asked.map(({ request }) => request));
+      applier.executeReads(asked.map(({ request }) => request));
       assertEquals([applier.isBusy, applier.hasWork], [false, true], `round ${round}`);
       for (let step = 0; step < 2 * stepsBefore; step++) {
         applier.budget.begin(0);
@@ -335,7 +335,7 @@ Deno.test("abandoned KEYS leave no view open", () => {
   for (let round = 0; round < 10; round++) {
     const keys = request("KEYS", "k77*");
     applier.budget.begin(0);
-    applier.answer([keys.request]);
+    applier.executeReads([keys.request]);
     assertEquals(applier.isBusy, false, `round ${round}`);
     applier.giveUp();
     assertEquals(keys.replies, [LEADER_CHANGED]);
@@ -362,7 +362,7 @@ Deno.test("a read in progress that throws gets an error, and the others continue
     return slices;
   };
   applier.budget.begin(0);
-  applier.answer([broken.request, sound.request]);
+  applier.executeReads([broken.request, sound.request]);
   turnsUntilDone(applier);
   assertEquals(broken.replies, [new ErrorReply("ERR The read failed: Invalid string length")]);
   const expected = encodeReply(MANY_KEYS.filter((key) => key.startsWith("k77")), 2);
@@ -376,7 +376,7 @@ Deno.test("a read of many keys ends when its client has disconnected, and the ne
   turnsUntilDone(applier);
   const [gone, next] = [request("MGET", ...MANY_KEYS), request("GET", "k1")];
   applier.budget.begin(0);
-  applier.answer([gone.request, next.request]);
+  applier.executeReads([gone.request, next.request]);
   assert(applier.isBusy);
   gone.sink.isGone = true;
   assertEquals(turnsUntilDone(applier), 2, "a turn for the end of each, and none for what is left");

@@ -338,12 +338,12 @@ export class ClientRequests {
     if (refusedReads.length > 0) this.#asker.noteRefusal();
   }
 
-  /** Answers the reads whose index is applied. */
+  /** Hands the reads whose index is applied to the applier, which answers them. */
   answerReads(): void {
     const { applier, budget, schedule } = this.#options;
     if (this.#reads.isEmpty || applier.isBusy || !budget.isLeft) return;
     const ready = this.#reads.takeReady(applier.last.index);
-    if (ready.length > 0) applier.answer(ready);
+    if (ready.length > 0) applier.executeReads(ready);
     const { openCount, batchesInFlight } = this.#reads;
     if (ready.length > 0 && openCount > 0 && batchesInFlight === 0) schedule();
   }
