@@ -238,6 +238,7 @@ export class Router implements UpstreamPoolEvents, SessionLink {
       const request = client.first;
       if (request === null) return;
       const upstream = this.#connectionFor(client, request, nowMs);
+      // The client proceeds when all its requests in flight are answered or lost (`#proceed`).
       if (upstream === "later") return;
       if (upstream === null) {
         if (!this.#refusesToWait(request)) return this.hold.hold(client, nowMs);

@@ -192,6 +192,8 @@ export class ClientRequests {
 
   /** Takes a read or a write. Its sink gets the reply, perhaps before this returns. */
   submit(request: Request): void {
+    // Refusals go to the sink itself: `Request.settle` would take a write from the client's
+    // `openWrites` that was not added to them.
     if (this.#isStopped) return request.sink.settle(STOPPING);
     request.sinceMs = this.#arrivalMs ??= this.#options.clock.monotonicMs();
     const mayWait = request.isWrite ? !this.#isLeader : this.#isRemoved && !this.#isLeader;

@@ -8,7 +8,7 @@ import type { Address } from "../../platform/network.ts";
 import { ErrorReply, type Reply } from "../../resp/reply.ts";
 import type { PacedClient } from "./batch_pacer.ts";
 
-/** Takes the reply to one request. */
+/** Takes the reply to one request. For a client it is a `PendingReply` of the server. */
 export interface ReplySink {
   /** Called once. */
   settle(reply: Reply): void;
