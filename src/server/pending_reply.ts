@@ -71,6 +71,11 @@ export class PendingReply {
     return this.#isBegun && this.#rest !== null;
   }
 
+  /** Whether all of the settled answer is in `text`. */
+  get isOnePiece(): boolean {
+    return this.#rest === null;
+  }
+
   get isHandedOver(): boolean {
     return this.#isBegun && this.#rest === null;
   }
@@ -110,9 +115,10 @@ export class PendingReply {
    * @param rest the pieces after the text
    */
   settleEncoded(text: string, rest: readonly ByteString[] = NO_REST): void {
+    if (rest.length === 0) return this.#settlePieces(text, null, text.length);
     let bytes = text.length;
     for (const piece of rest) bytes += piece.length;
-    this.#settlePieces(text, rest.length === 0 ? null : rest.values(), bytes);
+    this.#settlePieces(text, rest.values(), bytes);
   }
 
   #settlePieces(text: string, rest: Iterator<ByteString> | null, bytes: number): void {
@@ -249,10 +255,17 @@ export class ReplyQueue {
     let handedBytes = 0;
     let reply = this.#replies.first;
     while (reply !== null && reply.text !== null && handedBytes < room) {
-      const { bytes, waitingBytes } = reply;
-      handedBytes += reply.handOver(output, room - handedBytes);
-      this.settledBytes -= waitingBytes - reply.waitingBytes;
-      if (!reply.isHandedOver) break;
+      const { bytes } = reply;
+      if (reply.isOnePiece) {
+        output.add(reply.text);
+        handedBytes += bytes;
+        this.settledBytes -= bytes;
+      } else {
+        const { waitingBytes } = reply;
+        handedBytes += reply.handOver(output, room - handedBytes);
+        this.settledBytes -= waitingBytes - reply.waitingBytes;
+        if (!reply.isHandedOver) break;
+      }
       this.#replyBytes += (bytes - this.#replyBytes) / (bytes > this.#replyBytes ? 1 : 8);
       this.#replies.shift();
       reply = this.#replies.first;
