@@ -1,7 +1,7 @@
 /**
  * Fills a node with keys, sends the worst requests of each command to it and to a proxy in front of
- * it, and prints the longest pauses of the two event loops. The exit code is 1 if one is longer
- * than allowed.
+ * it. Prints the longest pauses of the two event loops, and the longest time for which a PING of
+ * another client waited. The exit code is 1 if a pause is longer than allowed.
  *
  * deno task bench:pauses [--keys N] [--only COMMANDS] [--large-bytes N] [--pause-ms-max MS]
  *   [--rounds N]
@@ -52,6 +52,8 @@ const flags = {
 const VALUE = "x".repeat(64);
 const FILL_PIPELINE = 1_000;
 const LONG_MS = 300_000;
+/** Number of waits listed at the end. */
+const WAITS_SHOWN = 10;
 /** Time in milliseconds after the replies in which pauses still count, as of garbage collection. */
 const AFTERWARDS_MS = 300;
 
@@ -68,11 +70,12 @@ async function run(values: Values<typeof flags>): Promise<number> {
   });
 }
 
-/** The longest pause of each process. */
+/** The longest pause of each process, and the longest time until a PING was answered. */
 interface Pauses {
   readonly node: number;
   readonly proxy: number;
   readonly idle: number;
+  readonly ping: number;
 }
 
 class Bench {
@@ -80,6 +83,7 @@ class Bench {
   readonly #idle: Watched;
   readonly #node: Watched;
   readonly #proxy: Watched;
+  #pinging: Watched | null = null;
   readonly #values: Values<typeof flags>;
 
   constructor(
@@ -103,9 +107,12 @@ class Bench {
     const { only, keys, largeBytes, pauseMsMax, rounds } = this.#values;
     await until("node and proxy serve", () => this.#isServing(), { timeoutMs: 30_000 });
     await this.#fill();
-    console.log("| command | request | to | node, ms | proxy, ms | an idle process, ms |");
-    console.log("| --- | --- | --- | --- | --- | --- |");
+    this.#pinging = new Watched(this.#ports.map(String), "pinging_process.ts");
+    const columns = ["command", "request", "to", "node, ms", "proxy, ms", "idle, ms", "PING, ms"];
+    console.log(`| ${columns.join(" | ")} |`);
+    console.log(`| ${columns.map(() => "---").join(" | ")} |`);
     const longest = new Map<string, number>();
+    const waits = new Map<string, number>();
     for (const [name, worst] of Object.entries(WORST_REQUESTS)) {
       if (only !== "" && !only.split(",").includes(name.split("|")[0] ?? "")) continue;
       for (const request of worst({ keys, largeBytes: largeBytes - 1024 })) {
@@ -121,10 +128,12 @@ class Bench {
             if (sumOf(pauses) === 0) break;
           }
           if (best === null) continue;
-          const { node, proxy, idle } = best;
-          const row = [name, request.title, to, node, proxy, idle];
+          const { node, proxy, idle, ping } = best;
+          const row = [name, request.title, to, node, proxy, idle, ping];
           if (node + proxy > 0) console.log(`| ${row.join(" | ")} |`);
-          longest.set(`${request.title} to the ${to}`, Math.max(node, proxy));
+          const title = `${request.title} to the ${to}`;
+          longest.set(title, Math.max(node, proxy));
+          waits.set(title, ping);
         }
       }
     }
@@ -133,10 +142,14 @@ class Bench {
     for (const [title, ms] of tooLong.sort(([, a], [, b]) => b - a)) {
       console.log(`- ${title}: ${ms}`);
     }
+    console.log("Meanwhile a PING of another client waited longest beside:");
+    const longestWaits = [...waits].sort(([, a], [, b]) => b - a).slice(0, WAITS_SHOWN);
+    for (const [title, ms] of longestWaits) console.log(`- ${title}: ${ms}`);
     return tooLong.length === 0 ? 0 : 1;
   }
 
   stop(): void {
+    void this.#pinging?.stop();
     void this.#proxy.stop();
     void this.#node.stop();
   }
@@ -167,11 +180,17 @@ class Bench {
   async #measure(port: number, { before = [], requests }: WorstRequest): Promise<Pauses> {
     if (before.length > 0) await ask(this.#ports[0] ?? 0, before);
     await settle();
-    for (const watched of [this.#node, this.#proxy, this.#idle]) watched.takePauses();
+    const longest = (watched: Watched | null) => watched?.takePauses()[0] ?? 0;
+    const takeAll = (): Pauses => ({
+      node: longest(this.#node),
+      proxy: longest(this.#proxy),
+      idle: longest(this.#idle),
+      ping: longest(this.#pinging),
+    });
+    takeAll();
     await ask(port, requests);
     await settle();
-    const longest = (watched: Watched) => watched.takePauses()[0] ?? 0;
-    return { node: longest(this.#node), proxy: longest(this.#proxy), idle: longest(this.#idle) };
+    return takeAll();
   }
 }
 

@@ -1,7 +1,7 @@
 import { readLines, spawnScript } from "./processes.ts";
 
 /** Minimum duration of a printed pause, in milliseconds. */
-const PAUSE_MS_MIN = 5;
+export const PAUSE_MS_MIN = 5;
 
 /**
  * Watches the event loop of this process and prints a line for each pause, `pause MS`. A timer is
@@ -36,9 +36,12 @@ export class Watched {
   #pausesMs: number[] = [];
   said = "";
 
-  /** @param args those of `regent`; if empty, the process is idle and has the machine's pauses */
-  constructor(args: readonly string[] = []) {
-    this.#process = spawnScript("watched_process.ts", args, { stderr: "piped" });
+  /**
+   * @param args those of `regent`; if empty, the process is idle and has the machine's pauses
+   * @param script another script to run, which prints pauses of its own kind
+   */
+  constructor(args: readonly string[] = [], script = "watched_process.ts") {
+    this.#process = spawnScript(script, args, { stderr: "piped" });
     void this.#read(this.#process.stdout, (line) => {
       const [, pause] = /^pause (.*)$/.exec(line) ?? [];
       if (pause !== undefined) this.#pausesMs.push(Number(pause));
