@@ -22,7 +22,7 @@ export type Cancel = () => void;
  * Deno looks at the sockets in every 61st turn only: with turns of 4 ms, a heartbeat would wait for
  * a quarter of a second. While a timer is pending and nothing else, it looks at them at once.
  */
-const IMMEDIATES_MS_MAX = 2;
+const IMMEDIATES_MS_MAX = 3;
 /** Immediates that are further apart than this, in milliseconds, do not follow each other. */
 const GAP_MS = 10;
 

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers";
 import { formatAddress, plainHost } from "../base/address.ts";
 import { messageOf } from "../base/errors.ts";
 import { silentLogger } from "../base/logger.ts";
@@ -7,8 +8,11 @@ import type { Network, Stream, StreamHandlers } from "./network.ts";
 import { hasNoFreeDescriptors } from "./process.ts";
 import { connectSocket, type Socket } from "./sockets.ts";
 
-/** Links between nodes, and from a proxy to nodes, take turns among themselves. */
-const fairness = new FairReading((run) => systemClock.after(0, run));
+/**
+ * Links between nodes, and from a proxy to nodes, take turns among themselves. Their turns are short.
+ * With the timers of `systemClock.after`, one link reads 0.6 to 0.8 GB/s instead of 1.1 to 1.4.
+ */
+const fairness = new FairReading((run) => setImmediate(run));
 
 /** TCP through `node:net`, which is faster here than `Deno.listen` and `Deno.connect`. */
 export const tcpNetwork: Network = {
