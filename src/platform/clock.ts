@@ -23,8 +23,11 @@ export type Cancel = () => void;
  * a quarter of a second. While a timer is pending and nothing else, it looks at them at once.
  */
 const IMMEDIATES_MS_MAX = 3;
-/** Immediates that are further apart than this, in milliseconds, do not follow each other. */
-const GAP_MS = 10;
+/**
+ * Immediates that were asked for further apart than this, in milliseconds, do not follow each other.
+ * It is longer than any turn: the next one is asked for at the end of a turn.
+ */
+const GAP_MS = 100;
 
 /** When the current sequence of immediates began, and when its last one was asked for. */
 let sequenceMs = -Infinity;
@@ -57,7 +60,7 @@ export const systemClock: Clock = {
       };
     }
     const timer = setTimeout(() => {
-      sequenceMs = performance.now();
+      if (delayMs === 0) sequenceMs = performance.now();
       runUnlessCancelled();
     }, delayMs);
     return () => {
