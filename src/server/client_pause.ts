@@ -48,6 +48,7 @@ export class ClientPause {
 
   /** As in Redis, a second pause can make the first one longer and stricter, never the opposite. */
   begin(mode: PauseMode, durationMs: number): void {
+    if (durationMs === 0 && !this.isOn) return;
     if (this.#mode !== "all") this.#mode = mode;
     this.#untilMs = Math.max(this.#untilMs, this.#clock.monotonicMs() + durationMs);
     this.#await();

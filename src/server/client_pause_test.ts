@@ -113,3 +113,15 @@ Deno.test("a disconnect of a client without held requests leaves those of others
   pause.end();
   assertEquals(served, ["read a"]);
 });
+
+Deno.test("a pause of 0 ms holds nobody, and does not end another one", () => {
+  const clock = new ManualClock();
+  const pause = new ClientPause(clock);
+  pause.begin("all", 0);
+  assertEquals(pause.isOn, false);
+  pause.begin("write", 1_000);
+  pause.begin("write", 0);
+  assertEquals(pause.isOn, true);
+  clock.advance(1_000);
+  assertEquals(pause.isOn, false);
+});

@@ -427,4 +427,13 @@ export const seamClientMutants: readonly Mutant[] = [
     replace: "(count > 1e6 && this.#replies.settledBytes > REPLY_BYTES_PER_CLOCK_READ);",
     killers: ["src/server/connection_turns_test.ts"],
   },
+  {
+    name: "seam-pause-of-no-time",
+    bug:
+      "10,000 times CLIENT PAUSE 0 in one write keep all other clients waiting for half a minute",
+    file: "src/server/client_pause.ts",
+    find: "if (durationMs === 0 && !this.isOn) return;",
+    replace: "",
+    killers: ["src/server/client_pause_test.ts"],
+  },
 ];
