@@ -22,7 +22,7 @@ export type Cancel = () => void;
  * Deno looks at the sockets in every 61st turn only: with turns of 4 ms, a heartbeat would wait for
  * a quarter of a second. While a timer is pending and nothing else, it looks at them at once.
  */
-const IMMEDIATES_MS_MAX = 3;
+const IMMEDIATES_MS_MAX = 8;
 /**
  * Immediates that were asked for further apart than this, in milliseconds, do not follow each other.
  * It is longer than any turn: the next one is asked for at the end of a turn.
