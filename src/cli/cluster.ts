@@ -1,5 +1,5 @@
 import { messageOf, UserError } from "../base/errors.ts";
-import { endingSignal } from "../platform/process.ts";
+import { endingSignal, PROBE_FILE } from "../platform/process.ts";
 import { type ChildExit, ChildProcess } from "./cluster/child_process.ts";
 import { ClusterView } from "./cluster/cluster_view.ts";
 import { NodeObserver, proxyServing } from "./cluster/node_observer.ts";
@@ -304,9 +304,8 @@ function nodeMembers({ nodes, port, dir, path, memoryBytesMax }: LocalClusterOpt
         "--allow-net",
         "--allow-env",
         // Deno takes a comma as the end of a path, and has no way to escape it.
-        ...["--allow-read", "--allow-write"].map((allow) =>
-          path.includes(",") ? allow : `${allow}=${path}`
-        ),
+        path.includes(",") ? "--allow-read" : `--allow-read=${path},${PROBE_FILE}`,
+        path.includes(",") ? "--allow-write" : `--allow-write=${path}`,
       ],
     };
   });
@@ -320,7 +319,7 @@ function proxyMember({ nodes, port }: LocalClusterOptions): Member {
     ports: [port],
     directory: null,
     args: ["proxy", "--port", String(port), "--nodes", addresses, "--host", HOST, STOP_WITH_STDIN],
-    permissions: ["--allow-net", "--allow-env"],
+    permissions: ["--allow-net", "--allow-env", `--allow-read=${PROBE_FILE}`],
   };
 }
 

@@ -344,7 +344,7 @@ async function startNode(
     ? () => {}
     : warnOfOtherMemoryBound({ wanted: wantedMemory, node, machine, clock: systemClock, logger });
 
-  const fitting = withClientsThatFit(values, clientsThatFit(), logger);
+  const fitting = withClientsThatFit(values, clientsThatFit(values.clientsMax), logger);
   const frontend: NodeFrontend = new NodeFrontend({
     node,
     machine,

@@ -75,7 +75,9 @@ export async function startProxy(
   { address, seeds, logger }: ProxyService,
 ): Promise<Proxy> {
   const { holdRequestsMax, holdBytesMax, holdMsMax } = values;
-  const clientsFitting = clientsThatFit();
+  const clientsFitting = clientsThatFit(
+    Math.max(values.clientsMax + values.waitsMax, Math.ceil(values.waitsMax / WAITS_SHARE_MAX)),
+  );
   const waitsMax = Math.min(values.waitsMax, Math.floor(clientsFitting * WAITS_SHARE_MAX));
   const fitting = withClientsThatFit(values, clientsFitting - waitsMax, logger);
   const proxy = await Proxy.start({

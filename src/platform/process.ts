@@ -64,34 +64,49 @@ function known<T>(find: () => T, otherwise: T): T {
  * being refused.
  */
 const RESERVED = 16;
+/** What is opened to see whether a file can be opened: the process needs permission to read it. */
+export const PROBE_FILE = "/dev/null";
 /** Number of descriptors that must be free, or else the process counts as out of them. */
 const PROBED = 2;
 
 /**
- * Number of clients for which file descriptors are left. `Infinity` where the system does not say.
+ * Number of clients for which file descriptors are left, at most `wanted`. `Infinity` where this
+ * cannot be known. Reading the limit itself from `/proc` would need all of Deno's permissions.
  */
-export function clientsThatFit(): number {
-  try {
-    const limits = Deno.readTextFileSync("/proc/self/limits");
-    const limit = Number(/^Max open files +(\d+)/m.exec(limits)?.[1] ?? Infinity);
-    const open = [...Deno.readDirSync("/proc/self/fd")].length;
-    return Math.max(0, limit - open - RESERVED);
-  } catch {
-    return Infinity;
-  }
+export function clientsThatFit(wanted: number): number {
+  const free = freeDescriptors(wanted + RESERVED);
+  return free === null ? Infinity : Math.max(0, free - RESERVED);
 }
 
 /** Whether the limit of open files is reached. */
 export function hasNoFreeDescriptors(): boolean {
+  const free = freeDescriptors(PROBED);
+  return free !== null && free < PROBED;
+}
+
+/**
+ * Opens files to see how many more can be open at once.
+ *
+ * @returns at most `max`; `null` where nothing can be opened for another reason, such as a lack of
+ * permission to read `PROBE_FILE`
+ */
+function freeDescriptors(max: number): number | null {
   const files: Deno.FsFile[] = [];
   try {
-    for (let i = 0; i < PROBED; i++) files.push(Deno.openSync("/dev/null"));
-    return false;
+    while (files.length < max) files.push(Deno.openSync(PROBE_FILE));
+    return files.length;
   } catch (error) {
-    return !(error instanceof Deno.errors.NotFound);
+    return OUT_OF_DESCRIPTORS.has(codeOf(error)) ? files.length : null;
   } finally {
     for (const file of files) file.close();
   }
+}
+
+/** The process's own limit, and the system's. */
+const OUT_OF_DESCRIPTORS: ReadonlySet<unknown> = new Set(["EMFILE", "ENFILE"]);
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && "code" in error ? error.code : null;
 }
 
 /** Resolves with the name of the first signal that asks the process to end. */

@@ -1,6 +1,4 @@
-import { fileURLToPath } from "node:url";
-
-const MAIN = fileURLToPath(new URL("../../main.ts", import.meta.url));
+import { regentCommand } from "./regent_process.ts";
 
 /** A running `regent` with a low limit of open files. */
 export class FewDescriptors {
@@ -9,13 +7,9 @@ export class FewDescriptors {
   #said = "";
 
   constructor(limit: number, args: readonly string[]) {
-    const program = [Deno.execPath(), "run", "--no-check", "--allow-all", MAIN];
-    const script = `ulimit -n ${limit}; exec "$@"`;
-    this.#process = new Deno.Command("bash", {
-      args: ["-c", script, "bash", ...program, ...args],
-      stderr: "piped",
-      stdout: "null",
-    }).spawn();
+    const within = ["bash", "-c", `ulimit -n ${limit}; exec "$@"`, "bash"];
+    const streams = { stderr: "piped", stdout: "null" } as const;
+    this.#process = regentCommand(args, streams, undefined, within).spawn();
     this.#drained = this.#drain();
   }
 

@@ -1,10 +1,11 @@
 import { fileURLToPath } from "node:url";
+import { permissionsFor } from "./permissions.ts";
 import { until } from "./until.ts";
 
 /** The program under test: the binary that `REGENT_BINARY` names, or else the source. */
 const BINARY = Deno.env.get("REGENT_BINARY");
 const MAIN = fileURLToPath(new URL("../../main.ts", import.meta.url));
-const SOURCE_ARGS = ["run", "--quiet", "--no-prompt", "--allow-all"];
+const SOURCE_ARGS = ["run", "--quiet", "--no-prompt"];
 
 /**
  * The command for `regent` with these arguments, not started yet.
@@ -18,12 +19,15 @@ export function regentCommand(
   program?: string,
   within: readonly string[] = [],
 ): Deno.Command {
-  const source = program ?? MAIN;
-  const command = BINARY === undefined || program !== undefined
-    ? [Deno.execPath(), ...SOURCE_ARGS, source]
-    : [BINARY];
-  const [file = "", ...rest] = [...within, ...command, ...args];
+  const [file = "", ...rest] = [...within, ...programWords(args, program), ...args];
   return new Deno.Command(file, { ...options, args: rest });
+}
+
+/** The words that start `regent`, or the other program, before its arguments. */
+export function programWords(args: readonly string[], program?: string): readonly string[] {
+  const source = [Deno.execPath(), ...SOURCE_ARGS];
+  if (program !== undefined) return [...source, "--allow-all", program];
+  return BINARY === undefined ? [...source, ...permissionsFor(args), MAIN] : [BINARY];
 }
 
 /** Runs `regent` until it ends. */

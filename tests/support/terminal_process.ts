@@ -1,8 +1,5 @@
-import { fileURLToPath } from "node:url";
+import { programWords } from "./regent_process.ts";
 import { until } from "./until.ts";
-
-const BINARY = Deno.env.get("REGENT_BINARY");
-const MAIN = fileURLToPath(new URL("../../main.ts", import.meta.url));
 
 /** `regent` on a pseudo-terminal, which the program `script` makes. */
 export class TerminalProcess {
@@ -12,9 +9,14 @@ export class TerminalProcess {
   #seen = "";
 
   constructor(args: readonly string[], env: Record<string, string>) {
-    const program = BINARY ?? `${Deno.execPath()} run --quiet --no-prompt --allow-all ${MAIN}`;
     this.#process = new Deno.Command("script", {
-      args: ["--quiet", "--return", "--command", `${program} ${args.join(" ")}`, "/dev/null"],
+      args: [
+        "--quiet",
+        "--return",
+        "--command",
+        [...programWords(args), ...args].join(" "),
+        "/dev/null",
+      ],
       env: { ...env, TERM: "xterm" },
       stdin: "piped",
       stdout: "piped",

@@ -1,4 +1,5 @@
 import { fileURLToPath } from "node:url";
+import { permissionsFor } from "./permissions.ts";
 import { until } from "./until.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
@@ -33,7 +34,9 @@ export class Typist {
     }
     // The script that stands for an installed Regent.
     Deno.mkdirSync(`${directory}/bin`);
-    const program = `#!/bin/sh\nexec "${Deno.execPath()}" run -A "${directory}/main.ts" "$@"\n`;
+    const permissions = permissionsFor([]).join(" ");
+    const program = "#!/bin/sh\n" +
+      `exec "${Deno.execPath()}" run ${permissions} "${directory}/main.ts" "$@"\n`;
     Deno.writeTextFileSync(`${directory}/bin/regent`, program, { mode: 0o755 });
     const typist = new Typist(directory, await ownNetwork());
     return typist;

@@ -5,10 +5,12 @@ import {
   withClusterCommand,
 } from "../../support/cluster_command.ts";
 import { freeClusterPort } from "../../support/cluster_ports.ts";
+import { FewDescriptors } from "../../support/few_descriptors.ts";
 import { ask } from "../../support/local_cluster.ts";
 import { runRegent } from "../../support/regent_process.ts";
 import { replyText } from "../../support/reply_text.ts";
 import { withTemporaryDirectory } from "../../support/temporary_directory.ts";
+import { until } from "../../support/until.ts";
 
 Deno.test("regent cluster", async (t) => {
   await withTemporaryDirectory(async (dir) => {
@@ -69,6 +71,31 @@ Deno.test("regent cluster of one node, with flags of nodes in the environment", 
   });
 });
 
+Deno.test("regent cluster with a low limit of open files fits its clients to it", async () => {
+  await withTemporaryDirectory(async (dir) => {
+    const port = String(freeClusterPort(1));
+    const limited = new FewDescriptors(200, [
+      "cluster",
+      "--nodes",
+      "1",
+      "--dir",
+      dir,
+      "--port",
+      port,
+    ]);
+    try {
+      for (const name of ["n1", "proxy"]) {
+        await until(`${name} says how many clients fit`, () => {
+          const isFitted = /accepts at most [0-9]{2,3} clients instead of 10000/;
+          return isFitted.test(logOf(dir, name));
+        });
+      }
+    } finally {
+      await limited.kill();
+    }
+  });
+});
+
 Deno.test("regent cluster on directories with unusual names", async () => {
   await withTemporaryDirectory(async (above) => {
     Deno.mkdirSync(`${above}/real`);
@@ -90,6 +117,16 @@ Deno.test("regent cluster on directories with unusual names", async () => {
     }
   });
 });
+
+/** What a member of the cluster has logged so far. */
+function logOf(dir: string, name: string): string {
+  try {
+    return Deno.readTextFileSync(`${dir}/logs/${name}.log`);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  }
+}
 
 function start(dir: string, port: number, flags: readonly string[]) {
   return runRegent(["cluster", "--dir", dir, "--port", String(port), ...flags]);

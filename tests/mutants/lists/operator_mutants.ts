@@ -131,6 +131,22 @@ export const operatorMutants: readonly Mutant[] = [
     killers: [DESCRIPTORS],
   },
   {
+    name: "no-permission-taken-for-no-descriptors",
+    bug: "a node that may not open the probe file says that nobody can connect, and never recovers",
+    file: "src/platform/process.ts",
+    find: "OUT_OF_DESCRIPTORS.has(codeOf(error)) ? files.length : null",
+    replace: "codeOf(error) !== OUT_OF_DESCRIPTORS ? files.length : null",
+    killers: ["src/platform/process_test.ts"],
+  },
+  {
+    name: "proxy-of-a-cluster-knows-no-limit",
+    bug: "the proxy of `regent cluster` accepts more clients than its descriptors allow",
+    file: "src/cli/cluster.ts",
+    find: '"--allow-env", `--allow-read=${PROBE_FILE}`]',
+    replace: '"--allow-env", `--allow-read=${PROBE_FILE}x`]',
+    killers: ["tests/e2e/cli/cluster_test.ts"],
+  },
+  {
     name: "proxy-hides-maxmemory",
     bug: "INFO of a proxy shows no bound of memory, although the cluster has one",
     file: "src/proxy/proxy_view.ts",
