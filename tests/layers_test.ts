@@ -13,6 +13,7 @@ const LAYERS = [
   "commands",
   "store",
   "raft",
+  "ring",
   "resp",
   "base",
 ];
@@ -28,6 +29,8 @@ const SOCKET_CALLS =
 
 /** Built-in modules that only compute. */
 const PURE_MODULES = ["node:buffer", "node:zlib"];
+/** Built-in modules of which only some names only compute. */
+const PURE_NAMES = new Map([["node:crypto", ["createHash"]]]);
 
 const IMPURE_NAMES = new Set([
   "Deno",
@@ -77,10 +80,18 @@ function upwardImports(source: Source): string[] {
 function impurities(source: Source): string[] {
   const imports = importsOf(source)
     .filter((specifier) => !specifier.startsWith(".") && !PURE_MODULES.includes(specifier))
+    .filter((specifier) => !PURE_NAMES.has(specifier))
     .map((specifier) => `${source.path} imports ${specifier}`);
   const uses = usesOf(source, (node, report) => {
     if (node.kind === ts.SyntaxKind.AsyncKeyword) report(node, "async");
     if (ts.isAwaitExpression(node)) report(node, "await");
+    if (ts.isImportDeclaration(node)) {
+      const { text: module } = node.moduleSpecifier as ts.StringLiteral;
+      const pure = PURE_NAMES.get(module) ?? null;
+      if (pure !== null && !namesOf(node).every((name) => pure.includes(name))) {
+        report(node, `more of ${module} than ${pure.join(", ")}`);
+      }
+    }
     if (ts.isIdentifier(node) && isFreeName(node)) {
       if (IMPURE_NAMES.has(node.text)) report(node, node.text);
       if (node.text === "Math" && /^Math\s*\.\s*random\b/.test(node.parent.getText())) {
@@ -89,6 +100,14 @@ function impurities(source: Source): string[] {
     }
   });
   return [...imports, ...uses];
+}
+
+/** The names that an import takes from a module; `*` for the whole module. */
+function namesOf({ importClause }: ts.ImportDeclaration): string[] {
+  const bindings = importClause?.namedBindings;
+  if (importClause?.name !== undefined || bindings === undefined) return ["*"];
+  if (!ts.isNamedImports(bindings)) return ["*"];
+  return bindings.elements.map(({ name, propertyName }) => (propertyName ?? name).getText());
 }
 
 /** The places where a file opens sockets itself. */
@@ -239,6 +258,18 @@ Deno.test("the checks find what they have to find", () => {
     "src/raft/x.ts:3 uses await",
     "src/raft/x.ts:3 uses Date",
   ]);
+  const partly = [
+    `import { createHash } from "node:crypto";`,
+    `import { createHash as randomBytes } from "node:crypto";`,
+    `import { createHash, randomBytes } from "node:crypto";`,
+    `import { randomBytes as createHash } from "node:crypto";`,
+    `import * as all from "node:crypto";`,
+    `import all from "node:crypto";`,
+  ];
+  assertEquals(
+    partly.map((text) => impurities({ path: "src/raft/x.ts", text }).length),
+    [0, 0, 1, 1, 1, 1],
+  );
   const open = {
     path: "src/cli/x.ts",
     text: `import net from "node:net";\nDeno.listen({ port });\nawait fetch(url);\nthing.fetch();`,

@@ -15,6 +15,7 @@ import { peerMutants } from "./lists/peer_mutants.ts";
 import { proxyBorderMutants } from "./lists/proxy_border_mutants.ts";
 import { proxyMutants } from "./lists/proxy_mutants.ts";
 import { readMutants } from "./lists/read_mutants.ts";
+import { ringMutants } from "./lists/ring_mutants.ts";
 import { seamClientMutants } from "./lists/seam_client_mutants.ts";
 import { seamConsensusMutants } from "./lists/seam_consensus_mutants.ts";
 import { seamStateMutants } from "./lists/seam_state_mutants.ts";
@@ -53,6 +54,7 @@ export const allMutants: readonly Mutant[] = [
   ...proxyBorderMutants,
   ...operatorMutants,
   ...commandLineMutants,
+  ...ringMutants,
   ...seamClientMutants,
   ...seamConsensusMutants,
   ...seamStateMutants,

@@ -1,0 +1,43 @@
+import type { Ring } from "./ring.ts";
+import type { RingId } from "./ring_id.ts";
+
+/** What changes for all ids of one arc of the ring. */
+export interface ArcMove {
+  /** The arc goes from here, exclusive, */
+  readonly after: RingId;
+  /** to here, inclusive. If it is not larger than `after`, the arc goes across 0. */
+  readonly upTo: RingId;
+  /** The members that hold the files of the arc so far. */
+  readonly holders: readonly string[];
+  /** The members that have to get a copy. */
+  readonly gains: readonly string[];
+  /** The members whose copy is superfluous once all who gain one have it. */
+  readonly losses: readonly string[];
+}
+
+/**
+ * Finds the moves of copies between two memberships, and no others: an id appears in them only if
+ * its holders change, and a copy moves only to a member that lacks it.
+ *
+ * @param copies number of copies of each file
+ * @returns disjoint arcs, in ascending order
+ */
+export function planMoves(before: Ring, after: Ring, copies: number): readonly ArcMove[] {
+  const ends = Float64Array.from(new Set([...before.points, ...after.points])).sort();
+  const moves: ArcMove[] = [];
+  ends.forEach((upTo, at) => {
+    const holders = before.successors(upTo, copies);
+    const wanted = after.successors(upTo, copies);
+    const gains = wanted.filter((id) => !holders.includes(id));
+    const losses = holders.filter((id) => !wanted.includes(id));
+    if (gains.length === 0 && losses.length === 0) return;
+    moves.push({ after: ends.at(at - 1) ?? upTo, upTo, holders, gains, losses });
+  });
+  return moves;
+}
+
+/** Whether an id is on the arc of a move. */
+export function isOnArc({ after, upTo }: ArcMove, id: RingId): boolean {
+  if (after < upTo) return id > after && id <= upTo;
+  return id > after || id <= upTo;
+}
