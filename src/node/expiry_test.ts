@@ -1,6 +1,6 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { MemoryClient, MemoryCluster } from "../../tests/support/node/memory_cluster.ts";
-import { OK } from "../resp/reply.ts";
+import { ErrorReply, OK } from "../resp/reply.ts";
 
 Deno.test("a key that expired while nobody led is gone at every node, at the first read of the next leader", async () => {
   for (const isApplied of [true, false]) {
@@ -28,5 +28,30 @@ Deno.test("a key that expired while nobody led is gone at every node, at the fir
         cluster.stop();
       }
     }
+  }
+});
+
+Deno.test("a key that expired while a node was behind with its work is gone when this node leads", async () => {
+  const cluster = await MemoryCluster.start(3, { waitMs: 20_000, turnStepsMax: 1, restMs: 2 });
+  try {
+    cluster.untilServing();
+    const { leader, followers } = cluster;
+    const before = leader.report().lastIndex;
+    const client = new MemoryClient(leader);
+    for (let at = 0; at < 500; at++) client.send("SET", `other${at}`, "v");
+    client.send("SET", "k", "v", "PX", "50");
+    const commit = () => Math.min(...followers.map((node) => node.report().commitIndex));
+    cluster.until(() => commit() > before && commit() === leader.report().lastIndex);
+    cluster.isolate(leader);
+    cluster.until(() => followers.some((node) => node.report().role === "leader"));
+    for (const node of followers) assert(node.report().appliedIndex < commit(), "it is behind");
+    const reads = followers.map((node) => new MemoryClient(node).send("GET", "k"));
+    cluster.until(() => reads.every(({ reply }) => reply !== undefined));
+    // A follower that is too far behind refuses the read.
+    for (const { reply } of reads) {
+      assert(reply === null || reply instanceof ErrorReply, `${reply}`);
+    }
+  } finally {
+    cluster.stop();
   }
 });

@@ -191,6 +191,7 @@ export function makeParts(options: CompleteNodeOptions, hooks: NodeHooks) {
   const isConnected = (peer: NodeId) => hooks.peers()?.isConnected(peer) ?? false;
   const successor = (): NodeId | null => membership.transfer.successor();
   const logTime = (): number => time.next();
+  const appliedIndex = (): number => applier.last.index;
 
   // Consensus
   const newest = options.snapshots?.newest() ?? null;
@@ -202,6 +203,7 @@ export function makeParts(options: CompleteNodeOptions, hooks: NodeHooks) {
     id,
     raft,
     machine,
+    appliedIndex,
     members,
     clock,
     random,
@@ -291,6 +293,7 @@ export function makeParts(options: CompleteNodeOptions, hooks: NodeHooks) {
     id,
     raft,
     machine,
+    appliedIndex,
     members,
     logger,
     firstWrites: options.firstWrites,

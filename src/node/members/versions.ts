@@ -35,6 +35,8 @@ export interface MachineUpgradeOptions {
   readonly id: NodeId;
   readonly raft: Raft<Batch>;
   readonly machine: StateMachine;
+  /** Index of the last entry that the machine has applied. The core's may be ahead of it. */
+  readonly appliedIndex: () => number;
   readonly members: Members;
   readonly logger: Logger;
   /** Commands that a new log starts with. They are applied by the rules of the first version. */
@@ -77,7 +79,8 @@ export class MachineUpgrade {
   turn(): void {
     const { raft, machine, logger, logTime, firstWrites } = this.#options;
     if (machine.version >= machine.versions.newest) return;
-    const { servesReads, appliedIndex, commitIndex, term, transferringTo } = raft.status();
+    const { servesReads, commitIndex, term, transferringTo } = raft.status();
+    const appliedIndex = this.#options.appliedIndex();
     // The state now contains everything that earlier leaders decided about the version.
     if (!servesReads || appliedIndex < commitIndex || transferringTo !== null) return;
     if (this.#proposed.term === term && this.#proposed.index > appliedIndex) return;

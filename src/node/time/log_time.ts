@@ -1,6 +1,6 @@
 import type { StateMachine } from "../../commands/state_machine.ts";
 import type { Clock } from "../../platform/clock.ts";
-import type { Raft, RaftStatus } from "../../raft/mod.ts";
+import type { Raft } from "../../raft/mod.ts";
 import type { LogReader, NodeId } from "../../raft/types.ts";
 import { Batch } from "../log/entry.ts";
 import type { MemberClocks } from "./member_clocks.ts";
@@ -13,13 +13,13 @@ const PACE_AHEAD = 0.999;
 const AHEAD_MS = 1;
 
 /** The part of the consensus core that the log's time needs. */
-export interface TimedRaft extends Pick<Raft<Batch>, "propose" | "role" | "term"> {
-  status(): Pick<RaftStatus, "appliedIndex">;
-}
+export type TimedRaft = Pick<Raft<Batch>, "propose" | "role" | "term">;
 
 export interface LogTimeOptions {
   readonly raft: TimedRaft;
   readonly machine: StateMachine;
+  /** Index of the last entry that the machine has applied. The core's may be ahead of it. */
+  readonly appliedIndex: () => number;
   readonly clock: Clock;
   readonly clocks: MemberClocks;
   /** The members whose clocks count. */
@@ -160,7 +160,7 @@ export class LogTime {
    * @param isBusy whether clients' writes let time pass anyway
    */
   tick(isBusy: boolean): void {
-    const isProposed = this.#timeEntryIndex > this.#options.raft.status().appliedIndex;
+    const isProposed = this.#timeEntryIndex > this.#options.appliedIndex();
     if (!isBusy && !isProposed) this.#passIfDue(0);
   }
 
@@ -169,7 +169,7 @@ export class LogTime {
    * leader's report, and the clocks of a majority.
    */
   lead(log: LogReader<Batch>): void {
-    const { machine, raft } = this.#options;
+    const { machine, raft, appliedIndex } = this.#options;
     this.nowMs();
     const last = lastTime(log) ??
       { index: 0, term: log.term(log.lastIndex()), timeMs: machine.timeMs };
@@ -183,7 +183,7 @@ export class LogTime {
     this.#leadsIn = raft.term;
     // What expired while nobody led must not be visible at followers either. Their reads wait for
     // the first entry of the term, and the entry proposed here follows it directly.
-    if (last.index > raft.status().appliedIndex) this.#letPass(); // it may hold new deadlines
+    if (last.index > appliedIndex()) this.#letPass(); // it may hold new deadlines
     else this.#passIfDue(last.timeMs);
   }
 

@@ -23,11 +23,11 @@ class Kept {
   readonly time: LogTime;
   readonly log = new MemoryLog();
   readonly proposed: Batch[] = [];
+  appliedIndex = 0;
   readonly raft: { -readonly [K in keyof TimedRaft]: TimedRaft[K] } = {
     role: "follower",
     term: 1,
     propose: (batches: readonly Batch[]) => this.proposed.push(...batches),
-    status: () => ({ appliedIndex: 0 }),
   };
   /** Errors of the other clocks. Nodes without one do not answer. */
   offsets: Readonly<Record<string, number>> = { n2: 0, n3: 0 };
@@ -43,6 +43,7 @@ class Kept {
     this.time = new LogTime({
       raft: this.raft,
       machine: this.machine,
+      appliedIndex: () => this.appliedIndex,
       clock: this.clock,
       clocks: this.clocks,
       voters: () => voters,

@@ -19,6 +19,8 @@ export interface TimekeepingOptions {
   readonly id: NodeId;
   readonly raft: GuardedRaft;
   readonly machine: StateMachine;
+  /** Index of the last entry that the machine has applied. */
+  readonly appliedIndex: () => number;
   readonly members: Members;
   readonly clock: Clock;
   readonly random: Random;
@@ -46,13 +48,13 @@ export class Timekeeping {
 
   constructor(options: TimekeepingOptions) {
     const { id, raft, machine, members, clock, random, logger } = options;
-    const { clockOffsetMsMax, successor } = options;
+    const { appliedIndex, clockOffsetMsMax, successor } = options;
     const voters = () => members.voters;
     const clocks = new MemberClocks({ id, clock, random, clockOffsetMsMax });
     this.#options = options;
     this.#voters = voters;
     this.#clocks = clocks;
-    this.log = new LogTime({ raft, machine, clock, clocks, voters });
+    this.log = new LogTime({ raft, machine, appliedIndex, clock, clocks, voters });
     this.#guard = new ClockGuard({
       id,
       raft,

@@ -24,7 +24,6 @@ class Follower {
     mayLead: false,
     transferringTo: null,
     propose: () => null,
-    status: () => ({ appliedIndex: 0 }),
     stepDown() {},
     transfer: () => false,
   };
@@ -39,6 +38,7 @@ class Follower {
       id: "n1",
       raft: this.raft,
       machine: new StateMachine(),
+      appliedIndex: () => 0,
       members: new Members({ index: 0, configuration }, []),
       clock: this.clock,
       random: seededRandom(1),

@@ -251,6 +251,16 @@ export const clockMutants: readonly Mutant[] = [
     killers: [EXPIRY],
   },
   {
+    name: "what-is-in-progress-ends-later",
+    bug:
+      "a node that leads while it is behind with its work overlooks deadlines that it has yet to apply",
+    file: "src/node/node_parts.ts",
+    find: "const appliedIndex = (): number => applier.last.index;",
+    replace:
+      "const appliedIndex = (): number => Math.max(applier.last.index, raft.status().appliedIndex);",
+    killers: [EXPIRY],
+  },
+  {
     name: "known-long-ago-is-known",
     bug:
       "a node that was down leads with the time at which it stopped, with the other clocks long unreachable",

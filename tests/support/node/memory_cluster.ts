@@ -25,13 +25,21 @@ export interface MemoryClusterOptions extends
   Partial<
     Pick<
       ConstructorParameters<typeof Node>[0],
-      "inFlightBytesMax" | "heartbeatMs" | "waitMs" | "logger" | "founders" | "firstWrites"
+      | "inFlightBytesMax"
+      | "heartbeatMs"
+      | "waitMs"
+      | "logger"
+      | "founders"
+      | "firstWrites"
+      | "turnStepsMax"
     >
   > {
   /** The versions of each node's build. @default this build's */
   readonly versionsOf?: (at: number) => BuildVersions;
   /** @default a state machine with the newest version from the start */
   readonly machineOf?: (versions: BuildVersions) => StateMachine;
+  /** Time in ms until a turn that a node puts off. @default it follows at once */
+  readonly restMs?: number;
   /** The log that a node finds at its first start. @default an empty log */
   readonly logOf?: (at: number) => MemoryLog;
 }
@@ -176,7 +184,7 @@ export class MemoryCluster {
     return {
       nowMs: () => clock.nowMs() + (this.wallOffsetsMs[at] ?? 0),
       monotonicMs: () => clock.monotonicMs(),
-      after: (delayMs, run) => clock.after(delayMs, run),
+      after: (delayMs, run) => clock.after(delayMs || (this.#options.restMs ?? 0), run),
       soon: (run) => clock.soon(run),
     };
   }
