@@ -109,6 +109,18 @@ Deno.test("a node that has known the clocks, and has its leader's report, may le
   }
 });
 
+Deno.test("a node that was removed or is stopping may not lead, whatever clock reports arrive", () => {
+  const follower = new Follower();
+  for (const request of follower.requests()) follower.answer(request, null);
+  assertEquals(follower.raft.mayLead, true);
+  follower.timekeeping.retire();
+  assertEquals(follower.raft.mayLead, false);
+  follower.clock.advance(1_000);
+  for (const request of follower.requests()) follower.answer(request, follower.clock.nowMs());
+  follower.timekeeping.tick();
+  assertEquals(follower.raft.mayLead, false);
+});
+
 Deno.test("a leader whose clock becomes wrong again tries to transfer leadership again", () => {
   const leader = new Follower();
   const done: string[] = [];

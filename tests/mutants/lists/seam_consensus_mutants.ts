@@ -193,7 +193,7 @@ export const seamConsensusMutants: readonly Mutant[] = [
     find: "raft.mayLead = time.isKnown && !isWrong && !this.#isRetired;",
     replace:
       `raft.mayLead = time.isKnown && !isWrong && (!this.#isRetired || raft.role !== "leader");`,
-    killers: ["src/node/node_test.ts"],
+    killers: ["src/node/time/timekeeping_test.ts"],
   },
   {
     name: "seam-new-segment-claims-what-the-old-one-had-synced",
