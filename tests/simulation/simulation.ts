@@ -266,11 +266,23 @@ class Simulation {
       () => readers.every((reader) => reader.hasSucceeded),
     );
     if (world.failure !== null) return world.failure;
-    if (!isDone) return `reading is not possible: ${this.#states()}`;
+    if (!isDone) {
+      return this.#hasSlowLeader(majority) ? null : `reading is not possible: ${this.#states()}`;
+    }
     const hasFounders = this.#plan.changeMembersMs === null;
     return hasFounders && isCalm(this.#plan)
       ? await new CalmPhase(world, majority, this.#history, this.#wellSinceMs).run()
       : null;
+  }
+
+  /**
+   * Whether a leader with bad links may confirm no read in the time for which nodes wait. Nothing
+   * deposes it as long as its heartbeats arrive.
+   */
+  #hasSlowLeader(majority: readonly SimNode[]): boolean {
+    const { straggle, straggleMsMax, waitMs } = this.#plan;
+    const isWell = majority.some((node) => node.report()?.role === "leader");
+    return !isWell && straggle > 0 && 2 * straggleMsMax > waitMs;
   }
 
   /** @returns what is wrong with the clients' history, or `null` */
