@@ -149,7 +149,8 @@ export class TimeOracle {
   #lostMsMax(nowMs: number): number {
     const { wrongClocks, clocksAheadMs, every } = this.#options.plan;
     if (wrongClocks === 0 && clocksAheadMs === 0) return 0;
-    const isDownOften = every.crash !== null || every.crashAll !== null;
+    const { crash, crashAll, crashInDisk } = every;
+    const isDownOften = [crash, crashAll, crashInDisk].some((interval) => interval !== null);
     return LOST_MS_MAX + (isDownOften ? nowMs : 0);
   }
 
