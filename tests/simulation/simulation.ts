@@ -280,9 +280,10 @@ class Simulation {
    * deposes it as long as its heartbeats arrive.
    */
   #hasSlowLeader(majority: readonly SimNode[]): boolean {
-    const { straggle, straggleMsMax, waitMs } = this.#plan;
-    const isWell = majority.some((node) => node.report()?.role === "leader");
-    return !isWell && straggle > 0 && 2 * straggleMsMax > waitMs;
+    const { straggle, straggleMsMax, waitMs, minority } = this.#plan;
+    const leader = this.#nodes.find((node) => node.report()?.role === "leader");
+    const hasBadLinks = minority === "faulty" && leader !== undefined && !majority.includes(leader);
+    return hasBadLinks && straggle > 0 && 2 * straggleMsMax > waitMs;
   }
 
   /** @returns what is wrong with the clients' history, or `null` */
