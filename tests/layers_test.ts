@@ -85,12 +85,11 @@ function impurities(source: Source): string[] {
   const uses = usesOf(source, (node, report) => {
     if (node.kind === ts.SyntaxKind.AsyncKeyword) report(node, "async");
     if (ts.isAwaitExpression(node)) report(node, "await");
-    if (ts.isImportDeclaration(node)) {
-      const { text: module } = node.moduleSpecifier as ts.StringLiteral;
-      const pure = PURE_NAMES.get(module) ?? null;
-      if (pure !== null && !namesOf(node).every((name) => pure.includes(name))) {
-        report(node, `more of ${module} than ${pure.join(", ")}`);
-      }
+    for (const [module, pure] of PURE_NAMES) {
+      if (!ts.isStringLiteral(node) || node.text !== module) continue;
+      const isPure = ts.isImportDeclaration(node.parent) &&
+        namesOf(node.parent).every((name) => pure.includes(name));
+      if (!isPure) report(node, `more of ${module} than ${pure.join(", ")}`);
     }
     if (ts.isIdentifier(node) && isFreeName(node)) {
       if (IMPURE_NAMES.has(node.text)) report(node, node.text);
@@ -265,10 +264,13 @@ Deno.test("the checks find what they have to find", () => {
     `import { randomBytes as createHash } from "node:crypto";`,
     `import * as all from "node:crypto";`,
     `import all from "node:crypto";`,
+    `export { randomBytes } from "node:crypto";`,
+    `export * from "node:crypto";`,
+    `import("node:crypto").then(({ randomBytes }) => randomBytes(8));`,
   ];
   assertEquals(
     partly.map((text) => impurities({ path: "src/raft/x.ts", text }).length),
-    [0, 0, 1, 1, 1, 1],
+    [0, 0, 1, 1, 1, 1, 1, 1, 1],
   );
   const open = {
     path: "src/cli/x.ts",
