@@ -12,7 +12,7 @@ export interface RingMember {
  * shares: with 256, those of 5 equal members differ from a fifth by 6 % (standard deviation).
  */
 const POINTS_PER_WEIGHT = 256;
-/** Maximum weight of a member. The time to build a ring grows by 1 to 2 ms for each unit of weight. */
+/** Maximum weight of a member. The time to build a ring grows by up to 1 ms for each unit of weight. */
 export const WEIGHT_MAX = 64;
 
 /**
@@ -32,9 +32,14 @@ export class Ring {
   /** By count of members asked for, then by point: the members that follow. */
   readonly #followers = new Map<number, (readonly string[] | undefined)[]>();
 
-  /** @param members with distinct ids, and weights from 0 to `WEIGHT_MAX` */
+  /**
+   * @param members with weights from 0 to `WEIGHT_MAX`
+   * @throws {RangeError} when two ids are equal, or a weight is out of range
+   */
   constructor(members: readonly RingMember[]) {
-    this.members = members;
+    this.members = [...members];
+    const ids = new Set(members.map(({ id }) => id));
+    if (ids.size < members.length) throw new RangeError("Cannot place two members of the same id");
     const owners = new Map<RingId, number>();
     members.forEach(({ id, weight }, index) => {
       for (const point of ringIds(`node ${id}`, pointCount(weight))) {
@@ -58,7 +63,10 @@ export class Ring {
    * @returns `count` ids, or fewer if there are fewer members that hold files
    */
   successors(id: RingId, count: number): readonly string[] {
-    if (this.#points.length === 0 || count <= 0) return [];
+    if (!Number.isInteger(count) || count < 0) {
+      throw new RangeError(`Cannot find ${count} members: expected an integer of at least 0`);
+    }
+    if (this.#points.length === 0 || count === 0) return [];
     let known = this.#followers.get(count);
     if (known === undefined) {
       known = [];

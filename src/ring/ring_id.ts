@@ -23,11 +23,11 @@ export function ringId(name: string): RingId {
 /** The first `count` ids of a name. A larger count only adds ids. */
 export function ringIds(name: string, count: number): Float64Array {
   const ids = new Float64Array(count);
-  let hash = sha256(name);
-  for (let at = 0; at < count; at++) {
-    const part = at % IDS_PER_HASH;
-    if (part === 0) hash = sha256(`${name}#${at / IDS_PER_HASH}`);
-    ids[at] = idAt(hash, part * BYTES_PER_ID);
+  for (let first = 0; first < count; first += IDS_PER_HASH) {
+    const hash = sha256(`${name}#${first / IDS_PER_HASH}`);
+    for (let part = 0; part < IDS_PER_HASH && first + part < count; part++) {
+      ids[first + part] = idAt(hash, part * BYTES_PER_ID);
+    }
   }
   return ids;
 }

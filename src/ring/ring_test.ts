@@ -114,6 +114,15 @@ Deno.test("a ring without members that hold files has no successors", () => {
   assertEquals(new Ring(equal(3)).successors(5, 0), []);
 });
 
+Deno.test("equal ids, and counts that are no counts, are refused", () => {
+  const twice = [...equal(2), ...equal(1)];
+  assertThrows(() => new Ring(twice), RangeError, "Cannot place two members of the same id");
+  const ring = new Ring(equal(3));
+  for (const count of [-1, 1.5, NaN, Infinity]) {
+    assertThrows(() => ring.successors(0, count), RangeError, `Cannot find ${count} members`);
+  }
+});
+
 Deno.test("a weight that is no weight is refused", () => {
   for (const weight of [-1, NaN, Infinity, WEIGHT_MAX + 1]) {
     assertThrows(() => new Ring(members(1, weight)), RangeError, "Cannot place a member of weight");
