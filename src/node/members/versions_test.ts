@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { MemoryClient, MemoryCluster } from "../../../tests/support/node/memory_cluster.ts";
 import { MemoryLog } from "../../../tests/support/node/memory_log.ts";
 import { MACHINE_RULES, StateMachine } from "../../commands/state_machine.ts";
@@ -111,6 +111,36 @@ Deno.test("wherever a crash interrupts the founding, the founders' writes are ma
     );
     assertEquals(await found(log, null), isChanged ? 900 : 400, `${kept} entries are left`);
   }
+});
+
+Deno.test("a leader that is behind with its work makes the first writes no second time", async () => {
+  const logs = [0, 1, 2].map(() => new MemoryLog());
+  const cluster = await MemoryCluster.start(3, {
+    versionsOf: () => build(1),
+    machineOf: () => new StateMachine({ version: 0 }),
+    logOf: (at) => logs[at] ?? new MemoryLog(),
+    firstWrites: Array.from({ length: 500 }, (_, at) => ["SET", `k${at}`, "v"]),
+    turnStepsMax: 1,
+    restMs: 2,
+  });
+  cluster.until(() => cluster.nodes.some((node) => node.report().commitIndex >= 3));
+  const { leader, followers } = cluster;
+  const commit = () => Math.min(...followers.map((node) => node.report().commitIndex));
+  cluster.until(() => commit() === leader.report().lastIndex);
+  cluster.isolate(leader);
+  cluster.until(() => followers.some((node) => node.report().role === "leader"));
+  for (const node of followers) assert(node.report().appliedIndex < commit(), "it is behind");
+  cluster.until(() => followers.every((node) => node.report().machineVersion === 1));
+  cluster.clock.advance(1_000);
+  const entries = logs[cluster.nodes.indexOf(followers[0] ?? leader)]?.entries(
+    1,
+    commit(),
+    Infinity,
+  );
+  const firstWrites = entries?.filter(({ data }) => (data?.commands.length ?? 0) > 0);
+  const raises = entries?.filter(({ data }) => (data?.machineVersion ?? 0) > 0);
+  assertEquals([firstWrites?.length, raises?.length], [1, 1]);
+  cluster.stop();
 });
 
 Deno.test("a raise of the version leaves the settings as they are", async () => {

@@ -23,7 +23,6 @@ class Kept {
   readonly time: LogTime;
   readonly log = new MemoryLog();
   readonly proposed: Batch[] = [];
-  appliedIndex = 0;
   readonly raft: { -readonly [K in keyof TimedRaft]: TimedRaft[K] } = {
     role: "follower",
     term: 1,
@@ -43,7 +42,7 @@ class Kept {
     this.time = new LogTime({
       raft: this.raft,
       machine: this.machine,
-      appliedIndex: () => this.appliedIndex,
+      appliedIndex: () => 0,
       clock: this.clock,
       clocks: this.clocks,
       voters: () => voters,

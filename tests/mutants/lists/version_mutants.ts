@@ -8,6 +8,15 @@ const RULES = "src/commands/machine_rules_test.ts";
 /** Nodes with different versions of Regent in one cluster. */
 export const versionMutants: readonly Mutant[] = [
   {
+    name: "first-writes-made-again-while-behind",
+    bug: "a leader that has not applied the first writes and the version yet proposes them again",
+    file: "src/node/members/versions.ts",
+    find: "const appliedIndex = this.#options.appliedIndex();",
+    replace:
+      "const appliedIndex = Math.max(raft.status().appliedIndex, this.#options.appliedIndex());",
+    killers: ["src/node/members/versions_test.ts"],
+  },
+  {
     name: "removed-node-too-old-for-the-log",
     bug: "an old node whose removal lets the others raise the version ends with an error about it",
     file: "src/node/node.ts",
