@@ -50,7 +50,7 @@ import {
 import { memoryFlag, warnOfOtherMemoryBound } from "./memory_bound.ts";
 import { NodeFaults } from "./node_faults.ts";
 import { checkReachable, nodePlace } from "./node_place.ts";
-import { proxyFlags, startProxy } from "./proxy.ts";
+import { proxyClientsWanted, proxyFlags, startProxy } from "./proxy.ts";
 
 /** Maximum size of a log entry: that of a record, which has room for the largest request. */
 const ENTRY_BYTES_MAX = 512 * 1024 * 1024;
@@ -228,6 +228,7 @@ async function startNode(
   failure.promise.catch(() => {}); // awaited later by whoever runs the node
 
   const directory = values.dir || `data/${id}`;
+  const clientsFitting = eachClientsFitting(values);
   const ownDisk = await DenoDisk.open(directory);
   const stored = readIdentity(ownDisk);
   const remembered = stored?.nodeId === id ? stored.settings : {};
@@ -344,7 +345,7 @@ async function startNode(
     ? () => {}
     : warnOfOtherMemoryBound({ wanted: wantedMemory, node, machine, clock: systemClock, logger });
 
-  const fitting = withClientsThatFit(values, clientsThatFit(values.clientsMax), logger);
+  const fitting = withClientsThatFit(values, clientsFitting, logger);
   const frontend: NodeFrontend = new NodeFrontend({
     node,
     machine,
@@ -369,6 +370,7 @@ async function startNode(
   const proxy = values.proxyPort === undefined ? null : await startProxy(values, {
     address: { host, port: values.proxyPort },
     seeds: [clientAddress],
+    clientsFitting,
     logger: stderrLogger(`${id} proxy`),
   });
 
@@ -392,6 +394,12 @@ async function startNode(
       logger.info("has stopped");
     },
   };
+}
+
+/** Number of clients for which there are file descriptors, for the node and for its proxy each. */
+function eachClientsFitting(values: NodeValues): number {
+  if (values.proxyPort === undefined) return clientsThatFit(values.clientsMax);
+  return Math.floor(clientsThatFit(values.clientsMax + proxyClientsWanted(values)) / 2);
 }
 
 function othersThan(

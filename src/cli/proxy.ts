@@ -67,17 +67,23 @@ export interface ProxyService {
   readonly address: Address;
   /** Nodes to connect to first. */
   readonly seeds: readonly Address[];
+  /** Number of clients, waiting ones counted twice, for which there are file descriptors. */
+  readonly clientsFitting: number;
   readonly logger: Logger;
+}
+
+/** Number of clients for which a proxy needs file descriptors, waiting ones counted twice. */
+export function proxyClientsWanted(
+  { clientsMax, waitsMax }: Values<typeof proxyFlags & typeof clientFlags>,
+): number {
+  return clientsMax + waitsMax;
 }
 
 export async function startProxy(
   values: Values<typeof proxyFlags & typeof clientFlags>,
-  { address, seeds, logger }: ProxyService,
+  { address, seeds, clientsFitting, logger }: ProxyService,
 ): Promise<Proxy> {
   const { holdRequestsMax, holdBytesMax, holdMsMax } = values;
-  const clientsFitting = clientsThatFit(
-    Math.max(values.clientsMax + values.waitsMax, Math.ceil(values.waitsMax / WAITS_SHARE_MAX)),
-  );
   const waitsMax = Math.min(values.waitsMax, Math.floor(clientsFitting * WAITS_SHARE_MAX));
   const fitting = withClientsThatFit(values, clientsFitting - waitsMax, logger);
   const proxy = await Proxy.start({
@@ -117,7 +123,12 @@ export const proxySubcommand = subcommand({
   async run(values) {
     const { host, port, nodes } = values;
     const logger = stderrLogger("proxy");
-    const proxy = await startProxy(values, { address: { host, port }, seeds: nodes, logger });
+    const proxy = await startProxy(values, {
+      address: { host, port },
+      seeds: nodes,
+      clientsFitting: clientsThatFit(proxyClientsWanted(values)),
+      logger,
+    });
     await endOfService(values.stopWithStdin, new Promise<never>(() => {}));
     proxy.stop();
     return 0;

@@ -41,8 +41,8 @@ export function processFacts(): ProcessFacts {
     processId: Deno.pid,
     startedMs: Date.now(),
     runId: Buffer.from(crypto.getRandomValues(new Uint8Array(RUN_ID_BYTES))).toString("hex"),
-    os: `${os.charAt(0).toUpperCase()}${os.slice(1)} ${known(() => Deno.osRelease(), "")} ` +
-      known(machine, arch),
+    os: [os.charAt(0).toUpperCase() + os.slice(1), known(Deno.osRelease, ""), known(machine, arch)]
+      .filter((part) => part !== "").join(" "),
     executable: known(() => Deno.execPath(), ""),
     systemMemoryBytes: known(totalmem, 0),
     heapLimitBytes: known(() => getHeapStatistics().heap_size_limit, 0),
@@ -70,12 +70,20 @@ export const PROBE_FILE = "/dev/null";
 const PROBED = 2;
 
 /**
- * Number of clients for which file descriptors are left, at most `wanted`. `Infinity` where this
- * cannot be known. Reading the limit itself from `/proc` would need all of Deno's permissions.
+ * Maximum number of clients for which room is looked for. That takes 10 µs for each, during which
+ * nothing else runs.
+ */
+const SOUGHT_CLIENTS_MAX = 20_000;
+
+/**
+ * Number of clients for which file descriptors are left; `Infinity` if there are enough, or if this
+ * cannot be known. Call it before anything runs: it takes all free descriptors for a moment. Reading
+ * the limit itself from `/proc` would need all of Deno's permissions.
  */
 export function clientsThatFit(wanted: number): number {
-  const free = freeDescriptors(wanted + RESERVED);
-  return free === null ? Infinity : Math.max(0, free - RESERVED);
+  const sought = Math.min(wanted, SOUGHT_CLIENTS_MAX) + RESERVED;
+  const free = freeDescriptors(sought);
+  return free === null || free === sought ? Infinity : Math.max(0, free - RESERVED);
 }
 
 /** Whether the limit of open files is reached. */
