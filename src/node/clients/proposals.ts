@@ -1,5 +1,6 @@
 import type { Arguments } from "../../base/byte_string.ts";
 import { assert } from "../../base/errors.ts";
+import { Fifo } from "../../base/queues.ts";
 import type { ErrorReply } from "../../resp/reply.ts";
 import { Batch, type LogEntry } from "../log/entry.ts";
 import { type BatchPacer, FULL_BATCH_BYTES } from "./batch_pacer.ts";
@@ -44,8 +45,7 @@ export class Proposals {
   #open: Request[] = [];
   #openWriteCount = 0;
   #openBytes = 0;
-  #proposed: Proposal[] = [];
-  #head = 0;
+  readonly #proposed = new Fifo<Proposal>();
   /** Bytes of all open and proposed writes. */
   #bytes = 0;
   #lastSequence = 0;
@@ -78,17 +78,20 @@ export class Proposals {
 
   /** Monotonic time of the newest proposal. */
   get newestSentMs(): number {
-    return this.#proposed.at(-1)?.sinceMs ?? -Infinity;
+    return this.#newest?.sinceMs ?? -Infinity;
   }
 
   get batchesInFlight(): number {
-    return this.#proposed.length - this.#head;
+    return this.#proposed.size;
   }
 
   /** Number of requests that wait for an entry, open or proposed. */
   get requestCount(): number {
-    const proposed = this.#proposed.slice(this.#head);
-    return proposed.reduce((sum, { requests }) => sum + requests.length, this.#open.length);
+    let count = this.#open.length;
+    for (let at = 0; at < this.#proposed.size; at++) {
+      count += this.#proposed.at(at)?.requests.length ?? 0;
+    }
+    return count;
   }
 
   /** Whether to propose the open writes now. */
@@ -177,8 +180,8 @@ export class Proposals {
 
   /** Index of the newest undecided proposal of this term; 0 when there is none. */
   lastIndexIn(term: number): number {
-    const last = this.#proposed.at(-1);
-    return last?.term === term ? last.index : 0;
+    const newest = this.#newest;
+    return newest?.term === term ? newest.index : 0;
   }
 
   /**
@@ -190,15 +193,15 @@ export class Proposals {
    */
   takeFor(entry: LogEntry): Proposal | null {
     for (;;) {
-      const proposal = this.#proposed[this.#head];
+      const proposal = this.#proposed.at(0);
       if (proposal === undefined) return null;
       const isOlder = proposal.index >= entry.index && proposal.term < entry.term;
       // A proposal of a newer term is lost too when an older entry was committed at its index.
       if (isOlder || (proposal.index === entry.index && proposal.term !== entry.term)) {
-        this.#dropHead();
+        this.#dropOldest();
         for (const request of proposal.requests) request.settle(LEADER_CHANGED);
       } else if (proposal.index === entry.index) {
-        this.#dropHead();
+        this.#dropOldest();
         // Requests that were given up are gone, but reads may wait for their place before the
         // entry.
         if (proposal.requests.length > 0) this.#pacer.noteAnswers(proposal.requests);
@@ -217,8 +220,8 @@ export class Proposals {
    * @param sinceMs proposals whose first request arrived at or before this time are given up
    */
   giveUp(sinceMs: number, reply: ErrorReply): void {
-    for (let at = this.#head; at < this.#proposed.length; at++) {
-      const proposal = this.#proposed[at];
+    for (let at = 0; at < this.#proposed.size; at++) {
+      const proposal = this.#proposed.at(at);
       if (proposal === undefined || proposal.oldestMs > sinceMs) return;
       const { requests } = proposal;
       proposal.requests = [];
@@ -234,24 +237,21 @@ export class Proposals {
    */
   settleCovered(index: number): number {
     for (let sequence = 0;;) {
-      const proposal = this.#proposed[this.#head];
+      const proposal = this.#proposed.at(0);
       if (proposal === undefined || proposal.index > index) return sequence;
       sequence = proposal.sequence;
-      this.#dropHead();
+      this.#dropOldest();
       settleUnknown(proposal.requests);
     }
   }
 
-  #dropHead(): void {
-    this.#bytes -= this.#proposed[this.#head]?.bytes ?? 0;
-    this.#head++;
-    if (this.#head === this.#proposed.length) {
-      this.#proposed = [];
-      this.#head = 0;
-    } else if (this.#head >= 1024) {
-      this.#proposed = this.#proposed.slice(this.#head);
-      this.#head = 0;
-    }
+  get #newest(): Proposal | undefined {
+    const { size } = this.#proposed;
+    return size === 0 ? undefined : this.#proposed.at(size - 1);
+  }
+
+  #dropOldest(): void {
+    this.#bytes -= this.#proposed.shift()?.bytes ?? 0;
   }
 }
 

@@ -1,5 +1,7 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
+import { Buffer } from "node:buffer";
 import { ManualClock } from "../../../tests/support/node/manual_clock.ts";
+import { usedHeapBytes } from "../../../tests/support/used_heap.ts";
 import { lookup } from "../../commands/table.ts";
 import { OK, type Reply } from "../../resp/reply.ts";
 import { BatchPacer } from "./batch_pacer.ts";
@@ -128,6 +130,24 @@ Deno.test("thousands of proposals in flight are decided one after the other, and
     assertEquals(client.openWrites, count - index);
   }
   assertEquals([open.batchesInFlight, open.lastIndexIn(1), open.bytes], [0, 0, 0]);
+});
+
+Deno.test("what is decided takes no memory, although there is always a proposal in flight", () => {
+  const open = proposals();
+  const client = new ClientOrder();
+  const propose = (index: number) => {
+    const value = Buffer.alloc(100 * 1024, index).toString("latin1");
+    open.addWrite(request(client, "SET", "k", value));
+    open.noteProposed(index, 1, open.sealOpen(index), 0);
+  };
+  propose(1);
+  const before = usedHeapBytes();
+  for (let index = 2; index <= 500; index++) {
+    propose(index);
+    open.takeFor({ index: index - 1, term: 1, data: null, sizeBytes: 1 })?.requests[0]?.settle(OK);
+  }
+  assert(usedHeapBytes() - before < 5 * MIB, "decided proposals are kept");
+  assertEquals(open.batchesInFlight, 1);
 });
 
 Deno.test("a snapshot decides thousands of proposals, and later ones stay in flight", () => {

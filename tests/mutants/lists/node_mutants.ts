@@ -31,7 +31,7 @@ export const nodeMutants: readonly Mutant[] = [
     file: "src/node/clients/proposals.ts",
     find: "if (isOlder || (proposal.index === entry.index && proposal.term !== entry.term)) {",
     replace: `if (proposal.index === entry.index) {
-        this.#dropHead();
+        this.#dropOldest();
         return proposal;
       } else if (isOlder) {`,
     killers: [CLUSTER],
@@ -212,9 +212,9 @@ export const nodeMutants: readonly Mutant[] = [
   {
     name: "thousands-of-proposals-lose-one",
     bug: "beyond a thousand proposals in flight, one write in a thousand is never answered",
-    file: "src/node/clients/proposals.ts",
-    find: "this.#proposed = this.#proposed.slice(this.#head);",
-    replace: "this.#proposed = this.#proposed.slice(this.#head + 1);",
+    file: "src/base/queues.ts",
+    find: "for (let i = 0; i < this.#size; i++) grown[i] = this.at(i);",
+    replace: "for (let i = this.#size > 999 ? 1 : 0; i < this.#size; i++) grown[i] = this.at(i);",
     killers: ["src/node/clients/proposals_test.ts"],
   },
   {
@@ -340,8 +340,8 @@ export const nodeMutants: readonly Mutant[] = [
     name: "queue-without-open-writes",
     bug: "the number of requests that a node reports lacks the writes that are being collected",
     file: "src/node/clients/proposals.ts",
-    find: "sum + requests.length, this.#open.length)",
-    replace: "sum + requests.length, 0)",
+    find: "let count = this.#open.length;",
+    replace: "let count = 0 * this.#open.length;",
     killers: ["src/node/node_test.ts"],
   },
   {

@@ -9,6 +9,14 @@ const COMMANDS = "src/commands/typed_values_test.ts";
 /** Values that are not strings: copy-on-write, memory accounting, and their parts in snapshots. */
 export const valueMutants: readonly Mutant[] = [
   {
+    name: "queue-keeps-what-it-gave",
+    bug: "after a burst a leader keeps the arguments of thousands of decided proposals",
+    file: "src/base/queues.ts",
+    find: "    this.#ring[this.#head] = undefined;\n",
+    replace: "",
+    killers: ["src/base/queues_test.ts"],
+  },
+  {
     name: "edit-without-copy",
     bug: "an edit changes a value in place although a snapshot or another key holds it",
     file: KEYSPACE,

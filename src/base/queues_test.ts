@@ -1,6 +1,8 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { Buffer } from "node:buffer";
+import { usedHeapBytes } from "../../tests/support/used_heap.ts";
 import { AssertionFailure } from "./errors.ts";
-import { LinkedList } from "./queues.ts";
+import { Fifo, LinkedList } from "./queues.ts";
 import { randomInteger, seededRandom } from "./random.ts";
 
 class Item {
@@ -47,4 +49,13 @@ Deno.test("an item is in one list at a time", () => {
   first.shift();
   second.push(item);
   assertEquals([first.has(item), second.has(item)], [false, true]);
+});
+
+Deno.test("a queue keeps nothing of what was taken from it", () => {
+  const queue = new Fifo<string>();
+  const before = usedHeapBytes();
+  for (let at = 0; at < 500; at++) queue.push(Buffer.alloc(100 * 1024, at).toString("latin1"));
+  for (let at = 0; at < 500; at++) queue.shift();
+  assert(usedHeapBytes() - before < 5 * 1024 * 1024);
+  assertEquals(queue.size, 0);
 });
