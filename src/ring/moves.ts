@@ -3,15 +3,15 @@ import type { RingId } from "./ring_id.ts";
 
 /** What changes for all ids of one arc of the ring. */
 export interface ArcMove {
-  /** The arc goes from here, exclusive, */
+  /** Start of the arc, exclusive. */
   readonly after: RingId;
-  /** to here, inclusive. If it is not larger than `after`, the arc goes across 0. */
+  /** End of the arc, inclusive. An arc that ends at or before its start crosses 0. */
   readonly upTo: RingId;
-  /** The members that hold the files of the arc so far. */
+  /** The members that hold the arc's files before the change. */
   readonly holders: readonly string[];
-  /** The members that have to get a copy. */
+  /** The members that need a copy and have none. */
   readonly gains: readonly string[];
-  /** The members whose copy is superfluous once all who gain one have it. */
+  /** The members whose copy can go, once all of `gains` have theirs. */
   readonly losses: readonly string[];
 }
 

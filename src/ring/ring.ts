@@ -29,8 +29,8 @@ export class Ring {
   readonly #points: Float64Array;
   /** By point: the index of its member. */
   readonly #owners: Uint16Array;
-  /** By count of members asked for, then by point: the members that follow. */
-  readonly #followers = new Map<number, (readonly string[] | undefined)[]>();
+  /** Successors found so far, by their number and then by the index of the first point. */
+  readonly #known = new Map<number, (readonly string[] | undefined)[]>();
 
   /**
    * @param members with weights from 0 to `WEIGHT_MAX`
@@ -67,10 +67,10 @@ export class Ring {
       throw new RangeError(`Cannot find ${count} members: expected an integer of at least 0`);
     }
     if (this.#points.length === 0 || count === 0) return [];
-    let known = this.#followers.get(count);
+    let known = this.#known.get(count);
     if (known === undefined) {
       known = [];
-      this.#followers.set(count, known);
+      this.#known.set(count, known);
     }
     const at = this.#indexAtOrAfter(id);
     return known[at] ??= this.#distinctFrom(at, count);

@@ -41,8 +41,8 @@ export const ringMutants: readonly Mutant[] = [
     name: "ring-forgets-the-count",
     bug: "a file with five copies gets as many holders as one with three that was asked for before",
     file: "src/ring/ring.ts",
-    find: "this.#followers.set(count, known);",
-    replace: "for (let other = 1; other < 9; other++) this.#followers.set(other, known);",
+    find: "this.#known.set(count, known);",
+    replace: "for (let other = 1; other < 9; other++) this.#known.set(other, known);",
     killers: [RING],
   },
   {
