@@ -25,14 +25,17 @@ export interface ArcMove {
 export function planMoves(before: Ring, after: Ring, copies: number): readonly ArcMove[] {
   const ends = Float64Array.from(new Set([...before.points, ...after.points])).sort();
   const moves: ArcMove[] = [];
-  ends.forEach((upTo, at) => {
+  let end = ends.at(-1) ?? 0;
+  for (const upTo of ends) {
+    const arc = { after: end, upTo };
+    end = upTo;
     const holders = before.successors(upTo, copies);
     const wanted = after.successors(upTo, copies);
     const gains = wanted.filter((id) => !holders.includes(id));
     const losses = holders.filter((id) => !wanted.includes(id));
-    if (gains.length === 0 && losses.length === 0) return;
-    moves.push({ after: ends.at(at - 1) ?? upTo, upTo, holders, gains, losses });
-  });
+    if (gains.length === 0 && losses.length === 0) continue;
+    moves.push({ ...arc, holders, gains, losses });
+  }
   return moves;
 }
 

@@ -24,6 +24,7 @@ export const WEIGHT_MAX = 64;
  * SIGCOMM 2001) gives each node a logarithmic number of the others and needs as many hops.
  */
 export class Ring {
+  /** In the order of their ids. */
   readonly members: readonly RingMember[];
   /** The points in ascending order. */
   readonly #points: Float64Array;
@@ -37,16 +38,13 @@ export class Ring {
    * @throws {RangeError} when two ids are equal, or a weight is out of range
    */
   constructor(members: readonly RingMember[]) {
-    this.members = [...members];
+    this.members = members.toSorted((one, other) => one.id < other.id ? -1 : 1);
     const ids = new Set(members.map(({ id }) => id));
     if (ids.size < members.length) throw new RangeError("Cannot place two members of the same id");
     const owners = new Map<RingId, number>();
-    members.forEach(({ id, weight }, index) => {
-      for (const point of ringIds(`node ${id}`, pointCount(weight))) {
-        // Two members at one point: the smaller id wins, whatever order they were given in.
-        const other = members[owners.get(point) ?? -1];
-        if (other === undefined || id < other.id) owners.set(point, index);
-      }
+    this.members.forEach(({ id, weight }, index) => {
+      // Of two members at one point the later id wins, whatever order they were given in.
+      for (const point of ringIds(`node ${id}`, pointCount(weight))) owners.set(point, index);
     });
     this.#points = Float64Array.from(owners.keys()).sort();
     this.#owners = Uint16Array.from(this.#points, (point) => owners.get(point) ?? 0);
