@@ -89,8 +89,12 @@ export function readFairly(
 
 /** Interval in milliseconds between checks for free file descriptors. */
 const LOOK_MS = 1_000;
-/** Maximum number of connections that the kernel queues until they are accepted. */
-const BACKLOG = 1024;
+/**
+ * Maximum number of connections that wait to be accepted. The kernel lowers it to its own limit
+ * (`net.core.somaxconn`). Deno 2.6 accepts no more connections than about this many in the whole
+ * life of a server, so no number of that size would do.
+ */
+const BACKLOG = 2 ** 29;
 
 export interface AcceptorOptions {
   readonly address: Address;
