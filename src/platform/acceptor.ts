@@ -1,7 +1,7 @@
 import type net from "node:net";
 import { cannotListen } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
-import type { Cancel, Clock } from "./clock.ts";
+import { type Cancel, type Clock, noteSocketRead } from "./clock.ts";
 import type { Address } from "./network.ts";
 import { listeningSocket, type ListenSocketOptions, type Socket } from "./sockets.ts";
 
@@ -82,6 +82,7 @@ export function readFairly(
   isWanted: () => boolean = () => true,
 ): void {
   socket.on("data", (chunk: Uint8Array) => {
+    noteSocketRead();
     received(chunk);
     fairness.received(chunk.length, socket, isWanted);
   });

@@ -32,13 +32,55 @@ const GAP_MS = 100;
 /** When the current sequence of immediates began, and when its last one was asked for. */
 let sequenceMs = -Infinity;
 let lastMs = -Infinity;
+/** Number of immediates that have not run yet. */
+let pending = 0;
+
+/**
+ * Notes that a socket has been read. If no immediate is pending then, Deno has looked at all sockets
+ * since the last one ran, so the next one begins a sequence.
+ */
+export function noteSocketRead(): void {
+  if (pending === 0) sequenceMs = Infinity;
+}
 
 /** Whether the next turn has to begin with a timer, so that sockets are read before it. */
 function mustReadSockets(): boolean {
   const nowMs = performance.now();
-  if (nowMs - lastMs > GAP_MS) sequenceMs = nowMs;
+  if (sequenceMs === Infinity || nowMs - lastMs > GAP_MS) sequenceMs = nowMs;
   lastMs = nowMs;
   return nowMs - sequenceMs > IMMEDIATES_MS_MAX;
+}
+
+/** Runs this in the next turn of the event loop. */
+function inNextTurn(run: () => void): Cancel {
+  let isPending = true;
+  pending++;
+  const immediate = setImmediate(() => {
+    if (!isPending) return;
+    isPending = false;
+    pending--;
+    run();
+  });
+  return () => {
+    if (!isPending) return;
+    isPending = false;
+    pending--;
+    clearImmediate(immediate);
+  };
+}
+
+/** Runs this after about `delayMs`, and at least 1 ms. */
+function later(delayMs: number, run: () => void): Cancel {
+  // Deno 2.6 runs a timer that was cleared after it became due and before it ran.
+  let isCancelled = false;
+  const timer = setTimeout(() => {
+    if (delayMs === 0) sequenceMs = performance.now();
+    if (!isCancelled) run();
+  }, delayMs);
+  return () => {
+    isCancelled = true;
+    clearTimeout(timer);
+  };
 }
 
 /** The machine's own clock and timers. */
@@ -46,27 +88,7 @@ export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
   after(delayMs, run) {
-    // Deno 2.6 runs a timer that was cleared after it became due and before it ran.
-    let isCancelled = false;
-    const runUnlessCancelled = () => {
-      if (!isCancelled) run();
-    };
-    // A timer waits for at least 1 ms. An immediate runs in the next turn of the event loop.
-    if (delayMs === 0 && !mustReadSockets()) {
-      const immediate = setImmediate(runUnlessCancelled);
-      return () => {
-        isCancelled = true;
-        clearImmediate(immediate);
-      };
-    }
-    const timer = setTimeout(() => {
-      if (delayMs === 0) sequenceMs = performance.now();
-      runUnlessCancelled();
-    }, delayMs);
-    return () => {
-      isCancelled = true;
-      clearTimeout(timer);
-    };
+    return delayMs === 0 && !mustReadSockets() ? inNextTurn(run) : later(delayMs, run);
   },
   soon: (run) => queueMicrotask(run),
 };
