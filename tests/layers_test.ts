@@ -5,6 +5,7 @@ import { readSources, type Source } from "./support/sources.ts";
 /** A folder imports only from folders after it in this list. */
 const LAYERS = [
   "cli",
+  "http",
   "proxy",
   "server",
   "faults",

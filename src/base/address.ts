@@ -61,3 +61,8 @@ function isIPv6(text: string): boolean {
   return areGroups &&
     (parts.length === 2 ? groups.length < 8 : parts.length === 1 && groups.length === 8);
 }
+
+/** Whether only this machine can reach the host. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127\.[0-9.]+$/.test(host);
+}

@@ -5,7 +5,8 @@ import { ClusterView } from "./cluster/cluster_view.ts";
 import { NodeObserver, proxyServing } from "./cluster/node_observer.ts";
 import { portHolder, takenPorts } from "./cluster/ports.ts";
 import { subcommand } from "./command_line.ts";
-import { directoryFlag, integer, port as portFlag, toggle, UsageError } from "./flags.ts";
+import { choice, directoryFlag, integer, port as portFlag, toggle, UsageError } from "./flags.ts";
+import { HTTP_PORT_OFFSET } from "./http.ts";
 import { memoryFlag } from "./memory_bound.ts";
 import { table } from "./table.ts";
 
@@ -41,6 +42,11 @@ export const clusterSubcommand = subcommand({
       defaultValue: 7000,
     }),
     dir: directoryFlag({ help: "Directory for the nodes' data and logs", defaultValue: "data" }),
+    httpPort: choice(["auto", "off"], {
+      help:
+        "auto: each process serves HTTP on its port + 1000, if that port is free; off: none does",
+      defaultValue: "auto",
+    }),
     memoryBytesMax: memoryFlag,
     restart: toggle({
       help: "Restart each process that ends, except the nodes removed from the cluster",
@@ -66,6 +72,7 @@ interface LocalClusterOptions {
   /** The same, absolute and without symbolic links: the children's permissions name it. */
   readonly path: string;
   readonly restart: boolean;
+  readonly httpPort: string;
   readonly memoryBytesMax: number | undefined;
 }
 
@@ -94,6 +101,8 @@ class LocalCluster {
   );
   /** Number of nodes that ended normally: they were stopped, or are no members any more. */
   #endedCount = 0;
+  /** Whether the proxy serves HTTP. */
+  #servesHttp = false;
   #isStarted = false;
   #isStopping = false;
   #failed: (reason: UserError) => void = () => {};
@@ -165,6 +174,9 @@ class LocalCluster {
    * @throws {UserError} when another program has one of the ports
    */
   async #adoptRunning(): Promise<void> {
+    const httpPort = this.#options.port + HTTP_PORT_OFFSET;
+    this.#servesHttp = this.#options.httpPort !== "off" &&
+      (await takenPorts(HOST, [httpPort])).length === 0;
     const taken = await takenPorts(HOST, this.#members.flatMap(({ ports }) => ports));
     for (const { name, port, ports, directory } of this.#members) {
       const takenPort = ports.find((one) => taken.includes(one));
@@ -277,12 +289,14 @@ class LocalCluster {
       `  ${program} ${restartCommand(leader)}    # brings it back`,
       `  ${program} status --nodes ${HOST}:${port}`,
       `  ${program} fault --port ${leader?.port} isolate 5000    # isolates the leader for 5 s`,
+      ...(this.#servesHttp ? [`  curl http://${HOST}:${port + HTTP_PORT_OFFSET}/cluster`] : []),
       "",
     ].join("\n"));
   }
 }
 
-function nodeMembers({ nodes, port, dir, path, memoryBytesMax }: LocalClusterOptions): Member[] {
+function nodeMembers(options: LocalClusterOptions): Member[] {
+  const { nodes, port, dir, path, httpPort, memoryBytesMax } = options;
   const names = Array.from({ length: nodes }, (_, at) => `n${at + 1}`);
   const raftPort = (at: number) => port + at + 1 + RAFT_PORT_OFFSET;
   const peers = names.map((name, at) => `${name}=${HOST}:${raftPort(at)}`).join(",");
@@ -297,6 +311,7 @@ function nodeMembers({ nodes, port, dir, path, memoryBytesMax }: LocalClusterOpt
         ...["node", "--id", name, "--port", String(port + at + 1)],
         ...["--dir", `${path}/${name}`],
         ...["--peers", peers, "--raft-port", String(raftPort(at)), ...ON_THIS_HOST],
+        ...["--http-port", httpPort],
         "--allow-faults",
         ...(memoryBytesMax === undefined ? [] : ["--memory-bytes-max", String(memoryBytesMax)]),
       ],
@@ -311,14 +326,17 @@ function nodeMembers({ nodes, port, dir, path, memoryBytesMax }: LocalClusterOpt
   });
 }
 
-function proxyMember({ nodes, port }: LocalClusterOptions): Member {
+function proxyMember({ nodes, port, httpPort }: LocalClusterOptions): Member {
   const addresses = Array.from({ length: nodes }, (_, at) => `${HOST}:${port + at + 1}`).join(",");
   return {
     name: "proxy",
     port,
     ports: [port],
     directory: null,
-    args: ["proxy", "--port", String(port), "--nodes", addresses, "--host", HOST, STOP_WITH_STDIN],
+    args: [
+      ...["proxy", "--port", String(port), "--nodes", addresses, "--host", HOST],
+      ...["--http-port", httpPort, STOP_WITH_STDIN],
+    ],
     permissions: ["--allow-net", "--allow-env", `--allow-read=${PROBE_FILE}`],
   };
 }

@@ -1,5 +1,6 @@
 import { formatAddress } from "../base/address.ts";
 import { UserError } from "../base/errors.ts";
+import { type Logger, silentLogger } from "../base/logger.ts";
 import { maxmemoryRequest } from "../commands/config_set.ts";
 import { MACHINE_RULES, type MachineRules, StateMachine } from "../commands/state_machine.ts";
 import {
@@ -25,6 +26,7 @@ import {
   stderrLogger,
 } from "../platform/process.ts";
 import { tcpNetwork } from "../platform/tcp_network.ts";
+import { ProxyCore } from "../proxy/proxy.ts";
 import { listen, type RespListener } from "../server/listener.ts";
 import { NodeFrontend } from "../server/node_frontend.ts";
 import { HASH_SEED_WORDS } from "../store/key_table.ts";
@@ -47,6 +49,7 @@ import {
   UsageError,
   type Values,
 } from "./flags.ts";
+import { httpConnectionsThatFit, httpConnectionsWanted, httpFlags, startHttp } from "./http.ts";
 import { memoryFlag, warnOfOtherMemoryBound } from "./memory_bound.ts";
 import { NodeFaults } from "./node_faults.ts";
 import { checkReachable, nodePlace } from "./node_place.ts";
@@ -139,6 +142,7 @@ const flags = {
       help: "Run a proxy in this process as well, on this port; by default there is none",
     }),
   ),
+  ...httpFlags,
   ...proxyFlags,
   ...clientFlags,
   memoryBytesMax: memoryFlag,
@@ -228,7 +232,7 @@ async function startNode(
   failure.promise.catch(() => {}); // awaited later by whoever runs the node
 
   const directory = values.dir || `data/${id}`;
-  const clientsFitting = eachClientsFitting(values);
+  const { clientsFitting, httpConnectionsMax } = whatFits(values);
   const ownDisk = await DenoDisk.open(directory);
   const stored = readIdentity(ownDisk);
   const remembered = stored?.nodeId === id ? stored.settings : {};
@@ -373,6 +377,15 @@ async function startNode(
     clientsFitting,
     logger: stderrLogger(`${id} proxy`),
   });
+  // Most nodes are never asked for keys over HTTP, and need no connections to the others for that.
+  let routing: ProxyCore | null = proxy?.core ?? null;
+  const http = await startHttp(values, {
+    address: { host, port },
+    router: () => (routing ??= startRouting({ host, port }, logger)).router,
+    bulkBytesMax: values.bulkBytesMax,
+    connectionsMax: httpConnectionsMax,
+    logger,
+  });
 
   return {
     failed: failure.promise,
@@ -383,7 +396,9 @@ async function startNode(
       // Let proxies and clients hear of the new leader before their connections end.
       await new Promise((resolve) => setTimeout(resolve, FAREWELL_MS));
       cancelMemoryCheck();
+      http?.close();
       proxy?.stop();
+      routing?.stop();
       faults?.stop();
       node.stop();
       listener.close();
@@ -396,10 +411,32 @@ async function startNode(
   };
 }
 
-/** Number of clients for which there are file descriptors, for the node and for its proxy each. */
-function eachClientsFitting(values: NodeValues): number {
-  if (values.proxyPort === undefined) return clientsThatFit(values.clientsMax);
-  return Math.floor(clientsThatFit(values.clientsMax + proxyClientsWanted(values)) / 2);
+/** Starts to route requests from HTTP, beginning with this node. */
+function startRouting(self: Address, logger: Logger): ProxyCore {
+  const core = new ProxyCore({
+    seeds: [self],
+    network: tcpNetwork,
+    clock: systemClock,
+    random: Math.random,
+    logger: { ...silentLogger, error: (line) => logger.error(line) },
+  });
+  core.start();
+  return core;
+}
+
+/**
+ * Number of clients for which there are file descriptors, for the node and for its proxy each, and
+ * number of connections for HTTP beside them.
+ */
+function whatFits(
+  values: NodeValues,
+): { readonly clientsFitting: number; readonly httpConnectionsMax: number } {
+  const hasProxy = values.proxyPort !== undefined;
+  const ofProxy = hasProxy ? proxyClientsWanted(values) : 0;
+  const fitting = clientsThatFit(values.clientsMax + ofProxy + httpConnectionsWanted(values));
+  const httpConnectionsMax = httpConnectionsThatFit(values, fitting);
+  const clients = fitting - httpConnectionsMax;
+  return { clientsFitting: hasProxy ? Math.floor(clients / 2) : clients, httpConnectionsMax };
 }
 
 function othersThan(

@@ -1,4 +1,4 @@
-import { type Address, formatAddress } from "../base/address.ts";
+import { type Address, formatAddress, isLoopback } from "../base/address.ts";
 import { UserError } from "../base/errors.ts";
 import type { NodeSettings } from "../node/log/data_directory.ts";
 import { UsageError } from "./flags.ts";
@@ -93,10 +93,6 @@ export function checkReachable(
         `give --host, or --advertise, with an address of this machine`,
     );
   }
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127\.[0-9.]+$/.test(host);
 }
 
 function checkPorts(ports: readonly (readonly [flag: string, port: number | undefined])[]): void {

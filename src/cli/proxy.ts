@@ -24,6 +24,7 @@ import {
   toggle,
   type Values,
 } from "./flags.ts";
+import { httpConnectionsThatFit, httpConnectionsWanted, httpFlags, startHttp } from "./http.ts";
 
 /** Maximum number of connections for `WAIT`, as a share of the clients for which there is room. */
 const WAITS_SHARE_MAX = 0.1;
@@ -107,6 +108,7 @@ const flags = {
   port: portFlag({ help: "Port for clients" }),
   host: hostFlag({ help: "Host or IP address to listen on", defaultValue: "127.0.0.1" }),
   nodes: addressList({ help: "Addresses of nodes; one is enough to find the others" }),
+  ...httpFlags,
   ...proxyFlags,
   ...clientFlags,
   stopWithStdin: toggle({ help: "Stop when standard input ends, for use under a supervisor" }),
@@ -121,15 +123,17 @@ export const proxySubcommand = subcommand({
   flags,
   examples: ["regent proxy --port 7000 --nodes 127.0.0.1:7001,127.0.0.1:7002,127.0.0.1:7003"],
   async run(values) {
-    const { host, port, nodes } = values;
+    const { host, port, nodes, bulkBytesMax } = values;
+    const address = { host, port };
     const logger = stderrLogger("proxy");
-    const proxy = await startProxy(values, {
-      address: { host, port },
-      seeds: nodes,
-      clientsFitting: clientsThatFit(proxyClientsWanted(values)),
-      logger,
-    });
+    const allFitting = clientsThatFit(proxyClientsWanted(values) + httpConnectionsWanted(values));
+    const connectionsMax = httpConnectionsThatFit(values, allFitting);
+    const clientsFitting = allFitting - connectionsMax;
+    const proxy = await startProxy(values, { address, seeds: nodes, clientsFitting, logger });
+    const router = () => proxy.core.router;
+    const http = await startHttp(values, { address, router, bulkBytesMax, connectionsMax, logger });
     await endOfService(values.stopWithStdin, new Promise<never>(() => {}));
+    http?.close();
     proxy.stop();
     return 0;
   },

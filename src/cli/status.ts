@@ -32,6 +32,34 @@ export const statusSubcommand = subcommand({
   },
 });
 
+/**
+ * The state of all members, as a value for JSON.
+ *
+ * @param addresses nodes or proxies to ask for the members
+ * @throws {UserError} when none answers
+ */
+export async function clusterStatus(addresses: readonly Address[]): Promise<object> {
+  const states = await Promise.all((await findMembers(addresses)).map(askState));
+  const newest = newestCommit(states);
+  const members = states.map((state) => ({
+    id: state.id,
+    address: formatAddress(state.address),
+    role: state.role,
+    isAlive: state.commitIndex !== null,
+    isServing: state.commitIndex !== null && state.isServing,
+    term: state.term,
+    commitIndex: state.commitIndex,
+    appliedIndex: state.appliedIndex,
+    lag: state.appliedIndex === null ? null : newest - state.appliedIndex,
+    clockOffsetMs: state.clockOffsetMs,
+    protocolVersion: state.versions?.protocol ?? null,
+    machineVersion: state.versions?.machine ?? null,
+    machineVersionMax: state.versions?.machineMax ?? null,
+    faults: state.faults,
+  }));
+  return { isServing: isServed(states), members };
+}
+
 /** Whether the cluster has a leader that serves. */
 export function isServed(states: readonly MemberState[]): boolean {
   return states.some(({ role, isServing }) => role === "leader" && isServing);
@@ -165,9 +193,14 @@ function clockText(offsetMs: number | null): string {
   return `${sign}${Math.round(ms / DAY_MS)} days`;
 }
 
+/** The largest commit index that a member reports. */
+function newestCommit(states: readonly MemberState[]): number {
+  return Math.max(0, ...states.map(({ commitIndex }) => commitIndex ?? 0));
+}
+
 /** The table of `regent status`. Lag is the number of committed entries not applied yet. */
 export function statusTable(states: readonly MemberState[]): string {
-  const newest = Math.max(0, ...states.map(({ commitIndex }) => commitIndex ?? 0));
+  const newest = newestCommit(states);
   const hasFaults = states.some(({ faults }) => faults.length > 0);
   const rows = states.map((state) => {
     const isAlive = state.commitIndex !== null;

@@ -27,6 +27,8 @@ export interface LocalClusterOptions {
   /** Flags of single nodes by their names, in addition to those of all. */
   readonly flagsOf?: Readonly<Record<string, readonly string[]>>;
   readonly proxyFlags?: readonly string[];
+  /** Whether nodes and proxies serve HTTP. @default false */
+  readonly http?: boolean;
   /**
    * Puts a relay between a node's Raft port and its peers.
    *
@@ -42,6 +44,8 @@ export interface Member {
   /** @default 127.0.0.1 */
   readonly host?: string;
   readonly port: number;
+  /** @default it serves no HTTP */
+  readonly httpPort?: number | undefined;
   args: readonly string[];
   readonly dir: string;
   process: RegentProcess;
@@ -81,6 +85,9 @@ export class LocalCluster {
       nodeFlags,
     );
     const ports = freePorts(2 * nodes + proxies);
+    const httpPorts = options.http === true ? freePorts(nodes + proxies) : [];
+    const httpFlags = (port: number | undefined) =>
+      port === undefined ? [] : ["--http-port", String(port)];
     const raftPort = (at: number) => ports[nodes + at] ?? 0;
     const peers = Array.from({ length: nodes }, (_, at) => {
       const name = `n${at + 1}`;
@@ -94,14 +101,22 @@ export class LocalCluster {
         ...["--dir", nodeDir, "--peers", peers.join(","), ...nodeFlags],
         ...["--advertise-raft-port", peers[at]?.split(":").at(-1) ?? ""],
         ...(flagsOf[name] ?? []),
+        ...httpFlags(httpPorts[at]),
       ];
-      cluster.nodes.push(startMember(name, ports[at] ?? 0, args, nodeDir));
+      const places = { port: ports[at] ?? 0, httpPort: httpPorts[at] };
+      cluster.nodes.push(startMember(name, places, args, nodeDir));
     }
     const addresses = cluster.nodes.map(({ port }) => `${HOST}:${port}`).join(",");
     for (let at = 0; at < proxies; at++) {
       const port = ports[2 * nodes + at] ?? 0;
-      const args = ["proxy", "--port", String(port), "--nodes", addresses, ...proxyFlags];
-      cluster.proxies.push(startMember(`p${at + 1}`, port, args, cluster.dir));
+      const httpPort = httpPorts[nodes + at];
+      const args = [
+        ...["proxy", "--port", String(port), "--nodes", addresses],
+        ...proxyFlags,
+        ...httpFlags(httpPort),
+      ];
+      const places = { port, httpPort };
+      cluster.proxies.push(startMember(`p${at + 1}`, places, args, cluster.dir));
     }
     try {
       await cluster.untilServing();
@@ -143,7 +158,7 @@ export class LocalCluster {
       ...["node", "--id", name, "--port", String(port), "--raft-port", String(raftPort)],
       ...["--dir", dir, "--join", `${HOST}:${via.port}`, ...flags],
     ];
-    const member = startMember(name, port, args, dir);
+    const member = startMember(name, { port }, args, dir);
     this.nodes.push(member);
     return member;
   }
@@ -195,8 +210,13 @@ export class LocalCluster {
   }
 }
 
-function startMember(name: string, port: number, args: readonly string[], dir: string): Member {
-  return { name, port, args, dir, process: new RegentProcess(args) };
+function startMember(
+  name: string,
+  places: Pick<Member, "port" | "httpPort">,
+  args: readonly string[],
+  dir: string,
+): Member {
+  return { name, ...places, args, dir, process: new RegentProcess(args) };
 }
 
 /**

@@ -20,7 +20,9 @@ export function regentCommand(
   within: readonly string[] = [],
 ): Deno.Command {
   const [file = "", ...rest] = [...within, ...programWords(args, program), ...args];
-  return new Deno.Command(file, { ...options, args: rest });
+  // Only tests of HTTP choose a port for it: the default one may be in use.
+  const env = { REGENT_HTTP_PORT: "off", ...options.env };
+  return new Deno.Command(file, { ...options, env, args: rest });
 }
 
 /** The words that start `regent`, or the other program, before its arguments. */

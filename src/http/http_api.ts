@@ -1,0 +1,60 @@
+import type { Logger } from "../base/logger.ts";
+import type { Clock } from "../platform/clock.ts";
+import { Api } from "./api.ts";
+import { Bodies } from "./bodies.ts";
+import { addHealth, type HealthOptions } from "./health.ts";
+import { addKeys } from "./keys.ts";
+import { addDescription } from "./openapi.ts";
+import { Problem } from "./problem.ts";
+import { checkSender } from "./sender.ts";
+import type { Store } from "./store_client.ts";
+
+export interface HttpApiOptions extends HealthOptions {
+  readonly store: Store;
+  /** Maximum size in bytes of a value, or of a body with several pairs. */
+  readonly bodyBytesMax: number;
+  /** Whether the port is open to this machine only. */
+  readonly isLoopback: boolean;
+  /** @default 30,000 */
+  readonly stalledMsMax?: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Added to all answers: nothing is kept by caches, and no browser takes an answer for a page. */
+const HEADERS = {
+  "cache-control": "no-store",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "x-content-type-options": "nosniff",
+};
+
+/** What a node or a proxy answers on its HTTP port. */
+export class HttpApi {
+  readonly api: Api;
+  readonly #isLoopback: boolean;
+
+  constructor(options: HttpApiOptions) {
+    this.#isLoopback = options.isLoopback;
+    this.api = new Api(options.logger);
+    addHealth(this.api, options);
+    addKeys(this.api, { ...options, bodies: new Bodies(options) });
+    addDescription(this.api);
+  }
+
+  /** Answers a request. It never rejects. */
+  async handle(request: Request): Promise<Response> {
+    const response = await this.#answer(request);
+    for (const [name, value] of Object.entries(HEADERS)) response.headers.set(name, value);
+    return response;
+  }
+
+  async #answer(request: Request): Promise<Response> {
+    try {
+      checkSender(request, this.#isLoopback);
+    } catch (error) {
+      if (error instanceof Problem) return error.response();
+      throw error;
+    }
+    return await this.api.handle(request);
+  }
+}

@@ -1,0 +1,308 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { HttpBench } from "../../tests/support/http/http_bench.ts";
+import { descriptionOf } from "./openapi.ts";
+
+const JSON_TYPE = { "content-type": "application/json" };
+
+Deno.test("a value is set, read and deleted, byte for byte", async () => {
+  const http = new HttpBench();
+  const bytes = Uint8Array.from({ length: 256 }, (_, byte) => byte);
+  assertEquals((await http.fetch("PUT", "/keys/a", { body: bytes })).status, 204);
+  const got = await http.fetch("GET", "/keys/a");
+  assertEquals(got.headers.get("content-length"), "256");
+  assertEquals(new Uint8Array(await got.arrayBuffer()), bytes);
+  const head = await http.fetch("HEAD", "/keys/a");
+  assertEquals([head.status, await head.text()], [200, ""]);
+  assertEquals((await http.fetch("DELETE", "/keys/a")).status, 204);
+  assertEquals(await http.problem("GET", "/keys/a"), "404 not-found: There is no such key.");
+  assertEquals(await http.problem("DELETE", "/keys/a"), "404 not-found: There is no such key.");
+});
+
+Deno.test("an empty value is a value", async () => {
+  const http = new HttpBench();
+  assertEquals((await http.fetch("PUT", "/keys/empty")).status, 204);
+  const got = await http.fetch("GET", "/keys/empty");
+  assertEquals([got.status, await got.text()], [200, ""]);
+});
+
+Deno.test("a key in a path may be any bytes", async () => {
+  const http = new HttpBench();
+  for (
+    const [path, key] of [
+      ["/keys/plain", "plain"],
+      ["/keys/with/slash", "with/slash"],
+      ["/keys/with%2Fslash2", "with/slash2"],
+      ["/keys/%00%FF%25", "\x00\xff%"],
+      ["/keys/caf%C3%A9", "caf\xc3\xa9"],
+      ["/keys/café2", "caf\xc3\xa92"],
+      ["/keys/a%20b+c", "a b+c"],
+      ["/keys/%2e%2e", ".."],
+    ] as const
+  ) {
+    if (path.endsWith("%2e%2e")) continue; // a client's own URL parser has removed it
+    assertEquals((await http.fetch("PUT", path, { body: path })).status, 204, path);
+    assertEquals(await http.command("GET", key), replyText(path), path);
+  }
+  assertEquals(
+    await http.problem("PUT", "/keys/50%", { body: "x" }),
+    "400 bad-request: The path has a % that no two hexadecimal digits follow.",
+  );
+});
+
+/** A text as the state machine has it: one character for each byte. */
+function replyText(text: string): string {
+  return String.fromCharCode(...new TextEncoder().encode(text));
+}
+
+Deno.test("a value is set under a condition, and with an expiry", async () => {
+  const http = new HttpBench();
+  const put = (query: string, headers: Record<string, string> = {}) =>
+    http.fetch("PUT", `/keys/a${query}`, { body: "x", headers });
+  const ifMatch = { "if-match": "*" };
+  const ifNoneMatch = { "if-none-match": "*" };
+  assertEquals((await put("", ifMatch)).status, 412);
+  assertEquals((await put("", ifNoneMatch)).status, 204);
+  assertEquals((await put("", ifNoneMatch)).status, 412);
+  assertEquals((await put("?ttl-ms=5000", ifMatch)).status, 204);
+  assertEquals(await http.command("PTTL", "a"), 5000);
+  for (const ttl of ["0", "-1", "1.5", "1e3", "", "x", "9".repeat(16)]) {
+    assertEquals((await put(`?ttl-ms=${ttl}`)).status, 400, ttl);
+  }
+  assertEquals((await put("", { "if-match": '"etag"' })).status, 400);
+  assertEquals((await put("", { ...ifMatch, ...ifNoneMatch })).status, 400);
+  assertEquals(await http.command("PTTL", "a"), 5000);
+});
+
+Deno.test("several values are set, all of them or none", async () => {
+  const http = new HttpBench();
+  const post = (body: string, type = "application/json") =>
+    http.fetch("POST", "/keys", { body, headers: { "content-type": type } });
+  const pairs = JSON.stringify({ a: "1", "": "empty key", é: "ü" });
+  assertEquals((await post(pairs, "application/json; charset=utf-8")).status, 204);
+  assertEquals(await http.command("GET", ""), "empty key");
+  assertEquals(await http.command("GET", "\xc3\xa9"), "\xc3\xbc");
+  for (const body of ["", "{", "[]", "null", "1", "{}", '{"a":1}', '{"a":"2","b":null}']) {
+    assertEquals((await post(body)).status, 400, body);
+  }
+  assertEquals(await http.command("MGET", "a", "b"), ["1", null]);
+  assertEquals((await post(pairs, "text/plain")).status, 415);
+  assertEquals(
+    (await http.fetch("POST", "/keys", { body: new Uint8Array([0x7b, 0xff]) })).status,
+    415,
+  );
+});
+
+Deno.test("keys are listed in pages, by prefix", async () => {
+  const http = new HttpBench();
+  for (let at = 0; at < 300; at++) await http.command("SET", `user:${at}`, "x");
+  await http.command("SET", "other", "x");
+  await http.command("SET", "us*r", "x");
+  const list = async (query: string) => {
+    const found: string[] = [];
+    let cursor: string | null = "0";
+    let pages = 0;
+    for (; cursor !== null; pages++) {
+      const response = await http.fetch("GET", `/keys?cursor=${cursor}&${query}`);
+      const page = await response.json();
+      found.push(...page.keys.map(({ key }: { key: string }) => key));
+      cursor = page.cursor;
+    }
+    return { found: found.sort(), pages };
+  };
+  assertEquals((await list("limit=100")).found.length, 302);
+  const users = await list("prefix=user:&limit=50");
+  assertEquals(users.found.length, 300);
+  assert(users.pages >= 6, `${users.pages} pages`);
+  assertEquals((await list("prefix=us*")).found, ["us*r"]);
+  assertEquals((await list("prefix=none")).found, []);
+  for (const query of ["limit=0", "limit=1001", "limit=x", "cursor=-1", "cursor=x", "cursor="]) {
+    assertEquals((await http.fetch("GET", `/keys?${query}`)).status, 400, query);
+  }
+});
+
+Deno.test("a listed key's href is exact, and its text is readable", async () => {
+  const http = new HttpBench();
+  await http.command("SET", "\x00\xff/é?#%", "x");
+  const { keys } = await (await http.fetch("GET", "/keys")).json();
+  assertEquals(keys, [{ key: "\x00\ufffd/\ufffd?#%", href: "/keys/%00%FF/%E9%3F%23%25" }]);
+  assertEquals((await http.fetch("GET", keys[0].href)).status, 200);
+});
+
+Deno.test("a body that is too large is refused, announced or not", async () => {
+  const http = new HttpBench({ bodyBytesMax: 100 });
+  assertEquals((await http.fetch("PUT", "/keys/a", { body: "x".repeat(100) })).status, 204);
+  const large = "x".repeat(101);
+  const stream = () => new Blob([large]).stream();
+  for (const body of [large, stream()]) {
+    assertEquals(
+      await http.problem("PUT", "/keys/a", { body }),
+      "413 too-large: The body is larger than 100 bytes, which is the limit.",
+    );
+  }
+  assertEquals(await http.command("STRLEN", "a"), 100);
+});
+
+Deno.test("an error of the cluster keeps its meaning", async () => {
+  const http = new HttpBench();
+  const put = () => http.problem("PUT", "/keys/a", { body: "x" });
+  for (
+    const [reply, problem] of [
+      ["CLUSTERDOWN no leader, held 5000 ms", "503 unavailable: no leader, held 5000 ms"],
+      ["TRYAGAIN not now", "503 unavailable: not now"],
+      ["UNKNOWN may have been executed", "504 outcome-unknown: may have been executed"],
+      ["OOM command not allowed", "507 out-of-memory: command not allowed"],
+      ["ERR string exceeds", "400 refused: string exceeds"],
+      ["ODD", "400 refused: ODD"],
+    ] as const
+  ) {
+    http.failure = reply;
+    assertEquals(await put(), problem);
+  }
+  http.failure = "CLUSTERDOWN no leader";
+  const response = await http.fetch("GET", "/keys/a");
+  assertEquals([response.status, response.headers.get("retry-after")], [503, "1"]);
+});
+
+Deno.test("unknown paths and methods are told from each other", async () => {
+  const http = new HttpBench();
+  assertEquals(
+    await http.problem("GET", "/nothing"),
+    "404 not-found: There is nothing here; /openapi.json lists what there is.",
+  );
+  assertEquals((await http.fetch("GET", "/keys/")).status, 404);
+  assertEquals((await http.fetch("GET", "/openapiXjson")).status, 404);
+  const patch = await http.fetch("PATCH", "/keys/a");
+  assertEquals([patch.status, patch.headers.get("allow")], [405, "GET, PUT, DELETE, HEAD"]);
+  assertEquals((await http.fetch("DELETE", "/livez")).headers.get("allow"), "GET, HEAD");
+});
+
+Deno.test("a failure inside is logged, and its client gets no detail of it", async () => {
+  const logged: string[] = [];
+  const log = (line: string) => void logged.push(line);
+  const http = new HttpBench({ logger: { info: log, warn: log, error: log } });
+  http.request = () => Promise.reject(new Error("secret"));
+  assertEquals(
+    await http.problem("GET", "/keys/a"),
+    "500 internal-error: This request failed; the log says why.",
+  );
+  assertEquals(logged, ["HTTP GET /keys/a: secret"]);
+});
+
+Deno.test("a page of another site can neither read nor write", async () => {
+  const http = new HttpBench();
+  const from = (headers: Record<string, string>) => http.fetch("GET", "/keys", { headers });
+  for (const host of ["localhost:8001", "127.0.0.1:8001", "[::1]:8001", "LOCALHOST", "127.9.9.9"]) {
+    assertEquals((await from({ host })).status, 200, host);
+    assertEquals((await from({ host, origin: `http://${host}` })).status, 200, host);
+  }
+  for (const host of ["evil.com", "localhost.evil.com:8001", "127.0.0.1.evil.com", "10.0.0.1"]) {
+    assertEquals((await from({ host })).status, 403, host);
+  }
+  for (const origin of ["http://evil.com", "null", "http://localhost:8002", "https://"]) {
+    assertEquals((await from({ origin })).status, 403, origin);
+  }
+  const open = new HttpBench({ isLoopback: false });
+  const get = (headers: Record<string, string>) => open.fetch("GET", "/keys", { headers });
+  assertEquals((await get({ host: "regent.example" })).status, 200);
+  assertEquals((await get({ host: "regent.example", origin: "http://evil.com" })).status, 403);
+});
+
+Deno.test("health is told", async () => {
+  assertEquals(await (await new HttpBench().fetch("GET", "/livez")).json(), { status: "live" });
+  assertEquals(await (await new HttpBench().fetch("GET", "/readyz")).json(), { status: "ready" });
+  const http = new HttpBench({ whyNotReady: "no leader" });
+  assertEquals(await http.problem("GET", "/readyz"), "503 not-ready: Cannot serve now: no leader");
+  assertEquals((await http.fetch("GET", "/livez")).status, 200);
+  const cluster = await (await http.fetch("GET", "/cluster")).json();
+  assertEquals(cluster, { isServing: true, members: [] });
+});
+
+Deno.test("every answer says how browsers and caches must treat it", async () => {
+  const http = new HttpBench();
+  for (const path of ["/livez", "/keys/none", "/nothing", "/openapi.json"]) {
+    const { headers } = await http.fetch("GET", path);
+    assertEquals(headers.get("x-content-type-options"), "nosniff", path);
+    assertEquals(headers.get("cache-control"), "no-store", path);
+    assertStringIncludes(headers.get("content-security-policy") ?? "", "default-src 'none'");
+  }
+});
+
+const X = { body: "x" };
+const PAIRS = { body: '{"a":"1"}', headers: JSON_TYPE };
+
+/** Each answer that the description lists, and how it comes about: request and reply of the store. */
+const ANSWERS: readonly [string, string, string, RequestInit?, string?][] = [
+  ["isLive 200", "GET", "/livez"],
+  ["isReady 200", "GET", "/readyz"],
+  ["getCluster 200", "GET", "/cluster"],
+  ["getDescription 200", "GET", "/openapi.json"],
+  ["putKey 204", "PUT", "/keys/a", X],
+  ["putKey 400", "PUT", "/keys/a?ttl-ms=0", X],
+  ["putKey 412", "PUT", "/keys/none", { ...X, headers: { "if-match": "*" } }],
+  ["putKey 413", "PUT", "/keys/a", { body: "x".repeat(2_000) }],
+  ["putKey 503", "PUT", "/keys/a", X, "CLUSTERDOWN no leader"],
+  ["putKey 504", "PUT", "/keys/a", X, "UNKNOWN no answer"],
+  ["putKey 507", "PUT", "/keys/a", X, "OOM full"],
+  ["getKey 200", "GET", "/keys/a"],
+  ["getKey 400", "GET", "/keys/%"],
+  ["getKey 404", "GET", "/keys/none"],
+  ["getKey 409", "GET", "/keys/a", {}, "WRONGTYPE a list"],
+  ["getKey 503", "GET", "/keys/a", {}, "CLUSTERDOWN no leader"],
+  ["setKeys 204", "POST", "/keys", PAIRS],
+  ["setKeys 400", "POST", "/keys", { ...PAIRS, body: "{" }],
+  ["setKeys 413", "POST", "/keys", { ...PAIRS, body: "x".repeat(2_000) }],
+  ["setKeys 415", "POST", "/keys", { body: "{}" }],
+  ["setKeys 503", "POST", "/keys", PAIRS, "TRYAGAIN later"],
+  ["setKeys 504", "POST", "/keys", PAIRS, "UNKNOWN no answer"],
+  ["setKeys 507", "POST", "/keys", PAIRS, "OOM full"],
+  ["listKeys 200", "GET", "/keys"],
+  ["listKeys 400", "GET", "/keys?limit=0"],
+  ["listKeys 503", "GET", "/keys", {}, "CLUSTERDOWN no leader"],
+  ["deleteKey 204", "DELETE", "/keys/a"],
+  ["deleteKey 400", "DELETE", "/keys/%"],
+  ["deleteKey 404", "DELETE", "/keys/none"],
+  ["deleteKey 503", "DELETE", "/keys/a", {}, "CLUSTERDOWN no leader"],
+  ["deleteKey 504", "DELETE", "/keys/a", {}, "UNKNOWN no answer"],
+];
+
+/** The answers of a node in trouble, and to a client that sends only a header. */
+const TROUBLE: typeof ANSWERS = [
+  ["isReady 503", "GET", "/readyz"],
+  ["getCluster 503", "GET", "/cluster"],
+  ["putKey 408", "PUT", "/keys/a", { body: new ReadableStream() }],
+  ["setKeys 408", "POST", "/keys", { body: new ReadableStream(), headers: JSON_TYPE }],
+];
+
+Deno.test("the description lists all operations, and each answer that it lists happens", async () => {
+  const http = new HttpBench();
+  const inTrouble = new HttpBench({ stalledMsMax: 1, isClusterDown: true, whyNotReady: "down" });
+  for (const [bench, answers] of [[http, ANSWERS], [inTrouble, TROUBLE]] as const) {
+    for (const [answer, method, path, init, failure = null] of answers) {
+      bench.failure = failure;
+      const { status } = await bench.fetch(method, path, init);
+      assertEquals(`${bench.operationOf(method, path)} ${status}`, answer);
+    }
+  }
+  const { paths } = http.http.api;
+  const described = Object.values(paths).flatMap((methods) =>
+    Object.values(methods).flatMap(({ operationId, responses }) =>
+      Object.keys(responses).map((status) => `${operationId} ${status}`)
+    )
+  );
+  assertEquals(described.sort(), [...ANSWERS, ...TROUBLE].map(([answer]) => answer).sort());
+});
+
+Deno.test("the description that is served is complete", async () => {
+  const http = new HttpBench();
+  const document = await (await http.fetch("GET", "/openapi.json")).json();
+  assertEquals(document, JSON.parse(JSON.stringify(descriptionOf(http.http.api))));
+  const operations = Object.entries<object>(document.paths).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => `${method} ${path}`)
+  );
+  const routes = http.http.api.routes.map(({ method, path }) => `${method} ${path}`);
+  assertEquals(operations.sort(), routes.toSorted());
+  const text = JSON.stringify(document);
+  for (const [, name = ""] of text.matchAll(/#\/components\/schemas\/(\w+)/g)) {
+    assert(name in document.components.schemas, name);
+  }
+});

@@ -1,0 +1,102 @@
+import type { ErrorReply } from "../resp/reply.ts";
+
+/** What goes wrong, as a word that programs can rely on. */
+export type ProblemCode =
+  | "bad-request"
+  | "bad-json"
+  | "busy"
+  | "foreign-host"
+  | "foreign-origin"
+  | "internal-error"
+  | "method-not-allowed"
+  | "not-found"
+  | "not-ready"
+  | "out-of-memory"
+  | "outcome-unknown"
+  | "precondition-failed"
+  | "refused"
+  | "too-large"
+  | "too-slow"
+  | "unavailable"
+  | "unsupported-media-type"
+  | "wrong-type";
+
+const STATUS: Readonly<Record<ProblemCode, number>> = {
+  "bad-request": 400,
+  "bad-json": 400,
+  "busy": 503,
+  "foreign-host": 403,
+  "foreign-origin": 403,
+  "internal-error": 500,
+  "method-not-allowed": 405,
+  "not-found": 404,
+  "not-ready": 503,
+  "out-of-memory": 507,
+  "outcome-unknown": 504,
+  "precondition-failed": 412,
+  "refused": 400,
+  "too-large": 413,
+  "too-slow": 408,
+  "unavailable": 503,
+  "unsupported-media-type": 415,
+  "wrong-type": 409,
+};
+
+/** Seconds after which a client may try again, when the cluster or this process is busy. */
+const RETRY_AFTER_S = 1;
+
+/** An error for the client of an HTTP request, which gets it as RFC 9457 says. */
+export class Problem extends Error {
+  override name = "Problem";
+  readonly code: ProblemCode;
+  readonly headers: Readonly<Record<string, string>>;
+
+  /** @param detail one sentence that says what to do */
+  constructor(
+    code: ProblemCode,
+    detail: string,
+    headers: Readonly<Record<string, string>> = {},
+  ) {
+    super(detail);
+    this.code = code;
+    this.headers = headers;
+  }
+
+  get status(): number {
+    return STATUS[this.code];
+  }
+
+  response(): Response {
+    const { code, status, message, headers } = this;
+    const body = { type: "about:blank", title: titleOf(code), status, code, detail: message };
+    return new Response(`${JSON.stringify(body)}\n`, {
+      status,
+      headers: {
+        "content-type": "application/problem+json",
+        ...(status === 503 ? { "retry-after": String(RETRY_AFTER_S) } : {}),
+        ...headers,
+      },
+    });
+  }
+}
+
+function titleOf(code: ProblemCode): string {
+  const words = code.replaceAll("-", " ");
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** By the first word of an error reply. All but `UNKNOWN` promise that nothing was executed. */
+const OF_REPLY: ReadonlyMap<string, ProblemCode> = new Map([
+  ["CLUSTERDOWN", "unavailable"],
+  ["TRYAGAIN", "unavailable"],
+  ["MOVED", "unavailable"],
+  ["UNKNOWN", "outcome-unknown"],
+  ["OOM", "out-of-memory"],
+  ["WRONGTYPE", "wrong-type"],
+]);
+
+/** The problem that an error reply of the cluster tells of. */
+export function problemOf({ text }: ErrorReply): Problem {
+  const [, word = "", sentence = ""] = /^(\S+) ?(.*)$/s.exec(text) ?? [];
+  return new Problem(OF_REPLY.get(word) ?? "refused", sentence === "" ? text : sentence);
+}

@@ -1,0 +1,82 @@
+import { getRequestListener } from "@hono/node-server";
+import http from "node:http";
+import type { Logger } from "../base/logger.ts";
+import { Acceptor } from "./acceptor.ts";
+import type { Clock } from "./clock.ts";
+import type { Address } from "./network.ts";
+
+/** Time limits in milliseconds. */
+export interface HttpTimeouts {
+  /** For the header of a request. */
+  readonly headerMs: number;
+  /** For a whole request with its body. */
+  readonly requestMs: number;
+  /** For a connection without a request. */
+  readonly idleMs: number;
+  /** For a connection on which nothing can be read or written. */
+  readonly stalledMs: number;
+}
+
+const TIMEOUTS: HttpTimeouts = {
+  headerMs: 10_000,
+  requestMs: 600_000,
+  idleMs: 30_000,
+  stalledMs: 60_000,
+};
+
+export interface HttpListenOptions {
+  readonly address: Address;
+  readonly connectionsMax: number;
+  /** Answers a request. It does not reject. */
+  readonly handle: (request: Request) => Promise<Response>;
+  readonly hasNoFreeDescriptors: () => boolean;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** @default 10 s for a header, 600 s for a request, 30 s idle, 60 s stalled */
+  readonly timeouts?: HttpTimeouts;
+}
+
+/** An open HTTP port. */
+export interface HttpListener {
+  /** Stops listening, and closes all connections. */
+  close(): void;
+}
+
+/**
+ * Serves HTTP/1.1. Deno 2.6 ignores the time limits and the maximum number of connections, so it is
+ * not for use where strangers reach the port.
+ *
+ * @throws {UserError} when the address is not available
+ */
+export async function listenHttp(options: HttpListenOptions): Promise<HttpListener> {
+  const { connectionsMax, handle, timeouts = TIMEOUTS } = options;
+  // By default the library replaces the global `Request` and `Response`.
+  const listener = getRequestListener(handle, { overrideGlobalObjects: false });
+  const servers: http.Server[] = [];
+  const acceptor = await Acceptor.open({
+    ...options,
+    allowHalfOpen: true,
+    checksEachConnection: false,
+    createServer() {
+      const server = http.createServer(
+        {
+          headersTimeout: timeouts.headerMs,
+          requestTimeout: timeouts.requestMs,
+          keepAliveTimeout: timeouts.idleMs,
+        },
+        (request, response) => void listener(request, response),
+      );
+      server.timeout = timeouts.stalledMs;
+      server.maxConnections = connectionsMax;
+      servers.push(server);
+      return server;
+    },
+  });
+  acceptor.on("connection", () => {}); // the server itself reads its connections
+  return {
+    close() {
+      acceptor.close();
+      for (const server of servers) server.closeAllConnections();
+    },
+  };
+}
