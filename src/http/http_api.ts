@@ -11,7 +11,7 @@ import type { Store } from "./store_client.ts";
 
 export interface HttpApiOptions extends HealthOptions {
   readonly store: Store;
-  /** Maximum size in bytes of a value, or of a body with several pairs. */
+  /** Maximum size in bytes of a value. */
   readonly bodyBytesMax: number;
   /** Whether the port is open to this machine only. */
   readonly isLoopback: boolean;

@@ -92,6 +92,19 @@ Deno.test("several values are set, all of them or none", async () => {
   );
 });
 
+Deno.test("the number and size of pairs set at once is limited", async () => {
+  const http = new HttpBench({ bodyBytesMax: 1 << 22 });
+  const pairs = (count: number) =>
+    JSON.stringify(Object.fromEntries(Array.from({ length: count }, (_, at) => [`k${at}`, ""])));
+  const post = (count: number) =>
+    http.fetch("POST", "/keys", { body: pairs(count), headers: JSON_TYPE });
+  assertEquals((await post(10_000)).status, 204);
+  assertEquals((await post(10_001)).status, 413);
+  assertEquals(await http.command("DBSIZE"), 10_000);
+  const long = JSON.stringify({ a: "x".repeat(1 << 20) });
+  assertEquals((await http.fetch("POST", "/keys", { body: long, headers: JSON_TYPE })).status, 413);
+});
+
 Deno.test("keys are listed in pages, by prefix", async () => {
   const http = new HttpBench();
   for (let at = 0; at < 300; at++) await http.command("SET", `user:${at}`, "x");
@@ -104,6 +117,7 @@ Deno.test("keys are listed in pages, by prefix", async () => {
     for (; cursor !== null; pages++) {
       const response = await http.fetch("GET", `/keys?cursor=${cursor}&${query}`);
       const page = await response.json();
+      assert(page.keys.length <= Number(new URLSearchParams(query).get("limit") ?? 100));
       found.push(...page.keys.map(({ key }: { key: string }) => key));
       cursor = page.cursor;
     }
@@ -118,6 +132,20 @@ Deno.test("keys are listed in pages, by prefix", async () => {
   for (const query of ["limit=0", "limit=1001", "limit=x", "cursor=-1", "cursor=x", "cursor="]) {
     assertEquals((await http.fetch("GET", `/keys?${query}`)).status, 400, query);
   }
+});
+
+Deno.test("a prefix that few of many keys have is found, if on a later page", async () => {
+  const http = new HttpBench();
+  await http.command("SET", "rare", "x");
+  for (let at = 0; at < 120_000; at += 1_000) {
+    const pairs = Array.from({ length: 1_000 }, (_, next) => [`key:${at + next}`, ""]);
+    await http.command("MSET", ...pairs.flat());
+  }
+  const page = async (query: string) => await (await http.fetch("GET", `/keys?${query}`)).json();
+  const first = await page("prefix=rare&limit=1");
+  assertEquals([first.keys, typeof first.cursor], [[], "string"]);
+  const second = await page(`prefix=rare&limit=1&cursor=${first.cursor}`);
+  assertEquals(second, { keys: [{ key: "rare", href: "/keys/rare" }], cursor: null });
 });
 
 Deno.test("a listed key's href is exact, and its text is readable", async () => {

@@ -1,4 +1,5 @@
 import { textOf } from "../base/byte_string.ts";
+import { SCAN_KEYS_MAX } from "../commands/keyspace_rows.ts";
 import type { Reply } from "../resp/reply.ts";
 import type { Api } from "./api.ts";
 import type { Bodies } from "./bodies.ts";
@@ -6,18 +7,22 @@ import { keyOfPath, pathOfKey } from "./key_path.ts";
 import { Problem } from "./problem.ts";
 import type { Store } from "./store_client.ts";
 
+/**
+ * Maximum number of pairs in one request, and of their bytes as JSON. Reading so much takes 20 ms, in
+ * which nothing else runs.
+ */
+const PAIRS_MAX = 10_000;
+const PAIRS_BYTES_MAX = 1024 * 1024;
 /** Maximum number of keys in a page. */
 const PAGE_MAX = 1_000;
 const PAGE_DEFAULT = 100;
-/** Number of keys that one `SCAN` looks at. */
-const SCAN_COUNT = 1_000;
-/** Maximum number of `SCAN`s for one page. A prefix that few keys have takes several pages. */
+/** Maximum number of `SCAN`s for one page. A prefix that few keys have may take several pages. */
 const SCANS_MAX = 10;
 
 export interface KeysOptions {
   readonly store: Store;
   readonly bodies: Bodies;
-  /** Maximum size in bytes of a value, or of the body with several pairs. */
+  /** Maximum size in bytes of a value. */
   readonly bodyBytesMax: number;
 }
 
@@ -57,7 +62,7 @@ export function addKeys(api: Api, { store, bodies, bodyBytesMax }: KeysOptions):
     if (!/^application\/json\s*(;|$)/i.test(type)) {
       throw new Problem("unsupported-media-type", "Send the pairs as application/json.");
     }
-    return bodies.read(request, bodyBytesMax, async (body) => {
+    return bodies.read(request, Math.min(bodyBytesMax, PAIRS_BYTES_MAX), async (body) => {
       await store.request(["MSET", ...pairsIn(body)]);
       return new Response(null, { status: 204 });
     });
@@ -71,7 +76,7 @@ export function addKeys(api: Api, { store, bodies, bodyBytesMax }: KeysOptions):
   });
 }
 
-/** The keys with this prefix, of at least one `SCAN` and of no more than a page asks for. */
+/** A page of keys with this prefix. It may have none, although a later page has some. */
 async function scan(
   store: Store,
   prefix: string,
@@ -81,12 +86,18 @@ async function scan(
   const match = prefix === "" ? [] : ["MATCH", `${escapedGlob(prefix)}*`];
   const keys: string[] = [];
   let cursor = from;
+  // With a prefix, most keys do not match: as many are looked at as one `SCAN` can.
+  let count = prefix === "" ? limit : SCAN_KEYS_MAX;
   for (let scans = 0; scans < SCANS_MAX && keys.length < limit; scans++) {
-    const count = String(Math.min(SCAN_COUNT, limit - keys.length));
-    const reply = await store.request(["SCAN", cursor, ...match, "COUNT", count]);
+    const reply = await store.request(["SCAN", cursor, ...match, "COUNT", String(count)]);
     const [next, found] = Array.isArray(reply) ? reply : [];
+    if (!Array.isArray(found)) throw new Error("Cannot read the reply to SCAN: it has no keys");
+    if (keys.length + found.length > limit) {
+      count = limit - keys.length; // the same again, of so few keys that all of them fit
+      continue;
+    }
+    keys.push(...found.map(textIn));
     cursor = textIn(next);
-    if (Array.isArray(found)) keys.push(...found.map(textIn));
     if (cursor === "0") return { keys, cursor: null };
   }
   return { keys, cursor };
@@ -144,6 +155,12 @@ function pairsIn(body: Uint8Array): string[] {
   }
   const entries = Object.entries(pairs);
   if (entries.length === 0) throw new Problem("bad-json", "The body has no pair.");
+  if (entries.length > PAIRS_MAX) {
+    throw new Problem(
+      "too-large",
+      `The body has more than ${PAIRS_MAX} pairs, which is the limit.`,
+    );
+  }
   return entries.flatMap(([key, value]) => {
     if (typeof value !== "string") {
       throw new Problem("bad-json", `The value of ${JSON.stringify(key)} must be a string.`);
@@ -294,7 +311,7 @@ const GET_KEYS = {
   ],
   responses: {
     "200": {
-      description: "A page of keys. It may be short, or empty, before the last one.",
+      description: "A page of keys. It may be short, or empty, although others follow.",
       content: { "application/json": { schema: { $ref: "#/components/schemas/KeyPage" } } },
     },
     "400": problem("A parameter is invalid."),

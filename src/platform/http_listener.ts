@@ -61,6 +61,7 @@ export async function listenHttp(options: HttpListenOptions): Promise<HttpListen
       const server = http.createServer(
         {
           headersTimeout: timeouts.headerMs,
+          connectionsCheckingInterval: timeouts.headerMs / 4,
           requestTimeout: timeouts.requestMs,
           keepAliveTimeout: timeouts.idleMs,
         },

@@ -6,6 +6,7 @@ import { commandMutants } from "./lists/command_mutants.ts";
 import { diskMutants } from "./lists/disk_mutants.ts";
 import { electionMutants } from "./lists/election_mutants.ts";
 import { frequencyMutants } from "./lists/frequency_mutants.ts";
+import { httpMutants } from "./lists/http_mutants.ts";
 import { identityMutants } from "./lists/identity_mutants.ts";
 import { logMutants } from "./lists/log_mutants.ts";
 import { membershipMutants } from "./lists/membership_mutants.ts";
@@ -36,6 +37,7 @@ export const allMutants: readonly Mutant[] = [
   ...answerMutants,
   ...membershipMutants,
   ...frequencyMutants,
+  ...httpMutants,
   ...identityMutants,
   ...snapshotMutants,
   ...catchUpMutants,
