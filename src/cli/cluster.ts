@@ -177,6 +177,9 @@ class LocalCluster {
     const httpPort = this.#options.port + HTTP_PORT_OFFSET;
     this.#servesHttp = this.#options.httpPort !== "off" &&
       (await takenPorts(HOST, [httpPort])).length === 0;
+    if (!this.#servesHttp && this.#options.httpPort !== "off") {
+      console.log(`The proxy will serve no HTTP: ${HOST}:${httpPort} is in use.`);
+    }
     const taken = await takenPorts(HOST, this.#members.flatMap(({ ports }) => ports));
     for (const { name, port, ports, directory } of this.#members) {
       const takenPort = ports.find((one) => taken.includes(one));

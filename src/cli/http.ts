@@ -25,8 +25,10 @@ const port = portFlag({ help: "" });
 
 const httpPort: Flag<HttpPort> = {
   placeholder: "PORT",
-  help: "Port for HTTP; auto: --port + 1000, or none if that port is in use; off: none",
-  defaultValue: "auto",
+  help:
+    "Port for HTTP, for clients that can be trusted; auto: --port + 1000, or none if that port " +
+    "is in use; off: none",
+  defaultValue: "off",
   isRequired: false,
   parse(value) {
     if (value === "auto" || value === "off") return value;
@@ -62,7 +64,7 @@ export function httpConnectionsThatFit(
   values: Values<typeof httpFlags>,
   clientsFitting: number,
 ): number {
-  const share = Math.floor(clientsFitting * CONNECTIONS_SHARE_MAX);
+  const share = Math.max(1, Math.floor(clientsFitting * CONNECTIONS_SHARE_MAX));
   return Math.min(httpConnectionsWanted(values), share);
 }
 
@@ -105,7 +107,7 @@ export async function startHttp(
     const listener = await listenHttp({
       address: { host: address.host, port },
       connectionsMax,
-      handle: (request) => http.handle(request),
+      handle: (request, sent) => http.handle(request, sent),
       hasNoFreeDescriptors,
       clock: systemClock,
       logger,
@@ -124,8 +126,8 @@ async function whyNotReady(address: Address): Promise<string | null> {
   try {
     const client = await RespClient.connect(address);
     try {
-      const reply = await client.request(["EXISTS", "a key"]);
-      return reply instanceof ErrorReply ? reply.text : null;
+      const reply = await client.request(["EXISTS", ""]);
+      return reply instanceof ErrorReply ? reply.text.replace(/^[A-Z]+ /, "") : null;
     } finally {
       client.close();
     }

@@ -16,6 +16,7 @@ export interface PlaceFlags {
   readonly raftPort: number | undefined;
   readonly advertiseRaftPort: number | undefined;
   readonly proxyPort: number | undefined;
+  readonly httpPort: number | string;
   /** Empty if not given. */
   readonly host: string;
   /** Empty if not given. */
@@ -49,7 +50,12 @@ export function nodePlace(flags: PlaceFlags, remembered: NodeSettings): NodePlac
   if (raftPort > 65_535) {
     throw new UsageError(`Cannot derive the Raft port from --port ${port}: give --raft-port`);
   }
-  checkPorts([["--port", port], ["--raft-port", raftPort], ["--proxy-port", flags.proxyPort]]);
+  checkPorts([
+    ["--port", port],
+    ["--raft-port", raftPort],
+    ["--proxy-port", flags.proxyPort],
+    ["--http-port", typeof flags.httpPort === "number" ? flags.httpPort : undefined],
+  ]);
   const advertise = advertised || host;
   if (WILDCARDS.includes(advertise)) {
     throw new UsageError(

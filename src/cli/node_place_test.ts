@@ -6,7 +6,7 @@ import { checkReachable, nodePlace, type PlaceFlags } from "./node_place.ts";
 
 const FLAGS: PlaceFlags = {
   ...{ id: "n1", port: 7001, raftPort: undefined, advertiseRaftPort: undefined },
-  ...{ proxyPort: undefined, host: "", advertise: "", peers: new Map() },
+  ...{ proxyPort: undefined, httpPort: "off", host: "", advertise: "", peers: new Map() },
 };
 const PEERS = parsePeers("n1=10.0.0.1:17001,n2=10.0.0.2:17001");
 
@@ -70,6 +70,10 @@ Deno.test("contradictions are refused with a message", () => {
   assertEquals(
     refusal({ proxyPort: 17001 }),
     "Cannot use --raft-port and --proxy-port with the same port: both are 17001",
+  );
+  assertEquals(
+    refusal({ httpPort: 17001 }),
+    "Cannot use --raft-port and --http-port with the same port: both are 17001",
   );
   assertThrows(() => parsePeers("n1=h:1,n2=h:1"), UserError, "each address once");
 });

@@ -1,6 +1,7 @@
 import { type Context, Hono } from "hono";
 import { messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
+import type { BodySource, SentRequest } from "../platform/http_listener.ts";
 import { Problem } from "./problem.ts";
 
 export type Method = "get" | "put" | "post" | "delete";
@@ -22,19 +23,43 @@ interface Route {
   readonly pattern: RegExp;
 }
 
+/** A request as handlers see it. */
+export interface ApiRequest {
+  readonly url: URL;
+  readonly headers: Headers;
+  readonly body: BodySource;
+}
+
+/** A path segment `.` or `..`, which URLs lose together with what stands before it. */
+const DOT_SEGMENT = /(^|\/)(\.|%2e){1,2}(\/|$)/i;
+
+/** The path in a target, unchanged. @throws {Problem} when it is not the one that a URL has */
+function pathOf(target: string): string {
+  const [path = ""] = target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, "").split("?");
+  if (DOT_SEGMENT.test(path) || path.includes("#") || path.includes("\\")) {
+    throw new Problem(
+      "bad-request",
+      "A path may have no segment . or .. and neither # nor \\; such keys are for Redis clients.",
+    );
+  }
+  return path;
+}
+
+/** Whether a path means the same to everybody. */
+export function isPlainPath(path: string): boolean {
+  return !DOT_SEGMENT.test(path);
+}
+
 /** The operations of an HTTP port, each with its description, and the errors for all others. */
 export class Api {
   readonly #app = new Hono();
   readonly #routes: Route[] = [];
   readonly #paths: Record<string, Record<string, Operation>> = {};
+  readonly #logger: Logger;
 
   constructor(logger: Logger) {
+    this.#logger = logger;
     this.#app.notFound((context) => this.#unknown(context).response());
-    this.#app.onError((error, context) => {
-      if (error instanceof Problem) return error.response();
-      logger.error(`HTTP ${context.req.method} ${context.req.path}: ${messageOf(error)}`);
-      return new Problem("internal-error", "This request failed; the log says why.").response();
-    });
   }
 
   /**
@@ -46,14 +71,21 @@ export class Api {
     method: Method,
     path: string,
     operation: Operation,
-    handle: (request: Request, parameter: string) => Response | Promise<Response>,
+    handle: (request: ApiRequest, parameter: string) => Response | Promise<Response>,
   ): void {
     const brace = path.indexOf("{");
     const prefix = brace < 0 ? path : path.slice(0, brace);
     const pattern = brace < 0 ? path : `${prefix}:parameter{.+}`;
-    this.#app.on(method.toUpperCase(), pattern, (context) => {
-      const { pathname } = new URL(context.req.url);
-      return handle(context.req.raw, brace < 0 ? "" : pathname.slice(prefix.length));
+    this.#app.on(method.toUpperCase(), pattern, async ({ req, env }) => {
+      try {
+        const { target, body } = env as SentRequest;
+        const path = pathOf(target);
+        const { url, headers } = req.raw;
+        const request = { url: new URL(url), headers, body };
+        return await handle(request, brace < 0 ? "" : path.slice(prefix.length));
+      } catch (error) {
+        return this.#failed(operation, error);
+      }
     });
     const escaped = prefix.replaceAll(".", "\\.");
     this.#routes.push({
@@ -74,8 +106,14 @@ export class Api {
     return this.#paths;
   }
 
-  async handle(request: Request): Promise<Response> {
-    return await this.#app.fetch(request);
+  async handle(request: Request, sent: SentRequest): Promise<Response> {
+    return await this.#app.fetch(request, sent);
+  }
+
+  #failed({ operationId }: Operation, error: unknown): Response {
+    if (error instanceof Problem) return error.response();
+    this.#logger.error(`HTTP ${operationId}: ${messageOf(error)}`);
+    return new Problem("internal-error", "This request failed; the log says why.").response();
   }
 
   #unknown({ req }: Context): Problem {

@@ -1,10 +1,14 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { sentOf } from "../../tests/support/http/http_bench.ts";
 import { ManualClock } from "../../tests/support/node/manual_clock.ts";
+import type { ApiRequest } from "./api.ts";
 import { Bodies } from "./bodies.ts";
 import { Problem } from "./problem.ts";
 
-function put(body: BodyInit | null): Request {
-  return new Request("http://localhost/keys/a", { method: "PUT", body });
+function put(init: BodyInit | null): ApiRequest {
+  const request = new Request("http://localhost/keys/a", { method: "PUT", body: init });
+  const { headers } = request;
+  return { url: new URL(request.url), headers, body: sentOf(request).body };
 }
 
 async function textOf(body: ReadableStream<Uint8Array>): Promise<string> {
@@ -48,7 +52,7 @@ Deno.test("a body that stalls is given up, however often it moved before", async
   }
   await new Promise((resolve) => setTimeout(resolve, 0));
   assertEquals(bodies.heldBytes, 3);
-  clock.advance(101);
+  clock.advance(200); // up to twice the limit
   assertEquals((await reading).code, "too-slow");
   assertEquals(bodies.heldBytes, 0);
 });
@@ -67,4 +71,53 @@ Deno.test("a response counts as held until it is sent, or its client is gone", a
   await reader.cancel();
   assertEquals(bodies.heldBytes, 0);
   assertEquals(await textOf(bodies.send("")), "");
+});
+
+Deno.test("few values are read at the same time, and the others in their turn", async () => {
+  const bodies = new Bodies({ clock: new ManualClock() });
+  const answers: ((text: string) => void)[] = [];
+  const read = () => new Promise<string>((resolve) => answers.push(resolve));
+  const sent = Array.from({ length: 40 }, () => bodies.sendValue(read));
+  await Promise.resolve();
+  assertEquals(answers.length, 16);
+  for (let at = 0; at < 40; at++) {
+    answers[at]?.(`value ${at}`);
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+  for (const [at, body] of (await Promise.all(sent)).entries()) {
+    assertEquals(await textOf(body), `value ${at}`);
+  }
+  await assertRejects(() => bodies.sendValue(() => Promise.reject(new Error("failed"))));
+  assertEquals(await textOf(await bodies.sendValue(() => Promise.resolve("next"))), "next");
+});
+
+Deno.test("a body that breaks off is the client's fault", async () => {
+  const bodies = new Bodies({ clock: new ManualClock() });
+  const body = new ReadableStream({ start: (controller) => controller.error(new Error("reset")) });
+  const reading = () => bodies.read(put(body), 10, () => Promise.resolve());
+  assertEquals((await assertRejects(reading, Problem)).code, "bad-request");
+});
+
+Deno.test("a body that is not wanted is dropped in turns, and ended if it is very long", () => {
+  const clock = new ManualClock();
+  const bodies = new Bodies({ clock });
+  const calls: string[] = [];
+  let receive: (chunk: Uint8Array) => void = () => {};
+  bodies.drop({
+    on: (event: string, run: (chunk: Uint8Array) => void) =>
+      void (event === "data" && (receive = run)),
+    pause: () => calls.push("pause"),
+    resume: () => calls.push("resume"),
+    destroy: () => calls.push("destroy"),
+  });
+  const mib = new Uint8Array(1024 * 1024);
+  receive(mib);
+  assertEquals(calls.splice(0), ["resume", "pause"]);
+  clock.advance(1);
+  clock.advance(1);
+  assertEquals(calls.splice(0), ["resume"]);
+  for (let count = 0; count < 31; count++) receive(mib);
+  assertEquals(calls.includes("destroy"), false);
+  receive(mib);
+  assertEquals(calls.at(-1), "destroy");
 });

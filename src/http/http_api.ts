@@ -1,7 +1,9 @@
 import type { Logger } from "../base/logger.ts";
 import type { Clock } from "../platform/clock.ts";
+import type { SentRequest } from "../platform/http_listener.ts";
 import { Api } from "./api.ts";
 import { Bodies } from "./bodies.ts";
+import { addEvents } from "./events.ts";
 import { addHealth, type HealthOptions } from "./health.ts";
 import { addKeys } from "./keys.ts";
 import { addDescription } from "./openapi.ts";
@@ -17,6 +19,8 @@ export interface HttpApiOptions extends HealthOptions {
   readonly isLoopback: boolean;
   /** @default 30,000 */
   readonly stalledMsMax?: number;
+  /** @default 64 */
+  readonly watchersMax?: number;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -32,29 +36,37 @@ const HEADERS = {
 export class HttpApi {
   readonly api: Api;
   readonly #isLoopback: boolean;
+  readonly #bodies: Bodies;
 
   constructor(options: HttpApiOptions) {
     this.#isLoopback = options.isLoopback;
+    this.#bodies = new Bodies(options);
     this.api = new Api(options.logger);
     addHealth(this.api, options);
-    addKeys(this.api, { ...options, bodies: new Bodies(options) });
+    addEvents(this.api, options);
+    addKeys(this.api, { ...options, bodies: this.#bodies });
     addDescription(this.api);
   }
 
   /** Answers a request. It never rejects. */
-  async handle(request: Request): Promise<Response> {
-    const response = await this.#answer(request);
+  async handle(request: Request, sent: SentRequest): Promise<Response> {
+    const response = await this.#answer(request, sent);
+    if (response.status >= 400 && hasBody(request)) this.#bodies.drop(sent.body);
     for (const [name, value] of Object.entries(HEADERS)) response.headers.set(name, value);
     return response;
   }
 
-  async #answer(request: Request): Promise<Response> {
+  async #answer(request: Request, sent: SentRequest): Promise<Response> {
     try {
       checkSender(request, this.#isLoopback);
     } catch (error) {
       if (error instanceof Problem) return error.response();
       throw error;
     }
-    return await this.api.handle(request);
+    return await this.api.handle(request, sent);
   }
+}
+
+function hasBody({ headers }: Request): boolean {
+  return headers.has("transfer-encoding") || Number(headers.get("content-length") ?? 0) > 0;
 }

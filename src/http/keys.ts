@@ -1,7 +1,7 @@
 import { textOf } from "../base/byte_string.ts";
 import { SCAN_KEYS_MAX } from "../commands/keyspace_rows.ts";
 import type { Reply } from "../resp/reply.ts";
-import type { Api } from "./api.ts";
+import { type Api, type ApiRequest, isPlainPath } from "./api.ts";
 import type { Bodies } from "./bodies.ts";
 import { keyOfPath, pathOfKey } from "./key_path.ts";
 import { Problem } from "./problem.ts";
@@ -29,18 +29,22 @@ export interface KeysOptions {
 /** Adds the operations on keys. */
 export function addKeys(api: Api, { store, bodies, bodyBytesMax }: KeysOptions): void {
   api.add("get", "/keys/{key}", GET_KEY, async (_request, path) => {
-    const value = await store.request(["GET", keyOfPath(path)]);
-    if (value === null) throw noSuchKey();
-    const text = textIn(value);
-    return new Response(bodies.send(text), {
-      headers: {
-        "content-type": "application/octet-stream",
-        "content-length": String(text.length),
-      },
+    const key = keyOfPath(path);
+    let length = 0;
+    const body = await bodies.sendValue(async () => {
+      const value = await store.request(["GET", key]);
+      if (value === null) throw noSuchKey();
+      const text = textIn(value);
+      length = text.length;
+      return text;
     });
+    const headers = { "content-type": "application/octet-stream", "content-length": `${length}` };
+    return new Response(body, { headers });
   });
 
   api.add("put", "/keys/{key}", PUT_KEY, (request, path) => {
+    checkQuery(request, ["ttl-ms"]);
+    checkConditions(request, ["if-match", "if-none-match"]);
     const set = ["SET", keyOfPath(path)];
     const options = [...expiryOf(request), ...conditionOf(request)];
     return bodies.read(request, bodyBytesMax, async (body) => {
@@ -52,7 +56,9 @@ export function addKeys(api: Api, { store, bodies, bodyBytesMax }: KeysOptions):
     });
   });
 
-  api.add("delete", "/keys/{key}", DELETE_KEY, async (_request, path) => {
+  api.add("delete", "/keys/{key}", DELETE_KEY, async (request, path) => {
+    checkQuery(request, []);
+    checkConditions(request, []);
     if (await store.request(["DEL", keyOfPath(path)]) === 0) throw noSuchKey();
     return new Response(null, { status: 204 });
   });
@@ -69,9 +75,13 @@ export function addKeys(api: Api, { store, bodies, bodyBytesMax }: KeysOptions):
   });
 
   api.add("get", "/keys", GET_KEYS, async (request) => {
-    const { prefix, limit, cursor } = pageOf(new URL(request.url).searchParams);
+    checkQuery(request, ["prefix", "limit", "cursor"]);
+    const { prefix, limit, cursor } = pageOf(request.url.searchParams);
     const page = await scan(store, prefix, limit, cursor);
-    const keys = page.keys.map((key) => ({ key: readable(key), href: pathOfKey(key) }));
+    const keys = page.keys.map((key) => {
+      const href = pathOfKey(key);
+      return { key: readable(key), href: isPlainPath(href) ? href : null };
+    });
     return Response.json({ keys, cursor: page.cursor });
   });
 }
@@ -113,9 +123,27 @@ function noSuchKey(): Problem {
   return new Problem("not-found", "There is no such key.");
 }
 
+/** @throws {Problem} when a parameter is unknown or given twice, so that no typo is ignored */
+function checkQuery(request: ApiRequest, known: readonly string[]): void {
+  const names = [...request.url.searchParams.keys()];
+  const wrong = names.find((name, at) => !known.includes(name) || names.indexOf(name) !== at);
+  if (wrong === undefined) return;
+  const what = known.length === 0 ? "no parameters" : `only ${known.join(", ")}, each once`;
+  throw new Problem("bad-request", `The query may have ${what}.`);
+}
+
+const CONDITIONS = ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
+
+/** @throws {Problem} when there is a condition that would not be kept */
+function checkConditions({ headers }: ApiRequest, kept: readonly string[]): void {
+  const wrong = CONDITIONS.find((name) => headers.has(name) && !kept.includes(name));
+  if (wrong === undefined) return;
+  throw new Problem("bad-request", `The condition ${wrong} is not supported here.`);
+}
+
 /** `?ttl-ms=…` as options of `SET`. */
-function expiryOf(request: Request): string[] {
-  const ttl = new URL(request.url).searchParams.get("ttl-ms");
+function expiryOf(request: ApiRequest): string[] {
+  const ttl = request.url.searchParams.get("ttl-ms");
   if (ttl === null) return [];
   if (!/^[1-9]\d{0,14}$/.test(ttl)) {
     throw new Problem("bad-request", "ttl-ms must be a whole number of milliseconds above 0.");
@@ -124,7 +152,7 @@ function expiryOf(request: Request): string[] {
 }
 
 /** `If-None-Match: *` and `If-Match: *` as options of `SET`. Other conditions are refused. */
-function conditionOf({ headers }: Request): string[] {
+function conditionOf({ headers }: ApiRequest): string[] {
   const noneMatch = headers.get("if-none-match");
   const match = headers.get("if-match");
   for (const value of [noneMatch, match]) {
@@ -141,6 +169,9 @@ function conditionOf({ headers }: Request): string[] {
   if (noneMatch !== null) return ["NX"];
   return match === null ? [] : ["XX"];
 }
+
+/** Half a character of UTF-16, which has no bytes in UTF-8. */
+const LONE_SURROGATE = /\p{Surrogate}/u;
 
 /** Keys and values in turns, one character for each byte. @throws {Problem} */
 function pairsIn(body: Uint8Array): string[] {
@@ -165,6 +196,9 @@ function pairsIn(body: Uint8Array): string[] {
     if (typeof value !== "string") {
       throw new Problem("bad-json", `The value of ${JSON.stringify(key)} must be a string.`);
     }
+    if (LONE_SURROGATE.test(key) || LONE_SURROGATE.test(value)) {
+      throw new Problem("bad-json", `The pair of ${JSON.stringify(key)} is not valid Unicode.`);
+    }
     return [utf8Of(key), utf8Of(value)];
   });
 }
@@ -175,7 +209,8 @@ function utf8Of(text: string): string {
 
 /** A key for people. Bytes that are not UTF-8 become U+FFFD; the `href` is exact. */
 function readable(key: string): string {
-  return new TextDecoder().decode(Uint8Array.from(key, (character) => character.charCodeAt(0)));
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true }); // that is, keep it
+  return decoder.decode(Uint8Array.from(key, (character) => character.charCodeAt(0)));
 }
 
 function escapedGlob(text: string): string {
@@ -270,7 +305,7 @@ const DELETE_KEY = {
   parameters: [KEY],
   responses: {
     "204": { description: "The key is deleted, on the disks of a majority." },
-    "400": problem("The path is not correctly encoded."),
+    "400": problem("The path is not correctly encoded, or a parameter or condition is given."),
     "404": problem("There is no such key."),
     "504": OF_WRITES["504"],
     ...COMMON,

@@ -44,7 +44,10 @@ const SCHEMAS = {
       type: "array",
       items: object({
         key: { type: "string", description: "As text; bytes that are not UTF-8 are replaced." },
-        href: { type: "string", description: "The path of this key, exactly." },
+        href: {
+          type: ["string", "null"],
+          description: "The path of this key, exactly; null if no path can name it.",
+        },
       }),
     },
     cursor: { type: ["string", "null"], description: "For the next page; null after the last." },

@@ -14,7 +14,6 @@ export type ProblemCode =
   | "out-of-memory"
   | "outcome-unknown"
   | "precondition-failed"
-  | "refused"
   | "too-large"
   | "too-slow"
   | "unavailable"
@@ -34,7 +33,6 @@ const STATUS: Readonly<Record<ProblemCode, number>> = {
   "out-of-memory": 507,
   "outcome-unknown": 504,
   "precondition-failed": 412,
-  "refused": 400,
   "too-large": 413,
   "too-slow": 408,
   "unavailable": 503,
@@ -51,7 +49,7 @@ export class Problem extends Error {
   readonly code: ProblemCode;
   readonly headers: Readonly<Record<string, string>>;
 
-  /** @param detail one sentence that says what to do */
+  /** @param detail one sentence that says what is wrong, and what to do if that is not plain */
   constructor(
     code: ProblemCode,
     detail: string,
@@ -85,11 +83,12 @@ function titleOf(code: ProblemCode): string {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-/** By the first word of an error reply. All but `UNKNOWN` promise that nothing was executed. */
+/**
+ * By the first word of an error reply. All but `UNKNOWN` promise that nothing was executed. Others
+ * mean that there is no leader, or that a limit of a node or a proxy is reached, since the request
+ * itself was checked before it was sent.
+ */
 const OF_REPLY: ReadonlyMap<string, ProblemCode> = new Map([
-  ["CLUSTERDOWN", "unavailable"],
-  ["TRYAGAIN", "unavailable"],
-  ["MOVED", "unavailable"],
   ["UNKNOWN", "outcome-unknown"],
   ["OOM", "out-of-memory"],
   ["WRONGTYPE", "wrong-type"],
@@ -98,5 +97,5 @@ const OF_REPLY: ReadonlyMap<string, ProblemCode> = new Map([
 /** The problem that an error reply of the cluster tells of. */
 export function problemOf({ text }: ErrorReply): Problem {
   const [, word = "", sentence = ""] = /^(\S+) ?(.*)$/s.exec(text) ?? [];
-  return new Problem(OF_REPLY.get(word) ?? "refused", sentence === "" ? text : sentence);
+  return new Problem(OF_REPLY.get(word) ?? "unavailable", sentence === "" ? text : sentence);
 }

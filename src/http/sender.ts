@@ -1,7 +1,7 @@
 import { Problem } from "./problem.ts";
 
 /** Names under which a browser reaches loopback, and no other site can. */
-const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i;
+const LOOPBACK_HOST = /^(localhost|127(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}|\[::1\])(:\d{1,5})?$/i;
 
 /**
  * Refuses requests that another web site makes a browser send.
@@ -15,7 +15,7 @@ export function checkSender(request: Request, isLoopback: boolean): void {
   if (isLoopback && !LOOPBACK_HOST.test(host)) {
     throw new Problem(
       "foreign-host",
-      "This port serves this machine only, as localhost or by a loopback address.",
+      "This port serves this machine only: name it localhost, or by a loopback address.",
     );
   }
   const origin = request.headers.get("origin");

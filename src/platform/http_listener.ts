@@ -5,6 +5,23 @@ import { Acceptor } from "./acceptor.ts";
 import type { Clock } from "./clock.ts";
 import type { Address } from "./network.ts";
 
+/** What a `Request` does not have, or has at a price. */
+export interface SentRequest {
+  /** The path and query as the client sent them: a URL has no dot segments any more. */
+  readonly target: string;
+  /** The body. A `Request` would turn each chunk, of one byte perhaps, into several promises. */
+  readonly body: BodySource;
+}
+
+/** The part of Node's readable streams that a body needs. */
+export interface BodySource {
+  on(event: "data", received: (chunk: Uint8Array) => void): unknown;
+  on(event: "end" | "close" | "error", ended: () => void): unknown;
+  pause(): unknown;
+  resume(): unknown;
+  destroy(): unknown;
+}
+
 /** Time limits in milliseconds. */
 export interface HttpTimeouts {
   /** For the header of a request. */
@@ -28,7 +45,7 @@ export interface HttpListenOptions {
   readonly address: Address;
   readonly connectionsMax: number;
   /** Answers a request. It does not reject. */
-  readonly handle: (request: Request) => Promise<Response>;
+  readonly handle: (request: Request, sent: SentRequest) => Promise<Response>;
   readonly hasNoFreeDescriptors: () => boolean;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -51,7 +68,10 @@ export interface HttpListener {
 export async function listenHttp(options: HttpListenOptions): Promise<HttpListener> {
   const { connectionsMax, handle, timeouts = TIMEOUTS } = options;
   // By default the library replaces the global `Request` and `Response`.
-  const listener = getRequestListener(handle, { overrideGlobalObjects: false });
+  const listener = getRequestListener(
+    (request, { incoming }) => handle(request, { target: incoming.url ?? "/", body: incoming }),
+    { overrideGlobalObjects: false },
+  );
   const servers: http.Server[] = [];
   const acceptor = await Acceptor.open({
     ...options,

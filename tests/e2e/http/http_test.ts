@@ -89,6 +89,30 @@ Deno.test("a node is live without a majority, and ready only with one", async ()
   });
 });
 
+Deno.test("who watches over HTTP sees the leader die and another one take over", async () => {
+  await withCluster(HTTP, async (cluster) => {
+    const leader = await cluster.leader();
+    const { body } = await fetch(httpOf(cluster.proxy, "/events"));
+    assert(body !== null);
+    const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    const leaders = () =>
+      text.split("\n\n").filter((event) => event.startsWith("event: cluster\ndata: ")).map(
+        (event) => {
+          const { members } = JSON.parse(event.slice("event: cluster\ndata: ".length));
+          return members.find(({ role }: { role: string }) => role === "leader")?.id;
+        },
+      );
+    const readUntil = async (isSeen: () => boolean) => {
+      while (!isSeen()) text += (await reader.read()).value ?? "";
+    };
+    await readUntil(() => leaders().at(-1) === leader.name);
+    await leader.process.signal("SIGKILL");
+    await readUntil(() => ![leader.name, undefined].includes(leaders().at(-1)));
+    await reader.cancel();
+  });
+});
+
 Deno.test("what is no HTTP is refused, and hurts nobody", async () => {
   await withCluster({ ...HTTP, nodes: 1 }, async (cluster) => {
     const [node] = cluster.nodes;

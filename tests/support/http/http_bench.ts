@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { Readable } from "node:stream";
 import type { Arguments } from "../../../src/base/byte_string.ts";
 import { UserError } from "../../../src/base/errors.ts";
 import { type Logger, silentLogger } from "../../../src/base/logger.ts";
@@ -9,6 +10,7 @@ import { HttpApi } from "../../../src/http/http_api.ts";
 import { problemOf } from "../../../src/http/problem.ts";
 import type { Store } from "../../../src/http/store_client.ts";
 import { systemClock } from "../../../src/platform/clock.ts";
+import type { SentRequest } from "../../../src/platform/http_listener.ts";
 import { encodeReply } from "../../../src/resp/encode.ts";
 import { ErrorReply, type Reply } from "../../../src/resp/reply.ts";
 import { decodeReply } from "../../../src/resp/reply_scanner.ts";
@@ -22,6 +24,7 @@ export interface HttpBenchOptions {
   readonly whyNotReady?: string | null;
   readonly isClusterDown?: boolean;
   readonly stalledMsMax?: number;
+  readonly watchersMax?: number;
   readonly logger?: Logger;
 }
 
@@ -39,6 +42,7 @@ export class HttpBench implements Store {
       whyNotReady = null,
       isClusterDown = false,
       stalledMsMax = 10_000,
+      watchersMax = 1,
       logger = silentLogger,
     }: HttpBenchOptions = {},
   ) {
@@ -51,6 +55,7 @@ export class HttpBench implements Store {
       logger,
       whyNotReady: () => Promise.resolve(whyNotReady),
       stalledMsMax,
+      watchersMax,
       cluster: () =>
         isClusterDown
           ? Promise.reject(new UserError("Cannot reach the cluster: x"))
@@ -76,7 +81,7 @@ export class HttpBench implements Store {
   async fetch(method: string, path: string, init: RequestInit = {}): Promise<Response> {
     const request = new Request(`http://localhost:8001${path}`, { method, ...init });
     if (!request.headers.has("host")) request.headers.set("host", "localhost:8001");
-    const response = await this.http.handle(request);
+    const response = await this.http.handle(request, sentOf(request));
     this.#checkDescribed(method, path, response);
     return response;
   }
@@ -111,4 +116,11 @@ export class HttpBench implements Store {
     const type = headers.get("content-type")?.split(";")[0];
     assertEquals(types, type === undefined ? [] : [type]);
   }
+}
+
+/** A request as if it had come over a socket. @param target the path and query */
+export function sentOf(request: Request, target?: string): SentRequest {
+  const { pathname, search } = new URL(request.url);
+  const body = request.body === null ? Readable.from([]) : Readable.fromWeb(request.body);
+  return { target: target ?? pathname + search, body };
 }

@@ -1,0 +1,114 @@
+import { UserError } from "../base/errors.ts";
+import type { Cancel, Clock } from "../platform/clock.ts";
+import type { Api } from "./api.ts";
+import { Problem } from "./problem.ts";
+
+/** Interval in milliseconds at which the cluster is asked while somebody watches it. */
+const LOOK_MS = 250;
+/** Time in milliseconds without an event after which a comment keeps the connection alive. */
+const SILENT_MS_MAX = 15_000;
+/** Maximum number of watching clients. */
+const WATCHERS_MAX = 64;
+
+export interface EventsOptions {
+  /** What `regent status` shows. Rejects with a `UserError` if nobody answers. */
+  readonly cluster: () => Promise<object>;
+  readonly clock: Clock;
+  /** Maximum number of watching clients. @default 64 */
+  readonly watchersMax?: number;
+}
+
+/** Adds the operation that tells of changes in the cluster as they happen. */
+export function addEvents(api: Api, options: EventsOptions): void {
+  const watch = new ClusterWatch(options);
+  api.add(
+    "get",
+    "/events",
+    EVENTS,
+    () => new Response(watch.open(), { headers: { "content-type": "text/event-stream" } }),
+  );
+}
+
+interface Watcher {
+  readonly controller: ReadableStreamDefaultController<Uint8Array>;
+  /** The event that it has got last. */
+  event: string;
+  sentMs: number;
+}
+
+/** Looks at the cluster while somebody watches it, and sends each watcher what is new to it. */
+class ClusterWatch {
+  readonly #options: EventsOptions;
+  readonly #watchers = new Set<Watcher>();
+  #cancelLook: Cancel = () => {};
+
+  constructor(options: EventsOptions) {
+    this.#options = options;
+  }
+
+  /** @throws {Problem} when too many watch already */
+  open(): ReadableStream<Uint8Array> {
+    const { watchersMax = WATCHERS_MAX } = this.#options;
+    if (this.#watchers.size >= watchersMax) {
+      throw new Problem("busy", `${watchersMax} clients watch already, which is the limit.`);
+    }
+    let watcher: Watcher | null = null;
+    return new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        watcher = { controller, event: "", sentMs: this.#options.clock.monotonicMs() };
+        this.#watchers.add(watcher);
+        if (this.#watchers.size === 1) void this.#look();
+      },
+      cancel: () => {
+        if (watcher !== null) this.#watchers.delete(watcher);
+        if (this.#watchers.size === 0) this.#cancelLook();
+      },
+    });
+  }
+
+  async #look(): Promise<void> {
+    const event = await this.#event();
+    if (this.#watchers.size === 0) return;
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const watcher of this.#watchers) this.#send(watcher, event, nowMs);
+    this.#cancelLook = this.#options.clock.after(LOOK_MS, () => void this.#look());
+  }
+
+  async #event(): Promise<string> {
+    try {
+      return `event: cluster\ndata: ${JSON.stringify(await this.#options.cluster())}\n\n`;
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      const problem = await new Problem("unavailable", error.message).response().text();
+      return `event: problem\ndata: ${problem.trim()}\n\n`;
+    }
+  }
+
+  /** A watcher that does not read gets the newest event when it reads again. */
+  #send(watcher: Watcher, event: string, nowMs: number): void {
+    if ((watcher.controller.desiredSize ?? 0) <= 0) return;
+    const isNew = event !== watcher.event;
+    if (!isNew && nowMs - watcher.sentMs < SILENT_MS_MAX) return;
+    watcher.controller.enqueue(new TextEncoder().encode(isNew ? event : ":\n\n"));
+    watcher.event = event;
+    watcher.sentMs = nowMs;
+  }
+}
+
+const EVENTS = {
+  operationId: "watchCluster",
+  summary: "Changes in the cluster as they happen, as server-sent events",
+  responses: {
+    "200": {
+      description: "`cluster` events with what /cluster returns, the first at once and each " +
+        "further one when something has changed; `problem` events while no member answers.",
+      content: { "text/event-stream": {} },
+    },
+    "503": {
+      description: "Too many clients watch already.",
+      content: {
+        "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } },
+      },
+    },
+  },
+};
