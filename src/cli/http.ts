@@ -13,7 +13,7 @@ import { type Flag, type Flags, integer, port as portFlag, type Values } from ".
 import { ConnectionLost, RespClient } from "./resp_client.ts";
 import { clusterStatus } from "./status.ts";
 
-/** By default, the HTTP port is the client port plus this. */
+/** With `auto`, the HTTP port is the client port plus this. */
 export const HTTP_PORT_OFFSET = 1_000;
 /** Maximum number of HTTP connections, as a share of the clients for which there is room. */
 const CONNECTIONS_SHARE_MAX = 0.1;
@@ -84,7 +84,7 @@ export interface HttpService {
 /**
  * Opens the HTTP port.
  *
- * @returns `null` if it is off, or if nobody asked for it and its port is in use
+ * @returns `null` if it is off, or with `auto` if its port is in use
  * @throws {UserError} when the port that was asked for is not available
  */
 export async function startHttp(

@@ -256,7 +256,7 @@ const KEY = {
   name: "key",
   in: "path",
   required: true,
-  description: "Any bytes, percent-encoded. It may contain slashes.",
+  description: "Any bytes, percent-encoded. It may contain slashes, but no segment `.` or `..`.",
   schema: { type: "string" },
 };
 

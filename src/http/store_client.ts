@@ -1,5 +1,4 @@
-import type { Arguments } from "../base/byte_string.ts";
-import { textOf } from "../base/byte_string.ts";
+import { type Arguments, textOf } from "../base/byte_string.ts";
 import { checkRequest } from "../commands/table.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Router } from "../proxy/router.ts";
