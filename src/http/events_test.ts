@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { sentOf } from "../../tests/support/http/http_bench.ts";
 import { ManualClock } from "../../tests/support/node/manual_clock.ts";
-import { silentLogger } from "../base/logger.ts";
 import { UserError } from "../base/errors.ts";
+import { silentLogger } from "../base/logger.ts";
 import { Api } from "./api.ts";
 import { addEvents } from "./events.ts";
 
