@@ -51,7 +51,7 @@ export class HttpApi {
   /** Answers a request. It never rejects. */
   async handle(request: Request, sent: SentRequest): Promise<Response> {
     const response = await this.#answer(request, sent);
-    if (response.status >= 400 && hasBody(request)) this.#bodies.drop(sent.body);
+    if (hasBody(request)) this.#bodies.drop(sent.body);
     for (const [name, value] of Object.entries(HEADERS)) response.headers.set(name, value);
     return response;
   }

@@ -44,7 +44,7 @@ const TIMEOUTS: HttpTimeouts = {
 export interface HttpListenOptions {
   readonly address: Address;
   readonly connectionsMax: number;
-  /** Answers a request. It does not reject. */
+  /** Answers a request, and reads or drops its body. It does not reject. */
   readonly handle: (request: Request, sent: SentRequest) => Promise<Response>;
   readonly hasNoFreeDescriptors: () => boolean;
   readonly clock: Clock;
@@ -67,10 +67,11 @@ export interface HttpListener {
  */
 export async function listenHttp(options: HttpListenOptions): Promise<HttpListener> {
   const { connectionsMax, handle, timeouts = TIMEOUTS } = options;
-  // By default the library replaces the global `Request` and `Response`.
+  // By default the library replaces the global `Request` and `Response`, and ends a connection on
+  // which a body is still arriving 0.5 s after the answer: `handle` reads or drops all bodies.
   const listener = getRequestListener(
     (request, { incoming }) => handle(request, { target: incoming.url ?? "/", body: incoming }),
-    { overrideGlobalObjects: false },
+    { overrideGlobalObjects: false, autoCleanupIncoming: false },
   );
   const servers: http.Server[] = [];
   const acceptor = await Acceptor.open({

@@ -44,9 +44,22 @@ Deno.test("any node and any proxy serve keys over HTTP", async () => {
       new Uint8Array(await read.arrayBuffer()),
       new Uint8Array(await body.arrayBuffer()),
     );
+    assertEquals(await answerTo(cluster.proxy, "Content-Length: 9000000"), "HTTP/1.1 413");
+    // Deno 2.6 ends the connection when it has answered before it has read the body.
+    if (Deno.env.get("REGENT_BINARY") !== undefined) return;
     assertEquals(await put(cluster.proxy, "/keys/large", new Blob([body, body, body])), 413);
   });
 });
+
+/** The beginning of the answer to a PUT of which only the header is sent. */
+async function answerTo({ httpPort = 0 }: Member, header: string): Promise<string> {
+  using connection = await Deno.connect({ hostname: "127.0.0.1", port: httpPort });
+  const text = `PUT /keys/a HTTP/1.1\r\nHost: localhost\r\n${header}\r\n\r\n`;
+  await connection.write(new TextEncoder().encode(text));
+  const buffer = new Uint8Array("HTTP/1.1 413".length);
+  await connection.read(buffer);
+  return new TextDecoder().decode(buffer);
+}
 
 async function anyFollower(cluster: LocalCluster): Promise<Member> {
   const [follower] = await cluster.followers();
