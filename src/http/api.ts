@@ -82,7 +82,10 @@ export class Api {
         const path = pathOf(target);
         const { url, headers } = req.raw;
         const request = { url: new URL(url), headers, body };
-        return await handle(request, brace < 0 ? "" : path.slice(prefix.length));
+        const response = await handle(request, brace < 0 ? "" : path.slice(prefix.length));
+        // Hono drops the body of an answer to HEAD, and what it holds would be held for ever.
+        if (req.raw.method === "HEAD") await response.body?.cancel();
+        return response;
       } catch (error) {
         return this.#failed(operation, error);
       }

@@ -1,5 +1,6 @@
-import { UserError } from "../base/errors.ts";
-import type { Cancel, Clock } from "../platform/clock.ts";
+import { messageOf, UserError } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { Api } from "./api.ts";
 import { Problem } from "./problem.ts";
 
@@ -14,6 +15,7 @@ export interface EventsOptions {
   /** What `regent status` shows. Rejects with a `UserError` if nobody answers. */
   readonly cluster: () => Promise<object>;
   readonly clock: Clock;
+  readonly logger: Logger;
   /** Maximum number of watching clients. @default 64 */
   readonly watchersMax?: number;
 }
@@ -40,7 +42,8 @@ interface Watcher {
 class ClusterWatch {
   readonly #options: EventsOptions;
   readonly #watchers = new Set<Watcher>();
-  #cancelLook: Cancel = () => {};
+  /** Whether a look is under way or planned. There is one sequence of looks, whoever comes and goes. */
+  #isLooking = false;
 
   constructor(options: EventsOptions) {
     this.#options = options;
@@ -48,39 +51,45 @@ class ClusterWatch {
 
   /** @throws {Problem} when too many watch already */
   open(): ReadableStream<Uint8Array> {
-    const { watchersMax = WATCHERS_MAX } = this.#options;
+    const { watchersMax = WATCHERS_MAX, clock } = this.#options;
     if (this.#watchers.size >= watchersMax) {
       throw new Problem("busy", `${watchersMax} clients watch already, which is the limit.`);
     }
     let watcher: Watcher | null = null;
     return new ReadableStream<Uint8Array>({
       start: (controller) => {
-        watcher = { controller, event: "", sentMs: this.#options.clock.monotonicMs() };
+        watcher = { controller, event: "", sentMs: clock.monotonicMs() };
         this.#watchers.add(watcher);
-        if (this.#watchers.size === 1) void this.#look();
+        if (this.#isLooking) return;
+        this.#isLooking = true;
+        void this.#look();
       },
       cancel: () => {
         if (watcher !== null) this.#watchers.delete(watcher);
-        if (this.#watchers.size === 0) this.#cancelLook();
       },
     });
   }
 
   async #look(): Promise<void> {
+    if (this.#watchers.size === 0) {
+      this.#isLooking = false;
+      return;
+    }
+    const { clock } = this.#options;
     const event = await this.#event();
-    if (this.#watchers.size === 0) return;
-    const nowMs = this.#options.clock.monotonicMs();
-    for (const watcher of this.#watchers) this.#send(watcher, event, nowMs);
-    this.#cancelLook = this.#options.clock.after(LOOK_MS, () => void this.#look());
+    for (const watcher of this.#watchers) this.#send(watcher, event, clock.monotonicMs());
+    clock.after(LOOK_MS, () => void this.#look());
   }
 
+  /** What there is to tell. It does not reject. */
   async #event(): Promise<string> {
     try {
       return `event: cluster\ndata: ${JSON.stringify(await this.#options.cluster())}\n\n`;
     } catch (error) {
-      if (!(error instanceof UserError)) throw error;
-      const problem = await new Problem("unavailable", error.message).response().text();
-      return `event: problem\ndata: ${problem.trim()}\n\n`;
+      let problem = new Problem("internal-error", "This look failed; the log says why.");
+      if (error instanceof UserError) problem = new Problem("unavailable", error.message);
+      else this.#options.logger.error(`HTTP watchCluster: ${messageOf(error)}`);
+      return `event: problem\ndata: ${JSON.stringify(problem)}\n\n`;
     }
   }
 

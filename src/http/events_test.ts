@@ -13,13 +13,18 @@ class WatchBench {
   readonly clock = new ManualClock();
   readonly api = new Api(silentLogger);
   state: object | null = { term: 1 };
+  /** Thrown by each look. */
+  fault: Error | null = null;
   looks = 0;
+  readonly logged: string[] = [];
 
   constructor() {
     addEvents(this.api, {
       clock: this.clock,
+      logger: { ...silentLogger, error: (line) => void this.logged.push(line) },
       cluster: () => {
         this.looks++;
+        if (this.fault !== null) return Promise.reject(this.fault);
         if (this.state === null) return Promise.reject(new UserError("nobody answers"));
         return Promise.resolve(this.state);
       },
@@ -99,6 +104,32 @@ Deno.test("nobody is asked while nobody watches", async () => {
   const again = await bench.open();
   assertEquals(await next(again), 'event: cluster\ndata: {"term":1}\n\n');
   await again.cancel();
+});
+
+Deno.test("watchers that come and go do not make it look more often", async () => {
+  const bench = new WatchBench();
+  for (let count = 0; count < 20; count++) await (await bench.open()).cancel();
+  const watcher = await bench.open();
+  await bench.pass(1_000);
+  const before = bench.looks;
+  await bench.pass(1_000);
+  assertEquals(bench.looks - before, 4);
+  await watcher.cancel();
+});
+
+Deno.test("an error of its own does not end the watch", async () => {
+  const bench = new WatchBench();
+  const watcher = await bench.open();
+  await next(watcher);
+  bench.fault = new Error("secret");
+  await bench.pass(500);
+  const problem = await next(watcher);
+  assertEquals([problem.split("\n")[0], problem.includes("secret")], ["event: problem", false]);
+  assertEquals(bench.logged.length > 0, true);
+  bench.fault = null;
+  await bench.pass(500);
+  assertEquals(await next(watcher), 'event: cluster\ndata: {"term":1}\n\n');
+  await watcher.cancel();
 });
 
 Deno.test("the number of watchers is limited", async () => {

@@ -19,6 +19,8 @@ export interface HttpApiOptions extends HealthOptions {
   readonly isLoopback: boolean;
   /** @default 30,000 */
   readonly stalledMsMax?: number;
+  /** @default 256 MiB */
+  readonly heldBytesMax?: number;
   /** @default 64 */
   readonly watchersMax?: number;
   readonly clock: Clock;

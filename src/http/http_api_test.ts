@@ -18,6 +18,20 @@ Deno.test("a value is set, read and deleted, byte for byte", async () => {
   assertEquals(await http.problem("DELETE", "/keys/a"), "404 not-found: There is no such key.");
 });
 
+Deno.test("HEAD holds nothing of what it does not send", async () => {
+  const http = new HttpBench({ heldBytesMax: 1_000, watchersMax: 1 });
+  await http.fetch("PUT", "/keys/a", { body: "x".repeat(600) });
+  for (let count = 0; count < 3; count++) {
+    const head = await http.fetch("HEAD", "/keys/a");
+    assertEquals([head.status, head.headers.get("content-length")], [200, "600"]);
+    assertEquals((await http.fetch("HEAD", "/events")).status, 200);
+  }
+  assertEquals((await (await http.fetch("GET", "/keys/a")).text()).length, 600);
+  const events = await http.fetch("GET", "/events");
+  assertEquals(events.status, 200);
+  await events.body?.cancel();
+});
+
 Deno.test("an empty value is a value", async () => {
   const http = new HttpBench();
   assertEquals((await http.fetch("PUT", "/keys/empty")).status, 204);

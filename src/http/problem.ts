@@ -64,10 +64,15 @@ export class Problem extends Error {
     return STATUS[this.code];
   }
 
+  /** The members that RFC 9457 names, and the code. */
+  toJSON(): object {
+    const { code, status, message } = this;
+    return { type: "about:blank", title: titleOf(code), status, code, detail: message };
+  }
+
   response(): Response {
-    const { code, status, message, headers } = this;
-    const body = { type: "about:blank", title: titleOf(code), status, code, detail: message };
-    return new Response(`${JSON.stringify(body)}\n`, {
+    const { status, headers } = this;
+    return new Response(`${JSON.stringify(this)}\n`, {
       status,
       headers: {
         "content-type": "application/problem+json",

@@ -25,6 +25,7 @@ export interface HttpBenchOptions {
   readonly isClusterDown?: boolean;
   readonly stalledMsMax?: number;
   readonly watchersMax?: number;
+  readonly heldBytesMax?: number;
   readonly logger?: Logger;
 }
 
@@ -43,6 +44,7 @@ export class HttpBench implements Store {
       isClusterDown = false,
       stalledMsMax = 10_000,
       watchersMax = 1,
+      heldBytesMax = 1 << 28,
       logger = silentLogger,
     }: HttpBenchOptions = {},
   ) {
@@ -56,6 +58,7 @@ export class HttpBench implements Store {
       whyNotReady: () => Promise.resolve(whyNotReady),
       stalledMsMax,
       watchersMax,
+      heldBytesMax,
       cluster: () =>
         isClusterDown
           ? Promise.reject(new UserError("Cannot reach the cluster: x"))
