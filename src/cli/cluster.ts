@@ -120,6 +120,7 @@ class LocalCluster {
   async start(ending: Promise<unknown>): Promise<void> {
     const { nodes, port } = this.#options;
     await this.#adoptRunning();
+    await this.#checkHttpPort();
     console.log(`Starting ${nodes} ${nodes === 1 ? "node" : "nodes"} and a proxy…`);
     const failed = new Promise<never>((_resolve, reject) => this.#failed = reject);
     const timer = setTimeout(
@@ -174,12 +175,6 @@ class LocalCluster {
    * @throws {UserError} when another program has one of the ports
    */
   async #adoptRunning(): Promise<void> {
-    const httpPort = this.#options.port + HTTP_PORT_OFFSET;
-    this.#servesHttp = this.#options.httpPort !== "off" &&
-      (await takenPorts(HOST, [httpPort])).length === 0;
-    if (!this.#servesHttp && this.#options.httpPort !== "off") {
-      console.log(`The proxy will serve no HTTP: ${HOST}:${httpPort} is in use.`);
-    }
     const taken = await takenPorts(HOST, this.#members.flatMap(({ ports }) => ports));
     for (const { name, port, ports, directory } of this.#members) {
       const takenPort = ports.find((one) => taken.includes(one));
@@ -196,6 +191,14 @@ class LocalCluster {
       this.#adopted.set(name, holder.processId);
       console.log(`${name} is already running (pid ${holder.processId}) and is used as it is`);
     }
+  }
+
+  /** Finds out whether the proxy will serve HTTP, and says why not if another program has its port. */
+  async #checkHttpPort(): Promise<void> {
+    if (this.#options.httpPort === "off") return;
+    const port = this.#options.port + HTTP_PORT_OFFSET;
+    this.#servesHttp = (await takenPorts(HOST, [port])).length === 0;
+    if (!this.#servesHttp) console.log(`The proxy serves no HTTP: ${HOST}:${port} is in use.`);
   }
 
   /** The process that has locked a node's directory, or was the last to do so. */

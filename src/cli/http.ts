@@ -88,7 +88,7 @@ export interface HttpService {
  * @throws {UserError} when the port that was asked for is not available
  */
 export async function startHttp(
-  { httpPort }: Pick<Values<typeof httpFlags>, "httpPort">,
+  { httpPort, httpConnectionsMax }: Values<typeof httpFlags>,
   { address, router, bulkBytesMax, connectionsMax, logger }: HttpService,
 ): Promise<HttpListener | null> {
   if (httpPort === "off") return null;
@@ -112,6 +112,12 @@ export async function startHttp(
       clock: systemClock,
       logger,
     });
+    if (connectionsMax < httpConnectionsMax) {
+      logger.warn(
+        `accepts at most ${connectionsMax} connections for HTTP instead of ${httpConnectionsMax} ` +
+          "(--http-connections-max), since the limit of open files (ulimit -n) allows no more",
+      );
+    }
     logger.info(`serves HTTP on ${formatAddress({ host: address.host, port })}`);
     return listener;
   } catch (error) {

@@ -6,6 +6,8 @@ import { Problem } from "./problem.ts";
 
 export type Method = "get" | "put" | "post" | "delete";
 
+const METHODS: readonly string[] = ["GET", "PUT", "POST", "DELETE"];
+
 /** One operation, as OpenAPI 3.1 describes it. */
 export interface Operation {
   readonly operationId: string;
@@ -16,11 +18,19 @@ export interface Operation {
   readonly responses: Readonly<Record<string, object>>;
 }
 
+/** The description of an answer that is a problem. */
+export function problem(description: string): object {
+  const schema = { $ref: "#/components/schemas/Problem" };
+  return { description, content: { "application/problem+json": { schema } } };
+}
+
+/** What any operation may answer. */
+const DEFAULT = problem("The request is refused (403), or failed (500), whatever it asks for.");
+
 interface Route {
   readonly method: Method;
   /** As OpenAPI writes it: `/keys/{key}`. */
   readonly path: string;
-  readonly pattern: RegExp;
 }
 
 /** A request as handlers see it. */
@@ -90,13 +100,9 @@ export class Api {
         return this.#failed(operation, error);
       }
     });
-    const escaped = prefix.replaceAll(".", "\\.");
-    this.#routes.push({
-      method,
-      path,
-      pattern: new RegExp(brace < 0 ? `^${escaped}$` : `^${escaped}.+$`, "s"),
-    });
-    (this.#paths[path] ??= {})[method] = operation;
+    this.#routes.push({ method, path });
+    const responses = { ...operation.responses, default: DEFAULT };
+    (this.#paths[path] ??= {})[method] = { ...operation, responses };
   }
 
   /** The methods and paths of all operations. */
@@ -121,8 +127,9 @@ export class Api {
 
   #unknown({ req }: Context): Problem {
     const { pathname } = new URL(req.url);
-    const methods = this.#routes.filter(({ pattern }) => pattern.test(pathname))
-      .map(({ method }) => method.toUpperCase());
+    const methods = METHODS.filter((method) =>
+      this.#app.router.match(method, pathname)[0].length > 0
+    );
     if (methods.length === 0) {
       return new Problem("not-found", "There is nothing here; /openapi.json lists what there is.");
     }

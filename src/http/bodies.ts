@@ -1,3 +1,4 @@
+import { latin1Bytes } from "../base/bytes.ts";
 import { FairReading } from "../platform/acceptor.ts";
 import type { Cancel, Clock } from "../platform/clock.ts";
 import type { BodySource } from "../platform/http_listener.ts";
@@ -162,7 +163,7 @@ export class Bodies {
     let at = 0;
     return new ReadableStream({
       pull: (controller) => {
-        if (at < text.length) controller.enqueue(bytesOf(text.slice(at, at += CHUNK_BYTES)));
+        if (at < text.length) controller.enqueue(latin1Bytes(text.slice(at, at += CHUNK_BYTES)));
         if (at < text.length) return;
         release();
         controller.close();
@@ -172,9 +173,7 @@ export class Bodies {
   }
 
   #hold(bytes: number): void {
-    if (this.#heldBytes + bytes > this.#heldBytesMax) {
-      throw busy();
-    }
+    if (this.#heldBytes + bytes > this.#heldBytesMax) throw busy();
     this.#heldBytes += bytes;
   }
 }
@@ -206,11 +205,4 @@ class GrowingBuffer {
   get bytes(): Uint8Array {
     return this.#room.subarray(0, this.length);
   }
-}
-
-/** The bytes of a text of one character (0–255) for each. */
-export function bytesOf(text: string): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(text.length);
-  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
-  return bytes;
 }

@@ -1,6 +1,7 @@
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { sentOf } from "../../tests/support/http/http_bench.ts";
 import { ManualClock } from "../../tests/support/node/manual_clock.ts";
+import { until } from "../../tests/support/until.ts";
 import type { ApiRequest } from "./api.ts";
 import { Bodies } from "./bodies.ts";
 import { Problem } from "./problem.ts";
@@ -45,13 +46,11 @@ Deno.test("a body that stalls is given up, however often it moved before", async
   let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   const body = new ReadableStream<Uint8Array>({ start: (given) => void (controller = given) });
   const reading = assertRejects(() => bodies.read(put(body), 10, () => Promise.resolve()), Problem);
-  for (let at = 0; at < 3; at++) {
-    await new Promise((resolve) => setTimeout(resolve, 0)); // until it waits for the next chunk
+  for (let count = 1; count <= 3; count++) {
     clock.advance(90);
     controller?.enqueue(new Uint8Array(1));
+    await until(`${count} bytes are held`, () => bodies.heldBytes === count);
   }
-  await new Promise((resolve) => setTimeout(resolve, 0));
-  assertEquals(bodies.heldBytes, 3);
   clock.advance(200); // up to twice the limit
   assertEquals((await reading).code, "too-slow");
   assertEquals(bodies.heldBytes, 0);
@@ -81,8 +80,9 @@ Deno.test("few values are read at the same time, and the others in their turn", 
   await Promise.resolve();
   assertEquals(answers.length, 16);
   for (let at = 0; at < 40; at++) {
+    await until("its turn has come", () => answers[at] !== undefined);
+    assert(answers.length <= at + 16);
     answers[at]?.(`value ${at}`);
-    await new Promise((resolve) => setTimeout(resolve, 0));
   }
   for (const [at, body] of (await Promise.all(sent)).entries()) {
     assertEquals(await textOf(body), `value ${at}`);

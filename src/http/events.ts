@@ -1,7 +1,7 @@
 import { messageOf, UserError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Clock } from "../platform/clock.ts";
-import type { Api } from "./api.ts";
+import { type Api, problem } from "./api.ts";
 import { Problem } from "./problem.ts";
 
 /** Interval in milliseconds at which the cluster is asked while somebody watches it. */
@@ -113,11 +113,6 @@ const EVENTS = {
         "further one when something has changed; `problem` events while no member answers.",
       content: { "text/event-stream": {} },
     },
-    "503": {
-      description: "Too many clients watch already.",
-      content: {
-        "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } },
-      },
-    },
+    "503": problem("Too many clients watch already."),
   },
 };

@@ -37,7 +37,7 @@ class WatchBench {
     return response.body!.getReader();
   }
 
-  /** Lets time pass, and what is under way then end. */
+  /** Lets time pass in steps, with a turn of the event loop after each, in which a look ends. */
   async pass(ms: number): Promise<void> {
     for (let left = ms; left > 0; left -= 250) {
       this.clock.advance(Math.min(left, 250));

@@ -1,5 +1,5 @@
 import { UserError } from "../base/errors.ts";
-import type { Api } from "./api.ts";
+import { type Api, problem } from "./api.ts";
 import { Problem } from "./problem.ts";
 
 export interface HealthOptions {
@@ -32,10 +32,6 @@ export function addHealth(api: Api, { whyNotReady, cluster }: HealthOptions): vo
 const STATUS = {
   "application/json": { schema: { $ref: "#/components/schemas/Status" } },
 };
-const PROBLEM = {
-  "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } },
-};
-
 const LIVEZ = {
   operationId: "isLive",
   summary: "Whether this process works",
@@ -47,7 +43,7 @@ const READYZ = {
   summary: "Whether this process can serve linearizable reads now",
   responses: {
     "200": { description: "It can.", content: STATUS },
-    "503": { description: "It cannot; the sentence says why.", content: PROBLEM },
+    "503": problem("It cannot; the sentence says why."),
   },
 };
 
@@ -59,6 +55,6 @@ const CLUSTER = {
       description: "The members, each as it reports itself.",
       content: { "application/json": { schema: { $ref: "#/components/schemas/Cluster" } } },
     },
-    "503": { description: "No member answers.", content: PROBLEM },
+    "503": problem("No member answers."),
   },
 };

@@ -1,7 +1,7 @@
 import { textOf } from "../base/byte_string.ts";
 import { SCAN_KEYS_MAX } from "../commands/keyspace_rows.ts";
 import type { Reply } from "../resp/reply.ts";
-import { type Api, type ApiRequest, isPlainPath } from "./api.ts";
+import { type Api, type ApiRequest, isPlainPath, problem } from "./api.ts";
 import type { Bodies } from "./bodies.ts";
 import { keyOfPath, pathOfKey } from "./key_path.ts";
 import { Problem } from "./problem.ts";
@@ -50,7 +50,8 @@ export function addKeys(api: Api, { store, bodies, bodyBytesMax }: KeysOptions):
     return bodies.read(request, bodyBytesMax, async (body) => {
       const reply = await store.request([...set, body, ...options]);
       if (reply === null) {
-        throw new Problem("precondition-failed", "The key exists, or not, against the condition.");
+        const state = options.includes("NX") ? "exists" : "does not exist";
+        throw new Problem("precondition-failed", `The condition does not hold: the key ${state}.`);
       }
       return new Response(null, { status: 204 });
     });
@@ -102,8 +103,9 @@ async function scan(
     const reply = await store.request(["SCAN", cursor, ...match, "COUNT", String(count)]);
     const [next, found] = Array.isArray(reply) ? reply : [];
     if (!Array.isArray(found)) throw new Error("Cannot read the reply to SCAN: it has no keys");
-    if (keys.length + found.length > limit) {
-      count = limit - keys.length; // the same again, of so few keys that all of them fit
+    const left = limit - keys.length;
+    if (found.length > left) {
+      count = Math.max(left, Math.ceil(count / 10)); // from here again, of fewer keys
       continue;
     }
     keys.push(...found.map(textIn));
@@ -233,14 +235,7 @@ function pageOf(
 
 // What OpenAPI says of these operations.
 
-const PROBLEM = {
-  "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } },
-};
 const BYTES = { "application/octet-stream": {} };
-
-function problem(description: string): object {
-  return { description, content: PROBLEM };
-}
 
 const COMMON = {
   "503": problem("No leader, or too much in progress. Nothing was executed."),

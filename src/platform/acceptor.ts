@@ -92,8 +92,8 @@ export function readFairly(
 const LOOK_MS = 1_000;
 /**
  * Maximum number of connections that wait to be accepted. The kernel lowers it to its own limit
- * (`net.core.somaxconn`). Deno 2.6 accepts no more connections than about this many in the whole
- * life of a server, so no number of that size would do.
+ * (`net.core.somaxconn`). Deno 2.6 takes it for the number of connections that a server may accept in
+ * its whole life.
  */
 const BACKLOG = 2 ** 29;
 

@@ -20,7 +20,7 @@ export function regentCommand(
   within: readonly string[] = [],
 ): Deno.Command {
   const [file = "", ...rest] = [...within, ...programWords(args, program), ...args];
-  // Only tests of HTTP choose a port for it: the default one may be in use.
+  // `regent cluster` serves HTTP by default, on ports that another program may use.
   const env = { REGENT_HTTP_PORT: "off", ...options.env };
   return new Deno.Command(file, { ...options, env, args: rest });
 }

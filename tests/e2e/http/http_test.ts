@@ -20,8 +20,15 @@ async function get(member: Member, path: string): Promise<string> {
   return `${response.status} ${await response.text()}`;
 }
 
-async function put(member: Member, path: string, body: BodyInit): Promise<number> {
-  const response = await fetch(httpOf(member, path), { method: "PUT", body });
+const CREATE = { "if-none-match": "*" };
+
+async function put(
+  member: Member,
+  path: string,
+  body: BodyInit,
+  headers: Record<string, string> = {},
+): Promise<number> {
+  const response = await fetch(httpOf(member, path), { method: "PUT", body, headers });
   await response.body?.cancel();
   return response.status;
 }
@@ -74,7 +81,8 @@ Deno.test("over HTTP a leader's death is a pause, and no write is lost or made t
     const leader = await cluster.leader();
     await leader.process.signal("SIGKILL");
     const answers = await Promise.all(
-      Array.from({ length: 20 }, (_, at) => put(follower, `/keys/key:${at}`, String(at))),
+      // One that was made twice would find the key, and be answered with 412.
+      Array.from({ length: 20 }, (_, at) => put(follower, `/keys/key:${at}`, `${at}`, CREATE)),
     );
     assertEquals(answers, answers.map(() => 204));
     assertEquals(await get(follower, "/keys/before"), "200 1");

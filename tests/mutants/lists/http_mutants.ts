@@ -4,6 +4,8 @@ const API = "src/http/http_api_test.ts";
 const BODIES = "src/http/bodies_test.ts";
 const LISTENER = "src/platform/http_listener_test.ts";
 
+const EVENTS = "src/http/events_test.ts";
+
 /** What is served over HTTP. */
 export const httpMutants: readonly Mutant[] = [
   {
@@ -117,5 +119,29 @@ export const httpMutants: readonly Mutant[] = [
     find: "headersTimeout: timeouts.headerMs,",
     replace: "headersTimeout: 0,",
     killers: [LISTENER],
+  },
+  {
+    name: "http-head-held-forever",
+    bug: "HEAD of large values uses up the room for bodies, until all are refused",
+    file: "src/http/api.ts",
+    find: 'if (req.raw.method === "HEAD") await',
+    replace: 'if (req.raw.method === "") await',
+    killers: [API],
+  },
+  {
+    name: "http-looks-multiply",
+    bug: "each watcher that comes while a look is under way begins a further sequence of looks",
+    file: "src/http/events.ts",
+    find: "if (this.#isLooking) return;",
+    replace: "if (this.#isLooking && this.#watchers.size > 1) return;",
+    killers: [EVENTS],
+  },
+  {
+    name: "http-page-of-few-keys",
+    bug: "a page of a prefix looks at ten keys only, once there were too many matches",
+    file: "src/http/keys.ts",
+    find: "count = Math.max(left, Math.ceil(count / 10));",
+    replace: "count = left;",
+    killers: [API],
   },
 ];
