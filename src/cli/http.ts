@@ -21,10 +21,8 @@ const port = portFlag({ help: "" });
 
 const httpPort: Flag<HttpPort> = {
   placeholder: "PORT",
-  help:
-    "Port for HTTP, for clients that can be trusted; auto: --port + 1000, or none if that port " +
-    "is in use; off: none",
-  defaultValue: "off",
+  help: "Port for HTTP; auto: --port + 1000, or none if that port is in use; off: none",
+  defaultValue: "auto",
   isRequired: false,
   parse(value) {
     if (value === "auto" || value === "off") return value;
@@ -92,11 +90,10 @@ export interface HttpHandle {
   close(): Promise<void>;
 }
 
-/**
- * The module of the thread in which HTTP is served. A program that runs from source needs the
- * permission to read it, and one that is compiled must include it.
- */
-export const HTTP_WORKER = new URL("./http_worker.ts", import.meta.url);
+/** The module of the thread in which HTTP is served. A compiled program must include it. */
+const HTTP_WORKER = new URL("./http_worker.ts", import.meta.url);
+/** What a program that runs from source needs permission to read, so that the thread can start. */
+export const HTTP_SOURCE = new URL("../", HTTP_WORKER);
 
 /**
  * Serves HTTP in a thread of its own.

@@ -154,7 +154,7 @@ export class ServiceThread<O, S> {
     };
     worker.onerror = (event) => {
       event.preventDefault(); // or else this thread ends too
-      end(errorOf(event.error ?? event.message));
+      end(new Error(event.message.split("\n")[0]));
     };
     post(worker, { kind: "start", options });
     return promise;
