@@ -5,13 +5,13 @@ import { HttpApi } from "../http/http_api.ts";
 import { StoreClient } from "../http/store_client.ts";
 import { shareSuspicion } from "../platform/acceptor.ts";
 import { systemClock } from "../platform/clock.ts";
-import { listenHttp } from "../platform/http_listener.ts";
+import { type HttpListener, listenHttp } from "../platform/http_listener.ts";
 import type { Address } from "../platform/network.ts";
 import { hasNoFreeDescriptors, stderrLogger } from "../platform/process.ts";
 import { serveInThread, type ThreadService } from "../platform/service_thread.ts";
 import { tcpNetwork } from "../platform/tcp_network.ts";
 import { ProxyCore } from "../proxy/proxy.ts";
-import { ErrorReply } from "../resp/reply.ts";
+import { ErrorReply, type Reply } from "../resp/reply.ts";
 import { ConnectionLost, RespClient } from "./resp_client.ts";
 import { clusterStatus } from "./status.ts";
 
@@ -50,10 +50,12 @@ async function start(
     isLoopback: isLoopback(address.host),
     whyNotReady: () => whyNotReady(clientAddress),
     cluster: () => clusterStatus([clientAddress]),
+    info: () => infoOf(clientAddress),
+    connections: () => listener.connections,
     clock: systemClock,
     logger,
   });
-  const listener = await listenHttp({
+  const listener: HttpListener = await listenHttp({
     address,
     connectionsMax,
     handle: (request, sent) => http.handle(request, sent),
@@ -87,16 +89,27 @@ function startRouting(seeds: readonly Address[], logger: Logger): ProxyCore {
 
 /** Asks this process for a linearizable read, as a client does. */
 async function whyNotReady(address: Address): Promise<string | null> {
+  const reply = await ask(address, ["EXISTS", ""]);
+  if (reply instanceof ConnectionLost) return reply.message;
+  return reply instanceof ErrorReply ? reply.text.replace(/^[A-Z]+ /, "") : null;
+}
+
+async function infoOf(address: Address): Promise<string | null> {
+  const reply = await ask(address, ["INFO"]);
+  return typeof reply === "string" ? reply : null;
+}
+
+/** Sends one request. @returns the loss of the connection in place of a reply */
+async function ask(address: Address, args: readonly string[]): Promise<Reply | ConnectionLost> {
   try {
     const client = await RespClient.connect(address);
     try {
-      const reply = await client.request(["EXISTS", ""]);
-      return reply instanceof ErrorReply ? reply.text.replace(/^[A-Z]+ /, "") : null;
+      return await client.request(args);
     } finally {
       client.close();
     }
   } catch (error) {
-    if (error instanceof ConnectionLost) return error.message;
+    if (error instanceof ConnectionLost) return error;
     throw error;
   }
 }

@@ -6,12 +6,13 @@ import { Bodies } from "./bodies.ts";
 import { addEvents } from "./events.ts";
 import { addHealth, type HealthOptions } from "./health.ts";
 import { addKeys } from "./keys.ts";
+import { addMetrics, type MetricsOptions } from "./metrics.ts";
 import { addDescription } from "./openapi.ts";
 import { Problem, type ProblemCode } from "./problem.ts";
 import { checkSender } from "./sender.ts";
 import type { Store } from "./store_client.ts";
 
-export interface HttpApiOptions extends HealthOptions {
+export interface HttpApiOptions extends HealthOptions, MetricsOptions {
   readonly store: Store;
   /** Maximum size in bytes of a value. */
   readonly bodyBytesMax: number;
@@ -52,6 +53,7 @@ export class HttpApi {
     this.#bodies = new Bodies(options);
     this.api = new Api(options.logger);
     addHealth(this.api, options);
+    addMetrics(this.api, { ...options, heldBytes: () => this.#bodies.heldBytes });
     addEvents(this.api, options);
     addKeys(this.api, { ...options, bodies: this.#bodies });
     addDescription(this.api);

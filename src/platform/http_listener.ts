@@ -82,30 +82,35 @@ export interface HttpListener {
 export async function listenHttp(options: HttpListenOptions): Promise<HttpListener> {
   const { handle, refuse, clock, timeouts = TIMEOUTS } = options;
   const connections = new HttpConnections(options);
+  const refuseLast = (refusal: HttpRefusal) => {
+    const response = refuse(refusal);
+    response.headers.set("connection", "close");
+    return response;
+  };
   /** Requests whose clients wait until the body is wanted. */
   const awaiting = new WeakSet<http.IncomingMessage>();
   // By default the library replaces the global `Request` and `Response`, and ends a connection on
   // which a body is still arriving 0.5 s after the answer: `handle` reads or drops all bodies.
   const listener = getRequestListener(
     async (request, { incoming, outgoing }) => {
-      if (connections.begin(incoming.socket, outgoing)) {
-        const response = refuse("too-many-connections");
-        response.headers.set("connection", "close");
-        return response;
-      }
+      if (connections.begin(incoming.socket, outgoing)) return refuseLast("too-many-connections");
       const body = awaiting.has(incoming as http.IncomingMessage)
         ? new AwaitedBody(incoming, outgoing as http.ServerResponse)
         : incoming;
       return await handle(request, { target: incoming.url ?? "/", body });
     },
-    { overrideGlobalObjects: false, autoCleanupIncoming: false },
+    {
+      overrideGlobalObjects: false,
+      autoCleanupIncoming: false,
+      errorHandler: () => refuseLast("no-http"), // a `Host` that is none
+    },
   );
   const refused = new WeakSet<Socket>();
   const refuseUnread = async (error: Error & { readonly code?: string }, socket: Socket) => {
     if (refused.has(socket)) return;
     refused.add(socket);
     if (!socket.writable || connections.isAnswering(socket)) return void socket.destroy();
-    socket.end(await textOf(refuse(refusalOf(error.code))));
+    socket.end(await textOf(refuseLast(refusalOf(error.code))));
     clock.after(FAREWELL_MS, () => socket.destroy());
   };
   const servers: http.Server[] = [];
@@ -162,7 +167,6 @@ function refusalOf(code: string | undefined): HttpRefusal {
 async function textOf(response: Response): Promise<string> {
   const body = await response.text();
   const length = new TextEncoder().encode(body).length;
-  response.headers.set("connection", "close");
   response.headers.set("content-length", String(length));
   const reason = http.STATUS_CODES[response.status] ?? "";
   const headers = [...response.headers].map(([name, value]) => `${name}: ${value}`);

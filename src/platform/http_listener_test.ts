@@ -160,6 +160,8 @@ Deno.test("what is no HTTP gets the listener's own answer", NET, async () => {
     for (const text of ["*1\r\n$4\r\nPING\r\n", "\x16\x03\x01"]) {
       assertMatch(await exchange(port, text), /^HTTP\/1.1 503 [^]*\r\n\r\nno-http$/);
     }
+    const answer = await exchange(port, "GET / HTTP/1.1\r\nHost: http://[\r\n\r\n");
+    assertMatch(answer, /^HTTP\/1.1 503 [^]*connection: close[^]*no-http$/i);
     const long = `GET /${"x".repeat(100_000)} HTTP/1.1\r\n\r\n`;
     assertMatch(await exchange(port, long), /^HTTP\/1.1 503 [^]*\r\n\r\nheader-too-large$/);
   });

@@ -2,7 +2,7 @@ import { assert } from "@std/assert";
 import { ask, type LocalCluster, type Member } from "../../support/local_cluster.ts";
 import { withoutElection } from "../../support/without_election.ts";
 
-const ELECTION_MS = 500;
+const ELECTION_MS = 200;
 const CLIENTS = 4;
 const ATTACK_MS = 10_000;
 const IDLE_MS = 3_000;
