@@ -291,7 +291,7 @@ function change(keyspace: Keyspace, model: Map<string, Expected>, random: Random
 }
 
 function chunksOf(keyspace: Keyspace, bytesMax: number): Uint8Array[] {
-  const snapshot = new StateSnapshot(keyspace, new OnceSessions(), new Settings());
+  const snapshot = new StateSnapshot(keyspace, new OnceSessions(), new Settings(), new FileIndex());
   const chunks = [];
   for (let chunk = snapshot.next(bytesMax); chunk !== null; chunk = snapshot.next(bytesMax)) {
     chunks.push(chunk);
@@ -320,7 +320,12 @@ Deno.test("a snapshot in slices holds lists as they were at its beginning", () =
       const bytesMax = 50 + randomInteger(random, 400);
       const expectedChunks = chunksOf(keyspace, bytesMax);
 
-      const snapshot = new StateSnapshot(keyspace, new OnceSessions(), new Settings());
+      const snapshot = new StateSnapshot(
+        keyspace,
+        new OnceSessions(),
+        new Settings(),
+        new FileIndex(),
+      );
       const chunks: Uint8Array[] = [];
       for (let chunk = snapshot.next(bytesMax); chunk !== null; chunk = snapshot.next(bytesMax)) {
         chunks.push(chunk);
