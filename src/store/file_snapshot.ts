@@ -159,16 +159,16 @@ export class FileLoader {
     const modifiedMs = integerField(item, 8, 0);
     const file = {
       name,
-      version,
       blob,
       size,
       sha256,
       copies: integerField(item, 6, 1, FILE_COPIES_MAX),
-      createdMs: integerField(item, 7, 0, modifiedMs),
-      modifiedMs,
       type: checkedField(item, 9, isFileType),
       owner: checkedField(item, 10, isFileOwner),
       tags: checkedField(item, 11, (tags) => parseTags(tags) !== null),
+      version,
+      createdMs: integerField(item, 7, 0, modifiedMs),
+      modifiedMs,
     };
     this.index.restoreFile(file, holders);
     this.#name = name;

@@ -11,6 +11,7 @@ import {
 import { isByteString, textOf } from "../base/byte_string.ts";
 import { type Random, randomInteger, seededRandom } from "../base/random.ts";
 import { DEADLINE_BYTES, type DeadlineMs } from "./deadlines.ts";
+import { FileIndex } from "./file_index.ts";
 import { KEY_OVERHEAD_BYTES, Keyspace } from "./keyspace.ts";
 import { OnceSessions } from "./once_sessions.ts";
 import { Settings } from "./settings.ts";
