@@ -62,7 +62,7 @@ export class Bodies {
    * @throws {Problem} when it is larger than `bytesMax`, stalls, breaks off, or has no room
    */
   async read<T>(
-    { headers, body }: ApiRequest,
+    { headers, body }: Pick<ApiRequest, "headers" | "body">,
     bytesMax: number,
     use: (body: Uint8Array) => Promise<T>,
   ): Promise<T> {

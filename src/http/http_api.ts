@@ -1,18 +1,26 @@
 import type { Logger } from "../base/logger.ts";
+import type { FilesService } from "../files/files.ts";
+import type { UploadsService } from "../files/resumable_uploads.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { SentRequest } from "../platform/http_listener.ts";
 import { Api } from "./api.ts";
 import { Bodies } from "./bodies.ts";
 import { addEvents } from "./events.ts";
+import { addFiles } from "./files.ts";
 import { addHealth, type HealthOptions } from "./health.ts";
 import { addKeys } from "./keys.ts";
 import { addDescription } from "./openapi.ts";
 import { Problem } from "./problem.ts";
 import { checkSender } from "./sender.ts";
 import type { Store } from "./store_client.ts";
+import { addUploads } from "./uploads.ts";
 
 export interface HttpApiOptions extends HealthOptions {
   readonly store: Store;
+  /** @default none: there are no operations on files */
+  readonly files?: FilesService;
+  /** @default none: there are no resumable uploads */
+  readonly uploads?: UploadsService;
   /** Maximum size in bytes of a value. */
   readonly bodyBytesMax: number;
   /** Whether the port is open to this machine only. */
@@ -27,7 +35,10 @@ export interface HttpApiOptions extends HealthOptions {
   readonly logger: Logger;
 }
 
-/** Added to all answers: nothing is kept by caches, and no browser takes an answer for a page. */
+/**
+ * Added to all answers that do not say otherwise: nothing is kept by caches, and no browser takes an
+ * answer for a page.
+ */
 const HEADERS = {
   "cache-control": "no-store",
   "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
@@ -47,6 +58,9 @@ export class HttpApi {
     addHealth(this.api, options);
     addEvents(this.api, options);
     addKeys(this.api, { ...options, bodies: this.#bodies });
+    const { files, uploads } = options;
+    if (files !== undefined) addFiles(this.api, { ...options, files });
+    if (uploads !== undefined) addUploads(this.api, uploads);
     addDescription(this.api);
   }
 
@@ -54,7 +68,9 @@ export class HttpApi {
   async handle(request: Request, sent: SentRequest): Promise<Response> {
     const response = await this.#answer(request, sent);
     if (hasBody(request)) this.#bodies.drop(sent.body);
-    for (const [name, value] of Object.entries(HEADERS)) response.headers.set(name, value);
+    for (const [name, value] of Object.entries(HEADERS)) {
+      if (!response.headers.has(name)) response.headers.set(name, value);
+    }
     return response;
   }
 

@@ -11,6 +11,11 @@ export interface SentRequest {
   readonly target: string;
   /** The body. A `Request` would turn each chunk, of one byte perhaps, into several promises. */
   readonly body: BodySource;
+  /**
+   * Ends the connection at once. It is for a response that breaks off: the error of a stream would
+   * be written after its chunks, where a client may take it for the rest of the body.
+   */
+  readonly abort: () => void;
 }
 
 /** The part of Node's readable streams that a body needs. */
@@ -70,7 +75,12 @@ export async function listenHttp(options: HttpListenOptions): Promise<HttpListen
   // By default the library replaces the global `Request` and `Response`, and ends a connection on
   // which a body is still arriving 0.5 s after the answer: `handle` reads or drops all bodies.
   const listener = getRequestListener(
-    (request, { incoming }) => handle(request, { target: incoming.url ?? "/", body: incoming }),
+    (request, { incoming, outgoing }) =>
+      handle(request, {
+        target: incoming.url ?? "/",
+        body: incoming,
+        abort: () => outgoing.destroy(),
+      }),
     { overrideGlobalObjects: false, autoCleanupIncoming: false },
   );
   const servers: http.Server[] = [];
