@@ -183,17 +183,26 @@ class FileSender {
 
   /** @throws {Problem | FileError} */
   async send(request: ApiRequest, name: string): Promise<Response> {
-    const record = await this.#files.stat(name);
-    if (record === null) throw noSuchFile();
+    const record = await this.#recordOf(name);
     try {
       return await this.#sendRecord(request, record);
     } catch (error) {
-      // Its content may have been replaced since: the next look finds the newer one.
-      const isGone = error instanceof FileError && error.code === "not-found";
-      const newer = isGone ? await this.#files.stat(name) : null;
-      if (newer === null || newer.version === record.version) throw error;
-      return await this.#sendRecord(request, newer);
+      if (!(error instanceof FileError)) throw error;
+      if (error.code === "not-found") {
+        // The content may have been replaced since: the next look finds the newer one.
+        const newer = await this.#recordOf(name);
+        if (newer.version !== record.version) return await this.#sendRecord(request, newer);
+      } else if (error.code !== "checksum-mismatch") {
+        throw error;
+      }
+      throw new Problem("unavailable", "No intact copy of the content can be read now.");
     }
+  }
+
+  async #recordOf(name: string): Promise<FileRecord> {
+    const record = await this.#files.stat(name);
+    if (record === null) throw noSuchFile();
+    return record;
   }
 
   async #sendRecord(request: ApiRequest, record: FileRecord): Promise<Response> {

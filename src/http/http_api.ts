@@ -67,7 +67,9 @@ export class HttpApi {
   /** Answers a request. It never rejects. */
   async handle(request: Request, sent: SentRequest): Promise<Response> {
     const response = await this.#answer(request, sent);
-    if (hasBody(request)) this.#bodies.drop(sent.body);
+    // A client that waits for leave to send its body never gets it: its connection ends.
+    if (sent.isWaiting()) response.headers.set("connection", "close");
+    else if (hasBody(request)) this.#bodies.drop(sent.body);
     for (const [name, value] of Object.entries(HEADERS)) {
       if (!response.headers.has(name)) response.headers.set(name, value);
     }

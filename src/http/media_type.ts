@@ -18,7 +18,10 @@ const UNKNOWN = "application/octet-stream";
  */
 export function typeToKeep(given: string | null, name: string): string {
   const type = given?.trim() ?? "";
-  if (type === "") return mime.getType(name) ?? UNKNOWN;
+  if (type === "") {
+    const [extension] = /\.[^./]+$/.exec(name) ?? [];
+    return (extension === undefined ? null : mime.getType(extension)) ?? UNKNOWN;
+  }
   if (type.length > TYPE_LENGTH_MAX || !MEDIA_TYPE.test(type)) {
     throw new Problem("bad-request", "The type of the content is no media type.");
   }
@@ -39,8 +42,8 @@ export function safeHeaders(
   { name, type }: { readonly name: string; readonly type: string },
   isDownload: boolean,
 ): Record<string, string> {
-  const isShown = SHOWN.test(type) && !isDownload;
   const isKept = MEDIA_TYPE.test(type) && !LOADED.test(type);
+  const isShown = isKept && SHOWN.test(type) && !isDownload;
   return {
     "content-type": isKept ? type : UNKNOWN,
     "content-disposition": disposition(isShown ? "inline" : "attachment", name),

@@ -125,6 +125,7 @@ const OF_FILE_ERROR: Readonly<Record<FileErrorCode, ProblemCode>> = {
   "checksum-mismatch": "checksum-mismatch",
   "bad-request": "bad-request",
   "aborted": "bad-request",
+  "outcome-unknown": "outcome-unknown",
   "busy": "busy",
   "too-large": "too-large",
 };

@@ -16,6 +16,11 @@ export interface SentRequest {
    * be written after its chunks, where a client may take it for the rest of the body.
    */
   readonly abort: () => void;
+  /**
+   * Whether the client waits with the body (`Expect: 100-continue`), since nobody has listened for its
+   * data yet. Then nothing of it will come.
+   */
+  readonly isWaiting: () => boolean;
 }
 
 /** The part of Node's readable streams that a body needs. */
@@ -72,15 +77,19 @@ export interface HttpListener {
  */
 export async function listenHttp(options: HttpListenOptions): Promise<HttpListener> {
   const { connectionsMax, handle, timeouts = TIMEOUTS } = options;
+  const awaitedBodies = new WeakMap<object, AwaitedBody>();
   // By default the library replaces the global `Request` and `Response`, and ends a connection on
   // which a body is still arriving 0.5 s after the answer: `handle` reads or drops all bodies.
   const listener = getRequestListener(
-    (request, { incoming, outgoing }) =>
-      handle(request, {
+    (request, { incoming, outgoing }) => {
+      const awaited = awaitedBodies.get(incoming);
+      return handle(request, {
         target: incoming.url ?? "/",
-        body: incoming,
+        body: awaited ?? incoming,
         abort: () => outgoing.destroy(),
-      }),
+        isWaiting: () => awaited?.isWaiting ?? false,
+      });
+    },
     { overrideGlobalObjects: false, autoCleanupIncoming: false },
   );
   const servers: http.Server[] = [];
@@ -98,6 +107,10 @@ export async function listenHttp(options: HttpListenOptions): Promise<HttpListen
         },
         (request, response) => void listener(request, response),
       );
+      server.on("checkContinue", (request, response) => {
+        awaitedBodies.set(request, new AwaitedBody(request, () => response.writeContinue()));
+        void listener(request, response);
+      });
       server.timeout = timeouts.stalledMs;
       server.maxConnections = connectionsMax;
       servers.push(server);
@@ -111,4 +124,37 @@ export async function listenHttp(options: HttpListenOptions): Promise<HttpListen
       for (const server of servers) server.closeAllConnections();
     },
   };
+}
+
+/** A body that its client sends when it is asked for. */
+class AwaitedBody implements BodySource {
+  readonly #body: BodySource;
+  readonly #ask: () => void;
+  isWaiting = true;
+
+  constructor(body: BodySource, ask: () => void) {
+    this.#body = body;
+    this.#ask = ask;
+  }
+
+  on(event: "data", received: (chunk: Uint8Array) => void): unknown;
+  on(event: "end" | "close" | "error", ended: () => void): unknown;
+  on(event: "data" | "end" | "close" | "error", listener: (chunk: Uint8Array) => void): unknown {
+    if (event !== "data") return this.#body.on(event, listener as () => void);
+    if (this.isWaiting) this.#ask();
+    this.isWaiting = false;
+    return this.#body.on(event, listener);
+  }
+
+  pause(): unknown {
+    return this.#body.pause();
+  }
+
+  resume(): unknown {
+    return this.#body.resume();
+  }
+
+  destroy(): unknown {
+    return this.#body.destroy();
+  }
 }

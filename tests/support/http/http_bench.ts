@@ -168,5 +168,5 @@ export class HttpBench implements Store {
 export function sentOf(request: Request, target?: string): SentRequest {
   const { pathname, search } = new URL(request.url);
   const body = request.body === null ? Readable.from([]) : Readable.fromWeb(request.body);
-  return { target: target ?? pathname + search, body, abort: () => {} };
+  return { target: target ?? pathname + search, body, abort: () => {}, isWaiting: () => false };
 }
