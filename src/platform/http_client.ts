@@ -1,7 +1,7 @@
 import { type Address, formatAddress } from "../base/address.ts";
 import { errorOf } from "../base/errors.ts";
 import type { Cancel, Clock } from "./clock.ts";
-import { type Body, bodyOf, type Head, HttpSyntaxError } from "./http_head.ts";
+import { type Body, bodyOf, encodeHead, type Head, HttpSyntaxError } from "./http_head.ts";
 import { HttpStream } from "./http_stream.ts";
 import { connectSocket } from "./sockets.ts";
 
@@ -186,7 +186,8 @@ export class HttpCall {
       ? { "transfer-encoding": "chunked" }
       : { "content-length": String(body) };
     const all = { host: formatAddress(address), ...headers, ...length };
-    stream.writeHead(`${method} ${target} HTTP/1.1`, all)?.catch(() => {});
+    stream.hold(encodeHead(`${method} ${target} HTTP/1.1`, all));
+    if (body === 0) stream.write(new Uint8Array(0))?.catch(() => {});
     return stream;
   }
 
@@ -225,7 +226,8 @@ export class HttpCall {
     const stream = await this.#opened;
     const { body } = this.#options;
     if (!this.#isSent && !this.#hasAnswer) {
-      if (body === "chunked") await stream.writeChunk(new Uint8Array(0), () => this.#hasAnswer);
+      const nothing = new Uint8Array(0);
+      await (body === "chunked" ? stream.writeChunk(nothing) : stream.write(nothing));
       this.#isSent = body === "chunked" || body === this.#sentBytes;
     }
     const cancel = this.#clock.after(this.#stalledMs, () => {
