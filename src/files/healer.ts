@@ -184,7 +184,7 @@ export class Healer {
     const { node, members, metadata, local, clock, reports } = this.#options;
     if (members()?.includes(node.id) === false) return false;
     // What is lost must be known before this node counts again.
-    if (!this.#isChecked || (own?.state !== "up" && reports.size > 0)) return false;
+    if (!this.#isChecked || (own?.state !== "up" && reports.hasLost)) return false;
     const nowMs = clock.monotonicMs();
     if (this.#space === null || nowMs - this.#spaceMs >= SPACE_MS) {
       this.#space = await local.space();
@@ -206,7 +206,7 @@ export class Healer {
     const { layout, reports } = this.#options;
     await this.#scan((await unlessAborted(layout.refresh(), signal)).nodes, signal);
     await reports.send(signal);
-    return reports.size === 0;
+    return !reports.hasLost;
   }
 
   #hasSpaceChanged(space: BlobSpace): boolean {

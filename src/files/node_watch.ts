@@ -5,10 +5,13 @@ import type { FileMetadata, FileNode } from "./file_metadata.ts";
 import type { HealerLimits } from "./healer_limits.ts";
 import type { LayoutCache } from "./layout.ts";
 import { Loop } from "./loop.ts";
-import { unlessAborted } from "./waits.ts";
+import { unlessAborted, within } from "./waits.ts";
 
 /** How often the leader looks at the other nodes, in milliseconds. */
 const WATCH_MS = 1_000;
+
+/** Time in milliseconds after which a question counts as not answered. */
+const PING_MS_MAX = 5_000;
 
 export interface NodeWatchOptions {
   readonly node: string;
@@ -95,7 +98,8 @@ export class NodeWatch {
     const { peers, clock } = this.#options;
     if (this.#asking.has(id)) return;
     this.#asking.add(id);
-    peers.ping(address).catch(() => false).then((isAlive) => {
+    const ping = within(clock, PING_MS_MAX, peers.ping(address), "A sign of life");
+    ping.catch(() => false).then((isAlive) => {
       this.#asking.delete(id);
       if (isAlive && this.#heardMs.has(id)) this.#heardMs.set(id, clock.monotonicMs());
     });

@@ -33,8 +33,7 @@ export interface PutOptions {
 
 /** @throws {FileError} `bad-request` */
 export function checkName(name: string): void {
-  // deno-lint-ignore no-control-regex
-  if (!name.isWellFormed() || /[\u0000-\u001f\u007f]/.test(name)) {
+  if (hasControl(name)) {
     throw new FileError("bad-request", "A file's name has no control characters.");
   }
   const bytes = bytesOf(name);
@@ -48,6 +47,12 @@ export function checkPut(name: string, options: PutOptions): void {
   checkName(name);
   const { type, owner = "", tags = {}, copies = 1, attempt, size } = options;
   if (bytesOf(type) > TYPE_BYTES_MAX) throw tooLong("type", TYPE_BYTES_MAX);
+  if (!/^[\x20-\x7e]*$/.test(type)) {
+    throw new FileError("bad-request", "A file's type is a media type.");
+  }
+  if (hasControl(owner)) {
+    throw new FileError("bad-request", "A file's owner has no control characters.");
+  }
   if (bytesOf(owner) > OWNER_BYTES_MAX) throw tooLong("owner", OWNER_BYTES_MAX);
   if (bytesOf(JSON.stringify(tags)) > TAGS_BYTES_MAX) throw tooLong("tags", TAGS_BYTES_MAX);
   if (!Number.isInteger(copies) || copies < 1 || copies > COPIES_MAX) {
@@ -70,6 +75,11 @@ export function checkCondition(condition: Condition, record: FileRecord | null):
   } else if (condition !== "present" && condition.ifVersion !== record.version) {
     throw new FileError("precondition-failed", `The file has version ${record.version}.`);
   }
+}
+
+function hasControl(text: string): boolean {
+  // deno-lint-ignore no-control-regex
+  return !text.isWellFormed() || /[\u0000-\u001f\u007f]/.test(text);
 }
 
 function tooLong(what: string, bytesMax: number): FileError {

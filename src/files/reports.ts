@@ -23,9 +23,9 @@ export class Reports {
     this.#logger = logger;
   }
 
-  /** Number of blobs of which the log does not know yet. */
-  get size(): number {
-    return this.#held.size + this.#lost.size;
+  /** Whether the log still believes this node to hold copies that it does not have. */
+  get hasLost(): boolean {
+    return this.#lost.size > 0;
   }
 
   /** Whether the copy is verified, and the log does not know yet. */

@@ -5,7 +5,7 @@ import type { BlobSummary, BlobWriter } from "./blobs.ts";
 import { FileError } from "./file_error.ts";
 import { within } from "./waits.ts";
 
-/** Maximum time in milliseconds for which `discard` waits for a holder that is still finishing. */
+/** Maximum time in milliseconds for which `discard` waits for each answer of a holder. */
 const SETTLED_MS_MAX = 30_000;
 
 export interface LaneOptions {
@@ -116,7 +116,7 @@ export class UploadLane {
     // What finishes after this becomes an orphan, which its holder removes in time.
     const { clock, remove } = this.#options;
     await within(clock, SETTLED_MS_MAX, this.#done, "The end of a lane").catch(() => {});
-    await remove();
+    await within(clock, SETTLED_MS_MAX, remove(), "Removing a blob");
   }
 
   #abort(): void {
