@@ -35,13 +35,15 @@ export class UploadLane {
   /** Since when the holder lets us wait, on the monotonic clock; `null` while it does not. */
   #waitsSinceMs: number | null;
   #wake: () => void = () => {};
+  /** Resolves when nothing is asked of the holder any more, if it ever answers. */
   readonly #done: Promise<void>;
+  readonly #settled = Promise.withResolvers<void>();
 
   constructor(options: LaneOptions) {
     this.node = options.node;
     this.#options = options;
     this.#waitsSinceMs = options.clock.monotonicMs();
-    this.#done = this.#run();
+    this.#done = this.#run().finally(this.#settled.resolve);
   }
 
   /** Number of bytes that wait for the holder. */
@@ -101,12 +103,13 @@ export class UploadLane {
     this.#queuedBytes = 0;
     this.#abort();
     this.#wake();
+    this.#settled.resolve();
     this.#options.changed();
   }
 
   /** Resolves when the holder has finished or failed. */
   get settled(): Promise<void> {
-    return this.#done;
+    return this.#settled.promise;
   }
 
   /** Takes back everything, of an upload that becomes visible nowhere. */

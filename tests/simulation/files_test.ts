@@ -1,5 +1,5 @@
 import { assert } from "@std/assert";
-import { simulateFiles } from "./files/files_simulation.ts";
+import { simulateFiles } from "./files_simulation.ts";
 
 const FIRST_SEED = Number(Deno.env.get("FILES_SEED") ?? 1);
 const SEEDS = Number(Deno.env.get("FILES_SEEDS") ?? 12);

@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
-import type { BodySource } from "../../../src/platform/http_listener.ts";
-import { FileError } from "../../../src/files/file_error.ts";
-import type { FileRecord, FilesService } from "../../../src/files/files.ts";
-import { isLive } from "../../../src/store/file_health.ts";
-import { withoutReality } from "../without_reality.ts";
-import { FilesNode, startProxy } from "./files_node.ts";
-import { FilesWorld } from "./files_world.ts";
+import { FileError } from "../../src/files/file_error.ts";
+import type { FileRecord, FilesService } from "../../src/files/files.ts";
+import { isLive } from "../../src/store/file_health.ts";
+import { FilesNode, startProxy } from "../support/files/files_node.ts";
+import { FilesWorld } from "../support/files/files_world.ts";
+import { SimBody } from "../support/files/sim_body.ts";
+import { withoutReality } from "./without_reality.ts";
 
 const ROUNDS = 2;
 /** Times in simulated milliseconds. */
@@ -60,6 +60,7 @@ class FilesSimulation {
   readonly #proxy: FilesService;
   /** By SHA-256 of the content, which is different for each upload. */
   readonly #uploads = new Map<string, { ending: Ending; content: Uint8Array }>();
+  #nodesAdded = 0;
   #isPaused = false;
   #isOver = false;
   #busyClients = 0;
@@ -79,7 +80,7 @@ class FilesSimulation {
   }
 
   #addNode(): FilesNode {
-    const node = new FilesNode(this.#world, `n${this.#world.nodes.size + 1}`);
+    const node = new FilesNode(this.#world, ++this.#nodesAdded);
     node.start();
     return node;
   }
@@ -244,9 +245,7 @@ class FilesSimulation {
       world.members.delete(node.id);
       world.nodes.delete(node.id);
       if (world.leader === node.id) this.#elect();
-      world.nodes.set(node.id, node); // its address stays taken
       this.#addNode();
-      world.nodes.delete(node.id);
     } else if (kind === "wipe") {
       node.kill();
       node.disk.wipe();
@@ -335,7 +334,10 @@ class FilesSimulation {
     const { disk, files } = node;
     if (files === null) return;
     files.stop().then(() => isStopped = true);
-    await this.#runUntil(`${node.id} stops`, () => isStopped || !node.isUp, 70_000);
+    const isDone = () => isStopped || !node.isUp;
+    await this.#runUntil(`${node.id} stops`, isDone, 70_000).catch((error) => {
+      throw new Violation(`${error.message}: ${JSON.stringify([files.transfers, files.healing])}`);
+    });
     if (isStopped && files.healing?.pulls.running !== 0) throw new Violation("A pull goes on");
     node.kill();
     if (disk.staging.size > 0) throw new Violation("Something is half written");
@@ -446,67 +448,5 @@ class FilesSimulation {
       for (const record of page.files) await this.#readAll(service, record);
       cursor = page.cursor;
     } while (cursor !== null);
-  }
-}
-
-/** A body that arrives piece by piece, and may break off. */
-class SimBody implements BodySource {
-  readonly #world: FilesWorld;
-  readonly #content: Uint8Array;
-  readonly #breaksOff: boolean;
-  readonly #listeners = new Map<string, ((chunk: Uint8Array) => void)[]>();
-  #at = 0;
-  #isFlowing = false;
-  #isScheduled = false;
-  #isOver = false;
-
-  constructor(world: FilesWorld, content: Uint8Array, breaksOff: boolean) {
-    this.#world = world;
-    this.#content = content;
-    this.#breaksOff = breaksOff;
-  }
-
-  on(event: string, listener: (chunk: Uint8Array) => void): void {
-    this.#listeners.set(event, [...this.#listeners.get(event) ?? [], listener]);
-  }
-
-  pause(): void {
-    this.#isFlowing = false;
-  }
-
-  resume(): void {
-    this.#isFlowing = true;
-    this.#schedule();
-  }
-
-  destroy(): void {
-    this.#isOver = true;
-  }
-
-  #schedule(): void {
-    if (this.#isScheduled || this.#isOver) return;
-    this.#isScheduled = true;
-    this.#world.scheduler.after(this.#world.random() * 5, () => {
-      this.#isScheduled = false;
-      if (!this.#isFlowing || this.#isOver) return;
-      this.#next();
-      this.#schedule();
-    });
-  }
-
-  #next(): void {
-    if (this.#at < this.#content.length) {
-      const end = Math.min(this.#content.length, this.#at + 1 + this.#world.below(400));
-      this.#emit("data", this.#content.subarray(this.#at, end));
-      this.#at = end;
-      return;
-    }
-    this.#isOver = true;
-    if (!this.#breaksOff) this.#emit("end");
-    this.#emit("close");
-  }
-
-  #emit(event: string, chunk: Uint8Array = new Uint8Array()): void {
-    for (const listener of this.#listeners.get(event) ?? []) listener(chunk);
   }
 }

@@ -77,12 +77,13 @@ export class FilesNode {
   #life: Life | null = null;
   files: Files | null = null;
 
-  constructor(world: FilesWorld, id: string) {
+  /** @param number is never used again */
+  constructor(world: FilesWorld, number: number) {
     this.#world = world;
-    this.id = id;
-    this.address = `10.0.0.${world.nodes.size + 1}:7000`;
-    world.nodes.set(id, this);
-    world.members.add(id);
+    this.id = `n${number}`;
+    this.address = `10.0.0.${number}:7000`;
+    world.nodes.set(this.id, this);
+    world.members.add(this.id);
   }
 
   get isUp(): boolean {

@@ -5,7 +5,7 @@ import { errorReplyOf } from "../../../src/commands/command_error.ts";
 import { StateMachine } from "../../../src/commands/state_machine.ts";
 import { checkRequest } from "../../../src/commands/table.ts";
 import { ErrorReply, type Reply } from "../../../src/resp/reply.ts";
-import { Scheduler } from "../scheduler.ts";
+import { Scheduler } from "../../simulation/scheduler.ts";
 import type { FilesNode } from "./files_node.ts";
 
 const START_MS = 1_700_000_000_000;
@@ -43,9 +43,8 @@ export class FilesWorld {
   }
 
   pick<T>(items: readonly T[]): T {
-    const item = items[this.below(items.length)];
-    if (item === undefined) throw new RangeError("Cannot pick from nothing");
-    return item;
+    if (items.length === 0) throw new RangeError("Cannot pick from nothing");
+    return items[this.below(items.length)] as T;
   }
 
   note(line: string): void {
@@ -65,6 +64,13 @@ export class FilesWorld {
       await turn();
     }
     return true;
+  }
+
+  /** For some seconds nobody leads. */
+  loseLeader(): void {
+    const { leader } = this;
+    this.leader = null;
+    this.scheduler.after(this.random() * 5_000, () => this.leader ??= leader);
   }
 
   isReachable(from: string | null, to: FilesNode): boolean {
@@ -88,6 +94,7 @@ export class FilesWorld {
       const fate = this.below(3);
       if (fate === 0) this.execute(args);
       if (fate === 1) this.scheduler.after(this.random() * 4_000, () => this.execute(args));
+      if (this.below(3) === 0) this.loseLeader();
       this.note(`unknown outcome (${fate}) of ${args.slice(0, 4).join(" ")}`);
       answer(new ErrorReply("UNKNOWN The leader was lost"));
     });
