@@ -70,8 +70,8 @@ export interface HttpListener {
 }
 
 /**
- * Serves HTTP/1.1. Deno 2.6 ignores the time limits and the maximum number of connections, so it is
- * not for use where strangers reach the port.
+ * Serves HTTP/1.1. Deno 2.6 ignores the time limits and the maximum number of connections, and holds
+ * in memory what a client does not read, so it is not for use where strangers reach the port.
  *
  * @throws {UserError} when the address is not available
  */
@@ -86,7 +86,7 @@ export async function listenHttp(options: HttpListenOptions): Promise<HttpListen
       return handle(request, {
         target: incoming.url ?? "/",
         body: awaited ?? incoming,
-        abort: () => outgoing.destroy(),
+        abort: () => breakOff(outgoing, options.clock),
         isWaiting: () => awaited?.isWaiting ?? false,
       });
     },
@@ -124,6 +124,23 @@ export async function listenHttp(options: HttpListenOptions): Promise<HttpListen
       for (const server of servers) server.closeAllConnections();
     },
   };
+}
+
+/** The part of Node's responses that is needed to end one. */
+interface Outgoing {
+  readonly headersSent: boolean;
+  readonly destroyed: boolean;
+  destroy(error: Error): unknown;
+}
+
+/**
+ * Ends the connection of a response, but not before its header: Deno 2.6 would end nothing then, and
+ * nothing either without an error.
+ */
+function breakOff(outgoing: Outgoing, clock: Clock): void {
+  if (outgoing.destroyed) return;
+  if (outgoing.headersSent) outgoing.destroy(new Error("the response breaks off"));
+  else clock.after(1, () => breakOff(outgoing, clock));
 }
 
 /** A body that its client sends when it is asked for. */
