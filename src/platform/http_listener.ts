@@ -25,6 +25,8 @@ export interface SentRequest {
 
 /** The part of Node's readable streams that a body needs. */
 export interface BodySource {
+  /** Whether it has ended or broken off. Then no event tells so any more. */
+  readonly destroyed?: boolean;
   on(event: "data", received: (chunk: Uint8Array) => void): unknown;
   on(event: "end" | "close" | "error", ended: () => void): unknown;
   pause(): unknown;
@@ -161,6 +163,10 @@ class AwaitedBody implements BodySource {
     if (this.isWaiting) this.#ask();
     this.isWaiting = false;
     return this.#body.on(event, listener);
+  }
+
+  get destroyed(): boolean {
+    return this.#body.destroyed ?? false;
   }
 
   pause(): unknown {
