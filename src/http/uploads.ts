@@ -61,7 +61,7 @@ export function addUploads(api: Api, uploads: UploadsService): void {
     return new Response(null, { status: 201, headers: { location, ...headersOf(state) } });
   });
 
-  add("get", "/uploads/{id}", described.GET_UPLOAD, async ({ method }, id) => {
+  add("get", "/uploads/{id}", described.GET_UPLOAD, async (_request, id) => {
     const state = await uploads.state(id);
     const { name, size, offset, version, expiresMs, metadata } = state;
     const headers = {
@@ -69,7 +69,6 @@ export function addUploads(api: Api, uploads: UploadsService): void {
       "upload-length": `${size}`,
       ...(metadata === "" ? {} : { "upload-metadata": metadata }),
     };
-    if (method === "HEAD") return new Response(null, { headers });
     return Response.json({ name, size, offset, version, expiresMs }, { headers });
   });
 

@@ -27,6 +27,8 @@ export interface SentRequest {
 
 /** The part of Node's readable streams that a body needs. */
 export interface BodySource {
+  /** Whether it has ended or broken off. Then no event tells so any more. */
+  readonly destroyed?: boolean;
   on(event: "data", received: (chunk: Uint8Array) => void): unknown;
   on(event: "end" | "close" | "error", ended: () => void): unknown;
   pause(): unknown;
@@ -80,7 +82,8 @@ export interface HttpListener {
 
 /**
  * Serves HTTP/1.1. Deno 2.6 ignores the time limits and the maximum number of connections, answers
- * itself what is no HTTP, and always agrees to `Expect: 100-continue`.
+ * itself what is no HTTP, always agrees to `Expect: 100-continue`, and holds in memory what a client
+ * does not read, so it is not for use where strangers reach the port.
  *
  * @throws {UserError} when the address is not available
  */
@@ -103,7 +106,7 @@ export async function listenHttp(options: HttpListenOptions): Promise<HttpListen
       return await handle(request, {
         target: incoming.url ?? "/",
         body: awaited ?? incoming,
-        abort: () => outgoing.destroy(),
+        abort: () => breakOff(outgoing, options.clock),
         isWaiting: () => awaited?.isWaiting ?? false,
       });
     },
@@ -181,6 +184,23 @@ async function textOf(response: Response): Promise<string> {
   return [`HTTP/1.1 ${response.status} ${reason}`, ...headers, "", body].join("\r\n");
 }
 
+/** The part of Node's responses that is needed to end one. */
+interface Outgoing {
+  readonly headersSent: boolean;
+  readonly destroyed: boolean;
+  destroy(error: Error): unknown;
+}
+
+/**
+ * Ends the connection of a response, but not before its header: Deno 2.6 would end nothing then, and
+ * nothing either without an error.
+ */
+function breakOff(outgoing: Outgoing, clock: Clock): void {
+  if (outgoing.destroyed) return;
+  if (outgoing.headersSent) outgoing.destroy(new Error("the response breaks off"));
+  else clock.after(1, () => breakOff(outgoing, clock));
+}
+
 /** A body that its client sends when it is asked for. */
 class AwaitedBody implements BodySource {
   readonly #body: BodySource;
@@ -199,6 +219,10 @@ class AwaitedBody implements BodySource {
     if (this.isWaiting) this.#ask();
     this.isWaiting = false;
     return this.#body.on(event, listener);
+  }
+
+  get destroyed(): boolean {
+    return this.#body.destroyed ?? false;
   }
 
   pause(): unknown {
