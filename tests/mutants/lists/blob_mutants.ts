@@ -70,7 +70,7 @@ export const blobMutants: readonly Mutant[] = [
     file: "src/platform/http_server.ts",
     find: "await this.#stream.drop(this.#body, DROPPED_BYTES_MAX);",
     replace: "this.#stream.destroy();",
-    killers: [SERVER, PEERS],
+    killers: [SERVER],
   },
   {
     name: "blob-stalled-forever",
