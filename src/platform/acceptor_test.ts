@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { EventEmitter } from "node:events";
 import { ManualClock } from "../../tests/support/node/manual_clock.ts";
-import { Acceptor, FairReading, type PausableSocket } from "./acceptor.ts";
+import { Acceptor, FairReading, type PausableSocket, sharedSuspicion } from "./acceptor.ts";
 
 const KIB = 1024;
 
@@ -174,6 +174,19 @@ Deno.test("a port that is being opened again is not opened a second time meanwhi
   await end("succeed");
   acceptor.close();
   assertEquals(servers.map(({ isClosed }) => isClosed), [true, true, true]);
+});
+
+Deno.test("what another thread suspects has the port opened again", async () => {
+  const { acceptor, clock, servers, end } = await openAcceptor();
+  clock.advance(LOOK_MS);
+  assertEquals(servers.length, 1);
+  Atomics.add(new Int32Array(sharedSuspicion()), 0, 1);
+  clock.advance(LOOK_MS);
+  assertEquals([servers.length, servers[0]?.isClosed], [2, true]);
+  await end("succeed");
+  clock.advance(LOOK_MS);
+  assertEquals(servers.length, 2);
+  acceptor.close();
 });
 
 Deno.test("an acceptor that is closed while it opens its port again does not listen", async () => {

@@ -44,14 +44,12 @@ export function serveInThread<O, S>(start: (options: O) => Promise<ThreadService
   const report = (one: Report<S>) => scope.postMessage(one);
   const fail = (error: unknown) =>
     report({ kind: "failed", message: messageOf(error), isForUser: error instanceof UserError });
-  addEventListener("error", (event) => {
+  const failUnexpectedly = (event: Event, error: unknown) => {
     event.preventDefault();
-    fail(event.error ?? event.message);
-  });
-  addEventListener("unhandledrejection", (event) => {
-    event.preventDefault();
-    fail(event.reason);
-  });
+    report({ kind: "failed", message: stackOf(error), isForUser: false });
+  };
+  addEventListener("error", (event) => failUnexpectedly(event, event.error ?? event.message));
+  addEventListener("unhandledrejection", (event) => failUnexpectedly(event, event.reason));
   let service: Promise<ThreadService<S>> | null = null;
   scope.onmessage = ({ data }: MessageEvent<Order<O>>) => {
     if (data.kind === "start") {
@@ -62,6 +60,11 @@ export function serveInThread<O, S>(start: (options: O) => Promise<ThreadService
         .then(() => report({ kind: "stopped" }), fail);
     }
   };
+}
+
+/** The message of a thrown value, and where it was thrown. */
+function stackOf(error: unknown): string {
+  return error instanceof Error && error.stack !== undefined ? error.stack : String(error);
 }
 
 export interface ServiceThreadOptions<O> {
