@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { blobId, chunksOf, FileMachine } from "../../tests/support/file_machine.ts";
+import { blobId, chunksOf, FILE_TIME_MS, FileMachine } from "../../tests/support/file_machine.ts";
 import { randomInteger, seededRandom } from "../base/random.ts";
 import { StateMachine } from "../commands/state_machine.ts";
 import { encodeFiles } from "./file_snapshot.ts";
@@ -24,14 +24,15 @@ function machineOfAll(): FileMachine {
   return one;
 }
 
+const T = FILE_TIME_MS;
 const ITEMS: readonly (readonly unknown[])[] = [
   ["files", 3, 5, 3, 2, 1],
   ["filenode", "n1", "n1:7000", "1", 1_000_000, 500, 0, 0],
   ["filenode", "n2", "n2:7000", "1", 1_000_000, 500, 0, 0],
   ["filenode", "n3", "[::1]:7", "0.5", 9, 8, 1, 1],
-  ["file", "d", 3, C, 10, C + C, 3, 1.7e12, 1.7e12, "", "", "{}", "n1", "n2"],
-  ["file", "f\xc3\xa9", 1, A, 10, A + A, 3, 1.7e12, 1.7e12, "a/b", "me", '{"a":1}', "n1", "n2"],
+  ["file", A, 10, A + A, "f\xc3\xa9", 1, 3, T, T, "a/b", "me", '{"a":1}', "n1", "n2"],
   ["dead", B, 10, B + B, "n2"],
+  ["file", C, 10, C + C, "d", 3, 3, T, T, "", "", "{}", "n1", "n2"],
 ];
 
 function load(...items: readonly (readonly unknown[])[]): StateMachine {
@@ -107,44 +108,51 @@ Deno.test("a snapshot contains the files of its beginning, whatever happens mean
 });
 
 Deno.test("items that are wrong, missing, out of order or there twice are refused", () => {
-  const [files, n1, n2, n3, d, f, dead] = ITEMS;
-  assert(files && n1 && n2 && n3 && d && f && dead);
-  const wrong: readonly (readonly unknown[])[][] = [
+  const [files, n1, n2, n3, f, dead, d] = ITEMS;
+  assert(files && n1 && n2 && n3 && f && dead && d);
+  const withNode = (...node: unknown[]) => [files, ["filenode", ...node], n2, n3, f, dead, d];
+  const withFile = (at: number, value: unknown) => [files, n1, n2, n3, f, dead, d.with(at, value)];
+  const withDead = (at: number, value: unknown) => [files, n1, n2, n3, f, dead.with(at, value), d];
+  const swapped = (at: number) => [
+    ...ITEMS.slice(0, at),
+    ...ITEMS.slice(at, at + 2).toReversed(),
+    ...ITEMS.slice(at + 2),
+  ];
+  const wrong: readonly (readonly (readonly unknown[])[])[] = [
     ...ITEMS.map((_, at) => ITEMS.toSpliced(at, 1)),
-    ...ITEMS.slice(1).map((_, at) =>
-      ITEMS.with(at, ITEMS[at + 1] ?? []).with(at + 1, ITEMS[at] ?? [])
-    ),
+    ...ITEMS.slice(1).map((_, at) => swapped(at)),
     ...ITEMS.map((item, at) => ITEMS.toSpliced(at, 0, item)),
     [["files", 0, 0, 0, 0, 0]],
     [["files", 1, 1, 129, 0, 0]],
-    ...[
-      ["filenode", "n1", "nowhere", "1", 1, 1, 0, 0],
-      ["filenode", "n/1", "h:1", "1", 1, 1, 0, 0],
-      ["filenode", "n1", "h:1", 1, 1, 1, 0, 0],
-      ["filenode", "n1", "h:1", "1.0", 1, 1, 0, 0],
-      ["filenode", "n1", "h:1", "65", 1, 1, 0, 0],
-      ["filenode", "n1", "h:1", "1", -1, 1, 0, 0],
-      ["filenode", "n1", "h:1", "1", 1, 1, 2, 0],
-      ["filenode", "n1", "h:1", "1", 1, 1, 0],
-    ].map((node) => [files, node, n2, n3, d, f, dead]),
-    ...([[1, ""], [1, "a\n"], [1, "\xff"], [2, 0], [2, 4], [2, 1], [3, "x"], [3, A], [
-      4,
-      -1,
-    ]] as const)
-      .map(([at, value]) => [files, n1, n2, n3, d.with(at, value), f, dead]),
-    ...([[5, "x"], [6, 0], [6, 17], [7, 1.8e12], [8, -1], [9, "\n"], [10, "\0"], [
-      11,
-      "[]",
-    ]] as const)
-      .map(([at, value]) => [files, n1, n2, n3, d.with(at, value), f, dead]),
-    ...([[12, "n2"], [12, "n9"], [13, "n1"], [12, 1], [4, Number.MAX_SAFE_INTEGER]] as const)
-      .map(([at, value]) => [files, n1, n2, n3, d.with(at, value), f, dead]),
-    ...([[1, "x"], [1, C], [2, -1], [3, "x"], [4, "n9"]] as const)
-      .map(([at, value]) => [files, n1, n2, n3, d, f, dead.with(at, value)]),
-    [files, n1, n2, n3, d, f, dead.slice(0, -1)],
-    [files, n1, n2, n3, d, f, dead, ["session", "1-1", 1, 1, 0, 0, 0]],
-    [files, n1, n2, n3, d, f, dead, ["reply", 1, "_\r\n"]],
-    [files, n1, n2, n3, d, f, dead, ["key", "a", "b"]],
+    withNode("n1", "nowhere", "1", 1, 1, 0, 0),
+    withNode("n/1", "h:1", "1", 1, 1, 0, 0),
+    withNode("n1", "h:1", 1, 1, 1, 0, 0),
+    withNode("n1", "h:1", "1.0", 1, 1, 0, 0),
+    withNode("n1", "h:1", "65", 1, 1, 0, 0),
+    withNode("n1", "h:1", "1", -1, 1, 0, 0),
+    withNode("n1", "h:1", "1", 1, 1, 2, 0),
+    withNode("n1", "h:1", "1", 1, 1, 0),
+    ...["", "a\n", "\xff", "f\xc3\xa9", 1].map((name) => withFile(4, name)),
+    ...[0, 4, 1, "2"].map((version) => withFile(5, version)),
+    ...["x", A, B].map((blob) => withFile(1, blob)),
+    ...[-1, 0.5, Number.MAX_SAFE_INTEGER].map((size) => withFile(2, size)),
+    ...["x", C].map((sha256) => withFile(3, sha256)),
+    ...[0, 17].map((copies) => withFile(6, copies)),
+    withFile(7, T + 1),
+    withFile(8, -1),
+    withFile(9, "\n"),
+    withFile(10, "\0"),
+    withFile(11, "[]"),
+    ...["n2", "n9", 1].map((holder) => withFile(12, holder)),
+    withFile(13, "n1"),
+    ...["x", A, C].map((blob) => withDead(1, blob)),
+    withDead(2, -1),
+    withDead(3, "x"),
+    withDead(4, "n9"),
+    [files, n1, n2, n3, f, dead.slice(0, -1), d],
+    [...ITEMS, ["session", "1-1", 1, 1, 0, 0, 0]],
+    [...ITEMS, ["reply", 1, "_\r\n"]],
+    [...ITEMS, ["key", "a", "b"]],
   ];
   for (const items of wrong) {
     assertThrows(

@@ -262,7 +262,10 @@ Deno.test("files can be written once all members know them, through ONCE too", a
   for (const args of [announce, ["ONCE", session, "1", ...announce]]) {
     const reply = ask(...args);
     const text = reply instanceof ErrorReply ? reply.text : "";
-    assertMatch(text, /is not known to state machine version 1, .* was not executed$/);
+    assertMatch(
+      text,
+      /^ERR 'file\|node' is not known to state machine version 1, .* not executed$/,
+    );
   }
   assertEquals(ask("FILE", "LIST"), ["", []]);
   cluster.kill(old);
