@@ -229,10 +229,13 @@ export class Healer {
       startMs - this.#sweptMs >= this.#limits.idleSweepMs;
     if (!isDue || startMs < this.#nextSweepMs) return;
     this.#hasMore = false;
+    let isComplete = false;
     try {
       if (await this.#copies.sweep(signal)) this.#hasMore = true;
       this.#sweptState = state;
+      isComplete = true;
     } finally {
+      if (!isComplete) this.#hasMore = true;
       const endMs = clock.monotonicMs();
       this.#sweeps++;
       this.#lastSweepMs = endMs - startMs;
