@@ -143,6 +143,8 @@ export class Pulls {
       if (signal.aborted) return;
       this.#failures++;
       this.#retryLater(blob);
+      // While an upload is still writing it, there is nothing to tell.
+      if (error instanceof FileError && error.code === "busy") return;
       logger.warn(`fetching blob ${blob} failed: ${messageOf(error)}`);
     }
   }

@@ -340,6 +340,28 @@ Deno.test("the same attempt again finds the file", async () => {
   assertEquals([again, body.sentBytes], [record, 0]);
 });
 
+Deno.test("the same attempt again goes over what the first try has left", async () => {
+  const bench = new Bench();
+  const attempt = "a".repeat(32);
+  let isRefused = true;
+  bench.holders.intercept = ([, word]) =>
+    word === "COMMIT" && isRefused ? new ErrorReply("CLUSTERDOWN There is no leader") : undefined;
+  assertEquals(await bench.holders.failure(bench.put({ attempt })), "unavailable");
+  assertEquals(bench.leftovers().length, 3, "the commit might have been on its way");
+  isRefused = false;
+  assertEquals((await bench.holders.result(bench.put({ attempt }))).holders.length, 3);
+  await bench.holders.result(bench.put());
+  assertEquals(await bench.holders.failure(bench.put({ attempt })), "conflict");
+});
+
+Deno.test("a reply to a commit that makes no sense is an unknown outcome", async () => {
+  const bench = new Bench();
+  bench.holders.intercept = ([, word]) => word === "COMMIT" ? ["what?"] : undefined;
+  assertNotEquals(await bench.holders.failure(bench.put()), "none");
+  await bench.holders.runFor(60_000);
+  assertEquals(bench.leftovers().length, 3);
+});
+
 Deno.test("only so many uploads run at the same time", async () => {
   const bench = new Bench({ uploadsMax: 2 });
   const puts = [bench.put(), bench.put(), bench.put()];

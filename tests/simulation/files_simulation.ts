@@ -274,7 +274,7 @@ class FilesSimulation {
       const node = world.pick([...world.nodes.values()]);
       const lastingMs = world.pick([500, 3_000, 15_000]);
       const later = (run: () => void) => world.scheduler.after(lastingMs, run);
-      switch (world.below(8)) {
+      switch (world.below(9)) {
         case 0:
           node.kill();
           if (world.leader === node.id) this.#elect();
@@ -312,6 +312,10 @@ class FilesSimulation {
           await this.#stopCleanly(node);
           if (world.leader === node.id) this.#elect();
           this.#startAgain(node);
+          break;
+        case 8:
+          world.execute(["FILE", "DRAIN", node.id]);
+          later(() => world.execute(["FILE", "DRAIN", node.id, "OFF"]));
           break;
       }
     }
