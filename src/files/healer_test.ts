@@ -142,8 +142,6 @@ Deno.test("repair is limited in rate and in number", async () => {
   const bench = new Bench();
   const blobs = Array.from({ length: 40 }, () => bench.blob());
   for (const blob of blobs) bench.commit(blob, ["n2", "n3"]);
-  bench.limits;
-  bench.healer = bench.healer;
   const slow = new Bench(3, { repairBytesPerSecond: 2_000 });
   for (let at = 0; at < 10; at++) slow.commit(slow.blob(), ["n2", "n3"]);
   slow.healer.start();

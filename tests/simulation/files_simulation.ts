@@ -61,6 +61,7 @@ class FilesSimulation {
   /** By SHA-256 of the content, which is different for each upload. */
   readonly #uploads = new Map<string, { ending: Ending; content: Uint8Array }>();
   #nodesAdded = 0;
+  #isDraining = false;
   #isPaused = false;
   #isOver = false;
   #busyClients = 0;
@@ -314,8 +315,14 @@ class FilesSimulation {
           this.#startAgain(node);
           break;
         case 8:
+          // With too few other nodes, draining itself is a loss.
+          if (world.nodes.size <= this.#copies || this.#isDraining) break;
+          this.#isDraining = true;
           world.execute(["FILE", "DRAIN", node.id]);
-          later(() => world.execute(["FILE", "DRAIN", node.id, "OFF"]));
+          later(() => {
+            this.#isDraining = false;
+            world.execute(["FILE", "DRAIN", node.id, "OFF"]);
+          });
           break;
       }
     }
