@@ -14,11 +14,13 @@ const STATUSES: Readonly<Record<FileErrorCode, number>> = {
   "not-found": 404,
   "precondition-failed": 412,
   "insufficient-storage": 507,
+  "outcome-unknown": 504,
   "unavailable": 503,
   "checksum-mismatch": 500,
   "bad-request": 400,
   "aborted": 499,
   "busy": 409,
+  "conflict": 409,
   "too-large": 413,
 };
 
