@@ -6,8 +6,8 @@ import { utf8TextOf } from "./file_rules.ts";
 import { compareBytes, type SortedTree, sortedTree } from "./sorted_tree.ts";
 
 /** Estimated memory of a blob, and of the record of a visible file beside its texts, in bytes. */
-const BLOB_BYTES = 400;
-const RECORD_BYTES = 400;
+const BLOB_BYTES = 300;
+const RECORD_BYTES = 250;
 const HOLDER_BYTES = 16;
 const NODE_BYTES = 500;
 
@@ -35,8 +35,6 @@ export interface FileView {
   /** In the order of the last changes. */
   readonly byVersion: SortedTree<number, FileRecord>;
   readonly blobs: SortedTree<string, FileBlob>;
-  /** Those of `blobs` that are dead. */
-  readonly dead: SortedTree<string, FileBlob>;
   /** Whether every copy is known to be where it belongs. */
   readonly isSettled: boolean;
 }
@@ -61,7 +59,6 @@ export class FileIndex {
   readonly #bySize = sortedTree<SizePlace, FileRecord>(compareSizes);
   readonly #byVersion = sortedTree<number, FileRecord>((one, other) => one - other);
   readonly #blobs = sortedTree<string, FileBlob>(compareBytes);
-  readonly #dead = sortedTree<string, FileBlob>(compareBytes);
   readonly #totals = new FileTotalsKeeper();
   readonly #held = new Map<string, HeldCopies>();
   readonly #holderLists = new Map<string, readonly string[]>();
@@ -112,7 +109,6 @@ export class FileIndex {
       bySize: this.#bySize.clone(),
       byVersion: this.#byVersion.clone(),
       blobs: this.#blobs.clone(),
-      dead: this.#dead.clone(),
       isSettled: this.#totals.known?.isSettled ?? false,
     };
   }
@@ -238,6 +234,7 @@ export class FileIndex {
     this.#replace(null, { ...blob, holders: this.#listOf(blob.holders), file: null });
   }
 
+  /** Whether a file has that version. */
   hasVersion(version: number): boolean {
     return this.#byVersion.has(version);
   }
@@ -270,8 +267,6 @@ export class FileIndex {
   #replace(before: FileBlob | null, after: FileBlob | null): void {
     if (after !== null) this.#blobs.set(after.id, after);
     else if (before !== null) this.#blobs.delete(before.id);
-    if (after?.file === null) this.#dead.set(after.id, after);
-    else if (before?.file === null) this.#dead.delete(before.id);
     this.#totals.change(before, after, this.#layout.placement);
     if (before !== null) this.#account(before, -1);
     if (after !== null) this.#account(after, 1);

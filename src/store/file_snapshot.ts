@@ -24,25 +24,31 @@ import {
 
 /** The items of all files, as JSON. There are none while the index is as new. */
 export function* encodeFiles(
-  { version, layout, byName, blobs, dead }: FileView,
+  { version, layout, byName, blobs }: FileView,
 ): Generator<string, void> {
   const { nodes, revision } = layout;
   if (version === 0 && revision === 0) return;
-  yield JSON.stringify(["files", version, revision, nodes.length, byName.size, dead.size]);
+  yield JSON.stringify([
+    "files",
+    version,
+    revision,
+    nodes.length,
+    byName.size,
+    blobs.size - byName.size,
+  ]);
   for (const { id, address, weight, capacityBytes, freeBytes, isOut, isDraining } of nodes) {
     const flags = [isOut ? 1 : 0, isDraining ? 1 : 0];
     const numbers = [String(weight), capacityBytes, freeBytes, ...flags];
     yield JSON.stringify(["filenode", id, address, ...numbers]);
   }
-  for (const file of byName.values()) {
-    const { name, version, blob, size, sha256, copies, createdMs, modifiedMs } = file;
-    const numbers = [version, blob, size, sha256, copies, createdMs, modifiedMs];
-    const { type, owner, tags } = file;
-    const holders = blobs.get(blob)?.holders ?? [];
-    yield JSON.stringify(["file", name, ...numbers, type, owner, tags, ...holders]);
-  }
-  for (const { id, size, sha256, holders } of dead.values()) {
-    yield JSON.stringify(["dead", id, size, sha256, ...holders]);
+  for (const { id, size, sha256, holders, file } of blobs.values()) {
+    if (file === null) {
+      yield JSON.stringify(["dead", id, size, sha256, ...holders]);
+      continue;
+    }
+    const { name, version, copies, createdMs, modifiedMs, type, owner, tags } = file;
+    const fields = [name, version, copies, createdMs, modifiedMs, type, owner, tags];
+    yield JSON.stringify(["file", id, size, sha256, ...fields, ...holders]);
   }
 }
 
@@ -68,9 +74,8 @@ export class FileLoader {
   readonly #nodes: FileNode[] = [];
   #announced = NO_FILES;
   #hasLayout = false;
-  #name = "";
   #dead = 0;
-  #deadId = "";
+  #blobId = "";
 
   /** Whether the first item was taken. */
   get hasBegun(): boolean {
@@ -148,14 +153,13 @@ export class FileLoader {
 
   #takeFile(item: SnapshotItem): void {
     lengthOf(item, FILE_FIELDS, FILE_FIELDS + FILE_NODES_MAX);
-    if (!this.#hasLayout) throw wrongItem(item, "nodes for files are missing");
     const { version: versionMax, files } = this.#announced;
     if (this.index.size >= files) throw wrongItem(item, "there are too many");
-    const name = checkedField(item, 1, isFileName);
-    if (name <= this.#name) throw wrongItem(item, "it is out of order");
-    const version = integerField(item, 2, 1, versionMax);
+    const { id: blob, size, sha256, holders } = this.#takeBlob(item, FILE_FIELDS);
+    const name = checkedField(item, 4, isFileName);
+    if (this.index.find(name) !== undefined) throw wrongItem(item, "its name is there already");
+    const version = integerField(item, 5, 1, versionMax);
     if (this.index.hasVersion(version)) throw wrongItem(item, "its version is there already");
-    const { id: blob, size, sha256, holders } = this.#blobOf(item, 3, FILE_FIELDS);
     const modifiedMs = integerField(item, 8, 0);
     const file = {
       name,
@@ -171,28 +175,23 @@ export class FileLoader {
       modifiedMs,
     };
     this.index.restoreFile(file, holders);
-    this.#name = name;
   }
 
   #takeDead(item: SnapshotItem): void {
     lengthOf(item, DEAD_FIELDS + 1, DEAD_FIELDS + FILE_NODES_MAX);
-    const { files, dead } = this.#announced;
-    if (this.index.size !== files) throw wrongItem(item, "files are missing");
-    if (this.#dead >= dead) throw wrongItem(item, "there are too many");
-    const blob = this.#blobOf(item, 1, DEAD_FIELDS);
-    if (blob.id <= this.#deadId) throw wrongItem(item, "it is out of order");
-    this.index.restoreDead(blob);
-    this.#deadId = blob.id;
+    if (this.#dead >= this.#announced.dead) throw wrongItem(item, "there are too many");
+    this.index.restoreDead(this.#takeBlob(item, DEAD_FIELDS));
     this.#dead++;
   }
 
-  /** The blob whose id, size and checksum begin at a field, and its holders from another one on. */
-  #blobOf(item: SnapshotItem, at: number, holdersAt: number): Omit<FileBlob, "file"> {
-    const id = checkedField(item, at, isBlobId);
-    if (this.index.findBlob(id) !== undefined) throw wrongItem(item, "its blob is there already");
-    const sizeMax = Number.MAX_SAFE_INTEGER - this.index.blobBytes;
-    const size = integerField(item, at + 1, 0, sizeMax);
-    const sha256 = checkedField(item, at + 2, isSha256);
+  /** The content in an item, whose holders begin at a field. */
+  #takeBlob(item: SnapshotItem, holdersAt: number): Omit<FileBlob, "file"> {
+    if (!this.#hasLayout) throw wrongItem(item, "nodes for files are missing");
+    const id = checkedField(item, 1, isBlobId);
+    if (id <= this.#blobId) throw wrongItem(item, "it is out of order");
+    this.#blobId = id;
+    const size = integerField(item, 2, 0, Number.MAX_SAFE_INTEGER - this.index.blobBytes);
+    const sha256 = checkedField(item, 3, isSha256);
     const holders: string[] = [];
     for (let field = holdersAt; field < item.length; field++) {
       const holder = textField(item, field);

@@ -14,5 +14,5 @@ export function sortedTree<K, V>(compare: (one: K, other: K) => number): SortedT
 
 /** The order of byte strings. */
 export function compareBytes(one: string, other: string): number {
-  return one < other ? -1 : one > other ? 1 : 0;
+  return one === other ? 0 : one < other ? -1 : 1;
 }

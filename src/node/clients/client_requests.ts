@@ -208,7 +208,7 @@ export class ClientRequests {
     } else if (!this.#isLeader) {
       return request.sink.settle(this.redirect(slotOf(request)));
     } else if (!isKnown(this.#options.machine, request)) {
-      return request.sink.settle(tooNew(request.command, this.#options.machine.version));
+      return request.sink.settle(tooNew(request, this.#options.machine.version));
     } else if (this.#proposals.bytes > this.#options.inFlightBytesMax) {
       return request.sink.settle(TOO_MUCH_IN_FLIGHT);
     } else {

@@ -111,13 +111,19 @@ export const WRITE_NOT_BEGUN = new ErrorReply(
 );
 
 /** Whether the state machine at this version knows a write, and the write inside it, if any. */
-export function isKnownAt(version: number, { command, args }: Pick<Request, "command" | "args">) {
-  const { machineSince = 1, inner } = command;
-  const brought = inner === undefined ? undefined : rowOf(args.slice(inner.from));
-  return Math.max(machineSince, brought?.machineSince ?? 1) <= Math.max(1, version);
+export function isKnownAt(version: number, request: Pick<Request, "command" | "args">): boolean {
+  const { machineSince = 1 } = request.command;
+  const innerSince = innerOf(request)?.machineSince ?? 1;
+  return Math.max(machineSince, innerSince) <= Math.max(1, version);
 }
 
-export function tooNew({ name }: Command, version: number): ErrorReply {
+/** The command inside a request, if it contains one. */
+function innerOf({ command, args }: Pick<Request, "command" | "args">): Command | undefined {
+  return command.inner === undefined ? undefined : rowOf(args.slice(command.inner.from));
+}
+
+export function tooNew(request: Pick<Request, "command" | "args">, version: number): ErrorReply {
+  const { name } = innerOf(request) ?? request.command;
   return new ErrorReply(
     `ERR '${name}' is not known to state machine version ${version}, which the cluster uses ` +
       "until all members run a newer version of Regent; the request was not executed",

@@ -85,8 +85,8 @@ export const versionMutants: readonly Mutant[] = [
     name: "newer-write-proposed",
     bug: "a leader proposes a write that older members do not know",
     file: "src/node/clients/request.ts",
-    find: "return Math.max(machineSince, brought?.machineSince ?? 1) <= Math.max(1, version);",
-    replace: "return Math.max(machineSince, brought?.machineSince ?? 1) >= Math.max(1, version);",
+    find: "return Math.max(machineSince, innerSince) <= Math.max(1, version);",
+    replace: "return Math.max(machineSince, innerSince) >= Math.max(1, version);",
     killers: [UPGRADE],
   },
   {
