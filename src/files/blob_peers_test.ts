@@ -1,19 +1,22 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createHash } from "node:crypto";
+import {
+  codeOf,
+  content,
+  drain as drainPieces,
+  ID,
+  MIB,
+  PATH,
+} from "../../tests/support/blob_place.ts";
 import { FaultyBlobDisk } from "../../tests/support/faulty_blob_disk.ts";
 import { withTemporaryDirectory } from "../../tests/support/temporary_directory.ts";
 import { until } from "../../tests/support/until.ts";
 import { silentLogger } from "../base/logger.ts";
-import { seededRandom } from "../base/random.ts";
 import { systemClock } from "../platform/clock.ts";
 import { HttpBlobPeers, type HttpBlobPeersOptions } from "./blob_peers.ts";
 import { BlobServer, type BlobServerOptions } from "./blob_server.ts";
 import { BlobStore, type BlobWriter } from "./blob_store.ts";
 import { FileError, type FileErrorCode } from "./file_error.ts";
-
-const ID = "0123456789abcdef0123456789abcdef";
-const PATH = `blobs/01/${ID}`;
-const MIB = 2 ** 20;
 
 interface Pair {
   readonly dir: string;
@@ -58,11 +61,6 @@ async function withPair(
   });
 }
 
-function content(size: number): Uint8Array {
-  const random = seededRandom(size);
-  return Uint8Array.from({ length: size }, () => random() * 256);
-}
-
 async function fill(writer: BlobWriter, bytes: Uint8Array, step = 65_536) {
   for (let at = 0; at < bytes.length; at += step) await writer.write(bytes.slice(at, at + step));
   return await writer.finish();
@@ -76,23 +74,9 @@ async function put(store: BlobStore, bytes: Uint8Array): Promise<void> {
 async function drain(
   pieces: AsyncIterable<Uint8Array>,
 ): Promise<[Uint8Array, FileErrorCode | null]> {
-  let all = new Uint8Array(0);
-  try {
-    for await (const piece of pieces) {
-      const longer = new Uint8Array(all.length + piece.length);
-      longer.set(all);
-      longer.set(piece, all.length);
-      all = longer;
-    }
-  } catch (error) {
-    if (!(error instanceof FileError)) throw error;
-    return [all, error.code];
-  }
-  return [all, null];
-}
-
-async function codeOf(run: () => unknown): Promise<FileErrorCode> {
-  return (await assertRejects(async () => await run(), FileError)).code;
+  const [all, error] = await drainPieces(pieces);
+  if (error !== null && !(error instanceof FileError)) throw error;
+  return [all, error?.code ?? null];
 }
 
 /** Whether any file is below staging or blobs. */

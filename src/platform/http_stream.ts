@@ -9,6 +9,11 @@ const HEAD_BYTES_MAX = 16 * 1024;
 const QUEUED_BYTES_MAX = 256 * 1024;
 /** Bytes handed to the socket at once; a peer has to take them within the time for a stall. */
 const WRITE_BYTES = 256 * 1024;
+/**
+ * Bytes that the socket may hold before a writer waits. To wait for each write would cost a turn of
+ * the event loop for each, and several streams that are fed in turn would each wait for the others.
+ */
+const UNSENT_BYTES_MAX = 512 * 1024;
 const CRLF = new TextEncoder().encode("\r\n");
 
 /**
@@ -227,7 +232,8 @@ export class HttpStream {
     if (this.#error !== null) return Promise.reject(this.#error);
     const whole = this.#held === null ? bytes : Buffer.concat([this.#held, bytes]);
     this.#held = null;
-    if (whole.length > 0 && !this.#socket.write(whole)) return this.#drained(isPointless);
+    if (whole.length === 0 || this.#socket.write(whole)) return;
+    if (this.#socket.writableLength >= UNSENT_BYTES_MAX) return this.#drained(isPointless);
   }
 
   async #writeInParts(bytes: Uint8Array, isPointless: () => boolean): Promise<void> {

@@ -1,4 +1,5 @@
 import { answerMutants } from "./lists/answer_mutants.ts";
+import { blobMutants } from "./lists/blob_mutants.ts";
 import { catchUpMutants } from "./lists/catch_up_mutants.ts";
 import { clockMutants } from "./lists/clock_mutants.ts";
 import { commandLineMutants } from "./lists/command_line_mutants.ts";
@@ -41,6 +42,7 @@ export const allMutants: readonly Mutant[] = [
   ...fileServiceMutants,
   ...frequencyMutants,
   ...httpMutants,
+  ...blobMutants,
   ...identityMutants,
   ...snapshotMutants,
   ...catchUpMutants,

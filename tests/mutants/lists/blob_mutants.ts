@@ -1,0 +1,84 @@
+import type { Mutant } from "../mutant.ts";
+
+const STORE = "src/files/blob_store_test.ts";
+const STAGED = "src/files/staged_blob_test.ts";
+const PEERS = "src/files/blob_peers_test.ts";
+const SERVER = "src/platform/http_server_test.ts";
+
+/** Contents of files on disk and between nodes. */
+export const blobMutants: readonly Mutant[] = [
+  {
+    name: "blob-damage-served",
+    bug: "the bytes of a damaged chunk are given out before the error",
+    file: "src/files/blob_reader.ts",
+    find: "return wrong < 0 ? piece.length : wrong * CHUNK_BYTES;",
+    replace:
+      "return wrong < 0 ? piece.length : Math.min(piece.length - 1, (wrong + 1) * CHUNK_BYTES);",
+    killers: [STORE],
+  },
+  {
+    name: "blob-visible-before-sync",
+    bug: "a blob counts as stored before its name is durable",
+    file: "src/files/blob_store.ts",
+    find: "        await this.#syncs.sync(folderOf(id));\n        this.#ids.add(id);",
+    replace: "        this.#ids.add(id);\n        await this.#syncs.sync(folderOf(id));",
+    killers: [STAGED],
+  },
+  {
+    name: "blob-sync-shared-too-early",
+    bug: "a sync that began before a rename counts for it",
+    file: "src/files/shared_sync.ts",
+    find: "if (running === undefined) return this.#begin(directory);",
+    replace: "if (running !== undefined) return running;\n    return this.#begin(directory);",
+    killers: ["src/files/shared_sync_test.ts"],
+  },
+  {
+    name: "blob-early-sync-ignored",
+    bug: "a failed sync in the middle of a large blob goes unnoticed",
+    file: "src/files/staged_blob.ts",
+    find: "    this.#syncing.catch((error) => this.#failure ??= writeError(error));",
+    replace: "    this.#syncing = this.#syncing.catch(() => {});",
+    killers: [STAGED],
+  },
+  {
+    name: "blob-announced-forgotten",
+    bug: "several uploads that fit alone fill the disk together",
+    file: "src/files/blob_store.ts",
+    find: "bytes -= announcedBytes;",
+    replace: "bytes -= announcedBytes * 0;",
+    killers: [STAGED],
+  },
+  {
+    name: "blob-truncated-under-reader",
+    bug: "a large blob is made shorter while somebody reads it",
+    file: "src/files/blob_store.ts",
+    find: "if (!this.#readers.has(id)) return this.#disk.remove(pathOf(id));",
+    replace: "if (this.#ids.size >= 0) return this.#disk.remove(pathOf(id));",
+    killers: [STORE],
+  },
+  {
+    name: "blob-cut-push-kept",
+    bug: "a push whose connection broke leaves its staging file and its room",
+    file: "src/files/blob_server.ts",
+    find: "      await writer.abort();\n",
+    replace: "",
+    killers: [PEERS],
+  },
+  {
+    name: "blob-reply-reset",
+    bug: "a refusal is lost, since the connection is closed while the body arrives",
+    file: "src/platform/http_server.ts",
+    find: "await this.#stream.drop(this.#body, DROPPED_BYTES_MAX);",
+    replace: "this.#stream.destroy();",
+    killers: [SERVER, PEERS],
+  },
+  {
+    name: "blob-stalled-forever",
+    bug: "a reader that stops reading holds its connection and its file forever",
+    file: "src/platform/http_stream.ts",
+    find: "const cancel = limitMs === null ? null : this.#clock.after(limitMs, tooLong);",
+    replace:
+      "const cancel = limitMs === null ? null : this.#clock.after(limitMs * 1_000, tooLong);",
+    killers: [SERVER],
+  },
+];
