@@ -1,25 +1,25 @@
-/** What goes wrong with files, as a word that programs can rely on. */
+/** What went wrong, for programs. REST maps each to a status of HTTP. */
 export type FileErrorCode =
-  | "aborted"
-  | "bad-request"
-  | "busy"
-  | "checksum-mismatch"
+  | "not-found"
+  | "precondition-failed"
   /** Another request was faster: the state is not the one that this request began with. */
   | "conflict"
   | "insufficient-storage"
-  | "not-found"
+  | "unavailable"
   /** Whether it took effect is not known. */
   | "outcome-unknown"
-  | "precondition-failed"
-  | "too-large"
-  | "unavailable";
+  | "checksum-mismatch"
+  | "bad-request"
+  /** Whoever sent the content stopped before its end. */
+  | "aborted"
+  | "busy"
+  | "too-large";
 
-/** A file operation that failed for a reason that its user can know. */
+/** An operation on files that failed. The message is one sentence, for people. */
 export class FileError extends Error {
   override name = "FileError";
   readonly code: FileErrorCode;
 
-  /** @param message one sentence that says what is wrong */
   constructor(code: FileErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;

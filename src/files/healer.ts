@@ -71,7 +71,7 @@ export class Healer {
   #hasMore = false;
   #nextSweepMs = -Infinity;
   #sweptMs = -Infinity;
-  #scannedMs = -Infinity;
+  #nextScanMs = -Infinity;
   /** Whether the disk was compared with the log since the start. */
   #isChecked = false;
   #isAnnounced = false;
@@ -159,7 +159,7 @@ export class Healer {
   }
 
   #isScanDue(): boolean {
-    return this.#options.clock.monotonicMs() - this.#scannedMs >= this.#limits.scanMs;
+    return this.#options.clock.monotonicMs() >= this.#nextScanMs;
   }
 
   /**
@@ -168,6 +168,7 @@ export class Healer {
    */
   async #scan(nodes: FileNodes, signal: AbortSignal): Promise<void> {
     const { node, layout, clock } = this.#options;
+    const startMs = clock.monotonicMs();
     const blobsIn = ({ nodes }: FileNodes) => nodes.find(({ id }) => id === node.id)?.blobs ?? 0;
     const recorded = await this.#copies.scan(signal);
     const counts = [blobsIn(nodes)];
@@ -176,7 +177,9 @@ export class Healer {
     const expected = this.#isChecked ? Math.min(...counts) : Math.max(...counts);
     if (recorded < expected) await this.#copies.findMissing(signal);
     this.#isChecked = true;
-    this.#scannedMs = clock.monotonicMs();
+    const endMs = clock.monotonicMs();
+    const { scanMs, sweepFactor } = this.#limits;
+    this.#nextScanMs = endMs + Math.max(scanMs, sweepFactor * (endMs - startMs));
   }
 
   /** @returns whether the layout has changed */
@@ -229,10 +232,13 @@ export class Healer {
       startMs - this.#sweptMs >= this.#limits.idleSweepMs;
     if (!isDue || startMs < this.#nextSweepMs) return;
     this.#hasMore = false;
+    let isComplete = false;
     try {
       if (await this.#copies.sweep(signal)) this.#hasMore = true;
       this.#sweptState = state;
+      isComplete = true;
     } finally {
+      if (!isComplete) this.#hasMore = true;
       const endMs = clock.monotonicMs();
       this.#sweeps++;
       this.#lastSweepMs = endMs - startMs;

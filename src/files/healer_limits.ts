@@ -27,7 +27,7 @@ export interface HealerLimits {
   readonly pullGraceMs: number;
   /** Between two looks at what there is to do. */
   readonly sweepMs: number;
-  /** The pause after a sweep is at least as many times as long as the sweep took. */
+  /** The pause after a sweep or a scan is at least as many times as long as that took. */
   readonly sweepFactor: number;
   /** After which it sweeps although it knows of no change. */
   readonly idleSweepMs: number;

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
-import type { Clock } from "../platform/clock.ts";
+import type { Cancel, Clock } from "../platform/clock.ts";
 import type { BlobStorage, BlobWriter } from "./blobs.ts";
 import type { Downloads } from "./download.ts";
 import { FileError } from "./file_error.ts";
@@ -24,7 +24,7 @@ export interface PullsOptions {
   readonly logger: Logger;
   readonly bytesPerSecond: number;
   readonly pullsMax: number;
-  /** Is called when nothing waits any more. */
+  /** Is called when nothing waits any more, and when a blob that has failed may be tried again. */
   readonly onIdle: () => void;
 }
 
@@ -55,6 +55,7 @@ export class Pulls {
   #blobsDone = 0;
   #bytesDone = 0;
   #failures = 0;
+  #cancelRetry: Cancel | null = null;
 
   constructor(options: PullsOptions) {
     this.#options = options;
@@ -87,6 +88,8 @@ export class Pulls {
   /** Nothing is left half fetched. */
   async stop(): Promise<void> {
     this.#stopping?.abort();
+    this.#cancelRetry?.();
+    this.#cancelRetry = null;
     this.#waiting.clear();
     await Promise.all([...this.#running.values()].map(({ done }) => done));
     this.#stopping = null;
@@ -140,6 +143,8 @@ export class Pulls {
       if (signal.aborted) return;
       this.#failures++;
       this.#retryLater(blob);
+      // While an upload is still writing it, there is nothing to tell.
+      if (error instanceof FileError && error.code === "busy") return;
       logger.warn(`fetching blob ${blob} failed: ${messageOf(error)}`);
     }
   }
@@ -191,5 +196,17 @@ export class Pulls {
     const delayMs = Math.min(RETRY_MS_MAX, 2 * last);
     if (this.#retries.size >= WAITING_MAX) this.#retries.clear();
     this.#retries.set(blob, { atMs: this.#options.clock.monotonicMs() + delayMs, delayMs });
+    this.#awaitRetry(delayMs);
+  }
+
+  #awaitRetry(delayMs: number): void {
+    const { clock, onIdle } = this.#options;
+    this.#cancelRetry ??= clock.after(delayMs, () => {
+      this.#cancelRetry = null;
+      onIdle();
+      const nowMs = clock.monotonicMs();
+      const later = [...this.#retries.values()].map(({ atMs }) => atMs).filter((at) => at > nowMs);
+      if (later.length > 0) this.#awaitRetry(later.reduce((a, b) => Math.min(a, b)) - nowMs);
+    });
   }
 }

@@ -163,8 +163,12 @@ export class Upload {
   async #checkEarly(): Promise<FileRecord | null> {
     const { condition, attempt } = this.#options;
     if (condition === undefined && attempt === undefined) return null;
-    const record = await this.#context.metadata.stat(this.#name);
+    const { metadata } = this.#context;
+    const record = await metadata.stat(this.#name);
     if (record?.blob === this.#blob) return record;
+    if (attempt !== undefined && (await metadata.blobs([attempt]))[0] !== null) {
+      throw new FileError("conflict", "What this attempt has stored was replaced or deleted.");
+    }
     if (condition !== undefined) checkCondition(condition, record);
     return null;
   }
@@ -190,13 +194,19 @@ export class Upload {
     if (node === undefined) return;
     const { nodeId, local, peers, clock } = this.#context;
     const isOwn = node.id === nodeId && local !== null;
-    const { size } = this.#options;
+    const { size, attempt } = this.#options;
+    const remove = () => isOwn ? local.remove(this.#blob) : peers.remove(node.address, this.#blob);
+    const open = async () => {
+      // An earlier try may have come to its end here. The log does not know of it.
+      if (attempt !== undefined) await remove();
+      return isOwn
+        ? await local.create(this.#blob, size)
+        : peers.push(node.address, this.#blob, size);
+    };
     const lane = new UploadLane({
       node: node.id,
-      open: isOwn
-        ? () => local.create(this.#blob, size)
-        : () => Promise.resolve(peers.push(node.address, this.#blob, size)),
-      remove: isOwn ? () => local.remove(this.#blob) : () => peers.remove(node.address, this.#blob),
+      open,
+      remove,
       clock,
       changed: () => this.#wake(),
     });
@@ -362,7 +372,10 @@ export class Upload {
         if (version !== null) return version;
         throw new FileError("precondition-failed", "The file was changed meanwhile.");
       } catch (error) {
-        if (!(error instanceof FileError)) throw error;
+        if (!(error instanceof FileError)) {
+          this.#isUnknown = true;
+          throw error;
+        }
         if (error.code === "outcome-unknown") this.#isUnknown = true;
         const isHolderGone = error instanceof RefusedCommand &&
           (error.word === "FILENODE" || error.word === "FILECOPIES");

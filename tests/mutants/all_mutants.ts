@@ -7,6 +7,7 @@ import { commandMutants } from "./lists/command_mutants.ts";
 import { diskMutants } from "./lists/disk_mutants.ts";
 import { electionMutants } from "./lists/election_mutants.ts";
 import { fileMutants } from "./lists/file_mutants.ts";
+import { fileServiceMutants } from "./lists/file_service_mutants.ts";
 import { frequencyMutants } from "./lists/frequency_mutants.ts";
 import { httpMutants } from "./lists/http_mutants.ts";
 import { identityMutants } from "./lists/identity_mutants.ts";
@@ -38,6 +39,7 @@ export const allMutants: readonly Mutant[] = [
   ...readMutants,
   ...answerMutants,
   ...membershipMutants,
+  ...fileServiceMutants,
   ...frequencyMutants,
   ...httpMutants,
   ...blobMutants,

@@ -61,6 +61,7 @@ class FilesSimulation {
   /** By SHA-256 of the content, which is different for each upload. */
   readonly #uploads = new Map<string, { ending: Ending; content: Uint8Array }>();
   #nodesAdded = 0;
+  #isDraining = false;
   #isPaused = false;
   #isOver = false;
   #busyClients = 0;
@@ -274,7 +275,7 @@ class FilesSimulation {
       const node = world.pick([...world.nodes.values()]);
       const lastingMs = world.pick([500, 3_000, 15_000]);
       const later = (run: () => void) => world.scheduler.after(lastingMs, run);
-      switch (world.below(8)) {
+      switch (world.below(9)) {
         case 0:
           node.kill();
           if (world.leader === node.id) this.#elect();
@@ -312,6 +313,16 @@ class FilesSimulation {
           await this.#stopCleanly(node);
           if (world.leader === node.id) this.#elect();
           this.#startAgain(node);
+          break;
+        case 8:
+          // With too few other nodes, draining itself is a loss.
+          if (world.nodes.size <= this.#copies || this.#isDraining) break;
+          this.#isDraining = true;
+          world.execute(["FILE", "DRAIN", node.id]);
+          later(() => {
+            this.#isDraining = false;
+            world.execute(["FILE", "DRAIN", node.id, "OFF"]);
+          });
           break;
       }
     }

@@ -7,15 +7,23 @@ export class SimBody implements BodySource {
   readonly #content: Uint8Array;
   readonly #breaksOff: boolean;
   readonly #listeners = new Map<string, ((chunk: Uint8Array) => void)[]>();
+  readonly #chunkBytesMax: number;
   #at = 0;
   #isFlowing = false;
   #isScheduled = false;
   #isOver = false;
 
-  constructor(world: FilesWorld, content: Uint8Array, breaksOff: boolean) {
+  /** @param chunkBytesMax the chunks have 1 to so many bytes */
+  constructor(world: FilesWorld, content: Uint8Array, breaksOff = false, chunkBytesMax = 400) {
+    this.#chunkBytesMax = chunkBytesMax;
     this.#world = world;
     this.#content = content;
     this.#breaksOff = breaksOff;
+  }
+
+  /** Number of bytes that have left the client. */
+  get sentBytes(): number {
+    return this.#at;
   }
 
   on(event: string, listener: (chunk: Uint8Array) => void): void {
@@ -29,6 +37,13 @@ export class SimBody implements BodySource {
   resume(): void {
     this.#isFlowing = true;
     this.#schedule();
+  }
+
+  /** The client goes away. */
+  breakOff(): void {
+    this.#isOver = true;
+    this.#emit("error");
+    this.#emit("close");
   }
 
   destroy(): void {
@@ -48,7 +63,10 @@ export class SimBody implements BodySource {
 
   #next(): void {
     if (this.#at < this.#content.length) {
-      const end = Math.min(this.#content.length, this.#at + 1 + this.#world.below(400));
+      const end = Math.min(
+        this.#content.length,
+        this.#at + 1 + this.#world.below(this.#chunkBytesMax),
+      );
       this.#emit("data", this.#content.subarray(this.#at, end));
       this.#at = end;
       return;
