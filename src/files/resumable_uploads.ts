@@ -39,11 +39,7 @@ export interface UploadsService {
   remove(id: string): Promise<boolean>;
 }
 
-/**
- * The other nodes' uploads. To be wired by whoever has HTTP between nodes: a `POST`, `GET`, `PATCH`
- * or `DELETE` of `/uploads…` to the files port of the node, with the header `Regent-Cluster` as for
- * blobs, the body as it arrives, and `FileError`s by their codes. There, `LocalUploads` answers.
- */
+/** The other nodes' uploads. `NodeUploads` asks them by HTTP. */
 export interface UploadForwarder {
   /** @throws {FileError} `unavailable` when there is no such node, or it does not answer */
   uploadsOf(node: string): UploadsService;
