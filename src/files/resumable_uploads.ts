@@ -26,8 +26,12 @@ export interface UploadState {
 /** Contents that arrive in parts and become files. Errors are `FileError`s. */
 export interface UploadsService {
   create(upload: NewUpload): Promise<UploadState>;
-  /** @throws {FileError} `not-found`, and all that can go wrong when a file is made */
-  state(id: string): Promise<UploadState>;
+  /**
+   * @param isResuming whether the client is about to continue: then an append that is under way ends,
+   *   since its connection is lost, and the state is the one to go on from
+   * @throws {FileError} `not-found`, and all that can go wrong when a file is made
+   */
+  state(id: string, isResuming: boolean): Promise<UploadState>;
   /** With the last byte the upload becomes a file. @see PartialUploads.append */
   append(
     id: string,
@@ -77,8 +81,14 @@ export class LocalUploads implements UploadsService {
     return this.#stateOf(await this.#completed(await this.#partial.create(upload)));
   }
 
-  async state(id: string): Promise<UploadState> {
-    return this.#stateOf(await this.#completed(this.#info(id)));
+  async state(id: string, isResuming: boolean): Promise<UploadState> {
+    let info = this.#info(id);
+    if (isResuming && info.offset < info.size) {
+      const settled = await this.#partial.settled(info.id);
+      if (settled === null) throw noSuchUpload();
+      info = settled;
+    }
+    return this.#stateOf(await this.#completed(info));
   }
 
   async append(
@@ -185,8 +195,8 @@ export class RoutedUploads implements UploadsService {
     return await uploads.create(upload);
   }
 
-  async state(id: string): Promise<UploadState> {
-    return await this.#ownerOf(id).state(id);
+  async state(id: string, isResuming: boolean): Promise<UploadState> {
+    return await this.#ownerOf(id).state(id, isResuming);
   }
 
   async append(

@@ -35,6 +35,7 @@ interface Call {
   readonly offset?: number;
   readonly checksum?: { readonly algorithm: PartChecksum["algorithm"]; readonly bytes: number[] };
   readonly upload?: NewUpload;
+  readonly isResuming?: boolean;
 }
 
 /** Uploads of the other nodes, by requests to them. */
@@ -56,7 +57,7 @@ export class NodeUploads implements UploadForwarder {
     };
     return {
       create: (upload) => call<UploadState>("create", { upload }),
-      state: (id) => call<UploadState>("state", { id }),
+      state: (id, isResuming) => call<UploadState>("state", { id, isResuming }),
       append(id, offset, body, checksum) {
         const bytes = checksum === null ? null : [...checksum.bytes];
         const sent = checksum === null || bytes === null
@@ -116,12 +117,12 @@ function callIn(field: string): Call {
 async function resultOf(
   uploads: UploadsService,
   path: string,
-  { id, offset, checksum, upload }: Call,
+  { id, offset, checksum, upload, isResuming = false }: Call,
   body: BodySource,
 ): Promise<UploadState | boolean> {
   if (path === "/uploads/create" && upload !== undefined) return await uploads.create(upload);
   if (id !== undefined) {
-    if (path === "/uploads/state") return await uploads.state(id);
+    if (path === "/uploads/state") return await uploads.state(id, isResuming);
     if (path === "/uploads/remove") return await uploads.remove(id);
     if (path === "/uploads/append" && offset !== undefined) {
       const bytes = Uint8Array.from(checksum?.bytes ?? []);

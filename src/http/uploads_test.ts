@@ -275,7 +275,7 @@ Deno.test("another node that makes no sense is not available", async () => {
   const answers = [{ status: 502, text: "<html>" }, { status: 200, text: "{}" }];
   for (const answer of answers) {
     const nodes = new NodeUploads(() => Promise.resolve(answer), () => Promise.resolve("n1"));
-    const error = await assertRejects(() => nodes.uploadsOf("n1").state("x"), FileError);
+    const error = await assertRejects(() => nodes.uploadsOf("n1").state("x", true), FileError);
     assertEquals(error.code, "unavailable");
   }
   await withBench(async ({ uploads }) => {

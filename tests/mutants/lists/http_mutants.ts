@@ -196,7 +196,7 @@ export const httpMutants: readonly Mutant[] = [
     file: "src/http/digests.ts",
     find: "if (length === undefined) {",
     replace:
-      'if (length === undefined && algorithm !== "sha-512") return;\n    if (length === undefined) {',
+      'if (length === undefined && algorithm === "sha-512") return;\n    if (length === undefined) {',
     killers: [FILE_HEADERS],
   },
   {
