@@ -208,11 +208,11 @@ export const httpMutants: readonly Mutant[] = [
     killers: ["src/http/conditions_test.ts"],
   },
   {
-    name: "http-broken-looks-complete",
-    bug: "a content that breaks off ends like a complete one",
+    name: "http-error-in-content",
+    bug: "a content that breaks off has the text of an error among its bytes",
     file: "src/http/byte_stream.ts",
     find: "abort(); // which cancels this stream",
-    replace: "stream.close();",
+    replace: "stream.error(error);",
     killers: [FILE_SOCKETS],
   },
   {
