@@ -212,7 +212,7 @@ export const httpMutants: readonly Mutant[] = [
     bug: "a content that breaks off has the text of an error among its bytes",
     file: "src/http/byte_stream.ts",
     find: "abort(); // which cancels this stream",
-    replace: "stream.error(error);",
+    replace: "stream.error(error);\n        void abort;",
     killers: [FILE_SOCKETS],
   },
   {
