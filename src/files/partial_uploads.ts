@@ -104,6 +104,12 @@ export class PartialUploads {
     return this.#infos.get(id) ?? null;
   }
 
+  /** The same, after the append that is under way has ended: its client has lost its connection. */
+  async settled(id: string): Promise<UploadInfo | null> {
+    if (!this.#infos.has(id)) return null;
+    return await this.#inTurn(id, (info) => Promise.resolve(info));
+  }
+
   all(): readonly UploadInfo[] {
     return [...this.#infos.values()];
   }

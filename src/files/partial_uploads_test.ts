@@ -141,6 +141,19 @@ Deno.test("of two appends at one offset one wins, and a newer one ends an older 
   });
 });
 
+Deno.test("who is about to go on learns what the part under way has brought", async () => {
+  await withUploads(async ({ open, directory }) => {
+    const uploads = await open();
+    const { id } = await uploads.create(SONG);
+    const stale = openBody("abc");
+    const first = codeOf(uploads.append(id, 0, stale));
+    await until("it is written", async () => (await Deno.stat(`${directory}/${id}`)).size === 3);
+    assertEquals((await uploads.settled(id))?.offset, 3);
+    assertEquals(await first, "conflict");
+    assertEquals(await uploads.settled("0".repeat(32)), null);
+  });
+});
+
 Deno.test("a failed sync is final", async () => {
   await withUploads(async ({ open, directory }) => {
     let isBroken = false;

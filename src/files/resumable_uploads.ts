@@ -26,8 +26,12 @@ export interface UploadState {
 /** Contents that arrive in parts and become files. Errors are `FileError`s. */
 export interface UploadsService {
   create(upload: NewUpload): Promise<UploadState>;
-  /** @throws {FileError} `not-found`, and all that can go wrong when a file is made */
-  state(id: string): Promise<UploadState>;
+  /**
+   * @param isResuming whether the client is about to continue: then an append that is under way ends,
+   *   since its connection is lost, and the state is the one to go on from
+   * @throws {FileError} `not-found`, and all that can go wrong when a file is made
+   */
+  state(id: string, isResuming: boolean): Promise<UploadState>;
   /** With the last byte the upload becomes a file. @see PartialUploads.append */
   append(
     id: string,
@@ -39,11 +43,7 @@ export interface UploadsService {
   remove(id: string): Promise<boolean>;
 }
 
-/**
- * The other nodes' uploads. To be wired by whoever has HTTP between nodes: a `POST`, `GET`, `PATCH`
- * or `DELETE` of `/uploads…` to the files port of the node, with the header `Regent-Cluster` as for
- * blobs, the body as it arrives, and `FileError`s by their codes. There, `LocalUploads` answers.
- */
+/** The other nodes' uploads. `NodeUploads` asks them by HTTP. */
 export interface UploadForwarder {
   /** @throws {FileError} `unavailable` when there is no such node, or it does not answer */
   uploadsOf(node: string): UploadsService;
@@ -81,8 +81,14 @@ export class LocalUploads implements UploadsService {
     return this.#stateOf(await this.#completed(await this.#partial.create(upload)));
   }
 
-  async state(id: string): Promise<UploadState> {
-    return this.#stateOf(await this.#completed(this.#info(id)));
+  async state(id: string, isResuming: boolean): Promise<UploadState> {
+    let info = this.#info(id);
+    if (isResuming && info.offset < info.size) {
+      const settled = await this.#partial.settled(info.id);
+      if (settled === null) throw noSuchUpload();
+      info = settled;
+    }
+    return this.#stateOf(await this.#completed(info));
   }
 
   async append(
@@ -189,8 +195,8 @@ export class RoutedUploads implements UploadsService {
     return await uploads.create(upload);
   }
 
-  async state(id: string): Promise<UploadState> {
-    return await this.#ownerOf(id).state(id);
+  async state(id: string, isResuming: boolean): Promise<UploadState> {
+    return await this.#ownerOf(id).state(id, isResuming);
   }
 
   async append(

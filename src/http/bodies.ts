@@ -13,6 +13,8 @@ const HELD_BYTES_MAX = 256 * MIB;
  * looked at in intervals of this length, so that it may take twice as long.
  */
 const STALLED_MS_MAX = 30_000;
+/** Time in milliseconds after which a body is given up although it moves. */
+const BODY_MS_MAX = 600_000;
 /** Maximum number of bytes of an unwanted body that are read and dropped. */
 const DROPPED_BYTES_MAX = 32 * MIB;
 /** Maximum number of values that are read from the cluster at the same time. */
@@ -92,9 +94,16 @@ export class Bodies {
       end(() => reject(problem));
     };
     let seen = -1;
+    const startMs = this.#clock.monotonicMs();
     const wait = () => {
-      if (buffer.length === seen) {
-        return fail(new Problem("too-slow", "Nothing of the body arrived for too long."));
+      const isLate = this.#clock.monotonicMs() - startMs > BODY_MS_MAX;
+      if (buffer.length === seen || isLate) {
+        return fail(
+          new Problem(
+            "too-slow",
+            isLate ? "The body took too long." : "Nothing of the body arrived for too long.",
+          ),
+        );
       }
       seen = buffer.length;
       cancelWait = this.#clock.after(this.#stalledMsMax, wait);

@@ -55,6 +55,22 @@ Deno.test("a body that stalls is given up, however often it moved before", async
   assertEquals(bodies.heldBytes, 0);
 });
 
+Deno.test("a body that drips is given up in the end", async () => {
+  const clock = new ManualClock();
+  const bodies = new Bodies({ clock });
+  let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  const body = new ReadableStream<Uint8Array>({ start: (given) => void (controller = given) });
+  const reading = assertRejects(() => bodies.read(put(body), 99, () => Promise.resolve()), Problem);
+  for (let count = 1; count <= 20; count++) {
+    controller?.enqueue(new Uint8Array(1));
+    await until(`${count} bytes are held`, () => bodies.heldBytes === count);
+    clock.advance(30_000);
+  }
+  controller?.enqueue(new Uint8Array(1));
+  clock.advance(30_000);
+  assertEquals((await reading).message, "The body took too long.");
+});
+
 Deno.test("a response counts as held until it is sent, or its client is gone", async () => {
   const bodies = new Bodies({ clock: new ManualClock(), heldBytesMax: 300_000 });
   const text = "x".repeat(200_000);

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { createHash } from "node:crypto";
-import { type Answer, HttpBench } from "../../tests/support/http/http_bench.ts";
 import { FakeFiles } from "../../tests/support/http/fake_files.ts";
+import { type Answer, HttpBench } from "../../tests/support/http/http_bench.ts";
 import { FileError } from "../files/file_error.ts";
 
 function bench(): { readonly http: HttpBench; readonly files: FakeFiles } {

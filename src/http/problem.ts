@@ -134,5 +134,5 @@ const OF_FILE_ERROR: Readonly<Record<FileErrorCode, ProblemCode>> = {
 
 /** The problem that an error of an operation on files tells of. */
 export function problemOfFile({ code, message }: FileError): Problem {
-  return new Problem(OF_FILE_ERROR[code], message);
+  return new Problem(OF_FILE_ERROR[code] ?? "unavailable", message); // of a newer node, perhaps
 }

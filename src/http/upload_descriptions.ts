@@ -68,7 +68,7 @@ export const CREATE_UPLOAD = {
 
 export const GET_UPLOAD = {
   operationId: "getUpload",
-  summary: "How far an upload is",
+  summary: "How far an upload is; HEAD also ends a part that is still being sent",
   parameters: [TUS, ID],
   responses: {
     "200": {

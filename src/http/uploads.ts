@@ -61,8 +61,9 @@ export function addUploads(api: Api, uploads: UploadsService): void {
     return new Response(null, { status: 201, headers: { location, ...headersOf(state) } });
   });
 
-  add("get", "/uploads/{id}", described.GET_UPLOAD, async (_request, id) => {
-    const state = await uploads.state(id);
+  add("get", "/uploads/{id}", described.GET_UPLOAD, async ({ method }, id) => {
+    // Clients of tus ask by HEAD when they are about to go on.
+    const state = await uploads.state(id, method === "HEAD");
     const { name, size, offset, version, expiresMs, metadata } = state;
     const headers = {
       ...headersOf(state),

@@ -1,5 +1,6 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { createHash } from "node:crypto";
+import { Readable } from "node:stream";
 import { FakeFiles } from "../../tests/support/http/fake_files.ts";
 import { type Answer, HttpBench } from "../../tests/support/http/http_bench.ts";
 import { ManualClock } from "../../tests/support/node/manual_clock.ts";
@@ -7,12 +8,8 @@ import { withTemporaryDirectory } from "../../tests/support/temporary_directory.
 import { silentLogger } from "../base/logger.ts";
 import { FileError } from "../files/file_error.ts";
 import { PartialUploads } from "../files/partial_uploads.ts";
-import {
-  LocalUploads,
-  RoutedUploads,
-  type UploadForwarder,
-  type UploadsService,
-} from "../files/resumable_uploads.ts";
+import { LocalUploads, RoutedUploads } from "../files/resumable_uploads.ts";
+import { answerUploadRequest, NodeUploads } from "../files/upload_forwarding.ts";
 
 const TUS = { "tus-resumable": "1.0.0" };
 const PART_TYPE = { "content-type": "application/offset+octet-stream" };
@@ -239,13 +236,10 @@ Deno.test("the condition of an upload holds when it becomes a file", async () =>
 Deno.test("an upload goes on at any node and at a proxy", async () => {
   await withBench(async ({ uploads, files }) => {
     const asked: string[] = [];
-    const forwarder: UploadForwarder = {
-      uploadsOf(node): UploadsService {
-        asked.push(node);
-        return uploads;
-      },
-      anyNode: () => Promise.resolve("n1"),
-    };
+    const forwarder = new NodeUploads((node, request, body) => {
+      asked.push(`${node} ${request.path}`);
+      return answerUploadRequest(uploads, request, body ?? Readable.from([]));
+    }, () => Promise.resolve("n1"));
     const proxy = new HttpBench({ files, uploads: new RoutedUploads(null, forwarder) });
     const local = { node: "n1", uploads };
     const owner = new HttpBench({ files, uploads: new RoutedUploads(local, forwarder) });
@@ -258,8 +252,38 @@ Deno.test("an upload goes on at any node and at a proxy", async () => {
     assertEquals((await owner.fetch("PATCH", path, part(2, "cd"))).status, 204);
     assertEquals((await proxy.fetch("PATCH", path, part(4, "ef"))).status, 204);
     assertEquals(textOf(files.contentOf("a.mp3")), "abcdef");
-    assertEquals(asked, ["n1", "n1", "n1"]);
-    assertEquals((await proxy.fetch("HEAD", "/uploads/x-n1", { headers: TUS })).status, 404);
+    const [create, append] = ["n1 /uploads/create", "n1 /uploads/append"];
+    assertEquals(asked, [create, append, append]);
+    const sum = { "upload-checksum": `md5 ${createHash("md5").update("é").digest("base64")}` };
+    const named = { "upload-metadata": `filename ${btoa("\xc3\xa9")}` };
+    const second = await begin(proxy, 2, named);
+    const statuses = [
+      await other.fetch("PATCH", second, part(0, "xx", sum)),
+      await other.fetch("PATCH", second, part(1, "x")),
+      await other.fetch("HEAD", second, { headers: TUS }),
+      await other.fetch("PATCH", second, part(0, "é", sum)),
+      await other.fetch("DELETE", second, { headers: TUS }),
+      await other.fetch("DELETE", second, { headers: TUS }),
+      await proxy.fetch("HEAD", "/uploads/x-n1", { headers: TUS }),
+    ].map(({ status }) => status);
+    assertEquals(statuses, [460, 409, 200, 204, 204, 404, 404]);
+    assertEquals(textOf(files.contentOf("é")), "é");
+  });
+});
+
+Deno.test("another node that makes no sense is not available", async () => {
+  const answers = [{ status: 502, text: "<html>" }, { status: 200, text: "{}" }];
+  for (const answer of answers) {
+    const nodes = new NodeUploads(() => Promise.resolve(answer), () => Promise.resolve("n1"));
+    const error = await assertRejects(() => nodes.uploadsOf("n1").state("x", true), FileError);
+    assertEquals(error.code, "unavailable");
+  }
+  await withBench(async ({ uploads }) => {
+    for (const [path, field] of [["/uploads/x", "{}"], ["/uploads/state", "%"], ["/", "null"]]) {
+      const request = { path: path ?? "", field: field ?? "" };
+      const { text } = await answerUploadRequest(uploads, request, Readable.from([]));
+      assertEquals(JSON.parse(text).code, "bad-request");
+    }
   });
 });
 

@@ -50,7 +50,7 @@ export interface HttpTimeouts {
 
 const TIMEOUTS: HttpTimeouts = {
   headerMs: 10_000,
-  requestMs: 600_000,
+  requestMs: 24 * 60 * 60 * 1000, // a file of 100 GB takes hours; whoever reads a body has limits
   idleMs: 30_000,
   stalledMs: 60_000,
 };
@@ -68,7 +68,7 @@ export interface HttpListenOptions {
   readonly hasNoFreeDescriptors: () => boolean;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** @default 10 s for a header, 600 s for a request, 30 s idle, 60 s stalled */
+  /** @default 10 s for a header, 24 h for a request, 30 s idle, 60 s stalled */
   readonly timeouts?: HttpTimeouts;
 }
 

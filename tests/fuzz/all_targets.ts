@@ -1,6 +1,7 @@
 import type { FuzzTarget } from "./fuzz_target.ts";
 import { commands } from "./targets/commands.ts";
 import { entries } from "./targets/entries.ts";
+import { fileHeaders } from "./targets/file_headers.ts";
 import { frames } from "./targets/frames.ts";
 import { glob } from "./targets/glob.ts";
 import { identity } from "./targets/identity.ts";
@@ -21,6 +22,7 @@ export const TARGETS: readonly FuzzTarget[] = [
   frames,
   records,
   glob,
+  fileHeaders,
   commands,
   snapshots,
   identity,

@@ -5,6 +5,12 @@ const BODIES = "src/http/bodies_test.ts";
 const LISTENER = "src/platform/http_listener_test.ts";
 
 const EVENTS = "src/http/events_test.ts";
+const FILES = "src/http/files_test.ts";
+const FILE_SOCKETS = "src/http/files_socket_test.ts";
+const FILE_HEADERS = "src/http/file_headers_test.ts";
+const RANGES = "src/http/ranges_test.ts";
+const UPLOADS = "src/http/uploads_test.ts";
+const PARTIAL = "src/files/partial_uploads_test.ts";
 
 /** What is served over HTTP. */
 export const httpMutants: readonly Mutant[] = [
@@ -143,5 +149,127 @@ export const httpMutants: readonly Mutant[] = [
     find: "count = Math.max(left, Math.ceil(count / 10));",
     replace: "count = left;",
     killers: [API],
+  },
+  {
+    name: "http-range-last-byte",
+    bug: "a range loses its last byte",
+    file: "src/http/ranges.ts",
+    find: "Math.min(size, Number(last) + 1)",
+    replace: "Math.min(size, Number(last))",
+    killers: [RANGES],
+  },
+  {
+    name: "http-range-minus-zero",
+    bug: "bytes=-0 is answered with the whole content",
+    file: "src/http/ranges.ts",
+    find: "if (range.from < range.to) ranges.push(range);",
+    replace: 'if (range.from < range.to || first === "") ranges.push(range);',
+    killers: [RANGES],
+  },
+  {
+    name: "http-ranges-overlap",
+    bug: "a small request for overlapping ranges is answered with many times the content",
+    file: "src/http/ranges.ts",
+    find: "range.from > before.to",
+    replace: "range.from >= before.from",
+    killers: [RANGES],
+  },
+  {
+    name: "http-svg-runs",
+    bug: "an SVG that somebody uploaded runs its scripts as a page of this site",
+    file: "src/http/media_type.ts",
+    find: "image\\/(?!svg|.*xml)",
+    replace: "image\\/",
+    killers: [FILE_HEADERS],
+  },
+  {
+    name: "http-name-not-normalised",
+    bug: "a name typed on a Mac is another file",
+    file: "src/http/file_name.ts",
+    find: 'const name = text.normalize("NFC");',
+    replace: "const name = text;",
+    killers: [FILE_HEADERS],
+  },
+  {
+    name: "http-digest-ignored",
+    bug: "a digest of an algorithm that nobody checks counts as kept",
+    file: "src/http/digests.ts",
+    find: "if (length === undefined) {",
+    replace:
+      'if (length === undefined && algorithm === "sha-512") return;\n    if (length === undefined) {',
+    killers: [FILE_HEADERS],
+  },
+  {
+    name: "http-weak-match",
+    bug: "If-Match takes a weak tag",
+    file: "src/http/conditions.ts",
+    find: "const ifVersion = first.isWeak ? null : wholeNumberOf",
+    replace: "const ifVersion = wholeNumberOf",
+    killers: ["src/http/conditions_test.ts"],
+  },
+  {
+    name: "http-error-in-content",
+    bug: "a content that breaks off has the text of an error among its bytes",
+    file: "src/http/byte_stream.ts",
+    find: "abort(); // which cancels this stream",
+    replace: "stream.error(error);\n        void abort;",
+    killers: [FILE_SOCKETS],
+  },
+  {
+    name: "http-reads-for-nobody",
+    bug: "a client that goes away leaves its read open",
+    file: "src/http/byte_stream.ts",
+    find: "await iterator.return?.();",
+    replace: "await Promise.resolve();",
+    killers: [FILE_SOCKETS],
+  },
+  {
+    name: "http-continue-too-early",
+    bug: "a client is asked for a body that is refused",
+    file: "src/platform/http_listener.ts",
+    find: '      server.on("checkContinue", (request, response) => {\n',
+    replace:
+      '      server.on("checkContinue", (request, response) => {\n        response.writeContinue();\n',
+    killers: [FILE_SOCKETS],
+  },
+  {
+    name: "http-delete-anyway",
+    bug: "DELETE does not look at If-Match",
+    file: "src/http/files.ts",
+    find: 'typeof condition === "object" ? condition ?? {} : {}',
+    replace: "{}",
+    killers: [FILES],
+  },
+  {
+    name: "uploads-both-win",
+    bug: "two parts at one offset are both taken",
+    file: "src/files/partial_uploads.ts",
+    find: "if (info.offset !== offset || info.version !== null) {",
+    replace: "if (info.offset < offset || info.version !== null) {",
+    killers: [PARTIAL],
+  },
+  {
+    name: "uploads-stale-lock",
+    bug: "an upload whose client lost its connection cannot go on",
+    file: "src/files/partial_uploads.ts",
+    find: "turn.stop.abort(",
+    replace: "if (turn.stop.signal.aborted) turn.stop.abort(",
+    killers: [PARTIAL],
+  },
+  {
+    name: "uploads-doubled",
+    bug: "a completion that is repeated after a crash makes a second version",
+    file: "src/files/resumable_uploads.ts",
+    find: "attempt: attemptOf(id),",
+    replace: "attempt: attemptOf(crypto.randomUUID()),",
+    killers: [UPLOADS],
+  },
+  {
+    name: "uploads-sync-again",
+    bug: "after a failed sync an upload goes on, with bytes that no disk has",
+    file: "src/files/partial_uploads.ts",
+    find: "      await this.#giveUp(id);\n      throw new SyncFailure();",
+    replace: "      throw new SyncFailure();",
+    killers: [PARTIAL],
   },
 ];
