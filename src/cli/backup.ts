@@ -10,6 +10,7 @@ import { subcommand } from "./command_line.ts";
 import { addressFlag, readAddress, toggle, typedOnly, UsageError } from "./flags.ts";
 import { isThere } from "./offline/data_directories.ts";
 import { type CheckedSnapshot, readSnapshotFile } from "./offline/snapshot_file.ts";
+import { ProgressLine } from "./progress.ts";
 import { ConnectionLost, fieldsOf, RespClient } from "./resp_client.ts";
 
 /** Time limit of taking the snapshot, in milliseconds. A million keys take some seconds. */
@@ -161,7 +162,7 @@ async function beginAt(address: Address): Promise<BegunSnapshot> {
 async function download(client: RespClient, held: HeldSnapshot, partial: string): Promise<void> {
   const { id, sizeBytes } = held;
   const file = openPartial(partial);
-  const progress = new CopyProgress(sizeBytes);
+  const progress = new ProgressLine({ totalBytes: sizeBytes });
   const reads: Promise<Reply>[] = [];
   try {
     let asked = 0;
@@ -239,43 +240,4 @@ function writeAll(file: Deno.FsFile, bytes: Uint8Array, path: string): void {
 
 function removeIfThere(path: string): void {
   if (isThere(path)) Deno.removeSync(path);
-}
-
-const MIB = 1024 * 1024;
-/** Minimum interval between two updates of the progress line, in milliseconds. */
-const SHOW_MS = 100;
-
-/** Shows the progress of a long copy on standard error, if that is a terminal. */
-class CopyProgress {
-  readonly #totalBytes: number;
-  readonly #isShown = Deno.stderr.isTerminal();
-  readonly #encoder = new TextEncoder();
-  #shownMs = -Infinity;
-
-  constructor(totalBytes: number) {
-    this.#totalBytes = totalBytes;
-  }
-
-  show(doneBytes: number): void {
-    const nowMs = performance.now();
-    if (!this.#isShown || nowMs - this.#shownMs < SHOW_MS) return;
-    this.#shownMs = nowMs;
-    this.#write(`\r${progressText(doneBytes, this.#totalBytes)}`);
-  }
-
-  /** Clears the line for later output. */
-  end(): void {
-    if (this.#isShown) this.#write("\r\x1b[K");
-  }
-
-  #write(text: string): void {
-    Deno.stderr.writeSync(this.#encoder.encode(text));
-  }
-}
-
-/** For example ` 42 %  12.3 of 29.3 MiB`. */
-export function progressText(doneBytes: number, totalBytes: number): string {
-  const percent = Math.floor(100 * doneBytes / Math.max(1, totalBytes));
-  const mib = (bytes: number) => (bytes / MIB).toFixed(1);
-  return `${String(percent).padStart(3)} %  ${mib(doneBytes)} of ${mib(totalBytes)} MiB`;
 }

@@ -140,7 +140,7 @@ class Connection {
       const fail = (reason: string) => {
         clearTimeout(timer);
         socket.destroy();
-        reject(new HttpBroken(`${formatAddress(address)}: ${reason}`));
+        reject(new HttpBroken(reason));
       };
       const timer = setTimeout(() => fail("no answer in time"), connectMs);
       const failed = (error: Error) => fail(messageOf(error));
