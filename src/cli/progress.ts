@@ -28,32 +28,24 @@ export interface ProgressTarget {
   write(text: string): void;
 }
 
-/** Shows the progress of a long copy on standard error, if that is a terminal. */
-export class ProgressLine {
-  readonly #options: ProgressOptions;
+/** A line on standard error that changes, if that is a terminal. */
+export class StatusLine {
   readonly #target: ProgressTarget;
-  /** When how much was done, oldest first. */
-  readonly #samples: { readonly ms: number; readonly bytes: number }[];
   #shownMs = -Infinity;
 
-  constructor(options: ProgressOptions, target: ProgressTarget = STANDARD_ERROR) {
-    this.#options = options;
+  constructor(target: ProgressTarget = STANDARD_ERROR) {
     this.#target = target;
-    this.#samples = [{ ms: target.nowMs(), bytes: options.skippedBytes ?? 0 }];
   }
 
-  /** @param doneBytes in total, with what was there before */
-  show(doneBytes: number): void {
-    const ms = this.#target.nowMs();
-    if (!this.#target.isTerminal || ms - this.#shownMs < SHOW_MS) return;
-    this.#shownMs = ms;
-    const samples = this.#samples;
-    samples.push({ ms, bytes: doneBytes });
-    while (samples.length > 2 && ms - (samples[1]?.ms ?? ms) >= RATE_MS) samples.shift();
-    const { ms: fromMs = ms, bytes: fromBytes = 0 } = samples[0] ?? {};
-    const bytesPerSecond = ms > fromMs ? 1000 * (doneBytes - fromBytes) / (ms - fromMs) : 0;
-    const { name = "", totalBytes } = this.#options;
-    const text = progressText(doneBytes, totalBytes, bytesPerSecond);
+  /** Whether a line would be shown now: ten times a second at most. */
+  get isDue(): boolean {
+    return this.#target.isTerminal && this.#target.nowMs() - this.#shownMs >= SHOW_MS;
+  }
+
+  /** @param name stands in front, cut to what there is room for. @default nothing */
+  show(text: string, name = ""): void {
+    if (!this.isDue) return;
+    this.#shownMs = this.#target.nowMs();
     // A line that the terminal wraps would stay.
     const room = this.#target.columns() - text.length - 3;
     const shown = name === "" || room < NAME_COLUMNS_MIN ? text : `${cutName(name, room)}  ${text}`;
@@ -63,6 +55,40 @@ export class ProgressLine {
   /** Clears the line for later output. */
   end(): void {
     if (this.#shownMs !== -Infinity) this.#target.write("\r\x1b[K");
+  }
+}
+
+/** Shows the progress of a long copy. */
+export class ProgressLine {
+  readonly #options: ProgressOptions;
+  readonly #target: ProgressTarget;
+  readonly #line: StatusLine;
+  /** When how much was done, oldest first. */
+  readonly #samples: { readonly ms: number; readonly bytes: number }[];
+
+  constructor(options: ProgressOptions, target: ProgressTarget = STANDARD_ERROR) {
+    this.#options = options;
+    this.#target = target;
+    this.#line = new StatusLine(target);
+    this.#samples = [{ ms: target.nowMs(), bytes: options.skippedBytes ?? 0 }];
+  }
+
+  /** @param doneBytes in total, with what was there before */
+  show(doneBytes: number): void {
+    if (!this.#line.isDue) return;
+    const ms = this.#target.nowMs();
+    const samples = this.#samples;
+    samples.push({ ms, bytes: doneBytes });
+    while (samples.length > 2 && ms - (samples[1]?.ms ?? ms) >= RATE_MS) samples.shift();
+    const { ms: fromMs = ms, bytes: fromBytes = 0 } = samples[0] ?? {};
+    const bytesPerSecond = ms > fromMs ? 1000 * (doneBytes - fromBytes) / (ms - fromMs) : 0;
+    const { name, totalBytes } = this.#options;
+    this.#line.show(progressText(doneBytes, totalBytes, bytesPerSecond), name);
+  }
+
+  /** Clears the line for later output. */
+  end(): void {
+    this.#line.end();
   }
 }
 
