@@ -3,6 +3,7 @@ import { formatAddress } from "../../base/address.ts";
 import { messageOf, UserError } from "../../base/errors.ts";
 import { type Logger, silentLogger } from "../../base/logger.ts";
 import {
+  FILES_NAME,
   INSTALLING_NAME,
   KEPT_PREFIX,
   LOCK_NAME,
@@ -217,9 +218,12 @@ export class Exchange {
     return namesIn(this.#path);
   }
 
-  /** The names of the node's own content: not the lock, `lost+found`, or what exchanges create. */
+  /**
+   * The names of what an exchange replaces: not the lock, `lost+found`, contents of files, or what
+   * exchanges create.
+   */
   #contentNames(): string[] {
-    const others = [LOCK_NAME, LOST_AND_FOUND_NAME, STAGING_NAME, INSTALLING_NAME];
+    const others = [LOCK_NAME, LOST_AND_FOUND_NAME, FILES_NAME, STAGING_NAME, INSTALLING_NAME];
     return this.#names().filter((name) => !others.includes(name) && !name.startsWith(KEPT_PREFIX));
   }
 }

@@ -49,6 +49,7 @@ Deno.test("a recovery that dies between any two moves has changed nothing, or ca
   for (let isOver = false; !isOver; deaths++) {
     await withTemporaryDirectory((path) => {
       Deno.mkdirSync(`${path}/lost+found`);
+      Deno.mkdirSync(`${path}/files`);
       Deno.mkdirSync(`${path}/before-recovery-2020-01-01T00-00-00.000Z`);
       makeContent(path, "old");
       const exchange = new Exchange(path);
@@ -76,6 +77,7 @@ Deno.test("a recovery that dies between any two moves has changed nothing, or ca
       assertEquals(kept.length, 2);
       assertEquals(contentOf(`${path}/${kept[1]}`), OLD);
       assert(Deno.statSync(`${path}/lost+found`).isDirectory);
+      assert(Deno.statSync(`${path}/files`).isDirectory);
       return Promise.resolve();
     });
   }

@@ -22,6 +22,8 @@ export const LOST_AND_FOUND_NAME = "lost+found";
 /** The new content of a restore or recovery, before it is put in place. */
 export const STAGING_NAME = "staging";
 export const INSTALLING_NAME = "installing";
+/** Contents of files, which the state only describes. A recovery leaves them in place. */
+export const FILES_NAME = "files";
 /** Prefix of the names under which a recovery keeps the old content. */
 export const KEPT_PREFIX = "before-recovery-";
 const OUR_NAMES: readonly string[] = [
@@ -33,6 +35,7 @@ const OUR_NAMES: readonly string[] = [
   LOST_AND_FOUND_NAME,
   STAGING_NAME,
   INSTALLING_NAME,
+  FILES_NAME,
 ];
 
 /** The node that the directory belongs to, for life. */
