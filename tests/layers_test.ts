@@ -28,8 +28,8 @@ const SOCKET_NAMES = new Set(["fetch", "WebSocket", "WebSocketStream", "EventSou
 const SOCKET_CALLS =
   /^Deno\s*\.\s*(connect|connectTls|startTls|listen|listenTls|listenDatagram|serve|connectQuic)$/;
 
-/** Built-in modules that only compute. */
-const PURE_MODULES = ["node:buffer", "node:zlib"];
+/** Built-in modules and packages that only compute. */
+const PURE_MODULES = ["node:buffer", "node:zlib", "sorted-btree"];
 /** Built-in modules of which only some names only compute. */
 const PURE_NAMES = new Map([["node:crypto", ["createHash"]]]);
 

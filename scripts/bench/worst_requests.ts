@@ -18,6 +18,8 @@ export interface WorstRequest {
 /** The default limit on the number of arguments of one request. */
 const MANY = 128 * 1024;
 const PIPELINED = 10_000;
+/** The id of a content that nobody holds. */
+const BLOB = "0".repeat(32);
 /** The key of the large value. */
 const LARGE = "large";
 
@@ -144,6 +146,21 @@ const WORST_SUBCOMMANDS: Readonly<Record<string, Worst>> = {
   "fault|delay": many("FAULT", "DELAY", "1"),
   "fault|drop": many("FAULT", "DROP", "1"),
   "fault|slow-disk": many("FAULT", "SLOW-DISK", "1"),
+  "file|blobs": ofManyWords(BLOB, "FILE", "BLOBS"),
+  "file|commit": many("FILE", "COMMIT", "n", BLOB, "1", BLOB + BLOB, "1", "nobody", "0"),
+  "file|delete": many("FILE", "DELETE", "none"),
+  "file|drain": many("FILE", "DRAIN", "nobody"),
+  "file|forget": many("FILE", "FORGET", "nobody"),
+  "file|held": ofManyWords(BLOB, "FILE", "HELD", "nobody"),
+  "file|list": many("FILE", "LIST", "CONTAINS", "x", "BY", "SIZE", "REV"),
+  "file|lost": ofManyWords(BLOB, "FILE", "LOST", "nobody"),
+  "file|node": many("FILE", "NODE", "nobody", "nowhere", "1", "1", "1"),
+  "file|out": many("FILE", "OUT", "nobody"),
+  "file|release": ofManyWords(BLOB, "FILE", "RELEASE", "nobody"),
+  "file|repair": many("FILE", "REPAIR", "STATUS"),
+  "file|stat": many("FILE", "STAT", "none"),
+  "file|where": many("FILE", "WHERE", "none"),
+  "file|work": many("FILE", "WORK", "nobody"),
   "memory|usage": many("MEMORY", "USAGE", "key:1"),
   "object|encoding": many("OBJECT", "ENCODING", "key:1"),
   "object|freq": many("OBJECT", "FREQ", "key:1"),

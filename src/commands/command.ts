@@ -1,6 +1,7 @@
 import type { Arguments } from "../base/byte_string.ts";
 import type { Random } from "../base/random.ts";
 import { type Reply, SimpleString } from "../resp/reply.ts";
+import type { FileIndex } from "../store/file_index.ts";
 import type { Keyspace } from "../store/keyspace.ts";
 import type { KeyName, KeyspaceView } from "../store/keyspace_view.ts";
 import type { OnceSessions } from "../store/once_sessions.ts";
@@ -35,6 +36,7 @@ export interface CommandContext {
   readonly keyspace: Keyspace;
   readonly sessions: OnceSessions;
   readonly settings: Settings;
+  readonly files: FileIndex;
   /**
    * The time, in milliseconds of the Unix epoch, from which relative deadlines and remaining times
    * are computed. In a write it is the log entry's time. In a read it is the answering node's clock
@@ -90,14 +92,14 @@ export interface Command {
   readonly accessOf?: (args: Arguments) => string;
   /** Set if the command contains a whole other request (`ONCE`). Its keys are that request's. */
   readonly inner?: Inner;
-  /** Redis's command group, such as `string`; `session` is Regent's own. */
+  /** Redis's command group, such as `string`; `session` and `file` are Regent's own. */
   readonly group: string;
   /**
    * Redis's access-control categories (`COMMAND`), without those that follow from `kind` and
    * `flags`: `read`, `write`, `fast`, `slow`.
    */
   readonly categories: readonly string[];
-  /** The version of Redis that introduced it, or of Regent in the group `session`. */
+  /** The version of Redis that introduced it, or of Regent in the groups `session` and `file`. */
   readonly since: string;
   /** For a write, the version of the state machine that introduced it. @default the first */
   readonly machineSince?: number;

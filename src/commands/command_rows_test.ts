@@ -52,6 +52,8 @@ Deno.test("COMMAND LIST filters", () => {
     ...["crash", "delay", "drop", "heal", "isolate", "list", "pause", "slow-disk"].map((name) => (
       `fault|${name}`
     )),
+    ...["blobs", "commit", "drain", "forget", "held"].map((name) => `file|${name}`),
+    ...["lost", "node", "out", "release", "work"].map((name) => `file|${name}`),
     "flushall",
     "flushdb",
     "info",

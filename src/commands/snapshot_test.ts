@@ -28,6 +28,19 @@ function describe(machine: StateMachine): string[] {
     lines.push(`session ${key} ${ttlMs} ${deadlineMs} ${floor} ${highest}`, ...kept);
   }
   sessions.endView(view);
+  const { version, layout, byName, byVersion, bySize, blobs, dead } = machine.files.view();
+  lines.push(`files ${version} ${layout.revision} ${JSON.stringify(layout.nodes)}`);
+  lines.push(`used ${machine.files.usedBytes} ${machine.files.blobBytes}`);
+  for (const { id } of layout.nodes) {
+    lines.push(`${id}: ${JSON.stringify(machine.files.heldBy(id))}`);
+  }
+  for (const tree of [byName, byVersion, bySize, blobs, dead]) {
+    for (const one of tree.values()) lines.push(JSON.stringify(one));
+  }
+  const totals = machine.files.totals(1);
+  let step = totals.next();
+  while (step.done !== true) step = totals.next();
+  lines.push(JSON.stringify(step.value));
   return lines;
 }
 

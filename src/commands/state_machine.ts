@@ -4,6 +4,7 @@ import type { Random } from "../base/random.ts";
 import { includesVersion, type VersionRange } from "../base/version_range.ts";
 import { isString } from "../resp/encode.ts";
 import type { Reply } from "../resp/reply.ts";
+import { FileIndex } from "../store/file_index.ts";
 import { DEFAULT_HASH_SEED, type HashSeed } from "../store/key_table.ts";
 import { Keyspace } from "../store/keyspace.ts";
 import { OnceSessions, type SessionLimits } from "../store/once_sessions.ts";
@@ -38,7 +39,7 @@ export interface MachineRules {
   /** Number of keys at which commands that may need memory are refused. */
   readonly keysMax: number;
   /**
-   * Approximate number of bytes of keys, values and kept replies at which commands that may need
+   * Approximate number of bytes of keys, values, kept replies and files at which commands that may need
    * memory are refused. `CONFIG SET maxmemory` can lower it.
    */
   readonly memoryBytesMax: number;
@@ -46,29 +47,29 @@ export interface MachineRules {
   readonly sessionLimits: SessionLimits;
 }
 
-/** The rules of each version, starting with version 1. */
-export const MACHINE_RULES: readonly MachineRules[] = [
-  {
-    stringBytesMax: 64 * 2 ** 20,
-    /** 2^24 minus the keys that one request can add. */
-    keysMax: 2 ** 24 - 2 ** 20,
-    /**
-     * V8's heap is limited to 4 GiB by default. One more string of maximum length, and the garbage
-     * from changing such strings, come on top.
-     */
-    memoryBytesMax: 2 * 2 ** 30,
-    /**
-     * A client's session may always keep some 160 small replies, and a proxy's as many as can be
-     * open (`SERIAL_WINDOW`): 256 MiB and 512 MiB if all of them do. A connection has no use for
-     * many sessions, and a proxy opens a few.
-     */
-    sessionLimits: {
-      clients: { sessionsMax: 16_384, repliesBytesMin: 16 * 1024 },
-      proxies: { sessionsMax: 1_024, repliesBytesMin: 512 * 1024 },
-      sessionsPerOwnerMax: 64,
-    },
+const RULES: MachineRules = {
+  stringBytesMax: 64 * 2 ** 20,
+  /** 2^24 minus the keys that one request can add. */
+  keysMax: 2 ** 24 - 2 ** 20,
+  /**
+   * V8's heap is limited to 4 GiB by default. One more string of maximum length, and the garbage
+   * from changing such strings, come on top.
+   */
+  memoryBytesMax: 2 * 2 ** 30,
+  /**
+   * A client's session may always keep some 160 small replies, and a proxy's as many as can be
+   * open (`SERIAL_WINDOW`): 256 MiB and 512 MiB if all of them do. A connection has no use for
+   * many sessions, and a proxy opens a few.
+   */
+  sessionLimits: {
+    clients: { sessionsMax: 16_384, repliesBytesMin: 16 * 1024 },
+    proxies: { sessionsMax: 1_024, repliesBytesMin: 512 * 1024 },
+    sessionsPerOwnerMax: 64,
   },
-];
+};
+
+/** The rules of each version, starting with version 1. Version 2 has the same, and files. */
+export const MACHINE_RULES: readonly MachineRules[] = [RULES, RULES];
 
 /** The versions that this build supports. */
 export const MACHINE_VERSIONS: VersionRange = { oldest: 1, newest: MACHINE_RULES.length };
@@ -136,6 +137,7 @@ export class StateMachine {
       keyspace: new Keyspace(hashSeed),
       sessions: new OnceSessions(this.#rules.sessionLimits),
       settings: new Settings(),
+      files: new FileIndex(),
       nowMs: 0,
       random: noRandom,
       stringBytesMax: Math.min(this.#rules.stringBytesMax, STRING_LENGTH_MAX),
@@ -155,9 +157,13 @@ export class StateMachine {
     return this.#context.sessions;
   }
 
-  /** Approximate memory of the state: keys, values, sessions and the replies they keep. */
+  get files(): FileIndex {
+    return this.#context.files;
+  }
+
+  /** Approximate memory of the state: keys, values, sessions, the replies they keep, and files. */
   get usedBytes(): number {
-    return this.keyspace.usedBytes + this.sessions.usedBytes;
+    return this.keyspace.usedBytes + this.sessions.usedBytes + this.files.usedBytes;
   }
 
   /** Approximate number of bytes of the state at which commands that need memory are refused. */
@@ -226,7 +232,8 @@ export class StateMachine {
    * time.
    */
   beginSnapshot(): StateSnapshot {
-    return new StateSnapshot(this.keyspace, this.sessions, this.#context.settings);
+    const { keyspace, sessions, settings, files } = this.#context;
+    return new StateSnapshot(keyspace, sessions, settings, files);
   }
 
   /** An empty loader for a snapshot to restore here. */
@@ -242,11 +249,12 @@ export class StateMachine {
    */
   restore(loader: StateLoader, version: number): void {
     assert(version === 0 || includesVersion(this.versions, version), `Unknown version ${version}`);
-    const { keyspace, sessions, settings } = loader.take();
+    const { keyspace, sessions, settings, files } = loader.take();
     Object.assign(keyspace.lookUps, this.keyspace.lookUps);
     this.#context.keyspace = keyspace;
     this.#context.sessions = sessions;
     this.#context.settings = settings;
+    this.#context.files = files;
     this.#setVersion(version);
   }
 

@@ -181,7 +181,7 @@ Deno.test("the requests inside another one are executed in order, whatever the r
 Deno.test("a write in steps is refused as one at once when there is no room", () => {
   const [rule] = MACHINE_RULES;
   assert(rule !== undefined);
-  const machine = new StateMachine({ rules: [{ ...rule, keysMax: 1 }] });
+  const machine = new StateMachine({ version: 1, rules: [{ ...rule, keysMax: 1 }] });
   execute(machine, "SET k v");
   const args = ["MSET", ...Array.from({ length: 1_200 }, (_, at) => `${at}`)];
   const [mset, once] = [lookup("mset"), lookup("once")];

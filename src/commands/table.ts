@@ -13,6 +13,7 @@ import { commandRows } from "./command_rows.ts";
 import { connectionRows } from "./connection_rows.ts";
 import { counterRows } from "./counter_rows.ts";
 import { expiryRows } from "./expiry_rows.ts";
+import { fileRows } from "./file_rows.ts";
 import { inspectionRows, keyRows } from "./key_rows.ts";
 import { keyspaceRows } from "./keyspace_rows.ts";
 import { serverRows } from "./server_rows.ts";
@@ -42,6 +43,7 @@ export const COMMANDS: readonly Command[] = [
   }),
   ...clusterRows,
   ...connectionRows,
+  ...fileRows,
   ...serverRows,
   ...sessionRows,
 ].sort((a, b) => a.name < b.name ? -1 : 1);

@@ -16,6 +16,12 @@ import type { DeadlineMs } from "./deadlines.ts";
  *   replies]` or, if it has an owner, `[…, replies, owner, 1 for a proxy's and else 0]`, then its
  *   replies as `["reply", serial, reply]`, the reply in RESP3. They are written in the order of
  *   their serials and may be read in any order
+ * - if there ever was a file or a node for files: `["files", version, revision, nodes, files,
+ *   dead]`, then for each node, by id, `["filenode", id, address, weight, capacityBytes, freeBytes,
+ *   1 if it is out and else 0, 1 if it is draining and else 0]`, for each file, by name, `["file",
+ *   name, version, blob, size, sha256, copies, createdMs, modifiedMs, type, owner, tags, holder,
+ *   …]`, and for each content that is to be deleted, by id, `["dead", blob, size, sha256, holder,
+ *   …]`
  * - `["end"]`: once, last
  *
  * A string longer than `SHORT_LENGTH_MAX` stands before its item: in pieces, all of

@@ -5,6 +5,8 @@ import { ByteTail } from "../resp/byte_tail.ts";
 import type { Reply } from "../resp/reply.ts";
 import { decodeReply, ReplyFormatError } from "../resp/reply_scanner.ts";
 import type { DeadlineMs } from "./deadlines.ts";
+import type { FileIndex } from "./file_index.ts";
+import { FileLoader } from "./file_snapshot.ts";
 import { DEFAULT_HASH_SEED, type HashSeed } from "./key_table.ts";
 import { Keyspace } from "./keyspace.ts";
 import {
@@ -41,6 +43,7 @@ export interface LoadedState {
   readonly keyspace: Keyspace;
   readonly sessions: OnceSessions;
   readonly settings: Settings;
+  readonly files: FileIndex;
 }
 
 /** Time and counts from the first item. */
@@ -65,6 +68,7 @@ export class StateLoader {
   readonly #keyspace: Keyspace;
   readonly #sessions = new OnceSessions();
   readonly #settings = new Settings();
+  readonly #files = new FileLoader();
   readonly #longs = new LongStrings();
   readonly #types: readonly AnyValueType[];
   #announced: Announced | null = null;
@@ -121,7 +125,8 @@ export class StateLoader {
       throw new SnapshotFormatError(`Cannot restore a snapshot: current state is ${this.#state}`);
     }
     this.#state = "taken";
-    return { keyspace: this.#keyspace, sessions: this.#sessions, settings: this.#settings };
+    const files = this.#files.index;
+    return { keyspace: this.#keyspace, sessions: this.#sessions, settings: this.#settings, files };
   }
 
   #takePiece(chunk: Uint8Array): false {
@@ -168,6 +173,13 @@ export class StateLoader {
         return this.#takeSession(item, announced);
       case "reply":
         return this.#takeReply(item);
+      case "files":
+        this.#closeSessions(item, announced);
+        return this.#files.begin(item);
+      case "filenode":
+      case "file":
+      case "dead":
+        return this.#files.take(item);
       case "end":
         return this.#takeEnd(item, announced);
       default:
@@ -246,6 +258,7 @@ export class StateLoader {
     if (item.length === 8) throw wrongItem(item, "half of its owner is missing");
     if (this.#keyspace.storedSize !== keys) throw wrongItem(item, "keys are missing");
     if (this.#sessions.storedSize >= sessions) throw wrongItem(item, "there are too many");
+    if (this.#files.hasBegun) throw wrongItem(item, "it stands after the files");
     this.#closeSession(item);
     const { key, number } = sessionNumber(item, 1);
     if (number <= this.#sessionNumber || number > openedSessions) {
@@ -273,6 +286,7 @@ export class StateLoader {
 
   #takeReply(item: SnapshotItem): void {
     lengthOf(item, 3, 3);
+    if (this.#files.hasBegun) throw wrongItem(item, "it stands after the files");
     const open = this.#session;
     if (open === null || open.session.replies.size >= open.replies) {
       throw wrongItem(item, "there are too many");
@@ -284,8 +298,14 @@ export class StateLoader {
     this.#sessions.restoreReply(session, serial, reply);
   }
 
-  #takeEnd(item: SnapshotItem, { keys, sessions }: Announced): void {
+  #takeEnd(item: SnapshotItem, announced: Announced): void {
     lengthOf(item, 1, 1);
+    this.#closeSessions(item, announced);
+    this.#files.finish(item);
+  }
+
+  /** Everything before the files must be there. */
+  #closeSessions(item: SnapshotItem, { keys, sessions }: Announced): void {
     this.#closeSession(item);
     if (this.#keyspace.storedSize !== keys) throw wrongItem(item, "keys are missing");
     if (this.#sessions.storedSize !== sessions) throw wrongItem(item, "sessions are missing");

@@ -4,6 +4,7 @@ import { textOf } from "../base/byte_string.ts";
 import { latin1, writeLatin1 } from "../base/bytes.ts";
 import { randomInteger, seededRandom } from "../base/random.ts";
 import { DoubleReply, ErrorReply, MapReply, OK, type Reply, VerbatimReply } from "../resp/reply.ts";
+import { FileIndex } from "./file_index.ts";
 import { Keyspace } from "./keyspace.ts";
 import { NO_OWNER, OnceSession, OnceSessions } from "./once_sessions.ts";
 import { Settings } from "./settings.ts";
@@ -61,7 +62,7 @@ function someItems(hasLongStrings = true): Item[] {
     const replies = hasLongStrings ? REPLIES : SHORT_REPLIES;
     for (const [index, reply] of replies.entries()) sessions.keep(session, 20 - index, reply);
   }
-  const snapshot = new StateSnapshot(keyspace, sessions, new Settings());
+  const snapshot = new StateSnapshot(keyspace, sessions, new Settings(), new FileIndex());
   const items: Item[] = [];
   for (let chunk = snapshot.next(1); chunk !== null; chunk = snapshot.next(1)) {
     if (chunk[0] === PIECE_MARK) {
@@ -120,7 +121,7 @@ Deno.test("replies may come in any order, and are told in the order of their ser
   const loader = newLoader();
   loader.push(chunkOf([state, session, ...[4097, 1, 17].map(reply), ["end"]]));
   const { keyspace, sessions } = loader.take();
-  const chunk = new StateSnapshot(keyspace, sessions, new Settings()).next(1000);
+  const chunk = new StateSnapshot(keyspace, sessions, new Settings(), new FileIndex()).next(1000);
   assert(chunk !== null);
   const items = JSON.parse(new TextDecoder().decode(chunk));
   assertEquals(items, [state, session, ...[1, 17, 4097].map(reply), ["end"]]);
@@ -132,7 +133,7 @@ Deno.test("the user's bound of memory comes through, and where there is none, no
     const items = [bound === 0 ? state : [...state, bound], ["end"]];
     const { keyspace, sessions, settings } = loaded(items).take();
     assertEquals(settings.memoryBytesMax, bound);
-    const chunk = new StateSnapshot(keyspace, sessions, settings).next(1000);
+    const chunk = new StateSnapshot(keyspace, sessions, settings, new FileIndex()).next(1000);
     assert(chunk !== null);
     assertEquals(JSON.parse(new TextDecoder().decode(chunk)), items);
   }
@@ -373,7 +374,7 @@ Deno.test("entries of any length come through in parts of a bounded size", () =>
   for (let count = 0; count < 20_000; count++) pairs.push(["", "\x01"]);
   const keyspace = new Keyspace();
   keyspace.edit("k", pairsType, (value) => value.pairs.push(...pairs));
-  const snapshot = new StateSnapshot(keyspace, new OnceSessions(), new Settings());
+  const snapshot = new StateSnapshot(keyspace, new OnceSessions(), new Settings(), new FileIndex());
   const loader = new StateLoader(undefined, [pairsType]);
   for (let chunk = snapshot.next(1); chunk !== null; chunk = snapshot.next(1)) {
     assert(chunk.length <= 6 * 2 * 8192 + 100, `${chunk.length}`);

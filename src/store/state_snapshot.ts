@@ -1,6 +1,8 @@
 import { Buffer } from "node:buffer";
 import { type ByteString, isByteString, partOf, writeByteString } from "../base/byte_string.ts";
 import { encodeReply } from "../resp/encode.ts";
+import type { FileIndex, FileView } from "./file_index.ts";
+import { encodeFiles } from "./file_snapshot.ts";
 import type { Keyspace } from "./keyspace.ts";
 import type { KeyImage, KeyspaceView } from "./keyspace_view.ts";
 import type { OnceSessions, OnceSessionsView, SessionImage } from "./once_sessions.ts";
@@ -29,15 +31,22 @@ export class StateSnapshot {
   readonly #sessions: OnceSessions;
   readonly #keyspaceView: KeyspaceView;
   readonly #sessionsView: OnceSessionsView;
+  readonly #files: FileView;
   readonly #items: Generator<Item, void>;
   /** An item that did not fit into the last chunk. */
   #item: Item | null = null;
 
-  constructor(keyspace: Keyspace, sessions: OnceSessions, { memoryBytesMax }: Settings) {
+  constructor(
+    keyspace: Keyspace,
+    sessions: OnceSessions,
+    { memoryBytesMax }: Settings,
+    files: FileIndex,
+  ) {
     this.#keyspace = keyspace;
     this.#sessions = sessions;
     this.#keyspaceView = keyspace.beginView();
     this.#sessionsView = sessions.beginView();
+    this.#files = files.view();
     this.keys = this.#keyspaceView.size;
     const { timeMs, expiredCount } = keyspace;
     const state = [timeMs, this.keys, expiredCount, this.#sessionsView.size, sessions.openedCount];
@@ -93,6 +102,7 @@ export class StateSnapshot {
     ) {
       yield* encodeSession(session);
     }
+    yield* encodeFiles(this.#files);
     yield '["end"]';
   }
 }

@@ -11,6 +11,7 @@ import {
 import { isByteString, textOf } from "../base/byte_string.ts";
 import { type Random, randomInteger, seededRandom } from "../base/random.ts";
 import { DEADLINE_BYTES, type DeadlineMs } from "./deadlines.ts";
+import { FileIndex } from "./file_index.ts";
 import { KEY_OVERHEAD_BYTES, Keyspace } from "./keyspace.ts";
 import { OnceSessions } from "./once_sessions.ts";
 import { Settings } from "./settings.ts";
@@ -291,7 +292,7 @@ function change(keyspace: Keyspace, model: Map<string, Expected>, random: Random
 }
 
 function chunksOf(keyspace: Keyspace, bytesMax: number): Uint8Array[] {
-  const snapshot = new StateSnapshot(keyspace, new OnceSessions(), new Settings());
+  const snapshot = new StateSnapshot(keyspace, new OnceSessions(), new Settings(), new FileIndex());
   const chunks = [];
   for (let chunk = snapshot.next(bytesMax); chunk !== null; chunk = snapshot.next(bytesMax)) {
     chunks.push(chunk);
@@ -320,7 +321,12 @@ Deno.test("a snapshot in slices holds lists as they were at its beginning", () =
       const bytesMax = 50 + randomInteger(random, 400);
       const expectedChunks = chunksOf(keyspace, bytesMax);
 
-      const snapshot = new StateSnapshot(keyspace, new OnceSessions(), new Settings());
+      const snapshot = new StateSnapshot(
+        keyspace,
+        new OnceSessions(),
+        new Settings(),
+        new FileIndex(),
+      );
       const chunks: Uint8Array[] = [];
       for (let chunk = snapshot.next(bytesMax); chunk !== null; chunk = snapshot.next(bytesMax)) {
         chunks.push(chunk);

@@ -4,18 +4,21 @@ import { checkRequest } from "../../src/commands/table.ts";
 import { encodeReply } from "../../src/resp/encode.ts";
 import type { Reply } from "../../src/resp/reply.ts";
 import { CommandGenerator } from "../differential/command_generator.ts";
+import { RandomFiles } from "./random_files.ts";
 import { replyOf } from "./reply_of.ts";
 
 /** The requests of clients, steps of time and retries that a state machine gets, from a seed. */
 export class RandomHistory {
   readonly #random: Random;
   readonly #generator: CommandGenerator;
+  readonly #files: RandomFiles;
   readonly #sessions: string[] = ["0-0"];
   #timeMs = 1_700_000_000_000;
 
   constructor(random: Random) {
     this.#random = random;
     this.#generator = new CommandGenerator(random);
+    this.#files = new RandomFiles(random);
   }
 
   /** Applies one request, or one step of time, to all machines. Returns the replies in RESP3. */
@@ -68,6 +71,7 @@ export class RandomHistory {
     if (chance < 0.61) return ["SET", "long".repeat(3000) + key, "\x01".repeat(30_000)];
     if (chance < 0.63) return ["GETEX", key, "PXAT", "9007199254740993"];
     if (chance < 0.631) return ["FLUSHALL"];
+    if (chance < 0.72) return this.#files.next();
     return this.#generator.next().args;
   }
 }

@@ -79,7 +79,7 @@ Deno.test("a new log begins with the founders' writes, before those of clients, 
 
 Deno.test("wherever a crash interrupts the founding, the founders' writes are made, and before all others", async () => {
   const found = async (log: MemoryLog, request: readonly string[] | null) => {
-    const machine = new StateMachine({ version: 0 });
+    const machine = new StateMachine({ version: 0, versions: build(1).machine, rules });
     const cluster = await MemoryCluster.start(1, {
       versionsOf: () => build(1),
       machineOf: () => machine,
@@ -117,7 +117,7 @@ Deno.test("a leader that is behind with its work makes the first writes no secon
   const logs = [0, 1, 2].map(() => new MemoryLog());
   const cluster = await MemoryCluster.start(3, {
     versionsOf: () => build(1),
-    machineOf: () => new StateMachine({ version: 0 }),
+    machineOf: ({ machine }) => new StateMachine({ version: 0, versions: machine, rules }),
     logOf: (at) => logs[at] ?? new MemoryLog(),
     firstWrites: Array.from({ length: 500 }, (_, at) => ["SET", `k${at}`, "v"]),
     turnStepsMax: 1,

@@ -5,7 +5,7 @@ import { withTemporaryDirectory } from "../../support/temporary_directory.ts";
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 
 /** The parts of the program besides its own source. */
-const PACKAGES = ["@hono", "commander", "hono"];
+const PACKAGES = ["@hono", "commander", "hono", "sorted-btree"];
 
 /** A proxy that does not exist: nothing can be downloaded through it. */
 const OFFLINE = { HTTP_PROXY: "http://127.0.0.1:1/", HTTPS_PROXY: "http://127.0.0.1:1/" };

@@ -6,21 +6,24 @@ import { findRow, keysOf, lookup } from "../../../src/commands/table.ts";
 import { encodeReply } from "../../../src/resp/encode.ts";
 import { decodeReply } from "../../../src/resp/reply_scanner.ts";
 import { DEADLINE_BYTES } from "../../../src/store/deadlines.ts";
+import { encodeFiles } from "../../../src/store/file_snapshot.ts";
 import { KEY_OVERHEAD_BYTES } from "../../../src/store/keyspace.ts";
 import { OnceSession } from "../../../src/store/once_sessions.ts";
 import { valueBytes } from "../../../src/store/values/value.ts";
+import { RandomFiles } from "../../support/random_files.ts";
 import { choiceSeed, type FuzzTarget } from "../fuzz_target.ts";
 import { decodeAll, requestText } from "./requests.ts";
 
 const LIMITS = { stringBytesMax: 4096, keysMax: 64, memoryBytesMax: 64 * 1024 };
 const START_MS = 1_700_000_000_000;
 
-/** The whole content of a keyspace, in order of position. */
-export function describeKeyspace({ keyspace }: StateMachine): string[] {
-  return keyspace.scan(0, keyspace.storedSize).keys.reverse().map((key) => {
+/** The whole content of a keyspace, in order of position, and all files. */
+export function describeKeyspace({ keyspace, files }: StateMachine): string[] {
+  const keys = keyspace.scan(0, keyspace.storedSize).keys.reverse().map((key) => {
     const { value, deadlineMs } = keyspace.find(key) ?? fail();
     return `${key}\0${value}\0${deadlineMs}`;
   });
+  return [...keys, ...encodeFiles(files.view())];
 }
 
 /**
@@ -44,10 +47,20 @@ export const commands: FuzzTarget = {
     "ONCE",
     "SESSION",
     "OPEN",
+    "FILE",
+    "COMMIT",
     "\r\n",
     "-1",
   ],
-  sample: (random) => Array.from({ length: 3 }, () => requestText(random)).join(""),
+  sample(random) {
+    const files = new RandomFiles(random);
+    const requests = Array.from({ length: 3 }, () => requestText(random));
+    for (let left = 0; left < 10; left++) {
+      const encoded = files.next().map((arg) => `$${arg.length}\r\n${arg}\r\n`);
+      requests.push(`*${encoded.length}\r\n${encoded.join("")}`);
+    }
+    return (random() < 0.5 ? requests.slice(0, 3) : requests).join("");
+  },
   run(input) {
     const seed = choiceSeed(input);
     const random = seededRandom(seed);

@@ -37,6 +37,8 @@ export const snapshots: FuzzTarget = {
     ...[
       '["session","1-1",1,1,0,0,0],',
       '["state",2,0,0,0,0,0]',
+      '["files",1,1,1,1,1],',
+      '["filenode","n1","h:1","1",1,1,0,0],',
       '["__proto__"]',
       '{"__proto__":1}',
     ],
