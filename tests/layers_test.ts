@@ -8,6 +8,7 @@ const LAYERS = [
   "http",
   "proxy",
   "server",
+  "files",
   "faults",
   "node",
   "platform",

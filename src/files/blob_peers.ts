@@ -1,0 +1,178 @@
+import { parseAddress } from "../base/address.ts";
+import type { Clock } from "../platform/clock.ts";
+import { type HttpAnswer, type HttpCall, HttpClient } from "../platform/http_client.ts";
+import type { BlobWriter } from "./blob_store.ts";
+import { ANSWER_BYTES_MAX, CLUSTER_FIELD, errorOfAnswer, peerError } from "./blob_wire.ts";
+import { FileError } from "./file_error.ts";
+
+/**
+ * Contents on other nodes. Addresses are `host:port` of their files ports. Nothing is tried twice:
+ * that is the caller's business. Failures are `FileError`s: those that the other node tells, and
+ * `unavailable` for a node that cannot be reached, breaks off, or stops for 30 s.
+ */
+export interface BlobPeers {
+  /** Writes a blob on another node. `finish` resolves with what that node has computed. */
+  push(address: string, id: string, size: number | null): BlobWriter;
+  /** Reads bytes that the other node has verified. Stopping early closes the connection. */
+  pull(address: string, id: string, from: number, to: number): AsyncIterable<Uint8Array>;
+  /** Removes a blob, also one that is being written; it need not be there. */
+  remove(address: string, id: string): Promise<void>;
+  /** Whether a node of this cluster answers there. */
+  ping(address: string): Promise<boolean>;
+}
+
+export interface HttpBlobPeersOptions {
+  readonly clusterId: string;
+  readonly clock: Clock;
+  /** Time in milliseconds for a connection to be made. @default 5 s */
+  readonly connectMs?: number;
+  /** Time in milliseconds in which the other node must take or send something. @default 30 s */
+  readonly stalledMs?: number;
+}
+
+/** `BlobPeers` over HTTP/1.1, with connections that are kept for the next request. */
+export class HttpBlobPeers implements BlobPeers {
+  readonly #client: HttpClient;
+  readonly #clusterId: string;
+
+  constructor({ clusterId, ...options }: HttpBlobPeersOptions) {
+    this.#clusterId = clusterId;
+    this.#client = new HttpClient(options);
+  }
+
+  push(address: string, id: string, size: number | null): BlobWriter {
+    return new PushedBlob(address, this.#call(address, "PUT", `/blobs/${id}`, size ?? "chunked"));
+  }
+
+  async *pull(
+    address: string,
+    id: string,
+    from: number,
+    to: number,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    const call = this.#call(address, "GET", `/blobs/${id}?from=${from}&to=${to}`);
+    try {
+      const { status, fields, body } = await call.answer();
+      if (status !== 200) throw errorOfAnswer(status, await textOf(body));
+      if (fields.get("content-length") !== String(to - from)) {
+        throw new Error("other bytes were answered than asked for");
+      }
+      yield* body;
+    } catch (error) {
+      throw peerError(address, error);
+    } finally {
+      call.destroy();
+    }
+  }
+
+  async remove(address: string, id: string): Promise<void> {
+    const call = this.#call(address, "DELETE", `/blobs/${id}`);
+    await settled(address, call);
+  }
+
+  async ping(address: string): Promise<boolean> {
+    try {
+      await settled(address, this.#call(address, "GET", "/ping"));
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Closes all connections; what is under way fails. */
+  close(): void {
+    this.#client.close();
+  }
+
+  #call(text: string, method: string, target: string, body: number | "chunked" = 0): HttpCall {
+    const address = parseAddress(text);
+    if (address === null) throw new FileError("bad-request", `This is not an address: ${text}`);
+    const headers = { [CLUSTER_FIELD]: this.#clusterId };
+    return this.#client.call({ address, method, target, headers, body });
+  }
+}
+
+class PushedBlob implements BlobWriter {
+  readonly #address: string;
+  readonly #call: HttpCall;
+  #failure: FileError | null = null;
+  #isFinishing = false;
+
+  constructor(address: string, call: HttpCall) {
+    this.#address = address;
+    this.#call = call;
+  }
+
+  write(chunk: Uint8Array): Promise<void> | void {
+    if (this.#failure !== null || this.#call.hasAnswer) return this.#refused();
+    return this.#call.write(chunk)?.then(
+      () => this.#call.hasAnswer ? this.#refused() : undefined,
+      (error) => this.#fail(error),
+    );
+  }
+
+  async finish(): Promise<{ size: number; sha256: string }> {
+    if (this.#failure !== null) throw this.#failure;
+    this.#isFinishing = true;
+    try {
+      const { size, sha256 } = JSON.parse(await settled(this.#address, this.#call));
+      if (typeof size !== "number" || !/^[0-9a-f]{64}$/.test(sha256)) {
+        throw new Error("the answer makes no sense");
+      }
+      return { size, sha256 };
+    } catch (error) {
+      return this.#fail(error);
+    }
+  }
+
+  abort(): Promise<void> {
+    if (!this.#isFinishing) {
+      this.#failure ??= new FileError("aborted", "The upload was given up");
+      this.#call.destroy();
+    }
+    return Promise.resolve();
+  }
+
+  /** The other node has answered before it had everything. */
+  async #refused(): Promise<void> {
+    if (this.#failure !== null) throw this.#failure;
+    try {
+      await settled(this.#address, this.#call);
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#fail(new Error("the node answered before it had everything"));
+  }
+
+  #fail(error: unknown): never {
+    this.#failure ??= peerError(this.#address, error);
+    this.#call.destroy();
+    throw this.#failure;
+  }
+}
+
+/** The text of a good answer. @throws {FileError} what another answer says */
+async function settled(address: string, call: HttpCall): Promise<string> {
+  try {
+    const { status, body } = await call.answer();
+    const text = await textOf(body);
+    if (status !== 200) throw errorOfAnswer(status, text);
+    return text;
+  } catch (error) {
+    throw peerError(address, error);
+  } finally {
+    call.destroy();
+  }
+}
+
+async function textOf(body: HttpAnswer["body"]): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  let bytes = 0;
+  for await (const chunk of body) {
+    bytes += chunk.length;
+    if (bytes > ANSWER_BYTES_MAX) throw new Error("the answer is too long");
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text;
+}

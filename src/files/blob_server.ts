@@ -1,0 +1,143 @@
+import { errorOf } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Clock } from "../platform/clock.ts";
+import { type HttpExchange, HttpServer, type HttpServerTimes } from "../platform/http_server.ts";
+import type { Address } from "../platform/network.ts";
+import type { BlobStore } from "./blob_store.ts";
+import { CLUSTER_FIELD, type ErrorAnswer, statusOf } from "./blob_wire.ts";
+import { FileError } from "./file_error.ts";
+
+export interface BlobServerOptions {
+  /** Port 0 takes any free one. */
+  readonly address: Address;
+  /** Requests that carry another one are refused. */
+  readonly clusterId: string;
+  readonly store: BlobStore;
+  /** @default 1,000 */
+  readonly connectionsMax?: number;
+  readonly hasNoFreeDescriptors: () => boolean;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** @default 10 s for a head, 30 s idle, 30 s stalled */
+  readonly times?: HttpServerTimes;
+}
+
+/**
+ * Serves the contents on this node to the others:
+ *
+ *     PUT    /blobs/{id}             {"size": …, "sha256": …} when it is durable
+ *     GET    /blobs/{id}?from=&to=   the verified bytes; the connection breaks before a damaged one
+ *     DELETE /blobs/{id}             also of a blob that is not here
+ *     GET    /ping
+ *
+ * Errors are JSON with a code of `FileError`.
+ */
+export class BlobServer {
+  readonly #server: HttpServer;
+
+  private constructor(server: HttpServer) {
+    this.#server = server;
+  }
+
+  /** @throws {UserError} when the address is not available */
+  static async open(options: BlobServerOptions): Promise<BlobServer> {
+    const handler = new BlobHandler(options);
+    const server = await HttpServer.open({
+      connectionsMax: 1_000,
+      ...options,
+      handle: (exchange) => handler.handle(exchange),
+    });
+    return new BlobServer(server);
+  }
+
+  get port(): number {
+    return this.#server.port;
+  }
+
+  /** Closes all connections. What they were writing is given up when this resolves. */
+  close(): Promise<void> {
+    return this.#server.close();
+  }
+}
+
+class BlobHandler {
+  readonly #store: BlobStore;
+  readonly #clusterId: string;
+  readonly #logger: Logger;
+
+  constructor({ store, clusterId, logger }: BlobServerOptions) {
+    this.#store = store;
+    this.#clusterId = clusterId;
+    this.#logger = logger;
+  }
+
+  /** Rejects when the connection is to end without, or within, an answer. */
+  async handle(exchange: HttpExchange): Promise<void> {
+    if (exchange.fields.get(CLUSTER_FIELD) !== this.#clusterId) {
+      return await answer(exchange, 403, {
+        code: "bad-request",
+        message: "This node belongs to another cluster",
+      });
+    }
+    try {
+      await this.#route(exchange);
+    } catch (error) {
+      if (!(error instanceof FileError) || exchange.hasBegun) throw error;
+      await answer(exchange, statusOf(error.code), { code: error.code, message: error.message });
+    }
+  }
+
+  async #route(exchange: HttpExchange): Promise<void> {
+    const { method, target } = exchange;
+    if (method === "GET" && target === "/ping") return await answer(exchange, 200, {});
+    const [, id, query = ""] = /^\/blobs\/([0-9a-f]{32})(?:\?(.*))?$/.exec(target) ?? [];
+    if (id !== undefined) {
+      if (method === "PUT") return await this.#put(exchange, id);
+      if (method === "GET") return await this.#get(exchange, id, new URLSearchParams(query));
+      if (method === "DELETE") {
+        await this.#store.remove(id);
+        return await answer(exchange, 200, {});
+      }
+    }
+    throw new FileError("bad-request", `There is no ${method} of this path`);
+  }
+
+  async #put(exchange: HttpExchange, id: string): Promise<void> {
+    const writer = await this.#store.create(id, exchange.bodyBytes);
+    try {
+      for await (const chunk of exchange.body()) await writer.write(chunk);
+    } catch (error) {
+      await writer.abort();
+      if (!(error instanceof FileError)) {
+        this.#logger.info(`blob ${id} was not received whole: ${errorOf(error).message}`);
+      }
+      throw error;
+    }
+    await answer(exchange, 200, await writer.finish());
+  }
+
+  async #get(exchange: HttpExchange, id: string, query: URLSearchParams): Promise<void> {
+    const size = this.#store.sizeOf(id);
+    const from = Number(query.get("from") ?? 0);
+    const to = Number(query.get("to") ?? size ?? 0);
+    const pieces = this.#store.read(id, from, to);
+    try {
+      // The first piece is read before the head is written, so that its failure has a status.
+      const first = await pieces.next();
+      const headers = { "content-type": "application/octet-stream" };
+      await exchange.begin(200, headers, to - from, first.value ?? new Uint8Array(0));
+      for await (const piece of pieces) await exchange.write(piece);
+    } finally {
+      await pieces.return();
+    }
+  }
+}
+
+async function answer(
+  exchange: HttpExchange,
+  status: number,
+  body: ErrorAnswer | Readonly<Record<string, string | number>>,
+): Promise<void> {
+  const headers = { "content-type": "application/json" };
+  await exchange.answer(status, headers, new TextEncoder().encode(JSON.stringify(body)));
+}

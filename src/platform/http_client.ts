@@ -1,0 +1,272 @@
+import { type Address, formatAddress } from "../base/address.ts";
+import { errorOf } from "../base/errors.ts";
+import type { Cancel, Clock } from "./clock.ts";
+import { type Body, bodyOf, type Head, HttpSyntaxError } from "./http_head.ts";
+import { HttpStream } from "./http_stream.ts";
+import { connectSocket } from "./sockets.ts";
+
+export interface HttpClientOptions {
+  readonly clock: Clock;
+  /** Time in milliseconds for a connection to be made. @default 5 s */
+  readonly connectMs?: number;
+  /** Time in milliseconds in which the server must take or send something. @default 30 s */
+  readonly stalledMs?: number;
+  /** Time in milliseconds after which an unused connection is closed. @default 10 s */
+  readonly idleMs?: number;
+  /** Maximum number of unused connections to one server that stay open. @default 16 */
+  readonly idleMax?: number;
+}
+
+export interface HttpCallOptions {
+  readonly address: Address;
+  readonly method: string;
+  readonly target: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** How the body will end. */
+  readonly body: Body;
+}
+
+/** The answer to a call. Its body must be read to the end, or the call be destroyed. */
+export interface HttpAnswer {
+  readonly status: number;
+  /** By name in lower case. */
+  readonly fields: ReadonlyMap<string, string>;
+  /** @throws when the connection ends before the body does. Stopping early closes it. */
+  readonly body: AsyncGenerator<Uint8Array, void, undefined>;
+}
+
+interface IdleStream {
+  readonly stream: HttpStream;
+  readonly cancel: Cancel;
+}
+
+/** Sends requests of HTTP/1.1 to other nodes, over connections that it keeps for the next ones. */
+export class HttpClient {
+  readonly #options: Required<HttpClientOptions>;
+  readonly #idle = new Map<string, IdleStream[]>();
+  readonly #used = new Set<HttpStream>();
+  #isClosed = false;
+
+  constructor(options: HttpClientOptions) {
+    this.#options = {
+      connectMs: 5_000,
+      stalledMs: 30_000,
+      idleMs: 10_000,
+      idleMax: 16,
+      ...options,
+    };
+  }
+
+  /** Begins a request. Failures are told by the methods of the call. */
+  call(options: HttpCallOptions): HttpCall {
+    const { stalledMs, clock } = this.#options;
+    const key = formatAddress(options.address);
+    const open = async () => {
+      const stream = this.#takeIdle(key) ?? await this.#connect(options.address);
+      this.#used.add(stream);
+      stream.onEnd = () => {
+        if (stream.error !== null) this.#used.delete(stream);
+      };
+      return stream;
+    };
+    return new HttpCall(open(), options, stalledMs, clock, (stream) => this.#release(key, stream));
+  }
+
+  /** Closes all connections; calls under way fail. */
+  close(): void {
+    this.#isClosed = true;
+    for (const streams of this.#idle.values()) {
+      for (const { stream } of [...streams]) stream.destroy();
+    }
+    for (const stream of [...this.#used]) stream.destroy();
+  }
+
+  #takeIdle(key: string): HttpStream | null {
+    for (;;) {
+      const idle = this.#idle.get(key)?.pop();
+      if (idle === undefined) return null;
+      idle.cancel();
+      idle.stream.onEnd = () => {};
+      if (idle.stream.isFresh) return idle.stream;
+      idle.stream.destroy();
+    }
+  }
+
+  async #connect(address: Address): Promise<HttpStream> {
+    const { connectMs, stalledMs, clock } = this.#options;
+    if (this.#isClosed) throw new Error("the client is closed");
+    const socket = connectSocket(address);
+    const stream = new HttpStream(socket, stalledMs, clock);
+    this.#used.add(stream);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    socket.once("connect", resolve);
+    stream.onEnd = () => {
+      this.#used.delete(stream);
+      reject(stream.error ?? new Error("the connection was closed"));
+    };
+    const cancel = clock.after(connectMs, () => {
+      stream.destroy(new Error(`no connection was made within ${connectMs} ms`));
+    });
+    try {
+      await promise;
+    } finally {
+      cancel();
+    }
+    return stream;
+  }
+
+  #release(key: string, stream: HttpStream): void {
+    const { idleMax, idleMs, clock } = this.#options;
+    this.#used.delete(stream);
+    const streams = this.#idle.get(key) ?? [];
+    if (this.#isClosed || !stream.isFresh || streams.length >= idleMax) return stream.destroy();
+    this.#idle.set(key, streams);
+    const idle = { stream, cancel: clock.after(idleMs, () => stream.destroy()) };
+    streams.push(idle);
+    stream.onEnd = () => {
+      idle.cancel();
+      streams.splice(streams.indexOf(idle), 1);
+      if (streams.length === 0 && this.#idle.get(key) === streams) this.#idle.delete(key);
+      stream.onEnd = () => {};
+      stream.destroy();
+    };
+  }
+}
+
+/** One request and its answer. */
+export class HttpCall {
+  readonly #options: HttpCallOptions;
+  readonly #stalledMs: number;
+  readonly #clock: Clock;
+  readonly #release: (stream: HttpStream) => void;
+  /** The connection, once the head of the request is written. */
+  readonly #opened: Promise<HttpStream>;
+  /** Arrives before the request is complete when the server refuses it. */
+  readonly #head: Promise<Head>;
+  #stream: HttpStream | null = null;
+  #hasAnswer = false;
+  #isSent: boolean;
+  #sentBytes = 0;
+  #destroyed: Error | null = null;
+  /** Whether the connection is no longer this call's. */
+  #isDone = false;
+
+  constructor(
+    opening: Promise<HttpStream>,
+    options: HttpCallOptions,
+    stalledMs: number,
+    clock: Clock,
+    release: (stream: HttpStream) => void,
+  ) {
+    this.#options = options;
+    this.#stalledMs = stalledMs;
+    this.#clock = clock;
+    this.#release = release;
+    this.#isSent = options.body === 0;
+    this.#opened = this.#open(opening);
+    this.#head = this.#opened.then((stream) => this.#readHead(stream));
+    this.#opened.catch(() => {}); // told by the methods
+    this.#head.catch(() => {});
+  }
+
+  /** Whether the server has answered. It wants no more of the body then. */
+  get hasAnswer(): boolean {
+    return this.#hasAnswer;
+  }
+
+  async #open(opening: Promise<HttpStream>): Promise<HttpStream> {
+    const { address, method, target, headers, body } = this.#options;
+    const stream = await opening;
+    if (this.#destroyed !== null) {
+      stream.destroy();
+      throw this.#destroyed;
+    }
+    this.#stream = stream;
+    const length = body === "chunked"
+      ? { "transfer-encoding": "chunked" }
+      : { "content-length": String(body) };
+    const all = { host: formatAddress(address), ...headers, ...length };
+    stream.writeHead(`${method} ${target} HTTP/1.1`, all)?.catch(() => {});
+    return stream;
+  }
+
+  async #readHead(stream: HttpStream): Promise<Head> {
+    try {
+      const head = await stream.readHead(null, this.#stalledMs);
+      if (head === null) throw new Error("the server closed the connection without an answer");
+      this.#hasAnswer = true;
+      stream.wakeWriter();
+      return head;
+    } catch (error) {
+      stream.destroy(errorOf(error));
+      throw error;
+    }
+  }
+
+  /**
+   * Writes the next bytes of the body, which nobody may change afterwards. Does nothing when the
+   * server has answered already.
+   */
+  write(bytes: Uint8Array): Promise<void> | void {
+    if (this.#stream === null) return this.#opened.then(() => this.write(bytes));
+    if (this.#hasAnswer || bytes.length === 0) return;
+    this.#sentBytes += bytes.length;
+    return this.#options.body === "chunked"
+      ? this.#stream.writeChunk(bytes, () => this.#hasAnswer)
+      : this.#stream.write(bytes, () => this.#hasAnswer);
+  }
+
+  /**
+   * Ends the request, and waits for its answer.
+   *
+   * @throws when there is none in time, or the connection fails
+   */
+  async answer(): Promise<HttpAnswer> {
+    const stream = await this.#opened;
+    const { body } = this.#options;
+    if (!this.#isSent && !this.#hasAnswer) {
+      if (body === "chunked") await stream.writeChunk(new Uint8Array(0), () => this.#hasAnswer);
+      this.#isSent = body === "chunked" || body === this.#sentBytes;
+    }
+    const cancel = this.#clock.after(this.#stalledMs, () => {
+      stream.destroy(new Error(`no answer came within ${this.#stalledMs} ms`));
+    });
+    try {
+      const head = await this.#head;
+      const status = Number(head.first[1]);
+      if (!/^HTTP\/1\.1$/.test(head.first[0]) || !(status >= 200 && status < 600)) {
+        throw new HttpSyntaxError(400, "This is not an answer of HTTP/1.1");
+      }
+      return { status, fields: head.fields, body: this.#body(stream, head, bodyOf(head)) };
+    } catch (error) {
+      stream.destroy();
+      throw error;
+    } finally {
+      cancel();
+    }
+  }
+
+  async *#body(
+    stream: HttpStream,
+    head: Head,
+    body: Body,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    let isWhole = false;
+    try {
+      yield* stream.readBody(body);
+      isWhole = true;
+    } finally {
+      const isKept = isWhole && this.#isSent && head.fields.get("connection") !== "close";
+      this.#isDone = true;
+      if (isKept) this.#release(stream);
+      else stream.destroy();
+    }
+  }
+
+  /** Closes the connection, unless the answer was read whole. */
+  destroy(): void {
+    if (this.#isDone) return;
+    this.#destroyed = new Error("the request was given up");
+    this.#stream?.destroy(this.#destroyed);
+  }
+}
