@@ -2,7 +2,7 @@ import { errorOf } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { Acceptor } from "./acceptor.ts";
 import type { Clock } from "./clock.ts";
-import { type Body, bodyOf, type Head, HttpSyntaxError } from "./http_head.ts";
+import { type Body, bodyOf, encodeHead, type Head, HttpSyntaxError } from "./http_head.ts";
 import { HttpStream } from "./http_stream.ts";
 import type { Address } from "./network.ts";
 import type { Socket } from "./sockets.ts";
@@ -100,9 +100,8 @@ export class HttpExchange {
       "content-length": String(size),
       ...(this.#isKept ? {} : { connection: "close" }),
     };
-    const small = first.length <= 64 * 1024 ? first : first.subarray(0, 0);
-    await this.#stream.writeHead(`HTTP/1.1 ${status} ${status < 400 ? "OK" : "Error"}`, all, small);
-    if (small.length < first.length) await this.#stream.write(first);
+    this.#stream.hold(encodeHead(`HTTP/1.1 ${status} ${status < 400 ? "OK" : "Error"}`, all));
+    await this.#stream.write(first);
   }
 
   async write(bytes: Uint8Array): Promise<void> {
@@ -178,7 +177,7 @@ export class HttpServer {
       } catch (error) {
         if (error instanceof HttpSyntaxError) {
           const headers = { "content-length": "0", connection: "close" };
-          await stream.writeHead(`HTTP/1.1 ${error.status} Error`, headers);
+          await stream.write(encodeHead(`HTTP/1.1 ${error.status} Error`, headers));
           logger.warn(`refusing a request: ${error.message}`);
         }
         throw errorOf(error);

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import type { Clock } from "./clock.ts";
-import { type Body, encodeHead, type Head, HttpSyntaxError, parseHead } from "./http_head.ts";
+import { type Body, type Head, HttpSyntaxError, parseHead } from "./http_head.ts";
 import type { Socket } from "./sockets.ts";
 
 /** Maximum number of bytes of a head, and of what else a line of the protocol has. */
@@ -24,6 +24,7 @@ export class HttpStream {
   readonly #chunks: Uint8Array[] = [];
   #queuedBytes = 0;
   #hasEnded = false;
+  #held: Uint8Array | null = null;
   #error: Error | null = null;
   #isClosed = false;
   #wakeReader: (() => void) | null = null;
@@ -36,6 +37,7 @@ export class HttpStream {
     this.#socket = socket;
     this.#stalledMs = stalledMs;
     this.#clock = clock;
+    socket.setNoDelay(true);
     socket.on("data", (chunk: Uint8Array) => this.#received(chunk));
     socket.on("drain", () => this.#wake());
     socket.on("end", () => this.#ended());
@@ -209,13 +211,9 @@ export class HttpStream {
     }
   }
 
-  /** Writes a head, and small bytes after it in the same packet. */
-  writeHead(
-    first: string,
-    headers: Readonly<Record<string, string>>,
-    after: Uint8Array = new Uint8Array(0),
-  ): Promise<void> | void {
-    return this.write(Buffer.concat([encodeHead(first, headers), after]));
+  /** Puts bytes before those of the next `write`, into the same packet. */
+  hold(bytes: Uint8Array): void {
+    this.#held = this.#held === null ? bytes : Buffer.concat([this.#held, bytes]);
   }
 
   /**
@@ -227,7 +225,9 @@ export class HttpStream {
   write(bytes: Uint8Array, isPointless: () => boolean = () => false): Promise<void> | void {
     if (bytes.length > WRITE_BYTES) return this.#writeInParts(bytes, isPointless);
     if (this.#error !== null) return Promise.reject(this.#error);
-    if (!this.#socket.write(bytes)) return this.#drained(isPointless);
+    const whole = this.#held === null ? bytes : Buffer.concat([this.#held, bytes]);
+    this.#held = null;
+    if (whole.length > 0 && !this.#socket.write(whole)) return this.#drained(isPointless);
   }
 
   async #writeInParts(bytes: Uint8Array, isPointless: () => boolean): Promise<void> {
@@ -244,15 +244,11 @@ export class HttpStream {
   }
 
   /** Writes a part of a body of unknown size; without bytes, its end. */
-  async writeChunk(bytes: Uint8Array, isPointless?: () => boolean): Promise<void> {
-    const size = new TextEncoder().encode(`${bytes.length.toString(16)}\r\n`);
-    // Small parts are one packet, large ones are not copied.
-    if (bytes.length < WRITE_BYTES) {
-      return await this.write(Buffer.concat([size, bytes, CRLF]), isPointless);
-    }
-    await this.write(size, isPointless);
-    await this.write(bytes, isPointless);
-    await this.write(CRLF, isPointless);
+  writeChunk(bytes: Uint8Array, isPointless?: () => boolean): Promise<void> | void {
+    this.hold(new TextEncoder().encode(`${bytes.length.toString(16)}\r\n`));
+    const written = this.write(bytes, isPointless);
+    this.hold(CRLF);
+    return bytes.length === 0 ? this.write(new Uint8Array(0)) : written;
   }
 
   /**

@@ -2,9 +2,9 @@ import { createHash, type Hash } from "node:crypto";
 import { dirname } from "node:path";
 import { messageOf, UserError } from "../../base/errors.ts";
 import { DenoDisk } from "../../platform/deno_disk.ts";
-import { HttpBroken } from "../../platform/http_client.ts";
 import { ProgressLine } from "../progress.ts";
 import { type FileContent, FileRefused, type FilesClient } from "./files_client.ts";
+import { HttpBroken } from "./http_exchange.ts";
 
 /** Maximum number of connections that may break one after the other without any progress. */
 const BREAKS_MAX = 5;
@@ -98,7 +98,6 @@ export class Download {
           (error instanceof FileRefused && error.status === 503);
         if (progressOf() > before) breaks = 0;
         if (!isBreak || breaks >= BREAKS_MAX) throw error;
-        this.#files.close();
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS * Math.max(1, breaks)));
       }
     }

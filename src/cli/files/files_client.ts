@@ -1,18 +1,21 @@
 import { formatAddress } from "../../base/address.ts";
 import { UserError } from "../../base/errors.ts";
-import {
-  type HttpAnswer,
-  type HttpBody,
-  HttpBroken,
-  HttpClient,
-  type HttpClientOptions,
-  type HttpRequest,
-} from "../../platform/http_client.ts";
+import { systemClock } from "../../platform/clock.ts";
+import { HttpClient } from "../../platform/http_client.ts";
 import type { Address } from "../../platform/network.ts";
 import { sha256In } from "./digest.ts";
 import { pathOfName } from "./file_names.ts";
+import {
+  bytesOf,
+  exchange,
+  HttpBroken,
+  type HttpReply,
+  type HttpRequest,
+} from "./http_exchange.ts";
 
 const JSON_BYTES_MAX = 64 * 1024 * 1024;
+/** Time in milliseconds in which the server must send or take something. A commit takes a while. */
+const STALLED_MS_MAX = 120_000;
 const PROBLEM_BYTES_MAX = 64 * 1024;
 /** Maximum number of files in a page. */
 const PAGE_FILES_MAX = 1_000;
@@ -70,7 +73,7 @@ export interface FileContent {
 
 export interface PutRequest {
   readonly name: string;
-  readonly body: HttpBody;
+  readonly body: AsyncIterable<Uint8Array>;
   /** `null` when it is not known. */
   readonly sizeBytes: number | null;
   /** @default the server's choice */
@@ -89,12 +92,14 @@ export interface ListRequest {
 
 /** A client of the files of a cluster, through the HTTP port of any node or proxy. */
 export class FilesClient {
-  readonly #http: HttpClient;
+  readonly #address: Address;
+  readonly #http = new HttpClient({ clock: systemClock, stalledMs: STALLED_MS_MAX });
 
-  constructor(address: Address, options: HttpClientOptions = {}) {
-    this.#http = new HttpClient(address, options);
+  constructor(address: Address) {
+    this.#address = address;
   }
 
+  /** Ends all connections. The client is of no use any more. */
   close(): void {
     this.#http.close();
   }
@@ -108,7 +113,7 @@ export class FilesClient {
    */
   async put(request: PutRequest): Promise<{ readonly version: number; readonly sha256: string }> {
     const { name, body, sizeBytes, type, copies, condition = null } = request;
-    const answer = await this.#http.request({
+    const answer = await this.#send({
       method: "PUT",
       target: fileTarget(name),
       body,
@@ -121,7 +126,7 @@ export class FilesClient {
       },
     });
     await refuseErrors(answer);
-    await answer.bytes(JSON_BYTES_MAX);
+    await bytesOf(answer, JSON_BYTES_MAX);
     const sha256 = sha256In(answer.headers.get("repr-digest"));
     if (sha256 === null) throw new HttpBroken("the answer does not tell what was stored");
     return { version: versionIn(answer), sha256 };
@@ -138,7 +143,7 @@ export class FilesClient {
     from: { readonly byte: number; readonly etag: string } | null = null,
   ): Promise<FileContent> {
     const isPart = from !== null && from.byte > 0;
-    const answer = await this.#http.request({
+    const answer = await this.#send({
       method: "GET",
       target: fileTarget(name),
       headers: {
@@ -152,8 +157,8 @@ export class FilesClient {
 
   /** @throws {FileRefused} when there is no such file */
   async head(name: string): Promise<Omit<FileContent, "body" | "from">> {
-    const answer = await this.#http.request({ method: "HEAD", target: fileTarget(name) });
-    await answer.bytes(0);
+    const answer = await this.#send({ method: "HEAD", target: fileTarget(name) });
+    await bytesOf(answer, 0);
     await refuseErrors(answer);
     const { etag, sha256, sizeBytes } = contentOf(answer, 0);
     return { etag, sha256, sizeBytes };
@@ -183,13 +188,13 @@ export class FilesClient {
    * @throws {FileRefused} when there is no such file
    */
   async delete(name: string, ifVersion: number | null): Promise<void> {
-    const answer = await this.#http.request({
+    const answer = await this.#send({
       method: "DELETE",
       target: fileTarget(name),
       headers: conditionHeaders(ifVersion === null ? null : { ifVersion }),
     });
     await refuseErrors(answer);
-    await answer.bytes(JSON_BYTES_MAX);
+    await bytesOf(answer, JSON_BYTES_MAX);
   }
 
   /** @throws {FileRefused} when there is no such file */
@@ -206,10 +211,14 @@ export class FilesClient {
     };
   }
 
+  #send(request: HttpRequest): Promise<HttpReply> {
+    return exchange(this.#http, this.#address, request);
+  }
+
   async #json(request: HttpRequest): Promise<unknown> {
-    const answer = await this.#http.request(request);
+    const answer = await this.#send(request);
     await refuseErrors(answer);
-    const text = new TextDecoder().decode(await answer.bytes(JSON_BYTES_MAX));
+    const text = new TextDecoder().decode(await bytesOf(answer, JSON_BYTES_MAX));
     try {
       return JSON.parse(text);
     } catch {
@@ -247,10 +256,10 @@ function conditionHeaders(condition: PutRequest["condition"]): Record<string, st
 }
 
 /** @throws {FileRefused} when the answer is an error */
-async function refuseErrors(answer: HttpAnswer): Promise<void> {
+async function refuseErrors(answer: HttpReply): Promise<void> {
   const { status, headers } = answer;
   if (status >= 200 && status < 300) return;
-  const text = await answer.bytes(PROBLEM_BYTES_MAX).then(
+  const text = await bytesOf(answer, PROBLEM_BYTES_MAX).then(
     (bytes) => new TextDecoder().decode(bytes),
     () => "", // the status says enough
   );
@@ -285,7 +294,7 @@ function sentenceOf(status: number): string {
   return `the server answered with the status ${status}`;
 }
 
-function contentOf({ status, headers, body }: HttpAnswer, from: number): FileContent {
+function contentOf({ status, headers, body }: HttpReply, from: number): FileContent {
   const etag = headers.get("etag") ?? "";
   const sha256 = sha256In(headers.get("repr-digest"));
   const length = Number(headers.get("content-length") ?? NaN);
@@ -299,7 +308,7 @@ function contentOf({ status, headers, body }: HttpAnswer, from: number): FileCon
   return { etag, sha256, sizeBytes: Number(range?.[2]), from, body };
 }
 
-function versionIn({ headers }: HttpAnswer): number {
+function versionIn({ headers }: HttpReply): number {
   const [, version] = /^"([0-9]{1,16})"$/.exec(headers.get("etag") ?? "") ?? [];
   if (version === undefined) throw new HttpBroken("the answer does not tell the version");
   return Number(version);
