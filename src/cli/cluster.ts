@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { messageOf, UserError } from "../base/errors.ts";
 import { endingSignal, PROBE_FILE } from "../platform/process.ts";
 import { type ChildExit, ChildProcess } from "./cluster/child_process.ts";
@@ -6,7 +7,7 @@ import { NodeObserver, proxyServing } from "./cluster/node_observer.ts";
 import { portHolder, takenPorts } from "./cluster/ports.ts";
 import { subcommand } from "./command_line.ts";
 import { choice, directoryFlag, integer, port as portFlag, toggle, UsageError } from "./flags.ts";
-import { HTTP_PORT_OFFSET } from "./http.ts";
+import { HTTP_PORT_OFFSET, HTTP_SOURCE } from "./http.ts";
 import { memoryFlag } from "./memory_bound.ts";
 import { table } from "./table.ts";
 
@@ -324,9 +325,8 @@ function nodeMembers(options: LocalClusterOptions): Member[] {
       permissions: [
         "--allow-net",
         "--allow-env",
-        // Deno takes a comma as the end of a path, and has no way to escape it.
-        path.includes(",") ? "--allow-read" : `--allow-read=${path},${PROBE_FILE}`,
-        path.includes(",") ? "--allow-write" : `--allow-write=${path}`,
+        permission("read", [path, ...READ_BY_ALL]),
+        permission("write", [path]),
       ],
     };
   });
@@ -343,8 +343,17 @@ function proxyMember({ nodes, port, httpPort }: LocalClusterOptions): Member {
       ...["proxy", "--port", String(port), "--nodes", addresses, "--host", HOST],
       ...["--http-port", httpPort, STOP_WITH_STDIN],
     ],
-    permissions: ["--allow-net", "--allow-env", `--allow-read=${PROBE_FILE}`],
+    permissions: ["--allow-net", "--allow-env", permission("read", READ_BY_ALL)],
   };
+}
+
+/** What every process reads. */
+const READ_BY_ALL: readonly string[] = [PROBE_FILE, fileURLToPath(HTTP_SOURCE)];
+
+/** Deno takes a comma as the end of a path, and has no way to escape it. */
+function permission(kind: "read" | "write", paths: readonly string[]): string {
+  const isListable = paths.every((path) => !path.includes(","));
+  return isListable ? `--allow-${kind}=${paths.join(",")}` : `--allow-${kind}`;
 }
 
 /** @returns the path without symbolic links */

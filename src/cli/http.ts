@@ -1,22 +1,18 @@
-import { formatAddress, isLoopback } from "../base/address.ts";
 import { messageOf, UserError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
-import { HttpApi } from "../http/http_api.ts";
-import { StoreClient } from "../http/store_client.ts";
+import { sharedSuspicion } from "../platform/acceptor.ts";
 import { systemClock } from "../platform/clock.ts";
-import { type HttpListener, listenHttp } from "../platform/http_listener.ts";
 import type { Address } from "../platform/network.ts";
-import { hasNoFreeDescriptors } from "../platform/process.ts";
-import type { Router } from "../proxy/router.ts";
-import { ErrorReply } from "../resp/reply.ts";
+import { ServiceThread } from "../platform/service_thread.ts";
 import { type Flag, type Flags, integer, port as portFlag, type Values } from "./flags.ts";
-import { ConnectionLost, RespClient } from "./resp_client.ts";
-import { clusterStatus } from "./status.ts";
+import type { HttpWorkerOptions } from "./http_worker.ts";
 
 /** With `auto`, the HTTP port is the client port plus this. */
 export const HTTP_PORT_OFFSET = 1_000;
 /** Maximum number of HTTP connections, as a share of the clients for which there is room. */
 const CONNECTIONS_SHARE_MAX = 0.1;
+/** Number of file descriptors for the thread itself, and for its connections to nodes. */
+const THREAD_DESCRIPTORS = 16;
 
 /** `auto`: the client port plus 1000, or no port if that one is in use. */
 export type HttpPort = number | "auto" | "off";
@@ -25,10 +21,8 @@ const port = portFlag({ help: "" });
 
 const httpPort: Flag<HttpPort> = {
   placeholder: "PORT",
-  help:
-    "Port for HTTP, for clients that can be trusted; auto: --port + 1000, or none if that port " +
-    "is in use; off: none",
-  defaultValue: "off",
+  help: "Port for HTTP; auto: --port + 1000, or none if that port is in use; off: none",
+  defaultValue: "auto",
   isRequired: false,
   parse(value) {
     if (value === "auto" || value === "off") return value;
@@ -52,63 +46,81 @@ export const httpFlags = {
   }),
 } satisfies Flags;
 
-/** Number of connections for which the HTTP port needs file descriptors. */
-export function httpConnectionsWanted(
+/** Number of file descriptors that serving HTTP needs. */
+export function httpDescriptorsWanted(
   { httpPort, httpConnectionsMax }: Values<typeof httpFlags>,
 ): number {
-  return httpPort === "off" ? 0 : httpConnectionsMax;
+  return httpPort === "off" ? 0 : httpConnectionsMax + THREAD_DESCRIPTORS;
 }
 
-/** `--http-connections-max`, or fewer if there are not enough file descriptors for clients. */
-export function httpConnectionsThatFit(
+/**
+ * Shares out the clients that the file descriptors allow.
+ *
+ * @returns `connectionsMax`: `--http-connections-max`, or fewer if there is no room for so many;
+ *   `clientsFitting`: number of Redis clients for which there is room beside them
+ */
+export function httpShare(
   values: Values<typeof httpFlags>,
-  clientsFitting: number,
-): number {
-  const share = Math.max(1, Math.floor(clientsFitting * CONNECTIONS_SHARE_MAX));
-  return Math.min(httpConnectionsWanted(values), share);
+  fitting: number,
+): { readonly connectionsMax: number; readonly clientsFitting: number } {
+  if (values.httpPort === "off") return { connectionsMax: 0, clientsFitting: fitting };
+  const share = Math.max(1, Math.floor(fitting * CONNECTIONS_SHARE_MAX));
+  const connectionsMax = Math.min(values.httpConnectionsMax, share);
+  return { connectionsMax, clientsFitting: fitting - connectionsMax - THREAD_DESCRIPTORS };
 }
 
-/** What answers on the HTTP port. */
+/** What a process has for its HTTP port. */
 export interface HttpService {
+  /** The name of the process in its log. */
+  readonly name: string;
   /** Where this process serves Redis clients. */
   readonly address: Address;
-  /** Is called with the first request that needs it, and then with each. */
-  readonly router: () => Router;
+  /** Nodes to which requests are sent; one is enough to find the others. */
+  readonly seeds: readonly Address[];
   /** Maximum size in bytes of a value. */
   readonly bulkBytesMax: number;
-  /** @see httpConnectionsThatFit */
+  /** @see httpShare */
   readonly connectionsMax: number;
   readonly logger: Logger;
 }
 
+/** An HTTP port that is served. */
+export interface HttpHandle {
+  /** Ends all connections. Resolves when nothing of it runs any more. */
+  close(): Promise<void>;
+}
+
+/** The module of the thread in which HTTP is served. A compiled program must include it. */
+const HTTP_WORKER = new URL("./http_worker.ts", import.meta.url);
+/** What a program that runs from source needs permission to read, so that the thread can start. */
+export const HTTP_SOURCE = new URL("../", HTTP_WORKER);
+
 /**
- * Opens the HTTP port.
+ * Serves HTTP in a thread of its own.
  *
- * @returns `null` if it is off, or with `auto` if its port is in use
+ * @returns `null` if it is off, or with `auto` if it cannot be served
  * @throws {UserError} when the port that was asked for is not available
  */
 export async function startHttp(
   { httpPort, httpConnectionsMax }: Values<typeof httpFlags>,
-  { address, router, bulkBytesMax, connectionsMax, logger }: HttpService,
-): Promise<HttpListener | null> {
+  { name, address, seeds, bulkBytesMax, connectionsMax, logger }: HttpService,
+): Promise<HttpHandle | null> {
   if (httpPort === "off") return null;
   const port = httpPort === "auto" ? address.port + HTTP_PORT_OFFSET : httpPort;
-  const http = new HttpApi({
-    store: new StoreClient(router, systemClock),
-    bodyBytesMax: bulkBytesMax,
-    isLoopback: isLoopback(address.host),
-    whyNotReady: () => whyNotReady(address),
-    cluster: () => clusterStatus([address]),
-    clock: systemClock,
-    logger,
-  });
   try {
     if (port > 65_535) throw new UserError(`Cannot listen on port ${port}: it is over 65535`);
-    const listener = await listenHttp({
-      address: { host: address.host, port },
-      connectionsMax,
-      handle: (request, sent) => http.handle(request, sent),
-      hasNoFreeDescriptors,
+    const { thread } = await ServiceThread.start<HttpWorkerOptions, null>({
+      name: "HTTP",
+      module: HTTP_WORKER,
+      options: {
+        name,
+        clientAddress: address,
+        seeds,
+        address: { host: address.host, port },
+        connectionsMax,
+        bulkBytesMax,
+        suspicion: sharedSuspicion(),
+      },
       clock: systemClock,
       logger,
     });
@@ -118,27 +130,10 @@ export async function startHttp(
           "(--http-connections-max), since the limit of open files (ulimit -n) allows no more",
       );
     }
-    logger.info(`serves HTTP on ${formatAddress({ host: address.host, port })}`);
-    return listener;
+    return thread;
   } catch (error) {
     if (httpPort !== "auto" || !(error instanceof UserError)) throw error;
     logger.warn(`serves no HTTP: ${error.message}; --http-port chooses another port, or off`);
     return null;
-  }
-}
-
-/** Asks this process for a linearizable read, as a client does. */
-async function whyNotReady(address: Address): Promise<string | null> {
-  try {
-    const client = await RespClient.connect(address);
-    try {
-      const reply = await client.request(["EXISTS", ""]);
-      return reply instanceof ErrorReply ? reply.text.replace(/^[A-Z]+ /, "") : null;
-    } finally {
-      client.close();
-    }
-  } catch (error) {
-    if (error instanceof ConnectionLost) return error.message;
-    throw error;
   }
 }

@@ -1,6 +1,5 @@
 import { formatAddress } from "../base/address.ts";
 import { UserError } from "../base/errors.ts";
-import { type Logger, silentLogger } from "../base/logger.ts";
 import { maxmemoryRequest } from "../commands/config_set.ts";
 import { MACHINE_RULES, type MachineRules, StateMachine } from "../commands/state_machine.ts";
 import {
@@ -26,7 +25,6 @@ import {
   stderrLogger,
 } from "../platform/process.ts";
 import { tcpNetwork } from "../platform/tcp_network.ts";
-import { ProxyCore } from "../proxy/proxy.ts";
 import { listen, type RespListener } from "../server/listener.ts";
 import { NodeFrontend } from "../server/node_frontend.ts";
 import { HASH_SEED_WORDS } from "../store/key_table.ts";
@@ -49,7 +47,7 @@ import {
   UsageError,
   type Values,
 } from "./flags.ts";
-import { httpConnectionsThatFit, httpConnectionsWanted, httpFlags, startHttp } from "./http.ts";
+import { httpDescriptorsWanted, httpFlags, httpShare, startHttp } from "./http.ts";
 import { memoryFlag, warnOfOtherMemoryBound } from "./memory_bound.ts";
 import { NodeFaults } from "./node_faults.ts";
 import { checkReachable, nodePlace } from "./node_place.ts";
@@ -377,11 +375,10 @@ async function startNode(
     clientsFitting,
     logger: stderrLogger(`${id} proxy`),
   });
-  // Most nodes are never asked for keys over HTTP, and need no connections to the others for that.
-  let routing: ProxyCore | null = proxy?.core ?? null;
   const http = await startHttp(values, {
+    name: id,
     address: { host, port },
-    router: () => (routing ??= startRouting({ host, port }, logger)).router,
+    seeds: [{ host, port }],
     bulkBytesMax: values.bulkBytesMax,
     connectionsMax: httpConnectionsMax,
     logger,
@@ -396,9 +393,8 @@ async function startNode(
       // Let proxies and clients hear of the new leader before their connections end.
       await new Promise((resolve) => setTimeout(resolve, FAREWELL_MS));
       cancelMemoryCheck();
-      http?.close();
+      await http?.close();
       proxy?.stop();
-      routing?.stop();
       faults?.stop();
       node.stop();
       listener.close();
@@ -411,19 +407,6 @@ async function startNode(
   };
 }
 
-/** Starts to route requests from HTTP, beginning with this node. */
-function startRouting(self: Address, logger: Logger): ProxyCore {
-  const core = new ProxyCore({
-    seeds: [self],
-    network: tcpNetwork,
-    clock: systemClock,
-    random: Math.random,
-    logger: { ...silentLogger, error: (line) => logger.error(line) },
-  });
-  core.start();
-  return core;
-}
-
 /**
  * Number of clients for which there are file descriptors, for the node and for its proxy each, and
  * number of connections for HTTP beside them.
@@ -433,10 +416,12 @@ function whatFits(
 ): { readonly clientsFitting: number; readonly httpConnectionsMax: number } {
   const hasProxy = values.proxyPort !== undefined;
   const ofProxy = hasProxy ? proxyClientsWanted(values) : 0;
-  const fitting = clientsThatFit(values.clientsMax + ofProxy + httpConnectionsWanted(values));
-  const httpConnectionsMax = httpConnectionsThatFit(values, fitting);
-  const clients = fitting - httpConnectionsMax;
-  return { clientsFitting: hasProxy ? Math.floor(clients / 2) : clients, httpConnectionsMax };
+  const fitting = clientsThatFit(values.clientsMax + ofProxy + httpDescriptorsWanted(values));
+  const { connectionsMax, clientsFitting } = httpShare(values, fitting);
+  return {
+    clientsFitting: hasProxy ? Math.floor(clientsFitting / 2) : clientsFitting,
+    httpConnectionsMax: connectionsMax,
+  };
 }
 
 function othersThan(

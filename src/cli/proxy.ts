@@ -24,7 +24,7 @@ import {
   toggle,
   type Values,
 } from "./flags.ts";
-import { httpConnectionsThatFit, httpConnectionsWanted, httpFlags, startHttp } from "./http.ts";
+import { httpDescriptorsWanted, httpFlags, httpShare, startHttp } from "./http.ts";
 
 /** Maximum number of connections for `WAIT`, as a share of the clients for which there is room. */
 const WAITS_SHARE_MAX = 0.1;
@@ -126,14 +126,19 @@ export const proxySubcommand = subcommand({
     const { host, port, nodes, bulkBytesMax } = values;
     const address = { host, port };
     const logger = stderrLogger("proxy");
-    const allFitting = clientsThatFit(proxyClientsWanted(values) + httpConnectionsWanted(values));
-    const connectionsMax = httpConnectionsThatFit(values, allFitting);
-    const clientsFitting = allFitting - connectionsMax;
+    const fitting = clientsThatFit(proxyClientsWanted(values) + httpDescriptorsWanted(values));
+    const { connectionsMax, clientsFitting } = httpShare(values, fitting);
     const proxy = await startProxy(values, { address, seeds: nodes, clientsFitting, logger });
-    const router = () => proxy.core.router;
-    const http = await startHttp(values, { address, router, bulkBytesMax, connectionsMax, logger });
+    const http = await startHttp(values, {
+      name: "proxy",
+      address,
+      seeds: nodes,
+      bulkBytesMax,
+      connectionsMax,
+      logger,
+    });
     await endOfService(values.stopWithStdin, new Promise<never>(() => {}));
-    http?.close();
+    await http?.close();
     proxy.stop();
     return 0;
   },

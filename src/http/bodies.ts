@@ -121,6 +121,7 @@ export class Bodies {
    */
   drop(body: BodySource): void {
     let dropped = 0;
+    body.decline?.();
     body.on("data", (chunk) => {
       dropped += chunk.length;
       if (dropped > DROPPED_BYTES_MAX) body.destroy();

@@ -1,17 +1,18 @@
 import type { Logger } from "../base/logger.ts";
 import type { Clock } from "../platform/clock.ts";
-import type { SentRequest } from "../platform/http_listener.ts";
+import type { HttpRefusal, SentRequest } from "../platform/http_listener.ts";
 import { Api } from "./api.ts";
 import { Bodies } from "./bodies.ts";
 import { addEvents } from "./events.ts";
 import { addHealth, type HealthOptions } from "./health.ts";
 import { addKeys } from "./keys.ts";
+import { addMetrics, type MetricsOptions } from "./metrics.ts";
 import { addDescription } from "./openapi.ts";
-import { Problem } from "./problem.ts";
+import { Problem, type ProblemCode } from "./problem.ts";
 import { checkSender } from "./sender.ts";
 import type { Store } from "./store_client.ts";
 
-export interface HttpApiOptions extends HealthOptions {
+export interface HttpApiOptions extends HealthOptions, MetricsOptions {
   readonly store: Store;
   /** Maximum size in bytes of a value. */
   readonly bodyBytesMax: number;
@@ -34,6 +35,13 @@ const HEADERS = {
   "x-content-type-options": "nosniff",
 };
 
+const REFUSALS: Readonly<Record<HttpRefusal, readonly [ProblemCode, string]>> = {
+  "no-http": ["bad-request", "This is no request in HTTP/1.1."],
+  "header-too-large": ["header-too-large", "The path and the headers together are too long."],
+  "too-slow": ["too-slow", "The request did not arrive in time."],
+  "too-many-connections": ["busy", "All connections of this port have requests, try again later."],
+};
+
 /** What a node or a proxy answers on its HTTP port. */
 export class HttpApi {
   readonly api: Api;
@@ -45,6 +53,7 @@ export class HttpApi {
     this.#bodies = new Bodies(options);
     this.api = new Api(options.logger);
     addHealth(this.api, options);
+    addMetrics(this.api, { ...options, heldBytes: () => this.#bodies.heldBytes });
     addEvents(this.api, options);
     addKeys(this.api, { ...options, bodies: this.#bodies });
     addDescription(this.api);
@@ -54,8 +63,12 @@ export class HttpApi {
   async handle(request: Request, sent: SentRequest): Promise<Response> {
     const response = await this.#answer(request, sent);
     if (hasBody(request)) this.#bodies.drop(sent.body);
-    for (const [name, value] of Object.entries(HEADERS)) response.headers.set(name, value);
-    return response;
+    return withHeaders(response);
+  }
+
+  /** The answer to a request that is refused before it was read. */
+  refuse(refusal: HttpRefusal): Response {
+    return withHeaders(new Problem(...REFUSALS[refusal]).response());
   }
 
   async #answer(request: Request, sent: SentRequest): Promise<Response> {
@@ -67,6 +80,11 @@ export class HttpApi {
     }
     return await this.api.handle(request, sent);
   }
+}
+
+function withHeaders(response: Response): Response {
+  for (const [name, value] of Object.entries(HEADERS)) response.headers.set(name, value);
+  return response;
 }
 
 function hasBody({ headers }: Request): boolean {

@@ -333,11 +333,29 @@ Deno.test("health is told", async () => {
 
 Deno.test("every answer says how browsers and caches must treat it", async () => {
   const http = new HttpBench();
-  for (const path of ["/livez", "/keys/none", "/nothing", "/openapi.json"]) {
+  for (const path of ["/livez", "/keys/none", "/nothing", "/openapi.json", "/metrics"]) {
     const { headers } = await http.fetch("GET", path);
     assertEquals(headers.get("x-content-type-options"), "nosniff", path);
     assertEquals(headers.get("cache-control"), "no-store", path);
     assertStringIncludes(headers.get("content-security-policy") ?? "", "default-src 'none'");
+  }
+});
+
+Deno.test("what is refused unread is a problem as well", async () => {
+  const { http } = new HttpBench();
+  for (
+    const [refusal, status, code] of [
+      ["no-http", 400, "bad-request"],
+      ["header-too-large", 431, "header-too-large"],
+      ["too-slow", 408, "too-slow"],
+      ["too-many-connections", 503, "busy"],
+    ] as const
+  ) {
+    const response = http.refuse(refusal);
+    assertEquals(response.headers.get("content-type"), "application/problem+json");
+    assertEquals(response.headers.get("x-content-type-options"), "nosniff");
+    const problem = await response.json();
+    assertEquals([response.status, problem.status, problem.code], [status, status, code]);
   }
 });
 
@@ -349,6 +367,7 @@ const ANSWERS: readonly [string, string, string, RequestInit?, string?][] = [
   ["isLive 200", "GET", "/livez"],
   ["isReady 200", "GET", "/readyz"],
   ["getCluster 200", "GET", "/cluster"],
+  ["getMetrics 200", "GET", "/metrics"],
   ["getDescription 200", "GET", "/openapi.json"],
   ["watchCluster 200", "GET", "/events"],
   ["putKey 204", "PUT", "/keys/a", X],

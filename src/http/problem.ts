@@ -7,6 +7,7 @@ export type ProblemCode =
   | "busy"
   | "foreign-host"
   | "foreign-origin"
+  | "header-too-large"
   | "internal-error"
   | "method-not-allowed"
   | "not-found"
@@ -26,6 +27,7 @@ const STATUS: Readonly<Record<ProblemCode, number>> = {
   "busy": 503,
   "foreign-host": 403,
   "foreign-origin": 403,
+  "header-too-large": 431,
   "internal-error": 500,
   "method-not-allowed": 405,
   "not-found": 404,

@@ -131,8 +131,21 @@ export interface ConnectionSource {
   suspect?(): void;
 }
 
-/** All acceptors of this process. Running out of descriptors may stop any of them. */
-const acceptors = new Set<Acceptor>();
+/**
+ * Counts how often this process may have run out of descriptors, which may stop any of its
+ * acceptors, in whichever thread.
+ */
+let suspicions = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+
+/** What another thread of this process passes to `shareSuspicion`. */
+export function sharedSuspicion(): SharedArrayBuffer {
+  return suspicions.buffer;
+}
+
+/** Has this thread know what another one suspects. Call it before anything listens. */
+export function shareSuspicion(shared: SharedArrayBuffer): void {
+  suspicions = new Int32Array(shared);
+}
 
 /**
  * A listening socket that survives running out of file descriptors. When there are none left,
@@ -146,8 +159,10 @@ export class Acceptor implements ConnectionSource {
   /** `null` while no server listens. */
   #server: ServerSocket | null = null;
   #cancelLook: Cancel | null = null;
-  /** The server may have stopped accepting, or none listens. */
-  #isSuspect = false;
+  /** No server listens although one should. */
+  #isDown = false;
+  /** The suspicions after which the server was opened. */
+  #suspicions = Atomics.load(suspicions, 0);
   #isReopening = false;
   /** Whether it was logged that nobody can connect, and not yet that connections are accepted. */
   #isOutOfDescriptors = false;
@@ -163,7 +178,6 @@ export class Acceptor implements ConnectionSource {
     this.#options = options;
     this.#address = addressOf(server);
     this.#use(server);
-    acceptors.add(this);
     if (options.hasNoFreeDescriptors !== null) this.#lookLater();
   }
 
@@ -185,14 +199,13 @@ export class Acceptor implements ConnectionSource {
    * once that descriptors may have run out for a moment.
    */
   suspect(): void {
-    for (const acceptor of acceptors) acceptor.#isSuspect = true;
+    Atomics.add(suspicions, 0, 1);
   }
 
   /** Stops accepting. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    acceptors.delete(this);
     this.#cancelLook?.();
     this.#stopListening();
   }
@@ -225,8 +238,9 @@ export class Acceptor implements ConnectionSource {
       }
       this.#isOutOfDescriptors = true;
       this.suspect();
-    } else if (this.#isSuspect) {
-      this.#isSuspect = false;
+    } else if (this.#isDown || this.#suspicions !== Atomics.load(suspicions, 0)) {
+      this.#isDown = false;
+      this.#suspicions = Atomics.load(suspicions, 0);
       this.#reopen();
     }
   }
@@ -244,7 +258,7 @@ export class Acceptor implements ConnectionSource {
       logger.info("file descriptors are free again: connections are accepted");
     }, (error) => {
       this.#isReopening = false;
-      this.#isSuspect = true;
+      this.#isDown = true;
       if (!this.#isClosed) logger.warn(`${error.message}, trying again`);
     });
   }

@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { freePorts } from "../../tests/support/free_ports.ts";
 import { silentLogger } from "../base/logger.ts";
 import { systemClock } from "./clock.ts";
@@ -15,6 +15,7 @@ async function withListener(
     address: { host: "127.0.0.1", port },
     connectionsMax: 100,
     handle: (request) => Promise.resolve(new Response(new URL(request.url).pathname)),
+    refuse: (refusal) => new Response(refusal, { status: 503 }),
     hasNoFreeDescriptors: () => false,
     clock: systemClock,
     logger: silentLogger,
@@ -58,13 +59,13 @@ Deno.test("a header that does not end is not waited for, however it drips", NET,
       await connection.write(line).catch(() => {}); // it may be closed by now
       await new Promise<void>((resolve) => systemClock.after(20, resolve));
     }
-    assertMatch(await ending, /^(HTTP\/1.1 408|$)/);
+    assertMatch(await ending, /^(HTTP\/1.1 503[^]*too-slow|$)/);
   });
 });
 
 Deno.test("a connection without a request is closed after a while", NET, async () => {
   await withListener({ timeouts: { ...LONG, idleMs: 200, headerMs: 200 } }, async (port) => {
-    assertMatch(await exchange(port, ""), /^(HTTP\/1.1 408|$)/);
+    assertMatch(await exchange(port, ""), /^(HTTP\/1.1 503[^]*too-slow|$)/);
   });
   await withListener({ timeouts: { ...LONG, idleMs: 200 } }, async (port) => {
     const answer = await exchange(port, "GET /idle HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -92,24 +93,129 @@ Deno.test("a response that is not read is given up", NET, async () => {
   });
 });
 
+const REQUEST = "GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+
+/** Opens a connection, sends this, and waits for the first part of an answer. */
+async function begin(port: number, text: string): Promise<Deno.Conn> {
+  const connection = await Deno.connect({ port, hostname: "127.0.0.1" });
+  await connection.write(new TextEncoder().encode(text));
+  await connection.read(new Uint8Array(1024));
+  return connection;
+}
+
+Deno.test("a new connection takes the place of the one idle for longest", NET, async () => {
+  await withListener({ connectionsMax: 2, timeouts: LONG }, async (port, listener) => {
+    const first = await begin(port, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    const second = await begin(port, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assertMatch(await exchange(port, REQUEST), /^HTTP\/1.1 200[^]*\/a$/);
+    assertEquals(await rest(first), "");
+    await second.write(new TextEncoder().encode(REQUEST));
+    assertMatch(await rest(second), /^HTTP\/1.1 200[^]*\/a$/);
+    assert(listener.connections <= 2);
+    first.close();
+    second.close();
+  });
+});
+
 Deno.test(
-  "no more connections are served than allowed, and later ones when some end",
+  "a connection too many is refused, told once, and not once one has ended",
   NET,
   async () => {
-    await withListener({ connectionsMax: 3 }, async (port) => {
-      const open = () => Deno.connect({ port, hostname: "127.0.0.1" });
+    const warnings: string[] = [];
+    const logger = { ...silentLogger, warn: (line: string) => void warnings.push(line) };
+    const endless = (request: Request) => {
+      const path = new URL(request.url).pathname;
+      if (path === "/a") return Promise.resolve(new Response(path));
+      const body = new ReadableStream({
+        start: (controller) => controller.enqueue(new Uint8Array(1)),
+      });
+      return Promise.resolve(new Response(body));
+    };
+    const options = { connectionsMax: 3, timeouts: LONG, handle: endless, logger };
+    await withListener(options, async (port) => {
+      const open = () => begin(port, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
       const held = await Promise.all([open(), open(), open()]);
-      const request = "GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-      const buffer = new Uint8Array(1024);
-      for (const connection of held) {
-        await connection.write(new TextEncoder().encode("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
-        await connection.read(buffer);
+      for (let count = 0; count < 2; count++) {
+        const answer = await exchange(port, REQUEST);
+        assertMatch(answer, /^HTTP\/1.1 503[^]*connection: close[^]*too-many-connections$/i);
       }
-      assertEquals(await exchange(port, request), "");
+      const silent: Deno.Conn[] = [];
+      for (let count = 0; count < 8; count++) {
+        silent.push(await Deno.connect({ port, hostname: "127.0.0.1" }));
+      }
+      assertEquals(await exchange(port, ""), "");
+      for (const connection of silent) connection.close();
+      assertEquals(warnings, [
+        "refuses connections for HTTP: all 3 have requests (--http-connections-max)",
+      ]);
       for (const connection of held) connection.close();
       let answer = "";
-      while (answer === "") answer = await exchange(port, request);
-      assertMatch(answer, /^HTTP\/1.1 200[^]*\/a$/);
+      while (!answer.startsWith("HTTP/1.1 200")) answer = await exchange(port, REQUEST);
+    });
+  },
+);
+
+Deno.test("what is no HTTP gets the listener's own answer", NET, async () => {
+  await withListener({ timeouts: LONG }, async (port) => {
+    for (const text of ["*1\r\n$4\r\nPING\r\n", "\x16\x03\x01"]) {
+      assertMatch(await exchange(port, text), /^HTTP\/1.1 503 [^]*\r\n\r\nno-http$/);
+    }
+    const answer = await exchange(port, "GET / HTTP/1.1\r\nHost: http://[\r\n\r\n");
+    assertMatch(answer, /^HTTP\/1.1 503 [^]*connection: close[^]*no-http$/i);
+    const long = `GET /${"x".repeat(100_000)} HTTP/1.1\r\n\r\n`;
+    assertMatch(await exchange(port, long), /^HTTP\/1.1 503 [^]*\r\n\r\nheader-too-large$/);
+  });
+  await withListener({ timeouts: { ...LONG, headerMs: 100 } }, async (port) => {
+    const answer = await exchange(port, "GET / HTTP/1.1\r\n");
+    assertMatch(answer, /^HTTP\/1.1 503 [^]*\r\n\r\ntoo-slow$/);
+  });
+});
+
+Deno.test("a chunk that is none ends a request under way", NET, async () => {
+  const isOver = Promise.withResolvers<string>();
+  const handle: HttpListenOptions["handle"] = async (_, { body }) => {
+    body.on("data", () => {});
+    body.on("close", () => isOver.resolve("close"));
+    await isOver.promise;
+    return new Response("late");
+  };
+  await withListener({ timeouts: LONG, handle }, async (port) => {
+    const header = "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    assertMatch(await exchange(port, `${header}1\r\nx\r\nno length\r\n`), /^HTTP\/1.1 503 .*/);
+    assertEquals(await isOver.promise, "close");
+  });
+});
+
+Deno.test(
+  "a client that waits until its body is wanted hears so when it is read",
+  NET,
+  async () => {
+    const handle: HttpListenOptions["handle"] = (request, { body }) => {
+      if (new URL(request.url).pathname === "/no") {
+        body.decline?.();
+        body.on("data", () => {});
+        return Promise.resolve(new Response("no", { status: 413 }));
+      }
+      return new Promise((resolve) => {
+        let length = 0;
+        body.on("data", (chunk) => length += chunk.length);
+        body.on("end", () => resolve(new Response(`${length}`)));
+      });
+    };
+    await withListener({ timeouts: LONG, handle }, async (port) => {
+      const expect = "Host: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
+      using refused = await Deno.connect({ port, hostname: "127.0.0.1" });
+      await refused.write(new TextEncoder().encode(`PUT /no HTTP/1.1\r\n${expect}`));
+      const buffer = new Uint8Array(12);
+      await refused.read(buffer);
+      assertEquals(new TextDecoder().decode(buffer), "HTTP/1.1 413");
+      const close = expect.replace("Host", "Connection: close\r\nHost");
+      using wanted = await Deno.connect({ port, hostname: "127.0.0.1" });
+      await wanted.write(new TextEncoder().encode(`PUT /yes HTTP/1.1\r\n${close}`));
+      await wanted.read(buffer);
+      assertEquals(new TextDecoder().decode(buffer), "HTTP/1.1 100");
+      await wanted.write(new TextEncoder().encode("hello"));
+      assertMatch(await rest(wanted), /HTTP\/1.1 200[^]*\r\n\r\n5$/);
     });
   },
 );

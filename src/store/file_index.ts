@@ -6,8 +6,8 @@ import { utf8TextOf } from "./file_rules.ts";
 import { compareBytes, type SortedTree, sortedTree } from "./sorted_tree.ts";
 
 /** Estimated memory of a blob, and of the record of a visible file beside its texts, in bytes. */
-const BLOB_BYTES = 400;
-const RECORD_BYTES = 400;
+const BLOB_BYTES = 300;
+const RECORD_BYTES = 250;
 const HOLDER_BYTES = 16;
 const NODE_BYTES = 500;
 

@@ -133,7 +133,7 @@ export class LocalCluster {
     return proxy;
   }
 
-  /** Waits until all running nodes agree on a leader and all running proxies serve a write. */
+  /** Waits until all running nodes agree on a leader, and all that run serve what they should. */
   async untilServing(): Promise<void> {
     await until("all nodes follow one leader", async () => {
       const running = this.nodes.filter(({ process }) => process.isRunning);
@@ -147,6 +147,10 @@ export class LocalCluster {
         const reply = await ask(proxy, ["DEL", "a key that nobody uses"]);
         return typeof reply === "number";
       }, { describe: () => this.said() });
+    }
+    for (const { name, httpPort, process } of [...this.nodes, ...this.proxies]) {
+      if (httpPort === undefined || !process.isRunning) continue;
+      await until(`${name} serves HTTP`, () => isOpen(httpPort), { describe: () => this.said() });
     }
   }
 
@@ -207,6 +211,17 @@ export class LocalCluster {
       await process.ended();
     }));
     if (this.#isTemporary) Deno.removeSync(this.dir, { recursive: true });
+  }
+}
+
+/** Whether somebody accepts connections there. */
+async function isOpen(port: number): Promise<boolean> {
+  try {
+    (await Deno.connect({ hostname: HOST, port })).close();
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.ConnectionRefused) return false;
+    throw error;
   }
 }
 

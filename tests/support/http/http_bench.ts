@@ -23,6 +23,7 @@ export interface HttpBenchOptions {
   readonly bodyBytesMax?: number;
   readonly whyNotReady?: string | null;
   readonly isClusterDown?: boolean;
+  readonly info?: string | null;
   readonly stalledMsMax?: number;
   readonly watchersMax?: number;
   readonly heldBytesMax?: number;
@@ -42,6 +43,7 @@ export class HttpBench implements Store {
       bodyBytesMax = 1024,
       whyNotReady = null,
       isClusterDown = false,
+      info = null,
       stalledMsMax = 10_000,
       watchersMax = 1,
       heldBytesMax = 1 << 28,
@@ -56,6 +58,8 @@ export class HttpBench implements Store {
       clock: systemClock,
       logger,
       whyNotReady: () => Promise.resolve(whyNotReady),
+      info: () => Promise.resolve(info),
+      connections: () => 7,
       stalledMsMax,
       watchersMax,
       heldBytesMax,
