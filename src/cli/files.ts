@@ -20,7 +20,7 @@ export const filesSubcommand = subcommand({
   flags: {
     from: httpAddressFlag("HTTP port of any node or proxy"),
     long: toggle({ help: "Show the size in bytes, the time, the copies and the version as well" }),
-    json: toggle({ help: "Print each file as an object of JSON, in a line of its own" }),
+    json: toggle({ help: "Print each file as JSON, in a line of its own" }),
     sort: choice<typeof SORTS[number]>(SORTS, {
       help: "What to sort by; date is that of the last change",
       defaultValue: "name",
