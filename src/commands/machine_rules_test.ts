@@ -66,6 +66,30 @@ Deno.test("the results of version 1 stay as they are", () => {
   assertEquals(used, [168, 10_332, 10_619, 11_119, 10_951]);
 });
 
+Deno.test("version 2 has the rules of version 1, and files whose memory is counted as it is", () => {
+  assertEquals(MACHINE_RULES.length, 2);
+  assertEquals(MACHINE_RULES[1], MACHINE_RULES[0]);
+  const machine = new StateMachine({ version: 2 });
+  const run = (text: string) => {
+    const args = ["FILE", ...text.split(" ")];
+    const command = rowOf(args);
+    if (command === undefined) throw new Error(`no ${text}`);
+    machine.execute(command, args, 0);
+    return machine.usedBytes;
+  };
+  const [first, second] = ["a".repeat(32), "b".repeat(32)];
+  const used = [
+    run("NODE n1 host:7000 1 1000 500"),
+    run("NODE n2 host:7000 1 1000 500"),
+    run(`COMMIT name ${first} 5 ${first}${first} 2 n1,n2 0 TYPE text/plain TAGS {"a":1}`),
+    run(`COMMIT name ${second} 5 ${second}${second} 2 n1,n2 0`),
+    run(`LOST n1 ${first} ${second}`),
+    run(`LOST n2 ${first}`),
+    run("FORGET n1"),
+  ];
+  assertEquals(used, [511, 1_022, 1_625, 1_942, 1_910, 1_594, 1_083]);
+});
+
 Deno.test("the arena has a position for each key that any version lets in", () => {
   const requestKeysMax = 2 ** 20;
   for (const { keysMax } of MACHINE_RULES) {

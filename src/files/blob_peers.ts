@@ -41,7 +41,8 @@ export class HttpBlobPeers implements BlobPeers {
   }
 
   push(address: string, id: string, size: number | null): BlobWriter {
-    return new PushedBlob(address, this.#call(address, "PUT", `/blobs/${id}`, size ?? "chunked"));
+    const call = this.#call(address, "PUT", `/blobs/${id}`, size ?? "chunked");
+    return new PushedBlob(address, size, call);
   }
 
   async *pull(
@@ -95,16 +96,21 @@ export class HttpBlobPeers implements BlobPeers {
 class PushedBlob implements BlobWriter {
   readonly #address: string;
   readonly #call: HttpCall;
+  readonly #announced: number | null;
+  #size = 0;
   #failure: FileError | null = null;
   #isFinishing = false;
 
-  constructor(address: string, call: HttpCall) {
+  constructor(address: string, announced: number | null, call: HttpCall) {
     this.#address = address;
+    this.#announced = announced;
     this.#call = call;
   }
 
   write(chunk: Uint8Array): Promise<void> | void {
     if (this.#failure !== null || this.#call.hasAnswer) return this.#refused();
+    this.#size += chunk.length;
+    if (this.#announced !== null && this.#size > this.#announced) return this.#wrongSize();
     return this.#call.write(chunk)?.then(
       () => this.#call.hasAnswer ? this.#refused() : undefined,
       (error) => this.#fail(error),
@@ -113,6 +119,9 @@ class PushedBlob implements BlobWriter {
 
   async finish(): Promise<{ size: number; sha256: string }> {
     if (this.#failure !== null) throw this.#failure;
+    if (this.#announced !== null && this.#size < this.#announced && !this.#call.hasAnswer) {
+      return await this.#wrongSize();
+    }
     this.#isFinishing = true;
     try {
       const { size, sha256 } = JSON.parse(await settled(this.#address, this.#call));
@@ -142,6 +151,11 @@ class PushedBlob implements BlobWriter {
       this.#fail(error);
     }
     this.#fail(new Error("the node answered before it had everything"));
+  }
+
+  async #wrongSize(): Promise<never> {
+    const message = `${this.#size} instead of the announced ${this.#announced} bytes came`;
+    return await this.#fail(new FileError("bad-request", message));
   }
 
   #fail(error: unknown): never {

@@ -20,6 +20,8 @@ const STATUSES: Readonly<Record<FileErrorCode, number>> = {
   "aborted": 499,
   "busy": 409,
   "too-large": 413,
+  "conflict": 409,
+  "outcome-unknown": 504,
 };
 
 /** Maximum number of bytes of an answer that is not content. */

@@ -1,20 +1,25 @@
-/** What went wrong, for programs. REST maps each to a status of HTTP. */
+/** What goes wrong with files, as a word that programs can rely on. */
 export type FileErrorCode =
-  | "not-found"
-  | "precondition-failed"
-  | "insufficient-storage"
-  | "unavailable"
-  | "checksum-mismatch"
-  | "bad-request"
   | "aborted"
+  | "bad-request"
   | "busy"
-  | "too-large";
+  | "checksum-mismatch"
+  /** Another request was faster: the state is not the one that this request began with. */
+  | "conflict"
+  | "insufficient-storage"
+  | "not-found"
+  /** Whether it took effect is not known. */
+  | "outcome-unknown"
+  | "precondition-failed"
+  | "too-large"
+  | "unavailable";
 
-/** An operation on files that failed. The message is one sentence, for people. */
+/** A file operation that failed for a reason that its user can know. */
 export class FileError extends Error {
   override name = "FileError";
   readonly code: FileErrorCode;
 
+  /** @param message one sentence that says what is wrong */
   constructor(code: FileErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;

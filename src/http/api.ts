@@ -1,12 +1,13 @@
 import { type Context, Hono } from "hono";
 import { messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
+import { FileError } from "../files/file_error.ts";
 import type { BodySource, SentRequest } from "../platform/http_listener.ts";
-import { Problem } from "./problem.ts";
+import { Problem, problemOfFile } from "./problem.ts";
 
-export type Method = "get" | "put" | "post" | "delete";
+export type Method = "get" | "put" | "post" | "delete" | "patch" | "options";
 
-const METHODS: readonly string[] = ["GET", "PUT", "POST", "DELETE"];
+const METHODS: readonly string[] = ["GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"];
 
 /** One operation, as OpenAPI 3.1 describes it. */
 export interface Operation {
@@ -35,9 +36,13 @@ interface Route {
 
 /** A request as handlers see it. */
 export interface ApiRequest {
+  /** In capitals. `HEAD` comes to the handlers of `GET`. */
+  readonly method: string;
   readonly url: URL;
   readonly headers: Headers;
   readonly body: BodySource;
+  /** Ends the connection at once, so that an answer that broke off does not look complete. */
+  readonly abort: () => void;
 }
 
 /** A path segment `.` or `..`, which URLs lose together with what stands before it. */
@@ -88,10 +93,10 @@ export class Api {
     const pattern = brace < 0 ? path : `${prefix}:parameter{.+}`;
     this.#app.on(method.toUpperCase(), pattern, async ({ req, env }) => {
       try {
-        const { target, body } = env as SentRequest;
+        const { target, body, abort } = env as SentRequest;
         const path = pathOf(target);
-        const { url, headers } = req.raw;
-        const request = { url: new URL(url), headers, body };
+        const { method, url, headers } = req.raw;
+        const request = { method, url: new URL(url), headers, body, abort };
         const response = await handle(request, brace < 0 ? "" : path.slice(prefix.length));
         // Hono drops the body of an answer to HEAD, and what it holds would be held for ever.
         if (req.raw.method === "HEAD") await response.body?.cancel();
@@ -121,6 +126,7 @@ export class Api {
 
   #failed({ operationId }: Operation, error: unknown): Response {
     if (error instanceof Problem) return error.response();
+    if (error instanceof FileError) return problemOfFile(error).response();
     this.#logger.error(`HTTP ${operationId}: ${messageOf(error)}`);
     return new Problem("internal-error", "This request failed; the log says why.").response();
   }

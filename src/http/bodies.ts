@@ -62,7 +62,7 @@ export class Bodies {
    * @throws {Problem} when it is larger than `bytesMax`, stalls, breaks off, or has no room
    */
   async read<T>(
-    { headers, body }: ApiRequest,
+    { headers, body }: Pick<ApiRequest, "headers" | "body">,
     bytesMax: number,
     use: (body: Uint8Array) => Promise<T>,
   ): Promise<T> {
@@ -121,7 +121,6 @@ export class Bodies {
    */
   drop(body: BodySource): void {
     let dropped = 0;
-    body.decline?.();
     body.on("data", (chunk) => {
       dropped += chunk.length;
       if (dropped > DROPPED_BYTES_MAX) body.destroy();

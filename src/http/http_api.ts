@@ -1,9 +1,12 @@
 import type { Logger } from "../base/logger.ts";
+import type { FilesService } from "../files/files.ts";
+import type { UploadsService } from "../files/resumable_uploads.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { HttpRefusal, SentRequest } from "../platform/http_listener.ts";
 import { Api } from "./api.ts";
 import { Bodies } from "./bodies.ts";
 import { addEvents } from "./events.ts";
+import { addFiles } from "./files.ts";
 import { addHealth, type HealthOptions } from "./health.ts";
 import { addKeys } from "./keys.ts";
 import { addMetrics, type MetricsOptions } from "./metrics.ts";
@@ -11,9 +14,14 @@ import { addDescription } from "./openapi.ts";
 import { Problem, type ProblemCode } from "./problem.ts";
 import { checkSender } from "./sender.ts";
 import type { Store } from "./store_client.ts";
+import { addUploads } from "./uploads.ts";
 
 export interface HttpApiOptions extends HealthOptions, MetricsOptions {
   readonly store: Store;
+  /** @default none: there are no operations on files */
+  readonly files?: FilesService;
+  /** @default none: there are no resumable uploads */
+  readonly uploads?: UploadsService;
   /** Maximum size in bytes of a value. */
   readonly bodyBytesMax: number;
   /** Whether the port is open to this machine only. */
@@ -28,7 +36,10 @@ export interface HttpApiOptions extends HealthOptions, MetricsOptions {
   readonly logger: Logger;
 }
 
-/** Added to all answers: nothing is kept by caches, and no browser takes an answer for a page. */
+/**
+ * Added to all answers that do not say otherwise: nothing is kept by caches, and no browser takes an
+ * answer for a page.
+ */
 const HEADERS = {
   "cache-control": "no-store",
   "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
@@ -56,13 +67,18 @@ export class HttpApi {
     addMetrics(this.api, { ...options, heldBytes: () => this.#bodies.heldBytes });
     addEvents(this.api, options);
     addKeys(this.api, { ...options, bodies: this.#bodies });
+    const { files, uploads } = options;
+    if (files !== undefined) addFiles(this.api, { ...options, files });
+    if (uploads !== undefined) addUploads(this.api, uploads);
     addDescription(this.api);
   }
 
   /** Answers a request. It never rejects. */
   async handle(request: Request, sent: SentRequest): Promise<Response> {
     const response = await this.#answer(request, sent);
-    if (hasBody(request)) this.#bodies.drop(sent.body);
+    // A client that waits for leave to send its body never gets it: its connection ends.
+    if (sent.isWaiting()) response.headers.set("connection", "close");
+    else if (hasBody(request)) this.#bodies.drop(sent.body);
     return withHeaders(response);
   }
 
@@ -83,7 +99,9 @@ export class HttpApi {
 }
 
 function withHeaders(response: Response): Response {
-  for (const [name, value] of Object.entries(HEADERS)) response.headers.set(name, value);
+  for (const [name, value] of Object.entries(HEADERS)) {
+    if (!response.headers.has(name)) response.headers.set(name, value);
+  }
   return response;
 }
 

@@ -5,6 +5,7 @@ import { type Api, type ApiRequest, isPlainPath, problem } from "./api.ts";
 import type { Bodies } from "./bodies.ts";
 import { keyOfPath, pathOfKey } from "./key_path.ts";
 import { Problem } from "./problem.ts";
+import { checkConditions, checkQuery } from "./request_checks.ts";
 import type { Store } from "./store_client.ts";
 
 /**
@@ -123,24 +124,6 @@ function textIn(reply: Reply | undefined): string {
 
 function noSuchKey(): Problem {
   return new Problem("not-found", "There is no such key.");
-}
-
-/** @throws {Problem} when a parameter is unknown or given twice, so that no typo is ignored */
-function checkQuery(request: ApiRequest, known: readonly string[]): void {
-  const names = [...request.url.searchParams.keys()];
-  const wrong = names.find((name, at) => !known.includes(name) || names.indexOf(name) !== at);
-  if (wrong === undefined) return;
-  const what = known.length === 0 ? "no parameters" : `only ${known.join(", ")}, each once`;
-  throw new Problem("bad-request", `The query may have ${what}.`);
-}
-
-const CONDITIONS = ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
-
-/** @throws {Problem} when there is a condition that would not be kept */
-function checkConditions({ headers }: ApiRequest, kept: readonly string[]): void {
-  const wrong = CONDITIONS.find((name) => headers.has(name) && !kept.includes(name));
-  if (wrong === undefined) return;
-  throw new Problem("bad-request", `The condition ${wrong} is not supported here.`);
 }
 
 /** `?ttl-ms=…` as options of `SET`. */

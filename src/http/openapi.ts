@@ -1,5 +1,7 @@
 import { REGENT_VERSION } from "../base/version.ts";
 import type { Api } from "./api.ts";
+import { FILE_SCHEMAS } from "./file_descriptions.ts";
+import { UPLOAD_SCHEMA } from "./upload_descriptions.ts";
 
 /** Adds the operation that returns the OpenAPI description of all operations. */
 export function addDescription(api: Api): void {
@@ -31,6 +33,8 @@ function object(properties: Readonly<Record<string, object>>): object {
 }
 
 const SCHEMAS = {
+  ...FILE_SCHEMAS,
+  Upload: UPLOAD_SCHEMA,
   Problem: object({
     type: STRING,
     title: STRING,

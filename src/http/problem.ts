@@ -1,3 +1,4 @@
+import type { FileError, FileErrorCode } from "../files/file_error.ts";
 import type { ErrorReply } from "../resp/reply.ts";
 
 /** What goes wrong, as a word that programs can rely on. */
@@ -5,9 +6,12 @@ export type ProblemCode =
   | "bad-request"
   | "bad-json"
   | "busy"
+  | "checksum-mismatch"
+  | "conflict"
   | "foreign-host"
   | "foreign-origin"
   | "header-too-large"
+  | "insufficient-storage"
   | "internal-error"
   | "method-not-allowed"
   | "not-found"
@@ -15,19 +19,24 @@ export type ProblemCode =
   | "out-of-memory"
   | "outcome-unknown"
   | "precondition-failed"
+  | "range-not-satisfiable"
   | "too-large"
   | "too-slow"
   | "unavailable"
   | "unsupported-media-type"
+  | "upload-checksum-mismatch"
   | "wrong-type";
 
 const STATUS: Readonly<Record<ProblemCode, number>> = {
   "bad-request": 400,
   "bad-json": 400,
   "busy": 503,
+  "checksum-mismatch": 400,
+  "conflict": 409,
   "foreign-host": 403,
   "foreign-origin": 403,
   "header-too-large": 431,
+  "insufficient-storage": 507,
   "internal-error": 500,
   "method-not-allowed": 405,
   "not-found": 404,
@@ -35,10 +44,12 @@ const STATUS: Readonly<Record<ProblemCode, number>> = {
   "out-of-memory": 507,
   "outcome-unknown": 504,
   "precondition-failed": 412,
+  "range-not-satisfiable": 416,
   "too-large": 413,
   "too-slow": 408,
   "unavailable": 503,
   "unsupported-media-type": 415,
+  "upload-checksum-mismatch": 460, // as tus 1.0 wants it
   "wrong-type": 409,
 };
 
@@ -105,4 +116,23 @@ const OF_REPLY: ReadonlyMap<string, ProblemCode> = new Map([
 export function problemOf({ text }: ErrorReply): Problem {
   const [, word = "", sentence = ""] = /^(\S+) ?(.*)$/s.exec(text) ?? [];
   return new Problem(OF_REPLY.get(word) ?? "unavailable", sentence === "" ? text : sentence);
+}
+
+const OF_FILE_ERROR: Readonly<Record<FileErrorCode, ProblemCode>> = {
+  "not-found": "not-found",
+  "precondition-failed": "precondition-failed",
+  "conflict": "conflict",
+  "insufficient-storage": "insufficient-storage",
+  "unavailable": "unavailable",
+  "checksum-mismatch": "checksum-mismatch",
+  "bad-request": "bad-request",
+  "aborted": "bad-request",
+  "outcome-unknown": "outcome-unknown",
+  "busy": "busy",
+  "too-large": "too-large",
+};
+
+/** The problem that an error of an operation on files tells of. */
+export function problemOfFile({ code, message }: FileError): Problem {
+  return new Problem(OF_FILE_ERROR[code], message);
 }

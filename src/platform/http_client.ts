@@ -257,8 +257,7 @@ export class HttpCall {
     const stream = await this.#opened;
     const { body } = this.#options;
     if (!this.#isSent && !this.#hasAnswer) {
-      const nothing = new Uint8Array(0);
-      await (body === "chunked" ? stream.writeChunk(nothing) : stream.write(nothing));
+      await (body === "chunked" ? stream.endChunks() : stream.write(new Uint8Array(0)));
       this.#isSent = body === "chunked" || body === this.#sentBytes;
     }
     const cancel = this.#clock.after(this.#stalledMs, () => {

@@ -13,20 +13,27 @@ export interface SentRequest {
   readonly target: string;
   /** The body. A `Request` would turn each chunk, of one byte perhaps, into several promises. */
   readonly body: BodySource;
+  /**
+   * Ends the connection at once. It is for a response that breaks off: the error of a stream would
+   * be written after its chunks, where a client may take it for the rest of the body.
+   */
+  readonly abort: () => void;
+  /**
+   * Whether the client waits with the body (`Expect: 100-continue`), since nobody has listened for its
+   * data yet. Then nothing of it will come.
+   */
+  readonly isWaiting: () => boolean;
 }
 
 /** The part of Node's readable streams that a body needs. */
 export interface BodySource {
+  /** Whether it has ended or broken off. Then no event tells so any more. */
+  readonly destroyed?: boolean;
   on(event: "data", received: (chunk: Uint8Array) => void): unknown;
   on(event: "end" | "close" | "error", ended: () => void): unknown;
   pause(): unknown;
   resume(): unknown;
   destroy(): unknown;
-  /**
-   * Says that the body is read only to be dropped. Otherwise a client that waits until its body is
-   * wanted (`Expect: 100-continue`) is told so when somebody listens for data.
-   */
-  decline?(): unknown;
 }
 
 /** Time limits in milliseconds. */
@@ -75,7 +82,8 @@ export interface HttpListener {
 
 /**
  * Serves HTTP/1.1. Deno 2.6 ignores the time limits and the maximum number of connections, answers
- * itself what is no HTTP, and always agrees to `Expect: 100-continue`.
+ * itself what is no HTTP, always agrees to `Expect: 100-continue`, and holds in memory what a client
+ * does not read, so it is not for use where strangers reach the port.
  *
  * @throws {UserError} when the address is not available
  */
@@ -87,17 +95,20 @@ export async function listenHttp(options: HttpListenOptions): Promise<HttpListen
     response.headers.set("connection", "close");
     return response;
   };
-  /** Requests whose clients wait until the body is wanted. */
-  const awaiting = new WeakSet<http.IncomingMessage>();
+  /** By request: the body for which a client waits until it is wanted. */
+  const awaitedBodies = new WeakMap<object, AwaitedBody>();
   // By default the library replaces the global `Request` and `Response`, and ends a connection on
   // which a body is still arriving 0.5 s after the answer: `handle` reads or drops all bodies.
   const listener = getRequestListener(
     async (request, { incoming, outgoing }) => {
       if (connections.begin(incoming.socket, outgoing)) return refuseLast("too-many-connections");
-      const body = awaiting.has(incoming as http.IncomingMessage)
-        ? new AwaitedBody(incoming, outgoing as http.ServerResponse)
-        : incoming;
-      return await handle(request, { target: incoming.url ?? "/", body });
+      const awaited = awaitedBodies.get(incoming);
+      return await handle(request, {
+        target: incoming.url ?? "/",
+        body: awaited ?? incoming,
+        abort: () => breakOff(outgoing, options.clock),
+        isWaiting: () => awaited?.isWaiting ?? false,
+      });
     },
     {
       overrideGlobalObjects: false,
@@ -128,15 +139,15 @@ export async function listenHttp(options: HttpListenOptions): Promise<HttpListen
         },
         (request, response) => void listener(request, response),
       );
+      server.on("checkContinue", (request, response) => {
+        awaitedBodies.set(request, new AwaitedBody(request, () => response.writeContinue()));
+        void listener(request, response);
+      });
       server.timeout = timeouts.stalledMs;
       server.on(
         "clientError",
         (error: Error, socket) => void refuseUnread(error, socket as Socket),
       );
-      server.on("checkContinue", (request, response) => {
-        awaiting.add(request);
-        void listener(request, response);
-      });
       servers.push(server);
       return server;
     },
@@ -173,41 +184,56 @@ async function textOf(response: Response): Promise<string> {
   return [`HTTP/1.1 ${response.status} ${reason}`, ...headers, "", body].join("\r\n");
 }
 
-/** A body that is sent when the client hears that it is wanted. */
-class AwaitedBody implements BodySource {
-  readonly #incoming: BodySource;
-  readonly #outgoing: http.ServerResponse;
-  #isDecided = false;
+/** The part of Node's responses that is needed to end one. */
+interface Outgoing {
+  readonly headersSent: boolean;
+  readonly destroyed: boolean;
+  destroy(error: Error): unknown;
+}
 
-  constructor(incoming: BodySource, outgoing: http.ServerResponse) {
-    this.#incoming = incoming;
-    this.#outgoing = outgoing;
+/**
+ * Ends the connection of a response, but not before its header: Deno 2.6 would end nothing then, and
+ * nothing either without an error.
+ */
+function breakOff(outgoing: Outgoing, clock: Clock): void {
+  if (outgoing.destroyed) return;
+  if (outgoing.headersSent) outgoing.destroy(new Error("the response breaks off"));
+  else clock.after(1, () => breakOff(outgoing, clock));
+}
+
+/** A body that its client sends when it is asked for. */
+class AwaitedBody implements BodySource {
+  readonly #body: BodySource;
+  readonly #ask: () => void;
+  isWaiting = true;
+
+  constructor(body: BodySource, ask: () => void) {
+    this.#body = body;
+    this.#ask = ask;
   }
 
   on(event: "data", received: (chunk: Uint8Array) => void): unknown;
   on(event: "end" | "close" | "error", ended: () => void): unknown;
   on(event: "data" | "end" | "close" | "error", listener: (chunk: Uint8Array) => void): unknown {
-    if (event === "data") {
-      this.#incoming.on(event, listener);
-      if (!this.#isDecided) this.#outgoing.writeContinue();
-      this.#isDecided = true;
-    } else this.#incoming.on(event, listener as () => void);
-    return this;
+    if (event !== "data") return this.#body.on(event, listener as () => void);
+    if (this.isWaiting) this.#ask();
+    this.isWaiting = false;
+    return this.#body.on(event, listener);
   }
 
-  pause(): void {
-    this.#incoming.pause();
+  get destroyed(): boolean {
+    return this.#body.destroyed ?? false;
   }
 
-  resume(): void {
-    this.#incoming.resume();
+  pause(): unknown {
+    return this.#body.pause();
   }
 
-  destroy(): void {
-    this.#incoming.destroy();
+  resume(): unknown {
+    return this.#body.resume();
   }
 
-  decline(): void {
-    this.#isDecided = true;
+  destroy(): unknown {
+    return this.#body.destroy();
   }
 }

@@ -243,12 +243,23 @@ export class HttpStream {
     if (this.#error !== null) throw this.#error;
   }
 
-  /** Writes a part of a body of unknown size; without bytes, its end. */
-  writeChunk(bytes: Uint8Array, isPointless?: () => boolean): Promise<void> | void {
+  /** Writes a part of a body of unknown size, not an empty one. `endChunks` must follow the last. */
+  writeChunk(bytes: Uint8Array, isPointless: () => boolean): Promise<void> | void {
+    if (bytes.length > WRITE_BYTES) return this.#writeChunks(bytes, isPointless);
     this.hold(new TextEncoder().encode(`${bytes.length.toString(16)}\r\n`));
     const written = this.write(bytes, isPointless);
     this.hold(CRLF);
-    return bytes.length === 0 ? this.write(new Uint8Array(0)) : written;
+    return written;
+  }
+
+  async #writeChunks(bytes: Uint8Array, isPointless: () => boolean): Promise<void> {
+    for (let at = 0; at < bytes.length && !isPointless(); at += WRITE_BYTES) {
+      await this.writeChunk(bytes.subarray(at, at + WRITE_BYTES), isPointless);
+    }
+  }
+
+  endChunks(): Promise<void> | void {
+    return this.write(new TextEncoder().encode("0\r\n\r\n"));
   }
 
   /**

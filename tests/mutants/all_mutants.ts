@@ -5,6 +5,7 @@ import { commandLineMutants } from "./lists/command_line_mutants.ts";
 import { commandMutants } from "./lists/command_mutants.ts";
 import { diskMutants } from "./lists/disk_mutants.ts";
 import { electionMutants } from "./lists/election_mutants.ts";
+import { fileMutants } from "./lists/file_mutants.ts";
 import { frequencyMutants } from "./lists/frequency_mutants.ts";
 import { httpMutants } from "./lists/http_mutants.ts";
 import { identityMutants } from "./lists/identity_mutants.ts";
@@ -57,6 +58,7 @@ export const allMutants: readonly Mutant[] = [
   ...operatorMutants,
   ...commandLineMutants,
   ...ringMutants,
+  ...fileMutants,
   ...seamClientMutants,
   ...seamConsensusMutants,
   ...seamStateMutants,

@@ -1,9 +1,10 @@
-import { randomInteger } from "../../src/base/random.ts";
+import { randomInteger, seededRandom } from "../../src/base/random.ts";
 import { maxmemoryRequest } from "../../src/commands/config_set.ts";
 import { rowOf } from "../../src/commands/table.ts";
 import { ClientOrder, Request } from "../../src/node/clients/request.ts";
 import type { Node } from "../../src/node/node.ts";
 import { OK, type Reply } from "../../src/resp/reply.ts";
+import { RandomFiles } from "../support/random_files.ts";
 import type { SimNode } from "./sim_node.ts";
 import type { World } from "./world.ts";
 
@@ -11,18 +12,23 @@ import type { World } from "./world.ts";
 const VOTERS_MIN = 2;
 const VOTERS_MAX = 6;
 
+/** Number of requests about files that are sent at once. */
+const FILE_REQUESTS = 6;
+
 /** The memory limit is chosen from here on, up to twice as much: no simulation reaches it. */
 const MEMORY_BYTES_MIN = 2 ** 30;
 
 /**
- * An operator who lets nodes join and leave, transfers leadership, and limits the memory, during
- * all faults.
+ * An operator who lets nodes join and leave, transfers leadership, limits the memory, and changes
+ * what is known about files, during all faults.
  */
 export class Operator {
   readonly #world: World;
   readonly #founders: readonly SimNode[];
   /** Nodes that are not members yet. */
   readonly #joiners: SimNode[];
+  /** Of its own, so that the rest of a simulation stays as it is. */
+  readonly #files = new RandomFiles(seededRandom(15));
   #isStopped = false;
 
   constructor(world: World, founders: readonly SimNode[], joiners: readonly SimNode[]) {
@@ -53,6 +59,7 @@ export class Operator {
     const chance = laterRandom();
     const other = laterRandom();
     leader.ask((node) => {
+      this.#changeFiles(node);
       if (chance < 0.4) this.#letIn(node);
       else if (chance < 0.75) this.#remove(leader, node, other);
       else if (chance < 0.92) this.#handOver(leader, node, other);
@@ -101,9 +108,22 @@ export class Operator {
   }
 
   #boundMemory(node: Node, chance: number): void {
-    const args = maxmemoryRequest(Math.floor(MEMORY_BYTES_MIN * (1 + chance)));
+    this.#send(node, maxmemoryRequest(Math.floor(MEMORY_BYTES_MIN * (1 + chance))));
+  }
+
+  /** The state of all nodes must stay equal: their replies and snapshots are compared. */
+  #changeFiles(node: Node): void {
+    for (let left = FILE_REQUESTS; left > 0;) {
+      const args = this.#files.next();
+      if (rowOf(args)?.kind !== "write") continue;
+      this.#send(node, args);
+      left--;
+    }
+  }
+
+  #send(node: Node, args: readonly string[]): void {
     const command = rowOf(args);
-    if (command === undefined) throw new RangeError("Cannot bound memory: no such command");
+    if (command === undefined) throw new RangeError(`Cannot send ${args[0]}: no such command`);
     const { id } = node.report();
     const settle = (reply: Reply) => this.#note(id, args.join(" "), describe(reply));
     node.submit(new Request(command, args, new ClientOrder(), { settle }));

@@ -244,6 +244,35 @@ Deno.test("a write that the cluster's version does not know is refused, and noth
   cluster.stop();
 });
 
+Deno.test("files can be written once all members know them, through ONCE too", async () => {
+  const cluster = await clusterOf(2, 2, 1);
+  cluster.untilServing();
+  const [, , old] = cluster.nodes;
+  if (old === undefined) throw new Error("no third node");
+  if (cluster.leader === old) old.membership.transfer.start("n1", () => {});
+  cluster.until(() => cluster.leader !== old && cluster.leader.report().isServing);
+  cluster.until(() => versions(cluster).every((version) => version === 1));
+  const ask = (...args: string[]) => {
+    const answer = new MemoryClient(cluster.leader).send(...args);
+    cluster.until(() => answer.reply !== undefined);
+    return answer.reply;
+  };
+  const announce = ["FILE", "NODE", "n1", "h:1", "1", "1", "1"];
+  const session = String(ask("SESSION", "OPEN"));
+  for (const args of [announce, ["ONCE", session, "1", ...announce]]) {
+    const reply = ask(...args);
+    const text = reply instanceof ErrorReply ? reply.text : "";
+    assertMatch(text, /is not known to state machine version 1, .* was not executed$/);
+  }
+  assertEquals(ask("FILE", "LIST"), ["", []]);
+  cluster.kill(old);
+  await cluster.restart(old, undefined, build(2));
+  cluster.until(() => versions(cluster).every((version) => version === 2));
+  assertEquals(ask(...announce), OK);
+  assertEquals(ask("ONCE", session, "1", ...announce), OK);
+  cluster.stop();
+});
+
 Deno.test("an old node whose removal lets the others raise the version ends as removed", async () => {
   const cluster = await clusterOf(2, 2, 1);
   cluster.untilServing();

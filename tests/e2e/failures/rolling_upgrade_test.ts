@@ -1,4 +1,5 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { describeVersions } from "../../../src/base/version_range.ts";
 import { fieldsOf } from "../../../src/cli/resp_client.ts";
 import { BUILD_VERSIONS } from "../../../src/node/members/versions.ts";
 import { PATIENT } from "../../support/calm.ts";
@@ -55,7 +56,8 @@ async function assertTooOld(cluster: LocalCluster): Promise<void> {
   const old = new RegentProcess(node.args);
   const { code } = await old.ended();
   assertEquals(code, 1, old.said);
-  const understood = `version ${OLD + 1}, and this version of Regent understands ${OLD}`;
+  const known = describeVersions(BUILD_VERSIONS.machine);
+  const understood = `version ${OLD + 1}, and this version of Regent understands ${known}:`;
   assertStringIncludes(old.said, understood);
   assertEquals(old.said.includes("    at "), false, old.said);
 }

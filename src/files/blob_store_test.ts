@@ -1,0 +1,515 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { createHash } from "node:crypto";
+import { FaultyBlobDisk } from "../../tests/support/faulty_blob_disk.ts";
+import { withTemporaryDirectory } from "../../tests/support/temporary_directory.ts";
+import { UserError } from "../base/errors.ts";
+import { silentLogger } from "../base/logger.ts";
+import { seededRandom } from "../base/random.ts";
+import { fileBytes, FOOTER_BYTES } from "./blob_format.ts";
+import { BlobStore, type BlobStoreOptions } from "./blob_store.ts";
+import { BlobCorrupt, FileError, type FileErrorCode } from "./file_error.ts";
+
+const ID = "0123456789abcdef0123456789abcdef";
+const OTHER = "fedcba9876543210fedcba9876543210";
+
+interface Place {
+  readonly dir: string;
+  readonly faulty: FaultyBlobDisk;
+  open(options?: Partial<BlobStoreOptions>): Promise<BlobStore>;
+}
+
+/** Opens no store itself, and demands that all files are closed at the end. */
+async function withPlace(test: (place: Place) => Promise<void>): Promise<void> {
+  await withTemporaryDirectory(async (dir) => {
+    const faulty = await FaultyBlobDisk.open(dir);
+    const defaults = { directory: dir, reserveBytes: 0, logger: silentLogger, disk: faulty.disk };
+    await test({ dir, faulty, open: (options) => BlobStore.open({ ...defaults, ...options }) });
+    assertEquals(faulty.openFiles, 0);
+  });
+}
+
+function content(size: number, seed = 1): Uint8Array {
+  const random = seededRandom(seed);
+  return Uint8Array.from({ length: size }, () => random() * 256);
+}
+
+async function put(store: BlobStore, bytes: Uint8Array, id = ID, step = 50_000): Promise<void> {
+  const writer = await store.create(id, bytes.length);
+  for (let at = 0; at < bytes.length; at += step) await writer.write(bytes.subarray(at, at + step));
+  await writer.finish();
+}
+
+/** @returns all bytes that came, and the error that ended them */
+async function drain(pieces: AsyncIterable<Uint8Array>): Promise<[Uint8Array, unknown]> {
+  const all: Uint8Array[] = [];
+  try {
+    for await (const piece of pieces) all.push(piece);
+  } catch (error) {
+    return [joined(all), error];
+  }
+  return [joined(all), null];
+}
+
+function joined(parts: Uint8Array[]): Uint8Array {
+  return new Uint8Array(
+    parts.flatMap((part) => [part]).reduce((all, part) => {
+      const longer = new Uint8Array(all.length + part.length);
+      longer.set(all);
+      longer.set(part, all.length);
+      return longer;
+    }, new Uint8Array(0)),
+  );
+}
+
+async function codeOf(run: () => unknown): Promise<FileErrorCode> {
+  return (await assertRejects(async () => await run(), FileError)).code;
+}
+
+/** All files below a directory. */
+function filesOf(dir: string): string[] {
+  return [...Deno.readDirSync(dir)].flatMap(({ name, isDirectory }) =>
+    isDirectory ? filesOf(`${dir}/${name}`).map((file) => `${name}/${file}`) : [name]
+  ).sort();
+}
+
+const PATH = `blobs/01/${ID}`;
+const MIB = 2 ** 20;
+
+Deno.test("contents of all sizes about the edges come back, also after a restart", async () => {
+  const sizes = [0, 1, 65_535, 65_536, 65_537, MIB - 1, MIB, MIB + 1, 3 * MIB + 70_000];
+  await withPlace(async ({ dir, open }) => {
+    for (const announces of [true, false]) {
+      for (const [i, size] of sizes.entries()) {
+        const store = await open();
+        const bytes = content(size, i);
+        const writer = await store.create(ID, announces ? size : null);
+        for (let at = 0; at < size; at += 99_999) await writer.write(bytes.slice(at, at + 99_999));
+        assertEquals(store.has(ID), false);
+        const sha256 = createHash("sha256").update(bytes).digest("hex");
+        assertEquals(await writer.finish(), { size, sha256 });
+        assertEquals(filesOf(dir), [PATH]);
+        assertEquals(Deno.statSync(`${dir}/${PATH}`).size, fileBytes(size));
+        await store.close();
+        const again = await open();
+        assertEquals([...again.ids()], [ID]);
+        assertEquals(again.sizeOf(ID), size);
+        assertEquals(await drain(again.read(ID, 0, size)), [bytes, null]);
+        assertEquals(await again.verify(ID), true);
+        await again.remove(ID);
+        assertEquals([again.has(ID), again.sizeOf(ID), filesOf(dir)], [false, null, []]);
+        await again.close();
+      }
+    }
+  });
+});
+
+Deno.test("ranges give exactly their bytes", async () => {
+  await withPlace(async ({ open }) => {
+    const store = await open();
+    const bytes = content(2 * MIB + 5);
+    await put(store, bytes);
+    const edges = [0, 1, 65_535, 65_536, 65_537, MIB - 1, MIB, MIB + 1, 2 * MIB, 2 * MIB + 5];
+    for (const from of edges) {
+      for (const to of edges.filter((edge) => edge >= from)) {
+        assertEquals(await drain(store.read(ID, from, to)), [bytes.subarray(from, to), null]);
+      }
+    }
+    for (const [from, to] of [[-1, 1], [1, 0], [0, 2 * MIB + 6], [0.5, 1], [NaN, 1]] as const) {
+      assertEquals(await codeOf(() => drainOrThrow(store, from, to)), "bad-request");
+    }
+    assertEquals(await codeOf(() => store.read(OTHER, 0, 1).next()), "not-found");
+    await store.close();
+  });
+});
+
+async function drainOrThrow(store: BlobStore, from: number, to: number): Promise<void> {
+  for await (const _ of store.read(ID, from, to));
+}
+
+Deno.test("a large blob is read across pages of the table, and synced as it grows", async () => {
+  await withPlace(async ({ faulty, open }) => {
+    const store = await open();
+    const size = 257 * MIB;
+    const piece = content(MIB);
+    const writer = await store.create(ID, null);
+    for (let i = 0; i < 257; i++) await writer.write(piece);
+    await writer.finish();
+    assertEquals(faulty.calls.filter((call) => call.startsWith("syncEarly")).length, 7);
+    assertEquals(await drain(store.read(ID, 256 * MIB - 7, 256 * MIB + 7)), [
+      joined([piece.slice(-7), piece.slice(0, 7)]),
+      null,
+    ]);
+    assertEquals(await store.verify(ID), true);
+    await store.remove(ID);
+    await store.close();
+    assertEquals(size, 257 * MIB);
+  });
+});
+
+Deno.test("a small blob costs one write, one sync, one rename and one sync of its folder", async () => {
+  await withPlace(async ({ faulty, open }) => {
+    const store = await open();
+    faulty.calls.length = 0;
+    await put(store, content(10_240), ID, 1_000);
+    const staged = `staging/${ID}`;
+    assertEquals(faulty.calls, [
+      `create ${staged}`,
+      `write ${staged}`,
+      `sync ${staged}`,
+      `rename ${PATH}`,
+      "syncDirectory blobs/01",
+    ]);
+    await store.close();
+  });
+});
+
+Deno.test("a flipped bit is never given out, wherever it is, and the blob goes to quarantine", async () => {
+  const size = 200_000;
+  const bytes = content(size);
+  const places: [string, number, number][] = [
+    ["first chunk", 0, 0],
+    ["last byte of a chunk", 65_535, 0],
+    ["second chunk", 65_536, 65_536],
+    ["last byte", size - 1, 196_608],
+    ["first checksum", size, 0],
+    ["last checksum", size + 3 * 4, 196_608],
+    ["magic", size + 16, 0],
+    ["digest", size + 16 + 30, 0],
+    ["last byte of the footer", size + 16 + FOOTER_BYTES - 1, 0],
+  ];
+  for (const [name, at, good] of places) {
+    for (const how of ["read", "verify"]) {
+      await withPlace(async ({ dir, faulty, open }) => {
+        const store = await open();
+        await put(store, bytes);
+        flip(`${dir}/${PATH}`, at);
+        if (how === "verify") assertEquals(await store.verify(ID), false, name);
+        else {
+          const [got, error] = await drain(store.read(ID, 0, size));
+          assertEquals(error instanceof BlobCorrupt, true, name);
+          assertEquals(got, bytes.subarray(0, good), name);
+        }
+        assertEquals([store.has(ID), filesOf(dir)], [false, [`quarantine/${ID}`]], name);
+        assertEquals(faulty.openFiles, 0);
+        await store.close();
+        const again = await open();
+        assertEquals(again.has(ID), false);
+        await put(again, bytes); // a good copy may come back
+        assertEquals(await drain(again.read(ID, 0, size)), [bytes, null]);
+        await again.close();
+      });
+    }
+  }
+});
+
+function flip(path: string, at: number): void {
+  const bytes = Deno.readFileSync(path);
+  bytes[at]! ^= 0x10;
+  Deno.writeFileSync(path, bytes);
+}
+
+Deno.test("damage outside of a range does not hinder it", async () => {
+  await withPlace(async ({ dir, open }) => {
+    const store = await open();
+    const bytes = content(200_000);
+    await put(store, bytes);
+    flip(`${dir}/${PATH}`, 70_000);
+    assertEquals(await drain(store.read(ID, 0, 65_536)), [bytes.subarray(0, 65_536), null]);
+    assertEquals(await drain(store.read(ID, 131_072, 131_080)), [
+      bytes.subarray(131_072, 131_080),
+      null,
+    ]);
+    await store.close();
+  });
+});
+
+Deno.test("files that are cut, grown, empty or another blob's are corrupt", async () => {
+  const bytes = content(100_000);
+  const spoil: ((path: string) => void)[] = [
+    (path) => Deno.truncateSync(path, fileBytes(100_000) - 1),
+    (path) => Deno.truncateSync(path, 50_000),
+    (path) => Deno.truncateSync(path, 0),
+    (path) => Deno.writeFileSync(path, new Uint8Array(5), { append: true }),
+    (path) => Deno.copyFileSync(path.replace(PATH, `blobs/fe/${OTHER}`), path),
+  ];
+  for (const how of spoil) {
+    await withPlace(async ({ dir, open }) => {
+      const store = await open();
+      await put(store, bytes);
+      await put(store, content(100_000, 2), OTHER);
+      await store.close();
+      how(`${dir}/${PATH}`);
+      const again = await open();
+      assertEquals(again.has(ID), true); // nobody has looked
+      const [got, error] = await drain(again.read(ID, 0, 1));
+      assertEquals([got.length, error instanceof BlobCorrupt], [0, true]);
+      assertEquals([again.has(ID), again.has(OTHER)], [false, true]);
+      await again.close();
+    });
+  }
+});
+
+Deno.test("a place that cannot be read counts as damage, but a lack of descriptors does not", async () => {
+  await withPlace(async ({ faulty, open }) => {
+    const store = await open();
+    await put(store, content(100_000));
+    for (const call of ["open", "read"]) {
+      faulty.fault = (at) => at === call ? "EMFILE" : null;
+      assertEquals(await codeOf(() => drainOrThrow(store, 0, 1)), "unavailable");
+    }
+    assertEquals(store.has(ID), true);
+    faulty.fault = (call) => call === "read" ? "EIO" : null;
+    assertEquals(await codeOf(() => drainOrThrow(store, 0, 1)), "checksum-mismatch");
+    assertEquals(store.has(ID), false);
+    await store.close();
+  });
+});
+
+Deno.test("a blob that was taken away is not found, and not listed any more", async () => {
+  await withPlace(async ({ dir, open }) => {
+    const store = await open();
+    await put(store, content(100));
+    Deno.removeSync(`${dir}/${PATH}`);
+    assertEquals(store.sizeOf(ID), null);
+    assertEquals(await codeOf(() => drainOrThrow(store, 0, 1)), "not-found");
+    assertEquals(store.has(ID), false);
+    await store.close();
+  });
+});
+
+Deno.test("readers finish while the blob is removed, and its space goes when they have", async () => {
+  await withPlace(async ({ dir, faulty, open }) => {
+    const store = await open();
+    const bytes = content(6 * MIB); // large enough to be freed in steps
+    await put(store, bytes);
+    const readers = [store.read(ID, 0, bytes.length), store.read(ID, 0, bytes.length)];
+    const firsts = await Promise.all(readers.map((reader) => reader.next()));
+    await store.remove(ID);
+    assertEquals([store.has(ID), filesOf(dir)], [false, [`staging/${ID}.removed`]]);
+    for (const [i, reader] of readers.entries()) {
+      const [rest, error] = await drain(reader);
+      assertEquals(error, null);
+      assertEquals(joined([firsts[i]?.value as Uint8Array, rest]), bytes);
+    }
+    assertEquals([filesOf(dir), faulty.openFiles], [[], 0]);
+    await store.close();
+  });
+});
+
+Deno.test("a reader that stops early closes its file", async () => {
+  await withPlace(async ({ faulty, open }) => {
+    const store = await open();
+    await put(store, content(5 * MIB));
+    for await (const _ of store.read(ID, 0, 5 * MIB)) break;
+    assertEquals(faulty.openFiles, 0);
+    await store.close();
+  });
+});
+
+Deno.test("the reserve and what others have announced are left free", async () => {
+  await withPlace(async ({ dir, faulty, open }) => {
+    const store = await open({ reserveBytes: 1_000_000 });
+    faulty.freeBytes = 1_000_000 + fileBytes(300_000) + fileBytes(100_000);
+    const writer = await store.create(ID, 300_000);
+    assertEquals(await codeOf(() => store.create(OTHER, 100_001)), "insufficient-storage");
+    assertEquals((await store.space()).freeBytes, fileBytes(100_000));
+    const other = await store.create(OTHER, 100_000);
+    await other.abort();
+    await writer.write(content(300_000));
+    await writer.finish();
+    faulty.freeBytes = 1_000_000 + fileBytes(100_000); // as the disk would say now
+    await (await store.create(OTHER, 100_000)).abort();
+    faulty.freeBytes = 1_000_000;
+    assertEquals(await codeOf(() => store.create(OTHER, null)), "insufficient-storage");
+    assertEquals(await codeOf(() => store.create(OTHER, 0)), "insufficient-storage");
+    assertEquals(filesOf(dir), [PATH]);
+    await store.close();
+  });
+});
+
+Deno.test("a blob of unknown size stops growing before the reserve is used up", async () => {
+  await withPlace(async ({ dir, faulty, open }) => {
+    const store = await open({ reserveBytes: 1_000 });
+    const writer = await store.create(ID, null);
+    const piece = new Uint8Array(MIB);
+    for (let i = 0; i < 32; i++) await writer.write(piece);
+    faulty.freeBytes = 1_000;
+    const code = await codeOf(async () => {
+      for (let i = 0; i < 8; i++) await writer.write(piece);
+    });
+    assertEquals([code, filesOf(dir)], ["insufficient-storage", []]);
+    await store.close();
+  });
+});
+
+Deno.test("whatever fails while a blob is written leaves nothing, and is told", async () => {
+  const faults: [string, string, FileErrorCode][] = [
+    ["create", "ENOSPC", "insufficient-storage"],
+    ["create", "EACCES", "unavailable"],
+    ["write", "ENOSPC", "insufficient-storage"],
+    ["write", "EDQUOT", "insufficient-storage"],
+    ["write", "EIO", "unavailable"],
+    ["syncEarly", "EIO", "unavailable"],
+    ["sync", "EIO", "unavailable"],
+    ["sync", "ENOSPC", "insufficient-storage"],
+    ["rename", "EIO", "unavailable"],
+    ["syncDirectory", "EIO", "unavailable"],
+  ];
+  for (const [call, code, expected] of faults) {
+    await withPlace(async ({ dir, faulty, open }) => {
+      const store = await open();
+      let count = 0;
+      faulty.fault = (at) => at === call && ++count === 1 ? code : null;
+      const piece = new Uint8Array(MIB);
+      const failed = await codeOf(async () => {
+        const writer = await store.create(ID, 40 * MIB);
+        for (let i = 0; i < 40; i++) await writer.write(piece);
+        const finishing = writer.finish();
+        await finishing.catch(() => {});
+        // A sync that has failed says nothing when it is called again.
+        assertEquals(await codeOf(() => writer.finish()), expected);
+        await finishing;
+      });
+      assertEquals([failed, store.has(ID), filesOf(dir)], [expected, false, []], call);
+      assertEquals(count, 1, call);
+      await put(store, content(100)); // the id is free again
+      await store.close();
+    });
+  }
+});
+
+Deno.test("a sync that failed is final, even when nobody has written since", async () => {
+  await withPlace(async ({ dir, faulty, open }) => {
+    const store = await open();
+    faulty.fault = (call) => call === "sync" ? "EIO" : null;
+    const writer = await store.create(ID, 3);
+    await writer.write(new Uint8Array(3));
+    assertEquals(await codeOf(() => writer.finish()), "unavailable");
+    faulty.fault = () => null;
+    assertEquals(await codeOf(() => writer.finish()), "unavailable");
+    assertEquals(await codeOf(() => writer.write(new Uint8Array(1))), "unavailable");
+    await writer.abort();
+    assertEquals(filesOf(dir), []);
+    await store.close();
+  });
+});
+
+Deno.test("a blob that was given up leaves nothing, also in the middle of a write", async () => {
+  await withPlace(async ({ dir, open }) => {
+    const store = await open();
+    const writer = await store.create(ID, null);
+    let writing: Promise<void> | void;
+    while ((writing = writer.write(new Uint8Array(MIB))) === undefined);
+    const outcome = codeOf(() => writing);
+    await writer.abort();
+    await writer.abort();
+    assertEquals([await outcome.catch(() => "written"), filesOf(dir)], ["written", []]);
+    assertEquals(await codeOf(() => writer.finish()), "aborted");
+    const left = await store.create(ID, null);
+    await left.write(new Uint8Array(10));
+    await store.close();
+    assertEquals(filesOf(dir), []);
+  });
+});
+
+Deno.test("more or fewer bytes than announced are refused", async () => {
+  await withPlace(async ({ dir, open }) => {
+    const store = await open();
+    const more = await store.create(ID, 10);
+    await more.write(new Uint8Array(10));
+    assertEquals(await codeOf(() => more.write(new Uint8Array(1))), "bad-request");
+    const fewer = await store.create(ID, 10);
+    await fewer.write(new Uint8Array(9));
+    assertEquals(await codeOf(() => fewer.finish()), "bad-request");
+    assertEquals(filesOf(dir), []);
+    await store.close();
+  });
+});
+
+Deno.test("an id is written once, and only ids are names", async () => {
+  await withPlace(async ({ open }) => {
+    const store = await open();
+    const writer = await store.create(ID, 0);
+    assertEquals(await codeOf(() => store.create(ID, 0)), "busy");
+    await writer.finish();
+    assertEquals(await codeOf(() => store.create(ID, 0)), "precondition-failed");
+    for (const id of ["", "../../../etc/passwd", ID.toUpperCase(), `${ID}0`]) {
+      assertEquals(await codeOf(() => store.create(id, 0)), "bad-request");
+      assertEquals(await codeOf(() => store.read(id, 0, 0).next()), "not-found");
+      await store.remove(id);
+    }
+    for (const size of [-1, 0.5, NaN, 2 ** 53]) {
+      assertEquals(await codeOf(() => store.create(OTHER, size)), "bad-request");
+    }
+    await store.close();
+  });
+});
+
+Deno.test("a process that dies between rename and sync leaves a whole blob or none", async () => {
+  await withPlace(async ({ dir, faulty, open }) => {
+    const store = await open();
+    const bytes = content(100_000);
+    const { promise: isRenamed, resolve } = Promise.withResolvers<void>();
+    const never = Promise.withResolvers<string | null>();
+    faulty.fault = (call) => {
+      if (call !== "syncDirectory") return null;
+      resolve();
+      return never.promise;
+    };
+    const writer = await store.create(ID, bytes.length);
+    await writer.write(bytes);
+    const finishing = writer.finish();
+    await isRenamed;
+    assertEquals(store.has(ID), false); // not before it is durable
+    faulty.fault = () => null;
+    // With the rename on disk: a whole blob.
+    const after = await open();
+    assertEquals(await drain(after.read(ID, 0, bytes.length)), [bytes, null]);
+    // Without it: nothing.
+    Deno.renameSync(`${dir}/${PATH}`, `${dir}/staging/${ID}`);
+    const before = await open();
+    assertEquals([before.has(ID), filesOf(dir)], [false, []]);
+    never.resolve("EIO");
+    assertEquals(await codeOf(() => finishing), "unavailable");
+    for (const each of [before, after, store]) await each.close();
+  });
+});
+
+Deno.test("symbolic links and strange names are left alone", async () => {
+  await withPlace(async ({ dir, open }) => {
+    const store = await open();
+    await put(store, content(10), OTHER);
+    await store.close();
+    const secret = `${dir}/secret`;
+    Deno.copyFileSync(`${dir}/blobs/fe/${OTHER}`, secret);
+    Deno.symlinkSync(secret, `${dir}/${PATH}`);
+    Deno.symlinkSync(secret, `${dir}/staging/link`);
+    Deno.writeTextFileSync(`${dir}/blobs/01/readme`, "");
+    Deno.writeTextFileSync(`${dir}/blobs/01/${OTHER}`, ""); // in another's folder
+    Deno.mkdirSync(`${dir}/blobs/02/02${"0".repeat(30)}`);
+    const again = await open();
+    assertEquals([...again.ids()], [OTHER]);
+    assertEquals(Deno.statSync(secret).isFile, true);
+    // A link that comes later is not followed either.
+    Deno.removeSync(`${dir}/blobs/fe/${OTHER}`);
+    Deno.symlinkSync(secret, `${dir}/blobs/fe/${OTHER}`);
+    assertEquals(again.sizeOf(OTHER), null);
+    assertEquals((await drain(again.read(OTHER, 0, 10)))[1] instanceof BlobCorrupt, true);
+    await again.close();
+    Deno.removeSync(`${dir}/blobs/03`);
+    Deno.symlinkSync(dir, `${dir}/blobs/03`);
+    await assertRejects(() => open(), UserError, "it is not a directory");
+  });
+});
+
+Deno.test("the scrub goes at the pace that it is given", async () => {
+  await withPlace(async ({ open }) => {
+    const store = await open();
+    await put(store, content(3 * MIB + 1));
+    const pieces: number[] = [];
+    assertEquals(await store.verify(ID, (bytes) => void pieces.push(bytes)), true);
+    assertEquals(pieces, [MIB, MIB, MIB, 1]);
+    assertEquals(await codeOf(() => store.verify(OTHER)), "not-found");
+    await store.close();
+  });
+});

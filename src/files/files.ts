@@ -1,0 +1,196 @@
+import type { Logger } from "../base/logger.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { BodySource } from "../platform/http_listener.ts";
+import type { BlobPeers, BlobStorage } from "./blobs.ts";
+import { Downloads } from "./download.ts";
+import {
+  type FileList,
+  FileMetadata,
+  type FileNodes,
+  type FilePlace,
+  type FileRecord,
+  type ListQuery,
+  type RepairStatus,
+  type SendCommand,
+} from "./file_metadata.ts";
+import { Healer, type HealerStatus, type OwnNode } from "./healer.ts";
+import type { HealerLimits } from "./healer_limits.ts";
+import { LayoutCache } from "./layout.ts";
+import { checkName, type PutOptions } from "./put_options.ts";
+import { Reports } from "./reports.ts";
+import type { ScrubPlace } from "./scrubber.ts";
+import { UPLOAD_LIMITS, type UploadLimits } from "./upload.ts";
+import { Uploads } from "./uploads.ts";
+
+export type {
+  FileList,
+  FileNode,
+  FileNodes,
+  FilePlace,
+  FileRecord,
+  ListQuery,
+  RepairStatus,
+} from "./file_metadata.ts";
+export type { PutOptions } from "./put_options.ts";
+
+/** All that can be done with files. Errors are `FileError`s. */
+export interface FilesService {
+  stat(name: string): Promise<FileRecord | null>;
+  list(query: ListQuery): Promise<FileList>;
+  /**
+   * Streams the body to the holders, and makes it visible. What it does not want of the body is
+   * left to the caller, paused.
+   */
+  put(name: string, body: BodySource, options: PutOptions): Promise<FileRecord>;
+  /**
+   * The bytes from `from` to `to - 1` of the record's content, each verified. Goes on from another
+   * holder when one dies. Ending the iteration early releases everything.
+   */
+  read(
+    record: FileRecord,
+    from: number,
+    to: number,
+    signal?: AbortSignal,
+  ): AsyncIterable<Uint8Array>;
+  /** @returns false when there is no such file */
+  delete(name: string, condition: { readonly ifVersion?: number }): Promise<boolean>;
+  where(name: string): Promise<FilePlace | null>;
+  nodes(): Promise<FileNodes>;
+  repair(): Promise<RepairStatus>;
+}
+
+/** What a node has and a proxy has not: a disk for contents. */
+export interface FilesStorage {
+  readonly node: OwnNode;
+  readonly local: BlobStorage;
+  /** Whether this node leads at the moment. */
+  readonly isLeader: () => boolean;
+  /** The ids of the members of Raft's configuration; `null` if this node does not know them. */
+  readonly members: () => readonly string[] | null;
+  readonly scrubPlace: ScrubPlace;
+  readonly limits?: Partial<HealerLimits>;
+}
+
+export interface FilesOptions {
+  /** Sends a command to the cluster, exactly once. */
+  readonly send: SendCommand;
+  readonly peers: BlobPeers;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** `null` for a proxy. */
+  readonly storage: FilesStorage | null;
+  /** Number of copies of a file for which none is given. @default 3 */
+  readonly copies?: number;
+  /** @default random */
+  readonly newBlobId?: () => string;
+  readonly uploadLimits?: Partial<UploadLimits>;
+  /** Time in milliseconds after which a holder that sends nothing is given up. @default 10,000 */
+  readonly readStalledMs?: number;
+}
+
+/** The files service of a node or of a proxy. */
+export class Files implements FilesService {
+  readonly #metadata: FileMetadata;
+  readonly #uploads: Uploads;
+  readonly #downloads: Downloads;
+  readonly #healer: Healer | null;
+
+  constructor(options: FilesOptions) {
+    const { send, peers, clock, logger, storage, copies = 3, newBlobId = randomBlobId } = options;
+    const metadata = this.#metadata = new FileMetadata(send);
+    const layout = new LayoutCache(metadata, clock);
+    const nodeId = storage?.node.id ?? null;
+    const local = storage?.local ?? null;
+    const shared = { metadata, layout, nodeId, local, peers, clock, logger };
+    this.#uploads = new Uploads({
+      ...shared,
+      copies,
+      newBlobId,
+      limits: { ...UPLOAD_LIMITS, ...options.uploadLimits },
+    });
+    const reports = storage === null ? null : new Reports(storage.node.id, metadata, logger);
+    const { readStalledMs } = options;
+    this.#downloads = new Downloads({
+      ...shared,
+      onLost: (blob) => {
+        reports?.addLost(blob);
+        this.#healer?.wake();
+      },
+      ...(readStalledMs === undefined ? {} : { stalledMs: readStalledMs }),
+    });
+    this.#healer = storage === null || reports === null ? null : new Healer({
+      ...storage,
+      ...shared,
+      local: storage.local,
+      downloads: this.#downloads,
+      reports,
+    });
+  }
+
+  /** Begins to repair, and announces the node. */
+  start(): void {
+    this.#healer?.start();
+  }
+
+  /** Ends uploads and repair. Nothing half done is left. */
+  async stop(): Promise<void> {
+    await Promise.all([this.#uploads.close(), this.#healer?.stop()]);
+  }
+
+  /** What this node does to repair; `null` for a proxy. */
+  get healing(): HealerStatus | null {
+    return this.#healer?.status ?? null;
+  }
+
+  /** Number of uploads and reads in progress. */
+  get transfers(): { readonly uploads: number; readonly reads: number } {
+    return { uploads: this.#uploads.running, reads: this.#downloads.running };
+  }
+
+  async stat(name: string): Promise<FileRecord | null> {
+    checkName(name);
+    return await this.#metadata.stat(name);
+  }
+
+  list(query: ListQuery): Promise<FileList> {
+    return this.#metadata.list(query);
+  }
+
+  put(name: string, body: BodySource, options: PutOptions): Promise<FileRecord> {
+    return this.#uploads.put(name, body, options);
+  }
+
+  read(
+    record: FileRecord,
+    from: number,
+    to: number,
+    signal?: AbortSignal,
+  ): AsyncIterable<Uint8Array> {
+    return this.#downloads.read(record, from, to, { signal });
+  }
+
+  async delete(name: string, condition: { readonly ifVersion?: number }): Promise<boolean> {
+    checkName(name);
+    return await this.#metadata.delete(name, condition);
+  }
+
+  async where(name: string): Promise<FilePlace | null> {
+    checkName(name);
+    return await this.#metadata.where(name);
+  }
+
+  nodes(): Promise<FileNodes> {
+    return this.#metadata.nodes();
+  }
+
+  repair(): Promise<RepairStatus> {
+    return this.#metadata.repair();
+  }
+}
+
+function randomBlobId(): string {
+  return Array.from(
+    crypto.getRandomValues(new Uint8Array(16)),
+    (byte) => byte.toString(16).padStart(2, "0"),
+  ).join("");
+}

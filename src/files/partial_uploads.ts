@@ -1,0 +1,391 @@
+import { createHash, randomBytes } from "node:crypto";
+import { messageOf } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { BodySource } from "../platform/http_listener.ts";
+import { chunksOf } from "./body_chunks.ts";
+import { FileError } from "./file_error.ts";
+import type { PutOptions } from "./files.ts";
+
+/** Number of bytes after which progress is made durable while more arrive. */
+const SAVED_BYTES = 64 * 1024 * 1024;
+const READ_BYTES = 256 * 1024;
+
+/** What an upload will become. */
+export interface NewUpload {
+  /** Name of the file. */
+  readonly name: string;
+  /** Bytes. */
+  readonly size: number;
+  /** A media type. */
+  readonly type: string;
+  readonly copies?: number;
+  readonly condition?: NonNullable<PutOptions["condition"]>;
+  /** What the client said about it, as it said it. */
+  readonly metadata: string;
+}
+
+/** An upload as the disk has it. */
+export interface UploadInfo extends NewUpload {
+  /** 32 hexadecimal digits. */
+  readonly id: string;
+  /** Number of bytes that are durable. */
+  readonly offset: number;
+  /** Wall clock in milliseconds when it last grew. */
+  readonly progressMs: number;
+  /** Version of the file that it has become; `null` before. Then its content is gone from here. */
+  readonly version: number | null;
+}
+
+/** What the bytes of one append must add up to. */
+export interface PartChecksum {
+  readonly algorithm: "md5" | "sha1" | "sha256";
+  readonly bytes: Uint8Array;
+}
+
+export interface PartialUploadsOptions {
+  /** Created if it does not exist. Nobody else uses it. */
+  readonly directory: string;
+  /** Number of bytes that are free on its disk. */
+  readonly freeBytes: () => Promise<number>;
+  /** Number of bytes that uploads leave free. */
+  readonly reserveBytes: number;
+  /** Maximum number of uploads that are not files yet. @default 1,000 */
+  readonly uploadsMax?: number;
+  /** Time in milliseconds without progress after which an upload is removed. @default 24 h */
+  readonly idleMsMax?: number;
+  /** Makes a file durable. @default `sync` of the file */
+  readonly sync?: (file: Deno.FsFile) => Promise<void>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+const UPLOADS_MAX = 1_000;
+const IDLE_MS_MAX = 24 * 60 * 60 * 1000;
+/** Time in milliseconds for which it is known what an upload has become. */
+const DONE_MS_MAX = 60 * 60 * 1000;
+
+/** Whoever changes an upload now. */
+interface Turn {
+  readonly stop: AbortController;
+  readonly over: Promise<void>;
+}
+
+/**
+ * Contents that arrive in parts, on the disk of one node. `<id>` has the bytes, and `<id>.json` says
+ * how many of them count: those that were durable when it was written. An append that comes while
+ * another one is under way ends that one, since its client has probably lost its connection: there is
+ * one at a time, and each begins where the one before has ended.
+ */
+export class PartialUploads {
+  readonly #options: PartialUploadsOptions;
+  readonly #infos = new Map<string, UploadInfo>();
+  readonly #turns = new Map<string, Turn>();
+
+  private constructor(options: PartialUploadsOptions) {
+    this.#options = options;
+  }
+
+  /** Takes over what an earlier process has left. */
+  static async open(options: PartialUploadsOptions): Promise<PartialUploads> {
+    const uploads = new PartialUploads(options);
+    await Deno.mkdir(options.directory, { recursive: true });
+    await uploads.#load();
+    return uploads;
+  }
+
+  /** Time in milliseconds without progress after which an upload is removed. */
+  get idleMsMax(): number {
+    return this.#options.idleMsMax ?? IDLE_MS_MAX;
+  }
+
+  /** `null` if there is none, or no more. */
+  get(id: string): UploadInfo | null {
+    return this.#infos.get(id) ?? null;
+  }
+
+  all(): readonly UploadInfo[] {
+    return [...this.#infos.values()];
+  }
+
+  /** @throws {FileError} `busy` with too many uploads, `insufficient-storage` without room */
+  async create(upload: NewUpload): Promise<UploadInfo> {
+    const { uploadsMax = UPLOADS_MAX, clock } = this.#options;
+    if (this.all().filter(({ version }) => version === null).length >= uploadsMax) {
+      throw new FileError("busy", `${uploadsMax} uploads are in progress, which is the limit.`);
+    }
+    const id = randomBytes(16).toString("hex");
+    const info = { ...upload, id, offset: 0, progressMs: clock.nowMs(), version: null };
+    this.#infos.set(id, info); // so that others that come now see what it takes
+    try {
+      await this.#checkRoom();
+      const file = await Deno.open(this.#path(id), { write: true, createNew: true });
+      file.close();
+      await this.#save(info);
+      return info;
+    } catch (error) {
+      await this.#giveUp(id);
+      throw error;
+    }
+  }
+
+  /**
+   * Adds the bytes of a body. If the body breaks off, what has arrived counts, unless there is a
+   * checksum, which it cannot have.
+   *
+   * @param offset number of bytes that the client believes to be here
+   * @throws {FileError} `not-found`; `conflict` when there are more or fewer bytes, or another append
+   *   took over; `too-large`; `checksum-mismatch`; `aborted`; `insufficient-storage`
+   */
+  append(
+    id: string,
+    offset: number,
+    body: BodySource,
+    checksum: PartChecksum | null = null,
+  ): Promise<UploadInfo> {
+    return this.#inTurn(id, async (info, signal) => {
+      if (info.offset !== offset || info.version !== null) {
+        throw new FileError("conflict", `The upload has ${info.offset} bytes, not ${offset}.`);
+      }
+      if (offset === info.size) return info;
+      const file = await Deno.open(this.#path(id), { write: true });
+      try {
+        await file.truncate(offset); // bytes beyond are of an append that did not end well
+        await file.seek(offset, Deno.SeekMode.Start);
+        return await this.#write(file, info, chunksOf(body, signal), checksum);
+      } finally {
+        file.close();
+      }
+    });
+  }
+
+  async #write(
+    file: Deno.FsFile,
+    start: UploadInfo,
+    chunks: AsyncIterable<Uint8Array>,
+    checksum: PartChecksum | null,
+  ): Promise<UploadInfo> {
+    const hash = checksum === null ? null : createHash(checksum.algorithm);
+    let info = start;
+    let at = start.offset;
+    let failure: unknown = null;
+    try {
+      for await (const chunk of chunks) {
+        if (at + chunk.length > start.size) {
+          throw new FileError("too-large", `The upload was to have ${start.size} bytes, not more.`);
+        }
+        await writeAll(file, chunk);
+        hash?.update(chunk);
+        at += chunk.length;
+        if (hash === null && at - info.offset >= SAVED_BYTES) {
+          info = await this.#grow(file, info, at);
+        }
+      }
+      if (hash !== null && !equal(hash.digest(), checksum?.bytes)) {
+        throw new FileError("checksum-mismatch", "The part is not what its checksum says.");
+      }
+    } catch (error) {
+      if (error instanceof SyncFailure || hash !== null) throw fileErrorOf(error);
+      failure = error;
+    }
+    if (at > info.offset) info = await this.#grow(file, info, at);
+    if (failure !== null) throw fileErrorOf(failure);
+    return info;
+  }
+
+  /** Makes what was written durable, and says so. */
+  async #grow(file: Deno.FsFile, info: UploadInfo, offset: number): Promise<UploadInfo> {
+    await this.#sync(file, info.id);
+    const grown = { ...info, offset, progressMs: this.#options.clock.nowMs() };
+    await this.#save(grown);
+    return grown;
+  }
+
+  /** The content of a complete upload. */
+  async *read(id: string): AsyncGenerator<Uint8Array> {
+    const file = await Deno.open(this.#path(id), { read: true });
+    try {
+      for (;;) {
+        const chunk = new Uint8Array(READ_BYTES);
+        const length = await file.read(chunk);
+        if (length === null) return;
+        yield chunk.subarray(0, length);
+      }
+    } finally {
+      file.close();
+    }
+  }
+
+  /** Notes which version of the file the upload has become, and removes the content. */
+  finish(id: string, version: number): Promise<UploadInfo> {
+    return this.#inTurn(id, async (info) => {
+      const done = { ...info, version, progressMs: this.#options.clock.nowMs() };
+      await this.#save(done);
+      await removed(this.#path(id));
+      return done;
+    });
+  }
+
+  /** @returns false when there is none */
+  async remove(id: string): Promise<boolean> {
+    if (!this.#infos.has(id)) return false;
+    await this.#inTurn(id, () => this.#giveUp(id));
+    return true;
+  }
+
+  /**
+   * Removes the uploads that nobody has continued for too long, and what is known of those that have
+   * become files for an hour. @returns their number
+   */
+  async expire(): Promise<number> {
+    const nowMs = this.#options.clock.nowMs();
+    let count = 0;
+    for (const { id, progressMs, version } of this.all()) {
+      const keptMs = version === null ? this.idleMsMax : Math.min(this.idleMsMax, DONE_MS_MAX);
+      if (nowMs - progressMs < keptMs || this.#turns.has(id)) continue;
+      if (await this.remove(id)) count++;
+    }
+    return count;
+  }
+
+  /** Runs one change of an upload at a time. A newer one ends the one that is under way. */
+  async #inTurn<T>(
+    id: string,
+    change: (info: UploadInfo, signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    for (let turn = this.#turns.get(id); turn !== undefined; turn = this.#turns.get(id)) {
+      turn.stop.abort(new FileError("conflict", "Another request continues this upload."));
+      await turn.over;
+    }
+    const info = this.#infos.get(id);
+    if (info === undefined) throw new FileError("not-found", "There is no such upload.");
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const stop = new AbortController();
+    this.#turns.set(id, { stop, over: promise });
+    try {
+      return await change(info, stop.signal);
+    } finally {
+      this.#turns.delete(id);
+      resolve();
+    }
+  }
+
+  #path(id: string): string {
+    return `${this.#options.directory}/${id}`;
+  }
+
+  /** What is promised to uploads, and not on the disk yet, must fit as well. */
+  async #checkRoom(): Promise<void> {
+    const { freeBytes, reserveBytes } = this.#options;
+    const free = await freeBytes();
+    let promised = 0;
+    for (const { size, offset, version } of this.all()) {
+      if (version === null) promised += size - offset;
+    }
+    if (promised + reserveBytes <= free) return;
+    throw new FileError("insufficient-storage", "The disk has no room for this upload.");
+  }
+
+  /** A failed sync is final: nobody knows then what is on the disk. */
+  async #sync(file: Deno.FsFile, id: string): Promise<void> {
+    const { sync = (synced) => synced.sync(), logger } = this.#options;
+    try {
+      await sync(file);
+    } catch (error) {
+      logger.error(`upload ${id} is given up: its disk does not keep it: ${messageOf(error)}`);
+      await this.#giveUp(id);
+      throw new SyncFailure();
+    }
+  }
+
+  async #save(info: UploadInfo): Promise<void> {
+    const path = `${this.#path(info.id)}.json`;
+    const file = await Deno.open(`${path}.new`, { write: true, create: true, truncate: true });
+    try {
+      await writeAll(file, new TextEncoder().encode(JSON.stringify(info)));
+      await this.#sync(file, info.id);
+    } finally {
+      file.close();
+    }
+    await Deno.rename(`${path}.new`, path);
+    const directory = await Deno.open(this.#options.directory, { read: true });
+    try {
+      await this.#sync(directory, info.id);
+    } finally {
+      directory.close();
+    }
+    this.#infos.set(info.id, info);
+  }
+
+  /** The description goes last: while it is there, the content is not taken for a stranger's. */
+  async #giveUp(id: string): Promise<void> {
+    this.#infos.delete(id);
+    for (const suffix of ["", ".json.new", ".json"]) await removed(this.#path(id) + suffix);
+  }
+
+  async #load(): Promise<void> {
+    const { directory, logger } = this.#options;
+    for await (const { name } of Deno.readDir(directory)) {
+      const [, id] = /^([0-9a-f]{32})\.json$/.exec(name) ?? [];
+      if (id === undefined) continue;
+      const info = infoIn(await Deno.readTextFile(`${directory}/${name}`), id);
+      const size = await Deno.stat(this.#path(id)).then((stat) => stat.size, () => 0);
+      if (info !== null && (info.version !== null || size >= info.offset)) {
+        this.#infos.set(id, info);
+      } else {
+        logger.warn(`upload ${id} is given up: its file is damaged`);
+      }
+    }
+    for await (const { name } of Deno.readDir(directory)) {
+      const [, id = "", suffix] = /^([0-9a-f]{32})(|\.json|\.json\.new)$/.exec(name) ?? [];
+      const info = this.#infos.get(id);
+      const isNeeded = info !== undefined &&
+        (suffix === ".json" || (suffix === "" && info.version === null));
+      if (id !== "" && !isNeeded) await removed(`${directory}/${name}`);
+    }
+  }
+}
+
+/** A sync failed, and the upload is gone. */
+class SyncFailure extends FileError {
+  constructor() {
+    super("unavailable", "The disk failed, and the upload with it. Begin again.");
+  }
+}
+
+function fileErrorOf(error: unknown): unknown {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  if (code !== "ENOSPC" && code !== "EDQUOT") return error;
+  return new FileError("insufficient-storage", "The disk is full.", { cause: error });
+}
+
+/** `null` if it is no description of this upload. */
+function infoIn(text: string, id: string): UploadInfo | null {
+  try {
+    const info = JSON.parse(text);
+    const isSound = info.id === id && typeof info.name === "string" &&
+      typeof info.type === "string" && typeof info.metadata === "string" &&
+      Number.isSafeInteger(info.size) && Number.isSafeInteger(info.offset) &&
+      info.offset >= 0 && info.offset <= info.size && Number.isFinite(info.progressMs) &&
+      (info.version === null || Number.isSafeInteger(info.version));
+    return isSound ? info : null;
+  } catch {
+    return null;
+  }
+}
+
+async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+}
+
+async function removed(path: string): Promise<void> {
+  try {
+    await Deno.remove(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+function equal(a: Uint8Array, b: Uint8Array | undefined): boolean {
+  return b !== undefined && a.length === b.length && a.every((byte, at) => byte === b[at]);
+}

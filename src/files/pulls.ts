@@ -1,0 +1,195 @@
+import { createHash } from "node:crypto";
+import { messageOf } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { BlobStorage, BlobWriter } from "./blobs.ts";
+import type { Downloads } from "./download.ts";
+import { FileError } from "./file_error.ts";
+import type { WorkItem } from "./file_metadata.ts";
+import type { Reports } from "./reports.ts";
+import { TokenBucket } from "./token_bucket.ts";
+import { checkSignal } from "./waits.ts";
+
+/** Maximum number of blobs that wait to be fetched. The next sweep finds the others. */
+const WAITING_MAX = 10_000;
+/** Pauses before a blob is tried again, in milliseconds. Each is twice as long as the last. */
+const RETRY_MS_MIN = 1_000;
+const RETRY_MS_MAX = 60_000;
+
+export interface PullsOptions {
+  readonly local: BlobStorage;
+  readonly downloads: Downloads;
+  readonly reports: Reports;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly bytesPerSecond: number;
+  readonly pullsMax: number;
+  /** Is called when nothing waits any more. */
+  readonly onIdle: () => void;
+}
+
+/** What is being fetched. Sizes are in bytes. */
+export interface PullStatus {
+  readonly running: number;
+  readonly waiting: number;
+  readonly bytesLeft: number;
+  /** Since the start of the process. */
+  readonly blobsDone: number;
+  readonly bytesDone: number;
+  readonly failures: number;
+}
+
+interface Retry {
+  readonly atMs: number;
+  readonly delayMs: number;
+}
+
+/** Fetches the copies that this node should have, a few at a time and at a limited rate. */
+export class Pulls {
+  readonly #options: PullsOptions;
+  readonly #bucket: TokenBucket;
+  readonly #waiting = new Map<string, WorkItem>();
+  readonly #running = new Map<string, { item: WorkItem; bytes: number; done: Promise<void> }>();
+  readonly #retries = new Map<string, Retry>();
+  #stopping: AbortController | null = null;
+  #blobsDone = 0;
+  #bytesDone = 0;
+  #failures = 0;
+
+  constructor(options: PullsOptions) {
+    this.#options = options;
+    this.#bucket = new TokenBucket(options.clock, options.bytesPerSecond);
+  }
+
+  get status(): PullStatus {
+    let bytesLeft = 0;
+    for (const { size } of this.#waiting.values()) bytesLeft += size;
+    for (const { item, bytes } of this.#running.values()) bytesLeft += item.size - bytes;
+    return {
+      running: this.#running.size,
+      waiting: this.#waiting.size,
+      bytesLeft,
+      blobsDone: this.#blobsDone,
+      bytesDone: this.#bytesDone,
+      failures: this.#failures,
+    };
+  }
+
+  /** Whether the blob is being fetched, or waits for that. */
+  has(blob: string): boolean {
+    return this.#waiting.has(blob) || this.#running.has(blob);
+  }
+
+  start(): void {
+    this.#stopping ??= new AbortController();
+  }
+
+  /** Nothing is left half fetched. */
+  async stop(): Promise<void> {
+    this.#stopping?.abort();
+    this.#waiting.clear();
+    await Promise.all([...this.#running.values()].map(({ done }) => done));
+    this.#stopping = null;
+  }
+
+  /** Fetches a blob, unless it has failed shortly before. @returns false if there is no room */
+  add(item: WorkItem): boolean {
+    if (this.#stopping === null || this.has(item.blob)) return true;
+    const retry = this.#retries.get(item.blob);
+    if (retry !== undefined && retry.atMs > this.#options.clock.monotonicMs()) return true;
+    if (this.#waiting.size >= WAITING_MAX) return false;
+    this.#waiting.set(item.blob, item);
+    this.#runNext();
+    return true;
+  }
+
+  #runNext(): void {
+    const signal = this.#stopping?.signal;
+    if (signal === undefined || signal.aborted) return;
+    for (const [blob, item] of this.#waiting) {
+      if (this.#running.size >= this.#options.pullsMax) return;
+      this.#waiting.delete(blob);
+      const running = { item, bytes: 0, done: Promise.resolve() };
+      this.#running.set(blob, running);
+      running.done = this.#pull(item, signal, (bytes) => {
+        running.bytes += bytes;
+        this.#bytesDone += bytes;
+      }).finally(() => {
+        this.#running.delete(blob);
+        if (this.#waiting.size > 0) this.#runNext();
+        else if (this.#running.size === 0 && !signal.aborted) this.#options.onIdle();
+      });
+    }
+  }
+
+  async #pull(
+    item: WorkItem,
+    signal: AbortSignal,
+    count: (bytes: number) => void,
+  ): Promise<void> {
+    const { local, reports, logger } = this.#options;
+    const { blob } = item;
+    try {
+      if (reports.isHeld(blob)) return;
+      if (local.has(blob)) await this.#verifyOwn(item, signal);
+      else await this.#fetch(item, signal, count);
+      this.#retries.delete(blob);
+      this.#blobsDone++;
+      reports.addHeld(blob);
+    } catch (error) {
+      if (signal.aborted) return;
+      this.#failures++;
+      this.#retryLater(blob);
+      logger.warn(`fetching blob ${blob} failed: ${messageOf(error)}`);
+    }
+  }
+
+  /** A copy that is there already, but not known to the log. It goes if it is not the right one. */
+  async #verifyOwn({ blob, size, sha256 }: WorkItem, signal: AbortSignal): Promise<void> {
+    const { local } = this.#options;
+    const hash = createHash("sha256");
+    if (local.sizeOf(blob) === size) {
+      for await (const chunk of local.read(blob, 0, size)) {
+        hash.update(chunk);
+        await this.#bucket.take(chunk.length, signal);
+        checkSignal(signal);
+      }
+      if (hash.digest("hex") === sha256) return;
+    }
+    await local.remove(blob);
+    throw new FileError("checksum-mismatch", "the copy on the disk has other bytes");
+  }
+
+  async #fetch(
+    item: WorkItem,
+    signal: AbortSignal,
+    count: (bytes: number) => void,
+  ): Promise<void> {
+    const { local, downloads } = this.#options;
+    const { blob, size, sha256 } = item;
+    const writer: BlobWriter = await local.create(blob, size);
+    try {
+      for await (const chunk of downloads.read(item, 0, size, { signal, avoidsOwn: true })) {
+        await writer.write(chunk);
+        count(chunk.length);
+        await this.#bucket.take(chunk.length, signal);
+        checkSignal(signal);
+      }
+      checkSignal(signal);
+    } catch (error) {
+      await writer.abort();
+      throw error;
+    }
+    const summary = await writer.finish();
+    if (summary.size === size && summary.sha256 === sha256) return;
+    await local.remove(blob);
+    throw new FileError("checksum-mismatch", "the other node has sent other bytes");
+  }
+
+  #retryLater(blob: string): void {
+    const last = this.#retries.get(blob)?.delayMs ?? RETRY_MS_MIN / 2;
+    const delayMs = Math.min(RETRY_MS_MAX, 2 * last);
+    if (this.#retries.size >= WAITING_MAX) this.#retries.clear();
+    this.#retries.set(blob, { atMs: this.#options.clock.monotonicMs() + delayMs, delayMs });
+  }
+}

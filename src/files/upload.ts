@@ -1,0 +1,461 @@
+import { createHash, type Hash } from "node:crypto";
+import type { Logger } from "../base/logger.ts";
+import type { Cancel, Clock } from "../platform/clock.ts";
+import type { BlobPeers, BlobStorage, BlobSummary } from "./blobs.ts";
+import type { BodyReader } from "./body_reader.ts";
+import { FileError } from "./file_error.ts";
+import {
+  type FileMetadata,
+  type FileNode,
+  type FileRecord,
+  RefusedCommand,
+} from "./file_metadata.ts";
+import type { LayoutCache } from "./layout.ts";
+import { checkCondition, type PutOptions } from "./put_options.ts";
+import { UploadLane } from "./upload_lane.ts";
+import { wait } from "./waits.ts";
+
+/** Times in milliseconds. */
+export interface UploadLimits {
+  /** Maximum number of uploads at the same time. */
+  readonly uploadsMax: number;
+  /** Maximum number of bytes that wait for the slowest holder of an upload. */
+  readonly bufferBytes: number;
+  /** After which a holder that takes nothing is given up. */
+  readonly stalledMs: number;
+  /** After which an upload ends of which nothing arrives. */
+  readonly bodyStalledMs: number;
+  /** After which a holder that does not finish is given up. */
+  readonly finishMs: number;
+  /** For which an upload with a majority of its copies waits for the others. */
+  readonly lateMs: number;
+  /** After which the log refuses a commit. */
+  readonly deadlineMs: number;
+  /**
+   * After which it refuses one that is sent again, since the outcome of the first is unknown. It
+   * must be shorter than the grace time of dead blobs: if the first was executed and its file
+   * replaced meanwhile, the second must not bring it back without its content.
+   */
+  readonly repeatedMs: number;
+  /** For which a commit is tried. */
+  readonly commitMs: number;
+}
+
+export const UPLOAD_LIMITS: UploadLimits = {
+  uploadsMax: 64,
+  bufferBytes: 4 * 1024 * 1024,
+  stalledMs: 10_000,
+  bodyStalledMs: 30_000,
+  finishMs: 60_000,
+  lateMs: 100,
+  deadlineMs: 600_000,
+  repeatedMs: 45_000,
+  commitMs: 15_000,
+};
+
+/** What all uploads share. */
+export interface UploadContext {
+  readonly metadata: FileMetadata;
+  readonly layout: LayoutCache;
+  /** Of this process; `null` if it stores nothing, as a proxy does not. */
+  readonly nodeId: string | null;
+  readonly local: BlobStorage | null;
+  readonly peers: BlobPeers;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Number of copies of a file for which none is given. */
+  readonly copies: number;
+  readonly limits: UploadLimits;
+  /** Number of bytes that may wait for the slowest holder of one upload at the moment. */
+  readonly bufferShare: () => number;
+}
+
+/** How often holders are checked for stalls, in milliseconds. */
+const CHECK_MS = 1_000;
+/** Pause before a commit is tried again, in milliseconds. */
+const RETRY_MS = 250;
+
+/** Number of copies that must be confirmed before a file becomes visible. */
+export function majorityOf(copies: number): number {
+  return Math.floor(copies / 2) + 1;
+}
+
+/**
+ * The upload of one file: streams its body to several holders, and makes it visible when a majority
+ * of them have confirmed the checksum. If that fails, it removes what it has written.
+ */
+export class Upload {
+  readonly #context: UploadContext;
+  readonly #name: string;
+  readonly #blob: string;
+  readonly #reader: BodyReader;
+  readonly #options: PutOptions;
+  readonly #copies: number;
+  readonly #lanes: UploadLane[] = [];
+  /** Failed lanes that a stand-in has replaced, or for which there was none. */
+  readonly #replaced = new Set<UploadLane>();
+  /** Nodes that may still become holders, the wanted ones first. */
+  #candidates: FileNode[] = [];
+  #needed = 1;
+  /** The whole body so far, as long as it is short enough to be sent to a stand-in. */
+  #beginning: Uint8Array[] | null = [];
+  #beginningBytes = 0;
+  #isBodyComplete = false;
+  /** Whether a commit was sent of which nobody knows whether it was executed. */
+  #isUnknown = false;
+  #isCommitted = false;
+  #isCancelled = false;
+  #wake: () => void = () => {};
+  #cancelCheck: Cancel = () => {};
+
+  constructor(
+    context: UploadContext,
+    name: string,
+    blob: string,
+    reader: BodyReader,
+    options: PutOptions,
+  ) {
+    this.#context = context;
+    this.#name = name;
+    this.#blob = blob;
+    this.#reader = reader;
+    this.#options = options;
+    this.#copies = options.copies ?? context.copies;
+  }
+
+  /**
+   * @param inBackground is given what goes on after the end
+   * @throws {FileError}
+   */
+  async run(inBackground: (work: Promise<void>) => void): Promise<FileRecord> {
+    try {
+      const earlier = await this.#checkEarly();
+      if (earlier !== null) return earlier;
+      await this.#open();
+      const summary = await this.#send();
+      await this.#confirm(summary);
+      const version = await this.#commit(summary);
+      this.#isCommitted = true;
+      for (const lane of this.#lanes) {
+        if (lane.isWorking) inBackground(this.#recordLate(lane, summary));
+      }
+      return await this.#recordOf(version, summary);
+    } catch (error) {
+      inBackground(this.#discard());
+      throw error;
+    } finally {
+      this.#cancelCheck();
+    }
+  }
+
+  /** Ends it with an error, unless its commit is under way. Nothing goes on after its end. */
+  cancel(): void {
+    this.#isCancelled = true;
+    this.#reader.stop();
+    this.#wake();
+    if (!this.#isCommitted) return;
+    for (const lane of this.#lanes) {
+      if (lane.isWorking) lane.fail(new FileError("aborted", "This node is being stopped."));
+    }
+  }
+
+  /** @returns the file, if the same attempt has succeeded before */
+  async #checkEarly(): Promise<FileRecord | null> {
+    const { condition, attempt } = this.#options;
+    if (condition === undefined && attempt === undefined) return null;
+    const record = await this.#context.metadata.stat(this.#name);
+    if (record?.blob === this.#blob) return record;
+    if (condition !== undefined) checkCondition(condition, record);
+    return null;
+  }
+
+  async #open(): Promise<void> {
+    const { layout } = this.#context;
+    this.#candidates = [...(await layout.get()).candidates(this.#name)];
+    if (this.#candidates.length === 0) {
+      this.#candidates = [...(await layout.refresh()).candidates(this.#name)];
+    }
+    if (this.#candidates.length === 0) {
+      throw new FileError("unavailable", "No node of the cluster takes files at the moment.");
+    }
+    const count = Math.min(this.#copies, this.#candidates.length);
+    this.#needed = majorityOf(count);
+    for (let at = 0; at < count; at++) this.#openNext();
+    this.#checkStalls();
+  }
+
+  /** Opens the way to the next candidate, if there is one. */
+  #openNext(): void {
+    const node = this.#candidates.shift();
+    if (node === undefined) return;
+    const { nodeId, local, peers, clock } = this.#context;
+    const isOwn = node.id === nodeId && local !== null;
+    const { size } = this.#options;
+    const lane = new UploadLane({
+      node: node.id,
+      open: isOwn
+        ? () => local.create(this.#blob, size)
+        : () => Promise.resolve(peers.push(node.address, this.#blob, size)),
+      remove: isOwn ? () => local.remove(this.#blob) : () => peers.remove(node.address, this.#blob),
+      clock,
+      changed: () => this.#wake(),
+    });
+    for (const chunk of this.#beginning ?? []) lane.push(chunk);
+    if (this.#isBodyComplete) lane.end();
+    this.#lanes.push(lane);
+  }
+
+  #checkStalls(): void {
+    const { clock, limits } = this.#context;
+    for (const lane of this.#lanes) {
+      lane.failIfStalled(lane.isFinishing ? limits.finishMs : limits.stalledMs);
+    }
+    this.#cancelCheck = clock.after(CHECK_MS, () => this.#checkStalls());
+  }
+
+  /** Streams the whole body. */
+  async #send(): Promise<BlobSummary> {
+    const { size, digests } = this.#options;
+    const sha256 = createHash("sha256");
+    const md5 = digests !== undefined && "md5" in digests ? createHash("md5") : null;
+    let sent = 0;
+    for (;;) {
+      const chunk = await this.#reader.next();
+      if (chunk === null) break;
+      sent += chunk.length;
+      if (size !== null && sent > size) {
+        throw new FileError("bad-request", `The body is longer than the ${size} bytes announced.`);
+      }
+      sha256.update(chunk);
+      md5?.update(chunk);
+      this.#beginning?.push(chunk);
+      this.#beginningBytes += chunk.length;
+      for (const lane of this.#lanes) lane.push(chunk);
+      await this.#room();
+    }
+    if (size !== null && sent < size) {
+      throw new FileError("aborted", `The body ended after ${sent} of ${size} bytes.`);
+    }
+    return { size: sent, sha256: this.#checkDigests(sha256, md5) };
+  }
+
+  /** Waits until the slowest holder has taken enough. */
+  async #room(): Promise<void> {
+    const share = this.#context.bufferShare();
+    for (;;) {
+      this.#replaceFailed();
+      const living = this.#living();
+      const isStarted = living.every((lane) => lane.isStarted);
+      if (this.#beginningBytes > share && isStarted) this.#beginning = null;
+      if (living.every((lane) => lane.queuedBytes < share)) return;
+      await this.#change();
+    }
+  }
+
+  #living(): UploadLane[] {
+    return this.#lanes.filter((lane) => lane.failure === null);
+  }
+
+  /** Opens stand-ins for holders that failed at the start. @throws {FileError} if too few are left */
+  #replaceFailed(): void {
+    if (this.#isCancelled) throw new FileError("aborted", "The upload was given up.");
+    for (const lane of [...this.#lanes]) {
+      if (lane.failure === null || this.#replaced.has(lane)) continue;
+      this.#replaced.add(lane);
+      this.#context.logger.warn(
+        `upload of blob ${this.#blob} to ${lane.node} failed: ${lane.failure.message}`,
+      );
+      if (this.#beginning !== null) this.#openNext();
+    }
+    if (this.#living().length < this.#needed) throw this.#tooFewHolders();
+  }
+
+  #tooFewHolders(): FileError {
+    const failures = this.#lanes.flatMap(({ failure }) => failure ?? []);
+    if (failures.some(({ code }) => code === "insufficient-storage")) {
+      return new FileError(
+        "insufficient-storage",
+        "Too few nodes have room for the file: delete others, or add nodes.",
+      );
+    }
+    const [cause] = failures;
+    return new FileError(
+      "unavailable",
+      "Too few nodes took the file: try again later.",
+      cause === undefined ? undefined : { cause },
+    );
+  }
+
+  #checkDigests(sha256: Hash, md5: Hash | null): string {
+    const actual = sha256.digest("hex");
+    const { digests = {} } = this.#options;
+    if (digests.sha256 !== undefined && digests.sha256.toLowerCase() !== actual) {
+      throw new FileError("checksum-mismatch", `The SHA-256 of what arrived is ${actual}.`);
+    }
+    const actualMd5 = md5?.digest("hex");
+    if (digests.md5 !== undefined && digests.md5.toLowerCase() !== actualMd5) {
+      throw new FileError("checksum-mismatch", `The MD5 of what arrived is ${actualMd5}.`);
+    }
+    return actual;
+  }
+
+  /** Waits for the holders: for a majority as long as it takes, for the others shortly. */
+  async #confirm(expected: BlobSummary): Promise<void> {
+    this.#isBodyComplete = true;
+    for (const lane of this.#lanes) lane.end();
+    let isLate = false;
+    let cancelLate: Cancel | null = null;
+    try {
+      for (;;) {
+        this.#refuseWrong(expected);
+        this.#replaceFailed();
+        if (this.#holders().length >= this.#needed) {
+          if (isLate || this.#lanes.every((lane) => !lane.isWorking)) return;
+          cancelLate ??= this.#context.clock.after(this.#context.limits.lateMs, () => {
+            isLate = true;
+            this.#wake();
+          });
+        }
+        await this.#change();
+      }
+    } finally {
+      cancelLate?.();
+    }
+  }
+
+  #refuseWrong(expected: BlobSummary): void {
+    for (const lane of this.#lanes) {
+      const { summary } = lane;
+      if (summary === null || isSame(summary, expected)) continue;
+      lane.fail(new FileError("checksum-mismatch", `Node ${lane.node} got other bytes.`));
+    }
+  }
+
+  /** The nodes that have confirmed their copy. */
+  #holders(): readonly string[] {
+    return this.#lanes.flatMap(({ summary, node }) => summary === null ? [] : node);
+  }
+
+  async #commit(summary: BlobSummary): Promise<number> {
+    const { metadata, clock, limits } = this.#context;
+    const { type, owner = "", tags = {}, condition = null } = this.#options;
+    const startMs = clock.nowMs();
+    const giveUpMs = clock.monotonicMs() + limits.commitMs;
+    let holders = this.#holders();
+    for (;;) {
+      const deadlineMs = Math.round(
+        startMs + (this.#isUnknown ? limits.repeatedMs : limits.deadlineMs),
+      );
+      try {
+        const version = await metadata.commit({
+          ...summary,
+          name: this.#name,
+          blob: this.#blob,
+          copies: this.#copies,
+          holders,
+          deadlineMs,
+          type,
+          owner,
+          tags,
+          condition,
+        });
+        if (version !== null) return version;
+        throw new FileError("precondition-failed", "The file was changed meanwhile.");
+      } catch (error) {
+        if (!(error instanceof FileError)) throw error;
+        if (error.code === "outcome-unknown") this.#isUnknown = true;
+        const isHolderGone = error instanceof RefusedCommand &&
+          (error.word === "FILENODE" || error.word === "FILECOPIES");
+        if (isHolderGone) holders = await this.#holdersLeft();
+        const isTransient = error.code === "outcome-unknown" || error.code === "unavailable";
+        if (!isTransient || clock.monotonicMs() >= giveUpMs) throw this.#commitError(error);
+        await wait(clock, RETRY_MS);
+      }
+    }
+  }
+
+  /** After an unknown outcome, a refusal says nothing about the first attempt. */
+  #commitError(error: FileError): FileError {
+    if (!this.#isUnknown) return error;
+    return new FileError(
+      "outcome-unknown",
+      "Whether the file was stored is not known: look at it before you try again.",
+      { cause: error },
+    );
+  }
+
+  /** The confirmed holders that the layout still counts on. @throws {FileError} if too few */
+  async #holdersLeft(): Promise<readonly string[]> {
+    const layout = await this.#context.layout.refresh();
+    const up = layout.candidates(this.#name);
+    const holders = this.#holders().filter((id) => layout.node(id)?.state === "up");
+    if (holders.length >= majorityOf(Math.min(this.#copies, up.length))) return holders;
+    throw this.#commitError(this.#tooFewHolders());
+  }
+
+  async #recordOf(version: number, summary: BlobSummary): Promise<FileRecord> {
+    const { metadata, clock } = this.#context;
+    const record = await metadata.stat(this.#name).catch(() => null);
+    if (record?.blob === this.#blob) return record;
+    // Another writer was here already.
+    const { type, owner = "", tags = {} } = this.#options;
+    const nowMs = Math.round(clock.nowMs());
+    return {
+      ...summary,
+      name: this.#name,
+      version,
+      type,
+      blob: this.#blob,
+      copies: this.#copies,
+      createdMs: nowMs,
+      modifiedMs: nowMs,
+      owner,
+      tags,
+      holders: this.#holders(),
+    };
+  }
+
+  /** Records a copy that was confirmed after the commit. Otherwise its node will find it. */
+  async #recordLate(lane: UploadLane, expected: BlobSummary): Promise<void> {
+    const { metadata, clock, limits, logger } = this.#context;
+    const cancel = clock.after(
+      limits.finishMs,
+      () => lane.fail(new FileError("unavailable", `Node ${lane.node} did not finish.`)),
+    );
+    try {
+      await lane.settled;
+      if (lane.summary === null || !isSame(lane.summary, expected)) return;
+      await metadata.held(lane.node, [this.#blob]);
+    } catch (error) {
+      logger.warn(`late copy of blob ${this.#blob} at ${lane.node} not recorded: ${error}`);
+    } finally {
+      cancel();
+    }
+  }
+
+  /**
+   * Removes everything. If the file may be visible, or may become so, it stays: the holders remove
+   * it when they have asked the log, after a grace time.
+   */
+  async #discard(): Promise<void> {
+    if (this.#isUnknown || this.#options.attempt !== undefined) {
+      for (const lane of this.#lanes) {
+        if (!lane.isFinishing && lane.isWorking) lane.fail(new FileError("aborted", "Given up."));
+      }
+      return;
+    }
+    const results = await Promise.allSettled(this.#lanes.map((lane) => lane.discard()));
+    for (const result of results) {
+      if (result.status === "fulfilled") continue;
+      this.#context.logger.warn(`blob ${this.#blob} stays for the time being: ${result.reason}`);
+    }
+  }
+
+  #change(): Promise<void> {
+    return new Promise((resolve) => this.#wake = resolve);
+  }
+}
+
+function isSame(summary: BlobSummary, expected: BlobSummary): boolean {
+  return summary.size === expected.size && summary.sha256 === expected.sha256;
+}

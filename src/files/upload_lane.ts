@@ -1,0 +1,168 @@
+import { messageOf } from "../base/errors.ts";
+import { Fifo } from "../base/queues.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { BlobSummary, BlobWriter } from "./blobs.ts";
+import { FileError } from "./file_error.ts";
+import { within } from "./waits.ts";
+
+/** Maximum time in milliseconds for which `discard` waits for each answer of a holder. */
+const SETTLED_MS_MAX = 30_000;
+
+export interface LaneOptions {
+  /** The id of the holder. */
+  readonly node: string;
+  readonly open: () => Promise<BlobWriter>;
+  /** Removes the blob from the holder. */
+  readonly remove: () => Promise<void>;
+  readonly clock: Clock;
+  /** Is called when there is more room, when it is finished, and when it has failed. */
+  readonly changed: () => void;
+}
+
+/** The way of an upload's bytes to one holder. */
+export class UploadLane {
+  readonly node: string;
+  readonly #options: LaneOptions;
+  readonly #queue = new Fifo<Uint8Array>();
+  #queuedBytes = 0;
+  #isStarted = false;
+  #isEnded = false;
+  #failure: FileError | null = null;
+  #summary: BlobSummary | null = null;
+  #writer: BlobWriter | null = null;
+  /** Whether the holder may have the whole blob on its disk. */
+  #mayBeComplete = false;
+  /** Since when the holder lets us wait, on the monotonic clock; `null` while it does not. */
+  #waitsSinceMs: number | null;
+  #wake: () => void = () => {};
+  /** Resolves when nothing is asked of the holder any more, if it ever answers. */
+  readonly #done: Promise<void>;
+  readonly #settled = Promise.withResolvers<void>();
+
+  constructor(options: LaneOptions) {
+    this.node = options.node;
+    this.#options = options;
+    this.#waitsSinceMs = options.clock.monotonicMs();
+    this.#done = this.#run().finally(this.#settled.resolve);
+  }
+
+  /** Number of bytes that wait for the holder. */
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  /** Whether the holder has taken the first bytes. */
+  get isStarted(): boolean {
+    return this.#isStarted;
+  }
+
+  get failure(): FileError | null {
+    return this.#failure;
+  }
+
+  /** What the holder has computed; `null` before it is finished. */
+  get summary(): BlobSummary | null {
+    return this.#summary;
+  }
+
+  push(chunk: Uint8Array): void {
+    if (this.#failure !== null) return;
+    this.#queue.push(chunk);
+    this.#queuedBytes += chunk.length;
+    this.#wake();
+  }
+
+  /** No more bytes follow. */
+  end(): void {
+    this.#isEnded = true;
+    this.#wake();
+  }
+
+  /** Gives the holder up if it has let us wait for longer than this many milliseconds. */
+  failIfStalled(limitMs: number): void {
+    if (this.#waitsSinceMs === null || this.#summary !== null) return;
+    if (this.#options.clock.monotonicMs() - this.#waitsSinceMs <= limitMs) return;
+    this.fail(new FileError("unavailable", `Node ${this.node} took nothing for too long.`));
+  }
+
+  /** Whether it has neither finished nor failed. */
+  get isWorking(): boolean {
+    return this.#summary === null && this.#failure === null;
+  }
+
+  /** Whether it waits for the holder to finish. */
+  get isFinishing(): boolean {
+    return this.#mayBeComplete && this.isWorking;
+  }
+
+  fail(error: FileError): void {
+    if (this.#failure !== null) return;
+    this.#failure = error;
+    this.#summary = null;
+    while (this.#queue.shift() !== undefined);
+    this.#queuedBytes = 0;
+    this.#abort();
+    this.#wake();
+    this.#settled.resolve();
+    this.#options.changed();
+  }
+
+  /** Resolves when the holder has finished or failed. */
+  get settled(): Promise<void> {
+    return this.#settled.promise;
+  }
+
+  /** Takes back everything, of an upload that becomes visible nowhere. */
+  async discard(): Promise<void> {
+    this.fail(new FileError("aborted", "The upload was given up."));
+    if (!this.#mayBeComplete) return;
+    // What finishes after this becomes an orphan, which its holder removes in time.
+    const { clock, remove } = this.#options;
+    await within(clock, SETTLED_MS_MAX, this.#done, "The end of a lane").catch(() => {});
+    await within(clock, SETTLED_MS_MAX, remove(), "Removing a blob");
+  }
+
+  #abort(): void {
+    this.#writer?.abort().catch(() => {});
+  }
+
+  async #run(): Promise<void> {
+    try {
+      this.#writer = await this.#options.open();
+      if (this.#failure !== null) return this.#abort();
+      this.#waitsSinceMs = null;
+      await this.#writeAll(this.#writer);
+      if (this.#failure !== null) return;
+      this.#mayBeComplete = true;
+      this.#waitsSinceMs = this.#options.clock.monotonicMs();
+      const summary = await this.#writer.finish();
+      if (this.#failure === null) this.#summary = summary;
+      this.#options.changed();
+    } catch (error) {
+      this.fail(
+        error instanceof FileError
+          ? error
+          : new FileError("unavailable", `Node ${this.node} has failed: ${messageOf(error)}`),
+      );
+    }
+  }
+
+  async #writeAll(writer: BlobWriter): Promise<void> {
+    while (this.#failure === null) {
+      const chunk = this.#queue.shift();
+      if (chunk !== undefined) {
+        this.#waitsSinceMs = this.#options.clock.monotonicMs();
+        await writer.write(chunk);
+        this.#waitsSinceMs = null;
+        this.#isStarted = true;
+        if (this.#failure !== null) return;
+        this.#queuedBytes -= chunk.length;
+        this.#options.changed();
+      } else if (this.#isEnded) {
+        return;
+      } else {
+        await new Promise<void>((resolve) => this.#wake = resolve);
+      }
+    }
+  }
+}
