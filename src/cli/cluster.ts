@@ -7,7 +7,7 @@ import { NodeObserver, proxyServing } from "./cluster/node_observer.ts";
 import { portHolder, takenPorts } from "./cluster/ports.ts";
 import { subcommand } from "./command_line.ts";
 import { choice, directoryFlag, integer, port as portFlag, toggle, UsageError } from "./flags.ts";
-import { HTTP_PORT_OFFSET, HTTP_SOURCE } from "./http.ts";
+import { HTTP_PORT_OFFSET, THREAD_SOURCE } from "./services/services.ts";
 import { memoryFlag } from "./memory_bound.ts";
 import { table } from "./table.ts";
 
@@ -327,6 +327,7 @@ function nodeMembers(options: LocalClusterOptions): Member[] {
         "--allow-env",
         permission("read", [path, ...READ_BY_ALL]),
         permission("write", [path]),
+        "--allow-sys=statfs", // how much space there is for files
       ],
     };
   });
@@ -348,7 +349,7 @@ function proxyMember({ nodes, port, httpPort }: LocalClusterOptions): Member {
 }
 
 /** What every process reads. */
-const READ_BY_ALL: readonly string[] = [PROBE_FILE, fileURLToPath(HTTP_SOURCE)];
+const READ_BY_ALL: readonly string[] = [PROBE_FILE, fileURLToPath(THREAD_SOURCE)];
 
 /** Deno takes a comma as the end of a path, and has no way to escape it. */
 function permission(kind: "read" | "write", paths: readonly string[]): string {

@@ -128,6 +128,30 @@ export function integer(
   };
 }
 
+/** A flag for a number that need not be whole. */
+export function decimal(
+  placeholder: string,
+  { help, defaultValue, min, max }: Common & {
+    readonly defaultValue: number;
+    readonly min: number;
+    readonly max: number;
+  },
+): Flag<number> {
+  return {
+    placeholder,
+    help,
+    defaultValue,
+    isRequired: false,
+    parse(value) {
+      const number = Number(value);
+      if (!/^[0-9]+(\.[0-9]+)?$/.test(value) || number < min || number > max) {
+        throw new UserError(`expected a number from ${min} to ${max}, such as 0.5`);
+      }
+      return number;
+    },
+  };
+}
+
 export function port(common: Common & { readonly defaultValue?: number }): Flag<number> {
   return integer("PORT", { ...common, min: 1, max: 65_535 });
 }

@@ -4,6 +4,7 @@ import { maxmemoryRequest } from "../commands/config_set.ts";
 import { MACHINE_RULES, type MachineRules, StateMachine } from "../commands/state_machine.ts";
 import {
   type DataDirectory,
+  FILES_NAME,
   type Identity,
   openDataDirectory,
   readIdentity,
@@ -47,10 +48,11 @@ import {
   UsageError,
   type Values,
 } from "./flags.ts";
-import { httpDescriptorsWanted, httpFlags, httpShare, startHttp } from "./http.ts";
 import { memoryFlag, warnOfOtherMemoryBound } from "./memory_bound.ts";
 import { NodeFaults } from "./node_faults.ts";
 import { checkReachable, nodePlace } from "./node_place.ts";
+import { fileFlags, filesStorage } from "./services/file_flags.ts";
+import { httpDescriptorsWanted, httpFlags, httpShare, startServices } from "./services/services.ts";
 import { proxyClientsWanted, proxyFlags, startProxy } from "./proxy.ts";
 
 /** Maximum size of a log entry: that of a record, which has room for the largest request. */
@@ -141,6 +143,7 @@ const flags = {
     }),
   ),
   ...httpFlags,
+  ...fileFlags,
   ...proxyFlags,
   ...clientFlags,
   memoryBytesMax: memoryFlag,
@@ -375,12 +378,20 @@ async function startNode(
     clientsFitting,
     logger: stderrLogger(`${id} proxy`),
   });
-  const http = await startHttp(values, {
+  const services = await startServices(values, {
     name: id,
     address: { host, port },
     seeds: [{ host, port }],
     bulkBytesMax: values.bulkBytesMax,
     connectionsMax: httpConnectionsMax,
+    copies: values.copies,
+    storage: filesStorage(values, {
+      nodeId: id,
+      clusterId: identity.clusterId,
+      directory: `${directory}/${FILES_NAME}`,
+      host,
+      advertisedHost: clientAddress.host,
+    }),
     logger,
   });
 
@@ -393,7 +404,7 @@ async function startNode(
       // Let proxies and clients hear of the new leader before their connections end.
       await new Promise((resolve) => setTimeout(resolve, FAREWELL_MS));
       cancelMemoryCheck();
-      await http?.close();
+      await services?.close();
       proxy?.stop();
       faults?.stop();
       node.stop();

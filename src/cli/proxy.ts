@@ -24,7 +24,8 @@ import {
   toggle,
   type Values,
 } from "./flags.ts";
-import { httpDescriptorsWanted, httpFlags, httpShare, startHttp } from "./http.ts";
+import { uploadFlags } from "./services/file_flags.ts";
+import { httpDescriptorsWanted, httpFlags, httpShare, startServices } from "./services/services.ts";
 
 /** Maximum number of connections for `WAIT`, as a share of the clients for which there is room. */
 const WAITS_SHARE_MAX = 0.1;
@@ -109,6 +110,7 @@ const flags = {
   host: hostFlag({ help: "Host or IP address to listen on", defaultValue: "127.0.0.1" }),
   nodes: addressList({ help: "Addresses of nodes; one is enough to find the others" }),
   ...httpFlags,
+  ...uploadFlags,
   ...proxyFlags,
   ...clientFlags,
   stopWithStdin: toggle({ help: "Stop when standard input ends, for use under a supervisor" }),
@@ -129,16 +131,18 @@ export const proxySubcommand = subcommand({
     const fitting = clientsThatFit(proxyClientsWanted(values) + httpDescriptorsWanted(values));
     const { connectionsMax, clientsFitting } = httpShare(values, fitting);
     const proxy = await startProxy(values, { address, seeds: nodes, clientsFitting, logger });
-    const http = await startHttp(values, {
+    const services = await startServices(values, {
       name: "proxy",
       address,
       seeds: nodes,
       bulkBytesMax,
       connectionsMax,
+      copies: values.copies,
+      storage: null,
       logger,
     });
     await endOfService(values.stopWithStdin, new Promise<never>(() => {}));
-    await http?.close();
+    await services?.close();
     proxy.stop();
     return 0;
   },

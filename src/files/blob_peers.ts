@@ -22,7 +22,8 @@ export interface BlobPeers {
 }
 
 export interface HttpBlobPeersOptions {
-  readonly clusterId: string;
+  /** The id of this cluster, which may become known later. It goes with each request. */
+  readonly clusterId: () => string;
   readonly clock: Clock;
   /** Time in milliseconds for a connection to be made. @default 5 s */
   readonly connectMs?: number;
@@ -33,7 +34,7 @@ export interface HttpBlobPeersOptions {
 /** `BlobPeers` over HTTP/1.1, with connections that are kept for the next request. */
 export class HttpBlobPeers implements BlobPeers {
   readonly #client: HttpClient;
-  readonly #clusterId: string;
+  readonly #clusterId: () => string;
 
   constructor({ clusterId, ...options }: HttpBlobPeersOptions) {
     this.#clusterId = clusterId;
@@ -88,7 +89,7 @@ export class HttpBlobPeers implements BlobPeers {
   #call(text: string, method: string, target: string, body: number | "chunked" = 0): HttpCall {
     const address = parseAddress(text);
     if (address === null) throw new FileError("bad-request", `This is not an address: ${text}`);
-    const headers = { [CLUSTER_FIELD]: this.#clusterId };
+    const headers = { [CLUSTER_FIELD]: this.#clusterId() };
     return this.#client.call({ address, method, target, headers, body });
   }
 }

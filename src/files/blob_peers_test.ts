@@ -46,7 +46,7 @@ async function withPair(
       logger: silentLogger,
       ...options,
     });
-    const peers = new HttpBlobPeers({ clusterId: "ours", clock: systemClock, ...options });
+    const peers = new HttpBlobPeers({ clusterId: () => "ours", clock: systemClock, ...options });
     try {
       await test({ dir, faulty, store, server, address: `127.0.0.1:${server.port}`, peers });
     } finally {
@@ -158,7 +158,7 @@ Deno.test("many blobs at once all arrive", async () => {
 
 Deno.test("another cluster's requests are refused, and leave nothing", async () => {
   await withPair(async ({ address, dir, store, server }) => {
-    const peers = new HttpBlobPeers({ clusterId: "theirs", clock: systemClock });
+    const peers = new HttpBlobPeers({ clusterId: () => "theirs", clock: systemClock });
     assertEquals(await peers.ping(address), false);
     assertEquals(await codeOf(() => fill(peers.push(address, ID, 10), content(10))), "bad-request");
     assertEquals(isEmpty(dir), true);
@@ -336,7 +336,7 @@ Deno.test("a server that neither takes nor answers is given up", async () => {
   const accepting = (async () => {
     for await (const connection of listener) accepted.push(connection);
   })();
-  const peers = new HttpBlobPeers({ clusterId: "ours", clock: systemClock, stalledMs: 200 });
+  const peers = new HttpBlobPeers({ clusterId: () => "ours", clock: systemClock, stalledMs: 200 });
   const address = `127.0.0.1:${(listener.addr as Deno.NetAddr).port}`;
   assertEquals(await peers.ping(address), false);
   assertEquals((await drain(peers.pull(address, ID, 0, 1)))[1], "unavailable");

@@ -27,15 +27,20 @@ export class StoreClient implements Store {
     this.#clock = clock;
   }
 
-  request(args: Arguments): Promise<Reply> {
+  async request(args: Arguments): Promise<Reply> {
+    const reply = await this.send(args);
+    if (reply instanceof ErrorReply) throw problemOf(reply);
+    return reply;
+  }
+
+  /** As `request`, but an error reply is a result too. */
+  send(args: Arguments): Promise<Reply> {
     const router = this.#router();
     const client = router.openClient();
-    return new Promise<Reply>((resolve, reject) => {
+    return new Promise<Reply>((resolve) => {
       const settleEncoded = (text: string, rest: Arguments = []) => {
         router.closeClient(client);
-        const reply = decodeReply(text + rest.map(textOf).join(""));
-        if (reply instanceof ErrorReply) reject(problemOf(reply));
-        else resolve(reply);
+        resolve(decodeReply(text + rest.map(textOf).join("")));
       };
       const command = checkRequest(args);
       const request = RequestText.of(args);

@@ -1,11 +1,12 @@
-import { messageOf, UserError } from "../base/errors.ts";
-import type { Logger } from "../base/logger.ts";
-import { sharedSuspicion } from "../platform/acceptor.ts";
-import { systemClock } from "../platform/clock.ts";
-import type { Address } from "../platform/network.ts";
-import { ServiceThread } from "../platform/service_thread.ts";
-import { type Flag, type Flags, integer, port as portFlag, type Values } from "./flags.ts";
-import type { HttpWorkerOptions } from "./http_worker.ts";
+import { messageOf, UserError } from "../../base/errors.ts";
+import type { Logger } from "../../base/logger.ts";
+import { sharedSuspicion } from "../../platform/acceptor.ts";
+import { systemClock } from "../../platform/clock.ts";
+import type { Address } from "../../platform/network.ts";
+import { ServiceThread } from "../../platform/service_thread.ts";
+import { type Flag, type Flags, integer, port as portFlag, type Values } from "../flags.ts";
+import type { FilesStorageOptions } from "./files.ts";
+import type { ThreadOptions } from "./thread.ts";
 
 /** With `auto`, the HTTP port is the client port plus this. */
 export const HTTP_PORT_OFFSET = 1_000;
@@ -69,8 +70,8 @@ export function httpShare(
   return { connectionsMax, clientsFitting: fitting - connectionsMax - THREAD_DESCRIPTORS };
 }
 
-/** What a process has for its HTTP port. */
-export interface HttpService {
+/** What a process has for the services beside its Redis port. */
+export interface ServiceOptions {
   /** The name of the process in its log. */
   readonly name: string;
   /** Where this process serves Redis clients. */
@@ -81,59 +82,63 @@ export interface HttpService {
   readonly bulkBytesMax: number;
   /** @see httpShare */
   readonly connectionsMax: number;
+  /** Number of copies of files for which none is given. */
+  readonly copies: number;
+  /** `null` for a proxy, which holds no contents. */
+  readonly storage: FilesStorageOptions | null;
   readonly logger: Logger;
 }
 
-/** An HTTP port that is served. */
-export interface HttpHandle {
+/** Services that run. */
+export interface ServicesHandle {
   /** Ends all connections. Resolves when nothing of it runs any more. */
   close(): Promise<void>;
 }
 
-/** The module of the thread in which HTTP is served. A compiled program must include it. */
-const HTTP_WORKER = new URL("./http_worker.ts", import.meta.url);
+/** The module of the thread. A compiled program must include it. */
+const THREAD = new URL("./thread.ts", import.meta.url);
 /** What a program that runs from source needs permission to read, so that the thread can start. */
-export const HTTP_SOURCE = new URL("../", HTTP_WORKER);
+export const THREAD_SOURCE = new URL("../../", THREAD);
 
 /**
- * Serves HTTP in a thread of its own.
+ * Serves HTTP and files in a thread of its own.
  *
- * @returns `null` if it is off, or with `auto` if it cannot be served
- * @throws {UserError} when the port that was asked for is not available
+ * @returns `null` if there is nothing to serve
+ * @throws {UserError} when a port that was asked for is not available, or a directory
  */
-export async function startHttp(
+export async function startServices(
   { httpPort, httpConnectionsMax }: Values<typeof httpFlags>,
-  { name, address, seeds, bulkBytesMax, connectionsMax, logger }: HttpService,
-): Promise<HttpHandle | null> {
-  if (httpPort === "off") return null;
+  options: ServiceOptions,
+): Promise<ServicesHandle | null> {
+  const { name, address, seeds, bulkBytesMax, connectionsMax, copies, storage, logger } = options;
+  if (httpPort === "off" && storage === null) return null;
   const port = httpPort === "auto" ? address.port + HTTP_PORT_OFFSET : httpPort;
-  try {
-    if (port > 65_535) throw new UserError(`Cannot listen on port ${port}: it is over 65535`);
-    const { thread } = await ServiceThread.start<HttpWorkerOptions, null>({
-      name: "HTTP",
-      module: HTTP_WORKER,
-      options: {
-        name,
-        clientAddress: address,
-        seeds,
-        address: { host: address.host, port },
-        connectionsMax,
-        bulkBytesMax,
-        suspicion: sharedSuspicion(),
-      },
-      clock: systemClock,
-      logger,
-    });
-    if (connectionsMax < httpConnectionsMax) {
-      logger.warn(
-        `accepts at most ${connectionsMax} connections for HTTP instead of ${httpConnectionsMax} ` +
-          "(--http-connections-max), since the limit of open files (ulimit -n) allows no more",
-      );
-    }
-    return thread;
-  } catch (error) {
-    if (httpPort !== "auto" || !(error instanceof UserError)) throw error;
-    logger.warn(`serves no HTTP: ${error.message}; --http-port chooses another port, or off`);
-    return null;
+  const http = port === "off" ? null : {
+    address: { host: address.host, port },
+    isOptional: httpPort === "auto",
+    connectionsMax,
+    bulkBytesMax,
+  };
+  const { thread } = await ServiceThread.start<ThreadOptions, null>({
+    name: "the thread of HTTP and files",
+    module: THREAD,
+    options: {
+      name,
+      clientAddress: address,
+      seeds,
+      http,
+      copies,
+      storage,
+      suspicion: sharedSuspicion(),
+    },
+    clock: systemClock,
+    logger,
+  });
+  if (http !== null && connectionsMax < httpConnectionsMax) {
+    logger.warn(
+      `accepts at most ${connectionsMax} connections for HTTP instead of ${httpConnectionsMax} ` +
+        "(--http-connections-max), since the limit of open files (ulimit -n) allows no more",
+    );
   }
+  return thread;
 }

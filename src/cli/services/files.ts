@@ -1,0 +1,105 @@
+import { formatAddress } from "../../base/address.ts";
+import type { Logger } from "../../base/logger.ts";
+import { HttpBlobPeers } from "../../files/blob_peers.ts";
+import { BlobServer } from "../../files/blob_server.ts";
+import { BlobStore } from "../../files/blob_store.ts";
+import { Files, type FilesStorage } from "../../files/files.ts";
+import type { HealerLimits } from "../../files/healer_limits.ts";
+import type { SendCommand } from "../../files/file_metadata.ts";
+import { ScrubFile } from "../../files/scrub_file.ts";
+import { systemClock } from "../../platform/clock.ts";
+import type { Address } from "../../platform/network.ts";
+import { hasNoFreeDescriptors } from "../../platform/process.ts";
+import { OwnNodeWatch } from "./own_node.ts";
+
+/** A node's part in files, as plain data. */
+export interface FilesStorageOptions {
+  readonly nodeId: string;
+  readonly clusterId: string;
+  /** Where contents are. */
+  readonly directory: string;
+  /** Where the other nodes reach this one, and on which port: 0 takes any free one. */
+  readonly listen: Address;
+  readonly advertisedHost: string;
+  readonly weight: number;
+  readonly reserveBytes: number;
+  readonly limits: Partial<HealerLimits>;
+}
+
+export interface FilesServiceOptions {
+  /** Where this process serves Redis clients. */
+  readonly clientAddress: Address;
+  /** Of files for which no number is given. */
+  readonly copies: number;
+  /** `null` for a proxy, which holds no contents. */
+  readonly storage: FilesStorageOptions | null;
+  readonly send: SendCommand;
+  /** The id of the cluster; "" while it is not known. */
+  readonly clusterId: () => string;
+  readonly logger: Logger;
+}
+
+export interface FilesHandle {
+  readonly files: Files;
+  stop(): Promise<void>;
+}
+
+/**
+ * Builds the files service of a process from the bottom up, and starts it.
+ *
+ * @throws {UserError} when the directory or the port cannot be used
+ */
+export async function startFiles(options: FilesServiceOptions): Promise<FilesHandle> {
+  const { storage, copies, send, clusterId, logger } = options;
+  const peers = new HttpBlobPeers({ clusterId, clock: systemClock });
+  const shared = { send, peers, clock: systemClock, logger, copies };
+  if (storage === null) {
+    const files = new Files({ ...shared, storage: null });
+    return {
+      files,
+      async stop() {
+        await files.stop();
+        peers.close();
+      },
+    };
+  }
+  const { nodeId, directory, listen, advertisedHost, weight, reserveBytes, limits } = storage;
+  const store = await BlobStore.open({ directory, reserveBytes, logger });
+  const server = await BlobServer.open({
+    address: listen,
+    clusterId: storage.clusterId,
+    store,
+    hasNoFreeDescriptors,
+    clock: systemClock,
+    logger,
+  });
+  const own = new OwnNodeWatch(options.clientAddress, systemClock);
+  const parts: FilesStorage = {
+    node: {
+      id: nodeId,
+      address: formatAddress({ host: advertisedHost, port: server.port }),
+      weight,
+    },
+    local: store,
+    isLeader: () => own.isLeader,
+    members: () => own.members,
+    scrubPlace: new ScrubFile(`${directory}/scrub`),
+    limits,
+  };
+  const files = new Files({ ...shared, storage: parts });
+  own.start();
+  files.start();
+  logger.info(
+    `exchanges contents of files on ${formatAddress({ host: listen.host, port: server.port })}`,
+  );
+  return {
+    files,
+    async stop() {
+      own.stop();
+      await files.stop();
+      await server.close();
+      peers.close();
+      store.close();
+    },
+  };
+}

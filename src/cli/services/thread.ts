@@ -1,0 +1,174 @@
+// Runs in a thread of its own: what this module imports has no state in common with the main thread.
+import { formatAddress, isLoopback } from "../../base/address.ts";
+import { UserError } from "../../base/errors.ts";
+import { type Logger, silentLogger } from "../../base/logger.ts";
+import type { Files } from "../../files/files.ts";
+import { HttpApi } from "../../http/http_api.ts";
+import { StoreClient } from "../../http/store_client.ts";
+import { shareSuspicion } from "../../platform/acceptor.ts";
+import { systemClock } from "../../platform/clock.ts";
+import { type HttpListener, listenHttp } from "../../platform/http_listener.ts";
+import type { Address } from "../../platform/network.ts";
+import { hasNoFreeDescriptors, stderrLogger } from "../../platform/process.ts";
+import { serveInThread, type ThreadService } from "../../platform/service_thread.ts";
+import { tcpNetwork } from "../../platform/tcp_network.ts";
+import { ProxyCore } from "../../proxy/proxy.ts";
+import { ErrorReply, type Reply } from "../../resp/reply.ts";
+import { ConnectionLost, RespClient } from "../resp_client.ts";
+import { clusterStatus } from "../status.ts";
+import { type FilesStorageOptions, startFiles } from "./files.ts";
+
+/** Plain data, for the first message to the thread. */
+export interface ThreadOptions {
+  /** The name of the process in its log. */
+  readonly name: string;
+  /** Where this process serves Redis clients. */
+  readonly clientAddress: Address;
+  /** Nodes to connect to first. */
+  readonly seeds: readonly Address[];
+  /** `null`: it serves no HTTP. */
+  readonly http: HttpOptions | null;
+  /** Number of copies of files for which none is given. */
+  readonly copies: number;
+  /** `null` for a proxy, which holds no contents. */
+  readonly storage: FilesStorageOptions | null;
+  /** @see shareSuspicion */
+  readonly suspicion: SharedArrayBuffer;
+}
+
+export interface HttpOptions {
+  /** Where to serve HTTP. */
+  readonly address: Address;
+  /** Whether the rest goes on without HTTP when the address is not available. */
+  readonly isOptional: boolean;
+  readonly connectionsMax: number;
+  /** Maximum size in bytes of a value. */
+  readonly bulkBytesMax: number;
+}
+
+serveInThread(start);
+
+/** Builds the parts from the bottom up, and starts them. */
+async function start(options: ThreadOptions): Promise<ThreadService<null>> {
+  const { name, clientAddress, seeds, http, copies, storage } = options;
+  shareSuspicion(options.suspicion);
+  const logger = stderrLogger(name);
+  // A proxy without HTTP, or one that is never asked for anything by HTTP, needs no connections.
+  let core: ProxyCore | null = null;
+  const routing = () => core ??= startRouting(seeds, logger);
+  const store = new StoreClient(() => routing().router, systemClock);
+  const filesHandle = await startFiles({
+    clientAddress,
+    copies,
+    storage,
+    send: (args) => store.send(args),
+    clusterId: () => storage?.clusterId ?? clusterIdOf(routing()),
+    logger,
+  });
+  let listener: HttpListener | null = null;
+  try {
+    if (http !== null) listener = await serveHttp(options, http, store, filesHandle.files, logger);
+  } catch (error) {
+    await filesHandle.stop();
+    throw error;
+  }
+  return {
+    started: null,
+    async stop() {
+      listener?.close();
+      await filesHandle.stop();
+      core?.stop();
+    },
+  };
+}
+
+/** @returns `null` if the address is not available, and HTTP is optional */
+async function serveHttp(
+  { clientAddress }: ThreadOptions,
+  { address, isOptional, connectionsMax, bulkBytesMax }: HttpOptions,
+  store: StoreClient,
+  files: Files,
+  logger: Logger,
+): Promise<HttpListener | null> {
+  let listener: HttpListener | null = null;
+  const http = new HttpApi({
+    store,
+    files,
+    bodyBytesMax: bulkBytesMax,
+    isLoopback: isLoopback(address.host),
+    whyNotReady: () => whyNotReady(clientAddress),
+    cluster: () => clusterStatus([clientAddress]),
+    info: () => infoOf(clientAddress),
+    connections: () => listener?.connections ?? 0,
+    clock: systemClock,
+    logger,
+  });
+  try {
+    if (address.port > 65_535) {
+      throw new UserError(`Cannot listen on port ${address.port}: it is over 65535`);
+    }
+    listener = await listenHttp({
+      address,
+      connectionsMax,
+      handle: (request, sent) => http.handle(request, sent),
+      refuse: (refusal) => http.refuse(refusal),
+      hasNoFreeDescriptors,
+      clock: systemClock,
+      logger,
+    });
+    logger.info(`serves HTTP on ${formatAddress(address)}`);
+    return listener;
+  } catch (error) {
+    if (!isOptional || !(error instanceof UserError)) throw error;
+    logger.warn(`serves no HTTP: ${error.message}; --http-port chooses another port, or off`);
+    return null;
+  }
+}
+
+function startRouting(seeds: readonly Address[], logger: Logger): ProxyCore {
+  const core = new ProxyCore({
+    seeds,
+    network: tcpNetwork,
+    clock: systemClock,
+    random: Math.random,
+    // The main thread tells of leaders.
+    logger: { ...silentLogger, error: (line) => logger.error(line) },
+  });
+  core.start();
+  return core;
+}
+
+/** The id of the cluster; "" while no node has said it. */
+function clusterIdOf({ topology }: ProxyCore): string {
+  for (const { state } of topology.nodes) {
+    if (state !== null && state.clusterId !== "") return state.clusterId;
+  }
+  return "";
+}
+
+/** Asks this process for a linearizable read, as a client does. */
+async function whyNotReady(address: Address): Promise<string | null> {
+  const reply = await ask(address, ["EXISTS", ""]);
+  if (reply instanceof ConnectionLost) return reply.message;
+  return reply instanceof ErrorReply ? reply.text.replace(/^[A-Z]+ /, "") : null;
+}
+
+async function infoOf(address: Address): Promise<string | null> {
+  const reply = await ask(address, ["INFO"]);
+  return typeof reply === "string" ? reply : null;
+}
+
+/** Sends one request. @returns the loss of the connection in place of a reply */
+async function ask(address: Address, args: readonly string[]): Promise<Reply | ConnectionLost> {
+  try {
+    const client = await RespClient.connect(address);
+    try {
+      return await client.request(args);
+    } finally {
+      client.close();
+    }
+  } catch (error) {
+    if (error instanceof ConnectionLost) return error;
+    throw error;
+  }
+}

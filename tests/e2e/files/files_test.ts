@@ -1,0 +1,292 @@
+import { assert, assertEquals } from "@std/assert";
+import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
+import { fieldsOf } from "../../../src/cli/resp_client.ts";
+import { PATIENT } from "../../support/calm.ts";
+import { ask, type LocalCluster, type Member } from "../../support/local_cluster.ts";
+import { until } from "../../support/until.ts";
+import { withCluster } from "../../support/with_cluster.ts";
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const FILES = { ...PATIENT, http: true, files: true };
+/** The shortest grace time that is allowed for a silent node. */
+const OUT_SOON = ["--files-out-ms", "1000"];
+
+function fileAt({ httpPort }: Member, name: string): string {
+  return `http://127.0.0.1:${httpPort}/files/${encodeURIComponent(name)}`;
+}
+
+async function put(
+  member: Member,
+  name: string,
+  body: BodyInit,
+  headers: Record<string, string> = {},
+): Promise<Response> {
+  const response = await fetch(fileAt(member, name), { method: "PUT", body, headers });
+  await response.body?.cancel();
+  return response;
+}
+
+async function get(member: Member, name: string): Promise<Uint8Array> {
+  const response = await fetch(fileAt(member, name));
+  assertEquals(response.status, 200);
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+/** As `get` for large contents. */
+async function digestOf(member: Member, name: string): Promise<string> {
+  return digest(await get(member, name));
+}
+
+function digest(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+/** Bytes that no compression and no cache makes smaller. */
+function content(sizeBytes: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(sizeBytes);
+  for (let at = 0; at < sizeBytes; at += 64 * KIB) {
+    crypto.getRandomValues(bytes.subarray(at, Math.min(sizeBytes, at + 64 * KIB)));
+  }
+  return bytes;
+}
+
+async function fields(
+  member: Member,
+  args: readonly string[],
+): Promise<ReadonlyMap<string, unknown>> {
+  const reply = await ask(member, args);
+  return reply === null ? new Map() : fieldsOf(reply);
+}
+
+async function holdersOf(member: Member, name: string): Promise<readonly string[]> {
+  const holders = (await fields(member, ["FILE", "STAT", name])).get("holders");
+  return Array.isArray(holders) ? holders.map(String).sort() : [];
+}
+
+async function healthOf(member: Member, name: string): Promise<string> {
+  return String((await fields(member, ["FILE", "WHERE", name])).get("health"));
+}
+
+async function untilHealthy(cluster: LocalCluster, names: readonly string[]): Promise<void> {
+  let last = "";
+  await until("all files are healthy", async () => {
+    for (const name of names) {
+      last = `${name}: ${await healthOf(cluster.proxy, name)}`;
+      if (!last.endsWith("healthy")) return false;
+    }
+    return true;
+  }, { describe: () => `${last}\n${cluster.said()}` });
+}
+
+/** Waits until the nodes take part in files. */
+async function untilPlaced(cluster: LocalCluster, count: number): Promise<void> {
+  await until(`${count} nodes hold files`, async () => {
+    return Number((await fields(cluster.proxy, ["FILE", "REPAIR", "STATUS"])).get("up")) === count;
+  }, { describe: () => cluster.said() });
+}
+
+/** The paths of the blobs in a node's directory. */
+function blobsOf({ dir }: Member): string[] {
+  const found: string[] = [];
+  try {
+    for (const shard of Deno.readDirSync(`${dir}/files/blobs`)) {
+      for (const { name } of Deno.readDirSync(`${dir}/files/blobs/${shard.name}`)) {
+        found.push(`${dir}/files/blobs/${shard.name}/${name}`);
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  return found;
+}
+
+function stagingOf({ dir }: Member): string[] {
+  return [...Deno.readDirSync(`${dir}/files/staging`)].map(({ name }) => name);
+}
+
+Deno.test("a file goes in through any member, comes out of all, and survives a restart", async () => {
+  await withCluster(FILES, async (cluster) => {
+    await untilPlaced(cluster, 3);
+    const members = [...cluster.nodes, cluster.proxy];
+    const contents = new Map(members.map(({ name }, at) => [`to ${name}`, content(at * MIB + at)]));
+    for (const member of members) {
+      const name = `to ${member.name}`;
+      assertEquals((await put(member, name, contents.get(name) ?? "")).status, 201);
+    }
+    for (const member of members) {
+      for (const [name, bytes] of contents) assertEquals(await get(member, name), bytes);
+    }
+    await untilHealthy(cluster, [...contents.keys()]);
+    for (const node of cluster.nodes) await node.process.signal("SIGKILL");
+    for (const node of cluster.nodes) await node.process.ended();
+    for (const node of cluster.nodes) cluster.restart(node);
+    await cluster.untilServing();
+    for (const [name, bytes] of contents) {
+      await until("the files are there again", async () => {
+        const response = await fetch(fileAt(cluster.proxy, name));
+        return digest(new Uint8Array(await response.arrayBuffer())) === digest(bytes);
+      });
+    }
+  });
+});
+
+Deno.test("one of many who create the same file wins, and an old version replaces nothing", async () => {
+  await withCluster(FILES, async (cluster) => {
+    await untilPlaced(cluster, 3);
+    const members = [...cluster.nodes, cluster.proxy];
+    const creators = Array.from(
+      { length: 32 },
+      (_, at) =>
+        put(members[at % members.length] ?? cluster.proxy, "one", `creator ${at}`, {
+          "if-none-match": "*",
+        }),
+    );
+    const statuses = (await Promise.all(creators)).map(({ status }) => status);
+    assertEquals(statuses.filter((status) => status === 201).length, 1);
+    assertEquals(statuses.filter((status) => status === 412).length, 31);
+    const first = (await fetch(fileAt(cluster.proxy, "one"), { method: "HEAD" })).headers.get(
+      "etag",
+    );
+    const second = await put(cluster.proxy, "one", "second", { "if-match": first ?? "" });
+    assertEquals(second.status, 204);
+    assertEquals(
+      (await put(cluster.proxy, "one", "third", { "if-match": first ?? "" })).status,
+      412,
+    );
+    assertEquals(new TextDecoder().decode(await get(cluster.proxy, "one")), "second");
+    // Only the blob of the current version stays on the disks.
+    await until("replaced and refused contents are gone", () => {
+      return Promise.resolve(cluster.nodes.every((node) => blobsOf(node).length === 1));
+    }, { describe: () => cluster.said() });
+  });
+});
+
+Deno.test("a reader does not notice that holders die while it reads", async () => {
+  await withCluster(FILES, async (cluster) => {
+    await untilPlaced(cluster, 3);
+    const bytes = content(48 * MIB);
+    assertEquals((await put(cluster.proxy, "song", bytes)).status, 201);
+    await untilHealthy(cluster, ["song"]);
+    const response = await fetch(fileAt(cluster.proxy, "song"));
+    const hash = createHash("sha256");
+    let received = 0;
+    for await (const chunk of response.body ?? []) {
+      const before = received;
+      received += chunk.length;
+      hash.update(chunk);
+      for (const [at, node] of cluster.nodes.slice(1).entries()) {
+        const edge = (8 + 16 * at) * MIB;
+        if (before < edge && received >= edge) await node.process.signal("SIGKILL");
+      }
+    }
+    assertEquals(received, bytes.length);
+    assertEquals(hash.digest("hex"), digest(bytes));
+  });
+});
+
+Deno.test("copies of a dead node are made elsewhere, and superfluous ones go when it returns", async () => {
+  const options = { ...FILES, nodes: 4, nodeFlags: OUT_SOON, proxyFlags: ["--copies", "2"] };
+  await withCluster(options, async (cluster) => {
+    await untilPlaced(cluster, 4);
+    const names = Array.from({ length: 24 }, (_, at) => `file ${at}`);
+    for (const name of names) {
+      assertEquals((await put(cluster.proxy, name, content(100 * KIB))).status, 201);
+    }
+    await untilHealthy(cluster, names);
+    const digests = await Promise.all(names.map((name) => digestOf(cluster.proxy, name)));
+    const [dead] = await cluster.followers();
+    assert(dead !== undefined);
+    assert(blobsOf(dead).length > 0, "the node holds no copy");
+    await dead.process.signal("SIGKILL");
+    await untilPlaced(cluster, 3);
+    await untilHealthy(cluster, names);
+    for (const [at, name] of names.entries()) {
+      assert(!(await holdersOf(cluster.proxy, name)).includes("nobody"));
+      assertEquals(await digestOf(cluster.proxy, name), digests[at]);
+    }
+    cluster.restart(dead);
+    await untilPlaced(cluster, 4);
+    await until("each file has two copies on the disks", () => {
+      const copies = cluster.nodes.reduce((sum, node) => sum + blobsOf(node).length, 0);
+      return Promise.resolve(copies === 2 * names.length);
+    }, { describe: () => cluster.said() });
+    await untilHealthy(cluster, names);
+    for (const [at, name] of names.entries()) {
+      assertEquals(await digestOf(dead, name), digests[at]);
+    }
+  });
+});
+
+Deno.test("an upload that breaks off leaves nothing", async () => {
+  await withCluster(FILES, async (cluster) => {
+    await untilPlaced(cluster, 3);
+    using connection = await Deno.connect({
+      hostname: "127.0.0.1",
+      port: cluster.proxy.httpPort ?? 0,
+    });
+    const header =
+      "PUT /files/half HTTP/1.1\r\nHost: localhost\r\nContent-Length: 33554432\r\n\r\n";
+    await connection.write(new TextEncoder().encode(header));
+    for (let sent = 0; sent < 8 * MIB;) sent += await connection.write(content(MIB));
+    await until("the content arrives at holders", () => {
+      return Promise.resolve(cluster.nodes.some((node) => stagingOf(node).length > 0));
+    }, { describe: () => cluster.said() });
+    connection.close();
+    await until("nothing is left of it", () => {
+      return Promise.resolve(
+        cluster.nodes.every((node) => stagingOf(node).length + blobsOf(node).length === 0),
+      );
+    }, { describe: () => cluster.said() });
+    assertEquals((await fetch(fileAt(cluster.proxy, "half"), { method: "HEAD" })).status, 404);
+  });
+});
+
+Deno.test("a flipped byte is never served, and is repaired", async () => {
+  await withCluster(FILES, async (cluster) => {
+    await untilPlaced(cluster, 3);
+    const bytes = content(3 * MIB);
+    assertEquals((await put(cluster.proxy, "song", bytes)).status, 201);
+    await untilHealthy(cluster, ["song"]);
+    const [node] = cluster.nodes;
+    const [path = ""] = node === undefined ? [] : blobsOf(node);
+    assert(node !== undefined && path !== "");
+    const stored = await Deno.readFile(path);
+    const flipped = Uint8Array.from(stored);
+    flipped[2 * MIB] = (flipped[2 * MIB] ?? 0) ^ 1;
+    await Deno.writeFile(path, flipped);
+    assertEquals(await get(node, "song"), bytes);
+    await until("the copy is repaired", async () => {
+      try {
+        return Buffer.compare(await Deno.readFile(path), stored) === 0;
+      } catch (error) {
+        if (error instanceof Deno.errors.NotFound) return false;
+        throw error;
+      }
+    }, { describe: () => cluster.said() });
+    await untilHealthy(cluster, ["song"]);
+  });
+});
+
+Deno.test("a full disk refuses files and nothing else", async () => {
+  const options = { ...FILES, flagsOf: { n1: ["--files-reserve-bytes", "1024g"] } };
+  await withCluster(options, async (cluster) => {
+    await untilPlaced(cluster, 3);
+    // Two of three copies are a majority.
+    assertEquals((await put(cluster.proxy, "two", content(MIB))).status, 201);
+    assert(!(await holdersOf(cluster.proxy, "two")).includes("n1"));
+  });
+  const full = { ...FILES, nodeFlags: ["--files-reserve-bytes", "1024g"] };
+  await withCluster(full, async (cluster) => {
+    await untilPlaced(cluster, 3);
+    const response = await fetch(fileAt(cluster.proxy, "large"), {
+      method: "PUT",
+      body: content(MIB),
+    });
+    const problem = await response.json();
+    assertEquals([response.status, problem.code], [507, "insufficient-storage"]);
+    assertEquals((await fetch(fileAt(cluster.proxy, "large"), { method: "HEAD" })).status, 404);
+    assertEquals(String(await ask(cluster.proxy, ["DEL", "nothing"])), "0");
+  });
+});
