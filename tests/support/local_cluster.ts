@@ -29,6 +29,8 @@ export interface LocalClusterOptions {
   readonly proxyFlags?: readonly string[];
   /** Whether nodes and proxies serve HTTP. @default false */
   readonly http?: boolean;
+  /** Whether nodes hold files. @default false */
+  readonly files?: boolean;
   /**
    * Puts a relay between a node's Raft port and its peers.
    *
@@ -88,6 +90,7 @@ export class LocalCluster {
     const httpPorts = options.http === true ? freePorts(nodes + proxies) : [];
     const httpFlags = (port: number | undefined) =>
       port === undefined ? [] : ["--http-port", String(port)];
+    const fileFlags = options.files === true ? ["--file-weight", "1"] : [];
     const raftPort = (at: number) => ports[nodes + at] ?? 0;
     const peers = Array.from({ length: nodes }, (_, at) => {
       const name = `n${at + 1}`;
@@ -102,6 +105,7 @@ export class LocalCluster {
         ...["--advertise-raft-port", peers[at]?.split(":").at(-1) ?? ""],
         ...(flagsOf[name] ?? []),
         ...httpFlags(httpPorts[at]),
+        ...fileFlags,
       ];
       const places = { port: ports[at] ?? 0, httpPort: httpPorts[at] };
       cluster.nodes.push(startMember(name, places, args, nodeDir));

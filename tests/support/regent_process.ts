@@ -20,8 +20,8 @@ export function regentCommand(
   within: readonly string[] = [],
 ): Deno.Command {
   const [file = "", ...rest] = [...within, ...programWords(args, program), ...args];
-  // `regent cluster` serves HTTP by default, on ports that another program may use.
-  const env = { REGENT_HTTP_PORT: "off", ...options.env };
+  // Most tests are not about HTTP and files, and start faster without them.
+  const env = { REGENT_HTTP_PORT: "off", REGENT_FILE_WEIGHT: "0", ...options.env };
   return new Deno.Command(file, { ...options, env, args: rest });
 }
 

@@ -18,7 +18,7 @@ export interface FilesCluster {
 
 /** Starts a cluster on free ports, in a new directory, and waits until all nodes hold files. */
 export async function startFilesCluster(resources: Resources): Promise<FilesCluster> {
-  const cluster = await startCluster(resources, { http: true });
+  const cluster = await startCluster(resources, { http: true, files: true });
   const status = async (name: string): Promise<number> => {
     const reply = await ask(cluster.proxy, ["FILE", "REPAIR", "STATUS"]);
     return reply === null ? NaN : Number(fieldsOf(reply).get(name));

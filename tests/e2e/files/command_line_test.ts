@@ -9,7 +9,7 @@ import { withTemporaryDirectory } from "../../support/temporary_directory.ts";
 import { until } from "../../support/until.ts";
 import { withCluster } from "../../support/with_cluster.ts";
 
-const HTTP = { ...PATIENT, http: true };
+const HTTP = { ...PATIENT, http: true, files: true };
 
 function random(bytes: number): Uint8Array {
   const block = crypto.getRandomValues(new Uint8Array(65_536));
@@ -110,11 +110,17 @@ Deno.test("a backup has the contents of files, and a new cluster is made of it",
     );
     assertEquals([restored.code, restored.stderr], [0, ""]);
     assertStringIncludes(restored.stdout, "Contents of 2 files, 10000000 bytes");
-    const node = new RegentProcess([...args, "--http-port", String(httpPort)]);
+    const node = new RegentProcess([
+      ...args,
+      "--http-port",
+      String(httpPort),
+      "--file-weight",
+      "1",
+    ]);
     try {
       const member = { name: "n1", port, httpPort, args, dir, process: node };
       await until("the node holds its files", async () => {
-        return await repairStatus(member, "files") === 2 &&
+        return await repairStatus(member, "up") === 1 &&
           await repairStatus(member, "missing") === 0;
       }, { describe: () => node.said });
       for (const name of ["song", "again"]) {
