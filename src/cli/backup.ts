@@ -7,15 +7,31 @@ import type { Address } from "../platform/network.ts";
 import { ErrorReply, type Reply } from "../resp/reply.ts";
 import { StateLoader } from "../store/state_loader.ts";
 import { subcommand } from "./command_line.ts";
-import { addressFlag, readAddress, toggle, typedOnly, UsageError } from "./flags.ts";
+import { filesInBackup } from "./files/backed_up_files.ts";
+import { ContentsDirectory } from "./files/contents_backup.ts";
+import { shownName } from "./files/file_names.ts";
+import { withFiles } from "./files/files_client.ts";
+import { httpAddressFlag } from "./files/http_address.ts";
+import {
+  addressFlag,
+  directoryFlag,
+  optional,
+  readAddress,
+  toggle,
+  typedOnly,
+  UsageError,
+} from "./flags.ts";
 import { isThere } from "./offline/data_directories.ts";
 import { type CheckedSnapshot, readSnapshotFile } from "./offline/snapshot_file.ts";
+import { ProgressLine } from "./progress.ts";
 import { ConnectionLost, fieldsOf, RespClient } from "./resp_client.ts";
 
 /** Time limit of taking the snapshot, in milliseconds. A million keys take some seconds. */
 const BEGIN_MS_MAX = 10 * 60_000;
 const READ_MS_MAX = 30_000;
 const READ_BYTES = 256 * 1024;
+/** Maximum number of times that the state is backed up, while files change. */
+const ROUNDS_MAX = 5;
 /** Maximum number of reads in flight. */
 const READS_MAX = 4;
 
@@ -26,7 +42,9 @@ export const backupSubcommand = subcommand({
     "Asks a node for a snapshot with everything acknowledged so far, and writes it to FILE, " +
     "which appears only when it is complete and checked. The cluster keeps serving meanwhile. " +
     "Through a proxy, the snapshot comes from a follower if possible. `regent restore` creates a " +
-    "new cluster from the file.",
+    "new cluster from the file. The contents of files are not in it: with --files, they are " +
+    "copied into DIR, which several backups may share. What is there already is checked and not " +
+    "copied again, so that a backup that was interrupted can be repeated.",
   flags: {
     from: {
       ...addressFlag({ help: "Address for clients of a node or proxy" }),
@@ -34,40 +52,95 @@ export const backupSubcommand = subcommand({
       defaultText: "127.0.0.1:7000",
       isRequired: false,
     },
+    files: optional(directoryFlag({ help: "Copy the contents of files into this directory" })),
+    http: httpAddressFlag("With --files: HTTP port of any node or proxy"),
     force: typedOnly(toggle({ help: "Replace FILE if it exists" })),
   },
   words: "FILE",
   examples: [
     "regent backup monday.backup",
     "regent backup --from 10.0.0.2:7001 --force /backups/newest.backup",
+    "regent backup monday.backup --files contents --http 127.0.0.1:8000",
   ],
-  async run({ from, force }, words) {
+  async run({ from, files, http, force }, words) {
     const path = onlyFile(words);
     refuseExisting(path, force);
-    const startMs = performance.now();
-    const { address, client, held } = await begin(from);
-    const partial = `${path}.partial`;
-    try {
-      await download(client, held, partial);
-    } catch (error) {
-      removeIfThere(partial);
-      if (!(error instanceof ConnectionLost)) throw error;
-      throw new UserError(
-        `Cannot finish the backup: the connection to ${formatAddress(address)} was lost: ` +
-          error.message,
-      );
-    } finally {
-      client.close();
-    }
-    const { keys } = publish(partial, path, held, force);
-    const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
-    console.log(
-      `${path}: everything up to entry ${held.index}, ${keys} keys, ${held.sizeBytes} bytes ` +
-        `from ${formatAddress(address)} in ${seconds} s`,
-    );
+    if (files === undefined) await backUpState(from, path, force);
+    else await backUpAll(from, http, { path, directory: files, isForced: force });
     return 0;
   },
 });
+
+/** Writes the state to the file. */
+async function backUpState(from: Address, path: string, force: boolean): Promise<void> {
+  const startMs = performance.now();
+  const { address, client, held } = await begin(from);
+  const partial = `${path}.partial`;
+  try {
+    await download(client, held, partial);
+  } catch (error) {
+    removeIfThere(partial);
+    if (!(error instanceof ConnectionLost)) throw error;
+    throw new UserError(
+      `Cannot finish the backup: the connection to ${formatAddress(address)} was lost: ` +
+        error.message,
+    );
+  } finally {
+    client.close();
+  }
+  const { keys } = publish(partial, path, held, force);
+  const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
+  console.log(
+    `${path}: everything up to entry ${held.index}, ${keys} keys, ${held.sizeBytes} bytes ` +
+      `from ${formatAddress(address)} in ${seconds} s`,
+  );
+}
+
+interface Places {
+  /** The file for the state. */
+  readonly path: string;
+  /** The directory for contents. */
+  readonly directory: string;
+  readonly isForced: boolean;
+}
+
+/**
+ * Writes the state, and then the contents that it describes. Some may be gone by then, since their
+ * files were replaced or deleted meanwhile. So both are done again, which takes a shorter time.
+ */
+async function backUpAll(from: Address, http: Address, places: Places): Promise<void> {
+  const { path, directory, isForced } = places;
+  const contents = new ContentsDirectory(directory);
+  for (let round = 1;; round++) {
+    await backUpState(from, path, isForced || round > 1);
+    const startMs = performance.now();
+    const files = filesInBackup(path);
+    const { copied, copiedBytes, kept, changed, failed } = await withFiles(
+      http,
+      (client) => contents.copy(client, files),
+    );
+    const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
+    console.log(
+      `${directory}: ${copied} contents copied, ${copiedBytes} bytes in ${seconds} s; ` +
+        `${kept} were there`,
+    );
+    const [first] = failed;
+    if (first !== undefined) {
+      throw new UserError(
+        `Cannot finish the backup: ${failed.length} files cannot be read, among them ` +
+          `${shownName(first.file.name)}: ${first.reason}`,
+      );
+    }
+    if (changed.length === 0) return;
+    if (round === ROUNDS_MAX) {
+      throw new UserError(
+        `Cannot finish the backup: files change faster than they are copied; ${changed.length} ` +
+          "contents are missing; run it again",
+      );
+    }
+    console.log(`${changed.length} files were replaced or deleted meanwhile: once more`);
+  }
+}
 
 /** A snapshot that a node keeps for this client. */
 interface HeldSnapshot {
@@ -161,7 +234,7 @@ async function beginAt(address: Address): Promise<BegunSnapshot> {
 async function download(client: RespClient, held: HeldSnapshot, partial: string): Promise<void> {
   const { id, sizeBytes } = held;
   const file = openPartial(partial);
-  const progress = new CopyProgress(sizeBytes);
+  const progress = new ProgressLine({ totalBytes: sizeBytes });
   const reads: Promise<Reply>[] = [];
   try {
     let asked = 0;
@@ -239,43 +312,4 @@ function writeAll(file: Deno.FsFile, bytes: Uint8Array, path: string): void {
 
 function removeIfThere(path: string): void {
   if (isThere(path)) Deno.removeSync(path);
-}
-
-const MIB = 1024 * 1024;
-/** Minimum interval between two updates of the progress line, in milliseconds. */
-const SHOW_MS = 100;
-
-/** Shows the progress of a long copy on standard error, if that is a terminal. */
-class CopyProgress {
-  readonly #totalBytes: number;
-  readonly #isShown = Deno.stderr.isTerminal();
-  readonly #encoder = new TextEncoder();
-  #shownMs = -Infinity;
-
-  constructor(totalBytes: number) {
-    this.#totalBytes = totalBytes;
-  }
-
-  show(doneBytes: number): void {
-    const nowMs = performance.now();
-    if (!this.#isShown || nowMs - this.#shownMs < SHOW_MS) return;
-    this.#shownMs = nowMs;
-    this.#write(`\r${progressText(doneBytes, this.#totalBytes)}`);
-  }
-
-  /** Clears the line for later output. */
-  end(): void {
-    if (this.#isShown) this.#write("\r\x1b[K");
-  }
-
-  #write(text: string): void {
-    Deno.stderr.writeSync(this.#encoder.encode(text));
-  }
-}
-
-/** For example ` 42 %  12.3 of 29.3 MiB`. */
-export function progressText(doneBytes: number, totalBytes: number): string {
-  const percent = Math.floor(100 * doneBytes / Math.max(1, totalBytes));
-  const mib = (bytes: number) => (bytes / MIB).toFixed(1);
-  return `${String(percent).padStart(3)} %  ${mib(doneBytes)} of ${mib(totalBytes)} MiB`;
 }

@@ -5,10 +5,13 @@ import { cliSubcommand } from "./cli.ts";
 import { clusterSubcommand } from "./cluster.ts";
 import { commandFor, commandOf, isHelp, type Subcommand } from "./command_line.ts";
 import { faultSubcommand } from "./fault.ts";
+import { filesSubcommand } from "./files.ts";
 import { type Environment, UsageError } from "./flags.ts";
+import { getSubcommand } from "./get.ts";
 import { logSubcommand } from "./log.ts";
 import { nodeSubcommand } from "./node.ts";
 import { proxySubcommand } from "./proxy.ts";
+import { putSubcommand } from "./put.ts";
 import { recoverSubcommand } from "./recover.ts";
 import { removeSubcommand, transferSubcommand } from "./remove_and_transfer.ts";
 import { restoreSubcommand } from "./restore.ts";
@@ -22,6 +25,9 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   proxySubcommand,
   clusterSubcommand,
   statusSubcommand,
+  putSubcommand,
+  getSubcommand,
+  filesSubcommand,
   removeSubcommand,
   transferSubcommand,
   backupSubcommand,

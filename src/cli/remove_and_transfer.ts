@@ -1,6 +1,8 @@
 import { UserError } from "../base/errors.ts";
 import { subcommand } from "./command_line.ts";
-import { addressList, toggle, typedOnly, UsageError } from "./flags.ts";
+import { drain } from "./files/drain.ts";
+import { addressList, integer, toggle, typedOnly, UsageError } from "./flags.ts";
+import { StatusLine } from "./progress.ts";
 import { requestOfLeader } from "./resp_client.ts";
 
 /** How long to look for the leader, in milliseconds. */
@@ -18,13 +20,21 @@ export const removeSubcommand = subcommand({
   description:
     "Removes the member ID, which may be the leader, and returns when the removal is committed. " +
     "The node then ends by itself, and its id is never used again. The removal is refused while " +
-    "another change is in progress, and when too few of the remaining voting members answer.",
+    "another change is in progress, and when too few of the remaining voting members answer. " +
+    "First, files that would then have too few copies are copied to other nodes.",
   flags: {
     from: fromFlag,
     force: typedOnly(toggle({
       help: "Remove it even if too few of the remaining members answer; then nothing can be " +
         "written until enough of them are back",
     })),
+    noDrain: toggle({ help: "Do not copy its files to other nodes first" }),
+    drainTimeoutS: integer("SECONDS", {
+      help: "Time after which the removal is given up if no more files have been copied",
+      defaultValue: 120,
+      min: 1,
+      max: 1_000_000,
+    }),
   },
   words: "ID",
   examples: [
@@ -32,10 +42,24 @@ export const removeSubcommand = subcommand({
     "regent remove n2 --from 127.0.0.1:7001",
     "regent remove n2 --force",
   ],
-  async run({ from, force }, words) {
+  async run({ from, force, noDrain, drainTimeoutS }, words) {
     const id = onlyId(words);
+    const what = `remove ${id}`;
+    const undoDrain = noDrain ? () => Promise.resolve() : await explaining(what, () =>
+      drain({
+        addresses: from,
+        id,
+        stalledMs: 1000 * drainTimeoutS,
+        line: new StatusLine(),
+        warn: (message) => console.error(`regent: ${message}`),
+      }));
     const args = ["CLUSTER", "FORGET", id, ...(force ? ["FORCE"] : [])];
-    await askLeaderTo(`remove ${id}`, { addresses: from, args });
+    try {
+      await askLeaderTo(what, { addresses: from, args });
+    } catch (error) {
+      await undoDrain().catch(() => {}); // the first error tells more
+      throw error;
+    }
     console.log(`${id} is removed`);
     return 0;
   },
@@ -66,8 +90,13 @@ async function askLeaderTo(
   what: string,
   request: Pick<Parameters<typeof requestOfLeader>[0], "addresses" | "args">,
 ): Promise<void> {
+  await explaining(what, () => requestOfLeader({ ...request, patienceMs: PATIENCE_MS }));
+}
+
+/** Reports an error of `run` as `Cannot ${what}`. */
+async function explaining<T>(what: string, run: () => Promise<T>): Promise<T> {
   try {
-    await requestOfLeader({ ...request, patienceMs: PATIENCE_MS });
+    return await run();
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     throw new UserError(`Cannot ${what}: ${error.message}`, { cause: error });

@@ -24,7 +24,15 @@ export interface HttpCallOptions {
   readonly headers: Readonly<Record<string, string>>;
   /** How the body will end. */
   readonly body: Body;
+  /**
+   * Whether to wait, for a second at most, until the server says that it wants the body (RFC 9110,
+   * section 10.1.1). @default false
+   */
+  readonly expectContinue?: boolean;
 }
+
+/** Time to wait for `100 Continue`: a server that does not know it waits for the body. */
+const CONTINUE_MS_MAX = 1_000;
 
 /** The answer to a call. Its body must be read to the end, or the call be destroyed. */
 export interface HttpAnswer {
@@ -144,6 +152,8 @@ export class HttpCall {
   /** Arrives before the request is complete when the server refuses it. */
   readonly #head: Promise<Head>;
   #stream: HttpStream | null = null;
+  /** Resolves when the body may be sent; `null` when it may. */
+  #continued: PromiseWithResolvers<void> | null = null;
   #hasAnswer = false;
   #isSent: boolean;
   #sentBytes = 0;
@@ -163,6 +173,9 @@ export class HttpCall {
     this.#clock = clock;
     this.#release = release;
     this.#isSent = options.body === 0;
+    if (options.expectContinue === true && !this.#isSent) {
+      this.#continued = Promise.withResolvers();
+    }
     this.#opened = this.#open(opening);
     this.#head = this.#opened.then((stream) => this.#readHead(stream));
     this.#opened.catch(() => {}); // told by the methods
@@ -185,15 +198,20 @@ export class HttpCall {
     const length = body === "chunked"
       ? { "transfer-encoding": "chunked" }
       : { "content-length": String(body) };
-    const all = { host: formatAddress(address), ...headers, ...length };
+    const expect = this.#continued === null ? {} : { expect: "100-continue" };
+    const all = { host: formatAddress(address), ...headers, ...length, ...expect };
     stream.hold(encodeHead(`${method} ${target} HTTP/1.1`, all));
-    if (body === 0) stream.write(new Uint8Array(0))?.catch(() => {});
+    if (body === 0 || this.#continued !== null) stream.write(new Uint8Array(0))?.catch(() => {});
     return stream;
   }
 
   async #readHead(stream: HttpStream): Promise<Head> {
     try {
-      const head = await stream.readHead(null, this.#stalledMs);
+      let head = await stream.readHead(null, this.#stalledMs);
+      while (isInterim(head)) {
+        if (head?.first[1] === "100") this.#continued?.resolve();
+        head = await stream.readHead(null, this.#stalledMs);
+      }
       if (head === null) throw new Error("the server closed the connection without an answer");
       this.#hasAnswer = true;
       stream.wakeWriter();
@@ -210,11 +228,24 @@ export class HttpCall {
    */
   write(bytes: Uint8Array): Promise<void> | void {
     if (this.#stream === null) return this.#opened.then(() => this.write(bytes));
+    if (this.#continued !== null) return this.#untilContinued().then(() => this.write(bytes));
     if (this.#hasAnswer || bytes.length === 0) return;
     this.#sentBytes += bytes.length;
     return this.#options.body === "chunked"
       ? this.#stream.writeChunk(bytes, () => this.#hasAnswer)
       : this.#stream.write(bytes, () => this.#hasAnswer);
+  }
+
+  async #untilContinued(): Promise<void> {
+    const continued = this.#continued;
+    if (continued === null) return;
+    const cancel = this.#clock.after(CONTINUE_MS_MAX, () => continued.resolve());
+    try {
+      await Promise.race([continued.promise, this.#head]);
+    } finally {
+      cancel();
+      this.#continued = null;
+    }
   }
 
   /**
@@ -238,13 +269,18 @@ export class HttpCall {
       if (!/^HTTP\/1\.1$/.test(head.first[0]) || !(status >= 200 && status < 600)) {
         throw new HttpSyntaxError(400, "This is not an answer of HTTP/1.1");
       }
-      return { status, fields: head.fields, body: this.#body(stream, head, bodyOf(head)) };
+      return { status, fields: head.fields, body: this.#body(stream, head, this.#bodyOf(head)) };
     } catch (error) {
       stream.destroy();
       throw error;
     } finally {
       cancel();
     }
+  }
+
+  #bodyOf(head: Head): Body {
+    const hasNone = this.#options.method === "HEAD" || /^(204|304)$/.test(head.first[1]);
+    return hasNone ? 0 : bodyOf(head);
   }
 
   async *#body(
@@ -270,4 +306,9 @@ export class HttpCall {
     this.#destroyed = new Error("the request was given up");
     this.#stream?.destroy(this.#destroyed);
   }
+}
+
+/** Whether another head follows, that of the answer. */
+function isInterim(head: Head | null): boolean {
+  return head !== null && /^1(?!01)[0-9]{2}$/.test(head.first[1]);
 }

@@ -295,6 +295,7 @@ export class EmptyPlace {
   async fill(stage: (path: string) => Promise<void>): Promise<void> {
     await this.#open();
     checkedContent(this.#dir, this.path); // still empty, now that it is locked
+    removeDirectory(`${this.path}/${FILES_NAME}`); // that of an interrupted attempt
     const exchange = new Exchange(this.path);
     exchange.clear();
     await stage(exchange.staging);

@@ -14,6 +14,9 @@ const COMMANDS = [
   "backup",
   "restore",
   "recover",
+  "put",
+  "get",
+  "files",
 ];
 
 Deno.test("help lists the commands, and each command's help its flags and their variables", async () => {
@@ -34,8 +37,10 @@ Deno.test("help lists the commands, and each command's help its flags and their 
     );
     assert(flags.length >= 2, stdout);
     for (const flag of flags.filter((name) => name !== "help")) {
-      // Elsewhere REGENT_NODES are addresses.
-      const own = command === "cluster" && flag === "nodes" ? "CLUSTER_NODES" : flag;
+      // Elsewhere REGENT_NODES and REGENT_FROM are addresses for Redis clients.
+      const isHttp = ["put", "get", "files"].includes(command) && /^(to|from)$/.test(flag);
+      const isCount = command === "cluster" && flag === "nodes";
+      const own = isHttp ? "HTTP" : isCount ? "CLUSTER_NODES" : flag;
       const variable = `[REGENT_${own.replaceAll("-", "_").toUpperCase()}]`;
       const isTypedOnly = ["yes", "force"].includes(flag);
       assertEquals(stdout.includes(variable), !isTypedOnly, `${command} --${flag}`);
@@ -126,6 +131,13 @@ const WRONG: [args: string[], message: string][] = [
     "Cannot restore n1: --peers names",
   ],
   [["recover"], "Cannot start without --dir DIR."],
+  [["put"], "Cannot start: expected the FILE to store."],
+  [["put", "--to", "here", "f"], "Cannot use --to: expected HOST:PORT"],
+  [["get", "a", "b"], "Cannot start: expected the NAME of one file."],
+  [["files", "--sort", "age"], "Cannot use --sort: expected name or size or date"],
+  [["files", "rm"], "Cannot start: expected the NAME after rm."],
+  [["remove", "n1", "--drain-timeout-s", "0"], "Cannot use --drain-timeout-s: expected a whole"],
+  [["backup", "--files", "", "f"], "Cannot use --files: expected a directory"],
   [["cli", "-x"], "Unknown flag: -x."],
   [["cli", "-p"], "Cannot use --port without a value."],
   [["cli", "-p", "0", "get", "k"], "Cannot use --port: expected a whole number from 1"],
