@@ -7,8 +7,8 @@ import { NodeObserver, proxyServing } from "./cluster/node_observer.ts";
 import { portHolder, takenPorts } from "./cluster/ports.ts";
 import { subcommand } from "./command_line.ts";
 import { choice, directoryFlag, integer, port as portFlag, toggle, UsageError } from "./flags.ts";
-import { HTTP_PORT_OFFSET, THREAD_SOURCE } from "./services/services.ts";
 import { memoryFlag } from "./memory_bound.ts";
+import { HTTP_PORT_OFFSET, THREAD_SOURCE } from "./services/services.ts";
 import { table } from "./table.ts";
 
 const HOST = "127.0.0.1";

@@ -51,9 +51,9 @@ import {
 import { memoryFlag, warnOfOtherMemoryBound } from "./memory_bound.ts";
 import { NodeFaults } from "./node_faults.ts";
 import { checkReachable, nodePlace } from "./node_place.ts";
+import { proxyClientsWanted, proxyFlags, startProxy } from "./proxy.ts";
 import { fileFlags, filesStorage } from "./services/file_flags.ts";
 import { httpDescriptorsWanted, httpFlags, httpShare, startServices } from "./services/services.ts";
-import { proxyClientsWanted, proxyFlags, startProxy } from "./proxy.ts";
 
 /** Maximum size of a log entry: that of a record, which has room for the largest request. */
 const ENTRY_BYTES_MAX = 512 * 1024 * 1024;

@@ -1,9 +1,18 @@
 import { parseAddress } from "../base/address.ts";
 import type { Clock } from "../platform/clock.ts";
 import { type HttpAnswer, type HttpCall, HttpClient } from "../platform/http_client.ts";
+import type { BodySource } from "../platform/http_listener.ts";
 import type { BlobWriter } from "./blob_store.ts";
-import { ANSWER_BYTES_MAX, CLUSTER_FIELD, errorOfAnswer, peerError } from "./blob_wire.ts";
+import {
+  ANSWER_BYTES_MAX,
+  CLUSTER_FIELD,
+  errorOfAnswer,
+  peerError,
+  UPLOAD_FIELD,
+} from "./blob_wire.ts";
+import { chunksOf } from "./body_chunks.ts";
 import { FileError } from "./file_error.ts";
+import type { UploadAnswer, UploadRequest } from "./upload_forwarding.ts";
 
 /**
  * Contents on other nodes. Addresses are `host:port` of their files ports. Nothing is tried twice:
@@ -81,15 +90,50 @@ export class HttpBlobPeers implements BlobPeers {
     }
   }
 
+  /**
+   * Sends a request about an upload. When the body breaks off, so does the connection.
+   *
+   * @throws {FileError} `unavailable` when the node does not answer
+   */
+  async sendUpload(
+    address: string,
+    { path, field }: UploadRequest,
+    body: BodySource | null,
+  ): Promise<UploadAnswer> {
+    const call = this.#call(address, "POST", path, body === null ? 0 : "chunked", {
+      [UPLOAD_FIELD]: field,
+    });
+    try {
+      if (body !== null) {
+        for await (const chunk of chunksOf(body)) {
+          if (call.hasAnswer) break;
+          await call.write(chunk);
+        }
+      }
+      const answer = await call.answer();
+      return { status: answer.status, text: await textOf(answer.body) };
+    } catch (error) {
+      throw peerError(address, error);
+    } finally {
+      call.destroy();
+    }
+  }
+
   /** Closes all connections; what is under way fails. */
   close(): void {
     this.#client.close();
   }
 
-  #call(text: string, method: string, target: string, body: number | "chunked" = 0): HttpCall {
+  #call(
+    text: string,
+    method: string,
+    target: string,
+    body: number | "chunked" = 0,
+    more: Readonly<Record<string, string>> = {},
+  ): HttpCall {
     const address = parseAddress(text);
     if (address === null) throw new FileError("bad-request", `This is not an address: ${text}`);
-    const headers = { [CLUSTER_FIELD]: this.#clusterId() };
+    const headers = { [CLUSTER_FIELD]: this.#clusterId(), ...more };
     return this.#client.call({ address, method, target, headers, body });
   }
 }

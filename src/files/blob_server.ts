@@ -1,11 +1,14 @@
+import { Readable } from "node:stream";
 import { errorOf } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Clock } from "../platform/clock.ts";
 import { type HttpExchange, HttpServer, type HttpServerTimes } from "../platform/http_server.ts";
 import type { Address } from "../platform/network.ts";
 import type { BlobStore } from "./blob_store.ts";
-import { CLUSTER_FIELD, type ErrorAnswer, statusOf } from "./blob_wire.ts";
+import { CLUSTER_FIELD, type ErrorAnswer, statusOf, UPLOAD_FIELD } from "./blob_wire.ts";
 import { FileError } from "./file_error.ts";
+import type { UploadsService } from "./resumable_uploads.ts";
+import { answerUploadRequest } from "./upload_forwarding.ts";
 
 export interface BlobServerOptions {
   /** Port 0 takes any free one. */
@@ -13,6 +16,8 @@ export interface BlobServerOptions {
   /** Requests that carry another one are refused. */
   readonly clusterId: string;
   readonly store: BlobStore;
+  /** The uploads in progress on this node; `null` while there are none to serve. @default null */
+  readonly uploads?: () => UploadsService | null;
   /** @default 1,000 */
   readonly connectionsMax?: number;
   readonly hasNoFreeDescriptors: () => boolean;
@@ -29,6 +34,7 @@ export interface BlobServerOptions {
  *     GET    /blobs/{id}?from=&to=   the verified bytes; the connection breaks before a damaged one
  *     DELETE /blobs/{id}             also of a blob that is not here
  *     GET    /ping
+ *     POST   /uploads/…              about an upload in progress on this node
  *
  * Errors are JSON with a code of `FileError`.
  */
@@ -62,11 +68,13 @@ export class BlobServer {
 
 class BlobHandler {
   readonly #store: BlobStore;
+  readonly #uploads: () => UploadsService | null;
   readonly #clusterId: string;
   readonly #logger: Logger;
 
-  constructor({ store, clusterId, logger }: BlobServerOptions) {
+  constructor({ store, uploads = () => null, clusterId, logger }: BlobServerOptions) {
     this.#store = store;
+    this.#uploads = uploads;
     this.#clusterId = clusterId;
     this.#logger = logger;
   }
@@ -98,6 +106,10 @@ class BlobHandler {
         await this.#store.remove(id);
         return await answer(exchange, 200, {});
       }
+    }
+    const uploads = this.#uploads();
+    if (method === "POST" && target.startsWith("/uploads/") && uploads !== null) {
+      return await answerUpload(exchange, uploads);
     }
     throw new FileError("bad-request", `There is no ${method} of this path`);
   }
@@ -140,4 +152,12 @@ async function answer(
 ): Promise<void> {
   const headers = { "content-type": "application/json" };
   await exchange.answer(status, headers, new TextEncoder().encode(JSON.stringify(body)));
+}
+
+async function answerUpload(exchange: HttpExchange, uploads: UploadsService): Promise<void> {
+  const request = { path: exchange.target, field: exchange.fields.get(UPLOAD_FIELD) ?? "" };
+  const body = Readable.from(exchange.body());
+  const { status, text } = await answerUploadRequest(uploads, request, body);
+  const headers = { "content-type": "application/json" };
+  await exchange.answer(status, headers, new TextEncoder().encode(text));
 }

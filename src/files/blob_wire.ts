@@ -4,6 +4,9 @@ import { FileError, type FileErrorCode } from "./file_error.ts";
 /** The field of each request with the id of the cluster. Another one is refused. */
 export const CLUSTER_FIELD = "regent-cluster";
 
+/** The field of a request about an upload with the arguments. */
+export const UPLOAD_FIELD = "regent-upload";
+
 /** An answer with an error: `{"code": …, "message": …}` as JSON. */
 export interface ErrorAnswer {
   readonly code: FileErrorCode;
@@ -22,8 +25,6 @@ const STATUSES: Readonly<Record<FileErrorCode, number>> = {
   "busy": 409,
   "conflict": 409,
   "too-large": 413,
-  "conflict": 409,
-  "outcome-unknown": 504,
 };
 
 /** Maximum number of bytes of an answer that is not content. */

@@ -3,6 +3,7 @@ import type { Clock } from "../platform/clock.ts";
 import type { BodySource } from "../platform/http_listener.ts";
 import type { BlobPeers, BlobStorage } from "./blobs.ts";
 import { Downloads } from "./download.ts";
+import { FileError } from "./file_error.ts";
 import {
   type FileList,
   FileMetadata,
@@ -94,11 +95,14 @@ export class Files implements FilesService {
   readonly #uploads: Uploads;
   readonly #downloads: Downloads;
   readonly #healer: Healer | null;
+  readonly #layout: LayoutCache;
+  readonly #newBlobId: () => string;
 
   constructor(options: FilesOptions) {
     const { send, peers, clock, logger, storage, copies = 3, newBlobId = randomBlobId } = options;
     const metadata = this.#metadata = new FileMetadata(send);
-    const layout = new LayoutCache(metadata, clock);
+    const layout = this.#layout = new LayoutCache(metadata, clock);
+    this.#newBlobId = newBlobId;
     const nodeId = storage?.node.id ?? null;
     const local = storage?.local ?? null;
     const shared = { metadata, layout, nodeId, local, peers, clock, logger };
@@ -181,6 +185,21 @@ export class Files implements FilesService {
 
   nodes(): Promise<FileNodes> {
     return this.#metadata.nodes();
+  }
+
+  /** The address of a node's files port. @throws {FileError} `unavailable` when it has none */
+  async addressOf(node: string): Promise<string> {
+    const known = (await this.#layout.get()).node(node);
+    if (known !== null) return known.address;
+    throw new FileError("unavailable", `Node ${node} has no part in files.`);
+  }
+
+  /** Any node that takes files. @throws {FileError} `unavailable` when there is none */
+  async anyNode(): Promise<string> {
+    const nodes = (await this.#layout.get()).candidates(this.#newBlobId());
+    const [node] = nodes;
+    if (node !== undefined) return node.id;
+    throw new FileError("unavailable", "No node of the cluster takes files at the moment.");
   }
 
   repair(): Promise<RepairStatus> {

@@ -1,6 +1,5 @@
-import { COPIES_MAX } from "../../files/put_options.ts";
 import { HEALER_LIMITS } from "../../files/healer_limits.ts";
-import { isThere } from "../offline/data_directories.ts";
+import { COPIES_MAX } from "../../files/put_options.ts";
 import { WEIGHT_MAX } from "../../ring/ring.ts";
 import {
   bytes,
@@ -11,6 +10,7 @@ import {
   port as portFlag,
   type Values,
 } from "../flags.ts";
+import { isThere } from "../offline/data_directories.ts";
 import type { FilesStorageOptions } from "./files.ts";
 
 const MIB = 1024 * 1024;

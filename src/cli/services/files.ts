@@ -3,14 +3,20 @@ import type { Logger } from "../../base/logger.ts";
 import { HttpBlobPeers } from "../../files/blob_peers.ts";
 import { BlobServer } from "../../files/blob_server.ts";
 import { BlobStore } from "../../files/blob_store.ts";
+import type { SendCommand } from "../../files/file_metadata.ts";
 import { Files, type FilesStorage } from "../../files/files.ts";
 import type { HealerLimits } from "../../files/healer_limits.ts";
-import type { SendCommand } from "../../files/file_metadata.ts";
+import { PartialUploads } from "../../files/partial_uploads.ts";
+import { LocalUploads, RoutedUploads, type UploadsService } from "../../files/resumable_uploads.ts";
 import { ScrubFile } from "../../files/scrub_file.ts";
-import { systemClock } from "../../platform/clock.ts";
+import { NodeUploads } from "../../files/upload_forwarding.ts";
+import { type Cancel, systemClock } from "../../platform/clock.ts";
 import type { Address } from "../../platform/network.ts";
 import { hasNoFreeDescriptors } from "../../platform/process.ts";
 import { OwnNodeWatch } from "./own_node.ts";
+
+/** Interval in milliseconds at which uploads are looked after that nobody continues. */
+const TEND_MS = 60_000;
 
 /** A node's part in files, as plain data. */
 export interface FilesStorageOptions {
@@ -41,6 +47,8 @@ export interface FilesServiceOptions {
 
 export interface FilesHandle {
   readonly files: Files;
+  /** Uploads that can be resumed, of all nodes. */
+  readonly uploads: UploadsService;
   stop(): Promise<void>;
 }
 
@@ -57,6 +65,7 @@ export async function startFiles(options: FilesServiceOptions): Promise<FilesHan
     const files = new Files({ ...shared, storage: null });
     return {
       files,
+      uploads: new RoutedUploads(null, forwarderOf(files, peers)),
       async stop() {
         await files.stop();
         peers.close();
@@ -65,10 +74,12 @@ export async function startFiles(options: FilesServiceOptions): Promise<FilesHan
   }
   const { nodeId, directory, listen, advertisedHost, weight, reserveBytes, limits } = storage;
   const store = await BlobStore.open({ directory, reserveBytes, logger });
+  let local: LocalUploads | null = null;
   const server = await BlobServer.open({
     address: listen,
     clusterId: storage.clusterId,
     store,
+    uploads: () => local,
     hasNoFreeDescriptors,
     clock: systemClock,
     logger,
@@ -87,19 +98,58 @@ export async function startFiles(options: FilesServiceOptions): Promise<FilesHan
     limits,
   };
   const files = new Files({ ...shared, storage: parts });
+  const uploads = local = new LocalUploads({
+    node: nodeId,
+    partial: await PartialUploads.open({
+      directory: `${directory}/uploads`,
+      freeBytes: async () => (await store.space()).freeBytes,
+      reserveBytes: 0, // the store's own is left out of what is free
+      clock: systemClock,
+      logger,
+    }),
+    files,
+    logger,
+  });
   own.start();
   files.start();
+  const cancelTending = tendEach(TEND_MS, () => uploads.tend());
   logger.info(
     `exchanges contents of files on ${formatAddress({ host: listen.host, port: server.port })}`,
   );
   return {
     files,
+    uploads: new RoutedUploads({ node: nodeId, uploads }, forwarderOf(files, peers)),
     async stop() {
+      cancelTending();
       own.stop();
       await files.stop();
       await server.close();
       peers.close();
       store.close();
     },
+  };
+}
+
+/** Passes requests about the uploads of other nodes on to them. */
+function forwarderOf(files: Files, peers: HttpBlobPeers): NodeUploads {
+  return new NodeUploads(
+    async (node, request, body) =>
+      await peers.sendUpload(await files.addressOf(node), request, body),
+    () => files.anyNode(),
+  );
+}
+
+/** Does something again and again, each time that long after the last one has ended. */
+function tendEach(intervalMs: number, tend: () => Promise<void>): Cancel {
+  let cancel: Cancel = () => {};
+  let isCancelled = false;
+  const run = async () => {
+    await tend();
+    if (!isCancelled) cancel = systemClock.after(intervalMs, () => void run());
+  };
+  void run();
+  return () => {
+    isCancelled = true;
+    cancel();
   };
 }

@@ -2,7 +2,6 @@
 import { formatAddress, isLoopback } from "../../base/address.ts";
 import { UserError } from "../../base/errors.ts";
 import { type Logger, silentLogger } from "../../base/logger.ts";
-import type { Files } from "../../files/files.ts";
 import { HttpApi } from "../../http/http_api.ts";
 import { StoreClient } from "../../http/store_client.ts";
 import { shareSuspicion } from "../../platform/acceptor.ts";
@@ -16,7 +15,7 @@ import { ProxyCore } from "../../proxy/proxy.ts";
 import { ErrorReply, type Reply } from "../../resp/reply.ts";
 import { ConnectionLost, RespClient } from "../resp_client.ts";
 import { clusterStatus } from "../status.ts";
-import { type FilesStorageOptions, startFiles } from "./files.ts";
+import { type FilesHandle, type FilesStorageOptions, startFiles } from "./files.ts";
 
 /** Plain data, for the first message to the thread. */
 export interface ThreadOptions {
@@ -67,7 +66,7 @@ async function start(options: ThreadOptions): Promise<ThreadService<null>> {
   });
   let listener: HttpListener | null = null;
   try {
-    if (http !== null) listener = await serveHttp(options, http, store, filesHandle.files, logger);
+    if (http !== null) listener = await serveHttp(options, http, store, filesHandle, logger);
   } catch (error) {
     await filesHandle.stop();
     throw error;
@@ -87,13 +86,14 @@ async function serveHttp(
   { clientAddress }: ThreadOptions,
   { address, isOptional, connectionsMax, bulkBytesMax }: HttpOptions,
   store: StoreClient,
-  files: Files,
+  { files, uploads }: FilesHandle,
   logger: Logger,
 ): Promise<HttpListener | null> {
   let listener: HttpListener | null = null;
   const http = new HttpApi({
     store,
     files,
+    uploads,
     bodyBytesMax: bulkBytesMax,
     isLoopback: isLoopback(address.host),
     whyNotReady: () => whyNotReady(clientAddress),
