@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { silentLogger } from "../base/logger.ts";
 import { Holders } from "../../tests/support/files/holders.ts";
+import { silentLogger } from "../base/logger.ts";
 import { Downloads, type ReadOptions } from "./download.ts";
 import { FileError } from "./file_error.ts";
 

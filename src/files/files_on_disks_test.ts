@@ -1,13 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { Readable } from "node:stream";
+import { withTemporaryDirectory } from "../../tests/support/temporary_directory.ts";
+import { until } from "../../tests/support/until.ts";
 import { silentLogger } from "../base/logger.ts";
 import { errorReplyOf } from "../commands/command_error.ts";
 import { StateMachine } from "../commands/state_machine.ts";
 import { checkRequest } from "../commands/table.ts";
 import { systemClock } from "../platform/clock.ts";
-import { withTemporaryDirectory } from "../../tests/support/temporary_directory.ts";
-import { until } from "../../tests/support/until.ts";
 import { HttpBlobPeers } from "./blob_peers.ts";
 import { BlobServer } from "./blob_server.ts";
 import { BlobStore } from "./blob_store.ts";

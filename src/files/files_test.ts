@@ -1,9 +1,9 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { silentLogger } from "../base/logger.ts";
 import { FilesNode, startProxy } from "../../tests/support/files/files_node.ts";
 import { FilesWorld } from "../../tests/support/files/files_world.ts";
 import { Holders } from "../../tests/support/files/holders.ts";
 import { SimBody } from "../../tests/support/files/sim_body.ts";
+import { silentLogger } from "../base/logger.ts";
 import { FileError } from "./file_error.ts";
 import { Files } from "./files.ts";
 

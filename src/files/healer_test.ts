@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { createHash } from "node:crypto";
-import { silentLogger } from "../base/logger.ts";
 import { Holders } from "../../tests/support/files/holders.ts";
+import { silentLogger } from "../base/logger.ts";
 import { Downloads } from "./download.ts";
 import { Healer } from "./healer.ts";
 import { HEALER_LIMITS, type HealerLimits } from "./healer_limits.ts";

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { silentLogger } from "../base/logger.ts";
 import { Holders } from "../../tests/support/files/holders.ts";
+import { silentLogger } from "../base/logger.ts";
 import { Loop } from "./loop.ts";
 import { wait } from "./waits.ts";
 

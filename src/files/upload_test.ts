@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { createHash } from "node:crypto";
-import { silentLogger } from "../base/logger.ts";
-import { ErrorReply } from "../resp/reply.ts";
 import { Holders } from "../../tests/support/files/holders.ts";
 import { SimBody } from "../../tests/support/files/sim_body.ts";
+import { silentLogger } from "../base/logger.ts";
+import { ErrorReply } from "../resp/reply.ts";
 import { FileError } from "./file_error.ts";
 import type { PutOptions } from "./put_options.ts";
 import { UPLOAD_LIMITS, type UploadLimits } from "./upload.ts";
