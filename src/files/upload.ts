@@ -176,7 +176,8 @@ export class Upload {
   async #open(): Promise<void> {
     const { layout } = this.#context;
     this.#candidates = [...(await layout.get()).candidates(this.#name)];
-    if (this.#candidates.length === 0) {
+    if (this.#candidates.length < this.#copies) {
+      // There may be more of them since the last look.
       this.#candidates = [...(await layout.refresh()).candidates(this.#name)];
     }
     if (this.#candidates.length === 0) {
