@@ -2,7 +2,7 @@ import type { FilePlacement } from "./file_layout.ts";
 import type { FileBlob, LiveBlob } from "./file_record.ts";
 
 /**
- * - `healthy`: exactly the wanted nodes hold it
+ * - `healthy`: all wanted nodes hold it, and no other copy is to go
  * - `moving`: there are enough copies, but not all where they belong
  * - `degraded`: there are fewer copies than there should be
  * - `lost`: no available node holds it
@@ -15,7 +15,9 @@ export function healthOf(blob: LiveBlob, placement: FilePlacement): FileHealth {
   const available = availableCopies(blob, placement);
   if (available === 0) return "lost";
   const wanted = placement.wanted(blob.file);
-  if (wanted.length === blob.holders.length && holdsAll(blob, wanted)) return "healthy";
+  const isSettled = wanted.length > 0 && holdsAll(blob, wanted) &&
+    !blob.holders.some((id) => mayRelease(id, blob, placement));
+  if (isSettled) return "healthy";
   return available >= Math.max(1, placement.copiesOf(blob.file)) ? "moving" : "degraded";
 }
 
@@ -33,14 +35,15 @@ export function isLive(blob: FileBlob): blob is LiveBlob {
 
 /**
  * Whether a node may delete its content. That of a visible file may go only when all nodes where it
- * belongs have it. A node that is out has to announce itself first: what the others have got
+ * belongs have it, and as many copies are left as the file should have: with fewer nodes than that,
+ * a node that is drained keeps its copy until it is removed. A node that is out has to announce itself first: what the others have got
  * meanwhile may be less than what comes back.
  */
 export function mayRelease(id: string, blob: FileBlob, placement: FilePlacement): boolean {
   if (!isLive(blob)) return true;
   const wanted = placement.wanted(blob.file);
   if (wanted.length === 0 || wanted.includes(id) || placement.isOut(id)) return false;
-  return holdsAll(blob, wanted);
+  return holdsAll(blob, wanted) && availableCopies(blob, placement) > blob.file.copies;
 }
 
 /** What a node has to do about a blob: get it, ask whether it may delete it, or delete it. */
