@@ -1,5 +1,5 @@
-import { StateLoader } from "../../store/state_loader.ts";
 import { utf8TextOf } from "../../store/file_rules.ts";
+import { StateLoader } from "../../store/state_loader.ts";
 import { readSnapshotFile } from "../offline/snapshot_file.ts";
 
 /** A version of a file that a backup describes. */
