@@ -153,8 +153,10 @@ export class OwnCopies {
   async #settle(items: readonly WorkItem[], signal: AbortSignal): Promise<void> {
     const { node, metadata, clock, limits, pulls, reports } = this.#options;
     const nowMs = clock.monotonicMs();
-    const due = items.filter(({ blob }) =>
-      nowMs - this.#unrecorded.note(blob, nowMs) >= limits.unrecordedGraceMs &&
+    // What nobody has, as after a restore from a backup, is wanted at once.
+    const due = items.filter(({ blob, holders }) =>
+      (nowMs - this.#unrecorded.note(blob, nowMs) >= limits.unrecordedGraceMs ||
+        holders.length === 0) &&
       !pulls.has(blob) && !reports.isHeld(blob)
     );
     for (const batch of batches(due)) {
