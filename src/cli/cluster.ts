@@ -327,7 +327,7 @@ function nodeMembers(options: LocalClusterOptions): Member[] {
         "--allow-env",
         permission("read", [path, ...READ_BY_ALL]),
         permission("write", [path]),
-        "--allow-sys=statfs", // how much space there is for files
+        SYSTEM_CALLS,
       ],
     };
   });
@@ -344,9 +344,12 @@ function proxyMember({ nodes, port, httpPort }: LocalClusterOptions): Member {
       ...["proxy", "--port", String(port), "--nodes", addresses, "--host", HOST],
       ...["--http-port", httpPort, STOP_WITH_STDIN],
     ],
-    permissions: ["--allow-net", "--allow-env", permission("read", READ_BY_ALL)],
+    permissions: ["--allow-net", "--allow-env", permission("read", READ_BY_ALL), SYSTEM_CALLS],
   };
 }
+
+/** To know how much space there is for files, and to let heartbeats come before them. */
+const SYSTEM_CALLS = "--allow-sys=statfs,setPriority";
 
 /** What every process reads. */
 const READ_BY_ALL: readonly string[] = [PROBE_FILE, fileURLToPath(THREAD_SOURCE)];

@@ -46,7 +46,7 @@ const FIRST_BYTES = CHUNK_BYTES;
  * The disk begins to sync after so many bytes. At most twice as many wait to be synced, so that
  * neither the sync at the end nor those of the log, on the same disk, wait for more.
  */
-const EARLY_SYNC_BYTES = 32 * 1024 * 1024;
+const EARLY_SYNC_BYTES = 4 * 1024 * 1024;
 
 /**
  * A blob that is being written, in two buffers: one is filled while the other is written. Nothing

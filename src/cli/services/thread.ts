@@ -8,7 +8,7 @@ import { shareSuspicion } from "../../platform/acceptor.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { type HttpListener, listenHttp } from "../../platform/http_listener.ts";
 import type { Address } from "../../platform/network.ts";
-import { hasNoFreeDescriptors, stderrLogger } from "../../platform/process.ts";
+import { hasNoFreeDescriptors, runInBackground, stderrLogger } from "../../platform/process.ts";
 import { serveInThread, type ThreadService } from "../../platform/service_thread.ts";
 import { tcpNetwork } from "../../platform/tcp_network.ts";
 import { ProxyCore } from "../../proxy/proxy.ts";
@@ -50,6 +50,7 @@ serveInThread(start);
 /** Builds the parts from the bottom up, and starts them. */
 async function start(options: ThreadOptions): Promise<ThreadService<null>> {
   const { name, clientAddress, seeds, http, copies, storage } = options;
+  runInBackground(); // heartbeats and Redis clients come first
   shareSuspicion(options.suspicion);
   const logger = stderrLogger(name);
   // A proxy without HTTP, or one that is never asked for anything by HTTP, needs no connections.
