@@ -93,7 +93,8 @@ export class Page {
 function acceptsGzip(acceptEncoding: string): boolean {
   return acceptEncoding.split(",").some((part) => {
     const [coding = "", ...parameters] = part.split(";").map((word) => word.trim().toLowerCase());
-    return (coding === "gzip" || coding === "*") && !parameters.some((one) => /^q=0(\.0*)?$/.test(one));
+    return (coding === "gzip" || coding === "*") &&
+      !parameters.some((one) => /^q=0(\.0*)?$/.test(one));
   });
 }
 

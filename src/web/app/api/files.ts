@@ -92,9 +92,7 @@ export async function placementOf(
 /** The path of a song's cover; `null` if it has none. */
 export function coverOf({ tags }: Pick<FileRecord, "tags">): string | null {
   const { cover } = tags;
-  return typeof cover === "string" && cover !== ""
-    ? pathOfFile(COVERS + cover)
-    : null;
+  return typeof cover === "string" && cover !== "" ? pathOfFile(COVERS + cover) : null;
 }
 
 /** Whether browsers may be able to play it. */

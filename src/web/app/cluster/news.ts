@@ -69,9 +69,7 @@ export function newsBetween(
 }
 
 function leaderOf({ members }: ClusterState): Member | null {
-  const leaders = members.filter(({ role, isAlive }) =>
-    role === "leader" && isAlive
-  );
+  const leaders = members.filter(({ role, isAlive }) => role === "leader" && isAlive);
   return leaders.sort((one, other) => other.term - one.term)[0] ?? null;
 }
 

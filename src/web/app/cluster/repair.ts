@@ -38,9 +38,7 @@ export function toneOf(id: string): string {
 
 /** The nodes on the ring, with their weights there. */
 export const ringNodes = computed(() => {
-  const holders = repair.value?.nodes.filter(({ ringWeight }) =>
-    ringWeight > 0
-  ) ?? [];
+  const holders = repair.value?.nodes.filter(({ ringWeight }) => ringWeight > 0) ?? [];
   if (holders.length > 0) {
     return holders.map(({ id, ringWeight }) => ({
       id,

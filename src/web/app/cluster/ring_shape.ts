@@ -65,9 +65,7 @@ export function pathOf(arcs: readonly Arc[], radius: number, gap = 0): string {
     const end = Math.max(from, Math.min(to, from + 0.99999) - gap);
     const [x1, y1] = pointAt(from, radius);
     const [x2, y2] = pointAt(end, radius);
-    return `M${x1} ${y1}A${radius} ${radius} 0 ${
-      end - from > 0.5 ? 1 : 0
-    } 1 ${x2} ${y2}`;
+    return `M${x1} ${y1}A${radius} ${radius} 0 ${end - from > 0.5 ? 1 : 0} 1 ${x2} ${y2}`;
   }).join("");
 }
 

@@ -2,7 +2,7 @@ import { shallowRef } from "vue";
 import { cluster } from "./live.ts";
 
 /** Seconds that the charts show. */
-const SAMPLES = 120;
+export const SAMPLES = 120;
 
 export interface Series {
   /** Times in seconds since 1970. */
@@ -33,13 +33,10 @@ function added(
 }
 
 async function sample(): Promise<void> {
-  const commits =
-    cluster.value?.members.map(({ commitIndex }) => commitIndex ?? 0) ?? [];
+  const commits = cluster.value?.members.map(({ commitIndex }) => commitIndex ?? 0) ?? [];
   const now = commits.length === 0 ? null : Math.max(...commits);
   const time = Date.now() / 1000;
-  const grown = now === null || commit === null || now < commit
-    ? null
-    : now - commit;
+  const grown = now === null || commit === null || now < commit ? null : now - commit;
   throughput.value = added(throughput.value, time, grown);
   commit = now;
   const ms = await roundTrip();
@@ -67,6 +64,6 @@ export function startSampling(): () => void {
     () => document.visibilityState === "visible" && void sample(),
     1_000,
   );
-  void sample();
+  void roundTrip(); // the first one opens a connection
   return () => clearInterval(timer);
 }

@@ -49,9 +49,7 @@ function sha256(message: Uint8Array): Uint8Array<ArrayBuffer> {
     addBlock(hash, words);
   }
   const digest = new Uint8Array(32);
-  hash.forEach((word, at) =>
-    new DataView(digest.buffer).setUint32(at * 4, word)
-  );
+  hash.forEach((word, at) => new DataView(digest.buffer).setUint32(at * 4, word));
   return digest;
 }
 

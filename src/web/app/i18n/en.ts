@@ -40,8 +40,7 @@ export const en = {
   "error.tooLarge": "It is larger than the server allows.",
   "error.unavailable":
     "The cluster cannot do this now. Nothing was changed; try again in a moment.",
-  "error.unexpected":
-    "Something unexpected went wrong. Reload the page, and try again.",
+  "error.unexpected": "Something unexpected went wrong. Reload the page, and try again.",
   "error.unknownOutcome":
     "No answer came in time, so it may or may not have been done. Refresh to see.",
   "error.unreachable":
@@ -60,8 +59,7 @@ export const en = {
   "library.emptyText":
     "Drop songs or whole folders anywhere on this page, or choose them. Artist, album and cover are read from their tags.",
   "library.noTags": "Nothing to show here",
-  "library.noTagsText":
-    "Your songs carry no such tags. All of them are under Songs.",
+  "library.noTagsText": "Your songs carry no such tags. All of them are under Songs.",
   "library.nothingFound": "Nothing found for “{text}”",
   "library.nothingFoundText": "Try fewer letters, or look under another tab.",
   "library.clearSearch": "Clear the search",
@@ -107,14 +105,11 @@ export const en = {
   "health.healthy": "Healthy",
   "health.healthyText": "All copies are where they belong.",
   "health.moving": "Moving",
-  "health.movingText":
-    "There are enough copies; some are on their way to another node.",
+  "health.movingText": "There are enough copies; some are on their way to another node.",
   "health.degraded": "Too few copies",
-  "health.degradedText":
-    "Some copies are missing. Repair makes them again by itself.",
+  "health.degradedText": "Some copies are missing. Repair makes them again by itself.",
   "health.lost": "Out of reach",
-  "health.lostText":
-    "No node that is up has a copy. Bring back one of its holders.",
+  "health.lostText": "No node that is up has a copy. Bring back one of its holders.",
   "delete.title": "Delete this file?",
   "delete.text": "“{name}” will be deleted from all nodes.",
   "delete.confirm": "Delete",
@@ -156,7 +151,7 @@ export const en = {
   "player.shuffle": "Shuffle",
   "player.repeat.off": "Repeat: off",
   "player.repeat.all": "Repeat: all",
-  "player.repeat.one": "Repeat: this song",
+  "player.repeat.song": "Repeat: this song",
   "player.seek": "Position",
   "player.position": "{at} of {end}",
   "player.volume": "Volume",
@@ -172,8 +167,7 @@ export const en = {
   "player.unplayable":
     "{title} cannot be played: it is gone, or this browser does not know its format.",
   "cluster.title": "Cluster",
-  "cluster.problem":
-    "No member of the cluster answers. Start a node, or wait for one. ({detail})",
+  "cluster.problem": "No member of the cluster answers. Start a node, or wait for one. ({detail})",
   "ring.title": "Ring",
   "ring.find": "Find a file on the ring",
   "ring.clear": "Choose no file",
@@ -218,15 +212,12 @@ export const en = {
   "repair.progress": "Progress of the repair",
   "chart.throughput": "Throughput",
   "chart.perSecond": "entries/s",
-  "chart.throughputNote":
-    "Entries of the log committed each second. One may carry many writes.",
+  "chart.throughputNote": "Entries of the log committed each second. One may carry many writes.",
   "chart.latency": "Latency",
-  "chart.latencyNote":
-    "A linearizable read, from this page to the cluster and back.",
+  "chart.latencyNote": "A linearizable read, from this page to the cluster and back.",
   "chart.description": "{title}, now {value}",
   "news.title": "What has happened",
-  "news.empty":
-    "Elections, silent nodes and faults will be listed here as they happen.",
+  "news.empty": "Elections, silent nodes and faults will be listed here as they happen.",
   "news.leads": "{id} leads in term {term}",
   "news.election": "No leader: an election is under way",
   "news.silent": "{id} does not answer",
@@ -242,8 +233,7 @@ export const en = {
   "keys.empty": "No keys yet",
   "keys.emptyText": "Create one here, or with any Redis client.",
   "keys.nothingFound": "No key begins with “{prefix}”",
-  "keys.nothingFoundText":
-    "Letters count as they are: upper and lower case differ.",
+  "keys.nothingFoundText": "Letters count as they are: upper and lower case differ.",
   "keys.count.one": "{count} key",
   "keys.count.other": "{count} keys",
   "keys.countMore.one": "{count} key, and more",
@@ -265,8 +255,7 @@ export const en = {
   "keys.expiresIn": "Expires in {time}",
   "keys.emptyName": "(the empty key)",
   "keys.emptyValue": "The value is empty.",
-  "keys.exists":
-    "A key of this name exists. Open it to edit it, or choose another name.",
+  "keys.exists": "A key of this name exists. Open it to edit it, or choose another name.",
   "keys.noPath":
     "HTTP cannot name this key, since URLs lose parts that are dots. Use a Redis client.",
   "keys.otherType":

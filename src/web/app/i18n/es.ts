@@ -36,15 +36,13 @@ export const es: Messages = {
   "action.showOnRing": "Ver en el anillo",
   "error.changed": "Ha cambiado mientras tanto. Actualiza y vuelve a mirar.",
   "error.conflict": "No es posible en el estado actual.",
-  "error.full":
-    "El clúster no tiene más espacio. Elimina archivos o añade un nodo.",
+  "error.full": "El clúster no tiene más espacio. Elimina archivos o añade un nodo.",
   "error.gone": "Ya no existe. Actualiza la lista.",
   "error.refused": "El servidor lo rechazó con el estado {status}.",
   "error.tooLarge": "Es más grande de lo que permite el servidor.",
   "error.unavailable":
     "El clúster no puede hacerlo ahora. No se ha cambiado nada; inténtalo de nuevo en un momento.",
-  "error.unexpected":
-    "Algo inesperado ha fallado. Recarga la página e inténtalo de nuevo.",
+  "error.unexpected": "Algo inesperado ha fallado. Recarga la página e inténtalo de nuevo.",
   "error.unknownOutcome":
     "No hubo respuesta a tiempo: puede que se haya hecho o no. Actualiza para comprobarlo.",
   "error.unreachable":
@@ -63,8 +61,7 @@ export const es: Messages = {
   "library.emptyText":
     "Suelta canciones o carpetas enteras en cualquier parte de esta página, o elígelas. El artista, el álbum y la carátula se leen de sus etiquetas.",
   "library.noTags": "Nada que mostrar aquí",
-  "library.noTagsText":
-    "Tus canciones no llevan esas etiquetas. Todas están en Canciones.",
+  "library.noTagsText": "Tus canciones no llevan esas etiquetas. Todas están en Canciones.",
   "library.nothingFound": "Nada encontrado para «{text}»",
   "library.nothingFoundText": "Prueba con menos letras o mira en otra pestaña.",
   "library.clearSearch": "Borrar la búsqueda",
@@ -110,14 +107,11 @@ export const es: Messages = {
   "health.healthy": "Sano",
   "health.healthyText": "Todas las copias están donde les corresponde.",
   "health.moving": "En traslado",
-  "health.movingText":
-    "Hay copias suficientes; algunas van de camino a otro nodo.",
+  "health.movingText": "Hay copias suficientes; algunas van de camino a otro nodo.",
   "health.degraded": "Faltan copias",
-  "health.degradedText":
-    "Faltan algunas copias. La reparación las rehace por sí sola.",
+  "health.degradedText": "Faltan algunas copias. La reparación las rehace por sí sola.",
   "health.lost": "Fuera de alcance",
-  "health.lostText":
-    "Ningún nodo activo tiene una copia. Recupera uno de sus poseedores.",
+  "health.lostText": "Ningún nodo activo tiene una copia. Recupera uno de sus poseedores.",
   "delete.title": "¿Eliminar este archivo?",
   "delete.text": "«{name}» se eliminará de todos los nodos.",
   "delete.confirm": "Eliminar",
@@ -159,7 +153,7 @@ export const es: Messages = {
   "player.shuffle": "Aleatorio",
   "player.repeat.off": "Repetir: no",
   "player.repeat.all": "Repetir: todo",
-  "player.repeat.one": "Repetir: esta canción",
+  "player.repeat.song": "Repetir: esta canción",
   "player.seek": "Posición",
   "player.position": "{at} de {end}",
   "player.volume": "Volumen",
@@ -224,12 +218,10 @@ export const es: Messages = {
   "chart.throughputNote":
     "Entradas del registro confirmadas cada segundo. Una puede llevar muchas escrituras.",
   "chart.latency": "Latencia",
-  "chart.latencyNote":
-    "Una lectura linealizable, de esta página al clúster y de vuelta.",
+  "chart.latencyNote": "Una lectura linealizable, de esta página al clúster y de vuelta.",
   "chart.description": "{title}, ahora {value}",
   "news.title": "Qué ha ocurrido",
-  "news.empty":
-    "Aquí aparecerán las elecciones, los nodos en silencio y los fallos según ocurran.",
+  "news.empty": "Aquí aparecerán las elecciones, los nodos en silencio y los fallos según ocurran.",
   "news.leads": "{id} lidera en el mandato {term}",
   "news.election": "Sin líder: hay una elección en curso",
   "news.silent": "{id} no responde",
@@ -245,8 +237,7 @@ export const es: Messages = {
   "keys.empty": "Aún no hay claves",
   "keys.emptyText": "Crea una aquí o con cualquier cliente de Redis.",
   "keys.nothingFound": "Ninguna clave empieza por «{prefix}»",
-  "keys.nothingFoundText":
-    "Las letras cuentan tal como son: mayúsculas y minúsculas difieren.",
+  "keys.nothingFoundText": "Las letras cuentan tal como son: mayúsculas y minúsculas difieren.",
   "keys.count.one": "{count} clave",
   "keys.count.other": "{count} claves",
   "keys.countMore.one": "{count} clave y más",
@@ -268,8 +259,7 @@ export const es: Messages = {
   "keys.expiresIn": "Expira en {time}",
   "keys.emptyName": "(la clave vacía)",
   "keys.emptyValue": "El valor está vacío.",
-  "keys.exists":
-    "Ya existe una clave con este nombre. Ábrela para editarla o elige otro nombre.",
+  "keys.exists": "Ya existe una clave con este nombre. Ábrela para editarla o elige otro nombre.",
   "keys.noPath":
     "HTTP no puede nombrar esta clave, porque las URL pierden las partes que son puntos. Usa un cliente de Redis.",
   "keys.otherType":

@@ -11,9 +11,7 @@ const CATALOGUES: Readonly<Record<Locale, Messages>> = { en, es };
 
 function firstLocale(): Locale {
   const wanted = [kept<string>("locale") ?? "", ...navigator.languages];
-  const found = wanted.map((tag) => tag.slice(0, 2)).find((tag) =>
-    tag in CATALOGUES
-  );
+  const found = wanted.map((tag) => tag.slice(0, 2)).find((tag) => tag in CATALOGUES);
   return (found ?? "en") as Locale;
 }
 
@@ -54,37 +52,37 @@ export function plural(
   count: number,
   parameters: Parameters = {},
 ): string {
-  const form = new Intl.PluralRules(locale.value).select(count) === "one"
-    ? "one"
-    : "other";
+  const form = new Intl.PluralRules(locale.value).select(count) === "one" ? "one" : "other";
   return t(`${stem}.${form}` as MessageKey, { ...parameters, count });
 }
 
+/** The reader's own kind of the language, such as `en-GB`: dates differ. */
+const tag = computed(() =>
+  navigator.languages.find((one) => one.slice(0, 2) === locale.value) ?? locale.value
+);
+
 const format = computed(() => ({
-  number: new Intl.NumberFormat(locale.value, { maximumFractionDigits: 1 }),
-  percent: new Intl.NumberFormat(locale.value, {
+  number: new Intl.NumberFormat(tag.value, { maximumFractionDigits: 1 }),
+  percent: new Intl.NumberFormat(tag.value, {
     style: "percent",
     maximumFractionDigits: 1,
   }),
-  date: new Intl.DateTimeFormat(locale.value, { dateStyle: "medium" }),
-  dateTime: new Intl.DateTimeFormat(locale.value, {
+  date: new Intl.DateTimeFormat(tag.value, { dateStyle: "medium" }),
+  dateTime: new Intl.DateTimeFormat(tag.value, {
     dateStyle: "medium",
     timeStyle: "medium",
   }),
-  time: new Intl.DateTimeFormat(locale.value, { timeStyle: "medium" }),
-  relative: new Intl.RelativeTimeFormat(locale.value, { numeric: "auto" }),
-  collator: new Intl.Collator(locale.value, {
+  time: new Intl.DateTimeFormat(tag.value, { timeStyle: "medium" }),
+  relative: new Intl.RelativeTimeFormat(tag.value, { numeric: "auto" }),
+  collator: new Intl.Collator(tag.value, {
     numeric: true,
     sensitivity: "base",
   }),
 }));
 
-export const number = (value: number): string =>
-  format.value.number.format(value);
-export const percent = (share: number): string =>
-  format.value.percent.format(share);
-export const dateTime = (ms: number): string =>
-  format.value.dateTime.format(ms);
+export const number = (value: number): string => format.value.number.format(value);
+export const percent = (share: number): string => format.value.percent.format(share);
+export const dateTime = (ms: number): string => format.value.dateTime.format(ms);
 export const clockTime = (ms: number): string => format.value.time.format(ms);
 /** Order of two texts for readers of the page's language, `Track 2` before `Track 10`. */
 export const compare = (one: string, other: string): number =>

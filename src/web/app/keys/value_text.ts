@@ -26,14 +26,11 @@ export function asJson(text: string | null): string | null {
 /** Lines of 16 bytes: offset, bytes, and what of them is ASCII. The first 64 KiB at most. */
 export function asHex(bytes: Uint8Array): string {
   const lines: string[] = [];
-  const hex = (value: number, digits: number) =>
-    value.toString(16).padStart(digits, "0");
+  const hex = (value: number, digits: number) => value.toString(16).padStart(digits, "0");
   for (let at = 0; at < Math.min(bytes.length, HEX_BYTES_MAX); at += 16) {
     const line = [...bytes.subarray(at, at + 16)];
     const codes = line.map((byte) => hex(byte, 2)).join(" ").padEnd(47);
-    const text = line.map((byte) =>
-      byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : "."
-    );
+    const text = line.map((byte) => byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : ".");
     lines.push(`${hex(at, 8)}  ${codes}  ${text.join("")}`);
   }
   if (bytes.length > HEX_BYTES_MAX) lines.push("…");

@@ -1,10 +1,5 @@
 import { computed, reactive, ref, shallowRef, watch } from "vue";
-import {
-  deleteFile,
-  type FileRecord,
-  listFiles,
-  type SortKey,
-} from "../api/files.ts";
+import { deleteFile, type FileRecord, listFiles, type SortKey } from "../api/files.ts";
 import { ask } from "../dialogs.ts";
 import { explain } from "../errors.ts";
 import { t } from "../i18n/i18n.ts";
@@ -42,16 +37,10 @@ let collecting = new AbortController();
 /** Files that will be deleted unless the reader undoes it, by name. */
 const doomed = reactive(new Map<string, { file: FileRecord; timer: number }>());
 
-export const files = computed(() =>
-  listed.value.filter(({ name }) => !doomed.has(name))
-);
-const allSongs = computed(() =>
-  songsIn(audioFiles.value.filter(({ name }) => !doomed.has(name)))
-);
+export const files = computed(() => listed.value.filter(({ name }) => !doomed.has(name)));
+const allSongs = computed(() => songsIn(audioFiles.value.filter(({ name }) => !doomed.has(name))));
 export const songs = computed(() => {
-  const words = search.value.toLowerCase().split(/\s+/).filter((word) =>
-    word !== ""
-  );
+  const words = search.value.toLowerCase().split(/\s+/).filter((word) => word !== "");
   if (words.length === 0) return allSongs.value;
   return allSongs.value.filter(({ title, artist, album, name }) => {
     const text = `${title} ${artist} ${album} ${name}`.toLowerCase();

@@ -128,9 +128,8 @@ export function setShuffle(isShuffled: boolean): void {
 }
 
 export function cycleRepeat(): void {
-  const order = ["off", "all", "one"] as const;
-  const repeat =
-    order[(order.indexOf(player.queue.repeat) + 1) % order.length]!;
+  const order = ["off", "all", "song"] as const;
+  const repeat = order[(order.indexOf(player.queue.repeat) + 1) % order.length]!;
   player.queue = { ...player.queue, repeat };
 }
 
@@ -255,9 +254,7 @@ audio.addEventListener("pause", () => {
 
 function prepareNext(): void {
   const place = queues.nextPlace(player.queue, true);
-  const song = place === null
-    ? null
-    : player.queue.items[player.queue.order[place] ?? -1];
+  const song = place === null ? null : player.queue.items[player.queue.order[place] ?? -1];
   next.prepare(song === undefined || place === player.queue.at ? null : song);
 }
 

@@ -1,4 +1,4 @@
-export type Repeat = "off" | "all" | "one";
+export type Repeat = "off" | "all" | "song";
 
 /** The order of playing, without sound: what is next, what was before. Positions count from 0. */
 export interface Queue<Item> {
@@ -54,12 +54,8 @@ export function added<Item>(
 export function removed<Item>(queue: Queue<Item>, place: number): Queue<Item> {
   const index = queue.order[place];
   if (index === undefined) return queue;
-  const order = queue.order.toSpliced(place, 1).map((at) =>
-    at > index ? at - 1 : at
-  );
-  const at = place < queue.at
-    ? queue.at - 1
-    : Math.min(queue.at, order.length - 1);
+  const order = queue.order.toSpliced(place, 1).map((at) => at > index ? at - 1 : at);
+  const at = place < queue.at ? queue.at - 1 : Math.min(queue.at, order.length - 1);
   return { ...queue, items: queue.items.toSpliced(index, 1), order, at };
 }
 
@@ -89,7 +85,7 @@ export function nextPlace<Item>(
 ): number | null {
   const { order, at, repeat } = queue;
   if (order.length === 0) return null;
-  if (isByItself && repeat === "one") return at;
+  if (isByItself && repeat === "song") return at;
   if (at + 1 < order.length) return at + 1;
   return repeat === "off" ? null : 0;
 }

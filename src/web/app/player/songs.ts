@@ -45,8 +45,7 @@ export function songsIn(files: readonly FileRecord[]): Song[] {
 export function songOf(file: FileRecord): Song {
   const { name, href, version, size, tags } = file;
   const text = (tag: string) => String(tags[tag] ?? "").trim();
-  const count = (tag: string) =>
-    Number.parseFloat(String(tags[tag] ?? "")) || 0;
+  const count = (tag: string) => Number.parseFloat(String(tags[tag] ?? "")) || 0;
   const stem = name.slice(name.lastIndexOf("/") + 1).replace(/\.[^.]+$/, "");
   return {
     name,
@@ -94,9 +93,7 @@ export function artistsOf(
   return [...byName].map(([name, songs]) => ({
     name,
     songs,
-    albums: albums.filter((album) =>
-      album.songs.some(({ artist }) => artist === name)
-    ),
+    albums: albums.filter((album) => album.songs.some(({ artist }) => artist === name)),
   })).sort((one, other) => compare(one.name, other.name));
 }
 

@@ -1,6 +1,6 @@
 import { computed, reactive, ref } from "vue";
-import { ApiError } from "../api/http.ts";
 import { pathOfFile } from "../api/files.ts";
+import { ApiError } from "../api/http.ts";
 import { explain } from "../errors.ts";
 import { keep, kept } from "../storage.ts";
 import { send } from "./send.ts";
@@ -59,9 +59,7 @@ export const arrivals = ref(0);
 
 export const progress = computed(() => {
   const open = uploads.filter(({ state }) => isOpen(state));
-  const counted = uploads.filter(({ state }) =>
-    isOpen(state) || state === "done"
-  );
+  const counted = uploads.filter(({ state }) => isOpen(state) || state === "done");
   const total = counted.reduce((sum, { size }) => sum + size, 0);
   const sent = counted.reduce(
     (sum, upload) => sum + Math.min(upload.sent, upload.size),
@@ -125,8 +123,7 @@ export function retryUpload(
 
 /** Sends it under a name that is not taken. */
 export function keepBoth(upload: Upload): void {
-  const [, stem = upload.name, extension = ""] =
-    /^(.+?)(\.[^./]+)?$/.exec(upload.name) ?? [];
+  const [, stem = upload.name, extension = ""] = /^(.+?)(\.[^./]+)?$/.exec(upload.name) ?? [];
   const count = Number(/ \((\d+)\)$/.exec(stem)?.[1] ?? 1) + 1;
   upload.name = `${stem.replace(/ \(\d+\)$/, "")} (${count})${extension}`;
   retryUpload(upload);
@@ -135,9 +132,7 @@ export function keepBoth(upload: Upload): void {
 /** Takes all that need nothing more off the list. */
 export function clearUploads(): void {
   for (
-    const upload of uploads.filter(({ state }) =>
-      !isOpen(state) && state !== "exists"
-    )
+    const upload of uploads.filter(({ state }) => !isOpen(state) && state !== "exists")
   ) {
     sources.delete(upload.id);
   }
@@ -155,9 +150,8 @@ export function dropUnfinished({ url }: Unfinished): void {
 }
 
 function startNext(): void {
-  const busy =
-    uploads.filter(({ state }) => state === "sending" || state === "waiting")
-      .length;
+  const busy = uploads.filter(({ state }) => state === "sending" || state === "waiting")
+    .length;
   for (
     const upload of uploads.filter(({ state }) => state === "queued").slice(
       0,
