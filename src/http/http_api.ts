@@ -11,6 +11,7 @@ import { addHealth, type HealthOptions } from "./health.ts";
 import { addKeys } from "./keys.ts";
 import { addMetrics, type MetricsOptions } from "./metrics.ts";
 import { addDescription } from "./openapi.ts";
+import type { Page } from "./page.ts";
 import { Problem, type ProblemCode } from "./problem.ts";
 import { checkSender } from "./sender.ts";
 import type { Store } from "./store_client.ts";
@@ -22,6 +23,8 @@ export interface HttpApiOptions extends HealthOptions, MetricsOptions {
   readonly files?: FilesService;
   /** @default none: there are no resumable uploads */
   readonly uploads?: UploadsService;
+  /** The web page. @default none */
+  readonly page?: Page;
   /** Maximum size in bytes of a value. */
   readonly bodyBytesMax: number;
   /** Whether the port is open to this machine only. */
@@ -58,8 +61,10 @@ export class HttpApi {
   readonly api: Api;
   readonly #isLoopback: boolean;
   readonly #bodies: Bodies;
+  readonly #page: Page | null;
 
   constructor(options: HttpApiOptions) {
+    this.#page = options.page ?? null;
     this.#isLoopback = options.isLoopback;
     this.#bodies = new Bodies(options);
     this.api = new Api(options.logger);
@@ -94,7 +99,7 @@ export class HttpApi {
       if (error instanceof Problem) return error.response();
       throw error;
     }
-    return await this.api.handle(request, sent);
+    return this.#page?.answer(request) ?? await this.api.handle(request, sent);
   }
 }
 

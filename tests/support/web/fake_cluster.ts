@@ -146,7 +146,7 @@ export class FakeCluster {
       };
     });
     const dead = this.#members.filter(({ isAlive }) => !isAlive).length;
-    return {
+    const status = {
       files: records.length,
       bytes: records.reduce((sum, { size }) => sum + size, 0),
       blobs: records.length,
@@ -155,8 +155,8 @@ export class FakeCluster {
       below: dead > 0 ? records.length : 0,
       lost: 0,
       surplus: 0,
-      nodes,
     };
+    return { status, layout: { revision: "1", version: 1, nodes } };
   }
 
   #placement(name: string): Response {

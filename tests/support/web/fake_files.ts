@@ -46,7 +46,15 @@ export class FakeFiles {
     } = {},
   ): void {
     const sha256 = createHash("sha256").update(bytes).digest("hex");
-    this.#files.set(name, { name, bytes, type, tags, version: ++this.#version, modifiedMs, sha256 });
+    this.#files.set(name, {
+      name,
+      bytes,
+      type,
+      tags,
+      version: ++this.#version,
+      modifiedMs,
+      sha256,
+    });
   }
 
   bytesOf(name: string): Uint8Array | null {

@@ -22,7 +22,12 @@ export interface Member {
   readonly faults: readonly string[];
 }
 
-/** What `GET /repair` says. */
+/** What `GET /repair` answers. */
+export interface RepairAnswer {
+  readonly status: Omit<RepairState, "nodes">;
+  readonly layout: { readonly nodes: readonly FilesNode[] };
+}
+
 export interface RepairState {
   readonly files: number;
   readonly bytes: number;

@@ -1,5 +1,5 @@
 import { computed, ref, shallowRef } from "vue";
-import type { RepairState } from "../api/cluster.ts";
+import type { RepairAnswer, RepairState } from "../api/cluster.ts";
 import { getJson } from "../api/http.ts";
 import { explain } from "../errors.ts";
 import { cluster } from "./live.ts";
@@ -12,7 +12,8 @@ export const missingMax = ref(0);
 
 export async function readRepair(): Promise<void> {
   try {
-    const state = await getJson<RepairState>("/repair");
+    const { status, layout } = await getJson<RepairAnswer>("/repair");
+    const state = { ...status, nodes: layout.nodes };
     const left = state.missing + state.surplus;
     missingMax.value = left === 0 ? 0 : Math.max(missingMax.value, left);
     repair.value = state;
