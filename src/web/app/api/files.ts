@@ -65,10 +65,9 @@ export async function listFiles(
     `/files?${parameters}`,
     signal ? { signal } : {},
   );
-  return {
-    ...page,
-    files: page.files.filter(({ name }) => !name.startsWith(COVERS)),
-  };
+  // Names that no path can name come from other clients of the cluster; nothing can be done with them.
+  const files = page.files.filter(({ name, href }) => href !== null && !name.startsWith(COVERS));
+  return { ...page, files };
 }
 
 /** Deletes a file, unless it has changed since. Works while the page is being closed. */

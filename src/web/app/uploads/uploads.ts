@@ -180,6 +180,12 @@ async function run(upload: Upload): Promise<void> {
     if (signal.aborted) return; // `cancelUpload` has said so
     const exists = error instanceof ApiError && error.status === 412 &&
       !upload.replaces;
+    if (exists && source.url !== null) {
+      // Its condition has been fixed when it began.
+      void terminate(source.url);
+      forget(source.url);
+      source.url = null;
+    }
     upload.state = exists ? "exists" : "failed";
     upload.reason = exists ? "" : explain(error);
   } finally {
@@ -213,10 +219,7 @@ async function sendResumable(
   const { file } = source;
   await uploadByTus({
     file,
-    metadata: {
-      filename: upload.name,
-      filetype: file.type || "application/octet-stream",
-    },
+    metadata: { filename: upload.name, ...(file.type === "" ? {} : { filetype: file.type }) },
     headers: conditionOf(upload),
     url: source.url,
     signal: source.controller.signal,
@@ -229,6 +232,7 @@ async function sendResumable(
     onWaiting: (isWaiting) => upload.state = isWaiting ? "waiting" : "sending",
   });
   if (source.url !== null) forget(source.url);
+  source.url = null;
 }
 
 function conditionOf({ replaces }: Upload): Record<string, string> {
