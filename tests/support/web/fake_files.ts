@@ -24,6 +24,10 @@ export class FakeFiles {
   readonly tagsFor = new Map<string, Tags>();
   /** Breaks the next request that brings content for an upload after so many bytes. */
   breakUploadAfter: number | null = null;
+  /** Whether content for uploads is refused once it has been broken. */
+  refusesUploads = false;
+  /** Bytes of content that resumable uploads have brought. */
+  uploadedBytes = 0;
   /** Whether contents are refused, as if the server were gone. */
   isDown = false;
   /** Bytes a second at which contents are sent; `null`: at once. */
@@ -202,6 +206,9 @@ export class FakeFiles {
       return new Response(null, { status: 204, headers });
     }
     if (request.method === "PATCH") {
+      if (this.refusesUploads && this.breakUploadAfter === null) {
+        return problem(503, "unavailable", "Not now.");
+      }
       if (Number(request.headers.get("upload-offset")) !== partial.bytes.length) {
         return problem(409, "conflict", "The offset is another.");
       }
@@ -222,6 +229,7 @@ export class FakeFiles {
     for await (const chunk of request.body ?? []) {
       parts.push(chunk);
       length += chunk.length;
+      this.uploadedBytes += chunk.length;
       if (this.breakUploadAfter !== null && length >= this.breakUploadAfter) break;
     }
     const bytes = new Uint8Array(length);
