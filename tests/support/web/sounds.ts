@@ -1,6 +1,9 @@
-/** A tone as a WAV file that any browser plays: 8,000 samples a second, 16 bits, one channel. */
-export function tone(seconds: number, hertz = 440): Uint8Array<ArrayBuffer> {
-  const rate = 8_000;
+/**
+ * A tone as a WAV file that any browser plays: 16 bits, one channel.
+ *
+ * @param rate in samples a second
+ */
+export function tone(seconds: number, hertz = 440, rate = 8_000): Uint8Array<ArrayBuffer> {
   const count = Math.round(seconds * rate);
   const view = new DataView(new ArrayBuffer(44 + count * 2));
   const text = (at: number, letters: string) =>

@@ -40,7 +40,7 @@ export async function readKey(
   href: string,
   signal?: AbortSignal,
 ): Promise<KeyValue> {
-  const response = await request(href, signal ? { signal } : {});
+  const response = await request(`${href}?ttl=true`, signal ? { signal } : {});
   const ttl = response.headers.get("regent-ttl-ms");
   return {
     bytes: new Uint8Array(await response.arrayBuffer()),
