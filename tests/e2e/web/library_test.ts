@@ -1,10 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { Buffer } from "node:buffer";
+import type { Page } from "../../support/packages/playwright.ts";
+import { until } from "../../support/until.ts";
 import { visit, type VisitOptions } from "../../support/web/browser.ts";
 import { FakeCluster } from "../../support/web/fake_cluster.ts";
-import type { Page } from "../../support/packages/playwright.ts";
 import { tone } from "../../support/web/sounds.ts";
-import { until } from "../../support/until.ts";
 
 const MIB = 1024 * 1024;
 
@@ -213,4 +213,15 @@ Deno.test("files are sorted and searched by the server, and more are read on the
       }
     },
   });
+});
+
+Deno.test("what others upload is seen without a reload", async () => {
+  await withPage(async (page, cluster) => {
+    await page.getByText("No files yet").waitFor();
+    await page.waitForResponse((response) => response.url().endsWith("/repair"));
+    cluster.files.add("from elsewhere.txt", new Uint8Array(1));
+    await page.getByRole("button", { name: "from elsewhere.txt", exact: true }).waitFor({
+      timeout: 40_000,
+    });
+  }, { place: "#/library/files" });
 });

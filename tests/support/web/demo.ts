@@ -61,7 +61,9 @@ export function fill(cluster: FakeCluster, seconds = 8): void {
   ALBUMS.forEach(([album, artist, year, titles, colours], at) => {
     const cover = colours === undefined ? null : `c${at}`.padEnd(64, "0");
     if (colours !== undefined) {
-      cluster.files.add(`.covers/${cover}`, gradient(...colours), { type: "image/png" });
+      cluster.files.add(`.covers/${cover}`, gradient(...colours, 240, at + 1), {
+        type: "image/png",
+      });
     }
     titles.forEach((title, track) => {
       const name = `Music/${artist}/${album}/${String(track + 1).padStart(2, "0")} ${title}.wav`;

@@ -39,7 +39,12 @@ export class FakeCluster {
 
   constructor({ port = 0 }: { port?: number } = {}) {
     this.#server = Deno.serve(
-      { port, hostname: "127.0.0.1", onListen: () => {} },
+      {
+        port,
+        hostname: "127.0.0.1",
+        onListen: () => {},
+        onError: () => new Response(null, { status: 500 }), // what breaks is meant to
+      },
       (request) => this.#answer(request),
     );
     this.#pulse = setInterval(() => this.#work(), 250);
@@ -156,7 +161,7 @@ export class FakeCluster {
       lost: 0,
       surplus: 0,
     };
-    return { status, layout: { revision: "1", version: 1, nodes } };
+    return { status, layout: { revision: 1, version: this.files.version, nodes } };
   }
 
   #placement(name: string): Response {

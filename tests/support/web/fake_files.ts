@@ -61,6 +61,11 @@ export class FakeFiles {
     });
   }
 
+  /** Changes with each change. */
+  get version(): number {
+    return this.#version;
+  }
+
   bytesOf(name: string): Uint8Array | null {
     return this.#files.get(name)?.bytes ?? null;
   }
@@ -97,6 +102,7 @@ export class FakeFiles {
         return await this.#put(request, name);
       case "DELETE":
         if (!this.#files.delete(name)) return problem(404, "not-found", "There is no such file.");
+        this.#version++;
         return new Response(null, { status: 204 });
       default:
         return this.#get(request, name);

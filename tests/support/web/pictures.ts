@@ -1,19 +1,29 @@
 import { crc32, deflateSync } from "node:zlib";
 
-/** A PNG of two colours that run into each other, as the cover of an album. */
+/** A PNG of two colours that run into each other behind discs, as the cover of an album. */
 export function gradient(
   from: readonly [number, number, number],
   to: readonly [number, number, number],
-  size = 160,
+  size = 240,
+  seed = 1,
 ): Uint8Array<ArrayBuffer> {
+  const discs = [0, 1, 2].map((at) => ({
+    x: size * (0.2 + ((seed * 37 + at * 53) % 61) / 100),
+    y: size * (0.2 + ((seed * 23 + at * 71) % 67) / 100),
+    radius: size * (0.08 + ((seed * 11 + at * 29) % 27) / 100),
+  }));
   const rows = new Uint8Array((size * 3 + 1) * size);
   for (let y = 0; y < size; y++) {
     for (let x = 0; x < size; x++) {
       const share = (x * 0.4 + y * 0.6) / size;
-      const isDisc = (x - size * 0.62) ** 2 + (y - size * 0.42) ** 2 < (size * 0.26) ** 2;
+      const depth = discs.reduce((sum, disc) => {
+        // Half a pixel of blur, so that the edges are smooth.
+        const inside = disc.radius - Math.hypot(x - disc.x, y - disc.y) + 0.5;
+        return sum + Math.min(1, Math.max(0, inside)) * 0.28;
+      }, 0);
       for (let part = 0; part < 3; part++) {
         const mixed = (from[part] ?? 0) * (1 - share) + (to[part] ?? 0) * share;
-        rows[y * (size * 3 + 1) + 1 + x * 3 + part] = isDisc ? 255 - (255 - mixed) * 0.6 : mixed;
+        rows[y * (size * 3 + 1) + 1 + x * 3 + part] = mixed + (255 - mixed) * depth;
       }
     }
   }

@@ -25,7 +25,11 @@ export interface Member {
 /** What `GET /repair` answers. */
 export interface RepairAnswer {
   readonly status: Omit<RepairState, "nodes">;
-  readonly layout: { readonly nodes: readonly FilesNode[] };
+  readonly layout: {
+    /** Changes with every change of files and copies. */
+    readonly version: number;
+    readonly nodes: readonly FilesNode[];
+  };
 }
 
 export interface RepairState {

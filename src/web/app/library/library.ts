@@ -1,5 +1,7 @@
 import { computed, reactive, ref, shallowRef, watch } from "vue";
+import type { RepairAnswer } from "../api/cluster.ts";
 import { deleteFile, type FileRecord, listFiles, type SortKey } from "../api/files.ts";
+import { getJson } from "../api/http.ts";
 import { ask } from "../dialogs.ts";
 import { explain } from "../errors.ts";
 import { t } from "../i18n/i18n.ts";
@@ -9,9 +11,14 @@ import { showToast } from "../toasts.ts";
 import { arrivals } from "../uploads/uploads.ts";
 
 const PAGE = 200;
+/** Maximum number of files that the server gives at a time. */
+const LIMIT_MAX = 1_000;
 /** Songs are looked for among so many files: 20 requests. */
 const SONG_PAGE = 1_000;
 const SONG_PAGES_MAX = 20;
+/** Interval in milliseconds at which others' changes are looked for, and the least between two reads. */
+const LOOK_MS = 3_000;
+const REFRESH_MS = 10_000;
 /** Time in milliseconds in which a deletion can be undone. */
 const UNDO_MS = 6_000;
 
@@ -62,21 +69,25 @@ export function sortBy(key: SortKey): void {
   void reload();
 }
 
-/** Reads the table of files from its beginning. What is shown stays until the answer comes. */
-export async function reload(): Promise<void> {
+/**
+ * Reads the table of files from its beginning. What is shown stays until the answer comes.
+ *
+ * @param count number of files to read: as many as are shown, so that nothing moves
+ */
+export async function reload(count: number = PAGE): Promise<void> {
   listing.abort();
   listing = new AbortController();
   cursor = null;
   list.isComplete = false;
   list.isLoading = false;
-  await readPage(true);
+  await readPage(true, Math.min(LIMIT_MAX, Math.max(PAGE, count)));
 }
 
 export async function readMore(): Promise<void> {
   if (!list.isLoading && !list.isComplete) await readPage(false);
 }
 
-async function readPage(isFirst: boolean): Promise<void> {
+async function readPage(isFirst: boolean, limit: number = PAGE): Promise<void> {
   const { signal } = listing;
   list.isLoading = true;
   try {
@@ -86,7 +97,7 @@ async function readPage(isFirst: boolean): Promise<void> {
       const page = await listFiles({
         q: search.value,
         cursor,
-        limit: PAGE,
+        limit,
         sort,
         order,
       }, signal);
@@ -136,8 +147,29 @@ export async function collectSongs(): Promise<void> {
 }
 
 export function refresh(): void {
-  void reload();
+  void reload(listed.value.length);
   void collectSongs();
+}
+
+/** Reads everything again when others have changed something, until the returned function is called. */
+export function followChanges(): () => void {
+  let version: number | null = null;
+  let refreshedMs = performance.now();
+  const timer = setInterval(async () => {
+    if (document.visibilityState !== "visible") return;
+    try {
+      const { layout } = await getJson<RepairAnswer>("/repair");
+      const isStale = version !== null && layout.version !== version;
+      if (isStale && performance.now() - refreshedMs < REFRESH_MS) return;
+      version = layout.version;
+      if (!isStale) return;
+      refreshedMs = performance.now();
+      refresh();
+    } catch {
+      // the next look will tell
+    }
+  }, LOOK_MS);
+  return () => clearInterval(timer);
 }
 
 /** Asks, takes a file out of the lists, and deletes it unless the reader undoes that in time. */

@@ -38,6 +38,9 @@ const audio = new Audio();
 const next = new NextSong();
 let retries = 0;
 let retryTimer = 0;
+let isRecovering = false;
+/** Counts loads, so that a recovery of another song ends. */
+let recovery = 0;
 /** The last time at which the position has moved, or a load has begun. */
 let movedMs = 0;
 let ownUrl: string | null = null;
@@ -140,6 +143,9 @@ function begin(): void {
 }
 
 function stop(): void {
+  clearTimeout(retryTimer);
+  recovery++;
+  isRecovering = false;
   player.isPlaying = false;
   next.drop();
   setSource(null);
@@ -151,6 +157,8 @@ function load(seconds: number): void {
   const song = currentSong.value;
   if (song === null) return;
   clearTimeout(retryTimer);
+  recovery++;
+  isRecovering = false;
   retries = 0;
   player.position = seconds;
   player.duration = song.duration;
@@ -178,14 +186,19 @@ function resume(): void {
 /** Loads the song again and goes on from the same position: another node may have it. */
 async function recover(): Promise<void> {
   const song = currentSong.value;
-  if (song === null || retryTimer !== 0) return;
+  if (song === null || isRecovering) return;
+  isRecovering = true;
   player.isWaiting = true;
-  if (retries > 0 && await isUnplayable(song)) return giveUp(song);
+  const own = recovery;
+  if (retries > 0 && await isUnplayable(song)) {
+    if (own === recovery) giveUp(song);
+    return;
+  }
+  if (own !== recovery) return;
   const waitMs = RETRY_MS[Math.min(retries, RETRY_MS.length - 1)];
   retries++;
   retryTimer = setTimeout(() => {
-    retryTimer = 0;
-    if (currentSong.value?.name !== song.name) return;
+    isRecovering = false;
     startAt = player.position;
     setSource(song);
     if (player.isPlaying) resume();

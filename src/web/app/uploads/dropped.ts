@@ -1,3 +1,6 @@
+/** What systems leave in folders for themselves. */
+const JUNK = /^(\.DS_Store|\._.*|Thumbs\.db|desktop\.ini)$/;
+
 /** The files in what was dropped, those in folders with their path as name. */
 export async function droppedFiles(
   { items, files }: DataTransfer,
@@ -26,6 +29,7 @@ async function filesIn(
   entry: FileSystemEntry,
 ): Promise<{ name: string; file: File }[]> {
   if (entry.isFile) {
+    if (JUNK.test(entry.name)) return [];
     const file = await new Promise<File>((resolve, reject) =>
       (entry as FileSystemFileEntry).file(resolve, reject)
     );
