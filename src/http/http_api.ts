@@ -6,6 +6,7 @@ import type { HttpRefusal, SentRequest } from "../platform/http_listener.ts";
 import { Api } from "./api.ts";
 import { Bodies } from "./bodies.ts";
 import { addEvents } from "./events.ts";
+import { addFaults, type MemberFaults } from "./faults.ts";
 import { addFiles } from "./files.ts";
 import { addHealth, type HealthOptions } from "./health.ts";
 import { addKeys } from "./keys.ts";
@@ -23,6 +24,8 @@ export interface HttpApiOptions extends HealthOptions, MetricsOptions {
   readonly files?: FilesService;
   /** @default none: there are no resumable uploads */
   readonly uploads?: UploadsService;
+  /** @default none: members cannot be made to fail */
+  readonly faults?: MemberFaults;
   /** The web page. @default none */
   readonly page?: Page;
   /** Maximum size in bytes of a value. */
@@ -72,9 +75,10 @@ export class HttpApi {
     addMetrics(this.api, { ...options, heldBytes: () => this.#bodies.heldBytes });
     addEvents(this.api, options);
     addKeys(this.api, { ...options, bodies: this.#bodies });
-    const { files, uploads } = options;
+    const { files, uploads, faults } = options;
     if (files !== undefined) addFiles(this.api, { ...options, files });
     if (uploads !== undefined) addUploads(this.api, uploads);
+    if (faults !== undefined) addFaults(this.api, faults);
     addDescription(this.api);
   }
 

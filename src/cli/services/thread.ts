@@ -18,6 +18,7 @@ import { PAGE } from "../../web/page.ts";
 import { ConnectionLost, RespClient } from "../resp_client.ts";
 import { clusterStatus } from "../status.ts";
 import { type FilesHandle, type FilesStorageOptions, startFiles } from "./files.ts";
+import { memberFaults } from "./member_faults.ts";
 
 /** Plain data, for the first message to the thread. */
 export interface ThreadOptions {
@@ -96,6 +97,7 @@ async function serveHttp(
     store,
     files,
     uploads,
+    faults: memberFaults(clientAddress),
     page: new Page(PAGE),
     bodyBytesMax: bulkBytesMax,
     isLoopback: isLoopback(address.host),

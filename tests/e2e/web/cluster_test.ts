@@ -56,9 +56,9 @@ Deno.test("a song that is uploaded plays on while the leader dies, and the elect
   });
 });
 
-Deno.test("a node serves the page as well: it uploads, shows and deletes", async () => {
-  await withCluster(FILES, async (cluster) => {
-    const [node] = await cluster.followers();
+Deno.test("a node serves the page as well: it uploads, deletes, and makes a node fail", async () => {
+  await withCluster({ ...FILES, nodeFlags: ["--allow-faults"] }, async (cluster) => {
+    const [node, other] = await cluster.followers();
     const url = urlOf(node as Member);
     await untilPlaced(cluster, url);
     await visit(url, { place: "#/library/files" }, async (page) => {
@@ -81,6 +81,11 @@ Deno.test("a node serves the page as well: it uploads, shows and deletes", async
       await page.getByRole("button", { name: "Save" }).click();
       await page.getByRole("region", { name: "greeting" }).getByText("hello").waitFor();
       await page.getByText(/Expires in 1:\d\d/).waitFor();
+      await page.evaluate("location.hash = '#/cluster'");
+      const tools = page.getByRole("group", { name: `Make ${other?.name} fail on purpose` });
+      await tools.getByRole("button", { name: "Pause 5 s" }).click();
+      await page.getByText(`${other?.name} does not answer`).waitFor();
+      await page.getByText(`${other?.name} answers again`).waitFor();
     });
   });
 });

@@ -181,3 +181,14 @@ Deno.test("without its server the page says so, and comes back by itself", async
     }
   });
 });
+
+Deno.test("a node is isolated on purpose, and healed", async () => {
+  await withDemo({ place: "#/cluster" }, async (page) => {
+    const tools = page.getByRole("group", { name: "Make n3 fail on purpose" });
+    await tools.getByRole("button", { name: "Isolate 5 s" }).click();
+    await page.getByText("n3 has a fault: isolate").waitFor();
+    await checkAccess(page);
+    await tools.getByRole("button", { name: "Heal" }).click();
+    await page.getByText("n3 has no faults any more").waitFor();
+  });
+});

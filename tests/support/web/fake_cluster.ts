@@ -124,6 +124,8 @@ export class FakeCluster {
     if (pathname === "/events") return this.#watch();
     if (pathname === "/cluster") return Response.json(this.#state());
     if (pathname === "/readyz") return Response.json({ status: "ready" });
+    if (pathname === "/faults") return Response.json({ members: ["n1", "n2", "n3"] });
+    if (pathname.startsWith("/faults/")) return this.#fail(nameIn(pathname, "/faults/"), request);
     if (pathname === "/repair") return Response.json(this.#repair());
     if (pathname.startsWith("/placement/")) return this.#placement(nameIn(pathname, "/placement/"));
     if (pathname === "/files" || /^\/(files|uploads)(\/|$)/.test(pathname)) {
@@ -131,6 +133,15 @@ export class FakeCluster {
     }
     if (/^\/keys(\/|$)/.test(pathname)) return await this.#answerKeys(request);
     return problem(404, "not-found", "There is nothing here.");
+  }
+
+  #fail(id: string, { url }: Request): Response {
+    const fault = new URL(url).searchParams.get("fault") ?? "";
+    const member = this.#members.find((one) => one.id === id);
+    if (member === undefined) return problem(404, "not-found", "There is no such member.");
+    member.faults = fault === "heal" ? [] : [fault];
+    this.#tell();
+    return new Response(null, { status: 204 });
   }
 
   #repair(): object {

@@ -50,8 +50,9 @@ export function newsBetween(
     if (was.isAlive !== member.isAlive) {
       add(member.isAlive ? "back" : "silent", member);
     }
-    for (const fault of member.faults) {
-      if (!was.faults.includes(fault)) add("fault", member, fault);
+    const known = was.faults.map(withoutTime);
+    for (const fault of member.faults.map(withoutTime)) {
+      if (!known.includes(fault)) add("fault", member, fault);
     }
     if (was.faults.length > 0 && member.faults.length === 0 && member.isAlive) {
       add("healed", member);
@@ -75,4 +76,9 @@ function leaderOf({ members }: ClusterState): Member | null {
 
 function termOf({ members }: ClusterState): number {
   return Math.max(0, ...members.map(({ term }) => term));
+}
+
+/** A fault without the time that is left of it, which changes all the time. */
+function withoutTime(fault: string): string {
+  return fault.replace(/, \d+ ms left$/, "");
 }

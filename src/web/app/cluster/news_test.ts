@@ -62,5 +62,7 @@ Deno.test("members come and go, and so do faults", () => {
   assertEquals(kindsBetween(both, calm), ["left n2 1"]);
   assertEquals(kindsBetween(calm, faulty), ["fault n1 1 pause"]);
   assertEquals(kindsBetween(faulty, calm), ["healed n1 1"]);
+  const timed = (ms: number) => state({ id: "n1", faults: [`pause, ${ms} ms left`] });
+  assertEquals(kindsBetween(timed(500), timed(250)), []);
   assertEquals(kindsBetween(state({ id: "n1", isAlive: false }), calm), ["back n1 1"]);
 });
