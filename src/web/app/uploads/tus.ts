@@ -55,6 +55,7 @@ export async function uploadByTus(options: TusOptions): Promise<void> {
       ) {
         throw error;
       }
+      onProgress(offset); // what is known to have arrived
       onWaiting(true);
       await pause(waitMs, signal);
       waitMs = Math.min(waitMs * 2, WAIT_MS_MAX);

@@ -49,11 +49,19 @@ interface Source {
   url: string | null;
 }
 
+/** By the id of the upload. */
+const sources = new Map<number, Source>();
 export const uploads = reactive<Upload[]>([]);
 /** Uploads to go on with, once the reader gives their files again. */
 export const unfinished = ref<readonly Unfinished[]>(
   kept<Unfinished[]>("unfinished") ?? [],
 );
+/** Those of them that this visit has not taken up. */
+export const interrupted = computed(() => {
+  const taken = uploads.filter(({ state }) => state !== "cancelled").map(({ id }) => id);
+  const urls = new Set(taken.map((id) => sources.get(id)?.url));
+  return unfinished.value.filter(({ url }) => !urls.has(url));
+});
 /** Number of files that have arrived: lists are read again when it changes. */
 export const arrivals = ref(0);
 
@@ -68,7 +76,6 @@ export const progress = computed(() => {
   return { open: open.length, share: total === 0 ? 1 : sent / total };
 });
 
-const sources = new Map<number, Source>();
 let lastId = 0;
 
 function isOpen(state: UploadState): boolean {
