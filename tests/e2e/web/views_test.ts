@@ -66,9 +66,10 @@ Deno.test("everybody can use the dialogs, the menu and the uploads", async () =>
     await page.getByRole("button", { name: "More for Reports/2026/annual report.pdf" }).press(
       "Enter",
     );
+    const focused = () => page.evaluate("document.activeElement.textContent.trim()");
+    await until("the menu has the focus", async () => await focused() === "Download");
     await page.keyboard.press("ArrowDown");
-    const focused = await page.evaluate("document.activeElement.textContent.trim()");
-    assertEquals(focused, "Details");
+    assertEquals(await focused(), "Details");
     await checkAccess(page);
     await close();
     await page.locator("input[type=file]").setInputFiles({
