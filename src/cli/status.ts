@@ -60,6 +60,17 @@ export async function clusterStatus(addresses: readonly Address[]): Promise<obje
   return { isServing: isServed(states), members };
 }
 
+/**
+ * Where the members serve clients, by their ids.
+ *
+ * @throws {UserError} when none of the addresses answers
+ */
+export async function memberAddresses(
+  addresses: readonly Address[],
+): Promise<ReadonlyMap<string, Address>> {
+  return new Map((await findMembers(addresses)).map(({ id, address }) => [id, address]));
+}
+
 /** Whether the cluster has a leader that serves. */
 export function isServed(states: readonly MemberState[]): boolean {
   return states.some(({ role, isServing }) => role === "leader" && isServing);

@@ -6,11 +6,13 @@ import type { HttpRefusal, SentRequest } from "../platform/http_listener.ts";
 import { Api } from "./api.ts";
 import { Bodies } from "./bodies.ts";
 import { addEvents } from "./events.ts";
+import { addFaults, type MemberFaults } from "./faults.ts";
 import { addFiles } from "./files.ts";
 import { addHealth, type HealthOptions } from "./health.ts";
 import { addKeys } from "./keys.ts";
 import { addMetrics, type MetricsOptions } from "./metrics.ts";
 import { addDescription } from "./openapi.ts";
+import type { Page } from "./page.ts";
 import { Problem, type ProblemCode } from "./problem.ts";
 import { checkSender } from "./sender.ts";
 import type { Store } from "./store_client.ts";
@@ -22,6 +24,10 @@ export interface HttpApiOptions extends HealthOptions, MetricsOptions {
   readonly files?: FilesService;
   /** @default none: there are no resumable uploads */
   readonly uploads?: UploadsService;
+  /** @default none: members cannot be made to fail */
+  readonly faults?: MemberFaults;
+  /** The web page. @default none */
+  readonly page?: Page;
   /** Maximum size in bytes of a value. */
   readonly bodyBytesMax: number;
   /** Whether the port is open to this machine only. */
@@ -58,8 +64,10 @@ export class HttpApi {
   readonly api: Api;
   readonly #isLoopback: boolean;
   readonly #bodies: Bodies;
+  readonly #page: Page | null;
 
   constructor(options: HttpApiOptions) {
+    this.#page = options.page ?? null;
     this.#isLoopback = options.isLoopback;
     this.#bodies = new Bodies(options);
     this.api = new Api(options.logger);
@@ -67,9 +75,10 @@ export class HttpApi {
     addMetrics(this.api, { ...options, heldBytes: () => this.#bodies.heldBytes });
     addEvents(this.api, options);
     addKeys(this.api, { ...options, bodies: this.#bodies });
-    const { files, uploads } = options;
+    const { files, uploads, faults } = options;
     if (files !== undefined) addFiles(this.api, { ...options, files });
     if (uploads !== undefined) addUploads(this.api, uploads);
+    if (faults !== undefined) addFaults(this.api, faults);
     addDescription(this.api);
   }
 
@@ -94,7 +103,7 @@ export class HttpApi {
       if (error instanceof Problem) return error.response();
       throw error;
     }
-    return await this.api.handle(request, sent);
+    return this.#page?.answer(request) ?? await this.api.handle(request, sent);
   }
 }
 

@@ -128,6 +128,21 @@ Deno.test("a value is set under a condition, and with an expiry", async () => {
   assertEquals(await http.command("PTTL", "a"), 5000);
 });
 
+Deno.test("the time that a key has left is told to those who ask for it", async () => {
+  const http = new HttpBench();
+  await http.command("SET", "a", "x", "PX", "5000");
+  await http.command("SET", "b", "x");
+  const ttl = async (path: string) => {
+    const response = await http.fetch("GET", path);
+    assertEquals(await response.text(), "x");
+    return response.headers.get("regent-ttl-ms");
+  };
+  assertEquals(await ttl("/keys/a?ttl=true"), "5000");
+  assertEquals(await ttl("/keys/b?ttl=true"), null);
+  assertEquals(await ttl("/keys/a"), null);
+  assertEquals((await http.fetch("GET", "/keys/none?ttl=true")).status, 404);
+});
+
 Deno.test("several values are set, all of them or none", async () => {
   const http = new HttpBench();
   const post = (body: string, type = "application/json") =>

@@ -29,17 +29,25 @@ export interface KeysOptions {
 
 /** Adds the operations on keys. */
 export function addKeys(api: Api, { store, bodies, bodyBytesMax }: KeysOptions): void {
-  api.add("get", "/keys/{key}", GET_KEY, async (_request, path) => {
+  api.add("get", "/keys/{key}", GET_KEY, async (request, path) => {
     const key = keyOfPath(path);
+    const isTtlWanted = request.url.searchParams.get("ttl") === "true";
     let length = 0;
+    let ttlMs: Reply = null;
     const body = await bodies.sendValue(async () => {
+      // The time is read first: then the value cannot be an older one than the time.
+      if (isTtlWanted) ttlMs = await store.request(["PTTL", key]);
       const value = await store.request(["GET", key]);
       if (value === null) throw noSuchKey();
       const text = textIn(value);
       length = text.length;
       return text;
     });
-    const headers = { "content-type": "application/octet-stream", "content-length": `${length}` };
+    const headers = {
+      "content-type": "application/octet-stream",
+      "content-length": `${length}`,
+      ...(Number(ttlMs ?? -1) >= 0 ? { "regent-ttl-ms": `${ttlMs}` } : {}),
+    };
     return new Response(body, { headers });
   });
 
@@ -249,9 +257,23 @@ function query(name: string, description: string, schema: object): object {
 const GET_KEY = {
   operationId: "getKey",
   summary: "Get a value, as it was committed last",
-  parameters: [KEY],
+  parameters: [
+    KEY,
+    query("ttl", "Whether to tell when the key expires, by the header Regent-Ttl-Ms.", {
+      type: "boolean",
+    }),
+  ],
   responses: {
-    "200": { description: "The value's bytes.", content: BYTES },
+    "200": {
+      description: "The value's bytes.",
+      headers: {
+        "Regent-Ttl-Ms": {
+          description: "Milliseconds until the key expires, if `ttl=true` and it does.",
+          schema: { type: "integer", minimum: 0 },
+        },
+      },
+      content: BYTES,
+    },
     "400": problem("The path is not correctly encoded."),
     "404": problem("There is no such key."),
     "409": problem("The value is no string."),

@@ -3,6 +3,7 @@ import { formatAddress, isLoopback } from "../../base/address.ts";
 import { UserError } from "../../base/errors.ts";
 import { type Logger, silentLogger } from "../../base/logger.ts";
 import { HttpApi } from "../../http/http_api.ts";
+import { Page } from "../../http/page.ts";
 import { StoreClient } from "../../http/store_client.ts";
 import { shareSuspicion } from "../../platform/acceptor.ts";
 import { systemClock } from "../../platform/clock.ts";
@@ -13,9 +14,11 @@ import { serveInThread, type ThreadService } from "../../platform/service_thread
 import { tcpNetwork } from "../../platform/tcp_network.ts";
 import { ProxyCore } from "../../proxy/proxy.ts";
 import { ErrorReply, type Reply } from "../../resp/reply.ts";
+import { PAGE } from "../../web/page.ts";
 import { ConnectionLost, RespClient } from "../resp_client.ts";
 import { clusterStatus } from "../status.ts";
 import { type FilesHandle, type FilesStorageOptions, startFiles } from "./files.ts";
+import { memberFaults } from "./member_faults.ts";
 
 /** Plain data, for the first message to the thread. */
 export interface ThreadOptions {
@@ -95,6 +98,8 @@ async function serveHttp(
     store,
     files,
     uploads,
+    faults: memberFaults(clientAddress),
+    page: new Page(PAGE),
     bodyBytesMax: bulkBytesMax,
     isLoopback: isLoopback(address.host),
     whyNotReady: () => whyNotReady(clientAddress),

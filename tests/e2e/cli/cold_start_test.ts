@@ -5,7 +5,26 @@ import { withTemporaryDirectory } from "../../support/temporary_directory.ts";
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 
 /** The parts of the program besides its own source. */
-const PACKAGES = ["@hono", "commander", "hono", "sorted-btree"];
+const PACKAGES = [
+  "@borewit",
+  "@hono",
+  "@tokenizer",
+  "commander",
+  "content-type",
+  "debug",
+  "file-type",
+  "hono",
+  "ieee754",
+  "media-typer",
+  "mime",
+  "ms",
+  "music-metadata",
+  "sorted-btree",
+  "strtok3",
+  "token-types",
+  "uint8array-extras",
+  "win-guid",
+];
 
 /** A proxy that does not exist: nothing can be downloaded through it. */
 const OFFLINE = { HTTP_PROXY: "http://127.0.0.1:1/", HTTPS_PROXY: "http://127.0.0.1:1/" };
