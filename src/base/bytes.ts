@@ -336,3 +336,14 @@ function writeBytewise(
   }
   assert(all <= 0xff, "Cannot write text: a character is above 255");
 }
+
+/** All bytes of some chunks, in order. */
+export function joinBytes(chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(chunks.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
+}

@@ -1,3 +1,4 @@
+import { joinBytes } from "../base/bytes.ts";
 import type { BodySource } from "../platform/http_listener.ts";
 import { FileError } from "./file_error.ts";
 
@@ -40,7 +41,7 @@ export async function* chunksOf(
     for (;;) {
       signal?.throwIfAborted();
       if (queue.length > 0) {
-        const chunk = queue.length === 1 ? queue[0] : joined(queue, queuedBytes);
+        const chunk = queue.length === 1 ? queue[0] : joinBytes(queue);
         queue = [];
         queuedBytes = 0;
         body.resume();
@@ -57,14 +58,4 @@ export async function* chunksOf(
     isOver = true;
     signal?.removeEventListener("abort", stop);
   }
-}
-
-function joined(chunks: readonly Uint8Array[], length: number): Uint8Array {
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
 }

@@ -20,6 +20,8 @@ import { LayoutCache } from "./layout.ts";
 import { checkName, type PutOptions } from "./put_options.ts";
 import { Reports } from "./reports.ts";
 import type { ScrubPlace } from "./scrubber.ts";
+import { SongTagger } from "./song_tagger.ts";
+import { isSong } from "./song_tags.ts";
 import { UPLOAD_LIMITS, type UploadLimits } from "./upload.ts";
 import { Uploads } from "./uploads.ts";
 
@@ -91,6 +93,7 @@ export interface FilesOptions {
 
 /** The files service of a node or of a proxy. */
 export class Files implements FilesService {
+  readonly #options: FilesOptions;
   readonly #metadata: FileMetadata;
   readonly #uploads: Uploads;
   readonly #downloads: Downloads;
@@ -100,6 +103,7 @@ export class Files implements FilesService {
 
   constructor(options: FilesOptions) {
     const { send, peers, clock, logger, storage, copies = 3, newBlobId = randomBlobId } = options;
+    this.#options = options;
     const metadata = this.#metadata = new FileMetadata(send);
     const layout = this.#layout = new LayoutCache(metadata, clock);
     this.#newBlobId = newBlobId;
@@ -161,7 +165,10 @@ export class Files implements FilesService {
   }
 
   put(name: string, body: BodySource, options: PutOptions): Promise<FileRecord> {
-    return this.#uploads.put(name, body, options);
+    const { type } = options;
+    const { clock, logger } = this.#options;
+    const tagger = isSong(type) ? new SongTagger({ type, files: this, clock, logger }) : null;
+    return this.#uploads.put(name, body, tagger === null ? options : { ...options, tagger });
   }
 
   read(

@@ -34,7 +34,7 @@ async function readAll(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
 Deno.test("what goes in through a proxy comes out of every node", async () => {
   const world = await cluster(4);
   const proxy = startProxy(world);
-  const options = { size: null, type: "audio/mpeg" };
+  const options = { size: null, type: "text/plain" };
   const body = new SimBody(world, CONTENT);
   const record = await resultIn(world, proxy.put("a song", body, options));
   assertEquals(record.holders.length, 3);
@@ -117,9 +117,28 @@ Deno.test("a holder that dies while others are served is replaced after the grac
   world.nodes.get(victim)?.kill();
   await world.run(world.scheduler.nowMs + 30_000);
   const place = await resultIn(world, proxy.where("a"));
-  assertEquals([place?.health, place?.wanted.includes(victim)], ["moving", false]);
+  assertEquals([place?.health, place?.wanted.includes(victim)], ["healthy", false]);
   world.nodes.get(victim)?.start();
   await world.run(world.scheduler.nowMs + 30_000);
   assertEquals((await resultIn(world, proxy.where("a")))?.health, "healthy");
   assertEquals((await resultIn(world, proxy.repair())).surplus, 0);
+});
+
+Deno.test("the tags that a content has are found in its beginning, and given ones win", async () => {
+  const world = await cluster(3);
+  const proxy = startProxy(world);
+  const seen: unknown[] = [];
+  const tagger = {
+    headBytes: 1_000,
+    tagsOf(head: Uint8Array, size: number) {
+      seen.push([...head], size);
+      return Promise.resolve({ title: "found", year: 1999 });
+    },
+  };
+  const options = { size: null, type: "", tags: { title: "given" }, tagger };
+  const put = proxy.put("a", new SimBody(world, CONTENT), options);
+  const record = await resultIn(world, put);
+  assertEquals(seen, [[...CONTENT.slice(0, 1_000)], 3_000]);
+  assertEquals(record.tags, { title: "given", year: 1999 });
+  assertEquals((await resultIn(world, proxy.stat("a")))?.tags, record.tags);
 });

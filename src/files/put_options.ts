@@ -9,6 +9,14 @@ const TYPE_BYTES_MAX = 255;
 const OWNER_BYTES_MAX = 64;
 const TAGS_BYTES_MAX = 4_096;
 
+/** Finds tags in the beginning of a content. */
+export interface Tagger {
+  /** Number of bytes that it needs, at most. */
+  readonly headBytes: number;
+  /** @param head the beginning of the content, or all of a shorter one @param size of all of it */
+  tagsOf(head: Uint8Array, size: number): Promise<Tags>;
+}
+
 export interface PutOptions {
   /** Bytes of the body; `null` if they are not known. */
   readonly size: number | null;
@@ -18,6 +26,8 @@ export interface PutOptions {
   readonly copies?: number;
   readonly owner?: string;
   readonly tags?: Tags;
+  /** Finds more tags in the content before it becomes visible. */
+  readonly tagger?: Tagger;
   readonly condition?: Condition;
   /**
    * Digests that the client gave, in hexadecimal digits. They are read when the body has ended, as

@@ -1,4 +1,5 @@
 import { createHash, type Hash } from "node:crypto";
+import { joinBytes } from "../base/bytes.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Cancel, Clock } from "../platform/clock.ts";
 import type { BlobPeers, BlobStorage, BlobSummary } from "./blobs.ts";
@@ -9,6 +10,7 @@ import {
   type FileNode,
   type FileRecord,
   RefusedCommand,
+  type Tags,
 } from "./file_metadata.ts";
 import type { LayoutCache } from "./layout.ts";
 import { checkCondition, type PutOptions } from "./put_options.ts";
@@ -89,7 +91,7 @@ export class Upload {
   readonly #name: string;
   readonly #blob: string;
   readonly #reader: BodyReader;
-  readonly #options: PutOptions;
+  #options: PutOptions;
   readonly #copies: number;
   readonly #lanes: UploadLane[] = [];
   /** Failed lanes that a stand-in has replaced, or for which there was none. */
@@ -100,6 +102,9 @@ export class Upload {
   /** The whole body so far, as long as it is short enough to be sent to a stand-in. */
   #beginning: Uint8Array[] | null = [];
   #beginningBytes = 0;
+  /** What the tagger gets. */
+  readonly #head: Uint8Array[] = [];
+  #headBytes = 0;
   #isBodyComplete = false;
   /** Whether a commit was sent of which nobody knows whether it was executed. */
   #isUnknown = false;
@@ -133,7 +138,8 @@ export class Upload {
       if (earlier !== null) return earlier;
       await this.#open();
       const summary = await this.#send();
-      await this.#confirm(summary);
+      const [tags] = await Promise.all([this.#tags(summary.size), this.#confirm(summary)]);
+      this.#options = { ...this.#options, tags };
       const version = await this.#commit(summary);
       this.#isCommitted = true;
       for (const lane of this.#lanes) {
@@ -241,6 +247,7 @@ export class Upload {
       md5?.update(chunk);
       this.#beginning?.push(chunk);
       this.#beginningBytes += chunk.length;
+      this.#keepHead(chunk);
       for (const lane of this.#lanes) lane.push(chunk);
       await this.#room();
     }
@@ -248,6 +255,23 @@ export class Upload {
       throw new FileError("aborted", `The body ended after ${sent} of ${size} bytes.`);
     }
     return { size: sent, sha256: this.#checkDigests(sha256, md5) };
+  }
+
+  #keepHead(chunk: Uint8Array): void {
+    const missing = (this.#options.tagger?.headBytes ?? 0) - this.#headBytes;
+    if (missing <= 0) return;
+    const part = chunk.slice(0, missing);
+    this.#head.push(part);
+    this.#headBytes += part.length;
+  }
+
+  /** The tags that were given, and those that the content has. */
+  async #tags(size: number): Promise<Tags> {
+    const { tagger, tags = {} } = this.#options;
+    if (tagger === undefined) return tags;
+    const found = await tagger.tagsOf(joinBytes(this.#head), size);
+    this.#head.length = 0;
+    return { ...found, ...tags };
   }
 
   /** Waits until the slowest holder has taken enough. */
