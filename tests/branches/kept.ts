@@ -39,6 +39,7 @@ const RUN_BY: readonly (readonly [test: string, files: readonly string[]])[] = [
     "src/cli/remove_and_transfer.ts",
   ]],
   ["tests/e2e/http/http_test.ts", ["src/cli/services/services.ts"]],
+  ["tests/e2e/web/cluster_test.ts", ["src/cli/services/member_faults.ts"]],
   ["tests/e2e/cli/log_test.ts", ["src/cli/log.ts"]],
   ["tests/e2e/recovery/maxmemory_test.ts", ["src/cli/memory_bound.ts"]],
   ["tests/e2e/recovery/recover_test.ts", [

@@ -28,7 +28,7 @@ async function take(
   await page.goto(`${cluster.url}/${place}`);
   await prepare(page);
   const session = await context.newCDPSession(page);
-  const { data } = await session.send("Page.captureScreenshot", { format: "webp", quality: 82 });
+  const { data } = await session.send("Page.captureScreenshot", { format: "webp", quality: 90 });
   await Deno.writeFile(new URL(`${name}.webp`, FOLDER), Uint8Array.fromBase64(data));
   await context.close();
 }

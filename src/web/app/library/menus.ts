@@ -42,7 +42,7 @@ export function songMenu(
       icon: "play",
       run: () => enqueue(song, true),
     },
-    { label: t("action.enqueue"), icon: "queue", run: () => enqueue(song) },
+    { label: t("action.enqueue"), icon: "enqueue", run: () => enqueue(song) },
     ...(file === null ? [] : fileMenu(file, showDetails)),
   ];
 }
