@@ -28,8 +28,9 @@ export const blobMutants: readonly Mutant[] = [
     name: "blob-sync-shared-too-early",
     bug: "a sync that began before a rename counts for it",
     file: "src/files/shared_sync.ts",
-    find: "if (running === undefined) return this.#begin(directory);",
-    replace: "if (running !== undefined) return running;\n    return this.#begin(directory);",
+    find: "    const next = running.then(after, after);",
+    replace:
+      "    if (after.length === 0) return running;\n    const next = running.then(after, after);",
     killers: ["src/files/shared_sync_test.ts"],
   },
   {
@@ -69,7 +70,7 @@ export const blobMutants: readonly Mutant[] = [
     bug: "a refusal is lost, since the connection is closed while the body arrives",
     file: "src/platform/http_server.ts",
     find: "await this.#stream.drop(this.#body, DROPPED_BYTES_MAX);",
-    replace: "this.#stream.destroy();",
+    replace: "if (DROPPED_BYTES_MAX > 0) this.#stream.destroy();",
     killers: [SERVER],
   },
   {

@@ -14,8 +14,8 @@ export const fileMutants: readonly Mutant[] = [
     name: "file-release-before-the-others-have-it",
     bug: "a node that a file does not belong on any more deletes it before the new nodes have it",
     file: HEALTH,
-    find: "  return holdsAll(blob, wanted);\n}\n\n/** What a node",
-    replace: "  return blob.holders.length > 0;\n}\n\n/** What a node",
+    find: "  return holdsAll(blob, wanted) && availableCopies(blob, placement) > blob.file.copies;",
+    replace: "  return blob.holders.length > 0;",
     killers: [SAFETY_TEST, ROWS_TEST],
   },
   {

@@ -70,7 +70,7 @@ export const fileServiceMutants: readonly Mutant[] = [
     bug: "repair multiplies damaged copies",
     file: "src/files/pulls.ts",
     find: "if (summary.size === size && summary.sha256 === sha256) return;",
-    replace: "if (summary.size === size) return;",
+    replace: "if (summary.size === size || summary.sha256 === sha256) return;",
     killers: [HEALER],
   },
   {

@@ -113,9 +113,9 @@ export const httpMutants: readonly Mutant[] = [
   {
     name: "http-connections-without-limit",
     bug: "clients of HTTP take all file descriptors",
-    file: "src/platform/http_listener.ts",
-    find: "server.maxConnections = connectionsMax;",
-    replace: "server.maxConnections = connectionsMax * 1_000;",
+    file: "src/platform/http_connections.ts",
+    find: "this.#responses.size >= this.#options.connectionsMax &&",
+    replace: "this.#responses.size >= this.#options.connectionsMax * 1_000 &&",
     killers: [LISTENER],
   },
   {
