@@ -4,6 +4,8 @@ import { PATIENT } from "../../support/calm.ts";
 import type { LocalCluster, Member } from "../../support/local_cluster.ts";
 import { until } from "../../support/until.ts";
 import { checkAccess, visit } from "../../support/web/browser.ts";
+import { mp3 } from "../../support/web/mp3.ts";
+import { gradient } from "../../support/web/pictures.ts";
 import { playsOn } from "../../support/web/player.ts";
 import { tone } from "../../support/web/sounds.ts";
 import { withCluster } from "../../support/with_cluster.ts";
@@ -52,6 +54,39 @@ Deno.test("a song that is uploaded plays on while the leader dies, and the elect
       await page.getByText(/n\d leads in term [2-9]/).first().waitFor();
       await playsOn(page, 25);
       await checkAccess(page);
+    });
+  });
+});
+
+Deno.test("songs are grouped by the tags that they carry, and an album shows its cover", async () => {
+  await withCluster(FILES, async (cluster) => {
+    const url = urlOf(cluster.proxy);
+    await untilPlaced(cluster, url);
+    await visit(url, { place: "#/library/albums" }, async (page) => {
+      const cover = { type: "image/png", bytes: gradient([16, 42, 67], [233, 120, 70], 32) };
+      const songs = ["Harbour Lights", "Slow Tide"].map((title, at) => ({
+        name: `track ${at + 1}.mp3`,
+        mimeType: "audio/mpeg",
+        buffer: Buffer.from(mp3({
+          texts: { TIT2: title, TPE1: "Lena Holm", TALB: "Night Ferry", TRCK: `${at + 1}` },
+          cover,
+        })),
+      }));
+      await page.locator("input[type=file]").setInputFiles(songs);
+      await page.getByRole("link", { name: "Night Ferry" }).click();
+      await page.getByText("2 songs").waitFor();
+      await until("the cover is there", async () => {
+        const widths = await page.locator("main .cover img").evaluateAll(
+          (images) => images.map((image) => (image as { naturalWidth?: number }).naturalWidth),
+        );
+        return widths.includes(32);
+      });
+      await page.evaluate("location.hash = '#/library/files'");
+      await page.getByRole("button", { name: "track 1.mp3", exact: true }).waitFor();
+      await until(
+        "covers are no files of the reader's",
+        async () => await page.locator("tbody tr").count() === 2,
+      );
     });
   });
 });
