@@ -3,16 +3,19 @@ import { Readable } from "node:stream";
 import { messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Clock } from "../platform/clock.ts";
+import type { BodySource } from "../platform/http_listener.ts";
 import { FileError } from "./file_error.ts";
 import type { Tags } from "./file_metadata.ts";
-import type { FilesService } from "./files.ts";
-import type { Tagger } from "./put_options.ts";
+import type { PutOptions, Tagger } from "./put_options.ts";
 import { COVERS_PREFIX, readSongTags, SONG_HEAD_BYTES, type SongCover } from "./song_tags.ts";
 
 export interface SongTaggerOptions {
   /** A media type. */
   readonly type: string;
-  readonly files: Pick<FilesService, "put">;
+  /** Where covers go. */
+  readonly files: {
+    put(name: string, body: BodySource, options: PutOptions): Promise<unknown>;
+  };
   readonly clock: Clock;
   readonly logger: Logger;
 }
