@@ -136,6 +136,7 @@ export function* repair({ files }: CommandContext, args: Arguments): Generator<v
     ["blobs", totals.blobs],
     ["dead", totals.dead],
     ["missing", totals.missing],
+    ["missing-of-lost", totals.missingOfLost],
     ["below", totals.below],
     ["lost", totals.lost],
     ["surplus", totals.surplus],

@@ -212,6 +212,25 @@ Deno.test("a copy may go only when all nodes have theirs where it belongs", () =
   });
 });
 
+Deno.test("copies that are missing of lost files are counted apart", () => {
+  const one = machineOf("n1", "n2", "n3");
+  one.commit("lost", A, "n1,n2");
+  one.commit("left", B, "n1,n2");
+  const counts = () => {
+    const status = one.file("REPAIR", "STATUS") as Record<string, number>;
+    return [status.missing, status["missing-of-lost"], status.lost];
+  };
+  assertEquals(counts(), [2, 0, 0]);
+  one.file("LOST", "n1", A);
+  assertEquals(counts(), [3, 0, 0]);
+  one.file("LOST", "n2", A);
+  assertEquals(counts(), [4, 3, 1]);
+  one.file("DRAIN", "n1");
+  assertEquals(counts(), [3, 2, 1], "counted anew");
+  one.file("HELD", "n2", A);
+  assertEquals(counts(), [2, 0, 0]);
+});
+
 Deno.test("nodes go out and come back, are drained and forgotten", () => {
   const one = machineOf("n1", "n2");
   const states = () => {
