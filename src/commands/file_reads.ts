@@ -17,6 +17,7 @@ type Pairs = readonly (readonly [Reply, Reply])[];
 
 function recordReply(file: FileRecord, blob: FileBlob | undefined): Reply {
   const { name, version, size, sha256, type, copies, createdMs, modifiedMs, owner, tags } = file;
+  const { createdVersion } = file;
   const pairs: Pairs = [
     ["name", name],
     ["version", version],
@@ -25,6 +26,7 @@ function recordReply(file: FileRecord, blob: FileBlob | undefined): Reply {
     ["type", type],
     ["blob", file.blob],
     ["copies", copies],
+    ["created-version", createdVersion],
     ["created-ms", createdMs],
     ["modified-ms", modifiedMs],
     ["owner", owner],

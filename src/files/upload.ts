@@ -435,8 +435,9 @@ export class Upload {
     const { metadata, clock } = this.#context;
     const record = await metadata.stat(this.#name).catch(() => null);
     if (record?.blob === this.#blob) return record;
-    // Another writer was here already.
-    const { type, owner = "", tags = {} } = this.#options;
+    // Another writer was here already, which has kept when the name was created if it replaced us.
+    const created = record !== null && record.createdVersion <= version ? record : null;
+    const { type, owner = "", tags = {}, condition } = this.#options;
     const nowMs = Math.round(clock.nowMs());
     return {
       ...summary,
@@ -445,7 +446,9 @@ export class Upload {
       type,
       blob: this.#blob,
       copies: this.#copies,
-      createdMs: nowMs,
+      // Without any sign, nothing is said to be created.
+      createdVersion: created?.createdVersion ?? (condition === "absent" ? version : 0),
+      createdMs: created?.createdMs ?? nowMs,
       modifiedMs: nowMs,
       owner,
       tags,
