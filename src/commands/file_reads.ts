@@ -17,6 +17,7 @@ type Pairs = readonly (readonly [Reply, Reply])[];
 
 function recordReply(file: FileRecord, blob: FileBlob | undefined): Reply {
   const { name, version, size, sha256, type, copies, createdMs, modifiedMs, owner, tags } = file;
+  const { createdVersion } = file;
   const pairs: Pairs = [
     ["name", name],
     ["version", version],
@@ -25,6 +26,7 @@ function recordReply(file: FileRecord, blob: FileBlob | undefined): Reply {
     ["type", type],
     ["blob", file.blob],
     ["copies", copies],
+    ["created-version", createdVersion],
     ["created-ms", createdMs],
     ["modified-ms", modifiedMs],
     ["owner", owner],
@@ -136,6 +138,7 @@ export function* repair({ files }: CommandContext, args: Arguments): Generator<v
     ["blobs", totals.blobs],
     ["dead", totals.dead],
     ["missing", totals.missing],
+    ["missing-of-lost", totals.missingOfLost],
     ["below", totals.below],
     ["lost", totals.lost],
     ["surplus", totals.surplus],

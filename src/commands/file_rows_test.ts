@@ -30,6 +30,7 @@ Deno.test("a committed file is found with everything that was said about it", ()
     type: "audio/mpeg",
     blob: A,
     copies: 3,
+    "created-version": 1,
     "created-ms": FILE_TIME_MS,
     "modified-ms": FILE_TIME_MS,
     owner: "me",
@@ -56,17 +57,17 @@ Deno.test("overwriting keeps the time of creation, and gives a higher version th
   one.timeMs += 5;
   assertEquals(one.commit("g", B, "n1"), 2);
   assertEquals(one.commit("f", C, "n1"), 3);
-  const { "created-ms": created, "modified-ms": modified, blob } = one.file("STAT", "f") as Record<
-    string,
-    unknown
-  >;
+  const overwritten = one.file("STAT", "f") as Record<string, unknown>;
+  const { "created-ms": created, "modified-ms": modified, blob } = overwritten;
   assertEquals([created, modified, blob], [FILE_TIME_MS, FILE_TIME_MS + 5, C]);
+  assertEquals(overwritten["created-version"], 1);
   assertEquals(one.file("DELETE", "f"), 1);
   assertEquals(one.file("DELETE", "f"), 0);
   const again = one.commit("f", blobId(1), "n1") as number;
   assert(again > 3, `${again}`);
   const recreated = one.file("STAT", "f") as Record<string, unknown>;
   assertEquals(recreated["created-ms"], FILE_TIME_MS + 5);
+  assertEquals(recreated["created-version"], again);
 });
 
 Deno.test("of 32 writers that want a file to be new exactly one wins", () => {
@@ -202,6 +203,7 @@ Deno.test("a copy may go only when all nodes have theirs where it belongs", () =
     blobs: 1,
     dead: 0,
     missing: 0,
+    "missing-of-lost": 0,
     below: 1,
     lost: 1,
     surplus: 3,
@@ -210,6 +212,25 @@ Deno.test("a copy may go only when all nodes have theirs where it belongs", () =
     out: 4,
     draining: 0,
   });
+});
+
+Deno.test("copies that are missing of lost files are counted apart", () => {
+  const one = machineOf("n1", "n2", "n3");
+  one.commit("lost", A, "n1,n2");
+  one.commit("left", B, "n1,n2");
+  const counts = () => {
+    const status = one.file("REPAIR", "STATUS") as Record<string, number>;
+    return [status.missing, status["missing-of-lost"], status.lost];
+  };
+  assertEquals(counts(), [2, 0, 0]);
+  one.file("LOST", "n1", A);
+  assertEquals(counts(), [3, 0, 0]);
+  one.file("LOST", "n2", A);
+  assertEquals(counts(), [4, 3, 1]);
+  one.file("DRAIN", "n1");
+  assertEquals(counts(), [3, 2, 1], "counted anew");
+  one.file("HELD", "n2", A);
+  assertEquals(counts(), [2, 0, 0]);
 });
 
 Deno.test("nodes go out and come back, are drained and forgotten", () => {

@@ -30,6 +30,9 @@ export interface BlobPeers {
   ping(address: string): Promise<boolean>;
 }
 
+/** From this size in bytes, a node is asked whether it takes a blob before it is sent. */
+const ASK_BYTES_MIN = 256 * 1024;
+
 export interface HttpBlobPeersOptions {
   /** The id of this cluster, which may become known later. It goes with each request. */
   readonly clusterId: () => string;
@@ -51,7 +54,9 @@ export class HttpBlobPeers implements BlobPeers {
   }
 
   push(address: string, id: string, size: number | null): BlobWriter {
-    const call = this.#call(address, "PUT", `/blobs/${id}`, size ?? "chunked");
+    const call = this.#call(address, "PUT", `/blobs/${id}`, size ?? "chunked", {}, {
+      expectContinue: size === null || size >= ASK_BYTES_MIN,
+    });
     return new PushedBlob(address, size, call);
   }
 
@@ -130,11 +135,12 @@ export class HttpBlobPeers implements BlobPeers {
     target: string,
     body: number | "chunked" = 0,
     more: Readonly<Record<string, string>> = {},
+    options: { readonly expectContinue?: boolean } = {},
   ): HttpCall {
     const address = parseAddress(text);
     if (address === null) throw new FileError("bad-request", `This is not an address: ${text}`);
     const headers = { [CLUSTER_FIELD]: this.#clusterId(), ...more };
-    return this.#client.call({ address, method, target, headers, body });
+    return this.#client.call({ address, method, target, headers, body, ...options });
   }
 }
 
@@ -150,6 +156,15 @@ class PushedBlob implements BlobWriter {
     this.#address = address;
     this.#announced = announced;
     this.#call = call;
+  }
+
+  async ready(): Promise<void> {
+    try {
+      await this.#call.continued();
+    } catch (error) {
+      this.#fail(error);
+    }
+    if (this.#call.hasAnswer) await this.#refused();
   }
 
   write(chunk: Uint8Array): Promise<void> | void {

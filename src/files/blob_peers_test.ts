@@ -379,3 +379,20 @@ Deno.test("paths that are no ids reach no file", async () => {
     }
   });
 });
+
+Deno.test("a node that has no room says so before it is sent anything", async () => {
+  await withPair(async ({ address, store, peers }) => {
+    const { freeBytes } = await store.space();
+    const size = freeBytes + 2 ** 40;
+    assertEquals(
+      await codeOf(() => peers.push(address, ID, size).ready?.()),
+      "insufficient-storage",
+    );
+    for (const bytes of [content(MIB), content(100)]) {
+      const writer = peers.push(address, ID, bytes.length);
+      await writer.ready?.();
+      assertEquals((await fill(writer, bytes)).size, bytes.length);
+      await peers.remove(address, ID);
+    }
+  });
+});

@@ -8,6 +8,8 @@ export interface BlobSummary {
 
 /** Writes one blob, from its first byte to its last. */
 export interface BlobWriter {
+  /** Resolves when it is known that the content is wanted. Without it, that is known already. */
+  ready?(): Promise<void>;
   /**
    * Resolves when there is room for the next chunk. The chunk must not change afterwards.
    *

@@ -6,6 +6,9 @@ import { FileError } from "./file_error.ts";
 const WAITING_BYTES_MAX = 256 * 1024;
 /** Chunks smaller than this are joined, so that a body of single bytes costs little. */
 const JOINED_BYTES = 64 * 1024;
+/** In so much time of waiting for the body, in milliseconds, at least so many bytes must come. */
+const PACE_MS = 30_000;
+const PACE_BYTES = 30 * 1024;
 
 /** Reads a body chunk by chunk, as fast as its reader asks for more. */
 export class BodyReader {
@@ -14,6 +17,9 @@ export class BodyReader {
   readonly #stalledMs: number;
   #chunks: Uint8Array[] = [];
   #waitingBytes = 0;
+  /** Time of waiting for the body in milliseconds, and what came, since the last look at its pace. */
+  #pacedMs = 0;
+  #pacedBytes = 0;
   #isFlowing = false;
   #isEnded = false;
   #failure: FileError | null = null;
@@ -40,8 +46,34 @@ export class BodyReader {
       if (this.#isEnded) return null;
       if (this.#failure !== null) throw this.#failure;
       this.#flow();
+      const startMs = this.#clock.monotonicMs();
       await this.#change();
+      this.#checkPace(this.#clock.monotonicMs() - startMs);
     }
+  }
+
+  /** Throws what has ended the body before anybody has read it. @throws {FileError} */
+  check(): void {
+    if (this.#failure !== null) throw this.#failure;
+  }
+
+  /** Ends the waiting for the body with an error. */
+  fail(error: FileError): void {
+    if (this.#isEnded) return;
+    this.#failure ??= error;
+    this.#body.pause();
+    this.#wake();
+  }
+
+  /** So that nobody holds the place of an upload with a byte now and then. */
+  #checkPace(waitedMs: number): void {
+    this.#pacedMs += waitedMs;
+    if (this.#pacedMs < PACE_MS) return;
+    if (this.#pacedBytes < PACE_BYTES) {
+      this.#failure ??= new FileError("aborted", "The body arrived too slowly.");
+    }
+    this.#pacedMs = 0;
+    this.#pacedBytes = 0;
   }
 
   /** Reads nothing any more. */
@@ -66,6 +98,7 @@ export class BodyReader {
   #receive(chunk: Uint8Array): void {
     if (this.#isStopped) return;
     this.#chunks.push(chunk);
+    this.#pacedBytes += chunk.length;
     this.#waitingBytes += chunk.length;
     if (this.#waitingBytes >= WAITING_BYTES_MAX) this.#body.pause();
     this.#wake();
@@ -98,11 +131,14 @@ export class BodyReader {
     return joined;
   }
 
-  /** Resolves when something has arrived, or when nothing has for too long. */
+  /** Resolves when something has arrived, when nothing has for too long, or to look at the pace. */
   #change(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const cancel: Cancel = this.#clock.after(this.#stalledMs, () => {
-      this.#failure ??= new FileError("aborted", "Nothing of the body arrived for too long.");
+    const paceMs = PACE_MS - this.#pacedMs;
+    const cancel: Cancel = this.#clock.after(Math.min(this.#stalledMs, paceMs), () => {
+      if (this.#stalledMs <= paceMs) {
+        this.#failure ??= new FileError("aborted", "Nothing of the body arrived for too long.");
+      }
       resolve();
     });
     this.#wake = () => {

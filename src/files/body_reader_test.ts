@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { Holders } from "../../tests/support/files/holders.ts";
 import type { BodySource } from "../platform/http_listener.ts";
 import { BodyReader } from "./body_reader.ts";
+import { FileError } from "./file_error.ts";
 
 /** A body that a test sends by hand. */
 class HandBody implements BodySource {
@@ -105,4 +106,39 @@ Deno.test("after a stop, the body is paused and nothing of it is kept", async ()
   assertEquals([body.isFlowing, await holders.failure(next)], [false, "aborted"]);
   body.emit("data", Uint8Array.of(1));
   assertEquals(await holders.failure(reader.next()), "aborted");
+});
+
+/** Sends so many bytes each second, and reads them. */
+async function drip(bytes: number, seconds: number): Promise<string> {
+  const { holders, body, reader } = open();
+  for (let second = 0; second < seconds; second++) {
+    const next = reader.next();
+    holders.clock.after(990, () => body.emit("data", new Uint8Array(bytes)));
+    const code = await holders.failure(next);
+    if (code !== "none") return `${code} after ${holders.clock.monotonicMs()}`;
+  }
+  return "none";
+}
+
+Deno.test("a body that brings a byte now and then is ended", async () => {
+  assertEquals(await drip(1, 100), "aborted after 30000");
+  assertEquals(await drip(900, 100), "aborted after 30000");
+  assertEquals(await drip(1_100, 100), "none");
+});
+
+Deno.test("the pace of a body is not that of its reader", async () => {
+  const { holders, body, reader } = open();
+  for (let second = 0; second < 100; second++) {
+    const next = reader.next();
+    body.emit("data", Uint8Array.of(1));
+    assertEquals(await holders.failure(next), "none");
+    await holders.runFor(1_000);
+  }
+});
+
+Deno.test("a reader may be told that nothing is wanted any more", async () => {
+  const { holders, body, reader } = open();
+  const next = reader.next();
+  reader.fail(new FileError("insufficient-storage", "full"));
+  assertEquals([body.isFlowing, await holders.failure(next)], [false, "insufficient-storage"]);
 });

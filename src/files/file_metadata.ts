@@ -35,6 +35,8 @@ export interface FileRecord {
   /** The id of its content, which never changes. */
   readonly blob: string;
   readonly copies: number;
+  /** The version with which the name was created: `version`, if this write has created it. */
+  readonly createdVersion: number;
   /** In milliseconds of the Unix epoch, as are all times. */
   readonly createdMs: number;
   readonly modifiedMs: number;
@@ -413,6 +415,7 @@ function recordIn(reply: Reply): FileRecord {
     type: fields.text("type"),
     blob: fields.text("blob"),
     copies: fields.count("copies"),
+    createdVersion: fields.count("created-version"),
     createdMs: fields.count("created-ms"),
     modifiedMs: fields.count("modified-ms"),
     owner: fields.text("owner"),

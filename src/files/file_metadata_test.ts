@@ -63,7 +63,7 @@ for (const protocol of [2, 3] as const) {
     assertEquals(version, 1);
     assertEquals(await metadata.commit(COMMIT), 1, "a commit may be repeated");
     const { deadlineMs: _, condition: __, ...data } = COMMIT;
-    const record = { ...data, version: 1, createdMs: 1_000, modifiedMs: 1_000 };
+    const record = { ...data, version: 1, createdVersion: 1, createdMs: 1_000, modifiedMs: 1_000 };
     assertEquals(await metadata.stat(COMMIT.name), record);
     assertEquals(await metadata.list({ prefix: "Bj", contains: "jóga", count: 5, by: "size" }), {
       files: [record],

@@ -22,7 +22,7 @@ import { Reports } from "./reports.ts";
 import type { ScrubPlace } from "./scrubber.ts";
 import { SongTagger } from "./song_tagger.ts";
 import { isSong } from "./song_tags.ts";
-import { UPLOAD_LIMITS, type UploadLimits } from "./upload.ts";
+import { UPLOAD_LIMITS, type UploadLimits } from "./upload_limits.ts";
 import { Uploads } from "./uploads.ts";
 
 export type {

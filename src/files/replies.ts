@@ -3,7 +3,7 @@ import { latin1, latin1Bytes } from "../base/bytes.ts";
 import { DoubleReply, MapReply, type Reply, SetReply, SimpleString } from "../resp/reply.ts";
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true }); // that is, keep it
 
 /** Text as the byte string of its UTF-8. */
 export function utf8(text: string): string {

@@ -7,6 +7,8 @@ import { FileError } from "./file_error.ts";
 
 /** Where content goes: to this node's disk or to another node. */
 export interface BlobWriter {
+  /** Resolves when it is known that the content is wanted. Without it, that is known already. */
+  ready?(): Promise<void>;
   /**
    * Takes the next bytes, which nobody may change afterwards. A promise must be awaited before the
    * next call.

@@ -15,45 +15,8 @@ import {
 import type { LayoutCache } from "./layout.ts";
 import { checkCondition, type PutOptions } from "./put_options.ts";
 import { UploadLane } from "./upload_lane.ts";
+import type { UploadLimits } from "./upload_limits.ts";
 import { wait } from "./waits.ts";
-
-/** Times in milliseconds. */
-export interface UploadLimits {
-  /** Maximum number of uploads at the same time. */
-  readonly uploadsMax: number;
-  /** Maximum number of bytes that wait for the slowest holder of an upload. */
-  readonly bufferBytes: number;
-  /** After which a holder that takes nothing is given up. */
-  readonly stalledMs: number;
-  /** After which an upload ends of which nothing arrives. */
-  readonly bodyStalledMs: number;
-  /** After which a holder that does not finish is given up. */
-  readonly finishMs: number;
-  /** For which an upload with a majority of its copies waits for the others. */
-  readonly lateMs: number;
-  /** After which the log refuses a commit. */
-  readonly deadlineMs: number;
-  /**
-   * After which it refuses one that is sent again, since the outcome of the first is unknown. It
-   * must be shorter than the grace time of dead blobs: if the first was executed and its file
-   * replaced meanwhile, the second must not bring it back without its content.
-   */
-  readonly repeatedMs: number;
-  /** For which a commit is tried. */
-  readonly commitMs: number;
-}
-
-export const UPLOAD_LIMITS: UploadLimits = {
-  uploadsMax: 64,
-  bufferBytes: 4 * 1024 * 1024,
-  stalledMs: 10_000,
-  bodyStalledMs: 30_000,
-  finishMs: 60_000,
-  lateMs: 100,
-  deadlineMs: 600_000,
-  repeatedMs: 45_000,
-  commitMs: 15_000,
-};
 
 /** What all uploads share. */
 export interface UploadContext {
@@ -105,6 +68,8 @@ export class Upload {
   /** What the tagger gets. */
   readonly #head: Uint8Array[] = [];
   #headBytes = 0;
+  /** Whether bytes of the body are still to come. */
+  #isReceiving = false;
   #isBodyComplete = false;
   /** Whether a commit was sent of which nobody knows whether it was executed. */
   #isUnknown = false;
@@ -137,7 +102,7 @@ export class Upload {
       const earlier = await this.#checkEarly();
       if (earlier !== null) return earlier;
       await this.#open();
-      const summary = await this.#send();
+      const summary = await this.#receive();
       const [tags] = await Promise.all([this.#tags(summary.size), this.#confirm(summary)]);
       this.#options = { ...this.#options, tags };
       const version = await this.#commit(summary);
@@ -215,7 +180,7 @@ export class Upload {
       open,
       remove,
       clock,
-      changed: () => this.#wake(),
+      changed: () => this.#laneChanged(),
     });
     for (const chunk of this.#beginning ?? []) lane.push(chunk);
     if (this.#isBodyComplete) lane.end();
@@ -228,6 +193,36 @@ export class Upload {
       lane.failIfStalled(lane.isFinishing ? limits.finishMs : limits.stalledMs);
     }
     this.#cancelCheck = clock.after(CHECK_MS, () => this.#checkStalls());
+  }
+
+  /** Has the body sent when enough holders have agreed, and streams it to them. */
+  async #receive(): Promise<BlobSummary> {
+    this.#isReceiving = true;
+    try {
+      await this.#untilAgreed();
+      return await this.#send();
+    } finally {
+      this.#isReceiving = false;
+    }
+  }
+
+  async #untilAgreed(): Promise<void> {
+    for (;;) {
+      this.#replaceFailed();
+      if (this.#living().filter((lane) => lane.hasAgreed).length >= this.#needed) return;
+      await this.#change();
+    }
+  }
+
+  /** The body is not waited for any more when too many holders have failed. */
+  #laneChanged(): void {
+    this.#wake();
+    if (!this.#isReceiving) return;
+    try {
+      this.#replaceFailed();
+    } catch (error) {
+      this.#reader.fail(error instanceof FileError ? error : this.#tooFewHolders());
+    }
   }
 
   /** Streams the whole body. */
@@ -435,8 +430,9 @@ export class Upload {
     const { metadata, clock } = this.#context;
     const record = await metadata.stat(this.#name).catch(() => null);
     if (record?.blob === this.#blob) return record;
-    // Another writer was here already.
-    const { type, owner = "", tags = {} } = this.#options;
+    // Another writer was here already, which has kept when the name was created if it replaced us.
+    const created = record !== null && record.createdVersion <= version ? record : null;
+    const { type, owner = "", tags = {}, condition } = this.#options;
     const nowMs = Math.round(clock.nowMs());
     return {
       ...summary,
@@ -445,7 +441,9 @@ export class Upload {
       type,
       blob: this.#blob,
       copies: this.#copies,
-      createdMs: nowMs,
+      // Without any sign, nothing is said to be created.
+      createdVersion: created?.createdVersion ?? (condition === "absent" ? version : 0),
+      createdMs: created?.createdMs ?? nowMs,
       modifiedMs: nowMs,
       owner,
       tags,

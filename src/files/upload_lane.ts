@@ -25,6 +25,7 @@ export class UploadLane {
   readonly #options: LaneOptions;
   readonly #queue = new Fifo<Uint8Array>();
   #queuedBytes = 0;
+  #hasAgreed = false;
   #isStarted = false;
   #isEnded = false;
   #failure: FileError | null = null;
@@ -49,6 +50,11 @@ export class UploadLane {
   /** Number of bytes that wait for the holder. */
   get queuedBytes(): number {
     return this.#queuedBytes;
+  }
+
+  /** Whether the holder has said that it takes the blob. */
+  get hasAgreed(): boolean {
+    return this.#hasAgreed;
   }
 
   /** Whether the holder has taken the first bytes. */
@@ -130,7 +136,11 @@ export class UploadLane {
     try {
       this.#writer = await this.#options.open();
       if (this.#failure !== null) return this.#abort();
+      await this.#writer.ready?.();
+      if (this.#failure !== null) return;
       this.#waitsSinceMs = null;
+      this.#hasAgreed = true;
+      this.#options.changed();
       await this.#writeAll(this.#writer);
       if (this.#failure !== null) return;
       this.#mayBeComplete = true;

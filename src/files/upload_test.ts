@@ -6,7 +6,7 @@ import { silentLogger } from "../base/logger.ts";
 import { ErrorReply } from "../resp/reply.ts";
 import { FileError } from "./file_error.ts";
 import type { PutOptions } from "./put_options.ts";
-import { UPLOAD_LIMITS, type UploadLimits } from "./upload.ts";
+import { UPLOAD_LIMITS, type UploadLimits } from "./upload_limits.ts";
 import { Uploads } from "./uploads.ts";
 
 const NAME = "a song.mp3";
@@ -215,6 +215,22 @@ Deno.test("of two writers that both want to create a file, one wins", async () =
   assertEquals(new Set(blobs).size, 1, "the loser has taken everything back");
 });
 
+Deno.test("who replaces a file learns it, also when another writer was faster", async () => {
+  const bench = new Bench();
+  const first = await bench.holders.result(bench.put());
+  assertEquals([first.version, first.createdVersion], [1, 1]);
+  const replacement = ["FILE", "COMMIT", NAME, "f".repeat(32), "1", "0".repeat(64), "1", "n1", "0"];
+  let isCommitted = false;
+  bench.holders.intercept = ([, word]) => {
+    if (word === "STAT" && isCommitted) bench.holders.world.execute(replacement);
+    if (word === "COMMIT") isCommitted = true;
+    return undefined;
+  };
+  const second = await bench.holders.result(bench.put());
+  assertEquals([second.version, second.createdVersion], [2, 1]);
+  assertEquals(bench.holders.world.machine.files.version, 3);
+});
+
 Deno.test("invalid uploads are refused before the body is read", async () => {
   const bench = new Bench();
   const invalid: Partial<PutOptions>[] = [
@@ -362,8 +378,54 @@ Deno.test("a reply to a commit that makes no sense is an unknown outcome", async
   assertEquals(bench.leftovers().length, 3);
 });
 
-Deno.test("only so many uploads run at the same time", async () => {
+Deno.test("a body that no node has room for is not asked for", async () => {
+  const bench = new Bench();
+  for (const id of await bench.wanted()) bench.holders.behaviour.set(id, { refuses: FULL });
+  const body = bench.body();
+  assertEquals(await bench.holders.failure(bench.put({}, body)), "insufficient-storage");
+  assertEquals(body.isAskedFor, false);
+});
+
+Deno.test("a body is not waited for when too many holders have failed meanwhile", async () => {
+  const bench = new Bench();
+  for (const id of await bench.wanted()) bench.holders.behaviour.set(id, { failsAfter: 0 });
+  const body = bench.body(CONTENT.subarray(0, 1));
+  body.isStuck = true;
+  assertEquals(await bench.holders.failure(bench.put({}, body)), "unavailable");
+  assert(body.sentBytes > 0 && bench.holders.clock.monotonicMs() < 1_000);
+});
+
+Deno.test("uploads wait for their turn, the first one first", async () => {
   const bench = new Bench({ uploadsMax: 2 });
+  const order: number[] = [];
+  const bodies = Array.from({ length: 6 }, () => bench.body());
+  const puts = bodies.map((body, at) => bench.put({}, body).then(() => order.push(at)));
+  await bench.holders.runFor(10);
+  assertEquals(bodies.map(({ isAskedFor }) => isAskedFor), [true, true, ...Array(4).fill(false)]);
+  assertEquals(bench.uploads.running, 2);
+  await bench.holders.result(Promise.all(puts));
+  assertEquals(order.length, 6);
+  assert(Math.max(...order.slice(0, 2)) < 2 && Math.min(...order.slice(4)) > 1, `${order}`);
+});
+
+Deno.test("who leaves while it waits for its turn takes no place, nor does a closed node", async () => {
+  const bench = new Bench({ uploadsMax: 1 });
+  const first = bench.put();
+  const gone = bench.body();
+  const left = bench.put({}, gone);
+  gone.breakOff();
+  assertEquals(await bench.holders.failure(left), "aborted");
+  assertEquals((await bench.holders.result(first)).version, 1);
+  const codes = [bench.put(), bench.put()].map((put) =>
+    put.then(() => "none", ({ code }: FileError) => code)
+  );
+  await bench.holders.runFor(20);
+  await bench.holders.result(bench.uploads.close());
+  assertEquals(await Promise.all(codes), ["aborted", "unavailable"]);
+});
+
+Deno.test("who has waited too long for its turn is sent away", async () => {
+  const bench = new Bench({ uploadsMax: 2, turnMs: 1 });
   const puts = [bench.put(), bench.put(), bench.put()];
   const codes = puts.map((put) => put.then(() => "none", ({ code }: FileError) => code));
   assertEquals(await bench.holders.result(Promise.all(codes)), ["none", "none", "busy"]);

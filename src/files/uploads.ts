@@ -16,6 +16,15 @@ export interface UploadsOptions extends Omit<UploadContext, "bufferShare"> {
   readonly newBlobId: () => string;
 }
 
+interface Waiting {
+  readonly begin: () => void;
+  readonly fail: (error: FileError) => void;
+}
+
+function stopping(): FileError {
+  return new FileError("unavailable", "This node is being stopped.");
+}
+
 /** All uploads of this process. */
 export class Uploads {
   readonly #context: UploadContext;
@@ -23,12 +32,17 @@ export class Uploads {
   readonly #running = new Map<string, Upload>();
   /** What goes on after the end of an upload. */
   readonly #background = new Map<Promise<void>, Upload>();
+  /** Those that wait for their turn, the first one first. */
+  readonly #waiting = new Set<Waiting>();
+  /** Number of uploads that have had their turn and not ended. */
+  #taken = 0;
   #isClosed = false;
 
   constructor({ newBlobId, ...context }: UploadsOptions) {
     this.#newBlobId = newBlobId;
     const { bufferBytes } = context.limits;
-    const bufferShare = () => Math.min(bufferBytes, BUFFERS_BYTES_MAX / this.#running.size);
+    const bufferShare = () =>
+      Math.min(bufferBytes, BUFFERS_BYTES_MAX / Math.max(1, this.#running.size));
     this.#context = { ...context, bufferShare };
   }
 
@@ -37,7 +51,8 @@ export class Uploads {
   }
 
   /**
-   * Stores a file. The rest of a body that it does not want is left to the caller, paused.
+   * Stores a file. While others take all places, it waits for its turn without reading the body. The
+   * rest of a body that it does not want is left to the caller, paused.
    *
    * @throws {FileError}
    */
@@ -47,25 +62,68 @@ export class Uploads {
     const blob = options.attempt ?? this.#newBlobId();
     try {
       checkPut(name, options);
-      if (this.#isClosed) throw new FileError("unavailable", "This node is being stopped.");
-      if (this.#running.size >= limits.uploadsMax || this.#running.has(blob)) {
-        throw new FileError("busy", "Too many uploads are in progress, try again later.");
-      }
-      const upload = new Upload(this.#context, name, blob, reader, options);
-      this.#running.set(blob, upload);
+      if (this.#isClosed) throw stopping();
+      await this.#turn();
       try {
-        return await upload.run((work) => this.#goOn(upload, work));
+        reader.check();
+        return await this.#run(name, blob, reader, options);
       } finally {
-        this.#running.delete(blob);
+        this.#passTurn();
       }
     } finally {
       reader.stop();
     }
   }
 
+  async #run(
+    name: string,
+    blob: string,
+    reader: BodyReader,
+    options: PutOptions,
+  ): Promise<FileRecord> {
+    if (this.#isClosed) throw stopping();
+    if (this.#running.has(blob)) {
+      throw new FileError("busy", "The same upload is in progress, try again later.");
+    }
+    const upload = new Upload(this.#context, name, blob, reader, options);
+    this.#running.set(blob, upload);
+    try {
+      return await upload.run((work) => this.#goOn(upload, work));
+    } finally {
+      this.#running.delete(blob);
+    }
+  }
+
+  /** Resolves when there is a place for one more upload. @throws {FileError} `busy` */
+  async #turn(): Promise<void> {
+    const { clock, limits } = this.#context;
+    if (this.#taken < limits.uploadsMax) return void this.#taken++;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const waiting: Waiting = {
+      begin: resolve,
+      fail: (error) => {
+        this.#waiting.delete(waiting);
+        reject(error);
+      },
+    };
+    this.#waiting.add(waiting);
+    const busy = new FileError("busy", "Too many uploads are in progress, try again later.");
+    const cancel = clock.after(limits.turnMs, () => waiting.fail(busy));
+    await promise.finally(cancel);
+  }
+
+  /** Leaves the place to who has waited longest. */
+  #passTurn(): void {
+    const [next] = this.#waiting;
+    if (next === undefined) return void this.#taken--;
+    this.#waiting.delete(next);
+    next.begin();
+  }
+
   /** Ends all uploads, and takes back what they have written. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    for (const waiting of [...this.#waiting]) waiting.fail(stopping());
     for (const upload of [...this.#running.values(), ...this.#background.values()]) upload.cancel();
     while (this.#running.size + this.#background.size > 0) {
       await Promise.all(this.#background.keys());

@@ -38,7 +38,7 @@ export function addFiles(api: Api, options: FilesOptions): void {
     const name = nameOfPath(path);
     const putOptions = putOptionsOf(request, name);
     const record = await files.put(name, request.body, putOptions);
-    const isNew = record.createdMs === record.modifiedMs;
+    const isNew = record.createdVersion === record.version;
     const headers = { etag: tagOf(record), "repr-digest": reprDigestOf(record.sha256) };
     if (!isNew) return new Response(null, { status: 204, headers });
     const location = pathOfFile(name) ?? "";

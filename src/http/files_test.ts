@@ -19,6 +19,15 @@ function base64(algorithm: string, text: string): string {
   return createHash(algorithm).update(text).digest("base64");
 }
 
+Deno.test("a file that is replaced in the millisecond of its creation is not new", async () => {
+  const { http, files } = bench();
+  files.isTimeStill = true;
+  const created = await http.fetch("PUT", "/files/a", sized("one"));
+  assertEquals([created.status, created.headers.get("location")], [201, "/files/a"]);
+  const replaced = await http.fetch("PUT", "/files/a", sized("two"));
+  assertEquals([replaced.status, replaced.headers.get("location")], [204, null]);
+});
+
 Deno.test("a file is created, read, replaced and deleted", async () => {
   const { http, files } = bench();
   const created = await http.fetch("PUT", "/files/music/a%20b.mp3", sized("hello"));

@@ -236,6 +236,16 @@ export class HttpCall {
       : this.#stream.write(bytes, () => this.#hasAnswer);
   }
 
+  /**
+   * Resolves when the body may be sent, or the server has answered.
+   *
+   * @throws when the connection fails
+   */
+  async continued(): Promise<void> {
+    await this.#opened;
+    await this.#untilContinued();
+  }
+
   async #untilContinued(): Promise<void> {
     const continued = this.#continued;
     if (continued === null) return;

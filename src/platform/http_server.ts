@@ -34,6 +34,8 @@ export interface HttpServerOptions {
   readonly times?: HttpServerTimes;
 }
 
+const CONTINUE = new TextEncoder().encode("HTTP/1.1 100 Continue\r\n\r\n");
+
 /** A request, and the way to answer it once. */
 export class HttpExchange {
   readonly method: string;
@@ -65,8 +67,11 @@ export class HttpExchange {
     return this.#unwritten !== null;
   }
 
-  /** The body, to be read once. @throws when the connection breaks before its end */
+  /** The body, to be read once. A client that waits to be asked for it is asked. @throws when the connection breaks before its end */
   async *body(): AsyncGenerator<Uint8Array, void, undefined> {
+    if (!this.#isBodyRead && this.fields.get("expect")?.toLowerCase() === "100-continue") {
+      await this.#stream.write(CONTINUE);
+    }
     for (;;) { // `for await` would end the body when the reader stops early
       const { done, value } = await this.#body.next();
       if (done) break;

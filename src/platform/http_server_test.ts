@@ -234,3 +234,24 @@ Deno.test("closing ends what is handled, and waits for it", async () => {
     assertEquals(await rest(connection), "");
   });
 });
+
+Deno.test("a client that waits to be asked for a body is asked when it is read", async () => {
+  const head = "PUT /a HTTP/1.1\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n";
+  await withServer({}, async (server) => {
+    using connection = await connect(server);
+    await send(connection, head);
+    const buffer = new Uint8Array(1_000);
+    const count = await connection.read(buffer) ?? 0;
+    const asked = new TextDecoder().decode(buffer.subarray(0, count));
+    assertEquals(asked, "HTTP/1.1 100 Continue\r\n\r\n");
+    await send(connection, "hiGET /b HTTP/1.1\r\nConnection: close\r\n\r\n");
+    assertEquals(await rest(connection), answerOf("PUT /a hi") + answerOf("GET /b ", CLOSE));
+  });
+  const handle = (exchange: HttpExchange) => exchange.answer(507, {}, new Uint8Array());
+  await withServer({ handle }, async (server) => {
+    using connection = await connect(server);
+    await send(connection, head);
+    await connection.closeWrite();
+    assertMatch(await rest(connection), /^HTTP\/1\.1 507 /);
+  });
+});

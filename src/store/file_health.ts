@@ -69,6 +69,8 @@ export class FileTotals {
   dead = 0;
   /** Number of copies that are missing where they belong. */
   missing = 0;
+  /** Those of them that are of lost files, so that there is nothing to copy them from. */
+  missingOfLost = 0;
   /** Number of files with fewer copies than they should have. */
   below = 0;
   /** Number of files that no available node holds. */
@@ -89,9 +91,13 @@ export class FileTotals {
     const available = availableCopies(blob, placement);
     this.files += sign;
     this.bytes += sign * blob.size;
-    this.missing += sign * (wanted.length - present);
+    const missing = wanted.length - present;
+    this.missing += sign * missing;
     this.surplus += sign * (blob.holders.length - present);
-    if (available === 0) this.lost += sign;
+    if (available === 0) {
+      this.lost += sign;
+      this.missingOfLost += sign * missing;
+    }
     if (available < Math.max(1, placement.copiesOf(blob.file))) this.below += sign;
   }
 
@@ -102,6 +108,7 @@ export class FileTotals {
     this.blobs += other.blobs;
     this.dead += other.dead;
     this.missing += other.missing;
+    this.missingOfLost += other.missingOfLost;
     this.below += other.below;
     this.lost += other.lost;
     this.surplus += other.surplus;

@@ -134,9 +134,11 @@ export class FileIndex {
   commit(file: FileDescription, holders: readonly string[], nowMs: number): number {
     const before = this.find(file.name);
     if (before !== undefined) this.#bury(before);
+    const version = ++this.#version;
     const record: FileRecord = {
       ...file,
-      version: ++this.#version,
+      version,
+      createdVersion: before?.createdVersion ?? version,
       createdMs: before?.createdMs ?? nowMs,
       modifiedMs: nowMs,
       ringId: ringIdOf(file.name),

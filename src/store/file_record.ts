@@ -24,6 +24,8 @@ export interface FileDescription {
 export interface FileRecord extends FileDescription {
   /** Grows from one write of any file to the next. */
   readonly version: number;
+  /** The version with which this name was first written since it was last deleted. */
+  readonly createdVersion: number;
   /** When this name was first written since it was last deleted, in milliseconds of log time. */
   readonly createdMs: number;
   readonly modifiedMs: number;

@@ -46,14 +46,25 @@ export function* encodeFiles(
       yield JSON.stringify(["dead", id, size, sha256, ...holders]);
       continue;
     }
-    const { name, version, copies, createdMs, modifiedMs, type, owner, tags } = file;
-    const fields = [name, version, copies, createdMs, modifiedMs, type, owner, tags];
+    const { name, version, createdVersion, copies, createdMs, modifiedMs, type, owner, tags } =
+      file;
+    const fields = [
+      name,
+      version,
+      createdVersion,
+      copies,
+      createdMs,
+      modifiedMs,
+      type,
+      owner,
+      tags,
+    ];
     yield JSON.stringify(["file", id, size, sha256, ...fields, ...holders]);
   }
 }
 
 /** Number of fields of a file before its holders. */
-const FILE_FIELDS = 12;
+const FILE_FIELDS = 13;
 /** Number of fields of a dead blob before its holders. */
 const DEAD_FIELDS = 4;
 
@@ -160,18 +171,19 @@ export class FileLoader {
     if (this.index.find(name) !== undefined) throw wrongItem(item, "its name is there already");
     const version = integerField(item, 5, 1, versionMax);
     if (this.index.hasVersion(version)) throw wrongItem(item, "its version is there already");
-    const modifiedMs = integerField(item, 8, 0);
+    const modifiedMs = integerField(item, 9, 0);
     const file = {
       name,
       blob,
       size,
       sha256,
-      copies: integerField(item, 6, 1, FILE_COPIES_MAX),
-      type: checkedField(item, 9, isFileType),
-      owner: checkedField(item, 10, isFileOwner),
-      tags: checkedField(item, 11, (tags) => parseTags(tags) !== null),
+      copies: integerField(item, 7, 1, FILE_COPIES_MAX),
+      type: checkedField(item, 10, isFileType),
+      owner: checkedField(item, 11, isFileOwner),
+      tags: checkedField(item, 12, (tags) => parseTags(tags) !== null),
       version,
-      createdMs: integerField(item, 7, 0, modifiedMs),
+      createdVersion: integerField(item, 6, 1, version),
+      createdMs: integerField(item, 8, 0, modifiedMs),
       modifiedMs,
     };
     this.index.restoreFile(file, holders);

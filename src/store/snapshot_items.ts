@@ -19,8 +19,8 @@ import type { DeadlineMs } from "./deadlines.ts";
  * - if there ever was a file or a node for files: `["files", version, revision, nodes, files,
  *   dead]`, then for each node, by id, `["filenode", id, address, weight, capacityBytes, freeBytes,
  *   1 if it is out and else 0, 1 if it is draining and else 0]`, then for each content, by id:
- *   `["file", blob, size, sha256, name, version, copies, createdMs, modifiedMs, type, owner, tags,
- *   holder, …]`, or, if it is to be deleted, `["dead", blob, size, sha256, holder, …]`
+ *   `["file", blob, size, sha256, name, version, createdVersion, copies, createdMs, modifiedMs,
+ *   type, owner, tags, holder, …]`, or, if it is to be deleted, `["dead", blob, size, sha256, holder, …]`
  * - `["end"]`: once, last
  *
  * A string longer than `SHORT_LENGTH_MAX` stands before its item: in pieces, all of

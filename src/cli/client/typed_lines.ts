@@ -84,7 +84,7 @@ export function bytesOfText(text: string): string {
 
 /** The inverse of `bytesOfText`. */
 export function textOfBytes(bytes: string): string {
-  return new TextDecoder().decode(latin1Bytes(bytes));
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(latin1Bytes(bytes));
 }
 
 /** The arguments of a typed command; `null` when quotes do not balance. */

@@ -72,15 +72,24 @@ async function drainLive(
   return undo;
 }
 
-/** Waits until no file lacks a copy where it belongs, now that nothing belongs on this node. */
+/**
+ * Waits until no file lacks a copy where it belongs, now that nothing belongs on this node. Lost
+ * files are not waited for: this node does not hold them either.
+ */
 async function untilMoved(options: DrainOptions): Promise<void> {
   const { id, stalledMs, line, warn, lookMs = LOOK_MS } = options;
   let first: number | null = null;
   let last = Infinity;
   let changedMs = performance.now();
+  let isLossTold = false;
   for (;;) {
     const node = (await fileNodes(options))?.get(id);
-    const missing = await missingCopies(options);
+    const { missing, lost } = await missingCopies(options);
+    if (lost > 0 && !isLossTold) {
+      const [files, them] = lost === 1 ? ["1 file has", "it"] : [`${lost} files have`, "them"];
+      warn(`${files} no copy on any available node, so that the drain does not wait for ${them}`);
+      isLossTold = true;
+    }
     if (missing === 0 || node === undefined || node.blobs === 0) return;
     if (node.state === "out") {
       warn(`${id} is out now, so that the rest of its files cannot be moved from there`);
@@ -103,9 +112,13 @@ async function untilMoved(options: DrainOptions): Promise<void> {
   }
 }
 
-async function missingCopies(options: DrainOptions): Promise<number> {
+/** The copies that are missing and can be made, and the number of files that nobody can copy. */
+async function missingCopies(
+  options: DrainOptions,
+): Promise<{ readonly missing: number; readonly lost: number }> {
   const status = fieldsOf(await ask(options, ["FILE", "REPAIR", "STATUS"]));
-  return Number(status.get("missing"));
+  const missing = Number(status.get("missing")) - Number(status.get("missing-of-lost") ?? 0);
+  return { missing, lost: Number(status.get("lost")) };
 }
 
 /** Says how many files will be there no more. */

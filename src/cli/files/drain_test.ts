@@ -17,7 +17,10 @@ interface Node {
 class FakeCluster {
   nodes: Record<string, Node> = { n1: { state: "up", blobs: 5 }, n2: { state: "up", blobs: 5 } };
   missing = 0;
+  /** Copies of lost files, which are missing for good. */
+  missingOfLost = 0;
   below = 0;
+  lost = 0;
   knowsFiles = true;
   isMemberDead = false;
   readonly writes: string[] = [];
@@ -48,7 +51,12 @@ class FakeCluster {
         ]]);
       case "FILE REPAIR":
         this.onLook();
-        return new MapReply([["missing", this.missing], ["below", this.below], ["lost", 1]]);
+        return new MapReply([
+          ["missing", this.missing + this.missingOfLost],
+          ["missing-of-lost", this.missingOfLost],
+          ["below", this.below],
+          ["lost", this.lost],
+        ]);
       default:
         this.writes.push([name, sub, ...rest].join(" "));
         return 1;
@@ -104,6 +112,23 @@ Deno.test("a drain waits until no copy is missing elsewhere, and can be undone",
   assertEquals(cluster.warnings, []);
 });
 
+Deno.test(
+  "a drain does not wait for files that are lost, and tells their number",
+  NET,
+  async () => {
+    const cluster = new FakeCluster();
+    cluster.missing = 3;
+    cluster.missingOfLost = 2;
+    cluster.lost = 1;
+    cluster.onLook = () => cluster.missing--;
+    await cluster.drained(2_000);
+    assertEquals(cluster.missing, 0);
+    assertEquals(cluster.warnings, [
+      "1 file has no copy on any available node, so that the drain does not wait for it",
+    ]);
+  },
+);
+
 Deno.test("a node without files is not waited for", NET, async () => {
   const cluster = new FakeCluster();
   cluster.missing = 4; // for another reason
@@ -131,6 +156,7 @@ Deno.test("a dead node is not drained, and the user is told", NET, async () => {
   const out = new FakeCluster();
   out.nodes.n2 = { state: "out", blobs: 5 };
   out.below = 2;
+  out.lost = 1;
   await out.drained();
   assertEquals(out.writes, []);
   assertEquals(out.warnings, [

@@ -2,7 +2,7 @@ import type { BlobPeers, BlobWriter } from "../../../src/files/blobs.ts";
 import { FileError } from "../../../src/files/file_error.ts";
 import { Files } from "../../../src/files/files.ts";
 import type { HealerLimits } from "../../../src/files/healer_limits.ts";
-import type { UploadLimits } from "../../../src/files/upload.ts";
+import type { UploadLimits } from "../../../src/files/upload_limits.ts";
 import type { Clock } from "../../../src/platform/clock.ts";
 import type { FilesWorld } from "./files_world.ts";
 import { MemoryBlobs, MemoryDisk } from "./memory_blobs.ts";

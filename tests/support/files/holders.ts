@@ -107,6 +107,7 @@ export class Holders implements BlobPeers {
     const opening = this.step().then(() => storage.create(id, size));
     opening.catch(() => {});
     return {
+      ready: async () => void await opening,
       write: async (chunk) => await (await opening).write(chunk),
       finish: async () => await (await opening).finish(),
       abort: async () => await (await opening).abort(),

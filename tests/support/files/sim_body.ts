@@ -21,6 +21,11 @@ export class SimBody implements BodySource {
     this.#breaksOff = breaksOff;
   }
 
+  /** Whether anybody has wanted to read it. */
+  isAskedFor = false;
+  /** Whether its end never comes. */
+  isStuck = false;
+
   /** Number of bytes that have left the client. */
   get sentBytes(): number {
     return this.#at;
@@ -36,6 +41,7 @@ export class SimBody implements BodySource {
 
   resume(): void {
     this.#isFlowing = true;
+    this.isAskedFor = true;
     this.#schedule();
   }
 
@@ -72,6 +78,7 @@ export class SimBody implements BodySource {
       return;
     }
     this.#isOver = true;
+    if (this.isStuck) return;
     if (!this.#breaksOff) this.#emit("end");
     this.#emit("close");
   }

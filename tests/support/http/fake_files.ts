@@ -24,6 +24,8 @@ export class FakeFiles implements FilesService {
   sizeMax = Infinity;
   chunkBytes = 256 * 1024;
   nowMs = TIME_MS;
+  /** Whether all happens in one millisecond. */
+  isTimeStill = false;
   /** Number of reads that have begun and not ended. */
   reading = 0;
   /** Number of bytes that reads have handed over. */
@@ -173,16 +175,18 @@ export class FakeFiles implements FilesService {
     this.#check(name, options);
     this.commits++;
     const blob = options.attempt ?? crypto.randomUUID().replaceAll("-", "");
+    const version = ++this.#version;
     const record = {
       name,
-      version: ++this.#version,
+      version,
+      createdVersion: this.#files.get(name)?.createdVersion ?? version,
       size: bytes.length,
       sha256: own,
       type: options.type,
       blob,
       copies: options.copies ?? 3,
       createdMs: this.#files.get(name)?.createdMs ?? this.nowMs,
-      modifiedMs: this.nowMs++,
+      modifiedMs: this.isTimeStill ? this.nowMs : this.nowMs++,
       owner: "",
       tags: {},
       holders: ["n1"],
