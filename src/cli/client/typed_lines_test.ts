@@ -44,7 +44,7 @@ Deno.test("a typed line is split as redis-cli splits it, in bytes", () => {
   ];
   for (const [line, args] of cases) assertEquals(typedArguments(line), args, line);
   assertEquals(textOfBytes(typedArguments("é€😀")?.[0] ?? ""), "é€😀");
-  assertEquals(textOfBytes(bytesOfText("\ufeffa")), "\ufeffa", "a byte order mark stays");
+  assertEquals(textOfBytes("\xef\xbb\xbfa"), "\ufeffa", "a byte order mark stays");
 });
 
 Deno.test("lines that may contain a password are recognised", () => {

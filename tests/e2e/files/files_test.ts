@@ -13,6 +13,9 @@ const FILES = { ...PATIENT, http: true, files: true };
 /** Longer than a busy machine keeps a process waiting. */
 const OUT_SOON = ["--files-out-ms", "3000"];
 
+/** Each request has a connection of its own: a cluster may get the ports of one that has ended. */
+const client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
+
 function fileAt({ httpPort }: Member, name: string): string {
   return `http://127.0.0.1:${httpPort}/files/${encodeURIComponent(name)}`;
 }
@@ -23,7 +26,7 @@ async function put(
   body: BodyInit,
   headers: Record<string, string> = {},
 ): Promise<Response> {
-  const response = await fetch(fileAt(member, name), { method: "PUT", body, headers });
+  const response = await fetch(fileAt(member, name), { client, method: "PUT", body, headers });
   await response.body?.cancel();
   return response;
 }
@@ -35,13 +38,13 @@ async function answerTo(
   body: BodyInit,
   headers: Record<string, string>,
 ): Promise<string> {
-  const response = await fetch(fileAt(member, name), { method: "PUT", body, headers });
+  const response = await fetch(fileAt(member, name), { client, method: "PUT", body, headers });
   const text = await response.text();
   return response.status === 412 ? "412" : `${response.status} ${text}`;
 }
 
 async function get(member: Member, name: string): Promise<Uint8Array> {
-  const response = await fetch(fileAt(member, name));
+  const response = await fetch(fileAt(member, name), { client });
   assertEquals(response.status, 200);
   return new Uint8Array(await response.arrayBuffer());
 }
@@ -148,7 +151,7 @@ Deno.test("a file goes in through any member, comes out of all, and survives a r
     await cluster.untilServing();
     for (const [name, bytes] of contents) {
       await until("the files are there again", async () => {
-        const response = await fetch(fileAt(cluster.proxy, name));
+        const response = await fetch(fileAt(cluster.proxy, name), { client });
         return digest(new Uint8Array(await response.arrayBuffer())) === digest(bytes);
       });
     }
@@ -168,9 +171,10 @@ Deno.test("one of many who create the same file wins, and an old version replace
     );
     const answers = (await Promise.all(creators)).sort();
     assertEquals(answers, ["201 ", ...Array(31).fill("412")]);
-    const first = (await fetch(fileAt(cluster.proxy, "one"), { method: "HEAD" })).headers.get(
-      "etag",
-    );
+    const first = (await fetch(fileAt(cluster.proxy, "one"), { client, method: "HEAD" })).headers
+      .get(
+        "etag",
+      );
     const second = await put(cluster.proxy, "one", "second", { "if-match": first ?? "" });
     assertEquals(second.status, 204);
     assertEquals(
@@ -191,7 +195,7 @@ Deno.test("a reader does not notice that holders die while it reads", async () =
     const bytes = content(48 * MIB);
     assertEquals((await put(cluster.proxy, "song", bytes)).status, 201);
     await untilHealthy(cluster, ["song"]);
-    const response = await fetch(fileAt(cluster.proxy, "song"));
+    const response = await fetch(fileAt(cluster.proxy, "song"), { client });
     const hash = createHash("sha256");
     let received = 0;
     for await (const chunk of response.body ?? []) {
@@ -261,7 +265,10 @@ Deno.test("an upload that breaks off leaves nothing", async () => {
         cluster.nodes.every((node) => stagingOf(node).length + blobsOf(node).length === 0),
       );
     }, { describe: () => cluster.said() });
-    assertEquals((await fetch(fileAt(cluster.proxy, "half"), { method: "HEAD" })).status, 404);
+    assertEquals(
+      (await fetch(fileAt(cluster.proxy, "half"), { client, method: "HEAD" })).status,
+      404,
+    );
   });
 });
 
@@ -303,12 +310,16 @@ Deno.test("a full disk refuses files and nothing else", async () => {
   await withCluster(full, async (cluster) => {
     await untilPlaced(cluster, 3);
     const response = await fetch(fileAt(cluster.proxy, "large"), {
+      client,
       method: "PUT",
       body: content(MIB),
     });
     const problem = await response.json();
     assertEquals([response.status, problem.code], [507, "insufficient-storage"]);
-    assertEquals((await fetch(fileAt(cluster.proxy, "large"), { method: "HEAD" })).status, 404);
+    assertEquals(
+      (await fetch(fileAt(cluster.proxy, "large"), { client, method: "HEAD" })).status,
+      404,
+    );
     assertEquals(String(await ask(cluster.proxy, ["DEL", "nothing"])), "0");
   });
 });
