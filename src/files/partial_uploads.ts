@@ -6,6 +6,7 @@ import type { BodySource } from "../platform/http_listener.ts";
 import { chunksOf } from "./body_chunks.ts";
 import { FileError } from "./file_error.ts";
 import type { PutOptions } from "./files.ts";
+import { type SharedDisk, UploadRoom } from "./upload_room.ts";
 
 /** Number of bytes after which progress is made durable while more arrive. */
 const SAVED_BYTES = 64 * 1024 * 1024;
@@ -46,10 +47,8 @@ export interface PartChecksum {
 export interface PartialUploadsOptions {
   /** Created if it does not exist. Nobody else uses it. */
   readonly directory: string;
-  /** Number of bytes that are free on its disk. */
-  readonly freeBytes: () => Promise<number>;
-  /** Number of bytes that uploads leave free. */
-  readonly reserveBytes: number;
+  /** The disk that it is on. */
+  readonly disk: SharedDisk;
   /** Maximum number of uploads that are not files yet. @default 1,000 */
   readonly uploadsMax?: number;
   /** Time in milliseconds without progress after which an upload is removed. @default 24 h */
@@ -81,16 +80,19 @@ export class PartialUploads {
   readonly #options: PartialUploadsOptions;
   readonly #infos = new Map<string, UploadInfo>();
   readonly #turns = new Map<string, Turn>();
+  readonly #room: UploadRoom;
 
   private constructor(options: PartialUploadsOptions) {
     this.#options = options;
+    this.#room = new UploadRoom(options.disk);
   }
 
-  /** Takes over what an earlier process has left. */
+  /** Takes over what an earlier process has left, as far as the disk's reserve allows. */
   static async open(options: PartialUploadsOptions): Promise<PartialUploads> {
     const uploads = new PartialUploads(options);
     await Deno.mkdir(options.directory, { recursive: true });
     await uploads.#load();
+    await uploads.#makeRoom();
     return uploads;
   }
 
@@ -123,15 +125,16 @@ export class PartialUploads {
     const id = randomBytes(16).toString("hex");
     const info = { ...upload, id, offset: 0, progressMs: clock.nowMs(), version: null };
     this.#infos.set(id, info); // so that others that come now see what it takes
+    this.#room.promise(id, info.size);
     try {
-      await this.#checkRoom();
+      this.#room.checkPromises();
       const file = await Deno.open(this.#path(id), { write: true, createNew: true });
       file.close();
       await this.#save(info);
       return info;
     } catch (error) {
       await this.#giveUp(id);
-      throw error;
+      throw fileErrorOf(error);
     }
   }
 
@@ -158,7 +161,11 @@ export class PartialUploads {
       try {
         await file.truncate(offset); // bytes beyond are of an append that did not end well
         await file.seek(offset, Deno.SeekMode.Start);
+        this.#room.askAgain();
         return await this.#write(file, info, chunksOf(body, signal), checksum);
+      } catch (error) {
+        await this.#cut(file, id);
+        throw fileErrorOf(error);
       } finally {
         file.close();
       }
@@ -180,9 +187,11 @@ export class PartialUploads {
         if (at + chunk.length > start.size) {
           throw new FileError("too-large", `The upload was to have ${start.size} bytes, not more.`);
         }
+        this.#room.take(chunk.length);
         await writeAll(file, chunk);
         hash?.update(chunk);
         at += chunk.length;
+        this.#room.promise(start.id, start.size - at);
         if (hash === null && at - info.offset >= SAVED_BYTES) {
           info = await this.#grow(file, info, at);
         }
@@ -191,12 +200,20 @@ export class PartialUploads {
         throw new FileError("checksum-mismatch", "The part is not what its checksum says.");
       }
     } catch (error) {
-      if (error instanceof SyncFailure || hash !== null) throw fileErrorOf(error);
+      if (error instanceof SyncFailure || hash !== null) throw error;
       failure = error;
     }
     if (at > info.offset) info = await this.#grow(file, info, at);
-    if (failure !== null) throw fileErrorOf(failure);
+    if (failure !== null) throw failure;
     return info;
+  }
+
+  /** Gives back what is beyond the last durable byte, and promises room for it again. */
+  async #cut(file: Deno.FsFile, id: string): Promise<void> {
+    const info = this.#infos.get(id);
+    if (info === undefined) return;
+    await file.truncate(info.offset);
+    this.#room.promise(id, restOf(info));
   }
 
   /** Makes what was written durable, and says so. */
@@ -280,18 +297,6 @@ export class PartialUploads {
     return `${this.#options.directory}/${id}`;
   }
 
-  /** What is promised to uploads, and not on the disk yet, must fit as well. */
-  async #checkRoom(): Promise<void> {
-    const { freeBytes, reserveBytes } = this.#options;
-    const free = await freeBytes();
-    let promised = 0;
-    for (const { size, offset, version } of this.all()) {
-      if (version === null) promised += size - offset;
-    }
-    if (promised + reserveBytes <= free) return;
-    throw new FileError("insufficient-storage", "The disk has no room for this upload.");
-  }
-
   /** A failed sync is final: nobody knows then what is on the disk. */
   async #sync(file: Deno.FsFile, id: string): Promise<void> {
     const { sync = (synced) => synced.sync(), logger } = this.#options;
@@ -321,12 +326,14 @@ export class PartialUploads {
       directory.close();
     }
     this.#infos.set(info.id, info);
+    this.#room.promise(info.id, restOf(info));
   }
 
   /** The description goes last: while it is there, the content is not taken for a stranger's. */
   async #giveUp(id: string): Promise<void> {
     this.#infos.delete(id);
     for (const suffix of ["", ".json.new", ".json"]) await removed(this.#path(id) + suffix);
+    this.#room.promise(id, 0);
   }
 
   async #load(): Promise<void> {
@@ -337,7 +344,9 @@ export class PartialUploads {
       const info = infoIn(await Deno.readTextFile(`${directory}/${name}`), id);
       const size = await Deno.stat(this.#path(id)).then((stat) => stat.size, () => 0);
       if (info !== null && (info.version !== null || size >= info.offset)) {
+        if (info.version === null) await Deno.truncate(this.#path(id), info.offset);
         this.#infos.set(id, info);
+        this.#room.promise(id, restOf(info));
       } else {
         logger.warn(`upload ${id} is given up: its file is damaged`);
       }
@@ -350,6 +359,29 @@ export class PartialUploads {
       if (id !== "" && !isNeeded) await removed(`${directory}/${name}`);
     }
   }
+
+  /**
+   * While the disk is inside the reserve, which the log needs, uploads go: first those whose clients
+   * have sent nothing for longest, and the complete ones last.
+   */
+  async #makeRoom(): Promise<void> {
+    const open = this.all().filter(({ version, offset }) => version === null && offset > 0);
+    open.sort((a, b) =>
+      Number(restOf(a) === 0) - Number(restOf(b) === 0) || a.progressMs - b.progressMs
+    );
+    let missing = -this.#room.freeBytes; // counted here, since a disk frees some things later
+    for (const { id, offset } of open) {
+      if (missing <= 0) return;
+      this.#options.logger.warn(`upload ${id} is given up: its disk has no room for it`);
+      await this.#giveUp(id);
+      missing -= offset;
+    }
+  }
+}
+
+/** Number of bytes that an upload will still write. */
+function restOf({ size, offset, version }: UploadInfo): number {
+  return version === null ? size - offset : 0;
 }
 
 /** A sync failed, and the upload is gone. */

@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
+import { SmallDisk } from "../../tests/support/files/small_disk.ts";
 import { FakeFiles } from "../../tests/support/http/fake_files.ts";
 import { type Answer, HttpBench } from "../../tests/support/http/http_bench.ts";
 import { ManualClock } from "../../tests/support/node/manual_clock.ts";
@@ -29,8 +30,7 @@ async function openBench(directory: string, files: FakeFiles, clock: ManualClock
     directory,
     clock,
     logger: silentLogger,
-    freeBytes: () => Promise.resolve(10_000),
-    reserveBytes: 0,
+    disk: new SmallDisk(10_000),
     uploadsMax: 20,
   });
   const uploads = new LocalUploads({ node: "n1", partial, files, logger: silentLogger });
