@@ -4,7 +4,7 @@ import type { Logger } from "../base/logger.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { BodySource } from "../platform/http_listener.ts";
 import { chunksOf } from "./body_chunks.ts";
-import { FileError } from "./file_error.ts";
+import { FileError, type FileErrorCode } from "./file_error.ts";
 import type { PutOptions } from "./files.ts";
 import { type SharedDisk, UploadRoom } from "./upload_room.ts";
 
@@ -36,6 +36,8 @@ export interface UploadInfo extends NewUpload {
   readonly progressMs: number;
   /** Version of the file that it has become; `null` before. Then its content is gone from here. */
   readonly version: number | null;
+  /** Why it never becomes a file; `null` while it may. Its content is gone from here as well. */
+  readonly failure: { readonly code: FileErrorCode; readonly message: string } | null;
 }
 
 /** What the bytes of one append must add up to. */
@@ -61,7 +63,7 @@ export interface PartialUploadsOptions {
 
 const UPLOADS_MAX = 1_000;
 const IDLE_MS_MAX = 24 * 60 * 60 * 1000;
-/** Time in milliseconds for which it is known what an upload has become. */
+/** Time in milliseconds for which it is known what an upload has become, or why nothing. */
 const DONE_MS_MAX = 60 * 60 * 1000;
 
 /** Whoever changes an upload now. */
@@ -119,11 +121,12 @@ export class PartialUploads {
   /** @throws {FileError} `busy` with too many uploads, `insufficient-storage` without room */
   async create(upload: NewUpload): Promise<UploadInfo> {
     const { uploadsMax = UPLOADS_MAX, clock } = this.#options;
-    if (this.all().filter(({ version }) => version === null).length >= uploadsMax) {
+    if (this.all().filter(isOpen).length >= uploadsMax) {
       throw new FileError("busy", `${uploadsMax} uploads are in progress, which is the limit.`);
     }
     const id = randomBytes(16).toString("hex");
-    const info = { ...upload, id, offset: 0, progressMs: clock.nowMs(), version: null };
+    const state = { offset: 0, progressMs: clock.nowMs(), version: null, failure: null };
+    const info = { ...upload, id, ...state };
     this.#infos.set(id, info); // so that others that come now see what it takes
     this.#room.promise(id, info.size);
     try {
@@ -144,7 +147,7 @@ export class PartialUploads {
    *
    * @param offset number of bytes that the client believes to be here
    * @throws {FileError} `not-found`; `conflict` when there are more or fewer bytes, or another append
-   *   took over; `too-large`; `checksum-mismatch`; `aborted`; `insufficient-storage`
+   *   took over; `too-large`; `checksum-mismatch`; `aborted`; `insufficient-storage`; its failure
    */
   append(
     id: string,
@@ -153,6 +156,7 @@ export class PartialUploads {
     checksum: PartChecksum | null = null,
   ): Promise<UploadInfo> {
     return this.#inTurn(id, async (info, signal) => {
+      checkFailure(info);
       if (info.offset !== offset || info.version !== null) {
         throw new FileError("conflict", `The upload has ${info.offset} bytes, not ${offset}.`);
       }
@@ -241,11 +245,20 @@ export class PartialUploads {
 
   /** Notes which version of the file the upload has become, and removes the content. */
   finish(id: string, version: number): Promise<UploadInfo> {
+    return this.#end(id, { version });
+  }
+
+  /** Notes that the upload never becomes a file, and removes the content. */
+  fail(id: string, { code, message }: FileError): Promise<UploadInfo> {
+    return this.#end(id, { failure: { code, message } });
+  }
+
+  #end(id: string, end: Partial<UploadInfo>): Promise<UploadInfo> {
     return this.#inTurn(id, async (info) => {
-      const done = { ...info, version, progressMs: this.#options.clock.nowMs() };
-      await this.#save(done);
+      const ended = { ...info, ...end, progressMs: this.#options.clock.nowMs() };
+      await this.#save(ended);
       await removed(this.#path(id));
-      return done;
+      return ended;
     });
   }
 
@@ -258,13 +271,14 @@ export class PartialUploads {
 
   /**
    * Removes the uploads that nobody has continued for too long, and what is known of those that have
-   * become files for an hour. @returns their number
+   * ended for an hour. @returns their number
    */
   async expire(): Promise<number> {
     const nowMs = this.#options.clock.nowMs();
     let count = 0;
-    for (const { id, progressMs, version } of this.all()) {
-      const keptMs = version === null ? this.idleMsMax : Math.min(this.idleMsMax, DONE_MS_MAX);
+    for (const info of this.all()) {
+      const { id, progressMs } = info;
+      const keptMs = isOpen(info) ? this.idleMsMax : Math.min(this.idleMsMax, DONE_MS_MAX);
       if (nowMs - progressMs < keptMs || this.#turns.has(id)) continue;
       if (await this.remove(id)) count++;
     }
@@ -343,8 +357,8 @@ export class PartialUploads {
       if (id === undefined) continue;
       const info = infoIn(await Deno.readTextFile(`${directory}/${name}`), id);
       const size = await Deno.stat(this.#path(id)).then((stat) => stat.size, () => 0);
-      if (info !== null && (info.version !== null || size >= info.offset)) {
-        if (info.version === null) await Deno.truncate(this.#path(id), info.offset);
+      if (info !== null && (!isOpen(info) || size >= info.offset)) {
+        if (isOpen(info)) await Deno.truncate(this.#path(id), info.offset);
         this.#infos.set(id, info);
         this.#room.promise(id, restOf(info));
       } else {
@@ -355,7 +369,7 @@ export class PartialUploads {
       const [, id = "", suffix] = /^([0-9a-f]{32})(|\.json|\.json\.new)$/.exec(name) ?? [];
       const info = this.#infos.get(id);
       const isNeeded = info !== undefined &&
-        (suffix === ".json" || (suffix === "" && info.version === null));
+        (suffix === ".json" || (suffix === "" && isOpen(info)));
       if (id !== "" && !isNeeded) await removed(`${directory}/${name}`);
     }
   }
@@ -365,7 +379,7 @@ export class PartialUploads {
    * have sent nothing for longest, and the complete ones last.
    */
   async #makeRoom(): Promise<void> {
-    const open = this.all().filter(({ version, offset }) => version === null && offset > 0);
+    const open = this.all().filter((info) => isOpen(info) && info.offset > 0);
     open.sort((a, b) =>
       Number(restOf(a) === 0) - Number(restOf(b) === 0) || a.progressMs - b.progressMs
     );
@@ -380,8 +394,18 @@ export class PartialUploads {
 }
 
 /** Number of bytes that an upload will still write. */
-function restOf({ size, offset, version }: UploadInfo): number {
-  return version === null ? size - offset : 0;
+function restOf(info: UploadInfo): number {
+  return isOpen(info) ? info.size - info.offset : 0;
+}
+
+/** Whether it may still become a file. */
+function isOpen({ version, failure }: UploadInfo): boolean {
+  return version === null && failure === null;
+}
+
+/** @throws {FileError} why the upload never becomes a file */
+export function checkFailure({ failure }: UploadInfo): void {
+  if (failure !== null) throw new FileError(failure.code, failure.message);
 }
 
 /** A sync failed, and the upload is gone. */
@@ -400,12 +424,13 @@ function fileErrorOf(error: unknown): unknown {
 /** `null` if it is no description of this upload. */
 function infoIn(text: string, id: string): UploadInfo | null {
   try {
-    const info = JSON.parse(text);
+    const info = { failure: null, ...JSON.parse(text) };
     const isSound = info.id === id && typeof info.name === "string" &&
       typeof info.type === "string" && typeof info.metadata === "string" &&
       Number.isSafeInteger(info.size) && Number.isSafeInteger(info.offset) &&
       info.offset >= 0 && info.offset <= info.size && Number.isFinite(info.progressMs) &&
-      (info.version === null || Number.isSafeInteger(info.version));
+      (info.version === null || Number.isSafeInteger(info.version)) &&
+      (info.failure === null || typeof info.failure.message === "string");
     return isSound ? info : null;
   } catch {
     return null;
