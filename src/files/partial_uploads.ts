@@ -256,7 +256,9 @@ export class PartialUploads {
   #end(id: string, end: Partial<UploadInfo>): Promise<UploadInfo> {
     return this.#inTurn(id, async (info) => {
       const ended = { ...info, ...end, progressMs: this.#options.clock.nowMs() };
-      await this.#save(ended);
+      await this.#save(ended).catch((error) => {
+        throw fileErrorOf(error);
+      });
       await removed(this.#path(id));
       return ended;
     });

@@ -1,9 +1,9 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
+import { ID, withPlace } from "../../tests/support/blob_place.ts";
 import { SmallDisk } from "../../tests/support/files/small_disk.ts";
 import { ManualClock } from "../../tests/support/node/manual_clock.ts";
-import { ID, withPlace } from "../../tests/support/blob_place.ts";
 import { withTemporaryDirectory } from "../../tests/support/temporary_directory.ts";
 import { until } from "../../tests/support/until.ts";
 import { silentLogger } from "../base/logger.ts";

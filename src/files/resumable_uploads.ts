@@ -51,7 +51,7 @@ export interface UploadsService {
 
 /** The other nodes' uploads. `NodeUploads` asks them by HTTP. */
 export interface UploadForwarder {
-  /** @throws {FileError} `unavailable` when there is no such node, or it does not answer */
+  /** Calls throw `not-found` when there is no such node, and `unavailable` when it does not answer. */
   uploadsOf(node: string): UploadsService;
   /** A node that takes a new upload: any that is up. For processes without uploads of their own. */
   anyNode(): Promise<string>;

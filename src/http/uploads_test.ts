@@ -318,8 +318,8 @@ Deno.test("another node that makes no sense is not available", async () => {
     assertEquals(error.code, "unavailable");
   }
   await withBench(async ({ uploads }) => {
-    for (const [path, field] of [["/uploads/x", "{}"], ["/uploads/state", "%"], ["/", "null"]]) {
-      const request = { path: path ?? "", field: field ?? "" };
+    for (const [path, call] of [["/uploads/x", "{}"], ["/uploads/state", "%"], ["/", "null"]]) {
+      const request = { path: path ?? "", call: call ?? "" };
       const { text } = await answerUploadRequest(uploads, request, Readable.from([]));
       assertEquals(JSON.parse(text).code, "bad-request");
     }
