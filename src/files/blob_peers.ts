@@ -3,16 +3,10 @@ import type { Clock } from "../platform/clock.ts";
 import { type HttpAnswer, type HttpCall, HttpClient } from "../platform/http_client.ts";
 import type { BodySource } from "../platform/http_listener.ts";
 import type { BlobWriter } from "./blob_store.ts";
-import {
-  ANSWER_BYTES_MAX,
-  CLUSTER_FIELD,
-  errorOfAnswer,
-  peerError,
-  UPLOAD_FIELD,
-} from "./blob_wire.ts";
+import { ANSWER_BYTES_MAX, CLUSTER_FIELD, errorOfAnswer, peerError } from "./blob_wire.ts";
 import { chunksOf } from "./body_chunks.ts";
 import { FileError } from "./file_error.ts";
-import type { UploadAnswer, UploadRequest } from "./upload_forwarding.ts";
+import { encodeCall, type UploadAnswer, type UploadRequest } from "./upload_forwarding.ts";
 
 /**
  * Contents on other nodes. Addresses are `host:port` of their files ports. Nothing is tried twice:
@@ -54,7 +48,7 @@ export class HttpBlobPeers implements BlobPeers {
   }
 
   push(address: string, id: string, size: number | null): BlobWriter {
-    const call = this.#call(address, "PUT", `/blobs/${id}`, size ?? "chunked", {}, {
+    const call = this.#call(address, "PUT", `/blobs/${id}`, size ?? "chunked", {
       expectContinue: size === null || size >= ASK_BYTES_MIN,
     });
     return new PushedBlob(address, size, call);
@@ -98,17 +92,17 @@ export class HttpBlobPeers implements BlobPeers {
   /**
    * Sends a request about an upload. When the body breaks off, so does the connection.
    *
-   * @throws {FileError} `unavailable` when the node does not answer
+   * @throws {FileError} `unavailable` when the node does not answer, `bad-request` for a long call
    */
   async sendUpload(
     address: string,
-    { path, field }: UploadRequest,
+    { path, call: args }: UploadRequest,
     body: BodySource | null,
   ): Promise<UploadAnswer> {
-    const call = this.#call(address, "POST", path, body === null ? 0 : "chunked", {
-      [UPLOAD_FIELD]: field,
-    });
+    const first = encodeCall(args);
+    const call = this.#call(address, "POST", path, body === null ? first.length : "chunked");
     try {
+      await call.write(first);
       if (body !== null) {
         for await (const chunk of chunksOf(body)) {
           if (call.hasAnswer) break;
@@ -134,12 +128,11 @@ export class HttpBlobPeers implements BlobPeers {
     method: string,
     target: string,
     body: number | "chunked" = 0,
-    more: Readonly<Record<string, string>> = {},
     options: { readonly expectContinue?: boolean } = {},
   ): HttpCall {
     const address = parseAddress(text);
     if (address === null) throw new FileError("bad-request", `This is not an address: ${text}`);
-    const headers = { [CLUSTER_FIELD]: this.#clusterId(), ...more };
+    const headers = { [CLUSTER_FIELD]: this.#clusterId() };
     return this.#client.call({ address, method, target, headers, body, ...options });
   }
 }

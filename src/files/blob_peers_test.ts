@@ -1,10 +1,12 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { createHash } from "node:crypto";
+import { Readable } from "node:stream";
 import {
   codeOf,
   content,
   drain as drainPieces,
   ID,
+  joined,
   MIB,
   PATH,
 } from "../../tests/support/blob_place.ts";
@@ -16,7 +18,10 @@ import { systemClock } from "../platform/clock.ts";
 import { HttpBlobPeers, type HttpBlobPeersOptions } from "./blob_peers.ts";
 import { BlobServer, type BlobServerOptions } from "./blob_server.ts";
 import { BlobStore, type BlobWriter } from "./blob_store.ts";
+import { chunksOf } from "./body_chunks.ts";
 import { FileError, type FileErrorCode } from "./file_error.ts";
+import type { UploadsService } from "./resumable_uploads.ts";
+import { decodeCall, encodeCall, NodeUploads } from "./upload_forwarding.ts";
 
 interface Pair {
   readonly dir: string;
@@ -395,4 +400,62 @@ Deno.test("a node that has no room says so before it is sent anything", async ()
       await peers.remove(address, ID);
     }
   });
+});
+
+Deno.test("calls about uploads carry long metadata, and contents, over one connection", async () => {
+  const metadata = `filename ${btoa("a")},more ${"A".repeat(8_000)}`;
+  const upload = { name: "é".repeat(500), size: 3 * MIB, type: '"'.repeat(8_000), metadata };
+  const state = { ...upload, id: "x", offset: 0, expiresMs: 0, version: null };
+  const seen: unknown[] = [];
+  let connections = 0;
+  const uploads: UploadsService = {
+    create(...args) {
+      seen.push(args);
+      return Promise.resolve(state);
+    },
+    state: () => Promise.reject(new FileError("busy", "Later.")),
+    async append(_id, offset, body, checksum) {
+      const pieces: Uint8Array[] = [];
+      for await (const chunk of chunksOf(body)) pieces.push(chunk);
+      seen.push(offset, joined(pieces), checksum);
+      return state;
+    },
+    remove: () => Promise.resolve(true),
+  };
+  await withPair(async ({ address, peers, server }) => {
+    const nodes = new NodeUploads(
+      (_node, request, body) => peers.sendUpload(address, request, body),
+      () => Promise.resolve("n1"),
+    );
+    const remote = nodes.uploadsOf("n1");
+    assertEquals(await remote.create(upload), state);
+    assertEquals(await codeOf(() => remote.state("x", true)), "busy");
+    assertEquals(await remote.remove("x"), true);
+    const checksum = { algorithm: "md5", bytes: content(16) } as const;
+    for (const size of [0, 1, 3 * MIB]) {
+      await remote.append("x", 7, Readable.from([content(size)]), checksum);
+      assertEquals(seen.splice(-3), [7, content(size), checksum]);
+    }
+    assertEquals(seen, [[upload]]);
+    connections = openSockets();
+    const long = { ...upload, metadata: "A".repeat(64 * 1024) };
+    assertEquals(await codeOf(() => remote.create(long)), "bad-request");
+    for (const body of ["", "\0\0", "\0\0\0\x03{}", "\x7f\0\0\0{}", "\0\0\0\x02{x"]) {
+      const head = `POST /uploads/create HTTP/1.1\r\nHost: a\r\nRegent-Cluster: ours\r\n`;
+      const length = `Connection: close\r\nContent-Length: ${body.length}\r\n\r\n`;
+      assertMatch(await exchange(server, head + length + body), /"code":"bad-request"/);
+    }
+  }, { uploads: () => uploads });
+  assertEquals(connections, 1);
+});
+
+Deno.test("a call may come in pieces of one byte, with the content right behind it", async () => {
+  const whole = joined([encodeCall('{"a":"é"}'), content(10)]);
+  for (const step of [1, 3, 5, 100]) {
+    const pieces = async function* () {
+      for (let at = 0; at < whole.length; at += step) yield whole.slice(at, at + step);
+    };
+    const { call, rest } = await decodeCall(pieces());
+    assertEquals([call, await drain(rest)], ['{"a":"é"}', [content(10), null]]);
+  }
 });

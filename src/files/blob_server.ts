@@ -5,10 +5,10 @@ import type { Clock } from "../platform/clock.ts";
 import { type HttpExchange, HttpServer, type HttpServerTimes } from "../platform/http_server.ts";
 import type { Address } from "../platform/network.ts";
 import type { BlobStore } from "./blob_store.ts";
-import { CLUSTER_FIELD, type ErrorAnswer, statusOf, UPLOAD_FIELD } from "./blob_wire.ts";
+import { CLUSTER_FIELD, type ErrorAnswer, statusOf } from "./blob_wire.ts";
 import { FileError } from "./file_error.ts";
 import type { UploadsService } from "./resumable_uploads.ts";
-import { answerUploadRequest } from "./upload_forwarding.ts";
+import { answerUploadRequest, decodeCall } from "./upload_forwarding.ts";
 
 export interface BlobServerOptions {
   /** Port 0 takes any free one. */
@@ -34,7 +34,7 @@ export interface BlobServerOptions {
  *     GET    /blobs/{id}?from=&to=   the verified bytes; the connection breaks before a damaged one
  *     DELETE /blobs/{id}             also of a blob that is not here
  *     GET    /ping
- *     POST   /uploads/…              about an upload in progress on this node
+ *     POST   /uploads/…              about an upload in progress on this node: see encodeCall
  *
  * Errors are JSON with a code of `FileError`.
  */
@@ -155,9 +155,11 @@ async function answer(
 }
 
 async function answerUpload(exchange: HttpExchange, uploads: UploadsService): Promise<void> {
-  const request = { path: exchange.target, field: exchange.fields.get(UPLOAD_FIELD) ?? "" };
-  const body = Readable.from(exchange.body());
-  const { status, text } = await answerUploadRequest(uploads, request, body);
+  const { call, rest } = await decodeCall(exchange.body());
+  if (exchange.bodyBytes !== null) { for await (const _ of rest); // nothing: the connection is kept
+   }
+  const request = { path: exchange.target, call };
+  const { status, text } = await answerUploadRequest(uploads, request, Readable.from(rest));
   const headers = { "content-type": "application/json" };
   await exchange.answer(status, headers, new TextEncoder().encode(text));
 }

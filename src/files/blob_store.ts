@@ -44,6 +44,8 @@ export class BlobStore {
   readonly #syncs: SharedSync;
   readonly #ids = new Set<string>();
   readonly #writing = new Map<string, Writing>();
+  /** What others will write to the same disk. */
+  readonly #promises: { bytes: number }[] = [];
   /** Number of readers of a blob, if there are any. */
   readonly #readers = new Map<string, number>();
   /** Removed blobs that somebody still reads. */
@@ -180,7 +182,20 @@ export class BlobStore {
   #freeBytes(): number {
     let bytes = this.#disk.space().freeBytes - this.#reserveBytes;
     for (const { announcedBytes } of this.#writing.values()) bytes -= announcedBytes;
+    for (const promise of this.#promises) bytes -= promise.bytes;
     return bytes;
+  }
+
+  /** Begins to count what others will write to the same disk: no bytes at first. */
+  promise(): { bytes: number } {
+    const promise = { bytes: 0 };
+    this.#promises.push(promise);
+    return promise;
+  }
+
+  /** As `freeBytes` of `space`, and negative when too many are taken or promised. */
+  roomBytes(): number {
+    return this.#freeBytes();
   }
 
   has(id: string): boolean {

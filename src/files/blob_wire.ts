@@ -4,9 +4,6 @@ import { FileError, type FileErrorCode } from "./file_error.ts";
 /** The field of each request with the id of the cluster. Another one is refused. */
 export const CLUSTER_FIELD = "regent-cluster";
 
-/** The field of a request about an upload with the arguments. */
-export const UPLOAD_FIELD = "regent-upload";
-
 /** An answer with an error: `{"code": …, "message": …}` as JSON. */
 export interface ErrorAnswer {
   readonly code: FileErrorCode;

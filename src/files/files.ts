@@ -194,11 +194,16 @@ export class Files implements FilesService {
     return this.#metadata.nodes();
   }
 
-  /** The address of a node's files port. @throws {FileError} `unavailable` when it has none */
+  /**
+   * The address of a node's files port.
+   *
+   * @throws {FileError} `not-found` when the cluster says that there is no such node
+   */
   async addressOf(node: string): Promise<string> {
-    const known = (await this.#layout.get()).node(node);
+    const known = (await this.#layout.get()).node(node) ??
+      (await this.#layout.refresh()).node(node); // it may have come within the last second
     if (known !== null) return known.address;
-    throw new FileError("unavailable", `Node ${node} has no part in files.`);
+    throw new FileError("not-found", `Node ${node} has no part in files.`);
   }
 
   /** Any node that takes files. @throws {FileError} `unavailable` when there is none */

@@ -142,3 +142,13 @@ Deno.test("the tags that a content has are found in its beginning, and given one
   assertEquals(record.tags, { title: "given", year: 1999 });
   assertEquals((await resultIn(world, proxy.stat("a")))?.tags, record.tags);
 });
+
+Deno.test("a node that has just come has an address, and an unknown one is not found", async () => {
+  const world = await cluster(1);
+  const proxy = startProxy(world);
+  const error = await assertRejects(() => resultIn(world, proxy.addressOf("n2")), FileError);
+  assertEquals(error.code, "not-found");
+  new FilesNode(world, 2).start();
+  await world.run(world.scheduler.nowMs + 500); // the layout that the proxy has is older
+  assertMatch(await resultIn(world, proxy.addressOf("n2")), /./);
+});

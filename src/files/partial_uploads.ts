@@ -4,8 +4,9 @@ import type { Logger } from "../base/logger.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { BodySource } from "../platform/http_listener.ts";
 import { chunksOf } from "./body_chunks.ts";
-import { FileError } from "./file_error.ts";
+import { FileError, type FileErrorCode } from "./file_error.ts";
 import type { PutOptions } from "./files.ts";
+import { type SharedDisk, UploadRoom } from "./upload_room.ts";
 
 /** Number of bytes after which progress is made durable while more arrive. */
 const SAVED_BYTES = 64 * 1024 * 1024;
@@ -35,6 +36,8 @@ export interface UploadInfo extends NewUpload {
   readonly progressMs: number;
   /** Version of the file that it has become; `null` before. Then its content is gone from here. */
   readonly version: number | null;
+  /** Why it never becomes a file; `null` while it may. Its content is gone from here as well. */
+  readonly failure: { readonly code: FileErrorCode; readonly message: string } | null;
 }
 
 /** What the bytes of one append must add up to. */
@@ -46,10 +49,8 @@ export interface PartChecksum {
 export interface PartialUploadsOptions {
   /** Created if it does not exist. Nobody else uses it. */
   readonly directory: string;
-  /** Number of bytes that are free on its disk. */
-  readonly freeBytes: () => Promise<number>;
-  /** Number of bytes that uploads leave free. */
-  readonly reserveBytes: number;
+  /** The disk that it is on. */
+  readonly disk: SharedDisk;
   /** Maximum number of uploads that are not files yet. @default 1,000 */
   readonly uploadsMax?: number;
   /** Time in milliseconds without progress after which an upload is removed. @default 24 h */
@@ -62,7 +63,7 @@ export interface PartialUploadsOptions {
 
 const UPLOADS_MAX = 1_000;
 const IDLE_MS_MAX = 24 * 60 * 60 * 1000;
-/** Time in milliseconds for which it is known what an upload has become. */
+/** Time in milliseconds for which it is known what an upload has become, or why nothing. */
 const DONE_MS_MAX = 60 * 60 * 1000;
 
 /** Whoever changes an upload now. */
@@ -81,16 +82,19 @@ export class PartialUploads {
   readonly #options: PartialUploadsOptions;
   readonly #infos = new Map<string, UploadInfo>();
   readonly #turns = new Map<string, Turn>();
+  readonly #room: UploadRoom;
 
   private constructor(options: PartialUploadsOptions) {
     this.#options = options;
+    this.#room = new UploadRoom(options.disk);
   }
 
-  /** Takes over what an earlier process has left. */
+  /** Takes over what an earlier process has left, as far as the disk's reserve allows. */
   static async open(options: PartialUploadsOptions): Promise<PartialUploads> {
     const uploads = new PartialUploads(options);
     await Deno.mkdir(options.directory, { recursive: true });
     await uploads.#load();
+    await uploads.#makeRoom();
     return uploads;
   }
 
@@ -117,21 +121,23 @@ export class PartialUploads {
   /** @throws {FileError} `busy` with too many uploads, `insufficient-storage` without room */
   async create(upload: NewUpload): Promise<UploadInfo> {
     const { uploadsMax = UPLOADS_MAX, clock } = this.#options;
-    if (this.all().filter(({ version }) => version === null).length >= uploadsMax) {
+    if (this.all().filter(isOpen).length >= uploadsMax) {
       throw new FileError("busy", `${uploadsMax} uploads are in progress, which is the limit.`);
     }
     const id = randomBytes(16).toString("hex");
-    const info = { ...upload, id, offset: 0, progressMs: clock.nowMs(), version: null };
+    const state = { offset: 0, progressMs: clock.nowMs(), version: null, failure: null };
+    const info = { ...upload, id, ...state };
     this.#infos.set(id, info); // so that others that come now see what it takes
+    this.#room.promise(id, info.size);
     try {
-      await this.#checkRoom();
+      this.#room.checkPromises();
       const file = await Deno.open(this.#path(id), { write: true, createNew: true });
       file.close();
       await this.#save(info);
       return info;
     } catch (error) {
       await this.#giveUp(id);
-      throw error;
+      throw fileErrorOf(error);
     }
   }
 
@@ -141,7 +147,7 @@ export class PartialUploads {
    *
    * @param offset number of bytes that the client believes to be here
    * @throws {FileError} `not-found`; `conflict` when there are more or fewer bytes, or another append
-   *   took over; `too-large`; `checksum-mismatch`; `aborted`; `insufficient-storage`
+   *   took over; `too-large`; `checksum-mismatch`; `aborted`; `insufficient-storage`; its failure
    */
   append(
     id: string,
@@ -150,6 +156,7 @@ export class PartialUploads {
     checksum: PartChecksum | null = null,
   ): Promise<UploadInfo> {
     return this.#inTurn(id, async (info, signal) => {
+      checkFailure(info);
       if (info.offset !== offset || info.version !== null) {
         throw new FileError("conflict", `The upload has ${info.offset} bytes, not ${offset}.`);
       }
@@ -158,7 +165,11 @@ export class PartialUploads {
       try {
         await file.truncate(offset); // bytes beyond are of an append that did not end well
         await file.seek(offset, Deno.SeekMode.Start);
+        this.#room.askAgain();
         return await this.#write(file, info, chunksOf(body, signal), checksum);
+      } catch (error) {
+        await this.#cut(file, id);
+        throw fileErrorOf(error);
       } finally {
         file.close();
       }
@@ -180,9 +191,11 @@ export class PartialUploads {
         if (at + chunk.length > start.size) {
           throw new FileError("too-large", `The upload was to have ${start.size} bytes, not more.`);
         }
+        this.#room.take(chunk.length);
         await writeAll(file, chunk);
         hash?.update(chunk);
         at += chunk.length;
+        this.#room.promise(start.id, start.size - at);
         if (hash === null && at - info.offset >= SAVED_BYTES) {
           info = await this.#grow(file, info, at);
         }
@@ -191,12 +204,20 @@ export class PartialUploads {
         throw new FileError("checksum-mismatch", "The part is not what its checksum says.");
       }
     } catch (error) {
-      if (error instanceof SyncFailure || hash !== null) throw fileErrorOf(error);
+      if (error instanceof SyncFailure || hash !== null) throw error;
       failure = error;
     }
     if (at > info.offset) info = await this.#grow(file, info, at);
-    if (failure !== null) throw fileErrorOf(failure);
+    if (failure !== null) throw failure;
     return info;
+  }
+
+  /** Gives back what is beyond the last durable byte, and promises room for it again. */
+  async #cut(file: Deno.FsFile, id: string): Promise<void> {
+    const info = this.#infos.get(id);
+    if (info === undefined) return;
+    await file.truncate(info.offset);
+    this.#room.promise(id, restOf(info));
   }
 
   /** Makes what was written durable, and says so. */
@@ -224,11 +245,22 @@ export class PartialUploads {
 
   /** Notes which version of the file the upload has become, and removes the content. */
   finish(id: string, version: number): Promise<UploadInfo> {
+    return this.#end(id, { version });
+  }
+
+  /** Notes that the upload never becomes a file, and removes the content. */
+  fail(id: string, { code, message }: FileError): Promise<UploadInfo> {
+    return this.#end(id, { failure: { code, message } });
+  }
+
+  #end(id: string, end: Partial<UploadInfo>): Promise<UploadInfo> {
     return this.#inTurn(id, async (info) => {
-      const done = { ...info, version, progressMs: this.#options.clock.nowMs() };
-      await this.#save(done);
+      const ended = { ...info, ...end, progressMs: this.#options.clock.nowMs() };
+      await this.#save(ended).catch((error) => {
+        throw fileErrorOf(error);
+      });
       await removed(this.#path(id));
-      return done;
+      return ended;
     });
   }
 
@@ -241,13 +273,14 @@ export class PartialUploads {
 
   /**
    * Removes the uploads that nobody has continued for too long, and what is known of those that have
-   * become files for an hour. @returns their number
+   * ended for an hour. @returns their number
    */
   async expire(): Promise<number> {
     const nowMs = this.#options.clock.nowMs();
     let count = 0;
-    for (const { id, progressMs, version } of this.all()) {
-      const keptMs = version === null ? this.idleMsMax : Math.min(this.idleMsMax, DONE_MS_MAX);
+    for (const info of this.all()) {
+      const { id, progressMs } = info;
+      const keptMs = isOpen(info) ? this.idleMsMax : Math.min(this.idleMsMax, DONE_MS_MAX);
       if (nowMs - progressMs < keptMs || this.#turns.has(id)) continue;
       if (await this.remove(id)) count++;
     }
@@ -280,18 +313,6 @@ export class PartialUploads {
     return `${this.#options.directory}/${id}`;
   }
 
-  /** What is promised to uploads, and not on the disk yet, must fit as well. */
-  async #checkRoom(): Promise<void> {
-    const { freeBytes, reserveBytes } = this.#options;
-    const free = await freeBytes();
-    let promised = 0;
-    for (const { size, offset, version } of this.all()) {
-      if (version === null) promised += size - offset;
-    }
-    if (promised + reserveBytes <= free) return;
-    throw new FileError("insufficient-storage", "The disk has no room for this upload.");
-  }
-
   /** A failed sync is final: nobody knows then what is on the disk. */
   async #sync(file: Deno.FsFile, id: string): Promise<void> {
     const { sync = (synced) => synced.sync(), logger } = this.#options;
@@ -321,12 +342,14 @@ export class PartialUploads {
       directory.close();
     }
     this.#infos.set(info.id, info);
+    this.#room.promise(info.id, restOf(info));
   }
 
   /** The description goes last: while it is there, the content is not taken for a stranger's. */
   async #giveUp(id: string): Promise<void> {
     this.#infos.delete(id);
     for (const suffix of ["", ".json.new", ".json"]) await removed(this.#path(id) + suffix);
+    this.#room.promise(id, 0);
   }
 
   async #load(): Promise<void> {
@@ -336,8 +359,10 @@ export class PartialUploads {
       if (id === undefined) continue;
       const info = infoIn(await Deno.readTextFile(`${directory}/${name}`), id);
       const size = await Deno.stat(this.#path(id)).then((stat) => stat.size, () => 0);
-      if (info !== null && (info.version !== null || size >= info.offset)) {
+      if (info !== null && (!isOpen(info) || size >= info.offset)) {
+        if (isOpen(info)) await Deno.truncate(this.#path(id), info.offset);
         this.#infos.set(id, info);
+        this.#room.promise(id, restOf(info));
       } else {
         logger.warn(`upload ${id} is given up: its file is damaged`);
       }
@@ -346,10 +371,43 @@ export class PartialUploads {
       const [, id = "", suffix] = /^([0-9a-f]{32})(|\.json|\.json\.new)$/.exec(name) ?? [];
       const info = this.#infos.get(id);
       const isNeeded = info !== undefined &&
-        (suffix === ".json" || (suffix === "" && info.version === null));
+        (suffix === ".json" || (suffix === "" && isOpen(info)));
       if (id !== "" && !isNeeded) await removed(`${directory}/${name}`);
     }
   }
+
+  /**
+   * While the disk is inside the reserve, which the log needs, uploads go: first those whose clients
+   * have sent nothing for longest, and the complete ones last.
+   */
+  async #makeRoom(): Promise<void> {
+    const open = this.all().filter((info) => isOpen(info) && info.offset > 0);
+    open.sort((a, b) =>
+      Number(restOf(a) === 0) - Number(restOf(b) === 0) || a.progressMs - b.progressMs
+    );
+    let missing = -this.#room.freeBytes; // counted here, since a disk frees some things later
+    for (const { id, offset } of open) {
+      if (missing <= 0) return;
+      this.#options.logger.warn(`upload ${id} is given up: its disk has no room for it`);
+      await this.#giveUp(id);
+      missing -= offset;
+    }
+  }
+}
+
+/** Number of bytes that an upload will still write. */
+function restOf(info: UploadInfo): number {
+  return isOpen(info) ? info.size - info.offset : 0;
+}
+
+/** Whether it may still become a file. */
+function isOpen({ version, failure }: UploadInfo): boolean {
+  return version === null && failure === null;
+}
+
+/** @throws {FileError} why the upload never becomes a file */
+export function checkFailure({ failure }: UploadInfo): void {
+  if (failure !== null) throw new FileError(failure.code, failure.message);
 }
 
 /** A sync failed, and the upload is gone. */
@@ -368,12 +426,13 @@ function fileErrorOf(error: unknown): unknown {
 /** `null` if it is no description of this upload. */
 function infoIn(text: string, id: string): UploadInfo | null {
   try {
-    const info = JSON.parse(text);
+    const info = { failure: null, ...JSON.parse(text) };
     const isSound = info.id === id && typeof info.name === "string" &&
       typeof info.type === "string" && typeof info.metadata === "string" &&
       Number.isSafeInteger(info.size) && Number.isSafeInteger(info.offset) &&
       info.offset >= 0 && info.offset <= info.size && Number.isFinite(info.progressMs) &&
-      (info.version === null || Number.isSafeInteger(info.version));
+      (info.version === null || Number.isSafeInteger(info.version)) &&
+      (info.failure === null || typeof info.failure.message === "string");
     return isSound ? info : null;
   } catch {
     return null;

@@ -1,6 +1,8 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
+import { ID, withPlace } from "../../tests/support/blob_place.ts";
+import { SmallDisk } from "../../tests/support/files/small_disk.ts";
 import { ManualClock } from "../../tests/support/node/manual_clock.ts";
 import { withTemporaryDirectory } from "../../tests/support/temporary_directory.ts";
 import { until } from "../../tests/support/until.ts";
@@ -26,8 +28,7 @@ async function withUploads(test: (bench: Bench) => Promise<void>): Promise<void>
         directory,
         clock,
         logger: silentLogger,
-        freeBytes: () => Promise.resolve(1_000),
-        reserveBytes: 100,
+        disk: new SmallDisk(900),
         ...options,
       });
     await test({ directory, clock, open });
@@ -218,5 +219,88 @@ Deno.test("what an earlier process left damaged or without a description goes", 
     assertEquals(names, [kept.id, `${kept.id}.json`]);
     await second.append(kept.id, 5, body("56789"));
     assertEquals(await contentOf(second, kept.id), "0123456789");
+  });
+});
+
+Deno.test("contents and uploads promise bytes of one disk once", async () => {
+  await withPlace(async ({ dir, faulty, open: openStore }) => {
+    faulty.freeBytes = 2_000_000;
+    const store = await openStore({ reserveBytes: 1_000_000 });
+    const options = { directory: `${dir}/uploads`, clock: new ManualClock(), logger: silentLogger };
+    const uploads = await PartialUploads.open({ ...options, disk: store });
+    const { id } = await uploads.create({ ...SONG, size: 600_000 });
+    assertEquals(await codeOf(store.create(ID, 500_000)), "insufficient-storage");
+    const writer = await store.create(ID, 300_000);
+    assertEquals(await codeOf(uploads.create({ ...SONG, size: 200_000 })), "insufficient-storage");
+    await writer.abort();
+    await store.close();
+    const again = await openStore({ reserveBytes: 1_000_000 });
+    const reopened = await PartialUploads.open({ ...options, disk: again });
+    assertEquals(await codeOf(again.create(ID, 500_000)), "insufficient-storage");
+    await reopened.remove(id);
+    await (await again.create(ID, 500_000)).abort();
+    await again.close();
+  });
+});
+
+Deno.test("an upload stops before it takes the disk's reserve, and goes on when there is room", async () => {
+  await withUploads(async ({ open, directory }) => {
+    const disk = new SmallDisk(900);
+    const uploads = await open({ disk });
+    const { id } = await uploads.create(SONG);
+    await uploads.append(id, 0, body("012"));
+    assertEquals(disk.promisedBytes, 7);
+    disk.freeBytes = 4; // others fill it
+    assertEquals(await codeOf(uploads.append(id, 3, body("34567"))), "insufficient-storage");
+    assertEquals([uploads.get(id)?.offset, disk.promisedBytes], [3, 7]);
+    assertEquals(Deno.statSync(`${directory}/${id}`).size, 3);
+    const chunks = ["34", "56789"].map((text) => new TextEncoder().encode(text));
+    const parts = Readable.from(async function* () {
+      yield chunks[0];
+      await until("it is written", () => Deno.statSync(`${directory}/${id}`).size === 5);
+      disk.freeBytes = 2;
+      yield chunks[1];
+    }());
+    assertEquals(await codeOf(uploads.append(id, 3, parts)), "insufficient-storage");
+    assertEquals([uploads.get(id)?.offset, disk.promisedBytes], [5, 5]);
+    disk.freeBytes = 5;
+    assertEquals((await uploads.append(id, 5, body("56789"))).offset, 10);
+    assertEquals(disk.promisedBytes, 0);
+  });
+});
+
+Deno.test("bytes that do not count are given back to the disk", async () => {
+  await withUploads(async ({ open, directory }) => {
+    const disk = new SmallDisk(900);
+    const uploads = await open({ disk });
+    const { id } = await uploads.create(SONG);
+    const wrong = { algorithm: "md5", bytes: new Uint8Array(16) } as const;
+    assertEquals(await codeOf(uploads.append(id, 0, body("01234"), wrong)), "checksum-mismatch");
+    assertEquals([Deno.statSync(`${directory}/${id}`).size, disk.promisedBytes], [0, 10]);
+    Deno.writeTextFileSync(`${directory}/${id}`, "beyond");
+    await open({ disk });
+    assertEquals(Deno.statSync(`${directory}/${id}`).size, 0);
+  });
+});
+
+Deno.test("a node that starts inside the reserve gives up the uploads that rest longest", async () => {
+  await withUploads(async ({ open, clock }) => {
+    const first = await open();
+    const ids: string[] = [];
+    for (const text of ["0123456789", "0123", "01", "012"]) {
+      const { id } = await first.create(SONG);
+      ids.push(id);
+      clock.advance(HOUR_MS);
+      await first.append(id, 0, body(text));
+    }
+    await first.append(ids[1] ?? "", 4, body("4"));
+    const disk = new SmallDisk(-1);
+    const lines: string[] = [];
+    const logger = { ...silentLogger, warn: (line: string) => void lines.push(line) };
+    const second = await open({ disk, logger });
+    assertEquals(ids.map((id) => second.get(id)?.offset), [10, 5, undefined, 3]);
+    assertEquals([lines.length, disk.promisedBytes], [1, 12]);
+    const third = await open({ disk: new SmallDisk(-8) });
+    assertEquals(third.all().map(({ id }) => id), [ids[0]]);
   });
 });

@@ -3,9 +3,15 @@ import { Readable } from "node:stream";
 import { messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { BodySource } from "../platform/http_listener.ts";
-import { FileError } from "./file_error.ts";
-import type { FilesService } from "./files.ts";
-import type { NewUpload, PartChecksum, PartialUploads, UploadInfo } from "./partial_uploads.ts";
+import { FileError, type FileErrorCode } from "./file_error.ts";
+import type { FileRecord, FilesService } from "./files.ts";
+import {
+  checkFailure,
+  type NewUpload,
+  type PartChecksum,
+  type PartialUploads,
+  type UploadInfo,
+} from "./partial_uploads.ts";
 
 /** How far an upload is. */
 export interface UploadState {
@@ -45,7 +51,7 @@ export interface UploadsService {
 
 /** The other nodes' uploads. `NodeUploads` asks them by HTTP. */
 export interface UploadForwarder {
-  /** @throws {FileError} `unavailable` when there is no such node, or it does not answer */
+  /** Calls throw `not-found` when there is no such node, and `unavailable` when it does not answer. */
   uploadsOf(node: string): UploadsService;
   /** A node that takes a new upload: any that is up. For processes without uploads of their own. */
   anyNode(): Promise<string>;
@@ -53,6 +59,9 @@ export interface UploadForwarder {
 
 /** Separates the digits of an id from the node. Digits have none. */
 const SEPARATOR = "-";
+
+/** Answers to a completion that would be the same each time. */
+const FINAL: readonly FileErrorCode[] = ["precondition-failed", "conflict", "bad-request"];
 
 /** Uploads on the disk of this node, which become files by the service. */
 export class LocalUploads implements UploadsService {
@@ -119,14 +128,16 @@ export class LocalUploads implements UploadsService {
   async tend(): Promise<void> {
     await this.#partial.expire();
     for (const info of this.#partial.all()) {
+      if (info.failure !== null) continue;
       await this.#completed(info).catch((error) =>
-        this.#logger.warn(`upload ${info.id} does not become a file yet: ${messageOf(error)}`)
+        this.#logger.warn(`upload ${info.id} has not become a file: ${messageOf(error)}`)
       );
     }
   }
 
   /** Makes a file of an upload that has all its bytes. Once, however often it is asked for. */
   async #completed(info: UploadInfo): Promise<UploadInfo> {
+    checkFailure(info);
     if (info.offset < info.size || info.version !== null) return info;
     const running = this.#completions.get(info.id);
     if (running !== undefined) return await running;
@@ -140,15 +151,26 @@ export class LocalUploads implements UploadsService {
   }
 
   /** The blob's id comes from the upload's: a commit that is repeated after a crash is the same one. */
-  async #complete({ id, name, size, type, copies, condition }: UploadInfo): Promise<UploadInfo> {
-    const record = await this.#files.put(name, Readable.from(this.#partial.read(id)), {
+  async #complete(info: UploadInfo): Promise<UploadInfo> {
+    const { id } = info;
+    try {
+      return await this.#partial.finish(id, (await this.#put(info)).version);
+    } catch (error) {
+      if (error instanceof FileError && FINAL.includes(error.code)) {
+        await this.#partial.fail(id, error);
+      }
+      throw error;
+    }
+  }
+
+  #put({ id, name, size, type, copies, condition }: UploadInfo): Promise<FileRecord> {
+    return this.#files.put(name, Readable.from(this.#partial.read(id)), {
       size,
       type,
       attempt: attemptOf(id),
       ...(copies === undefined ? {} : { copies }),
       ...(condition === undefined ? {} : { condition }),
     });
-    return await this.#partial.finish(id, record.version);
   }
 
   #info(id: string): UploadInfo {

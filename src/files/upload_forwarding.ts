@@ -1,3 +1,4 @@
+import { joinBytes } from "../base/bytes.ts";
 import type { BodySource } from "../platform/http_listener.ts";
 import { FileError, type FileErrorCode } from "./file_error.ts";
 import type { NewUpload, PartChecksum } from "./partial_uploads.ts";
@@ -7,8 +8,66 @@ import type { UploadForwarder, UploadsService, UploadState } from "./resumable_u
 export interface UploadRequest {
   /** `/uploads/create`, `/uploads/state`, `/uploads/append` or `/uploads/remove`. All are `POST`s. */
   readonly path: string;
-  /** Value of the header `Regent-Upload`: JSON, percent-encoded. */
-  readonly field: string;
+  /** What is asked for: JSON. */
+  readonly call: string;
+}
+
+/** Maximum number of bytes of a call. Metadata that HTTP takes is always shorter. */
+const CALL_BYTES_MAX = 64 * 1024;
+/** Number of bytes of a call's length. */
+const LENGTH_BYTES = 4;
+
+/**
+ * A call as the first part of a body, before the bytes of an append: its length in four bytes, the
+ * highest first, and its JSON.
+ *
+ * @throws {FileError} `bad-request` when it is too long
+ */
+export function encodeCall(call: string): Uint8Array {
+  const json = new TextEncoder().encode(call);
+  if (json.length > CALL_BYTES_MAX) throw malformed();
+  const bytes = new Uint8Array(LENGTH_BYTES + json.length);
+  new DataView(bytes.buffer).setUint32(0, json.length);
+  bytes.set(json, LENGTH_BYTES);
+  return bytes;
+}
+
+/**
+ * Splits a body into the call and what follows it.
+ *
+ * @throws {FileError} `bad-request` when no call comes first
+ */
+export async function decodeCall(
+  body: AsyncIterator<Uint8Array>,
+): Promise<{ call: string; rest: AsyncGenerator<Uint8Array> }> {
+  let bytes = new Uint8Array(0);
+  for (let end = LENGTH_BYTES; bytes.length < end;) {
+    const { done, value } = await body.next();
+    if (done) throw malformed();
+    bytes = joinBytes([bytes, value]);
+    if (bytes.length < LENGTH_BYTES) continue;
+    end = LENGTH_BYTES + lengthIn(bytes);
+    if (end > LENGTH_BYTES + CALL_BYTES_MAX) throw malformed();
+  }
+  const end = LENGTH_BYTES + lengthIn(bytes);
+  const call = new TextDecoder().decode(bytes.subarray(LENGTH_BYTES, end));
+  return { call, rest: restOf(bytes.subarray(end), body) };
+}
+
+function lengthIn(bytes: Uint8Array): number {
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(0);
+}
+
+async function* restOf(
+  first: Uint8Array,
+  body: AsyncIterator<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  if (first.length > 0) yield first;
+  for (;;) {
+    const { done, value } = await body.next();
+    if (done) return;
+    yield value;
+  }
 }
 
 /** An answer to it: JSON. Its status is 200, or one of an error. */
@@ -18,10 +77,10 @@ export interface UploadAnswer {
 }
 
 /**
- * Sends a request to the files port of a node, with the header `Regent-Cluster` as for blobs. When
- * the body breaks off, the connection must break off as well.
+ * Sends a request to the files port of a node, with the header `Regent-Cluster` as for blobs: the
+ * call, and then the body. When that breaks off, the connection must break off as well.
  *
- * @throws {FileError} `unavailable` when there is no such node, or it does not answer
+ * @throws {FileError} `not-found` when there is no such node, `unavailable` when it does not answer
  */
 export type SendUploadRequest = (
   node: string,
@@ -51,8 +110,8 @@ export class NodeUploads implements UploadForwarder {
 
   uploadsOf(node: string): UploadsService {
     const call = async <T>(name: string, args: Call, body: BodySource | null = null) => {
-      const field = encodeURIComponent(JSON.stringify(args));
-      const answer = await this.#send(node, { path: `/uploads/${name}`, field }, body);
+      const request = { path: `/uploads/${name}`, call: JSON.stringify(args) };
+      const answer = await this.#send(node, request, body);
       return resultIn<T>(answer);
     };
     return {
@@ -87,15 +146,15 @@ function resultIn<T>({ status, text }: UploadAnswer): T {
  * Answers a request of another node.
  *
  * @param uploads those of this node
- * @param body of the request, if it appends
+ * @param body what follows the call, if it appends
  */
 export async function answerUploadRequest(
   uploads: UploadsService,
-  { path, field }: UploadRequest,
+  { path, call }: UploadRequest,
   body: BodySource,
 ): Promise<UploadAnswer> {
   try {
-    const result = await resultOf(uploads, path, callIn(field), body);
+    const result = await resultOf(uploads, path, callIn(call), body);
     return { status: 200, text: JSON.stringify({ result }) };
   } catch (error) {
     if (!(error instanceof FileError)) throw error;
@@ -104,14 +163,18 @@ export async function answerUploadRequest(
   }
 }
 
-function callIn(field: string): Call {
+function callIn(text: string): Call {
   try {
-    const call = JSON.parse(decodeURIComponent(field));
+    const call = JSON.parse(text);
     if (typeof call === "object" && call !== null) return call;
   } catch {
     // told below
   }
-  throw new FileError("bad-request", "The request between nodes is malformed.");
+  throw malformed();
+}
+
+function malformed(): FileError {
+  return new FileError("bad-request", "The request between nodes is malformed.");
 }
 
 async function resultOf(

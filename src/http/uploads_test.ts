@@ -1,11 +1,12 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
+import { SmallDisk } from "../../tests/support/files/small_disk.ts";
 import { FakeFiles } from "../../tests/support/http/fake_files.ts";
 import { type Answer, HttpBench } from "../../tests/support/http/http_bench.ts";
 import { ManualClock } from "../../tests/support/node/manual_clock.ts";
 import { withTemporaryDirectory } from "../../tests/support/temporary_directory.ts";
-import { silentLogger } from "../base/logger.ts";
+import { type Logger, silentLogger } from "../base/logger.ts";
 import { FileError } from "../files/file_error.ts";
 import { PartialUploads } from "../files/partial_uploads.ts";
 import { LocalUploads, RoutedUploads } from "../files/resumable_uploads.ts";
@@ -24,18 +25,22 @@ interface Bench {
   reopen(): Promise<Bench>;
 }
 
-async function openBench(directory: string, files: FakeFiles, clock: ManualClock): Promise<Bench> {
+async function openBench(
+  directory: string,
+  files: FakeFiles,
+  clock: ManualClock,
+  logger: Logger = silentLogger,
+): Promise<Bench> {
   const partial = await PartialUploads.open({
     directory,
     clock,
-    logger: silentLogger,
-    freeBytes: () => Promise.resolve(10_000),
-    reserveBytes: 0,
+    logger,
+    disk: new SmallDisk(10_000),
     uploadsMax: 20,
   });
-  const uploads = new LocalUploads({ node: "n1", partial, files, logger: silentLogger });
+  const uploads = new LocalUploads({ node: "n1", partial, files, logger });
   const http = new HttpBench({ files, uploads });
-  return { http, files, clock, uploads, reopen: () => openBench(directory, files, clock) };
+  return { http, files, clock, uploads, reopen: () => openBench(directory, files, clock, logger) };
 }
 
 async function withBench(test: (bench: Bench) => Promise<void>): Promise<void> {
@@ -233,6 +238,40 @@ Deno.test("the condition of an upload holds when it becomes a file", async () =>
   });
 });
 
+Deno.test("an upload that can never become a file ends at once, and it is known why", async () => {
+  await withTemporaryDirectory(async (directory) => {
+    for (const code of ["precondition-failed", "conflict", "bad-request"] as const) {
+      const status = { "precondition-failed": 412, "conflict": 409, "bad-request": 400 }[code];
+      const lines: string[] = [];
+      const logger = { ...silentLogger, warn: (line: string) => void lines.push(line) };
+      const [files, clock] = [new FakeFiles(), new ManualClock()];
+      const { http, reopen } = await openBench(directory, files, clock, logger);
+      const path = await begin(http, 5);
+      files.beforeCommit = () => Promise.reject(new FileError("unavailable", "No leader."));
+      assertEquals((await http.fetch("PATCH", path, part(0, "hello"))).status, 503);
+      files.beforeCommit = () => Promise.reject(new FileError(code, "Never."));
+      assertEquals((await http.fetch("PATCH", path, part(5, ""))).status, status);
+      files.beforeCommit = () => Promise.resolve();
+      const after = await reopen();
+      for (let minute = 0; minute < 59; minute++) {
+        await after.uploads.tend();
+        clock.advance(60_000);
+      }
+      assertEquals([lines, files.commits], [[], 0]);
+      assertEquals((await after.http.fetch("HEAD", path, { headers: TUS })).status, status);
+      for (const offset of [0, 3, 5]) {
+        assertEquals((await after.http.fetch("PATCH", path, part(offset, ""))).status, status);
+      }
+      const id = path.slice("/uploads/".length, -"-n1".length);
+      assertEquals([...Deno.readDirSync(directory)].map(({ name }) => name), [`${id}.json`]);
+      clock.advance(60_000);
+      await after.uploads.tend();
+      assertEquals((await after.http.fetch("HEAD", path, { headers: TUS })).status, 404);
+      assertEquals([...Deno.readDirSync(directory)], []);
+    }
+  });
+});
+
 Deno.test("an upload goes on at any node and at a proxy", async () => {
   await withBench(async ({ uploads, files }) => {
     const asked: string[] = [];
@@ -279,8 +318,8 @@ Deno.test("another node that makes no sense is not available", async () => {
     assertEquals(error.code, "unavailable");
   }
   await withBench(async ({ uploads }) => {
-    for (const [path, field] of [["/uploads/x", "{}"], ["/uploads/state", "%"], ["/", "null"]]) {
-      const request = { path: path ?? "", field: field ?? "" };
+    for (const [path, call] of [["/uploads/x", "{}"], ["/uploads/state", "%"], ["/", "null"]]) {
+      const request = { path: path ?? "", call: call ?? "" };
       const { text } = await answerUploadRequest(uploads, request, Readable.from([]));
       assertEquals(JSON.parse(text).code, "bad-request");
     }
@@ -349,6 +388,10 @@ Deno.test("each answer of uploads that the description lists happens, and no oth
       listed.push(...failing.map(([answer]) => answer));
     }
     uploads.remove = () => Promise.reject(BUSY);
+    files.failure = new FileError("conflict", "Deleted.");
+    const gone: Answer = ["getUpload 409", "GET", full, { headers: TUS }];
+    assertEquals(await http.answers([gone]), [gone[0]]);
+    listed.push(gone[0]);
     const removal: Answer = ["deleteUpload 503", "DELETE", full, { headers: TUS }];
     assertEquals(await http.answers([removal]), [removal[0]]);
     listed.push(removal[0]);

@@ -102,8 +102,7 @@ export async function startFiles(options: FilesServiceOptions): Promise<FilesHan
     node: nodeId,
     partial: await PartialUploads.open({
       directory: `${directory}/uploads`,
-      freeBytes: async () => (await store.space()).freeBytes,
-      reserveBytes: 0, // the store's own is left out of what is free
+      disk: store,
       clock: systemClock,
       logger,
     }),

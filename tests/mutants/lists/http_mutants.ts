@@ -272,4 +272,28 @@ export const httpMutants: readonly Mutant[] = [
     replace: "      throw new SyncFailure();",
     killers: [PARTIAL],
   },
+  {
+    name: "uploads-into-the-reserve",
+    bug: "an upload goes on when others have filled the disk",
+    file: "src/files/partial_uploads.ts",
+    find: "        this.#room.take(chunk.length);\n",
+    replace: "",
+    killers: [PARTIAL],
+  },
+  {
+    name: "uploads-unannounced",
+    bug: "contents do not know what uploads will still write",
+    file: "src/files/blob_store.ts",
+    find: "bytes -= promise.bytes;",
+    replace: "bytes -= promise.bytes * 0;",
+    killers: [PARTIAL],
+  },
+  {
+    name: "uploads-refused-for-ever",
+    bug: "an upload whose file was refused for good is tried again and again",
+    file: "src/files/resumable_uploads.ts",
+    find: 'const FINAL: readonly FileErrorCode[] = ["precondition-failed", ',
+    replace: "const FINAL: readonly FileErrorCode[] = [",
+    killers: [UPLOADS],
+  },
 ];
