@@ -38,6 +38,8 @@ interface Writing {
  * is constant for each transfer, but for 4 bytes for each 64 KiB of a blob that is being written.
  */
 export class BlobStore {
+  /** Is called with each blob that turns out to be damaged or gone, whoever has looked. */
+  onLost: (id: string) => void = () => {};
   readonly #disk: BlobDisk;
   readonly #reserveBytes: number;
   readonly #logger: Logger;
@@ -266,7 +268,10 @@ export class BlobStore {
     } catch (error) {
       const { code, message } = errorOf(error) as Error & { code?: string };
       if (code === "ENOENT") {
-        if (this.#ids.delete(id)) this.#logger.warn(`blob ${id} was taken away from the disk`);
+        if (this.#ids.delete(id)) {
+          this.#logger.warn(`blob ${id} was taken away from the disk`);
+          this.onLost(id);
+        }
         throw new FileError("not-found", `Blob ${id} is not here`, { cause: error });
       }
       if (code === "EIO" || code === undefined) {
@@ -285,6 +290,7 @@ export class BlobStore {
     } catch (error) {
       this.#logger.warn(`cannot put blob ${id} into quarantine: ${errorOf(error).message}`);
     }
+    this.onLost(id);
   }
 
   #readerLeft(id: string): void {
