@@ -1,9 +1,11 @@
 import { errorOf, UserError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { type BlobDisk, type BlobFile, DenoBlobDisk } from "../platform/blob_disk.ts";
+import { type Clock, systemClock } from "../platform/clock.ts";
 import { contentBytes, fileBytes, isBlobId } from "./blob_format.ts";
 import { BlobReader } from "./blob_reader.ts";
 import { BlobCorrupt, FileError } from "./file_error.ts";
+import { Quarantine } from "./quarantine.ts";
 import { SharedSync } from "./shared_sync.ts";
 import { type BlobWriter, StagedBlob, writeError } from "./staged_blob.ts";
 
@@ -17,12 +19,14 @@ export interface BlobStoreOptions {
   readonly logger: Logger;
   /** @default the machine's own file system */
   readonly disk?: BlobDisk;
+  /** @default the machine's own */
+  readonly clock?: Clock;
 }
 
 const BLOBS = "blobs";
 /** Blobs that are being written, or are removed while somebody reads them. Emptied at the start. */
 const STAGING = "staging";
-/** Damaged blobs, for the operator. Regent never reads them again. */
+/** Damaged blobs, for the operator. Regent never reads them again, and removes them after a day. */
 const QUARANTINE = "quarantine";
 
 /** The folders of `blobs`: the first two digits of an id. */
@@ -47,6 +51,7 @@ export class BlobStore {
   readonly #reserveBytes: number;
   readonly #logger: Logger;
   readonly #syncs: SharedSync;
+  readonly #quarantined: Quarantine;
   readonly #ids = new Set<string>();
   readonly #writing = new Map<string, Writing>();
   /** Number of readers of a blob, if there are any. */
@@ -56,11 +61,14 @@ export class BlobStore {
   /** While folders are made that were taken away. */
   #restoring: Promise<void> | null = null;
 
-  private constructor(disk: BlobDisk, { reserveBytes, logger }: BlobStoreOptions) {
+  private constructor(disk: BlobDisk, options: BlobStoreOptions) {
+    const { reserveBytes, logger, clock = systemClock } = options;
     this.#disk = disk;
     this.#reserveBytes = reserveBytes;
     this.#logger = logger;
     this.#syncs = new SharedSync((directory) => disk.syncDirectory(directory));
+    const isRead = (id: string) => this.#readers.has(id);
+    this.#quarantined = new Quarantine({ folder: QUARANTINE, disk, clock, logger, isRead });
   }
 
   /**
@@ -298,15 +306,18 @@ export class BlobStore {
     if (!this.has(id)) throw new FileError("not-found", `Blob ${id} is not here`);
     this.#readers.set(id, (this.#readers.get(id) ?? 0) + 1);
     let file: BlobFile | null = null;
+    let isDamaged = false;
     try {
       file = await this.#open(id);
       yield* run(await BlobReader.open(id, file));
     } catch (error) {
+      isDamaged = error instanceof BlobCorrupt;
       if (error instanceof BlobCorrupt) await this.#quarantine(id, error);
       throw error;
     } finally {
       file?.close();
       this.#readerLeft(id);
+      if (isDamaged) await this.tidy();
     }
   }
 
@@ -346,6 +357,15 @@ export class BlobStore {
       this.#logger.warn(`cannot put blob ${id} into quarantine: ${errorOf(error).message}`);
     }
     this.onLost(id);
+  }
+
+  /** Removes damaged blobs that are too old or too many. Call it at the start and now and then. */
+  async tidy(): Promise<void> {
+    try {
+      await this.#inFolders(() => this.#quarantined.tidy());
+    } catch (error) {
+      this.#logger.warn(`cannot tidy the quarantine: ${errorOf(error).message}`);
+    }
   }
 
   #readerLeft(id: string): void {
