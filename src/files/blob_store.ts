@@ -56,6 +56,8 @@ export class BlobStore {
   readonly #writing = new Map<string, Writing>();
   /** Number of readers of a blob, if there are any. */
   readonly #readers = new Map<string, number>();
+  /** Of all blobs. */
+  readonly #load = { reads: 0 };
   /** Removed blobs that somebody still reads. */
   readonly #removed = new Set<string>();
   /** While folders are made that were taken away. */
@@ -305,11 +307,12 @@ export class BlobStore {
   ): AsyncGenerator<T, void, undefined> {
     if (!this.has(id)) throw new FileError("not-found", `Blob ${id} is not here`);
     this.#readers.set(id, (this.#readers.get(id) ?? 0) + 1);
+    this.#load.reads++;
     let file: BlobFile | null = null;
     let isDamaged = false;
     try {
       file = await this.#open(id);
-      yield* run(await BlobReader.open(id, file));
+      yield* run(await BlobReader.open(id, file, this.#load));
     } catch (error) {
       isDamaged = error instanceof BlobCorrupt;
       if (error instanceof BlobCorrupt) await this.#quarantine(id, error);
@@ -369,6 +372,7 @@ export class BlobStore {
   }
 
   #readerLeft(id: string): void {
+    this.#load.reads--;
     const left = (this.#readers.get(id) ?? 0) - 1;
     if (left > 0) return void this.#readers.set(id, left);
     this.#readers.delete(id);

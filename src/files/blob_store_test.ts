@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createHash } from "node:crypto";
 import {
   codeOf,
@@ -271,6 +271,28 @@ Deno.test("readers finish while the blob is removed, and its space goes when the
       assertEquals(joined([firsts[i]?.value as Uint8Array, rest]), bytes);
     }
     assertEquals([filesOf(dir), faulty.openFiles], [[], 0]);
+    await store.close();
+  });
+});
+
+Deno.test("many readers that stand still hold little, and few read large pieces again", async () => {
+  await withPlace(async ({ faulty, open }) => {
+    const store = await open();
+    const bytes = content(4 * MIB);
+    await put(store, bytes);
+    const readers = Array.from({ length: 250 }, () => store.read(ID, 0, bytes.length));
+    let held = 0;
+    faulty.onRead = (length) => held += length;
+    for (const reader of readers) await reader.next();
+    assert(held < 80 * MIB, `${held}`); // what was read, and not only what was given out
+    const [last] = readers.splice(-1);
+    for (const reader of readers) await reader.return();
+    assertEquals((await last?.next())?.value?.length, MIB);
+    await last?.return();
+    const slow = Array.from({ length: 20 }, () => store.read(ID, 0, bytes.length));
+    for (const reader of slow) await reader.next();
+    assertEquals(await drain(store.read(ID, 5, bytes.length)), [bytes.subarray(5), null]);
+    for (const reader of slow) await reader.return();
     await store.close();
   });
 });

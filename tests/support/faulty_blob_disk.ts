@@ -21,6 +21,8 @@ export class FaultyBlobDisk {
   freeBytes: number | null = null;
   /** The same of the size of the disk. */
   capacityBytes: number | null = null;
+  /** Is told of the bytes of each read. */
+  onRead: (bytes: number) => void = () => {};
   readonly disk: BlobDisk;
   openFiles = 0;
 
@@ -77,6 +79,7 @@ export class FaultyBlobDisk {
       sizeBytes: () => file.sizeBytes(),
       read: async (into, offset) => {
         await check("read", path);
+        this.onRead(into.length);
         await file.read(into, offset);
       },
       write: async (bytes) => {
