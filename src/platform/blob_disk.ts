@@ -19,8 +19,8 @@ export interface BlobDisk {
   /** Bytes of a file; `null` when there is none. It blocks, for some microseconds. */
   sizeOf(path: string): number | null;
   /**
-   * When a file was last written or renamed, by the wall clock in milliseconds; `null` when there is
-   * none. It blocks as well.
+   * When a file was last written or renamed, by the wall clock in milliseconds, but perhaps only to
+   * the second; `null` when there is none. It blocks as well.
    */
   changedMs(path: string): number | null;
   /** Replaces `to` if it exists. */
