@@ -14,22 +14,33 @@ import {
 } from "./blob_format.ts";
 import { BlobCorrupt, FileError } from "./file_error.ts";
 
-/** Bytes of content that are read at once: whole chunks. */
+/** Bytes of content that are read at once: whole chunks. The next are read ahead. */
 const READ_BYTES = 1024 * 1024;
+/** With more reads than this at the same time, each holds little: clients may be slow. */
+const LARGE_READS_MAX = 16;
+/** Bytes that are read at once then, and none ahead. */
+const SMALL_READ_BYTES = 128 * 1024;
 /** Bytes of the table that are kept: the checksums of 256 MiB. */
 const PAGE_BYTES = 16 * 1024;
 /** Content for which a page of the table has the checksums. */
 const PAGE_CONTENT = (PAGE_BYTES / ENTRY_BYTES) * CHUNK_BYTES;
 
+/** Number of reads in progress, which share the memory. */
+export interface ReadLoad {
+  readonly reads: number;
+}
+
 /** Reads an open blob, and gives out only bytes whose checksums match. */
 export class BlobReader {
   readonly footer: BlobFooter;
   readonly #file: BlobFile;
+  readonly #load: ReadLoad;
   #page: Uint8Array = new Uint8Array(0);
   #pageAt = -1;
 
-  private constructor(file: BlobFile, footer: BlobFooter) {
+  private constructor(file: BlobFile, footer: BlobFooter, load: ReadLoad) {
     this.#file = file;
+    this.#load = load;
     this.footer = footer;
   }
 
@@ -37,7 +48,7 @@ export class BlobReader {
    * @param file is still the caller's, to be closed
    * @throws {BlobCorrupt} when the file has no right footer
    */
-  static async open(id: string, file: BlobFile): Promise<BlobReader> {
+  static async open(id: string, file: BlobFile, load: ReadLoad): Promise<BlobReader> {
     const fileSize = await reading(id, () => file.sizeBytes());
     const size = contentBytes(fileSize);
     if (size === null) throw new BlobCorrupt(id, `no blob's file has ${fileSize} bytes`);
@@ -49,12 +60,12 @@ export class BlobReader {
     if (footer.size !== size) {
       throw new BlobCorrupt(id, `the file should hold ${footer.size} bytes`);
     }
-    return new BlobReader(file, footer);
+    return new BlobReader(file, footer, load);
   }
 
   /**
-   * The bytes from `from` to before `to`, both within the content. The next piece is read while the
-   * caller has the one before.
+   * The bytes from `from` to before `to`, both within the content. Unless there are many reads, the
+   * next piece is read while the caller has the one before.
    *
    * @throws {BlobCorrupt} after the last byte before the first chunk that is damaged
    */
@@ -66,7 +77,7 @@ export class BlobReader {
         ahead = null;
         const good = await this.#goodBytes(piece, at);
         const next = at + piece.length;
-        if (good === piece.length && next < to) {
+        if (good === piece.length && next < to && !this.#isCrowded) {
           ahead = this.#piece(next, to);
           ahead.catch(() => {}); // thrown when it is waited for
         }
@@ -99,10 +110,15 @@ export class BlobReader {
     if (crc !== tableCrc) throw new BlobCorrupt(id, "the table of checksums is damaged");
   }
 
+  get #isCrowded(): boolean {
+    return this.#load.reads > LARGE_READS_MAX;
+  }
+
   /** Whole chunks from `at` on, to the chunk in which `to` lies. */
   async #piece(at: number, to: number): Promise<Uint8Array> {
     const { id, size } = this.footer;
-    const end = Math.min(Math.ceil(to / CHUNK_BYTES) * CHUNK_BYTES, size, at + READ_BYTES);
+    const bytes = this.#isCrowded ? SMALL_READ_BYTES : READ_BYTES;
+    const end = Math.min(Math.ceil(to / CHUNK_BYTES) * CHUNK_BYTES, size, at + bytes);
     const piece = new Uint8Array(Math.min(end, pageEnd(at)) - at);
     await reading(id, () => this.#file.read(piece, at));
     return piece;

@@ -1,9 +1,11 @@
 import { errorOf, UserError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { type BlobDisk, type BlobFile, DenoBlobDisk } from "../platform/blob_disk.ts";
+import { type Clock, systemClock } from "../platform/clock.ts";
 import { contentBytes, fileBytes, isBlobId } from "./blob_format.ts";
 import { BlobReader } from "./blob_reader.ts";
 import { BlobCorrupt, FileError } from "./file_error.ts";
+import { Quarantine } from "./quarantine.ts";
 import { SharedSync } from "./shared_sync.ts";
 import { type BlobWriter, StagedBlob, writeError } from "./staged_blob.ts";
 
@@ -17,13 +19,18 @@ export interface BlobStoreOptions {
   readonly logger: Logger;
   /** @default the machine's own file system */
   readonly disk?: BlobDisk;
+  /** @default the machine's own */
+  readonly clock?: Clock;
 }
 
 const BLOBS = "blobs";
 /** Blobs that are being written, or are removed while somebody reads them. Emptied at the start. */
 const STAGING = "staging";
-/** Damaged blobs, for the operator. Regent never reads them again. */
+/** Damaged blobs, for the operator. Regent never reads them again, and removes them after a day. */
 const QUARANTINE = "quarantine";
+
+/** The folders of `blobs`: the first two digits of an id. */
+const PREFIXES = Array.from({ length: 256 }, (_, at) => at.toString(16).padStart(2, "0"));
 
 /** A blob that is being written. */
 interface Writing {
@@ -38,24 +45,34 @@ interface Writing {
  * is constant for each transfer, but for 4 bytes for each 64 KiB of a blob that is being written.
  */
 export class BlobStore {
+  /** Is called with each blob that turns out to be damaged or gone, whoever has looked. */
+  onLost: (id: string) => void = () => {};
   readonly #disk: BlobDisk;
   readonly #reserveBytes: number;
   readonly #logger: Logger;
   readonly #syncs: SharedSync;
+  readonly #quarantined: Quarantine;
   readonly #ids = new Set<string>();
   readonly #writing = new Map<string, Writing>();
   /** What others will write to the same disk. */
   readonly #promises: { bytes: number }[] = [];
   /** Number of readers of a blob, if there are any. */
   readonly #readers = new Map<string, number>();
+  /** Of all blobs. */
+  readonly #load = { reads: 0 };
   /** Removed blobs that somebody still reads. */
   readonly #removed = new Set<string>();
+  /** While folders are made that were taken away. */
+  #restoring: Promise<void> | null = null;
 
-  private constructor(disk: BlobDisk, { reserveBytes, logger }: BlobStoreOptions) {
+  private constructor(disk: BlobDisk, options: BlobStoreOptions) {
+    const { reserveBytes, logger, clock = systemClock } = options;
     this.#disk = disk;
     this.#reserveBytes = reserveBytes;
     this.#logger = logger;
     this.#syncs = new SharedSync((directory) => disk.syncDirectory(directory));
+    const isRead = (id: string) => this.#readers.has(id);
+    this.#quarantined = new Quarantine({ folder: QUARANTINE, disk, clock, logger, isRead });
   }
 
   /**
@@ -91,8 +108,7 @@ export class BlobStore {
       if (kind === "file") disk.remove(`${STAGING}/${name}`);
     }
     const kinds = new Map((await disk.list(BLOBS)).map(({ name, kind }) => [name, kind]));
-    for (let i = 0; i < 256; i++) {
-      const name = i.toString(16).padStart(2, "0");
+    for (const name of PREFIXES) {
       const kind = kinds.get(name);
       if (kind === undefined) await disk.makeDirectory(`${BLOBS}/${name}`);
       else if (kind === "directory") await this.#listIds(name);
@@ -123,14 +139,16 @@ export class BlobStore {
     }
     if (this.#ids.has(id)) throw new FileError("precondition-failed", `Blob ${id} exists`);
     if (this.#writing.has(id)) throw new FileError("busy", `Blob ${id} is being written`);
-    this.#checkSpace(size === null ? 0 : fileBytes(size));
-    const writing: Writing = {
-      announcedBytes: size === null ? 0 : fileBytes(size),
-      writer: null,
-    };
+    const bytes = size === null ? 0 : fileBytes(size);
+    const writing: Writing = { announcedBytes: 0, writer: null };
     this.#writing.set(id, writing);
     try {
-      const file = await this.#disk.create(`${STAGING}/${id}`);
+      const file = await this.#inFolders(() => {
+        writing.announcedBytes = 0;
+        this.#checkSpace(bytes);
+        writing.announcedBytes = bytes;
+        return this.#disk.create(`${STAGING}/${id}`);
+      });
       return writing.writer = this.#stage(id, size, file, writing);
     } catch (error) {
       this.#writing.delete(id);
@@ -146,7 +164,7 @@ export class BlobStore {
       },
       checkSpace: () => this.#checkSpace(0),
       publish: async () => {
-        await this.#disk.rename(`${STAGING}/${id}`, pathOf(id));
+        await this.#inFolders(() => this.#disk.rename(`${STAGING}/${id}`, pathOf(id)));
         isStaged = false;
         await this.#syncs.sync(folderOf(id));
         this.#ids.add(id);
@@ -159,6 +177,48 @@ export class BlobStore {
       },
     };
     return new StagedBlob({ id, file, size, owner });
+  }
+
+  /** Does this, and once more when a folder was missing, with folders as they should be. */
+  async #inFolders<T>(work: () => T | Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (systemCodeOf(error) !== "ENOENT") throw error;
+      await this.#restoreFolders();
+      return await work();
+    }
+  }
+
+  /** Makes the folders that somebody took away under the running node, and finds what went too. */
+  #restoreFolders(): Promise<void> {
+    return this.#restoring ??= this.#makeFolders()
+      .then(() => this.#loseMissing())
+      .finally(() => this.#restoring = null);
+  }
+
+  async #makeFolders(): Promise<void> {
+    const disk = this.#disk;
+    for (const name of [BLOBS, STAGING, QUARANTINE]) await disk.makeDirectory(name);
+    await disk.syncDirectory("");
+    for (const prefix of PREFIXES) await disk.makeDirectory(`${BLOBS}/${prefix}`);
+    await disk.syncDirectory(BLOBS);
+  }
+
+  /** Forgets the blobs that are not on the disk any more, and says so. */
+  async #loseMissing(): Promise<void> {
+    const missing = new Set(this.#ids);
+    for (const prefix of PREFIXES) {
+      for (const { name } of await this.#disk.list(`${BLOBS}/${prefix}`)) missing.delete(name);
+    }
+    let count = 0;
+    for (const id of missing) {
+      // It may have been removed, and even written again, since the list was made.
+      if (this.#disk.sizeOf(pathOf(id)) !== null || !this.#ids.delete(id)) continue;
+      count++;
+      this.onLost(id);
+    }
+    if (count > 0) this.#logger.error(`${count} blobs were taken away from the disk`);
   }
 
   #discard(path: string): void {
@@ -262,16 +322,20 @@ export class BlobStore {
   ): AsyncGenerator<T, void, undefined> {
     if (!this.has(id)) throw new FileError("not-found", `Blob ${id} is not here`);
     this.#readers.set(id, (this.#readers.get(id) ?? 0) + 1);
+    this.#load.reads++;
     let file: BlobFile | null = null;
+    let isDamaged = false;
     try {
       file = await this.#open(id);
-      yield* run(await BlobReader.open(id, file));
+      yield* run(await BlobReader.open(id, file, this.#load));
     } catch (error) {
+      isDamaged = error instanceof BlobCorrupt;
       if (error instanceof BlobCorrupt) await this.#quarantine(id, error);
       throw error;
     } finally {
       file?.close();
       this.#readerLeft(id);
+      if (isDamaged) await this.tidy();
     }
   }
 
@@ -281,7 +345,7 @@ export class BlobStore {
     } catch (error) {
       const { code, message } = errorOf(error) as Error & { code?: string };
       if (code === "ENOENT") {
-        if (this.#ids.delete(id)) this.#logger.warn(`blob ${id} was taken away from the disk`);
+        if (this.has(id)) await this.#foundMissing(id);
         throw new FileError("not-found", `Blob ${id} is not here`, { cause: error });
       }
       if (code === "EIO" || code === undefined) {
@@ -291,18 +355,39 @@ export class BlobStore {
     }
   }
 
+  /** One blob is gone. Perhaps others are too, and nobody shall have to find them one by one. */
+  async #foundMissing(id: string): Promise<void> {
+    try {
+      await this.#restoreFolders();
+    } catch (error) {
+      this.#logger.warn(`cannot look after the folders of blobs: ${errorOf(error).message}`);
+    }
+    if (this.#disk.sizeOf(pathOf(id)) === null && this.#ids.delete(id)) this.onLost(id);
+  }
+
   async #quarantine(id: string, reason: BlobCorrupt): Promise<void> {
     if (!this.#ids.delete(id)) return; // removed meanwhile, or in quarantine already
     this.#logger.error(reason.message);
     try {
-      await this.#disk.rename(pathOf(id), `${QUARANTINE}/${id}`);
+      await this.#inFolders(() => this.#disk.rename(pathOf(id), `${QUARANTINE}/${id}`));
       await this.#syncs.sync(folderOf(id));
     } catch (error) {
       this.#logger.warn(`cannot put blob ${id} into quarantine: ${errorOf(error).message}`);
     }
+    this.onLost(id);
+  }
+
+  /** Removes damaged blobs that are too old or too many. Call it at the start and now and then. */
+  async tidy(): Promise<void> {
+    try {
+      await this.#inFolders(() => this.#quarantined.tidy());
+    } catch (error) {
+      this.#logger.warn(`cannot tidy the quarantine: ${errorOf(error).message}`);
+    }
   }
 
   #readerLeft(id: string): void {
+    this.#load.reads--;
     const left = (this.#readers.get(id) ?? 0) - 1;
     if (left > 0) return void this.#readers.set(id, left);
     this.#readers.delete(id);
@@ -322,7 +407,7 @@ export class BlobStore {
       if (!this.#readers.has(id)) return this.#disk.remove(pathOf(id));
       // The space of a large file is freed by making it shorter: not under its readers' hands.
       this.#removed.add(id);
-      await this.#disk.rename(pathOf(id), removedPath(id));
+      await this.#inFolders(() => this.#disk.rename(pathOf(id), removedPath(id)));
       if (!this.#readers.has(id) && this.#removed.delete(id)) this.#discard(removedPath(id));
     } catch (error) {
       const { code, message } = errorOf(error) as Error & { code?: string };
@@ -337,13 +422,13 @@ export class BlobStore {
    * Bytes of the disk: `capacityBytes` in all, `freeBytes` that blobs may still take without the
    * reserve, `usedBytes` that somebody uses, not only blobs.
    */
-  space(): Promise<{ capacityBytes: number; freeBytes: number; usedBytes: number }> {
-    const { capacityBytes, freeBytes } = this.#disk.space();
-    return Promise.resolve({
+  async space(): Promise<{ capacityBytes: number; freeBytes: number; usedBytes: number }> {
+    const { capacityBytes, freeBytes } = await this.#inFolders(() => this.#disk.space());
+    return {
       capacityBytes,
       freeBytes: Math.max(0, this.#freeBytes()),
       usedBytes: capacityBytes - freeBytes,
-    });
+    };
   }
 
   /** Gives up what is being written. Call nothing afterwards. */
@@ -351,6 +436,10 @@ export class BlobStore {
     await Promise.all([...this.#writing.values()].map(({ writer }) => writer?.abort()));
     this.#disk.close();
   }
+}
+
+function systemCodeOf(error: unknown): string | undefined {
+  return (errorOf(error) as Error & { code?: string }).code;
 }
 
 function folderOf(id: string): string {

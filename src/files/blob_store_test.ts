@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createHash } from "node:crypto";
 import {
   codeOf,
@@ -203,6 +203,59 @@ Deno.test("a blob that was taken away is not found, and not listed any more", as
   });
 });
 
+Deno.test("folders that are taken away from a running store are made again", async () => {
+  const lost: string[] = [];
+  await withPlace(async ({ dir, open }) => {
+    const ids = Array.from({ length: 4 }, (_, at) => `${10 + at}`.padEnd(32, "a"));
+    const ways: ((store: BlobStore) => Promise<unknown>)[] = [
+      (store) => put(store, content(10), OTHER),
+      (store) => drain(store.read(ID, 0, 1)),
+      async (store) => {
+        await store.remove(ID); // one that is gone: no matter
+        await put(store, content(10), OTHER);
+      },
+    ];
+    for (const way of ways) {
+      for (const what of ["blobs", "staging", "quarantine", "."]) {
+        const store = await open();
+        store.onLost = (id) => void lost.push(id);
+        for (const id of [ID, ...ids]) await put(store, content(10), id);
+        for (const { name } of what === "." ? [...Deno.readDirSync(dir)] : [{ name: what }]) {
+          Deno.removeSync(`${dir}/${name}`, { recursive: true });
+        }
+        await way(store);
+        if (what === "blobs" || what === ".") {
+          assertEquals(lost.splice(0).filter((id) => id !== ID).sort(), ids);
+          assertEquals([...store.ids()].filter((id) => id !== OTHER), []);
+        }
+        if (!store.has(OTHER)) await put(store, content(10), OTHER);
+        assertEquals((await drain(store.read(OTHER, 0, 10)))[0], content(10));
+        flip(`${dir}/blobs/fe/${OTHER}`, 0);
+        await drain(store.read(OTHER, 0, 10));
+        assertEquals(filesOf(`${dir}/quarantine`), [OTHER]);
+        lost.length = 0;
+        for (const id of [ID, ...ids]) await store.remove(id);
+        await store.close();
+      }
+    }
+  });
+});
+
+Deno.test("a blob whose file vanished while it was written is refused, and may come again", async () => {
+  await withPlace(async ({ dir, open }) => {
+    const store = await open();
+    const writer = await store.create(ID, 100);
+    await writer.write(content(100));
+    for (const { name } of [...Deno.readDirSync(dir)]) {
+      Deno.removeSync(`${dir}/${name}`, { recursive: true });
+    }
+    assertEquals(await codeOf(() => writer.finish()), "unavailable");
+    await put(store, content(100));
+    assertEquals(await store.verify(ID), true);
+    await store.close();
+  });
+});
+
 Deno.test("readers finish while the blob is removed, and its space goes when they have", async () => {
   await withPlace(async ({ dir, faulty, open }) => {
     const store = await open();
@@ -218,6 +271,28 @@ Deno.test("readers finish while the blob is removed, and its space goes when the
       assertEquals(joined([firsts[i]?.value as Uint8Array, rest]), bytes);
     }
     assertEquals([filesOf(dir), faulty.openFiles], [[], 0]);
+    await store.close();
+  });
+});
+
+Deno.test("many readers that stand still hold little, and few read large pieces again", async () => {
+  await withPlace(async ({ faulty, open }) => {
+    const store = await open();
+    const bytes = content(4 * MIB);
+    await put(store, bytes);
+    const readers = Array.from({ length: 250 }, () => store.read(ID, 0, bytes.length));
+    let held = 0;
+    faulty.onRead = (length) => held += length;
+    for (const reader of readers) await reader.next();
+    assert(held < 80 * MIB, `${held}`); // what was read, and not only what was given out
+    const [last] = readers.splice(-1);
+    for (const reader of readers) await reader.return();
+    assertEquals((await last?.next())?.value?.length, MIB);
+    await last?.return();
+    const slow = Array.from({ length: 20 }, () => store.read(ID, 0, bytes.length));
+    for (const reader of slow) await reader.next();
+    assertEquals(await drain(store.read(ID, 5, bytes.length)), [bytes.subarray(5), null]);
+    for (const reader of slow) await reader.return();
     await store.close();
   });
 });

@@ -31,6 +31,8 @@ export interface BlobSpace {
 
 /** The blobs on a node's own disk. */
 export interface BlobStorage {
+  /** Is called with each blob that turns out to be damaged or gone, whoever has looked. */
+  onLost: (id: string) => void;
   /**
    * @throws {FileError} `insufficient-storage` before anything is written if it does not fit,
    *   `precondition-failed` if the blob exists, `busy` while it is being written

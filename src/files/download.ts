@@ -19,7 +19,7 @@ export interface DownloadsOptions {
   readonly peers: BlobPeers;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Is told of a blob that was found corrupt or missing on the own disk. */
+  /** Is told of a blob that the log believes to be on the own disk, and that is not. */
   readonly onLost: (blob: string) => void;
   /** @default 10,000 */
   readonly stalledMs?: number;

@@ -117,13 +117,15 @@ export class Files implements FilesService {
       limits: { ...UPLOAD_LIMITS, ...options.uploadLimits },
     });
     const reports = storage === null ? null : new Reports(storage.node.id, metadata, logger);
+    const onLost = (blob: string) => {
+      reports?.addLost(blob);
+      this.#healer?.wake();
+    };
+    if (local !== null) local.onLost = onLost; // also when it is another node that reads
     const { readStalledMs } = options;
     this.#downloads = new Downloads({
       ...shared,
-      onLost: (blob) => {
-        reports?.addLost(blob);
-        this.#healer?.wake();
-      },
+      onLost,
       ...(readStalledMs === undefined ? {} : { stalledMs: readStalledMs }),
     });
     this.#healer = storage === null || reports === null ? null : new Healer({

@@ -120,6 +120,31 @@ Deno.test("files on real disks survive a flipped byte, a removed blob and a lost
     }
   }));
 
+Deno.test("a damaged and a missing copy that another node reads are replaced at once", () =>
+  withTemporaryDirectory(async (directory) => {
+    const machine = new StateMachine();
+    const start = (id: string) => DiskNode.start(id, `${directory}/${id}`, machine);
+    const [n1, n2] = [await start("n1"), await start("n2")];
+    try {
+      await until("all are announced", () => machine.files.layout.nodes.length === 2);
+      for (const how of ["damaged", "missing"]) {
+        const record = await n1.files.put(how, body(), { size: CONTENT.length, type: "" });
+        const holders = () => machine.files.findBlob(record.blob)?.holders ?? [];
+        await until("both hold it", () => holders().length === 2);
+        const path = `${directory}/n2/blobs/${record.blob.slice(0, 2)}/${record.blob}`;
+        if (how === "missing") await Deno.remove(path);
+        else await Deno.writeFile(path, new Uint8Array(CONTENT.length), { append: false });
+        const { address } = machine.files.layout.nodes.find(({ id }) => id === "n2") ?? {};
+        await readAll(n1.peers.pull(address ?? "", record.blob, 0, 10)).catch(() => {});
+        await until("its loss is known", () => !holders().includes("n2"));
+        await until("it is replaced", () => holders().length === 2);
+        assert(await n2.store.verify(record.blob));
+      }
+    } finally {
+      await Promise.all([n1.stop(), n2.stop()]);
+    }
+  }));
+
 Deno.test("a body that breaks off leaves nothing on real disks", () =>
   withTemporaryDirectory(async (directory) => {
     const machine = new StateMachine();

@@ -27,6 +27,8 @@ class Bench {
   place = "";
   members: string[] | null = null;
   readonly limits: HealerLimits;
+  /** What was logged as a warning. */
+  readonly warnings: string[] = [];
   #version = 0;
 
   constructor(nodes = 3, limits: Partial<HealerLimits> = {}) {
@@ -39,7 +41,8 @@ class Bench {
     const { metadata, layout, clock } = this.holders;
     const local = this.holders.local("n1");
     const reports = new Reports("n1", metadata, silentLogger);
-    const shared = { metadata, layout, local, peers: this.holders, clock, logger: silentLogger };
+    const logger = { ...silentLogger, warn: (line: string) => void this.warnings.push(line) };
+    const shared = { metadata, layout, local, peers: this.holders, clock, logger };
     return new Healer({
       ...shared,
       node: { id: "n1", address: "10.0.0.1:7001", weight: 1 },
@@ -126,6 +129,25 @@ Deno.test("a copy with other bytes is not kept, and fetched elsewhere", async ()
   assertEquals(bench.holders.disk("n1").isIntact(blob), true);
   assertEquals(bench.holders.disk("n1").blobs.get(blob)?.bytes, bench.content(blob));
   assertEquals(bench.holdersOf(blob), ["n1", "n2", "n3"]);
+});
+
+Deno.test("a disk that refuses every blob is told of once a minute", async () => {
+  const bench = new Bench();
+  const { capacityBytes } = bench.holders.disk("n1");
+  bench.holders.disk("n1").capacityBytes = 0;
+  const blobs = Array.from({ length: 30 }, () => bench.blob());
+  for (const blob of blobs) bench.commit(blob, ["n2", "n3"]);
+  bench.healer.start();
+  await bench.runFor(50_000);
+  const { failures } = bench.healer.status.pulls;
+  assert(failures > 60, String(failures));
+  assertEquals(bench.warnings.filter((line) => line.startsWith("fetching")).length, 1);
+  await bench.runFor(60_000);
+  const lines = bench.warnings.filter((line) => line.startsWith("fetching"));
+  assertEquals([lines.length, /and \d+ times more/.test(lines[1] ?? "")], [2, true]);
+  bench.holders.disk("n1").capacityBytes = capacityBytes;
+  await bench.runFor(120_000);
+  assertEquals(bench.healer.status.pulls.blobsDone, 30);
 });
 
 Deno.test("a transfer that breaks goes on with another holder", async () => {

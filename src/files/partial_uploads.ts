@@ -92,7 +92,7 @@ export class PartialUploads {
   /** Takes over what an earlier process has left, as far as the disk's reserve allows. */
   static async open(options: PartialUploadsOptions): Promise<PartialUploads> {
     const uploads = new PartialUploads(options);
-    await Deno.mkdir(options.directory, { recursive: true });
+    await uploads.#makeFolder();
     await uploads.#load();
     await uploads.#makeRoom();
     return uploads;
@@ -131,7 +131,9 @@ export class PartialUploads {
     this.#room.promise(id, info.size);
     try {
       this.#room.checkPromises();
-      const file = await Deno.open(this.#path(id), { write: true, createNew: true });
+      const file = await this.#inFolder(() =>
+        Deno.open(this.#path(id), { write: true, createNew: true })
+      );
       file.close();
       await this.#save(info);
       return info;
@@ -161,7 +163,7 @@ export class PartialUploads {
         throw new FileError("conflict", `The upload has ${info.offset} bytes, not ${offset}.`);
       }
       if (offset === info.size) return info;
-      const file = await Deno.open(this.#path(id), { write: true });
+      const file = await this.#openContent(id, { write: true });
       try {
         await file.truncate(offset); // bytes beyond are of an append that did not end well
         await file.seek(offset, Deno.SeekMode.Start);
@@ -230,7 +232,7 @@ export class PartialUploads {
 
   /** The content of a complete upload. */
   async *read(id: string): AsyncGenerator<Uint8Array> {
-    const file = await Deno.open(this.#path(id), { read: true });
+    const file = await this.#openContent(id, { read: true });
     try {
       for (;;) {
         const chunk = new Uint8Array(READ_BYTES);
@@ -309,6 +311,33 @@ export class PartialUploads {
     }
   }
 
+  async #makeFolder(): Promise<void> {
+    await Deno.mkdir(this.#options.directory, { recursive: true });
+  }
+
+  /** Does this, and once more when somebody took the folder away under the running node. */
+  async #inFolder<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      await this.#makeFolder();
+      return await work();
+    }
+  }
+
+  /** Opens the content. An upload whose content was taken away is given up. */
+  async #openContent(id: string, options: Deno.OpenOptions): Promise<Deno.FsFile> {
+    try {
+      return await Deno.open(this.#path(id), options);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      this.#options.logger.error(`upload ${id} is given up: its file was taken away`);
+      await this.#giveUp(id);
+      throw new FileError("not-found", "The upload is not on the disk any more. Begin again.");
+    }
+  }
+
   #path(id: string): string {
     return `${this.#options.directory}/${id}`;
   }
@@ -327,7 +356,9 @@ export class PartialUploads {
 
   async #save(info: UploadInfo): Promise<void> {
     const path = `${this.#path(info.id)}.json`;
-    const file = await Deno.open(`${path}.new`, { write: true, create: true, truncate: true });
+    const file = await this.#inFolder(() =>
+      Deno.open(`${path}.new`, { write: true, create: true, truncate: true })
+    );
     try {
       await writeAll(file, new TextEncoder().encode(JSON.stringify(info)));
       await this.#sync(file, info.id);

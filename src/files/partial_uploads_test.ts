@@ -56,6 +56,30 @@ async function codeOf(promise: Promise<unknown>): Promise<FileErrorCode> {
   return (await assertRejects(() => promise, FileError)).code;
 }
 
+Deno.test("a folder that is taken away from a running node is made again", async () => {
+  await withUploads(async ({ directory, open }) => {
+    const uploads = await open();
+    const old = await uploads.create(SONG);
+    await Deno.remove(directory, { recursive: true });
+    const { id } = await uploads.create(SONG);
+    assertEquals((await uploads.append(id, 0, body("0123456789"))).offset, 10);
+    assertEquals(await contentOf(uploads, id), "0123456789");
+    assertEquals(await codeOf(uploads.append(old.id, 0, body("0123"))), "not-found");
+    assertEquals(uploads.get(old.id), null);
+    // A body goes on while the folder vanishes. What it wrote is gone, and so is the upload.
+    const third = await uploads.create(SONG);
+    const slow = openBody("01234");
+    const appending = uploads.append(third.id, 0, slow);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await Deno.remove(directory, { recursive: true });
+    slow.push("56789");
+    slow.push(null);
+    await appending;
+    assertEquals(await codeOf(contentOf(uploads, third.id)), "not-found");
+    assertEquals(uploads.get(third.id), null);
+  });
+});
+
 Deno.test("a content arrives in parts, also over restarts", async () => {
   await withUploads(async ({ open }) => {
     const first = await open();

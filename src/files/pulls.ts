@@ -15,6 +15,10 @@ const WAITING_MAX = 10_000;
 /** Pauses before a blob is tried again, in milliseconds. Each is twice as long as the last. */
 const RETRY_MS_MIN = 1_000;
 const RETRY_MS_MAX = 60_000;
+/** Time in milliseconds for which another failure with the same cause is not logged. */
+const QUIET_MS = 60_000;
+/** Maximum number of causes that are kept apart. */
+const CAUSES_MAX = 100;
 
 export interface PullsOptions {
   readonly local: BlobStorage;
@@ -56,6 +60,8 @@ export class Pulls {
   #bytesDone = 0;
   #failures = 0;
   #cancelRetry: Cancel | null = null;
+  /** By cause: when it was last logged, and how many failures were not. */
+  readonly #causes = new Map<string, { readonly loggedMs: number; unlogged: number }>();
 
   constructor(options: PullsOptions) {
     this.#options = options;
@@ -130,7 +136,7 @@ export class Pulls {
     signal: AbortSignal,
     count: (bytes: number) => void,
   ): Promise<void> {
-    const { local, reports, logger } = this.#options;
+    const { local, reports } = this.#options;
     const { blob } = item;
     try {
       if (reports.isHeld(blob)) return;
@@ -145,8 +151,22 @@ export class Pulls {
       this.#retryLater(blob);
       // While an upload is still writing it, there is nothing to tell.
       if (error instanceof FileError && error.code === "busy") return;
-      logger.warn(`fetching blob ${blob} failed: ${messageOf(error)}`);
+      this.#logFailure(blob, messageOf(error));
     }
+  }
+
+  /** A disk that fails does so for thousands of blobs: one of them is enough each minute. */
+  #logFailure(blob: string, message: string): void {
+    const { clock, logger } = this.#options;
+    const cause = message.replaceAll(/[0-9a-f]{32}/g, "…");
+    const nowMs = clock.monotonicMs();
+    const known = this.#causes.get(cause);
+    if (known !== undefined && nowMs - known.loggedMs < QUIET_MS) return void known.unlogged++;
+    if (this.#causes.size >= CAUSES_MAX) this.#causes.clear();
+    this.#causes.set(cause, { loggedMs: nowMs, unlogged: 0 });
+    const others = known?.unlogged ?? 0;
+    const more = others === 0 ? "" : ` (and ${others} times more since the last such line)`;
+    logger.warn(`fetching blob ${blob} failed: ${message}${more}`);
   }
 
   /** A copy that is there already, but not known to the log. It goes if it is not the right one. */

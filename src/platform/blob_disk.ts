@@ -18,6 +18,11 @@ export interface BlobDisk {
   open(path: string): Promise<BlobFile>;
   /** Bytes of a file; `null` when there is none. It blocks, for some microseconds. */
   sizeOf(path: string): number | null;
+  /**
+   * When a file was last written or renamed, by the wall clock in milliseconds, but perhaps only to
+   * the second; `null` when there is none. It blocks as well.
+   */
+  changedMs(path: string): number | null;
   /** Replaces `to` if it exists. */
   rename(from: string, to: string): Promise<void>;
   /** Removes the name at once. The space of a large file is freed a little later. */
@@ -94,9 +99,18 @@ export class DenoBlobDisk implements BlobDisk {
   }
 
   sizeOf(path: string): number | null {
+    return this.#fileAt(path)?.size ?? null;
+  }
+
+  changedMs(path: string): number | null {
+    const info = this.#fileAt(path);
+    return (info?.ctime ?? info?.mtime)?.getTime() ?? null;
+  }
+
+  #fileAt(path: string): Deno.FileInfo | null {
     try {
-      const { isFile, size } = Deno.lstatSync(this.#path(path));
-      return isFile ? size : null;
+      const info = Deno.lstatSync(this.#path(path));
+      return info.isFile ? info : null;
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return null;
       throw error;

@@ -19,6 +19,10 @@ export class FaultyBlobDisk {
   fault: (call: BlobDiskCall, path: string) => string | null | Promise<string | null> = () => null;
   /** Replaces what the system says of free bytes. */
   freeBytes: number | null = null;
+  /** The same of the size of the disk. */
+  capacityBytes: number | null = null;
+  /** Is told of the bytes of each read. */
+  onRead: (bytes: number) => void = () => {};
   readonly disk: BlobDisk;
   openFiles = 0;
 
@@ -40,6 +44,7 @@ export class FaultyBlobDisk {
         return this.#file(path, await disk.open(path), check);
       },
       sizeOf: (path) => disk.sizeOf(path),
+      changedMs: (path) => disk.changedMs(path),
       rename: async (from, to) => {
         await check("rename", to);
         await disk.rename(from, to);
@@ -51,7 +56,10 @@ export class FaultyBlobDisk {
       },
       space: () => {
         const space = disk.space();
-        return { ...space, freeBytes: this.freeBytes ?? space.freeBytes };
+        return {
+          capacityBytes: this.capacityBytes ?? space.capacityBytes,
+          freeBytes: this.freeBytes ?? space.freeBytes,
+        };
       },
       close: () => disk.close(),
     };
@@ -71,6 +79,7 @@ export class FaultyBlobDisk {
       sizeBytes: () => file.sizeBytes(),
       read: async (into, offset) => {
         await check("read", path);
+        this.onRead(into.length);
         await file.read(into, offset);
       },
       write: async (bytes) => {

@@ -17,6 +17,8 @@ import { OwnNodeWatch } from "./own_node.ts";
 
 /** Interval in milliseconds at which uploads are looked after that nobody continues. */
 const TEND_MS = 60_000;
+/** Interval in milliseconds at which damaged contents are removed that are no longer kept. */
+const TIDY_MS = 60 * 60 * 1000;
 
 /** A node's part in files, as plain data. */
 export interface FilesStorageOptions {
@@ -112,6 +114,7 @@ export async function startFiles(options: FilesServiceOptions): Promise<FilesHan
   own.start();
   files.start();
   const cancelTending = tendEach(TEND_MS, () => uploads.tend());
+  const cancelTidying = tendEach(TIDY_MS, () => store.tidy());
   logger.info(
     `exchanges contents of files on ${formatAddress({ host: listen.host, port: server.port })}`,
   );
@@ -120,6 +123,7 @@ export async function startFiles(options: FilesServiceOptions): Promise<FilesHan
     uploads: new RoutedUploads({ node: nodeId, uploads }, forwarderOf(files, peers)),
     async stop() {
       cancelTending();
+      cancelTidying();
       own.stop();
       await files.stop();
       await server.close();

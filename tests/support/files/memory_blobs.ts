@@ -17,6 +17,8 @@ export class MemoryDisk {
   /** Ids of blobs that are being written. */
   readonly staging = new Set<string>();
   capacityBytes = 1_000_000;
+  /** Of the process that runs, whoever reads. */
+  onLost: (id: string) => void = () => {};
   /** Is exchanged when the process dies or the disk is emptied: writers of before come to nothing. */
   generation = {};
 
@@ -58,6 +60,14 @@ export class MemoryBlobs implements BlobStorage {
     this.#step = step;
   }
 
+  get onLost(): (id: string) => void {
+    return this.#disk.onLost;
+  }
+
+  set onLost(onLost: (id: string) => void) {
+    this.#disk.onLost = onLost;
+  }
+
   async create(id: string, size: number | null): Promise<BlobWriter> {
     const disk = this.#disk;
     await this.#step();
@@ -87,7 +97,10 @@ export class MemoryBlobs implements BlobStorage {
       const end = Math.min(to, at + CHUNK_BYTES);
       await this.#step();
       if (!isSame(blob.bytes.subarray(at, end), blob.written.subarray(at, end))) {
-        if (this.#disk.blobs.get(id) === blob) this.#disk.blobs.delete(id);
+        if (this.#disk.blobs.get(id) === blob) {
+          this.#disk.blobs.delete(id);
+          this.#disk.onLost(id);
+        }
         throw new BlobCorrupt(id, `at ${at}`);
       }
       yield blob.bytes.slice(at, end);
