@@ -297,6 +297,12 @@ class LocalCluster {
       `  ${program} status --nodes ${HOST}:${port}`,
       `  ${program} fault --port ${leader?.port} isolate 5000    # isolates the leader for 5 s`,
       ...(this.#servesHttp ? [`  curl http://${HOST}:${port + HTTP_PORT_OFFSET}/cluster`] : []),
+      ...(this.#servesHttp
+        ? [
+          "",
+          `Files, music and the cluster: http://${HOST}:${port + HTTP_PORT_OFFSET} in a browser`,
+        ]
+        : []),
       "",
     ].join("\n"));
   }

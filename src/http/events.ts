@@ -1,11 +1,14 @@
 import { messageOf, UserError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
+import { FileError } from "../files/file_error.ts";
 import type { Clock } from "../platform/clock.ts";
 import { type Api, problem } from "./api.ts";
-import { Problem } from "./problem.ts";
+import { Problem, problemOfFile } from "./problem.ts";
 
 /** Interval in milliseconds at which the cluster is asked while somebody watches it. */
 const LOOK_MS = 250;
+/** Number of looks for each look at the files, which costs the cluster more. */
+const LOOKS_PER_FILES = 4;
 /** Time in milliseconds without an event after which a comment keeps the connection alive. */
 const SILENT_MS_MAX = 15_000;
 /** Maximum number of watching clients. */
@@ -14,6 +17,8 @@ const WATCHERS_MAX = 64;
 export interface EventsOptions {
   /** What `regent status` shows. Rejects with a `UserError` if nobody answers. */
   readonly cluster: () => Promise<object>;
+  /** What is known of files and their repair. Its errors are told as those of `cluster`. */
+  readonly fileState?: () => Promise<object>;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Maximum number of watching clients. @default 64 */
@@ -33,8 +38,8 @@ export function addEvents(api: Api, options: EventsOptions): void {
 
 interface Watcher {
   readonly controller: ReadableStreamDefaultController<Uint8Array>;
-  /** The event that it has got last. */
-  event: string;
+  /** By their names: the events that it has got last. */
+  readonly got: Map<string, string>;
   sentMs: number;
 }
 
@@ -44,6 +49,7 @@ class ClusterWatch {
   readonly #watchers = new Set<Watcher>();
   /** Whether a look is under way or planned. There is one sequence of looks, whoever comes and goes. */
   #isLooking = false;
+  #looks = 0;
 
   constructor(options: EventsOptions) {
     this.#options = options;
@@ -58,7 +64,7 @@ class ClusterWatch {
     let watcher: Watcher | null = null;
     return new ReadableStream<Uint8Array>({
       start: (controller) => {
-        watcher = { controller, event: "", sentMs: clock.monotonicMs() };
+        watcher = { controller, got: new Map(), sentMs: clock.monotonicMs() };
         this.#watchers.add(watcher);
         if (this.#isLooking) return;
         this.#isLooking = true;
@@ -76,32 +82,44 @@ class ClusterWatch {
       return;
     }
     const { clock } = this.#options;
-    const event = await this.#event();
-    for (const watcher of this.#watchers) this.#send(watcher, event, clock.monotonicMs());
+    const { cluster, fileState } = this.#options;
+    const events = [await this.#event("cluster", cluster)];
+    if (fileState !== undefined && this.#looks++ % LOOKS_PER_FILES === 0) {
+      events.push(await this.#event("files", fileState));
+    }
+    for (const watcher of this.#watchers) this.#send(watcher, events, clock.monotonicMs());
     clock.after(LOOK_MS, () => void this.#look());
   }
 
   /** What there is to tell. It does not reject. */
-  async #event(): Promise<string> {
+  async #event(name: string, look: () => Promise<object>): Promise<Event> {
     try {
-      return `event: cluster\ndata: ${JSON.stringify(await this.#options.cluster())}\n\n`;
+      return { name, text: `event: ${name}\ndata: ${JSON.stringify(await look())}\n\n` };
     } catch (error) {
       let problem = new Problem("internal-error", "This look failed; the log says why.");
       if (error instanceof UserError) problem = new Problem("unavailable", error.message);
+      else if (error instanceof FileError) problem = problemOfFile(error);
       else this.#options.logger.error(`HTTP watchCluster: ${messageOf(error)}`);
-      return `event: problem\ndata: ${JSON.stringify(problem)}\n\n`;
+      return { name, text: `event: problem\ndata: ${JSON.stringify(problem)}\n\n` };
     }
   }
 
-  /** A watcher that does not read gets the newest event when it reads again. */
-  #send(watcher: Watcher, event: string, nowMs: number): void {
-    if ((watcher.controller.desiredSize ?? 0) <= 0) return;
-    const isNew = event !== watcher.event;
-    if (!isNew && nowMs - watcher.sentMs < SILENT_MS_MAX) return;
-    watcher.controller.enqueue(new TextEncoder().encode(isNew ? event : ":\n\n"));
-    watcher.event = event;
+  /** A watcher that does not read gets the newest events when it reads again. */
+  #send(watcher: Watcher, events: readonly Event[], nowMs: number): void {
+    const { controller, got } = watcher;
+    if ((controller.desiredSize ?? 0) <= 0) return;
+    const news = events.filter(({ name, text }) => got.get(name) !== text);
+    if (news.length === 0 && nowMs - watcher.sentMs < SILENT_MS_MAX) return;
+    const chunk = news.length === 0 ? ":\n\n" : news.map(({ text }) => text).join("");
+    controller.enqueue(new TextEncoder().encode(chunk));
+    for (const { name, text } of news) got.set(name, text);
     watcher.sentMs = nowMs;
   }
+}
+
+interface Event {
+  readonly name: string;
+  readonly text: string;
 }
 
 const EVENTS = {
@@ -110,7 +128,8 @@ const EVENTS = {
   responses: {
     "200": {
       description: "`cluster` events with what /cluster returns, the first at once and each " +
-        "further one when something has changed; `problem` events while no member answers.",
+        "further one when something has changed; `files` events likewise, with the version of " +
+        "the files and what there is to repair; `problem` events while no member answers.",
       content: { "text/event-stream": {} },
     },
     "503": problem("Too many clients watch already."),

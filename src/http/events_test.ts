@@ -13,13 +13,17 @@ class WatchBench {
   readonly clock = new ManualClock();
   readonly api = new Api(silentLogger);
   state: object | null = { term: 1 };
+  /** `null`: there is no files service. */
+  readonly files: { state: object } | null;
   /** Thrown by each look. */
   fault: Error | null = null;
   looks = 0;
   readonly logged: string[] = [];
 
-  constructor() {
+  constructor(files: { state: object } | null = null) {
+    this.files = files;
     addEvents(this.api, {
+      ...(files === null ? {} : { fileState: () => Promise.resolve(files.state) }),
       clock: this.clock,
       logger: { ...silentLogger, error: (line) => void this.logged.push(line) },
       cluster: () => {
@@ -141,4 +145,19 @@ Deno.test("the number of watchers is limited", async () => {
   await watchers[0]!.cancel();
   watchers[0] = await bench.open();
   for (const watcher of watchers) await watcher.cancel();
+});
+
+Deno.test("a watcher hears of files too, once a second at most", async () => {
+  const files = { state: { version: 1 } as object };
+  const bench = new WatchBench(files);
+  const watcher = await bench.open();
+  const first = 'event: cluster\ndata: {"term":1}\n\nevent: files\ndata: {"version":1}\n\n';
+  assertEquals(await next(watcher), first);
+  files.state = { version: 2 };
+  await bench.pass(750);
+  files.state = { version: 3 };
+  await bench.pass(1_000);
+  assertEquals(await next(watcher), 'event: files\ndata: {"version":3}\n\n');
+  await watcher.cancel();
+  await bench.pass(1_000);
 });

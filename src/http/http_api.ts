@@ -73,9 +73,12 @@ export class HttpApi {
     this.api = new Api(options.logger);
     addHealth(this.api, options);
     addMetrics(this.api, { ...options, heldBytes: () => this.#bodies.heldBytes });
-    addEvents(this.api, options);
     addKeys(this.api, { ...options, bodies: this.#bodies });
     const { files, uploads, faults } = options;
+    addEvents(this.api, {
+      ...options,
+      ...(files === undefined ? {} : { fileState: () => fileState(files) }),
+    });
     if (files !== undefined) addFiles(this.api, { ...options, files });
     if (uploads !== undefined) addUploads(this.api, uploads);
     if (faults !== undefined) addFaults(this.api, faults);
@@ -116,4 +119,10 @@ function withHeaders(response: Response): Response {
 
 function hasBody({ headers }: Request): boolean {
   return headers.has("transfer-encoding") || Number(headers.get("content-length") ?? 0) > 0;
+}
+
+/** What watchers are told of files. */
+async function fileState(files: FilesService): Promise<object> {
+  const { version } = await files.nodes();
+  return { version, ...await files.repair() };
 }
