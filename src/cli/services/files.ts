@@ -1,4 +1,5 @@
 import { formatAddress } from "../../base/address.ts";
+import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
 import { HttpBlobPeers } from "../../files/blob_peers.ts";
 import { BlobServer } from "../../files/blob_server.ts";
@@ -113,8 +114,8 @@ export async function startFiles(options: FilesServiceOptions): Promise<FilesHan
   });
   own.start();
   files.start();
-  const cancelTending = tendEach(TEND_MS, () => uploads.tend());
-  const cancelTidying = tendEach(TIDY_MS, () => store.tidy());
+  const cancelTending = tendEach(TEND_MS, () => uploads.tend(), logger);
+  const cancelTidying = tendEach(TIDY_MS, () => store.tidy(), logger);
   logger.info(
     `exchanges contents of files on ${formatAddress({ host: listen.host, port: server.port })}`,
   );
@@ -142,12 +143,15 @@ function forwarderOf(files: Files, peers: HttpBlobPeers): NodeUploads {
   );
 }
 
-/** Does something again and again, each time that long after the last one has ended. */
-function tendEach(intervalMs: number, tend: () => Promise<void>): Cancel {
+/**
+ * Does something again and again, each time that long after the last one has ended. A failure, as of
+ * the disk, is logged: it is no reason to end the thread.
+ */
+function tendEach(intervalMs: number, tend: () => Promise<void>, logger: Logger): Cancel {
   let cancel: Cancel = () => {};
   let isCancelled = false;
   const run = async () => {
-    await tend();
+    await tend().catch((error) => logger.warn(`cleaning up files failed: ${messageOf(error)}`));
     if (!isCancelled) cancel = systemClock.after(intervalMs, () => void run());
   };
   void run();

@@ -48,6 +48,7 @@ export class OwnNodeWatch {
       this.isLeader = false;
       this.members = null;
     }
-    if (!this.#isStopped) this.#cancel = this.#clock.after(LOOK_MS, () => void this.#look());
+    if (this.#isStopped) this.#client?.close(); // which was being opened meanwhile
+    else this.#cancel = this.#clock.after(LOOK_MS, () => void this.#look());
   }
 }
