@@ -1,6 +1,7 @@
 import { messageOf, UserError } from "../base/errors.ts";
 import { REGENT_VERSION } from "../base/version.ts";
 import { backupSubcommand } from "./backup.ts";
+import { certsSubcommand } from "./certs.ts";
 import { cliSubcommand } from "./cli.ts";
 import { clusterSubcommand } from "./cluster.ts";
 import { commandFor, commandOf, isHelp, type Subcommand } from "./command_line.ts";
@@ -35,6 +36,7 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   recoverSubcommand,
   logSubcommand,
   cliSubcommand,
+  certsSubcommand,
   faultSubcommand,
 ];
 
