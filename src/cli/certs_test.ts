@@ -3,7 +3,7 @@ import { captured } from "../../tests/support/captured.ts";
 import { openssl } from "../../tests/support/openssl.ts";
 import { withTemporaryDirectory } from "../../tests/support/temporary_directory.ts";
 import { Certificate } from "../platform/tls/certificate.ts";
-import { Peer } from "../platform/tls/peer.ts";
+import { CertifiedPeer } from "../platform/tls/peer.ts";
 
 const REAL = { permissions: { read: true, write: true, env: true, run: true } } as const;
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -77,11 +77,11 @@ Deno.test(
   async () => {
     await withCerts(async (dir, certs) => {
       await ok(certs("n1", "proxy-2", "--client", "app"));
-      const n1 = new Peer(certificate(`${dir}/n1.crt`));
+      const n1 = new CertifiedPeer(certificate(`${dir}/n1.crt`));
       assertEquals([n1.isNode("n1"), n1.isNode("n2"), n1.isProxy], [true, false, false]);
-      const proxy = new Peer(certificate(`${dir}/proxy-2.crt`));
+      const proxy = new CertifiedPeer(certificate(`${dir}/proxy-2.crt`));
       assertEquals([proxy.mayBeNode, proxy.isProxy, proxy.clientName], [false, true, null]);
-      const app = new Peer(certificate(`${dir}/app.crt`));
+      const app = new CertifiedPeer(certificate(`${dir}/app.crt`));
       assertEquals([app.mayBeNode, app.isProxy, app.clientName], [false, false, "app"]);
     });
   },

@@ -1,7 +1,7 @@
 import { formatAddress } from "../base/address.ts";
 import { messageOf, UserError } from "../base/errors.ts";
 import type { Address } from "../platform/network.ts";
-import { connectSocket, type Socket } from "../platform/sockets.ts";
+import { type Connect, connectPlain, type Socket } from "../platform/sockets.ts";
 import { encodeRequest } from "../resp/encode.ts";
 import { ErrorReply, PushReply, type Reply } from "../resp/reply.ts";
 import { decodeReply, type ReplyLimits, ReplyScanner } from "../resp/reply_scanner.ts";
@@ -13,6 +13,8 @@ export interface RespClientOptions {
   /** @default pushes are dropped */
   readonly onPush?: (push: PushReply) => void;
   readonly limits?: ReplyLimits;
+  /** How the connection is made. @default without TLS */
+  readonly connect?: Connect;
 }
 
 interface Waiting {
@@ -51,9 +53,12 @@ export class RespClient {
 
   /** @throws {ConnectionLost} when the connection cannot be made in time */
   static connect(address: Address, options: RespClientOptions = {}): Promise<RespClient> {
-    const { timeoutMs = 1_000 } = options;
+    const { timeoutMs = 1_000, connect = connectPlain } = options;
     return new Promise((resolve, reject) => {
-      const socket = connectSocket(address);
+      const socket = connect(address, () => {
+        clearTimeout(timer);
+        resolve(new RespClient(socket, options));
+      });
       const fail = (reason: string) => {
         socket.destroy();
         reject(new ConnectionLost(reason));
@@ -62,10 +67,6 @@ export class RespClient {
       socket.once("error", (error) => {
         clearTimeout(timer);
         fail(messageOf(error));
-      });
-      socket.once("connect", () => {
-        clearTimeout(timer);
-        resolve(new RespClient(socket, options));
       });
     });
   }

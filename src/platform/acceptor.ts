@@ -3,7 +3,12 @@ import { cannotListen } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { type Cancel, type Clock, noteSocketRead } from "./clock.ts";
 import type { Address } from "./network.ts";
-import { listeningSocket, type ListenSocketOptions, type Socket } from "./sockets.ts";
+import {
+  type ConnectionGate,
+  listeningSocket,
+  type ListenSocketOptions,
+  type Socket,
+} from "./sockets.ts";
 
 /**
  * Bytes received at which the count is reset in the next turn of the event loop. Fewer need no
@@ -106,6 +111,8 @@ export interface AcceptorOptions {
   readonly checksEachConnection: boolean;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** What a connection goes through first. It is closed with the acceptor. @default nothing */
+  readonly gate?: ConnectionGate | null;
   /** Creates a server socket that does not listen yet. @default one of `node:net` */
   readonly createServer?: (options: ListenSocketOptions) => ServerSocket;
 }
@@ -171,7 +178,9 @@ export class Acceptor implements ConnectionSource {
   readonly #pass = (socket: Socket) => {
     const { hasNoFreeDescriptors, checksEachConnection } = this.#options;
     if (checksEachConnection && hasNoFreeDescriptors?.() === true) this.suspect();
-    this.#accepted(socket);
+    const { gate } = this.#options;
+    if (gate) gate.take(socket, (taken) => this.#handOver(taken));
+    else this.#accepted(socket);
   };
 
   private constructor(server: ServerSocket, options: AcceptorOptions) {
@@ -208,6 +217,13 @@ export class Acceptor implements ConnectionSource {
     this.#isClosed = true;
     this.#cancelLook?.();
     this.#stopListening();
+    this.#options.gate?.close();
+  }
+
+  /** @param socket went through the gate, perhaps after the acceptor was closed */
+  #handOver(socket: Socket): void {
+    if (this.#isClosed) socket.destroy();
+    else this.#accepted(socket);
   }
 
   #use(server: ServerSocket): void {

@@ -3,10 +3,12 @@ import { errorOf } from "../base/errors.ts";
 import type { Cancel, Clock } from "./clock.ts";
 import { type Body, bodyOf, encodeHead, type Head, HttpSyntaxError } from "./http_head.ts";
 import { HttpStream } from "./http_stream.ts";
-import { connectSocket } from "./sockets.ts";
+import { type Connect, connectPlain } from "./sockets.ts";
 
 export interface HttpClientOptions {
   readonly clock: Clock;
+  /** How connections are made. @default without TLS */
+  readonly connect?: Connect;
   /** Time in milliseconds for a connection to be made. @default 5 s */
   readonly connectMs?: number;
   /** Time in milliseconds in which the server must take or send something. @default 30 s */
@@ -57,6 +59,7 @@ export class HttpClient {
 
   constructor(options: HttpClientOptions) {
     this.#options = {
+      connect: connectPlain,
       connectMs: 5_000,
       stalledMs: 30_000,
       idleMs: 10_000,
@@ -101,13 +104,12 @@ export class HttpClient {
   }
 
   async #connect(address: Address): Promise<HttpStream> {
-    const { connectMs, stalledMs, clock } = this.#options;
+    const { connect, connectMs, stalledMs, clock } = this.#options;
     if (this.#isClosed) throw new Error("the client is closed");
-    const socket = connectSocket(address);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const socket = connect(address, resolve);
     const stream = new HttpStream(socket, stalledMs, clock);
     this.#used.add(stream);
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    socket.once("connect", resolve);
     stream.onEnd = () => {
       this.#used.delete(stream);
       reject(stream.error ?? new Error("the connection was closed"));

@@ -5,7 +5,7 @@ import { Acceptor } from "./acceptor.ts";
 import type { Clock } from "./clock.ts";
 import { HttpConnections } from "./http_connections.ts";
 import type { Address } from "./network.ts";
-import type { Socket } from "./sockets.ts";
+import type { ConnectionGate, Socket } from "./sockets.ts";
 
 /** What a `Request` does not have, or has at a price. */
 export interface SentRequest {
@@ -66,6 +66,8 @@ export interface HttpListenOptions {
   /** The answer to a request that is refused. The connection ends after it. */
   readonly refuse: (refusal: HttpRefusal) => Response;
   readonly hasNoFreeDescriptors: () => boolean;
+  /** What a connection goes through first. @default nothing */
+  readonly gate?: ConnectionGate | null;
   readonly clock: Clock;
   readonly logger: Logger;
   /** @default 10 s for a header, 24 h for a request, 30 s idle, 60 s stalled */
@@ -125,34 +127,40 @@ export async function listenHttp(options: HttpListenOptions): Promise<HttpListen
     clock.after(FAREWELL_MS, () => socket.destroy());
   };
   const servers: http.Server[] = [];
+  const createServer = () => {
+    const server = http.createServer(
+      {
+        headersTimeout: timeouts.headerMs,
+        connectionsCheckingInterval: timeouts.headerMs / 4,
+        requestTimeout: timeouts.requestMs,
+        keepAliveTimeout: timeouts.idleMs,
+      },
+      (request, response) => void listener(request, response),
+    );
+    server.on("checkContinue", (request, response) => {
+      awaitedBodies.set(request, new AwaitedBody(request, () => response.writeContinue()));
+      void listener(request, response);
+    });
+    server.timeout = timeouts.stalledMs;
+    server.on(
+      "clientError",
+      (error: Error, socket) => void refuseUnread(error, socket as Socket),
+    );
+    servers.push(server);
+    return server;
+  };
+  // With a gate, a server that never listens gets the connections that come through it.
+  const fed = options.gate ? createServer() : null;
   const acceptor = await Acceptor.open({
     ...options,
     allowHalfOpen: true,
     checksEachConnection: false,
-    createServer() {
-      const server = http.createServer(
-        {
-          headersTimeout: timeouts.headerMs,
-          connectionsCheckingInterval: timeouts.headerMs / 4,
-          requestTimeout: timeouts.requestMs,
-          keepAliveTimeout: timeouts.idleMs,
-        },
-        (request, response) => void listener(request, response),
-      );
-      server.on("checkContinue", (request, response) => {
-        awaitedBodies.set(request, new AwaitedBody(request, () => response.writeContinue()));
-        void listener(request, response);
-      });
-      server.timeout = timeouts.stalledMs;
-      server.on(
-        "clientError",
-        (error: Error, socket) => void refuseUnread(error, socket as Socket),
-      );
-      servers.push(server);
-      return server;
-    },
+    ...(fed === null ? { createServer } : {}),
   });
-  acceptor.on("connection", (socket) => connections.accepted(socket)); // the server reads it
+  acceptor.on("connection", (socket) => {
+    connections.accepted(socket);
+    fed?.emit("connection", socket); // without a gate, the server reads it already
+  });
   return {
     get connections() {
       return connections.count;

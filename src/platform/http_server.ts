@@ -5,7 +5,7 @@ import type { Clock } from "./clock.ts";
 import { type Body, bodyOf, encodeHead, type Head, HttpSyntaxError } from "./http_head.ts";
 import { HttpStream } from "./http_stream.ts";
 import type { Address } from "./network.ts";
-import type { Socket } from "./sockets.ts";
+import type { ConnectionGate, Socket } from "./sockets.ts";
 
 /** Time limits in milliseconds. */
 export interface HttpServerTimes {
@@ -28,6 +28,8 @@ export interface HttpServerOptions {
   /** Answers a request. When it rejects, the connection ends after what it has written. */
   readonly handle: (exchange: HttpExchange) => Promise<void>;
   readonly hasNoFreeDescriptors: () => boolean;
+  /** What a connection goes through first. @default nothing */
+  readonly gate?: ConnectionGate | null;
   readonly clock: Clock;
   readonly logger: Logger;
   /** @default 10 s for a head, 30 s idle, 30 s stalled */

@@ -1,13 +1,30 @@
 import type { Address } from "../base/address.ts";
+import { tlsReason } from "./tls/reasons.ts";
 
 export type { Address };
+
+/** Who is at the other end, by a certificate. */
+export interface Peer {
+  isNode(id: string): boolean;
+  /** Whether it can be some node; which one, `isNode` has to tell. */
+  readonly mayBeNode: boolean;
+  readonly isProxy: boolean;
+  /** The name of a client; `null` for others. */
+  readonly clientName: string | null;
+  /** For log lines, such as `node n1`. */
+  toString(): string;
+}
 
 /** Opens byte streams. The simulation has a network of its own. */
 export interface Network {
   /** Starts to listen; `onConnection` gets each accepted stream. */
   listen(address: Address, onConnection: (stream: Stream) => void): Promise<Listener>;
-  /** Starts to connect. The handlers report the outcome. */
-  connect(address: Address, handlers: StreamHandlers): Stream;
+  /**
+   * Starts to connect. The handlers report the outcome.
+   *
+   * @param node the id of the node that must be there, where connections can tell
+   */
+  connect(address: Address, handlers: StreamHandlers, node?: string): Stream;
 }
 
 export interface Listener {
@@ -25,6 +42,11 @@ export interface StreamHandlers {
 export interface Stream {
   /** Address of the other side, for log lines. */
   readonly remote: string;
+  /**
+   * Who is at the other end of an accepted stream, by its certificate; `null` without one. A network
+   * that has no certificates leaves it out.
+   */
+  readonly peer?: Peer | null;
   /** Bytes written that the operating system has not taken yet. */
   pendingBytes(): number;
   /** @param data bytes, or a string with one character (0–255) per byte */
@@ -40,5 +62,5 @@ export function shortReason(reason: string): string {
   if (reason.includes("EHOSTUNREACH") || reason.includes("ENETUNREACH")) return "unreachable";
   if (reason.includes("ENOTFOUND") || reason.includes("EAI_AGAIN")) return "unknown host";
   if (reason.includes("ECONNRESET")) return "reset";
-  return reason;
+  return tlsReason(reason);
 }

@@ -4,9 +4,28 @@ import type { Address } from "./network.ts";
 /** A TCP connection. The type is Node's, but only `platform` uses Node's module to open one. */
 export type Socket = net.Socket;
 
-/** Starts to connect. The socket emits `connect`, or `error` and `close`. */
-export function connectSocket({ host, port }: Address): Socket {
-  return net.connect({ host, port, noDelay: true });
+/**
+ * Starts to connect. It calls `opened` once data may be written, or the socket emits `error` and
+ * `close`.
+ *
+ * @param node the id of the node that must be there; by default nobody in particular. Only an
+ * encrypted connection can tell
+ */
+export type Connect = (address: Address, opened: () => void, node?: string) => Socket;
+
+/** Connects without TLS. */
+export const connectPlain: Connect = ({ host, port }, opened) => {
+  const socket = net.connect({ host, port, noDelay: true });
+  socket.once("connect", opened);
+  return socket;
+};
+
+/** Decides about accepted connections before their owner sees them: TLS, if it is on. */
+export interface ConnectionGate {
+  /** Hands over a connection, perhaps as another socket, when data may be written. */
+  take(socket: Socket, accepted: (socket: Socket) => void): void;
+  /** Ends all connections that were not handed over. */
+  close(): void;
 }
 
 export interface ListenSocketOptions {

@@ -4,9 +4,10 @@ import { messageOf } from "../base/errors.ts";
 import { silentLogger } from "../base/logger.ts";
 import { Acceptor, FairReading, readFairly } from "./acceptor.ts";
 import { systemClock } from "./clock.ts";
-import type { Network, Stream, StreamHandlers } from "./network.ts";
+import type { Address, Listener, Network, Peer, Stream, StreamHandlers } from "./network.ts";
 import { hasNoFreeDescriptors } from "./process.ts";
-import { connectSocket, type Socket } from "./sockets.ts";
+import { type Connect, type ConnectionGate, connectPlain, type Socket } from "./sockets.ts";
+import { peerOf } from "./tls/peer_of.ts";
 
 /**
  * Links between nodes, and from a proxy to nodes, take turns among themselves. Their turns are short.
@@ -14,15 +15,32 @@ import { connectSocket, type Socket } from "./sockets.ts";
  */
 const fairness = new FairReading((run) => setImmediate(run));
 
+/** How a network makes and takes connections. */
+export interface TcpNetworkOptions {
+  /** @default without TLS */
+  readonly connect?: Connect;
+  /** What accepted connections go through first. @default nothing */
+  readonly gate?: () => ConnectionGate | null;
+}
+
 /** TCP through `node:net`, which is faster here than `Deno.listen` and `Deno.connect`. */
-export const tcpNetwork: Network = {
-  async listen(address, onConnection) {
+export class TcpNetwork implements Network {
+  readonly #connect: Connect;
+  readonly #gate: () => ConnectionGate | null;
+
+  constructor({ connect = connectPlain, gate = () => null }: TcpNetworkOptions = {}) {
+    this.#connect = connect;
+    this.#gate = gate;
+  }
+
+  async listen(address: Address, onConnection: (stream: Stream) => void): Promise<Listener> {
     const sockets = new Set<Socket>();
     const acceptor = await Acceptor.open({
       address,
       allowHalfOpen: false,
       hasNoFreeDescriptors,
       checksEachConnection: true,
+      gate: this.#gate(),
       clock: systemClock,
       logger: silentLogger, // the listener for clients logs the same events
     });
@@ -39,16 +57,20 @@ export const tcpNetwork: Network = {
         for (const socket of sockets) socket.destroy();
       },
     };
-  },
+  }
 
-  connect(address, handlers) {
-    const socket = connectSocket(address);
+  connect(address: Address, handlers: StreamHandlers, node?: string): Stream {
+    let opened = () => {};
+    const socket = this.#connect(address, () => opened(), node);
     const stream = new TcpStream(socket, formatAddress(address));
     stream.handle(handlers);
-    socket.once("connect", () => handlers.onOpen());
+    opened = () => handlers.onOpen();
     return stream;
-  },
-};
+  }
+}
+
+/** Without TLS. */
+export const tcpNetwork: Network = new TcpNetwork();
 
 /**
  * Maximum number of bytes that a socket buffers. It converts buffered text in one go, at 2 ms per
@@ -65,6 +87,7 @@ const KEEP_ALIVE_MS = 60_000;
 
 class TcpStream implements Stream {
   readonly remote: string;
+  readonly peer: Peer | null;
   readonly #socket: Socket;
   #reason = "closed by the other side";
   #ended = false;
@@ -76,6 +99,7 @@ class TcpStream implements Stream {
   constructor(socket: Socket, remote: string) {
     this.#socket = socket;
     this.remote = remote;
+    this.peer = peerOf(socket);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
     socket.on("drain", () => this.#writeWaiting());
     socket.on("error", (error) => this.#reason = messageOf(error));

@@ -4,7 +4,7 @@ import type { Logger } from "../base/logger.ts";
 import { Acceptor, type ConnectionSource, FairReading } from "../platform/acceptor.ts";
 import type { Cancel, Clock } from "../platform/clock.ts";
 import type { Address } from "../platform/network.ts";
-import type { Socket } from "../platform/sockets.ts";
+import type { ConnectionGate, Socket } from "../platform/sockets.ts";
 import { encodeReply } from "../resp/encode.ts";
 import { ErrorReply } from "../resp/reply.ts";
 import type { RequestText } from "../resp/request_decoder.ts";
@@ -44,6 +44,8 @@ export interface ListenOptions {
   readonly logger: Logger;
   /** Whether the process has run out of file descriptors. @default it never has */
   readonly hasNoFreeDescriptors?: () => boolean;
+  /** What a connection goes through first. @default nothing */
+  readonly gate?: ConnectionGate | null;
 }
 
 /** Interval in ms at which idle clients are looked for. */

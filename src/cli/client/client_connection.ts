@@ -1,6 +1,7 @@
 import { formatAddress } from "../../base/address.ts";
 import { messageOf, UserError } from "../../base/errors.ts";
 import type { Address } from "../../platform/network.ts";
+import { tlsReason } from "../../platform/tls/reasons.ts";
 import { splitInline } from "../../resp/inline.ts";
 import { ErrorReply, type PushReply, type Reply } from "../../resp/reply.ts";
 import { ConnectionLost, RespClient } from "../resp_client.ts";
@@ -18,7 +19,7 @@ const REPLY_BYTES_MAX = 256 * 1024 * 1024;
 export function reachReason(message: string): string {
   if (message.includes("ECONNREFUSED")) return "connection refused";
   if (message.includes("ENOTFOUND")) return "unknown host";
-  return message === "" ? "no answer" : message;
+  return message === "" ? "no answer" : tlsReason(message);
 }
 
 export interface ClientConnectionOptions {

@@ -1,6 +1,6 @@
 import { latin1Bytes } from "../../base/bytes.ts";
 import type { Address } from "../../platform/network.ts";
-import { connectSocket, type Socket } from "../../platform/sockets.ts";
+import { type Connect, connectPlain, type Socket } from "../../platform/sockets.ts";
 import { encodeReply, encodeRequest } from "../../resp/encode.ts";
 import { ReplyScanner } from "../../resp/reply_scanner.ts";
 import { reachReason } from "./client_connection.ts";
@@ -22,6 +22,8 @@ export interface PipeOptions {
   readonly timeoutMs: number;
   /** Called with the text of each error reply, without its type. */
   readonly onError: (text: string) => void;
+  /** How the connection is made. @default without TLS */
+  readonly connect?: Connect;
 }
 
 /**
@@ -42,6 +44,7 @@ class RequestPipe {
   readonly #options: PipeOptions;
   /** Text of the final ECHO, whose reply comes after the replies to all other requests. */
   readonly #end = crypto.randomUUID();
+  readonly #opened = Promise.withResolvers<void>();
   readonly #ended: Promise<string | null>;
   #resolveEnded: (failure: string | null) => void = () => {};
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -54,7 +57,8 @@ class RequestPipe {
   constructor(address: Address, options: PipeOptions) {
     this.#options = options;
     this.#ended = new Promise((resolve) => this.#resolveEnded = resolve);
-    this.#socket = connectSocket(address);
+    const { connect = connectPlain } = options;
+    this.#socket = connect(address, () => this.#opened.resolve());
     this.#socket.on("error", (error) => this.#finish(reachReason(error.message)));
     this.#socket.on("close", () => this.#finish("the connection was closed"));
     this.#socket.on("data", (chunk: Uint8Array) => this.#received(chunk));
@@ -73,7 +77,7 @@ class RequestPipe {
 
   async #send(input: AsyncIterable<Uint8Array>): Promise<void> {
     await new Promise<void>((resolve) => {
-      this.#socket.once("connect", () => resolve());
+      void this.#opened.promise.then(resolve);
       void this.#ended.then(() => resolve());
     });
     this.#watch(false);

@@ -1,3 +1,4 @@
+import type { Peer } from "../network.ts";
 import type { Certificate } from "./certificate.ts";
 
 /** What a certificate of Regent's own authority is made for. */
@@ -27,7 +28,7 @@ export function peerUri(kind: PeerKind, name: string): string {
  *   or its common name, and a proxy if one of these is `proxy`. Otherwise it is a client. Case does
  *   not matter in these names.
  */
-export class Peer {
+export class CertifiedPeer implements Peer {
   readonly #bound: ReadonlyMap<PeerKind, readonly string[]> | null;
   /** In lower case; for a certificate without a URI of Regent's. */
   readonly #names: readonly string[];
