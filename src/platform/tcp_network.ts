@@ -122,7 +122,7 @@ class TcpStream implements Stream {
   }
 
   write(data: Uint8Array | string): void {
-    if (this.#socket.destroyed) return;
+    if (this.#socket.destroyed || data.length === 0) return;
     const isLong = typeof data === "string" && data.length > SLICE_BYTES;
     if (!isLong && this.#waitingBytes === 0) {
       this.#socket.write(data, "latin1");

@@ -216,14 +216,16 @@ export class TlsGate implements ConnectionGate {
   }
 
   #passPlain(pending: Pending): void {
-    const { raw, chunks, accepted } = pending;
+    const { raw, accepted } = pending;
+    const chunks = pending.chunks.splice(0);
     raw.removeAllListeners("data");
     raw.removeAllListeners("end");
     this.#remove(pending);
     this.#count(raw);
-    // The owner listens for data at once: nothing is lost, though the socket is not paused.
+    raw.pause();
     for (const chunk of chunks) raw.unshift(chunk);
     accepted(raw);
+    raw.resume(); // no owner pauses a connection before anything has come
   }
 
   #shaken(socket: TLSSocket): void {

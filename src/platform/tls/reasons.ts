@@ -1,5 +1,5 @@
 const NO_TLS = "the other side speaks no TLS";
-const STRANGER = "its certificate is not from an authority that is known here";
+const STRANGER = "its certificate is not from an authority that is known here, or not for this use";
 const NOTHING_IN_COMMON = "both sides have no version or cipher of TLS in common";
 const UNKNOWN_THERE = "the other side refuses the certificate shown to it";
 
