@@ -151,6 +151,7 @@ export async function listenHttp(options: HttpListenOptions): Promise<HttpListen
   };
   // With a gate, a server that never listens gets the connections that come through it.
   const fed = options.gate ? createServer() : null;
+  fed?.emit("listening"); // or it would not look for requests that are too slow
   const acceptor = await Acceptor.open({
     ...options,
     allowHalfOpen: true,
@@ -167,6 +168,7 @@ export async function listenHttp(options: HttpListenOptions): Promise<HttpListen
     },
     close() {
       acceptor.close();
+      fed?.close();
       for (const server of servers) server.closeAllConnections();
     },
   };

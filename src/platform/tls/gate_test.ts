@@ -215,7 +215,7 @@ Deno.test("who sends nothing, or half a handshake, is disconnected", REAL, async
     await refusedWith(bench, within, async () => {
       const connection = await RawConnection.open(bench.port);
       await connection.send(await clientHello(bench));
-      assertMatch(await connection.readToEnd(), /^\x16\x03\x03/); // the server's half
+      assertEquals((await connection.readToEnd()).slice(0, 2), "\x16\x03"); // the server's half
       connection.close();
     });
     // Whoever leaves by itself is not worth a line.

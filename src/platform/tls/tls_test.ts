@@ -1,10 +1,11 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { createHash } from "node:crypto";
-import { RawConnection } from "../../../tests/support/raw_connection.ts";
 import { openssl } from "../../../tests/support/openssl.ts";
+import { RawConnection } from "../../../tests/support/raw_connection.ts";
 import { withTls } from "../../../tests/support/tls/bench.ts";
 import { TestAuthority } from "../../../tests/support/tls/certificates.ts";
 import { until } from "../../../tests/support/until.ts";
+import { latin1Bytes } from "../../base/bytes.ts";
 import { systemClock } from "../clock.ts";
 import { TcpNetwork, tcpNetwork } from "../tcp_network.ts";
 import { tlsConnect } from "./connect.ts";
@@ -170,7 +171,7 @@ Deno.test("large contents arrive whole, over TLS too", REAL, async () => {
         for (let at = 0; at < 64; at++) {
           const text = String.fromCharCode(...chunk.subarray(0, 1000)) + at;
           const piece = at % 2 === 0 ? chunk : text.padEnd(MIB, "\xff");
-          sent.update(typeof piece === "string" ? bytesOf(piece) : piece);
+          sent.update(typeof piece === "string" ? latin1Bytes(piece) : piece);
           stream.write(piece);
         }
       },
@@ -186,10 +187,6 @@ Deno.test("large contents arrive whole, over TLS too", REAL, async () => {
     stream.close();
   });
 });
-
-function bytesOf(text: string): Uint8Array {
-  return Uint8Array.from(text, (char) => char.charCodeAt(0));
-}
 
 Deno.test("a peer over TLS cannot fill the memory of one that does not read", REAL, async () => {
   for (const side of ["server", "client"] as const) {
