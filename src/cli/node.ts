@@ -25,7 +25,6 @@ import {
   processFacts,
   stderrLogger,
 } from "../platform/process.ts";
-import { tcpNetwork } from "../platform/tcp_network.ts";
 import { listen, type RespListener } from "../server/listener.ts";
 import { NodeFrontend } from "../server/node_frontend.ts";
 import { HASH_SEED_WORDS } from "../store/key_table.ts";
@@ -54,6 +53,13 @@ import { checkReachable, nodePlace } from "./node_place.ts";
 import { proxyClientsWanted, proxyFlags, startProxy } from "./proxy.ts";
 import { fileFlags, filesStorage } from "./services/file_flags.ts";
 import { httpDescriptorsWanted, httpFlags, httpShare, startServices } from "./services/services.ts";
+import {
+  openLinks,
+  PEER_CONNECTIONS_MAX,
+  refuseAllButNodes,
+  tlsFlags,
+  tlsSettings,
+} from "./tls.ts";
 
 /** Maximum size of a log entry: that of a record, which has room for the largest request. */
 const ENTRY_BYTES_MAX = 512 * 1024 * 1024;
@@ -146,6 +152,7 @@ const flags = {
   ...fileFlags,
   ...proxyFlags,
   ...clientFlags,
+  ...tlsFlags,
   memoryBytesMax: memoryFlag,
   allowFaults: toggle({
     help:
@@ -232,6 +239,8 @@ async function startNode(
   const removal = Promise.withResolvers<void>();
   failure.promise.catch(() => {}); // awaited later by whoever runs the node
 
+  const tls = tlsSettings(values);
+  const links = openLinks(tls, logger, (peer) => peer.isNode(id) ? null : `is that of ${peer}`);
   const directory = values.dir || `data/${id}`;
   const { clientsFitting, httpConnectionsMax } = whatFits(values);
   const ownDisk = await DenoDisk.open(directory);
@@ -245,12 +254,17 @@ async function startNode(
   const others = new Map(values.peers);
   if (values.join !== undefined) others.set("the cluster", values.join);
   checkReachable(place, othersThan(id, others));
+  const network = links.network({
+    port: "the Raft port",
+    connectionsMax: PEER_CONNECTIONS_MAX,
+    refusePeer: refuseAllButNodes,
+  });
   const raftOptions = {
     listen: { host, port: raftPort },
     clientAddress,
     raftAddress,
     entryBytesMax: ENTRY_BYTES_MAX,
-    network: faults?.network(tcpNetwork) ?? tcpNetwork,
+    network: faults?.network(network) ?? network,
     clock: systemClock,
     random: Math.random,
     logger,
@@ -364,6 +378,7 @@ async function startNode(
     address: { host, port },
     handler: faults?.frontend(frontend, () => listener) ?? frontend,
     limits: clientLimits(fitting),
+    gate: links.gate({ port: "the port for clients", connectionsMax: fitting.clientsMax }),
     hasNoFreeDescriptors,
     clock: systemClock,
     logger,
@@ -376,6 +391,7 @@ async function startNode(
     address: { host, port: values.proxyPort },
     seeds: [clientAddress],
     clientsFitting,
+    links,
     logger: stderrLogger(`${id} proxy`),
   });
   const services = await startServices(values, {
@@ -392,6 +408,7 @@ async function startNode(
       host,
       advertisedHost: clientAddress.host,
     }),
+    tls,
     logger,
   });
 

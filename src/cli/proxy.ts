@@ -9,7 +9,6 @@ import {
   processFacts,
   stderrLogger,
 } from "../platform/process.ts";
-import { tcpNetwork } from "../platform/tcp_network.ts";
 import { DEFAULT_PROXY_LIMITS } from "../proxy/limits.ts";
 import { Proxy } from "../proxy/proxy.ts";
 import { clientFlags, clientLimits, redisSettings, withClientsThatFit } from "./client_flags.ts";
@@ -26,6 +25,7 @@ import {
 } from "./flags.ts";
 import { uploadFlags } from "./services/file_flags.ts";
 import { httpDescriptorsWanted, httpFlags, httpShare, startServices } from "./services/services.ts";
+import { type Links, openLinks, tlsFlags, tlsSettings } from "./tls.ts";
 
 /** Maximum number of connections for `WAIT`, as a share of the clients for which there is room. */
 const WAITS_SHARE_MAX = 0.1;
@@ -71,6 +71,7 @@ export interface ProxyService {
   readonly seeds: readonly Address[];
   /** Number of clients, waiting ones counted twice, for which there are file descriptors. */
   readonly clientsFitting: number;
+  readonly links: Links;
   readonly logger: Logger;
 }
 
@@ -83,7 +84,7 @@ export function proxyClientsWanted(
 
 export async function startProxy(
   values: Values<typeof proxyFlags & typeof clientFlags>,
-  { address, seeds, clientsFitting, logger }: ProxyService,
+  { address, seeds, clientsFitting, links, logger }: ProxyService,
 ): Promise<Proxy> {
   const { holdRequestsMax, holdBytesMax, holdMsMax } = values;
   const waitsMax = Math.min(values.waitsMax, Math.floor(clientsFitting * WAITS_SHARE_MAX));
@@ -91,7 +92,8 @@ export async function startProxy(
   const proxy = await Proxy.start({
     address,
     seeds,
-    network: tcpNetwork,
+    network: links.network(),
+    gate: links.gate({ port: "the port of the proxy", connectionsMax: fitting.clientsMax }),
     clock: systemClock,
     random: Math.random,
     logger,
@@ -113,6 +115,7 @@ const flags = {
   ...uploadFlags,
   ...proxyFlags,
   ...clientFlags,
+  ...tlsFlags,
   stopWithStdin: toggle({ help: "Stop when standard input ends, for use under a supervisor" }),
 } satisfies Flags;
 
@@ -128,9 +131,17 @@ export const proxySubcommand = subcommand({
     const { host, port, nodes, bulkBytesMax } = values;
     const address = { host, port };
     const logger = stderrLogger("proxy");
+    const tls = tlsSettings(values);
+    const links = openLinks(tls, logger, (peer) => peer.isProxy ? null : "is not a proxy's");
     const fitting = clientsThatFit(proxyClientsWanted(values) + httpDescriptorsWanted(values));
     const { connectionsMax, clientsFitting } = httpShare(values, fitting);
-    const proxy = await startProxy(values, { address, seeds: nodes, clientsFitting, logger });
+    const proxy = await startProxy(values, {
+      address,
+      seeds: nodes,
+      clientsFitting,
+      links,
+      logger,
+    });
     const services = await startServices(values, {
       name: "proxy",
       address,
@@ -139,6 +150,7 @@ export const proxySubcommand = subcommand({
       connectionsMax,
       copies: values.copies,
       storage: null,
+      tls,
       logger,
     });
     await endOfService(values.stopWithStdin, new Promise<never>(() => {}));

@@ -1,10 +1,11 @@
 import { formatAddress } from "../base/address.ts";
 import { messageOf, UserError } from "../base/errors.ts";
 import type { Address } from "../platform/network.ts";
-import { type Connect, connectPlain, type Socket } from "../platform/sockets.ts";
+import type { Connect, Socket } from "../platform/sockets.ts";
 import { encodeRequest } from "../resp/encode.ts";
 import { ErrorReply, PushReply, type Reply } from "../resp/reply.ts";
 import { decodeReply, type ReplyLimits, ReplyScanner } from "../resp/reply_scanner.ts";
+import { connect as connectAsSet } from "./connect.ts";
 import { readAddress } from "./flags.ts";
 
 export interface RespClientOptions {
@@ -13,7 +14,7 @@ export interface RespClientOptions {
   /** @default pushes are dropped */
   readonly onPush?: (push: PushReply) => void;
   readonly limits?: ReplyLimits;
-  /** How the connection is made. @default without TLS */
+  /** How the connection is made. @default as `setConnect` says */
   readonly connect?: Connect;
 }
 
@@ -53,7 +54,7 @@ export class RespClient {
 
   /** @throws {ConnectionLost} when the connection cannot be made in time */
   static connect(address: Address, options: RespClientOptions = {}): Promise<RespClient> {
-    const { timeoutMs = 1_000, connect = connectPlain } = options;
+    const { timeoutMs = 1_000, connect = connectAsSet } = options;
     return new Promise((resolve, reject) => {
       const socket = connect(address, () => {
         clearTimeout(timer);

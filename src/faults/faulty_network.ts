@@ -1,5 +1,12 @@
 import { formatAddress } from "../base/address.ts";
-import type { Address, Listener, Network, Stream, StreamHandlers } from "../platform/network.ts";
+import type {
+  Address,
+  Listener,
+  Network,
+  Peer,
+  Stream,
+  StreamHandlers,
+} from "../platform/network.ts";
 import type { Faults } from "./faults.ts";
 
 const REASON = "the node was paused on purpose";
@@ -33,11 +40,11 @@ export class FaultyNetwork implements Network {
     });
   }
 
-  connect(address: Address, handlers: StreamHandlers): Stream {
+  connect(address: Address, handlers: StreamHandlers, node?: string): Stream {
     const stream = this.#stream(formatAddress(address));
     stream.handle(handlers);
     // A node that plays dead connects to nobody: this stream never opens.
-    if (!this.#faults.isPaused) stream.dial(this.#network, address);
+    if (!this.#faults.isPaused) stream.dial(this.#network, address, node);
     return stream;
   }
 
@@ -68,8 +75,12 @@ class FaultyStream implements Stream {
     inner.handle(this.#own());
   }
 
-  dial(network: Network, address: Address): void {
-    this.#inner = network.connect(address, this.#own());
+  get peer(): Peer | null {
+    return this.#inner?.peer ?? null;
+  }
+
+  dial(network: Network, address: Address, node: string | undefined): void {
+    this.#inner = network.connect(address, this.#own(), node);
   }
 
   handle(handlers: StreamHandlers): void {

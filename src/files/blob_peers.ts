@@ -2,6 +2,7 @@ import { parseAddress } from "../base/address.ts";
 import type { Clock } from "../platform/clock.ts";
 import { type HttpAnswer, type HttpCall, HttpClient } from "../platform/http_client.ts";
 import type { BodySource } from "../platform/http_listener.ts";
+import type { Connect } from "../platform/sockets.ts";
 import type { BlobWriter } from "./blob_store.ts";
 import { ANSWER_BYTES_MAX, CLUSTER_FIELD, errorOfAnswer, peerError } from "./blob_wire.ts";
 import { chunksOf } from "./body_chunks.ts";
@@ -31,6 +32,8 @@ export interface HttpBlobPeersOptions {
   /** The id of this cluster, which may become known later. It goes with each request. */
   readonly clusterId: () => string;
   readonly clock: Clock;
+  /** How connections are made. @default without TLS */
+  readonly connect?: Connect;
   /** Time in milliseconds for a connection to be made. @default 5 s */
   readonly connectMs?: number;
   /** Time in milliseconds in which the other node must take or send something. @default 30 s */

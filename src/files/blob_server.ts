@@ -4,6 +4,7 @@ import type { Logger } from "../base/logger.ts";
 import type { Clock } from "../platform/clock.ts";
 import { type HttpExchange, HttpServer, type HttpServerTimes } from "../platform/http_server.ts";
 import type { Address } from "../platform/network.ts";
+import type { ConnectionGate } from "../platform/sockets.ts";
 import type { BlobStore } from "./blob_store.ts";
 import { CLUSTER_FIELD, type ErrorAnswer, statusOf } from "./blob_wire.ts";
 import { FileError } from "./file_error.ts";
@@ -21,6 +22,8 @@ export interface BlobServerOptions {
   /** @default 1,000 */
   readonly connectionsMax?: number;
   readonly hasNoFreeDescriptors: () => boolean;
+  /** What a connection goes through first. @default nothing */
+  readonly gate?: ConnectionGate | null;
   readonly clock: Clock;
   readonly logger: Logger;
   /** @default 10 s for a head, 30 s idle, 30 s stalled */

@@ -137,6 +137,11 @@ export function endingSignal(): Promise<Deno.Signal> {
   });
 }
 
+/** Calls this on each SIGHUP, where the system knows it. It would end the process otherwise. */
+export function onHangup(run: () => void): void {
+  if (Deno.build.os !== "windows") Deno.addSignalListener("SIGHUP", run);
+}
+
 const encoder = new TextEncoder();
 
 /** Removes line breaks and control characters: messages may repeat what unknown clients sent. */

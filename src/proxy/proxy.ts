@@ -4,6 +4,7 @@ import { MajorityWatch } from "../node/members/catch_up.ts";
 import type { Cancel, Clock } from "../platform/clock.ts";
 import type { Address, Network } from "../platform/network.ts";
 import type { ProcessFacts } from "../platform/process.ts";
+import type { ConnectionGate } from "../platform/sockets.ts";
 import type { ClientLimits } from "../server/limits.ts";
 import { listen, type RespListener } from "../server/listener.ts";
 import { DEFAULT_PROXY_LIMITS, type ProxyLimits } from "./limits.ts";
@@ -113,6 +114,8 @@ export interface ProxyOptions extends ProxyCoreOptions {
   readonly clientLimits: ClientLimits;
   /** Whether the process has run out of file descriptors. @default it never has */
   readonly hasNoFreeDescriptors?: () => boolean;
+  /** What a client's connection goes through first. @default nothing */
+  readonly gate?: ConnectionGate | null;
   readonly facts: ProcessFacts;
   /** What `CONFIG GET` shows. */
   readonly config: ReadonlyMap<string, string>;

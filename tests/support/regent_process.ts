@@ -94,6 +94,11 @@ export class RegentProcess {
     if (signal === "SIGSTOP") await until("the process stands still", () => this.#isStopped());
   }
 
+  /** Sends SIGHUP. */
+  hangUp(): void {
+    this.#process.kill("SIGHUP");
+  }
+
   async ended(): Promise<Deno.CommandStatus> {
     const status = await this.status;
     await this.#drained;

@@ -1,8 +1,9 @@
 import { latin1Bytes } from "../../base/bytes.ts";
 import type { Address } from "../../platform/network.ts";
-import { type Connect, connectPlain, type Socket } from "../../platform/sockets.ts";
+import type { Connect, Socket } from "../../platform/sockets.ts";
 import { encodeReply, encodeRequest } from "../../resp/encode.ts";
 import { ReplyScanner } from "../../resp/reply_scanner.ts";
+import { connect as connectAsSet } from "../connect.ts";
 import { reachReason } from "./client_connection.ts";
 
 const LF = 0x0a;
@@ -22,7 +23,7 @@ export interface PipeOptions {
   readonly timeoutMs: number;
   /** Called with the text of each error reply, without its type. */
   readonly onError: (text: string) => void;
-  /** How the connection is made. @default without TLS */
+  /** How the connection is made. @default as `setConnect` says */
   readonly connect?: Connect;
 }
 
@@ -57,7 +58,7 @@ class RequestPipe {
   constructor(address: Address, options: PipeOptions) {
     this.#options = options;
     this.#ended = new Promise((resolve) => this.#resolveEnded = resolve);
-    const { connect = connectPlain } = options;
+    const { connect = connectAsSet } = options;
     this.#socket = connect(address, () => this.#opened.resolve());
     this.#socket.on("error", (error) => this.#finish(reachReason(error.message)));
     this.#socket.on("close", () => this.#finish("the connection was closed"));

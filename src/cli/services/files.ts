@@ -14,6 +14,8 @@ import { NodeUploads } from "../../files/upload_forwarding.ts";
 import { type Cancel, systemClock } from "../../platform/clock.ts";
 import type { Address } from "../../platform/network.ts";
 import { hasNoFreeDescriptors } from "../../platform/process.ts";
+import { connect } from "../connect.ts";
+import type { Links } from "../tls.ts";
 import { OwnNodeWatch } from "./own_node.ts";
 
 /** Interval in milliseconds at which uploads are looked after that nobody continues. */
@@ -45,6 +47,7 @@ export interface FilesServiceOptions {
   readonly send: SendCommand;
   /** The id of the cluster; "" while it is not known. */
   readonly clusterId: () => string;
+  readonly links: Links;
   readonly logger: Logger;
 }
 
@@ -62,7 +65,7 @@ export interface FilesHandle {
  */
 export async function startFiles(options: FilesServiceOptions): Promise<FilesHandle> {
   const { storage, copies, send, clusterId, logger } = options;
-  const peers = new HttpBlobPeers({ clusterId, clock: systemClock });
+  const peers = new HttpBlobPeers({ clusterId, connect, clock: systemClock });
   const shared = { send, peers, clock: systemClock, logger, copies };
   if (storage === null) {
     const files = new Files({ ...shared, storage: null });
@@ -77,17 +80,26 @@ export async function startFiles(options: FilesServiceOptions): Promise<FilesHan
   }
   const { nodeId, directory, listen, advertisedHost, weight, reserveBytes, limits } = storage;
   const store = await BlobStore.open({ directory, reserveBytes, logger });
+  const own = new OwnNodeWatch(options.clientAddress, systemClock);
   let local: LocalUploads | null = null;
   const server = await BlobServer.open({
     address: listen,
     clusterId: storage.clusterId,
     store,
     uploads: () => local,
+    gate: options.links.gate({
+      port: "the port for files",
+      connectionsMax: 1_000,
+      refusePeer: (peer) => {
+        const { members } = own;
+        const isMember = members?.some((id) => peer.isNode(id)) ?? peer.mayBeNode;
+        return isMember || peer.isProxy ? null : "is neither a member's nor a proxy's";
+      },
+    }),
     hasNoFreeDescriptors,
     clock: systemClock,
     logger,
   });
-  const own = new OwnNodeWatch(options.clientAddress, systemClock);
   const parts: FilesStorage = {
     node: {
       id: nodeId,

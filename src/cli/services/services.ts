@@ -5,6 +5,7 @@ import { systemClock } from "../../platform/clock.ts";
 import type { Address } from "../../platform/network.ts";
 import { ServiceThread } from "../../platform/service_thread.ts";
 import { type Flag, type Flags, integer, port as portFlag, type Values } from "../flags.ts";
+import type { TlsSettings } from "../tls.ts";
 import type { FilesStorageOptions } from "./files.ts";
 import type { ThreadOptions } from "./thread.ts";
 
@@ -86,6 +87,8 @@ export interface ServiceOptions {
   readonly copies: number;
   /** `null` for a proxy, which holds no contents. */
   readonly storage: FilesStorageOptions | null;
+  /** `null` without TLS. */
+  readonly tls: TlsSettings | null;
   readonly logger: Logger;
 }
 
@@ -130,6 +133,7 @@ export async function startServices(
       copies,
       storage,
       suspicion: sharedSuspicion(),
+      tls: options.tls,
     },
     clock: systemClock,
     logger,

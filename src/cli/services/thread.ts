@@ -11,12 +11,12 @@ import { type HttpListener, listenHttp } from "../../platform/http_listener.ts";
 import type { Address } from "../../platform/network.ts";
 import { hasNoFreeDescriptors, runInBackground, stderrLogger } from "../../platform/process.ts";
 import { serveInThread, type ThreadService } from "../../platform/service_thread.ts";
-import { tcpNetwork } from "../../platform/tcp_network.ts";
 import { ProxyCore } from "../../proxy/proxy.ts";
 import { ErrorReply, type Reply } from "../../resp/reply.ts";
 import { PAGE } from "../../web/page.ts";
 import { ConnectionLost, RespClient } from "../resp_client.ts";
 import { clusterStatus } from "../status.ts";
+import { type Links, openLinks, type TlsSettings } from "../tls.ts";
 import { type FilesHandle, type FilesStorageOptions, startFiles } from "./files.ts";
 import { memberFaults } from "./member_faults.ts";
 
@@ -36,6 +36,8 @@ export interface ThreadOptions {
   readonly storage: FilesStorageOptions | null;
   /** @see shareSuspicion */
   readonly suspicion: SharedArrayBuffer;
+  /** `null` without TLS. */
+  readonly tls: TlsSettings | null;
 }
 
 export interface HttpOptions {
@@ -58,7 +60,8 @@ async function start(options: ThreadOptions): Promise<ThreadService<null>> {
   const logger = stderrLogger(name);
   // A proxy without HTTP, or one that is never asked for anything by HTTP, needs no connections.
   let core: ProxyCore | null = null;
-  const routing = () => core ??= startRouting(seeds, logger);
+  const links = openLinks(options.tls, logger);
+  const routing = () => core ??= startRouting(seeds, links, logger);
   const store = new StoreClient(() => routing().router, systemClock);
   const filesHandle = await startFiles({
     clientAddress,
@@ -66,11 +69,14 @@ async function start(options: ThreadOptions): Promise<ThreadService<null>> {
     storage,
     send: (args) => store.send(args),
     clusterId: () => storage?.clusterId ?? clusterIdOf(routing()),
+    links,
     logger,
   });
   let listener: HttpListener | null = null;
   try {
-    if (http !== null) listener = await serveHttp(options, http, store, filesHandle, logger);
+    if (http !== null) {
+      listener = await serveHttp(options, http, { store, filesHandle, links, logger });
+    }
   } catch (error) {
     await filesHandle.stop();
     throw error;
@@ -85,13 +91,18 @@ async function start(options: ThreadOptions): Promise<ThreadService<null>> {
   };
 }
 
+interface HttpParts {
+  readonly store: StoreClient;
+  readonly filesHandle: FilesHandle;
+  readonly links: Links;
+  readonly logger: Logger;
+}
+
 /** @returns `null` if the address is not available, and HTTP is optional */
 async function serveHttp(
   { clientAddress }: ThreadOptions,
   { address, isOptional, connectionsMax, bulkBytesMax }: HttpOptions,
-  store: StoreClient,
-  { files, uploads }: FilesHandle,
-  logger: Logger,
+  { store, filesHandle: { files, uploads }, links, logger }: HttpParts,
 ): Promise<HttpListener | null> {
   let listener: HttpListener | null = null;
   const http = new HttpApi({
@@ -118,6 +129,7 @@ async function serveHttp(
       connectionsMax,
       handle: (request, sent) => http.handle(request, sent),
       refuse: (refusal) => http.refuse(refusal),
+      gate: links.gate({ port: "the port for HTTP", connectionsMax }),
       hasNoFreeDescriptors,
       clock: systemClock,
       logger,
@@ -138,10 +150,10 @@ async function serveHttp(
  */
 const CALM_WATCH = { watchIntervalMs: 250, silenceMsMax: 1_000 };
 
-function startRouting(seeds: readonly Address[], logger: Logger): ProxyCore {
+function startRouting(seeds: readonly Address[], links: Links, logger: Logger): ProxyCore {
   const core = new ProxyCore({
     seeds,
-    network: tcpNetwork,
+    network: links.network(),
     clock: systemClock,
     random: Math.random,
     limits: CALM_WATCH,

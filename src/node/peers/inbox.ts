@@ -184,6 +184,10 @@ export class PeerInbox {
   }
 
   #hello(hello: Hello): void {
+    const { peer } = this.#stream;
+    if (peer && !peer.isNode(hello.from)) {
+      throw new ProtocolError(`${hello.from} shows the certificate of ${peer}`);
+    }
     const answer = this.#options.onHello(hello);
     this.#write(JSON.stringify(answer));
     if (answer.type !== "welcome") {

@@ -308,11 +308,12 @@ export class PeerLink {
     const giveUp = () => this.#reconnect("no answer");
     this.#cancelRetry = afterReading(this.#options.clock, DIAL_MS_MAX, giveUp);
     const answers = new FrameDecoder({ frameBytesMax: NOTICE_BYTES_MAX });
-    const stream = this.#options.network.connect(this.#address, {
+    const { network, peer } = this.#options;
+    const stream = network.connect(this.#address, {
       onOpen: () => this.#sayHello(stream),
       onData: (bytes) => this.#handleData(answers, bytes),
       onClose: (reason) => this.#handleClose(shortReason(reason)),
-    });
+    }, peer);
     this.#stream = stream;
     this.#output = new PacedOutput(stream, this.#options.clock);
     this.#isAnswered = false;

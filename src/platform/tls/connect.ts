@@ -65,6 +65,9 @@ function connect(
   return socket;
 }
 
+/** Where a connection to an address for listening ends: on this machine. */
+const WILDCARDS = new Map([["0.0.0.0", "127.0.0.1"], ["::", "::1"]]);
+
 interface Expected {
   readonly host: string;
   readonly node: string | undefined;
@@ -85,5 +88,7 @@ function refusalOf(
   if (node !== undefined) {
     return peer.isNode(node) ? null : `its certificate is that of ${peer}, not of node ${node}`;
   }
-  return leaf.isForHost(host) ? null : `its certificate (${peer}) is not for ${host}`;
+  return leaf.isForHost(WILDCARDS.get(host) ?? host)
+    ? null
+    : `its certificate (${peer}) is not for ${host}`;
 }

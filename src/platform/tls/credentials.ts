@@ -43,6 +43,8 @@ export interface OwnCertificate {
 
 export interface TlsCredentialsOptions {
   readonly files: TlsFiles;
+  /** Says why the own certificate cannot be used, after "it"; `null` if it can. @default it can */
+  readonly refuseOwn?: (peer: Peer) => string | null;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -66,9 +68,9 @@ export class TlsCredentials {
   /** @throws {UserError} when the files are no good */
   constructor(options: TlsCredentialsOptions) {
     this.#options = options;
-    const { files, clock, logger } = options;
+    const { logger, files } = options;
     this.#stamp = stampOf(files);
-    this.#material = load(files, clock.nowMs());
+    this.#material = load(options);
     if (files.own !== null && isOpenToOthers(files.own.key)) {
       logger.warn(`others can read the key ${files.own.key}: chmod 600 ${files.own.key}`);
     }
@@ -89,11 +91,11 @@ export class TlsCredentials {
 
   /** Reads the files now, as after SIGHUP. @returns whether they are in use */
   reload(): boolean {
-    const { files, clock, logger } = this.#options;
+    const { files, logger } = this.#options;
     this.#changing = null;
     this.#stamp = stampOf(files);
     try {
-      this.#material = load(files, clock.nowMs());
+      this.#material = load(this.#options);
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       logger.error(`${error.message}; the certificate that was read before stays in use`);
@@ -140,7 +142,9 @@ export class TlsCredentials {
 }
 
 /** @throws {UserError} saying which file is no good, and why */
-function load({ own, authorities }: TlsFiles, nowMs: number): TlsMaterial {
+function load({ files, refuseOwn, clock }: TlsCredentialsOptions): TlsMaterial {
+  const { own, authorities } = files;
+  const nowMs = clock.nowMs();
   const authoritiesPem = read(authorities);
   const trusted = certificatesIn(authorities, authoritiesPem);
   const stranger = trusted.find(({ isAuthority }) => !isAuthority);
@@ -168,6 +172,8 @@ function load({ own, authorities }: TlsFiles, nowMs: number): TlsMaterial {
   } catch (error) {
     throw new UserError(`Cannot use ${own.certificate}: it ${messageOf(error)}`, { cause: error });
   }
+  const refusal = refuseOwn?.(peer) ?? null;
+  if (refusal !== null) throw new UserError(`Cannot use ${own.certificate}: it ${refusal}`);
   return { own: { certificate, peer, pem, keyPem }, authoritiesPem, authorities: trusted };
 }
 
