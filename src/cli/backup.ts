@@ -6,7 +6,7 @@ import { DenoDisk } from "../platform/deno_disk.ts";
 import type { Address } from "../platform/network.ts";
 import { ErrorReply, type Reply } from "../resp/reply.ts";
 import { StateLoader } from "../store/state_loader.ts";
-import { subcommand } from "./command_line.ts";
+import { connectingSubcommand } from "./connecting.ts";
 import { filesInBackup } from "./files/backed_up_files.ts";
 import { ContentsDirectory } from "./files/contents_backup.ts";
 import { shownName } from "./files/file_names.ts";
@@ -35,7 +35,7 @@ const ROUNDS_MAX = 5;
 /** Maximum number of reads in flight. */
 const READS_MAX = 4;
 
-export const backupSubcommand = subcommand({
+export const backupSubcommand = connectingSubcommand({
   name: "backup",
   summary: "write the state of a running cluster to a file",
   description:

@@ -15,12 +15,12 @@ import {
   TerminalInput,
   textOfBytes,
 } from "./client/typed_lines.ts";
-import { subcommand } from "./command_line.ts";
+import { connectingSubcommand } from "./connecting.ts";
 import { hostFlag, integer, port as portFlag, toggle, UsageError, withShort } from "./flags.ts";
 
 const ERRORS_SHOWN_MAX = 10;
 
-export const cliSubcommand = subcommand({
+export const cliSubcommand = connectingSubcommand({
   name: "cli",
   summary: "send commands to a node or proxy: typed at a prompt, as arguments, or from a file",
   description:

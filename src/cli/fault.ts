@@ -1,11 +1,11 @@
 import { type Address, formatAddress } from "../base/address.ts";
 import { UserError } from "../base/errors.ts";
 import { ErrorReply, type Reply, SimpleString } from "../resp/reply.ts";
-import { subcommand } from "./command_line.ts";
+import { connectingSubcommand } from "./connecting.ts";
 import { hostFlag, port as portFlag, UsageError } from "./flags.ts";
 import { ConnectionLost, RespClient } from "./resp_client.ts";
 
-export const faultSubcommand = subcommand({
+export const faultSubcommand = connectingSubcommand({
   name: "fault",
   summary: "make a node fail on purpose, and heal it",
   description:

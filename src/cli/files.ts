@@ -1,5 +1,5 @@
 import { UserError } from "../base/errors.ts";
-import { subcommand } from "./command_line.ts";
+import { connectingSubcommand } from "./connecting.ts";
 import { fileNameOf, shownName } from "./files/file_names.ts";
 import { FileRefused, type FilesClient, type ListedFile, withFiles } from "./files/files_client.ts";
 import { httpAddressFlag } from "./files/http_address.ts";
@@ -10,7 +10,7 @@ const SORTS = ["name", "size", "date"] as const;
 /** Number of files whose rows share the widths of their columns. */
 const ROWS_MAX = 1_000;
 
-export const filesSubcommand = subcommand({
+export const filesSubcommand = connectingSubcommand({
   name: "files",
   summary: "list files, delete some, or tell where one lies",
   description:

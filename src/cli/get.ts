@@ -1,5 +1,5 @@
 import { messageOf, UserError } from "../base/errors.ts";
-import { subcommand } from "./command_line.ts";
+import { connectingSubcommand } from "./connecting.ts";
 import { Download, PartFile, type Sink } from "./files/download.ts";
 import { fileNameOf, shownName } from "./files/file_names.ts";
 import { FileRefused, withFiles } from "./files/files_client.ts";
@@ -10,7 +10,7 @@ import { isThere } from "./offline/data_directories.ts";
 /** The word for standard output. */
 const STANDARD_OUTPUT = "-";
 
-export const getSubcommand = subcommand({
+export const getSubcommand = connectingSubcommand({
   name: "get",
   summary: "read a file from the cluster",
   description:

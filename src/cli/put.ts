@@ -1,5 +1,5 @@
 import { UserError } from "../base/errors.ts";
-import { subcommand } from "./command_line.ts";
+import { connectingSubcommand } from "./connecting.ts";
 import { shownName } from "./files/file_names.ts";
 import { FileRefused, type FilesClient, type PutRequest, withFiles } from "./files/files_client.ts";
 import { httpAddressFlag } from "./files/http_address.ts";
@@ -12,7 +12,7 @@ const ATTEMPTS_MAX = 6;
 const RETRY_MS = 1_000;
 const RETRY_MS_MAX = 15_000;
 
-export const putSubcommand = subcommand({
+export const putSubcommand = connectingSubcommand({
   name: "put",
   summary: "store files in the cluster",
   description:

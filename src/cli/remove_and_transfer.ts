@@ -1,5 +1,5 @@
 import { UserError } from "../base/errors.ts";
-import { subcommand } from "./command_line.ts";
+import { connectingSubcommand } from "./connecting.ts";
 import { drain } from "./files/drain.ts";
 import { addressList, integer, toggle, typedOnly, UsageError } from "./flags.ts";
 import { StatusLine } from "./progress.ts";
@@ -14,7 +14,7 @@ const fromFlag = addressList({
   defaultValue: [{ host: "127.0.0.1", port: 7000 }],
 });
 
-export const removeSubcommand = subcommand({
+export const removeSubcommand = connectingSubcommand({
   name: "remove",
   summary: "remove a member from the cluster for good",
   description:
@@ -65,7 +65,7 @@ export const removeSubcommand = subcommand({
   },
 });
 
-export const transferSubcommand = subcommand({
+export const transferSubcommand = connectingSubcommand({
   name: "transfer",
   summary: "transfer leadership to a member",
   description:

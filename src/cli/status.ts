@@ -2,12 +2,12 @@ import { formatAddress } from "../base/address.ts";
 import { UserError } from "../base/errors.ts";
 import type { Address } from "../platform/network.ts";
 import type { Reply } from "../resp/reply.ts";
-import { subcommand } from "./command_line.ts";
+import { connectingSubcommand } from "./connecting.ts";
 import { addressList, readAddress } from "./flags.ts";
 import { ConnectionLost, fieldsOf, RespClient } from "./resp_client.ts";
 import { table } from "./table.ts";
 
-export const statusSubcommand = subcommand({
+export const statusSubcommand = connectingSubcommand({
   name: "status",
   summary: "print the role, the log and the clock of each member",
   description:

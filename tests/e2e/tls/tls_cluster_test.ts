@@ -127,6 +127,23 @@ Deno.test("a cluster works with TLS on all ports, and with nothing else", async 
       assertEquals(new Uint8Array(await response.arrayBuffer()), body, name);
     }
 
+    // The command line.
+    const regent = (...args: string[]) =>
+      runRegent(args, { REGENT_TLS_CA: `${cluster.dir}/certs/ca.crt` });
+    const nodes = IDS.map((id) => `${HOST}:${cluster.port(id)}`).join(",");
+    const status = await regent("status", "--nodes", nodes);
+    assertEquals([status.code, status.stdout.match(/ yes\b/g)?.length], [0, 3], status.stdout);
+    const port = String(cluster.port("proxy"));
+    assertEquals((await regent("cli", "-p", port, "GET", "a")).stdout, "1\n");
+    const http = `${HOST}:${cluster.httpPorts.get("n2")}`;
+    const copy = `${cluster.dir}/copy`;
+    assertEquals((await regent("get", "--from", http, "song", "-o", copy)).code, 0);
+    assertEquals(Deno.readFileSync(copy), body);
+    const { stderr } = await runRegent(["cli", "-p", port, "GET", "a"]);
+    assertMatch(stderr, /closed/);
+    const strange = await regent("cli", "-h", "localhost", "-p", port, "GET", "a");
+    assertEquals(strange.stdout, "1\n");
+
     // New files without a restart.
     const certs = ["certs", "--dir", `${cluster.dir}/certs`, "--renew"];
     assertEquals((await runRegent(certs)).code, 0);
