@@ -2,6 +2,7 @@ import { parseHost } from "../base/address.ts";
 import { UserError } from "../base/errors.ts";
 import { Certificate } from "../platform/tls/certificate.ts";
 import { isPeerName, type PeerKind } from "../platform/tls/peer.ts";
+import { requireTlsSupport } from "../platform/tls/supported.ts";
 import { CertsDirectory } from "./certs/certs_directory.ts";
 import { subcommand } from "./command_line.ts";
 import {
@@ -102,6 +103,7 @@ export const certsSubcommand = subcommand({
         "Cannot use --new-authority or --drop-old-authority with anything but --dir",
       );
     }
+    requireTlsSupport();
     const directory = new CertsDirectory(dir);
     if (newAuthority) await addAuthority(directory);
     else if (dropOldAuthority) dropOldAuthorities(directory);

@@ -6,6 +6,7 @@ import type { Peer } from "../network.ts";
 import { Certificate, Purpose } from "./certificate.ts";
 import { checkChain, dateText } from "./chain.ts";
 import { CertifiedPeer } from "./peer.ts";
+import { requireTlsSupport } from "./supported.ts";
 
 /** Interval in milliseconds between looks at the files. */
 const LOOK_MS = 2_000;
@@ -67,6 +68,7 @@ export class TlsCredentials {
 
   /** @throws {UserError} when the files are no good */
   constructor(options: TlsCredentialsOptions) {
+    requireTlsSupport();
     this.#options = options;
     const { logger, files } = options;
     this.#stamp = stampOf(files);

@@ -7,6 +7,10 @@ import { until } from "../../support/until.ts";
 
 const HOST = "127.0.0.1";
 const IDS = ["n1", "n2", "n3"];
+/** A binary that an older Deno has compiled has no TLS, and says so. */
+const HAS_TLS = await withTemporaryDirectory(async (dir) =>
+  !(await runRegent(["certs", "--dir", `${dir}/certs`, "n1"])).stderr.includes("it needs Deno")
+);
 
 /** Three nodes and a proxy, each with a certificate of its own. */
 class TlsCluster {
@@ -98,133 +102,145 @@ async function withCluster(test: (cluster: TlsCluster) => Promise<void>): Promis
   });
 }
 
-Deno.test("a cluster works with TLS on all ports, and with nothing else", async () => {
-  await withCluster(async (cluster) => {
-    for (const name of [...IDS, "proxy"]) cluster.start(name, "only");
-    await until(
-      "a write is answered",
-      async () => await cluster.cli("proxy", true, "SET", "a", "1") === "OK",
-    );
-    assertEquals(await cluster.cli("proxy", true, "GET", "a"), "1");
-    const answers = await Promise.all(IDS.map((id) => cluster.cli(id, true, "GET", "a")));
-    assertEquals(answers, ["1", "1", "1"]);
-    assertMatch(await cluster.cli("proxy", false, "GET", "a"), /closed the connection|reset/);
-    assertMatch(await cluster.cli("n1", false, "GET", "a"), /closed the connection|reset/);
-
-    // Files over HTTPS, and between the nodes.
-    using client = Deno.createHttpClient({
-      caCerts: [Deno.readTextFileSync(`${cluster.dir}/certs/ca.crt`)],
-    });
-    const url = (name: string) => `https://localhost:${cluster.httpPorts.get(name)}/files/song`;
-    const body = new Uint8Array(3_000_000).map((_, at) => at >> 3);
-    await until("a file is stored", async () => {
-      const response = await fetch(url("proxy"), { method: "PUT", body, client });
-      await response.body?.cancel();
-      return response.status === 201;
-    });
-    for (const name of [...IDS, "proxy"]) {
-      const response = await fetch(url(name), { client });
-      assertEquals(new Uint8Array(await response.arrayBuffer()), body, name);
-    }
-
-    // The command line.
-    const regent = (...args: string[]) =>
-      runRegent(args, { REGENT_TLS_CA: `${cluster.dir}/certs/ca.crt` });
-    const nodes = IDS.map((id) => `${HOST}:${cluster.port(id)}`).join(",");
-    const status = await regent("status", "--nodes", nodes);
-    assertEquals([status.code, status.stdout.match(/ yes\b/g)?.length], [0, 3], status.stdout);
-    const port = String(cluster.port("proxy"));
-    assertEquals((await regent("cli", "-p", port, "GET", "a")).stdout, "1\n");
-    const http = `${HOST}:${cluster.httpPorts.get("n2")}`;
-    const copy = `${cluster.dir}/copy`;
-    assertEquals((await regent("get", "--from", http, "song", "-o", copy)).code, 0);
-    assertEquals(Deno.readFileSync(copy), body);
-    const { stderr } = await runRegent(["cli", "-p", port, "GET", "a"]);
-    assertMatch(stderr, /closed/);
-    const strange = await regent("cli", "-h", "localhost", "-p", port, "GET", "a");
-    assertEquals(strange.stdout, "1\n");
-
-    // New files without a restart.
-    const certs = ["certs", "--dir", `${cluster.dir}/certs`, "--renew"];
-    assertEquals((await runRegent(certs)).code, 0);
-    for (const name of [...IDS, "proxy"]) cluster.process(name)?.hangUp();
-    await until(
-      "all use the new files",
-      () =>
-        [...IDS, "proxy"].every((name) =>
-          cluster.process(name)?.said.includes("new connections use the new certificate files")
-        ),
-    );
-    assertEquals(await cluster.cli("proxy", true, "SET", "a", "2"), "OK");
-  });
-});
-
-Deno.test("a node with another node's certificate does not start, and no client becomes a node", async () => {
-  await withCluster(async (cluster) => {
-    const wrong = cluster.start("n1", "only", "n2");
-    assertEquals((await wrong.ended()).code, 1);
-    assertMatch(wrong.said, /Cannot use \S+n2\.crt: it is that of node n2/);
-    for (const id of IDS) cluster.start(id, "only");
-    await until(
-      "a write is answered",
-      async () => (await cluster.cli("n1", true, "-c", "SET", "a", "1")).endsWith("OK"),
-    );
-    const certs = `${cluster.dir}/certs`;
-    const raft = `${HOST}:${cluster.raftPorts.get("n1")}`;
-    const shown = [
-      "-cert",
-      `${certs}/app.crt`,
-      "-key",
-      `${certs}/app.key`,
-      "-CAfile",
-      `${certs}/ca.crt`,
-    ];
-    await runTool("openssl", ["s_client", "-connect", raft, "-quiet", ...shown], {
-      stdin: "hello\n",
-    });
-    await until("it is refused", () => {
-      const said = cluster.process("n1")?.said ?? "";
-      return /on the Raft port: its certificate \(client app\) is not a node's/.test(said);
-    });
-  });
-});
-
-Deno.test("a running cluster moves from plain to TLS while clients write", async () => {
-  await withCluster(async (cluster) => {
-    for (const name of [...IDS, "proxy"]) cluster.start(name, "plain");
-    await until(
-      "a write is answered",
-      async () => await cluster.cli("proxy", false, "SET", "count", "0") === "OK",
-    );
-    let wanted = 0;
-    const write = async (isSecure: boolean) => {
-      wanted++;
-      assertEquals(await cluster.cli("proxy", isSecure, "INCR", "count"), String(wanted));
-    };
-    for (const mode of ["both", "only"]) {
-      for (const id of IDS) {
-        const restarting = cluster.restart(id, mode);
-        await write(false);
-        await restarting;
-        await until(
-          `${id} has caught up`,
-          async () => (await cluster.cli(id, mode === "only", "GET", "count")) === String(wanted),
-        );
-        await write(false);
-      }
-      if (mode === "both") await cluster.restart("proxy", "both");
+Deno.test({
+  name: "a cluster works with TLS on all ports, and with nothing else",
+  ignore: !HAS_TLS,
+  async fn() {
+    await withCluster(async (cluster) => {
+      for (const name of [...IDS, "proxy"]) cluster.start(name, "only");
       await until(
-        "the proxy serves both",
+        "a write is answered",
+        async () => await cluster.cli("proxy", true, "SET", "a", "1") === "OK",
+      );
+      assertEquals(await cluster.cli("proxy", true, "GET", "a"), "1");
+      const answers = await Promise.all(IDS.map((id) => cluster.cli(id, true, "GET", "a")));
+      assertEquals(answers, ["1", "1", "1"]);
+      assertMatch(await cluster.cli("proxy", false, "GET", "a"), /closed the connection|reset/);
+      assertMatch(await cluster.cli("n1", false, "GET", "a"), /closed the connection|reset/);
+
+      // Files over HTTPS, and between the nodes.
+      using client = Deno.createHttpClient({
+        caCerts: [Deno.readTextFileSync(`${cluster.dir}/certs/ca.crt`)],
+      });
+      const url = (name: string) => `https://localhost:${cluster.httpPorts.get(name)}/files/song`;
+      const body = new Uint8Array(3_000_000).map((_, at) => at >> 3);
+      await until("a file is stored", async () => {
+        const response = await fetch(url("proxy"), { method: "PUT", body, client });
+        await response.body?.cancel();
+        return response.status === 201;
+      });
+      for (const name of [...IDS, "proxy"]) {
+        const response = await fetch(url(name), { client });
+        assertEquals(new Uint8Array(await response.arrayBuffer()), body, name);
+      }
+
+      // The command line.
+      const regent = (...args: string[]) =>
+        runRegent(args, { REGENT_TLS_CA: `${cluster.dir}/certs/ca.crt` });
+      const nodes = IDS.map((id) => `${HOST}:${cluster.port(id)}`).join(",");
+      const status = await regent("status", "--nodes", nodes);
+      assertEquals([status.code, status.stdout.match(/ yes\b/g)?.length], [0, 3], status.stdout);
+      const port = String(cluster.port("proxy"));
+      assertEquals((await regent("cli", "-p", port, "GET", "a")).stdout, "1\n");
+      const http = `${HOST}:${cluster.httpPorts.get("n2")}`;
+      const copy = `${cluster.dir}/copy`;
+      assertEquals((await regent("get", "--from", http, "song", "-o", copy)).code, 0);
+      assertEquals(Deno.readFileSync(copy), body);
+      const { stderr } = await runRegent(["cli", "-p", port, "GET", "a"]);
+      assertMatch(stderr, /closed/);
+      const strange = await regent("cli", "-h", "localhost", "-p", port, "GET", "a");
+      assertEquals(strange.stdout, "1\n");
+
+      // New files without a restart.
+      const certs = ["certs", "--dir", `${cluster.dir}/certs`, "--renew"];
+      assertEquals((await runRegent(certs)).code, 0);
+      for (const name of [...IDS, "proxy"]) cluster.process(name)?.hangUp();
+      await until(
+        "all use the new files",
+        () =>
+          [...IDS, "proxy"].every((name) =>
+            cluster.process(name)?.said.includes("new connections use the new certificate files")
+          ),
+      );
+      assertEquals(await cluster.cli("proxy", true, "SET", "a", "2"), "OK");
+    });
+  },
+});
+
+Deno.test({
+  name: "a node with another node's certificate does not start, and no client becomes a node",
+  ignore: !HAS_TLS,
+  async fn() {
+    await withCluster(async (cluster) => {
+      const wrong = cluster.start("n1", "only", "n2");
+      assertEquals((await wrong.ended()).code, 1);
+      assertMatch(wrong.said, /Cannot use \S+n2\.crt: it is that of node n2/);
+      for (const id of IDS) cluster.start(id, "only");
+      await until(
+        "a write is answered",
+        async () => (await cluster.cli("n1", true, "-c", "SET", "a", "1")).endsWith("OK"),
+      );
+      const certs = `${cluster.dir}/certs`;
+      const raft = `${HOST}:${cluster.raftPorts.get("n1")}`;
+      const shown = [
+        "-cert",
+        `${certs}/app.crt`,
+        "-key",
+        `${certs}/app.key`,
+        "-CAfile",
+        `${certs}/ca.crt`,
+      ];
+      await runTool("openssl", ["s_client", "-connect", raft, "-quiet", ...shown], {
+        stdin: "hello\n",
+      });
+      await until("it is refused", () => {
+        const said = cluster.process("n1")?.said ?? "";
+        return /on the Raft port: its certificate \(client app\) is not a node's/.test(said);
+      });
+    });
+  },
+});
+
+Deno.test({
+  name: "a running cluster moves from plain to TLS while clients write",
+  ignore: !HAS_TLS,
+  async fn() {
+    await withCluster(async (cluster) => {
+      for (const name of [...IDS, "proxy"]) cluster.start(name, "plain");
+      await until(
+        "a write is answered",
+        async () => await cluster.cli("proxy", false, "SET", "count", "0") === "OK",
+      );
+      let wanted = 0;
+      const write = async (isSecure: boolean) => {
+        wanted++;
+        assertEquals(await cluster.cli("proxy", isSecure, "INCR", "count"), String(wanted));
+      };
+      for (const mode of ["both", "only"]) {
+        for (const id of IDS) {
+          const restarting = cluster.restart(id, mode);
+          await write(false);
+          await restarting;
+          await until(
+            `${id} has caught up`,
+            async () => (await cluster.cli(id, mode === "only", "GET", "count")) === String(wanted),
+          );
+          await write(false);
+        }
+        if (mode === "both") await cluster.restart("proxy", "both");
+        await until(
+          "the proxy serves both",
+          async () => await cluster.cli("proxy", true, "PING") === "PONG",
+        );
+        await write(true);
+      }
+      await cluster.restart("proxy", "only");
+      await until(
+        "the proxy serves",
         async () => await cluster.cli("proxy", true, "PING") === "PONG",
       );
       await write(true);
-    }
-    await cluster.restart("proxy", "only");
-    await until(
-      "the proxy serves",
-      async () => await cluster.cli("proxy", true, "PING") === "PONG",
-    );
-    await write(true);
-    assert(/closed the connection|reset/.test(await cluster.cli("proxy", false, "PING")));
-  });
+      assert(/closed the connection|reset/.test(await cluster.cli("proxy", false, "PING")));
+    });
+  },
 });
