@@ -124,6 +124,15 @@ Deno.test({
       });
       const url = (name: string) => `https://localhost:${cluster.httpPorts.get(name)}/files/song`;
       const body = new Uint8Array(3_000_000).map((_, at) => at >> 3);
+      // A process opens its port for HTTP after the one for clients.
+      await until("all serve HTTP", async () => {
+        const all = [...IDS, "proxy"].map((name) => fetch(url(name), { client }));
+        const answers = await Promise.allSettled(all);
+        for (const answer of answers) {
+          if (answer.status === "fulfilled") await answer.value.body?.cancel();
+        }
+        return answers.every(({ status }) => status === "fulfilled");
+      });
       await until("a file is stored", async () => {
         const response = await fetch(url("proxy"), { method: "PUT", body, client });
         await response.body?.cancel();
