@@ -6,13 +6,13 @@ import {
   content,
   drain as drainPieces,
   ID,
-  joined,
   MIB,
   PATH,
 } from "../../tests/support/blob_place.ts";
 import { FaultyBlobDisk } from "../../tests/support/faulty_blob_disk.ts";
 import { withTemporaryDirectory } from "../../tests/support/temporary_directory.ts";
 import { until } from "../../tests/support/until.ts";
+import { joinBytes } from "../base/bytes.ts";
 import { silentLogger } from "../base/logger.ts";
 import { systemClock } from "../platform/clock.ts";
 import { HttpBlobPeers, type HttpBlobPeersOptions } from "./blob_peers.ts";
@@ -419,7 +419,7 @@ Deno.test("calls about uploads carry long metadata, and contents, over one conne
     async append(_id, offset, body, checksum) {
       const pieces: Uint8Array[] = [];
       for await (const chunk of chunksOf(body)) pieces.push(chunk);
-      seen.push(offset, joined(pieces), checksum);
+      seen.push(offset, joinBytes(pieces), checksum);
       return state;
     },
     remove: () => Promise.resolve(true),
@@ -451,7 +451,7 @@ Deno.test("calls about uploads carry long metadata, and contents, over one conne
 });
 
 Deno.test("a call may come in pieces of one byte, with the content right behind it", async () => {
-  const whole = joined([encodeCall('{"a":"é"}'), content(10)]);
+  const whole = joinBytes([encodeCall('{"a":"é"}'), content(10)]);
   for (const step of [1, 3, 5, 100]) {
     const pieces = async function* () {
       for (let at = 0; at < whole.length; at += step) yield whole.slice(at, at + step);

@@ -6,13 +6,13 @@ import {
   drain,
   filesOf,
   ID,
-  joined,
   MIB,
   OTHER,
   PATH,
   put,
   withPlace,
 } from "../../tests/support/blob_place.ts";
+import { joinBytes } from "../base/bytes.ts";
 import { UserError } from "../base/errors.ts";
 import { fileBytes, FOOTER_BYTES } from "./blob_format.ts";
 import type { BlobStore } from "./blob_store.ts";
@@ -79,7 +79,7 @@ Deno.test("a large blob is read across pages of the table, and synced as it grow
     await writer.finish();
     assertEquals(faulty.calls.filter((call) => call.startsWith("syncEarly")).length, 63);
     assertEquals(await drain(store.read(ID, 256 * MIB - 7, 256 * MIB + 7)), [
-      joined([piece.slice(-7), piece.slice(0, 7)]),
+      joinBytes([piece.slice(-7), piece.slice(0, 7)]),
       null,
     ]);
     assertEquals(await store.verify(ID), true);
@@ -268,7 +268,7 @@ Deno.test("readers finish while the blob is removed, and its space goes when the
     for (const [i, reader] of readers.entries()) {
       const [rest, error] = await drain(reader);
       assertEquals(error, null);
-      assertEquals(joined([firsts[i]?.value as Uint8Array, rest]), bytes);
+      assertEquals(joinBytes([firsts[i]?.value as Uint8Array, rest]), bytes);
     }
     assertEquals([filesOf(dir), faulty.openFiles], [[], 0]);
     await store.close();

@@ -1,3 +1,4 @@
+import { joinBytes } from "../base/bytes.ts";
 import type { Cancel, Clock } from "../platform/clock.ts";
 import type { BodySource } from "../platform/http_listener.ts";
 import { FileError } from "./file_error.ts";
@@ -121,14 +122,7 @@ export class BodyReader {
     const taken = this.#chunks.splice(0, count);
     this.#waitingBytes -= bytes;
     const [first] = taken;
-    if (taken.length === 1 && first !== undefined) return first;
-    const joined = new Uint8Array(bytes);
-    let at = 0;
-    for (const chunk of taken) {
-      joined.set(chunk, at);
-      at += chunk.length;
-    }
-    return joined;
+    return taken.length === 1 && first !== undefined ? first : joinBytes(taken);
   }
 
   /** Resolves when something has arrived, when nothing has for too long, or to look at the pace. */

@@ -1,3 +1,4 @@
+import { FILE_COPIES_MAX } from "../store/file_rules.ts";
 import { problem } from "./api.ts";
 
 // What OpenAPI says of the operations on files.
@@ -47,7 +48,11 @@ export const PUT_FILE = {
   parameters: [
     NAME,
     header("Content-Type", "Kept with the file. By default that of the name's extension."),
-    header("Regent-Copies", "Number of copies.", { type: "integer", minimum: 1, maximum: 16 }),
+    header("Regent-Copies", "Number of copies.", {
+      type: "integer",
+      minimum: 1,
+      maximum: FILE_COPIES_MAX,
+    }),
     header("If-Match", "Only if the file has this version, in quotes, or exists at all (`*`)."),
     header("If-None-Match", "Only if there is no such file.", { type: "string", const: "*" }),
     header("Repr-Digest", "sha-256 and md5 are checked, others refused. So is Content-Digest."),

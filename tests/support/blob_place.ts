@@ -1,4 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
+import { joinBytes } from "../../src/base/bytes.ts";
 import { silentLogger } from "../../src/base/logger.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import { BlobStore, type BlobStoreOptions } from "../../src/files/blob_store.ts";
@@ -55,19 +56,9 @@ export async function drain(pieces: AsyncIterable<Uint8Array>): Promise<[Uint8Ar
   try {
     for await (const piece of pieces) all.push(piece);
   } catch (error) {
-    return [joined(all), error];
+    return [joinBytes(all), error];
   }
-  return [joined(all), null];
-}
-
-export function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
+  return [joinBytes(all), null];
 }
 
 /** Demands that this fails with a `FileError`. @returns its code */

@@ -1,6 +1,6 @@
 import { HEALER_LIMITS } from "../../files/healer_limits.ts";
-import { COPIES_MAX } from "../../files/put_options.ts";
 import { WEIGHT_MAX } from "../../ring/ring.ts";
+import { FILE_COPIES_MAX } from "../../store/file_rules.ts";
 import {
   bytes,
   decimal,
@@ -22,7 +22,7 @@ export const uploadFlags = {
     help: "Number of copies of each file that is uploaded here, at most one on each node",
     defaultValue: 3,
     min: 1,
-    max: COPIES_MAX,
+    max: FILE_COPIES_MAX,
   }),
 } satisfies Flags;
 

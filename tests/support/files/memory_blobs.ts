@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { joinBytes } from "../../../src/base/bytes.ts";
 import type { BlobSpace, BlobStorage, BlobWriter } from "../../../src/files/blobs.ts";
 import { BlobCorrupt, FileError } from "../../../src/files/file_error.ts";
 
@@ -157,15 +158,10 @@ class MemoryWriter implements BlobWriter {
     this.#isFinishing = true;
     await this.#step();
     this.#check();
-    const written = new Uint8Array(this.#chunks.reduce((sum, { length }) => sum + length, 0));
-    let at = 0;
-    for (const chunk of this.#chunks) {
-      written.set(chunk, at);
-      at += chunk.length;
-    }
+    const written = joinBytes(this.#chunks);
     this.#disk.staging.delete(this.#id);
     this.#disk.blobs.set(this.#id, { written, bytes: written.slice() });
-    return { size: at, sha256: createHash("sha256").update(written).digest("hex") };
+    return { size: written.length, sha256: createHash("sha256").update(written).digest("hex") };
   }
 
   abort(): Promise<void> {
