@@ -175,6 +175,48 @@ Deno.test("files that are cut, grown, empty or another blob's are corrupt", asyn
   }
 });
 
+Deno.test("a reader that finds damage late leaves the copy alone that was repaired meanwhile", async () => {
+  await withPlace(async ({ dir, open }) => {
+    const store = await open();
+    const lost: string[] = [];
+    store.onLost = (id) => void lost.push(id);
+    const bytes = content(4 * MIB);
+    await put(store, bytes);
+    flip(`${dir}/${PATH}`, bytes.length - 1);
+    const late = store.read(ID, 0, bytes.length);
+    await late.next();
+    assertEquals(await store.verify(ID), false);
+    await put(store, bytes);
+    assert((await drain(late))[1] instanceof BlobCorrupt);
+    assertEquals([store.has(ID), await store.verify(ID)], [true, true]);
+    assertEquals([lost, filesOf(dir)], [[ID], [PATH, `quarantine/${ID}`]]);
+    await store.close();
+  });
+});
+
+Deno.test("a blob waits to be written again until its damaged file is in quarantine", async () => {
+  await withPlace(async ({ dir, faulty, open }) => {
+    const store = await open();
+    await put(store, content(100));
+    flip(`${dir}/${PATH}`, 0);
+    const moving = Promise.withResolvers<void>();
+    const gate = Promise.withResolvers<null>();
+    faulty.fault = (call) => {
+      if (call !== "rename") return null;
+      moving.resolve();
+      return gate.promise;
+    };
+    const verified = store.verify(ID);
+    await moving.promise;
+    assertEquals(await codeOf(() => store.create(ID, 100)), "busy");
+    gate.resolve(null);
+    assertEquals(await verified, false);
+    await put(store, content(100));
+    assertEquals([await store.verify(ID), filesOf(dir)], [true, [PATH, `quarantine/${ID}`]]);
+    await store.close();
+  });
+});
+
 Deno.test("a place that cannot be read counts as damage, but a lack of descriptors does not", async () => {
   await withPlace(async ({ faulty, open }) => {
     const store = await open();

@@ -110,8 +110,9 @@ export class Scrubber {
       logger.warn(`scrub of blob ${id} failed: ${messageOf(error)}`);
       if (local.has(id)) return await wait(clock, 1_000, signal);
     }
-    // It may have been removed meanwhile. Then the report changes nothing.
     this.#status.corrupt++;
+    if (local.has(id)) return; // somebody else has found the damage, and it is repaired
+    // It may have been removed meanwhile. Then the report changes nothing.
     reports.addLost(id);
     onCorrupt();
   }
