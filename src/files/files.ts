@@ -169,7 +169,14 @@ export class Files implements FilesService {
   put(name: string, body: BodySource, options: PutOptions): Promise<FileRecord> {
     const { type } = options;
     const { clock, logger } = this.#options;
-    const tagger = isSong(type) ? new SongTagger({ type, files: this, clock, logger }) : null;
+    const tagger = isSong(type)
+      ? new SongTagger({
+        type,
+        files: { put: (...cover) => this.#uploads.putWithin(...cover) },
+        clock,
+        logger,
+      })
+      : null;
     return this.#uploads.put(name, body, tagger === null ? options : { ...options, tagger });
   }
 

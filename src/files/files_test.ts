@@ -3,7 +3,10 @@ import { FilesNode, startProxy } from "../../tests/support/files/files_node.ts";
 import { FilesWorld } from "../../tests/support/files/files_world.ts";
 import { Holders } from "../../tests/support/files/holders.ts";
 import { SimBody } from "../../tests/support/files/sim_body.ts";
+import { mp3 } from "../../tests/support/web/mp3.ts";
+import { until } from "../../tests/support/until.ts";
 import { silentLogger } from "../base/logger.ts";
+import { systemClock } from "../platform/clock.ts";
 import { FileError } from "./file_error.ts";
 import { Files } from "./files.ts";
 
@@ -141,6 +144,31 @@ Deno.test("the tags that a content has are found in its beginning, and given one
   assertEquals(seen, [[...CONTENT.slice(0, 1_000)], 3_000]);
   assertEquals(record.tags, { title: "given", year: 1999 });
   assertEquals((await resultIn(world, proxy.stat("a")))?.tags, record.tags);
+});
+
+Deno.test("a song has its cover when there is no place for another upload", async () => {
+  const holders = new Holders(3);
+  const files = new Files({
+    send: (args) => Promise.resolve(holders.world.execute(args)),
+    peers: holders,
+    clock: systemClock, // tags are read in real time
+    logger: silentLogger,
+    storage: null,
+    uploadLimits: { uploadsMax: 1, turnMs: 1 },
+  });
+  const song = mp3({ cover: { type: "image/png", bytes: Uint8Array.from([1, 2, 3]) } });
+  const options = { size: song.length, type: "audio/mpeg" };
+  const names: unknown[] = [];
+  files.put("a song", new SimBody(holders.world, song), options).then(
+    ({ name, tags }) => names.push(name, `.covers/${tags.cover}`),
+    (error) => names.push(error),
+  );
+  await until("it is stored", async () => {
+    await holders.runFor(1);
+    return names.length > 0;
+  });
+  assertEquals(names, (await files.list({ reverse: true })).files.map(({ name }) => name));
+  await files.stop();
 });
 
 Deno.test("a node that has just come has an address, and an unknown one is not found", async () => {

@@ -57,31 +57,47 @@ export class Uploads {
    * @throws {FileError}
    */
   async put(name: string, body: BodySource, options: PutOptions): Promise<FileRecord> {
-    const { clock, limits } = this.#context;
-    const reader = new BodyReader(body, clock, limits.bodyStalledMs);
-    const blob = options.attempt ?? this.#newBlobId();
-    try {
-      checkPut(name, options);
-      if (this.#isClosed) throw stopping();
+    return await this.#reading(name, body, options, async (reader) => {
       await this.#turn();
       try {
-        reader.check();
-        return await this.#run(name, blob, reader, options);
+        return await this.#run(name, reader, options);
       } finally {
         this.#passTurn();
       }
+    });
+  }
+
+  /**
+   * Stores a file that belongs to an upload in progress, in that one's place. If it waited for one of
+   * its own, uploads that have all of them would wait for each other.
+   *
+   * @throws {FileError}
+   */
+  async putWithin(name: string, body: BodySource, options: PutOptions): Promise<FileRecord> {
+    return await this.#reading(name, body, options, (reader) => this.#run(name, reader, options));
+  }
+
+  async #reading(
+    name: string,
+    body: BodySource,
+    options: PutOptions,
+    store: (reader: BodyReader) => Promise<FileRecord>,
+  ): Promise<FileRecord> {
+    const { clock, limits } = this.#context;
+    const reader = new BodyReader(body, clock, limits.bodyStalledMs);
+    try {
+      checkPut(name, options);
+      if (this.#isClosed) throw stopping();
+      return await store(reader);
     } finally {
       reader.stop();
     }
   }
 
-  async #run(
-    name: string,
-    blob: string,
-    reader: BodyReader,
-    options: PutOptions,
-  ): Promise<FileRecord> {
+  async #run(name: string, reader: BodyReader, options: PutOptions): Promise<FileRecord> {
+    reader.check();
     if (this.#isClosed) throw stopping();
+    const blob = options.attempt ?? this.#newBlobId();
     if (this.#running.has(blob)) {
       throw new FileError("busy", "The same upload is in progress, try again later.");
     }
