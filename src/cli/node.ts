@@ -392,6 +392,7 @@ async function startNode(
       host,
       advertisedHost: clientAddress.host,
     }),
+    faults: faults?.tools.faults ?? null,
     logger,
   });
 

@@ -3,7 +3,13 @@ import type { Clock } from "../platform/clock.ts";
 import { type HttpAnswer, type HttpCall, HttpClient } from "../platform/http_client.ts";
 import type { BodySource } from "../platform/http_listener.ts";
 import type { BlobWriter } from "./blob_store.ts";
-import { ANSWER_BYTES_MAX, CLUSTER_FIELD, errorOfAnswer, peerError } from "./blob_wire.ts";
+import {
+  ANSWER_BYTES_MAX,
+  CLUSTER_FIELD,
+  errorOfAnswer,
+  NODE_FIELD,
+  peerError,
+} from "./blob_wire.ts";
 import { chunksOf } from "./body_chunks.ts";
 import { FileError } from "./file_error.ts";
 import { encodeCall, type UploadAnswer, type UploadRequest } from "./upload_forwarding.ts";
@@ -30,6 +36,10 @@ const ASK_BYTES_MIN = 256 * 1024;
 export interface HttpBlobPeersOptions {
   /** The id of this cluster, which may become known later. It goes with each request. */
   readonly clusterId: () => string;
+  /** The id of this node, which goes with each request, too. @default a proxy's: none */
+  readonly node?: string;
+  /** Whether nothing may be exchanged with an address, on purpose. @default never */
+  readonly isCutOff?: (address: string) => boolean;
   readonly clock: Clock;
   /** Time in milliseconds for a connection to be made. @default 5 s */
   readonly connectMs?: number;
@@ -40,10 +50,13 @@ export interface HttpBlobPeersOptions {
 /** `BlobPeers` over HTTP/1.1, with connections that are kept for the next request. */
 export class HttpBlobPeers implements BlobPeers {
   readonly #client: HttpClient;
-  readonly #clusterId: () => string;
+  readonly #headers: () => Readonly<Record<string, string>>;
+  readonly #isCutOff: (address: string) => boolean;
 
-  constructor({ clusterId, ...options }: HttpBlobPeersOptions) {
-    this.#clusterId = clusterId;
+  constructor({ clusterId, node, isCutOff = () => false, ...options }: HttpBlobPeersOptions) {
+    const own = node === undefined ? {} : { [NODE_FIELD]: node };
+    this.#headers = () => ({ [CLUSTER_FIELD]: clusterId(), ...own });
+    this.#isCutOff = isCutOff;
     this.#client = new HttpClient(options);
   }
 
@@ -118,6 +131,11 @@ export class HttpBlobPeers implements BlobPeers {
     }
   }
 
+  /** Closes the connections to those with whom nothing may be exchanged any more. */
+  disconnectCutOff(): void {
+    this.#client.disconnect(this.#isCutOff);
+  }
+
   /** Closes all connections; what is under way fails. */
   close(): void {
     this.#client.close();
@@ -132,7 +150,8 @@ export class HttpBlobPeers implements BlobPeers {
   ): HttpCall {
     const address = parseAddress(text);
     if (address === null) throw new FileError("bad-request", `This is not an address: ${text}`);
-    const headers = { [CLUSTER_FIELD]: this.#clusterId() };
+    if (this.#isCutOff(text)) throw peerError(text, new Error("it is cut off on purpose"));
+    const headers = this.#headers();
     return this.#client.call({ address, method, target, headers, body, ...options });
   }
 }

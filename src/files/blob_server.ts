@@ -5,7 +5,7 @@ import type { Clock } from "../platform/clock.ts";
 import { type HttpExchange, HttpServer, type HttpServerTimes } from "../platform/http_server.ts";
 import type { Address } from "../platform/network.ts";
 import type { BlobStore } from "./blob_store.ts";
-import { CLUSTER_FIELD, type ErrorAnswer, statusOf } from "./blob_wire.ts";
+import { CLUSTER_FIELD, type ErrorAnswer, NODE_FIELD, statusOf } from "./blob_wire.ts";
 import { FileError } from "./file_error.ts";
 import type { UploadsService } from "./resumable_uploads.ts";
 import { answerUploadRequest, decodeCall } from "./upload_forwarding.ts";
@@ -18,6 +18,11 @@ export interface BlobServerOptions {
   readonly store: BlobStore;
   /** The uploads in progress on this node; `null` while there are none to serve. @default null */
   readonly uploads?: () => UploadsService | null;
+  /**
+   * Whether nothing may be exchanged with a node, on purpose; `null` for proxies. It is asked again
+   * and again during a transfer. @default never
+   */
+  readonly isCutOff?: (node: string | null) => boolean;
   /** @default 1,000 */
   readonly connectionsMax?: number;
   readonly hasNoFreeDescriptors: () => boolean;
@@ -70,17 +75,22 @@ class BlobHandler {
   readonly #store: BlobStore;
   readonly #uploads: () => UploadsService | null;
   readonly #clusterId: string;
+  readonly #isCutOff: (node: string | null) => boolean;
   readonly #logger: Logger;
 
-  constructor({ store, uploads = () => null, clusterId, logger }: BlobServerOptions) {
+  constructor(
+    { store, uploads = () => null, clusterId, isCutOff = () => false, logger }: BlobServerOptions,
+  ) {
     this.#store = store;
     this.#uploads = uploads;
     this.#clusterId = clusterId;
+    this.#isCutOff = isCutOff;
     this.#logger = logger;
   }
 
   /** Rejects when the connection is to end without, or within, an answer. */
   async handle(exchange: HttpExchange): Promise<void> {
+    this.#checkCutOff(exchange);
     if (exchange.fields.get(CLUSTER_FIELD) !== this.#clusterId) {
       return await answer(exchange, 403, {
         code: "bad-request",
@@ -92,6 +102,17 @@ class BlobHandler {
     } catch (error) {
       if (!(error instanceof FileError) || exchange.hasBegun) throw error;
       await answer(exchange, statusOf(error.code), { code: error.code, message: error.message });
+    }
+  }
+
+  #checkCutOff({ fields }: HttpExchange): void {
+    if (this.#isCutOff(fields.get(NODE_FIELD) ?? null)) throw new Error("cut off on purpose");
+  }
+
+  async *#bodyOf(exchange: HttpExchange): AsyncGenerator<Uint8Array, void, undefined> {
+    for await (const chunk of exchange.body()) {
+      this.#checkCutOff(exchange);
+      yield chunk;
     }
   }
 
@@ -109,7 +130,7 @@ class BlobHandler {
     }
     const uploads = this.#uploads();
     if (method === "POST" && target.startsWith("/uploads/") && uploads !== null) {
-      return await answerUpload(exchange, uploads);
+      return await answerUpload(exchange, this.#bodyOf(exchange), uploads);
     }
     throw new FileError("bad-request", `There is no ${method} of this path`);
   }
@@ -117,7 +138,7 @@ class BlobHandler {
   async #put(exchange: HttpExchange, id: string): Promise<void> {
     const writer = await this.#store.create(id, exchange.bodyBytes);
     try {
-      for await (const chunk of exchange.body()) await writer.write(chunk);
+      for await (const chunk of this.#bodyOf(exchange)) await writer.write(chunk);
     } catch (error) {
       await writer.abort();
       if (!(error instanceof FileError)) {
@@ -138,7 +159,10 @@ class BlobHandler {
       const first = await pieces.next();
       const headers = { "content-type": "application/octet-stream" };
       await exchange.begin(200, headers, to - from, first.value ?? new Uint8Array(0));
-      for await (const piece of pieces) await exchange.write(piece);
+      for await (const piece of pieces) {
+        this.#checkCutOff(exchange);
+        await exchange.write(piece);
+      }
     } finally {
       await pieces.return();
     }
@@ -154,8 +178,12 @@ async function answer(
   await exchange.answer(status, headers, new TextEncoder().encode(JSON.stringify(body)));
 }
 
-async function answerUpload(exchange: HttpExchange, uploads: UploadsService): Promise<void> {
-  const { call, rest } = await decodeCall(exchange.body());
+async function answerUpload(
+  exchange: HttpExchange,
+  body: AsyncGenerator<Uint8Array, void, undefined>,
+  uploads: UploadsService,
+): Promise<void> {
+  const { call, rest } = await decodeCall(body);
   if (exchange.bodyBytes !== null) { for await (const _ of rest); // nothing: the connection is kept
    }
   const request = { path: exchange.target, call };

@@ -4,6 +4,9 @@ import { FileError, type FileErrorCode } from "./file_error.ts";
 /** The field of each request with the id of the cluster. Another one is refused. */
 export const CLUSTER_FIELD = "regent-cluster";
 
+/** The field with the id of the node that asks. Proxies send none. */
+export const NODE_FIELD = "regent-node";
+
 /** An answer with an error: `{"code": …, "message": …}` as JSON. */
 export interface ErrorAnswer {
   readonly code: FileErrorCode;

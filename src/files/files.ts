@@ -215,6 +215,11 @@ export class Files implements FilesService {
     throw new FileError("not-found", `Node ${node} has no part in files.`);
   }
 
+  /** The id of the node with this files port, as of the last look at the layout; `null`: unknown. */
+  nodeAt(address: string): string | null {
+    return this.#layout.nodeAt(address);
+  }
+
   /** Any node that takes files. @throws {FileError} `unavailable` when there is none */
   async anyNode(): Promise<string> {
     const nodes = (await this.#layout.get()).candidates(this.#newBlobId());

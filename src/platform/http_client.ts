@@ -52,7 +52,8 @@ interface IdleStream {
 export class HttpClient {
   readonly #options: Required<HttpClientOptions>;
   readonly #idle = new Map<string, IdleStream[]>();
-  readonly #used = new Set<HttpStream>();
+  /** With the address of the other side, as `host:port`. */
+  readonly #used = new Map<HttpStream, string>();
   #isClosed = false;
 
   constructor(options: HttpClientOptions) {
@@ -71,7 +72,7 @@ export class HttpClient {
     const key = formatAddress(options.address);
     const open = async () => {
       const stream = this.#takeIdle(key) ?? await this.#connect(options.address);
-      this.#used.add(stream);
+      this.#used.set(stream, key);
       stream.onEnd = () => {
         if (stream.error !== null) this.#used.delete(stream);
       };
@@ -83,10 +84,15 @@ export class HttpClient {
   /** Closes all connections; calls under way fail. */
   close(): void {
     this.#isClosed = true;
-    for (const streams of this.#idle.values()) {
-      for (const { stream } of [...streams]) stream.destroy();
+    this.disconnect(() => true);
+  }
+
+  /** Closes the connections to some addresses, given as `host:port`; calls under way there fail. */
+  disconnect(isMeant: (address: string) => boolean): void {
+    for (const [address, streams] of [...this.#idle]) {
+      if (isMeant(address)) { for (const { stream } of [...streams]) stream.destroy(); }
     }
-    for (const stream of [...this.#used]) stream.destroy();
+    for (const [stream, address] of [...this.#used]) if (isMeant(address)) stream.destroy();
   }
 
   #takeIdle(key: string): HttpStream | null {
@@ -105,7 +111,7 @@ export class HttpClient {
     if (this.#isClosed) throw new Error("the client is closed");
     const socket = connectSocket(address);
     const stream = new HttpStream(socket, stalledMs, clock);
-    this.#used.add(stream);
+    this.#used.set(stream, formatAddress(address));
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     socket.once("connect", resolve);
     stream.onEnd = () => {

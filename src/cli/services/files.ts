@@ -1,6 +1,7 @@
 import { formatAddress } from "../../base/address.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
+import type { CutOffView } from "../../faults/cut_off.ts";
 import { HttpBlobPeers } from "../../files/blob_peers.ts";
 import { BlobServer } from "../../files/blob_server.ts";
 import { BlobStore } from "../../files/blob_store.ts";
@@ -45,6 +46,8 @@ export interface FilesServiceOptions {
   readonly send: SendCommand;
   /** The id of the cluster; "" while it is not known. */
   readonly clusterId: () => string;
+  /** The faults of the node, if it obeys any. */
+  readonly cutOff: CutOffView | null;
   readonly logger: Logger;
 }
 
@@ -61,8 +64,18 @@ export interface FilesHandle {
  * @throws {UserError} when the directory or the port cannot be used
  */
 export async function startFiles(options: FilesServiceOptions): Promise<FilesHandle> {
-  const { storage, copies, send, clusterId, logger } = options;
-  const peers = new HttpBlobPeers({ clusterId, clock: systemClock });
+  const { storage, copies, send, clusterId, cutOff, logger } = options;
+  let node: Files | null = null;
+  const isCutOff = (address: string) =>
+    cutOff !== null && !cutOff.isEmpty &&
+    (cutOff.isPaused || cutOff.isIsolated(node?.nodeAt(address) ?? null));
+  const peers = new HttpBlobPeers({
+    clusterId,
+    ...(storage === null ? {} : { node: storage.nodeId }),
+    isCutOff,
+    clock: systemClock,
+  });
+  cutOff?.watch(() => peers.disconnectCutOff());
   const shared = { send, peers, clock: systemClock, logger, copies };
   if (storage === null) {
     const files = new Files({ ...shared, storage: null });
@@ -83,6 +96,8 @@ export async function startFiles(options: FilesServiceOptions): Promise<FilesHan
     clusterId: storage.clusterId,
     store,
     uploads: () => local,
+    isCutOff: (id) =>
+      cutOff !== null && (cutOff.isPaused || (id !== null && cutOff.isIsolated(id))),
     hasNoFreeDescriptors,
     clock: systemClock,
     logger,
@@ -100,7 +115,7 @@ export async function startFiles(options: FilesServiceOptions): Promise<FilesHan
     scrubPlace: new ScrubFile(`${directory}/scrub`),
     limits,
   };
-  const files = new Files({ ...shared, storage: parts });
+  const files = node = new Files({ ...shared, storage: parts });
   const uploads = local = new LocalUploads({
     node: nodeId,
     partial: await PartialUploads.open({

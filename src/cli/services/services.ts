@@ -1,5 +1,6 @@
 import { messageOf, UserError } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
+import type { CutOff } from "../../faults/cut_off.ts";
 import { sharedSuspicion } from "../../platform/acceptor.ts";
 import { systemClock } from "../../platform/clock.ts";
 import type { Address } from "../../platform/network.ts";
@@ -86,7 +87,16 @@ export interface ServiceOptions {
   readonly copies: number;
   /** `null` for a proxy, which holds no contents. */
   readonly storage: FilesStorageOptions | null;
+  /** The faults of the node, if it obeys any. @default none */
+  readonly faults?: FaultsSource | null;
   readonly logger: Logger;
+}
+
+/** Faults as far as they concern connections to other nodes. */
+export interface FaultsSource {
+  readonly cutOff: CutOff;
+  /** Calls `changed` after each change. */
+  watch(changed: () => void): void;
 }
 
 /** Services that run. */
@@ -111,6 +121,7 @@ export async function startServices(
   options: ServiceOptions,
 ): Promise<ServicesHandle | null> {
   const { name, address, seeds, bulkBytesMax, connectionsMax, copies, storage, logger } = options;
+  const { faults = null } = options;
   if (httpPort === "off" && storage === null) return null;
   const port = httpPort === "auto" ? address.port + HTTP_PORT_OFFSET : httpPort;
   const http = port === "off" ? null : {
@@ -130,10 +141,15 @@ export async function startServices(
       copies,
       storage,
       suspicion: sharedSuspicion(),
+      obeysFaults: faults !== null,
     },
     clock: systemClock,
     logger,
   });
+  if (faults !== null) {
+    faults.watch(() => thread.tell(faults.cutOff));
+    thread.tell(faults.cutOff); // one may have begun while the thread started
+  }
   if (http !== null && connectionsMax < httpConnectionsMax) {
     logger.warn(
       `accepts at most ${connectionsMax} connections for HTTP instead of ${httpConnectionsMax} ` +

@@ -2,13 +2,15 @@
 import { formatAddress, isLoopback } from "../../base/address.ts";
 import { UserError } from "../../base/errors.ts";
 import { type Logger, silentLogger } from "../../base/logger.ts";
+import { type CutOff, CutOffView } from "../../faults/cut_off.ts";
+import { FaultyNetwork } from "../../faults/faulty_network.ts";
 import { HttpApi } from "../../http/http_api.ts";
 import { Page } from "../../http/page.ts";
 import { StoreClient } from "../../http/store_client.ts";
 import { shareSuspicion } from "../../platform/acceptor.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { type HttpListener, listenHttp } from "../../platform/http_listener.ts";
-import type { Address } from "../../platform/network.ts";
+import type { Address, Network } from "../../platform/network.ts";
 import { hasNoFreeDescriptors, runInBackground, stderrLogger } from "../../platform/process.ts";
 import { serveInThread, type ThreadService } from "../../platform/service_thread.ts";
 import { tcpNetwork } from "../../platform/tcp_network.ts";
@@ -36,6 +38,8 @@ export interface ThreadOptions {
   readonly storage: FilesStorageOptions | null;
   /** @see shareSuspicion */
   readonly suspicion: SharedArrayBuffer;
+  /** Whether the node fails on purpose when it is told to. Then the thread is told, too. */
+  readonly obeysFaults: boolean;
 }
 
 export interface HttpOptions {
@@ -52,13 +56,20 @@ serveInThread(start);
 
 /** Builds the parts from the bottom up, and starts them. */
 async function start(options: ThreadOptions): Promise<ThreadService<null>> {
-  const { name, clientAddress, seeds, http, copies, storage } = options;
+  const { name, clientAddress, seeds, http, copies, storage, obeysFaults } = options;
   runInBackground(); // heartbeats and Redis clients come first
   shareSuspicion(options.suspicion);
   const logger = stderrLogger(name);
   // A proxy without HTTP, or one that is never asked for anything by HTTP, needs no connections.
   let core: ProxyCore | null = null;
-  const routing = () => core ??= startRouting(seeds, logger);
+  const cutOff = obeysFaults ? new CutOffView() : null;
+  const network = cutOff === null ? tcpNetwork : new FaultyNetwork(tcpNetwork, {
+    isSilent: (remote) =>
+      !cutOff.isEmpty && remote !== formatAddress(clientAddress) &&
+      cutOff.isIsolated(nodeAt(core, remote)),
+    watch: (changed) => cutOff.watch(changed),
+  });
+  const routing = () => core ??= startRouting(seeds, network, logger);
   const store = new StoreClient(() => routing().router, systemClock);
   const filesHandle = await startFiles({
     clientAddress,
@@ -66,6 +77,7 @@ async function start(options: ThreadOptions): Promise<ThreadService<null>> {
     storage,
     send: (args) => store.send(args),
     clusterId: () => storage?.clusterId ?? clusterIdOf(routing()),
+    cutOff,
     logger,
   });
   let listener: HttpListener | null = null;
@@ -77,6 +89,7 @@ async function start(options: ThreadOptions): Promise<ThreadService<null>> {
   }
   return {
     started: null,
+    update: (news) => cutOff?.update(news as CutOff),
     async stop() {
       listener?.close();
       await filesHandle.stop();
@@ -138,10 +151,10 @@ async function serveHttp(
  */
 const CALM_WATCH = { watchIntervalMs: 250, silenceMsMax: 1_000 };
 
-function startRouting(seeds: readonly Address[], logger: Logger): ProxyCore {
+function startRouting(seeds: readonly Address[], network: Network, logger: Logger): ProxyCore {
   const core = new ProxyCore({
     seeds,
-    network: tcpNetwork,
+    network,
     clock: systemClock,
     random: Math.random,
     limits: CALM_WATCH,
@@ -150,6 +163,14 @@ function startRouting(seeds: readonly Address[], logger: Logger): ProxyCore {
   });
   core.start();
   return core;
+}
+
+/** The id of the node that serves clients at an address, as far as any node has said. */
+function nodeAt(core: ProxyCore | null, address: string): string | null {
+  for (const { state } of core?.topology.nodes ?? []) {
+    for (const [id, at] of state?.addresses ?? []) if (at === address) return id;
+  }
+  return null;
 }
 
 /** The id of the cluster; "" while no node has said it. */
