@@ -52,8 +52,13 @@ import { memoryFlag, warnOfOtherMemoryBound } from "./memory_bound.ts";
 import { NodeFaults } from "./node_faults.ts";
 import { checkReachable, nodePlace } from "./node_place.ts";
 import { proxyClientsWanted, proxyFlags, startProxy } from "./proxy.ts";
-import { fileFlags, filesStorage } from "./services/file_flags.ts";
-import { httpDescriptorsWanted, httpFlags, httpShare, startServices } from "./services/services.ts";
+import {
+  descriptorsWanted,
+  type ServiceDescriptors,
+  shareDescriptors,
+} from "./services/descriptors.ts";
+import { fileFlags, filesStorage, holdsFiles } from "./services/file_flags.ts";
+import { httpFlags, startServices } from "./services/services.ts";
 
 /** Maximum size of a log entry: that of a record, which has room for the largest request. */
 const ENTRY_BYTES_MAX = 512 * 1024 * 1024;
@@ -233,7 +238,7 @@ async function startNode(
   failure.promise.catch(() => {}); // awaited later by whoever runs the node
 
   const directory = values.dir || `data/${id}`;
-  const { clientsFitting, httpConnectionsMax } = whatFits(values);
+  const { clientsFitting, descriptors } = whatFits(values, directory);
   const ownDisk = await DenoDisk.open(directory);
   const stored = readIdentity(ownDisk);
   const remembered = stored?.nodeId === id ? stored.settings : {};
@@ -383,7 +388,7 @@ async function startNode(
     address: { host, port },
     seeds: [{ host, port }],
     bulkBytesMax: values.bulkBytesMax,
-    connectionsMax: httpConnectionsMax,
+    descriptors,
     copies: values.copies,
     storage: filesStorage(values, {
       nodeId: id,
@@ -421,18 +426,21 @@ async function startNode(
 
 /**
  * Number of clients for which there are file descriptors, for the node and for its proxy each, and
- * number of connections for HTTP beside them.
+ * what HTTP and files have beside them.
  */
 function whatFits(
   values: NodeValues,
-): { readonly clientsFitting: number; readonly httpConnectionsMax: number } {
+  directory: string,
+): { readonly clientsFitting: number; readonly descriptors: ServiceDescriptors } {
   const hasProxy = values.proxyPort !== undefined;
   const ofProxy = hasProxy ? proxyClientsWanted(values) : 0;
-  const fitting = clientsThatFit(values.clientsMax + ofProxy + httpDescriptorsWanted(values));
-  const { connectionsMax, clientsFitting } = httpShare(values, fitting);
+  const hasStorage = holdsFiles(values, `${directory}/${FILES_NAME}`);
+  const wanted = { http: values, hasStorage };
+  const fitting = clientsThatFit(values.clientsMax + ofProxy + descriptorsWanted(wanted));
+  const { services: descriptors, clientsFitting } = shareDescriptors(wanted, fitting);
   return {
     clientsFitting: hasProxy ? Math.floor(clientsFitting / 2) : clientsFitting,
-    httpConnectionsMax: connectionsMax,
+    descriptors,
   };
 }
 

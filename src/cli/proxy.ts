@@ -24,8 +24,9 @@ import {
   toggle,
   type Values,
 } from "./flags.ts";
+import { descriptorsWanted, shareDescriptors } from "./services/descriptors.ts";
 import { uploadFlags } from "./services/file_flags.ts";
-import { httpDescriptorsWanted, httpFlags, httpShare, startServices } from "./services/services.ts";
+import { httpFlags, startServices } from "./services/services.ts";
 
 /** Maximum number of connections for `WAIT`, as a share of the clients for which there is room. */
 const WAITS_SHARE_MAX = 0.1;
@@ -128,15 +129,16 @@ export const proxySubcommand = subcommand({
     const { host, port, nodes, bulkBytesMax } = values;
     const address = { host, port };
     const logger = stderrLogger("proxy");
-    const fitting = clientsThatFit(proxyClientsWanted(values) + httpDescriptorsWanted(values));
-    const { connectionsMax, clientsFitting } = httpShare(values, fitting);
+    const wanted = { http: values, hasStorage: false };
+    const fitting = clientsThatFit(proxyClientsWanted(values) + descriptorsWanted(wanted));
+    const { services: descriptors, clientsFitting } = shareDescriptors(wanted, fitting);
     const proxy = await startProxy(values, { address, seeds: nodes, clientsFitting, logger });
     const services = await startServices(values, {
       name: "proxy",
       address,
       seeds: nodes,
       bulkBytesMax,
-      connectionsMax,
+      descriptors,
       copies: values.copies,
       storage: null,
       logger,

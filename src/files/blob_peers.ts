@@ -45,6 +45,8 @@ export interface HttpBlobPeersOptions {
   readonly connectMs?: number;
   /** Time in milliseconds in which the other node must take or send something. @default 30 s */
   readonly stalledMs?: number;
+  /** Maximum number of connections that stay open without a request. @default 64 */
+  readonly idleAllMax?: number;
 }
 
 /** `BlobPeers` over HTTP/1.1, with connections that are kept for the next request. */

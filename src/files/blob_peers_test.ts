@@ -148,6 +148,23 @@ Deno.test("many blobs at once all arrive", async () => {
   });
 });
 
+Deno.test("contents beyond the limit are refused with a sentence, and a sign of life is not", async () => {
+  await withPair(async ({ address, peers, store }) => {
+    await put(store, content(10));
+    const held = peers.push(address, "e".repeat(32), MIB);
+    await held.ready?.(); // it is asked for its content
+    const other = "f".repeat(32);
+    const error = await assertRejects(() => fill(peers.push(address, other, 10), content(10)));
+    assertMatch((error as FileError).message, /too many transfers/);
+    assertEquals(await drain(peers.pull(address, ID, 0, 1)), [new Uint8Array(0), "unavailable"]);
+    assertEquals(await peers.ping(address), true);
+    await held.abort();
+    await until("there is room again", async () => {
+      return (await drain(peers.pull(address, ID, 0, 1)))[1] === null;
+    });
+  }, { transfersMax: 1 });
+});
+
 Deno.test("another cluster's requests are refused, and leave nothing", async () => {
   await withPair(async ({ address, dir, store, server }) => {
     const peers = new HttpBlobPeers({ clusterId: () => "theirs", clock: systemClock });

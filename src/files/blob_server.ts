@@ -25,6 +25,8 @@ export interface BlobServerOptions {
   readonly isCutOff?: (node: string | null) => boolean;
   /** @default 1,000 */
   readonly connectionsMax?: number;
+  /** Maximum number of requests with contents at the same time. @default `connectionsMax` */
+  readonly transfersMax?: number;
   readonly hasNoFreeDescriptors: () => boolean;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -76,11 +78,13 @@ class BlobHandler {
   readonly #uploads: () => UploadsService | null;
   readonly #clusterId: string;
   readonly #isCutOff: (node: string | null) => boolean;
+  readonly #transfersMax: number;
   readonly #logger: Logger;
+  #transfers = 0;
 
-  constructor(
-    { store, uploads = () => null, clusterId, isCutOff = () => false, logger }: BlobServerOptions,
-  ) {
+  constructor(options: BlobServerOptions) {
+    const { store, uploads = () => null, clusterId, isCutOff = () => false, logger } = options;
+    this.#transfersMax = options.transfersMax ?? Infinity;
     this.#store = store;
     this.#uploads = uploads;
     this.#clusterId = clusterId;
@@ -121,8 +125,11 @@ class BlobHandler {
     if (method === "GET" && target === "/ping") return await answer(exchange, 200, {});
     const [, id, query = ""] = /^\/blobs\/([0-9a-f]{32})(?:\?(.*))?$/.exec(target) ?? [];
     if (id !== undefined) {
-      if (method === "PUT") return await this.#put(exchange, id);
-      if (method === "GET") return await this.#get(exchange, id, new URLSearchParams(query));
+      if (method === "PUT") return await this.#transfer(() => this.#put(exchange, id));
+      if (method === "GET") {
+        const params = new URLSearchParams(query);
+        return await this.#transfer(() => this.#get(exchange, id, params));
+      }
       if (method === "DELETE") {
         await this.#store.remove(id);
         return await answer(exchange, 200, {});
@@ -130,9 +137,21 @@ class BlobHandler {
     }
     const uploads = this.#uploads();
     if (method === "POST" && target.startsWith("/uploads/") && uploads !== null) {
-      return await answerUpload(exchange, this.#bodyOf(exchange), uploads);
+      return await this.#transfer(() => answerUpload(exchange, this.#bodyOf(exchange), uploads));
     }
     throw new FileError("bad-request", `There is no ${method} of this path`);
+  }
+
+  async #transfer(run: () => Promise<void>): Promise<void> {
+    if (this.#transfers >= this.#transfersMax) {
+      throw new FileError("unavailable", "This node has too many transfers in progress.");
+    }
+    this.#transfers++;
+    try {
+      await run();
+    } finally {
+      this.#transfers--;
+    }
   }
 
   async #put(exchange: HttpExchange, id: string): Promise<void> {

@@ -22,6 +22,7 @@ import { Reports } from "./reports.ts";
 import type { ScrubPlace } from "./scrubber.ts";
 import { SongTagger } from "./song_tagger.ts";
 import { isSong } from "./song_tags.ts";
+import { Turns } from "./turns.ts";
 import { UPLOAD_LIMITS, type UploadLimits } from "./upload_limits.ts";
 import { Uploads } from "./uploads.ts";
 
@@ -87,6 +88,8 @@ export interface FilesOptions {
   /** @default random */
   readonly newBlobId?: () => string;
   readonly uploadLimits?: Partial<UploadLimits>;
+  /** Maximum number of reads at the same time, beside those that repair. @default Infinity */
+  readonly readsMax?: number;
   /** Time in milliseconds after which a holder that sends nothing is given up. @default 10,000 */
   readonly readStalledMs?: number;
 }
@@ -97,6 +100,7 @@ export class Files implements FilesService {
   readonly #metadata: FileMetadata;
   readonly #uploads: Uploads;
   readonly #downloads: Downloads;
+  readonly #readTurns: Turns;
   readonly #healer: Healer | null;
   readonly #layout: LayoutCache;
   readonly #newBlobId: () => string;
@@ -122,7 +126,13 @@ export class Files implements FilesService {
       this.#healer?.wake();
     };
     if (local !== null) local.onLost = onLost; // also when it is another node that reads
-    const { readStalledMs } = options;
+    const { readStalledMs, readsMax = Infinity } = options;
+    this.#readTurns = new Turns({
+      countMax: readsMax,
+      waitMs: UPLOAD_LIMITS.turnMs,
+      what: "reads",
+      clock,
+    });
     this.#downloads = new Downloads({
       ...shared,
       onLost,
@@ -180,13 +190,18 @@ export class Files implements FilesService {
     return this.#uploads.put(name, body, tagger === null ? options : { ...options, tagger });
   }
 
-  read(
+  async *read(
     record: FileRecord,
     from: number,
     to: number,
     signal?: AbortSignal,
-  ): AsyncIterable<Uint8Array> {
-    return this.#downloads.read(record, from, to, { signal });
+  ): AsyncGenerator<Uint8Array, void, void> {
+    const end = await this.#readTurns.take();
+    try {
+      yield* this.#downloads.read(record, from, to, { signal });
+    } finally {
+      end();
+    }
   }
 
   async delete(name: string, condition: { readonly ifVersion?: number }): Promise<boolean> {

@@ -171,6 +171,25 @@ Deno.test("a song has its cover when there is no place for another upload", asyn
   await files.stop();
 });
 
+Deno.test("one read too many is refused, and the next one is not", async () => {
+  const holders = new Holders(3);
+  const files = new Files({
+    send: (args) => Promise.resolve(holders.world.execute(args)),
+    peers: holders,
+    clock: holders.clock,
+    logger: silentLogger,
+    storage: null,
+    readsMax: 1,
+  });
+  const body = new SimBody(holders.world, CONTENT);
+  const record = await holders.result(files.put("a", body, { size: 3_000, type: "" }));
+  const first = files.read(record, 0, 3_000)[Symbol.asyncIterator]();
+  await holders.result(first.next());
+  assertEquals(await holders.failure(readAll(files.read(record, 0, 1))), "busy");
+  await holders.result(first.return?.() ?? Promise.resolve());
+  assertEquals((await holders.result(readAll(files.read(record, 0, 1)))).length, 1);
+});
+
 Deno.test("a node that has just come has an address, and an unknown one is not found", async () => {
   const world = await cluster(1);
   const proxy = startProxy(world);

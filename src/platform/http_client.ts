@@ -15,6 +15,8 @@ export interface HttpClientOptions {
   readonly idleMs?: number;
   /** Maximum number of unused connections to one server that stay open. @default 16 */
   readonly idleMax?: number;
+  /** The same of those to all servers together. @default 64 */
+  readonly idleAllMax?: number;
 }
 
 export interface HttpCallOptions {
@@ -52,6 +54,7 @@ interface IdleStream {
 export class HttpClient {
   readonly #options: Required<HttpClientOptions>;
   readonly #idle = new Map<string, IdleStream[]>();
+  #idleCount = 0;
   /** With the address of the other side, as `host:port`. */
   readonly #used = new Map<HttpStream, string>();
   #isClosed = false;
@@ -62,6 +65,7 @@ export class HttpClient {
       stalledMs: 30_000,
       idleMs: 10_000,
       idleMax: 16,
+      idleAllMax: 64,
       ...options,
     };
   }
@@ -99,6 +103,7 @@ export class HttpClient {
     for (;;) {
       const idle = this.#idle.get(key)?.pop();
       if (idle === undefined) return null;
+      this.#idleCount--;
       idle.cancel();
       idle.stream.onEnd = () => {};
       if (idle.stream.isFresh) return idle.stream;
@@ -130,14 +135,17 @@ export class HttpClient {
   }
 
   #release(key: string, stream: HttpStream): void {
-    const { idleMax, idleMs, clock } = this.#options;
+    const { idleMax, idleAllMax, idleMs, clock } = this.#options;
     this.#used.delete(stream);
     const streams = this.#idle.get(key) ?? [];
-    if (this.#isClosed || !stream.isFresh || streams.length >= idleMax) return stream.destroy();
+    const isFull = streams.length >= idleMax || this.#idleCount >= idleAllMax;
+    if (this.#isClosed || !stream.isFresh || isFull) return stream.destroy();
     this.#idle.set(key, streams);
     const idle = { stream, cancel: clock.after(idleMs, () => stream.destroy()) };
     streams.push(idle);
+    this.#idleCount++;
     stream.onEnd = () => {
+      this.#idleCount--;
       idle.cancel();
       streams.splice(streams.indexOf(idle), 1);
       if (streams.length === 0 && this.#idle.get(key) === streams) this.#idle.delete(key);

@@ -132,6 +132,8 @@ export class HttpServer {
   readonly #options: HttpServerOptions;
   readonly #acceptor: Acceptor;
   readonly #streams = new Map<HttpStream, Promise<void>>();
+  /** Those without a request, longest first. */
+  readonly #idle = new Set<HttpStream>();
 
   private constructor(acceptor: Acceptor, options: HttpServerOptions) {
     this.#acceptor = acceptor;
@@ -162,13 +164,24 @@ export class HttpServer {
 
   #accept(socket: Socket): void {
     const { connectionsMax, clock, times = TIMES } = this.#options;
-    if (this.#streams.size >= connectionsMax) return void socket.destroy();
+    if (this.#streams.size >= connectionsMax && !this.#makeRoom()) return void socket.destroy();
     const stream = new HttpStream(socket, times.stalledMs, clock);
     const serving = this.#serve(stream).catch(() => stream.end()).finally(() => {
       stream.destroy();
+      this.#idle.delete(stream);
       this.#streams.delete(stream);
     });
     this.#streams.set(stream, serving);
+  }
+
+  /** Closes the connection that nobody has used for longest. */
+  #makeRoom(): boolean {
+    const [longest] = this.#idle;
+    if (longest === undefined) return false;
+    this.#idle.delete(longest);
+    this.#streams.delete(longest);
+    longest.destroy();
+    return true;
   }
 
   async #serve(stream: HttpStream): Promise<void> {
@@ -176,7 +189,9 @@ export class HttpServer {
     for (;;) {
       let exchange: HttpExchange;
       try {
+        this.#idle.add(stream);
         const head = await stream.readHead(times.idleMs, times.headMs);
+        this.#idle.delete(stream);
         if (head === null) return;
         exchange = new HttpExchange(stream, head, bodyOf(head));
       } catch (error) {

@@ -196,8 +196,11 @@ Deno.test("no more connections are served than allowed, and later ones when some
     const held = [await connect(server), await connect(server)];
     const buffer = new Uint8Array(1_000);
     for (const connection of held) {
-      await send(connection, "GET / HTTP/1.1\r\n\r\n");
-      await connection.read(buffer);
+      await send(
+        connection,
+        "PUT / HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 1\r\n\r\n",
+      );
+      await connection.read(buffer); // it waits for the body
     }
     const request = "GET /a HTTP/1.1\r\nconnection: close\r\n\r\n";
     const attempt = async () => {
@@ -210,6 +213,25 @@ Deno.test("no more connections are served than allowed, and later ones when some
     let answer = "";
     while (answer === "") answer = await attempt();
     assertEquals(answer, answerOf("GET /a ", CLOSE));
+  });
+});
+
+Deno.test("at the limit, a new connection takes the place of the one that is idle for longest", async () => {
+  await withServer({ connectionsMax: 2 }, async (server) => {
+    const held = [await connect(server), await connect(server)];
+    const buffer = new Uint8Array(1_000);
+    const ask = async (connection: Deno.TcpConn) => {
+      await send(connection, "GET / HTTP/1.1\r\n\r\n");
+      return await connection.read(buffer) ?? 0;
+    };
+    for (const connection of [...held, ...held.slice(0, 1)]) assert(await ask(connection) > 0);
+    const third = await connect(server);
+    assert(await ask(third) > 0);
+    const [first, second] = held;
+    assert(first !== undefined && second !== undefined);
+    assertEquals(await rest(second), "");
+    assert(await ask(first) > 0);
+    for (const connection of [...held, third]) connection.close();
   });
 });
 

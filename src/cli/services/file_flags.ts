@@ -66,6 +66,11 @@ export const fileFlags = {
   }),
 } satisfies Flags;
 
+/** Whether a node has a part in files, whose contents are in this directory. */
+export function holdsFiles({ fileWeight }: Values<typeof fileFlags>, directory: string): boolean {
+  return fileWeight > 0 || isThere(directory);
+}
+
 /**
  * A node's part in files.
  *
@@ -77,7 +82,7 @@ export function filesStorage(
     & Pick<FilesStorageOptions, "nodeId" | "clusterId" | "directory" | "advertisedHost">
     & { readonly host: string },
 ): FilesStorageOptions | null {
-  if (values.fileWeight === 0 && !isThere(directory)) return null;
+  if (!holdsFiles(values, directory)) return null;
   return {
     ...place,
     directory,

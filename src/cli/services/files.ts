@@ -15,6 +15,7 @@ import { NodeUploads } from "../../files/upload_forwarding.ts";
 import { type Cancel, systemClock } from "../../platform/clock.ts";
 import type { Address } from "../../platform/network.ts";
 import { hasNoFreeDescriptors } from "../../platform/process.ts";
+import { connectionsOf, type ServiceDescriptors } from "./descriptors.ts";
 import { OwnNodeWatch } from "./own_node.ts";
 
 /** Interval in milliseconds at which uploads are looked after that nobody continues. */
@@ -43,6 +44,7 @@ export interface FilesServiceOptions {
   readonly copies: number;
   /** `null` for a proxy, which holds no contents. */
   readonly storage: FilesStorageOptions | null;
+  readonly descriptors: ServiceDescriptors;
   readonly send: SendCommand;
   /** The id of the cluster; "" while it is not known. */
   readonly clusterId: () => string;
@@ -64,7 +66,7 @@ export interface FilesHandle {
  * @throws {UserError} when the directory or the port cannot be used
  */
 export async function startFiles(options: FilesServiceOptions): Promise<FilesHandle> {
-  const { storage, copies, send, clusterId, cutOff, logger } = options;
+  const { storage, descriptors, copies, send, clusterId, cutOff, logger } = options;
   let node: Files | null = null;
   const isCutOff = (address: string) =>
     cutOff !== null && !cutOff.isEmpty &&
@@ -73,10 +75,19 @@ export async function startFiles(options: FilesServiceOptions): Promise<FilesHan
     clusterId,
     ...(storage === null ? {} : { node: storage.nodeId }),
     isCutOff,
+    idleAllMax: descriptors.idleMax,
     clock: systemClock,
   });
   cutOff?.watch(() => peers.disconnectCutOff());
-  const shared = { send, peers, clock: systemClock, logger, copies };
+  const shared = {
+    send,
+    peers,
+    clock: systemClock,
+    logger,
+    copies,
+    uploadLimits: { descriptorsMax: descriptors.uploads },
+    readsMax: Math.max(1, descriptors.connectionsMax),
+  };
   if (storage === null) {
     const files = new Files({ ...shared, storage: null });
     return {
@@ -98,6 +109,8 @@ export async function startFiles(options: FilesServiceOptions): Promise<FilesHan
     uploads: () => local,
     isCutOff: (id) =>
       cutOff !== null && (cutOff.isPaused || (id !== null && cutOff.isIsolated(id))),
+    connectionsMax: connectionsOf(descriptors.transfersMax),
+    transfersMax: descriptors.transfersMax,
     hasNoFreeDescriptors,
     clock: systemClock,
     logger,

@@ -19,6 +19,7 @@ import { ErrorReply, type Reply } from "../../resp/reply.ts";
 import { PAGE } from "../../web/page.ts";
 import { ConnectionLost, RespClient } from "../resp_client.ts";
 import { clusterStatus } from "../status.ts";
+import type { ServiceDescriptors } from "./descriptors.ts";
 import { type FilesHandle, type FilesStorageOptions, startFiles } from "./files.ts";
 import { memberFaults } from "./member_faults.ts";
 
@@ -36,6 +37,7 @@ export interface ThreadOptions {
   readonly copies: number;
   /** `null` for a proxy, which holds no contents. */
   readonly storage: FilesStorageOptions | null;
+  readonly descriptors: ServiceDescriptors;
   /** @see shareSuspicion */
   readonly suspicion: SharedArrayBuffer;
   /** Whether the node fails on purpose when it is told to. Then the thread is told, too. */
@@ -47,7 +49,6 @@ export interface HttpOptions {
   readonly address: Address;
   /** Whether the rest goes on without HTTP when the address is not available. */
   readonly isOptional: boolean;
-  readonly connectionsMax: number;
   /** Maximum size in bytes of a value. */
   readonly bulkBytesMax: number;
 }
@@ -56,13 +57,13 @@ serveInThread(start);
 
 /** Builds the parts from the bottom up, and starts them. */
 async function start(options: ThreadOptions): Promise<ThreadService<null>> {
-  const { name, clientAddress, seeds, http, copies, storage, obeysFaults } = options;
+  const { name, clientAddress, seeds, http, copies, storage, descriptors } = options;
   runInBackground(); // heartbeats and Redis clients come first
   shareSuspicion(options.suspicion);
   const logger = stderrLogger(name);
   // A proxy without HTTP, or one that is never asked for anything by HTTP, needs no connections.
   let core: ProxyCore | null = null;
-  const cutOff = obeysFaults ? new CutOffView() : null;
+  const cutOff = options.obeysFaults ? new CutOffView() : null;
   const network = cutOff === null ? tcpNetwork : new FaultyNetwork(tcpNetwork, {
     isSilent: (remote) =>
       !cutOff.isEmpty && remote !== formatAddress(clientAddress) &&
@@ -75,6 +76,7 @@ async function start(options: ThreadOptions): Promise<ThreadService<null>> {
     clientAddress,
     copies,
     storage,
+    descriptors,
     send: (args) => store.send(args),
     clusterId: () => storage?.clusterId ?? clusterIdOf(routing()),
     cutOff,
@@ -100,8 +102,8 @@ async function start(options: ThreadOptions): Promise<ThreadService<null>> {
 
 /** @returns `null` if the address is not available, and HTTP is optional */
 async function serveHttp(
-  { clientAddress }: ThreadOptions,
-  { address, isOptional, connectionsMax, bulkBytesMax }: HttpOptions,
+  { clientAddress, descriptors: { connectionsMax } }: ThreadOptions,
+  { address, isOptional, bulkBytesMax }: HttpOptions,
   store: StoreClient,
   { files, uploads }: FilesHandle,
   logger: Logger,
@@ -115,9 +117,9 @@ async function serveHttp(
     page: new Page(PAGE),
     bodyBytesMax: bulkBytesMax,
     isLoopback: isLoopback(address.host),
-    whyNotReady: () => whyNotReady(clientAddress),
-    cluster: () => clusterStatus([clientAddress]),
-    info: () => infoOf(clientAddress),
+    whyNotReady: shared(() => whyNotReady(clientAddress)),
+    cluster: shared(() => clusterStatus([clientAddress])),
+    info: shared(() => infoOf(clientAddress)),
     connections: () => listener?.connections ?? 0,
     clock: systemClock,
     logger,
@@ -142,6 +144,15 @@ async function serveHttp(
     logger.warn(`serves no HTTP: ${error.message}; --http-port chooses another port, or off`);
     return null;
   }
+}
+
+/**
+ * Looks once for all who ask while a look is under way, so that few connections are open for that,
+ * however many ask.
+ */
+function shared<T>(look: () => Promise<T>): () => Promise<T> {
+  let running: Promise<T> | null = null;
+  return () => running ??= look().finally(() => running = null);
 }
 
 /**
