@@ -203,6 +203,7 @@ Deno.test("a copy may go only when all nodes have theirs where it belongs", () =
     blobs: 1,
     dead: 0,
     missing: 0,
+    "missing-bytes": 0,
     "missing-of-lost": 0,
     below: 1,
     lost: 1,
@@ -220,6 +221,7 @@ Deno.test("copies that are missing of lost files are counted apart", () => {
   one.commit("left", B, "n1,n2");
   const counts = () => {
     const status = one.file("REPAIR", "STATUS") as Record<string, number>;
+    assertEquals(status["missing-bytes"], 10 * (status.missing ?? 0));
     return [status.missing, status["missing-of-lost"], status.lost];
   };
   assertEquals(counts(), [2, 0, 0]);

@@ -104,6 +104,16 @@ export class HttpBlobPeers implements BlobPeers {
     }
   }
 
+  /** What a node says of its repair, not checked yet. @throws {FileError} */
+  async progress(address: string): Promise<unknown> {
+    const text = await settled(address, this.#call(address, "GET", "/progress"));
+    try {
+      return JSON.parse(text);
+    } catch (error) {
+      throw peerError(address, error);
+    }
+  }
+
   /**
    * Sends a request about an upload. When the body breaks off, so does the connection.
    *

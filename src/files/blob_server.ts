@@ -23,6 +23,8 @@ export interface BlobServerOptions {
    * and again during a transfer. @default never
    */
   readonly isCutOff?: (node: string | null) => boolean;
+  /** What this node does to repair, as a value for JSON. @default nothing */
+  readonly progress?: () => object;
   /** @default 1,000 */
   readonly connectionsMax?: number;
   /** Maximum number of requests with contents at the same time. @default `connectionsMax` */
@@ -41,6 +43,7 @@ export interface BlobServerOptions {
  *     GET    /blobs/{id}?from=&to=   the verified bytes; the connection breaks before a damaged one
  *     DELETE /blobs/{id}             also of a blob that is not here
  *     GET    /ping
+ *     GET    /progress               what this node repairs: see node_progress.ts
  *     POST   /uploads/…              about an upload in progress on this node: see encodeCall
  *
  * Errors are JSON with a code of `FileError`.
@@ -78,12 +81,14 @@ class BlobHandler {
   readonly #uploads: () => UploadsService | null;
   readonly #clusterId: string;
   readonly #isCutOff: (node: string | null) => boolean;
+  readonly #progress: () => object;
   readonly #transfersMax: number;
   readonly #logger: Logger;
   #transfers = 0;
 
   constructor(options: BlobServerOptions) {
     const { store, uploads = () => null, clusterId, isCutOff = () => false, logger } = options;
+    this.#progress = options.progress ?? (() => ({}));
     this.#transfersMax = options.transfersMax ?? Infinity;
     this.#store = store;
     this.#uploads = uploads;
@@ -123,6 +128,9 @@ class BlobHandler {
   async #route(exchange: HttpExchange): Promise<void> {
     const { method, target } = exchange;
     if (method === "GET" && target === "/ping") return await answer(exchange, 200, {});
+    if (method === "GET" && target === "/progress") {
+      return await answer(exchange, 200, this.#progress());
+    }
     const [, id, query = ""] = /^\/blobs\/([0-9a-f]{32})(?:\?(.*))?$/.exec(target) ?? [];
     if (id !== undefined) {
       if (method === "PUT") return await this.#transfer(() => this.#put(exchange, id));
@@ -191,7 +199,7 @@ class BlobHandler {
 async function answer(
   exchange: HttpExchange,
   status: number,
-  body: ErrorAnswer | Readonly<Record<string, string | number>>,
+  body: ErrorAnswer | object,
 ): Promise<void> {
   const headers = { "content-type": "application/json" };
   await exchange.answer(status, headers, new TextEncoder().encode(JSON.stringify(body)));

@@ -112,6 +112,8 @@ export interface RepairStatus {
   readonly dead: number;
   /** Copies that are missing. */
   readonly missing: number;
+  /** Their sizes together, in bytes; 0 if an older node has answered. */
+  readonly missingBytes: number;
   /** Files with fewer copies than they should have. */
   readonly below: number;
   /** Files without any holder that is up. */
@@ -249,6 +251,7 @@ export class FileMetadata {
         blobs: fields.count("blobs"),
         dead: fields.count("dead"),
         missing: fields.count("missing"),
+        missingBytes: fields.has("missing-bytes") ? fields.count("missing-bytes") : 0,
         below: fields.count("below"),
         lost: fields.count("lost"),
         surplus: fields.count("surplus"),

@@ -17,6 +17,7 @@ import {
 import { Healer, type HealerStatus, type OwnNode } from "./healer.ts";
 import type { HealerLimits } from "./healer_limits.ts";
 import { LayoutCache } from "./layout.ts";
+import { type NodeProgress, progressIn, ProgressQuestions } from "./node_progress.ts";
 import { checkName, type PutOptions } from "./put_options.ts";
 import { Reports } from "./reports.ts";
 import type { ScrubPlace } from "./scrubber.ts";
@@ -35,6 +36,7 @@ export type {
   ListQuery,
   RepairStatus,
 } from "./file_metadata.ts";
+export type { NodeProgress } from "./node_progress.ts";
 export type { PutOptions } from "./put_options.ts";
 
 /** All that can be done with files. Errors are `FileError`s. */
@@ -61,6 +63,8 @@ export interface FilesService {
   where(name: string): Promise<FilePlace | null>;
   nodes(): Promise<FileNodes>;
   repair(): Promise<RepairStatus>;
+  /** What the nodes do to repair: those that answer within a second, in the order of their ids. */
+  progress(): Promise<readonly NodeProgress[]>;
 }
 
 /** What a node has and a proxy has not: a disk for contents. */
@@ -85,6 +89,12 @@ export interface FilesOptions {
   readonly storage: FilesStorage | null;
   /** Number of copies of a file for which none is given. @default 3 */
   readonly copies?: number;
+  /**
+   * Asks the node at an address what it does to repair: `healing` of its files service.
+   *
+   * @default nobody is asked
+   */
+  readonly progressAt?: (address: string) => Promise<unknown>;
   /** @default random */
   readonly newBlobId?: () => string;
   readonly uploadLimits?: Partial<UploadLimits>;
@@ -104,6 +114,7 @@ export class Files implements FilesService {
   readonly #healer: Healer | null;
   readonly #layout: LayoutCache;
   readonly #newBlobId: () => string;
+  readonly #progress: ProgressQuestions;
 
   constructor(options: FilesOptions) {
     const { send, peers, clock, logger, storage, copies = 3, newBlobId = randomBlobId } = options;
@@ -126,6 +137,7 @@ export class Files implements FilesService {
       this.#healer?.wake();
     };
     if (local !== null) local.onLost = onLost; // also when it is another node that reads
+    this.#progress = new ProgressQuestions(options.progressAt ?? (() => Promise.resolve()), clock);
     const { readStalledMs, readsMax = Infinity } = options;
     this.#readTurns = new Turns({
       countMax: readsMax,
@@ -245,6 +257,16 @@ export class Files implements FilesService {
 
   repair(): Promise<RepairStatus> {
     return this.#metadata.repair();
+  }
+
+  async progress(): Promise<readonly NodeProgress[]> {
+    const own = this.#options.storage?.node.id;
+    const { nodes } = (await this.#layout.get()).nodes;
+    const answers = await Promise.all(nodes.map(({ id, address, state }) => {
+      if (id === own) return progressIn(id, this.healing);
+      return state === "out" ? null : this.#progress.ask(id, address);
+    }));
+    return answers.flatMap((answer) => answer ?? []);
   }
 }
 

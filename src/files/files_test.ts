@@ -190,6 +190,36 @@ Deno.test("one read too many is refused, and the next one is not", async () => {
   assertEquals((await holders.result(readAll(files.read(record, 0, 1)))).length, 1);
 });
 
+Deno.test("what each node does to repair is known everywhere, but of silent nodes", async () => {
+  const world = await cluster(3);
+  const asked: string[] = [];
+  const proxy = new Files({
+    send: (args) => Promise.resolve(world.execute(args)) as never,
+    peers: new Holders(0),
+    clock: systemClock,
+    logger: silentLogger,
+    storage: null,
+    progressAt(address) {
+      asked.push(address);
+      const node = [...world.nodes.values()].find((one) => one.address === address);
+      return node?.id === "n2" ? Promise.reject(new Error("silent")) : Promise.resolve(
+        node?.files?.healing,
+      );
+    },
+  });
+  const put = startProxy(world).put("a", new SimBody(world, CONTENT), { size: null, type: "" });
+  await resultIn(world, put);
+  world.nodes.get("n3")?.kill();
+  world.execute(["FILE", "OUT", "n3"]);
+  await world.run(world.scheduler.nowMs + 20_000);
+  const progress = await proxy.progress();
+  assertEquals(progress.map(({ node }) => node), ["n1"]);
+  assertEquals(asked.length, 2); // nobody asks one that is out
+  assertEquals(progress[0]?.scrub.total, 1);
+  const own = world.nodes.get("n1")?.files;
+  assertEquals((await resultIn(world, own?.progress() ?? Promise.reject())).length, 1);
+});
+
 Deno.test("a node that has just come has an address, and an unknown one is not found", async () => {
   const world = await cluster(1);
   const proxy = startProxy(world);

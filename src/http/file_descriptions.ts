@@ -172,7 +172,7 @@ export const GET_REPAIR = {
   operationId: "getRepair",
   summary: "What there is to repair, and the nodes that hold files",
   responses: {
-    "200": json("Numbers of the whole cluster, and its nodes.", "Repair"),
+    "200": json("Numbers of the whole cluster, its nodes, and what they do.", "Repair"),
     "400": problem("A parameter is given."),
     "503": UNAVAILABLE,
   },
@@ -221,8 +221,8 @@ export const FILE_SCHEMAS = {
   Repair: object({
     status: object(
       integers(
-        ...["files", "bytes", "blobs", "dead", "missing", "below", "lost", "surplus"],
-        ...["nodes", "up", "out", "draining"],
+        ...["files", "bytes", "blobs", "dead", "missing", "missingBytes", "below", "lost"],
+        ...["surplus", "nodes", "up", "out", "draining"],
       ),
     ),
     layout: object({
@@ -243,5 +243,28 @@ export const FILE_SCHEMAS = {
         }),
       },
     }),
+    progress: {
+      type: "array",
+      description: "What each node that answers does to repair, and to check its copies.",
+      items: object({
+        node: STRING,
+        pulls: object({
+          blobs: {
+            type: "array",
+            description: "The copies that it fetches now.",
+            items: object({ blob: STRING, ...integers("size", "bytes") }),
+          },
+          left: { type: "integer", description: "Copies that it has to fetch, those included." },
+          ...integers("bytesLeft", "bytesPerSecond", "bytesPerSecondMax"),
+          ...integers("blobsDone", "bytesDone", "failures"),
+        }),
+        scrub: object(
+          integers(
+            ...["done", "total", "rounds", "bytes", "bytesPerSecond", "bytesPerSecondMax"],
+            "corrupt",
+          ),
+        ),
+      }),
+    },
   }),
 };

@@ -79,8 +79,12 @@ export function addFiles(api: Api, options: FilesOptions): void {
 
   api.add("get", "/repair", described.GET_REPAIR, async (request) => {
     checkQuery(request, []);
-    const [status, nodes] = await Promise.all([files.repair(), files.nodes()]);
-    return Response.json({ status, layout: nodes });
+    const [status, layout, progress] = await Promise.all([
+      files.repair(),
+      files.nodes(),
+      files.progress(),
+    ]);
+    return Response.json({ status, layout, progress });
   });
 }
 

@@ -86,6 +86,7 @@ export async function startFiles(options: FilesServiceOptions): Promise<FilesHan
     logger,
     copies,
     uploadLimits: { descriptorsMax: descriptors.uploads },
+    progressAt: (address: string) => peers.progress(address),
     readsMax: Math.max(1, descriptors.connectionsMax),
   };
   if (storage === null) {
@@ -109,6 +110,7 @@ export async function startFiles(options: FilesServiceOptions): Promise<FilesHan
     uploads: () => local,
     isCutOff: (id) =>
       cutOff !== null && (cutOff.isPaused || (id !== null && cutOff.isIsolated(id))),
+    progress: () => node?.healing ?? {},
     connectionsMax: connectionsOf(descriptors.transfersMax),
     transfersMax: descriptors.transfersMax,
     hasNoFreeDescriptors,
