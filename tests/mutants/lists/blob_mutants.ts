@@ -20,8 +20,8 @@ export const blobMutants: readonly Mutant[] = [
     name: "blob-visible-before-sync",
     bug: "a blob counts as stored before its name is durable",
     file: "src/files/blob_store.ts",
-    find: "        await this.#syncs.sync(folderOf(id));\n        this.#ids.add(id);",
-    replace: "        this.#ids.add(id);\n        await this.#syncs.sync(folderOf(id));",
+    find: "        await this.#syncs.sync(folderOf(id));\n        this.#add(id);",
+    replace: "        this.#add(id);\n        await this.#syncs.sync(folderOf(id));",
     killers: [STAGED],
   },
   {
@@ -81,5 +81,21 @@ export const blobMutants: readonly Mutant[] = [
     replace:
       "const cancel = limitMs === null ? null : this.#clock.after(limitMs * 1_000, tooLong);",
     killers: [SERVER],
+  },
+  {
+    name: "blob-repaired-put-aside",
+    bug: "a late reader of a damaged file puts the good one into quarantine that has replaced it",
+    file: "src/files/blob_store.ts",
+    find: "if (this.#ids.get(id) !== which) return;",
+    replace: "if (which === undefined || !this.#ids.has(id)) return;",
+    killers: [STORE],
+  },
+  {
+    name: "blob-transfers-without-limit",
+    bug: "other nodes' transfers take all file descriptors of a node",
+    file: "src/files/blob_server.ts",
+    find: "if (this.#transfers >= this.#transfersMax) {",
+    replace: "if (this.#transfers >= 1_000 * this.#transfersMax) {",
+    killers: [PEERS],
   },
 ];

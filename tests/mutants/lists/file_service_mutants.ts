@@ -4,6 +4,8 @@ const UPLOAD = "src/files/upload_test.ts";
 const DOWNLOAD = "src/files/download_test.ts";
 const HEALER = "src/files/healer_test.ts";
 const WATCH = "src/files/node_watch_test.ts";
+const FILES = "src/files/files_test.ts";
+const CUT_OFF = "src/files/cut_off_test.ts";
 const SIMULATION = "tests/simulation/files_test.ts";
 
 /** How files are stored on several nodes, read and repaired. */
@@ -112,5 +114,21 @@ export const fileServiceMutants: readonly Mutant[] = [
     find: "if (2 * silent.length >= watched.length + 1) return;",
     replace: "if (silent.length > watched.length) return;",
     killers: [WATCH],
+  },
+  {
+    name: "files-cover-waits-for-a-place",
+    bug: "songs that have taken all places wait for one more each, and go without covers",
+    file: "src/files/files.ts",
+    find: "this.#uploads.putWithin(...cover)",
+    replace: "this.#uploads.put(...cover)",
+    killers: [FILES],
+  },
+  {
+    name: "files-isolated-node-goes-on-giving",
+    bug: "transfers that are under way when a node is isolated go on to their end",
+    file: "src/files/blob_server.ts",
+    find: "      for await (const piece of pieces) {\n        this.#checkCutOff(exchange);",
+    replace: "      for await (const piece of pieces) {",
+    killers: [CUT_OFF],
   },
 ];
