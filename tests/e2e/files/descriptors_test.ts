@@ -23,6 +23,9 @@ const UPLOADS = 120;
 const UPLOADS_OF_NODE = 60;
 const SIZE = 600 * KIB;
 
+/** Deno 2.6 ignores the maximum number of connections for HTTP: see `listenHttp`. */
+const ignore = Deno.version.deno.startsWith("2.6.");
+
 /** An upload that stands still in the middle until it is told to go on. */
 class SlowUpload {
   readonly #connection: Promise<Deno.TcpConn | null>;
@@ -89,7 +92,9 @@ async function serves(cluster: LocalCluster, node: Member): Promise<boolean> {
 }
 
 for (const limit of [256, 1024]) {
-  Deno.test(`nodes with ${limit} file descriptors refuse uploads, and serve everything else`, async () => {
+  Deno.test(`nodes with ${limit} file descriptors refuse uploads, and serve everything else`, {
+    ignore,
+  }, async () => {
     const nodesWithin = ["bash", "-c", `ulimit -n ${limit}; exec "$@"`, "bash"];
     await withCluster({ ...FILES, nodesWithin }, async (cluster) => {
       await untilPlaced(cluster, 3);
