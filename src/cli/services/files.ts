@@ -13,7 +13,6 @@ import { ScrubFile } from "../../files/scrub_file.ts";
 import { NodeUploads } from "../../files/upload_forwarding.ts";
 import { type Cancel, systemClock } from "../../platform/clock.ts";
 import type { Address } from "../../platform/network.ts";
-import { hasNoFreeDescriptors } from "../../platform/process.ts";
 import { OwnNodeWatch } from "./own_node.ts";
 
 /** Interval in milliseconds at which uploads are looked after that nobody continues. */
@@ -83,7 +82,6 @@ export async function startFiles(options: FilesServiceOptions): Promise<FilesHan
     clusterId: storage.clusterId,
     store,
     uploads: () => local,
-    hasNoFreeDescriptors,
     clock: systemClock,
     logger,
   });
