@@ -2,33 +2,18 @@ import { parseAddress } from "../base/address.ts";
 import type { Clock } from "../platform/clock.ts";
 import { type HttpAnswer, type HttpCall, HttpClient } from "../platform/http_client.ts";
 import type { BodySource } from "../platform/http_listener.ts";
-import type { BlobWriter } from "./blob_store.ts";
 import {
   ANSWER_BYTES_MAX,
   CLUSTER_FIELD,
   errorOfAnswer,
   NODE_FIELD,
   peerError,
+  SEAL_BYTES,
 } from "./blob_wire.ts";
+import type { BlobPeers, BlobSummary, BlobWriter } from "./blobs.ts";
 import { chunksOf } from "./body_chunks.ts";
 import { FileError } from "./file_error.ts";
 import { encodeCall, type UploadAnswer, type UploadRequest } from "./upload_forwarding.ts";
-
-/**
- * Contents on other nodes. Addresses are `host:port` of their files ports. Nothing is tried twice:
- * that is the caller's business. Failures are `FileError`s: those that the other node tells, and
- * `unavailable` for a node that cannot be reached, breaks off, or stops for 30 s.
- */
-export interface BlobPeers {
-  /** Writes a blob on another node. `finish` resolves with what that node has computed. */
-  push(address: string, id: string, size: number | null): BlobWriter;
-  /** Reads bytes that the other node has verified. Stopping early closes the connection. */
-  pull(address: string, id: string, from: number, to: number): AsyncIterable<Uint8Array>;
-  /** Removes a blob, also one that is being written; it need not be there. */
-  remove(address: string, id: string): Promise<void>;
-  /** Whether a node of this cluster answers there. */
-  ping(address: string): Promise<boolean>;
-}
 
 /** From this size in bytes, a node is asked whether it takes a blob before it is sent. */
 const ASK_BYTES_MIN = 256 * 1024;
@@ -49,7 +34,12 @@ export interface HttpBlobPeersOptions {
   readonly idleAllMax?: number;
 }
 
-/** `BlobPeers` over HTTP/1.1, with connections that are kept for the next request. */
+/**
+ * `BlobPeers` over HTTP/1.1, with connections that are kept for the next request. Addresses are
+ * `host:port` of files ports. Nothing is tried twice: that is the caller's business. Failures are
+ * `FileError`s: those that the other node tells, and `unavailable` for a node that cannot be
+ * reached, breaks off, or stops for 30 s.
+ */
 export class HttpBlobPeers implements BlobPeers {
   readonly #client: HttpClient;
   readonly #headers: () => Readonly<Record<string, string>>;
@@ -63,7 +53,8 @@ export class HttpBlobPeers implements BlobPeers {
   }
 
   push(address: string, id: string, size: number | null): BlobWriter {
-    const call = this.#call(address, "PUT", `/blobs/${id}`, size ?? "chunked", {
+    const bytes = size === null ? "chunked" : size + SEAL_BYTES;
+    const call = this.#call(address, "PUT", `/blobs/${id}`, bytes, {
       expectContinue: size === null || size >= ASK_BYTES_MIN,
     });
     return new PushedBlob(address, size, call);
@@ -77,7 +68,7 @@ export class HttpBlobPeers implements BlobPeers {
   ): AsyncGenerator<Uint8Array, void, undefined> {
     const call = this.#call(address, "GET", `/blobs/${id}?from=${from}&to=${to}`);
     try {
-      const { status, fields, body } = await call.answer();
+      const { status, fields, body } = await call.answer("lent");
       if (status !== 200) throw errorOfAnswer(status, await textOf(body));
       if (fields.get("content-length") !== String(to - from)) {
         throw new Error("other bytes were answered than asked for");
@@ -195,24 +186,25 @@ class PushedBlob implements BlobWriter {
     if (this.#failure !== null || this.#call.hasAnswer) return this.#refused();
     this.#size += chunk.length;
     if (this.#announced !== null && this.#size > this.#announced) return this.#wrongSize();
-    return this.#call.write(chunk)?.then(
+    return this.#call.write(chunk).then(
       () => this.#call.hasAnswer ? this.#refused() : undefined,
       (error) => this.#fail(error),
     );
   }
 
-  async finish(): Promise<{ size: number; sha256: string }> {
+  async finish(sha256: string): Promise<BlobSummary> {
     if (this.#failure !== null) throw this.#failure;
     if (this.#announced !== null && this.#size < this.#announced && !this.#call.hasAnswer) {
       return await this.#wrongSize();
     }
     this.#isFinishing = true;
     try {
-      const { size, sha256 } = JSON.parse(await settled(this.#address, this.#call));
-      if (typeof size !== "number" || !/^[0-9a-f]{64}$/.test(sha256)) {
+      await this.#call.write(Uint8Array.fromHex(sha256));
+      const { size, checksum } = JSON.parse(await settled(this.#address, this.#call));
+      if (typeof size !== "number" || !/^[0-9a-f]{64}$/.test(checksum)) {
         throw new Error("the answer makes no sense");
       }
-      return { size, sha256 };
+      return { size, checksum };
     } catch (error) {
       return this.#fail(error);
     }

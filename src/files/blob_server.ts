@@ -5,10 +5,22 @@ import type { Clock } from "../platform/clock.ts";
 import { type HttpExchange, HttpServer, type HttpServerTimes } from "../platform/http_server.ts";
 import type { Address } from "../platform/network.ts";
 import type { BlobStore } from "./blob_store.ts";
-import { CLUSTER_FIELD, type ErrorAnswer, NODE_FIELD, statusOf } from "./blob_wire.ts";
+import {
+  CLUSTER_FIELD,
+  type ErrorAnswer,
+  NODE_FIELD,
+  SEAL_BYTES,
+  statusOf,
+  Unsealing,
+} from "./blob_wire.ts";
 import { FileError } from "./file_error.ts";
 import type { UploadsService } from "./resumable_uploads.ts";
 import { answerUploadRequest, decodeCall } from "./upload_forwarding.ts";
+
+/** Maximum number of connections, unless told otherwise. */
+const CONNECTIONS_MAX = 1_000;
+const JSON_FIELDS = [["content-type", "application/json"]] as const;
+const CONTENT_FIELDS = [["content-type", "application/octet-stream"]] as const;
 
 export interface BlobServerOptions {
   /** Port 0 takes any free one. */
@@ -29,7 +41,6 @@ export interface BlobServerOptions {
   readonly connectionsMax?: number;
   /** Maximum number of requests with contents at the same time. @default `connectionsMax` */
   readonly transfersMax?: number;
-  readonly hasNoFreeDescriptors: () => boolean;
   readonly clock: Clock;
   readonly logger: Logger;
   /** @default 10 s for a head, 30 s idle, 30 s stalled */
@@ -39,7 +50,8 @@ export interface BlobServerOptions {
 /**
  * Serves the contents on this node to the others:
  *
- *     PUT    /blobs/{id}             {"size": …, "sha256": …} when it is durable
+ *     PUT    /blobs/{id}             {"size": …, "checksum": …} when it is durable. The content is
+ *                                    followed by its SHA-256, 32 bytes.
  *     GET    /blobs/{id}?from=&to=   the verified bytes; the connection breaks before a damaged one
  *     DELETE /blobs/{id}             also of a blob that is not here
  *     GET    /ping
@@ -59,7 +71,8 @@ export class BlobServer {
   static async open(options: BlobServerOptions): Promise<BlobServer> {
     const handler = new BlobHandler(options);
     const server = await HttpServer.open({
-      connectionsMax: 1_000,
+      connectionsMax: CONNECTIONS_MAX,
+      connectionsFlag: "between nodes",
       ...options,
       handle: (exchange) => handler.handle(exchange),
     });
@@ -163,9 +176,16 @@ class BlobHandler {
   }
 
   async #put(exchange: HttpExchange, id: string): Promise<void> {
-    const writer = await this.#store.create(id, exchange.bodyBytes);
+    const { bodyBytes } = exchange;
+    const writer = await this.#store.create(id, bodyBytes === null ? null : bodyBytes - SEAL_BYTES);
+    const unsealing = new Unsealing();
+    let sha256 = "";
     try {
-      for await (const chunk of this.#bodyOf(exchange)) await writer.write(chunk);
+      for await (const chunk of exchange.body("lent")) {
+        this.#checkCutOff(exchange);
+        for (const part of unsealing.add(chunk)) await writer.write(part);
+      }
+      sha256 = unsealing.sha256;
     } catch (error) {
       await writer.abort();
       if (!(error instanceof FileError)) {
@@ -173,7 +193,7 @@ class BlobHandler {
       }
       throw error;
     }
-    await answer(exchange, 200, await writer.finish());
+    await answer(exchange, 200, { ...await writer.finish(sha256) });
   }
 
   async #get(exchange: HttpExchange, id: string, query: URLSearchParams): Promise<void> {
@@ -184,8 +204,7 @@ class BlobHandler {
     try {
       // The first piece is read before the head is written, so that its failure has a status.
       const first = await pieces.next();
-      const headers = { "content-type": "application/octet-stream" };
-      await exchange.begin(200, headers, to - from, first.value ?? new Uint8Array(0));
+      await exchange.begin(200, CONTENT_FIELDS, to - from, first.value ?? new Uint8Array(0));
       for await (const piece of pieces) {
         this.#checkCutOff(exchange);
         await exchange.write(piece);
@@ -201,8 +220,7 @@ async function answer(
   status: number,
   body: ErrorAnswer | object,
 ): Promise<void> {
-  const headers = { "content-type": "application/json" };
-  await exchange.answer(status, headers, new TextEncoder().encode(JSON.stringify(body)));
+  await exchange.answer(status, JSON_FIELDS, new TextEncoder().encode(JSON.stringify(body)));
 }
 
 async function answerUpload(
@@ -215,6 +233,5 @@ async function answerUpload(
    }
   const request = { path: exchange.target, call };
   const { status, text } = await answerUploadRequest(uploads, request, Readable.from(rest));
-  const headers = { "content-type": "application/json" };
-  await exchange.answer(status, headers, new TextEncoder().encode(text));
+  await exchange.answer(status, JSON_FIELDS, new TextEncoder().encode(text));
 }

@@ -4,12 +4,13 @@ import { type BlobDisk, type BlobFile, DenoBlobDisk } from "../platform/blob_dis
 import { type Clock, systemClock } from "../platform/clock.ts";
 import { contentBytes, fileBytes, isBlobId } from "./blob_format.ts";
 import { BlobReader } from "./blob_reader.ts";
+import type { BlobWriter } from "./blobs.ts";
 import { BlobCorrupt, FileError } from "./file_error.ts";
 import { Quarantine } from "./quarantine.ts";
 import { SharedSync } from "./shared_sync.ts";
-import { type BlobWriter, StagedBlob, writeError } from "./staged_blob.ts";
+import { StagedBlob, writeError } from "./staged_blob.ts";
 
-export type { BlobWriter } from "./staged_blob.ts";
+export type { BlobWriter } from "./blobs.ts";
 
 export interface BlobStoreOptions {
   /** Gets the folders `blobs`, `staging` and `quarantine`. Nobody else writes there. */
@@ -284,8 +285,8 @@ export class BlobStore {
   }
 
   /**
-   * The bytes from `from` to before `to`, each verified before it is given out. A reader that has
-   * begun goes on when the blob is removed.
+   * The bytes from `from` to before `to`, each verified before it is given out, and lent until the
+   * next is asked for. A reader that has begun goes on when the blob is removed.
    *
    * @throws {BlobCorrupt} after the good bytes before the damage. The blob is then in quarantine.
    * @throws {FileError} `not-found`, or `bad-request` when the range is not within the content

@@ -19,7 +19,6 @@ Deno.test("a node that is cut off begins no exchange of contents, and those unde
       clusterId: "ours",
       store,
       isCutOff: (node) => cutOff.has(node),
-      hasNoFreeDescriptors: () => false,
     });
     const address = `127.0.0.1:${server.port}`;
     const clusterId = () => "ours";

@@ -210,8 +210,10 @@ export class Pulls {
     const { local, downloads } = this.#options;
     const { blob, size, sha256 } = item;
     const writer: BlobWriter = await local.create(blob, size);
+    const hash = createHash("sha256");
     try {
       for await (const chunk of downloads.read(item, 0, size, { signal, avoidsOwn: true })) {
+        hash.update(chunk);
         await writer.write(chunk);
         count(chunk.length);
         await this.#bucket.take(chunk.length, signal);
@@ -222,9 +224,8 @@ export class Pulls {
       await writer.abort();
       throw error;
     }
-    const summary = await writer.finish();
-    if (summary.size === size && summary.sha256 === sha256) return;
-    await local.remove(blob);
+    if (hash.digest("hex") === sha256) return void await writer.finish(sha256);
+    await writer.abort();
     throw new FileError("checksum-mismatch", "the other node has sent other bytes");
   }
 

@@ -89,6 +89,22 @@ Deno.test("an empty file is a file", async () => {
   assertEquals([record.size, record.holders.length], [0, 3]);
 });
 
+Deno.test("what waits for a slower holder is not overwritten by what comes after it", async () => {
+  const bench = new Bench({ bufferBytes: 1024 * 1024 });
+  for (const disk of bench.holders.disks.values()) disk.capacityBytes = 10_000_000;
+  const content = Uint8Array.from({ length: 3_000_000 }, (_, at) => (at * 7 + (at >> 16)) % 251);
+  const body = new SimBody(bench.holders.world, content, false, 300_000);
+  const record = await bench.holders.result(bench.put({ size: content.length }, body));
+  assertEquals(record.holders.length, 3);
+  for (const id of record.holders) {
+    assert(
+      bench.holders.disk(id).blobs.get(record.blob)?.bytes.every((byte, at) => {
+        return byte === content[at];
+      }),
+    );
+  }
+});
+
 Deno.test("the next node on the ring stands in for one that is full", async () => {
   const bench = new Bench();
   const [first = "", second = "", third = "", fourth = ""] = await bench.wanted();

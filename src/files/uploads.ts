@@ -2,6 +2,7 @@ import type { BodySource } from "../platform/http_listener.ts";
 import { BodyReader } from "./body_reader.ts";
 import { FileError } from "./file_error.ts";
 import type { FileRecord } from "./file_metadata.ts";
+import { PiecePool } from "./pieces.ts";
 import { checkPut, type PutOptions } from "./put_options.ts";
 import { Turns } from "./turns.ts";
 import { Upload, type UploadContext } from "./upload.ts";
@@ -28,6 +29,7 @@ function stopping(): FileError {
 export class Uploads {
   readonly #context: UploadContext;
   readonly #newBlobId: () => string;
+  readonly #pieces = new PiecePool();
   readonly #running = new Map<string, Upload>();
   /** What goes on after the end of an upload. */
   readonly #background = new Map<Promise<void>, Upload>();
@@ -87,7 +89,7 @@ export class Uploads {
     store: (reader: BodyReader) => Promise<FileRecord>,
   ): Promise<FileRecord> {
     const { clock, limits } = this.#context;
-    const reader = new BodyReader(body, clock, limits.bodyStalledMs);
+    const reader = new BodyReader(body, this.#pieces, clock, limits.bodyStalledMs);
     try {
       checkPut(name, options);
       if (this.#isClosed) throw stopping();

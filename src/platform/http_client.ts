@@ -1,9 +1,9 @@
 import { type Address, formatAddress } from "../base/address.ts";
 import { errorOf } from "../base/errors.ts";
+import { type ByteChannel, connectChannel } from "./byte_channel.ts";
 import type { Cancel, Clock } from "./clock.ts";
 import { type Body, bodyOf, encodeHead, type Head, HttpSyntaxError } from "./http_head.ts";
-import { HttpStream } from "./http_stream.ts";
-import { connectSocket } from "./sockets.ts";
+import { type Chunks, HttpStream } from "./http_stream.ts";
 
 export interface HttpClientOptions {
   readonly clock: Clock;
@@ -57,6 +57,8 @@ export class HttpClient {
   #idleCount = 0;
   /** With the address of the other side, as `host:port`. */
   readonly #used = new Map<HttpStream, string>();
+  /** Ends each attempt to connect that is under way, to that address. */
+  readonly #connecting = new Map<(error: Error) => void, string>();
   #isClosed = false;
 
   constructor(options: HttpClientOptions) {
@@ -97,6 +99,9 @@ export class HttpClient {
       if (isMeant(address)) { for (const { stream } of [...streams]) stream.destroy(); }
     }
     for (const [stream, address] of [...this.#used]) if (isMeant(address)) stream.destroy();
+    for (const [giveUp, address] of [...this.#connecting]) {
+      if (isMeant(address)) giveUp(new Error("the connection was given up"));
+    }
   }
 
   #takeIdle(key: string): HttpStream | null {
@@ -114,23 +119,23 @@ export class HttpClient {
   async #connect(address: Address): Promise<HttpStream> {
     const { connectMs, stalledMs, clock } = this.#options;
     if (this.#isClosed) throw new Error("the client is closed");
-    const socket = connectSocket(address);
-    const stream = new HttpStream(socket, stalledMs, clock);
-    this.#used.set(stream, formatAddress(address));
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    socket.once("connect", resolve);
-    stream.onEnd = () => {
-      this.#used.delete(stream);
-      reject(stream.error ?? new Error("the connection was closed"));
+    const { promise, resolve, reject } = Promise.withResolvers<ByteChannel>();
+    const giveUp = (error: Error) => {
+      this.#connecting.delete(giveUp);
+      cancel();
+      reject(error);
     };
     const cancel = clock.after(connectMs, () => {
-      stream.destroy(new Error(`no connection was made within ${connectMs} ms`));
+      giveUp(new Error(`no connection was made within ${connectMs} ms`));
     });
-    try {
-      await promise;
-    } finally {
+    this.#connecting.set(giveUp, formatAddress(address));
+    connectChannel(address).then((channel) => {
+      if (!this.#connecting.delete(giveUp)) return channel.close(); // it comes too late
       cancel();
-    }
+      resolve(channel);
+    }, giveUp);
+    const stream = new HttpStream(await promise, stalledMs, clock);
+    this.#used.set(stream, formatAddress(address));
     return stream;
   }
 
@@ -152,6 +157,7 @@ export class HttpClient {
       stream.onEnd = () => {};
       stream.destroy();
     };
+    stream.watchEnd();
   }
 }
 
@@ -214,8 +220,8 @@ export class HttpCall {
       : { "content-length": String(body) };
     const expect = this.#continued === null ? {} : { expect: "100-continue" };
     const all = { host: formatAddress(address), ...headers, ...length, ...expect };
-    stream.hold(encodeHead(`${method} ${target} HTTP/1.1`, all));
-    if (body === 0 || this.#continued !== null) stream.write(new Uint8Array(0))?.catch(() => {});
+    stream.hold(encodeHead(`${method} ${target} HTTP/1.1`, Object.entries(all)));
+    if (body === 0 || this.#continued !== null) stream.write(new Uint8Array(0)).catch(() => {});
     return stream;
   }
 
@@ -237,17 +243,18 @@ export class HttpCall {
   }
 
   /**
-   * Writes the next bytes of the body, which nobody may change afterwards. Does nothing when the
-   * server has answered already.
+   * Writes the next bytes of the body, which nobody may change until it resolves. Does nothing when
+   * the server has answered already.
    */
-  write(bytes: Uint8Array): Promise<void> | void {
-    if (this.#stream === null) return this.#opened.then(() => this.write(bytes));
-    if (this.#continued !== null) return this.#untilContinued().then(() => this.write(bytes));
+  async write(bytes: Uint8Array): Promise<void> {
+    const stream = this.#stream ?? await this.#opened;
+    if (this.#continued !== null) await this.#untilContinued();
     if (this.#hasAnswer || bytes.length === 0) return;
     this.#sentBytes += bytes.length;
-    return this.#options.body === "chunked"
-      ? this.#stream.writeChunk(bytes, () => this.#hasAnswer)
-      : this.#stream.write(bytes, () => this.#hasAnswer);
+    const isPointless = () => this.#hasAnswer;
+    await (this.#options.body === "chunked"
+      ? stream.writeChunk(bytes, isPointless)
+      : stream.write(bytes, isPointless));
   }
 
   /**
@@ -275,9 +282,10 @@ export class HttpCall {
   /**
    * Ends the request, and waits for its answer.
    *
+   * @param chunks whose the chunks of its body are
    * @throws when there is none in time, or the connection fails
    */
-  async answer(): Promise<HttpAnswer> {
+  async answer(chunks: Chunks = "owned"): Promise<HttpAnswer> {
     const stream = await this.#opened;
     const { body } = this.#options;
     if (!this.#isSent && !this.#hasAnswer) {
@@ -293,7 +301,8 @@ export class HttpCall {
       if (!/^HTTP\/1\.1$/.test(head.first[0]) || !(status >= 200 && status < 600)) {
         throw new HttpSyntaxError(400, "This is not an answer of HTTP/1.1");
       }
-      return { status, fields: head.fields, body: this.#body(stream, head, this.#bodyOf(head)) };
+      const read = stream.readBody(this.#bodyOf(head), chunks);
+      return { status, fields: head.fields, body: this.#body(stream, head, read) };
     } catch (error) {
       stream.destroy();
       throw error;
@@ -310,11 +319,11 @@ export class HttpCall {
   async *#body(
     stream: HttpStream,
     head: Head,
-    body: Body,
+    chunks: AsyncGenerator<Uint8Array, void, undefined>,
   ): AsyncGenerator<Uint8Array, void, undefined> {
     let isWhole = false;
     try {
-      yield* stream.readBody(body);
+      yield* chunks;
       isWhole = true;
     } finally {
       const isKept = isWhole && this.#isSent && head.fields.get("connection") !== "close";

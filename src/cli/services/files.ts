@@ -14,7 +14,6 @@ import { ScrubFile } from "../../files/scrub_file.ts";
 import { NodeUploads } from "../../files/upload_forwarding.ts";
 import { type Cancel, systemClock } from "../../platform/clock.ts";
 import type { Address } from "../../platform/network.ts";
-import { hasNoFreeDescriptors } from "../../platform/process.ts";
 import { connectionsOf, type ServiceDescriptors } from "./descriptors.ts";
 import { OwnNodeWatch } from "./own_node.ts";
 
@@ -113,7 +112,6 @@ export async function startFiles(options: FilesServiceOptions): Promise<FilesHan
     progress: () => node?.healing ?? {},
     connectionsMax: connectionsOf(descriptors.transfersMax),
     transfersMax: descriptors.transfersMax,
-    hasNoFreeDescriptors,
     clock: systemClock,
     logger,
   });

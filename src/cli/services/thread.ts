@@ -11,7 +11,7 @@ import { shareSuspicion } from "../../platform/acceptor.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { type HttpListener, listenHttp } from "../../platform/http_listener.ts";
 import type { Address, Network } from "../../platform/network.ts";
-import { hasNoFreeDescriptors, runInBackground, stderrLogger } from "../../platform/process.ts";
+import { runInBackground, stderrLogger } from "../../platform/process.ts";
 import { serveInThread, type ThreadService } from "../../platform/service_thread.ts";
 import { tcpNetwork } from "../../platform/tcp_network.ts";
 import { ProxyCore } from "../../proxy/proxy.ts";
@@ -133,7 +133,6 @@ async function serveHttp(
       connectionsMax,
       handle: (request, sent) => http.handle(request, sent),
       refuse: (refusal) => http.refuse(refusal),
-      hasNoFreeDescriptors,
       clock: systemClock,
       logger,
     });
