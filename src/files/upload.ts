@@ -6,6 +6,7 @@ import type { BodyReader } from "./body_reader.ts";
 import { BodySums, type Content } from "./body_sums.ts";
 import { FileError } from "./file_error.ts";
 import {
+  type CommittedFile,
   type FileMetadata,
   type FileNode,
   type FileRecord,
@@ -107,12 +108,12 @@ export class Upload {
       const summary = await this.#receive();
       const [tags] = await Promise.all([this.#tags(summary.size), this.#confirm(summary)]);
       this.#options = { ...this.#options, tags };
-      const version = await this.#commit(summary);
+      const committed = await this.#commit(summary);
       this.#isCommitted = true;
       for (const lane of this.#lanes) {
         if (lane.isWorking) inBackground(this.#recordLate(lane, summary));
       }
-      return await this.#recordOf(version, summary);
+      return this.#recordOf(committed, summary);
     } catch (error) {
       inBackground(this.#discard());
       throw error;
@@ -359,7 +360,9 @@ export class Upload {
     return this.#lanes.flatMap(({ summary, node }) => summary === null ? [] : node);
   }
 
-  async #commit({ size, sha256 }: Content): Promise<number> {
+  async #commit(
+    { size, sha256 }: Content,
+  ): Promise<CommittedFile & Pick<FileRecord, "holders">> {
     const { metadata, clock, limits } = this.#context;
     const { type, owner = "", tags = {}, condition = null } = this.#options;
     const startMs = clock.nowMs();
@@ -370,7 +373,7 @@ export class Upload {
         startMs + (this.#isUnknown ? limits.repeatedMs : limits.deadlineMs),
       );
       try {
-        const version = await metadata.commit({
+        const committed = await metadata.commit({
           size,
           sha256,
           name: this.#name,
@@ -383,7 +386,7 @@ export class Upload {
           tags,
           condition,
         });
-        if (version !== null) return version;
+        if (committed !== null) return { ...committed, holders: holders.toSorted() };
         throw new FileError("precondition-failed", "The file was changed meanwhile.");
       } catch (error) {
         if (!(error instanceof FileError)) {
@@ -420,29 +423,21 @@ export class Upload {
     throw this.#commitError(this.#tooFewHolders());
   }
 
-  async #recordOf(version: number, { size, sha256 }: Content): Promise<FileRecord> {
-    const { metadata, clock } = this.#context;
-    const record = await metadata.stat(this.#name).catch(() => null);
-    if (record?.blob === this.#blob) return record;
-    // Another writer was here already, which has kept when the name was created if it replaced us.
-    const created = record !== null && record.createdVersion <= version ? record : null;
-    const { type, owner = "", tags = {}, condition } = this.#options;
-    const nowMs = Math.round(clock.nowMs());
+  #recordOf(
+    committed: CommittedFile & Pick<FileRecord, "holders">,
+    { size, sha256 }: Content,
+  ): FileRecord {
+    const { type, owner = "", tags = {} } = this.#options;
     return {
+      ...committed,
       size,
       sha256,
       name: this.#name,
-      version,
       type,
       blob: this.#blob,
       copies: this.#copies,
-      // Without any sign, nothing is said to be created.
-      createdVersion: created?.createdVersion ?? (condition === "absent" ? version : 0),
-      createdMs: created?.createdMs ?? nowMs,
-      modifiedMs: nowMs,
       owner,
       tags,
-      holders: this.#holders(),
     };
   }
 

@@ -66,6 +66,12 @@ export interface HttpListenOptions {
   readonly timeouts?: HttpTimeouts;
 }
 
+/**
+ * Time in milliseconds after an answer in which the rest of the body must have come, which nobody
+ * wants any more. Otherwise clients that drip bytes would hold all connections.
+ */
+const UNWANTED_MS_MAX = 30_000;
+
 /** An open HTTP port. */
 export interface HttpListener {
   /** Number of connections. */
@@ -96,7 +102,8 @@ export async function listenHttp(options: HttpListenOptions): Promise<HttpListen
       });
       if (body.problem instanceof HttpSyntaxError) throw body.problem;
       await send(exchange, response);
-      await body.settled();
+      const cancel = options.clock.after(UNWANTED_MS_MAX, () => exchange.abort());
+      await body.settled().finally(cancel);
     },
     refuse: (exchange, refusal) => send(exchange, refuse(refusal)),
   });
